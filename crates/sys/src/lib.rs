@@ -1,0 +1,2 @@
+//! System calls that need unsafe code, and nothing else.
+#![allow(unsafe_code)]

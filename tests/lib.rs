@@ -1,0 +1,1 @@
+//! Tests that need root. See `vm/`, `interop/` and `sim/`.
