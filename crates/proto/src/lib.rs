@@ -1,2 +1,19 @@
-//! stub
+//! What goes over the wire and what is decided about it, as pure code.
+//!
+//! Bytes, text and time come in; values come out. Nothing here opens a socket, reads a
+//! clock or a file, or needs root, so every rule of the boot can be tested on its own.
+//! The `init` and the server both build on these rooms:
+//!
+//! * [`cmdline`]: the kernel command line, read once into a [`cmdline::BootPlan`].
+//! * [`mount`]: NFS targets and options, and the choice of server and path.
+//! * [`dhcp`]: DHCP options decoded tolerantly, leases, and the server's decisions.
+//! * [`pxe`]: what each network-boot firmware needs beyond DHCP.
+//! * [`tftp`]: TFTP packets, options and transfers.
+
 #![forbid(unsafe_code)]
+
+pub mod cmdline;
+pub mod dhcp;
+pub mod mount;
+pub mod pxe;
+pub mod tftp;

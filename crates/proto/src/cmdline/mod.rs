@@ -1,0 +1,1 @@
+//! The kernel command line, read once into a plan of the boot.

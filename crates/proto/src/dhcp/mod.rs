@@ -1,0 +1,1 @@
+//! DHCP options, leases and the server's decisions.

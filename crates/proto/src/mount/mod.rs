@@ -1,0 +1,1 @@
+//! NFS targets, mount options, and the choice of server and path.

@@ -1,0 +1,1 @@
+//! What each network-boot firmware needs beyond DHCP.
