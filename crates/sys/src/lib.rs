@@ -1,2 +1,18 @@
 //! System calls that need unsafe code, and nothing else.
+//!
+//! Every other crate of the workspace denies `unsafe`. What rustix and nix offer safely is called from where it
+//! is needed; what only libc has is wrapped here, one file per thing, each unsafe block with an argument why it
+//! is sound.
+//!
+//! | module | what | for |
+//! |---|---|---|
+//! | [`packet`] | `AF_PACKET` sockets bound to one interface | init: DHCP before there is an address |
+//! | [`handle`] | file handles that outlive a path (`name_to_handle_at`, `open_by_handle_at`) | the export |
+//! | [`arrival`] | which interface and address a datagram arrived on | the server |
+//! | [`udp`] | server sockets: broadcast, one interface, address reuse | the server |
 #![allow(unsafe_code)]
+
+pub mod arrival;
+pub mod handle;
+pub mod packet;
+pub mod udp;

@@ -1,0 +1,1 @@
+//! Packet sockets: Ethernet frames of one interface, before it has an address.
