@@ -1,1 +1,170 @@
-//! DHCP options, leases and the server's decisions.
+//! DHCP (RFC 2131, 2132) for both ends of the boot, as pure code.
+//!
+//! * [`options`]: the tolerant decoder. One bad option never hides the others.
+//! * [`header`]: the fixed part of a message, read through smoltcp's `DhcpPacket`.
+//! * [`lease`]: what a client may use of an OFFER or an ACK: [`lease::Lease::read`].
+//! * [`request`]: what a client said, typed, for a server: [`request::Request::read`].
+//! * [`pool`]: which address a machine gets, and for how long.
+//! * [`emit`]: a message written byte by byte, in an option order of our choice.
+//! * [`probe`]: "is another DHCP server on this wire?": a DISCOVER and its answers.
+//!
+//! The server's decision is one floor up, in [`crate::pxe::decide`], since what a boot
+//! server answers depends on the firmware that asks.
+//!
+//! smoltcp's own `DhcpRepr` is not used for either side: it knows one router, zeroes
+//! `sname` and `file`, and joins no split options.
+
+pub mod code;
+pub mod header;
+pub mod lease;
+pub mod options;
+mod routes;
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+/// The UDP port a server listens on (RFC 2131 §4.1).
+pub const SERVER_PORT: u16 = 67;
+/// The UDP port a client listens on.
+pub const CLIENT_PORT: u16 = 68;
+/// The UDP port of a PXE boot server's second leg ("BINL").
+pub const BINL_PORT: u16 = 4011;
+
+/// What the init asks a server for, in option 55: mask, routers, name servers, host name,
+/// domain, root path, MTU, NTP servers, search list, classless routes.
+///
+/// 121 is asked for last but read first (RFC 3442).
+pub const PARAMETER_REQUEST_LIST: &[u8] = &[
+    code::SUBNET_MASK,
+    code::ROUTERS,
+    code::NAME_SERVERS,
+    code::HOST_NAME,
+    code::DOMAIN_NAME,
+    code::ROOT_PATH,
+    code::INTERFACE_MTU,
+    code::NTP_SERVERS,
+    code::DOMAIN_SEARCH,
+    code::CLASSLESS_ROUTES,
+];
+
+/// An Ethernet address. Displays as `52:54:00:12:34:56`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// `ff:ff:ff:ff:ff:ff`.
+    pub const BROADCAST: Mac = Mac([0xff; 6]);
+
+    /// True for an address that one machine can own: not zero, not a group address.
+    pub fn is_unicast(self) -> bool {
+        self.0 != [0; 6] && self.0.first().is_some_and(|octet| octet & 1 == 0)
+    }
+
+    /// The spelling of `BOOTIF=`, without its `01-`: `52-54-00-12-34-56`.
+    pub fn hyphenated(self) -> String {
+        let [a, b, c, d, e, f] = self.0;
+        format!("{a:02x}-{b:02x}-{c:02x}-{d:02x}-{e:02x}-{f:02x}")
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+/// Option 53: what a message is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MessageType {
+    /// Is anybody there?
+    Discover,
+    /// An address, and what goes with it, offered.
+    Offer,
+    /// The address taken, or asked for again.
+    Request,
+    /// The client found the address in use.
+    Decline,
+    /// The address granted.
+    Ack,
+    /// The address refused.
+    Nak,
+    /// The client is done with the address.
+    Release,
+    /// The client has an address and wants only the rest.
+    Inform,
+    /// Anything else, for example the lease queries of RFC 4388.
+    Other(u8),
+}
+
+impl From<u8> for MessageType {
+    fn from(number: u8) -> Self {
+        match number {
+            1 => Self::Discover,
+            2 => Self::Offer,
+            3 => Self::Request,
+            4 => Self::Decline,
+            5 => Self::Ack,
+            6 => Self::Nak,
+            7 => Self::Release,
+            8 => Self::Inform,
+            other => Self::Other(other),
+        }
+    }
+}
+
+impl From<MessageType> for u8 {
+    fn from(message: MessageType) -> Self {
+        match message {
+            MessageType::Discover => 1,
+            MessageType::Offer => 2,
+            MessageType::Request => 3,
+            MessageType::Decline => 4,
+            MessageType::Ack => 5,
+            MessageType::Nak => 6,
+            MessageType::Release => 7,
+            MessageType::Inform => 8,
+            MessageType::Other(number) => number,
+        }
+    }
+}
+
+impl fmt::Display for MessageType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Discover => f.write_str("DISCOVER"),
+            Self::Offer => f.write_str("OFFER"),
+            Self::Request => f.write_str("REQUEST"),
+            Self::Decline => f.write_str("DECLINE"),
+            Self::Ack => f.write_str("ACK"),
+            Self::Nak => f.write_str("NAK"),
+            Self::Release => f.write_str("RELEASE"),
+            Self::Inform => f.write_str("INFORM"),
+            Self::Other(number) => write!(f, "message type {number}"),
+        }
+    }
+}
+
+/// True for an address that one host can have: not 0.x, loopback, multicast, class E or
+/// broadcast. Lying servers hand out all of those.
+pub fn is_host_address(address: Ipv4Addr) -> bool {
+    let [first, ..] = address.octets();
+    first != 0 && first != 127 && first < 224
+}
+
+/// The netmask of a prefix length. Lengths above 32 count as 32.
+pub fn netmask(prefix: u8) -> Ipv4Addr {
+    let bits = u32::from(prefix.min(32));
+    Ipv4Addr::from_bits(u32::MAX.checked_shl(32 - bits).unwrap_or(0))
+}
+
+/// True when both addresses lie in the same network of `prefix` bits.
+pub fn same_network(a: Ipv4Addr, b: Ipv4Addr, prefix: u8) -> bool {
+    let mask = netmask(prefix).to_bits();
+    a.to_bits() & mask == b.to_bits() & mask
+}
+
+/// The last address of the network: where a broadcast goes.
+pub fn broadcast_address(address: Ipv4Addr, prefix: u8) -> Ipv4Addr {
+    Ipv4Addr::from_bits(address.to_bits() | !netmask(prefix).to_bits())
+}

@@ -1,0 +1,484 @@
+//! What a client may use of an OFFER or an ACK.
+//!
+//! [`Lease::read`] takes the raw message, not a parsed one: smoltcp's `Repr` drops the
+//! router when a server sends two. Lies are tolerated and listed in [`Lease::notes`]:
+//! each is a line for the console, and nothing of it reaches the kernel.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::header::HeaderError;
+use super::options::{Defect, Message};
+use super::{MessageType, code, is_host_address, netmask, routes, same_network};
+
+/// The largest MTU that is ignored: 576 is what servers send that mean nothing by it, and
+/// less breaks more than it mends.
+pub const IGNORED_MTU: u16 = 576;
+/// Longest host name that Linux takes (`HOST_NAME_MAX`).
+const HOST_NAME_MAX: usize = 64;
+
+/// The facts of a lease, checked. See [`Lease::read`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// OFFER or ACK; `None` for a plain BOOTP reply.
+    pub message: Option<MessageType>,
+    /// The client's address.
+    pub address: Ipv4Addr,
+    /// The network's prefix length: option 1, else by address class.
+    pub prefix: u8,
+    /// Usable default gateways, best first, those inside the network before others. Use
+    /// [`Lease::default_gateway`], which knows about option 121.
+    pub routers: Vec<Ipv4Addr>,
+    /// Option 121. If not empty, `routers` must be ignored (RFC 3442).
+    pub routes: Vec<Route>,
+    /// DNS servers.
+    pub dns: Vec<Ipv4Addr>,
+    /// A host name of letters, digits, `-`, `_` and `.`, at most 64 bytes.
+    pub host_name: Option<String>,
+    /// The DNS domain, in the same letters, without a final dot.
+    pub domain: Option<String>,
+    /// The DNS search list (119).
+    pub search: Vec<String>,
+    /// Option 17, byte by byte as it came up to a final zero; control characters and all.
+    pub root_path: Option<Vec<u8>>,
+    /// The interface's MTU in bytes, above 576.
+    pub mtu: Option<u16>,
+    /// Option 28, if it fits the network.
+    pub broadcast: Option<Ipv4Addr>,
+    /// NTP servers.
+    pub ntp: Vec<Ipv4Addr>,
+    /// Option 54: who gave the lease.
+    pub server_id: Option<Ipv4Addr>,
+    /// `siaddr`: the server of the next boot step, if any.
+    pub next_server: Option<Ipv4Addr>,
+    /// The boot file's name: `file`, else option 67.
+    pub boot_file: Option<Vec<u8>>,
+    /// How long the address may be used; `None` is for ever.
+    pub lease_time: Option<Duration>,
+    /// When to renew (T1), counted from the ACK; `None` is never.
+    pub renew_after: Option<Duration>,
+    /// When to ask any server (T2), counted from the ACK; `None` is never.
+    pub rebind_after: Option<Duration>,
+    /// What the server said that makes no sense, and what was done about it.
+    pub notes: Vec<Note>,
+}
+
+/// One route of option 121. Displays as `10.0.0.0/8 via 10.0.0.1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// The network, with the bits right of the mask zero.
+    pub destination: Ipv4Addr,
+    /// Its prefix length, 0 to 32; 0 is a default route.
+    pub prefix: u8,
+    /// The gateway; `None` means that the network is on this link.
+    pub gateway: Option<Ipv4Addr>,
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} ", self.destination, self.prefix)?;
+        match self.gateway {
+            Some(gateway) => write!(f, "via {gateway}"),
+            None => f.write_str("on link"),
+        }
+    }
+}
+
+/// Why a message gives no lease.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LeaseError {
+    /// It is no DHCP message.
+    #[error("not a DHCP message")]
+    Header(#[from] HeaderError),
+    /// It comes from another client.
+    #[error("a client's message, not a server's")]
+    FromClient,
+    /// It is a NAK or something else that carries no lease.
+    #[error("a {0} carries no lease")]
+    NotALease(MessageType),
+    /// The address given cannot be a host's.
+    #[error("the server gives {0}, which no host can have")]
+    NoAddress(Ipv4Addr),
+}
+
+/// Something a server said that makes no sense. The text says what was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// The message is damaged.
+    Damaged(Defect),
+    /// An option's length does not fit its meaning; it was left out.
+    Length {
+        /// The option.
+        code: u8,
+        /// Its length.
+        len: usize,
+    },
+    /// Option 1 is missing or no mask; the class of the address decided.
+    Mask(Option<Ipv4Addr>, u8),
+    /// A router, name or time server that no host can be; it was left out.
+    Address(u8, Ipv4Addr),
+    /// More than one router; the first is used.
+    Routers(Ipv4Addr, usize),
+    /// The router is not in the network, so it needs a route of its own.
+    RouterElsewhere(Ipv4Addr),
+    /// Option 26 of 576 or less; it was left out.
+    Mtu(u16),
+    /// A name with bytes that no name has, or too long; it was left out.
+    Name(u8, usize),
+    /// Only the first part of the host name was kept.
+    NameCut(usize),
+    /// Option 17 has control characters in it.
+    RootPathControls,
+    /// Option 28 is not in the network; it was left out.
+    Broadcast(Ipv4Addr),
+    /// 121 ends in something that is no route; what came before was kept.
+    Routes(usize),
+    /// 119 ends in something that is no name; what came before was kept.
+    Search(usize),
+    /// The times T1 < T2 < lease do not hold; the usual fractions are used.
+    Times,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Damaged(defect) => defect.fmt(f),
+            Self::Length { code, len } => write!(f, "option {code} has {len} bytes; ignored"),
+            Self::Mask(None, prefix) => {
+                write!(f, "no netmask (option 1); /{prefix} by the address's class")
+            }
+            Self::Mask(Some(mask), prefix) => {
+                write!(
+                    f,
+                    "{mask} (option 1) is no netmask; /{prefix} by the address's class"
+                )
+            }
+            Self::Address(code, address) => write!(
+                f,
+                "option {code} names {address}, which no host can have; ignored"
+            ),
+            Self::Routers(first, count) => write!(f, "{count} routers (option 3); {first} is used"),
+            Self::RouterElsewhere(router) => write!(f, "router {router} is outside the network"),
+            Self::Mtu(mtu) => write!(
+                f,
+                "an MTU of {mtu} (option 26) is ignored: {IGNORED_MTU} or less breaks NFS"
+            ),
+            Self::Name(code, len) => write!(f, "option {code} ({len} bytes) is no name; ignored"),
+            Self::NameCut(len) => write!(f, "a host name of {len} bytes is cut at its first dot"),
+            Self::RootPathControls => {
+                f.write_str("the root path (option 17) has control characters in it")
+            }
+            Self::Broadcast(address) => write!(
+                f,
+                "broadcast address {address} (option 28) is outside the network; ignored"
+            ),
+            Self::Routes(kept) => write!(f, "the routes (option 121) end in rubbish; {kept} kept"),
+            Self::Search(kept) => write!(
+                f,
+                "the search list (option 119) ends in rubbish; {kept} kept"
+            ),
+            Self::Times => f.write_str(
+                "the times (51, 58, 59) contradict each other; half and seven eighths are used",
+            ),
+        }
+    }
+}
+
+impl Lease {
+    /// Reads the UDP payload of an OFFER, an ACK or a BOOTP reply.
+    pub fn read(datagram: &[u8]) -> Result<Lease, LeaseError> {
+        let message = Message::read(datagram)?;
+        if message.header.from_client {
+            return Err(LeaseError::FromClient);
+        }
+        let kind = message.kind();
+        match kind {
+            None | Some(MessageType::Offer | MessageType::Ack) => {}
+            Some(other) => return Err(LeaseError::NotALease(other)),
+        }
+        // The ACK of an INFORM leaves yiaddr 0 (RFC 2131 §4.3.5): the address is ciaddr.
+        let address = if message.header.your_ip.is_unspecified() {
+            message.header.client_ip
+        } else {
+            message.header.your_ip
+        };
+        if !is_host_address(address) {
+            return Err(LeaseError::NoAddress(address));
+        }
+        let mut reader = Reader {
+            message: &message,
+            notes: Vec::new(),
+        };
+        reader
+            .notes
+            .extend(message.options.defects().iter().copied().map(Note::Damaged));
+        let prefix = reader.prefix(address);
+        let routes = reader.routes();
+        let routers = reader.routers(address, prefix, routes.is_empty());
+        let (lease_time, renew_after, rebind_after) = reader.times();
+        Ok(Lease {
+            message: kind,
+            address,
+            prefix,
+            routers,
+            routes,
+            dns: reader.hosts(code::NAME_SERVERS),
+            host_name: reader.host_name(),
+            domain: reader.domain(),
+            search: reader.search(),
+            root_path: reader.root_path(),
+            mtu: reader.mtu(),
+            broadcast: reader.broadcast(address, prefix),
+            ntp: reader.hosts(code::NTP_SERVERS),
+            server_id: message.options.address(code::SERVER_ID),
+            next_server: Some(message.header.next_server).filter(|a| is_host_address(*a)),
+            boot_file: message.boot_file().map(<[u8]>::to_vec),
+            lease_time,
+            renew_after,
+            rebind_after,
+            notes: reader.notes,
+        })
+    }
+
+    /// The default gateway: of option 121 if there is one, else the first router.
+    pub fn default_gateway(&self) -> Option<Ipv4Addr> {
+        if self.routes.is_empty() {
+            return self.routers.first().copied();
+        }
+        self.routes
+            .iter()
+            .find(|route| route.prefix == 0)
+            .and_then(|route| route.gateway)
+    }
+
+    /// The routes to install, in order: those of option 121, or one default route. A
+    /// gateway that is not [`Lease::is_on_link`] needs a host route first.
+    pub fn routes_to_install(&self) -> Vec<Route> {
+        if !self.routes.is_empty() {
+            // The kernel refuses a gateway that it has no route to, so the networks that
+            // are on this link go first.
+            let (mut on_link, through): (Vec<Route>, Vec<Route>) = self
+                .routes
+                .iter()
+                .partition(|route| route.gateway.is_none());
+            on_link.extend(through);
+            return on_link;
+        }
+        self.routers
+            .first()
+            .map(|router| Route {
+                destination: Ipv4Addr::UNSPECIFIED,
+                prefix: 0,
+                gateway: Some(*router),
+            })
+            .into_iter()
+            .collect()
+    }
+
+    /// True when `address` is in the lease's own network.
+    pub fn is_on_link(&self, address: Ipv4Addr) -> bool {
+        same_network(self.address, address, self.prefix)
+    }
+}
+
+struct Reader<'a> {
+    message: &'a Message,
+    notes: Vec<Note>,
+}
+
+impl Reader<'_> {
+    /// Notes an option that is there but whose length allows no value.
+    fn mislaid(&mut self, code: u8) {
+        if let Some(value) = self.message.options.bytes(code) {
+            self.notes.push(Note::Length {
+                code,
+                len: value.len(),
+            });
+        }
+    }
+
+    fn prefix(&mut self, address: Ipv4Addr) -> u8 {
+        let mask = self.message.options.address(code::SUBNET_MASK);
+        if let Some(mask) = mask
+            && let Ok(ones) = u8::try_from(mask.to_bits().leading_ones())
+            && ones > 0
+            && netmask(ones) == mask
+        {
+            return ones;
+        }
+        let [first, ..] = address.octets();
+        let prefix = match first {
+            0..=127 => 8,
+            128..=191 => 16,
+            _ => 24,
+        };
+        self.notes.push(Note::Mask(mask, prefix));
+        prefix
+    }
+
+    /// A list of addresses without those that no host can have.
+    fn hosts(&mut self, code: u8) -> Vec<Ipv4Addr> {
+        let bytes = self.message.options.bytes(code).unwrap_or_default();
+        if !bytes.len().is_multiple_of(4) {
+            self.notes.push(Note::Length {
+                code,
+                len: bytes.len(),
+            });
+        }
+        let mut hosts = Vec::new();
+        for address in self.message.options.addresses(code) {
+            if !is_host_address(address) {
+                self.notes.push(Note::Address(code, address));
+            } else if !hosts.contains(&address) {
+                hosts.push(address);
+            }
+        }
+        hosts
+    }
+
+    fn routes(&mut self) -> Vec<Route> {
+        let Some(bytes) = self.message.options.bytes(code::CLASSLESS_ROUTES) else {
+            return Vec::new();
+        };
+        let (mut found, whole) = routes::classless(bytes);
+        found.retain(|route| route.gateway.is_none_or(is_host_address));
+        if !whole || found.is_empty() {
+            self.notes.push(Note::Routes(found.len()));
+        }
+        found
+    }
+
+    fn routers(&mut self, own: Ipv4Addr, prefix: u8, needed: bool) -> Vec<Ipv4Addr> {
+        let mut routers = self.hosts(code::ROUTERS);
+        if routers.contains(&own) {
+            self.notes.push(Note::Address(code::ROUTERS, own));
+            routers.retain(|router| *router != own);
+        }
+        // A stable sort: the server's order, those within reach first.
+        routers.sort_by_key(|router| !same_network(own, *router, prefix));
+        if let (true, Some(first)) = (needed, routers.first()) {
+            if routers.len() > 1 {
+                self.notes.push(Note::Routers(*first, routers.len()));
+            }
+            if !same_network(own, *first, prefix) {
+                self.notes.push(Note::RouterElsewhere(*first));
+            }
+        }
+        routers
+    }
+
+    fn name(&mut self, code: u8) -> Option<String> {
+        let text = self.message.options.text(code)?;
+        let text = text.strip_suffix(b".").unwrap_or(text);
+        let fits = text.len() <= 253
+            && text.first().is_some_and(u8::is_ascii_alphanumeric)
+            && text
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+        if !fits {
+            self.notes.push(Note::Name(code, text.len()));
+            return None;
+        }
+        Some(text.iter().map(|b| char::from(*b)).collect())
+    }
+
+    fn host_name(&mut self) -> Option<String> {
+        let name = self.name(code::HOST_NAME)?;
+        if name.len() <= HOST_NAME_MAX {
+            return Some(name);
+        }
+        match name.split_once('.') {
+            Some((first, _)) if first.len() <= HOST_NAME_MAX => {
+                self.notes.push(Note::NameCut(name.len()));
+                Some(first.to_owned())
+            }
+            _ => {
+                self.notes.push(Note::Name(code::HOST_NAME, name.len()));
+                None
+            }
+        }
+    }
+
+    fn domain(&mut self) -> Option<String> {
+        self.name(code::DOMAIN_NAME)
+    }
+
+    fn search(&mut self) -> Vec<String> {
+        let Some(bytes) = self.message.options.bytes(code::DOMAIN_SEARCH) else {
+            return Vec::new();
+        };
+        let (names, whole) = routes::search_list(bytes);
+        if !whole {
+            self.notes.push(Note::Search(names.len()));
+        }
+        names
+    }
+
+    fn root_path(&mut self) -> Option<Vec<u8>> {
+        let path = self.message.options.text(code::ROOT_PATH)?;
+        if path.iter().any(u8::is_ascii_control) {
+            self.notes.push(Note::RootPathControls);
+        }
+        Some(path.to_vec())
+    }
+
+    fn mtu(&mut self) -> Option<u16> {
+        let Some(mtu) = self.message.options.u16(code::INTERFACE_MTU) else {
+            self.mislaid(code::INTERFACE_MTU);
+            return None;
+        };
+        if mtu <= IGNORED_MTU {
+            self.notes.push(Note::Mtu(mtu));
+            return None;
+        }
+        Some(mtu)
+    }
+
+    fn broadcast(&mut self, own: Ipv4Addr, prefix: u8) -> Option<Ipv4Addr> {
+        let Some(address) = self.message.options.address(code::BROADCAST_ADDRESS) else {
+            self.mislaid(code::BROADCAST_ADDRESS);
+            return None;
+        };
+        if !same_network(own, address, prefix) {
+            self.notes.push(Note::Broadcast(address));
+            return None;
+        }
+        Some(address)
+    }
+
+    /// Lease, T1 and T2. RFC 2131 §4.4.5 gives the fractions; all ones is for ever.
+    fn times(&mut self) -> (Option<Duration>, Option<Duration>, Option<Duration>) {
+        let Some(lease) = self.message.options.u32(code::LEASE_TIME) else {
+            self.mislaid(code::LEASE_TIME);
+            return (None, None, None);
+        };
+        if lease == u32::MAX {
+            return (None, None, None);
+        }
+        let usual = (lease / 2, lease - lease / 8);
+        let told = (
+            self.message
+                .options
+                .u32(code::RENEWAL_TIME)
+                .unwrap_or(usual.0),
+            self.message
+                .options
+                .u32(code::REBINDING_TIME)
+                .unwrap_or(usual.1),
+        );
+        let (renew, rebind) = if told.0 < told.1 && told.1 < lease {
+            told
+        } else {
+            // A lease of a few seconds leaves no room for T1 < T2 even by the fractions.
+            if told != usual {
+                self.notes.push(Note::Times);
+            }
+            usual
+        };
+        let seconds = |n: u32| Some(Duration::from_secs(u64::from(n)));
+        (seconds(lease), seconds(renew), seconds(rebind))
+    }
+}
