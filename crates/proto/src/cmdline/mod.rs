@@ -1,1 +1,28 @@
 //! The kernel command line, read once into a plan of the boot.
+//!
+//! [`tokenize`] splits the text by the kernel's own quoting rules, and [`BootPlan::parse`]
+//! gives every parameter its meaning. Parsing never fails: a value that makes no sense
+//! becomes a [`Complaint`] that names the parameter, the position and what was expected,
+//! and the boot goes on with what is left. Every value keeps its [`Origin`], so that the
+//! init's console and `netroot explain` can say where it came from.
+//!
+//! Grammar: Linux `Documentation/admin-guide/nfs/nfsroot.rst`, `net/ipv4/ipconfig.c`,
+//! `fs/nfs/nfsroot.c`, `lib/cmdline.c`; `dracut.cmdline(7)`; `initramfs-tools(7)`.
+
+mod complaint;
+mod ip;
+mod link_address;
+mod overlay;
+mod plan;
+mod root;
+mod setting;
+mod tokens;
+
+pub use complaint::Complaint;
+pub use ip::{ClientIdentifier, IpRequest, Method, classful_prefix};
+pub use link_address::{LinkAddress, LinkAddressError, link_address_text, parse_link_address};
+pub use overlay::Overlay;
+pub use plan::{AfterFailure, BootPlan, Ignored, Network};
+pub use root::{NfsRequest, RootRequest};
+pub use setting::{Origin, Setting};
+pub use tokens::{CommandLine, Parameter, tokenize};

@@ -1,1 +1,16 @@
 //! NFS targets, mount options, and the choice of server and path.
+//!
+//! [`NfsTarget`] reads what `nfsroot=`, `root=nfs:` and DHCP option 17 write;
+//! [`choose_root`] decides which server and path hold and says why; and
+//! [`mount_request`] yields what the kernel's NFS client is told, one parameter per
+//! `fsconfig` call or as one string for `mount(2)`.
+
+mod choice;
+mod options;
+mod request;
+mod target;
+
+pub use choice::{LeaseFacts, NoRoot, RootChoice, choose_root};
+pub use options::{Access, MountFlags, NfsOption, NfsOptions, Version};
+pub use request::{KnownPorts, MountParameter, MountRequest, mount_request};
+pub use target::{Host, NfsTarget, TargetError};

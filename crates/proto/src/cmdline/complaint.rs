@@ -1,0 +1,60 @@
+//! What is wrong with a parameter, said so that a person can mend it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// One thing that a parameter (or a DHCP option with the same grammar) says and that
+/// makes no sense here.
+///
+/// Its text is one line:
+/// `ip=10.0.0.300: at position 0: expected an IPv4 address, found "10.0.0.300"; the field is taken as empty`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// The parameter's name: `ip`, `nfsroot`, or `DHCP option 17`.
+    pub parameter: Cow<'static, str>,
+    /// Its value as written; `None` for a word without `=`.
+    pub value: Option<String>,
+    /// Byte offset within the value of what is wrong: at most the value's length.
+    pub position: usize,
+    /// What belongs there: "an IPv4 address".
+    pub expected: Cow<'static, str>,
+    /// What stands there, empty when nothing does.
+    pub found: String,
+    /// What happens now: "the field is taken as empty".
+    pub outcome: Cow<'static, str>,
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "{}={}", self.parameter, printable(value))?,
+            None => f.write_str(&self.parameter)?,
+        }
+        write!(
+            f,
+            ": at position {}: expected {}, found ",
+            self.position, self.expected
+        )?;
+        if self.found.is_empty() {
+            f.write_str("nothing")?;
+        } else {
+            write!(f, "\"{}\"", printable(&self.found))?;
+        }
+        write!(f, "; {}", self.outcome)
+    }
+}
+
+/// `text` with its control characters escaped: it goes to a terminal.
+fn printable(text: &str) -> Cow<'_, str> {
+    if text.chars().any(char::is_control) {
+        Cow::Owned(text.chars().flat_map(escape_control).collect())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+fn escape_control(c: char) -> impl Iterator<Item = char> {
+    let escaped = c.is_control().then(|| c.escape_default());
+    let plain = escaped.is_none().then_some(c);
+    escaped.into_iter().flatten().chain(plain)
+}

@@ -1,0 +1,80 @@
+//! Ethernet addresses in every spelling that boot loaders use.
+
+use thiserror::Error;
+
+/// An Ethernet address, in the order it is written.
+pub type LinkAddress = [u8; 6];
+
+/// Why a text is no Ethernet address of a NIC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum LinkAddressError {
+    /// Not two hexadecimal digits where an octet belongs.
+    #[error("not a hexadecimal octet")]
+    Octet {
+        /// Byte offset of the octet in the text.
+        position: usize,
+    },
+    /// Neither six octets nor a hardware type and six octets.
+    #[error("six octets expected, {octets} found")]
+    Length {
+        /// How many octets there are.
+        octets: usize,
+    },
+    /// All zeros, or a group address: no NIC has it.
+    #[error("not the address of a NIC")]
+    NotANic,
+}
+
+/// Reads an Ethernet address: `01-52-54-00-12-34-56` (hardware type first, as PXELINUX
+/// and iPXE write `BOOTIF=`), with `:` or `-` or nothing between, any case, with or
+/// without the hardware type.
+pub fn parse_link_address(text: &str) -> Result<LinkAddress, LinkAddressError> {
+    let separated = text.contains(['-', ':']);
+    let mut octets: Vec<u8> = Vec::with_capacity(7);
+    let mut position = 0;
+    if separated {
+        for piece in text.split(['-', ':']) {
+            octets.push(octet(piece, 1).ok_or(LinkAddressError::Octet { position })?);
+            position += piece.len() + 1;
+        }
+    } else {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (piece, tail) = rest
+                .split_at_checked(2)
+                .ok_or(LinkAddressError::Octet { position })?;
+            octets.push(octet(piece, 2).ok_or(LinkAddressError::Octet { position })?);
+            position += 2;
+            rest = tail;
+        }
+    }
+    let address: LinkAddress = match octets.as_slice() {
+        &[a, b, c, d, e, f] | &[_, a, b, c, d, e, f] => [a, b, c, d, e, f],
+        other => {
+            return Err(LinkAddressError::Length {
+                octets: other.len(),
+            });
+        }
+    };
+    let [first, ..] = address;
+    if address == [0; 6] || first & 1 == 1 {
+        return Err(LinkAddressError::NotANic);
+    }
+    Ok(address)
+}
+
+fn octet(text: &str, least_digits: usize) -> Option<u8> {
+    let digits = (least_digits..=2).contains(&text.len());
+    let hexadecimal = text.bytes().all(|b| b.is_ascii_hexdigit());
+    if digits && hexadecimal {
+        u8::from_str_radix(text, 16).ok()
+    } else {
+        None
+    }
+}
+
+/// The usual spelling: `52:54:00:12:34:56`.
+pub fn link_address_text(address: &LinkAddress) -> String {
+    let [a, b, c, d, e, f] = address;
+    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+}

@@ -1,0 +1,48 @@
+//! A value together with where it came from.
+
+use std::fmt;
+
+/// Where a value of the plan came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody said anything; this is the documented default.
+    Default,
+    /// A parameter, as written: `ip=dhcp`, `ro`.
+    Parameter(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Parameter(text) => f.write_str(text),
+        }
+    }
+}
+
+/// A value and its [`Origin`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// What holds.
+    pub value: T,
+    /// Who said so.
+    pub origin: Origin,
+}
+
+impl<T> Setting<T> {
+    /// The value that holds while nobody says otherwise.
+    pub fn default_value(value: T) -> Self {
+        Self {
+            value,
+            origin: Origin::Default,
+        }
+    }
+
+    /// A value that the parameter `text` asks for.
+    pub fn parameter(value: T, text: &str) -> Self {
+        Self {
+            value,
+            origin: Origin::Parameter(text.to_owned()),
+        }
+    }
+}
