@@ -1,2 +1,31 @@
-//! stub
+//! What the tests and `cargo xtask demo` stand on: private networks, virtual machines
+//! that boot through real firmware, and the programs that netroot lives beside.
+//!
+//! Everything runs inside a [`Net`]: a network, mount and process namespace of its
+//! own. When the process that made it ends, even by `kill -9`, the kernel ends
+//! everything inside it, so a failed test leaves nothing behind.
+//!
+//! Nothing here panics: every function says in its error what it was doing, and
+//! waits always have a deadline and name what they wait for.
+
 #![forbid(unsafe_code)]
+
+mod accel;
+mod net;
+mod peer;
+mod program;
+mod root;
+mod transcript;
+mod vm;
+
+pub mod places;
+
+pub use accel::Accel;
+pub use net::{Bridge, Loss, Net, Tap};
+pub use peer::dnsmasq::Dnsmasq;
+pub use peer::ganesha::{Clients, Ganesha};
+pub use peer::netroot::{Event, NetrootServe};
+pub use program::{Finished, Program};
+pub use root::TinyRoot;
+pub use transcript::{Seen, Transcript};
+pub use vm::{Firmware, Nic, Rom, Vm, VmBuilder};

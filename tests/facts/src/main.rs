@@ -1,0 +1,94 @@
+//! `/sbin/init` of the tests' smallest root: prints what the machine looks like after
+//! the switch of root, one `facts: ` line each, and switches it off.
+//!
+//! With `facts.stay` on the command line it goes on instead: every second it makes the
+//! kernel forget what it has cached, reads a file from the root again and counts.
+//!
+//! It has no dependencies, and asks the kernel through files only.
+
+#![forbid(unsafe_code)]
+
+use std::io::Write;
+use std::time::Duration;
+
+fn main() {
+    let command_line = read("/proc/cmdline");
+    say("begin", "");
+    say("pid", &std::process::id().to_string());
+    say("cmdline", &command_line);
+    say("uptime", &read("/proc/uptime"));
+    say("hostname", &read("/proc/sys/kernel/hostname"));
+    for line in read("/proc/self/mounts").lines() {
+        say("mount", line);
+    }
+    for line in read("/etc/resolv.conf").lines() {
+        say("resolv.conf", line);
+    }
+    for line in read("/proc/net/route").lines() {
+        say("route", line);
+    }
+    for line in read("/proc/net/fib_trie").lines() {
+        say("fib", line);
+    }
+    for interface in names("/sys/class/net") {
+        let mtu = read(&format!("/sys/class/net/{interface}/mtu"));
+        say("mtu", &format!("{interface} {mtu}"));
+    }
+    say("modules", &names("/sys/module").join(" "));
+    say("run", &names("/run").join(" "));
+    say("top", &names("/").join(" "));
+    say("witness", &read("/etc/witness"));
+    match std::fs::write("/etc/written", "by the machine\n") {
+        Ok(()) => say("write", &format!("succeeded: {}", read("/etc/written"))),
+        Err(error) => say("write", &format!("failed: {error}")),
+    }
+    say("end", "");
+    if command_line.contains("facts.stay") {
+        stay();
+    }
+    switch_off();
+}
+
+/// Reads the root again and again, past every cache. It never ends: the machine does.
+fn stay() -> ! {
+    for count in 1_u64.. {
+        std::thread::sleep(Duration::from_secs(1));
+        // Failure shows in the reading.
+        let _ = std::fs::write("/proc/sys/vm/drop_caches", "3");
+        say("tick", &format!("{count} {}", read("/etc/witness")));
+    }
+    switch_off()
+}
+
+fn switch_off() -> ! {
+    // The last line must leave the serial port first.
+    std::thread::sleep(Duration::from_millis(200));
+    if let Err(error) = std::fs::write("/proc/sysrq-trigger", "o") {
+        say("off", &format!("failed: {error}"));
+    }
+    loop {
+        // PID 1 that ends is a kernel panic.
+        std::thread::sleep(Duration::from_secs(60));
+    }
+}
+
+fn say(what: &str, fact: &str) {
+    let mut out = std::io::stdout().lock();
+    // There is nowhere to complain when the console is gone.
+    let _ = writeln!(out, "facts: {what} {}", fact.trim_end());
+    let _ = out.flush();
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| format!("cannot read {path}: {error}"))
+}
+
+fn names(path: &str) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(path)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names
+}

@@ -1,0 +1,91 @@
+//! How virtual machines run here.
+
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::places;
+use crate::transcript::Transcript;
+
+/// QEMU's accelerator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accel {
+    /// The processor's own virtualisation, through `/dev/kvm`.
+    Kvm,
+    /// QEMU's translator: works everywhere, slowly.
+    Tcg,
+}
+
+/// A kernel prints its first line within a second under KVM.
+const PROBE_PATIENCE: Duration = Duration::from_secs(6);
+
+impl Accel {
+    /// What works here. `NETROOT_ACCEL=kvm|tcg` overrides the probe, which is made once
+    /// per process.
+    pub fn probe() -> Self {
+        static PROBED: OnceLock<Accel> = OnceLock::new();
+        *PROBED.get_or_init(|| match std::env::var("NETROOT_ACCEL").ok().as_deref() {
+            Some("kvm") => Self::Kvm,
+            Some("tcg") => Self::Tcg,
+            _ if kvm_boots_a_kernel() => Self::Kvm,
+            _ => Self::Tcg,
+        })
+    }
+
+    /// The name by which QEMU and `NETROOT_ACCEL` know it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+        }
+    }
+
+    pub(crate) fn processor(self) -> &'static str {
+        match self {
+            Self::Kvm => "host",
+            // `max` turns on what a translator is slow at (five-level page tables).
+            Self::Tcg => "qemu64",
+        }
+    }
+}
+
+/// That `/dev/kvm` opens says little: inside some clouds' machines it makes guests that
+/// hang while the kernel unpacks itself. So a kernel is started, and must speak.
+fn kvm_boots_a_kernel() -> bool {
+    let opens = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/kvm")
+        .is_ok();
+    let Ok((_, kernel)) = places::debian_kernel() else {
+        return false;
+    };
+    if !opens {
+        return false;
+    }
+    let child = Command::new("qemu-system-x86_64")
+        .args(["-accel", "kvm", "-cpu", "host", "-m", "256", "-nic", "none"])
+        .args(["-display", "none", "-vga", "none", "-monitor", "none"])
+        .args(["-serial", "stdio", "-no-reboot", "-kernel"])
+        .arg(kernel)
+        .args(["-append", "console=ttyS0 panic=-1"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(mut child) = child else {
+        return false;
+    };
+    let console = Transcript::new("the KVM probe");
+    let spoke = child.stdout.take().is_some_and(|pipe| {
+        console
+            .follow(pipe, std::path::Path::new("/dev/null"), false)
+            .is_ok()
+            && console
+                .wait_for("Linux version", "a kernel's first line", PROBE_PATIENCE)
+                .is_ok()
+    });
+    let _ = child.kill();
+    let _ = child.wait();
+    spoke
+}

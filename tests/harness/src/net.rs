@@ -1,0 +1,278 @@
+//! A private network: nothing in it can reach the machine's own, nothing outlives it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::places;
+use crate::program::{Finished, Program, Streams, child_of};
+
+/// A network, mount and process namespace with its own `/proc`, `/sys`, `/run`, `/tmp`
+/// and `/var/lib/nfs`.
+///
+/// The namespaces belong to a holder process that the kernel kills when the *thread*
+/// which made the `Net` ends (`PR_SET_PDEATHSIG`), and with it everything inside.
+/// So: make it in the test's own thread.
+#[derive(Debug)]
+pub struct Net {
+    holder: Child,
+    pid: nix::unistd::Pid,
+    logs: PathBuf,
+    serial: AtomicU32,
+}
+
+/// A bridge in a [`Net`], by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bridge(pub String);
+
+/// A tap device in a [`Net`], by name: the cable of a virtual machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tap(pub String);
+
+/// How many of 100 frames a cable loses, by chance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Of those that come from the machine.
+    pub from_machine: u8,
+    /// Of those that go to it.
+    pub to_machine: u8,
+}
+
+/// Run by the holder. The mounts are private, so the machine's own stay as they are;
+/// `/sys` is mounted anew because it shows the network devices of whoever mounts it.
+const HOLDER: &str = "set -e
+mount --make-rprivate /
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t tmpfs tmpfs /run
+mkdir -p /run/ganesha /run/rpcbind /run/sendsigs.omit.d
+if [ -d /var/lib/nfs ]; then mount -t tmpfs tmpfs /var/lib/nfs; mkdir -p /var/lib/nfs/ganesha; fi
+ip link set lo up
+touch /run/netroot-ready
+while :; do sleep 3600 & wait; done";
+
+/// Programs that make or fill a network answer within moments.
+const QUICK: Duration = Duration::from_secs(30);
+
+impl Net {
+    /// A new, empty network. `name` names the folder of its logs.
+    ///
+    /// # Errors
+    /// When the caller is not root or the namespaces cannot be made.
+    pub fn new(name: &str) -> Result<Self> {
+        ensure!(
+            nix::unistd::geteuid().is_root(),
+            "making a network namespace needs root"
+        );
+        let logs = places::logs(name)?;
+        let log = std::fs::File::create(logs.join("holder.log")).context("create holder.log")?;
+        // setpriv asks for the death signal here, so that no unsafe `pre_exec` is needed.
+        let holder = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "unshare", "--net", "--mount"])
+            .args(["--pid", "--fork", "--kill-child", "--", "sh", "-c", HOLDER])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("start setpriv and unshare (package util-linux)")?;
+        let mut net = Self {
+            holder,
+            pid: nix::unistd::Pid::from_raw(0),
+            logs,
+            serial: AtomicU32::new(0),
+        };
+        net.await_holder()?;
+        Ok(net)
+    }
+
+    fn await_holder(&mut self) -> Result<()> {
+        let deadline = Instant::now() + QUICK;
+        while Instant::now() < deadline {
+            if let Ok(pid) = child_of(self.holder.id()) {
+                self.pid = pid;
+                if Path::new(&format!("/proc/{pid}/root/run/netroot-ready")).exists() {
+                    return Ok(());
+                }
+            }
+            if let Some(status) = self.holder.try_wait()? {
+                let said = std::fs::read_to_string(self.logs.join("holder.log"));
+                bail!(
+                    "the namespaces could not be made ({status}): {}",
+                    said.unwrap_or_default().trim()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        bail!("the namespaces were not ready within {QUICK:?}")
+    }
+
+    /// Where the logs of everything in this network go.
+    pub fn logs(&self) -> &Path {
+        &self.logs
+    }
+
+    /// A path as seen from inside, as it must be opened from outside.
+    pub fn path(&self, inside: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{inside}", self.pid))
+    }
+
+    fn command(&self, argv: &[&str]) -> Command {
+        let mut command = Command::new("nsenter");
+        command
+            .args(["--target", &self.pid.to_string()])
+            .args(["--net", "--mount", "--pid", "--"])
+            // nsenter stays outside and waits; when it is killed, so is the program.
+            .args(["setpriv", "--pdeathsig", "KILL", "--"])
+            .args(argv);
+        command
+    }
+
+    /// Starts a program inside. `argv` begins with the program's name or absolute path.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(&self, argv: &[&str]) -> Result<Program> {
+        self.spawn_with(argv, Streams::default())
+    }
+
+    pub(crate) fn spawn_with(&self, argv: &[&str], streams: Streams) -> Result<Program> {
+        let name = argv
+            .first()
+            .and_then(|path| Path::new(path).file_name()?.to_str())
+            .context("a program to start")?;
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        let log = self.logs.join(format!("{serial:02}-{name}.log"));
+        Program::start(name, self.command(argv), log, streams)
+    }
+
+    /// Runs a program inside to its end, at most `patience` long.
+    ///
+    /// # Errors
+    /// When it cannot be started or does not end in time; not when it fails.
+    pub fn run_for(&self, argv: &[&str], patience: Duration) -> Result<Finished> {
+        self.spawn(argv)?
+            .wait(patience)
+            .with_context(|| argv.join(" "))
+    }
+
+    /// Runs a program inside to its end and returns what it printed.
+    ///
+    /// # Errors
+    /// When it fails: with what it said.
+    pub fn run(&self, argv: &[&str]) -> Result<String> {
+        let done = self.run_for(argv, QUICK)?;
+        ensure!(
+            done.status.success(),
+            "{}: {}: {}{}",
+            argv.join(" "),
+            done.status,
+            done.stdout,
+            done.stderr
+        );
+        Ok(done.stdout)
+    }
+
+    /// Runs several lines of shell inside, stopping at the first that fails.
+    ///
+    /// # Errors
+    /// As [`Net::run`].
+    pub fn shell(&self, lines: &str) -> Result<String> {
+        self.run(&["sh", "-ec", lines])
+    }
+
+    /// A bridge with an address (`10.0.0.1/24`). It forwards from the first moment on:
+    /// no spanning tree, no delay.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn bridge(&self, name: &str, address: &str) -> Result<Bridge> {
+        self.shell(&format!(
+            "ip link add {name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0
+             ip addr add {address} dev {name}
+             ip link set {name} up"
+        ))?;
+        Ok(Bridge(name.to_owned()))
+    }
+
+    /// A bridge without an address.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn plain_bridge(&self, name: &str) -> Result<Bridge> {
+        self.shell(&format!(
+            "ip link add {name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0
+             ip link set {name} up"
+        ))?;
+        Ok(Bridge(name.to_owned()))
+    }
+
+    /// A tap device, plugged into `bridge`.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn tap(&self, name: &str, bridge: &Bridge) -> Result<Tap> {
+        self.shell(&format!(
+            "ip tuntap add dev {name} mode tap
+             ip link set {name} master {} up",
+            bridge.0
+        ))?;
+        Ok(Tap(name.to_owned()))
+    }
+
+    /// A cable from this network's `bridge` to a device `name` with `address` in
+    /// another network: another machine on the same wire.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn cable(&self, bridge: &Bridge, other: &Net, name: &str, address: &str) -> Result<()> {
+        let near = format!("to-{name}");
+        // Not through `shell`: the number of the other holder's process means
+        // something only outside of this network's process namespace.
+        let made = Command::new("nsenter")
+            .arg(format!("--net=/proc/{}/ns/net", self.pid))
+            .args(["ip", "link", "add", &near, "type", "veth", "peer", "name"])
+            .args([name, "netns", &other.pid.to_string()])
+            .output()
+            .context("start nsenter and ip")?;
+        ensure!(
+            made.status.success(),
+            "a cable to {name}: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        self.shell(&format!("ip link set {near} master {} up", bridge.0))?;
+        other.shell(&format!(
+            "ip addr add {address} dev {name}
+             ip link set {name} up"
+        ))?;
+        Ok(())
+    }
+
+    /// Makes the cable of a machine lossy, with the kernel's random numbers.
+    ///
+    /// # Errors
+    /// When nftables refuses.
+    pub fn lose(&self, tap: &Tap, loss: Loss) -> Result<()> {
+        let (tap, from, to) = (&tap.0, loss.from_machine, loss.to_machine);
+        self.run(&[
+            "nft",
+            &format!(
+                "table netdev loss-{tap} {{
+                 chain from {{ type filter hook ingress device {tap} priority 0;
+                   numgen random mod 100 < {from} drop; }}
+                 chain to {{ type filter hook egress device {tap} priority 0;
+                   numgen random mod 100 < {to} drop; }} }}"
+            ),
+        ])?;
+        Ok(())
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+    }
+}

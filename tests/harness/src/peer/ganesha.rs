@@ -1,0 +1,106 @@
+//! NFS-Ganesha with rpcbind: somebody else's NFS server.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::net::Net;
+use crate::program::Program;
+
+/// Who may mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Clients {
+    /// Everybody.
+    All,
+    /// Only these addresses or networks, comma separated.
+    Only(String),
+}
+
+/// A running NFS-Ganesha with its rpcbind.
+#[derive(Debug)]
+pub struct Ganesha {
+    // Dropped in this order: Ganesha asks rpcbind to forget it.
+    _ganesha: Program,
+    _rpcbind: Program,
+}
+
+/// Reading the configuration and starting took 1-3 s on an idle machine.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+
+impl Ganesha {
+    /// Exports `directory` read-only as `path` over NFSv3 and v4 on port 2049 (MOUNT on
+    /// 20048, both registered with rpcbind) to `clients`.
+    ///
+    /// # Errors
+    /// When rpcbind or Ganesha do not come up.
+    pub fn start(net: &Net, directory: &Path, path: &str, clients: &Clients) -> Result<Self> {
+        let rpcbind = net.spawn(&["rpcbind", "-f", "-w"])?;
+        let configuration = net.logs().join("ganesha.conf");
+        std::fs::write(&configuration, configuration_text(directory, path, clients))
+            .with_context(|| format!("write {}", configuration.display()))?;
+        let configuration = configuration.display().to_string();
+        let log = net.logs().join("ganesha.log").display().to_string();
+        let mut ganesha = net.spawn(&[
+            "ganesha.nfsd",
+            "-F",
+            "-f",
+            &configuration,
+            "-L",
+            &log,
+            "-p",
+            "/run/ganesha.pid",
+        ])?;
+        let deadline = Instant::now() + START_PATIENCE;
+        while !registered(net)? {
+            if !ganesha.running()? || Instant::now() > deadline {
+                let said = std::fs::read_to_string(&log).unwrap_or_default();
+                let tail: Vec<&str> = said.lines().rev().take(15).collect();
+                bail!(
+                    "NFS-Ganesha did not come up; its log {log} ends (newest first):\n{}",
+                    tail.join("\n")
+                );
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Ok(Self {
+            _ganesha: ganesha,
+            _rpcbind: rpcbind,
+        })
+    }
+}
+
+/// Whether the portmapper knows NFS and MOUNT.
+fn registered(net: &Net) -> Result<bool> {
+    let done = net.run_for(&["rpcinfo", "-p", "127.0.0.1"], Duration::from_secs(20))?;
+    let knows = |program: &str| {
+        done.stdout
+            .lines()
+            .any(|line| line.split_whitespace().next() == Some(program))
+    };
+    Ok(knows("100003") && knows("100005"))
+}
+
+fn configuration_text(directory: &Path, path: &str, clients: &Clients) -> String {
+    let (access, client) = match clients {
+        Clients::All => ("RO", String::new()),
+        Clients::Only(list) => (
+            "NONE",
+            format!("CLIENT {{ Clients = {list}; Access_Type = RO; Squash = No_Root_Squash; }}"),
+        ),
+    };
+    format!(
+        "NFS_CORE_PARAM {{ NFS_Protocols = 3, 4; NFS_Port = 2049; MNT_Port = 20048;
+  Enable_NLM = false; Enable_RQUOTA = false; mount_path_pseudo = false; }}
+NFSV4 {{ Grace_Period = 5; Lease_Lifetime = 5; }}
+LOG {{ Default_Log_Level = EVENT; }}
+EXPORT {{ Export_Id = 1; Path = {directory}; Pseudo = {path}; Tag = {tag};
+  Protocols = 3, 4; Transports = TCP; SecType = sys; Squash = No_Root_Squash;
+  Access_Type = {access};
+  {client}
+  FSAL {{ Name = VFS; }} }}
+",
+        directory = directory.display(),
+        tag = path.trim_start_matches('/'),
+    )
+}

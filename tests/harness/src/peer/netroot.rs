@@ -1,0 +1,106 @@
+//! `netroot serve`, as it is built.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use crate::net::Net;
+use crate::places;
+use crate::program::{Finished, Program};
+use crate::transcript::{Seen, Transcript};
+
+/// A running boot server.
+#[derive(Debug)]
+pub struct NetrootServe {
+    program: Program,
+}
+
+/// One line of `netroot serve --json`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Event {
+    /// The machine's MAC address, or nothing for an event of the server's own.
+    #[serde(default)]
+    pub machine: Option<String>,
+    /// Which step of a boot: `dhcp-offer`, `tftp`, `mount`, ….
+    pub step: String,
+    /// The line that a person reads.
+    #[serde(default)]
+    pub text: String,
+}
+
+/// Making an initrd for every card compresses a few MiB; a debug build is slow at that.
+const READY_PATIENCE: Duration = Duration::from_secs(180);
+
+impl NetrootServe {
+    /// Serves `root` with further arguments of `netroot serve`, and waits until it is
+    /// ready. Events are asked for as JSON.
+    ///
+    /// # Errors
+    /// When it is not built or does not become ready.
+    pub fn start(net: &Net, root: &Path, arguments: &[&str]) -> Result<Self> {
+        let server = Self::start_unready(net, root, arguments)?;
+        server.program.wait_for(
+            "\"step\":\"ready\"",
+            "the server's readiness",
+            READY_PATIENCE,
+        )?;
+        Ok(server)
+    }
+
+    /// As [`NetrootServe::start`], without waiting.
+    ///
+    /// # Errors
+    /// When it is not built.
+    pub fn start_unready(net: &Net, root: &Path, arguments: &[&str]) -> Result<Self> {
+        let netroot = places::netroot()?.display().to_string();
+        let root = root.display().to_string();
+        let mut argv = vec![netroot.as_str(), "serve", &root, "--json"];
+        argv.extend(arguments);
+        let program = net.spawn(&argv)?;
+        Ok(Self { program })
+    }
+
+    /// Its events, one JSON object per line.
+    pub fn output(&self) -> &Transcript {
+        self.program.stdout()
+    }
+
+    /// The program itself.
+    pub fn program(&mut self) -> &mut Program {
+        &mut self.program
+    }
+
+    /// All events so far, with the time since the server was started at which each
+    /// arrived here.
+    pub fn events(&self) -> Vec<(Duration, Event)> {
+        self.output()
+            .lines()
+            .into_iter()
+            .filter_map(|(at, line)| Some((at, serde_json::from_str(&line).ok()?)))
+            .collect()
+    }
+
+    /// Waits until an event of this `step` has come.
+    ///
+    /// # Errors
+    /// When none comes within `patience`.
+    pub fn wait_for_step(&self, step: &str, patience: Duration) -> Result<Seen> {
+        self.program
+            .wait_for(
+                &format!("\"step\":\"{step}\""),
+                &format!("the event {step}"),
+                patience,
+            )
+            .context("netroot serve")
+    }
+
+    /// Asks it to end, and waits for that.
+    ///
+    /// # Errors
+    /// When it does not end within 20 s.
+    pub fn terminate(&mut self) -> Result<Finished> {
+        self.program.terminate(Duration::from_secs(20))
+    }
+}

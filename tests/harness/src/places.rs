@@ -1,0 +1,87 @@
+//! Where things are: the work tree, the cache, what was built, what is logged.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The top of the work tree.
+pub fn workspace() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
+}
+
+/// The folder that git ignores and that outlives `cargo clean`: the Debian root.
+pub fn cache() -> PathBuf {
+    workspace().join(".cache")
+}
+
+/// Cargo's output folder.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+}
+
+/// The Debian root that `cargo xtask setup` makes.
+pub fn debian_root() -> PathBuf {
+    cache().join("debian-bookworm")
+}
+
+/// The boot server as `cargo xtask` builds it.
+///
+/// # Errors
+/// When it is not built.
+pub fn netroot() -> Result<PathBuf> {
+    built("release/netroot")
+}
+
+/// The tiny root's only program.
+///
+/// # Errors
+/// When it is not built.
+pub fn facts() -> Result<PathBuf> {
+    built("x86_64-unknown-linux-musl/init/netroot-facts")
+}
+
+fn built(name: &str) -> Result<PathBuf> {
+    let path = target().join(name);
+    if !path.exists() {
+        bail!(
+            "{} is not built: run these tests with `cargo xtask test`",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+/// The version and the image of the newest kernel in the cached Debian root.
+///
+/// # Errors
+/// When the root is not there or holds no kernel.
+pub fn debian_kernel() -> Result<(String, PathBuf)> {
+    let boot = debian_root().join("boot");
+    let names = std::fs::read_dir(&boot).with_context(|| {
+        format!(
+            "read {}: the Debian root is missing; `cargo xtask setup` makes it",
+            boot.display()
+        )
+    })?;
+    names
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter_map(|name| name.strip_prefix("vmlinuz-").map(str::to_owned))
+        .max()
+        .map(|version| (version.clone(), boot.join(format!("vmlinuz-{version}"))))
+        .with_context(|| format!("{} holds no vmlinuz-*", boot.display()))
+}
+
+/// A fresh folder for the logs of the test or run `name`; the last run's are removed.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn logs(name: &str) -> Result<PathBuf> {
+    let path = target().join("netroot-logs").join(name);
+    if path.exists() {
+        std::fs::remove_dir_all(&path)
+            .with_context(|| format!("remove the last run's {}", path.display()))?;
+    }
+    std::fs::create_dir_all(&path).with_context(|| format!("create {}", path.display()))?;
+    Ok(path)
+}

@@ -1,0 +1,213 @@
+//! A program that runs inside a [`Net`](crate::Net).
+
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::transcript::{Seen, Transcript};
+
+/// A running program. Dropping it kills it.
+#[derive(Debug)]
+pub struct Program {
+    name: String,
+    /// `nsenter`, which waits for the program and passes its exit status on.
+    child: Child,
+    stdout: Transcript,
+    stderr: Transcript,
+    log: PathBuf,
+}
+
+/// What a program that ended left behind.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it wrote to its standard output.
+    pub stdout: String,
+    /// What it wrote to its standard error.
+    pub stderr: String,
+}
+
+/// What a program's standard streams are joined to, besides its log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Streams {
+    /// Our terminal's input goes to the program.
+    pub(crate) terminal_input: bool,
+    /// The program's output goes to our standard output too.
+    pub(crate) echo: bool,
+}
+
+impl Program {
+    pub(crate) fn start(
+        name: &str,
+        mut command: Command,
+        log: PathBuf,
+        streams: Streams,
+    ) -> Result<Self> {
+        let mut child = command
+            .stdin(if streams.terminal_input {
+                Stdio::inherit()
+            } else {
+                Stdio::null()
+            })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("start {name}"))?;
+        let (stdout, stderr) = (Transcript::new(name), Transcript::new(name));
+        if let Some(pipe) = child.stdout.take() {
+            stdout.follow(pipe, &log, streams.echo)?;
+        }
+        if let Some(pipe) = child.stderr.take() {
+            stderr.follow(pipe, &log, streams.echo)?;
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            stdout,
+            stderr,
+            log,
+        })
+    }
+
+    /// What it prints on its standard output.
+    pub fn stdout(&self) -> &Transcript {
+        &self.stdout
+    }
+
+    /// What it prints on its standard error.
+    pub fn stderr(&self) -> &Transcript {
+        &self.stderr
+    }
+
+    /// The file that holds both.
+    pub fn log(&self) -> &std::path::Path {
+        &self.log
+    }
+
+    /// Whether it has not ended yet.
+    ///
+    /// # Errors
+    /// When its state cannot be asked.
+    pub fn running(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it is still running after `patience`.
+    pub fn wait(&mut self, patience: Duration) -> Result<Finished> {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                // The pipes end with the program: what is in them arrives within moments.
+                while !(self.stdout.ended() && self.stderr.ended()) && Instant::now() < deadline {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                return Ok(Finished {
+                    status,
+                    stdout: self.stdout.text(),
+                    stderr: self.stderr.text(),
+                });
+            }
+            if Instant::now() >= deadline {
+                bail!(
+                    "{} is still running after {:.0} s. The last it said:\n{}{}",
+                    self.name,
+                    patience.as_secs_f64(),
+                    self.stdout.tail(15),
+                    self.stderr.tail(15)
+                );
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Asks it to end (SIGTERM) and waits for that.
+    ///
+    /// # Errors
+    /// When it cannot be signalled or does not end within `patience`.
+    pub fn terminate(&mut self, patience: Duration) -> Result<Finished> {
+        let pid = self.pid()?;
+        kill(pid, Signal::SIGTERM).with_context(|| format!("signal {}", self.name))?;
+        self.wait(patience)
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        if let Ok(pid) = self.pid() {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Resident memory in KiB (`VmRSS`).
+    ///
+    /// # Errors
+    /// When the program has ended.
+    pub fn resident_kib(&self) -> Result<u64> {
+        let pid = self.pid()?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
+            .with_context(|| format!("read the state of {}", self.name))?;
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .and_then(|rest| rest.split_whitespace().next())
+            .and_then(|number| number.parse().ok())
+            .with_context(|| format!("no VmRSS for {}", self.name))
+    }
+
+    /// Waits until its standard output holds `text`.
+    ///
+    /// # Errors
+    /// As [`Transcript::wait_for`], with what it said on its standard error.
+    pub fn wait_for(&self, text: &str, what: &str, patience: Duration) -> Result<Seen> {
+        self.stdout
+            .wait_for(text, what, patience)
+            .with_context(|| format!("on its standard error:\n{}", self.stderr.tail(20)))
+    }
+
+    /// The program's own process: the one child of `nsenter`, which forked because a
+    /// process cannot move itself into another process namespace.
+    fn pid(&self) -> Result<Pid> {
+        child_of(self.child.id()).with_context(|| format!("{} has no process", self.name))
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The first child of the process `parent`.
+pub(crate) fn child_of(parent: u32) -> Result<Pid> {
+    for entry in std::fs::read_dir("/proc")? {
+        let Some(pid) = entry?
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<i32>().ok())
+        else {
+            continue;
+        };
+        // A process may end between the listing and the reading.
+        let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
+            continue;
+        };
+        // The name in parentheses may hold anything: fields are counted from its end.
+        let its_parent = stat
+            .rsplit_once(')')
+            .and_then(|(_, rest)| rest.split_whitespace().nth(1))
+            .and_then(|field| field.parse::<u32>().ok());
+        if its_parent == Some(parent) {
+            return Ok(Pid::from_raw(pid));
+        }
+    }
+    bail!("process {parent} has no child")
+}

@@ -1,0 +1,85 @@
+//! A root file system small enough to boot in a second.
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::places;
+
+/// A root whose `/sbin/init` prints what it finds and switches the machine off: see
+/// `tests/facts`. It carries the Debian kernel and its modules by symbolic links that
+/// stay inside, so that `netroot serve` can make an initrd from it.
+#[derive(Debug)]
+pub struct TinyRoot {
+    folder: tempfile::TempDir,
+}
+
+impl TinyRoot {
+    /// A new root in a folder of its own, which vanishes with this value.
+    ///
+    /// # Errors
+    /// When the Debian root or `netroot-facts` are missing, or the disk is full.
+    pub fn make() -> Result<Self> {
+        let root = Self::without_init()?;
+        let init = root.path().join("sbin/init");
+        std::fs::copy(places::facts()?, &init)
+            .with_context(|| format!("copy netroot-facts to {}", init.display()))?;
+        std::fs::set_permissions(&init, PermissionsExt::from_mode(0o755))?;
+        Ok(root)
+    }
+
+    /// The same without any init: what a wrong directory looks like to a machine.
+    ///
+    /// # Errors
+    /// As [`TinyRoot::make`].
+    pub fn without_init() -> Result<Self> {
+        // Beside the Debian root, so that kernel and modules can be hard links: /tmp may
+        // be another file system, and an export never crosses into one.
+        let folder = tempfile::Builder::new()
+            .prefix("tiny-root-")
+            .tempdir_in(places::cache())
+            .context("create a folder in .cache")?;
+        let path = folder.path();
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755))?;
+        for name in [
+            "boot", "dev", "etc", "proc", "run", "sbin", "sys", "tmp", "usr/lib", "var",
+        ] {
+            std::fs::create_dir_all(path.join(name))?;
+        }
+        symlink("usr/lib", path.join("lib"))?;
+        std::fs::write(path.join("etc/hostname"), "tiny\n")?;
+        std::fs::write(path.join("etc/witness"), "the root's own words\n")?;
+        let (version, kernel) = places::debian_kernel()?;
+        let copy = path.join("boot").join(format!("vmlinuz-{version}"));
+        std::fs::hard_link(&kernel, &copy)
+            .with_context(|| format!("link {} to {}", kernel.display(), copy.display()))?;
+        let modules = Path::new("lib/modules").join(&version);
+        link_tree(
+            &places::debian_root().join(&modules),
+            &path.join("usr").join(&modules),
+        )?;
+        Ok(Self { folder })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// The directory `from` at `to`, every file a hard link.
+fn link_tree(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to).with_context(|| format!("create {}", to.display()))?;
+    for entry in std::fs::read_dir(from).with_context(|| format!("read {}", from.display()))? {
+        let entry = entry?;
+        let target: PathBuf = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            link_tree(&entry.path(), &target)?;
+        } else if entry.file_type()?.is_file() {
+            std::fs::hard_link(entry.path(), &target)
+                .with_context(|| format!("link {}", target.display()))?;
+        }
+    }
+    Ok(())
+}

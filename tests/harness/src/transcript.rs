@@ -1,0 +1,376 @@
+//! What a program or a machine printed, and when.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+/// Text that another thread is still adding to, each piece with its time of arrival.
+/// Terminal control sequences are left out, so that a firmware which paints its text
+/// can be searched like one which prints it.
+#[derive(Clone, Debug)]
+pub struct Transcript {
+    name: String,
+    start: Instant,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    text: String,
+    /// For each piece that arrived: where in `text` it begins, and when it came.
+    arrivals: Vec<(usize, Duration)>,
+    ended: bool,
+    escape: Escape,
+}
+
+/// A text that was waited for, found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The whole line that holds the text, as far as it had arrived.
+    pub line: String,
+    /// When its piece arrived, since the transcript began.
+    pub at: Duration,
+    /// Where the found text ends: a later search may begin here.
+    pub end: usize,
+}
+
+/// How long a reader waits for the rest of a line once the text it wanted is there.
+const REST_OF_LINE: Duration = Duration::from_millis(300);
+
+impl Transcript {
+    /// An empty transcript whose clock starts now. `name` is what errors call it.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            start: Instant::now(),
+            shared: Arc::default(),
+        }
+    }
+
+    /// Reads `source` to its end in a thread of its own, into this transcript and,
+    /// as it came, into the file `log`. `echo` puts it on our own standard output too.
+    pub fn follow(
+        &self,
+        mut source: impl Read + Send + 'static,
+        log: &Path,
+        echo: bool,
+    ) -> Result<()> {
+        let mut log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .with_context(|| format!("create the log {}", log.display()))?;
+        let transcript = self.clone();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            loop {
+                let count = match source.read(&mut buffer) {
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                    Ok(0) | Err(_) => break,
+                    Ok(count) => count,
+                };
+                let piece = buffer.get(..count).unwrap_or_default();
+                transcript.push(piece);
+                // A full disk must not end the run that the log is only a record of.
+                let _ = log.write_all(piece);
+                if echo {
+                    let mut out = std::io::stdout();
+                    let _ = out.write_all(piece).and_then(|()| out.flush());
+                }
+            }
+            transcript.lock().ended = true;
+            transcript.shared.changed.notify_all();
+        });
+        Ok(())
+    }
+
+    fn push(&self, piece: &[u8]) {
+        let at = self.start.elapsed();
+        let mut state = self.lock();
+        let begin = state.text.len();
+        state.arrivals.push((begin, at));
+        for character in String::from_utf8_lossy(piece).chars() {
+            if let Some(plain) = state.escape.filter(character) {
+                state.text.push(plain);
+            }
+        }
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
+    /// Everything so far.
+    pub fn text(&self) -> String {
+        self.lock().text.clone()
+    }
+
+    /// The complete lines so far, each with the time at which it began to arrive.
+    pub fn lines(&self) -> Vec<(Duration, String)> {
+        let state = self.lock();
+        let mut begin = 0;
+        let mut lines = Vec::new();
+        for line in state.text.split_inclusive('\n') {
+            if line.ends_with('\n') {
+                lines.push((state.arrival(begin), line.trim_end().to_owned()));
+            }
+            begin += line.len();
+        }
+        lines
+    }
+
+    /// How long this transcript has been running.
+    pub fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// Whether the writer is gone.
+    pub fn ended(&self) -> bool {
+        self.lock().ended
+    }
+
+    /// Whether `text` has come so far.
+    pub fn contains(&self, text: &str) -> bool {
+        self.lock().text.contains(text)
+    }
+
+    /// The first place where `text` stands, if it came so far.
+    pub fn find(&self, text: &str) -> Option<Seen> {
+        self.lock().find(0, text)
+    }
+
+    /// Waits until `text` stands somewhere. `what` says in words what is waited for.
+    ///
+    /// # Errors
+    /// When `patience` runs out or the writer ends first: names what was waited for and
+    /// shows the end of what came instead.
+    pub fn wait_for(&self, text: &str, what: &str, patience: Duration) -> Result<Seen> {
+        self.wait_after(0, text, what, patience)
+    }
+
+    /// As [`Transcript::wait_for`], but only looks behind `begin` (a [`Seen::end`]).
+    ///
+    /// # Errors
+    /// As [`Transcript::wait_for`].
+    pub fn wait_after(
+        &self,
+        begin: usize,
+        text: &str,
+        what: &str,
+        patience: Duration,
+    ) -> Result<Seen> {
+        match self.wait_for_any(begin, &[text], patience)? {
+            Some((_, seen)) => Ok(seen),
+            None => bail!(self.missing(text, what, patience)),
+        }
+    }
+
+    /// Waits for the first of several texts; says which one it was. `None` when
+    /// `patience` ran out or the writer ended.
+    ///
+    /// # Errors
+    /// None at present; the signature leaves room.
+    pub fn wait_for_any(
+        &self,
+        begin: usize,
+        texts: &[&str],
+        patience: Duration,
+    ) -> Result<Option<(usize, Seen)>> {
+        let deadline = Instant::now() + patience;
+        let mut state = self.lock();
+        loop {
+            let found = texts
+                .iter()
+                .enumerate()
+                .filter_map(|(which, text)| state.find(begin, text).map(|seen| (which, seen)))
+                .min_by_key(|(_, seen)| seen.end);
+            if let Some((which, seen)) = found {
+                return Ok(Some((which, self.with_rest_of_line(state, seen))));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if state.ended || left.is_zero() {
+                return Ok(None);
+            }
+            state = self.wait(state, left);
+        }
+    }
+
+    fn with_rest_of_line(&self, mut state: MutexGuard<'_, State>, seen: Seen) -> Seen {
+        let deadline = Instant::now() + REST_OF_LINE;
+        loop {
+            let line = state.line_around(seen.end);
+            let left = deadline.saturating_duration_since(Instant::now());
+            if line.1 || state.ended || left.is_zero() {
+                return Seen {
+                    line: line.0,
+                    ..seen
+                };
+            }
+            state = self.wait(state, left);
+        }
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, patience: Duration) -> MutexGuard<'a, State> {
+        self.shared
+            .changed
+            .wait_timeout(state, patience)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+    }
+
+    /// The sentence for a text that never came: what, where, how long, and the tail.
+    fn missing(&self, text: &str, what: &str, patience: Duration) -> String {
+        let ended = if self.ended() {
+            format!("it ended after {:.1} s", self.elapsed().as_secs_f64())
+        } else {
+            format!("waited {:.0} s", patience.as_secs_f64())
+        };
+        format!(
+            "{}: no sign of {what} ({text:?}): {ended}. The last it said:\n{}",
+            self.name,
+            self.tail(40)
+        )
+    }
+
+    /// The last `lines` lines, indented.
+    pub fn tail(&self, lines: usize) -> String {
+        let text = self.text();
+        let all: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
+        let skip = all.len().saturating_sub(lines);
+        all.iter()
+            .skip(skip)
+            .map(|line| format!("    | {}\n", line.trim_end()))
+            .collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn find(&self, begin: usize, text: &str) -> Option<Seen> {
+        let start = begin + self.text.get(begin..)?.find(text)?;
+        let at = self.arrival(start);
+        let end = start + text.len();
+        Some(Seen {
+            line: self.line_around(end).0,
+            at,
+            end,
+        })
+    }
+
+    /// When the character at `position` arrived.
+    fn arrival(&self, position: usize) -> Duration {
+        let next = self
+            .arrivals
+            .partition_point(|(offset, _)| *offset <= position);
+        next.checked_sub(1)
+            .and_then(|last| self.arrivals.get(last))
+            .map_or(Duration::ZERO, |(_, at)| *at)
+    }
+
+    /// The line that ends at or holds `position`, and whether its end has arrived.
+    fn line_around(&self, position: usize) -> (String, bool) {
+        let before = self.text.get(..position).unwrap_or_default();
+        let after = self.text.get(position..).unwrap_or_default();
+        let begin = before.rfind('\n').map_or(0, |at| at + 1);
+        let end = after.find('\n');
+        let line = format!(
+            "{}{}",
+            before.get(begin..).unwrap_or_default(),
+            end.and_then(|at| after.get(..at)).unwrap_or(after)
+        );
+        (line.trim_end().to_owned(), end.is_some())
+    }
+}
+
+/// Where in a terminal control sequence (ECMA-48) the text stands.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Escape {
+    #[default]
+    Plain,
+    Started,
+    Control,
+}
+
+impl Escape {
+    /// The character, unless it belongs to a control sequence.
+    fn filter(&mut self, character: char) -> Option<char> {
+        match (*self, character) {
+            (_, '\u{1b}') => *self = Self::Started,
+            (Self::Plain, '\r' | '\0') => {}
+            (Self::Plain, plain) => return Some(plain),
+            (Self::Started, '[') => *self = Self::Control,
+            (Self::Started, _) => *self = Self::Plain,
+            // OVMF moves the cursor to begin a line, where others print a line's end.
+            (Self::Control, 'H') => {
+                *self = Self::Plain;
+                return Some('\n');
+            }
+            (Self::Control, '@'..='~') => *self = Self::Plain,
+            (Self::Control, _) => {}
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transcript_of(pieces: &[&str]) -> Transcript {
+        let transcript = Transcript::new("machine");
+        for piece in pieces {
+            transcript.push(piece.as_bytes());
+        }
+        transcript
+    }
+
+    #[test]
+    fn a_text_is_found_across_pieces_with_its_whole_line() {
+        let transcript = transcript_of(&["one\ntw", "o and a ", "half\nthree"]);
+        let seen = transcript.find("two").unwrap();
+        assert_eq!(seen.line, "two and a half");
+    }
+
+    #[test]
+    fn control_sequences_do_not_hide_a_text() {
+        let transcript = transcript_of(&["\u{1b}[1;32mlo", "\u{1b}[0mgin\u{1b}[2;5H: "]);
+        assert!(transcript.contains("login"));
+    }
+
+    #[test]
+    fn a_text_that_never_comes_is_named_with_the_tail() {
+        let transcript = transcript_of(&["kernel panic\n"]);
+        let error = transcript
+            .wait_for("login:", "the login prompt", Duration::from_millis(10))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("the login prompt"), "{error}");
+        assert!(error.contains("| kernel panic"), "{error}");
+    }
+
+    #[test]
+    fn a_search_can_begin_behind_an_earlier_find() {
+        let transcript = transcript_of(&["tick 1\ntick 2\n"]);
+        let first = transcript.find("tick").unwrap();
+        let second = transcript
+            .wait_after(first.end, "tick", "a tick", Duration::ZERO)
+            .unwrap();
+        assert_eq!(second.line, "tick 2");
+    }
+}

@@ -1,0 +1,286 @@
+//! A virtual machine without a disk.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::accel::Accel;
+use crate::net::{Net, Tap};
+use crate::program::{Finished, Program, Streams};
+use crate::transcript::{Seen, Transcript};
+
+/// What runs before the boot loader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Firmware {
+    /// SeaBIOS.
+    #[default]
+    Bios,
+    /// OVMF (edk2), with a variable store of its own for each machine.
+    Uefi,
+}
+
+/// The boot ROM on a network card.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rom {
+    /// None: SeaBIOS then cannot boot from it; OVMF uses its own driver and PXE client.
+    #[default]
+    None,
+    /// QEMU's iPXE.
+    Ipxe,
+}
+
+/// A network card.
+#[derive(Clone, Debug)]
+pub struct Nic {
+    model: String,
+    tap: Tap,
+    mac: String,
+    rom: Rom,
+}
+
+impl Nic {
+    /// A virtio card on `tap`, with the MAC address `mac`.
+    pub fn virtio(tap: &Tap, mac: &str) -> Self {
+        Self::model("virtio-net-pci", tap, mac)
+    }
+
+    /// A card of another of QEMU's models (`e1000`, `vmxnet3`, …).
+    pub fn model(model: &str, tap: &Tap, mac: &str) -> Self {
+        Self {
+            model: model.to_owned(),
+            tap: tap.clone(),
+            mac: mac.to_owned(),
+            rom: Rom::None,
+        }
+    }
+
+    /// The same card with a boot ROM.
+    #[must_use]
+    pub fn with_rom(mut self, rom: Rom) -> Self {
+        self.rom = rom;
+        self
+    }
+}
+
+/// A machine before it is switched on.
+#[derive(Debug)]
+pub struct VmBuilder<'net> {
+    net: &'net Net,
+    name: String,
+    memory_mib: u32,
+    firmware: Firmware,
+    nics: Vec<Nic>,
+    kernel: Option<(PathBuf, PathBuf, String)>,
+    streams: Streams,
+}
+
+/// A machine that is switched on. Dropping it pulls the plug.
+#[derive(Debug)]
+pub struct Vm {
+    program: Program,
+}
+
+impl<'net> VmBuilder<'net> {
+    /// More or less memory than 512 MiB.
+    #[must_use]
+    pub fn memory_mib(mut self, memory_mib: u32) -> Self {
+        self.memory_mib = memory_mib;
+        self
+    }
+
+    /// Boots through this firmware (SeaBIOS if never called).
+    #[must_use]
+    pub fn firmware(mut self, firmware: Firmware) -> Self {
+        self.firmware = firmware;
+        self
+    }
+
+    /// Adds a network card.
+    #[must_use]
+    pub fn nic(mut self, nic: Nic) -> Self {
+        self.nics.push(nic);
+        self
+    }
+
+    /// Boots this kernel and initrd with this command line instead of what the network
+    /// offers. `console=ttyS0` and a quick end after a panic are added.
+    #[must_use]
+    pub fn kernel(mut self, kernel: &Path, initrd: &Path, command_line: &str) -> Self {
+        let command_line = format!("console=ttyS0 mitigations=off {command_line}");
+        self.kernel = Some((kernel.to_owned(), initrd.to_owned(), command_line));
+        self
+    }
+
+    /// Shows the console on our standard output as well.
+    #[must_use]
+    pub fn shown(mut self) -> Self {
+        self.streams.echo = true;
+        self
+    }
+
+    /// Shows the console and joins our terminal's keyboard to it; `Ctrl-a x` is QEMU's
+    /// key to pull the plug.
+    #[must_use]
+    pub fn interactive(mut self) -> Self {
+        self.streams = Streams {
+            terminal_input: true,
+            echo: true,
+        };
+        self
+    }
+
+    /// Switches it on.
+    ///
+    /// # Errors
+    /// When QEMU or the firmware's files are missing.
+    pub fn start(self) -> Result<Vm> {
+        let accel = Accel::probe();
+        let serial = if self.streams.terminal_input {
+            "mon:stdio"
+        } else {
+            "stdio"
+        };
+        let mut argv: Vec<String> = [
+            "qemu-system-x86_64",
+            "-name",
+            &self.name,
+            "-machine",
+            // Without graphics SeaBIOS and the boot ROMs speak on the serial line.
+            "q35,graphics=off,i8042=off",
+            "-accel",
+            accel.name(),
+            "-cpu",
+            accel.processor(),
+            "-m",
+            &self.memory_mib.to_string(),
+            "-nodefaults",
+            "-no-user-config",
+            "-no-reboot",
+            "-display",
+            "none",
+            "-vga",
+            "none",
+            "-serial",
+            serial,
+        ]
+        .map(str::to_owned)
+        .into();
+        if self.firmware == Firmware::Uefi {
+            argv.extend(self.flash()?);
+        }
+        for (index, nic) in self.nics.iter().enumerate() {
+            argv.extend(nic_arguments(index, nic));
+        }
+        if let Some((kernel, initrd, command_line)) = &self.kernel {
+            argv.extend(["-kernel".into(), kernel.display().to_string()]);
+            argv.extend(["-initrd".into(), initrd.display().to_string()]);
+            argv.extend(["-append".into(), command_line.clone()]);
+        }
+        let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+        let program = self.net.spawn_with(&argv, self.streams)?;
+        Ok(Vm { program })
+    }
+
+    /// OVMF's code and a fresh copy of its empty variable store.
+    fn flash(&self) -> Result<Vec<String>> {
+        let (code, variables) = ovmf()?;
+        let own = self.net.logs().join(format!("{}-variables.fd", self.name));
+        std::fs::copy(&variables, &own)
+            .with_context(|| format!("copy {} to {}", variables.display(), own.display()))?;
+        Ok(vec![
+            "-drive".into(),
+            format!(
+                "if=pflash,format=raw,unit=0,readonly=on,file={}",
+                code.display()
+            ),
+            "-drive".into(),
+            format!("if=pflash,format=raw,unit=1,file={}", own.display()),
+        ])
+    }
+}
+
+fn nic_arguments(index: usize, nic: &Nic) -> Vec<String> {
+    let rom = match nic.rom {
+        Rom::None => ",romfile=",
+        Rom::Ipxe => "",
+    };
+    vec![
+        "-netdev".into(),
+        format!(
+            "tap,id=n{index},ifname={},script=no,downscript=no",
+            nic.tap.0
+        ),
+        "-device".into(),
+        format!(
+            "{},netdev=n{index},mac={},bootindex={}{rom}",
+            nic.model,
+            nic.mac,
+            index + 1
+        ),
+    ]
+}
+
+/// The firmware's files: the 4 MiB build where the distribution has one.
+fn ovmf() -> Result<(PathBuf, PathBuf)> {
+    let folder = Path::new("/usr/share/OVMF");
+    [
+        ("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"),
+        ("OVMF_CODE.fd", "OVMF_VARS.fd"),
+    ]
+    .map(|(code, variables)| (folder.join(code), folder.join(variables)))
+    .into_iter()
+    .find(|(code, variables)| code.exists() && variables.exists())
+    .context("no OVMF in /usr/share/OVMF: install the package ovmf, or run `cargo xtask setup`")
+}
+
+impl Vm {
+    /// A machine in `net`, called `name` in logs.
+    pub fn builder<'net>(net: &'net Net, name: &str) -> VmBuilder<'net> {
+        VmBuilder {
+            net,
+            name: name.to_owned(),
+            memory_mib: 512,
+            firmware: Firmware::Bios,
+            nics: Vec::new(),
+            kernel: None,
+            streams: Streams::default(),
+        }
+    }
+
+    /// Its serial console.
+    pub fn console(&self) -> &Transcript {
+        self.program.stdout()
+    }
+
+    /// The file that the console is logged to.
+    pub fn log(&self) -> &Path {
+        self.program.log()
+    }
+
+    /// Waits until the console shows `text`; `what` says in words what that is.
+    ///
+    /// # Errors
+    /// When it does not: with the console's tail and the log's path.
+    pub fn wait_for(&self, text: &str, what: &str, patience: Duration) -> Result<Seen> {
+        self.program
+            .wait_for(text, what, patience)
+            .with_context(|| format!("the whole console is in {}", self.log().display()))
+    }
+
+    /// Waits until it switches itself off.
+    ///
+    /// # Errors
+    /// When it does not within `patience`.
+    pub fn wait(&mut self, patience: Duration) -> Result<Finished> {
+        self.program.wait(patience)
+    }
+
+    /// Whether it is switched on.
+    ///
+    /// # Errors
+    /// When QEMU's state cannot be asked.
+    pub fn running(&mut self) -> Result<bool> {
+        self.program.running()
+    }
+}
