@@ -1,0 +1,100 @@
+//! How many transfers there may be: memory and sockets are bounded, per client and in all.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+/// Why a read request starts no transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The client sent the request again while its transfer runs: the transfer itself
+    /// answers, by its own timer. Say nothing, or the client gets two transfers.
+    Duplicate,
+    /// The client has as many transfers as one may have.
+    ClientFull,
+    /// There are as many transfers as there may be.
+    ServerFull,
+}
+
+/// The transfers that run, by client.
+#[derive(Debug)]
+pub struct Admission {
+    per_client: usize,
+    total: usize,
+    running: HashMap<IpAddr, Vec<u16>>,
+    count: usize,
+}
+
+impl Admission {
+    /// Allows `per_client` transfers for one address and `total` for all together.
+    pub fn new(per_client: usize, total: usize) -> Admission {
+        Admission {
+            per_client,
+            total,
+            running: HashMap::new(),
+            count: 0,
+        }
+    }
+
+    /// Lets a read request from `client` in, until [`Admission::leave`].
+    pub fn enter(&mut self, client: SocketAddr) -> Result<(), Refusal> {
+        let ports = self
+            .running
+            .get(&client.ip())
+            .map_or(&[][..], Vec::as_slice);
+        if ports.contains(&client.port()) {
+            return Err(Refusal::Duplicate);
+        }
+        if ports.len() >= self.per_client {
+            return Err(Refusal::ClientFull);
+        }
+        if self.count >= self.total {
+            return Err(Refusal::ServerFull);
+        }
+        self.running
+            .entry(client.ip())
+            .or_default()
+            .push(client.port());
+        self.count += 1;
+        Ok(())
+    }
+
+    /// The transfer of `client` has ended.
+    pub fn leave(&mut self, client: SocketAddr) {
+        let Some(ports) = self.running.get_mut(&client.ip()) else {
+            return;
+        };
+        let before = ports.len();
+        ports.retain(|port| *port != client.port());
+        self.count -= before - ports.len();
+        if ports.is_empty() {
+            self.running.remove(&client.ip());
+        }
+    }
+
+    /// Transfers that run now.
+    pub fn running(&self) -> usize {
+        self.count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_sent_twice_starts_one_transfer() {
+        let mut admission = Admission::new(2, 3);
+        let peer = |host: u8, port| SocketAddr::from(([10, 0, 0, host], port));
+        assert_eq!(admission.enter(peer(1, 2000)), Ok(()));
+        assert_eq!(admission.enter(peer(1, 2000)), Err(Refusal::Duplicate));
+        assert_eq!(admission.enter(peer(1, 2001)), Ok(()));
+        assert_eq!(admission.enter(peer(1, 2002)), Err(Refusal::ClientFull));
+        assert_eq!(admission.enter(peer(2, 2000)), Ok(()));
+        assert_eq!(admission.enter(peer(3, 2000)), Err(Refusal::ServerFull));
+        admission.leave(peer(1, 2000));
+        admission.leave(peer(1, 2000));
+        admission.leave(peer(9, 9));
+        assert_eq!(admission.running(), 2);
+        assert_eq!(admission.enter(peer(3, 2000)), Ok(()));
+    }
+}

@@ -1,0 +1,156 @@
+//! Which options a transfer gets (RFC 2347, 2348, 2349, 7440).
+//!
+//! The answer holds only what was asked for, and no value above the asked one: EDK2 and
+//! iPXE end the transfer otherwise. A value that makes no sense is left unanswered, which
+//! means the default.
+
+use std::time::Duration;
+
+use super::packet::ReadRequest;
+
+/// What this server grants at most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest block in bytes, such that no datagram is fragmented.
+    pub block_size: u16,
+    /// Most blocks sent before an ACK is waited for.
+    pub window: u16,
+    /// Pause before a block is sent again, until the client's pace is known.
+    pub timeout: Duration,
+    /// How often in a row one window is sent again before the transfer is given up.
+    pub retries: u32,
+}
+
+/// IPv4 header, UDP header, TFTP's own four bytes.
+const HEADERS: u16 = 20 + 8 + 4;
+/// The block size without the option (RFC 1350).
+pub const DEFAULT_BLOCK_SIZE: u16 = 512;
+
+impl Limits {
+    /// Blocks that fit the interface's MTU: 1468 bytes for 1500, which is also what EDK2
+    /// asks for. A fragment lost is a block lost, and firmware reassembles badly.
+    pub fn for_mtu(mtu: u16) -> Limits {
+        Limits {
+            block_size: mtu.saturating_sub(HEADERS).clamp(DEFAULT_BLOCK_SIZE, 65464),
+            window: 64,
+            timeout: Duration::from_secs(1),
+            retries: 6,
+        }
+    }
+}
+
+/// The values a transfer runs with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agreement {
+    /// Bytes in every block but the last.
+    pub block_size: u16,
+    /// Blocks before an ACK.
+    pub window: u16,
+    /// Pause before a block is sent again, if the client set it.
+    pub timeout: Option<Duration>,
+    /// What the OACK says, in the client's order; empty means that there is no OACK.
+    pub answer: Vec<(String, String)>,
+}
+
+/// Weighs a request's options for a file of `size` bytes.
+pub fn agree(request: &ReadRequest, size: u64, limits: &Limits) -> Agreement {
+    let mut agreed = Agreement {
+        block_size: DEFAULT_BLOCK_SIZE,
+        window: 1,
+        timeout: None,
+        answer: Vec::new(),
+    };
+    for (name, value) in &request.options {
+        if agreed
+            .answer
+            .iter()
+            .any(|(known, _)| known.eq_ignore_ascii_case(name))
+        {
+            continue;
+        }
+        let Ok(asked) = value.trim().parse::<u64>() else {
+            continue;
+        };
+        let granted = match name.to_ascii_lowercase().as_str() {
+            "blksize" if (8..=65464).contains(&asked) => {
+                agreed.block_size = at_most(asked, limits.block_size);
+                u64::from(agreed.block_size)
+            }
+            "windowsize" if (1..=65535).contains(&asked) => {
+                agreed.window = at_most(asked, limits.window.max(1));
+                u64::from(agreed.window)
+            }
+            // RFC 2349: seconds, to be granted as asked or not at all.
+            "timeout" if (1..=255).contains(&asked) => {
+                agreed.timeout = Some(Duration::from_secs(asked));
+                asked
+            }
+            // The client sends 0, or any number; the answer is the size.
+            "tsize" => size,
+            _ => continue,
+        };
+        agreed.answer.push((name.clone(), granted.to_string()));
+    }
+    agreed
+}
+
+fn at_most(asked: u64, limit: u16) -> u16 {
+    u16::try_from(asked).unwrap_or(u16::MAX).min(limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::packet::Mode;
+    use super::*;
+
+    fn answer(options: &[(&str, &str)]) -> Vec<String> {
+        let options = options
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+            .collect();
+        let request = ReadRequest {
+            name: b"x".to_vec(),
+            mode: Mode::Octet,
+            options,
+        };
+        let agreed = agree(&request, 1_000_000, &Limits::for_mtu(1500));
+        agreed
+            .answer
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect()
+    }
+
+    #[test]
+    fn only_what_was_asked_is_answered_and_never_more() {
+        assert_eq!(
+            answer(&[("tsize", "0"), ("blksize", "1468"), ("windowsize", "4")]),
+            ["tsize=1000000", "blksize=1468", "windowsize=4"]
+        );
+        assert_eq!(
+            answer(&[("BlkSize", "9000"), ("windowsize", "1000")]),
+            ["BlkSize=1468", "windowsize=64"]
+        );
+        assert_eq!(answer(&[("blksize", "512")]), ["blksize=512"]);
+        assert_eq!(answer(&[("timeout", "3")]), ["timeout=3"]);
+        assert!(answer(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_value_that_makes_no_sense_is_left_unanswered() {
+        assert!(answer(&[("blksize", "7"), ("windowsize", "0"), ("timeout", "256")]).is_empty());
+        assert!(answer(&[("blksize", "-1"), ("tsize", ""), ("multicast", "1")]).is_empty());
+        assert_eq!(
+            answer(&[("blksize", "600"), ("blksize", "700")]),
+            ["blksize=600"]
+        );
+    }
+
+    #[test]
+    fn blocks_fit_the_mtu() {
+        assert_eq!(Limits::for_mtu(1500).block_size, 1468);
+        assert_eq!(Limits::for_mtu(9000).block_size, 8968);
+        assert_eq!(Limits::for_mtu(100).block_size, 512);
+        assert_eq!(Limits::for_mtu(65535).block_size, 65464);
+    }
+}

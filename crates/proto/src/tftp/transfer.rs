@@ -1,0 +1,441 @@
+//! One file on its way to one client. See [`super`] for how to drive it.
+//!
+//! The window that a client counts is kept as agreed. What is halved when a window
+//! has to be sent again is the *burst*: how much of the window leaves at once, with a
+//! pause before the next burst. A window of 16 blocks of 8 KiB overflows a receiver's
+//! buffer in the same place each time, which stalled two other servers for good; a
+//! smaller window would not help, since the client's ACK comes only when its own count is
+//! full (RFC 7440 §4).
+//!
+//! A repeated ACK is never answered (the Sorcerer's Apprentice: each answer would double
+//! the rest of the transfer). An ACK inside the window says that the block after it was
+//! lost, and is answered from there at once, which is new data for the client.
+
+use std::io;
+use std::time::Duration;
+
+use super::negotiate::{Agreement, Limits, agree};
+use super::packet::{ErrorCode, Mode, Packet, PacketError, ReadRequest};
+
+/// Pause between two bursts of a window whose sending was halved.
+const BURST_PAUSE: Duration = Duration::from_millis(2);
+/// Windows in a row without a loss after which a burst is doubled again.
+const CLEAN_WINDOWS: u32 = 4;
+/// Bounds of the measured pause before a block is sent again.
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(200);
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How much of an ERROR's text is kept, in characters.
+const LONGEST_MESSAGE: usize = 120;
+
+/// Where a transfer's bytes come from: a file, or something made in memory.
+pub trait Source {
+    /// How many bytes there are. Asked once, when the transfer starts.
+    fn size(&self) -> u64;
+    /// Fills `into` from `offset`. Fewer bytes than asked for are an error: the file
+    /// shrank, and the client cannot be told so in any other way.
+    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<()>;
+}
+
+impl<T: AsRef<[u8]>> Source for T {
+    fn size(&self) -> u64 {
+        self.as_ref().len() as u64
+    }
+
+    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let end = start.saturating_add(into.len());
+        let part = self
+            .as_ref()
+            .get(start..end)
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        into.copy_from_slice(part);
+        Ok(())
+    }
+}
+
+/// How a transfer ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The client has acknowledged every block.
+    Complete,
+    /// Every block was sent, but the last ACK never came. Some ROMs jump into the file
+    /// without sending it, so this is mostly a success.
+    LastAckMissing,
+    /// The client sent an ERROR after the OACK and before any data: it only wanted to know
+    /// the size. EDK2 does so with code 8, "User aborted", and asks anew.
+    SizeLearned,
+    /// The client sent an ERROR.
+    Aborted {
+        /// The client's code.
+        code: u16,
+        /// The client's text, without control characters.
+        message: String,
+    },
+    /// The client fell silent; an ERROR was sent.
+    TimedOut,
+    /// The file could not be read; an ERROR was sent.
+    ReadFailed(io::ErrorKind),
+}
+
+/// What a datagram did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handled {
+    /// It moved the transfer on, or ended it.
+    Progress,
+    /// Nothing: see the reason. Nothing is sent because of it.
+    Ignored(Ignored),
+}
+
+/// Why a datagram did nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ignored {
+    /// It acknowledges what was acknowledged last.
+    DuplicateAck,
+    /// It acknowledges something that is not in flight.
+    StaleAck,
+    /// It is TFTP, but nothing that a reading client sends.
+    Unexpected,
+    /// It is no TFTP.
+    NotTftp(PacketError),
+    /// The transfer has ended.
+    Ended,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Phase {
+    /// The OACK waits for ACK 0.
+    Options { sent: bool },
+    /// Blocks are on their way.
+    Data,
+}
+
+/// The sending side of one transfer.
+#[derive(Debug)]
+pub struct Transfer<S> {
+    source: S,
+    size: u64,
+    agreed: Agreement,
+    limits: Limits,
+    phase: Phase,
+    /// Blocks in all; the last is shorter than the others and may be empty.
+    blocks: u64,
+    /// Blocks acknowledged.
+    acked: u64,
+    /// The next block to send, from 1.
+    next: u64,
+    /// The highest block ever sent.
+    highest: u64,
+    /// The last block that may leave before the next burst.
+    burst_end: u64,
+    burst: u64,
+    burst_at: Option<Duration>,
+    clean_windows: u32,
+    deadline: Duration,
+    retries: u32,
+    /// Since when the ACK is timed; `None` after a repetition, whose ACK could belong to
+    /// either copy (Karn's rule).
+    timed_since: Option<Duration>,
+    round_trip: Option<Duration>,
+    repeated: u64,
+    last_words: Option<Packet<'static>>,
+    outcome: Option<Outcome>,
+}
+
+impl<S: Source> Transfer<S> {
+    /// Starts to answer a read request. The error is the ERROR to send instead: only
+    /// mode `octet` is served.
+    pub fn start(
+        request: &ReadRequest,
+        source: S,
+        limits: &Limits,
+        now: Duration,
+    ) -> Result<Transfer<S>, Packet<'static>> {
+        if request.mode != Mode::Octet {
+            return Err(Packet::error(
+                ErrorCode::IllegalOperation,
+                "Only mode octet is served",
+            ));
+        }
+        let size = source.size();
+        let agreed = agree(request, size, limits);
+        let window = u64::from(agreed.window);
+        let mut transfer = Transfer {
+            blocks: size / u64::from(agreed.block_size.max(1)) + 1,
+            phase: if agreed.answer.is_empty() {
+                Phase::Data
+            } else {
+                Phase::Options { sent: false }
+            },
+            source,
+            size,
+            agreed,
+            limits: limits.clone(),
+            acked: 0,
+            next: 1,
+            highest: 0,
+            burst_end: 0,
+            burst: window,
+            burst_at: None,
+            clean_windows: 0,
+            deadline: now,
+            retries: 0,
+            timed_since: None,
+            round_trip: None,
+            repeated: 0,
+            last_words: None,
+            outcome: None,
+        };
+        transfer.open_window(now);
+        Ok(transfer)
+    }
+
+    /// Takes a datagram that the client sent to this transfer's port.
+    pub fn handle(&mut self, datagram: &[u8], now: Duration) -> Handled {
+        if self.outcome.is_some() {
+            return Handled::Ignored(Ignored::Ended);
+        }
+        match Packet::decode(datagram) {
+            Ok(Packet::Ack { block }) => self.acknowledged(block, now),
+            Ok(Packet::Error { code, message }) => {
+                self.outcome = Some(self.client_error(code, message));
+                Handled::Progress
+            }
+            Ok(_) => Handled::Ignored(Ignored::Unexpected),
+            Err(error) => Handled::Ignored(Ignored::NotTftp(error)),
+        }
+    }
+
+    fn acknowledged(&mut self, block: u16, now: Duration) -> Handled {
+        if let Phase::Options { sent } = self.phase {
+            if block != 0 || !sent {
+                return Handled::Ignored(Ignored::StaleAck);
+            }
+            self.time_round_trip(now);
+            self.phase = Phase::Data;
+            self.retries = 0;
+            self.open_window(now);
+            return Handled::Progress;
+        }
+        // Block numbers are 16 bits and roll over to 0; what they mean follows from what
+        // is in flight, which is never 65536 blocks.
+        let forward = u64::from(block.wrapping_sub(low_word(self.acked)));
+        if forward == 0 {
+            return Handled::Ignored(Ignored::DuplicateAck);
+        }
+        if forward > self.highest - self.acked {
+            return Handled::Ignored(Ignored::StaleAck);
+        }
+        self.acked += forward;
+        if self.acked == self.blocks {
+            self.outcome = Some(Outcome::Complete);
+            return Handled::Progress;
+        }
+        if self.acked + 1 < self.next {
+            self.slow_down();
+            self.repeated += self.next - (self.acked + 1);
+            self.timed_since = None;
+        } else {
+            self.speed_up();
+        }
+        self.time_round_trip(now);
+        self.retries = 0;
+        self.next = self.acked + 1;
+        self.open_window(now);
+        Handled::Progress
+    }
+
+    fn client_error(&self, code: u16, message: &[u8]) -> Outcome {
+        if self.highest == 0 && matches!(self.phase, Phase::Options { sent: true }) {
+            return Outcome::SizeLearned;
+        }
+        let message = String::from_utf8_lossy(message);
+        let message = message
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(LONGEST_MESSAGE)
+            .collect();
+        Outcome::Aborted { code, message }
+    }
+
+    /// Writes the next datagram to send into `datagram`; false if there is none now.
+    pub fn poll_transmit(&mut self, datagram: &mut Vec<u8>) -> bool {
+        if let Some(last_words) = self.last_words.take() {
+            last_words.encode_into(datagram);
+            return true;
+        }
+        if self.outcome.is_some() {
+            return false;
+        }
+        if let Phase::Options { sent } = &mut self.phase {
+            if std::mem::replace(sent, true) {
+                return false;
+            }
+            // The clone is of a few short strings, once per transfer.
+            Packet::OptionAck(self.agreed.answer.clone()).encode_into(datagram);
+            return true;
+        }
+        if self.next > self.burst_end {
+            return false;
+        }
+        if let Err(error) = self.write_block(datagram) {
+            self.outcome = Some(Outcome::ReadFailed(error.kind()));
+            Packet::error(ErrorCode::Undefined, "The file could not be read").encode_into(datagram);
+            return true;
+        }
+        self.highest = self.highest.max(self.next);
+        self.next += 1;
+        true
+    }
+
+    fn write_block(&mut self, datagram: &mut Vec<u8>) -> io::Result<()> {
+        let block_size = u64::from(self.agreed.block_size);
+        let offset = (self.next - 1) * block_size;
+        let length = block_size.min(self.size.saturating_sub(offset));
+        Packet::Data {
+            block: low_word(self.next),
+            payload: &[],
+        }
+        .encode_into(datagram);
+        let head = datagram.len();
+        datagram.resize(head + usize::try_from(length).unwrap_or(0), 0);
+        match datagram.get_mut(head..) {
+            Some(payload) if !payload.is_empty() => self.source.read_at(offset, payload),
+            _ => Ok(()),
+        }
+    }
+
+    /// When [`Transfer::handle_timeout`] is due; `None` once the transfer has ended.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        if self.outcome.is_some() {
+            return None;
+        }
+        Some(
+            self.burst_at
+                .map_or(self.deadline, |at| at.min(self.deadline)),
+        )
+    }
+
+    /// Time has passed. Harmless when called early.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        if self.outcome.is_some() {
+            return;
+        }
+        if self.burst_at.is_some_and(|at| at <= now) {
+            self.burst_end = self.window_end().min(self.burst_end + self.burst);
+            self.burst_at = (self.burst_end < self.window_end()).then(|| now + BURST_PAUSE);
+            self.deadline = now + self.timeout();
+        } else if self.deadline <= now {
+            self.repeat(now);
+        }
+    }
+
+    fn repeat(&mut self, now: Duration) {
+        self.retries += 1;
+        if self.retries > self.limits.retries {
+            let all_sent = self.phase == Phase::Data && self.highest == self.blocks;
+            self.outcome = Some(if all_sent {
+                Outcome::LastAckMissing
+            } else {
+                Outcome::TimedOut
+            });
+            self.last_words = Some(Packet::error(ErrorCode::Undefined, "No acknowledgement"));
+            return;
+        }
+        match &mut self.phase {
+            Phase::Options { sent } => *sent = false,
+            Phase::Data => {
+                self.slow_down();
+                self.repeated += self.next - (self.acked + 1);
+                self.next = self.acked + 1;
+            }
+        }
+        self.open_window(now);
+        self.timed_since = None;
+    }
+
+    fn window_end(&self) -> u64 {
+        self.blocks.min(self.acked + u64::from(self.agreed.window))
+    }
+
+    /// Allows the first burst after the last ACK, and starts the clock on it.
+    fn open_window(&mut self, now: Duration) {
+        self.burst_end = self.window_end().min(self.acked + self.burst);
+        self.burst_at = (self.phase == Phase::Data && self.burst_end < self.window_end())
+            .then(|| now + BURST_PAUSE);
+        self.deadline = now + self.timeout();
+        self.timed_since = Some(now);
+    }
+
+    fn slow_down(&mut self) {
+        self.burst = (self.burst / 2).max(1);
+        self.clean_windows = 0;
+    }
+
+    fn speed_up(&mut self) {
+        self.clean_windows += 1;
+        if self.clean_windows >= CLEAN_WINDOWS {
+            self.burst = (self.burst * 2).min(u64::from(self.agreed.window));
+            self.clean_windows = 0;
+        }
+    }
+
+    fn time_round_trip(&mut self, now: Duration) {
+        let Some(since) = self.timed_since.take() else {
+            return;
+        };
+        let sample = now.saturating_sub(since);
+        self.round_trip = Some(
+            self.round_trip
+                .map_or(sample, |known| (known * 7 + sample) / 8),
+        );
+    }
+
+    /// The client's `timeout`, else four measured round trips; doubled with each repetition.
+    fn timeout(&self) -> Duration {
+        if let Some(asked) = self.agreed.timeout {
+            return asked;
+        }
+        let base = self.round_trip.map_or(self.limits.timeout, |round_trip| {
+            (round_trip * 4).clamp(SHORTEST_TIMEOUT, LONGEST_TIMEOUT)
+        });
+        let longest = LONGEST_TIMEOUT.max(self.limits.timeout);
+        base.saturating_mul(1 << self.retries.min(8)).min(longest)
+    }
+
+    /// How the transfer ended; `None` while it runs. Send what
+    /// [`Transfer::poll_transmit`] still has before closing the socket.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.as_ref()
+    }
+
+    /// Bytes that the client has acknowledged.
+    pub fn bytes_acknowledged(&self) -> u64 {
+        self.size
+            .min(self.acked * u64::from(self.agreed.block_size))
+    }
+
+    /// Bytes of the whole file.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Blocks that had to be sent again.
+    pub fn blocks_repeated(&self) -> u64 {
+        self.repeated
+    }
+
+    /// The options in force.
+    pub fn agreement(&self) -> &Agreement {
+        &self.agreed
+    }
+}
+
+/// The low 16 bits: a block's number on the wire.
+fn low_word(block: u64) -> u16 {
+    let [.., high, low] = block.to_be_bytes();
+    u16::from_be_bytes([high, low])
+}
+
+#[cfg(test)]
+#[path = "transfer_tests.rs"]
+mod tests;
