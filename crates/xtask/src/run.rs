@@ -1,0 +1,46 @@
+//! Running other programs, with errors that name them.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// Runs it with our terminal for its output.
+///
+/// # Errors
+/// When it cannot be started or fails.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let line = line(command);
+    let status = command
+        .stdin(std::process::Stdio::null())
+        .status()
+        .with_context(|| format!("start `{line}`"))?;
+    ensure!(status.success(), "`{line}` failed ({status})");
+    Ok(())
+}
+
+/// Runs it and returns what it printed.
+///
+/// # Errors
+/// When it cannot be started or fails: with what it said.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let line = line(command);
+    let done = command
+        .stdin(std::process::Stdio::null())
+        .output()
+        .with_context(|| format!("start `{line}`"))?;
+    ensure!(
+        done.status.success(),
+        "`{line}` failed ({}): {}",
+        done.status,
+        String::from_utf8_lossy(&done.stderr).trim()
+    );
+    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
+fn line(command: &Command) -> String {
+    std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
+}

@@ -1,0 +1,97 @@
+//! The Debian root that machines boot, made by `recipe.sh` into `.cache/`.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use netroot_harness::places;
+
+use super::Step;
+use crate::run::run;
+
+const RECIPE: &str = include_str!("recipe.sh");
+
+/// A root that is missing, or that another recipe made.
+pub(super) struct DebianRoot {
+    is_outdated: bool,
+}
+
+pub(super) fn missing() -> Result<Option<DebianRoot>> {
+    let root = places::debian_root();
+    let stamp = stamp();
+    if !root.exists() {
+        return Ok(Some(DebianRoot { is_outdated: false }));
+    }
+    let made_by = std::fs::read_to_string(&stamp).unwrap_or_default();
+    Ok((made_by != RECIPE).then_some(DebianRoot { is_outdated: true }))
+}
+
+/// Beside the root, not in it: the root is what a machine sees.
+fn stamp() -> PathBuf {
+    places::cache().join("debian-bookworm.recipe")
+}
+
+fn mirror() -> String {
+    std::env::var("NETROOT_DEBIAN_MIRROR")
+        .unwrap_or_else(|_| "http://deb.debian.org/debian".to_owned())
+}
+
+impl Step for DebianRoot {
+    fn plan(&self) -> Vec<String> {
+        let why = if self.is_outdated {
+            "its recipe has changed"
+        } else {
+            "what the machines boot: about 250 MB to fetch, 700 MB on disk"
+        };
+        vec![format!(
+            "a Debian 12 root in {}: {why}",
+            places::debian_root().display()
+        )]
+    }
+
+    fn needs_root(&self) -> bool {
+        true
+    }
+
+    fn command(&self) -> String {
+        let program = std::env::current_exe().unwrap_or_else(|_| "xtask".into());
+        format!("{} setup --debian-root-only", program.display())
+    }
+
+    fn run(&self) -> Result<()> {
+        let root = places::debian_root();
+        let cache = places::cache();
+        std::fs::create_dir_all(&cache).with_context(|| format!("create {}", cache.display()))?;
+        let recipe = cache.join("recipe.sh");
+        std::fs::write(&recipe, RECIPE).with_context(|| format!("write {}", recipe.display()))?;
+        // Made beside and moved into place: a run that is cut off leaves no half root.
+        let unfinished = cache.join("debian-bookworm.unfinished");
+        remove(&unfinished)?;
+        run(Command::new("unshare")
+            .args(["--mount", "sh"])
+            .arg(&recipe)
+            .arg(&unfinished)
+            .arg(mirror())
+            .env(
+                "PATH",
+                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            ))?;
+        let old = cache.join("debian-bookworm.old");
+        remove(&old)?;
+        if root.exists() {
+            std::fs::rename(&root, &old)
+                .with_context(|| format!("move {} away", root.display()))?;
+        }
+        std::fs::rename(&unfinished, &root)
+            .with_context(|| format!("move the new root to {}", root.display()))?;
+        std::fs::write(stamp(), RECIPE).with_context(|| format!("write {}", stamp().display()))?;
+        remove(&old)
+    }
+}
+
+fn remove(path: &PathBuf) -> Result<()> {
+    if path.exists() {
+        std::fs::remove_dir_all(path).with_context(|| format!("remove {}", path.display()))?;
+    }
+    Ok(())
+}
