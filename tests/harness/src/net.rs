@@ -135,14 +135,14 @@ impl Net {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(&self, argv: &[&str]) -> Result<Program> {
-        self.spawn_with(argv, Streams::default())
-    }
-
-    pub(crate) fn spawn_with(&self, argv: &[&str], streams: Streams) -> Result<Program> {
         let name = argv
             .first()
             .and_then(|path| Path::new(path).file_name()?.to_str())
             .context("a program to start")?;
+        self.spawn_as(name, argv, Streams::default())
+    }
+
+    pub(crate) fn spawn_as(&self, name: &str, argv: &[&str], streams: Streams) -> Result<Program> {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         let log = self.logs.join(format!("{serial:02}-{name}.log"));
         Program::start(name, self.command(argv), log, streams)

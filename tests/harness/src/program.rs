@@ -41,6 +41,9 @@ pub(crate) struct Streams {
     pub(crate) echo: bool,
 }
 
+/// How long nsenter may take until the program is its child.
+const FORKING: Duration = Duration::from_secs(2);
+
 impl Program {
     pub(crate) fn start(
         name: &str,
@@ -138,13 +141,13 @@ impl Program {
         self.wait(patience)
     }
 
-    /// Ends it at once.
-    pub fn kill(&mut self) {
-        if let Ok(pid) = self.pid() {
-            let _ = kill(pid, Signal::SIGKILL);
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    /// Ends it at once (SIGKILL), and waits for that.
+    ///
+    /// # Errors
+    /// When it cannot be signalled.
+    pub fn kill(&mut self) -> Result<Finished> {
+        kill(self.pid()?, Signal::SIGKILL).with_context(|| format!("kill {}", self.name))?;
+        self.wait(Duration::from_secs(10))
     }
 
     /// Resident memory in KiB (`VmRSS`).
@@ -176,13 +179,24 @@ impl Program {
     /// The program's own process: the one child of `nsenter`, which forked because a
     /// process cannot move itself into another process namespace.
     fn pid(&self) -> Result<Pid> {
-        child_of(self.child.id()).with_context(|| format!("{} has no process", self.name))
+        let deadline = Instant::now() + FORKING;
+        loop {
+            match child_of(self.child.id()) {
+                Ok(pid) => return Ok(pid),
+                Err(error) if Instant::now() > deadline => {
+                    return Err(error.context(format!("{} has no process", self.name)));
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        self.kill();
+        // The program dies with nsenter (PR_SET_PDEATHSIG).
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -178,7 +178,7 @@ impl<'net> VmBuilder<'net> {
             argv.extend(["-append".into(), command_line.clone()]);
         }
         let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
-        let program = self.net.spawn_with(&argv, self.streams)?;
+        let program = self.net.spawn_as(&self.name, &argv, self.streams)?;
         Ok(Vm { program })
     }
 

@@ -1,0 +1,54 @@
+//! That the ground these tests stand on holds: without it a failure says nothing.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use netroot_harness::{Clients, Dnsmasq, Firmware, Ganesha, Net, Nic, Rom, TinyRoot, Vm};
+
+const PATIENCE: Duration = Duration::from_secs(180);
+
+#[test]
+fn a_dropped_net_takes_its_programs_with_it() -> Result<()> {
+    let net = Net::new("dropped-net")?;
+    net.spawn(&["sleep", "12345.678"])?;
+    let sleeper = net.spawn(&["sleep", "12345.678"])?;
+    assert!(sleeper.resident_kib()? > 0);
+    drop(net);
+    let mut sleeper = sleeper;
+    assert!(!sleeper.wait(Duration::from_secs(10))?.status.success());
+    Ok(())
+}
+
+#[test]
+fn ganesha_exports_a_root_to_whom_it_was_told() -> Result<()> {
+    let net = Net::new("ganesha")?;
+    net.bridge("br0", "10.77.0.1/24")?;
+    let root = TinyRoot::make()?;
+    let clients = Clients::Only("10.77.0.0/24".into());
+    let _ganesha = Ganesha::start(&net, root.path(), "/srv/root", &clients)?;
+    let services = net.run(&["rpcinfo", "-p", "10.77.0.1"])?;
+    assert!(services.contains("20048"), "{services}");
+    Ok(())
+}
+
+#[test]
+fn both_firmwares_ask_for_a_lease() -> Result<()> {
+    let net = Net::new("firmwares")?;
+    let bridge = net.bridge("br0", "10.77.0.1/24")?;
+    let dnsmasq = Dnsmasq::start(&net, "br0", "10.77.0.100", "10.77.0.200", &[])?;
+    let (bios, uefi) = (net.tap("bios", &bridge)?, net.tap("uefi", &bridge)?);
+    let _bios = Vm::builder(&net, "bios")
+        .nic(Nic::virtio(&bios, "52:54:00:00:00:01").with_rom(Rom::Ipxe))
+        .start()?;
+    let _uefi = Vm::builder(&net, "uefi")
+        .firmware(Firmware::Uefi)
+        .nic(Nic::virtio(&uefi, "52:54:00:00:00:02"))
+        .start()?;
+    for machine in ["52:54:00:00:00:01", "52:54:00:00:00:02"] {
+        let text = format!("DHCPDISCOVER(br0) {machine}");
+        dnsmasq
+            .log()
+            .wait_for(&text, "a DISCOVER of each firmware", PATIENCE)?;
+    }
+    Ok(())
+}
