@@ -27,6 +27,10 @@ pub struct Complaint {
 impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.value {
+            // "DHCP option 17" is no parameter that anyone could write with a `=`.
+            Some(value) if self.parameter.contains(' ') => {
+                write!(f, "{} \"{}\"", self.parameter, printable(value))?;
+            }
             Some(value) => write!(f, "{}={}", self.parameter, printable(value))?,
             None => f.write_str(&self.parameter)?,
         }
@@ -57,4 +61,46 @@ fn escape_control(c: char) -> impl Iterator<Item = char> {
     let escaped = c.is_control().then(|| c.escape_default());
     let plain = escaped.is_none().then_some(c);
     escaped.into_iter().flatten().chain(plain)
+}
+
+/// A value that is being read, and where its complaints go.
+pub(crate) struct Reading<'a> {
+    parameter: &'static str,
+    value: Option<&'a str>,
+    complaints: &'a mut Vec<Complaint>,
+}
+
+impl<'a> Reading<'a> {
+    /// Begins to read `parameter`, whose value is `value`.
+    pub(crate) fn new(
+        parameter: &'static str,
+        value: Option<&'a str>,
+        complaints: &'a mut Vec<Complaint>,
+    ) -> Self {
+        Self {
+            parameter,
+            value,
+            complaints,
+        }
+    }
+
+    /// Notes that at byte `position` of the value `found` stands where `expected` belongs,
+    /// and what happens now.
+    pub(crate) fn complain(
+        &mut self,
+        position: usize,
+        expected: impl Into<Cow<'static, str>>,
+        found: &str,
+        outcome: impl Into<Cow<'static, str>>,
+    ) {
+        let end = self.value.map_or(0, str::len);
+        self.complaints.push(Complaint {
+            parameter: Cow::Borrowed(self.parameter),
+            value: self.value.map(str::to_owned),
+            position: position.min(end),
+            expected: expected.into(),
+            found: found.to_owned(),
+            outcome: outcome.into(),
+        });
+    }
 }

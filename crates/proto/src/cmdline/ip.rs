@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use super::complaint::Reading;
+use super::ip_fields::{self, Field};
 use super::link_address::LinkAddress;
 use super::setting::Origin;
 
@@ -32,8 +34,7 @@ pub struct ClientIdentifier {
 /// One `ip=` (or `nfsaddrs=`) parameter, with its defaults not yet filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IpRequest {
-    /// How the address is obtained. `Static` if and only if [`client`](Self::client) is
-    /// there and no protocol is asked for by name.
+    /// How the address is obtained. `Static` only with [`client`](Self::client).
     pub method: Method,
     /// The NIC's name; `None` stands for every NIC.
     pub device: Option<String>,
@@ -55,7 +56,7 @@ pub struct IpRequest {
     pub ntp: Option<Ipv4Addr>,
     /// The client identifier to send.
     pub client_identifier: Option<ClientIdentifier>,
-    /// MTU in bytes (dracut).
+    /// MTU in bytes, 68 to 65535 (dracut).
     pub mtu: Option<u16>,
     /// The Ethernet address to give the NIC (dracut).
     pub link_address: Option<LinkAddress>,
@@ -64,6 +65,26 @@ pub struct IpRequest {
 }
 
 impl IpRequest {
+    /// A request that says nothing but how.
+    pub(super) fn bare(method: Method, origin: Origin) -> Self {
+        Self {
+            method,
+            device: None,
+            client: None,
+            server: None,
+            gateway: None,
+            prefix: None,
+            host_name: None,
+            nis_domain: None,
+            dns: Vec::new(),
+            ntp: None,
+            client_identifier: None,
+            mtu: None,
+            link_address: None,
+            origin,
+        }
+    }
+
     /// The address and prefix length to set, for a request that names its address. The
     /// prefix defaults to the classful one, as in the kernel.
     pub fn address(&self) -> Option<(Ipv4Addr, u8)> {
@@ -73,6 +94,209 @@ impl IpRequest {
             self.prefix.unwrap_or_else(|| classful_prefix(client)),
         ))
     }
+
+    /// Reads a value of `ip=`: the kernel's form (`ipconfig.c`, `ip_auto_config_setup`) or
+    /// dracut's `<device>:<method>`; what follows the method is told apart by its look.
+    pub(super) fn read(value: &str, origin: Origin, reading: &mut Reading<'_>) -> Self {
+        let fields = ip_fields::split(value);
+        match fields.as_slice() {
+            [] => Self::bare(Method::Any, origin),
+            [only] => Self::read_bare(only, origin, reading),
+            [device, method, rest @ ..]
+                if ip_fields::could_be_device(device.text) && names_method(method.text) =>
+            {
+                let mut request = Self::bare(Method::Any, origin);
+                request.device = ip_fields::device(device, reading);
+                request.read_method(method, reading);
+                request.read_after_method(rest, reading);
+                request
+            }
+            _ => Self::read_fields(&fields, origin, reading),
+        }
+    }
+
+    fn read_bare(field: &Field<'_>, origin: Origin, reading: &mut Reading<'_>) -> Self {
+        let mut request = Self::bare(Method::Any, origin);
+        if field.text.is_empty() {
+            reading.complain(
+                0,
+                METHODS,
+                "",
+                "taken as ip=any; the kernel itself would take it as ip=off",
+            );
+        } else if field.text.starts_with(|c: char| c.is_ascii_digit()) {
+            request.client = ip_fields::host_address(field, reading);
+            if request.client.is_some() {
+                request.method = Method::Static;
+            }
+        } else {
+            request.read_method(field, reading);
+        }
+        request
+    }
+
+    fn read_fields(fields: &[Field<'_>], origin: Origin, reading: &mut Reading<'_>) -> Self {
+        let mut request = Self::bare(Method::Any, origin);
+        let field = |at: usize| fields.get(at).filter(|field| !field.text.is_empty());
+        request.client = field(0).and_then(|f| ip_fields::host_address(f, reading));
+        request.server = field(1).and_then(|f| ip_fields::host_address(f, reading));
+        request.gateway = field(2).and_then(|f| ip_fields::host_address(f, reading));
+        request.prefix = field(3).and_then(|f| ip_fields::prefix(f, reading));
+        if let Some((host, domain)) = field(4).and_then(|f| ip_fields::host_name(f, reading)) {
+            request.host_name = Some(host);
+            request.nis_domain = domain;
+        }
+        request.device = field(5).and_then(|f| ip_fields::device(f, reading));
+        if let Some(method) = field(6) {
+            request.read_method(method, reading);
+        }
+        if let Some(rest) = fields.get(7..) {
+            request.read_after_method(rest, reading);
+        }
+        // A written address is static unless a protocol is asked for by its name: the
+        // kernel's "any" asks nobody once it has an address.
+        if request.client.is_some() && matches!(request.method, Method::Any | Method::Off) {
+            request.method = Method::Static;
+        }
+        request
+    }
+
+    fn read_method(&mut self, field: &Field<'_>, reading: &mut Reading<'_>) {
+        if let Some(identifier) = field.text.strip_prefix("dhcp,")
+            && identifier.starts_with(|c: char| c.is_ascii_digit())
+        {
+            self.method = Method::Dhcp;
+            self.client_identifier =
+                ip_fields::client_identifier(identifier, field.position + 5, reading);
+            return;
+        }
+        // dracut's lists name an IPv4 and an IPv6 method; the IPv4 one counts here.
+        let list = field.text.contains(',');
+        let mut position = field.position;
+        let mut asked = None;
+        for word in field.text.split(',') {
+            let method = match spelled(word) {
+                Some(Spelling {
+                    method,
+                    caveat: None,
+                    ..
+                }) => Some(method),
+                Some(Spelling { ipv6: true, .. }) if list => None,
+                Some(Spelling {
+                    method,
+                    caveat: Some(caveat),
+                    ..
+                }) => {
+                    reading.complain(position, METHODS, word, caveat);
+                    Some(method)
+                }
+                None => {
+                    reading.complain(position, METHODS, word, "taken as any");
+                    Some(Method::Any)
+                }
+            };
+            asked = asked.or(method);
+            position += word.len() + 1;
+        }
+        self.method = asked.unwrap_or(Method::Dhcp);
+    }
+
+    /// What follows the method: `dns0:dns1:ntp0` for the kernel, `mtu:mac` or `dns1:dns2`
+    /// for dracut.
+    fn read_after_method(&mut self, fields: &[Field<'_>], reading: &mut Reading<'_>) {
+        let mut fields = fields;
+        if let Some((first, rest)) = fields.split_first() {
+            let number = !first.text.is_empty() && first.text.bytes().all(|b| b.is_ascii_digit());
+            let (is_mtu, address) = (number, ip_fields::joined_link_address(rest));
+            if is_mtu || (first.text.is_empty() && address.is_some()) {
+                if is_mtu {
+                    self.mtu = ip_fields::mtu(first, reading);
+                }
+                self.link_address = address;
+                if address.is_none()
+                    && let Some(field) = rest.iter().find(|field| !field.text.is_empty())
+                {
+                    let found = ip_fields::text_from(field, rest);
+                    let expected = "an Ethernet address after the MTU";
+                    reading.complain(field.position, expected, &found, FIELD_EMPTY);
+                }
+                return;
+            }
+        }
+        for dns in fields.iter().take(2).filter(|field| !field.text.is_empty()) {
+            self.dns.extend(ip_fields::host_address(dns, reading));
+        }
+        fields = fields.get(2..).unwrap_or_default();
+        if let Some((ntp, rest)) = fields.split_first() {
+            if !ntp.text.is_empty() {
+                self.ntp = ip_fields::host_address(ntp, reading);
+            }
+            fields = rest;
+        }
+        if let Some(field) = fields.iter().find(|field| !field.text.is_empty()) {
+            let found = ip_fields::text_from(field, fields);
+            reading.complain(
+                field.position,
+                "at most ten fields",
+                &found,
+                "the rest is left out",
+            );
+        }
+    }
+}
+
+pub(super) const FIELD_EMPTY: &str = "the field is taken as empty";
+const METHODS: &str = "off, none, on, any, dhcp or bootp";
+
+/// One spelling of a method.
+#[derive(Clone, Copy)]
+struct Spelling {
+    method: Method,
+    /// What differs from what is asked for, where something does.
+    caveat: Option<&'static str>,
+    ipv6: bool,
+}
+
+fn spelled(word: &str) -> Option<Spelling> {
+    let (method, caveat, ipv6) = match word {
+        "on" | "any" => (Method::Any, None, false),
+        "dhcp" | "dhcp4" | "single-dhcp" => (Method::Dhcp, None, false),
+        "bootp" => (Method::Bootp, None, false),
+        "off" | "none" | "static" => (Method::Off, None, false),
+        "both" => (
+            Method::Bootp,
+            Some("RARP is not spoken here; BOOTP alone is used"),
+            false,
+        ),
+        "rarp" => (
+            Method::Any,
+            Some("RARP is not spoken here; taken as any"),
+            false,
+        ),
+        "dhcp6" | "auto6" | "either6" | "link6" | "link-local" => (
+            Method::Dhcp,
+            Some("an NFS root over IPv6 is not supported; taken as dhcp"),
+            true,
+        ),
+        "ibft" => (
+            Method::Dhcp,
+            Some("the iBFT is not read; taken as dhcp"),
+            false,
+        ),
+        _ => return None,
+    };
+    Some(Spelling {
+        method,
+        caveat,
+        ipv6,
+    })
+}
+
+/// Whether a second field is a method, so that the first one is a device.
+fn names_method(text: &str) -> bool {
+    text.split(',')
+        .next()
+        .is_some_and(|word| spelled(word).is_some())
 }
 
 /// The prefix length of an address's historical class: 8, 16 or 24 (`ipconfig.c`,
@@ -86,3 +310,6 @@ pub fn classful_prefix(address: Ipv4Addr) -> u8 {
         224.. => 32,
     }
 }
+
+#[cfg(test)]
+mod tests;

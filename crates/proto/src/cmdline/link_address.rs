@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::complaint::Reading;
+
 /// An Ethernet address, in the order it is written.
 pub type LinkAddress = [u8; 6];
 
@@ -77,4 +79,65 @@ fn octet(text: &str, least_digits: usize) -> Option<u8> {
 pub fn link_address_text(address: &LinkAddress) -> String {
     let [a, b, c, d, e, f] = address;
     format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+}
+
+/// The value of `BOOTIF=` or `hwaddr=`.
+pub(super) fn read(value: &str, reading: &mut Reading<'_>) -> Option<LinkAddress> {
+    let error = match parse_link_address(value) {
+        Ok(address) => return Some(address),
+        Err(error) => error,
+    };
+    let (position, expected) = match error {
+        LinkAddressError::Octet { position } => (position, "two hexadecimal digits"),
+        LinkAddressError::Length { .. } => (0, "an Ethernet address such as 01-52-54-00-12-34-56"),
+        LinkAddressError::NotANic => (0, "the Ethernet address of a NIC"),
+    };
+    let found = value.get(position..).unwrap_or_default();
+    reading.complain(position, expected, found, "left out: every NIC is tried");
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADDRESS: LinkAddress = [0x52, 0x54, 0, 0xab, 0x34, 0x56];
+
+    #[test]
+    fn every_spelling_of_bootif_is_the_same_address() {
+        for text in [
+            "01-52-54-00-ab-34-56",
+            "01-52-54-00-AB-34-56",
+            "00-52-54-00-ab-34-56",
+            "01:52:54:00:ab:34:56",
+            "52-54-00-ab-34-56",
+            "52:54:00:AB:34:56",
+            "52:54:0:ab:34:56",
+            "525400ab3456",
+            "01525400ab3456",
+        ] {
+            assert_eq!(parse_link_address(text), Ok(ADDRESS), "{text}");
+        }
+        assert_eq!(link_address_text(&ADDRESS), "52:54:00:ab:34:56");
+    }
+
+    #[test]
+    fn what_is_no_nics_address_says_why() {
+        for (text, error) in [
+            ("", LinkAddressError::Length { octets: 0 }),
+            ("52:54:00:ab:34", LinkAddressError::Length { octets: 5 }),
+            (
+                "01:02:52:54:00:ab:34:56",
+                LinkAddressError::Length { octets: 8 },
+            ),
+            ("52:54:00:xx:34:56", LinkAddressError::Octet { position: 9 }),
+            ("52:54:00::34:56", LinkAddressError::Octet { position: 9 }),
+            ("525400ab345", LinkAddressError::Octet { position: 10 }),
+            ("5254ü0ab34", LinkAddressError::Octet { position: 4 }),
+            ("00:00:00:00:00:00", LinkAddressError::NotANic),
+            ("ff:ff:ff:ff:ff:ff", LinkAddressError::NotANic),
+        ] {
+            assert_eq!(parse_link_address(text), Err(error), "{text}");
+        }
+    }
 }

@@ -11,6 +11,7 @@
 
 mod complaint;
 mod ip;
+mod ip_fields;
 mod link_address;
 mod overlay;
 mod plan;
@@ -19,10 +20,12 @@ mod setting;
 mod tokens;
 
 pub use complaint::Complaint;
+pub(crate) use complaint::Reading;
 pub use ip::{ClientIdentifier, IpRequest, Method, classful_prefix};
+pub(crate) use ip_fields::dotted_quad;
 pub use link_address::{LinkAddress, LinkAddressError, link_address_text, parse_link_address};
 pub use overlay::Overlay;
-pub use plan::{AfterFailure, BootPlan, Ignored, Network};
+pub use plan::{AfterFailure, Assignment, BootPlan, Ignored, Network};
 pub use root::{NfsRequest, RootRequest};
 pub use setting::{Origin, Setting};
 pub use tokens::{CommandLine, Parameter, tokenize};

@@ -3,13 +3,14 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::complaint::Complaint;
+use super::complaint::{Complaint, Reading};
 use super::ip::IpRequest;
-use super::link_address::LinkAddress;
+use super::ip_fields::dotted_quad;
+use super::link_address::{self, LinkAddress};
 use super::overlay::Overlay;
-use super::root::RootRequest;
-use super::setting::Setting;
-use super::tokens::tokenize;
+use super::root::{RootParameters, RootRequest};
+use super::setting::{Origin, Setting};
+use super::tokens::{CommandLine, Parameter, tokenize};
 use crate::mount::Access;
 
 /// What follows a boot that failed (`panic=`).
@@ -38,6 +39,42 @@ pub struct Network {
     pub carrier_timeout: Setting<Duration>,
     /// DHCP option 60 (`dhcpclass=`).
     pub dhcp_class: Option<Setting<String>>,
+}
+
+/// What the command line has in mind for one NIC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Assignment<'a> {
+    /// No request is about it, and none is about any other: DHCP.
+    Dhcp,
+    /// It follows this request, whose method may be [`Method::Off`](super::Method::Off).
+    Follow(&'a IpRequest),
+    /// Requests name other NICs only.
+    Leave,
+}
+
+impl Network {
+    /// What the command line has in mind for the NIC called `name`. A request that names
+    /// the NIC goes before one that is about every NIC.
+    ///
+    /// A name may be one that only udev would give (`enp1s0` where an initrd says `eth0`):
+    /// when no NIC bears a requested name, saying so and taking [`Network::fallback`] for
+    /// every NIC still boots.
+    pub fn assignment(&self, name: &str) -> Assignment<'_> {
+        let named = self
+            .addressing
+            .iter()
+            .find(|r| r.device.as_deref() == Some(name));
+        match named.or_else(|| self.addressing.iter().find(|r| r.device.is_none())) {
+            Some(request) => Assignment::Follow(request),
+            None if self.addressing.is_empty() => Assignment::Dhcp,
+            None => Assignment::Leave,
+        }
+    }
+
+    /// The request to follow where the NIC that requests name does not exist.
+    pub fn fallback(&self) -> Option<&IpRequest> {
+        self.addressing.first()
+    }
 }
 
 /// A parameter that belongs to this init and that it does not follow.
@@ -79,15 +116,17 @@ pub struct BootPlan {
     pub report: Option<Setting<String>>,
     /// What makes no sense, in order.
     pub complaints: Vec<Complaint>,
-    /// What is understood and not followed, in order.
+    /// What an initrd could follow and this one does not, in order.
     pub ignored: Vec<Ignored>,
+    /// The rest, as written: the kernel's parameters and those of the root's init.
+    pub foreign: Vec<String>,
 }
 
 impl BootPlan {
     /// The plan of a command line (the text of `/proc/cmdline`). Never fails.
     pub fn parse(cmdline: &str) -> Self {
         let line = tokenize(cmdline);
-        Self {
+        let mut plan = Self {
             network: Network {
                 addressing: Vec::new(),
                 boot_link: None,
@@ -100,14 +139,246 @@ impl BootPlan {
             access: Setting::default_value(Access::ReadOnly),
             overlay: Setting::default_value(Overlay::Off),
             init: None,
-            init_arguments: line.init_arguments,
+            init_arguments: Vec::new(),
             root_delay: Setting::default_value(Duration::ZERO),
             root_wait: None,
             after_failure: Setting::default_value(AfterFailure::TryAgain),
-            console_level: Setting::default_value(7),
+            console_level: Setting::default_value(DEFAULT_CONSOLE_LEVEL),
             report: None,
             complaints: Vec::new(),
             ignored: Vec::new(),
+            foreign: Vec::new(),
+        };
+        for parameter in &line.parameters {
+            plan.take(parameter);
+        }
+        plan.finish(&line);
+        plan.init_arguments = line.init_arguments;
+        plan
+    }
+
+    /// Gives one parameter its meaning; the last one of a kind holds. What names the root is
+    /// left to [`finish`](Self::finish), since those are weighed against each other.
+    fn take(&mut self, parameter: &Parameter) {
+        // The kernel does not tell `-` from `_` in names.
+        let name = parameter.name.replace('-', "_");
+        let text = parameter.text();
+        match (name.as_str(), parameter.value.as_deref()) {
+            ("root" | "nfsroot" | "netroot", Some(_)) => {}
+            ("ip" | "nfsaddrs", Some(value)) => {
+                let name = if name == "ip" { "ip" } else { "nfsaddrs" };
+                let mut reading = Reading::new(name, Some(value), &mut self.complaints);
+                let request = IpRequest::read(value, Origin::Parameter(text), &mut reading);
+                self.add_request(request);
+            }
+            ("BOOTIF" | "hwaddr", Some(value)) => {
+                let name = if name == "BOOTIF" { "BOOTIF" } else { "hwaddr" };
+                let mut reading = Reading::new(name, Some(value), &mut self.complaints);
+                if let Some(address) = link_address::read(value, &mut reading) {
+                    self.network.boot_link = Some(Setting::parameter(address, &text));
+                }
+            }
+            ("bootdev", Some(device)) => {
+                self.network.boot_device = Some(Setting::parameter(device.to_owned(), &text));
+            }
+            ("nameserver", Some(server)) => match dotted_quad(server) {
+                Some(address) => {
+                    self.network
+                        .name_servers
+                        .push(Setting::parameter(address, &text));
+                }
+                None => self.complain("nameserver", server, "an IPv4 address", "left out"),
+            },
+            ("carrier_timeout" | "rd.net.timeout.carrier", Some(value)) => {
+                let name = match name.as_str() {
+                    "carrier_timeout" => "carrier_timeout",
+                    _ => "rd.net.timeout.carrier",
+                };
+                if let Some(limit) = self.seconds(name, value, "120 seconds hold") {
+                    self.network.carrier_timeout = Setting::parameter(limit, &text);
+                }
+            }
+            ("dhcpclass", Some(class)) => {
+                // 253 bytes is all that the kernel's buffer takes.
+                if (1..=253).contains(&class.len()) {
+                    self.network.dhcp_class = Some(Setting::parameter(class.to_owned(), &text));
+                } else {
+                    let outcome = "no vendor class is sent";
+                    self.complain(
+                        "dhcpclass",
+                        class,
+                        "a vendor class of 1 to 253 bytes",
+                        outcome,
+                    );
+                }
+            }
+            ("ro", None) => self.access = Setting::parameter(Access::ReadOnly, &text),
+            ("rw", None) => self.access = Setting::parameter(Access::ReadWrite, &text),
+            ("rd.overlay", value) => {
+                let mut reading = Reading::new("rd.overlay", value, &mut self.complaints);
+                let overlay = Overlay::read_dracut(value, &mut reading);
+                self.overlay = Setting::parameter(overlay, &text);
+            }
+            ("overlayroot", Some(value)) => {
+                let mut reading = Reading::new("overlayroot", Some(value), &mut self.complaints);
+                let overlay = Overlay::read_overlayroot(value, &mut reading);
+                self.overlay = Setting::parameter(overlay, &text);
+            }
+            ("init", Some(path)) if path.starts_with('/') => {
+                self.init = Some(Setting::parameter(path.to_owned(), &text));
+            }
+            ("init", Some(path)) => {
+                let outcome = "left out: the usual programs are tried";
+                self.complain("init", path, "an absolute path within the root", outcome);
+            }
+            ("rootdelay", Some(value)) => {
+                if let Some(delay) = self.seconds("rootdelay", value, "no delay") {
+                    self.root_delay = Setting::parameter(delay, &text);
+                }
+            }
+            ("rootwait", None) => self.root_wait = Some(Setting::parameter(None, &text)),
+            ("rootwait", Some(value)) => {
+                if let Some(limit) = self.seconds("rootwait", value, "left out") {
+                    self.root_wait = Some(Setting::parameter(Some(limit), &text));
+                }
+            }
+            ("panic", Some(value)) => match value.parse::<i32>() {
+                Ok(seconds) => {
+                    let policy = match u64::try_from(seconds) {
+                        Ok(0) => AfterFailure::TryAgain,
+                        Ok(seconds) => AfterFailure::RebootAfter(Duration::from_secs(seconds)),
+                        Err(_) => AfterFailure::RebootNow,
+                    };
+                    self.after_failure = Setting::parameter(policy, &text);
+                }
+                Err(_) => {
+                    let outcome = "left out: a failed boot is tried again";
+                    self.complain("panic", value, "a number of seconds", outcome);
+                }
+            },
+            ("quiet", None) => self.console_level = Setting::parameter(QUIET_LEVEL, &text),
+            ("debug", None) | ("rd.debug", _) => {
+                self.console_level = Setting::parameter(DEBUG_LEVEL, &text);
+            }
+            ("loglevel", Some(value)) => match value.parse() {
+                Ok(level @ 0..=15) => self.console_level = Setting::parameter(level, &text),
+                _ => self.complain("loglevel", value, "a level of 0 to 7", "left out"),
+            },
+            ("netroot.report", Some(url)) => {
+                if url.starts_with("http://") {
+                    self.report = Some(Setting::parameter(url.to_owned(), &text));
+                } else {
+                    let outcome = "no report is sent";
+                    self.complain("netroot.report", url, "an http:// URL", outcome);
+                }
+            }
+            (name, value) => match not_followed(name, value) {
+                Some(why) => self.ignored.push(Ignored {
+                    parameter: text,
+                    why,
+                }),
+                None => self.foreign.push(text),
+            },
         }
     }
+
+    /// Keeps a request; a later one for the same NIC takes an earlier one's place.
+    fn add_request(&mut self, request: IpRequest) {
+        let requests = &mut self.network.addressing;
+        if let Some(at) = requests
+            .iter()
+            .position(|earlier| earlier.device == request.device)
+        {
+            let earlier = requests.remove(at);
+            let why = "a later ip= is about the same NIC";
+            self.ignored.push(Ignored {
+                parameter: earlier.origin.to_string(),
+                why,
+            });
+        }
+        requests.push(request);
+    }
+
+    /// What only the whole line tells.
+    fn finish(&mut self, line: &CommandLine) {
+        let last = |name: &str| {
+            let given = |p: &&Parameter| p.is(name) && p.value.is_some();
+            line.parameters.iter().rfind(given)
+        };
+        let parameters = RootParameters {
+            root: last("root"),
+            netroot: last("netroot"),
+            nfsroot: last("nfsroot"),
+        };
+        self.root = parameters.resolve(&mut self.complaints, &mut self.ignored);
+        if let Some(off) = last("rd.bootif").filter(|p| p.value.as_deref() == Some("0"))
+            && let Some(Setting { origin, .. }) = self.network.boot_link.take()
+        {
+            let why = "rd.bootif=0 is given";
+            self.ignored.push(Ignored {
+                parameter: origin.to_string(),
+                why,
+            });
+            self.ignored
+                .retain(|ignored| ignored.parameter != off.text());
+        }
+    }
+
+    fn seconds(
+        &mut self,
+        name: &'static str,
+        value: &str,
+        outcome: &'static str,
+    ) -> Option<Duration> {
+        // Ten digits of seconds are three centuries; more would overflow a deadline.
+        match value.parse::<u32>() {
+            Ok(seconds) => Some(Duration::from_secs(seconds.into())),
+            Err(_) => {
+                self.complain(name, value, "a number of seconds", outcome);
+                None
+            }
+        }
+    }
+
+    fn complain(
+        &mut self,
+        name: &'static str,
+        value: &str,
+        expected: &'static str,
+        outcome: &'static str,
+    ) {
+        Reading::new(name, Some(value), &mut self.complaints).complain(0, expected, value, outcome);
+    }
 }
+
+/// `CONFIG_CONSOLE_LOGLEVEL_DEFAULT`, and what `quiet` and `debug` make of it.
+const DEFAULT_CONSOLE_LEVEL: u8 = 7;
+const QUIET_LEVEL: u8 = 4;
+const DEBUG_LEVEL: u8 = 10;
+
+/// Why a parameter of an initrd's is not followed; `None` for those of the kernel and of
+/// the root's own init.
+fn not_followed(name: &str, value: Option<&str>) -> Option<&'static str> {
+    Some(match name {
+        "rdinit" => "the kernel has followed it: it started this init",
+        "boot" if value == Some("nfs") => "an NFS root is all that this init mounts",
+        "boot" => "only boot=nfs has a meaning here",
+        "rd.neednet" => "the network always comes up",
+        "rootfstype" => "the root is NFS",
+        "rootflags" => "NFS options belong to nfsroot= or root=nfs:",
+        "nfsrootdebug" => "it is about the kernel's own mount of the root",
+        "ip6" => "an NFS root over IPv6 is not supported",
+        "vlan" | "bond" | "bridge" | "team" => "this init does not make such devices",
+        "ifname" => "this init does not rename NICs",
+        "rd.route" => "routes come from ip= and DHCP",
+        "break" | "rd.break" | "rd.shell" => "there is no shell in this image",
+        "rd.bootif" => "there is no BOOTIF= to leave out",
+        "gnu.load" | "gnu.system" | "gnu.repl" => "Guix System's boot program is not supported",
+        _ if name.starts_with("netroot.") => "this init has no such parameter",
+        _ if name.starts_with("rd.") => "it is dracut's, and nothing here answers to it",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

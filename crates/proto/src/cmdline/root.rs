@@ -1,7 +1,10 @@
 //! Which root the command line asks for.
 
+use super::complaint::{Complaint, Reading};
+use super::plan::Ignored;
 use super::setting::Origin;
-use crate::mount::{Host, NfsOptions};
+use super::tokens::Parameter;
+use crate::mount::{Dialect, Host, NfsOptions, NfsTarget, Version, other_scheme};
 
 /// The NFS root that the command line names, as far as it names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +15,8 @@ pub struct NfsRequest {
     pub path: Option<String>,
     /// Mount options that the parameter carries.
     pub options: NfsOptions,
+    /// The kernel's `/tftpboot/%s` holds where neither this nor DHCP names a path.
+    pub kernel_default: bool,
     /// The parameter as written.
     pub origin: Origin,
 }
@@ -42,3 +47,170 @@ pub enum RootRequest {
     /// Neither `root=` nor `nfsroot=`: DHCP is asked.
     Missing,
 }
+
+/// The parameters that name a root, the last one of each.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct RootParameters<'a> {
+    pub(super) root: Option<&'a Parameter>,
+    pub(super) netroot: Option<&'a Parameter>,
+    pub(super) nfsroot: Option<&'a Parameter>,
+}
+
+impl RootParameters<'_> {
+    /// `root=` with a target of its own, then `netroot=`, then `nfsroot=`, then whichever
+    /// leaves it to DHCP, then a `root=` that is not on NFS.
+    pub(super) fn resolve(
+        self,
+        complaints: &mut Vec<Complaint>,
+        ignored: &mut Vec<Ignored>,
+    ) -> RootRequest {
+        let root = self.root.map(|p| read_root("root", p, complaints));
+        let netroot = self.netroot.map(|p| read_root("netroot", p, complaints));
+        let nfsroot = self.nfsroot.map(|p| read_nfsroot(p, complaints));
+        let mut pass_over = |parameter: Option<&Parameter>, why: &'static str| {
+            ignored.extend(parameter.map(|p| Ignored {
+                parameter: p.text(),
+                why,
+            }));
+        };
+        match (root, netroot, nfsroot) {
+            (Some(named @ RootRequest::Nfs(_)), ..) => {
+                pass_over(self.netroot, "root= names the NFS root");
+                pass_over(self.nfsroot, "root= names the NFS root");
+                named
+            }
+            (root, Some(named @ RootRequest::Nfs(_)), _) => {
+                if matches!(root, Some(RootRequest::NotNfs { .. })) {
+                    pass_over(self.root, "netroot= names the NFS root");
+                }
+                pass_over(self.nfsroot, "netroot= names the NFS root");
+                named
+            }
+            (root, netroot, Some(named)) => {
+                for (request, parameter) in [(root, self.root), (netroot, self.netroot)] {
+                    if matches!(request, Some(RootRequest::NotNfs { .. })) {
+                        pass_over(parameter, "nfsroot= asks for an NFS root");
+                    }
+                }
+                named
+            }
+            (Some(dhcp @ RootRequest::FromDhcp { .. }), ..) => dhcp,
+            (root, Some(dhcp @ RootRequest::FromDhcp { .. }), None) => {
+                if matches!(root, Some(RootRequest::NotNfs { .. })) {
+                    pass_over(self.root, "netroot= leaves the root to DHCP");
+                }
+                dhcp
+            }
+            (Some(other), _, None) => other,
+            (None, Some(other), None) => other,
+            (None, None, None) => RootRequest::Missing,
+        }
+    }
+}
+
+/// `root=` and dracut's `netroot=`.
+fn read_root(
+    name: &'static str,
+    parameter: &Parameter,
+    complaints: &mut Vec<Complaint>,
+) -> RootRequest {
+    let origin = Origin::Parameter(parameter.text());
+    let value = parameter.value.as_deref().unwrap_or_default();
+    let from_dhcp = |kernel_default, versions: &[Version]| {
+        let options = NfsOptions {
+            versions: versions.to_vec(),
+            ..NfsOptions::default()
+        };
+        RootRequest::FromDhcp {
+            kernel_default,
+            options,
+            origin: origin.clone(),
+        }
+    };
+    match value {
+        "/dev/nfs" => return from_dhcp(true, &[]),
+        "" | "dhcp" | "dhcp4" | "nfs" | "nfs:" => return from_dhcp(false, &[]),
+        "nfs4" | "nfs4:" => return from_dhcp(false, &Version::ANY_V4),
+        "dhcp6" => {
+            let mut reading = Reading::new(name, Some(value), complaints);
+            let outcome = "an NFS root over IPv6 is not supported; taken as dhcp";
+            reading.complain(0, "dhcp", value, outcome);
+            return from_dhcp(false, &[]);
+        }
+        _ => {}
+    }
+    let named = value.starts_with("nfs:") || value.starts_with("nfs4:");
+    if !named && !looks_like_target(value) {
+        return RootRequest::NotNfs {
+            value: value.to_owned(),
+            origin,
+        };
+    }
+    let mut reading = Reading::new(name, Some(value), complaints);
+    let target = NfsTarget::read(value, Dialect::Url, &mut reading);
+    if target.server.is_none() && target.path.is_none() {
+        return RootRequest::FromDhcp {
+            kernel_default: false,
+            options: target.options,
+            origin,
+        };
+    }
+    let NfsTarget {
+        server,
+        path,
+        options,
+    } = target;
+    RootRequest::Nfs(NfsRequest {
+        server,
+        path,
+        options,
+        kernel_default: false,
+        origin,
+    })
+}
+
+/// `<address>:/path` (dracut) or `host:/path` (Guix), and no other protocol's root.
+fn looks_like_target(value: &str) -> bool {
+    let Some((server, _)) = value.split_once(":/") else {
+        return false;
+    };
+    other_scheme(value).is_none() && Host::parse(server).is_some()
+}
+
+/// `nfsroot=`, as the kernel and initramfs-tools take it.
+fn read_nfsroot(parameter: &Parameter, complaints: &mut Vec<Complaint>) -> RootRequest {
+    let origin = Origin::Parameter(parameter.text());
+    let value = parameter.value.as_deref().unwrap_or_default();
+    if value == "auto" {
+        let options = NfsOptions::default();
+        return RootRequest::FromDhcp {
+            kernel_default: false,
+            options,
+            origin,
+        };
+    }
+    let mut reading = Reading::new("nfsroot", Some(value), complaints);
+    let target = NfsTarget::read(value, Dialect::Nfsroot, &mut reading);
+    let NfsTarget {
+        server,
+        path,
+        options,
+    } = target;
+    if server.is_none() && path.is_none() {
+        return RootRequest::FromDhcp {
+            kernel_default: true,
+            options,
+            origin,
+        };
+    }
+    RootRequest::Nfs(NfsRequest {
+        server,
+        path,
+        options,
+        kernel_default: true,
+        origin,
+    })
+}
+
+#[cfg(test)]
+mod tests;

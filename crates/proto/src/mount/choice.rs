@@ -1,12 +1,13 @@
 //! Which server and which path: one rule, with its reasons.
 
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use thiserror::Error;
 
 use super::options::{Access, NfsOptions};
-use super::target::Host;
-use crate::cmdline::{BootPlan, Complaint, IpRequest};
+use super::target::{Host, NfsTarget, TargetError};
+use crate::cmdline::{BootPlan, Complaint, IpRequest, Origin, Overlay, RootRequest};
 
 /// What is known about the network once an address is set.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,6 +26,36 @@ pub struct LeaseFacts<'a> {
     pub server_identifier: Option<Ipv4Addr>,
 }
 
+/// What a server or a path was taken from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Evidence {
+    /// A parameter of the command line, by its name: `nfsroot`.
+    Parameter(String),
+    /// DHCP option 17, root path.
+    Option17,
+    /// Field 2 of `ip=`.
+    IpField2,
+    /// `siaddr`, the server that a DHCP reply sends its client to.
+    NextServer,
+    /// DHCP option 54, the DHCP server itself.
+    ServerIdentifier,
+    /// The kernel's `/tftpboot/%s`.
+    KernelDefault,
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parameter(name) => write!(f, "{name}="),
+            Self::Option17 => f.write_str("DHCP option 17"),
+            Self::IpField2 => f.write_str("ip= field 2"),
+            Self::NextServer => f.write_str("the DHCP reply's next server"),
+            Self::ServerIdentifier => f.write_str("the DHCP server itself, option 54"),
+            Self::KernelDefault => f.write_str("the kernel's default /tftpboot/%s"),
+        }
+    }
+}
+
 /// The root that is going to be mounted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootChoice {
@@ -34,31 +65,208 @@ pub struct RootChoice {
     pub path: String,
     /// Mount options from every source, later ones already holding over earlier ones.
     pub options: NfsOptions,
-    /// Read-only or not, of the NFS mount itself.
+    /// Read-only or not, of the NFS mount itself: read-only under an overlay.
     pub access: Access,
-    /// Where server and path came from, for the console: `nfsroot=`, or
-    /// `path: DHCP option 17, server: siaddr`.
-    pub why: String,
+    /// What named the server.
+    pub server_from: Evidence,
+    /// What named the path.
+    pub path_from: Evidence,
     /// What is wrong with option 17, if anything.
     pub complaints: Vec<Complaint>,
+}
+
+impl RootChoice {
+    /// Where server and path came from, for the console: `nfsroot=`, or
+    /// `path: DHCP option 17, server: the DHCP reply's next server`.
+    pub fn why(&self) -> String {
+        if self.server_from == self.path_from {
+            self.path_from.to_string()
+        } else {
+            format!("path: {}, server: {}", self.path_from, self.server_from)
+        }
+    }
 }
 
 /// Why there is no root to mount.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NoRoot {
     /// No path from anywhere.
-    #[error("neither the command line nor DHCP option 17 names a root path")]
-    Path,
+    #[error(
+        "neither the command line nor DHCP option 17 names a root; \
+         give root=nfs:<server>:/<path>, or set option 17 (root-path) on the DHCP server"
+    )]
+    Unnamed,
+    /// `root=` names something that is not on NFS, and DHCP nothing better.
+    #[error(
+        "root={value} is not on NFS, which is all that this init mounts, and DHCP names no root path; \
+         give root=nfs:<server>:/<path>"
+    )]
+    NotNfs {
+        /// The value of `root=`.
+        value: String,
+    },
+    /// DHCP option 17 is all there is, and makes no sense.
+    #[error(
+        "DHCP option 17 (root-path) names no NFS root; correct it on the DHCP server or give root=nfs:<server>:/<path>"
+    )]
+    Option17(#[source] TargetError),
     /// A path and no server.
-    #[error("nothing names the NFS server of {path}")]
+    #[error("nothing names the NFS server of {path}; give nfsroot=<server>:{path}")]
     Server {
-        /// The path that is known.
+        /// The path that is known, with its tokens replaced.
         path: String,
     },
 }
 
-/// Decides which server and path are the root.
-pub fn choose_root(plan: &BootPlan, facts: &LeaseFacts<'_>) -> Result<RootChoice, NoRoot> {
-    let _ = (plan, facts);
-    Err(NoRoot::Path)
+/// What the command line alone says about the root.
+struct Explicit<'a> {
+    server: Option<&'a Host>,
+    path: Option<&'a str>,
+    options: NfsOptions,
+    from: Evidence,
+    kernel_default: bool,
 }
+
+impl<'a> Explicit<'a> {
+    fn of(root: &'a RootRequest) -> Self {
+        let nothing = Self {
+            server: None,
+            path: None,
+            options: NfsOptions::default(),
+            from: Evidence::Option17,
+            kernel_default: false,
+        };
+        match root {
+            RootRequest::Nfs(request) => Self {
+                server: request.server.as_ref(),
+                path: request.path.as_deref(),
+                options: request.options.clone(),
+                from: parameter(&request.origin),
+                kernel_default: request.kernel_default,
+            },
+            RootRequest::FromDhcp {
+                kernel_default,
+                options,
+                origin,
+            } => Self {
+                options: options.clone(),
+                from: parameter(origin),
+                kernel_default: *kernel_default,
+                ..nothing
+            },
+            RootRequest::NotNfs { .. } | RootRequest::Missing => nothing,
+        }
+    }
+}
+
+fn parameter(origin: &Origin) -> Evidence {
+    match origin {
+        Origin::Default => Evidence::KernelDefault,
+        Origin::Parameter(text) => {
+            let name = text.split('=').next().unwrap_or_default();
+            Evidence::Parameter(name.to_owned())
+        }
+    }
+}
+
+/// Decides which server and path are the root: an explicit parameter, then option 17, then
+/// field 2 of `ip=`, then `siaddr`, then option 54. (The kernel lets option 54 win over
+/// `siaddr`; under ProxyDHCP the reply that carries the address is not the boot server's.)
+///
+/// `%s` in the path becomes the host name, else this machine's address. Options that come
+/// with option 17 count only where its server or its path does, and under those of the
+/// command line.
+pub fn choose_root(plan: &BootPlan, facts: &LeaseFacts<'_>) -> Result<RootChoice, NoRoot> {
+    let explicit = Explicit::of(&plan.root);
+    let option_17 = facts.root_path.map(NfsTarget::from_option_17);
+    let (lease_target, mut complaints, lease_error) = match option_17 {
+        Some(Ok((target, complaints))) => (target, complaints, None),
+        Some(Err(error)) => (NfsTarget::default(), Vec::new(), Some(error)),
+        None => (NfsTarget::default(), Vec::new(), None),
+    };
+
+    let (template, path_from) = match (explicit.path, lease_target.path.as_deref()) {
+        (Some(path), _) => (path, explicit.from.clone()),
+        (None, Some(path)) => (path, Evidence::Option17),
+        // An option 17 that names only a server leaves the path to the kernel's rule too.
+        (None, None) if explicit.kernel_default => ("/tftpboot/%s", Evidence::KernelDefault),
+        (None, None) => return Err(no_path(&plan.root, lease_error)),
+    };
+    let path = template.replace("%s", &client_name(facts));
+
+    let some =
+        |address: Option<Ipv4Addr>| address.filter(|a| !a.is_unspecified()).map(Host::Address);
+    let field_2 = facts.request.and_then(|request| request.server);
+    let candidates = [
+        (explicit.server.cloned(), explicit.from),
+        (lease_target.server, Evidence::Option17),
+        (some(field_2), Evidence::IpField2),
+        (some(facts.next_server), Evidence::NextServer),
+        (some(facts.server_identifier), Evidence::ServerIdentifier),
+    ];
+    let named = candidates
+        .into_iter()
+        .find_map(|(server, from)| server.map(|s| (s, from)));
+    let Some((server, server_from)) = named else {
+        return Err(NoRoot::Server { path });
+    };
+
+    let lease_counts = [&path_from, &server_from].contains(&&Evidence::Option17);
+    let (options, lease_access) = if lease_counts {
+        let access = lease_target.options.access;
+        (lease_target.options.overlaid(&explicit.options), access)
+    } else {
+        complaints.clear();
+        (explicit.options.clone(), None)
+    };
+    let access = if matches!(plan.overlay.value, Overlay::Tmpfs { .. }) {
+        Access::ReadOnly
+    } else if let Some(access) = explicit.options.access {
+        access
+    } else if plan.access.origin == Origin::Default {
+        lease_access.unwrap_or(plan.access.value)
+    } else {
+        plan.access.value
+    };
+    Ok(RootChoice {
+        server,
+        path,
+        options,
+        access,
+        server_from,
+        path_from,
+        complaints,
+    })
+}
+
+fn no_path(root: &RootRequest, lease_error: Option<TargetError>) -> NoRoot {
+    match (lease_error, root) {
+        (Some(error), _) => NoRoot::Option17(error),
+        (None, RootRequest::NotNfs { value, .. }) => NoRoot::NotNfs {
+            value: value.clone(),
+        },
+        (None, _) => NoRoot::Unnamed,
+    }
+}
+
+/// What `%s` stands for: the host name of `ip=`, of DHCP, else the address. A host name
+/// that would lead elsewhere in the server's tree is not taken.
+fn client_name(facts: &LeaseFacts<'_>) -> String {
+    let written = facts
+        .request
+        .and_then(|request| request.host_name.as_deref());
+    // The kernel's node name ends at the first dot; what follows is the domain.
+    let leased = facts.host_name.and_then(|name| name.split('.').next());
+    let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    let safe = |name: &&str| !name.is_empty() && name.bytes().all(letter);
+    match written.or(leased.filter(safe)) {
+        Some(name) => name.to_owned(),
+        None => facts
+            .address
+            .map(|address| address.to_string())
+            .unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,8 @@ mod options;
 mod request;
 mod target;
 
-pub use choice::{LeaseFacts, NoRoot, RootChoice, choose_root};
+pub use choice::{Evidence, LeaseFacts, NoRoot, RootChoice, choose_root};
 pub use options::{Access, MountFlags, NfsOption, NfsOptions, Version};
 pub use request::{KnownPorts, MountParameter, MountRequest, mount_request};
+pub(crate) use target::{Dialect, other_scheme};
 pub use target::{Host, NfsTarget, TargetError};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use crate::cmdline::{Reading, dotted_quad};
+
 /// Whether a file system is mounted for writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -10,6 +12,15 @@ pub enum Access {
     ReadOnly,
     /// `rw`
     ReadWrite,
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ReadOnly => "ro",
+            Self::ReadWrite => "rw",
+        })
+    }
 }
 
 /// A version of NFS.
@@ -24,6 +35,12 @@ pub enum Version {
     ),
 }
 
+impl Version {
+    /// What `vers=4` or `nfs4:` asks for: the newest minor version that the server speaks.
+    /// The kernel takes a bare 4 as 4.0, so that the minor is always said.
+    pub const ANY_V4: [Self; 3] = [Self::V4(2), Self::V4(1), Self::V4(0)];
+}
+
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -33,7 +50,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// Flags of mount(2) that text options cannot set on NFS: they go to `fsmount` as
+/// Flags of mount(2) that the NFS client refuses as text: they go to `fsmount` as
 /// attributes, or to mount(2) as `MS_*`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(
@@ -53,6 +70,28 @@ pub struct MountFlags {
     pub no_dev: bool,
     /// `noexec`
     pub no_exec: bool,
+}
+
+impl MountFlags {
+    /// Takes a word of mount(8) that is one of these flags or takes one back.
+    fn take(&mut self, word: &str) -> bool {
+        match word {
+            "noatime" => self.no_atime = true,
+            "atime" | "relatime" => (self.no_atime, self.strict_atime) = (false, false),
+            "nodiratime" => self.no_dir_atime = true,
+            "diratime" => self.no_dir_atime = false,
+            "strictatime" => self.strict_atime = true,
+            "nostrictatime" => self.strict_atime = false,
+            "nosuid" => self.no_suid = true,
+            "suid" => self.no_suid = false,
+            "nodev" => self.no_dev = true,
+            "dev" => self.no_dev = false,
+            "noexec" => self.no_exec = true,
+            "exec" => self.no_exec = false,
+            _ => return false,
+        }
+        true
+    }
 }
 
 /// An option that goes to the kernel as it is.
@@ -87,3 +126,283 @@ pub struct NfsOptions {
     /// Everything else, in order.
     pub rest: Vec<NfsOption>,
 }
+
+impl NfsOptions {
+    /// The versions to try, in order. Without a word about it: v3, whose MOUNT protocol can
+    /// say why it refuses, then the versions 4.
+    pub fn attempts(&self) -> Vec<Version> {
+        if !self.versions.is_empty() {
+            return self.versions.clone();
+        }
+        let mut all = vec![Version::V3];
+        all.extend(Version::ANY_V4);
+        all
+    }
+
+    /// These options with `later` ones on top, as if all had been written in one list.
+    pub fn overlaid(mut self, later: &Self) -> Self {
+        if !later.versions.is_empty() {
+            self.versions.clone_from(&later.versions);
+        }
+        self.port = later.port.or(self.port);
+        self.mount_port = later.mount_port.or(self.mount_port);
+        self.mount_server = later.mount_server.or(self.mount_server);
+        self.lock = later.lock.or(self.lock);
+        self.access = later.access.or(self.access);
+        self.flags.no_atime |= later.flags.no_atime;
+        self.flags.no_dir_atime |= later.flags.no_dir_atime;
+        self.flags.strict_atime |= later.flags.strict_atime;
+        self.flags.no_suid |= later.flags.no_suid;
+        self.flags.no_dev |= later.flags.no_dev;
+        self.flags.no_exec |= later.flags.no_exec;
+        self.rest
+            .retain(|option| later.rest.iter().all(|new| new.key != option.key));
+        self.rest.extend(later.rest.iter().cloned());
+        self
+    }
+
+    /// Reads a comma-separated list that begins at byte `position` of the value. What is
+    /// refused is complained about and left out.
+    pub(crate) fn read(list: &str, position: usize, reading: &mut Reading<'_>) -> Self {
+        let mut options = Self::default();
+        let mut position = position;
+        for option in list.split(',') {
+            // mount(8) lets an empty place in the list pass as well.
+            if !option.is_empty() {
+                options.read_one(option, position, reading);
+            }
+            position += option.len() + 1;
+        }
+        options
+    }
+
+    fn read_one(&mut self, option: &str, position: usize, reading: &mut Reading<'_>) {
+        let (key, value) = match option.split_once('=') {
+            Some((key, value)) => (key, Some(value)),
+            None => (option, None),
+        };
+        let value_position = position + key.len() + 1;
+        match (key, value) {
+            ("vers" | "nfsvers", Some(version)) => {
+                self.read_version(version, value_position, option, reading);
+            }
+            ("v2" | "v3" | "v4" | "v4.0" | "v4.1" | "v4.2", None) => {
+                let version = option.get(1..).unwrap_or_default();
+                self.read_version(version, position, option, reading);
+            }
+            ("minorversion", Some(minor)) => match minor.parse() {
+                Ok(minor @ 0..=2) => self.versions = vec![Version::V4(minor)],
+                _ => reading.complain(value_position, "a minor version of 0 to 2", minor, LEFT_OUT),
+            },
+            ("port", Some(port)) => {
+                self.port = read_port(port, value_position, reading).or(self.port);
+            }
+            ("mountport", Some(port)) => {
+                self.mount_port = read_port(port, value_position, reading).or(self.mount_port);
+            }
+            ("mountaddr" | "mounthost", Some(server)) => match dotted_quad(server) {
+                Some(address) => self.mount_server = Some(address),
+                None => reading.complain(value_position, "an IPv4 address", server, LEFT_OUT),
+            },
+            ("lock", None) => self.lock = Some(true),
+            ("nolock", None) => self.lock = Some(false),
+            ("ro", None) => self.access = Some(Access::ReadOnly),
+            ("rw", None) => self.access = Some(Access::ReadWrite),
+            ("tcp", None) => {}
+            ("proto" | "mountproto", Some("tcp")) => {}
+            ("udp" | "rdma", None) => reading.complain(position, "tcp", option, TCP_USED),
+            ("proto" | "mountproto", Some(transport)) => {
+                reading.complain(value_position, "tcp", transport, TCP_USED);
+            }
+            ("mountvers", Some(version)) => {
+                if version != "3" {
+                    reading.complain(value_position, "3", version, "MOUNT version 3 is used");
+                }
+            }
+            ("addr", _) => {
+                let outcome = "left out: the init gives the address that it mounts from";
+                reading.complain(position, "an option of nfs(5)", option, outcome);
+            }
+            ("sloppy", None) => {
+                let outcome = "left out: it makes the kernel pass over errors without mounting";
+                reading.complain(position, "an option that the root needs", option, outcome);
+            }
+            (_, None) if self.flags.take(key) => {}
+            _ if is_for_mount_program(key) => {
+                let outcome = "left out: it is mount(8)'s, not the kernel's";
+                reading.complain(position, "an option of the kernel's", option, outcome);
+            }
+            _ => self.pass_through(key, value, position, reading),
+        }
+    }
+
+    fn read_version(
+        &mut self,
+        version: &str,
+        position: usize,
+        option: &str,
+        reading: &mut Reading<'_>,
+    ) {
+        self.versions = match version {
+            "3" => vec![Version::V3],
+            "4" => Version::ANY_V4.to_vec(),
+            "4.0" => vec![Version::V4(0)],
+            "4.1" => vec![Version::V4(1)],
+            "4.2" => vec![Version::V4(2)],
+            _ => {
+                let expected = "NFS version 3, 4, 4.0, 4.1 or 4.2";
+                reading.complain(
+                    position,
+                    expected,
+                    option,
+                    "left out: every version is tried",
+                );
+                return;
+            }
+        };
+    }
+
+    fn pass_through(
+        &mut self,
+        key: &str,
+        value: Option<&str>,
+        position: usize,
+        reading: &mut Reading<'_>,
+    ) {
+        let takes = value_of(key);
+        let known = match (takes, value) {
+            (Some(Takes::Nothing), None) | (Some(Takes::Text), Some(_)) => true,
+            (Some(Takes::Maybe), _) => true,
+            (Some(Takes::Number), Some(number)) if number.parse::<u32>().is_ok() => true,
+            (Some(takes), _) => {
+                let expected = match takes {
+                    Takes::Nothing => format!("{key} without a value"),
+                    Takes::Number => format!("a number as the value of {key}"),
+                    Takes::Text | Takes::Maybe => format!("a value for {key}"),
+                };
+                let (position, found) = match value {
+                    Some(value) => (position + key.len() + 1, value),
+                    None => (position + key.len(), ""),
+                };
+                reading.complain(position, expected, found, LEFT_OUT);
+                return;
+            }
+            (None, _) => {
+                let found = value.map_or_else(|| key.to_owned(), |v| format!("{key}={v}"));
+                let outcome = "handed to the kernel, and left out if the kernel refuses it";
+                reading.complain(position, "an option of nfs(5)", &found, outcome);
+                false
+            }
+        };
+        if key == "timeo"
+            && value
+                .and_then(|v| v.parse::<u32>().ok())
+                .is_some_and(|v| v < 600)
+        {
+            let found = value.unwrap_or_default();
+            let outcome = "used as written; over TCP it makes a busy server slower still";
+            reading.complain(
+                position + key.len() + 1,
+                "a timeo of 600 or more",
+                found,
+                outcome,
+            );
+        }
+        let option = NfsOption {
+            key: key.to_owned(),
+            value: value.map(str::to_owned),
+            known,
+        };
+        self.rest.retain(|earlier| earlier.key != option.key);
+        self.rest.push(option);
+    }
+}
+
+const LEFT_OUT: &str = "left out";
+const TCP_USED: &str = "TCP is used: kernels no longer carry NFS over anything else by default";
+
+fn read_port(text: &str, position: usize, reading: &mut Reading<'_>) -> Option<u16> {
+    match text.parse() {
+        // 0 is nfs(5)'s way to say "ask the portmapper", which nothing said means too.
+        Ok(0) => None,
+        Ok(port) => Some(port),
+        Err(_) => {
+            reading.complain(position, "a port of 0 to 65535", text, LEFT_OUT);
+            None
+        }
+    }
+}
+
+/// Words of fstab(5) and mount(8) that the kernel refuses.
+fn is_for_mount_program(key: &str) -> bool {
+    const WORDS: [&str; 11] = [
+        "defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group", "_netdev",
+        "nofail", "comment",
+    ];
+    WORDS.contains(&key) || key.starts_with("x-")
+}
+
+/// Whether `key` is an option that some mount takes.
+pub(super) fn is_known(key: &str) -> bool {
+    const ACTED_ON: [&str; 23] = [
+        "vers",
+        "nfsvers",
+        "v2",
+        "v3",
+        "v4",
+        "v4.0",
+        "v4.1",
+        "v4.2",
+        "minorversion",
+        "port",
+        "mountport",
+        "mountaddr",
+        "mounthost",
+        "mountvers",
+        "mountproto",
+        "proto",
+        "lock",
+        "nolock",
+        "ro",
+        "rw",
+        "tcp",
+        "udp",
+        "addr",
+    ];
+    ACTED_ON.contains(&key)
+        || value_of(key).is_some()
+        || is_for_mount_program(key)
+        || MountFlags::default().take(key)
+}
+
+/// What an option of nfs(5) takes.
+#[derive(Clone, Copy)]
+enum Takes {
+    Nothing,
+    Number,
+    Text,
+    Maybe,
+}
+
+/// The options that Linux's NFS client knows (`fs/nfs/fs_context.c`, to 6.12) and that
+/// nothing here acts on, and the generic ones that it lets pass (`fs/fs_context.c`).
+fn value_of(key: &str) -> Option<Takes> {
+    Some(match key {
+        "hard" | "soft" | "softerr" | "softreval" | "nosoftreval" | "bg" | "fg" | "intr"
+        | "nointr" | "ac" | "noac" | "acl" | "noacl" | "cto" | "nocto" | "nofsc" | "migration"
+        | "nomigration" | "posix" | "noposix" | "rdirplus" | "nordirplus" | "resvport"
+        | "noresvport" | "sharecache" | "nosharecache" | "alignwrite" | "noalignwrite" | "sync"
+        | "async" | "dirsync" | "lazytime" | "nolazytime" | "mand" | "nomand"
+        | "trunkdiscovery" | "notrunkdiscovery" => Takes::Nothing,
+        "acregmin" | "acregmax" | "acdirmin" | "acdirmax" | "actimeo" | "bsize" | "rsize"
+        | "wsize" | "timeo" | "retrans" | "namlen" | "nconnect" | "max_connect" => Takes::Number,
+        "clientaddr" | "local_lock" | "lookupcache" | "retry" | "sec" | "write" | "xprtsec" => {
+            Takes::Text
+        }
+        "fsc" => Takes::Maybe,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::choice::RootChoice;
-use super::options::{MountFlags, Version};
+use super::options::{Access, MountFlags, Version};
 
 /// Ports that are known before the mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,18 +65,79 @@ impl MountRequest {
 }
 
 /// What the kernel is told for `choice`, tried as `version`, at the server's `address`.
+///
+/// Always there: the version with its minor (a bare 4 is 4.0 to the kernel) and `addr=`,
+/// which the kernel takes from nobody else. For v3 also the MOUNT server, both ports where
+/// they are known (with only one of them the kernel still asks the portmapper), and
+/// `nolock` unless `lock` is asked for, because locks need a portmapper on this machine.
+/// Transfer sizes and timeouts are left to the kernel unless they are written.
 pub fn mount_request(
     choice: &RootChoice,
     version: Version,
     address: Ipv4Addr,
     ports: KnownPorts,
 ) -> MountRequest {
-    let _ = (version, address, ports);
+    let options = &choice.options;
+    let mut list = ParameterList(Vec::new());
+    let read_only = choice.access == Access::ReadOnly;
+    list.flag(if read_only { "ro" } else { "rw" }, true);
+    list.pair("vers", version, true);
+    list.pair("proto", "tcp", true);
+    if let Some(port) = ports.nfs.or(options.port) {
+        list.pair("port", port, true);
+    }
+    if version == Version::V3 {
+        list.pair("mountvers", 3, true);
+        list.pair("mountproto", "tcp", true);
+        if let Some(port) = ports.mount.or(options.mount_port) {
+            list.pair("mountport", port, true);
+        }
+        list.pair("mountaddr", options.mount_server.unwrap_or(address), true);
+        list.flag(
+            if options.lock == Some(true) {
+                "lock"
+            } else {
+                "nolock"
+            },
+            true,
+        );
+    }
+    for option in &options.rest {
+        match &option.value {
+            Some(value) => list.pair(&option.key, value, false),
+            None => list.flag(&option.key, false),
+        }
+    }
+    list.pair("addr", address, true);
     MountRequest {
         fstype: "nfs",
         source: format!("{}:{}", choice.server, choice.path),
-        parameters: Vec::new(),
-        flags: choice.options.flags,
-        read_only: true,
+        parameters: list.0,
+        flags: options.flags,
+        read_only,
     }
 }
+
+struct ParameterList(Vec<MountParameter>);
+
+impl ParameterList {
+    fn flag(&mut self, key: &str, essential: bool) {
+        self.0.push(MountParameter {
+            key: key.to_owned(),
+            value: None,
+            essential,
+        });
+    }
+
+    fn pair(&mut self, key: &str, value: impl ToString, essential: bool) {
+        let value = Some(value.to_string());
+        self.0.push(MountParameter {
+            key: key.to_owned(),
+            value,
+            essential,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

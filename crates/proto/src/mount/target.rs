@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 
 use thiserror::Error;
 
-use super::options::NfsOptions;
+use super::options::{NfsOptions, Version};
+use crate::cmdline::{Complaint, Reading, dotted_quad};
 
 /// A server by address or by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,20 @@ pub enum Host {
     Address(Ipv4Addr),
     /// A name for DNS to resolve.
     Name(String),
+}
+
+impl Host {
+    /// Reads an address or a name; `None` for what is neither.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Some(address) = dotted_quad(text) {
+            return (!address.is_unspecified()).then_some(Self::Address(address));
+        }
+        let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        // Only digits and dots: a misspelt address, which no name server knows either.
+        let numeric = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        let name = (1..=253).contains(&text.len()) && text.bytes().all(letter) && !numeric;
+        name.then(|| Self::Name(text.to_owned()))
+    }
 }
 
 impl fmt::Display for Host {
@@ -30,19 +45,222 @@ impl fmt::Display for Host {
 pub struct NfsTarget {
     /// `None` where only a path is written.
     pub server: Option<Host>,
-    /// The path before `%s` is replaced; `None` where nothing is written.
+    /// The path before `%s` is replaced, starting with `/`; `None` where nothing is written.
     pub path: Option<String>,
     /// The options after the path.
     pub options: NfsOptions,
 }
 
-/// Why a text names no NFS target.
+/// Why DHCP option 17 names no NFS root.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TargetError {
-    /// A control character or a byte that is not UTF-8.
-    #[error("at position {position}: a control character or a byte that is not UTF-8")]
+    /// Nothing stands there.
+    #[error("it is empty")]
+    Empty,
+    /// A control character or a byte that is not UTF-8: it would go to a terminal, and no
+    /// path that anybody exports holds one.
+    #[error("at position {position} stands a control character or a byte that is not UTF-8")]
     Text {
         /// Byte offset in the value.
         position: usize,
     },
+    /// A root by another protocol.
+    #[error("it names a root by {scheme}, not by NFS")]
+    OtherProtocol {
+        /// `iscsi`, `nbd` and so on.
+        scheme: String,
+    },
+    /// Longer than the MOUNT protocol can say (RFC 1813, `MNTPATHLEN`).
+    #[error("its path is {length} bytes long, and 1024 is the most that MOUNT can carry")]
+    TooLong {
+        /// The path's length in bytes.
+        length: usize,
+    },
 }
+
+/// Who wrote a target: the grammars differ in what a value without a `/` means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// `nfsroot=` (`fs/nfs/nfsroot.c`): a bare word is a directory under `/tftpboot`.
+    Nfsroot,
+    /// `root=nfs:`, `netroot=` and DHCP option 17.
+    Url,
+}
+
+/// The longest path of the MOUNT protocol.
+const MNTPATHLEN: usize = 1024;
+
+/// Roots by other protocols, as dracut and iPXE spell them.
+const OTHER_SCHEMES: [&str; 15] = [
+    "iscsi", "nbd", "fcoe", "aoe", "http", "https", "ftp", "tftp", "cifs", "smb", "block", "live",
+    "zfs", "virtiofs", "nvme",
+];
+
+/// The scheme of a root that is not NFS.
+pub(crate) fn other_scheme(text: &str) -> Option<&str> {
+    let (scheme, _) = text.split_once(':')?;
+    OTHER_SCHEMES
+        .iter()
+        .any(|other| other.eq_ignore_ascii_case(scheme))
+        .then_some(scheme)
+}
+
+impl NfsTarget {
+    /// Reads DHCP option 17, `[nfs:|nfs4:][server:]path[,options]`, from its bytes. Zero
+    /// octets at the end, which some servers count in, are dropped.
+    pub fn from_option_17(bytes: &[u8]) -> Result<(Self, Vec<Complaint>), TargetError> {
+        let mut bytes = bytes;
+        while let [head @ .., 0] = bytes {
+            bytes = head;
+        }
+        let text = std::str::from_utf8(bytes).map_err(|error| TargetError::Text {
+            position: error.valid_up_to(),
+        })?;
+        if let Some((position, _)) = text.char_indices().find(|(_, c)| c.is_control()) {
+            return Err(TargetError::Text { position });
+        }
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(TargetError::Empty);
+        }
+        if let Some(scheme) = other_scheme(text) {
+            return Err(TargetError::OtherProtocol {
+                scheme: scheme.to_owned(),
+            });
+        }
+        let mut complaints = Vec::new();
+        let mut reading = Reading::new("DHCP option 17", Some(text), &mut complaints);
+        let target = Self::read(text, Dialect::Url, &mut reading);
+        if let Some(length) = target
+            .path
+            .as_ref()
+            .map(String::len)
+            .filter(|&l| l > MNTPATHLEN)
+        {
+            return Err(TargetError::TooLong { length });
+        }
+        Ok((target, complaints))
+    }
+
+    /// Reads a value in either dialect. `text` is the whole value, so that positions in it
+    /// are positions in the parameter.
+    pub(crate) fn read(text: &str, dialect: Dialect, reading: &mut Reading<'_>) -> Self {
+        let mut target = Self::default();
+        let mut rest = text;
+        let mut version4 = false;
+        for (prefix, is_4) in [("nfs:", false), ("nfs4:", true)] {
+            if let Some(after) = rest.strip_prefix(prefix) {
+                (rest, version4) = (after, is_4);
+                break;
+            }
+        }
+        let position = |rest: &str| text.len() - rest.len();
+        let (server, after) = split_server(rest);
+        if let Some(server) = server {
+            let bare = server.strip_prefix("//").unwrap_or(server);
+            target.server = Host::parse(bare);
+            // A server of zeros is no server at all, and no mistake either.
+            if target.server.is_none() && dotted_quad(bare).is_none() {
+                let at = position(rest) + (server.len() - bare.len());
+                let outcome = "the server is taken as empty";
+                reading.complain(at, "an IPv4 address or a host name", bare, outcome);
+            }
+            rest = after;
+        }
+        let (path, options) = split_options(rest, dialect);
+        target.path = read_path(path, position(rest), server.is_some(), dialect, reading);
+        if let Some(list) = options {
+            target.options = NfsOptions::read(list, position(list), reading);
+        }
+        if version4 && target.options.versions.is_empty() {
+            target.options.versions = Version::ANY_V4.to_vec();
+        }
+        target
+    }
+}
+
+/// Cuts off `server:`, or an address that stands alone. `nfs://server/path` too.
+fn split_server(text: &str) -> (Option<&str>, &str) {
+    if let Some(url) = text.strip_prefix("//")
+        && let Some(slash) = url.find('/')
+    {
+        let (server, path) = text.split_at_checked(slash + 2).unwrap_or((text, ""));
+        return (Some(server), path);
+    }
+    let head_end = text.find([',', '/']).unwrap_or(text.len());
+    let head = text.get(..head_end).unwrap_or_default();
+    // An IPv6 address has colons of its own.
+    let colon = match head.strip_prefix('[').and_then(|inner| inner.find("]:")) {
+        Some(end) => Some(end + 2),
+        None => head.find(':'),
+    };
+    match colon.and_then(|at| text.split_at_checked(at)) {
+        Some((server, path)) => (Some(server), path.strip_prefix(':').unwrap_or(path)),
+        None => match text.split_at_checked(head.len()) {
+            Some((server, rest)) if dotted_quad(server).is_some() && !rest.starts_with('/') => {
+                (Some(server), rest)
+            }
+            _ => (None, text),
+        },
+    }
+}
+
+/// Cuts the options off: after a comma, and after dracut's colon where what follows can
+/// only be options, since a path may hold a colon.
+fn split_options(text: &str, dialect: Dialect) -> (&str, Option<&str>) {
+    let comma = text.split_once(',');
+    if dialect == Dialect::Url
+        && let Some((path, list)) = text.split_once(':')
+        && !path.contains(',')
+        && looks_like_options(list)
+    {
+        return (path, Some(list));
+    }
+    match comma {
+        Some((path, list)) => (path, Some(list)),
+        None => (text, None),
+    }
+}
+
+fn looks_like_options(list: &str) -> bool {
+    let first = list.split([',', '=']).next().unwrap_or_default();
+    super::options::is_known(first)
+}
+
+fn read_path(
+    path: &str,
+    position: usize,
+    after_server: bool,
+    dialect: Dialect,
+    reading: &mut Reading<'_>,
+) -> Option<String> {
+    if path.is_empty() || path == "default" {
+        return None;
+    }
+    if let Some((at, c)) = path.char_indices().find(|(_, c)| c.is_control()) {
+        let found = c.to_string();
+        let outcome = "the path is taken as empty";
+        reading.complain(
+            position + at,
+            "a path without control characters",
+            &found,
+            outcome,
+        );
+        return None;
+    }
+    if path.starts_with('/') {
+        return Some(path.to_owned());
+    }
+    let digit = path.starts_with(|c: char| c.is_ascii_digit());
+    let absolute = match dialect {
+        Dialect::Nfsroot if !after_server && !digit => return Some(format!("/tftpboot/{path}")),
+        Dialect::Nfsroot if !after_server => format!("/tftpboot/{path}"),
+        Dialect::Nfsroot | Dialect::Url => format!("/{path}"),
+    };
+    let outcome = format!("the path is taken as {absolute}");
+    reading.complain(position, "a path that begins with /", path, outcome);
+    Some(absolute)
+}
+
+#[cfg(test)]
+mod tests;

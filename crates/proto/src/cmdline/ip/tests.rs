@@ -1,0 +1,234 @@
+use super::*;
+use crate::cmdline::Complaint;
+
+fn read(value: &str) -> (IpRequest, Vec<Complaint>) {
+    let mut complaints = Vec::new();
+    let origin = Origin::Parameter(format!("ip={value}"));
+    let request = IpRequest::read(
+        value,
+        origin,
+        &mut Reading::new("ip", Some(value), &mut complaints),
+    );
+    (request, complaints)
+}
+
+fn good(value: &str) -> IpRequest {
+    let (request, complaints) = read(value);
+    assert_eq!(complaints, [], "{value}");
+    request
+}
+
+fn quad(text: &str) -> Option<Ipv4Addr> {
+    Some(text.parse().unwrap())
+}
+
+#[test]
+fn bare_words_choose_the_method() {
+    for (word, method) in [
+        ("dhcp", Method::Dhcp),
+        ("on", Method::Any),
+        ("any", Method::Any),
+        ("bootp", Method::Bootp),
+        ("off", Method::Off),
+        ("none", Method::Off),
+        ("single-dhcp", Method::Dhcp),
+    ] {
+        assert_eq!(good(word).method, method, "{word}");
+    }
+}
+
+#[test]
+fn the_kernels_ten_fields_are_all_read() {
+    let value = "10.0.0.9:10.0.0.1:10.0.0.254:255.255.0.0:pc9.lab.example:eth1:off:10.0.0.2:10.0.0.3:10.0.0.4";
+    let request = good(value);
+    assert_eq!(
+        request,
+        IpRequest {
+            method: Method::Static,
+            device: Some("eth1".into()),
+            client: quad("10.0.0.9"),
+            server: quad("10.0.0.1"),
+            gateway: quad("10.0.0.254"),
+            prefix: Some(16),
+            host_name: Some("pc9".into()),
+            nis_domain: Some("lab.example".into()),
+            dns: vec![Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(10, 0, 0, 3)],
+            ntp: quad("10.0.0.4"),
+            client_identifier: None,
+            mtu: None,
+            link_address: None,
+            origin: Origin::Parameter(format!("ip={value}")),
+        }
+    );
+}
+
+#[test]
+fn empty_and_missing_fields_are_nothing() {
+    let request = good(":::::eth0:dhcp");
+    assert_eq!(
+        (request.method, request.device.as_deref()),
+        (Method::Dhcp, Some("eth0"))
+    );
+    let request = good(":10.0.0.1");
+    assert_eq!(
+        (request.method, request.server),
+        (Method::Any, quad("10.0.0.1"))
+    );
+    let request = good("10.0.0.9::10.0.0.254");
+    assert_eq!(
+        (request.method, request.gateway),
+        (Method::Static, quad("10.0.0.254"))
+    );
+    assert_eq!(good("10.0.0.9").method, Method::Static);
+    assert_eq!(good("0.0.0.0:0.0.0.0").client, None);
+    assert_eq!(good("::::::off").method, Method::Off);
+}
+
+#[test]
+fn an_empty_mask_is_the_classful_one() {
+    for (client, prefix) in [("10.0.0.9", 8), ("172.16.0.9", 16), ("192.168.1.9", 24)] {
+        assert_eq!(
+            good(client).address(),
+            Some((client.parse().unwrap(), prefix))
+        );
+    }
+    assert_eq!(
+        good("10.0.0.9:::24").address(),
+        Some((Ipv4Addr::new(10, 0, 0, 9), 24))
+    );
+}
+
+#[test]
+fn a_written_address_is_static_unless_a_protocol_is_named() {
+    for (method, expected) in [
+        ("", Method::Static),
+        ("any", Method::Static),
+        ("off", Method::Static),
+        ("none", Method::Static),
+        ("dhcp", Method::Dhcp),
+        ("bootp", Method::Bootp),
+    ] {
+        assert_eq!(
+            good(&format!("10.0.0.9:::::eth0:{method}")).method,
+            expected,
+            "{method}"
+        );
+    }
+}
+
+#[test]
+fn a_client_identifier_has_a_type_and_a_value() {
+    let expected = ClientIdentifier {
+        kind: 0xff,
+        value: b"blade-7".to_vec(),
+    };
+    assert_eq!(
+        good("dhcp,0xff,blade-7").client_identifier,
+        Some(expected.clone())
+    );
+    assert_eq!(
+        good(":::::eth0:dhcp,255,blade-7").client_identifier,
+        Some(expected)
+    );
+    let (request, complaints) = read("dhcp,256,x");
+    assert_eq!(
+        (request.method, request.client_identifier),
+        (Method::Dhcp, None)
+    );
+    assert_eq!(complaints.first().map(|c| c.position), Some(5));
+}
+
+#[test]
+fn dracut_puts_the_device_first() {
+    let request = good("eth0:dhcp");
+    assert_eq!(
+        (request.method, request.device.as_deref()),
+        (Method::Dhcp, Some("eth0"))
+    );
+    let request = good("enp1s0:dhcp,auto6:9000:52:54:00:12:34:56");
+    assert_eq!((request.method, request.mtu), (Method::Dhcp, Some(9000)));
+    assert_eq!(
+        request.link_address,
+        Some([0x52, 0x54, 0, 0x12, 0x34, 0x56])
+    );
+    assert_eq!(good("eth0:off").method, Method::Off);
+}
+
+#[test]
+fn what_follows_the_method_is_told_apart_by_its_look() {
+    let request = good("10.0.0.9::10.0.0.1:24:pc:eth0:none:1400:52-54-00-12-34-56");
+    assert_eq!((request.mtu, request.dns.len()), (Some(1400), 0));
+    assert_eq!(
+        request.link_address,
+        Some([0x52, 0x54, 0, 0x12, 0x34, 0x56])
+    );
+    let request = good("10.0.0.9::10.0.0.1:24:pc:eth0:none::52:54:00:12:34:56");
+    assert_eq!((request.mtu, request.link_address.is_some()), (None, true));
+    let request = good("10.0.0.9::10.0.0.1:24:pc:eth0:none:8.8.8.8:9.9.9.9");
+    assert_eq!(
+        request.dns,
+        [Ipv4Addr::new(8, 8, 8, 8), Ipv4Addr::new(9, 9, 9, 9)]
+    );
+    let request = good("10.0.0.9:::::eth0:off::10.0.0.2");
+    assert_eq!(request.dns, [Ipv4Addr::new(10, 0, 0, 2)]);
+}
+
+#[test]
+fn what_makes_no_sense_is_named_and_left_out() {
+    for (value, position, expected, found) in [
+        ("10.0.0.300", 0, "an IPv4 address", "10.0.0.300"),
+        ("10.0.0.9:server", 9, "an IPv4 address", "server"),
+        (
+            "10.0.0.9:::255.0.255.0",
+            11,
+            "a network mask such as 255.255.255.0 or a prefix length",
+            "255.0.255.0",
+        ),
+        ("10.0.0.9::::-x y", 12, "a host name", "-x y"),
+        (
+            "10.0.0.9:::::a/b",
+            13,
+            "the name of a network device, at most 15 bytes",
+            "a/b",
+        ),
+        (":::::eth0:dchp", 10, METHODS, "dchp"),
+        ("dchp", 0, METHODS, "dchp"),
+        ("rarp", 0, METHODS, "rarp"),
+        ("eth0:dhcp6", 5, METHODS, "dhcp6"),
+        ("eth0:dhcp:20", 10, "an MTU of 68 to 65535", "20"),
+        (
+            "eth0:dhcp:1500:xx",
+            15,
+            "an Ethernet address after the MTU",
+            "xx",
+        ),
+        (
+            "[fe80::1]::",
+            0,
+            "an IPv4 address (IPv6 is not supported)",
+            "[fe80::1]",
+        ),
+        ("::::::dhcp::::x:y", 14, "at most ten fields", "x:y"),
+        ("", 0, METHODS, ""),
+    ] {
+        let (_, complaints) = read(value);
+        let [complaint] = complaints.as_slice() else {
+            panic!("{value}: {complaints:?}")
+        };
+        assert_eq!(
+            (
+                complaint.position,
+                complaint.expected.as_ref(),
+                complaint.found.as_str()
+            ),
+            (position, expected, found),
+            "{value}"
+        );
+    }
+    let (request, complaints) = read("10.0.0.300");
+    assert_eq!((request.method, request.client), (Method::Any, None));
+    assert_eq!(
+        complaints[0].to_string(),
+        "ip=10.0.0.300: at position 0: expected an IPv4 address, found \"10.0.0.300\"; the field is taken as empty"
+    );
+}

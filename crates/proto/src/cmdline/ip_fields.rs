@@ -1,0 +1,205 @@
+//! The fields of `ip=`, one by one.
+
+use std::net::Ipv4Addr;
+
+use super::complaint::Reading;
+use super::ip::{ClientIdentifier, FIELD_EMPTY};
+use super::link_address::{LinkAddress, parse_link_address};
+
+/// A field and where it begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Field<'a> {
+    pub(super) text: &'a str,
+    /// Byte offset within the parameter's value.
+    pub(super) position: usize,
+}
+
+/// Splits at colons, but not within the brackets of an IPv6 address.
+pub(super) fn split(value: &str) -> Vec<Field<'_>> {
+    let mut fields = Vec::new();
+    let mut start = 0;
+    let mut bracketed = false;
+    for (at, c) in value.char_indices() {
+        match c {
+            '[' => bracketed = true,
+            ']' => bracketed = false,
+            ':' if !bracketed => {
+                fields.extend(value.get(start..at).map(|text| Field {
+                    text,
+                    position: start,
+                }));
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    fields.extend(value.get(start..).map(|text| Field {
+        text,
+        position: start,
+    }));
+    fields
+}
+
+/// The text from `first` to the end of `fields`, as it was written.
+pub(super) fn text_from(first: &Field<'_>, fields: &[Field<'_>]) -> String {
+    let rest: Vec<&str> = fields
+        .iter()
+        .filter(|f| f.position >= first.position)
+        .map(|f| f.text)
+        .collect();
+    rest.join(":")
+}
+
+/// Four decimal numbers with dots. Leading zeros are decimal too, as in the kernel's
+/// `in_aton`; anything that is not 0 to 255 is refused, which `in_aton` lets pass.
+pub(crate) fn dotted_quad(text: &str) -> Option<Ipv4Addr> {
+    let mut octets = [0u8; 4];
+    let mut pieces = text.split('.');
+    for octet in &mut octets {
+        let piece = pieces.next()?;
+        let decimal = (1..=3).contains(&piece.len()) && piece.bytes().all(|b| b.is_ascii_digit());
+        *octet = if decimal {
+            piece.parse().ok()?
+        } else {
+            return None;
+        };
+    }
+    pieces.next().is_none().then(|| Ipv4Addr::from(octets))
+}
+
+/// The address of a host; `0.0.0.0` stands for none, as in the kernel.
+pub(super) fn host_address(field: &Field<'_>, reading: &mut Reading<'_>) -> Option<Ipv4Addr> {
+    let expected = match dotted_quad(field.text) {
+        Some(address) if address.is_unspecified() => return None,
+        Some(address) if address.is_multicast() || address.is_broadcast() => {
+            "the IPv4 address of one host"
+        }
+        Some(address) => return Some(address),
+        None if field.text.starts_with('[') => "an IPv4 address (IPv6 is not supported)",
+        None => "an IPv4 address",
+    };
+    reading.complain(field.position, expected, field.text, FIELD_EMPTY);
+    None
+}
+
+/// A network mask, or dracut's prefix length.
+pub(super) fn prefix(field: &Field<'_>, reading: &mut Reading<'_>) -> Option<u8> {
+    if let Some(mask) = dotted_quad(field.text) {
+        let bits = u32::from(mask);
+        if bits == 0 {
+            return None;
+        }
+        let length = bits.leading_ones();
+        if length + bits.trailing_zeros() == u32::BITS {
+            return u8::try_from(length).ok();
+        }
+    } else if field.text.bytes().all(|b| b.is_ascii_digit())
+        && let Ok(length @ 1..=32) = field.text.parse()
+    {
+        return Some(length);
+    }
+    let expected = "a network mask such as 255.255.255.0 or a prefix length";
+    reading.complain(field.position, expected, field.text, FIELD_EMPTY);
+    None
+}
+
+/// A host name and, after its first dot, the NIS domain.
+pub(super) fn host_name(
+    field: &Field<'_>,
+    reading: &mut Reading<'_>,
+) -> Option<(String, Option<String>)> {
+    let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let (host, domain) = match field.text.split_once('.') {
+        Some((host, domain)) => (host, Some(domain)),
+        None => (field.text, None),
+    };
+    // 64 is __NEW_UTS_LEN, for both names.
+    let fits = host.len() <= 64 && domain.is_none_or(|domain| domain.len() <= 64);
+    if host.is_empty() || !fits || !field.text.chars().all(letter) {
+        reading.complain(field.position, "a host name", field.text, FIELD_EMPTY);
+        return None;
+    }
+    let domain = domain.filter(|domain| !domain.is_empty());
+    Some((host.to_owned(), domain.map(str::to_owned)))
+}
+
+/// Whether a first field is a NIC's name rather than a misspelt address.
+pub(super) fn could_be_device(text: &str) -> bool {
+    is_device_name(text) && dotted_quad(text).is_none()
+}
+
+/// The kernel's own rule, `dev_valid_name`: under IFNAMSIZ, no white space, `/` or `:`.
+fn is_device_name(text: &str) -> bool {
+    let refused = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':');
+    (1..=15).contains(&text.len()) && !matches!(text, "." | "..") && !text.contains(refused)
+}
+
+/// The name of a network device.
+pub(super) fn device(field: &Field<'_>, reading: &mut Reading<'_>) -> Option<String> {
+    if is_device_name(field.text) {
+        return Some(field.text.to_owned());
+    }
+    let expected = "the name of a network device, at most 15 bytes";
+    reading.complain(field.position, expected, field.text, FIELD_EMPTY);
+    None
+}
+
+/// An MTU: IPv4 cannot live with less than 68 (RFC 791).
+pub(super) fn mtu(field: &Field<'_>, reading: &mut Reading<'_>) -> Option<u16> {
+    match field.text.parse() {
+        Ok(mtu @ 68..) => Some(mtu),
+        _ => {
+            reading.complain(
+                field.position,
+                "an MTU of 68 to 65535",
+                field.text,
+                FIELD_EMPTY,
+            );
+            None
+        }
+    }
+}
+
+/// An Ethernet address that the split at colons tore apart.
+pub(super) fn joined_link_address(fields: &[Field<'_>]) -> Option<LinkAddress> {
+    let pieces: Vec<&str> = fields.iter().map(|field| field.text).collect();
+    parse_link_address(&pieces.join(":")).ok()
+}
+
+/// `<type>,<value>` after `dhcp,` (`ipconfig.c`, `ic_proto_name`). The type may be
+/// decimal, octal or hexadecimal, as `kstrtou8` with base 0 takes it.
+pub(super) fn client_identifier(
+    text: &str,
+    position: usize,
+    reading: &mut Reading<'_>,
+) -> Option<ClientIdentifier> {
+    let outcome = "no client identifier is sent";
+    let Some((kind, value)) = text.split_once(',') else {
+        let expected = "a comma and the client identifier after its type";
+        reading.complain(position + text.len(), expected, "", outcome);
+        return None;
+    };
+    let number = match kind.strip_prefix("0x").or_else(|| kind.strip_prefix("0X")) {
+        Some(digits) => u8::from_str_radix(digits, 16),
+        None if kind.len() > 1 && kind.starts_with('0') => u8::from_str_radix(kind, 8),
+        None => kind.parse(),
+    };
+    let Ok(number) = number else {
+        reading.complain(
+            position,
+            "a client identifier type of 0 to 255",
+            kind,
+            outcome,
+        );
+        return None;
+    };
+    if value.is_empty() || value.len() > 251 {
+        let expected = "a client identifier of 1 to 251 bytes";
+        reading.complain(position + kind.len() + 1, expected, value, outcome);
+        return None;
+    }
+    Some(ClientIdentifier {
+        kind: number,
+        value: value.as_bytes().to_vec(),
+    })
+}
