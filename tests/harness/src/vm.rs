@@ -73,6 +73,7 @@ pub struct VmBuilder<'net> {
     nics: Vec<Nic>,
     kernel: Option<(PathBuf, PathBuf, String)>,
     streams: Streams,
+    accel: Option<Accel>,
 }
 
 /// A machine that is switched on. Dropping it pulls the plug.
@@ -112,6 +113,13 @@ impl<'net> VmBuilder<'net> {
         self
     }
 
+    /// Runs it this way instead of the fastest that works here.
+    #[must_use]
+    pub fn accel(mut self, accel: Accel) -> Self {
+        self.accel = Some(accel);
+        self
+    }
+
     /// Shows the console on our standard output as well.
     #[must_use]
     pub fn shown(mut self) -> Self {
@@ -135,7 +143,7 @@ impl<'net> VmBuilder<'net> {
     /// # Errors
     /// When QEMU or the firmware's files are missing.
     pub fn start(self) -> Result<Vm> {
-        let accel = Accel::probe();
+        let accel = self.accel.unwrap_or_else(Accel::probe);
         let serial = if self.streams.terminal_input {
             "mon:stdio"
         } else {
@@ -245,6 +253,7 @@ impl Vm {
             nics: Vec::new(),
             kernel: None,
             streams: Streams::default(),
+            accel: None,
         }
     }
 
