@@ -2,11 +2,18 @@
 
 #![forbid(unsafe_code)]
 
+mod build;
+mod demo;
+mod image;
 mod run;
 mod setup;
+mod test;
 
-use anyhow::Result;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
+use netroot_harness::places;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "What a person does with this work tree")]
@@ -17,6 +24,23 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Boot a machine without a disk to the login prompt of a Debian root over NFS.
+    Demo(demo::Demo),
+    /// Run every check: style, sizes, unit tests, networks, virtual machines.
+    Test {
+        /// Only run what needs root, as it was built last.
+        #[arg(long)]
+        only_root_tests: bool,
+    },
+    /// Make an initrd for the cached Debian root's kernel.
+    Image {
+        /// What it holds besides the NFS client: `netboot`, or modules by name.
+        #[arg(long, default_value = "netboot")]
+        modules: String,
+        /// Where it goes.
+        #[arg(short, long, default_value = "target/initrd.img")]
+        output: PathBuf,
+    },
     /// Install what the other commands need; they do this first by themselves.
     Setup {
         /// Only make the Debian root.
@@ -27,6 +51,20 @@ enum Task {
 
 fn main() -> Result<()> {
     match Arguments::parse().task {
+        Task::Demo(demo) => demo.run(),
+        Task::Test {
+            only_root_tests: false,
+        } => test::all(),
+        Task::Test {
+            only_root_tests: true,
+        } => test::only_root_tests(),
+        Task::Image { modules, output } => {
+            setup::run()?;
+            build::netroot()?;
+            image::make(&modules, &output)?;
+            println!("{}", output.display());
+            Ok(())
+        }
         Task::Setup {
             debian_root_only: true,
         } => setup::make_debian_root(),
@@ -34,4 +72,16 @@ fn main() -> Result<()> {
             debian_root_only: false,
         } => setup::run(),
     }
+}
+
+/// Fails with the command that a user without root must run, unless this is root.
+fn needs_root(why: &str, arguments: &str) -> Result<()> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    let program = std::env::current_exe().unwrap_or_else(|_| places::target().join("debug/xtask"));
+    bail!(
+        "{why}, which needs root. Everything is built: run\n  sudo {} {arguments}",
+        program.display()
+    );
 }

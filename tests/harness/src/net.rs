@@ -122,6 +122,11 @@ impl Net {
     fn command(&self, argv: &[&str]) -> Command {
         let mut command = Command::new("nsenter");
         command
+            // A root shell made by `su` looks for no system programs.
+            .env(
+                "PATH",
+                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            )
             .args(["--target", &self.pid.to_string()])
             .args(["--net", "--mount", "--pid", "--"])
             // nsenter stays outside and waits; when it is killed, so is the program.

@@ -126,6 +126,12 @@ impl Transcript {
         lines
     }
 
+    /// The moment `at` of this transcript as the clock of `other` shows it; zero when it
+    /// was before `other` began.
+    pub fn on_the_clock_of(&self, other: &Self, at: Duration) -> Duration {
+        (self.start + at).saturating_duration_since(other.start)
+    }
+
     /// How long this transcript has been running.
     pub fn elapsed(&self) -> Duration {
         self.start.elapsed()

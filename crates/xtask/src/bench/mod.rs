@@ -1,0 +1,5 @@
+//! `cargo xtask bench`: side by side with a peer, in one run, as ratios.
+
+pub(crate) mod boot;
+mod initramfs_tools;
+mod spread;

@@ -1,0 +1,94 @@
+//! Building what the demo and the tests run.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use netroot_harness::places;
+
+use crate::run::{output, run};
+use crate::setup::MUSL_TARGETS;
+
+/// `init` for one target, small.
+///
+/// # Errors
+/// When it does not build.
+pub(crate) fn init(target: &str) -> Result<PathBuf> {
+    cargo(&[
+        "-p",
+        "netroot-init",
+        "--profile",
+        "init",
+        "--target",
+        target,
+    ])?;
+    Ok(places::target().join(target).join("init/init"))
+}
+
+/// The boot server, which carries the `init` for this processor inside.
+///
+/// # Errors
+/// When one of them does not build.
+pub(crate) fn netroot() -> Result<PathBuf> {
+    let [native, _] = MUSL_TARGETS;
+    init(native)?;
+    cargo(&["-p", "netroot", "--release"])?;
+    Ok(places::target().join("release/netroot"))
+}
+
+/// The tests that need root, and the programs that they start. Their paths are also
+/// written down, for a run as root that may not find cargo.
+///
+/// # Errors
+/// When something does not build.
+pub(crate) fn root_tests() -> Result<()> {
+    let [native, _] = MUSL_TARGETS;
+    netroot()?;
+    cargo(&[
+        "-p",
+        "netroot-facts",
+        "--profile",
+        "init",
+        "--target",
+        native,
+    ])?;
+    let messages = output(
+        Command::new("cargo")
+            .args(["test", "-p", "netroot-tests", "--no-run"])
+            .args(["--message-format", "json-render-diagnostics"])
+            .current_dir(places::workspace()),
+    )?;
+    let programs: Vec<String> = messages
+        .lines()
+        .filter_map(|line| {
+            let message: serde_json::Value = serde_json::from_str(line).ok()?;
+            Some(message.get("executable")?.as_str()?.to_owned())
+        })
+        .collect();
+    ensure!(!programs.is_empty(), "cargo built no test in tests/");
+    let list = root_test_list();
+    std::fs::write(&list, programs.join("\n")).with_context(|| format!("write {}", list.display()))
+}
+
+/// The test programs that [`root_tests`] built last.
+///
+/// # Errors
+/// When they were never built.
+pub(crate) fn built_root_tests() -> Result<Vec<PathBuf>> {
+    let list = root_test_list();
+    let text = std::fs::read_to_string(&list)
+        .with_context(|| format!("read {}: `cargo xtask test` writes it", list.display()))?;
+    Ok(text.lines().map(PathBuf::from).collect())
+}
+
+fn root_test_list() -> PathBuf {
+    places::target().join("root-tests.list")
+}
+
+fn cargo(arguments: &[&str]) -> Result<()> {
+    run(Command::new("cargo")
+        .arg("build")
+        .arg("--quiet")
+        .args(arguments)
+        .current_dir(places::workspace()))
+}

@@ -1,0 +1,196 @@
+//! `cargo xtask demo`: one machine without a disk, from power-on to the login prompt.
+
+mod timeline;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use netroot_harness::{Accel, Clients, Firmware, Ganesha, Net, NetrootServe, Nic, Rom, Vm, places};
+
+use crate::{build, needs_root, setup};
+
+/// Boot a machine without a disk to the login prompt of a Debian root over NFS.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// What the machine boots through.
+    #[arg(long, value_enum, default_value_t = FirmwareKind::Bios)]
+    firmware: FirmwareKind,
+    /// Who exports the root: netroot itself, or NFS-Ganesha beside it.
+    #[arg(long, value_enum, default_value_t = NfsServer::Own)]
+    nfs: NfsServer,
+    /// Stay at the login prompt, with this terminal as the machine's console.
+    #[arg(long)]
+    keep: bool,
+    /// Build and install nothing: run what is there.
+    #[arg(long, hide = true)]
+    built: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FirmwareKind {
+    /// SeaBIOS, with the iPXE boot ROM of QEMU's network card.
+    Bios,
+    /// OVMF, with its own PXE client.
+    Uefi,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum NfsServer {
+    /// netroot's own read-only export.
+    Own,
+    /// NFS-Ganesha.
+    Ganesha,
+}
+
+const SERVER: &str = "10.77.0.1";
+const RANGE: &str = "10.77.0.100-10.77.0.199";
+const MACHINE: &str = "52:54:00:77:00:01";
+const GANESHA_PATH: &str = "/srv/debian";
+
+/// Firmware, kernel and systemd on a translated processor that others use as well.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What ends a boot, good or bad.
+const ENDS: [&str; 2] = [" login:", "Kernel panic"];
+
+impl Demo {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// When the machine did not reach the login prompt: with the reason and the log.
+    pub(crate) fn run(&self) -> Result<()> {
+        if !self.built {
+            setup::run()?;
+            println!("demo: building netroot and init");
+            build::netroot()?;
+        }
+        needs_root("the demo makes a network of its own", &self.arguments())?;
+        let net = Net::new("demo")?;
+        let bridge = net.bridge("br0", &format!("{SERVER}/24"))?;
+        let tap = net.tap("machine", &bridge)?;
+        let root = places::debian_root();
+        let _ganesha = match self.nfs {
+            NfsServer::Own => None,
+            NfsServer::Ganesha => {
+                println!("demo: starting NFS-Ganesha, exporting {GANESHA_PATH}");
+                Some(Ganesha::start(&net, &root, GANESHA_PATH, &Clients::All)?)
+            }
+        };
+        let elsewhere = format!("{SERVER}:{GANESHA_PATH}");
+        let mut arguments = vec!["--interface", "br0", "--dhcp", RANGE];
+        arguments.extend(["--append", "console=ttyS0 mitigations=off"]);
+        if self.nfs == NfsServer::Ganesha {
+            arguments.extend(["--nfsroot", &elsewhere]);
+        }
+        println!(
+            "demo: $ netroot serve {} {}",
+            root.display(),
+            arguments.join(" ")
+        );
+        let server = NetrootServe::start(&net, &root, &arguments)?;
+
+        println!(
+            "demo: switching on a machine without a disk ({}, {})",
+            self.firmware.describe(),
+            Accel::probe().name()
+        );
+        if self.keep {
+            println!("demo: log in as root, no password; Ctrl-a x switches the machine off");
+        }
+        let vm = Vm::builder(&net, "console")
+            .firmware(self.firmware.firmware())
+            .nic(Nic::virtio(&tap, MACHINE).with_rom(self.firmware.rom()));
+        let mut vm = if self.keep {
+            vm.interactive()
+        } else {
+            vm.shown()
+        }
+        .start()?;
+
+        let end = vm.console().wait_for_any(0, &ENDS, PATIENCE)?;
+        // QEMU has put the terminal into raw mode where it joined the keyboard to it.
+        let line_end = if self.keep { "\r\n" } else { "\n" };
+        let rows = timeline::of(&server, vm.console());
+        print!("{line_end}{line_end}");
+        for line in timeline::table(&rows) {
+            print!("{line}{line_end}");
+        }
+        match end {
+            Some((0, _)) => {}
+            other => {
+                let reason = other.map(|(_, seen)| seen.line);
+                return Err(failure(reason, &server, &vm))
+                    .context("the machine did not reach the login prompt");
+            }
+        }
+        print!("demo: the login prompt was reached{line_end}");
+        while self.keep && vm.running()? {
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Ok(())
+    }
+
+    /// The command line that runs this again without building.
+    fn arguments(&self) -> String {
+        let mut words = vec!["demo --built".to_owned()];
+        for (name, value) in [
+            ("--firmware", self.firmware.to_possible_value()),
+            ("--nfs", self.nfs.to_possible_value()),
+        ] {
+            if let Some(value) = value {
+                words.push(format!("{name} {}", value.get_name()));
+            }
+        }
+        if self.keep {
+            words.push("--keep".to_owned());
+        }
+        words.join(" ")
+    }
+}
+
+/// Why a machine did not come up, as far as its console tells.
+fn failure(end: Option<String>, server: &NetrootServe, vm: &Vm) -> anyhow::Error {
+    let text = vm.console().text();
+    let last_failure = text
+        .lines()
+        .rfind(|line| line.contains("netroot: boot failed:"))
+        .map(|line| line.trim().to_owned());
+    let reason = last_failure.or(end).unwrap_or_else(|| {
+        let state = if vm.console().ended() {
+            "the machine switched itself off"
+        } else {
+            "it was given up on"
+        };
+        let seconds = vm.console().elapsed().as_secs();
+        format!("{state} after {seconds} s")
+    });
+    let server_said = server.output().tail(8);
+    anyhow::anyhow!(
+        "{reason}\nthe server's last events:\n{server_said}the console's log: {}",
+        vm.log().display()
+    )
+}
+
+impl FirmwareKind {
+    fn firmware(self) -> Firmware {
+        match self {
+            Self::Bios => Firmware::Bios,
+            Self::Uefi => Firmware::Uefi,
+        }
+    }
+
+    fn rom(self) -> Rom {
+        match self {
+            Self::Bios => Rom::Ipxe,
+            Self::Uefi => Rom::None,
+        }
+    }
+
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Bios => "SeaBIOS and the card's iPXE ROM",
+            Self::Uefi => "OVMF's own PXE client",
+        }
+    }
+}

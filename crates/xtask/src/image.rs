@@ -1,0 +1,21 @@
+//! `cargo xtask image`: an initrd for the cached Debian root.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+use netroot_harness::places;
+
+use crate::run::run;
+
+/// Makes the initrd with these modules (`netboot`, or names) with the built `netroot`.
+///
+/// # Errors
+/// When `netroot` is not built or fails.
+pub(crate) fn make(modules: &str, image: &Path) -> Result<()> {
+    run(Command::new(places::netroot()?)
+        .args(["initrd", "--root"])
+        .arg(places::debian_root())
+        .args(["--modules", modules, "-o"])
+        .arg(image))
+}

@@ -1,0 +1,268 @@
+//! `cargo xtask test`: every check there is, each with its duration.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use netroot_harness::{Accel, places};
+
+use crate::run::{output, run};
+use crate::setup::MUSL_TARGETS;
+use crate::{build, needs_root, setup};
+
+/// What the sizes of issue 2 allow, in bytes.
+const INIT_LIMIT: u64 = 900 * 1024;
+const VIRTIO_IMAGE_LIMIT: u64 = 1_800 * 1024;
+const NETBOOT_IMAGE_LIMIT: u64 = 10 * 1024 * 1024;
+
+/// What `init` is made of, by name. A new crate in PID 1 is a decision: it is made here.
+const INIT_MAY_HOLD: &str = include_str!("../init-crates.txt");
+
+type Check = fn() -> Result<Outcome>;
+
+enum Outcome {
+    /// It holds; with something worth saying or nothing.
+    Held(String),
+    /// It could not be looked at, and why.
+    NotDone(String),
+}
+
+struct Report {
+    name: &'static str,
+    took: Duration,
+    result: Result<Outcome>,
+}
+
+const CHECKS: [(&str, Check); 11] = [
+    ("formatting", formatting),
+    ("clippy", clippy),
+    ("licences and advisories", licences),
+    ("init for both processors, and its size", init_size),
+    ("what init is made of", init_tree),
+    ("unit tests", unit_tests),
+    ("the boot server", boot_server),
+    ("image sizes", image_sizes),
+    ("kernel configuration", kernel_configuration),
+    ("tests that need root: build", root_tests_build),
+    ("tests that need root", root_tests),
+];
+
+/// Runs every check, also after one failed, and sums up.
+///
+/// # Errors
+/// When a check failed.
+pub(crate) fn all() -> Result<()> {
+    let began = Instant::now();
+    setup::run()?;
+    let set_up = Report {
+        name: "set-up",
+        took: began.elapsed(),
+        result: Ok(Outcome::Held(String::new())),
+    };
+    let mut reports = vec![set_up];
+    for (name, check) in CHECKS {
+        println!("\n== {name}");
+        let start = Instant::now();
+        let result = check();
+        let took = start.elapsed();
+        let report = Report { name, took, result };
+        println!("{}", report.line());
+        reports.push(report);
+    }
+    println!("\n== summary");
+    for report in &reports {
+        println!("{}", report.line());
+    }
+    println!("total {:.0} s", began.elapsed().as_secs_f64());
+    let failed = reports.iter().filter(|report| report.result.is_err());
+    match failed.count() {
+        0 => Ok(()),
+        1 => bail!("a check failed"),
+        count => bail!("{count} checks failed"),
+    }
+}
+
+impl Report {
+    fn line(&self) -> String {
+        let took = self.took.as_secs_f64();
+        let (word, more) = match &self.result {
+            Ok(Outcome::Held(more)) => ("ok", more.clone()),
+            Ok(Outcome::NotDone(why)) => ("NOT DONE", why.clone()),
+            Err(error) => ("FAILED", format!("{error:#}")),
+        };
+        format!("{word:<8} {took:>6.1} s  {}  {more}", self.name)
+            .trim_end()
+            .to_owned()
+    }
+}
+
+fn held() -> Outcome {
+    Outcome::Held(String::new())
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command.args(arguments).current_dir(places::workspace());
+    command
+}
+
+fn formatting() -> Result<Outcome> {
+    run(&mut cargo(&["fmt", "--all", "--check"]))?;
+    Ok(held())
+}
+
+fn clippy() -> Result<Outcome> {
+    run(&mut cargo(&[
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    Ok(held())
+}
+
+fn licences() -> Result<Outcome> {
+    if output(&mut cargo(&["deny", "--version"])).is_err() {
+        let why = "cargo-deny is not installed (`cargo install cargo-deny`)";
+        return Ok(Outcome::NotDone(why.to_owned()));
+    }
+    run(&mut cargo(&["deny", "check"]))?;
+    Ok(held())
+}
+
+fn init_size() -> Result<Outcome> {
+    let mut sizes = Vec::new();
+    for target in MUSL_TARGETS {
+        let size = size(&build::init(target)?)?;
+        sizes.push(format!("{target}: {} KiB", size / 1024));
+        // The bound is for x86_64; aarch64's instructions are longer.
+        if target.starts_with("x86_64") {
+            within(size, INIT_LIMIT, "init for x86_64")?;
+        }
+    }
+    Ok(Outcome::Held(sizes.join(", ")))
+}
+
+fn init_tree() -> Result<Outcome> {
+    let tree = output(&mut cargo(&[
+        "tree",
+        "-p",
+        "netroot-init",
+        "--edges",
+        // A procedural macro runs in the compiler, not in the init.
+        "normal,no-proc-macro",
+        "--prefix",
+        "none",
+        "--target",
+        "x86_64-unknown-linux-musl",
+    ]))?;
+    let holds: BTreeSet<&str> = tree
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    let may_hold: BTreeSet<&str> = INIT_MAY_HOLD
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(str::trim)
+        .collect();
+    let strangers: Vec<&str> = holds.difference(&may_hold).copied().collect();
+    ensure!(
+        strangers.is_empty(),
+        "init holds what crates/xtask/init-crates.txt does not list: {}",
+        strangers.join(", ")
+    );
+    Ok(Outcome::Held(format!("{} crates", holds.len())))
+}
+
+fn unit_tests() -> Result<Outcome> {
+    run(&mut cargo(&["test", "--quiet"]))?;
+    Ok(held())
+}
+
+fn boot_server() -> Result<Outcome> {
+    build::netroot()?;
+    Ok(held())
+}
+
+fn image_sizes() -> Result<Outcome> {
+    let folder = places::target().join("images");
+    std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+    let mut sizes = Vec::new();
+    for (modules, limit) in [
+        ("virtio_net", VIRTIO_IMAGE_LIMIT),
+        ("netboot", NETBOOT_IMAGE_LIMIT),
+    ] {
+        let image = folder.join(format!("{modules}.img"));
+        crate::image::make(modules, &image)?;
+        let size = size(&image)?;
+        within(size, limit, &format!("the initrd with {modules}"))?;
+        sizes.push(format!("{modules}: {} KiB", size / 1024));
+    }
+    Ok(Outcome::Held(sizes.join(", ")))
+}
+
+fn kernel_configuration() -> Result<Outcome> {
+    let (version, _) = places::debian_kernel()?;
+    let file = places::debian_root().join(format!("boot/config-{version}"));
+    run(Command::new(places::netroot()?)
+        .arg("check-kernel")
+        .arg(file))?;
+    Ok(held())
+}
+
+fn root_tests_build() -> Result<Outcome> {
+    build::root_tests()?;
+    Ok(held())
+}
+
+fn root_tests() -> Result<Outcome> {
+    only_root_tests()?;
+    Ok(held())
+}
+
+/// Runs the test programs of `tests/` as they were built.
+///
+/// # Errors
+/// When this is not root, or a test fails.
+pub(crate) fn only_root_tests() -> Result<()> {
+    needs_root(
+        "these tests make network namespaces",
+        "test --only-root-tests",
+    )?;
+    let accel = Accel::probe();
+    println!("virtual machines run by {}", accel.name());
+    let mut failed = Vec::new();
+    for program in build::built_root_tests()? {
+        let result = run(Command::new(&program)
+            // Two machines at a time: more would only wait for each other's processor.
+            .args(["--test-threads", "2"])
+            .env("NETROOT_ACCEL", accel.name())
+            // An error names its place itself.
+            .env("RUST_BACKTRACE", "0")
+            .current_dir(places::workspace()));
+        if let Err(error) = result {
+            failed.push(format!("{error:#}"));
+        }
+    }
+    ensure!(failed.is_empty(), "{}", failed.join("; "));
+    Ok(())
+}
+
+fn size(path: &Path) -> Result<u64> {
+    Ok(std::fs::metadata(path)
+        .with_context(|| format!("look at {}", path.display()))?
+        .len())
+}
+
+fn within(size: u64, limit: u64, what: &str) -> Result<()> {
+    ensure!(
+        size <= limit,
+        "{what} is {size} bytes, more than the {limit} that it may be"
+    );
+    Ok(())
+}
