@@ -1,0 +1,163 @@
+//! From what was asked for (`netboot`, `this-machine`, `e1000e,r8169`) to names of modules.
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::str::FromStr;
+
+use crate::contents::{Contents, ModuleSet};
+use crate::image::BuildError;
+use crate::index::{Index, Resolved};
+use crate::kernel::Kernel;
+use crate::this_machine;
+
+/// The NICs of the machine that the image is made on.
+const THIS_MACHINE: &str = "this-machine";
+
+/// Which modules an image holds besides the sets that every image holds: names of sets, names of
+/// modules (or aliases), or `this-machine`, in any mixture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModuleChoice(Vec<String>);
+
+impl Default for ModuleChoice {
+    /// The set `netboot`.
+    fn default() -> ModuleChoice {
+        ModuleChoice(vec!["netboot".to_owned()])
+    }
+}
+
+impl FromStr for ModuleChoice {
+    type Err = Infallible;
+
+    /// A comma-separated list, as `--modules` has it. An empty one asks for nothing more than what
+    /// every image holds.
+    fn from_str(text: &str) -> Result<ModuleChoice, Infallible> {
+        Ok(ModuleChoice(
+            text.split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .map(str::to_owned)
+                .collect(),
+        ))
+    }
+}
+
+impl std::fmt::Display for ModuleChoice {
+    /// The list as it was given; it parses back to the same.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join(","))
+    }
+}
+
+/// Names of modules and of parts of the kernel that were asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Selection {
+    pub(crate) names: Vec<String>,
+    /// Named as optional in a set, and not there.
+    pub(crate) absent: Vec<String>,
+}
+
+/// Chooses from the modules of `kernel`.
+pub(crate) fn select(
+    choice: &ModuleChoice,
+    contents: &Contents,
+    index: &Index,
+    kernel: &Kernel,
+    sys: &Path,
+) -> Result<Selection, BuildError> {
+    let mut selection = Selection::default();
+    let always = contents.sets.iter().filter(|(_, set)| set.always);
+    for (name, set) in always {
+        take_set(&mut selection, name, set, index, kernel)?;
+    }
+    for item in &choice.0 {
+        if let Some(set) = contents.sets.get(item) {
+            take_set(&mut selection, item, set, index, kernel)?;
+        } else if item == THIS_MACHINE {
+            take_this_machine(&mut selection, index, kernel, sys)?;
+        } else {
+            match index.resolve(item) {
+                Resolved::Modules(names) | Resolved::BuiltIn(names) => {
+                    selection.names.extend(names)
+                }
+                Resolved::Unknown => {
+                    let words = contents.sets.keys().map(String::as_str);
+                    let suggestion = index.suggestion(item, words.chain([THIS_MACHINE]));
+                    return Err(BuildError::UnknownModule {
+                        name: item.clone(),
+                        version: kernel.version.clone(),
+                        suggestion: suggestion.map(str::to_owned),
+                    });
+                }
+            }
+        }
+    }
+    Ok(selection)
+}
+
+fn take_set(
+    selection: &mut Selection,
+    set_name: &str,
+    set: &ModuleSet,
+    index: &Index,
+    kernel: &Kernel,
+) -> Result<(), BuildError> {
+    for name in &set.modules {
+        match index.resolve(name) {
+            Resolved::Modules(names) | Resolved::BuiltIn(names) => selection.names.extend(names),
+            Resolved::Unknown => {
+                return Err(BuildError::SetLacksModule {
+                    set: set_name.to_owned(),
+                    name: name.clone(),
+                    version: kernel.version.clone(),
+                });
+            }
+        }
+    }
+    for name in &set.optional {
+        match index.resolve(name) {
+            Resolved::Modules(names) | Resolved::BuiltIn(names) => selection.names.extend(names),
+            Resolved::Unknown => selection.absent.push(name.clone()),
+        }
+    }
+    let files = index.modules().map(|(name, module)| (name, module.stem()));
+    for (name, stem) in files.chain(index.built_in()) {
+        if set.takes_path(stem) {
+            selection.names.push(name.to_owned());
+        }
+    }
+    Ok(())
+}
+
+fn take_this_machine(
+    selection: &mut Selection,
+    index: &Index,
+    kernel: &Kernel,
+    sys: &Path,
+) -> Result<(), BuildError> {
+    for nic in this_machine::nics(sys)? {
+        // The NIC's own device comes first, then the buses above it, which may need no driver
+        // (a PCI bridge) or one that is part of the kernel.
+        let mut driven = false;
+        for (level, modalias) in nic.modaliases.iter().enumerate() {
+            if let Resolved::Modules(names) | Resolved::BuiltIn(names) = index.resolve(modalias) {
+                driven |= level == 0;
+                selection.names.extend(names);
+            }
+        }
+        // The module that drives it here counts, too: some devices are bound by name.
+        if let Some(module) = &nic.module
+            && let Resolved::Modules(names) | Resolved::BuiltIn(names) = index.resolve(module)
+        {
+            driven = true;
+            selection.names.extend(names);
+        }
+        if !driven {
+            return Err(BuildError::NicWithoutDriver {
+                nic: nic.name,
+                device: nic.modaliases.first().cloned().unwrap_or_default(),
+                version: kernel.version.clone(),
+            });
+        }
+    }
+    Ok(())
+}

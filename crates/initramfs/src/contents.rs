@@ -1,0 +1,282 @@
+//! What an image holds besides the init, as data: `initrd/netboot.toml`, or a file like it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::index::module_name;
+use crate::pattern::path_matches;
+
+/// The data that is compiled in.
+const BUILT_IN: &str = include_str!("../../../initrd/netboot.toml");
+
+/// What goes into an image: `initrd/netboot.toml` explains each part.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Contents {
+    /// Absolute paths of directories.
+    pub directories: Vec<String>,
+    /// Device nodes.
+    #[serde(rename = "device")]
+    pub devices: Vec<Device>,
+    /// Symbolic links.
+    #[serde(rename = "symlink")]
+    pub symlinks: Vec<Symlink>,
+    /// Files taken from the root.
+    #[serde(rename = "file")]
+    pub files: Vec<ExtraFile>,
+    /// Named sets of modules.
+    #[serde(rename = "set")]
+    pub sets: BTreeMap<String, ModuleSet>,
+    /// Modules that go together although the kernel does not say so.
+    #[serde(rename = "with")]
+    pub companions: Vec<Companions>,
+    /// Which firmware is left out.
+    pub firmware: FirmwareChoice,
+}
+
+/// A character device's node.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// Absolute path.
+    pub path: String,
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// A symbolic link.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Symlink {
+    /// Absolute path of the link.
+    pub path: String,
+    /// What it points to.
+    pub target: String,
+}
+
+/// A file of the root that is put into the image.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExtraFile {
+    /// Absolute path in the image.
+    pub path: String,
+    /// Absolute path in the root.
+    pub from: String,
+    /// Permission bits.
+    #[serde(default = "readable")]
+    pub mode: u32,
+}
+
+fn readable() -> u32 {
+    0o644
+}
+
+/// A named set of modules.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModuleSet {
+    /// What it is for, in a few words.
+    pub about: String,
+    /// Whether every image holds it.
+    pub always: bool,
+    /// Modules that must exist, in the tree or built into the kernel.
+    pub modules: Vec<String>,
+    /// Modules that are taken where the kernel has them.
+    pub optional: Vec<String>,
+    /// Patterns of paths in the module tree, without `.ko` and what follows.
+    pub paths: Vec<String>,
+    /// Patterns of paths that `paths` does not stand for after all.
+    pub except: Vec<String>,
+}
+
+impl ModuleSet {
+    /// Whether `stem` (such as `kernel/drivers/net/dummy`) is one of [`ModuleSet::paths`].
+    pub(crate) fn takes_path(&self, stem: &str) -> bool {
+        let matches = |pattern: &String| path_matches(pattern, stem);
+        self.paths.iter().any(matches) && !self.except.iter().any(matches)
+    }
+}
+
+/// What goes with a module.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Companions {
+    /// The module.
+    pub module: String,
+    /// What the init loads before it.
+    pub pre: Vec<String>,
+    /// What the init loads after it.
+    pub post: Vec<String>,
+    /// What is merely there as well.
+    pub also: Vec<String>,
+}
+
+/// Which firmware is left out.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FirmwareChoice {
+    /// Patterns of names below `/lib/firmware`.
+    pub except: Vec<String>,
+}
+
+/// What is wrong with the data.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentsError {
+    /// The file cannot be read.
+    #[error("cannot read the image's contents from {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+    /// The file is not TOML, or holds a key or a value that has no meaning.
+    #[error("{name} does not describe an image")]
+    Parse {
+        /// The file's name, or `initrd/netboot.toml` for what is compiled in.
+        name: String,
+        /// Line, column and what was expected there.
+        source: Box<toml::de::Error>,
+    },
+    /// A path that is no absolute path, or that holds `..`.
+    #[error("{name}: {path:?} must be an absolute path without . and ..")]
+    Path {
+        /// The file's name.
+        name: String,
+        /// The path.
+        path: String,
+    },
+}
+
+impl Contents {
+    /// The contents that are compiled in: `initrd/netboot.toml`.
+    ///
+    /// # Errors
+    /// None that a test would not have found.
+    pub fn built_in() -> Result<Contents, ContentsError> {
+        Contents::parse("initrd/netboot.toml", BUILT_IN)
+    }
+
+    /// Reads a file like `initrd/netboot.toml`.
+    ///
+    /// # Errors
+    /// See [`ContentsError`].
+    pub fn read(path: &Path) -> Result<Contents, ContentsError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ContentsError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Contents::parse(&path.display().to_string(), &text)
+    }
+
+    /// Parses the text of such a file; `name` is for messages.
+    ///
+    /// # Errors
+    /// [`ContentsError::Parse`] and [`ContentsError::Path`].
+    pub fn parse(name: &str, text: &str) -> Result<Contents, ContentsError> {
+        let mut contents: Contents =
+            toml::from_str(text).map_err(|source| ContentsError::Parse {
+                name: name.to_owned(),
+                source: Box::new(source),
+            })?;
+        let paths = (contents.directories.iter())
+            .chain(contents.devices.iter().map(|device| &device.path))
+            .chain(contents.symlinks.iter().map(|link| &link.path))
+            .chain(contents.files.iter().map(|file| &file.path));
+        for path in paths {
+            if !is_absolute(path) {
+                return Err(ContentsError::Path {
+                    name: name.to_owned(),
+                    path: path.clone(),
+                });
+            }
+        }
+        for companions in &mut contents.companions {
+            companions.module = module_name(&companions.module);
+        }
+        Ok(contents)
+    }
+}
+
+fn is_absolute(path: &str) -> bool {
+    path.strip_prefix('/').is_some_and(|rest| {
+        rest.split('/')
+            .all(|part| !matches!(part, "" | "." | "..") && !part.contains('\0'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_data_that_is_compiled_in_has_what_the_init_expects() {
+        let contents = Contents::built_in().unwrap();
+        for directory in [
+            "/proc",
+            "/sys",
+            "/dev",
+            "/run",
+            "/newroot",
+            "/etc",
+            "/lib/firmware",
+        ] {
+            assert!(
+                contents.directories.iter().any(|path| path == directory),
+                "{directory}"
+            );
+        }
+        let devices: Vec<_> = contents
+            .devices
+            .iter()
+            .map(|device| {
+                (
+                    device.path.as_str(),
+                    device.major,
+                    device.minor,
+                    device.mode,
+                )
+            })
+            .collect();
+        assert_eq!(
+            devices,
+            [("/dev/console", 5, 1, 0o600), ("/dev/null", 1, 3, 0o666)]
+        );
+        for set in ["nfs", "overlay", "packet"] {
+            assert!(contents.sets[set].always, "{set}");
+        }
+        let netboot = &contents.sets["netboot"];
+        assert!(!netboot.always);
+        assert!(netboot.takes_path("kernel/drivers/net/ethernet/intel/e1000e/e1000e"));
+        assert!(netboot.takes_path("kernel/drivers/net/usb/r8152"));
+        assert!(!netboot.takes_path("kernel/drivers/net/usb/qmi_wwan"));
+        assert!(!netboot.takes_path("kernel/drivers/net/wireless/intel/iwlwifi/iwlwifi"));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_named_with_its_line() {
+        let error =
+            Contents::parse("my.toml", "directories = []\n[set.x]\nmodule = ['a']\n").unwrap_err();
+        assert_eq!(error.to_string(), "my.toml does not describe an image");
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(
+            cause.contains("line 3") && cause.contains("module"),
+            "{cause}"
+        );
+    }
+
+    #[test]
+    fn a_path_that_climbs_is_refused() {
+        for path in ["/a/../b", "a", "/a//b", "/a/", "/"] {
+            let text = format!("directories = [{path:?}]");
+            let error = Contents::parse("x", &text).unwrap_err();
+            assert!(matches!(error, ContentsError::Path { .. }), "{path}");
+        }
+    }
+}

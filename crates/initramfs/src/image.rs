@@ -1,0 +1,517 @@
+//! The image: everything that goes in, streamed through cpio and zstd.
+//!
+//! One module is in memory at a time; what is resident beside it is the compressor.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::choice::{ModuleChoice, select};
+use crate::contents::Contents;
+use crate::cpio::Archive;
+use crate::firmware;
+use crate::index::{Closure, Index, IndexError, IndexTexts, softdeps_of};
+use crate::kernel::{Architecture, Kernel};
+use crate::modinfo;
+use crate::root::{Root, RootError};
+use crate::this_machine::MachineError;
+use crate::unpack::{UnpackError, unpack};
+
+/// No module comes near this, debug sections and all.
+const MODULE_LIMIT: u64 = 256 << 20;
+/// No text of a module index comes near this (`modules.alias` of a distribution: 1.5 MiB).
+const INDEX_LIMIT: u64 = 32 << 20;
+/// No file that somebody adds to an initrd should be larger.
+const EXTRA_FILE_LIMIT: u64 = 256 << 20;
+
+/// What an image is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The root whose machine will boot from the image.
+    pub root: &'a Root,
+    /// The kernel that will unpack it, of that root.
+    pub kernel: &'a Kernel,
+    /// Which drivers it holds.
+    pub modules: &'a ModuleChoice,
+    /// What else it holds.
+    pub contents: &'a Contents,
+    /// The program that becomes `/init`: a static ELF file.
+    pub init: &'a [u8],
+    /// Seconds since 1970 that every entry carries: 0, or what `SOURCE_DATE_EPOCH` says.
+    pub timestamp: u32,
+    /// How hard to pack.
+    pub packing: Packing,
+    /// The host's `/sys`, for `this-machine`.
+    pub sys: &'a Path,
+}
+
+/// How the archive is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packing {
+    /// zstd's level, 1 to 19.
+    pub level: i32,
+    /// How many threads work on it, at least 1. The image is the same for any number.
+    pub threads: u32,
+}
+
+impl Default for Packing {
+    /// Level 19, on as many processors as there are, up to four: each thread needs some 90 MiB.
+    fn default() -> Packing {
+        let processors = std::thread::available_parallelism().map_or(1, |number| number.get());
+        Packing {
+            level: 19,
+            threads: u32::try_from(processors.min(4)).unwrap_or(1),
+        }
+    }
+}
+
+/// What is in an image.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The kernel's version.
+    pub version: String,
+    /// The modules, by name, sorted.
+    pub modules: Vec<String>,
+    /// What was asked for and is part of the kernel, by name, sorted.
+    pub built_in: Vec<String>,
+    /// Modules that the contents call optional and this kernel has not.
+    pub absent: Vec<String>,
+    /// Names below `/lib/firmware`, sorted.
+    pub firmware: Vec<String>,
+    /// Firmware that a module names and the root has not: the name, and the module.
+    pub missing_firmware: Vec<(String, String)>,
+    /// Size of the archive, in bytes.
+    pub unpacked: u64,
+    /// Size of the image, in bytes.
+    pub packed: u64,
+}
+
+/// Why there is no image.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The root.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// The kernel has modules, and the root has none for it.
+    #[error(
+        "the root has no modules for its kernel {version}: {} is missing; install the package that \
+         the kernel came from, or copy its module tree there", place.display()
+    )]
+    NoModules {
+        /// The kernel's version.
+        version: String,
+        /// Where they would be.
+        place: PathBuf,
+    },
+    /// There are modules, and no index of them.
+    #[error(
+        "{} has no modules.dep: run `depmod -b {} {version}`", place.display(), root.display()
+    )]
+    NoIndex {
+        /// The module tree.
+        place: PathBuf,
+        /// The root.
+        root: PathBuf,
+        /// The kernel's version.
+        version: String,
+    },
+    /// The index is damaged.
+    #[error(
+        "the module index in {} cannot be used; run `depmod -b {} {version}`",
+        place.display(), root.display()
+    )]
+    Index {
+        /// The module tree.
+        place: PathBuf,
+        /// The root.
+        root: PathBuf,
+        /// The kernel's version.
+        version: String,
+        /// What is wrong with it.
+        source: IndexError,
+    },
+    /// A name that stands for nothing.
+    #[error("kernel {version} has no module {name:?}{}", did_you_mean(suggestion))]
+    UnknownModule {
+        /// The name that was asked for.
+        name: String,
+        /// The kernel's version.
+        version: String,
+        /// A name that exists and is like it.
+        suggestion: Option<String>,
+    },
+    /// What every machine needs to boot from NFS is not there.
+    #[error(
+        "kernel {version} has no {name}, neither as a module nor built in, and the image's set \
+         {set:?} needs it; boot another kernel, or change the set (--contents)"
+    )]
+    SetLacksModule {
+        /// The set's name.
+        set: String,
+        /// The module's.
+        name: String,
+        /// The kernel's version.
+        version: String,
+    },
+    /// The kernel's configuration says that it could not unpack the image.
+    #[error("kernel {version} cannot unpack the image: {} has no {option}=y", config.display())]
+    KernelCannotUnpack {
+        /// The kernel's version.
+        version: String,
+        /// Its configuration.
+        config: PathBuf,
+        /// What is missing there.
+        option: &'static str,
+    },
+    /// This machine's NICs.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    /// A NIC of this machine that the root's kernel does not know.
+    #[error("kernel {version} has no driver for this machine's {nic} ({device})")]
+    NicWithoutDriver {
+        /// The interface.
+        nic: String,
+        /// The device's modalias.
+        device: String,
+        /// The kernel's version.
+        version: String,
+    },
+    /// A packed module or firmware file is damaged.
+    #[error("cannot use {}", path.display())]
+    Unpack {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: UnpackError,
+    },
+    /// A file is named like a module and is none for this kernel.
+    #[error("{} is no module for {architecture}", path.display())]
+    NotAModule {
+        /// The file.
+        path: PathBuf,
+        /// What it should be for.
+        architecture: Architecture,
+    },
+    /// The init is not one that this kernel could run.
+    #[error("the init is {fault}, and the kernel {version} is for {architecture}")]
+    Init {
+        /// What it is.
+        fault: &'static str,
+        /// The kernel's version.
+        version: String,
+        /// What the kernel runs on.
+        architecture: Architecture,
+    },
+    /// The compressor or the output.
+    #[error("cannot write the image")]
+    Write(#[source] io::Error),
+}
+
+fn did_you_mean(suggestion: &Option<String>) -> String {
+    match suggestion {
+        Some(name) => format!("; did you mean {name}?"),
+        None => String::new(),
+    }
+}
+
+/// Makes the image and writes it to `output`. What is written is a function of the request's
+/// content alone: not of the machine, the time, the number of threads or the order of directories.
+///
+/// # Errors
+/// See [`BuildError`]. What was written until then is no image.
+pub fn build(request: &Request<'_>, output: impl Write) -> Result<Report, BuildError> {
+    check_init(request)?;
+    check_config(request)?;
+    let mut report = Report {
+        version: request.kernel.version.clone(),
+        ..Report::default()
+    };
+    let mut archive = Archive::new(compressor(request.packing, output)?, request.timestamp);
+    archive_contents(&mut archive, request)?;
+    if let Some(tree) = &request.kernel.modules {
+        archive_modules(&mut archive, request, tree, &mut report)?;
+    }
+    let (unpacked, compressor) = archive.finish().map_err(BuildError::Write)?;
+    report.unpacked = unpacked;
+    let mut counting = compressor.finish().map_err(BuildError::Write)?;
+    counting.output.flush().map_err(BuildError::Write)?;
+    report.packed = counting.length;
+    Ok(report)
+}
+
+/// What `contents` lists, and the init.
+fn archive_contents<W: Write>(
+    archive: &mut Archive<W>,
+    request: &Request<'_>,
+) -> Result<(), BuildError> {
+    let contents = request.contents;
+    let directories: BTreeSet<&str> = contents
+        .directories
+        .iter()
+        .map(|path| inside(path))
+        .collect();
+    for path in directories {
+        archive.directory(path).map_err(BuildError::Write)?;
+    }
+    for device in &contents.devices {
+        archive
+            .character_device(
+                inside(&device.path),
+                device.mode,
+                device.major,
+                device.minor,
+            )
+            .map_err(BuildError::Write)?;
+    }
+    for link in &contents.symlinks {
+        archive
+            .symlink(inside(&link.path), &link.target)
+            .map_err(BuildError::Write)?;
+    }
+    for file in &contents.files {
+        let content = request.root.read(&file.from, EXTRA_FILE_LIMIT)?;
+        archive
+            .file(inside(&file.path), file.mode, &content)
+            .map_err(BuildError::Write)?;
+    }
+    archive
+        .file("init", 0o755, request.init)
+        .map_err(BuildError::Write)
+}
+
+/// The modules, their index, and their firmware.
+fn archive_modules<W: Write>(
+    archive: &mut Archive<W>,
+    request: &Request<'_>,
+    tree: &str,
+    report: &mut Report,
+) -> Result<(), BuildError> {
+    let damaged = |source| BuildError::Index {
+        place: request.root.host_path(tree),
+        root: request.root.path().to_owned(),
+        version: request.kernel.version.clone(),
+        source,
+    };
+    let index = Index::parse(&read_index(request, tree)?).map_err(damaged)?;
+    let (modules, contents) = (request.modules, request.contents);
+    let selection = select(modules, contents, &index, request.kernel, request.sys)?;
+    let closure = index
+        .closure(selection.names, |module| companions(contents, module))
+        .map_err(damaged)?;
+
+    let place = format!("lib/modules/{}", request.kernel.version);
+    archive.directory(&place).map_err(BuildError::Write)?;
+    for (name, text) in [
+        ("modules.alias", index.image_alias(&closure)),
+        ("modules.builtin", index.image_builtin()),
+        ("modules.dep", index.image_dep(&closure)),
+        (
+            "modules.softdep",
+            index.image_softdep(&closure, &softdeps_of(contents)),
+        ),
+    ] {
+        archive
+            .file(&format!("{place}/{name}"), 0o644, text.as_bytes())
+            .map_err(BuildError::Write)?;
+    }
+    let wanted = archive_module_files(archive, request, tree, &index, &closure)?;
+    let found = firmware::find(
+        request.root,
+        &request.kernel.version,
+        &wanted,
+        &contents.firmware,
+    );
+    for (name, path) in &found.files {
+        let content = firmware::read(request.root, path)?;
+        archive
+            .file(&format!("lib/firmware/{name}"), 0o644, &content)
+            .map_err(BuildError::Write)?;
+    }
+    report.modules = closure.modules.into_iter().collect();
+    report.built_in = closure.built_in.into_iter().collect();
+    report.absent = selection.absent;
+    report.firmware = found.files.into_keys().collect();
+    report.missing_firmware = found.missing;
+    Ok(())
+}
+
+/// The `.ko` files, by path; and the firmware that they name.
+fn archive_module_files<W: Write>(
+    archive: &mut Archive<W>,
+    request: &Request<'_>,
+    tree: &str,
+    index: &Index,
+    closure: &Closure,
+) -> Result<firmware::Wanted, BuildError> {
+    let mut wanted = firmware::Wanted::new();
+    for name in &closure.built_in {
+        for firmware in index.built_in_firmware(name) {
+            wanted.entry(firmware.clone()).or_insert(name.clone());
+        }
+    }
+    let by_path: BTreeMap<&str, (&str, &str)> = closure
+        .modules
+        .iter()
+        .filter_map(|name| index.module(name).map(|module| (name, module)))
+        .map(|(name, module)| (module.stem(), (name.as_str(), module.path.as_str())))
+        .collect();
+    for (stem, (name, path)) in by_path {
+        let path = format!("{tree}/{path}");
+        let host_path = || request.root.host_path(&path);
+        let packed = request.root.read(&path, MODULE_LIMIT)?;
+        let module = unpack(packed, MODULE_LIMIT).map_err(|source| BuildError::Unpack {
+            path: host_path(),
+            source,
+        })?;
+        if modinfo::elf_machine(&module) != Some(request.kernel.architecture.elf_machine()) {
+            return Err(BuildError::NotAModule {
+                path: host_path(),
+                architecture: request.kernel.architecture,
+            });
+        }
+        for firmware in modinfo::firmware(&module) {
+            wanted.entry(firmware).or_insert(name.to_owned());
+        }
+        let place = format!("lib/modules/{}/{stem}.ko", request.kernel.version);
+        archive
+            .file(&place, 0o644, &module)
+            .map_err(BuildError::Write)?;
+    }
+    Ok(wanted)
+}
+
+fn companions<'a>(contents: &'a Contents, module: &str) -> Vec<&'a str> {
+    contents
+        .companions
+        .iter()
+        .filter(|companions| companions.module == module)
+        .flat_map(|with| with.pre.iter().chain(&with.post).chain(&with.also))
+        .map(String::as_str)
+        .collect()
+}
+
+fn read_index(request: &Request<'_>, tree: &str) -> Result<IndexTexts, BuildError> {
+    let text = |name: &str| match request.root.read(&format!("{tree}/{name}"), INDEX_LIMIT) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.is_absent() => Ok(None),
+        Err(error) => Err(error),
+    };
+    let Some(dep) = text("modules.dep")? else {
+        return Err(BuildError::NoIndex {
+            place: request.root.host_path(tree),
+            root: request.root.path().to_owned(),
+            version: request.kernel.version.clone(),
+        });
+    };
+    Ok(IndexTexts {
+        dep,
+        alias: text("modules.alias")?.unwrap_or_default(),
+        softdep: text("modules.softdep")?.unwrap_or_default(),
+        weakdep: text("modules.weakdep")?.unwrap_or_default(),
+        builtin: text("modules.builtin")?.unwrap_or_default(),
+        builtin_modinfo: text("modules.builtin.modinfo")?.unwrap_or_default(),
+    })
+}
+
+fn check_init(request: &Request<'_>) -> Result<(), BuildError> {
+    let architecture = request.kernel.architecture;
+    let fault = match modinfo::elf_machine(request.init) {
+        None => "no 64-bit ELF program",
+        Some(machine) if machine != architecture.elf_machine() => "for another machine",
+        Some(_) if modinfo::needs_interpreter(request.init) => {
+            "dynamically linked (the image has no libraries)"
+        }
+        Some(_) => return Ok(()),
+    };
+    Err(BuildError::Init {
+        fault,
+        version: request.kernel.version.clone(),
+        architecture,
+    })
+}
+
+/// A kernel's configuration, where the root has it, says whether the image can be unpacked, and
+/// whether a kernel without a module tree is one that needs none.
+fn check_config(request: &Request<'_>) -> Result<(), BuildError> {
+    let version = &request.kernel.version;
+    let path = format!("/boot/config-{version}");
+    let config = match request.root.read(&path, INDEX_LIMIT) {
+        Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.is_absent() => None,
+        Err(error) => return Err(error.into()),
+    };
+    let is_set = |config: &str, option: &str| {
+        config
+            .lines()
+            .any(|line| line.strip_prefix(option) == Some("=y"))
+    };
+    if let Some(config) = &config {
+        for option in ["CONFIG_BLK_DEV_INITRD", "CONFIG_RD_ZSTD"] {
+            if !is_set(config, option) {
+                return Err(BuildError::KernelCannotUnpack {
+                    version: version.clone(),
+                    config: request.root.host_path(&path),
+                    option,
+                });
+            }
+        }
+    }
+    let without_modules = config.is_some_and(|config| !is_set(&config, "CONFIG_MODULES"));
+    if request.kernel.modules.is_none() && !without_modules {
+        return Err(BuildError::NoModules {
+            version: version.clone(),
+            place: request.root.host_path(&format!("/lib/modules/{version}")),
+        });
+    }
+    Ok(())
+}
+
+fn inside(path: &str) -> &str {
+    path.trim_start_matches('/')
+}
+
+/// Window: 8 MiB, the level's own. The kernel takes up to 128 MiB (lib/decompress_unzstd.c), and
+/// the machine that boots must have room for it.
+const WINDOW_LOG: u32 = 23;
+/// How much of the archive one thread packs at a time.
+const JOB_SIZE: u32 = 8 << 20;
+
+fn compressor<W: Write>(
+    packing: Packing,
+    output: W,
+) -> Result<zstd::Encoder<'static, Counting<W>>, BuildError> {
+    use zstd::zstd_safe::CParameter;
+    let output = Counting { output, length: 0 };
+    let start = || -> io::Result<zstd::Encoder<'static, Counting<W>>> {
+        let mut encoder = zstd::Encoder::new(output, packing.level)?;
+        // The kernel verifies it, so that a damaged transfer is named ("Initramfs unpacking
+        // failed") and does not end in a program that crashes.
+        encoder.include_checksum(true)?;
+        encoder.window_log(WINDOW_LOG)?;
+        // Never 0: without a worker zstd cuts its input differently, and the image would depend
+        // on the number of processors. With one or more it does not (zstd.h, ZSTD_c_nbWorkers).
+        encoder.multithread(packing.threads.max(1))?;
+        encoder.set_parameter(CParameter::JobSize(JOB_SIZE))?;
+        // 9: each job sees a whole window of what came before it.
+        encoder.set_parameter(CParameter::OverlapSizeLog(9))?;
+        Ok(encoder)
+    };
+    start().map_err(BuildError::Write)
+}
+
+struct Counting<W> {
+    output: W,
+    length: u64,
+}
+
+impl<W: Write> Write for Counting<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.output.write(bytes)?;
+        self.length += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}

@@ -1,0 +1,264 @@
+//! Reading the index. Lines that mean nothing here are passed over, as kmod does; only
+//! `modules.dep` is strict, because an image without a dependency does not boot.
+
+use std::collections::BTreeMap;
+
+use super::{Alias, Index, IndexError, IndexTexts, Module, SoftDeps, module_name};
+
+impl Index {
+    /// Parses the texts of one module tree.
+    ///
+    /// # Errors
+    /// [`IndexError`] where `modules.dep` is damaged.
+    pub(crate) fn parse(texts: &IndexTexts) -> Result<Index, IndexError> {
+        let mut index = Index {
+            modules: modules(&texts.dep)?,
+            builtin: builtin(&texts.builtin),
+            aliases: aliases(&texts.alias),
+            softdeps: softdeps(&texts.softdep),
+            weakdeps: weakdeps(&texts.weakdep),
+            ..Index::default()
+        };
+        for entry in texts.builtin_modinfo.split('\0') {
+            let Some((name, (key, value))) = entry
+                .split_once('.')
+                .and_then(|(name, rest)| Some((name, rest.split_once('=')?)))
+            else {
+                continue;
+            };
+            match key {
+                "alias" => index.builtin_aliases.push(alias(value, name)),
+                "firmware" => index
+                    .builtin_firmware
+                    .entry(module_name(name))
+                    .or_default()
+                    .push(value.to_owned()),
+                _ => {}
+            }
+        }
+        Ok(index)
+    }
+}
+
+/// `modules.dep`: `kernel/a/b.ko.xz: kernel/c.ko.xz kernel/d.ko.xz`.
+fn modules(text: &str) -> Result<BTreeMap<String, Module>, IndexError> {
+    let mut modules = BTreeMap::new();
+    for (at, line) in text.lines().enumerate() {
+        if line.trim().is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let line_number = at + 1;
+        let Some((path, needs)) = line.split_once(':') else {
+            return Err(IndexError::NoColon { line: line_number });
+        };
+        let path = below_the_tree(path, line_number)?;
+        let needs = needs
+            .split_ascii_whitespace()
+            .map(|needed| Ok(name_in_path(below_the_tree(needed, line_number)?)))
+            .collect::<Result<_, _>>()?;
+        // depmod lists a name once; were there two, the first is the one it prefers.
+        modules.entry(name_in_path(path)).or_insert_with(|| Module {
+            path: path.to_owned(),
+            needs,
+        });
+    }
+    Ok(modules)
+}
+
+/// A path of `modules.dep` becomes a path in the image, so it may not climb; and it is one that
+/// has `.ko` in its name.
+fn below_the_tree(path: &str, line: usize) -> Result<&str, IndexError> {
+    let climbs = path.split('/').any(|part| matches!(part, "" | "." | ".."));
+    let file = path.rsplit('/').next().unwrap_or(path);
+    let is_module = file.find(".ko").is_some_and(|at| {
+        at > 0
+            && matches!(
+                file.get(at..),
+                Some(".ko" | ".ko.gz" | ".ko.xz" | ".ko.zst")
+            )
+    });
+    if climbs || !is_module || path.contains('\0') {
+        return Err(IndexError::BadPath {
+            line,
+            path: path.to_owned(),
+        });
+    }
+    Ok(path)
+}
+
+/// The path without `.ko` and what follows.
+pub(super) fn stem(path: &str) -> &str {
+    let file_at = path.rfind('/').map_or(0, |at| at + 1);
+    let (directory, file) = path.split_at(file_at);
+    match file.find(".ko") {
+        Some(at) => path.get(..directory.len() + at).unwrap_or(path),
+        None => path,
+    }
+}
+
+fn name_in_path(path: &str) -> String {
+    let stem = stem(path);
+    module_name(stem.rsplit('/').next().unwrap_or(stem))
+}
+
+/// `modules.builtin`: a path per line.
+fn builtin(text: &str) -> BTreeMap<String, String> {
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(|line| (name_in_path(line), stem(line).to_owned()))
+        .collect()
+}
+
+/// `modules.alias`: `alias <pattern> <module>`.
+fn aliases(text: &str) -> Vec<Alias> {
+    text.lines()
+        .filter_map(|line| {
+            // An alias may hold spaces (some ACPI and DMI ones do): the module is the last word.
+            let (pattern, module) = line.strip_prefix("alias ")?.trim_end().rsplit_once(' ')?;
+            Some(alias(pattern.trim(), module))
+        })
+        .collect()
+}
+
+fn alias(pattern: &str, module: &str) -> Alias {
+    Alias {
+        pattern: normalize_alias(pattern),
+        line: format!("alias {pattern} {module}"),
+        module: module_name(module),
+    }
+}
+
+/// `-` as `_`, but not within brackets, where it makes a range (libkmod's `alias_normalize`).
+pub(super) fn normalize_alias(pattern: &str) -> String {
+    let mut within = false;
+    pattern
+        .chars()
+        .map(|c| {
+            match c {
+                '[' => within = true,
+                ']' => within = false,
+                _ => {}
+            }
+            if c == '-' && !within { '_' } else { c }
+        })
+        .collect()
+}
+
+/// `modules.softdep`: `softdep <module> pre: <names> post: <names>`, several lines per module.
+fn softdeps(text: &str) -> BTreeMap<String, SoftDeps> {
+    enum Part {
+        Neither,
+        Pre,
+        Post,
+    }
+    let mut all: BTreeMap<String, SoftDeps> = BTreeMap::new();
+    for line in text.lines() {
+        let mut words = line.split_ascii_whitespace();
+        if words.next() != Some("softdep") {
+            continue;
+        }
+        let Some(module) = words.next() else { continue };
+        let deps = all.entry(module_name(module)).or_default();
+        let mut part = Part::Neither;
+        for word in words {
+            match (word, &part) {
+                ("pre:", _) => part = Part::Pre,
+                ("post:", _) => part = Part::Post,
+                (name, Part::Pre) => deps.pre.push(name.to_owned()),
+                (name, Part::Post) => deps.post.push(name.to_owned()),
+                // `softdep cifs gcm`, as Linux 6.1 has it, says neither: modprobe ignores it.
+                (_, Part::Neither) => {}
+            }
+        }
+    }
+    all
+}
+
+/// `modules.weakdep`: `weakdep <module> <names>`.
+fn weakdeps(text: &str) -> BTreeMap<String, Vec<String>> {
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for line in text.lines() {
+        let mut words = line.split_ascii_whitespace();
+        if let (Some("weakdep"), Some(module)) = (words.next(), words.next()) {
+            let names = all.entry(module_name(module)).or_default();
+            names.extend(words.map(str::to_owned));
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_damaged_line_of_modules_dep_is_named() {
+        assert_eq!(
+            modules("kernel/a.ko:\nkernel/b.ko\n"),
+            Err(IndexError::NoColon { line: 2 })
+        );
+        for path in [
+            "../../../etc/shadow",
+            "/lib/modules/6.1/kernel/a.ko",
+            "kernel/../a.ko",
+            "kernel/a.ko.bz2",
+            "kernel/.ko",
+            "kernel/a",
+        ] {
+            let error = modules(&format!("# generated\n{path}:\n")).unwrap_err();
+            let path = path.to_owned();
+            assert_eq!(error, IndexError::BadPath { line: 2, path });
+        }
+    }
+
+    #[test]
+    fn stems_lose_the_suffixes_of_the_file_only() {
+        assert_eq!(stem("kernel/x.ko/a-b.ko.zst"), "kernel/x.ko/a-b");
+        assert_eq!(stem("a.ko"), "a");
+        assert_eq!(
+            name_in_path("kernel/drivers/net/usb/lg-vl600.ko.xz"),
+            "lg_vl600"
+        );
+    }
+
+    #[test]
+    fn soft_dependencies_of_several_lines_are_joined() {
+        let parsed = softdeps(
+            "softdep a-b pre: c d post: e\nsoftdep a_b f\nsoftdep a_b post: g\n#x\nsoftdep",
+        );
+        let deps = &parsed["a_b"];
+        assert_eq!(deps.pre, ["c", "d"]);
+        assert_eq!(deps.post, ["e", "g"]);
+    }
+
+    #[test]
+    fn a_dash_in_a_range_stays_one() {
+        assert_eq!(normalize_alias("usb:v04-[0-9]x-*"), "usb:v04_[0-9]x_*");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_a_parser_panic(text in "[ a-z0-9./:*\\[\\]\\-#\n\0=]{0,300}") {
+            let _ = Index::parse(&IndexTexts {
+                dep: text.clone(),
+                alias: text.clone(),
+                softdep: text.clone(),
+                weakdep: text.clone(),
+                builtin: text.clone(),
+                builtin_modinfo: text,
+            });
+        }
+
+        #[test]
+        fn a_module_of_modules_dep_is_always_found_by_its_name(
+            name in "[a-z][a-z0-9_-]{0,20}",
+            suffix in prop::sample::select(vec!["", ".gz", ".xz", ".zst"]),
+        ) {
+            let path = format!("kernel/drivers/{name}.ko{suffix}");
+            let parsed = modules(&format!("{path}:\n")).unwrap();
+            prop_assert_eq!(&parsed[&module_name(&name)].path, &path);
+        }
+    }
+}

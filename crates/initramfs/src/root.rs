@@ -1,0 +1,286 @@
+//! The root directory, read-only, and never left.
+//!
+//! A root is a file system made for another machine: `/lib` may be a symlink to `usr/lib` or to
+//! `/usr/lib`, `/boot/vmlinuz` one to `/boot/vmlinuz-6.1`, and nothing stops one from pointing at
+//! `/etc/shadow`. Every path is therefore resolved by the kernel as if the root were `/`
+//! (`openat2(2)`, `RESOLVE_IN_ROOT`, Linux 5.6), so that absolute links and `..` stay beneath it.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+/// How often a look-up is repeated that a rename elsewhere in the root disturbed (`EAGAIN`).
+const ATTEMPTS: usize = 16;
+
+/// A directory that holds a root file system.
+#[derive(Debug)]
+pub struct Root {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+/// Why something in the root could not be read. Paths are shown as the host sees them.
+#[derive(Debug, thiserror::Error)]
+pub enum RootError {
+    /// The directory itself.
+    #[error("cannot open the root directory {}", path.display())]
+    OpenRoot {
+        /// The directory as it was given.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A path beneath it.
+    #[error("cannot open {}", path.display())]
+    Open {
+        /// The path, root included.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A device, FIFO, socket or directory stands where a file should: it is never opened, since
+    /// opening alone can block or have effects.
+    #[error("{} is not a regular file", path.display())]
+    NotAFile {
+        /// The path, root included.
+        path: PathBuf,
+    },
+    /// The file's content.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The path, root included.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The file is longer than anything of its kind has reason to be.
+    #[error("{} is longer than {limit} bytes", path.display())]
+    TooLong {
+        /// The path, root included.
+        path: PathBuf,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+}
+
+impl RootError {
+    /// Whether nothing has that name, as opposed to something being there that cannot be read.
+    pub fn is_absent(&self) -> bool {
+        match self {
+            RootError::OpenRoot { source, .. } | RootError::Open { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ),
+            _ => false,
+        }
+    }
+}
+
+impl Root {
+    /// Opens the directory `path`.
+    ///
+    /// # Errors
+    /// [`RootError::OpenRoot`] where it is no directory or may not be read.
+    pub fn open(path: &Path) -> Result<Root, RootError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::open(path, flags, Mode::empty()) {
+            Ok(fd) => Ok(Root {
+                fd,
+                path: path.to_owned(),
+            }),
+            Err(errno) => Err(RootError::OpenRoot {
+                path: path.to_owned(),
+                source: errno.into(),
+            }),
+        }
+    }
+
+    /// The directory as it was given to [`Root::open`].
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `inside` as the host sees it, for messages only: it is not resolved.
+    pub fn host_path(&self, inside: &str) -> PathBuf {
+        self.path.join(inside.trim_start_matches('/'))
+    }
+
+    /// Opens the regular file `inside`, links followed within the root.
+    ///
+    /// # Errors
+    /// [`RootError::Open`] or [`RootError::NotAFile`].
+    pub fn open_file(&self, inside: &str) -> Result<File, RootError> {
+        let probe = self.resolve(inside, OFlags::PATH)?;
+        self.require_file(inside, &probe)?;
+        // Looked at again after opening: O_NONBLOCK keeps a FIFO put there meanwhile from blocking.
+        let fd = self.resolve(inside, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+        self.require_file(inside, &fd)?;
+        Ok(File::from(fd))
+    }
+
+    /// Reads the regular file `inside`, at most `limit` bytes of it.
+    ///
+    /// # Errors
+    /// As [`Root::open_file`]; [`RootError::TooLong`] rather than a part of the file.
+    pub fn read(&self, inside: &str, limit: u64) -> Result<Vec<u8>, RootError> {
+        let mut content = Vec::new();
+        let read = self
+            .open_file(inside)?
+            .take(limit.saturating_add(1))
+            .read_to_end(&mut content);
+        match read {
+            Ok(length) if length as u64 > limit => Err(RootError::TooLong {
+                path: self.host_path(inside),
+                limit,
+            }),
+            Ok(_) => Ok(content),
+            Err(source) => Err(RootError::Read {
+                path: self.host_path(inside),
+                source,
+            }),
+        }
+    }
+
+    /// The first `length` bytes of the regular file `inside`, or all of a shorter one.
+    ///
+    /// # Errors
+    /// As [`Root::open_file`].
+    pub fn read_start(&self, inside: &str, length: u64) -> Result<Vec<u8>, RootError> {
+        let mut content = Vec::new();
+        match self
+            .open_file(inside)?
+            .take(length)
+            .read_to_end(&mut content)
+        {
+            Ok(_) => Ok(content),
+            Err(source) => Err(RootError::Read {
+                path: self.host_path(inside),
+                source,
+            }),
+        }
+    }
+
+    /// The names in the directory `inside`, sorted; names that are not UTF-8 are left out, since
+    /// nothing that is looked for here (kernels, module trees, firmware) has such a name.
+    ///
+    /// # Errors
+    /// [`RootError::Open`] and [`RootError::Read`].
+    pub fn names_in(&self, inside: &str) -> Result<Vec<String>, RootError> {
+        let failed = |errno: Errno| RootError::Read {
+            path: self.host_path(inside),
+            source: errno.into(),
+        };
+        let fd = self.resolve(inside, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let mut names = Vec::new();
+        for entry in Dir::read_from(fd).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if let Ok(name) = entry.file_name().to_str()
+                && name != "."
+                && name != ".."
+            {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Whether `inside` is a directory.
+    pub fn has_directory(&self, inside: &str) -> bool {
+        self.resolve(inside, OFlags::PATH | OFlags::DIRECTORY)
+            .is_ok()
+    }
+
+    fn resolve(&self, inside: &str, flags: OFlags) -> Result<OwnedFd, RootError> {
+        let path = inside.trim_start_matches('/');
+        let path = if path.is_empty() { "." } else { path };
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let mut attempts = 0;
+        loop {
+            let flags = flags | OFlags::CLOEXEC;
+            match rustix::fs::openat2(&self.fd, path, flags, Mode::empty(), resolve) {
+                Ok(fd) => return Ok(fd),
+                Err(Errno::AGAIN) if attempts < ATTEMPTS => attempts += 1,
+                Err(errno) => {
+                    return Err(RootError::Open {
+                        path: self.host_path(inside),
+                        source: errno.into(),
+                    });
+                }
+            }
+        }
+    }
+
+    fn require_file(&self, inside: &str, fd: &OwnedFd) -> Result<(), RootError> {
+        let path = || self.host_path(inside);
+        match rustix::fs::fstat(fd) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_file() => Ok(()),
+            Ok(_) => Err(RootError::NotAFile { path: path() }),
+            Err(errno) => Err(RootError::Read {
+                path: path(),
+                source: errno.into(),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn root() -> (tempfile::TempDir, Root) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        (dir, root)
+    }
+
+    #[test]
+    fn an_absolute_link_is_resolved_beneath_the_root() {
+        let (dir, root) = root();
+        std::fs::create_dir_all(dir.path().join("usr/lib")).unwrap();
+        std::fs::write(dir.path().join("usr/lib/x"), "inside").unwrap();
+        symlink("/usr/lib", dir.path().join("lib")).unwrap();
+        assert_eq!(root.read("/lib/x", 100).unwrap(), b"inside");
+    }
+
+    #[test]
+    fn dots_and_links_never_leave_the_root() {
+        let (dir, root) = root();
+        symlink("../../../../etc/passwd", dir.path().join("up")).unwrap();
+        symlink("/etc/passwd", dir.path().join("absolute")).unwrap();
+        symlink("/proc/self/root/etc/passwd", dir.path().join("magic")).unwrap();
+        for name in ["up", "absolute", "magic", "../../../../etc/passwd"] {
+            let error = root.read(name, 1 << 20).unwrap_err();
+            assert!(error.is_absent(), "{name}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn a_fifo_or_directory_is_refused_without_being_opened() {
+        let (dir, root) = root();
+        let fifo = dir.path().join("fifo");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, Mode::from_raw_mode(0o600)).unwrap();
+        std::fs::create_dir(dir.path().join("d")).unwrap();
+        for name in ["fifo", "d"] {
+            let error = root.read(name, 10).unwrap_err();
+            assert!(matches!(error, RootError::NotAFile { .. }), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_over_the_limit_is_an_error_and_not_cut_short() {
+        let (dir, root) = root();
+        std::fs::write(dir.path().join("f"), [7; 11]).unwrap();
+        assert!(matches!(
+            root.read("f", 10),
+            Err(RootError::TooLong { limit: 10, .. })
+        ));
+        assert_eq!(root.read("f", 11).unwrap().len(), 11);
+        assert_eq!(root.read_start("f", 3).unwrap(), [7; 3]);
+    }
+}

@@ -1,0 +1,142 @@
+//! Modules and firmware as they lie in a root: plain, or packed by gzip, xz or zstd.
+//!
+//! What a file is, its first bytes say, and not its name. The unpacked size is bounded, since a
+//! few kilobytes of xz can stand for gigabytes.
+
+use std::io::{self, Read};
+
+/// xz needs its dictionary in memory; `xz -9` uses 64 MiB of it, the kernel's own modules 1 or 2.
+const XZ_MEMORY: u64 = 128 << 20;
+/// The largest window that the kernel's own zstd takes, as a power of two.
+const ZSTD_WINDOW_LOG: u32 = 27;
+
+/// Why a packed file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    /// The packed data.
+    #[error("cannot unpack its {format} data")]
+    Damaged {
+        /// `gzip`, `xz` or `zstd`.
+        format: &'static str,
+        /// What the decoder said.
+        source: io::Error,
+    },
+    /// It unpacks to more than anything of its kind.
+    #[error("its {format} data unpacks to more than {limit} bytes")]
+    TooLong {
+        /// `gzip`, `xz` or `zstd`.
+        format: &'static str,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+}
+
+/// Unpacks `content` to at most `limit` bytes; what is not packed is returned as it is.
+pub(crate) fn unpack(content: Vec<u8>, limit: u64) -> Result<Vec<u8>, UnpackError> {
+    let input = content.as_slice();
+    if input.starts_with(&[0x1f, 0x8b]) {
+        read_all("gzip", flate2::read::MultiGzDecoder::new(input), limit)
+    } else if input.starts_with(b"\xfd7zXZ\0") {
+        // 0x08: LZMA_CONCATENATED, as files may be several streams in a row.
+        let stream =
+            liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, 0x08).map_err(|error| {
+                UnpackError::Damaged {
+                    format: "xz",
+                    source: error.into(),
+                }
+            })?;
+        read_all(
+            "xz",
+            liblzma::read::XzDecoder::new_stream(input, stream),
+            limit,
+        )
+    } else if input.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        let damaged = |source| UnpackError::Damaged {
+            format: "zstd",
+            source,
+        };
+        let mut decoder = zstd::stream::read::Decoder::with_buffer(input).map_err(damaged)?;
+        decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(damaged)?;
+        read_all("zstd", decoder, limit)
+    } else {
+        Ok(content)
+    }
+}
+
+fn read_all(format: &'static str, decoder: impl Read, limit: u64) -> Result<Vec<u8>, UnpackError> {
+    let mut output = Vec::new();
+    match decoder
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut output)
+    {
+        Ok(length) if length as u64 > limit => Err(UnpackError::TooLong { format, limit }),
+        Ok(_) => Ok(output),
+        Err(source) => Err(UnpackError::Damaged { format, source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::Write;
+
+    fn packed(content: &[u8]) -> [(&'static str, Vec<u8>); 3] {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(content).unwrap();
+        let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 6);
+        xz.write_all(content).unwrap();
+        [
+            ("gzip", gzip.finish().unwrap()),
+            ("xz", xz.finish().unwrap()),
+            ("zstd", zstd::encode_all(content, 19).unwrap()),
+        ]
+    }
+
+    #[test]
+    fn the_three_formats_unpack_to_what_went_in() {
+        let content: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+        for (format, packed) in packed(&content) {
+            assert!(packed.len() < content.len(), "{format}");
+            assert!(unpack(packed, 1 << 20).unwrap() == content, "{format}");
+        }
+        assert_eq!(
+            unpack(b"\x7fELF plain".to_vec(), 4).unwrap(),
+            b"\x7fELF plain"
+        );
+    }
+
+    #[test]
+    fn a_bomb_is_stopped_at_the_limit() {
+        for (format, packed) in packed(&vec![0; 8 << 20]) {
+            let error = unpack(packed, 1 << 20).unwrap_err();
+            let expected = format!("its {format} data unpacks to more than 1048576 bytes");
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_truncated_file_is_an_error_in_every_format() {
+        for (format, mut packed) in packed(&[5; 4096]) {
+            packed.truncate(packed.len() - 9);
+            let error = unpack(packed, 1 << 20).unwrap_err();
+            assert!(matches!(error, UnpackError::Damaged { .. }), "{format}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_data_never_panics_and_never_exceeds_the_limit(
+            at in 0_usize..200, value: u8, cut in 0_usize..200,
+        ) {
+            for (_, mut packed) in packed(b"some content, some content, some content") {
+                let length = packed.len();
+                packed[at % length] = value;
+                packed.truncate(length.max(cut % length));
+                if let Ok(output) = unpack(packed, 1000) {
+                    prop_assert!(output.len() <= 1000);
+                }
+            }
+        }
+    }
+}
