@@ -113,3 +113,65 @@ fn parameter(argument: &str) -> Parameter {
         value: Some(value.to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(line: &str) -> Vec<(String, Option<String>)> {
+        tokenize(line)
+            .parameters
+            .into_iter()
+            .map(|p| (p.name, p.value))
+            .collect()
+    }
+
+    fn pair(name: &str, value: &str) -> (String, Option<String>) {
+        (name.into(), Some(value.into()))
+    }
+
+    #[test]
+    fn white_space_separates_and_the_first_equals_sign_divides() {
+        assert_eq!(
+            texts("  ro\troot=/dev/nfs \n nfsroot=10.0.0.1:/a,vers=3\n"),
+            [
+                ("ro".into(), None),
+                pair("root", "/dev/nfs"),
+                pair("nfsroot", "10.0.0.1:/a,vers=3")
+            ]
+        );
+        assert_eq!(
+            texts("a= =b =c=d"),
+            [pair("a", ""), ("=b".into(), None), pair("=c", "d")]
+        );
+        assert_eq!(texts(""), []);
+    }
+
+    #[test]
+    fn quotes_hide_white_space_and_only_enclosing_ones_go() {
+        assert_eq!(
+            texts(r#"dhcpclass="a b" x"#),
+            [pair("dhcpclass", "a b"), ("x".into(), None)]
+        );
+        assert_eq!(
+            texts(r#""dhcpclass=a b" x"#),
+            [pair("dhcpclass", "a b"), ("x".into(), None)]
+        );
+        assert_eq!(texts(r#"a=b" c"d"#), [pair("a", r#"b" c"d"#)]);
+        assert_eq!(texts(r#"a="open end"#), [pair("a", "open end")]);
+    }
+
+    #[test]
+    fn two_dashes_end_the_parameters() {
+        let line = tokenize("ro -- single x=1 -- ro");
+        assert_eq!(line.parameters.len(), 1);
+        assert_eq!(line.init_arguments, ["single", "x=1", "--", "ro"]);
+    }
+
+    #[test]
+    fn dash_and_underscore_are_one_character_in_names() {
+        let line = tokenize("carrier-timeout=3");
+        assert!(line.parameters[0].is("carrier_timeout"));
+        assert!(!line.parameters[0].is("carrier_timeouts"));
+    }
+}

@@ -1,1 +1,284 @@
+use proptest::prelude::*;
+
 use super::*;
+use crate::cmdline::Method;
+
+fn good(cmdline: &str) -> BootPlan {
+    let plan = BootPlan::parse(cmdline);
+    assert_eq!(plan.complaints, [], "{cmdline}");
+    plan
+}
+
+fn one_complaint(cmdline: &str) -> (BootPlan, String) {
+    let plan = BootPlan::parse(cmdline);
+    let [complaint] = plan.complaints.as_slice() else {
+        panic!("{:?}", plan.complaints)
+    };
+    let text = complaint.to_string();
+    (plan, text)
+}
+
+#[test]
+fn an_empty_command_line_is_a_plan_of_defaults() {
+    let plan = good("");
+    assert_eq!(plan.root, RootRequest::Missing);
+    assert_eq!(plan.access, Setting::default_value(Access::ReadOnly));
+    assert_eq!(plan.overlay, Setting::default_value(Overlay::Off));
+    assert_eq!(plan.after_failure.value, AfterFailure::TryAgain);
+    assert_eq!(plan.network.carrier_timeout.value, Duration::from_secs(120));
+    assert_eq!(plan.network.assignment("eth0"), Assignment::Dhcp);
+}
+
+#[test]
+fn the_line_that_the_server_hands_out_is_understood_whole() {
+    let plan = good(
+        "initrd=initrd.img root=/dev/nfs nfsroot=10.0.0.1:/debian,vers=3,proto=tcp,port=2049,mountport=2049,nolock \
+         ip=dhcp BOOTIF=01-52-54-00-12-34-56 ro rd.overlay console=ttyS0",
+    );
+    let RootRequest::Nfs(root) = &plan.root else {
+        panic!("{:?}", plan.root)
+    };
+    assert_eq!(
+        root.server.as_ref().map(ToString::to_string).as_deref(),
+        Some("10.0.0.1")
+    );
+    assert_eq!(root.path.as_deref(), Some("/debian"));
+    assert_eq!(
+        (root.options.port, root.options.mount_port),
+        (Some(2049), Some(2049))
+    );
+    assert_eq!(
+        plan.overlay,
+        Setting::parameter(Overlay::Tmpfs { size: None }, "rd.overlay")
+    );
+    assert_eq!(
+        plan.network.boot_link,
+        Some(Setting::parameter(
+            [0x52, 0x54, 0, 0x12, 0x34, 0x56],
+            "BOOTIF=01-52-54-00-12-34-56"
+        ))
+    );
+    assert_eq!(plan.network.addressing[0].method, Method::Dhcp);
+    assert_eq!(plan.ignored, []);
+    assert_eq!(plan.foreign, ["initrd=initrd.img", "console=ttyS0"]);
+}
+
+#[test]
+fn the_last_one_of_a_kind_holds() {
+    let plan = good("ro rw init=/bin/a init=/bin/b loglevel=5 quiet panic=3 panic=-1");
+    assert_eq!(plan.access, Setting::parameter(Access::ReadWrite, "rw"));
+    assert_eq!(
+        plan.init,
+        Some(Setting::parameter("/bin/b".into(), "init=/bin/b"))
+    );
+    assert_eq!(plan.console_level, Setting::parameter(4, "quiet"));
+    assert_eq!(plan.after_failure.value, AfterFailure::RebootNow);
+    assert_eq!(good("rw ro").access.value, Access::ReadOnly);
+}
+
+#[test]
+fn panic_is_the_kernels_number() {
+    for (text, policy) in [
+        ("panic=0", AfterFailure::TryAgain),
+        (
+            "panic=30",
+            AfterFailure::RebootAfter(Duration::from_secs(30)),
+        ),
+        ("panic=-1", AfterFailure::RebootNow),
+    ] {
+        assert_eq!(good(text).after_failure, Setting::parameter(policy, text));
+    }
+}
+
+#[test]
+fn several_nics_have_a_request_each() {
+    let plan = good("ip=eth0:dhcp ip=10.0.0.9::::pc:eth1:off ip=:::::eth0:bootp");
+    let of = |name| match plan.network.assignment(name) {
+        Assignment::Follow(request) => Some(request.method),
+        _ => None,
+    };
+    assert_eq!(of("eth0"), Some(Method::Bootp));
+    assert_eq!(of("eth1"), Some(Method::Static));
+    assert_eq!(plan.network.assignment("eth2"), Assignment::Leave);
+    assert_eq!(plan.ignored[0].parameter, "ip=eth0:dhcp");
+    let plan = good("ip=eth0:dhcp ip=any");
+    assert!(
+        matches!(plan.network.assignment("eth7"), Assignment::Follow(r) if r.method == Method::Any)
+    );
+}
+
+#[test]
+fn names_may_be_written_with_a_dash() {
+    assert_eq!(
+        good("carrier-timeout=9").network.carrier_timeout.value,
+        Duration::from_secs(9)
+    );
+}
+
+#[test]
+fn bootif_can_be_switched_off() {
+    let plan = good("BOOTIF=01-52-54-00-12-34-56 rd.bootif=0");
+    assert_eq!(plan.network.boot_link, None);
+    let ignored: Vec<&str> = plan.ignored.iter().map(|i| i.parameter.as_str()).collect();
+    assert_eq!(ignored, ["BOOTIF=01-52-54-00-12-34-56"]);
+}
+
+#[test]
+fn a_wrong_value_is_named_and_the_rest_still_holds() {
+    for (parameter, sentence) in [
+        (
+            "rootdelay=soon",
+            "rootdelay=soon: at position 0: expected a number of seconds, found \"soon\"; no delay",
+        ),
+        (
+            "panic=",
+            "panic=: at position 0: expected a number of seconds, found nothing; left out: a failed boot is tried again",
+        ),
+        (
+            "init=sh",
+            "init=sh: at position 0: expected an absolute path within the root, found \"sh\"; left out: the usual programs are tried",
+        ),
+        (
+            "BOOTIF=eth0",
+            "BOOTIF=eth0: at position 0: expected two hexadecimal digits, found \"eth0\"; left out: every NIC is tried",
+        ),
+        (
+            "loglevel=high",
+            "loglevel=high: at position 0: expected a level of 0 to 7, found \"high\"; left out",
+        ),
+        (
+            "nameserver=dns",
+            "nameserver=dns: at position 0: expected an IPv4 address, found \"dns\"; left out",
+        ),
+        (
+            "netroot.report=ftp://x",
+            "netroot.report=ftp://x: at position 0: expected an http:// URL, found \"ftp://x\"; no report is sent",
+        ),
+        (
+            "ip=10.0.0.9:10.0.0.300",
+            "ip=10.0.0.9:10.0.0.300: at position 9: expected an IPv4 address, found \"10.0.0.300\"; the field is taken as empty",
+        ),
+        (
+            "nfsroot=10.0.0.300:/srv",
+            "nfsroot=10.0.0.300:/srv: at position 0: expected an IPv4 address or a host name, found \"10.0.0.300\"; the server is taken as empty",
+        ),
+    ] {
+        let (plan, text) = one_complaint(&format!("{parameter} rw carrier_timeout=7"));
+        assert_eq!(text, sentence);
+        assert_eq!(plan.access.value, Access::ReadWrite);
+        assert_eq!(plan.network.carrier_timeout.value, Duration::from_secs(7));
+    }
+}
+
+#[test]
+fn control_characters_never_reach_the_terminal() {
+    let (_, text) = one_complaint("rootdelay=\"\u{1b}[2J x\"");
+    assert!(!text.chars().any(char::is_control), "{text:?}");
+}
+
+#[test]
+fn what_is_not_followed_is_told_from_what_is_not_ours() {
+    let plan = good("vlan=eth0.5:eth0 rd.luks=0 netroot.magic=1 systemd.unit=x nvidia.y=1 single");
+    let ignored: Vec<&str> = plan.ignored.iter().map(|i| i.parameter.as_str()).collect();
+    assert_eq!(
+        ignored,
+        ["vlan=eth0.5:eth0", "rd.luks=0", "netroot.magic=1"]
+    );
+    assert_eq!(plan.foreign, ["systemd.unit=x", "nvidia.y=1", "single"]);
+}
+
+/// Values made of the pieces that the grammars are made of, so that every branch is met.
+fn piece() -> impl Strategy<Value = String> {
+    prop_oneof![
+        prop::sample::select(vec![
+            ":",
+            ",",
+            "=",
+            "/",
+            "[",
+            "]",
+            "%s",
+            "\"",
+            "-",
+            ".",
+            "nfs:",
+            "nfs4:",
+            "dhcp",
+            "off",
+            "any",
+            "eth0",
+            "10.0.0.1",
+            "10.0.0.300",
+            "255.255.255.0",
+            "255.0.255.0",
+            "tmpfs",
+            "size",
+            "vers",
+            "4.2",
+            "port",
+            "nolock",
+            "timeo",
+            "7",
+            "1500",
+            "ü",
+            "\u{1}",
+            "//",
+        ])
+        .prop_map(str::to_owned),
+        ".{0,6}",
+    ]
+}
+
+fn parameter() -> impl Strategy<Value = String> {
+    let name = prop::sample::select(vec![
+        "ip",
+        "nfsaddrs",
+        "root",
+        "nfsroot",
+        "netroot",
+        "BOOTIF",
+        "hwaddr",
+        "rd.overlay",
+        "overlayroot",
+        "init",
+        "panic",
+        "rootdelay",
+        "rootwait",
+        "loglevel",
+        "dhcpclass",
+        "nameserver",
+        "carrier_timeout",
+        "netroot.report",
+    ]);
+    (name, prop::collection::vec(piece(), 0..12))
+        .prop_map(|(name, pieces)| format!("{name}=\"{}\"", pieces.concat().replace('"', "")))
+}
+
+fn complaints_point_into_their_value(plan: &BootPlan) -> Result<(), TestCaseError> {
+    for complaint in &plan.complaints {
+        let value = complaint.value.as_deref().unwrap_or_default();
+        prop_assert!(
+            value.is_char_boundary(complaint.position),
+            "{:?}",
+            complaint
+        );
+        let there = value.get(complaint.position..).unwrap_or_default();
+        prop_assert!(there.starts_with(&complaint.found), "{:?}", complaint);
+        prop_assert!(!complaint.to_string().chars().any(char::is_control));
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_plan(cmdline in any::<String>()) {
+        complaints_point_into_their_value(&BootPlan::parse(&cmdline))?;
+    }
+
+    #[test]
+    fn any_value_of_a_parameter_is_understood_or_named(
+        parameters in prop::collection::vec(parameter(), 1..5),
+    ) {
+        complaints_point_into_their_value(&BootPlan::parse(&parameters.join(" ")))?;
+    }
+}

@@ -1,1 +1,197 @@
 use super::*;
+use crate::cmdline::Assignment;
+use crate::mount::Version;
+
+const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
+
+fn facts() -> LeaseFacts<'static> {
+    LeaseFacts {
+        address: Some(CLIENT),
+        next_server: Some(Ipv4Addr::new(10, 0, 0, 4)),
+        server_identifier: Some(Ipv4Addr::new(10, 0, 0, 5)),
+        ..LeaseFacts::default()
+    }
+}
+
+fn choose(cmdline: &str, facts: LeaseFacts<'_>) -> Result<RootChoice, NoRoot> {
+    let plan = BootPlan::parse(cmdline);
+    let request = match plan.network.assignment("eth0") {
+        Assignment::Follow(request) => Some(request),
+        _ => None,
+    };
+    choose_root(&plan, &LeaseFacts { request, ..facts })
+}
+
+fn said(cmdline: &str, facts: LeaseFacts<'_>) -> String {
+    let choice = choose(cmdline, facts).unwrap();
+    format!("{}:{} ({})", choice.server, choice.path, choice.why())
+}
+
+#[test]
+fn the_server_is_the_first_that_anyone_names() {
+    let ip = "ip=:10.0.0.3::::eth0:dhcp";
+    let with_server = LeaseFacts {
+        root_path: Some(b"10.0.0.2:/leased"),
+        ..facts()
+    };
+    let path_only = LeaseFacts {
+        root_path: Some(b"/leased"),
+        ..facts()
+    };
+    let no_siaddr = LeaseFacts {
+        next_server: Some(Ipv4Addr::UNSPECIFIED),
+        ..path_only
+    };
+    for (cmdline, facts, expected) in [
+        (
+            "nfsroot=10.0.0.1:/r ip=:10.0.0.3",
+            with_server,
+            "10.0.0.1:/r (nfsroot=)",
+        ),
+        (
+            "root=dhcp ip=:10.0.0.3",
+            with_server,
+            "10.0.0.2:/leased (DHCP option 17)",
+        ),
+        (
+            ip,
+            path_only,
+            "10.0.0.3:/leased (path: DHCP option 17, server: ip= field 2)",
+        ),
+        (
+            "root=dhcp",
+            path_only,
+            "10.0.0.4:/leased (path: DHCP option 17, server: the DHCP reply's next server)",
+        ),
+        (
+            "root=dhcp",
+            no_siaddr,
+            "10.0.0.5:/leased (path: DHCP option 17, server: the DHCP server itself, option 54)",
+        ),
+        (
+            "nfsroot=/r",
+            with_server,
+            "10.0.0.2:/r (path: nfsroot=, server: DHCP option 17)",
+        ),
+        (
+            "nfsroot=10.0.0.1:",
+            path_only,
+            "10.0.0.1:/leased (path: DHCP option 17, server: nfsroot=)",
+        ),
+        ("", with_server, "10.0.0.2:/leased (DHCP option 17)"),
+        (
+            "root=/dev/sda1",
+            with_server,
+            "10.0.0.2:/leased (DHCP option 17)",
+        ),
+    ] {
+        assert_eq!(said(cmdline, facts), expected, "{cmdline}");
+    }
+}
+
+#[test]
+fn a_static_address_needs_no_lease() {
+    let facts = LeaseFacts {
+        address: Some(CLIENT),
+        ..LeaseFacts::default()
+    };
+    let cmdline = "root=/dev/nfs nfsroot=/srv/%s ip=10.0.0.9:10.0.0.1:::pc9:eth0:off";
+    assert_eq!(
+        said(cmdline, facts),
+        "10.0.0.1:/srv/pc9 (path: nfsroot=, server: ip= field 2)"
+    );
+}
+
+#[test]
+fn the_kernels_default_path_is_for_dev_nfs_without_option_17() {
+    let leased = LeaseFacts {
+        root_path: Some(b"/leased"),
+        ..facts()
+    };
+    assert!(said("root=/dev/nfs", leased).starts_with("10.0.0.4:/leased "));
+    assert!(said("root=/dev/nfs", facts()).starts_with("10.0.0.4:/tftpboot/10.0.0.9 "));
+    assert_eq!(choose("root=dhcp", facts()), Err(NoRoot::Unnamed));
+    assert_eq!(choose("", facts()), Err(NoRoot::Unnamed));
+}
+
+#[test]
+fn the_token_is_the_host_name_else_the_address() {
+    let named = LeaseFacts {
+        host_name: Some("pc7.lab"),
+        ..facts()
+    };
+    assert!(said("nfsroot=10.0.0.1:/r/%s", named).starts_with("10.0.0.1:/r/pc7 "));
+    let hostile = LeaseFacts {
+        host_name: Some("../../etc"),
+        ..facts()
+    };
+    assert!(said("nfsroot=10.0.0.1:/r/%s", hostile).starts_with("10.0.0.1:/r/10.0.0.9 "));
+}
+
+#[test]
+fn no_root_says_what_is_missing() {
+    let nothing = LeaseFacts {
+        address: Some(CLIENT),
+        ..LeaseFacts::default()
+    };
+    let error = choose("nfsroot=/r/%s", nothing).unwrap_err();
+    assert_eq!(
+        error,
+        NoRoot::Server {
+            path: "/r/10.0.0.9".into()
+        }
+    );
+    let error = choose("root=/dev/sda1", facts()).unwrap_err();
+    assert_eq!(
+        error,
+        NoRoot::NotNfs {
+            value: "/dev/sda1".into()
+        }
+    );
+    let hostile = LeaseFacts {
+        root_path: Some(b"/\x01"),
+        ..facts()
+    };
+    let error = choose("root=dhcp", hostile).unwrap_err();
+    assert_eq!(error, NoRoot::Option17(TargetError::Text { position: 1 }));
+    // A path of the command line's own survives it.
+    assert_eq!(choose("nfsroot=10.0.0.1:/r", hostile).unwrap().path, "/r");
+}
+
+#[test]
+fn option_17s_options_lie_under_those_of_the_command_line() {
+    let leased = LeaseFacts {
+        root_path: Some(b"/leased,vers=4.2,rsize=8192"),
+        ..facts()
+    };
+    let choice = choose("root=/dev/nfs nfsroot=,vers=3", leased).unwrap();
+    assert_eq!(choice.options.versions, [Version::V3]);
+    assert_eq!(choice.options.rest.len(), 1);
+    let other = choose("nfsroot=10.0.0.1:/r", leased).unwrap();
+    assert_eq!(
+        (other.options.versions.len(), other.options.rest.len()),
+        (0, 0)
+    );
+}
+
+#[test]
+fn read_only_or_not_is_decided_by_the_nearest_word() {
+    let leased = |path| LeaseFacts {
+        root_path: Some(path),
+        ..facts()
+    };
+    for (cmdline, facts, access) in [
+        ("nfsroot=10.0.0.1:/r", facts(), Access::ReadOnly),
+        ("nfsroot=10.0.0.1:/r rw", facts(), Access::ReadWrite),
+        ("nfsroot=10.0.0.1:/r,ro rw", facts(), Access::ReadOnly),
+        ("root=dhcp", leased(b"/r,rw"), Access::ReadWrite),
+        ("root=dhcp ro", leased(b"/r,rw"), Access::ReadOnly),
+        (
+            "nfsroot=10.0.0.1:/r rw rd.overlay",
+            facts(),
+            Access::ReadOnly,
+        ),
+    ] {
+        assert_eq!(choose(cmdline, facts).unwrap().access, access, "{cmdline}");
+    }
+}

@@ -1,1 +1,97 @@
+use proptest::prelude::*;
+
 use super::*;
+
+fn option_17(text: &str) -> (NfsTarget, Vec<Complaint>) {
+    NfsTarget::from_option_17(text.as_bytes()).unwrap()
+}
+
+#[test]
+fn every_spelling_of_option_17_is_read() {
+    for (text, server, path) in [
+        ("/srv/root", None, Some("/srv/root")),
+        ("10.0.0.1:/srv/root", Some("10.0.0.1"), Some("/srv/root")),
+        (
+            "10.0.0.1:/srv/root\0\0",
+            Some("10.0.0.1"),
+            Some("/srv/root"),
+        ),
+        (
+            "nfs:10.0.0.1:/srv/root",
+            Some("10.0.0.1"),
+            Some("/srv/root"),
+        ),
+        ("nfs4:/srv/root", None, Some("/srv/root")),
+        (
+            "server.lan:/srv/%s,vers=3",
+            Some("server.lan"),
+            Some("/srv/%s"),
+        ),
+        (
+            "nfs:10.0.0.1:/r:vers=3,rsize=8192",
+            Some("10.0.0.1"),
+            Some("/r"),
+        ),
+        ("10.0.0.1:", Some("10.0.0.1"), None),
+        ("/srv/with space", None, Some("/srv/with space")),
+    ] {
+        let (target, complaints) = option_17(text);
+        assert_eq!(complaints, [], "{text:?}");
+        assert_eq!(
+            target.server.map(|s| s.to_string()).as_deref(),
+            server,
+            "{text:?}"
+        );
+        assert_eq!(target.path.as_deref(), path, "{text:?}");
+    }
+    assert_eq!(option_17("nfs4:/r").0.options.versions, Version::ANY_V4);
+}
+
+#[test]
+fn what_is_no_nfs_root_says_why() {
+    for (bytes, error) in [
+        (b"".as_slice(), TargetError::Empty),
+        (b"\0\0", TargetError::Empty),
+        (b"/srv/\x1b[2J", TargetError::Text { position: 5 }),
+        (b"/srv/\xff", TargetError::Text { position: 5 }),
+        (b"/a\0/b", TargetError::Text { position: 2 }),
+        (
+            b"iscsi:10.0.0.1::::iqn.x",
+            TargetError::OtherProtocol {
+                scheme: "iscsi".into(),
+            },
+        ),
+        (
+            b"http://10.0.0.1/x",
+            TargetError::OtherProtocol {
+                scheme: "http".into(),
+            },
+        ),
+    ] {
+        assert_eq!(NfsTarget::from_option_17(bytes), Err(error));
+    }
+    let long = format!("/{}", "x".repeat(1024));
+    let error = TargetError::TooLong { length: 1025 };
+    assert_eq!(NfsTarget::from_option_17(long.as_bytes()), Err(error));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_target_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        if let Ok((target, complaints)) = NfsTarget::from_option_17(&bytes) {
+            if let Some(path) = target.path {
+                prop_assert!(path.starts_with('/') && !path.chars().any(char::is_control));
+            }
+            for complaint in complaints {
+                prop_assert!(complaint.position <= bytes.len());
+            }
+        }
+    }
+
+    #[test]
+    fn any_text_is_a_target_or_an_error(text in "(nfs4?:)?[a-z0-9.:/,=\\[\\]%]{0,40}") {
+        if let Ok((target, _)) = NfsTarget::from_option_17(text.as_bytes()) {
+            prop_assert!(target.path.is_none_or(|path| path.starts_with('/')));
+        }
+    }
+}
