@@ -188,6 +188,26 @@ impl Net {
         self.run(&["sh", "-ec", lines])
     }
 
+    /// Runs `work` in a thread of its own whose sockets belong to this network.
+    ///
+    /// # Errors
+    /// When the thread cannot enter, or what `work` returned.
+    pub fn within<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let namespace = std::fs::File::open(format!("/proc/{}/ns/net", self.pid))
+            .context("open the network namespace")?;
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET)
+                    .context("enter the network namespace")?;
+                work()
+            });
+            match thread.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+
     /// A bridge with an address (`10.0.0.1/24`). It forwards from the first moment on:
     /// no spanning tree, no delay.
     ///

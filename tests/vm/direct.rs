@@ -1,0 +1,246 @@
+//! The init alone: kernel, initrd and command line are given, and nothing of our server
+//! but its export is on the wire.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use netroot_harness::{Clients, Dnsmasq, Ganesha, Nic, TinyRoot};
+
+use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, Wire};
+
+/// Our export of `root`, as a machine is told of it.
+fn own_export(root: &Path) -> Result<String> {
+    let image = root
+        .file_name()
+        .and_then(|name| name.to_str())
+        .context("a root with a name")?;
+    Ok(format!(
+        "root=/dev/nfs nfsroot={SERVER}:/{image},vers=3,proto=tcp,port=2049,mountport=2049,nolock"
+    ))
+}
+
+const STATIC: &str = "ip=10.77.0.50::10.77.0.254:255.255.255.0:fixed-name:eth0:off";
+
+#[test]
+fn dnsmasq_alone_names_the_root_by_option_17() -> Result<()> {
+    let wire = Wire::new("option-17")?;
+    let root = TinyRoot::make()?;
+    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let root_path = format!("--dhcp-option=17,{SERVER}:/srv/root");
+    let options = [
+        root_path.as_str(),
+        "--dhcp-option=3,10.77.0.254",
+        "--dhcp-option=6,10.77.0.2,10.77.0.3",
+        "--dhcp-option=12,leased-name",
+        "--dhcp-option=15,example.org",
+        "--dhcp-option=26,1400",
+        "--dhcp-option=119,a.example.org,b.example.org",
+        // RFC 3442: with 121 present, 3 is not used.
+        "--dhcp-option=121,192.0.2.0/24,10.77.0.9,0.0.0.0/0,10.77.0.253",
+    ];
+    let _dnsmasq = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
+    let vm = wire.boot("root=/dev/nfs ip=dhcp ro")?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_read_only_nfs();
+    vm.wait_for(
+        &format!("netroot: root {SERVER}:/srv/root ("),
+        "where the root came from",
+        PATIENCE,
+    )?;
+    assert_eq!(facts.all("hostname"), "leased-name");
+    assert!(
+        facts.all("mtu").contains("eth0 1400"),
+        "{}",
+        facts.all("mtu")
+    );
+    let routes = facts.all("route");
+    // /proc/net/route has addresses as little-endian hexadecimal numbers.
+    assert!(
+        routes.contains("000200C0\t09004D0A"),
+        "192.0.2.0/24: {routes}"
+    );
+    assert!(
+        routes.contains("00000000\tFD004D0A"),
+        "the default route of 121: {routes}"
+    );
+    assert!(
+        !routes.contains("FE004D0A"),
+        "the router of option 3: {routes}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_static_address_needs_no_dhcp_server_at_all() -> Result<()> {
+    let wire = Wire::new("static")?;
+    let root = TinyRoot::make()?;
+    // It leases nothing: no machine asks it for a boot loader here.
+    let _server = wire.serve_beside(root.path())?;
+    let vm = wire.boot(&format!("{} {STATIC} rd.overlay", own_export(root.path())?))?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_overlay();
+    assert_eq!(facts.all("hostname"), "fixed-name");
+    assert!(
+        facts.all("fib").contains("10.77.0.50"),
+        "{}",
+        facts.all("fib")
+    );
+    assert!(
+        facts.all("route").contains("00000000\tFE004D0A"),
+        "{}",
+        facts.all("route")
+    );
+    Ok(())
+}
+
+#[test]
+fn overlayroot_tmpfs_is_understood_as_an_overlay_too() -> Result<()> {
+    let wire = Wire::new("overlayroot")?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve_beside(root.path())?;
+    let vm = wire.boot(&format!(
+        "{} {STATIC} overlayroot=tmpfs",
+        own_export(root.path())?
+    ))?;
+    Facts::of(&vm)?.assert_overlay();
+    assert!(
+        !root.path().join("etc/written").exists(),
+        "the export was written to"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_nonsense_ip_is_named_with_its_position_and_the_boot_goes_on() -> Result<()> {
+    let wire = Wire::new("nonsense-ip")?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve(root.path(), &[])?;
+    let nonsense = "ip=10.77.0.999::10.77.0.254:255.255.255.0::eth0:off";
+    let vm = wire.boot(&format!("{} {nonsense} ro", own_export(root.path())?))?;
+    let seen = vm.wait_for(
+        "netroot: ip=10.77.0.999",
+        "the bad parameter by its name",
+        PATIENCE,
+    )?;
+    assert!(seen.line.contains("at position "), "{}", seen.line);
+    assert!(seen.line.contains("expected "), "{}", seen.line);
+    Facts::of(&vm)?.assert_read_only_nfs();
+    Ok(())
+}
+
+#[test]
+fn a_nonsense_nfsroot_is_named_and_option_17_is_used_instead() -> Result<()> {
+    let wire = Wire::new("nonsense-nfsroot")?;
+    let root = TinyRoot::make()?;
+    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let option = format!("--dhcp-option=17,{SERVER}:/srv/root");
+    let _dnsmasq = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &[&option])?;
+    let vm = wire.boot("root=/dev/nfs nfsroot=10.77.0.1.5:/srv/root ip=dhcp ro")?;
+    let seen = vm.wait_for(
+        "netroot: nfsroot=10.77.0.1.5",
+        "the bad parameter by its name",
+        PATIENCE,
+    )?;
+    assert!(seen.line.contains("at position "), "{}", seen.line);
+    assert!(seen.line.contains("expected "), "{}", seen.line);
+    Facts::of(&vm)?.assert_read_only_nfs();
+    Ok(())
+}
+
+#[test]
+fn of_two_cards_the_one_with_a_lease_is_used() -> Result<()> {
+    let wire = Wire::new("two-cards")?;
+    let nowhere = wire.net.plain_bridge("br1")?;
+    let silent = wire.net.tap("silent", &nowhere)?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve(root.path(), &[])?;
+    let machine = wire
+        .machine()
+        .nic(Nic::virtio(&silent, "52:54:00:77:00:02"))
+        .nic(Nic::virtio(&wire.tap, MACHINE));
+    let vm = wire.boot_with(
+        machine,
+        &format!("{} ip=dhcp rd.overlay", own_export(root.path())?),
+    )?;
+    Facts::of(&vm)?.assert_overlay();
+    vm.wait_for(
+        "netroot: eth1: lease 10.77.0.",
+        "the lease of the second card",
+        PATIENCE,
+    )?;
+    Ok(())
+}
+
+#[test]
+fn bootif_chooses_between_two_cards_that_both_get_leases() -> Result<()> {
+    let wire = Wire::new("bootif")?;
+    let other = wire.net.bridge("br1", "10.78.0.1/24")?;
+    let wrong = wire.net.tap("wrong", &other)?;
+    let _dnsmasq = Dnsmasq::start(&wire.net, "br1", "10.78.0.100", "10.78.0.199", &[])?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve(root.path(), &[])?;
+    let machine = wire
+        .machine()
+        .nic(Nic::virtio(&wrong, "52:54:00:77:00:02"))
+        .nic(Nic::virtio(&wire.tap, MACHINE));
+    let bootif = MACHINE.replace(':', "-").to_uppercase();
+    let command_line = format!("{} ip=dhcp BOOTIF=01-{bootif} ro", own_export(root.path())?);
+    let vm = wire.boot_with(machine, &command_line)?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_read_only_nfs();
+    assert!(
+        !facts.all("fib").contains("10.78.0."),
+        "the other card was used as well"
+    );
+    Ok(())
+}
+
+#[test]
+fn the_init_is_chosen_by_name() -> Result<()> {
+    let wire = Wire::new("init-by-name")?;
+    let root = TinyRoot::make()?;
+    std::fs::rename(
+        root.path().join("sbin/init"),
+        root.path().join("sbin/another"),
+    )?;
+    let _server = wire.serve_beside(root.path())?;
+    let command_line = format!(
+        "{} {STATIC} ro init=/sbin/another",
+        own_export(root.path())?
+    );
+    let vm = wire.boot(&command_line)?;
+    vm.wait_for(
+        "netroot: switch_root to /sbin/another",
+        "the chosen init",
+        PATIENCE,
+    )?;
+    Facts::of(&vm)?.assert_read_only_nfs();
+    Ok(())
+}
+
+#[test]
+fn only_what_the_switch_of_root_carries_over_is_left_mounted() -> Result<()> {
+    let wire = Wire::new("mounts")?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve_beside(root.path())?;
+    let vm = wire.boot(&format!("{} {STATIC} ro", own_export(root.path())?))?;
+    let facts = Facts::of(&vm)?;
+    for place in ["/proc", "/sys", "/dev", "/run"] {
+        assert!(
+            !facts.mount(place).is_empty(),
+            "{place}: {}",
+            facts.all("mount")
+        );
+    }
+    // The initrd's own tree is not to be seen.
+    assert_eq!(facts.all("top"), names_in(root.path())?);
+    Ok(())
+}
+
+fn names_in(root: &Path) -> Result<String> {
+    let mut names: Vec<String> = std::fs::read_dir(root)?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    Ok(names.join(" "))
+}

@@ -1,0 +1,50 @@
+//! Our ProxyDHCP beside a DHCP server, on another machine, that knows nothing of PXE.
+
+use anyhow::Result;
+use netroot_harness::{Dnsmasq, Firmware, Net, Nic, Rom, TinyRoot, VmBuilder};
+
+use crate::wire::{Facts, MACHINE, Wire};
+
+fn boots_beside_a_router(
+    name: &str,
+    machine: impl FnOnce(VmBuilder<'_>, Nic) -> VmBuilder<'_>,
+) -> Result<()> {
+    let wire = Wire::new(name)?;
+    let router = Net::new(&format!("{name}-router"))?;
+    wire.net
+        .cable(&wire.bridge, &router, "lan", "10.77.0.254/24")?;
+    let options = ["--dhcp-option=3,10.77.0.254", "--dhcp-option=6,10.77.0.254"];
+    let dnsmasq = Dnsmasq::start(&router, "lan", "10.77.0.100", "10.77.0.199", &options)?;
+    let root = TinyRoot::make()?;
+    let server = wire.serve_beside(root.path())?;
+    let vm = machine(wire.machine(), Nic::virtio(&wire.tap, MACHINE)).start()?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_overlay();
+    // The address and the router are the main server's, the rest is ours.
+    assert!(dnsmasq.log().contains("DHCPACK(lan) 10.77.0."));
+    assert!(
+        facts.all("resolv.conf").contains("10.77.0.254"),
+        "{}",
+        facts.all("resolv.conf")
+    );
+    let leased = server
+        .events()
+        .into_iter()
+        .any(|(_, event)| event.step == "dhcp-ack");
+    assert!(!leased, "a proxy leased an address: {:#?}", server.events());
+    Ok(())
+}
+
+#[test]
+fn ipxe_boots_beside_a_router_that_knows_nothing_of_pxe() -> Result<()> {
+    boots_beside_a_router("proxy-ipxe", |machine, nic| {
+        machine.nic(nic.with_rom(Rom::Ipxe))
+    })
+}
+
+#[test]
+fn uefi_boots_beside_a_router_that_knows_nothing_of_pxe() -> Result<()> {
+    boots_beside_a_router("proxy-uefi", |machine, nic| {
+        machine.firmware(Firmware::Uefi).nic(nic)
+    })
+}

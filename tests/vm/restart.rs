@@ -1,0 +1,51 @@
+//! A server that goes away for a moment costs a running machine a pause, not its root.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use netroot_harness::{Nic, Rom, TinyRoot};
+
+use crate::wire::{MACHINE, PATIENCE, Wire};
+
+/// The machine's words while its root answers.
+const TICK: &str = "facts: tick";
+
+#[test]
+fn a_running_machine_keeps_its_root_over_a_restart_of_the_server() -> Result<()> {
+    let wire = Wire::new("restart")?;
+    let root = TinyRoot::make()?;
+    let serve = || wire.serve_appending(root.path(), "facts.stay", &[]);
+    let mut server = serve()?;
+    let nic = Nic::virtio(&wire.tap, MACHINE).with_rom(Rom::Ipxe);
+    let mut vm = wire.machine().nic(nic).start()?;
+    vm.wait_for(
+        "facts: tick 2 the root's own words",
+        "a machine at work",
+        PATIENCE,
+    )?;
+
+    // Once as an administrator would, once as a crash would.
+    for ends_by_itself in [true, false] {
+        if ends_by_itself {
+            assert!(server.terminate()?.status.success());
+        } else {
+            server.program().kill()?;
+        }
+        // The machine must notice.
+        std::thread::sleep(Duration::from_secs(3));
+        let silent = vm.console().text().len();
+        server = serve()?;
+        let seen = vm
+            .console()
+            .wait_after(silent, TICK, "the machine at work again", PATIENCE)?;
+        assert!(seen.line.contains("the root's own words"), "{}", seen.line);
+        let next = vm
+            .console()
+            .wait_after(seen.end, TICK, "the next reading", PATIENCE)?;
+        assert!(next.line.contains("the root's own words"), "{}", next.line);
+    }
+    assert!(!vm.console().contains("Stale file handle"));
+    assert!(vm.running()?);
+    drop(server);
+    Ok(())
+}

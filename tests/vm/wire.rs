@@ -1,0 +1,179 @@
+//! The wire that every test here begins with: a bridge, on it the server's address, and
+//! the cable of one machine.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use netroot_harness::{Bridge, Net, NetrootServe, Nic, Tap, Vm, VmBuilder, places};
+
+/// The server's address, on the bridge `br0`.
+pub(crate) const SERVER: &str = "10.77.0.1";
+/// The machine's hardware address.
+pub(crate) const MACHINE: &str = "52:54:00:77:00:01";
+/// A range for whoever leases addresses.
+pub(crate) const RANGE: &str = "10.77.0.100-10.77.0.199";
+
+/// What every machine here is told: to speak on the serial line, and not to defend a
+/// translated processor.
+const CONSOLE: &str = "console=ttyS0 mitigations=off";
+
+/// No test measures time: this is how long a machine on a translated, shared processor
+/// may take for all of a boot before the test gives up on it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(420);
+
+pub(crate) struct Wire {
+    pub(crate) net: Net,
+    pub(crate) bridge: Bridge,
+    pub(crate) tap: Tap,
+}
+
+impl Wire {
+    /// `name` names the folder of the logs.
+    pub(crate) fn new(name: &str) -> Result<Self> {
+        let net = Net::new(name)?;
+        let bridge = net.bridge("br0", &format!("{SERVER}/24"))?;
+        let tap = net.tap("machine", &bridge)?;
+        Ok(Self { net, bridge, tap })
+    }
+
+    /// `netroot serve ROOT` on this wire, leasing addresses.
+    pub(crate) fn serve(&self, root: &Path, more: &[&str]) -> Result<NetrootServe> {
+        self.serve_appending(root, "", more)
+    }
+
+    /// The same, with more for the machine's command line.
+    pub(crate) fn serve_appending(
+        &self,
+        root: &Path,
+        append: &str,
+        more: &[&str],
+    ) -> Result<NetrootServe> {
+        let append = format!("{CONSOLE} {append}");
+        let mut arguments = vec!["--interface", "br0", "--dhcp", RANGE, "--append", &append];
+        arguments.extend(more);
+        NetrootServe::start(&self.net, root, &arguments)
+    }
+
+    /// `netroot serve ROOT` on this wire, beside whoever leases addresses.
+    pub(crate) fn serve_beside(&self, root: &Path) -> Result<NetrootServe> {
+        let arguments = ["--interface", "br0", "--append", CONSOLE];
+        NetrootServe::start(&self.net, root, &arguments)
+    }
+
+    /// A machine with one card, before it is switched on.
+    pub(crate) fn machine(&self) -> VmBuilder<'_> {
+        Vm::builder(&self.net, "console")
+    }
+
+    /// A machine that is given kernel, initrd and command line without any firmware's
+    /// help: `MACHINE` on the wire's cable.
+    pub(crate) fn boot(&self, command_line: &str) -> Result<Vm> {
+        self.boot_with(
+            self.machine().nic(Nic::virtio(&self.tap, MACHINE)),
+            command_line,
+        )
+    }
+
+    /// The same with the cards that `machine` has.
+    pub(crate) fn boot_with(&self, machine: VmBuilder<'_>, command_line: &str) -> Result<Vm> {
+        let (_, kernel) = places::debian_kernel()?;
+        machine.kernel(&kernel, initrd()?, command_line).start()
+    }
+}
+
+/// An initrd with the virtio card's driver, made once for all tests.
+fn initrd() -> Result<&'static PathBuf> {
+    static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    MADE.get_or_init(|| make_initrd().map_err(|error| format!("{error:#}")))
+        .as_ref()
+        .map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+fn make_initrd() -> Result<PathBuf> {
+    let image = places::target().join("netroot-logs/virtio_net.img");
+    if let Some(folder) = image.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let done = Command::new(places::netroot()?)
+        .args(["initrd", "--root"])
+        .arg(places::debian_root())
+        .args(["--modules", "virtio_net", "-o"])
+        .arg(&image)
+        .output()
+        .context("start netroot initrd")?;
+    ensure!(
+        done.status.success(),
+        "netroot initrd: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    Ok(image)
+}
+
+/// What the tiny root's init printed (`tests/facts`).
+pub(crate) struct Facts(Vec<(String, String)>);
+
+impl Facts {
+    /// Waits until it printed everything.
+    pub(crate) fn of(vm: &Vm) -> Result<Self> {
+        vm.wait_for("facts: end", "the end of the root's facts", PATIENCE)?;
+        let text = vm.console().text();
+        Ok(Self(
+            text.lines()
+                .filter_map(|line| line.split_once("facts: "))
+                .map(|(_, fact)| fact.split_once(' ').unwrap_or((fact, "")))
+                .map(|(what, fact)| (what.to_owned(), fact.trim().to_owned()))
+                .collect(),
+        ))
+    }
+
+    /// All facts of a kind, one a line.
+    pub(crate) fn all(&self, kind: &str) -> String {
+        let facts: Vec<&str> = self
+            .0
+            .iter()
+            .filter(|(what, _)| what == kind)
+            .map(|(_, fact)| fact.as_str())
+            .collect();
+        facts.join("\n")
+    }
+
+    /// The line of `/proc/self/mounts` for a place.
+    pub(crate) fn mount(&self, place: &str) -> String {
+        self.all("mount")
+            .lines()
+            .rfind(|line| line.split_whitespace().nth(1) == Some(place))
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// The root is an untouched one below a tmpfs: writable, with its own words in it.
+    pub(crate) fn assert_overlay(&self) {
+        assert!(
+            self.mount("/").starts_with("overlay "),
+            "{}",
+            self.all("mount")
+        );
+        assert_eq!(self.all("write"), "succeeded: by the machine");
+        self.assert_witness();
+    }
+
+    /// The root came over NFS and cannot be written.
+    pub(crate) fn assert_read_only_nfs(&self) {
+        let mount = self.mount("/");
+        assert!(mount.contains(" nfs ro"), "{mount}");
+        let write = self.all("write");
+        assert!(
+            write.starts_with("failed: Read-only file system"),
+            "{write}"
+        );
+        self.assert_witness();
+    }
+
+    fn assert_witness(&self) {
+        assert_eq!(self.all("pid"), "1");
+        assert_eq!(self.all("witness"), "the root's own words");
+    }
+}
