@@ -15,9 +15,13 @@
 //! `sname` and `file`, and joins no split options.
 
 pub mod code;
+pub mod emit;
 pub mod header;
 pub mod lease;
 pub mod options;
+pub mod pool;
+pub mod probe;
+pub mod request;
 mod routes;
 
 use std::fmt;

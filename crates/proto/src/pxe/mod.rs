@@ -1,1 +1,56 @@
-//! What each network-boot firmware needs beyond DHCP.
+//! What each network-boot firmware needs beyond DHCP, and what this server answers.
+//!
+//! * [`arch`]: client architectures as data.
+//! * [`client`]: which kind of client speaks: a plain one, PXE or HTTP firmware, iPXE.
+//! * [`config`]: what the server is told once: its role, its loaders, its network.
+//! * [`decide`]: the decision: a request in, [`decide::Decision::Reply`] or
+//!   [`decide::Decision::Ignore`] with a reason out.
+//! * [`strategy`]: which of two ways to try with which machine, and remembering it.
+//!
+//! # Driving it
+//!
+//! For each datagram on port 67 or 4011, with the interface that it arrived on (from
+//! `IP_PKTINFO`) and `now` on a clock that does not go back while the server runs (use
+//! the time since the Unix epoch if leases are to be kept on disk):
+//!
+//! ```no_run
+//! # use std::{net::{Ipv4Addr, SocketAddrV4}, time::Duration};
+//! # use netroot_proto::dhcp::{pool::Pool, request::Request, SERVER_PORT};
+//! # use netroot_proto::pxe::{arch::Platform, config::*, decide::*, strategy::Strategy};
+//! # fn send(_: &Destination, _: &[u8]) {}
+//! # fn serve(datagram: &[u8], now: Duration, pool: &mut Pool) -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config {
+//!     http_port: 80,
+//!     script_path: "boot/{mac}.ipxe".into(),
+//!     loaders: vec![Loader { platform: Platform::EfiX64, first: "snponly.efi".into(), second: Some("ipxe.efi".into()) }],
+//!     root_path: None,
+//! };
+//! let network = Network::new(Duration::from_secs(3600));
+//! let arrival = Arrival {
+//!     interface: "eth0".into(),
+//!     address: Ipv4Addr::new(10, 0, 0, 1),
+//!     prefix: 24,
+//!     port: SERVER_PORT,
+//!     source: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68),
+//! };
+//! let request = Request::read(datagram)?; // an error is counted, not answered
+//! let role = Role::Dhcp { network: &network, pool }; // or Role::Proxy
+//! match decide(&request, &arrival, &config, role, Strategy::default(), now) {
+//!     Decision::Reply(reply) => {
+//!         send(&reply.destination, &reply.packet); // from `arrival.port`, out of `arrival.interface`
+//!         println!("{} {}", reply.machine, reply.text);
+//!     }
+//!     Decision::Ignore(reason) => println!("{} ignored: {reason}", request.header.mac),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! iPXE waits two seconds for a proxy's offer: nothing on this path may look anything up.
+
+pub mod arch;
+pub mod client;
+pub mod config;
+pub mod decide;
+mod reply;
+pub mod strategy;

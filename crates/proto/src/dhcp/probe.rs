@@ -1,0 +1,133 @@
+//! "Is another DHCP server on this wire, and what does it say to firmware?"
+//!
+//! A probe is a DISCOVER sent from port 68 to 255.255.255.255:67 by a machine that does not
+//! exist, with the broadcast flag set, so that every answer is heard. It takes no lease: it
+//! never sends a REQUEST, so what servers hold for it runs out by itself.
+
+use std::net::Ipv4Addr;
+
+use super::emit::{Draft, LONGEST};
+use super::header::{BROADCAST_FLAG, Header};
+use super::options::Message;
+use super::{Mac, MessageType, code, is_host_address};
+
+/// A DISCOVER, and what it takes to recognise its answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// The machine that does not exist. Use a locally administered address (second digit
+    /// 2, 6, a or e), always the same, so that servers hold one address for it.
+    pub mac: Mac,
+    /// Random; tells this probe's answers from an earlier one's.
+    pub transaction: u32,
+    /// Ask as firmware of this architecture (option 93); `None` asks as a plain client.
+    pub architecture: Option<u16>,
+}
+
+/// A server that answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherServer {
+    /// Who it is: option 54, else the address that the answer came from.
+    pub server: Ipv4Addr,
+    /// The address offered; `None` from a ProxyDHCP server, which gives none.
+    pub offers: Option<Ipv4Addr>,
+    /// True if it claims to know PXE or HTTP boot (option 60). With
+    /// `offers`, UEFI firmware then waits for *its* port 4011 and no proxy can win.
+    pub claims_boot: bool,
+    /// The boot file that it names; iPXE takes it rather than a proxy's.
+    pub boot_file: Option<Vec<u8>>,
+    /// Option 17.
+    pub root_path: Option<Vec<u8>>,
+}
+
+impl OtherServer {
+    /// True if it gives addresses: a second server that does so would be a mistake.
+    pub fn is_dhcp_server(&self) -> bool {
+        self.offers.is_some()
+    }
+}
+
+impl Probe {
+    /// The DISCOVER's UDP payload. Send it again after one, two and four seconds: some
+    /// servers ping an address for three seconds before they offer it.
+    pub fn discover(&self) -> Vec<u8> {
+        let mut draft = Draft::new(Header {
+            from_client: true,
+            hops: 0,
+            transaction: self.transaction,
+            secs: 0,
+            flags: BROADCAST_FLAG,
+            client_ip: Ipv4Addr::UNSPECIFIED,
+            your_ip: Ipv4Addr::UNSPECIFIED,
+            next_server: Ipv4Addr::UNSPECIFIED,
+            relay_ip: Ipv4Addr::UNSPECIFIED,
+            mac: self.mac,
+        });
+        draft.push(code::MESSAGE_TYPE, &[MessageType::Discover.into()]);
+        let wanted = [
+            super::PARAMETER_REQUEST_LIST,
+            &[
+                code::VENDOR_SPECIFIC,
+                code::VENDOR_CLASS,
+                code::TFTP_SERVER_NAME,
+                code::BOOT_FILE_NAME,
+            ],
+        ];
+        draft.push(code::PARAMETER_REQUEST_LIST, &wanted.concat());
+        draft.push(code::MAX_MESSAGE_SIZE, &1500u16.to_be_bytes());
+        if let Some(architecture) = self.architecture {
+            let http = crate::pxe::arch::ARCHITECTURES
+                .iter()
+                .any(|line| line.number == architecture && line.http);
+            let kind = if http { "HTTPClient" } else { "PXEClient" };
+            // The shape that servers match on: class, architecture, UNDI version.
+            draft.push(
+                code::VENDOR_CLASS,
+                format!("{kind}:Arch:{architecture:05}:UNDI:003001").as_bytes(),
+            );
+            draft.push(code::CLIENT_ARCH, &architecture.to_be_bytes());
+            draft.push(code::CLIENT_NDI, &[1, 3, 1]);
+            let mut uuid = vec![0; 11];
+            uuid.extend_from_slice(&self.mac.0);
+            draft.push(code::CLIENT_UUID, &uuid);
+        }
+        draft.emit(LONGEST).bytes
+    }
+
+    /// Reads a datagram that came to port 68 from `source`. `None` if it does not answer
+    /// this probe, or comes from one of `own` addresses.
+    pub fn answer(
+        &self,
+        datagram: &[u8],
+        source: Ipv4Addr,
+        own: &[Ipv4Addr],
+    ) -> Option<OtherServer> {
+        let message = Message::read(datagram).ok()?;
+        let header = &message.header;
+        if header.from_client || header.transaction != self.transaction || header.mac != self.mac {
+            return None;
+        }
+        // BOOTP servers send no message type; a NAK to a DISCOVER is a server all the same.
+        if !matches!(
+            message.kind(),
+            None | Some(MessageType::Offer | MessageType::Ack | MessageType::Nak)
+        ) {
+            return None;
+        }
+        let server = message
+            .options
+            .address(code::SERVER_ID)
+            .filter(|id| is_host_address(*id))
+            .unwrap_or(source);
+        if own.contains(&server) || own.contains(&source) {
+            return None;
+        }
+        let class = message.options.text(code::VENDOR_CLASS).unwrap_or_default();
+        Some(OtherServer {
+            server,
+            offers: Some(header.your_ip).filter(|address| is_host_address(*address)),
+            claims_boot: class.starts_with(b"PXEClient") || class.starts_with(b"HTTPClient"),
+            boot_file: message.boot_file().map(<[u8]>::to_vec),
+            root_path: message.options.text(code::ROOT_PATH).map(<[u8]>::to_vec),
+        })
+    }
+}

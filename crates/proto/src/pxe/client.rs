@@ -1,0 +1,116 @@
+//! Which kind of client speaks.
+
+use std::fmt;
+
+use super::arch::Platform;
+use crate::dhcp::request::Request;
+
+/// A client, as far as the answer depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Client {
+    /// Nothing of PXE: an operating system, or our own init.
+    Plain,
+    /// Firmware that loads a file by TFTP.
+    Pxe(Platform),
+    /// Firmware that loads a URL (UEFI HTTP boot).
+    Http(Platform),
+    /// iPXE, which takes a URL as file name.
+    Ipxe(Platform),
+    /// iPXE built without HTTP: it needs one of our loaders first.
+    IpxeWithoutHttp(Platform),
+    /// The ROM of a Raspberry Pi 3 or 4, which calls itself a BIOS.
+    RaspberryPi,
+}
+
+/// What every Raspberry Pi ROM uses as transaction number, boot after boot.
+const RASPBERRY_TRANSACTION: u32 = 0x26f3_0339;
+/// MAC prefixes of Raspberry Pi Ltd.
+const RASPBERRY_PREFIXES: [[u8; 3]; 6] = [
+    [0xb8, 0x27, 0xeb],
+    [0xdc, 0xa6, 0x32],
+    [0xe4, 0x5f, 0x01],
+    [0xd8, 0x3a, 0xdd],
+    [0x28, 0xcd, 0xc1],
+    [0x2c, 0xcf, 0x67],
+];
+/// iPXE's feature flag "HTTP" within option 175.
+const IPXE_HTTP: u8 = 0x13;
+
+impl Client {
+    /// Tells the client by options 60, 77, 93 and 175.
+    pub fn of(request: &Request) -> Client {
+        let class = request.vendor_class.as_deref().unwrap_or_default();
+        let (pxe, http) = (
+            class.starts_with(b"PXEClient"),
+            class.starts_with(b"HTTPClient"),
+        );
+        let from_class = architecture_in(class);
+        let platform = Platform::of(&request.architectures)
+            .or_else(|| from_class.and_then(|number| Platform::of(&[number])));
+        if request.is_ipxe() {
+            let platform = platform.unwrap_or(Platform::Bios);
+            return match &request.ipxe_features {
+                // An empty option, or one of other things only, says nothing of HTTP.
+                Some(features) if features.u8(IPXE_HTTP).is_none() && has_protocols(features) => {
+                    Client::IpxeWithoutHttp(platform)
+                }
+                _ => Client::Ipxe(platform),
+            };
+        }
+        match platform {
+            _ if !pxe && !http && !is_raspberry(request) => Client::Plain,
+            Some(Platform::Bios | Platform::RaspberryPi) if is_raspberry(request) => {
+                Client::RaspberryPi
+            }
+            None if is_raspberry(request) => Client::RaspberryPi,
+            Some(platform) if http => Client::Http(platform),
+            Some(platform) => Client::Pxe(platform),
+            None => Client::Plain,
+        }
+    }
+
+    /// What the client runs on; `None` for a plain one.
+    pub fn platform(self) -> Option<Platform> {
+        match self {
+            Self::Plain => None,
+            Self::Pxe(platform) | Self::Http(platform) => Some(platform),
+            Self::Ipxe(platform) | Self::IpxeWithoutHttp(platform) => Some(platform),
+            Self::RaspberryPi => Some(Platform::RaspberryPi),
+        }
+    }
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain => f.write_str("DHCP client"),
+            Self::Pxe(platform) => write!(f, "{platform} PXE"),
+            Self::Http(platform) => write!(f, "{platform} HTTP boot"),
+            Self::Ipxe(platform) => write!(f, "iPXE ({platform})"),
+            Self::IpxeWithoutHttp(platform) => write!(f, "iPXE without HTTP ({platform})"),
+            Self::RaspberryPi => f.write_str("Raspberry Pi ROM"),
+        }
+    }
+}
+
+/// The constant transaction alone could be chance; the MAC's prefix alone could be a
+/// UEFI or iPXE on the same board. The ROM sends option 60 only in its DISCOVER.
+fn is_raspberry(request: &Request) -> bool {
+    let [a, b, c, ..] = request.header.mac.0;
+    request.header.transaction == RASPBERRY_TRANSACTION && RASPBERRY_PREFIXES.contains(&[a, b, c])
+}
+
+/// The number in `PXEClient:Arch:00007:UNDI:003001`.
+fn architecture_in(class: &[u8]) -> Option<u16> {
+    let text = str::from_utf8(class).ok()?;
+    let (_, after) = text.split_once(":Arch:")?;
+    after.split(':').next()?.parse().ok()
+}
+
+/// iPXE lists its protocols and image formats as options 0x10 to 0x2f of 175; option 1
+/// and others are no features.
+fn has_protocols(features: &crate::dhcp::options::Options) -> bool {
+    features
+        .iter()
+        .any(|(code, _)| (0x10..0x30).contains(&code))
+}

@@ -1,0 +1,437 @@
+//! The decision: what, if anything, a request is answered with. See [`super`].
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+use super::arch::Platform;
+use super::client::Client;
+use super::config::{Arrival, Config, Network, Role};
+use super::reply::{self, Boot, Grant};
+use super::strategy::Strategy;
+use crate::dhcp::pool::{Denial, Pool};
+use crate::dhcp::request::Request;
+use crate::dhcp::{BINL_PORT, CLIENT_PORT, Mac, MessageType, SERVER_PORT, same_network};
+
+/// What to do about a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Send this.
+    Reply(Box<Reply>),
+    /// Stay silent, for this reason.
+    Ignore(Reason),
+}
+
+/// A reply, ready to be sent from the port that the request came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Where it goes.
+    pub destination: Destination,
+    /// The UDP payload.
+    pub packet: Vec<u8>,
+    /// Whom it is for.
+    pub machine: Mac,
+    /// Which step of the boot this is.
+    pub step: Step,
+    /// What to tell a person: `UEFI x64 PXE: offered 10.0.0.101, loads snponly.efi`.
+    pub text: String,
+    /// Options for which the client has no room.
+    pub left_out: Vec<u8>,
+}
+
+/// Where a reply goes, always out of the interface that the request came in on: without
+/// a default route the kernel finds no way for a broadcast (ENETUNREACH).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    /// 255.255.255.255, port 68.
+    Broadcast,
+    /// This address and port, by the kernel's own routing.
+    Unicast(SocketAddrV4),
+    /// The client cannot answer ARP yet: an Ethernet frame to `mac`, within it UDP
+    /// to `address`, port 68. RFC 2131 §4.1 allows to broadcast where that cannot be done.
+    Ethernet {
+        /// The client's hardware address.
+        mac: Mac,
+        /// The address that it is about to have.
+        address: Ipv4Addr,
+    },
+    /// The relay's address, port 67.
+    Relay(Ipv4Addr),
+}
+
+impl Destination {
+    /// Address and port for a socket; an [`Destination::Ethernet`] as its broadcast.
+    pub fn socket_address(self) -> SocketAddrV4 {
+        match self {
+            Self::Unicast(address) => address,
+            Self::Relay(address) => SocketAddrV4::new(address, SERVER_PORT),
+            Self::Broadcast | Self::Ethernet { .. } => {
+                SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT_PORT)
+            }
+        }
+    }
+}
+
+/// The steps of a boot that are this part's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// An address and what to boot.
+    DhcpOffer,
+    /// The address granted.
+    DhcpAck,
+    /// The address refused.
+    DhcpNak,
+    /// What to boot, beside another server's address.
+    ProxyOffer,
+    /// The second leg of it.
+    ProxyAck,
+}
+
+impl Step {
+    /// The step's name in events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DhcpOffer => "dhcp-offer",
+            Self::DhcpAck => "dhcp-ack",
+            Self::DhcpNak => "dhcp-nak",
+            Self::ProxyOffer => "proxy-offer",
+            Self::ProxyAck => "proxy-ack",
+        }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// A proxy answers network boot only: options 60 and 93.
+    NotNetworkBoot,
+    /// Option 60 says PXE, but no option 93 says for what.
+    NoArchitecture,
+    /// The client talks to another server; answering would break its boot.
+    ForAnotherServer(Option<Ipv4Addr>),
+    /// There is nothing to load for this platform.
+    NoLoader(Platform),
+    /// A message that only servers send, or that no server answers.
+    NoAnswerTo(MessageType),
+    /// Noted: the client gave its address back.
+    Released(Ipv4Addr),
+    /// Noted: the client found its address in use.
+    Declined(Ipv4Addr),
+    /// The client gives back or declines what it does not have.
+    NotItsAddress,
+    /// Every address of the range is in use.
+    RangeFull,
+    /// The client names no address where the message needs one.
+    NoAddress,
+    /// The relay is in a network that this server has no range for.
+    RelayElsewhere(Ipv4Addr),
+    /// The datagram came to a port that this part does not serve.
+    Port(u16),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotNetworkBoot => {
+                f.write_str("no network boot (option 60 is no PXEClient or HTTPClient)")
+            }
+            Self::NoArchitecture => f.write_str("no option 93"),
+            Self::ForAnotherServer(Some(server)) => write!(f, "it talks to {server}"),
+            Self::ForAnotherServer(None) => f.write_str("it talks to another server"),
+            Self::NoLoader(platform) => write!(f, "there is no boot loader for {platform}"),
+            Self::NoAnswerTo(kind) => write!(f, "a {kind} has no answer"),
+            Self::Released(address) => write!(f, "it gave {address} back"),
+            Self::Declined(address) => write!(
+                f,
+                "it found {address} in use; nobody gets it for ten minutes"
+            ),
+            Self::NotItsAddress => f.write_str("the address is not its own"),
+            Self::RangeFull => f.write_str("every address of the range is in use"),
+            Self::NoAddress => f.write_str("it names no address"),
+            Self::RelayElsewhere(relay) => {
+                write!(f, "relay {relay} is in a network without a range")
+            }
+            Self::Port(port) => write!(f, "port {port} is none of DHCP"),
+        }
+    }
+}
+
+/// Decides about a request.
+pub fn decide(
+    request: &Request,
+    arrival: &Arrival,
+    config: &Config,
+    role: Role<'_>,
+    strategy: Strategy,
+    now: Duration,
+) -> Decision {
+    let authoritative = matches!(role, Role::Dhcp { .. });
+    let question = Question {
+        request,
+        arrival,
+        config,
+        client: Client::of(request),
+        strategy,
+        authoritative,
+    };
+    let answered = match (arrival.port, role) {
+        (BINL_PORT, _) => question.boot_server(),
+        (SERVER_PORT, Role::Proxy) => question.proxy(),
+        (SERVER_PORT, Role::Dhcp { network, pool }) => question.dhcp(network, pool, now),
+        (port, _) => Err(Reason::Port(port)),
+    };
+    match answered {
+        Ok(reply) => Decision::Reply(Box::new(reply)),
+        Err(reason) => Decision::Ignore(reason),
+    }
+}
+
+/// A request with everything that its answer depends on.
+pub(super) struct Question<'a> {
+    pub(super) request: &'a Request,
+    pub(super) arrival: &'a Arrival,
+    pub(super) config: &'a Config,
+    pub(super) client: Client,
+    pub(super) strategy: Strategy,
+    pub(super) authoritative: bool,
+}
+
+impl Question<'_> {
+    /// Port 67 beside another DHCP server.
+    fn proxy(&self) -> Result<Reply, Reason> {
+        let request = self.request;
+        let kind = match request.kind {
+            MessageType::Discover => MessageType::Offer,
+            // A REQUEST seen here is the broadcast by which a client takes the main
+            // server's address. Two known servers acknowledge it; the client then has a
+            // lease without an address. Ours are those with a boot item or our name.
+            MessageType::Request | MessageType::Inform => {
+                if request.boot_item.is_none() && request.server_id != Some(self.arrival.address) {
+                    return Err(Reason::ForAnotherServer(request.server_id));
+                }
+                MessageType::Ack
+            }
+            other => return Err(Reason::NoAnswerTo(other)),
+        };
+        if self.client == Client::Plain && !self.names_firmware() {
+            return Err(Reason::NotNetworkBoot);
+        }
+        if request.architectures.is_empty() {
+            return Err(Reason::NoArchitecture);
+        }
+        let destination = if !request.header.relay_ip.is_unspecified() {
+            Destination::Relay(request.header.relay_ip)
+        } else if kind == MessageType::Ack && !request.header.client_ip.is_unspecified() {
+            Destination::Unicast(SocketAddrV4::new(
+                request.header.client_ip,
+                self.arrival.source.port(),
+            ))
+        } else {
+            // The client has no address yet, and this server gives none.
+            Destination::Broadcast
+        };
+        self.boot_reply(kind, destination)
+    }
+
+    /// Port 4011, the second leg. Answered for every architecture (danderson/netboot#132)
+    /// and in both roles: who asks here has been sent here.
+    fn boot_server(&self) -> Result<Reply, Reason> {
+        let kind = match self.request.kind {
+            MessageType::Discover => MessageType::Offer,
+            MessageType::Request | MessageType::Inform => MessageType::Ack,
+            other => return Err(Reason::NoAnswerTo(other)),
+        };
+        if self.client == Client::Plain {
+            return Err(if self.names_firmware() {
+                Reason::NoArchitecture
+            } else {
+                Reason::NotNetworkBoot
+            });
+        }
+        // EDK2 sends from 4011 and listens there: a reply to port 68 ends in PXE-E16.
+        let destination = if self.arrival.source.ip().is_unspecified() {
+            Destination::Broadcast
+        } else {
+            Destination::Unicast(self.arrival.source)
+        };
+        self.boot_reply(kind, destination)
+    }
+
+    fn boot_reply(&self, kind: MessageType, destination: Destination) -> Result<Reply, Reason> {
+        let Some(boot) = Boot::of(self)? else {
+            return Err(Reason::NotNetworkBoot);
+        };
+        let step = if kind == MessageType::Offer {
+            Step::ProxyOffer
+        } else {
+            Step::ProxyAck
+        };
+        let text = format!("{}: told to load {}", self.client, boot.file);
+        let emitted = reply::proxy(self, kind, &boot);
+        Ok(self.reply(destination, emitted, step, text))
+    }
+
+    fn names_firmware(&self) -> bool {
+        let class = self.request.vendor_class.as_deref().unwrap_or_default();
+        class.starts_with(b"PXEClient") || class.starts_with(b"HTTPClient")
+    }
+
+    /// Port 67 as the only DHCP server.
+    fn dhcp(&self, network: &Network, pool: &mut Pool, now: Duration) -> Result<Reply, Reason> {
+        let request = self.request;
+        let (mac, relay) = (request.header.mac, request.header.relay_ip);
+        if !relay.is_unspecified() && !self.is_local(relay) {
+            return Err(Reason::RelayElsewhere(relay));
+        }
+        match request.kind {
+            MessageType::Discover => {
+                let address = pool
+                    .offer(mac, request.requested_address, now)
+                    .ok_or(Reason::RangeFull)?;
+                self.grant(MessageType::Offer, network, Grant::Lease(address))
+            }
+            MessageType::Request => self.dhcp_request(network, pool, now),
+            MessageType::Inform => {
+                // RFC 2131 §4.3.5: everything but an address and times.
+                let address = request.header.client_ip;
+                if address.is_unspecified() {
+                    return Err(Reason::NoAddress);
+                }
+                self.grant(MessageType::Ack, network, Grant::Inform(address))
+            }
+            MessageType::Decline => {
+                let address = request.requested_address.ok_or(Reason::NoAddress)?;
+                let ours = request
+                    .server_id
+                    .is_none_or(|server| server == self.arrival.address);
+                if ours && pool.decline(mac, address, now) {
+                    Err(Reason::Declined(address))
+                } else {
+                    Err(Reason::NotItsAddress)
+                }
+            }
+            MessageType::Release => {
+                let address = request.header.client_ip;
+                if pool.machine_at(address, now) == Some(mac) {
+                    pool.release(mac, now);
+                    Err(Reason::Released(address))
+                } else {
+                    Err(Reason::NotItsAddress)
+                }
+            }
+            other => Err(Reason::NoAnswerTo(other)),
+        }
+    }
+
+    /// The four meanings of a REQUEST (RFC 2131 §4.3.2).
+    fn dhcp_request(
+        &self,
+        network: &Network,
+        pool: &mut Pool,
+        now: Duration,
+    ) -> Result<Reply, Reason> {
+        let request = self.request;
+        let mac = request.header.mac;
+        if let Some(server) = request.server_id
+            && server != self.arrival.address
+        {
+            // SELECTING, and the choice fell on another.
+            pool.withdraw_offer(mac);
+            return Err(Reason::ForAnotherServer(Some(server)));
+        }
+        // SELECTING and INIT-REBOOT name the address in option 50, RENEWING and
+        // REBINDING in ciaddr.
+        let own = Some(request.header.client_ip).filter(|address| !address.is_unspecified());
+        let address = request.requested_address.or(own).ok_or(Reason::NoAddress)?;
+        if !self.is_local(address) {
+            return Ok(self.refuse(format!("{address} is not in this network")));
+        }
+        match pool.take(mac, address, network.lease_time, now) {
+            Ok(()) => self.grant(MessageType::Ack, network, Grant::Lease(address)),
+            // As the only server of the wire, this one knows that the address is nobody's
+            // to keep; silence would cost the client a minute of asking.
+            Err(Denial::OutOfRange) => Ok(self.refuse(format!("{address} is not in the range"))),
+            Err(Denial::InUse) => Ok(self.refuse(format!("{address} is another machine's"))),
+            Err(Denial::HasAnother(own)) => {
+                Ok(self.refuse(format!("{address} asked for, but {own} is held for it")))
+            }
+        }
+    }
+
+    fn grant(&self, kind: MessageType, network: &Network, grant: Grant) -> Result<Reply, Reason> {
+        // A client without a loader gets its address all the same: it may boot from disk.
+        let (boot, missing) = match Boot::of(self) {
+            Ok(boot) => (boot, None),
+            Err(reason) => (None, Some(reason)),
+        };
+        let verb = match (kind, &grant) {
+            (MessageType::Offer, _) => "offered",
+            (_, Grant::Inform(_)) => "informed",
+            _ => "has",
+        };
+        let mut text = format!("{}: {verb} {}", self.client, grant.address());
+        if let Some(boot) = &boot {
+            text += &format!(", loads {}", boot.file);
+        }
+        if let Some(reason) = missing {
+            text += &format!("; {reason}");
+        }
+        let step = if kind == MessageType::Offer {
+            Step::DhcpOffer
+        } else {
+            Step::DhcpAck
+        };
+        let emitted = reply::dhcp(self, kind, network, &grant, boot.as_ref());
+        Ok(self.reply(self.lease_destination(&grant), emitted, step, text))
+    }
+
+    /// RFC 2131 §4.1.
+    fn lease_destination(&self, grant: &Grant) -> Destination {
+        let header = &self.request.header;
+        if !header.relay_ip.is_unspecified() {
+            Destination::Relay(header.relay_ip)
+        } else if !header.client_ip.is_unspecified() {
+            Destination::Unicast(SocketAddrV4::new(header.client_ip, CLIENT_PORT))
+        } else if header.wants_broadcast() {
+            Destination::Broadcast
+        } else {
+            Destination::Ethernet {
+                mac: header.mac,
+                address: grant.address(),
+            }
+        }
+    }
+
+    /// A NAK; broadcast, since the client's address may be the wrong one (RFC 2131 §4.3.2).
+    fn refuse(&self, why: String) -> Reply {
+        let relay = self.request.header.relay_ip;
+        let destination = if relay.is_unspecified() {
+            Destination::Broadcast
+        } else {
+            Destination::Relay(relay)
+        };
+        let text = format!("{}: refused: {why}", self.client);
+        self.reply(destination, reply::nak(self, &why), Step::DhcpNak, text)
+    }
+
+    fn is_local(&self, address: Ipv4Addr) -> bool {
+        same_network(self.arrival.address, address, self.arrival.prefix)
+    }
+
+    fn reply(
+        &self,
+        destination: Destination,
+        emitted: crate::dhcp::emit::Emitted,
+        step: Step,
+        text: String,
+    ) -> Reply {
+        Reply {
+            destination,
+            packet: emitted.bytes,
+            machine: self.request.header.mac,
+            step,
+            text,
+            left_out: emitted.left_out,
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! What stands in a reply.
+
+use std::net::Ipv4Addr;
+
+use super::arch::Platform;
+use super::client::Client;
+use super::config::{Loader, Network};
+use super::decide::{Question, Reason};
+use super::strategy::Style;
+use crate::dhcp::emit::{Draft, Emitted};
+use crate::dhcp::header::{BROADCAST_FLAG, Header};
+use crate::dhcp::{BINL_PORT, MessageType, broadcast_address, code, netmask};
+
+/// 43.6 (discovery control) = 8: use the boot file of this very reply.
+const DIRECT: [u8; 3] = [6, 1, 8];
+/// 43.71: the boot item.
+const BOOT_ITEM: u8 = 71;
+/// What a Raspberry Pi's ROM looks for: discovery by broadcast and multicast off (3),
+/// a menu prompt, and a menu with an entry of this very text.
+const RASPBERRY_MENU: &[u8] =
+    b"\x06\x01\x03\x0a\x04\x00PXE\x09\x14\x00\x00\x11Raspberry Pi Boot\xff";
+/// 175.176 (no-pxedhcp) = 1: saves iPXE its two seconds of waiting for a proxy.
+const IPXE_NO_PROXY: [u8; 3] = [176, 1, 1];
+
+/// What a client is told to boot.
+pub(super) struct Boot {
+    /// A name for TFTP, or a URL.
+    pub(super) file: String,
+    /// Option 60.
+    class: Option<&'static [u8]>,
+    /// Option 43.
+    vendor: Option<Vec<u8>>,
+    /// Option 175.
+    ipxe: Option<[u8; 3]>,
+}
+
+impl Boot {
+    /// The answer for a client; `None` for one that does not boot from the network.
+    pub(super) fn of(question: &Question<'_>) -> Result<Option<Boot>, Reason> {
+        let Question {
+            config,
+            arrival,
+            request,
+            client,
+            ..
+        } = question;
+        let mac = request.header.mac;
+        Ok(Some(match *client {
+            Client::Plain => return Ok(None),
+            Client::Ipxe(_) => {
+                let ipxe = question.authoritative.then_some(IPXE_NO_PROXY);
+                Boot {
+                    ipxe,
+                    ..question.pxe(config.script_url(arrival.address, mac))
+                }
+            }
+            Client::Pxe(platform) | Client::IpxeWithoutHttp(platform) => {
+                question.pxe(question.loader(platform)?)
+            }
+            // EDK2's HTTP boot takes an offer with this class and a URL, from a proxy too.
+            Client::Http(platform) => Boot {
+                file: config.url(arrival.address, &question.loader(platform)?),
+                class: Some(b"HTTPClient"),
+                vendor: None,
+                ipxe: None,
+            },
+            Client::RaspberryPi => Boot {
+                file: question.loader(Platform::RaspberryPi)?,
+                class: Some(b"PXEClient"),
+                vendor: Some(RASPBERRY_MENU.to_vec()),
+                ipxe: None,
+            },
+        }))
+    }
+}
+
+impl Question<'_> {
+    fn loader(&self, platform: Platform) -> Result<String, Reason> {
+        let loader: Option<&Loader> = self
+            .config
+            .loaders
+            .iter()
+            .find(|loader| loader.platform == platform);
+        let loader = loader.ok_or(Reason::NoLoader(platform))?;
+        Ok(match &loader.second {
+            Some(second) if self.strategy.second_loader => second.clone(),
+            _ => loader.first.clone(),
+        })
+    }
+
+    /// Options 60 and 43 for a client of PXE, by role and style.
+    ///
+    /// Measured with OVMF: a proxy's offer needs 60; with 43.6 = 8 the boot needs no port
+    /// 4011, without 43 it does. An authoritative offer with 60 and no 43 ends in PXE-E16,
+    /// one without 60 boots. A client that came to 4011 has got what it wanted: no more legs.
+    fn pxe(&self, file: String) -> Boot {
+        let second_leg = self.arrival.port == BINL_PORT;
+        let (class, direct) = match (self.authoritative, self.strategy.style) {
+            _ if second_leg => (true, true),
+            (false, Style::Usual) | (true, Style::Other) => (true, true),
+            (false, Style::Other) => (true, false),
+            (true, Style::Usual) => (false, false),
+        };
+        let vendor = direct.then(|| {
+            let mut vendor = DIRECT.to_vec();
+            if let Some(item) = self.request.boot_item {
+                vendor.extend_from_slice(&[BOOT_ITEM, 4]);
+                vendor.extend_from_slice(&item);
+            }
+            vendor.push(code::END);
+            vendor
+        });
+        Boot {
+            file,
+            class: class.then_some(b"PXEClient"),
+            vendor,
+            ipxe: None,
+        }
+    }
+
+    fn header(&self, your_ip: Ipv4Addr) -> Header {
+        let header = &self.request.header;
+        Header {
+            from_client: false,
+            hops: 0,
+            transaction: header.transaction,
+            secs: 0,
+            flags: header.flags,
+            client_ip: Ipv4Addr::UNSPECIFIED,
+            your_ip,
+            next_server: Ipv4Addr::UNSPECIFIED,
+            relay_ip: header.relay_ip,
+            mac: header.mac,
+        }
+    }
+
+    /// Names in the header, always: shim and some ROMs read nothing else. 66 and 67 as
+    /// well: the Raspberry Pi reads 66, and a long URL fits only there.
+    fn push_boot(&self, draft: &mut Draft, boot: &Boot) {
+        draft.header.next_server = self.arrival.address;
+        draft.file = boot.file.clone().into_bytes();
+        if let Some(class) = boot.class {
+            draft.push(code::VENDOR_CLASS, class);
+        }
+        if let Some(vendor) = &boot.vendor {
+            draft.push(code::VENDOR_SPECIFIC, vendor);
+        }
+        if let Some(uuid) = &self.request.uuid {
+            draft.push(code::CLIENT_UUID, uuid);
+        }
+        draft.push(code::BOOT_FILE_NAME, boot.file.as_bytes());
+        draft.push(
+            code::TFTP_SERVER_NAME,
+            self.arrival.address.to_string().as_bytes(),
+        );
+        if let Some(ipxe) = &boot.ipxe {
+            draft.push(code::IPXE, ipxe);
+        }
+    }
+
+    fn draft(&self, kind: MessageType, your_ip: Ipv4Addr) -> Draft {
+        let mut draft = Draft::new(self.header(your_ip));
+        draft.push(code::MESSAGE_TYPE, &[kind.into()]);
+        draft.push(code::SERVER_ID, &self.arrival.address.octets());
+        draft.relay_agent(self.request.relay_agent.as_deref());
+        draft
+    }
+}
+
+/// A proxy's offer or acknowledgement: no address, no times, no mask, no router.
+pub(super) fn proxy(question: &Question<'_>, kind: MessageType, boot: &Boot) -> Emitted {
+    let mut draft = question.draft(kind, Ipv4Addr::UNSPECIFIED);
+    draft.header.flags |= BROADCAST_FLAG;
+    if kind == MessageType::Ack {
+        draft.header.client_ip = question.request.header.client_ip;
+    }
+    question.push_boot(&mut draft, boot);
+    draft.emit(question.request.longest_reply)
+}
+
+/// What a client gets in the DHCP role.
+pub(super) enum Grant {
+    /// An address and times.
+    Lease(Ipv4Addr),
+    /// The rest, for a client that has this address already.
+    Inform(Ipv4Addr),
+}
+
+impl Grant {
+    pub(super) fn address(&self) -> Ipv4Addr {
+        match self {
+            Self::Lease(address) | Self::Inform(address) => *address,
+        }
+    }
+}
+
+/// An offer or acknowledgement in the DHCP role.
+pub(super) fn dhcp(
+    question: &Question<'_>,
+    kind: MessageType,
+    network: &Network,
+    grant: &Grant,
+    boot: Option<&Boot>,
+) -> Emitted {
+    let Question {
+        arrival,
+        request,
+        config,
+        ..
+    } = question;
+    let mut draft = match grant {
+        Grant::Lease(address) => question.draft(kind, *address),
+        Grant::Inform(_) => question.draft(kind, Ipv4Addr::UNSPECIFIED),
+    };
+    // RFC 2131 table 3: ciaddr is given back in an ACK.
+    if kind == MessageType::Ack {
+        draft.header.client_ip = request.header.client_ip;
+    }
+    // A client without PXE may still be an initrd that looks for its root's server.
+    draft.header.next_server = arrival.address;
+    if let Grant::Lease(_) = grant {
+        let seconds = u32::try_from(network.lease_time.as_secs()).unwrap_or(u32::MAX);
+        draft.push(code::LEASE_TIME, &seconds.to_be_bytes());
+        if seconds != u32::MAX {
+            draft.push(code::RENEWAL_TIME, &(seconds / 2).to_be_bytes());
+            draft.push(code::REBINDING_TIME, &(seconds - seconds / 8).to_be_bytes());
+        }
+    }
+    draft.push(code::SUBNET_MASK, &netmask(arrival.prefix).octets());
+    draft.push_addresses(code::ROUTERS, &network.routers);
+    match boot {
+        Some(boot) => question.push_boot(&mut draft, boot),
+        None => {
+            if let Some(uuid) = &request.uuid {
+                draft.push(code::CLIENT_UUID, uuid);
+            }
+        }
+    }
+    // RFC 6842: a client identifier is given back.
+    if let Some(id) = &request.client_id {
+        draft.push(code::CLIENT_ID, id);
+    }
+    push_extras(&mut draft, question, network);
+    let broadcast = broadcast_address(grant.address(), arrival.prefix);
+    draft.push(code::BROADCAST_ADDRESS, &broadcast.octets());
+    if let Some(path) = config
+        .root_path
+        .as_deref()
+        .filter(|_| request.wants(code::ROOT_PATH))
+    {
+        draft.push(code::ROOT_PATH, path);
+    }
+    draft.emit(request.longest_reply)
+}
+
+/// What is handed on only to those who ask for it.
+fn push_extras(draft: &mut Draft, question: &Question<'_>, network: &Network) {
+    let wants = |code| question.request.wants(code);
+    if wants(code::CLASSLESS_ROUTES) && !network.routes.is_empty() {
+        let mut value = Vec::new();
+        for route in &network.routes {
+            let octets = usize::from(route.prefix.min(32).div_ceil(8));
+            value.push(route.prefix.min(32));
+            value.extend_from_slice(route.destination.octets().get(..octets).unwrap_or_default());
+            value.extend_from_slice(&route.gateway.unwrap_or(Ipv4Addr::UNSPECIFIED).octets());
+        }
+        draft.push(code::CLASSLESS_ROUTES, &value);
+    }
+    draft.push_addresses(code::NAME_SERVERS, &network.dns);
+    if let Some(domain) = &network.domain {
+        draft.push(code::DOMAIN_NAME, domain.as_bytes());
+    }
+    if let Some(mtu) = network.mtu.filter(|_| wants(code::INTERFACE_MTU)) {
+        draft.push(code::INTERFACE_MTU, &mtu.to_be_bytes());
+    }
+    if wants(code::NTP_SERVERS) {
+        draft.push_addresses(code::NTP_SERVERS, &network.ntp);
+    }
+}
+
+/// A refusal: message type, server and a sentence, nothing else (RFC 2131 table 3).
+pub(super) fn nak(question: &Question<'_>, why: &str) -> Emitted {
+    let mut draft = question.draft(MessageType::Nak, Ipv4Addr::UNSPECIFIED);
+    // RFC 2131 §4.3.2: a relay has to broadcast a NAK.
+    draft.header.flags |= BROADCAST_FLAG;
+    if let Some(id) = &question.request.client_id {
+        draft.push(code::CLIENT_ID, id);
+    }
+    draft.push(code::MESSAGE, why.as_bytes());
+    draft.emit(question.request.longest_reply)
+}
