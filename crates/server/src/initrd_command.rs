@@ -1,0 +1,296 @@
+//! `netroot initrd`: the image for a root, as a file.
+
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use netroot_initramfs::{
+    Architecture, Contents, Kernel, ModuleChoice, Packing, Report, Request, Root, build,
+    choose_kernel,
+};
+
+use crate::embedded_init;
+
+const EXAMPLES: &str = "\
+Examples:
+  netroot initrd --root /srv/debian -o initrd.img
+      The newest kernel's modules for every wired NIC that machines boot from.
+  netroot initrd --root /srv/debian --modules virtio_net -o initrd.img
+      For virtual machines: NFS, the overlay, virtio_net and what they need.
+  netroot initrd --root /srv/debian --modules this-machine,r8152 -o initrd.img
+      For the NICs of this machine, and one more driver.
+
+The same root, init and options give the same image, bit for bit; SOURCE_DATE_EPOCH is honoured.";
+
+/// What `netroot initrd` is told.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct InitrdArgs {
+    /// The directory that holds the root file system: its kernel in /boot, its modules in /lib/modules.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: PathBuf,
+
+    /// For this kernel, a version or a file's name in /boot [default: the newest that has modules].
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) kernel: Option<String>,
+
+    /// `netboot` (all wired NICs), `this-machine`, or names such as `virtio_net,e1000e`; in any mixture.
+    #[arg(long, value_name = "LIST", default_value = "netboot")]
+    pub(crate) modules: String,
+
+    /// The program that becomes /init [default: the one that netroot carries].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) init: Option<PathBuf>,
+
+    /// What else the image holds, and what `netboot` means [default: initrd/netboot.toml, built in].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) contents: Option<PathBuf>,
+
+    /// Where the image is written; `-` is standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+
+    /// List the modules and the firmware in the image, and the firmware that the root has not.
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+/// Makes the image. What is in it is told on standard error, since the image may go to standard
+/// output.
+///
+/// # Errors
+/// A sentence that names the thing, the place and the fix. The output file is then as it was.
+pub(crate) fn run(args: &InitrdArgs) -> Result<()> {
+    let root = Root::open(&args.root)?;
+    let kernel = choose_kernel(&root, args.kernel.as_deref())?;
+    let contents = match &args.contents {
+        Some(file) => Contents::read(file)?,
+        None => Contents::built_in()?,
+    };
+    let modules: ModuleChoice = args.modules.parse()?;
+    let given = match &args.init {
+        Some(file) => Some(
+            fs::read(file).with_context(|| format!("cannot read the init {}", file.display()))?,
+        ),
+        None => None,
+    };
+    let init = match &given {
+        Some(init) => init.as_slice(),
+        None => carried_init(&kernel)?,
+    };
+    let request = Request {
+        root: &root,
+        kernel: &kernel,
+        modules: &modules,
+        contents: &contents,
+        init,
+        timestamp: timestamp(env::var("SOURCE_DATE_EPOCH").ok())?,
+        packing: Packing::default(),
+        sys: Path::new("/sys"),
+    };
+    let report = write_image(&args.output, &request)?;
+    tell(&args.output, &report, args.verbose);
+    Ok(())
+}
+
+fn carried_init(kernel: &Kernel) -> Result<&'static [u8]> {
+    let architecture = kernel.architecture;
+    embedded_init::for_architecture(architecture).ok_or_else(|| {
+        let variable = match architecture {
+            Architecture::X86_64 => "NETROOT_INIT_X86_64",
+            Architecture::Aarch64 => "NETROOT_INIT_AARCH64",
+        };
+        anyhow!(
+            "the kernel {} is for {architecture}, and this netroot carries no init for that: \
+             build netroot with {variable}=build, or give one with --init FILE",
+            kernel.version
+        )
+    })
+}
+
+/// <https://reproducible-builds.org/specs/source-date-epoch/>: seconds since 1970, in decimal.
+/// cpio has 32 bits for it.
+fn timestamp(variable: Option<String>) -> Result<u32> {
+    match variable {
+        None => Ok(0),
+        Some(text) => text.parse().with_context(|| {
+            format!("SOURCE_DATE_EPOCH={text:?} is no number of seconds below 2^32")
+        }),
+    }
+}
+
+/// Writes to a new file beside the output, which takes its place once it is whole: machines may be
+/// loading the old image meanwhile.
+fn write_image(output: &Path, request: &Request<'_>) -> Result<Report> {
+    if output == Path::new("-") {
+        return Ok(build(request, BufWriter::new(io::stdout().lock()))?);
+    }
+    let place = || format!("cannot write the image to {}", output.display());
+    // A pipe or device is written to as it is: putting a file in its place would take it away.
+    match fs::metadata(output) {
+        Ok(there) if there.is_dir() => {
+            bail!("{} is a directory: name a file in it", output.display())
+        }
+        Ok(there) if !there.is_file() => {
+            let file = File::options()
+                .write(true)
+                .open(output)
+                .with_context(place)?;
+            return Ok(build(request, BufWriter::new(file))?);
+        }
+        _ => {}
+    }
+    let folder = match output.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut part = tempfile::Builder::new()
+        .prefix(".initrd-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(folder)
+        .with_context(place)?;
+    let mut buffered = BufWriter::new(part.as_file_mut());
+    let report = build(request, &mut buffered)?;
+    buffered.flush().with_context(place)?;
+    drop(buffered);
+    part.persist(output).with_context(place)?;
+    Ok(report)
+}
+
+fn tell(output: &Path, report: &Report, verbose: bool) {
+    let mut text = summary(output, report);
+    if verbose {
+        details(&mut text, report);
+    }
+    // Nobody may be reading; the image is there all the same.
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+fn summary(output: &Path, report: &Report) -> String {
+    let mut text = format!(
+        "{}: {} for kernel {}: {} modules, {} firmware files",
+        output.display(),
+        size(report.packed),
+        report.version,
+        report.modules.len(),
+        report.firmware.len()
+    );
+    if !report.missing_firmware.is_empty() {
+        text.push_str(&format!(
+            " ({} that modules may ask for are not in the root; -v lists them)",
+            report.missing_firmware.len()
+        ));
+    }
+    text.push('\n');
+    text
+}
+
+fn details(text: &mut String, report: &Report) {
+    let mut list = |title: &str, items: &[String]| {
+        for item in items {
+            text.push_str(&format!("  {title} {item}\n"));
+        }
+    };
+    list("module", &report.modules);
+    list("built in", &report.built_in);
+    list("not in this kernel", &report.absent);
+    list("firmware", &report.firmware);
+    let missing: Vec<String> = report
+        .missing_firmware
+        .iter()
+        .map(|(name, module)| format!("{name} (for {module})"))
+        .collect();
+    list("missing firmware", &missing);
+    text.push_str(&format!("  unpacked: {}\n", size(report.unpacked)));
+}
+
+fn size(bytes: u64) -> String {
+    // Tenths, rounded up: an image over a limit must not look as if it were at it.
+    let tenths = (bytes * 10).div_ceil(1 << 20);
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: InitrdArgs,
+    }
+
+    #[test]
+    fn a_root_and_an_output_are_all_that_it_needs() {
+        let args = Line::try_parse_from(["initrd", "--root", "/srv", "-o", "x"])
+            .unwrap()
+            .args;
+        assert_eq!(args.modules, "netboot");
+        assert!(args.kernel.is_none() && args.init.is_none());
+        assert!(Line::try_parse_from(["initrd", "--root", "/srv"]).is_err());
+        assert!(Line::try_parse_from(["initrd", "-o", "x"]).is_err());
+    }
+
+    #[test]
+    fn the_time_stamp_is_nothing_but_what_the_variable_says() {
+        assert_eq!(timestamp(None).unwrap(), 0);
+        assert_eq!(timestamp(Some("1700000000".into())).unwrap(), 1_700_000_000);
+        let error = timestamp(Some("yesterday".into())).unwrap_err().to_string();
+        assert!(error.contains("SOURCE_DATE_EPOCH=\"yesterday\""), "{error}");
+    }
+
+    #[test]
+    fn a_failure_leaves_the_old_image_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("initrd.img");
+        fs::write(&output, "old").unwrap();
+        let args = InitrdArgs {
+            root: folder.path().to_owned(),
+            kernel: None,
+            modules: "netboot".into(),
+            init: None,
+            contents: None,
+            output: output.clone(),
+            verbose: false,
+        };
+        let error = run(&args).unwrap_err().to_string();
+        assert!(error.contains("there is no kernel in"), "{error}");
+        assert_eq!(fs::read(&output).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn sizes_are_rounded_up() {
+        assert_eq!(size(10 << 20), "10.0 MiB");
+        assert_eq!(size((10 << 20) + 1), "10.1 MiB");
+        assert_eq!(size(1), "0.1 MiB");
+    }
+
+    #[test]
+    fn what_is_missing_is_counted_and_listed_on_request() {
+        let report = Report {
+            version: "6.1".into(),
+            modules: vec!["nfs".into()],
+            missing_firmware: vec![("tigon/tg3.bin".into(), "tg3".into())],
+            packed: 1 << 20,
+            ..Report::default()
+        };
+        let text = summary(Path::new("i.img"), &report);
+        assert_eq!(
+            text,
+            "i.img: 1.0 MiB for kernel 6.1: 1 modules, 0 firmware files \
+             (1 that modules may ask for are not in the root; -v lists them)\n"
+        );
+        let mut text = String::new();
+        details(&mut text, &report);
+        assert!(
+            text.contains("  missing firmware tigon/tg3.bin (for tg3)\n"),
+            "{text}"
+        );
+    }
+}
