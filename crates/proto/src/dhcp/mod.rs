@@ -18,6 +18,7 @@ pub mod code;
 pub mod emit;
 pub mod header;
 pub mod lease;
+mod note;
 pub mod options;
 pub mod pool;
 pub mod probe;

@@ -52,5 +52,6 @@ pub mod arch;
 pub mod client;
 pub mod config;
 pub mod decide;
+mod decision;
 mod reply;
 pub mod strategy;

@@ -50,7 +50,9 @@
 pub mod admission;
 pub mod name;
 pub mod negotiate;
+mod outcome;
 pub mod packet;
+mod source;
 pub mod transfer;
 
 /// The UDP port that requests go to.

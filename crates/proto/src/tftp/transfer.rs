@@ -15,7 +15,10 @@ use std::io;
 use std::time::Duration;
 
 use super::negotiate::{Agreement, Limits, agree};
-use super::packet::{ErrorCode, Mode, Packet, PacketError, ReadRequest};
+use super::packet::{ErrorCode, Mode, Packet, ReadRequest};
+
+pub use super::outcome::{Handled, Ignored, Outcome};
+pub use super::source::Source;
 
 /// Pause between two bursts of a window whose sending was halved.
 const BURST_PAUSE: Duration = Duration::from_millis(2);
@@ -26,80 +29,6 @@ const SHORTEST_TIMEOUT: Duration = Duration::from_millis(200);
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much of an ERROR's text is kept, in characters.
 const LONGEST_MESSAGE: usize = 120;
-
-/// Where a transfer's bytes come from: a file, or something made in memory.
-pub trait Source {
-    /// How many bytes there are. Asked once, when the transfer starts.
-    fn size(&self) -> u64;
-    /// Fills `into` from `offset`. Fewer bytes than asked for are an error: the file
-    /// shrank, and the client cannot be told so in any other way.
-    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<()>;
-}
-
-impl<T: AsRef<[u8]>> Source for T {
-    fn size(&self) -> u64 {
-        self.as_ref().len() as u64
-    }
-
-    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<()> {
-        let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let end = start.saturating_add(into.len());
-        let part = self
-            .as_ref()
-            .get(start..end)
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
-        into.copy_from_slice(part);
-        Ok(())
-    }
-}
-
-/// How a transfer ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// The client has acknowledged every block.
-    Complete,
-    /// Every block was sent, but the last ACK never came. Some ROMs jump into the file
-    /// without sending it, so this is mostly a success.
-    LastAckMissing,
-    /// The client sent an ERROR after the OACK and before any data: it only wanted to know
-    /// the size. EDK2 does so with code 8, "User aborted", and asks anew.
-    SizeLearned,
-    /// The client sent an ERROR.
-    Aborted {
-        /// The client's code.
-        code: u16,
-        /// The client's text, without control characters.
-        message: String,
-    },
-    /// The client fell silent; an ERROR was sent.
-    TimedOut,
-    /// The file could not be read; an ERROR was sent.
-    ReadFailed(io::ErrorKind),
-}
-
-/// What a datagram did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Handled {
-    /// It moved the transfer on, or ended it.
-    Progress,
-    /// Nothing: see the reason. Nothing is sent because of it.
-    Ignored(Ignored),
-}
-
-/// Why a datagram did nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ignored {
-    /// It acknowledges what was acknowledged last.
-    DuplicateAck,
-    /// It acknowledges something that is not in flight.
-    StaleAck,
-    /// It is TFTP, but nothing that a reading client sends.
-    Unexpected,
-    /// It is no TFTP.
-    NotTftp(PacketError),
-    /// The transfer has ended.
-    Ended,
-}
 
 #[derive(Debug, PartialEq, Eq)]
 enum Phase {
