@@ -7,13 +7,32 @@ use anyhow::{Context, Result, ensure};
 use netroot_harness::places;
 
 use crate::run::{output, run};
-use crate::setup::MUSL_TARGETS;
 
-/// `init` for one target, small.
+/// The boot server. Its build script builds the `init` for this processor and puts it
+/// inside.
+///
+/// # Errors
+/// When one of them does not build.
+pub(crate) fn netroot() -> Result<PathBuf> {
+    cargo(&["-p", "netroot", "--release"])?;
+    Ok(places::target().join("release/netroot"))
+}
+
+/// The `init` for x86_64, as the boot server carries it.
 ///
 /// # Errors
 /// When it does not build.
-pub(crate) fn init(target: &str) -> Result<PathBuf> {
+pub(crate) fn carried_init() -> Result<PathBuf> {
+    netroot()?;
+    Ok(places::target().join("embed/x86_64-unknown-linux-musl/init/init"))
+}
+
+/// The `init` for aarch64.
+///
+/// # Errors
+/// When it does not build.
+pub(crate) fn aarch64_init() -> Result<PathBuf> {
+    let target = "aarch64-unknown-linux-musl";
     cargo(&[
         "-p",
         "netroot-init",
@@ -25,32 +44,21 @@ pub(crate) fn init(target: &str) -> Result<PathBuf> {
     Ok(places::target().join(target).join("init/init"))
 }
 
-/// The boot server, which carries the `init` for this processor inside.
-///
-/// # Errors
-/// When one of them does not build.
-pub(crate) fn netroot() -> Result<PathBuf> {
-    let [native, _] = MUSL_TARGETS;
-    init(native)?;
-    cargo(&["-p", "netroot", "--release"])?;
-    Ok(places::target().join("release/netroot"))
-}
-
 /// The tests that need root, and the programs that they start. Their paths are also
 /// written down, for a run as root that may not find cargo.
 ///
 /// # Errors
 /// When something does not build.
 pub(crate) fn root_tests() -> Result<()> {
-    let [native, _] = MUSL_TARGETS;
     netroot()?;
+    let target = "x86_64-unknown-linux-musl";
     cargo(&[
         "-p",
         "netroot-facts",
         "--profile",
         "init",
         "--target",
-        native,
+        target,
     ])?;
     let messages = output(
         Command::new("cargo")

@@ -9,8 +9,6 @@ mod toolchain;
 
 use anyhow::{Result, bail};
 
-pub(crate) use toolchain::MUSL_TARGETS;
-
 /// One thing that is missing and can be done.
 trait Step {
     /// What will be done, and why: one line each.

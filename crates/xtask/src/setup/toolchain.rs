@@ -9,8 +9,7 @@ use super::Step;
 use crate::run::{output, run};
 
 /// What `init` must build for.
-pub(crate) const MUSL_TARGETS: [&str; 2] =
-    ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
+const MUSL_TARGETS: [&str; 2] = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
 
 /// The targets that the toolchain lacks.
 pub(super) struct Targets(Vec<&'static str>);

@@ -56,7 +56,11 @@ impl NetrootServe {
     pub fn start_unready(net: &Net, root: &Path, arguments: &[&str]) -> Result<Self> {
         let netroot = places::netroot()?.display().to_string();
         let root = root.display().to_string();
+        // What outlives a restart belongs to this network; initrds are the same for all.
+        let state = net.logs().join("state").display().to_string();
+        let cache = places::target().join("netroot-initrds").display().to_string();
         let mut argv = vec![netroot.as_str(), "serve", &root, "--json"];
+        argv.extend(["--state", &state, "--cache", &cache]);
         argv.extend(arguments);
         let program = net.spawn(&argv)?;
         Ok(Self { program })

@@ -1,0 +1,197 @@
+//! curl, atftp and dnsmasq's relatives: programs that know nothing of us.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use netroot_harness::places;
+
+use crate::wire::{PATIENCE, SERVER, Wire};
+
+/// The kernel that the tiny root carries, as it lies on the disk.
+fn kernel_file() -> Result<Vec<u8>> {
+    let (_, kernel) = places::debian_kernel()?;
+    std::fs::read(&kernel).with_context(|| kernel.display().to_string())
+}
+
+/// Fetches `name` with atftp; what it fetched.
+fn atftp(wire: &Wire, name: &str, options: &[&str]) -> Result<Vec<u8>> {
+    let local = PathBuf::from("/run/fetched");
+    let local_name = local.display().to_string();
+    let server = SERVER.to_string();
+    let mut argv = vec!["atftp", "--get", "-r", name, "-l", &local_name];
+    argv.extend(options);
+    argv.push(&server);
+    let done = wire.client.run_for(&argv, PATIENCE)?;
+    ensure!(
+        done.status.success() && !done.stderr.contains("rror"),
+        "atftp {name}: {}: {}{}",
+        done.status,
+        done.stdout,
+        done.stderr
+    );
+    let fetched = wire.client.path("/run/fetched");
+    std::fs::read(&fetched).with_context(|| fetched.display().to_string())
+}
+
+#[test]
+fn curl_fetches_the_kernel_whole_in_part_and_not_at_all() -> Result<()> {
+    let wire = Wire::new("curl")?;
+    let kernel = kernel_file()?;
+
+    wire.curl("/vmlinuz", &["-o", "/run/vmlinuz"])?;
+    assert!(
+        std::fs::read(wire.client.path("/run/vmlinuz"))? == kernel,
+        "not the kernel"
+    );
+
+    let head = wire.curl("/vmlinuz", &["--head"])?.to_lowercase();
+    assert!(head.contains("200 ok"), "{head}");
+    assert!(
+        head.contains(&format!("content-length: {}", kernel.len())),
+        "{head}"
+    );
+
+    wire.curl("/vmlinuz", &["--range", "1000-1999", "-o", "/run/part"])?;
+    assert!(std::fs::read(wire.client.path("/run/part"))? == kernel[1000..2000]);
+    let last = wire.curl("/vmlinuz", &["--range", "-5", "-o", "/run/part", "-D", "-"])?;
+    assert!(last.contains(" 206 "), "{last}");
+    assert!(std::fs::read(wire.client.path("/run/part"))? == kernel[kernel.len() - 5..]);
+    let beyond = wire.curl(
+        "/vmlinuz",
+        &["--range", "99999999-", "-o", "/dev/null", "-D", "-"],
+    )?;
+    assert!(beyond.contains(" 416 "), "{beyond}");
+    Ok(())
+}
+
+#[test]
+fn the_script_is_made_for_the_machine_with_absolute_addresses() -> Result<()> {
+    let wire = Wire::new("script")?;
+    let script = wire.curl("/boot/52-54-00-77-00-01.ipxe", &[])?;
+    assert!(script.starts_with("#!ipxe"), "{script}");
+    assert!(script.contains("http://10.77.0.1:8069/vmlinuz"), "{script}");
+    assert!(script.contains("nfsroot=10.77.0.1:/tiny-root-"), "{script}");
+    assert!(script.contains("port=2049,mountport=2049"), "{script}");
+    assert!(script.contains(" rd.overlay"), "{script}");
+    Ok(())
+}
+
+#[test]
+fn http_never_leaves_what_it_serves() -> Result<()> {
+    let wire = Wire::new("http-traversal")?;
+    for path in [
+        "/../../../../etc/passwd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/boot/../../etc/passwd",
+        "/..%2f..%2fetc%2fpasswd",
+        "//etc/passwd",
+        "/etc/passwd",
+        "/sbin/init",
+        "/vmlinuz/../../etc/passwd",
+        "/boot/%00.ipxe",
+    ] {
+        let status = wire.status_of(path)?;
+        assert!((400..500).contains(&status), "{path}: {status}");
+    }
+    let posted = wire.curl(
+        "/vmlinuz",
+        &["-d", "x", "-o", "/dev/null", "-w", "%{http_code}"],
+    )?;
+    assert_eq!(posted.trim(), "405");
+    let put = [
+        "-X",
+        "PUT",
+        "-d",
+        "x",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+    ];
+    assert_eq!(wire.curl("/new", &put)?.trim(), "405");
+    Ok(())
+}
+
+#[test]
+fn atftp_fetches_with_every_block_and_window_that_it_knows() -> Result<()> {
+    let wire = Wire::new("atftp")?;
+    let whole = kernel_file()?;
+    for options in [
+        &["--option", "blksize 1468"][..],
+        &["--option", "blksize 1468", "--option", "windowsize 4"],
+        &["--option", "blksize 1468", "--option", "windowsize 64"],
+        &[
+            "--option",
+            "blksize 8192",
+            "--option",
+            "windowsize 16",
+            "--option",
+            "tsize",
+        ],
+    ] {
+        let fetched = atftp(&wire, "vmlinuz", options).with_context(|| options.join(" "))?;
+        assert!(fetched == whole, "{options:?}: not the kernel");
+    }
+    // 512 bytes a block and no window: 8 MB make the block number roll over. A client
+    // from 1981 has no options at all.
+    assert!(atftp(&wire, "vmlinuz", &[])? == whole);
+    assert!(atftp(&wire, "/vmlinuz", &["--option", "blksize 1468"])? == whole);
+    Ok(())
+}
+
+#[test]
+fn tftp_never_leaves_what_it_serves_and_takes_nothing() -> Result<()> {
+    let wire = Wire::new("tftp-traversal")?;
+    for name in [
+        "../../../../etc/passwd",
+        "/etc/passwd",
+        "..\\..\\etc\\passwd",
+        "boot/../../etc/passwd",
+        "sbin/init",
+        "nothing",
+    ] {
+        let refused =
+            atftp(&wire, name, &[]).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        assert!(refused.is_err(), "{name}: {refused:?}");
+    }
+    std::fs::write(wire.client.path("/run/upload"), "x")?;
+    let server = SERVER.to_string();
+    let put = [
+        "atftp",
+        "--put",
+        "-l",
+        "/run/upload",
+        "-r",
+        "uploaded",
+        &server,
+    ];
+    let done = wire.client.run_for(&put, PATIENCE)?;
+    assert!(
+        !done.status.success() || done.stderr.contains("rror"),
+        "{done:?}"
+    );
+    assert!(!wire.root.path().join("uploaded").exists());
+    Ok(())
+}
+
+#[test]
+fn atftp_gets_its_file_over_a_cable_that_loses_one_frame_in_ten() -> Result<()> {
+    let wire = Wire::new("tftp-loss")?;
+    wire.client.run(&[
+        "nft",
+        "table inet loss { chain in { type filter hook input priority 0;
+           numgen random mod 100 < 10 drop; } }",
+    ])?;
+    let script = atftp(&wire, "autoexec.ipxe", &["--option", "timeout 1"])?;
+    assert!(script.starts_with(b"#!ipxe"));
+    let image = atftp(
+        &wire,
+        "undionly.kpxe",
+        &["--option", "blksize 1468", "--option", "timeout 1"],
+    )?;
+    assert!(
+        image == std::fs::read("/usr/lib/ipxe/undionly.kpxe")?,
+        "not the loader"
+    );
+    Ok(())
+}

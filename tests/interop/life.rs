@@ -1,0 +1,34 @@
+//! The server as a program: what it holds while nobody asks, and how it ends.
+
+use anyhow::Result;
+
+use crate::wire::Wire;
+
+#[test]
+fn an_idle_server_of_a_minimal_root_stays_within_thirty_mebibytes() -> Result<()> {
+    let mut wire = Wire::new("idle-memory")?;
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let resident = wire.server.program().resident_kib()?;
+    println!("idle: {resident} KiB resident");
+    assert!(resident <= 30 * 1024, "{resident} KiB");
+    Ok(())
+}
+
+#[test]
+fn sigterm_ends_the_server_cleanly_and_frees_its_ports() -> Result<()> {
+    let mut wire = Wire::new("sigterm")?;
+    // Somebody who is still connected must not hold it up.
+    let address = "10.77.0.1:2049".parse()?;
+    let patience = std::time::Duration::from_secs(5);
+    let _open = wire
+        .client
+        .within(|| Ok(std::net::TcpStream::connect_timeout(&address, patience)?))?;
+    let done = wire.server.terminate()?;
+    assert!(done.status.success(), "{done:?}");
+    assert!(done.stdout.contains("\"step\":\"stop\""), "{}", done.stdout);
+    let refused = wire
+        .client
+        .within(|| Ok(std::net::TcpStream::connect_timeout(&address, patience).is_err()))?;
+    assert!(refused);
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! A boot server and, on another machine of the same wire, somebody who talks to it.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use netroot_harness::{Net, NetrootServe, TinyRoot};
+
+/// The server's address.
+pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+/// Its HTTP server.
+pub(crate) const HTTP: &str = "http://10.77.0.1:8069";
+/// No test measures time: after this long a client is given up on.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Dropped in this order: who uses a network before the network.
+pub(crate) struct Wire {
+    pub(crate) server: NetrootServe,
+    pub(crate) client: Net,
+    pub(crate) root: TinyRoot,
+    _net: Net,
+}
+
+impl Wire {
+    /// Serves a tiny root in a network of its own; `client` is another machine's.
+    pub(crate) fn new(name: &str) -> Result<Self> {
+        let net = Net::new(name)?;
+        let bridge = net.bridge("br0", "10.77.0.1/24")?;
+        let client = Net::new(&format!("{name}-client"))?;
+        net.cable(&bridge, &client, "eth0", "10.77.0.66/24")?;
+        // So that a broadcast to 255.255.255.255 has a way out.
+        client.shell("ip route add default dev eth0")?;
+        let root = TinyRoot::make()?;
+        let arguments = ["--interface", "br0", "--dhcp", "10.77.0.100-10.77.0.199"];
+        let server = NetrootServe::start(&net, root.path(), &arguments)?;
+        Ok(Self {
+            server,
+            client,
+            root,
+            _net: net,
+        })
+    }
+
+    /// Fetches a URL path with curl; further arguments before the URL.
+    pub(crate) fn curl(&self, path: &str, arguments: &[&str]) -> Result<String> {
+        let url = format!("{HTTP}{path}");
+        let mut argv = vec!["curl", "-sS", "--max-time", "30"];
+        argv.extend(arguments);
+        argv.push(&url);
+        self.client.run(&argv)
+    }
+
+    /// The status of a request whose path curl must not tidy up.
+    pub(crate) fn status_of(&self, path: &str) -> Result<u16> {
+        let arguments = ["--path-as-is", "-o", "/dev/null", "-w", "%{http_code}"];
+        let status = self.curl(path, &arguments)?;
+        status.trim().parse().context(status)
+    }
+}
