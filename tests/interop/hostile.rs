@@ -27,7 +27,12 @@ impl Noise {
 
     fn bytes(&mut self, limit: u64) -> Vec<u8> {
         let length = self.next() % (limit + 1);
-        (0..length).map(|_| self.next().to_le_bytes()[0]).collect()
+        (0..length).map(|_| self.byte()).collect()
+    }
+
+    fn byte(&mut self) -> u8 {
+        let [byte, ..] = self.next().to_le_bytes();
+        byte
     }
 }
 
@@ -84,15 +89,15 @@ fn storm(noise: &mut Noise) -> Vec<Vec<u8>> {
     let mut all: Vec<Vec<u8>> = (0..300).map(|_| noise.bytes(1472)).collect();
     for template in templates() {
         let step = (template.len() / 60).max(1);
-        all.extend(
-            (0..template.len())
-                .step_by(step)
-                .map(|end| template[..end].to_vec()),
-        );
+        let lengths = (0..template.len()).step_by(step);
+        all.extend(lengths.filter_map(|end| Some(template.get(..end)?.to_vec())));
         for _ in 0..60 {
             let mut changed = template.clone();
             let place = usize::try_from(noise.next()).unwrap_or(0) % changed.len();
-            changed[place] = noise.next().to_le_bytes()[0];
+            let value = noise.byte();
+            if let Some(byte) = changed.get_mut(place) {
+                *byte = value;
+            }
             all.push(changed);
         }
         all.push(template);
