@@ -1,0 +1,92 @@
+//! A file's attributes as NFSv3 has them.
+
+use nfs3_types::nfs3::{fattr3, ftype3, nfstime3, specdata3};
+use rustix::fs::{FileType, Stat, major, minor};
+
+/// Everything that the file system knows, unchanged: setuid and sticky bits, device numbers, nanoseconds.
+///
+/// `fsid` is the export's own and not the device's number, which may be another after a reboot of the server.
+pub(crate) fn from_stat(stat: &Stat, fsid: u64) -> fattr3 {
+    let type_ = file_type(stat);
+    let rdev = match type_ {
+        ftype3::NF3BLK | ftype3::NF3CHR => specdata3 {
+            specdata1: major(stat.st_rdev),
+            specdata2: minor(stat.st_rdev),
+        },
+        _ => specdata3::default(),
+    };
+    fattr3 {
+        type_,
+        mode: stat.st_mode & 0o7777,
+        nlink: u32::try_from(stat.st_nlink).unwrap_or(u32::MAX),
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        used: u64::try_from(stat.st_blocks)
+            .unwrap_or(0)
+            .saturating_mul(512),
+        rdev,
+        fsid,
+        fileid: stat.st_ino,
+        atime: time(stat.st_atime, stat.st_atime_nsec),
+        mtime: time(stat.st_mtime, stat.st_mtime_nsec),
+        ctime: time(stat.st_ctime, stat.st_ctime_nsec),
+    }
+}
+
+fn file_type(stat: &Stat) -> ftype3 {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => ftype3::NF3DIR,
+        FileType::BlockDevice => ftype3::NF3BLK,
+        FileType::CharacterDevice => ftype3::NF3CHR,
+        FileType::Symlink => ftype3::NF3LNK,
+        FileType::Socket => ftype3::NF3SOCK,
+        FileType::Fifo => ftype3::NF3FIFO,
+        FileType::RegularFile | FileType::Unknown => ftype3::NF3REG,
+    }
+}
+
+/// NFSv3's seconds are unsigned and end in 2106: earlier and later times become the nearest that there is.
+fn time(seconds: i64, nanoseconds: impl TryInto<u32>) -> nfstime3 {
+    match u32::try_from(seconds) {
+        Ok(seconds) => nfstime3 {
+            seconds,
+            nseconds: nanoseconds.try_into().unwrap_or(0),
+        },
+        Err(_) if seconds < 0 => nfstime3::default(),
+        Err(_) => nfstime3 {
+            seconds: u32::MAX,
+            nseconds: 999_999_999,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_that_nfsv3_cannot_say_become_the_nearest_it_can() {
+        assert_eq!(time(-1, 5_u32), nfstime3::default());
+        assert_eq!(time(i64::from(u32::MAX) + 1, 5_u32).seconds, u32::MAX);
+        let now = time(1_700_000_000, 123_456_789_u32);
+        assert_eq!((now.seconds, now.nseconds), (1_700_000_000, 123_456_789));
+    }
+
+    #[test]
+    fn a_device_keeps_its_numbers_and_other_files_have_none() {
+        let stat = rustix::fs::stat("/dev/null").unwrap();
+        let null = from_stat(&stat, 9);
+        assert_eq!(null.type_, ftype3::NF3CHR);
+        assert_eq!(
+            null.rdev,
+            specdata3 {
+                specdata1: 1,
+                specdata2: 3
+            }
+        );
+        assert_eq!(null.fsid, 9);
+        let root = from_stat(&rustix::fs::stat("/").unwrap(), 9);
+        assert_eq!(root.rdev, specdata3::default());
+    }
+}

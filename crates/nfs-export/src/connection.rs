@@ -1,0 +1,237 @@
+//! One client's TCP connection.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::counters::count;
+use crate::outbox::Outbox;
+use crate::pool::Pool;
+use crate::record::Inbox;
+use crate::service::{Outcome, Patience, Service};
+
+/// Replies are collected up to this many bytes before they are sent, while more calls are waiting.
+const BATCH: usize = 256 * 1024;
+
+/// The most calls of one connection that wait for the disk at the same time.
+const MOST_ASIDE: u32 = 4;
+
+/// Without a first call, a connection is not worth its thread for longer.
+const FIRST_CALL: Duration = Duration::from_secs(30);
+
+/// After this much silence big buffers are given back.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// A client that takes nothing for this long is gone; it will connect again and ask again.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// What others may do to a connection while its thread serves it.
+#[derive(Debug)]
+pub(crate) struct Line {
+    stream: TcpStream,
+    /// Serialises whole replies: those of calls set aside come whenever the disk is done.
+    writing: Mutex<()>,
+    aside: AtomicU32,
+    opened: Instant,
+    last_call: AtomicU64,
+}
+
+impl Line {
+    pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(STUCK))?;
+        // A machine that was switched off says nothing: after about two minutes its connection is closed.
+        rustix::net::sockopt::set_socket_keepalive(&stream, true)?;
+        rustix::net::sockopt::set_tcp_keepidle(&stream, Duration::from_secs(60))?;
+        rustix::net::sockopt::set_tcp_keepintvl(&stream, Duration::from_secs(10))?;
+        rustix::net::sockopt::set_tcp_keepcnt(&stream, 6)?;
+        Ok(Self {
+            stream,
+            writing: Mutex::default(),
+            aside: AtomicU32::new(0),
+            opened: Instant::now(),
+            last_call: AtomicU64::new(0),
+        })
+    }
+
+    /// Ends the connection from outside; its thread notices at once.
+    pub(crate) fn close(&self) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Both);
+    }
+
+    /// How long it has been silent, in seconds.
+    pub(crate) fn idle(&self) -> u64 {
+        let now = self.opened.elapsed().as_secs();
+        now.saturating_sub(self.last_call.load(Ordering::Relaxed))
+    }
+
+    fn touch(&self) {
+        let now = self.opened.elapsed().as_secs();
+        self.last_call.store(now, Ordering::Relaxed);
+    }
+
+    fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = (&self.stream).write_all(bytes);
+        if sent.is_err() {
+            // Half a reply may be out: nothing that follows would be understood.
+            self.close();
+        }
+        sent
+    }
+}
+
+/// Serves one connection until it ends.
+pub(crate) fn serve(service: &Arc<Service>, pool: &Pool, line: &Arc<Line>, client: SocketAddr) {
+    let mut inbox = Inbox::default();
+    let mut out = Outbox::default();
+    let mut waiting = Waiting::FirstCall;
+    if line.stream.set_read_timeout(Some(FIRST_CALL)).is_err() {
+        return;
+    }
+    loop {
+        let room = inbox.room();
+        match (&line.stream).read(room) {
+            Ok(0) => break,
+            Ok(length) => inbox.received(length),
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) if is_timeout(&error) && waiting != Waiting::FirstCall => {
+                inbox.shrink();
+                out.shrink();
+                waiting = Waiting::Patiently;
+                if line.stream.set_read_timeout(None).is_err() {
+                    break;
+                }
+                continue;
+            }
+            Err(_) => break,
+        }
+        line.touch();
+        match answer_all(service, pool, line, client, &mut inbox, &mut out) {
+            Ok(0) => {}
+            Ok(_) => {
+                let next = match inbox.is_big() || out.is_big() {
+                    true => Waiting::ToShrink,
+                    false => Waiting::Patiently,
+                };
+                if next != waiting {
+                    let timeout = (next == Waiting::ToShrink).then_some(SILENCE);
+                    if line.stream.set_read_timeout(timeout).is_err() {
+                        break;
+                    }
+                    waiting = next;
+                }
+            }
+            Err(End) => break,
+        }
+    }
+    line.close();
+}
+
+/// What the read timeout of the socket stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    FirstCall,
+    ToShrink,
+    Patiently,
+}
+
+/// The connection is of no more use.
+struct End;
+
+/// Answers every call that is there in full; returns how many.
+fn answer_all(
+    service: &Arc<Service>,
+    pool: &Pool,
+    line: &Arc<Line>,
+    client: SocketAddr,
+    inbox: &mut Inbox,
+    out: &mut Outbox,
+) -> Result<u32, End> {
+    let mut answered = 0;
+    loop {
+        let message = match inbox.next() {
+            Ok(Some(message)) => message,
+            Ok(None) => break,
+            Err(_) => {
+                count(&service.counters.bad_records);
+                let _ = line.send(out.as_bytes());
+                return Err(End);
+            }
+        };
+        let record = out.begin_record();
+        match service.answer(client, message, out, Patience::InMemory) {
+            Outcome::Replied => {
+                out.end_record(record);
+                answered += 1;
+            }
+            Outcome::Ignored => out.truncate(record),
+            Outcome::WouldWait => {
+                out.truncate(record);
+                // What is ready must not wait for the disk with the one that is not.
+                flush(line, out)?;
+                wait_aside(service, pool, line, client, message, out)?;
+                answered += 1;
+            }
+        }
+        if out.len() >= BATCH {
+            flush(line, out)?;
+        }
+    }
+    flush(line, out)?;
+    Ok(answered)
+}
+
+fn flush(line: &Line, out: &mut Outbox) -> Result<(), End> {
+    if out.len() > 0 {
+        line.send(out.as_bytes()).map_err(|_| End)?;
+        out.clear();
+    }
+    Ok(())
+}
+
+/// Answers a call that has to wait for the disk, on a thread of its own if there is one.
+fn wait_aside(
+    service: &Arc<Service>,
+    pool: &Pool,
+    line: &Arc<Line>,
+    client: SocketAddr,
+    message: &[u8],
+    out: &mut Outbox,
+) -> Result<(), End> {
+    count(&service.counters.slow_reads);
+    if line.aside.fetch_add(1, Ordering::Relaxed) < MOST_ASIDE {
+        let (service, line_aside, message) =
+            (Arc::clone(service), Arc::clone(line), message.to_vec());
+        let job = move || {
+            let mut out = Outbox::default();
+            answer_waiting(&service, client, &message, &mut out);
+            let _ = line_aside.send(out.as_bytes());
+            line_aside.aside.fetch_sub(1, Ordering::Relaxed);
+        };
+        return match pool.run(Box::new(job)) {
+            Ok(()) => Ok(()),
+            Err(job) => {
+                job();
+                Ok(())
+            }
+        };
+    }
+    line.aside.fetch_sub(1, Ordering::Relaxed);
+    answer_waiting(service, client, message, out);
+    flush(line, out)
+}
+
+fn answer_waiting(service: &Service, client: SocketAddr, message: &[u8], out: &mut Outbox) {
+    let record = out.begin_record();
+    match service.answer(client, message, out, Patience::Wait) {
+        Outcome::Replied => out.end_record(record),
+        Outcome::Ignored | Outcome::WouldWait => out.truncate(record),
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}

@@ -1,0 +1,237 @@
+//! READDIR and READDIRPLUS.
+//!
+//! A cookie is the kernel's own offset of the next entry (`d_off`): it means the same after a restart, and to every
+//! connection. So no state is kept: each call opens the directory, seeks and reads on.
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nfs3_types::nfs3::{
+    Nfs3Option, READDIR3resfail, cookieverf3, entry3, entryplus3, filename3, nfsstat3,
+    post_op_attr, post_op_fh3,
+};
+use nfs3_types::xdr_codec::Opaque;
+use rustix::fs::{RawDir, RawDirEntry, SeekFrom};
+use rustix::io::Errno;
+
+use crate::caller::Wish;
+use crate::decode::{Decoder, Garbage};
+use crate::export::is_directory;
+use crate::handle::Handle;
+use crate::nfs::{Request, Subject};
+use crate::object::Object;
+use crate::outbox::Outbox;
+use crate::root::open_directory;
+use crate::status;
+
+/// The longest listing in one reply, in bytes, whatever the client asks for.
+const MOST: usize = 128 * 1024;
+
+/// Kernel entries are read in pieces of this many bytes.
+const BUFFER: usize = 16 * 1024;
+
+/// What follows the last entry: the end of the list and `eof`.
+const TAIL: usize = 8;
+
+pub(crate) struct Arguments {
+    handle: Handle,
+    cookie: u64,
+    verifier: [u8; 8],
+    /// READDIRPLUS: the most bytes of inodes, names and cookies.
+    names: usize,
+    /// The most bytes of results.
+    total: usize,
+}
+
+impl Arguments {
+    pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Result<Self, Garbage> {
+        Ok(Self {
+            handle: decoder.handle()?,
+            cookie: decoder.u64()?,
+            verifier: decoder.verifier()?,
+            names: usize::MAX,
+            total: size(decoder.u32()?),
+        })
+    }
+
+    pub(crate) fn decode_plus(decoder: &mut Decoder<'_>) -> Result<Self, Garbage> {
+        Ok(Self {
+            handle: decoder.handle()?,
+            cookie: decoder.u64()?,
+            verifier: decoder.verifier()?,
+            names: size(decoder.u32()?),
+            total: size(decoder.u32()?),
+        })
+    }
+}
+
+fn size(asked: u32) -> usize {
+    usize::try_from(asked).unwrap_or(MOST).min(MOST)
+}
+
+pub(crate) fn readdir(request: &Request<'_>, arguments: Arguments, out: &mut Outbox) {
+    list(request, &arguments, out, |_, _, entry, out| {
+        out.pack(&entry)
+    });
+}
+
+pub(crate) fn readdirplus(request: &Request<'_>, arguments: Arguments, out: &mut Outbox) {
+    list(
+        request,
+        &arguments,
+        out,
+        |request, directory, entry, out| {
+            let (name_attributes, name_handle) = details(request, directory, entry.name.as_ref());
+            out.pack(&entryplus3 {
+                fileid: entry.fileid,
+                name: entry.name,
+                cookie: entry.cookie,
+                name_attributes,
+                name_handle,
+            });
+        },
+    );
+}
+
+/// What READDIRPLUS tells more than READDIR. Both parts are optional: what cannot be told now is asked for later.
+fn details(
+    request: &Request<'_>,
+    directory: &Subject<'_>,
+    name: &[u8],
+) -> (post_op_attr, post_op_fh3) {
+    // What a LOOKUP would refuse must not be told on the way past it.
+    if name == b"." || name == b".." || !request.caller.may(Wish::Execute, &directory.stat) {
+        return (Nfs3Option::None, Nfs3Option::None);
+    }
+    match directory.export.find(&directory.object, name) {
+        Ok(found) => (
+            Nfs3Option::Some(directory.export.attributes(&found.stat)),
+            Nfs3Option::Some(found.handle.to_xdr()),
+        ),
+        Err(_) => (Nfs3Option::None, Nfs3Option::None),
+    }
+}
+
+fn list(
+    request: &Request<'_>,
+    arguments: &Arguments,
+    out: &mut Outbox,
+    write: impl Fn(&Request<'_>, &Subject<'_>, entry3<'_>, &mut Outbox),
+) {
+    let start = out.len();
+    let result = request
+        .subject(arguments.handle)
+        .map_err(|status| (status, Nfs3Option::None))
+        .and_then(|directory| {
+            results(request, &directory, arguments, out, write)
+                .map_err(|status| (status, directory.attributes()))
+        });
+    if let Err((status, dir_attributes)) = result {
+        out.truncate(start);
+        out.pack(&status);
+        out.pack(&READDIR3resfail { dir_attributes });
+    }
+}
+
+fn results(
+    request: &Request<'_>,
+    directory: &Subject<'_>,
+    arguments: &Arguments,
+    out: &mut Outbox,
+    write: impl Fn(&Request<'_>, &Subject<'_>, entry3<'_>, &mut Outbox),
+) -> Result<(), nfsstat3> {
+    if !is_directory(&directory.stat) {
+        return Err(nfsstat3::NFS3ERR_NOTDIR);
+    }
+    if !request.caller.may(Wish::Read, &directory.stat) {
+        return Err(nfsstat3::NFS3ERR_ACCES);
+    }
+    let verifier = directory.export.cookie_verifier(&directory.stat);
+    if arguments.cookie != 0 && arguments.verifier != verifier {
+        return Err(nfsstat3::NFS3ERR_BAD_COOKIE);
+    }
+    out.pack(&nfsstat3::NFS3_OK);
+    let start = out.len();
+    out.pack(&directory.attributes());
+    out.pack(&cookieverf3(verifier));
+    if out.len() - start + TAIL > arguments.total {
+        return Err(nfsstat3::NFS3ERR_TOOSMALL);
+    }
+    let Object::Open(object) = &*directory.object else {
+        return nothing_but_itself(directory, arguments.cookie, out);
+    };
+    let descriptor = open_directory(object.reference()).map_err(status::from_errno)?;
+    seek(&descriptor, arguments.cookie)?;
+
+    let mut buffer = [MaybeUninit::uninit(); BUFFER];
+    let mut entries = RawDir::new(descriptor.as_fd(), &mut buffer);
+    let (mut names, mut any) = (0, false);
+    let complete = loop {
+        let entry = match entries.next() {
+            None => break true,
+            Some(Ok(entry)) => entry,
+            // The directory is being removed under us.
+            Some(Err(Errno::NOENT)) => return Err(nfsstat3::NFS3ERR_STALE),
+            Some(Err(errno)) => return Err(status::from_errno(errno)),
+        };
+        let before = out.len();
+        let entry = named(directory, &entry);
+        names += 8 + 4 + entry.name.len().next_multiple_of(4) + 8;
+        if names > arguments.names && any {
+            break false;
+        }
+        out.pack(&true);
+        write(request, directory, entry, out);
+        if out.len() - start + TAIL > arguments.total {
+            out.truncate(before);
+            if any {
+                break false;
+            }
+            return Err(nfsstat3::NFS3ERR_TOOSMALL);
+        }
+        any = true;
+    };
+    out.pack(&false);
+    out.pack(&complete);
+    Ok(())
+}
+
+/// An entry as clients see it. The directory above the root is none of their business: `..` of the root is the root.
+fn named<'a>(directory: &Subject<'_>, entry: &'a RawDirEntry<'_>) -> entry3<'a> {
+    let name = entry.file_name().to_bytes();
+    let above_root = name == b".." && directory.export.root().is_root(&directory.stat);
+    entry3 {
+        fileid: if above_root {
+            directory.stat.st_ino
+        } else {
+            entry.ino()
+        },
+        name: filename3(Opaque::borrowed(name)),
+        cookie: entry.next_entry_cookie(),
+    }
+}
+
+fn seek(directory: &OwnedFd, cookie: u64) -> Result<(), nfsstat3> {
+    if cookie == 0 {
+        return Ok(());
+    }
+    match rustix::fs::seek(directory, SeekFrom::Start(cookie)) {
+        Ok(_) => Ok(()),
+        Err(Errno::INVAL) => Err(nfsstat3::NFS3ERR_BAD_COOKIE),
+        Err(errno) => Err(status::from_errno(errno)),
+    }
+}
+
+/// A covered directory: an empty list is what `ls` makes of an empty directory anyway.
+fn nothing_but_itself(
+    _directory: &Subject<'_>,
+    cookie: u64,
+    out: &mut Outbox,
+) -> Result<(), nfsstat3> {
+    if cookie != 0 {
+        return Err(nfsstat3::NFS3ERR_BAD_COOKIE);
+    }
+    out.pack(&false);
+    out.pack(&true);
+    Ok(())
+}

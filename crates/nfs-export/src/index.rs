@@ -1,0 +1,235 @@
+//! Finds inodes again where the kernel cannot: without `CAP_DAC_READ_SEARCH`, or on a file system without handles.
+//!
+//! A handle then holds an inode number, a time of birth, and for files with one name the inode of their directory.
+//! The index knows where directories (and files with several names) were seen. What it does not know, because the
+//! server was restarted or something was moved, it finds by walking the whole root once. So handles outlive a restart
+//! here too, at the price of that walk, and as far as the file system keeps its inode numbers.
+
+use std::collections::HashMap;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, FileType, RawDir, Stat, StatxFlags};
+use rustix::io::Errno;
+
+use crate::handle::InodeId;
+use crate::root::{Root, open_directory, open_entry};
+
+/// Places remembered, about 100 bytes each; a Debian root has some ten thousand directories.
+const MOST_PLACES: usize = 200_000;
+
+/// A handle of a deleted file costs a walk; asking for it over and over costs one in this time.
+const BETWEEN_WALKS: Duration = Duration::from_secs(10);
+
+/// `PATH_MAX` without its NUL: deeper directories cannot be opened by path.
+const LONGEST_PATH: usize = 4095;
+
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    places: HashMap<u64, Place>,
+    last_walk: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Place {
+    parent: u64,
+    name: Box<[u8]>,
+}
+
+/// Tells one life of an inode number from the next.
+pub(crate) fn generation(file: BorrowedFd<'_>) -> Result<u64, Errno> {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    let statx = rustix::fs::statx(file, c"", flags, StatxFlags::BTIME)?;
+    if statx.stx_mask & StatxFlags::BTIME.bits() == 0 {
+        return Ok(0);
+    }
+    let seconds = u64::from_ne_bytes(statx.stx_btime.tv_sec.to_ne_bytes());
+    Ok(seconds
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(u64::from(statx.stx_btime.tv_nsec)))
+}
+
+impl Index {
+    /// Names a file that was found as `name` in the directory with the inode `parent`.
+    pub(crate) fn identify(
+        &self,
+        file: BorrowedFd<'_>,
+        stat: &Stat,
+        parent: u64,
+        name: &[u8],
+    ) -> Result<InodeId, Errno> {
+        let one_name =
+            FileType::from_raw_mode(stat.st_mode) != FileType::Directory && stat.st_nlink <= 1;
+        if !one_name {
+            self.note(stat.st_ino, parent, name);
+        }
+        Ok(InodeId {
+            inode: stat.st_ino,
+            generation: generation(file)?,
+            parent: if one_name { parent } else { 0 },
+        })
+    }
+
+    fn note(&self, inode: u64, parent: u64, name: &[u8]) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.note(inode, parent, name);
+    }
+
+    /// Opens the file again.
+    ///
+    /// `ESTALE` when it is gone; `EAGAIN` when it is not where it was last seen and the root was walked only just now.
+    pub(crate) fn open(&self, root: &Root, id: &InodeId) -> Result<OwnedFd, Errno> {
+        if id.inode == root.stat().st_ino {
+            return verified(rustix::io::fcntl_dupfd_cloexec(root.directory(), 0)?, id);
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(found) = state.find(root, id) {
+            return Ok(found);
+        }
+        if state
+            .last_walk
+            .is_some_and(|last| last.elapsed() < BETWEEN_WALKS)
+        {
+            return Err(Errno::AGAIN);
+        }
+        let found = state.walk(root, id);
+        state.last_walk = Some(Instant::now());
+        found
+    }
+}
+
+impl State {
+    fn note(&mut self, inode: u64, parent: u64, name: &[u8]) {
+        if self.places.len() < MOST_PLACES || self.places.contains_key(&inode) {
+            let name = name.into();
+            self.places.insert(inode, Place { parent, name });
+        }
+    }
+
+    fn find(&self, root: &Root, id: &InodeId) -> Result<OwnedFd, Errno> {
+        if id.parent == 0 {
+            let path = self.path(root, id.inode)?;
+            return verified(open_entry(root.directory(), &path)?, id);
+        }
+        let parent = if id.parent == root.stat().st_ino {
+            open_directory(root.directory())?
+        } else {
+            let path = self.path(root, id.parent)?;
+            open_directory(open_entry(root.directory(), &path)?.as_fd())?
+        };
+        let mut found = Err(Errno::STALE);
+        list(parent.as_fd(), |inode, _, name| {
+            if inode == id.inode {
+                found = open_entry(parent.as_fd(), name).and_then(|file| verified(file, id));
+            }
+            found.is_err()
+        })?;
+        found
+    }
+
+    /// The path of a directory or a hard link from the root, as it was last seen.
+    fn path(&self, root: &Root, inode: u64) -> Result<Vec<u8>, Errno> {
+        let mut names: Vec<&[u8]> = Vec::new();
+        let mut length = 0;
+        let mut at = inode;
+        while at != root.stat().st_ino {
+            let place = self.places.get(&at).ok_or(Errno::STALE)?;
+            length += place.name.len() + 1;
+            // Also the end of a circle, which directories moved into one another can leave here.
+            if length > LONGEST_PATH {
+                return Err(Errno::STALE);
+            }
+            names.push(&place.name);
+            at = place.parent;
+        }
+        names.reverse();
+        Ok(names.join(&b'/'))
+    }
+
+    /// Learns every directory anew, and opens the file on the way.
+    fn walk(&mut self, root: &Root, id: &InodeId) -> Result<OwnedFd, Errno> {
+        let mut found = Err(Errno::STALE);
+        self.places.clear();
+        let mut pending: Vec<(u64, Vec<u8>)> = vec![(root.stat().st_ino, Vec::new())];
+        while let Some((inode, path)) = pending.pop() {
+            let Ok(directory) = open_on_walk(root, &path) else {
+                continue;
+            };
+            // A directory that cannot be listed to its end hides what is behind; the rest is still worth finding.
+            let _ = list(directory.as_fd(), |entry, kind, name| {
+                if entry == id.inode && found.is_err() {
+                    found = open_entry(directory.as_fd(), name).and_then(|file| verified(file, id));
+                    if found.is_ok() {
+                        self.note(entry, inode, name);
+                    }
+                }
+                if kind == FileType::Directory && path.len() + name.len() < LONGEST_PATH {
+                    self.note(entry, inode, name);
+                    let below = if path.is_empty() {
+                        name.to_vec()
+                    } else {
+                        [&path, name].join(&b'/')
+                    };
+                    pending.push((entry, below));
+                }
+                true
+            });
+        }
+        found
+    }
+}
+
+fn open_on_walk(root: &Root, path: &[u8]) -> Result<OwnedFd, Errno> {
+    if path.is_empty() {
+        return open_directory(root.directory());
+    }
+    let directory = open_entry(root.directory(), path)?;
+    if rustix::fs::fstat(&directory)?.st_dev != root.stat().st_dev {
+        return Err(Errno::XDEV);
+    }
+    open_directory(directory.as_fd())
+}
+
+/// Whether what was opened is what was meant.
+fn verified(file: OwnedFd, id: &InodeId) -> Result<OwnedFd, Errno> {
+    let stat = rustix::fs::fstat(&file)?;
+    if stat.st_ino == id.inode && generation(file.as_fd())? == id.generation {
+        Ok(file)
+    } else {
+        Err(Errno::STALE)
+    }
+}
+
+/// Calls `visit` with inode, type and name of each entry but `.` and `..` until it returns `false`.
+pub(crate) fn list(
+    directory: BorrowedFd<'_>,
+    mut visit: impl FnMut(u64, FileType, &[u8]) -> bool,
+) -> Result<(), Errno> {
+    let mut buffer = vec![MaybeUninit::uninit(); 32 * 1024];
+    let mut entries = RawDir::new(directory, &mut buffer);
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name == b"." || name == b".." {
+            continue;
+        }
+        let kind = match entry.file_type() {
+            FileType::Unknown => rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
+                .map_or(FileType::Unknown, |stat| {
+                    FileType::from_raw_mode(stat.st_mode)
+                }),
+            known => known,
+        };
+        if !visit(entry.ino(), kind, name) {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! A file of the root, held open without being read.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
+
+use rustix::fs::{FileType, Stat};
+use rustix::io::Errno;
+
+/// What a handle leads to.
+#[derive(Debug)]
+pub(crate) enum Object {
+    /// A file, a directory, a link, a device: anything that is really there.
+    Open(OpenObject),
+    /// A directory that something is mounted on, shown empty.
+    Covered(Stat),
+}
+
+/// An `O_PATH` descriptor, and for regular files that were read a second one to read from.
+#[derive(Debug)]
+pub(crate) struct OpenObject {
+    reference: OwnedFd,
+    content: OnceLock<OwnedFd>,
+}
+
+impl OpenObject {
+    pub(crate) fn new(reference: OwnedFd) -> Self {
+        Self {
+            reference,
+            content: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn reference(&self) -> BorrowedFd<'_> {
+        self.reference.as_fd()
+    }
+
+    /// The descriptor to read from; `open` makes it the first time. The caller has made sure that this is a regular
+    /// file: opening a FIFO would wait, and opening a device can do anything.
+    pub(crate) fn content(
+        &self,
+        open: impl FnOnce() -> Result<OwnedFd, Errno>,
+    ) -> Result<BorrowedFd<'_>, Errno> {
+        if let Some(content) = self.content.get() {
+            return Ok(content.as_fd());
+        }
+        let opened = open()?;
+        // When another thread was faster, its descriptor is as good and ours is closed.
+        Ok(self.content.get_or_init(|| opened).as_fd())
+    }
+}
+
+impl Object {
+    pub(crate) fn stat(&self) -> Result<Stat, Errno> {
+        match self {
+            Self::Open(object) => rustix::fs::fstat(&object.reference),
+            Self::Covered(stat) => Ok(*stat),
+        }
+    }
+
+    /// The attributes shown for a directory of which only the inode number is known: of the root, but empty.
+    pub(crate) fn covered(inode: u64, root: &Stat) -> Self {
+        let mut stat = *root;
+        stat.st_ino = inode;
+        stat.st_mode = FileType::Directory.as_raw_mode() | 0o555;
+        stat.st_uid = 0;
+        stat.st_gid = 0;
+        stat.st_nlink = 2;
+        Self::Covered(stat)
+    }
+}

@@ -1,0 +1,164 @@
+//! A few threads for calls that wait for a disk, so that the others of their connection need not.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// The most threads. Past that a call waits on its own connection, as it would have without this.
+const MOST_THREADS: usize = 8;
+
+/// A thread without work ends after this time.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Bytes of stack for a thread of this server: they hold no buffers to speak of.
+pub(crate) const STACK: usize = 256 * 1024;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Threads that come when they are needed and go when they are not.
+#[derive(Clone, Default)]
+pub(crate) struct Pool {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    threads: usize,
+    idle: usize,
+    stopping: bool,
+}
+
+impl Pool {
+    /// Runs `job` on another thread; gives it back when none is free.
+    pub(crate) fn run(&self, job: Job) -> Result<(), Job> {
+        let mut state = self.shared.lock();
+        if state.stopping {
+            return Err(job);
+        }
+        if state.idle > state.jobs.len() {
+            state.jobs.push_back(job);
+            self.shared.changed.notify_one();
+            return Ok(());
+        }
+        if state.threads >= MOST_THREADS {
+            return Err(job);
+        }
+        state.threads += 1;
+        state.jobs.push_back(job);
+        drop(state);
+        let shared = Arc::clone(&self.shared);
+        let spawned = thread::Builder::new()
+            .name("nfs-disk".to_owned())
+            .stack_size(STACK)
+            .spawn(move || shared.work());
+        if spawned.is_ok() {
+            return Ok(());
+        }
+        let mut state = self.shared.lock();
+        state.threads -= 1;
+        // Another thread may have taken it in the meantime, which is as well.
+        state.jobs.pop_back().map_or(Ok(()), Err)
+    }
+
+    /// Takes no more jobs and waits for those that run.
+    pub(crate) fn stop(&self) {
+        let mut state = self.shared.lock();
+        state.stopping = true;
+        self.shared.changed.notify_all();
+        while state.threads > 0 {
+            state = self
+                .shared
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) {
+        let mut state = self.lock();
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                drop(state);
+                job();
+                state = self.lock();
+                continue;
+            }
+            if state.stopping {
+                break;
+            }
+            state.idle += 1;
+            let (woken, timeout) = self
+                .changed
+                .wait_timeout(state, IDLE)
+                .unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            state.idle -= 1;
+            if timeout.timed_out() && state.jobs.is_empty() {
+                break;
+            }
+        }
+        state.threads -= 1;
+        drop(state);
+        self.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_full_pool_gives_the_job_back_and_takes_it_later() {
+        let pool = Pool::default();
+        let (release, gate) = mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        for _ in 0..MOST_THREADS {
+            let gate = Arc::clone(&gate);
+            assert!(
+                pool.run(Box::new(move || gate.lock().unwrap().recv().unwrap()))
+                    .is_ok()
+            );
+        }
+        let job = pool.run(Box::new(|| ())).expect_err("a full pool refuses");
+        for _ in 0..MOST_THREADS {
+            release.send(()).unwrap();
+        }
+        let mut job = Some(job);
+        while let Some(refused) = job.take() {
+            job = pool.run(refused).err();
+            thread::yield_now();
+        }
+        pool.stop();
+        assert!(pool.run(Box::new(|| ())).is_err());
+    }
+
+    #[test]
+    fn stopping_waits_for_what_runs() {
+        let pool = Pool::default();
+        let (sender, receiver) = mpsc::channel();
+        pool.run(Box::new(move || {
+            thread::sleep(Duration::from_millis(50));
+            sender.send(()).unwrap();
+        }))
+        .ok()
+        .unwrap();
+        pool.stop();
+        assert!(receiver.try_recv().is_ok());
+    }
+}

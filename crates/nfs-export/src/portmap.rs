@@ -1,0 +1,74 @@
+//! PORTMAP v2 (RFC 1833 §3): tells clients that do not know it the one port that everything is on.
+
+use nfs3_types::portmap::{IPPROTO_TCP, IPPROTO_UDP, mapping};
+use nfs3_types::{mount, nfs3, portmap};
+
+use crate::decode::Decoder;
+use crate::outbox::Outbox;
+use crate::service::{Interrupted, Ports};
+
+const NULL: u32 = 0;
+const SET: u32 = 1;
+const UNSET: u32 = 2;
+const GETPORT: u32 = 3;
+const DUMP: u32 = 4;
+
+pub(crate) fn answer(
+    ports: &Ports,
+    procedure: u32,
+    mut arguments: Decoder<'_>,
+    out: &mut Outbox,
+) -> Result<(), Interrupted> {
+    match procedure {
+        NULL => {}
+        // Nobody but this server has anything registered here. RFC 1833: "returns FALSE otherwise".
+        SET | UNSET => out.pack(&false),
+        GETPORT => {
+            let (program, version, protocol) =
+                (arguments.u32()?, arguments.u32()?, arguments.u32()?);
+            let port = mappings(ports)
+                .find(|known| (known.prog, known.vers, known.prot) == (program, version, protocol))
+                .map_or(0, |known| known.port);
+            out.pack(&port);
+        }
+        DUMP => {
+            for known in mappings(ports) {
+                out.pack(&true);
+                out.pack(&known);
+            }
+            out.pack(&false);
+        }
+        // CALLIT too: it makes the portmapper call others for a stranger.
+        _ => return Err(Interrupted::NoSuchProcedure),
+    }
+    Ok(())
+}
+
+fn mappings(ports: &Ports) -> impl Iterator<Item = mapping> {
+    let entry = |prog, vers, prot, port: Option<u16>| {
+        port.map(|port| mapping {
+            prog,
+            vers,
+            prot,
+            port: port.into(),
+        })
+    };
+    [
+        entry(
+            portmap::PROGRAM,
+            portmap::VERSION,
+            IPPROTO_TCP,
+            ports.portmap_tcp,
+        ),
+        entry(
+            portmap::PROGRAM,
+            portmap::VERSION,
+            IPPROTO_UDP,
+            ports.portmap_udp,
+        ),
+        entry(nfs3::PROGRAM, nfs3::VERSION, IPPROTO_TCP, Some(ports.nfs)),
+        entry(mount::PROGRAM, mount::VERSION, IPPROTO_TCP, Some(ports.nfs)),
+    ]
+    .into_iter()
+    .flatten()
+}

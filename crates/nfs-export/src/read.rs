@@ -1,0 +1,154 @@
+//! READ: from the page cache into the reply, once.
+
+use std::io::IoSliceMut;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::Ordering;
+
+use nfs3_types::nfs3::{Nfs3Option, READ3resfail, nfsstat3, post_op_attr};
+use nfs3_types::xdr_codec::Pack;
+use rustix::fs::FileType;
+use rustix::io::{Errno, ReadWriteFlags};
+
+use crate::decode::{Decoder, Garbage};
+use crate::handle::Handle;
+use crate::nfs::{READ_SIZE, Request, Subject};
+use crate::object::Object;
+use crate::outbox::Outbox;
+use crate::service::{Interrupted, Patience};
+use crate::status;
+
+/// The results before the data: status, attributes (1 + 21 words), count, eof, and the data's length.
+const HEADER: usize = 4 + 4 + 84 + 4 + 4 + 4;
+
+pub(crate) struct Arguments {
+    handle: Handle,
+    offset: u64,
+    count: u32,
+}
+
+impl Arguments {
+    pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Result<Self, Garbage> {
+        Ok(Self {
+            handle: decoder.handle()?,
+            offset: decoder.u64()?,
+            count: decoder.u32()?,
+        })
+    }
+}
+
+enum Failure {
+    Status(nfsstat3, post_op_attr),
+    WouldWait,
+}
+
+pub(crate) fn read(
+    request: &Request<'_>,
+    arguments: Arguments,
+    out: &mut Outbox,
+) -> Result<(), Interrupted> {
+    let start = out.len();
+    match content(request, &arguments, out) {
+        Ok(()) => Ok(()),
+        Err(Failure::WouldWait) => Err(Interrupted::WouldWait),
+        Err(Failure::Status(status, file_attributes)) => {
+            out.truncate(start);
+            out.pack(&status);
+            out.pack(&READ3resfail { file_attributes });
+            Ok(())
+        }
+    }
+}
+
+fn content(request: &Request<'_>, arguments: &Arguments, out: &mut Outbox) -> Result<(), Failure> {
+    let file = request
+        .subject(arguments.handle)
+        .map_err(|status| Failure::Status(status, Nfs3Option::None))?;
+    let failed = |status| Failure::Status(status, file.attributes());
+    let descriptor = open(request, &file).map_err(failed)?;
+    let wanted = usize::try_from(arguments.count.min(READ_SIZE)).unwrap_or(0);
+    // Never more than the size that the reply's attributes tell.
+    let size = u64::try_from(file.stat.st_size).unwrap_or(0);
+    let left = size.saturating_sub(arguments.offset);
+    let room = wanted.min(usize::try_from(left).unwrap_or(usize::MAX));
+
+    let start = out.len();
+    let (header, data) = out
+        .extend(HEADER + room)
+        .split_at_mut_checked(HEADER)
+        .ok_or_else(|| failed(nfsstat3::NFS3ERR_SERVERFAULT))?;
+    let length = match fill(descriptor, data, arguments.offset, request.patience) {
+        Ok(length) => length,
+        Err(Errno::AGAIN) if request.patience == Patience::InMemory => {
+            return Err(Failure::WouldWait);
+        }
+        Err(errno) => return Err(failed(status::from_errno(errno))),
+    };
+    let count = u32::try_from(length).unwrap_or(0);
+    let end = arguments.offset.saturating_add(u64::from(count));
+    let eof = end >= size || length < room;
+    let mut to = header;
+    let packed = nfsstat3::NFS3_OK
+        .pack(&mut to)
+        .and_then(|_| file.attributes().pack(&mut to))
+        .and_then(|_| count.pack(&mut to))
+        .and_then(|_| eof.pack(&mut to))
+        .and_then(|_| count.pack(&mut to));
+    if packed.is_err() {
+        return Err(failed(nfsstat3::NFS3ERR_SERVERFAULT));
+    }
+    out.truncate(start + HEADER + length);
+    out.extend(length.next_multiple_of(4) - length).fill(0);
+    let counters = &request.service.counters;
+    counters
+        .bytes_read
+        .fetch_add(u64::from(count), Ordering::Relaxed);
+    Ok(())
+}
+
+fn open<'a>(request: &Request<'_>, file: &'a Subject<'_>) -> Result<BorrowedFd<'a>, nfsstat3> {
+    let object = match (&*file.object, FileType::from_raw_mode(file.stat.st_mode)) {
+        (Object::Open(object), FileType::RegularFile) => object,
+        (_, FileType::Directory) => return Err(nfsstat3::NFS3ERR_ISDIR),
+        // A FIFO, a device, a link: its content is on the client, or nowhere.
+        _ => return Err(nfsstat3::NFS3ERR_INVAL),
+    };
+    if !request.caller.may_read_content(&file.stat) {
+        return Err(nfsstat3::NFS3ERR_ACCES);
+    }
+    file.export
+        .content(&file.handle, object)
+        .map_err(status::from_errno)
+}
+
+/// Fills `buffer` up to the end of the file. `EAGAIN` when that would have to wait for a disk and nobody wants to.
+fn fill(
+    file: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    offset: u64,
+    patience: Patience,
+) -> Result<usize, Errno> {
+    let mut filled = 0;
+    let mut flags = match patience {
+        Patience::InMemory => ReadWriteFlags::NOWAIT,
+        Patience::Wait => ReadWriteFlags::empty(),
+    };
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        let position = offset.saturating_add(u64::try_from(filled).unwrap_or(u64::MAX));
+        let got = if flags.is_empty() {
+            rustix::io::pread(file, rest, position)
+        } else {
+            rustix::io::preadv2(file, &mut [IoSliceMut::new(rest)], position, flags)
+        };
+        match got {
+            Ok(0) => break,
+            Ok(length) => filled += length,
+            Err(Errno::INTR) => {}
+            // Some file systems cannot say whether they would wait.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) if !flags.is_empty() => {
+                flags = ReadWriteFlags::empty();
+            }
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(filled)
+}

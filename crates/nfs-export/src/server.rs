@@ -1,0 +1,394 @@
+//! Listens, and gives each connection a thread.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+
+use crate::connection::{self, Line};
+use crate::counters::{Counts, count};
+use crate::event::Event;
+use crate::export::Export;
+use crate::outbox::Outbox;
+use crate::pool::{Pool, STACK};
+use crate::service::{Outcome, Patience, Ports, Service};
+
+/// Connections of one client. Linux opens one per server; a machine that crashes and boots leaves its last one behind
+/// for two minutes.
+const MOST_PER_CLIENT: usize = 8;
+
+/// Connections in total.
+const MOST: usize = 512;
+
+/// A connection may be closed in favour of another client's once it was silent for this long, in seconds.
+const IDLE_ENOUGH: u64 = 60;
+
+/// Longer datagrams are no calls to a portmapper.
+const LONGEST_DATAGRAM: usize = 1024;
+
+/// The sockets that a server answers on, bound by the caller.
+#[derive(Debug)]
+pub struct Listeners {
+    /// NFS and MOUNT, both on this one port. Clients are told with `port=` and `mountport=`.
+    pub nfs: TcpListener,
+    /// The portmapper's port over TCP, for clients that are not told; optional.
+    pub portmap_tcp: Option<TcpListener>,
+    /// The portmapper's port over UDP; optional.
+    pub portmap_udp: Option<UdpSocket>,
+}
+
+impl Listeners {
+    /// NFS and MOUNT on this socket, and no portmapper.
+    #[must_use]
+    pub fn new(nfs: TcpListener) -> Self {
+        Self {
+            nfs,
+            portmap_tcp: None,
+            portmap_udp: None,
+        }
+    }
+
+    /// Binds the portmapper's port 111 at `address` over TCP and UDP, both or neither.
+    ///
+    /// # Errors
+    /// `EADDRINUSE` where rpcbind runs already, `EACCES` without the right to ports below 1024. The server works
+    /// without: tell and go on.
+    pub fn bind_portmapper(&mut self, address: Ipv4Addr) -> io::Result<()> {
+        let place = (address, nfs3_types::portmap::PMAP_PORT);
+        let tcp = TcpListener::bind(place)?;
+        self.portmap_udp = Some(UdpSocket::bind(place)?);
+        self.portmap_tcp = Some(tcp);
+        Ok(())
+    }
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Two exports that clients could not tell apart.
+    #[error("two exports have the name {name:?}; give each its own")]
+    SameName {
+        /// The name they share.
+        name: String,
+    },
+    /// Two exports whose handles could not be told apart: the same directory twice, nearly always.
+    #[error("{first:?} and {second:?} export the same directory; export it once, with both names")]
+    SameRoot {
+        /// The first name of one.
+        first: String,
+        /// The first name of the other.
+        second: String,
+    },
+    /// A socket cannot be used.
+    #[error("the export's sockets cannot be set up")]
+    Socket(#[source] io::Error),
+    /// The listening thread could not be started.
+    #[error("the export's thread cannot be started")]
+    Thread(#[source] io::Error),
+}
+
+/// A running server. It ends when it is stopped or dropped.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    listening: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    service: Arc<Service>,
+    pool: Pool,
+    lines: Mutex<Lines>,
+    stopping: AtomicBool,
+    wake: OwnedFd,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct Lines {
+    next: u64,
+    open: HashMap<u64, (IpAddr, Arc<Line>)>,
+    threads: HashMap<u64, JoinHandle<()>>,
+    /// Threads that are done and can be joined without waiting.
+    ended: Vec<u64>,
+}
+
+impl Server {
+    /// Serves `exports` until [`Server::stop`]. `events` is called from the server's threads and should not take long.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start(
+        exports: Vec<Export>,
+        listeners: Listeners,
+        events: impl Fn(Event) + Send + Sync + 'static,
+    ) -> Result<Self, StartError> {
+        distinct(&exports)?;
+        let address = listeners.nfs.local_addr().map_err(StartError::Socket)?;
+        let local = |address: io::Result<SocketAddr>| address.ok().map(|address| address.port());
+        let ports = Ports {
+            nfs: address.port(),
+            portmap_tcp: listeners
+                .portmap_tcp
+                .as_ref()
+                .and_then(|tcp| local(tcp.local_addr())),
+            portmap_udp: listeners
+                .portmap_udp
+                .as_ref()
+                .and_then(|udp| local(udp.local_addr())),
+        };
+        // The thread polls: a connection that is gone before it is accepted must not hold it.
+        listeners
+            .nfs
+            .set_nonblocking(true)
+            .map_err(StartError::Socket)?;
+        if let Some(tcp) = &listeners.portmap_tcp {
+            tcp.set_nonblocking(true).map_err(StartError::Socket)?;
+        }
+        if let Some(udp) = &listeners.portmap_udp {
+            udp.set_nonblocking(true).map_err(StartError::Socket)?;
+        }
+        let wake =
+            eventfd(0, EventfdFlags::CLOEXEC).map_err(|errno| StartError::Socket(errno.into()))?;
+        let shared = Arc::new(Shared {
+            service: Arc::new(Service::new(exports, ports, Box::new(events))),
+            pool: Pool::default(),
+            lines: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            wake,
+        });
+        let listening = thread::Builder::new()
+            .name("nfs-listen".to_owned())
+            .stack_size(STACK)
+            .spawn({
+                let shared = Arc::clone(&shared);
+                move || listen(&shared, &listeners)
+            })
+            .map_err(StartError::Thread)?;
+        Ok(Self {
+            shared,
+            address,
+            listening: Some(listening),
+        })
+    }
+
+    /// Where NFS and MOUNT are answered.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.shared.service.counters.read()
+    }
+
+    /// Closes the sockets and every connection, and waits for the threads. Clients see the connection end, wait, and
+    /// go on with the next server that knows the key.
+    pub fn stop(mut self) {
+        self.halt();
+    }
+
+    fn halt(&mut self) {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        let _ = rustix::io::write(&self.shared.wake, &1_u64.to_ne_bytes());
+        if let Some(listening) = self.listening.take() {
+            let _ = listening.join();
+        }
+        let threads = {
+            let mut lines = self.shared.lines();
+            for (_, line) in lines.open.values() {
+                line.close();
+            }
+            std::mem::take(&mut lines.threads)
+        };
+        for (_, thread) in threads {
+            let _ = thread.join();
+        }
+        self.shared.pool.stop();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.halt();
+    }
+}
+
+fn distinct(exports: &[Export]) -> Result<(), StartError> {
+    let mut names = std::collections::HashSet::new();
+    let mut identities = HashMap::new();
+    for export in exports {
+        for name in export.names() {
+            if !names.insert(name) {
+                return Err(StartError::SameName { name: name.clone() });
+            }
+        }
+        let own = export.names().first().cloned().unwrap_or_default();
+        if let Some(first) = identities.insert(export.identity(), own.clone()) {
+            return Err(StartError::SameRoot { first, second: own });
+        }
+    }
+    Ok(())
+}
+
+fn listen(shared: &Arc<Shared>, listeners: &Listeners) {
+    let streams: Vec<&TcpListener> = [Some(&listeners.nfs), listeners.portmap_tcp.as_ref()]
+        .into_iter()
+        .flatten()
+        .collect();
+    let mut out = Outbox::default();
+    while !shared.stopping.load(Ordering::SeqCst) {
+        let mut ready: Vec<PollFd<'_>> = streams
+            .iter()
+            .map(AsFd::as_fd)
+            .chain([shared.wake.as_fd()])
+            .chain(listeners.portmap_udp.as_ref().map(AsFd::as_fd))
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+            .collect();
+        if poll(&mut ready, None).is_err() {
+            continue;
+        }
+        for listener in &streams {
+            match listener.accept() {
+                Ok((stream, client)) => shared.admit(stream, client),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // Out of descriptors, most likely: the waiting connection would make this a busy loop.
+                Err(_) => thread::sleep(std::time::Duration::from_millis(100)),
+            }
+        }
+        if let Some(udp) = &listeners.portmap_udp {
+            shared.datagram(udp, &mut out);
+        }
+    }
+}
+
+impl Shared {
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers one datagram to the portmapper. A stranger gets nothing: its address may be someone else's.
+    fn datagram(&self, socket: &UdpSocket, out: &mut Outbox) {
+        let mut message = [0; LONGEST_DATAGRAM];
+        let Ok((length, client)) = socket.recv_from(&mut message) else {
+            return;
+        };
+        if !self.service.knows(client.ip()) {
+            count(&self.service.counters.denied);
+            return;
+        }
+        out.clear();
+        let message = message.get(..length).unwrap_or_default();
+        if self.service.answer(client, message, out, Patience::Wait) == Outcome::Replied {
+            let _ = socket.send_to(out.as_bytes(), client);
+        }
+    }
+
+    fn admit(self: &Arc<Self>, stream: TcpStream, client: SocketAddr) {
+        let service = &self.service;
+        count(&service.counters.connections);
+        let Ok(line) = stream
+            .set_nonblocking(false)
+            .and_then(|()| Line::new(stream))
+        else {
+            return;
+        };
+        let line = Arc::new(line);
+        let mut lines = self.lines();
+        lines.reap();
+        if !lines.make_room(client.ip()) {
+            drop(lines);
+            line.close();
+            count(&service.counters.connections_refused);
+            service.tell(Event::ConnectionRefused { client });
+            return;
+        }
+        let id = lines.next;
+        lines.next += 1;
+        lines.open.insert(id, (client.ip(), Arc::clone(&line)));
+        let spawned = thread::Builder::new()
+            .name("nfs-client".to_owned())
+            .stack_size(STACK)
+            .spawn({
+                let (shared, line) = (Arc::clone(self), Arc::clone(&line));
+                move || {
+                    connection::serve(&shared.service, &shared.pool, &line, client);
+                    let mut lines = shared.lines();
+                    lines.open.remove(&id);
+                    lines.ended.push(id);
+                    shared.count_open(&lines);
+                }
+            });
+        match spawned {
+            Ok(thread) => {
+                lines.threads.insert(id, thread);
+                self.count_open(&lines);
+            }
+            Err(_) => {
+                lines.open.remove(&id);
+                drop(lines);
+                line.close();
+                service.tell(Event::OutOfThreads { client });
+            }
+        }
+    }
+
+    fn count_open(&self, lines: &Lines) {
+        let open = u64::try_from(lines.open.len()).unwrap_or(u64::MAX);
+        let counter = &self.service.counters.connections_open;
+        counter.store(open, Ordering::Relaxed);
+    }
+}
+
+impl Lines {
+    /// Joins the threads that are done.
+    fn reap(&mut self) {
+        for id in std::mem::take(&mut self.ended) {
+            if let Some(thread) = self.threads.remove(&id) {
+                let _ = thread.join();
+            }
+        }
+    }
+
+    /// Whether one more connection of this client fits. Its own oldest one gives way first: a machine that was reset
+    /// must be let in, and only forgets its former connections. Others' give way when they are idle.
+    fn make_room(&mut self, client: IpAddr) -> bool {
+        let of_client = self
+            .open
+            .values()
+            .filter(|(address, _)| *address == client)
+            .count();
+        if of_client >= MOST_PER_CLIENT {
+            return self.close_idlest(|address| *address == client, 0);
+        }
+        self.open.len() < MOST || self.close_idlest(|_| true, IDLE_ENOUGH)
+    }
+
+    fn close_idlest(&mut self, among: impl Fn(&IpAddr) -> bool, at_least: u64) -> bool {
+        let idlest = self
+            .open
+            .iter()
+            .filter(|(_, (address, line))| among(address) && line.idle() >= at_least)
+            .max_by_key(|(id, (_, line))| (line.idle(), u64::MAX - **id))
+            .map(|(id, _)| *id);
+        match idlest.and_then(|id| self.open.remove(&id)) {
+            Some((_, line)) => {
+                line.close();
+                true
+            }
+            None => false,
+        }
+    }
+}
