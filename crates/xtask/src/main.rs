@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod build;
 mod demo;
 mod image;
@@ -32,6 +33,9 @@ enum Task {
         #[arg(long)]
         only_root_tests: bool,
     },
+    /// Measure beside a peer, in one run.
+    #[command(subcommand)]
+    Bench(Bench),
     /// Make an initrd for the cached Debian root's kernel.
     Image {
         /// What it holds besides the NFS client: `netboot`, or modules by name.
@@ -49,6 +53,12 @@ enum Task {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// From the kernel's "Run /init" to the root's init, beside initramfs-tools' boot=nfs.
+    Boot(bench::boot::Options),
+}
+
 fn main() -> Result<()> {
     match Arguments::parse().task {
         Task::Demo(demo) => demo.run(),
@@ -58,6 +68,7 @@ fn main() -> Result<()> {
         Task::Test {
             only_root_tests: true,
         } => test::only_root_tests(),
+        Task::Bench(Bench::Boot(options)) => bench::boot::run_bench(options),
         Task::Image { modules, output } => {
             setup::run()?;
             build::netroot()?;

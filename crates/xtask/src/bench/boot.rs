@@ -2,7 +2,6 @@
 //! initramfs-tools' `boot=nfs`, in the same machine, against the same dnsmasq and NFS-Ganesha.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,8 +9,7 @@ use netroot_harness::{Accel, Bridge, Clients, Ganesha, Net, Nic, Program, TinyRo
 
 use super::initramfs_tools;
 use super::spread::Spread;
-use crate::run::run;
-use crate::{build, setup};
+use crate::{build, image, needs_root, setup};
 
 const SERVER: &str = "10.90.0.1";
 const PATH: &str = "/root";
@@ -49,7 +47,11 @@ struct Contestant {
 /// When something cannot be built or a machine does not reach its root.
 pub(crate) fn run_bench(options: Options) -> Result<()> {
     setup::run()?;
-    build::for_tests()?;
+    build::root_tests()?;
+    needs_root(
+        "this makes network namespaces and an image in a chroot",
+        "bench boot",
+    )?;
     let folder = places::cache().join("bench");
     std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
     let (version, kernel) = places::debian_kernel()?;
@@ -113,14 +115,9 @@ fn report(options: Options, accel: Accel, contestants: &[Contestant; 2]) {
 }
 
 fn ours(folder: &Path) -> Result<PathBuf> {
-    let image = folder.join("netroot.img");
-    run(Command::new(places::netroot()?)
-        .arg("initrd")
-        .arg("--root")
-        .arg(places::debian_root())
-        .args(["--modules", "netboot", "-o"])
-        .arg(&image))?;
-    Ok(image)
+    let path = folder.join("netroot.img");
+    image::make("netboot", &path)?;
+    Ok(path)
 }
 
 /// One boot in a network of its own, so that no server remembers the machine.
@@ -166,11 +163,9 @@ fn dnsmasq(net: &Net, bridge: &Bridge, no_ping: bool) -> Result<Program> {
         argv.push("--no-ping");
     }
     let program = net.spawn(&argv)?;
-    program.stderr().wait_for(
-        "started",
-        "dnsmasq starting",
-        Duration::from_secs(20),
-    )?;
+    program
+        .stderr()
+        .wait_for("started", "dnsmasq starting", Duration::from_secs(20))?;
     Ok(program)
 }
 

@@ -38,7 +38,15 @@ rmdir "$layer"
 pub(super) fn image(folder: &Path, version: &str) -> Result<PathBuf> {
     let image = folder.join(format!("initramfs-tools-{version}.img"));
     run(Command::new("unshare")
-        .args(["--mount", "--propagation", "private", "sh", "-c", MAKE, "sh"])
+        .args([
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            MAKE,
+            "sh",
+        ])
         .arg(places::debian_root())
         .arg(version)
         .arg(&image))
