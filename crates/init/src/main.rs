@@ -1,3 +1,216 @@
-//! stub
+//! `init`: finds the machine's NIC, gets it an address, mounts its root over NFS and runs the root's init.
+//!
+//! It is the `/init` of an initramfs and so the kernel's first process: it never returns. [`boot`] is the table of
+//! contents. What it knows of parameters, DHCP options and mount options is netroot-proto; what is here speaks to
+//! the kernel and to servers.
+
 #![forbid(unsafe_code)]
-fn main() {}
+
+mod address;
+mod boot;
+mod clock;
+mod configure;
+mod console;
+mod dhcp;
+mod early;
+mod export;
+mod failure;
+mod handoff;
+mod lease;
+mod link;
+mod modules;
+mod mount;
+mod netlink;
+mod nfs;
+mod policy;
+mod switch;
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::panic;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use netroot_proto::cmdline::BootPlan;
+use smoltcp::wire::DhcpOption;
+
+use crate::boot::Machine;
+use crate::clock::{Moment, Seconds};
+use crate::console::{caution, detail, fail, say};
+use crate::early::Borrowed;
+use crate::failure::Failure;
+use crate::link::Nics;
+use crate::modules::Loader;
+use crate::policy::Failures;
+
+/// DHCP option 60, vendor class identifier (RFC 2132 §9.13).
+const VENDOR_CLASS: u8 = 60;
+/// Modules that the image wants loaded whatever the devices say, one name a line.
+const ALWAYS: &str = "/etc/netroot/modules";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if !rustix::process::getpid().is_init() {
+        let arguments: Vec<String> = arguments
+            .map(|a| a.to_string_lossy().into_owned())
+            .collect();
+        if arguments.first().is_some_and(|first| first == "-q") {
+            return ExitCode::from(modules::as_modprobe(&arguments));
+        }
+        eprintln!("netroot: this is the /init of an initramfs; the kernel starts it as process 1");
+        return ExitCode::FAILURE;
+    }
+    run(arguments.by_ref().collect())
+}
+
+/// The life of process 1.
+fn run(arguments: Vec<OsString>) -> ! {
+    let started = Moment::now();
+    panic::set_hook(Box::new(panicked));
+    let unmounted = early::mount_file_systems();
+    console::open();
+    for (path, error) in unmounted {
+        caution!("cannot mount {path}: {error}");
+    }
+    let mut failures = Failures::default();
+    let mut machine = loop {
+        match prepare(started, &arguments) {
+            Ok(machine) => break machine,
+            Err(failure) => failed(
+                &failure,
+                netroot_proto::cmdline::AfterFailure::TryAgain,
+                &mut failures,
+            ),
+        }
+    };
+    loop {
+        let Err(failure) = boot::boot(&mut machine);
+        let after = machine.plan.after_failure.value;
+        failed(&failure, after, &mut failures);
+        if matches!(failure, Failure::Switch { .. }) {
+            policy::reboot();
+        }
+    }
+}
+
+fn failed(failure: &Failure, after: netroot_proto::cmdline::AfterFailure, failures: &mut Failures) {
+    fail!("boot failed: {failure}");
+    policy::follow(policy::next(after, failures.one_more()));
+}
+
+/// Everything that is done once: the command line, the kernel's settings, the modules.
+fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> {
+    let cmdline = fs::read_to_string("/proc/cmdline").map_err(Failure::CommandLine)?;
+    let plan = BootPlan::parse(&cmdline);
+    console::show(console::weight_of_loglevel(plan.console_level.value));
+    let kernel = rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned();
+    let since = Seconds(started.since_kernel());
+    say!(
+        "init {} on {kernel}, {since} s after the kernel started",
+        env!("CARGO_PKG_VERSION")
+    );
+    for complaint in &plan.complaints {
+        caution!("{complaint}");
+    }
+    for ignored in &plan.ignored {
+        detail!("{} is ignored: {}", ignored.parameter, ignored.why);
+    }
+    // A peer may announce four gigabytes, and the XDR decoder asks for them before it reads: that must not end
+    // process 1. Nothing of it is ever touched.
+    let overcommit = Borrowed::set("/proc/sys/vm/overcommit_memory", "1");
+    // PHY drivers, file systems and ciphers are asked for by the kernel in this way and in no other.
+    let modprobe = std::env::current_exe()
+        .ok()
+        .and_then(|own| Borrowed::set(modules::MODPROBE, own.to_str()?));
+    let loader = Loader::open(&kernel);
+    // DHCP needs it at once, and no device announces it.
+    loader.load("af_packet");
+    let nics = Nics::open(loader.clone())?;
+    loader.load_in_background(wanted_later(&plan));
+    Ok(Machine {
+        dhcp_options: dhcp_options(&plan),
+        plan,
+        started,
+        loader,
+        nics,
+        address: None,
+        arguments: arguments.to_vec(),
+        borrowed: overcommit.into_iter().chain(modprobe).collect(),
+    })
+}
+
+/// Modules that the mount will need: loaded while the network comes up.
+fn wanted_later(plan: &BootPlan) -> Vec<String> {
+    use netroot_proto::cmdline::{Overlay, RootRequest};
+    use netroot_proto::mount::Version;
+    let versions = match &plan.root {
+        RootRequest::Nfs(request) => request.options.versions.as_slice(),
+        RootRequest::FromDhcp { options, .. } => options.versions.as_slice(),
+        RootRequest::NotNfs { .. } | RootRequest::Missing => &[],
+    };
+    let always = fs::read_to_string(ALWAYS).unwrap_or_default();
+    let mut modules: Vec<String> = Vec::new();
+    if versions.is_empty() || versions.contains(&Version::V3) {
+        modules.push("nfsv3".to_owned());
+    }
+    if versions.iter().any(|v| matches!(v, Version::V4(_))) {
+        modules.push("nfsv4".to_owned());
+    }
+    if plan.overlay.value != Overlay::Off {
+        modules.push("overlay".to_owned());
+    }
+    modules.extend(
+        always
+            .lines()
+            .map(str::trim)
+            .filter(|l| !l.is_empty() && !l.starts_with('#'))
+            .map(str::to_owned),
+    );
+    modules
+}
+
+/// `dhcpclass=`. smoltcp borrows its options for as long as it lives, which is as long as the machine boots.
+fn dhcp_options(plan: &BootPlan) -> &'static [DhcpOption<'static>] {
+    let class = plan
+        .network
+        .dhcp_class
+        .as_ref()
+        .map(|class| class.value.clone());
+    // An option is 255 bytes at most; an empty one says nothing.
+    let class = class.filter(|class| (1..=255).contains(&class.len()));
+    match class {
+        Some(class) => {
+            let data: &'static [u8] = Vec::leak(class.into_bytes());
+            Vec::leak(vec![DhcpOption {
+                kind: VENDOR_CLASS,
+                data,
+            }])
+        }
+        None => &[],
+    }
+}
+
+/// A panic is a mistake in this program. It must not become the kernel's: the program starts anew.
+fn panicked(info: &panic::PanicHookInfo<'_>) {
+    fail!("boot failed: a mistake in init: {info}; report this");
+    let cmdline = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    let after = panic::catch_unwind(|| BootPlan::parse(&cmdline).after_failure.value);
+    let next = match after {
+        Ok(after) => policy::next(after, 4),
+        Err(_) => policy::Next::TryAgain(Duration::from_secs(16)),
+    };
+    policy::follow(next);
+    let error = Command::new("/proc/self/exe")
+        .args(std::env::args_os().skip(1))
+        .exec();
+    fail!("init cannot start itself anew: {error}");
+    policy::reboot();
+}
+
+/// Keeps the compiler's word that [`boot::boot`] does not return without a failure.
+const _: fn(&mut Machine) -> Result<Infallible, Failure> = boot::boot;

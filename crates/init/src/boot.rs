@@ -1,0 +1,91 @@
+//! The boot, from the command line to the root's own init. Each arrow is one function.
+//!
+//! ```text
+//! /proc/cmdline → BootPlan → link → Lease → Export → mount → switch_root
+//! ```
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+
+use netroot_proto::cmdline::BootPlan;
+use smoltcp::wire::DhcpOption;
+
+use crate::address::Address;
+use crate::clock::{Moment, Seconds};
+use crate::console::{caution, say};
+use crate::early::Borrowed;
+use crate::failure::Failure;
+use crate::link::{Nics, bring_up};
+use crate::modules::Loader;
+use crate::{configure, export, handoff, lease, mount, switch};
+
+/// The machine that boots: what lasts from one attempt to the next.
+pub(crate) struct Machine {
+    pub(crate) plan: BootPlan,
+    pub(crate) started: Moment,
+    pub(crate) loader: Loader,
+    pub(crate) nics: Nics,
+    /// Sent with every DHCP message.
+    pub(crate) dhcp_options: &'static [DhcpOption<'static>],
+    /// The address that is set.
+    pub(crate) address: Option<Address>,
+    /// What the kernel started `/init` with, for the root's init.
+    pub(crate) arguments: Vec<OsString>,
+    /// Settings of the kernel to give back.
+    pub(crate) borrowed: Vec<Borrowed>,
+}
+
+/// One attempt. It returns with a failure or not at all.
+pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
+    mount::unmount_all();
+    bring_up(&mut machine.nics)?;
+    let address = lease::obtain(&mut machine.nics, &machine.plan, machine.dhcp_options)?;
+    set(machine, &address)?;
+    let export = export::find(&machine.plan, &address)?;
+    delay(&machine.plan);
+    mount::mount_root(&export, &machine.plan.overlay.value, &machine.loader)?;
+    handoff::leave_name_servers(&address);
+    Err(switch_root(machine, &export))
+}
+
+fn set(machine: &mut Machine, address: &Address) -> Result<(), Failure> {
+    let before = machine.address.replace(address.clone());
+    configure::configure(address, before.as_ref()).map_err(|source| Failure::Configure {
+        interface: address.nic.name.clone(),
+        source,
+    })
+}
+
+/// `rootdelay=`: for servers that answer before they are ready.
+fn delay(plan: &BootPlan) {
+    let pause = plan.root_delay.value;
+    if !pause.is_zero() {
+        say!(
+            "waiting {} s before the root is mounted ({})",
+            pause.as_secs(),
+            plan.root_delay.origin
+        );
+        std::thread::sleep(pause);
+    }
+}
+
+fn switch_root(machine: &Machine, export: &export::Export) -> Failure {
+    let wanted = export
+        .init
+        .clone()
+        .or_else(|| switch::first_program(&export::programs(&machine.plan)));
+    let Some(init) = wanted else {
+        return export::no_init(&machine.plan, export, export::Missing::Absent);
+    };
+    say!(
+        "switch_root to {init}, {} s after init started",
+        Seconds(Moment::now().since(machine.started))
+    );
+    machine.borrowed.iter().for_each(Borrowed::give_back);
+    let source = switch::switch_root(&init, &machine.arguments);
+    caution!("the image is gone from here on: only a reboot can try again");
+    Failure::Switch {
+        root: export.name(),
+        source,
+    }
+}

@@ -1,0 +1,126 @@
+//! Time since the kernel started, and waits that end and say what they wait for.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use smoltcp::time::Instant;
+
+use crate::console::say;
+
+/// How long a wait may last before a line says so, and how often the line comes again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A moment, as time since the kernel started. The wall clock is of no use here: it may jump when somebody sets
+/// it, and boards without a clock start in 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(Duration);
+
+impl Moment {
+    /// Now.
+    pub(crate) fn now() -> Self {
+        let t = clock_gettime(ClockId::Monotonic);
+        let seconds = u64::try_from(t.tv_sec).unwrap_or(0);
+        let nanoseconds = u32::try_from(t.tv_nsec).unwrap_or(0);
+        Moment(Duration::new(seconds, nanoseconds))
+    }
+
+    /// The moment so long after the kernel started.
+    #[cfg(test)]
+    pub(crate) fn at(since_kernel: Duration) -> Self {
+        Moment(since_kernel)
+    }
+
+    /// smoltcp's name for this moment. Its own `now()` is the wall clock.
+    pub(crate) fn to_smoltcp(self) -> Instant {
+        Instant::from_micros(i64::try_from(self.0.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    /// The moment that smoltcp calls so.
+    pub(crate) fn from_smoltcp(instant: Instant) -> Self {
+        Moment(Duration::from_micros(
+            u64::try_from(instant.total_micros()).unwrap_or(0),
+        ))
+    }
+
+    /// Time since the kernel started.
+    pub(crate) fn since_kernel(self) -> Duration {
+        self.0
+    }
+
+    /// Time since an earlier moment; nothing if it is not earlier.
+    pub(crate) fn since(self, earlier: Moment) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Time from now until this moment; nothing once it has passed.
+    pub(crate) fn remaining(self) -> Duration {
+        self.since(Moment::now())
+    }
+
+    /// This moment and some time.
+    pub(crate) fn after(self, time: Duration) -> Moment {
+        Moment(self.0.saturating_add(time))
+    }
+}
+
+/// Seconds with one digit, or two below ten: `0.42`, `3.10`, `12.5`.
+pub(crate) struct Seconds(pub(crate) Duration);
+
+impl Display for Seconds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let digits = if self.0.as_secs() < 10 { 2 } else { 1 };
+        write!(f, "{:.digits$}", self.0.as_secs_f64())
+    }
+}
+
+/// A wait under way: when it started, and when to speak of it next.
+#[derive(Debug)]
+pub(crate) struct Wait {
+    started: Moment,
+    speak: Moment,
+}
+
+impl Wait {
+    /// Starts to wait.
+    pub(crate) fn start() -> Self {
+        let started = Moment::now();
+        Wait {
+            started,
+            speak: started.after(PATIENCE),
+        }
+    }
+
+    /// Says `waiting for <what> (12 s)` if it is time to, rarer as the wait gets longer. Returns when to call
+    /// again.
+    pub(crate) fn mention(&mut self, what: impl Display) -> Moment {
+        let now = Moment::now();
+        if now >= self.speak {
+            let lasted = now.since(self.started);
+            say!("waiting for {what} ({} s)", lasted.as_secs());
+            self.speak = now.after(PATIENCE.max(lasted / 2));
+        }
+        self.speak
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_read_well_at_every_size() {
+        for (milliseconds, text) in [
+            (0, "0.00"),
+            (423, "0.42"),
+            (3_100, "3.10"),
+            (12_460, "12.5"),
+            (125_000, "125.0"),
+        ] {
+            assert_eq!(
+                Seconds(Duration::from_millis(milliseconds)).to_string(),
+                text
+            );
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! One NIC's DHCP client.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use netroot_proto::dhcp::lease::{Lease, LeaseError};
+use netroot_proto::dhcp::{Mac, PARAMETER_REQUEST_LIST};
+use netroot_sys::packet::{PacketError, PacketSocket};
+use smoltcp::iface::{Config, Interface, PollIngressSingleResult, SocketHandle, SocketSet};
+use smoltcp::socket::dhcpv4;
+use smoltcp::wire::{DhcpOption, EthernetAddress};
+
+use super::device::DhcpDevice;
+use crate::clock::Moment;
+use crate::console::{caution, detail};
+
+/// Never, for smoltcp: its own repetitions of a DISCOVER would carry new transaction numbers.
+const ONCE: smoltcp::time::Duration = smoltcp::time::Duration::from_secs(7 * 24 * 3600);
+/// How long a REQUEST may stay unanswered before smoltcp repeats it, doubling every second time. Within that
+/// time our own repetitions go out.
+const REQUEST: smoltcp::time::Duration = smoltcp::time::Duration::from_secs(10);
+/// After so many the client asks for offers anew: the server that made the offer is gone.
+const REQUESTS: u16 = 2;
+/// Frames taken in one go, so that a flood on one NIC cannot keep the others waiting.
+const BURST: usize = 32;
+
+/// Why a client could not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    /// No packet socket.
+    #[error("cannot speak DHCP")]
+    Socket(#[from] PacketError),
+    /// smoltcp takes only an address that one NIC can own.
+    #[error("{0} is no address of a NIC")]
+    Address(Mac),
+}
+
+/// A persistent DHCP client: it asks until it is answered, whatever the carrier does meanwhile.
+pub(crate) struct DhcpClient {
+    interface: Interface,
+    sockets: SocketSet<'static>,
+    handle: SocketHandle,
+    device: DhcpDevice,
+}
+
+impl DhcpClient {
+    /// A client on an interface that is up. `options` are sent with every message.
+    pub(crate) fn start(
+        index: u32,
+        mac: Mac,
+        options: &'static [DhcpOption<'static>],
+    ) -> Result<Self, ClientError> {
+        if !mac.is_unicast() {
+            return Err(ClientError::Address(mac));
+        }
+        let mut device = DhcpDevice::new(PacketSocket::for_dhcp_client(index)?);
+        let mut config = Config::new(EthernetAddress(mac.0).into());
+        config.random_seed = seed(mac);
+        let interface = Interface::new(config, &mut device, Moment::now().to_smoltcp());
+        let mut socket = dhcpv4::Socket::new();
+        let mut retry = dhcpv4::RetryConfig::default();
+        retry.discover_timeout = ONCE;
+        retry.initial_request_timeout = REQUEST;
+        retry.request_retries = REQUESTS;
+        socket.set_retry_config(retry);
+        socket.set_parameter_request_list(PARAMETER_REQUEST_LIST);
+        socket.set_outgoing_options(options);
+        let mut sockets = SocketSet::new(Vec::new());
+        let handle = sockets.add(socket);
+        Ok(DhcpClient {
+            interface,
+            sockets,
+            handle,
+            device,
+        })
+    }
+
+    /// The carrier came or went. When it comes, the open question is asked again at once.
+    pub(crate) fn carrier(&mut self, carrier: bool) {
+        self.device.carrier(carrier, Moment::now());
+    }
+
+    /// Takes what arrived, sends what is due. Returns the lease when a server grants one.
+    pub(crate) fn poll(&mut self, name: &str) -> Option<Lease> {
+        let mut lease = None;
+        for _ in 0..BURST {
+            let now = Moment::now().to_smoltcp();
+            // One frame at a time: the raw message is wanted of the very frame that made the socket bound.
+            let step = self
+                .interface
+                .poll_ingress_single(now, &mut self.device, &mut self.sockets);
+            if step == PollIngressSingleResult::None {
+                break;
+            }
+            if let Some(granted) = self.granted(name) {
+                lease = Some(granted);
+            }
+        }
+        let now = Moment::now();
+        self.interface
+            .poll_egress(now.to_smoltcp(), &mut self.device, &mut self.sockets);
+        if let Err(e) = self.device.repeat(now) {
+            detail!("{name}: cannot send: {e}");
+        }
+        lease
+    }
+
+    /// The lease, if the frame just taken was the ACK.
+    fn granted(&mut self, name: &str) -> Option<Lease> {
+        let socket = self.sockets.get_mut::<dhcpv4::Socket>(self.handle);
+        match socket.poll()? {
+            dhcpv4::Event::Deconfigured => return None,
+            dhcpv4::Event::Configured(_) => {}
+        }
+        match Lease::read(self.device.last_message()?) {
+            Ok(lease) => {
+                self.device.answered();
+                Some(lease)
+            }
+            Err(e) => {
+                refused(name, &e);
+                // Perhaps another server has a better one.
+                self.sockets.get_mut::<dhcpv4::Socket>(self.handle).reset();
+                None
+            }
+        }
+    }
+
+    /// When to call [`DhcpClient::poll`] again, if no frame comes before.
+    pub(crate) fn poll_at(&mut self) -> Option<Moment> {
+        let now = Moment::now().to_smoltcp();
+        let socket = self
+            .interface
+            .poll_at(now, &self.sockets)
+            .map(Moment::from_smoltcp);
+        [socket, self.device.repeat_at()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
+impl AsFd for DhcpClient {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.device.socket().as_fd()
+    }
+}
+
+fn refused(name: &str, error: &LeaseError) {
+    caution!("{name}: the DHCP server grants a lease that cannot be used: {error}");
+}
+
+/// A seed for transaction numbers. Early in the boot the kernel may have no entropy yet: then it gives what it
+/// has, and the NIC's address keeps two machines that started together apart.
+fn seed(mac: Mac) -> u64 {
+    let [a, b, c, d, e, f] = mac.0;
+    let address = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+    let time = Moment::now().since_kernel().subsec_nanos();
+    let mut random = [0u8; 8];
+    let flags = rustix::rand::GetRandomFlags::INSECURE;
+    // Before Linux 5.6 there is no such flag; then the address and the time have to do.
+    let _ = rustix::rand::getrandom(&mut random[..], flags);
+    u64::from_ne_bytes(random) ^ address.rotate_left(16) ^ u64::from(time)
+}
+
+/// How long a NIC with a carrier is asked on before the attempt counts as failed: spanning trees take 30 to 50 s
+/// before they forward the first packet.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);

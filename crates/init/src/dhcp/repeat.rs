@@ -1,0 +1,153 @@
+//! Saying the same thing again until somebody answers.
+//!
+//! smoltcp takes a new transaction number for every DISCOVER, and a server that takes three seconds to answer
+//! (dnsmasq pings the address first) then answers a question that is no longer open. So smoltcp asks once, and
+//! this repeats its frame, the same but for the time that passed: an answer to any copy counts.
+
+use std::time::Duration;
+
+use smoltcp::wire::{
+    ETHERNET_HEADER_LEN, IPV4_HEADER_LEN, IpAddress, Ipv4Packet, UDP_HEADER_LEN, UdpPacket,
+};
+
+use crate::clock::Moment;
+
+/// The first pause. RFC 2131 §4.1 says four seconds, but a switch that forwards one second after the carrier came
+/// should not cost three more.
+const FIRST: Duration = Duration::from_secs(1);
+/// The longest pause: what a spanning tree's end may cost, at most.
+const LONGEST: Duration = Duration::from_secs(8);
+/// Where `secs` is within a DHCP message (RFC 2131 §2).
+const SECS: usize = 8;
+
+/// The last frame sent, and when it goes out again.
+#[derive(Debug)]
+pub(super) struct Repeat {
+    frame: Vec<u8>,
+    first_sent: Option<Moment>,
+    at: Option<Moment>,
+    pause: Duration,
+}
+
+impl Repeat {
+    pub(super) fn new() -> Self {
+        Repeat {
+            frame: Vec::new(),
+            first_sent: None,
+            at: None,
+            pause: FIRST,
+        }
+    }
+
+    /// A new frame takes the place of the last one.
+    pub(super) fn take(&mut self, frame: Vec<u8>, now: Moment) {
+        *self = Repeat {
+            frame,
+            first_sent: None,
+            at: Some(now),
+            pause: FIRST,
+        };
+    }
+
+    /// The carrier is there (again): what was said before may not have been heard.
+    pub(super) fn at_once(&mut self, now: Moment) {
+        if self.at.is_some() {
+            self.at = Some(now);
+            self.pause = FIRST;
+        }
+    }
+
+    /// It was answered.
+    pub(super) fn stop(&mut self) {
+        self.at = None;
+    }
+
+    /// When there is something to send.
+    pub(super) fn at(&self) -> Option<Moment> {
+        self.at
+    }
+
+    /// The frame, if it is time to send it. The next pause is twice as long.
+    pub(super) fn due(&mut self, now: Moment) -> Option<&[u8]> {
+        if self.at? > now {
+            return None;
+        }
+        self.at = Some(now.after(self.pause));
+        self.pause = (self.pause * 2).min(LONGEST);
+        let first = *self.first_sent.get_or_insert(now);
+        // Relays and second servers may wait for a client that asks in vain for some time.
+        set_seconds(&mut self.frame, now.since(first).as_secs());
+        Some(&self.frame)
+    }
+}
+
+/// Writes the seconds since the first try into a DHCP frame, and its checksum.
+fn set_seconds(frame: &mut [u8], seconds: u64) {
+    let seconds = u16::try_from(seconds).unwrap_or(u16::MAX).to_be_bytes();
+    let Some(packet) = frame.get_mut(ETHERNET_HEADER_LEN..) else {
+        return;
+    };
+    let Ok(header) = Ipv4Packet::new_checked(&*packet) else {
+        return;
+    };
+    let (source, destination) = (header.src_addr(), header.dst_addr());
+    // smoltcp writes no IP options.
+    let Some(datagram) = packet.get_mut(IPV4_HEADER_LEN..) else {
+        return;
+    };
+    let at = UDP_HEADER_LEN + SECS;
+    let Some(field) = datagram.get_mut(at..at + 2) else {
+        return;
+    };
+    field.copy_from_slice(&seconds);
+    let Ok(mut udp) = UdpPacket::new_checked(datagram) else {
+        return;
+    };
+    udp.fill_checksum(&IpAddress::Ipv4(source), &IpAddress::Ipv4(destination));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(milliseconds: u64) -> Moment {
+        Moment::at(Duration::from_millis(milliseconds))
+    }
+
+    /// The moments at which a frame goes out, when looked at every 100 ms.
+    fn sent(repeat: &mut Repeat, from: u64, to: u64) -> Vec<u64> {
+        (from..to)
+            .step_by(100)
+            .filter(|t| repeat.due(at(*t)).is_some())
+            .collect()
+    }
+
+    #[test]
+    fn a_frame_goes_out_at_once_and_then_ever_rarer() {
+        let mut repeat = Repeat::new();
+        assert!(sent(&mut repeat, 0, 5_000).is_empty(), "nothing to say yet");
+        repeat.take(vec![1], at(5_000));
+        assert_eq!(
+            sent(&mut repeat, 5_000, 45_000),
+            [5_000, 6_000, 8_000, 12_000, 20_000, 28_000, 36_000, 44_000]
+        );
+    }
+
+    #[test]
+    fn a_carrier_makes_it_go_out_at_once() {
+        let mut repeat = Repeat::new();
+        repeat.take(vec![1], at(0));
+        assert_eq!(sent(&mut repeat, 0, 13_000), [0, 1_000, 3_000, 7_000]);
+        repeat.at_once(at(13_000));
+        assert_eq!(sent(&mut repeat, 13_000, 15_000), [13_000, 14_000]);
+    }
+
+    #[test]
+    fn an_answer_ends_it_and_a_carrier_does_not_bring_it_back() {
+        let mut repeat = Repeat::new();
+        repeat.take(vec![1], at(0));
+        repeat.stop();
+        repeat.at_once(at(100));
+        assert!(sent(&mut repeat, 100, 60_000).is_empty());
+    }
+}

@@ -1,0 +1,262 @@
+//! Why a boot failed, in one sentence: what, why, and what to do.
+//!
+//! The sentence reads `<what>: <why>; <what to do>`. It names the machine, the place and the number, because it
+//! may be all that a person sees, on a photograph of a screen.
+
+use std::error::Error;
+use std::io;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use netroot_proto::mount::NoRoot;
+
+use crate::configure::ConfigureError;
+use crate::mount::MountError;
+use crate::netlink::NetlinkError;
+use crate::nfs::NfsFault;
+use crate::switch::SwitchError;
+
+/// Why a boot failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// `/proc/cmdline` cannot be read.
+    #[error("no command line: /proc/cmdline cannot be read; give the kernel CONFIG_PROC_FS")]
+    CommandLine(#[source] io::Error),
+    /// No network card.
+    #[error("no network card: none appeared within {} s; {}", waited.as_secs(), no_nic_advice(devices))]
+    NoNic {
+        /// How long was waited.
+        waited: Duration,
+        /// PCI numbers of network controllers without a driver.
+        devices: Vec<String>,
+    },
+    /// The command line allows none of the NICs.
+    #[error(
+        "no network card to use: the command line names none of those that are there ({there}); correct the device in ip=, or BOOTIF="
+    )]
+    NoNicAllowed {
+        /// The NICs that are there.
+        there: String,
+    },
+    /// No cable.
+    #[error("no carrier: nothing is at the other end of {interfaces} after {} s; check the cable and the switch's port", waited.as_secs())]
+    NoCarrier {
+        /// The NICs.
+        interfaces: String,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// Silence.
+    #[error("no address: no DHCP server answered on {interfaces} within {} s; check that one serves this network and is not out of addresses, or give ip=<address>::<gateway>:<netmask>", waited.as_secs())]
+    NoDhcp {
+        /// The NICs with a carrier.
+        interfaces: String,
+        /// How long was asked.
+        waited: Duration,
+    },
+    /// Netlink.
+    #[error("the network cannot be set up: {0}; the kernel needs CONFIG_NET and CONFIG_INET")]
+    Network(#[from] NetlinkError),
+    /// The address cannot be set.
+    #[error("{interface} cannot be set up: {source}; check what the DHCP server or ip= says")]
+    Configure {
+        /// The NIC.
+        interface: String,
+        /// What failed.
+        source: ConfigureError,
+    },
+    /// Nothing says what to mount.
+    #[error(
+        "no root: {reason}; give root=/dev/nfs nfsroot=<server>:<path>, or let the DHCP server send option 17"
+    )]
+    NoRoot {
+        /// What is missing.
+        reason: NoRoot,
+    },
+    /// DNS.
+    #[error(
+        "no NFS server: the name {name} cannot be resolved{}; give the server's address",
+        name_servers(servers)
+    )]
+    Unresolved {
+        /// The name.
+        name: String,
+        /// Who was asked.
+        servers: Vec<Ipv4Addr>,
+    },
+    /// The NFS server.
+    #[error("cannot mount the root {root}: {fault}; {}", fault.advice())]
+    Nfs {
+        /// `server:path`.
+        root: String,
+        /// What the server did.
+        fault: NfsFault,
+    },
+    /// The kernel.
+    #[error("cannot mount the root {root}: {source}; {}", source.advice())]
+    Mount {
+        /// `server:path`.
+        root: String,
+        /// What the kernel did.
+        source: MountError,
+    },
+    /// No init.
+    #[error("no init: the root {root} has no {tried}; {advice}")]
+    NoInit {
+        /// `server:path`.
+        root: String,
+        /// The programs that were looked for.
+        tried: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The switch of roots.
+    #[error("cannot switch to the root {root}: {source}; {}", source.advice())]
+    Switch {
+        /// `server:path`.
+        root: String,
+        /// What failed.
+        source: SwitchError,
+    },
+}
+
+fn no_nic_advice(devices: &[String]) -> String {
+    if devices.is_empty() {
+        "check that the machine has one, and that its driver is in the image (netroot initrd --modules)".to_owned()
+    } else {
+        let devices = devices.join(" and ");
+        format!(
+            "the image has no driver for PCI device {devices}: make it with netroot initrd --modules netboot"
+        )
+    }
+}
+
+fn name_servers(servers: &[Ipv4Addr]) -> String {
+    if servers.is_empty() {
+        " because there is no name server".to_owned()
+    } else {
+        let servers: Vec<String> = servers.iter().map(Ipv4Addr::to_string).collect();
+        format!(" by {}", servers.join(" or "))
+    }
+}
+
+/// An error's causes, outermost first: `no such device: ...`.
+pub(crate) fn causes(error: &dyn Error) -> String {
+    let mut text = String::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nfs::NfsFault;
+
+    fn nfs(fault: NfsFault) -> String {
+        Failure::Nfs {
+            root: "10.0.0.1:/srv/x".into(),
+            fault,
+        }
+        .to_string()
+    }
+
+    #[test]
+    fn a_refused_client_reads_which_address_was_refused_and_where_to_allow_it() {
+        let fault = NfsFault::NotToThisMachine {
+            server: Ipv4Addr::new(10, 0, 0, 1),
+            path: "/srv/x".into(),
+            own: Ipv4Addr::new(10, 0, 0, 9),
+            allowed: vec!["10.1.0.0/16".into()],
+        };
+        let text = nfs(fault);
+        assert!(
+            text.contains("10.0.0.1 exports /srv/x, but not to this machine's address 10.0.0.9"),
+            "{text}"
+        );
+        assert!(text.contains("10.1.0.0/16"), "{text}");
+    }
+
+    #[test]
+    fn an_absent_path_reads_what_there_is_instead() {
+        let server = Ipv4Addr::new(10, 0, 0, 1);
+        let exports = vec!["/srv/a".to_owned(), "/srv/b".to_owned()];
+        let text = nfs(NfsFault::NotExported {
+            server,
+            path: "/srv/x".into(),
+            exports,
+        });
+        assert!(
+            text.contains("10.0.0.1 does not export /srv/x; it exports /srv/a, /srv/b"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_dead_server_reads_which_port_is_silent_or_closed() {
+        let server = Ipv4Addr::new(10, 0, 0, 1);
+        let silent = nfs(NfsFault::Silent {
+            server,
+            port: 2049,
+            on_link: true,
+        });
+        assert!(
+            silent.contains("nothing answers at 10.0.0.1 port 2049"),
+            "{silent}"
+        );
+        let closed = nfs(NfsFault::Closed {
+            server,
+            port: 111,
+            what: "portmapper",
+        });
+        assert!(
+            closed.contains("10.0.0.1 refuses connections on port 111"),
+            "{closed}"
+        );
+    }
+
+    #[test]
+    fn no_dhcp_answer_reads_where_it_was_asked() {
+        let text = Failure::NoDhcp {
+            interfaces: "eth0".into(),
+            waited: Duration::from_secs(90),
+        }
+        .to_string();
+        assert!(text.contains("no DHCP server answered on eth0"), "{text}");
+    }
+
+    #[test]
+    fn a_root_without_an_init_reads_what_was_looked_for() {
+        let text = Failure::NoInit {
+            root: "10.0.0.1:/srv/x".into(),
+            tried: "/sbin/init, /etc/init, /bin/init or /bin/sh".into(),
+            advice: "x",
+        }
+        .to_string();
+        assert!(
+            text.contains(
+                "the root 10.0.0.1:/srv/x has no /sbin/init, /etc/init, /bin/init or /bin/sh"
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_network_card_without_a_driver_is_named() {
+        let text = Failure::NoNic {
+            waited: Duration::from_secs(60),
+            devices: vec!["8086:15f3".into()],
+        }
+        .to_string();
+        assert!(
+            text.contains("no driver for PCI device 8086:15f3"),
+            "{text}"
+        );
+    }
+}

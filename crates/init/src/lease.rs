@@ -1,0 +1,277 @@
+//! An address for the machine: from the command line, or from whichever NIC's DHCP server has a root.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use netroot_proto::cmdline::BootPlan;
+use netroot_proto::dhcp::Mac;
+use netroot_proto::mount::choose_root;
+use smoltcp::wire::DhcpOption;
+
+use crate::address::Address;
+use crate::clock::{Moment, Wait};
+use crate::console::{caution, say};
+use crate::dhcp::client::{DhcpClient, PATIENCE};
+use crate::dhcp::race::{BOOT_LINK_GRACE, Runner, Verdict, Way, judge, way};
+use crate::failure::{Failure, causes};
+use crate::link::{Nic, Nics};
+
+/// Looks at the clock this often at least.
+const TICK: Duration = Duration::from_secs(5);
+
+/// One NIC in the race.
+struct Port {
+    nic: Nic,
+    client: Option<DhcpClient>,
+    /// Since when it has had a carrier.
+    carrier: Option<Moment>,
+    /// Its address, once known, and when that was.
+    address: Option<(Moment, Address)>,
+    /// It is asked for nothing.
+    off: bool,
+}
+
+/// Waits until a NIC has an address that a root can be mounted with.
+pub(crate) fn obtain(
+    nics: &mut Nics,
+    plan: &BootPlan,
+    options: &'static [DhcpOption<'static>],
+) -> Result<Address, Failure> {
+    let mut race = Race {
+        plan,
+        options,
+        ports: BTreeMap::new(),
+        started: Moment::now(),
+        boot_link: None,
+    };
+    race.boot_link = plan
+        .network
+        .boot_link
+        .as_ref()
+        .map(|setting| Mac(setting.value));
+    let mut wait = Wait::start();
+    loop {
+        nics.update();
+        race.follow(nics);
+        race.listen();
+        let now = Moment::now();
+        let until = match race.judge(now) {
+            Verdict::Take(index) => {
+                if let Some(address) = race.take(index) {
+                    return Ok(address);
+                }
+                now
+            }
+            Verdict::WaitUntil(moment) => moment,
+            Verdict::Wait => {
+                if let Some(failure) = race.given_up(now) {
+                    return Err(failure);
+                }
+                now.after(TICK)
+            }
+        };
+        let speak = wait.mention(race.what());
+        let clients = race.ports.values_mut().filter_map(|p| p.client.as_mut());
+        let next = clients
+            .filter_map(DhcpClient::poll_at)
+            .chain([until, speak])
+            .min()
+            .unwrap_or(until);
+        let fds: Vec<_> = race
+            .ports
+            .values()
+            .filter_map(|p| p.client.as_ref().map(AsFd::as_fd))
+            .collect();
+        nics.sleep_until(next, &fds);
+    }
+}
+
+struct Race<'a> {
+    plan: &'a BootPlan,
+    options: &'static [DhcpOption<'static>],
+    ports: BTreeMap<u32, Port>,
+    started: Moment,
+    /// The NIC that the firmware booted from, while it is insisted on.
+    boot_link: Option<Mac>,
+}
+
+impl Race<'_> {
+    /// Brings the ports in line with the NICs that there are.
+    fn follow(&mut self, nics: &Nics) {
+        let now = Moment::now();
+        let there: Vec<Nic> = nics.iter().collect();
+        self.ports
+            .retain(|index, _| there.iter().any(|nic| nic.index == *index));
+        if let Some(boot) = self.boot_link
+            && now.since(self.started) > BOOT_LINK_GRACE
+            && !there.iter().any(|nic| nic.mac == boot)
+        {
+            caution!("no NIC has the address {boot} that BOOTIF= names; every NIC is tried");
+            self.boot_link = None;
+            self.ports.clear();
+        }
+        for nic in there {
+            let index = nic.index;
+            if !self.ports.contains_key(&index) {
+                let port = self.enter(nic.clone());
+                self.ports.insert(index, port);
+            }
+            let Some(port) = self.ports.get_mut(&index) else {
+                continue;
+            };
+            if nic.carrier != port.carrier.is_some() {
+                port.carrier = nic.carrier.then_some(now);
+                if let Some(client) = &mut port.client {
+                    client.carrier(nic.carrier);
+                }
+            }
+            port.nic = nic;
+        }
+    }
+
+    fn enter(&self, nic: Nic) -> Port {
+        let wanted = way(&self.plan.network, &nic.name, nic.mac, self.boot_link);
+        let mut port = Port {
+            nic,
+            client: None,
+            carrier: None,
+            address: None,
+            off: wanted == Way::Off,
+        };
+        match wanted {
+            Way::Off => {}
+            Way::Fixed(request) => {
+                let address = Address::fixed(port.nic.clone(), request, &self.plan.network);
+                port.address = address.map(|address| (Moment::now(), address));
+            }
+            Way::Ask(_) => match DhcpClient::start(port.nic.index, port.nic.mac, self.options) {
+                Ok(client) => port.client = Some(client),
+                Err(e) => caution!("{}: {e}: {}", port.nic.name, causes(&e)),
+            },
+        }
+        port
+    }
+
+    /// Lets every client take and send.
+    fn listen(&mut self) {
+        for port in self.ports.values_mut() {
+            let Some(client) = &mut port.client else {
+                continue;
+            };
+            let Some(lease) = client.poll(&port.nic.name) else {
+                continue;
+            };
+            for note in &lease.notes {
+                caution!("{}: DHCP: {note}", port.nic.name);
+            }
+            let name = &port.nic.name;
+            let wanted = way(&self.plan.network, name, port.nic.mac, self.boot_link);
+            let request = if let Way::Ask(request) = wanted {
+                request
+            } else {
+                None
+            };
+            let address = Address::leased(port.nic.clone(), lease, request, &self.plan.network);
+            port.address = Some((Moment::now(), address));
+        }
+    }
+
+    fn judge(&self, now: Moment) -> Verdict {
+        let chosen = self
+            .plan
+            .network
+            .boot_device
+            .as_ref()
+            .map(|setting| setting.value.as_str());
+        let runners: Vec<Runner> = self
+            .ports
+            .values()
+            .map(|port| {
+                // An address is of no use without a carrier, be it from the command line or from a lease.
+                let usable = port.address.as_ref().filter(|_| port.carrier.is_some());
+                let usable = usable.filter(|_| chosen.is_none_or(|name| name == port.nic.name));
+                Runner {
+                    arrived: usable.map(|(moment, _)| *moment),
+                    rooted: usable.is_some_and(|(_, a)| choose_root(self.plan, &a.facts()).is_ok()),
+                    running: port.client.is_some() && port.carrier.is_some(),
+                }
+            })
+            .collect();
+        judge(&runners, now)
+    }
+
+    fn take(&mut self, index: usize) -> Option<Address> {
+        let port = self.ports.values_mut().nth(index)?;
+        let (_, address) = port.address.take()?;
+        let (name, own, prefix) = (&address.nic.name, address.own, address.prefix);
+        match &address.lease {
+            None => say!("{name}: address {own}/{prefix} (ip=)"),
+            Some(lease) => {
+                let server = lease
+                    .server_id
+                    .map_or_else(|| "a BOOTP server".to_owned(), |s| s.to_string());
+                let gateway = lease
+                    .default_gateway()
+                    .map(|g| format!(", router {g}"))
+                    .unwrap_or_default();
+                say!("{name}: lease {own}/{prefix} from {server}{gateway}");
+            }
+        }
+        Some(address)
+    }
+
+    /// The failure, once waiting on makes no sense.
+    fn given_up(&self, now: Moment) -> Option<Failure> {
+        let asking = || self.ports.values().filter(|p| !p.off);
+        let names = |ports: Vec<&Port>| {
+            ports
+                .iter()
+                .map(|p| p.nic.name.clone())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let carriers: Vec<&Port> = asking().filter(|p| p.carrier.is_some()).collect();
+        let longest = carriers.iter().filter_map(|p| p.carrier).min();
+        if let Some(since) = longest {
+            let waited = now.since(since);
+            return (waited > PATIENCE).then(|| Failure::NoDhcp {
+                interfaces: names(carriers),
+                waited,
+            });
+        }
+        let patience = self.plan.network.carrier_timeout.value;
+        let waited = now.since(self.started);
+        if waited < patience {
+            return None;
+        }
+        if asking().next().is_none() {
+            let there = names(self.ports.values().collect());
+            return Some(Failure::NoNicAllowed { there });
+        }
+        Some(Failure::NoCarrier {
+            interfaces: names(asking().collect()),
+            waited,
+        })
+    }
+
+    /// What is waited for.
+    fn what(&self) -> impl Display {
+        let names = |carrier: bool| {
+            let ports = self
+                .ports
+                .values()
+                .filter(|p| !p.off && p.carrier.is_some() == carrier);
+            ports
+                .map(|p| p.nic.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        match (names(true), names(false)) {
+            (up, _) if !up.is_empty() => format!("a DHCP server to answer on {up}"),
+            (_, down) if !down.is_empty() => format!("a carrier on {down}"),
+            _ => "the network card that the command line names".to_owned(),
+        }
+    }
+}

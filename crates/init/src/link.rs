@@ -1,0 +1,262 @@
+//! The machine's NICs: their drivers, and their links set up.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use netroot_proto::dhcp::Mac;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::clock::{Moment, Wait};
+use crate::console::{caution, detail, say};
+use crate::failure::Failure;
+use crate::modules::Loader;
+use crate::netlink::{Link, NetlinkError, RouteSocket, Uevent, UeventSocket};
+
+/// How long the first NIC may take to appear: USB adapters and firmware take their time.
+const FIRST_NIC: Duration = Duration::from_secs(60);
+
+/// The NICs as the kernel reports them, kept up to date by [`Nics::update`].
+pub(crate) struct Nics {
+    loader: Loader,
+    uevents: UeventSocket,
+    news: RouteSocket,
+    links: BTreeMap<u32, Link>,
+    /// NICs that were announced and set up.
+    known: HashSet<u32>,
+}
+
+/// A NIC that frames can be sent through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Nic {
+    /// The interface's index.
+    pub(crate) index: u32,
+    /// Its name.
+    pub(crate) name: String,
+    /// Its Ethernet address.
+    pub(crate) mac: Mac,
+    /// Whether it has a carrier.
+    pub(crate) carrier: bool,
+    /// The largest packet in bytes.
+    pub(crate) mtu: u32,
+}
+
+/// Finds the drivers of the machine's NICs and waits for the first NIC. Its link is then on its way up, as are
+/// those of NICs that come later.
+pub(crate) fn bring_up(nics: &mut Nics) -> Result<(), Failure> {
+    let mut wait = Wait::start();
+    let deadline = Moment::now().after(FIRST_NIC);
+    loop {
+        nics.update();
+        if nics.iter().next().is_some() {
+            return Ok(());
+        }
+        if deadline.remaining().is_zero() {
+            return Err(Failure::NoNic {
+                waited: FIRST_NIC,
+                devices: undriven_network_cards(),
+            });
+        }
+        let speak = wait.mention("a network card to appear");
+        nics.sleep_until(speak.min(deadline), &[]);
+    }
+}
+
+impl Nics {
+    /// Starts to listen, walks through the devices that are there, and loads their drivers in the background.
+    pub(crate) fn open(loader: Loader) -> Result<Self, Failure> {
+        let uevents = UeventSocket::open().map_err(|e| Failure::Network(NetlinkError::Open(e)))?;
+        let news = RouteSocket::listening()?;
+        let mut nics = Nics {
+            loader,
+            uevents,
+            news,
+            links: BTreeMap::new(),
+            known: HashSet::new(),
+        };
+        nics.walk();
+        nics.list();
+        Ok(nics)
+    }
+
+    /// The Ethernet NICs, in the order that the kernel found them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Nic> {
+        self.links.values().filter(|l| !l.loopback).filter_map(|l| {
+            Some(Nic {
+                index: l.index,
+                name: l.name.clone(),
+                mac: l.mac?,
+                carrier: l.carrier && l.up,
+                mtu: l.mtu,
+            })
+        })
+    }
+
+    /// Takes the kernel's news: loads drivers of devices that appeared, sets new NICs up, tells of carriers.
+    pub(crate) fn update(&mut self) {
+        let mut buffer = vec![0; 8 << 10];
+        loop {
+            match self.uevents.receive(&mut buffer) {
+                Ok(None) => break,
+                Ok(Some(datagram)) => {
+                    if let Some(Uevent {
+                        action: "add",
+                        modalias: Some(modalias),
+                        path,
+                    }) = Uevent::read(datagram)
+                    {
+                        detail!("device {path}");
+                        self.loader.load_for_device(modalias);
+                    }
+                }
+                Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NOBUFS.raw_os_error()) => {
+                    self.walk()
+                }
+                Err(_) => break,
+            }
+        }
+        match self.news.news() {
+            Ok(links) => links.into_iter().for_each(|link| self.take(link)),
+            // News were lost: look at everything.
+            Err(_) => self.list(),
+        }
+    }
+
+    /// Sleeps until the kernel has news, one of `others` can be read, or the moment has come.
+    pub(crate) fn sleep_until(&self, moment: Moment, others: &[BorrowedFd<'_>]) {
+        let own = [self.uevents.as_fd(), self.news.as_fd()];
+        let mut fds: Vec<PollFd<'_>> = own
+            .iter()
+            .chain(others)
+            .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
+            .collect();
+        let left = moment.remaining();
+        let timeout = Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(left.subsec_nanos()),
+        };
+        // A signal or an error ends the sleep early: every caller looks at the clock again.
+        let _ = poll(&mut fds, Some(&timeout));
+    }
+
+    fn walk(&self) {
+        for modalias in modaliases(Path::new("/sys/bus")) {
+            self.loader.load_for_device(&modalias);
+        }
+    }
+
+    fn list(&mut self) {
+        match RouteSocket::open().and_then(|mut socket| socket.links()) {
+            Ok(links) => {
+                self.links
+                    .retain(|index, _| links.iter().any(|l| l.index == *index));
+                links.into_iter().for_each(|link| self.take(link));
+            }
+            Err(e) => caution!("{e}: {}", crate::failure::causes(&e)),
+        }
+    }
+
+    fn take(&mut self, link: Link) {
+        if link.gone {
+            if self.known.remove(&link.index) {
+                say!("{}: gone", link.name);
+            }
+            self.links.remove(&link.index);
+            return;
+        }
+        if link.loopback || link.mac.is_none() {
+            if link.loopback && self.known.insert(link.index) {
+                set_up(link);
+            }
+            return;
+        }
+        let had_carrier = self
+            .links
+            .get(&link.index)
+            .is_some_and(|l| l.carrier && l.up);
+        let has_carrier = link.carrier && link.up;
+        if self.known.insert(link.index) {
+            match driver(&link.name) {
+                Some(driver) => say!("{}: driver {driver}", link.name),
+                None => detail!("{}: no driver of its own", link.name),
+            }
+            if !link.up {
+                set_up(link.clone());
+            }
+        }
+        match (had_carrier, has_carrier) {
+            (false, true) => say!("{}: link up", link.name),
+            (true, false) => say!("{}: link down", link.name),
+            _ => {}
+        }
+        self.links.insert(link.index, link);
+    }
+}
+
+/// Sets a link up in the background: a driver may load firmware first, and the other NICs need not wait.
+fn set_up(link: Link) {
+    let work = move || {
+        if let Err(e) = RouteSocket::open().and_then(|mut socket| socket.set_up(link.index)) {
+            caution!("{}: {e}: {}", link.name, crate::failure::causes(&e));
+        }
+    };
+    if let Err(e) = thread::Builder::new().stack_size(128 << 10).spawn(work) {
+        caution!("cannot start a thread to set a link up: {e}");
+    }
+}
+
+/// The module that drives a NIC, or the driver's name if it is part of the kernel.
+fn driver(name: &str) -> Option<String> {
+    let driver = format!("/sys/class/net/{name}/device/driver");
+    let link = fs::read_link(format!("{driver}/module"))
+        .or_else(|_| fs::read_link(driver))
+        .ok()?;
+    Some(link.file_name()?.to_string_lossy().into_owned())
+}
+
+/// The modalias of every device on every bus.
+fn modaliases(buses: &Path) -> Vec<String> {
+    let entries = |path: &Path| -> Vec<std::path::PathBuf> {
+        let found: io::Result<Vec<_>> =
+            fs::read_dir(path).map(|all| all.flatten().map(|entry| entry.path()).collect());
+        found.unwrap_or_default()
+    };
+    let devices = entries(buses)
+        .into_iter()
+        .flat_map(|bus| entries(&bus.join("devices")));
+    devices
+        .filter_map(|device| fs::read_to_string(device.join("modalias")).ok())
+        .map(|modalias| modalias.trim_end().to_owned())
+        .filter(|modalias| !modalias.is_empty())
+        .collect()
+}
+
+/// PCI network cards that no driver took: what to put into the image.
+fn undriven_network_cards() -> Vec<String> {
+    let Ok(devices) = fs::read_dir("/sys/bus/pci/devices") else {
+        return Vec::new();
+    };
+    let read = |path: &Path, name: &str| {
+        fs::read_to_string(path.join(name))
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    devices
+        .flatten()
+        .map(|device| device.path())
+        // PCI class 02: network controller.
+        .filter(|path| read(path, "class").starts_with("0x02") && !path.join("driver").exists())
+        .map(|path| {
+            format!(
+                "{}:{}",
+                read(&path, "vendor").replace("0x", ""),
+                read(&path, "device").replace("0x", "")
+            )
+        })
+        .collect()
+}

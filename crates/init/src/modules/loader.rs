@@ -1,0 +1,183 @@
+//! Loads modules of the image by `finit_module(2)`.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use rustix::io::Errno;
+
+use super::index::{Index, Resolved, Texts};
+use crate::console::{caution, detail};
+
+/// Where the kernel keeps the path of its module loader.
+pub(crate) const MODPROBE: &str = "/proc/sys/kernel/modprobe";
+/// The most drivers that are loaded side by side: a probe that waits for firmware must not hold up the NIC that
+/// has the root, and no machine has more kinds of NIC.
+const SIDE_BY_SIDE: usize = 16;
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Loaded {
+    /// It is in the kernel now.
+    Yes,
+    /// The image does not have it.
+    Absent,
+    /// The kernel refused the module or one that it needs; a line on the console says why.
+    Refused,
+}
+
+/// The module tree of the running kernel, and what was loaded from it. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Loader {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    directory: PathBuf,
+    index: Index,
+    /// Names that are in the kernel or on their way.
+    loaded: Mutex<HashSet<String>>,
+    /// Devices that were matched already.
+    seen: Mutex<HashSet<String>>,
+}
+
+impl Loader {
+    /// Reads the index of `/lib/modules/<version>`. Without one nothing can be loaded, which is right for a
+    /// kernel that has everything built in.
+    pub(crate) fn open(version: &str) -> Self {
+        let directory = Path::new("/lib/modules").join(version);
+        let text = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
+        let (dep, alias) = (text("modules.dep"), text("modules.alias"));
+        let (softdep, builtin) = (text("modules.softdep"), text("modules.builtin"));
+        let index = Index::read(&Texts {
+            dep: &dep,
+            alias: &alias,
+            softdep: &softdep,
+            builtin: &builtin,
+        });
+        let shared = Shared {
+            directory,
+            index,
+            loaded: Mutex::default(),
+            seen: Mutex::default(),
+        };
+        Loader {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Loads a module by name or alias with everything it needs, and waits until the kernel has it.
+    pub(crate) fn load(&self, name: &str) -> Loaded {
+        let steps = match self.shared.index.resolve(name) {
+            Resolved::BuiltIn => return Loaded::Yes,
+            Resolved::Absent => return Loaded::Absent,
+            Resolved::Load(steps) => steps,
+        };
+        let mut result = Loaded::Yes;
+        for step in steps {
+            if self.lock(&self.shared.loaded).contains(&step.name) || is_live(&step.name) {
+                continue;
+            }
+            match self.insert(&step.file) {
+                Ok(()) => {
+                    self.lock(&self.shared.loaded).insert(step.name);
+                }
+                Err(e) => {
+                    caution!("cannot load the module {}: {e}", step.name);
+                    result = Loaded::Refused;
+                }
+            }
+        }
+        result
+    }
+
+    fn insert(&self, file: &str) -> io::Result<()> {
+        let file = File::open(self.shared.directory.join(file))?;
+        match rustix::system::finit_module(&file, c"", 0) {
+            // Another thread or the kernel itself was faster.
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Finds the drivers of a device and loads them in the background; the NIC shows itself by a uevent and a
+    /// netlink message. A modalias that was seen before costs nothing.
+    pub(crate) fn load_for_device(&self, modalias: &str) {
+        if !self.lock(&self.shared.seen).insert(modalias.to_owned()) {
+            return;
+        }
+        let names: Vec<String> = self
+            .shared
+            .index
+            .for_device(modalias)
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        if names.is_empty() {
+            return;
+        }
+        detail!("{modalias} wants {}", names.join(", "));
+        let loader = self.clone();
+        let work = move || {
+            for name in names {
+                loader.load(&name);
+            }
+        };
+        if Arc::strong_count(&self.shared) > SIDE_BY_SIDE {
+            work();
+        } else {
+            in_background("driver", work);
+        }
+    }
+
+    /// Loads modules by name in the background, in this order: what the mount will need, while DHCP waits.
+    pub(crate) fn load_in_background(&self, names: Vec<String>) {
+        let loader = self.clone();
+        in_background("modules", move || {
+            for name in names {
+                loader.load(&name);
+            }
+        });
+    }
+
+    fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> std::sync::MutexGuard<'a, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the kernel has the module already. Asking costs less than having the file read and refused.
+fn is_live(name: &str) -> bool {
+    fs::read_to_string(format!("/sys/module/{name}/initstate"))
+        .is_ok_and(|state| state.trim_end() == "live")
+}
+
+fn in_background(name: &str, work: impl FnOnce() + Send + 'static) {
+    // A machine that cannot start a thread has worse to say than this; the boot goes on and will show it.
+    if let Err(e) = thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(128 << 10)
+        .spawn(work)
+    {
+        caution!("cannot start a thread to load modules: {e}");
+    }
+}
+
+/// The kernel started this program as `<path> -q -- <name>`: loads the module and returns the exit status.
+pub(crate) fn as_modprobe(arguments: &[String]) -> u8 {
+    let version = rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned();
+    let loader = Loader::open(&version);
+    let names = arguments.iter().filter(|a| !a.starts_with('-'));
+    let mut status = 0;
+    for name in names {
+        if loader.load(name) != Loaded::Yes {
+            status = 1;
+        }
+    }
+    status
+}

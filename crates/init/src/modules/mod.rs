@@ -1,0 +1,11 @@
+//! Kernel modules: which ones the machine's devices want, and loading them.
+//!
+//! Owns: the image's module index and `finit_module`. Refuses: compressed modules (the image holds plain ones, so
+//! that no decompressor is carried here) and module options, beyond those the kernel takes from its own command
+//! line.
+
+mod index;
+mod loader;
+mod pattern;
+
+pub(crate) use loader::{Loaded, Loader, MODPROBE, as_modprobe};

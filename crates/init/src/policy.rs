@@ -1,0 +1,112 @@
+//! What follows a failure: another try after a pause, or a reboot. Never an end: the kernel panics when its
+//! first process returns.
+
+use std::thread;
+use std::time::Duration;
+
+use netroot_proto::cmdline::AfterFailure;
+
+use crate::clock::Moment;
+use crate::console::fail;
+
+/// The pause after the first failure; each later one is twice as long, up to [`LONGEST`].
+const FIRST: Duration = Duration::from_secs(2);
+/// The longest pause: a machine room that gets its power back should be up a minute after its server is.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// What to do after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Try again after so long.
+    TryAgain(Duration),
+    /// Reboot after so long.
+    Reboot(Duration),
+}
+
+/// The next step after this many failures in a row. Pure.
+pub(crate) fn next(after: AfterFailure, failures: u32) -> Next {
+    match after {
+        AfterFailure::TryAgain => {
+            let doublings = failures.saturating_sub(1).min(16);
+            Next::TryAgain((FIRST * 2u32.pow(doublings)).min(LONGEST))
+        }
+        AfterFailure::RebootAfter(time) => Next::Reboot(time),
+        AfterFailure::RebootNow => Next::Reboot(Duration::ZERO),
+    }
+}
+
+/// Says what follows, and waits. Returns only to try again.
+pub(crate) fn follow(next: Next) {
+    match next {
+        Next::TryAgain(pause) => {
+            fail!("trying again in {} s", pause.as_secs());
+            thread::sleep(pause);
+        }
+        Next::Reboot(time) => {
+            fail!("rebooting in {0} s (panic={0})", time.as_secs());
+            thread::sleep(time);
+            reboot();
+        }
+    }
+}
+
+/// Restarts the machine, and waits for it to happen.
+pub(crate) fn reboot() -> ! {
+    rustix::fs::sync();
+    loop {
+        let Err(errno) = nix::sys::reboot::reboot(nix::sys::reboot::RebootMode::RB_AUTOBOOT);
+        fail!("the kernel does not reboot: {errno}");
+        thread::sleep(Duration::from_secs(10));
+    }
+}
+
+/// Counts failures that follow each other; a boot that got far and fails later starts anew.
+#[derive(Debug, Default)]
+pub(crate) struct Failures {
+    count: u32,
+    last: Option<Moment>,
+}
+
+impl Failures {
+    /// One more. Returns how many there are in a row: an attempt that lasted long does not count with the others.
+    pub(crate) fn one_more(&mut self) -> u32 {
+        let now = Moment::now();
+        self.count = match self.last {
+            Some(last) if now.since(last) > LONGEST * 3 => 1,
+            _ => self.count.saturating_add(1),
+        };
+        self.last = Some(now);
+        self.count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_minute_and_stay_there() {
+        let pauses: Vec<u64> = (1..=8)
+            .map(|n| match next(AfterFailure::TryAgain, n) {
+                Next::TryAgain(pause) => pause.as_secs(),
+                Next::Reboot(_) => panic!("nobody asked for a reboot"),
+            })
+            .collect();
+        assert_eq!(pauses, [2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!(
+            next(AfterFailure::TryAgain, u32::MAX),
+            Next::TryAgain(LONGEST)
+        );
+    }
+
+    #[test]
+    fn panic_reboots_after_its_seconds_however_often_it_failed() {
+        let after = AfterFailure::RebootAfter(Duration::from_secs(7));
+        assert_eq!(next(after, 1), Next::Reboot(Duration::from_secs(7)));
+        assert_eq!(next(after, 9), Next::Reboot(Duration::from_secs(7)));
+        assert_eq!(
+            next(AfterFailure::RebootNow, 1),
+            Next::Reboot(Duration::ZERO)
+        );
+    }
+}
