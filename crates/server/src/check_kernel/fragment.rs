@@ -1,0 +1,217 @@
+//! The fragments of `kernel-config/`: what a kernel has to have, and why.
+
+use serde::Serialize;
+use thiserror::Error;
+
+use super::config::assignment;
+
+/// How much depends on a section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Weight {
+    /// No boot without each of its symbols.
+    Essential,
+    /// No boot without at least one of them.
+    Any,
+    /// Something is less good without one.
+    Useful,
+}
+
+/// A group of symbols.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Section {
+    pub(super) weight: Weight,
+    pub(super) title: String,
+    pub(super) wishes: Vec<Wish>,
+}
+
+/// One symbol and what it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wish {
+    /// Without `CONFIG_`.
+    pub(super) symbol: String,
+    /// Whether it is to be set; `# CONFIG_X is not set` wishes it away.
+    pub(super) set: bool,
+    /// The part that needs it.
+    pub(super) who: String,
+    /// What follows when the wish is not met.
+    pub(super) otherwise: String,
+    /// The module's name, where the symbol can be a module.
+    pub(super) module: Option<String>,
+    /// The only architecture that has the symbol, as the head of a configuration calls it
+    /// (`x86`); `None` for all.
+    pub(super) arch: Option<String>,
+}
+
+/// A line that the form does not allow.
+#[derive(Debug, PartialEq, Eq, Error)]
+#[error("{file} line {line}: {what}")]
+pub(super) struct FragmentError {
+    file: String,
+    /// Counted from 1.
+    line: usize,
+    what: &'static str,
+}
+
+/// Reads several fragments, each given as its name and its text.
+pub(super) fn parse_all(fragments: &[(&str, &str)]) -> Result<Vec<Section>, FragmentError> {
+    let mut sections = Vec::new();
+    for (file, text) in fragments {
+        let parsed = parse(text).map_err(|(line, what)| FragmentError {
+            file: (*file).to_owned(),
+            line,
+            what,
+        })?;
+        sections.extend(parsed);
+    }
+    Ok(sections)
+}
+
+/// What the comments before a symbol have said so far.
+#[derive(Default)]
+struct Notes {
+    who: Option<String>,
+    otherwise: Option<String>,
+    module: Option<String>,
+    arch: Option<String>,
+}
+
+fn parse(text: &str) -> Result<Vec<Section>, (usize, &'static str)> {
+    let mut sections: Vec<Section> = Vec::new();
+    let mut notes = Notes::default();
+    let mut section_otherwise = None;
+    for (index, line) in text.lines().enumerate() {
+        let fail = |what| (index + 1, what);
+        if let Some(heading) = line.strip_prefix("## ") {
+            let (weight, title) = heading
+                .split_once(": ")
+                .ok_or(fail("no weight and title"))?;
+            let weight = match weight {
+                "essential" => Weight::Essential,
+                "any" => Weight::Any,
+                "useful" => Weight::Useful,
+                _ => return Err(fail("the weight is essential, any or useful")),
+            };
+            sections.push(Section {
+                weight,
+                title: title.to_owned(),
+                wishes: Vec::new(),
+            });
+            (notes, section_otherwise) = (Notes::default(), None);
+            continue;
+        }
+        if let Some((symbol, set)) = wished(line) {
+            let section = sections
+                .last_mut()
+                .ok_or(fail("a symbol before the first section"))?;
+            let notes = std::mem::take(&mut notes);
+            section.wishes.push(Wish {
+                symbol: symbol.to_owned(),
+                set,
+                who: notes.who.ok_or(fail("a symbol without `# who:`"))?,
+                otherwise: notes
+                    .otherwise
+                    .or_else(|| section_otherwise.clone())
+                    .ok_or(fail("a symbol without `# else:`"))?,
+                module: notes.module,
+                arch: notes.arch,
+            });
+        } else if line.is_empty() {
+            // A note that stands by itself under a heading is the whole section's.
+            if let Some(otherwise) = notes.otherwise.take() {
+                section_otherwise = Some(otherwise);
+            }
+        } else if let Some(comment) = line.strip_prefix('#') {
+            match comment.trim().split_once(": ") {
+                Some(("who", text)) => notes.who = Some(text.to_owned()),
+                Some(("else", text)) => notes.otherwise = Some(text.to_owned()),
+                Some(("module", text)) => notes.module = Some(text.to_owned()),
+                Some(("arch", text)) => notes.arch = Some(text.to_owned()),
+                // The file's own introduction.
+                _ if sections.is_empty() => {}
+                _ => return Err(fail("a comment is `who:`, `else:`, `module:` or `arch:`")),
+            }
+        } else {
+            return Err(fail("expected CONFIG_NAME=y or # CONFIG_NAME is not set"));
+        }
+    }
+    Ok(sections)
+}
+
+fn wished(line: &str) -> Option<(&str, bool)> {
+    if let Some((symbol, "y")) = assignment(line) {
+        return Some((symbol, true));
+    }
+    let symbol = line
+        .strip_prefix("# CONFIG_")?
+        .strip_suffix(" is not set")?;
+    Some((symbol, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn the_fragments_that_are_compiled_in_have_the_form() {
+        let sections = parse_all(&super::super::FRAGMENTS).unwrap();
+        let symbols: Vec<&str> = sections
+            .iter()
+            .flat_map(|s| &s.wishes)
+            .map(|w| w.symbol.as_str())
+            .collect();
+        let distinct: HashSet<&str> = symbols.iter().copied().collect();
+        assert_eq!(
+            symbols.len(),
+            distinct.len(),
+            "a symbol is wished for twice"
+        );
+        for needed in ["BLK_DEV_INITRD", "PACKET", "NFS_FS", "NFS_V3", "VIRTIO_NET"] {
+            assert!(distinct.contains(needed), "{needed}");
+        }
+        assert!(sections.iter().any(|s| s.weight == Weight::Any));
+    }
+
+    #[test]
+    fn a_symbol_says_who_needs_it_and_takes_the_rest_from_its_section() {
+        let text = "# An introduction.\n\n## any: NICs\n# else: no network\n\n# who: some\n# module: a_b\nCONFIG_A=y\n\n\
+                    # who: others\n# else: worse\n# CONFIG_B is not set\n";
+        let sections = parse(text).unwrap();
+        let wish = |symbol: &str, set, who: &str, otherwise: &str, module: Option<&str>| Wish {
+            symbol: symbol.into(),
+            set,
+            who: who.into(),
+            otherwise: otherwise.into(),
+            module: module.map(str::to_owned),
+            arch: None,
+        };
+        assert_eq!(
+            sections,
+            [Section {
+                weight: Weight::Any,
+                title: "NICs".into(),
+                wishes: vec![
+                    wish("A", true, "some", "no network", Some("a_b")),
+                    wish("B", false, "others", "worse", None)
+                ],
+            }]
+        );
+    }
+
+    #[test]
+    fn a_line_that_breaks_the_form_is_named() {
+        for (text, line) in [
+            ("CONFIG_A=y\n", 1),
+            ("## vital: x\n", 1),
+            ("## essential: x\n# who: y\nCONFIG_A=y\n", 3),
+            ("## essential: x\n# else: y\nCONFIG_A=y\n", 3),
+            ("## essential: x\nCONFIG_A=m\n", 2),
+            ("## essential: x\n# how: y\n", 2),
+        ] {
+            let error = parse_all(&[("f", text)]).unwrap_err();
+            assert_eq!((error.file.as_str(), error.line), ("f", line), "{text:?}");
+        }
+    }
+}

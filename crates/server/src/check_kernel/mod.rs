@@ -1,0 +1,60 @@
+//! `netroot check-kernel FILE`: is this kernel fit to boot from NFS?
+//!
+//! [`run`] is what the command line calls. It reads a `config-*` file or `/proc/config.gz`
+//! ([`config`]), holds it against the fragments of `kernel-config/`, which are compiled in
+//! ([`fragment`]), and prints what is built in, what is a module and so has to be in the
+//! image, and what is missing and what follows from that ([`report`]).
+//!
+//! It ends with success if the kernel can boot from NFS, and with 1 if something essential
+//! is missing. A file that is no kernel configuration is an error.
+
+mod config;
+mod fragment;
+mod report;
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use config::KernelConfig;
+use report::Report;
+
+/// The fragments that every kernel is held against, as file name and text.
+const FRAGMENTS: [(&str, &str); 2] = [
+    (
+        "kernel-config/netroot.config",
+        include_str!("../../../../kernel-config/netroot.config"),
+    ),
+    (
+        "kernel-config/nics.config",
+        include_str!("../../../../kernel-config/nics.config"),
+    ),
+];
+
+/// Checks the kernel configuration at `path` and prints the report on standard output, as
+/// one JSON object with `json`.
+///
+/// # Errors
+/// The file cannot be read, or is no kernel configuration.
+pub(crate) fn run(path: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let config = KernelConfig::read(path)
+        .with_context(|| format!("checking the kernel configuration {}", path.display()))?;
+    let report = Report::new(&config, &fragment::parse_all(&FRAGMENTS)?);
+    let text = if json {
+        let mut text = serde_json::to_string(&report)?;
+        text.push('\n');
+        text
+    } else {
+        report.to_string()
+    };
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .context("writing to standard output")?;
+    Ok(if report.boots {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,311 @@
+//! What a kernel has of what it needs, for people and for programs.
+
+use std::fmt::{self, Write as _};
+
+use serde::Serialize;
+
+use super::config::{KernelConfig, Presence};
+use super::fragment::{Section, Weight, Wish};
+
+/// How a wish is met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum State {
+    /// In the kernel itself.
+    BuiltIn,
+    /// A module, which has to be in the image.
+    Module,
+    /// Not there.
+    Missing,
+    /// There, and better not.
+    Unwanted,
+    /// Not there, as it should be.
+    Absent,
+}
+
+/// One symbol of the report.
+#[derive(Debug, Serialize)]
+pub(super) struct Line {
+    symbol: String,
+    state: State,
+    who: String,
+    /// What follows where the state is missing or unwanted.
+    #[serde(rename = "else")]
+    otherwise: String,
+    module: Option<String>,
+}
+
+/// One section of the report.
+#[derive(Debug, Serialize)]
+pub(super) struct Part {
+    title: String,
+    weight: Weight,
+    symbols: Vec<Line>,
+}
+
+/// The whole report.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    kernel: String,
+    /// Whether everything essential is there.
+    pub(super) boots: bool,
+    /// Why it does not boot: `NFS_V3 is missing: …`.
+    reasons: Vec<String>,
+    parts: Vec<Part>,
+}
+
+impl Report {
+    /// Holds a kernel against the wishes.
+    pub(super) fn new(config: &KernelConfig, sections: &[Section]) -> Self {
+        let mut reasons = Vec::new();
+        let mut parts = Vec::new();
+        for section in sections {
+            let here = |wish: &&Wish| match (&wish.arch, config.arch()) {
+                (Some(only), Some(this)) => only == this,
+                _ => true,
+            };
+            let symbols: Vec<Line> = section
+                .wishes
+                .iter()
+                .filter(here)
+                .map(|wish| line(wish, config))
+                .collect();
+            let failed = |line: &&Line| matches!(line.state, State::Missing | State::Unwanted);
+            match section.weight {
+                Weight::Essential => {
+                    let sentence = |l: &Line| format!("{} is missing: {}", l.symbol, l.otherwise);
+                    reasons.extend(symbols.iter().filter(failed).map(sentence));
+                }
+                Weight::Any if symbols.iter().all(|line| failed(&line)) => {
+                    reasons.push(format!("none of the {} is there", section.title));
+                }
+                Weight::Any | Weight::Useful => {}
+            }
+            parts.push(Part {
+                title: section.title.clone(),
+                weight: section.weight,
+                symbols,
+            });
+        }
+        let kernel = config.kernel.clone();
+        Self {
+            kernel,
+            boots: reasons.is_empty(),
+            reasons,
+            parts,
+        }
+    }
+}
+
+fn line(wish: &Wish, config: &KernelConfig) -> Line {
+    let state = match (config.presence(&wish.symbol), wish.set) {
+        (Presence::BuiltIn, true) => State::BuiltIn,
+        (Presence::Module, true) => State::Module,
+        (Presence::Missing, true) => State::Missing,
+        (Presence::BuiltIn | Presence::Module, false) => State::Unwanted,
+        (Presence::Missing, false) => State::Absent,
+    };
+    Line {
+        symbol: wish.symbol.clone(),
+        state,
+        who: wish.who.clone(),
+        otherwise: wish.otherwise.clone(),
+        module: wish.module.clone(),
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.kernel.is_empty() {
+            writeln!(f, "{}", self.kernel)?;
+        }
+        for part in &self.parts {
+            writeln!(f, "\n{}", part.title)?;
+            part.fmt_list(f, "built in", State::BuiltIn)?;
+            part.fmt_list(f, "module", State::Module)?;
+            if part.weight == Weight::Any {
+                // One driver more or less is no news; which ones are not there is.
+                part.fmt_list(f, "missing", State::Missing)?;
+            } else {
+                part.fmt_failed(f, "missing", State::Missing)?;
+            }
+            part.fmt_failed(f, "unwanted", State::Unwanted)?;
+        }
+        let modules = |line: &Line| line.state == State::Module;
+        if self
+            .parts
+            .iter()
+            .flat_map(|part| &part.symbols)
+            .any(modules)
+        {
+            f.write_str(MODULES_ADVICE)?;
+        }
+        if self.boots {
+            return writeln!(f, "\nThis kernel can boot from NFS.");
+        }
+        writeln!(f, "\nThis kernel cannot boot from NFS:")?;
+        self.reasons
+            .iter()
+            .try_for_each(|reason| writeln!(f, "  {reason}"))
+    }
+}
+
+const MODULES_ADVICE: &str = "
+What is a module and needed before the root is mounted has to be in the image: `netroot initrd` puts
+the NFS client and the overlay there by itself, and NIC drivers as `--modules` says.
+";
+
+/// Where the lists begin, and where they are broken.
+const INDENT: usize = 12;
+const WIDTH: usize = 100;
+
+impl Part {
+    fn in_state(&self, state: State) -> impl Iterator<Item = &Line> {
+        self.symbols.iter().filter(move |line| line.state == state)
+    }
+
+    /// The symbols of one state as a list, modules with their names.
+    fn fmt_list(&self, f: &mut fmt::Formatter<'_>, word: &str, state: State) -> fmt::Result {
+        let mut column = INDENT;
+        let mut text = String::new();
+        for (index, line) in self.in_state(state).enumerate() {
+            let named = line.module.as_ref().filter(|_| state == State::Module);
+            let item = match named {
+                Some(module) => format!("{} ({module})", line.symbol),
+                None => line.symbol.clone(),
+            };
+            if index > 0 {
+                text.push(',');
+                column += 1;
+                if column + 1 + item.len() > WIDTH {
+                    write!(text, "\n{:INDENT$}", "")?;
+                    column = INDENT;
+                } else {
+                    text.push(' ');
+                    column += 1;
+                }
+            }
+            column += item.len();
+            text.push_str(&item);
+        }
+        if text.is_empty() {
+            Ok(())
+        } else {
+            writeln!(f, "  {word:<10}{text}")
+        }
+    }
+
+    /// The symbols of one state with who needs them and what follows, a line each.
+    fn fmt_failed(&self, f: &mut fmt::Formatter<'_>, word: &str, state: State) -> fmt::Result {
+        for line in self.in_state(state) {
+            write!(f, "  {word:<10}{}", line.symbol)?;
+            if state == State::Missing {
+                write!(f, " (for {})", line.who)?;
+            }
+            writeln!(f, ": {}", line.otherwise)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{FRAGMENTS, fragment};
+    use super::*;
+
+    /// What Debian 12's kernel 6.1.0-50-amd64 says about the symbols of the fragments.
+    const DEBIAN: &str = include_str!("debian-12-excerpt.config");
+
+    fn report(config: &str) -> Report {
+        let config = KernelConfig::parse(config).unwrap();
+        Report::new(&config, &fragment::parse_all(&FRAGMENTS).unwrap())
+    }
+
+    #[test]
+    fn debians_kernel_boots_and_says_what_the_image_needs() {
+        let report = report(DEBIAN);
+        assert!(report.boots, "{:?}", report.reasons);
+        let text = report.to_string();
+        assert!(
+            text.contains("module    NFS_FS (nfs), NFS_V3 (nfsv3), SUNRPC (sunrpc), LOCKD (lockd)"),
+            "{text}"
+        );
+        assert!(text.contains("VIRTIO_NET (virtio_net)"), "{text}");
+        assert!(!text.contains("missing"), "{text}");
+        assert!(text.ends_with("This kernel can boot from NFS.\n"), "{text}");
+    }
+
+    #[test]
+    fn what_is_missing_and_essential_is_why_it_does_not_boot() {
+        let without = DEBIAN.replace("CONFIG_NFS_V3=m", "# CONFIG_NFS_V3 is not set");
+        let report = report(&without);
+        assert!(!report.boots);
+        assert_eq!(report.reasons.len(), 1);
+        assert!(report.reasons[0].starts_with("NFS_V3 is missing: only servers of NFSv4"));
+        assert!(
+            report
+                .to_string()
+                .contains("\nThis kernel cannot boot from NFS:\n  NFS_V3 is missing")
+        );
+    }
+
+    #[test]
+    fn one_nic_driver_suffices_and_none_does_not() {
+        let only_virtio: String = DEBIAN
+            .lines()
+            .filter(|line| {
+                let nic = FRAGMENTS[1].1.contains(line.split('=').next().unwrap());
+                !nic || line.contains("VIRTIO") || line.starts_with('#')
+            })
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        assert!(report(&only_virtio).boots);
+        let none = report(&only_virtio.replace("CONFIG_VIRTIO_NET=m", ""));
+        assert_eq!(none.reasons, ["none of the NIC drivers is there"]);
+    }
+
+    #[test]
+    fn what_is_only_useful_is_told_and_does_not_count() {
+        let config = DEBIAN.replace("CONFIG_OVERLAY_FS=m", "") + "CONFIG_IP_PNP=y\n";
+        let report = report(&config);
+        assert!(report.boots);
+        let text = report.to_string();
+        assert!(text.contains("missing   OVERLAY_FS (for rd.overlay, which `netroot serve` asks for): the root stays"), "{text}");
+        assert!(
+            text.contains("unwanted  IP_PNP: the network is set up twice"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_symbol_of_another_architecture_is_not_missed() {
+        let arm64 = DEBIAN
+            .replace("Linux/x86", "Linux/arm64")
+            .replace("CONFIG_HYPERVISOR_GUEST=y\n", "");
+        assert!(!report(&arm64).to_string().contains("HYPERVISOR_GUEST"));
+        let x86 = arm64.replace("Linux/arm64", "Linux/x86");
+        assert!(
+            report(&x86)
+                .to_string()
+                .contains("missing   HYPERVISOR_GUEST")
+        );
+    }
+
+    #[test]
+    fn json_carries_every_symbol_and_the_verdict() {
+        let json = serde_json::to_value(report(DEBIAN)).unwrap();
+        assert_eq!(json["boots"], true);
+        assert_eq!(json["kernel"], "Linux/x86 6.1.176");
+        let nfs = json["parts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|p| p["title"] == "the root over NFS");
+        let symbols = nfs.unwrap()["symbols"].as_array().unwrap();
+        let nfs_fs = symbols.iter().find(|s| s["symbol"] == "NFS_FS").unwrap();
+        assert_eq!(
+            (nfs_fs["state"].as_str(), nfs_fs["module"].as_str()),
+            (Some("module"), Some("nfs"))
+        );
+    }
+}
