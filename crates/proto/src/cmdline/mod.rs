@@ -25,7 +25,7 @@ pub use ip::{ClientIdentifier, IpRequest, Method, classful_prefix};
 pub(crate) use ip_fields::dotted_quad;
 pub use link_address::{LinkAddress, LinkAddressError, link_address_text, parse_link_address};
 pub use overlay::Overlay;
-pub use plan::{AfterFailure, Assignment, BootPlan, Ignored, Network};
+pub use plan::{AfterFailure, BootPlan, Ignored, Network};
 pub use root::{NfsRequest, RootRequest};
 pub use setting::{Origin, Setting};
 pub use tokens::{CommandLine, Parameter, tokenize};

@@ -41,42 +41,6 @@ pub struct Network {
     pub dhcp_class: Option<Setting<String>>,
 }
 
-/// What the command line has in mind for one NIC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Assignment<'a> {
-    /// No request is about it, and none is about any other: DHCP.
-    Dhcp,
-    /// It follows this request, whose method may be [`Method::Off`](super::Method::Off).
-    Follow(&'a IpRequest),
-    /// Requests name other NICs only.
-    Leave,
-}
-
-impl Network {
-    /// What the command line has in mind for the NIC called `name`. A request that names
-    /// the NIC goes before one that is about every NIC.
-    ///
-    /// A name may be one that only udev would give (`enp1s0` where an initrd says `eth0`):
-    /// when no NIC bears a requested name, saying so and taking [`Network::fallback`] for
-    /// every NIC still boots.
-    pub fn assignment(&self, name: &str) -> Assignment<'_> {
-        let named = self
-            .addressing
-            .iter()
-            .find(|r| r.device.as_deref() == Some(name));
-        match named.or_else(|| self.addressing.iter().find(|r| r.device.is_none())) {
-            Some(request) => Assignment::Follow(request),
-            None if self.addressing.is_empty() => Assignment::Dhcp,
-            None => Assignment::Leave,
-        }
-    }
-
-    /// The request to follow where the NIC that requests name does not exist.
-    pub fn fallback(&self) -> Option<&IpRequest> {
-        self.addressing.first()
-    }
-}
-
 /// A parameter that belongs to this init and that it does not follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ignored {
@@ -104,16 +68,11 @@ pub struct BootPlan {
     pub init_arguments: Vec<String>,
     /// `rootdelay=`: a pause before the root is mounted.
     pub root_delay: Setting<Duration>,
-    /// `rootwait[=seconds]`: how long the root is waited for before it counts as a failure;
-    /// `None` inside is for ever.
-    pub root_wait: Option<Setting<Option<Duration>>>,
     /// `panic=`: what follows a failure.
     pub after_failure: Setting<AfterFailure>,
     /// The console takes messages of levels below this one (`loglevel=`; `quiet` is 4,
     /// `debug` 10, the default 7), where 3 is an error, 4 a warning, 6 information.
     pub console_level: Setting<u8>,
-    /// `netroot.report=`: the URL that boot reports go to.
-    pub report: Option<Setting<String>>,
     /// What makes no sense, in order.
     pub complaints: Vec<Complaint>,
     /// What an initrd could follow and this one does not, in order.
@@ -141,10 +100,8 @@ impl BootPlan {
             init: None,
             init_arguments: Vec::new(),
             root_delay: Setting::default_value(Duration::ZERO),
-            root_wait: None,
             after_failure: Setting::default_value(AfterFailure::TryAgain),
             console_level: Setting::default_value(DEFAULT_CONSOLE_LEVEL),
-            report: None,
             complaints: Vec::new(),
             ignored: Vec::new(),
             foreign: Vec::new(),
@@ -236,12 +193,6 @@ impl BootPlan {
                     self.root_delay = Setting::parameter(delay, &text);
                 }
             }
-            ("rootwait", None) => self.root_wait = Some(Setting::parameter(None, &text)),
-            ("rootwait", Some(value)) => {
-                if let Some(limit) = self.seconds("rootwait", value, "left out") {
-                    self.root_wait = Some(Setting::parameter(Some(limit), &text));
-                }
-            }
             ("panic", Some(value)) => match value.parse::<i32>() {
                 Ok(seconds) => {
                     let policy = match u64::try_from(seconds) {
@@ -264,14 +215,6 @@ impl BootPlan {
                 Ok(level @ 0..=15) => self.console_level = Setting::parameter(level, &text),
                 _ => self.complain("loglevel", value, "a level of 0 to 7", "left out"),
             },
-            ("netroot.report", Some(url)) => {
-                if url.starts_with("http://") {
-                    self.report = Some(Setting::parameter(url.to_owned(), &text));
-                } else {
-                    let outcome = "no report is sent";
-                    self.complain("netroot.report", url, "an http:// URL", outcome);
-                }
-            }
             (name, value) => match not_followed(name, value) {
                 Some(why) => self.ignored.push(Ignored {
                     parameter: text,
@@ -293,6 +236,26 @@ impl BootPlan {
             let why = "a later ip= is about the same NIC";
             self.ignored.push(Ignored {
                 parameter: earlier.origin.to_string(),
+                why,
+            });
+        }
+        let parts = [
+            (
+                request.client_identifier.is_some(),
+                "its client identifier: the NIC's address is sent as that",
+            ),
+            (
+                request.link_address.is_some(),
+                "its Ethernet address: NICs keep their own",
+            ),
+            (
+                request.ntp.is_some(),
+                "its time server: the root's own settings hold",
+            ),
+        ];
+        for (_, why) in parts.into_iter().filter(|(given, _)| *given) {
+            self.ignored.push(Ignored {
+                parameter: request.origin.to_string(),
                 why,
             });
         }
@@ -361,6 +324,8 @@ const DEBUG_LEVEL: u8 = 10;
 fn not_followed(name: &str, value: Option<&str>) -> Option<&'static str> {
     Some(match name {
         "rdinit" => "the kernel has followed it: it started this init",
+        "rootwait" => "the root is waited for in any case",
+        "netroot.report" => "this init sends no reports",
         "boot" if value == Some("nfs") => "an NFS root is all that this init mounts",
         "boot" => "only boot=nfs has a meaning here",
         "rd.neednet" => "the network always comes up",

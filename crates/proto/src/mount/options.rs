@@ -128,17 +128,6 @@ pub struct NfsOptions {
 }
 
 impl NfsOptions {
-    /// The versions to try, in order. Without a word about it: v3, whose MOUNT protocol can
-    /// say why it refuses, then the versions 4.
-    pub fn attempts(&self) -> Vec<Version> {
-        if !self.versions.is_empty() {
-            return self.versions.clone();
-        }
-        let mut all = vec![Version::V3];
-        all.extend(Version::ANY_V4);
-        all
-    }
-
     /// These options with `later` ones on top, as if all had been written in one list.
     pub fn overlaid(mut self, later: &Self) -> Self {
         if !later.versions.is_empty() {

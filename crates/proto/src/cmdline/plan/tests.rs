@@ -26,7 +26,7 @@ fn an_empty_command_line_is_a_plan_of_defaults() {
     assert_eq!(plan.overlay, Setting::default_value(Overlay::Off));
     assert_eq!(plan.after_failure.value, AfterFailure::TryAgain);
     assert_eq!(plan.network.carrier_timeout.value, Duration::from_secs(120));
-    assert_eq!(plan.network.assignment("eth0"), Assignment::Dhcp);
+    assert_eq!(plan.network.addressing, []);
 }
 
 #[test]
@@ -93,17 +93,28 @@ fn panic_is_the_kernels_number() {
 #[test]
 fn several_nics_have_a_request_each() {
     let plan = good("ip=eth0:dhcp ip=10.0.0.9::::pc:eth1:off ip=:::::eth0:bootp");
-    let of = |name| match plan.network.assignment(name) {
-        Assignment::Follow(request) => Some(request.method),
-        _ => None,
-    };
-    assert_eq!(of("eth0"), Some(Method::Bootp));
-    assert_eq!(of("eth1"), Some(Method::Static));
-    assert_eq!(plan.network.assignment("eth2"), Assignment::Leave);
+    let requests = &plan.network.addressing;
+    let all: Vec<_> = requests
+        .iter()
+        .map(|r| (r.device.as_deref(), r.method))
+        .collect();
+    assert_eq!(
+        all,
+        [
+            (Some("eth1"), Method::Static),
+            (Some("eth0"), Method::Bootp)
+        ]
+    );
     assert_eq!(plan.ignored[0].parameter, "ip=eth0:dhcp");
-    let plan = good("ip=eth0:dhcp ip=any");
-    assert!(
-        matches!(plan.network.assignment("eth7"), Assignment::Follow(r) if r.method == Method::Any)
+    assert_eq!(good("ip=eth0:dhcp ip=any").network.addressing.len(), 2);
+}
+
+#[test]
+fn a_part_of_ip_that_is_not_followed_is_told() {
+    let plan = good("ip=10.0.0.9:::::eth0:off:10.0.0.2::10.0.0.3");
+    assert_eq!(
+        plan.ignored[0].why,
+        "its time server: the root's own settings hold"
     );
 }
 
@@ -149,10 +160,6 @@ fn a_wrong_value_is_named_and_the_rest_still_holds() {
         (
             "nameserver=dns",
             "nameserver=dns: at position 0: expected an IPv4 address, found \"dns\"; left out",
-        ),
-        (
-            "netroot.report=ftp://x",
-            "netroot.report=ftp://x: at position 0: expected an http:// URL, found \"ftp://x\"; no report is sent",
         ),
         (
             "ip=10.0.0.9:10.0.0.300",
@@ -248,7 +255,6 @@ fn parameter() -> impl Strategy<Value = String> {
         "dhcpclass",
         "nameserver",
         "carrier_timeout",
-        "netroot.report",
     ]);
     (name, prop::collection::vec(piece(), 0..12))
         .prop_map(|(name, pieces)| format!("{name}=\"{}\"", pieces.concat().replace('"', "")))

@@ -1,5 +1,4 @@
 use super::*;
-use crate::cmdline::Assignment;
 use crate::mount::Version;
 
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
@@ -15,10 +14,7 @@ fn facts() -> LeaseFacts<'static> {
 
 fn choose(cmdline: &str, facts: LeaseFacts<'_>) -> Result<RootChoice, NoRoot> {
     let plan = BootPlan::parse(cmdline);
-    let request = match plan.network.assignment("eth0") {
-        Assignment::Follow(request) => Some(request),
-        _ => None,
-    };
+    let request = plan.network.addressing.first();
     choose_root(&plan, &LeaseFacts { request, ..facts })
 }
 
