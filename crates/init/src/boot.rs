@@ -25,6 +25,8 @@ pub(crate) struct Machine {
     pub(crate) started: Moment,
     pub(crate) loader: Loader,
     pub(crate) nics: Nics,
+    /// Modules that the mount will need.
+    pub(crate) later: Vec<String>,
     /// Sent with every DHCP message.
     pub(crate) dhcp_options: &'static [DhcpOption<'static>],
     /// The address that is set.
@@ -39,6 +41,10 @@ pub(crate) struct Machine {
 pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
     mount::unmount_all();
     bring_up(&mut machine.nics)?;
+    // Not before: the NIC's driver comes first on a machine with one processor, and DHCP leaves time enough.
+    machine
+        .loader
+        .load_in_background(std::mem::take(&mut machine.later));
     let address = lease::obtain(&mut machine.nics, &machine.plan, machine.dhcp_options)?;
     set(machine, &address)?;
     let export = export::find(&machine.plan, &address)?;

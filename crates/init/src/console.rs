@@ -37,8 +37,9 @@ struct Sinks {
 /// Opens the console and the kernel's log. The console becomes standard input, output and error: the kernel
 /// starts an init without them when the image has no `/dev/console` node.
 pub(crate) fn open() {
-    // Unless told otherwise the kernel drops all but ten lines in five seconds; systemd does the same.
-    let _ = std::fs::write("/proc/sys/kernel/printk_devkmsg", "on");
+    // Unless told otherwise the kernel drops all but ten lines in five seconds; systemd does the same. The line's
+    // end is wanted (`devkmsg_sysctl_set_loglvl`).
+    let _ = std::fs::write("/proc/sys/kernel/printk_devkmsg", "on\n");
     let console = OpenOptions::new()
         .read(true)
         .write(true)

@@ -131,8 +131,8 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
     // DHCP needs it at once, and no device announces it.
     loader.load("af_packet");
     let nics = Nics::open(loader.clone())?;
-    loader.load_in_background(wanted_later(&plan));
     Ok(Machine {
+        later: wanted_later(&plan),
         dhcp_options: dhcp_options(&plan),
         plan,
         started,
