@@ -1,0 +1,213 @@
+//! Nothing that arrives on the port does more than change a counter.
+#![allow(
+    missing_docs,
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used,
+    clippy::indexing_slicing
+)]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use nfs3_types::rpc::{auth_unix, call_body, msg_body, opaque_auth, rpc_msg};
+use nfs3_types::xdr_codec::Pack;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use support::{Client, connect, serve};
+
+fn call(prog: u32, vers: u32, proc: u32, arguments: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let cred = opaque_auth::auth_unix(&auth_unix::default());
+    let verf = opaque_auth::default();
+    let call = call_body {
+        rpcvers: 2,
+        prog,
+        vers,
+        proc,
+        cred,
+        verf,
+    };
+    rpc_msg {
+        xid: 1,
+        body: msg_body::CALL(call),
+    }
+    .pack(&mut bytes)
+    .unwrap();
+    bytes.extend_from_slice(arguments);
+    bytes
+}
+
+fn record(message: &[u8]) -> Vec<u8> {
+    let mark = message.len() as u32 | 0x8000_0000;
+    [&mark.to_be_bytes()[..], message].concat()
+}
+
+/// Sends bytes and returns everything that comes back until the server closes or all is answered.
+fn exchange(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = connect(address);
+    let _ = stream.write_all(bytes);
+    let _ = stream.shutdown(std::net::Shutdown::Write);
+    let mut reply = Vec::new();
+    let _ = stream.read_to_end(&mut reply);
+    reply
+}
+
+fn accept_status(reply: &[u8]) -> u32 {
+    // mark, xid, REPLY, MSG_ACCEPTED, verifier (2 words), status
+    u32::from_be_bytes(reply[24..28].try_into().unwrap())
+}
+
+fn still_serves(address: SocketAddr) {
+    let mut client = Client::root(address);
+    let dir = client.root.clone();
+    assert!(client.attributes(&dir).is_ok());
+}
+
+#[test]
+fn unknown_programs_versions_and_procedures_are_answered_in_the_words_of_the_rfc() {
+    let root = tempfile::tempdir().unwrap();
+    let running = serve(root.path());
+    let address = running.server.address();
+    assert_eq!(
+        accept_status(&exchange(address, &record(&call(100_227, 3, 0, b"")))),
+        1
+    );
+    let mismatch = exchange(address, &record(&call(100_003, 4, 0, b"")));
+    assert_eq!(accept_status(&mismatch), 2);
+    assert_eq!(mismatch[28..], [0, 0, 0, 3, 0, 0, 0, 3]);
+    for program in [100_003, 100_005] {
+        assert_eq!(
+            accept_status(&exchange(address, &record(&call(program, 3, 99, b"")))),
+            3
+        );
+    }
+    assert_eq!(
+        accept_status(&exchange(
+            address,
+            &record(&call(100_003, 3, 1, b"\0\0\0\xff"))
+        )),
+        4
+    );
+    assert_eq!(
+        accept_status(&exchange(address, &record(&call(100_003, 3, 0, b"")))),
+        0
+    );
+    assert_eq!(running.server.counts().unavailable, 4);
+    assert_eq!(running.server.counts().garbage, 1);
+}
+
+#[test]
+fn pipelined_calls_are_all_answered_and_a_call_in_pieces_too() {
+    let root = tempfile::tempdir().unwrap();
+    let running = serve(root.path());
+    let null = record(&call(100_003, 3, 0, b""));
+    let reply = exchange(running.server.address(), &null.repeat(1000));
+    assert_eq!(reply.len(), 28 * 1000);
+
+    let message = call(100_003, 3, 0, b"");
+    let (head, tail) = message.split_at(10);
+    let mut pieces = (head.len() as u32).to_be_bytes().to_vec();
+    pieces.extend_from_slice(head);
+    pieces.extend(record(tail));
+    let mut stream = connect(running.server.address());
+    for byte in pieces {
+        stream.write_all(&[byte]).unwrap();
+    }
+    let mut reply = [0; 28];
+    stream.read_exact(&mut reply).unwrap();
+    assert_eq!(accept_status(&reply), 0);
+}
+
+#[test]
+fn a_record_of_two_gigabytes_ends_the_connection_at_once() {
+    let root = tempfile::tempdir().unwrap();
+    let running = serve(root.path());
+    let mut stream = connect(running.server.address());
+    stream.write_all(&[0xff; 8]).unwrap();
+    let begun = Instant::now();
+    assert!(matches!(stream.read(&mut [0; 1]), Ok(0) | Err(_)));
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert_eq!(running.server.counts().bad_records, 1);
+    still_serves(running.server.address());
+}
+
+#[test]
+fn random_streams_and_random_arguments_change_nothing_but_counters() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join("file"), b"content").unwrap();
+    let running = serve(root.path());
+    let address = running.server.address();
+    let own = Client::root(address).root.data.to_vec();
+    let mut runner = TestRunner::new(Config {
+        cases: 300,
+        ..Config::default()
+    });
+    let arguments = (
+        prop_oneof![Just(100_003_u32), Just(100_005), Just(100_000)],
+        0..24_u32,
+        any::<bool>(),
+        proptest::collection::vec(any::<u8>(), 0..120),
+    );
+    runner
+        .run(&arguments, |(program, procedure, with_handle, noise)| {
+            let version = if program == 100_000 { 2 } else { 3 };
+            let mut bytes = Vec::new();
+            if with_handle {
+                bytes.extend((own.len() as u32).to_be_bytes());
+                bytes.extend(&own);
+                bytes.resize(bytes.len().next_multiple_of(4), 0);
+            }
+            bytes.extend(noise);
+            // UMNTALL and its like aside, whatever is asked, exactly one whole reply comes back.
+            let reply = exchange(address, &record(&call(program, version, procedure, &bytes)));
+            prop_assert!(
+                reply.len() >= 28,
+                "{program} {procedure}: {} bytes",
+                reply.len()
+            );
+            let mark = u32::from_be_bytes(reply[..4].try_into().unwrap()) & 0x7fff_ffff;
+            prop_assert_eq!(mark as usize + 4, reply.len());
+            prop_assert_eq!(reply.len() % 4, 0);
+            Ok(())
+        })
+        .unwrap();
+    runner
+        .run(&proptest::collection::vec(any::<u8>(), 0..2000), |noise| {
+            exchange(address, &noise);
+            exchange(address, &record(&noise));
+            Ok(())
+        })
+        .unwrap();
+    still_serves(address);
+    assert_eq!(std::fs::read(root.path().join("file")).unwrap(), b"content");
+}
+
+#[test]
+fn a_client_that_takes_no_replies_does_not_hold_the_others() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join("big"), vec![7; 1 << 20]).unwrap();
+    let running = serve(root.path());
+    let address = running.server.address();
+    let mut client = Client::root(address);
+    let big = client.find("big");
+    let mut arguments = (big.data.len() as u32).to_be_bytes().to_vec();
+    arguments.extend(big.data.iter());
+    arguments.resize(arguments.len().next_multiple_of(4), 0);
+    arguments.extend([0; 8]);
+    arguments.extend((1_u32 << 20).to_be_bytes());
+    let read = record(&call(100_003, 3, 6, &arguments));
+    let mut greedy = connect(address);
+    greedy
+        .set_write_timeout(Some(Duration::from_millis(500)))
+        .unwrap();
+    // A hundred mebibytes are asked for and none is taken.
+    let _ = greedy.write_all(&read.repeat(100));
+    for _ in 0..100 {
+        client.attributes(&big).unwrap();
+    }
+    drop(greedy);
+    running.server.stop();
+}
