@@ -215,9 +215,9 @@ impl Net {
     /// When it cannot be made.
     pub fn bridge(&self, name: &str, address: &str) -> Result<Bridge> {
         self.shell(&format!(
-            "ip link add {name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0
+            "ip link add dev {name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0
              ip addr add {address} dev {name}
-             ip link set {name} up"
+             ip link set dev {name} up"
         ))?;
         Ok(Bridge(name.to_owned()))
     }
@@ -228,8 +228,8 @@ impl Net {
     /// When it cannot be made.
     pub fn plain_bridge(&self, name: &str) -> Result<Bridge> {
         self.shell(&format!(
-            "ip link add {name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0
-             ip link set {name} up"
+            "ip link add dev {name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0
+             ip link set dev {name} up"
         ))?;
         Ok(Bridge(name.to_owned()))
     }
@@ -241,7 +241,7 @@ impl Net {
     pub fn tap(&self, name: &str, bridge: &Bridge) -> Result<Tap> {
         self.shell(&format!(
             "ip tuntap add dev {name} mode tap
-             ip link set {name} master {} up",
+             ip link set dev {name} master {} up",
             bridge.0
         ))?;
         Ok(Tap(name.to_owned()))
@@ -267,10 +267,10 @@ impl Net {
             "a cable to {name}: {}",
             String::from_utf8_lossy(&made.stderr)
         );
-        self.shell(&format!("ip link set {near} master {} up", bridge.0))?;
+        self.shell(&format!("ip link set dev {near} master {} up", bridge.0))?;
         other.shell(&format!(
             "ip addr add {address} dev {name}
-             ip link set {name} up"
+             ip link set dev {name} up"
         ))?;
         Ok(())
     }

@@ -173,7 +173,10 @@ impl Program {
     pub fn wait_for(&self, text: &str, what: &str, patience: Duration) -> Result<Seen> {
         self.stdout
             .wait_for(text, what, patience)
-            .with_context(|| format!("on its standard error:\n{}", self.stderr.tail(20)))
+            .map_err(|error| match self.stderr.tail(20) {
+                said if said.is_empty() => error,
+                said => anyhow::anyhow!("{error}and on its standard error:\n{said}"),
+            })
     }
 
     /// The program's own process: the one child of `nsenter`, which forked because a

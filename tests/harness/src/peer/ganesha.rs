@@ -91,7 +91,7 @@ fn configuration_text(directory: &Path, path: &str, clients: &Clients) -> String
     };
     format!(
         "NFS_CORE_PARAM {{ NFS_Protocols = 3, 4; NFS_Port = 2049; MNT_Port = 20048;
-  Enable_NLM = false; Enable_RQUOTA = false; mount_path_pseudo = false; }}
+  Enable_NLM = false; Enable_RQUOTA = false; mount_path_pseudo = true; }}
 NFSV4 {{ Grace_Period = 5; Lease_Lifetime = 5; }}
 LOG {{ Default_Log_Level = EVENT; }}
 EXPORT {{ Export_Id = 1; Path = {directory}; Pseudo = {path}; Tag = {tag};
