@@ -169,12 +169,16 @@ fn read_root(
     })
 }
 
-/// `<address>:/path` (dracut) or `host:/path` (Guix), and no other protocol's root.
+/// `<address>:/path` (dracut) or `host:/path` (Guix), and no other protocol's root. A
+/// misspelt address and an IPv6 address count: they are complained about in their place.
 fn looks_like_target(value: &str) -> bool {
     let Some((server, _)) = value.split_once(":/") else {
         return false;
     };
-    other_scheme(value).is_none() && Host::parse(server).is_some()
+    let meant_as_address =
+        !server.is_empty() && server.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let host = Host::parse(server).is_some() || meant_as_address || server.starts_with('[');
+    host && other_scheme(value).is_none()
 }
 
 /// `nfsroot=`, as the kernel and initramfs-tools take it.

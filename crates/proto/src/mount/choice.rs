@@ -185,6 +185,9 @@ pub fn choose_root(plan: &BootPlan, facts: &LeaseFacts<'_>) -> Result<RootChoice
         None => (NfsTarget::default(), Vec::new(), None),
     };
 
+    // An option 17 of options alone (`,rsize=8192`) speaks about whatever root there is.
+    let lease_names_nothing = lease_target.server.is_none() && lease_target.path.is_none();
+
     let (template, path_from) = match (explicit.path, lease_target.path.as_deref()) {
         (Some(path), _) => (path, explicit.from.clone()),
         (None, Some(path)) => (path, Evidence::Option17),
@@ -211,7 +214,8 @@ pub fn choose_root(plan: &BootPlan, facts: &LeaseFacts<'_>) -> Result<RootChoice
         return Err(NoRoot::Server { path });
     };
 
-    let lease_counts = [&path_from, &server_from].contains(&&Evidence::Option17);
+    let lease_counts =
+        lease_names_nothing || path_from == Evidence::Option17 || server_from == Evidence::Option17;
     let (options, lease_access) = if lease_counts {
         let access = lease_target.options.access;
         (lease_target.options.overlaid(&explicit.options), access)

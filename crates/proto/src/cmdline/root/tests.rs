@@ -184,6 +184,8 @@ fn a_target_that_makes_no_sense_is_named_at_its_place() {
         ("nfsroot=10.0.0.1:/r,port=99999", 17, "99999"),
         ("nfsroot=10.0.0.1:/r,,vers=5", 18, "vers=5"),
         ("root=nfs:ho!st:/r", 4, "ho!st"),
+        ("root=10.0.0.300:/r", 0, "10.0.0.300"),
+        ("root=[fe80::1]:/r", 0, "[fe80::1]"),
         ("nfsroot=\"/a\u{7}b\"", 2, "\u{7}"),
     ] {
         let plan = BootPlan::parse(cmdline);
