@@ -271,7 +271,7 @@ impl Client {
         let socket = self.sockets.get_mut::<dhcpv4::Socket>(self.handle);
         let event = socket.poll().map(|event| match event {
             dhcpv4::Event::Configured(config) => {
-                let packet = config.packet.as_ref().expect("a buffer was set").clone();
+                let packet = config.packet.expect("a buffer was set");
                 Some((config.address, Lease::read(packet.into_inner())))
             }
             dhcpv4::Event::Deconfigured => None,

@@ -6,9 +6,26 @@
 //! * [`lan`]: an Ethernet of servers (our decision) and clients (smoltcp's `dhcpv4` socket,
 //!   as the init uses it).
 //! * [`leases`]: DHCP scenarios on it.
+//! * [`captures`], [`firmware`]: real firmware's packets, and our answers to them.
 //! * [`files`]: our TFTP sender against a receiver that behaves like EDK2's.
 
+// Dice and block numbers are cut to size on purpose here.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss
+)]
+
+// `cfg(test)` says to clippy that unwrapping is fine in here.
+#[cfg(test)]
+mod captures;
+#[cfg(test)]
 mod files;
+#[cfg(test)]
+mod firmware;
+#[cfg(test)]
 mod lan;
+#[cfg(test)]
 mod leases;
+#[cfg(test)]
 mod wire;

@@ -1,0 +1,721 @@
+//! Transcripts: a real client's packet, and every byte that matters of its answer.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+use netroot_proto::dhcp::options::Message;
+use netroot_proto::dhcp::pool::Pool;
+use netroot_proto::dhcp::request::Request;
+use netroot_proto::dhcp::{BINL_PORT, Mac, SERVER_PORT};
+use netroot_proto::pxe::arch::Platform;
+use netroot_proto::pxe::client::Client;
+use netroot_proto::pxe::config::{Arrival, Config, Loader, Network, Role};
+use netroot_proto::pxe::decide::{Decision, Destination, Reason, Reply, Step, decide};
+use netroot_proto::pxe::strategy::{Strategy, Style};
+
+use super::captures::{self, Capture};
+use super::lan::ip;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const OTHER: Strategy = Strategy {
+    style: Style::Other,
+    second_loader: false,
+};
+const USUAL: Strategy = Strategy {
+    style: Style::Usual,
+    second_loader: false,
+};
+
+pub(crate) fn config() -> Config {
+    let loader = |platform, first: &str, second: Option<&str>| Loader {
+        platform,
+        first: first.into(),
+        second: second.map(Into::into),
+    };
+    Config {
+        http_port: 8080,
+        script_path: "boot/{mac}.ipxe".into(),
+        loaders: vec![
+            loader(Platform::Bios, "undionly.kpxe", None),
+            loader(Platform::EfiX64, "snponly.efi", Some("ipxe.efi")),
+            loader(Platform::RaspberryPi, "bootcode.bin", None),
+        ],
+        root_path: None,
+    }
+}
+
+pub(crate) fn arrival(port: u16) -> Arrival {
+    Arrival {
+        interface: "eth0".into(),
+        address: ip(1),
+        prefix: 24,
+        port,
+        source: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68),
+    }
+}
+
+fn pool() -> Pool {
+    Pool::new(ip(100), ip(200), vec![ip(1)]).unwrap()
+}
+
+fn proxy(datagram: &[u8], strategy: Strategy) -> Decision {
+    let request = Request::read(datagram).unwrap();
+    decide(
+        &request,
+        &arrival(SERVER_PORT),
+        &config(),
+        Role::Proxy,
+        strategy,
+        HOUR,
+    )
+}
+
+fn dhcp(datagram: &[u8], pool: &mut Pool, strategy: Strategy) -> Decision {
+    let network = Network::new(HOUR);
+    let request = Request::read(datagram).unwrap();
+    let role = Role::Dhcp {
+        network: &network,
+        pool,
+    };
+    decide(
+        &request,
+        &arrival(SERVER_PORT),
+        &config(),
+        role,
+        strategy,
+        HOUR,
+    )
+}
+
+fn reply(decision: Decision) -> Reply {
+    match decision {
+        Decision::Reply(reply) => *reply,
+        Decision::Ignore(reason) => panic!("ignored: {reason}"),
+    }
+}
+
+fn reason(decision: Decision) -> Reason {
+    match decision {
+        Decision::Ignore(reason) => reason,
+        Decision::Reply(reply) => panic!("answered: {}", reply.text),
+    }
+}
+
+/// A reply in words, without the padding: header fields that are not zero, then the options.
+fn words(reply: &Reply) -> Vec<String> {
+    let message = Message::read(&reply.packet).unwrap();
+    assert!((300..=1472).contains(&reply.packet.len()));
+    assert!(reply.left_out.is_empty());
+    let header = &message.header;
+    assert!(!header.from_client);
+    let mut words = vec![
+        format!("to {:?}", reply.destination),
+        format!("flags {:#06x}", header.flags),
+    ];
+    let fields = [
+        ("ciaddr", header.client_ip),
+        ("yiaddr", header.your_ip),
+        ("siaddr", header.next_server),
+        ("giaddr", header.relay_ip),
+    ];
+    words.extend(
+        fields
+            .iter()
+            .filter(|(_, a)| !a.is_unspecified())
+            .map(|(n, a)| format!("{n} {a}")),
+    );
+    if !message.file.is_empty() {
+        words.push(format!("file {}", String::from_utf8_lossy(&message.file)));
+    }
+    words.extend(message.options.iter().map(|(code, value)| {
+        let text = value.len() > 4 && value.iter().all(|b| b.is_ascii_graphic() || *b == b' ');
+        match text {
+            true => format!("{code} {}", String::from_utf8_lossy(value)),
+            false => {
+                let digits: String = value.iter().map(|b| format!("{b:02x}")).collect();
+                format!("{code} {digits}")
+            }
+        }
+    }));
+    words
+}
+
+const UUID: &str = "97 00523d4bbf3e7a0f4a9d5e0c1d2e3f4a5b";
+
+#[test]
+fn ovmf_beside_another_dhcp_server_is_told_its_file_without_a_second_leg() {
+    let reply = reply(proxy(&captures::OVMF_DISCOVER.bytes(), USUAL));
+    assert_eq!(
+        words(&reply),
+        [
+            "to Broadcast",
+            "flags 0x8000",
+            "siaddr 10.0.0.1",
+            "file snponly.efi",
+            "53 02",
+            "54 0a000001",
+            "60 PXEClient",
+            "43 060108ff",
+            UUID,
+            "67 snponly.efi",
+            "66 10.0.0.1",
+        ]
+    );
+    let message = Message::read(&reply.packet).unwrap();
+    assert_eq!(message.header.transaction, 0x3f0a_4371);
+    assert_eq!(reply.machine, Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]));
+    assert_eq!(
+        (reply.step, reply.text.as_str()),
+        (Step::ProxyOffer, "UEFI x64 PXE: told to load snponly.efi")
+    );
+}
+
+#[test]
+fn ovmf_of_the_other_kind_is_sent_to_port_4011_and_answered_where_it_asks_from() {
+    let offer = words(&reply(proxy(&captures::OVMF_DISCOVER.bytes(), OTHER)));
+    assert!(offer.contains(&"60 PXEClient".into()));
+    assert!(
+        !offer.iter().any(|option| option.starts_with("43 ")),
+        "{offer:?}"
+    );
+
+    // The second leg: the REQUEST, now from an address, to this server.
+    let mut second = captures::OVMF_REQUEST.bytes();
+    second[12..16].copy_from_slice(&ip(77).octets());
+    let source = SocketAddrV4::new(ip(77), BINL_PORT);
+    let arrival = Arrival {
+        source,
+        ..arrival(BINL_PORT)
+    };
+    let request = Request::read(&second).unwrap();
+    let decision = decide(&request, &arrival, &config(), Role::Proxy, OTHER, HOUR);
+    let reply = reply(decision);
+    assert_eq!(reply.destination, Destination::Unicast(source));
+    assert_eq!(reply.step, Step::ProxyAck);
+    let words = words(&reply);
+    for expected in [
+        "ciaddr 10.0.0.77",
+        "siaddr 10.0.0.1",
+        "file snponly.efi",
+        "53 05",
+        "54 0a000001",
+        "43 060108ff",
+    ] {
+        assert!(words.contains(&expected.into()), "{expected}: {words:?}");
+    }
+}
+
+#[test]
+fn port_4011_answers_bios_uefi_and_ipxe_in_both_roles() {
+    for capture in [
+        captures::BIOS_DISCOVER,
+        captures::OVMF_DISCOVER,
+        captures::IPXE_DISCOVER,
+        captures::OVMF_HTTP_DISCOVER,
+    ] {
+        let request = Request::read(&capture.bytes()).unwrap();
+        let network = Network::new(HOUR);
+        for role in [
+            Role::Proxy,
+            Role::Dhcp {
+                network: &network,
+                pool: &mut pool(),
+            },
+        ] {
+            let reply = reply(decide(
+                &request,
+                &arrival(BINL_PORT),
+                &config(),
+                role,
+                USUAL,
+                HOUR,
+            ));
+            assert!(words(&reply).contains(&"siaddr 10.0.0.1".into()));
+        }
+    }
+    let plain = Request::read(&captures::PLAIN_DISCOVER.bytes()).unwrap();
+    let decision = decide(
+        &plain,
+        &arrival(BINL_PORT),
+        &config(),
+        Role::Proxy,
+        USUAL,
+        HOUR,
+    );
+    assert_eq!(reason(decision), Reason::NotNetworkBoot);
+}
+
+#[test]
+fn the_main_servers_request_is_never_acknowledged_by_a_proxy() {
+    let main = Some(Ipv4Addr::new(10, 0, 2, 2));
+    for capture in [captures::OVMF_REQUEST, captures::IPXE_REQUEST] {
+        let decision = proxy(&capture.bytes(), USUAL);
+        assert_eq!(reason(decision), Reason::ForAnotherServer(main));
+        let request = Request::read(&capture.bytes()).unwrap();
+        assert_eq!(request.claimed_address(), Some(Ipv4Addr::new(10, 0, 2, 15)));
+    }
+}
+
+#[test]
+fn a_request_with_a_boot_item_or_with_our_name_is_ours_in_the_proxy_role() {
+    let mut ours = captures::OVMF_REQUEST.bytes();
+    let id = 240 + 3;
+    ours[id + 2..id + 6].copy_from_slice(&ip(1).octets());
+    assert_eq!(reply(proxy(&ours, USUAL)).step, Step::ProxyAck);
+
+    // The main server's identifier, but 43 = boot item 71: type 0, layer 0.
+    let mut item = captures::OVMF_REQUEST.bytes();
+    item.truncate(item.len() - 1);
+    item.extend(captures::hex("2b07 470400000000 ff ff"));
+    let answer = words(&reply(proxy(&item, USUAL)));
+    assert!(
+        answer.contains(&"43 060108470400000000ff".into()),
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn ovmf_alone_gets_an_address_and_a_file_as_if_pxe_did_not_exist() {
+    let mut pool = pool();
+    let offer = reply(dhcp(&captures::OVMF_DISCOVER.bytes(), &mut pool, USUAL));
+    let address = pool.offer(offer.machine, None, HOUR).unwrap();
+    assert_eq!(
+        words(&offer),
+        [
+            "to Broadcast".to_owned(),
+            "flags 0x8000".into(),
+            format!("yiaddr {address}"),
+            "siaddr 10.0.0.1".into(),
+            "file snponly.efi".into(),
+            "53 02".into(),
+            "54 0a000001".into(),
+            "51 00000e10".into(),
+            "58 00000708".into(),
+            "59 00000c4e".into(),
+            "1 ffffff00".into(),
+            UUID.into(),
+            "67 snponly.efi".into(),
+            "66 10.0.0.1".into(),
+            "28 0a0000ff".into(),
+        ]
+    );
+    assert_eq!(
+        offer.text,
+        format!("UEFI x64 PXE: offered {address}, loads snponly.efi")
+    );
+
+    // shim reads the file's name out of the ACK's header.
+    let mut request = captures::OVMF_REQUEST.bytes();
+    request[240 + 5..240 + 9].copy_from_slice(&ip(1).octets());
+    request[240 + 11..240 + 15].copy_from_slice(&address.octets());
+    let ack = reply(dhcp(&request, &mut pool, USUAL));
+    assert_eq!(ack.step, Step::DhcpAck);
+    assert!(words(&ack).contains(&"file snponly.efi".into()));
+}
+
+#[test]
+fn an_authoritative_reply_never_has_option_60_without_43() {
+    for capture in [
+        captures::OVMF_DISCOVER,
+        captures::BIOS_DISCOVER,
+        captures::IPXE_DISCOVER,
+        captures::RASPBERRY_DISCOVER,
+    ] {
+        for strategy in [USUAL, OTHER] {
+            let answer = reply(dhcp(&capture.bytes(), &mut pool(), strategy));
+            let message = Message::read(&answer.packet).unwrap();
+            let has = |code| message.options.bytes(code).is_some();
+            assert_eq!(has(60), has(43), "{}", answer.text);
+        }
+    }
+}
+
+#[test]
+fn the_second_loader_is_handed_out_when_asked_for() {
+    let second = Strategy {
+        style: Style::Usual,
+        second_loader: true,
+    };
+    let answer = words(&reply(proxy(&captures::OVMF_DISCOVER.bytes(), second)));
+    assert!(answer.contains(&"file ipxe.efi".into()));
+    let answer = words(&reply(proxy(&captures::BIOS_DISCOVER.bytes(), second)));
+    assert!(
+        answer.contains(&"file undionly.kpxe".into()),
+        "there is no second one"
+    );
+}
+
+#[test]
+fn ovmf_http_boot_gets_a_url_and_its_own_class_in_both_roles() {
+    let offer = words(&reply(proxy(&captures::OVMF_HTTP_DISCOVER.bytes(), USUAL)));
+    for expected in [
+        "60 HTTPClient",
+        "file http://10.0.0.1:8080/snponly.efi",
+        "67 http://10.0.0.1:8080/snponly.efi",
+    ] {
+        assert!(offer.contains(&expected.into()), "{offer:?}");
+    }
+    assert!(!offer.iter().any(|option| option.starts_with("43 ")));
+    let lease = words(&reply(dhcp(
+        &captures::OVMF_HTTP_DISCOVER.bytes(),
+        &mut pool(),
+        USUAL,
+    )));
+    assert!(lease.contains(&"60 HTTPClient".into()));
+}
+
+#[test]
+fn ipxe_gets_its_script_and_the_no_proxy_flag_only_from_its_dhcp_server() {
+    let script = "file http://10.0.0.1:8080/boot/52-54-00-12-34-56.ipxe";
+    let offer = reply(proxy(&captures::IPXE_DISCOVER.bytes(), USUAL));
+    let offer = words(&offer);
+    assert!(
+        offer.contains(&script.into()) && offer.contains(&"60 PXEClient".into()),
+        "{offer:?}"
+    );
+    assert!(
+        !offer.iter().any(|option| option.starts_with("175 ")),
+        "it would never look for us again"
+    );
+
+    let lease = reply(dhcp(&captures::IPXE_DISCOVER.bytes(), &mut pool(), USUAL));
+    assert!(matches!(lease.destination, Destination::Ethernet { mac, .. } if mac == lease.machine));
+    let lease = words(&lease);
+    assert!(
+        lease.contains(&script.into()) && lease.contains(&"175 b00101".into()),
+        "{lease:?}"
+    );
+    assert!(
+        lease.contains(&"61 01525400123456".into()),
+        "RFC 6842: {lease:?}"
+    );
+}
+
+#[test]
+fn an_ipxe_without_http_gets_a_loader_that_has_it() {
+    let mut bytes = captures::IPXE_DISCOVER.bytes();
+    let http = bytes.windows(3).position(|w| w == [0x13, 1, 1]).unwrap();
+    // An image format in its place: COMBOOT.
+    bytes[http] = 0x23;
+    assert_eq!(
+        Client::of(&Request::read(&bytes).unwrap()),
+        Client::IpxeWithoutHttp(Platform::Bios)
+    );
+    assert!(words(&reply(proxy(&bytes, USUAL))).contains(&"file undionly.kpxe".into()));
+}
+
+#[test]
+fn a_bios_rom_is_told_its_file_and_that_there_is_no_discovery() {
+    let offer = words(&reply(proxy(&captures::BIOS_DISCOVER.bytes(), USUAL)));
+    for expected in [
+        "siaddr 10.0.0.1",
+        "file undionly.kpxe",
+        "60 PXEClient",
+        "43 060108ff",
+        UUID,
+    ] {
+        assert!(offer.contains(&expected.into()), "{expected}: {offer:?}");
+    }
+}
+
+#[test]
+fn a_raspberry_pi_gets_the_menu_that_its_rom_looks_for() {
+    let request = Request::read(&captures::RASPBERRY_DISCOVER.bytes()).unwrap();
+    assert_eq!(Client::of(&request), Client::RaspberryPi);
+    let offer = reply(proxy(&captures::RASPBERRY_DISCOVER.bytes(), USUAL));
+    let message = Message::read(&offer.packet).unwrap();
+    let menu = message.options.bytes(43).unwrap();
+    assert!(menu.windows(17).any(|w| w == b"Raspberry Pi Boot"));
+    assert_eq!(message.options.bytes(66), Some(&b"10.0.0.1"[..]));
+
+    // Another ROM with the same transaction is no Raspberry Pi.
+    let mut other = captures::RASPBERRY_DISCOVER.bytes();
+    other[28] = 0x52;
+    assert_eq!(
+        Client::of(&Request::read(&other).unwrap()),
+        Client::Pxe(Platform::Bios)
+    );
+}
+
+#[test]
+fn a_plain_client_gets_an_address_from_the_dhcp_server_and_nothing_from_a_proxy() {
+    let plain = captures::PLAIN_DISCOVER.bytes();
+    assert_eq!(reason(proxy(&plain, USUAL)), Reason::NotNetworkBoot);
+    let offer = reply(dhcp(&plain, &mut pool(), USUAL));
+    let options = words(&offer);
+    assert!(
+        !options
+            .iter()
+            .any(|o| o.starts_with("file ") || o.starts_with("60 ")),
+        "{options:?}"
+    );
+}
+
+#[test]
+fn firmware_ipxe_and_system_of_one_machine_share_one_lease() {
+    let mut pool = pool();
+    let addresses: Vec<Ipv4Addr> = [
+        captures::OVMF_DISCOVER,
+        captures::IPXE_DISCOVER,
+        captures::PLAIN_DISCOVER,
+    ]
+    .iter()
+    .map(|capture| reply(dhcp(&capture.bytes(), &mut pool, USUAL)))
+    .map(|offer| Message::read(&offer.packet).unwrap().header.your_ip)
+    .collect();
+    assert!(
+        addresses.iter().all(|address| *address == addresses[0]),
+        "{addresses:?}"
+    );
+    assert_eq!(pool.bindings().count(), 1);
+}
+
+/// A packet with other options in the place of its own.
+fn with_options(capture: &Capture, options: &str) -> Vec<u8> {
+    let mut bytes = capture.bytes();
+    bytes.truncate(240);
+    bytes.extend(captures::hex(options));
+    bytes
+}
+
+#[test]
+fn what_a_proxy_needs_is_named_when_it_is_missing() {
+    let no_arch = with_options(&captures::BIOS_DISCOVER, "350101 3c09 505845436c69656e74");
+    assert_eq!(reason(proxy(&no_arch, USUAL)), Reason::NoArchitecture);
+    let arm = with_options(
+        &captures::BIOS_DISCOVER,
+        "350101 5d02000b 3c09 505845436c69656e74",
+    );
+    assert_eq!(
+        reason(proxy(&arm, USUAL)),
+        Reason::NoLoader(Platform::EfiArm64)
+    );
+    let alien = with_options(
+        &captures::BIOS_DISCOVER,
+        "350101 5d021234 3c09 505845436c69656e74",
+    );
+    assert_eq!(
+        reason(proxy(&alien, USUAL)),
+        Reason::NoLoader(Platform::Unknown(0x1234))
+    );
+    // As a DHCP server, it still gives them an address, and says what is missing.
+    let offer = reply(dhcp(&arm, &mut pool(), USUAL));
+    assert!(
+        offer
+            .text
+            .ends_with("; there is no boot loader for UEFI arm64"),
+        "{}",
+        offer.text
+    );
+}
+
+#[test]
+fn option_93_may_list_several_architectures() {
+    // EBC first, as some machines do, or one that nobody knows.
+    for list in ["5d0400090007", "5d0412340007"] {
+        let bytes = with_options(
+            &captures::OVMF_DISCOVER,
+            &format!("350101 {list} 3c09 505845436c69656e74"),
+        );
+        assert!(
+            words(&reply(proxy(&bytes, USUAL))).contains(&"file snponly.efi".into()),
+            "{list}"
+        );
+    }
+}
+
+#[test]
+fn a_relayed_request_goes_back_to_the_relay_with_its_option_last() {
+    let mut relayed = captures::OVMF_DISCOVER.bytes();
+    relayed[3] = 1;
+    relayed[24..28].copy_from_slice(&ip(254).octets());
+    relayed.truncate(relayed.len() - 1);
+    relayed.extend(captures::hex("5206 0104 61626364 ff"));
+    for decision in [proxy(&relayed, USUAL), dhcp(&relayed, &mut pool(), USUAL)] {
+        let reply = reply(decision);
+        assert_eq!(reply.destination, Destination::Relay(ip(254)));
+        assert_eq!(
+            reply.destination.socket_address(),
+            SocketAddrV4::new(ip(254), 67)
+        );
+        let words = words(&reply);
+        assert!(words.contains(&"giaddr 10.0.0.254".into()));
+        assert_eq!(words.last().map(String::as_str), Some("82 010461626364"));
+    }
+    // A relay in a network for which this server has no range.
+    relayed[24..28].copy_from_slice(&[10, 9, 9, 9]);
+    let elsewhere = Ipv4Addr::new(10, 9, 9, 9);
+    assert_eq!(
+        reason(dhcp(&relayed, &mut pool(), USUAL)),
+        Reason::RelayElsewhere(elsewhere)
+    );
+}
+
+/// A message of a plain client: type, ciaddr, and hexadecimal options.
+fn message(kind: u8, ciaddr: Ipv4Addr, options: &str) -> Vec<u8> {
+    let mut bytes = with_options(
+        &captures::PLAIN_DISCOVER,
+        &format!("3501{kind:02x} {options} ff"),
+    );
+    bytes[12..16].copy_from_slice(&ciaddr.octets());
+    bytes
+}
+
+const NONE: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+
+#[test]
+fn a_rebooting_client_with_an_address_from_elsewhere_is_refused_aloud() {
+    let wrong_network = dhcp(&message(3, NONE, "3204c0a80105"), &mut pool(), USUAL);
+    let nak = reply(wrong_network);
+    assert_eq!(
+        (nak.step, nak.destination),
+        (Step::DhcpNak, Destination::Broadcast)
+    );
+    assert_eq!(
+        words(&nak),
+        [
+            "to Broadcast",
+            "flags 0x8000",
+            "53 06",
+            "54 0a000001",
+            "56 192.168.1.5 is not in this network"
+        ]
+    );
+    let outside = reply(dhcp(&message(3, NONE, "32040a000032"), &mut pool(), USUAL));
+    assert_eq!(
+        outside.text,
+        "DHCP client: refused: 10.0.0.50 is not in the range"
+    );
+}
+
+#[test]
+fn a_renewal_is_granted_to_the_address_itself_even_after_the_memory_is_gone() {
+    let ack = reply(dhcp(&message(3, ip(150), ""), &mut pool(), USUAL));
+    assert_eq!(
+        (ack.step, ack.destination),
+        (
+            Step::DhcpAck,
+            Destination::Unicast(SocketAddrV4::new(ip(150), 68))
+        )
+    );
+    let words = words(&ack);
+    assert!(
+        words.contains(&"yiaddr 10.0.0.150".into()) && words.contains(&"ciaddr 10.0.0.150".into())
+    );
+}
+
+#[test]
+fn an_address_of_another_machine_is_refused() {
+    let mut pool = pool();
+    pool.take(Mac([2, 0, 0, 0, 0, 9]), ip(150), HOUR, HOUR)
+        .unwrap();
+    let nak = reply(dhcp(&message(3, ip(150), ""), &mut pool, USUAL));
+    assert_eq!(
+        (nak.step, nak.destination),
+        (Step::DhcpNak, Destination::Broadcast)
+    );
+    assert!(
+        nak.text.ends_with("10.0.0.150 is another machine's"),
+        "{}",
+        nak.text
+    );
+}
+
+#[test]
+fn inform_gets_everything_but_an_address_and_times() {
+    let ack = reply(dhcp(&message(8, ip(77), ""), &mut pool(), USUAL));
+    assert_eq!(
+        ack.destination,
+        Destination::Unicast(SocketAddrV4::new(ip(77), 68))
+    );
+    let words = words(&ack);
+    assert!(words.contains(&"1 ffffff00".into()), "{words:?}");
+    assert!(
+        !words
+            .iter()
+            .any(|w| w.starts_with("yiaddr") || w.starts_with("51 ") || w.starts_with("58 "))
+    );
+    assert_eq!(
+        reason(dhcp(&message(8, NONE, ""), &mut pool(), USUAL)),
+        Reason::NoAddress
+    );
+}
+
+#[test]
+fn release_and_decline_are_noted_and_not_answered() {
+    let mut pool = pool();
+    reply(dhcp(&message(3, ip(150), ""), &mut pool, USUAL));
+    assert_eq!(
+        reason(dhcp(&message(7, ip(150), ""), &mut pool, USUAL)),
+        Reason::Released(ip(150))
+    );
+    assert_eq!(
+        reason(dhcp(&message(7, ip(151), ""), &mut pool, USUAL)),
+        Reason::NotItsAddress
+    );
+    reply(dhcp(&message(3, ip(150), ""), &mut pool, USUAL));
+    let declined = dhcp(
+        &message(4, NONE, "32040a000096 36040a000001"),
+        &mut pool,
+        USUAL,
+    );
+    assert_eq!(reason(declined), Reason::Declined(ip(150)));
+    let again = dhcp(&message(4, NONE, "32040a000096"), &mut pool, USUAL);
+    assert_eq!(reason(again), Reason::NotItsAddress);
+}
+
+#[test]
+fn a_full_range_is_silent_and_says_so_in_the_log() {
+    let mut small = Pool::new(ip(100), ip(100), vec![]).unwrap();
+    small
+        .take(Mac([2, 0, 0, 0, 0, 9]), ip(100), HOUR, HOUR)
+        .unwrap();
+    assert_eq!(
+        reason(dhcp(&captures::PLAIN_DISCOVER.bytes(), &mut small, USUAL)),
+        Reason::RangeFull
+    );
+}
+
+#[test]
+fn a_small_client_loses_the_least_important_options_first() {
+    let mut config = config();
+    config.script_path = "a/long/path/".repeat(9) + "{mac}";
+    config.root_path = Some(vec![b'r'; 200]);
+    let mut bytes = captures::IPXE_DISCOVER.bytes();
+    // Option 57: the 576 bytes that every client must take.
+    bytes[245..247].copy_from_slice(&576u16.to_be_bytes());
+    let request = Request::read(&bytes).unwrap();
+    let network = Network::new(HOUR);
+    let role = Role::Dhcp {
+        network: &network,
+        pool: &mut pool(),
+    };
+    let answer = reply(decide(
+        &request,
+        &arrival(SERVER_PORT),
+        &config,
+        role,
+        USUAL,
+        HOUR,
+    ));
+    assert!(answer.packet.len() <= 548, "{}", answer.packet.len());
+    assert_eq!(answer.left_out, [17]);
+    let message = Message::read(&answer.packet).unwrap();
+    assert!(message.file.is_empty(), "147 bytes do not fit into file");
+    assert!(
+        message
+            .boot_file()
+            .unwrap()
+            .starts_with(b"http://10.0.0.1:8080/a/long")
+    );
+}
+
+#[test]
+fn a_servers_message_is_not_a_request() {
+    let offer = reply(proxy(&captures::OVMF_DISCOVER.bytes(), USUAL));
+    assert!(Request::read(&offer.packet).is_err());
+    let other_port = arrival(69);
+    let request = Request::read(&captures::OVMF_DISCOVER.bytes()).unwrap();
+    let decision = decide(&request, &other_port, &config(), Role::Proxy, USUAL, HOUR);
+    assert_eq!(reason(decision), Reason::Port(69));
+}
