@@ -54,6 +54,14 @@ impl ArrivalSocket {
         self.socket.local_addr()
     }
 
+    /// The same socket a second time, for an event loop that has to own what it waits for.
+    ///
+    /// # Errors
+    /// The kernel's, when there are no descriptors left.
+    pub fn to_wait_for(&self) -> io::Result<UdpSocket> {
+        self.socket.try_clone()
+    }
+
     /// Takes one datagram; `WouldBlock` when there is none.
     ///
     /// # Errors

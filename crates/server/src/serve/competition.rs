@@ -1,0 +1,341 @@
+//! Who else answers on this wire, and what follows from it.
+//!
+//! Two DHCP servers that do not know of each other give one address to two machines; a proxy without a DHCP server
+//! beside it boots nobody. Both are found out by asking, before the first machine does.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use netroot_proto::dhcp::probe::{OtherServer, Probe};
+use netroot_proto::dhcp::{CLIENT_PORT, Mac, SERVER_PORT};
+use netroot_sys::packet::PacketSocket;
+
+use super::frame::{self, End};
+use super::interface::Interface;
+
+/// When DISCOVERs are sent, in seconds after the start, and as what: a plain client, or UEFI x64 firmware, which
+/// is how a server shows that it claims to know PXE.
+const ASKED: [(u64, Option<u16>); 3] = [(0, None), (1, Some(7)), (2, None)];
+/// How long answers are waited for: some servers ping an address for three seconds before they offer it.
+const PATIENCE: Duration = Duration::from_millis(4500);
+/// After the first answer, how long for others. The one as firmware has to be among them.
+const AFTER_FIRST: Duration = Duration::from_millis(1500);
+/// Servers that are remembered: a wire full of them is told by the first ones.
+const REMEMBERED: usize = 8;
+/// How often the socket is looked at.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Asks, and returns who answered.
+///
+/// # Errors
+/// The interface's, when nothing can be sent.
+pub(crate) fn find_others(
+    interface: &Interface,
+    frames: &PacketSocket,
+) -> io::Result<Vec<OtherServer>> {
+    let probe = |architecture| Probe {
+        mac: stand_in(interface.mac),
+        transaction: random(),
+        architecture,
+    };
+    let probes =
+        ASKED.map(|(second, architecture)| (Duration::from_secs(second), probe(architecture)));
+    let began = Instant::now();
+    let mut end = began + PATIENCE;
+    let mut sent = 0;
+    let mut others: Vec<OtherServer> = Vec::new();
+    let mut buffer = [0; 2048];
+    while Instant::now() < end {
+        while let Some((at, probe)) = probes.get(sent)
+            && began.elapsed() >= *at
+        {
+            send(interface, frames, probe)?;
+            sent += 1;
+        }
+        let Some(length) = frames.receive(&mut buffer)? else {
+            std::thread::sleep(PAUSE);
+            continue;
+        };
+        let Some((from, CLIENT_PORT, payload)) = buffer.get(..length).and_then(frame::decode)
+        else {
+            continue;
+        };
+        let own = [interface.address];
+        let answer = probes
+            .iter()
+            .find_map(|(_, probe)| probe.answer(payload, from.address, &own));
+        if let Some(answer) = answer {
+            if others.is_empty() {
+                end = end
+                    .min(Instant::now() + AFTER_FIRST)
+                    .max(began + AFTER_FIRST);
+            }
+            remember(&mut others, answer);
+        }
+    }
+    Ok(others)
+}
+
+fn send(interface: &Interface, frames: &PacketSocket, probe: &Probe) -> io::Result<()> {
+    let from = End {
+        mac: interface.mac,
+        address: Ipv4Addr::UNSPECIFIED,
+        port: CLIENT_PORT,
+    };
+    let to = End {
+        mac: Mac::BROADCAST,
+        address: Ipv4Addr::BROADCAST,
+        port: SERVER_PORT,
+    };
+    let frame = frame::encode(from, to, &probe.discover()).ok_or(io::ErrorKind::InvalidInput)?;
+    frames.send(&frame)
+}
+
+/// One line per server, which knows all that any of its answers said.
+fn remember(others: &mut Vec<OtherServer>, answer: OtherServer) {
+    if let Some(known) = others
+        .iter_mut()
+        .find(|known| known.server == answer.server)
+    {
+        known.offers = known.offers.or(answer.offers);
+        known.claims_boot |= answer.claims_boot;
+        known.boot_file = known.boot_file.take().or(answer.boot_file);
+        known.root_path = known.root_path.take().or(answer.root_path);
+    } else if others.len() < REMEMBERED {
+        others.push(answer);
+    }
+}
+
+/// A machine that does not exist: the interface's address, made locally administered, and changed where it was so
+/// already. Always the same, so that servers hold one address for it.
+fn stand_in(mac: Mac) -> Mac {
+    let [_, b, c, d, e, f] = mac.0;
+    let stand_in = Mac([0x02, b, c, d, e, f]);
+    if stand_in == mac {
+        Mac([0x06, b, c, d, e, f])
+    } else {
+        stand_in
+    }
+}
+
+fn random() -> u32 {
+    let [a, b, c, d, ..] = RandomState::new().hash_one(0).to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+/// Another server that gives addresses.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "another DHCP server, {server}, answers on {interface} (it offers {offers}): two would give one address to two \
+     machines; leave --dhcp out, and netroot adds the boot part to its answers, or switch it off, or say \
+     --dhcp-anyway"
+)]
+pub(crate) struct AlreadyServed {
+    server: Ipv4Addr,
+    offers: Ipv4Addr,
+    interface: String,
+}
+
+/// What is going to go wrong on this wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Warning {
+    /// A proxy alone.
+    NobodyGivesAddresses {
+        /// The wire.
+        interface: String,
+    },
+    /// `--dhcp-anyway`.
+    TwoServers {
+        /// The other one.
+        server: Ipv4Addr,
+    },
+    /// A DHCP server that calls itself a PXE server: UEFI firmware waits for its port 4011.
+    ClaimsBoot {
+        /// Which one.
+        server: Ipv4Addr,
+    },
+    /// A DHCP server that names a file: iPXE takes it rather than a proxy's.
+    NamesFile {
+        /// Which one.
+        server: Ipv4Addr,
+        /// The file, as text.
+        file: String,
+    },
+    /// Another ProxyDHCP.
+    OtherProxy {
+        /// Which one.
+        server: Ipv4Addr,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NobodyGivesAddresses { interface } => write!(
+                f,
+                "no DHCP server answers on {interface}, so machines get no address and do not boot; \
+                 let netroot give them: --dhcp FIRST-LAST"
+            ),
+            Self::TwoServers { server } => write!(
+                f,
+                "{server} gives addresses on this wire too: machines take the first offer, and some will not boot"
+            ),
+            Self::ClaimsBoot { server } => write!(
+                f,
+                "{server} gives addresses and claims to be a boot server (option 60): UEFI machines will wait for \
+                 its port 4011 and not boot from here; take option 60 out of its configuration"
+            ),
+            Self::NamesFile { server, file } => write!(
+                f,
+                "{server} names a boot file of its own, {file}: iPXE takes that rather than ours; take it out of \
+                 its configuration"
+            ),
+            Self::OtherProxy { server } => write!(
+                f,
+                "{server} is a boot server on this wire too: machines take the answer that comes first"
+            ),
+        }
+    }
+}
+
+/// Judges those who answered. `gives_addresses` is `--dhcp`, `anyway` is `--dhcp-anyway`.
+pub(crate) fn judge(
+    others: &[OtherServer],
+    interface: &Interface,
+    gives_addresses: bool,
+    anyway: bool,
+) -> Result<Vec<Warning>, AlreadyServed> {
+    let mut warnings = Vec::new();
+    let named = interface.name.clone();
+    if !gives_addresses && !others.iter().any(OtherServer::is_dhcp_server) {
+        warnings.push(Warning::NobodyGivesAddresses {
+            interface: named.clone(),
+        });
+    }
+    for other in others {
+        let server = other.server;
+        match other.offers {
+            Some(offers) if gives_addresses && !anyway => {
+                return Err(AlreadyServed {
+                    server,
+                    offers,
+                    interface: named,
+                });
+            }
+            Some(_) if gives_addresses => warnings.push(Warning::TwoServers { server }),
+            Some(_) => {
+                if other.claims_boot {
+                    warnings.push(Warning::ClaimsBoot { server });
+                }
+                if let Some(file) = other.boot_file.as_ref().filter(|file| !file.is_empty()) {
+                    let file = String::from_utf8_lossy(file).into_owned();
+                    warnings.push(Warning::NamesFile { server, file });
+                }
+            }
+            None => warnings.push(Warning::OtherProxy { server }),
+        }
+    }
+    Ok(warnings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::interface::tests::interface;
+
+    const OTHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
+
+    fn router() -> OtherServer {
+        OtherServer {
+            server: OTHER,
+            offers: Some(Ipv4Addr::new(10, 0, 0, 77)),
+            claims_boot: false,
+            boot_file: None,
+            root_path: None,
+        }
+    }
+
+    #[test]
+    fn a_second_dhcp_server_is_refused_by_address_with_three_ways_out() {
+        let error = judge(&[router()], &interface(), true, false)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("another DHCP server, 10.0.0.254, answers on eth0"),
+            "{error}"
+        );
+        assert!(
+            error.contains("leave --dhcp out") && error.contains("--dhcp-anyway"),
+            "{error}"
+        );
+        let warnings = judge(&[router()], &interface(), true, true).unwrap();
+        assert_eq!(warnings, [Warning::TwoServers { server: OTHER }]);
+    }
+
+    #[test]
+    fn a_proxy_alone_is_warned_with_the_option_that_helps() {
+        let warnings = judge(&[], &interface(), false, false).unwrap();
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].to_string().contains("--dhcp FIRST-LAST"));
+        // Another proxy gives no addresses either.
+        let proxy = OtherServer {
+            offers: None,
+            claims_boot: true,
+            ..router()
+        };
+        let warnings = judge(&[proxy], &interface(), false, false).unwrap();
+        assert_eq!(warnings.len(), 2);
+        assert_eq!(judge(&[], &interface(), true, false).unwrap(), []);
+    }
+
+    #[test]
+    fn a_router_that_spoils_a_proxys_answer_is_told_before_the_first_machine_fails() {
+        assert_eq!(judge(&[router()], &interface(), false, false).unwrap(), []);
+        let spoiler = OtherServer {
+            claims_boot: true,
+            boot_file: Some(b"pxelinux.0".to_vec()),
+            ..router()
+        };
+        let warnings = judge(&[spoiler], &interface(), false, false).unwrap();
+        assert_eq!(warnings.len(), 2);
+        assert!(warnings[0].to_string().contains("option 60"));
+        assert!(warnings[1].to_string().contains("pxelinux.0"));
+    }
+
+    #[test]
+    fn answers_of_one_server_are_one_line_that_knows_all_of_them() {
+        let mut others = Vec::new();
+        remember(&mut others, router());
+        remember(
+            &mut others,
+            OtherServer {
+                claims_boot: true,
+                offers: None,
+                ..router()
+            },
+        );
+        assert_eq!(others.len(), 1);
+        assert!(others[0].claims_boot && others[0].is_dhcp_server());
+        for last in 0..100 {
+            remember(
+                &mut others,
+                OtherServer {
+                    server: Ipv4Addr::new(10, 0, 1, last),
+                    ..router()
+                },
+            );
+        }
+        assert_eq!(others.len(), REMEMBERED);
+    }
+
+    #[test]
+    fn the_machine_that_does_not_exist_is_never_this_one() {
+        let physical = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
+        assert_eq!(stand_in(physical), Mac([0x02, 0x54, 0, 0x12, 0x34, 0x56]));
+        assert_ne!(stand_in(stand_in(physical)), stand_in(physical));
+        assert!(stand_in(physical).is_unicast());
+    }
+}

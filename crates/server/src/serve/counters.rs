@@ -1,0 +1,93 @@
+//! What the server counted: shown when it stops and at `/status`.
+//!
+//! Hostile or broken packets change nothing but these numbers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Numbers that only grow, shared by every part of the server.
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters {
+            $($(#[$doc])* pub(crate) $name: AtomicU64,)*
+        }
+
+        /// The counters at one moment.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+        pub(crate) struct Snapshot {
+            $($(#[$doc])* pub(crate) $name: u64,)*
+        }
+
+        impl Counters {
+            /// Reads every counter.
+            pub(crate) fn snapshot(&self) -> Snapshot {
+                Snapshot { $($name: self.$name.load(Ordering::Relaxed),)* }
+            }
+        }
+
+        impl Snapshot {
+            /// Every counter that is not zero, as `name 3, other name 1`.
+            pub(crate) fn text(&self) -> String {
+                let all = [$((stringify!($name), self.$name),)*];
+                let counted: Vec<String> = all
+                    .iter()
+                    .filter(|(_, count)| *count > 0)
+                    .map(|(name, count)| format!("{} {count}", name.replace('_', " ")))
+                    .collect();
+                if counted.is_empty() { "nothing asked".to_owned() } else { counted.join(", ") }
+            }
+        }
+    };
+}
+
+counters! {
+    /// DHCP datagrams that were answered.
+    dhcp_answered,
+    /// DHCP datagrams that were rightly left to others, or made no sense.
+    dhcp_ignored,
+    /// DHCP answers that the network refused to carry.
+    dhcp_send_failures,
+    /// TFTP transfers that came to their end.
+    tftp_transfers,
+    /// TFTP requests for names that there are not.
+    tftp_unknown_names,
+    /// TFTP requests refused: malformed, a write, or over a limit.
+    tftp_refused,
+    /// TFTP transfers that their client abandoned.
+    tftp_abandoned,
+    /// HTTP answers that carried what was asked for.
+    http_answered,
+    /// HTTP requests for names that there are not.
+    http_unknown_names,
+    /// HTTP requests that were refused: method, name, range.
+    http_refused,
+    /// HTTP connections that ended in a protocol error or a time limit.
+    http_broken_connections,
+    /// HTTP connections closed at once because too many were open.
+    http_over_limit,
+    /// Lines that the terminal was too slow for.
+    lines_dropped,
+}
+
+impl Counters {
+    /// One more.
+    pub(crate) fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_happened_is_listed() {
+        let counters = Counters::default();
+        assert_eq!(counters.snapshot().text(), "nothing asked");
+        Counters::count(&counters.dhcp_ignored);
+        Counters::count(&counters.dhcp_ignored);
+        assert_eq!(counters.snapshot().text(), "dhcp ignored 2");
+    }
+}

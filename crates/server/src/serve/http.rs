@@ -1,0 +1,435 @@
+//! HTTP: the same names as TFTP, for iPXE and for firmware that boots from HTTP.
+//!
+//! GET and HEAD, one byte range, a length on every answer (EDK2 needs it). Connections are limited in number, per
+//! client and in time: one that moves no byte for a minute is closed. No body is ever read.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use http_body_util::Either;
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::header::{self, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+
+use super::artifacts::{Artifact, Content, Role, Shelf};
+use super::counters::Counters;
+use super::events::{Machine, Step, Timeline, size_text};
+
+use super::range::{self, Part};
+use super::status::Status;
+use super::url_path;
+
+/// Connections at once: a classroom of machines, each with a few.
+const CONNECTIONS: usize = 256;
+/// Connections at once from one address. EDK2 and iPXE use one or two.
+const CONNECTIONS_EACH: usize = 16;
+/// How long a request's header may take.
+const HEADER_TIME: Duration = Duration::from_secs(10);
+/// How long a connection may move nothing. Firmware erases flash or decompresses while a transfer waits.
+const IDLE_TIME: Duration = Duration::from_secs(60);
+/// The longest request header, in bytes: hyper's smallest limit. Firmware sends a few hundred.
+const HEADER_BYTES: usize = 8192;
+/// What is read from a file at once.
+const PIECE: usize = 64 * 1024;
+
+/// What every connection shares.
+#[derive(Debug)]
+pub(crate) struct Site {
+    /// Name → artifact.
+    pub(crate) shelf: Arc<Shelf>,
+    /// What `/` and `/status` tell.
+    pub(crate) status: Status,
+    /// Where steps are told.
+    pub(crate) timeline: Timeline,
+    /// What is counted.
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// Accepts connections until the runtime ends.
+///
+/// # Errors
+/// Only when the listener cannot be used at all; a failed accept is waited out.
+pub(crate) async fn run(listener: TcpListener, site: Arc<Site>) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let places = Arc::new(Places::default());
+    loop {
+        let Ok((stream, peer)) = listener.accept().await else {
+            // Out of descriptors, most likely: ending the server would not bring any back.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let Some(place) = Places::take(&places, peer.ip()) else {
+            Counters::count(&site.counters.http_over_limit);
+            continue;
+        };
+        let Ok(local) = stream.local_addr() else {
+            continue;
+        };
+        let site = Arc::clone(&site);
+        tokio::spawn(async move {
+            let _place = place;
+            serve(stream, peer, local, &site).await;
+        });
+    }
+}
+
+/// One connection, from its first byte to its last.
+async fn serve(
+    stream: tokio::net::TcpStream,
+    peer: SocketAddr,
+    local: SocketAddr,
+    site: &Arc<Site>,
+) {
+    let moved = Arc::new(AtomicU64::new(0));
+    let service = service_fn(|request: Request<Incoming>| {
+        moved.fetch_add(1, Ordering::Relaxed);
+        let response = answer(&request, peer, local, site, &moved);
+        async move { Ok::<_, std::convert::Infallible>(response) }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIME)
+        .max_buf_size(HEADER_BYTES)
+        .max_headers(64)
+        .serve_connection(TokioIo::new(stream), service);
+    let stalled = async {
+        let mut seen = None;
+        loop {
+            let now = moved.load(Ordering::Relaxed);
+            if seen == Some(now) {
+                return;
+            }
+            seen = Some(now);
+            tokio::time::sleep(IDLE_TIME).await;
+        }
+    };
+    tokio::select! {
+        ended = connection => {
+            if ended.is_err() {
+                Counters::count(&site.counters.http_broken_connections);
+            }
+        }
+        () = stalled => Counters::count(&site.counters.http_broken_connections),
+    }
+}
+
+type Answer = Response<Either<Transfer, http_body_util::Full<Bytes>>>;
+
+fn answer(
+    request: &Request<Incoming>,
+    peer: SocketAddr,
+    local: SocketAddr,
+    site: &Arc<Site>,
+    moved: &Arc<AtomicU64>,
+) -> Answer {
+    let head = match *request.method() {
+        Method::GET => false,
+        Method::HEAD => true,
+        _ => {
+            Counters::count(&site.counters.http_refused);
+            let mut refusal = page(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "only GET and HEAD\n".to_owned(),
+            );
+            refusal
+                .headers_mut()
+                .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return refusal;
+        }
+    };
+    let (peer, local) = (ipv4(peer), ipv4(local));
+    match request.uri().path() {
+        "/" => {
+            return page(
+                StatusCode::OK,
+                site.status.text(&site.shelf, &site.counters),
+            );
+        }
+        "/status" => {
+            let mut json = page(StatusCode::OK, site.status.json(&site.counters));
+            json.headers_mut().insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json"),
+            );
+            return json;
+        }
+        _ => {}
+    }
+    let name = match url_path::name(request.uri().path()) {
+        Ok(name) => name,
+        Err(reason) => {
+            Counters::count(&site.counters.http_refused);
+            site.timeline
+                .ignored(Machine::Address(peer), format_args!("HTTP: {reason}"));
+            return page(StatusCode::BAD_REQUEST, format!("{reason}\n"));
+        }
+    };
+    let Some(artifact) = site.shelf.find(&name, local) else {
+        Counters::count(&site.counters.http_unknown_names);
+        site.timeline.ignored(
+            Machine::Address(peer),
+            format_args!("HTTP: there is no {name}"),
+        );
+        return page(StatusCode::NOT_FOUND, format!("there is no {name} here\n"));
+    };
+    let wanted = request
+        .headers()
+        .get(header::RANGE)
+        .and_then(|value| value.to_str().ok());
+    deliver(artifact, name, wanted, head, peer, site, moved)
+}
+
+/// The answer with the thing itself, or the asked part of it.
+fn deliver(
+    artifact: Artifact,
+    name: String,
+    wanted: Option<&str>,
+    head: bool,
+    peer: Ipv4Addr,
+    site: &Arc<Site>,
+    moved: &Arc<AtomicU64>,
+) -> Answer {
+    let length = artifact.content.length();
+    let (status, start, end) = match range::parse(wanted, length) {
+        Part::Whole => (StatusCode::OK, 0, length),
+        Part::Slice { first, last } => (StatusCode::PARTIAL_CONTENT, first, last + 1),
+        Part::Unsatisfiable => {
+            Counters::count(&site.counters.http_refused);
+            let mut refusal = page(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                format!("{name} has {length} bytes\n"),
+            );
+            insert(
+                &mut refusal,
+                header::CONTENT_RANGE,
+                &format!("bytes */{length}"),
+            );
+            return refusal;
+        }
+    };
+    Counters::count(&site.counters.http_answered);
+    if let Some(mac) = artifact.machine {
+        site.timeline.machines().learn(peer, mac);
+    }
+    let body = if head {
+        // hyper sends a HEAD's headers only; the length below is that of the GET.
+        Either::Right(http_body_util::Full::default())
+    } else {
+        Either::Left(Transfer {
+            position: start,
+            end,
+            content: artifact.content,
+            moved: Arc::clone(moved),
+            report: Some(Report {
+                machine: artifact
+                    .machine
+                    .map_or(Machine::Address(peer), Machine::Mac),
+                role: artifact.role,
+                name,
+                length: end - start,
+                began: Instant::now(),
+                timeline: site.timeline.clone(),
+            }),
+        })
+    };
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(artifact.content_type),
+    );
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(end - start));
+    if status == StatusCode::PARTIAL_CONTENT {
+        let slice = format!("bytes {start}-{}/{length}", end.saturating_sub(1));
+        insert(&mut answer, header::CONTENT_RANGE, &slice);
+    }
+    answer
+}
+
+fn insert(answer: &mut Answer, name: header::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        answer.headers_mut().insert(name, value);
+    }
+}
+
+fn page(status: StatusCode, text: String) -> Answer {
+    let mut answer = Response::new(Either::Right(http_body_util::Full::new(Bytes::from(text))));
+    *answer.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    answer.headers_mut().insert(header::CONTENT_TYPE, plain);
+    answer
+}
+
+/// Every socket here is IPv4.
+fn ipv4(address: SocketAddr) -> Ipv4Addr {
+    match address.ip() {
+        IpAddr::V4(address) => address,
+        IpAddr::V6(address) => address.to_ipv4_mapped().unwrap_or(Ipv4Addr::UNSPECIFIED),
+    }
+}
+
+/// A body that reads its file piece by piece, as fast as the client takes it.
+struct Transfer {
+    content: Content,
+    position: u64,
+    end: u64,
+    moved: Arc<AtomicU64>,
+    report: Option<Report>,
+}
+
+/// The line that a transfer ends with.
+struct Report {
+    machine: Machine,
+    role: Role,
+    name: String,
+    length: u64,
+    began: Instant,
+    timeline: Timeline,
+}
+
+impl Report {
+    fn done(self) {
+        let seconds = self.began.elapsed().as_secs_f64();
+        let text = format!(
+            "HTTP {}: {} in {seconds:.2} s",
+            self.name,
+            size_text(self.length)
+        );
+        self.timeline
+            .fetched(self.machine, self.role, Step::Http, text);
+    }
+
+    fn stopped(self, sent: u64) {
+        let text = format!(
+            "HTTP {}: stopped after {} of {}",
+            self.name,
+            size_text(sent),
+            size_text(self.length)
+        );
+        self.timeline.machine(self.machine, Step::Http, text);
+    }
+}
+
+impl Body for Transfer {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.moved.fetch_add(1, Ordering::Relaxed);
+        let left = self.end.saturating_sub(self.position);
+        if left == 0 {
+            if let Some(report) = self.report.take() {
+                report.done();
+            }
+            return Poll::Ready(None);
+        }
+        // The page cache answers for what machines boot from; a cold disk delays one piece.
+        let mut piece = vec![0; usize::try_from(left).unwrap_or(PIECE).min(PIECE)];
+        let read = match self.content.read_at(self.position, &mut piece) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            other => other,
+        };
+        match read {
+            Ok(length) => {
+                piece.truncate(length);
+                self.position = self
+                    .position
+                    .saturating_add(u64::try_from(length).unwrap_or(left));
+                // hyper does not ask again once the announced length is reached.
+                if self.position >= self.end
+                    && let Some(report) = self.report.take()
+                {
+                    report.done();
+                }
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from(piece)))))
+            }
+            Err(error) => Poll::Ready(Some(Err(error))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.position >= self.end
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.end.saturating_sub(self.position))
+    }
+}
+
+impl Drop for Transfer {
+    fn drop(&mut self) {
+        if let Some(report) = self.report.take() {
+            let sent = report
+                .length
+                .saturating_sub(self.end.saturating_sub(self.position));
+            if self.position >= self.end {
+                report.done()
+            } else {
+                report.stopped(sent)
+            }
+        }
+    }
+}
+
+/// Who has how many connections.
+#[derive(Debug, Default)]
+struct Places {
+    taken: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// One connection's place; given back when dropped.
+struct Place {
+    places: Arc<Places>,
+    peer: IpAddr,
+}
+
+impl Places {
+    fn take(places: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+        let mut taken = places.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.values().sum::<usize>() >= CONNECTIONS {
+            return None;
+        }
+        let here = taken.entry(peer).or_default();
+        if *here >= CONNECTIONS_EACH {
+            return None;
+        }
+        *here += 1;
+        Some(Place {
+            places: Arc::clone(places),
+            peer,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self
+            .places
+            .taken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(here) = taken.get_mut(&self.peer) {
+            *here -= 1;
+            if *here == 0 {
+                taken.remove(&self.peer);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

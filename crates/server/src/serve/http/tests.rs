@@ -1,0 +1,220 @@
+//! The server over loopback, driven by requests written out.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use super::*;
+use crate::serve::artifacts::tests::boot;
+use crate::serve::events::Format;
+use crate::serve::machines::Machines;
+
+fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
+    let mut shelf = Shelf::new(boot(), 8069, None);
+    let bytes = Bytes::copy_from_slice(content);
+    shelf.put("snponly.efi", Content::Memory(bytes), Role::Loader);
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&vec![5; 300_000]).unwrap();
+    shelf.put(
+        "vmlinuz",
+        Content::from_regular(file).unwrap(),
+        Role::Kernel,
+    );
+    let counters = Arc::new(Counters::default());
+    let site = Site {
+        shelf: Arc::new(shelf),
+        status: Status {
+            image: "debian".to_owned(),
+            kernel: "6.1.0".to_owned(),
+            mode: "ProxyDHCP".to_owned(),
+            root: "own".to_owned(),
+            interface: "eth0".to_owned(),
+            http: "127.0.0.1:8069".parse().unwrap(),
+            started: Instant::now(),
+        },
+        timeline: Timeline::new(
+            Format::Text,
+            Arc::clone(&counters),
+            Arc::new(Machines::new()),
+        ),
+        counters: Arc::clone(&counters),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(run(listener, Arc::new(site))).unwrap();
+    });
+    (address, counters)
+}
+
+/// Sends `text` and reads until the server closes.
+fn exchange(address: SocketAddr, text: &str) -> (String, Vec<u8>) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    stream.write_all(text.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let end = answer
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .unwrap();
+    (
+        String::from_utf8(answer[..end].to_vec()).unwrap(),
+        answer[end + 4..].to_vec(),
+    )
+}
+
+fn ask(address: SocketAddr, method: &str, path: &str, more: &str) -> (String, Vec<u8>) {
+    let text = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{more}\r\n");
+    let (head, body) = exchange(address, &text);
+    (head.to_lowercase(), body)
+}
+
+#[test]
+fn get_and_head_tell_the_length_and_the_type_that_firmware_needs() {
+    let (address, counters) = site(b"MZ loader");
+    let (head, body) = ask(address, "HEAD", "/snponly.efi", "");
+    assert!(head.starts_with("http/1.1 200 "), "{head}");
+    assert!(head.contains("content-length: 9") && head.contains("content-type: application/efi"));
+    assert!(body.is_empty());
+    let (head, body) = ask(address, "GET", "/snponly.efi", "");
+    assert!(head.contains("content-length: 9"), "{head}");
+    assert_eq!(body, b"MZ loader");
+    let (head, body) = ask(address, "GET", "/vmlinuz", "");
+    assert!(head.contains("content-length: 300000"), "{head}");
+    assert_eq!(body, vec![5; 300_000]);
+    assert_eq!(counters.snapshot().http_answered, 3);
+}
+
+#[test]
+fn a_part_is_given_where_it_exists_and_refused_where_it_does_not() {
+    let (address, _) = site(b"0123456789");
+    let (head, body) = ask(address, "GET", "/snponly.efi", "Range: bytes=2-4\r\n");
+    assert!(
+        head.starts_with("http/1.1 206 ") && head.contains("content-range: bytes 2-4/10"),
+        "{head}"
+    );
+    assert_eq!(body, b"234");
+    let (head, _) = ask(address, "GET", "/snponly.efi", "Range: bytes=10-\r\n");
+    assert!(
+        head.starts_with("http/1.1 416 ") && head.contains("content-range: bytes */10"),
+        "{head}"
+    );
+}
+
+#[test]
+fn nothing_outside_the_names_is_reachable_by_any_spelling() {
+    let (address, counters) = site(b"");
+    for path in [
+        "/../../etc/passwd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/..%5c..%5cetc/passwd",
+        "/%zz",
+    ] {
+        let (head, body) = ask(address, "GET", path, "");
+        assert!(head.starts_with("http/1.1 400 "), "{path}: {head}");
+        assert!(!String::from_utf8_lossy(&body).contains("root:"));
+    }
+    for path in ["/etc/passwd", "//etc/passwd", "/boot", "/boot/", "/absent"] {
+        let (head, _) = ask(address, "GET", path, "");
+        assert!(head.starts_with("http/1.1 404 "), "{path}: {head}");
+    }
+    assert_eq!(counters.snapshot().http_refused, 4);
+    assert_eq!(counters.snapshot().http_unknown_names, 5);
+}
+
+#[test]
+fn nothing_can_be_written() {
+    let (address, counters) = site(b"");
+    for method in ["PUT", "POST", "DELETE", "PROPFIND"] {
+        let (head, _) = ask(address, method, "/snponly.efi", "Content-Length: 0\r\n");
+        assert!(
+            head.starts_with("http/1.1 405 ") && head.contains("allow: get, head"),
+            "{head}"
+        );
+    }
+    assert_eq!(counters.snapshot().http_refused, 4);
+}
+
+#[test]
+fn a_machines_script_holds_the_address_that_it_asked() {
+    let (address, _) = site(b"");
+    let (head, body) = ask(address, "GET", "/boot/52-54-00-12-34-56.ipxe", "");
+    assert!(head.starts_with("http/1.1 200 "), "{head}");
+    let script = String::from_utf8(body).unwrap();
+    assert!(script.contains("nfsroot=127.0.0.1:/debian,"), "{script}");
+}
+
+#[test]
+fn the_status_is_for_people_and_for_programs() {
+    let (address, _) = site(b"");
+    let (_, page) = ask(address, "GET", "/", "");
+    let page = String::from_utf8(page).unwrap();
+    assert!(
+        page.contains("serves debian with Linux 6.1.0") && page.contains("  vmlinuz\n"),
+        "{page}"
+    );
+    let (head, json) = ask(address, "GET", "/status", "");
+    assert!(head.contains("content-type: application/json"), "{head}");
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(json["image"], "debian");
+    assert_eq!(json["counters"]["http_refused"], 0);
+}
+
+#[test]
+fn noise_ends_its_own_connection_and_nothing_else() {
+    let (address, counters) = site(b"still here");
+    for noise in [
+        &b"\x16\x03\x01\x00\xa5\x01\x00"[..],
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        &[b'a'; 20_000],
+    ] {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(12)))
+            .unwrap();
+        // The server may close while we still write: that is the point.
+        let _ = stream.write_all(noise);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    assert_eq!(ask(address, "GET", "/snponly.efi", "").1, b"still here");
+    assert!(counters.snapshot().http_broken_connections >= 3);
+}
+
+#[test]
+fn one_client_has_sixteen_connections_and_the_next_is_closed() {
+    let (address, counters) = site(b"x");
+    let held: Vec<TcpStream> = (0..CONNECTIONS_EACH)
+        .map(|_| TcpStream::connect(address).unwrap())
+        .collect();
+    let mut one_more = TcpStream::connect(address).unwrap();
+    one_more
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    assert_eq!(one_more.read(&mut [0; 1]).unwrap(), 0);
+    assert_eq!(counters.snapshot().http_over_limit, 1);
+    drop(held);
+    let end = Instant::now() + Duration::from_secs(5);
+    loop {
+        // The places come back as soon as the server has seen the ends.
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .unwrap();
+        let _ = stream.write_all(b"GET /snponly.efi HTTP/1.1\r\nConnection: close\r\n\r\n");
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        if answer.starts_with(b"HTTP/1.1 200") {
+            return;
+        }
+        assert!(Instant::now() < end, "no place came back");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,351 @@
+//! The initrd that machines are given: made by ourselves, in another process, and kept.
+//!
+//! Packing an image takes tens of megabytes for a few seconds. A child process (`netroot initrd …`) pays for that
+//! and gives it all back at its end; the server only ever holds the open file. The image is kept in the cache
+//! folder under a fingerprint of what it was made from, so that a restart makes nothing anew.
+
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hasher};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use netroot_initramfs::{Kernel, Root};
+
+use super::artifacts::Content;
+use super::events::size_text;
+
+/// How many images are kept: some kernels and module lists in turn.
+const KEPT: usize = 8;
+/// How deep module and firmware trees are looked into; real ones have seven levels.
+const DEPTH: usize = 12;
+
+/// What the image is to hold.
+#[derive(Debug)]
+pub(crate) struct Order<'a> {
+    /// The root.
+    pub(crate) root: &'a Root,
+    /// The kernel whose modules go in.
+    pub(crate) kernel: &'a Kernel,
+    /// `--modules`.
+    pub(crate) modules: &'a str,
+    /// `--init`.
+    pub(crate) init: Option<&'a Path>,
+}
+
+/// Why there is no initrd.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ImageError {
+    /// No folder for it.
+    #[error("no folder to make the initrd in")]
+    Folder(#[source] io::Error),
+    /// The child could not be started.
+    #[error("`netroot initrd` could not be started")]
+    Start(#[source] io::Error),
+    /// The child could not be waited for.
+    #[error("`netroot initrd` was lost")]
+    Wait(#[source] io::Error),
+    /// The child failed; its own words say why.
+    #[error("the initrd could not be made: {}", said.trim())]
+    Failed {
+        /// What it wrote.
+        said: String,
+    },
+    /// The image cannot be read back.
+    #[error("the initrd {} could not be opened", path.display())]
+    Open {
+        /// Where it is.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+}
+
+/// An image that is there, or on its way.
+#[derive(Debug)]
+pub(crate) enum Making {
+    /// `--initrd` names it.
+    Given(Content),
+    /// It was made before.
+    Kept(Content),
+    /// A child is at it.
+    Running {
+        /// The child.
+        child: Child,
+        /// Where it writes; removed unless renamed.
+        part: tempfile::TempPath,
+        /// Where the image is kept, if anywhere.
+        keep: Option<PathBuf>,
+        /// Since when.
+        began: Instant,
+    },
+}
+
+/// Finds the image in `cache`, or starts to make it.
+pub(crate) fn start(order: &Order<'_>, cache: &Path) -> Result<Making, ImageError> {
+    let usable = fs::create_dir_all(cache).is_ok();
+    let keep = usable.then(|| cache.join(format!("initrd-{:016x}.img", fingerprint(order))));
+    if let Some(kept) = &keep
+        && let Ok(content) = Content::open(kept)
+    {
+        return Ok(Making::Kept(content));
+    }
+    let mut name = tempfile::Builder::new();
+    name.prefix("initrd-").suffix(".part");
+    let part = match &keep {
+        Some(_) => name.tempfile_in(cache).or_else(|_| name.tempfile()),
+        None => name.tempfile(),
+    };
+    let part = part.map_err(ImageError::Folder)?.into_temp_path();
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .arg("initrd")
+        .arg("--root")
+        .arg(order.root.path())
+        .args([
+            "--kernel",
+            &order.kernel.version,
+            "--modules",
+            order.modules,
+        ])
+        .arg("-o")
+        .arg(&part);
+    if let Some(init) = order.init {
+        command.arg("--init").arg(init);
+    }
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(ImageError::Start)?;
+    Ok(Making::Running {
+        child,
+        part,
+        keep,
+        began: Instant::now(),
+    })
+}
+
+impl Making {
+    /// The image that `--initrd` names.
+    pub(crate) fn given(path: &Path) -> Result<Self, ImageError> {
+        let content = Content::open(path).map_err(|source| ImageError::Open {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self::Given(content))
+    }
+
+    /// Waits for the image, and tells what became of it.
+    pub(crate) fn finish(self, tell: impl Fn(&str)) -> Result<Content, ImageError> {
+        let (child, part, keep, began) = match self {
+            Self::Given(content) => return Ok(content),
+            Self::Kept(content) => {
+                tell(&format!(
+                    "{}, kept from an earlier start",
+                    size_text(content.length())
+                ));
+                return Ok(content);
+            }
+            Self::Running {
+                child,
+                part,
+                keep,
+                began,
+            } => (child, part, keep, began),
+        };
+        let output = child.wait_with_output().map_err(ImageError::Wait)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if !output.status.success() {
+            return Err(ImageError::Failed { said });
+        }
+        let written = part.to_path_buf();
+        let content = Content::open(&part).map_err(|source| ImageError::Open {
+            path: part.to_path_buf(),
+            source,
+        })?;
+        // Only a whole image gets the name that the next start looks for; without a folder to keep it in, the
+        // file loses its only name here and lives as long as we hold it open.
+        if let Some(keep) = keep
+            && part.persist(&keep).is_ok()
+        {
+            forget_oldest(&keep);
+        }
+        // The child names the file that it wrote, whose name is gone by now.
+        let file = format!("{}: ", written.display());
+        for line in said.lines() {
+            tell(line.strip_prefix(&file).unwrap_or(line));
+        }
+        let seconds = began.elapsed().as_secs_f64();
+        tell(&format!(
+            "{}, made in {seconds:.1} s",
+            size_text(content.length())
+        ));
+        Ok(content)
+    }
+}
+
+/// Keeps the newest images of the folder that `newest` is in.
+fn forget_oldest(newest: &Path) {
+    let Some(folder) = newest.parent() else {
+        return;
+    };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    let mut images: Vec<_> = entries
+        .flatten()
+        .filter(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with("initrd-") && name.ends_with(".img")
+        })
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    images.sort();
+    let surplus = images.len().saturating_sub(KEPT);
+    for (_, path) in images
+        .iter()
+        .take(surplus)
+        .filter(|(_, path)| path != newest)
+    {
+        // An image that cannot be removed costs disk, nothing else.
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// A number that changes when the image would: our own program (it carries the init and the lists), the choice,
+/// and the names, sizes and times of the root's modules and firmware. Contents are not read: that would take
+/// longer than packing them.
+fn fingerprint(order: &Order<'_>) -> u64 {
+    let mut hash = DefaultHasher::new();
+    hash.write(order.root.path().as_os_str().as_encoded_bytes());
+    for text in [order.kernel.version.as_str(), order.modules] {
+        hash.write(text.as_bytes());
+        hash.write_u8(0xff);
+    }
+    for program in [Some(Path::new("/proc/self/exe")), order.init]
+        .into_iter()
+        .flatten()
+    {
+        if let Ok(metadata) = fs::metadata(program) {
+            add_file(&mut hash, &metadata);
+        }
+    }
+    if let Some(modules) = &order.kernel.modules {
+        add_tree(&mut hash, order.root, modules, DEPTH);
+    }
+    add_tree(&mut hash, order.root, "/lib/firmware", DEPTH);
+    hash.finish()
+}
+
+fn add_tree(hash: &mut DefaultHasher, root: &Root, folder: &str, depth: usize) {
+    for name in root.names_in(folder).unwrap_or_default() {
+        // Links to kernel headers: large, and of no effect on the image.
+        if depth == DEPTH && matches!(name.as_str(), "build" | "source") {
+            continue;
+        }
+        let path = format!("{folder}/{name}");
+        hash.write(path.as_bytes());
+        match root
+            .open_file(&path)
+            .and_then(|file| metadata(root, &path, &file))
+        {
+            Ok(metadata) => add_file(hash, &metadata),
+            Err(_) if depth > 0 && root.has_directory(&path) => {
+                add_tree(hash, root, &path, depth - 1);
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn metadata(
+    root: &Root,
+    path: &str,
+    file: &File,
+) -> Result<fs::Metadata, netroot_initramfs::RootError> {
+    file.metadata()
+        .map_err(|source| netroot_initramfs::RootError::Read {
+            path: root.host_path(path),
+            source,
+        })
+}
+
+fn add_file(hash: &mut DefaultHasher, metadata: &fs::Metadata) {
+    hash.write_u64(metadata.size());
+    hash.write_u64(metadata.ino());
+    hash.write_i64(metadata.mtime());
+    hash.write_i64(metadata.mtime_nsec());
+}
+
+#[cfg(test)]
+mod tests {
+    use netroot_initramfs::Architecture;
+
+    use super::*;
+
+    fn kernel() -> Kernel {
+        Kernel {
+            version: "6.1.0".to_owned(),
+            path: "/boot/vmlinuz-6.1.0".to_owned(),
+            architecture: Architecture::X86_64,
+            modules: Some("/lib/modules/6.1.0".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_changed_module_or_choice_changes_the_fingerprint_and_nothing_else_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let modules = folder.path().join("lib/modules/6.1.0/kernel/net");
+        fs::create_dir_all(&modules).unwrap();
+        fs::write(modules.join("a.ko"), "module").unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        let kernel = kernel();
+        let of = |modules| {
+            fingerprint(&Order {
+                root: &root,
+                kernel: &kernel,
+                modules,
+                init: None,
+            })
+        };
+        let before = of("netboot");
+        assert_eq!(before, of("netboot"));
+        assert_ne!(before, of("virtio_net"));
+        fs::write(folder.path().join("etc"), "elsewhere").unwrap();
+        assert_eq!(before, of("netboot"));
+        fs::write(modules.join("a.ko"), "longer module").unwrap();
+        assert_ne!(before, of("netboot"));
+    }
+
+    #[test]
+    fn only_the_newest_images_are_kept_and_nothing_else_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..12 {
+            let path = folder.path().join(format!("initrd-{number:016x}.img"));
+            let file = File::create(&path).unwrap();
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(number);
+            file.set_modified(time).unwrap();
+        }
+        fs::write(folder.path().join("notes"), "mine").unwrap();
+        forget_oldest(&folder.path().join(format!("initrd-{:016x}.img", 11)));
+        let left = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, KEPT + 1);
+        assert!(
+            !folder
+                .path()
+                .join(format!("initrd-{:016x}.img", 0))
+                .exists()
+        );
+        assert!(
+            folder
+                .path()
+                .join(format!("initrd-{:016x}.img", 11))
+                .exists()
+        );
+    }
+}

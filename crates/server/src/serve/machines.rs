@@ -1,0 +1,170 @@
+//! Who is who, and how far each machine has come.
+//!
+//! One machine shows itself as a hardware address (DHCP, a script's URL) and as an IP address (TFTP, HTTP, NFS).
+//! What is learned here names it in every line, and tells which way of booting it works.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use netroot_proto::dhcp::Mac;
+use netroot_proto::pxe::strategy::{Progress, Strategies, Strategy};
+
+/// How many machines are remembered: four class C networks.
+const KNOWN: usize = 1024;
+
+/// What is known of the machines on this wire. Bounded; forgetting costs a look into the kernel's table.
+#[derive(Debug)]
+pub(crate) struct Machines {
+    addresses: Mutex<HashMap<Ipv4Addr, Mac>>,
+    strategies: Mutex<Strategies>,
+}
+
+impl Machines {
+    /// Nobody is known yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            addresses: Mutex::default(),
+            strategies: Mutex::new(Strategies::new(KNOWN)),
+        }
+    }
+
+    /// Remembers whose address this is.
+    pub(crate) fn learn(&self, address: Ipv4Addr, mac: Mac) {
+        if address.is_unspecified() {
+            return;
+        }
+        let mut addresses = self
+            .addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if addresses.len() >= KNOWN && !addresses.contains_key(&address) {
+            addresses.clear();
+        }
+        addresses.insert(address, mac);
+    }
+
+    /// Whose address this is: as learned, else as the kernel's neighbour table says.
+    pub(crate) fn at(&self, address: Ipv4Addr) -> Option<Mac> {
+        {
+            let addresses = self
+                .addresses
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if let Some(mac) = addresses.get(&address) {
+                return Some(*mac);
+            }
+        }
+        let table = std::fs::read_to_string("/proc/net/arp").ok()?;
+        let mac = mac_in_neighbour_table(&table, address)?;
+        self.learn(address, mac);
+        Some(mac)
+    }
+
+    /// What to try with firmware that asks in `transaction`.
+    pub(crate) fn strategy(&self, mac: Mac, transaction: u32, now: Duration) -> Strategy {
+        let mut strategies = self
+            .strategies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        strategies.choose(mac, transaction, now)
+    }
+
+    /// The machine came this far.
+    pub(crate) fn progressed(&self, mac: Mac, progress: Progress) {
+        let mut strategies = self
+            .strategies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        strategies.progressed(mac, progress);
+    }
+}
+
+/// Reads `52:54:00:12:34:56` and `52-54-00-12-34-56`, in either case.
+pub(crate) fn mac_from_text(text: &str) -> Option<Mac> {
+    let mut mac = [0; 6];
+    let mut parts = text.split([':', '-']);
+    for byte in &mut mac {
+        let part = parts
+            .next()
+            .filter(|part| part.len() == 2 && !part.starts_with('+'))?;
+        *byte = u8::from_str_radix(part, 16).ok()?;
+    }
+    parts.next().is_none().then_some(Mac(mac))
+}
+
+/// The hardware address of `address` in the text of `/proc/net/arp`.
+fn mac_in_neighbour_table(table: &str, address: Ipv4Addr) -> Option<Mac> {
+    table.lines().skip(1).find_map(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        let here = fields.next()?.parse() == Ok(address);
+        let mac = mac_from_text(fields.nth(2)?)?;
+        // An unanswered question has the address of zeros.
+        (here && mac.is_unicast()).then_some(mac)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
+
+    #[test]
+    fn hardware_addresses_are_read_with_colons_and_hyphens_and_nothing_else() {
+        assert_eq!(mac_from_text("52:54:00:12:34:56"), Some(MAC));
+        assert_eq!(mac_from_text("52-54-00-12-34-56"), Some(MAC));
+        for wrong in [
+            "",
+            "52:54:00:12:34",
+            "52:54:00:12:34:56:78",
+            "5:54:00:12:34:56",
+            "+2:54:00:12:34:56",
+            "zz:54:00:12:34:56",
+        ] {
+            assert_eq!(mac_from_text(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_neighbour_table_names_a_machine_unless_it_never_answered() {
+        let table = "IP address       HW type     Flags       HW address            Mask     Device
+10.0.0.101       0x1         0x2         52:54:00:12:34:56     *        br0
+10.0.0.102       0x1         0x0         00:00:00:00:00:00     *        br0
+";
+        assert_eq!(
+            mac_in_neighbour_table(table, Ipv4Addr::new(10, 0, 0, 101)),
+            Some(MAC)
+        );
+        assert_eq!(
+            mac_in_neighbour_table(table, Ipv4Addr::new(10, 0, 0, 102)),
+            None
+        );
+        assert_eq!(
+            mac_in_neighbour_table(table, Ipv4Addr::new(10, 0, 0, 1)),
+            None
+        );
+    }
+
+    #[test]
+    fn what_was_learned_is_kept_within_bounds() {
+        let machines = Machines::new();
+        for number in 1..=5000_u32 {
+            machines.learn(Ipv4Addr::from_bits(0x0a00_0000 + number), MAC);
+        }
+        assert!(machines.addresses.lock().unwrap().len() <= KNOWN);
+        assert_eq!(
+            machines.at(Ipv4Addr::from_bits(0x0a00_0000 + 5000)),
+            Some(MAC)
+        );
+        machines.learn(Ipv4Addr::UNSPECIFIED, MAC);
+        assert!(
+            !machines
+                .addresses
+                .lock()
+                .unwrap()
+                .contains_key(&Ipv4Addr::UNSPECIFIED)
+        );
+    }
+}

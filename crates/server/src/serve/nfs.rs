@@ -1,0 +1,199 @@
+//! The root itself: the directory, read-only, over NFSv3, with the key that lets handles outlive a restart.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::path::{Path, PathBuf};
+
+use netroot_nfs_export::{
+    AddressList, Event, Export, ExportError, ExportOptions, HandleKey, HandleScheme, KeyError,
+    Listeners, PrefixTooLong, Server, StartError, raise_open_file_limit,
+};
+
+use super::events::{Machine, Step, Timeline};
+use super::interface::Interface;
+use super::sockets::{self, SocketError};
+use crate::cli::ServeArgs;
+
+/// Why the root cannot be exported.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NfsError {
+    /// The port.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The key is there and is no key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// `--allow`.
+    #[error(transparent)]
+    Allowed(#[from] PrefixTooLong),
+    /// The directory.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// The threads.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// An export with its sockets, not started yet: threads come after privileges are given up.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    export: Export,
+    listeners: Listeners,
+}
+
+/// Opens the directory and binds the sockets.
+pub(crate) fn prepare(
+    args: &ServeArgs,
+    interface: &Interface,
+    image: &str,
+    timeline: &Timeline,
+) -> Result<Prepared, NfsError> {
+    let address = SocketAddrV4::new(interface.address, args.nfs_port);
+    let way_out = "let machines mount that one (--nfsroot ADDR:/PATH), or choose another port with --nfs-port \
+                   (the kernel's own NFS server has no process: systemctl stop nfs-server)";
+    let mut listeners = Listeners::new(sockets::listen(address, way_out)?);
+    if args.portmapper
+        && let Err(error) = listeners.bind_portmapper(interface.address)
+    {
+        timeline.server(
+            Step::Server,
+            format_args!(
+                "warning: port 111 cannot be had ({error}): clients have to be told port=,mountport="
+            ),
+        );
+    }
+    raise_open_file_limit();
+    let networks: Vec<_> = match args.allow.as_slice() {
+        [] => vec![(interface.address, interface.prefix)],
+        given => given
+            .iter()
+            .map(|network| (network.address, network.prefix))
+            .collect(),
+    };
+    let options = ExportOptions {
+        names: vec![format!("/{image}"), "/".to_owned()],
+        allowed: AddressList::networks(networks)?,
+        key: key(&args.state, timeline)?,
+    };
+    let export = Export::open(&args.dir, options)?;
+    if export.handles() == HandleScheme::Inodes {
+        timeline.server(
+            Step::Server,
+            "note: this file system gives no file handles; after a restart of netroot the first access of a running \
+             machine takes a walk through the whole root",
+        );
+    }
+    Ok(Prepared { export, listeners })
+}
+
+/// The key, made at the first start. Where it cannot be stored, one for this run; where it cannot be read, an
+/// error, since running machines would lose their root without a word.
+fn key(state: &Path, timeline: &Timeline) -> Result<HandleKey, KeyError> {
+    let path: PathBuf = state.join("export.key");
+    match HandleKey::load_or_create(&path) {
+        Err(KeyError::Write { path, source }) => {
+            timeline.server(
+                Step::Server,
+                format_args!(
+                    "warning: {} could not be written ({source}): machines lose their root when netroot restarts; \
+                     give a folder that can be written with --state DIR",
+                    path.display()
+                ),
+            );
+            HandleKey::random()
+        }
+        other => other,
+    }
+}
+
+/// Serves from now on.
+pub(crate) fn start(prepared: Prepared, timeline: Timeline) -> Result<Server, NfsError> {
+    let Prepared { export, listeners } = prepared;
+    let server = Server::start(vec![export], listeners, move |event| {
+        tell(&timeline, &event)
+    })?;
+    Ok(server)
+}
+
+fn tell(timeline: &Timeline, event: &Event) {
+    match event {
+        Event::Mounted { client, path } => {
+            timeline.machine(
+                machine(*client),
+                Step::Mount,
+                format_args!("NFS {path}: mounted"),
+            );
+        }
+        Event::Unmounted { client, path } => {
+            timeline.machine(
+                machine(*client),
+                Step::Mount,
+                format_args!("NFS {path}: unmounted"),
+            );
+        }
+        Event::Refused { client, path, why } => {
+            timeline.ignored(machine(*client), format_args!("NFS {path}: {why}"));
+        }
+        Event::ConnectionRefused { client } => {
+            timeline.ignored(machine(*client), "NFS: too many connections");
+        }
+        Event::OutOfThreads { client } => {
+            timeline.ignored(
+                machine(*client),
+                "NFS: this machine is out of threads or memory",
+            );
+        }
+        _ => {}
+    }
+}
+
+fn machine(client: SocketAddr) -> Machine {
+    match client.ip().to_canonical() {
+        IpAddr::V4(address) => Machine::Address(address),
+        // The sockets are IPv4.
+        IpAddr::V6(_) => Machine::Address(std::net::Ipv4Addr::UNSPECIFIED),
+    }
+}
+
+/// The name that the directory is exported under: its own, as far as a URL, a path and a command line can carry
+/// it.
+///
+/// # Errors
+/// The file system's, if the directory cannot be found.
+pub(crate) fn image_name(directory: &Path) -> io::Result<String> {
+    let real = directory.canonicalize()?;
+    let name = real.file_name().unwrap_or_default().to_string_lossy();
+    let kept: String = name
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+        .collect();
+    // Nothing but dots would be a way up.
+    Ok(if kept.chars().all(|c| c == '.') {
+        "root".to_owned()
+    } else {
+        kept
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_named_after_its_directory_as_far_as_a_command_line_can_carry_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for (directory, name) in [
+            ("bookworm", "bookworm"),
+            ("my root, 2", "myroot2"),
+            ("...", "root"),
+            ("ü", "root"),
+        ] {
+            let path = folder.path().join(directory);
+            std::fs::create_dir(&path).unwrap();
+            assert_eq!(image_name(&path).unwrap(), name);
+            assert_eq!(image_name(&path.join(".")).unwrap(), name);
+        }
+        assert_eq!(image_name(Path::new("/")).unwrap(), "root");
+        assert!(image_name(&folder.path().join("absent")).is_err());
+    }
+}

@@ -1,0 +1,178 @@
+//! Every socket of the server, bound before anything else happens: a port that is taken is told at once, with the
+//! program that holds it.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+
+use netroot_sys::arrival::ArrivalSocket;
+use netroot_sys::packet::{PacketError, PacketSocket};
+use netroot_sys::udp::{self, BindError, Binding};
+
+use super::interface::Interface;
+use super::port_owner::{self, Owner, Transport};
+
+/// DHCP's server port.
+const DHCP: u16 = netroot_proto::dhcp::SERVER_PORT;
+/// PXE's second leg.
+const BINL: u16 = netroot_proto::dhcp::BINL_PORT;
+/// TFTP's port.
+const TFTP: u16 = netroot_proto::tftp::PORT;
+
+/// Why a socket cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SocketError {
+    /// Somebody else has the port.
+    #[error("{transport} port {port} is taken{}; stop that program, or {way_out}", held_by(owner.as_ref()))]
+    Taken {
+        /// UDP or TCP.
+        transport: Transport,
+        /// The number.
+        port: u16,
+        /// Who, where `/proc` tells.
+        owner: Option<Owner>,
+        /// What else could be done.
+        way_out: &'static str,
+    },
+    /// The right to it is missing.
+    #[error("{transport} port {port} needs root; start netroot with sudo")]
+    NotAllowed {
+        /// UDP or TCP.
+        transport: Transport,
+        /// The number.
+        port: u16,
+    },
+    /// UDP, for another reason.
+    #[error(transparent)]
+    Udp(#[from] BindError),
+    /// TCP, for another reason.
+    #[error("TCP port {} could not be bound on {}", address.port(), address.ip())]
+    Tcp {
+        /// What was asked for.
+        address: SocketAddrV4,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The socket for machines that have no address yet.
+    #[error(transparent)]
+    Packet(#[from] PacketError),
+    /// `IP_PKTINFO` was refused.
+    #[error("the kernel does not tell where UDP datagrams arrive")]
+    Arrival(#[source] io::Error),
+}
+
+fn held_by(owner: Option<&Owner>) -> String {
+    owner.map_or_else(String::new, |owner| format!(" by {owner}"))
+}
+
+/// All of them, bound.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    /// UDP 67.
+    pub(crate) dhcp: ArrivalSocket,
+    /// UDP 4011.
+    pub(crate) binl: ArrivalSocket,
+    /// UDP 69.
+    pub(crate) tftp: ArrivalSocket,
+    /// HTTP.
+    pub(crate) http: TcpListener,
+    /// Whole frames: DHCP answers to machines without an address, and the probe for other servers.
+    pub(crate) frames: PacketSocket,
+}
+
+impl Sockets {
+    /// Binds everything but NFS on `interface`.
+    pub(crate) fn bind(interface: &Interface, http_port: u16) -> Result<Self, SocketError> {
+        let dhcp_way_out = "let netroot be the only DHCP program on this interface (a libvirt network's dnsmasq: virsh net-destroy)";
+        Ok(Self {
+            dhcp: arrivals(interface, DHCP, dhcp_way_out)?,
+            binl: arrivals(interface, BINL, "let it answer for another interface only")?,
+            tftp: arrivals(interface, TFTP, "let it answer for another interface only")?,
+            http: listen(
+                SocketAddrV4::new(interface.address, http_port),
+                "choose another port with --http-port",
+            )?,
+            frames: PacketSocket::for_dhcp_client(interface.index)?,
+        })
+    }
+}
+
+/// A UDP socket on every address of one interface, broadcasts included.
+fn arrivals(
+    interface: &Interface,
+    port: u16,
+    way_out: &'static str,
+) -> Result<ArrivalSocket, SocketError> {
+    let binding = Binding {
+        address: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port),
+        interface: Some(&interface.name),
+    };
+    let socket = udp::open(binding).map_err(|error| {
+        match explain(error.system(), Transport::Udp, port, way_out) {
+            Some(explained) => explained,
+            None => SocketError::Udp(error),
+        }
+    })?;
+    ArrivalSocket::new(socket).map_err(SocketError::Arrival)
+}
+
+/// A TCP listener on one address.
+pub(crate) fn listen(
+    address: SocketAddrV4,
+    way_out: &'static str,
+) -> Result<TcpListener, SocketError> {
+    // The standard library sets SO_REUSEADDR, so that a restart does not wait for old connections.
+    TcpListener::bind(address).map_err(|source| {
+        explain(&source, Transport::Tcp, address.port(), way_out)
+            .unwrap_or(SocketError::Tcp { address, source })
+    })
+}
+
+fn explain(
+    system: &io::Error,
+    transport: Transport,
+    port: u16,
+    way_out: &'static str,
+) -> Option<SocketError> {
+    match system.kind() {
+        io::ErrorKind::AddrInUse => {
+            let owner = port_owner::find(transport, port);
+            Some(SocketError::Taken {
+                transport,
+                port,
+                owner,
+                way_out,
+            })
+        }
+        io::ErrorKind::PermissionDenied => Some(SocketError::NotAllowed { transport, port }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_told_with_its_owner_and_a_way_out() {
+        let held = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = held.local_addr().unwrap().port();
+        let error = listen(
+            SocketAddrV4::new(Ipv4Addr::LOCALHOST, port),
+            "choose another",
+        )
+        .unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with(&format!("TCP port {port} is taken by ")),
+            "{text}"
+        );
+        assert!(
+            text.contains(&format!("(process {})", std::process::id())),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("; stop that program, or choose another"),
+            "{text}"
+        );
+    }
+}

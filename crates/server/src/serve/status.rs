@@ -1,0 +1,126 @@
+//! What the server tells about itself: `/` for people, `/status` for programs.
+
+use std::fmt::Write;
+use std::net::SocketAddrV4;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::artifacts::Shelf;
+use super::counters::{Counters, Snapshot};
+use super::interface::Interface;
+use super::script::Boot;
+use crate::cli::ServeArgs;
+
+/// What does not change while the server runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Status {
+    /// The image's name.
+    pub(crate) image: String,
+    /// The kernel's version.
+    pub(crate) kernel: String,
+    /// `DHCP 10.0.0.100-10.0.0.200` or `ProxyDHCP`.
+    pub(crate) mode: String,
+    /// Where the root is, for people.
+    pub(crate) root: String,
+    /// The wire.
+    pub(crate) interface: String,
+    /// The HTTP server.
+    pub(crate) http: SocketAddrV4,
+    /// When it started.
+    pub(crate) started: Instant,
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    version: &'static str,
+    image: &'a str,
+    kernel: &'a str,
+    mode: &'a str,
+    root: &'a str,
+    interface: &'a str,
+    uptime_seconds: u64,
+    counters: Snapshot,
+}
+
+impl Status {
+    /// What the options and the wire come to.
+    pub(crate) fn new(args: &ServeArgs, boot: &Boot, interface: &Interface) -> Self {
+        let Interface {
+            name,
+            address,
+            prefix,
+            ..
+        } = interface;
+        let mode = match args.dhcp {
+            Some(range) => format!("DHCP {}-{}", range.first, range.last),
+            None => "ProxyDHCP".to_owned(),
+        };
+        Self {
+            image: boot.image.clone(),
+            kernel: boot.kernel.clone(),
+            mode,
+            root: boot.nfsroot(*address),
+            interface: format!("{name} ({address}/{prefix})"),
+            http: SocketAddrV4::new(*address, args.http_port),
+            started: Instant::now(),
+        }
+    }
+
+    /// The line that says that machines may come.
+    pub(crate) fn ready(&self) -> String {
+        let Self {
+            image,
+            kernel,
+            mode,
+            root,
+            interface,
+            http,
+            ..
+        } = self;
+        format!(
+            "{image} with Linux {kernel} on {interface}: {mode}, TFTP, http://{http}/, root {root}"
+        )
+    }
+
+    /// A page of text.
+    pub(crate) fn text(&self, shelf: &Shelf, counters: &Counters) -> String {
+        let Self {
+            image,
+            kernel,
+            mode,
+            root,
+            interface,
+            started,
+            ..
+        } = self;
+        let mut page = format!(
+            "netroot {} serves {image} with Linux {kernel}\n\n{mode} on {interface}\nroot {root}\nup {} s\n{}\n\nnames:\n",
+            env!("CARGO_PKG_VERSION"),
+            started.elapsed().as_secs(),
+            counters.snapshot().text(),
+        );
+        for name in shelf
+            .names()
+            .chain(["autoexec.ipxe", "boot.ipxe", "boot/<mac>.ipxe"])
+        {
+            let _ = writeln!(page, "  {name}");
+        }
+        page
+    }
+
+    /// The same as JSON.
+    pub(crate) fn json(&self, counters: &Counters) -> String {
+        let json = Json {
+            version: env!("CARGO_PKG_VERSION"),
+            image: &self.image,
+            kernel: &self.kernel,
+            mode: &self.mode,
+            root: &self.root,
+            interface: &self.interface,
+            uptime_seconds: self.started.elapsed().as_secs(),
+            counters: counters.snapshot(),
+        };
+        serde_json::to_string(&json).unwrap_or_default() + "\n"
+    }
+}

@@ -1,0 +1,310 @@
+//! TFTP: the sockets around [`netroot_proto::tftp`].
+//!
+//! One task per transfer, each with a socket of its own, bound to the address that the request came to: firmware
+//! drops an answer from another address. How many there may be is [`Admission`]'s; what a name is, the shelf's.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use netroot_proto::tftp::admission::{Admission, Refusal};
+use netroot_proto::tftp::name;
+use netroot_proto::tftp::negotiate::Limits;
+use netroot_proto::tftp::packet::{ErrorCode, Packet, ReadRequest};
+use netroot_proto::tftp::transfer::{Outcome, Source, Transfer};
+use netroot_sys::arrival::{Arrival, ArrivalSocket};
+use netroot_sys::udp::{self, Binding};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+use super::artifacts::{Artifact, Content, Shelf};
+use super::counters::Counters;
+use super::events::{Machine, Step, Timeline, size_text};
+
+/// Transfers at once from one address: firmware has one, a test suite some.
+const TRANSFERS_EACH: usize = 8;
+/// Transfers at once: a classroom.
+const TRANSFERS: usize = 256;
+/// The longest request looked at, in bytes (RFC 2347 §3).
+const REQUEST: usize = 512;
+
+/// How long a socket that fails is left alone.
+const AFTER_ERROR: Duration = Duration::from_millis(10);
+
+/// What every transfer shares.
+#[derive(Debug)]
+pub(crate) struct Service {
+    /// Name → artifact.
+    pub(crate) shelf: Arc<Shelf>,
+    /// What is granted at most, from the interface's MTU.
+    pub(crate) limits: Limits,
+    /// Where steps are told.
+    pub(crate) timeline: Timeline,
+    /// What is counted.
+    pub(crate) counters: Arc<Counters>,
+    /// Who has how many transfers.
+    pub(crate) admission: Mutex<Admission>,
+    /// What the transfers' clock counts from.
+    pub(crate) started: Instant,
+}
+
+impl Service {
+    /// A service that grants what fits `mtu`.
+    pub(crate) fn new(
+        shelf: Arc<Shelf>,
+        mtu: u16,
+        timeline: Timeline,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            shelf,
+            limits: Limits::for_mtu(mtu),
+            timeline,
+            counters,
+            admission: Mutex::new(Admission::new(TRANSFERS_EACH, TRANSFERS)),
+            started: Instant::now(),
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn admission(&self) -> std::sync::MutexGuard<'_, Admission> {
+        self.admission
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes requests until the runtime ends.
+///
+/// # Errors
+/// Only when the socket cannot be waited for at all.
+pub(crate) async fn run(socket: ArrivalSocket, service: Arc<Service>) -> io::Result<()> {
+    let waiting = UdpSocket::from_std(socket.to_wait_for()?)?;
+    let mut buffer = [0; REQUEST + 1];
+    loop {
+        let arrived = waiting
+            .async_io(Interest::READABLE, || socket.receive(&mut buffer))
+            .await;
+        let Ok(arrival) = arrived else {
+            // A pending error of some client's host (ICMP) is cleared by reading it; the pause is for one that
+            // is not, such as an interface that has gone.
+            tokio::time::sleep(AFTER_ERROR).await;
+            continue;
+        };
+        let datagram = buffer.get(..arrival.length).unwrap_or_default();
+        if let Some(error) = take(datagram, arrival, &service) {
+            // The client asks again if this one is lost.
+            let Arrival {
+                from,
+                interface,
+                local,
+                ..
+            } = arrival;
+            let _ = socket.send(&error.encode(), from, interface, local);
+        }
+    }
+}
+
+/// Judges one datagram on port 69: a transfer starts, or an ERROR goes back, or nothing happens.
+fn take(datagram: &[u8], arrival: Arrival, service: &Arc<Service>) -> Option<Packet<'static>> {
+    let machine = Machine::Address(*arrival.from.ip());
+    let request = match Packet::decode(datagram) {
+        Ok(Packet::Read(request)) if !arrival.truncated => request,
+        Ok(Packet::Write) => {
+            Counters::count(&service.counters.tftp_refused);
+            service
+                .timeline
+                .ignored(machine, "TFTP: it wanted to write");
+            return Some(Packet::read_only());
+        }
+        // RFC 1350 §4: nothing but requests belongs here, and an answer to noise is noise.
+        _ => {
+            Counters::count(&service.counters.tftp_refused);
+            return None;
+        }
+    };
+    let name = match name::normalise(&request.name) {
+        Ok(name) => name,
+        Err(reason) => {
+            Counters::count(&service.counters.tftp_refused);
+            service
+                .timeline
+                .ignored(machine, format_args!("TFTP: {reason}"));
+            return Some(Packet::error(ErrorCode::AccessViolation, "No such name"));
+        }
+    };
+    let Some(artifact) = service.shelf.find(&name, arrival.local) else {
+        Counters::count(&service.counters.tftp_unknown_names);
+        service
+            .timeline
+            .ignored(machine, format_args!("TFTP: there is no {name}"));
+        return Some(Packet::not_found());
+    };
+    let client = SocketAddr::V4(arrival.from);
+    match service.admission().enter(client) {
+        Ok(()) => {}
+        Err(Refusal::Duplicate) => return None,
+        Err(Refusal::ClientFull | Refusal::ServerFull) => {
+            Counters::count(&service.counters.tftp_refused);
+            service
+                .timeline
+                .ignored(machine, "TFTP: too many transfers at once");
+            return Some(Packet::error(
+                ErrorCode::Undefined,
+                "Too many transfers at once",
+            ));
+        }
+    }
+    let service = Arc::clone(service);
+    tokio::spawn(async move {
+        send(&request, name, artifact, arrival, &service).await;
+        service.admission().leave(client);
+    });
+    None
+}
+
+/// One transfer from its first datagram to its last, and the line that it ends with.
+async fn send(
+    request: &ReadRequest,
+    name: String,
+    artifact: Artifact,
+    arrival: Arrival,
+    service: &Service,
+) {
+    let began = Instant::now();
+    let machine = artifact
+        .machine
+        .map_or(Machine::Address(*arrival.from.ip()), Machine::Mac);
+    let role = artifact.role;
+    if let Some(mac) = artifact.machine {
+        service.timeline.machines().learn(*arrival.from.ip(), mac);
+    }
+    let socket = match open(arrival.local, arrival.from) {
+        Ok(socket) => socket,
+        Err(error) => {
+            Counters::count(&service.counters.tftp_refused);
+            service
+                .timeline
+                .ignored(machine, format_args!("TFTP {name}: no socket: {error}"));
+            return;
+        }
+    };
+    let content = Bytes(artifact.content);
+    let mut transfer = match Transfer::start(request, content, &service.limits, service.now()) {
+        Ok(transfer) => transfer,
+        Err(refusal) => {
+            Counters::count(&service.counters.tftp_refused);
+            let _ = socket.send(&refusal.encode()).await;
+            return;
+        }
+    };
+    let outcome = drive(&mut transfer, &socket, service).await;
+    let size = size_text(transfer.size());
+    let seconds = began.elapsed().as_secs_f64();
+    let agreed = transfer.agreement();
+    match outcome {
+        Outcome::Complete | Outcome::LastAckMissing => {
+            Counters::count(&service.counters.tftp_transfers);
+            let repeated = match transfer.blocks_repeated() {
+                0 => String::new(),
+                count => format!(", {count} blocks repeated"),
+            };
+            let (block, window) = (agreed.block_size, agreed.window);
+            service.timeline.fetched(machine, role, Step::Tftp, format_args!(
+                "TFTP {name}: {size} in {seconds:.2} s (blocks of {block} bytes, windows of {window}{repeated})"
+            ));
+        }
+        // Half of every UEFI transfer; the other half gets the line.
+        Outcome::SizeLearned => {}
+        Outcome::Aborted { code, message } => {
+            Counters::count(&service.counters.tftp_abandoned);
+            service.timeline.machine(
+                machine,
+                Step::Tftp,
+                format_args!(
+                    "TFTP {name}: the client stopped after {} of {size}: error {code} {message}",
+                    size_text(transfer.bytes_acknowledged())
+                ),
+            );
+        }
+        Outcome::TimedOut => {
+            Counters::count(&service.counters.tftp_abandoned);
+            service.timeline.machine(
+                machine,
+                Step::Tftp,
+                format_args!(
+                    "TFTP {name}: the client fell silent after {} of {size}",
+                    size_text(transfer.bytes_acknowledged())
+                ),
+            );
+        }
+        Outcome::ReadFailed(kind) => {
+            Counters::count(&service.counters.tftp_abandoned);
+            let text = format!("TFTP {name}: the file could not be read: {kind}");
+            service.timeline.machine(machine, Step::Tftp, text);
+        }
+    }
+}
+
+/// Feeds a transfer with what comes and with time, and sends what it says.
+async fn drive(transfer: &mut Transfer<Bytes>, socket: &UdpSocket, service: &Service) -> Outcome {
+    let mut datagram = Vec::new();
+    let mut received = [0; REQUEST + 1];
+    loop {
+        while transfer.poll_transmit(&mut datagram) {
+            // What is lost here (a full queue, an ICMP answer to the last datagram) is lost on the wire for
+            // all that the transfer knows, and is repeated as such.
+            let _ = socket.send(&datagram).await;
+        }
+        if let Some(outcome) = transfer.outcome() {
+            return outcome.clone();
+        }
+        let wait = transfer
+            .poll_timeout()
+            .unwrap_or_default()
+            .saturating_sub(service.now());
+        match tokio::time::timeout(wait, socket.recv(&mut received)).await {
+            Ok(Ok(length)) => {
+                transfer.handle(received.get(..length).unwrap_or_default(), service.now());
+            }
+            // The client's port is closed: its timer, not a busy loop, decides when to give up.
+            Ok(Err(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(_) => transfer.handle_timeout(service.now()),
+        }
+    }
+}
+
+/// A fresh port on the address that was asked, which hears this client alone.
+fn open(local: Ipv4Addr, client: SocketAddrV4) -> io::Result<UdpSocket> {
+    let address = SocketAddrV4::new(local, 0);
+    let socket = udp::open(Binding {
+        address,
+        interface: None,
+    })
+    .map_err(|error| io::Error::from(error.system().kind()))?;
+    socket.connect(client)?;
+    UdpSocket::from_std(socket)
+}
+
+/// What a transfer reads from.
+struct Bytes(Content);
+
+impl Source for Bytes {
+    fn size(&self) -> u64 {
+        self.0.length()
+    }
+
+    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        match self.0.read_at(offset, into)? {
+            length if length == into.len() => Ok(()),
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

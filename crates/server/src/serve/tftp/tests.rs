@@ -1,0 +1,254 @@
+//! The service over loopback, driven by a client of a few lines.
+
+use std::net::UdpSocket as Client;
+
+use super::*;
+use crate::serve::artifacts::Role;
+use crate::serve::artifacts::tests::boot;
+use crate::serve::events::Format;
+use crate::serve::machines::Machines;
+
+const WAIT: Duration = Duration::from_secs(5);
+
+struct Rig {
+    port: u16,
+    counters: Arc<Counters>,
+}
+
+/// A service on a free port, in a thread that ends with the test's process.
+fn rig(things: &[(&str, Vec<u8>)]) -> Rig {
+    let mut shelf = Shelf::new(boot(), 8069, None);
+    for (name, bytes) in things {
+        shelf.put(
+            name,
+            Content::Memory(hyper::body::Bytes::from(bytes.clone())),
+            Role::Other,
+        );
+    }
+    let counters = Arc::new(Counters::default());
+    let timeline = Timeline::new(
+        Format::Text,
+        Arc::clone(&counters),
+        Arc::new(Machines::new()),
+    );
+    let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+    let socket = udp::open(Binding {
+        address: any,
+        interface: None,
+    })
+    .unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let service = Service::new(Arc::new(shelf), 1500, timeline, Arc::clone(&counters));
+    // Before the first request: a datagram that is queued already tells no arrival.
+    let socket = ArrivalSocket::new(socket).unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(run(socket, Arc::new(service))).unwrap();
+    });
+    Rig { port, counters }
+}
+
+fn client() -> Client {
+    let client = Client::bind("127.0.0.1:0").unwrap();
+    client.set_read_timeout(Some(WAIT)).unwrap();
+    client
+}
+
+fn request(name: &str, options: &[(&str, &str)]) -> Vec<u8> {
+    let options = options
+        .iter()
+        .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+        .collect();
+    let mode = netroot_proto::tftp::packet::Mode::Octet;
+    Packet::Read(ReadRequest {
+        name: name.as_bytes().to_vec(),
+        mode,
+        options,
+    })
+    .encode()
+}
+
+fn receive(client: &Client) -> (Vec<u8>, SocketAddr) {
+    let mut buffer = [0; 2000];
+    let (length, from) = client.recv_from(&mut buffer).unwrap();
+    (buffer[..length].to_vec(), from)
+}
+
+/// Fetches a thing as firmware does: every window acknowledged.
+fn fetch(rig: &Rig, host: Ipv4Addr, name: &str, options: &[(&str, &str)]) -> Vec<u8> {
+    let client = client();
+    client
+        .send_to(&request(name, options), (host, rig.port))
+        .unwrap();
+    let mut content = Vec::new();
+    let mut block_size = 512;
+    loop {
+        let (datagram, from) = receive(&client);
+        assert_eq!(
+            from.ip(),
+            host,
+            "the answer comes from the address that was asked"
+        );
+        assert_ne!(from.port(), rig.port);
+        let block = match Packet::decode(&datagram).unwrap() {
+            Packet::OptionAck(granted) => {
+                for (name, value) in granted {
+                    if name == "blksize" {
+                        block_size = value.parse().unwrap();
+                    }
+                }
+                0
+            }
+            Packet::Data { block, payload } => {
+                content.extend_from_slice(payload);
+                if payload.len() < block_size {
+                    client
+                        .send_to(&Packet::Ack { block }.encode(), from)
+                        .unwrap();
+                    return content;
+                }
+                block
+            }
+            other => panic!("{other:?}"),
+        };
+        client
+            .send_to(&Packet::Ack { block }.encode(), from)
+            .unwrap();
+    }
+}
+
+fn wait_for(counter: &std::sync::atomic::AtomicU64, value: u64) {
+    let end = Instant::now() + WAIT;
+    while counter.load(std::sync::atomic::Ordering::Relaxed) < value {
+        assert!(Instant::now() < end, "the counter never reached {value}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn error_code(datagram: &[u8]) -> u16 {
+    match Packet::decode(datagram).unwrap() {
+        Packet::Error { code, .. } => code,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_file_arrives_whole_from_the_address_that_was_asked() {
+    let loader: Vec<u8> = (0..100_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    let rig = rig(&[("snponly.efi", loader.clone()), ("even", vec![7; 1024])]);
+    let host = Ipv4Addr::new(127, 0, 0, 5);
+    assert_eq!(fetch(&rig, host, "snponly.efi", &[]), loader);
+    let options = [("tsize", "0"), ("blksize", "1468")];
+    assert_eq!(fetch(&rig, host, "\\snponly.efi", &options), loader);
+    // A multiple of the block size ends with an empty block.
+    assert_eq!(fetch(&rig, host, "/even", &[]), vec![7; 1024]);
+    wait_for(&rig.counters.tftp_transfers, 3);
+}
+
+#[test]
+fn a_script_is_made_with_the_address_that_was_asked() {
+    let rig = rig(&[]);
+    let script = fetch(
+        &rig,
+        Ipv4Addr::new(127, 0, 0, 9),
+        "boot/52-54-00-12-34-56.ipxe",
+        &[],
+    );
+    let script = String::from_utf8(script).unwrap();
+    assert!(
+        script.contains("kernel http://127.0.0.9:8069/vmlinuz "),
+        "{script}"
+    );
+}
+
+#[test]
+fn an_unknown_name_is_answered_at_once_and_a_climbing_one_refused() {
+    let rig = rig(&[]);
+    let client = client();
+    for (name, code) in [("grubx64.efi", 1), ("../etc/passwd", 2), ("/", 2)] {
+        let before = Instant::now();
+        client
+            .send_to(&request(name, &[]), ("127.0.0.1", rig.port))
+            .unwrap();
+        assert_eq!(error_code(&receive(&client).0), code, "{name}");
+        assert!(before.elapsed() < Duration::from_millis(500), "{name}");
+    }
+    wait_for(&rig.counters.tftp_unknown_names, 1);
+    wait_for(&rig.counters.tftp_refused, 2);
+}
+
+#[test]
+fn a_write_is_refused_and_noise_is_only_counted() {
+    let rig = rig(&[("file", b"content".to_vec())]);
+    let client = client();
+    client
+        .send_to(b"\x00\x02file\x00octet\x00", ("127.0.0.1", rig.port))
+        .unwrap();
+    assert!(matches!(error_code(&receive(&client).0), 2 | 4));
+    for noise in [
+        &b""[..],
+        b"\x00",
+        b"\x00\x03\x00\x01data",
+        b"\xff\xff\xff\xff",
+        b"\x00\x01file",
+    ] {
+        client.send_to(noise, ("127.0.0.1", rig.port)).unwrap();
+    }
+    // Longer than any request: its end is lost, so it is not judged by its beginning.
+    client
+        .send_to(&request(&"x".repeat(900), &[]), ("127.0.0.1", rig.port))
+        .unwrap();
+    wait_for(&rig.counters.tftp_refused, 7);
+    client
+        .set_read_timeout(Some(Duration::from_millis(200)))
+        .unwrap();
+    assert!(
+        client.recv_from(&mut [0; 100]).is_err(),
+        "noise was answered"
+    );
+    assert_eq!(fetch(&rig, Ipv4Addr::LOCALHOST, "file", &[]), b"content");
+}
+
+#[test]
+fn a_repeated_request_starts_one_transfer_only() {
+    let rig = rig(&[("file", b"content".to_vec())]);
+    let client = client();
+    for _ in 0..3 {
+        client
+            .send_to(&request("file", &[("tsize", "0")]), ("127.0.0.1", rig.port))
+            .unwrap();
+    }
+    let (first, from) = receive(&client);
+    assert!(matches!(
+        Packet::decode(&first).unwrap(),
+        Packet::OptionAck(_)
+    ));
+    client
+        .set_read_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    let mut others = 0;
+    while let Ok((_, other)) = client.recv_from(&mut [0; 100]) {
+        assert_eq!(other, from, "a second transfer answered");
+        others += 1;
+        assert!(others < 5);
+    }
+}
+
+#[test]
+fn one_client_has_eight_transfers_and_not_nine() {
+    let rig = rig(&[("file", vec![1; 5000])]);
+    let clients: Vec<Client> = (0..9).map(|_| client()).collect();
+    for client in &clients {
+        client
+            .send_to(&request("file", &[]), ("127.0.0.1", rig.port))
+            .unwrap();
+    }
+    let refused = clients
+        .iter()
+        .filter(|client| matches!(Packet::decode(&receive(client).0), Ok(Packet::Error { .. })))
+        .count();
+    assert_eq!(refused, 1);
+}
