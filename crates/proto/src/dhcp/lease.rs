@@ -401,3 +401,7 @@ impl Reader<'_> {
         (seconds(lease), seconds(renew), seconds(rebind))
     }
 }
+
+#[cfg(test)]
+#[path = "lease_tests.rs"]
+mod tests;

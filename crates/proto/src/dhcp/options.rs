@@ -83,7 +83,7 @@ pub enum Area {
 impl fmt::Display for Area {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Options => "the options",
+            Self::Options => "the options field",
             Self::File => "file",
             Self::ServerName => "sname",
         })
@@ -124,7 +124,7 @@ impl fmt::Display for Defect {
             } => {
                 write!(
                     f,
-                    "option {code} announces {len} bytes where {area} has {left} left"
+                    "option {code} announces {len} bytes where {area} has only {left} more"
                 )
             }
             Self::LengthMissing { code, area } => {
@@ -256,3 +256,7 @@ impl Options {
 fn until_zero(field: &[u8]) -> &[u8] {
     field.split(|byte| *byte == 0).next().unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "options_tests.rs"]
+mod tests;
