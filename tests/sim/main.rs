@@ -7,6 +7,7 @@
 //!   as the init uses it).
 //! * [`leases`]: DHCP scenarios on it.
 //! * [`captures`], [`firmware`]: real firmware's packets, and our answers to them.
+//! * [`hostile`]: random, cut and damaged bytes, and properties over random values.
 //! * [`files`]: our TFTP sender against a receiver that behaves like EDK2's.
 
 // Dice and block numbers are cut to size on purpose here.
@@ -23,6 +24,8 @@ mod captures;
 mod files;
 #[cfg(test)]
 mod firmware;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod lan;
 #[cfg(test)]

@@ -60,12 +60,10 @@ pub fn agree(request: &ReadRequest, size: u64, limits: &Limits) -> Agreement {
         timeout: None,
         answer: Vec::new(),
     };
-    for (name, value) in &request.options {
-        if agreed
-            .answer
-            .iter()
-            .any(|(known, _)| known.eq_ignore_ascii_case(name))
-        {
+    for (at, (name, value)) in request.options.iter().enumerate() {
+        // Of an option sent twice the first counts, sensible or not.
+        let mut earlier = request.options.iter().take(at);
+        if earlier.any(|(known, _)| known.eq_ignore_ascii_case(name)) {
             continue;
         }
         let Ok(asked) = value.trim().parse::<u64>() else {
