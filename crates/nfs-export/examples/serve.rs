@@ -1,0 +1,35 @@
+//! Exports a directory to this machine's networks: `serve DIRECTORY ADDRESS:PORT`. For trying and measuring.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+use netroot_nfs_export::{
+    AddressList, Export, ExportOptions, HandleKey, Listeners, Server, raise_open_file_limit,
+};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(directory), Some(address)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: serve DIRECTORY ADDRESS:PORT".into());
+    };
+    raise_open_file_limit();
+    let export = Export::open(
+        Path::new(&directory),
+        ExportOptions {
+            names: vec!["/image".to_owned(), "/".to_owned()],
+            allowed: AddressList::everyone(),
+            key: HandleKey::load_or_create(Path::new("/tmp/netroot-example.key"))?,
+        },
+    )?;
+    println!("handles: {:?}, view: {:?}", export.handles(), export.view());
+    let listener = TcpListener::bind(&address)?;
+    let server = Server::start(vec![export], Listeners::new(listener), |event| {
+        println!("{event:?}");
+    })?;
+    println!("serving on {}", server.address());
+    loop {
+        std::thread::sleep(Duration::from_secs(10));
+        println!("{:?}", server.counts());
+    }
+}
