@@ -32,6 +32,46 @@ pub(crate) enum Command {
     Serve(Box<ServeArgs>),
     /// Make the initrd for a root, as a file.
     Initrd(InitrdArgs),
+    /// Tell what of an NFS root a kernel has built in, has as a module, or lacks.
+    CheckKernel(CheckKernelArgs),
+    /// Tell what the init would do with a kernel command line, and where each value comes from.
+    Explain(ExplainArgs),
+}
+
+const CHECK_KERNEL_EXAMPLES: &str = "\
+Examples:
+  netroot check-kernel /srv/debian/boot/config-6.1.0-50-amd64
+  netroot check-kernel /proc/config.gz
+
+Ends with 1 when the kernel lacks something that a boot from NFS cannot do without.";
+
+/// What `netroot check-kernel` is told.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = CHECK_KERNEL_EXAMPLES)]
+pub(crate) struct CheckKernelArgs {
+    /// The kernel's configuration: a config-* file, or /proc/config.gz.
+    pub(crate) file: PathBuf,
+
+    /// One JSON object instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  netroot explain 'root=/dev/nfs ip=dhcp'
+  netroot explain 'root=nfs:10.0.0.1:/srv/debian,vers=3 ip=10.0.0.7::10.0.0.1:255.255.255.0::eth0:off'
+  netroot explain \"$(cat /proc/cmdline)\"
+
+Ends with 1 when a parameter makes no sense.";
+
+/// What `netroot explain` is told.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXPLAIN_EXAMPLES)]
+pub(crate) struct ExplainArgs {
+    /// The command line, quoted.
+    #[arg(value_name = "CMDLINE", allow_hyphen_values = true)]
+    pub(crate) command_line: String,
 }
 
 const SERVE_EXAMPLES: &str = "\
@@ -67,7 +107,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, requires = "dhcp")]
     pub(crate) dhcp_anyway: bool,
 
-    /// Do not look for other DHCP servers at start (saves 3 seconds).
+    /// Do not look for other DHCP servers at start (saves up to 5 seconds).
     #[arg(long)]
     pub(crate) no_probe: bool,
 

@@ -2,8 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+mod check_kernel;
 mod cli;
 mod embedded_init;
+mod explain;
 mod initrd_command;
 mod serve;
 
@@ -14,15 +16,16 @@ use cli::{Cli, Command};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Serve(args) => serve::run(&args).map_err(anyhow::Error::from),
-        Command::Initrd(args) => initrd_command::run(&args),
+        Command::Serve(args) => serve::run(&args)
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(anyhow::Error::from),
+        Command::Initrd(args) => initrd_command::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::CheckKernel(args) => check_kernel::run(&args.file, args.json),
+        Command::Explain(args) => explain::run(&args.command_line),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // The chain once, outermost first.
-            eprintln!("netroot: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    done.unwrap_or_else(|error| {
+        // The chain once, outermost first.
+        eprintln!("netroot: {error:#}");
+        ExitCode::FAILURE
+    })
 }

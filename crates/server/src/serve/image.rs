@@ -222,7 +222,6 @@ fn forget_oldest(newest: &Path) {
 /// longer than packing them.
 fn fingerprint(order: &Order<'_>) -> u64 {
     let mut hash = DefaultHasher::new();
-    hash.write(order.root.path().as_os_str().as_encoded_bytes());
     for text in [order.kernel.version.as_str(), order.modules] {
         hash.write(text.as_bytes());
         hash.write_u8(0xff);
@@ -277,7 +276,6 @@ fn metadata(
 
 fn add_file(hash: &mut DefaultHasher, metadata: &fs::Metadata) {
     hash.write_u64(metadata.size());
-    hash.write_u64(metadata.ino());
     hash.write_i64(metadata.mtime());
     hash.write_i64(metadata.mtime_nsec());
 }
