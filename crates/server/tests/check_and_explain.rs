@@ -1,5 +1,7 @@
 //! `netroot check-kernel` and `netroot explain`, as programs: what they print and how they end.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
