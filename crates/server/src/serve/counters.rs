@@ -28,15 +28,9 @@ macro_rules! counters {
         }
 
         impl Snapshot {
-            /// Every counter that is not zero, as `name 3, other name 1`.
-            pub(crate) fn text(&self) -> String {
-                let all = [$((stringify!($name), self.$name),)*];
-                let counted: Vec<String> = all
-                    .iter()
-                    .filter(|(_, count)| *count > 0)
-                    .map(|(name, count)| format!("{} {count}", name.replace('_', " ")))
-                    .collect();
-                if counted.is_empty() { "nothing asked".to_owned() } else { counted.join(", ") }
+            /// Every counter with its name.
+            pub(crate) fn list(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name),)*]
             }
         }
     };
@@ -71,6 +65,20 @@ counters! {
     lines_dropped,
 }
 
+/// Every counter that is not zero, as `name 3, other name 1`.
+pub(crate) fn text(counters: impl IntoIterator<Item = (&'static str, u64)>) -> String {
+    let counted: Vec<String> = counters
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| format!("{} {count}", name.replace('_', " ")))
+        .collect();
+    if counted.is_empty() {
+        "nothing asked".to_owned()
+    } else {
+        counted.join(", ")
+    }
+}
+
 impl Counters {
     /// One more.
     pub(crate) fn count(counter: &AtomicU64) {
@@ -85,9 +93,9 @@ mod tests {
     #[test]
     fn only_what_happened_is_listed() {
         let counters = Counters::default();
-        assert_eq!(counters.snapshot().text(), "nothing asked");
+        assert_eq!(text(counters.snapshot().list()), "nothing asked");
         Counters::count(&counters.dhcp_ignored);
         Counters::count(&counters.dhcp_ignored);
-        assert_eq!(counters.snapshot().text(), "dhcp ignored 2");
+        assert_eq!(text(counters.snapshot().list()), "dhcp ignored 2");
     }
 }

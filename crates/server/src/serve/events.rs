@@ -29,6 +29,9 @@ const QUEUED_LINES: usize = 1024;
 const TOLD: usize = 1024;
 const TOLD_FOR: Duration = Duration::from_secs(60);
 
+/// How long the last lines may take.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// How lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -126,11 +129,19 @@ pub(crate) struct Writer {
 const END: &str = "";
 
 impl Writer {
-    /// Writes what is queued and returns.
+    /// Writes what is queued and returns. A terminal that takes nothing (Ctrl-S) does not hold up the end for long.
     pub(crate) fn finish(mut self) {
-        if self.lines.send(END.to_owned()).is_ok()
-            && let Some(thread) = self.thread.take()
-        {
+        let end = Instant::now() + LAST_WORDS;
+        while self.lines.try_send(END.to_owned()).is_err() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        while !thread.is_finished() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if thread.is_finished() {
             // The thread only writes and cannot panic; nothing is left to do if it did.
             let _ = thread.join();
         }

@@ -3,7 +3,7 @@
 //! GET and HEAD, one byte range, a length on every answer (EDK2 needs it). Connections are limited in number, per
 //! client and in time: one that moves no byte for a minute is closed. No body is ever read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::pin::Pin;
@@ -23,6 +23,7 @@ use super::artifacts::{Artifact, Content, Role, Shelf};
 use super::counters::Counters;
 use super::events::{Machine, Step, Timeline, size_text};
 
+use super::nfs;
 use super::range::{self, Part};
 use super::status::Status;
 use super::url_path;
@@ -51,6 +52,24 @@ pub(crate) struct Site {
     pub(crate) timeline: Timeline,
     /// What is counted.
     pub(crate) counters: Arc<Counters>,
+    /// The export, which counts for itself.
+    pub(crate) nfs: Option<Arc<netroot_nfs_export::Server>>,
+}
+
+impl Site {
+    fn counted(&self) -> BTreeMap<&'static str, u64> {
+        let nfs = self
+            .nfs
+            .as_ref()
+            .map(|nfs| nfs::counted(&nfs.counts()))
+            .unwrap_or_default();
+        self.counters
+            .snapshot()
+            .list()
+            .into_iter()
+            .chain(nfs)
+            .collect()
+    }
 }
 
 /// Accepts connections until the runtime ends.
@@ -151,11 +170,11 @@ fn answer(
         "/" => {
             return page(
                 StatusCode::OK,
-                site.status.text(&site.shelf, &site.counters),
+                site.status.text(&site.shelf, site.counted()),
             );
         }
         "/status" => {
-            let mut json = page(StatusCode::OK, site.status.json(&site.counters));
+            let mut json = page(StatusCode::OK, site.status.json(site.counted()));
             json.headers_mut().insert(
                 header::CONTENT_TYPE,
                 HeaderValue::from_static("application/json"),

@@ -9,8 +9,8 @@ use std::hash::{DefaultHasher, Hasher};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use netroot_initramfs::{Kernel, Root};
 
@@ -19,6 +19,8 @@ use super::events::size_text;
 
 /// How many images are kept: some kernels and module lists in turn.
 const KEPT: usize = 8;
+/// When an image that is not finished is nobody's any more.
+const ABANDONED: Duration = Duration::from_secs(3600);
 /// How deep module and firmware trees are looked into; real ones have seven levels.
 const DEPTH: usize = 12;
 
@@ -73,7 +75,7 @@ pub(crate) enum Making {
     /// A child is at it.
     Running {
         /// The child.
-        child: Child,
+        child: Worker,
         /// Where it writes; removed unless renamed.
         part: tempfile::TempPath,
         /// Where the image is kept, if anywhere.
@@ -81,6 +83,29 @@ pub(crate) enum Making {
         /// Since when.
         began: Instant,
     },
+}
+
+/// A child that does not outlive its order: a server that is refused a port leaves nobody packing.
+#[derive(Debug)]
+pub(crate) struct Worker(Option<Child>);
+
+impl Worker {
+    fn finish(mut self) -> io::Result<Output> {
+        match self.0.take() {
+            Some(child) => child.wait_with_output(),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            // It may have ended by itself, which is as good.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
 }
 
 /// Finds the image in `cache`, or starts to make it.
@@ -122,7 +147,7 @@ pub(crate) fn start(order: &Order<'_>, cache: &Path) -> Result<Making, ImageErro
         .spawn()
         .map_err(ImageError::Start)?;
     Ok(Making::Running {
-        child,
+        child: Worker(Some(child)),
         part,
         keep,
         began: Instant::now(),
@@ -157,7 +182,7 @@ impl Making {
                 began,
             } => (child, part, keep, began),
         };
-        let output = child.wait_with_output().map_err(ImageError::Wait)?;
+        let output = child.finish().map_err(ImageError::Wait)?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         if !output.status.success() {
             return Err(ImageError::Failed { said });
@@ -188,7 +213,7 @@ impl Making {
     }
 }
 
-/// Keeps the newest images of the folder that `newest` is in.
+/// Keeps the newest images of the folder that `newest` is in, and nothing that a killed child left half done.
 fn forget_oldest(newest: &Path) {
     let Some(folder) = newest.parent() else {
         return;
@@ -196,15 +221,28 @@ fn forget_oldest(newest: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
-    let mut images: Vec<_> = entries
-        .flatten()
-        .filter(|entry| {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            name.starts_with("initrd-") && name.ends_with(".img")
-        })
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-        .collect();
+    let (mut images, mut parts) = (Vec::new(), Vec::new());
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let Ok(modified) = entry.metadata().and_then(|metadata| metadata.modified()) else {
+            continue;
+        };
+        match name
+            .strip_prefix("initrd-")
+            .and_then(|rest| rest.rsplit_once('.'))
+        {
+            Some((_, "img")) => images.push((modified, entry.path())),
+            Some((_, "part")) => parts.push((modified, entry.path())),
+            _ => {}
+        }
+    }
+    for (modified, path) in parts {
+        // A younger one may be another server's, at work.
+        if modified.elapsed().is_ok_and(|age| age > ABANDONED) {
+            let _ = fs::remove_file(path);
+        }
+    }
     images.sort();
     let surplus = images.len().saturating_sub(KEPT);
     for (_, path) in images
@@ -330,9 +368,12 @@ mod tests {
             file.set_modified(time).unwrap();
         }
         fs::write(folder.path().join("notes"), "mine").unwrap();
+        fs::write(folder.path().join("initrd-young.part"), "at work").unwrap();
+        let old = File::create(folder.path().join("initrd-old.part")).unwrap();
+        old.set_modified(std::time::UNIX_EPOCH).unwrap();
         forget_oldest(&folder.path().join(format!("initrd-{:016x}.img", 11)));
         let left = fs::read_dir(folder.path()).unwrap().count();
-        assert_eq!(left, KEPT + 1);
+        assert_eq!(left, KEPT + 2);
         assert!(
             !folder
                 .path()

@@ -45,7 +45,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use self::artifacts::{Content, Folder, FolderError, Role, Shelf};
 use self::counters::Counters;
 use self::dhcp::Clock;
-use self::events::{Format, Step, Timeline, size_text};
+use self::events::{Format, Step, Timeline};
 use self::image::{ImageError, Making, Order};
 use self::interface::{Interface, InterfaceError};
 use self::machines::Machines;
@@ -168,7 +168,8 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), ServeError> {
     let writer = timeline.start_writer().map_err(ServeError::Runtime)?;
     let nfs = export
         .map(|export| nfs::start(export, timeline.clone()))
-        .transpose()?;
+        .transpose()?
+        .map(Arc::new);
     let status = Status::new(args, &boot, &interface);
     let dhcp = Arc::new(dhcp::Service {
         config: Config {
@@ -197,6 +198,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), ServeError> {
         status: status.clone(),
         timeline: timeline.clone(),
         counters: Arc::clone(&counters),
+        nfs: nfs.clone(),
     };
 
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -218,17 +220,13 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), ServeError> {
     });
     drop(runtime);
     dhcp.save_leases();
-    let mut counted = counters.snapshot().text();
-    if let Some(nfs) = nfs {
-        let counts = nfs.counts();
-        counted += &format!(
-            ", NFS connections {}, calls {}, read {}",
-            counts.connections,
-            counts.calls,
-            size_text(counts.bytes_read)
-        );
+    let mut counted = counters.snapshot().list();
+    // The runtime and its connections are gone, so this is the last of it.
+    if let Some(nfs) = nfs.and_then(Arc::into_inner) {
+        counted.extend(nfs::counted(&nfs.counts()));
         nfs.stop();
     }
+    let counted = counters::text(counted);
     if let Ok(signal) = &ended {
         let seconds = status.started.elapsed().as_secs();
         timeline.server(

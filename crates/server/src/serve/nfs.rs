@@ -1,12 +1,13 @@
 //! The root itself: the directory, read-only, over NFSv3, with the key that lets handles outlive a restart.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
 use netroot_nfs_export::{
-    AddressList, Event, Export, ExportError, ExportOptions, HandleKey, HandleScheme, KeyError,
-    Listeners, PrefixTooLong, Server, StartError, raise_open_file_limit,
+    AddressList, Counts, Event, Export, ExportError, ExportOptions, HandleKey, HandleScheme,
+    KeyError, Listeners, PrefixTooLong, Server, StartError, raise_open_file_limit,
 };
 
 use super::events::{Machine, Step, Timeline};
@@ -145,6 +146,25 @@ fn tell(timeline: &Timeline, event: &Event) {
         }
         _ => {}
     }
+}
+
+/// What the export counted, by name: all that happened, friendly or not.
+pub(crate) fn counted(counts: &Counts) -> BTreeMap<&'static str, u64> {
+    BTreeMap::from([
+        ("nfs_connections", counts.connections),
+        ("nfs_connections_refused", counts.connections_refused),
+        ("nfs_calls", counts.calls),
+        ("nfs_bytes_read", counts.bytes_read),
+        ("nfs_bad_records", counts.bad_records),
+        ("nfs_not_calls", counts.not_calls),
+        ("nfs_garbage", counts.garbage),
+        ("nfs_unavailable", counts.unavailable),
+        ("nfs_denied", counts.denied),
+        ("nfs_bad_handles", counts.bad_handles),
+        ("nfs_stale_handles", counts.stale_handles),
+        ("nfs_bad_names", counts.bad_names),
+        ("nfs_writes_refused", counts.writes_refused),
+    ])
 }
 
 fn machine(client: SocketAddr) -> Machine {

@@ -1,5 +1,6 @@
 //! What the server tells about itself: `/` for people, `/status` for programs.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::SocketAddrV4;
 use std::time::Instant;
@@ -7,7 +8,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::artifacts::Shelf;
-use super::counters::{Counters, Snapshot};
+use super::counters;
 use super::interface::Interface;
 use super::script::Boot;
 use crate::cli::ServeArgs;
@@ -40,7 +41,7 @@ struct Json<'a> {
     root: &'a str,
     interface: &'a str,
     uptime_seconds: u64,
-    counters: Snapshot,
+    counters: BTreeMap<&'static str, u64>,
 }
 
 impl Status {
@@ -84,7 +85,7 @@ impl Status {
     }
 
     /// A page of text.
-    pub(crate) fn text(&self, shelf: &Shelf, counters: &Counters) -> String {
+    pub(crate) fn text(&self, shelf: &Shelf, counted: BTreeMap<&'static str, u64>) -> String {
         let Self {
             image,
             kernel,
@@ -98,7 +99,7 @@ impl Status {
             "netroot {} serves {image} with Linux {kernel}\n\n{mode} on {interface}\nroot {root}\nup {} s\n{}\n\nnames:\n",
             env!("CARGO_PKG_VERSION"),
             started.elapsed().as_secs(),
-            counters.snapshot().text(),
+            counters::text(counted),
         );
         for name in shelf
             .names()
@@ -110,7 +111,7 @@ impl Status {
     }
 
     /// The same as JSON.
-    pub(crate) fn json(&self, counters: &Counters) -> String {
+    pub(crate) fn json(&self, counters: BTreeMap<&'static str, u64>) -> String {
         let json = Json {
             version: env!("CARGO_PKG_VERSION"),
             image: &self.image,
@@ -119,7 +120,7 @@ impl Status {
             root: &self.root,
             interface: &self.interface,
             uptime_seconds: self.started.elapsed().as_secs(),
-            counters: counters.snapshot(),
+            counters,
         };
         serde_json::to_string(&json).unwrap_or_default() + "\n"
     }

@@ -37,6 +37,7 @@ fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
             Arc::new(Machines::new()),
         ),
         counters: Arc::clone(&counters),
+        nfs: None,
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
