@@ -17,10 +17,20 @@ pub(crate) type Wanted = BTreeMap<String, String>;
 /// What of it the root has.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
-    /// Name → path inside the root.
-    pub(crate) files: BTreeMap<String, String>,
+    /// Name → where it is.
+    pub(crate) files: BTreeMap<String, File>,
     /// Names without a file, each with the module that named it.
     pub(crate) missing: Vec<(String, String)>,
+}
+
+/// A firmware file of the root.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct File {
+    /// Inside the root.
+    path: String,
+    /// Whether it was packed by whoever put it there: its name has a suffix that the module's has
+    /// not. Firmware may itself be packed data that only the device unpacks.
+    packed: bool,
 }
 
 /// Looks for `wanted` where the kernel would (drivers/base/firmware_loader/main.c, `fw_path`).
@@ -43,8 +53,8 @@ pub(crate) fn find(root: &Root, version: &str, wanted: &Wanted, choice: &Firmwar
         let mut any = false;
         for directory in &directories {
             for name in expand(root, directory, name) {
-                if let Some(path) = locate(root, directory, &name) {
-                    found.files.entry(name).or_insert(path);
+                if let Some(file) = locate(root, directory, &name) {
+                    found.files.entry(name).or_insert(file);
                     any = true;
                 }
             }
@@ -57,16 +67,15 @@ pub(crate) fn find(root: &Root, version: &str, wanted: &Wanted, choice: &Firmwar
 }
 
 /// Reads one, unpacked: the whole image is packed anyway, and not every kernel can unpack firmware.
-pub(crate) fn read(root: &Root, path: &str) -> Result<Vec<u8>, BuildError> {
-    let content = root.read(path, LIMIT)?;
-    // By name, not by content: firmware may itself be data that only the device unpacks.
-    if [".xz", ".zst", ".gz"].iter().any(|end| path.ends_with(end)) {
-        return unpack(content, LIMIT).map_err(|source| BuildError::Unpack {
-            path: root.host_path(path),
-            source,
-        });
+pub(crate) fn read(root: &Root, file: &File) -> Result<Vec<u8>, BuildError> {
+    let content = root.read(&file.path, LIMIT)?;
+    if !file.packed {
+        return Ok(content);
     }
-    Ok(content)
+    unpack(content, LIMIT).map_err(|source| BuildError::Unpack {
+        path: root.host_path(&file.path),
+        source,
+    })
 }
 
 /// A name becomes a path in the image: it may not climb.
@@ -74,11 +83,14 @@ fn is_name(name: &str) -> bool {
     name.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
-fn locate(root: &Root, directory: &str, name: &str) -> Option<String> {
-    ["", ".xz", ".zst", ".gz"]
+fn locate(root: &Root, directory: &str, name: &str) -> Option<File> {
+    ["", ".xz", ".zst"]
         .iter()
-        .map(|end| format!("{directory}/{name}{end}"))
-        .find(|path| root.open_file(path).is_ok())
+        .map(|suffix| File {
+            path: format!("{directory}/{name}{suffix}"),
+            packed: !suffix.is_empty(),
+        })
+        .find(|file| root.open_file(&file.path).is_ok())
 }
 
 /// Some modules name patterns (`brcm/brcmfmac*.bin`): these stand for the names in that directory.
@@ -104,4 +116,69 @@ fn expand(root: &Root, directory: &str, name: &str) -> BTreeSet<String> {
         .filter(|file| glob_matches(pattern, file))
         .map(|file| format!("{within}{file}"))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(
+        files: &[(&str, &[u8])],
+        wanted: &[&str],
+        except: &[&str],
+    ) -> (Found, Root, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, content) in files {
+            let path = dir.path().join("lib/firmware").join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+        let root = Root::open(dir.path()).unwrap();
+        let wanted = wanted
+            .iter()
+            .map(|name| ((*name).to_owned(), "m".to_owned()))
+            .collect();
+        let except = except.iter().map(|pattern| (*pattern).to_owned()).collect();
+        let found = find(&root, "6.1", &wanted, &FirmwareChoice { except });
+        (found, root, dir)
+    }
+
+    #[test]
+    fn an_update_is_taken_before_the_original() {
+        let files: [(&str, &[u8]); 3] = [("a", b"old"), ("updates/a", b"new"), ("6.1/b", b"b")];
+        let (found, root, _dir) = found(&files, &["a", "b"], &[]);
+        assert_eq!(read(&root, &found.files["a"]).unwrap(), b"new");
+        assert_eq!(read(&root, &found.files["b"]).unwrap(), b"b");
+    }
+
+    #[test]
+    fn firmware_that_is_itself_packed_data_stays_so() {
+        let packed = zstd::encode_all(b"for the device".as_slice(), 1).unwrap();
+        let twice = zstd::encode_all(packed.as_slice(), 1).unwrap();
+        let files: [(&str, &[u8]); 2] = [("a.zst", &packed), ("b.zst.zst", &twice)];
+        let (found, root, _dir) = found(&files, &["a.zst", "b.zst"], &[]);
+        assert!(read(&root, &found.files["a.zst"]).unwrap() == packed);
+        assert!(read(&root, &found.files["b.zst"]).unwrap() == packed);
+    }
+
+    #[test]
+    fn a_pattern_stands_for_the_files_of_its_directory() {
+        let files: [(&str, &[u8]); 4] = [
+            ("x/a1.bin", b""),
+            ("x/a2.bin.xz", b""),
+            ("x/b.bin", b""),
+            ("a3.bin", b""),
+        ];
+        let (found, _root, _dir) = found(&files, &["x/a*.bin"], &[]);
+        let names: Vec<&str> = found.files.keys().map(String::as_str).collect();
+        assert_eq!(names, ["x/a1.bin", "x/a2.bin"]);
+    }
+
+    #[test]
+    fn what_is_left_out_is_neither_found_nor_missing() {
+        let files: [(&str, &[u8]); 1] = [("big/a", b"")];
+        let (found, _root, _dir) = found(&files, &["big/a", "big/b", "other"], &["big/**"]);
+        assert!(found.files.is_empty());
+        assert_eq!(found.missing, [("other".to_owned(), "m".to_owned())]);
+    }
 }

@@ -2,20 +2,27 @@
 //!
 //! One module is in memory at a time; what is resident beside it is the compressor.
 
+mod error;
+mod packing;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
+
+pub use error::BuildError;
+pub use packing::Packing;
+
+use packing::compressor;
 
 use crate::choice::{ModuleChoice, select};
 use crate::contents::Contents;
 use crate::cpio::Archive;
 use crate::firmware;
-use crate::index::{Closure, Index, IndexError, IndexTexts, softdeps_of};
-use crate::kernel::{Architecture, Kernel};
+use crate::index::{Closure, Index, IndexTexts, softdeps_of};
+use crate::kernel::Kernel;
 use crate::modinfo;
-use crate::root::{Root, RootError};
-use crate::this_machine::MachineError;
-use crate::unpack::{UnpackError, unpack};
+use crate::root::Root;
+use crate::unpack::unpack;
 
 /// No module comes near this, debug sections and all.
 const MODULE_LIMIT: u64 = 256 << 20;
@@ -45,26 +52,6 @@ pub struct Request<'a> {
     pub sys: &'a Path,
 }
 
-/// How the archive is packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Packing {
-    /// zstd's level, 1 to 19.
-    pub level: i32,
-    /// How many threads work on it, at least 1. The image is the same for any number.
-    pub threads: u32,
-}
-
-impl Default for Packing {
-    /// Level 19, on as many processors as there are, up to four: each thread needs some 90 MiB.
-    fn default() -> Packing {
-        let processors = std::thread::available_parallelism().map_or(1, |number| number.get());
-        Packing {
-            level: 19,
-            threads: u32::try_from(processors.min(4)).unwrap_or(1),
-        }
-    }
-}
-
 /// What is in an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
@@ -84,134 +71,6 @@ pub struct Report {
     pub unpacked: u64,
     /// Size of the image, in bytes.
     pub packed: u64,
-}
-
-/// Why there is no image.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// The root.
-    #[error(transparent)]
-    Root(#[from] RootError),
-    /// The kernel has modules, and the root has none for it.
-    #[error(
-        "the root has no modules for its kernel {version}: {} is missing; install the package that \
-         the kernel came from, or copy its module tree there", place.display()
-    )]
-    NoModules {
-        /// The kernel's version.
-        version: String,
-        /// Where they would be.
-        place: PathBuf,
-    },
-    /// There are modules, and no index of them.
-    #[error(
-        "{} has no modules.dep: run `depmod -b {} {version}`", place.display(), root.display()
-    )]
-    NoIndex {
-        /// The module tree.
-        place: PathBuf,
-        /// The root.
-        root: PathBuf,
-        /// The kernel's version.
-        version: String,
-    },
-    /// The index is damaged.
-    #[error(
-        "the module index in {} cannot be used; run `depmod -b {} {version}`",
-        place.display(), root.display()
-    )]
-    Index {
-        /// The module tree.
-        place: PathBuf,
-        /// The root.
-        root: PathBuf,
-        /// The kernel's version.
-        version: String,
-        /// What is wrong with it.
-        source: IndexError,
-    },
-    /// A name that stands for nothing.
-    #[error("kernel {version} has no module {name:?}{}", did_you_mean(suggestion))]
-    UnknownModule {
-        /// The name that was asked for.
-        name: String,
-        /// The kernel's version.
-        version: String,
-        /// A name that exists and is like it.
-        suggestion: Option<String>,
-    },
-    /// What every machine needs to boot from NFS is not there.
-    #[error(
-        "kernel {version} has no {name}, neither as a module nor built in, and the image's set \
-         {set:?} needs it; boot another kernel, or change the set (--contents)"
-    )]
-    SetLacksModule {
-        /// The set's name.
-        set: String,
-        /// The module's.
-        name: String,
-        /// The kernel's version.
-        version: String,
-    },
-    /// The kernel's configuration says that it could not unpack the image.
-    #[error("kernel {version} cannot unpack the image: {} has no {option}=y", config.display())]
-    KernelCannotUnpack {
-        /// The kernel's version.
-        version: String,
-        /// Its configuration.
-        config: PathBuf,
-        /// What is missing there.
-        option: &'static str,
-    },
-    /// This machine's NICs.
-    #[error(transparent)]
-    Machine(#[from] MachineError),
-    /// A NIC of this machine that the root's kernel does not know.
-    #[error("kernel {version} has no driver for this machine's {nic} ({device})")]
-    NicWithoutDriver {
-        /// The interface.
-        nic: String,
-        /// The device's modalias.
-        device: String,
-        /// The kernel's version.
-        version: String,
-    },
-    /// A packed module or firmware file is damaged.
-    #[error("cannot use {}", path.display())]
-    Unpack {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: UnpackError,
-    },
-    /// A file is named like a module and is none for this kernel.
-    #[error("{} is no module for {architecture}", path.display())]
-    NotAModule {
-        /// The file.
-        path: PathBuf,
-        /// What it should be for.
-        architecture: Architecture,
-    },
-    /// The init is not one that this kernel could run.
-    #[error("the init is {fault}, and the kernel {version} is for {architecture}")]
-    Init {
-        /// What it is.
-        fault: &'static str,
-        /// The kernel's version.
-        version: String,
-        /// What the kernel runs on.
-        architecture: Architecture,
-    },
-    /// The compressor or the output.
-    #[error("cannot write the image")]
-    Write(#[source] io::Error),
-}
-
-fn did_you_mean(suggestion: &Option<String>) -> String {
-    match suggestion {
-        Some(name) => format!("; did you mean {name}?"),
-        None => String::new(),
-    }
 }
 
 /// Makes the image and writes it to `output`. What is written is a function of the request's
@@ -321,8 +180,8 @@ fn archive_modules<W: Write>(
         &wanted,
         &contents.firmware,
     );
-    for (name, path) in &found.files {
-        let content = firmware::read(request.root, path)?;
+    for (name, file) in &found.files {
+        let content = firmware::read(request.root, file)?;
         archive
             .file(&format!("lib/firmware/{name}"), 0o644, &content)
             .map_err(BuildError::Write)?;
@@ -468,50 +327,4 @@ fn check_config(request: &Request<'_>) -> Result<(), BuildError> {
 
 fn inside(path: &str) -> &str {
     path.trim_start_matches('/')
-}
-
-/// Window: 8 MiB, the level's own. The kernel takes up to 128 MiB (lib/decompress_unzstd.c), and
-/// the machine that boots must have room for it.
-const WINDOW_LOG: u32 = 23;
-/// How much of the archive one thread packs at a time.
-const JOB_SIZE: u32 = 8 << 20;
-
-fn compressor<W: Write>(
-    packing: Packing,
-    output: W,
-) -> Result<zstd::Encoder<'static, Counting<W>>, BuildError> {
-    use zstd::zstd_safe::CParameter;
-    let output = Counting { output, length: 0 };
-    let start = || -> io::Result<zstd::Encoder<'static, Counting<W>>> {
-        let mut encoder = zstd::Encoder::new(output, packing.level)?;
-        // The kernel verifies it, so that a damaged transfer is named ("Initramfs unpacking
-        // failed") and does not end in a program that crashes.
-        encoder.include_checksum(true)?;
-        encoder.window_log(WINDOW_LOG)?;
-        // Never 0: without a worker zstd cuts its input differently, and the image would depend
-        // on the number of processors. With one or more it does not (zstd.h, ZSTD_c_nbWorkers).
-        encoder.multithread(packing.threads.max(1))?;
-        encoder.set_parameter(CParameter::JobSize(JOB_SIZE))?;
-        // 9: each job sees a whole window of what came before it.
-        encoder.set_parameter(CParameter::OverlapSizeLog(9))?;
-        Ok(encoder)
-    };
-    start().map_err(BuildError::Write)
-}
-
-struct Counting<W> {
-    output: W,
-    length: u64,
-}
-
-impl<W: Write> Write for Counting<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.output.write(bytes)?;
-        self.length += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.output.flush()
-    }
 }

@@ -5,12 +5,17 @@
 //! `kernel_version`), which is what is read first: Arch's `/boot/vmlinuz-linux` and a hand-made
 //! `/boot/bzImage` have no version in their names. Other formats are known by their names alone.
 
-use std::cmp::Ordering;
-use std::io::Read;
+mod header;
+mod version;
+
 use std::path::PathBuf;
 
-use crate::bytes::{u16_le, u32_le};
 use crate::root::{Root, RootError};
+
+pub use version::compare_versions;
+
+use header::{HEADER_LENGTH, read_header};
+use version::is_version;
 
 /// The machine that a kernel or an init is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -233,229 +238,10 @@ fn version_in_name(name: &str) -> Option<&str> {
         })
 }
 
-/// A version is a directory's name below `lib/modules`, so it may hold no slash.
-fn is_version(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_digit())
-        && text.len() <= 128
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && byte != b'/')
-}
-
-/// As much of a kernel as is read: `kernel_version` points at most 0xffff + 0x200 bytes in.
-const HEADER_LENGTH: u64 = 0x1_0400;
-
-/// What the first bytes of a kernel say.
-#[derive(Debug, PartialEq, Eq)]
-struct Header {
-    architecture: Architecture,
-    version: Option<String>,
-}
-
-fn read_header(start: &[u8]) -> Result<Header, &'static str> {
-    // x86: boot.rst, "HdrS" at 0x202, protocol at 0x206, kernel_version at 0x20e, xloadflags 0x236.
-    if start.get(0x202..0x206) == Some(b"HdrS") {
-        let protocol = u16_le(start, 0x206).unwrap_or(0);
-        let xloadflags = u16_le(start, 0x236).unwrap_or(0);
-        if protocol >= 0x20c && xloadflags & 1 == 0 {
-            return Err("a 32-bit x86 kernel, and there is no init for those");
-        }
-        return Ok(Header {
-            architecture: Architecture::X86_64,
-            version: bzimage_version(start),
-        });
-    }
-    // A gzip-packed arm64 Image (Debian's older ones, Alpine): look at what is inside.
-    if start.starts_with(&[0x1f, 0x8b]) {
-        let mut inner = Vec::new();
-        // The input is cut off, so the error at its end says nothing.
-        let _ = flate2::read::GzDecoder::new(start)
-            .take(4096)
-            .read_to_end(&mut inner);
-        return match arm64_image(&inner) {
-            true => Ok(Header {
-                architecture: Architecture::Aarch64,
-                version: None,
-            }),
-            false => Err("gzip-packed, and not an arm64 kernel"),
-        };
-    }
-    if arm64_image(start) || pe_machine(start) == Some(0xaa64) {
-        return Ok(Header {
-            architecture: Architecture::Aarch64,
-            version: None,
-        });
-    }
-    Err("not a kernel for x86_64 or arm64")
-}
-
-/// Documentation/arch/arm64/booting.rst: magic "ARM\x64" at 56.
-fn arm64_image(start: &[u8]) -> bool {
-    start.get(56..60) == Some(b"ARM\x64")
-}
-
-/// The machine of an EFI program (a zboot kernel is one): "PE\0\0" where 0x3c points, then the
-/// COFF header's machine.
-fn pe_machine(start: &[u8]) -> Option<u16> {
-    if !start.starts_with(b"MZ") {
-        return None;
-    }
-    let at = usize::try_from(u32_le(start, 0x3c)?).ok()?;
-    if start.get(at..at.checked_add(4)?) != Some(b"PE\0\0") {
-        return None;
-    }
-    u16_le(start, at.checked_add(4)?)
-}
-
-/// The first word of the text that the header points to: what `uname -r` says.
-fn bzimage_version(start: &[u8]) -> Option<String> {
-    let pointer = usize::from(u16_le(start, 0x20e)?);
-    if pointer == 0 {
-        return None;
-    }
-    let text = start.get(pointer.checked_add(0x200)?..)?;
-    let text = text.split(|&byte| byte == 0 || byte == b' ').next()?;
-    let text = std::str::from_utf8(text).ok()?;
-    is_version(text).then(|| text.to_owned())
-}
-
-/// Orders kernel versions: runs of digits as numbers, `-rc1` before the release, and of one
-/// release the plain flavour after the special ones, so that `amd64` is newer than `cloud-amd64`
-/// and `rt-amd64`, whose drivers are fewer.
-pub fn compare_versions(a: &str, b: &str) -> Ordering {
-    let (a_release, a_flavour) = split_flavour(a);
-    let (b_release, b_flavour) = split_flavour(b);
-    compare_releases(a_release, b_release)
-        .then_with(|| {
-            b_flavour
-                .matches('-')
-                .count()
-                .cmp(&a_flavour.matches('-').count())
-        })
-        .then_with(|| words(b_flavour).cmp(words(a_flavour)))
-        // Arch's `arch1-2` after `arch1-1`.
-        .then_with(|| compare_releases(a_flavour, b_flavour))
-        // Total: `6.01` and `6.1` are the same number, and not the same version.
-        .then_with(|| a.cmp(b))
-}
-
-/// `6.1.0-50-cloud-amd64` is `6.1.0-50` and `cloud-amd64`: the flavour starts at the first part
-/// after a hyphen that is a word other than `rc1`.
-fn split_flavour(version: &str) -> (&str, &str) {
-    let mut at = 0;
-    for part in version.split('-') {
-        let word = part.starts_with(|c: char| c.is_ascii_alphabetic());
-        if at > 0 && word && !is_candidate(part) {
-            let (release, flavour) = version.split_at(at);
-            return (release.trim_end_matches('-'), flavour);
-        }
-        at += part.len() + 1;
-    }
-    (version, "")
-}
-
-/// A flavour without its numbers.
-fn words(flavour: &str) -> impl Iterator<Item = char> {
-    flavour.chars().filter(|c| !c.is_ascii_digit())
-}
-
-/// `rc1`, `rc12`.
-fn is_candidate(part: &str) -> bool {
-    part.strip_prefix("rc")
-        .is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
-}
-
-fn compare_releases(a: &str, b: &str) -> Ordering {
-    let mut a = Tokens(a);
-    let mut b = Tokens(b);
-    loop {
-        match (a.next(), b.next()) {
-            (None, None) => return Ordering::Equal,
-            // `6.2` is newer than `6.2-rc3` and `6.2~rc3`; `6.2.1` is newer than `6.2`.
-            (Some(token), None) => {
-                return if token == Token::Candidate {
-                    Ordering::Less
-                } else {
-                    Ordering::Greater
-                };
-            }
-            (None, Some(token)) => {
-                return if token == Token::Candidate {
-                    Ordering::Greater
-                } else {
-                    Ordering::Less
-                };
-            }
-            (Some(x), Some(y)) => match x.cmp(&y) {
-                Ordering::Equal => {}
-                unequal => return unequal,
-            },
-        }
-    }
-}
-
-/// The order of the variants is the order of the versions.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Token<'a> {
-    /// `rc`, or Debian's `~`: before everything, the end included.
-    Candidate,
-    /// Any other word.
-    Word(&'a str),
-    /// A number: its digits without leading zeroes, ordered by length and then by value.
-    Number(usize, &'a str),
-}
-
-struct Tokens<'a>(&'a str);
-
-impl<'a> Iterator for Tokens<'a> {
-    type Item = Token<'a>;
-
-    fn next(&mut self) -> Option<Token<'a>> {
-        let text = self
-            .0
-            .trim_start_matches(|c: char| !c.is_ascii_alphanumeric() && c != '~');
-        let first = text.chars().next()?;
-        let same_kind = |c: char| {
-            if first.is_ascii_digit() {
-                c.is_ascii_digit()
-            } else {
-                c.is_ascii_alphabetic()
-            }
-        };
-        let end = if first == '~' {
-            1
-        } else {
-            text.find(|c: char| !same_kind(c)).unwrap_or(text.len())
-        };
-        let (token, rest) = text.split_at(end);
-        self.0 = rest;
-        Some(if first.is_ascii_digit() {
-            let digits = token.trim_start_matches('0');
-            Token::Number(digits.len(), digits)
-        } else if token == "rc" || token == "~" {
-            Token::Candidate
-        } else {
-            Token::Word(token)
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::header::tests::bzimage;
     use super::*;
-    use proptest::prelude::*;
-
-    /// A bzImage's header and nothing else.
-    pub(crate) fn bzimage(version: &str) -> Vec<u8> {
-        let mut image = vec![0; 0x400];
-        image[0x202..0x206].copy_from_slice(b"HdrS");
-        image[0x206..0x208].copy_from_slice(&0x20f_u16.to_le_bytes());
-        image[0x20e..0x210].copy_from_slice(&0x100_u16.to_le_bytes());
-        image[0x236] = 1;
-        let text = format!("{version} (someone@somewhere) #1 SMP\0");
-        image[0x300..0x300 + text.len()].copy_from_slice(text.as_bytes());
-        image
-    }
 
     fn root_with(files: &[(&str, Vec<u8>)]) -> (tempfile::TempDir, Root) {
         let dir = tempfile::tempdir().unwrap();
@@ -466,31 +252,6 @@ mod tests {
         }
         let root = Root::open(dir.path()).unwrap();
         (dir, root)
-    }
-
-    #[test]
-    fn versions_are_ordered_as_people_read_them() {
-        let ordered = [
-            "5.10.0-9-amd64",
-            "5.10.0-33-amd64",
-            "6.1-rc7",
-            "6.1",
-            "6.1.0-9-amd64",
-            "6.1.0-50-rt-amd64",
-            "6.1.0-50-cloud-amd64",
-            "6.1.0-50-amd64",
-            "6.9.12",
-            "6.12.0~rc1-amd64",
-            "6.12.0-amd64",
-            "6.12.1-arch1-1",
-            "6.12.1-arch1-2",
-            "6.100.0",
-        ];
-        for (i, a) in ordered.iter().enumerate() {
-            for (j, b) in ordered.iter().enumerate() {
-                assert_eq!(compare_versions(a, b), i.cmp(&j), "{a} against {b}");
-            }
-        }
     }
 
     #[test]
@@ -561,52 +322,5 @@ mod tests {
         let text = choose_kernel(&root, Some("6.1")).unwrap_err().to_string();
         assert!(text.contains("no kernel 6.1 in"), "{text}");
         assert!(text.contains("it has 6.1.0-50-amd64"), "{text}");
-    }
-
-    #[test]
-    fn arm64_kernels_are_told_by_their_magic() {
-        let mut image = vec![0; 64];
-        image[56..60].copy_from_slice(b"ARM\x64");
-        let header = read_header(&image).unwrap();
-        assert_eq!(header.architecture, Architecture::Aarch64);
-        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        std::io::Write::write_all(&mut packed, &image).unwrap();
-        let mut packed = packed.finish().unwrap();
-        packed.truncate(packed.len() - 4);
-        assert_eq!(
-            read_header(&packed).unwrap().architecture,
-            Architecture::Aarch64
-        );
-    }
-
-    #[test]
-    fn a_32_bit_kernel_is_refused() {
-        let mut image = bzimage("6.1.0-50-686");
-        image[0x236] = 0;
-        assert!(read_header(&image).unwrap_err().contains("32-bit"));
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_the_header_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2048)) {
-            let _ = read_header(&bytes);
-        }
-
-        #[test]
-        fn a_damaged_header_does_not_panic(at in 0_usize..0x400, value: u8, cut in 0_usize..0x400) {
-            let mut image = bzimage("6.1.0-50-amd64");
-            image[at] = value;
-            let _ = read_header(&image);
-            let _ = read_header(&image[..cut]);
-        }
-
-        #[test]
-        fn comparing_versions_is_an_order(a in "[0-9a-z.~_-]{0,12}", b in "[0-9a-z.~_-]{0,12}", c in "[0-9a-z.~_-]{0,12}") {
-            prop_assert_eq!(compare_versions(&a, &b), compare_versions(&b, &a).reverse());
-            prop_assert_eq!(compare_versions(&a, &b) == Ordering::Equal, a == b);
-            if compare_versions(&a, &b).is_le() && compare_versions(&b, &c).is_le() {
-                prop_assert!(compare_versions(&a, &c).is_le());
-            }
-        }
     }
 }

@@ -1,0 +1,175 @@
+//! Kernel versions: what is one, and which of two is newer.
+
+use std::cmp::Ordering;
+
+/// A version is a directory's name below `lib/modules`, so it may hold no slash.
+pub(super) fn is_version(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit())
+        && text.len() <= 128
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'/')
+}
+
+/// Orders kernel versions: runs of digits as numbers, `-rc1` before the release, and of one
+/// release the plain flavour after the special ones, so that `amd64` is newer than `cloud-amd64`
+/// and `rt-amd64`, whose drivers are fewer.
+pub fn compare_versions(a: &str, b: &str) -> Ordering {
+    let (a_release, a_flavour) = split_flavour(a);
+    let (b_release, b_flavour) = split_flavour(b);
+    compare_releases(a_release, b_release)
+        .then_with(|| {
+            b_flavour
+                .matches('-')
+                .count()
+                .cmp(&a_flavour.matches('-').count())
+        })
+        .then_with(|| words(b_flavour).cmp(words(a_flavour)))
+        // Arch's `arch1-2` after `arch1-1`.
+        .then_with(|| compare_releases(a_flavour, b_flavour))
+        // Total: `6.01` and `6.1` are the same number, and not the same version.
+        .then_with(|| a.cmp(b))
+}
+
+/// `6.1.0-50-cloud-amd64` is `6.1.0-50` and `cloud-amd64`: the flavour starts at the first part
+/// after a hyphen that is a word other than `rc1`.
+fn split_flavour(version: &str) -> (&str, &str) {
+    let mut at = 0;
+    for part in version.split('-') {
+        let word = part.starts_with(|c: char| c.is_ascii_alphabetic());
+        if at > 0 && word && !is_candidate(part) {
+            let (release, flavour) = version.split_at(at);
+            return (release.trim_end_matches('-'), flavour);
+        }
+        at += part.len() + 1;
+    }
+    (version, "")
+}
+
+/// A flavour without its numbers.
+fn words(flavour: &str) -> impl Iterator<Item = char> {
+    flavour.chars().filter(|c| !c.is_ascii_digit())
+}
+
+/// `rc1`, `rc12`.
+fn is_candidate(part: &str) -> bool {
+    part.strip_prefix("rc")
+        .is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+fn compare_releases(a: &str, b: &str) -> Ordering {
+    let mut a = Tokens(a);
+    let mut b = Tokens(b);
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => return Ordering::Equal,
+            // `6.2` is newer than `6.2-rc3` and `6.2~rc3`; `6.2.1` is newer than `6.2`.
+            (Some(token), None) => {
+                return if token == Token::Candidate {
+                    Ordering::Less
+                } else {
+                    Ordering::Greater
+                };
+            }
+            (None, Some(token)) => {
+                return if token == Token::Candidate {
+                    Ordering::Greater
+                } else {
+                    Ordering::Less
+                };
+            }
+            (Some(x), Some(y)) => match x.cmp(&y) {
+                Ordering::Equal => {}
+                unequal => return unequal,
+            },
+        }
+    }
+}
+
+/// The order of the variants is the order of the versions.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Token<'a> {
+    /// `rc`, or Debian's `~`: before everything, the end included.
+    Candidate,
+    /// Any other word.
+    Word(&'a str),
+    /// A number: its digits without leading zeroes, ordered by length and then by value.
+    Number(usize, &'a str),
+}
+
+struct Tokens<'a>(&'a str);
+
+impl<'a> Iterator for Tokens<'a> {
+    type Item = Token<'a>;
+
+    fn next(&mut self) -> Option<Token<'a>> {
+        let text = self
+            .0
+            .trim_start_matches(|c: char| !c.is_ascii_alphanumeric() && c != '~');
+        let first = text.chars().next()?;
+        let same_kind = |c: char| {
+            if first.is_ascii_digit() {
+                c.is_ascii_digit()
+            } else {
+                c.is_ascii_alphabetic()
+            }
+        };
+        let end = if first == '~' {
+            1
+        } else {
+            text.find(|c: char| !same_kind(c)).unwrap_or(text.len())
+        };
+        let (token, rest) = text.split_at(end);
+        self.0 = rest;
+        Some(if first.is_ascii_digit() {
+            let digits = token.trim_start_matches('0');
+            Token::Number(digits.len(), digits)
+        } else if token == "rc" || token == "~" {
+            Token::Candidate
+        } else {
+            Token::Word(token)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn versions_are_ordered_as_people_read_them() {
+        let ordered = [
+            "5.10.0-9-amd64",
+            "5.10.0-33-amd64",
+            "6.1-rc7",
+            "6.1",
+            "6.1.0-9-amd64",
+            "6.1.0-50-rt-amd64",
+            "6.1.0-50-cloud-amd64",
+            "6.1.0-50-amd64",
+            "6.9.12",
+            "6.12.0~rc1-amd64",
+            "6.12.0-amd64",
+            "6.12.1-arch1-1",
+            "6.12.1-arch1-2",
+            "6.100.0",
+        ];
+        for (i, a) in ordered.iter().enumerate() {
+            for (j, b) in ordered.iter().enumerate() {
+                assert_eq!(compare_versions(a, b), i.cmp(&j), "{a} against {b}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn comparing_versions_is_an_order(a in "[0-9a-z.~_-]{0,12}", b in "[0-9a-z.~_-]{0,12}", c in "[0-9a-z.~_-]{0,12}") {
+            prop_assert_eq!(compare_versions(&a, &b), compare_versions(&b, &a).reverse());
+            prop_assert_eq!(compare_versions(&a, &b) == Ordering::Equal, a == b);
+            if compare_versions(&a, &b).is_le() && compare_versions(&b, &c).is_le() {
+                prop_assert!(compare_versions(&a, &c).is_le());
+            }
+        }
+    }
+}
