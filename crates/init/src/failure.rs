@@ -190,6 +190,7 @@ mod tests {
         let text = nfs(NfsFault::NotExported {
             server,
             path: "/srv/x".into(),
+            own: Ipv4Addr::new(10, 0, 0, 9),
             exports,
         });
         assert!(

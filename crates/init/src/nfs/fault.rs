@@ -65,7 +65,9 @@ pub(crate) enum NfsFault {
         server: Ipv4Addr,
         /// The path.
         path: String,
-        /// What it exports.
+        /// Our address.
+        own: Ipv4Addr,
+        /// What it exports, as far as this machine may know: NFS-Ganesha lists for each client what it may mount.
         exports: Vec<String>,
     },
     /// MOUNT refuses for another reason, or does not give its list.
@@ -121,11 +123,14 @@ impl NfsFault {
                 format!("add {own} to the clients of that export on {server}")
             }
             Self::NotExported {
-                server, exports, ..
+                server,
+                own,
+                exports,
+                ..
             } if exports.is_empty() => {
-                format!("export the directory on {server}")
+                format!("export the directory on {server}, and to {own}")
             }
-            Self::NotExported { .. } => "correct the path, or export it".to_owned(),
+            Self::NotExported { own, .. } => format!("correct the path, or export it to {own}"),
             Self::Denied { server, .. } | Self::Handle { server, .. } => {
                 format!("look into the log of the NFS server on {server}")
             }
@@ -175,7 +180,19 @@ impl std::fmt::Display for NfsFault {
             Self::NotExported {
                 server,
                 path,
+                own,
                 exports,
+            } if exports.is_empty() => {
+                write!(
+                    f,
+                    "{server} does not export {path}; it exports nothing to this machine's address {own}"
+                )
+            }
+            Self::NotExported {
+                server,
+                path,
+                exports,
+                ..
             } => {
                 write!(
                     f,
@@ -209,9 +226,6 @@ impl std::fmt::Display for NfsFault {
 }
 
 fn list(names: &[String]) -> String {
-    if names.is_empty() {
-        return "nothing".to_owned();
-    }
     let mut text = names
         .iter()
         .take(NAMED)

@@ -290,6 +290,7 @@ fn refusal(
             NfsFault::NotExported {
                 server: address,
                 path,
+                own: server.own,
                 exports,
             }
         }
@@ -401,7 +402,7 @@ mod tests {
         }
         assert_eq!(
             refused("/srv/y", mountstat3::MNT3ERR_NOENT, &[]),
-            "10.0.0.1 does not export /srv/y; it exports nothing"
+            "10.0.0.1 does not export /srv/y; it exports nothing to this machine's address 10.0.0.9"
         );
     }
 
