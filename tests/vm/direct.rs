@@ -3,23 +3,10 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use netroot_harness::{Clients, Dnsmasq, Ganesha, Nic, TinyRoot};
 
-use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, Wire};
-
-/// Our export of `root`, as a machine is told of it.
-fn own_export(root: &Path) -> Result<String> {
-    let image = root
-        .file_name()
-        .and_then(|name| name.to_str())
-        .context("a root with a name")?;
-    Ok(format!(
-        "root=/dev/nfs nfsroot={SERVER}:/{image},vers=3,proto=tcp,port=2049,mountport=2049,nolock"
-    ))
-}
-
-const STATIC: &str = "ip=10.77.0.50::10.77.0.254:255.255.255.0:fixed-name:eth0:off";
+use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, STATIC, Wire, own_export};
 
 #[test]
 fn dnsmasq_alone_names_the_root_by_option_17() -> Result<()> {

@@ -4,9 +4,7 @@
 use anyhow::Result;
 use netroot_harness::{Clients, Ganesha, NetrootServe, TinyRoot, Vm};
 
-use crate::wire::{PATIENCE, SERVER, Wire};
-
-const STATIC: &str = "ip=10.77.0.50::10.77.0.254:255.255.255.0:fixed-name:eth0:off";
+use crate::wire::{Facts, PATIENCE, SERVER, STATIC, Wire, own_export};
 
 /// The failure's sentence, then that the machine tries again.
 fn assert_fails_with(vm: &mut Vm, sentence: &str) -> Result<()> {
@@ -33,14 +31,24 @@ fn assert_fails_with(vm: &mut Vm, sentence: &str) -> Result<()> {
 fn an_export_that_refuses_this_machine_is_explained() -> Result<()> {
     let wire = Wire::new("refused")?;
     let root = TinyRoot::make()?;
+    let _server = wire.serve(root.path(), &["--allow", "10.77.0.9"])?;
+    let mut vm = wire.boot(&format!("{} {STATIC}", own_export(root.path())?))?;
+    assert_fails_with(&mut vm, "but not to this machine's address 10.77.0.50")
+}
+
+#[test]
+fn a_server_that_hides_what_it_refuses_is_explained_as_far_as_it_tells() -> Result<()> {
+    let wire = Wire::new("refused-ganesha")?;
+    let root = TinyRoot::make()?;
     let others = Clients::Only("10.77.0.9".into());
     let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &others)?;
     let mut vm = wire.boot(&format!(
         "root=/dev/nfs nfsroot={SERVER}:/srv/root {STATIC}"
     ))?;
+    let sentence = "it exports nothing to this machine's address 10.77.0.50";
     assert_fails_with(
         &mut vm,
-        &format!("{SERVER} exports /srv/root, but not to this machine's address 10.77.0.50"),
+        &format!("{SERVER} does not export /srv/root; {sentence}"),
     )
 }
 
@@ -143,6 +151,6 @@ fn a_machine_that_failed_comes_up_as_soon_as_the_server_does() -> Result<()> {
     let vm = wire.boot(&format!("root=/dev/nfs {nfsroot} {STATIC} ro"))?;
     vm.wait_for("netroot: trying again in ", "a first failure", PATIENCE)?;
     let _server: NetrootServe = wire.serve_beside(root.path())?;
-    crate::wire::Facts::of(&vm)?.assert_read_only_nfs();
+    Facts::of(&vm)?.assert_read_only_nfs();
     Ok(())
 }

@@ -84,6 +84,20 @@ impl Wire {
     }
 }
 
+/// Our export of `root`, as a machine is told of it.
+pub(crate) fn own_export(root: &Path) -> Result<String> {
+    let image = root
+        .file_name()
+        .and_then(|name| name.to_str())
+        .context("a root with a name")?;
+    Ok(format!(
+        "root=/dev/nfs nfsroot={SERVER}:/{image},vers=3,proto=tcp,port=2049,mountport=2049,nolock"
+    ))
+}
+
+/// A static address for the machine: no DHCP server is asked.
+pub(crate) const STATIC: &str = "ip=10.77.0.50::10.77.0.254:255.255.255.0:fixed-name:eth0:off";
+
 /// An initrd with the virtio card's driver, made once for all tests.
 fn initrd() -> Result<&'static PathBuf> {
     static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
