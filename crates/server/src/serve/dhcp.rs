@@ -67,8 +67,8 @@ pub(crate) struct Service {
     pub(crate) config: Config,
     /// Who gives the addresses.
     pub(crate) office: Office,
-    /// Frames to machines that have no address yet.
-    pub(crate) frames: PacketSocket,
+    /// Frames to machines that have no address yet; without it they hear a broadcast.
+    pub(crate) frames: Option<PacketSocket>,
     /// Where steps are told.
     pub(crate) timeline: Timeline,
     /// What is counted.
@@ -235,8 +235,9 @@ impl Service {
                     port: CLIENT_PORT,
                 };
                 let sent = frame::encode(from, to, &reply.packet)
-                    .ok_or(io::ErrorKind::InvalidInput.into())
-                    .and_then(|frame| self.frames.send(&frame));
+                    .zip(self.frames.as_ref())
+                    .ok_or(io::ErrorKind::Unsupported.into())
+                    .and_then(|(frame, frames)| frames.send(&frame));
                 // RFC 2131 §4.1 allows the broadcast where the unicast cannot be had.
                 sent.or_else(|_| {
                     socket.send(
@@ -293,3 +294,6 @@ fn step(step: decide::Step) -> Step {
         decide::Step::ProxyOffer | decide::Step::ProxyAck => Step::Proxy,
     }
 }
+
+#[cfg(test)]
+mod tests;

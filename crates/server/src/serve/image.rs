@@ -19,6 +19,8 @@ use super::events::size_text;
 
 /// How many images are kept: some kernels and module lists in turn.
 const KEPT: usize = 8;
+/// The image's name while it is made.
+const WRITTEN: &str = "initrd.img";
 /// When an image that is not finished is nobody's any more.
 const ABANDONED: Duration = Duration::from_secs(3600);
 /// How deep module and firmware trees are looked into; real ones have seven levels.
@@ -76,8 +78,8 @@ pub(crate) enum Making {
     Running {
         /// The child.
         child: Worker,
-        /// Where it writes; removed unless renamed.
-        part: tempfile::TempPath,
+        /// The folder that it writes in; removed with all that is still in it.
+        workshop: tempfile::TempDir,
         /// Where the image is kept, if anywhere.
         keep: Option<PathBuf>,
         /// Since when.
@@ -119,11 +121,11 @@ pub(crate) fn start(order: &Order<'_>, cache: &Path) -> Result<Making, ImageErro
     }
     let mut name = tempfile::Builder::new();
     name.prefix("initrd-").suffix(".part");
-    let part = match &keep {
-        Some(_) => name.tempfile_in(cache).or_else(|_| name.tempfile()),
-        None => name.tempfile(),
+    let workshop = match &keep {
+        Some(_) => name.tempdir_in(cache).or_else(|_| name.tempdir()),
+        None => name.tempdir(),
     };
-    let part = part.map_err(ImageError::Folder)?.into_temp_path();
+    let workshop = workshop.map_err(ImageError::Folder)?;
     let mut command = Command::new("/proc/self/exe");
     command
         .arg("initrd")
@@ -136,7 +138,7 @@ pub(crate) fn start(order: &Order<'_>, cache: &Path) -> Result<Making, ImageErro
             order.modules,
         ])
         .arg("-o")
-        .arg(&part);
+        .arg(workshop.path().join(WRITTEN));
     if let Some(init) = order.init {
         command.arg("--init").arg(init);
     }
@@ -148,7 +150,7 @@ pub(crate) fn start(order: &Order<'_>, cache: &Path) -> Result<Making, ImageErro
         .map_err(ImageError::Start)?;
     Ok(Making::Running {
         child: Worker(Some(child)),
-        part,
+        workshop,
         keep,
         began: Instant::now(),
     })
@@ -166,7 +168,7 @@ impl Making {
 
     /// Waits for the image, and tells what became of it.
     pub(crate) fn finish(self, tell: impl Fn(&str)) -> Result<Content, ImageError> {
-        let (child, part, keep, began) = match self {
+        let (child, workshop, keep, began) = match self {
             Self::Given(content) => return Ok(content),
             Self::Kept(content) => {
                 tell(&format!(
@@ -177,25 +179,25 @@ impl Making {
             }
             Self::Running {
                 child,
-                part,
+                workshop,
                 keep,
                 began,
-            } => (child, part, keep, began),
+            } => (child, workshop, keep, began),
         };
         let output = child.finish().map_err(ImageError::Wait)?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         if !output.status.success() {
             return Err(ImageError::Failed { said });
         }
-        let written = part.to_path_buf();
-        let content = Content::open(&part).map_err(|source| ImageError::Open {
-            path: part.to_path_buf(),
+        let written = workshop.path().join(WRITTEN);
+        let content = Content::open(&written).map_err(|source| ImageError::Open {
+            path: written.clone(),
             source,
         })?;
         // Only a whole image gets the name that the next start looks for; without a folder to keep it in, the
         // file loses its only name here and lives as long as we hold it open.
         if let Some(keep) = keep
-            && part.persist(&keep).is_ok()
+            && fs::rename(&written, &keep).is_ok()
         {
             forget_oldest(&keep);
         }
@@ -240,7 +242,7 @@ fn forget_oldest(newest: &Path) {
     for (modified, path) in parts {
         // A younger one may be another server's, at work.
         if modified.elapsed().is_ok_and(|age| age > ABANDONED) {
-            let _ = fs::remove_file(path);
+            let _ = fs::remove_dir_all(path);
         }
     }
     images.sort();
@@ -368,8 +370,10 @@ mod tests {
             file.set_modified(time).unwrap();
         }
         fs::write(folder.path().join("notes"), "mine").unwrap();
-        fs::write(folder.path().join("initrd-young.part"), "at work").unwrap();
-        let old = File::create(folder.path().join("initrd-old.part")).unwrap();
+        fs::create_dir(folder.path().join("initrd-young.part")).unwrap();
+        fs::create_dir(folder.path().join("initrd-old.part")).unwrap();
+        fs::write(folder.path().join("initrd-old.part/half"), "half").unwrap();
+        let old = File::open(folder.path().join("initrd-old.part")).unwrap();
         old.set_modified(std::time::UNIX_EPOCH).unwrap();
         forget_oldest(&folder.path().join(format!("initrd-{:016x}.img", 11)));
         let left = fs::read_dir(folder.path()).unwrap().count();

@@ -180,7 +180,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), ServeError> {
         },
         interface,
         office,
-        frames: sockets.frames,
+        frames: Some(sockets.frames),
         timeline: timeline.clone(),
         counters: Arc::clone(&counters),
         clock: Clock::start(),
