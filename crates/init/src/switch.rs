@@ -141,7 +141,7 @@ fn change_root() -> Result<(), SwitchError> {
     let kind = rustix::fs::fstatfs(&old)
         .map_err(call("ask what / was kept in"))?
         .f_type;
-    if IN_MEMORY.contains(&i64::from(kind)) {
+    if IN_MEMORY.contains(&kind) {
         delete_within(old.as_fd(), old_device, DEPTH);
     } else {
         detail!("the old root is not in memory, and is left as it is");
