@@ -3,43 +3,40 @@
 //! GET and HEAD, one byte range, a length on every answer (EDK2 needs it). Connections are limited in number, per
 //! client and in time: one that moves no byte for a minute is closed. No body is ever read.
 
-use std::collections::{BTreeMap, HashMap};
+mod places;
+mod transfer;
+
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use http_body_util::Either;
-use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use super::artifacts::{Artifact, Content, Role, Shelf};
+use self::places::Places;
+use self::transfer::{Report, Transfer};
+use super::artifacts::{Artifact, Shelf};
 use super::counters::Counters;
-use super::events::{Machine, Step, Timeline, size_text};
+use super::events::{Machine, Timeline};
 
 use super::nfs;
 use super::range::{self, Part};
 use super::status::Status;
 use super::url_path;
 
-/// Connections at once: a classroom of machines, each with a few.
-const CONNECTIONS: usize = 256;
-/// Connections at once from one address. EDK2 and iPXE use one or two.
-const CONNECTIONS_EACH: usize = 16;
 /// How long a request's header may take.
 const HEADER_TIME: Duration = Duration::from_secs(10);
 /// How long a connection may move nothing. Firmware erases flash or decompresses while a transfer waits.
 const IDLE_TIME: Duration = Duration::from_secs(60);
 /// The longest request header, in bytes: hyper's smallest limit. Firmware sends a few hundred.
 const HEADER_BYTES: usize = 8192;
-/// What is read from a file at once.
-const PIECE: usize = 64 * 1024;
 
 /// What every connection shares.
 #[derive(Debug)]
@@ -295,158 +292,6 @@ fn ipv4(address: SocketAddr) -> Ipv4Addr {
     match address.ip() {
         IpAddr::V4(address) => address,
         IpAddr::V6(address) => address.to_ipv4_mapped().unwrap_or(Ipv4Addr::UNSPECIFIED),
-    }
-}
-
-/// A body that reads its file piece by piece, as fast as the client takes it.
-struct Transfer {
-    content: Content,
-    position: u64,
-    end: u64,
-    moved: Arc<AtomicU64>,
-    report: Option<Report>,
-}
-
-/// The line that a transfer ends with.
-struct Report {
-    machine: Machine,
-    role: Role,
-    name: String,
-    length: u64,
-    began: Instant,
-    timeline: Timeline,
-}
-
-impl Report {
-    fn done(self) {
-        let seconds = self.began.elapsed().as_secs_f64();
-        let text = format!(
-            "HTTP {}: {} in {seconds:.2} s",
-            self.name,
-            size_text(self.length)
-        );
-        self.timeline
-            .fetched(self.machine, self.role, Step::Http, text);
-    }
-
-    fn stopped(self, sent: u64) {
-        let text = format!(
-            "HTTP {}: stopped after {} of {}",
-            self.name,
-            size_text(sent),
-            size_text(self.length)
-        );
-        self.timeline.machine(self.machine, Step::Http, text);
-    }
-}
-
-impl Body for Transfer {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        self.moved.fetch_add(1, Ordering::Relaxed);
-        let left = self.end.saturating_sub(self.position);
-        if left == 0 {
-            if let Some(report) = self.report.take() {
-                report.done();
-            }
-            return Poll::Ready(None);
-        }
-        // The page cache answers for what machines boot from; a cold disk delays one piece.
-        let mut piece = vec![0; usize::try_from(left).unwrap_or(PIECE).min(PIECE)];
-        let read = match self.content.read_at(self.position, &mut piece) {
-            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-            other => other,
-        };
-        match read {
-            Ok(length) => {
-                piece.truncate(length);
-                self.position = self
-                    .position
-                    .saturating_add(u64::try_from(length).unwrap_or(left));
-                // hyper does not ask again once the announced length is reached.
-                if self.position >= self.end
-                    && let Some(report) = self.report.take()
-                {
-                    report.done();
-                }
-                Poll::Ready(Some(Ok(Frame::data(Bytes::from(piece)))))
-            }
-            Err(error) => Poll::Ready(Some(Err(error))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.position >= self.end
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.end.saturating_sub(self.position))
-    }
-}
-
-impl Drop for Transfer {
-    fn drop(&mut self) {
-        if let Some(report) = self.report.take() {
-            let sent = report
-                .length
-                .saturating_sub(self.end.saturating_sub(self.position));
-            if self.position >= self.end {
-                report.done()
-            } else {
-                report.stopped(sent)
-            }
-        }
-    }
-}
-
-/// Who has how many connections.
-#[derive(Debug, Default)]
-struct Places {
-    taken: Mutex<HashMap<IpAddr, usize>>,
-}
-
-/// One connection's place; given back when dropped.
-struct Place {
-    places: Arc<Places>,
-    peer: IpAddr,
-}
-
-impl Places {
-    fn take(places: &Arc<Self>, peer: IpAddr) -> Option<Place> {
-        let mut taken = places.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.values().sum::<usize>() >= CONNECTIONS {
-            return None;
-        }
-        let here = taken.entry(peer).or_default();
-        if *here >= CONNECTIONS_EACH {
-            return None;
-        }
-        *here += 1;
-        Some(Place {
-            places: Arc::clone(places),
-            peer,
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self
-            .places
-            .taken
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(here) = taken.get_mut(&self.peer) {
-            *here -= 1;
-            if *here == 0 {
-                taken.remove(&self.peer);
-            }
-        }
     }
 }
 

@@ -14,6 +14,7 @@ mod artifacts;
 mod competition;
 mod counters;
 mod dhcp;
+mod error;
 mod events;
 mod frame;
 mod http;
@@ -27,95 +28,30 @@ mod office;
 mod port_owner;
 mod privileges;
 mod range;
+mod running;
 mod script;
 mod sockets;
 mod status;
 mod tftp;
 mod url_path;
 
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use netroot_initramfs::{Kernel, KernelError, Root, RootError, choose_kernel};
-use netroot_proto::dhcp::{BINL_PORT, SERVER_PORT};
-use netroot_proto::pxe::config::Config;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use netroot_initramfs::{Kernel, Root, choose_kernel};
+use netroot_proto::pxe::config::Loader;
 
-use self::artifacts::{Content, Folder, FolderError, Role, Shelf};
+use self::artifacts::{Content, Folder, Role, Shelf};
 use self::counters::Counters;
-use self::dhcp::Clock;
+pub(crate) use self::error::ServeError;
 use self::events::{Format, Step, Timeline};
 use self::image::{ImageError, Making, Order};
-use self::interface::{Interface, InterfaceError};
+use self::interface::Interface;
 use self::machines::Machines;
-use self::nfs::NfsError;
+use self::running::Parts;
 use self::script::Boot;
-use self::sockets::{SocketError, Sockets};
+use self::sockets::Sockets;
 use self::status::Status;
 use crate::cli::ServeArgs;
-
-/// Why the server did not start, or stopped.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ServeError {
-    /// Not root.
-    #[error(transparent)]
-    Privileges(#[from] privileges::PrivilegeError),
-    /// Not the directory that was meant.
-    #[error("{} cannot be served", dir.display())]
-    Directory {
-        /// As given.
-        dir: PathBuf,
-        /// The system's answer.
-        source: io::Error,
-    },
-    /// Its files.
-    #[error(transparent)]
-    Root(#[from] RootError),
-    /// Its kernel.
-    #[error(transparent)]
-    Kernel(#[from] KernelError),
-    /// The kernel's file, as what is handed out.
-    #[error("the kernel {} cannot be served", path.display())]
-    KernelFile {
-        /// Where it is.
-        path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
-    },
-    /// The initrd.
-    #[error(transparent)]
-    Image(#[from] ImageError),
-    /// The wire.
-    #[error(transparent)]
-    Interface(#[from] InterfaceError),
-    /// A port.
-    #[error(transparent)]
-    Socket(#[from] SocketError),
-    /// The range.
-    #[error(transparent)]
-    Office(#[from] office::OfficeError),
-    /// Somebody else gives the addresses.
-    #[error(transparent)]
-    AlreadyServed(#[from] competition::AlreadyServed),
-    /// The probe.
-    #[error("{interface} could not be asked for other DHCP servers (--no-probe leaves that out)")]
-    Probe {
-        /// The wire.
-        interface: String,
-        /// The system's answer.
-        source: io::Error,
-    },
-    /// `--tftp-dir`.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// The export.
-    #[error(transparent)]
-    Nfs(#[from] NfsError),
-    /// The runtime, a signal handler or a socket in it.
-    #[error("the server's event loop failed")]
-    Runtime(#[source] io::Error),
-}
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn run(args: &ServeArgs) -> Result<(), ServeError> {
@@ -127,14 +63,13 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), ServeError> {
     };
     let timeline = Timeline::new(format, Arc::clone(&counters), Arc::new(Machines::new()));
 
-    // The root, and the wire. What is wrong with either is told before anything else happens.
-    let image = nfs::image_name(&args.dir).map_err(|source| ServeError::Directory {
-        dir: args.dir.clone(),
-        source,
-    })?;
+    // What is to boot, and on which wire.
+    let image = image_name(args)?;
     let root = Root::open(&args.dir)?;
     let kernel = choose_kernel(&root, args.kernel.as_deref())?;
     let interface = interface::choose(args.interface.as_deref(), interface::list()?)?;
+
+    // Everything that somebody else may already have: rights, ports, the wire's addresses.
     privileges::check()?;
     make_state_folder(args, &timeline);
     let office = office::open(args, &interface, &timeline)?;
@@ -144,105 +79,34 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), ServeError> {
         Some(_) => None,
     };
 
-    // The initrd is made by a child; meanwhile the wire is asked who else is on it.
+    // A child makes the initrd; meanwhile the wire is asked who else answers on it.
     let making = start_initrd(args, &root, &kernel, &timeline)?;
     look_for_others(args, &interface, &sockets, &timeline)?;
     let boot = boot(args, image, &kernel);
-    let mut shelf = Shelf::new(boot.clone(), args.http_port, open_folder(args)?);
-    shelf.put(
-        script::KERNEL,
-        kernel_content(&root, &kernel)?,
-        Role::Kernel,
-    );
-    let initrd =
-        making.finish(|line| timeline.server(Step::Server, format_args!("initrd: {line}")))?;
-    shelf.put(script::INITRD, initrd, Role::Initrd);
-    let (loaders, missing) = loaders::put_on(&mut shelf, args.ipxe.as_deref());
-    for loader in missing {
-        timeline.server(Step::Server, format_args!("warning: {loader}"));
-    }
+    let (shelf, loaders) = fill_shelf(args, &boot, &root, &kernel, making, &timeline)?;
     drop(root);
 
     // From here on nothing is needed but reading the root's files.
     privileges::give_up()?;
-    let writer = timeline.start_writer().map_err(ServeError::Runtime)?;
-    let nfs = export
-        .map(|export| nfs::start(export, timeline.clone()))
-        .transpose()?
-        .map(Arc::new);
     let status = Status::new(args, &boot, &interface);
-    let dhcp = Arc::new(dhcp::Service {
-        config: Config {
-            http_port: args.http_port,
-            script_path: "boot/{mac}.ipxe".to_owned(),
-            loaders,
-            root_path: Some(boot.nfsroot(interface.address).into_bytes()),
-        },
+    let parts = Parts {
         interface,
         office,
-        frames: Some(sockets.frames),
-        timeline: timeline.clone(),
-        counters: Arc::clone(&counters),
-        clock: Clock::start(),
-    });
-    let shelf = Arc::new(shelf);
-    let mtu = dhcp.interface.mtu;
-    let tftp = tftp::Service::new(
-        Arc::clone(&shelf),
-        mtu,
-        timeline.clone(),
-        Arc::clone(&counters),
-    );
-    let site = http::Site {
+        sockets,
+        export,
+        boot,
         shelf,
-        status: status.clone(),
-        timeline: timeline.clone(),
-        counters: Arc::clone(&counters),
-        nfs: nfs.clone(),
+        loaders,
+        status,
     };
-
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(ServeError::Runtime)?;
-    let ended = runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::spawn(dhcp::keep_leases(Arc::clone(&dhcp)));
-        timeline.server(Step::Ready, status.ready());
-        tokio::select! {
-            signal = either(&mut terminate, &mut interrupt) => Ok(signal),
-            failed = dhcp::run(sockets.dhcp, SERVER_PORT, Arc::clone(&dhcp)) => failed.map(|()| ""),
-            failed = dhcp::run(sockets.binl, BINL_PORT, Arc::clone(&dhcp)) => failed.map(|()| ""),
-            failed = tftp::run(sockets.tftp, Arc::new(tftp)) => failed.map(|()| ""),
-            failed = http::run(sockets.http, Arc::new(site)) => failed.map(|()| ""),
-        }
-    });
-    drop(runtime);
-    dhcp.save_leases();
-    let mut counted = counters.snapshot().list();
-    // The runtime and its connections are gone, so this is the last of it.
-    if let Some(nfs) = nfs.and_then(Arc::into_inner) {
-        counted.extend(nfs::counted(&nfs.counts()));
-        nfs.stop();
-    }
-    let counted = counters::text(counted);
-    if let Ok(signal) = &ended {
-        let seconds = status.started.elapsed().as_secs();
-        timeline.server(
-            Step::Stop,
-            format_args!("stopped by {signal} after {seconds} s: {counted}"),
-        );
-    }
-    writer.finish();
-    ended.map(|_| ()).map_err(ServeError::Runtime)
+    running::until_stopped(parts, &timeline, &counters)
 }
 
-async fn either(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    }
+fn image_name(args: &ServeArgs) -> Result<String, ServeError> {
+    nfs::image_name(&args.dir).map_err(|source| ServeError::Directory {
+        dir: args.dir.clone(),
+        source,
+    })
 }
 
 /// A state folder that cannot be made is no reason not to serve: what is not kept is told where it is missed.
@@ -293,16 +157,34 @@ fn boot(args: &ServeArgs, image: String, kernel: &Kernel) -> Boot {
     }
 }
 
-fn open_folder(args: &ServeArgs) -> Result<Option<Folder>, FolderError> {
-    args.tftp_dir.as_deref().map(Folder::open_path).transpose()
-}
-
-fn kernel_content(root: &Root, kernel: &Kernel) -> Result<Content, ServeError> {
+/// Everything that can be asked for by name, and what DHCP is to name to firmware.
+fn fill_shelf(
+    args: &ServeArgs,
+    boot: &Boot,
+    root: &Root,
+    kernel: &Kernel,
+    initrd: Making,
+    timeline: &Timeline,
+) -> Result<(Shelf, Vec<Loader>), ServeError> {
+    let folder = args
+        .tftp_dir
+        .as_deref()
+        .map(Folder::open_path)
+        .transpose()?;
+    let mut shelf = Shelf::new(boot.clone(), args.http_port, folder);
     let file = root.open_file(&kernel.path)?;
-    Content::from_regular(file).map_err(|source| ServeError::KernelFile {
+    let content = Content::from_regular(file).map_err(|source| ServeError::KernelFile {
         path: root.host_path(&kernel.path),
         source,
-    })
+    })?;
+    shelf.put(script::KERNEL, content, Role::Kernel);
+    let told = |line: &str| timeline.server(Step::Server, format_args!("initrd: {line}"));
+    shelf.put(script::INITRD, initrd.finish(told)?, Role::Initrd);
+    let (loaders, missing) = loaders::put_on(&mut shelf, args.ipxe.as_deref());
+    for loader in missing {
+        timeline.server(Step::Server, format_args!("warning: {loader}"));
+    }
+    Ok((shelf, loaders))
 }
 
 /// The initrd, on its way or named by `--initrd`.

@@ -3,8 +3,10 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use super::places::CONNECTIONS_EACH;
 use super::*;
 use crate::serve::artifacts::tests::boot;
+use crate::serve::artifacts::{Content, Role};
 use crate::serve::events::Format;
 use crate::serve::machines::Machines;
 

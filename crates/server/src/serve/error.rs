@@ -1,0 +1,77 @@
+//! Why `netroot serve` did not start, or stopped: every part's own error, told by its own sentence.
+
+use std::io;
+use std::path::PathBuf;
+
+use netroot_initramfs::{KernelError, RootError};
+
+use super::artifacts::FolderError;
+use super::competition::AlreadyServed;
+use super::image::ImageError;
+use super::interface::InterfaceError;
+use super::nfs::NfsError;
+use super::office::OfficeError;
+use super::privileges::PrivilegeError;
+use super::sockets::SocketError;
+
+/// Why the server did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    /// Not root.
+    #[error(transparent)]
+    Privileges(#[from] PrivilegeError),
+    /// Not the directory that was meant.
+    #[error("{} cannot be served", dir.display())]
+    Directory {
+        /// As given.
+        dir: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// Its files.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// Its kernel.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The kernel's file, as what is handed out.
+    #[error("the kernel {} cannot be served", path.display())]
+    KernelFile {
+        /// Where it is.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The initrd.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The wire.
+    #[error(transparent)]
+    Interface(#[from] InterfaceError),
+    /// A port.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The range.
+    #[error(transparent)]
+    Office(#[from] OfficeError),
+    /// Somebody else gives the addresses.
+    #[error(transparent)]
+    AlreadyServed(#[from] AlreadyServed),
+    /// The probe.
+    #[error("{interface} could not be asked for other DHCP servers (--no-probe leaves that out)")]
+    Probe {
+        /// The wire.
+        interface: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// `--tftp-dir`.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The export.
+    #[error(transparent)]
+    Nfs(#[from] NfsError),
+    /// The runtime, a signal handler or a socket in it.
+    #[error("the server's event loop failed")]
+    Runtime(#[source] io::Error),
+}

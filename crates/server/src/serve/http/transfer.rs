@@ -1,0 +1,133 @@
+//! A thing on its way over HTTP, and the line that its transfer ends with.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use hyper::body::{Body, Bytes, Frame, SizeHint};
+
+use crate::serve::artifacts::{Content, Role};
+use crate::serve::events::{Machine, Step, Timeline, size_text};
+
+/// What is read from a file at once, in bytes.
+const PIECE: usize = 64 * 1024;
+
+/// A body that reads its file piece by piece, as fast as the client takes it.
+pub(super) struct Transfer {
+    /// What is sent.
+    pub(super) content: Content,
+    /// The next byte.
+    pub(super) position: u64,
+    /// The byte behind the last one.
+    pub(super) end: u64,
+    /// Counts on with every piece: a connection that stalls shows by it.
+    pub(super) moved: Arc<AtomicU64>,
+    /// The line to come.
+    pub(super) report: Option<Report>,
+}
+
+/// The line that a transfer ends with.
+pub(super) struct Report {
+    /// Whom it is about.
+    pub(super) machine: Machine,
+    /// What the thing is to a boot.
+    pub(super) role: Role,
+    /// Its name.
+    pub(super) name: String,
+    /// How many bytes were asked for.
+    pub(super) length: u64,
+    /// When the answer began.
+    pub(super) began: Instant,
+    /// Where it is told.
+    pub(super) timeline: Timeline,
+}
+
+impl Report {
+    fn done(self) {
+        let seconds = self.began.elapsed().as_secs_f64();
+        let text = format!(
+            "HTTP {}: {} in {seconds:.2} s",
+            self.name,
+            size_text(self.length)
+        );
+        self.timeline
+            .fetched(self.machine, self.role, Step::Http, text);
+    }
+
+    fn stopped(self, sent: u64) {
+        let text = format!(
+            "HTTP {}: stopped after {} of {}",
+            self.name,
+            size_text(sent),
+            size_text(self.length)
+        );
+        self.timeline.machine(self.machine, Step::Http, text);
+    }
+}
+
+impl Body for Transfer {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.moved.fetch_add(1, Ordering::Relaxed);
+        let left = self.end.saturating_sub(self.position);
+        if left == 0 {
+            if let Some(report) = self.report.take() {
+                report.done();
+            }
+            return Poll::Ready(None);
+        }
+        // The page cache answers for what machines boot from; a cold disk delays one piece.
+        let mut piece = vec![0; usize::try_from(left).unwrap_or(PIECE).min(PIECE)];
+        let read = match self.content.read_at(self.position, &mut piece) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            other => other,
+        };
+        match read {
+            Ok(length) => {
+                piece.truncate(length);
+                self.position = self
+                    .position
+                    .saturating_add(u64::try_from(length).unwrap_or(left));
+                // hyper does not ask again once the announced length is reached.
+                if self.position >= self.end
+                    && let Some(report) = self.report.take()
+                {
+                    report.done();
+                }
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from(piece)))))
+            }
+            Err(error) => Poll::Ready(Some(Err(error))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.position >= self.end
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.end.saturating_sub(self.position))
+    }
+}
+
+impl Drop for Transfer {
+    fn drop(&mut self) {
+        if let Some(report) = self.report.take() {
+            let sent = report
+                .length
+                .saturating_sub(self.end.saturating_sub(self.position));
+            if self.position >= self.end {
+                report.done()
+            } else {
+                report.stopped(sent)
+            }
+        }
+    }
+}
