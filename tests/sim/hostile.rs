@@ -12,6 +12,7 @@ use netroot_proto::dhcp::options::{Message, Options};
 use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::dhcp::probe::Probe;
 use netroot_proto::dhcp::request::Request;
+use netroot_proto::dhcp::restate;
 use netroot_proto::dhcp::{BINL_PORT, Mac, SERVER_PORT};
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::config::{Network, Role};
@@ -78,6 +79,7 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
 fn survive(datagram: &[u8]) {
     let _ = Message::read(datagram);
     let _ = Lease::read(datagram);
+    let _ = (restate::message(datagram, ip(9)), restate::frame(datagram));
     let probe = Probe {
         mac: Mac([2, 0, 0, 0, 0, 1]),
         transaction: 1,

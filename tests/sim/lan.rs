@@ -7,6 +7,7 @@ use std::time::Duration;
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::dhcp::request::Request;
+use netroot_proto::dhcp::restate;
 use netroot_proto::dhcp::{CLIENT_PORT, Mac, PARAMETER_REQUEST_LIST, SERVER_PORT};
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::config::{Arrival, Config, Loader, Network, Role};
@@ -34,6 +35,9 @@ enum Station {
     Server(usize),
 }
 
+/// What a server does to a reply before it leaves.
+pub(crate) type Habit = fn(&mut Vec<u8>);
+
 /// A server: our decision behind an address.
 pub(crate) struct Server {
     pub(crate) address: Ipv4Addr,
@@ -44,6 +48,8 @@ pub(crate) struct Server {
     pub(crate) delay: Duration,
     /// What it answered.
     pub(crate) sent: Vec<Step>,
+    /// What it does to its replies before they leave: real servers are not all like ours.
+    pub(crate) habit: Option<Habit>,
 }
 
 impl Server {
@@ -67,6 +73,7 @@ impl Server {
             dhcp: None,
             delay: Duration::ZERO,
             sent: Vec::new(),
+            habit: None,
         }
     }
 
@@ -103,9 +110,12 @@ impl Server {
             None => Role::Proxy,
         };
         let decision = decide(&request, &arrival, &config, role, Strategy::default(), now);
-        let Decision::Reply(reply) = decision else {
+        let Decision::Reply(mut reply) = decision else {
             return None;
         };
+        if let Some(habit) = self.habit {
+            habit(&mut reply.packet);
+        }
         self.sent.push(reply.step);
         let mac = match reply.destination {
             Destination::Broadcast => Mac::BROADCAST,
@@ -218,6 +228,8 @@ static FIRMWARE: [DhcpOption<'static>; 2] = [
 /// A client: smoltcp's interface and its DHCP socket, asking as the init does.
 pub(crate) struct Client {
     pub(crate) mac: Mac,
+    /// Reads servers' messages tolerantly before smoltcp does, as the init may.
+    pub(crate) restates: bool,
     card: Card,
     interface: Interface,
     sockets: SocketSet<'static>,
@@ -243,6 +255,7 @@ impl Client {
         let handle = sockets.add(socket);
         Client {
             mac,
+            restates: false,
             card,
             interface,
             sockets,
@@ -403,7 +416,11 @@ impl Lan {
 
     fn deliver(&mut self, station: Station, frame: Vec<u8>) {
         match station {
-            Station::Client(index) => self.clients[index].card.received.push_back(frame),
+            Station::Client(index) => {
+                let client = &mut self.clients[index];
+                let restated = client.restates.then(|| restate::frame(&frame)).flatten();
+                client.card.received.push_back(restated.unwrap_or(frame));
+            }
             Station::Server(index) => {
                 let server = &mut self.servers[index];
                 if let Some(reply) = server.answer(&frame, self.now) {

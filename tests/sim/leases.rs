@@ -6,7 +6,7 @@ use std::time::Duration;
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::pxe::decide::Step;
 
-use super::lan::{Client, Lan, MILLISECOND, SECOND, Server, ip};
+use super::lan::{Client, Habit, Lan, MILLISECOND, SECOND, Server, ip};
 use super::wire::Faults;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -211,4 +211,64 @@ fn thirty_clients_and_thirty_addresses_come_out_even() {
         .map(|lease| lease.address)
         .collect();
     assert_eq!(addresses.len(), 30);
+}
+
+/// Turns an option into padding.
+fn without(packet: &mut [u8], code: u8) {
+    let mut at = 240;
+    while packet[at] != 255 {
+        let length = if packet[at] == 0 {
+            1
+        } else {
+            2 + usize::from(packet[at + 1])
+        };
+        if packet[at] == code {
+            packet[at..at + length].fill(0);
+        }
+        at += length;
+    }
+}
+
+/// Servers that smoltcp alone gets no lease from.
+const HABITS: [(&str, Habit); 3] = [
+    ("sends no netmask", |packet| without(packet, 1)),
+    ("does not name itself", |packet| without(packet, 54)),
+    ("keeps options in file", |packet| {
+        without(packet, 54);
+        without(packet, 1);
+        packet[108..121].copy_from_slice(&[54, 4, 10, 0, 0, 1, 1, 4, 255, 255, 255, 0, 255]);
+        let end = packet.iter().rposition(|byte| *byte == 255).unwrap();
+        packet.splice(end..end, [52, 1, 1]);
+    }),
+];
+
+#[test]
+fn servers_that_smoltcp_does_not_understand_are_restated_for_it() {
+    for (habit, change) in HABITS {
+        for restates in [false, true] {
+            let mut server = Server::dhcp(1, (100, 200), HOUR);
+            server.habit = Some(change);
+            let mut lan = Lan::new(13, Faults::default(), vec![server], 1);
+            lan.clients[0].restates = restates;
+            lan.run(100 * SECOND, all_have_leases);
+            assert_eq!(all_have_leases(&lan), restates, "{habit}");
+            if restates {
+                let lease = lan.clients[0].lease().unwrap();
+                assert!((ip(100)..=ip(200)).contains(&lease.address), "{habit}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_restated_server_is_renewed_and_refused_like_any_other() {
+    let server = Server::dhcp(1, (100, 120), 120 * SECOND);
+    let mut lan = Lan::new(14, Faults::default(), vec![server], 1);
+    lan.clients[0].restates = true;
+    lan.run(300 * SECOND, |_| false);
+    assert!(lan.clients[0].lease().unwrap().address <= ip(120));
+    lan.servers[0] = Server::dhcp(1, (150, 160), 120 * SECOND);
+    lan.run(500 * SECOND, |_| false);
+    assert!(lan.servers[0].sent.contains(&Step::DhcpNak));
+    assert!(lan.clients[0].lease().expect("a new lease").address >= ip(150));
 }

@@ -3,6 +3,7 @@
 //! * [`options`]: the tolerant decoder. One bad option never hides the others.
 //! * [`header`]: the fixed part of a message, read through smoltcp's `DhcpPacket`.
 //! * [`lease`]: what a client may use of an OFFER or an ACK: [`lease::Lease::read`].
+//! * [`restate`]: a server's message put so that smoltcp's client takes it.
 //! * [`request`]: what a client said, typed, for a server: [`request::Request::read`].
 //! * [`pool`]: which address a machine gets, and for how long.
 //! * [`emit`]: a message written byte by byte, in an option order of our choice.
@@ -23,6 +24,7 @@ pub mod options;
 pub mod pool;
 pub mod probe;
 pub mod request;
+pub mod restate;
 mod routes;
 
 use std::fmt;
