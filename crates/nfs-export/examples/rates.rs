@@ -1,8 +1,9 @@
-//! Measures any NFSv3 server: `rates ADDRESS MOUNTPORT NFSPORT PATH [SECONDS]`.
+//! Measures any NFSv3 server: `rates ADDRESS MOUNTPORT NFSPORT PATH [SECONDS [PID]]`.
 //!
 //! One connection asks and waits, over and over: GETATTR of one file, LOOKUP of every name in a directory, READ of the
 //! largest file found there in blocks of 128 KiB and 1 MiB. Then four connections do so at once. PATH is
-//! `export:directory`, such as `/image:usr/lib`.
+//! `export:directory`, such as `/image:usr/lib`. With the server's PID it also tells the processor time per call, which
+//! a busy machine disturbs less.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -105,15 +106,33 @@ fn names(client: &mut Client, dir: &[u8]) -> Vec<Vec<u8>> {
     }
 }
 
-/// Runs `work` for the time given on `connections` connections; returns what it counted per second.
+/// The processor time that a process has used so far, in seconds (clock ticks of 10 ms).
+fn processor_time(pid: Option<&String>) -> f64 {
+    pid.map_or(0.0, |pid| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
+        let ticks = |at: usize| fields[at].parse::<f64>().unwrap();
+        (ticks(11) + ticks(12)) / 100.0
+    })
+}
+
+/// Runs `work` for the time given on `connections` connections; returns what it counted per second, and the processor
+/// time that the server took for each call, in microseconds.
 fn measure(
     connections: usize,
     time: Duration,
+    pid: Option<&String>,
     connect: &(dyn Fn() -> Client + Sync),
     work: &(dyn Fn(&mut Client, usize) -> u64 + Sync),
-) -> f64 {
+) -> (f64, f64) {
     let begun = Instant::now();
-    let total: u64 = std::thread::scope(|scope| {
+    let before = processor_time(pid);
+    let (total, calls): (u64, usize) = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..connections)
             .map(|_| {
                 scope.spawn(|| {
@@ -123,26 +142,28 @@ fn measure(
                         count += work(&mut client, round);
                         round += 1;
                     }
-                    count
+                    (count, round)
                 })
             })
             .collect();
         threads
             .into_iter()
             .map(|thread| thread.join().unwrap())
-            .sum()
+            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     });
-    total as f64 / begun.elapsed().as_secs_f64()
+    let per_call = (processor_time(pid) - before) * 1e6 / calls as f64;
+    (total as f64 / begun.elapsed().as_secs_f64(), per_call)
 }
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [address, mount_port, nfs_port, path, ..] = &arguments[..] else {
-        eprintln!("usage: rates ADDRESS MOUNTPORT NFSPORT EXPORT:DIRECTORY [SECONDS]");
+        eprintln!("usage: rates ADDRESS MOUNTPORT NFSPORT EXPORT:DIRECTORY [SECONDS [PID]]");
         std::process::exit(2);
     };
     let seconds = arguments.get(4).map_or(3, |text| text.parse().unwrap());
     let time = Duration::from_secs(seconds);
+    let pid = arguments.get(5);
     let (export, below) = path.split_once(':').unwrap();
     let mut mount = Client::connect(address, mount_port);
     let reply = mount.call(100_005, 1, &opaque(export.as_bytes()));
@@ -166,19 +187,19 @@ fn main() {
     println!("{} names, largest file {size} bytes", names.len());
     let getattr = opaque(&file);
     for connections in [1, 4] {
-        let rate = measure(connections, time, &connect, &|client, _| {
+        let (rate, cost) = measure(connections, time, pid, &connect, &|client, _| {
             client.call(100_003, 1, &getattr);
             1
         });
-        println!("{connections} connection(s): GETATTR  {rate:>9.0}/s");
-        let rate = measure(connections, time, &connect, &|client, round| {
+        println!("{connections} connection(s): GETATTR  {rate:>9.0}/s  {cost:>6.1} us");
+        let (rate, cost) = measure(connections, time, pid, &connect, &|client, round| {
             lookup(client, &dir, &names[round % names.len()]).unwrap();
             1
         });
-        println!("{connections} connection(s): LOOKUP   {rate:>9.0}/s");
+        println!("{connections} connection(s): LOOKUP   {rate:>9.0}/s  {cost:>6.1} us");
         for block in [128 * 1024_u32, 1024 * 1024] {
             let blocks = (size / u64::from(block)).max(1) as usize;
-            let rate = measure(connections, time, &connect, &|client, round| {
+            let (rate, cost) = measure(connections, time, pid, &connect, &|client, round| {
                 let offset = (round % blocks) as u64 * u64::from(block);
                 let arguments = [
                     &opaque(&file)[..],
@@ -190,7 +211,7 @@ fn main() {
                 u64::from(word(found, 4 + 4 + 84))
             });
             println!(
-                "{connections} connection(s): READ {:>4}K {:>6.0} MB/s",
+                "{connections} connection(s): READ {:>4}K {:>6.0} MB/s {cost:>6.1} us",
                 block / 1024,
                 rate / 1e6
             );

@@ -103,12 +103,19 @@ fn details(
     if name == b"." || name == b".." || !request.caller.may(Wish::Execute, &directory.stat) {
         return (Nfs3Option::None, Nfs3Option::None);
     }
-    match directory.export.find(&directory.object, name) {
-        Ok(found) => (
-            Nfs3Option::Some(directory.export.attributes(&found.stat)),
-            Nfs3Option::Some(found.handle.to_xdr()),
+    let export = directory.export;
+    let found = export.lookup_known(&directory.object, name).or_else(|| {
+        match export.find(&directory.object, name) {
+            Ok(found) => Some((found.handle, found.stat)),
+            Err(_) => None,
+        }
+    });
+    match found {
+        Some((handle, stat)) => (
+            Nfs3Option::Some(export.attributes(&stat)),
+            Nfs3Option::Some(handle.to_xdr()),
         ),
-        Err(_) => (Nfs3Option::None, Nfs3Option::None),
+        None => (Nfs3Option::None, Nfs3Option::None),
     }
 }
 

@@ -50,6 +50,8 @@ pub(crate) struct Root {
     _tree: Option<OwnedFd>,
     view: View,
     stat: Stat,
+    /// The kernel's number of the mount, where the file system has handles.
+    mount: Option<i32>,
 }
 
 impl Root {
@@ -72,11 +74,15 @@ impl Root {
         } else {
             View::Shared
         };
+        let mount = netroot_sys::handle::of(&directory)
+            .ok()
+            .map(|(_, mount)| mount);
         Ok(Self {
             directory,
             _tree: tree,
             view,
             stat,
+            mount,
         })
     }
 
@@ -91,6 +97,11 @@ impl Root {
 
     pub(crate) fn directory(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
+    }
+
+    /// Whether a file is in the root's own mount, by the mount's number.
+    pub(crate) fn is_mount(&self, id: i32) -> bool {
+        self.mount == Some(id)
     }
 
     pub(crate) fn is_root(&self, stat: &Stat) -> bool {

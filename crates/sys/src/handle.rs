@@ -59,7 +59,15 @@ struct Raw {
 /// # Errors
 /// `EOPNOTSUPP` when the file system has no handles (`/proc`, overlayfs without `nfs_export`, most FUSE ones).
 pub fn of(fd: impl AsFd) -> io::Result<(KernelHandle, i32)> {
-    const EMPTY: &CStr = c"";
+    of_entry(fd, c"")
+}
+
+/// The handle of `name` in the directory `directory`, or of the directory itself for an empty name, and the id of the
+/// mount that it is in: another one than the directory's where something is mounted. A link is not followed.
+///
+/// # Errors
+/// Those of [`of`], and `ENOENT`, `EACCES`, `ENOTDIR` and the like for the name.
+pub fn of_entry(directory: impl AsFd, name: &CStr) -> io::Result<(KernelHandle, i32)> {
     let mut raw = Raw {
         handle_bytes: 0,
         handle_type: 0,
@@ -72,8 +80,8 @@ pub fn of(fd: impl AsFd) -> io::Result<(KernelHandle, i32)> {
     // three outlive the call, and the descriptor is borrowed for it.
     let result = unsafe {
         libc::name_to_handle_at(
-            fd.as_fd().as_raw_fd(),
-            EMPTY.as_ptr(),
+            directory.as_fd().as_raw_fd(),
+            name.as_ptr(),
             (&raw mut raw).cast(),
             mount_id.as_mut_ptr(),
             libc::AT_EMPTY_PATH,
@@ -185,6 +193,20 @@ mod tests {
     fn a_file_without_handles_is_an_error_that_says_so() {
         let error = of(File::open("/proc/self/stat").unwrap()).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EOPNOTSUPP));
+    }
+
+    #[test]
+    fn an_entry_has_the_handle_of_the_file_it_names() {
+        // The source tree is on a file system with handles wherever this is developed; a container's may have none.
+        let Ok((by_descriptor, mount)) = of(File::open("Cargo.toml").unwrap()) else {
+            let error = of(File::open("Cargo.toml").unwrap()).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EOPNOTSUPP));
+            return;
+        };
+        let by_name = of_entry(File::open(".").unwrap(), c"Cargo.toml").unwrap();
+        assert_eq!(by_name, (by_descriptor, mount));
+        let absent = of_entry(File::open(".").unwrap(), c"absent").unwrap_err();
+        assert_eq!(absent.raw_os_error(), Some(libc::ENOENT));
     }
 
     #[test]
