@@ -4,6 +4,7 @@
 //! /proc/cmdline → BootPlan → link → Lease → Export → mount → switch_root
 //! ```
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ffi::OsString;
 
@@ -31,6 +32,8 @@ pub(crate) struct Machine {
     pub(crate) dhcp_options: &'static [DhcpOption<'static>],
     /// The address that is set.
     pub(crate) address: Option<Address>,
+    /// When an attempt with a NIC failed last, by its index.
+    pub(crate) failed: BTreeMap<u32, Moment>,
     /// What the kernel started `/init` with, for the root's init.
     pub(crate) arguments: Vec<OsString>,
     /// Settings of the kernel to give back.
@@ -45,7 +48,12 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
     machine
         .loader
         .load_in_background(std::mem::take(&mut machine.later));
-    let address = lease::obtain(&mut machine.nics, &machine.plan, machine.dhcp_options)?;
+    let address = lease::obtain(
+        &mut machine.nics,
+        &machine.plan,
+        machine.dhcp_options,
+        &machine.failed,
+    )?;
     set(machine, &address)?;
     let export = export::find(&machine.plan, &address)?;
     delay(&machine.plan);
@@ -55,6 +63,8 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
 }
 
 fn set(machine: &mut Machine, address: &Address) -> Result<(), Failure> {
+    // It counts as failed until it succeeds, and then nobody asks any more.
+    machine.failed.insert(address.nic.index, Moment::now());
     let before = machine.address.replace(address.clone());
     configure::configure(address, before.as_ref()).map_err(|source| Failure::Configure {
         interface: address.nic.name.clone(),

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use netroot_proto::cmdline::BootPlan;
 use netroot_proto::dhcp::Mac;
-use netroot_proto::mount::choose_root;
+use netroot_proto::mount::{Evidence, choose_root};
 use smoltcp::wire::DhcpOption;
 
 use crate::address::Address;
 use crate::clock::{Moment, Wait};
 use crate::console::{caution, say};
 use crate::dhcp::client::{DhcpClient, PATIENCE};
-use crate::dhcp::race::{BOOT_LINK_GRACE, Runner, Verdict, Way, judge, way};
+use crate::dhcp::race::{BOOT_LINK_GRACE, Root, Runner, Verdict, Way, judge, way};
 use crate::failure::{Failure, causes};
 use crate::link::{Nic, Nics};
 
@@ -33,11 +33,13 @@ struct Port {
     off: bool,
 }
 
-/// Waits until a NIC has an address that a root can be mounted with.
+/// Waits until a NIC has an address that a root can be mounted with. NICs that an attempt failed with (by index)
+/// let the others go first.
 pub(crate) fn obtain(
     nics: &mut Nics,
     plan: &BootPlan,
     options: &'static [DhcpOption<'static>],
+    failed: &BTreeMap<u32, Moment>,
 ) -> Result<Address, Failure> {
     let mut race = Race {
         plan,
@@ -45,6 +47,7 @@ pub(crate) fn obtain(
         ports: BTreeMap::new(),
         started: Moment::now(),
         boot_link: None,
+        failed,
     };
     race.boot_link = plan
         .network
@@ -95,6 +98,8 @@ struct Race<'a> {
     started: Moment,
     /// The NIC that the firmware booted from, while it is insisted on.
     boot_link: Option<Mac>,
+    /// When an attempt with a NIC failed last, by its index.
+    failed: &'a BTreeMap<u32, Moment>,
 }
 
 impl Race<'_> {
@@ -192,14 +197,27 @@ impl Race<'_> {
                 // An address is of no use without a carrier, be it from the command line or from a lease.
                 let usable = port.address.as_ref().filter(|_| port.carrier.is_some());
                 let usable = usable.filter(|_| chosen.is_none_or(|name| name == port.nic.name));
+                let failed = self.failed.get(&port.nic.index).copied();
                 Runner {
                     arrived: usable.map(|(moment, _)| *moment),
-                    rooted: usable.is_some_and(|(_, a)| choose_root(self.plan, &a.facts()).is_ok()),
+                    root: usable.map_or(Root::None, |(_, address)| self.root(address, failed)),
+                    failed,
                     running: port.client.is_some() && port.carrier.is_some(),
                 }
             })
             .collect();
         judge(&runners, now)
+    }
+
+    /// What an address is good for.
+    fn root(&self, address: &Address, failed: Option<Moment>) -> Root {
+        match choose_root(self.plan, &address.facts()) {
+            Err(_) => Root::None,
+            Ok(choice) if failed.is_some() || choice.path_from == Evidence::KernelDefault => {
+                Root::Doubtful
+            }
+            Ok(_) => Root::Named,
+        }
     }
 
     fn take(&mut self, index: usize) -> Option<Address> {

@@ -139,6 +139,7 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
         loader,
         nics,
         address: None,
+        failed: std::collections::BTreeMap::new(),
         arguments: arguments.to_vec(),
         borrowed: overcommit.into_iter().chain(modprobe).collect(),
     })

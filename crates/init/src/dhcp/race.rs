@@ -9,6 +9,8 @@ use crate::clock::Moment;
 
 /// How long a lease without a root waits for another NIC's lease with one.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long it waits for a NIC that is not even there yet.
+const SETTLE: Duration = Duration::from_secs(3);
 /// How long the NIC that the firmware booted from is waited for before any NIC will do: it may have been named by
 /// a boot loader that saw another network card, or its driver may not be in the image.
 pub(crate) const BOOT_LINK_GRACE: Duration = Duration::from_secs(20);
@@ -50,13 +52,26 @@ pub(crate) fn way<'a>(
     }
 }
 
+/// How good an address is for mounting a root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Root {
+    /// Server and path are named, and nothing speaks against them.
+    Named,
+    /// Server and path are a guess (the kernel's `/tftpboot/%s`), or an attempt with this NIC failed before.
+    Doubtful,
+    /// Nothing names a server and a path.
+    None,
+}
+
 /// A NIC in the race.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Runner {
     /// When its address was known, if it is.
     pub(crate) arrived: Option<Moment>,
-    /// Whether that address comes with a server and a path to mount.
-    pub(crate) rooted: bool,
+    /// What that address is good for.
+    pub(crate) root: Root,
+    /// When an attempt with this NIC failed last.
+    pub(crate) failed: Option<Moment>,
     /// Whether it may still get an address: it has a carrier and asks.
     pub(crate) running: bool,
 }
@@ -66,31 +81,29 @@ pub(crate) struct Runner {
 pub(crate) enum Verdict {
     /// Take this one.
     Take(usize),
-    /// There is an address without a root; look again then.
+    /// There is an address of little worth; look again then.
     WaitUntil(Moment),
     /// Nobody has an address yet.
     Wait,
 }
 
-/// The first address with a root wins. One without waits a little for the others, and then wins all the same, so
-/// that its lack can be told.
+/// The first address with a root wins. Another one waits a little for the other NICs, and then wins all the same:
+/// the guess may be right, and else its failure can be told. Of two that failed, the one whose turn is longer ago.
 pub(crate) fn judge(runners: &[Runner], now: Moment) -> Verdict {
-    let first = |wanted: fn(&Runner) -> bool| {
-        let arrived = runners.iter().enumerate().filter(|(_, r)| wanted(r));
-        arrived.filter_map(|(i, r)| r.arrived.map(|t| (t, i))).min()
+    let arrived = |(index, runner): (usize, &Runner)| {
+        let moment = runner.arrived?;
+        Some((runner.root, runner.failed, moment, index))
     };
-    if let Some((_, index)) = first(|r| r.rooted) {
-        return Verdict::Take(index);
-    }
-    let Some((arrived, index)) = first(|_| true) else {
+    let Some((root, _, moment, index)) = runners.iter().enumerate().filter_map(arrived).min()
+    else {
         return Verdict::Wait;
     };
-    let until = arrived.after(GRACE);
     let others = runners.iter().any(|r| r.running && r.arrived.is_none());
-    if others && now < until {
-        Verdict::WaitUntil(until)
-    } else {
+    let until = moment.after(if others { GRACE } else { SETTLE });
+    if root == Root::Named || now >= until {
         Verdict::Take(index)
+    } else {
+        Verdict::WaitUntil(until)
     }
 }
 
@@ -106,44 +119,79 @@ mod tests {
         Moment::at(Duration::from_secs(seconds))
     }
 
-    fn runner(arrived: Option<u64>, rooted: bool) -> Runner {
+    fn runner(arrived: Option<u64>, root: Root) -> Runner {
         Runner {
             arrived: arrived.map(at),
-            rooted,
+            root,
+            failed: None,
             running: true,
+        }
+    }
+
+    fn failed(arrived: u64, failed: u64) -> Runner {
+        Runner {
+            failed: Some(at(failed)),
+            ..runner(Some(arrived), Root::Doubtful)
         }
     }
 
     #[test]
     fn the_first_lease_with_a_root_wins_over_an_earlier_one_without() {
         let runners = [
-            runner(Some(1), false),
-            runner(Some(3), true),
-            runner(Some(4), true),
+            runner(Some(1), Root::None),
+            runner(Some(3), Root::Named),
+            runner(Some(4), Root::Named),
         ];
         assert_eq!(judge(&runners, at(4)), Verdict::Take(1));
     }
 
     #[test]
     fn a_lease_without_a_root_waits_for_the_others_and_not_for_ever() {
-        let runners = [runner(Some(1), false), runner(None, false)];
+        let runners = [runner(Some(1), Root::None), runner(None, Root::None)];
         assert_eq!(judge(&runners, at(2)), Verdict::WaitUntil(at(11)));
         assert_eq!(judge(&runners, at(11)), Verdict::Take(0));
     }
 
     #[test]
-    fn a_lease_without_a_root_waits_for_nobody_when_no_other_nic_has_a_carrier() {
+    fn a_guessed_root_waits_for_a_named_one_and_goes_before_none() {
+        let runners = [
+            runner(Some(1), Root::None),
+            runner(Some(2), Root::Doubtful),
+            runner(None, Root::None),
+        ];
+        assert_eq!(judge(&runners, at(2)), Verdict::WaitUntil(at(12)));
+        assert_eq!(judge(&runners, at(12)), Verdict::Take(1));
+    }
+
+    #[test]
+    fn a_lease_without_a_root_waits_shortly_for_a_nic_that_is_not_there_yet() {
         let silent = Runner {
-            arrived: None,
-            rooted: false,
             running: false,
+            ..runner(None, Root::None)
         };
         assert_eq!(
-            judge(&[silent, runner(Some(1), false)], at(1)),
+            judge(&[silent, runner(Some(1), Root::None)], at(1)),
+            Verdict::WaitUntil(at(4))
+        );
+        assert_eq!(
+            judge(&[silent, runner(Some(1), Root::None)], at(4)),
             Verdict::Take(1)
         );
         assert_eq!(judge(&[silent], at(1)), Verdict::Wait);
         assert_eq!(judge(&[], at(1)), Verdict::Wait);
+    }
+
+    #[test]
+    fn nics_that_failed_take_turns_behind_one_that_did_not() {
+        assert_eq!(
+            judge(&[failed(20, 9), failed(20, 5)], at(60)),
+            Verdict::Take(1)
+        );
+        let fresh = runner(Some(21), Root::Doubtful);
+        assert_eq!(
+            judge(&[failed(20, 9), failed(20, 5), fresh], at(60)),
+            Verdict::Take(2)
+        );
     }
 
     fn network(cmdline: &str) -> Network {

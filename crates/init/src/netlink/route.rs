@@ -46,6 +46,7 @@ const RTN_UNICAST: u8 = 1;
 const ARPHRD_ETHER: u16 = 1;
 const IFF_UP: u32 = 0x1;
 const IFF_LOOPBACK: u32 = 0x8;
+const IFF_RUNNING: u32 = 0x40;
 const IFF_LOWER_UP: u32 = 0x1_0000;
 const AF_INET: u8 = 2;
 
@@ -89,7 +90,8 @@ pub(crate) struct Link {
     pub(crate) mac: Option<Mac>,
     /// Set up by the administrator, that is, by us.
     pub(crate) up: bool,
-    /// The cable is in and the other side answers.
+    /// The cable is in, the other side answers, and the kernel sends what it is given. (Between the carrier and
+    /// that it drops frames: `IFF_LOWER_UP` alone is too early.)
     pub(crate) carrier: bool,
     /// Not a network card: `lo`.
     pub(crate) loopback: bool,
@@ -110,7 +112,7 @@ impl Link {
             name: String::new(),
             mac: None,
             up: flags & IFF_UP != 0,
-            carrier: flags & IFF_LOWER_UP != 0,
+            carrier: flags & IFF_LOWER_UP != 0 && flags & IFF_RUNNING != 0,
             loopback: flags & IFF_LOOPBACK != 0,
             mtu: 1500,
             gone: message.kind == RTM_DELLINK,
@@ -387,7 +389,11 @@ mod tests {
 
     #[test]
     fn a_link_is_read_with_its_name_address_and_carrier() {
-        let found = links_in(&link(RTM_NEWLINK, ARPHRD_ETHER, IFF_UP | IFF_LOWER_UP));
+        let found = links_in(&link(
+            RTM_NEWLINK,
+            ARPHRD_ETHER,
+            IFF_UP | IFF_LOWER_UP | IFF_RUNNING,
+        ));
         assert_eq!(found.len(), 1);
         let link = &found[0];
         assert_eq!(
