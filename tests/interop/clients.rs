@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use netroot_harness::places;
+use netroot_harness::{Loss, places};
 
 use crate::wire::{PATIENCE, SERVER, Wire};
 
@@ -175,13 +175,13 @@ fn tftp_never_leaves_what_it_serves_and_takes_nothing() -> Result<()> {
 }
 
 #[test]
-fn atftp_gets_its_file_over_a_cable_that_loses_one_frame_in_ten() -> Result<()> {
+fn atftp_gets_its_file_over_a_cable_that_loses_one_frame_in_ten_each_way() -> Result<()> {
     let wire = Wire::new("tftp-loss")?;
-    wire.client.run(&[
-        "nft",
-        "table inet loss { chain in { type filter hook input priority 0;
-           numgen random mod 100 < 10 drop; } }",
-    ])?;
+    let loss = Loss {
+        from_machine: 10,
+        to_machine: 10,
+    };
+    wire.net.lose("to-eth0", loss)?;
     let script = atftp(&wire, "autoexec.ipxe", &["--option", "timeout 1"])?;
     assert!(script.starts_with(b"#!ipxe"));
     let image = atftp(
@@ -193,5 +193,7 @@ fn atftp_gets_its_file_over_a_cable_that_loses_one_frame_in_ten() -> Result<()> 
         image == std::fs::read("/usr/lib/ipxe/undionly.kpxe")?,
         "not the loader"
     );
+    let lost = wire.net.lost("to-eth0")?;
+    assert!(lost > 0, "no frame was lost");
     Ok(())
 }

@@ -18,7 +18,7 @@ pub(crate) struct Wire {
     pub(crate) server: NetrootServe,
     pub(crate) client: Net,
     pub(crate) root: TinyRoot,
-    _net: Net,
+    pub(crate) net: Net,
 }
 
 impl Wire {
@@ -31,13 +31,16 @@ impl Wire {
         // So that a broadcast to 255.255.255.255 has a way out.
         client.shell("ip route add default dev eth0")?;
         let root = TinyRoot::make()?;
-        let arguments = ["--interface", "br0", "--dhcp", "10.77.0.100-10.77.0.199"];
+        let range = "10.77.0.100-10.77.0.199";
+        let mut arguments = vec!["--interface", "br0", "--dhcp", range];
+        // An initrd with one driver is made in a moment.
+        arguments.extend(["--modules", "virtio_net"]);
         let server = NetrootServe::start(&net, root.path(), &arguments)?;
         Ok(Self {
             server,
             client,
             root,
-            _net: net,
+            net,
         })
     }
 

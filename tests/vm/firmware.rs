@@ -45,7 +45,7 @@ fn reaches_login(vm: &Vm) -> Result<()> {
 #[test]
 fn bios_boots_debian_to_its_login_over_our_export() -> Result<()> {
     let wire = Wire::new("bios-own-debian")?;
-    let server = wire.serve(&places::debian_root(), &[])?;
+    let server = wire.serve_for_every_card(&places::debian_root())?;
     let vm = bios(&wire)?;
     reaches_login(&vm)?;
     let steps = [
@@ -64,7 +64,7 @@ fn bios_boots_debian_to_its_login_over_our_export() -> Result<()> {
 #[test]
 fn uefi_boots_debian_to_its_login_over_our_export() -> Result<()> {
     let wire = Wire::new("uefi-own-debian")?;
-    let server = wire.serve(&places::debian_root(), &[])?;
+    let server = wire.serve_for_every_card(&places::debian_root())?;
     let vm = uefi(&wire)?;
     reaches_login(&vm)?;
     let steps = ["dhcp-offer", "tftp", "script", "kernel", "initrd", "mount"];

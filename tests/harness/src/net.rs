@@ -275,23 +275,41 @@ impl Net {
         Ok(())
     }
 
-    /// Makes the cable of a machine lossy, with the kernel's random numbers.
+    /// Makes a cable lossy, with the kernel's random numbers. `device` is this network's
+    /// end of it: a [`Tap`]'s name, or `to-NAME` after [`Net::cable`].
     ///
     /// # Errors
     /// When nftables refuses.
-    pub fn lose(&self, tap: &Tap, loss: Loss) -> Result<()> {
-        let (tap, from, to) = (&tap.0, loss.from_machine, loss.to_machine);
-        self.run(&[
-            "nft",
-            &format!(
-                "table netdev loss-{tap} {{
-                 chain from {{ type filter hook ingress device {tap} priority 0;
-                   numgen random mod 100 < {from} drop; }}
-                 chain to {{ type filter hook egress device {tap} priority 0;
-                   numgen random mod 100 < {to} drop; }} }}"
-            ),
-        ])?;
+    pub fn lose(&self, device: &str, loss: Loss) -> Result<()> {
+        let (from, to) = (loss.from_machine, loss.to_machine);
+        let table = format!("loss-{device}");
+        let drops = |name: &str, hook: &str, percent: u8| {
+            format!(
+                "add chain netdev {table} {name} {{ type filter hook {hook} device {device} priority 0; }}
+                 add rule netdev {table} {name} numgen random mod 100 < {percent} counter drop\n"
+            )
+        };
+        let rules = format!(
+            "add table netdev {table}\n{}{}",
+            drops("from", "ingress", from),
+            drops("to", "egress", to)
+        );
+        self.run(&["nft", &rules])?;
         Ok(())
+    }
+
+    /// How many frames a cable has lost since [`Net::lose`].
+    ///
+    /// # Errors
+    /// When nftables cannot tell.
+    pub fn lost(&self, device: &str) -> Result<u64> {
+        let table = format!("loss-{device}");
+        let rules = self.run(&["nft", "list", "table", "netdev", &table])?;
+        let counts = rules
+            .split("counter packets ")
+            .skip(1)
+            .filter_map(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+        Ok(counts.sum())
     }
 }
 

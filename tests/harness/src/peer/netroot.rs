@@ -58,7 +58,10 @@ impl NetrootServe {
         let root = root.display().to_string();
         // What outlives a restart belongs to this network; initrds are the same for all.
         let state = net.logs().join("state").display().to_string();
-        let cache = places::target().join("netroot-initrds").display().to_string();
+        let cache = places::target()
+            .join("netroot-initrds")
+            .display()
+            .to_string();
         let mut argv = vec![netroot.as_str(), "serve", &root, "--json"];
         argv.extend(["--state", &state, "--cache", &cache]);
         argv.extend(arguments);
