@@ -437,12 +437,12 @@ fn kernel_handle(root: &Root) -> Option<kernel::KernelHandle> {
     (fits && opens).then_some(handle)
 }
 
-/// A quarter of what this process may open: each file in the cache can have two descriptors, and connections need
-/// theirs.
+/// An eighth of what this process may open: each file in the cache can have two descriptors, connections and the rest of
+/// the process need theirs, and there may be another export.
 fn files_to_keep_open() -> usize {
     let limit = rustix::process::getrlimit(Resource::Nofile).current;
     let limit = usize::try_from(limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-    (limit / 4).clamp(64, 4096)
+    (limit / 8).clamp(32, 4096)
 }
 
 /// Raises this process's limit of open files as far as it may go, to 32,768 at most. Call it once before

@@ -25,6 +25,9 @@ const MOST_PER_CLIENT: usize = 8;
 /// Connections in total.
 const MOST: usize = 512;
 
+/// Connections of clients that no export is for, together: they may ask MOUNT why.
+const MOST_OF_STRANGERS: usize = 32;
+
 /// A connection may be closed in favour of another client's once it was silent for this long, in seconds.
 const IDLE_ENOUGH: u64 = 60;
 
@@ -117,10 +120,18 @@ impl std::fmt::Debug for Shared {
 #[derive(Default)]
 struct Lines {
     next: u64,
-    open: HashMap<u64, (IpAddr, Arc<Line>)>,
+    open: HashMap<u64, Open>,
     threads: HashMap<u64, JoinHandle<()>>,
     /// Threads that are done and can be joined without waiting.
     ended: Vec<u64>,
+}
+
+/// A connection as the others see it.
+struct Open {
+    client: IpAddr,
+    /// Whether an export is for this client.
+    known: bool,
+    line: Arc<Line>,
 }
 
 impl Server {
@@ -208,8 +219,8 @@ impl Server {
         }
         let threads = {
             let mut lines = self.shared.lines();
-            for (_, line) in lines.open.values() {
-                line.close();
+            for open in lines.open.values() {
+                open.line.close();
             }
             std::mem::take(&mut lines.threads)
         };
@@ -308,7 +319,8 @@ impl Shared {
         let line = Arc::new(line);
         let mut lines = self.lines();
         lines.reap();
-        if !lines.make_room(client.ip()) {
+        let known = service.knows(client.ip());
+        if !lines.make_room(client.ip(), known) {
             drop(lines);
             line.close();
             count(&service.counters.connections_refused);
@@ -317,7 +329,12 @@ impl Shared {
         }
         let id = lines.next;
         lines.next += 1;
-        lines.open.insert(id, (client.ip(), Arc::clone(&line)));
+        let open = Open {
+            client: client.ip(),
+            known,
+            line: Arc::clone(&line),
+        };
+        lines.open.insert(id, open);
         let spawned = thread::Builder::new()
             .name("nfs-client".to_owned())
             .stack_size(STACK)
@@ -363,29 +380,33 @@ impl Lines {
     }
 
     /// Whether one more connection of this client fits. Its own oldest one gives way first: a machine that was reset
-    /// must be let in, and only forgets its former connections. Others' give way when they are idle.
-    fn make_room(&mut self, client: IpAddr) -> bool {
-        let of_client = self
-            .open
-            .values()
-            .filter(|(address, _)| *address == client)
-            .count();
-        if of_client >= MOST_PER_CLIENT {
-            return self.close_idlest(|address| *address == client, 0);
+    /// must be let in, and only forgets its former connections. Then strangers give way, then whoever is idle.
+    fn make_room(&mut self, client: IpAddr, known: bool) -> bool {
+        if self.count(|open| open.client == client) >= MOST_PER_CLIENT {
+            return self.close_idlest(|open| open.client == client, 0);
         }
-        self.open.len() < MOST || self.close_idlest(|_| true, IDLE_ENOUGH)
+        if !known && self.count(|open| !open.known) >= MOST_OF_STRANGERS {
+            return self.close_idlest(|open| !open.known, 0);
+        }
+        self.open.len() < MOST
+            || known && self.close_idlest(|open| !open.known, 0)
+            || self.close_idlest(|_| true, IDLE_ENOUGH)
     }
 
-    fn close_idlest(&mut self, among: impl Fn(&IpAddr) -> bool, at_least: u64) -> bool {
+    fn count(&self, which: impl Fn(&Open) -> bool) -> usize {
+        self.open.values().filter(|open| which(open)).count()
+    }
+
+    fn close_idlest(&mut self, among: impl Fn(&Open) -> bool, at_least: u64) -> bool {
         let idlest = self
             .open
             .iter()
-            .filter(|(_, (address, line))| among(address) && line.idle() >= at_least)
-            .max_by_key(|(id, (_, line))| (line.idle(), u64::MAX - **id))
+            .filter(|(_, open)| among(open) && open.line.idle() >= at_least)
+            .max_by_key(|(id, open)| (open.line.idle(), u64::MAX - **id))
             .map(|(id, _)| *id);
         match idlest.and_then(|id| self.open.remove(&id)) {
-            Some((_, line)) => {
-                line.close();
+            Some(open) => {
+                open.line.close();
                 true
             }
             None => false,

@@ -23,6 +23,7 @@ in_both_worlds!(
     a_fifo_is_not_opened_for_reading,
     two_names_of_one_file_are_one_file_with_one_handle,
     content_is_read_whole_from_any_offset,
+    content_that_is_not_in_memory_is_read_aside_and_whole,
     five_thousand_entries_are_listed_once_each_whatever_the_size_of_the_replies,
     the_parent_of_the_root_is_the_root,
     modes_decide_for_everyone_but_root,
@@ -187,6 +188,29 @@ fn content_is_read_whole_from_any_offset() {
     assert_eq!(client.read(&empty, 0, 4096), Ok((Vec::new(), true)));
     let dir = client.root.clone();
     assert_eq!(client.read(&dir, 0, 1), Err(nfsstat3::NFS3ERR_ISDIR));
+}
+
+fn content_that_is_not_in_memory_is_read_aside_and_whole() {
+    // Not in /tmp, which may be a tmpfs: what has no disk cannot be dropped from memory.
+    let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let content: Vec<u8> = (0..4_000_000_u32).map(|n| (n % 241) as u8).collect();
+    write(&root.path().join("initrd"), &content, 0o644);
+    let file = fs::File::open(root.path().join("initrd")).unwrap();
+    file.sync_all().unwrap();
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    let running = serve(root.path());
+    let mut client = Client::root(running.server.address());
+    let file = client.find("initrd");
+    let mut read = Vec::new();
+    loop {
+        let (data, eof) = client.read(&file, read.len() as u64, 100_000).unwrap();
+        read.extend(data);
+        if eof {
+            break;
+        }
+    }
+    assert!(read == content);
+    assert!(running.server.counts().slow_reads > 0);
 }
 
 fn five_thousand_entries_are_listed_once_each_whatever_the_size_of_the_replies() {

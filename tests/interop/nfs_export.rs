@@ -1,0 +1,234 @@
+//! The export where mounts matter: in a mount namespace of its own, over other file systems. Needs root.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "the client is shared with the export's own tests"
+)]
+
+#[path = "../../crates/nfs-export/tests/support/mod.rs"]
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use netroot_nfs_export::{Export, HandleScheme, View};
+use nfs3_types::nfs3::{fattr3, ftype3, nfsstat3};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use support::{Client, options, serve, serve_with};
+
+/// Moves this test's thread, and the server that it starts, into a mount namespace that leaves no trace.
+fn alone() {
+    unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace of one's own needs root");
+    mount(
+        None::<&str>,
+        "/",
+        None::<&str>,
+        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
+        None::<&str>,
+    )
+    .unwrap();
+}
+
+fn tmpfs(at: &Path) {
+    mount(
+        Some("tmpfs"),
+        at,
+        Some("tmpfs"),
+        MsFlags::empty(),
+        None::<&str>,
+    )
+    .unwrap();
+}
+
+fn bind(from: &Path, to: &Path) {
+    mount(Some(from), to, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
+}
+
+/// A root with a running chroot's mounts in it: proc, a tmpfs with a secret, and a file over another.
+fn busy_root(root: &Path) {
+    for directory in ["proc", "run", "etc"] {
+        fs::create_dir(root.join(directory)).unwrap();
+    }
+    fs::write(root.join("etc/resolv.conf"), b"nameserver 192.0.2.1\n").unwrap();
+    mount(
+        Some("proc"),
+        &root.join("proc"),
+        Some("proc"),
+        MsFlags::empty(),
+        None::<&str>,
+    )
+    .unwrap();
+    tmpfs(&root.join("run"));
+    fs::write(root.join("run/secret"), b"the host's").unwrap();
+    fs::write(root.join("run/resolv.conf"), b"the host's").unwrap();
+    bind(&root.join("run/resolv.conf"), &root.join("etc/resolv.conf"));
+}
+
+fn looks_empty(client: &mut Client, name: &str) -> fattr3 {
+    let directory = client.find(name);
+    let attributes = client.attributes(&directory).unwrap();
+    assert_eq!(attributes.type_, ftype3::NF3DIR, "{name}");
+    let names = client.list(&directory, 4096).unwrap();
+    assert!(
+        names.iter().all(|(_, name)| name == b"." || name == b".."),
+        "{name}: {names:?}"
+    );
+    for inside in [&b"secret"[..], b"self", b"1"] {
+        let status = client.lookup_in(&directory, inside).unwrap_err();
+        assert_eq!(status, nfsstat3::NFS3ERR_NOENT, "{name}");
+    }
+    attributes
+}
+
+#[test]
+fn what_is_mounted_beneath_the_root_is_not_there() {
+    alone();
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("sys")).unwrap();
+    let covered = fs::metadata(root.path().join("sys")).unwrap();
+    busy_root(root.path());
+    tmpfs(&root.path().join("sys"));
+    let export = Export::open(root.path(), options()).unwrap();
+    assert_eq!(export.view(), View::Private);
+    let running = serve_with(vec![export]);
+    let mut client = Client::root(running.server.address());
+    looks_empty(&mut client, "proc");
+    looks_empty(&mut client, "run");
+    let seen = looks_empty(&mut client, "sys");
+    // The directory beneath the mount itself, not a stand-in.
+    assert_eq!(seen.fileid, std::os::unix::fs::MetadataExt::ino(&covered));
+    let file = client.find("etc/resolv.conf");
+    let (content, _) = client.read(&file, 0, 100).unwrap();
+    assert_eq!(content, b"nameserver 192.0.2.1\n");
+    // A mount made later changes nothing either.
+    tmpfs(&root.path().join("etc"));
+    let again = client.find("etc/resolv.conf");
+    assert_eq!(again, file);
+    let listed = client.root.clone();
+    let entries = client.list_plus(&listed, 4096, 65_536).unwrap();
+    assert!(
+        entries
+            .iter()
+            .all(|entry| { entry.name.as_ref().starts_with(b".") || entry.name_handle.is_some() })
+    );
+    undo(root.path());
+}
+
+#[test]
+fn without_the_right_to_a_private_view_mounts_are_empty_directories() {
+    alone();
+    let root = tempfile::tempdir().unwrap();
+    busy_root(root.path());
+    // Capabilities belong to the thread: the mounts are made, and nobody here can look beneath them any more.
+    support::drop_capabilities();
+    let export = Export::open(root.path(), options()).unwrap();
+    assert_eq!(
+        (export.view(), export.handles()),
+        (View::Shared, HandleScheme::Inodes)
+    );
+    let running = serve_with(vec![export]);
+    let mut client = Client::root(running.server.address());
+    let proc = looks_empty(&mut client, "proc");
+    let run = looks_empty(&mut client, "run");
+    assert_ne!(proc.fileid, run.fileid);
+    let handle = client.find("proc");
+    let etc = client.find("etc");
+    // A file over a file: its content is not ours to show, and what it covers cannot be read.
+    let status = client.lookup_in(&etc, b"resolv.conf").unwrap_err();
+    assert_eq!(status, nfsstat3::NFS3ERR_ACCES);
+    running.server.stop();
+    let second = serve(root.path());
+    let mut client = Client::root(second.server.address());
+    assert_eq!(client.attributes(&handle).unwrap().fileid, proc.fileid);
+}
+
+#[test]
+fn a_tmpfs_and_an_overlay_can_be_exported_and_their_handles_survive_a_restart() {
+    alone();
+    let base = tempfile::tempdir().unwrap();
+    tmpfs(base.path());
+    for directory in ["lower/etc", "upper", "work", "merged"] {
+        fs::create_dir_all(base.path().join(directory)).unwrap();
+    }
+    fs::write(base.path().join("lower/etc/hostname"), b"lower").unwrap();
+    let layers = ["lower", "upper", "work"].map(|name| base.path().join(name));
+    let data = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        layers[0].display(),
+        layers[1].display(),
+        layers[2].display()
+    );
+    let merged = base.path().join("merged");
+    mount(
+        Some("overlay"),
+        &merged,
+        Some("overlay"),
+        MsFlags::empty(),
+        Some(&*data),
+    )
+    .unwrap();
+    fs::write(merged.join("etc/machine-id"), b"upper").unwrap();
+    for (root, scheme) in [
+        (base.path().join("lower"), HandleScheme::Kernel),
+        (merged, HandleScheme::Inodes),
+    ] {
+        let export = Export::open(&root, options()).unwrap();
+        assert_eq!(export.handles(), scheme, "{root:?}");
+        let first = serve_with(vec![export]);
+        let mut client = Client::root(first.server.address());
+        let file = client.find("etc/hostname");
+        first.server.stop();
+        let second = serve(&root);
+        let mut client = Client::root(second.server.address());
+        let (content, eof) = client.read(&file, 0, 100).unwrap();
+        assert_eq!((&content[..], eof), (&b"lower"[..], true), "{root:?}");
+        assert_eq!(client.find("etc/hostname"), file, "{root:?}");
+        second.server.stop();
+    }
+    undo(&base.path().join("merged"));
+    undo(base.path());
+}
+
+#[test]
+fn the_kernel_itself_keeps_the_private_view_from_being_written() {
+    alone();
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("file"), b"content").unwrap();
+    let running = serve(root.path());
+    let mut client = Client::root(running.server.address());
+    let file = client.find("file");
+    client.read(&file, 0, 10).unwrap();
+    // Every descriptor that the server has on the root is in a mount that says so.
+    let mut seen = 0;
+    for entry in fs::read_dir("/proc/self/fdinfo").unwrap() {
+        let entry = entry.unwrap();
+        let link = Path::new("/proc/self/fd").join(entry.file_name());
+        let here = fs::metadata(&link).is_ok_and(|found| {
+            fs::metadata(root.path().join("file")).is_ok_and(|real| {
+                use std::os::unix::fs::MetadataExt;
+                (found.dev(), found.ino()) == (real.dev(), real.ino())
+            })
+        });
+        if here {
+            let flags = rustix::fs::statvfs(&link).unwrap().f_flag;
+            assert!(
+                flags.contains(rustix::fs::StatVfsMountFlags::RDONLY),
+                "{link:?}"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen >= 1, "the server holds the file open");
+}
+
+/// Takes everything mounted at and below a place away, so that the temporary directory can be removed.
+fn undo(at: &Path) {
+    let below = fs::read_to_string("/proc/thread-self/mounts").unwrap();
+    for line in below.lines().rev() {
+        let place = line.split_whitespace().nth(1).unwrap_or_default();
+        if Path::new(place).starts_with(at) {
+            let _ = umount2(place, MntFlags::MNT_DETACH);
+        }
+    }
+}
