@@ -1,6 +1,7 @@
 //! The export where mounts matter: in a mount namespace of its own, over other file systems. Needs root.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     reason = "the client is shared with the export's own tests"
 )]

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,7 @@ pub(crate) struct Line {
     aside: AtomicU32,
     opened: Instant,
     last_call: AtomicU64,
+    used: AtomicBool,
 }
 
 impl Line {
@@ -53,6 +54,7 @@ impl Line {
             aside: AtomicU32::new(0),
             opened: Instant::now(),
             last_call: AtomicU64::new(0),
+            used: AtomicBool::new(false),
         })
     }
 
@@ -65,6 +67,11 @@ impl Line {
     pub(crate) fn idle(&self) -> u64 {
         let now = self.opened.elapsed().as_secs();
         now.saturating_sub(self.last_call.load(Ordering::Relaxed))
+    }
+
+    /// Whether it has not brought a single call yet.
+    pub(crate) fn is_unused(&self) -> bool {
+        !self.used.load(Ordering::Relaxed)
     }
 
     fn touch(&self) {
@@ -112,6 +119,7 @@ pub(crate) fn serve(service: &Arc<Service>, pool: &Pool, line: &Arc<Line>, clien
         match answer_all(service, pool, line, client, &mut inbox, &mut out) {
             Ok(0) => {}
             Ok(_) => {
+                line.used.store(true, Ordering::Relaxed);
                 let next = match inbox.is_big() || out.is_big() {
                     true => Waiting::ToShrink,
                     false => Waiting::Patiently,

@@ -18,18 +18,22 @@ use crate::outbox::Outbox;
 use crate::pool::{Pool, STACK};
 use crate::service::{Outcome, Patience, Ports, Service};
 
-/// Connections of one client. Linux opens one per server; a machine that crashes and boots leaves its last one behind
-/// for two minutes.
-const MOST_PER_CLIENT: usize = 8;
+/// Connections of one address. A Linux machine opens one, or up to 16 (`nconnect=`); several may share an address by
+/// NAT; one that crashes and boots leaves its last one behind for two minutes.
+const MOST_PER_CLIENT: usize = 64;
 
 /// Connections in total.
-const MOST: usize = 512;
+const MOST: usize = 1024;
 
 /// Connections of clients that no export is for, together: they may ask MOUNT why.
 const MOST_OF_STRANGERS: usize = 32;
 
+/// A connection may be closed in favour of another one of its client once it was silent for this long, in seconds.
+/// Sooner, and two machines behind one address would throw each other out.
+const IDLE_FOR_ITSELF: u64 = 10;
+
 /// A connection may be closed in favour of another client's once it was silent for this long, in seconds.
-const IDLE_ENOUGH: u64 = 60;
+const IDLE_FOR_OTHERS: u64 = 60;
 
 /// Longer datagrams are no calls to a portmapper.
 const LONGEST_DATAGRAM: usize = 1024;
@@ -379,18 +383,19 @@ impl Lines {
         }
     }
 
-    /// Whether one more connection of this client fits. Its own oldest one gives way first: a machine that was reset
-    /// must be let in, and only forgets its former connections. Then strangers give way, then whoever is idle.
+    /// Whether one more connection of this client fits. Its own give way first: a machine that was reset must be let in,
+    /// and only forgets its former connections. Then strangers give way, then whoever is idle. Among them the first
+    /// to go is one that never made a call.
     fn make_room(&mut self, client: IpAddr, known: bool) -> bool {
         if self.count(|open| open.client == client) >= MOST_PER_CLIENT {
-            return self.close_idlest(|open| open.client == client, 0);
+            return self.close_idlest(|open| open.client == client, IDLE_FOR_ITSELF);
         }
         if !known && self.count(|open| !open.known) >= MOST_OF_STRANGERS {
             return self.close_idlest(|open| !open.known, 0);
         }
         self.open.len() < MOST
             || known && self.close_idlest(|open| !open.known, 0)
-            || self.close_idlest(|_| true, IDLE_ENOUGH)
+            || self.close_idlest(|_| true, IDLE_FOR_OTHERS)
     }
 
     fn count(&self, which: impl Fn(&Open) -> bool) -> usize {
@@ -401,8 +406,9 @@ impl Lines {
         let idlest = self
             .open
             .iter()
-            .filter(|(_, open)| among(open) && open.line.idle() >= at_least)
-            .max_by_key(|(id, open)| (open.line.idle(), u64::MAX - **id))
+            .filter(|(_, open)| among(open))
+            .filter(|(_, open)| open.line.is_unused() || open.line.idle() >= at_least)
+            .max_by_key(|(id, open)| (open.line.is_unused(), open.line.idle(), u64::MAX - **id))
             .map(|(id, _)| *id);
         match idlest.and_then(|id| self.open.remove(&id)) {
             Some(open) => {
