@@ -9,23 +9,39 @@
 //! Grammar: Linux `Documentation/admin-guide/nfs/nfsroot.rst`, `net/ipv4/ipconfig.c`,
 //! `fs/nfs/nfsroot.c`, `lib/cmdline.c`; `dracut.cmdline(7)`; `initramfs-tools(7)`.
 
+mod bond;
 mod complaint;
+mod device;
 mod ip;
 mod ip_fields;
 mod link_address;
+mod network;
 mod overlay;
 mod plan;
+mod program;
+mod report;
 mod root;
+mod route;
 mod setting;
+mod stage;
 mod tokens;
+mod unfollowed;
 
+pub use bond::{Bond, BondAttribute, BondMode};
 pub use complaint::Complaint;
 pub(crate) use complaint::Reading;
+pub use device::{Bridge, Rename, Vlan};
 pub use ip::{ClientIdentifier, IpRequest, Method, classful_prefix};
 pub(crate) use ip_fields::dotted_quad;
 pub use link_address::{LinkAddress, LinkAddressError, link_address_text, parse_link_address};
+pub use network::{Network, Patience};
 pub use overlay::Overlay;
-pub use plan::{AfterFailure, BootPlan, Ignored, Network};
+pub use plan::{AfterFailure, BootPlan};
+pub use program::{InitProgram, USUAL_PROGRAMS};
+pub use report::ReportUrl;
 pub use root::{NfsRequest, RootRequest};
+pub use route::StaticRoute;
 pub use setting::{Origin, Setting};
+pub use stage::{Rescue, Stage};
 pub use tokens::{CommandLine, Parameter, tokenize};
+pub use unfollowed::{Feature, Ignored, pending};

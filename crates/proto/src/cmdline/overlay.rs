@@ -1,6 +1,6 @@
 //! The writable layer over a read-only root.
 
-use super::complaint::Reading;
+use super::complaint::{Notes, Reading, Word};
 
 /// Whether a writable layer goes over the root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +15,25 @@ pub enum Overlay {
 }
 
 impl Overlay {
+    /// Reads whichever parameter `word` is. `None` where it says nothing after all.
+    pub(super) fn read(word: &Word<'_>, notes: &mut Notes) -> Option<Self> {
+        let value = word.value;
+        match (word.name, value) {
+            ("rd.overlay", _) => Some(Self::read_dracut(value, &mut notes.reading(word))),
+            ("overlayroot", _) => {
+                let value = value.unwrap_or("tmpfs");
+                Some(Self::read_overlayroot(value, &mut notes.reading(word)))
+            }
+            // dracut's older switches, and that of Debian's dracut for FAI.
+            _ => match notes.boolean(word, "left out")? {
+                true => Some(Self::Tmpfs { size: None }),
+                false => Some(Self::Off),
+            },
+        }
+    }
+
     /// `rd.overlay`, `rd.overlay=0|1|tmpfs[:size=…]` (dracut, which also knows devices).
-    pub(super) fn read_dracut(value: Option<&str>, reading: &mut Reading<'_>) -> Self {
+    fn read_dracut(value: Option<&str>, reading: &mut Reading<'_>) -> Self {
         match value {
             None | Some("1" | "yes" | "on" | "true") => Self::Tmpfs { size: None },
             Some("" | "0" | "no" | "off" | "false") => Self::Off,
@@ -25,7 +42,7 @@ impl Overlay {
     }
 
     /// `overlayroot=tmpfs[:size=…,recurse=0,swap=1,debug=1]` or `disabled` (cloud-initramfs-tools).
-    pub(super) fn read_overlayroot(value: &str, reading: &mut Reading<'_>) -> Self {
+    fn read_overlayroot(value: &str, reading: &mut Reading<'_>) -> Self {
         match value {
             "" | "disabled" => Self::Off,
             value => Self::read_tmpfs(value, "tmpfs[:size=...] or disabled", reading),

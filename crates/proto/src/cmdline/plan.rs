@@ -1,16 +1,17 @@
 //! The plan of a boot: every parameter that this project knows, with its meaning.
 
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::complaint::{Complaint, Reading};
-use super::ip::IpRequest;
-use super::ip_fields::dotted_quad;
-use super::link_address::{self, LinkAddress};
+use super::complaint::{Complaint, Notes, Reading, Word};
+use super::network::Network;
 use super::overlay::Overlay;
+use super::program::{GuixParameters, InitProgram};
+use super::report::ReportUrl;
 use super::root::{RootParameters, RootRequest};
-use super::setting::{Origin, Setting};
+use super::setting::Setting;
+use super::stage::{Rescue, Stage};
 use super::tokens::{CommandLine, Parameter, tokenize};
+use super::unfollowed::{Ignored, not_acted_on, why_not};
 use crate::mount::Access;
 
 /// What follows a boot that failed (`panic=`).
@@ -22,32 +23,6 @@ pub enum AfterFailure {
     RebootAfter(Duration),
     /// `panic=-1`: reboot at once.
     RebootNow,
-}
-
-/// How the network comes up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Network {
-    /// One request per `ip=` or `nfsaddrs=`, in order. Empty: DHCP on every NIC.
-    pub addressing: Vec<IpRequest>,
-    /// The NIC that the firmware booted from (`BOOTIF=`, `hwaddr=`).
-    pub boot_link: Option<Setting<LinkAddress>>,
-    /// The NIC whose lease decides about the root (`bootdev=`).
-    pub boot_device: Option<Setting<String>>,
-    /// `nameserver=`, in order; they go before those of DHCP.
-    pub name_servers: Vec<Setting<Ipv4Addr>>,
-    /// How long to wait for a carrier before a NIC is given up (`carrier_timeout=`, 120 s).
-    pub carrier_timeout: Setting<Duration>,
-    /// DHCP option 60 (`dhcpclass=`).
-    pub dhcp_class: Option<Setting<String>>,
-}
-
-/// A parameter that belongs to this init and that it does not follow.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ignored {
-    /// The parameter as written.
-    pub parameter: String,
-    /// Why it changes nothing.
-    pub why: &'static str,
 }
 
 /// The whole command line, understood.
@@ -63,11 +38,25 @@ pub struct BootPlan {
     pub overlay: Setting<Overlay>,
     /// `init=`: an absolute path within the root.
     pub init: Option<Setting<String>>,
+    /// What is run in the end: [`init`](Self::init), else Guix System's boot program
+    /// (`gnu.load=`), else the usual ones.
+    pub program: Setting<InitProgram>,
     /// The words after `--`. The kernel also passes them (and unknown words) to `/init`
     /// in argv, which is what the init hands on.
     pub init_arguments: Vec<String>,
     /// `rootdelay=`: a pause before the root is mounted.
     pub root_delay: Setting<Duration>,
+    /// `rootwait` (`None`: without a limit) or `rootwait=<s>`: how long the whole way to a
+    /// mounted root may take before that counts as a failure that [`after_failure`] follows.
+    ///
+    /// [`after_failure`]: Self::after_failure
+    pub root_wait: Option<Setting<Option<Duration>>>,
+    /// `rd.break`, `break=`: where the boot pauses with the rescue prompt, each stage once.
+    pub breaks: Vec<Setting<Stage>>,
+    /// `rd.shell`: when a rescue prompt is given.
+    pub rescue: Setting<Rescue>,
+    /// `netroot.report=`: where the boot report is sent.
+    pub report: Option<Setting<ReportUrl>>,
     /// `panic=`: what follows a failure.
     pub after_failure: Setting<AfterFailure>,
     /// The console takes messages of levels below this one (`loglevel=`; `quiet` is 4,
@@ -86,112 +75,110 @@ impl BootPlan {
     pub fn parse(cmdline: &str) -> Self {
         let line = tokenize(cmdline);
         let mut plan = Self {
-            network: Network {
-                addressing: Vec::new(),
-                boot_link: None,
-                boot_device: None,
-                name_servers: Vec::new(),
-                carrier_timeout: Setting::default_value(Duration::from_secs(120)),
-                dhcp_class: None,
-            },
+            network: Network::default(),
             root: RootRequest::Missing,
             access: Setting::default_value(Access::ReadOnly),
             overlay: Setting::default_value(Overlay::Off),
             init: None,
+            program: Setting::default_value(InitProgram::Usual),
             init_arguments: Vec::new(),
             root_delay: Setting::default_value(Duration::ZERO),
+            root_wait: None,
+            breaks: Vec::new(),
+            rescue: Setting::default_value(Rescue::OnKey),
+            report: None,
             after_failure: Setting::default_value(AfterFailure::TryAgain),
             console_level: Setting::default_value(DEFAULT_CONSOLE_LEVEL),
             complaints: Vec::new(),
             ignored: Vec::new(),
             foreign: Vec::new(),
         };
+        let mut notes = Notes::default();
         for parameter in &line.parameters {
-            plan.take(parameter);
+            let name = parameter.name.replace('-', "_");
+            let text = parameter.text();
+            let word = Word {
+                name: &name,
+                value: parameter.value.as_deref(),
+                text: &text,
+            };
+            let taken = plan.network.take(&word, &mut notes)
+                || plan.take(&word, &mut notes)
+                || is_weighed_later(&word);
+            if !taken {
+                match why_not(&name, word.value) {
+                    Some(why) => notes.ignore(&text, why),
+                    None => plan.foreign.push(text),
+                }
+            }
         }
-        plan.finish(&line);
+        plan.finish(&line, &mut notes);
         plan.init_arguments = line.init_arguments;
+        plan.complaints = notes.complaints;
+        plan.ignored = notes.ignored;
+        let not_acted_on = not_acted_on(&plan);
+        plan.ignored.extend(not_acted_on);
         plan
     }
 
-    /// Gives one parameter its meaning; the last one of a kind holds. What names the root is
-    /// left to [`finish`](Self::finish), since those are weighed against each other.
-    fn take(&mut self, parameter: &Parameter) {
-        // The kernel does not tell `-` from `_` in names.
-        let name = parameter.name.replace('-', "_");
-        let text = parameter.text();
-        match (name.as_str(), parameter.value.as_deref()) {
-            ("root" | "nfsroot" | "netroot", Some(_)) => {}
-            ("ip" | "nfsaddrs", Some(value)) => {
-                let name = if name == "ip" { "ip" } else { "nfsaddrs" };
-                let mut reading = Reading::new(name, Some(value), &mut self.complaints);
-                let request = IpRequest::read(value, Origin::Parameter(text), &mut reading);
-                self.add_request(request);
-            }
-            ("BOOTIF" | "hwaddr", Some(value)) => {
-                let name = if name == "BOOTIF" { "BOOTIF" } else { "hwaddr" };
-                let mut reading = Reading::new(name, Some(value), &mut self.complaints);
-                if let Some(address) = link_address::read(value, &mut reading) {
-                    self.network.boot_link = Some(Setting::parameter(address, &text));
+    /// Takes `word` if it has a meaning of its own; the last one of a kind holds. Says
+    /// whether it has.
+    fn take(&mut self, word: &Word<'_>, notes: &mut Notes) -> bool {
+        let text = word.text;
+        match (word.name, word.value) {
+            ("ro", None) => self.access = Setting::parameter(Access::ReadOnly, text),
+            ("rw", None) => self.access = Setting::parameter(Access::ReadWrite, text),
+            (
+                "rd.overlay"
+                | "rd.overlayfs"
+                | "rd.live.overlay.overlayfs"
+                | "overlayroot"
+                | "rootovl",
+                _,
+            ) => {
+                if let Some(overlay) = Overlay::read(word, notes) {
+                    self.overlay = Setting::parameter(overlay, text);
                 }
-            }
-            ("bootdev", Some(device)) => {
-                self.network.boot_device = Some(Setting::parameter(device.to_owned(), &text));
-            }
-            ("nameserver", Some(server)) => match dotted_quad(server) {
-                Some(address) => {
-                    self.network
-                        .name_servers
-                        .push(Setting::parameter(address, &text));
-                }
-                None => self.complain("nameserver", server, "an IPv4 address", "left out"),
-            },
-            ("carrier_timeout" | "rd.net.timeout.carrier", Some(value)) => {
-                let name = match name.as_str() {
-                    "carrier_timeout" => "carrier_timeout",
-                    _ => "rd.net.timeout.carrier",
-                };
-                if let Some(limit) = self.seconds(name, value, "120 seconds hold") {
-                    self.network.carrier_timeout = Setting::parameter(limit, &text);
-                }
-            }
-            ("dhcpclass", Some(class)) => {
-                // 253 bytes is all that the kernel's buffer takes.
-                if (1..=253).contains(&class.len()) {
-                    self.network.dhcp_class = Some(Setting::parameter(class.to_owned(), &text));
-                } else {
-                    let outcome = "no vendor class is sent";
-                    self.complain(
-                        "dhcpclass",
-                        class,
-                        "a vendor class of 1 to 253 bytes",
-                        outcome,
-                    );
-                }
-            }
-            ("ro", None) => self.access = Setting::parameter(Access::ReadOnly, &text),
-            ("rw", None) => self.access = Setting::parameter(Access::ReadWrite, &text),
-            ("rd.overlay", value) => {
-                let mut reading = Reading::new("rd.overlay", value, &mut self.complaints);
-                let overlay = Overlay::read_dracut(value, &mut reading);
-                self.overlay = Setting::parameter(overlay, &text);
-            }
-            ("overlayroot", Some(value)) => {
-                let mut reading = Reading::new("overlayroot", Some(value), &mut self.complaints);
-                let overlay = Overlay::read_overlayroot(value, &mut reading);
-                self.overlay = Setting::parameter(overlay, &text);
             }
             ("init", Some(path)) if path.starts_with('/') => {
-                self.init = Some(Setting::parameter(path.to_owned(), &text));
+                self.init = Some(Setting::parameter(path.to_owned(), text));
             }
-            ("init", Some(path)) => {
+            ("init", Some(_)) => {
                 let outcome = "left out: the usual programs are tried";
-                self.complain("init", path, "an absolute path within the root", outcome);
+                notes.complain(word, "an absolute path within the root", outcome);
             }
-            ("rootdelay", Some(value)) => {
-                if let Some(delay) = self.seconds("rootdelay", value, "no delay") {
-                    self.root_delay = Setting::parameter(delay, &text);
+            ("rootdelay", Some(_)) => {
+                if let Some(delay) = notes.seconds(word, "no delay") {
+                    self.root_delay = delay;
                 }
+            }
+            ("rootwait", None) => self.root_wait = Some(Setting::parameter(None, text)),
+            ("rootwait", Some(_)) => {
+                if let Some(limit) = notes.seconds(word, "the root is waited for without a limit") {
+                    self.root_wait = Some(Setting::parameter(Some(limit.value), text));
+                }
+            }
+            ("rd.break" | "rd.systemd.break", value) => {
+                let stage = Stage::read_dracut(value, &mut notes.reading(word));
+                self.add_breaks(stage.as_slice(), text);
+            }
+            ("break", value) => {
+                let stages = Stage::read_break(value, &mut notes.reading(word));
+                self.add_breaks(&stages, text);
+            }
+            ("rd.shell", _) => {
+                if let Some(yes) = notes.boolean(word, "left out") {
+                    let rescue = if yes {
+                        Rescue::OnFailure
+                    } else {
+                        Rescue::Never
+                    };
+                    self.rescue = Setting::parameter(rescue, text);
+                }
+            }
+            ("netroot.report", Some(value)) => {
+                let url = ReportUrl::read(value, &mut notes.reading(word));
+                self.report = url.map(|url| Setting::parameter(url, text));
             }
             ("panic", Some(value)) => match value.parse::<i32>() {
                 Ok(seconds) => {
@@ -200,70 +187,39 @@ impl BootPlan {
                         Ok(seconds) => AfterFailure::RebootAfter(Duration::from_secs(seconds)),
                         Err(_) => AfterFailure::RebootNow,
                     };
-                    self.after_failure = Setting::parameter(policy, &text);
+                    self.after_failure = Setting::parameter(policy, text);
                 }
                 Err(_) => {
                     let outcome = "left out: a failed boot is tried again";
-                    self.complain("panic", value, "a number of seconds", outcome);
+                    notes.complain(word, "a number of seconds", outcome);
                 }
             },
-            ("quiet", None) => self.console_level = Setting::parameter(QUIET_LEVEL, &text),
-            ("debug", None) | ("rd.debug", _) => {
-                self.console_level = Setting::parameter(DEBUG_LEVEL, &text);
+            ("quiet", None) => self.console_level = Setting::parameter(QUIET_LEVEL, text),
+            ("debug", None) => self.console_level = Setting::parameter(DEBUG_LEVEL, text),
+            ("rd.debug", _) => {
+                if let Some(true) = notes.boolean(word, "left out") {
+                    self.console_level = Setting::parameter(DEBUG_LEVEL, text);
+                }
             }
             ("loglevel", Some(value)) => match value.parse() {
-                Ok(level @ 0..=15) => self.console_level = Setting::parameter(level, &text),
-                _ => self.complain("loglevel", value, "a level of 0 to 7", "left out"),
+                Ok(level @ 0..=15) => self.console_level = Setting::parameter(level, text),
+                _ => notes.complain(word, "a level of 0 to 7", "left out"),
             },
-            (name, value) => match not_followed(name, value) {
-                Some(why) => self.ignored.push(Ignored {
-                    parameter: text,
-                    why,
-                }),
-                None => self.foreign.push(text),
-            },
+            _ => return false,
         }
+        true
     }
 
-    /// Keeps a request; a later one for the same NIC takes an earlier one's place.
-    fn add_request(&mut self, request: IpRequest) {
-        let requests = &mut self.network.addressing;
-        if let Some(at) = requests
-            .iter()
-            .position(|earlier| earlier.device == request.device)
-        {
-            let earlier = requests.remove(at);
-            let why = "a later ip= is about the same NIC";
-            self.ignored.push(Ignored {
-                parameter: earlier.origin.to_string(),
-                why,
-            });
+    fn add_breaks(&mut self, stages: &[Stage], text: &str) {
+        for stage in stages {
+            if !self.breaks.iter().any(|earlier| earlier.value == *stage) {
+                self.breaks.push(Setting::parameter(*stage, text));
+            }
         }
-        let parts = [
-            (
-                request.client_identifier.is_some(),
-                "its client identifier: the NIC's address is sent as that",
-            ),
-            (
-                request.link_address.is_some(),
-                "its Ethernet address: NICs keep their own",
-            ),
-            (
-                request.ntp.is_some(),
-                "its time server: the root's own settings hold",
-            ),
-        ];
-        for (_, why) in parts.into_iter().filter(|(given, _)| *given) {
-            self.ignored.push(Ignored {
-                parameter: request.origin.to_string(),
-                why,
-            });
-        }
-        requests.push(request);
     }
 
     /// What only the whole line tells.
-    fn finish(&mut self, line: &CommandLine) {
+    fn finish(&mut self, line: &CommandLine, notes: &mut Notes) {
         let last = |name: &str| {
             let given = |p: &&Parameter| p.is(name) && p.value.is_some();
             line.parameters.iter().rfind(given)
@@ -273,77 +229,65 @@ impl BootPlan {
             netroot: last("netroot"),
             nfsroot: last("nfsroot"),
         };
-        self.root = parameters.resolve(&mut self.complaints, &mut self.ignored);
+        self.root = parameters.resolve(&mut notes.complaints, &mut notes.ignored);
         if let Some(off) = last("rd.bootif").filter(|p| p.value.as_deref() == Some("0"))
-            && let Some(Setting { origin, .. }) = self.network.boot_link.take()
+            && let Some(passed_over) = self.network.without_boot_link()
         {
-            let why = "rd.bootif=0 is given";
-            self.ignored.push(Ignored {
-                parameter: origin.to_string(),
-                why,
-            });
-            self.ignored
+            notes.ignored.push(passed_over);
+            notes
+                .ignored
                 .retain(|ignored| ignored.parameter != off.text());
         }
+        self.program = self.choose_program(last("gnu.load"), last("gnu.system"), notes);
     }
 
-    fn seconds(
-        &mut self,
-        name: &'static str,
-        value: &str,
-        outcome: &'static str,
-    ) -> Option<Duration> {
-        // Ten digits of seconds are three centuries; more would overflow a deadline.
-        match value.parse::<u32>() {
-            Ok(seconds) => Some(Duration::from_secs(seconds.into())),
-            Err(_) => {
-                self.complain(name, value, "a number of seconds", outcome);
-                None
+    /// `init=` goes before Guix System's boot program, so that a shell can be run instead.
+    fn choose_program(
+        &self,
+        load: Option<&Parameter>,
+        system: Option<&Parameter>,
+        notes: &mut Notes,
+    ) -> Setting<InitProgram> {
+        let mut guix = GuixParameters::default();
+        for (name, parameter) in [("gnu.load", load), ("gnu.system", system)] {
+            if let Some(parameter) = parameter
+                && let Some(value) = parameter.value.as_deref()
+            {
+                let mut reading = Reading::new(name, Some(value), &mut notes.complaints);
+                guix.take(name, value, &mut reading);
+            }
+        }
+        if let Some(init) = &self.init {
+            for parameter in [load, system].into_iter().flatten() {
+                notes.ignore(&parameter.text(), "init= names the program");
+            }
+            let program = InitProgram::Path(init.value.clone());
+            return Setting {
+                value: program,
+                origin: init.origin.clone(),
+            };
+        }
+        match (guix.program(), load) {
+            (Some(program), Some(load)) => Setting::parameter(program, &load.text()),
+            _ => {
+                let why = "without a gnu.load= there is no boot program to run";
+                system.iter().for_each(|p| notes.ignore(&p.text(), why));
+                Setting::default_value(InitProgram::Usual)
             }
         }
     }
+}
 
-    fn complain(
-        &mut self,
-        name: &'static str,
-        value: &str,
-        expected: &'static str,
-        outcome: &'static str,
-    ) {
-        Reading::new(name, Some(value), &mut self.complaints).complain(0, expected, value, outcome);
-    }
+/// What names the root or its program is weighed once the whole line is known.
+fn is_weighed_later(word: &Word<'_>) -> bool {
+    let names = ["root", "nfsroot", "netroot", "gnu.load", "gnu.system"];
+    word.value.is_some() && names.contains(&word.name)
 }
 
 /// `CONFIG_CONSOLE_LOGLEVEL_DEFAULT`, and what `quiet` and `debug` make of it.
 const DEFAULT_CONSOLE_LEVEL: u8 = 7;
 const QUIET_LEVEL: u8 = 4;
 const DEBUG_LEVEL: u8 = 10;
-
-/// Why a parameter of an initrd's is not followed; `None` for those of the kernel and of
-/// the root's own init.
-fn not_followed(name: &str, value: Option<&str>) -> Option<&'static str> {
-    Some(match name {
-        "rdinit" => "the kernel has followed it: it started this init",
-        "rootwait" => "the root is waited for in any case",
-        "netroot.report" => "this init sends no reports",
-        "boot" if value == Some("nfs") => "an NFS root is all that this init mounts",
-        "boot" => "only boot=nfs has a meaning here",
-        "rd.neednet" => "the network always comes up",
-        "rootfstype" => "the root is NFS",
-        "rootflags" => "NFS options belong to nfsroot= or root=nfs:",
-        "nfsrootdebug" => "it is about the kernel's own mount of the root",
-        "ip6" => "an NFS root over IPv6 is not supported",
-        "vlan" | "bond" | "bridge" | "team" => "this init does not make such devices",
-        "ifname" => "this init does not rename NICs",
-        "rd.route" => "routes come from ip= and DHCP",
-        "break" | "rd.break" | "rd.shell" => "there is no shell in this image",
-        "rd.bootif" => "there is no BOOTIF= to leave out",
-        "gnu.load" | "gnu.system" | "gnu.repl" => "Guix System's boot program is not supported",
-        _ if name.starts_with("netroot.") => "this init has no such parameter",
-        _ if name.starts_with("rd.") => "it is dracut's, and nothing here answers to it",
-        _ => return None,
-    })
-}
 
 #[cfg(test)]
 mod tests;

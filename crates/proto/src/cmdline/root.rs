@@ -1,9 +1,9 @@
 //! Which root the command line asks for.
 
 use super::complaint::{Complaint, Reading};
-use super::plan::Ignored;
 use super::setting::Origin;
 use super::tokens::Parameter;
+use super::unfollowed::Ignored;
 use crate::mount::{Dialect, Host, NfsOptions, NfsTarget, Version, other_scheme};
 
 /// The NFS root that the command line names, as far as it names it.
@@ -11,6 +11,8 @@ use crate::mount::{Dialect, Host, NfsOptions, NfsTarget, Version, other_scheme};
 pub struct NfsRequest {
     /// The server; `None` leaves it to DHCP or to field 2 of `ip=`.
     pub server: Option<Host>,
+    /// Further servers of the same path, in the order to try them (`a|b:/path`).
+    pub others: Vec<Host>,
     /// The path before `%s` is replaced. Starts with `/`; `None` leaves it to DHCP.
     pub path: Option<String>,
     /// Mount options that the parameter carries.
@@ -157,11 +159,13 @@ fn read_root(
     }
     let NfsTarget {
         server,
+        others,
         path,
         options,
     } = target;
     RootRequest::Nfs(NfsRequest {
         server,
+        others,
         path,
         options,
         kernel_default: false,
@@ -177,7 +181,8 @@ fn looks_like_target(value: &str) -> bool {
     };
     let meant_as_address =
         !server.is_empty() && server.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let host = Host::parse(server).is_some() || meant_as_address || server.starts_with('[');
+    let servers = |list: &str| list.split(['|', ',']).any(|s| Host::parse(s).is_some());
+    let host = servers(server) || meant_as_address || server.starts_with('[');
     host && other_scheme(value).is_none()
 }
 
@@ -197,6 +202,7 @@ fn read_nfsroot(parameter: &Parameter, complaints: &mut Vec<Complaint>) -> RootR
     let target = NfsTarget::read(value, Dialect::Nfsroot, &mut reading);
     let NfsTarget {
         server,
+        others,
         path,
         options,
     } = target;
@@ -209,6 +215,7 @@ fn read_nfsroot(parameter: &Parameter, complaints: &mut Vec<Complaint>) -> RootR
     }
     RootRequest::Nfs(NfsRequest {
         server,
+        others,
         path,
         options,
         kernel_default: true,

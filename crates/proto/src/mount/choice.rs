@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use thiserror::Error;
 
 use super::options::{Access, NfsOptions};
+use super::path_tokens::{self, MachineIdentity, Unfilled};
 use super::target::{Host, NfsTarget, TargetError};
 use crate::cmdline::{BootPlan, Complaint, IpRequest, Origin, Overlay, RootRequest};
 
@@ -59,8 +60,10 @@ impl fmt::Display for Evidence {
 /// The root that is going to be mounted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootChoice {
-    /// The server.
+    /// The server to try first.
     pub server: Host,
+    /// Further servers that hold the same path, in the order to try them.
+    pub others: Vec<Host>,
     /// The path, with its tokens replaced. Starts with `/`.
     pub path: String,
     /// Mount options from every source, later ones already holding over earlier ones.
@@ -110,6 +113,19 @@ pub enum NoRoot {
         "DHCP option 17 (root-path) names no NFS root; correct it on the DHCP server or give root=nfs:<server>:/<path>"
     )]
     Option17(#[source] TargetError),
+    /// The path is this machine's own, and the machine does not say who it is.
+    #[error(
+        "the path {path} needs this machine's {what} for {token}, and nothing tells it; \
+         write it out, or use %s, the host name or address"
+    )]
+    Token {
+        /// The path as written.
+        path: String,
+        /// The token: `%{serial}`.
+        token: &'static str,
+        /// What it stands for: "serial number".
+        what: &'static str,
+    },
     /// A path and no server.
     #[error("nothing names the NFS server of {path}; give nfsroot=<server>:{path}")]
     Server {
@@ -121,6 +137,7 @@ pub enum NoRoot {
 /// What the command line alone says about the root.
 struct Explicit<'a> {
     server: Option<&'a Host>,
+    others: &'a [Host],
     path: Option<&'a str>,
     options: NfsOptions,
     from: Evidence,
@@ -131,6 +148,7 @@ impl<'a> Explicit<'a> {
     fn of(root: &'a RootRequest) -> Self {
         let nothing = Self {
             server: None,
+            others: &[],
             path: None,
             options: NfsOptions::default(),
             from: Evidence::Option17,
@@ -139,6 +157,7 @@ impl<'a> Explicit<'a> {
         match root {
             RootRequest::Nfs(request) => Self {
                 server: request.server.as_ref(),
+                others: &request.others,
                 path: request.path.as_deref(),
                 options: request.options.clone(),
                 from: parameter(&request.origin),
@@ -169,14 +188,23 @@ fn parameter(origin: &Origin) -> Evidence {
     }
 }
 
+/// [`choose_root_of`] a machine of which nothing is known but its lease.
+pub fn choose_root(plan: &BootPlan, facts: &LeaseFacts<'_>) -> Result<RootChoice, NoRoot> {
+    choose_root_of(plan, facts, &MachineIdentity::default())
+}
+
 /// Decides which server and path are the root: an explicit parameter, then option 17, then
 /// field 2 of `ip=`, then `siaddr`, then option 54. (The kernel lets option 54 win over
 /// `siaddr`; under ProxyDHCP the reply that carries the address is not the boot server's.)
 ///
-/// `%s` in the path becomes the host name, else this machine's address. Options that come
-/// with option 17 count only where its server or its path does, and under those of the
-/// command line.
-pub fn choose_root(plan: &BootPlan, facts: &LeaseFacts<'_>) -> Result<RootChoice, NoRoot> {
+/// Tokens in the path become what they stand for on this machine. Options that come with
+/// option 17 count only where its server or its path does, and under those of the command
+/// line.
+pub fn choose_root_of(
+    plan: &BootPlan,
+    facts: &LeaseFacts<'_>,
+    machine: &MachineIdentity,
+) -> Result<RootChoice, NoRoot> {
     let explicit = Explicit::of(&plan.root);
     let option_17 = facts.root_path.map(NfsTarget::from_option_17);
     let (lease_target, mut complaints, lease_error) = match option_17 {
@@ -195,22 +223,33 @@ pub fn choose_root(plan: &BootPlan, facts: &LeaseFacts<'_>) -> Result<RootChoice
         (None, None) if explicit.kernel_default => ("/tftpboot/%s", Evidence::KernelDefault),
         (None, None) => return Err(no_path(&plan.root, lease_error)),
     };
-    let path = template.replace("%s", &client_name(facts));
+    let path = path_tokens::fill_in(template, host_name(facts), facts.address, machine).map_err(
+        |Unfilled { token, what }| NoRoot::Token {
+            path: template.to_owned(),
+            token,
+            what,
+        },
+    )?;
 
     let some =
         |address: Option<Ipv4Addr>| address.filter(|a| !a.is_unspecified()).map(Host::Address);
     let field_2 = facts.request.and_then(|request| request.server);
+    let others = explicit.others.to_vec();
     let candidates = [
-        (explicit.server.cloned(), explicit.from),
-        (lease_target.server, Evidence::Option17),
-        (some(field_2), Evidence::IpField2),
-        (some(facts.next_server), Evidence::NextServer),
-        (some(facts.server_identifier), Evidence::ServerIdentifier),
+        (explicit.server.cloned(), others, explicit.from),
+        (lease_target.server, lease_target.others, Evidence::Option17),
+        (some(field_2), Vec::new(), Evidence::IpField2),
+        (some(facts.next_server), Vec::new(), Evidence::NextServer),
+        (
+            some(facts.server_identifier),
+            Vec::new(),
+            Evidence::ServerIdentifier,
+        ),
     ];
     let named = candidates
         .into_iter()
-        .find_map(|(server, from)| server.map(|s| (s, from)));
-    let Some((server, server_from)) = named else {
+        .find_map(|(server, others, from)| server.map(|s| (s, others, from)));
+    let Some((server, others, server_from)) = named else {
         return Err(NoRoot::Server { path });
     };
 
@@ -234,6 +273,7 @@ pub fn choose_root(plan: &BootPlan, facts: &LeaseFacts<'_>) -> Result<RootChoice
     };
     Ok(RootChoice {
         server,
+        others,
         path,
         options,
         access,
@@ -253,9 +293,9 @@ fn no_path(root: &RootRequest, lease_error: Option<TargetError>) -> NoRoot {
     }
 }
 
-/// What `%s` stands for: the host name of `ip=`, of DHCP, else the address. A host name
-/// that would lead elsewhere in the server's tree is not taken.
-fn client_name(facts: &LeaseFacts<'_>) -> String {
+/// The host name of `ip=`, else of DHCP. One that would lead elsewhere in the server's tree
+/// is not taken.
+fn host_name<'a>(facts: &LeaseFacts<'a>) -> Option<&'a str> {
     let written = facts
         .request
         .and_then(|request| request.host_name.as_deref());
@@ -263,13 +303,7 @@ fn client_name(facts: &LeaseFacts<'_>) -> String {
     let leased = facts.host_name.and_then(|name| name.split('.').next());
     let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
     let safe = |name: &&str| !name.is_empty() && name.bytes().all(letter);
-    match written.or(leased.filter(safe)) {
-        Some(name) => name.to_owned(),
-        None => facts
-            .address
-            .map(|address| address.to_string())
-            .unwrap_or_default(),
-    }
+    written.or(leased.filter(safe))
 }
 
 #[cfg(test)]

@@ -7,11 +7,15 @@
 
 mod choice;
 mod options;
+mod path_tokens;
 mod request;
 mod target;
+mod versions;
 
-pub use choice::{Evidence, LeaseFacts, NoRoot, RootChoice, choose_root};
+pub use choice::{Evidence, LeaseFacts, NoRoot, RootChoice, choose_root, choose_root_of};
 pub use options::{Access, MountFlags, NfsOption, NfsOptions, Version};
+pub use path_tokens::{MachineIdentity, path_has_tokens};
 pub use request::{KnownPorts, MountParameter, MountRequest, mount_request};
 pub(crate) use target::{Dialect, other_scheme};
-pub use target::{Host, NfsTarget, TargetError};
+pub use target::{Host, MOST_SERVERS, NfsTarget, TargetError};
+pub use versions::versions_to_try;

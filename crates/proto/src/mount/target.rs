@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use thiserror::Error;
 
 use super::options::{NfsOptions, Version};
+use super::path_tokens;
 use crate::cmdline::{Complaint, Reading, dotted_quad};
 
 /// A server by address or by name.
@@ -45,6 +46,9 @@ impl fmt::Display for Host {
 pub struct NfsTarget {
     /// `None` where only a path is written.
     pub server: Option<Host>,
+    /// Further servers of the same path, in the order to try them, at most
+    /// [`MOST_SERVERS`] with the first one.
+    pub others: Vec<Host>,
     /// The path before `%s` is replaced, starting with `/`; `None` where nothing is written.
     pub path: Option<String>,
     /// The options after the path.
@@ -77,6 +81,9 @@ pub enum TargetError {
         length: usize,
     },
 }
+
+/// The most servers that a target may list.
+pub const MOST_SERVERS: usize = 8;
 
 /// Who wrote a target: the grammars differ in what a value without a `/` means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,13 +165,10 @@ impl NfsTarget {
         let (server, after) = split_server(rest);
         if let Some(server) = server {
             let bare = server.strip_prefix("//").unwrap_or(server);
-            target.server = Host::parse(bare);
-            // A server of zeros is no server at all, and no mistake either.
-            if target.server.is_none() && dotted_quad(bare).is_none() {
-                let at = position(rest) + (server.len() - bare.len());
-                let outcome = "the server is taken as empty";
-                reading.complain(at, "an IPv4 address or a host name", bare, outcome);
-            }
+            let at = position(rest) + (server.len() - bare.len());
+            let mut servers = read_servers(bare, at, reading).into_iter();
+            target.server = servers.next();
+            target.others = servers.collect();
             rest = after;
         }
         let (path, options) = split_options(rest, dialect);
@@ -179,6 +183,48 @@ impl NfsTarget {
     }
 }
 
+/// Reads `server`, `server|server…` or `address,address…`; a server counts once.
+fn read_servers(list: &str, position: usize, reading: &mut Reading<'_>) -> Vec<Host> {
+    let mut servers: Vec<Host> = Vec::new();
+    let several = list.contains(['|', ',']);
+    let mut at = position;
+    for text in list.split(['|', ',']) {
+        match Host::parse(text) {
+            Some(host) if servers.contains(&host) => {}
+            Some(_) if servers.len() == MOST_SERVERS => {
+                let expected = format!("at most {MOST_SERVERS} servers");
+                reading.complain(at, expected, text, "left out");
+            }
+            Some(host) => servers.push(host),
+            // A server of zeros is no server at all, and no mistake either.
+            None if dotted_quad(text).is_some() => {}
+            None => {
+                let outcome = match several {
+                    true => "left out of the list",
+                    false => "the server is taken as empty",
+                };
+                reading.complain(at, "an IPv4 address or a host name", text, outcome);
+            }
+        }
+        at += text.len() + 1;
+    }
+    servers
+}
+
+/// The servers before `:`, where there are several: `a|b:/path`, and `10.0.0.1,10.0.0.2:/path`
+/// as mount(8) and autofs list replicas. No option of nfs(5) is an address, so that the comma
+/// cannot be mistaken; names need the `|`, since a name could be an option.
+fn split_server_list(text: &str) -> Option<(&str, &str)> {
+    let head = text.get(..text.find('/').unwrap_or(text.len()))?;
+    let (list, _) = head.rsplit_once(':')?;
+    let names = list.contains('|') && !list.contains([',', ':', '=']);
+    let addresses = list.contains(',') && list.split(',').all(|a| dotted_quad(a).is_some());
+    (names || addresses).then(|| {
+        let rest = text.get(list.len() + 1..).unwrap_or_default();
+        (list, rest)
+    })
+}
+
 /// Cuts off `server:`, or an address that stands alone. `nfs://server/path` too.
 fn split_server(text: &str) -> (Option<&str>, &str) {
     if let Some(url) = text.strip_prefix("//")
@@ -186,6 +232,9 @@ fn split_server(text: &str) -> (Option<&str>, &str) {
     {
         let (server, path) = text.split_at_checked(slash + 2).unwrap_or((text, ""));
         return (Some(server), path);
+    }
+    if let Some((list, rest)) = split_server_list(text) {
+        return (Some(list), rest);
     }
     let head_end = text.find([',', '/']).unwrap_or(text.len());
     let head = text.get(..head_end).unwrap_or_default();
@@ -248,6 +297,7 @@ fn read_path(
         );
         return None;
     }
+    path_tokens::check(path, position, reading);
     if path.starts_with('/') {
         return Some(path.to_owned());
     }

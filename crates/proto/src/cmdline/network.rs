@@ -1,0 +1,214 @@
+//! The parameters of the network, but for the root.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::bond::Bond;
+use super::complaint::{Notes, Word};
+use super::device::{Bridge, Rename, Vlan};
+use super::ip::IpRequest;
+use super::ip_fields::dotted_quad;
+use super::link_address::{self, LinkAddress};
+use super::route::StaticRoute;
+use super::setting::{Origin, Setting};
+use super::unfollowed::Ignored;
+
+/// How the network comes up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// One request per `ip=` or `nfsaddrs=`, in order. Empty: DHCP on every NIC.
+    pub addressing: Vec<IpRequest>,
+    /// The NIC that the firmware booted from (`BOOTIF=`, `hwaddr=`).
+    pub boot_link: Option<Setting<LinkAddress>>,
+    /// The NIC whose lease decides about the root (`bootdev=`).
+    pub boot_device: Option<Setting<String>>,
+    /// `nameserver=`, in order; they go before those of DHCP.
+    pub name_servers: Vec<Setting<Ipv4Addr>>,
+    /// Whether the name servers of DHCP count (`rd.peerdns=0` says no).
+    pub peer_dns: Setting<bool>,
+    /// How long to wait for a carrier before a NIC is given up (`carrier_timeout=`, 120 s).
+    pub carrier_timeout: Setting<Duration>,
+    /// The other limits.
+    pub patience: Patience,
+    /// DHCP option 60 (`dhcpclass=`, `rd.net.dhcp.vendor-class=`).
+    pub dhcp_class: Option<Setting<String>>,
+    /// `ifname=`, in order, one per name and per address.
+    pub renames: Vec<Setting<Rename>>,
+    /// `bond=`, in order, one per name. They are made before VLANs and bridges.
+    pub bonds: Vec<Setting<Bond>>,
+    /// `vlan=`, in order, one per name. They are made before bridges.
+    pub vlans: Vec<Setting<Vlan>>,
+    /// `bridge=`, in order, one per name.
+    pub bridges: Vec<Setting<Bridge>>,
+    /// `rd.route=`, in order; they come on top of those of `ip=` and DHCP.
+    pub routes: Vec<Setting<StaticRoute>>,
+}
+
+/// How long the network may take, where the command line says so (dracut). `None` leaves
+/// each to the init.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Patience {
+    /// `rd.net.timeout.dhcp=`: one try of DHCP, from the first DISCOVER.
+    pub dhcp: Option<Setting<Duration>>,
+    /// `rd.net.dhcp.retry=`: how many such tries, at least 1.
+    pub dhcp_tries: Option<Setting<u32>>,
+    /// `rd.net.timeout.iflink=`: until a NIC appears.
+    pub link: Option<Setting<Duration>>,
+    /// `rd.net.timeout.ifup=`: until it is up.
+    pub up: Option<Setting<Duration>>,
+    /// `rd.net.timeout.route=`: until there is a route to the server.
+    pub route: Option<Setting<Duration>>,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            addressing: Vec::new(),
+            boot_link: None,
+            boot_device: None,
+            name_servers: Vec::new(),
+            peer_dns: Setting::default_value(true),
+            carrier_timeout: Setting::default_value(Duration::from_secs(120)),
+            patience: Patience::default(),
+            dhcp_class: None,
+            renames: Vec::new(),
+            bonds: Vec::new(),
+            vlans: Vec::new(),
+            bridges: Vec::new(),
+            routes: Vec::new(),
+        }
+    }
+}
+
+impl Network {
+    /// Takes `word` if it is about the network; says whether it is.
+    pub(super) fn take(&mut self, word: &Word<'_>, notes: &mut Notes) -> bool {
+        let text = word.text;
+        match (word.name, word.value) {
+            ("ip" | "nfsaddrs", Some(value)) => {
+                let origin = Origin::Parameter(text.to_owned());
+                let request = IpRequest::read(value, origin, &mut notes.reading(word));
+                self.add_request(request, notes);
+            }
+            ("BOOTIF" | "hwaddr", Some(value)) => {
+                if let Some(address) = link_address::read(value, &mut notes.reading(word)) {
+                    self.boot_link = Some(Setting::parameter(address, text));
+                }
+            }
+            ("bootdev", Some(device)) => {
+                self.boot_device = Some(Setting::parameter(device.to_owned(), text));
+            }
+            ("nameserver", Some(server)) => match dotted_quad(server) {
+                Some(address) => self.name_servers.push(Setting::parameter(address, text)),
+                None => notes.complain(word, "an IPv4 address", "left out"),
+            },
+            ("rd.peerdns", _) => {
+                if let Some(yes) = notes.boolean(word, "DHCP's name servers are used") {
+                    self.peer_dns = Setting::parameter(yes, text);
+                }
+            }
+            ("dhcpclass" | "rd.net.dhcp.vendor_class", Some(class)) => {
+                // 253 bytes is all that the kernel's buffer takes.
+                if (1..=253).contains(&class.len()) {
+                    self.dhcp_class = Some(Setting::parameter(class.to_owned(), text));
+                } else {
+                    let expected = "a vendor class of 1 to 253 bytes";
+                    notes.complain(word, expected, "no vendor class is sent");
+                }
+            }
+            ("ifname", Some(value)) => {
+                if let Some(new) = Rename::read(value, &mut notes.reading(word)) {
+                    let same = |old: &Rename| old.name == new.name || old.address == new.address;
+                    replace(&mut self.renames, same, notes);
+                    self.renames.push(Setting::parameter(new, text));
+                }
+            }
+            ("vlan", Some(value)) => {
+                if let Some(new) = Vlan::read(value, &mut notes.reading(word)) {
+                    replace(&mut self.vlans, |old| old.name == new.name, notes);
+                    self.vlans.push(Setting::parameter(new, text));
+                }
+            }
+            ("bond", value) => {
+                if let Some(new) = Bond::read(value, &mut notes.reading(word)) {
+                    replace(&mut self.bonds, |old| old.name == new.name, notes);
+                    self.bonds.push(Setting::parameter(new, text));
+                }
+            }
+            ("bridge", value) => {
+                if let Some(new) = Bridge::read(value, &mut notes.reading(word)) {
+                    replace(&mut self.bridges, |old| old.name == new.name, notes);
+                    self.bridges.push(Setting::parameter(new, text));
+                }
+            }
+            ("rd.route", Some(value)) => {
+                if let Some(route) = StaticRoute::read(value, &mut notes.reading(word)) {
+                    self.routes.push(Setting::parameter(route, text));
+                }
+            }
+            _ => return self.patience_word(word, notes),
+        }
+        true
+    }
+
+    fn patience_word(&mut self, word: &Word<'_>, notes: &mut Notes) -> bool {
+        let place = match word.name {
+            "carrier_timeout" | "rd.net.timeout.carrier" if word.value.is_some() => {
+                if let Some(limit) = notes.seconds(word, "120 seconds hold") {
+                    self.carrier_timeout = limit;
+                }
+                return true;
+            }
+            "rd.net.dhcp.retry" => {
+                match word.value.unwrap_or_default().parse() {
+                    Ok(tries @ 1..) => {
+                        let tries = Setting::parameter(tries, word.text);
+                        self.patience.dhcp_tries = Some(tries);
+                    }
+                    _ => notes.complain(word, "a number of tries, at least 1", "left out"),
+                }
+                return true;
+            }
+            "rd.net.timeout.dhcp" => &mut self.patience.dhcp,
+            "rd.net.timeout.iflink" => &mut self.patience.link,
+            "rd.net.timeout.ifup" => &mut self.patience.up,
+            "rd.net.timeout.route" => &mut self.patience.route,
+            _ => return false,
+        };
+        if let Some(limit) = notes.seconds(word, "left out") {
+            *place = Some(limit);
+        }
+        true
+    }
+
+    /// Keeps a request; a later one for the same NIC takes an earlier one's place.
+    fn add_request(&mut self, request: IpRequest, notes: &mut Notes) {
+        let same_nic = |earlier: &IpRequest| earlier.device == request.device;
+        if let Some(at) = self.addressing.iter().position(same_nic) {
+            let earlier = self.addressing.remove(at);
+            let why = "a later ip= is about the same NIC";
+            notes.ignore(&earlier.origin, why);
+        }
+        self.addressing.push(request);
+    }
+
+    /// `rd.bootif=0`: nothing is made of `BOOTIF=`. Says what is passed over.
+    pub(super) fn without_boot_link(&mut self) -> Option<Ignored> {
+        let Setting { origin, .. } = self.boot_link.take()?;
+        Some(Ignored {
+            parameter: origin.to_string(),
+            why: "rd.bootif=0 is given",
+        })
+    }
+}
+
+/// Takes out what a later parameter stands for.
+fn replace<T>(list: &mut Vec<Setting<T>>, same: impl Fn(&T) -> bool, notes: &mut Notes) {
+    list.retain(|earlier| {
+        let gone = same(&earlier.value);
+        if gone {
+            notes.ignore(&earlier.origin, "a later one takes its place");
+        }
+        !gone
+    });
+}
