@@ -178,6 +178,7 @@ mod tests {
             name: "eth0".into(),
             mac: Mac([2, 0, 0, 0, 0, 1]),
             carrier: true,
+            running: true,
             mtu: 1500,
         }
     }

@@ -131,6 +131,7 @@ mod tests {
             name: "eth0".into(),
             mac: Mac([2, 0, 0, 0, 0, 1]),
             carrier: true,
+            running: true,
             mtu: 1500,
         };
         let mut address = Address::fixed(nic, &plan.network.addressing[0], &plan.network).unwrap();

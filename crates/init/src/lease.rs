@@ -126,11 +126,13 @@ impl Race<'_> {
             let Some(port) = self.ports.get_mut(&index) else {
                 continue;
             };
-            if nic.carrier != port.carrier.is_some() {
+            let came_or_went = nic.carrier != port.carrier.is_some();
+            if came_or_went {
                 port.carrier = nic.carrier.then_some(now);
-                if let Some(client) = &mut port.client {
-                    client.carrier(nic.carrier);
-                }
+            }
+            let surer = nic.carrier && nic.running && !port.nic.running;
+            if let Some(client) = port.client.as_mut().filter(|_| came_or_went || surer) {
+                client.carrier(nic.carrier);
             }
             port.nic = nic;
         }

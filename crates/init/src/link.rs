@@ -41,6 +41,8 @@ pub(crate) struct Nic {
     pub(crate) mac: Mac,
     /// Whether it has a carrier.
     pub(crate) carrier: bool,
+    /// Whether the kernel surely sends what it is given: see [`Link::running`].
+    pub(crate) running: bool,
     /// The largest packet in bytes.
     pub(crate) mtu: u32,
 }
@@ -91,6 +93,7 @@ impl Nics {
                 name: l.name.clone(),
                 mac: l.mac?,
                 carrier: l.carrier && l.up,
+                running: l.running,
                 mtu: l.mtu,
             })
         })

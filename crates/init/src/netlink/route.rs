@@ -90,9 +90,10 @@ pub(crate) struct Link {
     pub(crate) mac: Option<Mac>,
     /// Set up by the administrator, that is, by us.
     pub(crate) up: bool,
-    /// The cable is in, the other side answers, and the kernel sends what it is given. (Between the carrier and
-    /// that it drops frames: `IFF_LOWER_UP` alone is too early.)
+    /// The cable is in and the other side answers.
     pub(crate) carrier: bool,
+    /// The kernel has noticed, up to a second later. Some drivers' frames are dropped until then, others' are not.
+    pub(crate) running: bool,
     /// Not a network card: `lo`.
     pub(crate) loopback: bool,
     /// The largest packet in bytes.
@@ -112,7 +113,8 @@ impl Link {
             name: String::new(),
             mac: None,
             up: flags & IFF_UP != 0,
-            carrier: flags & IFF_LOWER_UP != 0 && flags & IFF_RUNNING != 0,
+            carrier: flags & IFF_LOWER_UP != 0,
+            running: flags & IFF_RUNNING != 0,
             loopback: flags & IFF_LOOPBACK != 0,
             mtu: 1500,
             gone: message.kind == RTM_DELLINK,
