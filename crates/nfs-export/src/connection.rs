@@ -12,9 +12,6 @@ use crate::pool::Pool;
 use crate::record::Inbox;
 use crate::service::{Outcome, Patience, Service};
 
-/// Replies are collected up to this many bytes before they are sent, while more calls are waiting.
-const BATCH: usize = 256 * 1024;
-
 /// The most calls of one connection that wait for the disk at the same time.
 const MOST_ASIDE: u32 = 4;
 
@@ -93,7 +90,7 @@ impl Line {
 /// Serves one connection until it ends.
 pub(crate) fn serve(service: &Arc<Service>, pool: &Pool, line: &Arc<Line>, client: SocketAddr) {
     let mut inbox = Inbox::default();
-    let mut out = Outbox::default();
+    let mut out = Outbox::new(&service.budget);
     let mut waiting = Waiting::FirstCall;
     if line.stream.set_read_timeout(Some(FIRST_CALL)).is_err() {
         return;
@@ -184,7 +181,7 @@ fn answer_all(
                 answered += 1;
             }
         }
-        if out.len() >= BATCH {
+        if out.is_full() {
             flush(line, out)?;
         }
     }
@@ -214,7 +211,7 @@ fn wait_aside(
         let (service, line_aside, message) =
             (Arc::clone(service), Arc::clone(line), message.to_vec());
         let job = move || {
-            let mut out = Outbox::default();
+            let mut out = Outbox::new(&service.budget);
             answer_waiting(&service, client, &message, &mut out);
             let _ = line_aside.send(out.as_bytes());
             line_aside.aside.fetch_sub(1, Ordering::Relaxed);

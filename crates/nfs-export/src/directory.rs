@@ -25,7 +25,7 @@ use crate::root::open_directory;
 use crate::status;
 
 /// The longest listing in one reply, in bytes, whatever the client asks for.
-const MOST: usize = 128 * 1024;
+const MOST: usize = 64 * 1024;
 
 /// Kernel entries are read in pieces of this many bytes.
 const BUFFER: usize = 16 * 1024;

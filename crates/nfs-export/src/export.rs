@@ -10,7 +10,6 @@ use netroot_sys::handle as kernel;
 use nfs3_types::nfs3::{fattr3, nfsstat3};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
-use rustix::process::{Resource, Rlimit};
 
 use crate::allowed::AddressList;
 use crate::cache::Cache;
@@ -19,7 +18,7 @@ use crate::index::{self, Index};
 use crate::key::HandleKey;
 use crate::object::{Object, OpenObject};
 use crate::root::{Root, RootError, View, open_directory, open_entry};
-use crate::{attributes, name, status};
+use crate::{attributes, descriptors, name, status};
 
 /// How a directory is exported.
 #[derive(Debug, Clone)]
@@ -141,7 +140,7 @@ impl Export {
             scheme,
             sealer,
             index: Index::default(),
-            cache: Cache::new(files_to_keep_open()),
+            cache: Cache::new(descriptors::files_to_keep_open()),
         };
         Ok(export)
     }
@@ -435,31 +434,4 @@ fn kernel_handle(root: &Root) -> Option<kernel::KernelHandle> {
     let fits = handle.bytes().len() <= LONGEST_KERNEL_HANDLE && u8::try_from(handle.kind()).is_ok();
     let opens = open_kernel(root, &handle, OFlags::PATH).is_ok();
     (fits && opens).then_some(handle)
-}
-
-/// An eighth of what this process may open: each file in the cache can have two descriptors, connections and the rest of
-/// the process need theirs, and there may be another export.
-fn files_to_keep_open() -> usize {
-    let limit = rustix::process::getrlimit(Resource::Nofile).current;
-    let limit = usize::try_from(limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-    (limit / 8).clamp(32, 4096)
-}
-
-/// Raises this process's limit of open files as far as it may go, to 32,768 at most. Call it once before
-/// [`Export::open`]: what an export keeps open depends on the limit. Returns the limit that holds now.
-pub fn raise_open_file_limit() -> u64 {
-    let limit = rustix::process::getrlimit(Resource::Nofile);
-    let current = limit.current.unwrap_or(u64::MAX);
-    let wanted = limit.maximum.unwrap_or(u64::MAX).min(32_768);
-    if wanted <= current {
-        return current;
-    }
-    let raised = Rlimit {
-        current: Some(wanted),
-        maximum: limit.maximum,
-    };
-    match rustix::process::setrlimit(Resource::Nofile, raised) {
-        Ok(()) => wanted,
-        Err(_) => current,
-    }
 }

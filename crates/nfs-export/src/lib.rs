@@ -1,7 +1,7 @@
 //! A Linux root, read-only, over NFSv3: what a machine without a disk boots from.
 //!
 //! ```text
-//! server      listens; one thread per connection (connection), a few more for slow disks (pool)
+//! server      listens; one thread per connection (lines, connection), a few more for slow disks (pool)
 //! record      stream → messages         rpc, decode    message → call, caller
 //! service     call → program            mount, portmap, nfs → read, directory, readonly
 //! export      handle → file → handle    handle, key (signatures), cache, index, object, root
@@ -34,12 +34,14 @@ mod caller;
 mod connection;
 mod counters;
 mod decode;
+mod descriptors;
 mod directory;
 mod event;
 mod export;
 mod handle;
 mod index;
 mod key;
+mod lines;
 mod mount;
 mod name;
 mod nfs;
@@ -58,8 +60,9 @@ mod status;
 
 pub use allowed::{AddressList, PrefixTooLong};
 pub use counters::Counts;
+pub use descriptors::raise_open_file_limit;
 pub use event::{Event, Refusal};
-pub use export::{Export, ExportError, ExportOptions, HandleScheme, raise_open_file_limit};
+pub use export::{Export, ExportError, ExportOptions, HandleScheme};
 pub use key::{HandleKey, KeyError};
 pub use root::{RootError, View};
 pub use server::{Listeners, Server, StartError};

@@ -1,27 +1,144 @@
 //! Replies on their way out, in one buffer whose memory is initialised once and used again.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use netroot_sys::pages::Pages;
 use nfs3_types::xdr_codec::Pack;
 
-/// Above this many bytes the memory is given back while the client is silent.
+/// Above this many bytes a buffer is given back while the client is silent.
 const SMALL: usize = 16 * 1024;
+
+/// What a reply may take without pages of its own, in bytes: a READ is then cut short, which makes the client ask for
+/// the rest.
+const MODEST: usize = 64 * 1024;
+
+/// A buffer with pages of its own, in bytes: collected replies and the longest READ on top.
+const LARGE: usize = 1536 * 1024;
+
+/// Large buffers at the same time, of all connections together: 96 MiB.
+const MOST_LARGE: usize = 64;
+
+/// The large buffers that may still be taken.
+#[derive(Debug)]
+pub(crate) struct Budget(AtomicUsize);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(AtomicUsize::new(MOST_LARGE))
+    }
+}
+
+impl Budget {
+    fn take(self: &Arc<Self>) -> Option<Permit> {
+        let taken = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(1)
+            });
+        taken.is_ok().then(|| Permit(Arc::clone(self)))
+    }
+}
+
+#[derive(Debug)]
+struct Permit(Arc<Budget>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 /// A buffer of replies. Unlike a `Vec` it keeps its bytes initialised beyond its end, so that a READ of a mebibyte
 /// goes from the page cache into it without being zeroed first.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    buffer: Vec<u8>,
+    memory: Memory,
     length: usize,
+    budget: Arc<Budget>,
+}
+
+#[derive(Debug)]
+enum Memory {
+    Small(Vec<u8>),
+    Large(
+        Pages,
+        #[expect(dead_code, reason = "held, not read")] Permit,
+    ),
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::Small(Vec::new())
+    }
+}
+
+impl Memory {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Small(bytes) => bytes,
+            Self::Large(pages, _) => pages,
+        }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Small(bytes) => bytes,
+            Self::Large(pages, _) => pages,
+        }
+    }
 }
 
 impl Outbox {
+    pub(crate) fn new(budget: &Arc<Budget>) -> Self {
+        Self {
+            budget: Arc::clone(budget),
+            ..Self::default()
+        }
+    }
+
+    /// Of `wanted` bytes, those that the next reply may take.
+    pub(crate) fn allowance(&mut self, wanted: usize) -> usize {
+        let needed = self.length.saturating_add(wanted);
+        if needed > MODEST && matches!(self.memory, Memory::Small(_)) {
+            self.enlarge();
+        }
+        let room = match &self.memory {
+            Memory::Small(_) => MODEST,
+            Memory::Large(pages, _) => pages.len().saturating_sub(self.length),
+        };
+        wanted.min(room)
+    }
+
+    fn enlarge(&mut self) {
+        let Some(permit) = self.budget.take() else {
+            return;
+        };
+        let Ok(mut pages) = Pages::new(LARGE) else {
+            return;
+        };
+        if let Some(kept) = pages.get_mut(..self.length) {
+            kept.copy_from_slice(self.as_bytes());
+            self.memory = Memory::Large(pages, permit);
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.length
     }
 
+    /// Whether what is here should be sent before more is added.
+    pub(crate) fn is_full(&self) -> bool {
+        match &self.memory {
+            Memory::Small(_) => self.length >= MODEST,
+            // Room for the longest READ is left.
+            Memory::Large(pages, _) => self.length >= pages.len() / 6,
+        }
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.buffer.get(..self.length).unwrap_or_default()
+        self.memory.bytes().get(..self.length).unwrap_or_default()
     }
 
     pub(crate) fn clear(&mut self) {
@@ -37,16 +154,24 @@ impl Outbox {
     pub(crate) fn extend(&mut self, length: usize) -> &mut [u8] {
         let start = self.length;
         let end = start.saturating_add(length);
-        if self.buffer.len() < end {
-            self.buffer.resize(end.max(512), 0);
+        if self.memory.bytes().len() < end {
+            let mut bytes = self.memory.bytes().to_vec();
+            bytes.resize(end.next_power_of_two().max(512), 0);
+            self.memory = Memory::Small(bytes);
         }
         self.length = end;
-        self.buffer.get_mut(start..end).unwrap_or_default()
+        self.memory
+            .bytes_mut()
+            .get_mut(start..end)
+            .unwrap_or_default()
     }
 
     /// The bytes from `start` on, to be changed.
     pub(crate) fn tail(&mut self, start: usize) -> &mut [u8] {
-        self.buffer.get_mut(start..self.length).unwrap_or_default()
+        self.memory
+            .bytes_mut()
+            .get_mut(start..self.length)
+            .unwrap_or_default()
     }
 
     pub(crate) fn push(&mut self, bytes: &[u8]) {
@@ -74,12 +199,13 @@ impl Outbox {
     }
 
     pub(crate) fn is_big(&self) -> bool {
-        self.buffer.capacity() > SMALL
+        self.memory.bytes().len() > SMALL
     }
 
     /// Gives the memory back; what was not sent is lost.
     pub(crate) fn shrink(&mut self) {
-        *self = Self::default();
+        self.memory = Memory::default();
+        self.length = 0;
     }
 }
 
@@ -120,5 +246,23 @@ mod tests {
         assert!(out.is_big());
         out.shrink();
         assert!(!out.is_big());
+    }
+
+    #[test]
+    fn large_buffers_are_for_so_many_and_the_rest_reads_less_at_once() {
+        let budget = Arc::new(Budget::default());
+        let wanted = 1024 * 1024 + 104;
+        let mut large: Vec<Outbox> = (0..MOST_LARGE).map(|_| Outbox::new(&budget)).collect();
+        for out in &mut large {
+            out.push(b"before");
+            assert_eq!(out.allowance(wanted), wanted);
+            out.extend(wanted).fill(7);
+            assert_eq!(out.as_bytes().get(..7), Some(&b"before\x07"[..]));
+        }
+        let mut late = Outbox::new(&budget);
+        assert_eq!(late.allowance(wanted), MODEST);
+        assert_eq!(late.allowance(100), 100);
+        large.pop();
+        assert_eq!(late.allowance(wanted), wanted);
     }
 }

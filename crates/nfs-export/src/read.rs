@@ -71,6 +71,8 @@ fn content(request: &Request<'_>, arguments: &Arguments, out: &mut Outbox) -> Re
     let left = size.saturating_sub(arguments.offset);
     let room = wanted.min(usize::try_from(left).unwrap_or(usize::MAX));
 
+    // Fewer bytes than asked for are an answer too (RFC 1813 §3.3.6), where there is no room for all.
+    let room = room.min(out.allowance(HEADER + room).saturating_sub(HEADER));
     let start = out.len();
     let (header, data) = out
         .extend(HEADER + room)
@@ -85,7 +87,7 @@ fn content(request: &Request<'_>, arguments: &Arguments, out: &mut Outbox) -> Re
     };
     let count = u32::try_from(length).unwrap_or(0);
     let end = arguments.offset.saturating_add(u64::from(count));
-    let eof = end >= size || length < room;
+    let eof = end >= size;
     let mut to = header;
     let packed = nfsstat3::NFS3_OK
         .pack(&mut to)

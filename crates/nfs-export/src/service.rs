@@ -7,7 +7,7 @@ use crate::counters::{Counters, count};
 use crate::decode::Garbage;
 use crate::event::Event;
 use crate::export::Export;
-use crate::outbox::Outbox;
+use crate::outbox::{Budget, Outbox};
 use crate::rpc::{self, Call, Denial, Message, Reason, Unavailable};
 use crate::{mount, nfs, portmap};
 
@@ -61,6 +61,7 @@ pub(crate) struct Service {
     pub(crate) exports: Vec<Export>,
     pub(crate) ports: Ports,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) budget: Arc<Budget>,
     mounts: Mutex<Vec<(IpAddr, String)>>,
     events: Box<dyn Fn(Event) + Send + Sync>,
 }
@@ -75,6 +76,7 @@ impl Service {
             exports,
             ports,
             counters: Arc::default(),
+            budget: Arc::default(),
             mounts: Mutex::default(),
             events,
         }

@@ -9,10 +9,12 @@
 //! | [`packet`] | `AF_PACKET` sockets bound to one interface | init: DHCP before there is an address |
 //! | [`handle`] | file handles that outlive a path (`name_to_handle_at`, `open_by_handle_at`) | the export |
 //! | [`arrival`] | which interface and address a datagram arrived on | the server |
+//! | [`pages`] | big buffers that are gone when they are dropped | the export |
 //! | [`udp`] | server sockets: broadcast, one interface, address reuse | the server |
 #![allow(unsafe_code)]
 
 pub mod arrival;
 pub mod handle;
 pub mod packet;
+pub mod pages;
 pub mod udp;
