@@ -158,6 +158,17 @@ impl IpRequest {
         if request.client.is_some() && matches!(request.method, Method::Any | Method::Off) {
             request.method = Method::Static;
         }
+        // An address that cannot be read leaves `off` without the address that it was
+        // about: leaving the device alone would end the boot, DHCP may still save it.
+        if request.client.is_none()
+            && request.method == Method::Off
+            && field(0).is_some()
+            && let Some(method) = field(6)
+        {
+            let expected = "an address in the first field to go with it";
+            reading.complain(method.position, expected, method.text, "taken as any");
+            request.method = Method::Any;
+        }
         request
     }
 

@@ -174,6 +174,15 @@ fn what_follows_the_method_is_told_apart_by_its_look() {
 }
 
 #[test]
+fn an_address_that_cannot_be_read_does_not_leave_the_machine_alone() {
+    let (request, complaints) = read("10.0.0.999::10.0.0.254:255.255.255.0::eth0:off");
+    assert_eq!((request.client, request.method), (None, Method::Any));
+    assert_eq!(complaints.len(), 2, "{complaints:?}");
+    assert_eq!(complaints[1].found, "off");
+    assert_eq!(good(":::::eth0:off").method, Method::Off);
+}
+
+#[test]
 fn what_makes_no_sense_is_named_and_left_out() {
     for (value, position, expected, found) in [
         ("10.0.0.300", 0, "an IPv4 address", "10.0.0.300"),
