@@ -12,6 +12,8 @@
 mod bond;
 mod complaint;
 mod device;
+#[cfg(test)]
+mod dialects;
 mod ip;
 mod ip_fields;
 mod link_address;

@@ -11,7 +11,7 @@ use super::root::{RootParameters, RootRequest};
 use super::setting::Setting;
 use super::stage::{Rescue, Stage};
 use super::tokens::{CommandLine, Parameter, tokenize};
-use super::unfollowed::{Ignored, not_acted_on, why_not};
+use super::unfollowed::{Ignored, not_acted_on, why_granted, why_not};
 use crate::mount::Access;
 
 /// What follows a boot that failed (`panic=`).
@@ -64,6 +64,8 @@ pub struct BootPlan {
     pub console_level: Setting<u8>,
     /// What makes no sense, in order.
     pub complaints: Vec<Complaint>,
+    /// What asks for what happens anyway (`boot=nfs`), in order, with the reason.
+    pub granted: Vec<Ignored>,
     /// What an initrd could follow and this one does not, in order.
     pub ignored: Vec<Ignored>,
     /// The rest, as written: the kernel's parameters and those of the root's init.
@@ -90,6 +92,7 @@ impl BootPlan {
             after_failure: Setting::default_value(AfterFailure::TryAgain),
             console_level: Setting::default_value(DEFAULT_CONSOLE_LEVEL),
             complaints: Vec::new(),
+            granted: Vec::new(),
             ignored: Vec::new(),
             foreign: Vec::new(),
         };
@@ -105,11 +108,18 @@ impl BootPlan {
             let taken = plan.network.take(&word, &mut notes)
                 || plan.take(&word, &mut notes)
                 || is_weighed_later(&word);
-            if !taken {
-                match why_not(&name, word.value) {
-                    Some(why) => notes.ignore(&text, why),
-                    None => plan.foreign.push(text),
-                }
+            if taken {
+                continue;
+            }
+            if let Some(why) = why_granted(&name, word.value) {
+                plan.granted.push(Ignored {
+                    parameter: text,
+                    why,
+                });
+            } else if let Some(why) = why_not(&name) {
+                notes.ignore(&text, why);
+            } else {
+                plan.foreign.push(text);
             }
         }
         plan.finish(&line, &mut notes);
@@ -228,6 +238,8 @@ impl BootPlan {
             root: last("root"),
             netroot: last("netroot"),
             nfsroot: last("nfsroot"),
+            rootflags: last("rootflags"),
+            rootfstype: last("rootfstype").filter(|p| is_nfs(p)),
         };
         self.root = parameters.resolve(&mut notes.complaints, &mut notes.ignored);
         if let Some(off) = last("rd.bootif").filter(|p| p.value.as_deref() == Some("0"))
@@ -278,16 +290,22 @@ impl BootPlan {
     }
 }
 
-/// What names the root or its program is weighed once the whole line is known.
-fn is_weighed_later(word: &Word<'_>) -> bool {
-    let names = ["root", "nfsroot", "netroot", "gnu.load", "gnu.system"];
-    word.value.is_some() && names.contains(&word.name)
+/// `rootfstype=nfs` and `nfs4`; what else it says is not followed.
+fn is_nfs(rootfstype: &Parameter) -> bool {
+    matches!(rootfstype.value.as_deref(), Some("nfs" | "nfs4"))
 }
 
-/// `CONFIG_CONSOLE_LOGLEVEL_DEFAULT`, and what `quiet` and `debug` make of it.
-const DEFAULT_CONSOLE_LEVEL: u8 = 7;
-const QUIET_LEVEL: u8 = 4;
-const DEBUG_LEVEL: u8 = 10;
+/// What names the root or its program is weighed once the whole line is known.
+fn is_weighed_later(word: &Word<'_>) -> bool {
+    let named = matches!(
+        word.name,
+        "root" | "nfsroot" | "netroot" | "rootflags" | "gnu.load" | "gnu.system"
+    );
+    match word.value {
+        None => false,
+        Some(value) => named || (word.name == "rootfstype" && matches!(value, "nfs" | "nfs4")),
+    }
+}
 
 #[cfg(test)]
 mod tests;

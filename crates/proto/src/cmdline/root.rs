@@ -56,16 +56,49 @@ pub(super) struct RootParameters<'a> {
     pub(super) root: Option<&'a Parameter>,
     pub(super) netroot: Option<&'a Parameter>,
     pub(super) nfsroot: Option<&'a Parameter>,
+    pub(super) rootflags: Option<&'a Parameter>,
+    pub(super) rootfstype: Option<&'a Parameter>,
 }
 
 impl RootParameters<'_> {
-    /// `root=` with a target of its own, then `netroot=`, then `nfsroot=`, then whichever
-    /// leaves it to DHCP, then a `root=` that is not on NFS.
+    /// Which root they name together, with the options of `rootflags=` and the version of
+    /// `rootfstype=nfs4` under those that come with the root.
     pub(super) fn resolve(
         self,
         complaints: &mut Vec<Complaint>,
         ignored: &mut Vec<Ignored>,
     ) -> RootRequest {
+        let mut root = self.weigh(complaints, ignored);
+        let mut under = NfsOptions::default();
+        if let Some(flags) = self.rootflags
+            && let Some(list) = flags.value.as_deref()
+        {
+            let mut reading = Reading::new("rootflags", Some(list), complaints);
+            under = NfsOptions::read(list, 0, &mut reading);
+        }
+        let is_4 = |p: &&Parameter| p.value.as_deref() == Some("nfs4");
+        if self.rootfstype.filter(is_4).is_some() && under.versions.is_empty() {
+            under.versions = Version::ANY_V4.to_vec();
+        }
+        match &mut root {
+            RootRequest::Nfs(NfsRequest { options, .. })
+            | RootRequest::FromDhcp { options, .. } => *options = under.overlaid(options),
+            RootRequest::Missing if under != NfsOptions::default() => {
+                let named = self.rootflags.or(self.rootfstype).map(Parameter::text);
+                root = RootRequest::FromDhcp {
+                    kernel_default: false,
+                    options: under,
+                    origin: Origin::Parameter(named.unwrap_or_default()),
+                };
+            }
+            RootRequest::Missing | RootRequest::NotNfs { .. } => {}
+        }
+        root
+    }
+
+    /// `root=` with a target of its own, then `netroot=`, then `nfsroot=`, then whichever
+    /// leaves it to DHCP, then a `root=` that is not on NFS.
+    fn weigh(self, complaints: &mut Vec<Complaint>, ignored: &mut Vec<Ignored>) -> RootRequest {
         let root = self.root.map(|p| read_root("root", p, complaints));
         let netroot = self.netroot.map(|p| read_root("netroot", p, complaints));
         let nfsroot = self.nfsroot.map(|p| read_nfsroot(p, complaints));

@@ -217,21 +217,31 @@ fn features(plan: &BootPlan) -> Vec<(Feature, String)> {
     found
 }
 
-/// Why a parameter of an initrd's is never followed; `None` for those of the kernel and of
-/// the root's own init. In `name`, every `-` is a `_`.
-pub(super) fn why_not(name: &str, value: Option<&str>) -> Option<&'static str> {
+/// Why a parameter asks for nothing: what it asks for happens anyway. In `name`, every `-`
+/// is a `_`.
+pub(super) fn why_granted(name: &str, value: Option<&str>) -> Option<&'static str> {
+    let on = !matches!(value, Some("0" | "no" | "off"));
     Some(match name {
         "rdinit" => "the kernel has followed it: it started this init",
         "boot" if value == Some("nfs") => "an NFS root is all that this init mounts",
+        "rd.neednet" if on => "the network always comes up",
+        "rd.bootif" if on => "BOOTIF= is followed in any case",
+        _ => return None,
+    })
+}
+
+/// Why a parameter of an initrd's is never followed; `None` for those of the kernel and of
+/// the root's own init. In `name`, every `-` is a `_`.
+pub(super) fn why_not(name: &str) -> Option<&'static str> {
+    Some(match name {
         "boot" => "only boot=nfs has a meaning here",
-        "rd.neednet" if value == Some("0") => "an NFS root cannot do without the network",
-        "rd.neednet" => "the network always comes up",
+        "rd.neednet" => "an NFS root cannot do without the network",
         "rootfstype" => "the root is NFS",
         "nfsrootdebug" => "it is about the kernel's own mount of the root",
         "ip6" | "rd.net.timeout.ipv6dad" | "rd.net.timeout.ipv6auto" => {
             "an NFS root over IPv6 is not supported"
         }
-        "team" => "Linux is about to lose the team driver: a bond= does the same",
+        "team" => "this init makes no teams; a bond= does the same",
         "rd.overlay.readonly"
         | "rd.live.overlay.readonly"
         | "rd.overlay.reset"
@@ -242,8 +252,7 @@ pub(super) fn why_not(name: &str, value: Option<&str>) -> Option<&'static str> {
         "overlayroot_cfgdisk" => "overlays are not configured from a disk",
         "ltsp.image" => "the root is the NFS export itself, not an image within it",
         "gnu.repl" => "there is no Guile before the root is mounted",
-        "rd.bootif" if value == Some("0") => "there is no BOOTIF= to leave out",
-        "rd.bootif" => "BOOTIF= is followed in any case",
+        "rd.bootif" => "there is no BOOTIF= to leave out",
         "rd.timeout" | "rd.retry" => "it is about devices; rootwait= limits the wait for the root",
         _ if name.starts_with("netroot.") => "this init has no such parameter",
         _ if name.starts_with("rd.") => "it is dracut's, and nothing here answers to it",

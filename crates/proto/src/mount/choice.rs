@@ -79,6 +79,22 @@ pub struct RootChoice {
 }
 
 impl RootChoice {
+    /// Every server, in the order to try them.
+    pub fn servers(&self) -> impl Iterator<Item = &Host> {
+        std::iter::once(&self.server).chain(&self.others)
+    }
+
+    /// The same root, mounted from `server`: one of its [`servers`](Self::servers).
+    #[must_use]
+    pub fn from_server(&self, server: &Host) -> Self {
+        let others = self.servers().filter(|other| *other != server).cloned();
+        Self {
+            server: server.clone(),
+            others: others.collect(),
+            ..self.clone()
+        }
+    }
+
     /// Where server and path came from, for the console: `nfsroot=`, or
     /// `path: DHCP option 17, server: the DHCP reply's next server`.
     pub fn why(&self) -> String {

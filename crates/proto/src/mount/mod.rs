@@ -6,6 +6,7 @@
 //! `fsconfig` call or as one string for `mount(2)`.
 
 mod choice;
+mod nfs_words;
 mod options;
 mod path_tokens;
 mod request;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use super::nfs_words::{Takes, caveat, is_flavor, is_for_mount_program, value_of};
 use crate::cmdline::{Reading, dotted_quad};
 
 /// Whether a file system is mounted for writing.
@@ -74,7 +75,7 @@ pub struct MountFlags {
 
 impl MountFlags {
     /// Takes a word of mount(8) that is one of these flags or takes one back.
-    fn take(&mut self, word: &str) -> bool {
+    pub(super) fn take(&mut self, word: &str) -> bool {
         match word {
             "noatime" => self.no_atime = true,
             "atime" | "relatime" => (self.no_atime, self.strict_atime) = (false, false),
@@ -263,10 +264,18 @@ impl NfsOptions {
             (Some(Takes::Nothing), None) | (Some(Takes::Text), Some(_)) => true,
             (Some(Takes::Maybe), _) => true,
             (Some(Takes::Number), Some(number)) if number.parse::<u32>().is_ok() => true,
+            (Some(Takes::Connections), Some(number)) if matches!(number.parse(), Ok(1..=16_u8)) => {
+                true
+            }
+            (Some(Takes::Word(words)), Some(word)) if words.contains(&word) => true,
+            (Some(Takes::Flavors), Some(list)) if list.split(':').all(is_flavor) => true,
             (Some(takes), _) => {
                 let expected = match takes {
                     Takes::Nothing => format!("{key} without a value"),
                     Takes::Number => format!("a number as the value of {key}"),
+                    Takes::Connections => format!("1 to 16 as the value of {key}"),
+                    Takes::Word(words) => format!("{key}={}", words.join(", ")),
+                    Takes::Flavors => "sys, none, krb5, krb5i or krb5p".to_owned(),
                     Takes::Text | Takes::Maybe => format!("a value for {key}"),
                 };
                 let (position, found) = match value {
@@ -283,19 +292,9 @@ impl NfsOptions {
                 false
             }
         };
-        if key == "timeo"
-            && value
-                .and_then(|v| v.parse::<u32>().ok())
-                .is_some_and(|v| v < 600)
-        {
+        if let Some((expected, outcome)) = caveat(key, value.unwrap_or_default()) {
             let found = value.unwrap_or_default();
-            let outcome = "used as written; over TCP it makes a busy server slower still";
-            reading.complain(
-                position + key.len() + 1,
-                "a timeo of 600 or more",
-                found,
-                outcome,
-            );
+            reading.complain(position + key.len() + 1, expected, found, outcome);
         }
         let option = NfsOption {
             key: key.to_owned(),
@@ -320,77 +319,6 @@ fn read_port(text: &str, position: usize, reading: &mut Reading<'_>) -> Option<u
             None
         }
     }
-}
-
-/// Words of fstab(5) and mount(8) that the kernel refuses.
-fn is_for_mount_program(key: &str) -> bool {
-    const WORDS: [&str; 11] = [
-        "defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group", "_netdev",
-        "nofail", "comment",
-    ];
-    WORDS.contains(&key) || key.starts_with("x-")
-}
-
-/// Whether `key` is an option that some mount takes.
-pub(super) fn is_known(key: &str) -> bool {
-    const ACTED_ON: [&str; 23] = [
-        "vers",
-        "nfsvers",
-        "v2",
-        "v3",
-        "v4",
-        "v4.0",
-        "v4.1",
-        "v4.2",
-        "minorversion",
-        "port",
-        "mountport",
-        "mountaddr",
-        "mounthost",
-        "mountvers",
-        "mountproto",
-        "proto",
-        "lock",
-        "nolock",
-        "ro",
-        "rw",
-        "tcp",
-        "udp",
-        "addr",
-    ];
-    ACTED_ON.contains(&key)
-        || value_of(key).is_some()
-        || is_for_mount_program(key)
-        || MountFlags::default().take(key)
-}
-
-/// What an option of nfs(5) takes.
-#[derive(Clone, Copy)]
-enum Takes {
-    Nothing,
-    Number,
-    Text,
-    Maybe,
-}
-
-/// The options that Linux's NFS client knows (`fs/nfs/fs_context.c`, to 6.12) and that
-/// nothing here acts on, and the generic ones that it lets pass (`fs/fs_context.c`).
-fn value_of(key: &str) -> Option<Takes> {
-    Some(match key {
-        "hard" | "soft" | "softerr" | "softreval" | "nosoftreval" | "bg" | "fg" | "intr"
-        | "nointr" | "ac" | "noac" | "acl" | "noacl" | "cto" | "nocto" | "nofsc" | "migration"
-        | "nomigration" | "posix" | "noposix" | "rdirplus" | "nordirplus" | "resvport"
-        | "noresvport" | "sharecache" | "nosharecache" | "alignwrite" | "noalignwrite" | "sync"
-        | "async" | "dirsync" | "lazytime" | "nolazytime" | "mand" | "nomand"
-        | "trunkdiscovery" | "notrunkdiscovery" => Takes::Nothing,
-        "acregmin" | "acregmax" | "acdirmin" | "acdirmax" | "actimeo" | "bsize" | "rsize"
-        | "wsize" | "timeo" | "retrans" | "namlen" | "nconnect" | "max_connect" => Takes::Number,
-        "clientaddr" | "local_lock" | "lookupcache" | "retry" | "sec" | "write" | "xprtsec" => {
-            Takes::Text
-        }
-        "fsc" => Takes::Maybe,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -103,6 +103,10 @@ pub fn mount_request(
         );
     }
     for option in &options.rest {
+        // `nfs_validate_...` refuses the whole mount for this one (`fs/nfs/fs_context.c`).
+        if option.key == "migration" && version != Version::V4(0) {
+            continue;
+        }
         match &option.value {
             Some(value) => list.pair(&option.key, value, false),
             None => list.flag(&option.key, false),

@@ -273,7 +273,7 @@ fn split_options(text: &str, dialect: Dialect) -> (&str, Option<&str>) {
 
 fn looks_like_options(list: &str) -> bool {
     let first = list.split([',', '=']).next().unwrap_or_default();
-    super::options::is_known(first)
+    super::nfs_words::is_known(first)
 }
 
 fn read_path(

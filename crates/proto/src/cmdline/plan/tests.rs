@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::cmdline::Method;
+use crate::cmdline::{Feature, Method, USUAL_PROGRAMS, pending};
 
 fn good(cmdline: &str) -> BootPlan {
     let plan = BootPlan::parse(cmdline);
@@ -91,6 +91,96 @@ fn panic_is_the_kernels_number() {
 }
 
 #[test]
+fn what_happens_anyway_is_neither_ignored_nor_others() {
+    let plan = good("boot=nfs rd.neednet=1 rdinit=/init rd.bootif=1");
+    let granted: Vec<&str> = plan.granted.iter().map(|g| g.parameter.as_str()).collect();
+    assert_eq!(
+        granted,
+        ["boot=nfs", "rd.neednet=1", "rdinit=/init", "rd.bootif=1"]
+    );
+    assert_eq!((plan.ignored, plan.foreign), (vec![], vec![]));
+}
+
+/// Whoever makes the init act on a feature takes its line out of the table: what is not in
+/// there is not reported.
+#[test]
+fn what_the_init_does_not_act_on_yet_is_told_and_nothing_else_is() {
+    for (feature, cmdline) in [
+        (Feature::Vlan, "vlan=vlan5:eth0"),
+        (Feature::Bond, "bond"),
+        (Feature::Bridge, "bridge=br0:eth0"),
+        (Feature::Rename, "ifname=lan0:52:54:00:12:34:56"),
+        (Feature::Route, "rd.route=10.1.0.0/16:10.0.0.1"),
+        (Feature::PeerDns, "rd.peerdns=0"),
+        (Feature::DhcpPatience, "rd.net.dhcp.retry=2"),
+        (Feature::DhcpPatience, "rd.net.timeout.dhcp=2"),
+        (Feature::LinkPatience, "rd.net.timeout.ifup=2"),
+        (Feature::ClientIdentifier, "ip=dhcp,1,x"),
+        (Feature::RequestedAddress, "ip=10.0.0.9::::::dhcp"),
+        (Feature::Bootp, "ip=bootp"),
+        (Feature::LinkAddress, "ip=eth0:dhcp::52:54:00:12:34:56"),
+        (Feature::TimeServer, "ip=::::::dhcp:::10.0.0.3"),
+        (Feature::Break, "rd.break"),
+        (Feature::Rescue, "rd.shell=0"),
+        (Feature::RootWait, "rootwait=9"),
+        (Feature::Report, "netroot.report=http://10.0.0.1/"),
+        (Feature::GuixSystem, "gnu.load=/s/boot"),
+        (Feature::ServerList, "nfsroot=a|b:/r"),
+        (Feature::PathTokens, "nfsroot=a:/%{mac}"),
+    ] {
+        let plan = good(cmdline);
+        let told: Vec<&str> = plan.ignored.iter().map(|i| i.why).collect();
+        let expected: Vec<&str> = pending(feature).into_iter().collect();
+        assert_eq!(told, expected, "{cmdline}");
+        assert!(
+            plan.ignored.iter().all(|i| i.parameter == cmdline),
+            "{cmdline}"
+        );
+        assert_eq!(plan.foreign, Vec::<String>::new(), "{cmdline}");
+    }
+    let quiet = "rd.shell=1 rd.peerdns=1 rootwait ip=10.0.0.9:::::eth0:off nfsroot=a:/%s";
+    let only_the_shell: Vec<_> = pending(Feature::Rescue).into_iter().collect();
+    let told: Vec<_> = good(quiet).ignored.into_iter().map(|i| i.why).collect();
+    assert_eq!(told, only_the_shell);
+}
+
+#[test]
+fn guix_system_boots_by_its_own_guile_unless_a_program_is_named() {
+    let plan = good("root=s:/r gnu.system=/g/sys gnu.load=/g/sys/boot");
+    assert_eq!(
+        plan.program.value.candidates(),
+        ["/g/sys/profile/bin/guile"]
+    );
+    assert_eq!(plan.program.value.needs(), Some("/g/sys/boot"));
+    assert_eq!(
+        plan.program.value.leading_arguments(),
+        ["--no-auto-compile", "/g/sys/boot"]
+    );
+    let usual = good("gnu.system=/g/sys");
+    assert_eq!(usual.program.value.candidates(), USUAL_PROGRAMS);
+    assert_eq!(usual.ignored.len(), 1);
+    let (plan, text) = one_complaint("gnu.load=boot");
+    assert_eq!(plan.program.value, InitProgram::Usual);
+    assert!(
+        text.starts_with("gnu.load=boot: at position 0: expected an absolute path"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_later_device_of_the_same_name_takes_the_place_of_an_earlier_one() {
+    let plan = good(
+        "vlan=vlan5:eth0 vlan=vlan5:eth1 ifname=a:52:54:00:12:34:56 ifname=b:52:54:00:12:34:56",
+    );
+    assert_eq!(
+        (plan.network.vlans.len(), plan.network.renames.len()),
+        (1, 1)
+    );
+    assert_eq!(plan.network.vlans[0].value.link, "eth1");
+    assert_eq!(plan.ignored[0].parameter, "vlan=vlan5:eth0");
+}
+
+#[test]
 fn several_nics_have_a_request_each() {
     let plan = good("ip=eth0:dhcp ip=10.0.0.9::::pc:eth1:off ip=:::::eth0:bootp");
     let requests = &plan.network.addressing;
@@ -139,6 +229,18 @@ fn a_wrong_value_is_named_and_the_rest_still_holds() {
         (
             "init=sh",
             "init=sh: at position 0: expected an absolute path within the root, found \"sh\"; left out: the usual programs are tried",
+        ),
+        (
+            "rd.net.dhcp.retry=0",
+            "rd.net.dhcp.retry=0: at position 0: expected a number of tries, at least 1, found \"0\"; left out",
+        ),
+        (
+            "rd.peerdns=maybe",
+            "rd.peerdns=maybe: at position 0: expected 1 or 0, found \"maybe\"; DHCP's name servers are used",
+        ),
+        (
+            "rootflags=sec=none:x",
+            "rootflags=sec=none:x: at position 4: expected sys, none, krb5, krb5i or krb5p, found \"none:x\"; left out",
         ),
         (
             "BOOTIF=eth0",
@@ -218,6 +320,21 @@ fn piece() -> impl Strategy<Value = String> {
             "ü",
             "\u{1}",
             "//",
+            "|",
+            ";",
+            "%{",
+            "mac}",
+            "vlan5",
+            "mode",
+            "802.3ad",
+            "miimon",
+            "arp_ip_target",
+            "52:54:00:12:34:56",
+            "/24",
+            "http://",
+            "top",
+            "sec",
+            "krb5",
         ])
         .prop_map(str::to_owned),
         ".{0,6}",
@@ -243,6 +360,23 @@ fn parameter() -> impl Strategy<Value = String> {
         "dhcpclass",
         "nameserver",
         "carrier_timeout",
+        "vlan",
+        "bond",
+        "bridge",
+        "ifname",
+        "rd.route",
+        "rd.peerdns",
+        "rd.net.timeout.dhcp",
+        "rd.net.dhcp.retry",
+        "rd.break",
+        "break",
+        "rd.shell",
+        "rd.overlayfs",
+        "rootflags",
+        "rootfstype",
+        "netroot.report",
+        "gnu.load",
+        "gnu.system",
     ]);
     (name, prop::collection::vec(piece(), 0..12))
         .prop_map(|(name, pieces)| format!("{name}=\"{}\"", pieces.concat().replace('"', "")))

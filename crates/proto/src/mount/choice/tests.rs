@@ -191,3 +191,55 @@ fn read_only_or_not_is_decided_by_the_nearest_word() {
         assert_eq!(choose(cmdline, facts).unwrap().access, access, "{cmdline}");
     }
 }
+
+#[test]
+fn a_list_of_servers_keeps_its_order_and_stays_with_its_path() {
+    let leased = LeaseFacts {
+        root_path: Some(b"10.0.0.6|backup.lab:/leased"),
+        ..facts()
+    };
+    let names = |choice: &RootChoice| {
+        let servers: Vec<String> = choice.servers().map(ToString::to_string).collect();
+        format!("{}:{}", servers.join(" "), choice.path)
+    };
+    for (cmdline, expected) in [
+        ("nfsroot=10.0.0.1|10.0.0.2:/r", "10.0.0.1 10.0.0.2:/r"),
+        ("root=nfs4:a|b|a:/r,ro", "a b:/r"),
+        ("root=dhcp", "10.0.0.6 backup.lab:/leased"),
+        ("nfsroot=/r", "10.0.0.6 backup.lab:/r"),
+        ("nfsroot=10.0.0.1:/r", "10.0.0.1:/r"),
+    ] {
+        let choice = choose(cmdline, leased).unwrap();
+        assert_eq!(names(&choice), expected, "{cmdline}");
+    }
+    let choice = choose("nfsroot=a|b|c:/r", facts()).unwrap();
+    let second = choice.from_server(&Host::Name("b".into()));
+    assert_eq!(names(&second), "b a c:/r");
+}
+
+#[test]
+fn a_path_of_the_machines_own_is_filled_in_or_told() {
+    let machine = MachineIdentity {
+        mac: Some([0x52, 0x54, 0, 0x12, 0x34, 0x56]),
+        ..MachineIdentity::default()
+    };
+    let of = |cmdline: &str, facts: LeaseFacts<'_>| {
+        choose_root_of(&BootPlan::parse(cmdline), &facts, &machine).map(|choice| choice.path)
+    };
+    let own = "/srv/52-54-00-12-34-56";
+    assert_eq!(
+        of("nfsroot=10.0.0.1:/srv/%{mac}", facts()).as_deref(),
+        Ok(own)
+    );
+    let leased = LeaseFacts {
+        root_path: Some(b"10.0.0.1:/srv/%{mac}"),
+        ..facts()
+    };
+    assert_eq!(of("", leased).as_deref(), Ok(own));
+    let missing = of("nfsroot=10.0.0.1:/srv/%{serial}", facts()).unwrap_err();
+    assert_eq!(
+        missing.to_string(),
+        "the path /srv/%{serial} needs this machine's serial number for %{serial}, and nothing tells it; \
+         write it out, or use %s, the host name or address"
+    );
+}

@@ -91,6 +91,12 @@ fn what_cannot_be_is_left_out_with_a_reason() {
         ("rsize=big", 6),
         ("rsize", 5),
         ("hard=1", 5),
+        ("nconnect=17", 9),
+        ("sec=sys:frob", 4),
+        ("lookupcache=some", 12),
+        ("local_lock=no", 11),
+        ("xprtsec=ssl", 8),
+        ("retry=x", 6),
         ("port=-1", 5),
         ("mountvers=1", 10),
         ("addr=10.0.0.3", 0),
@@ -127,4 +133,23 @@ fn later_options_lie_over_earlier_ones() {
     assert_eq!(rest(&both), ["hard", "rsize=4096"]);
     assert_eq!(both.access, Some(Access::ReadWrite));
     assert!(both.flags.no_atime);
+}
+
+#[test]
+fn every_option_of_nfs_5_goes_to_the_kernel_as_written() {
+    let list = "softerr,nosoftreval,retrans=3,timeo=600,wsize=1048576,noac,acregmin=3,acdirmax=60,\
+        actimeo=30,bg,retry=2,nconnect=16,max_connect=4,nordirplus,rdirplus=force,noresvport,\
+        nosharecache,lookupcache=positive,fsc=cache,sec=none:sys,local_lock=flock,cto,noacl,\
+        clientaddr=10.0.0.9,xprtsec=none,write=eager,namlen=255,trunkdiscovery,\
+        context=system_u:object_r:nfs_t:s0";
+    assert_eq!(rest(&good(list)).join(","), list);
+}
+
+#[test]
+fn what_an_initrd_has_no_daemon_for_is_used_but_not_in_silence() {
+    for (list, position) in [("sec=krb5p", 4), ("sec=sys:krb5", 4), ("xprtsec=tls", 8)] {
+        let (options, complaints) = read(list);
+        assert_eq!(rest(&options), [list]);
+        assert_eq!(complaints[0].position, position, "{list}");
+    }
 }

@@ -79,3 +79,24 @@ fn only_what_was_passed_through_may_be_left_out() {
     assert_eq!(request.data(true), "ro,vers=4.2,proto=tcp,addr=10.0.0.1");
     assert!(request.flags.no_atime);
 }
+
+#[test]
+fn each_version_of_the_fallback_has_its_own_words() {
+    let cmdline = "nfsroot=10.0.0.1:/r,nconnect=4,sec=sys,migration,port=2049,mountport=2050";
+    let told = |version| request(cmdline, version, KnownPorts::default()).data(false);
+    let choice = choose_root(&BootPlan::parse(cmdline), &LeaseFacts::default()).unwrap();
+    let all: Vec<String> = crate::mount::versions_to_try(&choice.options)
+        .into_iter()
+        .map(told)
+        .collect();
+    assert_eq!(
+        all,
+        [
+            "ro,vers=3,proto=tcp,port=2049,mountvers=3,mountproto=tcp,mountport=2050,mountaddr=10.0.0.1,\
+             nolock,nconnect=4,sec=sys,addr=10.0.0.1",
+            "ro,vers=4.2,proto=tcp,port=2049,nconnect=4,sec=sys,addr=10.0.0.1",
+            "ro,vers=4.1,proto=tcp,port=2049,nconnect=4,sec=sys,addr=10.0.0.1",
+            "ro,vers=4.0,proto=tcp,port=2049,nconnect=4,sec=sys,migration,addr=10.0.0.1",
+        ]
+    );
+}

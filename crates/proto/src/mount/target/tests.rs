@@ -95,3 +95,52 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_list_of_servers_cannot_be_mistaken_for_options_or_paths() {
+    let all = |text: &str| {
+        let (target, complaints) = option_17(text);
+        assert_eq!(complaints, [], "{text}");
+        let servers: Vec<String> = target
+            .server
+            .iter()
+            .chain(&target.others)
+            .map(ToString::to_string)
+            .collect();
+        let rest: Vec<String> = target.options.rest.into_iter().map(|o| o.key).collect();
+        format!(
+            "{} {} {}",
+            servers.join("+"),
+            target.path.unwrap_or("-".into()),
+            rest.join("+")
+        )
+        .trim_end()
+        .to_owned()
+    };
+    for (text, meaning) in [
+        ("10.0.0.1|10.0.0.2:/r", "10.0.0.1+10.0.0.2 /r"),
+        ("a|b:/r,hard", "a+b /r hard"),
+        ("nfs:a|b:/r:hard", "a+b /r hard"),
+        ("nfs://a|b/r", "a+b /r"),
+        ("10.0.0.1,10.0.0.2:/r,hard", "10.0.0.1+10.0.0.2 /r hard"),
+        ("0.0.0.0|b:/r", "b /r"),
+        ("a:/r|s:/t", "a /r|s:/t"),
+        ("/r|s:/t", " /r|s:/t"),
+        ("10.0.0.1,hard", "10.0.0.1 - hard"),
+    ] {
+        assert_eq!(all(text), meaning, "{text}");
+    }
+    let (target, complaints) = option_17("a|b!|c:/r");
+    assert_eq!(
+        (target.server, target.others.len()),
+        (Some(Host::Name("a".into())), 1)
+    );
+    assert_eq!(
+        (complaints[0].position, complaints[0].found.as_str()),
+        (2, "b!")
+    );
+    let many: Vec<String> = (0..9).map(|n| format!("s{n}")).collect();
+    let (target, complaints) = option_17(&format!("{}:/r", many.join("|")));
+    assert_eq!(1 + target.others.len(), MOST_SERVERS);
+    assert_eq!(complaints[0].found, "s8");
+}

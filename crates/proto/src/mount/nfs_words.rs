@@ -1,0 +1,113 @@
+//! The words of nfs(5): which there are, and what each takes.
+
+use super::options::MountFlags;
+
+/// Words of fstab(5) and mount(8) that the kernel refuses.
+pub(super) fn is_for_mount_program(key: &str) -> bool {
+    const WORDS: [&str; 11] = [
+        "defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group", "_netdev",
+        "nofail", "comment",
+    ];
+    WORDS.contains(&key) || key.starts_with("x-")
+}
+
+/// Whether `key` is an option that some mount takes.
+pub(super) fn is_known(key: &str) -> bool {
+    const ACTED_ON: [&str; 23] = [
+        "vers",
+        "nfsvers",
+        "v2",
+        "v3",
+        "v4",
+        "v4.0",
+        "v4.1",
+        "v4.2",
+        "minorversion",
+        "port",
+        "mountport",
+        "mountaddr",
+        "mounthost",
+        "mountvers",
+        "mountproto",
+        "proto",
+        "lock",
+        "nolock",
+        "ro",
+        "rw",
+        "tcp",
+        "udp",
+        "addr",
+    ];
+    ACTED_ON.contains(&key)
+        || value_of(key).is_some()
+        || is_for_mount_program(key)
+        || MountFlags::default().take(key)
+}
+
+/// What an option of nfs(5) takes.
+#[derive(Clone, Copy)]
+pub(super) enum Takes {
+    Nothing,
+    Number,
+    /// `nconnect`: 1 to 16.
+    Connections,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// `sec`: flavors with `:` between.
+    Flavors,
+    Text,
+    Maybe,
+}
+
+/// The options that Linux's NFS client knows (`fs/nfs/fs_context.c`, to 6.17) and that
+/// nothing here acts on, and the generic ones that it lets pass (`fs/fs_context.c`).
+pub(super) fn value_of(key: &str) -> Option<Takes> {
+    Some(match key {
+        "hard" | "soft" | "softerr" | "softreval" | "nosoftreval" | "bg" | "fg" | "intr"
+        | "nointr" | "ac" | "noac" | "acl" | "noacl" | "cto" | "nocto" | "nofsc" | "migration"
+        | "nomigration" | "posix" | "noposix" | "nordirplus" | "resvport" | "noresvport"
+        | "sharecache" | "nosharecache" | "alignwrite" | "noalignwrite" | "sync" | "async"
+        | "dirsync" | "lazytime" | "nolazytime" | "mand" | "nomand" | "trunkdiscovery"
+        | "notrunkdiscovery" => Takes::Nothing,
+        "acregmin" | "acregmax" | "acdirmin" | "acdirmax" | "actimeo" | "bsize" | "rsize"
+        | "wsize" | "timeo" | "retrans" | "namlen" | "retry" => Takes::Number,
+        "nconnect" | "max_connect" => Takes::Connections,
+        "local_lock" => Takes::Word(&["all", "none", "flock", "posix"]),
+        "lookupcache" => Takes::Word(&["all", "none", "pos", "positive"]),
+        "write" => Takes::Word(&["lazy", "eager", "wait"]),
+        "xprtsec" => Takes::Word(&["none", "tls", "mtls"]),
+        "sec" => Takes::Flavors,
+        // The last four are the security module's.
+        "clientaddr" | "fatal_neterrors" | "cert_serial" | "privkey_serial" | "context"
+        | "fscontext" | "defcontext" | "rootcontext" => Takes::Text,
+        "fsc" | "rdirplus" => Takes::Maybe,
+        _ => return None,
+    })
+}
+
+/// What a well-formed value had better be, and what comes of it as it is.
+pub(super) fn caveat(key: &str, value: &str) -> Option<(&'static str, &'static str)> {
+    match key {
+        "timeo" if value.parse::<u32>().is_ok_and(|tenths| tenths < 600) => Some((
+            "a timeo of 600 or more",
+            "used as written; over TCP it makes a busy server slower still",
+        )),
+        "sec" if value.contains("krb5") => Some((
+            "sec=sys",
+            "used as written; without a gssd, which no initrd has, the kernel refuses it",
+        )),
+        "xprtsec" if value != "none" => Some((
+            "xprtsec=none",
+            "used as written; without a tlshd, which no initrd has, the kernel refuses it",
+        )),
+        _ => None,
+    }
+}
+
+/// A security flavor of nfs(5).
+pub(super) fn is_flavor(word: &str) -> bool {
+    matches!(
+        word,
+        "none" | "null" | "sys" | "unix" | "krb5" | "krb5i" | "krb5p"
+    )
+}
