@@ -307,5 +307,10 @@ fn is_weighed_later(word: &Word<'_>) -> bool {
     }
 }
 
+/// `CONFIG_CONSOLE_LOGLEVEL_DEFAULT`, and what `quiet` and `debug` make of it.
+const DEFAULT_CONSOLE_LEVEL: u8 = 7;
+const QUIET_LEVEL: u8 = 4;
+const DEBUG_LEVEL: u8 = 10;
+
 #[cfg(test)]
 mod tests;
