@@ -8,7 +8,7 @@ use std::path::Path;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed=small.ld");
+    println!("cargo:rerun-if-changed=discard.ld");
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|v| v == value);
     // The profile `init` alone is built for size. The arguments are those of the toolchain's own linker, which
     // .cargo/config.toml chooses for the musl targets; with another one the init is larger and just as good.
@@ -21,6 +21,6 @@ fn main() {
         let folder = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
         println!("cargo:rustc-link-arg-bins=--icf=all");
         println!("cargo:rustc-link-arg-bins=--no-eh-frame-hdr");
-        println!("cargo:rustc-link-arg-bins=-T{folder}/small.ld");
+        println!("cargo:rustc-link-arg-bins=-T{folder}/discard.ld");
     }
 }

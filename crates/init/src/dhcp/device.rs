@@ -1,5 +1,6 @@
 //! smoltcp's view of a NIC: a packet socket that repeats what was not answered.
 
+use netroot_proto::dhcp::restate;
 use netroot_sys::packet::PacketSocket;
 use smoltcp::phy::{Checksum, Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
@@ -18,7 +19,10 @@ pub(super) struct DhcpDevice {
     /// Frames go out only then; without a carrier they would be dropped, and the first try be lost.
     carrier: bool,
     repeat: Repeat,
+    /// The last frame as it came.
     received: Vec<u8>,
+    /// The same as smoltcp got it, if it had to be put differently.
+    restated: Option<Vec<u8>>,
 }
 
 impl DhcpDevice {
@@ -28,6 +32,7 @@ impl DhcpDevice {
             carrier: false,
             repeat: Repeat::new(),
             received: Vec::new(),
+            restated: None,
         }
     }
 
@@ -81,13 +86,14 @@ impl Device for DhcpDevice {
         // An error (the NIC went away, or is down) reads as silence; netlink tells the reason.
         let length = self.socket.receive(&mut self.received).ok().flatten()?;
         self.received.truncate(length);
-        Some((
-            Received(&self.received),
-            Sending {
-                repeat: &mut self.repeat,
-                now: timestamp,
-            },
-        ))
+        // smoltcp leaves unheard what it finds incomplete, and would ask for ever.
+        self.restated = restate::frame(&self.received);
+        let frame = self.restated.as_ref().unwrap_or(&self.received);
+        let sending = Sending {
+            repeat: &mut self.repeat,
+            now: timestamp,
+        };
+        Some((Received(frame), sending))
     }
 
     fn transmit(&mut self, timestamp: Instant) -> Option<Sending<'_>> {
