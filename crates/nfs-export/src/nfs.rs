@@ -26,6 +26,10 @@ use crate::{directory, read, readonly, status};
 /// The most content in one READ reply, in bytes: what Linux asks for at most.
 pub(crate) const READ_SIZE: u32 = 1024 * 1024;
 
+/// The content in one READ reply that is best asked for, in bytes; Linux takes it as its `rsize`. Of 128 KiB to 1 MiB
+/// this cost the least processor time per byte (`examples/rates`): the buffer is still in the cache when it is sent.
+const READ_PREFERRED: u32 = 256 * 1024;
+
 /// The most content in one WRITE, in bytes. It is refused, but has to be taken in first.
 pub(crate) const WRITE_SIZE: u32 = 32 * 1024;
 
@@ -252,7 +256,7 @@ fn fsinfo(request: &Request<'_>, handle: Handle, out: &mut Outbox) {
         .map(|file| FSINFO3resok {
             obj_attributes: file.attributes(),
             rtmax: READ_SIZE,
-            rtpref: READ_SIZE,
+            rtpref: READ_PREFERRED,
             rtmult: 4096,
             wtmax: WRITE_SIZE,
             wtpref: WRITE_SIZE,

@@ -323,7 +323,7 @@ fn the_file_system_is_described_for_a_linux_client() {
     let mut client = Client::root(running.server.address());
     let fsroot = client.root.clone();
     let info = result(now(client.nfs.fsinfo(&fsroot.clone().into())).unwrap()).unwrap();
-    assert_eq!((info.rtmax, info.rtpref), (1 << 20, 1 << 20));
+    assert_eq!((info.rtmax, info.rtpref), (1 << 20, 1 << 18));
     assert!(info.wtmax > 0 && info.dtpref >= 4096);
     let stat = result(now(client.nfs.fsstat(&fsroot.clone().into())).unwrap()).unwrap();
     let real = rustix::fs::statvfs(root.path()).unwrap();
