@@ -52,7 +52,7 @@ pub(crate) enum ImageError {
     #[error("`netroot initrd` was lost")]
     Wait(#[source] io::Error),
     /// The child failed; its own words say why.
-    #[error("the initrd could not be made: {}", said.trim())]
+    #[error("the initrd could not be made: {}", said.trim().trim_start_matches("netroot: "))]
     Failed {
         /// What it wrote.
         said: String,
@@ -266,12 +266,12 @@ fn fingerprint(order: &Order<'_>) -> u64 {
         hash.write(text.as_bytes());
         hash.write_u8(0xff);
     }
-    for program in [Some(Path::new("/proc/self/exe")), order.init]
-        .into_iter()
-        .flatten()
-    {
-        if let Ok(metadata) = fs::metadata(program) {
-            add_file(&mut hash, &metadata);
+    for program in [Some(Path::new("/proc/self/exe")), order.init] {
+        match program.map(fs::metadata) {
+            Some(Ok(metadata)) => add_file(&mut hash, &metadata),
+            // An init that is absent is not no init: the child is to say so.
+            Some(Err(_)) => hash.write_u8(1),
+            None => hash.write_u8(0),
         }
     }
     if let Some(modules) = &order.kernel.modules {
@@ -354,6 +354,14 @@ mod tests {
         let before = of("netboot");
         assert_eq!(before, of("netboot"));
         assert_ne!(before, of("virtio_net"));
+        let absent = Some(Path::new("/nonexistent/init"));
+        let order = Order {
+            root: &root,
+            kernel: &kernel,
+            modules: "netboot",
+            init: absent,
+        };
+        assert_ne!(before, fingerprint(&order), "an init that is absent");
         fs::write(folder.path().join("etc"), "elsewhere").unwrap();
         assert_eq!(before, of("netboot"));
         fs::write(modules.join("a.ko"), "longer module").unwrap();

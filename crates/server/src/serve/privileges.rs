@@ -32,7 +32,7 @@ pub(crate) enum PrivilegeError {
     #[error("the kernel does not tell this process's capabilities")]
     Unknown(#[source] Errno),
     /// Not root, or a root without what it takes.
-    #[error("netroot serve needs root for {missing}; start it with sudo")]
+    #[error("serving needs root, for {missing}; start netroot with sudo")]
     Missing {
         /// What cannot be done without.
         missing: Missing,
@@ -103,7 +103,7 @@ mod tests {
                     check()
                         .unwrap_err()
                         .to_string()
-                        .contains("start it with sudo")
+                        .contains("start netroot with sudo")
                 );
                 return;
             }
