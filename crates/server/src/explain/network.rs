@@ -1,0 +1,209 @@
+//! What the init does to get an address.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use netroot_proto::cmdline::{
+    Bond, BondMode, BootPlan, Feature, IpRequest, Method, Network, Origin, Setting,
+    link_address_text, pending,
+};
+
+use super::Page;
+
+/// The rows about the network. What the init does not act on yet has none: it is told with
+/// what is not followed.
+pub(super) fn tell(plan: &BootPlan, page: &mut Page) {
+    let network = &plan.network;
+    page.heading("the network");
+    devices(network, page);
+    if network.addressing.is_empty() {
+        page.row("every NIC", &"asks a DHCP server", &Origin::Default);
+    }
+    for request in &network.addressing {
+        let named = network.addressing.len() > 1;
+        let label = match &request.device {
+            Some(device) => device,
+            None if named => "other NICs",
+            None => "every NIC",
+        };
+        page.row(label, &address(request), &request.origin);
+    }
+    if let Some(boot) = &network.boot_link {
+        let nic = link_address_text(&boot.value);
+        let text = format!("{nic} alone; every NIC if 20 s bring none with that address");
+        page.row("boot NIC", &text, &boot.origin);
+    }
+    if let Some(device) = &network.boot_device {
+        let text = format!("{} decides about the root", device.value);
+        page.row("boot NIC", &text, &device.origin);
+    }
+    around(network, page);
+    limits(network, page);
+}
+
+fn acted_on<T>(feature: Feature, list: &[Setting<T>]) -> &[Setting<T>] {
+    if pending(feature).is_none() {
+        list
+    } else {
+        &[]
+    }
+}
+
+/// What is made or renamed before anybody is asked for an address, in that order.
+fn devices(network: &Network, page: &mut Page) {
+    for Setting { value, origin } in acted_on(Feature::Rename, &network.renames) {
+        let text = format!("is the name of {}", link_address_text(&value.address));
+        page.row(&value.name, &text, origin);
+    }
+    for Setting { value, origin } in acted_on(Feature::Bond, &network.bonds) {
+        page.row(&value.name, &bond(value), origin);
+    }
+    for Setting { value, origin } in acted_on(Feature::Vlan, &network.vlans) {
+        let text = format!("is made: VLAN {} on {}", value.id, value.link);
+        page.row(&value.name, &text, origin);
+    }
+    for Setting { value, origin } in acted_on(Feature::Bridge, &network.bridges) {
+        let text = format!("is made: a bridge of {}", value.ports.join(" and "));
+        page.row(&value.name, &text, origin);
+    }
+}
+
+fn bond(bond: &Bond) -> String {
+    let mode = match bond.mode {
+        BondMode::BalanceRoundRobin => "balance-rr",
+        BondMode::ActiveBackup => "active-backup",
+        BondMode::BalanceXor => "balance-xor",
+        BondMode::Broadcast => "broadcast",
+        BondMode::Lacp => "802.3ad (LACP)",
+        BondMode::BalanceTransmitLoad => "balance-tlb",
+        BondMode::BalanceAdaptiveLoad => "balance-alb",
+    };
+    let mut text = format!("is made: a bond of {}, {mode}", bond.ports.join(" and "));
+    if let Some(primary) = &bond.primary {
+        let _ = write!(text, ", {primary} before the others");
+    }
+    match bond.attributes.len() {
+        0 => {}
+        1 => text.push_str(", 1 setting more"),
+        more => {
+            let _ = write!(text, ", {more} settings more");
+        }
+    }
+    if !bond.arp_targets.is_empty() {
+        let targets: Vec<String> = bond.arp_targets.iter().map(ToString::to_string).collect();
+        let _ = write!(text, ", watched by ARP to {}", targets.join(" and "));
+    }
+    if let Some(mtu) = bond.mtu {
+        let _ = write!(text, ", MTU {mtu}");
+    }
+    text
+}
+
+/// How a request gets its address, and what it adds.
+fn address(request: &IpRequest) -> String {
+    let followed = |feature| pending(feature).is_none();
+    let mut text = match (request.method, request.address()) {
+        (Method::Off, _) => return "is left alone".to_owned(),
+        (Method::Static, Some((address, prefix))) => {
+            let classful = if request.prefix.is_none() {
+                ", the classful network"
+            } else {
+                ""
+            };
+            format!("has the address {address}/{prefix}{classful}; nobody is asked")
+        }
+        (Method::Bootp, _) if followed(Feature::Bootp) => "asks a BOOTP server".to_owned(),
+        _ => "asks a DHCP server".to_owned(),
+    };
+    if request.method != Method::Static
+        && followed(Feature::RequestedAddress)
+        && let Some(client) = request.client
+    {
+        let _ = write!(text, " for {client}");
+    }
+    let mut add = |what: &str, value: Option<String>| {
+        if let Some(value) = value {
+            let _ = write!(text, ", {what} {value}");
+        }
+    };
+    if let Some(id) = &request.client_identifier
+        && followed(Feature::ClientIdentifier)
+    {
+        let value = String::from_utf8_lossy(&id.value);
+        add(
+            "as client",
+            Some(format!("\"{value}\" of type {}", id.kind)),
+        );
+    }
+    add("router", request.gateway.map(|gateway| gateway.to_string()));
+    add("host name", request.host_name.clone());
+    add("NIS domain", request.nis_domain.clone());
+    let dns: Vec<String> = request.dns.iter().map(ToString::to_string).collect();
+    add("DNS", (!dns.is_empty()).then(|| dns.join(" and ")));
+    if followed(Feature::TimeServer) {
+        add("time server", request.ntp.map(|ntp| ntp.to_string()));
+    }
+    add("MTU", request.mtu.map(|mtu| mtu.to_string()));
+    if followed(Feature::LinkAddress) {
+        let own = request.link_address.as_ref();
+        add("Ethernet address", own.map(link_address_text));
+    }
+    text
+}
+
+/// Routes, name servers, and what DHCP servers are told.
+fn around(network: &Network, page: &mut Page) {
+    for Setting { value, origin } in acted_on(Feature::Route, &network.routes) {
+        let mut text = format!("{}/{}", value.destination, value.prefix);
+        if let Some(gateway) = value.gateway {
+            let _ = write!(text, " by {gateway}");
+        }
+        if let Some(device) = &value.device {
+            let _ = write!(text, " on {device}");
+        }
+        page.row("route", &text, origin);
+    }
+    for server in &network.name_servers {
+        let text = format!("{}, before those of DHCP", server.value);
+        page.row("DNS", &text, &server.origin);
+    }
+    if !network.peer_dns.value && pending(Feature::PeerDns).is_none() {
+        let text = "no name server of DHCP is used";
+        page.row("DNS", &text, &network.peer_dns.origin);
+    }
+    if let Some(class) = &network.dhcp_class {
+        let text = format!(
+            "\"{}\" is sent to DHCP servers as vendor class",
+            class.value
+        );
+        page.row("DHCP", &text, &class.origin);
+    }
+}
+
+fn limits(network: &Network, page: &mut Page) {
+    let patience = &network.patience;
+    let mut limit = |label: &str, what: &str, limit: &Option<Setting<Duration>>| {
+        if let Some(limit) = limit {
+            let text = format!("{} s {what}", limit.value.as_secs());
+            page.row(label, &text, &limit.origin);
+        }
+    };
+    if pending(Feature::LinkPatience).is_none() {
+        limit("NIC", "for one to appear", &patience.link);
+        limit("link", "for it to come up", &patience.up);
+        limit("route", "for a way to the server", &patience.route);
+    }
+    if pending(Feature::DhcpPatience).is_none() {
+        limit("DHCP", "for a lease", &patience.dhcp);
+        if let Some(tries) = &patience.dhcp_tries {
+            let text = format!("{} such tries", tries.value);
+            page.row("DHCP", &text, &tries.origin);
+        }
+    }
+    let carrier = &network.carrier_timeout;
+    let text = format!(
+        "{} s without a carrier are a failure",
+        carrier.value.as_secs()
+    );
+    page.row("carrier", &text, &carrier.origin);
+}
