@@ -3,6 +3,7 @@
 mod direct;
 mod failures;
 mod firmware;
+mod ipv6_router;
 mod proxy;
 mod restart;
 mod the_harness;
