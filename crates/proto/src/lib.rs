@@ -7,6 +7,7 @@
 //! * [`cmdline`]: the kernel command line, read once into a [`cmdline::BootPlan`].
 //! * [`mount`]: NFS targets and options, and the choice of server and path.
 //! * [`dhcp`]: DHCP options decoded tolerantly, leases, and the server's decisions.
+//! * [`dns`]: questions for the address of a name, and answers judged.
 //! * [`pxe`]: what each network-boot firmware needs beyond DHCP.
 //! * [`tftp`]: TFTP packets, options and transfers.
 
@@ -14,6 +15,7 @@
 
 pub mod cmdline;
 pub mod dhcp;
+pub mod dns;
 pub mod mount;
 pub mod pxe;
 pub mod tftp;

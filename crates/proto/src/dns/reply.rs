@@ -1,0 +1,159 @@
+//! A name server's answer, judged.
+
+use std::net::Ipv4Addr;
+
+use super::name::Name;
+use super::question::{A, CNAME, INTERNET, Question};
+
+/// The most addresses that are taken of one answer.
+const MOST_ADDRESSES: usize = 8;
+/// The most records that are looked at: a datagram without extensions holds fewer.
+const MOST_RECORDS: usize = 64;
+/// The most aliases that one name may go through.
+const MOST_ALIASES: usize = 8;
+
+const RESPONSE: u16 = 0x8000;
+const TRUNCATED: u16 = 0x0200;
+const OPCODE: u16 = 0x7800;
+const CODE: u16 = 0x000f;
+
+/// What a server says of a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Its addresses, in the server's order: one at least, eight at most.
+    Addresses(Vec<Ipv4Addr>),
+    /// An alias whose address the server does not tell: ask for this name.
+    Alias(Name),
+    /// The name does not exist, or has no IPv4 address.
+    Nothing,
+    /// The server cannot or will not say (SERVFAIL, REFUSED and their like): ask another.
+    Failed {
+        /// RCODE (RFC 1035 §4.1.1).
+        code: u8,
+    },
+}
+
+/// Why a datagram is no answer to the question; the wait for one goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ignored {
+    /// It is a query, another kind of message, or too short for any.
+    NotAResponse,
+    /// Another identifier, or it repeats another question.
+    AnotherQuestion,
+    /// A record that ends in the middle, or a name that is none.
+    Malformed,
+}
+
+impl Question {
+    /// Judges a datagram that came from the server that was asked.
+    ///
+    /// Records of other names than the one asked for and its aliases do not count. A truncated answer counts as
+    /// far as it goes: an address of a long list is as good as all of it.
+    ///
+    /// # Errors
+    /// What is no answer to this question, with the reason.
+    pub fn answer(&self, datagram: &[u8]) -> Result<Answer, Ignored> {
+        let word = |at| read_u16(datagram, at);
+        let (Some(id), Some(flags), Some(questions), Some(records)) =
+            (word(0), word(2), word(4), word(6))
+        else {
+            return Err(Ignored::NotAResponse);
+        };
+        if flags & RESPONSE == 0 || flags & OPCODE != 0 || datagram.len() < 12 {
+            return Err(Ignored::NotAResponse);
+        }
+        if id != self.id || questions != 1 {
+            return Err(Ignored::AnotherQuestion);
+        }
+        let (asked, at) = Name::read(datagram, 12).ok_or(Ignored::Malformed)?;
+        if asked != self.name || word(at) != Some(A) || word(at + 2) != Some(INTERNET) {
+            return Err(Ignored::AnotherQuestion);
+        }
+        match flags & CODE {
+            0 => {}
+            3 => return Ok(Answer::Nothing),
+            code => {
+                let code = u8::try_from(code).unwrap_or(u8::MAX);
+                return Ok(Answer::Failed { code });
+            }
+        }
+        let truncated = flags & TRUNCATED != 0;
+        let mut found = Records::default();
+        let mut at = at + 4;
+        for _ in 0..usize::from(records).min(MOST_RECORDS) {
+            match found.take(datagram, at) {
+                Some(next) => at = next,
+                None if truncated => break,
+                None => return Err(Ignored::Malformed),
+            }
+        }
+        Ok(found.follow(&self.name))
+    }
+}
+
+/// The records that may matter.
+#[derive(Default)]
+struct Records {
+    aliases: Vec<(Name, Name)>,
+    addresses: Vec<(Name, Ipv4Addr)>,
+}
+
+impl Records {
+    /// Takes the record at `at`, and says where the next one begins; `None` if it ends in the middle.
+    fn take(&mut self, message: &[u8], at: usize) -> Option<usize> {
+        let (owner, at) = Name::read(message, at)?;
+        let (kind, class) = (read_u16(message, at)?, read_u16(message, at + 2)?);
+        // Four bytes of life time, which a boot has no use for.
+        let length = usize::from(read_u16(message, at + 8)?);
+        let (start, end) = (at + 10, at + 10 + length);
+        let data = message.get(start..end)?;
+        match (kind, class, data) {
+            (A, INTERNET, &[a, b, c, d]) => {
+                self.addresses.push((owner, Ipv4Addr::new(a, b, c, d)));
+            }
+            (CNAME, INTERNET, _) => self.aliases.push((owner, Name::read(message, start)?.0)),
+            _ => {}
+        }
+        Some(end)
+    }
+
+    /// The addresses of `name`, through its aliases.
+    fn follow(&self, name: &Name) -> Answer {
+        let mut here = name;
+        for _ in 0..=MOST_ALIASES {
+            let addresses: Vec<Ipv4Addr> = self
+                .addresses
+                .iter()
+                .filter(|(owner, address)| owner == here && is_a_host(*address))
+                .map(|(_, address)| *address)
+                .take(MOST_ADDRESSES)
+                .collect();
+            if !addresses.is_empty() {
+                return Answer::Addresses(addresses);
+            }
+            match self.aliases.iter().find(|(owner, _)| owner == here) {
+                Some((_, target)) => here = target,
+                None if here == name => return Answer::Nothing,
+                None => return Answer::Alias(here.clone()),
+            }
+        }
+        // Aliases in a circle.
+        Answer::Nothing
+    }
+}
+
+/// Whether a server can have this address, seen from another machine.
+fn is_a_host(address: Ipv4Addr) -> bool {
+    !address.is_unspecified()
+        && !address.is_loopback()
+        && !address.is_multicast()
+        && !address.is_broadcast()
+}
+
+fn read_u16(message: &[u8], at: usize) -> Option<u16> {
+    let bytes = message.get(at..)?.first_chunk()?;
+    Some(u16::from_be_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests;

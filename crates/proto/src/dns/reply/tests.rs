@@ -1,0 +1,160 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn question() -> Question {
+    Question::new(0x1234, name("nas.lab"))
+}
+
+/// A record: its owner, type and data.
+type Record = (Vec<u8>, u16, Vec<u8>);
+
+/// The owner that is asked for, as servers write it: a pointer to the question.
+const ASKED: [u8; 2] = [0xc0, 12];
+
+fn a(owner: &[u8], address: [u8; 4]) -> Record {
+    (owner.to_vec(), A, address.to_vec())
+}
+
+fn cname(owner: &[u8], target: &str) -> Record {
+    (owner.to_vec(), CNAME, name(target).wire().to_vec())
+}
+
+fn reply(flags: u16, records: &[Record]) -> Vec<u8> {
+    let mut bytes = question().datagram();
+    bytes[2..4].copy_from_slice(&flags.to_be_bytes());
+    let count = u16::try_from(records.len()).unwrap();
+    bytes[6..8].copy_from_slice(&count.to_be_bytes());
+    for (owner, kind, data) in records {
+        bytes.extend(owner);
+        bytes.extend(kind.to_be_bytes());
+        bytes.extend(INTERNET.to_be_bytes());
+        bytes.extend(60_u32.to_be_bytes());
+        bytes.extend(u16::try_from(data.len()).unwrap().to_be_bytes());
+        bytes.extend(data);
+    }
+    bytes
+}
+
+const FINE: u16 = 0x8180;
+
+fn judged(records: &[Record]) -> Result<Answer, Ignored> {
+    question().answer(&reply(FINE, records))
+}
+
+#[test]
+fn addresses_come_in_the_servers_order_and_no_more_than_eight() {
+    let records: Vec<Record> = (1..=20).map(|n| a(&ASKED, [10, 0, 0, n])).collect();
+    let expected = (1..=8).map(|n| Ipv4Addr::new(10, 0, 0, n)).collect();
+    assert_eq!(judged(&records), Ok(Answer::Addresses(expected)));
+}
+
+#[test]
+fn aliases_are_followed_in_whatever_order_they_stand() {
+    let far = name("b.lab");
+    let records = [
+        a(far.wire(), [10, 0, 0, 9]),
+        cname(name("a.lab").wire(), "B.lab"),
+        cname(&ASKED, "a.lab"),
+    ];
+    let expected = Answer::Addresses(vec![Ipv4Addr::new(10, 0, 0, 9)]);
+    assert_eq!(judged(&records), Ok(expected));
+    assert_eq!(
+        judged(&[cname(&ASKED, "elsewhere.org")]),
+        Ok(Answer::Alias(name("elsewhere.org")))
+    );
+}
+
+#[test]
+fn aliases_in_a_circle_lead_to_nothing() {
+    let records = [
+        cname(&ASKED, "a.lab"),
+        cname(name("a.lab").wire(), "nas.lab"),
+    ];
+    assert_eq!(judged(&records), Ok(Answer::Nothing));
+}
+
+#[test]
+fn an_address_of_another_name_and_one_that_no_server_has_do_not_count() {
+    assert_eq!(
+        judged(&[
+            a(name("evil.org").wire(), [6, 6, 6, 6]),
+            a(&ASKED, [127, 0, 0, 1]),
+            a(&ASKED, [0, 0, 0, 0]),
+            a(&ASKED, [224, 0, 0, 1]),
+        ]),
+        Ok(Answer::Nothing)
+    );
+}
+
+#[test]
+fn a_name_that_does_not_exist_differs_from_a_server_that_fails() {
+    let answer = |flags| question().answer(&reply(flags, &[]));
+    assert_eq!(answer(0x8183), Ok(Answer::Nothing));
+    assert_eq!(answer(0x8182), Ok(Answer::Failed { code: 2 }));
+    assert_eq!(answer(0x8185), Ok(Answer::Failed { code: 5 }));
+}
+
+#[test]
+fn what_answers_another_question_is_passed_over() {
+    let fine = reply(FINE, &[a(&ASKED, [10, 0, 0, 9])]);
+    let other = Question::new(0x1235, name("nas.lab"));
+    assert_eq!(other.answer(&fine), Err(Ignored::AnotherQuestion));
+    let other = Question::new(0x1234, name("nas2.lab"));
+    assert_eq!(other.answer(&fine), Err(Ignored::AnotherQuestion));
+    let own = question().datagram();
+    assert_eq!(question().answer(&own), Err(Ignored::NotAResponse));
+}
+
+#[test]
+fn a_truncated_answer_counts_as_far_as_it_goes() {
+    let whole = reply(
+        FINE | TRUNCATED,
+        &[a(&ASKED, [10, 0, 0, 9]), a(&ASKED, [10, 0, 0, 8])],
+    );
+    let cut = &whole[..whole.len() - 5];
+    let expected = Answer::Addresses(vec![Ipv4Addr::new(10, 0, 0, 9)]);
+    assert_eq!(question().answer(cut), Ok(expected));
+    let mut lying = whole.clone();
+    lying[2..4].copy_from_slice(&FINE.to_be_bytes());
+    lying.truncate(whole.len() - 5);
+    assert_eq!(question().answer(&lying), Err(Ignored::Malformed));
+}
+
+proptest! {
+    #[test]
+    fn no_datagram_panics_or_yields_too_much(
+        tail in proptest::collection::vec(any::<u8>(), 0..300), records in any::<u16>(), flags in any::<u16>()
+    ) {
+        let mut datagram = reply(flags | RESPONSE, &[]);
+        datagram[6..8].copy_from_slice(&records.to_be_bytes());
+        datagram.extend(tail);
+        if let Ok(Answer::Addresses(addresses)) = question().answer(&datagram) {
+            prop_assert!((1..=MOST_ADDRESSES).contains(&addresses.len()));
+        }
+        let _ = question().answer(&datagram[12..]);
+    }
+
+    #[test]
+    fn a_cut_answer_that_does_not_say_so_is_none(cut in 1usize..100) {
+        let mut datagram = reply(FINE, &[cname(&ASKED, "a.lab"), a(name("a.lab").wire(), [10, 0, 0, 9])]);
+        let length = datagram.len();
+        datagram.truncate(length.saturating_sub(cut));
+        prop_assert!(question().answer(&datagram).is_err());
+    }
+
+    #[test]
+    fn a_damaged_answer_stays_within_its_bounds(at in 0usize..80, bit in 0u8..8) {
+        let mut datagram = reply(FINE, &[cname(&ASKED, "a.lab"), a(name("a.lab").wire(), [10, 0, 0, 9])]);
+        if let Some(byte) = datagram.get_mut(at) {
+            *byte ^= 1 << bit;
+        }
+        if let Ok(Answer::Alias(alias)) = question().answer(&datagram) {
+            prop_assert!(alias.wire().len() <= 255);
+        }
+    }
+}
