@@ -205,6 +205,13 @@ impl Export {
     pub(crate) fn resolve(&self, handle: &Handle) -> Result<Arc<Object>, Unresolved> {
         // Only handles that we made ourselves or have checked are in the cache.
         if let Some(known) = self.cache.find(handle) {
+            if let Object::Open(open) = &*known
+                && open.is_doubtful()
+                && self.root.contains(open.reference()) != Ok(true)
+            {
+                self.cache.forget(handle);
+                return Err(Unresolved::Stale);
+            }
             return Ok(known);
         }
         let id = self.sealer.open(handle).map_err(Unresolved::Foreign)?;
@@ -227,7 +234,7 @@ impl Export {
         if is_directory(&stat) && !self.root.contains(file.as_fd())? {
             return Err(Errno::STALE);
         }
-        Ok(Object::Open(OpenObject::new(file)))
+        Ok(Object::Open(OpenObject::new(file, &stat)))
     }
 
     /// Forgets what the cache holds open for this handle.
@@ -343,7 +350,7 @@ impl Export {
             }
         };
         let handle = self.sealer.seal(&id).ok_or(Errno::OVERFLOW)?;
-        let object = Object::Open(OpenObject::new(file));
+        let object = Object::Open(OpenObject::new(file, &stat));
         Ok(Found {
             handle,
             object,

@@ -14,8 +14,9 @@
 //! - **Never stale.** Handles hold no state of the server. They survive restarts and reboots of it
 //!   ([`HandleScheme`]), as long as the [`HandleKey`] is kept.
 //! - **Never outside.** Names are single entries; `openat2` resolves them beneath the root, through no link and no
-//!   mount. Handles are signed, and directories that were moved out of the root are refused. What is mounted beneath
-//!   the root is not there ([`View`]): a chroot's `/proc` is an empty directory, as with nfsd without `crossmnt`.
+//!   mount. Handles are signed, and a directory that was moved out of the root is refused within a second. What is
+//!   mounted beneath the root is not there ([`View`]): a chroot's `/proc` is an empty directory, as with nfsd without
+//!   `crossmnt`.
 //! - **Never writing.** Files are opened for reading only, devices and FIFOs not at all; where the kernel lets it, in
 //!   a private copy of the mount that is read-only.
 //! - **Bounded.** Records, fragments, connections per client and in total, open files, threads, replies.

@@ -2,6 +2,8 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
@@ -20,14 +22,46 @@ pub(crate) enum Object {
 pub(crate) struct OpenObject {
     reference: OwnedFd,
     content: OnceLock<OwnedFd>,
+    /// For directories: when they were last seen in the root.
+    seen: Option<Seen>,
 }
 
+#[derive(Debug)]
+struct Seen {
+    first: Instant,
+    /// Milliseconds after `first`.
+    last: AtomicU64,
+}
+
+/// For this long a directory is believed to be where it was.
+const BELIEVED: Duration = Duration::from_secs(1);
+
 impl OpenObject {
-    pub(crate) fn new(reference: OwnedFd) -> Self {
+    /// The caller has just found it in the root.
+    pub(crate) fn new(reference: OwnedFd, stat: &Stat) -> Self {
+        let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
         Self {
             reference,
             content: OnceLock::new(),
+            seen: directory.then(|| Seen {
+                first: Instant::now(),
+                last: AtomicU64::new(0),
+            }),
         }
+    }
+
+    /// Whether it is high time to see if this directory is still in the root. Asking puts the next time off.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        let Some(seen) = &self.seen else {
+            return false;
+        };
+        let now = u64::try_from(seen.first.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let age = now.saturating_sub(seen.last.load(Ordering::Relaxed));
+        let doubtful = u128::from(age) >= BELIEVED.as_millis();
+        if doubtful {
+            seen.last.store(now, Ordering::Relaxed);
+        }
+        doubtful
     }
 
     pub(crate) fn reference(&self) -> BorrowedFd<'_> {

@@ -10,6 +10,7 @@ mod support;
 
 use std::fs;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use netroot_nfs_export::{
     AddressList, Event, Export, ExportOptions, HandleKey, HandleScheme, Refusal, View,
@@ -23,6 +24,7 @@ in_both_worlds!(
     handles_survive_a_restart_with_the_same_key_and_no_other,
     a_file_that_was_moved_within_the_root_keeps_its_handle_and_a_deleted_one_loses_it,
     a_directory_that_was_moved_out_of_the_root_is_no_door_to_the_outside,
+    a_directory_moved_out_under_a_running_server_is_closed_within_seconds,
     names_that_lead_elsewhere_are_refused,
     forged_and_cut_handles_are_stale,
     a_handle_of_one_export_is_not_believed_by_another,
@@ -128,6 +130,21 @@ fn without_capabilities_the_handles_are_of_inodes_and_the_view_is_shared() {
     let export = Export::open(root.path(), options()).unwrap();
     assert_eq!(export.handles(), HandleScheme::Inodes);
     assert_eq!(export.view(), View::Shared);
+}
+
+fn a_directory_moved_out_under_a_running_server_is_closed_within_seconds() {
+    let above = tempfile::tempdir().unwrap();
+    let root = above.path().join("root");
+    fs::create_dir_all(root.join("a/b")).unwrap();
+    let running = serve(&root);
+    let mut client = Client::root(running.server.address());
+    let b = client.find("a/b");
+    client.attributes(&b).unwrap();
+    fs::rename(root.join("a"), above.path().join("a")).unwrap();
+    fs::write(above.path().join("a/b/secret"), b"secret").unwrap();
+    std::thread::sleep(Duration::from_millis(1100));
+    client.lookup_in(&b, b"secret").unwrap_err();
+    client.list(&b, 4096).unwrap_err();
 }
 
 fn names_that_lead_elsewhere_are_refused() {
