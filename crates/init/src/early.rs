@@ -63,9 +63,12 @@ pub(crate) struct Borrowed {
 }
 
 impl Borrowed {
-    /// Sets it and remembers what it was; `None` if the kernel does not have it.
-    pub(crate) fn set(file: &'static str, value: &str) -> Option<Self> {
-        let before = fs::read_to_string(file).ok()?.trim_end().to_owned();
+    /// Sets it and remembers what it was; `None` if the kernel does not have it. If it has the value already, this
+    /// program was here before (it starts anew after a mistake of its own), and `usual` is what goes back.
+    pub(crate) fn set(file: &'static str, value: &str, usual: &str) -> Option<Self> {
+        let before = fs::read_to_string(file).ok()?;
+        let before = before.trim_end();
+        let before = if before == value { usual } else { before }.to_owned();
         fs::write(file, value).ok()?;
         Some(Borrowed { file, before })
     }

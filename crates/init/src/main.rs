@@ -122,11 +122,11 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
     }
     // A peer may announce four gigabytes, and the XDR decoder asks for them before it reads: that must not end
     // process 1. Nothing of it is ever touched.
-    let overcommit = Borrowed::set("/proc/sys/vm/overcommit_memory", "1");
+    let overcommit = Borrowed::set("/proc/sys/vm/overcommit_memory", "1", "0");
     // PHY drivers, file systems and ciphers are asked for by the kernel in this way and in no other.
     let modprobe = std::env::current_exe()
         .ok()
-        .and_then(|own| Borrowed::set(modules::MODPROBE, own.to_str()?));
+        .and_then(|own| Borrowed::set(modules::MODPROBE, own.to_str()?, "/sbin/modprobe"));
     let loader = Loader::open(&kernel);
     // DHCP needs it at once, and no device announces it.
     loader.load("af_packet");
