@@ -10,6 +10,7 @@
 //! | [`handle`] | file handles that outlive a path (`name_to_handle_at`, `open_by_handle_at`) | the export |
 //! | [`arrival`] | which interface and address a datagram arrived on | the server |
 //! | [`pages`] | big buffers that are gone when they are dropped | the export |
+//! | [`solicitation`] | router solicitations (ICMPv6) of one interface | the server: iPXE's wait for a router |
 //! | [`udp`] | server sockets: broadcast, one interface, address reuse | the server |
 #![allow(unsafe_code)]
 
@@ -17,4 +18,5 @@ pub mod arrival;
 pub mod handle;
 pub mod packet;
 pub mod pages;
+pub mod solicitation;
 pub mod udp;

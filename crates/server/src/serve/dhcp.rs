@@ -153,6 +153,10 @@ impl Service {
                 }
                 self.timeline
                     .machine(Machine::Mac(mac), step(reply.step), &reply.text);
+                if matches!(client, Client::Ipxe(_)) {
+                    let machines = self.timeline.machines();
+                    machines.told_script(mac, Instant::now());
+                }
                 if let Destination::Ethernet { address, .. } = reply.destination {
                     self.timeline.machines().learn(address, mac);
                 }

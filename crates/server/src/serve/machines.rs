@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netroot_proto::dhcp::Mac;
 use netroot_proto::pxe::strategy::{Progress, Strategies, Strategy};
@@ -14,11 +14,16 @@ use netroot_proto::pxe::strategy::{Progress, Strategies, Strategy};
 /// How many machines are remembered: four class C networks.
 const KNOWN: usize = 1024;
 
+/// How long a machine that was told its script may take to ask for it.
+const UNTIL_SCRIPT: Duration = Duration::from_secs(30);
+
 /// What is known of the machines on this wire. Bounded; forgetting costs a look into the kernel's table.
 #[derive(Debug)]
 pub(crate) struct Machines {
     addresses: Mutex<HashMap<Ipv4Addr, Mac>>,
     strategies: Mutex<Strategies>,
+    /// When machines were told their script that have not asked for it yet.
+    told: Mutex<HashMap<Mac, Instant>>,
 }
 
 impl Machines {
@@ -27,6 +32,7 @@ impl Machines {
         Self {
             addresses: Mutex::default(),
             strategies: Mutex::new(Strategies::new(KNOWN)),
+            told: Mutex::default(),
         }
     }
 
@@ -71,8 +77,31 @@ impl Machines {
         strategies.choose(mac, transaction, now)
     }
 
+    /// The machine was told which script is its own.
+    pub(crate) fn told_script(&self, mac: Mac, now: Instant) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() >= KNOWN && !told.contains_key(&mac) {
+            told.retain(|_, then| now.duration_since(*then) < UNTIL_SCRIPT);
+            if told.len() >= KNOWN {
+                return;
+            }
+        }
+        told.insert(mac, now);
+    }
+
+    /// Whether the machine was told its script lately and has not asked for it yet.
+    pub(crate) fn awaits_script(&self, mac: Mac, now: Instant) -> bool {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.get(&mac)
+            .is_some_and(|then| now.duration_since(*then) < UNTIL_SCRIPT)
+    }
+
     /// The machine came this far.
     pub(crate) fn progressed(&self, mac: Mac, progress: Progress) {
+        if progress == Progress::Booted {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            told.remove(&mac);
+        }
         let mut strategies = self
             .strategies
             .lock()
@@ -145,6 +174,34 @@ mod tests {
             mac_in_neighbour_table(table, Ipv4Addr::new(10, 0, 0, 1)),
             None
         );
+    }
+
+    #[test]
+    fn a_machine_awaits_its_script_until_it_has_it_and_not_for_ever() {
+        let (machines, start) = (Machines::new(), Instant::now());
+        assert!(!machines.awaits_script(MAC, start));
+        machines.told_script(MAC, start);
+        assert!(machines.awaits_script(MAC, start + UNTIL_SCRIPT / 2));
+        assert!(!machines.awaits_script(MAC, start + UNTIL_SCRIPT));
+        machines.progressed(MAC, Progress::Loaded);
+        assert!(machines.awaits_script(MAC, start));
+        machines.progressed(MAC, Progress::Booted);
+        assert!(!machines.awaits_script(MAC, start));
+    }
+
+    #[test]
+    fn strangers_do_not_crowd_out_the_machines_that_await_their_script() {
+        let (machines, start) = (Machines::new(), Instant::now());
+        machines.told_script(MAC, start);
+        for number in 0..5000_u32 {
+            let [_, b, c, d] = number.to_be_bytes();
+            machines.told_script(Mac([2, 0, 1, b, c, d]), start);
+        }
+        assert!(machines.told.lock().unwrap().len() <= KNOWN);
+        assert!(machines.awaits_script(MAC, start));
+        let later = start + UNTIL_SCRIPT;
+        machines.told_script(MAC, later);
+        assert!(machines.awaits_script(MAC, later));
     }
 
     #[test]

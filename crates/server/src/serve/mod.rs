@@ -1,7 +1,7 @@
 //! `netroot serve`: from a directory to machines that boot from it.
 //!
 //! ```text
-//! datagram → Request → Decision → bytes      dhcp, office, leases, competition, frame
+//! datagram → Request → Decision → bytes      dhcp, office, leases, competition, frame; solicitations
 //! name → Artifact → transfer                 artifacts, loaders, script, image; tftp, http, range, url_path, status
 //! directory → export                         nfs
 //! every step → line                          events, machines, counters
@@ -31,6 +31,7 @@ mod range;
 mod running;
 mod script;
 mod sockets;
+mod solicitations;
 mod status;
 mod tftp;
 mod url_path;

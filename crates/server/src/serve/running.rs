@@ -17,7 +17,7 @@ use super::nfs::{self, Prepared};
 use super::script::Boot;
 use super::sockets::Sockets;
 use super::status::Status;
-use super::{http, tftp};
+use super::{http, solicitations, tftp};
 
 /// Everything that serving takes, ready: nothing after this can be refused.
 #[derive(Debug)]
@@ -103,6 +103,7 @@ pub(crate) fn until_stopped(
             failed = tftp::run(sockets.tftp, tftp) => failed.map(|()| ""),
             failed = http::run(sockets.http, site) => failed.map(|()| ""),
             () = dhcp::keep_leases(Arc::clone(&dhcp)) => Ok(""),
+            failed = solicitations::run(sockets.solicitations, &dhcp.interface, timeline) => failed.map(|()| ""),
         }
     });
     // With the runtime go its tasks, and with them every handle to the export but ours.

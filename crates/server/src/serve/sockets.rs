@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 
 use netroot_sys::arrival::ArrivalSocket;
 use netroot_sys::packet::{PacketError, PacketSocket};
+use netroot_sys::solicitation::{SolicitationError, SolicitationSocket};
 use netroot_sys::udp::{self, BindError, Binding};
 
 use super::interface::Interface;
@@ -77,6 +78,8 @@ pub(crate) struct Sockets {
     pub(crate) http: TcpListener,
     /// Whole frames: DHCP answers to machines without an address, and the probe for other servers.
     pub(crate) frames: PacketSocket,
+    /// iPXE's questions for IPv6 routers. Without IPv6 on the interface there are none to be heard.
+    pub(crate) solicitations: Result<SolicitationSocket, SolicitationError>,
 }
 
 impl Sockets {
@@ -92,6 +95,7 @@ impl Sockets {
                 "choose another port with --http-port",
             )?,
             frames: PacketSocket::for_dhcp_client(interface.index)?,
+            solicitations: SolicitationSocket::open(&interface.name, interface.index),
         })
     }
 }

@@ -1,0 +1,69 @@
+//! iPXE's questions for an IPv6 router, answered so that it does not wait sixteen seconds for one.
+//!
+//! What is said, and to whom it may be said, is [`netroot_proto::pxe::solicitation`]'s; here is the socket. Only a
+//! machine that was told its script lately and has not asked for it yet is answered: nobody else on the wire ever
+//! hears an advertisement.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use netroot_proto::dhcp::Mac;
+use netroot_proto::pxe::solicitation::{advertisement, solicitor};
+use netroot_sys::solicitation::{SolicitationError, SolicitationSocket};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+use super::events::{Machine, Step, Timeline};
+use super::interface::Interface;
+use super::machines::Machines;
+
+/// A solicitation is 8 bytes and a few options.
+const MESSAGE: usize = 256;
+/// How long a socket that fails is left alone.
+const AFTER_ERROR: Duration = Duration::from_millis(10);
+
+/// Answers until the runtime ends. Without a socket it waits for that, once it has said what that costs.
+///
+/// # Errors
+/// Only when the socket cannot be waited for at all.
+pub(crate) async fn run(
+    socket: Result<SolicitationSocket, SolicitationError>,
+    interface: &Interface,
+    timeline: &Timeline,
+) -> io::Result<()> {
+    let socket = match socket {
+        Ok(socket) => socket,
+        Err(error) => {
+            let name = &interface.name;
+            timeline.server(
+                Step::Server,
+                format_args!("iPXE will wait 16 s for an IPv6 router in each boot, since there is no IPv6 on {name} ({error}); sysctl net.ipv6.conf.{name}.disable_ipv6=0 spares it that"),
+            );
+            return std::future::pending().await;
+        }
+    };
+    let waiting = UdpSocket::from_std(socket.to_wait_for()?)?;
+    let mut buffer = [0; MESSAGE];
+    loop {
+        let heard = waiting
+            .async_io(Interest::READABLE, || socket.receive(&mut buffer))
+            .await;
+        let Ok(heard) = heard else {
+            tokio::time::sleep(AFTER_ERROR).await;
+            continue;
+        };
+        let message = buffer.get(..heard.length).unwrap_or_default();
+        let machine = solicitor(message, *heard.from.ip(), heard.hop_limit);
+        let Some(mac) = machine.filter(|mac| is_ours(timeline.machines(), *mac)) else {
+            continue;
+        };
+        if let Err(error) = socket.send(&advertisement(interface.mac), heard.from) {
+            let text = format!("waits for an IPv6 router: the answer could not be sent: {error}");
+            timeline.ignored(Machine::Mac(mac), text);
+        }
+    }
+}
+
+fn is_ours(machines: &Machines, mac: Mac) -> bool {
+    machines.awaits_script(mac, Instant::now())
+}
