@@ -8,6 +8,7 @@
 //! * [`pool`]: which address a machine gets, and for how long.
 //! * [`emit`]: a message written byte by byte, in an option order of our choice.
 //! * [`probe`]: "is another DHCP server on this wire?": a DISCOVER and its answers.
+//! * [`renew`]: keeping a lease while the machine runs: [`renew::Renewer`].
 //!
 //! The server's decision is one floor up, in [`crate::pxe::decide`], since what a boot
 //! server answers depends on the firmware that asks.
@@ -23,6 +24,7 @@ mod note;
 pub mod options;
 pub mod pool;
 pub mod probe;
+pub mod renew;
 pub mod request;
 pub mod restate;
 mod routes;
