@@ -25,6 +25,9 @@ const WRITTEN: &str = "initrd.img";
 const ABANDONED: Duration = Duration::from_secs(3600);
 /// How deep module and firmware trees are looked into; real ones have seven levels.
 const DEPTH: usize = 12;
+/// zstd's. Packed as small as it goes (19), Debian's drivers take a minute of somebody's waiting for a tenth less to
+/// send; `netroot initrd` does that when it is asked for a file to keep.
+const LEVEL: &str = "12";
 
 /// What the image is to hold.
 #[derive(Debug)]
@@ -136,6 +139,8 @@ pub(crate) fn start(order: &Order<'_>, cache: &Path) -> Result<Making, ImageErro
             &order.kernel.version,
             "--modules",
             order.modules,
+            "--level",
+            LEVEL,
         ])
         .arg("-o")
         .arg(workshop.path().join(WRITTEN));

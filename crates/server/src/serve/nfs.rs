@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use netroot_nfs_export::{
     AddressList, Counts, Event, Export, ExportError, ExportOptions, HandleKey, HandleScheme,
@@ -110,10 +112,37 @@ fn key(state: &Path, timeline: &Timeline) -> Result<HandleKey, KeyError> {
 /// Serves from now on.
 pub(crate) fn start(prepared: Prepared, timeline: Timeline) -> Result<Server, NfsError> {
     let Prepared { export, listeners } = prepared;
+    let newest = NewestMount::default();
     let server = Server::start(vec![export], listeners, move |event| {
-        tell(&timeline, &event)
+        if !newest.repeats(&event, Instant::now()) {
+            tell(&timeline, &event);
+        }
     })?;
     Ok(server)
+}
+
+/// The mount that was told last. One boot mounts twice within a second: our init asks whether it may, so that it can
+/// explain a refusal, and then the kernel's client asks for itself.
+#[derive(Debug, Default)]
+struct NewestMount(Mutex<Option<(IpAddr, String, Instant)>>);
+
+impl NewestMount {
+    /// How far apart the two are at most, on a machine that is emulated and has much to do.
+    const SPAN: Duration = Duration::from_secs(10);
+
+    fn repeats(&self, event: &Event, now: Instant) -> bool {
+        let Event::Mounted { client, path } = event else {
+            return false;
+        };
+        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let repeats = newest.as_ref().is_some_and(|(address, told, at)| {
+            *address == client.ip()
+                && told == path
+                && now.saturating_duration_since(*at) < Self::SPAN
+        });
+        *newest = Some((client.ip(), path.clone(), now));
+        repeats
+    }
 }
 
 fn tell(timeline: &Timeline, event: &Event) {
@@ -215,5 +244,20 @@ mod tests {
         }
         assert_eq!(image_name(Path::new("/")).unwrap(), "root");
         assert!(image_name(&folder.path().join("absent")).is_err());
+    }
+
+    #[test]
+    fn the_kernel_asking_after_the_init_is_one_mount_and_another_boot_is_another() {
+        let newest = NewestMount::default();
+        let mounted = |client: &str| Event::Mounted {
+            client: client.parse().unwrap(),
+            path: "/debian".to_owned(),
+        };
+        let start = Instant::now();
+        let later = |seconds| start + Duration::from_secs(seconds);
+        assert!(!newest.repeats(&mounted("10.0.0.7:700"), start));
+        assert!(newest.repeats(&mounted("10.0.0.7:701"), later(1)));
+        assert!(!newest.repeats(&mounted("10.0.0.8:700"), later(2)));
+        assert!(!newest.repeats(&mounted("10.0.0.7:702"), later(60)));
     }
 }
