@@ -6,6 +6,7 @@ use netroot_proto::cmdline::{IpRequest, Network};
 use netroot_proto::dhcp::lease::{Lease, Route};
 use netroot_proto::mount::LeaseFacts;
 
+use crate::dhcp::client::Dialogue;
 use crate::link::Nic;
 
 /// One NIC's address with all that was learnt with it. What the command line says holds over what a server says.
@@ -33,6 +34,8 @@ pub(crate) struct Address {
     pub(crate) mtu: Option<u16>,
     /// The lease, if a server gave one.
     pub(crate) lease: Option<Lease>,
+    /// How the lease was won.
+    pub(crate) dialogue: Option<Dialogue>,
     /// What the command line says about this NIC.
     pub(crate) request: Option<IpRequest>,
 }
@@ -57,6 +60,7 @@ impl Address {
             host_name: lease.host_name.clone(),
             mtu: lease.mtu,
             lease: Some(lease),
+            dialogue: None,
             request: request.cloned(),
         };
         address.obey(network);
@@ -78,6 +82,7 @@ impl Address {
             host_name: None,
             mtu: None,
             lease: None,
+            dialogue: None,
             request: Some(request.clone()),
         };
         address.obey(network);

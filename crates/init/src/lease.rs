@@ -170,6 +170,7 @@ impl Race<'_> {
             let Some(lease) = client.poll(&port.nic.name) else {
                 continue;
             };
+            let dialogue = client.dialogue();
             for note in &lease.notes {
                 caution!("{}: DHCP: {note}", port.nic.name);
             }
@@ -180,7 +181,8 @@ impl Race<'_> {
             } else {
                 None
             };
-            let address = Address::leased(port.nic.clone(), lease, request, &self.plan.network);
+            let mut address = Address::leased(port.nic.clone(), lease, request, &self.plan.network);
+            address.dialogue = Some(dialogue);
             port.address = Some((Moment::now(), address));
         }
     }

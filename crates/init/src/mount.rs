@@ -28,7 +28,7 @@ use crate::failure::Failure;
 use crate::modules::{Loaded, Loader};
 
 /// Where the root is mounted, to become `/`.
-pub(crate) const ROOT: &str = "/root";
+pub(crate) const ROOT: &str = "/newroot";
 /// How long a mount may take once the server answered every question before it.
 const PATIENCE: Duration = Duration::from_secs(45);
 /// One message of the kernel about a mount, at most (`fs/fs_context.c` formats into a page).

@@ -35,6 +35,17 @@ pub(crate) enum ClientError {
     Address(Mac),
 }
 
+/// How a lease was won, as whole Ethernet frames: what a renewer goes on from.
+#[derive(Debug, Clone)]
+pub(crate) struct Dialogue {
+    /// The client's last word.
+    pub(crate) asked: Vec<u8>,
+    /// The server's.
+    pub(crate) answered: Vec<u8>,
+    /// When that came.
+    pub(crate) at: Moment,
+}
+
 /// A persistent DHCP client: it asks until it is answered, whatever the carrier does meanwhile.
 pub(crate) struct DhcpClient {
     interface: Interface,
@@ -123,6 +134,15 @@ impl DhcpClient {
                 self.sockets.get_mut::<dhcpv4::Socket>(self.handle).reset();
                 None
             }
+        }
+    }
+
+    /// What was said last on both sides: once there is a lease, that is REQUEST and ACK.
+    pub(crate) fn dialogue(&self) -> Dialogue {
+        Dialogue {
+            asked: self.device.last_sent().to_vec(),
+            answered: self.device.last_received().to_vec(),
+            at: Moment::now(),
         }
     }
 

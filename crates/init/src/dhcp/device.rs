@@ -69,6 +69,16 @@ impl DhcpDevice {
         self.repeat.stop();
     }
 
+    /// The frame that smoltcp sent last.
+    pub(super) fn last_sent(&self) -> &[u8] {
+        self.repeat.frame()
+    }
+
+    /// The frame that smoltcp saw last, as it came.
+    pub(super) fn last_received(&self) -> &[u8] {
+        &self.received
+    }
+
     /// The DHCP message in the frame that smoltcp saw last, as it came.
     pub(super) fn last_message(&self) -> Option<&[u8]> {
         let frame = EthernetFrame::new_checked(self.received.as_slice()).ok()?;

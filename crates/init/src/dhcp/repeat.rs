@@ -62,6 +62,11 @@ impl Repeat {
         self.at = None;
     }
 
+    /// The last frame, be it answered or not.
+    pub(super) fn frame(&self) -> &[u8] {
+        &self.frame
+    }
+
     /// When there is something to send.
     pub(super) fn at(&self) -> Option<Moment> {
         self.at

@@ -41,6 +41,19 @@ pub(crate) enum NfsFault {
         /// What went wrong.
         source: RpcError,
     },
+    /// The program is there, in other versions.
+    OtherVersion {
+        /// The server.
+        server: Ipv4Addr,
+        /// The TCP port.
+        port: u16,
+        /// What was asked: `NFS server, version 4`.
+        what: &'static str,
+        /// The lowest version that it speaks.
+        low: u32,
+        /// The highest one.
+        high: u32,
+    },
     /// portmapper does not know the program.
     NotRegistered {
         /// The server.
@@ -91,6 +104,22 @@ pub(crate) enum NfsFault {
 }
 
 impl NfsFault {
+    /// Whether another version of NFS may be answered all the same. A refusal is one for all versions, and who does
+    /// not answer at the port of NFS itself answers nothing.
+    pub(super) fn leaves_other_versions(&self) -> bool {
+        match self {
+            Self::Silent { port, .. } => *port == nfs3_types::portmap::PMAP_PORT,
+            Self::Closed { .. }
+            | Self::Broken { .. }
+            | Self::OtherVersion { .. }
+            | Self::NotRegistered { .. } => true,
+            Self::NotToThisMachine { .. }
+            | Self::NotExported { .. }
+            | Self::Denied { .. }
+            | Self::Handle { .. } => false,
+        }
+    }
+
     /// What to do about it.
     pub(crate) fn advice(&self) -> String {
         match self {
@@ -115,6 +144,9 @@ impl NfsFault {
             }
             Self::Broken { server, port, .. } => {
                 format!("check what listens on port {port} of {server}")
+            }
+            Self::OtherVersion { server, .. } => {
+                format!("give the version with vers=, or let {server} offer it")
             }
             Self::NotRegistered { server, what } => {
                 format!("start {what} on {server}, or give port= and mountport=")
@@ -156,6 +188,30 @@ impl std::fmt::Display for NfsFault {
                 write!(
                     f,
                     "{server} port {port} does not answer {what} as it should: {source}"
+                )
+            }
+            Self::OtherVersion {
+                server,
+                port,
+                what,
+                low,
+                high,
+            } if low == high => {
+                write!(
+                    f,
+                    "{server} port {port} has no {what}: it speaks version {low}"
+                )
+            }
+            Self::OtherVersion {
+                server,
+                port,
+                what,
+                low,
+                high,
+            } => {
+                write!(
+                    f,
+                    "{server} port {port} has no {what}: it speaks versions {low} to {high}"
                 )
             }
             Self::NotRegistered { server, what } => {

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use netroot_proto::mount::KnownPorts;
+use nfs3_client::rpc::RpcClient;
 use nfs3_client::{MountClient, MountError, Nfs3Client, PortmapError, PortmapperClient, RpcError};
 use nfs3_types::mount::{dirpath, exports, mountstat3};
 use nfs3_types::nfs3::{
@@ -12,7 +13,7 @@ use nfs3_types::nfs3::{
 };
 use nfs3_types::portmap::{IPPROTO_TCP, PMAP_PORT};
 use nfs3_types::rpc::{auth_unix, opaque_auth};
-use nfs3_types::xdr_codec::Opaque;
+use nfs3_types::xdr_codec::{Opaque, Void};
 use rustix::io::Errno;
 
 use super::fault::NfsFault;
@@ -23,6 +24,7 @@ use crate::console::detail;
 /// The port of NFS where nothing else is said (RFC 7530 §3.1; version 3 by custom).
 const NFS_PORT: u16 = 2049;
 const NFS: &str = "NFS server, version 3";
+const NFS_4: &str = "NFS server, version 4";
 const MOUNT: &str = "MOUNT server, version 3";
 const PORTMAPPER: &str = "portmapper";
 
@@ -81,12 +83,21 @@ pub(crate) fn probe_v3(
     }
 }
 
-/// Sees whether anything listens where NFSv4 is: the kernel itself would be silent for minutes.
+/// Sees whether NFSv4 is answered where it should be (NULL, RFC 7530 §16.1): the kernel itself would be silent for
+/// minutes.
 pub(crate) fn probe_v4(server: &Server) -> Result<(), NfsFault> {
     let port = server.ports.nfs.unwrap_or(NFS_PORT);
-    Ask { server: *server }
-        .connect(server.address, port, "NFS server, version 4")
-        .map(drop)
+    let asked = Ask { server: *server };
+    let stream = asked.connect(server.address, port, NFS_4)?;
+    let call = async |mut client: RpcClient<Stream>| {
+        client
+            .call::<Void, Void>(nfs3_types::nfs3::PROGRAM, 4, 0, &Void)
+            .await
+    };
+    match finish(call(RpcClient::new(stream))) {
+        Ok(Void) => Ok(()),
+        Err(e) => Err(asked.fault(server.address, port, NFS_4, e)),
+    }
 }
 
 struct Ask {
@@ -100,6 +111,15 @@ impl Ask {
     }
 
     fn fault(&self, server: Ipv4Addr, port: u16, what: &'static str, source: RpcError) -> NfsFault {
+        if let RpcError::ProgMismatch { low, high } = source {
+            return NfsFault::OtherVersion {
+                server,
+                port,
+                what,
+                low,
+                high,
+            };
+        }
         if let RpcError::Io(e) = &source {
             match e.kind() {
                 ErrorKind::ConnectionRefused => return NfsFault::Closed { server, port, what },
@@ -145,7 +165,10 @@ impl Ask {
     }
 
     fn port(&self, server: Ipv4Addr, program: u32, what: &'static str) -> Result<u16, NfsFault> {
-        let stream = self.connect(server, PMAP_PORT, PORTMAPPER)?;
+        // It answers everybody: no reserved port is spent on it.
+        let address = SocketAddrV4::new(server, PMAP_PORT);
+        let stream = Tcp::connect_from_any(address)
+            .map_err(|e| self.fault(server, PMAP_PORT, PORTMAPPER, RpcError::Io(e)))?;
         match finish(PortmapperClient::new(stream).getport(program, 3, IPPROTO_TCP)) {
             Ok(port) => Ok(port),
             Err(PortmapError::Rpc(e)) => Err(self.fault(server, PMAP_PORT, PORTMAPPER, e)),

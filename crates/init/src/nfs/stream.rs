@@ -25,13 +25,16 @@ use crate::clock::Moment;
 const CONNECT: Duration = Duration::from_millis(3500);
 /// How long one answer may take.
 const ANSWER: Duration = Duration::from_secs(3);
+/// How long all answers on one connection may take: a server that answers every question just in time, and sends
+/// one link after the other, must not hold up the boot.
+const CONVERSATION: Duration = Duration::from_secs(20);
 /// The longest record taken: a list of ten thousand exports fits.
 const LONGEST_RECORD: usize = 1 << 20;
 /// The kernel's own NFS client takes ports from 665 on, from the top down; these are for the questions before.
 const PORTS: std::ops::RangeInclusive<u16> = 600..=664;
 
-/// Opens connections from a port below 1024: most servers take no others. Each attempt takes the next port, for a
-/// closed connection keeps its port for a minute.
+/// Opens connections from a port below 1024: most servers take no others. Each attempt takes the next port, and a
+/// connection gives its port back when it ends ([`Stream::open`]), so that no number of retries uses them up.
 #[derive(Debug)]
 pub(super) struct Tcp;
 
@@ -40,6 +43,13 @@ impl Tcp {
     pub(super) fn connect_reserved(address: SocketAddrV4) -> io::Result<Stream> {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let span = PORTS.end() - PORTS.start() + 1;
+        // A machine that starts anew does not come from the port that the server remembers it by.
+        if NEXT.load(Ordering::Relaxed) == 0 {
+            let mut start = [1; 1];
+            let _ = rustix::rand::getrandom(&mut start, rustix::rand::GetRandomFlags::NONBLOCK);
+            let start = u16::from(start[0]) % span;
+            let _ = NEXT.compare_exchange(0, start, Ordering::Relaxed, Ordering::Relaxed);
+        }
         for _ in 0..span {
             let port = PORTS.start() + NEXT.fetch_add(1, Ordering::Relaxed) % span;
             match Stream::open(address, Some(port)) {
@@ -52,6 +62,11 @@ impl Tcp {
                 result => return result,
             }
         }
+        Stream::open(address, None)
+    }
+
+    /// Connects from a port that the kernel chooses.
+    pub(super) fn connect_from_any(address: SocketAddrV4) -> io::Result<Stream> {
         Stream::open(address, None)
     }
 }
@@ -79,6 +94,8 @@ fn v4(address: SocketAddr) -> io::Result<SocketAddrV4> {
 #[derive(Debug)]
 pub(crate) struct Stream {
     fd: OwnedFd,
+    /// When the conversation has to be over.
+    end: Moment,
     /// What is left of the record that was read, its mark in front.
     record: Vec<u8>,
     taken: usize,
@@ -101,8 +118,12 @@ impl Stream {
             Err(e) => return Err(e.into()),
         }
         let _ = sockopt::set_tcp_nodelay(&fd, true);
+        // Closed by a reset, the connection leaves no TIME_WAIT that would keep its port for a minute. Nothing is
+        // lost: it is closed when the last answer has come, or when none is waited for any more.
+        let _ = sockopt::set_socket_linger(&fd, Some(Duration::ZERO));
         Ok(Stream {
             fd,
+            end: Moment::now().after(CONVERSATION),
             record: Vec::new(),
             taken: 0,
         })
@@ -110,7 +131,7 @@ impl Stream {
 
     /// Reads one record (RFC 5531 §11), joining its fragments, and keeps it with a mark as if it were one.
     fn read_record(&mut self) -> io::Result<()> {
-        let deadline = Moment::now().after(ANSWER);
+        let deadline = Moment::now().after(ANSWER).min(self.end);
         let mut record = vec![0; 4];
         loop {
             let mut mark = [0; 4];
@@ -168,7 +189,7 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     async fn async_write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let deadline = Moment::now().after(ANSWER);
+        let deadline = Moment::now().after(ANSWER).min(self.end);
         loop {
             match rustix::net::send(&self.fd, buffer, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

@@ -1,0 +1,130 @@
+//! Several servers of one root, asked at the same time.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use crate::clock::{Moment, Wait};
+
+/// How long a server that is usable waits for those written before it: time enough for a first packet that was
+/// lost to be sent again.
+const HEAD_START: Duration = Duration::from_millis(1500);
+/// The stack of one asking thread, in bytes.
+const STACK: usize = 256 << 10;
+
+/// Asks all of `hosts` at once. Those that are usable come back in the order in which they are written, as soon as
+/// one before which nothing better can come is among them; if there is none, why the first one is not.
+///
+/// `ask` has to end by itself.
+pub(crate) fn ask_all<H, T, E>(
+    hosts: &[H],
+    what: &str,
+    ask: impl Fn(&H) -> Result<T, E> + Send + Sync + 'static,
+) -> Result<Vec<T>, Option<E>>
+where
+    H: Clone + Send + 'static,
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    if let [host] = hosts {
+        return ask(host).map(|answer| vec![answer]).map_err(Some);
+    }
+    let ask = Arc::new(ask);
+    let (sender, receiver) = mpsc::channel();
+    for (place, host) in hosts.iter().enumerate() {
+        let (task, sender_of_it, host_of_it) = (ask.clone(), sender.clone(), host.clone());
+        let work = move || {
+            let _ = sender_of_it.send((place, task(&host_of_it)));
+        };
+        let builder = thread::Builder::new().stack_size(STACK);
+        if builder.spawn(work).is_err() {
+            let _ = sender.send((place, ask(host)));
+        }
+    }
+    drop(sender);
+    let mut answers: Vec<Option<Result<T, E>>> = hosts.iter().map(|_| None).collect();
+    let mut wait = Wait::start();
+    let mut deadline: Option<Moment> = None;
+    while !is_decided(&answers) {
+        let speak = wait.mention(what);
+        let until = deadline.map_or(speak, |deadline| deadline.min(speak));
+        match receiver.recv_timeout(until.remaining()) {
+            Ok((place, answer)) => {
+                if answer.is_ok() {
+                    deadline.get_or_insert(Moment::now().after(HEAD_START));
+                }
+                if let Some(empty) = answers.get_mut(place) {
+                    *empty = Some(answer);
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) if deadline.is_some_and(|d| d.remaining().is_zero()) => {
+                break;
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+    let mut usable = Vec::new();
+    let mut first_error = None;
+    for answer in answers.into_iter().flatten() {
+        match answer {
+            Ok(answer) => usable.push(answer),
+            Err(error) => {
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    if usable.is_empty() {
+        Err(first_error)
+    } else {
+        Ok(usable)
+    }
+}
+
+/// Whether the best answer is known: one that is usable comes before every one that is missing.
+fn is_decided<T, E>(answers: &[Option<Result<T, E>>]) -> bool {
+    let best = answers.iter().find(|answer| !matches!(answer, Some(Err(_))));
+    matches!(best, None | Some(Some(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each host: after how many milliseconds it answers, and whether it is usable.
+    fn asked(hosts: &[(u64, bool)]) -> (Result<Vec<u64>, Option<u64>>, Duration) {
+        let started = Moment::now();
+        let answers = ask_all(hosts, "the servers", |(after, usable)| {
+            thread::sleep(Duration::from_millis(*after));
+            if *usable { Ok(*after) } else { Err(*after) }
+        });
+        (answers, Moment::now().since(started))
+    }
+
+    #[test]
+    fn the_one_written_first_is_used_though_another_answers_earlier() {
+        let (answers, _) = asked(&[(200, true), (10, true), (900, true)]);
+        assert_eq!(answers, Ok(vec![200, 10]));
+    }
+
+    #[test]
+    fn a_first_one_that_fails_costs_no_more_than_its_failure() {
+        let (answers, took) = asked(&[(100, false), (10, true)]);
+        assert_eq!(answers, Ok(vec![10]));
+        assert!(took < HEAD_START, "{took:?}");
+    }
+
+    #[test]
+    fn a_first_one_that_is_silent_costs_its_head_start() {
+        let (answers, took) = asked(&[(4000, true), (10, true)]);
+        assert_eq!(answers, Ok(vec![10]));
+        assert!(took < Duration::from_millis(2500), "{took:?}");
+    }
+
+    #[test]
+    fn where_none_is_usable_the_first_one_says_why() {
+        assert_eq!(asked(&[(100, false), (10, false)]).0, Err(Some(100)));
+        assert_eq!(asked(&[(10, false)]).0, Err(Some(10)));
+    }
+}
