@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::places;
-use crate::transcript::Transcript;
+use crate::transcript::{Echo, Transcript};
 
 /// QEMU's accelerator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ fn kvm_boots_a_kernel() -> bool {
     let console = Transcript::new("the KVM probe");
     let spoke = child.stdout.take().is_some_and(|pipe| {
         console
-            .follow(pipe, std::path::Path::new("/dev/null"), false)
+            .follow(pipe, std::path::Path::new("/dev/null"), Echo::Off)
             .is_ok()
             && console
                 .wait_for("Linux version", "a kernel's first line", PROBE_PATIENCE)

@@ -27,5 +27,5 @@ pub use peer::ganesha::{Clients, Ganesha};
 pub use peer::netroot::{Event, NetrootServe};
 pub use program::{Finished, Program};
 pub use root::TinyRoot;
-pub use transcript::{Seen, Transcript};
+pub use transcript::{Echo, Seen, Transcript};
 pub use vm::{Firmware, Nic, Rom, Vm, VmBuilder};

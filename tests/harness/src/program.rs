@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::transcript::{Seen, Transcript};
+use crate::transcript::{Echo, Seen, Transcript};
 
 /// A running program. Dropping it kills it.
 #[derive(Debug)]
@@ -37,8 +37,8 @@ pub struct Finished {
 pub(crate) struct Streams {
     /// Our terminal's input goes to the program.
     pub(crate) terminal_input: bool,
-    /// The program's output goes to our standard output too.
-    pub(crate) echo: bool,
+    /// How the program's output is shown on our standard output.
+    pub(crate) echo: Echo,
 }
 
 /// How long nsenter may take until the program is its child.

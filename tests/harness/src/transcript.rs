@@ -43,6 +43,18 @@ pub struct Seen {
     pub end: usize,
 }
 
+/// Whether what arrives is shown on our own standard output as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Echo {
+    /// It is not.
+    #[default]
+    Off,
+    /// Without control sequences: firmware clears the screen that it believes its own.
+    Plain,
+    /// As it came, for a terminal that is joined to the program.
+    Raw,
+}
+
 /// How long a reader waits for the rest of a line once the text it wanted is there.
 const REST_OF_LINE: Duration = Duration::from_millis(300);
 
@@ -57,12 +69,12 @@ impl Transcript {
     }
 
     /// Reads `source` to its end in a thread of its own, into this transcript and,
-    /// as it came, into the file `log`. `echo` puts it on our own standard output too.
+    /// as it came, into the file `log`.
     pub fn follow(
         &self,
         mut source: impl Read + Send + 'static,
         log: &Path,
-        echo: bool,
+        echo: Echo,
     ) -> Result<()> {
         let mut log = std::fs::File::options()
             .create(true)
@@ -79,13 +91,15 @@ impl Transcript {
                     Ok(count) => count,
                 };
                 let piece = buffer.get(..count).unwrap_or_default();
-                transcript.push(piece);
+                let plain = transcript.push(piece);
                 // A full disk must not end the run that the log is only a record of.
                 let _ = log.write_all(piece);
-                if echo {
-                    let mut out = std::io::stdout();
-                    let _ = out.write_all(piece).and_then(|()| out.flush());
-                }
+                let mut out = std::io::stdout();
+                let _ = match echo {
+                    Echo::Off => Ok(()),
+                    Echo::Plain => out.write_all(plain.as_bytes()).and_then(|()| out.flush()),
+                    Echo::Raw => out.write_all(piece).and_then(|()| out.flush()),
+                };
             }
             transcript.lock().ended = true;
             transcript.shared.changed.notify_all();
@@ -93,18 +107,20 @@ impl Transcript {
         Ok(())
     }
 
-    fn push(&self, piece: &[u8]) {
+    /// Adds a piece; returns it without control sequences.
+    fn push(&self, piece: &[u8]) -> String {
         let at = self.start.elapsed();
         let mut state = self.lock();
         let begin = state.text.len();
         state.arrivals.push((begin, at));
-        for character in String::from_utf8_lossy(piece).chars() {
-            if let Some(plain) = state.escape.filter(character) {
-                state.text.push(plain);
-            }
-        }
+        let plain: String = String::from_utf8_lossy(piece)
+            .chars()
+            .filter_map(|character| state.escape.filter(character))
+            .collect();
+        state.text.push_str(&plain);
         drop(state);
         self.shared.changed.notify_all();
+        plain
     }
 
     /// Everything so far.

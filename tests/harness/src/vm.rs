@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::accel::Accel;
 use crate::net::{Net, Tap};
 use crate::program::{Finished, Program, Streams};
-use crate::transcript::{Seen, Transcript};
+use crate::transcript::{Echo, Seen, Transcript};
 
 /// What runs before the boot loader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl<'net> VmBuilder<'net> {
     /// Shows the console on our standard output as well.
     #[must_use]
     pub fn shown(mut self) -> Self {
-        self.streams.echo = true;
+        self.streams.echo = Echo::Plain;
         self
     }
 
@@ -133,7 +133,7 @@ impl<'net> VmBuilder<'net> {
     pub fn interactive(mut self) -> Self {
         self.streams = Streams {
             terminal_input: true,
-            echo: true,
+            echo: Echo::Raw,
         };
         self
     }

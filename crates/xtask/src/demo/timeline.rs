@@ -22,11 +22,12 @@ enum Sign {
     Console(&'static str),
 }
 
-const STEPS: [(&str, Sign); 8] = [
+const STEPS: [(&str, Sign); 9] = [
     ("DHCP", Sign::Event(&["dhcp-discover", "dhcp-offer"])),
     ("loader", Sign::Event(&["tftp", "script"])),
     ("kernel", Sign::Event(&["kernel"])),
     ("initrd", Sign::Event(&["initrd"])),
+    ("Linux", Sign::Console("] Linux version ")),
     ("init", Sign::Console("netroot: init ")),
     ("mount", Sign::Console("netroot: root ")),
     ("switch_root", Sign::Console("netroot: switch_root to ")),
@@ -53,12 +54,22 @@ pub(super) fn of(server: &NetrootServe, console: &Transcript) -> Vec<Row> {
                     .map(|(at, _, text)| (*at, text.clone()))?,
                 Sign::Console(text) => {
                     let seen = console.find(text)?;
-                    (seen.at, seen.line.trim().to_owned())
+                    (seen.at, words(&seen.line))
                 }
             };
             Some(Row { step, at, what })
         })
         .collect()
+}
+
+/// A console's line without what stands before every line, and not too long.
+fn words(line: &str) -> String {
+    let line = line.trim();
+    let line = line.strip_prefix("netroot: ").unwrap_or(line);
+    let line = line
+        .rsplit_once("] Linux version")
+        .map_or(line, |(_, rest)| rest.trim());
+    line.chars().take(90).collect()
 }
 
 /// The table that a person reads: when each step began, and how long until the next.
