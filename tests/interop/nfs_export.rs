@@ -144,23 +144,20 @@ fn without_the_right_to_a_private_view_mounts_are_empty_directories() {
     assert_eq!(client.attributes(&handle).unwrap().fileid, proc.fileid);
 }
 
-#[test]
-fn a_tmpfs_and_an_overlay_can_be_exported_and_their_handles_survive_a_restart() {
-    alone();
-    let base = tempfile::tempdir().unwrap();
-    tmpfs(base.path());
-    for directory in ["lower/etc", "upper", "work", "merged"] {
-        fs::create_dir_all(base.path().join(directory)).unwrap();
+/// An overlay of two directories in `base`, which must not be an overlay itself.
+fn overlay(base: &Path, name: &str, options: &str) -> std::path::PathBuf {
+    let place = |part: &str| base.join(format!("{name}-{part}"));
+    for part in ["lower/etc", "upper", "work", "merged"] {
+        fs::create_dir_all(place(part)).unwrap();
     }
-    fs::write(base.path().join("lower/etc/hostname"), b"lower").unwrap();
-    let layers = ["lower", "upper", "work"].map(|name| base.path().join(name));
+    fs::write(place("lower/etc/hostname"), b"lower").unwrap();
     let data = format!(
-        "lowerdir={},upperdir={},workdir={}",
-        layers[0].display(),
-        layers[1].display(),
-        layers[2].display()
+        "lowerdir={},upperdir={},workdir={}{options}",
+        place("lower").display(),
+        place("upper").display(),
+        place("work").display()
     );
-    let merged = base.path().join("merged");
+    let merged = place("merged");
     mount(
         Some("overlay"),
         &merged,
@@ -170,24 +167,36 @@ fn a_tmpfs_and_an_overlay_can_be_exported_and_their_handles_survive_a_restart() 
     )
     .unwrap();
     fs::write(merged.join("etc/machine-id"), b"upper").unwrap();
+    merged
+}
+
+#[test]
+fn a_tmpfs_and_overlays_can_be_exported_and_their_handles_survive_a_restart() {
+    alone();
+    let base = tempfile::tempdir().unwrap();
+    tmpfs(base.path());
+    let plain = overlay(base.path(), "plain", "");
+    let exportable = overlay(base.path(), "exportable", ",index=on,nfs_export=on");
     for (root, scheme) in [
-        (base.path().join("lower"), HandleScheme::Kernel),
-        (merged, HandleScheme::Inodes),
+        (base.path().join("plain-lower"), HandleScheme::Kernel),
+        (plain, HandleScheme::Inodes),
+        (exportable, HandleScheme::Kernel),
     ] {
         let export = Export::open(&root, options()).unwrap();
         assert_eq!(export.handles(), scheme, "{root:?}");
         let first = serve_with(vec![export]);
         let mut client = Client::root(first.server.address());
         let file = client.find("etc/hostname");
+        let etc = client.find("etc");
         first.server.stop();
         let second = serve(&root);
         let mut client = Client::root(second.server.address());
         let (content, eof) = client.read(&file, 0, 100).unwrap();
         assert_eq!((&content[..], eof), (&b"lower"[..], true), "{root:?}");
         assert_eq!(client.find("etc/hostname"), file, "{root:?}");
+        assert_eq!(client.find("etc"), etc, "{root:?}");
         second.server.stop();
     }
-    undo(&base.path().join("merged"));
     undo(base.path());
 }
 
