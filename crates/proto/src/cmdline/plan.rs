@@ -234,6 +234,13 @@ impl BootPlan {
             let given = |p: &&Parameter| p.is(name) && p.value.is_some();
             line.parameters.iter().rfind(given)
         };
+        for name in ["root", "netroot", "nfsroot"] {
+            let holds = last(name);
+            let given = line.parameters.iter().filter(|p| p.is(name));
+            for earlier in given.filter(|p| p.value.is_some() && Some(*p) != holds) {
+                notes.ignore(&earlier.text(), "a later one takes its place");
+            }
+        }
         let parameters = RootParameters {
             root: last("root"),
             netroot: last("netroot"),
