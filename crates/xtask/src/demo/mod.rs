@@ -165,7 +165,14 @@ fn failure(end: Option<String>, server: &NetrootServe, vm: &Vm) -> anyhow::Error
         let seconds = vm.console().elapsed().as_secs();
         format!("{state} after {seconds} s")
     });
-    let server_said = server.output().tail(8);
+    let events = server.events();
+    let last = events.iter().skip(events.len().saturating_sub(8));
+    let server_said: String = last
+        .map(|(_, event)| {
+            let machine = event.machine.as_deref().unwrap_or("-");
+            format!("    | {machine} {}\n", event.text)
+        })
+        .collect();
     anyhow::anyhow!(
         "{reason}\nthe server's last events:\n{server_said}the console's log: {}",
         vm.log().display()
