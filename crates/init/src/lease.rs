@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use netroot_proto::cmdline::BootPlan;
 use netroot_proto::dhcp::Mac;
-use netroot_proto::mount::{Evidence, choose_root};
+use netroot_proto::mount::{Evidence, choose_root_of};
 use smoltcp::wire::DhcpOption;
 
 use crate::address::Address;
@@ -16,6 +16,7 @@ use crate::console::{caution, say};
 use crate::dhcp::client::{DhcpClient, PATIENCE};
 use crate::dhcp::race::{BOOT_LINK_GRACE, Root, Runner, Verdict, Way, judge, way};
 use crate::failure::{Failure, causes};
+use crate::identity;
 use crate::link::{Nic, Nics};
 
 /// Looks at the clock this often at least.
@@ -215,7 +216,7 @@ impl Race<'_> {
 
     /// What an address is good for.
     fn root(&self, address: &Address, failed: Option<Moment>) -> Root {
-        match choose_root(self.plan, &address.facts()) {
+        match choose_root_of(self.plan, &address.facts(), &identity::of(&address.nic)) {
             Err(_) => Root::None,
             Ok(choice) if failed.is_some() || choice.path_from == Evidence::KernelDefault => {
                 Root::Doubtful
