@@ -55,11 +55,10 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
         &machine.failed,
     )?;
     set(machine, &address)?;
-    let export = export::find(&machine.plan, &address)?;
+    let exports = export::find(&machine.plan, &address)?;
     delay(&machine.plan);
-    mount::mount_root(&export, &machine.plan.overlay.value, &machine.loader)?;
-    handoff::leave_name_servers(&address);
-    Err(switch_root(machine, &export))
+    let export = mount::mount_root(&exports, &machine.plan.overlay.value, &machine.loader)?;
+    Err(switch_root(machine, export))
 }
 
 fn set(machine: &mut Machine, address: &Address) -> Result<(), Failure> {
@@ -93,12 +92,19 @@ fn switch_root(machine: &Machine, export: &export::Export) -> Failure {
     let Some(init) = wanted else {
         return export::no_init(&machine.plan, export, export::Missing::Absent);
     };
+    let program = &machine.plan.program.value;
+    if let Some(script) = program.needs().filter(|path| !switch::is_there(path)) {
+        return export::no_boot_program(export, script);
+    }
+    let leading = program.leading_arguments().into_iter().map(OsString::from);
+    let arguments: Vec<OsString> = leading.chain(machine.arguments.iter().cloned()).collect();
     say!(
         "switch_root to {init}, {} s after init started",
         Seconds(Moment::now().since(machine.started))
     );
     machine.borrowed.iter().for_each(Borrowed::give_back);
-    let source = switch::switch_root(&init, &machine.arguments);
+    handoff::leave_behind(machine.address.as_ref());
+    let source = switch::switch_root(&init, &arguments);
     caution!("the image is gone from here on: only a reboot can try again");
     Failure::Switch {
         root: export.name(),

@@ -1,27 +1,24 @@
-//! The export that holds the root: chosen, its server's name resolved, and asked whether it can be mounted.
+//! The export that holds the root: chosen, its servers' names resolved, and each asked whether it can be mounted.
 
-use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
+use std::net::Ipv4Addr;
 
-use netroot_proto::cmdline::BootPlan;
-use netroot_proto::mount::{Host, KnownPorts, RootChoice, Version, choose_root};
+use netroot_proto::cmdline::{BootPlan, InitProgram};
+use netroot_proto::mount::{
+    Host, KnownPorts, MachineIdentity, RootChoice, Version, choose_root_of, versions_to_try,
+};
 
 use crate::address::Address;
 use crate::console::{caution, say};
+use crate::failover::ask_all;
 use crate::failure::Failure;
-use crate::nfs::{Found, NfsFault, Server, probe_v3, probe_v4};
-
-/// What is run in the root unless `init=` says otherwise, in this order (the kernel's own).
-const PROGRAMS: [&str; 4] = ["/sbin/init", "/etc/init", "/bin/init", "/bin/sh"];
-/// How long DNS may take. The C library asks each server twice, for five seconds.
-const RESOLVE: Duration = Duration::from_secs(21);
+use crate::identity;
+use crate::nfs::{Found, Server, ask};
+use crate::resolve::Resolver;
 
 /// A root that can be mounted, as far as its server says.
 #[derive(Debug)]
 pub(crate) struct Export {
-    /// What was chosen, and why.
+    /// What was chosen, and why; the server is this one.
     pub(crate) choice: RootChoice,
     /// The server's address.
     pub(crate) server: Ipv4Addr,
@@ -31,6 +28,8 @@ pub(crate) struct Export {
     pub(crate) ports: KnownPorts,
     /// The program to run, where the server told which one is there.
     pub(crate) init: Option<String>,
+    /// Who is going to mount it.
+    pub(crate) machine: MachineIdentity,
 }
 
 impl Export {
@@ -46,72 +45,112 @@ fn name(choice: &RootChoice) -> String {
 
 /// The programs that may be the root's init, in order.
 pub(crate) fn programs(plan: &BootPlan) -> Vec<String> {
-    match &plan.init {
-        Some(init) => vec![init.value.clone()],
-        None => PROGRAMS.map(str::to_owned).to_vec(),
-    }
+    let candidates = plan.program.value.candidates();
+    candidates.into_iter().map(str::to_owned).collect()
 }
 
-/// Chooses the root, and asks its server about it.
-pub(crate) fn find(plan: &BootPlan, address: &Address) -> Result<Export, Failure> {
-    let choice =
-        choose_root(plan, &address.facts()).map_err(|reason| Failure::NoRoot { reason })?;
+/// Chooses the root, and asks its servers about it: those that can be mounted from, the best one first.
+pub(crate) fn find(plan: &BootPlan, address: &Address) -> Result<Vec<Export>, Failure> {
+    let machine = identity::of(&address.nic);
+    let choice = choose_root_of(plan, &address.facts(), &machine)
+        .map_err(|reason| Failure::NoRoot { reason })?;
     for complaint in &choice.complaints {
         caution!("{complaint}");
     }
-    say!("root {} ({})", name(&choice), choice.why());
-    let server = resolve(&choice.server, address)?;
-    let told = KnownPorts {
-        nfs: choice.options.port,
-        mount: choice.options.mount_port,
+    let others: Vec<String> = choice.others.iter().map(Host::to_string).collect();
+    let others = if others.is_empty() {
+        String::new()
+    } else {
+        format!(", or from {}", others.join(" or "))
     };
-    let versions = choice.options.versions.clone();
-    let mut export = Export {
+    say!("root {} ({}){others}", name(&choice), choice.why());
+    let hosts: Vec<Host> = choice.servers().cloned().collect();
+    let several = hosts.len() > 1;
+    let asking = Asking {
+        plan: plan.clone(),
+        address: address.clone(),
         choice,
-        server,
-        versions,
-        ports: told,
-        init: None,
+        machine,
     };
-    let asked = Server {
-        address: server,
-        mount_address: export.choice.options.mount_server.unwrap_or(server),
-        own: address.own,
-        on_link: address.is_on_link(server),
-        ports: told,
-    };
-    let fault = |fault: NfsFault, export: &Export| Failure::Nfs {
-        root: export.name(),
-        fault,
-    };
-    // Nothing said about the version: 3, and 4 where the server has no 3.
-    let free = export.versions.is_empty();
-    if free {
-        export.versions = vec![Version::V3];
-    }
-    if export.versions.iter().any(|v| matches!(v, Version::V4(_))) {
-        // Version 4 has no MOUNT to ask; the kernel finds out, and the program is looked for in the mounted root.
-        probe_v4(&asked).map_err(|f| fault(f, &export))?;
-        return Ok(export);
-    }
-    let wanted = programs(plan);
-    let probed = match probe_v3(&asked, &export.choice.path, &wanted) {
-        Ok(probed) => probed,
-        // A server of version 4 alone runs no portmapper, and one with a portmapper knows no version 3.
-        Err(f @ (NfsFault::NotRegistered { .. } | NfsFault::Closed { port: 111, .. })) if free => {
-            if probe_v4(&asked).is_err() {
-                return Err(fault(f, &export));
-            }
-            say!("{f}; trying version 4");
-            export.versions = vec![Version::V4(2), Version::V4(1), Version::V4(0)];
-            return Ok(export);
+    let what = "the NFS servers to answer";
+    let found = ask_all(&hosts, what, move |host| {
+        let found = asking.ask(host);
+        if let (Err(failure), true) = (&found, several) {
+            caution!("{host} cannot be used: {failure}");
         }
-        Err(f) => return Err(fault(f, &export)),
-    };
-    export.ports = probed.ports;
-    export.init =
-        pick(&wanted, &probed.programs).map_err(|missing| no_init(plan, &export, missing))?;
-    Ok(export)
+        found
+    });
+    found.map_err(|failure| {
+        // Every host says something, so that this is never seen.
+        failure.unwrap_or_else(|| Failure::Unresolved {
+            name: hosts.iter().map(Host::to_string).collect(),
+            servers: Vec::new(),
+        })
+    })
+}
+
+/// What each server is asked about.
+struct Asking {
+    plan: BootPlan,
+    address: Address,
+    choice: RootChoice,
+    machine: MachineIdentity,
+}
+
+impl Asking {
+    /// Asks one server, at each of its addresses until one is good.
+    fn ask(&self, host: &Host) -> Result<Export, Failure> {
+        let addresses = match host {
+            Host::Address(address) => vec![*address],
+            Host::Name(name) => Resolver::of(&self.address).resolve(name),
+        };
+        let mut failure = None;
+        for address in addresses {
+            match self.ask_at(host, address) {
+                Ok(export) => return Ok(export),
+                Err(e) => failure = failure.or(Some(e)),
+            }
+        }
+        Err(failure.unwrap_or_else(|| Failure::Unresolved {
+            name: host.to_string(),
+            servers: self.address.dns.clone(),
+        }))
+    }
+
+    fn ask_at(&self, host: &Host, server: Ipv4Addr) -> Result<Export, Failure> {
+        let choice = self.choice.from_server(host);
+        let options = &choice.options;
+        let asked = Server {
+            address: server,
+            mount_address: options.mount_server.unwrap_or(server),
+            own: self.address.own,
+            on_link: self.address.is_on_link(server),
+            ports: KnownPorts {
+                nfs: options.port,
+                mount: options.mount_port,
+            },
+        };
+        let (versions, wanted) = (versions_to_try(options), programs(&self.plan));
+        let offer =
+            ask(&asked, &choice.path, &versions, &wanted).map_err(|fault| Failure::Nfs {
+                root: name(&choice),
+                fault,
+            })?;
+        let mut export = Export {
+            choice,
+            server,
+            versions: offer.versions,
+            ports: offer.ports,
+            init: None,
+            machine: self.machine.clone(),
+        };
+        // Without an answer about the programs, they are looked for in the mounted root.
+        if !offer.programs.is_empty() {
+            export.init = pick(&wanted, &offer.programs)
+                .map_err(|missing| no_init(&self.plan, &export, missing))?;
+        }
+        Ok(export)
+    }
 }
 
 /// The first program that is there. Unknown ones are left to the kernel: `None`.
@@ -150,12 +189,15 @@ pub(crate) fn no_init(plan: &BootPlan, export: &Export, missing: Missing) -> Fai
         [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
         _ => programs.join(", "),
     };
-    let advice = match (missing, &plan.init) {
+    let advice = match (missing, &plan.program.value) {
         (Missing::Unusable, _) => {
             "what has that name is no file that can be run: set its execute permission"
         }
-        (Missing::Absent, Some(_)) => "correct init=",
-        (Missing::Absent, None) => "put a root file system there, or name its program with init=",
+        (Missing::Absent, InitProgram::Path(_)) => "correct init=",
+        (Missing::Absent, InitProgram::GuixSystem { .. }) => "correct gnu.system= and gnu.load=",
+        (Missing::Absent, InitProgram::Usual) => {
+            "put a root file system there, or name its program with init="
+        }
     };
     Failure::NoInit {
         root: export.name(),
@@ -164,48 +206,22 @@ pub(crate) fn no_init(plan: &BootPlan, export: &Export, missing: Missing) -> Fai
     }
 }
 
-/// The server's address. Names go through the C library's resolver, which reads the resolv.conf just written, in a
-/// thread that can be given up.
-fn resolve(host: &Host, address: &Address) -> Result<Ipv4Addr, Failure> {
-    let name = match host {
-        Host::Address(address) => return Ok(*address),
-        Host::Name(name) => name.clone(),
-    };
-    let (sender, receiver) = mpsc::channel();
-    let wanted = name.clone();
-    let work = move || {
-        let found = (wanted.as_str(), 0).to_socket_addrs();
-        let addresses = found
-            .into_iter()
-            .flatten()
-            .filter_map(|found| match found.ip() {
-                IpAddr::V4(address) => Some(address),
-                IpAddr::V6(_) => None,
-            });
-        let _ = sender.send(addresses.collect::<Vec<_>>());
-    };
-    let found = if thread::Builder::new()
-        .stack_size(256 << 10)
-        .spawn(work)
-        .is_ok()
-    {
-        receiver.recv_timeout(RESOLVE).unwrap_or_default()
-    } else {
-        Vec::new()
-    };
-    let servers = address.dns.clone();
-    found
-        .first()
-        .copied()
-        .ok_or(Failure::Unresolved { name, servers })
+/// The failure of a Guix System whose boot program is not there.
+pub(crate) fn no_boot_program(export: &Export, script: &str) -> Failure {
+    Failure::NoInit {
+        root: export.name(),
+        tried: script.to_owned(),
+        advice: "correct gnu.load=",
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use netroot_proto::cmdline::USUAL_PROGRAMS;
 
     fn picked(found: &[Found]) -> Result<Option<String>, Missing> {
-        pick(&PROGRAMS.map(str::to_owned), found)
+        pick(&USUAL_PROGRAMS.map(str::to_owned), found)
     }
 
     #[test]

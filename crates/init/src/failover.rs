@@ -84,7 +84,9 @@ where
 
 /// Whether the best answer is known: one that is usable comes before every one that is missing.
 fn is_decided<T, E>(answers: &[Option<Result<T, E>>]) -> bool {
-    let best = answers.iter().find(|answer| !matches!(answer, Some(Err(_))));
+    let best = answers
+        .iter()
+        .find(|answer| !matches!(answer, Some(Err(_))));
     matches!(best, None | Some(Some(_)))
 }
 

@@ -79,7 +79,10 @@ pub(crate) fn name_host(machine: &MachineIdentity) {
 pub(crate) fn identify_client(machine: &MachineIdentity) {
     let given = fs::read_to_string(UNIQUE_ID).unwrap_or_default();
     if !given.trim().is_empty() {
-        detail!("the NFS client identifies itself by nfs4_unique_id={}", given.trim());
+        detail!(
+            "the NFS client identifies itself by nfs4_unique_id={}",
+            given.trim()
+        );
         return;
     }
     let identifier = client_identifier(machine);
@@ -116,7 +119,10 @@ mod tests {
             ..MachineIdentity::default()
         };
         let identifier = client_identifier(&machine);
-        assert_eq!(identifier, "4c4c4544-0042-3510-8052-b4c04f4d4e31-525400ab3456");
+        assert_eq!(
+            identifier,
+            "4c4c4544-0042-3510-8052-b4c04f4d4e31-525400ab3456"
+        );
         assert!(identifier.len() < 64);
         machine.uuid = None;
         assert_eq!(client_identifier(&machine), "525400ab3456");

@@ -13,7 +13,9 @@ use std::thread;
 use std::time::Duration;
 
 use netroot_proto::cmdline::Overlay;
-use netroot_proto::mount::{Access, MountFlags as NfsFlags, MountRequest, Version, mount_request};
+use netroot_proto::mount::{
+    Access, MountFlags as NfsFlags, MountRequest, NoRoot, Version, mount_request,
+};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, fsconfig_create,
@@ -26,11 +28,14 @@ use crate::console::{caution, detail, say};
 use crate::export::Export;
 use crate::failure::Failure;
 use crate::modules::{Loaded, Loader};
+use crate::{identity, readahead};
 
 /// Where the root is mounted, to become `/`.
 pub(crate) const ROOT: &str = "/newroot";
 /// How long a mount may take once the server answered every question before it.
 const PATIENCE: Duration = Duration::from_secs(45);
+/// The same where another server can be mounted from.
+const IMPATIENCE: Duration = Duration::from_secs(15);
 /// One message of the kernel about a mount, at most (`fs/fs_context.c` formats into a page).
 const KERNEL_MESSAGE: usize = 4096;
 
@@ -71,10 +76,12 @@ pub(crate) enum MountError {
         errno: Errno,
     },
     /// It takes too long.
-    #[error("the mount (vers={version}) is not done after {} s", PATIENCE.as_secs())]
+    #[error("the mount (vers={version}) is not done after {} s", patience.as_secs())]
     Stalled {
         /// The version tried.
         version: Version,
+        /// How long was waited.
+        patience: Duration,
     },
     /// No thread.
     #[error("no thread can be started: {0}")]
@@ -91,6 +98,29 @@ pub(crate) enum MountError {
 }
 
 impl MountError {
+    /// Whether another version of NFS may be mounted all the same: this one is not spoken, or the server shows other
+    /// paths by it (the pseudo file system of version 4).
+    fn leaves_other_versions(&self) -> bool {
+        match self {
+            Self::Refused { errno, .. } => {
+                self.is_about_version() || matches!(*errno, Errno::INVAL | Errno::NOENT)
+            }
+            _ => self.is_about_version(),
+        }
+    }
+
+    /// Whether one side does not have this version.
+    fn is_about_version(&self) -> bool {
+        match self {
+            Self::NoClient { .. } => true,
+            Self::Refused { errno, .. } => {
+                matches!(*errno, Errno::PROTONOSUPPORT | Errno::OPNOTSUPP)
+            }
+            Self::Parameter { parameter, .. } => parameter.starts_with("vers="),
+            _ => false,
+        }
+    }
+
     /// What to do about it.
     pub(crate) fn advice(&self) -> String {
         match self {
@@ -118,27 +148,25 @@ impl MountError {
     }
 }
 
-/// Mounts the export where it is to be, under a writable layer if one is asked for.
-pub(crate) fn mount_root(
-    export: &Export,
+/// Mounts the first of the exports that can be, under a writable layer if one is asked for.
+pub(crate) fn mount_root<'a>(
+    exports: &'a [Export],
     overlay: &Overlay,
     loader: &Loader,
-) -> Result<(), Failure> {
-    let failed = |source: MountError| Failure::Mount {
-        root: export.name(),
-        source,
-    };
+) -> Result<&'a Export, Failure> {
     let layered = *overlay != Overlay::Off;
     let target = if layered {
         format!("{RUN}/lower")
     } else {
         ROOT.to_owned()
     };
-    make_directory(&target).map_err(failed)?;
-    let version = mount_nfs(export, &target, loader).map_err(failed)?;
-    set_readahead(&target);
+    let (export, version) = mount_first(exports, &target, loader)?;
+    readahead::set(&target);
     if let Overlay::Tmpfs { size } = overlay {
-        layer(&target, size.as_deref(), loader).map_err(failed)?;
+        layer(&target, size.as_deref(), loader).map_err(|source| Failure::Mount {
+            root: export.name(),
+            source,
+        })?;
     }
     let access = if export.choice.access == Access::ReadOnly {
         "ro"
@@ -154,34 +182,67 @@ pub(crate) fn mount_root(
         "mounted {} (nfs vers={version} over tcp, {access}){over}",
         export.name()
     );
-    Ok(())
+    Ok(export)
 }
 
-fn mount_nfs(export: &Export, target: &str, loader: &Loader) -> Result<Version, MountError> {
-    let mut last = None;
-    for version in &export.versions {
-        load_client(loader, *version)?;
-        let request = mount_request(&export.choice, *version, export.server, export.ports);
-        match in_time(request, *version, target) {
-            Ok(()) => return Ok(*version),
-            Err(e) => {
-                // Another version helps where this one is not spoken, and nowhere else.
-                let not_spoken = matches!(
-                    &e,
-                    MountError::Refused {
-                        errno: Errno::PROTONOSUPPORT,
-                        ..
-                    }
-                );
-                if !not_spoken {
-                    return Err(e);
+/// Mounts an export: if the kernel cannot, the one of the next server. The failure told is the first one's.
+fn mount_first<'a>(
+    exports: &'a [Export],
+    target: &str,
+    loader: &Loader,
+) -> Result<(&'a Export, Version), Failure> {
+    let mut first = None;
+    let mut left = exports.len();
+    for export in exports {
+        left -= 1;
+        let patience = if left > 0 { IMPATIENCE } else { PATIENCE };
+        match make_directory(target).and_then(|()| mount_nfs(export, target, loader, patience)) {
+            Ok(version) => return Ok((export, version)),
+            Err(source) => {
+                let root = export.name();
+                let failure = Failure::Mount { root, source };
+                if left > 0 {
+                    caution!("{failure}; trying the next server");
                 }
-                detail!("{e}");
-                last = Some(e);
+                first.get_or_insert(failure);
             }
         }
     }
-    Err(last.unwrap_or(MountError::NoClient {
+    // Without any export there is nothing that could have failed.
+    Err(first.unwrap_or(Failure::NoRoot {
+        reason: NoRoot::Unnamed,
+    }))
+}
+
+fn mount_nfs(
+    export: &Export,
+    target: &str,
+    loader: &Loader,
+    patience: Duration,
+) -> Result<Version, MountError> {
+    identity::name_host(&export.machine);
+    let mut told: Option<MountError> = None;
+    for version in &export.versions {
+        let attempt = load_client(loader, *version).and_then(|()| {
+            if matches!(version, Version::V4(_)) {
+                identity::identify_client(&export.machine);
+            }
+            let request = mount_request(&export.choice, *version, export.server, export.ports);
+            in_time(request, *version, target, patience)
+        });
+        match attempt {
+            Ok(()) => return Ok(*version),
+            Err(e) if !e.leaves_other_versions() => return Err(e),
+            Err(e) => {
+                detail!("{e}");
+                // A version that one side does not have says less than a path that is not there.
+                if told.as_ref().is_none_or(MountError::is_about_version) {
+                    told = Some(e);
+                }
+            }
+        }
+    }
+    Err(told.unwrap_or(MountError::NoClient {
         version: Version::V3,
     }))
 }
@@ -205,7 +266,12 @@ fn load_client(loader: &Loader, version: Version) -> Result<(), MountError> {
 
 /// Runs the mount in a thread, and gives it up when it takes too long. What is given up never shows: the mount is
 /// attached by this side, and only when it is there in time.
-fn in_time(request: MountRequest, version: Version, target: &str) -> Result<(), MountError> {
+fn in_time(
+    request: MountRequest,
+    version: Version,
+    target: &str,
+    patience: Duration,
+) -> Result<(), MountError> {
     let (sender, receiver) = mpsc::channel();
     let what = format!("the kernel to mount {}", request.source);
     let path = target.to_owned();
@@ -216,7 +282,8 @@ fn in_time(request: MountRequest, version: Version, target: &str) -> Result<(), 
         .name("mount".to_owned())
         .spawn(work)
         .map_err(MountError::Thread)?;
-    let deadline = Moment::now().after(PATIENCE);
+    let stalled = || MountError::Stalled { version, patience };
+    let deadline = Moment::now().after(patience);
     let mut wait = Wait::start();
     loop {
         let next = wait.mention(&what).min(deadline);
@@ -233,9 +300,9 @@ fn in_time(request: MountRequest, version: Version, target: &str) -> Result<(), 
             }
             Ok(Ok(None)) => return Ok(()),
             Ok(Err(e)) => return Err(e),
-            Err(RecvTimeoutError::Disconnected) => return Err(MountError::Stalled { version }),
+            Err(RecvTimeoutError::Disconnected) => return Err(stalled()),
             Err(RecvTimeoutError::Timeout) if deadline.remaining().is_zero() => {
-                return Err(MountError::Stalled { version });
+                return Err(stalled());
             }
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -434,22 +501,6 @@ fn layer(lower: &str, size: Option<&str>, loader: &Loader) -> Result<(), MountEr
         data.as_c_str(),
     )
     .map_err(failed("overlay"))
-}
-
-/// Since Linux 5.4 an NFS mount reads 128 KiB ahead, whatever it reads at once; a root that is read over a network
-/// gains from more.
-fn set_readahead(target: &str) {
-    let Ok(status) = rustix::fs::stat(target) else {
-        return;
-    };
-    let (major, minor) = (
-        rustix::fs::major(status.st_dev),
-        rustix::fs::minor(status.st_dev),
-    );
-    let file = format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb");
-    if let Err(e) = std::fs::write(&file, "1024") {
-        detail!("{file}: {e}");
-    }
 }
 
 fn make_directory(path: &str) -> Result<(), MountError> {

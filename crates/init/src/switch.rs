@@ -87,17 +87,24 @@ pub(crate) fn first_program(programs: &[String]) -> Option<String> {
         .cloned()
 }
 
+/// Whether a path is that of a file in the mounted root.
+pub(crate) fn is_there(path: &str) -> bool {
+    let root = open_directory(rustix::fs::CWD, ROOT);
+    root.is_ok_and(|root| is_file(root.as_fd(), path, 0))
+}
+
 fn is_program(root: BorrowedFd<'_>, program: &str) -> bool {
+    is_file(root, program, 0o111)
+}
+
+/// Whether a path is that of a file with one of these permissions, if any are given.
+fn is_file(root: BorrowedFd<'_>, path: &str, permissions: u32) -> bool {
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    match rustix::fs::openat2(
-        root,
-        program,
-        OFlags::PATH | OFlags::CLOEXEC,
-        Mode::empty(),
-        resolve,
-    ) {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    match rustix::fs::openat2(root, path, flags, Mode::empty(), resolve) {
         Ok(file) => rustix::fs::fstat(&file).is_ok_and(|s| {
-            FileType::from_raw_mode(s.st_mode) == FileType::RegularFile && s.st_mode & 0o111 != 0
+            FileType::from_raw_mode(s.st_mode) == FileType::RegularFile
+                && (permissions == 0 || s.st_mode & permissions != 0)
         }),
         // Linux before 5.6: let exec find out.
         Err(Errno::NOSYS) => true,

@@ -187,7 +187,7 @@ impl std::fmt::Display for NfsFault {
             } => {
                 write!(
                     f,
-                    "{server} port {port} does not answer {what} as it should: {source}"
+                    "{server} port {port} does not answer as the {what} should: {source}"
                 )
             }
             Self::OtherVersion {

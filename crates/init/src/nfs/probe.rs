@@ -1,6 +1,6 @@
 //! The questions that the NFS server is asked before the kernel mounts from it.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use netroot_proto::mount::KnownPorts;
@@ -96,7 +96,7 @@ pub(crate) fn probe_v4(server: &Server) -> Result<(), NfsFault> {
     };
     match finish(call(RpcClient::new(stream))) {
         Ok(Void) => Ok(()),
-        Err(e) => Err(asked.fault(server.address, port, NFS_4, e)),
+        Err(e) => Err(broken(server.address, port, NFS_4, e)),
     }
 }
 
@@ -107,46 +107,33 @@ struct Ask {
 impl Ask {
     fn connect(&self, server: Ipv4Addr, port: u16, what: &'static str) -> Result<Stream, NfsFault> {
         Tcp::connect_reserved(SocketAddrV4::new(server, port))
-            .map_err(|e| self.fault(server, port, what, RpcError::Io(e)))
+            .map_err(|e| self.unreachable(server, port, what, e))
     }
 
-    fn fault(&self, server: Ipv4Addr, port: u16, what: &'static str, source: RpcError) -> NfsFault {
-        if let RpcError::ProgMismatch { low, high } = source {
-            return NfsFault::OtherVersion {
+    /// What it means that there is no connection.
+    fn unreachable(
+        &self,
+        server: Ipv4Addr,
+        port: u16,
+        what: &'static str,
+        error: io::Error,
+    ) -> NfsFault {
+        let silent = error.raw_os_error() == Some(Errno::HOSTDOWN.raw_os_error())
+            || matches!(
+                error.kind(),
+                ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable
+            );
+        if error.kind() == ErrorKind::ConnectionRefused {
+            NfsFault::Closed { server, port, what }
+        } else if silent {
+            let on_link = self.server.on_link;
+            NfsFault::Silent {
                 server,
                 port,
-                what,
-                low,
-                high,
-            };
-        }
-        if let RpcError::Io(e) = &source {
-            match e.kind() {
-                ErrorKind::ConnectionRefused => return NfsFault::Closed { server, port, what },
-                ErrorKind::TimedOut
-                | ErrorKind::HostUnreachable
-                | ErrorKind::NetworkUnreachable => {
-                    return NfsFault::Silent {
-                        server,
-                        port,
-                        on_link: self.server.on_link,
-                    };
-                }
-                _ if e.raw_os_error() == Some(Errno::HOSTDOWN.raw_os_error()) => {
-                    return NfsFault::Silent {
-                        server,
-                        port,
-                        on_link: self.server.on_link,
-                    };
-                }
-                _ => {}
+                on_link,
             }
-        }
-        NfsFault::Broken {
-            server,
-            port,
-            what,
-            source,
+        } else {
+            broken(server, port, what, RpcError::Io(error))
         }
     }
 
@@ -168,10 +155,10 @@ impl Ask {
         // It answers everybody: no reserved port is spent on it.
         let address = SocketAddrV4::new(server, PMAP_PORT);
         let stream = Tcp::connect_from_any(address)
-            .map_err(|e| self.fault(server, PMAP_PORT, PORTMAPPER, RpcError::Io(e)))?;
+            .map_err(|e| self.unreachable(server, PMAP_PORT, PORTMAPPER, e))?;
         match finish(PortmapperClient::new(stream).getport(program, 3, IPPROTO_TCP)) {
             Ok(port) => Ok(port),
-            Err(PortmapError::Rpc(e)) => Err(self.fault(server, PMAP_PORT, PORTMAPPER, e)),
+            Err(PortmapError::Rpc(e)) => Err(broken(server, PMAP_PORT, PORTMAPPER, e)),
             Err(PortmapError::ProgramUnavailable | PortmapError::InvalidPortValue(_)) => {
                 Err(NfsFault::NotRegistered { server, what })
             }
@@ -195,7 +182,7 @@ impl Ask {
             Ok(granted) => nfs_fh3 {
                 data: granted.fhandle.0,
             },
-            Err(MountError::Rpc(e)) => return Err(self.fault(server, mount, MOUNT, e)),
+            Err(MountError::Rpc(e)) => return Err(broken(server, mount, MOUNT, e)),
             Err(MountError::Denied(status)) => {
                 return Err(refusal(
                     &self.server,
@@ -228,7 +215,7 @@ impl Ask {
             }
             // What else it may be, the mount will tell.
             Ok(Nfs3Result::Err((status, _))) => detail!("FSINFO: {status}"),
-            Err(e) => return Err(self.fault(self.server.address, nfs, NFS, e)),
+            Err(e) => return Err(broken(self.server.address, nfs, NFS, e)),
         }
         let mut tree = Export { client };
         let programs = programs
@@ -236,6 +223,25 @@ impl Ask {
             .map(|p| find(&mut tree, &root_handle, p.as_bytes()))
             .collect();
         Ok(Probed { ports, programs })
+    }
+}
+
+/// What it means that a server does not answer as it should.
+fn broken(server: Ipv4Addr, port: u16, what: &'static str, source: RpcError) -> NfsFault {
+    match source {
+        RpcError::ProgMismatch { low, high } => NfsFault::OtherVersion {
+            server,
+            port,
+            what,
+            low,
+            high,
+        },
+        source => NfsFault::Broken {
+            server,
+            port,
+            what,
+            source,
+        },
     }
 }
 

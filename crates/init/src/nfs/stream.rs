@@ -45,9 +45,9 @@ impl Tcp {
         let span = PORTS.end() - PORTS.start() + 1;
         // A machine that starts anew does not come from the port that the server remembers it by.
         if NEXT.load(Ordering::Relaxed) == 0 {
-            let mut start = [1; 1];
-            let _ = rustix::rand::getrandom(&mut start, rustix::rand::GetRandomFlags::NONBLOCK);
-            let start = u16::from(start[0]) % span;
+            let mut chance = [1; 2];
+            let _ = rustix::rand::getrandom(&mut chance, rustix::rand::GetRandomFlags::NONBLOCK);
+            let start = u16::from_ne_bytes(chance) % span;
             let _ = NEXT.compare_exchange(0, start, Ordering::Relaxed, Ordering::Relaxed);
         }
         for _ in 0..span {
@@ -59,6 +59,8 @@ impl Tcp {
                         e.kind(),
                         io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable
                     ) => {}
+                // Without the right to such ports, the server decides whether another will do.
+                Err(e) if e.kind() == io::ErrorKind::PermissionDenied => break,
                 result => return result,
             }
         }
@@ -314,6 +316,39 @@ mod tests {
                 .to_string()
                 .contains("more than any answer has")
         );
+    }
+
+    #[test]
+    fn a_closed_connection_gives_its_port_back_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let SocketAddr::V4(address) = listener.local_addr().unwrap() else {
+            panic!("asked for IPv4")
+        };
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                stream.write_all(&byte).unwrap();
+                // Until the other side closes, so that TIME_WAIT would be on that side.
+                let _ = stream.read(&mut byte);
+            }
+        });
+        // More often than there are reserved ports.
+        for _ in 0..200 {
+            let stream = Tcp::connect_reserved(address).unwrap();
+            rustix::net::send(&stream.fd, b"x", SendFlags::empty()).unwrap();
+            let deadline = Moment::now().after(ANSWER);
+            stream.fill(&mut [0], deadline).unwrap();
+        }
+        // Fields 2 and 3 of a line are the two ends; state 06 is TIME_WAIT (`include/net/tcp_states.h`).
+        let peer = format!("0100007F:{:04X}", address.port());
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let kept = table.lines().filter(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            fields.get(2) == Some(&peer.as_str()) && fields.get(3) == Some(&"06")
+        });
+        assert_eq!(kept.count(), 0);
     }
 
     #[test]

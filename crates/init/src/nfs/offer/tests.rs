@@ -1,0 +1,209 @@
+//! Servers that are hostile, broken or merely of another version, on this machine's loopback.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use super::*;
+use crate::clock::Moment;
+
+const MOUNT_PROGRAM: u32 = 100_005;
+const NFS_PROGRAM: u32 = 100_003;
+const ALL: [Version; 4] = [Version::V3, Version::V4(2), Version::V4(1), Version::V4(0)];
+
+/// One call: its identifier, program, version and procedure.
+#[derive(Debug, Clone, Copy)]
+struct Call {
+    xid: u32,
+    program: u32,
+    version: u32,
+}
+
+/// What follows a call.
+enum Then {
+    /// An accepted reply of this status (RFC 5531 §9) and these words.
+    Reply(u32, Vec<u32>),
+    /// These bytes, record mark and all.
+    Bytes(Vec<u8>),
+    /// Nothing more, ever.
+    Stall,
+    /// The connection ends.
+    Close,
+    /// The server ends.
+    Die,
+}
+
+/// A server of all programs on one port.
+fn server(answer: impl Fn(Call) -> Then + Send + 'static) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = Some(listener.local_addr().unwrap().port());
+    thread::spawn(move || {
+        let mut stalled = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            if matches!(converse(&mut stream, &answer), Then::Die) {
+                return;
+            }
+            stalled.push(stream);
+        }
+    });
+    Server {
+        address: Ipv4Addr::LOCALHOST,
+        mount_address: Ipv4Addr::LOCALHOST,
+        own: Ipv4Addr::LOCALHOST,
+        on_link: true,
+        ports: netroot_proto::mount::KnownPorts {
+            nfs: port,
+            mount: port,
+        },
+    }
+}
+
+fn converse(stream: &mut TcpStream, answer: &impl Fn(Call) -> Then) -> Then {
+    loop {
+        let mut mark = [0; 4];
+        if stream.read_exact(&mut mark).is_err() {
+            return Then::Close;
+        }
+        let mut call = vec![0; (u32::from_be_bytes(mark) & 0x7fff_ffff) as usize];
+        stream.read_exact(&mut call).unwrap();
+        let word = |n: usize| u32::from_be_bytes(call[4 * n..][..4].try_into().unwrap());
+        let call = Call {
+            xid: word(0),
+            program: word(3),
+            version: word(4),
+        };
+        match answer(call) {
+            Then::Reply(status, words) => {
+                let mut reply = vec![call.xid, 1, 0, 0, 0, status];
+                reply.extend(words);
+                let bytes: Vec<u8> = reply.iter().flat_map(|w| w.to_be_bytes()).collect();
+                let mark = u32::try_from(bytes.len()).unwrap() | 1 << 31;
+                stream.write_all(&mark.to_be_bytes()).unwrap();
+                stream.write_all(&bytes).unwrap();
+            }
+            Then::Bytes(bytes) => stream.write_all(&bytes).unwrap(),
+            Then::Close => {
+                stream.shutdown(std::net::Shutdown::Both).unwrap();
+                return Then::Close;
+            }
+            then => return then,
+        }
+    }
+}
+
+fn asked(server: &Server, versions: &[Version]) -> Result<Offer, String> {
+    let started = Moment::now();
+    let offer = ask(server, "/srv/x", versions, &["/sbin/init".to_owned()]);
+    let took = Moment::now().since(started);
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    offer.map_err(|fault| format!("{fault}; {}", fault.advice()))
+}
+
+/// The sentence of a server that cannot be used, whichever versions are wanted.
+fn refused(answer: impl Fn(Call) -> Then + Send + 'static, expected: &str) {
+    let server = server(answer);
+    for versions in [&ALL[..], &ALL[..1], &ALL[1..]] {
+        let sentence = asked(&server, versions).unwrap_err();
+        assert!(sentence.contains(expected), "{versions:?}: {sentence}");
+        assert!(sentence.contains("; "), "no advice: {sentence}");
+    }
+}
+
+#[test]
+fn a_server_that_closes_at_once_is_told() {
+    refused(|_| Then::Close, "does not answer");
+}
+
+#[test]
+fn a_server_that_stalls_is_told_within_seconds() {
+    refused(|_| Then::Stall, "does not answer");
+}
+
+#[test]
+fn a_record_of_two_gigabytes_is_told() {
+    refused(
+        |_| Then::Bytes(vec![0xff; 8]),
+        "a record of 2147483647 bytes, more than any answer has",
+    );
+}
+
+#[test]
+fn garbage_is_told() {
+    refused(
+        |_| Then::Bytes(b"\x80\0\0\x1cHTTP/1.1 400 Bad Request\r\n\r\n".to_vec()),
+        "does not answer",
+    );
+}
+
+#[test]
+fn an_answer_that_is_cut_off_is_told() {
+    let cut = [0x80, 0, 0, 28, 0, 0, 0, 1];
+    refused(move |_| Then::Bytes(cut.to_vec()), "does not answer");
+}
+
+/// A handle of eight bytes and one flavor of authentication, `AUTH_UNIX`.
+fn granted() -> Then {
+    Then::Reply(0, vec![0, 8, 1, 2, 1, 1])
+}
+
+#[test]
+fn a_server_that_dies_after_mount_is_told_with_its_port() {
+    let server = server(|call| match call.program {
+        MOUNT_PROGRAM => granted(),
+        _ => Then::Die,
+    });
+    let sentence = asked(&server, &ALL[..1]).unwrap_err();
+    assert!(sentence.contains("NFS server, version 3"), "{sentence}");
+    // The listener is gone by now.
+    let sentence = asked(&server, &ALL).unwrap_err();
+    assert!(
+        sentence.contains("127.0.0.1 refuses connections on port"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn a_server_of_version_4_alone_is_used_with_that() {
+    let server = server(|call| match (call.program, call.version) {
+        (NFS_PROGRAM, 4) => Then::Reply(0, vec![]),
+        (NFS_PROGRAM, _) => Then::Reply(2, vec![4, 4]),
+        _ => Then::Reply(1, vec![]),
+    });
+    assert_eq!(asked(&server, &ALL).unwrap().versions, &ALL[1..]);
+    assert_eq!(asked(&server, &ALL[1..]).unwrap().versions, &ALL[1..]);
+    assert!(asked(&server, &ALL[..1]).is_err());
+}
+
+#[test]
+fn a_server_of_version_3_alone_says_so_when_asked_for_4() {
+    let server = server(|call| match (call.program, call.version) {
+        (MOUNT_PROGRAM, 3) => granted(),
+        (NFS_PROGRAM, 3) => Then::Reply(0, vec![5, 0]),
+        _ => Then::Reply(2, vec![3, 3]),
+    });
+    let sentence = asked(&server, &ALL[1..]).unwrap_err();
+    assert!(
+        sentence.contains("has no NFS server, version 4: it speaks version 3"),
+        "{sentence}"
+    );
+    assert!(sentence.contains("vers="), "{sentence}");
+    // `lock` wants version 4 first, and 3 where there is no 4.
+    let lock = [&ALL[1..], &ALL[..1]].concat();
+    assert_eq!(asked(&server, &lock).unwrap().versions, [Version::V3]);
+}
+
+#[test]
+fn a_refusal_is_final_for_every_version() {
+    let server = server(|call| match call.program {
+        // MNT3ERR_ACCES, and no list of exports.
+        MOUNT_PROGRAM => Then::Reply(0, vec![13]),
+        _ => Then::Reply(0, vec![]),
+    });
+    let sentence = asked(&server, &ALL).unwrap_err();
+    assert!(
+        sentence.contains("refuses to let /srv/x be mounted: access denied"),
+        "{sentence}"
+    );
+}

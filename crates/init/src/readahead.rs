@@ -1,0 +1,24 @@
+//! How much of a file is read before it is asked for.
+
+use std::fs;
+
+use crate::console::detail;
+
+/// In KiB. Since Linux 5.4 a mount reads 128 KiB ahead whatever its `rsize` is, so that one request of the usual
+/// 1 MiB is under way at a time at best. Twice that keeps one request under way while another is used; programs
+/// that start read in small jumps and gain nothing from more.
+const KIB: &str = "2048";
+
+/// Sets it for the NFS mount at `target`. Failure costs speed alone.
+pub(crate) fn set(target: &str) {
+    let Ok(status) = rustix::fs::stat(target) else {
+        return;
+    };
+    let device = status.st_dev;
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let file = format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb");
+    match fs::write(&file, KIB) {
+        Ok(()) => detail!("{file}: {KIB}"),
+        Err(e) => detail!("{file}: {e}"),
+    }
+}
