@@ -14,21 +14,34 @@ use std::path::Path;
 
 use netroot_nfs_export::{Export, HandleScheme, View};
 use nfs3_types::nfs3::{fattr3, ftype3, nfsstat3};
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use support::{Client, options, serve, serve_with};
 
-/// Moves this test's thread, and the server that it starts, into a mount namespace that leaves no trace.
-fn alone() {
-    unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace of one's own needs root");
-    mount(
-        None::<&str>,
-        "/",
-        None::<&str>,
-        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
-        None::<&str>,
-    )
-    .unwrap();
+/// Runs a test over an empty directory, in a mount namespace of its own. Both are gone afterwards, with all that the
+/// test mounted and every capability that it gave up: it has a thread of its own as well.
+fn apart(test: impl FnOnce(&Path) + Send) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let done = std::thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace needs root");
+                mount(
+                    None::<&str>,
+                    "/",
+                    None::<&str>,
+                    MsFlags::MS_REC | MsFlags::MS_PRIVATE,
+                    None::<&str>,
+                )
+                .unwrap();
+                test(path);
+            })
+            .join()
+    });
+    if let Err(panic) = done {
+        std::panic::resume_unwind(panic);
+    }
 }
 
 fn tmpfs(at: &Path) {
@@ -84,64 +97,89 @@ fn looks_empty(client: &mut Client, name: &str) -> fattr3 {
 
 #[test]
 fn what_is_mounted_beneath_the_root_is_not_there() {
-    alone();
-    let root = tempfile::tempdir().unwrap();
-    fs::create_dir(root.path().join("sys")).unwrap();
-    let covered = fs::metadata(root.path().join("sys")).unwrap();
-    busy_root(root.path());
-    tmpfs(&root.path().join("sys"));
-    let export = Export::open(root.path(), options()).unwrap();
-    assert_eq!(export.view(), View::Private);
-    let running = serve_with(vec![export]);
-    let mut client = Client::root(running.server.address());
-    looks_empty(&mut client, "proc");
-    looks_empty(&mut client, "run");
-    let seen = looks_empty(&mut client, "sys");
-    // The directory beneath the mount itself, not a stand-in.
-    assert_eq!(seen.fileid, std::os::unix::fs::MetadataExt::ino(&covered));
-    let file = client.find("etc/resolv.conf");
-    let (content, _) = client.read(&file, 0, 100).unwrap();
-    assert_eq!(content, b"nameserver 192.0.2.1\n");
-    // A mount made later changes nothing either.
-    tmpfs(&root.path().join("etc"));
-    let again = client.find("etc/resolv.conf");
-    assert_eq!(again, file);
-    let listed = client.root.clone();
-    let entries = client.list_plus(&listed, 4096, 65_536).unwrap();
-    assert!(
-        entries
-            .iter()
-            .all(|entry| { entry.name.as_ref().starts_with(b".") || entry.name_handle.is_some() })
-    );
-    undo(root.path());
+    apart(|root| {
+        fs::create_dir(root.join("sys")).unwrap();
+        let covered = fs::metadata(root.join("sys")).unwrap();
+        busy_root(root);
+        tmpfs(&root.join("sys"));
+        let export = Export::open(root, options()).unwrap();
+        assert_eq!(export.view(), View::Private);
+        let running = serve_with(vec![export]);
+        let mut client = Client::root(running.server.address());
+        looks_empty(&mut client, "proc");
+        looks_empty(&mut client, "run");
+        let seen = looks_empty(&mut client, "sys");
+        // The directory beneath the mount itself, not a stand-in.
+        assert_eq!(seen.fileid, std::os::unix::fs::MetadataExt::ino(&covered));
+        let file = client.find("etc/resolv.conf");
+        let (content, _) = client.read(&file, 0, 100).unwrap();
+        assert_eq!(content, b"nameserver 192.0.2.1\n");
+        // A mount made later changes nothing either.
+        tmpfs(&root.join("etc"));
+        let again = client.find("etc/resolv.conf");
+        assert_eq!(again, file);
+        let listed = client.root.clone();
+        let entries = client.list_plus(&listed, 4096, 65_536).unwrap();
+        assert!(
+            entries.iter().all(|entry| {
+                entry.name.as_ref().starts_with(b".") || entry.name_handle.is_some()
+            })
+        );
+    });
 }
 
 #[test]
 fn without_the_right_to_a_private_view_mounts_are_empty_directories() {
-    alone();
-    let root = tempfile::tempdir().unwrap();
-    busy_root(root.path());
-    // Capabilities belong to the thread: the mounts are made, and nobody here can look beneath them any more.
-    support::drop_capabilities();
-    let export = Export::open(root.path(), options()).unwrap();
-    assert_eq!(
-        (export.view(), export.handles()),
-        (View::Shared, HandleScheme::Inodes)
-    );
-    let running = serve_with(vec![export]);
-    let mut client = Client::root(running.server.address());
-    let proc = looks_empty(&mut client, "proc");
-    let run = looks_empty(&mut client, "run");
-    assert_ne!(proc.fileid, run.fileid);
-    let handle = client.find("proc");
-    let etc = client.find("etc");
-    // A file over a file: its content is not ours to show, and what it covers cannot be read.
-    let status = client.lookup_in(&etc, b"resolv.conf").unwrap_err();
-    assert_eq!(status, nfsstat3::NFS3ERR_ACCES);
-    running.server.stop();
-    let second = serve(root.path());
-    let mut client = Client::root(second.server.address());
-    assert_eq!(client.attributes(&handle).unwrap().fileid, proc.fileid);
+    apart(|root| {
+        busy_root(root);
+        // Capabilities belong to the thread: the mounts are made, and nobody here can look beneath them any more.
+        support::drop_capabilities();
+        let export = Export::open(root, options()).unwrap();
+        assert_eq!(
+            (export.view(), export.handles()),
+            (View::Shared, HandleScheme::Inodes)
+        );
+        let running = serve_with(vec![export]);
+        let mut client = Client::root(running.server.address());
+        let proc = looks_empty(&mut client, "proc");
+        let run = looks_empty(&mut client, "run");
+        assert_ne!(proc.fileid, run.fileid);
+        let handle = client.find("proc");
+        let etc = client.find("etc");
+        // A file over a file: its content is not ours to show, and what it covers cannot be read.
+        let status = client.lookup_in(&etc, b"resolv.conf").unwrap_err();
+        assert_eq!(status, nfsstat3::NFS3ERR_ACCES);
+        running.server.stop();
+        let second = serve(root);
+        let mut client = Client::root(second.server.address());
+        assert_eq!(client.attributes(&handle).unwrap().fileid, proc.fileid);
+    });
+}
+
+#[test]
+fn a_directory_bound_over_another_is_not_seen_twice() {
+    apart(|root| {
+        fs::create_dir_all(root.join("a/inside")).unwrap();
+        fs::create_dir(root.join("b")).unwrap();
+        bind(&root.join("a"), &root.join("b"));
+        // With handles of the kernel's and no private view, the two have one handle and differ in their mount alone.
+        support::keep_capabilities(rustix::thread::CapabilitySet::DAC_READ_SEARCH);
+        let export = Export::open(root, options()).unwrap();
+        assert_eq!(
+            (export.view(), export.handles()),
+            (View::Shared, HandleScheme::Kernel)
+        );
+        let running = serve_with(vec![export]);
+        let mut client = Client::root(running.server.address());
+        let a = client.find("a");
+        let b = client.find("b");
+        assert_ne!(a, b);
+        client.find("a/inside");
+        assert_eq!(
+            client.lookup_in(&b, b"inside").unwrap_err(),
+            nfsstat3::NFS3ERR_NOENT
+        );
+    });
 }
 
 /// An overlay of two directories in `base`, which must not be an overlay itself.
@@ -172,73 +210,61 @@ fn overlay(base: &Path, name: &str, options: &str) -> std::path::PathBuf {
 
 #[test]
 fn a_tmpfs_and_overlays_can_be_exported_and_their_handles_survive_a_restart() {
-    alone();
-    let base = tempfile::tempdir().unwrap();
-    tmpfs(base.path());
-    let plain = overlay(base.path(), "plain", "");
-    let exportable = overlay(base.path(), "exportable", ",index=on,nfs_export=on");
-    for (root, scheme) in [
-        (base.path().join("plain-lower"), HandleScheme::Kernel),
-        (plain, HandleScheme::Inodes),
-        (exportable, HandleScheme::Kernel),
-    ] {
-        let export = Export::open(&root, options()).unwrap();
-        assert_eq!(export.handles(), scheme, "{root:?}");
-        let first = serve_with(vec![export]);
-        let mut client = Client::root(first.server.address());
-        let file = client.find("etc/hostname");
-        let etc = client.find("etc");
-        first.server.stop();
-        let second = serve(&root);
-        let mut client = Client::root(second.server.address());
-        let (content, eof) = client.read(&file, 0, 100).unwrap();
-        assert_eq!((&content[..], eof), (&b"lower"[..], true), "{root:?}");
-        assert_eq!(client.find("etc/hostname"), file, "{root:?}");
-        assert_eq!(client.find("etc"), etc, "{root:?}");
-        second.server.stop();
-    }
-    undo(base.path());
+    apart(|base| {
+        tmpfs(base);
+        let plain = overlay(base, "plain", "");
+        let exportable = overlay(base, "exportable", ",index=on,nfs_export=on");
+        for (root, scheme) in [
+            (base.join("plain-lower"), HandleScheme::Kernel),
+            (plain, HandleScheme::Inodes),
+            (exportable, HandleScheme::Kernel),
+        ] {
+            let export = Export::open(&root, options()).unwrap();
+            assert_eq!(export.handles(), scheme, "{root:?}");
+            let first = serve_with(vec![export]);
+            let mut client = Client::root(first.server.address());
+            let file = client.find("etc/hostname");
+            let etc = client.find("etc");
+            first.server.stop();
+            let second = serve(&root);
+            let mut client = Client::root(second.server.address());
+            let (content, eof) = client.read(&file, 0, 100).unwrap();
+            assert_eq!((&content[..], eof), (&b"lower"[..], true), "{root:?}");
+            assert_eq!(client.find("etc/hostname"), file, "{root:?}");
+            assert_eq!(client.find("etc"), etc, "{root:?}");
+            second.server.stop();
+        }
+    });
 }
 
 #[test]
 fn the_kernel_itself_keeps_the_private_view_from_being_written() {
-    alone();
-    let root = tempfile::tempdir().unwrap();
-    fs::write(root.path().join("file"), b"content").unwrap();
-    let running = serve(root.path());
-    let mut client = Client::root(running.server.address());
-    let file = client.find("file");
-    client.read(&file, 0, 10).unwrap();
-    // Every descriptor that the server has on the root is in a mount that says so.
-    let mut seen = 0;
-    for entry in fs::read_dir("/proc/self/fdinfo").unwrap() {
-        let entry = entry.unwrap();
-        let link = Path::new("/proc/self/fd").join(entry.file_name());
-        let here = fs::metadata(&link).is_ok_and(|found| {
-            fs::metadata(root.path().join("file")).is_ok_and(|real| {
-                use std::os::unix::fs::MetadataExt;
-                (found.dev(), found.ino()) == (real.dev(), real.ino())
-            })
-        });
-        if here {
-            let flags = rustix::fs::statvfs(&link).unwrap().f_flag;
-            assert!(
-                flags.contains(rustix::fs::StatVfsMountFlags::RDONLY),
-                "{link:?}"
-            );
-            seen += 1;
+    apart(|root| {
+        fs::write(root.join("file"), b"content").unwrap();
+        let running = serve(root);
+        let mut client = Client::root(running.server.address());
+        let file = client.find("file");
+        client.read(&file, 0, 10).unwrap();
+        // Every descriptor that the server has on the root is in a mount that says so.
+        let mut seen = 0;
+        for entry in fs::read_dir("/proc/self/fdinfo").unwrap() {
+            let entry = entry.unwrap();
+            let link = Path::new("/proc/self/fd").join(entry.file_name());
+            let here = fs::metadata(&link).is_ok_and(|found| {
+                fs::metadata(root.join("file")).is_ok_and(|real| {
+                    use std::os::unix::fs::MetadataExt;
+                    (found.dev(), found.ino()) == (real.dev(), real.ino())
+                })
+            });
+            if here {
+                let flags = rustix::fs::statvfs(&link).unwrap().f_flag;
+                assert!(
+                    flags.contains(rustix::fs::StatVfsMountFlags::RDONLY),
+                    "{link:?}"
+                );
+                seen += 1;
+            }
         }
-    }
-    assert!(seen >= 1, "the server holds the file open");
-}
-
-/// Takes everything mounted at and below a place away, so that the temporary directory can be removed.
-fn undo(at: &Path) {
-    let below = fs::read_to_string("/proc/thread-self/mounts").unwrap();
-    for line in below.lines().rev() {
-        let place = line.split_whitespace().nth(1).unwrap_or_default();
-        if Path::new(place).starts_with(at) {
-            let _ = umount2(place, MntFlags::MNT_DETACH);
-        }
-    }
+        assert!(seen >= 1, "the server holds the file open");
+    });
 }

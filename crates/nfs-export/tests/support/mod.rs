@@ -34,11 +34,15 @@ pub const KEY: [u8; 16] = *b"0123456789abcdef";
 ///
 /// What is left is what anybody may do: no `open_by_handle_at`, no copies of mounts.
 pub fn drop_capabilities() {
-    let none = rustix::thread::CapabilitySet::empty();
+    keep_capabilities(rustix::thread::CapabilitySet::empty());
+}
+
+/// Takes all capabilities but these away, as [`drop_capabilities`] does.
+pub fn keep_capabilities(kept: rustix::thread::CapabilitySet) {
     let sets = rustix::thread::CapabilitySets {
-        effective: none,
-        permitted: none,
-        inheritable: none,
+        effective: kept,
+        permitted: kept,
+        inheritable: rustix::thread::CapabilitySet::empty(),
     };
     rustix::thread::set_capabilities(None, sets).unwrap();
 }
