@@ -3,13 +3,16 @@
 use std::fmt;
 
 use super::arch::Platform;
+use crate::dhcp::INIT_VENDOR_CLASS;
 use crate::dhcp::request::Request;
 
 /// A client, as far as the answer depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Client {
-    /// Nothing of PXE: an operating system, or our own init.
+    /// Nothing of PXE: an operating system, or another initrd.
     Plain,
+    /// Our own init, which looks for its root.
+    Init,
     /// Firmware that loads a file by TFTP.
     Pxe(Platform),
     /// Firmware that loads a URL (UEFI HTTP boot).
@@ -40,6 +43,9 @@ impl Client {
     /// Tells the client by options 60, 77, 93 and 175.
     pub fn of(request: &Request) -> Client {
         let class = request.vendor_class.as_deref().unwrap_or_default();
+        if class == INIT_VENDOR_CLASS {
+            return Client::Init;
+        }
         let (pxe, http) = (
             class.starts_with(b"PXEClient"),
             class.starts_with(b"HTTPClient"),
@@ -69,10 +75,10 @@ impl Client {
         }
     }
 
-    /// What the client runs on; `None` for a plain one.
+    /// What the client runs on; `None` for one that loads nothing.
     pub fn platform(self) -> Option<Platform> {
         match self {
-            Self::Plain => None,
+            Self::Plain | Self::Init => None,
             Self::Pxe(platform) | Self::Http(platform) => Some(platform),
             Self::Ipxe(platform) | Self::IpxeWithoutHttp(platform) => Some(platform),
             Self::RaspberryPi => Some(Platform::RaspberryPi),
@@ -84,6 +90,7 @@ impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain => f.write_str("DHCP client"),
+            Self::Init => f.write_str("netroot's init"),
             Self::Pxe(platform) => write!(f, "{platform} PXE"),
             Self::Http(platform) => write!(f, "{platform} HTTP boot"),
             Self::Ipxe(platform) => write!(f, "iPXE ({platform})"),

@@ -18,7 +18,8 @@ pub struct Config {
     pub script_path: String,
     /// What there is to load, one line per platform.
     pub loaders: Vec<Loader>,
-    /// Option 17 in the [`Role::Dhcp`] role, for initrds that ask for it.
+    /// Option 17, in the [`Role::Dhcp`] role for every initrd that asks for it, as a
+    /// [`Role::Proxy`] for our own init.
     pub root_path: Option<Vec<u8>>,
 }
 

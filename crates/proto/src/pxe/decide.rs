@@ -57,6 +57,9 @@ impl Question<'_> {
     /// Port 67 beside another DHCP server.
     fn proxy(&self) -> Result<Reply, Reason> {
         let request = self.request;
+        if self.client == Client::Init {
+            return self.root();
+        }
         let kind = match request.kind {
             MessageType::Discover => MessageType::Offer,
             // A REQUEST seen here is the broadcast by which a client takes the main
@@ -76,18 +79,44 @@ impl Question<'_> {
         if request.architectures.is_empty() {
             return Err(Reason::NoArchitecture);
         }
-        let destination = if !request.header.relay_ip.is_unspecified() {
-            Destination::Relay(request.header.relay_ip)
-        } else if kind == MessageType::Ack && !request.header.client_ip.is_unspecified() {
+        self.boot_reply(kind, self.proxy_destination(kind))
+    }
+
+    fn proxy_destination(&self, kind: MessageType) -> Destination {
+        let header = &self.request.header;
+        if !header.relay_ip.is_unspecified() {
+            Destination::Relay(header.relay_ip)
+        } else if kind == MessageType::Ack && !header.client_ip.is_unspecified() {
             Destination::Unicast(SocketAddrV4::new(
-                request.header.client_ip,
+                header.client_ip,
                 self.arrival.source.port(),
             ))
         } else {
             // The client has no address yet, and this server gives none.
             Destination::Broadcast
+        }
+    }
+
+    /// Our init takes its address from the other server and its root from this one.
+    fn root(&self) -> Result<Reply, Reason> {
+        let kind = match self.request.kind {
+            MessageType::Discover => MessageType::Offer,
+            MessageType::Inform => MessageType::Ack,
+            // The broadcast by which it takes the other server's address.
+            MessageType::Request => {
+                return Err(Reason::ForAnotherServer(self.request.server_id));
+            }
+            other => return Err(Reason::NoAnswerTo(other)),
         };
-        self.boot_reply(kind, destination)
+        let path = self.config.root_path.as_deref().ok_or(Reason::NoRoot)?;
+        let step = if kind == MessageType::Offer {
+            Step::ProxyOffer
+        } else {
+            Step::ProxyAck
+        };
+        let text = format!("{}: told its root", self.client);
+        let emitted = reply::root(self, kind, path);
+        Ok(self.reply(self.proxy_destination(kind), emitted, step, text))
     }
 
     /// Port 4011, the second leg. Answered for every architecture (danderson/netboot#132)
@@ -98,7 +127,7 @@ impl Question<'_> {
             MessageType::Request | MessageType::Inform => MessageType::Ack,
             other => return Err(Reason::NoAnswerTo(other)),
         };
-        if self.client == Client::Plain {
+        if matches!(self.client, Client::Plain | Client::Init) {
             return Err(if self.names_firmware() {
                 Reason::NoArchitecture
             } else {

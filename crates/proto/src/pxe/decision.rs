@@ -112,6 +112,8 @@ pub enum Reason {
     Declined(Ipv4Addr),
     /// The client gives back or declines what it does not have.
     NotItsAddress,
+    /// There is no root to tell our init of.
+    NoRoot,
     /// Every address of the range is in use.
     RangeFull,
     /// The client names no address where the message needs one.
@@ -139,6 +141,7 @@ impl fmt::Display for Reason {
                 "it found {address} in use; nobody gets it for ten minutes"
             ),
             Self::NotItsAddress => f.write_str("the address is not its own"),
+            Self::NoRoot => f.write_str("there is no root to tell it of"),
             Self::RangeFull => f.write_str("every address of the range is in use"),
             Self::NoAddress => f.write_str("it names no address"),
             Self::RelayElsewhere(relay) => {

@@ -9,7 +9,7 @@ use super::decide::{Question, Reason};
 use super::strategy::Style;
 use crate::dhcp::emit::{Draft, Emitted};
 use crate::dhcp::header::{BROADCAST_FLAG, Header};
-use crate::dhcp::{BINL_PORT, MessageType, broadcast_address, code, netmask};
+use crate::dhcp::{BINL_PORT, INIT_VENDOR_CLASS, MessageType, broadcast_address, code, netmask};
 
 /// 43.6 (discovery control) = 8: use the boot file of this very reply.
 const DIRECT: [u8; 3] = [6, 1, 8];
@@ -46,7 +46,7 @@ impl Boot {
         } = question;
         let mac = request.header.mac;
         Ok(Some(match *client {
-            Client::Plain => return Ok(None),
+            Client::Plain | Client::Init => return Ok(None),
             Client::Ipxe(_) => {
                 let ipxe = question.authoritative.then_some(IPXE_NO_PROXY);
                 Boot {
@@ -175,6 +175,19 @@ pub(super) fn proxy(question: &Question<'_>, kind: MessageType, boot: &Boot) -> 
         draft.header.client_ip = question.request.header.client_ip;
     }
     question.push_boot(&mut draft, boot);
+    draft.emit(question.request.longest_reply)
+}
+
+/// The root, for our init, beside another server's address.
+pub(super) fn root(question: &Question<'_>, kind: MessageType, path: &[u8]) -> Emitted {
+    let mut draft = question.draft(kind, Ipv4Addr::UNSPECIFIED);
+    draft.header.flags |= BROADCAST_FLAG;
+    if kind == MessageType::Ack {
+        draft.header.client_ip = question.request.header.client_ip;
+    }
+    draft.header.next_server = question.arrival.address;
+    draft.push(code::VENDOR_CLASS, INIT_VENDOR_CLASS);
+    draft.push(code::ROOT_PATH, path);
     draft.emit(question.request.longest_reply)
 }
 
