@@ -5,10 +5,14 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use netroot_proto::dhcp::lease::Lease;
+use netroot_proto::dhcp::offers::{Offers, Outgoing, Worth};
 use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::dhcp::restate;
-use netroot_proto::dhcp::{CLIENT_PORT, Mac, PARAMETER_REQUEST_LIST, SERVER_PORT};
+use netroot_proto::dhcp::{
+    CLIENT_PORT, INIT_VENDOR_CLASS, Mac, PARAMETER_REQUEST_LIST, SERVER_PORT,
+};
+use netroot_proto::mount::NfsTarget;
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::config::{Arrival, Config, Loader, Network, Role};
 use netroot_proto::pxe::decide::{Decision, Destination, Step, decide};
@@ -50,6 +54,8 @@ pub(crate) struct Server {
     pub(crate) sent: Vec<Step>,
     /// What it does to its replies before they leave: real servers are not all like ours.
     pub(crate) habit: Option<Habit>,
+    /// Option 17.
+    pub(crate) root: Option<Vec<u8>>,
 }
 
 impl Server {
@@ -74,6 +80,7 @@ impl Server {
             delay: Duration::ZERO,
             sent: Vec::new(),
             habit: None,
+            root: Some(b"10.0.0.1:/root".to_vec()),
         }
     }
 
@@ -96,7 +103,7 @@ impl Server {
             http_port: 80,
             script_path: "boot/{mac}.ipxe".into(),
             loaders: vec![loader],
-            root_path: Some(b"10.0.0.1:/root".to_vec()),
+            root_path: self.root.clone(),
         };
         let arrival = Arrival {
             interface: "lan".into(),
@@ -131,33 +138,8 @@ impl Server {
     }
 
     fn frame(&self, mac: Mac, to: SocketAddrV4, payload: &[u8]) -> Vec<u8> {
-        let checksums = ChecksumCapabilities::default();
-        let udp = UdpRepr {
-            src_port: SERVER_PORT,
-            dst_port: to.port(),
-        };
-        let ip = Ipv4Repr {
-            src_addr: self.address,
-            dst_addr: *to.ip(),
-            next_header: IpProtocol::Udp,
-            payload_len: 8 + payload.len(),
-            hop_limit: 64,
-        };
-        let mut bytes = vec![0; 14 + 20 + 8 + payload.len()];
-        let mut ethernet = EthernetFrame::new_unchecked(&mut bytes);
-        EthernetRepr {
-            src_addr: EthernetAddress(self.mac.0),
-            dst_addr: EthernetAddress(mac.0),
-            ethertype: EthernetProtocol::Ipv4,
-        }
-        .emit(&mut ethernet);
-        let mut packet = Ipv4Packet::new_unchecked(ethernet.payload_mut());
-        ip.emit(&mut packet, &checksums);
-        let mut datagram = UdpPacket::new_unchecked(packet.payload_mut());
-        let (from, to) = (self.address.into(), (*to.ip()).into());
-        let copy = |into: &mut [u8]| into.copy_from_slice(payload);
-        udp.emit(&mut datagram, &from, &to, payload.len(), copy, &checksums);
-        bytes
+        let from = SocketAddrV4::new(self.address, SERVER_PORT);
+        datagram((self.mac, from), (mac, to), payload)
     }
 
     fn arp(&self, packet: &[u8]) -> Option<Vec<u8>> {
@@ -196,6 +178,43 @@ impl Server {
     }
 }
 
+/// A frame with a UDP datagram between two ports, broadcast.
+pub(crate) fn frame(from: u16, to: u16, source: Ipv4Addr, payload: &[u8]) -> Vec<u8> {
+    let from = (Mac([2; 6]), SocketAddrV4::new(source, from));
+    let to = (Mac::BROADCAST, SocketAddrV4::new(Ipv4Addr::BROADCAST, to));
+    datagram(from, to, payload)
+}
+
+fn datagram(from: (Mac, SocketAddrV4), to: (Mac, SocketAddrV4), payload: &[u8]) -> Vec<u8> {
+    let checksums = ChecksumCapabilities::default();
+    let udp = UdpRepr {
+        src_port: from.1.port(),
+        dst_port: to.1.port(),
+    };
+    let ip = Ipv4Repr {
+        src_addr: *from.1.ip(),
+        dst_addr: *to.1.ip(),
+        next_header: IpProtocol::Udp,
+        payload_len: 8 + payload.len(),
+        hop_limit: 64,
+    };
+    let mut bytes = vec![0; 14 + 20 + 8 + payload.len()];
+    let mut ethernet = EthernetFrame::new_unchecked(&mut bytes);
+    EthernetRepr {
+        src_addr: EthernetAddress(from.0.0),
+        dst_addr: EthernetAddress(to.0.0),
+        ethertype: EthernetProtocol::Ipv4,
+    }
+    .emit(&mut ethernet);
+    let mut packet = Ipv4Packet::new_unchecked(ethernet.payload_mut());
+    ip.emit(&mut packet, &checksums);
+    let mut datagram = UdpPacket::new_unchecked(packet.payload_mut());
+    let (from, to) = ((*from.1.ip()).into(), (*to.1.ip()).into());
+    let copy = |into: &mut [u8]| into.copy_from_slice(payload);
+    udp.emit(&mut datagram, &from, &to, payload.len(), copy, &checksums);
+    bytes
+}
+
 /// Source, destination and payload of a UDP datagram.
 fn udp(packet: &[u8]) -> Option<(SocketAddrV4, SocketAddrV4, &[u8])> {
     let packet = Ipv4Packet::new_checked(packet).ok()?;
@@ -213,6 +232,11 @@ fn udp(packet: &[u8]) -> Option<(SocketAddrV4, SocketAddrV4, &[u8])> {
     ))
 }
 
+fn to_client(frame: &[u8]) -> bool {
+    let ethernet = EthernetFrame::new_checked(frame).unwrap();
+    udp(ethernet.payload()).is_some_and(|(_, to, _)| to.port() == CLIENT_PORT)
+}
+
 /// What options 60 and 93 look like in the DISCOVER of OVMF.
 static FIRMWARE: [DhcpOption<'static>; 2] = [
     DhcpOption {
@@ -225,11 +249,36 @@ static FIRMWARE: [DhcpOption<'static>; 2] = [
     },
 ];
 
+/// How our init introduces itself.
+static INIT: [DhcpOption<'static>; 2] = [
+    DhcpOption {
+        kind: 60,
+        data: INIT_VENDOR_CLASS,
+    },
+    DhcpOption {
+        kind: 80,
+        data: &[],
+    },
+];
+
+/// What a lease is worth to a machine that was told nothing of its root.
+fn worth(lease: &Lease) -> Worth {
+    let target = lease.root_path.as_deref().map(NfsTarget::from_option_17);
+    match target {
+        Some(Ok((target, _))) if target.path.is_some() => Worth::Root,
+        _ => Worth::Nothing,
+    }
+}
+
 /// A client: smoltcp's interface and its DHCP socket, asking as the init does.
 pub(crate) struct Client {
     pub(crate) mac: Mac,
     /// Reads servers' messages tolerantly before smoltcp does, as the init may.
     pub(crate) restates: bool,
+    /// Weighs offers before smoltcp hears of them, as the init does.
+    offers: Option<Offers>,
+    /// The message behind what smoltcp heard last.
+    message: Vec<u8>,
     card: Card,
     interface: Interface,
     sockets: SocketSet<'static>,
@@ -238,8 +287,16 @@ pub(crate) struct Client {
     pub(crate) history: Vec<(Duration, Option<Lease>)>,
 }
 
+/// Whom a client plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Firmware,
+    Init,
+}
+
 impl Client {
-    fn new(number: u8, seed: u64, firmware: bool) -> Client {
+    fn new(number: u8, seed: u64, kind: Kind) -> Client {
         let mac = Mac([0x52, 0x54, 0, 0, 0, number]);
         let mut card = Card::default();
         let mut config = iface::Config::new(HardwareAddress::Ethernet(EthernetAddress(mac.0)));
@@ -248,14 +305,18 @@ impl Client {
         let mut socket = dhcpv4::Socket::new();
         socket.set_parameter_request_list(PARAMETER_REQUEST_LIST);
         socket.set_receive_packet_buffer(Box::leak(Box::new([0; 1500])));
-        if firmware {
-            socket.set_outgoing_options(&FIRMWARE);
+        match kind {
+            Kind::Plain => {}
+            Kind::Firmware => socket.set_outgoing_options(&FIRMWARE),
+            Kind::Init => socket.set_outgoing_options(&INIT),
         }
         let mut sockets = SocketSet::new(Vec::new());
         let handle = sockets.add(socket);
         Client {
             mac,
             restates: false,
+            offers: (kind == Kind::Init).then(|| Offers::new(mac)),
+            message: Vec::new(),
             card,
             interface,
             sockets,
@@ -279,13 +340,36 @@ impl Client {
 
     fn poll(&mut self, now: Duration) {
         let instant = Instant::from_micros(now.as_micros() as i64);
-        self.interface
-            .poll(instant, &mut self.card, &mut self.sockets);
+        loop {
+            if let Some(offers) = &mut self.offers {
+                while let Some(delivery) = offers.next(now, &worth) {
+                    self.message = delivery.message;
+                    self.card.received.push_back(delivery.frame);
+                }
+            }
+            self.interface
+                .poll(instant, &mut self.card, &mut self.sockets);
+            let Some(offers) = &mut self.offers else {
+                break;
+            };
+            self.card
+                .sent
+                .retain(|frame| offers.sent(frame) == Outgoing::Send);
+            if offers.next_at() != Some(Duration::ZERO) {
+                break;
+            }
+        }
         let socket = self.sockets.get_mut::<dhcpv4::Socket>(self.handle);
         let event = socket.poll().map(|event| match event {
             dhcpv4::Event::Configured(config) => {
                 let packet = config.packet.expect("a buffer was set");
-                Some((config.address, Lease::read(packet.into_inner())))
+                let lease = match &self.offers {
+                    None => Lease::read(packet.into_inner()),
+                    Some(offers) => {
+                        Lease::read(&self.message).map(|lease| offers.completed(lease, &worth))
+                    }
+                };
+                Some((config.address, lease))
             }
             dhcpv4::Event::Deconfigured => None,
         });
@@ -311,8 +395,10 @@ impl Client {
 
     fn next_poll(&mut self, now: Duration) -> Option<Duration> {
         let instant = Instant::from_micros(now.as_micros() as i64);
-        let at = self.interface.poll_at(instant, &self.sockets)?;
-        Some(Duration::from_micros(at.total_micros().max(0) as u64))
+        let at = self.interface.poll_at(instant, &self.sockets);
+        let at = at.map(|at| Duration::from_micros(at.total_micros().max(0) as u64));
+        let offers = self.offers.as_ref().and_then(Offers::next_at);
+        at.into_iter().chain(offers).min()
     }
 }
 
@@ -372,7 +458,7 @@ pub(crate) struct Lan {
 
 impl Lan {
     pub(crate) fn new(seed: u64, faults: Faults, servers: Vec<Server>, clients: u8) -> Lan {
-        let client = |number| Client::new(number, seed * 256 + u64::from(number), false);
+        let client = |number| Client::new(number, seed * 256 + u64::from(number), Kind::Plain);
         let clients = (0..clients).map(client).collect();
         Lan {
             now: Duration::ZERO,
@@ -385,7 +471,12 @@ impl Lan {
     /// Adds a client that calls itself UEFI PXE.
     pub(crate) fn add_firmware(&mut self, number: u8) {
         self.clients
-            .push(Client::new(number, u64::from(number), true));
+            .push(Client::new(number, u64::from(number), Kind::Firmware));
+    }
+
+    /// Adds a client that is our init.
+    pub(crate) fn add_init(&mut self, number: u8, seed: u64) {
+        self.clients.push(Client::new(number, seed, Kind::Init));
     }
 
     /// Lets time pass until `end`, or until `done`.
@@ -418,6 +509,12 @@ impl Lan {
         match station {
             Station::Client(index) => {
                 let client = &mut self.clients[index];
+                if let Some(offers) = &mut client.offers
+                    && to_client(&frame)
+                {
+                    offers.arrived(&frame, self.now);
+                    return;
+                }
                 let restated = client.restates.then(|| restate::frame(&frame)).flatten();
                 client.card.received.push_back(restated.unwrap_or(frame));
             }

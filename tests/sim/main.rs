@@ -6,6 +6,7 @@
 //! * [`lan`]: an Ethernet of servers (our decision) and clients (smoltcp's `dhcpv4` socket,
 //!   as the init uses it).
 //! * [`leases`]: DHCP scenarios on it.
+//! * [`offers`]: our init among several servers.
 //! * [`captures`], [`firmware`]: real firmware's packets, and our answers to them.
 //! * [`hostile`]: random, cut and damaged bytes, and properties over random values.
 //! * [`files`]: our TFTP sender against a receiver that behaves like EDK2's.
@@ -30,5 +31,7 @@ mod hostile;
 mod lan;
 #[cfg(test)]
 mod leases;
+#[cfg(test)]
+mod offers;
 #[cfg(test)]
 mod wire;

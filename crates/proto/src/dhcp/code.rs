@@ -52,6 +52,8 @@ pub const TFTP_SERVER_NAME: u8 = 66;
 pub const BOOT_FILE_NAME: u8 = 67;
 /// User class (RFC 3004; iPXE sends a bare `iPXE`).
 pub const USER_CLASS: u8 = 77;
+/// An ACK may answer the DISCOVER (RFC 4039); has no value.
+pub const RAPID_COMMIT: u8 = 80;
 /// The relay's own, to be sent back last (RFC 3046).
 pub const RELAY_AGENT: u8 = 82;
 /// Client architectures, two bytes each (RFC 4578).

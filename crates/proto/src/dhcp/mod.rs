@@ -3,6 +3,7 @@
 //! * [`options`]: the tolerant decoder. One bad option never hides the others.
 //! * [`header`]: the fixed part of a message, read through smoltcp's `DhcpPacket`.
 //! * [`lease`]: what a client may use of an OFFER or an ACK: [`lease::Lease::read`].
+//! * [`offers`]: several OFFERs weighed by the root that they lead to.
 //! * [`restate`]: a server's message put so that smoltcp's client takes it.
 //! * [`request`]: what a client said, typed, for a server: [`request::Request::read`].
 //! * [`pool`]: which address a machine gets, and for how long.
@@ -21,6 +22,7 @@ pub mod emit;
 pub mod header;
 pub mod lease;
 mod note;
+pub mod offers;
 pub mod options;
 pub mod pool;
 pub mod probe;
@@ -38,6 +40,10 @@ pub const SERVER_PORT: u16 = 67;
 pub const CLIENT_PORT: u16 = 68;
 /// The UDP port of a PXE boot server's second leg ("BINL").
 pub const BINL_PORT: u16 = 4011;
+
+/// Option 60 of our init, unless `dhcpclass=` says otherwise. By it the paired boot server
+/// knows whom to tell the root beside another DHCP server.
+pub const INIT_VENDOR_CLASS: &[u8] = b"netroot";
 
 /// What the init asks a server for, in option 55: mask, routers, name servers, host name,
 /// domain, root path, MTU, NTP servers, search list, classless routes.

@@ -26,8 +26,16 @@ const MOST_SERVERS: usize = 3;
 /// Restates the UDP payload of an OFFER, ACK or NAK that came from `source`. `None` for
 /// everything else, and for what gives no lease: pass that on as it is.
 pub fn message(datagram: &[u8], source: Ipv4Addr) -> Option<Vec<u8>> {
+    message_as(datagram, source, Message::read(datagram).ok()?.kind()?)
+}
+
+/// Restates a server's message as one of another kind: a reply of BOOTP, which has none,
+/// or an ACK that came without an OFFER.
+fn message_as(datagram: &[u8], source: Ipv4Addr, kind: MessageType) -> Option<Vec<u8>> {
     let read = Message::read(datagram).ok()?;
-    let kind = read.kind().filter(|_| !read.header.from_client)?;
+    if read.header.from_client {
+        return None;
+    }
     // A server that does not give its name is reached where it sent from.
     let server = read
         .options
@@ -41,6 +49,10 @@ pub fn message(datagram: &[u8], source: Ipv4Addr) -> Option<Vec<u8>> {
         MessageType::Offer | MessageType::Ack => {
             let lease = Lease::read(datagram).ok()?;
             draft.push(code::SUBNET_MASK, &netmask(lease.prefix).octets());
+            if read.kind().is_none() {
+                // An address by BOOTP is for ever; smoltcp would say two minutes.
+                draft.push(code::LEASE_TIME, &u32::MAX.to_be_bytes());
+            }
             for (code, time) in [
                 (code::LEASE_TIME, read.options.u32(code::LEASE_TIME)),
                 (code::RENEWAL_TIME, seconds(lease.renew_after)),
@@ -68,7 +80,32 @@ fn seconds(time: Option<std::time::Duration>) -> Option<u32> {
 /// Restates a whole Ethernet frame from a packet socket. `None` means: pass the frame on
 /// as it is.
 pub fn frame(received: &[u8]) -> Option<Vec<u8>> {
+    let (datagram, _) = server_message(received)?;
+    frame_as(received, Message::read(datagram).ok()?.kind()?)
+}
+
+/// Restates a whole frame as a message of this kind.
+pub(super) fn frame_as(received: &[u8], kind: MessageType) -> Option<Vec<u8>> {
+    let (datagram, source) = server_message(received)?;
+    let payload = message_as(datagram, source, kind)?;
     let ethernet = EthernetFrame::new_checked(received).ok()?;
+    let ip = Ipv4Packet::new_checked(ethernet.payload()).ok()?;
+    let ethernet = EthernetRepr::parse(&ethernet).ok()?;
+    Some(wrap(ethernet, source, ip.dst_addr(), &payload))
+}
+
+/// The DHCP message of a server's frame, and the address that it came from.
+pub(super) fn server_message(frame: &[u8]) -> Option<(&[u8], Ipv4Addr)> {
+    datagram(frame, (SERVER_PORT, CLIENT_PORT))
+}
+
+/// The DHCP message of a client's frame.
+pub(super) fn client_message(frame: &[u8]) -> Option<&[u8]> {
+    datagram(frame, (CLIENT_PORT, SERVER_PORT)).map(|(message, _)| message)
+}
+
+fn datagram(frame: &[u8], ports: (u16, u16)) -> Option<(&[u8], Ipv4Addr)> {
+    let ethernet = EthernetFrame::new_checked(frame).ok()?;
     if ethernet.ethertype() != EthernetProtocol::Ipv4 {
         return None;
     }
@@ -77,13 +114,9 @@ pub fn frame(received: &[u8]) -> Option<Vec<u8>> {
     if ip.next_header() != IpProtocol::Udp || ip.more_frags() || ip.frag_offset() != 0 {
         return None;
     }
+    let source = ip.src_addr();
     let udp = UdpPacket::new_checked(ip.payload()).ok()?;
-    if (udp.src_port(), udp.dst_port()) != (SERVER_PORT, CLIENT_PORT) {
-        return None;
-    }
-    let payload = message(udp.payload(), ip.src_addr())?;
-    let ethernet = EthernetRepr::parse(&ethernet).ok()?;
-    Some(wrap(ethernet, ip.src_addr(), ip.dst_addr(), &payload))
+    ((udp.src_port(), udp.dst_port()) == ports).then(|| (udp.payload(), source))
 }
 
 fn wrap(

@@ -1,0 +1,377 @@
+//! Several servers on one wire, and an init that wants its root: our offers weighed, with
+//! smoltcp's client behind them.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+use netroot_proto::dhcp::emit::Draft;
+use netroot_proto::dhcp::header::Header;
+use netroot_proto::dhcp::lease::Lease;
+use netroot_proto::dhcp::offers::{GRACE, Offers, Outgoing, Worth};
+use netroot_proto::dhcp::request::Request;
+use netroot_proto::dhcp::{CLIENT_PORT, INIT_VENDOR_CLASS, Mac, MessageType, SERVER_PORT, code};
+use netroot_proto::pxe::config::{Arrival, Config, Role};
+use netroot_proto::pxe::decide::{Decision, Destination, Reason, Step, decide};
+use netroot_proto::pxe::strategy::Strategy;
+use proptest::prelude::*;
+
+use super::lan::{Habit, Lan, MILLISECOND, SECOND, Server, frame, ip};
+use super::wire::Faults;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A DHCP server that knows nothing of roots.
+fn router(last: u8, range: (u8, u8)) -> Server {
+    Server {
+        root: None,
+        ..Server::dhcp(last, range, HOUR)
+    }
+}
+
+fn late(server: Server, delay: Duration) -> Server {
+    Server { delay, ..server }
+}
+
+fn with_habit(server: Server, habit: Habit) -> Server {
+    let habit = Some(habit);
+    Server { habit, ..server }
+}
+
+/// One init among `servers`, until it has a lease.
+fn boots(servers: Vec<Server>) -> Lan {
+    let mut lan = Lan::new(21, Faults::default(), servers, 0);
+    lan.add_init(1, 99);
+    lan.run(120 * SECOND, |lan| lan.clients[0].lease().is_some());
+    lan
+}
+
+fn lease(lan: &Lan) -> &Lease {
+    lan.clients[0].lease().expect("a lease")
+}
+
+fn root(lan: &Lan) -> Option<&[u8]> {
+    lease(lan).root_path.as_deref()
+}
+
+/// Turns one option into another with the same value.
+fn recode(packet: &mut [u8], from: u8, to: u8) {
+    let mut at = 240;
+    while packet[at] != 255 {
+        let length = match packet[at] {
+            0 => 1,
+            _ => 2 + usize::from(packet[at + 1]),
+        };
+        if packet[at] == from {
+            packet[at] = to;
+        }
+        at += length;
+    }
+}
+
+#[test]
+fn a_rogue_server_without_a_root_loses_although_it_answers_first() {
+    let servers = vec![
+        router(66, (160, 170)),
+        late(Server::dhcp(1, (100, 120), HOUR), 700 * MILLISECOND),
+    ];
+    let lan = boots(servers);
+    assert_eq!(lease(&lan).server_id, Some(ip(1)));
+    assert_eq!(lan.servers[0].sent, [Step::DhcpOffer]);
+    // The root was waited for, and not a moment longer.
+    assert!(lan.clients[0].won_at().unwrap() < 1500 * MILLISECOND);
+}
+
+#[test]
+fn an_offer_with_a_root_is_taken_at_once() {
+    let lan = boots(vec![Server::dhcp(1, (100, 120), HOUR)]);
+    assert!(lan.clients[0].won_at().unwrap() < 50 * MILLISECOND);
+}
+
+#[test]
+fn an_offer_without_a_root_is_better_than_none() {
+    let lan = boots(vec![router(1, (100, 120))]);
+    let won = lan.clients[0].won_at().unwrap();
+    assert!((GRACE..GRACE + SECOND).contains(&won), "{won:?}");
+    assert_eq!(root(&lan), None);
+}
+
+#[test]
+fn the_address_is_the_routers_and_the_root_the_boot_servers() {
+    for router_first in [true, false] {
+        let mut servers = vec![router(1, (100, 120)), Server::proxy(2)];
+        servers[usize::from(router_first)].delay = 300 * MILLISECOND;
+        servers[1].root = Some(b"/image,vers=3".to_vec());
+        let lan = boots(servers);
+        assert_eq!(lease(&lan).server_id, Some(ip(1)), "the address");
+        assert_eq!(root(&lan), Some(&b"/image,vers=3"[..]));
+        // A path without a server is on the boot server, not on the router.
+        assert_eq!(lease(&lan).next_server, Some(ip(2)));
+        assert!(lan.clients[0].won_at().unwrap() < SECOND, "{router_first}");
+        assert_eq!(lan.servers[1].sent, [Step::ProxyOffer]);
+    }
+}
+
+#[test]
+fn the_dhcp_servers_own_root_holds_over_the_boot_servers() {
+    let mut main = Server::dhcp(1, (100, 120), HOUR);
+    main.root = Some(b"10.0.0.9:/main".to_vec());
+    let lan = boots(vec![Server::proxy(2), late(main, 100 * MILLISECOND)]);
+    assert_eq!(root(&lan), Some(&b"10.0.0.9:/main"[..]));
+}
+
+#[test]
+fn the_boot_server_says_nothing_to_an_init_that_does_not_know_it() {
+    let mut lan = Lan::new(
+        22,
+        Faults::default(),
+        vec![router(1, (100, 120)), Server::proxy(2)],
+        1,
+    );
+    lan.run(10 * SECOND, |_| false);
+    assert!(lan.servers[1].sent.is_empty());
+}
+
+#[test]
+fn thirty_percent_loss_costs_time_and_neither_address_nor_root() {
+    let faults = Faults {
+        loss_percent: 30,
+        duplicate_percent: 20,
+        jitter: 50 * MILLISECOND,
+    };
+    for seed in 0..40 {
+        let servers = vec![Server::dhcp(1, (100, 120), HOUR), router(66, (160, 170))];
+        let mut lan = Lan::new(seed, faults, servers, 0);
+        lan.add_init(1, seed);
+        lan.run(300 * SECOND, |lan| lan.clients[0].lease().is_some());
+        assert!(lan.clients[0].lease().is_some(), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_server_that_answers_after_five_seconds_is_waited_for() {
+    let lan = boots(vec![late(Server::dhcp(1, (100, 120), HOUR), 5 * SECOND)]);
+    let won = lan.clients[0].won_at().unwrap();
+    assert!(won < 10 * SECOND + 50 * MILLISECOND, "{won:?}");
+}
+
+#[test]
+fn an_ack_without_an_offer_is_a_lease_in_one_exchange() {
+    let server = with_habit(Server::dhcp(1, (100, 120), HOUR), |packet| {
+        // An OFFER becomes the ACK of a server that commits at once.
+        assert_eq!(packet[240..242], [53, 1]);
+        packet[242] = 5;
+        let end = packet.iter().rposition(|byte| *byte == 255).unwrap();
+        packet.splice(end..end, [80, 0]);
+    });
+    let lan = boots(vec![server]);
+    assert_eq!(lease(&lan).server_id, Some(ip(1)));
+    assert!(lan.clients[0].won_at().unwrap() < 10 * MILLISECOND);
+    assert_eq!(lan.servers[0].sent, [Step::DhcpOffer], "no REQUEST came");
+}
+
+#[test]
+fn an_ack_without_an_offer_from_a_server_that_does_not_say_so_is_no_lease() {
+    let server = with_habit(Server::dhcp(1, (100, 120), HOUR), |packet| packet[242] = 5);
+    let mut lan = Lan::new(23, Faults::default(), vec![server], 0);
+    lan.add_init(1, 5);
+    lan.run(30 * SECOND, |_| false);
+    assert!(lan.clients[0].lease().is_none());
+}
+
+#[test]
+fn a_reply_of_bootp_is_a_lease_for_ever() {
+    let bootp: Habit = |packet| {
+        for code in [53, 54, 51, 58, 59] {
+            recode(packet, code, 224);
+        }
+    };
+    let lan = boots(vec![with_habit(Server::dhcp(1, (100, 120), HOUR), bootp)]);
+    let lease = lease(&lan);
+    assert_eq!((lease.message, lease.lease_time), (None, None));
+    assert_eq!(root(&lan), Some(&b"10.0.0.1:/root"[..]));
+    assert!((ip(100)..=ip(120)).contains(&lease.address));
+    assert_eq!(lan.servers[0].sent, [Step::DhcpOffer], "no REQUEST came");
+}
+
+#[test]
+fn dhcp_goes_before_bootp_where_both_lead_to_a_root() {
+    let bootp: Habit = |packet| recode(packet, 53, 224);
+    let servers = vec![
+        with_habit(Server::dhcp(2, (160, 170), HOUR), bootp),
+        late(Server::dhcp(1, (100, 120), HOUR), 100 * MILLISECOND),
+    ];
+    let lan = boots(servers);
+    assert_eq!(lease(&lan).server_id, Some(ip(1)));
+}
+
+#[test]
+fn a_server_that_takes_its_offer_back_comes_last_the_next_time() {
+    // It refuses whatever it is asked for.
+    let liar = with_habit(Server::dhcp(66, (160, 170), HOUR), |packet| {
+        if packet[242] == 5 {
+            packet[242] = 6;
+        }
+    });
+    let honest = late(Server::dhcp(1, (100, 120), HOUR), 100 * MILLISECOND);
+    let lan = boots(vec![liar, honest]);
+    assert_eq!(lease(&lan).server_id, Some(ip(1)));
+    assert!(lan.clients[0].won_at().unwrap() < 2 * GRACE);
+}
+
+#[test]
+fn a_server_that_falls_silent_after_its_offer_comes_last_the_next_time() {
+    let mute = with_habit(Server::dhcp(66, (160, 170), HOUR), |packet| {
+        if packet[242] == 5 {
+            packet.clear();
+        }
+    });
+    let honest = late(Server::dhcp(1, (100, 120), HOUR), 100 * MILLISECOND);
+    let lan = boots(vec![mute, honest]);
+    assert_eq!(lease(&lan).server_id, Some(ip(1)));
+}
+
+#[test]
+fn a_root_path_of_control_characters_is_no_root() {
+    let mut rogue = Server::dhcp(66, (160, 170), HOUR);
+    rogue.root = Some((1..200).map(|n| n % 32).collect());
+    let honest = late(Server::dhcp(1, (100, 120), HOUR), 500 * MILLISECOND);
+    let lan = boots(vec![rogue, honest]);
+    assert_eq!(lease(&lan).server_id, Some(ip(1)));
+}
+
+/// What our boot server says, as a proxy, to a client of this class.
+fn proxy_answers(kind: MessageType, class: &[u8], root: Option<&[u8]>) -> Decision {
+    let mac = Mac([2, 0, 0, 0, 0, 7]);
+    let mut draft = Draft::new(Header {
+        from_client: true,
+        hops: 0,
+        transaction: 7,
+        secs: 0,
+        flags: 0,
+        client_ip: match kind {
+            MessageType::Inform => ip(50),
+            _ => Ipv4Addr::UNSPECIFIED,
+        },
+        your_ip: Ipv4Addr::UNSPECIFIED,
+        next_server: Ipv4Addr::UNSPECIFIED,
+        relay_ip: Ipv4Addr::UNSPECIFIED,
+        mac,
+    });
+    draft.push(code::MESSAGE_TYPE, &[kind.into()]);
+    draft.push(code::VENDOR_CLASS, class);
+    let request = Request::read(&draft.emit(548).bytes).unwrap();
+    let config = Config {
+        http_port: 80,
+        script_path: "boot/{mac}.ipxe".into(),
+        loaders: Vec::new(),
+        root_path: root.map(<[u8]>::to_vec),
+    };
+    let arrival = Arrival {
+        interface: "lan".into(),
+        address: ip(2),
+        prefix: 24,
+        port: SERVER_PORT,
+        source: SocketAddrV4::new(request.header.client_ip, CLIENT_PORT),
+    };
+    let strategy = Strategy::default();
+    decide(&request, &arrival, &config, Role::Proxy, strategy, SECOND)
+}
+
+#[test]
+fn an_init_with_a_fixed_address_is_told_its_root_when_it_asks() {
+    let path = b"10.0.0.2:/root";
+    let decision = proxy_answers(MessageType::Inform, INIT_VENDOR_CLASS, Some(path));
+    let Decision::Reply(reply) = decision else {
+        panic!("{decision:?}");
+    };
+    let to = SocketAddrV4::new(ip(50), CLIENT_PORT);
+    assert_eq!(reply.destination, Destination::Unicast(to));
+    let lease = Lease::read(&reply.packet).unwrap();
+    assert_eq!((lease.address, lease.lease_time), (ip(50), None));
+    assert_eq!(lease.root_path.as_deref(), Some(&path[..]));
+}
+
+#[test]
+fn the_boot_server_has_a_reason_for_each_silence_towards_the_init() {
+    for (kind, root, reason) in [
+        (MessageType::Discover, None, Reason::NoRoot),
+        (
+            MessageType::Request,
+            Some(&b"/root"[..]),
+            Reason::ForAnotherServer(None),
+        ),
+        (
+            MessageType::Release,
+            Some(&b"/root"[..]),
+            Reason::NoAnswerTo(MessageType::Release),
+        ),
+    ] {
+        let decision = proxy_answers(kind, INIT_VENDOR_CLASS, root);
+        assert_eq!(decision, Decision::Ignore(reason));
+    }
+    // Who only resembles it is a stranger.
+    let decision = proxy_answers(MessageType::Discover, b"netroots", Some(b"/root"));
+    assert_eq!(decision, Decision::Ignore(Reason::NotNetworkBoot));
+}
+
+#[test]
+fn a_flood_of_offers_is_weighed_within_bounds() {
+    let mac = Mac([2, 0, 0, 0, 0, 7]);
+    let mut offers = Offers::new(mac);
+    let discover = Draft::new(Header {
+        from_client: true,
+        hops: 0,
+        transaction: 7,
+        secs: 0,
+        flags: 0,
+        client_ip: Ipv4Addr::UNSPECIFIED,
+        your_ip: Ipv4Addr::UNSPECIFIED,
+        next_server: Ipv4Addr::UNSPECIFIED,
+        relay_ip: Ipv4Addr::UNSPECIFIED,
+        mac,
+    });
+    let client = |draft: &Draft| frame(68, 67, ip(1), &draft.emit(548).bytes);
+    let mut asked = discover.clone();
+    asked.push(code::MESSAGE_TYPE, &[1]);
+    assert_eq!(offers.sent(&client(&asked)), Outgoing::Send);
+    for n in 0..5000_u32 {
+        let mut offer = discover.clone();
+        offer.header.from_client = false;
+        offer.header.your_ip = Ipv4Addr::from_bits(0x0a01_0000 + n);
+        offer.push(code::MESSAGE_TYPE, &[2]);
+        let source = Ipv4Addr::from_bits(0x0a02_0000 + n);
+        offers.arrived(&frame(67, 68, source, &offer.emit(548).bytes), SECOND);
+    }
+    let judged = std::cell::Cell::new(0);
+    let judge = |_: &Lease| {
+        judged.set(judged.get() + 1);
+        Worth::Nothing
+    };
+    assert_eq!(offers.next(SECOND, &judge), None);
+    assert!(judged.get() <= 8, "{} offers are kept", judged.get());
+    assert_eq!(offers.next_at(), Some(SECOND + GRACE));
+    assert!(offers.next(SECOND + GRACE, &judge).is_some());
+    assert!(
+        offers.next(SECOND + GRACE, &judge).is_none(),
+        "one is taken"
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_frame_upsets_the_weighing(
+        frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..400), 0..20),
+        payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..400), 0..20),
+    ) {
+        let mut offers = Offers::new(Mac([2, 0, 0, 0, 0, 7]));
+        for bytes in &frames {
+            offers.sent(bytes);
+            offers.arrived(bytes, SECOND);
+        }
+        for bytes in &payloads {
+            offers.sent(&frame(68, 67, ip(1), bytes));
+            offers.arrived(&frame(67, 68, ip(1), bytes), SECOND);
+        }
+        offers.next(SECOND, &|_| Worth::Root);
+    }
+}
