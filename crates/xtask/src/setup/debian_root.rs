@@ -53,9 +53,9 @@ impl Step for DebianRoot {
         true
     }
 
-    fn command(&self) -> String {
+    fn commands(&self) -> Vec<String> {
         let program = std::env::current_exe().unwrap_or_else(|_| "xtask".into());
-        format!("{} setup --debian-root-only", program.display())
+        vec![format!("{} setup --debian-root-only", program.display())]
     }
 
     fn run(&self) -> Result<()> {

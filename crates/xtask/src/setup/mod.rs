@@ -15,8 +15,8 @@ trait Step {
     fn plan(&self) -> Vec<String>;
     /// Whether it changes the system and not only this user's files.
     fn needs_root(&self) -> bool;
-    /// The command line that does it, for a person.
-    fn command(&self) -> String;
+    /// The command lines that do it, for a person.
+    fn commands(&self) -> Vec<String>;
     /// Does it.
     fn run(&self) -> Result<()>;
 }
@@ -40,7 +40,9 @@ pub(crate) fn run() -> Result<()> {
         .into_iter()
         .partition(|step| is_root || !step.needs_root());
     for step in ours {
-        println!("set-up: $ {}", step.command());
+        for command in step.commands() {
+            println!("set-up: $ {command}");
+        }
         step.run()?;
     }
     if theirs.is_empty() {
@@ -49,7 +51,8 @@ pub(crate) fn run() -> Result<()> {
     }
     let commands: Vec<String> = theirs
         .iter()
-        .map(|step| format!("  sudo {}", step.command()))
+        .flat_map(|step| step.commands())
+        .map(|command| format!("  sudo {command}"))
         .collect();
     bail!(
         "the rest needs root. As root, or with sudo, run:\n{}\nand then this command again",

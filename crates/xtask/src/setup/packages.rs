@@ -21,6 +21,8 @@ struct Package {
     name: String,
     provides: Vec<String>,
     why: String,
+    #[serde(default)]
+    services: Vec<String>,
 }
 
 /// The packages that this machine lacks.
@@ -61,31 +63,66 @@ impl Packages {
     }
 }
 
-impl Step for Packages {
-    fn plan(&self) -> Vec<String> {
+impl Packages {
+    fn services(&self) -> Vec<&str> {
         self.0
             .iter()
-            .map(|package| format!("package {:<24} {}", package.name, package.why))
+            .flat_map(|package| package.services.iter().map(String::as_str))
             .collect()
+    }
+
+    /// A machine that is only to run tests serves nobody afterwards.
+    fn stop_services(&self) -> Result<()> {
+        let services = self.services();
+        // No systemd, as in a container: nothing was started either.
+        if services.is_empty() || !Path::new("/run/systemd/system").exists() {
+            return Ok(());
+        }
+        run(Command::new("systemctl")
+            .args(["disable", "--now"])
+            .args(services))
+    }
+}
+
+impl Step for Packages {
+    fn plan(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self
+            .0
+            .iter()
+            .map(|package| format!("package {:<24} {}", package.name, package.why))
+            .collect();
+        let services = self.services();
+        if !services.is_empty() {
+            lines.push(format!(
+                "and these services of theirs disabled again: {}",
+                services.join(" ")
+            ));
+        }
+        lines
     }
 
     fn needs_root(&self) -> bool {
         true
     }
 
-    fn command(&self) -> String {
-        self.install().join(" ")
+    fn commands(&self) -> Vec<String> {
+        let mut commands = vec![self.install().join(" ")];
+        let services = self.services();
+        if !services.is_empty() {
+            commands.push(format!("systemctl disable --now {}", services.join(" ")));
+        }
+        commands
     }
 
     fn run(&self) -> Result<()> {
         let argv = self.install();
         // The lists of a fresh machine are empty or old; those of a used one often suffice.
-        if install(&argv).is_ok() {
-            return Ok(());
+        if install(&argv).is_err() {
+            println!("set-up: once more with fresh package lists");
+            run(Command::new("apt-get").args(["update", "-q"]))?;
+            install(&argv)?;
         }
-        println!("set-up: once more with fresh package lists");
-        run(Command::new("apt-get").args(["update", "-q"]))?;
-        install(&argv)
+        self.stop_services()
     }
 }
 
@@ -106,7 +143,7 @@ mod tests {
         let missing = missing_under(nowhere.path()).unwrap();
         assert!(missing.0.len() > 10);
         assert!(missing.0.iter().all(|package| package.why.len() > 10));
-        assert!(missing.command().contains(" ovmf "));
+        assert!(missing.commands()[0].contains(" ovmf "));
     }
 
     #[test]

@@ -38,8 +38,8 @@ impl Step for Targets {
         false
     }
 
-    fn command(&self) -> String {
-        format!("rustup target add {}", self.0.join(" "))
+    fn commands(&self) -> Vec<String> {
+        vec![format!("rustup target add {}", self.0.join(" "))]
     }
 
     fn run(&self) -> Result<()> {
