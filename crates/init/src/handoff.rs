@@ -1,18 +1,111 @@
-//! What the real root is left with: name servers, where it has none of its own.
+//! What the real root is left with: the address in every form that its programs read, name servers where it has
+//! none of its own, a process that keeps the lease, and a clean end.
+//!
+//! A network manager that starts in the real root must not take the NIC down: the root is on the other side, and so
+//! may be the next page of the manager itself. Each is told in its own words ([`networkd`], [`network_manager`],
+//! [`ifupdown`]); all the files are in `/run`, and one whose reader is not installed costs a few hundred bytes.
 
+mod ifupdown;
+mod ipconfig;
+mod network_manager;
+mod networkd;
+
+use std::fs;
 use std::io::Write;
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 
 use crate::address::Address;
 use crate::configure::resolver;
-use crate::console::detail;
+use crate::console::{caution, detail};
 use crate::mount::ROOT;
+use crate::{renewer, shutdown};
+
+/// A file for another program to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Note {
+    /// Where, below `/run`.
+    path: String,
+    /// Its permissions.
+    mode: u32,
+    /// What it says.
+    text: String,
+}
+
+impl Note {
+    fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
+        Note {
+            path: path.into(),
+            mode: 0o644,
+            text: text.into(),
+        }
+    }
+}
+
+/// What is known of the NIC that the root is on.
+#[derive(Debug, Clone, Copy)]
+struct Known<'a> {
+    address: &'a Address,
+    /// It is a card, and not a bond, bridge or VLAN: those share their Ethernet address with cards.
+    is_card: bool,
+}
+
+/// Leaves everything behind for the real root. Nothing of it is needed to get there: what fails is told.
+pub(crate) fn leave_behind(address: Option<&Address>) {
+    let copy = shutdown::leave().unwrap_or_else(|e| {
+        caution!("cannot leave {} behind: {e}", shutdown::PROGRAM);
+        "/proc/self/exe"
+    });
+    let Some(address) = address else {
+        return;
+    };
+    leave_name_servers(address);
+    let known = Known {
+        address,
+        is_card: Path::new(&format!("/sys/class/net/{}/device", address.nic.name)).exists(),
+    };
+    for note in notes(&known) {
+        if let Err(e) = leave(&note) {
+            caution!("cannot write /run/{}: {e}", note.path);
+        }
+    }
+    renewer::start(address, copy);
+}
+
+/// Every file. Pure.
+fn notes(known: &Known<'_>) -> Vec<Note> {
+    let mut notes = vec![ipconfig::note(known.address)];
+    notes.extend(networkd::notes(known));
+    notes.extend(network_manager::notes(known));
+    notes.extend(ifupdown::notes(known.address));
+    notes
+}
+
+fn leave(note: &Note) -> std::io::Result<()> {
+    let path = Path::new("/run").join(&note.path);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(note.mode)
+        .open(path)?;
+    file.write_all(note.text.as_bytes())
+}
+
+/// A value for a line of a configuration file: nothing in it may begin another line.
+fn in_line(value: &str) -> String {
+    value.chars().filter(|c| !c.is_control()).collect()
+}
 
 /// Writes `/etc/resolv.conf` in the mounted root if that names no server and is no link: a link belongs to
 /// whoever manages it. `/run/netroot/resolv.conf` is there in any case.
-pub(crate) fn leave_name_servers(address: &Address) {
+fn leave_name_servers(address: &Address) {
     if address.dns.is_empty() {
         return;
     }
@@ -65,7 +158,91 @@ fn names_a_server(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::names_a_server;
+    use super::*;
+    use crate::dhcp::client::Dialogue;
+    use crate::link::Nic;
+    use netroot_proto::cmdline::BootPlan;
+    use netroot_proto::dhcp::Mac;
+    use netroot_proto::dhcp::lease::Lease;
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    pub(super) fn nic() -> Nic {
+        Nic {
+            index: 2,
+            name: "eth0".into(),
+            mac: Mac([0x52, 0x54, 0, 0x77, 0, 1]),
+            carrier: true,
+            running: true,
+            mtu: 1500,
+        }
+    }
+
+    /// An address of an hour from a server with everything to say.
+    pub(super) fn leased(cmdline: &str) -> Address {
+        let plan = BootPlan::parse(cmdline);
+        let lease = Lease {
+            message: None,
+            address: Ipv4Addr::new(10, 77, 0, 100),
+            prefix: 24,
+            routers: vec![Ipv4Addr::new(10, 77, 0, 254)],
+            routes: Vec::new(),
+            dns: vec![Ipv4Addr::new(10, 77, 0, 2), Ipv4Addr::new(10, 77, 0, 3)],
+            host_name: Some("box".into()),
+            domain: Some("example.org".into()),
+            search: vec!["a.example.org".into()],
+            root_path: Some(b"10.77.0.1:/srv/it's $(reboot)\n`x`\"".to_vec()),
+            mtu: None,
+            broadcast: None,
+            ntp: Vec::new(),
+            server_id: Some(Ipv4Addr::new(10, 77, 0, 1)),
+            next_server: Some(Ipv4Addr::new(10, 77, 0, 1)),
+            boot_file: Some(b"ipxe.efi".to_vec()),
+            lease_time: Some(Duration::from_secs(3600)),
+            renew_after: Some(Duration::from_secs(1800)),
+            rebind_after: Some(Duration::from_secs(3150)),
+            notes: Vec::new(),
+        };
+        let request = plan.network.addressing.first();
+        let mut address = Address::leased(nic(), lease, request, &plan.network);
+        address.dialogue = Some(Dialogue {
+            asked: Vec::new(),
+            answered: Vec::new(),
+            at: crate::clock::Moment::at(Duration::from_secs(1)),
+        });
+        address
+    }
+
+    pub(super) fn fixed(cmdline: &str) -> Address {
+        let plan = BootPlan::parse(cmdline);
+        Address::fixed(nic(), &plan.network.addressing[0], &plan.network).unwrap()
+    }
+
+    #[test]
+    fn every_file_is_below_run_and_no_name_climbs_out_of_it() {
+        let mut address = leased("ip=dhcp");
+        address.nic.name = "we'ird$(x)".into();
+        for is_card in [true, false] {
+            let known = Known {
+                address: &address,
+                is_card,
+            };
+            let notes = notes(&known);
+            assert!(notes.len() >= 5);
+            for note in notes {
+                assert!(
+                    !note.path.starts_with('/') && !note.path.contains(".."),
+                    "{note:?}"
+                );
+                assert!(note.text.ends_with('\n'), "{note:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_control_character_begins_no_line_of_its_own() {
+        assert_eq!(in_line("a\n[Network]\rb\u{85}"), "a[Network]b");
+    }
 
     #[test]
     fn a_resolver_file_of_comments_names_no_server() {

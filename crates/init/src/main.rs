@@ -26,7 +26,9 @@ mod netlink;
 mod nfs;
 mod policy;
 mod readahead;
+mod renewer;
 mod resolve;
+mod shutdown;
 mod switch;
 
 use std::convert::Infallible;
@@ -55,11 +57,18 @@ const VENDOR_CLASS: u8 = 60;
 const ALWAYS: &str = "/etc/netroot/modules";
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_default();
+    if name == shutdown::NAME && rustix::process::getpid().is_init() {
+        shutdown::run(arguments);
+    }
     if !rustix::process::getpid().is_init() {
         let arguments: Vec<String> = arguments
             .map(|a| a.to_string_lossy().into_owned())
             .collect();
+        if name == renewer::NAME {
+            return renewer::run(&arguments);
+        }
         if arguments.first().is_some_and(|first| first == "-q") {
             return ExitCode::from(modules::as_modprobe(&arguments));
         }

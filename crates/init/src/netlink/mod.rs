@@ -14,9 +14,11 @@
 //!
 //! Owns: one socket each, and the few messages that a boot needs. Refuses: everything else of rtnetlink.
 
+mod addresses;
 mod message;
 mod route;
 mod uevent;
 
+pub(crate) use addresses::LinkAddress;
 pub(crate) use route::{Link, NetlinkError, RouteSocket};
 pub(crate) use uevent::{Uevent, UeventSocket};

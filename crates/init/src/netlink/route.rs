@@ -154,7 +154,7 @@ impl RouteSocket {
         Self::bound(RTMGRP_LINK).map_err(NetlinkError::Open)
     }
 
-    fn bound(groups: u32) -> io::Result<Self> {
+    pub(super) fn bound(groups: u32) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let fd = rustix::net::socket_with(
             AddressFamily::NETLINK,
@@ -287,13 +287,13 @@ impl RouteSocket {
         self.exchange("add a route", request, |_| {})
     }
 
-    fn next(&mut self) -> u32 {
+    pub(super) fn next(&mut self) -> u32 {
         self.sequence = self.sequence.wrapping_add(1).max(1);
         self.sequence
     }
 
     /// Sends a request and reads until its answer is complete.
-    fn exchange(
+    pub(super) fn exchange(
         &mut self,
         action: &'static str,
         request: Request,

@@ -1,0 +1,110 @@
+//! The IPv4 addresses of a link, and news of them.
+
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
+
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
+
+use super::message::{DUMP, Message, REQUEST, Request, attributes, u32_at};
+use super::route::{NetlinkError, RouteSocket};
+
+// include/uapi/linux/rtnetlink.h, if_addr.h
+const RTM_GETADDR: u16 = 22;
+const RTMGRP_IPV4_IFADDR: u32 = 0x10;
+const IFA_LOCAL: u16 = 2;
+const IFA_F_PERMANENT: u8 = 0x80;
+const AF_INET: u8 = 2;
+
+/// An address of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LinkAddress {
+    /// The link's index.
+    pub(crate) index: u32,
+    /// The address.
+    pub(crate) own: Ipv4Addr,
+    /// The length of its prefix.
+    pub(crate) prefix: u8,
+    /// It has no end. A DHCP client gives its addresses one, as a rule.
+    pub(crate) for_ever: bool,
+}
+
+impl LinkAddress {
+    /// Reads `struct ifaddrmsg` and its attributes.
+    fn read(message: &Message<'_>) -> Option<Self> {
+        let [family, prefix, flags, _scope] = *message.body.first_chunk()?;
+        let octets: [u8; 4] = attributes(message.body.get(8..)?)
+            .find(|(kind, _)| *kind == IFA_LOCAL)
+            .and_then(|(_, value)| value.try_into().ok())?;
+        (family == AF_INET).then_some(LinkAddress {
+            index: u32_at(message.body, 4)?,
+            own: octets.into(),
+            prefix,
+            for_ever: flags & IFA_F_PERMANENT != 0,
+        })
+    }
+}
+
+impl RouteSocket {
+    /// A socket that can be read whenever an IPv4 address came or went.
+    pub(crate) fn listening_to_addresses() -> Result<Self, NetlinkError> {
+        Self::bound(RTMGRP_IPV4_IFADDR).map_err(NetlinkError::Open)
+    }
+
+    /// Forgets the news: they only say that it is time to look.
+    pub(crate) fn forget_news(&mut self) {
+        let mut buffer = [0; 512];
+        // An overrun is news as well, and is gone once it was told.
+        while matches!(
+            rustix::net::recv(self.as_fd(), &mut buffer[..], RecvFlags::DONTWAIT),
+            Ok(_) | Err(Errno::NOBUFS | Errno::INTR)
+        ) {}
+    }
+
+    /// The IPv4 addresses of a link.
+    pub(crate) fn addresses(&mut self, index: u32) -> Result<Vec<LinkAddress>, NetlinkError> {
+        let mut found = Vec::new();
+        let fixed = [AF_INET, 0, 0, 0, 0, 0, 0, 0];
+        let request = Request::new(RTM_GETADDR, REQUEST | DUMP, self.next(), &fixed);
+        self.exchange("list the addresses", request, |message| {
+            found.extend(LinkAddress::read(message).filter(|a| a.index == index));
+        })?;
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_lists_the_address_of_its_loopback_interface() {
+        let mut socket = RouteSocket::open().unwrap();
+        let links = socket.links().unwrap();
+        let loopback = links.iter().find(|l| l.loopback).unwrap();
+        let found = socket.addresses(loopback.index).unwrap();
+        // A network namespace begins with a loopback interface that is down and has none.
+        assert!(
+            !loopback.up
+                || found
+                    .iter()
+                    .any(|a| a.own == Ipv4Addr::LOCALHOST && a.prefix == 8 && a.for_ever),
+            "{found:?}"
+        );
+        assert!(socket.addresses(u32::MAX >> 1).unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_address_with_an_end_is_told_from_one_without() {
+        let read = |flags: u8| {
+            let bytes = Request::new(20, 0, 0, &[AF_INET, 24, flags, 0, 2, 0, 0, 0])
+                .attribute(1, &[10, 0, 0, 7])
+                .attribute(IFA_LOCAL, &[10, 0, 0, 7])
+                .finish();
+            let message = super::super::message::messages(&bytes).next().unwrap();
+            LinkAddress::read(&message).unwrap()
+        };
+        assert_eq!(read(0).own, Ipv4Addr::new(10, 0, 0, 7));
+        assert!(read(IFA_F_PERMANENT).for_ever && !read(0).for_ever);
+    }
+}

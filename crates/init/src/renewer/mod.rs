@@ -1,0 +1,418 @@
+//! A small process that keeps the lease while the machine runs.
+//!
+//! [`start`] is called by process 1 before it switches the root; the process that it starts is this same program
+//! with another name ([`NAME`]) and goes on in [`run`]. It opens everything that it will need while the image is
+//! still there; what it sees as `/` afterwards is empty. systemd spares processes whose name begins with `@` when
+//! it kills everything at shutdown, so the address outlives whatever still needs the root.
+//!
+//! It speaks DHCP through a packet socket, and only while it waits for an answer. It never takes the root's
+//! address away: not when the lease ends, not when the server refuses it. When another program has taken the NIC
+//! over, it ends ([`watch`]).
+
+pub(crate) mod frame;
+mod watch;
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use netroot_proto::cmdline::{BootPlan, IpRequest, Network};
+use netroot_proto::dhcp::Mac;
+use netroot_proto::dhcp::lease::Lease;
+use netroot_proto::dhcp::renew::{Heard, Renewer};
+use netroot_sys::packet::PacketSocket;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
+
+use crate::address::Address;
+use crate::clock::Moment;
+use crate::configure::resolver;
+use crate::console::{caution, detail};
+use crate::dhcp::client::Dialogue;
+use crate::dhcp::race::{Way, way};
+use crate::link::Nic;
+use crate::netlink::RouteSocket;
+use watch::Finding;
+
+/// Its name: see the module's description for the `@`.
+pub(crate) const NAME: &str = "@netroot-renew";
+/// How long process 1 waits for it to be ready.
+const START: Duration = Duration::from_secs(5);
+/// How long the NIC may be without any address before it gets the root's again: whoever takes one away mostly
+/// gives another at once.
+const WITHOUT: Duration = Duration::from_secs(5);
+/// The largest message that process 1 hands over: two frames and their lengths.
+const HANDED_OVER: u64 = 8 << 10;
+/// Frames looked at in one go.
+const BURST: usize = 32;
+
+/// Starts the renewer of a lease, if it needs one. `program` is this program in a place that outlives the image.
+pub(crate) fn start(address: &Address, program: &str) {
+    let Some(dialogue) = &address.dialogue else {
+        return;
+    };
+    let has_end = address
+        .lease
+        .as_ref()
+        .is_some_and(|l| l.renew_after.is_some());
+    if !has_end {
+        return;
+    }
+    match spawn(address, dialogue, program) {
+        Ok(pid) => {
+            detail!("{}: process {pid} renews the lease", address.nic.name);
+            // Debian's sysvinit spares what is named there when it kills everything.
+            let _ = std::fs::create_dir_all("/run/sendsigs.omit.d");
+            let _ = std::fs::write("/run/sendsigs.omit.d/netroot", format!("{pid}\n"));
+        }
+        Err(e) => caution!("{}: nobody will renew the lease: {e}", address.nic.name),
+    }
+}
+
+fn spawn(address: &Address, dialogue: &Dialogue, program: &str) -> io::Result<u32> {
+    let mut child = Command::new(program)
+        .arg0(NAME)
+        .arg(address.nic.index.to_string())
+        .arg(dialogue.at.since_kernel().as_secs().to_string())
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    if let Some(mut input) = child.stdin.take() {
+        for frame in [&dialogue.asked, &dialogue.answered] {
+            let length = u16::try_from(frame.len()).map_err(|_| io::ErrorKind::InvalidData)?;
+            input.write_all(&length.to_be_bytes())?;
+            input.write_all(frame)?;
+        }
+    }
+    // It says one byte once it has opened everything; then the image may go.
+    if let Some(mut output) = child.stdout.take() {
+        let timeout = timespec(START);
+        poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&timeout))?;
+        let mut ready = [0];
+        // Closed without a word: it ended.
+        if output.read(&mut ready)? == 0 {
+            return Err(io::Error::other("the process that should do it ended"));
+        }
+    }
+    Ok(child.id())
+}
+
+/// The life of the renewer.
+pub(crate) fn run(arguments: &[String]) -> ExitCode {
+    match Keeper::open(arguments) {
+        Ok(mut keeper) => {
+            let end = keeper.keep();
+            keeper.log(&end);
+            ExitCode::SUCCESS
+        }
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Everything that it needs, open.
+struct Keeper {
+    renewer: Renewer,
+    /// What the NIC was given.
+    address: Address,
+    network: Network,
+    request: Option<IpRequest>,
+    /// Who the server's words come from, on the wire.
+    server: Mac,
+    orders: RouteSocket,
+    news: RouteSocket,
+    /// Only while an answer is waited for: a segment's broadcasts need wake nobody otherwise.
+    packets: Option<PacketSocket>,
+    /// `/run`, which moves along to the real root.
+    run: OwnedFd,
+    kernel_log: File,
+    /// Since when the NIC has had no address at all.
+    without: Option<Moment>,
+}
+
+impl Keeper {
+    fn open(arguments: &[String]) -> io::Result<Self> {
+        let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
+        let [index, at] = arguments else {
+            return Err(invalid());
+        };
+        let index: u32 = index.parse().map_err(|_| invalid())?;
+        let at = Duration::from_secs(at.parse().map_err(|_| invalid())?);
+        let mut handed_over = Vec::new();
+        io::stdin()
+            .take(HANDED_OVER)
+            .read_to_end(&mut handed_over)?;
+        let (asked, rest) = split(&handed_over).ok_or_else(invalid)?;
+        let (answered, _) = split(rest).ok_or_else(invalid)?;
+        let (_, asked) = frame::unwrap(asked).ok_or_else(invalid)?;
+        let (server, answered) = frame::unwrap(answered).ok_or_else(invalid)?;
+        let mut orders = RouteSocket::open().map_err(io::Error::other)?;
+        let links = orders.links().map_err(io::Error::other)?;
+        let nic = links
+            .into_iter()
+            .find(|link| link.index == index)
+            .and_then(|link| {
+                Some(Nic {
+                    index,
+                    name: link.name,
+                    mac: link.mac?,
+                    carrier: link.carrier,
+                    running: link.running,
+                    mtu: link.mtu,
+                })
+            })
+            .ok_or_else(invalid)?;
+        let renewer =
+            Renewer::start(asked, answered, at, seed(nic.mac)).map_err(io::Error::other)?;
+        let BootPlan { network, .. } =
+            BootPlan::parse(&std::fs::read_to_string("/proc/cmdline").unwrap_or_default());
+        let request = match way(&network, &nic.name, nic.mac, None) {
+            Way::Ask(request) => request.cloned(),
+            Way::Fixed(_) | Way::Off => None,
+        };
+        let lease = renewer.lease().clone();
+        let keeper = Keeper {
+            address: Address::leased(nic, lease, request.as_ref(), &network),
+            renewer,
+            network,
+            request,
+            server,
+            orders,
+            news: RouteSocket::listening_to_addresses().map_err(io::Error::other)?,
+            packets: None,
+            run: rustix::fs::open(
+                "/run",
+                OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )?,
+            kernel_log: File::options().write(true).open("/dev/kmsg")?,
+            without: None,
+        };
+        // Whoever runs out of memory needs the root all the more.
+        let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
+        let _ = rustix::process::setsid();
+        let _ = io::stdout()
+            .write_all(b"!")
+            .and_then(|()| io::stdout().flush());
+        // The console's and the pipes' ends are let go.
+        let nothing = File::options().read(true).write(true).open("/dev/null")?;
+        rustix::stdio::dup2_stdin(&nothing)?;
+        rustix::stdio::dup2_stdout(&nothing)?;
+        Ok(keeper)
+    }
+
+    /// Goes on until another program has the NIC. Returns what to say of that.
+    fn keep(&mut self) -> String {
+        loop {
+            if let Some(end) = self.look() {
+                return end;
+            }
+            self.speak();
+            self.listen();
+            self.sleep();
+        }
+    }
+
+    /// Looks whether the address is still there, and still in these hands.
+    fn look(&mut self) -> Option<String> {
+        let name = &self.address.nic.name;
+        let addresses = match self.orders.addresses(self.address.nic.index) {
+            Ok(addresses) => addresses,
+            // It is asked again at the next turn.
+            Err(_) => return None,
+        };
+        match watch::find(&addresses, self.address.own, || {
+            watch::networkd_has_it(&self.run, self.address.nic.index)
+        }) {
+            Finding::Ours => self.without = None,
+            Finding::TakenOver(by) => {
+                return Some(format!(
+                    "{name}: {by} has the lease now; it is renewed there"
+                ));
+            }
+            Finding::None => {
+                let since = *self.without.get_or_insert(Moment::now());
+                if Moment::now().since(since) >= WITHOUT {
+                    self.without = None;
+                    self.log(&format!(
+                        "{name}: somebody took {} away, and the root needs it: it is set again",
+                        self.address.own
+                    ));
+                    self.set();
+                }
+            }
+        }
+        None
+    }
+
+    fn speak(&mut self) {
+        let now = Moment::now().since_kernel();
+        if let Some(outgoing) = self.renewer.poll(now) {
+            if self.packets.is_none() {
+                self.packets = PacketSocket::for_dhcp_client(self.address.nic.index).ok();
+            }
+            let frame = frame::wrap(&outgoing, self.address.nic.mac, self.server);
+            if let Some(packets) = &self.packets {
+                // The carrier may be gone: it is said again.
+                let _ = packets.send(&frame);
+            }
+        }
+    }
+
+    fn listen(&mut self) {
+        let mut buffer = vec![0; 2048];
+        for _ in 0..BURST {
+            let Some(Ok(Some(length))) = self.packets.as_ref().map(|p| p.receive(&mut buffer))
+            else {
+                break;
+            };
+            let Some((sender, message)) = frame::unwrap(buffer.get(..length).unwrap_or_default())
+            else {
+                continue;
+            };
+            match self.renewer.hear(message, Moment::now().since_kernel()) {
+                Heard::Renewed(lease) => {
+                    self.server = sender;
+                    self.renewed(*lease);
+                }
+                Heard::Refused => self.log(&format!(
+                    "{}: the server refuses {}; the root keeps it, and another lease is asked for",
+                    self.address.nic.name, self.address.own
+                )),
+                Heard::Offered | Heard::Ignored(_) => {}
+            }
+        }
+        if !self.renewer.is_asking() {
+            self.packets = None;
+        }
+    }
+
+    /// Sets what is new about the lease. What it no longer names stays: the root may depend on it.
+    fn renewed(&mut self, lease: Lease) {
+        let time = lease.lease_time.unwrap_or_default().as_secs();
+        let new = Address::leased(
+            self.address.nic.clone(),
+            lease,
+            self.request.as_ref(),
+            &self.network,
+        );
+        let old = std::mem::replace(&mut self.address, new);
+        let (name, own) = (&self.address.nic.name, self.address.own);
+        let moved = (old.own, old.prefix) != (own, self.address.prefix);
+        if moved {
+            self.log(&format!(
+                "{name}: lease {own} beside {}, for {time} s",
+                old.own
+            ));
+        } else {
+            self.log(&format!("{name}: lease {own} renewed for {time} s"));
+        }
+        if moved || old.routes != self.address.routes {
+            self.set();
+        }
+        if old.dns != self.address.dns
+            || old.search != self.address.search
+            || old.domain != self.address.domain
+        {
+            self.write_resolver();
+        }
+    }
+
+    /// Gives the NIC its address and routes.
+    fn set(&mut self) {
+        let Address {
+            nic,
+            own,
+            prefix,
+            broadcast,
+            ..
+        } = &self.address;
+        let set = self
+            .orders
+            .add_address(nic.index, *own, *prefix, *broadcast);
+        if let Err(e) = set {
+            return self.log(&format!("{}: {e}", nic.name));
+        }
+        for route in self.address.routes_in_order() {
+            if let Err(e) = self.orders.add_route(nic.index, &route, *own, true) {
+                self.log(&format!("{}: {route}: {e}", nic.name));
+            }
+        }
+    }
+
+    fn write_resolver(&self) {
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(
+            &self.run,
+            "netroot/resolv.conf",
+            flags,
+            Mode::from_raw_mode(0o644),
+        );
+        if let Ok(file) = file {
+            let _ = File::from(file).write_all(resolver(&self.address).as_bytes());
+        }
+    }
+
+    fn sleep(&mut self) {
+        let now = Moment::now();
+        let speak = self
+            .renewer
+            .poll_at()
+            .map(|at| at.saturating_sub(now.since_kernel()));
+        let again = self.without.map(|since| since.after(WITHOUT).since(now));
+        let pause = speak.into_iter().chain(again).min().map(timespec);
+        let mut fds = vec![PollFd::from_borrowed_fd(self.news.as_fd(), PollFlags::IN)];
+        if let Some(packets) = &self.packets {
+            fds.push(PollFd::from_borrowed_fd(packets.as_fd(), PollFlags::IN));
+        }
+        let _ = poll(&mut fds, pause.as_ref());
+        self.news.forget_news();
+    }
+
+    /// A line for the kernel's log, and so for the journal; not for the console, which is the real root's now.
+    fn log(&self, line: &str) {
+        // LOG_DAEMON, LOG_INFO.
+        let _ = (&self.kernel_log).write_all(format!("<30>netroot: {line}\n").as_bytes());
+    }
+}
+
+/// A part with its length before it, and the rest.
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
+}
+
+fn timespec(time: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(time.subsec_nanos()),
+    }
+}
+
+fn seed(mac: Mac) -> u64 {
+    let [a, b, c, d, e, f] = mac.0;
+    let time = Moment::now().since_kernel().subsec_nanos();
+    u64::from_be_bytes([0, 0, a, b, c, d, e, f]) ^ u64::from(time) << 20
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_handed_over_comes_apart_again_and_a_cut_part_does_not() {
+        let bytes = [0, 2, 7, 8, 0, 1, 9];
+        let (first, rest) = split(&bytes).unwrap();
+        assert_eq!(
+            (first, split(rest)),
+            (&[7, 8][..], Some((&[9][..], &[][..])))
+        );
+        assert_eq!(split(&bytes[..3]), None);
+        assert_eq!(split(&[0]), None);
+    }
+}

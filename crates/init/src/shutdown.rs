@@ -1,0 +1,137 @@
+//! A clean end: `/run/initramfs/shutdown`.
+//!
+//! At shutdown systemd makes `/run/initramfs` the root if a program `shutdown` is there, and runs that as process 1
+//! with what is to be done (`poweroff`, `reboot`, `halt`, `kexec`). The root is then a mount like any other and
+//! nothing runs from it: it can be unmounted, and when its server or the network is gone, it can be left behind.
+//! Without it, systemd's own last program waits for a page of itself that nobody will bring.
+//!
+//! The program is a copy of this one in a tmpfs, under a megabyte. It costs little: the [`crate::renewer`] runs
+//! from the same copy, and would need one anyway. So there is no parameter to turn it off.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::reboot::RebootMode;
+use rustix::mount::{UnmountFlags, unmount};
+
+use crate::console::{self, caution, say};
+use crate::policy;
+
+/// Where systemd looks for it.
+pub(crate) const PROGRAM: &str = "/run/initramfs/shutdown";
+/// What it is called when systemd runs it.
+pub(crate) const NAME: &str = "/shutdown";
+/// Where systemd moves things to, the root that was to the last.
+const PLACES: [&str; 5] = ["oldroot", "proc", "sys", "dev", "run"];
+const OLD_ROOT: &str = "/oldroot";
+/// How long the root's server may take to answer its last question.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Leaves the program there. Returns where a copy of this program is that outlives the image.
+pub(crate) fn leave() -> io::Result<&'static str> {
+    for place in PLACES {
+        fs::create_dir_all(format!("/run/initramfs/{place}"))?;
+    }
+    fs::copy("/proc/self/exe", PROGRAM)?;
+    fs::set_permissions(PROGRAM, fs::Permissions::from_mode(0o755))?;
+    Ok(PROGRAM)
+}
+
+/// The end of the machine, as process 1 in `/run/initramfs`.
+pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> ! {
+    console::open();
+    let verbs: Vec<String> = arguments
+        .map(|a| a.to_string_lossy().into_owned())
+        .collect();
+    let mode = mode(&verbs);
+    // Nobody else is left to use the root: systemd has asked them all to end before.
+    let everybody = nix::unistd::Pid::from_raw(-1);
+    let _ = nix::sys::signal::kill(everybody, nix::sys::signal::Signal::SIGKILL);
+    let (done, end) = mpsc::channel();
+    let work = move || {
+        rustix::fs::sync();
+        unmount_old_root();
+        let _ = done.send(());
+    };
+    // In a thread: a server that is gone may hold it for ever.
+    let started = thread::Builder::new().stack_size(128 << 10).spawn(work);
+    match started.map(|_| end.recv_timeout(PATIENCE)) {
+        Ok(Ok(())) => say!("the root is unmounted"),
+        Ok(Err(_)) => caution!(
+            "the root's server does not answer within {} s: the root is left as it is",
+            PATIENCE.as_secs()
+        ),
+        Err(e) => caution!("cannot start a thread to unmount the root: {e}"),
+    }
+    let Err(errno) = nix::sys::reboot::reboot(mode);
+    caution!("the kernel refuses {mode:?}: {errno}; rebooting instead");
+    policy::reboot()
+}
+
+/// Everything under the old root, what was mounted last first.
+fn unmount_old_root() {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    for place in under_old_root(&mounts) {
+        if let Err(e) = unmount(place, UnmountFlags::NOFOLLOW) {
+            caution!("{place} is let go as it is: {e}");
+            let _ = unmount(place, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
+        }
+    }
+}
+
+/// The mounts to take away, in this order. A name with spaces is escaped there; such a mount goes with the root.
+fn under_old_root(mounts: &str) -> Vec<&str> {
+    let places = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+    let mut found: Vec<&str> = places
+        .filter(|place| {
+            let rest = place.strip_prefix(OLD_ROOT);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+        .collect();
+    found.reverse();
+    found
+}
+
+/// What systemd wants: the first word that is no option.
+fn mode(arguments: &[String]) -> RebootMode {
+    let verb = arguments.iter().find(|a| !a.starts_with('-'));
+    match verb.map(String::as_str) {
+        Some("poweroff") => RebootMode::RB_POWER_OFF,
+        Some("halt") => RebootMode::RB_HALT_SYSTEM,
+        Some("kexec") => RebootMode::RB_KEXEC,
+        _ => RebootMode::RB_AUTOBOOT,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_old_root_goes_last_and_nothing_else_goes() {
+        let mounts = "tmpfs / tmpfs rw 0 0\n\
+            10.0.0.1:/root /oldroot nfs ro 0 0\n\
+            tmpfs /oldroot/tmp tmpfs rw 0 0\n\
+            tmpfs /oldrootish tmpfs rw 0 0\n\
+            proc /proc proc rw 0 0\n";
+        assert_eq!(under_old_root(mounts), ["/oldroot/tmp", "/oldroot"]);
+    }
+
+    #[test]
+    fn systemds_words_are_understood_and_anything_else_reboots() {
+        let mode = |text: &str| {
+            let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+            super::mode(&words)
+        };
+        assert_eq!(mode("poweroff --log-level 6"), RebootMode::RB_POWER_OFF);
+        assert_eq!(mode("--x halt"), RebootMode::RB_HALT_SYSTEM);
+        assert_eq!(mode("kexec"), RebootMode::RB_KEXEC);
+        assert_eq!(mode("reboot"), RebootMode::RB_AUTOBOOT);
+        assert_eq!(mode(""), RebootMode::RB_AUTOBOOT);
+    }
+}
