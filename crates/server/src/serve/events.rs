@@ -71,6 +71,8 @@ pub(crate) enum Step {
     Initrd,
     /// An NFS client mounted or unmounted.
     Mount,
+    /// The init says how the boot went.
+    Init,
     /// Something was not answered, and why.
     Ignored,
     /// The server ends.

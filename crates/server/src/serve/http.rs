@@ -1,7 +1,8 @@
 //! HTTP: the same names as TFTP, for iPXE and for firmware that boots from HTTP.
 //!
 //! GET and HEAD, one byte range, a length on every answer (EDK2 needs it). Connections are limited in number, per
-//! client and in time: one that moves no byte for a minute is closed. No body is ever read.
+//! client and in time: one that moves no byte for a minute is closed. The one body that is
+//! ever read is a boot report's.
 
 mod places;
 mod transfer;
@@ -28,6 +29,7 @@ use super::events::{Machine, Timeline};
 
 use super::nfs;
 use super::range::{self, Part};
+use super::reports::{self, Reports};
 use super::status::Status;
 use super::url_path;
 
@@ -51,6 +53,8 @@ pub(crate) struct Site {
     pub(crate) counters: Arc<Counters>,
     /// The export, which counts for itself.
     pub(crate) nfs: Option<Arc<netroot_nfs_export::Server>>,
+    /// What machines said of their boots.
+    pub(crate) reports: Reports,
 }
 
 impl Site {
@@ -108,8 +112,16 @@ async fn serve(
     let moved = Arc::new(AtomicU64::new(0));
     let service = service_fn(|request: Request<Incoming>| {
         moved.fetch_add(1, Ordering::Relaxed);
-        let response = answer(&request, peer, local, site, &moved);
-        async move { Ok::<_, std::convert::Infallible>(response) }
+        let (site, moved) = (Arc::clone(site), Arc::clone(&moved));
+        async move {
+            let response = if is_report(&request) {
+                let (status, text) = site.reports.take(request, ipv4(peer), &site.timeline).await;
+                page(status, text)
+            } else {
+                answer(&request, peer, local, &site, &moved)
+            };
+            Ok::<_, std::convert::Infallible>(response)
+        }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -136,6 +148,10 @@ async fn serve(
         }
         () = stalled => Counters::count(&site.counters.http_broken_connections),
     }
+}
+
+fn is_report<B>(request: &Request<B>) -> bool {
+    request.method() == Method::POST && request.uri().path().starts_with(reports::PATH)
 }
 
 type Answer = Response<Either<Transfer, http_body_util::Full<Bytes>>>;
@@ -167,11 +183,14 @@ fn answer(
         "/" => {
             return page(
                 StatusCode::OK,
-                site.status.text(&site.shelf, site.counted()),
+                site.status.text(&site.shelf, site.counted(), &site.reports),
             );
         }
         "/status" => {
-            let mut json = page(StatusCode::OK, site.status.json(site.counted()));
+            let mut json = page(
+                StatusCode::OK,
+                site.status.json(site.counted(), &site.reports),
+            );
             json.headers_mut().insert(
                 header::CONTENT_TYPE,
                 HeaderValue::from_static("application/json"),

@@ -3,6 +3,7 @@
 //! ```text
 //! datagram → Request → Decision → bytes      dhcp, office, leases, competition, frame; solicitations
 //! name → Artifact → transfer                 artifacts, loaders, script, image; tftp, http, range, url_path, status
+//! how a boot went → last words                reports
 //! directory → export                         nfs
 //! every step → line                          events, machines, counters
 //! ```
@@ -28,6 +29,7 @@ mod office;
 mod port_owner;
 mod privileges;
 mod range;
+mod reports;
 mod running;
 mod script;
 mod sockets;

@@ -14,6 +14,7 @@ use super::error::ServeError;
 use super::events::{Step, Timeline};
 use super::interface::Interface;
 use super::nfs::{self, Prepared};
+use super::reports::Reports;
 use super::script::Boot;
 use super::sockets::Sockets;
 use super::status::Status;
@@ -74,6 +75,7 @@ pub(crate) fn until_stopped(
         timeline: timeline.clone(),
         counters: Arc::clone(counters),
         nfs: nfs.clone(),
+        reports: Reports::default(),
     });
     let dhcp = Arc::new(dhcp::Service {
         config: Config {

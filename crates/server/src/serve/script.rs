@@ -8,6 +8,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use netroot_proto::dhcp::Mac;
 
+use super::reports;
+
 /// The kernel's name over TFTP and HTTP.
 pub(crate) const KERNEL: &str = "vmlinuz";
 /// The initrd's name over TFTP and HTTP; the same word is its `initrd=` name in the kernel's command line, which
@@ -62,13 +64,19 @@ impl Boot {
     /// The kernel's command line, for a machine that reaches us at `server`.
     ///
     /// `${netX/mac:hexhyp}` is iPXE's: the NIC that it booted from, so that the init takes the same one.
-    pub(crate) fn command_line(&self, server: Ipv4Addr) -> String {
-        let nfsroot = self.nfsroot(server);
+    pub(crate) fn command_line(&self, server: SocketAddrV4) -> String {
+        let nfsroot = self.nfsroot(*server.ip());
         let mut line = format!("initrd={INITRD} root=/dev/nfs nfsroot={nfsroot}");
         line += " ip=dhcp BOOTIF=01-${netX/mac:hexhyp} ro";
         if self.overlay {
             line += " rd.overlay";
         }
+        // Read by our init alone: it tells us there how the boot went.
+        let _ = write!(
+            line,
+            " netroot.report=http://{server}{}${{netX/mac:hexhyp}}",
+            reports::PATH
+        );
         if let Some(append) = &self.append {
             line += " ";
             line += append;
@@ -79,7 +87,7 @@ impl Boot {
     /// The script that boots a machine; `server` is our HTTP address as the machine reaches it.
     pub(crate) fn script(&self, server: SocketAddrV4, mac: Option<Mac>) -> String {
         let Self { image, kernel, .. } = self;
-        let line = self.command_line(*server.ip());
+        let line = self.command_line(server);
         let whom = mac.map_or_else(|| "any machine".to_owned(), |mac| mac.to_string());
         let mut script = format!("#!ipxe\n# netroot: {whom} boots {image} with Linux {kernel}\n");
         // A failed attempt may have left half an image behind: each attempt starts without any.
@@ -163,10 +171,11 @@ mod tests {
     #[test]
     fn the_command_line_is_the_one_that_the_init_and_other_initrds_read() {
         assert_eq!(
-            boot().command_line(*SERVER.ip()),
+            boot().command_line(SERVER),
             "initrd=initrd.img root=/dev/nfs \
              nfsroot=10.0.0.1:/bookworm,vers=3,proto=tcp,port=2049,mountport=2049,nolock \
-             ip=dhcp BOOTIF=01-${netX/mac:hexhyp} ro rd.overlay"
+             ip=dhcp BOOTIF=01-${netX/mac:hexhyp} ro rd.overlay \
+             netroot.report=http://10.0.0.1:8069/report/${netX/mac:hexhyp}"
         );
     }
 
@@ -179,9 +188,10 @@ mod tests {
             ..boot()
         };
         assert_eq!(
-            elsewhere.command_line(*SERVER.ip()),
+            elsewhere.command_line(SERVER),
             "initrd=initrd.img root=/dev/nfs nfsroot=192.0.2.9:/srv/debian,vers=3 \
-             ip=dhcp BOOTIF=01-${netX/mac:hexhyp} ro console=ttyS0 quiet"
+             ip=dhcp BOOTIF=01-${netX/mac:hexhyp} ro \
+             netroot.report=http://10.0.0.1:8069/report/${netX/mac:hexhyp} console=ttyS0 quiet"
         );
     }
 

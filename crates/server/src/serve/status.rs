@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::artifacts::Shelf;
 use super::counters;
 use super::interface::Interface;
+use super::reports::{Last, Reports};
 use super::script::Boot;
 use crate::cli::ServeArgs;
 
@@ -42,6 +43,7 @@ struct Json<'a> {
     interface: &'a str,
     uptime_seconds: u64,
     counters: BTreeMap<&'static str, u64>,
+    reports: BTreeMap<String, Last>,
 }
 
 impl Status {
@@ -85,7 +87,12 @@ impl Status {
     }
 
     /// A page of text.
-    pub(crate) fn text(&self, shelf: &Shelf, counted: BTreeMap<&'static str, u64>) -> String {
+    pub(crate) fn text(
+        &self,
+        shelf: &Shelf,
+        counted: BTreeMap<&'static str, u64>,
+        reports: &Reports,
+    ) -> String {
         let Self {
             image,
             kernel,
@@ -107,11 +114,15 @@ impl Status {
         {
             let _ = writeln!(page, "  {name}");
         }
+        let reports = reports.text();
+        if !reports.is_empty() {
+            let _ = write!(page, "\nmachines:\n{reports}");
+        }
         page
     }
 
     /// The same as JSON.
-    pub(crate) fn json(&self, counters: BTreeMap<&'static str, u64>) -> String {
+    pub(crate) fn json(&self, counters: BTreeMap<&'static str, u64>, reports: &Reports) -> String {
         let json = Json {
             version: env!("CARGO_PKG_VERSION"),
             image: &self.image,
@@ -121,6 +132,7 @@ impl Status {
             interface: &self.interface,
             uptime_seconds: self.started.elapsed().as_secs(),
             counters,
+            reports: reports.last(),
         };
         serde_json::to_string(&json).unwrap_or_default() + "\n"
     }

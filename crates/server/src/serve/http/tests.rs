@@ -40,6 +40,7 @@ fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
         ),
         counters: Arc::clone(&counters),
         nfs: None,
+        reports: Reports::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
