@@ -4,14 +4,13 @@ use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
+use netroot_proto::dhcp::introduction::Introduction;
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::offers::{Offers, Outgoing, Worth};
 use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::dhcp::restate;
-use netroot_proto::dhcp::{
-    CLIENT_PORT, INIT_VENDOR_CLASS, Mac, PARAMETER_REQUEST_LIST, SERVER_PORT,
-};
+use netroot_proto::dhcp::{CLIENT_PORT, Mac, PARAMETER_REQUEST_LIST, SERVER_PORT};
 use netroot_proto::mount::NfsTarget;
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::config::{Arrival, Config, Loader, Network, Role};
@@ -52,6 +51,8 @@ pub(crate) struct Server {
     pub(crate) delay: Duration,
     /// What it answered.
     pub(crate) sent: Vec<Step>,
+    /// What it was last asked.
+    pub(crate) asked: Option<Request>,
     /// What it does to its replies before they leave: real servers are not all like ours.
     pub(crate) habit: Option<Habit>,
     /// Option 17.
@@ -79,6 +80,7 @@ impl Server {
             dhcp: None,
             delay: Duration::ZERO,
             sent: Vec::new(),
+            asked: None,
             habit: None,
             root: Some(b"10.0.0.1:/root".to_vec()),
         }
@@ -94,6 +96,7 @@ impl Server {
             return None;
         }
         let request = Request::read(payload).ok()?;
+        self.asked = Some(request.clone());
         let loader = Loader {
             platform: Platform::EfiX64,
             first: "snponly.efi".into(),
@@ -249,18 +252,6 @@ static FIRMWARE: [DhcpOption<'static>; 2] = [
     },
 ];
 
-/// How our init introduces itself.
-static INIT: [DhcpOption<'static>; 2] = [
-    DhcpOption {
-        kind: 60,
-        data: INIT_VENDOR_CLASS,
-    },
-    DhcpOption {
-        kind: 80,
-        data: &[],
-    },
-];
-
 /// What a lease is worth to a machine that was told nothing of its root.
 fn worth(lease: &Lease) -> Worth {
     let target = lease.root_path.as_deref().map(NfsTarget::from_option_17);
@@ -277,6 +268,8 @@ pub(crate) struct Client {
     pub(crate) restates: bool,
     /// Weighs offers before smoltcp hears of them, as the init does.
     offers: Option<Offers>,
+    /// What our init says of its machine.
+    pub(crate) introduction: Introduction,
     /// The message behind what smoltcp heard last.
     message: Vec<u8>,
     card: Card,
@@ -306,9 +299,8 @@ impl Client {
         socket.set_parameter_request_list(PARAMETER_REQUEST_LIST);
         socket.set_receive_packet_buffer(Box::leak(Box::new([0; 1500])));
         match kind {
-            Kind::Plain => {}
+            Kind::Plain | Kind::Init => {}
             Kind::Firmware => socket.set_outgoing_options(&FIRMWARE),
-            Kind::Init => socket.set_outgoing_options(&INIT),
         }
         let mut sockets = SocketSet::new(Vec::new());
         let handle = sockets.add(socket);
@@ -316,6 +308,7 @@ impl Client {
             mac,
             restates: false,
             offers: (kind == Kind::Init).then(|| Offers::new(mac)),
+            introduction: Introduction::default(),
             message: Vec::new(),
             card,
             interface,
@@ -340,10 +333,11 @@ impl Client {
 
     fn poll(&mut self, now: Duration) {
         let instant = Instant::from_micros(now.as_micros() as i64);
+        let mut out = VecDeque::new();
         loop {
             if let Some(offers) = &mut self.offers {
                 while let Some(delivery) = offers.next(now, &worth) {
-                    self.message = delivery.message;
+                    self.message = delivery.message().to_vec();
                     self.card.received.push_back(delivery.frame);
                 }
             }
@@ -352,13 +346,17 @@ impl Client {
             let Some(offers) = &mut self.offers else {
                 break;
             };
-            self.card
-                .sent
-                .retain(|frame| offers.sent(frame) == Outgoing::Send);
+            for frame in std::mem::take(&mut self.card.sent) {
+                let frame = self.introduction.introduce(&frame).unwrap_or(frame);
+                if offers.sent(&frame) == Outgoing::Send {
+                    out.push_back(frame);
+                }
+            }
             if offers.next_at() != Some(Duration::ZERO) {
                 break;
             }
         }
+        self.card.sent.append(&mut out);
         let socket = self.sockets.get_mut::<dhcpv4::Socket>(self.handle);
         let event = socket.poll().map(|event| match event {
             dhcpv4::Event::Configured(config) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use netroot_proto::dhcp::emit::Draft;
 use netroot_proto::dhcp::header::Header;
+use netroot_proto::dhcp::introduction::Introduction;
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::offers::{GRACE, Offers, Outgoing, Worth};
 use netroot_proto::dhcp::request::Request;
@@ -237,6 +238,37 @@ fn a_root_path_of_control_characters_is_no_root() {
     let honest = late(Server::dhcp(1, (100, 120), HOUR), 500 * MILLISECOND);
     let lan = boots(vec![rogue, honest]);
     assert_eq!(lease(&lan).server_id, Some(ip(1)));
+}
+
+#[test]
+fn the_init_says_in_every_message_who_its_machine_is() {
+    let mut lan = Lan::new(
+        24,
+        Faults::default(),
+        vec![Server::dhcp(1, (100, 120), 60 * SECOND)],
+        0,
+    );
+    lan.add_init(1, 3);
+    lan.clients[0].introduction = Introduction {
+        client_id: Some(b"\x00a-name".to_vec()),
+        uuid: Some([0x5a; 16]),
+        architecture: Some(7),
+        ..Introduction::default()
+    };
+    // In the DISCOVER, in the REQUEST, and in the REQUEST that renews.
+    for end in [MILLISECOND, SECOND, 40 * SECOND] {
+        lan.run(end, |_| false);
+        let asked = lan.servers[0].asked.clone().expect("a message");
+        assert_eq!(asked.vendor_class.as_deref(), Some(INIT_VENDOR_CLASS));
+        assert_eq!(asked.client_id.as_deref(), Some(&b"\x00a-name"[..]));
+        assert_eq!(asked.architectures, [7]);
+        assert_eq!(asked.uuid, Some([&[0][..], &[0x5a; 16]].concat()));
+        assert!(asked.wants(code::ROOT_PATH) && !asked.wants(200));
+    }
+    assert_eq!(
+        lan.servers[0].asked.as_ref().unwrap().header.client_ip,
+        lease(&lan).address
+    );
 }
 
 /// What our boot server says, as a proxy, to a client of this class.

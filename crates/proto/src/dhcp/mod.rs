@@ -3,6 +3,7 @@
 //! * [`options`]: the tolerant decoder. One bad option never hides the others.
 //! * [`header`]: the fixed part of a message, read through smoltcp's `DhcpPacket`.
 //! * [`lease`]: what a client may use of an OFFER or an ACK: [`lease::Lease::read`].
+//! * [`introduction`]: what a client says of itself.
 //! * [`offers`]: several OFFERs weighed by the root that they lead to.
 //! * [`restate`]: a server's message put so that smoltcp's client takes it.
 //! * [`request`]: what a client said, typed, for a server: [`request::Request::read`].
@@ -20,6 +21,7 @@
 pub mod code;
 pub mod emit;
 pub mod header;
+pub mod introduction;
 pub mod lease;
 mod note;
 pub mod offers;

@@ -54,8 +54,15 @@ pub enum Outgoing {
 pub struct Delivery {
     /// As smoltcp takes it.
     pub frame: Vec<u8>,
+    /// As it came.
+    pub received: Vec<u8>,
+}
+
+impl Delivery {
     /// The DHCP message as the server wrote it.
-    pub message: Vec<u8>,
+    pub fn message(&self) -> &[u8] {
+        restate::server_message(&self.received).map_or(&[], |(message, _)| message)
+    }
 }
 
 /// The root that a server names without giving an address.
@@ -244,13 +251,10 @@ impl Offers {
     }
 
     fn deliver(&mut self, frame: &[u8], kind: MessageType) {
-        let Some((message, _)) = restate::server_message(frame) else {
-            return;
-        };
         if self.waiting.len() < MOST_WAITING {
             self.waiting.push_back(Delivery {
                 frame: restate::frame_as(frame, kind).unwrap_or_else(|| frame.to_vec()),
-                message: message.to_vec(),
+                received: frame.to_vec(),
             });
         }
     }

@@ -88,10 +88,16 @@ pub fn frame(received: &[u8]) -> Option<Vec<u8>> {
 pub(super) fn frame_as(received: &[u8], kind: MessageType) -> Option<Vec<u8>> {
     let (datagram, source) = server_message(received)?;
     let payload = message_as(datagram, source, kind)?;
-    let ethernet = EthernetFrame::new_checked(received).ok()?;
+    rewrap(received, (SERVER_PORT, CLIENT_PORT), &payload)
+}
+
+/// The frame with another payload between the same hosts.
+pub(super) fn rewrap(frame: &[u8], ports: (u16, u16), payload: &[u8]) -> Option<Vec<u8>> {
+    let ethernet = EthernetFrame::new_checked(frame).ok()?;
     let ip = Ipv4Packet::new_checked(ethernet.payload()).ok()?;
+    let (source, destination) = (ip.src_addr(), ip.dst_addr());
     let ethernet = EthernetRepr::parse(&ethernet).ok()?;
-    Some(wrap(ethernet, source, ip.dst_addr(), &payload))
+    Some(wrap(ethernet, (source, destination), ports, payload))
 }
 
 /// The DHCP message of a server's frame, and the address that it came from.
@@ -121,15 +127,12 @@ fn datagram(frame: &[u8], ports: (u16, u16)) -> Option<(&[u8], Ipv4Addr)> {
 
 fn wrap(
     ethernet: EthernetRepr,
-    source: Ipv4Addr,
-    destination: Ipv4Addr,
+    (source, destination): (Ipv4Addr, Ipv4Addr),
+    (src_port, dst_port): (u16, u16),
     payload: &[u8],
 ) -> Vec<u8> {
     let checksums = ChecksumCapabilities::default();
-    let udp = UdpRepr {
-        src_port: SERVER_PORT,
-        dst_port: CLIENT_PORT,
-    };
+    let udp = UdpRepr { src_port, dst_port };
     let ip = Ipv4Repr {
         src_addr: source,
         dst_addr: destination,
