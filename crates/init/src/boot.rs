@@ -18,12 +18,14 @@ use crate::early::Borrowed;
 use crate::failure::Failure;
 use crate::link::{Nics, bring_up};
 use crate::modules::Loader;
+use crate::report::{self, Outcome, Report};
 use crate::{configure, export, handoff, lease, mount, switch};
 
 /// The machine that boots: what lasts from one attempt to the next.
 pub(crate) struct Machine {
     pub(crate) plan: BootPlan,
     pub(crate) started: Moment,
+    pub(crate) report: Report,
     pub(crate) loader: Loader,
     pub(crate) nics: Nics,
     /// Modules that the mount will need.
@@ -42,22 +44,28 @@ pub(crate) struct Machine {
 
 /// One attempt. It returns with a failure or not at all.
 pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
+    machine.report.attempt("link");
     mount::unmount_all();
     bring_up(&mut machine.nics)?;
     // Not before: the NIC's driver comes first on a machine with one processor, and DHCP leaves time enough.
     machine
         .loader
         .load_in_background(std::mem::take(&mut machine.later));
+    machine.report.begin("dhcp");
     let address = lease::obtain(
         &mut machine.nics,
         &machine.plan,
         machine.dhcp_options,
         &machine.failed,
     )?;
+    machine.report.begin("configure");
     set(machine, &address)?;
+    machine.report.begin("export");
     let exports = export::find(&machine.plan, &address)?;
+    machine.report.begin("mount");
     delay(&machine.plan);
     let export = mount::mount_root(&exports, &machine.plan.overlay.value, &machine.loader)?;
+    machine.report.begin("switch");
     Err(switch_root(machine, export))
 }
 
@@ -98,6 +106,7 @@ fn switch_root(machine: &Machine, export: &export::Export) -> Failure {
     }
     let leading = program.leading_arguments().into_iter().map(OsString::from);
     let arguments: Vec<OsString> = leading.chain(machine.arguments.iter().cloned()).collect();
+    report::leave(machine, Outcome::Switch(&init));
     say!(
         "switch_root to {init}, {} s after init started",
         Seconds(Moment::now().since(machine.started))

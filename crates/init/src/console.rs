@@ -23,15 +23,22 @@ pub(crate) enum Weight {
     Detail = 3,
 }
 
+/// Warnings that are kept for the boot report, and how long each may be.
+const WARNINGS: usize = 48;
+const WARNING_CHARACTERS: usize = 400;
+
 static SHOWN: AtomicU8 = AtomicU8::new(Weight::Step as u8);
 static SINKS: Mutex<Sinks> = Mutex::new(Sinks {
     console: None,
     kernel_log: None,
+    warnings: Vec::new(),
 });
 
 struct Sinks {
     console: Option<File>,
     kernel_log: Option<File>,
+    /// For the boot report.
+    warnings: Vec<String>,
 }
 
 /// Opens the console and the kernel's log. The console becomes standard input, output and error: the kernel
@@ -52,10 +59,8 @@ pub(crate) fn open() {
     }
     let kernel_log = OpenOptions::new().write(true).open("/dev/kmsg").ok();
     let mut sinks = SINKS.lock().unwrap_or_else(PoisonError::into_inner);
-    *sinks = Sinks {
-        console,
-        kernel_log,
-    };
+    sinks.console = console;
+    sinks.kernel_log = kernel_log;
 }
 
 /// Lets the console show lines of this weight and heavier.
@@ -81,6 +86,9 @@ pub(crate) fn line(weight: Weight, text: Arguments<'_>) {
     let mut sinks = SINKS.lock().unwrap_or_else(PoisonError::into_inner);
     for line in text.lines() {
         let line = printable(line);
+        if weight == Weight::Warning {
+            remember(&mut sinks.warnings, &line);
+        }
         if let Some(console) = sinks.console.as_mut().filter(|_| shown) {
             let _ = console.write_all(format!("netroot: {line}\n").as_bytes());
         }
@@ -90,6 +98,20 @@ pub(crate) fn line(weight: Weight, text: Arguments<'_>) {
             let _ = log.write_all(format!("<{}>netroot: {line}\n", 3 << 3 | 7).as_bytes());
         }
     }
+}
+
+/// Keeps a warning, once however often it comes, while there is room for it.
+fn remember(warnings: &mut Vec<String>, line: &str) {
+    let line: String = line.chars().take(WARNING_CHARACTERS).collect();
+    if warnings.len() < WARNINGS && !warnings.contains(&line) {
+        warnings.push(line);
+    }
+}
+
+/// The warnings so far.
+pub(crate) fn warnings() -> Vec<String> {
+    let sinks = SINKS.lock().unwrap_or_else(PoisonError::into_inner);
+    sinks.warnings.clone()
 }
 
 /// Text of servers reaches the console: no byte of it may move the cursor or change a colour.

@@ -213,7 +213,7 @@ fn set_up(link: Link) {
 }
 
 /// The module that drives a NIC, or the driver's name if it is part of the kernel.
-fn driver(name: &str) -> Option<String> {
+pub(crate) fn driver(name: &str) -> Option<String> {
     let driver = format!("/sys/class/net/{name}/device/driver");
     let link = fs::read_link(format!("{driver}/module"))
         .or_else(|_| fs::read_link(driver))

@@ -27,6 +27,7 @@ mod nfs;
 mod policy;
 mod readahead;
 mod renewer;
+mod report;
 mod resolve;
 mod shutdown;
 mod switch;
@@ -50,6 +51,7 @@ use crate::failure::Failure;
 use crate::link::Nics;
 use crate::modules::Loader;
 use crate::policy::Failures;
+use crate::report::{Outcome, Report};
 
 /// DHCP option 60, vendor class identifier (RFC 2132 §9.13).
 const VENDOR_CLASS: u8 = 60;
@@ -101,7 +103,10 @@ fn run(arguments: Vec<OsString>) -> ! {
     loop {
         let Err(failure) = boot::boot(&mut machine);
         let after = machine.plan.after_failure.value;
-        failed(&failure, after, &mut failures);
+        fail!("boot failed: {failure}");
+        machine.report.failed(failure.to_string());
+        report::leave(&machine, Outcome::Failed);
+        policy::follow(policy::next(after, failures.one_more()));
         if matches!(failure, Failure::Switch { .. }) {
             policy::reboot();
         }
@@ -140,6 +145,8 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
     let modprobe = std::env::current_exe()
         .ok()
         .and_then(|own| Borrowed::set(modules::MODPROBE, own.to_str()?, "/sbin/modprobe"));
+    let mut report = Report::new(&kernel, &cmdline, started);
+    report.begin("drivers");
     let loader = Loader::open(&kernel);
     // DHCP needs it at once, and no device announces it.
     loader.load("af_packet");
@@ -149,6 +156,7 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
         dhcp_options: dhcp_options(&plan),
         plan,
         started,
+        report,
         loader,
         nics,
         address: None,

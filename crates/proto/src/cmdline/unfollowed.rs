@@ -101,7 +101,6 @@ pub(crate) const PENDING: &[(Feature, &str)] = &[
     (Feature::Break, "there is no prompt in this image"),
     (Feature::Rescue, "there is no prompt in this image"),
     (Feature::RootWait, "the root is waited for without a limit"),
-    (Feature::Report, "this init sends no reports"),
     (Feature::GuixSystem, "Guix System's boot program is not run"),
     (
         Feature::ServerList,

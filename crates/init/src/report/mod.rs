@@ -1,0 +1,313 @@
+//! The boot report: everything that is known about a boot, in one JSON object.
+//!
+//! It is left in `/run/netroot/report.json` for the root, and sent to `netroot.report=URL`, after each failure and
+//! before the switch to the root: whoever owns a machine without a screen reads there what it would have said.
+//! Times are milliseconds since the kernel started. [`render`] is pure; [`leave`] collects, writes and sends.
+
+mod json;
+mod send;
+
+use std::fs;
+use std::time::Duration;
+
+use netroot_proto::mount::{NoRoot, RootChoice, choose_root_of};
+
+use self::json::{Object, object, text};
+use crate::address::Address;
+use crate::boot::Machine;
+use crate::clock::Moment;
+use crate::configure::RUN;
+use crate::console::{self, caution, detail};
+use crate::link::{self, Nic};
+use crate::resolve::Resolver;
+
+/// How long a good boot waits for the report's server: it answers in a few milliseconds, or it is not there.
+const GOOD: Duration = Duration::from_millis(500);
+/// How long a failed one does; a pause of at least two seconds follows.
+const BAD: Duration = Duration::from_millis(1500);
+/// Attempts that are remembered: the last ones.
+const ATTEMPTS: usize = 16;
+/// Steps of one attempt; there are fewer.
+const STEPS: usize = 32;
+
+/// What a boot has come through so far.
+#[derive(Debug)]
+pub(crate) struct Report {
+    kernel: String,
+    cmdline: String,
+    started: Moment,
+    /// Those before the first attempt, then those of the current one.
+    steps: Vec<Step>,
+    /// How many were before the first attempt.
+    once: Option<usize>,
+    began: Moment,
+    attempts: Vec<Attempt>,
+    /// How many there were, with those that are forgotten.
+    count: u32,
+}
+
+/// A part of the boot.
+#[derive(Debug)]
+struct Step {
+    name: &'static str,
+    begin: Moment,
+    end: Option<Moment>,
+}
+
+/// An attempt that failed.
+#[derive(Debug)]
+struct Attempt {
+    begin: Moment,
+    end: Moment,
+    step: &'static str,
+    failure: String,
+}
+
+/// How the boot stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome<'a> {
+    /// The root is mounted, and this is its init.
+    Switch(&'a str),
+    /// The last attempt failed.
+    Failed,
+}
+
+impl Report {
+    /// A boot that started with the step `early`.
+    pub(crate) fn new(kernel: &str, cmdline: &str, started: Moment) -> Self {
+        let mut report = Self {
+            kernel: kernel.to_owned(),
+            cmdline: cmdline.trim_end().to_owned(),
+            started,
+            steps: Vec::new(),
+            once: None,
+            began: started,
+            attempts: Vec::new(),
+            count: 0,
+        };
+        report.enter("early", started);
+        report
+    }
+
+    /// The step before has ended, and this one begins.
+    pub(crate) fn begin(&mut self, name: &'static str) {
+        self.enter(name, Moment::now());
+    }
+
+    /// An attempt begins, with this step. The steps of the one before are forgotten.
+    pub(crate) fn attempt(&mut self, name: &'static str) {
+        let now = Moment::now();
+        let once = *self.once.get_or_insert(self.steps.len());
+        self.end(now);
+        self.steps.truncate(once);
+        self.began = now;
+        self.enter(name, now);
+    }
+
+    /// The command line was changed at the prompt.
+    pub(crate) fn changed(&mut self, cmdline: &str) {
+        cmdline.clone_into(&mut self.cmdline);
+    }
+
+    /// The attempt failed, in its current step.
+    pub(crate) fn failed(&mut self, failure: String) {
+        self.failed_at(failure, Moment::now());
+    }
+
+    fn failed_at(&mut self, failure: String, now: Moment) {
+        self.end(now);
+        self.count = self.count.saturating_add(1);
+        if self.attempts.len() >= ATTEMPTS {
+            self.attempts.remove(0);
+        }
+        self.attempts.push(Attempt {
+            begin: self.began,
+            end: now,
+            step: self.steps.last().map_or("early", |step| step.name),
+            failure,
+        });
+    }
+
+    fn enter(&mut self, name: &'static str, now: Moment) {
+        self.end(now);
+        if self.steps.len() < STEPS {
+            let (begin, end) = (now, None);
+            self.steps.push(Step { name, begin, end });
+        }
+    }
+
+    fn end(&mut self, now: Moment) {
+        if let Some(step) = self.steps.last_mut() {
+            step.end.get_or_insert(now);
+        }
+    }
+}
+
+/// What the report says besides what it remembers.
+struct Facts<'a> {
+    now: Moment,
+    outcome: Outcome<'a>,
+    nics: Vec<(Nic, Option<String>)>,
+    address: Option<&'a Address>,
+    root: Option<Result<RootChoice, NoRoot>>,
+    mounts: Vec<String>,
+    warnings: Vec<String>,
+}
+
+/// Writes the report down for the root, and sends it if somebody wants it.
+pub(crate) fn leave(machine: &Machine, outcome: Outcome<'_>) {
+    let text = render(&machine.report, &facts(machine, outcome));
+    let written =
+        fs::create_dir_all(RUN).and_then(|()| fs::write(format!("{RUN}/report.json"), &text));
+    if let Err(e) = written {
+        detail!("no boot report in {RUN}: {e}");
+    }
+    let (Some(url), Some(address)) = (&machine.plan.report, &machine.address) else {
+        return;
+    };
+    let patience = match outcome {
+        Outcome::Switch(_) => GOOD,
+        Outcome::Failed => BAD,
+    };
+    let resolver = Resolver::of(address);
+    let resolve = move |name: &str| resolver.resolve(name);
+    match send::send(&url.value, resolve, text, patience) {
+        Ok(()) => detail!("boot report sent to {}", url.value),
+        Err(e) => caution!("the boot report was not sent to {}: {e}", url.value),
+    }
+}
+
+fn facts<'a>(machine: &'a Machine, outcome: Outcome<'a>) -> Facts<'a> {
+    let nics = machine.nics.iter().map(|nic| {
+        let driver = link::driver(&nic.name);
+        (nic, driver)
+    });
+    Facts {
+        now: Moment::now(),
+        outcome,
+        nics: nics.collect(),
+        address: machine.address.as_ref(),
+        root: root(machine),
+        mounts: mounts(),
+        warnings: console::warnings(),
+    }
+}
+
+/// The root that the plan and the address come to, once there is an address.
+pub(crate) fn root(machine: &Machine) -> Option<Result<RootChoice, NoRoot>> {
+    let address = machine.address.as_ref()?;
+    let identity = crate::identity::of(&address.nic);
+    Some(choose_root_of(&machine.plan, &address.facts(), &identity))
+}
+
+/// What of NFS is mounted, and what is over it, as the kernel has it.
+pub(crate) fn mounts() -> Vec<String> {
+    let table = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let is_root = |line: &&str| {
+        let mut fields = line.split(' ').skip(1);
+        let (place, kind) = (fields.next(), fields.next());
+        place == Some(crate::mount::ROOT) || kind.is_some_and(|kind| kind.starts_with("nfs"))
+    };
+    table.lines().filter(is_root).map(str::to_owned).collect()
+}
+
+fn render(report: &Report, facts: &Facts<'_>) -> String {
+    let mut out = String::new();
+    object(&mut out, |o| {
+        o.number("format", 1);
+        o.text("netroot", env!("CARGO_PKG_VERSION"));
+        o.text("kernel", &report.kernel);
+        o.text("cmdline", &report.cmdline);
+        match facts.outcome {
+            Outcome::Switch(init) => {
+                o.text("outcome", "switch_root");
+                o.text("init", init);
+            }
+            Outcome::Failed => o.text("outcome", "failed"),
+        }
+        time(o, "init_started_ms", report.started);
+        time(o, "reported_ms", facts.now);
+        o.list("steps", &report.steps, |out, step| {
+            object(out, |o| {
+                o.text("name", step.name);
+                time(o, "begin_ms", step.begin);
+                time(o, "end_ms", step.end.unwrap_or(facts.now));
+            });
+        });
+        o.number("failed_attempts", report.count.into());
+        o.list("attempts", &report.attempts, |out, attempt| {
+            object(out, |o| {
+                time(o, "begin_ms", attempt.begin);
+                time(o, "end_ms", attempt.end);
+                o.text("step", attempt.step);
+                o.text("failure", &attempt.failure);
+            });
+        });
+        o.list("nics", &facts.nics, |out, (nic, driver)| {
+            object(out, |o| {
+                o.text("name", &nic.name);
+                o.text("mac", nic.mac);
+                o.some("driver", driver.as_ref());
+                o.yes("carrier", nic.carrier);
+            });
+        });
+        if let Some(address) = facts.address {
+            o.object("address", |o| address_of(o, address));
+        }
+        match &facts.root {
+            None => {}
+            Some(Ok(root)) => o.object("root", |o| {
+                o.text("server", &root.server);
+                o.list("others", &root.others, |out, host| {
+                    text(out, &host.to_string());
+                });
+                o.text("path", &root.path);
+                o.text("why", root.why());
+            }),
+            Some(Err(none)) => o.object("root", |o| o.text("none", none)),
+        }
+        o.list("mounts", &facts.mounts, |out, line| text(out, line));
+        o.list("warnings", &facts.warnings, |out, line| text(out, line));
+    });
+    out.push('\n');
+    out
+}
+
+fn time(o: &mut Object<'_>, name: &str, moment: Moment) {
+    o.number(name, moment.since_kernel().as_millis());
+}
+
+fn address_of(o: &mut Object<'_>, address: &Address) {
+    let words = |out: &mut String, word: &std::net::Ipv4Addr| text(out, &word.to_string());
+    o.text("nic", &address.nic.name);
+    o.text(
+        "address",
+        format_args!("{}/{}", address.own, address.prefix),
+    );
+    o.list(
+        "routers",
+        address
+            .routes
+            .iter()
+            .filter_map(|route| route.gateway.as_ref()),
+        words,
+    );
+    o.list("dns", &address.dns, words);
+    o.some("host_name", address.host_name.as_ref());
+    o.some("domain", address.domain.as_ref());
+    o.some("mtu", address.mtu);
+    let Some(lease) = &address.lease else {
+        return o.text("from", "ip=");
+    };
+    o.text("from", "DHCP");
+    o.some("server", lease.server_id);
+    o.some("next_server", lease.next_server);
+    let root_path = lease.root_path.as_deref();
+    o.some("root_path", root_path.map(String::from_utf8_lossy));
+    if let Some(time) = lease.lease_time {
+        o.number("lease_s", time.as_secs().into());
+    }
+}
+
+#[cfg(test)]
+mod tests;

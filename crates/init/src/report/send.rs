@@ -1,0 +1,170 @@
+//! The report's way to a server: one POST, and no time for a server that is not there.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use netroot_proto::cmdline::ReportUrl;
+use netroot_proto::mount::Host;
+
+use crate::clock::Moment;
+
+/// The status line of an answer, `HTTP/1.1 204 No Content`, as far as it matters.
+const STATUS_LINE: usize = 12;
+
+/// Why a report did not arrive.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SendError {
+    /// DNS.
+    #[error("its server's name cannot be resolved")]
+    Unresolved,
+    /// Nobody answered.
+    #[error("its server did not take it within {} ms", .0.as_millis())]
+    Late(Duration),
+    /// The connection.
+    #[error("{0}")]
+    Connection(#[from] io::Error),
+    /// The server did not want it.
+    #[error("its server answered {0}")]
+    Refused(String),
+}
+
+/// Sends `body` to `url`, and returns after `patience` in any case. `resolve` is asked for a name's addresses.
+pub(super) fn send(
+    url: &ReportUrl,
+    resolve: impl FnOnce(&str) -> Vec<Ipv4Addr> + Send + 'static,
+    body: String,
+    patience: Duration,
+) -> Result<(), SendError> {
+    let deadline = Moment::now().after(patience);
+    let (done, outcome) = mpsc::channel();
+    let url = url.clone();
+    // DNS has a patience of its own, which is longer. A thread that is left behind ends with the image.
+    let work = move || {
+        let address = match &url.host {
+            Host::Address(address) => Some(*address),
+            Host::Name(name) => resolve(name).first().copied(),
+        };
+        let sent = address
+            .ok_or(SendError::Unresolved)
+            .and_then(|address| post(&url, address, &body, deadline));
+        let _ = done.send(sent);
+    };
+    thread::Builder::new().stack_size(128 << 10).spawn(work)?;
+    outcome
+        .recv_timeout(patience)
+        .unwrap_or(Err(SendError::Late(patience)))
+}
+
+fn post(url: &ReportUrl, address: Ipv4Addr, body: &str, deadline: Moment) -> Result<(), SendError> {
+    // A timeout of nothing would be an error of the call.
+    let left = || deadline.remaining().max(Duration::from_millis(1));
+    let server = SocketAddrV4::new(address, url.port);
+    let mut stream = TcpStream::connect_timeout(&server.into(), left())?;
+    stream.set_write_timeout(Some(left()))?;
+    let ReportUrl { host, port, path } = url;
+    let length = body.len();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut status = Vec::new();
+    while status.len() < STATUS_LINE {
+        stream.set_read_timeout(Some(left()))?;
+        let mut piece = [0; STATUS_LINE];
+        let count = stream.read(&mut piece)?;
+        if count == 0 {
+            break;
+        }
+        status.extend_from_slice(piece.get(..count).unwrap_or_default());
+    }
+    if status.starts_with(b"HTTP/1.") && status.get(8..10) == Some(b" 2") {
+        Ok(())
+    } else {
+        let said = String::from_utf8_lossy(&status).trim().to_owned();
+        Err(SendError::Refused(said))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufRead;
+    use std::net::TcpListener;
+
+    use netroot_proto::cmdline::BootPlan;
+
+    use super::*;
+
+    fn to(port: u16) -> ReportUrl {
+        let line = format!("netroot.report=http://127.0.0.1:{port}/report/x");
+        BootPlan::parse(&line).report.unwrap().value
+    }
+
+    /// A server of one connection: returns what it was sent.
+    fn server(answer: &'static str) -> (u16, thread::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let work = move || {
+            let (stream, _) = listener.accept().unwrap();
+            let mut reader = io::BufReader::new(stream);
+            let (mut said, mut length) = (String::new(), 0);
+            while !said.ends_with("\r\n\r\n") {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                if let Some(number) = line.strip_prefix("Content-Length: ") {
+                    length = number.trim().parse().unwrap();
+                }
+                said += &line;
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            said += &String::from_utf8(body).unwrap();
+            reader.get_mut().write_all(answer.as_bytes()).unwrap();
+            said
+        };
+        (port, thread::spawn(work))
+    }
+
+    fn nobody(name: &str) -> Vec<Ipv4Addr> {
+        panic!("{name} is no name")
+    }
+
+    #[test]
+    fn a_report_arrives_whole_at_the_path_of_the_url() {
+        let (port, server) = server("HTTP/1.1 204 No Content\r\n\r\n");
+        let patience = Duration::from_secs(10);
+        send(&to(port), nobody, "{\"a\":1}".to_owned(), patience).unwrap();
+        let said = server.join().unwrap();
+        assert!(said.starts_with("POST /report/x HTTP/1.1\r\n"), "{said}");
+        assert!(
+            said.contains(&format!("\r\nHost: 127.0.0.1:{port}\r\n")),
+            "{said}"
+        );
+        assert!(said.ends_with("\r\n\r\n{\"a\":1}"), "{said}");
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_its_status() {
+        let (port, server) = server("HTTP/1.1 403 Forbidden\r\n\r\n");
+        let refused = send(&to(port), nobody, String::new(), Duration::from_secs(10));
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            "its server answered HTTP/1.1 403"
+        );
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn a_server_that_says_nothing_costs_no_more_than_the_patience() {
+        // The backlog takes the connection; nobody ever answers.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let began = Moment::now();
+        let patience = Duration::from_millis(200);
+        assert!(send(&to(port), nobody, "x".repeat(1 << 20), patience).is_err());
+        assert!(Moment::now().since(began) < Duration::from_secs(5));
+    }
+}

@@ -1,0 +1,121 @@
+use serde_json::{Value, json};
+
+use netroot_proto::cmdline::BootPlan;
+use netroot_proto::dhcp::Mac;
+
+use super::*;
+
+fn at(milliseconds: u64) -> Moment {
+    Moment::at(Duration::from_millis(milliseconds))
+}
+
+fn nic() -> Nic {
+    Nic {
+        index: 2,
+        name: "eth0".into(),
+        mac: Mac([2, 0, 0, 0, 0, 1]),
+        carrier: true,
+        running: true,
+        mtu: 1500,
+    }
+}
+
+fn facts(outcome: Outcome<'_>) -> Facts<'_> {
+    Facts {
+        now: at(9_000),
+        outcome,
+        nics: vec![(nic(), Some("virtio_net".into()))],
+        address: None,
+        root: None,
+        mounts: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+fn read(report: &Report, facts: &Facts<'_>) -> Value {
+    serde_json::from_str(&render(report, facts)).unwrap()
+}
+
+#[test]
+fn a_good_boot_reads_with_its_times_its_address_and_its_root() {
+    let line =
+        "root=/dev/nfs nfsroot=10.1.2.1:/srv/x ip=10.1.2.3::10.1.2.254:24::eth0:off:10.1.2.53\n";
+    let plan = BootPlan::parse(line);
+    let address = Address::fixed(nic(), &plan.network.addressing[0], &plan.network).unwrap();
+    let identity = netroot_proto::mount::MachineIdentity::default();
+    let mut report = Report::new("6.1.0", line, at(420));
+    report.enter("drivers", at(450));
+    let mut facts = facts(Outcome::Switch("/sbin/init"));
+    facts.root = Some(choose_root_of(&plan, &address.facts(), &identity));
+    facts.address = Some(&address);
+    let read = read(&report, &facts);
+    assert_eq!(read["outcome"], "switch_root");
+    assert_eq!(read["init"], "/sbin/init");
+    assert_eq!(read["cmdline"], line.trim_end());
+    assert_eq!(read["init_started_ms"], 420);
+    assert_eq!(
+        read["steps"],
+        json!([
+            {"name": "early", "begin_ms": 420, "end_ms": 450},
+            {"name": "drivers", "begin_ms": 450, "end_ms": 9000},
+        ])
+    );
+    assert_eq!(read["nics"][0]["driver"], "virtio_net");
+    assert_eq!(read["nics"][0]["mac"], "02:00:00:00:00:01");
+    assert_eq!(read["address"]["address"], "10.1.2.3/24");
+    assert_eq!(read["address"]["routers"], json!(["10.1.2.254"]));
+    assert_eq!(read["address"]["from"], "ip=");
+    assert_eq!(read["root"]["server"], "10.1.2.1");
+    assert_eq!(read["root"]["path"], "/srv/x");
+    assert!(!read["root"]["why"].as_str().unwrap().is_empty());
+}
+
+#[test]
+fn each_attempt_keeps_its_sentence_and_the_step_that_failed() {
+    let mut report = Report::new("6.1.0", "", at(0));
+    report.attempt("link");
+    report.begin("dhcp");
+    report.failed_at("no address".into(), at(90_000));
+    report.attempt("link");
+    let read = read(&report, &facts(Outcome::Failed));
+    assert_eq!(read["attempts"][0]["step"], "dhcp");
+    assert_eq!(read["attempts"][0]["failure"], "no address");
+    assert_eq!(read["attempts"][0]["end_ms"], 90_000);
+    // The steps are those of the attempt under way.
+    let names: Vec<&Value> = read["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| &s["name"])
+        .collect();
+    assert_eq!(names, ["early", "link"]);
+}
+
+#[test]
+fn a_night_of_failures_is_a_report_of_bounded_size() {
+    let mut report = Report::new("6.1.0", "", at(0));
+    for number in 0..5_000 {
+        report.attempt("link");
+        report.failed(format!("failure {number}"));
+    }
+    let read = read(&report, &facts(Outcome::Failed));
+    assert_eq!(read["failed_attempts"], 5_000);
+    let attempts = read["attempts"].as_array().unwrap();
+    assert_eq!(attempts.len(), ATTEMPTS);
+    assert_eq!(attempts.last().unwrap()["failure"], "failure 4999");
+    assert!(read["steps"].as_array().unwrap().len() <= STEPS);
+}
+
+#[test]
+fn words_of_a_hostile_server_stay_words() {
+    let mut report = Report::new("6.1.0", "a=\"\u{1b}[2J\\", at(0));
+    report.failed("x\",\"outcome\":\"switch_root\0\u{9b}\n".into());
+    let text = render(&report, &facts(Outcome::Failed));
+    assert!(!text.trim_end().chars().any(char::is_control), "{text}");
+    let read: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(read["outcome"], "failed");
+    assert_eq!(
+        read["attempts"][0]["failure"],
+        "x\",\"outcome\":\"switch_root\0\u{9b}\n"
+    );
+}
