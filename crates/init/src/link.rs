@@ -8,6 +8,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use netroot_proto::cmdline::Network;
 use netroot_proto::dhcp::Mac;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -16,8 +17,10 @@ use crate::console::{caution, detail, say};
 use crate::failure::Failure;
 use crate::modules::Loader;
 use crate::netlink::{Link, NetlinkError, RouteSocket, Uevent, UeventSocket};
+use crate::virtual_links::VirtualLinks;
 
-/// How long the first NIC may take to appear: USB adapters and firmware take their time.
+/// How long the first NIC may take to appear, unless `rd.net.timeout.iflink=` says so: USB adapters and firmware take
+/// their time.
 const FIRST_NIC: Duration = Duration::from_secs(60);
 
 /// The NICs as the kernel reports them, kept up to date by [`Nics::update`].
@@ -28,6 +31,12 @@ pub(crate) struct Nics {
     links: BTreeMap<u32, Link>,
     /// NICs that were announced and set up.
     known: HashSet<u32>,
+    /// What is made of them.
+    made: VirtualLinks,
+    /// A link was renamed: what was read before is out of date.
+    stale: bool,
+    /// How long the first NIC may take.
+    patience: Duration,
 }
 
 /// A NIC that frames can be sent through.
@@ -47,30 +56,40 @@ pub(crate) struct Nic {
     pub(crate) mtu: u32,
 }
 
-/// Finds the drivers of the machine's NICs and waits for the first NIC. Its link is then on its way up, as are
+/// Finds the drivers of the machine's NICs and waits for the first NIC, and for what the command line wants made of
+/// NICs. Its link is then on its way up, as are
 /// those of NICs that come later.
 pub(crate) fn bring_up(nics: &mut Nics) -> Result<(), Failure> {
     let mut wait = Wait::start();
-    let deadline = Moment::now().after(FIRST_NIC);
+    let deadline = Moment::now().after(nics.patience);
     loop {
         nics.update();
-        if nics.iter().next().is_some() {
+        let missing = nics
+            .made
+            .missing()
+            .map(|(name, origin)| format!("what {name} is made of ({origin})"));
+        if missing.is_none() && nics.iter().next().is_some() {
             return Ok(());
         }
         if deadline.remaining().is_zero() {
+            nics.made.give_up();
+            if nics.iter().next().is_some() {
+                return Ok(());
+            }
             return Err(Failure::NoNic {
-                waited: FIRST_NIC,
+                waited: nics.patience,
                 devices: undriven_network_cards(),
             });
         }
-        let speak = wait.mention("a network card to appear");
+        let what = missing.unwrap_or_else(|| "a network card to appear".to_owned());
+        let speak = wait.mention(what);
         nics.sleep_until(speak.min(deadline), &[]);
     }
 }
 
 impl Nics {
     /// Starts to listen, walks through the devices that are there, and loads their drivers in the background.
-    pub(crate) fn open(loader: Loader) -> Result<Self, Failure> {
+    pub(crate) fn open(loader: Loader, network: &Network) -> Result<Self, Failure> {
         let uevents = UeventSocket::open().map_err(|e| Failure::Network(NetlinkError::Open(e)))?;
         let news = RouteSocket::listening()?;
         let mut nics = Nics {
@@ -79,15 +98,28 @@ impl Nics {
             news,
             links: BTreeMap::new(),
             known: HashSet::new(),
+            made: VirtualLinks::new(network),
+            stale: false,
+            patience: network
+                .patience
+                .link
+                .as_ref()
+                .map_or(FIRST_NIC, |limit| limit.value),
         };
         nics.walk();
         nics.list();
         Ok(nics)
     }
 
-    /// The Ethernet NICs, in the order that the kernel found them.
+    /// The address of what is used in place of the NIC that came with `mac`.
+    pub(crate) fn stand_in(&self, mac: Mac) -> Mac {
+        self.made.stand_in(mac, &self.links)
+    }
+
+    /// The Ethernet NICs, in the order that the kernel found them, and what is made of them in place of its ports.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Nic> {
-        self.links.values().filter(|l| !l.loopback).filter_map(|l| {
+        let usable = |l: &&Link| !l.loopback && !self.made.is_below(l);
+        self.links.values().filter(usable).filter_map(|l| {
             Some(Nic {
                 index: l.index,
                 name: l.name.clone(),
@@ -127,6 +159,9 @@ impl Nics {
             // News were lost: look at everything.
             Err(_) => self.list(),
         }
+        while std::mem::take(&mut self.stale) || self.made.advance(&self.links, &self.loader) {
+            self.list();
+        }
     }
 
     /// Sleeps until the kernel has news, one of `others` can be read, or the moment has come.
@@ -163,12 +198,13 @@ impl Nics {
         }
     }
 
-    fn take(&mut self, link: Link) {
+    fn take(&mut self, mut link: Link) {
         if link.gone {
             if self.known.remove(&link.index) {
                 say!("{}: gone", link.name);
             }
             self.links.remove(&link.index);
+            self.made.forget(link.index);
             return;
         }
         if link.loopback || link.mac.is_none() {
@@ -183,11 +219,12 @@ impl Nics {
             .is_some_and(|l| l.carrier && l.up);
         let has_carrier = link.carrier && link.up;
         if self.known.insert(link.index) {
+            self.stale |= self.made.greet(&mut link);
             match driver(&link.name) {
                 Some(driver) => say!("{}: driver {driver}", link.name),
                 None => detail!("{}: no driver of its own", link.name),
             }
-            if !link.up {
+            if !link.up && !self.made.sets_up(&link) {
                 set_up(link.clone());
             }
         }

@@ -31,6 +31,7 @@ mod report;
 mod resolve;
 mod shutdown;
 mod switch;
+mod virtual_links;
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -150,7 +151,7 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
     let loader = Loader::open(&kernel);
     // DHCP needs it at once, and no device announces it.
     loader.load("af_packet");
-    let nics = Nics::open(loader.clone())?;
+    let nics = Nics::open(loader.clone(), &plan.network)?;
     Ok(Machine {
         later: wanted_later(&plan),
         dhcp_options: dhcp_options(&plan),

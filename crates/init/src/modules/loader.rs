@@ -1,6 +1,7 @@
 //! Loads modules of the image by `finit_module(2)`.
 
 use std::collections::HashSet;
+use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -81,7 +82,12 @@ impl Loader {
             if self.lock(&self.shared.loaded).contains(&step.name) || is_live(&step.name) {
                 continue;
             }
-            match self.insert(&step.file) {
+            // Else there is a bond0 that nobody asked for.
+            let parameters = match step.name.as_str() {
+                "bonding" => c"max_bonds=0",
+                _ => c"",
+            };
+            match self.insert(&step.file, parameters) {
                 Ok(()) => {
                     self.lock(&self.shared.loaded).insert(step.name);
                 }
@@ -94,9 +100,9 @@ impl Loader {
         result
     }
 
-    fn insert(&self, file: &str) -> io::Result<()> {
+    fn insert(&self, file: &str, parameters: &CStr) -> io::Result<()> {
         let file = File::open(self.shared.directory.join(file))?;
-        match rustix::system::finit_module(&file, c"", 0) {
+        match rustix::system::finit_module(&file, parameters, 0) {
             // Another thread or the kernel itself was faster.
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(e) => Err(e.into()),

@@ -15,10 +15,12 @@
 //! Owns: one socket each, and the few messages that a boot needs. Refuses: everything else of rtnetlink.
 
 mod addresses;
+mod made;
 mod message;
 mod route;
 mod uevent;
 
 pub(crate) use addresses::LinkAddress;
+pub(crate) use made::{Attributes, Making, bond_data, bridge_data, vlan_data};
 pub(crate) use route::{Link, NetlinkError, RouteSocket};
 pub(crate) use uevent::{Uevent, UeventSocket};

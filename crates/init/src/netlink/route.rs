@@ -20,15 +20,15 @@ use super::message::{
 /// Protocol 0, which is what no protocol at all means.
 const NETLINK_ROUTE: Option<rustix::net::Protocol> = None;
 // include/uapi/linux/rtnetlink.h, if_link.h, if_addr.h, if_arp.h, net/if.h
-const RTM_NEWLINK: u16 = 16;
+pub(super) const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_GETLINK: u16 = 18;
 const RTM_NEWADDR: u16 = 20;
 const RTM_DELADDR: u16 = 21;
 const RTM_NEWROUTE: u16 = 24;
 const RTMGRP_LINK: u32 = 1;
-const IFLA_ADDRESS: u16 = 1;
-const IFLA_IFNAME: u16 = 3;
+pub(super) const IFLA_ADDRESS: u16 = 1;
+pub(super) const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
@@ -44,7 +44,7 @@ const RT_SCOPE_UNIVERSE: u8 = 0;
 const RT_SCOPE_LINK: u8 = 253;
 const RTN_UNICAST: u8 = 1;
 const ARPHRD_ETHER: u16 = 1;
-const IFF_UP: u32 = 0x1;
+pub(super) const IFF_UP: u32 = 0x1;
 const IFF_LOOPBACK: u32 = 0x8;
 const IFF_RUNNING: u32 = 0x40;
 const IFF_LOWER_UP: u32 = 0x1_0000;
@@ -356,7 +356,7 @@ fn links_in(datagram: &[u8]) -> Vec<Link> {
 }
 
 /// `struct ifinfomsg`: family, padding, type, index, flags, change.
-fn link_message(index: u32, flags: u32, change: u32) -> [u8; 16] {
+pub(super) fn link_message(index: u32, flags: u32, change: u32) -> [u8; 16] {
     let mut fixed = [0; 16];
     let numbers = index
         .to_ne_bytes()
