@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ffi::OsString;
 
-use netroot_proto::cmdline::BootPlan;
+use netroot_proto::cmdline::{BootPlan, Stage};
 use smoltcp::wire::DhcpOption;
 
 use crate::address::Address;
@@ -19,11 +19,15 @@ use crate::failure::Failure;
 use crate::link::{Nics, bring_up};
 use crate::modules::Loader;
 use crate::report::{self, Outcome, Report};
-use crate::{configure, export, handoff, lease, mount, switch};
+use crate::{configure, export, handoff, lease, mount, rescue, switch};
 
 /// The machine that boots: what lasts from one attempt to the next.
 pub(crate) struct Machine {
     pub(crate) plan: BootPlan,
+    /// What the plan was read from.
+    pub(crate) cmdline: String,
+    /// Where it has paused already (`rd.break`).
+    pub(crate) stopped: Vec<Stage>,
     pub(crate) started: Moment,
     pub(crate) report: Report,
     pub(crate) loader: Loader,
@@ -46,6 +50,7 @@ pub(crate) struct Machine {
 pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
     machine.report.attempt("link");
     mount::unmount_all();
+    rescue::stop_at(machine, Stage::Network)?;
     bring_up(&mut machine.nics)?;
     // Not before: the NIC's driver comes first on a machine with one processor, and DHCP leaves time enough.
     machine
@@ -60,12 +65,14 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
     )?;
     machine.report.begin("configure");
     set(machine, &address)?;
+    rescue::stop_at(machine, Stage::Mount)?;
     machine.report.begin("export");
     let exports = export::find(&machine.plan, &address)?;
     machine.report.begin("mount");
     delay(&machine.plan);
     let export = mount::mount_root(&exports, &machine.plan.overlay.value, &machine.loader)?;
     machine.report.begin("switch");
+    rescue::stop_at(machine, Stage::Switch)?;
     Err(switch_root(machine, export))
 }
 

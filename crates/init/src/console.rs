@@ -115,7 +115,7 @@ pub(crate) fn warnings() -> Vec<String> {
 }
 
 /// Text of servers reaches the console: no byte of it may move the cursor or change a colour.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()

@@ -22,6 +22,9 @@ pub(crate) enum Failure {
     /// `/proc/cmdline` cannot be read.
     #[error("no command line: /proc/cmdline cannot be read; give the kernel CONFIG_PROC_FS")]
     CommandLine(#[source] io::Error),
+    /// Nothing failed: a parameter was changed at the prompt.
+    #[error("a parameter was changed; the boot starts anew")]
+    Changed,
     /// No network card.
     #[error("no network card: none appeared within {} s; {}", waited.as_secs(), no_nic_advice(devices))]
     NoNic {

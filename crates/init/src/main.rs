@@ -28,6 +28,7 @@ mod policy;
 mod readahead;
 mod renewer;
 mod report;
+mod rescue;
 mod resolve;
 mod shutdown;
 mod switch;
@@ -41,7 +42,7 @@ use std::panic;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use netroot_proto::cmdline::BootPlan;
+use netroot_proto::cmdline::{BootPlan, Stage};
 use smoltcp::wire::DhcpOption;
 
 use crate::boot::Machine;
@@ -75,6 +76,9 @@ fn main() -> ExitCode {
         if arguments.first().is_some_and(|first| first == "-q") {
             return ExitCode::from(modules::as_modprobe(&arguments));
         }
+        if arguments.first().is_some_and(|first| first == rescue::SHELL) {
+            return rescue::run_shell();
+        }
         eprintln!("netroot: this is the /init of an initramfs; the kernel starts it as process 1");
         return ExitCode::FAILURE;
     }
@@ -104,10 +108,13 @@ fn run(arguments: Vec<OsString>) -> ! {
     loop {
         let Err(failure) = boot::boot(&mut machine);
         let after = machine.plan.after_failure.value;
+        if matches!(failure, Failure::Changed) {
+            continue;
+        }
         fail!("boot failed: {failure}");
         machine.report.failed(failure.to_string());
         report::leave(&machine, Outcome::Failed);
-        policy::follow(policy::next(after, failures.one_more()));
+        rescue::follow(&mut machine, policy::next(after, failures.one_more()));
         if matches!(failure, Failure::Switch { .. }) {
             policy::reboot();
         }
@@ -116,7 +123,7 @@ fn run(arguments: Vec<OsString>) -> ! {
 
 fn failed(failure: &Failure, after: netroot_proto::cmdline::AfterFailure, failures: &mut Failures) {
     fail!("boot failed: {failure}");
-    policy::follow(policy::next(after, failures.one_more()));
+    policy::follow(policy::next(after, failures.one_more()), false);
 }
 
 /// Everything that is done once: the command line, the kernel's settings, the modules.
@@ -146,6 +153,8 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
     let modprobe = std::env::current_exe()
         .ok()
         .and_then(|own| Borrowed::set(modules::MODPROBE, own.to_str()?, "/sbin/modprobe"));
+    let cmdline = rescue::at_start(cmdline);
+    let plan = BootPlan::parse(&cmdline);
     let mut report = Report::new(&kernel, &cmdline, started);
     report.begin("drivers");
     let loader = Loader::open(&kernel);
@@ -156,6 +165,8 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
         later: wanted_later(&plan),
         dhcp_options: dhcp_options(&plan),
         plan,
+        cmdline,
+        stopped: vec![Stage::Start],
         started,
         report,
         loader,
@@ -165,6 +176,21 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
         arguments: arguments.to_vec(),
         borrowed: overcommit.into_iter().chain(modprobe).collect(),
     })
+}
+
+impl Machine {
+    /// Takes the parameters that somebody set at the prompt, from the next attempt on.
+    fn take_parameters(&mut self, cmdline: String) {
+        let mut plan = BootPlan::parse(&cmdline);
+        plan.breaks.retain(|stop| !self.stopped.contains(&stop.value));
+        console::show(console::weight_of_loglevel(plan.console_level.value));
+        self.later = wanted_later(&plan);
+        self.dhcp_options = dhcp_options(&plan);
+        self.report.changed(&cmdline);
+        self.failed.clear();
+        self.plan = plan;
+        self.cmdline = cmdline;
+    }
 }
 
 /// Modules that the mount will need: loaded while the network comes up.
@@ -227,7 +253,7 @@ fn panicked(info: &panic::PanicHookInfo<'_>) {
         Ok(after) => policy::next(after, 4),
         Err(_) => policy::Next::TryAgain(Duration::from_secs(16)),
     };
-    policy::follow(next);
+    policy::follow(next, false);
     let error = Command::new("/proc/self/exe")
         .args(std::env::args_os().skip(1))
         .exec();

@@ -5,9 +5,11 @@ use std::thread;
 use std::time::Duration;
 
 use netroot_proto::cmdline::AfterFailure;
+use nix::sys::reboot::RebootMode;
 
 use crate::clock::Moment;
 use crate::console::fail;
+use crate::rescue;
 
 /// The pause after the first failure; each later one is twice as long, up to [`LONGEST`].
 const FIRST: Duration = Duration::from_secs(2);
@@ -35,16 +37,32 @@ pub(crate) fn next(after: AfterFailure, failures: u32) -> Next {
     }
 }
 
-/// Says what follows, and waits. Returns only to try again.
-pub(crate) fn follow(next: Next) {
+/// Says what follows, and waits. Returns to try again, and whether it does because somebody pressed Enter, which is
+/// listened for if `keyboard`.
+pub(crate) fn follow(next: Next, keyboard: bool) -> bool {
+    let hint = if keyboard {
+        "; Enter opens a prompt"
+    } else {
+        ""
+    };
+    let wait = |pause| {
+        if keyboard {
+            rescue::enter_within(pause)
+        } else {
+            thread::sleep(pause);
+            false
+        }
+    };
     match next {
         Next::TryAgain(pause) => {
-            fail!("trying again in {} s", pause.as_secs());
-            thread::sleep(pause);
+            fail!("trying again in {} s{hint}", pause.as_secs());
+            wait(pause)
         }
         Next::Reboot(time) => {
-            fail!("rebooting in {0} s (panic={0})", time.as_secs());
-            thread::sleep(time);
+            fail!("rebooting in {0} s (panic={0}){hint}", time.as_secs());
+            if wait(time) {
+                return true;
+            }
             reboot();
         }
     }
@@ -52,10 +70,19 @@ pub(crate) fn follow(next: Next) {
 
 /// Restarts the machine, and waits for it to happen.
 pub(crate) fn reboot() -> ! {
+    end(RebootMode::RB_AUTOBOOT)
+}
+
+/// Switches the machine off, and waits for it to happen.
+pub(crate) fn power_off() -> ! {
+    end(RebootMode::RB_POWER_OFF)
+}
+
+fn end(mode: RebootMode) -> ! {
     rustix::fs::sync();
     loop {
-        let Err(errno) = nix::sys::reboot::reboot(nix::sys::reboot::RebootMode::RB_AUTOBOOT);
-        fail!("the kernel does not reboot: {errno}");
+        let Err(errno) = nix::sys::reboot::reboot(mode);
+        fail!("the kernel does not do that: {errno}");
         thread::sleep(Duration::from_secs(10));
     }
 }

@@ -176,7 +176,7 @@ impl BootPlan {
                 let stages = Stage::read_break(value, &mut notes.reading(word));
                 self.add_breaks(&stages, text);
             }
-            ("rd.shell", _) => {
+            ("rd.shell" | "netroot.shell", _) => {
                 if let Some(yes) = notes.boolean(word, "left out") {
                     let rescue = if yes {
                         Rescue::OnFailure

@@ -98,8 +98,6 @@ pub(crate) const PENDING: &[(Feature, &str)] = &[
         Feature::TimeServer,
         "its time server: the root's own settings hold",
     ),
-    (Feature::Break, "there is no prompt in this image"),
-    (Feature::Rescue, "there is no prompt in this image"),
     (Feature::RootWait, "the root is waited for without a limit"),
     (Feature::GuixSystem, "Guix System's boot program is not run"),
     (
