@@ -63,6 +63,11 @@ impl Address {
             dialogue: None,
             request: request.cloned(),
         };
+        if !network.peer_dns.value {
+            address.dns.clear();
+            address.search.clear();
+            address.domain = None;
+        }
         address.obey(network);
         address
     }
@@ -112,6 +117,18 @@ impl Address {
             }
             self.mtu = request.mtu.or(self.mtu);
         }
+        for route in network.routes.iter().map(|setting| &setting.value) {
+            let here = |device: &String| *device == self.nic.name;
+            if route.device.as_ref().is_none_or(here) {
+                let (destination, prefix) = (route.destination, route.prefix);
+                self.routes.retain(|r| (r.destination, r.prefix) != (destination, prefix));
+                self.routes.push(Route {
+                    destination,
+                    prefix,
+                    gateway: route.gateway,
+                });
+            }
+        }
         let told = network.name_servers.iter().map(|setting| setting.value);
         let mut dns: Vec<Ipv4Addr> = Vec::new();
         for server in told.chain(self.dns.iter().copied()) {
@@ -148,6 +165,12 @@ impl Address {
     /// Whether `other` is in the NIC's own network.
     pub(crate) fn is_on_link(&self, other: Ipv4Addr) -> bool {
         within(other, self.own, self.prefix)
+    }
+
+    /// Whether `other` can be reached: in the NIC's own network, or by a route.
+    pub(crate) fn reaches(&self, other: Ipv4Addr) -> bool {
+        let routed = |route: &Route| within(other, route.destination, route.prefix);
+        self.is_on_link(other) || self.routes.iter().any(routed)
     }
 
     /// What the choice of the root is made from.
@@ -234,6 +257,26 @@ mod tests {
         assert_eq!(
             address.dns,
             [Ipv4Addr::new(9, 9, 9, 9), Ipv4Addr::new(10, 1, 2, 53)]
+        );
+    }
+
+    #[test]
+    fn a_route_of_the_command_line_holds_over_one_to_the_same_network_and_stays_on_its_nic() {
+        let address = fixed(
+            "ip=10.1.2.3::10.1.2.254:24::eth0:off rd.route=0.0.0.0/0:10.1.2.1 \
+             rd.route=192.0.2.0/24:10.1.2.9:eth0 rd.route=198.51.100.0/24:10.1.2.9:eth1",
+        );
+        let route = |destination: [u8; 4], prefix, gateway: [u8; 4]| Route {
+            destination: destination.into(),
+            prefix,
+            gateway: Some(gateway.into()),
+        };
+        assert_eq!(
+            address.routes_in_order(),
+            [
+                route([0; 4], 0, [10, 1, 2, 1]),
+                route([192, 0, 2, 0], 24, [10, 1, 2, 9])
+            ]
         );
     }
 

@@ -13,11 +13,12 @@ use smoltcp::wire::DhcpOption;
 use crate::address::Address;
 use crate::clock::{Moment, Wait};
 use crate::console::{caution, say};
-use crate::dhcp::client::{DhcpClient, PATIENCE};
+use crate::dhcp::client::DhcpClient;
 use crate::dhcp::race::{BOOT_LINK_GRACE, Root, Runner, Verdict, Way, judge, way};
 use crate::failure::{Failure, causes};
 use crate::identity;
 use crate::link::{Nic, Nics};
+use crate::patience;
 
 /// Looks at the clock this often at least.
 const TICK: Duration = Duration::from_secs(5);
@@ -54,7 +55,7 @@ pub(crate) fn obtain(
         .network
         .boot_link
         .as_ref()
-        .map(|setting| Mac(setting.value));
+        .map(|setting| nics.stand_in(Mac(setting.value)));
     let mut wait = Wait::start();
     loop {
         nics.update();
@@ -259,12 +260,13 @@ impl Race<'_> {
         let longest = carriers.iter().filter_map(|p| p.carrier).min();
         if let Some(since) = longest {
             let waited = now.since(since);
-            return (waited > PATIENCE).then(|| Failure::NoDhcp {
+            let patience = patience::of_dhcp(&self.plan.network);
+            return (waited > patience).then(|| Failure::NoDhcp {
                 interfaces: names(carriers),
                 waited,
             });
         }
-        let patience = self.plan.network.carrier_timeout.value;
+        let patience = patience::of_carrier(&self.plan.network);
         let waited = now.since(self.started);
         if waited < patience {
             return None;

@@ -24,6 +24,7 @@ mod modules;
 mod mount;
 mod netlink;
 mod nfs;
+mod patience;
 mod policy;
 mod readahead;
 mod renewer;
@@ -107,7 +108,8 @@ fn run(arguments: Vec<OsString>) -> ! {
     };
     loop {
         let Err(failure) = boot::boot(&mut machine);
-        let after = machine.plan.after_failure.value;
+        let since_start = Moment::now().since(machine.started);
+        let after = patience::after_failure(&machine.plan, since_start);
         if matches!(failure, Failure::Changed) {
             continue;
         }

@@ -33,7 +33,7 @@ pub enum Feature {
     PeerDns,
     /// `rd.net.timeout.dhcp=`, `rd.net.dhcp.retry=`: [`super::Patience`].
     DhcpPatience,
-    /// `rd.net.timeout.iflink=`, `ifup=`, `route=`: [`super::Patience`].
+    /// `rd.net.timeout.route=`: [`super::Patience`].
     LinkPatience,
     /// `ip=dhcp,<type>,<value>`: [`IpRequest::client_identifier`](super::IpRequest::client_identifier).
     ClientIdentifier,
@@ -64,22 +64,9 @@ pub enum Feature {
 /// What the init does not act on yet. Whoever makes it act takes the line away, and with it
 /// the notice on the console and in `netroot explain`.
 pub(crate) const PENDING: &[(Feature, &str)] = &[
-    (Feature::Vlan, "this init makes no VLANs"),
-    (Feature::Bond, "this init makes no bonds"),
-    (Feature::Bridge, "this init makes no bridges"),
-    (Feature::Rename, "this init does not rename NICs"),
-    (Feature::Route, "routes come from ip= and DHCP"),
-    (
-        Feature::PeerDns,
-        "the name servers of DHCP are used all the same",
-    ),
-    (
-        Feature::DhcpPatience,
-        "DHCP is asked for as long as this init sees fit",
-    ),
     (
         Feature::LinkPatience,
-        "only carrier_timeout= limits how long a NIC is waited for",
+        "there is no wait for it: routes are set with the address",
     ),
     (
         Feature::ClientIdentifier,
@@ -91,14 +78,9 @@ pub(crate) const PENDING: &[(Feature, &str)] = &[
     ),
     (Feature::Bootp, "its bootp: a DHCP server is asked"),
     (
-        Feature::LinkAddress,
-        "its Ethernet address: NICs keep their own",
-    ),
-    (
         Feature::TimeServer,
         "its time server: the root's own settings hold",
     ),
-    (Feature::RootWait, "the root is waited for without a limit"),
     (Feature::GuixSystem, "Guix System's boot program is not run"),
     (
         Feature::ServerList,
@@ -163,10 +145,7 @@ fn features(plan: &BootPlan) -> Vec<(Feature, String)> {
     if let Some(tries) = &patience.dhcp_tries {
         add(Feature::DhcpPatience, &tries.origin);
     }
-    for limit in [&patience.link, &patience.up, &patience.route]
-        .into_iter()
-        .flatten()
-    {
+    if let Some(limit) = &patience.route {
         add(Feature::LinkPatience, &limit.origin);
     }
     for request in &network.addressing {

@@ -114,7 +114,7 @@ fn what_the_init_does_not_act_on_yet_is_told_and_nothing_else_is() {
         (Feature::PeerDns, "rd.peerdns=0"),
         (Feature::DhcpPatience, "rd.net.dhcp.retry=2"),
         (Feature::DhcpPatience, "rd.net.timeout.dhcp=2"),
-        (Feature::LinkPatience, "rd.net.timeout.ifup=2"),
+        (Feature::LinkPatience, "rd.net.timeout.route=2"),
         (Feature::ClientIdentifier, "ip=dhcp,1,x"),
         (Feature::RequestedAddress, "ip=10.0.0.9::::::dhcp"),
         (Feature::Bootp, "ip=bootp"),

@@ -1,0 +1,79 @@
+//! How long the command line lets things take. Pure.
+
+use std::time::Duration;
+
+use netroot_proto::cmdline::{AfterFailure, BootPlan, Network, Origin};
+
+use crate::dhcp::client::PATIENCE;
+
+/// How long DHCP servers are asked: `rd.net.timeout.dhcp=` as often as `rd.net.dhcp.retry=` says.
+pub(crate) fn of_dhcp(network: &Network) -> Duration {
+    let patience = &network.patience;
+    let one = patience.dhcp.as_ref().map_or(PATIENCE, |limit| limit.value);
+    let tries = patience.dhcp_tries.as_ref().map_or(1, |tries| tries.value);
+    // A question needs its time, whatever is said.
+    one.saturating_mul(tries).max(Duration::from_secs(1))
+}
+
+/// How long a carrier is waited for: `carrier_timeout=`, else `rd.net.timeout.ifup=`.
+pub(crate) fn of_carrier(network: &Network) -> Duration {
+    match (&network.carrier_timeout, &network.patience.up) {
+        (carrier, Some(up)) if carrier.origin == Origin::Default => up.value,
+        (carrier, _) => carrier.value,
+    }
+}
+
+/// What follows a failure so long after the start: with `rootwait`, another try, as long as it lasts.
+pub(crate) fn after_failure(plan: &BootPlan, since_start: Duration) -> AfterFailure {
+    let waits = plan
+        .root_wait
+        .as_ref()
+        .is_some_and(|wait| wait.value.is_none_or(|limit| since_start < limit));
+    if waits {
+        AfterFailure::TryAgain
+    } else {
+        plan.after_failure.value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(cmdline: &str) -> Network {
+        BootPlan::parse(cmdline).network
+    }
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn dhcp_is_asked_for_its_time_as_often_as_told() {
+        assert_eq!(of_dhcp(&network("ip=dhcp")), PATIENCE);
+        assert_eq!(of_dhcp(&network("rd.net.timeout.dhcp=10")), s(10));
+        let thrice = "rd.net.timeout.dhcp=10 rd.net.dhcp.retry=3";
+        assert_eq!(of_dhcp(&network(thrice)), s(30));
+        assert_eq!(of_dhcp(&network("rd.net.timeout.dhcp=0")), s(1));
+        let endless = "rd.net.dhcp.retry=4294967295 rd.net.timeout.dhcp=4294967295";
+        assert!(of_dhcp(&network(endless)) > s(1 << 40));
+    }
+
+    #[test]
+    fn a_carrier_timeout_goes_before_that_of_setting_up() {
+        assert_eq!(of_carrier(&network("")), s(120));
+        assert_eq!(of_carrier(&network("rd.net.timeout.ifup=7")), s(7));
+        let both = "rd.net.timeout.carrier=9 rd.net.timeout.ifup=7";
+        assert_eq!(of_carrier(&network(both)), s(9));
+    }
+
+    #[test]
+    fn with_rootwait_nothing_reboots_before_its_time() {
+        let after = |cmdline, seconds| after_failure(&BootPlan::parse(cmdline), s(seconds));
+        let reboot = AfterFailure::RebootAfter(s(5));
+        assert_eq!(after("panic=5", 0), reboot);
+        assert_eq!(after("panic=5 rootwait", 9_999), AfterFailure::TryAgain);
+        assert_eq!(after("panic=5 rootwait=60", 59), AfterFailure::TryAgain);
+        assert_eq!(after("panic=5 rootwait=60", 60), reboot);
+    }
+}
