@@ -1,5 +1,6 @@
 //! Virtual machines without a disk, from the firmware to the root's init.
 
+mod dhcp_roots;
 mod direct;
 mod failures;
 mod firmware;

@@ -26,7 +26,6 @@ impl Moment {
     }
 
     /// The moment so long after the kernel started.
-    #[cfg(test)]
     pub(crate) fn at(since_kernel: Duration) -> Self {
         Moment(since_kernel)
     }

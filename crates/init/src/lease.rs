@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use netroot_proto::cmdline::BootPlan;
 use netroot_proto::dhcp::Mac;
-use netroot_proto::mount::{Evidence, choose_root_of};
+use netroot_proto::dhcp::lease::Lease;
+use netroot_proto::dhcp::offers::Worth;
+use netroot_proto::mount::{Evidence, Host, choose_root_of};
 use smoltcp::wire::DhcpOption;
 
 use crate::address::Address;
 use crate::clock::{Moment, Wait};
 use crate::console::{caution, say};
 use crate::dhcp::client::DhcpClient;
+use crate::dhcp::firmware;
 use crate::dhcp::race::{BOOT_LINK_GRACE, Root, Runner, Verdict, Way, judge, way};
 use crate::failure::{Failure, causes};
 use crate::identity;
@@ -155,35 +158,40 @@ impl Race<'_> {
                 let address = Address::fixed(port.nic.clone(), request, &self.plan.network);
                 port.address = address.map(|address| (Moment::now(), address));
             }
-            Way::Ask(_) => match DhcpClient::start(port.nic.index, port.nic.mac, self.options) {
-                Ok(client) => port.client = Some(client),
-                Err(e) => caution!("{}: {e}: {}", port.nic.name, causes(&e)),
-            },
+            Way::Ask(request) => {
+                let introduction = firmware::introduction(self.options, request);
+                match DhcpClient::start(port.nic.index, port.nic.mac, introduction) {
+                    Ok(client) => port.client = Some(client),
+                    Err(e) => caution!("{}: {e}: {}", port.nic.name, causes(&e)),
+                }
+            }
         }
         port
     }
 
     /// Lets every client take and send.
     fn listen(&mut self) {
+        let (plan, boot_link) = (self.plan, self.boot_link);
         for port in self.ports.values_mut() {
             let Some(client) = &mut port.client else {
                 continue;
             };
-            let Some(lease) = client.poll(&port.nic.name) else {
+            let nic = &port.nic;
+            let request = match way(&plan.network, &nic.name, nic.mac, boot_link) {
+                Way::Ask(request) => request,
+                Way::Fixed(_) | Way::Off => None,
+            };
+            let address =
+                |lease: Lease| Address::leased(nic.clone(), lease, request, &plan.network);
+            let judge = |lease: &Lease| worth(root(plan, &address(lease.clone()), None));
+            let Some(lease) = client.poll(&nic.name, &judge) else {
                 continue;
             };
             let dialogue = client.dialogue();
             for note in &lease.notes {
                 caution!("{}: DHCP: {note}", port.nic.name);
             }
-            let name = &port.nic.name;
-            let wanted = way(&self.plan.network, name, port.nic.mac, self.boot_link);
-            let request = if let Way::Ask(request) = wanted {
-                request
-            } else {
-                None
-            };
-            let mut address = Address::leased(port.nic.clone(), lease, request, &self.plan.network);
+            let mut address = address(lease);
             address.dialogue = Some(dialogue);
             port.address = Some((Moment::now(), address));
         }
@@ -206,24 +214,14 @@ impl Race<'_> {
                 let failed = self.failed.get(&port.nic.index).copied();
                 Runner {
                     arrived: usable.map(|(moment, _)| *moment),
-                    root: usable.map_or(Root::None, |(_, address)| self.root(address, failed)),
+                    root: usable
+                        .map_or(Root::None, |(_, address)| root(self.plan, address, failed)),
                     failed,
                     running: port.client.is_some() && port.carrier.is_some(),
                 }
             })
             .collect();
         judge(&runners, now)
-    }
-
-    /// What an address is good for.
-    fn root(&self, address: &Address, failed: Option<Moment>) -> Root {
-        match choose_root_of(self.plan, &address.facts(), &identity::of(&address.nic)) {
-            Err(_) => Root::None,
-            Ok(choice) if failed.is_some() || choice.path_from == Evidence::KernelDefault => {
-                Root::Doubtful
-            }
-            Ok(_) => Root::Named,
-        }
     }
 
     fn take(&mut self, index: usize) -> Option<Address> {
@@ -298,5 +296,31 @@ impl Race<'_> {
             (_, down) if !down.is_empty() => format!("a carrier on {down}"),
             _ => "the network card that the command line names".to_owned(),
         }
+    }
+}
+
+/// What an address is good for.
+fn root(plan: &BootPlan, address: &Address, failed: Option<Moment>) -> Root {
+    let Ok(choice) = choose_root_of(plan, &address.facts(), &identity::of(&address.nic)) else {
+        return Root::None;
+    };
+    let within_reach = choice.servers().any(|server| match server {
+        Host::Address(server) => address.reaches(*server),
+        Host::Name(_) => !address.dns.is_empty(),
+    });
+    let guessed = choice.path_from == Evidence::KernelDefault;
+    if failed.is_some() || guessed || !within_reach {
+        Root::Doubtful
+    } else {
+        Root::Named
+    }
+}
+
+/// What an offer of such an address is worth beside others.
+fn worth(root: Root) -> Worth {
+    match root {
+        Root::Named => Worth::Root,
+        Root::Doubtful => Worth::Guess,
+        Root::None => Worth::Nothing,
     }
 }

@@ -3,12 +3,14 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
+use netroot_proto::dhcp::introduction::Introduction;
 use netroot_proto::dhcp::lease::{Lease, LeaseError};
+use netroot_proto::dhcp::offers::Worth;
 use netroot_proto::dhcp::{Mac, PARAMETER_REQUEST_LIST};
 use netroot_sys::packet::{PacketError, PacketSocket};
-use smoltcp::iface::{Config, Interface, PollIngressSingleResult, SocketHandle, SocketSet};
+use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::socket::dhcpv4;
-use smoltcp::wire::{DhcpOption, EthernetAddress};
+use smoltcp::wire::EthernetAddress;
 
 use super::device::DhcpDevice;
 use crate::clock::Moment;
@@ -55,16 +57,16 @@ pub(crate) struct DhcpClient {
 }
 
 impl DhcpClient {
-    /// A client on an interface that is up. `options` are sent with every message.
+    /// A client on an interface that is up.
     pub(crate) fn start(
         index: u32,
         mac: Mac,
-        options: &'static [DhcpOption<'static>],
+        introduction: Introduction,
     ) -> Result<Self, ClientError> {
         if !mac.is_unicast() {
             return Err(ClientError::Address(mac));
         }
-        let mut device = DhcpDevice::new(PacketSocket::for_dhcp_client(index)?);
+        let mut device = DhcpDevice::new(PacketSocket::for_dhcp_client(index)?, mac, introduction);
         let mut config = Config::new(EthernetAddress(mac.0).into());
         config.random_seed = seed(mac);
         let interface = Interface::new(config, &mut device, Moment::now().to_smoltcp());
@@ -75,7 +77,6 @@ impl DhcpClient {
         retry.request_retries = REQUESTS;
         socket.set_retry_config(retry);
         socket.set_parameter_request_list(PARAMETER_REQUEST_LIST);
-        socket.set_outgoing_options(options);
         let mut sockets = SocketSet::new(Vec::new());
         let handle = sockets.add(socket);
         Ok(DhcpClient {
@@ -91,25 +92,35 @@ impl DhcpClient {
         self.device.carrier(carrier, Moment::now());
     }
 
-    /// Takes what arrived, sends what is due. Returns the lease when a server grants one.
-    pub(crate) fn poll(&mut self, name: &str) -> Option<Lease> {
-        let mut lease = None;
+    /// Takes what arrived, sends what is due. Returns the lease when a server grants one. `judge` says what an
+    /// offer is worth.
+    pub(crate) fn poll(&mut self, name: &str, judge: &dyn Fn(&Lease) -> Worth) -> Option<Lease> {
+        let now = Moment::now();
         for _ in 0..BURST {
-            let now = Moment::now().to_smoltcp();
-            // One frame at a time: the raw message is wanted of the very frame that made the socket bound.
-            let step = self
-                .interface
-                .poll_ingress_single(now, &mut self.device, &mut self.sockets);
-            if step == PollIngressSingleResult::None {
+            if !self.device.hear(now) {
                 break;
             }
-            if let Some(granted) = self.granted(name) {
-                lease = Some(granted);
+        }
+        let mut lease = None;
+        for _ in 0..BURST {
+            // One frame at a time: the raw message is wanted of the very frame that made the socket bound.
+            let heard = self.device.deliver(now, judge);
+            if heard {
+                let (device, sockets) = (&mut self.device, &mut self.sockets);
+                let _ = self
+                    .interface
+                    .poll_ingress_single(now.to_smoltcp(), device, sockets);
+                if let Some(granted) = self.granted(name, judge) {
+                    lease = Some(granted);
+                }
+            }
+            // A REQUEST may be answered before it goes out: by an ACK that came without an OFFER.
+            self.interface
+                .poll_egress(now.to_smoltcp(), &mut self.device, &mut self.sockets);
+            if !heard && self.device.deliver_at().is_none_or(|at| at > now) {
+                break;
             }
         }
-        let now = Moment::now();
-        self.interface
-            .poll_egress(now.to_smoltcp(), &mut self.device, &mut self.sockets);
         if let Err(e) = self.device.repeat(now) {
             detail!("{name}: cannot send: {e}");
         }
@@ -117,7 +128,7 @@ impl DhcpClient {
     }
 
     /// The lease, if the frame just taken was the ACK.
-    fn granted(&mut self, name: &str) -> Option<Lease> {
+    fn granted(&mut self, name: &str, judge: &dyn Fn(&Lease) -> Worth) -> Option<Lease> {
         let socket = self.sockets.get_mut::<dhcpv4::Socket>(self.handle);
         match socket.poll()? {
             dhcpv4::Event::Deconfigured => return None,
@@ -126,7 +137,7 @@ impl DhcpClient {
         match Lease::read(self.device.last_message()?) {
             Ok(lease) => {
                 self.device.answered();
-                Some(lease)
+                Some(self.device.completed(lease, judge))
             }
             Err(e) => {
                 refused(name, &e);
@@ -153,7 +164,7 @@ impl DhcpClient {
             .interface
             .poll_at(now, &self.sockets)
             .map(Moment::from_smoltcp);
-        [socket, self.device.repeat_at()]
+        [socket, self.device.repeat_at(), self.device.deliver_at()]
             .into_iter()
             .flatten()
             .min()

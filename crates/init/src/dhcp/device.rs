@@ -1,6 +1,9 @@
 //! smoltcp's view of a NIC: a packet socket that repeats what was not answered.
 
-use netroot_proto::dhcp::restate;
+use netroot_proto::dhcp::Mac;
+use netroot_proto::dhcp::introduction::Introduction;
+use netroot_proto::dhcp::lease::Lease;
+use netroot_proto::dhcp::offers::{Delivery, Offers, Outgoing, Worth};
 use netroot_sys::packet::PacketSocket;
 use smoltcp::phy::{Checksum, Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
@@ -19,20 +22,28 @@ pub(super) struct DhcpDevice {
     /// Frames go out only then; without a carrier they would be dropped, and the first try be lost.
     carrier: bool,
     repeat: Repeat,
-    /// The last frame as it came.
+    /// What this machine says of itself.
+    introduction: Introduction,
+    /// What is weighed before smoltcp hears of it.
+    offers: Offers,
+    /// What smoltcp hears next.
+    next: Option<Delivery>,
+    /// What it heard last, as it came.
     received: Vec<u8>,
-    /// The same as smoltcp got it, if it had to be put differently.
-    restated: Option<Vec<u8>>,
+    buffer: Vec<u8>,
 }
 
 impl DhcpDevice {
-    pub(super) fn new(socket: PacketSocket) -> Self {
+    pub(super) fn new(socket: PacketSocket, mac: Mac, introduction: Introduction) -> Self {
         DhcpDevice {
             socket,
             carrier: false,
             repeat: Repeat::new(),
+            introduction,
+            offers: Offers::new(mac),
+            next: None,
             received: Vec::new(),
-            restated: None,
+            buffer: Vec::new(),
         }
     }
 
@@ -51,6 +62,34 @@ impl DhcpDevice {
     /// When there is something to send.
     pub(super) fn repeat_at(&self) -> Option<Moment> {
         self.repeat.at().filter(|_| self.carrier)
+    }
+
+    /// Takes a frame from the NIC; false if there is none.
+    pub(super) fn hear(&mut self, now: Moment) -> bool {
+        self.buffer.resize(FRAME, 0);
+        // An error (the NIC went away, or is down) reads as silence; netlink tells the reason.
+        let Some(length) = self.socket.receive(&mut self.buffer).ok().flatten() else {
+            return false;
+        };
+        let frame = self.buffer.get(..length).unwrap_or_default();
+        self.offers.arrived(frame, now.since_kernel());
+        true
+    }
+
+    /// Puts before smoltcp what it is to hear by now; false if there is nothing.
+    pub(super) fn deliver(&mut self, now: Moment, judge: &dyn Fn(&Lease) -> Worth) -> bool {
+        self.next = self.offers.next(now.since_kernel(), judge);
+        self.next.is_some()
+    }
+
+    /// When there will be something for smoltcp to hear, if no frame comes before.
+    pub(super) fn deliver_at(&self) -> Option<Moment> {
+        self.offers.next_at().map(Moment::at)
+    }
+
+    /// The lease, with the root that a boot server named beside the DHCP server.
+    pub(super) fn completed(&self, lease: Lease, judge: &dyn Fn(&Lease) -> Worth) -> Lease {
+        self.offers.completed(lease, judge)
     }
 
     /// Sends what is due.
@@ -87,30 +126,29 @@ impl DhcpDevice {
     }
 }
 
+impl DhcpDevice {
+    fn sending(&mut self, now: Instant) -> Sending<'_> {
+        Sending {
+            repeat: &mut self.repeat,
+            introduction: &self.introduction,
+            offers: &mut self.offers,
+            now,
+        }
+    }
+}
+
 impl Device for DhcpDevice {
-    type RxToken<'a> = Received<'a>;
+    type RxToken<'a> = Received;
     type TxToken<'a> = Sending<'a>;
 
-    fn receive(&mut self, timestamp: Instant) -> Option<(Received<'_>, Sending<'_>)> {
-        self.received.resize(FRAME, 0);
-        // An error (the NIC went away, or is down) reads as silence; netlink tells the reason.
-        let length = self.socket.receive(&mut self.received).ok().flatten()?;
-        self.received.truncate(length);
-        // smoltcp leaves unheard what it finds incomplete, and would ask for ever.
-        self.restated = restate::frame(&self.received);
-        let frame = self.restated.as_ref().unwrap_or(&self.received);
-        let sending = Sending {
-            repeat: &mut self.repeat,
-            now: timestamp,
-        };
-        Some((Received(frame), sending))
+    fn receive(&mut self, timestamp: Instant) -> Option<(Received, Sending<'_>)> {
+        let Delivery { frame, received } = self.next.take()?;
+        self.received = received;
+        Some((Received(frame), self.sending(timestamp)))
     }
 
     fn transmit(&mut self, timestamp: Instant) -> Option<Sending<'_>> {
-        Some(Sending {
-            repeat: &mut self.repeat,
-            now: timestamp,
-        })
+        Some(self.sending(timestamp))
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -126,17 +164,19 @@ impl Device for DhcpDevice {
 }
 
 /// A frame that came in.
-pub(super) struct Received<'a>(&'a [u8]);
+pub(super) struct Received(Vec<u8>);
 
-impl RxToken for Received<'_> {
+impl RxToken for Received {
     fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
-        f(self.0)
+        f(&self.0)
     }
 }
 
 /// A frame to be sent: it is kept, and leaves when [`DhcpDevice::repeat`] is called next.
 pub(super) struct Sending<'a> {
     repeat: &'a mut Repeat,
+    introduction: &'a Introduction,
+    offers: &'a mut Offers,
     now: Instant,
 }
 
@@ -144,7 +184,12 @@ impl TxToken for Sending<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         let mut frame = vec![0; len];
         let result = f(&mut frame);
+        let frame = self.introduction.introduce(&frame).unwrap_or(frame);
+        let outgoing = self.offers.sent(&frame);
         self.repeat.take(frame, Moment::from_smoltcp(self.now));
+        if outgoing == Outgoing::Swallow {
+            self.repeat.stop();
+        }
         result
     }
 }

@@ -1,9 +1,11 @@
 //! DHCP on every NIC at once.
 //!
 //! smoltcp's socket decides what is said ([`client`]); [`device`] carries it over a packet socket and says it
-//! again until it is answered; netroot-proto reads what the server answers; [`race`] decides whose answer holds.
+//! again until it is answered; netroot-proto weighs and reads what the servers answer; [`race`] decides whose answer
+//! holds. [`firmware`] is what the machine says of itself.
 
 pub(crate) mod client;
 mod device;
+pub(crate) mod firmware;
 pub(crate) mod race;
 mod repeat;

@@ -1,0 +1,82 @@
+//! What the machine says of itself to DHCP servers: what its firmware said before, so that firmware, init and
+//! operating system are one client.
+
+use std::fs;
+use std::path::Path;
+
+use netroot_proto::cmdline::IpRequest;
+use netroot_proto::dhcp::code;
+use netroot_proto::dhcp::introduction::{Introduction, uuid_on_the_wire};
+use smoltcp::wire::DhcpOption;
+
+/// The machine's UUID, where there is SMBIOS (`drivers/firmware/dmi-id.c`). Readable by root alone.
+const UUID: &str = "/sys/class/dmi/id/product_uuid";
+/// There only after a boot by UEFI (`drivers/firmware/efi/efi.c`).
+const EFI: &str = "/sys/firmware/efi";
+
+/// What to say with every message: `options` are the command line's (`dhcpclass=`), `request` is the NIC's `ip=`.
+pub(crate) fn introduction(
+    options: &[DhcpOption<'_>],
+    request: Option<&IpRequest>,
+) -> Introduction {
+    let mut introduction = Introduction {
+        client_id: request
+            .and_then(|request| request.client_identifier.as_ref())
+            .map(|id| [&[id.kind][..], &id.value].concat()),
+        uuid: fs::read_to_string(UUID)
+            .ok()
+            .and_then(|text| uuid_on_the_wire(&text)),
+        architecture: architecture(Path::new(EFI).exists()),
+        ..Introduction::default()
+    };
+    if let Some(class) = options.iter().find(|o| o.kind == code::VENDOR_CLASS) {
+        introduction.class = class.data.to_vec();
+    }
+    introduction
+}
+
+/// What firmware of this kind says in option 93 (IANA, "Processor Architecture Types").
+const fn architecture(efi: bool) -> Option<u16> {
+    match (
+        efi,
+        cfg!(target_arch = "x86_64"),
+        cfg!(target_arch = "aarch64"),
+    ) {
+        (false, true, _) => Some(0),
+        (true, true, _) => Some(7),
+        (true, _, true) => Some(11),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use netroot_proto::cmdline::BootPlan;
+    use netroot_proto::dhcp::INIT_VENDOR_CLASS;
+
+    #[test]
+    fn the_command_line_may_name_class_and_client() {
+        let plan = BootPlan::parse("ip=dhcp,0,box-7");
+        let request = &plan.network.addressing[0];
+        let class = [DhcpOption {
+            kind: code::VENDOR_CLASS,
+            data: b"lab",
+        }];
+        let said = introduction(&class, Some(request));
+        assert_eq!(said.class, b"lab");
+        assert_eq!(said.client_id.as_deref(), Some(&b"\0box-7"[..]));
+        let said = introduction(&[], None);
+        assert_eq!(
+            (said.class.as_slice(), said.client_id),
+            (INIT_VENDOR_CLASS, None)
+        );
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn a_pc_says_how_it_was_booted() {
+        assert_eq!(architecture(false), Some(0));
+        assert_eq!(architecture(true), Some(7));
+    }
+}

@@ -1,0 +1,85 @@
+//! Where the root comes from when several servers answer, and as whom the init asks them.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use netroot_harness::{Clients, Dnsmasq, Ganesha, Net, Nic, Rom, TinyRoot};
+
+use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, Wire};
+
+/// A router on the wire, on a machine of its own: it leases addresses and knows no root.
+fn router(wire: &Wire, name: &str, options: &[&str]) -> Result<(Net, Dnsmasq)> {
+    let net = Net::new(&format!("{name}-router"))?;
+    wire.net
+        .cable(&wire.bridge, &net, "lan", "10.77.0.254/24")?;
+    let dnsmasq = Dnsmasq::start(&net, "lan", "10.77.0.100", "10.77.0.149", options)?;
+    Ok((net, dnsmasq))
+}
+
+#[test]
+fn beside_a_plain_router_our_proxy_names_the_root() -> Result<()> {
+    let wire = Wire::new("proxy-root")?;
+    let (_net, dnsmasq) = router(&wire, "proxy-root", &["--dhcp-option=3,10.77.0.254"])?;
+    let root = TinyRoot::make()?;
+    let server = wire.serve_beside(root.path())?;
+    let vm = wire.boot("root=dhcp ip=dhcp ro rd.overlay")?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_overlay();
+    vm.wait_for(
+        &format!("netroot: root {SERVER}:/"),
+        "the root on our server",
+        PATIENCE,
+    )?;
+    assert!(dnsmasq.log().contains("DHCPACK(lan) 10.77.0."));
+    assert!(
+        facts.all("route").contains("00000000\tFE004D0A"),
+        "the router's route: {}",
+        facts.all("route")
+    );
+    let told = server
+        .events()
+        .into_iter()
+        .any(|(_, event)| event.step == "proxy" && event.text.contains("root"));
+    assert!(told, "{:#?}", server.events());
+    Ok(())
+}
+
+#[test]
+fn a_server_with_a_root_wins_over_a_faster_one_without() -> Result<()> {
+    let wire = Wire::new("rogue-first")?;
+    let (_net, rogue) = router(&wire, "rogue-first", &["--no-ping"])?;
+    let root = TinyRoot::make()?;
+    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let root_path = format!("--dhcp-option=17,{SERVER}:/srv/root");
+    // RFC 4039: one exchange where the server takes part.
+    let options = [root_path.as_str(), "--no-ping", "--dhcp-rapid-commit"];
+    let ours = Dnsmasq::start(&wire.net, "br0", "10.77.0.150", "10.77.0.199", &options)?;
+    let vm = wire.boot("root=dhcp ip=dhcp ro")?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_read_only_nfs();
+    assert!(rogue.log().contains("DHCPOFFER(lan)"));
+    assert!(!rogue.log().contains("DHCPACK(lan)"));
+    assert!(ours.log().contains("DHCPACK(br0)"));
+    assert!(!ours.log().contains("DHCPREQUEST(br0)"), "rapid commit");
+    Ok(())
+}
+
+#[test]
+fn firmware_and_init_are_one_client_with_one_lease() -> Result<()> {
+    let wire = Wire::new("one-lease")?;
+    let (_net, dnsmasq) = router(&wire, "one-lease", &["--dhcp-option=3,10.77.0.254"])?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve_beside(root.path())?;
+    let nic = Nic::virtio(&wire.tap, MACHINE).with_rom(Rom::Ipxe);
+    let vm = wire.machine().nic(nic).start()?;
+    Facts::of(&vm)?.assert_overlay();
+    let log = dnsmasq.log().text();
+    let acks: Vec<&str> = log
+        .lines()
+        .filter_map(|line| line.split_once("DHCPACK(lan) "))
+        .filter_map(|(_, rest)| rest.split(' ').next())
+        .collect();
+    assert!(acks.len() >= 2, "iPXE's and the init's: {log}");
+    assert_eq!(BTreeSet::from_iter(&acks).len(), 1, "{acks:?}");
+    Ok(())
+}
