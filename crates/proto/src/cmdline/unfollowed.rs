@@ -33,8 +33,10 @@ pub enum Feature {
     PeerDns,
     /// `rd.net.timeout.dhcp=`, `rd.net.dhcp.retry=`: [`super::Patience`].
     DhcpPatience,
-    /// `rd.net.timeout.route=`: [`super::Patience`].
+    /// `rd.net.timeout.iflink=`, `rd.net.timeout.ifup=`: [`super::Patience`].
     LinkPatience,
+    /// `rd.net.timeout.route=`: [`super::Patience`].
+    RoutePatience,
     /// `ip=dhcp,<type>,<value>`: [`IpRequest::client_identifier`](super::IpRequest::client_identifier).
     ClientIdentifier,
     /// `ip=<address>:…:dhcp`: the address to ask for.
@@ -65,7 +67,7 @@ pub enum Feature {
 /// the notice on the console and in `netroot explain`.
 pub(crate) const PENDING: &[(Feature, &str)] = &[
     (
-        Feature::LinkPatience,
+        Feature::RoutePatience,
         "there is no wait for it: routes are set with the address",
     ),
     (
@@ -145,8 +147,11 @@ fn features(plan: &BootPlan) -> Vec<(Feature, String)> {
     if let Some(tries) = &patience.dhcp_tries {
         add(Feature::DhcpPatience, &tries.origin);
     }
-    if let Some(limit) = &patience.route {
+    for limit in [&patience.link, &patience.up].into_iter().flatten() {
         add(Feature::LinkPatience, &limit.origin);
+    }
+    if let Some(limit) = &patience.route {
+        add(Feature::RoutePatience, &limit.origin);
     }
     for request in &network.addressing {
         let asks = matches!(request.method, Method::Dhcp | Method::Bootp);

@@ -191,6 +191,8 @@ fn limits(network: &Network, page: &mut Page) {
     if pending(Feature::LinkPatience).is_none() {
         limit("NIC", "for one to appear", &patience.link);
         limit("link", "for it to come up", &patience.up);
+    }
+    if pending(Feature::RoutePatience).is_none() {
         limit("route", "for a way to the server", &patience.route);
     }
     if pending(Feature::DhcpPatience).is_none() {

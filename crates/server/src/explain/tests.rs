@@ -167,6 +167,11 @@ fn nothing_is_promised_that_the_init_does_not_do_yet() {
             "link      9 s for it to come up",
         ),
         (
+            Feature::RoutePatience,
+            "rd.net.timeout.route=9",
+            "route     9 s for a way to the server",
+        ),
+        (
             Feature::ClientIdentifier,
             "ip=dhcp,1,lab",
             "every NIC asks a DHCP server, as client \"lab\" of type 1",
