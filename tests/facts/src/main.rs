@@ -34,8 +34,33 @@ fn main() {
         let mtu = read(&format!("/sys/class/net/{interface}/mtu"));
         say("mtu", &format!("{interface} {mtu}"));
     }
+    for interface in names("/sys/class/net") {
+        let of = format!("/sys/class/net/{interface}");
+        let address = read(&format!("{of}/address"));
+        let master = std::fs::read_link(format!("{of}/master")).ok();
+        let master = master.and_then(|link| Some(link.file_name()?.to_str()?.to_owned()));
+        let master = master.unwrap_or_else(|| "-".to_owned());
+        say("link", &format!("{interface} {} master {master}", address.trim()));
+    }
+    for (kind, folder) in [("bond", "/proc/net/bonding"), ("vlan", "/proc/net/vlan")] {
+        for name in names(folder).into_iter().filter(|name| name != "config") {
+            for line in read(&format!("{folder}/{name}")).lines() {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                say(kind, &format!("{name} {}", words.join(" ")));
+            }
+        }
+    }
+    // What is mounted from no disk, NFS among it, has a number of its own below the major 0.
+    for device in names("/sys/class/bdi") {
+        let kib = read(&format!("/sys/class/bdi/{device}/read_ahead_kb"));
+        say("readahead", &format!("{device} {kib}"));
+    }
+    let nfs_client = "/sys/fs/nfs/net/nfs_client/identifier";
+    say("nfs-client", &read(nfs_client));
+    say("arguments", &arguments());
     say("modules", &names("/sys/module").join(" "));
     say("run", &names("/run").join(" "));
+    say("report", &read("/run/netroot/report.json"));
     say("top", &names("/").join(" "));
     say("witness", &read("/etc/witness"));
     match std::fs::write("/etc/written", "by the machine\n") {
@@ -47,6 +72,11 @@ fn main() {
         stay();
     }
     switch_off();
+}
+
+fn arguments() -> String {
+    let arguments: Vec<String> = std::env::args().collect();
+    arguments.join(" ")
 }
 
 /// Reads the root again and again, past every cache. It never ends: the machine does.

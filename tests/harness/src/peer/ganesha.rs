@@ -35,9 +35,34 @@ impl Ganesha {
     /// # Errors
     /// When rpcbind or Ganesha do not come up.
     pub fn start(net: &Net, directory: &Path, path: &str, clients: &Clients) -> Result<Self> {
+        let text = configuration_text(directory, path, clients);
+        Self::start_with(net, &text, &["100003", "100005"])
+    }
+
+    /// Exports `directory` read-only to everybody as `path` over the `minors` of NFSv4 (`0, 1, 2`) alone, on port
+    /// 2049: no version 3, and no MOUNT.
+    ///
+    /// # Errors
+    /// When rpcbind or Ganesha do not come up.
+    pub fn start_version_4(net: &Net, directory: &Path, path: &str, minors: &str) -> Result<Self> {
+        let text = configuration_text(directory, path, &Clients::All)
+            .replace("Protocols = 3, 4;", "Protocols = 4;")
+            .replace("NFSV4 {", &format!("NFSV4 {{ Minor_Versions = {minors};"));
+        Self::start_with(net, &text, &["100003"])
+    }
+
+    fn start_with(net: &Net, configuration_text: &str, programs: &[&str]) -> Result<Self> {
         let rpcbind = net.spawn(&["rpcbind", "-f", "-w"])?;
+        let deadline = Instant::now() + START_PATIENCE;
+        // Ganesha ends when it finds nobody to register with.
+        while !registered(net, &["100000"])? {
+            if Instant::now() > deadline {
+                bail!("rpcbind did not come up");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
         let configuration = net.logs().join("ganesha.conf");
-        std::fs::write(&configuration, configuration_text(directory, path, clients))
+        std::fs::write(&configuration, configuration_text)
             .with_context(|| format!("write {}", configuration.display()))?;
         let configuration = configuration.display().to_string();
         let log = net.logs().join("ganesha.log").display().to_string();
@@ -51,8 +76,7 @@ impl Ganesha {
             "-p",
             "/run/ganesha.pid",
         ])?;
-        let deadline = Instant::now() + START_PATIENCE;
-        while !registered(net)? {
+        while !registered(net, programs)? {
             if !ganesha.running()? || Instant::now() > deadline {
                 let said = std::fs::read_to_string(&log).unwrap_or_default();
                 let tail: Vec<&str> = said.lines().rev().take(15).collect();
@@ -70,15 +94,15 @@ impl Ganesha {
     }
 }
 
-/// Whether the portmapper knows NFS and MOUNT.
-fn registered(net: &Net) -> Result<bool> {
+/// Whether the portmapper knows these programs: 100000 is itself, 100003 NFS, 100005 MOUNT.
+fn registered(net: &Net, programs: &[&str]) -> Result<bool> {
     let done = net.run_for(&["rpcinfo", "-p", "127.0.0.1"], Duration::from_secs(20))?;
     let knows = |program: &str| {
         done.stdout
             .lines()
             .any(|line| line.split_whitespace().next() == Some(program))
     };
-    Ok(knows("100003") && knows("100005"))
+    Ok(programs.iter().all(|program| knows(program)))
 }
 
 fn configuration_text(directory: &Path, path: &str, clients: &Clients) -> String {

@@ -1,0 +1,157 @@
+//! Versions of NFS, options, servers and their names, against NFS-Ganesha.
+
+use std::os::unix::fs::symlink;
+
+use anyhow::{Context, Result};
+use netroot_harness::{Clients, Dnsmasq, Ganesha, TinyRoot};
+
+use crate::wire::{Facts, PATIENCE, SERVER, STATIC, Wire};
+
+/// An address and no name.
+const NAMELESS: &str = "ip=10.77.0.50::10.77.0.254:255.255.255.0::eth0:off";
+
+/// The root is the tiny one, mounted by this version.
+fn assert_mounted_as(facts: &Facts, version: &str) {
+    let mount = facts.mount("/");
+    assert!(
+        mount.contains(&format!(",vers={version},")),
+        "vers={version}: {mount}"
+    );
+    assert_eq!(facts.all("witness"), "the root's own words");
+}
+
+#[test]
+fn version_4_2_as_told_with_names_of_its_own_and_without_an_unknown_option() -> Result<()> {
+    let wire = Wire::new("nfs-4-2")?;
+    let root = TinyRoot::make()?;
+    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let nfsroot = format!("nfsroot={SERVER}:/srv/root,vers=4.2,bogus=1,nconnect=2");
+    let vm = wire.boot(&format!("root=/dev/nfs {nfsroot} {NAMELESS} ro"))?;
+    let facts = Facts::of(&vm)?;
+    assert_mounted_as(&facts, "4.2");
+    let mount = facts.mount("/");
+    assert!(mount.contains(",nconnect=2,"), "{mount}");
+    let left_out = "netroot: the mount option bogus=1 is left out: ";
+    vm.wait_for(left_out, "the unknown option by its name", PATIENCE)?;
+    // Neither ip= nor a DHCP server named the machine.
+    assert_eq!(facts.all("hostname"), "netroot-525400770001");
+    let identifier = facts.all("nfs-client");
+    assert!(identifier.ends_with("525400770001"), "{identifier}");
+    let readahead = facts.all("readahead");
+    assert!(
+        readahead.lines().any(|line| line.ends_with(" 2048")),
+        "{readahead}"
+    );
+    Ok(())
+}
+
+#[test]
+fn version_4_is_the_newest_minor_version_that_the_server_has() -> Result<()> {
+    let wire = Wire::new("nfs-4")?;
+    let root = TinyRoot::make()?;
+    let _ganesha = Ganesha::start_version_4(&wire.net, root.path(), "/srv/root", "1")?;
+    let nfsroot = format!("nfsroot={SERVER}:/srv/root,vers=4");
+    let vm = wire.boot(&format!("root=/dev/nfs {nfsroot} {STATIC} ro"))?;
+    assert_mounted_as(&Facts::of(&vm)?, "4.1");
+    Ok(())
+}
+
+#[test]
+fn a_server_of_version_4_alone_is_found_out_when_nothing_is_told() -> Result<()> {
+    let wire = Wire::new("nfs-4-only")?;
+    let root = TinyRoot::make()?;
+    let _ganesha = Ganesha::start_version_4(&wire.net, root.path(), "/srv/root", "0, 1, 2")?;
+    let vm = wire.boot(&format!(
+        "root=/dev/nfs nfsroot={SERVER}:/srv/root {STATIC} ro"
+    ))?;
+    assert_mounted_as(&Facts::of(&vm)?, "4.2");
+    assert!(vm.console().contains("; trying version 4"));
+    Ok(())
+}
+
+#[test]
+fn of_two_servers_the_one_that_lives_is_used() -> Result<()> {
+    let wire = Wire::new("nfs-two-servers")?;
+    let root = TinyRoot::make()?;
+    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let nfsroot = format!("nfsroot=10.77.0.77|{SERVER}:/srv/root");
+    let vm = wire.boot(&format!("root=/dev/nfs {nfsroot} {STATIC} ro"))?;
+    Facts::of(&vm)?.assert_read_only_nfs();
+    let mounted = format!("netroot: mounted {SERVER}:/srv/root (nfs vers=3 over tcp, ro)");
+    assert!(vm.console().contains(&mounted));
+    Ok(())
+}
+
+#[test]
+fn a_server_by_its_name_and_a_path_by_the_machines_address() -> Result<()> {
+    let wire = Wire::new("nfs-name")?;
+    let root = TinyRoot::make()?;
+    let path = "/srv/52-54-00-77-00-01";
+    let _ganesha = Ganesha::start(&wire.net, root.path(), path, &Clients::All)?;
+    let options = ["--dhcp-option=6,10.77.0.1", "--domain=lab.example"];
+    let _dhcp = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
+    let _dns = wire.net.spawn(&[
+        "dnsmasq",
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--user=root",
+        "--pid-file=/run/dns.pid",
+        "--no-resolv",
+        "--no-hosts",
+        "--host-record=store.lab.example,10.77.0.1",
+        "--cname=nas.lab.example,store.lab.example",
+    ])?;
+    let vm = wire.boot("root=/dev/nfs nfsroot=nas:/srv/%{mac} ip=dhcp ro")?;
+    Facts::of(&vm)?.assert_read_only_nfs();
+    let mounted = format!("netroot: mounted nas:{path} (");
+    assert!(vm.console().contains(&mounted));
+    Ok(())
+}
+
+#[test]
+fn a_server_that_dies_between_mount_and_the_mount_is_told_and_waited_for() -> Result<()> {
+    let wire = Wire::new("nfs-dies")?;
+    let root = TinyRoot::make()?;
+    let ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let nfsroot = format!("nfsroot={SERVER}:/srv/root");
+    let vm = wire.boot(&format!("root=/dev/nfs {nfsroot} {STATIC} ro rootdelay=5"))?;
+    vm.wait_for(
+        "netroot: waiting 5 s before the root is mounted",
+        "the moment after the server was asked",
+        PATIENCE,
+    )?;
+    drop(ganesha);
+    let failed = format!("netroot: boot failed: cannot mount the root {SERVER}:/srv/root: ");
+    let seen = vm.wait_for(&failed, "the failure's sentence", PATIENCE)?;
+    assert!(seen.line.contains("; "), "no advice: {}", seen.line);
+    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    Facts::of(&vm)?.assert_read_only_nfs();
+    Ok(())
+}
+
+#[test]
+fn guix_systems_boot_program_is_run_by_its_guile() -> Result<()> {
+    let wire = Wire::new("guix")?;
+    let root = TinyRoot::make()?;
+    // As in a store: the profile is a link to an item, and the guile in it one to another.
+    let store = root.path().join("gnu/store");
+    for item in ["system", "profile/bin", "guile/bin"] {
+        std::fs::create_dir_all(store.join(item)).with_context(|| format!("make {item}"))?;
+    }
+    std::fs::rename(root.path().join("sbin/init"), store.join("guile/bin/guile"))?;
+    symlink(
+        "/gnu/store/guile/bin/guile",
+        store.join("profile/bin/guile"),
+    )?;
+    symlink("/gnu/store/profile", store.join("system/profile"))?;
+    std::fs::write(store.join("system/boot"), "(display \"booted\")\n")?;
+    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let guix = "gnu.system=/gnu/store/system gnu.load=/gnu/store/system/boot";
+    let vm = wire.boot(&format!("root={SERVER}:/srv/root {guix} {STATIC} ro"))?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_read_only_nfs();
+    let arguments = facts.all("arguments");
+    let expected = "/gnu/store/system/profile/bin/guile --no-auto-compile /gnu/store/system/boot";
+    assert!(arguments.starts_with(expected), "{arguments}");
+    Ok(())
+}
