@@ -83,15 +83,6 @@ pub(crate) const PENDING: &[(Feature, &str)] = &[
         Feature::TimeServer,
         "its time server: the root's own settings hold",
     ),
-    (Feature::GuixSystem, "Guix System's boot program is not run"),
-    (
-        Feature::ServerList,
-        "its further servers: only the first one is tried",
-    ),
-    (
-        Feature::PathTokens,
-        "its %{...}: this init does not fill them in",
-    ),
 ];
 
 /// Why `feature` has no effect; `None` once the init acts on it.
