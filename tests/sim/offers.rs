@@ -271,6 +271,28 @@ fn the_init_says_in_every_message_who_its_machine_is() {
     );
 }
 
+#[test]
+fn an_address_that_is_asked_for_is_given_if_it_is_free() {
+    let mut lan = Lan::new(
+        25,
+        Faults::default(),
+        vec![Server::dhcp(1, (100, 120), HOUR)],
+        0,
+    );
+    for number in [1, 2] {
+        lan.add_init(number, u64::from(number));
+        lan.clients.last_mut().unwrap().introduction.requested = Some(ip(117));
+    }
+    lan.run(10 * SECOND, |_| false);
+    let addresses: Vec<_> = lan
+        .clients
+        .iter()
+        .filter_map(|client| client.lease().map(|lease| lease.address))
+        .collect();
+    assert_eq!(addresses.len(), 2);
+    assert_eq!(addresses.iter().filter(|a| **a == ip(117)).count(), 1);
+}
+
 /// What our boot server says, as a proxy, to a client of this class.
 fn proxy_answers(kind: MessageType, class: &[u8], root: Option<&[u8]>) -> Decision {
     let mac = Mac([2, 0, 0, 0, 0, 7]);

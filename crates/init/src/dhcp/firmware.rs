@@ -23,6 +23,7 @@ pub(crate) fn introduction(
         client_id: request
             .and_then(|request| request.client_identifier.as_ref())
             .map(|id| [&[id.kind][..], &id.value].concat()),
+        requested: request.and_then(|request| request.client),
         uuid: fs::read_to_string(UUID)
             .ok()
             .and_then(|text| uuid_on_the_wire(&text)),
@@ -51,13 +52,15 @@ const fn architecture(efi: bool) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
     use netroot_proto::cmdline::BootPlan;
     use netroot_proto::dhcp::INIT_VENDOR_CLASS;
 
     #[test]
     fn the_command_line_may_name_class_and_client() {
-        let plan = BootPlan::parse("ip=dhcp,0,box-7");
+        let plan = BootPlan::parse("ip=10.0.0.9::::::dhcp,0,box-7");
         let request = &plan.network.addressing[0];
         let class = [DhcpOption {
             kind: code::VENDOR_CLASS,
@@ -65,6 +68,7 @@ mod tests {
         }];
         let said = introduction(&class, Some(request));
         assert_eq!(said.class, b"lab");
+        assert_eq!(said.requested, Some(Ipv4Addr::new(10, 0, 0, 9)));
         assert_eq!(said.client_id.as_deref(), Some(&b"\0box-7"[..]));
         let said = introduction(&[], None);
         assert_eq!(

@@ -70,14 +70,6 @@ pub(crate) const PENDING: &[(Feature, &str)] = &[
         Feature::RoutePatience,
         "there is no wait for it: routes are set with the address",
     ),
-    (
-        Feature::ClientIdentifier,
-        "its client identifier: the NIC's address is sent as that",
-    ),
-    (
-        Feature::RequestedAddress,
-        "its address: DHCP is not asked for a certain one",
-    ),
     (Feature::Bootp, "its bootp: a DHCP server is asked"),
     (
         Feature::TimeServer,

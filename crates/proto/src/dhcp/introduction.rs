@@ -4,6 +4,8 @@
 //! smoltcp's client calls itself `01` and the hardware address in every message and adds
 //! fixed options to all of them. [`Introduction::introduce`] writes its messages anew.
 
+use std::net::Ipv4Addr;
+
 use super::emit::{Draft, LONGEST};
 use super::options::Message;
 use super::{CLIENT_PORT, INIT_VENDOR_CLASS, MessageType, SERVER_PORT, code, restate};
@@ -17,6 +19,8 @@ pub struct Introduction {
     pub client_id: Option<Vec<u8>>,
     /// Option 97: the machine's UUID in the order of [`uuid_on_the_wire`].
     pub uuid: Option<[u8; 16]>,
+    /// Option 50: the address that the machine would like.
+    pub requested: Option<Ipv4Addr>,
     /// Option 93: what the firmware calls the machine ([`crate::pxe::arch`]).
     pub architecture: Option<u16>,
 }
@@ -27,6 +31,7 @@ impl Default for Introduction {
             class: INIT_VENDOR_CLASS.to_vec(),
             client_id: None,
             uuid: None,
+            requested: None,
             architecture: None,
         }
     }
@@ -79,8 +84,11 @@ impl Introduction {
         if let Some(architecture) = self.architecture {
             draft.push(code::CLIENT_ARCH, &architecture.to_be_bytes());
         }
-        // RFC 4039 §3.1: in a DISCOVER only.
+        // Later the address is the offered one; and an ACK without an OFFER answers a DISCOVER only (RFC 4039 §3.1).
         if kind == MessageType::Discover {
+            if let Some(address) = self.requested {
+                draft.push(code::REQUESTED_ADDRESS, &address.octets());
+            }
             draft.push(code::RAPID_COMMIT, &[]);
         }
         restate::rewrap(
