@@ -1,5 +1,6 @@
 //! A program that runs inside a [`Net`](crate::Net).
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -35,10 +36,22 @@ pub struct Finished {
 /// What a program's standard streams are joined to, besides its log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Streams {
-    /// Our terminal's input goes to the program.
-    pub(crate) terminal_input: bool,
+    /// What the program reads.
+    pub(crate) input: Input,
     /// How the program's output is shown on our standard output.
     pub(crate) echo: Echo,
+}
+
+/// What a program's standard input is joined to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// Nothing to read.
+    #[default]
+    Nothing,
+    /// What [`Program::type_in`] is given.
+    Typed,
+    /// Our terminal.
+    Terminal,
 }
 
 /// How long nsenter may take until the program is its child.
@@ -52,10 +65,10 @@ impl Program {
         streams: Streams,
     ) -> Result<Self> {
         let mut child = command
-            .stdin(if streams.terminal_input {
-                Stdio::inherit()
-            } else {
-                Stdio::null()
+            .stdin(match streams.input {
+                Input::Nothing => Stdio::null(),
+                Input::Typed => Stdio::piped(),
+                Input::Terminal => Stdio::inherit(),
             })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -164,6 +177,17 @@ impl Program {
             .and_then(|rest| rest.split_whitespace().next())
             .and_then(|number| number.parse().ok())
             .with_context(|| format!("no VmRSS for {}", self.name))
+    }
+
+    /// Gives it `text` to read.
+    ///
+    /// # Errors
+    /// When it reads nothing, or has ended.
+    pub(crate) fn type_in(&mut self, text: &str) -> Result<()> {
+        let input = self.child.stdin.as_mut();
+        let input = input.with_context(|| format!("{} has no keyboard", self.name))?;
+        input.write_all(text.as_bytes())?;
+        Ok(input.flush()?)
     }
 
     /// Waits until its standard output holds `text`.

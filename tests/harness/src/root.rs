@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use crate::places;
 
 /// A root whose `/sbin/init` prints what it finds and switches the machine off: see
-/// `tests/facts`. It carries the Debian kernel and its modules by symbolic links that
-/// stay inside, so that `netroot serve` can make an initrd from it.
+/// `tests/facts`. It carries the Debian kernel and its modules as hard links, so that
+/// `netroot serve` can make an initrd from it.
 #[derive(Debug)]
 pub struct TinyRoot {
     folder: tempfile::TempDir,
@@ -34,10 +34,11 @@ impl TinyRoot {
     /// # Errors
     /// As [`TinyRoot::make`].
     pub fn without_init() -> Result<Self> {
+        sweep();
         // Beside the Debian root, so that kernel and modules can be hard links: /tmp may
         // be another file system, and an export never crosses into one.
         let folder = tempfile::Builder::new()
-            .prefix("tiny-root-")
+            .prefix(PREFIX)
             .tempdir_in(places::cache())
             .context("create a folder in .cache")?;
         let path = folder.path();
@@ -65,6 +66,24 @@ impl TinyRoot {
     /// Where it is.
     pub fn path(&self) -> &Path {
         self.folder.path()
+    }
+}
+
+/// How the folders of tiny roots are called.
+const PREFIX: &str = "tiny-root-";
+
+/// Removes what tests that were killed left behind: no test runs for a day.
+fn sweep() {
+    let day = std::time::Duration::from_secs(24 * 3600);
+    let entries = std::fs::read_dir(places::cache());
+    for entry in entries.into_iter().flatten().flatten() {
+        let is_tiny = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        let age = entry.metadata().and_then(|facts| facts.modified());
+        let is_old = age.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > day));
+        if is_tiny && is_old {
+            // Another test may be at the same work.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 

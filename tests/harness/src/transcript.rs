@@ -188,7 +188,7 @@ impl Transcript {
         what: &str,
         patience: Duration,
     ) -> Result<Seen> {
-        match self.wait_for_any(begin, &[text], patience)? {
+        match self.wait_for_any(begin, &[text], patience) {
             Some((_, seen)) => Ok(seen),
             None => bail!(self.missing(text, what, patience)),
         }
@@ -196,15 +196,12 @@ impl Transcript {
 
     /// Waits for the first of several texts; says which one it was. `None` when
     /// `patience` ran out or the writer ended.
-    ///
-    /// # Errors
-    /// None at present; the signature leaves room.
     pub fn wait_for_any(
         &self,
         begin: usize,
         texts: &[&str],
         patience: Duration,
-    ) -> Result<Option<(usize, Seen)>> {
+    ) -> Option<(usize, Seen)> {
         let deadline = Instant::now() + patience;
         let mut state = self.lock();
         loop {
@@ -214,11 +211,11 @@ impl Transcript {
                 .filter_map(|(which, text)| state.find(begin, text).map(|seen| (which, seen)))
                 .min_by_key(|(_, seen)| seen.end);
             if let Some((which, seen)) = found {
-                return Ok(Some((which, self.with_rest_of_line(state, seen))));
+                return Some((which, self.with_rest_of_line(state, seen)));
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if state.ended || left.is_zero() {
-                return Ok(None);
+                return None;
             }
             state = self.wait(state, left);
         }

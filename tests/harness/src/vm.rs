@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::accel::Accel;
 use crate::net::{Net, Tap};
-use crate::program::{Finished, Program, Streams};
+use crate::program::{Finished, Input, Program, Streams};
 use crate::transcript::{Echo, Seen, Transcript};
 
 /// What runs before the boot loader.
@@ -132,7 +132,7 @@ impl<'net> VmBuilder<'net> {
     #[must_use]
     pub fn interactive(mut self) -> Self {
         self.streams = Streams {
-            terminal_input: true,
+            input: Input::Terminal,
             echo: Echo::Raw,
         };
         self
@@ -144,7 +144,7 @@ impl<'net> VmBuilder<'net> {
     /// When QEMU or the firmware's files are missing.
     pub fn start(self) -> Result<Vm> {
         let accel = self.accel.unwrap_or_else(Accel::probe);
-        let serial = if self.streams.terminal_input {
+        let serial = if self.streams.input == Input::Terminal {
             "mon:stdio"
         } else {
             "stdio"
@@ -252,7 +252,10 @@ impl Vm {
             firmware: Firmware::Bios,
             nics: Vec::new(),
             kernel: None,
-            streams: Streams::default(),
+            streams: Streams {
+                input: Input::Typed,
+                ..Streams::default()
+            },
             accel: None,
         }
     }
@@ -275,6 +278,14 @@ impl Vm {
         self.program
             .wait_for(text, what, patience)
             .with_context(|| format!("the whole console is in {}", self.log().display()))
+    }
+
+    /// Types on its serial console; a line ends with `\n`.
+    ///
+    /// # Errors
+    /// When it is switched off.
+    pub fn type_in(&mut self, text: &str) -> Result<()> {
+        self.program.type_in(text)
     }
 
     /// Waits until it switches itself off.

@@ -108,7 +108,7 @@ impl Demo {
         }
         .start()?;
 
-        let end = vm.console().wait_for_any(0, &ENDS, PATIENCE)?;
+        let end = vm.console().wait_for_any(0, &ENDS, PATIENCE);
         // QEMU has put the terminal into raw mode where it joined the keyboard to it.
         let line_end = if self.keep { "\r\n" } else { "\n" };
         let rows = timeline::of(&server, vm.console());
