@@ -7,6 +7,7 @@ mod firmware;
 mod ipv6_router;
 mod nfs_versions;
 mod proxy;
+mod rescue;
 mod restart;
 mod the_harness;
 mod wire;

@@ -1,0 +1,94 @@
+//! The prompt on the console, typed at through the serial line, and the boot report, at its server.
+
+use anyhow::{Context, Result};
+use netroot_harness::{NetrootServe, TinyRoot};
+
+use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, STATIC, Wire, own_export};
+
+/// As the server's script has it, for a machine that is given its command line by hand.
+fn report_here() -> String {
+    let mac = MACHINE.replace(':', "-");
+    format!("netroot.report=http://{SERVER}:8069/report/{mac}")
+}
+
+/// What the machine said of itself, at the server.
+fn reported(server: &NetrootServe) -> Vec<String> {
+    let events = server.events().into_iter().map(|(_, event)| event);
+    events
+        .filter(|event| event.step == "init" && event.machine.as_deref() == Some(MACHINE))
+        .map(|event| event.text)
+        .collect()
+}
+
+#[test]
+fn a_wrong_root_is_corrected_at_the_prompt_and_the_server_hears_of_both() -> Result<()> {
+    let wire = Wire::new("prompt")?;
+    let root = TinyRoot::make()?;
+    let server = wire.serve_beside(root.path())?;
+    let wrong =
+        format!("nfsroot={SERVER}:/absent,vers=3,proto=tcp,port=2049,mountport=2049,nolock");
+    let mut vm = wire.boot(&format!(
+        "root=/dev/nfs {wrong} {STATIC} ro {}",
+        report_here()
+    ))?;
+    vm.wait_for(
+        "; Enter opens a prompt",
+        "the failure and the way out",
+        PATIENCE,
+    )?;
+    vm.type_in("\n")?;
+    vm.wait_for("netroot> ", "the prompt", PATIENCE)?;
+    let right = own_export(root.path())?;
+    let nfsroot = right.split(' ').find(|word| word.starts_with("nfsroot="));
+    let nfsroot = nfsroot.context("a command line with nfsroot=")?;
+    vm.type_in(&format!("set {nfsroot}\nshow\n"))?;
+    let seen = vm.wait_for("parameters: ", "the command line as it is now", PATIENCE)?;
+    assert!(seen.line.contains(nfsroot), "{}", seen.line);
+    assert!(!seen.line.contains("/absent"), "{}", seen.line);
+    vm.wait_for(
+        "eth0: address 10.77.0.50/24",
+        "the machine as it is",
+        PATIENCE,
+    )?;
+    vm.type_in("log\nretry\n")?;
+    vm.wait_for("] netroot: boot failed: ", "the log", PATIENCE)?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_read_only_nfs();
+    let report: serde_json::Value = serde_json::from_str(&facts.all("report"))?;
+    assert_eq!(report["outcome"], "switch_root");
+    assert!(report["failed_attempts"].as_u64() >= Some(1));
+    assert_eq!(report["address"]["address"], "10.77.0.50/24");
+    let reported = reported(&server);
+    let (failed, mounted) = reported.first().zip(reported.last()).context("reports")?;
+    assert!(
+        failed.starts_with("boot failed: ") && failed.contains("does not export /absent"),
+        "{failed}"
+    );
+    assert!(
+        mounted.starts_with("root mounted ") && mounted.contains(" s after init started, after "),
+        "{mounted}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_break_stops_the_boot_until_somebody_says_retry() -> Result<()> {
+    let wire = Wire::new("break")?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve_beside(root.path())?;
+    let mut vm = wire.boot(&format!(
+        "{} {STATIC} rd.overlay rd.break=pre-mount break=bottom",
+        own_export(root.path())?
+    ))?;
+    for stop in [
+        "stopped before the mount (",
+        "stopped before the switch to the root (",
+    ] {
+        let seen = vm.wait_for(stop, "the stop", PATIENCE)?;
+        vm.console()
+            .wait_after(seen.end, "netroot> ", "the prompt", PATIENCE)?;
+        vm.type_in("retry\n")?;
+    }
+    Facts::of(&vm)?.assert_overlay();
+    Ok(())
+}
