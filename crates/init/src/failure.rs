@@ -11,6 +11,7 @@ use std::time::Duration;
 use netroot_proto::mount::NoRoot;
 
 use crate::configure::ConfigureError;
+use crate::diagnosis::{Undriven, cure_of_no_nic};
 use crate::mount::MountError;
 use crate::netlink::NetlinkError;
 use crate::nfs::NfsFault;
@@ -26,12 +27,12 @@ pub(crate) enum Failure {
     #[error("a parameter was changed; the boot starts anew")]
     Changed,
     /// No network card.
-    #[error("no network card: none appeared within {} s; {}", waited.as_secs(), no_nic_advice(devices))]
+    #[error("no network card: none appeared within {} s; {}", waited.as_secs(), cure_of_no_nic(devices))]
     NoNic {
         /// How long was waited.
         waited: Duration,
-        /// PCI numbers of network controllers without a driver.
-        devices: Vec<String>,
+        /// Network controllers without a driver.
+        devices: Vec<Undriven>,
     },
     /// The command line allows none of the NICs.
     #[error(
@@ -50,7 +51,7 @@ pub(crate) enum Failure {
         waited: Duration,
     },
     /// Silence.
-    #[error("no address: no DHCP server answered on {interfaces} within {} s; check that one serves this network and is not out of addresses, or give ip=<address>::<gateway>:<netmask>", waited.as_secs())]
+    #[error("no address: no DHCP server answered on {interfaces} within {} s; check that one serves this network and is not out of addresses, that the switch lets this port through (VLAN, spanning tree), or give ip=<address>::<gateway>:<netmask>", waited.as_secs())]
     NoDhcp {
         /// The NICs with a carrier.
         interfaces: String,
@@ -123,17 +124,6 @@ pub(crate) enum Failure {
     },
 }
 
-fn no_nic_advice(devices: &[String]) -> String {
-    if devices.is_empty() {
-        "check that the machine has one, and that its driver is in the image (netroot initrd --modules)".to_owned()
-    } else {
-        let devices = devices.join(" and ");
-        format!(
-            "the image has no driver for PCI device {devices}: make it with netroot initrd --modules netboot"
-        )
-    }
-}
-
 fn name_servers(servers: &[Ipv4Addr]) -> String {
     if servers.is_empty() {
         " because there is no name server".to_owned()
@@ -160,6 +150,7 @@ pub(crate) fn causes(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnosis::Neighbour;
     use crate::nfs::NfsFault;
 
     fn nfs(fault: NfsFault) -> String {
@@ -209,6 +200,7 @@ mod tests {
             server,
             port: 2049,
             on_link: true,
+            neighbour: Neighbour::Unknown,
         });
         assert!(
             silent.contains("nothing answers at 10.0.0.1 port 2049"),
@@ -247,19 +239,6 @@ mod tests {
             text.contains(
                 "the root 10.0.0.1:/srv/x has no /sbin/init, /etc/init, /bin/init or /bin/sh"
             ),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn a_network_card_without_a_driver_is_named() {
-        let text = Failure::NoNic {
-            waited: Duration::from_secs(60),
-            devices: vec!["8086:15f3".into()],
-        }
-        .to_string();
-        assert!(
-            text.contains("no driver for PCI device 8086:15f3"),
             "{text}"
         );
     }

@@ -14,6 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::clock::{Moment, Wait};
 use crate::console::{caution, detail, say};
+use crate::diagnosis::undriven_cards;
 use crate::failure::Failure;
 use crate::modules::Loader;
 use crate::netlink::{Link, NetlinkError, RouteSocket, Uevent, UeventSocket};
@@ -78,7 +79,7 @@ pub(crate) fn bring_up(nics: &mut Nics) -> Result<(), Failure> {
             }
             return Err(Failure::NoNic {
                 waited: nics.patience,
-                devices: undriven_network_cards(),
+                devices: undriven_cards(&nics.loader),
             });
         }
         let what = missing.unwrap_or_else(|| "a network card to appear".to_owned());
@@ -272,31 +273,5 @@ fn modaliases(buses: &Path) -> Vec<String> {
         .filter_map(|device| fs::read_to_string(device.join("modalias")).ok())
         .map(|modalias| modalias.trim_end().to_owned())
         .filter(|modalias| !modalias.is_empty())
-        .collect()
-}
-
-/// PCI network cards that no driver took: what to put into the image.
-fn undriven_network_cards() -> Vec<String> {
-    let Ok(devices) = fs::read_dir("/sys/bus/pci/devices") else {
-        return Vec::new();
-    };
-    let read = |path: &Path, name: &str| {
-        fs::read_to_string(path.join(name))
-            .unwrap_or_default()
-            .trim()
-            .to_owned()
-    };
-    devices
-        .flatten()
-        .map(|device| device.path())
-        // PCI class 02: network controller.
-        .filter(|path| read(path, "class").starts_with("0x02") && !path.join("driver").exists())
-        .map(|path| {
-            format!(
-                "{}:{}",
-                read(&path, "vendor").replace("0x", ""),
-                read(&path, "device").replace("0x", "")
-            )
-        })
         .collect()
 }

@@ -12,6 +12,7 @@ mod clock;
 mod configure;
 mod console;
 mod dhcp;
+mod diagnosis;
 mod early;
 mod export;
 mod failover;
@@ -77,7 +78,10 @@ fn main() -> ExitCode {
         if arguments.first().is_some_and(|first| first == "-q") {
             return ExitCode::from(modules::as_modprobe(&arguments));
         }
-        if arguments.first().is_some_and(|first| first == rescue::SHELL) {
+        if arguments
+            .first()
+            .is_some_and(|first| first == rescue::SHELL)
+        {
             return rescue::run_shell();
         }
         eprintln!("netroot: this is the /init of an initramfs; the kernel starts it as process 1");
@@ -184,7 +188,8 @@ impl Machine {
     /// Takes the parameters that somebody set at the prompt, from the next attempt on.
     fn take_parameters(&mut self, cmdline: String) {
         let mut plan = BootPlan::parse(&cmdline);
-        plan.breaks.retain(|stop| !self.stopped.contains(&stop.value));
+        plan.breaks
+            .retain(|stop| !self.stopped.contains(&stop.value));
         console::show(console::weight_of_loglevel(plan.console_level.value));
         self.later = wanted_later(&plan);
         self.dhcp_options = dhcp_options(&plan);

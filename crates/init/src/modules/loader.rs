@@ -139,6 +139,12 @@ impl Loader {
         }
     }
 
+    /// The modules of the image that say they drive a device.
+    pub(crate) fn modules_for(&self, modalias: &str) -> Vec<String> {
+        let names = self.shared.index.for_device(modalias).into_iter();
+        names.map(str::to_owned).collect()
+    }
+
     /// Loads modules by name in the background, in this order: what the mount will need, while DHCP waits.
     pub(crate) fn load_in_background(&self, names: Vec<String>) {
         let loader = self.clone();

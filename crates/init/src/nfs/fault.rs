@@ -6,6 +6,8 @@ use nfs3_client::RpcError;
 use nfs3_types::mount::mountstat3;
 use nfs3_types::nfs3::nfsstat3;
 
+use crate::diagnosis::{Neighbour, cure_of_silence};
+
 /// How many exports a sentence names.
 const NAMED: usize = 6;
 
@@ -20,6 +22,8 @@ pub(crate) enum NfsFault {
         port: u16,
         /// Whether the server is in this machine's own network, so that it ought to answer ARP.
         on_link: bool,
+        /// Whether it did.
+        neighbour: Neighbour,
     },
     /// The connection was refused.
     Closed {
@@ -125,20 +129,10 @@ impl NfsFault {
         match self {
             Self::Silent {
                 server,
-                on_link: true,
-                ..
-            } => format!(
-                "check that {server} is up and in this network, and that no firewall drops the port"
-            ),
-            Self::Silent {
-                server,
-                on_link: false,
-                ..
-            } => {
-                format!(
-                    "{server} is not in this machine's network: check the router, and firewalls on the way"
-                )
-            }
+                port,
+                on_link,
+                neighbour,
+            } => cure_of_silence(*server, *port, *on_link, *neighbour),
             Self::Closed { server, what, .. } => {
                 format!("start the {what} on {server}, or correct the port")
             }

@@ -20,6 +20,7 @@ use super::fault::NfsFault;
 use super::stream::{Stream, Tcp, finish};
 use super::walk::{Found, Looked, Tree, find};
 use crate::console::detail;
+use crate::diagnosis::neighbour;
 
 /// The port of NFS where nothing else is said (RFC 7530 §3.1; version 3 by custom).
 const NFS_PORT: u16 = 2049;
@@ -131,6 +132,7 @@ impl Ask {
                 server,
                 port,
                 on_link,
+                neighbour: neighbour(server),
             }
         } else {
             broken(server, port, what, RpcError::Io(error))
