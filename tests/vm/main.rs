@@ -5,6 +5,7 @@ mod direct;
 mod failures;
 mod firmware;
 mod ipv6_router;
+mod links;
 mod nfs_versions;
 mod proxy;
 mod rescue;

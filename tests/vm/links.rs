@@ -1,0 +1,136 @@
+//! What the init makes of the NICs before it asks for an address: names, bonds, VLANs, bridges.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, ensure};
+use netroot_harness::{Nic, TinyRoot, Vm, VmBuilder, places};
+
+use crate::wire::{Facts, MACHINE, PATIENCE, Wire, own_export};
+
+/// The machine's second card.
+const SECOND: &str = "52:54:00:77:00:02";
+
+/// The initrd of the other tests with the modules of made devices.
+fn initrd() -> Result<&'static PathBuf> {
+    static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    MADE.get_or_init(|| make_initrd().map_err(|error| format!("{error:#}")))
+        .as_ref()
+        .map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+fn make_initrd() -> Result<PathBuf> {
+    let folder = places::target().join("netroot-logs");
+    std::fs::create_dir_all(&folder)?;
+    let image = folder.join("links.img");
+    let done = Command::new(places::netroot()?)
+        .args(["initrd", "--root"])
+        .arg(places::debian_root())
+        .args(["--modules", "virtio_net,bonding,8021q,bridge", "-o"])
+        .arg(&image)
+        .output()
+        .context("start netroot initrd")?;
+    let said = String::from_utf8_lossy(&done.stderr);
+    ensure!(done.status.success(), "netroot initrd: {said}");
+    Ok(image)
+}
+
+fn boot(machine: VmBuilder<'_>, command_line: &str) -> Result<Vm> {
+    let (_, kernel) = places::debian_kernel()?;
+    machine.kernel(&kernel, initrd()?, command_line).start()
+}
+
+/// A machine with two cards on the same wire.
+fn two_cards(wire: &Wire) -> Result<VmBuilder<'_>> {
+    let second = wire.net.tap("second", &wire.bridge)?;
+    let machine = wire.machine();
+    let machine = machine.nic(Nic::virtio(&wire.tap, MACHINE));
+    Ok(machine.nic(Nic::virtio(&second, SECOND)))
+}
+
+#[test]
+fn a_bond_of_two_cards_asks_for_one_lease_and_bootif_may_name_either_card() -> Result<()> {
+    let wire = Wire::new("bond")?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve(root.path(), &[])?;
+    let bootif = SECOND.replace(':', "-");
+    let vm = boot(
+        two_cards(&wire)?,
+        &format!(
+            "{} bond=bond0:eth0,eth1:mode=active-backup,miimon=100,primary=eth1 ip=dhcp \
+             BOOTIF=01-{bootif} ro",
+            own_export(root.path())?
+        ),
+    )?;
+    let lease = "netroot: bond0: lease 10.77.0.";
+    vm.wait_for(lease, "the lease of the bond", PATIENCE)?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_read_only_nfs();
+    assert!(!vm.console().text().contains("netroot: eth0: lease"));
+    assert!(!vm.console().text().contains("netroot: eth1: lease"));
+    let bond = facts.all("bond");
+    for words in [
+        "bond0 Bonding Mode: fault-tolerance (active-backup)",
+        "bond0 MII Polling Interval (ms): 100",
+        "bond0 Primary Slave: eth1",
+        "bond0 Slave Interface: eth0",
+        "bond0 Slave Interface: eth1",
+    ] {
+        assert!(bond.contains(words), "{words}: {bond}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_bridge_and_a_renamed_card_with_a_static_address_a_route_and_an_mtu() -> Result<()> {
+    let wire = Wire::new("bridge")?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve_beside(root.path())?;
+    let vm = boot(
+        two_cards(&wire)?,
+        &format!(
+            "{} ifname=eth0:{SECOND} ifname=lan:{MACHINE} bridge=br0:lan \
+             ip=10.77.0.50:::255.255.255.0::br0:off rd.route=192.0.2.0/24:10.77.0.9 ro",
+            own_export(root.path())?
+        ),
+    )?;
+    let address = "netroot: br0: address 10.77.0.50/24 (ip=)";
+    vm.wait_for(address, "the address of the bridge", PATIENCE)?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_read_only_nfs();
+    let link = facts.all("link");
+    for words in [
+        &format!("lan {MACHINE} master br0"),
+        &format!("eth0 {SECOND} master -"),
+        &format!("br0 {MACHINE} master -"),
+    ] {
+        assert!(link.contains(words.as_str()), "{words}: {link}");
+    }
+    let routes = facts.all("route");
+    assert!(routes.contains("br0\t000200C0\t09004D0A"), "{routes}");
+    Ok(())
+}
+
+// The machine that runs the tests may have a kernel without VLANs, so nobody answers here: what is shown is that the
+// question leaves with the VLAN's tag, and that the card that carries it asks nothing.
+#[test]
+fn a_vlan_asks_with_its_tag_and_what_carries_it_does_not_ask() -> Result<()> {
+    let wire = Wire::new("vlan")?;
+    let asked = "udp port 67 or (vlan and udp port 67)";
+    let capture = ["tcpdump", "-l", "-e", "-n", "-i", "machine", asked];
+    let capture = wire.net.spawn(&capture)?;
+    let machine = wire.machine().nic(Nic::virtio(&wire.tap, MACHINE));
+    let command_line = "root=/dev/nfs nfsroot=10.77.0.1:/x vlan=vlan5:eth0 ip=dhcp ro";
+    let vm = boot(machine, command_line)?;
+    let made = "netroot: vlan5: vlan of eth0 (vlan=vlan5:eth0)";
+    vm.wait_for(made, "the VLAN", PATIENCE)?;
+    let tagged = "802.1Q (0x8100), length";
+    capture.wait_for(tagged, "a frame with a tag", PATIENCE)?;
+    capture.wait_for("BOOTP/DHCP, Request", "its question", PATIENCE)?;
+    let seen = capture.stdout().text();
+    for line in seen.lines().filter(|line| line.contains(MACHINE)) {
+        assert!(line.contains("vlan 5, p 0"), "{line}");
+    }
+    Ok(())
+}
