@@ -28,6 +28,7 @@
 //! its handle, as with nfsd.
 #![forbid(unsafe_code)]
 
+mod acl;
 mod allowed;
 mod attributes;
 mod cache;

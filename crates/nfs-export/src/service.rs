@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::export::Export;
 use crate::outbox::{Budget, Outbox};
 use crate::rpc::{self, Call, Denial, Message, Reason, Unavailable};
-use crate::{mount, nfs, portmap};
+use crate::{acl, mount, nfs, portmap};
 
 /// Mounts remembered for MOUNT's DUMP.
 const MOST_MOUNTS: usize = 1024;
@@ -155,6 +155,7 @@ impl Service {
     ) -> Outcome {
         let only = match call.program {
             nfs3_types::nfs3::PROGRAM => nfs3_types::nfs3::VERSION,
+            acl::PROGRAM => acl::VERSION,
             nfs3_types::mount::PROGRAM => nfs3_types::mount::VERSION,
             nfs3_types::portmap::PROGRAM => nfs3_types::portmap::VERSION,
             _ => return self.unavailable(call, out, Unavailable::Program),
@@ -163,7 +164,7 @@ impl Service {
             return self.unavailable(call, out, Unavailable::Version { only });
         }
         // A stranger may learn from MOUNT that nothing here is for it, and from the portmapper where to ask.
-        let is_nfs = call.program == nfs3_types::nfs3::PROGRAM;
+        let is_nfs = matches!(call.program, nfs3_types::nfs3::PROGRAM | acl::PROGRAM);
         if is_nfs && call.procedure != 0 && !self.knows(client.ip()) {
             count(&self.counters.denied);
             rpc::denied(out, call.xid, Denial::Address);
@@ -171,18 +172,16 @@ impl Service {
         }
         let start = out.len();
         rpc::begin_success(out, call.xid);
+        let request = nfs::Request {
+            service: self,
+            client: client.ip(),
+            caller: call.caller,
+            patience,
+        };
+        let (procedure, arguments) = (call.procedure, call.arguments);
         let result = match call.program {
-            nfs3_types::nfs3::PROGRAM => nfs::answer(
-                &nfs::Request {
-                    service: self,
-                    client: client.ip(),
-                    caller: call.caller,
-                    patience,
-                },
-                call.procedure,
-                call.arguments,
-                out,
-            ),
+            nfs3_types::nfs3::PROGRAM => nfs::answer(&request, procedure, arguments, out),
+            acl::PROGRAM => acl::answer(&request, procedure, arguments, out),
             nfs3_types::mount::PROGRAM => {
                 mount::answer(self, client, call.procedure, call.arguments, out)
             }

@@ -72,7 +72,7 @@ fn unknown_programs_versions_and_procedures_are_answered_in_the_words_of_the_rfc
     let running = serve(root.path());
     let address = running.server.address();
     assert_eq!(
-        accept_status(&exchange(address, &record(&call(100_227, 3, 0, b"")))),
+        accept_status(&exchange(address, &record(&call(100_024, 1, 0, b"")))),
         1
     );
     let mismatch = exchange(address, &record(&call(100_003, 4, 0, b"")));
@@ -97,6 +97,29 @@ fn unknown_programs_versions_and_procedures_are_answered_in_the_words_of_the_rfc
     );
     assert_eq!(running.server.counts().unavailable, 4);
     assert_eq!(running.server.counts().garbage, 1);
+}
+
+#[test]
+fn linux_is_told_that_no_file_has_an_access_list_and_that_none_can_be_set() {
+    let root = tempfile::tempdir().unwrap();
+    let running = serve(root.path());
+    let address = running.server.address();
+    let client = Client::root(address);
+    let mut arguments = Vec::new();
+    client.root.pack(&mut arguments).unwrap();
+    15u32.pack(&mut arguments).unwrap();
+    let reply = exchange(address, &record(&call(100_227, 3, 1, &arguments)));
+    assert_eq!(accept_status(&reply), 0);
+    // The status, attributes of 84 bytes, the mask that was asked for, and two lists of nothing.
+    let results = &reply[28..];
+    assert_eq!(results[..8], [0, 0, 0, 0, 0, 0, 0, 1]);
+    let lists = [&[0, 0, 0, 15][..], &[0; 16]].concat();
+    assert_eq!(results[8 + 84..], lists);
+    let set = exchange(address, &record(&call(100_227, 3, 2, &arguments)));
+    // NFS3ERR_ROFS, and no attributes.
+    assert_eq!(set[28..], [0, 0, 0, 30, 0, 0, 0, 0]);
+    let garbage = exchange(address, &record(&call(100_227, 3, 1, b"\0\0\0\xff")));
+    assert_eq!(accept_status(&garbage), 4);
 }
 
 #[test]
