@@ -1,11 +1,11 @@
 //! Several servers of one root, asked at the same time.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 use crate::clock::{Moment, Wait};
+use crate::mailbox::{NoAnswer, mailbox};
 
 /// How long a server that is usable waits for those written before it: time enough for a first packet that was
 /// lost to be sent again.
@@ -31,15 +31,15 @@ where
         return ask(host).map(|answer| vec![answer]).map_err(Some);
     }
     let ask = Arc::new(ask);
-    let (sender, receiver) = mpsc::channel();
+    let (sender, receiver) = mailbox();
     for (place, host) in hosts.iter().enumerate() {
         let (task, sender_of_it, host_of_it) = (ask.clone(), sender.clone(), host.clone());
         let work = move || {
-            let _ = sender_of_it.send((place, task(&host_of_it)));
+            sender_of_it.send((place, task(&host_of_it)));
         };
         let builder = thread::Builder::new().stack_size(STACK);
         if builder.spawn(work).is_err() {
-            let _ = sender.send((place, ask(host)));
+            sender.send((place, ask(host)));
         }
     }
     drop(sender);
@@ -49,7 +49,7 @@ where
     while !is_decided(&answers) {
         let speak = wait.mention(what);
         let until = deadline.map_or(speak, |deadline| deadline.min(speak));
-        match receiver.recv_timeout(until.remaining()) {
+        match receiver.receive(until.remaining()) {
             Ok((place, answer)) => {
                 if answer.is_ok() {
                     deadline.get_or_insert(Moment::now().after(HEAD_START));
@@ -58,11 +58,11 @@ where
                     *empty = Some(answer);
                 }
             }
-            Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) if deadline.is_some_and(|d| d.remaining().is_zero()) => {
+            Err(NoAnswer::Never) => break,
+            Err(NoAnswer::Late) if deadline.is_some_and(|d| d.remaining().is_zero()) => {
                 break;
             }
-            Err(RecvTimeoutError::Timeout) => {}
+            Err(NoAnswer::Late) => {}
         }
     }
     let mut usable = Vec::new();

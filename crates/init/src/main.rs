@@ -21,6 +21,7 @@ mod handoff;
 mod identity;
 mod lease;
 mod link;
+mod mailbox;
 mod modules;
 mod mount;
 mod netlink;

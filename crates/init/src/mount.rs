@@ -8,7 +8,6 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -27,6 +26,7 @@ use crate::configure::RUN;
 use crate::console::{caution, detail, say};
 use crate::export::Export;
 use crate::failure::Failure;
+use crate::mailbox::{NoAnswer, mailbox};
 use crate::modules::{Loaded, Loader};
 use crate::{identity, readahead};
 
@@ -272,11 +272,11 @@ fn in_time(
     target: &str,
     patience: Duration,
 ) -> Result<(), MountError> {
-    let (sender, receiver) = mpsc::channel();
+    let (sender, receiver) = mailbox();
     let what = format!("the kernel to mount {}", request.source);
     let path = target.to_owned();
     let work = move || {
-        let _ = sender.send(make(&request, version, &path));
+        sender.send(make(&request, version, &path));
     };
     thread::Builder::new()
         .name("mount".to_owned())
@@ -287,7 +287,7 @@ fn in_time(
     let mut wait = Wait::start();
     loop {
         let next = wait.mention(&what).min(deadline);
-        match receiver.recv_timeout(next.remaining()) {
+        match receiver.receive(next.remaining()) {
             Ok(Ok(Some(tree))) => {
                 let refused = |errno| MountError::Refused {
                     version,
@@ -300,11 +300,11 @@ fn in_time(
             }
             Ok(Ok(None)) => return Ok(()),
             Ok(Err(e)) => return Err(e),
-            Err(RecvTimeoutError::Disconnected) => return Err(stalled()),
-            Err(RecvTimeoutError::Timeout) if deadline.remaining().is_zero() => {
+            Err(NoAnswer::Never) => return Err(stalled()),
+            Err(NoAnswer::Late) if deadline.remaining().is_zero() => {
                 return Err(stalled());
             }
-            Err(RecvTimeoutError::Timeout) => {}
+            Err(NoAnswer::Late) => {}
         }
     }
 }

@@ -12,7 +12,6 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use nix::sys::reboot::RebootMode;
 use rustix::mount::{UnmountFlags, unmount};
 
 use crate::console::{self, caution, say};
+use crate::mailbox::mailbox;
 use crate::policy;
 
 /// Where systemd looks for it.
@@ -52,15 +52,15 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> ! {
     // Nobody else is left to use the root: systemd has asked them all to end before.
     let everybody = nix::unistd::Pid::from_raw(-1);
     let _ = nix::sys::signal::kill(everybody, nix::sys::signal::Signal::SIGKILL);
-    let (done, end) = mpsc::channel();
+    let (done, end) = mailbox();
     let work = move || {
         rustix::fs::sync();
         unmount_old_root();
-        let _ = done.send(());
+        done.send(());
     };
     // In a thread: a server that is gone may hold it for ever.
     let started = thread::Builder::new().stack_size(128 << 10).spawn(work);
-    match started.map(|_| end.recv_timeout(PATIENCE)) {
+    match started.map(|_| end.receive(PATIENCE)) {
         Ok(Ok(())) => say!("the root is unmounted"),
         Ok(Err(_)) => caution!(
             "the root's server does not answer within {} s: the root is left as it is",

@@ -2,7 +2,6 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
-use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use netroot_proto::cmdline::ReportUrl;
 use netroot_proto::mount::Host;
 
 use crate::clock::Moment;
+use crate::mailbox::mailbox;
 
 /// The status line of an answer, `HTTP/1.1 204 No Content`, as far as it matters.
 const STATUS_LINE: usize = 12;
@@ -39,7 +39,7 @@ pub(super) fn send(
     patience: Duration,
 ) -> Result<(), SendError> {
     let deadline = Moment::now().after(patience);
-    let (done, outcome) = mpsc::channel();
+    let (done, outcome) = mailbox();
     let url = url.clone();
     // DNS has a patience of its own, which is longer. A thread that is left behind ends with the image.
     let work = move || {
@@ -50,11 +50,11 @@ pub(super) fn send(
         let sent = address
             .ok_or(SendError::Unresolved)
             .and_then(|address| post(&url, address, &body, deadline));
-        let _ = done.send(sent);
+        done.send(sent);
     };
     thread::Builder::new().stack_size(128 << 10).spawn(work)?;
     outcome
-        .recv_timeout(patience)
+        .receive(patience)
         .unwrap_or(Err(SendError::Late(patience)))
 }
 
