@@ -92,3 +92,25 @@ fn a_break_stops_the_boot_until_somebody_says_retry() -> Result<()> {
     Facts::of(&vm)?.assert_overlay();
     Ok(())
 }
+
+#[test]
+fn the_shell_is_the_roots_own_in_that_root() -> Result<()> {
+    let wire = Wire::new("shell")?;
+    let root = TinyRoot::make()?;
+    // What prints its facts stands in for a shell.
+    std::fs::create_dir_all(root.path().join("bin"))?;
+    std::fs::copy(root.path().join("sbin/init"), root.path().join("bin/sh"))?;
+    let _server = wire.serve_beside(root.path())?;
+    let mut vm = wire.boot(&format!(
+        "{} {STATIC} break=bottom",
+        own_export(root.path())?
+    ))?;
+    vm.wait_for("netroot> ", "the prompt", PATIENCE)?;
+    vm.type_in("shell\n")?;
+    let facts = Facts::of(&vm)?;
+    assert_eq!(facts.all("witness"), "the root's own words");
+    assert_ne!(facts.all("pid"), "1");
+    // The kernel's file systems are there for it.
+    assert!(!facts.mount("/proc").is_empty(), "{}", facts.all("mount"));
+    Ok(())
+}
