@@ -78,7 +78,7 @@ impl Stage {
 /// When a prompt is given on the console (`rd.shell`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rescue {
-    /// `rd.shell=0`: never, whoever sits at the console.
+    /// `rd.shell=0`, `netroot.shell=0`: never, whoever sits at the console.
     Never,
     /// Nothing said: a key pressed while a failed boot waits for its next try.
     OnKey,
