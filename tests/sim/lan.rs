@@ -86,7 +86,7 @@ impl Server {
         }
     }
 
-    fn answer(&mut self, frame: &[u8], now: Duration) -> Option<Vec<u8>> {
+    pub(crate) fn answer(&mut self, frame: &[u8], now: Duration) -> Option<Vec<u8>> {
         let frame = EthernetFrame::new_checked(frame).ok()?;
         if frame.ethertype() == EthernetProtocol::Arp {
             return self.arp(frame.payload());

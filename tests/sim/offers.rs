@@ -4,6 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
+use netroot_proto::dhcp::conflict;
 use netroot_proto::dhcp::emit::Draft;
 use netroot_proto::dhcp::header::Header;
 use netroot_proto::dhcp::introduction::Introduction;
@@ -291,6 +292,45 @@ fn an_address_that_is_asked_for_is_given_if_it_is_free() {
         .collect();
     assert_eq!(addresses.len(), 2);
     assert_eq!(addresses.iter().filter(|a| **a == ip(117)).count(), 1);
+}
+
+#[test]
+fn an_address_that_another_machine_uses_is_declined_and_given_to_nobody() {
+    let discover = Header {
+        from_client: true,
+        hops: 0,
+        transaction: 7,
+        secs: 0,
+        flags: 0,
+        client_ip: Ipv4Addr::UNSPECIFIED,
+        your_ip: Ipv4Addr::UNSPECIFIED,
+        next_server: Ipv4Addr::UNSPECIFIED,
+        relay_ip: Ipv4Addr::UNSPECIFIED,
+        mac: Mac([2, 0, 0, 0, 0, 7]),
+    };
+    let mut asked = Draft::new(discover);
+    asked.push(code::MESSAGE_TYPE, &[3]);
+    asked.push(code::SERVER_ID, &ip(1).octets());
+    asked.push(code::VENDOR_CLASS, INIT_VENDOR_CLASS);
+    let without = frame(68, 67, Ipv4Addr::UNSPECIFIED, &asked.emit(548).bytes);
+    assert_eq!(conflict::decline(&without), None, "it asks for nothing");
+    asked.push(code::REQUESTED_ADDRESS, &ip(101).octets());
+    let asked = frame(68, 67, Ipv4Addr::UNSPECIFIED, &asked.emit(548).bytes);
+    let declined = conflict::decline(&asked).expect("a DECLINE");
+
+    let mut server = Server::dhcp(1, (101, 102), HOUR);
+    let (_, pool) = server.dhcp.as_mut().unwrap();
+    let mac = Mac([2, 0, 0, 0, 0, 7]);
+    pool.take(mac, ip(101), HOUR, Duration::ZERO).unwrap();
+    assert_eq!(server.answer(&declined, SECOND), None);
+    let asked = server.asked.clone().unwrap();
+    assert_eq!(asked.kind, MessageType::Decline);
+    assert_eq!((asked.vendor_class, asked.wanted), (None, Vec::new()));
+    let (_, pool) = server.dhcp.as_mut().unwrap();
+    for number in [7, 8, 9] {
+        let offered = pool.offer(Mac([2, 0, 0, 0, 0, number]), None, SECOND);
+        assert_ne!(offered, Some(ip(101)));
+    }
 }
 
 /// What our boot server says, as a proxy, to a client of this class.

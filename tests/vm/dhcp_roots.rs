@@ -83,3 +83,24 @@ fn firmware_and_init_are_one_client_with_one_lease() -> Result<()> {
     assert_eq!(BTreeSet::from_iter(&acks).len(), 1, "{acks:?}");
     Ok(())
 }
+
+#[test]
+fn an_address_that_another_machine_has_is_declined() -> Result<()> {
+    let wire = Wire::new("conflict")?;
+    let options = ["--dhcp-sequential-ip", "--dhcp-option=3,10.77.0.254"];
+    let (_net, dnsmasq) = router(&wire, "conflict", &options)?;
+    let squatter = Net::new("conflict-squatter")?;
+    wire.net
+        .cable(&wire.bridge, &squatter, "taken", "10.77.0.100/24")?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve_beside(root.path())?;
+    let vm = wire.boot("root=dhcp ip=dhcp ro rd.overlay")?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_overlay();
+    let log = dnsmasq.log().text();
+    assert!(log.contains("DHCPDECLINE(lan) 10.77.0.100"), "{log}");
+    let addresses = facts.all("fib");
+    assert!(addresses.contains("10.77.0.101"), "{addresses}");
+    assert!(!addresses.contains("10.77.0.100"), "{addresses}");
+    Ok(())
+}

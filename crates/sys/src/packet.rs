@@ -12,6 +12,8 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 /// `ETH_P_IP` (`include/uapi/linux/if_ether.h`), as the kernel wants it: in network byte order.
 const ETHERTYPE_IPV4: u16 = 0x0800;
+/// `ETH_P_ARP`.
+const ETHERTYPE_ARP: u16 = 0x0806;
 
 /// Why a packet socket could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -43,16 +45,19 @@ impl PacketSocket {
     /// Opens a socket on the interface with this index that receives UDP datagrams for port 68 as whole Ethernet
     /// frames, and sends any frame.
     pub fn for_dhcp_client(index: u32) -> Result<Self, PacketError> {
-        // Protocol 0 receives nothing: without it, frames of other interfaces could arrive before the bind.
-        let fd = rustix::net::socket_with(
-            AddressFamily::PACKET,
-            SocketType::RAW,
-            SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-            None,
-        )
-        .map_err(|e| PacketError::Open(e.into()))?;
+        let fd = open()?;
         attach(fd.as_fd(), &UDP_TO_PORT_68).map_err(PacketError::Filter)?;
-        bind(fd.as_fd(), index).map_err(|source| PacketError::Bind { index, source })?;
+        bind(fd.as_fd(), index, ETHERTYPE_IPV4)
+            .map_err(|source| PacketError::Bind { index, source })?;
+        Ok(PacketSocket { fd })
+    }
+
+    /// Opens a socket on the interface with this index that receives ARP alone, as whole Ethernet frames, and sends
+    /// any frame.
+    pub fn for_arp(index: u32) -> Result<Self, PacketError> {
+        let fd = open()?;
+        bind(fd.as_fd(), index, ETHERTYPE_ARP)
+            .map_err(|source| PacketError::Bind { index, source })?;
         Ok(PacketSocket { fd })
     }
 
@@ -77,6 +82,17 @@ impl AsFd for PacketSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// Protocol 0 receives nothing: without it, frames of other interfaces could arrive before the bind.
+fn open() -> Result<OwnedFd, PacketError> {
+    rustix::net::socket_with(
+        AddressFamily::PACKET,
+        SocketType::RAW,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None,
+    )
+    .map_err(|e| PacketError::Open(e.into()))
 }
 
 const fn instruction(code: u16, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
@@ -126,10 +142,10 @@ fn attach(fd: BorrowedFd<'_>, program: &[libc::sock_filter]) -> io::Result<()> {
     }
 }
 
-fn bind(fd: BorrowedFd<'_>, index: u32) -> io::Result<()> {
+fn bind(fd: BorrowedFd<'_>, index: u32, ethertype: u16) -> io::Result<()> {
     let address = libc::sockaddr_ll {
         sll_family: u16::try_from(libc::AF_PACKET).map_err(|_| io::ErrorKind::InvalidInput)?,
-        sll_protocol: ETHERTYPE_IPV4.to_be(),
+        sll_protocol: ethertype.to_be(),
         sll_ifindex: i32::try_from(index).map_err(|_| io::ErrorKind::InvalidInput)?,
         sll_hatype: 0,
         sll_pkttype: 0,

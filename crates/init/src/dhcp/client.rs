@@ -13,6 +13,7 @@ use smoltcp::socket::dhcpv4;
 use smoltcp::wire::EthernetAddress;
 
 use super::device::DhcpDevice;
+use super::neighbours::Neighbours;
 use crate::clock::Moment;
 use crate::console::{caution, detail};
 
@@ -25,6 +26,13 @@ const REQUEST: smoltcp::time::Duration = smoltcp::time::Duration::from_secs(10);
 const REQUESTS: u16 = 2;
 /// Frames taken in one go, so that a flood on one NIC cannot keep the others waiting.
 const BURST: usize = 32;
+
+/// How long to be quiet after an address was declined. RFC 2131 §3.1 says ten seconds, which are for servers that
+/// would give the same one again and again; a boot is short.
+const AFTER_DECLINE: Duration = Duration::from_secs(1);
+
+/// So many are declined: a switch or a router that answers for every address must not keep a machine from booting.
+const MOST_DECLINED: u32 = 2;
 
 /// Why a client could not start.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +62,13 @@ pub(crate) struct DhcpClient {
     sockets: SocketSet<'static>,
     handle: SocketHandle,
     device: DhcpDevice,
+    neighbours: Neighbours,
+    /// A lease that waits for the neighbours' answer.
+    granted: Option<Lease>,
+    /// Addresses declined so far.
+    declined: u32,
+    /// Nothing is said before.
+    quiet_until: Option<Moment>,
 }
 
 impl DhcpClient {
@@ -84,6 +99,10 @@ impl DhcpClient {
             sockets,
             handle,
             device,
+            neighbours: Neighbours::of(index, mac),
+            granted: None,
+            declined: 0,
+            quiet_until: None,
         })
     }
 
@@ -96,22 +115,28 @@ impl DhcpClient {
     /// offer is worth.
     pub(crate) fn poll(&mut self, name: &str, judge: &dyn Fn(&Lease) -> Worth) -> Option<Lease> {
         let now = Moment::now();
+        if self.quiet_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        self.quiet_until = None;
         for _ in 0..BURST {
             if !self.device.hear(now) {
                 break;
             }
         }
-        let mut lease = None;
         for _ in 0..BURST {
             // One frame at a time: the raw message is wanted of the very frame that made the socket bound.
             let heard = self.device.deliver(now, judge);
             if heard {
+                if let Some(offer) = self.device.offer() {
+                    self.neighbours.ask(&offer, now);
+                }
                 let (device, sockets) = (&mut self.device, &mut self.sockets);
                 let _ = self
                     .interface
                     .poll_ingress_single(now.to_smoltcp(), device, sockets);
                 if let Some(granted) = self.granted(name, judge) {
-                    lease = Some(granted);
+                    self.granted = Some(granted);
                 }
             }
             // A REQUEST may be answered before it goes out: by an ACK that came without an OFFER.
@@ -124,7 +149,36 @@ impl DhcpClient {
         if let Err(e) = self.device.repeat(now) {
             detail!("{name}: cannot send: {e}");
         }
-        lease
+        self.settled(name, now)
+    }
+
+    /// The lease that was granted, once the neighbours had time to object to it.
+    fn settled(&mut self, name: &str, now: Moment) -> Option<Lease> {
+        let lease = self.granted.take()?;
+        if self.neighbours.answered_at().is_some_and(|at| now < at) {
+            self.granted = Some(lease);
+            return None;
+        }
+        let Some(owner) = self.neighbours.owner() else {
+            return Some(lease);
+        };
+        let address = lease.address;
+        if self.declined == MOST_DECLINED {
+            caution!(
+                "{name}: {owner} says that it has {address} as well; the address is used all the same"
+            );
+            return Some(lease);
+        }
+        self.declined += 1;
+        caution!(
+            "{name}: {address}, which the DHCP server gives, is in use by {owner}; another address is asked for"
+        );
+        if let Err(e) = self.device.decline() {
+            detail!("{name}: cannot decline {address}: {e}");
+        }
+        self.sockets.get_mut::<dhcpv4::Socket>(self.handle).reset();
+        self.quiet_until = Some(now.after(AFTER_DECLINE));
+        None
     }
 
     /// The lease, if the frame just taken was the ACK.
@@ -164,10 +218,19 @@ impl DhcpClient {
             .interface
             .poll_at(now, &self.sockets)
             .map(Moment::from_smoltcp);
-        [socket, self.device.repeat_at(), self.device.deliver_at()]
-            .into_iter()
-            .flatten()
-            .min()
+        if self.quiet_until.is_some() {
+            return self.quiet_until;
+        }
+        let answered = self.granted.as_ref().and(self.neighbours.answered_at());
+        [
+            socket,
+            self.device.repeat_at(),
+            self.device.deliver_at(),
+            answered,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 }
 

@@ -1,9 +1,9 @@
 //! smoltcp's view of a NIC: a packet socket that repeats what was not answered.
 
-use netroot_proto::dhcp::Mac;
 use netroot_proto::dhcp::introduction::Introduction;
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::offers::{Delivery, Offers, Outgoing, Worth};
+use netroot_proto::dhcp::{Mac, conflict};
 use netroot_sys::packet::PacketSocket;
 use smoltcp::phy::{Checksum, Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
@@ -90,6 +90,18 @@ impl DhcpDevice {
     /// The lease, with the root that a boot server named beside the DHCP server.
     pub(super) fn completed(&self, lease: Lease, judge: &dyn Fn(&Lease) -> Worth) -> Lease {
         self.offers.completed(lease, judge)
+    }
+
+    /// Tells the server that the address granted is another machine's.
+    pub(super) fn decline(&mut self) -> std::io::Result<()> {
+        let frame = conflict::decline(self.repeat.frame());
+        self.repeat.stop();
+        frame.map_or(Ok(()), |frame| self.socket.send(&frame))
+    }
+
+    /// The offer that smoltcp hears next.
+    pub(super) fn offer(&self) -> Option<Lease> {
+        Lease::read(self.next.as_ref()?.message()).ok()
     }
 
     /// Sends what is due.

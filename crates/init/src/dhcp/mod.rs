@@ -7,5 +7,6 @@
 pub(crate) mod client;
 mod device;
 pub(crate) mod firmware;
+mod neighbours;
 pub(crate) mod race;
 mod repeat;

@@ -9,6 +9,7 @@
 //! * [`request`]: what a client said, typed, for a server: [`request::Request::read`].
 //! * [`pool`]: which address a machine gets, and for how long.
 //! * [`emit`]: a message written byte by byte, in an option order of our choice.
+//! * [`conflict`]: whether an offered address is somebody else's.
 //! * [`probe`]: "is another DHCP server on this wire?": a DISCOVER and its answers.
 //! * [`renew`]: keeping a lease while the machine runs: [`renew::Renewer`].
 //!
@@ -19,6 +20,7 @@
 //! `sname` and `file`, and joins no split options.
 
 pub mod code;
+pub mod conflict;
 pub mod emit;
 pub mod header;
 pub mod introduction;

@@ -1,0 +1,126 @@
+//! Is the address that a server offers somebody else's already? (RFC 5227, RFC 2131 §4.4.1)
+
+use std::net::Ipv4Addr;
+
+use smoltcp::wire::{
+    ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol,
+    EthernetRepr,
+};
+
+use super::emit::{Draft, SAFE_LENGTH};
+use super::options::Message;
+use super::{CLIENT_PORT, Mac, MessageType, SERVER_PORT, code, restate};
+
+/// The question on Ethernet: "who has `address`?", asked without an address of one's own so
+/// that nobody's memory is spoiled (RFC 5227 §2.1.1).
+pub fn probe(own: Mac, address: Ipv4Addr) -> Vec<u8> {
+    let arp = ArpRepr::EthernetIpv4 {
+        operation: ArpOperation::Request,
+        source_hardware_addr: EthernetAddress(own.0),
+        source_protocol_addr: Ipv4Addr::UNSPECIFIED,
+        target_hardware_addr: EthernetAddress([0; 6]),
+        target_protocol_addr: address,
+    };
+    let ethernet = EthernetRepr {
+        src_addr: EthernetAddress(own.0),
+        dst_addr: EthernetAddress::BROADCAST,
+        ethertype: EthernetProtocol::Arp,
+    };
+    let mut bytes = vec![0; ethernet.buffer_len() + arp.buffer_len()];
+    let mut frame = EthernetFrame::new_unchecked(&mut bytes);
+    ethernet.emit(&mut frame);
+    arp.emit(&mut ArpPacket::new_unchecked(frame.payload_mut()));
+    bytes
+}
+
+/// The machine that uses `address`, or is about to, by a frame that arrived; `None` if the
+/// frame says nothing of that, or is our own come back.
+pub fn claimant(frame: &[u8], own: Mac, address: Ipv4Addr) -> Option<Mac> {
+    let frame = EthernetFrame::new_checked(frame).ok()?;
+    if frame.ethertype() != EthernetProtocol::Arp {
+        return None;
+    }
+    let arp = ArpRepr::parse(&ArpPacket::new_checked(frame.payload()).ok()?).ok()?;
+    let ArpRepr::EthernetIpv4 {
+        source_hardware_addr,
+        source_protocol_addr,
+        target_protocol_addr,
+        ..
+    } = arp
+    else {
+        return None;
+    };
+    let other = Mac(source_hardware_addr.0);
+    let uses = source_protocol_addr == address;
+    // Two machines that were given the same address probe for it at the same time.
+    let probes = source_protocol_addr.is_unspecified() && target_protocol_addr == address;
+    (other != own && other.is_unicast() && (uses || probes)).then_some(other)
+}
+
+/// The DECLINE of what `asked`, the frame of a REQUEST, asked for; `None` if it asks for
+/// nothing.
+pub fn decline(asked: &[u8]) -> Option<Vec<u8>> {
+    let request = Message::read(restate::client_message(asked)?).ok()?;
+    let mut draft = Draft::new(request.header.clone());
+    draft.push(code::MESSAGE_TYPE, &[MessageType::Decline.into()]);
+    // RFC 2131 table 5: these, and nothing of what a client would like.
+    for needed in [code::CLIENT_ID, code::REQUESTED_ADDRESS, code::SERVER_ID] {
+        if let Some(value) = request.options.bytes(needed) {
+            draft.push(needed, value);
+        }
+    }
+    request.options.address(code::REQUESTED_ADDRESS)?;
+    draft.push(code::MESSAGE, b"another machine answers at this address");
+    let payload = draft.emit(SAFE_LENGTH).bytes;
+    restate::rewrap(asked, (CLIENT_PORT, SERVER_PORT), &payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: Mac = Mac([2, 0, 0, 0, 0, 1]);
+    const OTHER: Mac = Mac([2, 0, 0, 0, 0, 2]);
+    const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 7);
+
+    fn arp(operation: ArpOperation, sender: (Mac, Ipv4Addr), target: Ipv4Addr) -> Vec<u8> {
+        let mut bytes = probe(sender.0, target);
+        let mut frame = EthernetFrame::new_unchecked(&mut bytes[..]);
+        let mut packet = ArpPacket::new_unchecked(frame.payload_mut());
+        packet.set_operation(operation);
+        packet.set_source_protocol_addr(&sender.1.octets());
+        bytes
+    }
+
+    #[test]
+    fn who_answers_announces_or_probes_for_the_address_claims_it() {
+        let unspecified = Ipv4Addr::UNSPECIFIED;
+        for frame in [
+            arp(ArpOperation::Reply, (OTHER, ADDRESS), unspecified),
+            arp(ArpOperation::Request, (OTHER, ADDRESS), ADDRESS),
+            probe(OTHER, ADDRESS),
+        ] {
+            assert_eq!(claimant(&frame, OWN, ADDRESS), Some(OTHER));
+        }
+    }
+
+    #[test]
+    fn our_own_words_and_those_about_other_addresses_claim_nothing() {
+        let elsewhere = Ipv4Addr::new(10, 0, 0, 8);
+        for frame in [
+            probe(OWN, ADDRESS),
+            arp(ArpOperation::Reply, (OWN, ADDRESS), ADDRESS),
+            arp(ArpOperation::Reply, (OTHER, elsewhere), ADDRESS),
+            // A router looks for whoever has the address: that is we, in a moment.
+            arp(ArpOperation::Request, (OTHER, elsewhere), ADDRESS),
+            arp(ArpOperation::Reply, (Mac::BROADCAST, ADDRESS), ADDRESS),
+            Vec::new(),
+        ] {
+            assert_eq!(claimant(&frame, OWN, ADDRESS), None);
+        }
+        let probe = probe(OTHER, ADDRESS);
+        for length in 0..probe.len() {
+            assert_eq!(claimant(&probe[..length], OWN, ADDRESS), None, "{length}");
+        }
+    }
+}
