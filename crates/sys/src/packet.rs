@@ -1,7 +1,7 @@
 //! Packet sockets: Ethernet frames of one interface, before it has an address.
 //!
-//! The init speaks DHCP through them. A socket here belongs to one interface for its whole life and sees IPv4
-//! frames alone: a filter in the kernel drops all that is not UDP to the DHCP client's port, so that a busy
+//! The init speaks DHCP through them, and asks by ARP whether an address is free. A socket here belongs to one
+//! interface for its whole life and sees frames of one protocol alone. For DHCP a filter in the kernel drops all that is not UDP to the DHCP client's port, so that a busy
 //! segment does not wake PID 1 for every broadcast.
 
 use std::io;
