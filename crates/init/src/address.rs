@@ -121,7 +121,8 @@ impl Address {
             let here = |device: &String| *device == self.nic.name;
             if route.device.as_ref().is_none_or(here) {
                 let (destination, prefix) = (route.destination, route.prefix);
-                self.routes.retain(|r| (r.destination, r.prefix) != (destination, prefix));
+                self.routes
+                    .retain(|r| (r.destination, r.prefix) != (destination, prefix));
                 self.routes.push(Route {
                     destination,
                     prefix,
