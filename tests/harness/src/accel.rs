@@ -20,14 +20,14 @@ pub enum Accel {
 const PROBE_PATIENCE: Duration = Duration::from_secs(6);
 
 impl Accel {
-    /// What works here. `NETROOT_ACCEL=kvm|tcg` overrides the probe, which is made once
-    /// per process.
+    /// What works here: KVM on a machine of metal where it boots a kernel. `NETROOT_ACCEL=kvm|tcg`
+    /// overrides the probe, which is made once per process.
     pub fn probe() -> Self {
         static PROBED: OnceLock<Accel> = OnceLock::new();
         *PROBED.get_or_init(|| match std::env::var("NETROOT_ACCEL").ok().as_deref() {
             Some("kvm") => Self::Kvm,
             Some("tcg") => Self::Tcg,
-            _ if kvm_boots_a_kernel() => Self::Kvm,
+            _ if !is_virtual() && kvm_boots_a_kernel() => Self::Kvm,
             _ => Self::Tcg,
         })
     }
@@ -47,6 +47,16 @@ impl Accel {
             Self::Tcg => "qemu64",
         }
     }
+}
+
+/// Whether this machine is a guest itself. Within one, KVM has booted a kernel and hung the next three in their first
+/// second: a test that may or may not hang is worse than a slow one.
+fn is_virtual() -> bool {
+    std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| {
+        text.lines()
+            .find(|line| line.starts_with("flags"))
+            .is_some_and(|flags| flags.split_whitespace().any(|flag| flag == "hypervisor"))
+    })
 }
 
 /// That `/dev/kvm` opens says little: inside some clouds' machines it makes guests that
