@@ -1,8 +1,8 @@
 //! Packet sockets: Ethernet frames of one interface, before it has an address.
 //!
 //! The init speaks DHCP through them, and asks by ARP whether an address is free. A socket here belongs to one
-//! interface for its whole life and sees frames of one protocol alone. For DHCP a filter in the kernel drops all that is not UDP to the DHCP client's port, so that a busy
-//! segment does not wake PID 1 for every broadcast.
+//! interface for its whole life and sees frames of one protocol alone. For DHCP a filter in the kernel drops all
+//! that is not UDP to the DHCP client's port, so that a busy segment does not wake PID 1 for every broadcast.
 
 use std::io;
 use std::mem::size_of;
