@@ -262,6 +262,40 @@ mod tests {
     }
 
     #[test]
+    fn with_rd_peerdns_0_the_servers_words_about_names_do_not_count() {
+        let lease = Lease {
+            message: None,
+            address: Ipv4Addr::new(10, 1, 2, 3),
+            prefix: 24,
+            routers: Vec::new(),
+            routes: Vec::new(),
+            dns: vec![Ipv4Addr::new(10, 1, 2, 53)],
+            host_name: None,
+            domain: Some("lab".into()),
+            search: vec!["a.lab".into()],
+            root_path: None,
+            mtu: None,
+            broadcast: None,
+            ntp: Vec::new(),
+            server_id: None,
+            next_server: None,
+            boot_file: None,
+            lease_time: None,
+            renew_after: None,
+            rebind_after: None,
+            notes: Vec::new(),
+        };
+        let names = |cmdline| {
+            let network = BootPlan::parse(cmdline).network;
+            let address = Address::leased(nic(), lease.clone(), None, &network);
+            (address.dns.len(), address.domain, address.search.len())
+        };
+        assert_eq!(names("ip=dhcp"), (1, Some("lab".into()), 1));
+        let own = "ip=dhcp rd.peerdns=0 nameserver=9.9.9.9 nameserver=8.8.8.8";
+        assert_eq!(names(own), (2, None, 0));
+    }
+
+    #[test]
     fn a_route_of_the_command_line_holds_over_one_to_the_same_network_and_stays_on_its_nic() {
         let address = fixed(
             "ip=10.1.2.3::10.1.2.254:24::eth0:off rd.route=0.0.0.0/0:10.1.2.1 \
