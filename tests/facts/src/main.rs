@@ -40,7 +40,10 @@ fn main() {
         let master = std::fs::read_link(format!("{of}/master")).ok();
         let master = master.and_then(|link| Some(link.file_name()?.to_str()?.to_owned()));
         let master = master.unwrap_or_else(|| "-".to_owned());
-        say("link", &format!("{interface} {} master {master}", address.trim()));
+        say(
+            "link",
+            &format!("{interface} {} master {master}", address.trim()),
+        );
     }
     for (kind, folder) in [("bond", "/proc/net/bonding"), ("vlan", "/proc/net/vlan")] {
         for name in names(folder).into_iter().filter(|name| name != "config") {
