@@ -73,7 +73,9 @@ fn kvm_boots_a_kernel() -> bool {
     if !opens {
         return false;
     }
-    let child = Command::new("qemu-system-x86_64")
+    // It is not to go on where this test is killed.
+    let child = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "qemu-system-x86_64"])
         .args(["-accel", "kvm", "-cpu", "host", "-m", "256", "-nic", "none"])
         .args(["-display", "none", "-vga", "none", "-monitor", "none"])
         .args(["-serial", "stdio", "-no-reboot", "-kernel"])
