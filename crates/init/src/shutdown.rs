@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> ! {
     policy::reboot()
 }
 
-/// Everything under the old root, what was mounted last first.
+/// Everything under the old root, the deepest first.
 fn unmount_old_root() {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     for place in under_old_root(&mounts) {
@@ -93,7 +93,8 @@ fn under_old_root(mounts: &str) -> Vec<&str> {
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         })
         .collect();
-    found.reverse();
+    // Not in the order of the list: systemd moved the root there after what is in it, so it may come last.
+    found.sort_by_key(|place| std::cmp::Reverse(place.matches('/').count()));
     found
 }
 
@@ -115,11 +116,13 @@ mod tests {
     #[test]
     fn the_old_root_goes_last_and_nothing_else_goes() {
         let mounts = "tmpfs / tmpfs rw 0 0\n\
-            10.0.0.1:/root /oldroot nfs ro 0 0\n\
-            tmpfs /oldroot/tmp tmpfs rw 0 0\n\
+            tmpfs /oldroot/run tmpfs rw 0 0\n\
+            tmpfs /oldroot/run/user tmpfs rw 0 0\n\
             tmpfs /oldrootish tmpfs rw 0 0\n\
-            proc /proc proc rw 0 0\n";
-        assert_eq!(under_old_root(mounts), ["/oldroot/tmp", "/oldroot"]);
+            proc /proc proc rw 0 0\n\
+            10.0.0.1:/root /oldroot nfs ro 0 0\n";
+        let order = ["/oldroot/run/user", "/oldroot/run", "/oldroot"];
+        assert_eq!(under_old_root(mounts), order);
     }
 
     #[test]
