@@ -6,6 +6,7 @@ mod failures;
 mod firmware;
 mod ipv6_router;
 mod links;
+mod network_managers;
 mod nfs_versions;
 mod proxy;
 mod rescue;

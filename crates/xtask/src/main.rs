@@ -33,6 +33,9 @@ enum Task {
         /// Only run what needs root, as it was built last.
         #[arg(long)]
         only_root_tests: bool,
+        /// Only run the tests that take minutes of waiting: network managers in the real root, through outages.
+        #[arg(long, conflicts_with = "only_root_tests")]
+        long: bool,
     },
     /// Measure beside a peer, in one run.
     #[command(subcommand)]
@@ -73,12 +76,12 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<()> {
     match task {
         Task::Demo(demo) => demo.run(),
-        Task::Test {
-            only_root_tests: false,
-        } => test::all(),
+        Task::Test { long: true, .. } => test::long(),
         Task::Test {
             only_root_tests: true,
+            ..
         } => test::only_root_tests(),
+        Task::Test { .. } => test::all(),
         Task::Bench(Bench::Boot(options)) => bench::boot::run_bench(options),
         Task::Image { modules, output } => {
             setup::run()?;

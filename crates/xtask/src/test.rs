@@ -34,7 +34,7 @@ struct Report {
     result: Result<Outcome>,
 }
 
-const CHECKS: [(&str, Check); 10] = [
+const CHECKS: [(&str, Check); 11] = [
     ("formatting", formatting),
     ("clippy", clippy),
     ("licences and advisories", licences),
@@ -45,6 +45,7 @@ const CHECKS: [(&str, Check); 10] = [
     ("kernel configuration", kernel_configuration),
     ("tests that need root: build", root_tests_build),
     ("tests that need root", root_tests),
+    ("long tests", long_tests),
 ];
 
 /// Runs every check, also after one failed, and sums up.
@@ -217,6 +218,23 @@ fn root_tests() -> Result<Outcome> {
     Ok(held())
 }
 
+fn long_tests() -> Result<Outcome> {
+    let why = "network managers through outages take minutes of waiting: `cargo xtask test --long`";
+    Ok(Outcome::NotDone(why.to_owned()))
+}
+
+/// Runs the tests that a person would not wait for each time.
+///
+/// # Errors
+/// When something is missing, this is not root, or a test fails.
+pub(crate) fn long() -> Result<()> {
+    setup::run()?;
+    build::root_tests()?;
+    needs_root("these tests make network namespaces", "test --long")?;
+    setup::make_network_managers()?;
+    run_root_tests(&["--ignored"])
+}
+
 /// Runs the test programs of `tests/` as they were built.
 ///
 /// # Errors
@@ -226,6 +244,10 @@ pub(crate) fn only_root_tests() -> Result<()> {
         "these tests make network namespaces",
         "test --only-root-tests",
     )?;
+    run_root_tests(&[])
+}
+
+fn run_root_tests(which: &[&str]) -> Result<()> {
     let accel = Accel::probe();
     println!("virtual machines run by {}", accel.name());
     let mut failed = Vec::new();
@@ -233,6 +255,7 @@ pub(crate) fn only_root_tests() -> Result<()> {
         let result = run(Command::new(&program)
             // Two machines at a time: more would only wait for each other's processor.
             .args(["--test-threads", "2"])
+            .args(which)
             .env("NETROOT_ACCEL", accel.name())
             // An error names its place itself.
             .env("RUST_BACKTRACE", "0")

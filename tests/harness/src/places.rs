@@ -25,6 +25,12 @@ pub fn debian_root() -> PathBuf {
     cache().join("debian-bookworm")
 }
 
+/// Network managers for the Debian root, as a layer to be laid over it: `cargo xtask test
+/// --long` makes it.
+pub fn managers_layer() -> PathBuf {
+    cache().join("debian-bookworm-managers")
+}
+
 /// The boot server as `cargo xtask` builds it.
 ///
 /// # Errors

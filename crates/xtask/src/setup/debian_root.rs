@@ -9,7 +9,7 @@ use netroot_harness::places;
 use super::Step;
 use crate::run::run;
 
-const RECIPE: &str = include_str!("recipe.sh");
+pub(super) const RECIPE: &str = include_str!("recipe.sh");
 
 /// A root that is missing, or that another recipe made.
 pub(super) struct DebianRoot {
@@ -89,7 +89,7 @@ impl Step for DebianRoot {
     }
 }
 
-fn remove(path: &PathBuf) -> Result<()> {
+pub(super) fn remove(path: &PathBuf) -> Result<()> {
     if path.exists() {
         std::fs::remove_dir_all(path).with_context(|| format!("remove {}", path.display()))?;
     }

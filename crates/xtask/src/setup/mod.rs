@@ -4,6 +4,7 @@
 //! never asks. Without root it does what it may and prints the commands for the rest.
 
 mod debian_root;
+mod managers;
 mod packages;
 mod toolchain;
 
@@ -80,8 +81,24 @@ fn missing() -> Result<Vec<Box<dyn Step>>> {
 /// When it cannot be made.
 pub(crate) fn make_debian_root() -> Result<()> {
     match debian_root::missing()? {
-        None => println!("set-up: the Debian root is complete"),
-        Some(step) => step.run()?,
+        None => {
+            println!("set-up: the Debian root is complete");
+            Ok(())
+        }
+        Some(step) => step.run(),
     }
-    Ok(())
+}
+
+/// Makes the layer of network managers, which the long tests alone need. It needs root.
+///
+/// # Errors
+/// When it cannot be made.
+pub(crate) fn make_network_managers() -> Result<()> {
+    let Some(step) = managers::missing() else {
+        return Ok(());
+    };
+    step.plan()
+        .iter()
+        .for_each(|line| println!("set-up: {line}"));
+    step.run()
 }
