@@ -26,7 +26,9 @@ const BURST_PAUSE: Duration = Duration::from_millis(2);
 const CLEAN_WINDOWS: u32 = 4;
 /// Bounds of the measured pause before a block is sent again.
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(200);
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longer than a client's own five seconds: atftp answers a block that comes twice only
+/// once, then waits for that much silence before it sends its ACK again.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(7);
 /// How much of an ERROR's text is kept, in characters.
 const LONGEST_MESSAGE: usize = 120;
 

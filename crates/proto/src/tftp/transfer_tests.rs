@@ -148,7 +148,7 @@ fn silence_repeats_the_window_then_gives_up_with_an_error() {
             assert_eq!(sent(&mut t), ["1:512"]);
         }
     }
-    assert_eq!(waits, [1, 2, 4, 5, 5, 5, 5]);
+    assert_eq!(waits, [1, 2, 4, 7, 7, 7, 7]);
     assert_eq!(t.outcome(), Some(&Outcome::TimedOut));
     assert_eq!(sent(&mut t), ["error 0"]);
     assert!(sent(&mut t).is_empty());
