@@ -58,6 +58,10 @@ fn a_wrong_root_is_corrected_at_the_prompt_and_the_server_hears_of_both() -> Res
     assert_eq!(report["outcome"], "switch_root");
     assert!(report["failed_attempts"].as_u64() >= Some(1));
     assert_eq!(report["address"]["address"], "10.77.0.50/24");
+    // The report travels beside the boot, and may come after the root's first words.
+    server
+        .output()
+        .wait_for("root mounted ", "the report of the good boot", PATIENCE)?;
     let reported = reported(&server);
     let (failed, mounted) = reported.first().zip(reported.last()).context("reports")?;
     assert!(
