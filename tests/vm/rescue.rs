@@ -50,8 +50,6 @@ fn a_wrong_root_is_corrected_at_the_prompt_and_the_server_hears_of_both() -> Res
         "the machine as it is",
         PATIENCE,
     )?;
-    // A person is slower than this. The server takes two reports a second of a machine.
-    std::thread::sleep(std::time::Duration::from_secs(1));
     vm.type_in("log\nretry\n")?;
     vm.wait_for("] netroot: boot failed: ", "the log", PATIENCE)?;
     let facts = Facts::of(&vm)?;

@@ -25,8 +25,10 @@ pub(crate) const PATH: &str = "/report/";
 const BODY: usize = 64 << 10;
 /// How long a report may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
-/// How often a machine is heard. The init pauses for two seconds and longer between attempts.
-const INTERVAL: Duration = Duration::from_millis(500);
+/// How often a machine is heard: so many reports within so long. The init pauses for two seconds and longer between
+/// attempts, but the good one may follow the bad one at once, when somebody is at its prompt.
+const MOST: u32 = 4;
+const WINDOW: Duration = Duration::from_secs(2);
 /// How many machines' last reports are kept.
 const KEPT: usize = 256;
 /// Characters of a sentence, and of a name.
@@ -45,6 +47,8 @@ pub(crate) struct Reports {
 struct Kept {
     received: Instant,
     told: Told,
+    /// Of the window that the last report fell into: when it began, and how many reports came in it.
+    window: (Instant, u32),
 }
 
 /// What a report comes to.
@@ -92,7 +96,7 @@ enum Refusal {
     #[error("a machine reports for itself only")]
     NotItsOwn,
     /// Too many.
-    #[error("it reported a moment ago")]
+    #[error("it reports too often")]
     TooOften,
     /// Too much, or too slow.
     #[error("its report is longer than {BODY} bytes or did not arrive")]
@@ -153,7 +157,7 @@ impl Reports {
         if timeline.machines().at(peer) != Some(mac) {
             return Err(Refusal::NotItsOwn);
         }
-        if self.heard_lately(mac) {
+        if self.heard_enough(mac) {
             return Err(Refusal::TooOften);
         }
         let body = Limited::new(request.into_body(), BODY).collect();
@@ -167,10 +171,10 @@ impl Reports {
         Ok(())
     }
 
-    fn heard_lately(&self, mac: Mac) -> bool {
+    fn heard_enough(&self, mac: Mac) -> bool {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.get(&mac)
-            .is_some_and(|last| last.received.elapsed() < INTERVAL)
+            .is_some_and(|Kept { window, .. }| window.0.elapsed() < WINDOW && window.1 >= MOST)
     }
 
     fn keep(&self, mac: Mac, told: Told) {
@@ -182,7 +186,16 @@ impl Reports {
                 kept.remove(&oldest);
             }
         }
-        kept.insert(mac, Kept { received, told });
+        let window = match kept.get(&mac) {
+            Some(Kept { window, .. }) if window.0.elapsed() < WINDOW => (window.0, window.1 + 1),
+            _ => (received, 1),
+        };
+        let report = Kept {
+            received,
+            told,
+            window,
+        };
+        kept.insert(mac, report);
     }
 
     /// The last report of each machine.
@@ -282,6 +295,9 @@ mod tests {
         "reported_ms":1690,"failed_attempts":0,
         "steps":[{"name":"early","begin_ms":420,"end_ms":450}],"unknown":[null]}"#;
 
+    const FAILED: &str =
+        r#"{"outcome":"failed","failed_attempts":1,"attempts":[{"failure":"no carrier"}]}"#;
+
     fn timeline() -> Timeline {
         let machines = Machines::new();
         machines.learn(PEER, MAC);
@@ -339,6 +355,10 @@ mod tests {
             (PEER, path, "{}", 400),
             (PEER, path, r#"{"outcome":"failed","attempts":[]}"#, 400),
             (PEER, path, &" ".repeat(BODY + 1), 413),
+            (PEER, path, FAILED, 204),
+            // The prompt's user corrected it at once.
+            (PEER, path, GOOD, 204),
+            (PEER, path, GOOD, 204),
             (PEER, path, GOOD, 204),
             (PEER, path, GOOD, 429),
         ] {
