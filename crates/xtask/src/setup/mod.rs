@@ -94,11 +94,8 @@ pub(crate) fn make_debian_root() -> Result<()> {
 /// # Errors
 /// When it cannot be made.
 pub(crate) fn make_network_managers() -> Result<()> {
-    let Some(step) = managers::missing() else {
+    if managers::is_there() {
         return Ok(());
-    };
-    step.plan()
-        .iter()
-        .for_each(|line| println!("set-up: {line}"));
-    step.run()
+    }
+    managers::make()
 }
