@@ -1,13 +1,12 @@
 //! What the init makes of the NICs before it asks for an address: names, bonds, VLANs, bridges.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::OnceLock;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use netroot_harness::{Nic, TinyRoot, Vm, VmBuilder, places};
 
-use crate::wire::{Facts, MACHINE, PATIENCE, Wire, own_export};
+use crate::wire::{Facts, MACHINE, PATIENCE, Wire, make_initrd, own_export};
 
 /// The machine's second card.
 const SECOND: &str = "52:54:00:77:00:02";
@@ -15,25 +14,10 @@ const SECOND: &str = "52:54:00:77:00:02";
 /// The initrd of the other tests with the modules of made devices.
 fn initrd() -> Result<&'static PathBuf> {
     static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    MADE.get_or_init(|| make_initrd().map_err(|error| format!("{error:#}")))
+    let make = || make_initrd("links", "virtio_net,bonding,8021q,bridge");
+    MADE.get_or_init(|| make().map_err(|error| format!("{error:#}")))
         .as_ref()
         .map_err(|error| anyhow::anyhow!("{error}"))
-}
-
-fn make_initrd() -> Result<PathBuf> {
-    let folder = places::target().join("netroot-logs");
-    std::fs::create_dir_all(&folder)?;
-    let image = folder.join("links.img");
-    let done = Command::new(places::netroot()?)
-        .args(["initrd", "--root"])
-        .arg(places::debian_root())
-        .args(["--modules", "virtio_net,bonding,8021q,bridge", "-o"])
-        .arg(&image)
-        .output()
-        .context("start netroot initrd")?;
-    let said = String::from_utf8_lossy(&done.stderr);
-    ensure!(done.status.success(), "netroot initrd: {said}");
-    Ok(image)
 }
 
 fn boot(machine: VmBuilder<'_>, command_line: &str) -> Result<Vm> {

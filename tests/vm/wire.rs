@@ -113,20 +113,21 @@ pub(crate) const STATIC: &str = "ip=10.77.0.50::10.77.0.254:255.255.255.0:fixed-
 /// An initrd with the virtio card's driver, made once for all tests.
 fn initrd() -> Result<&'static PathBuf> {
     static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    MADE.get_or_init(|| make_initrd().map_err(|error| format!("{error:#}")))
+    let make = || make_initrd("virtio_net", "virtio_net");
+    MADE.get_or_init(|| make().map_err(|error| format!("{error:#}")))
         .as_ref()
         .map_err(|error| anyhow::anyhow!("{error}"))
 }
 
-fn make_initrd() -> Result<PathBuf> {
-    let image = places::target().join("netroot-logs/virtio_net.img");
-    if let Some(folder) = image.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
+/// An initrd for the Debian kernel with these modules, called `name` among the logs.
+pub(crate) fn make_initrd(name: &str, modules: &str) -> Result<PathBuf> {
+    let folder = places::target().join("netroot-logs");
+    std::fs::create_dir_all(&folder)?;
+    let image = folder.join(format!("{name}.img"));
     let done = Command::new(places::netroot()?)
         .args(["initrd", "--root"])
         .arg(places::debian_root())
-        .args(["--modules", "virtio_net", "-o"])
+        .args(["--modules", modules, "-o"])
         .arg(&image)
         .output()
         .context("start netroot initrd")?;
