@@ -6,19 +6,18 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use netroot_proto::mount::KnownPorts;
 use nfs3_client::rpc::RpcClient;
 use nfs3_client::{MountClient, MountError, Nfs3Client, PortmapError, PortmapperClient, RpcError};
-use nfs3_types::mount::{dirpath, exports, mountstat3};
-use nfs3_types::nfs3::{
-    FSINFO3args, GETATTR3args, LOOKUP3args, Nfs3Option, Nfs3Result, READLINK3args, diropargs3,
-    fattr3, filename3, ftype3, nfs_fh3, nfsstat3,
-};
+use nfs3_types::mount::dirpath;
+use nfs3_types::nfs3::{FSINFO3args, Nfs3Result, nfs_fh3, nfsstat3};
 use nfs3_types::portmap::{IPPROTO_TCP, PMAP_PORT};
 use nfs3_types::rpc::{auth_unix, opaque_auth};
 use nfs3_types::xdr_codec::{Opaque, Void};
 use rustix::io::Errno;
 
 use super::fault::NfsFault;
+use super::refusal::refusal;
 use super::stream::{Stream, Tcp, finish};
-use super::walk::{Found, Looked, Tree, find};
+use super::tree::Export;
+use super::walk::{Found, find};
 use crate::console::detail;
 use crate::diagnosis::neighbour;
 
@@ -250,210 +249,4 @@ fn broken(server: Ipv4Addr, port: u16, what: &'static str, source: RpcError) -> 
 /// The credential of root, as the kernel's own client would send it.
 fn root() -> opaque_auth<'static> {
     opaque_auth::auth_unix(&auth_unix::default())
-}
-
-/// A refusal and the list of exports, put together.
-fn refusal(
-    server: &Server,
-    path: &str,
-    status: mountstat3,
-    list: Option<exports<'_, '_>>,
-) -> NfsFault {
-    let (address, path) = (server.mount_address, path.to_owned());
-    let refused = matches!(
-        status,
-        mountstat3::MNT3ERR_ACCES
-            | mountstat3::MNT3ERR_PERM
-            | mountstat3::MNT3ERR_NOENT
-            | mountstat3::MNT3ERR_NOTDIR
-    );
-    let Some(list) = list.filter(|_| refused) else {
-        return NfsFault::Denied {
-            server: address,
-            path,
-            status,
-        };
-    };
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let trimmed = |path: &str| path.trim_end_matches('/').to_owned();
-    let exports: Vec<(String, Vec<String>)> = list
-        .0
-        .iter()
-        .map(|node| {
-            (
-                text(&node.ex_dir.0),
-                node.ex_groups
-                    .0
-                    .iter()
-                    .map(|group| text(&group.0))
-                    .collect(),
-            )
-        })
-        .collect();
-    // A server may let a directory below an export be mounted, so the export that counts is the nearest above.
-    let above = |export: &str| {
-        let export = trimmed(export);
-        trimmed(&path) == export || path.starts_with(&format!("{export}/"))
-    };
-    let nearest = exports
-        .iter()
-        .filter(|(export, _)| above(export))
-        .max_by_key(|(export, _)| export.len());
-    match (nearest, status) {
-        (Some((export, allowed)), _) if trimmed(export) == trimmed(&path) => {
-            NfsFault::NotToThisMachine {
-                server: address,
-                path,
-                own: server.own,
-                allowed: allowed.clone(),
-            }
-        }
-        (Some((_, allowed)), mountstat3::MNT3ERR_ACCES | mountstat3::MNT3ERR_PERM) => {
-            NfsFault::NotToThisMachine {
-                server: address,
-                path,
-                own: server.own,
-                allowed: allowed.clone(),
-            }
-        }
-        _ => {
-            let exports = exports.into_iter().map(|(export, _)| export).collect();
-            NfsFault::NotExported {
-                server: address,
-                path,
-                own: server.own,
-                exports,
-            }
-        }
-    }
-}
-
-/// An export, to be walked.
-struct Export {
-    client: Nfs3Client<Stream>,
-}
-
-impl Export {
-    fn attributes(&mut self, object: &nfs_fh3, told: Nfs3Option<fattr3>) -> Option<fattr3> {
-        if let Nfs3Option::Some(attributes) = told {
-            return Some(attributes);
-        }
-        match finish(self.client.getattr(&GETATTR3args {
-            object: object.clone(),
-        })) {
-            Ok(Nfs3Result::Ok(found)) => Some(found.obj_attributes),
-            _ => None,
-        }
-    }
-}
-
-impl Tree for Export {
-    type Handle = nfs_fh3;
-
-    fn lookup(&mut self, directory: &nfs_fh3, name: &[u8]) -> Looked<nfs_fh3> {
-        let what = diropargs3 {
-            dir: directory.clone(),
-            name: filename3(Opaque::borrowed(name)),
-        };
-        let found = match finish(self.client.lookup(&LOOKUP3args { what })) {
-            Ok(Nfs3Result::Ok(found)) => found,
-            Ok(Nfs3Result::Err((nfsstat3::NFS3ERR_NOENT | nfsstat3::NFS3ERR_NOTDIR, _))) => {
-                return Looked::Absent;
-            }
-            Ok(Nfs3Result::Err(_)) | Err(_) => return Looked::Unknown,
-        };
-        let Some(attributes) = self.attributes(&found.object, found.obj_attributes) else {
-            return Looked::Unknown;
-        };
-        match attributes.type_ {
-            ftype3::NF3DIR => Looked::Directory(found.object),
-            ftype3::NF3LNK => Looked::Link(found.object),
-            ftype3::NF3REG if attributes.mode & 0o111 != 0 => Looked::Program(found.object),
-            _ => Looked::Plain,
-        }
-    }
-
-    fn read_link(&mut self, link: &nfs_fh3) -> Option<Vec<u8>> {
-        match finish(self.client.readlink(&READLINK3args {
-            symlink: link.clone(),
-        })) {
-            Ok(Nfs3Result::Ok(found)) => Some(found.data.0.to_vec()),
-            _ => None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use nfs3_types::mount::{export_node, name};
-    use nfs3_types::xdr_codec::List;
-
-    fn refused(path: &str, status: mountstat3, exported: &[(&str, &[&str])]) -> String {
-        let address = Ipv4Addr::new(10, 0, 0, 1);
-        let own = Ipv4Addr::new(10, 0, 0, 9);
-        let server = Server {
-            address,
-            mount_address: address,
-            own,
-            on_link: true,
-            ports: KnownPorts::default(),
-        };
-        let opaque = |text: &str| Opaque::owned(text.as_bytes().to_vec());
-        let list = exported.iter().map(|(dir, groups)| export_node {
-            ex_dir: dirpath(opaque(dir)),
-            ex_groups: List(groups.iter().map(|g| name(opaque(g))).collect()),
-        });
-        refusal(&server, path, status, Some(List(list.collect()))).to_string()
-    }
-
-    #[test]
-    fn a_listed_path_that_is_refused_is_not_for_this_machine() {
-        assert_eq!(
-            refused(
-                "/srv/x",
-                mountstat3::MNT3ERR_ACCES,
-                &[("/srv/x", &["10.1.0.0/16"])]
-            ),
-            "10.0.0.1 exports /srv/x, but not to this machine's address 10.0.0.9 (only to 10.1.0.0/16)"
-        );
-        assert!(
-            refused("/srv/x/", mountstat3::MNT3ERR_ACCES, &[("/srv/x", &[])])
-                .contains("but not to this machine")
-        );
-    }
-
-    #[test]
-    fn a_path_that_is_not_listed_is_not_exported_whatever_the_status() {
-        for status in [mountstat3::MNT3ERR_ACCES, mountstat3::MNT3ERR_NOENT] {
-            assert_eq!(
-                refused("/srv/y", status, &[("/srv/x", &[]), ("/srv/yy", &[])]),
-                "10.0.0.1 does not export /srv/y; it exports /srv/x, /srv/yy"
-            );
-        }
-        assert_eq!(
-            refused("/srv/y", mountstat3::MNT3ERR_NOENT, &[]),
-            "10.0.0.1 does not export /srv/y; it exports nothing to this machine's address 10.0.0.9"
-        );
-    }
-
-    #[test]
-    fn a_directory_missing_below_an_export_is_not_exported() {
-        assert!(
-            refused("/srv/x/y", mountstat3::MNT3ERR_NOENT, &[("/srv/x", &[])])
-                .contains("does not export /srv/x/y")
-        );
-        assert!(
-            refused("/srv/x/y", mountstat3::MNT3ERR_ACCES, &[("/srv/x", &["h"])])
-                .contains("but not to this machine")
-        );
-    }
-
-    #[test]
-    fn a_server_fault_is_told_as_one() {
-        assert!(
-            refused("/x", mountstat3::MNT3ERR_SERVERFAULT, &[("/x", &[])])
-                .contains("a failure of the server")
-        );
-    }
 }

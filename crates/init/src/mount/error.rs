@@ -1,0 +1,116 @@
+//! Why the kernel did not mount, and what to do about it.
+
+use std::io;
+use std::time::Duration;
+
+use netroot_proto::mount::Version;
+use rustix::io::Errno;
+
+/// Why the kernel did not mount.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MountError {
+    /// A directory for it could not be made.
+    #[error("the directory {path} cannot be made: {source}")]
+    Directory {
+        /// The directory.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The kernel has no NFS client.
+    #[error("the kernel has no NFS client for version {version}")]
+    NoClient {
+        /// The version.
+        version: Version,
+    },
+    /// A parameter without which the mount makes no sense.
+    #[error("the kernel refuses {parameter}: {text}")]
+    Parameter {
+        /// The parameter as written.
+        parameter: String,
+        /// What the kernel said.
+        text: String,
+    },
+    /// The mount itself.
+    #[error("the kernel's NFS client (vers={version}) says: {text}")]
+    Refused {
+        /// The version tried.
+        version: Version,
+        /// What the kernel said.
+        text: String,
+        /// Its error number.
+        errno: Errno,
+    },
+    /// It takes too long.
+    #[error("the mount (vers={version}) is not done after {} s", patience.as_secs())]
+    Stalled {
+        /// The version tried.
+        version: Version,
+        /// How long was waited.
+        patience: Duration,
+    },
+    /// No thread.
+    #[error("no thread can be started: {0}")]
+    Thread(#[source] io::Error),
+    /// The writable layer.
+    #[error("the writable layer over it cannot be made ({what}): {source}")]
+    Overlay {
+        /// The step.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl MountError {
+    /// Whether another version of NFS may be mounted all the same: this one is not spoken, or the server shows other
+    /// paths by it (the pseudo file system of version 4).
+    pub(super) fn leaves_other_versions(&self) -> bool {
+        match self {
+            Self::Refused { errno, .. } => {
+                self.is_about_version() || matches!(*errno, Errno::INVAL | Errno::NOENT)
+            }
+            _ => self.is_about_version(),
+        }
+    }
+
+    /// Whether one side does not have this version.
+    pub(super) fn is_about_version(&self) -> bool {
+        match self {
+            Self::NoClient { .. } => true,
+            Self::Refused { errno, .. } => {
+                matches!(*errno, Errno::PROTONOSUPPORT | Errno::OPNOTSUPP)
+            }
+            Self::Parameter { parameter, .. } => parameter.starts_with("vers="),
+            _ => false,
+        }
+    }
+
+    /// What to do about it.
+    pub(crate) fn advice(&self) -> String {
+        match self {
+            Self::NoClient { version: Version::V3 } => {
+                "put nfsv3 into the image (netroot initrd), or give the kernel CONFIG_NFS_V3".to_owned()
+            }
+            Self::NoClient { .. } => {
+                "put nfsv4 into the image (netroot initrd --modules), or give the kernel CONFIG_NFS_V4".to_owned()
+            }
+            Self::Parameter { .. } => "correct the options of nfsroot=".to_owned(),
+            Self::Refused { errno: Errno::ACCESS | Errno::PERM, .. } => {
+                "check that the server's export allows this machine".to_owned()
+            }
+            Self::Refused { errno: Errno::NOENT, .. } => "check the path, as the server sees it".to_owned(),
+            Self::Refused { errno: Errno::PROTONOSUPPORT, .. } => {
+                "let the server offer this version, or give another with vers=".to_owned()
+            }
+            Self::Refused { .. } => "look into the NFS server's log, and at the options of nfsroot=".to_owned(),
+            Self::Stalled { .. } => "check the network between this machine and the server for loss".to_owned(),
+            Self::Overlay { what: "overlay", .. } => {
+                "put the module overlay into the image, or boot without rd.overlay".to_owned()
+            }
+            Self::Overlay { .. } | Self::Directory { .. } | Self::Thread(_) => "give the machine more memory".to_owned(),
+        }
+    }
+}

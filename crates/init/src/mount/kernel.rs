@@ -1,0 +1,220 @@
+//! One mount by the kernel's NFS client, told parameter by parameter.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::thread;
+use std::time::Duration;
+
+use netroot_proto::mount::{MountFlags as NfsFlags, MountRequest, Version};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, fsconfig_create,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount, move_mount,
+};
+
+use super::MountError;
+use crate::clock::{Moment, Wait};
+use crate::console::{caution, detail};
+use crate::mailbox::{NoAnswer, mailbox};
+
+/// One message of the kernel about a mount, at most (`fs/fs_context.c` formats into a page).
+const KERNEL_MESSAGE: usize = 4096;
+
+/// Runs the mount in a thread, and gives it up when it takes too long. What is given up never shows: the mount is
+/// attached by this side, and only when it is there in time.
+pub(super) fn in_time(
+    request: MountRequest,
+    version: Version,
+    target: &str,
+    patience: Duration,
+) -> Result<(), MountError> {
+    let (sender, receiver) = mailbox();
+    let what = format!("the kernel to mount {}", request.source);
+    let path = target.to_owned();
+    let work = move || {
+        sender.send(make(&request, version, &path));
+    };
+    thread::Builder::new()
+        .name("mount".to_owned())
+        .spawn(work)
+        .map_err(MountError::Thread)?;
+    let stalled = || MountError::Stalled { version, patience };
+    let deadline = Moment::now().after(patience);
+    let mut wait = Wait::start();
+    loop {
+        let next = wait.mention(&what).min(deadline);
+        match receiver.receive(next.remaining()) {
+            Ok(Ok(Some(tree))) => {
+                let refused = |errno| MountError::Refused {
+                    version,
+                    text: format!("move_mount: {errno}"),
+                    errno,
+                };
+                let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+                return move_mount(tree.as_fd(), "", rustix::fs::CWD, target, flags)
+                    .map_err(refused);
+            }
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Err(e)) => return Err(e),
+            Err(NoAnswer::Never) => return Err(stalled()),
+            Err(NoAnswer::Late) if deadline.remaining().is_zero() => {
+                return Err(stalled());
+            }
+            Err(NoAnswer::Late) => {}
+        }
+    }
+}
+
+/// Makes the mount: a tree that is not attached yet, or `None` where mount(2) attached it at once.
+fn make(
+    request: &MountRequest,
+    version: Version,
+    target: &str,
+) -> Result<Option<OwnedFd>, MountError> {
+    let context = match fsopen(request.fstype, FsOpenFlags::FSOPEN_CLOEXEC) {
+        Ok(context) => context,
+        Err(Errno::NODEV) => return Err(MountError::NoClient { version }),
+        Err(Errno::NOSYS) => return make_old(request, version, target),
+        Err(errno) => return Err(refused(version, &[], errno)),
+    };
+    let source = fsconfig_set_string(&context, "source", request.source.as_str());
+    source.map_err(|errno| refused(version, &messages(&context), errno))?;
+    for parameter in &request.parameters {
+        let result = match &parameter.value {
+            Some(value) => fsconfig_set_string(&context, parameter.key.as_str(), value.as_str()),
+            None => fsconfig_set_flag(&context, parameter.key.as_str()),
+        };
+        let said = messages(&context);
+        let Err(errno) = result else {
+            said.iter()
+                .for_each(|text| detail!("the kernel says: {text}"));
+            continue;
+        };
+        let written = match &parameter.value {
+            Some(value) => format!("{}={value}", parameter.key),
+            None => parameter.key.clone(),
+        };
+        let text = told(&said, errno);
+        if parameter.essential {
+            return Err(MountError::Parameter {
+                parameter: written,
+                text,
+            });
+        }
+        caution!("the mount option {written} is left out: {text}");
+    }
+    if let Err(errno) = fsconfig_create(&context) {
+        return Err(refused(version, &messages(&context), errno));
+    }
+    messages(&context)
+        .iter()
+        .for_each(|text| detail!("the kernel says: {text}"));
+    let tree = fsmount(
+        &context,
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        attributes(request.flags),
+    );
+    tree.map(Some)
+        .map_err(|errno| refused(version, &messages(&context), errno))
+}
+
+/// The same by mount(2). An unknown option fails it as a whole, so a second try leaves out all that can be.
+fn make_old(
+    request: &MountRequest,
+    version: Version,
+    target: &str,
+) -> Result<Option<OwnedFd>, MountError> {
+    let mut flags = old_flags(request.flags);
+    if request.read_only {
+        flags |= MountFlags::RDONLY;
+    }
+    let attempt = |essential_only: bool| {
+        let data = CString::new(request.data(essential_only)).map_err(|_| Errno::INVAL)?;
+        mount(
+            request.source.as_str(),
+            target,
+            request.fstype,
+            flags,
+            data.as_c_str(),
+        )
+    };
+    let optional = request.parameters.iter().any(|p| !p.essential);
+    let result = match attempt(false) {
+        Err(Errno::INVAL) if optional => {
+            caution!(
+                "the kernel refuses one of the mount options; trying without those that can be left out"
+            );
+            attempt(true)
+        }
+        result => result,
+    };
+    match result {
+        Ok(()) => Ok(None),
+        Err(Errno::NODEV) => Err(MountError::NoClient { version }),
+        Err(errno) => Err(refused(version, &[], errno)),
+    }
+}
+
+fn refused(version: Version, said: &[String], errno: Errno) -> MountError {
+    MountError::Refused {
+        version,
+        text: told(said, errno),
+        errno,
+    }
+}
+
+/// The kernel's words, and the error's.
+fn told(said: &[String], errno: Errno) -> String {
+    let error = io::Error::from(errno);
+    if said.is_empty() {
+        error.to_string()
+    } else {
+        format!("{} ({error})", said.join("; "))
+    }
+}
+
+/// What the kernel said about a mount under construction: lines that start `e `, `w ` or `i `.
+fn messages(context: &OwnedFd) -> Vec<String> {
+    let mut said = Vec::new();
+    let mut buffer = vec![0; KERNEL_MESSAGE];
+    // Eight is all that the kernel keeps.
+    for _ in 0..8 {
+        let Ok(length) = rustix::io::read(context, &mut buffer[..]) else {
+            break;
+        };
+        let text = String::from_utf8_lossy(buffer.get(..length).unwrap_or_default()).into_owned();
+        let text = text.trim();
+        let text = text
+            .strip_prefix("e ")
+            .or_else(|| text.strip_prefix("w "))
+            .unwrap_or(text);
+        said.push(text.to_owned());
+    }
+    said
+}
+
+fn attributes(flags: NfsFlags) -> MountAttrFlags {
+    let mut attributes = MountAttrFlags::empty();
+    attributes.set(MountAttrFlags::MOUNT_ATTR_NOATIME, flags.no_atime);
+    attributes.set(
+        MountAttrFlags::MOUNT_ATTR_STRICTATIME,
+        flags.strict_atime && !flags.no_atime,
+    );
+    attributes.set(MountAttrFlags::MOUNT_ATTR_NODIRATIME, flags.no_dir_atime);
+    attributes.set(MountAttrFlags::MOUNT_ATTR_NOSUID, flags.no_suid);
+    attributes.set(MountAttrFlags::MOUNT_ATTR_NODEV, flags.no_dev);
+    attributes.set(MountAttrFlags::MOUNT_ATTR_NOEXEC, flags.no_exec);
+    attributes
+}
+
+fn old_flags(flags: NfsFlags) -> MountFlags {
+    let mut old = MountFlags::empty();
+    old.set(MountFlags::NOATIME, flags.no_atime);
+    old.set(MountFlags::STRICTATIME, flags.strict_atime);
+    old.set(MountFlags::NODIRATIME, flags.no_dir_atime);
+    old.set(MountFlags::NOSUID, flags.no_suid);
+    old.set(MountFlags::NODEV, flags.no_dev);
+    old.set(MountFlags::NOEXEC, flags.no_exec);
+    old
+}
