@@ -17,9 +17,9 @@ use netroot_proto::pxe::decide::{self, Decision, Destination, Reason, Reply};
 use netroot_proto::pxe::strategy::Strategy;
 use netroot_sys::arrival::{Arrival, ArrivalSocket};
 use netroot_sys::packet::PacketSocket;
-use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use super::arrivals;
 use super::counters::Counters;
 use super::events::{Machine, Step, Timeline};
 use super::frame::{self, End};
@@ -30,9 +30,6 @@ use super::leases::Leases;
 const DATAGRAM: usize = 1500;
 /// How long changed leases may wait for the disk, so that a classroom's start is one write.
 const SAVE_EVERY: Duration = Duration::from_secs(2);
-
-/// How long a socket that fails is left alone.
-const AFTER_ERROR: Duration = Duration::from_millis(10);
 
 /// What the server is on this wire, with all that it needs for it.
 #[derive(Debug)]
@@ -107,15 +104,7 @@ pub(crate) async fn run(socket: ArrivalSocket, port: u16, service: Arc<Service>)
     let waiting = UdpSocket::from_std(socket.to_wait_for()?)?;
     let mut buffer = [0; DATAGRAM];
     loop {
-        let arrived = waiting
-            .async_io(Interest::READABLE, || socket.receive(&mut buffer))
-            .await;
-        let Ok(arrival) = arrived else {
-            // A pending error of some client's host (ICMP) is cleared by reading it; the pause is for one that
-            // is not, such as an interface that has gone.
-            tokio::time::sleep(AFTER_ERROR).await;
-            continue;
-        };
+        let arrival = arrivals::next(&waiting, || socket.receive(&mut buffer)).await;
         let datagram = buffer.get(..arrival.length).unwrap_or_default();
         if let Some(reply) = service.answer(datagram, arrival, port) {
             service.send(&reply, &socket, arrival);

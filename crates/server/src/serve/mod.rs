@@ -11,6 +11,7 @@
 //! [`run`] is the sequence. Everything that can be refused is refused before anything is served; privileges are
 //! given up in between, while there is one thread.
 
+mod arrivals;
 mod artifacts;
 mod competition;
 mod counters;

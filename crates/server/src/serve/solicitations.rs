@@ -5,22 +5,20 @@
 //! hears an advertisement.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use netroot_proto::dhcp::Mac;
 use netroot_proto::pxe::solicitation::{advertisement, solicitor};
 use netroot_sys::solicitation::{SolicitationError, SolicitationSocket};
-use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use super::arrivals;
 use super::events::{Machine, Step, Timeline};
 use super::interface::Interface;
 use super::machines::Machines;
 
 /// A solicitation is 8 bytes and a few options.
 const MESSAGE: usize = 256;
-/// How long a socket that fails is left alone.
-const AFTER_ERROR: Duration = Duration::from_millis(10);
 
 /// Answers until the runtime ends. Without a socket it waits for that, once it has said what that costs.
 ///
@@ -45,13 +43,7 @@ pub(crate) async fn run(
     let waiting = UdpSocket::from_std(socket.to_wait_for()?)?;
     let mut buffer = [0; MESSAGE];
     loop {
-        let heard = waiting
-            .async_io(Interest::READABLE, || socket.receive(&mut buffer))
-            .await;
-        let Ok(heard) = heard else {
-            tokio::time::sleep(AFTER_ERROR).await;
-            continue;
-        };
+        let heard = arrivals::next(&waiting, || socket.receive(&mut buffer)).await;
         let message = buffer.get(..heard.length).unwrap_or_default();
         let machine = solicitor(message, *heard.from.ip(), heard.hop_limit);
         let Some(mac) = machine.filter(|mac| is_ours(timeline.machines(), *mac)) else {

@@ -15,9 +15,9 @@ use netroot_proto::tftp::packet::{ErrorCode, Packet, ReadRequest};
 use netroot_proto::tftp::transfer::{Outcome, Source, Transfer};
 use netroot_sys::arrival::{Arrival, ArrivalSocket};
 use netroot_sys::udp::{self, Binding};
-use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use super::arrivals;
 use super::artifacts::{Artifact, Content, Shelf};
 use super::counters::Counters;
 use super::events::{Machine, Step, Timeline, size_text};
@@ -28,9 +28,6 @@ const TRANSFERS_EACH: usize = 8;
 const TRANSFERS: usize = 256;
 /// The longest request looked at, in bytes (RFC 2347 §3).
 const REQUEST: usize = 512;
-
-/// How long a socket that fails is left alone.
-const AFTER_ERROR: Duration = Duration::from_millis(10);
 
 /// What every transfer shares.
 #[derive(Debug)]
@@ -86,15 +83,7 @@ pub(crate) async fn run(socket: ArrivalSocket, service: Arc<Service>) -> io::Res
     let waiting = UdpSocket::from_std(socket.to_wait_for()?)?;
     let mut buffer = [0; REQUEST + 1];
     loop {
-        let arrived = waiting
-            .async_io(Interest::READABLE, || socket.receive(&mut buffer))
-            .await;
-        let Ok(arrival) = arrived else {
-            // A pending error of some client's host (ICMP) is cleared by reading it; the pause is for one that
-            // is not, such as an interface that has gone.
-            tokio::time::sleep(AFTER_ERROR).await;
-            continue;
-        };
+        let arrival = arrivals::next(&waiting, || socket.receive(&mut buffer)).await;
         let datagram = buffer.get(..arrival.length).unwrap_or_default();
         if let Some(error) = take(datagram, arrival, &service) {
             // The client asks again if this one is lost.
