@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use netroot_harness::{Clients, Dnsmasq, Ganesha, Nic, TinyRoot};
+use netroot_harness::{Clients, Dnsmasq, Ganesha, Nic, TinyRoot, Vm};
 
 use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, STATIC, Wire, own_export};
 
@@ -97,6 +97,16 @@ fn overlayroot_tmpfs_is_understood_as_an_overlay_too() -> Result<()> {
     Ok(())
 }
 
+/// The machine names the parameter that begins like this, the place in it and what belongs there, and boots.
+fn complains_and_boots(vm: &Vm, parameter: &str) -> Result<()> {
+    let complaint = format!("netroot: {parameter}");
+    let seen = vm.wait_for(&complaint, "the bad parameter by its name", PATIENCE)?;
+    assert!(seen.line.contains("at position "), "{}", seen.line);
+    assert!(seen.line.contains("expected "), "{}", seen.line);
+    Facts::of(vm)?.assert_read_only_nfs();
+    Ok(())
+}
+
 #[test]
 fn a_nonsense_ip_is_named_with_its_position_and_the_boot_goes_on() -> Result<()> {
     let wire = Wire::new("nonsense-ip")?;
@@ -104,15 +114,7 @@ fn a_nonsense_ip_is_named_with_its_position_and_the_boot_goes_on() -> Result<()>
     let _server = wire.serve(root.path(), &[])?;
     let nonsense = "ip=10.77.0.999::10.77.0.254:255.255.255.0::eth0:off";
     let vm = wire.boot(&format!("{} {nonsense} ro", own_export(root.path())?))?;
-    let seen = vm.wait_for(
-        "netroot: ip=10.77.0.999",
-        "the bad parameter by its name",
-        PATIENCE,
-    )?;
-    assert!(seen.line.contains("at position "), "{}", seen.line);
-    assert!(seen.line.contains("expected "), "{}", seen.line);
-    Facts::of(&vm)?.assert_read_only_nfs();
-    Ok(())
+    complains_and_boots(&vm, "ip=10.77.0.999")
 }
 
 #[test]
@@ -123,15 +125,7 @@ fn a_nonsense_nfsroot_is_named_and_option_17_is_used_instead() -> Result<()> {
     let option = format!("--dhcp-option=17,{SERVER}:/srv/root");
     let _dnsmasq = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &[&option])?;
     let vm = wire.boot("root=/dev/nfs nfsroot=10.77.0.1.5:/srv/root ip=dhcp ro")?;
-    let seen = vm.wait_for(
-        "netroot: nfsroot=10.77.0.1.5",
-        "the bad parameter by its name",
-        PATIENCE,
-    )?;
-    assert!(seen.line.contains("at position "), "{}", seen.line);
-    assert!(seen.line.contains("expected "), "{}", seen.line);
-    Facts::of(&vm)?.assert_read_only_nfs();
-    Ok(())
+    complains_and_boots(&vm, "nfsroot=10.77.0.1.5")
 }
 
 #[test]
