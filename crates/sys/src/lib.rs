@@ -11,6 +11,7 @@
 //! | [`arrival`] | which interface and address a datagram arrived on | the server |
 //! | [`pages`] | big buffers that are gone when they are dropped | the export |
 //! | [`solicitation`] | router solicitations (ICMPv6) of one interface | the server: iPXE's wait for a router |
+//! | [`tap`] | tap devices as files of frames | the tests' switch |
 //! | [`udp`] | server sockets: broadcast, one interface, address reuse | the server |
 #![allow(unsafe_code)]
 
@@ -19,4 +20,5 @@ pub mod handle;
 pub mod packet;
 pub mod pages;
 pub mod solicitation;
+pub mod tap;
 pub mod udp;
