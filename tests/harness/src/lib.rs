@@ -12,6 +12,7 @@
 
 mod accel;
 mod net;
+mod nic;
 mod peer;
 mod program;
 mod root;
@@ -22,10 +23,11 @@ pub mod places;
 
 pub use accel::Accel;
 pub use net::{Bridge, Loss, Net, Tap};
+pub use nic::{Nic, Rom};
 pub use peer::dnsmasq::Dnsmasq;
 pub use peer::ganesha::{Clients, Ganesha};
 pub use peer::netroot::{Event, NetrootServe};
 pub use program::{Finished, Program};
 pub use root::TinyRoot;
 pub use transcript::{Echo, Seen, Transcript};
-pub use vm::{Firmware, Nic, Rom, Vm, VmBuilder};
+pub use vm::{Firmware, Vm, VmBuilder};

@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::accel::Accel;
-use crate::net::{Net, Tap};
+use crate::net::Net;
+use crate::nic::Nic;
 use crate::program::{Finished, Input, Program, Streams};
 use crate::transcript::{Echo, Seen, Transcript};
 
@@ -18,49 +19,6 @@ pub enum Firmware {
     Bios,
     /// OVMF (edk2), with a variable store of its own for each machine.
     Uefi,
-}
-
-/// The boot ROM on a network card.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Rom {
-    /// None: SeaBIOS then cannot boot from it; OVMF uses its own driver and PXE client.
-    #[default]
-    None,
-    /// QEMU's iPXE.
-    Ipxe,
-}
-
-/// A network card.
-#[derive(Clone, Debug)]
-pub struct Nic {
-    model: String,
-    tap: Tap,
-    mac: String,
-    rom: Rom,
-}
-
-impl Nic {
-    /// A virtio card on `tap`, with the MAC address `mac`.
-    pub fn virtio(tap: &Tap, mac: &str) -> Self {
-        Self::model("virtio-net-pci", tap, mac)
-    }
-
-    /// A card of another of QEMU's models (`e1000`, `vmxnet3`, …).
-    pub fn model(model: &str, tap: &Tap, mac: &str) -> Self {
-        Self {
-            model: model.to_owned(),
-            tap: tap.clone(),
-            mac: mac.to_owned(),
-            rom: Rom::None,
-        }
-    }
-
-    /// The same card with a boot ROM.
-    #[must_use]
-    pub fn with_rom(mut self, rom: Rom) -> Self {
-        self.rom = rom;
-        self
-    }
 }
 
 /// A machine before it is switched on.
@@ -178,7 +136,7 @@ impl<'net> VmBuilder<'net> {
             argv.extend(self.flash()?);
         }
         for (index, nic) in self.nics.iter().enumerate() {
-            argv.extend(nic_arguments(index, nic));
+            argv.extend(nic.arguments(index));
         }
         if let Some((kernel, initrd, command_line)) = &self.kernel {
             argv.extend(["-kernel".into(), kernel.display().to_string()]);
@@ -206,27 +164,6 @@ impl<'net> VmBuilder<'net> {
             format!("if=pflash,format=raw,unit=1,file={}", own.display()),
         ])
     }
-}
-
-fn nic_arguments(index: usize, nic: &Nic) -> Vec<String> {
-    let rom = match nic.rom {
-        Rom::None => ",romfile=",
-        Rom::Ipxe => "",
-    };
-    vec![
-        "-netdev".into(),
-        format!(
-            "tap,id=n{index},ifname={},script=no,downscript=no",
-            nic.tap.0
-        ),
-        "-device".into(),
-        format!(
-            "{},netdev=n{index},mac={},bootindex={}{rom}",
-            nic.model,
-            nic.mac,
-            index + 1
-        ),
-    ]
 }
 
 /// The firmware's files: the 4 MiB build where the distribution has one.
