@@ -13,6 +13,7 @@
 //! | [`solicitation`] | router solicitations (ICMPv6) of one interface | the server: iPXE's wait for a router |
 //! | [`tap`] | tap devices as files of frames | the tests' switch |
 //! | [`udp`] | server sockets: broadcast, one interface, address reuse | the server |
+//! | `unwind` | no unwinder, where a panic aborts | init: a quarter of its size |
 #![allow(unsafe_code)]
 
 pub mod arrival;
@@ -22,3 +23,5 @@ pub mod pages;
 pub mod solicitation;
 pub mod tap;
 pub mod udp;
+#[cfg(all(panic = "abort", target_env = "musl"))]
+mod unwind;
