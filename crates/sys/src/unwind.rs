@@ -1,9 +1,9 @@
 //! What stands in the place of the unwinder (libunwind) in a program that aborts on a panic.
 //!
 //! The standard library can print the calls that led to a panic. For that it carries a reader of DWARF, an unpacker, a
-//! demangler and libunwind: 250 KiB, which a stripped program without unwind tables has nothing to feed. They hang on one call, `_Unwind_Backtrace`, which gives each caller's frame to a function of the standard
-//! library. Here it gives none; the optimiser sees that, and all of the printer goes away. A panic still says where
-//! it was and why.
+//! demangler and libunwind: 250 KiB, which a stripped program without unwind tables has nothing to feed. They hang on
+//! one call, `_Unwind_Backtrace`, which gives each caller's frame to a function of the standard library. Here it gives
+//! none; the optimiser sees that, and all of the printer goes away. A panic still says where it was and why.
 //!
 //! The linker takes a member of libunwind's archive only for a name that nobody has defined. So every name that the
 //! standard library asks for is defined here, with the types of the Itanium C++ ABI (exception handling, §1.5). Should
