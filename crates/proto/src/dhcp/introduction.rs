@@ -8,7 +8,20 @@ use std::net::Ipv4Addr;
 
 use super::emit::{Draft, LONGEST};
 use super::options::Message;
-use super::{CLIENT_PORT, INIT_VENDOR_CLASS, MessageType, SERVER_PORT, code, restate};
+use super::{CLIENT_PORT, INIT_VENDOR_CLASS, MessageType, SERVER_PORT, bootp, code, restate};
+
+/// By which protocol an address is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// DHCP. A reply of BOOTP is taken all the same: its servers do not know option 53, and
+    /// answer a DISCOVER too (RFC 1534).
+    #[default]
+    Dhcp,
+    /// DHCP, and BOOTP beside it where nobody answers: [`Introduction::beside`].
+    Either,
+    /// BOOTP alone.
+    Bootp,
+}
 
 /// What is said of the machine with every message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +36,8 @@ pub struct Introduction {
     pub requested: Option<Ipv4Addr>,
     /// Option 93: what the firmware calls the machine ([`crate::pxe::arch`]).
     pub architecture: Option<u16>,
+    /// How an address is asked for.
+    pub protocol: Protocol,
 }
 
 impl Default for Introduction {
@@ -33,6 +48,7 @@ impl Default for Introduction {
             uuid: None,
             requested: None,
             architecture: None,
+            protocol: Protocol::Dhcp,
         }
     }
 }
@@ -58,8 +74,13 @@ pub fn uuid_on_the_wire(text: &str) -> Option<[u8; 16]> {
 
 impl Introduction {
     /// The client's frame with everything that is said of the machine; `None` if it is no
-    /// DHCP client's.
+    /// DHCP client's. Where BOOTP alone is to be spoken, a DISCOVER becomes its question.
     pub fn introduce(&self, frame: &[u8]) -> Option<Vec<u8>> {
+        if self.protocol == Protocol::Bootp
+            && let Some(request) = bootp::request(frame)
+        {
+            return Some(request);
+        }
         let message = Message::read(restate::client_message(frame)?).ok()?;
         let kind = message.kind()?;
         let mut draft = Draft::new(message.header.clone());
@@ -96,6 +117,14 @@ impl Introduction {
             (CLIENT_PORT, SERVER_PORT),
             &draft.emit(LONGEST).bytes,
         )
+    }
+
+    /// What is asked by BOOTP beside this DISCOVER, if nobody answers that.
+    pub fn beside(&self, frame: &[u8]) -> Option<Vec<u8>> {
+        match self.protocol {
+            Protocol::Either => bootp::request(frame),
+            Protocol::Dhcp | Protocol::Bootp => None,
+        }
     }
 }
 

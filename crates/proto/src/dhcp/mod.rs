@@ -4,6 +4,8 @@
 //! * [`header`]: the fixed part of a message, read through smoltcp's `DhcpPacket`.
 //! * [`lease`]: what a client may use of an OFFER or an ACK: [`lease::Lease::read`].
 //! * [`introduction`]: what a client says of itself.
+//! * [`inform`]: what goes with an address that is fixed already.
+//! * [`bootp`]: the same question for servers from before DHCP.
 //! * [`offers`]: several OFFERs weighed by the root that they lead to.
 //! * [`restate`]: a server's message put so that smoltcp's client takes it.
 //! * [`request`]: what a client said, typed, for a server: [`request::Request::read`].
@@ -19,10 +21,12 @@
 //! smoltcp's own `DhcpRepr` is not used for either side: it knows one router, zeroes
 //! `sname` and `file`, and joins no split options.
 
+pub mod bootp;
 pub mod code;
 pub mod conflict;
 pub mod emit;
 pub mod header;
+pub mod inform;
 pub mod introduction;
 pub mod lease;
 mod note;

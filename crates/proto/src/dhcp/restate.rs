@@ -9,8 +9,8 @@
 
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
-    EthernetFrame, EthernetProtocol, EthernetRepr, IpProtocol, Ipv4Packet, Ipv4Repr, UdpPacket,
-    UdpRepr,
+    EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, IpProtocol, Ipv4Packet,
+    Ipv4Repr, UdpPacket, UdpRepr,
 };
 
 use std::net::Ipv4Addr;
@@ -18,7 +18,7 @@ use std::net::Ipv4Addr;
 use super::emit::{Draft, SAFE_LENGTH};
 use super::lease::Lease;
 use super::options::Message;
-use super::{CLIENT_PORT, MessageType, SERVER_PORT, code, is_host_address, netmask};
+use super::{CLIENT_PORT, Mac, MessageType, SERVER_PORT, code, is_host_address, netmask};
 
 /// Most DNS servers that smoltcp has room for. All are in [`Lease::dns`].
 const MOST_SERVERS: usize = 3;
@@ -123,6 +123,17 @@ fn datagram(frame: &[u8], ports: (u16, u16)) -> Option<(&[u8], Ipv4Addr)> {
     let source = ip.src_addr();
     let udp = UdpPacket::new_checked(ip.payload()).ok()?;
     ((udp.src_port(), udp.dst_port()) == ports).then(|| (udp.payload(), source))
+}
+
+/// A client's message as a frame from its card and address to every server on the wire.
+pub(super) fn broadcast(mac: Mac, address: Ipv4Addr, payload: &[u8]) -> Vec<u8> {
+    let ethernet = EthernetRepr {
+        src_addr: EthernetAddress(mac.0),
+        dst_addr: EthernetAddress::BROADCAST,
+        ethertype: EthernetProtocol::Ipv4,
+    };
+    let hosts = (address, Ipv4Addr::BROADCAST);
+    wrap(ethernet, hosts, (CLIENT_PORT, SERVER_PORT), payload)
 }
 
 fn wrap(

@@ -6,6 +6,7 @@
 //! `fsconfig` call or as one string for `mount(2)`.
 
 mod choice;
+mod lack;
 mod nfs_words;
 mod options;
 mod path_tokens;
@@ -14,6 +15,7 @@ mod target;
 mod versions;
 
 pub use choice::{Evidence, LeaseFacts, NoRoot, RootChoice, choose_root, choose_root_of};
+pub use lack::{Lack, lack};
 pub use options::{Access, MountFlags, NfsOption, NfsOptions, Version};
 pub use path_tokens::{MachineIdentity, path_has_tokens};
 pub use request::{KnownPorts, MountParameter, MountRequest, mount_request};

@@ -1,0 +1,133 @@
+//! What an address that nobody leased lacks for the root: a DHCP server can be asked for it.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use super::choice::{Evidence, LeaseFacts, NoRoot, choose_root_of};
+use super::path_tokens::MachineIdentity;
+use super::target::Host;
+use crate::cmdline::BootPlan;
+
+/// What is missing, the first thing that is. Displays as `a root`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lack {
+    /// Nothing names a path, or a server, but perhaps the kernel's `/tftpboot/%s`.
+    Root,
+    /// The server has a name, and nobody can be asked for its address.
+    NameServer(String),
+    /// The server is in another network, and there is no way to it.
+    Router(Ipv4Addr),
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => f.write_str("a root"),
+            Self::NameServer(host) => write!(f, "a name server, to find {host}"),
+            Self::Router(server) => write!(f, "a router on the way to {server}"),
+        }
+    }
+}
+
+/// What is missing for the root; `None` if it can be mounted as far as the address goes, or
+/// if no DHCP server could help. `name_servers` says whether there are any, `reaches`
+/// whether there is a way to an address.
+pub fn lack(
+    plan: &BootPlan,
+    facts: &LeaseFacts<'_>,
+    machine: &MachineIdentity,
+    name_servers: bool,
+    reaches: impl Fn(Ipv4Addr) -> bool,
+) -> Option<Lack> {
+    let choice = match choose_root_of(plan, facts, machine) {
+        Ok(choice) => choice,
+        Err(NoRoot::Token { .. }) => return None,
+        Err(_) => return Some(Lack::Root),
+    };
+    if choice.path_from == Evidence::KernelDefault && facts.root_path.is_none() {
+        return Some(Lack::Root);
+    }
+    // One server that can be reached is enough.
+    let mut first = None;
+    for server in choice.servers() {
+        let lack = match server {
+            Host::Name(name) if !name_servers => Lack::NameServer(name.clone()),
+            Host::Address(address) if !reaches(*address) => Lack::Router(*address),
+            Host::Name(_) | Host::Address(_) => return None,
+        };
+        first.get_or_insert(lack);
+    }
+    first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lacks(cmdline: &str, root_path: Option<&[u8]>) -> Option<String> {
+        let plan = BootPlan::parse(cmdline);
+        let request = plan.network.addressing.first().unwrap();
+        let (own, prefix) = request.address().unwrap();
+        let facts = LeaseFacts {
+            address: Some(own),
+            request: Some(request),
+            root_path,
+            ..LeaseFacts::default()
+        };
+        let reaches =
+            |other| request.gateway.is_some() || crate::dhcp::same_network(own, other, prefix);
+        let names = !request.dns.is_empty();
+        lack(&plan, &facts, &MachineIdentity::default(), names, reaches).map(|l| l.to_string())
+    }
+
+    #[test]
+    fn an_address_with_all_that_its_root_needs_lacks_nothing() {
+        for cmdline in [
+            "ip=10.0.0.5:::24::eth0:off nfsroot=10.0.0.1:/r",
+            "ip=10.0.0.5:10.0.0.1::24::eth0:off nfsroot=/r",
+            "ip=10.0.0.5::10.0.0.254:24::eth0:off nfsroot=192.0.2.1:/r",
+            "ip=10.0.0.5:::24::eth0:off:10.0.0.53 nfsroot=nas:/r",
+            "ip=10.0.0.5:::24::eth0:off nfsroot=nas|10.0.0.1:/r",
+            "ip=10.0.0.5:::24::eth0:off nfsroot=10.0.0.1:/%s",
+            // No DHCP server knows a serial number.
+            "ip=10.0.0.5:::24::eth0:off nfsroot=10.0.0.1:/%{serial}",
+        ] {
+            assert_eq!(lacks(cmdline, None), None, "{cmdline}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        for (cmdline, missing) in [
+            ("root=dhcp ip=10.0.0.5:::24::eth0:off", "a root"),
+            ("root=/dev/nfs ip=10.0.0.5:10.0.0.1::24::eth0:off", "a root"),
+            ("ip=10.0.0.5:::24::eth0:off nfsroot=/r", "a root"),
+            ("ip=10.0.0.5:::24::eth0:off root=/dev/sda1", "a root"),
+            (
+                "ip=10.0.0.5:::24::eth0:off nfsroot=nas:/r",
+                "a name server, to find nas",
+            ),
+            (
+                "ip=10.0.0.5:::24::eth0:off nfsroot=192.0.2.1:/r",
+                "a router on the way to 192.0.2.1",
+            ),
+        ] {
+            assert_eq!(lacks(cmdline, None).as_deref(), Some(missing), "{cmdline}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_told_is_not_asked_for_again() {
+        let kernels = "root=/dev/nfs ip=10.0.0.5:10.0.0.1::24::eth0:off";
+        assert_eq!(lacks(kernels, Some(b"/srv/root")), None);
+        // Only a server in it: the path stays the kernel's.
+        assert_eq!(lacks(kernels, Some(b"10.0.0.9:")), None);
+        let named = "root=dhcp ip=10.0.0.5:::24::eth0:off";
+        assert_eq!(lacks(named, Some(b"10.0.0.9:/r")), None);
+        assert_eq!(
+            lacks(named, Some(b"nas:/r")).as_deref(),
+            Some("a name server, to find nas")
+        );
+        assert_eq!(lacks(named, Some(b"\x1b[2J")).as_deref(), Some("a root"));
+    }
+}
