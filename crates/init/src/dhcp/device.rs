@@ -109,10 +109,11 @@ impl DhcpDevice {
         if !self.carrier {
             return Ok(());
         }
-        match self.repeat.due(now) {
-            Some(frame) => self.socket.send(frame),
-            None => Ok(()),
-        }
+        let Some((frame, beside)) = self.repeat.due(now) else {
+            return Ok(());
+        };
+        self.socket.send(frame)?;
+        beside.map_or(Ok(()), |beside| self.socket.send(beside))
     }
 
     /// The lease is there: nothing is repeated any more.
@@ -196,9 +197,11 @@ impl TxToken for Sending<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         let mut frame = vec![0; len];
         let result = f(&mut frame);
+        let beside = self.introduction.beside(&frame);
         let frame = self.introduction.introduce(&frame).unwrap_or(frame);
         let outgoing = self.offers.sent(&frame);
-        self.repeat.take(frame, Moment::from_smoltcp(self.now));
+        self.repeat
+            .take(frame, beside, Moment::from_smoltcp(self.now));
         if outgoing == Outgoing::Swallow {
             self.repeat.stop();
         }

@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use netroot_proto::cmdline::IpRequest;
+use netroot_proto::cmdline::{IpRequest, Method};
 use netroot_proto::dhcp::code;
-use netroot_proto::dhcp::introduction::{Introduction, uuid_on_the_wire};
+use netroot_proto::dhcp::introduction::{Introduction, Protocol, uuid_on_the_wire};
 use smoltcp::wire::DhcpOption;
 
 /// The machine's UUID, where there is SMBIOS (`drivers/firmware/dmi-id.c`). Readable by root alone.
@@ -28,12 +28,21 @@ pub(crate) fn introduction(
             .ok()
             .and_then(|text| uuid_on_the_wire(&text)),
         architecture: architecture(Path::new(EFI).exists()),
+        protocol: request.map_or(Protocol::Dhcp, |request| protocol(request.method)),
         ..Introduction::default()
     };
     if let Some(class) = options.iter().find(|o| o.kind == code::VENDOR_CLASS) {
         introduction.class = class.data.to_vec();
     }
     introduction
+}
+
+const fn protocol(method: Method) -> Protocol {
+    match method {
+        Method::Bootp => Protocol::Bootp,
+        Method::Any => Protocol::Either,
+        Method::Dhcp | Method::Static | Method::Off => Protocol::Dhcp,
+    }
 }
 
 /// What firmware of this kind says in option 93 (IANA, "Processor Architecture Types").
@@ -75,6 +84,22 @@ mod tests {
             (said.class.as_slice(), said.client_id),
             (INIT_VENDOR_CLASS, None)
         );
+    }
+
+    #[test]
+    fn the_command_line_says_whether_bootp_is_spoken() {
+        for (ip, expected) in [
+            ("ip=dhcp", Protocol::Dhcp),
+            ("ip=bootp", Protocol::Bootp),
+            ("ip=both", Protocol::Bootp),
+            ("ip=any", Protocol::Either),
+            ("ip=:::::eth0:on", Protocol::Either),
+        ] {
+            let plan = BootPlan::parse(ip);
+            let said = introduction(&[], plan.network.addressing.first());
+            assert_eq!(said.protocol, expected, "{ip}");
+        }
+        assert_eq!(introduction(&[], None).protocol, Protocol::Dhcp);
     }
 
     #[cfg(target_arch = "x86_64")]

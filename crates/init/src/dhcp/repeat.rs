@@ -17,6 +17,9 @@ use crate::clock::Moment;
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest pause: what a spanning tree's end may cost, at most.
 const LONGEST: Duration = Duration::from_secs(8);
+/// After so many times the same is asked in the other words that there are for it (BOOTP): by then, seven seconds,
+/// any DHCP server has answered, and one that knows both would give the machine two addresses.
+const OTHER_WORDS: u32 = 4;
 /// Where `secs` is within a DHCP message (RFC 2131 §2).
 const SECS: usize = 8;
 
@@ -24,6 +27,10 @@ const SECS: usize = 8;
 #[derive(Debug)]
 pub(super) struct Repeat {
     frame: Vec<u8>,
+    /// The same question in other words.
+    beside: Option<Vec<u8>>,
+    /// How often it went out since the carrier came.
+    sent: u32,
     first_sent: Option<Moment>,
     at: Option<Moment>,
     pause: Duration,
@@ -33,16 +40,21 @@ impl Repeat {
     pub(super) fn new() -> Self {
         Repeat {
             frame: Vec::new(),
+            beside: None,
+            sent: 0,
             first_sent: None,
             at: None,
             pause: FIRST,
         }
     }
 
-    /// A new frame takes the place of the last one.
-    pub(super) fn take(&mut self, frame: Vec<u8>, now: Moment) {
+    /// A new frame takes the place of the last one. `beside` says the same in other words, for those who do not
+    /// understand it: it goes out too once nobody has answered for a while.
+    pub(super) fn take(&mut self, frame: Vec<u8>, beside: Option<Vec<u8>>, now: Moment) {
         *self = Repeat {
             frame,
+            beside,
+            sent: 0,
             first_sent: None,
             at: Some(now),
             pause: FIRST,
@@ -54,6 +66,7 @@ impl Repeat {
         if self.at.is_some() {
             self.at = Some(now);
             self.pause = FIRST;
+            self.sent = 0;
         }
     }
 
@@ -72,8 +85,8 @@ impl Repeat {
         self.at
     }
 
-    /// The frame, if it is time to send it. The next pause is twice as long.
-    pub(super) fn due(&mut self, now: Moment) -> Option<&[u8]> {
+    /// The frame, if it is time to send it, and what goes out beside it. The next pause is twice as long.
+    pub(super) fn due(&mut self, now: Moment) -> Option<(&[u8], Option<&[u8]>)> {
         if self.at? > now {
             return None;
         }
@@ -81,8 +94,15 @@ impl Repeat {
         self.pause = (self.pause * 2).min(LONGEST);
         let first = *self.first_sent.get_or_insert(now);
         // Relays and second servers may wait for a client that asks in vain for some time.
-        set_seconds(&mut self.frame, now.since(first).as_secs());
-        Some(&self.frame)
+        let seconds = now.since(first).as_secs();
+        set_seconds(&mut self.frame, seconds);
+        self.sent = self.sent.saturating_add(1);
+        let beside = self.beside.as_mut().filter(|_| self.sent >= OTHER_WORDS);
+        if let Some(beside) = beside.map(Vec::as_mut_slice) {
+            set_seconds(beside, seconds);
+            return Some((&self.frame, Some(beside)));
+        }
+        Some((&self.frame, None))
     }
 }
 
@@ -131,7 +151,7 @@ mod tests {
     fn a_frame_goes_out_at_once_and_then_ever_rarer() {
         let mut repeat = Repeat::new();
         assert!(sent(&mut repeat, 0, 5_000).is_empty(), "nothing to say yet");
-        repeat.take(vec![1], at(5_000));
+        repeat.take(vec![1], None, at(5_000));
         assert_eq!(
             sent(&mut repeat, 5_000, 45_000),
             [5_000, 6_000, 8_000, 12_000, 20_000, 28_000, 36_000, 44_000]
@@ -141,7 +161,7 @@ mod tests {
     #[test]
     fn a_carrier_makes_it_go_out_at_once() {
         let mut repeat = Repeat::new();
-        repeat.take(vec![1], at(0));
+        repeat.take(vec![1], None, at(0));
         assert_eq!(sent(&mut repeat, 0, 13_000), [0, 1_000, 3_000, 7_000]);
         repeat.at_once(at(13_000));
         assert_eq!(sent(&mut repeat, 13_000, 15_000), [13_000, 14_000]);
@@ -150,9 +170,26 @@ mod tests {
     #[test]
     fn an_answer_ends_it_and_a_carrier_does_not_bring_it_back() {
         let mut repeat = Repeat::new();
-        repeat.take(vec![1], at(0));
+        repeat.take(vec![1], None, at(0));
         repeat.stop();
         repeat.at_once(at(100));
         assert!(sent(&mut repeat, 100, 60_000).is_empty());
+    }
+
+    #[test]
+    fn other_words_go_out_once_nobody_has_answered_for_a_while() {
+        let mut repeat = Repeat::new();
+        repeat.take(vec![1], Some(vec![2]), at(0));
+        let mut both = |from: u64, to: u64| -> Vec<u64> {
+            let mut due = |t: &u64| repeat.due(at(*t)).is_some_and(|(_, b)| b == Some(&[2]));
+            (from..to).step_by(100).filter(&mut due).collect()
+        };
+        assert_eq!(both(0, 25_000), [7_000, 15_000, 23_000]);
+        repeat.at_once(at(25_000));
+        assert_eq!(sent(&mut repeat, 25_000, 30_000), [25_000, 26_000, 28_000]);
+        assert!(
+            repeat.due(at(32_000)).is_some_and(|(_, b)| b.is_some()),
+            "the fourth time since the carrier came"
+        );
     }
 }
