@@ -3,12 +3,14 @@
 //!
 //! A network manager that starts in the real root must not take the NIC down: the root is on the other side, and so
 //! may be the next page of the manager itself. Each is told in its own words ([`networkd`], [`network_manager`],
-//! [`ifupdown`]); all the files are in `/run`, and one whose reader is not installed costs a few hundred bytes.
+//! [`ifupdown`]), and [`udev`] before them; all the files are in `/run`, and one whose reader is not installed costs
+//! a few hundred bytes.
 
 mod ifupdown;
 mod ipconfig;
 mod network_manager;
 mod networkd;
+mod udev;
 
 use std::fs;
 use std::io::Write;
@@ -22,6 +24,7 @@ use crate::address::Address;
 use crate::configure::resolver;
 use crate::console::{caution, detail};
 use crate::mount::ROOT;
+use crate::netlink::RouteSocket;
 use crate::{renewer, shutdown};
 
 /// A file for another program to read.
@@ -67,7 +70,11 @@ pub(crate) fn leave_behind(address: Option<&Address>) {
         address,
         is_card: Path::new(&format!("/sys/class/net/{}/device", address.nic.name)).exists(),
     };
-    for note in notes(&known) {
+    let links = RouteSocket::open().and_then(|mut socket| socket.links());
+    let links = links.unwrap_or_default();
+    let up = links.iter().filter(|link| link.up && !link.loopback);
+    let names = udev::note(up.map(|link| link.name.as_str()));
+    for note in notes(&known).into_iter().chain(names) {
         if let Err(e) = leave(&note) {
             caution!("cannot write /run/{}: {e}", note.path);
         }
