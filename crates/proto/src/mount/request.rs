@@ -69,7 +69,8 @@ impl MountRequest {
 /// Always there: the version with its minor (a bare 4 is 4.0 to the kernel) and `addr=`,
 /// which the kernel takes from nobody else. For v3 also the MOUNT server, both ports where
 /// they are known (with only one of them the kernel still asks the portmapper), and
-/// `nolock` unless `lock` is asked for, because locks need a portmapper on this machine.
+/// `nolock`, even where `lock` is asked for: locks of version 3 need a portmapper and a statd on
+/// this machine, and without them the kernel refuses the mount with "connection refused".
 /// Transfer sizes and timeouts are left to the kernel unless they are written.
 pub fn mount_request(
     choice: &RootChoice,
@@ -93,14 +94,7 @@ pub fn mount_request(
             list.pair("mountport", port, true);
         }
         list.pair("mountaddr", options.mount_server.unwrap_or(address), true);
-        list.flag(
-            if options.lock == Some(true) {
-                "lock"
-            } else {
-                "nolock"
-            },
-            true,
-        );
+        list.flag("nolock", true);
     }
     for option in &options.rest {
         // `nfs_validate_...` refuses the whole mount for this one (`fs/nfs/fs_context.c`).

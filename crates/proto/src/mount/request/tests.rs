@@ -59,13 +59,17 @@ fn version_4_always_has_its_minor_and_no_mount_server() {
 }
 
 #[test]
-fn locks_are_local_unless_they_are_asked_for() {
-    let data = |options: &str| {
+fn locks_of_version_3_are_local_since_an_initrd_has_no_portmapper_for_others() {
+    for options in ["", ",lock", ",nolock"] {
         let cmdline = format!("nfsroot=10.0.0.1:/r{options}");
-        request(&cmdline, Version::V3, KnownPorts::default()).data(false)
-    };
-    assert!(data("").contains(",nolock,"));
-    assert!(data(",lock").contains(",lock,"));
+        let data = request(&cmdline, Version::V3, KnownPorts::default()).data(false);
+        assert!(
+            data.contains(",nolock,") && !data.contains(",lock"),
+            "{data}"
+        );
+        let data = request(&cmdline, Version::V4(2), KnownPorts::default()).data(false);
+        assert!(!data.contains("lock"), "{data}");
+    }
 }
 
 #[test]
@@ -99,4 +103,97 @@ fn each_version_of_the_fallback_has_its_own_words() {
             "ro,vers=4.0,proto=tcp,port=2049,nconnect=4,sec=sys,migration,addr=10.0.0.1",
         ]
     );
+}
+
+/// Every option that people write, what the kernel is told by version 3 and by 4.2 for it, and a word of what a
+/// person is told.
+const OPTIONS: [(&str, &str, &str, &str); 42] = [
+    // The transport.
+    ("proto=tcp", "", "", ""),
+    ("proto=udp", "", "", "TCP is used"),
+    ("udp", "", "", "TCP is used"),
+    ("rdma", "", "", "TCP is used"),
+    ("mountproto=udp", "", "", "TCP is used"),
+    ("nconnect=4", "nconnect=4", "nconnect=4", ""),
+    ("timeo=600", "timeo=600", "timeo=600", ""),
+    ("timeo=7", "timeo=7", "timeo=7", "used as written"),
+    ("retrans=3", "retrans=3", "retrans=3", ""),
+    ("hard", "hard", "hard", ""),
+    ("soft", "soft", "soft", ""),
+    ("softerr", "softerr", "softerr", ""),
+    ("noresvport", "noresvport", "noresvport", ""),
+    // Where it is.
+    ("port=0", "", "", ""),
+    ("mountport=0", "", "", ""),
+    ("mountvers=3", "", "", ""),
+    ("mountvers=2", "", "", "MOUNT version 3 is used"),
+    ("mountaddr=server", "", "", "left out"),
+    (
+        "clientaddr=10.0.0.9",
+        "clientaddr=10.0.0.9",
+        "clientaddr=10.0.0.9",
+        "",
+    ),
+    ("addr=10.0.0.3", "", "", "left out"),
+    // How much, and for how long it is kept.
+    ("rsize=65536", "rsize=65536", "rsize=65536", ""),
+    ("wsize=65536", "wsize=65536", "wsize=65536", ""),
+    ("actimeo=30", "actimeo=30", "actimeo=30", ""),
+    ("noac", "noac", "noac", ""),
+    ("nocto", "nocto", "nocto", ""),
+    ("lookupcache=pos", "lookupcache=pos", "lookupcache=pos", ""),
+    ("nosharecache", "nosharecache", "nosharecache", ""),
+    ("fsc", "fsc", "fsc", ""),
+    ("fsc=tag", "fsc=tag", "fsc=tag", ""),
+    // Who may do what.
+    ("sec=sys", "sec=sys", "sec=sys", ""),
+    ("sec=krb5i", "sec=krb5i", "sec=krb5i", "without a gssd"),
+    ("noacl", "noacl", "noacl", ""),
+    ("lock", "", "", ""),
+    ("nolock", "", "", ""),
+    (
+        "local_lock=flock",
+        "local_lock=flock",
+        "local_lock=flock",
+        "",
+    ),
+    ("migration", "", "", ""),
+    // What mount.nfs does itself, and the kernel passes over.
+    ("bg", "bg", "bg", ""),
+    ("retry=2", "retry=2", "retry=2", ""),
+    ("intr", "intr", "intr", ""),
+    // What is fstab's.
+    ("_netdev", "", "", "it is mount(8)'s"),
+    ("x-systemd.automount", "", "", "it is mount(8)'s"),
+    ("sloppy", "", "", "left out"),
+];
+
+#[test]
+fn each_option_of_the_manual_is_told_taken_or_explained() {
+    let untouched = |version| request("nfsroot=10.0.0.1:/r", version, KnownPorts::default());
+    for (option, by_3, by_4, word) in OPTIONS {
+        let cmdline = format!("nfsroot=10.0.0.1:/r,{option}");
+        for (version, expected) in [(Version::V3, by_3), (Version::V4(2), by_4)] {
+            let told = request(&cmdline, version, KnownPorts::default());
+            let usual = untouched(version).parameters;
+            let added: Vec<String> = told
+                .parameters
+                .iter()
+                .filter(|parameter| !usual.contains(parameter))
+                .map(|parameter| match &parameter.value {
+                    Some(value) => format!("{}={value}", parameter.key),
+                    None => parameter.key.clone(),
+                })
+                .collect();
+            assert_eq!(added.join(","), expected, "{option}, version {version}");
+            assert_eq!(told.parameters.len() - added.len(), usual.len(), "{option}");
+        }
+        let complaints = BootPlan::parse(&cmdline).complaints;
+        let said: Vec<String> = complaints.iter().map(ToString::to_string).collect();
+        assert_eq!(said.is_empty(), word.is_empty(), "{option}: {said:?}");
+        assert!(
+            said.iter().all(|line| line.contains(word)),
+            "{option}: {said:?}"
+        );
+    }
 }
