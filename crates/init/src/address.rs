@@ -7,6 +7,7 @@ use netroot_proto::dhcp::lease::{Lease, Route};
 use netroot_proto::mount::LeaseFacts;
 
 use crate::dhcp::client::Dialogue;
+use crate::diagnosis::Hop;
 use crate::link::Nic;
 
 /// One NIC's address with all that was learnt with it. What the command line says holds over what a server says.
@@ -166,6 +167,27 @@ impl Address {
     /// Whether `other` is in the NIC's own network.
     pub(crate) fn is_on_link(&self, other: Ipv4Addr) -> bool {
         within(other, self.own, self.prefix)
+    }
+
+    /// Who gets packets to `other` first, by the longest of the routes that lead there.
+    pub(crate) fn hop_to(&self, other: Ipv4Addr) -> Hop {
+        if self.is_on_link(other) {
+            return Hop::Direct;
+        }
+        let leads = |route: &&Route| within(other, route.destination, route.prefix);
+        let longest = self
+            .routes
+            .iter()
+            .filter(leads)
+            .max_by_key(|route| route.prefix);
+        match longest.map(|route| route.gateway) {
+            None => Hop::Nobody,
+            Some(None) => Hop::Direct,
+            Some(Some(gateway)) => Hop::Router {
+                gateway,
+                on_link: self.is_on_link(gateway),
+            },
+        }
     }
 
     /// Whether `other` can be reached: in the NIC's own network, or by a route.

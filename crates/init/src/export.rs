@@ -26,6 +26,8 @@ pub(crate) struct Export {
     pub(crate) versions: Vec<Version>,
     /// Ports that answered.
     pub(crate) ports: KnownPorts,
+    /// What version 3 said, where only version 4 is left to try.
+    pub(crate) refusal: Option<String>,
     /// The program to run, where the server told which one is there.
     pub(crate) init: Option<String>,
     /// Who is going to mount it.
@@ -124,7 +126,7 @@ impl Asking {
             address: server,
             mount_address: options.mount_server.unwrap_or(server),
             own: self.address.own,
-            on_link: self.address.is_on_link(server),
+            hop: self.address.hop_to(server),
             ports: KnownPorts {
                 nfs: options.port,
                 mount: options.mount_port,
@@ -141,6 +143,7 @@ impl Asking {
             server,
             versions: offer.versions,
             ports: offer.ports,
+            refusal: offer.refusal,
             init: None,
             machine: self.machine.clone(),
         };

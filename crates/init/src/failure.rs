@@ -150,7 +150,7 @@ pub(crate) fn causes(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnosis::Neighbour;
+    use crate::diagnosis::{Hop, Neighbour, Way};
     use crate::nfs::NfsFault;
 
     fn nfs(fault: NfsFault) -> String {
@@ -199,8 +199,12 @@ mod tests {
         let silent = nfs(NfsFault::Silent {
             server,
             port: 2049,
-            on_link: true,
-            neighbour: Neighbour::Unknown,
+            what: "NFS server, version 3",
+            way: Way {
+                own: Ipv4Addr::new(10, 0, 0, 9),
+                hop: Hop::Direct,
+                neighbour: Neighbour::Unknown,
+            },
         });
         assert!(
             silent.contains("nothing answers at 10.0.0.1 port 2049"),

@@ -1,12 +1,15 @@
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use netroot_proto::mount::NoRoot;
+use nfs3_client::RpcError;
 
 use super::*;
 use crate::failure::Failure;
 use crate::nfs::NfsFault;
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
 const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
 
 fn card(modules: &[&str]) -> Undriven {
@@ -22,12 +25,35 @@ fn no_nic(devices: Vec<Undriven>) -> Failure {
     Failure::NoNic { waited, devices }
 }
 
-fn silent(on_link: bool, neighbour: Neighbour) -> Failure {
+const FAR: Hop = Hop::Router {
+    gateway: ROUTER,
+    on_link: true,
+};
+const OUTSIDE: Hop = Hop::Router {
+    gateway: ROUTER,
+    on_link: false,
+};
+
+fn silent(hop: Hop, neighbour: Neighbour) -> Failure {
+    let way = Way {
+        own: OWN,
+        hop,
+        neighbour,
+    };
     nfs(NfsFault::Silent {
         server: SERVER,
         port: 2049,
-        on_link,
-        neighbour,
+        what: "NFS server, version 3",
+        way,
+    })
+}
+
+fn broken(answer: Unanswered) -> Failure {
+    nfs(NfsFault::Broken {
+        server: SERVER,
+        port: 2049,
+        what: "NFS server, version 3",
+        answer,
     })
 }
 
@@ -81,19 +107,74 @@ fn each_cause_has_its_sentence_and_its_cure() {
             "nfsroot=<server>:<path>",
         ),
         (
-            silent(true, Neighbour::Silent),
+            silent(Hop::Direct, Neighbour::Silent),
             "nothing answers at 10.0.0.1 port 2049",
             "does not even answer ARP",
         ),
         (
-            silent(true, Neighbour::Answers),
+            silent(Hop::Direct, Neighbour::Answers),
             "nothing answers at 10.0.0.1 port 2049",
             "no firewall on it drops port 2049",
         ),
         (
-            silent(false, Neighbour::Unknown),
+            silent(FAR, Neighbour::Silent),
             "nothing answers at 10.0.0.1 port 2049",
-            "check the router",
+            "the router 10.0.0.254 does not even answer ARP",
+        ),
+        (
+            silent(OUTSIDE, Neighbour::Silent),
+            "nothing answers at 10.0.0.1 port 2049",
+            "the router 10.0.0.254 is not in this machine's own network",
+        ),
+        (
+            silent(FAR, Neighbour::Answers),
+            "nothing answers at 10.0.0.1 port 2049",
+            "has a route back to 10.0.0.9",
+        ),
+        (
+            silent(FAR, Neighbour::Unknown),
+            "nothing answers at 10.0.0.1 port 2049",
+            "check the router 10.0.0.254",
+        ),
+        (
+            silent(Hop::Nobody, Neighbour::Unknown),
+            "no route leads from 10.0.0.9 to 10.0.0.1",
+            "name a router",
+        ),
+        (
+            broken(Unanswered::Nothing),
+            "10.0.0.1 takes connections on port 2049 and answers nothing there, not even an empty call (NULL)",
+            "no firewall or proxy answers in its place",
+        ),
+        (
+            broken(Unanswered::OnlyNull),
+            "answers an empty call (NULL), and nothing else",
+            "look into the log of 10.0.0.1",
+        ),
+        (
+            broken(Unanswered::HangUp),
+            "10.0.0.1 port 2049 closes the connection",
+            "hosts.allow",
+        ),
+        (
+            broken(Unanswered::NotRpc(RpcError::WrongLength)),
+            "what listens on port 2049 of 10.0.0.1 is no NFS server, version 3",
+            "correct port=",
+        ),
+        (
+            broken(Unanswered::OtherProgram),
+            "speaks RPC and is no NFS server",
+            "correct port=",
+        ),
+        (
+            broken(Unanswered::OtherVersions(3, 4)),
+            "has no NFS server, version 3: it speaks versions 3 to 4",
+            "vers=",
+        ),
+        (
+            broken(Unanswered::Error(RpcError::SystemErr)),
+            "(port 2049) fails: System error",
+            "look into the log",
         ),
         (
             nfs(NfsFault::Closed {
@@ -107,21 +188,10 @@ fn each_cause_has_its_sentence_and_its_cure() {
         (
             nfs(NfsFault::NotRegistered {
                 server: SERVER,
-                what: "the NFS server, version 3",
+                what: "NFS server, version 3",
             }),
             "portmapper of 10.0.0.1 does not know the NFS server, version 3",
             "give port= and mountport=",
-        ),
-        (
-            nfs(NfsFault::OtherVersion {
-                server: SERVER,
-                port: 2049,
-                what: "NFS server, version 3",
-                low: 4,
-                high: 4,
-            }),
-            "it speaks version 4",
-            "vers=",
         ),
         (
             nfs(NfsFault::NotToThisMachine {
@@ -163,23 +233,4 @@ fn each_cause_has_its_sentence_and_its_cure() {
         );
         assert!(!sentence.contains('\n'), "{sentence}");
     }
-}
-
-#[test]
-fn the_arp_table_tells_the_silent_from_the_absent() {
-    let table = "IP address       HW type     Flags       HW address            Mask     Device
-10.0.0.1         0x1         0x2         52:54:00:12:34:56     *        eth0
-10.0.0.2         0x1         0x0         00:00:00:00:00:00     *        eth0
-10.0.0.3         0x1         0x6         52:54:00:12:34:57     *        eth0
-";
-    for (last, neighbour) in [
-        (1, Neighbour::Answers),
-        (2, Neighbour::Silent),
-        (3, Neighbour::Answers),
-        (4, Neighbour::Unknown),
-    ] {
-        let address = Ipv4Addr::new(10, 0, 0, last);
-        assert_eq!(in_table(table, address), neighbour, "{address}");
-    }
-    assert_eq!(in_table("", SERVER), Neighbour::Unknown);
 }

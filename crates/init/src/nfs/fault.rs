@@ -2,11 +2,11 @@
 
 use std::net::Ipv4Addr;
 
-use nfs3_client::RpcError;
 use nfs3_types::mount::mountstat3;
 use nfs3_types::nfs3::nfsstat3;
 
-use crate::diagnosis::{Neighbour, cure_of_silence};
+use crate::console::detail;
+use crate::diagnosis::{Unanswered, Way};
 
 /// How many exports a sentence names.
 const NAMED: usize = 6;
@@ -20,10 +20,10 @@ pub(crate) enum NfsFault {
         server: Ipv4Addr,
         /// The TCP port.
         port: u16,
-        /// Whether the server is in this machine's own network, so that it ought to answer ARP.
-        on_link: bool,
-        /// Whether it did.
-        neighbour: Neighbour,
+        /// What should listen there.
+        what: &'static str,
+        /// How far the packets got.
+        way: Way,
     },
     /// The connection was refused.
     Closed {
@@ -34,7 +34,7 @@ pub(crate) enum NfsFault {
         /// What should listen there.
         what: &'static str,
     },
-    /// Another error of the connection.
+    /// The connection was taken, and the answer is none.
     Broken {
         /// The server.
         server: Ipv4Addr,
@@ -42,27 +42,14 @@ pub(crate) enum NfsFault {
         port: u16,
         /// What was asked.
         what: &'static str,
-        /// What went wrong.
-        source: RpcError,
-    },
-    /// The program is there, in other versions.
-    OtherVersion {
-        /// The server.
-        server: Ipv4Addr,
-        /// The TCP port.
-        port: u16,
-        /// What was asked: `NFS server, version 4`.
-        what: &'static str,
-        /// The lowest version that it speaks.
-        low: u32,
-        /// The highest one.
-        high: u32,
+        /// What came instead.
+        answer: Unanswered,
     },
     /// portmapper does not know the program.
     NotRegistered {
         /// The server.
         server: Ipv4Addr,
-        /// `the NFS server, version 3`.
+        /// `NFS server, version 3`.
         what: &'static str,
     },
     /// MOUNT refuses, and its list says that others may.
@@ -105,45 +92,107 @@ pub(crate) enum NfsFault {
         /// The status of FSINFO.
         status: nfsstat3,
     },
+    /// Version 4 does not have the path.
+    NotShown {
+        /// The server.
+        server: Ipv4Addr,
+        /// The path.
+        path: String,
+        /// Our address: a server shows each client what is for it.
+        own: Ipv4Addr,
+        /// Where the path ends.
+        missing: Missing,
+    },
+    /// Version 3 refuses, and version 4 does not have the path either.
+    ByNeither {
+        /// What version 3 says.
+        refusal: Box<NfsFault>,
+        /// Where the path ends in version 4.
+        missing: Missing,
+    },
+}
+
+/// Where a path ends that version 4 does not have.
+#[derive(Debug)]
+pub(crate) struct Missing {
+    /// The directory that is there.
+    pub(super) above: String,
+    /// The name that is not in it.
+    pub(super) name: String,
+    /// The names that are; none if the server does not tell.
+    pub(super) there: Vec<String>,
+}
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "there is no {} in {}", self.name, self.above)?;
+        if self.there.is_empty() {
+            Ok(())
+        } else {
+            write!(f, ", only {}", list(&self.there))
+        }
+    }
 }
 
 impl NfsFault {
-    /// Whether another version of NFS may be answered all the same. A refusal is one for all versions, and who does
-    /// not answer at the port of NFS itself answers nothing.
+    /// Whether another version of NFS may be answered all the same: not by who does not answer at the port of NFS
+    /// itself.
     pub(super) fn leaves_other_versions(&self) -> bool {
         match self {
             Self::Silent { port, .. } => *port == nfs3_types::portmap::PMAP_PORT,
-            Self::Closed { .. }
-            | Self::Broken { .. }
-            | Self::OtherVersion { .. }
-            | Self::NotRegistered { .. } => true,
-            Self::NotToThisMachine { .. }
-            | Self::NotExported { .. }
-            | Self::Denied { .. }
-            | Self::Handle { .. } => false,
+            _ => true,
         }
+    }
+
+    /// This fault of the first version asked, and that of the second one: the one that is nearer to what is wrong, or
+    /// both if both are about the path.
+    pub(super) fn and(self, second: Self) -> Self {
+        match (self, second) {
+            (refusal, Self::NotShown { missing, .. })
+            | (Self::NotShown { missing, .. }, refusal)
+                if refusal.is_refusal() =>
+            {
+                Self::ByNeither {
+                    refusal: Box::new(refusal),
+                    missing,
+                }
+            }
+            (_, second @ Self::NotShown { .. }) => second,
+            (first, second) => {
+                detail!("{second}");
+                first
+            }
+        }
+    }
+
+    /// Whether version 3 was answered, and does not give the path.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::NotToThisMachine { .. }
+                | Self::NotExported { .. }
+                | Self::Denied { .. }
+                | Self::Handle { .. }
+        )
     }
 
     /// What to do about it.
     pub(crate) fn advice(&self) -> String {
         match self {
             Self::Silent {
-                server,
-                port,
-                on_link,
-                neighbour,
-            } => cure_of_silence(*server, *port, *on_link, *neighbour),
+                server, port, way, ..
+            } => way.cure(*server, *port),
             Self::Closed { server, what, .. } => {
                 format!("start the {what} on {server}, or correct the port")
             }
-            Self::Broken { server, port, .. } => {
-                format!("check what listens on port {port} of {server}")
-            }
-            Self::OtherVersion { server, .. } => {
-                format!("give the version with vers=, or let {server} offer it")
-            }
+            Self::Broken {
+                server,
+                port,
+                answer,
+                ..
+            } => answer.cure(*server, *port),
             Self::NotRegistered { server, what } => {
-                format!("start {what} on {server}, or give port= and mountport=")
+                format!("start the {what} on {server}, or give port= and mountport=")
             }
             Self::NotToThisMachine { server, own, .. } => {
                 format!("add {own} to the clients of that export on {server}")
@@ -156,7 +205,10 @@ impl NfsFault {
             } if exports.is_empty() => {
                 format!("export the directory on {server}, and to {own}")
             }
-            Self::NotExported { own, .. } => format!("correct the path, or export it to {own}"),
+            Self::NotExported { own, .. } | Self::NotShown { own, .. } => {
+                format!("correct the path, or export it to {own}")
+            }
+            Self::ByNeither { refusal, .. } => refusal.advice(),
             Self::Denied { server, .. } | Self::Handle { server, .. } => {
                 format!("look into the log of the NFS server on {server}")
             }
@@ -167,9 +219,12 @@ impl NfsFault {
 impl std::fmt::Display for NfsFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Silent { server, port, .. } => {
-                write!(f, "nothing answers at {server} port {port}")
-            }
+            Self::Silent {
+                server,
+                port,
+                what,
+                way,
+            } => way.tell(f, *server, *port, what),
             Self::Closed { server, port, what } => {
                 write!(f, "{server} refuses connections on port {port} ({what})")
             }
@@ -177,39 +232,10 @@ impl std::fmt::Display for NfsFault {
                 server,
                 port,
                 what,
-                source,
-            } => {
-                write!(
-                    f,
-                    "{server} port {port} does not answer as the {what} should: {source}"
-                )
-            }
-            Self::OtherVersion {
-                server,
-                port,
-                what,
-                low,
-                high,
-            } if low == high => {
-                write!(
-                    f,
-                    "{server} port {port} has no {what}: it speaks version {low}"
-                )
-            }
-            Self::OtherVersion {
-                server,
-                port,
-                what,
-                low,
-                high,
-            } => {
-                write!(
-                    f,
-                    "{server} port {port} has no {what}: it speaks versions {low} to {high}"
-                )
-            }
+                answer,
+            } => answer.tell(f, *server, *port, what),
             Self::NotRegistered { server, what } => {
-                write!(f, "the portmapper of {server} does not know {what}")
+                write!(f, "the portmapper of {server} does not know the {what}")
             }
             Self::NotToThisMachine {
                 server,
@@ -270,6 +296,17 @@ impl std::fmt::Display for NfsFault {
                     f,
                     "{server} gives {path} and does not know it afterwards ({status})"
                 )
+            }
+            Self::NotShown {
+                server,
+                path,
+                missing,
+                ..
+            } => {
+                write!(f, "{server} has no {path} by NFS version 4: {missing}")
+            }
+            Self::ByNeither { refusal, missing } => {
+                write!(f, "{refusal}; nor by NFS version 4, where {missing}")
             }
         }
     }

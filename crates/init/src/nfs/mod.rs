@@ -2,8 +2,10 @@
 //!
 //! portmapper, MOUNT, FSINFO and look-ups go through nfs3_client over [`stream`], a blocking connection with
 //! deadlines. [`offer`] decides which version is asked for, [`probe`] asks, [`refusal`] reads the list of exports,
-//! [`walk`] looks for the init program in a [`tree`], [`fault`] says what was wrong.
+//! [`walk`] looks for the init program in a [`tree`], [`compound`] for the path itself in version 4, [`fault`] says what
+//! was wrong.
 
+mod compound;
 mod fault;
 mod offer;
 mod probe;

@@ -5,7 +5,7 @@ use netroot_proto::mount::{KnownPorts, Version};
 use super::fault::NfsFault;
 use super::probe::{Server, probe_v3, probe_v4};
 use super::walk::Found;
-use crate::console::{detail, say};
+use crate::console::say;
 
 /// A server that can be mounted from, as far as it says.
 #[derive(Debug)]
@@ -17,10 +17,12 @@ pub(crate) struct Offer {
     /// For each program asked for, whether it is there; nothing where only version 4 answered, which has no
     /// MOUNT to ask.
     pub(crate) programs: Vec<Found>,
+    /// What version 3 said, where it refuses and version 4 may not.
+    pub(crate) refusal: Option<String>,
 }
 
-/// Asks a server about a path, for the versions in their order. Where the first kind, 3 or 4, is not spoken at all,
-/// the other one is asked if it is wanted too; a refusal is final.
+/// Asks a server about a path, for the versions in their order. Where the first kind, 3 or 4, is not spoken or does
+/// not give the path, the other one is asked if it is wanted too: a server may export a path by one of them alone.
 pub(crate) fn ask(
     server: &Server,
     path: &str,
@@ -28,58 +30,54 @@ pub(crate) fn ask(
     programs: &[String],
 ) -> Result<Offer, NfsFault> {
     let is_v3 = |version: &Version| *version == Version::V3;
-    let (v3, v4): (Vec<Version>, Vec<Version>) = versions.iter().partition(|v| is_v3(v));
-    let ask_v3 = || probe_v3(server, path, programs);
-    let ask_v4 = |versions: Vec<Version>| {
-        let offer = |()| Offer {
-            versions,
-            ports: server.ports,
-            programs: Vec::new(),
-        };
-        probe_v4(server).map(offer)
+    let kind_of = |first: &Version| {
+        let same = |version: &&Version| is_v3(version) == is_v3(first);
+        versions.iter().filter(same).copied().collect()
     };
-    let fault = if versions.first().is_some_and(is_v3) {
-        match ask_v3() {
-            Ok(probed) => {
-                return Ok(Offer {
-                    versions: versions.to_vec(),
-                    ports: probed.ports,
-                    programs: probed.programs,
-                });
-            }
-            Err(fault) if !v4.is_empty() && fault.leaves_other_versions() => match ask_v4(v4) {
-                Ok(offer) => {
-                    say!("{fault}; trying version 4");
-                    return Ok(offer);
-                }
-                // What version 3 has to say is nearer to what is wrong.
-                Err(second) => {
-                    detail!("{second}");
-                    fault
-                }
-            },
-            Err(fault) => fault,
-        }
-    } else {
-        match ask_v4(versions.to_vec()) {
-            Err(fault) if !v3.is_empty() && fault.leaves_other_versions() => match ask_v3() {
-                Ok(probed) => {
-                    say!("{fault}; trying version 3");
-                    return Ok(Offer {
-                        versions: v3,
-                        ports: probed.ports,
-                        programs: probed.programs,
-                    });
-                }
-                Err(second) => {
-                    detail!("{second}");
-                    fault
-                }
-            },
-            result => return result,
+    let ask_for = |first: &Version| {
+        let versions: Vec<Version> = kind_of(first);
+        if is_v3(first) {
+            probe_v3(server, path, programs).map(|probed| Offer {
+                versions,
+                ports: probed.ports,
+                programs: probed.programs,
+                refusal: None,
+            })
+        } else {
+            probe_v4(server, path).map(|()| Offer {
+                versions,
+                ports: server.ports,
+                programs: Vec::new(),
+                refusal: None,
+            })
         }
     };
-    Err(fault)
+    let first = versions.first().copied().unwrap_or(Version::V3);
+    let other = versions.iter().find(|other| is_v3(other) != is_v3(&first));
+    let fault = match ask_for(&first) {
+        // The others are behind it all the same: the kernel may not have this one.
+        Ok(offer) => {
+            return Ok(Offer {
+                versions: versions.to_vec(),
+                ..offer
+            });
+        }
+        Err(fault) => fault,
+    };
+    let Some(other) = other.filter(|_| fault.leaves_other_versions()) else {
+        return Err(fault);
+    };
+    match ask_for(other) {
+        Ok(offer) => {
+            let number = if is_v3(other) { 3 } else { 4 };
+            say!("{fault}; trying version {number}");
+            Ok(Offer {
+                refusal: fault.is_refusal().then(|| fault.to_string()),
+                ..offer
+            })
+        }
+        Err(second) => Err(fault.and(second)),
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
 
 use netroot_proto::mount::KnownPorts;
 use nfs3_client::rpc::RpcClient;
@@ -13,20 +14,47 @@ use nfs3_types::rpc::{auth_unix, opaque_auth};
 use nfs3_types::xdr_codec::{Opaque, Void};
 use rustix::io::Errno;
 
-use super::fault::NfsFault;
+use super::compound::{Answer, COMPOUND, Question};
+use super::fault::{Missing, NfsFault};
 use super::refusal::refusal;
 use super::stream::{Stream, Tcp, finish};
 use super::tree::Export;
 use super::walk::{Found, find};
 use crate::console::detail;
-use crate::diagnosis::neighbour;
+use crate::diagnosis::{Hop, Unanswered, Way};
 
 /// The port of NFS where nothing else is said (RFC 7530 §3.1; version 3 by custom).
 const NFS_PORT: u16 = 2049;
-const NFS: &str = "NFS server, version 3";
-const NFS_4: &str = "NFS server, version 4";
-const MOUNT: &str = "MOUNT server, version 3";
-const PORTMAPPER: &str = "portmapper";
+/// How long a service that let another call wait has to answer NULL.
+const NULL: Duration = Duration::from_millis(1500);
+const NFS: Service = Service {
+    name: "NFS server, version 3",
+    program: nfs3_types::nfs3::PROGRAM,
+    version: 3,
+};
+const NFS_4: Service = Service {
+    name: "NFS server, version 4",
+    program: nfs3_types::nfs3::PROGRAM,
+    version: 4,
+};
+const MOUNT: Service = Service {
+    name: "MOUNT server, version 3",
+    program: nfs3_types::mount::PROGRAM,
+    version: 3,
+};
+const PORTMAPPER: Service = Service {
+    name: "portmapper",
+    program: nfs3_types::portmap::PROGRAM,
+    version: 2,
+};
+
+/// An RPC program (RFC 5531 §8).
+struct Service {
+    /// For people.
+    name: &'static str,
+    program: u32,
+    version: u32,
+}
 
 /// Whom to ask, and as whom.
 #[derive(Debug, Clone, Copy)]
@@ -37,8 +65,8 @@ pub(crate) struct Server {
     pub(crate) mount_address: Ipv4Addr,
     /// Our own address.
     pub(crate) own: Ipv4Addr,
-    /// Whether the server is in our own network.
-    pub(crate) on_link: bool,
+    /// Who gets what is sent to the server first.
+    pub(crate) hop: Hop,
     /// The ports that the command line or DHCP named.
     pub(crate) ports: KnownPorts,
 }
@@ -83,21 +111,77 @@ pub(crate) fn probe_v3(
     }
 }
 
-/// Sees whether NFSv4 is answered where it should be (NULL, RFC 7530 §16.1): the kernel itself would be silent for
-/// minutes.
-pub(crate) fn probe_v4(server: &Server) -> Result<(), NfsFault> {
+/// Sees whether NFSv4 is answered where it should be (NULL, RFC 7530 §15.1): the kernel itself would be silent for
+/// minutes. Then, whether a name of the path is missing, which the kernel would not name.
+pub(crate) fn probe_v4(server: &Server, path: &str) -> Result<(), NfsFault> {
     let port = server.ports.nfs.unwrap_or(NFS_PORT);
     let asked = Ask { server: *server };
-    let stream = asked.connect(server.address, port, NFS_4)?;
-    let call = async |mut client: RpcClient<Stream>| {
+    let stream = asked.connect(server.address, port, &NFS_4)?;
+    let mut client = RpcClient::new_with_auth(stream, root(), opaque_auth::default());
+    if let Err(e) = null(&mut client, &NFS_4) {
+        let answer = Unanswered::of(e, || false);
+        return Err(broken(server.address, port, &NFS_4, answer));
+    }
+    match missing(&mut client, path) {
+        Some(missing) => Err(NfsFault::NotShown {
+            server: server.address,
+            path: path.to_owned(),
+            own: server.own,
+            missing,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Calls the procedure that every program has and that does nothing (RFC 5531 §12.1).
+fn null(client: &mut RpcClient<Stream>, service: &Service) -> Result<(), RpcError> {
+    let call = async {
         client
-            .call::<Void, Void>(nfs3_types::nfs3::PROGRAM, 4, 0, &Void)
+            .call::<Void, Void>(service.program, service.version, 0, &Void)
             .await
     };
-    match finish(call(RpcClient::new(stream))) {
-        Ok(Void) => Ok(()),
-        Err(e) => Err(broken(server.address, port, NFS_4, e)),
-    }
+    finish(call).map(|Void| ())
+}
+
+/// Whether NULL is answered, by a service that let another call wait.
+fn answers_null(server: Ipv4Addr, port: u16, service: &Service) -> bool {
+    let stream = Tcp::connect_from_any(SocketAddrV4::new(server, port));
+    stream.is_ok_and(|mut stream| {
+        stream.end_within(NULL);
+        let answer = null(&mut RpcClient::new(stream), service);
+        // A refusal is an answer too.
+        !matches!(answer, Err(RpcError::Io(_)))
+    })
+}
+
+/// The first name of a path that version 4 does not have. `None` if it has all, and if it does not tell.
+fn missing(client: &mut RpcClient<Stream>, path: &str) -> Option<Missing> {
+    let mut ask = |question: Question| {
+        let call = async {
+            client
+                .call::<_, Answer>(nfs3_types::nfs3::PROGRAM, 4, COMPOUND, &question)
+                .await
+        };
+        match finish(call) {
+            Ok(answer) => Some(answer),
+            Err(e) => {
+                detail!("version 4 does not tell whether {path} is there: {e}");
+                None
+            }
+        }
+    };
+    let names: Vec<&str> = path
+        .split('/')
+        .filter(|name| !matches!(*name, "" | "."))
+        .collect();
+    let depth = ask(Question::walk(&names))?.missing_after()?;
+    let above = names.get(..depth)?;
+    let there = ask(Question::list(above)).and_then(|answer| answer.names(depth));
+    Some(Missing {
+        above: format!("/{}", above.join("/")),
+        name: (*names.get(depth)?).to_owned(),
+        there: there.unwrap_or_default(),
+    })
 }
 
 struct Ask {
@@ -105,9 +189,9 @@ struct Ask {
 }
 
 impl Ask {
-    fn connect(&self, server: Ipv4Addr, port: u16, what: &'static str) -> Result<Stream, NfsFault> {
+    fn connect(&self, server: Ipv4Addr, port: u16, service: &Service) -> Result<Stream, NfsFault> {
         Tcp::connect_reserved(SocketAddrV4::new(server, port))
-            .map_err(|e| self.unreachable(server, port, what, e))
+            .map_err(|e| self.unreachable(server, port, service, e))
     }
 
     /// What it means that there is no connection.
@@ -115,7 +199,7 @@ impl Ask {
         &self,
         server: Ipv4Addr,
         port: u16,
-        what: &'static str,
+        service: &Service,
         error: io::Error,
     ) -> NfsFault {
         let silent = error.raw_os_error() == Some(Errno::HOSTDOWN.raw_os_error())
@@ -123,18 +207,18 @@ impl Ask {
                 error.kind(),
                 ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable
             );
+        let what = service.name;
         if error.kind() == ErrorKind::ConnectionRefused {
             NfsFault::Closed { server, port, what }
         } else if silent {
-            let on_link = self.server.on_link;
             NfsFault::Silent {
                 server,
                 port,
-                on_link,
-                neighbour: neighbour(server),
+                what,
+                way: Way::to(server, self.server.own, self.server.hop),
             }
         } else {
-            broken(server, port, what, RpcError::Io(error))
+            broken(server, port, service, Unanswered::Error(RpcError::Io(error)))
         }
     }
 
@@ -143,23 +227,25 @@ impl Ask {
         Ok(KnownPorts {
             nfs: Some(match told.nfs {
                 Some(port) => port,
-                None => self.port(self.server.address, nfs3_types::nfs3::PROGRAM, NFS)?,
+                None => self.port(self.server.address, &NFS)?,
             }),
             mount: Some(match told.mount {
                 Some(port) => port,
-                None => self.port(self.server.mount_address, nfs3_types::mount::PROGRAM, MOUNT)?,
+                None => self.port(self.server.mount_address, &MOUNT)?,
             }),
         })
     }
 
-    fn port(&self, server: Ipv4Addr, program: u32, what: &'static str) -> Result<u16, NfsFault> {
+    fn port(&self, server: Ipv4Addr, service: &Service) -> Result<u16, NfsFault> {
         // It answers everybody: no reserved port is spent on it.
         let address = SocketAddrV4::new(server, PMAP_PORT);
         let stream = Tcp::connect_from_any(address)
-            .map_err(|e| self.unreachable(server, PMAP_PORT, PORTMAPPER, e))?;
-        match finish(PortmapperClient::new(stream).getport(program, 3, IPPROTO_TCP)) {
+            .map_err(|e| self.unreachable(server, PMAP_PORT, &PORTMAPPER, e))?;
+        let (program, version, what) = (service.program, service.version, service.name);
+        let told = finish(PortmapperClient::new(stream).getport(program, version, IPPROTO_TCP));
+        match told {
             Ok(port) => Ok(port),
-            Err(PortmapError::Rpc(e)) => Err(broken(server, PMAP_PORT, PORTMAPPER, e)),
+            Err(PortmapError::Rpc(e)) => Err(unanswered(server, PMAP_PORT, &PORTMAPPER, e)),
             Err(PortmapError::ProgramUnavailable | PortmapError::InvalidPortValue(_)) => {
                 Err(NfsFault::NotRegistered { server, what })
             }
@@ -177,13 +263,16 @@ impl Ask {
             ports.mount.unwrap_or(NFS_PORT),
         );
         let server = self.server.mount_address;
-        let stream = self.connect(server, mount, MOUNT)?;
+        let stream = self.connect(server, mount, &MOUNT)?;
         let mut client = MountClient::new_with_auth(stream, root(), opaque_auth::default());
         let root_handle = match finish(client.mnt(dirpath(Opaque::borrowed(path.as_bytes())))) {
             Ok(granted) => nfs_fh3 {
                 data: granted.fhandle.0,
             },
-            Err(MountError::Rpc(e)) => return Err(broken(server, mount, MOUNT, e)),
+            Err(MountError::Rpc(e)) => {
+                drop(client);
+                return Err(unanswered(server, mount, &MOUNT, e));
+            }
             Err(MountError::Denied(status)) => {
                 return Err(refusal(
                     &self.server,
@@ -194,7 +283,7 @@ impl Ask {
             }
         };
         drop(client);
-        let stream = self.connect(self.server.address, nfs, NFS)?;
+        let stream = self.connect(self.server.address, nfs, &NFS)?;
         let mut client = Nfs3Client::new_with_auth(stream, root(), opaque_auth::default());
         let arguments = FSINFO3args {
             fsroot: root_handle.clone(),
@@ -216,7 +305,10 @@ impl Ask {
             }
             // What else it may be, the mount will tell.
             Ok(Nfs3Result::Err((status, _))) => detail!("FSINFO: {status}"),
-            Err(e) => return Err(broken(self.server.address, nfs, NFS, e)),
+            Err(e) => {
+                drop(client);
+                return Err(unanswered(self.server.address, nfs, &NFS, e));
+            }
         }
         let mut tree = Export { client };
         let programs = programs
@@ -227,22 +319,18 @@ impl Ask {
     }
 }
 
-/// What it means that a server does not answer as it should.
-fn broken(server: Ipv4Addr, port: u16, what: &'static str, source: RpcError) -> NfsFault {
-    match source {
-        RpcError::ProgMismatch { low, high } => NfsFault::OtherVersion {
-            server,
-            port,
-            what,
-            low,
-            high,
-        },
-        source => NfsFault::Broken {
-            server,
-            port,
-            what,
-            source,
-        },
+/// What it means that a call was not answered as it should be.
+fn unanswered(server: Ipv4Addr, port: u16, service: &Service, error: RpcError) -> NfsFault {
+    let answer = Unanswered::of(error, || answers_null(server, port, service));
+    broken(server, port, service, answer)
+}
+
+fn broken(server: Ipv4Addr, port: u16, service: &Service, answer: Unanswered) -> NfsFault {
+    NfsFault::Broken {
+        server,
+        port,
+        what: service.name,
+        answer,
     }
 }
 

@@ -97,7 +97,7 @@ mod tests {
             address,
             mount_address: address,
             own,
-            on_link: true,
+            hop: crate::diagnosis::Hop::Direct,
             ports: KnownPorts::default(),
         };
         let opaque = |text: &str| Opaque::owned(text.as_bytes().to_vec());

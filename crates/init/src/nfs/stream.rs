@@ -131,6 +131,11 @@ impl Stream {
         })
     }
 
+    /// Lets the conversation last so long from now on, and no longer.
+    pub(super) fn end_within(&mut self, time: Duration) {
+        self.end = Moment::now().after(time);
+    }
+
     /// Reads one record (RFC 5531 §11), joining its fragments, and keeps it with a mark as if it were one.
     fn read_record(&mut self) -> io::Result<()> {
         let deadline = Moment::now().after(ANSWER).min(self.end);

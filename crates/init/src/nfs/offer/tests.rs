@@ -18,6 +18,7 @@ struct Call {
     xid: u32,
     program: u32,
     version: u32,
+    procedure: u32,
 }
 
 /// What follows a call.
@@ -52,7 +53,7 @@ fn server(answer: impl Fn(Call) -> Then + Send + 'static) -> Server {
         address: Ipv4Addr::LOCALHOST,
         mount_address: Ipv4Addr::LOCALHOST,
         own: Ipv4Addr::LOCALHOST,
-        on_link: true,
+        hop: crate::diagnosis::Hop::Direct,
         ports: netroot_proto::mount::KnownPorts {
             nfs: port,
             mount: port,
@@ -73,6 +74,7 @@ fn converse(stream: &mut TcpStream, answer: &impl Fn(Call) -> Then) -> Then {
             xid: word(0),
             program: word(3),
             version: word(4),
+            procedure: word(5),
         };
         match answer(call) {
             Then::Reply(status, words) => {
@@ -83,7 +85,9 @@ fn converse(stream: &mut TcpStream, answer: &impl Fn(Call) -> Then) -> Then {
                 stream.write_all(&mark.to_be_bytes()).unwrap();
                 stream.write_all(&bytes).unwrap();
             }
-            Then::Bytes(bytes) => stream.write_all(&bytes).unwrap(),
+            // The other side may have had enough.
+            Then::Bytes(bytes) if stream.write_all(&bytes).is_err() => return Then::Close,
+            Then::Bytes(_) => {}
             Then::Close => {
                 stream.shutdown(std::net::Shutdown::Both).unwrap();
                 return Then::Close;
@@ -113,12 +117,34 @@ fn refused(answer: impl Fn(Call) -> Then + Send + 'static, expected: &str) {
 
 #[test]
 fn a_server_that_closes_at_once_is_told() {
-    refused(|_| Then::Close, "does not answer");
+    refused(
+        |_| Then::Close,
+        "closes the connection instead of answering",
+    );
 }
 
 #[test]
-fn a_server_that_stalls_is_told_within_seconds() {
-    refused(|_| Then::Stall, "does not answer");
+fn a_server_that_stalls_is_told_within_seconds_and_not_even_null_is_answered() {
+    refused(|_| Then::Stall, "not even an empty call (NULL)");
+}
+
+#[test]
+fn a_mount_server_that_answers_null_alone_is_told_from_a_firewall() {
+    let server = server(|call| match call.procedure {
+        0 => Then::Reply(0, vec![]),
+        _ => Then::Stall,
+    });
+    let sentence = asked(&server, &ALL[..1]).unwrap_err();
+    assert!(
+        sentence.contains("answers an empty call (NULL), and nothing else"),
+        "{sentence}"
+    );
+    assert!(sentence.contains("MOUNT server"), "{sentence}");
+}
+
+#[test]
+fn an_rpc_server_of_something_else_is_told() {
+    refused(|_| Then::Reply(1, vec![]), "speaks RPC and is no ");
 }
 
 #[test]
@@ -133,14 +159,14 @@ fn a_record_of_two_gigabytes_is_told() {
 fn garbage_is_told() {
     refused(
         |_| Then::Bytes(b"\x80\0\0\x1cHTTP/1.1 400 Bad Request\r\n\r\n".to_vec()),
-        "does not answer",
+        "does not speak RPC",
     );
 }
 
 #[test]
 fn an_answer_that_is_cut_off_is_told() {
     let cut = [0x80, 0, 0, 28, 0, 0, 0, 1];
-    refused(move |_| Then::Bytes(cut.to_vec()), "does not answer");
+    refused(move |_| Then::Bytes(cut.to_vec()), "not even an empty call");
 }
 
 /// A handle of eight bytes and one flavor of authentication, `AUTH_UNIX`.

@@ -1,0 +1,65 @@
+//! Why there is no NIC: cards on the PCI bus that no driver took.
+
+use std::fs;
+use std::path::Path;
+
+use crate::modules::Loader;
+
+/// A network card on the PCI bus that no driver took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Undriven {
+    /// `8086:15f3`.
+    pub(crate) id: String,
+    /// What the kernel asks for a driver by.
+    pub(crate) modalias: String,
+    /// Modules of the image that drive it, by what they say themselves.
+    pub(crate) modules: Vec<String>,
+}
+
+/// The cards without a driver.
+pub(crate) fn undriven_cards(loader: &Loader) -> Vec<Undriven> {
+    let Ok(devices) = fs::read_dir("/sys/bus/pci/devices") else {
+        return Vec::new();
+    };
+    let read = |path: &Path, name: &str| {
+        let text = fs::read_to_string(path.join(name)).unwrap_or_default();
+        text.trim().trim_start_matches("0x").to_owned()
+    };
+    let paths = devices.flatten().map(|device| device.path());
+    paths
+        // PCI class 02: network controller.
+        .filter(|path| read(path, "class").starts_with("02") && !path.join("driver").exists())
+        .map(|path| {
+            let modalias = read(&path, "modalias");
+            Undriven {
+                id: format!("{}:{}", read(&path, "vendor"), read(&path, "device")),
+                modules: loader.modules_for(&modalias),
+                modalias,
+            }
+        })
+        .collect()
+}
+
+/// What to do about a machine without a NIC.
+pub(crate) fn cure_of_no_nic(devices: &[Undriven]) -> String {
+    let absent: Vec<String> = devices
+        .iter()
+        .filter(|device| device.modules.is_empty())
+        .map(|device| format!("{} ({})", device.id, device.modalias))
+        .collect();
+    if !absent.is_empty() {
+        let absent = absent.join(" and ");
+        return format!(
+            "the image has no driver for PCI device {absent}: make it with netroot initrd --modules netboot"
+        );
+    }
+    match devices.first() {
+        Some(Undriven { id, modules, .. }) => {
+            let modules = modules.join(", ");
+            format!(
+                "{modules} did not take PCI device {id}: look for its lines in the kernel's log, and for firmware that it misses"
+            )
+        }
+        None => "check that the machine has one, that the firmware has it enabled, and that its driver is in the image (netroot initrd --modules)".to_owned(),
+    }
+}

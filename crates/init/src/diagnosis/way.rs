@@ -1,0 +1,149 @@
+//! The way to a server that does not answer: whether it or its router is there, by the kernel's routes and ARP table.
+
+use std::fmt;
+use std::fs;
+use std::net::Ipv4Addr;
+
+/// Who gets the packets to a server first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hop {
+    /// The server itself: it is in this machine's own network.
+    Direct,
+    /// A router.
+    Router {
+        /// Its address.
+        gateway: Ipv4Addr,
+        /// Whether it is in this machine's own network.
+        on_link: bool,
+    },
+    /// Nobody: there is no route.
+    Nobody,
+}
+
+/// What the kernel's ARP table says of an address in this machine's network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Neighbour {
+    /// It has told its Ethernet address.
+    Answers,
+    /// It was asked and is silent.
+    Silent,
+    /// It was not asked, or that is forgotten.
+    Unknown,
+}
+
+/// A way that was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// This machine's address.
+    pub(crate) own: Ipv4Addr,
+    /// The first hop.
+    pub(crate) hop: Hop,
+    /// What is known of that hop.
+    pub(crate) neighbour: Neighbour,
+}
+
+impl Way {
+    /// What the kernel knows of the way to a server that was just tried.
+    pub(crate) fn to(server: Ipv4Addr, own: Ipv4Addr, hop: Hop) -> Self {
+        let table = || fs::read_to_string("/proc/net/arp").unwrap_or_default();
+        let neighbour = match hop {
+            Hop::Direct => in_table(&table(), server),
+            Hop::Router { gateway, .. } => in_table(&table(), gateway),
+            Hop::Nobody => Neighbour::Unknown,
+        };
+        Way {
+            own,
+            hop,
+            neighbour,
+        }
+    }
+
+    /// Writes what happened to a connection to this port, which should be that of `what`.
+    pub(crate) fn tell(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        server: Ipv4Addr,
+        port: u16,
+        what: &str,
+    ) -> fmt::Result {
+        match self.hop {
+            Hop::Nobody => write!(
+                f,
+                "no route leads from {} to {server}, which is in another network",
+                self.own
+            ),
+            Hop::Direct | Hop::Router { .. } => {
+                write!(f, "nothing answers at {server} port {port} ({what})")
+            }
+        }
+    }
+
+    /// What to do about it.
+    pub(crate) fn cure(&self, server: Ipv4Addr, port: u16) -> String {
+        let own = self.own;
+        match (self.hop, self.neighbour) {
+            (Hop::Direct, Neighbour::Silent) => format!(
+                "{server} does not even answer ARP: check that it is switched on, and in this network"
+            ),
+            (Hop::Direct, Neighbour::Answers) => format!(
+                "{server} is there, for it answers ARP: check that no firewall on it drops port {port}"
+            ),
+            (Hop::Direct, Neighbour::Unknown) => format!(
+                "check that {server} is up and in this network, and that no firewall drops the port"
+            ),
+            (Hop::Router { gateway, on_link: true }, Neighbour::Silent) => format!(
+                "the router {gateway} does not even answer ARP: check that it is up, or correct its address (DHCP option 3, or the third field of ip=)"
+            ),
+            (Hop::Router { gateway, on_link: false }, Neighbour::Silent) => format!(
+                "the router {gateway} is not in this machine's own network and does not answer ARP: correct its address or the netmask (DHCP options 3 and 1, or ip=)"
+            ),
+            (Hop::Router { gateway, .. }, Neighbour::Answers) => format!(
+                "the router {gateway} is there, for it answers ARP: check that {server} is up, that it has a route back to {own}, and that no firewall on the way drops port {port}"
+            ),
+            (Hop::Router { gateway, .. }, Neighbour::Unknown) => format!(
+                "check the router {gateway}, that {server} is up, and firewalls on the way"
+            ),
+            (Hop::Nobody, _) => "name a router (DHCP option 3, or ip=<address>::<router>:<netmask>), or correct the server's address".to_owned(),
+        }
+    }
+}
+
+/// What an ARP table says of an address (`net/ipv4/arp.c`, `arp_format_neigh_entry`).
+fn in_table(table: &str, address: Ipv4Addr) -> Neighbour {
+    let flags = table.lines().skip(1).find_map(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        let here = fields.next()?.parse() == Ok(address);
+        let flags = fields.nth(1)?.trim_start_matches("0x");
+        here.then(|| u32::from_str_radix(flags, 16).unwrap_or(0))
+    });
+    match flags {
+        // ATF_COM: the entry is complete.
+        Some(flags) if flags & 2 != 0 => Neighbour::Answers,
+        Some(_) => Neighbour::Silent,
+        None => Neighbour::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arp_table_tells_the_silent_from_the_absent() {
+        let table = "IP address       HW type     Flags       HW address            Mask     Device
+10.0.0.1         0x1         0x2         52:54:00:12:34:56     *        eth0
+10.0.0.2         0x1         0x0         00:00:00:00:00:00     *        eth0
+10.0.0.3         0x1         0x6         52:54:00:12:34:57     *        eth0
+";
+        for (last, neighbour) in [
+            (1, Neighbour::Answers),
+            (2, Neighbour::Silent),
+            (3, Neighbour::Answers),
+            (4, Neighbour::Unknown),
+        ] {
+            let address = Ipv4Addr::new(10, 0, 0, last);
+            assert_eq!(in_table(table, address), neighbour, "{address}");
+        }
+        assert_eq!(in_table("", Ipv4Addr::LOCALHOST), Neighbour::Unknown);
+    }
+}
