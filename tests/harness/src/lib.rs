@@ -15,7 +15,9 @@ mod net;
 mod nic;
 mod peer;
 mod program;
+mod qmp;
 mod root;
+mod switch;
 mod transcript;
 mod vm;
 
@@ -23,11 +25,12 @@ pub mod places;
 
 pub use accel::Accel;
 pub use net::{Bridge, Loss, Net, Tap};
-pub use nic::{Nic, Rom};
+pub use nic::{Cable, Nic, Rom};
 pub use peer::dnsmasq::Dnsmasq;
 pub use peer::ganesha::{Clients, Ganesha};
 pub use peer::netroot::{Event, NetrootServe};
 pub use program::{Finished, Program};
 pub use root::TinyRoot;
+pub use switch::{Manners, Port, Question, Switch};
 pub use transcript::{Echo, Seen, Transcript};
 pub use vm::{Firmware, Vm, VmBuilder};

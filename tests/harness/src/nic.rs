@@ -1,6 +1,7 @@
 //! Network cards of virtual machines.
 
 use crate::net::Tap;
+use crate::switch::Port;
 
 /// The boot ROM on a network card.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,28 +13,51 @@ pub enum Rom {
     Ipxe,
 }
 
+/// What a card's cable leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cable {
+    /// A tap, and so most often a bridge.
+    Tap(Tap),
+    /// A port of a [`Switch`](crate::Switch).
+    Port(Port),
+}
+
+impl From<&Tap> for Cable {
+    fn from(tap: &Tap) -> Self {
+        Self::Tap(tap.clone())
+    }
+}
+
+impl From<&Port> for Cable {
+    fn from(port: &Port) -> Self {
+        Self::Port(port.clone())
+    }
+}
+
 /// A network card.
 #[derive(Clone, Debug)]
 pub struct Nic {
     model: String,
-    tap: Tap,
+    cable: Cable,
     mac: String,
     rom: Rom,
+    later: bool,
 }
 
 impl Nic {
-    /// A virtio card on `tap`, with the MAC address `mac`.
-    pub fn virtio(tap: &Tap, mac: &str) -> Self {
-        Self::model("virtio-net-pci", tap, mac)
+    /// A virtio card at `cable`, with the MAC address `mac`.
+    pub fn virtio(cable: impl Into<Cable>, mac: &str) -> Self {
+        Self::model("virtio-net-pci", cable, mac)
     }
 
     /// A card of another of QEMU's models (`e1000`, `vmxnet3`, …).
-    pub fn model(model: &str, tap: &Tap, mac: &str) -> Self {
+    pub fn model(model: &str, cable: impl Into<Cable>, mac: &str) -> Self {
         Self {
             model: model.to_owned(),
-            tap: tap.clone(),
+            cable: cable.into(),
             mac: mac.to_owned(),
             rom: Rom::None,
+            later: false,
         }
     }
 
@@ -44,25 +68,59 @@ impl Nic {
         self
     }
 
+    /// The same card in its box: its slot is empty until [`Vm::plug_in`](crate::Vm::plug_in).
+    #[must_use]
+    pub fn later(mut self) -> Self {
+        self.later = true;
+        self
+    }
+
+    /// QEMU's name for the cable of the machine's card number `index`.
+    pub(crate) fn cable_name(index: usize) -> String {
+        format!("n{index}")
+    }
+
     /// QEMU's arguments for the machine's card number `index`.
     pub(crate) fn arguments(&self, index: usize) -> Vec<String> {
-        let rom = match self.rom {
-            Rom::None => ",romfile=",
-            Rom::Ipxe => "",
+        let cable = Self::cable_name(index);
+        let cable = match &self.cable {
+            Cable::Tap(tap) => {
+                format!("tap,id={cable},ifname={},script=no,downscript=no", tap.0)
+            }
+            Cable::Port(port) => format!(
+                "dgram,id={cable},local.type=unix,local.path={},remote.type=unix,remote.path={}",
+                port.card.display(),
+                port.switch.display()
+            ),
         };
-        vec![
-            "-netdev".into(),
-            format!(
-                "tap,id=n{index},ifname={},script=no,downscript=no",
-                self.tap.0
-            ),
-            "-device".into(),
-            format!(
-                "{},netdev=n{index},mac={},bootindex={}{rom}",
-                self.model,
-                self.mac,
-                index + 1
-            ),
-        ]
+        let device = if self.later {
+            // Only a slot behind a port of its own can be filled while the machine runs.
+            let slot = Self::slot_name(index);
+            format!("pcie-root-port,id={slot},chassis={}", index + 1)
+        } else {
+            let rom = match self.rom {
+                Rom::None => ",romfile=",
+                Rom::Ipxe => "",
+            };
+            let (cable, order) = (Self::cable_name(index), index + 1);
+            let (model, mac) = (&self.model, &self.mac);
+            format!("{model},netdev={cable},mac={mac},bootindex={order}{rom}")
+        };
+        vec!["-netdev".into(), cable, "-device".into(), device]
+    }
+
+    /// What QEMU is told to fill the slot of card number `index` with.
+    pub(crate) fn plugged_in(&self, index: usize) -> serde_json::Value {
+        serde_json::json!({
+            "driver": self.model,
+            "bus": Self::slot_name(index),
+            "netdev": Self::cable_name(index),
+            "mac": self.mac,
+            "romfile": "",
+        })
+    }
+
+    fn slot_name(index: usize) -> String {
+        format!("slot{index}")
     }
 }

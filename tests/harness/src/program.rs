@@ -195,12 +195,19 @@ impl Program {
     /// # Errors
     /// As [`Transcript::wait_for`], with what it said on its standard error.
     pub fn wait_for(&self, text: &str, what: &str, patience: Duration) -> Result<Seen> {
-        self.stdout
-            .wait_for(text, what, patience)
-            .map_err(|error| match self.stderr.tail(20) {
-                said if said.is_empty() => error,
-                said => anyhow::anyhow!("{error}and on its standard error:\n{said}"),
-            })
+        match self.stdout.wait_for_any(0, &[text], patience) {
+            Some((_, seen)) => Ok(seen),
+            None => Err(self.missing(text, what, patience)),
+        }
+    }
+
+    /// The error for a text that never came: with what it said on both streams.
+    pub(crate) fn missing(&self, text: &str, what: &str, patience: Duration) -> anyhow::Error {
+        let error = anyhow::anyhow!(self.stdout.missing(text, what, patience));
+        match self.stderr.tail(20) {
+            said if said.is_empty() => error,
+            said => anyhow::anyhow!("{error}and on its standard error:\n{said}"),
+        }
     }
 
     /// The program's own process: the one child of `nsenter`, which forked because a

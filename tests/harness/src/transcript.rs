@@ -245,7 +245,7 @@ impl Transcript {
     }
 
     /// The sentence for a text that never came: what, where, how long, and the tail.
-    fn missing(&self, text: &str, what: &str, patience: Duration) -> String {
+    pub(crate) fn missing(&self, text: &str, what: &str, patience: Duration) -> String {
         let ended = if self.ended() {
             format!("it ended after {:.1} s", self.elapsed().as_secs_f64())
         } else {

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use crate::accel::Accel;
 use crate::net::Net;
 use crate::nic::Nic;
 use crate::program::{Finished, Input, Program, Streams};
+use crate::qmp;
 use crate::transcript::{Echo, Seen, Transcript};
 
 /// What runs before the boot loader.
@@ -20,6 +21,9 @@ pub enum Firmware {
     /// OVMF (edk2), with a variable store of its own for each machine.
     Uefi,
 }
+
+/// What no machine may ever say: the kernel's words, and those of a Rust program, be it process 1 or another.
+const PANICS: [&str; 2] = ["Kernel panic", "panicked at"];
 
 /// A machine before it is switched on.
 #[derive(Debug)]
@@ -34,10 +38,12 @@ pub struct VmBuilder<'net> {
     accel: Option<Accel>,
 }
 
-/// A machine that is switched on. Dropping it pulls the plug.
+/// A machine that is switched on. Dropping it pulls the plug, and fails the test if it ever panicked.
 #[derive(Debug)]
 pub struct Vm {
     program: Program,
+    nics: Vec<Nic>,
+    control: PathBuf,
 }
 
 impl<'net> VmBuilder<'net> {
@@ -143,9 +149,16 @@ impl<'net> VmBuilder<'net> {
             argv.extend(["-initrd".into(), initrd.display().to_string()]);
             argv.extend(["-append".into(), command_line.clone()]);
         }
+        let control = self.net.logs().join(format!("{}-qmp", self.name));
+        let socket = format!("unix:{},server=on,wait=off", control.display());
+        argv.extend(["-qmp".into(), socket]);
         let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
         let program = self.net.spawn_as(&self.name, &argv, self.streams)?;
-        Ok(Vm { program })
+        Ok(Vm {
+            program,
+            nics: self.nics,
+            control,
+        })
     }
 
     /// OVMF's code and a fresh copy of its empty variable store.
@@ -210,11 +223,19 @@ impl Vm {
     /// Waits until the console shows `text`; `what` says in words what that is.
     ///
     /// # Errors
-    /// When it does not: with the console's tail and the log's path.
+    /// When it does not: with the console's tail and the log's path. A machine that panics is not waited for.
     pub fn wait_for(&self, text: &str, what: &str, patience: Duration) -> Result<Seen> {
-        self.program
-            .wait_for(text, what, patience)
-            .with_context(|| format!("the whole console is in {}", self.log().display()))
+        let [kernel, init] = PANICS;
+        let console = self.console();
+        let result = match console.wait_for_any(0, &[text, kernel, init], patience) {
+            Some((0, seen)) => Ok(seen),
+            Some((_, panic)) => Err(anyhow!(
+                "{what} was waited for, and instead: {}",
+                panic.line
+            )),
+            None => Err(self.program.missing(text, what, patience)),
+        };
+        result.with_context(|| format!("the whole console is in {}", self.log().display()))
     }
 
     /// Types on its serial console; a line ends with `\n`.
@@ -223,6 +244,25 @@ impl Vm {
     /// When it is switched off.
     pub fn type_in(&mut self, text: &str) -> Result<()> {
         self.program.type_in(text)
+    }
+
+    /// Plugs in the card with this number, which was left in its box ([`Nic::later`]).
+    ///
+    /// # Errors
+    /// When there is no such card, or QEMU refuses.
+    pub fn plug_in(&self, number: usize) -> Result<()> {
+        let nic = self.nics.get(number);
+        let nic = nic.with_context(|| format!("the machine has no card {number}"))?;
+        qmp::command(&self.control, "device_add", &nic.plugged_in(number))
+    }
+
+    /// Pulls the cable of the card with this number, or puts it in again.
+    ///
+    /// # Errors
+    /// When there is no such card.
+    pub fn cable(&self, number: usize, is_in: bool) -> Result<()> {
+        let arguments = serde_json::json!({ "name": Nic::cable_name(number), "up": is_in });
+        qmp::command(&self.control, "set_link", &arguments)
     }
 
     /// Waits until it switches itself off.
@@ -239,5 +279,27 @@ impl Vm {
     /// When QEMU's state cannot be asked.
     pub fn running(&mut self) -> Result<bool> {
         self.program.running()
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        let console = self.console();
+        let panic = PANICS.iter().find_map(|words| console.find(words));
+        // A test that fails already has its reason, and two panics at once end the whole run.
+        let why = panic.filter(|_| !std::thread::panicking());
+        if let Some(seen) = why {
+            #[expect(
+                clippy::panic,
+                reason = "a value that is dropped has no other way to fail a test"
+            )]
+            {
+                panic!(
+                    "the machine panicked: {} ({})",
+                    seen.line,
+                    self.log().display()
+                );
+            }
+        }
     }
 }

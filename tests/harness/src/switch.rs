@@ -1,0 +1,247 @@
+//! A switch in front of a machine's cards, for what the host's kernel may not have: a spanning tree's silence,
+//! VLAN tags, LACP.
+//!
+//! A thread that passes frames between the cards (Unix datagram sockets, QEMU's `dgram` back-end, since 7.2) and a
+//! tap that is plugged into a bridge of the network. What becomes of a frame is decided by [`fabric`], which is pure.
+
+mod fabric;
+mod frame;
+mod lacp;
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use self::fabric::{Fabric, Out};
+use crate::net::{Bridge, Net};
+
+/// How a switch treats a machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manners {
+    /// A spanning tree: a port passes nothing for so long after the machine's first frame.
+    pub silence: Duration,
+    /// The ports are tagged: the machine's frames bear the number of this VLAN, the network's none.
+    pub vlan: Option<u16>,
+    /// The ports are one link, and pass nothing before LACP (802.3ad) is done with them.
+    pub lacp: bool,
+}
+
+/// A DHCP message that a machine sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The port that it came in on.
+    pub port: usize,
+    /// How long after the port's first frame.
+    pub after: Duration,
+    /// The message's type (RFC 2132 §9.6): 1 is a DISCOVER.
+    pub kind: u8,
+    /// Its transaction's number.
+    pub transaction: u32,
+    /// For how many seconds the machine says that it has been asking.
+    pub seconds: u16,
+    /// The tag that it bore.
+    pub vlan: Option<u16>,
+    /// Whether the network got it.
+    pub passed: bool,
+}
+
+/// One end of a cable from a card to a switch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// The card's socket, which QEMU makes.
+    pub(crate) card: PathBuf,
+    /// The switch's.
+    pub(crate) switch: PathBuf,
+}
+
+/// A running switch. Dropping it pulls its plug.
+#[derive(Debug)]
+pub struct Switch {
+    ports: Vec<Port>,
+    fabric: Arc<Mutex<Fabric>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// How often the thread looks whether it is to end, and LACP whether it has something to say.
+const TURN: u16 = 50;
+/// How long a card may leave a frame waiting before it is lost: one whose driver is not there yet takes none.
+const PUSH: Duration = Duration::from_millis(20);
+/// The longest frame with its tag, with room for a card that does not cut large ones.
+const LONGEST: usize = 1 << 16;
+
+impl Switch {
+    /// A switch with so many ports for a machine, plugged into `bridge` by a tap called `name`.
+    ///
+    /// # Errors
+    /// When the tap or the sockets cannot be made.
+    pub fn start(
+        net: &Net,
+        bridge: &Bridge,
+        name: &str,
+        ports: usize,
+        manners: Manners,
+    ) -> Result<Self> {
+        let tap = net.tap(name, bridge)?;
+        let uplink = net.within(|| {
+            netroot_sys::tap::open(&tap.0).with_context(|| format!("open the tap {}", tap.0))
+        })?;
+        let path = |at: usize, end: &str| net.logs().join(format!("{name}-{at}-{end}"));
+        let ports: Vec<Port> = (0..ports)
+            .map(|at| Port {
+                card: path(at, "card"),
+                switch: path(at, "switch"),
+            })
+            .collect();
+        let cables = ports.iter().map(Port::open).collect::<Result<Vec<_>>>()?;
+        let fabric = Arc::new(Mutex::new(Fabric::new(ports.len(), manners)));
+        let stop = Arc::new(AtomicBool::new(false));
+        let work = Work {
+            uplink,
+            cables,
+            fabric: Arc::clone(&fabric),
+            stop: Arc::clone(&stop),
+        };
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || work.run())
+            .context("start the switch's thread")?;
+        Ok(Self {
+            ports,
+            fabric,
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// The port with this number.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn port(&self, number: usize) -> Result<&Port> {
+        let port = self.ports.get(number);
+        port.with_context(|| format!("the switch has no port {number}"))
+    }
+
+    /// The DHCP messages that the machine sent so far, in their order, whether or not they passed.
+    pub fn questions(&self) -> Vec<Question> {
+        self.fabric().questions().to_owned()
+    }
+
+    /// How many frames passed each port, in both directions, LACP's own aside.
+    pub fn carried(&self) -> Vec<u64> {
+        self.fabric().carried()
+    }
+
+    fn fabric(&self) -> MutexGuard<'_, Fabric> {
+        self.fabric.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Switch {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Port {
+    /// The switch's end of the cable.
+    fn open(&self) -> Result<Cable> {
+        let socket = UnixDatagram::bind(&self.switch)
+            .with_context(|| format!("make the socket {}", self.switch.display()))?;
+        socket.set_write_timeout(Some(PUSH))?;
+        Ok(Cable {
+            socket,
+            card: self.card.clone(),
+        })
+    }
+}
+
+/// The switch's end of a cable to a card.
+struct Cable {
+    socket: UnixDatagram,
+    card: PathBuf,
+}
+
+struct Work {
+    uplink: File,
+    cables: Vec<Cable>,
+    fabric: Arc<Mutex<Fabric>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Work {
+    fn run(self) {
+        let mut buffer = vec![0; LONGEST];
+        while !self.stop.load(Ordering::Relaxed) {
+            // What cannot be read now can be in the next turn, or the tap went with its network.
+            let ready = self.wait().unwrap_or_default();
+            for end in ready {
+                let outs = self.take(end, &mut buffer);
+                self.send(outs);
+            }
+            let words = self.fabric().own_words(Instant::now());
+            self.send(words);
+        }
+    }
+
+    /// The ends that have a frame: `None` is the uplink, a number that port.
+    fn wait(&self) -> Result<Vec<Option<usize>>> {
+        let fds = std::iter::once(self.uplink.as_fd())
+            .chain(self.cables.iter().map(|cable| cable.socket.as_fd()));
+        let mut fds: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        poll(&mut fds, PollTimeout::from(TURN))?;
+        let readable = fds.iter().enumerate().filter(|(_, fd)| {
+            fd.revents()
+                .is_some_and(|events| events.contains(PollFlags::POLLIN))
+        });
+        Ok(readable.map(|(at, _)| at.checked_sub(1)).collect())
+    }
+
+    fn take(&self, end: Option<usize>, buffer: &mut [u8]) -> Vec<Out> {
+        let length = match end {
+            None => (&self.uplink).read(buffer).ok(),
+            Some(at) => self
+                .cables
+                .get(at)
+                .and_then(|cable| cable.socket.recv(buffer).ok()),
+        };
+        let Some(frame) = length.and_then(|length| buffer.get(..length)) else {
+            return Vec::new();
+        };
+        let now = Instant::now();
+        match end {
+            None => self.fabric().sent_by_network(frame, now),
+            Some(at) => self.fabric().sent_by_machine(at, frame, now),
+        }
+    }
+
+    fn send(&self, outs: Vec<Out>) {
+        for out in outs {
+            // A frame that nobody takes is lost, as on a wire.
+            let _ = match out {
+                Out::Up(frame) => (&self.uplink).write(&frame),
+                Out::Down(at, frame) => match self.cables.get(at) {
+                    Some(cable) => cable.socket.send_to(&frame, &cable.card),
+                    None => continue,
+                },
+            };
+        }
+    }
+
+    fn fabric(&self) -> MutexGuard<'_, Fabric> {
+        self.fabric.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
