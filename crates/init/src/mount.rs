@@ -84,6 +84,13 @@ fn mount_first<'a>(
             Ok(version) => return Ok((export, version)),
             Err(source) => {
                 let root = export.name();
+                let source = match &export.refusal {
+                    Some(refusal) => MountError::ByNeither {
+                        refusal: refusal.clone(),
+                        by_4: Box::new(source),
+                    },
+                    None => source,
+                };
                 let failure = Failure::Mount { root, source };
                 if left > 0 {
                     caution!("{failure}; trying the next server");
@@ -108,8 +115,12 @@ fn mount_nfs(
     let mut told: Option<MountError> = None;
     for version in &export.versions {
         let attempt = load_client(loader, *version).and_then(|()| {
-            if matches!(version, Version::V4(_)) {
-                identity::identify_client(&export.machine);
+            match version {
+                Version::V4(_) => identity::identify_client(&export.machine),
+                Version::V3 if export.choice.options.lock == Some(true) => caution!(
+                    "lock is left out: locks of NFS version 3 need daemons that no initrd has; vers=4 has them built in"
+                ),
+                Version::V3 => {}
             }
             let request = mount_request(&export.choice, *version, export.server, export.ports);
             in_time(request, *version, target, patience)

@@ -42,6 +42,14 @@ pub(crate) enum MountError {
         /// Its error number.
         errno: Errno,
     },
+    /// The mount by version 4, after version 3 refused the path.
+    #[error("{refusal}; and {by_4}")]
+    ByNeither {
+        /// What version 3 said.
+        refusal: String,
+        /// What came of version 4.
+        by_4: Box<MountError>,
+    },
     /// It takes too long.
     #[error("the mount (vers={version}) is not done after {} s", patience.as_secs())]
     Stalled {
@@ -106,6 +114,7 @@ impl MountError {
                 "let the server offer this version, or give another with vers=".to_owned()
             }
             Self::Refused { .. } => "look into the NFS server's log, and at the options of nfsroot=".to_owned(),
+            Self::ByNeither { by_4, .. } => by_4.advice(),
             Self::Stalled { .. } => "check the network between this machine and the server for loss".to_owned(),
             Self::Overlay { what: "overlay", .. } => {
                 "put the module overlay into the image, or boot without rd.overlay".to_owned()

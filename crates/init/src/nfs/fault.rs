@@ -101,14 +101,14 @@ pub(crate) enum NfsFault {
         /// Our address: a server shows each client what is for it.
         own: Ipv4Addr,
         /// Where the path ends.
-        missing: Missing,
+        missing: Box<Missing>,
     },
     /// Version 3 refuses, and version 4 does not have the path either.
     ByNeither {
         /// What version 3 says.
         refusal: Box<NfsFault>,
         /// Where the path ends in version 4.
-        missing: Missing,
+        missing: Box<Missing>,
     },
 }
 

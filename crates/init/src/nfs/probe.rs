@@ -155,7 +155,7 @@ fn answers_null(server: Ipv4Addr, port: u16, service: &Service) -> bool {
 }
 
 /// The first name of a path that version 4 does not have. `None` if it has all, and if it does not tell.
-fn missing(client: &mut RpcClient<Stream>, path: &str) -> Option<Missing> {
+fn missing(client: &mut RpcClient<Stream>, path: &str) -> Option<Box<Missing>> {
     let mut ask = |question: Question| {
         let call = async {
             client
@@ -177,11 +177,11 @@ fn missing(client: &mut RpcClient<Stream>, path: &str) -> Option<Missing> {
     let depth = ask(Question::walk(&names))?.missing_after()?;
     let above = names.get(..depth)?;
     let there = ask(Question::list(above)).and_then(|answer| answer.names(depth));
-    Some(Missing {
+    Some(Box::new(Missing {
         above: format!("/{}", above.join("/")),
         name: (*names.get(depth)?).to_owned(),
         there: there.unwrap_or_default(),
-    })
+    }))
 }
 
 struct Ask {
@@ -218,7 +218,12 @@ impl Ask {
                 way: Way::to(server, self.server.own, self.server.hop),
             }
         } else {
-            broken(server, port, service, Unanswered::Error(RpcError::Io(error)))
+            broken(
+                server,
+                port,
+                service,
+                Unanswered::Error(RpcError::Io(error)),
+            )
         }
     }
 

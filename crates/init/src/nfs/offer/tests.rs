@@ -220,16 +220,67 @@ fn a_server_of_version_3_alone_says_so_when_asked_for_4() {
     assert_eq!(asked(&server, &lock).unwrap().versions, [Version::V3]);
 }
 
-#[test]
-fn a_refusal_is_final_for_every_version() {
-    let server = server(|call| match call.program {
-        // MNT3ERR_ACCES, and no list of exports.
-        MOUNT_PROGRAM => Then::Reply(0, vec![13]),
+/// A server whose MOUNT refuses, with no list of exports, and whose version 4 answers COMPOUND with these words.
+fn refusing(compound: &'static [u32]) -> Server {
+    server(move |call| match (call.program, call.procedure) {
+        (MOUNT_PROGRAM, _) => Then::Reply(0, vec![13]),
+        (NFS_PROGRAM, 1) => Then::Reply(0, compound.to_vec()),
         _ => Then::Reply(0, vec![]),
-    });
+    })
+}
+
+const DENIED: &str = "refuses to let /srv/x be mounted: access denied";
+
+#[test]
+fn a_path_that_only_version_4_has_is_mounted_by_that() {
+    // NFS4_OK for the top and for two names.
+    let server = refusing(&[0, 0, 3, 24, 0, 15, 0, 15, 0]);
+    let offer = asked(&server, &ALL).unwrap();
+    assert_eq!(offer.versions, &ALL[1..]);
+    assert!(offer.refusal.unwrap().contains(DENIED));
+    let sentence = asked(&server, &ALL[..1]).unwrap_err();
+    assert!(sentence.contains(DENIED), "vers=3 is final: {sentence}");
+}
+
+#[test]
+fn where_version_4_does_not_tell_the_kernel_is_asked() {
+    // NFS4ERR_MINOR_VERS_MISMATCH.
+    let offer = asked(&refusing(&[10021, 0, 0]), &ALL).unwrap();
+    assert!(offer.refusal.is_some());
+    assert_eq!(offer.versions, &ALL[1..]);
+}
+
+#[test]
+fn a_path_that_neither_version_has_is_told_by_both() {
+    // NFS4ERR_NOENT for the second name, whatever is asked.
+    let server = refusing(&[2, 0, 3, 24, 0, 15, 0, 15, 2]);
     let sentence = asked(&server, &ALL).unwrap_err();
+    let by_4 = "nor by NFS version 4, where there is no x in /srv; look into";
     assert!(
-        sentence.contains("refuses to let /srv/x be mounted: access denied"),
+        sentence.contains(&format!("{DENIED}; {by_4}")),
         "{sentence}"
     );
+    let sentence = asked(&server, &ALL[1..]).unwrap_err();
+    let expected = "has no /srv/x by NFS version 4: there is no x in /srv; correct the path";
+    assert!(sentence.contains(expected), "{sentence}");
+}
+
+#[test]
+fn the_names_that_are_there_are_told() {
+    let server = server(|call| match (call.program, call.procedure) {
+        (NFS_PROGRAM, 1) => Then::Reply(
+            0,
+            // The walk's answer and the list's are told apart by what was asked: here both begin alike, and the walk
+            // reads no further than its head.
+            [2, 0, 2, 24, 0, 26, 0, 7, 7]
+                .into_iter()
+                .chain([1, 0, 3, 4, u32::from_be_bytes(*b"home"), 0, 0])
+                .chain([1, 0, 4, 4, u32::from_be_bytes(*b"root"), 0, 0, 0, 1])
+                .collect(),
+        ),
+        _ => Then::Reply(0, vec![]),
+    });
+    let sentence = asked(&server, &ALL[1..]).unwrap_err();
+    let expected = "there is no srv in /, only home, root; correct";
+    assert!(sentence.contains(expected), "{sentence}");
 }
