@@ -13,7 +13,8 @@ use smoltcp::wire::DhcpOption;
 
 use crate::address::Address;
 use crate::clock::{Moment, Seconds};
-use crate::console::{caution, say};
+use crate::console::say;
+use crate::dhcp::inform;
 use crate::early::Borrowed;
 use crate::failure::Failure;
 use crate::link::{Nics, bring_up};
@@ -57,7 +58,7 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
         .loader
         .load_in_background(std::mem::take(&mut machine.later));
     machine.report.begin("dhcp");
-    let address = lease::obtain(
+    let mut address = lease::obtain(
         &mut machine.nics,
         &machine.plan,
         machine.dhcp_options,
@@ -65,6 +66,9 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
     )?;
     machine.report.begin("configure");
     set(machine, &address)?;
+    if inform::complete(&mut address, &machine.plan, machine.dhcp_options) {
+        set(machine, &address)?;
+    }
     rescue::stop_at(machine, Stage::Mount)?;
     machine.report.begin("export");
     let exports = export::find(&machine.plan, &address)?;
@@ -111,6 +115,14 @@ fn switch_root(machine: &Machine, export: &export::Export) -> Failure {
     if let Some(script) = program.needs().filter(|path| !switch::is_there(path)) {
         return export::no_boot_program(export, script);
     }
+    if let Some(unfit) = switch::unfit(&init) {
+        let (root, program) = (export.name(), init);
+        return Failure::Unfit {
+            root,
+            program,
+            unfit,
+        };
+    }
     let leading = program.leading_arguments().into_iter().map(OsString::from);
     let arguments: Vec<OsString> = leading.chain(machine.arguments.iter().cloned()).collect();
     report::leave(machine, Outcome::Switch(&init));
@@ -120,10 +132,8 @@ fn switch_root(machine: &Machine, export: &export::Export) -> Failure {
     );
     machine.borrowed.iter().for_each(Borrowed::give_back);
     handoff::leave_behind(machine.address.as_ref());
-    let source = switch::switch_root(&init, &arguments);
-    caution!("the image is gone from here on: only a reboot can try again");
     Failure::Switch {
         root: export.name(),
-        source,
+        source: switch::switch_root(&init, &arguments),
     }
 }

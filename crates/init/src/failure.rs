@@ -11,7 +11,7 @@ use std::time::Duration;
 use netroot_proto::mount::NoRoot;
 
 use crate::configure::ConfigureError;
-use crate::diagnosis::{Undriven, cure_of_no_nic};
+use crate::diagnosis::{Undriven, Unfit, cure_of_no_nic};
 use crate::mount::MountError;
 use crate::netlink::NetlinkError;
 use crate::nfs::NfsFault;
@@ -70,9 +70,7 @@ pub(crate) enum Failure {
         source: ConfigureError,
     },
     /// Nothing says what to mount.
-    #[error(
-        "no root: {reason}; give root=/dev/nfs nfsroot=<server>:<path>, or let the DHCP server send option 17"
-    )]
+    #[error("no root: {}", with_cause(reason))]
     NoRoot {
         /// What is missing.
         reason: NoRoot,
@@ -114,6 +112,16 @@ pub(crate) enum Failure {
         /// What to do.
         advice: &'static str,
     },
+    /// An init that cannot run.
+    #[error("no init: {program} of the root {root} {unfit}; {}", unfit.advice())]
+    Unfit {
+        /// `server:path`.
+        root: String,
+        /// The init.
+        program: String,
+        /// Why.
+        unfit: Unfit,
+    },
     /// The switch of roots.
     #[error("cannot switch to the root {root}: {source}; {}", source.advice())]
     Switch {
@@ -130,6 +138,15 @@ fn name_servers(servers: &[Ipv4Addr]) -> String {
     } else {
         let servers: Vec<String> = servers.iter().map(Ipv4Addr::to_string).collect();
         format!(" by {}", servers.join(" or "))
+    }
+}
+
+/// An error of the form `<why>; <what to do>`, with its causes behind the first part.
+fn with_cause(error: &dyn Error) -> String {
+    let (text, causes) = (error.to_string(), causes(error));
+    match text.split_once("; ") {
+        Some((why, cure)) if !causes.is_empty() => format!("{why} ({causes}); {cure}"),
+        _ => text,
     }
 }
 

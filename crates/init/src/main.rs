@@ -55,7 +55,7 @@ use crate::early::Borrowed;
 use crate::failure::Failure;
 use crate::link::Nics;
 use crate::modules::Loader;
-use crate::policy::Failures;
+use crate::policy::{Failures, Next};
 use crate::report::{Outcome, Report};
 
 /// DHCP option 60, vendor class identifier (RFC 2132 §9.13).
@@ -121,10 +121,10 @@ fn run(arguments: Vec<OsString>) -> ! {
         fail!("boot failed: {failure}");
         machine.report.failed(failure.to_string());
         report::leave(&machine, Outcome::Failed);
-        rescue::follow(&mut machine, policy::next(after, failures.one_more()));
         if matches!(failure, Failure::Switch { .. }) {
-            policy::reboot();
+            policy::follow(Next::GiveUp, false);
         }
+        rescue::follow(&mut machine, policy::next(after, failures.one_more()));
     }
 }
 
@@ -259,7 +259,7 @@ fn panicked(info: &panic::PanicHookInfo<'_>) {
     let after = panic::catch_unwind(|| BootPlan::parse(&cmdline).after_failure.value);
     let next = match after {
         Ok(after) => policy::next(after, 4),
-        Err(_) => policy::Next::TryAgain(Duration::from_secs(16)),
+        Err(_) => Next::TryAgain(Duration::from_secs(16)),
     };
     policy::follow(next, false);
     let error = Command::new("/proc/self/exe")

@@ -13,6 +13,8 @@ use crate::rescue;
 
 /// The pause after the first failure; each later one is twice as long, up to [`LONGEST`].
 const FIRST: Duration = Duration::from_secs(2);
+/// How long the last words stay on the screen.
+const LAST_WORDS: Duration = Duration::from_secs(30);
 /// The longest pause: a machine room that gets its power back should be up a minute after its server is.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -21,8 +23,10 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub(crate) enum Next {
     /// Try again after so long.
     TryAgain(Duration),
-    /// Reboot after so long.
+    /// Reboot after so long, because `panic=` says so.
     Reboot(Duration),
+    /// Reboot, because nothing is left to try again with.
+    GiveUp,
 }
 
 /// The next step after this many failures in a row. Pure.
@@ -58,11 +62,21 @@ pub(crate) fn follow(next: Next, keyboard: bool) -> bool {
             fail!("trying again in {} s{hint}", pause.as_secs());
             wait(pause)
         }
+        Next::Reboot(Duration::ZERO) => {
+            fail!("rebooting (panic=-1)");
+            reboot();
+        }
         Next::Reboot(time) => {
             fail!("rebooting in {0} s (panic={0}){hint}", time.as_secs());
             if wait(time) {
                 return true;
             }
+            reboot();
+        }
+        Next::GiveUp => {
+            let time = LAST_WORDS.as_secs();
+            fail!("rebooting in {time} s: the image is gone, so nothing can be tried again");
+            thread::sleep(LAST_WORDS);
             reboot();
         }
     }
@@ -116,7 +130,7 @@ mod tests {
         let pauses: Vec<u64> = (1..=8)
             .map(|n| match next(AfterFailure::TryAgain, n) {
                 Next::TryAgain(pause) => pause.as_secs(),
-                Next::Reboot(_) => panic!("nobody asked for a reboot"),
+                next => panic!("nobody asked for {next:?}"),
             })
             .collect();
         assert_eq!(pauses, [2, 4, 8, 16, 32, 60, 60, 60]);

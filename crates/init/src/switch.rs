@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -15,6 +15,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use crate::console::{caution, detail};
+use crate::diagnosis::{HEAD, Kind, Unfit, kind};
 use crate::mount::ROOT;
 
 /// `RAMFS_MAGIC`, `TMPFS_MAGIC` (`include/uapi/linux/magic.h`): what an initramfs is kept in.
@@ -23,6 +24,8 @@ const IN_MEMORY: [i64; 2] = [0x8584_58f6, 0x0102_1994];
 const MOVED: [&str; 4] = ["/dev", "/sys", "/run", "/proc"];
 /// Directories within each other, before the deletion gives up: no image is that deep.
 const DEPTH: usize = 64;
+/// Programs that run one another, before nobody looks further; the kernel gives up after five (`exec_binprm`).
+const INTERPRETERS: usize = 5;
 
 /// Why the root could not be switched to.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +94,36 @@ pub(crate) fn first_program(programs: &[String]) -> Option<String> {
 pub(crate) fn is_there(path: &str) -> bool {
     let root = open_directory(rustix::fs::CWD, ROOT);
     root.is_ok_and(|root| is_file(root.as_fd(), path, 0))
+}
+
+/// Why the kernel would refuse to run a program of the mounted root, if that is sure. Asked before the switch, which
+/// cannot be taken back.
+pub(crate) fn unfit(program: &str) -> Option<Unfit> {
+    let root = open_directory(rustix::fs::CWD, ROOT).ok()?;
+    let mut path = program.to_owned();
+    // A script is run by a program, which is run by its loader.
+    for _ in 0..INTERPRETERS {
+        match kind(&head(root.as_fd(), &path)?) {
+            Kind::Ready => return None,
+            Kind::Unfit(unfit) => return Some(unfit),
+            Kind::By(next) if !is_program(root.as_fd(), &next) => {
+                return Some(Unfit::NoInterpreter(next));
+            }
+            Kind::By(next) => path = next,
+        }
+    }
+    None
+}
+
+/// The beginning of a file in the mounted root, if it can be read.
+fn head(root: BorrowedFd<'_>, path: &str) -> Option<Vec<u8>> {
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat2(root, path, flags, Mode::empty(), resolve).ok()?;
+    let mut head = Vec::new();
+    let limit = u64::try_from(HEAD).unwrap_or(u64::MAX);
+    File::from(file).take(limit).read_to_end(&mut head).ok()?;
+    Some(head)
 }
 
 fn is_program(root: BorrowedFd<'_>, program: &str) -> bool {

@@ -57,6 +57,15 @@ fn broken(answer: Unanswered) -> Failure {
     })
 }
 
+fn unfit(unfit: Unfit) -> Failure {
+    let (root, program) = ("10.0.0.1:/srv/x".into(), "/sbin/init".into());
+    Failure::Unfit {
+        root,
+        program,
+        unfit,
+    }
+}
+
 fn nfs(fault: NfsFault) -> Failure {
     let root = "10.0.0.1:/srv/x".into();
     Failure::Nfs { root, fault }
@@ -104,7 +113,7 @@ fn each_cause_has_its_sentence_and_its_cure() {
                 reason: NoRoot::Unnamed,
             },
             "no root",
-            "nfsroot=<server>:<path>",
+            "give root=nfs:<server>:/<path>",
         ),
         (
             silent(Hop::Direct, Neighbour::Silent),
@@ -221,6 +230,21 @@ fn each_cause_has_its_sentence_and_its_cure() {
             },
             "the root 10.0.0.1:/srv/x has no /sbin/init",
             "correct init=",
+        ),
+        (
+            unfit(Unfit::Foreign(183)),
+            "/sbin/init of the root 10.0.0.1:/srv/x is for aarch64 and this machine is",
+            "made for this machine's processor",
+        ),
+        (
+            unfit(Unfit::NoProgram),
+            "is neither a program nor a script",
+            "init=",
+        ),
+        (
+            unfit(Unfit::NoInterpreter("/lib/ld.so".into())),
+            "is run by /lib/ld.so, which the root does not have",
+            "complete the root",
         ),
     ];
     for (failure, cause, cure) in table {
