@@ -33,8 +33,12 @@ pub(crate) struct Address {
     pub(crate) host_name: Option<String>,
     /// In bytes.
     pub(crate) mtu: Option<u16>,
+    /// Time servers, best first.
+    pub(crate) ntp: Vec<Ipv4Addr>,
     /// The lease, if a server gave one.
     pub(crate) lease: Option<Lease>,
+    /// What a server told of the network of a fixed address ([`crate::dhcp::inform`]).
+    pub(crate) informed: Option<Lease>,
     /// How the lease was won.
     pub(crate) dialogue: Option<Dialogue>,
     /// What the command line says about this NIC.
@@ -60,7 +64,9 @@ impl Address {
             search: lease.search.clone(),
             host_name: lease.host_name.clone(),
             mtu: lease.mtu,
+            ntp: lease.ntp.clone(),
             lease: Some(lease),
+            informed: None,
             dialogue: None,
             request: request.cloned(),
         };
@@ -87,7 +93,9 @@ impl Address {
             search: Vec::new(),
             host_name: None,
             mtu: None,
+            ntp: Vec::new(),
             lease: None,
+            informed: None,
             dialogue: None,
             request: Some(request.clone()),
         };
@@ -117,6 +125,9 @@ impl Address {
                 self.dns.clone_from(&request.dns);
             }
             self.mtu = request.mtu.or(self.mtu);
+            if let Some(server) = request.ntp {
+                self.ntp = vec![server];
+            }
         }
         for route in network.routes.iter().map(|setting| &setting.value) {
             let here = |device: &String| *device == self.nic.name;
@@ -198,7 +209,7 @@ impl Address {
 
     /// What the choice of the root is made from.
     pub(crate) fn facts(&self) -> LeaseFacts<'_> {
-        let lease = self.lease.as_ref();
+        let lease = self.lease.as_ref().or(self.informed.as_ref());
         LeaseFacts {
             address: Some(self.own),
             request: self.request.as_ref(),

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use netroot_proto::cmdline::BootPlan;
+use netroot_proto::cmdline::{BootPlan, Method};
 use netroot_proto::dhcp::Mac;
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::offers::Worth;
@@ -204,6 +204,8 @@ impl Race<'_> {
             .boot_device
             .as_ref()
             .map(|setting| setting.value.as_str());
+        let requests = &self.plan.network.addressing;
+        let nobody_asks = !requests.is_empty() && requests.iter().all(|r| is_fixed(r.method));
         let runners: Vec<Runner> = self
             .ports
             .values()
@@ -212,10 +214,14 @@ impl Race<'_> {
                 let usable = port.address.as_ref().filter(|_| port.carrier.is_some());
                 let usable = usable.filter(|_| chosen.is_none_or(|name| name == port.nic.name));
                 let failed = self.failed.get(&port.nic.index).copied();
+                let worth = |address: &Address| match root(self.plan, address, failed) {
+                    // What it lacks is asked for once it is set, and no other NIC would bring more.
+                    Root::None | Root::Doubtful if failed.is_none() && nobody_asks => Root::Named,
+                    root => root,
+                };
                 Runner {
                     arrived: usable.map(|(moment, _)| *moment),
-                    root: usable
-                        .map_or(Root::None, |(_, address)| root(self.plan, address, failed)),
+                    root: usable.map_or(Root::None, |(_, address)| worth(address)),
                     failed,
                     running: port.client.is_some() && port.carrier.is_some(),
                 }
@@ -297,6 +303,11 @@ impl Race<'_> {
             _ => "the network card that the command line names".to_owned(),
         }
     }
+}
+
+/// No DHCP server is asked for an address.
+fn is_fixed(method: Method) -> bool {
+    matches!(method, Method::Static | Method::Off)
 }
 
 /// What an address is good for.

@@ -246,7 +246,7 @@ fn refused(name: &str, error: &LeaseError) {
 
 /// A seed for transaction numbers. Early in the boot the kernel may have no entropy yet: then it gives what it
 /// has, and the NIC's address keeps two machines that started together apart.
-fn seed(mac: Mac) -> u64 {
+pub(super) fn seed(mac: Mac) -> u64 {
     let [a, b, c, d, e, f] = mac.0;
     let address = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
     let time = Moment::now().since_kernel().subsec_nanos();

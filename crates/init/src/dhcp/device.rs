@@ -13,7 +13,7 @@ use super::repeat::Repeat;
 use crate::clock::Moment;
 
 /// The largest Ethernet frame: DHCP needs no jumbo frames.
-const FRAME: usize = 1514;
+pub(super) const FRAME: usize = 1514;
 
 /// A NIC for one DHCP client.
 #[derive(Debug)]
