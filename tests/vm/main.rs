@@ -1,5 +1,6 @@
 //! Virtual machines without a disk, from the firmware to the root's init.
 
+mod dhcp_dialects;
 mod dhcp_roots;
 mod direct;
 mod failures;
@@ -11,5 +12,6 @@ mod nfs_versions;
 mod proxy;
 mod rescue;
 mod restart;
+mod slow;
 mod the_harness;
 mod wire;

@@ -1,0 +1,136 @@
+//! Addresses that are had in other ways than by DISCOVER and REQUEST: written down and
+//! completed by DHCPINFORM, or given by BOOTP.
+
+use anyhow::Result;
+use netroot_harness::{Clients, Dnsmasq, Ganesha, TinyRoot};
+
+use crate::wire::{Facts, PATIENCE, SERVER, Wire};
+
+/// A static address that says nothing of a root, of a router and of names.
+const BARE: &str = "ip=10.77.0.50:::255.255.255.0::eth0:off";
+
+#[test]
+fn a_fixed_address_is_told_its_root_by_somebody_elses_server() -> Result<()> {
+    let wire = Wire::new("inform")?;
+    let root = TinyRoot::make()?;
+    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let root_path = format!("--dhcp-option=17,{SERVER}:/srv/root");
+    let options = [
+        root_path.as_str(),
+        "--dhcp-option=3,10.77.0.254",
+        "--dhcp-option=6,10.77.0.53",
+        "--dhcp-option=15,lab.example",
+    ];
+    let dnsmasq = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
+    let vm = wire.boot(&format!("root=dhcp {BARE} ro"))?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_read_only_nfs();
+    let log = dnsmasq.log().text();
+    assert!(log.contains("DHCPINFORM(br0) 10.77.0.50"), "{log}");
+    assert!(log.contains("DHCPACK(br0) 10.77.0.50"), "{log}");
+    assert!(!log.contains("DHCPDISCOVER"), "{log}");
+    assert!(facts.all("route").contains("00000000\tFE004D0A"));
+    let console = vm.console().text();
+    assert!(
+        console.contains("eth0: the command line leaves a root to be asked for (DHCPINFORM)"),
+        "{console}"
+    );
+    assert!(console.contains("(DHCP option 17)"), "{console}");
+    Ok(())
+}
+
+#[test]
+fn a_fixed_address_takes_names_from_a_router_and_the_root_from_our_server() -> Result<()> {
+    let wire = Wire::new("inform-proxy")?;
+    let options = ["--dhcp-option=3,10.77.0.1", "--dhcp-option=12,from-dhcp"];
+    let router = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
+    let other = netroot_harness::Net::new("inform-proxy-server")?;
+    wire.net
+        .cable(&wire.bridge, &other, "br0", "10.77.0.2/24")?;
+    let root = TinyRoot::make()?;
+    let arguments = ["--interface", "br0", "--modules", "virtio_net"];
+    let server = netroot_harness::NetrootServe::start(&other, root.path(), &arguments)?;
+    let vm = wire.boot(&format!("root=dhcp {BARE} ro rd.overlay"))?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_overlay();
+    vm.wait_for(
+        "netroot: root 10.77.0.2:/",
+        "the root on our server",
+        PATIENCE,
+    )?;
+    let log = router.log().text();
+    assert!(log.contains("DHCPACK(br0) 10.77.0.50"), "{log}");
+    assert!(facts.all("route").contains("00000000\t01004D0A"));
+    let told = |step: &str| server.events().iter().any(|(_, event)| event.step == step);
+    assert!(told("proxy"), "{:#?}", server.events());
+    Ok(())
+}
+
+#[test]
+fn an_address_that_lacks_nothing_asks_nobody_and_one_that_nobody_completes_says_what() -> Result<()>
+{
+    let wire = Wire::new("inform-nobody")?;
+    let mut vm = wire.boot(&format!("root=dhcp {BARE}"))?;
+    vm.wait_for(
+        "eth0: no DHCP server answers within 4 s, so a root is still missing",
+        "the sentence about silence",
+        PATIENCE,
+    )?;
+    let failed = vm.wait_for("netroot: boot failed: no root: ", "the failure", PATIENCE)?;
+    assert!(
+        failed.line.contains("option 17 (root-path)"),
+        "{}",
+        failed.line
+    );
+    assert!(vm.running()?);
+    drop(vm);
+    // Nobody serves there, but nothing has to be asked for to know it.
+    let vm = wire.boot(&format!("root={SERVER}:/srv/root {BARE}"))?;
+    vm.wait_for(
+        "netroot: boot failed: cannot mount",
+        "the failure",
+        PATIENCE,
+    )?;
+    assert!(!vm.console().contains("DHCPINFORM"));
+    Ok(())
+}
+
+/// dnsmasq on the wire, with a root behind it, and more options.
+fn serve_bootp(wire: &Wire, more: &[&str]) -> Result<(TinyRoot, Ganesha, Dnsmasq)> {
+    let root = TinyRoot::make()?;
+    let ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let root_path = format!("--dhcp-option=17,{SERVER}:/srv/root");
+    let options = [&[root_path.as_str(), "--bootp-dynamic"], more].concat();
+    let dnsmasq = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
+    Ok((root, ganesha, dnsmasq))
+}
+
+#[test]
+fn ip_bootp_asks_by_bootp_and_by_nothing_else() -> Result<()> {
+    let wire = Wire::new("bootp")?;
+    let (_root, _ganesha, dnsmasq) = serve_bootp(&wire, &["--dhcp-option=3,10.77.0.254"])?;
+    let vm = wire.boot("root=dhcp ip=bootp ro")?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_read_only_nfs();
+    let log = dnsmasq.log().text();
+    assert!(log.contains("BOOTP(br0) 10.77.0.1"), "{log}");
+    for message in ["DHCPDISCOVER", "DHCPREQUEST", "DHCPINFORM"] {
+        assert!(!log.contains(message), "{message}: {log}");
+    }
+    assert!(facts.all("route").contains("00000000\tFE004D0A"));
+    Ok(())
+}
+
+#[test]
+fn ip_any_is_answered_by_a_server_of_bootp_too() -> Result<()> {
+    let wire = Wire::new("bootp-any")?;
+    // It is deaf to DHCP.
+    let (_root, _ganesha, dnsmasq) = serve_bootp(&wire, &["--dhcp-ignore=tag:!bootp"])?;
+    let vm = wire.boot("root=dhcp ip=any ro")?;
+    Facts::of(&vm)?.assert_read_only_nfs();
+    let log = dnsmasq.log().text();
+    assert!(log.contains("DHCPDISCOVER(br0)"), "{log}");
+    assert!(log.contains("BOOTP(br0) 10.77.0.1"), "{log}");
+    assert!(!log.contains("DHCPACK"), "{log}");
+    Ok(())
+}
