@@ -44,6 +44,25 @@ pub(crate) fn aarch64_init() -> Result<PathBuf> {
     Ok(places::target().join(target).join("init/init"))
 }
 
+/// What `cargo xtask bench` boots.
+///
+/// # Errors
+/// When something does not build.
+pub(crate) fn bench() -> Result<()> {
+    netroot()?;
+    for_a_machine("netroot-facts")?;
+    for_a_machine("netroot-yardstick")
+}
+
+/// A small static program of this work tree, to be run by a virtual machine.
+///
+/// # Errors
+/// When it does not build.
+fn for_a_machine(package: &str) -> Result<()> {
+    let target = "x86_64-unknown-linux-musl";
+    cargo(&["-p", package, "--profile", "init", "--target", target])
+}
+
 /// The tests that need root, and the programs that they start. Their paths are also
 /// written down, for a run as root that may not find cargo.
 ///
@@ -51,15 +70,7 @@ pub(crate) fn aarch64_init() -> Result<PathBuf> {
 /// When something does not build.
 pub(crate) fn root_tests() -> Result<()> {
     netroot()?;
-    let target = "x86_64-unknown-linux-musl";
-    cargo(&[
-        "-p",
-        "netroot-facts",
-        "--profile",
-        "init",
-        "--target",
-        target,
-    ])?;
+    for_a_machine("netroot-facts")?;
     let messages = output(
         Command::new("cargo")
             .args(["test", "-p", "netroot-tests", "--no-run"])

@@ -9,9 +9,19 @@
 #![forbid(unsafe_code)]
 
 use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Duration;
 
+/// Whom [`as_a_user`] runs this program as: nobody's number in particular, without any of root's rights.
+const USER: u32 = 1000;
+/// How this program is called then.
+const USER_NAME: &str = "facts-user";
+
 fn main() {
+    if std::env::args().next().as_deref() == Some(USER_NAME) {
+        return as_a_user();
+    }
     let command_line = read("/proc/cmdline");
     say("begin", "");
     say("pid", &std::process::id().to_string());
@@ -62,6 +72,10 @@ fn main() {
     say("nfs-client", &read(nfs_client));
     say("arguments", &arguments());
     say("modules", &names("/sys/module").join(" "));
+    // The kernel lists the newest first.
+    for line in read("/proc/modules").lines().rev() {
+        say("loaded", line.split(' ').next().unwrap_or_default());
+    }
     say("run", &names("/run").join(" "));
     say("report", &read("/run/netroot/report.json"));
     say("top", &names("/").join(" "));
@@ -70,11 +84,42 @@ fn main() {
         Ok(()) => say("write", &format!("succeeded: {}", read("/etc/written"))),
         Err(error) => say("write", &format!("failed: {error}")),
     }
+    run_as_a_user();
     say("end", "");
     if command_line.contains("facts.stay") {
         stay();
     }
     switch_off();
+}
+
+/// Runs this program as somebody else than root, whom more checks stand before.
+fn run_as_a_user() {
+    let own = std::fs::read_link("/proc/self/exe").unwrap_or_else(|_| "/sbin/init".into());
+    let mut command = Command::new(own);
+    command.arg0(USER_NAME).uid(USER).gid(USER);
+    match command.status() {
+        Ok(status) if status.success() => {}
+        Ok(status) => say("user", &format!("ended by {status}")),
+        Err(error) => say("user", &format!("cannot run: {error}")),
+    }
+}
+
+/// What a user may do in the root: read what is everybody's, write to a file of its own that the server has too,
+/// and make a new one.
+fn as_a_user() {
+    say("user", &format!("reads {}", read("/etc/witness")));
+    let wrote = |result: std::io::Result<()>| match result {
+        Ok(()) => "succeeded".to_owned(),
+        Err(error) => format!("failed: {error}"),
+    };
+    let note = std::fs::File::options()
+        .append(true)
+        .open("/home/user/note");
+    let changed = note.and_then(|mut note| note.write_all(b"changed\n"));
+    say("user", &format!("changes {}", wrote(changed)));
+    let made = std::fs::write("/home/user/made", "by the user\n");
+    say("user", &format!("makes {}", wrote(made)));
+    say("user", &format!("lists {}", names("/home/user").join(" ")));
 }
 
 fn arguments() -> String {

@@ -1,5 +1,6 @@
 //! A virtual machine without a disk.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,6 +26,9 @@ pub enum Firmware {
 /// What no machine may ever say: the kernel's words, and those of a Rust program, be it process 1 or another.
 const PANICS: [&str; 2] = ["Kernel panic", "panicked at"];
 
+/// QEMU's name for memory in a file without a name.
+const COUNTED: &str = "memory-backend-memfd";
+
 /// A machine before it is switched on.
 #[derive(Debug)]
 pub struct VmBuilder<'net> {
@@ -36,6 +40,8 @@ pub struct VmBuilder<'net> {
     kernel: Option<(PathBuf, PathBuf, String)>,
     streams: Streams,
     accel: Option<Accel>,
+    counted: bool,
+    may_panic: bool,
 }
 
 /// A machine that is switched on. Dropping it pulls the plug, and fails the test if it ever panicked.
@@ -44,6 +50,7 @@ pub struct Vm {
     program: Program,
     nics: Vec<Nic>,
     control: PathBuf,
+    may_panic: bool,
 }
 
 impl<'net> VmBuilder<'net> {
@@ -81,6 +88,20 @@ impl<'net> VmBuilder<'net> {
     #[must_use]
     pub fn accel(mut self, accel: Accel) -> Self {
         self.accel = Some(accel);
+        self
+    }
+
+    /// Keeps its memory where [`Vm::touched`] can count it.
+    #[must_use]
+    pub fn counted(mut self) -> Self {
+        self.counted = true;
+        self
+    }
+
+    /// Takes a panic as an answer: this machine has less memory than it needs.
+    #[must_use]
+    pub fn may_panic(mut self) -> Self {
+        self.may_panic = true;
         self
     }
 
@@ -138,6 +159,12 @@ impl<'net> VmBuilder<'net> {
         ]
         .map(str::to_owned)
         .into();
+        if self.counted {
+            // A file in memory: page by page, where memory of the program's own comes in pieces of 2 MiB.
+            let memory = format!("{COUNTED},id=memory,size={}M", self.memory_mib);
+            argv.extend(["-object".into(), memory]);
+            argv.extend(["-machine".into(), "memory-backend=memory".into()]);
+        }
         if self.firmware == Firmware::Uefi {
             argv.extend(self.flash()?);
         }
@@ -158,6 +185,7 @@ impl<'net> VmBuilder<'net> {
             program,
             nics: self.nics,
             control,
+            may_panic: self.may_panic,
         })
     }
 
@@ -207,6 +235,8 @@ impl Vm {
                 ..Streams::default()
             },
             accel: None,
+            counted: false,
+            may_panic: false,
         }
     }
 
@@ -265,6 +295,24 @@ impl Vm {
         qmp::command(&self.control, "set_link", &arguments)
     }
 
+    /// How many bytes of its memory anything in it has ever touched: firmware, kernel, initrd, programs, caches. Pages
+    /// that a machine gives up are not given back, so this is the most that it has needed until now.
+    ///
+    /// # Errors
+    /// When it was not started as [`counted`](VmBuilder::counted), or is switched off.
+    pub fn touched(&self) -> Result<u64> {
+        let folder = format!("/proc/{}/fd", self.program.pid()?);
+        let is_memory = |path: &Path| {
+            let target = std::fs::read_link(path).unwrap_or_default();
+            target.to_string_lossy().contains(COUNTED)
+        };
+        let mut files = std::fs::read_dir(&folder).with_context(|| format!("read {folder}"))?;
+        let memory = files.find_map(|file| file.ok().map(|f| f.path()).filter(|p| is_memory(p)));
+        let memory = memory.context("the machine's memory is no file: start it as counted")?;
+        // `st_blocks` is in units of 512 bytes wherever the file is.
+        Ok(std::fs::metadata(memory)?.blocks() * 512)
+    }
+
     /// Waits until it switches itself off.
     ///
     /// # Errors
@@ -287,7 +335,7 @@ impl Drop for Vm {
         let console = self.console();
         let panic = PANICS.iter().find_map(|words| console.find(words));
         // A test that fails already has its reason, and two panics at once end the whole run.
-        let why = panic.filter(|_| !std::thread::panicking());
+        let why = panic.filter(|_| !std::thread::panicking() && !self.may_panic);
         if let Some(seen) = why {
             #[expect(
                 clippy::panic,

@@ -1,35 +1,34 @@
-//! A few times of the same thing, and what to say of them.
+//! A few measurements of the same thing, and what to say of them.
 
 use std::fmt;
-use std::time::Duration;
 
-/// Times in the order in which they were taken.
+/// Numbers in the order in which they were measured. The heading above them names their unit.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Spread(Vec<Duration>);
+pub(super) struct Spread(Vec<f64>);
 
 impl Spread {
-    pub(super) fn add(&mut self, time: Duration) {
-        self.0.push(time);
+    pub(super) fn add(&mut self, number: f64) {
+        self.0.push(number);
     }
 
     /// The middle one; with an even number the mean of the two in the middle.
-    pub(super) fn median(&self) -> Option<Duration> {
+    pub(super) fn median(&self) -> Option<f64> {
         let mut sorted = self.0.clone();
-        sorted.sort();
+        sorted.sort_by(f64::total_cmp);
         let upper = sorted.get(sorted.len() / 2)?;
         let lower = sorted.get(sorted.len().checked_sub(1)? / 2)?;
-        Some((*upper + *lower) / 2)
+        Some(f64::midpoint(*upper, *lower))
     }
 }
 
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for time in &self.0 {
-            write!(f, "{:6.2} ", time.as_secs_f64())?;
+        for number in &self.0 {
+            write!(f, "{number:6.2} ")?;
         }
         match self.median() {
-            Some(median) => write!(f, "  median {:.2} s", median.as_secs_f64()),
-            None => write!(f, "  no times"),
+            Some(median) => write!(f, "  median {median:.2}"),
+            None => write!(f, "  nothing measured"),
         }
     }
 }
@@ -38,22 +37,22 @@ impl fmt::Display for Spread {
 mod tests {
     use super::*;
 
-    fn of(seconds: &[u64]) -> Spread {
-        Spread(seconds.iter().copied().map(Duration::from_secs).collect())
+    fn of(numbers: &[f64]) -> Spread {
+        Spread(numbers.to_vec())
     }
 
     #[test]
     fn the_median_does_not_care_about_the_order() {
-        assert_eq!(of(&[9, 1, 5]).median(), Some(Duration::from_secs(5)));
+        assert_eq!(of(&[9.0, 1.0, 5.0]).median(), Some(5.0));
     }
 
     #[test]
     fn the_median_of_an_even_number_is_the_mean_of_the_middle_two() {
-        assert_eq!(of(&[1, 4, 2, 9]).median(), Some(Duration::from_secs(3)));
+        assert_eq!(of(&[1.0, 4.0, 2.0, 9.0]).median(), Some(3.0));
     }
 
     #[test]
-    fn no_times_have_no_median() {
+    fn no_numbers_have_no_median() {
         assert_eq!(of(&[]).median(), None);
     }
 }
