@@ -1,0 +1,176 @@
+//! Who boots: the init, initramfs-tools, and two that mark where the scale begins.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use netroot_harness::{TinyRoot, places};
+
+use super::initramfs_tools;
+use super::machine::{PATH, SERVER};
+use crate::image;
+use crate::run::run;
+
+/// What is made for the yardstick in the tiny root, and found in its image under the same name.
+const LIST: &str = "etc/yardstick";
+
+/// An image that is booted, and how.
+pub(super) struct Contestant {
+    /// For people.
+    pub(super) name: &'static str,
+    /// The folder of its logs.
+    pub(super) log: &'static str,
+    pub(super) initrd: PathBuf,
+    /// Its command line.
+    pub(super) words: String,
+}
+
+/// This project's image, with every wired NIC's driver.
+///
+/// # Errors
+/// When it cannot be made.
+pub(super) fn netroot(folder: &Path) -> Result<Contestant> {
+    let initrd = folder.join("netroot.img");
+    image::make("netboot", &initrd)?;
+    Ok(Contestant {
+        name: "netroot init",
+        log: "netroot",
+        initrd,
+        words: by_dhcp(),
+    })
+}
+
+/// Debian's, made by its own tools.
+///
+/// # Errors
+/// When it cannot be made.
+pub(super) fn initramfs_tools(folder: &Path, version: &str) -> Result<Contestant> {
+    Ok(Contestant {
+        name: "initramfs-tools boot=nfs",
+        log: "initramfs-tools",
+        initrd: initramfs_tools::image(folder, version)?,
+        words: by_dhcp(),
+    })
+}
+
+fn by_dhcp() -> String {
+    format!("boot=nfs root=/dev/nfs nfsroot={SERVER}:{PATH} ip=dhcp")
+}
+
+/// The least that it takes (`tests/yardstick`): the same image but for its `/init`, which loads `modules`, in this
+/// order, and mounts with every answer known.
+///
+/// # Errors
+/// When it cannot be made.
+pub(super) fn yardstick(
+    folder: &Path,
+    root: &TinyRoot,
+    version: &str,
+    modules: &[String],
+) -> Result<Contestant> {
+    let list = paths_in_the_image(version, modules)?;
+    fs::write(root.path().join(LIST), list)?;
+    let data = places::workspace().join("initrd/netboot.toml");
+    let data = fs::read_to_string(&data).with_context(|| format!("read {}", data.display()))?;
+    let contents = folder.join("yardstick.toml");
+    let file = format!("{data}\n[[file]]\npath = \"/{LIST}\"\nfrom = \"/{LIST}\"\n");
+    fs::write(&contents, file)?;
+    let initrd = folder.join("yardstick.img");
+    let init = places::yardstick()?;
+    make(root.path(), &contents, "netboot", &init, &initrd)?;
+    let ports = "port=2049,mountport=20048";
+    Ok(Contestant {
+        name: "with the answers known",
+        log: "yardstick",
+        initrd,
+        words: format!(
+            "YARDSTICK_ADDRESS=10.90.0.50/24 YARDSTICK_ROOT={SERVER}:{PATH} \
+             YARDSTICK_OPTIONS=vers=3,proto=tcp,{ports},mountvers=3,mountproto=tcp,\
+             mountaddr={SERVER},nolock,addr={SERVER}"
+        ),
+    })
+}
+
+/// The kernel and a program that says at once that it has begun: the root's own init, in the image.
+///
+/// # Errors
+/// When it cannot be made.
+pub(super) fn nothing(folder: &Path, root: &TinyRoot) -> Result<Contestant> {
+    let contents = folder.join("nothing.toml");
+    let console = "[[device]]\npath = \"/dev/console\"\nmajor = 5\nminor = 1\nmode = 0o600\n";
+    fs::write(&contents, format!("directories = [\"/dev\"]\n{console}"))?;
+    let initrd = folder.join("nothing.img");
+    make(root.path(), &contents, "", &places::facts()?, &initrd)?;
+    Ok(Contestant {
+        name: "the kernel alone",
+        log: "nothing",
+        initrd,
+        words: String::new(),
+    })
+}
+
+/// An image with another `/init` than `netroot` carries.
+fn make(root: &Path, contents: &Path, modules: &str, init: &Path, image: &Path) -> Result<()> {
+    run(Command::new(places::netroot()?)
+        .arg("initrd")
+        .args([Path::new("--root"), root, Path::new("--contents"), contents])
+        .args(["--modules", modules])
+        .args([Path::new("--init"), init, Path::new("-o"), image]))
+}
+
+/// The modules that the root's init found in the kernel, the first one loaded first.
+///
+/// # Errors
+/// When it found none: a NIC and NFS take some.
+pub(super) fn loaded(console: &str) -> Result<Vec<String>> {
+    let names = console
+        .lines()
+        .filter_map(|line| line.trim_end().strip_prefix("facts: loaded "));
+    let names: Vec<String> = names.map(str::to_owned).collect();
+    ensure!(!names.is_empty(), "the root's init tells of no module");
+    Ok(names)
+}
+
+/// Where the image has these modules, a line each.
+fn paths_in_the_image(version: &str, modules: &[String]) -> Result<String> {
+    let folder = places::debian_root().join("lib/modules").join(version);
+    let dependencies = fs::read_to_string(folder.join("modules.dep"))
+        .with_context(|| format!("read modules.dep in {}", folder.display()))?;
+    let path = |name: &String| {
+        let path = path_of(&dependencies, name)
+            .with_context(|| format!("the module {name} is not in modules.dep"))?;
+        Ok(format!("/lib/modules/{version}/{path}\n"))
+    };
+    modules.iter().map(path).collect()
+}
+
+/// The path of a module by its name in the kernel; `netroot initrd` unpacks what is compressed.
+fn path_of<'a>(dependencies: &'a str, name: &str) -> Option<&'a str> {
+    let paths = dependencies
+        .lines()
+        .filter_map(|line| line.split(':').next());
+    let paths = paths.filter_map(|path| path.get(..path.find(".ko")? + 3));
+    let mut modules = paths.filter_map(|path| Some((path, path.rsplit('/').next()?)));
+    let is_it = |file: &str| file.trim_end_matches(".ko").replace('-', "_") == name;
+    modules.find_map(|(path, file)| is_it(file).then_some(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_is_found_by_the_name_that_the_kernel_has_for_it() {
+        let dependencies = "kernel/net/a.ko: kernel/b.ko\nkernel/drivers/x-y.ko.xz:\n";
+        assert_eq!(path_of(dependencies, "x_y"), Some("kernel/drivers/x-y.ko"));
+        assert_eq!(path_of(dependencies, "b"), None);
+    }
+
+    #[test]
+    fn modules_are_told_in_the_order_of_their_loading() {
+        let console = "noise\r\nfacts: loaded first\r\nfacts: loaded second\r\n";
+        assert_eq!(loaded(console).unwrap(), ["first", "second"]);
+        assert!(loaded("facts: begin").is_err());
+    }
+}
