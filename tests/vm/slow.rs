@@ -1,0 +1,181 @@
+//! Slow and lossy networks: a machine waits for what comes late, and is up as soon as it is there.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use netroot_harness::{
+    Clients, Dnsmasq, Ganesha, Loss, Manners, Net, Nic, Question, Switch, TinyRoot, Vm,
+};
+
+use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, Wire, own_export};
+
+/// The machine's other card.
+const OTHER: &str = "52:54:00:77:00:02";
+
+/// A DISCOVER's message type.
+const DISCOVER: u8 = 1;
+/// What init may let pass between two questions, in seconds: its longest pause is eight, and a machine on a shared
+/// processor gets its turn a little late.
+const LONGEST_PAUSE: u16 = 12;
+
+fn assert_never_failed(vm: &Vm) {
+    let text = vm.console().text();
+    assert!(!text.contains("netroot: boot failed"), "{text}");
+}
+
+// A switch that looks for loops first (IEEE 802.1D: two times 15 s, and what it takes to begin): the carrier is there
+// at once, and nothing passes.
+#[test]
+fn a_switch_port_that_is_silent_for_45_seconds_is_waited_for_with_one_question() -> Result<()> {
+    let wire = Wire::new("spanning-tree")?;
+    let manners = Manners {
+        silence: Duration::from_secs(45),
+        ..Manners::default()
+    };
+    let switch = Switch::start(&wire.net, &wire.bridge, "stp", 1, manners)?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve(root.path(), &[])?;
+    let machine = wire.machine().nic(Nic::virtio(switch.port(0)?, MACHINE));
+    let command_line = format!("{} ip=dhcp ro", own_export(root.path())?);
+    let vm = wire.boot_with(machine, &command_line)?;
+    let waits = "netroot: waiting for a DHCP server to answer on eth0 (";
+    let waits = vm.wait_for(waits, "the machine's word that it waits", PATIENCE)?;
+    Facts::of(&vm)?.assert_read_only_nfs();
+    assert_never_failed(&vm);
+    let lease = vm.wait_for("netroot: eth0: lease ", "the lease", PATIENCE)?;
+    assert!(waits.end < lease.end);
+
+    let asked: Vec<Question> = switch.questions();
+    let lost = asked.iter().take_while(|question| !question.passed).count();
+    assert!(lost >= 4, "so few were asked in vain: {asked:#?}");
+    let (in_vain, heard) = asked.split_at(lost);
+    let first = heard.first();
+    assert!(first.is_some_and(|q| q.kind == DISCOVER), "{asked:#?}");
+    // One question, asked again and again: an answer to any copy counts, and none is long in coming.
+    let asked: Vec<&Question> = in_vain.iter().chain(first).collect();
+    for pair in asked.windows(2) {
+        assert_eq!(pair[0].kind, DISCOVER, "{pair:?}");
+        assert_eq!(pair[0].transaction, pair[1].transaction, "{pair:?}");
+        let pause = pair[1].seconds.saturating_sub(pair[0].seconds);
+        assert!(pause <= LONGEST_PAUSE, "{pair:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_network_card_that_comes_after_20_seconds_is_waited_for_and_used() -> Result<()> {
+    let wire = Wire::new("late-card")?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve(root.path(), &[])?;
+    let machine = wire.machine().nic(Nic::virtio(&wire.tap, MACHINE).later());
+    let command_line = format!("{} ip=dhcp ro", own_export(root.path())?);
+    let vm = wire.boot_with(machine, &command_line)?;
+    let waits = "netroot: waiting for a network card to appear (";
+    vm.wait_for(waits, "the machine's word that it waits", PATIENCE)?;
+    std::thread::sleep(Duration::from_secs(20));
+    assert!(!vm.console().contains("netroot: eth0"));
+    vm.plug_in(0)?;
+    Facts::of(&vm)?.assert_read_only_nfs();
+    vm.wait_for("netroot: eth0: driver virtio_net", "its driver", PATIENCE)?;
+    assert_never_failed(&vm);
+    Ok(())
+}
+
+#[test]
+fn a_wire_that_loses_three_of_ten_frames_each_way_is_slow_and_no_more() -> Result<()> {
+    let wire = Wire::new("loss")?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve(root.path(), &[])?;
+    let loss = Loss {
+        from_machine: 30,
+        to_machine: 30,
+    };
+    wire.net.lose(&wire.tap.0, loss)?;
+    let vm = wire.boot(&format!("{} ip=dhcp ro", own_export(root.path())?))?;
+    Facts::of(&vm)?.assert_read_only_nfs();
+    assert!(wire.net.lost(&wire.tap.0)? > 0);
+    Ok(())
+}
+
+#[test]
+fn a_dhcp_server_that_answers_after_five_seconds_is_heard() -> Result<()> {
+    let wire = Wire::new("slow-dhcp")?;
+    let root = TinyRoot::make()?;
+    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let option = format!("--dhcp-option=17,{SERVER}:/srv/root");
+    let options = [option.as_str(), "--dhcp-reply-delay=5"];
+    let dnsmasq = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
+    let vm = wire.boot("root=dhcp ip=dhcp ro")?;
+    Facts::of(&vm)?.assert_read_only_nfs();
+    assert_never_failed(&vm);
+    // The question is asked again meanwhile, and stays the same: an answer to any copy counts.
+    let log = dnsmasq.log().text();
+    let asked = log
+        .lines()
+        .filter_map(|line| line.split_once(" DHCPDISCOVER("));
+    let asked: Vec<&str> = asked.map(|(transaction, _)| transaction).collect();
+    assert!(asked.len() > 1, "{log}");
+    assert!(
+        asked.iter().all(|transaction| transaction == &asked[0]),
+        "{log}"
+    );
+    Ok(())
+}
+
+/// Another network at the machine's first card: it leases at once and has no root.
+fn wrong_network(wire: &Wire, name: &str) -> Result<(Net, Dnsmasq, Nic)> {
+    let bridge = wire.net.plain_bridge("br1")?;
+    let net = Net::new(&format!("{name}-other"))?;
+    wire.net.cable(&bridge, &net, "lan", "10.78.0.254/24")?;
+    let dnsmasq = Dnsmasq::start(&net, "lan", "10.78.0.100", "10.78.0.149", &[])?;
+    let nic = Nic::virtio(&wire.net.tap("wrong", &bridge)?, OTHER);
+    Ok((net, dnsmasq, nic))
+}
+
+/// The network of the root, whose DHCP server takes its time.
+fn slow_network(wire: &Wire, options: &[&str]) -> Result<Dnsmasq> {
+    let options = [&["--dhcp-reply-delay=4"], options].concat();
+    Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.149", &options)
+}
+
+#[test]
+fn of_two_cards_the_one_with_a_root_is_used_although_the_other_has_a_lease_first() -> Result<()> {
+    let wire = Wire::new("wrong-first")?;
+    let (_net, wrong, first) = wrong_network(&wire, "wrong-first")?;
+    let root = TinyRoot::make()?;
+    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let option = format!("--dhcp-option=17,{SERVER}:/srv/root");
+    let _right = slow_network(&wire, &[&option])?;
+    let machine = wire.machine().nic(first);
+    let machine = machine.nic(Nic::virtio(&wire.tap, MACHINE));
+    let vm = wire.boot_with(machine, "root=dhcp ip=dhcp ro")?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_read_only_nfs();
+    vm.wait_for("netroot: eth1: lease 10.77.0.", "the lease", PATIENCE)?;
+    assert!(wrong.log().contains("DHCPACK(lan) 10.78.0."));
+    let addresses = facts.all("fib");
+    assert!(!addresses.contains("10.78.0."), "{addresses}");
+    assert_never_failed(&vm);
+    Ok(())
+}
+
+// The wrong network has a router, so the root may well be behind it: only trying tells.
+#[test]
+fn a_root_that_the_first_card_cannot_reach_after_all_is_reached_by_the_second() -> Result<()> {
+    let wire = Wire::new("wrong-router")?;
+    let (_net, wrong, first) = wrong_network(&wire, "wrong-router")?;
+    let root = TinyRoot::make()?;
+    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let _right = slow_network(&wire, &[])?;
+    let machine = wire.machine().nic(first);
+    let machine = machine.nic(Nic::virtio(&wire.tap, MACHINE));
+    let command_line = format!("root=/dev/nfs nfsroot={SERVER}:/srv/root ip=dhcp ro");
+    let vm = wire.boot_with(machine, &command_line)?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_read_only_nfs();
+    vm.wait_for("netroot: eth1: lease 10.77.0.", "the lease", PATIENCE)?;
+    assert!(wrong.log().contains("DHCPACK(lan) 10.78.0."));
+    let addresses = facts.all("fib");
+    assert!(!addresses.contains("10.78.0."), "{addresses}");
+    Ok(())
+}
