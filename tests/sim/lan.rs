@@ -7,6 +7,7 @@ use std::time::Duration;
 use netroot_proto::dhcp::introduction::Introduction;
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::offers::{Offers, Outgoing, Worth};
+use netroot_proto::dhcp::options::Message;
 use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::dhcp::restate;
@@ -57,6 +58,8 @@ pub(crate) struct Server {
     pub(crate) habit: Option<Habit>,
     /// Option 17.
     pub(crate) root: Option<Vec<u8>>,
+    /// It takes a request of BOOTP for a DISCOVER, which ours does not.
+    pub(crate) knows_bootp: bool,
 }
 
 impl Server {
@@ -83,6 +86,7 @@ impl Server {
             asked: None,
             habit: None,
             root: Some(b"10.0.0.1:/root".to_vec()),
+            knows_bootp: false,
         }
     }
 
@@ -95,7 +99,13 @@ impl Server {
         if to.port() != SERVER_PORT || !(to.ip().is_broadcast() || *to.ip() == self.address) {
             return None;
         }
-        let request = Request::read(payload).ok()?;
+        let mut payload = payload.to_vec();
+        let is_bootp = Message::read(&payload).is_ok_and(|message| message.kind().is_none());
+        if is_bootp && self.knows_bootp {
+            payload[240..243].copy_from_slice(&[53, 1, 1]);
+            payload[243] = 255;
+        }
+        let request = Request::read(&payload).ok()?;
         self.asked = Some(request.clone());
         let loader = Loader {
             platform: Platform::EfiX64,

@@ -7,6 +7,7 @@
 //!   as the init uses it).
 //! * [`leases`]: DHCP scenarios on it.
 //! * [`offers`]: our init among several servers.
+//! * [`inform`]: our init with an address and without the rest.
 //! * [`captures`], [`firmware`]: real firmware's packets, and our answers to them.
 //! * [`hostile`]: random, cut and damaged bytes, and properties over random values.
 //! * [`files`]: our TFTP sender against a receiver that behaves like EDK2's.
@@ -27,6 +28,8 @@ mod files;
 mod firmware;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod inform;
 #[cfg(test)]
 mod lan;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use netroot_proto::dhcp::conflict;
 use netroot_proto::dhcp::emit::Draft;
 use netroot_proto::dhcp::header::Header;
-use netroot_proto::dhcp::introduction::Introduction;
+use netroot_proto::dhcp::introduction::{Introduction, Protocol};
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::offers::{GRACE, Offers, Outgoing, Worth};
 use netroot_proto::dhcp::request::Request;
@@ -193,6 +193,23 @@ fn a_reply_of_bootp_is_a_lease_for_ever() {
     assert_eq!(root(&lan), Some(&b"10.0.0.1:/root"[..]));
     assert!((ip(100)..=ip(120)).contains(&lease.address));
     assert_eq!(lan.servers[0].sent, [Step::DhcpOffer], "no REQUEST came");
+}
+
+#[test]
+fn a_reply_of_bootp_waits_for_dhcp_only_where_dhcp_was_asked() {
+    let bootp: Habit = |packet| recode(packet, 53, 224);
+    let won = |protocol| {
+        let server = with_habit(Server::dhcp(1, (100, 120), HOUR), bootp);
+        let mut lan = Lan::new(28, Faults::default(), vec![server], 0);
+        lan.servers[0].knows_bootp = true;
+        lan.add_init(1, 7);
+        lan.clients[0].introduction.protocol = protocol;
+        lan.run(120 * SECOND, |lan| lan.clients[0].lease().is_some());
+        assert!((ip(100)..=ip(120)).contains(&lease(&lan).address));
+        lan.clients[0].won_at().unwrap()
+    };
+    assert!(won(Protocol::Bootp) < 50 * MILLISECOND);
+    assert!(won(Protocol::Dhcp) >= GRACE);
 }
 
 #[test]

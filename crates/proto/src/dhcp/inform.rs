@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::emit::{Draft, SAFE_LENGTH};
 use super::header::Header;
 use super::introduction::Introduction;
-use super::lease::Lease;
+use super::lease::{Lease, Note};
 use super::options::Message;
 use super::{Mac, MessageType, PARAMETER_REQUEST_LIST, code, restate};
 
@@ -73,7 +73,9 @@ impl Inform {
         datagram
             .get_mut(CLIENT_IP)?
             .copy_from_slice(&self.address.octets());
-        let lease = Lease::read(&datagram).ok()?;
+        let mut lease = Lease::read(&datagram).ok()?;
+        // The network's size is not asked for: a boot server beside a DHCP server leaves it out.
+        lease.notes.retain(|note| !matches!(note, Note::Mask(..)));
         Some(Lease {
             address: self.address,
             // Some servers send times all the same.

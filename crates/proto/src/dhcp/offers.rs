@@ -98,6 +98,8 @@ enum Phase {
 pub struct Offers {
     mac: Mac,
     phase: Phase,
+    /// The client asks by BOOTP alone, so nothing better than its reply comes.
+    bootp: bool,
     held: Vec<Held>,
     /// When the first of them came.
     since: Option<Duration>,
@@ -117,6 +119,7 @@ impl Offers {
         Offers {
             mac,
             phase: Phase::Silent,
+            bootp: false,
             held: Vec::new(),
             since: None,
             proxy: None,
@@ -150,6 +153,7 @@ impl Offers {
                 }
             }
             self.phase = Phase::Discovering { transaction };
+            self.bootp = message.kind().is_none();
             self.held.clear();
             self.since = None;
             self.granted = None;
@@ -273,7 +277,7 @@ impl Offers {
                 self.unreliable.contains(&server),
                 judge(&lease),
                 // BOOTP knows no end of a lease, and no better address.
-                held.lease.message.is_none(),
+                held.lease.message.is_none() && !self.bootp,
             )
         };
         let (index, best) = self

@@ -1,0 +1,112 @@
+//! DHCPINFORM: our init's question, and what servers make of it.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use netroot_proto::dhcp::inform::Inform;
+use netroot_proto::dhcp::introduction::Introduction;
+use netroot_proto::dhcp::lease::Lease;
+use netroot_proto::dhcp::{INIT_VENDOR_CLASS, Mac, MessageType, code};
+use netroot_proto::pxe::decide::Step;
+use proptest::prelude::*;
+
+use super::lan::{Habit, SECOND, Server, frame, ip};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn inform() -> Inform {
+    Inform {
+        mac: Mac([2, 0, 0, 0, 0, 7]),
+        address: ip(50),
+        transaction: 0x0102_0304,
+        introduction: Introduction {
+            uuid: Some([0x5a; 16]),
+            ..Introduction::default()
+        },
+    }
+}
+
+fn ask(server: &mut Server) -> Option<Lease> {
+    let inform = inform();
+    let reply = server.answer(&inform.frame(3 * SECOND), SECOND)?;
+    inform.answer(&reply)
+}
+
+#[test]
+fn a_dhcp_server_tells_all_but_an_address_and_times() {
+    let mut server = Server::dhcp(1, (100, 120), HOUR);
+    let told = ask(&mut server).expect("an answer");
+    assert_eq!(server.sent, [Step::DhcpAck]);
+    assert_eq!((told.address, told.lease_time), (ip(50), None));
+    assert_eq!(told.root_path.as_deref(), Some(&b"10.0.0.1:/root"[..]));
+    assert_eq!((told.routers, told.dns), (vec![ip(1)], vec![ip(53)]));
+    let asked = server.asked.unwrap();
+    assert_eq!(asked.kind, MessageType::Inform);
+    assert_eq!((asked.header.client_ip, asked.header.secs), (ip(50), 3));
+    assert_eq!(asked.vendor_class.as_deref(), Some(INIT_VENDOR_CLASS));
+    assert_eq!(asked.client_id.as_deref(), Some(&[1, 2, 0, 0, 0, 0, 7][..]));
+    assert_eq!(asked.uuid.as_ref().map(Vec::len), Some(17));
+    assert!(asked.wants(code::ROOT_PATH));
+    // RFC 2131 table 5.
+    assert_eq!((asked.requested_address, asked.server_id), (None, None));
+    // No lease came of it.
+    let (_, pool) = server.dhcp.unwrap();
+    assert_eq!(pool.bindings().count(), 0);
+}
+
+#[test]
+fn a_boot_server_beside_a_dhcp_server_tells_the_root_and_nothing_is_wrong_with_that() {
+    let told = ask(&mut Server::proxy(2)).expect("an answer");
+    assert_eq!(told.root_path.as_deref(), Some(&b"10.0.0.1:/root"[..]));
+    assert_eq!(told.notes, []);
+}
+
+#[test]
+fn a_server_that_repeats_no_address_or_leases_one_all_the_same_is_understood() {
+    let no_address: Habit = |packet| packet[12..16].fill(0);
+    let leases: Habit = |packet| {
+        packet[16..20].copy_from_slice(&[10, 0, 0, 99]);
+        let end = packet.iter().rposition(|byte| *byte == 255).unwrap();
+        packet.splice(end..end, [51, 4, 0, 0, 0, 60]);
+    };
+    for habit in [no_address, leases] {
+        let mut server = Server::dhcp(1, (100, 120), HOUR);
+        server.habit = Some(habit);
+        let told = ask(&mut server).expect("an answer");
+        assert_eq!((told.address, told.lease_time), (ip(50), None));
+        assert_eq!(told.root_path.as_deref(), Some(&b"10.0.0.1:/root"[..]));
+    }
+}
+
+#[test]
+fn answers_to_others_and_of_another_kind_are_passed_over() {
+    let habits: [Habit; 4] = [
+        // Another transaction, another card, a NAK, a request.
+        |packet| packet[4] ^= 1,
+        |packet| packet[28] ^= 4,
+        |packet| packet[242] = 6,
+        |packet| packet[0] = 1,
+    ];
+    for habit in habits {
+        let mut server = Server::dhcp(1, (100, 120), HOUR);
+        server.habit = Some(habit);
+        assert_eq!(ask(&mut server), None);
+        assert_eq!(server.sent, [Step::DhcpAck], "it did answer");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_frame_upsets_the_question(
+        bytes in prop::collection::vec(any::<u8>(), 0..600),
+        cut in 0usize..600,
+    ) {
+        let inform = inform();
+        inform.answer(&bytes);
+        inform.answer(&frame(67, 68, Ipv4Addr::UNSPECIFIED, &bytes));
+        let mut server = Server::dhcp(1, (100, 120), HOUR);
+        let mut reply = server.answer(&inform.frame(SECOND), SECOND).unwrap();
+        reply.truncate(cut);
+        inform.answer(&reply);
+    }
+}
