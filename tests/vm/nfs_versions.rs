@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use anyhow::{Context, Result};
 use netroot_harness::{Clients, Dnsmasq, Ganesha, TinyRoot};
 
-use crate::wire::{Facts, PATIENCE, SERVER, STATIC, Wire};
+use crate::wire::{Facts, PATIENCE, SERVER, STATIC, Wire, own_export};
 
 /// An address and no name.
 const NAMELESS: &str = "ip=10.77.0.50::10.77.0.254:255.255.255.0::eth0:off";
@@ -66,6 +66,34 @@ fn a_server_of_version_4_alone_is_found_out_when_nothing_is_told() -> Result<()>
     ))?;
     assert_mounted_as(&Facts::of(&vm)?, "4.2");
     assert!(vm.console().contains("; trying version 4"));
+    Ok(())
+}
+
+#[test]
+fn a_path_that_version_3_refuses_is_mounted_by_version_4() -> Result<()> {
+    let wire = Wire::new("nfs-hidden-from-3")?;
+    let root = TinyRoot::make()?;
+    let _ganesha = Ganesha::start_hidden_from_version_3(&wire.net, root.path(), "/srv/root")?;
+    let vm = wire.boot(&format!(
+        "root=/dev/nfs nfsroot={SERVER}:/srv/root {STATIC} ro"
+    ))?;
+    assert_mounted_as(&Facts::of(&vm)?, "4.2");
+    assert!(vm.console().contains("; trying version 4"));
+    Ok(())
+}
+
+#[test]
+fn a_path_that_version_4_does_not_have_is_told_with_what_is_there() -> Result<()> {
+    let wire = Wire::new("nfs-4-absent-path")?;
+    let root = TinyRoot::make()?;
+    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let vm = wire.boot(&format!(
+        "root=/dev/nfs nfsroot={SERVER}:/srv/other,vers=4 {STATIC} ro"
+    ))?;
+    let sentence = "netroot: boot failed: cannot mount the root 10.77.0.1:/srv/other: \
+        10.77.0.1 has no /srv/other by NFS version 4: there is no other in /srv, only root; \
+        correct the path, or export it to 10.77.0.50";
+    vm.wait_for(sentence, "the failure's sentence", PATIENCE)?;
     Ok(())
 }
 
@@ -153,5 +181,37 @@ fn guix_systems_boot_program_is_run_by_its_guile() -> Result<()> {
     let arguments = facts.all("arguments");
     let expected = "/gnu/store/system/profile/bin/guile --no-auto-compile /gnu/store/system/boot";
     assert!(arguments.starts_with(expected), "{arguments}");
+    Ok(())
+}
+
+/// What the tiny root's user does in its own files, under a writable layer.
+fn assert_a_user_can_work(facts: &Facts) {
+    facts.assert_overlay();
+    let user = facts.all("user");
+    let expected =
+        "reads the root's own words\nchanges succeeded\nmakes succeeded\nlists made note";
+    assert_eq!(user, expected);
+}
+
+#[test]
+fn a_user_without_roots_rights_reads_and_writes_under_an_overlay_over_ganesha() -> Result<()> {
+    let wire = Wire::new("nfs-user-ganesha")?;
+    let root = TinyRoot::make()?;
+    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let vm = wire.boot(&format!(
+        "root=/dev/nfs nfsroot={SERVER}:/srv/root {STATIC} rd.overlay"
+    ))?;
+    let facts = Facts::of(&vm)?;
+    assert_a_user_can_work(&facts);
+    Ok(())
+}
+
+#[test]
+fn a_user_without_roots_rights_reads_and_writes_under_an_overlay_over_our_export() -> Result<()> {
+    let wire = Wire::new("nfs-user-own")?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve_beside(root.path())?;
+    let vm = wire.boot(&format!("{} {STATIC} rd.overlay", own_export(root.path())?))?;
+    assert_a_user_can_work(&Facts::of(&vm)?);
     Ok(())
 }

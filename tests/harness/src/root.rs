@@ -51,6 +51,13 @@ impl TinyRoot {
         symlink("usr/lib", path.join("lib"))?;
         std::fs::write(path.join("etc/hostname"), "tiny\n")?;
         std::fs::write(path.join("etc/witness"), "the root's own words\n")?;
+        let home = path.join("home/user");
+        std::fs::create_dir_all(&home)?;
+        std::fs::write(home.join("note"), "the user's own\n")?;
+        for owned in [home.join("note"), home] {
+            std::os::unix::fs::chown(&owned, Some(USER), Some(USER))
+                .with_context(|| format!("give {} away", owned.display()))?;
+        }
         let (version, kernel) = places::debian_kernel()?;
         let copy = path.join("boot").join(format!("vmlinuz-{version}"));
         std::fs::hard_link(&kernel, &copy)
@@ -68,6 +75,9 @@ impl TinyRoot {
         self.folder.path()
     }
 }
+
+/// Who owns something in a tiny root, beside root.
+const USER: u32 = 1000;
 
 /// How the folders of tiny roots are called.
 const PREFIX: &str = "tiny-root-";

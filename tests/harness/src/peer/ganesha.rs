@@ -51,6 +51,17 @@ impl Ganesha {
         Self::start_with(net, &text, &["100003"])
     }
 
+    /// Exports `directory` read-only to everybody as `path` over NFSv4 alone, by a server that speaks v3 too and
+    /// refuses it there.
+    ///
+    /// # Errors
+    /// When rpcbind or Ganesha do not come up.
+    pub fn start_hidden_from_version_3(net: &Net, directory: &Path, path: &str) -> Result<Self> {
+        let text = configuration_text(directory, path, &Clients::All)
+            .replace("Protocols = 3, 4; Transports", "Protocols = 4; Transports");
+        Self::start_with(net, &text, &["100003", "100005"])
+    }
+
     fn start_with(net: &Net, configuration_text: &str, programs: &[&str]) -> Result<Self> {
         let rpcbind = net.spawn(&["rpcbind", "-f", "-w"])?;
         let deadline = Instant::now() + START_PATIENCE;
