@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use anyhow::Result;
-use netroot_harness::{Nic, TinyRoot, Vm, VmBuilder, places};
+use netroot_harness::{Cable, Manners, Nic, Switch, TinyRoot, Vm, VmBuilder, places};
 
 use crate::wire::{Facts, MACHINE, PATIENCE, Wire, make_initrd, own_export};
 
@@ -28,11 +28,15 @@ fn boot(machine: VmBuilder<'_>, command_line: &str) -> Result<Vm> {
 /// A machine with two cards on the same wire.
 fn two_cards(wire: &Wire) -> Result<VmBuilder<'_>> {
     let second = wire.net.tap("second", &wire.bridge)?;
-    let machine = wire.machine();
+    Ok(with_cards(wire, [(&wire.tap).into(), (&second).into()]))
+}
+
+/// A machine with a card at each of two cables.
+fn with_cards(wire: &Wire, [first, second]: [Cable; 2]) -> VmBuilder<'_> {
     // LACP wants to know how fast a card is, and QEMU's virtio card does not say unless told.
     let card = "virtio-net-pci,speed=1000,duplex=full";
-    let machine = machine.nic(Nic::model(card, &wire.tap, MACHINE));
-    Ok(machine.nic(Nic::model(card, &second, SECOND)))
+    let machine = wire.machine().nic(Nic::model(card, first, MACHINE));
+    machine.nic(Nic::model(card, second, SECOND))
 }
 
 #[test]
@@ -100,6 +104,76 @@ fn a_bond_by_lacp_boots_from_a_switch_without_it_too() -> Result<()> {
     Ok(())
 }
 
+// The switch passes nothing before both ports are in step: the question of a bond that is not ready is lost.
+#[test]
+fn a_bond_by_lacp_becomes_one_link_with_its_switch_and_boots() -> Result<()> {
+    let wire = Wire::new("lacp-switch")?;
+    let manners = Manners {
+        lacp: true,
+        ..Manners::default()
+    };
+    let switch = Switch::start(&wire.net, &wire.bridge, "lacp", 2, manners)?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve(root.path(), &[])?;
+    let cables = [switch.port(0)?.into(), switch.port(1)?.into()];
+    let vm = boot(
+        with_cards(&wire, cables),
+        &format!(
+            "{} bond=bond0:eth0,eth1:mode=802.3ad,miimon=100 ip=dhcp ro",
+            own_export(root.path())?
+        ),
+    )?;
+    vm.wait_for("netroot: bond0: lease 10.77.0.", "the lease", PATIENCE)?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_read_only_nfs();
+    let bond = facts.all("bond");
+    for words in [
+        "bond0 Bonding Mode: IEEE 802.3ad Dynamic link aggregation",
+        "bond0 Number of ports: 2",
+        "bond0 Partner Mac Address: 02:00:00:00:13:ad",
+    ] {
+        assert!(bond.contains(words), "{words}: {bond}");
+    }
+    assert!(switch.questions().iter().any(|question| question.passed));
+    Ok(())
+}
+
+#[test]
+fn a_running_machine_keeps_its_root_when_the_first_cable_of_its_bond_is_pulled() -> Result<()> {
+    let wire = Wire::new("bond-cable")?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve(root.path(), &[])?;
+    let vm = boot(
+        two_cards(&wire)?,
+        &format!(
+            "{} bond=bond0:eth0,eth1:mode=active-backup,miimon=100,primary=eth0 ip=dhcp ro \
+             facts.stay",
+            own_export(root.path())?
+        ),
+    )?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_read_only_nfs();
+    let bond = facts.all("bond");
+    assert!(
+        bond.contains("bond0 Currently Active Slave: eth0"),
+        "{bond}"
+    );
+    let tick = "facts: tick 2 the root's own words";
+    vm.wait_for(tick, "a machine at work", PATIENCE)?;
+    vm.cable(0, false)?;
+    let over = "(slave eth1): making interface the new active one";
+    let over = vm.wait_for(over, "the other card's turn", PATIENCE)?;
+    let mut end = over.end;
+    for _ in 0..3 {
+        let tick =
+            vm.console()
+                .wait_after(end, "facts: tick", "a reading of the root", PATIENCE)?;
+        assert!(tick.line.contains("the root's own words"), "{}", tick.line);
+        end = tick.end;
+    }
+    Ok(())
+}
+
 #[test]
 fn a_bridge_and_a_renamed_card_with_a_static_address_and_a_route() -> Result<()> {
     let wire = Wire::new("bridge")?;
@@ -130,25 +204,41 @@ fn a_bridge_and_a_renamed_card_with_a_static_address_and_a_route() -> Result<()>
     Ok(())
 }
 
-// The machine that runs the tests may have a kernel without VLANs, so nobody answers here: what is shown is that the
-// question leaves with the VLAN's tag, and that the card that carries it asks nothing.
+/// A switch whose only port is tagged for VLAN 7.
+fn tagged(wire: &Wire) -> Result<Switch> {
+    let manners = Manners {
+        vlan: Some(7),
+        ..Manners::default()
+    };
+    Switch::start(&wire.net, &wire.bridge, "tagged", 1, manners)
+}
+
 #[test]
-fn a_vlan_asks_with_its_tag_and_what_carries_it_does_not_ask() -> Result<()> {
-    let wire = Wire::new("vlan")?;
-    let asked = "udp port 67 or (vlan and udp port 67)";
-    let capture = ["tcpdump", "-l", "-e", "-n", "-i", "machine", asked];
-    let capture = wire.net.spawn(&capture)?;
-    let machine = wire.machine().nic(Nic::virtio(&wire.tap, MACHINE));
-    let command_line = "root=/dev/nfs nfsroot=10.77.0.1:/x vlan=vlan5:eth0 ip=dhcp ro";
-    let vm = boot(machine, command_line)?;
-    let made = "netroot: vlan5: vlan of eth0 (vlan=vlan5:eth0)";
+fn a_root_over_a_vlan_is_reached_and_what_carries_it_asks_nothing() -> Result<()> {
+    let wire = Wire::new("vlan-root")?;
+    let switch = tagged(&wire)?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve(root.path(), &[])?;
+    let machine = wire.machine().nic(Nic::virtio(switch.port(0)?, MACHINE));
+    let vm = boot(
+        machine,
+        &format!(
+            "{} vlan=eth0.7:eth0 ip=eth0.7:dhcp ro",
+            own_export(root.path())?
+        ),
+    )?;
+    let made = "netroot: eth0.7: vlan of eth0 (vlan=eth0.7:eth0)";
     vm.wait_for(made, "the VLAN", PATIENCE)?;
-    let tagged = "802.1Q (0x8100), length";
-    capture.wait_for(tagged, "a frame with a tag", PATIENCE)?;
-    capture.wait_for("BOOTP/DHCP, Request", "its question", PATIENCE)?;
-    let seen = capture.stdout().text();
-    for line in seen.lines().filter(|line| line.contains(MACHINE)) {
-        assert!(line.contains("vlan 5, p 0"), "{line}");
-    }
+    vm.wait_for("netroot: eth0.7: lease 10.77.0.", "its lease", PATIENCE)?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_read_only_nfs();
+    let vlan = facts.all("vlan");
+    assert!(vlan.contains("eth0.7 eth0.7 VID: 7"), "{vlan}");
+    let asked = switch.questions();
+    assert!(!asked.is_empty());
+    assert!(
+        asked.iter().all(|question| question.vlan == Some(7)),
+        "{asked:#?}"
+    );
     Ok(())
 }

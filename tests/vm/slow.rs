@@ -175,6 +175,8 @@ fn a_root_that_the_first_card_cannot_reach_after_all_is_reached_by_the_second() 
     facts.assert_read_only_nfs();
     vm.wait_for("netroot: eth1: lease 10.77.0.", "the lease", PATIENCE)?;
     assert!(wrong.log().contains("DHCPACK(lan) 10.78.0."));
+    let text = vm.console().text();
+    assert_eq!(text.matches("netroot: boot failed: ").count(), 1, "{text}");
     let addresses = facts.all("fib");
     assert!(!addresses.contains("10.78.0."), "{addresses}");
     Ok(())
