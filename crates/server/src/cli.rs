@@ -69,6 +69,9 @@ Ends with 1 when a parameter makes no sense.";
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXPLAIN_EXAMPLES)]
 pub(crate) struct ExplainArgs {
+    /// Print one JSON object, for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
     /// The command line, quoted.
     #[arg(value_name = "CMDLINE", allow_hyphen_values = true)]
     pub(crate) command_line: String,

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
             .map_err(anyhow::Error::from),
         Command::Initrd(args) => initrd_command::run(&args).map(|()| ExitCode::SUCCESS),
         Command::CheckKernel(args) => check_kernel::run(&args.file, args.json),
-        Command::Explain(args) => explain::run(&args.command_line),
+        Command::Explain(args) => explain::run(&args.command_line, args.json),
     };
     done.unwrap_or_else(|error| {
         // The chain once, outermost first.

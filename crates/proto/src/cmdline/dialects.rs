@@ -37,10 +37,8 @@ fn meaning(plan: &BootPlan) -> String {
         });
     }
     ending(plan, &mut parts);
-    // What is only pending has no place here: it is about to be followed.
-    let for_good = |i: &&Ignored| !unfollowed::PENDING.iter().any(|(_, why)| *why == i.why);
-    let passed_over = plan.ignored.iter().filter(for_good);
-    parts.extend(passed_over.map(|i| format!("without {}: {}", i.parameter, i.why)));
+    let passed_over = |i: &Ignored| format!("without {}: {}", i.parameter, i.why);
+    parts.extend(plan.ignored.iter().map(passed_over));
     let complaint = |c: &Complaint| format!("{} expected at {}", c.expected, c.position);
     parts.extend(plan.complaints.iter().map(complaint));
     if !plan.foreign.is_empty() {
@@ -161,7 +159,6 @@ fn limits(network: &Network, parts: &mut Vec<String>) {
         ("NIC", &patience.link),
         ("link up", &patience.up),
         ("lease", &patience.dhcp),
-        ("route", &patience.route),
     ] {
         parts.extend(
             limit

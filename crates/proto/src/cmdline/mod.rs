@@ -46,4 +46,4 @@ pub use route::StaticRoute;
 pub use setting::{Origin, Setting};
 pub use stage::{Rescue, Stage};
 pub use tokens::{CommandLine, Parameter, tokenize};
-pub use unfollowed::{Feature, Ignored, pending};
+pub use unfollowed::Ignored;

@@ -56,8 +56,6 @@ pub struct Patience {
     pub link: Option<Setting<Duration>>,
     /// `rd.net.timeout.ifup=`: until it is up.
     pub up: Option<Setting<Duration>>,
-    /// `rd.net.timeout.route=`: until there is a route to the server.
-    pub route: Option<Setting<Duration>>,
 }
 
 impl Default for Network {
@@ -172,7 +170,6 @@ impl Network {
             "rd.net.timeout.dhcp" => &mut self.patience.dhcp,
             "rd.net.timeout.iflink" => &mut self.patience.link,
             "rd.net.timeout.ifup" => &mut self.patience.up,
-            "rd.net.timeout.route" => &mut self.patience.route,
             _ => return false,
         };
         if let Some(limit) = notes.seconds(word, "left out") {

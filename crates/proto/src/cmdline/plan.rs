@@ -11,7 +11,7 @@ use super::root::{RootParameters, RootRequest};
 use super::setting::Setting;
 use super::stage::{Rescue, Stage};
 use super::tokens::{CommandLine, Parameter, tokenize};
-use super::unfollowed::{Ignored, not_acted_on, why_granted, why_not};
+use super::unfollowed::{Ignored, why_granted, why_not};
 use crate::mount::Access;
 
 /// What follows a boot that failed (`panic=`).
@@ -126,8 +126,6 @@ impl BootPlan {
         plan.init_arguments = line.init_arguments;
         plan.complaints = notes.complaints;
         plan.ignored = notes.ignored;
-        let not_acted_on = not_acted_on(&plan);
-        plan.ignored.extend(not_acted_on);
         plan
     }
 

@@ -4,14 +4,15 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use netroot_proto::cmdline::{
-    Bond, BondMode, BootPlan, Feature, IpRequest, Method, Network, Origin, Setting,
-    link_address_text, pending,
+    Bond, BondMode, BootPlan, IpRequest, Method, Network, Origin, Setting, StaticRoute,
+    link_address_text,
 };
+use netroot_proto::dhcp::same_network;
+use netroot_proto::mount::{Lack, LeaseFacts, MachineIdentity, lack};
 
 use super::Page;
 
-/// The rows about the network. What the init does not act on yet has none: it is told with
-/// what is not followed.
+/// The rows about the network.
 pub(super) fn tell(plan: &BootPlan, page: &mut Page) {
     let network = &plan.network;
     page.heading("the network");
@@ -26,7 +27,7 @@ pub(super) fn tell(plan: &BootPlan, page: &mut Page) {
             None if named => "other NICs",
             None => "every NIC",
         };
-        page.row(label, &address(request), &request.origin);
+        page.row(label, &address(plan, request), &request.origin);
     }
     if let Some(boot) = &network.boot_link {
         let nic = link_address_text(&boot.value);
@@ -41,28 +42,20 @@ pub(super) fn tell(plan: &BootPlan, page: &mut Page) {
     limits(network, page);
 }
 
-fn acted_on<T>(feature: Feature, list: &[Setting<T>]) -> &[Setting<T>] {
-    if pending(feature).is_none() {
-        list
-    } else {
-        &[]
-    }
-}
-
 /// What is made or renamed before anybody is asked for an address, in that order.
 fn devices(network: &Network, page: &mut Page) {
-    for Setting { value, origin } in acted_on(Feature::Rename, &network.renames) {
+    for Setting { value, origin } in &network.renames {
         let text = format!("is the name of {}", link_address_text(&value.address));
         page.row(&value.name, &text, origin);
     }
-    for Setting { value, origin } in acted_on(Feature::Bond, &network.bonds) {
+    for Setting { value, origin } in &network.bonds {
         page.row(&value.name, &bond(value), origin);
     }
-    for Setting { value, origin } in acted_on(Feature::Vlan, &network.vlans) {
+    for Setting { value, origin } in &network.vlans {
         let text = format!("is made: VLAN {} on {}", value.id, value.link);
         page.row(&value.name, &text, origin);
     }
-    for Setting { value, origin } in acted_on(Feature::Bridge, &network.bridges) {
+    for Setting { value, origin } in &network.bridges {
         let text = format!("is made: a bridge of {}", value.ports.join(" and "));
         page.row(&value.name, &text, origin);
     }
@@ -100,8 +93,7 @@ fn bond(bond: &Bond) -> String {
 }
 
 /// How a request gets its address, and what it adds.
-fn address(request: &IpRequest) -> String {
-    let followed = |feature| pending(feature).is_none();
+fn address(plan: &BootPlan, request: &IpRequest) -> String {
     let mut text = match (request.method, request.address()) {
         (Method::Off, _) => return "is left alone".to_owned(),
         (Method::Static, Some((address, prefix))) => {
@@ -110,13 +102,19 @@ fn address(request: &IpRequest) -> String {
             } else {
                 ""
             };
-            format!("has the address {address}/{prefix}{classful}; nobody is asked")
+            let asked = match missing(plan, request) {
+                Some(missing) => format!("a DHCP server is asked for {missing} (DHCPINFORM)"),
+                None => "nobody is asked".to_owned(),
+            };
+            format!("has the address {address}/{prefix}{classful}; {asked}")
         }
-        (Method::Bootp, _) if followed(Feature::Bootp) => "asks a BOOTP server".to_owned(),
+        (Method::Bootp, _) => "asks a BOOTP server".to_owned(),
+        (Method::Any, _) => {
+            "asks a DHCP server, and a BOOTP server as well after 7 s of silence".to_owned()
+        }
         _ => "asks a DHCP server".to_owned(),
     };
     if request.method != Method::Static
-        && followed(Feature::RequestedAddress)
         && let Some(client) = request.client
     {
         let _ = write!(text, " for {client}");
@@ -126,9 +124,7 @@ fn address(request: &IpRequest) -> String {
             let _ = write!(text, ", {what} {value}");
         }
     };
-    if let Some(id) = &request.client_identifier
-        && followed(Feature::ClientIdentifier)
-    {
+    if let Some(id) = &request.client_identifier {
         let value = String::from_utf8_lossy(&id.value);
         add(
             "as client",
@@ -140,20 +136,34 @@ fn address(request: &IpRequest) -> String {
     add("NIS domain", request.nis_domain.clone());
     let dns: Vec<String> = request.dns.iter().map(ToString::to_string).collect();
     add("DNS", (!dns.is_empty()).then(|| dns.join(" and ")));
-    if followed(Feature::TimeServer) {
-        add("time server", request.ntp.map(|ntp| ntp.to_string()));
-    }
+    add("time server", request.ntp.map(|ntp| ntp.to_string()));
     add("MTU", request.mtu.map(|mtu| mtu.to_string()));
-    if followed(Feature::LinkAddress) {
-        let own = request.link_address.as_ref();
-        add("Ethernet address", own.map(link_address_text));
-    }
+    let own = request.link_address.as_ref();
+    add("Ethernet address", own.map(link_address_text));
     text
+}
+
+/// What a written address lacks for the root.
+fn missing(plan: &BootPlan, request: &IpRequest) -> Option<Lack> {
+    let (own, prefix) = request.address()?;
+    let facts = LeaseFacts {
+        address: Some(own),
+        request: Some(request),
+        ..LeaseFacts::default()
+    };
+    let routes = &plan.network.routes;
+    let reaches = |server| {
+        let routed =
+            |s: &Setting<StaticRoute>| same_network(s.value.destination, server, s.value.prefix);
+        request.gateway.is_some() || same_network(own, server, prefix) || routes.iter().any(routed)
+    };
+    let names = !(request.dns.is_empty() && plan.network.name_servers.is_empty());
+    lack(plan, &facts, &MachineIdentity::default(), names, reaches)
 }
 
 /// Routes, name servers, and what DHCP servers are told.
 fn around(network: &Network, page: &mut Page) {
-    for Setting { value, origin } in acted_on(Feature::Route, &network.routes) {
+    for Setting { value, origin } in &network.routes {
         let mut text = format!("{}/{}", value.destination, value.prefix);
         if let Some(gateway) = value.gateway {
             let _ = write!(text, " by {gateway}");
@@ -167,7 +177,7 @@ fn around(network: &Network, page: &mut Page) {
         let text = format!("{}, before those of DHCP", server.value);
         page.row("DNS", &text, &server.origin);
     }
-    if !network.peer_dns.value && pending(Feature::PeerDns).is_none() {
+    if !network.peer_dns.value {
         let text = "no name server of DHCP is used";
         page.row("DNS", &text, &network.peer_dns.origin);
     }
@@ -188,19 +198,12 @@ fn limits(network: &Network, page: &mut Page) {
             page.row(label, &text, &limit.origin);
         }
     };
-    if pending(Feature::LinkPatience).is_none() {
-        limit("NIC", "for one to appear", &patience.link);
-        limit("link", "for it to come up", &patience.up);
-    }
-    if pending(Feature::RoutePatience).is_none() {
-        limit("route", "for a way to the server", &patience.route);
-    }
-    if pending(Feature::DhcpPatience).is_none() {
-        limit("DHCP", "for a lease", &patience.dhcp);
-        if let Some(tries) = &patience.dhcp_tries {
-            let text = format!("{} such tries", tries.value);
-            page.row("DHCP", &text, &tries.origin);
-        }
+    limit("NIC", "for one to appear", &patience.link);
+    limit("link", "for it to come up", &patience.up);
+    limit("DHCP", "for a lease", &patience.dhcp);
+    if let Some(tries) = &patience.dhcp_tries {
+        let text = format!("{} such tries", tries.value);
+        page.row("DHCP", &text, &tries.origin);
     }
     let carrier = &network.carrier_timeout;
     let text = format!(

@@ -1,11 +1,9 @@
 //! What the init mounts, from where, and in which order it tries.
 
-use netroot_proto::cmdline::{
-    BootPlan, Feature, Method, NfsRequest, Origin, Overlay, RootRequest, pending,
-};
+use netroot_proto::cmdline::{BootPlan, Method, NfsRequest, Origin, Overlay, RootRequest};
 use netroot_proto::mount::{
     Access, Host, KnownPorts, LeaseFacts, NfsOptions, Version, choose_root, mount_request,
-    path_has_tokens, versions_to_try,
+    versions_to_try,
 };
 
 use super::Page;
@@ -72,7 +70,7 @@ fn server_of_dhcp(plan: &BootPlan, page: &mut Page, origin: &Origin) {
 }
 
 fn explicit(plan: &BootPlan, request: &NfsRequest, page: &mut Page) {
-    let listed = pending(Feature::ServerList).is_none() && !request.others.is_empty();
+    let listed = !request.others.is_empty();
     match &request.server {
         Some(server) if listed => {
             let others: Vec<String> = request.others.iter().map(Host::to_string).collect();
@@ -103,11 +101,9 @@ fn tokens(path: &str) -> String {
         ("%{serial}", "the machine's serial number"),
         ("%{arch}", "the architecture (x86_64)"),
     ];
-    let followed = pending(Feature::PathTokens).is_none();
     let there: Vec<String> = known
         .iter()
         .filter(|(token, _)| path.contains(token))
-        .filter(|(token, _)| followed || !path_has_tokens(token))
         .map(|(token, meaning)| format!("{token} is {meaning}"))
         .collect();
     if there.is_empty() {
@@ -184,12 +180,8 @@ fn mount(plan: &BootPlan, page: &mut Page) {
         return;
     };
     let mount = mount_request(&choice, version, *server, KnownPorts::default());
-    page.line(&format_args!(
-        "{:<10}{} with {}",
-        "mount",
-        mount.source,
-        mount.data(false)
-    ));
+    let told = format!("{} with {}", mount.source, mount.data(false));
+    page.conclusion("mount", &told);
     let unknown: Vec<&str> = choice
         .options
         .rest
@@ -199,17 +191,13 @@ fn mount(plan: &BootPlan, page: &mut Page) {
         .collect();
     if !unknown.is_empty() {
         let keys = unknown.join(", ");
-        page.line(&format_args!(
-            "{:<10}without {keys} where the kernel refuses that",
-            ""
-        ));
+        let text = format!("without {keys} where the kernel refuses that");
+        page.conclusion("", &text);
     }
     if version == Version::V3
         && (choice.options.port.is_none() || choice.options.mount_port.is_none())
     {
-        page.line(&format_args!(
-            "{:<10}and with the ports that the server's portmapper names",
-            ""
-        ));
+        let text = "and with the ports that the server's portmapper names";
+        page.conclusion("", &text);
     }
 }

@@ -1,8 +1,6 @@
 //! What the init does once the root is there, and when it fails.
 
-use netroot_proto::cmdline::{
-    AfterFailure, BootPlan, Feature, InitProgram, Origin, Rescue, pending,
-};
+use netroot_proto::cmdline::{AfterFailure, BootPlan, InitProgram, Origin, Rescue};
 
 use super::Page;
 
@@ -13,11 +11,9 @@ pub(super) fn tell(plan: &BootPlan, page: &mut Page) {
         let text = format!("{} s before the mount", plan.root_delay.value.as_secs());
         page.row("pause", &text, &plan.root_delay.origin);
     }
-    if pending(Feature::Break).is_none() {
-        for stage in &plan.breaks {
-            let text = format!("with a prompt, {}", stage.value.before());
-            page.row("pause", &text, &stage.origin);
-        }
+    for stage in &plan.breaks {
+        let text = format!("with a prompt, {}", stage.value.before());
+        page.row("pause", &text, &stage.origin);
     }
     program(plan, page);
     if !plan.init_arguments.is_empty() {
@@ -36,9 +32,7 @@ pub(super) fn tell(plan: &BootPlan, page: &mut Page) {
         8.. => "every step, and details",
     };
     page.row("console", &text, &level.origin);
-    if let Some(report) = &plan.report
-        && pending(Feature::Report).is_none()
-    {
+    if let Some(report) = &plan.report {
         let text = format!("how it went is sent to {}", report.value);
         page.row("report", &text, &report.origin);
     }
@@ -48,11 +42,11 @@ fn program(plan: &BootPlan, page: &mut Page) {
     let origin = &plan.program.origin;
     match &plan.program.value {
         InitProgram::Path(path) => page.row("init", path, origin),
-        InitProgram::GuixSystem { guile, boot } if pending(Feature::GuixSystem).is_none() => {
+        InitProgram::GuixSystem { guile, boot } => {
             let text = format!("Guix System's {boot}, run by {guile}");
             page.row("init", &text, origin);
         }
-        InitProgram::GuixSystem { .. } | InitProgram::Usual => {
+        InitProgram::Usual => {
             let text = "the first of /sbin/init, /etc/init, /bin/init, /bin/sh that is there";
             page.row("init", &text, &Origin::Default);
         }
@@ -66,11 +60,10 @@ fn failure(plan: &BootPlan, page: &mut Page) {
                 let text = "the root is waited for without a limit";
                 page.row("patience", &text, &wait.origin);
             }
-            Some(limit) if pending(Feature::RootWait).is_none() => {
+            Some(limit) => {
                 let text = format!("{} s until the root has to be there", limit.as_secs());
                 page.row("patience", &text, &wait.origin);
             }
-            Some(_) => {}
         }
     }
     let after = &plan.after_failure;
@@ -85,12 +78,10 @@ fn failure(plan: &BootPlan, page: &mut Page) {
         AfterFailure::RebootNow => "is told, and the machine reboots at once".to_owned(),
     };
     page.row("a failure", &text, &after.origin);
-    if pending(Feature::Rescue).is_none() {
-        let text = match plan.rescue.value {
-            Rescue::Never => "never",
-            Rescue::OnKey => "by a key during the pause after a failure",
-            Rescue::OnFailure => "after a failure, instead of the next try",
-        };
-        page.row("a prompt", &text, &plan.rescue.origin);
-    }
+    let text = match plan.rescue.value {
+        Rescue::Never => "never",
+        Rescue::OnKey => "by a key during the pause after a failure",
+        Rescue::OnFailure => "after a failure, instead of the next try",
+    };
+    page.row("a prompt", &text, &plan.rescue.origin);
 }

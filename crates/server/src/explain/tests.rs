@@ -1,5 +1,3 @@
-use netroot_proto::cmdline::{Feature, pending};
-
 use super::*;
 
 fn text(cmdline: &str) -> String {
@@ -28,15 +26,13 @@ the root
 the start
   init      the first of /sbin/init, /etc/init, /bin/init, /bin/sh that is there (default)
   a failure is told, and tried again after growing pauses (default)
+  a prompt  by a key during the pause after a failure (default)
   console   every step (default)
 
 what is the kernel's own or the root's
   initrd=initrd.img console=ttyS0
 ";
-    // The prompt has a row once the init gives one.
-    let row = |line: &&str| !line.starts_with("  a prompt  ");
-    let found: Vec<&str> = text.lines().filter(row).collect();
-    assert_eq!(found, expected.lines().collect::<Vec<_>>());
+    assert_eq!(text, expected);
 }
 
 #[test]
@@ -121,114 +117,127 @@ fn what_happens_in_any_case_is_not_told_as_ignored() {
     assert!(!text.contains("what is not followed"), "{text}");
 }
 
-/// A row stands there once the init acts on what it says, and until then a line among what is
-/// not followed: never both, never neither.
+/// Each parameter has its row.
 #[test]
-fn nothing_is_promised_that_the_init_does_not_do_yet() {
-    for (feature, parameter, row) in [
+fn every_parameter_that_is_followed_has_a_row() {
+    for (parameter, row) in [
+        ("vlan=vlan5:eth0", "vlan5     is made: VLAN 5 on eth0"),
         (
-            Feature::Vlan,
-            "vlan=vlan5:eth0",
-            "vlan5     is made: VLAN 5 on eth0",
-        ),
-        (
-            Feature::Bond,
             "bond=b0:e1,e2:mode=1,miimon=100",
             "b0        is made: a bond of e1 and e2, active-backup, 1 setting more",
         ),
         (
-            Feature::Bridge,
             "bridge=br0:eth0,eth1",
             "br0       is made: a bridge of eth0 and eth1",
         ),
         (
-            Feature::Rename,
             "ifname=lan0:52:54:00:12:34:56",
             "lan0      is the name of 52:54:00:12:34:56",
         ),
         (
-            Feature::Route,
             "rd.route=10.1.0.0/16:10.0.0.1:eth0",
             "route     10.1.0.0/16 by 10.0.0.1 on eth0",
         ),
+        ("rd.peerdns=0", "DNS       no name server of DHCP is used"),
+        ("rd.net.dhcp.retry=3", "DHCP      3 such tries"),
+        ("rd.net.timeout.ifup=9", "link      9 s for it to come up"),
         (
-            Feature::PeerDns,
-            "rd.peerdns=0",
-            "DNS       no name server of DHCP is used",
-        ),
-        (
-            Feature::DhcpPatience,
-            "rd.net.dhcp.retry=3",
-            "DHCP      3 such tries",
-        ),
-        (
-            Feature::LinkPatience,
-            "rd.net.timeout.ifup=9",
-            "link      9 s for it to come up",
-        ),
-        (
-            Feature::RoutePatience,
-            "rd.net.timeout.route=9",
-            "route     9 s for a way to the server",
-        ),
-        (
-            Feature::ClientIdentifier,
             "ip=dhcp,1,lab",
             "every NIC asks a DHCP server, as client \"lab\" of type 1",
         ),
         (
-            Feature::RequestedAddress,
             "ip=10.0.0.9::::::dhcp",
             "every NIC asks a DHCP server for 10.0.0.9",
         ),
-        (Feature::Bootp, "ip=bootp", "every NIC asks a BOOTP server"),
+        ("ip=bootp", "every NIC asks a BOOTP server"),
         (
-            Feature::LinkAddress,
+            "ip=any",
+            "every NIC asks a DHCP server, and a BOOTP server as well after 7 s of silence",
+        ),
+        (
             "ip=e0:dhcp::52:54:00:12:34:56",
             "e0        asks a DHCP server, Ethernet address 52:54:00:12:34:56",
         ),
         (
-            Feature::TimeServer,
             "ip=::::::dhcp:::10.0.0.3",
             "every NIC asks a DHCP server, time server 10.0.0.3",
         ),
+        ("break=mount", "pause     with a prompt, before the mount"),
+        ("rd.shell=0", "a prompt  never"),
+        ("rootwait=9", "patience  9 s until the root has to be there"),
         (
-            Feature::Break,
-            "break=mount",
-            "pause     with a prompt, before the mount",
-        ),
-        (Feature::Rescue, "rd.shell=0", "a prompt  never"),
-        (
-            Feature::RootWait,
-            "rootwait=9",
-            "patience  9 s until the root has to be there",
-        ),
-        (
-            Feature::Report,
             "netroot.report=http://10.0.0.1/r",
             "report    how it went is sent to http://10.0.0.1/r",
         ),
         (
-            Feature::GuixSystem,
             "gnu.load=/s/boot",
             "init      Guix System's /s/boot, run by /s/profile/bin/guile",
         ),
-        (Feature::ServerList, "nfsroot=a|b:/r", "servers   a, then b"),
+        ("nfsroot=a|b:/r", "servers   a, then b"),
         (
-            Feature::PathTokens,
             "nfsroot=a:/%{arch}",
             "path      /%{arch}, where %{arch} is the architecture (x86_64)",
         ),
     ] {
         let text = text(parameter);
         let row = format!("\n  {row} ({parameter})\n");
-        match pending(feature) {
-            None => assert!(text.contains(&row), "{row}--\n{text}"),
-            Some(why) => {
-                assert!(!text.contains(&row), "{text}");
-                let line = format!("\n  {parameter}: {why}\n");
-                assert!(text.contains(&line), "{line}--\n{text}");
-            }
+        assert!(text.contains(&row), "{row}--\n{text}");
+    }
+}
+
+#[test]
+fn what_a_static_address_lacks_is_asked_for_and_told() {
+    for (more, asked) in [
+        (
+            "root=dhcp",
+            "a DHCP server is asked for a root (DHCPINFORM)",
+        ),
+        (
+            "nfsroot=nas:/r",
+            "a DHCP server is asked for a name server, to find nas (DHCPINFORM)",
+        ),
+        (
+            "nfsroot=192.0.2.1:/r",
+            "a DHCP server is asked for a router on the way to 192.0.2.1 (DHCPINFORM)",
+        ),
+        ("nfsroot=nas:/r nameserver=10.0.0.2", "nobody is asked"),
+        (
+            "nfsroot=192.0.2.1:/r rd.route=192.0.2.0/24:10.0.0.1",
+            "nobody is asked",
+        ),
+        ("nfsroot=10.0.0.1:/r", "nobody is asked"),
+    ] {
+        let text = text(&format!("ip=10.0.0.9:::24::e0:off {more}"));
+        let row = format!("  e0        has the address 10.0.0.9/24; {asked} (ip=");
+        assert!(text.contains(&row), "{row}--\n{text}");
+    }
+}
+
+#[test]
+fn programs_are_told_the_same_as_people() {
+    let cmdline = "ip=dhcp root=nfs:10.0.0.1:/a-path-that-is-longer-than-what-is-told x=\u{1b} \
+                   team=t0:eth0 boot=nfs dhcpclass=";
+    let plan = BootPlan::parse(cmdline);
+    let told = serde_json::to_value(json::report(&plan)).unwrap();
+    assert_eq!(told["makes_sense"], false);
+    let parts = told["parts"].as_array().unwrap();
+    let titles: Vec<_> = parts.iter().map(|part| &part["title"]).collect();
+    assert_eq!(titles, ["the network", "the root", "the start"]);
+    let nic = &told["parts"][0]["lines"][0];
+    let expected = serde_json::json!({
+        "label": "every NIC", "text": "asks a DHCP server", "from": "ip=dhcp",
+    });
+    assert_eq!(*nic, expected);
+    assert_eq!(told["mistakes"][0]["parameter"], "dhcpclass");
+    assert_eq!(told["mistakes"][0]["value"], "");
+    assert_eq!(told["not_followed"][0]["parameter"], "team=t0:eth0");
+    assert_eq!(told["in_any_case"][0]["parameter"], "boot=nfs");
+    assert_eq!(told["others"][0], "x=\u{1b}");
+    // Every text of the one stands in the other.
+    let text = explain(&plan);
+    for part in parts {
+        for line in part["lines"].as_array().unwrap() {
+            assert!(text.contains(line["text"].as_str().unwrap()), "{line}");
         }
     }
 }

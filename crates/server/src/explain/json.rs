@@ -1,0 +1,53 @@
+//! The same for programs: `netroot explain --json`.
+
+use netroot_proto::cmdline::{BootPlan, Complaint, Ignored};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::page::Part;
+use super::steps;
+
+/// The object that is printed. What stands in it stays; more may come.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    /// Nothing in the command line is a mistake.
+    makes_sense: bool,
+    /// What is done: the network, the root, the start.
+    parts: Vec<Part>,
+    /// What makes no sense.
+    mistakes: Vec<Value>,
+    /// What an initrd could follow and this init does not.
+    not_followed: Vec<Value>,
+    /// What asks for what happens anyway.
+    in_any_case: Vec<Value>,
+    /// What is the kernel's own or the root's, as written.
+    others: Vec<String>,
+}
+
+/// What the init would do with a command line.
+pub(super) fn report(plan: &BootPlan) -> Report {
+    let with_reason = |list: &[Ignored]| list.iter().map(reason).collect();
+    Report {
+        makes_sense: plan.complaints.is_empty(),
+        parts: steps(plan).into_parts(),
+        mistakes: plan.complaints.iter().map(mistake).collect(),
+        not_followed: with_reason(&plan.ignored),
+        in_any_case: with_reason(&plan.granted),
+        others: plan.foreign.clone(),
+    }
+}
+
+fn reason(ignored: &Ignored) -> Value {
+    json!({ "parameter": ignored.parameter, "why": ignored.why })
+}
+
+fn mistake(complaint: &Complaint) -> Value {
+    json!({
+        "parameter": complaint.parameter,
+        "value": complaint.value,
+        "position": complaint.position,
+        "expected": complaint.expected,
+        "found": complaint.found,
+        "outcome": complaint.outcome,
+    })
+}
