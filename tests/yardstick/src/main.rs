@@ -94,10 +94,11 @@ fn load_modules(address: Ipv4Addr, prefix: u8) -> Result<()> {
     Err(format!("none of the modules in {MODULES} makes {NIC}").into())
 }
 
-/// Waits until the kernel sends: what is said before is lost, and TCP repeats it after a second.
+/// Waits for the carrier: what is said before is lost, and TCP repeats it after a second. (`operstate` is told up to a
+/// second late, when packets have long been going in and out.)
 fn await_link() -> Result<()> {
     for _ in 0..LOOKS {
-        if fact("operstate").as_deref() == Some("up") {
+        if fact("carrier").as_deref() == Some("1") {
             return Ok(());
         }
         std::thread::sleep(PAUSE);
