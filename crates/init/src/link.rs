@@ -189,24 +189,38 @@ impl Nics {
     }
 
     fn list(&mut self) {
+        // What was said before is older than the list: it would set a link down again that has come up since.
+        let _ = self.news.news();
         match RouteSocket::open().and_then(|mut socket| socket.links()) {
             Ok(links) => {
-                self.links
-                    .retain(|index, _| links.iter().any(|l| l.index == *index));
+                let is_there = |index: &u32| links.iter().any(|link| link.index == *index);
+                let gone: Vec<u32> = self
+                    .links
+                    .keys()
+                    .copied()
+                    .filter(|i| !is_there(i))
+                    .collect();
+                gone.into_iter().for_each(|index| self.forget(index));
                 links.into_iter().for_each(|link| self.take(link));
             }
             Err(e) => caution!("{e}: {}", crate::failure::causes(&e)),
         }
     }
 
+    /// A link went away.
+    fn forget(&mut self, index: u32) {
+        let link = self.links.remove(&index);
+        if self.known.remove(&index)
+            && let Some(link) = link
+        {
+            say!("{}: gone", link.name);
+        }
+        self.made.forget(index);
+    }
+
     fn take(&mut self, mut link: Link) {
         if link.gone {
-            if self.known.remove(&link.index) {
-                say!("{}: gone", link.name);
-            }
-            self.links.remove(&link.index);
-            self.made.forget(link.index);
-            return;
+            return self.forget(link.index);
         }
         if link.loopback || link.mac.is_none() {
             if link.loopback && self.known.insert(link.index) {

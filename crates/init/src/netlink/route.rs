@@ -48,6 +48,7 @@ pub(super) const IFF_UP: u32 = 0x1;
 const IFF_LOOPBACK: u32 = 0x8;
 const IFF_RUNNING: u32 = 0x40;
 const IFF_LOWER_UP: u32 = 0x1_0000;
+const AF_UNSPEC: u8 = 0;
 const AF_INET: u8 = 2;
 
 /// How long the kernel may take to answer. It answers at once, or something is very wrong.
@@ -117,7 +118,8 @@ impl Link {
             running: flags & IFF_RUNNING != 0,
             loopback: flags & IFF_LOOPBACK != 0,
             mtu: 1500,
-            gone: message.kind == RTM_DELLINK,
+            // A bridge says the same of a port that it lets go (AF_BRIDGE, `br_ifinfo_notify`).
+            gone: message.kind == RTM_DELLINK && body.first() == Some(&AF_UNSPEC),
         };
         for (attribute, value) in attributes(body.get(16..)?) {
             match attribute {
