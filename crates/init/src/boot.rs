@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::link::{Nics, bring_up};
 use crate::modules::Loader;
 use crate::report::{self, Outcome, Report};
-use crate::{configure, export, handoff, lease, mount, rescue, switch};
+use crate::{configure, export, handoff, lease, mount, rescue, switch, time_server};
 
 /// The machine that boots: what lasts from one attempt to the next.
 pub(crate) struct Machine {
@@ -69,6 +69,7 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
     if inform::complete(&mut address, &machine.plan, machine.dhcp_options) {
         set(machine, &address)?;
     }
+    time_server::set_clock(&address);
     rescue::stop_at(machine, Stage::Mount)?;
     machine.report.begin("export");
     let exports = export::find(&machine.plan, &address)?;

@@ -10,6 +10,7 @@ mod ifupdown;
 mod ipconfig;
 mod network_manager;
 mod networkd;
+mod timesyncd;
 mod udev;
 
 use std::fs;
@@ -88,6 +89,7 @@ fn notes(known: &Known<'_>) -> Vec<Note> {
     notes.extend(networkd::notes(known));
     notes.extend(network_manager::notes(known));
     notes.extend(ifupdown::notes(known.address));
+    notes.extend(timesyncd::note(known.address));
     notes
 }
 
@@ -201,7 +203,7 @@ mod tests {
             root_path: Some(b"10.77.0.1:/srv/it's $(reboot)\n`x`\"".to_vec()),
             mtu: None,
             broadcast: None,
-            ntp: Vec::new(),
+            ntp: vec![Ipv4Addr::new(10, 77, 0, 4), Ipv4Addr::new(10, 77, 0, 5)],
             server_id: Some(Ipv4Addr::new(10, 77, 0, 1)),
             next_server: Some(Ipv4Addr::new(10, 77, 0, 1)),
             boot_file: Some(b"ipxe.efi".to_vec()),

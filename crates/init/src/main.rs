@@ -35,6 +35,7 @@ mod rescue;
 mod resolve;
 mod shutdown;
 mod switch;
+mod time_server;
 mod virtual_links;
 
 use std::convert::Infallible;

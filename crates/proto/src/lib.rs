@@ -9,6 +9,7 @@
 //! * [`dhcp`]: DHCP options decoded tolerantly, leases, and the server's decisions.
 //! * [`dns`]: questions for the address of a name, and answers judged.
 //! * [`pxe`]: what each network-boot firmware needs beyond DHCP.
+//! * [`sntp`]: the time, asked for once.
 //! * [`tftp`]: TFTP packets, options and transfers.
 
 #![forbid(unsafe_code)]
@@ -18,4 +19,5 @@ pub mod dhcp;
 pub mod dns;
 pub mod mount;
 pub mod pxe;
+pub mod sntp;
 pub mod tftp;
