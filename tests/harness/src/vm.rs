@@ -42,6 +42,8 @@ pub struct VmBuilder<'net> {
     accel: Option<Accel>,
     counted: bool,
     may_panic: bool,
+    clock: Option<String>,
+    uuid: Option<String>,
 }
 
 /// A machine that is switched on. Dropping it pulls the plug, and fails the test if it ever panicked.
@@ -123,6 +125,20 @@ impl<'net> VmBuilder<'net> {
         self
     }
 
+    /// Starts with the clock at this moment (`1990-01-01`) instead of now.
+    #[must_use]
+    pub fn clock(mut self, moment: &str) -> Self {
+        self.clock = Some(moment.to_owned());
+        self
+    }
+
+    /// Gives the machine this UUID.
+    #[must_use]
+    pub fn uuid(mut self, uuid: &str) -> Self {
+        self.uuid = Some(uuid.to_owned());
+        self
+    }
+
     /// Switches it on.
     ///
     /// # Errors
@@ -164,6 +180,12 @@ impl<'net> VmBuilder<'net> {
             let memory = format!("{COUNTED},id=memory,size={}M", self.memory_mib);
             argv.extend(["-object".into(), memory]);
             argv.extend(["-machine".into(), "memory-backend=memory".into()]);
+        }
+        if let Some(clock) = &self.clock {
+            argv.extend(["-rtc".into(), format!("base={clock}")]);
+        }
+        if let Some(uuid) = &self.uuid {
+            argv.extend(["-uuid".into(), uuid.clone()]);
         }
         if self.firmware == Firmware::Uefi {
             argv.extend(self.flash()?);
@@ -237,6 +259,8 @@ impl Vm {
             accel: None,
             counted: false,
             may_panic: false,
+            clock: None,
+            uuid: None,
         }
     }
 
