@@ -14,9 +14,9 @@ const OTHER: &str = "52:54:00:77:00:02";
 
 /// A DISCOVER's message type.
 const DISCOVER: u8 = 1;
-/// What init may let pass between two questions, in seconds: its longest pause is eight, and a machine on a shared
+/// What init may let pass between two questions, in seconds: its longest pause is four, and a machine on a shared
 /// processor gets its turn a little late.
-const LONGEST_PAUSE: u16 = 12;
+const LONGEST_PAUSE: u16 = 7;
 
 fn assert_never_failed(vm: &Vm) {
     let text = vm.console().text();
@@ -47,7 +47,7 @@ fn a_switch_port_that_is_silent_for_45_seconds_is_waited_for_with_one_question()
 
     let asked: Vec<Question> = switch.questions();
     let lost = asked.iter().take_while(|question| !question.passed).count();
-    assert!(lost >= 4, "so few were asked in vain: {asked:#?}");
+    assert!(lost >= 8, "so few were asked in vain: {asked:#?}");
     let (in_vain, heard) = asked.split_at(lost);
     let first = heard.first();
     assert!(first.is_some_and(|q| q.kind == DISCOVER), "{asked:#?}");

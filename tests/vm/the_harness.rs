@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use netroot_harness::{Clients, Dnsmasq, Firmware, Ganesha, Net, Nic, Rom, TinyRoot, Vm};
+use netroot_harness::{Clients, Dnsmasq, Firmware, Ganesha, Net, Nic, Rom, TinyRoot, Vm, places};
 
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -28,6 +28,24 @@ fn ganesha_exports_a_root_to_whom_it_was_told() -> Result<()> {
     let _ganesha = Ganesha::start(&net, root.path(), "/srv/root", &clients)?;
     let services = net.run(&["rpcinfo", "-p", "10.77.0.1"])?;
     assert!(services.contains("20048"), "{services}");
+    Ok(())
+}
+
+#[test]
+fn a_machine_that_panics_is_not_waited_for_and_fails_its_test() -> Result<()> {
+    let net = Net::new("kernel-panic")?;
+    let (_, kernel) = places::debian_kernel()?;
+    let nothing = net.logs().join("nothing.img");
+    std::fs::write(&nothing, "")?;
+    let vm = Vm::builder(&net, "console")
+        .kernel(&kernel, &nothing, "")
+        .start()?;
+    let error = vm
+        .wait_for("login:", "a prompt", PATIENCE)
+        .expect_err("there is no root");
+    assert!(format!("{error:#}").contains("Kernel panic"), "{error:#}");
+    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(vm)));
+    assert!(dropped.is_err());
     Ok(())
 }
 
