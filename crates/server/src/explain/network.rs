@@ -24,6 +24,8 @@ pub(super) fn tell(plan: &BootPlan, page: &mut Page) {
         let named = network.addressing.len() > 1;
         let label = match &request.device {
             Some(device) => device,
+            // Two NICs do not get the same address: the first one with a carrier does.
+            None if request.method == Method::Static => "first NIC",
             None if named => "other NICs",
             None => "every NIC",
         };
@@ -102,11 +104,15 @@ fn address(plan: &BootPlan, request: &IpRequest) -> String {
             } else {
                 ""
             };
+            let has = match request.device {
+                Some(_) => "has",
+                None => "with a carrier has",
+            };
             let asked = match missing(plan, request) {
                 Some(missing) => format!("a DHCP server is asked for {missing} (DHCPINFORM)"),
                 None => "nobody is asked".to_owned(),
             };
-            format!("has the address {address}/{prefix}{classful}; {asked}")
+            format!("{has} the address {address}/{prefix}{classful}; {asked}")
         }
         (Method::Bootp, _) => "asks a BOOTP server".to_owned(),
         (Method::Any, _) => {

@@ -50,6 +50,14 @@ fn a_static_address_and_its_server_are_told_with_their_origin() {
 }
 
 #[test]
+fn a_static_address_for_no_nic_in_particular_is_the_first_ones() {
+    let text = text("root=10.0.0.1:/srv ip=10.0.0.5::::");
+    let line =
+        "  first NIC with a carrier has the address 10.0.0.5/8, the classful network; nobody";
+    assert!(text.contains(line), "{text}");
+}
+
+#[test]
 fn what_dhcp_decides_is_told_as_that() {
     let text = text("");
     assert!(
