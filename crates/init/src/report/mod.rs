@@ -152,6 +152,7 @@ struct Facts<'a> {
     root: Option<Result<RootChoice, NoRoot>>,
     mounts: Vec<String>,
     warnings: Vec<String>,
+    memory_kib: Option<u64>,
 }
 
 /// Writes the report down for the root, and sends it if somebody wants it.
@@ -190,7 +191,15 @@ fn facts<'a>(machine: &'a Machine, outcome: Outcome<'a>) -> Facts<'a> {
         root: root(machine),
         mounts: mounts(),
         warnings: console::warnings(),
+        memory_kib: memory_kib(),
     }
+}
+
+/// The most memory that the init has ever had resident, in KiB (`VmHWM`, proc_pid_status(5)).
+fn memory_kib() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// The root that the plan and the address come to, once there is an address.
@@ -227,6 +236,9 @@ fn render(report: &Report, facts: &Facts<'_>) -> String {
         }
         time(o, "init_started_ms", report.started);
         time(o, "reported_ms", facts.now);
+        if let Some(kib) = facts.memory_kib {
+            o.number("memory_kib", kib.into());
+        }
         o.list("steps", &report.steps, |out, step| {
             object(out, |o| {
                 o.text("name", step.name);

@@ -29,6 +29,7 @@ fn facts(outcome: Outcome<'_>) -> Facts<'_> {
         root: None,
         mounts: Vec::new(),
         warnings: Vec::new(),
+        memory_kib: Some(1_234),
     }
 }
 
@@ -53,6 +54,7 @@ fn a_good_boot_reads_with_its_times_its_address_and_its_root() {
     assert_eq!(read["init"], "/sbin/init");
     assert_eq!(read["cmdline"], line.trim_end());
     assert_eq!(read["init_started_ms"], 420);
+    assert_eq!(read["memory_kib"], 1_234);
     assert_eq!(
         read["steps"],
         json!([
