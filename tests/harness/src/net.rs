@@ -57,6 +57,14 @@ while :; do sleep 3600 & wait; done";
 /// Programs that make or fill a network answer within moments.
 const QUICK: Duration = Duration::from_secs(30);
 
+impl Loss {
+    /// A cable that is as good as cut, while both ends believe that it is not.
+    pub const ALL: Self = Self {
+        from_machine: 100,
+        to_machine: 100,
+    };
+}
+
 impl Net {
     /// A new, empty network. `name` names the folder of its logs.
     ///
@@ -295,6 +303,16 @@ impl Net {
             drops("to", "egress", to)
         );
         self.run(&["nft", &rules])?;
+        Ok(())
+    }
+
+    /// Undoes [`Net::lose`].
+    ///
+    /// # Errors
+    /// When nftables refuses.
+    pub fn mend(&self, device: &str) -> Result<()> {
+        let table = format!("loss-{device}");
+        self.run(&["nft", "delete", "table", "netdev", &table])?;
         Ok(())
     }
 
