@@ -6,8 +6,9 @@
 //! it kills everything at shutdown, so the address outlives whatever still needs the root.
 //!
 //! It speaks DHCP through a packet socket, and only while it waits for an answer. It never takes the root's
-//! address away: not when the lease ends, not when the server refuses it. When another program has taken the NIC
-//! over, it ends ([`watch`]).
+//! address away: not when the lease ends, not when the server refuses it. While another program keeps the lease
+//! ([`watch`]), it is silent. It does not end: common clients take the address away when the lease ends under them
+//! or when they do, and then it is set again and the lease is asked for here.
 
 pub(crate) mod frame;
 mod watch;
@@ -44,6 +45,8 @@ const START: Duration = Duration::from_secs(5);
 /// How long the NIC may be without any address before it gets the root's again: whoever takes one away mostly
 /// gives another at once.
 const WITHOUT: Duration = Duration::from_secs(5);
+/// How often it is looked whether the program that has the lease goes on renewing it.
+const ROUND: Duration = Duration::from_secs(60);
 /// The largest message that process 1 hands over: two frames and their lengths.
 const HANDED_OVER: u64 = 8 << 10;
 /// Frames looked at in one go.
@@ -105,11 +108,7 @@ fn spawn(address: &Address, dialogue: &Dialogue, program: &str) -> io::Result<u3
 /// The life of the renewer.
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
     match Keeper::open(arguments) {
-        Ok(mut keeper) => {
-            let end = keeper.keep();
-            keeper.log(&end);
-            ExitCode::SUCCESS
-        }
+        Ok(mut keeper) => keeper.keep(),
         Err(_) => ExitCode::FAILURE,
     }
 }
@@ -132,6 +131,8 @@ struct Keeper {
     kernel_log: File,
     /// Since when the NIC has had no address at all.
     without: Option<Moment>,
+    /// Who keeps the lease, if another program does.
+    keeper: Option<&'static str>,
 }
 
 impl Keeper {
@@ -191,6 +192,7 @@ impl Keeper {
             )?,
             kernel_log: File::options().write(true).open("/dev/kmsg")?,
             without: None,
+            keeper: None,
         };
         // Whoever runs out of memory needs the root all the more.
         let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
@@ -205,48 +207,64 @@ impl Keeper {
         Ok(keeper)
     }
 
-    /// Goes on until another program has the NIC. Returns what to say of that.
-    fn keep(&mut self) -> String {
+    /// Goes on as long as the machine.
+    fn keep(&mut self) -> ! {
         loop {
-            if let Some(end) = self.look() {
-                return end;
+            self.look();
+            if self.keeper.is_none() {
+                self.speak();
+                self.listen();
             }
-            self.speak();
-            self.listen();
             self.sleep();
         }
     }
 
     /// Looks whether the address is still there, and still in these hands.
-    fn look(&mut self) -> Option<String> {
-        let name = &self.address.nic.name;
-        let addresses = match self.orders.addresses(self.address.nic.index) {
-            Ok(addresses) => addresses,
-            // It is asked again at the next turn.
-            Err(_) => return None,
+    fn look(&mut self) {
+        let (index, own) = (self.address.nic.index, self.address.own);
+        // It is asked again at the next turn.
+        let Ok(addresses) = self.orders.addresses(index) else {
+            return;
         };
-        match watch::find(&addresses, self.address.own, || {
-            watch::networkd_has_it(&self.run, self.address.nic.index)
-        }) {
-            Finding::Ours => self.without = None,
-            Finding::TakenOver(by) => {
-                return Some(format!(
-                    "{name}: {by} has the lease now; it is renewed there"
-                ));
-            }
-            Finding::None => {
-                let since = *self.without.get_or_insert(Moment::now());
-                if Moment::now().since(since) >= WITHOUT {
-                    self.without = None;
-                    self.log(&format!(
-                        "{name}: somebody took {} away, and the root needs it: it is set again",
-                        self.address.own
-                    ));
-                    self.set();
-                }
-            }
+        let finding = watch::find(&addresses, own, || {
+            watch::networkd_has_it(&self.run, index, own)
+        });
+        if finding != Finding::None {
+            self.without = None;
         }
-        None
+        match finding {
+            Finding::Ours => self.hand_to(None),
+            Finding::TakenOver(by) => self.hand_to(Some(by)),
+            Finding::None => self.miss(),
+        }
+    }
+
+    /// The lease is in the hands of that program, or in these.
+    fn hand_to(&mut self, keeper: Option<&'static str>) {
+        if self.keeper == keeper {
+            return;
+        }
+        self.keeper = keeper;
+        let name = &self.address.nic.name;
+        let line = match keeper {
+            Some(by) => format!("{name}: {by} has the lease now; it is renewed there"),
+            None => format!("{name}: nobody else renews the lease; it is renewed here again"),
+        };
+        self.packets = None;
+        self.log(&line);
+    }
+
+    /// The NIC has no address.
+    fn miss(&mut self) {
+        let since = *self.without.get_or_insert(Moment::now());
+        if Moment::now().since(since) >= WITHOUT {
+            self.without = None;
+            self.log(&format!(
+                "{}: somebody took {} away, and the root needs it: it is set again",
+                self.address.nic.name, self.address.own
+            ));
+            self.set();
+        }
     }
 
     fn speak(&mut self) {
@@ -360,10 +378,13 @@ impl Keeper {
 
     fn sleep(&mut self) {
         let now = Moment::now();
-        let speak = self
-            .renewer
-            .poll_at()
-            .map(|at| at.saturating_sub(now.since_kernel()));
+        let speak = match self.keeper {
+            Some(_) => Some(ROUND),
+            None => self
+                .renewer
+                .poll_at()
+                .map(|at| at.saturating_sub(now.since_kernel())),
+        };
         let again = self.without.map(|since| since.after(WITHOUT).since(now));
         let pause = speak.into_iter().chain(again).min().map(timespec);
         let mut fds = vec![PollFd::from_borrowed_fd(self.news.as_fd(), PollFlags::IN)];
