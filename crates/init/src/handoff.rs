@@ -3,9 +3,10 @@
 //!
 //! A network manager that starts in the real root must not take the NIC down: the root is on the other side, and so
 //! may be the next page of the manager itself. Each is told in its own words ([`networkd`], [`network_manager`],
-//! [`ifupdown`]), and [`udev`] before them; all the files are in `/run`, and one whose reader is not installed costs
-//! a few hundred bytes.
+//! [`ifupdown`], [`dhcpcd`]), and [`udev`] before them; all the files are in `/run`, and one whose reader is not
+//! installed costs a few hundred bytes.
 
+mod dhcpcd;
 mod ifupdown;
 mod ipconfig;
 mod network_manager;
@@ -75,7 +76,8 @@ pub(crate) fn leave_behind(address: Option<&Address>) {
     let links = links.unwrap_or_default();
     let up = links.iter().filter(|link| link.up && !link.loopback);
     let names = udev::note(up.map(|link| link.name.as_str()));
-    for note in notes(&known).into_iter().chain(names) {
+    let dhcpcd = dhcpcd::notes(address, dhcpcd::unit().as_deref());
+    for note in notes(&known).into_iter().chain(names).chain(dhcpcd) {
         if let Err(e) = leave(&note) {
             caution!("cannot write /run/{}: {e}", note.path);
         }
