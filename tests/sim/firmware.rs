@@ -54,7 +54,7 @@ pub(crate) fn arrival(port: u16) -> Arrival {
     }
 }
 
-fn pool() -> Pool {
+pub(crate) fn pool() -> Pool {
     Pool::new(ip(100), ip(200), vec![ip(1)]).unwrap()
 }
 
@@ -70,7 +70,7 @@ fn proxy(datagram: &[u8], strategy: Strategy) -> Decision {
     )
 }
 
-fn dhcp(datagram: &[u8], pool: &mut Pool, strategy: Strategy) -> Decision {
+pub(crate) fn dhcp(datagram: &[u8], pool: &mut Pool, strategy: Strategy) -> Decision {
     let network = Network::new(HOUR);
     let request = Request::read(datagram).unwrap();
     let role = Role::Dhcp {
@@ -87,7 +87,7 @@ fn dhcp(datagram: &[u8], pool: &mut Pool, strategy: Strategy) -> Decision {
     )
 }
 
-fn reply(decision: Decision) -> Reply {
+pub(crate) fn reply(decision: Decision) -> Reply {
     match decision {
         Decision::Reply(reply) => *reply,
         Decision::Ignore(reason) => panic!("ignored: {reason}"),
@@ -449,25 +449,6 @@ fn a_plain_client_gets_an_address_from_the_dhcp_server_and_nothing_from_a_proxy(
             .any(|o| o.starts_with("file ") || o.starts_with("60 ")),
         "{options:?}"
     );
-}
-
-#[test]
-fn firmware_ipxe_and_system_of_one_machine_share_one_lease() {
-    let mut pool = pool();
-    let addresses: Vec<Ipv4Addr> = [
-        captures::OVMF_DISCOVER,
-        captures::IPXE_DISCOVER,
-        captures::PLAIN_DISCOVER,
-    ]
-    .iter()
-    .map(|capture| reply(dhcp(&capture.bytes(), &mut pool, USUAL)))
-    .map(|offer| Message::read(&offer.packet).unwrap().header.your_ip)
-    .collect();
-    assert!(
-        addresses.iter().all(|address| *address == addresses[0]),
-        "{addresses:?}"
-    );
-    assert_eq!(pool.bindings().count(), 1);
 }
 
 /// A packet with other options in the place of its own.

@@ -9,6 +9,7 @@
 //! * [`offers`]: our init among several servers.
 //! * [`inform`]: our init with an address and without the rest.
 //! * [`captures`], [`firmware`]: real firmware's packets, and our answers to them.
+//! * [`identity`]: our init beside the firmware of its machine.
 //! * [`hostile`]: random, cut and damaged bytes, and properties over random values.
 //! * [`files`]: our TFTP sender against a receiver that behaves like EDK2's.
 
@@ -28,6 +29,8 @@ mod files;
 mod firmware;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod identity;
 #[cfg(test)]
 mod inform;
 #[cfg(test)]

@@ -1,0 +1,96 @@
+//! One machine, one lease: what the init says of itself beside what its firmware said,
+//! by packets recorded from both on machines with the same UUID.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use netroot_proto::dhcp::code;
+use netroot_proto::dhcp::introduction::{Introduction, uuid_on_the_wire};
+use netroot_proto::dhcp::options::Message;
+use netroot_proto::pxe::strategy::Strategy;
+
+use super::captures::{self, Capture, INIT_OF_UUID, IPXE_OF_UUID, OVMF_OF_UUID, PLAIN_DISCOVER};
+use super::firmware;
+use super::lan::frame;
+
+fn option(capture: &Capture, code: u8) -> Option<Vec<u8>> {
+    let message = Message::read(&capture.bytes()).unwrap();
+    message.options.bytes(code).map(<[u8]>::to_vec)
+}
+
+/// What the init says today on the machine whose kernel writes this UUID.
+fn said(uuid: &str, architecture: u16) -> Message {
+    let introduction = Introduction {
+        uuid: uuid_on_the_wire(uuid),
+        architecture: Some(architecture),
+        ..Introduction::default()
+    };
+    let plain = PLAIN_DISCOVER.bytes();
+    let asked = frame(68, 67, Ipv4Addr::UNSPECIFIED, &plain);
+    let asked = introduction.introduce(&asked).expect("a DISCOVER");
+    // Ethernet, IPv4 and UDP headers are 14, 20 and 8 bytes.
+    Message::read(&asked[42..]).unwrap()
+}
+
+#[test]
+fn the_uuid_is_bit_for_bit_what_each_firmware_sends() {
+    // `/sys/class/dmi/id/product_uuid` has it in lower case, and a line's end.
+    let ours = said(&format!("{}\n", captures::UUID), 0);
+    let ours = ours.options.bytes(code::CLIENT_UUID).unwrap();
+    for capture in [OVMF_OF_UUID, IPXE_OF_UUID, INIT_OF_UUID] {
+        assert_eq!(option(&capture, code::CLIENT_UUID).as_deref(), Some(ours));
+    }
+    // It lies in SMBIOS with three fields backwards: not as it reads.
+    assert_eq!(ours[..5], [0, 0xba, 0x28, 0x4e, 0x1b]);
+}
+
+#[test]
+fn client_identifier_and_architecture_are_the_firmwares() {
+    for (capture, architecture) in [(OVMF_OF_UUID, 7), (IPXE_OF_UUID, 0), (INIT_OF_UUID, 0)] {
+        let ours = said(captures::UUID, architecture);
+        let of = |code| option(&capture, code);
+        let same = |code| of(code).as_deref() == ours.options.bytes(code);
+        assert!(same(code::CLIENT_ARCH));
+        // OVMF calls itself by its card alone.
+        assert!(same(code::CLIENT_ID) || of(code::CLIENT_ID).is_none());
+        let mac = Message::read(&capture.bytes()).unwrap().header.mac;
+        assert_eq!(mac, ours.header.mac);
+    }
+    assert!(option(&IPXE_OF_UUID, code::CLIENT_ID).is_some());
+}
+
+#[test]
+fn the_recording_of_the_init_is_what_it_says_today() {
+    let recorded = Message::read(&INIT_OF_UUID.bytes()).unwrap();
+    let ours = said(captures::UUID, 0);
+    let codes = |message: &Message| {
+        message
+            .options
+            .iter()
+            .map(|(code, _)| code)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(codes(&recorded), codes(&ours));
+    // All but the size of its buffer, which is the simulator's here.
+    for (code, value) in ours
+        .options
+        .iter()
+        .filter(|(c, _)| *c != code::MAX_MESSAGE_SIZE)
+    {
+        assert_eq!(recorded.options.bytes(code), Some(value), "option {code}");
+    }
+}
+
+#[test]
+fn firmware_init_and_system_of_one_machine_share_one_lease() {
+    let mut pool = firmware::pool();
+    let offered = |capture: &Capture| {
+        let decision = firmware::dhcp(&capture.bytes(), &mut pool, Strategy::default());
+        let offer = firmware::reply(decision);
+        Message::read(&offer.packet).unwrap().header.your_ip
+    };
+    let asked = [OVMF_OF_UUID, IPXE_OF_UUID, INIT_OF_UUID, PLAIN_DISCOVER];
+    let addresses: BTreeSet<Ipv4Addr> = asked.iter().map(offered).collect();
+    assert_eq!(addresses.len(), 1, "{addresses:?}");
+    assert_eq!(pool.bindings().count(), 1);
+}
