@@ -52,7 +52,7 @@ pub fn answer(token: [u8; 8], datagram: &[u8]) -> Option<Duration> {
     }
     let era = if seconds & (ERA >> 1) == 0 { ERA } else { 0 };
     let whole = (seconds + era).checked_sub(UNIX_EPOCH)?;
-    let nanoseconds = u32::try_from(fraction * 1_000_000_000 >> 32).ok()?;
+    let nanoseconds = u32::try_from((fraction * 1_000_000_000) >> 32).ok()?;
     Some(Duration::new(whole, nanoseconds))
 }
 
