@@ -1,0 +1,120 @@
+//! From the server's address to its programs.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use anyhow::Result;
+use netroot_harness::{Clients, Ganesha, TinyRoot, Vm};
+
+use super::{PORTS, assert_fails_with};
+use crate::wire::{SERVER, STATIC, Wire};
+
+/// A machine whose root is on the server on the wire, with these options.
+fn boot(wire: &Wire, options: &str) -> Result<Vm> {
+    let nfsroot = format!("nfsroot={SERVER}:/srv/root,{options}");
+    wire.boot(&format!("root=/dev/nfs {nfsroot} {STATIC}"))
+}
+
+/// A firewall on the server that swallows what comes to these ports.
+fn swallow(wire: &Wire, ports: &str) -> Result<()> {
+    let rules = format!(
+        "add table inet firewall
+         add chain inet firewall input {{ type filter hook input priority 0; }}
+         add rule inet firewall input tcp dport {{ {ports} }} drop"
+    );
+    wire.net.run(&["nft", &rules])?;
+    Ok(())
+}
+
+#[test]
+fn a_firewall_before_the_portmapper_is_named_with_its_port() -> Result<()> {
+    let wire = Wire::new("firewall-111")?;
+    let root = TinyRoot::make()?;
+    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    swallow(&wire, "111")?;
+    let mut vm = boot(&wire, "vers=3")?;
+    let sentence = format!(
+        "nothing answers at {SERVER} port 111 (portmapper); {SERVER} is there, for it answers ARP: check that no firewall on it drops port 111"
+    );
+    assert_fails_with(&mut vm, &sentence)
+}
+
+#[test]
+fn a_firewall_before_nfs_is_named_with_its_port() -> Result<()> {
+    let wire = Wire::new("firewall-2049")?;
+    let root = TinyRoot::make()?;
+    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    swallow(&wire, "2049")?;
+    let mut vm = boot(&wire, "vers=3")?;
+    let sentence = format!(
+        "nothing answers at {SERVER} port 2049 (NFS server, version 3); {SERVER} is there, for it answers ARP: check that no firewall on it drops port 2049"
+    );
+    assert_fails_with(&mut vm, &sentence)
+}
+
+#[test]
+fn a_server_without_nfs_is_named_with_the_port() -> Result<()> {
+    let wire = Wire::new("closed-port")?;
+    let mut vm = boot(&wire, PORTS)?;
+    let sentence = format!("{SERVER} refuses connections on port 2049 (MOUNT server, version 3)");
+    assert_fails_with(&mut vm, &sentence)
+}
+
+/// A program that listens where NFS should.
+fn listen(wire: &Wire) -> Result<TcpListener> {
+    wire.net
+        .within(|| Ok(TcpListener::bind(format!("{SERVER}:2049"))?))
+}
+
+#[test]
+fn a_port_that_takes_connections_and_says_nothing_is_told_from_a_closed_one() -> Result<()> {
+    let wire = Wire::new("mute-port")?;
+    // The kernel takes connections; nobody reads from them.
+    let _mute = listen(&wire)?;
+    let mut vm = boot(&wire, PORTS)?;
+    let sentence = format!(
+        "{SERVER} takes connections on port 2049 and answers nothing there, not even an empty call (NULL) to the MOUNT server, version 3"
+    );
+    assert_fails_with(&mut vm, &sentence)
+}
+
+#[test]
+fn a_web_server_on_the_port_of_nfs_is_told_as_no_nfs_server() -> Result<()> {
+    let wire = Wire::new("web-port")?;
+    let web = listen(&wire)?;
+    // It ends with the test: detached, as it waits for connections.
+    std::thread::spawn(move || {
+        for mut stream in web.incoming().flatten() {
+            let mut call = [0; 1024];
+            let _ = stream.read(&mut call);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+        }
+    });
+    let mut vm = boot(&wire, PORTS)?;
+    let sentence = format!(
+        "what listens on port 2049 of {SERVER} is no MOUNT server, version 3, for it does not speak RPC"
+    );
+    assert_fails_with(&mut vm, &sentence)
+}
+
+#[test]
+fn an_rpc_server_of_another_program_is_told_as_one() -> Result<()> {
+    let wire = Wire::new("other-program")?;
+    let _rpcbind = wire.net.spawn(&["rpcbind", "-f", "-w"])?;
+    let mut vm = boot(&wire, "vers=3,port=111,mountport=111")?;
+    let sentence = format!(
+        "what listens on port 111 of {SERVER} speaks RPC and is no MOUNT server, version 3"
+    );
+    assert_fails_with(&mut vm, &sentence)
+}
+
+#[test]
+fn a_portmapper_that_does_not_know_nfs_is_told() -> Result<()> {
+    let wire = Wire::new("unregistered")?;
+    let _rpcbind = wire.net.spawn(&["rpcbind", "-f", "-w"])?;
+    let mut vm = boot(&wire, "vers=3")?;
+    let sentence = format!(
+        "the portmapper of {SERVER} does not know the NFS server, version 3; start the NFS server, version 3 on {SERVER}"
+    );
+    assert_fails_with(&mut vm, &sentence)
+}
