@@ -19,7 +19,7 @@ use crate::early::Borrowed;
 use crate::failure::Failure;
 use crate::link::{Nics, bring_up};
 use crate::modules::Loader;
-use crate::report::{self, Outcome, Report};
+use crate::report::{self, Report};
 use crate::{configure, export, handoff, lease, mount, rescue, switch, time_server};
 
 /// The machine that boots: what lasts from one attempt to the next.
@@ -126,13 +126,16 @@ fn switch_root(machine: &Machine, export: &export::Export) -> Failure {
     }
     let leading = program.leading_arguments().into_iter().map(OsString::from);
     let arguments: Vec<OsString> = leading.chain(machine.arguments.iter().cloned()).collect();
-    report::leave(machine, Outcome::Switch(&init));
+    let letter = report::of_good_boot(machine, &init);
     say!(
         "switch_root to {init}, {} s after init started",
         Seconds(Moment::now().since(machine.started))
     );
     machine.borrowed.iter().for_each(Borrowed::give_back);
-    handoff::leave_behind(machine.address.as_ref());
+    let program = handoff::leave_behind(machine.address.as_ref());
+    if let Some(letter) = letter {
+        letter.send_beside(program);
+    }
     Failure::Switch {
         root: export.name(),
         source: switch::switch_root(&init, &arguments),

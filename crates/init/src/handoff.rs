@@ -58,14 +58,15 @@ struct Known<'a> {
     is_card: bool,
 }
 
-/// Leaves everything behind for the real root. Nothing of it is needed to get there: what fails is told.
-pub(crate) fn leave_behind(address: Option<&Address>) {
+/// Leaves everything behind for the real root. Nothing of it is needed to get there: what fails is told. Returns where
+/// a copy of this program is that outlives the image.
+pub(crate) fn leave_behind(address: Option<&Address>) -> &'static str {
     let copy = shutdown::leave().unwrap_or_else(|e| {
         caution!("cannot leave {} behind: {e}", shutdown::PROGRAM);
         "/proc/self/exe"
     });
     let Some(address) = address else {
-        return;
+        return copy;
     };
     leave_name_servers(address);
     let known = Known {
@@ -83,6 +84,7 @@ pub(crate) fn leave_behind(address: Option<&Address>) {
         }
     }
     renewer::start(address, copy);
+    copy
 }
 
 /// Every file. Pure.

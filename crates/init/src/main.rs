@@ -57,7 +57,7 @@ use crate::failure::Failure;
 use crate::link::Nics;
 use crate::modules::Loader;
 use crate::policy::{Failures, Next};
-use crate::report::{Outcome, Report};
+use crate::report::Report;
 
 /// DHCP option 60, vendor class identifier (RFC 2132 §9.13).
 const VENDOR_CLASS: u8 = 60;
@@ -76,6 +76,9 @@ fn main() -> ExitCode {
             .collect();
         if name == renewer::NAME {
             return renewer::run(&arguments);
+        }
+        if name == report::MESSENGER {
+            return report::run_messenger(&arguments);
         }
         if arguments.first().is_some_and(|first| first == "-q") {
             return ExitCode::from(modules::as_modprobe(&arguments));
@@ -121,7 +124,7 @@ fn run(arguments: Vec<OsString>) -> ! {
         }
         fail!("boot failed: {failure}");
         machine.report.failed(failure.to_string());
-        report::leave(&machine, Outcome::Failed);
+        report::of_failure(&machine);
         if matches!(failure, Failure::Switch { .. }) {
             policy::follow(Next::GiveUp, false);
         }

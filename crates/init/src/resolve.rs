@@ -48,6 +48,22 @@ impl Resolver {
         }
     }
 
+    /// These servers and domains, separated by commas: what [`Resolver::lists`] gave.
+    pub(crate) fn read(servers: &str, search: &str) -> Self {
+        let search = search.split(',').filter(|domain| !domain.is_empty());
+        Resolver {
+            servers: servers.split(',').filter_map(|s| s.parse().ok()).collect(),
+            search: search.map(str::to_owned).collect(),
+            port: 53,
+        }
+    }
+
+    /// Its servers and its domains, for another process.
+    pub(crate) fn lists(&self) -> [String; 2] {
+        let servers: Vec<String> = self.servers.iter().map(Ipv4Addr::to_string).collect();
+        [servers.join(","), self.search.join(",")]
+    }
+
     /// The addresses of a host, best first; none if nobody tells. Why is said on the console.
     pub(crate) fn resolve(&self, host: &str) -> Vec<Ipv4Addr> {
         let deadline = Moment::now().after(PATIENCE);

@@ -1,11 +1,12 @@
 //! The boot report: everything that is known about a boot, in one JSON object.
 //!
 //! It is left in `/run/netroot/report.json` for the root, and sent to `netroot.report=URL`, after each failure and
-//! before the switch to the root: whoever owns a machine without a screen reads there what it would have said.
-//! Times are milliseconds since the kernel started. [`render`] is pure; [`leave`] collects, writes and sends.
+//! beside the switch to the root: whoever owns a machine without a screen reads there what it would have said.
+//! [`render`] is pure; its members are described in REPORT.md.
 
 mod json;
-mod send;
+mod messenger;
+mod post;
 
 use std::fs;
 use std::time::Duration;
@@ -19,16 +20,15 @@ use crate::clock::Moment;
 use crate::configure::RUN;
 use crate::console::{self, caution, detail};
 use crate::link::{self, Nic};
-use crate::resolve::Resolver;
 
-/// How long a good boot waits for the report's server: it answers in a few milliseconds, or it is not there.
-const GOOD: Duration = Duration::from_millis(500);
-/// How long a failed one does; a pause of at least two seconds follows.
-const BAD: Duration = Duration::from_millis(1500);
+/// How long a failed attempt waits for the report's server; a pause of at least two seconds follows.
+const FAILED: Duration = Duration::from_millis(1500);
 /// Attempts that are remembered: the last ones.
 const ATTEMPTS: usize = 16;
 /// Steps of one attempt; there are fewer.
 const STEPS: usize = 32;
+
+pub(crate) use messenger::{Letter, NAME as MESSENGER, run as run_messenger};
 
 /// What a boot has come through so far.
 #[derive(Debug)]
@@ -146,6 +146,8 @@ impl Report {
 /// What the report says besides what it remembers.
 struct Facts<'a> {
     now: Moment,
+    /// The kernel's random name of this boot (random(4)).
+    boot_id: String,
     outcome: Outcome<'a>,
     nics: Vec<(Nic, Option<String>)>,
     address: Option<&'a Address>,
@@ -155,27 +157,35 @@ struct Facts<'a> {
     memory_kib: Option<u64>,
 }
 
-/// Writes the report down for the root, and sends it if somebody wants it.
-pub(crate) fn leave(machine: &Machine, outcome: Outcome<'_>) {
+/// Writes the report of a failed attempt down, and sends it if somebody wants it and there is an address to send it
+/// from. Until there is, the attempts wait in the report for one that can be sent.
+pub(crate) fn of_failure(machine: &Machine) {
+    let text = written(machine, Outcome::Failed);
+    let Some(letter) = Letter::new(machine, text) else {
+        return;
+    };
+    match letter.send_within(FAILED) {
+        Ok(()) => detail!("boot report sent to {}", letter.url),
+        Err(e) => caution!("the boot report was not sent to {}: {e}", letter.url),
+    }
+}
+
+/// Writes the report of a boot that is about to switch to this init down. Returns what is to be sent, if somebody wants
+/// it: not now, for the boot waits for nobody.
+pub(crate) fn of_good_boot(machine: &Machine, init: &str) -> Option<Letter> {
+    let text = written(machine, Outcome::Switch(init));
+    Letter::new(machine, text)
+}
+
+/// The report, as it is left for the root too.
+fn written(machine: &Machine, outcome: Outcome<'_>) -> String {
     let text = render(&machine.report, &facts(machine, outcome));
     let written =
         fs::create_dir_all(RUN).and_then(|()| fs::write(format!("{RUN}/report.json"), &text));
     if let Err(e) = written {
         detail!("no boot report in {RUN}: {e}");
     }
-    let (Some(url), Some(address)) = (&machine.plan.report, &machine.address) else {
-        return;
-    };
-    let patience = match outcome {
-        Outcome::Switch(_) => GOOD,
-        Outcome::Failed => BAD,
-    };
-    let resolver = Resolver::of(address);
-    let resolve = move |name: &str| resolver.resolve(name);
-    match send::send(&url.value, resolve, text, patience) {
-        Ok(()) => detail!("boot report sent to {}", url.value),
-        Err(e) => caution!("the boot report was not sent to {}: {e}", url.value),
-    }
+    text
 }
 
 fn facts<'a>(machine: &'a Machine, outcome: Outcome<'a>) -> Facts<'a> {
@@ -185,6 +195,10 @@ fn facts<'a>(machine: &'a Machine, outcome: Outcome<'a>) -> Facts<'a> {
     });
     Facts {
         now: Moment::now(),
+        boot_id: fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .unwrap_or_default()
+            .trim_end()
+            .to_owned(),
         outcome,
         nics: nics.collect(),
         address: machine.address.as_ref(),
@@ -198,7 +212,9 @@ fn facts<'a>(machine: &'a Machine, outcome: Outcome<'a>) -> Facts<'a> {
 /// The most memory that the init has ever had resident, in KiB (`VmHWM`, proc_pid_status(5)).
 fn memory_kib() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -225,6 +241,7 @@ fn render(report: &Report, facts: &Facts<'_>) -> String {
     object(&mut out, |o| {
         o.number("format", 1);
         o.text("netroot", env!("CARGO_PKG_VERSION"));
+        o.text("boot_id", &facts.boot_id);
         o.text("kernel", &report.kernel);
         o.text("cmdline", &report.cmdline);
         match facts.outcome {

@@ -23,6 +23,7 @@ fn nic() -> Nic {
 fn facts(outcome: Outcome<'_>) -> Facts<'_> {
     Facts {
         now: at(9_000),
+        boot_id: "8c9a2f64-0a3e-4d37-9f6a-3f2b6a5d0c11".into(),
         outcome,
         nics: vec![(nic(), Some("virtio_net".into()))],
         address: None,
@@ -120,4 +121,39 @@ fn words_of_a_hostile_server_stay_words() {
         read["attempts"][0]["failure"],
         "x\",\"outcome\":\"switch_root\0\u{9b}\n"
     );
+}
+
+/// The names of all members, of those within members too.
+fn names(value: &Value, found: &mut std::collections::BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                found.insert(name.clone());
+                names(value, found);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| names(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_member_is_described() {
+    let described = include_str!("../../REPORT.md");
+    let plan = BootPlan::parse("root=/dev/nfs nfsroot=10.1.2.1:/x ip=10.1.2.3:::24::eth0:off");
+    let address = Address::fixed(nic(), &plan.network.addressing[0], &plan.network).unwrap();
+    let identity = netroot_proto::mount::MachineIdentity::default();
+    let mut report = Report::new("6.1.0", "", at(420));
+    report.failed("no carrier".into());
+    let mut found = std::collections::BTreeSet::new();
+    for outcome in [Outcome::Failed, Outcome::Switch("/sbin/init")] {
+        let mut facts = facts(outcome);
+        facts.root = Some(choose_root_of(&plan, &address.facts(), &identity));
+        facts.address = Some(&address);
+        names(&read(&report, &facts), &mut found);
+    }
+    assert!(found.len() > 25, "{found:?}");
+    for name in found {
+        assert!(described.contains(&format!("`{name}`")), "{name}");
+    }
 }

@@ -10,6 +10,7 @@ use netroot_proto::mount::Host;
 
 use crate::clock::Moment;
 use crate::mailbox::mailbox;
+use crate::resolve::Resolver;
 
 /// The status line of an answer, `HTTP/1.1 204 No Content`, as far as it matters.
 const STATUS_LINE: usize = 12;
@@ -31,34 +32,52 @@ pub(super) enum SendError {
     Refused(String),
 }
 
-/// Sends `body` to `url`, and returns after `patience` in any case. `resolve` is asked for a name's addresses.
-pub(super) fn send(
+impl SendError {
+    /// Whether the server does not want it later either: any refusal but that of too many, or of the moment.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(self, Self::Refused(status) if status.get(9..).is_some_and(|code| {
+            code.starts_with('4') && code != "429"
+        }))
+    }
+}
+
+/// Sends `body` to `url`, and returns after `patience` in any case.
+pub(super) fn post_within(
     url: &ReportUrl,
-    resolve: impl FnOnce(&str) -> Vec<Ipv4Addr> + Send + 'static,
-    body: String,
+    resolver: &Resolver,
+    body: &str,
     patience: Duration,
 ) -> Result<(), SendError> {
     let deadline = Moment::now().after(patience);
     let (done, outcome) = mailbox();
-    let url = url.clone();
-    // DNS has a patience of its own, which is longer. A thread that is left behind ends with the image.
-    let work = move || {
-        let address = match &url.host {
-            Host::Address(address) => Some(*address),
-            Host::Name(name) => resolve(name).first().copied(),
-        };
-        let sent = address
-            .ok_or(SendError::Unresolved)
-            .and_then(|address| post(&url, address, &body, deadline));
-        done.send(sent);
-    };
+    let (url, resolver, body) = (url.clone(), resolver.clone(), body.to_owned());
+    // DNS has a patience of its own, which is longer. A thread that is left behind ends with the process.
+    let work = move || done.send(post(&url, &resolver, &body, deadline));
     thread::Builder::new().stack_size(128 << 10).spawn(work)?;
     outcome
         .receive(patience)
         .unwrap_or(Err(SendError::Late(patience)))
 }
 
-fn post(url: &ReportUrl, address: Ipv4Addr, body: &str, deadline: Moment) -> Result<(), SendError> {
+fn post(
+    url: &ReportUrl,
+    resolver: &Resolver,
+    body: &str,
+    deadline: Moment,
+) -> Result<(), SendError> {
+    let address = match &url.host {
+        Host::Address(address) => Some(*address),
+        Host::Name(name) => resolver.resolve(name).first().copied(),
+    };
+    post_to(url, address.ok_or(SendError::Unresolved)?, body, deadline)
+}
+
+fn post_to(
+    url: &ReportUrl,
+    address: Ipv4Addr,
+    body: &str,
+    deadline: Moment,
+) -> Result<(), SendError> {
     // A timeout of nothing would be an error of the call.
     let left = || deadline.remaining().max(Duration::from_millis(1));
     let server = SocketAddrV4::new(address, url.port);
@@ -128,15 +147,15 @@ mod tests {
         (port, thread::spawn(work))
     }
 
-    fn nobody(name: &str) -> Vec<Ipv4Addr> {
-        panic!("{name} is no name")
+    fn send(port: u16, body: &str, patience: Duration) -> Result<(), SendError> {
+        post_within(&to(port), &Resolver::read("", ""), body, patience)
     }
 
     #[test]
     fn a_report_arrives_whole_at_the_path_of_the_url() {
         let (port, server) = server("HTTP/1.1 204 No Content\r\n\r\n");
         let patience = Duration::from_secs(10);
-        send(&to(port), nobody, "{\"a\":1}".to_owned(), patience).unwrap();
+        send(port, "{\"a\":1}", patience).unwrap();
         let said = server.join().unwrap();
         assert!(said.starts_with("POST /report/x HTTP/1.1\r\n"), "{said}");
         assert!(
@@ -149,12 +168,22 @@ mod tests {
     #[test]
     fn a_refusal_is_told_with_its_status() {
         let (port, server) = server("HTTP/1.1 403 Forbidden\r\n\r\n");
-        let refused = send(&to(port), nobody, String::new(), Duration::from_secs(10));
+        let refused = send(port, "", Duration::from_secs(10));
         assert_eq!(
             refused.unwrap_err().to_string(),
             "its server answered HTTP/1.1 403"
         );
         server.join().unwrap();
+    }
+
+    #[test]
+    fn a_refusal_ends_the_matter_and_too_many_reports_do_not() {
+        let refused = |status: &str| SendError::Refused(status.to_owned());
+        assert!(refused("HTTP/1.1 403").is_final());
+        assert!(refused("HTTP/1.0 404").is_final());
+        assert!(!refused("HTTP/1.1 429").is_final());
+        assert!(!refused("HTTP/1.1 503").is_final());
+        assert!(!refused("SSH-2.0").is_final());
     }
 
     #[test]
@@ -164,7 +193,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let began = Moment::now();
         let patience = Duration::from_millis(200);
-        assert!(send(&to(port), nobody, "x".repeat(1 << 20), patience).is_err());
+        assert!(send(port, &"x".repeat(1 << 20), patience).is_err());
         assert!(Moment::now().since(began) < Duration::from_secs(5));
     }
 }
