@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use netroot_proto::cmdline::{BootPlan, InitProgram};
+use netroot_proto::cmdline::{BootPlan, InitProgram, Overlay};
 use netroot_proto::mount::{
     Host, KnownPorts, MachineIdentity, RootChoice, Version, choose_root_of, versions_to_try,
 };
@@ -77,8 +77,12 @@ pub(crate) fn find(plan: &BootPlan, address: &Address) -> Result<Vec<Export>, Fa
     let what = "the NFS servers to answer";
     let found = ask_all(&hosts, what, move |host| {
         let found = asking.ask(host);
-        if let (Err(failure), true) = (&found, several) {
-            caution!("{host} cannot be used: {failure}");
+        match &found {
+            Err(Failure::Nfs { fault, .. }) if several => {
+                caution!("{host} cannot be used: {fault}; {}", fault.advice());
+            }
+            Err(failure) if several => caution!("{host} cannot be used: {failure}"),
+            _ => {}
         }
         found
     });
@@ -133,11 +137,13 @@ impl Asking {
             },
         };
         let (versions, wanted) = (versions_to_try(options), programs(&self.plan));
-        let offer =
-            ask(&asked, &choice.path, &versions, &wanted).map_err(|fault| Failure::Nfs {
+        let layered = self.plan.overlay.value != Overlay::Off;
+        let offer = ask(&asked, &choice.path, &versions, &wanted, layered).map_err(|fault| {
+            Failure::Nfs {
                 root: name(&choice),
                 fault,
-            })?;
+            }
+        })?;
         let mut export = Export {
             choice,
             server,

@@ -3,9 +3,12 @@
 use netroot_proto::mount::{KnownPorts, Version};
 
 use super::fault::NfsFault;
-use super::probe::{Server, probe_v3, probe_v4};
+use super::probe::{Server, lacks_access_lists, probe_v3, probe_v4};
 use super::walk::Found;
-use crate::console::say;
+use crate::console::{caution, say};
+
+/// What a server of version 3 may lack.
+const LACKS: &str = "the NFS server has no access lists by version 3 (NFSACL)";
 
 /// A server that can be mounted from, as far as it says.
 #[derive(Debug)]
@@ -23,11 +26,13 @@ pub(crate) struct Offer {
 
 /// Asks a server about a path, for the versions in their order. Where the first kind, 3 or 4, is not spoken or does
 /// not give the path, the other one is asked if it is wanted too: a server may export a path by one of them alone.
+/// The other one goes first as well where version 3 will not do below an overlay (`layered`).
 pub(crate) fn ask(
     server: &Server,
     path: &str,
     versions: &[Version],
     programs: &[String],
+    layered: bool,
 ) -> Result<Offer, NfsFault> {
     let is_v3 = |version: &Version| *version == Version::V3;
     let kind_of = |first: &Version| {
@@ -57,10 +62,18 @@ pub(crate) fn ask(
     let fault = match ask_for(&first) {
         // The others are behind it all the same: the kernel may not have this one.
         Ok(offer) => {
-            return Ok(Offer {
-                versions: versions.to_vec(),
-                ..offer
-            });
+            let mut versions = versions.to_vec();
+            if layered && is_v3(&first) && lacks_access_lists(server, offer.ports) {
+                if other.is_some_and(|other| ask_for(other).is_ok()) {
+                    versions.sort_by_key(is_v3);
+                    say!("{LACKS}, which an overlay asks for: mounting by version 4");
+                } else {
+                    caution!(
+                        "{LACKS}: under the overlay, nobody but root can run or open anything; let the server offer version 4"
+                    );
+                }
+            }
+            return Ok(Offer { versions, ..offer });
         }
         Err(fault) => fault,
     };

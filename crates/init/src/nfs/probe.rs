@@ -42,6 +42,12 @@ const MOUNT: Service = Service {
     program: nfs3_types::mount::PROGRAM,
     version: 3,
 };
+/// The side protocol for access lists (`include/uapi/linux/nfsacl.h`), at the port of NFS itself.
+const ACL: Service = Service {
+    name: "NFSACL server, version 3",
+    program: 100_227,
+    version: 3,
+};
 const PORTMAPPER: Service = Service {
     name: "portmapper",
     program: nfs3_types::portmap::PROGRAM,
@@ -152,6 +158,24 @@ fn answers_null(server: Ipv4Addr, port: u16, service: &Service) -> bool {
         // A refusal is an answer too.
         !matches!(answer, Err(RpcError::Io(_)))
     })
+}
+
+/// Whether a server of version 3 says that it has no access lists (NFSACL).
+///
+/// An overlay asks the file system below it for the list of whatever the caller does not own (`ovl_get_acl`), and
+/// Linux's client answers EOPNOTSUPP where the server has none: whoever is not root can run nothing and open
+/// nothing. The option `noacl` is no cure, for it makes the client answer the same (measured on 6.1.0-50); version
+/// 4 is one, since lists are none of the VFS's there (`SB_POSIXACL`, `fs/nfs/super.c`).
+pub(super) fn lacks_access_lists(server: &Server, ports: KnownPorts) -> bool {
+    let address = SocketAddrV4::new(server.address, ports.nfs.unwrap_or(NFS_PORT));
+    let Ok(mut stream) = Tcp::connect_from_any(address) else {
+        return false;
+    };
+    stream.end_within(NULL);
+    matches!(
+        null(&mut RpcClient::new(stream), &ACL),
+        Err(RpcError::ProgUnavail | RpcError::ProgMismatch { .. })
+    )
 }
 
 /// The first name of a path that version 4 does not have. `None` if it has all, and if it does not tell.

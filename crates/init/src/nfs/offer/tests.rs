@@ -99,7 +99,7 @@ fn converse(stream: &mut TcpStream, answer: &impl Fn(Call) -> Then) -> Then {
 
 fn asked(server: &Server, versions: &[Version]) -> Result<Offer, String> {
     let started = Moment::now();
-    let offer = ask(server, "/srv/x", versions, &["/sbin/init".to_owned()]);
+    let offer = ask(server, "/srv/x", versions, &["/sbin/init".to_owned()], true);
     let took = Moment::now().since(started);
     assert!(took < Duration::from_secs(10), "{took:?}");
     offer.map_err(|fault| format!("{fault}; {}", fault.advice()))
@@ -283,4 +283,25 @@ fn the_names_that_are_there_are_told() {
     let sentence = asked(&server, &ALL[1..]).unwrap_err();
     let expected = "there is no srv in /, only home, root; correct";
     assert!(sentence.contains(expected), "{sentence}");
+}
+
+/// A server of both versions, with these words of its NFSACL.
+fn with_acl(status: u32, low_and_high: &'static [u32]) -> Server {
+    server(move |call| match (call.program, call.version) {
+        (MOUNT_PROGRAM, 3) => granted(),
+        (NFS_PROGRAM, 3) => Then::Reply(0, vec![5, 0]),
+        (NFS_PROGRAM, 4) => Then::Reply(0, vec![]),
+        _ => Then::Reply(status, low_and_high.to_vec()),
+    })
+}
+
+#[test]
+fn below_an_overlay_version_3_needs_access_lists() {
+    let v4_first = [&ALL[1..], &ALL[..1]].concat();
+    // PROG_UNAVAIL and PROG_MISMATCH (RFC 5531 §9).
+    for server in [with_acl(1, &[]), with_acl(2, &[2, 2])] {
+        assert_eq!(asked(&server, &ALL).unwrap().versions, v4_first);
+        assert_eq!(asked(&server, &ALL[..1]).unwrap().versions, &ALL[..1]);
+    }
+    assert_eq!(asked(&with_acl(0, &[]), &ALL).unwrap().versions, ALL);
 }

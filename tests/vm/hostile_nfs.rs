@@ -1,0 +1,190 @@
+//! NFS servers that are hostile, broken or dying, and the real init before them.
+
+use std::net::Ipv4Addr;
+
+use anyhow::{Context, Result};
+use netroot_harness::{Clients, Ganesha, Net, Nic, TinyRoot, Vm};
+
+use crate::rpc_peer::{Call, MOUNT, NFS, PORTMAPPER, RpcPeer, Then, record, reply};
+use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, STATIC, Wire};
+
+/// The ports of the portmapper, of NFS and of MOUNT.
+const PORTS: [u16; 3] = [111, 2049, 20048];
+/// Those from which the init asks servers that want a port below 1024 (`crates/init/src/nfs/stream.rs`).
+const OWN_PORTS: std::ops::RangeInclusive<u16> = 600..=664;
+
+/// What is wrong with a server.
+#[derive(Clone, Copy, Debug)]
+enum Vice {
+    Closes,
+    Stalls,
+    /// It announces a record of two gigabytes, and sends the beginning of it.
+    Announces,
+    /// It sends what is no answer, of another kind on each connection.
+    Garbles,
+    /// It gives the export, and ends before it can be mounted.
+    Dies,
+}
+
+impl Vice {
+    fn answer(self, call: &Call) -> Then {
+        match self {
+            Self::Closes => Then::Close,
+            Self::Stalls => Then::Stall,
+            Self::Announces => Then::Bytes(vec![0xff; 64 << 10]),
+            Self::Garbles => Then::Bytes(garbage(call)),
+            Self::Dies => last_words(call),
+        }
+    }
+}
+
+/// What is no answer.
+fn garbage(call: &Call) -> Vec<u8> {
+    match call.connection % 5 {
+        // Another call's.
+        0 => reply(
+            &Call {
+                xid: call.xid.wrapping_add(77),
+                ..*call
+            },
+            0,
+            &[2049],
+        ),
+        // Half of it, and no more ever.
+        1 => reply(call, 0, &[2049]).into_iter().take(14).collect(),
+        // A verifier of four gigabytes, which is memory that the machine does not have.
+        2 => record(&[call.xid, 1, 0, 0, 0xffff_fff0, 0, 0]),
+        // MOUNT's list of as many flavors, behind a good handle.
+        3 => reply(call, 0, &[0, 8, 1, 2, u32::MAX, 1]),
+        _ => b"\x80\0\0\x1cHTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
+    }
+}
+
+/// The answers of a server that is good until it has granted the mount.
+fn last_words(call: &Call) -> Then {
+    match (call.program, call.procedure) {
+        // GETPORT asks for MOUNT or NFS in a word behind the call's head: one port serves both.
+        (PORTMAPPER, _) => Then::Reply(0, vec![2049]),
+        (MOUNT, 1) => Then::Reply(0, vec![0, 8, 1, 2, 1, 1]),
+        // FSINFO fails for a reason that the mount will tell, as LOOKUP does: NFS3ERR_SERVERFAULT, without attributes.
+        (NFS, 19) => Then::Reply(0, vec![10006, 0]),
+        (NFS, 3) => Then::LastWords(vec![10006, 0]),
+        _ => Then::Reply(0, vec![]),
+    }
+}
+
+/// Hostile servers on machines of their own, at 10.77.0.11 and upwards.
+fn start(wire: &Wire, vices: &[Vice]) -> Result<(Net, Vec<RpcPeer>)> {
+    let logs = wire.net.logs().file_name().context("a folder of logs")?;
+    let others = Net::new(&format!("{}-servers", logs.to_string_lossy()))?;
+    wire.net
+        .cable(&wire.bridge, &others, "hostile", "10.77.0.10/24")?;
+    let mut peers = Vec::new();
+    for (vice, last) in vices.iter().zip(11..) {
+        let (vice, address) = (*vice, Ipv4Addr::new(10, 77, 0, last));
+        others.shell(&format!("ip addr add {address}/24 dev hostile"))?;
+        let answer = move |call: &Call| vice.answer(call);
+        peers.push(RpcPeer::start(&others, address, &PORTS, answer)?);
+    }
+    Ok((others, peers))
+}
+
+/// `10.77.0.11|10.77.0.12|…`, as many as there are.
+fn list(peers: &[RpcPeer]) -> String {
+    let addresses: Vec<String> = peers
+        .iter()
+        .zip(11..)
+        .map(|(_, last)| format!("10.77.0.{last}"))
+        .collect();
+    addresses.join("|")
+}
+
+#[test]
+fn behind_five_hostile_servers_the_good_one_is_found() -> Result<()> {
+    let wire = Wire::new("hostile-and-good")?;
+    let root = TinyRoot::make()?;
+    let vices = [
+        Vice::Closes,
+        Vice::Stalls,
+        Vice::Announces,
+        Vice::Garbles,
+        Vice::Dies,
+    ];
+    let (_others, peers) = start(&wire, &vices)?;
+    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let nfsroot = format!("nfsroot={}|{SERVER}:/srv/root", list(&peers));
+    let vm = wire.boot(&format!("root=/dev/nfs {nfsroot} {STATIC} ro"))?;
+    Facts::of(&vm)?.assert_read_only_nfs();
+    // Those that stall are not waited for.
+    for hostile in ["10.77.0.11", "10.77.0.13"] {
+        let told = format!("{hostile} cannot be used: ");
+        assert!(vm.console().contains(&told), "{hostile}");
+    }
+    // It was chosen, since it comes first, and could not be mounted.
+    assert!(vm.console().contains("; trying the next server"));
+    let mounted = format!("netroot: mounted {SERVER}:/srv/root (");
+    assert!(vm.console().contains(&mounted));
+    Ok(())
+}
+
+/// Waits for one more failure, and for what follows it.
+fn failure_after(vm: &Vm, end: usize) -> Result<usize> {
+    let failed = vm.console().wait_after(
+        end,
+        "netroot: boot failed: cannot mount the root 10.77.0.11:/srv/root: ",
+        "the failure's sentence",
+        PATIENCE,
+    )?;
+    assert!(failed.line.contains("; "), "no advice: {}", failed.line);
+    let again = "netroot: trying again in ";
+    let seen = vm
+        .console()
+        .wait_after(failed.end, again, "another try", PATIENCE)?;
+    Ok(seen.end)
+}
+
+#[test]
+fn hostile_servers_alone_cost_neither_memory_nor_ports_nor_the_machine() -> Result<()> {
+    let wire = Wire::new("hostile-alone")?;
+    let vices = [Vice::Closes, Vice::Stalls, Vice::Announces, Vice::Garbles];
+    let (_others, peers) = start(&wire, &[vices, vices].concat())?;
+    // With the ports told, each server is asked from a reserved one.
+    let nfsroot = format!(
+        "nfsroot={}:/srv/root,port=2049,mountport=20048",
+        list(&peers)
+    );
+    let machine = wire
+        .machine()
+        .memory_mib(256)
+        .counted()
+        .nic(Nic::virtio(&wire.tap, MACHINE));
+    let mut vm = wire.boot_with(machine, &format!("root=/dev/nfs {nfsroot} {STATIC} ro"))?;
+    let mut end = failure_after(&vm, 0)?;
+    let before = vm.touched()?;
+    // NULL, whose answer nobody withholds for a port, is asked from any.
+    let asked = || {
+        let connections = peers.iter().flat_map(RpcPeer::connections);
+        let of_weight =
+            connections.filter(|c| c.to != 111 && c.first.is_none_or(|c| c.procedure != 0));
+        of_weight.map(|c| c.from).collect::<Vec<u16>>()
+    };
+    // Until there were more questions than ports.
+    while asked().len() <= OWN_PORTS.count() {
+        end = failure_after(&vm, end)?;
+    }
+    let ports = asked();
+    for port in &ports {
+        assert!(OWN_PORTS.contains(port), "{port} of {ports:?}");
+    }
+    let grown = vm.touched()?.saturating_sub(before);
+    assert!(grown < 4 << 20, "{grown} bytes more than after one failure");
+    let text = vm.console().text();
+    let count = |what: &str| text.matches(what).count();
+    assert_eq!(
+        count("netroot: boot failed: "),
+        count("netroot: trying again in "),
+        "one sentence an attempt"
+    );
+    assert!(vm.running()?);
+    Ok(())
+}
