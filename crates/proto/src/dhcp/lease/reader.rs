@@ -1,0 +1,211 @@
+//! The values of a lease, each checked by itself.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::super::options::Message;
+use super::super::{code, is_host_address, netmask, routes, same_network};
+use super::{IGNORED_MTU, Note, Route};
+
+/// Longest host name that Linux takes (`HOST_NAME_MAX`).
+const HOST_NAME_MAX: usize = 64;
+
+/// A message that is being read, and what is wrong with it so far.
+pub(super) struct Reader<'a> {
+    pub(super) message: &'a Message,
+    pub(super) notes: Vec<Note>,
+}
+
+impl Reader<'_> {
+    /// Notes an option that is there but whose length allows no value.
+    fn mislaid(&mut self, code: u8) {
+        if let Some(value) = self.message.options.bytes(code) {
+            self.notes.push(Note::Length {
+                code,
+                len: value.len(),
+            });
+        }
+    }
+
+    pub(super) fn prefix(&mut self, address: Ipv4Addr) -> u8 {
+        let mask = self.message.options.address(code::SUBNET_MASK);
+        if let Some(mask) = mask
+            && let Ok(ones) = u8::try_from(mask.to_bits().leading_ones())
+            && ones > 0
+            && netmask(ones) == mask
+        {
+            return ones;
+        }
+        let [first, ..] = address.octets();
+        let prefix = match first {
+            0..=127 => 8,
+            128..=191 => 16,
+            _ => 24,
+        };
+        self.notes.push(Note::Mask(mask, prefix));
+        prefix
+    }
+
+    /// A list of addresses without those that no host can have.
+    pub(super) fn hosts(&mut self, code: u8) -> Vec<Ipv4Addr> {
+        let bytes = self.message.options.bytes(code).unwrap_or_default();
+        if !bytes.len().is_multiple_of(4) {
+            self.notes.push(Note::Length {
+                code,
+                len: bytes.len(),
+            });
+        }
+        let mut hosts = Vec::new();
+        for address in self.message.options.addresses(code) {
+            if !is_host_address(address) {
+                self.notes.push(Note::Address(code, address));
+            } else if !hosts.contains(&address) {
+                hosts.push(address);
+            }
+        }
+        hosts
+    }
+
+    pub(super) fn routes(&mut self) -> Vec<Route> {
+        let Some(bytes) = self.message.options.bytes(code::CLASSLESS_ROUTES) else {
+            return Vec::new();
+        };
+        let (mut found, whole) = routes::classless(bytes);
+        found.retain(|route| route.gateway.is_none_or(is_host_address));
+        if !whole || found.is_empty() {
+            self.notes.push(Note::Routes(found.len()));
+        }
+        found
+    }
+
+    pub(super) fn routers(&mut self, own: Ipv4Addr, prefix: u8, needed: bool) -> Vec<Ipv4Addr> {
+        let mut routers = self.hosts(code::ROUTERS);
+        if routers.contains(&own) {
+            self.notes.push(Note::Address(code::ROUTERS, own));
+            routers.retain(|router| *router != own);
+        }
+        // A stable sort: the server's order, those within reach first.
+        routers.sort_by_key(|router| !same_network(own, *router, prefix));
+        if let (true, Some(first)) = (needed, routers.first()) {
+            if routers.len() > 1 {
+                self.notes.push(Note::Routers(*first, routers.len()));
+            }
+            if !same_network(own, *first, prefix) {
+                self.notes.push(Note::RouterElsewhere(*first));
+            }
+        }
+        routers
+    }
+
+    fn name(&mut self, code: u8) -> Option<String> {
+        let text = self.message.options.text(code)?;
+        let text = text.strip_suffix(b".").unwrap_or(text);
+        let fits = text.len() <= 253
+            && text.first().is_some_and(u8::is_ascii_alphanumeric)
+            && text
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+        if !fits {
+            self.notes.push(Note::Name(code, text.len()));
+            return None;
+        }
+        Some(text.iter().map(|b| char::from(*b)).collect())
+    }
+
+    pub(super) fn host_name(&mut self) -> Option<String> {
+        let name = self.name(code::HOST_NAME)?;
+        if name.len() <= HOST_NAME_MAX {
+            return Some(name);
+        }
+        match name.split_once('.') {
+            Some((first, _)) if first.len() <= HOST_NAME_MAX => {
+                self.notes.push(Note::NameCut(name.len()));
+                Some(first.to_owned())
+            }
+            _ => {
+                self.notes.push(Note::Name(code::HOST_NAME, name.len()));
+                None
+            }
+        }
+    }
+
+    pub(super) fn domain(&mut self) -> Option<String> {
+        self.name(code::DOMAIN_NAME)
+    }
+
+    pub(super) fn search(&mut self) -> Vec<String> {
+        let Some(bytes) = self.message.options.bytes(code::DOMAIN_SEARCH) else {
+            return Vec::new();
+        };
+        let (names, whole) = routes::search_list(bytes);
+        if !whole {
+            self.notes.push(Note::Search(names.len()));
+        }
+        names
+    }
+
+    pub(super) fn root_path(&mut self) -> Option<Vec<u8>> {
+        let path = self.message.options.text(code::ROOT_PATH)?;
+        if path.iter().any(u8::is_ascii_control) {
+            self.notes.push(Note::RootPathControls);
+        }
+        Some(path.to_vec())
+    }
+
+    pub(super) fn mtu(&mut self) -> Option<u16> {
+        let Some(mtu) = self.message.options.u16(code::INTERFACE_MTU) else {
+            self.mislaid(code::INTERFACE_MTU);
+            return None;
+        };
+        if mtu <= IGNORED_MTU {
+            self.notes.push(Note::Mtu(mtu));
+            return None;
+        }
+        Some(mtu)
+    }
+
+    pub(super) fn broadcast(&mut self, own: Ipv4Addr, prefix: u8) -> Option<Ipv4Addr> {
+        let Some(address) = self.message.options.address(code::BROADCAST_ADDRESS) else {
+            self.mislaid(code::BROADCAST_ADDRESS);
+            return None;
+        };
+        if !same_network(own, address, prefix) {
+            self.notes.push(Note::Broadcast(address));
+            return None;
+        }
+        Some(address)
+    }
+
+    /// Lease, T1 and T2. RFC 2131 §4.4.5 gives the fractions; all ones is for ever.
+    pub(super) fn times(&mut self) -> (Option<Duration>, Option<Duration>, Option<Duration>) {
+        let Some(lease) = self.message.options.u32(code::LEASE_TIME) else {
+            self.mislaid(code::LEASE_TIME);
+            return (None, None, None);
+        };
+        if lease == u32::MAX {
+            return (None, None, None);
+        }
+        let usual = (lease / 2, lease - lease / 8);
+        let told = (
+            self.message
+                .options
+                .u32(code::RENEWAL_TIME)
+                .unwrap_or(usual.0),
+            self.message
+                .options
+                .u32(code::REBINDING_TIME)
+                .unwrap_or(usual.1),
+        );
+        let (renew, rebind) = if told.0 < told.1 && told.1 < lease {
+            told
+        } else {
+            // A lease of a few seconds leaves no room for T1 < T2 even by the fractions.
+            if told != usual {
+                self.notes.push(Note::Times);
+            }
+            usual
+        };
+        let seconds = |n: u32| Some(Duration::from_secs(u64::from(n)));
+        (seconds(lease), seconds(renew), seconds(rebind))
+    }
+}
