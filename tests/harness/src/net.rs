@@ -292,9 +292,14 @@ impl Net {
         let (from, to) = (loss.from_machine, loss.to_machine);
         let table = format!("loss-{device}");
         let drops = |name: &str, hook: &str, percent: u8| {
+            // nftables refuses a comparison that is always true.
+            let chance = match percent {
+                0..100 => format!("numgen random mod 100 < {percent}"),
+                100.. => String::new(),
+            };
             format!(
                 "add chain netdev {table} {name} {{ type filter hook {hook} device {device} priority 0; }}
-                 add rule netdev {table} {name} numgen random mod 100 < {percent} counter drop\n"
+                 add rule netdev {table} {name} {chance} counter drop\n"
             )
         };
         let rules = format!(
