@@ -138,7 +138,11 @@ fn write(text: &str) -> std::io::Result<()> {
         ResolveFlags::NO_SYMLINKS,
     )?;
     let open = |flags: OFlags| {
-        let mode = Mode::from_raw_mode(0o644);
+        // openat2(2) takes a mode only where it may create.
+        let mode = match flags.contains(OFlags::CREATE) {
+            true => Mode::from_raw_mode(0o644),
+            false => Mode::empty(),
+        };
         rustix::fs::openat2(
             etc.as_fd(),
             "resolv.conf",

@@ -264,6 +264,8 @@ impl Keeper {
                 self.address.nic.name, self.address.own
             ));
             self.set();
+            // Who takes an address away may have given its lease back (dhclient -r).
+            self.renewer.ask_again(Moment::now().since_kernel());
         }
     }
 

@@ -55,7 +55,7 @@ enum State {
     Renewing,
     /// Broadcast to any server.
     Rebinding,
-    /// The lease ended: REQUESTs and DISCOVERs by turns, since a server may have forgotten
+    /// The lease ended, or may have: REQUESTs and DISCOVERs by turns, since a server may have forgotten
     /// the lease, or may find the address in use: by this machine.
     Ended,
     /// The lease was refused: asking for offers.
@@ -158,6 +158,11 @@ impl Renewer {
     /// Whether an answer is waited for: only then need anybody listen.
     pub fn is_asking(&self) -> bool {
         self.state != State::Bound
+    }
+
+    /// Asks for the lease at once and of any server, as if it had ended: somebody else may have given it back.
+    pub fn ask_again(&mut self, now: Duration) {
+        self.enter(State::Ended, now);
     }
 
     /// The message that is due, if one is.
@@ -296,7 +301,7 @@ impl Renewer {
     fn advance(&mut self, now: Duration) {
         let state = match self.state {
             State::Requesting { .. } if self.tries >= TRIES => State::Selecting,
-            State::Requesting { .. } | State::Selecting => return,
+            State::Requesting { .. } | State::Selecting | State::Ended => return,
             _ if self.has_passed(self.lease.lease_time, now) => State::Ended,
             _ if self.has_passed(self.lease.rebind_after, now) => State::Rebinding,
             _ => State::Renewing,

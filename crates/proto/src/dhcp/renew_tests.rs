@@ -139,6 +139,20 @@ fn after_the_end_the_server_that_comes_back_gives_the_lease_again() {
 }
 
 #[test]
+fn a_lease_that_somebody_gave_back_is_asked_for_before_its_time() {
+    let mut renewer = renewer(3600);
+    let now = at(200);
+    renewer.ask_again(now);
+    let outgoing = renewer.poll(now).unwrap();
+    assert_eq!((outgoing.to, outgoing.from), (None, OWN));
+    let (now, _, message) = next(&mut renewer);
+    assert_eq!(message.kind(), Some(MessageType::Discover));
+    let ack = answer(MessageType::Ack, message.header.transaction, OWN, 3600);
+    assert!(matches!(renewer.hear(&ack, now), Heard::Renewed(_)));
+    assert!(!renewer.is_asking());
+}
+
+#[test]
 fn a_refused_lease_is_followed_by_an_offer_taken() {
     let mut renewer = renewer(600);
     let (now, _, message) = next(&mut renewer);
