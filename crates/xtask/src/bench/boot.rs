@@ -9,6 +9,7 @@ use super::contestant::{self, Contestant};
 use super::machine::{Dnsmasq, MEMORY_MIB, Machine};
 use super::memory;
 use super::spread::Spread;
+use super::steps::Steps;
 use crate::{build, needs_root, setup};
 
 /// What to measure.
@@ -17,9 +18,9 @@ pub(crate) struct Options {
     /// How many times each image is booted.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// Leave out the search for the least memory, which is a third of the work.
+    /// Leave out the DHCP server that pings first, and the search for the least memory: a third of the work is left.
     #[arg(long)]
-    no_least_memory: bool,
+    quick: bool,
     /// Use KVM where it works. Without this QEMU translates, as on a machine that has none.
     #[arg(long)]
     kvm: bool,
@@ -38,6 +39,7 @@ struct Field {
 struct Measured {
     seconds: Spread,
     touched_mib: Spread,
+    steps: Steps,
 }
 
 /// Builds the images, boots them in turn and prints every number, the medians and the ratios.
@@ -59,14 +61,10 @@ pub(crate) fn run_bench(options: Options) -> Result<()> {
         root: &root,
     };
     let field = Field::make(&machine, &version)?;
-    for dnsmasq in [Dnsmasq::AnswersAtOnce, Dnsmasq::PingsFirst] {
-        let measured = field.race(&machine, dnsmasq, options.rounds)?;
-        field.tell_times(&machine, dnsmasq, &measured);
-        if dnsmasq == Dnsmasq::AnswersAtOnce {
-            field.tell_memory(&machine, &measured)?;
-        }
-    }
-    if !options.no_least_memory {
+    let measured = field.compare(&machine, Dnsmasq::AnswersAtOnce, options.rounds)?;
+    field.tell_memory(&machine, &measured)?;
+    if !options.quick {
+        field.compare(&machine, Dnsmasq::PingsFirst, options.rounds)?;
         field.tell_least_memory(&machine)?;
     }
     Ok(())
@@ -100,6 +98,17 @@ impl Field {
         [&self.netroot, &self.yardstick, &self.initramfs_tools]
     }
 
+    fn compare(
+        &self,
+        machine: &Machine<'_>,
+        dnsmasq: Dnsmasq,
+        rounds: u32,
+    ) -> Result<[Measured; 3]> {
+        let measured = self.race(machine, dnsmasq, rounds)?;
+        self.tell_times(machine, dnsmasq, &measured);
+        Ok(measured)
+    }
+
     /// Boots each in turn, so that a machine that gets slower gets slower for all.
     fn race(&self, machine: &Machine<'_>, dnsmasq: Dnsmasq, rounds: u32) -> Result<[Measured; 3]> {
         let mut all: [Measured; 3] = Default::default();
@@ -116,6 +125,7 @@ impl Field {
                 );
                 measured.seconds.add(boot.seconds);
                 measured.touched_mib.add(mib(boot.touched));
+                measured.steps.add(&boot.console);
             }
         }
         Ok(all)
@@ -133,6 +143,9 @@ impl Field {
         );
         for (contestant, measured) in self.racers().iter().zip(all) {
             println!("  {:<25} {}", contestant.name, measured.seconds);
+        }
+        if let Some(steps) = all.first().and_then(|ours| ours.steps.line()) {
+            println!("  the init's own steps, milliseconds: {steps}");
         }
         if let [Some(ours), Some(least), Some(theirs)] = all.each_ref().map(|m| m.seconds.median())
         {

@@ -6,3 +6,4 @@ mod initramfs_tools;
 mod machine;
 mod memory;
 mod spread;
+mod steps;

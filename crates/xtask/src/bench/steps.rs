@@ -1,0 +1,73 @@
+//! Where the init's time goes, by its own boot report (`/run/netroot/report.json`).
+
+use std::collections::BTreeMap;
+
+use super::spread::Spread;
+
+/// The report as the tiny root's init shows it.
+const REPORT: &str = "facts: report ";
+
+/// How long each step of the init took, in milliseconds, over several boots.
+#[derive(Default)]
+pub(super) struct Steps {
+    /// In the order of the first boot.
+    names: Vec<String>,
+    milliseconds: BTreeMap<String, Spread>,
+}
+
+impl Steps {
+    /// Takes the report on a console in. One without a report, such as another image's, says nothing.
+    pub(super) fn add(&mut self, console: &str) {
+        let lines = console.lines();
+        let mut reports = lines.filter_map(|line| line.trim_end().strip_prefix(REPORT));
+        for (name, milliseconds) in reports.next().and_then(steps).unwrap_or_default() {
+            if !self.names.contains(&name) {
+                self.names.push(name.clone());
+            }
+            self.milliseconds.entry(name).or_default().add(milliseconds);
+        }
+    }
+
+    /// The medians, for people; nothing without any report.
+    pub(super) fn line(&self) -> Option<String> {
+        let median = |name: &String| {
+            let median = self.milliseconds.get(name)?.median()?;
+            Some(format!("{name} {median:.0}"))
+        };
+        let words: Vec<String> = self.names.iter().filter_map(median).collect();
+        (!words.is_empty()).then(|| words.join(", "))
+    }
+}
+
+/// The steps of a report, and their milliseconds.
+fn steps(report: &str) -> Option<Vec<(String, f64)>> {
+    let report: serde_json::Value = serde_json::from_str(report).ok()?;
+    let step = |step: &serde_json::Value| {
+        let begin = step.get("begin_ms")?.as_f64()?;
+        let end = step.get("end_ms")?.as_f64()?;
+        Some((step.get("name")?.as_str()?.to_owned(), end - begin))
+    };
+    report.get("steps")?.as_array()?.iter().map(step).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_medians_of_the_steps_are_told_in_their_order() {
+        let boot = |dhcp: u32| {
+            format!(
+                "noise\r\nfacts: report {{\"steps\":[{{\"name\":\"link\",\"begin_ms\":1,\"end_ms\":3}},\
+                 {{\"name\":\"dhcp\",\"begin_ms\":3,\"end_ms\":{dhcp}}}]}}\r\n"
+            )
+        };
+        let mut steps = Steps::default();
+        assert_eq!(steps.line(), None);
+        for end in [13, 5, 4] {
+            steps.add(&boot(end));
+        }
+        steps.add("facts: report cannot read it");
+        assert_eq!(steps.line().as_deref(), Some("link 2, dhcp 2"));
+    }
+}
