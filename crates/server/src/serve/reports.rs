@@ -1,7 +1,7 @@
 //! Boot reports: what machines say themselves about how their boot went.
 //!
 //! The command line names `POST /report/<mac>`, and the init sends its report there after each failure and before
-//! the switch to the root. A machine without a screen is heard here. A report is taken from its machine's own
+//! the switch to the root, with the failures before that it could not send. A machine without a screen is heard here. A report is taken from its machine's own
 //! address only, is bounded in size and in number, and what of it makes no sense is passed over.
 
 mod told;
@@ -135,9 +135,20 @@ impl Reports {
             return Err(Refusal::Body);
         };
         let told = read(&body.to_bytes()).ok_or(Refusal::Meaningless)?;
+        for failure in told.unheard(self.heard(mac, &told)) {
+            timeline.machine(Machine::Mac(mac), Step::Init, &failure);
+        }
         timeline.machine(Machine::Mac(mac), Step::Init, &told.text);
         self.keep(mac, told);
         Ok(())
+    }
+
+    /// How many failures of the same boot were told before.
+    fn heard(&self, mac: Mac, told: &Told) -> u64 {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = kept.get(&mac).map(|last| &last.told);
+        last.filter(|last| last.boot_id == told.boot_id && !last.boot_id.is_empty())
+            .map_or(0, |last| last.failed_attempts)
     }
 
     fn heard_enough(&self, mac: Mac) -> bool {

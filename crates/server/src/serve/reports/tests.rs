@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use http_body_util::Full;
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use super::told::SENTENCE;
 use super::*;
@@ -63,6 +64,43 @@ fn a_failure_is_told_with_the_last_sentence_and_without_its_controls() {
     assert!(!told.booted);
 }
 
+/// A report of one boot with so many failures, of which the last sixteen are in it.
+fn after(failures: u64, outcome: &str) -> Told {
+    let first = failures.saturating_sub(16) + 1;
+    let attempts: Vec<Value> = (first..=failures)
+        .map(|number| json!({ "failure": format!("reason {number}") }))
+        .collect();
+    let report = json!({
+        "outcome": outcome, "boot_id": "b", "failed_attempts": failures, "attempts": attempts,
+    });
+    read(report.to_string().as_bytes()).unwrap()
+}
+
+#[test]
+fn failures_that_could_not_be_sent_are_told_with_the_next_report_and_once() {
+    let good = after(2, "switch_root");
+    let both = ["attempt 1 failed: reason 1", "attempt 2 failed: reason 2"];
+    assert_eq!(good.unheard(0), both);
+    assert_eq!(good.unheard(1), both[1..]);
+    assert!(good.unheard(2).is_empty());
+    let failed = after(2, "failed");
+    assert_eq!(failed.text, "boot failed: reason 2 (attempt 2)");
+    assert_eq!(failed.unheard(0), both[..1]);
+    let many = after(40, "failed").unheard(0);
+    assert_eq!(many.len(), 15);
+    assert_eq!(many[0], "attempt 25 failed: reason 25");
+
+    let reports = Reports::default();
+    assert_eq!(reports.heard(MAC, &good), 0);
+    reports.keep(MAC, failed);
+    assert_eq!(reports.heard(MAC, &good), 2);
+    let other = Told {
+        boot_id: "c".into(),
+        ..good
+    };
+    assert_eq!(reports.heard(MAC, &other), 0, "another boot");
+}
+
 #[test]
 fn a_report_is_taken_from_its_own_machine_only_and_not_in_a_flood() {
     let reports = Reports::default();
@@ -115,9 +153,19 @@ proptest! {
 
     #[test]
     fn a_sentence_of_any_length_is_cut(failure in "\\PC{0,2000}") {
-        let attempts = [serde_json::json!({"failure": failure})];
-        let report = serde_json::json!({"outcome": "failed", "attempts": attempts});
+        let attempts = [json!({"failure": failure})];
+        let report = json!({"outcome": "failed", "attempts": attempts});
         let told = read(report.to_string().as_bytes()).unwrap();
         prop_assert!(told.text.chars().count() <= SENTENCE + 20);
+    }
+
+    #[test]
+    fn numbers_of_any_size_are_counted(count in prop_oneof![any::<u64>(), Just(u64::MAX)], listed in 0_usize..40, booted in any::<bool>()) {
+        let outcome = if booted { "switch_root" } else { "failed" };
+        let attempts = vec![json!({"failure": "x"}); listed];
+        let report = json!({"outcome": outcome, "failed_attempts": count, "attempts": attempts});
+        if let Some(told) = read(report.to_string().as_bytes()) {
+            prop_assert!(told.unheard(0).len() <= 16);
+        }
     }
 }
