@@ -7,6 +7,7 @@
 //!   as the init uses it).
 //! * [`leases`]: DHCP scenarios on it.
 //! * [`offers`]: our init among several servers.
+//! * [`lies`]: our init among servers that lie.
 //! * [`inform`]: our init with an address and without the rest.
 //! * [`captures`], [`firmware`]: real firmware's packets, and our answers to them.
 //! * [`identity`]: our init beside the firmware of its machine.
@@ -37,6 +38,8 @@ mod inform;
 mod lan;
 #[cfg(test)]
 mod leases;
+#[cfg(test)]
+mod lies;
 #[cfg(test)]
 mod offers;
 #[cfg(test)]

@@ -22,6 +22,9 @@ use reader::Reader;
 /// The largest MTU that is ignored: 576 is what servers send that mean nothing by it, and
 /// less breaks more than it mends.
 pub const IGNORED_MTU: u16 = 576;
+/// A lease of fewer seconds is worth a word: it is over before a machine has booted. Nothing
+/// is lost by it, since an address that the root needs is never given up.
+pub const SHORT_LEASE: u32 = 10;
 
 /// The facts of a lease, checked. See [`Lease::read`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +139,9 @@ impl Lease {
             .notes
             .extend(message.options.defects().iter().copied().map(Note::Damaged));
         let prefix = reader.prefix(address);
+        if reader::is_all_of_its_network(address, prefix) {
+            return Err(LeaseError::NoAddress(address));
+        }
         let routes = reader.routes();
         let routers = reader.routers(address, prefix, routes.is_empty());
         let (lease_time, renew_after, rebind_after) = reader.times();
@@ -153,7 +159,7 @@ impl Lease {
             mtu: reader.mtu(),
             broadcast: reader.broadcast(address, prefix),
             ntp: reader.hosts(code::NTP_SERVERS),
-            server_id: message.options.address(code::SERVER_ID),
+            server_id: reader.server_id(),
             next_server: Some(message.header.next_server).filter(|a| is_host_address(*a)),
             boot_file: message.boot_file().map(<[u8]>::to_vec),
             lease_time,

@@ -18,9 +18,9 @@ pub enum Note {
         /// Its length.
         len: usize,
     },
-    /// Option 1 is missing or no mask; the class of the address decided.
+    /// Option 1 is missing, or no mask that the address could have; the class of the address decided.
     Mask(Option<Ipv4Addr>, u8),
-    /// A router, name or time server that no host can be; it was left out.
+    /// A router or a server that no host can be; it was left out.
     Address(u8, Ipv4Addr),
     /// More than one router; the first is used.
     Routers(Ipv4Addr, usize),
@@ -34,12 +34,14 @@ pub enum Note {
     NameCut(usize),
     /// Option 17 has control characters in it.
     RootPathControls,
-    /// Option 28 is not in the network; it was left out.
+    /// Option 28 is not in the network, or the address itself; it was left out.
     Broadcast(Ipv4Addr),
     /// 121 ends in something that is no route; what came before was kept.
     Routes(usize),
     /// 119 ends in something that is no name; what came before was kept.
     Search(usize),
+    /// Option 51 is of so few seconds.
+    ShortLease(u32),
     /// The times T1 < T2 < lease do not hold; the usual fractions are used.
     Times,
 }
@@ -55,7 +57,7 @@ impl fmt::Display for Note {
             Self::Mask(Some(mask), prefix) => {
                 write!(
                     f,
-                    "{mask} (option 1) is no netmask; /{prefix} by the address's class"
+                    "{mask} (option 1) is no netmask of this address; /{prefix} by its class"
                 )
             }
             Self::Address(code, address) => write!(
@@ -75,12 +77,16 @@ impl fmt::Display for Note {
             }
             Self::Broadcast(address) => write!(
                 f,
-                "broadcast address {address} (option 28) is outside the network; ignored"
+                "{address} (option 28) cannot be this network's broadcast address; ignored"
             ),
             Self::Routes(kept) => write!(f, "the routes (option 121) end in rubbish; {kept} kept"),
             Self::Search(kept) => write!(
                 f,
                 "the search list (option 119) ends in rubbish; {kept} kept"
+            ),
+            Self::ShortLease(seconds) => write!(
+                f,
+                "a lease of {seconds} s (option 51) is over at once; the address is kept all the same"
             ),
             Self::Times => f.write_str(
                 "the times (51, 58, 59) contradict each other; half and seven eighths are used",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::options::Message;
 use super::super::{code, is_host_address, netmask, routes, same_network};
-use super::{IGNORED_MTU, Note, Route};
+use super::{IGNORED_MTU, Note, Route, SHORT_LEASE};
 
 /// Longest host name that Linux takes (`HOST_NAME_MAX`).
 const HOST_NAME_MAX: usize = 64;
@@ -27,12 +27,14 @@ impl Reader<'_> {
         }
     }
 
+    /// The prefix length by the netmask, where that leaves the address a host's.
     pub(super) fn prefix(&mut self, address: Ipv4Addr) -> u8 {
         let mask = self.message.options.address(code::SUBNET_MASK);
         if let Some(mask) = mask
             && let Ok(ones) = u8::try_from(mask.to_bits().leading_ones())
             && ones > 0
             && netmask(ones) == mask
+            && !is_all_of_its_network(address, ones)
         {
             return ones;
         }
@@ -169,11 +171,22 @@ impl Reader<'_> {
             self.mislaid(code::BROADCAST_ADDRESS);
             return None;
         };
-        if !same_network(own, address, prefix) {
+        // As a broadcast address its own would make the machine deaf to what is meant for it.
+        if !same_network(own, address, prefix) || address == own {
             self.notes.push(Note::Broadcast(address));
             return None;
         }
         Some(address)
+    }
+
+    /// Who gave the lease, unless that is nobody.
+    pub(super) fn server_id(&mut self) -> Option<Ipv4Addr> {
+        let server = self.message.options.address(code::SERVER_ID)?;
+        if is_host_address(server) {
+            return Some(server);
+        }
+        self.notes.push(Note::Address(code::SERVER_ID, server));
+        None
     }
 
     /// Lease, T1 and T2. RFC 2131 §4.4.5 gives the fractions; all ones is for ever.
@@ -184,6 +197,9 @@ impl Reader<'_> {
         };
         if lease == u32::MAX {
             return (None, None, None);
+        }
+        if lease < SHORT_LEASE {
+            self.notes.push(Note::ShortLease(lease));
         }
         let usual = (lease / 2, lease - lease / 8);
         let told = (
@@ -200,7 +216,7 @@ impl Reader<'_> {
             told
         } else {
             // A lease of a few seconds leaves no room for T1 < T2 even by the fractions.
-            if told != usual {
+            if told != usual && lease >= SHORT_LEASE {
                 self.notes.push(Note::Times);
             }
             usual
@@ -208,4 +224,12 @@ impl Reader<'_> {
         let seconds = |n: u32| Some(Duration::from_secs(u64::from(n)));
         (seconds(lease), seconds(renew), seconds(rebind))
     }
+}
+
+/// Whether the address is the network itself or its broadcast address. Networks of one or
+/// two addresses have neither (RFC 3021).
+pub(super) fn is_all_of_its_network(address: Ipv4Addr, prefix: u8) -> bool {
+    let hosts = !netmask(prefix).to_bits();
+    let own = address.to_bits() & hosts;
+    hosts > 1 && (own == 0 || own == hosts)
 }
