@@ -8,7 +8,7 @@ use netroot_harness::{Clients, Dnsmasq, Ganesha, Net, Nic, Rom, TinyRoot};
 use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, Wire};
 
 /// A router on the wire, on a machine of its own: it leases addresses and knows no root.
-fn router(wire: &Wire, name: &str, options: &[&str]) -> Result<(Net, Dnsmasq)> {
+pub(crate) fn router(wire: &Wire, name: &str, options: &[&str]) -> Result<(Net, Dnsmasq)> {
     let net = Net::new(&format!("{name}-router"))?;
     wire.net
         .cable(&wire.bridge, &net, "lan", "10.77.0.254/24")?;

@@ -12,13 +12,13 @@ mount -t overlay overlay \
 mount -t proc proc "$scratch/merged/proc"
 mount --bind /etc/resolv.conf "$scratch/merged/etc/resolv.conf"
 
-echo "root: adding NetworkManager, ifupdown and dhclient"
+echo "root: adding NetworkManager, ifupdown, dhclient and dhcpcd"
 printf '#!/bin/sh\nexit 101\n' > "$scratch/merged/usr/sbin/policy-rc.d"
 chmod 755 "$scratch/merged/usr/sbin/policy-rc.d"
 {
     chroot "$scratch/merged" apt-get update -q
     DEBIAN_FRONTEND=noninteractive chroot "$scratch/merged" apt-get install -q -y \
-        --no-install-recommends network-manager ifupdown isc-dhcp-client
+        --no-install-recommends network-manager ifupdown isc-dhcp-client dhcpcd
 } > "$scratch/log" 2>&1 || { tail -n 20 "$scratch/log"; exit 1; }
 chroot "$scratch/merged" apt-get clean
 umount "$scratch/merged/etc/resolv.conf"

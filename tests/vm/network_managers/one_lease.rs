@@ -1,0 +1,205 @@
+//! Firmware, boot loader, init and network manager are one client with one lease, and what the lease says is in
+//! force. The DHCP server is somebody else's, and counts a new identity as a new machine.
+
+use anyhow::{Result, ensure};
+use netroot_harness::{Dnsmasq, Net, NetrootServe, Nic, Rom, Vm};
+
+use super::{DHCPCD, IFUPDOWN, Manager, NETWORK_MANAGER, NETWORKD, Root};
+use crate::dhcp_roots::router;
+use crate::wire::{MACHINE, PATIENCE, Wire};
+
+const ROUTER: &str = "10.77.0.254";
+const DNS: &str = "10.77.0.2";
+
+/// What every script has: `wait_for COMMAND…` at most two minutes, `facts NAME` about the NIC as it is then.
+const COMMANDS: &str = r#"
+wait_for() {
+    tries=0
+    until "$@" > /dev/null 2>&1; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 120 ] || { echo "never: $*" | tell; return; }
+        sleep 1
+    done
+}
+has_address() { ip -4 -o addr show dev eth0 | grep -q inet; }
+log_has() { dmesg | grep -q "netroot: .*$1"; }
+facts() {
+    {
+        ip -4 -o addr show dev eth0 | sed "s/.*inet \([^ ]*\) .*/$1: address \1/"
+        ip -4 route show default | sed "s/^/$1: route /"
+        sed -n "s/^nameserver /$1: dns /p" /etc/resolv.conf
+    } | tell
+}
+"#;
+
+const END: &str = r#"
+dmesg | sed -n 's/.*netroot: /log: /p' | tell
+echo end | tell
+"#;
+
+/// A machine that booted through its firmware, beside a router that leases addresses.
+struct Machine {
+    _wire: Wire,
+    router: Net,
+    dnsmasq: Dnsmasq,
+    _root: Root,
+    _server: NetrootServe,
+    vm: Vm,
+}
+
+impl Machine {
+    /// Runs `script` in the root and waits for its end.
+    fn run(manager: &Manager, script: &str) -> Result<Self> {
+        let name = format!("one-lease-{}", manager.name);
+        let wire = Wire::new(&name)?;
+        let options = [
+            format!("--dhcp-option=3,{ROUTER}"),
+            format!("--dhcp-option=6,{DNS}"),
+        ];
+        let options = options.each_ref().map(String::as_str);
+        let (router, dnsmasq) = router(&wire, &name, &options)?;
+        let root = Root::make(&wire, manager, &format!("{COMMANDS}{script}{END}"))?;
+        let server = wire.serve_beside(&root.path)?;
+        let nic = Nic::virtio(&wire.tap, MACHINE).with_rom(Rom::Ipxe);
+        let vm = wire.machine().nic(nic).start()?;
+        vm.wait_for("netroot: switch_root to ", "the switch of root", PATIENCE)?;
+        vm.wait_for("watch: end", "the end of the root's script", PATIENCE)?;
+        Ok(Self {
+            _wire: wire,
+            router,
+            dnsmasq,
+            _root: root,
+            _server: server,
+            vm,
+        })
+    }
+
+    fn words(&self) -> String {
+        super::words(&self.vm).join("\n")
+    }
+
+    /// At that moment of the script: one address, the init's, and the router and name server of the lease.
+    fn assert_in_force(&self, moment: &str) -> Result<()> {
+        let words = self.words();
+        let all = |what: &str| -> Vec<&str> {
+            let begin = format!("{moment}: {what} ");
+            let values = words.lines().filter_map(|line| line.strip_prefix(&begin));
+            values.collect()
+        };
+        let address = super::address(&self.vm)?;
+        ensure!(all("address") == [format!("{address}/24")], "{words}");
+        let routes = all("route");
+        let is_ours = |route: &&str| route.contains(&format!("via {ROUTER} "));
+        ensure!(!routes.is_empty() && routes.iter().all(is_ours), "{words}");
+        ensure!(all("dns") == [DNS], "{words}");
+        Ok(())
+    }
+
+    /// Whoever asked, the server gave one address to one client.
+    fn assert_one_lease(&self) -> Result<()> {
+        let address = super::address(&self.vm)?;
+        let log = self.dnsmasq.log().text();
+        let granted: Vec<&str> = log
+            .lines()
+            .filter_map(|line| line.split_once("DHCPACK(lan) "))
+            .filter_map(|(_, rest)| rest.split(' ').next())
+            .collect();
+        ensure!(granted.len() >= 2, "iPXE's and the init's: {log}");
+        ensure!(granted.iter().all(|a| *a == address), "{granted:?}");
+        let leases = std::fs::read_to_string(self.router.path("/run/dnsmasq.leases"))?;
+        let lines: Vec<&str> = leases.lines().collect();
+        ensure!(lines.len() == 1 && leases.contains(&address), "{leases}");
+        Ok(())
+    }
+
+    fn assert_said(&self, line: &str) -> Result<()> {
+        let words = self.words();
+        ensure!(words.contains(line), "no {line:?} in: {words}");
+        Ok(())
+    }
+}
+
+#[test]
+#[ignore = "takes minutes: cargo xtask test --long"]
+fn networkd_takes_the_lease_over_and_is_online() -> Result<()> {
+    let machine = Machine::run(
+        &NETWORKD,
+        "wait_for systemctl is-active systemd-networkd-wait-online\n\
+         wait_for log_has 'has the lease now'\n\
+         facts managed\n\
+         networkctl status eth0 | grep State: | tell\n\
+         systemctl is-active systemd-networkd-wait-online | tell\n",
+    )?;
+    machine.assert_in_force("managed")?;
+    machine.assert_one_lease()?;
+    machine.assert_said("State: routable (configured)")?;
+    machine.assert_said("\nactive\n")?;
+    machine.assert_said("log: eth0: systemd-networkd has the lease now")
+}
+
+#[test]
+#[ignore = "takes minutes: cargo xtask test --long"]
+fn network_manager_knows_the_lease_and_may_take_it_over() -> Result<()> {
+    let machine = Machine::run(
+        &NETWORK_MANAGER,
+        "nm-online -s -q -t 120\n\
+         wait_for nmcli -g IP4.DNS device show eth0\n\
+         nmcli -g GENERAL.CONNECTION,IP4.GATEWAY,IP4.DNS device show eth0 | sed 's/^/nmcli: /' | tell\n\
+         facts managed\n\
+         nmcli connection add type ethernet con-name own ifname eth0 ipv4.method auto 2>&1 | tell\n\
+         nmcli -w 100 connection up own 2>&1 | tell\n\
+         wait_for log_has 'has the lease now'\n\
+         facts own\n",
+    )?;
+    machine.assert_in_force("managed")?;
+    for line in [
+        "nmcli: netroot eth0".to_owned(),
+        format!("nmcli: {ROUTER}"),
+        format!("nmcli: {DNS}"),
+    ] {
+        machine.assert_said(&line)?;
+    }
+    machine.assert_in_force("own")?;
+    machine.assert_one_lease()?;
+    machine.assert_said("log: eth0: a DHCP client of the root has the lease now")
+}
+
+#[test]
+#[ignore = "takes minutes: cargo xtask test --long"]
+fn dhclient_has_the_same_lease_and_the_root_outlives_its_end() -> Result<()> {
+    let machine = Machine::run(
+        &IFUPDOWN,
+        "wait_for systemctl is-active networking\n\
+         facts managed\n\
+         dhclient -4 eth0 2>&1 | tell\n\
+         facts client\n\
+         dhclient -4 -r eth0 2>&1 | tell\n\
+         wait_for log_has 'it is set again'\n\
+         wait_for log_has 'renewed for'\n\
+         facts released\n",
+    )?;
+    machine.assert_in_force("managed")?;
+    machine.assert_in_force("client")?;
+    machine.assert_in_force("released")?;
+    let log = machine.dnsmasq.log().text();
+    ensure!(log.contains("DHCPRELEASE(lan)"), "{log}");
+    machine.assert_one_lease()
+}
+
+#[test]
+#[ignore = "takes minutes: cargo xtask test --long"]
+fn dhcpcd_passes_the_nic_over() -> Result<()> {
+    let machine = Machine::run(
+        &DHCPCD,
+        "wait_for systemctl is-active dhcpcd\n\
+         sleep 15\n\
+         systemctl is-active dhcpcd | tell\n\
+         facts managed\n",
+    )?;
+    machine.assert_said("active\n")?;
+    machine.assert_in_force("managed")?;
+    machine.assert_one_lease()?;
+    let words = machine.words();
+    ensure!(!words.contains("has the lease now"), "{words}");
+    Ok(())
+}
