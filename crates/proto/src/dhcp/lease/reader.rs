@@ -102,7 +102,12 @@ impl Reader<'_> {
     fn name(&mut self, code: u8) -> Option<String> {
         let text = self.message.options.text(code)?;
         let text = text.strip_suffix(b".").unwrap_or(text);
+        // RFC 1035 §2.3.4: no resolver takes longer labels.
+        let mut labels = text.split(|b| *b == b'.');
         let fits = text.len() <= 253
+            && labels
+                .into_iter()
+                .all(|label| (1..=63).contains(&label.len()))
             && text.first().is_some_and(u8::is_ascii_alphanumeric)
             && text
                 .iter()

@@ -175,6 +175,12 @@ fn names_of_255_bytes_or_with_control_characters_are_left_out() {
             Note::RootPathControls
         ]
     );
+    for name in [&[b'd'; 64][..], b"lab..example", b".lab"] {
+        let mut draft = ack();
+        draft.push(code::DOMAIN_NAME, name);
+        let lease = read(&draft);
+        assert_eq!((lease.domain, lease.notes.len()), (None, 1), "{name:?}");
+    }
     let mut long = ack();
     let name = format!("node7.{}", "x.".repeat(40));
     long.push(code::HOST_NAME, name.as_bytes());
