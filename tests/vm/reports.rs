@@ -1,0 +1,116 @@
+//! The boot report, wherever it is wanted and however the boot went.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use netroot_harness::TinyRoot;
+
+use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, STATIC, Wire, own_export};
+
+#[test]
+fn a_failure_before_there_is_an_address_is_heard_with_the_boot_that_follows() -> Result<()> {
+    let wire = Wire::new("report-later")?;
+    let root = TinyRoot::make()?;
+    let server = wire.serve_beside(root.path())?;
+    let mac = MACHINE.replace(':', "-");
+    let vm = wire.boot(&format!(
+        "{} {STATIC} ro facts.stay carrier_timeout=5 \
+         netroot.report=http://{SERVER}:8069/report/{mac}",
+        own_export(root.path())?
+    ))?;
+    vm.cable(0, false)?;
+    let failed = "netroot: boot failed: no carrier: ";
+    vm.wait_for(failed, "an attempt without a cable", PATIENCE)?;
+    vm.cable(0, true)?;
+    let unheard = "attempt 1 failed: no carrier: nothing is at the other end of eth0";
+    server
+        .output()
+        .wait_for(unheard, "the failure, later", PATIENCE)?;
+    let booted =
+        server
+            .output()
+            .wait_for("root mounted ", "the report of the good boot", PATIENCE)?;
+    assert!(booted.line.contains(", after "), "{}", booted.line);
+    Ok(())
+}
+
+/// What a machine sends with one POST: the request's head and its body.
+fn posted(mut stream: TcpStream) -> Result<(String, String)> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        let count = reader.read_line(&mut head)?;
+        anyhow::ensure!(count > 0, "the request ends early: {head}");
+    }
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Content-Length: "));
+    let mut body = vec![0; length.context("a length")?.trim().parse()?];
+    reader.read_exact(&mut body)?;
+    stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
+    Ok((head, String::from_utf8(body)?))
+}
+
+/// A web server on port 80 that takes one connection, and reads from it once it is told to.
+fn slow_server(
+    wire: &Wire,
+    told: mpsc::Receiver<()>,
+) -> Result<mpsc::Receiver<Result<(String, String)>>> {
+    let listener = wire
+        .net
+        .within(|| Ok(TcpListener::bind(format!("{SERVER}:80"))?))?;
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let heard = listener.accept().map_err(Into::into);
+        // An error: the test is over.
+        let _ = told.recv();
+        let _ = sender.send(heard.and_then(|(stream, _)| posted(stream)));
+    });
+    Ok(receiver)
+}
+
+#[test]
+fn a_slow_server_with_a_name_gets_the_report_and_does_not_hold_up_the_boot() -> Result<()> {
+    let wire = Wire::new("report-name")?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve_beside(root.path())?;
+    let names = wire.net.spawn(&[
+        "dnsmasq",
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--no-resolv",
+        "--no-hosts",
+        "--user=root",
+        "--pid-file=/run/names.pid",
+        "--log-facility=-",
+        "--listen-address=10.77.0.1",
+        "--bind-interfaces",
+        "--address=/reports.lab/10.77.0.1",
+    ])?;
+    names
+        .stderr()
+        .wait_for("started", "dnsmasq", Duration::from_secs(30))?;
+    let (tell, told) = mpsc::channel();
+    let reports = slow_server(&wire, told)?;
+    let vm = wire.boot(&format!(
+        "{} {STATIC}:{SERVER} ro facts.stay netroot.report=http://reports.lab/deep/down?x=1",
+        own_export(root.path())?
+    ))?;
+    // The root's init is at work before the server reads a byte.
+    let facts = Facts::of(&vm)?;
+    tell.send(())?;
+    let (head, body) = reports.recv_timeout(PATIENCE)??;
+    assert!(
+        head.starts_with("POST /deep/down?x=1 HTTP/1.1\r\n"),
+        "{head}"
+    );
+    assert!(head.contains("\r\nHost: reports.lab:80\r\n"), "{head}");
+    let sent: serde_json::Value = serde_json::from_str(&body)?;
+    assert_eq!(sent["outcome"], "switch_root");
+    let left: serde_json::Value = serde_json::from_str(&facts.all("report"))?;
+    assert_eq!(sent, left, "what is sent is what is left for the root");
+    Ok(())
+}
