@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod demo;
 mod image;
+mod long_tests;
 mod run;
 mod setup;
 mod test;
@@ -34,6 +35,7 @@ enum Task {
         #[arg(long)]
         only_root_tests: bool,
         /// Only run the tests that take minutes of waiting: network managers in the real root, through outages.
+        /// Without this they run beside all the others.
         #[arg(long, conflicts_with = "only_root_tests")]
         long: bool,
     },
@@ -54,6 +56,9 @@ enum Task {
         /// Only make the Debian root.
         #[arg(long)]
         debian_root_only: bool,
+        /// Only make the layer of network managers that the tests lay over that root.
+        #[arg(long, conflicts_with = "debian_root_only")]
+        network_managers_only: bool,
     },
 }
 
@@ -92,10 +97,13 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Setup {
             debian_root_only: true,
+            ..
         } => setup::make_debian_root(),
         Task::Setup {
-            debian_root_only: false,
-        } => setup::run(),
+            network_managers_only: true,
+            ..
+        } => setup::make_network_managers(),
+        Task::Setup { .. } => setup::run(),
     }
 }
 

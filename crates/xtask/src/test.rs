@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use netroot_harness::{Accel, places};
 
+use crate::long_tests::LongTests;
 use crate::run::{output, run};
 use crate::{build, needs_root, setup};
 
@@ -34,18 +35,21 @@ struct Report {
     result: Result<Outcome>,
 }
 
-const CHECKS: [(&str, Check); 11] = [
+/// What the long tests need before they can begin.
+const BEFORE: [(&str, Check); 3] = [
     ("formatting", formatting),
+    ("netroot, init for both processors, their sizes", init_size),
+    ("tests that need root: build", root_tests_build),
+];
+/// What goes on beside the long tests, which mostly wait.
+const BESIDE: [(&str, Check); 7] = [
     ("clippy", clippy),
     ("licences and advisories", licences),
-    ("netroot, init for both processors, their sizes", init_size),
     ("what init is made of", init_tree),
     ("unit tests", unit_tests),
     ("image sizes", image_sizes),
     ("kernel configuration", kernel_configuration),
-    ("tests that need root: build", root_tests_build),
     ("tests that need root", root_tests),
-    ("long tests", long_tests),
 ];
 
 /// Runs every check, also after one failed, and sums up.
@@ -54,22 +58,22 @@ const CHECKS: [(&str, Check); 11] = [
 /// When a check failed.
 pub(crate) fn all() -> Result<()> {
     let began = Instant::now();
-    setup::run()?;
-    let set_up = Report {
+    setup::run_for_tests()?;
+    let mut reports = vec![Report {
         name: "set-up",
         took: began.elapsed(),
-        result: Ok(Outcome::Held(String::new())),
-    };
-    let mut reports = vec![set_up];
-    for (name, check) in CHECKS {
-        println!("\n== {name}");
-        let start = Instant::now();
-        let result = check();
-        let took = start.elapsed();
-        let report = Report { name, took, result };
-        println!("{}", report.line());
-        reports.push(report);
-    }
+        result: Ok(held()),
+    }];
+    reports.extend(BEFORE.map(|(name, check)| report(name, check)));
+    let start = Instant::now();
+    let long = LongTests::start();
+    reports.extend(BESIDE.map(|(name, check)| report(name, check)));
+    reports.push(Report {
+        took: start.elapsed(),
+        ..report("long tests, beside the others", || {
+            Ok(Outcome::Held(long?.finish()?))
+        })
+    });
     println!("\n== summary");
     for report in &reports {
         println!("{}", report.line());
@@ -81,6 +85,16 @@ pub(crate) fn all() -> Result<()> {
         1 => bail!("a check failed"),
         count => bail!("{count} checks failed"),
     }
+}
+
+fn report(name: &'static str, check: impl FnOnce() -> Result<Outcome>) -> Report {
+    println!("\n== {name}");
+    let start = Instant::now();
+    let result = check();
+    let took = start.elapsed();
+    let report = Report { name, took, result };
+    println!("{}", report.line());
+    report
 }
 
 impl Report {
@@ -218,21 +232,15 @@ fn root_tests() -> Result<Outcome> {
     Ok(held())
 }
 
-fn long_tests() -> Result<Outcome> {
-    let why = "network managers through outages take minutes of waiting: `cargo xtask test --long`";
-    Ok(Outcome::NotDone(why.to_owned()))
-}
-
-/// Runs the tests that a person would not wait for each time.
+/// Runs the tests that take minutes of waiting, and nothing else.
 ///
 /// # Errors
 /// When something is missing, this is not root, or a test fails.
 pub(crate) fn long() -> Result<()> {
-    setup::run()?;
+    setup::run_for_tests()?;
     build::root_tests()?;
-    needs_root("these tests make network namespaces", "test --long")?;
-    setup::make_network_managers()?;
-    run_root_tests(&["--ignored"])
+    println!("{}", LongTests::start()?.finish()?);
+    Ok(())
 }
 
 /// Runs the test programs of `tests/` as they were built.
@@ -244,10 +252,6 @@ pub(crate) fn only_root_tests() -> Result<()> {
         "these tests make network namespaces",
         "test --only-root-tests",
     )?;
-    run_root_tests(&[])
-}
-
-fn run_root_tests(which: &[&str]) -> Result<()> {
     let accel = Accel::probe();
     println!("virtual machines run by {}", accel.name());
     let mut failed = Vec::new();
@@ -255,7 +259,6 @@ fn run_root_tests(which: &[&str]) -> Result<()> {
         let result = run(Command::new(&program)
             // Two machines at a time: more would only wait for each other's processor.
             .args(["--test-threads", "2"])
-            .args(which)
             .env("NETROOT_ACCEL", accel.name())
             // An error names its place itself.
             .env("RUST_BACKTRACE", "0")

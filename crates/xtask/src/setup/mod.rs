@@ -27,7 +27,22 @@ trait Step {
 /// # Errors
 /// When a step fails, or when something is missing that needs root and this is not.
 pub(crate) fn run() -> Result<()> {
-    let steps = missing()?;
+    take(missing()?)
+}
+
+/// The same, and what the tests alone need: network managers in a root.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_for_tests() -> Result<()> {
+    let mut steps = missing()?;
+    if let Some(step) = managers::missing() {
+        steps.push(Box::new(step));
+    }
+    take(steps)
+}
+
+fn take(steps: Vec<Box<dyn Step>>) -> Result<()> {
     if steps.is_empty() {
         println!("set-up: complete, nothing to install");
         return Ok(());
@@ -89,13 +104,16 @@ pub(crate) fn make_debian_root() -> Result<()> {
     }
 }
 
-/// Makes the layer of network managers, which the long tests alone need. It needs root.
+/// Makes the layer of network managers alone, for the same user.
 ///
 /// # Errors
 /// When it cannot be made.
 pub(crate) fn make_network_managers() -> Result<()> {
-    if managers::is_there() {
-        return Ok(());
+    match managers::missing() {
+        None => {
+            println!("set-up: the network managers are complete");
+            Ok(())
+        }
+        Some(step) => step.run(),
     }
-    managers::make()
 }
