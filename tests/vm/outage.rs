@@ -1,0 +1,234 @@
+//! Ten minutes without the server: a running machine goes on afterwards, a booting one waits and comes up.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use netroot_harness::{Loss, NetrootServe, Nic, TinyRoot, Transcript, Vm};
+
+use crate::wire::{Facts, MACHINE, PATIENCE, STATIC, Wire, own_export};
+
+const OUTAGE: Duration = Duration::from_secs(600);
+/// The kernel's NFS client waits up to five minutes before it connects anew (`XS_TCP_MAX_REEST_TO`).
+const RECONNECTING: Duration = Duration::from_secs(600);
+/// What a machine reads of its root every second, past every cache.
+const TICK: &str = "facts: tick";
+/// The longest pause between two attempts to boot, in seconds.
+const LONGEST_PAUSE: u64 = 60;
+
+/// How the server is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gone {
+    /// Its program is killed: the port is closed.
+    Killed,
+    /// Nothing gets through any more, and nobody says so.
+    Silent,
+}
+
+/// A machine at work, and its server.
+struct Machine {
+    gone: Gone,
+    wire: Wire,
+    root: TinyRoot,
+    server: NetrootServe,
+    vm: Vm,
+    /// How much the console had said when the server was lost.
+    said: usize,
+}
+
+impl Machine {
+    fn start(gone: Gone) -> Result<Self> {
+        let wire = Wire::new(&format!("outage-{gone:?}").to_lowercase())?;
+        let root = TinyRoot::make()?;
+        let server = wire.serve(root.path(), &[])?;
+        let vm = wire.boot(&format!(
+            "{} ip=dhcp ro facts.stay",
+            own_export(root.path())?
+        ))?;
+        Ok(Self {
+            gone,
+            wire,
+            root,
+            server,
+            vm,
+            said: 0,
+        })
+    }
+
+    fn lose_the_server(&mut self) -> Result<()> {
+        match self.gone {
+            Gone::Killed => drop(self.server.program().kill()?),
+            Gone::Silent => self.wire.net.lose(&self.wire.tap.0, Loss::ALL)?,
+        }
+        // What is under way may still end.
+        std::thread::sleep(Duration::from_secs(3));
+        self.said = self.vm.console().text().len();
+        Ok(())
+    }
+
+    fn bring_it_back(&mut self) -> Result<()> {
+        let during = after(self.vm.console(), self.said);
+        ensure!(
+            !during.contains(TICK),
+            "{:?}: no outage: {during}",
+            self.gone
+        );
+        // The kernel's "not responding" comes once a mount and three minutes.
+        ensure!(during.lines().count() < 40, "{:?}: {during}", self.gone);
+        match self.gone {
+            Gone::Killed => self.server = self.wire.serve(self.root.path(), &[])?,
+            Gone::Silent => self.wire.net.mend(&self.wire.tap.0)?,
+        }
+        Ok(())
+    }
+
+    fn goes_on(&mut self) -> Result<()> {
+        let mut end = self.said;
+        for _ in 0..3 {
+            let what = "the machine at work again";
+            let tick = self
+                .vm
+                .console()
+                .wait_after(end, TICK, what, RECONNECTING)?;
+            ensure!(tick.line.contains("the root's own words"), "{}", tick.line);
+            end = tick.end;
+        }
+        let text = self.vm.console().text();
+        ensure!(!text.contains("Stale file handle"), "{text}");
+        // Nobody asked for the root a second time.
+        ensure!(text.matches("netroot: mounted ").count() == 1, "{text}");
+        let mounts = |server: &NetrootServe| {
+            let events = server.events();
+            events
+                .iter()
+                .filter(|(_, event)| event.step == "mount")
+                .count()
+        };
+        let expected = match self.gone {
+            Gone::Killed => 0,
+            Gone::Silent => 1,
+        };
+        let mounts = mounts(&self.server);
+        ensure!(mounts == expected, "{:?}: {mounts} mounts", self.gone);
+        ensure!(self.vm.running()?);
+        Ok(())
+    }
+}
+
+/// What came after the first `begin` bytes.
+fn after(console: &Transcript, begin: usize) -> String {
+    console.text().get(begin..).unwrap_or_default().to_owned()
+}
+
+#[test]
+#[ignore = "takes ten minutes"]
+fn running_machines_go_on_after_ten_minutes_without_their_server() -> Result<()> {
+    let mut machines = [Machine::start(Gone::Killed)?, Machine::start(Gone::Silent)?];
+    for machine in &machines {
+        let tick = "facts: tick 2 the root's own words";
+        machine.vm.wait_for(tick, "a machine at work", PATIENCE)?;
+    }
+    for machine in &mut machines {
+        machine.lose_the_server()?;
+    }
+    std::thread::sleep(OUTAGE);
+    for machine in &mut machines {
+        machine.bring_it_back()?;
+    }
+    for machine in &mut machines {
+        machine.goes_on()?;
+    }
+    Ok(())
+}
+
+/// The seconds of all pauses that a machine announced, in their order.
+fn pauses(text: &str) -> Vec<u64> {
+    let announced = text.lines().filter_map(|line| {
+        let rest = line.split_once("netroot: trying again in ")?.1;
+        rest.split(' ').next()?.parse().ok()
+    });
+    announced.collect()
+}
+
+/// The most memory that the init had until it handed over, in KiB, by its own report.
+fn memory_kib(facts: &Facts) -> Result<u64> {
+    let report: serde_json::Value = serde_json::from_str(&facts.all("report"))?;
+    let kib = report.get("memory_kib").and_then(serde_json::Value::as_u64);
+    kib.context("memory_kib in the report")
+}
+
+/// A machine that cannot hear its server.
+struct Deaf {
+    wire: Wire,
+    _root: TinyRoot,
+    _server: NetrootServe,
+    command_line: String,
+    vm: Vm,
+}
+
+impl Deaf {
+    fn start(name: &str, addressing: &str) -> Result<Self> {
+        let wire = Wire::new(name)?;
+        let root = TinyRoot::make()?;
+        let server = wire.serve(root.path(), &[])?;
+        wire.net.lose(&wire.tap.0, Loss::ALL)?;
+        let command_line = format!("{} {addressing} ro", own_export(root.path())?);
+        let vm = wire.boot(&command_line)?;
+        Ok(Self {
+            wire,
+            _root: root,
+            _server: server,
+            command_line,
+            vm,
+        })
+    }
+
+    fn hears_and_boots(&self) -> Result<()> {
+        let said = self.vm.console().text();
+        let pauses = pauses(&said);
+        ensure!(pauses.len() >= 3, "{said}");
+        ensure!(pauses.is_sorted(), "{pauses:?}");
+        ensure!(
+            pauses.iter().all(|pause| *pause <= LONGEST_PAUSE),
+            "{pauses:?}"
+        );
+        let lines = said.lines().filter(|line| line.starts_with("netroot: "));
+        // A failure is a handful of lines, and they come rarer and rarer.
+        ensure!(lines.count() < 120, "{said}");
+        self.wire.net.mend(&self.wire.tap.0)?;
+        let facts = Facts::of(&self.vm)?;
+        facts.assert_read_only_nfs();
+        // The attempt that was under way may fail, no other.
+        let since = after(self.vm.console(), said.len());
+        ensure!(
+            since.matches("netroot: boot failed: ").count() <= 1,
+            "{since}"
+        );
+
+        // One that need not wait, for comparison.
+        let tap = self.wire.net.tap("other", &self.wire.bridge)?;
+        let machine = Vm::builder(&self.wire.net, "other").nic(Nic::virtio(&tap, MACHINE));
+        let other = Facts::of(&self.wire.boot_with(machine, &self.command_line)?)?;
+        let (waited, at_once) = (memory_kib(&facts)?, memory_kib(&other)?);
+        println!("the init's memory: {waited} KiB after the outage, {at_once} KiB without");
+        ensure!(waited < at_once + 1024, "{waited} KiB, {at_once} KiB");
+        Ok(())
+    }
+}
+
+#[test]
+#[ignore = "takes ten minutes"]
+fn machines_that_boot_into_ten_minutes_of_silence_wait_and_come_up() -> Result<()> {
+    let deaf = [
+        Deaf::start("outage-at-boot", STATIC)?,
+        Deaf::start("outage-at-boot-dhcp", "ip=dhcp")?,
+    ];
+    for machine in &deaf {
+        let fails = "netroot: boot failed: ";
+        machine.vm.wait_for(fails, "a first failure", PATIENCE)?;
+    }
+    std::thread::sleep(OUTAGE);
+    for machine in &deaf {
+        machine.hears_and_boots()?;
+    }
+    Ok(())
+}
