@@ -1,0 +1,101 @@
+//! Somebody else's DHCP server with the worst options that it can be made to send.
+
+use anyhow::Result;
+use netroot_harness::{Clients, Dnsmasq, Ganesha, TinyRoot, Vm};
+
+use crate::wire::{Facts, PATIENCE, SERVER, Wire};
+
+/// What dnsmasq is told to send whether it is asked for or not, by option. The address and
+/// its times it does not let anybody force.
+fn lies() -> Vec<String> {
+    let long = "x".repeat(250);
+    [
+        "1,255.0.255.0".to_owned(),
+        "3,192.0.2.1,10.77.0.254".to_owned(),
+        format!("12,{long}"),
+        format!("15,{long}"),
+        // What clears a terminal, rings its bell and begins a line.
+        "17,10.77.0.1:/\x1b[2J\x07\r\nroot".to_owned(),
+        "26,68".to_owned(),
+        "28,127.0.0.1".to_owned(),
+        "42,0.0.0.0,255.255.255.255".to_owned(),
+        "58,4294967295".to_owned(),
+        "59,1".to_owned(),
+        // A name that points at itself, and a route to a network of 77 bits.
+        "119,c0:00".to_owned(),
+        "121,4d:01:02:03:04:05".to_owned(),
+    ]
+    .map(|option| format!("--dhcp-option-force={option}"))
+    .into()
+}
+
+/// Nothing that our init prints paints the terminal or begins a line of its own.
+fn assert_printable(vm: &Vm) -> Result<()> {
+    let console = std::fs::read(vm.log())?;
+    let lines = console.split(|byte| *byte == b'\n');
+    let ours: Vec<&[u8]> = lines
+        .filter(|line| line.starts_with(b"netroot: "))
+        .collect();
+    assert!(ours.len() > 5, "{}", vm.console().text());
+    for line in ours {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        assert!(!line.iter().any(u8::is_ascii_control), "{line:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_server_of_lies_keeps_no_machine_from_a_root_that_it_knows() -> Result<()> {
+    let wire = Wire::new("dhcp-lies")?;
+    let root = TinyRoot::make()?;
+    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let lies = lies();
+    let lies: Vec<&str> = lies.iter().map(String::as_str).collect();
+    let dnsmasq = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &lies)?;
+    let vm = wire.boot(&format!(
+        "root=/dev/nfs nfsroot={SERVER}:/srv/root ip=dhcp ro"
+    ))?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_read_only_nfs();
+    let console = vm.console().text();
+    for told in [
+        "255.0.255.0 (option 1) is no netmask of this address; /8 by its class",
+        "2 routers (option 3); 10.77.0.254 is used",
+        "option 12 (250 bytes) is no name; ignored",
+        "an MTU of 68 (option 26) is ignored",
+        "the root path (option 17) has control characters in it",
+        "the routes (option 121) end in rubbish; 0 kept",
+    ] {
+        assert!(console.contains(told), "{told}:\n{console}");
+    }
+    assert!(facts.all("route").contains("00000000\tFE004D0A"));
+    assert!(facts.all("mtu").contains("eth0 1500"));
+    assert_printable(&vm)?;
+    assert!(dnsmasq.log().contains("DHCPACK(br0)"));
+    Ok(())
+}
+
+#[test]
+fn a_machine_that_has_to_believe_the_lies_ends_in_one_sentence() -> Result<()> {
+    let wire = Wire::new("dhcp-lies-believed")?;
+    let lies = lies();
+    let lies: Vec<&str> = lies.iter().map(String::as_str).collect();
+    let _dnsmasq = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &lies)?;
+    let mut vm = wire.boot("root=dhcp ip=dhcp")?;
+    let failed = vm.wait_for("netroot: boot failed: ", "the failure", PATIENCE)?;
+    for words in [
+        "no root: DHCP option 17 (root-path) names no NFS root",
+        "; correct it on the DHCP server",
+    ] {
+        assert!(failed.line.contains(words), "{}", failed.line);
+    }
+    vm.console().wait_after(
+        failed.end,
+        "netroot: trying again in ",
+        "another attempt",
+        PATIENCE,
+    )?;
+    assert_printable(&vm)?;
+    assert!(vm.running()?);
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! What firmware and init of one machine say of themselves, and the clock that they are given.
+
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use netroot_harness::{Clients, Dnsmasq, Firmware, Ganesha, Net, Nic, Rom, TinyRoot};
+
+use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, Wire};
+
+/// Its first three fields read differently backwards.
+const UUID: &str = "1b4e28ba-2fa1-11d2-883f-0016d3cca427";
+
+/// A socket in a machine's network that hears what is said to this port.
+fn listen(net: &Net, port: u16) -> Result<UdpSocket> {
+    net.within(move || {
+        let socket = UdpSocket::bind(("0.0.0.0", port))?;
+        socket.set_read_timeout(Some(Duration::from_millis(500)))?;
+        Ok(socket)
+    })
+}
+
+/// The options of the first message that holds this text, by their numbers.
+fn options_of(socket: &UdpSocket, text: &str) -> Result<Vec<(u8, Vec<u8>)>> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut buffer = [0; 1500];
+    while Instant::now() < deadline {
+        let Ok(length) = socket.recv(&mut buffer) else {
+            continue;
+        };
+        let message = buffer.get(..length).unwrap_or_default();
+        if message
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+        {
+            let mut options = Vec::new();
+            let mut rest = message.get(240..).context("a DHCP message")?;
+            while let [code @ 1..=254, length, after @ ..] = rest {
+                let (value, after) = after.split_at(usize::from(*length));
+                options.push((*code, value.to_vec()));
+                rest = after;
+            }
+            return Ok(options);
+        }
+    }
+    bail!("nobody said {text} within {PATIENCE:?}")
+}
+
+#[test]
+fn firmware_and_init_say_the_same_uuid() -> Result<()> {
+    let wire = Wire::new("identity")?;
+    let socket = listen(&wire.net, 67)?;
+    let machine = || wire.machine().uuid(UUID);
+    let plain = || Nic::virtio(&wire.tap, MACHINE);
+    let said = |code: u8, options: &[(u8, Vec<u8>)]| {
+        options
+            .iter()
+            .find(|(known, _)| *known == code)
+            .map(|(_, value)| value.clone())
+    };
+
+    let vm = machine().nic(plain().with_rom(Rom::Ipxe)).start()?;
+    let ipxe = options_of(&socket, "iPXE")?;
+    drop(vm);
+    let vm = machine().firmware(Firmware::Uefi).nic(plain()).start()?;
+    let ovmf = options_of(&socket, "PXEClient:Arch:00007")?;
+    drop(vm);
+    let vm = wire.boot_with(machine().nic(plain()), "root=dhcp ip=dhcp")?;
+    let init = options_of(&socket, "netroot")?;
+    drop(vm);
+
+    let uuid = said(97, &init);
+    assert_eq!(uuid.as_ref().map(Vec::len), Some(17));
+    assert_eq!((said(97, &ipxe), said(97, &ovmf)), (uuid.clone(), uuid));
+    assert_eq!(said(61, &ipxe), said(61, &init));
+    assert_eq!(said(93, &ipxe), said(93, &init));
+    Ok(())
+}
+
+/// A time server, for as long as the test runs: it says that it is the year 2030.
+fn tell_the_time(socket: &UdpSocket) {
+    let mut question = [0; 48];
+    // 1 January 2030, in seconds since 1900.
+    let now = (1_893_456_000_u32 + 2_208_988_800).to_be_bytes();
+    loop {
+        if let Ok((48, peer)) = socket.recv_from(&mut question) {
+            let mut answer = [0; 48];
+            answer[..2].copy_from_slice(&[4 << 3 | 4, 1]);
+            answer[24..32].copy_from_slice(&question[40..]);
+            answer[40..44].copy_from_slice(&now);
+            let _ = socket.send_to(&answer, peer);
+        }
+    }
+}
+
+#[test]
+fn a_machine_without_a_clock_is_told_the_time_and_one_with_a_clock_is_not() -> Result<()> {
+    let wire = Wire::new("clock")?;
+    let root = TinyRoot::make()?;
+    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let options = [
+        "--dhcp-option=42,10.77.0.1".to_owned(),
+        format!("--dhcp-option=17,{SERVER}:/srv/root"),
+    ];
+    let options = options.each_ref().map(String::as_str);
+    let _dnsmasq = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
+    let socket = listen(&wire.net, 123)?;
+    std::thread::spawn(move || tell_the_time(&socket));
+    let boot = |clock: Option<&str>| {
+        let machine = wire.machine().nic(Nic::virtio(&wire.tap, MACHINE));
+        let machine = match clock {
+            Some(clock) => machine.clock(clock),
+            None => machine,
+        };
+        let vm = wire.boot_with(machine, "root=dhcp ip=dhcp ro")?;
+        let year: u64 = Facts::of(&vm)?.all("clock").parse()?;
+        let set = vm
+            .console()
+            .contains("it is set by the time server 10.77.0.1");
+        anyhow::Ok((1970 + year / 31_556_952, set))
+    };
+    assert_eq!(boot(Some("1990-01-01"))?, (2030, true));
+    let (year, set) = boot(None)?;
+    assert!((2025..2030).contains(&year) && !set, "{year} {set}");
+    Ok(())
+}
