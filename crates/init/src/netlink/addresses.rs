@@ -1,4 +1,4 @@
-//! The IPv4 addresses of a link, and news of them.
+//! The IPv4 addresses of a link: set, removed, listed, and news of them.
 
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
@@ -6,13 +6,17 @@ use std::os::fd::AsFd;
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 
-use super::message::{DUMP, Message, REQUEST, Request, attributes, u32_at};
+use super::message::{ACK, CREATE, DUMP, Message, REPLACE, REQUEST, Request, attributes, u32_at};
 use super::route::{NetlinkError, RouteSocket};
 
 // include/uapi/linux/rtnetlink.h, if_addr.h
+const RTM_NEWADDR: u16 = 20;
+const RTM_DELADDR: u16 = 21;
 const RTM_GETADDR: u16 = 22;
 const RTMGRP_IPV4_IFADDR: u32 = 0x10;
+const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
+const IFA_BROADCAST: u16 = 4;
 const IFA_F_PERMANENT: u8 = 0x80;
 const AF_INET: u8 = 2;
 
@@ -71,6 +75,48 @@ impl RouteSocket {
         })?;
         Ok(found)
     }
+
+    /// Gives a link an address, for ever: nobody in the init renews it, and the root must not die with a lease.
+    pub(crate) fn add_address(
+        &mut self,
+        index: u32,
+        address: Ipv4Addr,
+        prefix: u8,
+        broadcast: Option<Ipv4Addr>,
+    ) -> Result<(), NetlinkError> {
+        let request = Request::new(
+            RTM_NEWADDR,
+            REQUEST | ACK | CREATE | REPLACE,
+            self.next(),
+            &address_message(index, prefix),
+        )
+        .attribute(IFA_LOCAL, &address.octets())
+        .attribute(IFA_ADDRESS, &address.octets());
+        let request = match broadcast {
+            Some(broadcast) => request.attribute(IFA_BROADCAST, &broadcast.octets()),
+            None => request,
+        };
+        self.exchange("set the address", request, |_| {})
+    }
+
+    /// Takes an address away, and with it the routes that use it.
+    pub(crate) fn remove_address(
+        &mut self,
+        index: u32,
+        address: Ipv4Addr,
+        prefix: u8,
+    ) -> Result<(), NetlinkError> {
+        let fixed = address_message(index, prefix);
+        let request = Request::new(RTM_DELADDR, REQUEST | ACK, self.next(), &fixed)
+            .attribute(IFA_LOCAL, &address.octets());
+        self.exchange("remove the address", request, |_| {})
+    }
+}
+
+/// `struct ifaddrmsg`: family, prefix length, flags, scope, index. Without lifetimes the kernel takes it for ever.
+fn address_message(index: u32, prefix: u8) -> [u8; 8] {
+    let [a, b, c, d] = index.to_ne_bytes();
+    [AF_INET, prefix, 0, 0, a, b, c, d]
 }
 
 #[cfg(test)]

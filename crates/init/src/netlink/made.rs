@@ -5,9 +5,8 @@
 use netroot_proto::cmdline::{Bond, BondAttribute};
 
 use super::message::{ACK, CREATE, REQUEST, Request};
-use super::route::{
-    IFF_UP, IFLA_ADDRESS, IFLA_IFNAME, NetlinkError, RTM_NEWLINK, RouteSocket, link_message,
-};
+use super::link::{IFF_UP, IFLA_ADDRESS, IFLA_IFNAME, RTM_NEWLINK, link_message};
+use super::route::{NetlinkError, RouteSocket};
 
 const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;

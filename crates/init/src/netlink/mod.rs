@@ -15,12 +15,14 @@
 //! Owns: one socket each, and the few messages that a boot needs. Refuses: everything else of rtnetlink.
 
 mod addresses;
+mod link;
 mod made;
 mod message;
 mod route;
 mod uevent;
 
 pub(crate) use addresses::LinkAddress;
+pub(crate) use link::Link;
 pub(crate) use made::{Attributes, Making, bond_data, bridge_data, vlan_data};
-pub(crate) use route::{Link, NetlinkError, RouteSocket};
+pub(crate) use route::{NetlinkError, RouteSocket};
 pub(crate) use uevent::{Uevent, UeventSocket};
