@@ -95,6 +95,25 @@ fn uefi_boots_a_tiny_root_over_ganesha() -> Result<()> {
 }
 
 #[test]
+fn uefi_boots_a_tiny_root_by_http_and_never_by_tftp() -> Result<()> {
+    let wire = Wire::new("uefi-http-tiny")?;
+    let root = TinyRoot::make()?;
+    let server = wire.serve(root.path(), &[])?;
+    let nic = Nic::virtio(&wire.tap, MACHINE);
+    let vm = wire
+        .machine()
+        .firmware(Firmware::UefiHttp)
+        .nic(nic)
+        .start()?;
+    Facts::of(&vm)?.assert_overlay();
+    let steps = ["dhcp-offer", "http", "script", "kernel", "initrd", "mount"];
+    assert_timeline(&server, &steps);
+    let by_tftp = server.events().iter().any(|(_, e)| e.step == "tftp");
+    assert!(!by_tftp, "{:#?}", server.events());
+    Ok(())
+}
+
+#[test]
 fn bios_boots_a_tiny_root_that_switches_itself_off() -> Result<()> {
     let wire = Wire::new("bios-own-tiny")?;
     let root = TinyRoot::make()?;

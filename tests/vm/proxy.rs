@@ -48,3 +48,10 @@ fn uefi_boots_beside_a_router_that_knows_nothing_of_pxe() -> Result<()> {
         machine.firmware(Firmware::Uefi).nic(nic)
     })
 }
+
+#[test]
+fn uefi_boots_by_http_beside_a_router_that_knows_nothing_of_it() -> Result<()> {
+    boots_beside_a_router("proxy-uefi-http", |machine, nic| {
+        machine.firmware(Firmware::UefiHttp).nic(nic)
+    })
+}

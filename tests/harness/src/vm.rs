@@ -21,6 +21,8 @@ pub enum Firmware {
     Bios,
     /// OVMF (edk2), with a variable store of its own for each machine.
     Uefi,
+    /// The same with PXE switched off, so that it comes to HTTP boot at once.
+    UefiHttp,
 }
 
 /// What no machine may ever say: the kernel's words, and those of a Rust program, be it process 1 or another.
@@ -187,8 +189,14 @@ impl<'net> VmBuilder<'net> {
         if let Some(uuid) = &self.uuid {
             argv.extend(["-uuid".into(), uuid.clone()]);
         }
-        if self.firmware == Firmware::Uefi {
+        if self.firmware != Firmware::Bios {
             argv.extend(self.flash()?);
+        }
+        if self.firmware == Firmware::UefiHttp {
+            for family in ["IPv4", "IPv6"] {
+                let setting = format!("name=opt/org.tianocore/{family}PXESupport,string=n");
+                argv.extend(["-fw_cfg".into(), setting]);
+            }
         }
         for (index, nic) in self.nics.iter().enumerate() {
             argv.extend(nic.arguments(index));
