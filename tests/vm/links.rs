@@ -20,7 +20,8 @@ fn initrd() -> Result<&'static PathBuf> {
         .map_err(|error| anyhow::anyhow!("{error}"))
 }
 
-fn boot(machine: VmBuilder<'_>, command_line: &str) -> Result<Vm> {
+/// A machine whose image can make devices.
+pub(crate) fn boot(machine: VmBuilder<'_>, command_line: &str) -> Result<Vm> {
     let (_, kernel) = places::debian_kernel()?;
     machine.kernel(&kernel, initrd()?, command_line).start()
 }

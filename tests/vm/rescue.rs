@@ -1,8 +1,9 @@
 //! The prompt on the console, typed at through the serial line, and the boot report, at its server.
 
 use anyhow::{Context, Result};
-use netroot_harness::{NetrootServe, TinyRoot};
+use netroot_harness::{NetrootServe, Nic, TinyRoot};
 
+use crate::links;
 use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, STATIC, Wire, own_export};
 
 /// As the server's script has it, for a machine that is given its command line by hand.
@@ -42,11 +43,11 @@ fn a_wrong_root_is_corrected_at_the_prompt_and_the_server_hears_of_both() -> Res
     let nfsroot = right.split(' ').find(|word| word.starts_with("nfsroot="));
     let nfsroot = nfsroot.context("a command line with nfsroot=")?;
     vm.type_in(&format!("set {nfsroot}\nshow\n"))?;
-    let seen = vm.wait_for("parameters: ", "the command line as it is now", PATIENCE)?;
+    let seen = vm.wait_for("command line  ", "the command line as it is now", PATIENCE)?;
     assert!(seen.line.contains(nfsroot), "{}", seen.line);
     assert!(!seen.line.contains("/absent"), "{}", seen.line);
     vm.wait_for(
-        "eth0: address 10.77.0.50/24",
+        "address       10.77.0.50/24 on eth0 (ip=)",
         "the machine as it is",
         PATIENCE,
     )?;
@@ -116,5 +117,69 @@ fn the_shell_is_the_roots_own_in_that_root() -> Result<()> {
     assert_ne!(facts.all("pid"), "1");
     // The kernel's file systems are there for it.
     assert!(!facts.mount("/proc").is_empty(), "{}", facts.all("mount"));
+    Ok(())
+}
+
+#[test]
+fn devices_follow_the_parameters_that_are_changed_at_the_prompt() -> Result<()> {
+    let wire = Wire::new("prompt-devices")?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve_beside(root.path())?;
+    let static_on = |device: &str| format!("ip=10.77.0.50:::255.255.255.0::{device}:off");
+    let machine = wire.machine().nic(Nic::virtio(&wire.tap, MACHINE));
+    let mut vm = links::boot(
+        machine,
+        &format!(
+            "root=/dev/nfs nfsroot={SERVER}:/absent,vers=3,port=2049,mountport=2049 \
+             ifname=lan:{MACHINE} bridge=br0:lan {} ro",
+            static_on("br0")
+        ),
+    )?;
+    vm.wait_for("netroot: boot failed: ", "the wrong root", PATIENCE)?;
+    vm.wait_for("; Enter opens a prompt", "the way out", PATIENCE)?;
+    vm.type_in("\n")?;
+    vm.wait_for("netroot> ", "the prompt", PATIENCE)?;
+    let right = own_export(root.path())?;
+    let nfsroot = right.split(' ').find(|word| word.starts_with("nfsroot="));
+    let nfsroot = nfsroot.context("a command line with nfsroot=")?;
+    vm.type_in(&format!(
+        "unset bridge\nunset ifname\nset bond=bond0:eth0:mode=active-backup\nset {}\n\
+         set {nfsroot}\nretry\n",
+        static_on("bond0")
+    ))?;
+    vm.wait_for("netroot: br0: gone", "the end of the bridge", PATIENCE)?;
+    vm.wait_for("netroot: lan: now eth0 again", "the old name", PATIENCE)?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_read_only_nfs();
+    let link = facts.all("link");
+    for words in [
+        &format!("eth0 {MACHINE} master bond0"),
+        &format!("bond0 {MACHINE} master -"),
+    ] {
+        assert!(link.contains(words.as_str()), "{words}: {link}");
+    }
+    assert!(!link.contains("br0"), "{link}");
+    Ok(())
+}
+
+#[test]
+fn a_line_is_edited_as_on_any_terminal() -> Result<()> {
+    let wire = Wire::new("prompt-editing")?;
+    let mut vm = wire.boot(&format!("root=/dev/nfs {STATIC} rd.break=pre-mount"))?;
+    vm.wait_for("netroot> ", "the prompt", PATIENCE)?;
+    // Backspace takes a letter back, ^U the whole line.
+    vm.type_in("junk\u{15}set rd.onf\u{7f}\u{7f}\u{7f}debug\nshow\n")?;
+    let seen = vm.wait_for("command line  ", "the command line as it is now", PATIENCE)?;
+    assert!(seen.line.ends_with(" rd.debug"), "{}", seen.line);
+    // ^C gives the line up and does nothing to the machine; ^D goes on, like retry.
+    vm.type_in("reboot\u{3}\nhelp\n")?;
+    let help = vm.wait_for("restart the machine", "the help", PATIENCE)?;
+    vm.type_in("\u{4}")?;
+    vm.console().wait_after(
+        help.end,
+        "netroot: boot failed: no root: ",
+        "the boot goes on",
+        PATIENCE,
+    )?;
     Ok(())
 }

@@ -101,15 +101,30 @@ impl Nics {
             known: HashSet::new(),
             made: VirtualLinks::new(network),
             stale: false,
-            patience: network
-                .patience
-                .link
-                .as_ref()
-                .map_or(FIRST_NIC, |limit| limit.value),
+            patience: patience(network),
         };
         nics.walk();
         nics.list();
         Ok(nics)
+    }
+
+    /// Takes another plan: what was made for the old one is undone where the new one wants something else.
+    pub(crate) fn change(&mut self, network: &Network) {
+        self.patience = patience(network);
+        self.made.change(network);
+        self.list();
+        for mut link in self.links.clone().into_values() {
+            if link.loopback {
+                continue;
+            }
+            self.stale |= self.made.greet_again(&mut link);
+            if !link.up && !self.made.sets_up(&link) {
+                set_up(link);
+            }
+        }
+        if std::mem::take(&mut self.stale) {
+            self.list();
+        }
     }
 
     /// The address of what is used in place of the NIC that came with `mac`.
@@ -250,6 +265,12 @@ impl Nics {
         }
         self.links.insert(link.index, link);
     }
+}
+
+/// How long the first NIC may take.
+fn patience(network: &Network) -> Duration {
+    let told = network.patience.link.as_ref();
+    told.map_or(FIRST_NIC, |limit| limit.value)
 }
 
 /// Sets a link up in the background: a driver may load firmware first, and the other NICs need not wait.

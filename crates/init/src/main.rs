@@ -200,6 +200,7 @@ impl Machine {
         self.dhcp_options = dhcp_options(&plan);
         self.report.changed(&cmdline);
         self.failed.clear();
+        self.nics.change(&plan.network);
         self.plan = plan;
         self.cmdline = cmdline;
     }

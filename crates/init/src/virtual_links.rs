@@ -28,7 +28,7 @@ struct Device {
     state: State,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 enum What {
     Bond(Bond),
     Vlan(Vlan),
@@ -100,6 +100,8 @@ pub(crate) struct VirtualLinks {
     refused: HashSet<u32>,
     /// The addresses that NICs had at first: a bond changes those of its ports.
     born: HashMap<u32, Mac>,
+    /// The names that NICs had before they were renamed here.
+    named: HashMap<u32, String>,
 }
 
 impl VirtualLinks {
@@ -124,6 +126,7 @@ impl VirtualLinks {
             ports: HashMap::new(),
             refused: HashSet::new(),
             born: HashMap::new(),
+            named: HashMap::new(),
         }
     }
 
@@ -143,7 +146,8 @@ impl VirtualLinks {
             match change_name(link, name) {
                 Ok(()) => {
                     say!("{}: now {name} ({})", link.name, rename.origin);
-                    link.name.clone_from(name);
+                    let before = std::mem::replace(&mut link.name, name.clone());
+                    self.named.entry(link.index).or_insert(before);
                 }
                 Err(e) => caution!("{}: {e}: {}", rename.origin, causes(&e)),
             }
@@ -257,6 +261,7 @@ impl VirtualLinks {
             .retain(|port, master| *port != index && *master != index);
         self.refused.remove(&index);
         self.born.remove(&index);
+        self.named.remove(&index);
         for device in &mut self.devices {
             if device.state == State::Made(index) {
                 device.state = State::Wanted;
@@ -444,6 +449,8 @@ fn enslave(what: &What, master: u32, port: &Link) -> Result<(), NetlinkError> {
     }
     Ok(())
 }
+
+mod change;
 
 #[cfg(test)]
 mod tests;

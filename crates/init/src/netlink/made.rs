@@ -4,8 +4,8 @@
 
 use netroot_proto::cmdline::{Bond, BondAttribute};
 
+use super::link::{IFF_UP, IFLA_ADDRESS, IFLA_IFNAME, RTM_DELLINK, RTM_NEWLINK, link_message};
 use super::message::{ACK, CREATE, REQUEST, Request};
-use super::link::{IFF_UP, IFLA_ADDRESS, IFLA_IFNAME, RTM_NEWLINK, link_message};
 use super::route::{NetlinkError, RouteSocket};
 
 const IFLA_LINK: u16 = 5;
@@ -141,6 +141,13 @@ impl RouteSocket {
     pub(crate) fn set_primary(&mut self, bond: u32, port: u32) -> Result<(), NetlinkError> {
         let request = preferring(self.next(), bond, port);
         self.exchange("prefer a port", request, |_| {})
+    }
+
+    /// Takes a link away that was made.
+    pub(crate) fn remove_link(&mut self, index: u32) -> Result<(), NetlinkError> {
+        let fixed = link_message(index, 0, 0);
+        let request = Request::new(RTM_DELLINK, REQUEST | ACK, self.next(), &fixed);
+        self.exchange("take the device away", request, |_| {})
     }
 
     /// Gives a link another name. Older kernels do so only while it is down.

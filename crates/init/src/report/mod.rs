@@ -114,6 +114,11 @@ impl Report {
         self.failed_at(failure, Moment::now());
     }
 
+    /// Why the last attempt failed.
+    pub(crate) fn last_failure(&self) -> Option<&str> {
+        self.attempts.last().map(|attempt| attempt.failure.as_str())
+    }
+
     fn failed_at(&mut self, failure: String, now: Moment) {
         self.end(now);
         self.count = self.count.saturating_add(1);

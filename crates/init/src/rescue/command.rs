@@ -33,10 +33,10 @@ pub(super) enum Command {
 
 /// What `help` prints.
 pub(super) const HELP: &str = "\
-show                 the machine: parameters, network cards, address, root
-set PARAMETER=VALUE  change a parameter of the command line: set nfsroot=10.0.0.1:/srv/root
+show                 the command line, network cards, address, root, and what failed last
+set PARAMETER=VALUE  change the command line: set nfsroot=10.0.0.1:/srv/root
 unset PARAMETER      take a parameter away
-retry                boot with what is set
+retry                boot with what is set (^D does it too)
 log                  the last lines of the kernel and of this init
 shell                the root's /bin/sh, if the root is mounted
 reboot, poweroff     restart the machine, or switch it off";

@@ -14,6 +14,8 @@ const LINE: usize = 4096;
 pub(super) enum Typed {
     /// A line without its end.
     Line(String),
+    /// The end of the input on an empty line: `^D`.
+    End,
     /// Nothing until the moment that was set.
     Nothing,
     /// There is no keyboard: standard input has ended, or is no terminal.
@@ -34,6 +36,7 @@ pub(super) fn line(until: Option<Moment>) -> Typed {
         let mut piece = [0; 256];
         let count = match rustix::io::read(rustix::stdio::stdin(), &mut piece) {
             Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => continue,
+            Ok(0) if rustix::termios::isatty(rustix::stdio::stdin()) => return Typed::End,
             Ok(0) | Err(_) => return Typed::Gone,
             Ok(count) => count,
         };
@@ -42,9 +45,30 @@ pub(super) fn line(until: Option<Moment>) -> Typed {
         let end = typed.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
         if end.is_some() || typed.len() > LINE {
             typed.truncate(end.unwrap_or(LINE));
-            return Typed::Line(String::from_utf8_lossy(&typed).into_owned());
+            return Typed::Line(meant(&String::from_utf8_lossy(&typed)));
         }
     }
+}
+
+/// The line that was meant: without the keys that the terminal does not act on. It takes DEL as backspace (`^U` and `^W`
+/// too), and some keyboards send `^H`; arrows and the like come as control sequences (ECMA-48).
+fn meant(typed: &str) -> String {
+    let mut line = String::new();
+    let mut keys = typed.chars();
+    while let Some(key) = keys.next() {
+        match key {
+            '\u{8}' | '\u{7f}' => {
+                line.pop();
+            }
+            '\u{1b}' if matches!(keys.next(), Some('[' | 'O')) => {
+                keys.find(|key| matches!(key, '@'..='~'));
+            }
+            '\t' => line.push(' '),
+            key if key.is_control() => {}
+            key => line.push(key),
+        }
+    }
+    line
 }
 
 fn readable(left: Option<Duration>) -> bool {
@@ -55,4 +79,25 @@ fn readable(left: Option<Duration>) -> bool {
     let stdin = rustix::stdio::stdin();
     let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
     poll(&mut fds, timeout.as_ref()).is_ok_and(|ready| ready > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::meant;
+
+    #[test]
+    fn keys_that_the_terminal_does_not_know_leave_no_trace() {
+        for (typed, line) in [
+            ("set ro", "set ro"),
+            ("shpw\u{8}\u{8}ow", "show"),
+            ("\u{8}\u{8}log", "log"),
+            ("\u{1b}[Aretry\u{1b}[1;5D", "retry"),
+            ("\u{1b}OPhelp", "help"),
+            ("set\tro\u{3}", "set ro"),
+            ("\u{1b}", ""),
+            ("a\u{1b}[", "a"),
+        ] {
+            assert_eq!(meant(typed), line, "{typed:?}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ mod command;
 mod keyboard;
 mod log;
 mod shell;
+mod state;
 
 use std::io::Write;
 use std::time::Duration;
@@ -16,12 +17,12 @@ use netroot_proto::cmdline::{BootPlan, Rescue, Stage};
 
 use self::command::{Command, HELP, with, without};
 use self::keyboard::Typed;
+use self::state::Row;
 use crate::boot::Machine;
 use crate::clock::Moment;
 use crate::console::{self, caution, say};
 use crate::failure::Failure;
 use crate::policy::{self, Next};
-use crate::report;
 
 pub(crate) use shell::{NAME as SHELL, run as run_shell};
 
@@ -39,7 +40,8 @@ pub(crate) fn enter_within(pause: Duration) -> bool {
     match keyboard::line(Some(until)) {
         Typed::Line(_) => true,
         Typed::Nothing => false,
-        Typed::Gone => {
+        // The end of nothing is no wish to look.
+        Typed::End | Typed::Gone => {
             std::thread::sleep(until.remaining());
             false
         }
@@ -54,7 +56,7 @@ pub(crate) fn at_start(cmdline: String) -> String {
         return cmdline;
     };
     say!("stopped {} ({})", Stage::Start.before(), stop.origin);
-    let mut session = Session::new(cmdline, String::new());
+    let mut session = Session::new(cmdline, Vec::new());
     session.hold(None);
     session.cmdline
 }
@@ -99,7 +101,7 @@ pub(crate) fn follow(machine: &mut Machine, next: Next) {
 /// Returns whether a parameter was changed, and whether somebody said `retry`.
 fn hold(machine: &mut Machine, patience: Option<Duration>) -> (bool, bool) {
     let before = machine.cmdline.clone();
-    let mut session = Session::new(before.clone(), state(machine));
+    let mut session = Session::new(before.clone(), state::of(machine));
     let retry = session.hold(patience);
     let changed = session.cmdline != before;
     if changed {
@@ -112,11 +114,11 @@ fn hold(machine: &mut Machine, patience: Option<Duration>) -> (bool, bool) {
 struct Session {
     cmdline: String,
     /// What `show` prints below the command line.
-    state: String,
+    state: Vec<Row>,
 }
 
 impl Session {
-    fn new(cmdline: String, state: String) -> Self {
+    fn new(cmdline: String, state: Vec<Row>) -> Self {
         let cmdline = cmdline.trim_end().to_owned();
         Self { cmdline, state }
     }
@@ -132,8 +134,12 @@ impl Session {
                         return true;
                     }
                 }
+                Typed::End => {
+                    println!();
+                    return true;
+                }
                 Typed::Nothing => {
-                    print("");
+                    println!();
                     say!("nobody types: the boot goes on");
                     return false;
                 }
@@ -151,11 +157,24 @@ impl Session {
             Command::Nothing => {}
             Command::Help => print(HELP),
             Command::Show => {
-                print(&format!("parameters: {}", self.cmdline));
-                print(&self.state);
+                print(&state::row("command line", &self.cmdline));
+                for (label, text) in &self.state {
+                    print(&state::row(label, text));
+                }
             }
-            Command::Set(parameters) => self.change(with(&self.cmdline, &parameters)),
-            Command::Unset(name) => self.change(without(&self.cmdline, &name)),
+            Command::Set(parameters) => {
+                self.change(with(&self.cmdline, &parameters));
+                print(&format!("{parameters} is set; retry boots with it"));
+            }
+            Command::Unset(name) => {
+                let cmdline = without(&self.cmdline, &name);
+                if cmdline == with(&self.cmdline, "") {
+                    print(&format!("the command line has no {name}"));
+                } else {
+                    self.change(cmdline);
+                    print(&format!("{name} is taken away; retry boots without it"));
+                }
+            }
             Command::Retry => return true,
             Command::Log => log::last_lines().iter().for_each(|line| print(line)),
             Command::Shell => {
@@ -192,46 +211,6 @@ impl Session {
         }
         self.cmdline = cmdline;
     }
-}
-
-/// What is known of the machine, line by line.
-fn state(machine: &Machine) -> String {
-    let mut lines = Vec::new();
-    for nic in machine.nics.iter() {
-        let driver = crate::link::driver(&nic.name).unwrap_or_else(|| "unknown".to_owned());
-        let link = if nic.carrier { "up" } else { "down" };
-        let (name, mac) = (&nic.name, nic.mac);
-        lines.push(format!("{name}: {mac}, driver {driver}, link {link}"));
-    }
-    if let Some(address) = &machine.address {
-        let (name, own, prefix) = (&address.nic.name, address.own, address.prefix);
-        let server = address.lease.as_ref().and_then(|lease| lease.server_id);
-        let from = server.map_or_else(String::new, |server| format!(" from {server}"));
-        lines.push(format!("{name}: address {own}/{prefix}{from}"));
-        for route in &address.routes {
-            if let Some(gateway) = route.gateway {
-                let (to, prefix) = (route.destination, route.prefix);
-                lines.push(format!("{name}: {to}/{prefix} by {gateway}"));
-            }
-        }
-        let dns: Vec<String> = address.dns.iter().map(ToString::to_string).collect();
-        if !dns.is_empty() {
-            lines.push(format!("name servers: {}", dns.join(" ")));
-        }
-    }
-    match report::root(machine) {
-        None => {}
-        Some(Ok(root)) => lines.push(format!(
-            "root: {}:{} ({})",
-            root.server,
-            root.path,
-            root.why()
-        )),
-        Some(Err(none)) => lines.push(format!("root: {none}")),
-    }
-    let mounts = report::mounts().into_iter();
-    lines.extend(mounts.map(|mount| format!("mounted: {mount}")));
-    lines.join("\n")
 }
 
 fn prompt() {

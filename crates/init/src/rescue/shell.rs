@@ -60,6 +60,9 @@ pub(crate) fn run() -> ExitCode {
         eprintln!("netroot: cannot enter {ROOT}: {e}");
         return ExitCode::FAILURE;
     }
+    // For job control and ^C: process 1 has no controlling terminal, and a session of its own may have one.
+    let _ = rustix::process::setsid();
+    let _ = rustix::process::ioctl_tiocsctty(rustix::stdio::stdin());
     let environment = [("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("PS1", "root# ")];
     let error = Command::new(SHELL).envs(environment).exec();
     eprintln!("netroot: {SHELL}: {error}");

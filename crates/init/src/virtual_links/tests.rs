@@ -151,3 +151,23 @@ fn a_port_that_went_and_came_is_attached_again_and_a_refused_one_is_not() {
     assert_eq!(made.next(&there), None);
     assert!(!made.is_below(&there[&4]));
 }
+
+#[test]
+fn another_plan_keeps_the_devices_that_it_wants_too_and_tries_the_failed_ones_again() {
+    let bond = "bond=bond0:eth0:mode=active-backup vlan=vlan5:bond0";
+    let mut made = wanted(bond);
+    made.devices[0].state = State::Made(5);
+    made.devices[1].state = State::Failed;
+    made.ports.insert(2, 5);
+    let other = |cmdline: &str| BootPlan::parse(cmdline).network;
+    made.change(&other(&format!("{bond} ip=bond0:dhcp")));
+    assert_eq!(made.devices[0].state, State::Made(5));
+    assert_eq!(made.devices[1].state, State::Wanted);
+    assert_eq!(made.ports.get(&2), Some(&5));
+    // Nothing was made, so nothing is taken away either.
+    made.devices[0].state = State::Wanted;
+    made.change(&other("bond=bond0:eth0,eth1:mode=active-backup"));
+    assert_eq!(made.devices.len(), 1);
+    assert_eq!(made.devices[0].state, State::Wanted);
+    assert!(made.ports.is_empty());
+}

@@ -1,0 +1,75 @@
+//! What `show` says of the machine.
+
+use std::net::Ipv4Addr;
+
+use crate::address::Address;
+use crate::boot::Machine;
+use crate::report;
+
+/// What a line is about, and what it says.
+pub(super) type Row = (String, String);
+
+/// Columns for what the lines are about.
+const LABEL: usize = 14;
+
+/// A line: what it is about, in a column of its own, and what it says.
+pub(super) fn row(label: &str, text: &str) -> String {
+    format!("{label:LABEL$}{text}")
+}
+
+/// What is known of the machine.
+pub(super) fn of(machine: &Machine) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for nic in machine.nics.iter() {
+        let driver = crate::link::driver(&nic.name);
+        let driver = driver.map_or_else(String::new, |driver| format!(", driver {driver}"));
+        let link = if nic.carrier { "up" } else { "down" };
+        rows.push((
+            nic.name.clone(),
+            format!("{}{driver}, link {link}", nic.mac),
+        ));
+    }
+    if let Some(address) = &machine.address {
+        rows.extend(of_address(address));
+    }
+    match report::root(machine) {
+        None => {}
+        Some(Ok(root)) => {
+            let text = format!("{}:{} ({})", root.server, root.path, root.why());
+            rows.push(("root".to_owned(), text));
+        }
+        Some(Err(none)) => rows.push(("root".to_owned(), none.to_string())),
+    }
+    let mounts = report::mounts().into_iter();
+    rows.extend(mounts.map(|mount| ("mounted".to_owned(), mount)));
+    if let Some(failure) = machine.report.last_failure() {
+        rows.push(("last failure".to_owned(), failure.to_owned()));
+    }
+    rows
+}
+
+fn of_address(address: &Address) -> Vec<Row> {
+    let name = &address.nic.name;
+    let server = address.lease.as_ref().and_then(|lease| lease.server_id);
+    let from = match (&address.lease, server) {
+        (None, _) => "ip=".to_owned(),
+        (Some(_), Some(server)) => format!("DHCP, {server}"),
+        (Some(_), None) => "BOOTP".to_owned(),
+    };
+    let text = format!("{}/{} on {name} ({from})", address.own, address.prefix);
+    let mut rows = vec![("address".to_owned(), text)];
+    for route in &address.routes {
+        if let Some(gateway) = route.gateway {
+            let to = match (route.destination, route.prefix) {
+                (_, 0) => "everything else".to_owned(),
+                (destination, prefix) => format!("{destination}/{prefix}"),
+            };
+            rows.push(("router".to_owned(), format!("{gateway} for {to}")));
+        }
+    }
+    let dns: Vec<String> = address.dns.iter().map(Ipv4Addr::to_string).collect();
+    if !dns.is_empty() {
+        rows.push(("name servers".to_owned(), dns.join(" ")));
+    }
+    rows
+}
