@@ -51,8 +51,10 @@ pub(crate) enum Failure {
         waited: Duration,
     },
     /// Silence.
-    #[error("no address: no DHCP server answered on {interfaces} within {} s; check that one serves this network and is not out of addresses, that the switch lets this port through (VLAN, spanning tree), or give ip=<address>::<gateway>:<netmask>", waited.as_secs())]
+    #[error("no address: no {protocol} server answered on {interfaces} within {} s; check that one serves this network and is not out of addresses, that the switch lets this port through (VLAN, spanning tree), or give ip=<address>::<gateway>:<netmask>", waited.as_secs())]
     NoDhcp {
+        /// What was asked by: DHCP or BOOTP.
+        protocol: &'static str,
         /// The NICs with a carrier.
         interfaces: String,
         /// How long was asked.
@@ -241,6 +243,7 @@ mod tests {
     #[test]
     fn no_dhcp_answer_reads_where_it_was_asked() {
         let text = Failure::NoDhcp {
+            protocol: "DHCP",
             interfaces: "eth0".into(),
             waited: Duration::from_secs(90),
         }

@@ -266,6 +266,7 @@ impl Race<'_> {
             let waited = now.since(since);
             let patience = patience::of_dhcp(&self.plan.network);
             return (waited > patience).then(|| Failure::NoDhcp {
+                protocol: self.protocol(),
                 interfaces: names(carriers),
                 waited,
             });
@@ -285,6 +286,17 @@ impl Race<'_> {
         })
     }
 
+    /// By which protocol addresses are asked for.
+    fn protocol(&self) -> &'static str {
+        let mut methods = self.plan.network.addressing.iter().map(|r| r.method);
+        let bootp = methods.clone().any(|method| method == Method::Bootp);
+        if bootp && methods.all(|method| method == Method::Bootp || is_fixed(method)) {
+            "BOOTP"
+        } else {
+            "DHCP"
+        }
+    }
+
     /// What is waited for.
     fn what(&self) -> impl Display {
         let names = |carrier: bool| {
@@ -297,8 +309,14 @@ impl Race<'_> {
                 .collect::<Vec<_>>()
                 .join(", ")
         };
+        let has_address = |port: &&Port| port.address.is_some() && port.carrier.is_some();
+        if let Some(port) = self.ports.values().find(has_address) {
+            let name = &port.nic.name;
+            return format!("an address with a root: that of {name} came without a sure one");
+        }
+        let protocol = self.protocol();
         match (names(true), names(false)) {
-            (up, _) if !up.is_empty() => format!("a DHCP server to answer on {up}"),
+            (up, _) if !up.is_empty() => format!("a {protocol} server to answer on {up}"),
             (_, down) if !down.is_empty() => format!("a carrier on {down}"),
             _ => "the network card that the command line names".to_owned(),
         }

@@ -102,6 +102,7 @@ fn each_cause_has_its_sentence_and_its_cure() {
         ),
         (
             Failure::NoDhcp {
+                protocol: "DHCP",
                 interfaces: "eth0".into(),
                 waited: ninety,
             },
