@@ -181,3 +181,22 @@ fn a_root_that_the_first_card_cannot_reach_after_all_is_reached_by_the_second() 
     assert!(!addresses.contains("10.78.0."), "{addresses}");
     Ok(())
 }
+
+#[test]
+fn a_cable_that_is_put_in_late_is_asked_for_and_noticed_at_once() -> Result<()> {
+    let wire = Wire::new("late-cable")?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve(root.path(), &[])?;
+    let machine = wire.machine().nic(Nic::virtio(&wire.tap, MACHINE));
+    let command_line = format!("{} ip=dhcp ro", own_export(root.path())?);
+    let vm = wire.boot_with(machine, &command_line)?;
+    vm.cable(0, false)?;
+    let waits = "netroot: waiting for a carrier on eth0 (";
+    vm.wait_for(waits, "the machine's word that it waits", PATIENCE)?;
+    assert!(!vm.console().contains("netroot: eth0: link up"));
+    vm.cable(0, true)?;
+    Facts::of(&vm)?.assert_read_only_nfs();
+    vm.wait_for("netroot: eth0: link up", "the carrier", PATIENCE)?;
+    assert_never_failed(&vm);
+    Ok(())
+}
