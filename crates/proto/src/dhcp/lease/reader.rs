@@ -105,9 +105,7 @@ impl Reader<'_> {
         // RFC 1035 §2.3.4: no resolver takes longer labels.
         let mut labels = text.split(|b| *b == b'.');
         let fits = text.len() <= 253
-            && labels
-                .into_iter()
-                .all(|label| (1..=63).contains(&label.len()))
+            && labels.all(|label| (1..=63).contains(&label.len()))
             && text.first().is_some_and(u8::is_ascii_alphanumeric)
             && text
                 .iter()
