@@ -171,6 +171,12 @@ impl Field {
         for (contestant, measured) in self.racers().iter().zip(all) {
             println!("  {:<25} {}", contestant.name, measured.touched_mib);
         }
+        if let Some(kib) = all.first().and_then(|ours| ours.steps.memory_kib()) {
+            println!(
+                "  of which the init's own process, at its largest: {:.2}",
+                kib / 1024.0
+            );
+        }
         let medians = all.each_ref().map(|m| m.touched_mib.median());
         if let [Some(ours), _, Some(theirs)] = medians {
             println!(

@@ -1,18 +1,22 @@
-//! Where the init's time goes, by its own boot report (`/run/netroot/report.json`).
+//! What the init says of itself: where its time goes, and the most memory that its process had, by its own boot report
+//! (`/run/netroot/report.json`).
 
 use std::collections::BTreeMap;
+
+use serde_json::Value;
 
 use super::spread::Spread;
 
 /// The report as the tiny root's init shows it.
 const REPORT: &str = "facts: report ";
 
-/// How long each step of the init took, in milliseconds, over several boots.
+/// The reports of several boots: how long each step took, in milliseconds, and how much memory it needed.
 #[derive(Default)]
 pub(super) struct Steps {
     /// In the order of the first boot.
     names: Vec<String>,
     milliseconds: BTreeMap<String, Spread>,
+    memory_kib: Spread,
 }
 
 impl Steps {
@@ -20,7 +24,14 @@ impl Steps {
     pub(super) fn add(&mut self, console: &str) {
         let lines = console.lines();
         let mut reports = lines.filter_map(|line| line.trim_end().strip_prefix(REPORT));
-        for (name, milliseconds) in reports.next().and_then(steps).unwrap_or_default() {
+        let report = reports.next().map(serde_json::from_str);
+        let Some(Ok(report)) = report else {
+            return;
+        };
+        if let Some(kib) = memory_kib(&report) {
+            self.memory_kib.add(kib);
+        }
+        for (name, milliseconds) in steps(&report).unwrap_or_default() {
             if !self.names.contains(&name) {
                 self.names.push(name.clone());
             }
@@ -37,12 +48,21 @@ impl Steps {
         let words: Vec<String> = self.names.iter().filter_map(median).collect();
         (!words.is_empty()).then(|| words.join(", "))
     }
+
+    /// The median of the process's own memory at its largest, in KiB.
+    pub(super) fn memory_kib(&self) -> Option<f64> {
+        self.memory_kib.median()
+    }
+}
+
+/// The most memory that the process had resident.
+fn memory_kib(report: &Value) -> Option<f64> {
+    report.get("memory_kib")?.as_f64()
 }
 
 /// The steps of a report, and their milliseconds.
-fn steps(report: &str) -> Option<Vec<(String, f64)>> {
-    let report: serde_json::Value = serde_json::from_str(report).ok()?;
-    let step = |step: &serde_json::Value| {
+fn steps(report: &Value) -> Option<Vec<(String, f64)>> {
+    let step = |step: &Value| {
         let begin = step.get("begin_ms")?.as_f64()?;
         let end = step.get("end_ms")?.as_f64()?;
         Some((step.get("name")?.as_str()?.to_owned(), end - begin))
@@ -58,7 +78,7 @@ mod tests {
     fn the_medians_of_the_steps_are_told_in_their_order() {
         let boot = |dhcp: u32| {
             format!(
-                "noise\r\nfacts: report {{\"steps\":[{{\"name\":\"link\",\"begin_ms\":1,\"end_ms\":3}},\
+                "noise\r\nfacts: report {{\"memory_kib\":1196,\"steps\":[{{\"name\":\"link\",\"begin_ms\":1,\"end_ms\":3}},\
                  {{\"name\":\"dhcp\",\"begin_ms\":3,\"end_ms\":{dhcp}}}]}}\r\n"
             )
         };
@@ -69,5 +89,6 @@ mod tests {
         }
         steps.add("facts: report cannot read it");
         assert_eq!(steps.line().as_deref(), Some("link 2, dhcp 2"));
+        assert_eq!(steps.memory_kib(), Some(1196.0));
     }
 }
