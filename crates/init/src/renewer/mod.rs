@@ -45,6 +45,8 @@ const START: Duration = Duration::from_secs(5);
 /// How long the NIC may be without any address before it gets the root's again: whoever takes one away mostly
 /// gives another at once.
 const WITHOUT: Duration = Duration::from_secs(5);
+/// How long after news of an address it is looked again: systemd-networkd writes its file after it set the address.
+const SETTLING: Duration = Duration::from_secs(5);
 /// How often it is looked whether the program that has the lease goes on renewing it.
 const ROUND: Duration = Duration::from_secs(60);
 /// The largest message that process 1 hands over: two frames and their lengths.
@@ -131,6 +133,8 @@ struct Keeper {
     kernel_log: File,
     /// Since when the NIC has had no address at all.
     without: Option<Moment>,
+    /// When the last news came, until it was looked again.
+    news_at: Option<Moment>,
     /// Who keeps the lease, if another program does.
     keeper: Option<&'static str>,
 }
@@ -192,6 +196,7 @@ impl Keeper {
             )?,
             kernel_log: File::options().write(true).open("/dev/kmsg")?,
             without: None,
+            news_at: None,
             keeper: None,
         };
         // Whoever runs out of memory needs the root all the more.
@@ -387,13 +392,21 @@ impl Keeper {
                 .poll_at()
                 .map(|at| at.saturating_sub(now.since_kernel())),
         };
-        let again = self.without.map(|since| since.after(WITHOUT).since(now));
-        let pause = speak.into_iter().chain(again).min().map(timespec);
+        let without = self.without.map(|since| since.after(WITHOUT).since(now));
+        let settled = self.news_at.map(|at| at.after(SETTLING).since(now));
+        let pauses = speak.into_iter().chain(without).chain(settled);
+        let pause = pauses.min().map(timespec);
         let mut fds = vec![PollFd::from_borrowed_fd(self.news.as_fd(), PollFlags::IN)];
         if let Some(packets) = &self.packets {
             fds.push(PollFd::from_borrowed_fd(packets.as_fd(), PollFlags::IN));
         }
         let _ = poll(&mut fds, pause.as_ref());
+        let has_news = fds.first().is_some_and(|fd| !fd.revents().is_empty());
+        if has_news {
+            self.news_at = Some(Moment::now());
+        } else if settled.is_some_and(|left| left <= Moment::now().since(now)) {
+            self.news_at = None;
+        }
         self.news.forget_news();
     }
 
