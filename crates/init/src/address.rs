@@ -207,9 +207,14 @@ impl Address {
         self.is_on_link(other) || self.routes.iter().any(routed)
     }
 
+    /// What a server said, be it with the address or without.
+    pub(crate) fn told(&self) -> Option<&Lease> {
+        self.lease.as_ref().or(self.informed.as_ref())
+    }
+
     /// What the choice of the root is made from.
     pub(crate) fn facts(&self) -> LeaseFacts<'_> {
-        let lease = self.lease.as_ref().or(self.informed.as_ref());
+        let lease = self.told();
         LeaseFacts {
             address: Some(self.own),
             request: self.request.as_ref(),

@@ -11,6 +11,7 @@ use crate::address::Address;
 /// The file for an address.
 pub(super) fn note(address: &Address) -> Note {
     let lease = address.lease.as_ref();
+    let told = address.told();
     let gateway = address
         .routes
         .iter()
@@ -52,16 +53,10 @@ pub(super) fn note(address: &Address) -> Note {
         ),
         (
             "ROOTSERVER",
-            or_zero(lease.and_then(|l| l.next_server.or(l.server_id))),
+            or_zero(told.and_then(|l| l.next_server.or(l.server_id))),
         ),
-        (
-            "ROOTPATH",
-            bytes(lease.and_then(|l| l.root_path.as_deref())),
-        ),
-        (
-            "filename",
-            bytes(lease.and_then(|l| l.boot_file.as_deref())),
-        ),
+        ("ROOTPATH", bytes(told.and_then(|l| l.root_path.as_deref()))),
+        ("filename", bytes(told.and_then(|l| l.boot_file.as_deref()))),
         ("UPTIME", number(asked_at)),
         ("DHCPLEASETIME", number(lease_time)),
         ("DOMAINSEARCH", address.search.join(" ")),

@@ -55,7 +55,8 @@ impl Default for Introduction {
 
 /// What the kernel writes for a UUID (`/sys/class/dmi/id/product_uuid`), in the order in
 /// which firmware sends it: as it lies in SMBIOS, where the first three fields have their
-/// least byte first (SMBIOS 2.6, §7.2.1).
+/// least byte first (SMBIOS 2.6, §7.2.1). On boards with an older SMBIOS the kernel writes
+/// the bytes as they lie, and this turns three fields round: so does iPXE there.
 pub fn uuid_on_the_wire(text: &str) -> Option<[u8; 16]> {
     let text = text.trim();
     let digits: String = text.chars().filter(|c| *c != '-').collect();
