@@ -3,7 +3,8 @@
 use netroot_proto::cmdline::Network;
 use netroot_proto::dhcp::Mac;
 
-use super::{State, VirtualLinks, change_name, down};
+use super::orders::{change_name, down};
+use super::{State, VirtualLinks};
 use crate::console::{caution, say};
 use crate::failure::causes;
 use crate::netlink::{Link, NetlinkError, RouteSocket};
