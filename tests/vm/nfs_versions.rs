@@ -66,8 +66,12 @@ fn a_server_of_version_4_alone_is_found_out_when_nothing_is_told() -> Result<()>
     let vm = wire.boot(&format!(
         "root=/dev/nfs nfsroot={SERVER}:/srv/root {STATIC} ro"
     ))?;
-    assert_mounted_as(&Facts::of(&vm)?, "4.2");
+    let facts = Facts::of(&vm)?;
+    assert_mounted_as(&facts, "4.2");
     assert!(vm.console().contains("; trying version 4"));
+    // It sends names of owners, and that has to be said: such a root looks as if it were nobody's.
+    assert!(facts.all("owner").contains("/etc/witness 4294967294"));
+    assert!(vm.console().contains("netroot: the root is nobody's: "));
     Ok(())
 }
 
@@ -79,8 +83,11 @@ fn a_path_that_version_3_refuses_is_mounted_by_version_4() -> Result<()> {
     let vm = wire.boot(&format!(
         "root=/dev/nfs nfsroot={SERVER}:/srv/root {STATIC} ro"
     ))?;
-    assert_mounted_as(&Facts::of(&vm)?, "4.2");
+    let facts = Facts::of(&vm)?;
+    assert_mounted_as(&facts, "4.2");
     assert!(vm.console().contains("; trying version 4"));
+    assert!(facts.all("owner").contains("/home/user/note 1000"));
+    assert!(!vm.console().contains("the root is nobody's"));
     Ok(())
 }
 

@@ -32,6 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(45);
 /// The same where another server can be mounted from.
 const IMPATIENCE: Duration = Duration::from_secs(15);
 
+/// Who owns what the kernel knows no owner of: -2 as it is, and as 16 bits (`make_kuid(-2)`, `fs/nfs/inode.c`).
+const NOBODY: [u32; 2] = [u32::MAX - 1, 65534];
+
 /// Mounts the first of the exports that can be, under a writable layer if one is asked for.
 pub(crate) fn mount_root<'a>(
     exports: &'a [Export],
@@ -46,6 +49,9 @@ pub(crate) fn mount_root<'a>(
     };
     let (export, version) = mount_first(exports, &target, loader)?;
     readahead::set(&target);
+    if matches!(version, Version::V4(_)) {
+        tell_of_nameless(&target);
+    }
     if let Overlay::Tmpfs { size } = overlay {
         layer(&target, size.as_deref(), loader).map_err(|source| Failure::Mount {
             root: export.name(),
@@ -156,6 +162,18 @@ fn load_client(loader: &Loader, version: Version) -> Result<(), MountError> {
         // Not in the image, and perhaps in the kernel: modules.builtin may be missing too.
         Loaded::Absent if known() => Ok(()),
         Loaded::Absent | Loaded::Refused => Err(MountError::NoClient { version }),
+    }
+}
+
+/// Says so where every file seems to be nobody's. By version 4 a server may send owners by name (`root@domain`), as
+/// NFS-Ganesha does unless told otherwise, and nothing in an initrd, and little in most roots, makes a number of one
+/// for the kernel (`nfs_map_name_to_uid`, `fs/nfs/nfs4idmap.c`).
+fn tell_of_nameless(target: &str) {
+    let owner = rustix::fs::stat(target).map_or(0, |status| status.st_uid);
+    if NOBODY.contains(&owner) {
+        caution!(
+            "the root is nobody's: its server sends owners by name, which nothing here resolves; let it send numbers (Only_Numeric_Owners of NFS-Ganesha, nfs4_disable_idmapping of Linux), or mount by vers=3"
+        );
     }
 }
 

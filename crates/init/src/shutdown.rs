@@ -20,6 +20,7 @@ use rustix::mount::{UnmountFlags, unmount};
 
 use crate::console::{self, caution, say};
 use crate::mailbox::mailbox;
+use crate::nfs::{self, Mounted};
 use crate::policy;
 
 /// Where systemd looks for it.
@@ -31,6 +32,10 @@ const PLACES: [&str; 5] = ["oldroot", "proc", "sys", "dev", "run"];
 const OLD_ROOT: &str = "/oldroot";
 /// How long the root's server may take to answer its last question.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take to hear that it was the last one.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// The stack of the thread that asks, in bytes.
+const STACK: usize = 128 << 10;
 
 /// Leaves the program there. Returns where a copy of this program is that outlives the image.
 pub(crate) fn leave() -> io::Result<&'static str> {
@@ -52,16 +57,23 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> ! {
     // Nobody else is left to use the root: systemd has asked them all to end before.
     let everybody = nix::unistd::Pid::from_raw(-1);
     let _ = nix::sys::signal::kill(everybody, nix::sys::signal::Signal::SIGKILL);
-    let (done, end) = mailbox();
+    let (sender, steps) = mailbox();
     let work = move || {
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         rustix::fs::sync();
-        unmount_old_root();
-        done.send(());
+        unmount_all(&mounts);
+        sender.send(());
+        exports(&mounts).iter().for_each(nfs::tell_unmounted);
+        sender.send(());
     };
     // In a thread: a server that is gone may hold it for ever.
-    let started = thread::Builder::new().stack_size(128 << 10).spawn(work);
-    match started.map(|_| end.receive(PATIENCE)) {
-        Ok(Ok(())) => say!("the root is unmounted"),
+    let started = thread::Builder::new().stack_size(STACK).spawn(work);
+    match started.map(|_| steps.receive(PATIENCE)) {
+        Ok(Ok(())) => {
+            say!("the root is unmounted");
+            // Politeness, which is not worth waiting for.
+            let _ = steps.receive(FAREWELL);
+        }
         Ok(Err(_)) => caution!(
             "the root's server does not answer within {} s: the root is left as it is",
             PATIENCE.as_secs()
@@ -73,10 +85,9 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> ! {
     policy::reboot()
 }
 
-/// Everything under the old root, the deepest first.
-fn unmount_old_root() {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    for place in under_old_root(&mounts) {
+/// Everything under the old root, and what is below an overlay.
+fn unmount_all(mounts: &str) {
+    for place in to_unmount(mounts) {
         if let Err(e) = unmount(place, UnmountFlags::NOFOLLOW) {
             caution!("{place} is let go as it is: {e}");
             let _ = unmount(place, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
@@ -85,17 +96,52 @@ fn unmount_old_root() {
 }
 
 /// The mounts to take away, in this order. A name with spaces is escaped there; such a mount goes with the root.
-fn under_old_root(mounts: &str) -> Vec<&str> {
+///
+/// First what is under the old root, the deepest first: not in the order of the list, since systemd moved the root
+/// there after what is in it, so it may come last. Then what else is NFS: the layer that was below an overlay, which
+/// came along within `/run`.
+fn to_unmount(mounts: &str) -> Vec<&str> {
+    let is_old = |place: &&str| {
+        let rest = place.strip_prefix(OLD_ROOT);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
     let places = mounts.lines().filter_map(|line| line.split(' ').nth(1));
-    let mut found: Vec<&str> = places
-        .filter(|place| {
-            let rest = place.strip_prefix(OLD_ROOT);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
-        .collect();
-    // Not in the order of the list: systemd moved the root there after what is in it, so it may come last.
+    let mut found: Vec<&str> = places.filter(is_old).collect();
     found.sort_by_key(|place| std::cmp::Reverse(place.matches('/').count()));
+    let nfs = mounts.lines().filter_map(nfs_mount).map(|mount| mount.1);
+    found.extend(nfs.filter(|place| !is_old(place)));
     found
+}
+
+/// What is mounted, where, and with which options, if a line of `/proc/self/mounts` is a mount of NFS.
+fn nfs_mount(line: &str) -> Option<(&str, &str, &str)> {
+    let mut fields = line.split(' ');
+    let (source, place, kind) = (fields.next()?, fields.next()?, fields.next()?);
+    matches!(kind, "nfs" | "nfs4").then_some(())?;
+    Some((source, place, fields.next()?))
+}
+
+/// The mounts that a server of version 3 remembers, and where it wants to hear of their end; version 4 has no such
+/// list.
+fn exports(mounts: &str) -> Vec<Mounted> {
+    let export = |line| {
+        let (source, _, options) = nfs_mount(line)?;
+        let option = |name: &str| {
+            let mut values = options.split(',').filter_map(|o| o.split_once('='));
+            values.find(|(key, _)| *key == name).map(|(_, value)| value)
+        };
+        Some(Mounted {
+            path: source
+                .split_once(":/")
+                .map(|(_, path)| format!("/{path}"))?,
+            address: option("mountaddr")?.parse().ok()?,
+            port: option("mountport")?
+                .parse()
+                .ok()
+                .filter(|port| *port != 0)?,
+        })
+    };
+    mounts.lines().filter_map(export).collect()
 }
 
 /// What systemd wants: the first word that is no option.
@@ -122,7 +168,23 @@ mod tests {
             proc /proc proc rw 0 0\n\
             10.0.0.1:/root /oldroot nfs ro 0 0\n";
         let order = ["/oldroot/run/user", "/oldroot/run", "/oldroot"];
-        assert_eq!(under_old_root(mounts), order);
+        assert_eq!(to_unmount(mounts), order);
+    }
+
+    #[test]
+    fn what_was_below_an_overlay_goes_after_it_and_its_server_is_told() {
+        let mounts = "nas:/srv/a/b /run/netroot/lower nfs ro,vers=3,mountaddr=10.0.0.1,mountport=20048,addr=10.0.0.2 0 0\n\
+            netroot /run/netroot/overlay tmpfs rw 0 0\n\
+            netroot /oldroot overlay rw,lowerdir=/run/netroot/lower 0 0\n\
+            10.0.0.3:/home /oldroot/home nfs4 rw,vers=4.2,clientaddr=10.0.0.9,addr=10.0.0.3 0 0\n";
+        let order = ["/oldroot/home", "/oldroot", "/run/netroot/lower"];
+        assert_eq!(to_unmount(mounts), order);
+        let told = Mounted {
+            path: "/srv/a/b".to_owned(),
+            address: [10, 0, 0, 1].into(),
+            port: 20048,
+        };
+        assert_eq!(exports(mounts), [told]);
     }
 
     #[test]

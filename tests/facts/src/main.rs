@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
@@ -85,6 +86,11 @@ fn main() {
     match std::fs::write("/etc/written", "by the machine\n") {
         Ok(()) => say("write", &format!("succeeded: {}", read("/etc/written"))),
         Err(error) => say("write", &format!("failed: {error}")),
+    }
+    for path in ["/", "/etc/witness", "/home/user/note"] {
+        let owner = std::fs::metadata(path).map(|found| found.uid().to_string());
+        let owner = owner.unwrap_or_else(|error| error.to_string());
+        say("owner", &format!("{path} {owner}"));
     }
     run_as_a_user();
     say("end", "");

@@ -16,5 +16,5 @@ mod walk;
 
 pub(crate) use fault::NfsFault;
 pub(crate) use offer::ask;
-pub(crate) use probe::Server;
+pub(crate) use probe::{Mounted, Server, tell_unmounted};
 pub(crate) use walk::Found;

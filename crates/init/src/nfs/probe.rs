@@ -208,6 +208,30 @@ fn missing(client: &mut RpcClient<Stream>, path: &str) -> Option<Box<Missing>> {
     }))
 }
 
+/// A mount that a MOUNT server remembers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mounted {
+    /// What is mounted, as the server calls it.
+    pub(crate) path: String,
+    /// The MOUNT server.
+    pub(crate) address: Ipv4Addr,
+    /// Its TCP port.
+    pub(crate) port: u16,
+}
+
+/// Tells a MOUNT server that a mount is over (UMNT, RFC 1813 §5.2.3): the kernel does not. Nothing depends on it but
+/// the server's list.
+pub(crate) fn tell_unmounted(mounted: &Mounted) {
+    let address = SocketAddrV4::new(mounted.address, mounted.port);
+    let told = Tcp::connect_reserved(address).map(|stream| {
+        let mut client = MountClient::new_with_auth(stream, root(), opaque_auth::default());
+        finish(client.umnt(dirpath(Opaque::borrowed(mounted.path.as_bytes()))))
+    });
+    if !matches!(told, Ok(Ok(()))) {
+        detail!("{address} did not hear that {} is unmounted", mounted.path);
+    }
+}
+
 struct Ask {
     server: Server,
 }

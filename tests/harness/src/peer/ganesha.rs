@@ -40,14 +40,17 @@ impl Ganesha {
     }
 
     /// Exports `directory` read-only to everybody as `path` over the `minors` of NFSv4 (`0, 1, 2`) alone, on port
-    /// 2049: no version 3, and no MOUNT.
+    /// 2049: no version 3, and no MOUNT. Owners have names there, as they do where nothing else is configured.
     ///
     /// # Errors
     /// When rpcbind or Ganesha do not come up.
     pub fn start_version_4(net: &Net, directory: &Path, path: &str, minors: &str) -> Result<Self> {
         let text = configuration_text(directory, path, &Clients::All)
             .replace("Protocols = 3, 4;", "Protocols = 4;")
-            .replace("NFSV4 {", &format!("NFSV4 {{ Minor_Versions = {minors};"));
+            .replace(
+                "Only_Numeric_Owners = true;",
+                &format!("Minor_Versions = {minors};"),
+            );
         Self::start_with(net, &text, &["100003"])
     }
 
@@ -127,7 +130,7 @@ fn configuration_text(directory: &Path, path: &str, clients: &Clients) -> String
     format!(
         "NFS_CORE_PARAM {{ NFS_Protocols = 3, 4; NFS_Port = 2049; MNT_Port = 20048;
   Enable_NLM = false; Enable_RQUOTA = false; mount_path_pseudo = true; }}
-NFSV4 {{ Grace_Period = 5; Lease_Lifetime = 5; }}
+NFSV4 {{ Only_Numeric_Owners = true; Grace_Period = 5; Lease_Lifetime = 5; }}
 LOG {{ Default_Log_Level = EVENT; }}
 EXPORT {{ Export_Id = 1; Path = {directory}; Pseudo = {path}; Tag = {tag};
   Protocols = 3, 4; Transports = TCP; SecType = sys; Squash = No_Root_Squash;
