@@ -4,10 +4,10 @@
 //! and gives it all back at its end; the server only ever holds the open file. The image is kept in the cache
 //! folder under a fingerprint of what it was made from, so that a restart makes nothing anew.
 
-use std::fs::{self, File};
-use std::hash::{DefaultHasher, Hasher};
+mod fingerprint;
+
+use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use netroot_initramfs::{Kernel, Root};
 
 use super::artifacts::Content;
 use super::events::size_text;
+use fingerprint::fingerprint;
 
 /// How many images are kept: some kernels and module lists in turn.
 const KEPT: usize = 8;
@@ -23,8 +24,6 @@ const KEPT: usize = 8;
 const WRITTEN: &str = "initrd.img";
 /// When an image that is not finished is nobody's any more.
 const ABANDONED: Duration = Duration::from_secs(3600);
-/// How deep module and firmware trees are looked into; real ones have seven levels.
-const DEPTH: usize = 12;
 /// zstd's. Packed as small as it goes (19), Debian's drivers take a minute of somebody's waiting for a tenth less to
 /// send; `netroot initrd` does that when it is asked for a file to keep.
 const LEVEL: &str = "12";
@@ -262,116 +261,11 @@ fn forget_oldest(newest: &Path) {
     }
 }
 
-/// A number that changes when the image would: our own program (it carries the init and the lists), the choice,
-/// and the names, sizes and times of the root's modules and firmware. Contents are not read: that would take
-/// longer than packing them.
-fn fingerprint(order: &Order<'_>) -> u64 {
-    let mut hash = DefaultHasher::new();
-    for text in [order.kernel.version.as_str(), order.modules] {
-        hash.write(text.as_bytes());
-        hash.write_u8(0xff);
-    }
-    for program in [Some(Path::new("/proc/self/exe")), order.init] {
-        match program.map(fs::metadata) {
-            Some(Ok(metadata)) => add_file(&mut hash, &metadata),
-            // An init that is absent is not no init: the child is to say so.
-            Some(Err(_)) => hash.write_u8(1),
-            None => hash.write_u8(0),
-        }
-    }
-    if let Some(modules) = &order.kernel.modules {
-        add_tree(&mut hash, order.root, modules, DEPTH);
-    }
-    add_tree(&mut hash, order.root, "/lib/firmware", DEPTH);
-    hash.finish()
-}
-
-fn add_tree(hash: &mut DefaultHasher, root: &Root, folder: &str, depth: usize) {
-    for name in root.names_in(folder).unwrap_or_default() {
-        // Links to kernel headers: large, and of no effect on the image.
-        if depth == DEPTH && matches!(name.as_str(), "build" | "source") {
-            continue;
-        }
-        let path = format!("{folder}/{name}");
-        hash.write(path.as_bytes());
-        match root
-            .open_file(&path)
-            .and_then(|file| metadata(root, &path, &file))
-        {
-            Ok(metadata) => add_file(hash, &metadata),
-            Err(_) if depth > 0 && root.has_directory(&path) => {
-                add_tree(hash, root, &path, depth - 1);
-            }
-            Err(_) => {}
-        }
-    }
-}
-
-fn metadata(
-    root: &Root,
-    path: &str,
-    file: &File,
-) -> Result<fs::Metadata, netroot_initramfs::RootError> {
-    file.metadata()
-        .map_err(|source| netroot_initramfs::RootError::Read {
-            path: root.host_path(path),
-            source,
-        })
-}
-
-fn add_file(hash: &mut DefaultHasher, metadata: &fs::Metadata) {
-    hash.write_u64(metadata.size());
-    hash.write_i64(metadata.mtime());
-    hash.write_i64(metadata.mtime_nsec());
-}
-
 #[cfg(test)]
 mod tests {
-    use netroot_initramfs::Architecture;
+    use std::fs::File;
 
     use super::*;
-
-    fn kernel() -> Kernel {
-        Kernel {
-            version: "6.1.0".to_owned(),
-            path: "/boot/vmlinuz-6.1.0".to_owned(),
-            architecture: Architecture::X86_64,
-            modules: Some("/lib/modules/6.1.0".to_owned()),
-        }
-    }
-
-    #[test]
-    fn a_changed_module_or_choice_changes_the_fingerprint_and_nothing_else_does() {
-        let folder = tempfile::tempdir().unwrap();
-        let modules = folder.path().join("lib/modules/6.1.0/kernel/net");
-        fs::create_dir_all(&modules).unwrap();
-        fs::write(modules.join("a.ko"), "module").unwrap();
-        let root = Root::open(folder.path()).unwrap();
-        let kernel = kernel();
-        let of = |modules| {
-            fingerprint(&Order {
-                root: &root,
-                kernel: &kernel,
-                modules,
-                init: None,
-            })
-        };
-        let before = of("netboot");
-        assert_eq!(before, of("netboot"));
-        assert_ne!(before, of("virtio_net"));
-        let absent = Some(Path::new("/nonexistent/init"));
-        let order = Order {
-            root: &root,
-            kernel: &kernel,
-            modules: "netboot",
-            init: absent,
-        };
-        assert_ne!(before, fingerprint(&order), "an init that is absent");
-        fs::write(folder.path().join("etc"), "elsewhere").unwrap();
-        assert_eq!(before, of("netboot"));
-        fs::write(modules.join("a.ko"), "longer module").unwrap();
-        assert_ne!(before, of("netboot"));
-    }
 
     #[test]
     fn only_the_newest_images_are_kept_and_nothing_else_is_removed() {

@@ -1,0 +1,66 @@
+//! What was meant by a name that nothing has. Pure.
+
+use super::{Index, module_name};
+
+impl Index {
+    /// The name most like `name` that exists, where one is near enough to be what was meant.
+    pub(crate) fn suggestion<'a>(
+        &'a self,
+        name: &str,
+        others: impl Iterator<Item = &'a str>,
+    ) -> Option<&'a str> {
+        let name = module_name(name);
+        let near_enough = 1 + name.len() / 5;
+        self.modules
+            .keys()
+            .chain(self.builtin.keys())
+            .map(String::as_str)
+            .chain(others)
+            .map(|known| (distance(&name, known), known))
+            .filter(|(distance, _)| *distance <= near_enough)
+            .min()
+            .map(|(_, known)| known)
+    }
+}
+
+/// How many characters must be put in, taken out or replaced (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut left = i + 1;
+        let mut next = Vec::with_capacity(row.len());
+        next.push(left);
+        for (y, pair) in b.iter().zip(row.windows(2)) {
+            let (diagonal, above) = match pair {
+                [diagonal, above] => (*diagonal, *above),
+                _ => (0, 0),
+            };
+            left = (diagonal + usize::from(x != *y))
+                .min(above + 1)
+                .min(left + 1);
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::texts;
+    use super::*;
+
+    #[test]
+    fn a_near_miss_is_answered_with_a_suggestion() {
+        let index = Index::parse(&texts()).unwrap();
+        let sets = || ["netboot"].into_iter();
+        assert_eq!(index.suggestion("r8168", sets()), Some("r8169"));
+        assert_eq!(index.suggestion("netbot", sets()), Some("netboot"));
+        assert_eq!(
+            index.suggestion("crc32-intel", sets()),
+            Some("crc32c_intel")
+        );
+        assert_eq!(index.suggestion("something-else", sets()), None);
+    }
+}
