@@ -180,6 +180,17 @@ impl Nics {
         }
     }
 
+    /// Takes the kernel's news; true if a carrier came that was not there before.
+    pub(crate) fn carrier_came(&mut self) -> bool {
+        let carriers = |nics: &Self| -> HashSet<u32> {
+            let there = nics.iter().filter(|nic| nic.carrier);
+            there.map(|nic| nic.index).collect()
+        };
+        let before = carriers(self);
+        self.update();
+        !carriers(self).is_subset(&before)
+    }
+
     /// Sleeps until the kernel has news, one of `others` can be read, or the moment has come.
     pub(crate) fn sleep_until(&self, moment: Moment, others: &[BorrowedFd<'_>]) {
         let own = [self.uevents.as_fd(), self.news.as_fd()];

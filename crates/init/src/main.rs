@@ -126,7 +126,7 @@ fn run(arguments: Vec<OsString>) -> ! {
         machine.report.failed(failure.to_string());
         report::of_failure(&machine);
         if matches!(failure, Failure::Switch { .. }) {
-            policy::follow(Next::GiveUp, false);
+            policy::follow(Next::GiveUp, false, &mut || false);
         }
         rescue::follow(&mut machine, policy::next(after, failures.one_more()));
     }
@@ -134,7 +134,9 @@ fn run(arguments: Vec<OsString>) -> ! {
 
 fn failed(failure: &Failure, after: netroot_proto::cmdline::AfterFailure, failures: &mut Failures) {
     fail!("boot failed: {failure}");
-    policy::follow(policy::next(after, failures.one_more()), false);
+    policy::follow(policy::next(after, failures.one_more()), false, &mut || {
+        false
+    });
 }
 
 /// Everything that is done once: the command line, the kernel's settings, the modules.
@@ -266,7 +268,7 @@ fn panicked(info: &panic::PanicHookInfo<'_>) {
         Ok(after) => policy::next(after, 4),
         Err(_) => Next::TryAgain(Duration::from_secs(16)),
     };
-    policy::follow(next, false);
+    policy::follow(next, false, &mut || false);
     let error = Command::new("/proc/self/exe")
         .args(std::env::args_os().skip(1))
         .exec();

@@ -18,6 +18,9 @@ const LAST_WORDS: Duration = Duration::from_secs(30);
 /// The longest pause: a machine room that gets its power back should be up a minute after its server is.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// How often a pause looks whether it is to end early.
+const TURN: Duration = Duration::from_secs(1);
+
 /// What to do after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
@@ -42,25 +45,17 @@ pub(crate) fn next(after: AfterFailure, failures: u32) -> Next {
 }
 
 /// Says what follows, and waits. Returns to try again, and whether it does because somebody pressed Enter, which is
-/// listened for if `keyboard`.
-pub(crate) fn follow(next: Next, keyboard: bool) -> bool {
+/// listened for if `keyboard`. A pause before another try ends as soon as `news` says that there is a reason to.
+pub(crate) fn follow(next: Next, keyboard: bool, news: &mut dyn FnMut() -> bool) -> bool {
     let hint = if keyboard {
         "; Enter opens a prompt"
     } else {
         ""
     };
-    let wait = |pause| {
-        if keyboard {
-            rescue::enter_within(pause)
-        } else {
-            thread::sleep(pause);
-            false
-        }
-    };
     match next {
-        Next::TryAgain(pause) => {
-            fail!("trying again in {} s{hint}", pause.as_secs());
-            wait(pause)
+        Next::TryAgain(time) => {
+            fail!("trying again in {} s{hint}", time.as_secs());
+            pause(time, keyboard, news)
         }
         Next::Reboot(Duration::ZERO) => {
             fail!("rebooting (panic=-1)");
@@ -68,7 +63,7 @@ pub(crate) fn follow(next: Next, keyboard: bool) -> bool {
         }
         Next::Reboot(time) => {
             fail!("rebooting in {0} s (panic={0}){hint}", time.as_secs());
-            if wait(time) {
+            if pause(time, keyboard, &mut || false) {
                 return true;
             }
             reboot();
@@ -80,6 +75,20 @@ pub(crate) fn follow(next: Next, keyboard: bool) -> bool {
             reboot();
         }
     }
+}
+
+/// Waits, and says whether somebody pressed Enter.
+fn pause(time: Duration, keyboard: bool, news: &mut dyn FnMut() -> bool) -> bool {
+    let until = Moment::now().after(time);
+    while !until.remaining().is_zero() && !news() {
+        let turn = until.remaining().min(TURN);
+        if !keyboard {
+            thread::sleep(turn);
+        } else if rescue::enter_within(turn) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Restarts the machine, and waits for it to happen.
@@ -138,6 +147,18 @@ mod tests {
             next(AfterFailure::TryAgain, u32::MAX),
             Next::TryAgain(LONGEST)
         );
+    }
+
+    #[test]
+    fn a_pause_ends_with_the_news_that_it_waits_for() {
+        // Without them it would last an hour.
+        let mut looks = 0;
+        let mut news = || {
+            looks += 1;
+            looks == 2
+        };
+        assert!(!pause(Duration::from_secs(3600), false, &mut news));
+        assert_eq!(looks, 2);
     }
 
     #[test]

@@ -91,7 +91,10 @@ pub(crate) fn follow(machine: &mut Machine, next: Next) {
     if rescue == Rescue::OnFailure && hold(machine, Some(NOBODY)).1 {
         return;
     }
-    while policy::follow(next, rescue != Rescue::Never) {
+    // A cable that is put in ends the pause.
+    while policy::follow(next, rescue != Rescue::Never, &mut || {
+        machine.nics.carrier_came()
+    }) {
         if hold(machine, Some(NOBODY)).1 {
             return;
         }
