@@ -11,7 +11,7 @@ use netroot_proto::pxe::strategy::Strategy;
 
 use super::captures::{self, Capture, INIT_OF_UUID, IPXE_OF_UUID, OVMF_OF_UUID, PLAIN_DISCOVER};
 use super::firmware;
-use super::lan::frame;
+use super::frames::frame;
 
 fn option(capture: &Capture, code: u8) -> Option<Vec<u8>> {
     let message = Message::read(&capture.bytes()).unwrap();

@@ -10,7 +10,9 @@ use netroot_proto::dhcp::{INIT_VENDOR_CLASS, Mac, MessageType, code};
 use netroot_proto::pxe::decide::Step;
 use proptest::prelude::*;
 
-use super::lan::{Habit, SECOND, Server, frame, ip};
+use super::frames::frame;
+use super::lan::{SECOND, ip};
+use super::server::{Habit, Server};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

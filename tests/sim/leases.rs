@@ -6,7 +6,9 @@ use std::time::Duration;
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::pxe::decide::Step;
 
-use super::lan::{Client, Habit, Lan, MILLISECOND, SECOND, Server, ip};
+use super::client::Client;
+use super::lan::{Lan, MILLISECOND, SECOND, ip};
+use super::server::{Habit, Server};
 use super::wire::Faults;
 
 const HOUR: Duration = Duration::from_secs(3600);

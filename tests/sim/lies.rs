@@ -11,7 +11,8 @@ use netroot_proto::dhcp::options::Message;
 use netroot_proto::mount::{LeaseFacts, choose_root};
 use proptest::prelude::*;
 
-use super::lan::{Habit, Lan, SECOND, Server, ip};
+use super::lan::{Lan, SECOND, ip};
+use super::server::{Habit, Server};
 use super::wire::Faults;
 
 const HOUR: Duration = Duration::from_secs(3600);

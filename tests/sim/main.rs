@@ -3,8 +3,8 @@
 //! the same run.
 //!
 //! * [`wire`]: the wire and its dice.
-//! * [`lan`]: an Ethernet of servers (our decision) and clients (smoltcp's `dhcpv4` socket,
-//!   as the init uses it).
+//! * [`lan`]: an Ethernet of [`server`]s (our decision) and [`client`]s (smoltcp's `dhcpv4`
+//!   socket, as the init uses it), over [`frames`].
 //! * [`leases`]: DHCP scenarios on it.
 //! * [`offers`]: our init among several servers.
 //! * [`lies`]: our init among servers that lie.
@@ -25,9 +25,13 @@
 #[cfg(test)]
 mod captures;
 #[cfg(test)]
+mod client;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod firmware;
+#[cfg(test)]
+mod frames;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
@@ -42,5 +46,7 @@ mod leases;
 mod lies;
 #[cfg(test)]
 mod offers;
+#[cfg(test)]
+mod server;
 #[cfg(test)]
 mod wire;

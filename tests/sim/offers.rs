@@ -17,7 +17,9 @@ use netroot_proto::pxe::decide::{Decision, Destination, Reason, Step, decide};
 use netroot_proto::pxe::strategy::Strategy;
 use proptest::prelude::*;
 
-use super::lan::{Habit, Lan, MILLISECOND, SECOND, Server, frame, ip};
+use super::frames::frame;
+use super::lan::{Lan, MILLISECOND, SECOND, ip};
+use super::server::{Habit, Server};
 use super::wire::Faults;
 
 const HOUR: Duration = Duration::from_secs(3600);
