@@ -21,7 +21,7 @@ mod link;
 use std::error::Error;
 use std::ffi::CString;
 use std::fs::{self, File};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
@@ -36,6 +36,8 @@ const ROOT: &str = "/newroot";
 const NIC: &str = "eth0";
 /// How often the link is looked at. It is of no use to the comparison to be late.
 const PAUSE: Duration = Duration::from_millis(1);
+/// UDP's port for what nobody wants (RFC 863).
+const DISCARD: u16 = 9;
 /// How long the link is waited for.
 const LOOKS: u32 = 30_000;
 
@@ -60,7 +62,7 @@ fn boot() -> Result<()> {
     rustix::mount::mount("sysfs", "/sys", "sysfs", MountFlags::empty(), c"")
         .map_err(|e| format!("mount /sys: {e}"))?;
     load_modules(address, prefix)?;
-    await_link()?;
+    await_link(address, prefix)?;
     rustix::mount::mount(root.as_str(), ROOT, "nfs", MountFlags::RDONLY, &*options)
         .map_err(|e| format!("mount {root}: {e}"))?;
     switch_root()
@@ -94,16 +96,22 @@ fn load_modules(address: Ipv4Addr, prefix: u8) -> Result<()> {
     Err(format!("none of the modules in {MODULES} makes {NIC}").into())
 }
 
-/// Waits for the carrier: what is said before is lost, and TCP repeats it after a second. (`operstate` is told up to a
-/// second late, when packets have long been going in and out.)
-fn await_link() -> Result<()> {
+/// Waits until packets leave the machine. A first question that is lost on the way up costs a second, be it ARP's or
+/// TCP's: so something is said that nobody answers, until the NIC has sent it. (The kernel itself tells that the link is
+/// up as much as a second after that.)
+fn await_link(address: Ipv4Addr, prefix: u8) -> Result<()> {
+    let everybody = u32::from(address) | u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
+    let socket = UdpSocket::bind((address, 0))?;
+    socket.set_broadcast(true)?;
     for _ in 0..LOOKS {
-        if fact("carrier").as_deref() == Some("1") {
+        // Before there is a carrier the kernel may refuse.
+        let _ = socket.send_to(&[0], (Ipv4Addr::from(everybody), DISCARD));
+        if number("statistics/tx_packets").is_some_and(|sent| sent > 0) {
             return Ok(());
         }
         std::thread::sleep(PAUSE);
     }
-    Err(format!("{NIC} has no carrier").into())
+    Err(format!("{NIC} sends nothing").into())
 }
 
 fn number(name: &str) -> Option<u32> {
