@@ -99,7 +99,7 @@ fn overlayroot_tmpfs_is_understood_as_an_overlay_too() -> Result<()> {
 
 /// The machine names the parameter that begins like this, the place in it and what belongs there, and boots.
 fn complains_and_boots(vm: &Vm, parameter: &str) -> Result<()> {
-    let complaint = format!("netroot: {parameter}");
+    let complaint = format!("netroot: warning: {parameter}");
     let seen = vm.wait_for(&complaint, "the bad parameter by its name", PATIENCE)?;
     assert!(seen.line.contains("at position "), "{}", seen.line);
     assert!(seen.line.contains("expected "), "{}", seen.line);

@@ -33,7 +33,7 @@ fn version_4_2_as_told_with_names_of_its_own_and_without_an_unknown_option() -> 
     assert_mounted_as(&facts, "4.2");
     let mount = facts.mount("/");
     assert!(mount.contains(",nconnect=2,"), "{mount}");
-    let left_out = "netroot: the mount option bogus=1 is left out: ";
+    let left_out = "netroot: warning: the mount option bogus=1 is left out: ";
     vm.wait_for(left_out, "the unknown option by its name", PATIENCE)?;
     // Neither ip= nor a DHCP server named the machine.
     assert_eq!(facts.all("hostname"), "netroot-525400770001");
@@ -71,7 +71,7 @@ fn a_server_of_version_4_alone_is_found_out_when_nothing_is_told() -> Result<()>
     assert!(vm.console().contains("; trying version 4"));
     // It sends names of owners, and that has to be said: such a root looks as if it were nobody's.
     assert!(facts.all("owner").contains("/etc/witness 4294967294"));
-    assert!(vm.console().contains("netroot: the root is nobody's: "));
+    assert!(vm.console().contains("netroot: warning: the root is nobody's: "));
     Ok(())
 }
 

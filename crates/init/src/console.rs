@@ -1,7 +1,9 @@
 //! What the init says, and where: `/dev/console` and the kernel's log.
 //!
-//! Every line starts `netroot: `. A line is written whole, by one call, so that the kernel's own lines fall
-//! between ours and not into them. A failing console is no reason to fail: nothing here returns an error.
+//! Every line starts `netroot: `, a warning `netroot: warning: `, a failure `netroot: boot failed: `: words and no
+//! colours, because a console is as often a photograph, a serial line that somebody records, or a grep as it is a
+//! terminal. A line is written whole, by one call, so that the kernel's own lines fall between ours and not into them.
+//! A failing console is no reason to fail: nothing here returns an error.
 
 use std::fmt::Arguments;
 use std::fs::{File, OpenOptions};
@@ -27,6 +29,11 @@ pub(crate) enum Weight {
 const WARNINGS: usize = 48;
 const WARNING_CHARACTERS: usize = 400;
 
+/// `LOG_DEBUG` (syslog(3)).
+const DEBUG: u8 = 7;
+
+/// See [`hidden_level`].
+static HIDDEN: AtomicU8 = AtomicU8::new(DEBUG);
 static SHOWN: AtomicU8 = AtomicU8::new(Weight::Step as u8);
 static SINKS: Mutex<Sinks> = Mutex::new(Sinks {
     console: None,
@@ -58,6 +65,7 @@ pub(crate) fn open() {
         let _ = rustix::stdio::dup2_stderr(console);
     }
     let kernel_log = OpenOptions::new().write(true).open("/dev/kmsg").ok();
+    HIDDEN.store(hidden_level(), Ordering::Relaxed);
     let mut sinks = SINKS.lock().unwrap_or_else(PoisonError::into_inner);
     sinks.console = console;
     sinks.kernel_log = kernel_log;
@@ -79,10 +87,38 @@ pub(crate) fn weight_of_loglevel(level: u8) -> Weight {
     }
 }
 
+/// The lightest level that the kernel shows nothing of on the console, by its own setting (`printk` in
+/// Documentation/admin-guide/sysctl/kernel.rst: the first number, below which it shows).
+fn hidden_level() -> u8 {
+    let setting = std::fs::read_to_string("/proc/sys/kernel/printk").unwrap_or_default();
+    let shown_below = setting.split_whitespace().next();
+    shown_below
+        .and_then(|level| level.parse().ok())
+        .unwrap_or(DEBUG)
+}
+
+/// The level of a line in the kernel's log: its own where the kernel does not show that on the console, which has
+/// the line already; else the first one that it does not show. Pure.
+fn log_level(weight: Weight, hidden: u8) -> u8 {
+    let own = match weight {
+        Weight::Failure => 3,
+        Weight::Warning => 4,
+        Weight::Step => 6,
+        Weight::Detail => DEBUG,
+    };
+    own.max(hidden).min(DEBUG)
+}
+
 /// Writes one line. Use the macros.
 pub(crate) fn line(weight: Weight, text: Arguments<'_>) {
     let text = text.to_string();
     let shown = weight as u8 <= SHOWN.load(Ordering::Relaxed);
+    let level = log_level(weight, HIDDEN.load(Ordering::Relaxed));
+    let mark = if weight == Weight::Warning {
+        "warning: "
+    } else {
+        ""
+    };
     let mut sinks = SINKS.lock().unwrap_or_else(PoisonError::into_inner);
     for line in text.lines() {
         let line = printable(line);
@@ -90,12 +126,12 @@ pub(crate) fn line(weight: Weight, text: Arguments<'_>) {
             remember(&mut sinks.warnings, &line);
         }
         if let Some(console) = sinks.console.as_mut().filter(|_| shown) {
-            let _ = console.write_all(format!("netroot: {line}\n").as_bytes());
+            let _ = console.write_all(format!("netroot: {mark}{line}\n").as_bytes());
         }
         if let Some(log) = &mut sinks.kernel_log {
-            // 3 is LOG_DAEMON, 7 LOG_DEBUG: in the log for dmesg and the journal, and not a second time on the
-            // console, which shows debug messages only when it is asked for everything.
-            let _ = log.write_all(format!("<{}>netroot: {line}\n", 3 << 3 | 7).as_bytes());
+            // 3 is LOG_DAEMON.
+            let record = format!("<{}>netroot: {mark}{line}\n", 3 << 3 | level);
+            let _ = log.write_all(record.as_bytes());
         }
     }
 }
@@ -157,5 +193,19 @@ mod tests {
         assert_eq!(weight_of_loglevel(4), Weight::Failure);
         assert_eq!(weight_of_loglevel(7), Weight::Step);
         assert_eq!(weight_of_loglevel(8), Weight::Detail);
+    }
+
+    #[test]
+    fn the_log_has_a_lines_own_level_unless_the_console_would_show_it_twice() {
+        // As Debian boots with `quiet`, which hides warnings and what is lighter.
+        let level = |weight| log_level(weight, 4);
+        assert_eq!(level(Weight::Failure), 4);
+        assert_eq!(level(Weight::Warning), 4);
+        assert_eq!(level(Weight::Step), 6);
+        // As it boots without.
+        assert_eq!(log_level(Weight::Warning, 7), 7);
+        // `ignore_loglevel`, `debug`: everything is shown.
+        assert_eq!(log_level(Weight::Detail, 15), 7);
+        assert_eq!(log_level(Weight::Failure, 0), 3);
     }
 }

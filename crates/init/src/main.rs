@@ -22,6 +22,7 @@ mod identity;
 mod lease;
 mod link;
 mod mailbox;
+mod mistake;
 mod modules;
 mod mount;
 mod netlink;
@@ -41,10 +42,7 @@ mod virtual_links;
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::process::CommandExt;
-use std::panic;
-use std::process::{Command, ExitCode};
-use std::time::Duration;
+use std::process::ExitCode;
 
 use netroot_proto::cmdline::{BootPlan, Stage};
 use smoltcp::wire::DhcpOption;
@@ -98,7 +96,7 @@ fn main() -> ExitCode {
 /// The life of process 1.
 fn run(arguments: Vec<OsString>) -> ! {
     let started = Moment::now();
-    panic::set_hook(Box::new(panicked));
+    mistake::catch();
     let unmounted = early::mount_file_systems();
     console::open();
     for (path, error) in unmounted {
@@ -141,9 +139,11 @@ fn failed(failure: &Failure, after: netroot_proto::cmdline::AfterFailure, failur
 
 /// Everything that is done once: the command line, the kernel's settings, the modules.
 fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> {
-    let cmdline = fs::read_to_string("/proc/cmdline").map_err(Failure::CommandLine)?;
+    // Any byte but a zero may stand in it.
+    let cmdline = fs::read("/proc/cmdline").map_err(Failure::CommandLine)?;
+    let cmdline = String::from_utf8_lossy(&cmdline).into_owned();
     let plan = BootPlan::parse(&cmdline);
-    console::show(console::weight_of_loglevel(plan.console_level.value));
+    obey(&plan);
     let kernel = rustix::system::uname()
         .release()
         .to_string_lossy()
@@ -191,13 +191,19 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
     })
 }
 
+/// Takes what holds for the whole program from the command line.
+fn obey(plan: &BootPlan) {
+    console::show(console::weight_of_loglevel(plan.console_level.value));
+    mistake::prepare_for(plan.after_failure.value);
+}
+
 impl Machine {
     /// Takes the parameters that somebody set at the prompt, from the next attempt on.
     fn take_parameters(&mut self, cmdline: String) {
         let mut plan = BootPlan::parse(&cmdline);
         plan.breaks
             .retain(|stop| !self.stopped.contains(&stop.value));
-        console::show(console::weight_of_loglevel(plan.console_level.value));
+        obey(&plan);
         self.later = wanted_later(&plan);
         self.dhcp_options = dhcp_options(&plan);
         self.report.changed(&cmdline);
@@ -257,23 +263,6 @@ fn dhcp_options(plan: &BootPlan) -> &'static [DhcpOption<'static>] {
         }
         None => &[],
     }
-}
-
-/// A panic is a mistake in this program. It must not become the kernel's: the program starts anew.
-fn panicked(info: &panic::PanicHookInfo<'_>) {
-    fail!("boot failed: a mistake in init: {info}; report this");
-    let cmdline = fs::read_to_string("/proc/cmdline").unwrap_or_default();
-    let after = panic::catch_unwind(|| BootPlan::parse(&cmdline).after_failure.value);
-    let next = match after {
-        Ok(after) => policy::next(after, 4),
-        Err(_) => Next::TryAgain(Duration::from_secs(16)),
-    };
-    policy::follow(next, false, &mut || false);
-    let error = Command::new("/proc/self/exe")
-        .args(std::env::args_os().skip(1))
-        .exec();
-    fail!("init cannot start itself anew: {error}");
-    policy::reboot();
 }
 
 /// Keeps the compiler's word that [`boot::boot`] does not return without a failure.
