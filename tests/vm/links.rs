@@ -243,3 +243,37 @@ fn a_root_over_a_vlan_is_reached_and_what_carries_it_asks_nothing() -> Result<()
     );
     Ok(())
 }
+
+// What a rack has: both ports of the switch are one link, and the network is a tag on it.
+#[test]
+fn a_root_over_a_vlan_over_a_bond_by_lacp_is_reached() -> Result<()> {
+    let wire = Wire::new("vlan-bond")?;
+    let manners = Manners {
+        vlan: Some(7),
+        lacp: true,
+        ..Manners::default()
+    };
+    let switch = Switch::start(&wire.net, &wire.bridge, "rack", 2, manners)?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve(root.path(), &[])?;
+    let cables = [switch.port(0)?.into(), switch.port(1)?.into()];
+    let vm = boot(
+        with_cards(&wire, cables),
+        &format!(
+            "{} bond=bond0:eth0,eth1:mode=802.3ad,lacp_rate=fast vlan=bond0.7:bond0 \
+             ip=bond0.7:dhcp ro",
+            own_export(root.path())?
+        ),
+    )?;
+    vm.wait_for("netroot: bond0.7: lease 10.77.0.", "the lease", PATIENCE)?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_read_only_nfs();
+    let bond = facts.all("bond");
+    assert!(bond.contains("bond0 Number of ports: 2"), "{bond}");
+    let asked = switch.questions();
+    assert!(
+        asked.iter().all(|question| question.vlan == Some(7)),
+        "{asked:#?}"
+    );
+    Ok(())
+}
