@@ -11,13 +11,15 @@
 //! or when they do, and then it is set again and the lease is asked for here.
 
 pub(crate) mod frame;
+mod start;
 mod watch;
+
+pub(crate) use start::start;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use netroot_proto::cmdline::{BootPlan, IpRequest, Network};
@@ -31,8 +33,6 @@ use rustix::fs::{Mode, OFlags};
 use crate::address::Address;
 use crate::clock::Moment;
 use crate::configure::resolver;
-use crate::console::{caution, detail};
-use crate::dhcp::client::Dialogue;
 use crate::dhcp::race::{Way, way};
 use crate::link::Nic;
 use crate::netlink::RouteSocket;
@@ -40,8 +40,6 @@ use watch::Finding;
 
 /// Its name: see the module's description for the `@`.
 pub(crate) const NAME: &str = "@netroot-renew";
-/// How long process 1 waits for it to be ready.
-const START: Duration = Duration::from_secs(5);
 /// How long the NIC may be without any address before it gets the root's again: whoever takes one away mostly
 /// gives another at once.
 const WITHOUT: Duration = Duration::from_secs(5);
@@ -53,59 +51,6 @@ const ROUND: Duration = Duration::from_secs(60);
 const HANDED_OVER: u64 = 8 << 10;
 /// Frames looked at in one go.
 const BURST: usize = 32;
-
-/// Starts the renewer of a lease, if it needs one. `program` is this program in a place that outlives the image.
-pub(crate) fn start(address: &Address, program: &str) {
-    let Some(dialogue) = &address.dialogue else {
-        return;
-    };
-    let has_end = address
-        .lease
-        .as_ref()
-        .is_some_and(|l| l.renew_after.is_some());
-    if !has_end {
-        return;
-    }
-    match spawn(address, dialogue, program) {
-        Ok(pid) => {
-            detail!("{}: process {pid} renews the lease", address.nic.name);
-            // Debian's sysvinit spares what is named there when it kills everything.
-            let _ = std::fs::create_dir_all("/run/sendsigs.omit.d");
-            let _ = std::fs::write("/run/sendsigs.omit.d/netroot", format!("{pid}\n"));
-        }
-        Err(e) => caution!("{}: nobody will renew the lease: {e}", address.nic.name),
-    }
-}
-
-fn spawn(address: &Address, dialogue: &Dialogue, program: &str) -> io::Result<u32> {
-    let mut child = Command::new(program)
-        .arg0(NAME)
-        .arg(address.nic.index.to_string())
-        .arg(dialogue.at.since_kernel().as_secs().to_string())
-        .env_clear()
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
-    if let Some(mut input) = child.stdin.take() {
-        for frame in [&dialogue.asked, &dialogue.answered] {
-            let length = u16::try_from(frame.len()).map_err(|_| io::ErrorKind::InvalidData)?;
-            input.write_all(&length.to_be_bytes())?;
-            input.write_all(frame)?;
-        }
-    }
-    // It says one byte once it has opened everything; then the image may go.
-    if let Some(mut output) = child.stdout.take() {
-        let timeout = timespec(START);
-        poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&timeout))?;
-        let mut ready = [0];
-        // Closed without a word: it ended.
-        if output.read(&mut ready)? == 0 {
-            return Err(io::Error::other("the process that should do it ended"));
-        }
-    }
-    Ok(child.id())
-}
 
 /// The life of the renewer.
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
