@@ -25,8 +25,8 @@ pub fn debian_root() -> PathBuf {
     cache().join("debian-bookworm")
 }
 
-/// Network managers for the Debian root, as a layer to be laid over it: `cargo xtask test
-/// --long` makes it.
+/// Network managers for the Debian root, as a layer to be laid over it: `cargo xtask test`
+/// makes it.
 pub fn managers_layer() -> PathBuf {
     cache().join("debian-bookworm-managers")
 }
