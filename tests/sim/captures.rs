@@ -24,6 +24,14 @@ impl Capture {
     }
 }
 
+/// A packet with other options in the place of its own.
+pub(crate) fn with_options(capture: &Capture, options: &str) -> Vec<u8> {
+    let mut bytes = capture.bytes();
+    bytes.truncate(240);
+    bytes.extend(hex(options));
+    bytes
+}
+
 pub(crate) fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
     let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();

@@ -26,7 +26,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::captures;
-use super::firmware::{arrival, config};
+use super::decisions::{arrival, config};
 use super::lan::ip;
 
 const NOW: Duration = Duration::from_secs(1_000_000);

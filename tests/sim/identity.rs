@@ -10,7 +10,7 @@ use netroot_proto::dhcp::options::Message;
 use netroot_proto::pxe::strategy::Strategy;
 
 use super::captures::{self, Capture, INIT_OF_UUID, IPXE_OF_UUID, OVMF_OF_UUID, PLAIN_DISCOVER};
-use super::firmware;
+use super::decisions;
 use super::frames::frame;
 
 fn option(capture: &Capture, code: u8) -> Option<Vec<u8>> {
@@ -83,10 +83,10 @@ fn the_recording_of_the_init_is_what_it_says_today() {
 
 #[test]
 fn firmware_init_and_system_of_one_machine_share_one_lease() {
-    let mut pool = firmware::pool();
+    let mut pool = decisions::pool();
     let offered = |capture: &Capture| {
-        let decision = firmware::dhcp(&capture.bytes(), &mut pool, Strategy::default());
-        let offer = firmware::reply(decision);
+        let decision = decisions::dhcp(&capture.bytes(), &mut pool, Strategy::default());
+        let offer = decisions::reply(decision);
         Message::read(&offer.packet).unwrap().header.your_ip
     };
     let asked = [OVMF_OF_UUID, IPXE_OF_UUID, INIT_OF_UUID, PLAIN_DISCOVER];

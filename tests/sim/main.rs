@@ -9,7 +9,8 @@
 //! * [`offers`]: our init among several servers.
 //! * [`lies`]: our init among servers that lie.
 //! * [`inform`]: our init with an address and without the rest.
-//! * [`captures`], [`firmware`]: real firmware's packets, and our answers to them.
+//! * [`captures`], [`firmware`]: real firmware's packets, and our [`decisions`] about them.
+//! * [`requests`], [`proxy`]: what we answer to other requests, as the DHCP server and beside one.
 //! * [`identity`]: our init beside the firmware of its machine.
 //! * [`hostile`]: random, cut and damaged bytes, and properties over random values.
 //! * [`files`]: our TFTP sender against a receiver that behaves like EDK2's.
@@ -26,6 +27,8 @@
 mod captures;
 #[cfg(test)]
 mod client;
+#[cfg(test)]
+mod decisions;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
@@ -46,6 +49,10 @@ mod leases;
 mod lies;
 #[cfg(test)]
 mod offers;
+#[cfg(test)]
+mod proxy;
+#[cfg(test)]
+mod requests;
 #[cfg(test)]
 mod server;
 #[cfg(test)]

@@ -1,0 +1,139 @@
+//! Our server's decision about one packet, in either role, and its answer in words.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+use netroot_proto::dhcp::SERVER_PORT;
+use netroot_proto::dhcp::options::Message;
+use netroot_proto::dhcp::pool::Pool;
+use netroot_proto::dhcp::request::Request;
+use netroot_proto::pxe::arch::Platform;
+use netroot_proto::pxe::config::{Arrival, Config, Loader, Network, Role};
+use netroot_proto::pxe::decide::{Decision, Reason, Reply, decide};
+use netroot_proto::pxe::strategy::{Strategy, Style};
+
+use super::lan::ip;
+
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const OTHER: Strategy = Strategy {
+    style: Style::Other,
+    second_loader: false,
+};
+pub(crate) const USUAL: Strategy = Strategy {
+    style: Style::Usual,
+    second_loader: false,
+};
+
+pub(crate) fn config() -> Config {
+    let loader = |platform, first: &str, second: Option<&str>| Loader {
+        platform,
+        first: first.into(),
+        second: second.map(Into::into),
+    };
+    Config {
+        http_port: 8080,
+        script_path: "boot/{mac}.ipxe".into(),
+        loaders: vec![
+            loader(Platform::Bios, "undionly.kpxe", None),
+            loader(Platform::EfiX64, "snponly.efi", Some("ipxe.efi")),
+            loader(Platform::RaspberryPi, "bootcode.bin", None),
+        ],
+        root_path: None,
+    }
+}
+
+pub(crate) fn arrival(port: u16) -> Arrival {
+    Arrival {
+        interface: "eth0".into(),
+        address: ip(1),
+        prefix: 24,
+        port,
+        source: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68),
+    }
+}
+
+pub(crate) fn pool() -> Pool {
+    Pool::new(ip(100), ip(200), vec![ip(1)]).unwrap()
+}
+
+pub(crate) fn proxy(datagram: &[u8], strategy: Strategy) -> Decision {
+    let request = Request::read(datagram).unwrap();
+    decide(
+        &request,
+        &arrival(SERVER_PORT),
+        &config(),
+        Role::Proxy,
+        strategy,
+        HOUR,
+    )
+}
+
+pub(crate) fn dhcp(datagram: &[u8], pool: &mut Pool, strategy: Strategy) -> Decision {
+    let network = Network::new(HOUR);
+    let request = Request::read(datagram).unwrap();
+    let role = Role::Dhcp {
+        network: &network,
+        pool,
+    };
+    decide(
+        &request,
+        &arrival(SERVER_PORT),
+        &config(),
+        role,
+        strategy,
+        HOUR,
+    )
+}
+
+pub(crate) fn reply(decision: Decision) -> Reply {
+    match decision {
+        Decision::Reply(reply) => *reply,
+        Decision::Ignore(reason) => panic!("ignored: {reason}"),
+    }
+}
+
+pub(crate) fn reason(decision: Decision) -> Reason {
+    match decision {
+        Decision::Ignore(reason) => reason,
+        Decision::Reply(reply) => panic!("answered: {}", reply.text),
+    }
+}
+
+/// A reply in words, without the padding: header fields that are not zero, then the options.
+pub(crate) fn words(reply: &Reply) -> Vec<String> {
+    let message = Message::read(&reply.packet).unwrap();
+    assert!((300..=1472).contains(&reply.packet.len()));
+    assert!(reply.left_out.is_empty());
+    let header = &message.header;
+    assert!(!header.from_client);
+    let mut words = vec![
+        format!("to {:?}", reply.destination),
+        format!("flags {:#06x}", header.flags),
+    ];
+    let fields = [
+        ("ciaddr", header.client_ip),
+        ("yiaddr", header.your_ip),
+        ("siaddr", header.next_server),
+        ("giaddr", header.relay_ip),
+    ];
+    words.extend(
+        fields
+            .iter()
+            .filter(|(_, a)| !a.is_unspecified())
+            .map(|(n, a)| format!("{n} {a}")),
+    );
+    if !message.file.is_empty() {
+        words.push(format!("file {}", String::from_utf8_lossy(&message.file)));
+    }
+    words.extend(message.options.iter().map(|(code, value)| {
+        let text = value.len() > 4 && value.iter().all(|b| b.is_ascii_graphic() || *b == b' ');
+        match text {
+            true => format!("{code} {}", String::from_utf8_lossy(value)),
+            false => {
+                let digits: String = value.iter().map(|b| format!("{b:02x}")).collect();
+                format!("{code} {digits}")
+            }
+        }
+    }));
+    words
+}

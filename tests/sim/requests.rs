@@ -1,0 +1,210 @@
+//! The DHCP server's side of a lease's life, request by request, and what it says to whom.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use netroot_proto::dhcp::options::Message;
+use netroot_proto::dhcp::pool::Pool;
+use netroot_proto::dhcp::request::Request;
+use netroot_proto::dhcp::{Mac, SERVER_PORT};
+use netroot_proto::pxe::config::{Network, Role};
+use netroot_proto::pxe::decide::{Destination, Reason, Step, decide};
+
+use super::captures::{self, with_options};
+use super::decisions::{HOUR, USUAL, arrival, config, dhcp, pool, proxy, reason, reply, words};
+use super::lan::ip;
+
+#[test]
+fn a_relayed_request_goes_back_to_the_relay_with_its_option_last() {
+    let mut relayed = captures::OVMF_DISCOVER.bytes();
+    relayed[3] = 1;
+    relayed[24..28].copy_from_slice(&ip(254).octets());
+    relayed.truncate(relayed.len() - 1);
+    relayed.extend(captures::hex("5206 0104 61626364 ff"));
+    for decision in [proxy(&relayed, USUAL), dhcp(&relayed, &mut pool(), USUAL)] {
+        let reply = reply(decision);
+        assert_eq!(reply.destination, Destination::Relay(ip(254)));
+        assert_eq!(
+            reply.destination.socket_address(),
+            SocketAddrV4::new(ip(254), 67)
+        );
+        let words = words(&reply);
+        assert!(words.contains(&"giaddr 10.0.0.254".into()));
+        assert_eq!(words.last().map(String::as_str), Some("82 010461626364"));
+    }
+    // A relay in a network for which this server has no range.
+    relayed[24..28].copy_from_slice(&[10, 9, 9, 9]);
+    let elsewhere = Ipv4Addr::new(10, 9, 9, 9);
+    assert_eq!(
+        reason(dhcp(&relayed, &mut pool(), USUAL)),
+        Reason::RelayElsewhere(elsewhere)
+    );
+}
+
+/// A message of a plain client: type, ciaddr, and hexadecimal options.
+fn message(kind: u8, ciaddr: Ipv4Addr, options: &str) -> Vec<u8> {
+    let mut bytes = with_options(
+        &captures::PLAIN_DISCOVER,
+        &format!("3501{kind:02x} {options} ff"),
+    );
+    bytes[12..16].copy_from_slice(&ciaddr.octets());
+    bytes
+}
+
+const NONE: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+
+#[test]
+fn a_rebooting_client_with_an_address_from_elsewhere_is_refused_aloud() {
+    let wrong_network = dhcp(&message(3, NONE, "3204c0a80105"), &mut pool(), USUAL);
+    let nak = reply(wrong_network);
+    assert_eq!(
+        (nak.step, nak.destination),
+        (Step::DhcpNak, Destination::Broadcast)
+    );
+    assert_eq!(
+        words(&nak),
+        [
+            "to Broadcast",
+            "flags 0x8000",
+            "53 06",
+            "54 0a000001",
+            "56 192.168.1.5 is not in this network"
+        ]
+    );
+    let outside = reply(dhcp(&message(3, NONE, "32040a000032"), &mut pool(), USUAL));
+    assert_eq!(
+        outside.text,
+        "DHCP client: refused: 10.0.0.50 is not in the range"
+    );
+}
+
+#[test]
+fn a_renewal_is_granted_to_the_address_itself_even_after_the_memory_is_gone() {
+    let ack = reply(dhcp(&message(3, ip(150), ""), &mut pool(), USUAL));
+    assert_eq!(
+        (ack.step, ack.destination),
+        (
+            Step::DhcpAck,
+            Destination::Unicast(SocketAddrV4::new(ip(150), 68))
+        )
+    );
+    let words = words(&ack);
+    assert!(
+        words.contains(&"yiaddr 10.0.0.150".into()) && words.contains(&"ciaddr 10.0.0.150".into())
+    );
+}
+
+#[test]
+fn an_address_of_another_machine_is_refused() {
+    let mut pool = pool();
+    pool.take(Mac([2, 0, 0, 0, 0, 9]), ip(150), HOUR, HOUR)
+        .unwrap();
+    let nak = reply(dhcp(&message(3, ip(150), ""), &mut pool, USUAL));
+    assert_eq!(
+        (nak.step, nak.destination),
+        (Step::DhcpNak, Destination::Broadcast)
+    );
+    assert!(
+        nak.text.ends_with("10.0.0.150 is another machine's"),
+        "{}",
+        nak.text
+    );
+}
+
+#[test]
+fn inform_gets_everything_but_an_address_and_times() {
+    let ack = reply(dhcp(&message(8, ip(77), ""), &mut pool(), USUAL));
+    assert_eq!(
+        ack.destination,
+        Destination::Unicast(SocketAddrV4::new(ip(77), 68))
+    );
+    let words = words(&ack);
+    assert!(words.contains(&"1 ffffff00".into()), "{words:?}");
+    assert!(
+        !words
+            .iter()
+            .any(|w| w.starts_with("yiaddr") || w.starts_with("51 ") || w.starts_with("58 "))
+    );
+    assert_eq!(
+        reason(dhcp(&message(8, NONE, ""), &mut pool(), USUAL)),
+        Reason::NoAddress
+    );
+}
+
+#[test]
+fn release_and_decline_are_noted_and_not_answered() {
+    let mut pool = pool();
+    reply(dhcp(&message(3, ip(150), ""), &mut pool, USUAL));
+    assert_eq!(
+        reason(dhcp(&message(7, ip(150), ""), &mut pool, USUAL)),
+        Reason::Released(ip(150))
+    );
+    assert_eq!(
+        reason(dhcp(&message(7, ip(151), ""), &mut pool, USUAL)),
+        Reason::NotItsAddress
+    );
+    reply(dhcp(&message(3, ip(150), ""), &mut pool, USUAL));
+    let declined = dhcp(
+        &message(4, NONE, "32040a000096 36040a000001"),
+        &mut pool,
+        USUAL,
+    );
+    assert_eq!(reason(declined), Reason::Declined(ip(150)));
+    let again = dhcp(&message(4, NONE, "32040a000096"), &mut pool, USUAL);
+    assert_eq!(reason(again), Reason::NotItsAddress);
+}
+
+#[test]
+fn a_full_range_is_silent_and_says_so_in_the_log() {
+    let mut small = Pool::new(ip(100), ip(100), vec![]).unwrap();
+    small
+        .take(Mac([2, 0, 0, 0, 0, 9]), ip(100), HOUR, HOUR)
+        .unwrap();
+    assert_eq!(
+        reason(dhcp(&captures::PLAIN_DISCOVER.bytes(), &mut small, USUAL)),
+        Reason::RangeFull
+    );
+}
+
+#[test]
+fn a_small_client_loses_the_least_important_options_first() {
+    let mut config = config();
+    config.script_path = "a/long/path/".repeat(9) + "{mac}";
+    config.root_path = Some(vec![b'r'; 200]);
+    let mut bytes = captures::IPXE_DISCOVER.bytes();
+    // Option 57: the 576 bytes that every client must take.
+    bytes[245..247].copy_from_slice(&576u16.to_be_bytes());
+    let request = Request::read(&bytes).unwrap();
+    let network = Network::new(HOUR);
+    let role = Role::Dhcp {
+        network: &network,
+        pool: &mut pool(),
+    };
+    let answer = reply(decide(
+        &request,
+        &arrival(SERVER_PORT),
+        &config,
+        role,
+        USUAL,
+        HOUR,
+    ));
+    assert!(answer.packet.len() <= 548, "{}", answer.packet.len());
+    assert_eq!(answer.left_out, [17]);
+    let message = Message::read(&answer.packet).unwrap();
+    assert!(message.file.is_empty(), "147 bytes do not fit into file");
+    assert!(
+        message
+            .boot_file()
+            .unwrap()
+            .starts_with(b"http://10.0.0.1:8080/a/long")
+    );
+}
+
+#[test]
+fn a_servers_message_is_not_a_request() {
+    let offer = reply(proxy(&captures::OVMF_DISCOVER.bytes(), USUAL));
+    assert!(Request::read(&offer.packet).is_err());
+    let other_port = arrival(69);
+    let request = Request::read(&captures::OVMF_DISCOVER.bytes()).unwrap();
+    let decision = decide(&request, &other_port, &config(), Role::Proxy, USUAL, HOUR);
+    assert_eq!(reason(decision), Reason::Port(69));
+}
