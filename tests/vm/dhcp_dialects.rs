@@ -19,12 +19,14 @@ fn a_fixed_address_is_told_its_root_by_somebody_elses_server() -> Result<()> {
         root_path.as_str(),
         "--dhcp-option=3,10.77.0.254",
         "--dhcp-option=6,10.77.0.53",
+        "--dhcp-option=12,from-dhcp",
         "--dhcp-option=15,lab.example",
     ];
     let dnsmasq = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
     let vm = wire.boot(&format!("root=dhcp {BARE} ro"))?;
     let facts = Facts::of(&vm)?;
     facts.assert_read_only_nfs();
+    assert_eq!(facts.all("hostname"), "from-dhcp");
     let log = dnsmasq.log().text();
     assert!(log.contains("DHCPINFORM(br0) 10.77.0.50"), "{log}");
     assert!(log.contains("DHCPACK(br0) 10.77.0.50"), "{log}");
@@ -40,10 +42,9 @@ fn a_fixed_address_is_told_its_root_by_somebody_elses_server() -> Result<()> {
 }
 
 #[test]
-fn a_fixed_address_takes_names_from_a_router_and_the_root_from_our_server() -> Result<()> {
+fn a_fixed_address_is_told_its_root_by_our_server_beside_a_router_without_one() -> Result<()> {
     let wire = Wire::new("inform-proxy")?;
-    let options = ["--dhcp-option=3,10.77.0.1", "--dhcp-option=12,from-dhcp"];
-    let router = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
+    let router = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &[])?;
     let other = netroot_harness::Net::new("inform-proxy-server")?;
     wire.net
         .cable(&wire.bridge, &other, "br0", "10.77.0.2/24")?;
@@ -60,15 +61,14 @@ fn a_fixed_address_takes_names_from_a_router_and_the_root_from_our_server() -> R
     )?;
     let log = router.log().text();
     assert!(log.contains("DHCPACK(br0) 10.77.0.50"), "{log}");
-    assert!(facts.all("route").contains("00000000\t01004D0A"));
     let told = |step: &str| server.events().iter().any(|(_, event)| event.step == step);
     assert!(told("proxy"), "{:#?}", server.events());
     Ok(())
 }
 
 #[test]
-fn an_address_that_lacks_nothing_asks_nobody_and_one_that_nobody_completes_says_what() -> Result<()>
-{
+fn an_address_that_nobody_completes_says_what_is_missing_and_one_that_lacks_nothing_asks_nobody()
+-> Result<()> {
     let wire = Wire::new("inform-nobody")?;
     let mut vm = wire.boot(&format!("root=dhcp {BARE}"))?;
     vm.wait_for(
@@ -92,6 +92,20 @@ fn an_address_that_lacks_nothing_asks_nobody_and_one_that_nobody_completes_says_
         PATIENCE,
     )?;
     assert!(!vm.console().contains("DHCPINFORM"));
+    Ok(())
+}
+
+#[test]
+fn a_fixed_address_is_completed_as_soon_as_there_is_a_server() -> Result<()> {
+    let wire = Wire::new("inform-late")?;
+    let root = TinyRoot::make()?;
+    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let vm = wire.boot(&format!("root=dhcp {BARE} ro"))?;
+    vm.wait_for("netroot: trying again in ", "a first failure", PATIENCE)?;
+    let root_path = format!("--dhcp-option=17,{SERVER}:/srv/root");
+    let options = [root_path.as_str()];
+    let _dnsmasq = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
+    Facts::of(&vm)?.assert_read_only_nfs();
     Ok(())
 }
 

@@ -1,11 +1,9 @@
-//! Where the root comes from when several servers answer, and as whom the init asks them.
-
-use std::collections::BTreeSet;
+//! Where the root comes from when several servers answer.
 
 use anyhow::Result;
-use netroot_harness::{Clients, Dnsmasq, Ganesha, Net, Nic, Rom, TinyRoot};
+use netroot_harness::{Clients, Dnsmasq, Ganesha, Net, TinyRoot};
 
-use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, Wire};
+use crate::wire::{Facts, PATIENCE, SERVER, Wire};
 
 /// A router on the wire, on a machine of its own: it leases addresses and knows no root.
 pub(crate) fn router(wire: &Wire, name: &str, options: &[&str]) -> Result<(Net, Dnsmasq)> {
@@ -61,26 +59,6 @@ fn a_server_with_a_root_wins_over_a_faster_one_without() -> Result<()> {
     assert!(!rogue.log().contains("DHCPACK(lan)"));
     assert!(ours.log().contains("DHCPACK(br0)"));
     assert!(!ours.log().contains("DHCPREQUEST(br0)"), "rapid commit");
-    Ok(())
-}
-
-#[test]
-fn firmware_and_init_are_one_client_with_one_lease() -> Result<()> {
-    let wire = Wire::new("one-lease")?;
-    let (_net, dnsmasq) = router(&wire, "one-lease", &["--dhcp-option=3,10.77.0.254"])?;
-    let root = TinyRoot::make()?;
-    let _server = wire.serve_beside(root.path())?;
-    let nic = Nic::virtio(&wire.tap, MACHINE).with_rom(Rom::Ipxe);
-    let vm = wire.machine().nic(nic).start()?;
-    Facts::of(&vm)?.assert_overlay();
-    let log = dnsmasq.log().text();
-    let acks: Vec<&str> = log
-        .lines()
-        .filter_map(|line| line.split_once("DHCPACK(lan) "))
-        .filter_map(|(_, rest)| rest.split(' ').next())
-        .collect();
-    assert!(acks.len() >= 2, "iPXE's and the init's: {log}");
-    assert_eq!(BTreeSet::from_iter(&acks).len(), 1, "{acks:?}");
     Ok(())
 }
 

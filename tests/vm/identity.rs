@@ -1,11 +1,13 @@
 //! What firmware and init of one machine say of themselves, and the clock that they are given.
 
+use std::collections::BTreeSet;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use netroot_harness::{Clients, Dnsmasq, Firmware, Ganesha, Net, Nic, Rom, TinyRoot};
 
+use crate::dhcp_roots::router;
 use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, Wire};
 
 /// Its first three fields read differently backwards.
@@ -75,6 +77,38 @@ fn firmware_and_init_say_the_same_uuid() -> Result<()> {
     assert_eq!(said(61, &ipxe), said(61, &init));
     assert_eq!(said(93, &ipxe), said(93, &init));
     Ok(())
+}
+
+/// Boots a machine through its firmware beside a router of another's, which leases each of
+/// those that ask (firmware, loader, init) the same address.
+fn assert_one_lease(name: &str, firmware: Firmware, rom: Rom, askers: usize) -> Result<()> {
+    let wire = Wire::new(name)?;
+    let (_net, dnsmasq) = router(&wire, name, &["--dhcp-option=3,10.77.0.254"])?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve_beside(root.path())?;
+    let nic = Nic::virtio(&wire.tap, MACHINE).with_rom(rom);
+    let machine = wire.machine().uuid(UUID).firmware(firmware).nic(nic);
+    let vm = machine.start()?;
+    Facts::of(&vm)?.assert_overlay();
+    let log = dnsmasq.log().text();
+    let acks: Vec<&str> = log
+        .lines()
+        .filter_map(|line| line.split_once("DHCPACK(lan) "))
+        .filter_map(|(_, rest)| rest.split(' ').next())
+        .collect();
+    assert!(acks.len() >= askers, "{log}");
+    assert_eq!(BTreeSet::from_iter(&acks).len(), 1, "{acks:?}");
+    Ok(())
+}
+
+#[test]
+fn bios_ipxe_and_init_are_one_client_with_one_lease() -> Result<()> {
+    assert_one_lease("one-lease", Firmware::Bios, Rom::Ipxe, 2)
+}
+
+#[test]
+fn uefi_firmware_ipxe_and_init_are_one_client_with_one_lease() -> Result<()> {
+    assert_one_lease("one-lease-uefi", Firmware::Uefi, Rom::None, 3)
 }
 
 /// A time server, for as long as the test runs: it says that it is the year 2030.
