@@ -5,11 +5,9 @@ use std::fmt::Display;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use netroot_proto::cmdline::{BootPlan, Method};
+use netroot_proto::cmdline::BootPlan;
 use netroot_proto::dhcp::Mac;
 use netroot_proto::dhcp::lease::Lease;
-use netroot_proto::dhcp::offers::Worth;
-use netroot_proto::mount::{Evidence, Host, choose_root_of};
 use smoltcp::wire::DhcpOption;
 
 use crate::address::Address;
@@ -18,8 +16,8 @@ use crate::console::{caution, say};
 use crate::dhcp::client::DhcpClient;
 use crate::dhcp::firmware;
 use crate::dhcp::race::{BOOT_LINK_GRACE, Root, Runner, Verdict, Way, judge, way};
+use crate::dhcp::worth::{protocol, root, worth};
 use crate::failure::{Failure, causes};
-use crate::identity;
 use crate::link::{Nic, Nics};
 use crate::patience;
 
@@ -204,8 +202,6 @@ impl Race<'_> {
             .boot_device
             .as_ref()
             .map(|setting| setting.value.as_str());
-        let requests = &self.plan.network.addressing;
-        let nobody_asks = !requests.is_empty() && requests.iter().all(|r| is_fixed(r.method));
         let runners: Vec<Runner> = self
             .ports
             .values()
@@ -214,14 +210,10 @@ impl Race<'_> {
                 let usable = port.address.as_ref().filter(|_| port.carrier.is_some());
                 let usable = usable.filter(|_| chosen.is_none_or(|name| name == port.nic.name));
                 let failed = self.failed.get(&port.nic.index).copied();
-                let worth = |address: &Address| match root(self.plan, address, failed) {
-                    // What it lacks is asked for once it is set, and no other NIC would bring more.
-                    Root::None | Root::Doubtful if failed.is_none() && nobody_asks => Root::Named,
-                    root => root,
-                };
                 Runner {
                     arrived: usable.map(|(moment, _)| *moment),
-                    root: usable.map_or(Root::None, |(_, address)| worth(address)),
+                    root: usable
+                        .map_or(Root::None, |(_, address)| root(self.plan, address, failed)),
                     failed,
                     running: port.client.is_some() && port.carrier.is_some(),
                 }
@@ -266,7 +258,7 @@ impl Race<'_> {
             let waited = now.since(since);
             let patience = patience::of_dhcp(&self.plan.network);
             return (waited > patience).then(|| Failure::NoDhcp {
-                protocol: self.protocol(),
+                protocol: protocol(&self.plan.network),
                 interfaces: names(carriers),
                 waited,
             });
@@ -286,17 +278,6 @@ impl Race<'_> {
         })
     }
 
-    /// By which protocol addresses are asked for.
-    fn protocol(&self) -> &'static str {
-        let mut methods = self.plan.network.addressing.iter().map(|r| r.method);
-        let bootp = methods.clone().any(|method| method == Method::Bootp);
-        if bootp && methods.all(|method| method == Method::Bootp || is_fixed(method)) {
-            "BOOTP"
-        } else {
-            "DHCP"
-        }
-    }
-
     /// What is waited for.
     fn what(&self) -> impl Display {
         let names = |carrier: bool| {
@@ -314,42 +295,11 @@ impl Race<'_> {
             let name = &port.nic.name;
             return format!("an address with a root: that of {name} came without a sure one");
         }
-        let protocol = self.protocol();
+        let protocol = protocol(&self.plan.network);
         match (names(true), names(false)) {
             (up, _) if !up.is_empty() => format!("a {protocol} server to answer on {up}"),
             (_, down) if !down.is_empty() => format!("a carrier on {down}"),
             _ => "the network card that the command line names".to_owned(),
         }
-    }
-}
-
-/// No DHCP server is asked for an address.
-fn is_fixed(method: Method) -> bool {
-    matches!(method, Method::Static | Method::Off)
-}
-
-/// What an address is good for.
-fn root(plan: &BootPlan, address: &Address, failed: Option<Moment>) -> Root {
-    let Ok(choice) = choose_root_of(plan, &address.facts(), &identity::of(&address.nic)) else {
-        return Root::None;
-    };
-    let within_reach = choice.servers().any(|server| match server {
-        Host::Address(server) => address.reaches(*server),
-        Host::Name(_) => !address.dns.is_empty(),
-    });
-    let guessed = choice.path_from == Evidence::KernelDefault;
-    if failed.is_some() || guessed || !within_reach {
-        Root::Doubtful
-    } else {
-        Root::Named
-    }
-}
-
-/// What an offer of such an address is worth beside others.
-fn worth(root: Root) -> Worth {
-    match root {
-        Root::Named => Worth::Root,
-        Root::Doubtful => Worth::Guess,
-        Root::None => Worth::Nothing,
     }
 }

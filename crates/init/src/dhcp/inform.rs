@@ -1,9 +1,11 @@
 //! What an address of the command line lacks is asked for: DHCPINFORM, once the address is set.
 
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use netroot_proto::cmdline::{BootPlan, Network};
+use netroot_proto::dhcp::CLIENT_PORT;
 use netroot_proto::dhcp::inform::Inform;
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::mount::{Lack, lack};
@@ -57,6 +59,8 @@ pub(crate) fn complete(address: &mut Address, plan: &BootPlan, options: &[DhcpOp
             return false;
         }
     };
+    // Else the kernel would tell each server that nobody listens there (ICMP).
+    let _listens = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, CLIENT_PORT));
     let mut learnt = false;
     ask(&inform, &socket, |lease| {
         for note in &lease.notes {
@@ -172,8 +176,6 @@ impl Address {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::*;
     use crate::link::Nic;
     use netroot_proto::dhcp::Mac;

@@ -1,0 +1,174 @@
+//! What an address is good for, and what the command line asks for as a whole. Pure, but for what the firmware says
+//! of the machine.
+
+use netroot_proto::cmdline::{BootPlan, Method, Network};
+use netroot_proto::dhcp::offers::Worth;
+use netroot_proto::mount::{Evidence, Host, choose_root_of};
+
+use super::race::Root;
+use crate::address::Address;
+use crate::clock::Moment;
+use crate::identity;
+
+/// What an address is good for. `failed` is when an attempt with its NIC failed.
+pub(crate) fn root(plan: &BootPlan, address: &Address, failed: Option<Moment>) -> Root {
+    if address.lease.is_none() && failed.is_none() && nobody_is_asked(&plan.network) {
+        // What it lacks is asked for once it is set, and no other NIC would bring more.
+        return Root::Named;
+    }
+    let Ok(choice) = choose_root_of(plan, &address.facts(), &identity::of(&address.nic)) else {
+        return Root::None;
+    };
+    let within_reach = choice.servers().any(|server| match server {
+        Host::Address(server) => address.reaches(*server),
+        Host::Name(_) => !address.dns.is_empty(),
+    });
+    let guessed = choice.path_from == Evidence::KernelDefault;
+    if failed.is_some() || guessed || !within_reach {
+        Root::Doubtful
+    } else {
+        Root::Named
+    }
+}
+
+/// What an offer of such an address is worth beside others.
+pub(crate) fn worth(root: Root) -> Worth {
+    match root {
+        Root::Named => Worth::Root,
+        Root::Doubtful => Worth::Guess,
+        Root::None => Worth::Nothing,
+    }
+}
+
+/// By which protocol addresses are asked for, for people.
+pub(crate) fn protocol(network: &Network) -> &'static str {
+    let mut methods = network.addressing.iter().map(|request| request.method);
+    let bootp = methods.clone().any(|method| method == Method::Bootp);
+    if bootp && methods.all(|method| method == Method::Bootp || is_fixed(method)) {
+        "BOOTP"
+    } else {
+        "DHCP"
+    }
+}
+
+/// The command line names every address that there is to be.
+fn nobody_is_asked(network: &Network) -> bool {
+    let mut methods = network.addressing.iter().map(|request| request.method);
+    !network.addressing.is_empty() && methods.all(is_fixed)
+}
+
+/// No server is asked for an address.
+fn is_fixed(method: Method) -> bool {
+    matches!(method, Method::Static | Method::Off)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::link::Nic;
+    use netroot_proto::dhcp::Mac;
+    use netroot_proto::dhcp::lease::Lease;
+
+    fn nic() -> Nic {
+        Nic {
+            index: 2,
+            name: "eth0".into(),
+            mac: Mac([2, 0, 0, 0, 0, 1]),
+            carrier: true,
+            running: true,
+            mtu: 1500,
+        }
+    }
+
+    /// What a lease with this root path is good for.
+    fn leased(cmdline: &str, root_path: Option<&str>, failed: bool) -> Root {
+        let plan = BootPlan::parse(cmdline);
+        let lease = Lease {
+            message: None,
+            address: Ipv4Addr::new(10, 0, 0, 9),
+            prefix: 24,
+            routers: Vec::new(),
+            routes: Vec::new(),
+            dns: Vec::new(),
+            host_name: None,
+            domain: None,
+            search: Vec::new(),
+            root_path: root_path.map(|path| path.as_bytes().to_vec()),
+            mtu: None,
+            broadcast: None,
+            ntp: Vec::new(),
+            server_id: Some(Ipv4Addr::new(10, 0, 0, 1)),
+            next_server: None,
+            boot_file: None,
+            lease_time: None,
+            renew_after: None,
+            rebind_after: None,
+            notes: Vec::new(),
+        };
+        let request = plan.network.addressing.first();
+        let address = Address::leased(nic(), lease, request, &plan.network);
+        let failed = failed.then(|| Moment::at(Duration::from_secs(9)));
+        root(&plan, &address, failed)
+    }
+
+    /// What the first address of a command line is good for.
+    fn fixed(cmdline: &str, failed: bool) -> Root {
+        let plan = BootPlan::parse(cmdline);
+        let requests = &plan.network.addressing;
+        let request = requests
+            .iter()
+            .find(|r| r.method == Method::Static)
+            .unwrap();
+        let address = Address::fixed(nic(), request, &plan.network).unwrap();
+        let failed = failed.then(|| Moment::at(Duration::from_secs(9)));
+        root(&plan, &address, failed)
+    }
+
+    #[test]
+    fn a_lease_is_good_for_what_it_leads_to() {
+        assert_eq!(leased("root=dhcp", Some("/srv/root"), false), Root::Named);
+        assert_eq!(leased("root=dhcp", Some("/srv/root"), true), Root::Doubtful);
+        assert_eq!(leased("root=dhcp", None, false), Root::None);
+        assert_eq!(leased("root=dhcp", Some("\u{1b}[2J"), false), Root::None);
+        // The kernel's /tftpboot/%s, a server in another network, and a name that nobody resolves.
+        assert_eq!(leased("root=/dev/nfs", None, false), Root::Doubtful);
+        let elsewhere = Some("192.0.2.1:/srv/root");
+        assert_eq!(leased("root=dhcp", elsewhere, false), Root::Doubtful);
+        assert_eq!(leased("root=dhcp", Some("nas:/r"), false), Root::Doubtful);
+        let resolved = "root=dhcp nameserver=10.0.0.53";
+        assert_eq!(leased(resolved, Some("nas:/r"), false), Root::Named);
+    }
+
+    #[test]
+    fn a_written_address_waits_for_nobody_unless_somebody_is_asked() {
+        let written = "root=dhcp ip=10.0.0.9:::24::eth0:off";
+        assert_eq!(fixed(written, false), Root::Named);
+        assert_eq!(fixed(written, true), Root::None, "another NIC's turn");
+        let beside = format!("{written} ip=eth1:dhcp");
+        assert_eq!(fixed(&beside, false), Root::None, "eth1 may bring the root");
+        let whole = "root=10.0.0.1:/r ip=10.0.0.9:::24::eth0:off ip=eth1:dhcp";
+        assert_eq!(fixed(whole, false), Root::Named);
+    }
+
+    #[test]
+    fn bootp_is_said_where_nothing_else_is_asked() {
+        for (cmdline, expected) in [
+            ("", "DHCP"),
+            ("ip=dhcp", "DHCP"),
+            ("ip=any", "DHCP"),
+            ("ip=bootp", "BOOTP"),
+            ("ip=eth0:bootp ip=10.0.0.9:::24::eth1:off", "BOOTP"),
+            ("ip=eth0:bootp ip=eth1:dhcp", "DHCP"),
+            ("ip=10.0.0.9:::24::eth1:off", "DHCP"),
+        ] {
+            assert_eq!(
+                protocol(&BootPlan::parse(cmdline).network),
+                expected,
+                "{cmdline}"
+            );
+        }
+    }
+}
