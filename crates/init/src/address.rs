@@ -234,12 +234,13 @@ fn within(address: Ipv4Addr, network: Ipv4Addr, prefix: u8) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use netroot_proto::cmdline::BootPlan;
     use netroot_proto::dhcp::Mac;
 
-    fn nic() -> Nic {
+    /// A card, for tests.
+    pub(crate) fn nic() -> Nic {
         Nic {
             index: 2,
             name: "eth0".into(),
@@ -302,26 +303,10 @@ mod tests {
     #[test]
     fn with_rd_peerdns_0_the_servers_words_about_names_do_not_count() {
         let lease = Lease {
-            message: None,
-            address: Ipv4Addr::new(10, 1, 2, 3),
-            prefix: 24,
-            routers: Vec::new(),
-            routes: Vec::new(),
             dns: vec![Ipv4Addr::new(10, 1, 2, 53)],
-            host_name: None,
             domain: Some("lab".into()),
             search: vec!["a.lab".into()],
-            root_path: None,
-            mtu: None,
-            broadcast: None,
-            ntp: Vec::new(),
-            server_id: None,
-            next_server: None,
-            boot_file: None,
-            lease_time: None,
-            renew_after: None,
-            rebind_after: None,
-            notes: Vec::new(),
+            ..Lease::of_address(Ipv4Addr::new(10, 1, 2, 3), 24)
         };
         let names = |cmdline| {
             let network = BootPlan::parse(cmdline).network;

@@ -116,9 +116,8 @@ pub(crate) fn resolver(address: &Address) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::Nic;
+    use crate::address::tests::nic;
     use netroot_proto::cmdline::BootPlan;
-    use netroot_proto::dhcp::Mac;
 
     #[test]
     fn a_resolver_file_names_the_domain_first_and_three_servers() {
@@ -126,15 +125,8 @@ mod tests {
             "ip=10.0.0.7:::24::eth0:off nameserver=10.0.0.1 nameserver=10.0.0.2 \
              nameserver=10.0.0.3 nameserver=10.0.0.4",
         );
-        let nic = Nic {
-            index: 2,
-            name: "eth0".into(),
-            mac: Mac([2, 0, 0, 0, 0, 1]),
-            carrier: true,
-            running: true,
-            mtu: 1500,
-        };
-        let mut address = Address::fixed(nic, &plan.network.addressing[0], &plan.network).unwrap();
+        let mut address =
+            Address::fixed(nic(), &plan.network.addressing[0], &plan.network).unwrap();
         address.domain = Some("lab".into());
         address.search = vec!["a.lab".into(), "x".repeat(250)];
         assert_eq!(

@@ -177,8 +177,7 @@ impl Address {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::Nic;
-    use netroot_proto::dhcp::Mac;
+    use crate::address::tests::nic;
     use netroot_proto::dhcp::lease::Route;
     use netroot_proto::mount::choose_root;
 
@@ -187,40 +186,21 @@ mod tests {
     }
 
     fn address(plan: &BootPlan) -> Address {
-        let nic = Nic {
-            index: 2,
-            name: "eth0".into(),
-            mac: Mac([2, 0, 0, 0, 0, 1]),
-            carrier: true,
-            running: true,
-            mtu: 1500,
-        };
-        Address::fixed(nic, &plan.network.addressing[0], &plan.network).unwrap()
+        Address::fixed(nic(), &plan.network.addressing[0], &plan.network).unwrap()
     }
 
     /// What a server at `.last` answers, with everything but a root.
     fn answer(last: u8) -> Lease {
         Lease {
-            message: None,
-            address: ip(5),
-            prefix: 8,
             routers: vec![ip(254)],
-            routes: Vec::new(),
             dns: vec![ip(53)],
             host_name: Some("theirs".into()),
             domain: Some("lab".into()),
             search: vec!["a.lab".into()],
-            root_path: None,
             mtu: Some(1400),
-            broadcast: None,
             ntp: vec![ip(123)],
             server_id: Some(ip(last)),
-            next_server: None,
-            boot_file: None,
-            lease_time: None,
-            renew_after: None,
-            rebind_after: None,
-            notes: Vec::new(),
+            ..Lease::of_address(ip(5), 8)
         }
     }
 

@@ -68,45 +68,16 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::link::Nic;
-    use netroot_proto::dhcp::Mac;
+    use crate::address::tests::nic;
     use netroot_proto::dhcp::lease::Lease;
-
-    fn nic() -> Nic {
-        Nic {
-            index: 2,
-            name: "eth0".into(),
-            mac: Mac([2, 0, 0, 0, 0, 1]),
-            carrier: true,
-            running: true,
-            mtu: 1500,
-        }
-    }
 
     /// What a lease with this root path is good for.
     fn leased(cmdline: &str, root_path: Option<&str>, failed: bool) -> Root {
         let plan = BootPlan::parse(cmdline);
         let lease = Lease {
-            message: None,
-            address: Ipv4Addr::new(10, 0, 0, 9),
-            prefix: 24,
-            routers: Vec::new(),
-            routes: Vec::new(),
-            dns: Vec::new(),
-            host_name: None,
-            domain: None,
-            search: Vec::new(),
             root_path: root_path.map(|path| path.as_bytes().to_vec()),
-            mtu: None,
-            broadcast: None,
-            ntp: Vec::new(),
             server_id: Some(Ipv4Addr::new(10, 0, 0, 1)),
-            next_server: None,
-            boot_file: None,
-            lease_time: None,
-            renew_after: None,
-            rebind_after: None,
-            notes: Vec::new(),
+            ..Lease::of_address(Ipv4Addr::new(10, 0, 0, 9), 24)
         };
         let request = plan.network.addressing.first();
         let address = Address::leased(nic(), lease, request, &plan.network);

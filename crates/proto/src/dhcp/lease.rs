@@ -169,6 +169,32 @@ impl Lease {
         })
     }
 
+    /// An address and nothing else: what a server says that knows nothing.
+    pub fn of_address(address: Ipv4Addr, prefix: u8) -> Lease {
+        Lease {
+            message: None,
+            address,
+            prefix,
+            routers: Vec::new(),
+            routes: Vec::new(),
+            dns: Vec::new(),
+            host_name: None,
+            domain: None,
+            search: Vec::new(),
+            root_path: None,
+            mtu: None,
+            broadcast: None,
+            ntp: Vec::new(),
+            server_id: None,
+            next_server: None,
+            boot_file: None,
+            lease_time: None,
+            renew_after: None,
+            rebind_after: None,
+            notes: Vec::new(),
+        }
+    }
+
     /// The default gateway: of option 121 if there is one, else the first router.
     pub fn default_gateway(&self) -> Option<Ipv4Addr> {
         if self.routes.is_empty() {
