@@ -69,6 +69,7 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
     if inform::complete(&mut address, &machine.plan, machine.dhcp_options) {
         set(machine, &address)?;
     }
+    rescue::tell_address(&address);
     time_server::set_clock(&address);
     rescue::stop_at(machine, Stage::Mount)?;
     machine.report.begin("export");

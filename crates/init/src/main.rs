@@ -5,6 +5,8 @@
 //! the kernel and to servers.
 
 #![forbid(unsafe_code)]
+// `println!` panics where the console has gone.
+#![deny(clippy::print_stdout)]
 
 mod address;
 mod boot;

@@ -78,6 +78,8 @@ fn make(
         Err(Errno::NOSYS) => return make_old(request, version, target),
         Err(errno) => return Err(refused(version, &[], errno)),
     };
+    let options = request.data(false);
+    detail!("mounting {} with {options}", request.source);
     let source = fsconfig_set_string(&context, "source", request.source.as_str());
     source.map_err(|errno| refused(version, &messages(&context), errno))?;
     for parameter in &request.parameters {

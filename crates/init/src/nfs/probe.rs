@@ -95,6 +95,13 @@ pub(crate) fn probe_v3(
     let asked = Ask { server: *server };
     let told = server.ports;
     let ports = asked.ports(told)?;
+    if let KnownPorts {
+        nfs: Some(nfs),
+        mount: Some(mount),
+    } = ports
+    {
+        detail!("{}: NFS is at port {nfs}, MOUNT at {mount}", server.address);
+    }
     match asked.export(ports, path, programs) {
         // The ports were told and are wrong: ask the portmapper, if it knows better.
         Err(fault) if told.nfs.is_some() || told.mount.is_some() => {

@@ -25,6 +25,7 @@ use crate::failure::Failure;
 use crate::policy::{self, Next};
 
 pub(crate) use shell::{NAME as SHELL, run as run_shell};
+pub(crate) use state::tell_address;
 
 /// How long nobody types before the boot goes on.
 const NOBODY: Duration = Duration::from_secs(120);
@@ -138,11 +139,11 @@ impl Session {
                     }
                 }
                 Typed::End => {
-                    println!();
+                    written("\n");
                     return true;
                 }
                 Typed::Nothing => {
-                    println!();
+                    written("\n");
                     say!("nobody types: the boot goes on");
                     return false;
                 }
@@ -217,14 +218,18 @@ impl Session {
 }
 
 fn prompt() {
-    let mut out = std::io::stdout();
-    let _ = out.write_all(b"netroot> ").and_then(|()| out.flush());
+    written("netroot> ");
 }
 
 /// An answer: to whoever types, and not to the log.
 fn print(text: &str) {
-    let mut out = std::io::stdout();
     for line in text.lines() {
-        let _ = writeln!(out, "  {}", console::printable(line));
+        written(&format!("  {}\n", console::printable(line)));
     }
+}
+
+/// Writes to the console. `println!` would panic when a serial line hangs up.
+fn written(text: &str) {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use crate::address::Address;
 use crate::boot::Machine;
+use crate::console::detail;
 use crate::report;
 
 /// What a line is about, and what it says.
@@ -48,6 +49,13 @@ pub(super) fn of(machine: &Machine) -> Vec<Row> {
     rows
 }
 
+/// Says the same of the address alone, to whoever wants to know everything.
+pub(crate) fn tell_address(address: &Address) {
+    for (label, text) in of_address(address) {
+        detail!("{}: {label}: {text}", address.nic.name);
+    }
+}
+
 fn of_address(address: &Address) -> Vec<Row> {
     let name = &address.nic.name;
     let server = address.lease.as_ref().and_then(|lease| lease.server_id);
@@ -66,6 +74,18 @@ fn of_address(address: &Address) -> Vec<Row> {
             };
             rows.push(("router".to_owned(), format!("{gateway} for {to}")));
         }
+    }
+    if let Some(lease) = &address.lease {
+        let time = lease
+            .lease_time
+            .map(|time| format!("for {} s", time.as_secs()));
+        let root = lease.root_path.as_deref().map(String::from_utf8_lossy);
+        let root = root.map(|path| format!("root-path {path}"));
+        let next = lease
+            .next_server
+            .map(|server| format!("next server {server}"));
+        let facts: Vec<String> = [time, root, next].into_iter().flatten().collect();
+        rows.push(("lease".to_owned(), facts.join(", ")));
     }
     let dns: Vec<String> = address.dns.iter().map(Ipv4Addr::to_string).collect();
     if !dns.is_empty() {
