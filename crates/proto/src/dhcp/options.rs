@@ -258,5 +258,4 @@ fn until_zero(field: &[u8]) -> &[u8] {
 }
 
 #[cfg(test)]
-#[path = "options_tests.rs"]
 mod tests;

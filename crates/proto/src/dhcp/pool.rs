@@ -311,5 +311,4 @@ fn hash(mac: Mac) -> u32 {
 }
 
 #[cfg(test)]
-#[path = "pool_tests.rs"]
 mod tests;
