@@ -166,7 +166,7 @@ fn network_manager_knows_the_lease_and_may_take_it_over() -> Result<()> {
 
 #[test]
 #[ignore = "takes minutes: cargo xtask test --long"]
-fn dhclient_has_the_same_lease_and_the_root_outlives_its_end() -> Result<()> {
+fn dhclient_has_the_same_lease_and_the_root_outlives_whatever_takes_its_nic() -> Result<()> {
     let machine = Machine::run(
         &IFUPDOWN,
         "wait_for systemctl is-active networking\n\
@@ -176,11 +176,15 @@ fn dhclient_has_the_same_lease_and_the_root_outlives_its_end() -> Result<()> {
          dhclient -4 -r eth0 2>&1 | tell\n\
          wait_for log_has 'it is set again'\n\
          wait_for log_has 'renewed for'\n\
-         facts released\n",
+         facts released\n\
+         ip link set eth0 down\n\
+         wait_for log_has 'the route of'\n\
+         facts switched-off\n",
     )?;
     machine.assert_in_force("managed")?;
     machine.assert_in_force("client")?;
     machine.assert_in_force("released")?;
+    machine.assert_in_force("switched-off")?;
     let log = machine.dnsmasq.log().text();
     ensure!(log.contains("DHCPRELEASE(lan)"), "{log}");
     machine.assert_one_lease()

@@ -14,6 +14,7 @@ const RTM_NEWADDR: u16 = 20;
 const RTM_DELADDR: u16 = 21;
 const RTM_GETADDR: u16 = 22;
 const RTMGRP_IPV4_IFADDR: u32 = 0x10;
+const RTMGRP_IPV4_ROUTE: u32 = 0x40;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_BROADCAST: u16 = 4;
@@ -50,9 +51,9 @@ impl LinkAddress {
 }
 
 impl RouteSocket {
-    /// A socket that can be read whenever an IPv4 address came or went.
+    /// A socket that can be read whenever an IPv4 address or route came or went.
     pub(crate) fn listening_to_addresses() -> Result<Self, NetlinkError> {
-        Self::bound(RTMGRP_IPV4_IFADDR).map_err(NetlinkError::Open)
+        Self::bound(RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE).map_err(NetlinkError::Open)
     }
 
     /// Forgets the news: they only say that it is time to look.

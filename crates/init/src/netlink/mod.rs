@@ -18,6 +18,7 @@ mod addresses;
 mod link;
 mod made;
 mod message;
+mod reach;
 mod route;
 mod uevent;
 

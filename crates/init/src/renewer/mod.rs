@@ -7,8 +7,8 @@
 //!
 //! It speaks DHCP through a packet socket, and only while it waits for an answer. It never takes the root's
 //! address away: not when the lease ends, not when the server refuses it. While another program keeps the lease
-//! ([`watch`]), it is silent. It does not end: common clients take the address away when the lease ends under them
-//! or when they do, and then it is set again and the lease is asked for here.
+//! ([`watch`]), it is silent. It does not end: common clients take the address, or the route to its network, away
+//! when the lease ends under them or when they do. Then both are set again, and the lease is asked for here.
 
 pub(crate) mod frame;
 mod start;
@@ -18,14 +18,15 @@ pub(crate) use start::start;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use netroot_proto::cmdline::{BootPlan, IpRequest, Network};
-use netroot_proto::dhcp::Mac;
-use netroot_proto::dhcp::lease::Lease;
+use netroot_proto::dhcp::lease::{Lease, Route};
 use netroot_proto::dhcp::renew::{Heard, Renewer};
+use netroot_proto::dhcp::{Mac, netmask};
 use netroot_sys::packet::PacketSocket;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
@@ -40,8 +41,8 @@ use watch::Finding;
 
 /// Its name: see the module's description for the `@`.
 pub(crate) const NAME: &str = "@netroot-renew";
-/// How long the NIC may be without any address before it gets the root's again: whoever takes one away mostly
-/// gives another at once.
+/// How long the NIC may be without any address, or without the route to its network, before it gets the root's
+/// again: whoever takes one away mostly gives another at once.
 const WITHOUT: Duration = Duration::from_secs(5);
 /// How long after news of an address it is looked again: systemd-networkd writes its file after it set the address.
 const SETTLING: Duration = Duration::from_secs(5);
@@ -76,8 +77,10 @@ struct Keeper {
     /// `/run`, which moves along to the real root.
     run: OwnedFd,
     kernel_log: File,
-    /// Since when the NIC has had no address at all.
+    /// Since when the NIC has reached nobody.
     without: Option<Moment>,
+    /// Whether it was said that the NIC reaches nobody.
+    has_told: bool,
     /// When the last news came, until it was looked again.
     news_at: Option<Moment>,
     /// Who keeps the lease, if another program does.
@@ -141,6 +144,7 @@ impl Keeper {
             )?,
             kernel_log: File::options().write(true).open("/dev/kmsg")?,
             without: None,
+            has_told: false,
             news_at: None,
             keeper: None,
         };
@@ -179,18 +183,38 @@ impl Keeper {
         let finding = watch::find(&addresses, own, || {
             watch::networkd_has_it(&self.run, index, own)
         });
-        if finding != Finding::None {
-            self.without = None;
+        let lost = match finding {
+            Finding::None => Some(format!("somebody took {own} away")),
+            Finding::Ours if !self.has_network() => {
+                let prefix = self.address.prefix;
+                Some(format!("somebody took the route of {own}/{prefix} away"))
+            }
+            Finding::Ours | Finding::TakenOver(_) => None,
+        };
+        match (lost, finding) {
+            (Some(lost), _) => self.miss(&lost),
+            (None, Finding::TakenOver(by)) => self.hand_to(Some(by)),
+            (None, Finding::Ours | Finding::None) => self.hand_to(None),
         }
-        match finding {
-            Finding::Ours => self.hand_to(None),
-            Finding::TakenOver(by) => self.hand_to(Some(by)),
-            Finding::None => self.miss(),
-        }
+    }
+
+    /// Whether the NIC's own network is reached through it.
+    fn has_network(&mut self) -> bool {
+        let (index, own) = (self.address.nic.index, self.address.own);
+        let network = network(&self.address);
+        // Some address of the network that is neither its first, its last nor the machine's.
+        let hosts = (1..3).map(|n| Ipv4Addr::from_bits(network.destination.to_bits() | n));
+        let other = hosts.into_iter().find(|host| *host != own);
+        // A network of a few addresses has none; what the kernel does not say is no news.
+        other.is_none_or(|other| {
+            network.prefix > 29 || self.orders.reaches(index, other).unwrap_or(true)
+        })
     }
 
     /// The lease is in the hands of that program, or in these.
     fn hand_to(&mut self, keeper: Option<&'static str>) {
+        self.without = None;
+        self.has_told = false;
         if self.keeper == keeper {
             return;
         }
@@ -204,16 +228,20 @@ impl Keeper {
         self.log(&line);
     }
 
-    /// The NIC has no address.
-    fn miss(&mut self) {
+    /// The NIC reaches nobody: so it is given all that it had, unless somebody is about to.
+    fn miss(&mut self, lost: &str) {
         let since = *self.without.get_or_insert(Moment::now());
         if Moment::now().since(since) >= WITHOUT {
             self.without = None;
-            self.log(&format!(
-                "{}: somebody took {} away, and the root needs it: it is set again",
-                self.address.nic.name, self.address.own
-            ));
-            self.set();
+            let name = &self.address.nic.name;
+            let mut lines = vec![format!(
+                "{name}: {lost}, and the root needs it: it is set again"
+            )];
+            lines.extend(self.set());
+            // A NIC that is gone stays gone, and has been told of.
+            if !std::mem::replace(&mut self.has_told, true) {
+                self.log_all(&lines);
+            }
             // Who takes an address away may have given its lease back (dhclient -r).
             self.renewer.ask_again(Moment::now().since_kernel());
         }
@@ -282,7 +310,8 @@ impl Keeper {
             self.log(&format!("{name}: lease {own} renewed for {time} s"));
         }
         if moved || old.routes != self.address.routes {
-            self.set();
+            let complaints = self.set();
+            self.log_all(&complaints);
         }
         if old.dns != self.address.dns
             || old.search != self.address.search
@@ -292,25 +321,31 @@ impl Keeper {
         }
     }
 
-    /// Gives the NIC its address and routes.
-    fn set(&mut self) {
-        let Address {
-            nic,
-            own,
-            prefix,
-            broadcast,
-            ..
-        } = &self.address;
-        let set = self
-            .orders
-            .add_address(nic.index, *own, *prefix, *broadcast);
-        if let Err(e) = set {
-            return self.log(&format!("{}: {e}", nic.name));
-        }
-        for route in self.address.routes_in_order() {
-            if let Err(e) = self.orders.add_route(nic.index, &route, *own, true) {
-                self.log(&format!("{}: {route}: {e}", nic.name));
+    /// Gives the NIC its address and routes. Returns what could not be set.
+    fn set(&mut self) -> Vec<String> {
+        let (index, own) = (self.address.nic.index, self.address.own);
+        let (prefix, broadcast) = (self.address.prefix, self.address.broadcast);
+        let name = self.address.nic.name.clone();
+        // Somebody may have switched it off (ifdown).
+        let up = self.orders.set_up(index);
+        let address = self.orders.add_address(index, own, prefix, broadcast);
+        let mut complaints: Vec<String> = [up, address]
+            .into_iter()
+            .filter_map(|done| Some(format!("{name}: {}", done.err()?)))
+            .collect();
+        // The kernel makes the network's own route with the address only if that was not there.
+        let network = (!self.has_network()).then(|| network(&self.address));
+        for route in network.into_iter().chain(self.address.routes_in_order()) {
+            if let Err(e) = self.orders.add_route(index, &route, own, true) {
+                complaints.push(format!("{name}: {route}: {e}"));
             }
+        }
+        complaints
+    }
+
+    fn log_all(&self, lines: &[String]) {
+        for line in lines {
+            self.log(line);
         }
     }
 
@@ -359,6 +394,16 @@ impl Keeper {
     fn log(&self, line: &str) {
         // LOG_DAEMON, LOG_INFO.
         let _ = (&self.kernel_log).write_all(format!("<30>netroot: {line}\n").as_bytes());
+    }
+}
+
+/// The NIC's own network.
+fn network(address: &Address) -> Route {
+    let mask = netmask(address.prefix).to_bits();
+    Route {
+        destination: Ipv4Addr::from_bits(address.own.to_bits() & mask),
+        prefix: address.prefix,
+        gateway: None,
     }
 }
 
