@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
+use netroot_proto::dhcp::bootp;
 use netroot_proto::dhcp::emit::{Draft, LONGEST};
 use netroot_proto::dhcp::header::Header;
 use netroot_proto::dhcp::lease::Lease;
@@ -18,6 +19,7 @@ use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::config::{Network, Role};
 use netroot_proto::pxe::decide::{Decision, decide};
 use netroot_proto::pxe::strategy::{Strategy as BootStrategy, Style};
+use netroot_proto::sntp;
 use netroot_proto::tftp::name;
 use netroot_proto::tftp::negotiate::{Limits, agree};
 use netroot_proto::tftp::packet::{Mode, Packet, ReadRequest};
@@ -27,6 +29,7 @@ use proptest::prelude::*;
 
 use super::captures;
 use super::decisions::{arrival, config};
+use super::frames::frame;
 use super::lan::ip;
 
 const NOW: Duration = Duration::from_secs(1_000_000);
@@ -80,6 +83,9 @@ fn survive(datagram: &[u8]) {
     let _ = Message::read(datagram);
     let _ = Lease::read(datagram);
     let _ = (restate::message(datagram, ip(9)), restate::frame(datagram));
+    let asked = frame(68, 67, ip(9), datagram);
+    let _ = (bootp::request(datagram), bootp::request(&asked));
+    let _ = sntp::answer(*b"a token.", datagram);
     let probe = Probe {
         mac: Mac([2, 0, 0, 0, 0, 1]),
         transaction: 1,

@@ -118,9 +118,10 @@ fn versions_are_told_in_the_order_that_they_are_tried() {
 
 #[test]
 fn what_happens_in_any_case_is_not_told_as_ignored() {
-    let text = text("boot=nfs rd.neednet=1");
+    let text = text("boot=nfs rd.neednet=1 rd.net.timeout.route=20");
     let expected = "\nwhat happens in any case\n  boot=nfs: an NFS root is all that this init mounts\n  \
-                    rd.neednet=1: the network always comes up\n";
+                    rd.neednet=1: the network always comes up\n  \
+                    rd.net.timeout.route=20: routes are set together with the address, so there is no wait to limit\n";
     assert!(text.ends_with(expected), "{text}");
     assert!(!text.contains("what is not followed"), "{text}");
 }
