@@ -82,6 +82,32 @@ fn a_network_card_that_comes_after_20_seconds_is_waited_for_and_used() -> Result
 }
 
 #[test]
+fn a_card_that_is_taken_out_is_forgotten_and_another_is_used() -> Result<()> {
+    let wire = Wire::new("card-out")?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve(root.path(), &[])?;
+    // Nobody hears the first card.
+    wire.net.lose(&wire.tap.0, Loss::ALL)?;
+    let second = wire.net.tap("second", &wire.bridge)?;
+    let machine = wire.machine();
+    let machine = machine.nic(Nic::virtio(&wire.tap, OTHER).later());
+    let machine = machine.nic(Nic::virtio(&second, MACHINE).later());
+    let command_line = format!("{} ip=dhcp ro", own_export(root.path())?);
+    let vm = wire.boot_with(machine, &command_line)?;
+    let waits = "netroot: waiting for a network card to appear (";
+    vm.wait_for(waits, "the machine's word that it waits", PATIENCE)?;
+    vm.plug_in(0)?;
+    let waits = "netroot: waiting for a DHCP server to answer on eth0 (";
+    vm.wait_for(waits, "its question", PATIENCE)?;
+    vm.take_out(0)?;
+    vm.wait_for("netroot: eth0: gone", "its farewell", PATIENCE)?;
+    vm.plug_in(1)?;
+    Facts::of(&vm)?.assert_read_only_nfs();
+    assert_never_failed(&vm);
+    Ok(())
+}
+
+#[test]
 fn a_wire_that_loses_three_of_ten_frames_each_way_is_slow_and_no_more() -> Result<()> {
     let wire = Wire::new("loss")?;
     let root = TinyRoot::make()?;

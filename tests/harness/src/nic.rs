@@ -113,11 +113,17 @@ impl Nic {
     pub(crate) fn plugged_in(&self, index: usize) -> serde_json::Value {
         serde_json::json!({
             "driver": self.model,
+            "id": Self::card_name(index),
             "bus": Self::slot_name(index),
             "netdev": Self::cable_name(index),
             "mac": self.mac,
             "romfile": "",
         })
+    }
+
+    /// QEMU's name for card number `index`, once it was plugged in.
+    pub(crate) fn card_name(index: usize) -> String {
+        format!("card{index}")
     }
 
     fn slot_name(index: usize) -> String {

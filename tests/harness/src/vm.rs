@@ -318,6 +318,15 @@ impl Vm {
         qmp::command(&self.control, "device_add", &nic.plugged_in(number))
     }
 
+    /// Takes a card out that was plugged in: it is gone once the machine has let it go.
+    ///
+    /// # Errors
+    /// When it was never plugged in.
+    pub fn take_out(&self, number: usize) -> Result<()> {
+        let arguments = serde_json::json!({ "id": Nic::card_name(number) });
+        qmp::command(&self.control, "device_del", &arguments)
+    }
+
     /// Pulls the cable of the card with this number, or puts it in again.
     ///
     /// # Errors
