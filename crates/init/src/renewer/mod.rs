@@ -11,6 +11,7 @@
 //! when the lease ends under them or when they do. Then both are set again, and the lease is asked for here.
 
 pub(crate) mod frame;
+mod guard;
 mod start;
 mod watch;
 
@@ -18,15 +19,14 @@ pub(crate) use start::start;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use netroot_proto::cmdline::{BootPlan, IpRequest, Network};
-use netroot_proto::dhcp::lease::{Lease, Route};
+use netroot_proto::dhcp::Mac;
+use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::renew::{Heard, Renewer};
-use netroot_proto::dhcp::{Mac, netmask};
 use netroot_sys::packet::PacketSocket;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
@@ -37,13 +37,10 @@ use crate::configure::resolver;
 use crate::dhcp::race::{Way, way};
 use crate::link::Nic;
 use crate::netlink::RouteSocket;
-use watch::Finding;
+use guard::WITHOUT;
 
 /// Its name: see the module's description for the `@`.
 pub(crate) const NAME: &str = "@netroot-renew";
-/// How long the NIC may be without any address, or without the route to its network, before it gets the root's
-/// again: whoever takes one away mostly gives another at once.
-const WITHOUT: Duration = Duration::from_secs(5);
 /// How long after news of an address it is looked again: systemd-networkd writes its file after it set the address.
 const SETTLING: Duration = Duration::from_secs(5);
 /// How often it is looked whether the program that has the lease goes on renewing it.
@@ -173,80 +170,6 @@ impl Keeper {
         }
     }
 
-    /// Looks whether the address is still there, and still in these hands.
-    fn look(&mut self) {
-        let (index, own) = (self.address.nic.index, self.address.own);
-        // It is asked again at the next turn.
-        let Ok(addresses) = self.orders.addresses(index) else {
-            return;
-        };
-        let finding = watch::find(&addresses, own, || {
-            watch::networkd_has_it(&self.run, index, own)
-        });
-        let lost = match finding {
-            Finding::None => Some(format!("somebody took {own} away")),
-            Finding::Ours if !self.has_network() => {
-                let prefix = self.address.prefix;
-                Some(format!("somebody took the route of {own}/{prefix} away"))
-            }
-            Finding::Ours | Finding::TakenOver(_) => None,
-        };
-        match (lost, finding) {
-            (Some(lost), _) => self.miss(&lost),
-            (None, Finding::TakenOver(by)) => self.hand_to(Some(by)),
-            (None, Finding::Ours | Finding::None) => self.hand_to(None),
-        }
-    }
-
-    /// Whether the NIC's own network is reached through it.
-    fn has_network(&mut self) -> bool {
-        let (index, own) = (self.address.nic.index, self.address.own);
-        let network = network(&self.address);
-        // Some address of the network that is neither its first, its last nor the machine's.
-        let hosts = (1..3).map(|n| Ipv4Addr::from_bits(network.destination.to_bits() | n));
-        let other = hosts.into_iter().find(|host| *host != own);
-        // A network of a few addresses has none; what the kernel does not say is no news.
-        other.is_none_or(|other| {
-            network.prefix > 29 || self.orders.reaches(index, other).unwrap_or(true)
-        })
-    }
-
-    /// The lease is in the hands of that program, or in these.
-    fn hand_to(&mut self, keeper: Option<&'static str>) {
-        self.without = None;
-        self.has_told = false;
-        if self.keeper == keeper {
-            return;
-        }
-        self.keeper = keeper;
-        let name = &self.address.nic.name;
-        let line = match keeper {
-            Some(by) => format!("{name}: {by} has the lease now; it is renewed there"),
-            None => format!("{name}: nobody else renews the lease; it is renewed here again"),
-        };
-        self.packets = None;
-        self.log(&line);
-    }
-
-    /// The NIC reaches nobody: so it is given all that it had, unless somebody is about to.
-    fn miss(&mut self, lost: &str) {
-        let since = *self.without.get_or_insert(Moment::now());
-        if Moment::now().since(since) >= WITHOUT {
-            self.without = None;
-            let name = &self.address.nic.name;
-            let mut lines = vec![format!(
-                "{name}: {lost}, and the root needs it: it is set again"
-            )];
-            lines.extend(self.set());
-            // A NIC that is gone stays gone, and has been told of.
-            if !std::mem::replace(&mut self.has_told, true) {
-                self.log_all(&lines);
-            }
-            // Who takes an address away may have given its lease back (dhclient -r).
-            self.renewer.ask_again(Moment::now().since_kernel());
-        }
-    }
-
     fn speak(&mut self) {
         let now = Moment::now().since_kernel();
         if let Some(outgoing) = self.renewer.poll(now) {
@@ -321,28 +244,6 @@ impl Keeper {
         }
     }
 
-    /// Gives the NIC its address and routes. Returns what could not be set.
-    fn set(&mut self) -> Vec<String> {
-        let (index, own) = (self.address.nic.index, self.address.own);
-        let (prefix, broadcast) = (self.address.prefix, self.address.broadcast);
-        let name = self.address.nic.name.clone();
-        // Somebody may have switched it off (ifdown).
-        let up = self.orders.set_up(index);
-        let address = self.orders.add_address(index, own, prefix, broadcast);
-        let mut complaints: Vec<String> = [up, address]
-            .into_iter()
-            .filter_map(|done| Some(format!("{name}: {}", done.err()?)))
-            .collect();
-        // The kernel makes the network's own route with the address only if that was not there.
-        let network = (!self.has_network()).then(|| network(&self.address));
-        for route in network.into_iter().chain(self.address.routes_in_order()) {
-            if let Err(e) = self.orders.add_route(index, &route, own, true) {
-                complaints.push(format!("{name}: {route}: {e}"));
-            }
-        }
-        complaints
-    }
-
     fn log_all(&self, lines: &[String]) {
         for line in lines {
             self.log(line);
@@ -394,16 +295,6 @@ impl Keeper {
     fn log(&self, line: &str) {
         // LOG_DAEMON, LOG_INFO.
         let _ = (&self.kernel_log).write_all(format!("<30>netroot: {line}\n").as_bytes());
-    }
-}
-
-/// The NIC's own network.
-fn network(address: &Address) -> Route {
-    let mask = netmask(address.prefix).to_bits();
-    Route {
-        destination: Ipv4Addr::from_bits(address.own.to_bits() & mask),
-        prefix: address.prefix,
-        gateway: None,
     }
 }
 
