@@ -45,6 +45,7 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use netroot_proto::cmdline::{BootPlan, Stage};
 use smoltcp::wire::DhcpOption;
@@ -116,7 +117,9 @@ fn run(arguments: Vec<OsString>) -> ! {
         }
     };
     loop {
+        let began = Moment::now();
         let Err(failure) = boot::boot(&mut machine);
+        let lasted = Moment::now().since(began);
         let since_start = Moment::now().since(machine.started);
         let after = patience::after_failure(&machine.plan, since_start);
         if matches!(failure, Failure::Changed) {
@@ -128,15 +131,15 @@ fn run(arguments: Vec<OsString>) -> ! {
         if matches!(failure, Failure::Switch { .. }) {
             policy::follow(Next::GiveUp, false, &mut || false);
         }
-        rescue::follow(&mut machine, policy::next(after, failures.one_more()));
+        let next = policy::next(after, failures.one_more(lasted));
+        rescue::follow(&mut machine, next);
     }
 }
 
 fn failed(failure: &Failure, after: netroot_proto::cmdline::AfterFailure, failures: &mut Failures) {
     fail!("boot failed: {failure}");
-    policy::follow(policy::next(after, failures.one_more()), false, &mut || {
-        false
-    });
+    let next = policy::next(after, failures.one_more(Duration::ZERO));
+    policy::follow(next, false, &mut || false);
 }
 
 /// Everything that is done once: the command line, the kernel's settings, the modules.

@@ -110,22 +110,21 @@ fn end(mode: RebootMode) -> ! {
     }
 }
 
-/// Counts failures that follow each other; a boot that got far and fails later starts anew.
+/// Counts failures that follow each other.
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
     count: u32,
-    last: Option<Moment>,
 }
 
 impl Failures {
-    /// One more. Returns how many there are in a row: an attempt that lasted long does not count with the others.
-    pub(crate) fn one_more(&mut self) -> u32 {
-        let now = Moment::now();
-        self.count = match self.last {
-            Some(last) if now.since(last) > LONGEST * 3 => 1,
-            _ => self.count.saturating_add(1),
+    /// One more, of an attempt that lasted so long. Returns how many there are in a row. An attempt that was longer than
+    /// any pause counts as the first: who asked for a minute and a half in vain need not be silent for another.
+    pub(crate) fn one_more(&mut self, lasted: Duration) -> u32 {
+        self.count = if lasted > LONGEST {
+            1
+        } else {
+            self.count.saturating_add(1)
         };
-        self.last = Some(now);
         self.count
     }
 }
@@ -147,6 +146,14 @@ mod tests {
             next(AfterFailure::TryAgain, u32::MAX),
             Next::TryAgain(LONGEST)
         );
+    }
+
+    #[test]
+    fn an_attempt_that_was_a_long_wait_itself_is_followed_by_a_short_pause() {
+        let mut failures = Failures::default();
+        let seconds = [1, 3, 3, 91, 92, 3].map(Duration::from_secs);
+        let counts = seconds.map(|lasted| failures.one_more(lasted));
+        assert_eq!(counts, [1, 2, 3, 1, 1, 2]);
     }
 
     #[test]
