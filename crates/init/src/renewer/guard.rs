@@ -41,17 +41,15 @@ impl Keeper {
         }
     }
 
-    /// Whether the NIC's own network is reached through it.
+    /// Whether the NIC's own network is reached without a router.
     fn has_network(&mut self) -> bool {
-        let (index, own) = (self.address.nic.index, self.address.own);
+        let own = self.address.own;
         let network = network(&self.address);
         // Some address of the network that is neither its first, its last nor the machine's.
         let hosts = (1..3).map(|n| Ipv4Addr::from_bits(network.destination.to_bits() | n));
         let other = hosts.into_iter().find(|host| *host != own);
         // A network of a few addresses has none; what the kernel does not say is no news.
-        other.is_none_or(|other| {
-            network.prefix > 29 || self.orders.reaches(index, other).unwrap_or(true)
-        })
+        other.is_none_or(|other| network.prefix > 29 || self.orders.reaches(other).unwrap_or(true))
     }
 
     /// The lease is in the hands of that program, or in these.
@@ -84,9 +82,9 @@ impl Keeper {
             // A NIC that is gone stays gone, and has been told of.
             if !std::mem::replace(&mut self.has_told, true) {
                 self.log_all(&lines);
+                // Who takes an address away may have given its lease back (dhclient -r).
+                self.renewer.ask_again(Moment::now().since_kernel());
             }
-            // Who takes an address away may have given its lease back (dhclient -r).
-            self.renewer.ask_again(Moment::now().since_kernel());
         }
     }
 
