@@ -193,7 +193,7 @@ fn each_cause_has_its_sentence_and_its_cure() {
                 what: "portmapper",
             }),
             "10.0.0.1 refuses connections on port 111 (portmapper)",
-            "start the portmapper on 10.0.0.1",
+            "start rpcbind on 10.0.0.1, or name its ports with port= and mountport=",
         ),
         (
             nfs(NfsFault::NotRegistered {

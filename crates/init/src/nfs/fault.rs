@@ -182,6 +182,9 @@ impl NfsFault {
             Self::Silent {
                 server, port, way, ..
             } => way.cure(*server, *port),
+            Self::Closed { server, port, .. } if *port == nfs3_types::portmap::PMAP_PORT => {
+                format!("start rpcbind on {server}, or name its ports with port= and mountport=")
+            }
             Self::Closed { server, what, .. } => {
                 format!("start the {what} on {server}, or correct the port")
             }
