@@ -5,8 +5,9 @@
 //! own. When the process that made it ends, even by `kill -9`, the kernel ends
 //! everything inside it, so a failed test leaves nothing behind.
 //!
-//! Nothing here panics: every function says in its error what it was doing, and
-//! waits always have a deadline and name what they wait for.
+//! Every function says in its error what it was doing, and waits always have a deadline
+//! and name what they wait for. Nothing here panics, but for one thing: a [`Vm`] that
+//! is dropped after the machine in it panicked fails the test.
 
 #![forbid(unsafe_code)]
 

@@ -99,6 +99,7 @@ impl Demo {
             println!("demo: log in as root, no password; Ctrl-a x switches the machine off");
         }
         let vm = Vm::builder(&net, "console")
+            .may_panic()
             .firmware(self.firmware.firmware())
             .nic(Nic::virtio(&tap, MACHINE).with_rom(self.firmware.rom()));
         let mut vm = if self.keep {
