@@ -191,7 +191,9 @@ impl Race<'_> {
             }
             let mut address = address(lease);
             address.dialogue = Some(dialogue);
-            port.address = Some((Moment::now(), address));
+            // A lease of a second comes again and again; its turn comes as if it had stayed.
+            let first = port.address.as_ref().map(|(moment, _)| *moment);
+            port.address = Some((first.unwrap_or_else(Moment::now), address));
         }
     }
 
