@@ -148,3 +148,13 @@ fn ip_any_is_answered_by_a_server_of_bootp_too() -> Result<()> {
     assert!(!log.contains("DHCPACK"), "{log}");
     Ok(())
 }
+
+#[test]
+fn silence_instead_of_bootp_is_called_so() -> Result<()> {
+    let wire = Wire::new("bootp-nobody")?;
+    let vm = wire.boot("root=dhcp ip=bootp rd.net.timeout.dhcp=5")?;
+    let failed = vm.wait_for("netroot: boot failed: ", "the failure", PATIENCE)?;
+    let sentence = "no address: no BOOTP server answered on eth0";
+    assert!(failed.line.contains(sentence), "{}", failed.line);
+    Ok(())
+}

@@ -1,5 +1,7 @@
 //! Somebody else's DHCP server with the worst options that it can be made to send.
 
+use std::net::UdpSocket;
+
 use anyhow::Result;
 use netroot_harness::{Clients, Dnsmasq, Ganesha, TinyRoot, Vm};
 
@@ -27,6 +29,43 @@ fn lies() -> Vec<String> {
     ]
     .map(|option| format!("--dhcp-option-force={option}"))
     .into()
+}
+
+/// A DHCP server that answers everybody with the same address and options, for as long as
+/// the test runs.
+fn liar(wire: &Wire, address: [u8; 4], options: &'static [u8]) -> Result<()> {
+    // What is for everybody goes out here.
+    wire.net
+        .run(&["ip", "route", "add", "255.255.255.255", "dev", "br0"])?;
+    let socket = wire.net.within(|| {
+        let socket = UdpSocket::bind("0.0.0.0:67")?;
+        socket.set_broadcast(true)?;
+        Ok(socket)
+    })?;
+    std::thread::spawn(move || {
+        let mut asked = [0; 1500];
+        while let Ok((length, _)) = socket.recv_from(&mut asked) {
+            if let Some(reply) = asked
+                .get(..length)
+                .and_then(|asked| lied(asked, address, options))
+            {
+                let _ = socket.send_to(&reply, "255.255.255.255:68");
+            }
+        }
+    });
+    Ok(())
+}
+
+/// The OFFER for a DISCOVER, and an ACK for anything else; with bytes in the place of options.
+fn lied(asked: &[u8], address: [u8; 4], options: &[u8]) -> Option<Vec<u8>> {
+    let is_discover = asked.windows(3).any(|option| option == [53, 1, 1]);
+    let mut reply = asked.get(..236)?.to_vec();
+    *reply.first_mut()? = 2;
+    reply.get_mut(16..20)?.copy_from_slice(&address);
+    reply.extend([99, 130, 83, 99, 53, 1, if is_discover { 2 } else { 5 }]);
+    reply.extend([54, 4, 10, 77, 0, 1]);
+    reply.extend(options);
+    Some(reply)
 }
 
 /// Nothing that our init prints paints the terminal or begins a line of its own.
@@ -97,5 +136,34 @@ fn a_machine_that_has_to_believe_the_lies_ends_in_one_sentence() -> Result<()> {
     )?;
     assert_printable(&vm)?;
     assert!(vm.running()?);
+    Ok(())
+}
+
+#[test]
+fn leases_that_are_over_at_once_are_not_waited_out_for_ever() -> Result<()> {
+    let wire = Wire::new("dhcp-lies-second")?;
+    // A mask, a second, no root and no end.
+    let options = &[1, 4, 255, 255, 255, 0, 51, 4, 0, 0, 0, 1, 17, 0, 6, 200, 1];
+    liar(&wire, [10, 77, 0, 100], options)?;
+    let vm = wire.boot("root=dhcp ip=dhcp")?;
+    let failed = vm.wait_for("netroot: boot failed: ", "the failure", PATIENCE)?;
+    assert!(failed.line.contains("no root: neither"), "{}", failed.line);
+    let told = "a lease of 1 s (option 51) is over at once; the address is kept all the same";
+    assert!(vm.console().contains(told), "{}", vm.console().text());
+    assert_printable(&vm)
+}
+
+#[test]
+fn an_address_that_no_host_can_have_is_as_good_as_none() -> Result<()> {
+    let wire = Wire::new("dhcp-lies-loopback")?;
+    liar(
+        &wire,
+        [127, 0, 0, 1],
+        &[1, 4, 255, 0, 0, 0, 17, 2, b'/', b'r', 255],
+    )?;
+    let vm = wire.boot("root=dhcp ip=dhcp rd.net.timeout.dhcp=8")?;
+    let failed = vm.wait_for("netroot: boot failed: ", "the failure", PATIENCE)?;
+    let sentence = "no DHCP server answered on eth0";
+    assert!(failed.line.contains(sentence), "{}", failed.line);
     Ok(())
 }
