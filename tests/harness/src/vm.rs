@@ -1,52 +1,25 @@
 //! A virtual machine without a disk.
 
+mod builder;
+
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::accel::Accel;
+pub use self::builder::{Firmware, VmBuilder};
 use crate::net::Net;
 use crate::nic::Nic;
-use crate::program::{Finished, Input, Program, Streams};
+use crate::program::{Finished, Program};
 use crate::qmp;
-use crate::transcript::{Echo, Seen, Transcript};
-
-/// What runs before the boot loader.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Firmware {
-    /// SeaBIOS.
-    #[default]
-    Bios,
-    /// OVMF (edk2), with a variable store of its own for each machine.
-    Uefi,
-    /// The same with PXE switched off, so that it comes to HTTP boot at once.
-    UefiHttp,
-}
+use crate::transcript::{Seen, Transcript};
 
 /// What no machine may ever say: the kernel's words, and those of a Rust program, be it process 1 or another.
 const PANICS: [&str; 2] = ["Kernel panic", "panicked at"];
 
 /// QEMU's name for memory in a file without a name.
 const COUNTED: &str = "memory-backend-memfd";
-
-/// A machine before it is switched on.
-#[derive(Debug)]
-pub struct VmBuilder<'net> {
-    net: &'net Net,
-    name: String,
-    memory_mib: u32,
-    firmware: Firmware,
-    nics: Vec<Nic>,
-    kernel: Option<(PathBuf, PathBuf, String)>,
-    streams: Streams,
-    accel: Option<Accel>,
-    counted: bool,
-    may_panic: bool,
-    clock: Option<String>,
-    uuid: Option<String>,
-}
 
 /// A machine that is switched on. Dropping it pulls the plug, and fails the test if it ever panicked.
 #[derive(Debug)]
@@ -57,219 +30,10 @@ pub struct Vm {
     may_panic: bool,
 }
 
-impl<'net> VmBuilder<'net> {
-    /// More or less memory than 512 MiB.
-    #[must_use]
-    pub fn memory_mib(mut self, memory_mib: u32) -> Self {
-        self.memory_mib = memory_mib;
-        self
-    }
-
-    /// Boots through this firmware (SeaBIOS if never called).
-    #[must_use]
-    pub fn firmware(mut self, firmware: Firmware) -> Self {
-        self.firmware = firmware;
-        self
-    }
-
-    /// Adds a network card.
-    #[must_use]
-    pub fn nic(mut self, nic: Nic) -> Self {
-        self.nics.push(nic);
-        self
-    }
-
-    /// Boots this kernel and initrd with this command line instead of what the network
-    /// offers. `console=ttyS0` and a quick end after a panic are added.
-    #[must_use]
-    pub fn kernel(mut self, kernel: &Path, initrd: &Path, command_line: &str) -> Self {
-        let command_line = format!("console=ttyS0 mitigations=off {command_line}");
-        self.kernel = Some((kernel.to_owned(), initrd.to_owned(), command_line));
-        self
-    }
-
-    /// Runs it this way instead of the fastest that works here.
-    #[must_use]
-    pub fn accel(mut self, accel: Accel) -> Self {
-        self.accel = Some(accel);
-        self
-    }
-
-    /// Keeps its memory where [`Vm::touched`] can count it.
-    #[must_use]
-    pub fn counted(mut self) -> Self {
-        self.counted = true;
-        self
-    }
-
-    /// Takes a panic as an answer: this machine has less memory than it needs.
-    #[must_use]
-    pub fn may_panic(mut self) -> Self {
-        self.may_panic = true;
-        self
-    }
-
-    /// Shows the console on our standard output as well.
-    #[must_use]
-    pub fn shown(mut self) -> Self {
-        self.streams.echo = Echo::Plain;
-        self
-    }
-
-    /// Shows the console and joins our terminal's keyboard to it; `Ctrl-a x` is QEMU's
-    /// key to pull the plug.
-    #[must_use]
-    pub fn interactive(mut self) -> Self {
-        self.streams = Streams {
-            input: Input::Terminal,
-            echo: Echo::Raw,
-        };
-        self
-    }
-
-    /// Starts with the clock at this moment (`1990-01-01`) instead of now.
-    #[must_use]
-    pub fn clock(mut self, moment: &str) -> Self {
-        self.clock = Some(moment.to_owned());
-        self
-    }
-
-    /// Gives the machine this UUID.
-    #[must_use]
-    pub fn uuid(mut self, uuid: &str) -> Self {
-        self.uuid = Some(uuid.to_owned());
-        self
-    }
-
-    /// Switches it on.
-    ///
-    /// # Errors
-    /// When QEMU or the firmware's files are missing.
-    pub fn start(self) -> Result<Vm> {
-        let accel = self.accel.unwrap_or_else(Accel::probe);
-        let serial = if self.streams.input == Input::Terminal {
-            "mon:stdio"
-        } else {
-            "stdio"
-        };
-        let mut argv: Vec<String> = [
-            "qemu-system-x86_64",
-            "-name",
-            &self.name,
-            "-machine",
-            // Without graphics SeaBIOS and the boot ROMs speak on the serial line.
-            "q35,graphics=off,i8042=off",
-            "-accel",
-            accel.name(),
-            "-cpu",
-            accel.processor(),
-            "-m",
-            &self.memory_mib.to_string(),
-            "-nodefaults",
-            "-no-user-config",
-            "-no-reboot",
-            "-display",
-            "none",
-            "-vga",
-            "none",
-            "-serial",
-            serial,
-        ]
-        .map(str::to_owned)
-        .into();
-        if self.counted {
-            // A file in memory: page by page, where memory of the program's own comes in pieces of 2 MiB.
-            let memory = format!("{COUNTED},id=memory,size={}M", self.memory_mib);
-            argv.extend(["-object".into(), memory]);
-            argv.extend(["-machine".into(), "memory-backend=memory".into()]);
-        }
-        if let Some(clock) = &self.clock {
-            argv.extend(["-rtc".into(), format!("base={clock}")]);
-        }
-        if let Some(uuid) = &self.uuid {
-            argv.extend(["-uuid".into(), uuid.clone()]);
-        }
-        if self.firmware != Firmware::Bios {
-            argv.extend(self.flash()?);
-        }
-        if self.firmware == Firmware::UefiHttp {
-            for family in ["IPv4", "IPv6"] {
-                let setting = format!("name=opt/org.tianocore/{family}PXESupport,string=n");
-                argv.extend(["-fw_cfg".into(), setting]);
-            }
-        }
-        for (index, nic) in self.nics.iter().enumerate() {
-            argv.extend(nic.arguments(index));
-        }
-        if let Some((kernel, initrd, command_line)) = &self.kernel {
-            argv.extend(["-kernel".into(), kernel.display().to_string()]);
-            argv.extend(["-initrd".into(), initrd.display().to_string()]);
-            argv.extend(["-append".into(), command_line.clone()]);
-        }
-        let control = self.net.logs().join(format!("{}-qmp", self.name));
-        let socket = format!("unix:{},server=on,wait=off", control.display());
-        argv.extend(["-qmp".into(), socket]);
-        let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
-        let program = self.net.spawn_as(&self.name, &argv, self.streams)?;
-        Ok(Vm {
-            program,
-            nics: self.nics,
-            control,
-            may_panic: self.may_panic,
-        })
-    }
-
-    /// OVMF's code and a fresh copy of its empty variable store.
-    fn flash(&self) -> Result<Vec<String>> {
-        let (code, variables) = ovmf()?;
-        let own = self.net.logs().join(format!("{}-variables.fd", self.name));
-        std::fs::copy(&variables, &own)
-            .with_context(|| format!("copy {} to {}", variables.display(), own.display()))?;
-        Ok(vec![
-            "-drive".into(),
-            format!(
-                "if=pflash,format=raw,unit=0,readonly=on,file={}",
-                code.display()
-            ),
-            "-drive".into(),
-            format!("if=pflash,format=raw,unit=1,file={}", own.display()),
-        ])
-    }
-}
-
-/// The firmware's files: the 4 MiB build where the distribution has one.
-fn ovmf() -> Result<(PathBuf, PathBuf)> {
-    let folder = Path::new("/usr/share/OVMF");
-    [
-        ("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"),
-        ("OVMF_CODE.fd", "OVMF_VARS.fd"),
-    ]
-    .map(|(code, variables)| (folder.join(code), folder.join(variables)))
-    .into_iter()
-    .find(|(code, variables)| code.exists() && variables.exists())
-    .context("no OVMF in /usr/share/OVMF: install the package ovmf, or run `cargo xtask setup`")
-}
-
 impl Vm {
     /// A machine in `net`, called `name` in logs.
     pub fn builder<'net>(net: &'net Net, name: &str) -> VmBuilder<'net> {
-        VmBuilder {
-            net,
-            name: name.to_owned(),
-            memory_mib: 512,
-            firmware: Firmware::Bios,
-            nics: Vec::new(),
-            kernel: None,
-            streams: Streams {
-                input: Input::Typed,
-                ..Streams::default()
-            },
-            accel: None,
-            counted: false,
-            may_panic: false,
-            clock: None,
-            uuid: None,
-        }
+        VmBuilder::new(net, name)
     }
 
     /// Its serial console.
