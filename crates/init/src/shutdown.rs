@@ -25,6 +25,11 @@ use crate::policy;
 
 /// Where systemd looks for it.
 pub(crate) const PROGRAM: &str = "/run/initramfs/shutdown";
+/// What was mounted when the root was entered. The kernel's own list will not do: systemd unmounts the layer below an
+/// overlay before it comes here, and the overlay goes on with a mount of its own that has no place.
+const NOTE: &str = "/run/initramfs/mounts";
+/// The same file when `/run/initramfs` is the root.
+const NOTE_AFTERWARDS: &str = "/mounts";
 /// What it is called when systemd runs it.
 pub(crate) const NAME: &str = "/shutdown";
 /// Where systemd moves things to, the root that was to the last.
@@ -44,6 +49,7 @@ pub(crate) fn leave() -> io::Result<&'static str> {
     }
     fs::copy("/proc/self/exe", PROGRAM)?;
     fs::set_permissions(PROGRAM, fs::Permissions::from_mode(0o755))?;
+    fs::write(NOTE, fs::read_to_string("/proc/self/mounts")?)?;
     Ok(PROGRAM)
 }
 
@@ -63,7 +69,8 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> ! {
         rustix::fs::sync();
         unmount_all(&mounts);
         sender.send(());
-        exports(&mounts).iter().for_each(nfs::tell_unmounted);
+        let before = fs::read_to_string(NOTE_AFTERWARDS).unwrap_or_default();
+        exports(&before).iter().for_each(nfs::tell_unmounted);
         sender.send(());
     };
     // In a thread: a server that is gone may hold it for ever.

@@ -70,6 +70,8 @@ pub struct RootChoice {
     pub options: NfsOptions,
     /// Read-only or not, of the NFS mount itself: read-only under an overlay.
     pub access: Access,
+    /// Whether an overlay goes over it, so that nobody may change it underneath.
+    pub layered: bool,
     /// What named the server.
     pub server_from: Evidence,
     /// What named the path.
@@ -278,7 +280,8 @@ pub fn choose_root_of(
         complaints.clear();
         (explicit.options.clone(), None)
     };
-    let access = if matches!(plan.overlay.value, Overlay::Tmpfs { .. }) {
+    let layered = matches!(plan.overlay.value, Overlay::Tmpfs { .. });
+    let access = if layered {
         Access::ReadOnly
     } else if let Some(access) = explicit.options.access {
         access
@@ -293,6 +296,7 @@ pub fn choose_root_of(
         path,
         options,
         access,
+        layered,
         server_from,
         path_from,
         complaints,

@@ -105,6 +105,21 @@ fn each_version_of_the_fallback_has_its_own_words() {
     );
 }
 
+#[test]
+fn below_an_overlay_no_open_asks_the_server_unless_that_is_wanted() {
+    let data = |more: &str| {
+        let cmdline = format!("nfsroot=10.0.0.1:/r{more}");
+        request(&cmdline, Version::V3, KnownPorts::default()).data(false)
+    };
+    assert!(data(" rd.overlay").contains(",nolock,nocto,"));
+    assert!(!data("").contains("nocto"));
+    for own in ["cto", "noac", "actimeo=0", "acregmax=5"] {
+        let told = data(&format!(",{own} rd.overlay"));
+        assert!(told.contains(own) && !told.contains("nocto"), "{told}");
+    }
+    assert_eq!(data(",nocto rd.overlay").matches("nocto").count(), 1);
+}
+
 /// Every option that people write, what the kernel is told by version 3 and by 4.2 for it, and a word of what a
 /// person is told.
 const OPTIONS: [(&str, &str, &str, &str); 42] = [
