@@ -2,10 +2,11 @@
 //! operating system, or as our init drives it.
 
 use std::collections::VecDeque;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use netroot_proto::dhcp::introduction::Introduction;
-use netroot_proto::dhcp::lease::Lease;
+use netroot_proto::dhcp::lease::{Lease, LeaseError};
 use netroot_proto::dhcp::offers::{Offers, Outgoing, Worth};
 use netroot_proto::dhcp::{Mac, PARAMETER_REQUEST_LIST};
 use netroot_proto::mount::NfsTarget;
@@ -96,6 +97,11 @@ impl Client {
     /// The lease that it holds.
     pub(crate) fn lease(&self) -> Option<&Lease> {
         self.history.last().and_then(|(_, lease)| lease.as_ref())
+    }
+
+    /// An offer that it had to pass over, told once.
+    pub(crate) fn useless(&mut self) -> Option<(Ipv4Addr, LeaseError)> {
+        self.offers.as_mut()?.useless()
     }
 
     /// When it won its lease.

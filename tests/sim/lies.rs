@@ -289,7 +289,13 @@ fn an_address_that_no_host_can_have_is_never_taken() {
         |p| give(p, [192, 0, 2, 255]),
     ];
     for (number, habit) in habits.into_iter().enumerate() {
-        assert!(meets(habit).clients[0].lease().is_none(), "{number}");
+        let mut lan = meets(habit);
+        assert!(lan.clients[0].lease().is_none(), "{number}");
+        // What has no address at all is a boot server's offer, and no lie.
+        let told = lan.clients[0].useless().map(|(server, _)| server);
+        assert_eq!(told, (number > 0).then_some(ip(1)), "{number}");
+        lan.run(60 * SECOND, |_| false);
+        assert_eq!(lan.clients[0].useless(), None, "once is enough");
     }
 }
 

@@ -165,5 +165,9 @@ fn an_address_that_no_host_can_have_is_as_good_as_none() -> Result<()> {
     let failed = vm.wait_for("netroot: boot failed: ", "the failure", PATIENCE)?;
     let sentence = "no DHCP server answered on eth0";
     assert!(failed.line.contains(sentence), "{}", failed.line);
+    let told = "eth0: the DHCP server 10.77.0.1 makes an offer that cannot be used: \
+                the server gives 127.0.0.1, which no host can have";
+    let console = vm.console().text();
+    assert_eq!(console.matches(told).count(), 1, "{console}");
     Ok(())
 }

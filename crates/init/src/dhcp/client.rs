@@ -124,6 +124,9 @@ impl DhcpClient {
                 break;
             }
         }
+        if let Some((server, e)) = self.device.useless() {
+            caution!("{name}: the DHCP server {server} makes an offer that cannot be used: {e}");
+        }
         for _ in 0..BURST {
             // One frame at a time: the raw message is wanted of the very frame that made the socket bound.
             let heard = self.device.deliver(now, judge);

@@ -1,7 +1,9 @@
 //! smoltcp's view of a NIC: a packet socket that repeats what was not answered.
 
+use std::net::Ipv4Addr;
+
 use netroot_proto::dhcp::introduction::Introduction;
-use netroot_proto::dhcp::lease::Lease;
+use netroot_proto::dhcp::lease::{Lease, LeaseError};
 use netroot_proto::dhcp::offers::{Delivery, Offers, Outgoing, Worth};
 use netroot_proto::dhcp::{Mac, conflict};
 use netroot_sys::packet::PacketSocket;
@@ -74,6 +76,11 @@ impl DhcpDevice {
         let frame = self.buffer.get(..length).unwrap_or_default();
         self.offers.arrived(frame, now.since_kernel());
         true
+    }
+
+    /// An offer that was passed over because it cannot be used, with its sender.
+    pub(super) fn useless(&mut self) -> Option<(Ipv4Addr, LeaseError)> {
+        self.offers.useless()
     }
 
     /// Puts before smoltcp what it is to hear by now; false if there is nothing.

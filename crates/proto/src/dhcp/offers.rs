@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::lease::Lease;
+use super::lease::{Lease, LeaseError};
 use super::options::Message;
 use super::{INIT_VENDOR_CLASS, Mac, MessageType, code, restate};
 
@@ -111,6 +111,10 @@ pub struct Offers {
     /// What the client's REQUEST will be answered with, if it is granted already.
     granted: Option<Vec<u8>>,
     waiting: VecDeque<Delivery>,
+    /// The first offer that gives no lease, and its sender, until somebody asks.
+    useless: Option<(Ipv4Addr, LeaseError)>,
+    /// One of them was asked for.
+    complained: bool,
 }
 
 impl Offers {
@@ -127,6 +131,8 @@ impl Offers {
             unreliable: VecDeque::new(),
             granted: None,
             waiting: VecDeque::new(),
+            useless: None,
+            complained: false,
         }
     }
 
@@ -215,8 +221,12 @@ impl Offers {
         granted: bool,
         now: Duration,
     ) {
-        let Ok(lease) = Lease::read(datagram) else {
-            return;
+        let lease = match Lease::read(datagram) {
+            Ok(lease) => lease,
+            Err(error) => {
+                self.useless.get_or_insert((source, error));
+                return;
+            }
         };
         let held = Held {
             frame: frame.to_vec(),
@@ -234,6 +244,14 @@ impl Offers {
             self.held.push(held);
         }
         self.since.get_or_insert(now);
+    }
+
+    /// An offer that was passed over because it gives no lease, with its sender. Told once,
+    /// however many come.
+    pub fn useless(&mut self) -> Option<(Ipv4Addr, LeaseError)> {
+        let useless = self.useless.take().filter(|_| !self.complained);
+        self.complained |= useless.is_some();
+        useless
     }
 
     /// An offer without an address: does it name a root?
