@@ -151,7 +151,7 @@ fn pauses(text: &str) -> Vec<u64> {
 
 /// The most memory that the init had until it handed over, in KiB, by its own report.
 fn memory_kib(facts: &Facts) -> Result<u64> {
-    let report: serde_json::Value = serde_json::from_str(&facts.all("report"))?;
+    let report = facts.report()?;
     let kib = report.get("memory_kib").and_then(serde_json::Value::as_u64);
     kib.context("memory_kib in the report")
 }

@@ -167,6 +167,11 @@ impl Facts {
         facts.join("\n")
     }
 
+    /// The init's own report of the boot.
+    pub(crate) fn report(&self) -> Result<serde_json::Value> {
+        serde_json::from_str(&self.all("report")).context("read the boot's report")
+    }
+
     /// The line of `/proc/self/mounts` for a place.
     pub(crate) fn mount(&self, place: &str) -> String {
         self.all("mount")
