@@ -72,10 +72,8 @@ pub(crate) fn obtain(
             }
             Verdict::WaitUntil(moment) => moment,
             Verdict::Wait => {
-                if let Some(failure) = race.given_up(now) {
-                    return Err(failure);
-                }
-                now.after(TICK)
+                let end = race.end(now)?;
+                end.min(now.after(TICK))
             }
         };
         let speak = wait.mention(race.what());
@@ -244,8 +242,8 @@ impl Race<'_> {
         Some(address)
     }
 
-    /// The failure, once waiting on makes no sense.
-    fn given_up(&self, now: Moment) -> Option<Failure> {
+    /// When waiting on makes no sense any more; the failure, once it does not.
+    fn end(&self, now: Moment) -> Result<Moment, Failure> {
         let asking = || self.ports.values().filter(|p| !p.off);
         let names = |ports: Vec<&Port>| {
             ports
@@ -259,7 +257,10 @@ impl Race<'_> {
         if let Some(since) = longest {
             let waited = now.since(since);
             let patience = patience::of_dhcp(&self.plan.network);
-            return (waited > patience).then(|| Failure::NoDhcp {
+            if waited < patience {
+                return Ok(since.after(patience));
+            }
+            return Err(Failure::NoDhcp {
                 protocol: protocol(&self.plan.network),
                 interfaces: names(carriers),
                 waited,
@@ -268,13 +269,13 @@ impl Race<'_> {
         let patience = patience::of_carrier(&self.plan.network);
         let waited = now.since(self.started);
         if waited < patience {
-            return None;
+            return Ok(self.started.after(patience));
         }
         if asking().next().is_none() {
             let there = names(self.ports.values().collect());
-            return Some(Failure::NoNicAllowed { there });
+            return Err(Failure::NoNicAllowed { there });
         }
-        Some(Failure::NoCarrier {
+        Err(Failure::NoCarrier {
             interfaces: names(asking().collect()),
             waited,
         })
