@@ -67,9 +67,19 @@ pub struct Port {
 #[derive(Debug)]
 pub struct Switch {
     ports: Vec<Port>,
-    fabric: Arc<Mutex<Fabric>>,
+    fabric: Shared,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread and its owner both look at.
+#[derive(Clone, Debug)]
+struct Shared(Arc<Mutex<Fabric>>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Fabric> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// How often the thread looks whether it is to end, and LACP whether it has something to say.
@@ -103,12 +113,12 @@ impl Switch {
             })
             .collect();
         let cables = ports.iter().map(Port::open).collect::<Result<Vec<_>>>()?;
-        let fabric = Arc::new(Mutex::new(Fabric::new(ports.len(), manners)));
+        let fabric = Shared(Arc::new(Mutex::new(Fabric::new(ports.len(), manners))));
         let stop = Arc::new(AtomicBool::new(false));
         let work = Work {
             uplink,
             cables,
-            fabric: Arc::clone(&fabric),
+            fabric: fabric.clone(),
             stop: Arc::clone(&stop),
         };
         let thread = std::thread::Builder::new()
@@ -134,16 +144,7 @@ impl Switch {
 
     /// The DHCP messages that the machine sent so far, in their order, whether or not they passed.
     pub fn questions(&self) -> Vec<Question> {
-        self.fabric().questions().to_owned()
-    }
-
-    /// How many frames passed each port, in both directions, LACP's own aside.
-    pub fn carried(&self) -> Vec<u64> {
-        self.fabric().carried()
-    }
-
-    fn fabric(&self) -> MutexGuard<'_, Fabric> {
-        self.fabric.lock().unwrap_or_else(PoisonError::into_inner)
+        self.fabric.lock().questions().to_owned()
     }
 }
 
@@ -178,7 +179,7 @@ struct Cable {
 struct Work {
     uplink: File,
     cables: Vec<Cable>,
-    fabric: Arc<Mutex<Fabric>>,
+    fabric: Shared,
     stop: Arc<AtomicBool>,
 }
 
@@ -192,7 +193,7 @@ impl Work {
                 let outs = self.take(end, &mut buffer);
                 self.send(outs);
             }
-            let words = self.fabric().own_words(Instant::now());
+            let words = self.fabric.lock().own_words(Instant::now());
             self.send(words);
         }
     }
@@ -223,8 +224,8 @@ impl Work {
         };
         let now = Instant::now();
         match end {
-            None => self.fabric().sent_by_network(frame, now),
-            Some(at) => self.fabric().sent_by_machine(at, frame, now),
+            None => self.fabric.lock().sent_by_network(frame, now),
+            Some(at) => self.fabric.lock().sent_by_machine(at, frame, now),
         }
     }
 
@@ -239,9 +240,5 @@ impl Work {
                 },
             };
         }
-    }
-
-    fn fabric(&self) -> MutexGuard<'_, Fabric> {
-        self.fabric.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

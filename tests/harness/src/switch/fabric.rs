@@ -28,7 +28,6 @@ struct Port {
     /// When the machine's first frame came: when its driver had set the link up.
     up: Option<Instant>,
     partner: Partner,
-    carried: u64,
 }
 
 /// Questions are kept for the tests to look at; a machine that asks for hours must not fill the memory.
@@ -46,11 +45,6 @@ impl Fabric {
     /// The DHCP messages of the machine so far, whether or not they passed.
     pub(super) fn questions(&self) -> &[Question] {
         &self.questions
-    }
-
-    /// How many frames passed each port, in both directions, LACP's own aside.
-    pub(super) fn carried(&self) -> Vec<u64> {
-        self.ports.iter().map(|port| port.carried).collect()
     }
 
     /// A frame of the machine.
@@ -72,7 +66,6 @@ impl Fabric {
             None => Some(frame.to_owned()),
         };
         let passing = passing.filter(|_| carries);
-        port.carried += u64::from(passing.is_some());
         if let Some(bootp) = bootp_of(frame).filter(|_| self.questions.len() < MOST_QUESTIONS) {
             self.questions.push(Question {
                 port: at,
@@ -107,11 +100,6 @@ impl Fabric {
         let Some(frame) = frame else {
             return Vec::new();
         };
-        for at in &chosen {
-            if let Some(port) = self.ports.get_mut(*at) {
-                port.carried += 1;
-            }
-        }
         chosen
             .into_iter()
             .map(|at| Out::Down(at, frame.clone()))
