@@ -5,12 +5,14 @@ use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
 use super::index::{Index, Resolved, Texts};
+use crate::clock::Moment;
 use crate::console::{caution, detail};
 
 /// Where the kernel keeps the path of its module loader.
@@ -18,6 +20,10 @@ pub(crate) const MODPROBE: &str = "/proc/sys/kernel/modprobe";
 /// The most drivers that are loaded side by side: a probe that waits for firmware must not hold up the NIC that
 /// has the root, and no machine has more kinds of NIC.
 const SIDE_BY_SIDE: usize = 16;
+
+/// How long a module that another thread loads is waited for, before the kernel is left to sort it out: some drivers
+/// look for their firmware for a minute.
+const ANOTHER: Duration = Duration::from_secs(60);
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,10 +45,21 @@ pub(crate) struct Loader {
 struct Shared {
     directory: PathBuf,
     index: Index,
-    /// Names that are in the kernel or on their way.
-    loaded: Mutex<HashSet<String>>,
+    modules: Mutex<Modules>,
+    /// A module is no longer on its way.
+    arrived: Condvar,
     /// Devices that were matched already.
     seen: Mutex<HashSet<String>>,
+}
+
+/// Modules by name.
+#[derive(Default)]
+struct Modules {
+    /// Those that the kernel has.
+    loaded: HashSet<String>,
+    /// Those that a thread is handing to the kernel. It would read, check and link the same file for every thread
+    /// that comes with it, before it finds that one is enough: half a second of a slow machine's boot.
+    on_their_way: HashSet<String>,
 }
 
 impl Loader {
@@ -62,7 +79,8 @@ impl Loader {
         let shared = Shared {
             directory,
             index,
-            loaded: Mutex::default(),
+            modules: Mutex::default(),
+            arrived: Condvar::new(),
             seen: Mutex::default(),
         };
         Loader {
@@ -79,7 +97,7 @@ impl Loader {
         };
         let mut result = Loaded::Yes;
         for step in steps {
-            if self.lock(&self.shared.loaded).contains(&step.name) || is_live(&step.name) {
+            if !self.claim(&step.name) {
                 continue;
             }
             // Else there is a bond0 that nobody asked for.
@@ -87,17 +105,43 @@ impl Loader {
                 "bonding" => c"max_bonds=0",
                 _ => c"",
             };
-            match self.insert(&step.file, parameters) {
-                Ok(()) => {
-                    self.lock(&self.shared.loaded).insert(step.name);
-                }
-                Err(e) => {
-                    caution!("cannot load the module {}: {e}", step.name);
-                    result = Loaded::Refused;
-                }
+            let inserted = self.insert(&step.file, parameters);
+            self.give_back(&step.name, inserted.is_ok());
+            if let Err(e) = inserted {
+                caution!("cannot load the module {}: {e}", step.name);
+                result = Loaded::Refused;
             }
         }
         result
+    }
+
+    /// Whether the caller is to load this module, which is then on its way; `false` if the kernel has it. Where
+    /// another thread is at it, that one is waited for, as the kernel would do.
+    fn claim(&self, name: &str) -> bool {
+        let deadline = Moment::now().after(ANOTHER);
+        let mut modules = self.lock(&self.shared.modules);
+        while modules.on_their_way.contains(name) && !deadline.remaining().is_zero() {
+            let waited = self
+                .shared
+                .arrived
+                .wait_timeout(modules, deadline.remaining());
+            modules = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if modules.loaded.contains(name) || is_live(name) {
+            return false;
+        }
+        modules.on_their_way.insert(name.to_owned());
+        true
+    }
+
+    /// Ends what [`Loader::claim`] began.
+    fn give_back(&self, name: &str, is_loaded: bool) {
+        let mut modules = self.lock(&self.shared.modules);
+        modules.on_their_way.remove(name);
+        if is_loaded {
+            modules.loaded.insert(name.to_owned());
+        }
+        self.shared.arrived.notify_all();
     }
 
     fn insert(&self, file: &str, parameters: &CStr) -> io::Result<()> {
