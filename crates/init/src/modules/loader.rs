@@ -237,3 +237,31 @@ pub(crate) fn as_modprobe(arguments: &[String]) -> u8 {
     }
     status
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_that_another_thread_loads_is_waited_for_and_not_loaded_again() {
+        let loader = Loader::open("no such kernel");
+        assert!(loader.claim("a_module"));
+        let other = {
+            let loader = loader.clone();
+            thread::spawn(move || loader.claim("a_module"))
+        };
+        // Long enough for one that does not wait to say so.
+        thread::sleep(Duration::from_millis(50));
+        loader.give_back("a_module", true);
+        assert!(!other.join().unwrap());
+        assert!(!loader.claim("a_module"), "the kernel has it");
+    }
+
+    #[test]
+    fn a_module_that_the_kernel_refused_may_be_tried_again() {
+        let loader = Loader::open("no such kernel");
+        assert!(loader.claim("a_module"));
+        loader.give_back("a_module", false);
+        assert!(loader.claim("a_module"));
+    }
+}
