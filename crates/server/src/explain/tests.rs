@@ -21,7 +21,7 @@ the root
   path      /debian (nfsroot=...)
   version   NFS 3 over TCP (nfsroot=...)
   access    read-only, under a tmpfs that takes what is written until power-off (rd.overlay)
-  mount     10.0.0.1:/debian with ro,vers=3,proto=tcp,port=2049,mountvers=3,mountproto=tcp,mountport=2049,mountaddr=10.0.0.1,nolock,addr=10.0.0.1
+  mount     10.0.0.1:/debian with ro,vers=3,proto=tcp,port=2049,mountvers=3,mountproto=tcp,mountport=2049,mountaddr=10.0.0.1,nolock,nocto,addr=10.0.0.1
 
 the start
   init      the first of /sbin/init, /etc/init, /bin/init, /bin/sh that is there (default)
