@@ -68,12 +68,11 @@ pub(crate) fn all() -> Result<()> {
     let start = Instant::now();
     let long = LongTests::start();
     reports.extend(BESIDE.map(|(name, check)| report(name, check)));
-    reports.push(Report {
-        took: start.elapsed(),
-        ..report("long tests, beside the others", || {
-            Ok(Outcome::Held(long?.finish()?))
-        })
+    let mut waited = report("long tests, beside the others", || {
+        Ok(Outcome::Held(long?.finish()?))
     });
+    waited.took = start.elapsed();
+    reports.push(waited);
     println!("\n== summary");
     for report in &reports {
         println!("{}", report.line());
