@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use anyhow::Result;
 use netroot_harness::{Cable, Manners, Nic, Switch, TinyRoot, Vm, VmBuilder, places};
 
-use crate::wire::{Facts, MACHINE, PATIENCE, Wire, make_initrd, own_export};
+use crate::wire::{Facts, MACHINE, PATIENCE, STATIC, Wire, make_initrd, own_export};
 
 /// The machine's second card.
 const SECOND: &str = "52:54:00:77:00:02";
@@ -275,5 +275,21 @@ fn a_root_over_a_vlan_over_a_bond_by_lacp_is_reached() -> Result<()> {
         asked.iter().all(|question| question.vlan == Some(7)),
         "{asked:#?}"
     );
+    Ok(())
+}
+
+#[test]
+fn a_bond_that_the_image_cannot_make_is_done_without() -> Result<()> {
+    let wire = Wire::new("no-bonding")?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve_beside(root.path())?;
+    // The image of the other tests has no module for it.
+    let vm = wire.boot(&format!(
+        "{} {STATIC} bond=bond0:eth0:mode=active-backup ro",
+        own_export(root.path())?
+    ))?;
+    let warning = "is the module bonding in the image?";
+    vm.wait_for(warning, "what is missing", PATIENCE)?;
+    Facts::of(&vm)?.assert_read_only_nfs();
     Ok(())
 }

@@ -34,6 +34,8 @@ pub(crate) struct Nics {
     known: HashSet<u32>,
     /// What is made of them.
     made: VirtualLinks,
+    /// NICs that are not set up because something is to be made of them.
+    held: HashSet<u32>,
     /// A link was renamed: what was read before is out of date.
     stale: bool,
     /// How long the first NIC may take.
@@ -74,6 +76,7 @@ pub(crate) fn bring_up(nics: &mut Nics) -> Result<(), Failure> {
         }
         if deadline.remaining().is_zero() {
             nics.made.give_up();
+            nics.let_go();
             if nics.iter().next().is_some() {
                 return Ok(());
             }
@@ -100,6 +103,7 @@ impl Nics {
             links: BTreeMap::new(),
             known: HashSet::new(),
             made: VirtualLinks::new(network),
+            held: HashSet::new(),
             stale: false,
             patience: patience(network),
         };
@@ -118,10 +122,11 @@ impl Nics {
                 continue;
             }
             self.stale |= self.made.greet_again(&mut link);
-            if !link.up && !self.made.sets_up(&link) {
-                set_up(link);
+            if !link.up {
+                self.held.insert(link.index);
             }
         }
+        self.let_go();
         if std::mem::take(&mut self.stale) {
             self.list();
         }
@@ -178,6 +183,22 @@ impl Nics {
         while std::mem::take(&mut self.stale) || self.made.advance(&self.links, &self.loader) {
             self.list();
         }
+        self.let_go();
+    }
+
+    /// Sets up the NICs that were held back for something that cannot be made, and are now used as they are.
+    fn let_go(&mut self) {
+        let (links, made) = (&self.links, &self.made);
+        self.held.retain(|index| {
+            let Some(link) = links.get(index) else {
+                return false;
+            };
+            let stays = made.sets_up(link);
+            if !stays && !link.up {
+                set_up(link.clone());
+            }
+            stays
+        });
     }
 
     /// Takes the kernel's news; true if a carrier came that was not there before.
@@ -265,8 +286,12 @@ impl Nics {
                 Some(driver) => say!("{}: driver {driver}", link.name),
                 None => detail!("{}: no driver of its own", link.name),
             }
-            if !link.up && !self.made.sets_up(&link) {
-                set_up(link.clone());
+            match link.up {
+                true => {}
+                false if self.made.sets_up(&link) => {
+                    self.held.insert(link.index);
+                }
+                false => set_up(link.clone()),
             }
         }
         match (had_carrier, has_carrier) {
