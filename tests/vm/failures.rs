@@ -93,3 +93,17 @@ fn a_machine_that_failed_comes_up_as_soon_as_the_server_does() -> Result<()> {
     Facts::of(&vm)?.assert_read_only_nfs();
     Ok(())
 }
+
+#[test]
+fn a_quiet_machine_says_nothing_until_it_fails() -> Result<()> {
+    let wire = Wire::new("quiet-failure")?;
+    let line =
+        format!("root=/dev/nfs nfsroot=10.77.0.77:/srv/root {STATIC} rd.route=nonsense quiet");
+    let mut vm = wire.boot(&line)?;
+    assert_fails_with(&mut vm, "10.77.0.77 does not even answer ARP")?;
+    let said = vm.console().text();
+    let first = said.lines().find(|line| line.contains("netroot: "));
+    let failed = first.is_some_and(|line| line.contains("netroot: boot failed: "));
+    assert!(failed, "said before the failure: {first:?}");
+    Ok(())
+}

@@ -35,7 +35,7 @@ fn a_cable_that_is_out_is_named_with_its_card() -> Result<()> {
     let line = format!("{} ip=dhcp carrier_timeout=8", root_here());
     let mut vm = wire.boot(&line)?;
     vm.cable(0, false)?;
-    let sentence = "no carrier: nothing is at the other end of eth0 after ";
+    let sentence = "no carrier: nothing is at the other end of eth0 after 8 s";
     assert_fails_with(&mut vm, sentence)
 }
 
