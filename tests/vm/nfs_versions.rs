@@ -71,7 +71,10 @@ fn a_server_of_version_4_alone_is_found_out_when_nothing_is_told() -> Result<()>
     assert!(vm.console().contains("; trying version 4"));
     // It sends names of owners, and that has to be said: such a root looks as if it were nobody's.
     assert!(facts.all("owner").contains("/etc/witness 4294967294"));
-    assert!(vm.console().contains("netroot: warning: the root is nobody's: "));
+    assert!(
+        vm.console()
+            .contains("netroot: warning: the root is nobody's: ")
+    );
     Ok(())
 }
 
