@@ -126,7 +126,7 @@ fn run(arguments: Vec<OsString>) -> ! {
             continue;
         }
         fail!("boot failed: {failure}");
-        machine.report.failed(failure.to_string());
+        machine.report.failed(&failure.to_string());
         report::of_failure(&machine);
         if matches!(failure, Failure::Switch { .. }) {
             policy::follow(Next::GiveUp, false, &mut || false);

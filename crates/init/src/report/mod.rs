@@ -25,6 +25,8 @@ use crate::link::{self, Nic};
 const FAILED: Duration = Duration::from_millis(1500);
 /// Attempts that are remembered: the last ones.
 const ATTEMPTS: usize = 16;
+/// Characters of a failure's sentence: servers' lists of exports are in it.
+const SENTENCE: usize = 600;
 /// Steps of one attempt; there are fewer.
 const STEPS: usize = 32;
 
@@ -110,7 +112,7 @@ impl Report {
     }
 
     /// The attempt failed, in its current step.
-    pub(crate) fn failed(&mut self, failure: String) {
+    pub(crate) fn failed(&mut self, failure: &str) {
         self.failed_at(failure, Moment::now());
     }
 
@@ -119,7 +121,7 @@ impl Report {
         self.attempts.last().map(|attempt| attempt.failure.as_str())
     }
 
-    fn failed_at(&mut self, failure: String, now: Moment) {
+    fn failed_at(&mut self, failure: &str, now: Moment) {
         self.end(now);
         self.count = self.count.saturating_add(1);
         if self.attempts.len() >= ATTEMPTS {
@@ -129,7 +131,7 @@ impl Report {
             begin: self.began,
             end: now,
             step: self.steps.last().map_or("early", |step| step.name),
-            failure,
+            failure: failure.chars().take(SENTENCE).collect(),
         });
     }
 

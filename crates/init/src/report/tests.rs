@@ -78,7 +78,7 @@ fn each_attempt_keeps_its_sentence_and_the_step_that_failed() {
     let mut report = Report::new("6.1.0", "", at(0));
     report.attempt("link");
     report.begin("dhcp");
-    report.failed_at("no address".into(), at(90_000));
+    report.failed_at("no address", at(90_000));
     report.attempt("link");
     let read = read(&report, &facts(Outcome::Failed));
     assert_eq!(read["attempts"][0]["step"], "dhcp");
@@ -99,20 +99,23 @@ fn a_night_of_failures_is_a_report_of_bounded_size() {
     let mut report = Report::new("6.1.0", "", at(0));
     for number in 0..5_000 {
         report.attempt("link");
-        report.failed(format!("failure {number}"));
+        report.failed(&format!("failure {number}{}", " of many words".repeat(500)));
     }
     let read = read(&report, &facts(Outcome::Failed));
     assert_eq!(read["failed_attempts"], 5_000);
     let attempts = read["attempts"].as_array().unwrap();
     assert_eq!(attempts.len(), ATTEMPTS);
-    assert_eq!(attempts.last().unwrap()["failure"], "failure 4999");
+    let last = attempts.last().unwrap()["failure"].as_str().unwrap();
+    assert!(last.starts_with("failure 4999 of many words"));
+    assert_eq!(last.len(), SENTENCE);
+    assert!(read.to_string().len() < 16 << 10);
     assert!(read["steps"].as_array().unwrap().len() <= STEPS);
 }
 
 #[test]
 fn words_of_a_hostile_server_stay_words() {
     let mut report = Report::new("6.1.0", "a=\"\u{1b}[2J\\", at(0));
-    report.failed("x\",\"outcome\":\"switch_root\0\u{9b}\n".into());
+    report.failed("x\",\"outcome\":\"switch_root\0\u{9b}\n");
     let text = render(&report, &facts(Outcome::Failed));
     assert!(!text.trim_end().chars().any(char::is_control), "{text}");
     let read: Value = serde_json::from_str(&text).unwrap();
@@ -144,7 +147,7 @@ fn every_member_is_described() {
     let address = Address::fixed(nic(), &plan.network.addressing[0], &plan.network).unwrap();
     let identity = netroot_proto::mount::MachineIdentity::default();
     let mut report = Report::new("6.1.0", "", at(420));
-    report.failed("no carrier".into());
+    report.failed("no carrier");
     let mut found = std::collections::BTreeSet::new();
     for outcome in [Outcome::Failed, Outcome::Switch("/sbin/init")] {
         let mut facts = facts(outcome);
