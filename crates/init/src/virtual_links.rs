@@ -2,7 +2,7 @@
 //! bridges, in this order.
 //!
 //! A NIC may come late, so nothing is done "once": whenever links change, the next steps that have become possible
-//! are found by [`next`] (pure) and taken.
+//! are found by [`VirtualLinks::next`] (pure) and taken.
 
 mod change;
 mod orders;

@@ -11,7 +11,7 @@ pub(crate) fn files_to_keep_open() -> usize {
 }
 
 /// Raises this process's limit of open files as far as it may go, to 32,768 at most. Call it once before
-/// [`Export::open`]: what an export keeps open depends on the limit. Returns the limit that holds now.
+/// [`Export::open`](crate::Export::open): what an export keeps open depends on the limit. Returns the limit that holds now.
 pub fn raise_open_file_limit() -> u64 {
     let limit = rustix::process::getrlimit(Resource::Nofile);
     let current = limit.current.unwrap_or(u64::MAX);

@@ -11,7 +11,7 @@ use crate::diagnosis::{Unanswered, Way};
 /// How many exports a sentence names.
 const NAMED: usize = 6;
 
-/// Why a server does not give the root. Each reads as "<why>".
+/// Why a server does not give the root. Each reads as the end of "cannot mount the root …: ".
 #[derive(Debug)]
 pub(crate) enum NfsFault {
     /// No route, no ARP answer, or no answer to the connection's first packet.

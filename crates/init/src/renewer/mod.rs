@@ -1,6 +1,6 @@
 //! A small process that keeps the lease while the machine runs.
 //!
-//! [`start`] is called by process 1 before it switches the root; the process that it starts is this same program
+//! [`start()`] is called by process 1 before it switches the root; the process that it starts is this same program
 //! with another name ([`NAME`]) and goes on in [`run`]. It opens everything that it will need while the image is
 //! still there; what it sees as `/` afterwards is empty. systemd spares processes whose name begins with `@` when
 //! it kills everything at shutdown, so the address outlives whatever still needs the root.
