@@ -36,13 +36,13 @@ struct Report {
 }
 
 /// What the long tests need before they can begin.
-const BEFORE: [(&str, Check); 3] = [
+const BEFORE: [(&str, Check); 2] = [
     ("formatting", formatting),
-    ("netroot, init for both processors, their sizes", init_size),
     ("tests that need root: build", root_tests_build),
 ];
 /// What goes on beside the long tests, which mostly wait.
-const BESIDE: [(&str, Check); 7] = [
+const BESIDE: [(&str, Check); 8] = [
+    ("netroot, init for both processors, their sizes", init_size),
     ("clippy", clippy),
     ("licences and advisories", licences),
     ("what init is made of", init_tree),
