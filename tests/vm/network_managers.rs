@@ -76,18 +76,18 @@ static MANAGERS: [&Manager; 4] = [&NETWORKD, &NETWORK_MANAGER, &IFUPDOWN, &DHCPC
 struct Root {
     /// Where it is, in the wire's own mount namespace: it goes with the network.
     path: PathBuf,
-    /// The manager's configuration, laid over the Debian root.
-    _layer: tempfile::TempDir,
 }
 
 impl Root {
     /// `script` is run once there is a login prompt; it has `tell`.
     fn make(wire: &Wire, manager: &Manager, script: &str) -> Result<Self> {
-        let layer = layer(manager, script)?;
+        // Among the logs, which the next run removes: a test that is killed leaves nothing elsewhere.
+        let layer = wire.net.logs().join("layer");
+        fill(&layer, manager, script)?;
         let path = wire.net.logs().join("root");
         std::fs::create_dir_all(&path)?;
         let lower = [
-            layer.path(),
+            layer.as_path(),
             &places::managers_layer(),
             &places::debian_root(),
         ];
@@ -98,23 +98,17 @@ impl Root {
         );
         wire.net
             .run(&["mount", "-t", "overlay", "overlay", "-o", &options, &place])?;
-        Ok(Self {
-            path,
-            _layer: layer,
-        })
+        Ok(Self { path })
     }
 }
 
-/// The files that make the Debian root this manager's.
-fn layer(manager: &Manager, script: &str) -> Result<tempfile::TempDir> {
-    let folder = tempfile::Builder::new()
-        .prefix("managed-root-")
-        .tempdir_in(places::cache())
-        .context("create a folder in .cache")?;
+/// Writes the files that make the Debian root this manager's.
+fn fill(folder: &Path, manager: &Manager, script: &str) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(folder.path(), mode)?;
-    let write = |path: &str, text: &str| write(&folder.path().join(path), text);
-    let link = |target: &str, path: &str| link(target, &folder.path().join(path));
+    std::fs::set_permissions(folder, mode)?;
+    let write = |path: &str, text: &str| write(&folder.join(path), text);
+    let link = |target: &str, path: &str| link(target, &folder.join(path));
     write("etc/witness", "the root's own words\n")?;
     write("etc/netroot-watch", &format!("#!/bin/sh\n{TELL}{script}"))?;
     write("etc/systemd/system/netroot-watch.service", UNIT)?;
@@ -136,7 +130,7 @@ fn layer(manager: &Manager, script: &str) -> Result<tempfile::TempDir> {
     if let Some((path, text)) = manager.file {
         write(path, text)?;
     }
-    Ok(folder)
+    Ok(())
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
