@@ -18,6 +18,7 @@ mod reports;
 mod rescue;
 mod restart;
 mod rpc_peer;
+mod shutdown;
 mod slow;
 mod the_harness;
 mod wire;

@@ -3,7 +3,8 @@
 //! At shutdown systemd makes `/run/initramfs` the root if a program `shutdown` is there, and runs that as process 1
 //! with what is to be done (`poweroff`, `reboot`, `halt`, `kexec`). The root is then a mount like any other and
 //! nothing runs from it: it can be unmounted, and when its server or the network is gone, it can be left behind.
-//! Without it, systemd's own last program waits for a page of itself that nobody will bring.
+//! Without it, systemd's own last program waits for a page of itself that nobody will bring. (Where it does so before
+//! it comes here, the renewer ends the machine: `renewer/last_resort.rs`.)
 //!
 //! The program is a copy of this one in a tmpfs, under a megabyte. It costs little: the [`crate::renewer`] runs
 //! from the same copy, and would need one anyway. So there is no parameter to turn it off.
@@ -152,7 +153,7 @@ fn exports(mounts: &str) -> Vec<Mounted> {
 }
 
 /// What systemd wants: the first word that is no option.
-fn mode(arguments: &[String]) -> RebootMode {
+pub(crate) fn mode(arguments: &[String]) -> RebootMode {
     let verb = arguments.iter().find(|a| !a.starts_with('-'));
     match verb.map(String::as_str) {
         Some("poweroff") => RebootMode::RB_POWER_OFF,

@@ -12,6 +12,7 @@
 
 pub(crate) mod frame;
 mod guard;
+mod last_resort;
 mod start;
 mod watch;
 
@@ -38,6 +39,7 @@ use crate::dhcp::race::{Way, way};
 use crate::link::Nic;
 use crate::netlink::RouteSocket;
 use guard::WITHOUT;
+use last_resort::LastResort;
 
 /// Its name: see the module's description for the `@`.
 pub(crate) const NAME: &str = "@netroot-renew";
@@ -82,6 +84,7 @@ struct Keeper {
     news_at: Option<Moment>,
     /// Who keeps the lease, if another program does.
     keeper: Option<&'static str>,
+    last_resort: LastResort,
 }
 
 impl Keeper {
@@ -144,6 +147,7 @@ impl Keeper {
             has_told: false,
             news_at: None,
             keeper: None,
+            last_resort: LastResort::open()?,
         };
         // Whoever runs out of memory needs the root all the more.
         let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
@@ -162,6 +166,10 @@ impl Keeper {
     fn keep(&mut self) -> ! {
         loop {
             self.look();
+            if let Some(words) = self.last_resort.look() {
+                self.log("systemd's last program waits for the root, which is gone: the machine is ended without it");
+                LastResort::end(&words);
+            }
             if self.keeper.is_none() {
                 self.speak();
                 self.listen();
@@ -266,22 +274,18 @@ impl Keeper {
 
     fn sleep(&mut self) {
         let now = Moment::now();
-        let speak = match self.keeper {
-            Some(_) => Some(ROUND),
-            None => self
-                .renewer
-                .poll_at()
-                .map(|at| at.saturating_sub(now.since_kernel())),
-        };
+        // At least once a round, for the keeper's sake and for the last resort's.
+        let at = self.keeper.is_none().then(|| self.renewer.poll_at());
+        let speak = at.flatten().map(|at| at.saturating_sub(now.since_kernel()));
         let without = self.without.map(|since| since.after(WITHOUT).since(now));
         let settled = self.news_at.map(|at| at.after(SETTLING).since(now));
         let pauses = speak.into_iter().chain(without).chain(settled);
-        let pause = pauses.min().map(timespec);
+        let pause = timespec(pauses.fold(ROUND, Duration::min));
         let mut fds = vec![PollFd::from_borrowed_fd(self.news.as_fd(), PollFlags::IN)];
         if let Some(packets) = &self.packets {
             fds.push(PollFd::from_borrowed_fd(packets.as_fd(), PollFlags::IN));
         }
-        let _ = poll(&mut fds, pause.as_ref());
+        let _ = poll(&mut fds, Some(&pause));
         let has_news = fds.first().is_some_and(|fd| !fd.revents().is_empty());
         if has_news {
             self.news_at = Some(Moment::now());

@@ -1,0 +1,75 @@
+//! The end of a machine with Debian and systemd: with its network and without.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use netroot_harness::{NetrootServe, Vm, places};
+
+use crate::wire::{PATIENCE, STATIC, Wire, own_export};
+
+/// A machine at its prompt, with Debian below an overlay and somebody logged in.
+fn logged_in(wire: &Wire, address: &str) -> Result<(NetrootServe, Vm)> {
+    let root = places::debian_root();
+    let server = wire.serve(&root, &[])?;
+    let mut vm = wire.boot(&format!("{} {address} rd.overlay", own_export(&root)?))?;
+    let login = vm.wait_for("login:", "the login prompt", PATIENCE)?;
+    vm.type_in("root\n")?;
+    vm.console()
+        .wait_after(login.end, "# ", "a shell", PATIENCE)?;
+    Ok((server, vm))
+}
+
+/// What systemd is told by a signal, which the shell sends without starting a program: the root may be gone.
+const POWER_OFF: &str = "kill -s RTMIN+4 1\n";
+const REBOOT: &str = "kill -s RTMIN+5 1\n";
+
+/// The server writes a line as soon as it hears something.
+const PROMPTLY: Duration = Duration::from_secs(20);
+
+#[test]
+fn at_power_off_the_server_hears_that_the_root_is_unmounted() -> Result<()> {
+    let wire = Wire::new("power-off")?;
+    let (server, mut vm) = logged_in(&wire, STATIC)?;
+    vm.type_in(POWER_OFF)?;
+    vm.wait_for("netroot: the root is unmounted", "a clean end", PATIENCE)?;
+    vm.wait(PATIENCE)?;
+    server
+        .output()
+        .wait_for(": unmounted\"", "the server's word of it", PROMPTLY)?;
+    assert!(!vm.console().contains("is let go as it is"));
+    Ok(())
+}
+
+/// The machine ends although its network did before it, and with that the files of systemd's last program.
+///
+/// A network that is gone before anybody asks for the end is another matter: then systemd waits for its own files, as
+/// every program on a hard mount does, until the server is back.
+fn ends_without_its_network(name: &str, how: &str) -> Result<()> {
+    let wire = Wire::new(name)?;
+    let (server, mut vm) = logged_in(&wire, "ip=dhcp")?;
+    vm.type_in(how)?;
+    vm.wait_for(
+        "systemd-shutdown[1]: Syncing filesystems",
+        "systemd's last program",
+        PATIENCE,
+    )?;
+    drop(server);
+    vm.cable(0, false)?;
+    vm.wait(BOUND).context("the machine's own end")?;
+    Ok(())
+}
+
+/// Longer than the renewer lets systemd's last program wait (`crates/init/src/renewer/last_resort.rs`).
+const BOUND: Duration = Duration::from_secs(300);
+
+#[test]
+#[ignore = "three minutes of waiting: cargo xtask test --long"]
+fn a_machine_without_its_network_can_be_switched_off() -> Result<()> {
+    ends_without_its_network("power-off-cut-off", POWER_OFF)
+}
+
+#[test]
+#[ignore = "three minutes of waiting: cargo xtask test --long"]
+fn a_machine_without_its_network_can_be_restarted() -> Result<()> {
+    ends_without_its_network("reboot-cut-off", REBOOT)
+}
