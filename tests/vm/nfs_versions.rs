@@ -48,6 +48,43 @@ fn version_4_2_as_told_with_names_of_its_own_and_without_an_unknown_option() -> 
 }
 
 #[test]
+fn options_of_the_manual_reach_the_kernel_and_others_are_explained() -> Result<()> {
+    let wire = Wire::new("nfs-options")?;
+    let root = TinyRoot::make()?;
+    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let taken = "soft,retrans=4,nconnect=2,rsize=65536,sec=sys,lookupcache=pos,nosharecache";
+    let passed_over = "bg,retry=1,intr,clientaddr=10.77.0.50";
+    let left_out = "proto=udp,_netdev,x-systemd.automount,sloppy,lock,vers=3";
+    let vm = wire.boot(&format!(
+        "root=/dev/nfs nfsroot={SERVER}:/srv/root,{taken},{passed_over},{left_out} {STATIC} ro"
+    ))?;
+    let facts = Facts::of(&vm)?;
+    assert_mounted_as(&facts, "3");
+    let mount = facts.mount("/");
+    for option in [
+        ",soft,",
+        ",retrans=4,",
+        ",nconnect=2,",
+        ",rsize=65536,",
+        ",lookupcache=pos,",
+        ",nosharecache,",
+        ",proto=tcp,",
+        ",local_lock=all,",
+    ] {
+        assert!(mount.contains(option), "{option}: {mount}");
+    }
+    for told in [
+        "TCP is used: kernels no longer",
+        "left out: it is mount(8)'s, not the kernel's",
+        "left out: it makes the kernel pass over errors",
+        "lock is left out: locks of NFS version 3",
+    ] {
+        assert!(vm.console().contains(told), "{told}");
+    }
+    Ok(())
+}
+
+#[test]
 fn version_4_is_the_newest_minor_version_that_the_server_has() -> Result<()> {
     let wire = Wire::new("nfs-4")?;
     let root = TinyRoot::make()?;
