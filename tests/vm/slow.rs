@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use netroot_harness::{
     Clients, Dnsmasq, Ganesha, Loss, Manners, Net, Nic, Question, Switch, TinyRoot, Vm,
 };
 
-use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, Wire, own_export};
+use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, STATIC, Wire, own_export};
 
 /// The machine's other card.
 const OTHER: &str = "52:54:00:77:00:02";
@@ -252,5 +252,34 @@ fn a_cable_that_is_put_in_ends_the_pause_after_a_failure() -> Result<()> {
     let again = link.next().and_then(|step| step["begin_ms"].as_u64());
     let (failed, again) = failed.zip(again).expect("both moments");
     assert!(again < failed + 16_000, "{failed} {again}");
+    Ok(())
+}
+
+// After the fifth failure a machine waits half a minute. The server is back long before that is over.
+#[test]
+fn a_server_that_comes_late_ends_the_pause_before_the_next_try() -> Result<()> {
+    const PAUSE_MS: u64 = 32_000;
+    let wire = Wire::new("late-server")?;
+    let root = TinyRoot::make()?;
+    let vm = wire.boot(&format!("{} {STATIC} ro", own_export(root.path())?))?;
+    let pause = format!("netroot: trying again in {} s", PAUSE_MS / 1000);
+    vm.wait_for(&pause, "its fifth failure", PATIENCE)?;
+    let _server = wire.serve(root.path(), &[])?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_read_only_nfs();
+    let report = facts.report()?;
+    let failures = report["attempts"].as_array().context("its attempts")?;
+    let failed = failures
+        .last()
+        .and_then(|attempt| attempt["end_ms"].as_u64());
+    let steps = report["steps"].as_array().context("its steps")?;
+    // The first one of each attempt.
+    let link = steps.iter().find(|step| step["name"] == "link");
+    let again = link.and_then(|step| step["begin_ms"].as_u64());
+    let (failed, again) = failed.zip(again).context("their times")?;
+    assert!(
+        again < failed + PAUSE_MS,
+        "nothing ended the pause: {report:#}"
+    );
     Ok(())
 }

@@ -11,6 +11,7 @@
 mod address;
 mod boot;
 mod clock;
+mod comeback;
 mod configure;
 mod console;
 mod dhcp;
@@ -132,7 +133,7 @@ fn run(arguments: Vec<OsString>) -> ! {
             policy::follow(Next::GiveUp, false, &mut || false);
         }
         let next = policy::next(after, failures.one_more(lasted));
-        rescue::follow(&mut machine, next);
+        rescue::follow(&mut machine, next, &failure);
     }
 }
 

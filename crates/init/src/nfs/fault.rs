@@ -1,6 +1,6 @@
 //! What an NFS server may do wrong, in words.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 use nfs3_types::mount::mountstat3;
 use nfs3_types::nfs3::nfsstat3;
@@ -135,6 +135,16 @@ impl std::fmt::Display for Missing {
 }
 
 impl NfsFault {
+    /// The port that nobody answered at: once somebody does, another try is worth it.
+    pub(crate) fn awaited(&self) -> Option<SocketAddrV4> {
+        match self {
+            Self::Silent { server, port, .. } | Self::Closed { server, port, .. } => {
+                Some(SocketAddrV4::new(*server, *port))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether another version of NFS may be answered all the same: not by who does not answer at the port of NFS
     /// itself.
     pub(super) fn leaves_other_versions(&self) -> bool {

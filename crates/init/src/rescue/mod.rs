@@ -20,6 +20,7 @@ use self::keyboard::Typed;
 use self::state::Row;
 use crate::boot::Machine;
 use crate::clock::Moment;
+use crate::comeback::Comeback;
 use crate::console::{self, caution, say};
 use crate::failure::Failure;
 use crate::policy::{self, Next};
@@ -87,14 +88,14 @@ pub(crate) fn stop_at(machine: &mut Machine, stage: Stage) -> Result<(), Failure
 
 /// What follows a failure: what the policy says, unless somebody at the console wants to look first. Returns to
 /// try again.
-pub(crate) fn follow(machine: &mut Machine, next: Next) {
+pub(crate) fn follow(machine: &mut Machine, next: Next, failure: &Failure) {
     let rescue = machine.plan.rescue.value;
     if rescue == Rescue::OnFailure && hold(machine, Some(NOBODY)).1 {
         return;
     }
-    // A cable that is put in ends the pause.
+    let mut comeback = Comeback::after(failure);
     while policy::follow(next, rescue != Rescue::Never, &mut || {
-        machine.nics.carrier_came()
+        comeback.is_here(&mut machine.nics)
     }) {
         if hold(machine, Some(NOBODY)).1 {
             return;
