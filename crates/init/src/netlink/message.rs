@@ -1,6 +1,6 @@
 //! Netlink messages (RFC 3549) as bytes: building requests, walking answers. Pure.
 //!
-//! A builder and a walker of our own and not the rust-netlink crates: see the size table in `netlink/mod.rs`.
+//! A builder and a walker of our own and not the rust-netlink crates: see the size table in `netlink.rs`.
 
 /// `NLMSG_ERROR`.
 pub(crate) const ERROR: u16 = 2;

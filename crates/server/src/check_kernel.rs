@@ -25,11 +25,11 @@ use report::Report;
 const FRAGMENTS: [(&str, &str); 2] = [
     (
         "kernel-config/netroot.config",
-        include_str!("../../../../kernel-config/netroot.config"),
+        include_str!("../../../kernel-config/netroot.config"),
     ),
     (
         "kernel-config/nics.config",
-        include_str!("../../../../kernel-config/nics.config"),
+        include_str!("../../../kernel-config/nics.config"),
     ),
 ];
 
