@@ -12,7 +12,7 @@ use crate::long_tests::LongTests;
 use crate::run::{output, run};
 use crate::{build, needs_root, setup};
 
-/// What the sizes of issue 2 allow, in bytes.
+/// The bounds of what a machine loads before its root, in bytes.
 const INIT_LIMIT: u64 = 900 * 1024;
 const VIRTIO_IMAGE_LIMIT: u64 = 1_800 * 1024;
 const NETBOOT_IMAGE_LIMIT: u64 = 10 * 1024 * 1024;
@@ -41,9 +41,10 @@ const BEFORE: [(&str, Check); 2] = [
     ("tests that need root: build", root_tests_build),
 ];
 /// What goes on beside the long tests, which mostly wait.
-const BESIDE: [(&str, Check); 8] = [
+const BESIDE: [(&str, Check); 9] = [
     ("netroot, init for both processors, their sizes", init_size),
     ("clippy", clippy),
+    ("documentation", documentation),
     ("licences and advisories", licences),
     ("what init is made of", init_tree),
     ("unit tests", unit_tests),
@@ -135,6 +136,12 @@ fn clippy() -> Result<Outcome> {
         "-D",
         "warnings",
     ]))?;
+    Ok(held())
+}
+
+/// Links that lead nowhere are errors.
+fn documentation() -> Result<Outcome> {
+    run(cargo(&["doc", "--quiet", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
     Ok(held())
 }
 
