@@ -13,9 +13,12 @@ use netroot_harness::{Vm, places};
 
 use crate::wire::Wire;
 
-/// Says on the console what it is given, line by line. Opened for each line: the login prompt hangs up whoever had
-/// it open before.
-const TELL: &str = "tell() { sed 's/^/watch: /' > /dev/ttyS0; }\n";
+/// Says on the console what it is given, line by line, through the kernel's log: the login prompt hangs up whoever
+/// writes to the terminal when it begins, and what was written is lost. With
+/// `printk_devkmsg`, the kernel drops none of it for coming quickly.
+const TELL: &str = r#"echo on > /proc/sys/kernel/printk_devkmsg
+tell() { sed 's/^/<1>watch: /' | while IFS= read -r line; do echo "$line" > /dev/kmsg; done; }
+"#;
 
 const UNIT: &str = "[Unit]
 After=getty.target
