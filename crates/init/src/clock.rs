@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, Timespec, clock_gettime};
 use smoltcp::time::Instant;
 
 use crate::console::say;
@@ -60,6 +60,14 @@ impl Moment {
     /// This moment and some time.
     pub(crate) fn after(self, time: Duration) -> Moment {
         Moment(self.0.saturating_add(time))
+    }
+}
+
+/// A time in the kernel's form; one that does not fit is as long as can be.
+pub(crate) fn timespec(time: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(time.subsec_nanos()),
     }
 }
 

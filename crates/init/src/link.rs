@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use netroot_proto::cmdline::Network;
 use netroot_proto::dhcp::Mac;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::clock::{Moment, Wait};
+use crate::clock::{Moment, Wait, timespec};
 use crate::console::{caution, detail, say};
 use crate::diagnosis::undriven_cards;
 use crate::failure::Failure;
@@ -220,11 +220,7 @@ impl Nics {
             .chain(others)
             .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
             .collect();
-        let left = moment.remaining();
-        let timeout = Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(left.subsec_nanos()),
-        };
+        let timeout = timespec(moment.remaining());
         // A signal or an error ends the sleep early: every caller looks at the clock again.
         let _ = poll(&mut fds, Some(&timeout));
     }

@@ -29,11 +29,11 @@ use netroot_proto::dhcp::Mac;
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::renew::{Heard, Renewer};
 use netroot_sys::packet::PacketSocket;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
 
 use crate::address::Address;
-use crate::clock::Moment;
+use crate::clock::{Moment, timespec};
 use crate::configure::resolver;
 use crate::dhcp::race::{Way, way};
 use crate::link::Nic;
@@ -306,13 +306,6 @@ impl Keeper {
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
     rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
-}
-
-fn timespec(time: Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(time.subsec_nanos()),
-    }
 }
 
 fn seed(mac: Mac) -> u64 {

@@ -9,10 +9,10 @@ use std::thread;
 use std::time::Duration;
 
 use netroot_proto::sntp;
-use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
+use rustix::time::{ClockId, clock_gettime, clock_settime};
 
 use crate::address::Address;
-use crate::clock::Moment;
+use crate::clock::{Moment, timespec};
 use crate::console::{caution, detail, say};
 
 /// A clock that stands before this is plainly wrong: 1 January 2025, older than this program. In seconds since 1970.
@@ -72,10 +72,7 @@ fn ask(server: Ipv4Addr, port: u16) -> io::Result<Duration> {
 }
 
 fn set(server: Ipv4Addr, time: Duration) {
-    let now = Timespec {
-        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(time.subsec_nanos()),
-    };
+    let now = timespec(time);
     if now.tv_sec < EARLIEST {
         return caution!("the time server {server} stands before 2025 itself");
     }

@@ -10,14 +10,14 @@ use netroot_proto::dhcp::inform::Inform;
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::mount::{Lack, lack};
 use netroot_sys::packet::PacketSocket;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use smoltcp::wire::DhcpOption;
 
 use super::client::seed;
 use super::device::FRAME;
 use super::firmware;
 use crate::address::Address;
-use crate::clock::Moment;
+use crate::clock::{Moment, timespec};
 use crate::console::{caution, say};
 use crate::failure::causes;
 use crate::identity;
@@ -112,11 +112,7 @@ fn ask(inform: &Inform, socket: &PacketSocket, mut enough: impl FnMut(Lease) -> 
 }
 
 fn sleep(socket: &PacketSocket, until: Moment) {
-    let left = until.remaining();
-    let timeout = Timespec {
-        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(left.subsec_nanos()),
-    };
+    let timeout = timespec(until.remaining());
     // A signal or an error ends it early: the caller looks at the clock again.
     let _ = poll(
         &mut [PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)],

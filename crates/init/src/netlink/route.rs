@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use netroot_proto::dhcp::lease::Route;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
@@ -14,6 +14,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, 
 use super::message::{
     ACK, CREATE, DONE, ERROR, Message, REPLACE, REQUEST, Request, error_number, messages,
 };
+use crate::clock::timespec;
 
 /// Protocol 0, which is what no protocol at all means.
 const NETLINK_ROUTE: Option<rustix::net::Protocol> = None;
@@ -149,10 +150,7 @@ impl RouteSocket {
             .map_err(|e| talk(e.into()))?;
         let mut buffer = vec![0; 32 << 10];
         loop {
-            let timeout = Timespec {
-                tv_sec: ANSWER.as_secs().cast_signed(),
-                tv_nsec: 0,
-            };
+            let timeout = timespec(ANSWER);
             let ready = poll(&mut [PollFd::new(&self.fd, PollFlags::IN)], Some(&timeout));
             match ready {
                 Ok(0) => return Err(talk(io::ErrorKind::TimedOut.into())),

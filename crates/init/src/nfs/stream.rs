@@ -15,11 +15,11 @@ use std::time::Duration;
 use nfs3_client::RpcError;
 use nfs3_client::io::{AsyncRead, AsyncWrite};
 use nfs3_client::net::Connector;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 
-use crate::clock::Moment;
+use crate::clock::{Moment, timespec};
 
 /// How long a connection may take. A lost SYN is sent again after one second and after three.
 const CONNECT: Duration = Duration::from_millis(3500);
@@ -215,10 +215,7 @@ fn wait(fd: impl AsFd, what: PollFlags, deadline: Moment) -> io::Result<()> {
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        let timeout = Timespec {
-            tv_sec: left.as_secs().cast_signed(),
-            tv_nsec: i64::from(left.subsec_nanos()),
-        };
+        let timeout = timespec(left);
         match poll(&mut [PollFd::new(&fd, what)], Some(&timeout)) {
             Ok(0) | Err(Errno::INTR) => {}
             Ok(_) => return Ok(()),

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::clock::Moment;
+use crate::clock::{Moment, timespec};
 
 /// The longest line (`N_TTY_BUF_SIZE`).
 const LINE: usize = 4096;
@@ -72,10 +72,7 @@ fn meant(typed: &str) -> String {
 }
 
 fn readable(left: Option<Duration>) -> bool {
-    let timeout = left.map(|left| Timespec {
-        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(left.subsec_nanos()),
-    });
+    let timeout = left.map(timespec);
     let stdin = rustix::stdio::stdin();
     let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
     poll(&mut fds, timeout.as_ref()).is_ok_and(|ready| ready > 0)
