@@ -40,7 +40,8 @@ impl Line {
     pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(STUCK))?;
-        // A machine that was switched off says nothing: after about two minutes its connection is closed.
+        netroot_sys::tcp::cap_retransmission(&stream)?;
+        // A machine that was switched off says nothing: after about three minutes its connection is closed.
         rustix::net::sockopt::set_socket_keepalive(&stream, true)?;
         rustix::net::sockopt::set_tcp_keepidle(&stream, Duration::from_secs(60))?;
         rustix::net::sockopt::set_tcp_keepintvl(&stream, Duration::from_secs(10))?;
@@ -80,7 +81,9 @@ impl Line {
         let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let sent = (&self.stream).write_all(bytes);
         if sent.is_err() {
-            // Half a reply may be out: nothing that follows would be understood.
+            // Half a reply may be out: nothing that follows would be understood. What is queued is not worth waiting
+            // for, so that the client hears at once (RST) and asks again on a connection whose timers are new.
+            let _ = rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO));
             self.close();
         }
         sent
@@ -239,4 +242,33 @@ fn answer_waiting(service: &Service, client: SocketAddr, message: &[u8], out: &m
 
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_client_that_takes_nothing_hears_a_reset_instead_of_what_is_queued() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let line = Line::new(listener.accept().unwrap().0).unwrap();
+        let short = Some(Duration::from_millis(50));
+        line.stream.set_write_timeout(short).unwrap();
+        // More than the socket buffers hold.
+        let error = line.send(&vec![0; 64 << 20]).unwrap_err();
+        assert!(is_timeout(&error), "{error}");
+        drop(line);
+        let mut buffer = vec![0; 1 << 20];
+        let end = loop {
+            match client.read(&mut buffer) {
+                Ok(0) => panic!("the connection ended as if all were said"),
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(end.kind(), ErrorKind::ConnectionReset);
+    }
 }

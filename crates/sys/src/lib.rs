@@ -12,6 +12,7 @@
 //! | [`pages`] | big buffers that are gone when they are dropped | the export |
 //! | [`solicitation`] | router solicitations (ICMPv6) of one interface | the server: iPXE's wait for a router |
 //! | [`tap`] | tap devices as files of frames | the tests' switch |
+//! | [`tcp`] | how long TCP waits before it says again what nobody acknowledged | the export, the server |
 //! | [`udp`] | server sockets: broadcast, one interface, address reuse | the server |
 //! | `unwind` | no unwinder, where a panic aborts | init: a quarter of its size |
 #![allow(unsafe_code)]
@@ -22,6 +23,7 @@ pub mod packet;
 pub mod pages;
 pub mod solicitation;
 pub mod tap;
+pub mod tcp;
 pub mod udp;
 #[cfg(all(panic = "abort", target_env = "musl"))]
 mod unwind;

@@ -79,6 +79,7 @@ impl Site {
 /// Only when the listener cannot be used at all; a failed accept is waited out.
 pub(crate) async fn run(listener: TcpListener, site: Arc<Site>) -> io::Result<()> {
     listener.set_nonblocking(true)?;
+    netroot_sys::tcp::cap_retransmission(&listener)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let places = Arc::new(Places::default());
     loop {
