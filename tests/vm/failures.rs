@@ -14,6 +14,7 @@
 //! | the server behind the router is silent | the router … is there, for it answers ARP | [`network`] |
 //! | the server is silent | … does not even answer ARP | [`network`] |
 //! | a firewall drops port 111, or 2049 | … is there, for it answers ARP: check that no firewall … | [`server`] |
+//! | the wire loses frames | the network loses frames, for … answers … of 10 ARP requests | [`server`] |
 //! | the port is closed | … refuses connections on port … | [`server`] |
 //! | the port takes connections and is mute | … not even an empty call (NULL) | [`server`] |
 //! | another program listens there | … does not speak RPC | [`server`] |

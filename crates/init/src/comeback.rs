@@ -24,6 +24,7 @@ impl Comeback {
     pub(crate) fn after(failure: &Failure) -> Self {
         let server = match failure {
             Failure::Nfs { fault, .. } => fault.awaited(),
+            Failure::BadWire { failure, .. } => return Self::after(failure),
             _ => None,
         };
         Self {

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use netroot_proto::mount::NoRoot;
 
+use crate::address::Address;
 use crate::configure::ConfigureError;
-use crate::diagnosis::{Undriven, Unfit, cure_of_no_nic};
+use crate::diagnosis::{Hop, Loss, Undriven, Unfit, cure_of_no_nic};
 use crate::mount::MountError;
 use crate::netlink::NetlinkError;
 use crate::nfs::NfsFault;
@@ -96,6 +97,14 @@ pub(crate) enum Failure {
         /// What the server did.
         fault: NfsFault,
     },
+    /// The NFS server was silent, and the wire loses frames.
+    #[error("{}", loss.explain(&failure.to_string()))]
+    BadWire {
+        /// The silence.
+        failure: Box<Failure>,
+        /// What was counted after it.
+        loss: Loss,
+    },
     /// The kernel.
     #[error("cannot mount the root {root}: {source}; {}", source.advice())]
     Mount {
@@ -132,6 +141,32 @@ pub(crate) enum Failure {
         /// What failed.
         source: SwitchError,
     },
+}
+
+impl Failure {
+    /// Looks whether it is the wire's fault, where it may be: for a second, and only if a server was silent.
+    pub(crate) fn look_at_wire(self, address: Option<&Address>) -> Self {
+        let Some(address) = address else {
+            return self;
+        };
+        let silent = match &self {
+            Self::Nfs { fault, .. } => fault.silent(),
+            _ => None,
+        };
+        let neighbour = silent.and_then(|server| match address.hop_to(server) {
+            Hop::Direct => Some(server),
+            Hop::Router { gateway, .. } => Some(gateway),
+            Hop::Nobody => None,
+        });
+        let loss = neighbour.and_then(|n| Loss::look(address.nic.index, address.nic.mac, n));
+        match loss {
+            Some(loss) => Self::BadWire {
+                failure: Box::new(self),
+                loss,
+            },
+            None => self,
+        }
+    }
 }
 
 fn name_servers(servers: &[Ipv4Addr]) -> String {

@@ -9,6 +9,7 @@
 #![deny(clippy::print_stdout)]
 
 mod address;
+mod arp;
 mod boot;
 mod clock;
 mod comeback;
@@ -126,6 +127,7 @@ fn run(arguments: Vec<OsString>) -> ! {
         if matches!(failure, Failure::Changed) {
             continue;
         }
+        let failure = failure.look_at_wire(machine.address.as_ref());
         fail!("boot failed: {failure}");
         machine.report.failed(&failure.to_string());
         report::of_failure(&machine);

@@ -53,6 +53,27 @@ fn a_firewall_before_nfs_is_named_with_its_port() -> Result<()> {
 }
 
 #[test]
+fn a_wire_that_loses_frames_is_not_taken_for_a_firewall() -> Result<()> {
+    let wire = Wire::new("loss-counted")?;
+    let root = TinyRoot::make()?;
+    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    // As by chance nothing of TCP arrives, and every other frame of ARP.
+    swallow(&wire, "2049")?;
+    let tap = &wire.tap.0;
+    let rules = format!(
+        "add table netdev half
+         add chain netdev half lossy {{ type filter hook ingress device {tap} priority 0; }}
+         add rule netdev half lossy ether type arp numgen inc mod 2 == 0 drop"
+    );
+    wire.net.run(&["nft", &rules])?;
+    let mut vm = boot(&wire, "vers=3")?;
+    let sentence = format!(
+        "nothing answers at {SERVER} port 2049 (NFS server, version 3); the network loses frames, for {SERVER} answers "
+    );
+    assert_fails_with(&mut vm, &sentence)
+}
+
+#[test]
 fn a_server_without_nfs_is_named_with_the_port() -> Result<()> {
     let wire = Wire::new("closed-port")?;
     let mut vm = boot(&wire, PORTS)?;

@@ -127,6 +127,17 @@ fn each_cause_has_its_sentence_and_its_cure() {
             "no firewall on it drops port 2049",
         ),
         (
+            Failure::BadWire {
+                failure: Box::new(silent(Hop::Direct, Neighbour::Answers)),
+                loss: Loss {
+                    neighbour: SERVER,
+                    answered: 6,
+                },
+            },
+            "nothing answers at 10.0.0.1 port 2049",
+            "the network loses frames, for 10.0.0.1 answers 6 of 10 ARP requests",
+        ),
+        (
             silent(FAR, Neighbour::Silent),
             "nothing answers at 10.0.0.1 port 2049",
             "the router 10.0.0.254 does not even answer ARP",

@@ -61,6 +61,11 @@ impl Unanswered {
         }
     }
 
+    /// Whether nothing came.
+    pub(crate) fn is_silence(&self) -> bool {
+        matches!(self, Self::Nothing | Self::OnlyNull)
+    }
+
     /// Writes what happened at this port, which should be that of `what`.
     pub(crate) fn tell(
         &self,

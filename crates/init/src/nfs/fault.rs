@@ -145,6 +145,15 @@ impl NfsFault {
         }
     }
 
+    /// The server that said nothing at all, or nothing but NULL: it may be, and its answers or our questions were lost.
+    pub(crate) fn silent(&self) -> Option<Ipv4Addr> {
+        match self {
+            Self::Silent { server, .. } => Some(*server),
+            Self::Broken { server, answer, .. } => answer.is_silence().then_some(*server),
+            _ => None,
+        }
+    }
+
     /// Whether another version of NFS may be answered all the same: not by who does not answer at the port of NFS
     /// itself.
     pub(super) fn leaves_other_versions(&self) -> bool {
