@@ -3,10 +3,22 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use netroot_harness::{Clients, Dnsmasq, Ganesha, Nic, TinyRoot, Vm};
 
 use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, STATIC, Wire, own_export};
+
+#[test]
+fn an_export_without_a_portmapper_needs_no_word_of_its_ports() -> Result<()> {
+    let wire = Wire::new("no-portmapper")?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve(root.path(), &[])?;
+    let own = own_export(root.path())?;
+    let (nfsroot, _ports) = own.split_once(',').context("options")?;
+    let vm = wire.boot(&format!("{nfsroot} ip=dhcp ro"))?;
+    Facts::of(&vm)?.assert_read_only_nfs();
+    Ok(())
+}
 
 #[test]
 fn dnsmasq_alone_names_the_root_by_option_17() -> Result<()> {

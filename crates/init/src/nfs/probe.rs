@@ -156,15 +156,17 @@ fn null(client: &mut RpcClient<Stream>, service: &Service) -> Result<(), RpcErro
     finish(call).map(|Void| ())
 }
 
-/// Whether NULL is answered, by a service that let another call wait.
+/// NULL on a connection of its own, which is soon answered or never.
+fn null_at(server: Ipv4Addr, port: u16, service: &Service) -> Result<(), RpcError> {
+    let mut stream =
+        Tcp::connect_from_any(SocketAddrV4::new(server, port)).map_err(RpcError::Io)?;
+    stream.end_within(NULL);
+    null(&mut RpcClient::new(stream), service)
+}
+
+/// Whether NULL is answered, by a service that let another call wait. A refusal is an answer too.
 fn answers_null(server: Ipv4Addr, port: u16, service: &Service) -> bool {
-    let stream = Tcp::connect_from_any(SocketAddrV4::new(server, port));
-    stream.is_ok_and(|mut stream| {
-        stream.end_within(NULL);
-        let answer = null(&mut RpcClient::new(stream), service);
-        // A refusal is an answer too.
-        !matches!(answer, Err(RpcError::Io(_)))
-    })
+    !matches!(null_at(server, port, service), Err(RpcError::Io(_)))
 }
 
 /// Whether a server of version 3 says that it has no access lists (NFSACL).
@@ -174,13 +176,8 @@ fn answers_null(server: Ipv4Addr, port: u16, service: &Service) -> bool {
 /// nothing. The option `noacl` is no cure, for it makes the client answer the same (measured on 6.1.0-50); version
 /// 4 is one, since lists are none of the VFS's there (`SB_POSIXACL`, `fs/nfs/super.c`).
 pub(super) fn lacks_access_lists(server: &Server, ports: KnownPorts) -> bool {
-    let address = SocketAddrV4::new(server.address, ports.nfs.unwrap_or(NFS_PORT));
-    let Ok(mut stream) = Tcp::connect_from_any(address) else {
-        return false;
-    };
-    stream.end_within(NULL);
     matches!(
-        null(&mut RpcClient::new(stream), &ACL),
+        null_at(server.address, ports.nfs.unwrap_or(NFS_PORT), &ACL),
         Err(RpcError::ProgUnavail | RpcError::ProgMismatch { .. })
     )
 }
@@ -298,10 +295,19 @@ impl Ask {
 
     fn port(&self, server: Ipv4Addr, service: &Service) -> Result<u16, NfsFault> {
         // It answers everybody: no reserved port is spent on it.
-        let address = SocketAddrV4::new(server, PMAP_PORT);
-        let stream = Tcp::connect_from_any(address)
-            .map_err(|e| self.unreachable(server, PMAP_PORT, &PORTMAPPER, e))?;
         let (program, version, what) = (service.program, service.version, service.name);
+        let stream = match Tcp::connect_from_any(SocketAddrV4::new(server, PMAP_PORT)) {
+            Ok(stream) => stream,
+            // A server without a portmapper may have everything on one port, as `netroot serve` does.
+            Err(e)
+                if e.kind() == ErrorKind::ConnectionRefused
+                    && null_at(server, NFS_PORT, service).is_ok() =>
+            {
+                detail!("{server} has no portmapper, and the {what} answers at port {NFS_PORT}");
+                return Ok(NFS_PORT);
+            }
+            Err(e) => return Err(self.unreachable(server, PMAP_PORT, &PORTMAPPER, e)),
+        };
         let told = finish(PortmapperClient::new(stream).getport(program, version, IPPROTO_TCP));
         match told {
             Ok(port) => Ok(port),
