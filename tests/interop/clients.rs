@@ -181,11 +181,7 @@ fn tftp_never_leaves_what_it_serves_and_takes_nothing() -> Result<()> {
 #[test]
 fn atftp_gets_its_file_over_a_cable_that_loses_one_frame_in_twenty_each_way() -> Result<()> {
     let wire = Wire::new("tftp-loss")?;
-    let loss = Loss {
-        from_machine: 5,
-        to_machine: 5,
-    };
-    wire.net.lose("to-eth0", loss)?;
+    wire.net.lose("to-eth0", Loss::each_way(5))?;
     // Without options: when its answer to an OACK is lost, and the OACK so comes once
     // more, atftp 0.8 calls that unexpected and gives up.
     let script = atftp(&wire, "autoexec.ipxe", &[])?;

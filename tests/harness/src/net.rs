@@ -59,10 +59,16 @@ const QUICK: Duration = Duration::from_secs(30);
 
 impl Loss {
     /// A cable that is as good as cut, while both ends believe that it is not.
-    pub const ALL: Self = Self {
-        from_machine: 100,
-        to_machine: 100,
-    };
+    pub const ALL: Self = Self::each_way(100);
+
+    /// The same chance for every frame.
+    #[must_use]
+    pub const fn each_way(percent: u8) -> Self {
+        Self {
+            from_machine: percent,
+            to_machine: percent,
+        }
+    }
 }
 
 impl Net {
