@@ -33,9 +33,13 @@ impl fmt::Display for Complaint {
         match &self.value {
             // "DHCP option 17" is no parameter that anyone could write with a `=`.
             Some(value) if self.parameter.contains(' ') => {
-                write!(f, "{} \"{}\"", self.parameter, printable(value))?;
+                let value = excerpt(value, self.position);
+                write!(f, "{} \"{}\"", self.parameter, printable(&value))?;
             }
-            Some(value) => write!(f, "{}={}", self.parameter, printable(value))?,
+            Some(value) => {
+                let value = excerpt(value, self.position);
+                write!(f, "{}={}", self.parameter, printable(&value))?;
+            }
             None => f.write_str(&self.parameter)?,
         }
         write!(
@@ -50,6 +54,29 @@ impl fmt::Display for Complaint {
         }
         write!(f, "; {}", self.outcome)
     }
+}
+
+/// A value that is shown in full, in characters.
+const IN_FULL: usize = 64;
+/// Of a longer one, so many before what is wrong.
+const BEFORE: usize = 20;
+
+/// The part of a long value around what is wrong: one line of a console is 80 characters, and several options of one
+/// `nfsroot=` may be wrong.
+fn excerpt(value: &str, position: usize) -> Cow<'_, str> {
+    if value.chars().count() <= IN_FULL {
+        return Cow::Borrowed(value);
+    }
+    let wrong = value
+        .char_indices()
+        .take_while(|(at, _)| *at < position)
+        .count();
+    let first = wrong.saturating_sub(BEFORE);
+    let mut rest = value.chars().skip(first);
+    let start = if first > 0 { "…" } else { "" };
+    let shown: String = rest.by_ref().take(IN_FULL - BEFORE).collect();
+    let end = if rest.next().is_some() { "…" } else { "" };
+    Cow::Owned(format!("{start}{shown}{end}"))
 }
 
 /// `text` with its control characters escaped: it goes to a terminal.
@@ -181,5 +208,31 @@ impl<'a> Reading<'a> {
             found: found.to_owned(),
             outcome: outcome.into(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_value_only_what_is_around_the_mistake_is_shown() {
+        let value = format!(
+            "10.0.0.1:/srv/root,{}bogus=é,{}",
+            "vers=3,".repeat(9),
+            "ro,".repeat(30)
+        );
+        let shown = |position| excerpt(&value, position).into_owned();
+        let at = value.find("bogus").unwrap();
+        let middle = shown(at);
+        assert!(middle.starts_with("…") && middle.ends_with("…"), "{middle}");
+        assert!(middle.contains("vers=3,bogus=é,ro,"), "{middle}");
+        assert!(shown(0).starts_with("10.0.0.1:/srv/root,vers=3,"));
+        let end = shown(value.len());
+        assert!(end.starts_with("…") && end.ends_with("ro,ro,"), "{end}");
+        for position in 0..=value.len() + 1 {
+            assert!(shown(position).chars().count() <= IN_FULL, "{position}");
+        }
+        assert_eq!(excerpt("10.0.0.300", 0), "10.0.0.300");
     }
 }

@@ -197,7 +197,8 @@ fn mount(plan: &BootPlan, page: &mut Page) {
     if version == Version::V3
         && (choice.options.port.is_none() || choice.options.mount_port.is_none())
     {
-        let text = "and with the ports that the server's portmapper names";
+        let text =
+            "and with the ports that the server's portmapper names, or 2049 without a portmapper";
         page.conclusion("", &text);
     }
 }
