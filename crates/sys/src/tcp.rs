@@ -3,7 +3,8 @@
 //! Where frames are lost in both directions, Linux's retransmission timer feeds itself: the sample that an
 //! acknowledgement gives after a pause is as long as the pause, and the next pause is a multiple of it, up to two
 //! minutes (`TCP_RTO_MAX`, `include/net/tcp.h`). A machine then reads its root in bursts with minutes between them,
-//! and after a cable was out it waits as long once more.
+//! and after a cable was out it waits as long once more. The machine's own end has no such cap: its calls are small,
+//! and `tcp_thin_linear_timeouts` there made no difference (measured, 30 % loss each way).
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
