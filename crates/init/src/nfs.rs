@@ -1,15 +1,16 @@
 //! The NFS server, asked before the kernel is: so that a refusal can be explained.
 //!
 //! portmapper, MOUNT, FSINFO and look-ups go through nfs3_client over [`stream`], a blocking connection with
-//! deadlines. [`offer`] decides which version is asked for, [`probe`] asks, [`refusal`] reads the list of exports,
-//! [`walk`] looks for the init program in a [`tree`], [`compound`] for the path itself in version 4, [`fault`] says what
-//! was wrong.
+//! deadlines. [`offer`] decides which version is asked for, [`probe`] asks the programs that [`service`] lists,
+//! [`refusal`] reads the list of exports, [`walk`] looks for the init program in a [`tree`], [`compound`] for the path
+//! itself in version 4, [`fault`] says what was wrong.
 
 mod compound;
 mod fault;
 mod offer;
 mod probe;
 mod refusal;
+mod service;
 mod stream;
 mod tree;
 mod walk;

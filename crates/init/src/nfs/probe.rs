@@ -2,7 +2,6 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::time::Duration;
 
 use netroot_proto::mount::KnownPorts;
 use nfs3_client::rpc::RpcClient;
@@ -11,12 +10,13 @@ use nfs3_types::mount::dirpath;
 use nfs3_types::nfs3::{FSINFO3args, Nfs3Result, nfs_fh3, nfsstat3};
 use nfs3_types::portmap::{IPPROTO_TCP, PMAP_PORT};
 use nfs3_types::rpc::{auth_unix, opaque_auth};
-use nfs3_types::xdr_codec::{Opaque, Void};
+use nfs3_types::xdr_codec::Opaque;
 use rustix::io::Errno;
 
 use super::compound::{Answer, COMPOUND, Question};
 use super::fault::{Missing, NfsFault};
 use super::refusal::refusal;
+use super::service::{ACL, MOUNT, NFS, NFS_4, PORTMAPPER, Service, answers_null, null, null_at};
 use super::stream::{Stream, Tcp, finish};
 use super::tree::Export;
 use super::walk::{Found, find};
@@ -25,43 +25,6 @@ use crate::diagnosis::{Hop, Unanswered, Way};
 
 /// The port of NFS where nothing else is said (RFC 7530 §3.1; version 3 by custom).
 const NFS_PORT: u16 = 2049;
-/// How long a service that let another call wait has to answer NULL.
-const NULL: Duration = Duration::from_millis(1500);
-const NFS: Service = Service {
-    name: "NFS server, version 3",
-    program: nfs3_types::nfs3::PROGRAM,
-    version: 3,
-};
-const NFS_4: Service = Service {
-    name: "NFS server, version 4",
-    program: nfs3_types::nfs3::PROGRAM,
-    version: 4,
-};
-const MOUNT: Service = Service {
-    name: "MOUNT server, version 3",
-    program: nfs3_types::mount::PROGRAM,
-    version: 3,
-};
-/// The side protocol for access lists (`include/uapi/linux/nfsacl.h`), at the port of NFS itself.
-const ACL: Service = Service {
-    name: "NFSACL server, version 3",
-    program: 100_227,
-    version: 3,
-};
-const PORTMAPPER: Service = Service {
-    name: "portmapper",
-    program: nfs3_types::portmap::PROGRAM,
-    version: 2,
-};
-
-/// An RPC program (RFC 5531 §8).
-struct Service {
-    /// For people.
-    name: &'static str,
-    program: u32,
-    version: u32,
-}
-
 /// Whom to ask, and as whom.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Server {
@@ -144,29 +107,6 @@ pub(crate) fn probe_v4(server: &Server, path: &str) -> Result<(), NfsFault> {
         }),
         None => Ok(()),
     }
-}
-
-/// Calls the procedure that every program has and that does nothing (RFC 5531 §12.1).
-fn null(client: &mut RpcClient<Stream>, service: &Service) -> Result<(), RpcError> {
-    let call = async {
-        client
-            .call::<Void, Void>(service.program, service.version, 0, &Void)
-            .await
-    };
-    finish(call).map(|Void| ())
-}
-
-/// NULL on a connection of its own, which is soon answered or never.
-fn null_at(server: Ipv4Addr, port: u16, service: &Service) -> Result<(), RpcError> {
-    let mut stream =
-        Tcp::connect_from_any(SocketAddrV4::new(server, port)).map_err(RpcError::Io)?;
-    stream.end_within(NULL);
-    null(&mut RpcClient::new(stream), service)
-}
-
-/// Whether NULL is answered, by a service that let another call wait. A refusal is an answer too.
-fn answers_null(server: Ipv4Addr, port: u16, service: &Service) -> bool {
-    !matches!(null_at(server, port, service), Err(RpcError::Io(_)))
 }
 
 /// Whether a server of version 3 says that it has no access lists (NFSACL).

@@ -1,0 +1,71 @@
+//! The programs of an NFS server, and the call that all of them answer.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+use nfs3_client::RpcError;
+use nfs3_client::rpc::RpcClient;
+use nfs3_types::xdr_codec::Void;
+
+use super::stream::{Stream, Tcp, finish};
+
+/// How long a service that let another call wait has to answer NULL.
+const NULL: Duration = Duration::from_millis(1500);
+
+/// An RPC program (RFC 5531 §8).
+pub(super) struct Service {
+    /// For people.
+    pub(super) name: &'static str,
+    pub(super) program: u32,
+    pub(super) version: u32,
+}
+
+pub(super) const NFS: Service = Service {
+    name: "NFS server, version 3",
+    program: nfs3_types::nfs3::PROGRAM,
+    version: 3,
+};
+pub(super) const NFS_4: Service = Service {
+    name: "NFS server, version 4",
+    program: nfs3_types::nfs3::PROGRAM,
+    version: 4,
+};
+pub(super) const MOUNT: Service = Service {
+    name: "MOUNT server, version 3",
+    program: nfs3_types::mount::PROGRAM,
+    version: 3,
+};
+/// The side protocol for access lists (`include/uapi/linux/nfsacl.h`), at the port of NFS itself.
+pub(super) const ACL: Service = Service {
+    name: "NFSACL server, version 3",
+    program: 100_227,
+    version: 3,
+};
+pub(super) const PORTMAPPER: Service = Service {
+    name: "portmapper",
+    program: nfs3_types::portmap::PROGRAM,
+    version: 2,
+};
+
+/// Calls the procedure that every program has and that does nothing (RFC 5531 §12.1).
+pub(super) fn null(client: &mut RpcClient<Stream>, service: &Service) -> Result<(), RpcError> {
+    let call = async {
+        client
+            .call::<Void, Void>(service.program, service.version, 0, &Void)
+            .await
+    };
+    finish(call).map(|Void| ())
+}
+
+/// NULL on a connection of its own, which is soon answered or never.
+pub(super) fn null_at(server: Ipv4Addr, port: u16, service: &Service) -> Result<(), RpcError> {
+    let mut stream =
+        Tcp::connect_from_any(SocketAddrV4::new(server, port)).map_err(RpcError::Io)?;
+    stream.end_within(NULL);
+    null(&mut RpcClient::new(stream), service)
+}
+
+/// Whether NULL is answered, by a service that let another call wait. A refusal is an answer too.
+pub(super) fn answers_null(server: Ipv4Addr, port: u16, service: &Service) -> bool {
+    !matches!(null_at(server, port, service), Err(RpcError::Io(_)))
+}
