@@ -24,7 +24,6 @@ impl Comeback {
     pub(crate) fn after(failure: &Failure) -> Self {
         let server = match failure {
             Failure::Nfs { fault, .. } => fault.awaited(),
-            Failure::BadWire { failure, .. } => return Self::after(failure),
             _ => None,
         };
         Self {
@@ -72,6 +71,7 @@ mod tests {
                 port,
                 what: "portmapper",
             },
+            loss: None,
         }
     }
 

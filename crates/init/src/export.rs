@@ -142,6 +142,7 @@ impl Asking {
             Failure::Nfs {
                 root: name(&choice),
                 fault,
+                loss: None,
             }
         })?;
         let mut export = Export {

@@ -90,20 +90,14 @@ pub(crate) enum Failure {
         servers: Vec<Ipv4Addr>,
     },
     /// The NFS server.
-    #[error("cannot mount the root {root}: {fault}; {}", fault.advice())]
+    #[error("cannot mount the root {root}: {fault}; {}", loss.map_or_else(|| fault.advice(), |loss| loss.advice()))]
     Nfs {
         /// `server:path`.
         root: String,
         /// What the server did.
         fault: NfsFault,
-    },
-    /// The NFS server was silent, and the wire loses frames.
-    #[error("{}", loss.explain(&failure.to_string()))]
-    BadWire {
-        /// The silence.
-        failure: Box<Failure>,
-        /// What was counted after it.
-        loss: Loss,
+        /// Frames that were counted as lost after it, which is what to mend then.
+        loss: Option<Loss>,
     },
     /// The kernel.
     #[error("cannot mount the root {root}: {source}; {}", source.advice())]
@@ -145,27 +139,19 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// Looks whether it is the wire's fault, where it may be: for a second, and only if a server was silent.
-    pub(crate) fn look_at_wire(self, address: Option<&Address>) -> Self {
-        let Some(address) = address else {
-            return self;
+    pub(crate) fn look_at_wire(&mut self, address: Option<&Address>) {
+        let Self::Nfs { fault, loss, .. } = self else {
+            return;
         };
-        let silent = match &self {
-            Self::Nfs { fault, .. } => fault.silent(),
-            _ => None,
+        let Some((server, address)) = fault.silent().zip(address) else {
+            return;
         };
-        let neighbour = silent.and_then(|server| match address.hop_to(server) {
-            Hop::Direct => Some(server),
-            Hop::Router { gateway, .. } => Some(gateway),
-            Hop::Nobody => None,
-        });
-        let loss = neighbour.and_then(|n| Loss::look(address.nic.index, address.nic.mac, n));
-        match loss {
-            Some(loss) => Self::BadWire {
-                failure: Box::new(self),
-                loss,
-            },
-            None => self,
-        }
+        let neighbour = match address.hop_to(server) {
+            Hop::Direct => server,
+            Hop::Router { gateway, .. } => gateway,
+            Hop::Nobody => return,
+        };
+        *loss = Loss::look(address.nic.index, address.nic.mac, neighbour);
     }
 }
 
@@ -211,6 +197,7 @@ mod tests {
         Failure::Nfs {
             root: "10.0.0.1:/srv/x".into(),
             fault,
+            loss: None,
         }
         .to_string()
     }

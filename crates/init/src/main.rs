@@ -120,14 +120,14 @@ fn run(arguments: Vec<OsString>) -> ! {
     };
     loop {
         let began = Moment::now();
-        let Err(failure) = boot::boot(&mut machine);
+        let Err(mut failure) = boot::boot(&mut machine);
         let lasted = Moment::now().since(began);
         let since_start = Moment::now().since(machine.started);
         let after = patience::after_failure(&machine.plan, since_start);
         if matches!(failure, Failure::Changed) {
             continue;
         }
-        let failure = failure.look_at_wire(machine.address.as_ref());
+        failure.look_at_wire(machine.address.as_ref());
         fail!("boot failed: {failure}");
         machine.report.failed(&failure.to_string());
         report::of_failure(&machine);

@@ -67,8 +67,32 @@ fn unfit(unfit: Unfit) -> Failure {
 }
 
 fn nfs(fault: NfsFault) -> Failure {
-    let root = "10.0.0.1:/srv/x".into();
-    Failure::Nfs { root, fault }
+    Failure::Nfs {
+        root: "10.0.0.1:/srv/x".into(),
+        fault,
+        loss: None,
+    }
+}
+
+/// The same failure, after which frames were counted as lost.
+fn on_a_bad_wire(mut failure: Failure) -> Failure {
+    if let Failure::Nfs { loss, .. } = &mut failure {
+        *loss = Some(Loss {
+            neighbour: SERVER,
+            answered: 6,
+        });
+    }
+    failure
+}
+
+#[test]
+fn a_bad_wire_has_another_cure_than_what_it_looks_like() {
+    let alone = silent(Hop::Direct, Neighbour::Answers);
+    assert!(alone.to_string().contains("firewall"), "{alone}");
+    let sentence = on_a_bad_wire(alone).to_string();
+    let start = "cannot mount the root 10.0.0.1:/srv/x: nothing answers at 10.0.0.1 port 2049 (NFS server, version 3); the network loses frames, for 10.0.0.1 answers 6 of 10 ARP requests: check the cable";
+    assert!(sentence.starts_with(start), "{sentence}");
+    assert!(!sentence.contains("firewall"), "{sentence}");
 }
 
 /// From the card to the root: the cause, what the sentence says of it, and the cure.
@@ -127,13 +151,7 @@ fn each_cause_has_its_sentence_and_its_cure() {
             "no firewall on it drops port 2049",
         ),
         (
-            Failure::BadWire {
-                failure: Box::new(silent(Hop::Direct, Neighbour::Answers)),
-                loss: Loss {
-                    neighbour: SERVER,
-                    answered: 6,
-                },
-            },
+            on_a_bad_wire(silent(Hop::Direct, Neighbour::Answers)),
             "nothing answers at 10.0.0.1 port 2049",
             "the network loses frames, for 10.0.0.1 answers 6 of 10 ARP requests",
         ),

@@ -238,15 +238,15 @@ impl Ask {
         let (program, version, what) = (service.program, service.version, service.name);
         let stream = match Tcp::connect_from_any(SocketAddrV4::new(server, PMAP_PORT)) {
             Ok(stream) => stream,
-            // A server without a portmapper may have everything on one port, as `netroot serve` does.
-            Err(e)
-                if e.kind() == ErrorKind::ConnectionRefused
-                    && null_at(server, NFS_PORT, service).is_ok() =>
-            {
-                detail!("{server} has no portmapper, and the {what} answers at port {NFS_PORT}");
-                return Ok(NFS_PORT);
+            Err(e) => {
+                // A server without a portmapper may have everything on one port, as `netroot serve` does.
+                let closed = e.kind() == ErrorKind::ConnectionRefused;
+                if closed && null_at(server, NFS_PORT, service).is_ok() {
+                    detail!("{server} has no portmapper; the {what} answers at port {NFS_PORT}");
+                    return Ok(NFS_PORT);
+                }
+                return Err(self.unreachable(server, PMAP_PORT, &PORTMAPPER, e));
             }
-            Err(e) => return Err(self.unreachable(server, PMAP_PORT, &PORTMAPPER, e)),
         };
         let told = finish(PortmapperClient::new(stream).getport(program, version, IPPROTO_TCP));
         match told {
