@@ -30,16 +30,13 @@ pub struct Complaint {
 
 impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.value {
+        let value = self.value.as_deref();
+        match value.map(|value| excerpt(value, self.position)) {
             // "DHCP option 17" is no parameter that anyone could write with a `=`.
             Some(value) if self.parameter.contains(' ') => {
-                let value = excerpt(value, self.position);
                 write!(f, "{} \"{}\"", self.parameter, printable(&value))?;
             }
-            Some(value) => {
-                let value = excerpt(value, self.position);
-                write!(f, "{}={}", self.parameter, printable(&value))?;
-            }
+            Some(value) => write!(f, "{}={}", self.parameter, printable(&value))?,
             None => f.write_str(&self.parameter)?,
         }
         write!(
@@ -56,9 +53,11 @@ impl fmt::Display for Complaint {
     }
 }
 
-/// A value that is shown in full, in characters.
+/// The longest value that is shown in full, in characters.
 const IN_FULL: usize = 64;
-/// Of a longer one, so many before what is wrong.
+/// Of a longer one, so many are shown.
+const SHOWN: usize = 44;
+/// And so many of these stand before what is wrong.
 const BEFORE: usize = 20;
 
 /// The part of a long value around what is wrong: one line of a console is 80 characters, and several options of one
@@ -74,7 +73,7 @@ fn excerpt(value: &str, position: usize) -> Cow<'_, str> {
     let first = wrong.saturating_sub(BEFORE);
     let mut rest = value.chars().skip(first);
     let start = if first > 0 { "…" } else { "" };
-    let shown: String = rest.by_ref().take(IN_FULL - BEFORE).collect();
+    let shown: String = rest.by_ref().take(SHOWN).collect();
     let end = if rest.next().is_some() { "…" } else { "" };
     Cow::Owned(format!("{start}{shown}{end}"))
 }
