@@ -26,12 +26,18 @@ fn swallow(wire: &Wire, ports: &str) -> Result<()> {
     Ok(())
 }
 
+/// A good server whose firewall is not.
+fn behind_a_firewall(name: &str, ports: &str) -> Result<(Wire, TinyRoot, Ganesha)> {
+    let wire = Wire::new(name)?;
+    let root = TinyRoot::make()?;
+    let ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    swallow(&wire, ports)?;
+    Ok((wire, root, ganesha))
+}
+
 #[test]
 fn a_firewall_before_the_portmapper_is_named_with_its_port() -> Result<()> {
-    let wire = Wire::new("firewall-111")?;
-    let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
-    swallow(&wire, "111")?;
+    let (wire, _root, _ganesha) = behind_a_firewall("firewall-111", "111")?;
     let mut vm = boot(&wire, "vers=3")?;
     let sentence = format!(
         "nothing answers at {SERVER} port 111 (portmapper); {SERVER} is there, for it answers ARP: check that no firewall on it drops port 111"
@@ -41,10 +47,7 @@ fn a_firewall_before_the_portmapper_is_named_with_its_port() -> Result<()> {
 
 #[test]
 fn a_firewall_before_nfs_is_named_with_its_port() -> Result<()> {
-    let wire = Wire::new("firewall-2049")?;
-    let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
-    swallow(&wire, "2049")?;
+    let (wire, _root, _ganesha) = behind_a_firewall("firewall-2049", "2049")?;
     let mut vm = boot(&wire, "vers=3")?;
     let sentence = format!(
         "nothing answers at {SERVER} port 2049 (NFS server, version 3); {SERVER} is there, for it answers ARP: check that no firewall on it drops port 2049"
@@ -54,11 +57,8 @@ fn a_firewall_before_nfs_is_named_with_its_port() -> Result<()> {
 
 #[test]
 fn a_wire_that_loses_frames_is_not_taken_for_a_firewall() -> Result<()> {
-    let wire = Wire::new("loss-counted")?;
-    let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
     // As by chance nothing of TCP arrives, and every other frame of ARP.
-    swallow(&wire, "2049")?;
+    let (wire, _root, _ganesha) = behind_a_firewall("loss-counted", "2049")?;
     let tap = &wire.tap.0;
     let rules = format!(
         "add table netdev half
