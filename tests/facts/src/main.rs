@@ -23,6 +23,8 @@ fn main() {
     if std::env::args().next().as_deref() == Some(USER_NAME) {
         return as_a_user();
     }
+    // The kernel writes on the same console, into the middle of a line too: from here on only what is a warning or worse.
+    let _ = std::fs::write("/proc/sys/kernel/printk", "5");
     let command_line = read("/proc/cmdline");
     say("begin", "");
     say("pid", &std::process::id().to_string());
