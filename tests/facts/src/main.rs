@@ -18,13 +18,17 @@ use std::time::Duration;
 const USER: u32 = 1000;
 /// How this program is called then.
 const USER_NAME: &str = "facts-user";
+/// Its first number is the level below which the console shows what is in the kernel's log.
+const CONSOLE_LEVEL: &str = "/proc/sys/kernel/printk";
 
 fn main() {
     if std::env::args().next().as_deref() == Some(USER_NAME) {
         return as_a_user();
     }
-    // The kernel writes on the same console, into the middle of a line too: from here on only what is a warning or worse.
-    let _ = std::fs::write("/proc/sys/kernel/printk", "5");
+    // The kernel writes on the same console, into the middle of a line too: until all is told, only what is a
+    // warning or worse.
+    let shown = read(CONSOLE_LEVEL);
+    let _ = std::fs::write(CONSOLE_LEVEL, "5");
     let command_line = read("/proc/cmdline");
     say("begin", "");
     say("pid", &std::process::id().to_string());
@@ -96,6 +100,8 @@ fn main() {
     }
     run_as_a_user();
     say("end", "");
+    // What happens to a machine that stays is told by the kernel and by the renewer, at their own levels.
+    let _ = std::fs::write(CONSOLE_LEVEL, shown);
     if command_line.contains("facts.stay") {
         stay();
     }
@@ -138,12 +144,24 @@ fn arguments() -> String {
 }
 
 /// Reads the root again and again, past every cache. It never ends: the machine does.
+///
+/// It counts in the kernel's log, which comes to the console one whole line after the other: nothing is in the
+/// middle of a count, and the kernel needs not be silent for it.
 fn stay() -> ! {
+    let mut log = std::fs::File::options().write(true).open("/dev/kmsg");
+    if let Err(error) = &log {
+        say("log", &format!("cannot open /dev/kmsg: {error}"));
+    }
     for count in 1_u64.. {
         std::thread::sleep(Duration::from_secs(1));
         // Failure shows in the reading.
         let _ = std::fs::write("/proc/sys/vm/drop_caches", "3");
-        say("tick", &format!("{count} {}", read("/etc/witness")));
+        let witness = read("/etc/witness");
+        if let Ok(log) = &mut log {
+            // Level 1 is shown at every console level; each write is a line. There is nowhere to complain.
+            let _ = log
+                .write_all(format!("<1>facts: tick {count} {}\n", witness.trim_end()).as_bytes());
+        }
     }
     switch_off()
 }
