@@ -56,9 +56,9 @@ enum Task {
         /// Only make the Debian root.
         #[arg(long)]
         debian_root_only: bool,
-        /// Only make the layer of network managers that the tests lay over that root.
+        /// Only make the layer that the tests lay over that root: network managers and servers.
         #[arg(long, conflicts_with = "debian_root_only")]
-        network_managers_only: bool,
+        tests_layer_only: bool,
     },
 }
 
@@ -100,9 +100,9 @@ fn run(task: Task) -> Result<()> {
             ..
         } => setup::make_debian_root(),
         Task::Setup {
-            network_managers_only: true,
+            tests_layer_only: true,
             ..
-        } => setup::make_network_managers(),
+        } => setup::make_tests_layer(),
         Task::Setup { .. } => setup::run(),
     }
 }

@@ -4,7 +4,7 @@
 //! never asks. Without root it does what it may and prints the commands for the rest.
 
 mod debian_root;
-mod managers;
+mod layer;
 mod packages;
 mod toolchain;
 
@@ -30,13 +30,13 @@ pub(crate) fn run() -> Result<()> {
     take(missing()?)
 }
 
-/// The same, and what the tests alone need: network managers in a root.
+/// The same, and what the tests alone need: more programs in that root.
 ///
 /// # Errors
 /// As [`run`].
 pub(crate) fn run_for_tests() -> Result<()> {
     let mut steps = missing()?;
-    if let Some(step) = managers::missing() {
+    if let Some(step) = layer::missing() {
         steps.push(Box::new(step));
     }
     take(steps)
@@ -104,14 +104,14 @@ pub(crate) fn make_debian_root() -> Result<()> {
     }
 }
 
-/// Makes the layer of network managers alone, for the same user.
+/// Makes the layer of the tests alone, for the same user.
 ///
 /// # Errors
 /// When it cannot be made.
-pub(crate) fn make_network_managers() -> Result<()> {
-    match managers::missing() {
+pub(crate) fn make_tests_layer() -> Result<()> {
+    match layer::missing() {
         None => {
-            println!("set-up: the network managers are complete");
+            println!("set-up: the layer of the tests is complete");
             Ok(())
         }
         Some(step) => step.run(),

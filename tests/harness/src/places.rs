@@ -25,10 +25,10 @@ pub fn debian_root() -> PathBuf {
     cache().join("debian-bookworm")
 }
 
-/// Network managers for the Debian root, as a layer to be laid over it: `cargo xtask test`
-/// makes it.
-pub fn managers_layer() -> PathBuf {
-    cache().join("debian-bookworm-managers")
+/// Network managers and servers for the Debian root, as a layer to be laid over it:
+/// `cargo xtask test` makes it.
+pub fn tests_layer() -> PathBuf {
+    cache().join("debian-bookworm-tests")
 }
 
 /// The boot server as `cargo xtask` builds it.

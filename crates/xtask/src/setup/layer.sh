@@ -1,5 +1,5 @@
-# Adds network managers to the Debian root, in a layer over it that the tests lay over
-# the root again: `sh managers.sh ROOT LAYER SCRATCH`. None is switched on: tests do that.
+# Adds network managers and servers to the Debian root, in a layer over it that the tests lay over
+# the root again: `sh layer.sh ROOT LAYER SCRATCH`. None is switched on: tests do that.
 # Runs in a mount namespace of its own, so that nothing that it mounts needs an end.
 set -eu
 root=$1
@@ -12,13 +12,16 @@ mount -t overlay overlay \
 mount -t proc proc "$scratch/merged/proc"
 mount --bind /etc/resolv.conf "$scratch/merged/etc/resolv.conf"
 
-echo "root: adding NetworkManager, ifupdown, dhclient and dhcpcd"
+echo "root: adding NetworkManager, ifupdown, dhclient, dhcpcd, nfs-kernel-server and chrony"
 printf '#!/bin/sh\nexit 101\n' > "$scratch/merged/usr/sbin/policy-rc.d"
 chmod 755 "$scratch/merged/usr/sbin/policy-rc.d"
 {
     chroot "$scratch/merged" apt-get update -q
     DEBIAN_FRONTEND=noninteractive chroot "$scratch/merged" apt-get install -q -y \
-        --no-install-recommends network-manager ifupdown isc-dhcp-client dhcpcd
+        --no-install-recommends network-manager ifupdown isc-dhcp-client dhcpcd \
+        nfs-kernel-server chrony
+    chroot "$scratch/merged" systemctl disable \
+        chrony nfs-blkmap nfs-client.target nfs-server rpcbind.service rpcbind.socket
 } > "$scratch/log" 2>&1 || { tail -n 20 "$scratch/log"; exit 1; }
 chroot "$scratch/merged" apt-get clean
 umount "$scratch/merged/etc/resolv.conf"

@@ -1,4 +1,4 @@
-//! A layer of network managers over the Debian root, made by `managers.sh` into `.cache/`.
+//! What the tests add to the Debian root, in a layer over it, made by `layer.sh` into `.cache/`.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,17 +10,17 @@ use super::Step;
 use super::debian_root::{RECIPE as ROOT_RECIPE, remove};
 use crate::run::run;
 
-const RECIPE: &str = include_str!("managers.sh");
+const RECIPE: &str = include_str!("layer.sh");
 
 /// A layer that is missing, or that other recipes made.
-pub(super) struct Managers {
+pub(super) struct Layer {
     is_outdated: bool,
 }
 
-pub(super) fn missing() -> Option<Managers> {
-    let is_outdated = places::managers_layer().exists();
+pub(super) fn missing() -> Option<Layer> {
+    let is_outdated = places::tests_layer().exists();
     let made_by = std::fs::read_to_string(stamp()).unwrap_or_default();
-    (!is_outdated || made_by != wanted()).then_some(Managers { is_outdated })
+    (!is_outdated || made_by != wanted()).then_some(Layer { is_outdated })
 }
 
 /// Both recipes: a layer fits no other root than the one that it was made over.
@@ -29,19 +29,20 @@ fn wanted() -> String {
 }
 
 fn stamp() -> PathBuf {
-    places::managers_layer().with_extension("recipe")
+    places::tests_layer().with_extension("recipe")
 }
 
-impl Step for Managers {
+impl Step for Layer {
     fn plan(&self) -> Vec<String> {
         let why = if self.is_outdated {
             "the recipe has changed"
         } else {
-            "tests start them on the root's NIC: about 10 MB to fetch, 30 MB on disk"
+            "tests start them on the root's NIC, and boot from them: about 20 MB to fetch, 70 MB on disk"
         };
         vec![format!(
-            "network managers for that root (NetworkManager, ifupdown, dhclient, dhcpcd) in {}: {why}",
-            places::managers_layer().display()
+            "network managers (NetworkManager, ifupdown, dhclient, dhcpcd) and servers (nfs-kernel-server, chrony) \
+             for that root in {}: {why}",
+            places::tests_layer().display()
         )]
     }
 
@@ -51,14 +52,11 @@ impl Step for Managers {
 
     fn commands(&self) -> Vec<String> {
         let program = std::env::current_exe().unwrap_or_else(|_| "xtask".into());
-        vec![format!(
-            "{} setup --network-managers-only",
-            program.display()
-        )]
+        vec![format!("{} setup --tests-layer-only", program.display())]
     }
 
     fn run(&self) -> Result<()> {
-        let layer = places::managers_layer();
+        let layer = places::tests_layer();
         let unfinished = layer.with_extension("unfinished");
         let scratch = layer.with_extension("scratch");
         for left_over in [&unfinished, &scratch, &layer] {
@@ -66,7 +64,7 @@ impl Step for Managers {
         }
         std::fs::create_dir_all(&scratch)
             .with_context(|| format!("create {}", scratch.display()))?;
-        let recipe = scratch.join("managers.sh");
+        let recipe = scratch.join("layer.sh");
         std::fs::write(&recipe, RECIPE).with_context(|| format!("write {}", recipe.display()))?;
         run(Command::new("unshare")
             .args(["--mount", "sh"])
