@@ -85,6 +85,11 @@ impl Unpack for Answer {
 }
 
 impl Answer {
+    /// Whether everything asked for was done.
+    pub(super) fn is_good(&self) -> bool {
+        Words(&self.0).head().is_some_and(|(status, _)| status == 0)
+    }
+
     /// How many names were found before one that is not there; `None` if all are, or if it is not for a missing name
     /// that the walk ended: what else it may be, the kernel will tell.
     pub(super) fn missing_after(&self) -> Option<usize> {
@@ -182,7 +187,12 @@ mod tests {
         let answer = bytes(&[2, 0, 3, 24, 0, 15, 0, 15, 2]);
         assert_eq!(Answer(answer).missing_after(), Some(1));
         let first = bytes(&[2, 0, 2, 24, 0, 15, 2]);
+        assert!(!Answer(first.clone()).is_good());
         assert_eq!(Answer(first).missing_after(), Some(0));
+        let all = bytes(&[0, 0, 2, 24, 0, 15, 0]);
+        assert!(Answer(all.clone()).is_good());
+        assert_eq!(Answer(all).missing_after(), None);
+        assert!(!Answer(Vec::new()).is_good());
     }
 
     #[test]

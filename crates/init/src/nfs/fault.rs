@@ -121,15 +121,19 @@ pub(crate) struct Missing {
     pub(super) name: String,
     /// The names that are; none if the server does not tell.
     pub(super) there: Vec<String>,
+    /// The path without its first names, if that is there: knfsd's export with `fsid=0` is version 4's `/`.
+    pub(super) shortened: Option<String>,
 }
 
 impl std::fmt::Display for Missing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "there is no {} in {}", self.name, self.above)?;
-        if self.there.is_empty() {
-            Ok(())
-        } else {
-            write!(f, ", only {}", list(&self.there))
+        if !self.there.is_empty() {
+            write!(f, ", only {}", list(&self.there))?;
+        }
+        match &self.shortened {
+            Some(path) => write!(f, ", but there is {path}"),
+            None => Ok(()),
         }
     }
 }
@@ -226,6 +230,14 @@ impl NfsFault {
                 ..
             } if exports.is_empty() => {
                 format!("export the directory on {server}, and to {own}")
+            }
+            Self::NotShown { missing, .. } | Self::ByNeither { missing, .. }
+                if missing.shortened.is_some() =>
+            {
+                let there = missing.shortened.as_deref().unwrap_or_default();
+                format!(
+                    "if {there} is what is meant, give that (an export with fsid=0 is / there); else correct the path"
+                )
             }
             Self::NotExported { own, .. } | Self::NotShown { own, .. } => {
                 format!("correct the path, or export it to {own}")

@@ -25,6 +25,9 @@ use crate::diagnosis::{Hop, Unanswered, Way};
 
 /// The port of NFS where nothing else is said (RFC 7530 §3.1; version 3 by custom).
 const NFS_PORT: u16 = 2049;
+/// How many first names of a path may be above what version 4 shows.
+const SHORTENED: usize = 4;
+
 /// Whom to ask, and as whom.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Server {
@@ -145,10 +148,17 @@ fn missing(client: &mut RpcClient<Stream>, path: &str) -> Option<Box<Missing>> {
     let depth = ask(Question::walk(&names))?.missing_after()?;
     let above = names.get(..depth)?;
     let there = ask(Question::list(above)).and_then(|answer| answer.names(depth));
+    // Once a question is not answered, none of the others would be.
+    let shortened = (1..names.len())
+        .take(SHORTENED)
+        .filter_map(|first| names.get(first..))
+        .map_while(|shorter| Some((shorter, ask(Question::walk(shorter))?.is_good())))
+        .find(|(_, is_there)| *is_there);
     Some(Box::new(Missing {
         above: format!("/{}", above.join("/")),
         name: (*names.get(depth)?).to_owned(),
         there: there.unwrap_or_default(),
+        shortened: shortened.map(|(names, _)| format!("/{}", names.join("/"))),
     }))
 }
 
