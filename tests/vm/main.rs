@@ -1,5 +1,6 @@
 //! Virtual machines without a disk, from the firmware to the root's init.
 
+mod debian_server;
 mod dhcp_dialects;
 mod dhcp_lies;
 mod dhcp_roots;

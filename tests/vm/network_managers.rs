@@ -9,9 +9,9 @@ mod three_leases;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use netroot_harness::{Vm, places};
+use netroot_harness::Vm;
 
-use crate::wire::Wire;
+use crate::wire::{Wire, write};
 
 /// Says on the console what it is given, line by line, through the kernel's log: the login prompt hangs up whoever
 /// writes to the terminal when it begins, and what was written is lost. With
@@ -87,29 +87,13 @@ impl Root {
         // Among the logs, which the next run removes: a test that is killed leaves nothing elsewhere.
         let layer = wire.net.logs().join("layer");
         fill(&layer, manager, script)?;
-        let path = wire.net.logs().join("root");
-        std::fs::create_dir_all(&path)?;
-        let lower = [
-            layer.as_path(),
-            &places::managers_layer(),
-            &places::debian_root(),
-        ];
-        let lower: Vec<String> = lower.iter().map(|p| p.display().to_string()).collect();
-        let (options, place) = (
-            format!("lowerdir={}", lower.join(":")),
-            path.display().to_string(),
-        );
-        wire.net
-            .run(&["mount", "-t", "overlay", "overlay", "-o", &options, &place])?;
+        let path = wire.debian_root_below(&layer)?;
         Ok(Self { path })
     }
 }
 
 /// Writes the files that make the Debian root this manager's.
 fn fill(folder: &Path, manager: &Manager, script: &str) -> Result<()> {
-    std::fs::create_dir_all(folder)?;
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(folder, mode)?;
     let write = |path: &str, text: &str| write(&folder.join(path), text);
     let link = |target: &str, path: &str| link(target, &folder.join(path));
     write("etc/witness", "the root's own words\n")?;
@@ -134,11 +118,6 @@ fn fill(folder: &Path, manager: &Manager, script: &str) -> Result<()> {
         write(path, text)?;
     }
     Ok(())
-}
-
-fn write(path: &Path, text: &str) -> Result<()> {
-    std::fs::create_dir_all(path.parent().context("a folder")?)?;
-    std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
 }
 
 fn link(target: &str, path: &Path) -> Result<()> {

@@ -1,6 +1,7 @@
 //! The wire that every test here begins with: a bridge, on it the server's address, and
 //! the cable of one machine.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -75,6 +76,22 @@ impl Wire {
         NetrootServe::start(&self.net, root, &arguments)
     }
 
+    /// A Debian root with network managers and servers in it, all switched off, below what is in `layer`; it is
+    /// seen by this wire's programs only, and goes with the wire.
+    pub(crate) fn debian_root_below(&self, layer: &Path) -> Result<PathBuf> {
+        let root = self.net.logs().join("root");
+        std::fs::create_dir_all(&root)?;
+        // The topmost layer's own folder is what the root itself is.
+        std::fs::set_permissions(layer, PermissionsExt::from_mode(0o755))?;
+        let layers = [layer, &places::tests_layer(), &places::debian_root()];
+        let layers = layers.map(|layer| layer.display().to_string());
+        let options = format!("lowerdir={}", layers.join(":"));
+        let place = root.display().to_string();
+        self.net
+            .run(&["mount", "-t", "overlay", "overlay", "-o", &options, &place])?;
+        Ok(root)
+    }
+
     /// A machine with one card, before it is switched on.
     pub(crate) fn machine(&self) -> VmBuilder<'_> {
         Vm::builder(&self.net, "console")
@@ -137,6 +154,12 @@ pub(crate) fn make_initrd(name: &str, modules: &str) -> Result<PathBuf> {
         String::from_utf8_lossy(&done.stderr)
     );
     Ok(image)
+}
+
+/// Writes a file, and makes the folders that it is in.
+pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::create_dir_all(path.parent().context("a folder")?)?;
+    std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
 }
 
 /// What the tiny root's init printed (`tests/facts`).
