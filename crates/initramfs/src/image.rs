@@ -1,8 +1,9 @@
-//! The image: everything that goes in, streamed through cpio and zstd.
+//! The image: everything that goes in, streamed through cpio and a compressor.
 //!
 //! One module is in memory at a time; what is resident beside it is the compressor.
 
 mod error;
+mod kernel_config;
 mod packing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,9 +11,10 @@ use std::io::Write;
 use std::path::Path;
 
 pub use error::BuildError;
-pub use packing::Packing;
+pub use packing::{Format, Packing};
 
-use packing::compressor;
+use kernel_config::KernelConfig;
+use packing::Compressor;
 
 use crate::choice::{ModuleChoice, select};
 use crate::contents::Contents;
@@ -67,6 +69,8 @@ pub struct Report {
     pub firmware: Vec<String>,
     /// Firmware that a module names and the root has not: the name, and the module.
     pub missing_firmware: Vec<(String, String)>,
+    /// What the archive is packed by.
+    pub format: Format,
     /// Size of the archive, in bytes.
     pub unpacked: u64,
     /// Size of the image, in bytes.
@@ -80,19 +84,21 @@ pub struct Report {
 /// See [`BuildError`]. What was written until then is no image.
 pub fn build(request: &Request<'_>, output: impl Write) -> Result<Report, BuildError> {
     check_init(request)?;
-    check_config(request)?;
+    let format = check_kernel(request)?;
     let mut report = Report {
         version: request.kernel.version.clone(),
+        format,
         ..Report::default()
     };
-    let mut archive = Archive::new(compressor(request.packing, output)?, request.timestamp);
+    let compressor = Compressor::new(format, request.packing, output)?;
+    let mut archive = Archive::new(compressor, request.timestamp);
     archive_contents(&mut archive, request)?;
     if let Some(tree) = &request.kernel.modules {
         archive_modules(&mut archive, request, tree, &mut report)?;
     }
     let (unpacked, compressor) = archive.finish().map_err(BuildError::Write)?;
     report.unpacked = unpacked;
-    let mut counting = compressor.finish().map_err(BuildError::Write)?;
+    let mut counting = compressor.finish()?;
     counting.output.flush().map_err(BuildError::Write)?;
     report.packed = counting.length;
     Ok(report)
@@ -289,40 +295,27 @@ fn check_init(request: &Request<'_>) -> Result<(), BuildError> {
     })
 }
 
-/// A kernel's configuration, where the root has it, says whether the image can be unpacked, and
-/// whether a kernel without a module tree is one that needs none.
-fn check_config(request: &Request<'_>) -> Result<(), BuildError> {
+/// What the image is to be packed by; and that a kernel without a module tree is one that needs none.
+fn check_kernel(request: &Request<'_>) -> Result<Format, BuildError> {
     let version = &request.kernel.version;
-    let path = format!("/boot/config-{version}");
-    let config = match request.root.read(&path, INDEX_LIMIT) {
-        Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) if error.is_absent() => None,
-        Err(error) => return Err(error.into()),
+    let config = KernelConfig::read(request.root, request.kernel)?;
+    let format = match &config {
+        Some(config) => config
+            .format()
+            .ok_or_else(|| BuildError::KernelCannotUnpack {
+                version: version.clone(),
+                config: request.root.host_path(&config.path),
+            })?,
+        None => Format::known_to(version),
     };
-    let is_set = |config: &str, option: &str| {
-        config
-            .lines()
-            .any(|line| line.strip_prefix(option) == Some("=y"))
-    };
-    if let Some(config) = &config {
-        for option in ["CONFIG_BLK_DEV_INITRD", "CONFIG_RD_ZSTD"] {
-            if !is_set(config, option) {
-                return Err(BuildError::KernelCannotUnpack {
-                    version: version.clone(),
-                    config: request.root.host_path(&path),
-                    option,
-                });
-            }
-        }
-    }
-    let without_modules = config.is_some_and(|config| !is_set(&config, "CONFIG_MODULES"));
+    let without_modules = config.is_some_and(|config| !config.has("CONFIG_MODULES"));
     if request.kernel.modules.is_none() && !without_modules {
         return Err(BuildError::NoModules {
             version: version.clone(),
             place: request.root.host_path(&format!("/lib/modules/{version}")),
         });
     }
-    Ok(())
+    Ok(format)
 }
 
 fn inside(path: &str) -> &str {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Root → choose_kernel → Kernel ┐
-//! Contents (initrd/netboot.toml)├→ build → cpio → zstd → image, Report
+//! Contents (initrd/netboot.toml)├→ build → cpio → zstd or gzip → image, Report
 //! ModuleChoice, init            ┘
 //! ```
 //!
@@ -35,7 +35,7 @@ pub use choice::ModuleChoice;
 pub use contents::{
     Companions, Contents, ContentsError, Device, ExtraFile, FirmwareChoice, ModuleSet, Symlink,
 };
-pub use image::{BuildError, Packing, Report, Request, build};
+pub use image::{BuildError, Format, Packing, Report, Request, build};
 pub use index::IndexError;
 pub use kernel::{
     Architecture, Kernel, KernelError, Skipped, choose_kernel, compare_versions, find_kernels,

@@ -13,7 +13,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use netroot_initramfs::{
-    BuildError, Contents, ModuleChoice, Packing, Report, Request, Root, build, choose_kernel,
+    BuildError, Contents, Format, ModuleChoice, Packing, Report, Request, Root, build,
+    choose_kernel,
 };
 
 const VERSION: &str = "6.1.0-50-amd64";
@@ -493,16 +494,48 @@ fn a_kernel_without_modules_needs_none() {
 }
 
 #[test]
-fn a_kernel_that_cannot_unpack_the_image_is_found_out_before_it_is_booted() {
+fn a_kernel_that_cannot_unpack_an_image_is_found_out_before_it_is_booted() {
     let root = FakeRoot::new();
-    let config = "CONFIG_MODULES=y\nCONFIG_BLK_DEV_INITRD=y\n# CONFIG_RD_ZSTD is not set\n";
-    root.file(&format!("boot/config-{VERSION}"), config.as_bytes());
-    let text = sentence(root.image(""));
-    assert!(text.contains("cannot unpack the image"), "{text}");
-    assert!(
-        text.contains(&format!("config-{VERSION} has no CONFIG_RD_ZSTD=y")),
-        "{text}"
+    for config in [
+        "CONFIG_BLK_DEV_INITRD=y\n# CONFIG_RD_GZIP is not set\n",
+        "CONFIG_RD_GZIP=y\n",
+    ] {
+        root.file(&format!("boot/config-{VERSION}"), config.as_bytes());
+        let text = sentence(root.image(""));
+        let says =
+            format!("config-{VERSION} has not CONFIG_BLK_DEV_INITRD=y, and CONFIG_RD_ZSTD=y or");
+        assert!(text.contains(&says), "{text}");
+    }
+}
+
+#[test]
+fn a_kernel_without_zstd_is_given_gzip() {
+    let root = FakeRoot::new();
+    let (by_version, _) = root.image("").unwrap();
+    assert_eq!(
+        by_version.format,
+        Format::Zstd,
+        "{VERSION} has it by default"
     );
+    // Where Fedora has it.
+    let config = "CONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_GZIP=y\n# CONFIG_RD_ZSTD is not set\n";
+    root.file(
+        &format!("usr/lib/modules/{VERSION}/config"),
+        config.as_bytes(),
+    );
+    let (report, image) = root.image("").unwrap();
+    assert_eq!(report.format, Format::Gzip);
+    assert_eq!(
+        root.image("").unwrap().1,
+        image,
+        "it is the same every time"
+    );
+    let mut archive = Vec::new();
+    let mut gzip = flate2::read::GzDecoder::new(image.as_slice());
+    gzip.read_to_end(&mut archive).unwrap();
+    assert_eq!(archive.len() as u64, report.unpacked);
+    let again = zstd::encode_all(archive.as_slice(), 1).unwrap();
+    assert!(read_image(&again).contains_key("init"));
 }
 
 #[test]

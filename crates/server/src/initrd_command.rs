@@ -49,7 +49,8 @@ pub(crate) struct InitrdArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) contents: Option<PathBuf>,
 
-    /// How hard zstd works: 19 takes ten times as long as 12 and makes a tenth less.
+    /// How hard zstd works: 19 takes ten times as long as 12 and makes a tenth less. (Kernels before 5.9 have no zstd:
+    /// gzip's levels end at 9.)
     #[arg(long, value_name = "1-19", default_value_t = Packing::default().level,
           value_parser = clap::value_parser!(i32).range(1..=19))]
     pub(crate) level: i32,
@@ -212,7 +213,8 @@ fn details(text: &mut String, report: &Report) {
         .map(|(name, module)| format!("{name} (for {module})"))
         .collect();
     list("missing firmware", &missing);
-    text.push_str(&format!("  unpacked: {}\n", size(report.unpacked)));
+    let (format, unpacked) = (report.format, size(report.unpacked));
+    text.push_str(&format!("  packed by {format}; unpacked: {unpacked}\n"));
 }
 
 fn size(bytes: u64) -> String {

@@ -77,14 +77,15 @@ pub enum BuildError {
         version: String,
     },
     /// The kernel's configuration says that it could not unpack the image.
-    #[error("kernel {version} cannot unpack the image: {} has no {option}=y", config.display())]
+    #[error(
+        "kernel {version} cannot unpack an image: {} has not CONFIG_BLK_DEV_INITRD=y, and \
+         CONFIG_RD_ZSTD=y or CONFIG_RD_GZIP=y", config.display()
+    )]
     KernelCannotUnpack {
         /// The kernel's version.
         version: String,
         /// Its configuration.
         config: PathBuf,
-        /// What is missing there.
-        option: &'static str,
     },
     /// This machine's NICs.
     #[error(transparent)]
