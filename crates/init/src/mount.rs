@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use netroot_proto::cmdline::Overlay;
-use netroot_proto::mount::{Access, NoRoot, Version, mount_request};
+use netroot_proto::mount::{NoRoot, Version, mount_request};
 
 use crate::configure::RUN;
 use crate::console::{caution, detail, say};
@@ -58,11 +58,7 @@ pub(crate) fn mount_root<'a>(
             source,
         })?;
     }
-    let access = if export.choice.access == Access::ReadOnly {
-        "ro"
-    } else {
-        "rw"
-    };
+    let access = export.choice.access;
     let over = if layered {
         " under a tmpfs overlay"
     } else {

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
 
-use netroot_proto::mount::{MountFlags as NfsFlags, MountRequest, Version};
+use netroot_proto::mount::{Access, MountFlags as NfsFlags, MountRequest, Version};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, fsconfig_create,
@@ -72,16 +72,16 @@ fn make(
     version: Version,
     target: &str,
 ) -> Result<Option<OwnedFd>, MountError> {
+    detail!("mounting {} with {}", request.source, request.written());
     let context = match fsopen(request.fstype, FsOpenFlags::FSOPEN_CLOEXEC) {
         Ok(context) => context,
         Err(Errno::NODEV) => return Err(MountError::NoClient { version }),
         Err(Errno::NOSYS) => return make_old(request, version, target),
         Err(errno) => return Err(refused(version, &[], errno)),
     };
-    let options = request.data(false);
-    detail!("mounting {} with {options}", request.source);
-    let source = fsconfig_set_string(&context, "source", request.source.as_str());
-    source.map_err(|errno| refused(version, &messages(&context), errno))?;
+    fsconfig_set_string(&context, "source", request.source.as_str())
+        .and_then(|()| fsconfig_set_flag(&context, request.access.name()))
+        .map_err(|errno| refused(version, &messages(&context), errno))?;
     for parameter in &request.parameters {
         let result = match &parameter.value {
             Some(value) => fsconfig_set_string(&context, parameter.key.as_str(), value.as_str()),
@@ -128,9 +128,7 @@ fn make_old(
     target: &str,
 ) -> Result<Option<OwnedFd>, MountError> {
     let mut flags = old_flags(request.flags);
-    if request.read_only {
-        flags |= MountFlags::RDONLY;
-    }
+    flags.set(MountFlags::RDONLY, request.access == Access::ReadOnly);
     let attempt = |essential_only: bool| {
         let data = CString::new(request.data(essential_only)).map_err(|_| Errno::INVAL)?;
         mount(

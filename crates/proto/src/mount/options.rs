@@ -15,12 +15,19 @@ pub enum Access {
     ReadWrite,
 }
 
-impl fmt::Display for Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Access {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::ReadOnly => "ro",
             Self::ReadWrite => "rw",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

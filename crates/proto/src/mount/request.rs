@@ -33,15 +33,21 @@ pub struct MountRequest {
     pub fstype: &'static str,
     /// `server:/path`
     pub source: String,
-    /// Parameters in the order that the kernel is to see them, `ro` or `rw` included.
+    /// Whether it is for writing: a parameter to `fsconfig`, and the flag `MS_RDONLY` to mount(2), whose NFS
+    /// client knows no `ro` (`nfs_mount_option_tokens`, `fs/nfs/super.c` before 5.6: EINVAL).
+    pub access: Access,
+    /// Other parameters in the order that the kernel is to see them.
     pub parameters: Vec<MountParameter>,
     /// Attributes that are no parameters.
     pub flags: MountFlags,
-    /// Whether `MS_RDONLY` belongs to it.
-    pub read_only: bool,
 }
 
 impl MountRequest {
+    /// All of it in one line, for people: `ro,vers=3,proto=tcp,…`.
+    pub fn written(&self) -> String {
+        format!("{},{}", self.access, self.data(false))
+    }
+
     /// The parameters as one string for mount(2): `vers=3,proto=tcp,…`. With
     /// `essential_only`, the optional ones are left out, for a second try after EINVAL.
     pub fn data(&self, essential_only: bool) -> String {
@@ -80,8 +86,6 @@ pub fn mount_request(
 ) -> MountRequest {
     let options = &choice.options;
     let mut list = ParameterList(Vec::new());
-    let read_only = choice.access == Access::ReadOnly;
-    list.flag(if read_only { "ro" } else { "rw" }, true);
     list.pair("vers", version, true);
     list.pair("proto", "tcp", true);
     if let Some(port) = ports.nfs.or(options.port) {
@@ -113,9 +117,9 @@ pub fn mount_request(
     MountRequest {
         fstype: "nfs",
         source: format!("{}:{}", choice.server, choice.path),
+        access: choice.access,
         parameters: list.0,
         flags: options.flags,
-        read_only,
     }
 }
 

@@ -180,7 +180,7 @@ fn mount(plan: &BootPlan, page: &mut Page) {
         return;
     };
     let mount = mount_request(&choice, version, *server, KnownPorts::default());
-    let told = format!("{} with {}", mount.source, mount.data(false));
+    let told = format!("{} with {}", mount.source, mount.written());
     page.conclusion("mount", &told);
     let unknown: Vec<&str> = choice
         .options

@@ -21,16 +21,16 @@ fn version_3_with_known_ports_asks_no_portmapper() {
         ("nfs", "10.0.0.1:/r")
     );
     assert_eq!(
-        request.data(false),
+        request.written(),
         "ro,vers=3,proto=tcp,port=2049,mountvers=3,mountproto=tcp,mountport=20048,mountaddr=10.0.0.1,nolock,addr=10.0.0.1"
     );
-    assert!(request.read_only);
+    assert_eq!(request.access, Access::ReadOnly);
 }
 
 #[test]
 fn ports_that_were_found_out_go_before_written_ones() {
     let cmdline = "nfsroot=10.0.0.1:/r,port=1,mountport=2";
-    let written = request(cmdline, Version::V3, KnownPorts::default()).data(false);
+    let written = request(cmdline, Version::V3, KnownPorts::default()).written();
     assert!(
         written.contains(",port=1,") && written.contains(",mountport=2,"),
         "{written}"
@@ -39,7 +39,7 @@ fn ports_that_were_found_out_go_before_written_ones() {
         nfs: Some(3),
         mount: Some(4),
     };
-    let found = request(cmdline, Version::V3, ports).data(false);
+    let found = request(cmdline, Version::V3, ports).written();
     assert!(
         found.contains(",port=3,") && found.contains(",mountport=4,"),
         "{found}"
@@ -54,7 +54,7 @@ fn version_4_always_has_its_minor_and_no_mount_server() {
     ] {
         let cmdline = "nfsroot=10.0.0.1:/r,rw,mountport=9,nolock";
         let request = request(cmdline, Version::V4(minor), KnownPorts::default());
-        assert_eq!(request.data(false), data);
+        assert_eq!(request.written(), data);
     }
 }
 
@@ -62,12 +62,12 @@ fn version_4_always_has_its_minor_and_no_mount_server() {
 fn locks_of_version_3_are_local_since_an_initrd_has_no_portmapper_for_others() {
     for options in ["", ",lock", ",nolock"] {
         let cmdline = format!("nfsroot=10.0.0.1:/r{options}");
-        let data = request(&cmdline, Version::V3, KnownPorts::default()).data(false);
+        let data = request(&cmdline, Version::V3, KnownPorts::default()).written();
         assert!(
             data.contains(",nolock,") && !data.contains(",lock"),
             "{data}"
         );
-        let data = request(&cmdline, Version::V4(2), KnownPorts::default()).data(false);
+        let data = request(&cmdline, Version::V4(2), KnownPorts::default()).written();
         assert!(!data.contains("lock"), "{data}");
     }
 }
@@ -77,17 +77,21 @@ fn only_what_was_passed_through_may_be_left_out() {
     let cmdline = "nfsroot=10.0.0.1:/r,hard,frobnicate=1,noatime";
     let request = request(cmdline, Version::V4(2), KnownPorts::default());
     assert_eq!(
-        request.data(false),
+        request.written(),
         "ro,vers=4.2,proto=tcp,hard,frobnicate=1,addr=10.0.0.1"
     );
-    assert_eq!(request.data(true), "ro,vers=4.2,proto=tcp,addr=10.0.0.1");
+    assert_eq!(
+        request.data(false),
+        "vers=4.2,proto=tcp,hard,frobnicate=1,addr=10.0.0.1"
+    );
+    assert_eq!(request.data(true), "vers=4.2,proto=tcp,addr=10.0.0.1");
     assert!(request.flags.no_atime);
 }
 
 #[test]
 fn each_version_of_the_fallback_has_its_own_words() {
     let cmdline = "nfsroot=10.0.0.1:/r,nconnect=4,sec=sys,migration,port=2049,mountport=2050";
-    let told = |version| request(cmdline, version, KnownPorts::default()).data(false);
+    let told = |version| request(cmdline, version, KnownPorts::default()).written();
     let choice = choose_root(&BootPlan::parse(cmdline), &LeaseFacts::default()).unwrap();
     let all: Vec<String> = crate::mount::versions_to_try(&choice.options)
         .into_iter()
@@ -109,7 +113,7 @@ fn each_version_of_the_fallback_has_its_own_words() {
 fn below_an_overlay_no_open_asks_the_server_unless_that_is_wanted() {
     let data = |more: &str| {
         let cmdline = format!("nfsroot=10.0.0.1:/r{more}");
-        request(&cmdline, Version::V3, KnownPorts::default()).data(false)
+        request(&cmdline, Version::V3, KnownPorts::default()).written()
     };
     assert!(data(" rd.overlay").contains(",nolock,nocto,"));
     assert!(!data("").contains("nocto"));
