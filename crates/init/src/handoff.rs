@@ -16,17 +16,17 @@ mod udev;
 
 use std::fs;
 use std::io::Write;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 
 use crate::address::Address;
 use crate::configure::resolver;
 use crate::console::{caution, detail};
-use crate::mount::ROOT;
 use crate::netlink::RouteSocket;
+use crate::rooted;
 use crate::{renewer, shutdown};
 
 /// A file for another program to read.
@@ -128,29 +128,14 @@ fn leave_name_servers(address: &Address) {
 }
 
 fn write(text: &str) -> std::io::Result<()> {
-    // Within the root, and through no link: an absolute one would lead into the image.
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
-    let etc = rustix::fs::openat2(
-        rustix::fs::CWD,
-        format!("{ROOT}/etc"),
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-        ResolveFlags::NO_SYMLINKS,
-    )?;
-    let open = |flags: OFlags| {
-        // openat2(2) takes a mode only where it may create.
-        let mode = match flags.contains(OFlags::CREATE) {
-            true => Mode::from_raw_mode(0o644),
-            false => Mode::empty(),
-        };
-        rustix::fs::openat2(
-            etc.as_fd(),
-            "resolv.conf",
-            flags | OFlags::CLOEXEC,
-            mode,
-            resolve,
-        )
+    // Through no link: an absolute one would lead into the image.
+    let at = |folder: BorrowedFd<'_>, name: &str, flags: OFlags| {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(0o644))
     };
+    let root = rooted::directory()?;
+    let etc = at(root.as_fd(), "etc", OFlags::PATH | OFlags::DIRECTORY)?;
+    let open = |flags: OFlags| at(etc.as_fd(), "resolv.conf", flags);
     if let Ok(file) = open(OFlags::RDONLY) {
         let file = std::fs::File::from(file);
         if names_a_server(&std::io::read_to_string(std::io::Read::take(

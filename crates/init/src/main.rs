@@ -38,6 +38,7 @@ mod renewer;
 mod report;
 mod rescue;
 mod resolve;
+mod rooted;
 mod shutdown;
 mod switch;
 mod time_server;

@@ -11,12 +11,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::console::{caution, detail};
 use crate::diagnosis::{HEAD, Kind, Unfit, kind};
 use crate::mount::ROOT;
+use crate::rooted;
 
 /// `RAMFS_MAGIC`, `TMPFS_MAGIC` (`include/uapi/linux/magic.h`): what an initramfs is kept in.
 const IN_MEMORY: [i64; 2] = [0x8584_58f6, 0x0102_1994];
@@ -83,7 +84,7 @@ fn call(action: &'static str) -> impl Fn(Errno) -> SwitchError {
 /// The first of `programs` that is a file which can be run in the mounted root, or `None`. Links are resolved
 /// within the root.
 pub(crate) fn first_program(programs: &[String]) -> Option<String> {
-    let root = open_directory(rustix::fs::CWD, ROOT).ok()?;
+    let root = rooted::directory().ok()?;
     programs
         .iter()
         .find(|program| is_program(root.as_fd(), program))
@@ -92,14 +93,13 @@ pub(crate) fn first_program(programs: &[String]) -> Option<String> {
 
 /// Whether a path is that of a file in the mounted root.
 pub(crate) fn is_there(path: &str) -> bool {
-    let root = open_directory(rustix::fs::CWD, ROOT);
-    root.is_ok_and(|root| is_file(root.as_fd(), path, 0))
+    rooted::directory().is_ok_and(|root| is_file(root.as_fd(), path, 0))
 }
 
 /// Why the kernel would refuse to run a program of the mounted root, if that is sure. Asked before the switch, which
 /// cannot be taken back.
 pub(crate) fn unfit(program: &str) -> Option<Unfit> {
-    let root = open_directory(rustix::fs::CWD, ROOT).ok()?;
+    let root = rooted::directory().ok()?;
     let mut path = program.to_owned();
     // A script is run by a program, which is run by its loader.
     for _ in 0..INTERPRETERS {
@@ -117,9 +117,8 @@ pub(crate) fn unfit(program: &str) -> Option<Unfit> {
 
 /// The beginning of a file in the mounted root, if it can be read.
 fn head(root: BorrowedFd<'_>, path: &str) -> Option<Vec<u8>> {
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let file = rustix::fs::openat2(root, path, flags, Mode::empty(), resolve).ok()?;
+    // What is no file is not waited for.
+    let file = rooted::open(root, path, OFlags::RDONLY | OFlags::NONBLOCK).ok()?;
     let mut head = Vec::new();
     let limit = u64::try_from(HEAD).unwrap_or(u64::MAX);
     File::from(file).take(limit).read_to_end(&mut head).ok()?;
@@ -132,17 +131,11 @@ fn is_program(root: BorrowedFd<'_>, program: &str) -> bool {
 
 /// Whether a path is that of a file with one of these permissions, if any are given.
 fn is_file(root: BorrowedFd<'_>, path: &str, permissions: u32) -> bool {
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    match rustix::fs::openat2(root, path, flags, Mode::empty(), resolve) {
-        Ok(file) => rustix::fs::fstat(&file).is_ok_and(|s| {
-            FileType::from_raw_mode(s.st_mode) == FileType::RegularFile
-                && (permissions == 0 || s.st_mode & permissions != 0)
-        }),
-        // Linux before 5.6: let exec find out.
-        Err(Errno::NOSYS) => true,
-        Err(_) => false,
-    }
+    let status = rooted::open(root, path, OFlags::PATH).and_then(rustix::fs::fstat);
+    status.is_ok_and(|s| {
+        FileType::from_raw_mode(s.st_mode) == FileType::RegularFile
+            && (permissions == 0 || s.st_mode & permissions != 0)
+    })
 }
 
 /// Switches to the mounted root and runs `program` with the kernel's arguments. Returns only on failure.

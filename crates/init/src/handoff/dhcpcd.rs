@@ -6,12 +6,13 @@
 //! unit is told to pass the NIC over; other NICs stay its.
 
 use std::io::Read;
+use std::os::fd::AsFd;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::OFlags;
 
 use super::{Note, in_line};
 use crate::address::Address;
-use crate::mount::ROOT;
+use crate::rooted;
 
 /// The unit's name.
 const UNIT: &str = "dhcpcd.service";
@@ -33,13 +34,8 @@ pub(super) fn unit() -> Option<String> {
 }
 
 fn read(path: &str) -> std::io::Result<String> {
-    let folder = rustix::fs::open(
-        ROOT,
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat2(folder, path, flags, Mode::empty(), ResolveFlags::IN_ROOT)?;
+    let root = rooted::directory()?;
+    let file = rooted::open(root.as_fd(), path, OFlags::RDONLY | OFlags::NONBLOCK)?;
     let mut text = String::new();
     std::fs::File::from(file)
         .take(LONGEST)

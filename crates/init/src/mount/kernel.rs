@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
 
-use netroot_proto::mount::{Access, MountFlags as NfsFlags, MountRequest, Version};
+use netroot_proto::mount::{Access, MountFlags as NfsFlags, MountParameter, MountRequest, Version};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, fsconfig_create,
@@ -93,10 +93,7 @@ fn make(
                 .for_each(|text| detail!("the kernel says: {text}"));
             continue;
         };
-        let written = match &parameter.value {
-            Some(value) => format!("{}={value}", parameter.key),
-            None => parameter.key.clone(),
-        };
+        let written = parameter.to_string();
         let text = told(&said, errno);
         if parameter.essential {
             return Err(MountError::Parameter {
@@ -121,7 +118,8 @@ fn make(
         .map_err(|errno| refused(version, &messages(&context), errno))
 }
 
-/// The same by mount(2). An unknown option fails it as a whole, so a second try leaves out all that can be.
+/// The same by mount(2). An unknown option fails it as a whole, before anybody is asked, and nothing says which one
+/// it was: so each that can be left out is, one after the other, and at last all of them.
 fn make_old(
     request: &MountRequest,
     version: Version,
@@ -129,8 +127,8 @@ fn make_old(
 ) -> Result<Option<OwnedFd>, MountError> {
     let mut flags = old_flags(request.flags);
     flags.set(MountFlags::RDONLY, request.access == Access::ReadOnly);
-    let attempt = |essential_only: bool| {
-        let data = CString::new(request.data(essential_only)).map_err(|_| Errno::INVAL)?;
+    let attempt = |wanted: &dyn Fn(&MountParameter) -> bool| {
+        let data = CString::new(request.data(wanted)).map_err(|_| Errno::INVAL)?;
         mount(
             request.source.as_str(),
             target,
@@ -139,16 +137,23 @@ fn make_old(
             data.as_c_str(),
         )
     };
-    let optional = request.parameters.iter().any(|p| !p.essential);
-    let result = match attempt(false) {
-        Err(Errno::INVAL) if optional => {
-            caution!(
-                "the kernel refuses one of the mount options; trying without those that can be left out"
-            );
-            attempt(true)
+    let optional = || request.parameters.iter().filter(|p| !p.essential);
+    let mut result = attempt(&|_| true);
+    for unwanted in optional() {
+        if result != Err(Errno::INVAL) {
+            break;
         }
-        result => result,
-    };
+        result = attempt(&|p| !std::ptr::eq(p, unwanted));
+        if result != Err(Errno::INVAL) {
+            caution!("the mount option {unwanted} is left out: the kernel does not know it");
+        }
+    }
+    if result == Err(Errno::INVAL) && optional().count() > 1 {
+        caution!(
+            "the kernel refuses several mount options; trying without all that can be left out"
+        );
+        result = attempt(&|p| p.essential);
+    }
     match result {
         Ok(()) => Ok(None),
         Err(Errno::NODEV) => Err(MountError::NoClient { version }),

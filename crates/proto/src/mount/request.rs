@@ -26,6 +26,15 @@ pub struct MountParameter {
     pub essential: bool,
 }
 
+impl std::fmt::Display for MountParameter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "{}={value}", self.key),
+            None => f.write_str(&self.key),
+        }
+    }
+}
+
 /// A mount, ready for `fsopen` or mount(2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountRequest {
@@ -45,28 +54,13 @@ pub struct MountRequest {
 impl MountRequest {
     /// All of it in one line, for people: `ro,vers=3,proto=tcp,…`.
     pub fn written(&self) -> String {
-        format!("{},{}", self.access, self.data(false))
+        format!("{},{}", self.access, self.data(|_| true))
     }
 
-    /// The parameters as one string for mount(2): `vers=3,proto=tcp,…`. With
-    /// `essential_only`, the optional ones are left out, for a second try after EINVAL.
-    pub fn data(&self, essential_only: bool) -> String {
-        let mut data = String::new();
-        for parameter in self
-            .parameters
-            .iter()
-            .filter(|p| p.essential || !essential_only)
-        {
-            if !data.is_empty() {
-                data.push(',');
-            }
-            data.push_str(&parameter.key);
-            if let Some(value) = &parameter.value {
-                data.push('=');
-                data.push_str(value);
-            }
-        }
-        data
+    /// The parameters as one string for mount(2), those that are wanted: `vers=3,proto=tcp,…`.
+    pub fn data(&self, wanted: impl Fn(&MountParameter) -> bool) -> String {
+        let wanted = self.parameters.iter().filter(|p| wanted(p));
+        wanted.map(|p| p.to_string()).collect::<Vec<_>>().join(",")
     }
 }
 
