@@ -11,6 +11,7 @@ mod hostile_nfs;
 mod identity;
 mod ipv6_router;
 mod links;
+mod modules;
 mod network_managers;
 mod nfs_versions;
 mod outage;

@@ -179,9 +179,10 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
     let plan = BootPlan::parse(&cmdline);
     let mut report = Report::new(&kernel, &cmdline, started);
     report.begin("drivers");
-    let loader = Loader::open(&kernel);
+    let loader = Loader::open(&kernel, plan.modules.clone());
     // DHCP needs it at once, and no device announces it.
     loader.load("af_packet");
+    loader.load_what_was_ordered();
     let nics = Nics::open(loader.clone(), &plan.network)?;
     Ok(Machine {
         later: wanted_later(&plan),

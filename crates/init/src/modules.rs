@@ -1,8 +1,7 @@
 //! Kernel modules: which ones the machine's devices want, and loading them.
 //!
 //! Owns: the image's module index and `finit_module`. Refuses: compressed modules (the image holds plain ones, so
-//! that no decompressor is carried here) and module options, beyond those the kernel takes from its own command
-//! line.
+//! that no decompressor is carried here) and module options but those of the kernel command line.
 
 mod index;
 mod loader;

@@ -12,6 +12,7 @@ use netroot_proto::cmdline::BootPlan;
 use page::Page;
 
 mod json;
+mod modules;
 mod network;
 mod page;
 mod root;
@@ -44,6 +45,7 @@ pub(crate) fn run(cmdline: &str, json: bool) -> anyhow::Result<ExitCode> {
 /// What is done, in the order of the boot.
 fn steps(plan: &BootPlan) -> Page {
     let mut page = Page::default();
+    modules::tell(plan, &mut page);
     network::tell(plan, &mut page);
     root::tell(plan, &mut page);
     start::tell(plan, &mut page);
@@ -72,7 +74,7 @@ fn explain(plan: &BootPlan) -> String {
         }
     }
     if !plan.foreign.is_empty() {
-        page.heading("what is the kernel's own or the root's");
+        page.heading("what is the kernel's own, its modules' or the root's");
         page.line(&plan.foreign.join(" "));
     }
     page.text()

@@ -1,7 +1,7 @@
 //! Loads modules of the image by `finit_module(2)`.
 
 use std::collections::HashSet;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use netroot_proto::cmdline::{BootPlan, ModuleOrders};
 use rustix::io::Errno;
 
 use super::index::{Index, Resolved, Texts};
@@ -45,6 +46,7 @@ pub(crate) struct Loader {
 struct Shared {
     directory: PathBuf,
     index: Index,
+    orders: ModuleOrders,
     modules: Mutex<Modules>,
     /// A module is no longer on its way.
     arrived: Condvar,
@@ -65,7 +67,7 @@ struct Modules {
 impl Loader {
     /// Reads the index of `/lib/modules/<version>`. Without one nothing can be loaded, which is right for a
     /// kernel that has everything built in.
-    pub(crate) fn open(version: &str) -> Self {
+    pub(crate) fn open(version: &str, orders: ModuleOrders) -> Self {
         let directory = Path::new("/lib/modules").join(version);
         let text = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
         let (dep, alias) = (text("modules.dep"), text("modules.alias"));
@@ -79,6 +81,7 @@ impl Loader {
         let shared = Shared {
             directory,
             index,
+            orders,
             modules: Mutex::default(),
             arrived: Condvar::new(),
             seen: Mutex::default(),
@@ -100,12 +103,7 @@ impl Loader {
             if !self.claim(&step.name) {
                 continue;
             }
-            // Else there is a bond0 that nobody asked for.
-            let parameters = match step.name.as_str() {
-                "bonding" => c"max_bonds=0",
-                _ => c"",
-            };
-            let inserted = self.insert(&step.file, parameters);
+            let inserted = self.insert(&step.file, &self.parameters_of(&step.name));
             self.give_back(&step.name, inserted.is_ok());
             if let Err(e) = inserted {
                 caution!("cannot load the module {}: {e}", step.name);
@@ -113,6 +111,23 @@ impl Loader {
             }
         }
         result
+    }
+
+    /// What a module is told: the last one of a kind holds.
+    fn parameters_of(&self, module: &str) -> CString {
+        let told = self.shared.orders.parameters_of(module);
+        let text = match module {
+            // Else there is a bond0 that nobody asked for.
+            "bonding" => format!("max_bonds=0 {told}"),
+            _ => told,
+        };
+        // The command line has no zero byte in it.
+        CString::new(text).unwrap_or_default()
+    }
+
+    /// What the command line says of modules.
+    pub(crate) fn orders(&self) -> &ModuleOrders {
+        &self.shared.orders
     }
 
     /// Whether the caller is to load this module, which is then on its way; `false` if the kernel has it. Where
@@ -164,6 +179,7 @@ impl Loader {
             .index
             .for_device(modalias)
             .into_iter()
+            .filter(|name| !self.shared.orders.is_unwanted(name))
             .map(str::to_owned)
             .collect();
         if names.is_empty() {
@@ -199,6 +215,25 @@ impl Loader {
         });
     }
 
+    /// Loads what the command line wants loaded in any case, in the background: a driver may look for its firmware
+    /// for a minute.
+    pub(crate) fn load_what_was_ordered(&self) {
+        if self.shared.orders.wanted.is_empty() {
+            return;
+        }
+        let loader = self.clone();
+        in_background("ordered", move || {
+            for module in &loader.shared.orders.wanted {
+                if loader.load(&module.value) == Loaded::Absent {
+                    let (name, origin) = (&module.value, &module.origin);
+                    caution!(
+                        "{origin}: there is no module {name} in this image; name it to `netroot initrd --modules`"
+                    );
+                }
+            }
+        });
+    }
+
     fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> std::sync::MutexGuard<'a, T> {
         mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -227,7 +262,9 @@ pub(crate) fn as_modprobe(arguments: &[String]) -> u8 {
         .release()
         .to_string_lossy()
         .into_owned();
-    let loader = Loader::open(&version);
+    let cmdline = fs::read("/proc/cmdline").unwrap_or_default();
+    let orders = BootPlan::parse(&String::from_utf8_lossy(&cmdline)).modules;
+    let loader = Loader::open(&version, orders);
     let names = arguments.iter().filter(|a| !a.starts_with('-'));
     let mut status = 0;
     for name in names {
@@ -244,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_module_that_another_thread_loads_is_waited_for_and_not_loaded_again() {
-        let loader = Loader::open("no such kernel");
+        let loader = Loader::open("no such kernel", ModuleOrders::default());
         assert!(loader.claim("a_module"));
         let other = {
             let loader = loader.clone();
@@ -259,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_module_that_the_kernel_refused_may_be_tried_again() {
-        let loader = Loader::open("no such kernel");
+        let loader = Loader::open("no such kernel", ModuleOrders::default());
         assert!(loader.claim("a_module"));
         loader.give_back("a_module", false);
         assert!(loader.claim("a_module"));

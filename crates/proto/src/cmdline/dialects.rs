@@ -25,6 +25,7 @@ fn meaning(plan: &BootPlan) -> String {
     let mut parts: Vec<String> = plan.network.addressing.iter().map(nic).collect();
     devices(&plan.network, &mut parts);
     limits(&plan.network, &mut parts);
+    modules(&plan.modules, &mut parts);
     parts.extend(root(&plan.root));
     if plan.access.origin != Origin::Default {
         parts.push(plan.access.value.to_string());
@@ -130,6 +131,13 @@ fn devices(network: &Network, parts: &mut Vec<String>) {
         text.extend(route.device.as_ref().map(|device| format!(" on {device}")));
         parts.push(text);
     }
+}
+
+fn modules(orders: &ModuleOrders, parts: &mut Vec<String>) {
+    let wanted = orders.wanted.iter();
+    parts.extend(wanted.map(|module| format!("loads {}", module.value)));
+    let unwanted = orders.unwanted.iter();
+    parts.extend(unwanted.map(|module| format!("no device loads {}", module.value)));
 }
 
 fn limits(network: &Network, parts: &mut Vec<String>) {

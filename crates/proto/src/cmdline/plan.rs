@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::complaint::{Complaint, Notes, Reading, Word};
+use super::modules::ModuleOrders;
 use super::network::Network;
 use super::overlay::Overlay;
 use super::program::{GuixParameters, InitProgram};
@@ -30,6 +31,8 @@ pub enum AfterFailure {
 pub struct BootPlan {
     /// How the network comes up.
     pub network: Network,
+    /// Which kernel modules are loaded, and what they are told.
+    pub modules: ModuleOrders,
     /// Where the root is.
     pub root: RootRequest,
     /// `ro` or `rw`, the last one given; read-only by default, as in the kernel.
@@ -68,7 +71,7 @@ pub struct BootPlan {
     pub granted: Vec<Ignored>,
     /// What an initrd could follow and this one does not, in order.
     pub ignored: Vec<Ignored>,
-    /// The rest, as written: the kernel's parameters and those of the root's init.
+    /// The rest, as written: the kernel's parameters, its modules', and those of the root's init.
     pub foreign: Vec<String>,
 }
 
@@ -78,6 +81,7 @@ impl BootPlan {
         let line = tokenize(cmdline);
         let mut plan = Self {
             network: Network::default(),
+            modules: ModuleOrders::default(),
             root: RootRequest::Missing,
             access: Setting::default_value(Access::ReadOnly),
             overlay: Setting::default_value(Overlay::Off),
@@ -107,6 +111,7 @@ impl BootPlan {
             };
             let taken = plan.network.take(&word, &mut notes)
                 || plan.take(&word, &mut notes)
+                || plan.modules.take(&word)
                 || is_weighed_later(&word);
             if taken {
                 continue;
@@ -119,6 +124,7 @@ impl BootPlan {
             } else if let Some(why) = why_not(&name) {
                 notes.ignore(&text, why);
             } else {
+                plan.modules.remember(parameter);
                 plan.foreign.push(text);
             }
         }

@@ -20,7 +20,7 @@ pub(super) struct Report {
     not_followed: Vec<Value>,
     /// What asks for what happens anyway.
     in_any_case: Vec<Value>,
-    /// What is the kernel's own or the root's, as written.
+    /// What is the kernel's own, its modules' or the root's, as written.
     others: Vec<String>,
 }
 

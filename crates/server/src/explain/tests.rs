@@ -29,10 +29,29 @@ the start
   a prompt  by a key during the pause after a failure (default)
   console   every step (default)
 
-what is the kernel's own or the root's
+what is the kernel's own, its modules' or the root's
   initrd=initrd.img console=ttyS0
 ";
     assert_eq!(text, expected);
+}
+
+#[test]
+fn modules_that_are_named_come_first() {
+    let text =
+        text("ip=dhcp rd.driver.pre=igb,e1000e modprobe.blacklist=r8169 nfs.callback_tcpport=9");
+    let expected = "\
+the drivers
+  module    igb is loaded, whatever devices there are (rd.driver.pre=igb,e1000e)
+  module    e1000e is loaded, whatever devices there are (rd.driver.pre=igb,e1000e)
+  module    r8169 is loaded for no device (modprobe.blacklist=r8169)
+
+the network
+";
+    assert!(text.starts_with(expected), "{text}");
+    assert!(
+        text.ends_with("or the root's\n  nfs.callback_tcpport=9\n"),
+        "{text}"
+    );
 }
 
 #[test]

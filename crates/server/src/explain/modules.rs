@@ -1,0 +1,22 @@
+//! Which kernel modules the init loads beside those of the NICs, and which it does not.
+
+use netroot_proto::cmdline::BootPlan;
+
+use super::Page;
+
+/// The rows about modules that the command line names.
+pub(super) fn tell(plan: &BootPlan, page: &mut Page) {
+    let orders = &plan.modules;
+    if orders.wanted.is_empty() && orders.unwanted.is_empty() {
+        return;
+    }
+    page.heading("the drivers");
+    for module in &orders.wanted {
+        let text = format!("{} is loaded, whatever devices there are", module.value);
+        page.row("module", &text, &module.origin);
+    }
+    for module in &orders.unwanted {
+        let text = format!("{} is loaded for no device", module.value);
+        page.row("module", &text, &module.origin);
+    }
+}

@@ -1,0 +1,46 @@
+//! What the command line says of kernel modules.
+
+use anyhow::Result;
+use netroot_harness::{Nic, TinyRoot, Vm, places};
+
+use crate::wire::{Facts, MACHINE, PATIENCE, STATIC, Wire, make_initrd, own_export};
+
+#[test]
+fn modules_are_loaded_and_left_and_told_as_the_command_line_says() -> Result<()> {
+    let wire = Wire::new("module-orders")?;
+    let root = TinyRoot::make()?;
+    let _server = wire.serve_beside(root.path())?;
+    let initrd = make_initrd("modules", "virtio_net,e1000,dummy")?;
+    let other = wire.net.tap("other", &wire.bridge)?;
+    let (_, kernel) = places::debian_kernel()?;
+    let boot = |orders: &str| -> Result<(Vm, Facts)> {
+        let command_line = format!("{} {STATIC} ro {orders}", own_export(root.path())?);
+        let vm = wire
+            .machine()
+            .nic(Nic::virtio(&wire.tap, MACHINE))
+            .nic(Nic::model("e1000", &other, "52:54:00:77:00:02"))
+            .kernel(&kernel, &initrd, &command_line)
+            .start()?;
+        let facts = Facts::of(&vm)?;
+        Ok((vm, facts))
+    };
+    let loaded = |facts: &Facts, name: &str| facts.all("loaded").lines().any(|line| line == name);
+
+    let (vm, facts) = boot("")?;
+    drop(vm);
+    assert!(loaded(&facts, "e1000") && !loaded(&facts, "dummy"));
+
+    let (vm, facts) = boot(
+        "modprobe.blacklist=e1000 rd.driver.pre=dummy dummy.numdummies=2 rd.driver.post=absent_one",
+    )?;
+    assert!(loaded(&facts, "dummy") && !loaded(&facts, "e1000"));
+    let links = facts.all("link");
+    assert!(
+        links.contains("dummy1 ") && !links.contains("dummy2 "),
+        "{links}"
+    );
+    let absent =
+        "netroot: warning: rd.driver.post=absent_one: there is no module absent_one in this image";
+    vm.wait_for(absent, "the module that is not there", PATIENCE)?;
+    Ok(())
+}
