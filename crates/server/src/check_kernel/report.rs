@@ -250,6 +250,17 @@ mod tests {
     }
 
     #[test]
+    fn a_kernel_without_zstd_boots_and_one_that_unpacks_nothing_does_not() {
+        let without = DEBIAN.replace("CONFIG_RD_ZSTD=y\n", "");
+        assert!(report(&without).boots);
+        let report = report(&without.replace("CONFIG_RD_GZIP=y\n", ""));
+        assert_eq!(
+            report.reasons,
+            ["none of the formats of the initrd is there"]
+        );
+    }
+
+    #[test]
     fn one_nic_driver_suffices_and_none_does_not() {
         let only_virtio: String = DEBIAN
             .lines()
