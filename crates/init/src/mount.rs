@@ -32,9 +32,6 @@ const PATIENCE: Duration = Duration::from_secs(45);
 /// The same where another server can be mounted from.
 const IMPATIENCE: Duration = Duration::from_secs(15);
 
-/// The kernel's switch for them, where it has one.
-const DIRECTORY_DELEGATIONS: &str = "/sys/module/nfsv4/parameters/directory_delegations";
-
 /// Who owns what the kernel knows no owner of: -2 as it is, and as 16 bits (`make_kuid(-2)`, `fs/nfs/inode.c`).
 const NOBODY: [u32; 2] = [u32::MAX - 1, 65534];
 
@@ -121,10 +118,7 @@ fn mount_nfs(
     for version in &export.versions {
         let attempt = load_client(loader, *version).and_then(|()| {
             match version {
-                Version::V4(_) => {
-                    identity::identify_client(&export.machine);
-                    do_without_directory_delegations(loader);
-                }
+                Version::V4(_) => identity::identify_client(&export.machine),
                 Version::V3 if export.choice.options.lock == Some(true) => caution!(
                     "lock is left out: locks of NFS version 3 need daemons that no initrd has; vers=4 has them built in"
                 ),
@@ -164,18 +158,6 @@ fn load_client(loader: &Loader, version: Version) -> Result<(), MountError> {
         // Not in the image, and perhaps in the kernel: modules.builtin may be missing too.
         Loaded::Absent if known() => Ok(()),
         Loaded::Absent | Loaded::Refused => Err(MountError::NoClient { version }),
-    }
-}
-
-/// Linux asks for delegations of directories from 6.19 on, and hands EREMOTEIO to whoever reads the directory if the
-/// server calls the question illegal, as NFS-Ganesha does before 9.11: seen with 7.2 and 4.3, where the root's init
-/// could not be started. A root has little of them, and has to be read.
-fn do_without_directory_delegations(loader: &Loader) {
-    let told = loader.orders().parameters_of("nfsv4");
-    if !told.contains("directory_delegations")
-        && std::fs::write(DIRECTORY_DELEGATIONS, "N\n").is_ok()
-    {
-        detail!("no delegations of directories are asked for; nfsv4.directory_delegations=1 does");
     }
 }
 

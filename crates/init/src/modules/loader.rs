@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -12,12 +12,14 @@ use std::time::Duration;
 use netroot_proto::cmdline::{BootPlan, ModuleOrders};
 use rustix::io::Errno;
 
-use super::index::{Index, Resolved, Texts};
+use super::index::{Index, Resolved, Step, Texts};
 use crate::clock::Moment;
 use crate::console::{caution, detail};
 
 /// Where the kernel keeps the path of its module loader.
 pub(crate) const MODPROBE: &str = "/proc/sys/kernel/modprobe";
+/// How much of a module is read at a time.
+const PIECE: usize = 64 << 10;
 /// The most drivers that are loaded side by side: a probe that waits for firmware must not hold up the NIC that
 /// has the root, and no machine has more kinds of NIC.
 const SIDE_BY_SIDE: usize = 16;
@@ -25,6 +27,16 @@ const SIDE_BY_SIDE: usize = 16;
 /// How long a module that another thread loads is waited for, before the kernel is left to sort it out: some drivers
 /// look for their firmware for a minute.
 const ANOTHER: Duration = Duration::from_secs(60);
+
+/// Parameters that modules are told unless the command line says otherwise.
+const WISHES: [(&str, &str, &str); 2] = [
+    // Else there is a bond0 that nobody asked for.
+    ("bonding", "max_bonds", "0"),
+    // Linux asks for delegations of directories from 6.19 on, and hands EREMOTEIO to whoever uses the directory if the
+    // server calls the question illegal, as NFS-Ganesha does before 9.11: with 7.2 and 4.3 the root's init could not
+    // even be started. A root has little of them, and has to be read.
+    ("nfsv4", "directory_delegations", "0"),
+];
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +115,7 @@ impl Loader {
             if !self.claim(&step.name) {
                 continue;
             }
-            let inserted = self.insert(&step.file, &self.parameters_of(&step.name));
+            let inserted = self.insert(&step.file, &self.parameters_of(&step));
             self.give_back(&step.name, inserted.is_ok());
             if let Err(e) = inserted {
                 caution!("cannot load the module {}: {e}", step.name);
@@ -113,21 +125,19 @@ impl Loader {
         result
     }
 
-    /// What a module is told: the last one of a kind holds.
-    fn parameters_of(&self, module: &str) -> CString {
-        let told = self.shared.orders.parameters_of(module);
-        let text = match module {
-            // Else there is a bond0 that nobody asked for.
-            "bonding" => format!("max_bonds=0 {told}"),
-            _ => told,
-        };
+    /// What a module is told: our own wish first, for the last one of a kind holds.
+    fn parameters_of(&self, step: &Step) -> CString {
+        let mut text = String::new();
+        for (module, parameter, value) in WISHES {
+            // One that it does not know is a warning on the console.
+            let known = || knows(&self.shared.directory.join(&step.file), parameter);
+            if step.name == module && known().is_ok_and(|known| known) {
+                text.push_str(&format!("{parameter}={value} "));
+            }
+        }
+        text.push_str(&self.shared.orders.parameters_of(&step.name));
         // The command line has no zero byte in it.
         CString::new(text).unwrap_or_default()
-    }
-
-    /// What the command line says of modules.
-    pub(crate) fn orders(&self) -> &ModuleOrders {
-        &self.shared.orders
     }
 
     /// Whether the caller is to load this module, which is then on its way; `false` if the kernel has it. Where
@@ -239,6 +249,29 @@ impl Loader {
     }
 }
 
+/// Whether a module has that parameter: it says so in its `.modinfo` (`MODULE_PARM_DESC` and `module_param`,
+/// `include/linux/moduleparam.h`). Read piece by piece, for some modules are as large as this program.
+fn knows(file: &Path, parameter: &str) -> io::Result<bool> {
+    let wanted = format!("parmtype={parameter}:").into_bytes();
+    let mut file = File::open(file)?;
+    let mut piece = vec![0; PIECE];
+    let mut kept = 0;
+    loop {
+        let length = file.read(piece.get_mut(kept..).unwrap_or_default())?;
+        let there = piece.get(..kept + length).unwrap_or_default();
+        if there.windows(wanted.len()).any(|text| text == wanted) {
+            return Ok(true);
+        }
+        if length == 0 {
+            return Ok(false);
+        }
+        // What may be the beginning of it stays.
+        let from = there.len().saturating_sub(wanted.len());
+        kept = there.len() - from;
+        piece.copy_within(from..from + kept, 0);
+    }
+}
+
 /// Whether the kernel has the module already. Asking costs less than having the file read and refused.
 fn is_live(name: &str) -> bool {
     fs::read_to_string(format!("/sys/module/{name}/initstate"))
@@ -278,6 +311,29 @@ pub(crate) fn as_modprobe(arguments: &[String]) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_parameter_is_found_wherever_it_is_in_a_module() {
+        let path = std::env::temp_dir().join(format!("netroot-knows-{}", std::process::id()));
+        let text = b"parmtype=max_bonds:int";
+        for before in [
+            0,
+            1,
+            PIECE - 30,
+            PIECE - 20,
+            PIECE - 1,
+            PIECE,
+            3 * PIECE - 5,
+        ] {
+            let mut module = vec![b'p'; before];
+            module.extend(text);
+            fs::write(&path, &module).unwrap();
+            assert!(knows(&path, "max_bonds").unwrap(), "{before}");
+            assert!(!knows(&path, "max_bond").unwrap(), "{before}");
+        }
+        fs::remove_file(&path).unwrap();
+        assert!(knows(&path, "max_bonds").is_err());
+    }
 
     #[test]
     fn a_module_that_another_thread_loads_is_waited_for_and_not_loaded_again() {
