@@ -76,7 +76,9 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
     let exports = export::find(&machine.plan, &address)?;
     machine.report.begin("mount");
     delay(&machine.plan);
-    let export = mount::mount_root(&exports, &machine.plan.overlay.value, &machine.loader)?;
+    let programs = export::programs(&machine.plan);
+    let overlay = &machine.plan.overlay.value;
+    let export = mount::mount_root(&exports, &programs, overlay, &machine.loader)?;
     machine.report.begin("switch");
     rescue::stop_at(machine, Stage::Switch)?;
     Err(switch_root(machine, export))

@@ -25,6 +25,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use crate::address::Address;
 use crate::configure::resolver;
 use crate::console::{caution, detail};
+use crate::mount::ROOT;
 use crate::netlink::RouteSocket;
 use crate::rooted;
 use crate::{renewer, shutdown};
@@ -133,7 +134,7 @@ fn write(text: &str) -> std::io::Result<()> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(0o644))
     };
-    let root = rooted::directory()?;
+    let root = rooted::directory(ROOT)?;
     let etc = at(root.as_fd(), "etc", OFlags::PATH | OFlags::DIRECTORY)?;
     let open = |flags: OFlags| at(etc.as_fd(), "resolv.conf", flags);
     if let Ok(file) = open(OFlags::RDONLY) {

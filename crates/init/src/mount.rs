@@ -22,7 +22,7 @@ use crate::modules::{Loaded, Loader};
 use crate::{identity, readahead};
 
 pub(crate) use error::MountError;
-use kernel::in_time;
+use kernel::{Order, in_time};
 use overlay::layer;
 
 /// Where the root is mounted, to become `/`.
@@ -35,9 +35,11 @@ const IMPATIENCE: Duration = Duration::from_secs(15);
 /// Who owns what the kernel knows no owner of: -2 as it is, and as 16 bits (`make_kuid(-2)`, `fs/nfs/inode.c`).
 const NOBODY: [u32; 2] = [u32::MAX - 1, 65534];
 
-/// Mounts the first of the exports that can be, under a writable layer if one is asked for.
+/// Mounts the first of the exports that can be, under a writable layer if one is asked for. One of `programs` is run
+/// in the end, so it has to be readable.
 pub(crate) fn mount_root<'a>(
     exports: &'a [Export],
+    programs: &[String],
     overlay: &Overlay,
     loader: &Loader,
 ) -> Result<&'a Export, Failure> {
@@ -47,7 +49,7 @@ pub(crate) fn mount_root<'a>(
     } else {
         ROOT.to_owned()
     };
-    let (export, version) = mount_first(exports, &target, loader)?;
+    let (export, version) = mount_first(exports, programs, &target, loader)?;
     readahead::set(&target);
     if matches!(version, Version::V4(_)) {
         tell_of_nameless(&target);
@@ -74,6 +76,7 @@ pub(crate) fn mount_root<'a>(
 /// Mounts an export: if the kernel cannot, the one of the next server. The failure told is the first one's.
 fn mount_first<'a>(
     exports: &'a [Export],
+    programs: &[String],
     target: &str,
     loader: &Loader,
 ) -> Result<(&'a Export, Version), Failure> {
@@ -82,7 +85,9 @@ fn mount_first<'a>(
     for export in exports {
         left -= 1;
         let patience = if left > 0 { IMPATIENCE } else { PATIENCE };
-        match make_directory(target).and_then(|()| mount_nfs(export, target, loader, patience)) {
+        let mounted = make_directory(target)
+            .and_then(|()| mount_nfs(export, programs, target, loader, patience));
+        match mounted {
             Ok(version) => return Ok((export, version)),
             Err(source) => {
                 let root = export.name();
@@ -109,6 +114,7 @@ fn mount_first<'a>(
 
 fn mount_nfs(
     export: &Export,
+    programs: &[String],
     target: &str,
     loader: &Loader,
     patience: Duration,
@@ -125,13 +131,25 @@ fn mount_nfs(
                 Version::V3 => {}
             }
             let request = mount_request(&export.choice, *version, export.server, export.ports);
-            in_time(request, *version, target, patience)
+            let order = Order {
+                request,
+                version: *version,
+                target: target.to_owned(),
+                programs: programs.to_vec(),
+            };
+            in_time(order, patience)
         });
         match attempt {
             Ok(()) => return Ok(*version),
             Err(e) if !e.leaves_other_versions() => return Err(e),
             Err(e) => {
-                detail!("{e}");
+                let is_last = export.versions.last() == Some(version);
+                match e {
+                    MountError::Unreadable { .. } if !is_last => {
+                        caution!("{e}; trying the next version");
+                    }
+                    _ => detail!("{e}"),
+                }
                 // A version that one side does not have says less than a path that is not there.
                 if told.as_ref().is_none_or(MountError::is_about_version) {
                     told = Some(e);

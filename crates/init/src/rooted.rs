@@ -11,15 +11,13 @@ use std::os::unix::ffi::OsStrExt;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use crate::mount::ROOT;
-
 /// Links within one path, at most (`MAXSYMLINKS`, `include/linux/namei.h`).
 const LINKS: usize = 40;
 
-/// The directory of the mounted root.
-pub(crate) fn directory() -> rustix::io::Result<OwnedFd> {
+/// The directory that a root is mounted on.
+pub(crate) fn directory(path: &str) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::open(ROOT, flags, Mode::empty())
+    rustix::fs::open(path, flags, Mode::empty())
 }
 
 /// Opens what is there; `flags` may not create anything.

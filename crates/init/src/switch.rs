@@ -84,7 +84,7 @@ fn call(action: &'static str) -> impl Fn(Errno) -> SwitchError {
 /// The first of `programs` that is a file which can be run in the mounted root, or `None`. Links are resolved
 /// within the root.
 pub(crate) fn first_program(programs: &[String]) -> Option<String> {
-    let root = rooted::directory().ok()?;
+    let root = rooted::directory(ROOT).ok()?;
     programs
         .iter()
         .find(|program| is_program(root.as_fd(), program))
@@ -93,13 +93,13 @@ pub(crate) fn first_program(programs: &[String]) -> Option<String> {
 
 /// Whether a path is that of a file in the mounted root.
 pub(crate) fn is_there(path: &str) -> bool {
-    rooted::directory().is_ok_and(|root| is_file(root.as_fd(), path, 0))
+    rooted::directory(ROOT).is_ok_and(|root| is_file(root.as_fd(), path, 0))
 }
 
 /// Why the kernel would refuse to run a program of the mounted root, if that is sure. Asked before the switch, which
 /// cannot be taken back.
 pub(crate) fn unfit(program: &str) -> Option<Unfit> {
-    let root = rooted::directory().ok()?;
+    let root = rooted::directory(ROOT).ok()?;
     let mut path = program.to_owned();
     // A script is run by a program, which is run by its loader.
     for _ in 0..INTERPRETERS {

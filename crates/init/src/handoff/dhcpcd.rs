@@ -12,6 +12,7 @@ use rustix::fs::OFlags;
 
 use super::{Note, in_line};
 use crate::address::Address;
+use crate::mount::ROOT;
 use crate::rooted;
 
 /// The unit's name.
@@ -34,7 +35,7 @@ pub(super) fn unit() -> Option<String> {
 }
 
 fn read(path: &str) -> std::io::Result<String> {
-    let root = rooted::directory()?;
+    let root = rooted::directory(ROOT)?;
     let file = rooted::open(root.as_fd(), path, OFlags::RDONLY | OFlags::NONBLOCK)?;
     let mut text = String::new();
     std::fs::File::from(file)

@@ -42,6 +42,16 @@ pub(crate) enum MountError {
         /// Its error number.
         errno: Errno,
     },
+    /// The mount succeeded, and is of no use.
+    #[error("by NFS version {version} {program} is there and cannot be read: {}", io::Error::from(*errno))]
+    Unreadable {
+        /// The version tried.
+        version: Version,
+        /// The root's program that was to be read.
+        program: String,
+        /// What reading it says.
+        errno: Errno,
+    },
     /// The mount by version 4, after version 3 refused the path.
     #[error("{refusal}; and {by_4}")]
     ByNeither {
@@ -80,6 +90,7 @@ impl MountError {
             Self::Refused { errno, .. } => {
                 self.is_about_version() || matches!(*errno, Errno::INVAL | Errno::NOENT)
             }
+            Self::Unreadable { .. } => true,
             _ => self.is_about_version(),
         }
     }
@@ -114,6 +125,9 @@ impl MountError {
                 "let the server offer this version, or give another with vers=".to_owned()
             }
             Self::Refused { .. } => "look into the NFS server's log, and at the options of nfsroot=".to_owned(),
+            Self::Unreadable { .. } => {
+                "give vers=4.1 or vers=3 (Linux from 6.6 on cannot read by 4.2 from NFS-Ganesha before 6.2), or renew the server".to_owned()
+            }
             Self::ByNeither { by_4, .. } => by_4.advice(),
             Self::Stalled { .. } => "check the network between this machine and the server for loss".to_owned(),
             Self::Overlay { what: "overlay", .. } => {

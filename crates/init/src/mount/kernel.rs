@@ -2,38 +2,50 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
 
 use netroot_proto::mount::{Access, MountFlags as NfsFlags, MountParameter, MountRequest, Version};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, fsconfig_create,
-    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount, move_mount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, UnmountFlags,
+    fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount, move_mount,
 };
 
 use super::MountError;
 use crate::clock::{Moment, Wait};
 use crate::console::{caution, detail};
 use crate::mailbox::{NoAnswer, mailbox};
+use crate::rooted;
 
 /// One message of the kernel about a mount, at most (`fs/fs_context.c` formats into a page).
 const KERNEL_MESSAGE: usize = 4096;
+/// How much of a program is read to see whether it can be.
+const TRIED: usize = 64 << 10;
+
+/// What is mounted where.
+pub(super) struct Order {
+    /// What the kernel is told.
+    pub(super) request: MountRequest,
+    /// The version that this is.
+    pub(super) version: Version,
+    /// Where it is mounted.
+    pub(super) target: String,
+    /// What is run in the end is one of these.
+    pub(super) programs: Vec<String>,
+}
 
 /// Runs the mount in a thread, and gives it up when it takes too long. What is given up never shows: the mount is
 /// attached by this side, and only when it is there in time.
-pub(super) fn in_time(
-    request: MountRequest,
-    version: Version,
-    target: &str,
-    patience: Duration,
-) -> Result<(), MountError> {
+pub(super) fn in_time(order: Order, patience: Duration) -> Result<(), MountError> {
     let (sender, receiver) = mailbox();
-    let what = format!("the kernel to mount {}", request.source);
-    let path = target.to_owned();
+    let what = format!("the kernel to mount {}", order.request.source);
+    let (version, target) = (order.version, order.target.clone());
     let work = move || {
-        sender.send(make(&request, version, &path));
+        sender
+            .send(make(&order.request, version, &order.target).and_then(|tree| order.tried(tree)));
     };
     thread::Builder::new()
         .name("mount".to_owned())
@@ -52,7 +64,7 @@ pub(super) fn in_time(
                     errno,
                 };
                 let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-                return move_mount(tree.as_fd(), "", rustix::fs::CWD, target, flags)
+                return move_mount(tree.as_fd(), "", rustix::fs::CWD, target.as_str(), flags)
                     .map_err(refused);
             }
             Ok(Ok(None)) => return Ok(()),
@@ -63,6 +75,51 @@ pub(super) fn in_time(
             }
             Err(NoAnswer::Late) => {}
         }
+    }
+}
+
+impl Order {
+    /// The mount, if what is run in the end can be read there, for one that succeeded may yet be of no use: Linux from
+    /// 6.6 on reads by READ_PLUS (RFC 7862 §15.10) in version 4.2, which NFS-Ganesha before 6.2 answers wrongly: EIO
+    /// for every file. Nothing turns that off, but an older version does without it.
+    fn tried(&self, tree: Option<OwnedFd>) -> Result<Option<OwnedFd>, MountError> {
+        let attached = || rooted::directory(&self.target);
+        let root = match &tree {
+            Some(tree) => tree.try_clone().map_err(MountError::Thread)?,
+            None => match attached() {
+                Ok(root) => root,
+                Err(_) => return Ok(tree),
+            },
+        };
+        let Some((program, errno)) = self.programs.iter().find_map(|program| {
+            let errno = unreadable(root.as_fd(), program)?;
+            Some((program.clone(), errno))
+        }) else {
+            return Ok(tree);
+        };
+        if tree.is_none() {
+            drop(root);
+            let _ = rustix::mount::unmount(self.target.as_str(), UnmountFlags::DETACH);
+        }
+        Err(MountError::Unreadable {
+            version: self.version,
+            program,
+            errno,
+        })
+    }
+}
+
+/// How the server, or the kernel's client, fails to give a file that may be there. What else is wrong with the file is
+/// told later.
+fn unreadable(root: BorrowedFd<'_>, path: &str) -> Option<Errno> {
+    let read = || {
+        let file = rooted::open(root, path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+        let mut piece = vec![0; TRIED];
+        rustix::io::read(&file, &mut piece[..])
+    };
+    match read() {
+        Err(errno @ (Errno::IO | Errno::REMOTEIO)) => Some(errno),
+        _ => None,
     }
 }
 
