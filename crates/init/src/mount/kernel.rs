@@ -83,22 +83,16 @@ impl Order {
     /// 6.6 on reads by READ_PLUS (RFC 7862 §15.10) in version 4.2, which NFS-Ganesha before 6.2 answers wrongly: EIO
     /// for every file. Nothing turns that off, but an older version does without it.
     fn tried(&self, tree: Option<OwnedFd>) -> Result<Option<OwnedFd>, MountError> {
-        let attached = || rooted::directory(&self.target);
-        let root = match &tree {
-            Some(tree) => tree.try_clone().map_err(MountError::Thread)?,
-            None => match attached() {
-                Ok(root) => root,
-                Err(_) => return Ok(tree),
-            },
+        let attached = match &tree {
+            Some(_) => None,
+            None => rooted::directory(&self.target).ok(),
         };
-        let Some((program, errno)) = self.programs.iter().find_map(|program| {
-            let errno = unreadable(root.as_fd(), program)?;
-            Some((program.clone(), errno))
-        }) else {
+        let root = tree.as_ref().or(attached.as_ref());
+        let Some((program, errno)) = root.and_then(|root| self.unreadable(root.as_fd())) else {
             return Ok(tree);
         };
         if tree.is_none() {
-            drop(root);
+            drop(attached);
             let _ = rustix::mount::unmount(self.target.as_str(), UnmountFlags::DETACH);
         }
         Err(MountError::Unreadable {
@@ -107,20 +101,27 @@ impl Order {
             errno,
         })
     }
+
+    /// The program that the server, or the kernel's client, fails to give, if none before it can be read. What else
+    /// is wrong with a program is told later.
+    fn unreadable(&self, root: BorrowedFd<'_>) -> Option<(String, Errno)> {
+        for program in &self.programs {
+            match begin(root, program) {
+                Ok(_) => return None,
+                Err(errno @ (Errno::IO | Errno::REMOTEIO)) => {
+                    return Some((program.clone(), errno));
+                }
+                Err(_) => {}
+            }
+        }
+        None
+    }
 }
 
-/// How the server, or the kernel's client, fails to give a file that may be there. What else is wrong with the file is
-/// told later.
-fn unreadable(root: BorrowedFd<'_>, path: &str) -> Option<Errno> {
-    let read = || {
-        let file = rooted::open(root, path, OFlags::RDONLY | OFlags::NONBLOCK)?;
-        let mut piece = vec![0; TRIED];
-        rustix::io::read(&file, &mut piece[..])
-    };
-    match read() {
-        Err(errno @ (Errno::IO | Errno::REMOTEIO)) => Some(errno),
-        _ => None,
-    }
+/// Reads the beginning of a file; its length.
+fn begin(root: BorrowedFd<'_>, path: &str) -> rustix::io::Result<usize> {
+    let file = rooted::open(root, path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+    rustix::io::read(&file, &mut vec![0; TRIED][..])
 }
 
 /// Makes the mount: a tree that is not attached yet, or `None` where mount(2) attached it at once.
