@@ -6,6 +6,7 @@
 mod debian_root;
 mod layer;
 mod packages;
+mod recipe;
 mod toolchain;
 
 use anyhow::{Result, bail};

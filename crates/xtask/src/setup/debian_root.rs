@@ -1,13 +1,12 @@
 //! The Debian root that machines boot, made by `recipe.sh` into `.cache/`.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::{Context, Result};
 use netroot_harness::places;
 
 use super::Step;
-use crate::run::run;
+use super::recipe::{follow, own_command, remove};
 
 pub(super) const RECIPE: &str = include_str!("recipe.sh");
 
@@ -54,28 +53,21 @@ impl Step for DebianRoot {
     }
 
     fn commands(&self) -> Vec<String> {
-        let program = std::env::current_exe().unwrap_or_else(|_| "xtask".into());
-        vec![format!("{} setup --debian-root-only", program.display())]
+        vec![own_command("setup --debian-root-only")]
     }
 
     fn run(&self) -> Result<()> {
         let root = places::debian_root();
         let cache = places::cache();
         std::fs::create_dir_all(&cache).with_context(|| format!("create {}", cache.display()))?;
-        let recipe = cache.join("recipe.sh");
-        std::fs::write(&recipe, RECIPE).with_context(|| format!("write {}", recipe.display()))?;
         // Made beside and moved into place: a run that is cut off leaves no half root.
         let unfinished = cache.join("debian-bookworm.unfinished");
         remove(&unfinished)?;
-        run(Command::new("unshare")
-            .args(["--mount", "sh"])
-            .arg(&recipe)
-            .arg(&unfinished)
-            .arg(mirror())
-            .env(
-                "PATH",
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            ))?;
+        follow(
+            RECIPE,
+            &cache.join("recipe.sh"),
+            &[unfinished.as_ref(), mirror().as_ref()],
+        )?;
         let old = cache.join("debian-bookworm.old");
         remove(&old)?;
         if root.exists() {
@@ -87,11 +79,4 @@ impl Step for DebianRoot {
         std::fs::write(stamp(), RECIPE).with_context(|| format!("write {}", stamp().display()))?;
         remove(&old)
     }
-}
-
-pub(super) fn remove(path: &PathBuf) -> Result<()> {
-    if path.exists() {
-        std::fs::remove_dir_all(path).with_context(|| format!("remove {}", path.display()))?;
-    }
-    Ok(())
 }

@@ -1,14 +1,13 @@
 //! What the tests add to the Debian root, in a layer over it, made by `layer.sh` into `.cache/`.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::{Context, Result};
 use netroot_harness::places;
 
 use super::Step;
-use super::debian_root::{RECIPE as ROOT_RECIPE, remove};
-use crate::run::run;
+use super::debian_root::RECIPE as ROOT_RECIPE;
+use super::recipe::{follow, own_command, remove};
 
 const RECIPE: &str = include_str!("layer.sh");
 
@@ -51,8 +50,7 @@ impl Step for Layer {
     }
 
     fn commands(&self) -> Vec<String> {
-        let program = std::env::current_exe().unwrap_or_else(|_| "xtask".into());
-        vec![format!("{} setup --tests-layer-only", program.display())]
+        vec![own_command("setup --tests-layer-only")]
     }
 
     fn run(&self) -> Result<()> {
@@ -64,18 +62,12 @@ impl Step for Layer {
         }
         std::fs::create_dir_all(&scratch)
             .with_context(|| format!("create {}", scratch.display()))?;
-        let recipe = scratch.join("layer.sh");
-        std::fs::write(&recipe, RECIPE).with_context(|| format!("write {}", recipe.display()))?;
-        run(Command::new("unshare")
-            .args(["--mount", "sh"])
-            .arg(&recipe)
-            .arg(places::debian_root())
-            .arg(&unfinished)
-            .arg(&scratch)
-            .env(
-                "PATH",
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            ))?;
+        let root = places::debian_root();
+        follow(
+            RECIPE,
+            &scratch.join("layer.sh"),
+            &[root.as_ref(), unfinished.as_ref(), scratch.as_ref()],
+        )?;
         std::fs::rename(&unfinished, &layer)
             .with_context(|| format!("move the layer to {}", layer.display()))?;
         std::fs::write(stamp(), wanted())
