@@ -103,21 +103,22 @@ impl<W: Write> Compressor<W> {
         }
         .map_err(BuildError::Write)
     }
+
+    fn encoder(&mut self) -> &mut dyn Write {
+        match self {
+            Self::Zstd(encoder) => encoder,
+            Self::Gzip(encoder) => encoder,
+        }
+    }
 }
 
 impl<W: Write> Write for Compressor<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Zstd(encoder) => encoder.write(bytes),
-            Self::Gzip(encoder) => encoder.write(bytes),
-        }
+        self.encoder().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Zstd(encoder) => encoder.flush(),
-            Self::Gzip(encoder) => encoder.flush(),
-        }
+        self.encoder().flush()
     }
 }
 
