@@ -125,9 +125,10 @@ impl MountError {
                 "let the server offer this version, or give another with vers=".to_owned()
             }
             Self::Refused { .. } => "look into the NFS server's log, and at the options of nfsroot=".to_owned(),
-            Self::Unreadable { .. } => {
+            Self::Unreadable { version: Version::V4(2), .. } => {
                 "give vers=4.1 or vers=3 (Linux from 6.6 on cannot read by 4.2 from NFS-Ganesha before 6.2), or renew the server".to_owned()
             }
+            Self::Unreadable { .. } => "look into the NFS server's log: it may fail to read its own disk".to_owned(),
             Self::ByNeither { by_4, .. } => by_4.advice(),
             Self::Stalled { .. } => "check the network between this machine and the server for loss".to_owned(),
             Self::Overlay { what: "overlay", .. } => {
@@ -135,5 +136,27 @@ impl MountError {
             }
             Self::Overlay { .. } | Self::Directory { .. } | Self::Thread(_) => "give the machine more memory".to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_cannot_read_is_told_of_another_version_only_where_that_may_help() {
+        let unreadable = |version| MountError::Unreadable {
+            version,
+            program: "/sbin/init".to_owned(),
+            errno: Errno::IO,
+        };
+        let newest = unreadable(Version::V4(2));
+        let sentence = newest.to_string();
+        assert!(
+            sentence.starts_with("by NFS version 4.2 /sbin/init is there and cannot be read: "),
+            "{sentence}"
+        );
+        assert!(newest.advice().starts_with("give vers=4.1 or vers=3"));
+        assert!(unreadable(Version::V3).advice().contains("log"));
     }
 }

@@ -88,7 +88,8 @@ impl Order {
             None => rooted::directory(&self.target).ok(),
         };
         let root = tree.as_ref().or(attached.as_ref());
-        let Some((program, errno)) = root.and_then(|root| self.unreadable(root.as_fd())) else {
+        let Some((program, errno)) = root.and_then(|root| unreadable(root.as_fd(), &self.programs))
+        else {
             return Ok(tree);
         };
         if tree.is_none() {
@@ -101,21 +102,19 @@ impl Order {
             errno,
         })
     }
+}
 
-    /// The program that the server, or the kernel's client, fails to give, if none before it can be read. What else
-    /// is wrong with a program is told later.
-    fn unreadable(&self, root: BorrowedFd<'_>) -> Option<(String, Errno)> {
-        for program in &self.programs {
-            match begin(root, program) {
-                Ok(_) => return None,
-                Err(errno @ (Errno::IO | Errno::REMOTEIO)) => {
-                    return Some((program.clone(), errno));
-                }
-                Err(_) => {}
-            }
+/// The program that the server, or the kernel's client, fails to give, if none before it can be read. What else is
+/// wrong with a program is told later.
+fn unreadable(root: BorrowedFd<'_>, programs: &[String]) -> Option<(String, Errno)> {
+    for program in programs {
+        match begin(root, program) {
+            Ok(_) => return None,
+            Err(errno @ (Errno::IO | Errno::REMOTEIO)) => return Some((program.clone(), errno)),
+            Err(_) => {}
         }
-        None
     }
+    None
 }
 
 /// Reads the beginning of a file; its length.
@@ -280,4 +279,23 @@ fn old_flags(flags: NfsFlags) -> MountFlags {
     old.set(MountFlags::NODEV, flags.no_dev);
     old.set(MountFlags::NOEXEC, flags.no_exec);
     old
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_fails_to_be_read_is_found_unless_one_before_it_can_be() {
+        // Nothing is at a process's address 0, and reading there is an I/O error.
+        let proc = rooted::directory("/proc").unwrap();
+        let unreadable = |programs: &[&str]| {
+            let programs: Vec<String> = programs.iter().map(|&p| p.to_owned()).collect();
+            unreadable(proc.as_fd(), &programs)
+        };
+        let memory = Some(("/self/mem".to_owned(), Errno::IO));
+        assert_eq!(unreadable(&["/absent", "/self", "/self/mem"]), memory);
+        assert_eq!(unreadable(&["/self/status", "/self/mem"]), None);
+        assert_eq!(unreadable(&["/absent"]), None);
+    }
 }
