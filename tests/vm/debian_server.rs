@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use netroot_harness::{NetrootServe, Nic, TinyRoot, Vm};
 
+use crate::failures::assert_fails_with;
 use crate::wire::{Facts, MACHINE, PATIENCE, Wire, own_export, write};
 
 /// The server's address and hardware address.
@@ -103,13 +104,6 @@ fn fill(layer: &Path) -> Result<()> {
     Ok(())
 }
 
-/// How a machine that cannot boot says so.
-fn assert_fails(machine: &Vm, sentence: &str) -> Result<()> {
-    let end = format!("netroot: boot failed: {sentence}");
-    machine.wait_for(&end, "the failure's sentence", PATIENCE)?;
-    Ok(())
-}
-
 #[test]
 fn linux_own_server_and_chrony_are_understood() -> Result<()> {
     let wire = Wire::new("debian-server")?;
@@ -142,14 +136,14 @@ fn linux_own_server_and_chrony_are_understood() -> Result<()> {
     drop(machine);
 
     // And by the one that it has not.
-    assert_fails(
-        &boot("/srv/root,vers=4.2 ro")?,
-        "cannot mount the root 10.77.0.60:/srv/root: 10.77.0.60 has no /srv/root by NFS version 4: there is no srv \
+    assert_fails_with(
+        &mut boot("/srv/root,vers=4.2 ro")?,
+        "boot failed: cannot mount the root 10.77.0.60:/srv/root: 10.77.0.60 has no /srv/root by NFS version 4: there is no srv \
          in /, only root, but there is /root; if /root is what is meant, give that",
     )?;
-    assert_fails(
-        &boot("/mnt/others ro")?,
-        "cannot mount the root 10.77.0.60:/mnt/others: 10.77.0.60 exports /mnt/others, but not to this machine's \
+    assert_fails_with(
+        &mut boot("/mnt/others ro")?,
+        "boot failed: cannot mount the root 10.77.0.60:/mnt/others: 10.77.0.60 exports /mnt/others, but not to this machine's \
          address 10.77.0.50 (only to 10.99.0.0/16)",
     )
 }

@@ -39,7 +39,7 @@ use crate::wire::{Facts, PATIENCE, SERVER, STATIC, Wire};
 const PORTS: &str = "vers=3,proto=tcp,port=2049,mountport=2049,nolock";
 
 /// The failure's sentence, then that the machine tries again.
-fn assert_fails_with(vm: &mut Vm, sentence: &str) -> Result<()> {
+pub(crate) fn assert_fails_with(vm: &mut Vm, sentence: &str) -> Result<()> {
     let seen = vm.wait_for(sentence, "the failure's sentence", PATIENCE)?;
     assert!(
         seen.line.contains("netroot: boot failed: "),
