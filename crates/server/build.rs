@@ -47,8 +47,9 @@ const ARCHITECTURES: [Architecture; 2] = [
 ];
 
 /// What the init is made from, relative to the workspace.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     "crates/init",
+    "crates/net",
     "crates/proto",
     "crates/sys",
     "Cargo.toml",

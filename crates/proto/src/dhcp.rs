@@ -42,6 +42,8 @@ mod routes;
 use std::fmt;
 use std::net::Ipv4Addr;
 
+pub use netroot_net::Mac;
+
 /// The UDP port a server listens on (RFC 2131 §4.1).
 pub const SERVER_PORT: u16 = 67;
 /// The UDP port a client listens on.
@@ -69,33 +71,6 @@ pub const PARAMETER_REQUEST_LIST: &[u8] = &[
     code::DOMAIN_SEARCH,
     code::CLASSLESS_ROUTES,
 ];
-
-/// An Ethernet address. Displays as `52:54:00:12:34:56`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Mac(pub [u8; 6]);
-
-impl Mac {
-    /// `ff:ff:ff:ff:ff:ff`.
-    pub const BROADCAST: Mac = Mac([0xff; 6]);
-
-    /// True for an address that one machine can own: not zero, not a group address.
-    pub fn is_unicast(self) -> bool {
-        self.0 != [0; 6] && self.0.first().is_some_and(|octet| octet & 1 == 0)
-    }
-
-    /// The spelling of `BOOTIF=`, without its `01-`: `52-54-00-12-34-56`.
-    pub fn hyphenated(self) -> String {
-        let [a, b, c, d, e, f] = self.0;
-        format!("{a:02x}-{b:02x}-{c:02x}-{d:02x}-{e:02x}-{f:02x}")
-    }
-}
-
-impl fmt::Display for Mac {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
-    }
-}
 
 /// Option 53: what a message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,0 +1,57 @@
+//! Servers by address or by name.
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// A server by address or by name. Displays as either is written; an IPv6 address without brackets.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Host {
+    /// An address.
+    Address(IpAddr),
+    /// A name for DNS to resolve.
+    Name(String),
+}
+
+/// A port of a server, as in a URL: `10.0.0.1:8069`, `[2001:db8::1]:8069`, `boot.lan:80`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// The server.
+    pub host: Host,
+    /// The TCP or UDP port.
+    pub port: u16,
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Host::Address(IpAddr::V6(address)) => write!(f, "[{address}]:{}", self.port),
+            host => write!(f, "{host}:{}", self.port),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_written_as_in_a_url() {
+        let written = |host, port| Endpoint { host, port }.to_string();
+        let address = |text: &str| Host::Address(text.parse().unwrap());
+        assert_eq!(written(address("10.0.0.1"), 8069), "10.0.0.1:8069");
+        assert_eq!(written(address("2001:db8::1"), 80), "[2001:db8::1]:80");
+        assert_eq!(
+            written(Host::Name("boot.lan".to_owned()), 80),
+            "boot.lan:80"
+        );
+    }
+}

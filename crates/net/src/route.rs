@@ -1,0 +1,60 @@
+//! A network and its next hop.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::Prefix;
+
+/// One route. Displays as `10.0.0.0/8 via 10.0.0.1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// The network; of length 0 it is the default route.
+    pub destination: Prefix,
+    /// The gateway; `None` means that the network is on this link.
+    pub gateway: Option<IpAddr>,
+}
+
+impl Route {
+    /// The default route, by this gateway.
+    #[must_use]
+    pub fn default_via(gateway: impl Into<IpAddr>) -> Self {
+        let gateway = gateway.into();
+        let any: IpAddr = match gateway {
+            IpAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+        };
+        Self {
+            destination: Prefix::clamped(any, 0),
+            gateway: Some(gateway),
+        }
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.destination)?;
+        match self.gateway {
+            Some(gateway) => write!(f, "via {gateway}"),
+            None => f.write_str("on link"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_reads_as_ip_route_writes_it() {
+        let gateway = std::net::Ipv4Addr::new(10, 0, 0, 1);
+        assert_eq!(
+            Route::default_via(gateway).to_string(),
+            "0.0.0.0/0 via 10.0.0.1"
+        );
+        let on_link = Route {
+            destination: Prefix::host(gateway),
+            gateway: None,
+        };
+        assert_eq!(on_link.to_string(), "10.0.0.1/32 on link");
+    }
+}
