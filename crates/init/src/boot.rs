@@ -13,7 +13,7 @@ use smoltcp::wire::DhcpOption;
 
 use crate::address::Address;
 use crate::clock::{Moment, Seconds};
-use crate::console::say;
+use crate::console::info;
 use crate::dhcp::inform;
 use crate::early::Borrowed;
 use crate::failure::Failure;
@@ -98,7 +98,7 @@ fn set(machine: &mut Machine, address: &Address) -> Result<(), Failure> {
 fn delay(plan: &BootPlan) {
     let pause = plan.root_delay.value;
     if !pause.is_zero() {
-        say!(
+        info!(
             "waiting {} s before the root is mounted ({})",
             pause.as_secs(),
             plan.root_delay.origin
@@ -130,7 +130,7 @@ fn switch_root(machine: &Machine, export: &export::Export) -> Failure {
     let leading = program.leading_arguments().into_iter().map(OsString::from);
     let arguments: Vec<OsString> = leading.chain(machine.arguments.iter().cloned()).collect();
     let letter = report::of_good_boot(machine, &init);
-    say!(
+    info!(
         "switch_root to {init}, {} s after init started",
         Seconds(Moment::now().since(machine.started))
     );

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 use smoltcp::time::Instant;
 
-use crate::console::say;
+use crate::console::info;
 
 /// How long a wait may last before a line says so, and how often the line comes again.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -109,7 +109,7 @@ impl Wait {
         let now = Moment::now();
         if now >= self.speak {
             let lasted = now.since(self.started);
-            say!("waiting for {what} ({} s)", lasted.as_secs());
+            info!("waiting for {what} ({} s)", lasted.as_secs());
             self.speak = now.after(PATIENCE.max(lasted / 2));
         }
         self.speak

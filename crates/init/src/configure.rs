@@ -6,7 +6,7 @@ use std::io;
 use std::net::Ipv4Addr;
 
 use crate::address::Address;
-use crate::console::{caution, detail};
+use crate::console::{debug, warn};
 use crate::failure::causes;
 use crate::netlink::{NetlinkError, RouteSocket};
 
@@ -41,13 +41,13 @@ pub(crate) fn configure(address: &Address, before: Option<&Address>) -> Result<(
         && (old.nic.index, old.own, old.prefix) != (index, address.own, address.prefix)
         && let Err(e) = socket.remove_address(old.nic.index, old.own, old.prefix)
     {
-        detail!("{}: {e}: {}", old.nic.name, causes(&e));
+        debug!("{}: {e}: {}", old.nic.name, causes(&e));
     }
     // Before the mount: a connection keeps the segment size that it started with.
     if let Some(mtu) = address.mtu.filter(|mtu| u32::from(*mtu) != address.nic.mtu)
         && let Err(e) = socket.set_mtu(index, mtu)
     {
-        caution!("{name}: an MTU of {mtu} is refused: {}", causes(&e));
+        warn!("{name}: an MTU of {mtu} is refused: {}", causes(&e));
     }
     let (own, prefix) = (address.own, address.prefix);
     socket
@@ -60,23 +60,23 @@ pub(crate) fn configure(address: &Address, before: Option<&Address>) -> Result<(
     let by_dhcp = address.lease.is_some();
     for route in address.routes_in_order() {
         if let Err(e) = socket.add_route(index, &route, own, by_dhcp) {
-            caution!("{name}: the route {route} is refused: {}", causes(&e));
+            warn!("{name}: the route {route} is refused: {}", causes(&e));
         }
     }
     // Before the mount too: NFSv4 tells machines apart by it.
     if let Some(host) = &address.host_name
         && let Err(e) = rustix::system::sethostname(host.as_bytes())
     {
-        caution!("the host name {host} is refused: {e}");
+        warn!("the host name {host} is refused: {e}");
     }
     if let Some(domain) = address.request.as_ref().and_then(|r| r.nis_domain.as_ref())
         && let Err(e) = rustix::system::setdomainname(domain.as_bytes())
     {
-        caution!("the NIS domain {domain} is refused: {e}");
+        warn!("the NIS domain {domain} is refused: {e}");
     }
     let resolver = resolver(address);
     if let Err(e) = write_resolver(&resolver) {
-        caution!("cannot write resolv.conf: {e}");
+        warn!("cannot write resolv.conf: {e}");
     }
     Ok(())
 }

@@ -158,22 +158,23 @@ pub(crate) fn printable(text: &str) -> String {
 }
 
 /// A step of the boot.
-macro_rules! say {
+macro_rules! info {
     ($($text:tt)*) => { $crate::console::line($crate::console::Weight::Step, format_args!($($text)*)) };
 }
 /// What is wrong although the boot goes on.
-macro_rules! caution {
+macro_rules! warning {
     ($($text:tt)*) => { $crate::console::line($crate::console::Weight::Warning, format_args!($($text)*)) };
 }
 /// The boot failed.
-macro_rules! fail {
+macro_rules! error {
     ($($text:tt)*) => { $crate::console::line($crate::console::Weight::Failure, format_args!($($text)*)) };
 }
 /// What only matters when something does not work.
-macro_rules! detail {
+macro_rules! debug {
     ($($text:tt)*) => { $crate::console::line($crate::console::Weight::Detail, format_args!($($text)*)) };
 }
-pub(crate) use {caution, detail, fail, say};
+// `warn` alone would be ambiguous with the built-in attribute of that name.
+pub(crate) use {debug, error, info, warning as warn};
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ use netroot_proto::mount::{
 };
 
 use crate::address::Address;
-use crate::console::{caution, say};
+use crate::console::{info, warn};
 use crate::failover::ask_all;
 use crate::failure::Failure;
 use crate::identity;
@@ -57,7 +57,7 @@ pub(crate) fn find(plan: &BootPlan, address: &Address) -> Result<Vec<Export>, Fa
     let choice = choose_root_of(plan, &address.facts(), &machine)
         .map_err(|reason| Failure::NoRoot { reason })?;
     for complaint in &choice.complaints {
-        caution!("{complaint}");
+        warn!("{complaint}");
     }
     let others: Vec<String> = choice.others.iter().map(Host::to_string).collect();
     let others = if others.is_empty() {
@@ -65,7 +65,7 @@ pub(crate) fn find(plan: &BootPlan, address: &Address) -> Result<Vec<Export>, Fa
     } else {
         format!(", or from {}", others.join(" or "))
     };
-    say!("root {} ({}){others}", name(&choice), choice.why());
+    info!("root {} ({}){others}", name(&choice), choice.why());
     let hosts: Vec<Host> = choice.servers().cloned().collect();
     let several = hosts.len() > 1;
     let asking = Asking {
@@ -79,9 +79,9 @@ pub(crate) fn find(plan: &BootPlan, address: &Address) -> Result<Vec<Export>, Fa
         let found = asking.ask(host);
         match &found {
             Err(Failure::Nfs { fault, .. }) if several => {
-                caution!("{host} cannot be used: {fault}; {}", fault.advice());
+                warn!("{host} cannot be used: {fault}; {}", fault.advice());
             }
-            Err(failure) if several => caution!("{host} cannot be used: {failure}"),
+            Err(failure) if several => warn!("{host} cannot be used: {failure}"),
             _ => {}
         }
         found

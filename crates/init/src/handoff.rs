@@ -24,7 +24,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 
 use crate::address::Address;
 use crate::configure::resolver;
-use crate::console::{caution, detail};
+use crate::console::{debug, warn};
 use crate::mount::ROOT;
 use crate::netlink::RouteSocket;
 use crate::rooted;
@@ -63,7 +63,7 @@ struct Known<'a> {
 /// a copy of this program is that outlives the image.
 pub(crate) fn leave_behind(address: Option<&Address>) -> &'static str {
     let copy = shutdown::leave().unwrap_or_else(|e| {
-        caution!("cannot leave {} behind: {e}", shutdown::PROGRAM);
+        warn!("cannot leave {} behind: {e}", shutdown::PROGRAM);
         "/proc/self/exe"
     });
     let Some(address) = address else {
@@ -81,7 +81,7 @@ pub(crate) fn leave_behind(address: Option<&Address>) -> &'static str {
     let dhcpcd = dhcpcd::notes(address, dhcpcd::unit().as_deref());
     for note in notes(&known).into_iter().chain(names).chain(dhcpcd) {
         if let Err(e) = leave(&note) {
-            caution!("cannot write /run/{}: {e}", note.path);
+            warn!("cannot write /run/{}: {e}", note.path);
         }
     }
     renewer::start(address, copy);
@@ -124,7 +124,7 @@ fn leave_name_servers(address: &Address) {
         return;
     }
     if let Err(e) = write(&resolver(address)) {
-        detail!("/etc/resolv.conf of the root is left as it is: {e}");
+        debug!("/etc/resolv.conf of the root is left as it is: {e}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use netroot_proto::mount::MachineIdentity;
 
-use crate::console::{caution, detail};
+use crate::console::{debug, warn};
 use crate::link::Nic;
 
 /// What the firmware says of the machine (`drivers/firmware/dmi-id.c`); absent on boards with a device tree.
@@ -69,8 +69,8 @@ pub(crate) fn name_host(machine: &MachineIdentity) {
     };
     let name = format!("netroot-{}", hexadecimal(mac));
     match rustix::system::sethostname(name.as_bytes()) {
-        Ok(()) => detail!("the host name is {name}: neither the command line nor DHCP has one"),
-        Err(e) => caution!("the host name {name} is refused: {e}"),
+        Ok(()) => debug!("the host name is {name}: neither the command line nor DHCP has one"),
+        Err(e) => warn!("the host name {name} is refused: {e}"),
     }
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn name_host(machine: &MachineIdentity) {
 pub(crate) fn identify_client(machine: &MachineIdentity) {
     let given = fs::read_to_string(UNIQUE_ID).unwrap_or_default();
     if !given.trim().is_empty() {
-        detail!(
+        debug!(
             "the NFS client identifies itself by nfs4_unique_id={}",
             given.trim()
         );
@@ -87,7 +87,7 @@ pub(crate) fn identify_client(machine: &MachineIdentity) {
     }
     let identifier = client_identifier(machine);
     if let Err(e) = fs::write(CLIENT_IDENTIFIER, &identifier) {
-        detail!("{CLIENT_IDENTIFIER}: {e}; the host name alone identifies the NFS client");
+        debug!("{CLIENT_IDENTIFIER}: {e}; the host name alone identifies the NFS client");
     }
 }
 

@@ -12,7 +12,7 @@ use smoltcp::wire::DhcpOption;
 
 use crate::address::Address;
 use crate::clock::{Moment, Wait};
-use crate::console::{caution, say};
+use crate::console::{info, warn};
 use crate::dhcp::client::DhcpClient;
 use crate::dhcp::firmware;
 use crate::dhcp::race::{BOOT_LINK_GRACE, Root, Runner, Verdict, Way, judge, way};
@@ -114,7 +114,7 @@ impl Race<'_> {
             && now.since(self.started) > BOOT_LINK_GRACE
             && !there.iter().any(|nic| nic.mac == boot)
         {
-            caution!("no NIC has the address {boot} that BOOTIF= names; every NIC is tried");
+            warn!("no NIC has the address {boot} that BOOTIF= names; every NIC is tried");
             self.boot_link = None;
             self.ports.clear();
         }
@@ -158,7 +158,7 @@ impl Race<'_> {
                 let introduction = firmware::introduction(self.options, request);
                 match DhcpClient::start(port.nic.index, port.nic.mac, introduction) {
                     Ok(client) => port.client = Some(client),
-                    Err(e) => caution!("{}: {e}: {}", port.nic.name, causes(&e)),
+                    Err(e) => warn!("{}: {e}: {}", port.nic.name, causes(&e)),
                 }
             }
         }
@@ -185,7 +185,7 @@ impl Race<'_> {
             };
             let dialogue = client.dialogue();
             for note in &lease.notes {
-                caution!("{}: DHCP: {note}", port.nic.name);
+                warn!("{}: DHCP: {note}", port.nic.name);
             }
             let mut address = address(lease);
             address.dialogue = Some(dialogue);
@@ -227,7 +227,7 @@ impl Race<'_> {
         let (_, address) = port.address.take()?;
         let (name, own, prefix) = (&address.nic.name, address.own, address.prefix);
         match &address.lease {
-            None => say!("{name}: address {own}/{prefix} (ip=)"),
+            None => info!("{name}: address {own}/{prefix} (ip=)"),
             Some(lease) => {
                 let server = lease
                     .server_id
@@ -236,7 +236,7 @@ impl Race<'_> {
                     .default_gateway()
                     .map(|g| format!(", router {g}"))
                     .unwrap_or_default();
-                say!("{name}: lease {own}/{prefix} from {server}{gateway}");
+                info!("{name}: lease {own}/{prefix} from {server}{gateway}");
             }
         }
         Some(address)

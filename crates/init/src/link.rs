@@ -13,7 +13,7 @@ use netroot_proto::dhcp::Mac;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::clock::{Moment, Wait, timespec};
-use crate::console::{caution, detail, say};
+use crate::console::{debug, info, warn};
 use crate::diagnosis::undriven_cards;
 use crate::failure::Failure;
 use crate::modules::Loader;
@@ -165,7 +165,7 @@ impl Nics {
                         path,
                     }) = Uevent::read(datagram)
                     {
-                        detail!("device {path}");
+                        debug!("device {path}");
                         self.loader.load_for_device(modalias);
                     }
                 }
@@ -246,7 +246,7 @@ impl Nics {
                 gone.into_iter().for_each(|index| self.forget(index));
                 links.into_iter().for_each(|link| self.take(link));
             }
-            Err(e) => caution!("{e}: {}", crate::failure::causes(&e)),
+            Err(e) => warn!("{e}: {}", crate::failure::causes(&e)),
         }
     }
 
@@ -256,7 +256,7 @@ impl Nics {
         if self.known.remove(&index)
             && let Some(link) = link
         {
-            say!("{}: gone", link.name);
+            info!("{}: gone", link.name);
         }
         self.made.forget(index);
     }
@@ -279,8 +279,8 @@ impl Nics {
         if self.known.insert(link.index) {
             self.stale |= self.made.greet(&mut link);
             match driver(&link.name) {
-                Some(driver) => say!("{}: driver {driver}", link.name),
-                None => detail!("{}: no driver of its own", link.name),
+                Some(driver) => info!("{}: driver {driver}", link.name),
+                None => debug!("{}: no driver of its own", link.name),
             }
             match link.up {
                 true => {}
@@ -291,8 +291,8 @@ impl Nics {
             }
         }
         match (had_carrier, has_carrier) {
-            (false, true) => say!("{}: link up", link.name),
-            (true, false) => say!("{}: link down", link.name),
+            (false, true) => info!("{}: link up", link.name),
+            (true, false) => info!("{}: link down", link.name),
             _ => {}
         }
         self.links.insert(link.index, link);
@@ -309,11 +309,11 @@ fn patience(network: &Network) -> Duration {
 fn set_up(link: Link) {
     let work = move || {
         if let Err(e) = RouteSocket::open().and_then(|mut socket| socket.set_up(link.index)) {
-            caution!("{}: {e}: {}", link.name, crate::failure::causes(&e));
+            warn!("{}: {e}: {}", link.name, crate::failure::causes(&e));
         }
     };
     if let Err(e) = thread::Builder::new().stack_size(128 << 10).spawn(work) {
-        caution!("cannot start a thread to set a link up: {e}");
+        warn!("cannot start a thread to set a link up: {e}");
     }
 }
 

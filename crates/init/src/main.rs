@@ -55,7 +55,7 @@ use smoltcp::wire::DhcpOption;
 
 use crate::boot::Machine;
 use crate::clock::{Moment, Seconds};
-use crate::console::{caution, detail, fail, say};
+use crate::console::{debug, error, info, warn};
 use crate::early::Borrowed;
 use crate::failure::Failure;
 use crate::link::Nics;
@@ -106,7 +106,7 @@ fn run(arguments: Vec<OsString>) -> ! {
     let unmounted = early::mount_file_systems();
     console::open();
     for (path, error) in unmounted {
-        caution!("cannot mount {path}: {error}");
+        warn!("cannot mount {path}: {error}");
     }
     let mut failures = Failures::default();
     let mut machine = loop {
@@ -129,7 +129,7 @@ fn run(arguments: Vec<OsString>) -> ! {
             continue;
         }
         failure.look_at_wire(machine.address.as_ref());
-        fail!("boot failed: {failure}");
+        error!("boot failed: {failure}");
         machine.report.failed(&failure.to_string());
         report::of_failure(&machine);
         if matches!(failure, Failure::Switch { .. }) {
@@ -141,7 +141,7 @@ fn run(arguments: Vec<OsString>) -> ! {
 }
 
 fn failed(failure: &Failure, after: netroot_proto::cmdline::AfterFailure, failures: &mut Failures) {
-    fail!("boot failed: {failure}");
+    error!("boot failed: {failure}");
     let next = policy::next(after, failures.one_more(Duration::ZERO));
     policy::follow(next, false, &mut || false);
 }
@@ -158,15 +158,15 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
         .to_string_lossy()
         .into_owned();
     let since = Seconds(started.since_kernel());
-    say!(
+    info!(
         "init {} on {kernel}, {since} s after the kernel started",
         env!("CARGO_PKG_VERSION")
     );
     for complaint in &plan.complaints {
-        caution!("{complaint}");
+        warn!("{complaint}");
     }
     for ignored in &plan.ignored {
-        detail!("{} is ignored: {}", ignored.parameter, ignored.why);
+        debug!("{} is ignored: {}", ignored.parameter, ignored.why);
     }
     // A peer may announce four gigabytes, and the XDR decoder asks for them before it reads: that must not end
     // process 1. Nothing of it is ever touched.

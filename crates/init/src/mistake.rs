@@ -11,7 +11,7 @@ use std::sync::Mutex;
 
 use netroot_proto::cmdline::AfterFailure;
 
-use crate::console::fail;
+use crate::console::error;
 use crate::policy::{self, Next};
 
 /// What the command line wants after a failure, once it is known: what panicked may be its parser.
@@ -32,14 +32,14 @@ pub(crate) fn prepare_for(after: AfterFailure) {
 }
 
 fn caught(info: &PanicHookInfo<'_>) {
-    fail!("{}", sentence(info));
+    error!("{}", sentence(info));
     let after = AFTER.try_lock().ok().and_then(|slot| *slot);
     policy::follow(next(after), false, &mut || false);
     // The threads go, and with them whatever was half done; what is mounted stays and is seen to by the next attempt.
     let error = Command::new("/proc/self/exe")
         .args(std::env::args_os().skip(1))
         .exec();
-    fail!("init cannot start itself anew: {error}");
+    error!("init cannot start itself anew: {error}");
     policy::reboot();
 }
 

@@ -15,7 +15,7 @@ use netroot_proto::cmdline::Overlay;
 use netroot_proto::mount::{NoRoot, Version, mount_request};
 
 use crate::configure::RUN;
-use crate::console::{caution, detail, say};
+use crate::console::{debug, info, warn};
 use crate::export::Export;
 use crate::failure::Failure;
 use crate::modules::{Loaded, Loader};
@@ -66,7 +66,7 @@ pub(crate) fn mount_root<'a>(
     } else {
         ""
     };
-    say!(
+    info!(
         "mounted {} (nfs vers={version} over tcp, {access}){over}",
         export.name()
     );
@@ -100,7 +100,7 @@ fn mount_first<'a>(
                 };
                 let failure = Failure::Mount { root, source };
                 if left > 0 {
-                    caution!("{failure}; trying the next server");
+                    warn!("{failure}; trying the next server");
                 }
                 first.get_or_insert(failure);
             }
@@ -125,7 +125,7 @@ fn mount_nfs(
         let attempt = load_client(loader, *version).and_then(|()| {
             match version {
                 Version::V4(_) => identity::identify_client(&export.machine),
-                Version::V3 if export.choice.options.lock == Some(true) => caution!(
+                Version::V3 if export.choice.options.lock == Some(true) => warn!(
                     "lock is left out: locks of NFS version 3 need daemons that no initrd has; vers=4 has them built in"
                 ),
                 Version::V3 => {}
@@ -146,9 +146,9 @@ fn mount_nfs(
                 let is_last = export.versions.last() == Some(version);
                 match e {
                     MountError::Unreadable { .. } if !is_last => {
-                        caution!("{e}; trying the next version");
+                        warn!("{e}; trying the next version");
                     }
-                    _ => detail!("{e}"),
+                    _ => debug!("{e}"),
                 }
                 // A version that one side does not have says less than a path that is not there.
                 if told.as_ref().is_none_or(MountError::is_about_version) {
@@ -185,7 +185,7 @@ fn load_client(loader: &Loader, version: Version) -> Result<(), MountError> {
 fn tell_of_nameless(target: &str) {
     let owner = rustix::fs::stat(target).map_or(0, |status| status.st_uid);
     if NOBODY.contains(&owner) {
-        caution!(
+        warn!(
             "the root is nobody's: its server sends owners by name, which nothing here resolves; let it send numbers (Only_Numeric_Owners of NFS-Ganesha, nfs4_disable_idmapping of Linux), or mount by vers=3"
         );
     }
@@ -209,7 +209,7 @@ pub(crate) fn unmount_all() {
         format!("{RUN}/lower"),
     ] {
         while rustix::mount::unmount(path.as_str(), rustix::mount::UnmountFlags::DETACH).is_ok() {
-            detail!("unmounted {path}");
+            debug!("unmounted {path}");
         }
     }
 }

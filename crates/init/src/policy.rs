@@ -8,7 +8,7 @@ use netroot_proto::cmdline::AfterFailure;
 use nix::sys::reboot::RebootMode;
 
 use crate::clock::Moment;
-use crate::console::fail;
+use crate::console::error;
 use crate::rescue;
 
 /// The pause after the first failure; each later one is twice as long, up to [`LONGEST`].
@@ -54,15 +54,15 @@ pub(crate) fn follow(next: Next, keyboard: bool, news: &mut dyn FnMut() -> bool)
     };
     match next {
         Next::TryAgain(time) => {
-            fail!("trying again in {} s{hint}", time.as_secs());
+            error!("trying again in {} s{hint}", time.as_secs());
             pause(time, keyboard, news)
         }
         Next::Reboot(Duration::ZERO) => {
-            fail!("rebooting (panic=-1)");
+            error!("rebooting (panic=-1)");
             reboot();
         }
         Next::Reboot(time) => {
-            fail!("rebooting in {0} s (panic={0}){hint}", time.as_secs());
+            error!("rebooting in {0} s (panic={0}){hint}", time.as_secs());
             if pause(time, keyboard, &mut || false) {
                 return true;
             }
@@ -70,7 +70,7 @@ pub(crate) fn follow(next: Next, keyboard: bool, news: &mut dyn FnMut() -> bool)
         }
         Next::GiveUp => {
             let time = LAST_WORDS.as_secs();
-            fail!("rebooting in {time} s: the image is gone, so nothing can be tried again");
+            error!("rebooting in {time} s: the image is gone, so nothing can be tried again");
             thread::sleep(LAST_WORDS);
             reboot();
         }
@@ -105,7 +105,7 @@ fn end(mode: RebootMode) -> ! {
     rustix::fs::sync();
     loop {
         let Err(errno) = nix::sys::reboot::reboot(mode);
-        fail!("the kernel does not do that: {errno}");
+        error!("the kernel does not do that: {errno}");
         thread::sleep(Duration::from_secs(10));
     }
 }

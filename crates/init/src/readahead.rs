@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::console::detail;
+use crate::console::debug;
 
 /// In KiB. Since Linux 5.4 a mount reads 128 KiB ahead whatever its `rsize` is, so that one request of the usual
 /// 1 MiB is under way at a time at best. Twice that keeps one request under way while another is used; programs
@@ -18,7 +18,7 @@ pub(crate) fn set(target: &str) {
     let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
     let file = format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb");
     match fs::write(&file, KIB) {
-        Ok(()) => detail!("{file}: {KIB}"),
-        Err(e) => detail!("{file}: {e}"),
+        Ok(()) => debug!("{file}: {KIB}"),
+        Err(e) => debug!("{file}: {e}"),
     }
 }

@@ -18,7 +18,7 @@ use crate::address::Address;
 use crate::boot::Machine;
 use crate::clock::Moment;
 use crate::configure::RUN;
-use crate::console::{self, caution, detail};
+use crate::console::{self, debug, warn};
 use crate::link::{self, Nic};
 
 /// How long a failed attempt waits for the report's server; a pause of at least two seconds follows.
@@ -172,8 +172,8 @@ pub(crate) fn of_failure(machine: &Machine) {
         return;
     };
     match letter.send_within(FAILED) {
-        Ok(()) => detail!("boot report sent to {}", letter.url),
-        Err(e) => caution!("the boot report was not sent to {}: {e}", letter.url),
+        Ok(()) => debug!("boot report sent to {}", letter.url),
+        Err(e) => warn!("the boot report was not sent to {}: {e}", letter.url),
     }
 }
 
@@ -190,7 +190,7 @@ fn written(machine: &Machine, outcome: Outcome<'_>) -> String {
     let written =
         fs::create_dir_all(RUN).and_then(|()| fs::write(format!("{RUN}/report.json"), &text));
     if let Err(e) = written {
-        detail!("no boot report in {RUN}: {e}");
+        debug!("no boot report in {RUN}: {e}");
     }
     text
 }

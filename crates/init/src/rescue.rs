@@ -21,7 +21,7 @@ use self::state::Row;
 use crate::boot::Machine;
 use crate::clock::Moment;
 use crate::comeback::Comeback;
-use crate::console::{self, caution, say};
+use crate::console::{self, info, warn};
 use crate::failure::Failure;
 use crate::policy::{self, Next};
 
@@ -57,7 +57,7 @@ pub(crate) fn at_start(cmdline: String) -> String {
     let Some(stop) = stop.filter(|_| allowed(&plan)) else {
         return cmdline;
     };
-    say!("stopped {} ({})", Stage::Start.before(), stop.origin);
+    info!("stopped {} ({})", Stage::Start.before(), stop.origin);
     let mut session = Session::new(cmdline, Vec::new());
     session.hold(None);
     session.cmdline
@@ -76,7 +76,7 @@ pub(crate) fn stop_at(machine: &mut Machine, stage: Stage) -> Result<(), Failure
     if !allowed(&machine.plan) {
         return Ok(());
     }
-    say!("stopped {} ({})", stage.before(), stop.origin);
+    info!("stopped {} ({})", stage.before(), stop.origin);
     machine.stopped.push(stage);
     let (changed, _) = hold(machine, None);
     if changed {
@@ -145,11 +145,11 @@ impl Session {
                 }
                 Typed::Nothing => {
                     written("\n");
-                    say!("nobody types: the boot goes on");
+                    info!("nobody types: the boot goes on");
                     return false;
                 }
                 Typed::Gone => {
-                    caution!("no prompt: the console has no keyboard");
+                    warn!("no prompt: the console has no keyboard");
                     return false;
                 }
             }

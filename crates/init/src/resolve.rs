@@ -10,7 +10,7 @@ use netroot_proto::dns::{Answer, Name, Question, candidates};
 
 use crate::address::Address;
 use crate::clock::Moment;
-use crate::console::{caution, detail};
+use crate::console::{debug, warn};
 
 /// How long a server may take, in each round: a lost datagram is sent again.
 const ROUNDS: [Duration; 3] = [
@@ -72,7 +72,7 @@ impl Resolver {
             for _ in 0..MOST_ALIASES {
                 match self.ask(&name, deadline) {
                     Some(Answer::Addresses(addresses)) => {
-                        detail!("{name} is {addresses:?}");
+                        debug!("{name} is {addresses:?}");
                         return addresses;
                     }
                     Some(Answer::Alias(target)) => name = target,
@@ -81,7 +81,7 @@ impl Resolver {
                     Some(Answer::Failed { .. }) | None => return Vec::new(),
                 }
             }
-            detail!("DNS has no address of {name}");
+            debug!("DNS has no address of {name}");
         }
         Vec::new()
     }
@@ -95,18 +95,18 @@ impl Resolver {
             for server in left {
                 match self.ask_one(server, name, Moment::now().after(patience).min(deadline)) {
                     Ok(answer @ Answer::Failed { code }) => {
-                        caution!("the name server {server} fails for {name} (code {code})");
+                        warn!("the name server {server} fails for {name} (code {code})");
                         failed = Some(answer);
                     }
                     Ok(answer) => return Some(answer),
                     Err(e) if e.kind() == io::ErrorKind::TimedOut => silent.push(server),
-                    Err(e) => caution!("the name server {server} cannot be asked for {name}: {e}"),
+                    Err(e) => warn!("the name server {server} cannot be asked for {name}: {e}"),
                 }
             }
             left = silent;
         }
         for server in left {
-            caution!("the name server {server} does not answer");
+            warn!("the name server {server} does not answer");
         }
         failed
     }
@@ -134,7 +134,7 @@ impl Resolver {
             };
             match question.answer(buffer.get(..length).unwrap_or_default()) {
                 Ok(answer) => return Ok(answer),
-                Err(reason) => detail!("a datagram of {server} is no answer: {reason:?}"),
+                Err(reason) => debug!("a datagram of {server} is no answer: {reason:?}"),
             }
         }
         Err(io::ErrorKind::TimedOut.into())

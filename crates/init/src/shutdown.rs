@@ -19,7 +19,7 @@ use std::time::Duration;
 use nix::sys::reboot::RebootMode;
 use rustix::mount::{UnmountFlags, unmount};
 
-use crate::console::{self, caution, say};
+use crate::console::{self, info, warn};
 use crate::mailbox::mailbox;
 use crate::nfs::{self, Mounted};
 use crate::policy;
@@ -78,18 +78,18 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> ! {
     let started = thread::Builder::new().stack_size(STACK).spawn(work);
     match started.map(|_| steps.receive(PATIENCE)) {
         Ok(Ok(())) => {
-            say!("the root is unmounted");
+            info!("the root is unmounted");
             // Politeness, which is not worth waiting for.
             let _ = steps.receive(FAREWELL);
         }
-        Ok(Err(_)) => caution!(
+        Ok(Err(_)) => warn!(
             "the root's server does not answer within {} s: the root is left as it is",
             PATIENCE.as_secs()
         ),
-        Err(e) => caution!("cannot start a thread to unmount the root: {e}"),
+        Err(e) => warn!("cannot start a thread to unmount the root: {e}"),
     }
     let Err(errno) = nix::sys::reboot::reboot(mode);
-    caution!("the kernel refuses {mode:?}: {errno}; rebooting instead");
+    warn!("the kernel refuses {mode:?}: {errno}; rebooting instead");
     policy::reboot()
 }
 
@@ -97,7 +97,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> ! {
 fn unmount_all(mounts: &str) {
     for place in to_unmount(mounts) {
         if let Err(e) = unmount(place, UnmountFlags::NOFOLLOW) {
-            caution!("{place} is let go as it is: {e}");
+            warn!("{place} is let go as it is: {e}");
             let _ = unmount(place, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
         }
     }

@@ -14,7 +14,7 @@ use std::process::Command;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::console::{caution, detail};
+use crate::console::{debug, warn};
 use crate::diagnosis::{HEAD, Kind, Unfit, kind};
 use crate::mount::ROOT;
 use crate::rooted;
@@ -177,7 +177,7 @@ fn change_root() -> Result<(), SwitchError> {
     if IN_MEMORY.contains(&kind) {
         delete_within(old.as_fd(), old_device, DEPTH);
     } else {
-        detail!("the old root is not in memory, and is left as it is");
+        debug!("the old root is not in memory, and is left as it is");
     }
     Ok(())
 }
@@ -189,12 +189,12 @@ fn move_along(path: &str) {
     let is_directory = rustix::fs::lstat(target.as_str())
         .is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::Directory);
     if !is_directory && let Err(e) = std::fs::create_dir(&target) {
-        caution!("the root has no directory {path}, and it cannot be made: {e}");
+        warn!("the root has no directory {path}, and it cannot be made: {e}");
         let _ = rustix::mount::unmount(path, rustix::mount::UnmountFlags::DETACH);
         return;
     }
     if let Err(e) = rustix::mount::mount_move(path, target.as_str()) {
-        caution!("{path} cannot be moved into the root: {e}");
+        warn!("{path} cannot be moved into the root: {e}");
     }
 }
 
@@ -252,7 +252,7 @@ fn reopen_console() {
             let _ = rustix::stdio::dup2_stdout(&console);
             let _ = rustix::stdio::dup2_stderr(&console);
         }
-        Err(e) => detail!("/dev/console cannot be opened: {e}"),
+        Err(e) => debug!("/dev/console cannot be opened: {e}"),
     }
 }
 

@@ -13,7 +13,7 @@ use rustix::time::{ClockId, clock_gettime, clock_settime};
 
 use crate::address::Address;
 use crate::clock::{Moment, timespec};
-use crate::console::{caution, detail, say};
+use crate::console::{debug, info, warn};
 
 /// A clock that stands before this is plainly wrong: 1 January 2025, older than this program. In seconds since 1970.
 const EARLIEST: i64 = 1_735_689_600;
@@ -31,7 +31,7 @@ pub(crate) fn set_clock(address: &Address) {
     let servers: Vec<Ipv4Addr> = address.ntp.iter().take(MOST_SERVERS).copied().collect();
     let thread = thread::Builder::new().stack_size(64 << 10);
     if let Err(e) = thread.spawn(move || ask_all(&servers)) {
-        detail!("cannot start a thread to ask for the time: {e}");
+        debug!("cannot start a thread to ask for the time: {e}");
     }
 }
 
@@ -40,11 +40,11 @@ fn ask_all(servers: &[Ipv4Addr]) {
         for _ in 0..TRIES {
             match ask(*server, sntp::PORT) {
                 Ok(time) => return set(*server, time),
-                Err(e) => detail!("the time server {server}: {e}"),
+                Err(e) => debug!("the time server {server}: {e}"),
             }
         }
     }
-    caution!("the clock stands before 2025, and no time server answers");
+    warn!("the clock stands before 2025, and no time server answers");
 }
 
 /// The time since 1970 by one server.
@@ -74,11 +74,11 @@ fn ask(server: Ipv4Addr, port: u16) -> io::Result<Duration> {
 fn set(server: Ipv4Addr, time: Duration) {
     let now = timespec(time);
     if now.tv_sec < EARLIEST {
-        return caution!("the time server {server} stands before 2025 itself");
+        return warn!("the time server {server} stands before 2025 itself");
     }
     match clock_settime(ClockId::Realtime, now) {
-        Ok(()) => say!("the clock stood before 2025; it is set by the time server {server}"),
-        Err(e) => caution!("the clock cannot be set: {e}"),
+        Ok(()) => info!("the clock stood before 2025; it is set by the time server {server}"),
+        Err(e) => warn!("the clock cannot be set: {e}"),
     }
 }
 

@@ -13,7 +13,7 @@ use netroot_proto::cmdline::{Bond, Bridge, Network, Origin, Vlan};
 use netroot_proto::dhcp::Mac;
 
 use self::orders::{change_name, down, enslave, realise};
-use crate::console::{caution, detail, say};
+use crate::console::{debug, info, warn};
 use crate::failure::causes;
 use crate::modules::{Loaded, Loader};
 use crate::netlink::{Link, RouteSocket};
@@ -147,11 +147,11 @@ impl VirtualLinks {
             let name = &rename.value.name;
             match change_name(link, name) {
                 Ok(()) => {
-                    say!("{}: now {name} ({})", link.name, rename.origin);
+                    info!("{}: now {name} ({})", link.name, rename.origin);
                     let before = std::mem::replace(&mut link.name, name.clone());
                     self.named.entry(link.index).or_insert(before);
                 }
-                Err(e) => caution!("{}: {e}: {}", rename.origin, causes(&e)),
+                Err(e) => warn!("{}: {e}: {}", rename.origin, causes(&e)),
             }
             link.up = false;
         }
@@ -167,7 +167,7 @@ impl VirtualLinks {
         {
             match down(link).and_then(|mut socket| socket.set_link_address(link.index, address)) {
                 Ok(()) => link.mac = Some(Mac(address)),
-                Err(e) => caution!("{}: {e}: {}", request.origin, causes(&e)),
+                Err(e) => warn!("{}: {e}: {}", request.origin, causes(&e)),
             }
             link.up = false;
             return true;
@@ -249,7 +249,7 @@ impl VirtualLinks {
     /// Does without what is not there by now: the NICs that it was to be made of are used as they are.
     pub(crate) fn give_up(&mut self) {
         while let Some((name, origin)) = self.missing() {
-            caution!("{origin}: nothing came that {name} could be made of; it is done without");
+            warn!("{origin}: nothing came that {name} could be made of; it is done without");
             let at = self.devices.iter().position(|device| device.name == name);
             if let Some(device) = at.and_then(|at| self.devices.get_mut(at)) {
                 device.state = State::Failed;
@@ -328,7 +328,7 @@ impl VirtualLinks {
             return;
         };
         if loader.load(device.module()) == Loaded::Absent {
-            detail!("the image has no module {}", device.module());
+            debug!("the image has no module {}", device.module());
         }
         let made = realise(device, below);
         let parts = device.below().join(", ");
@@ -336,24 +336,24 @@ impl VirtualLinks {
         let mut link = match made {
             Ok(Some(link)) => link,
             Ok(None) => {
-                caution!("{origin}: the kernel made no {name}; {parts} is used as it is");
+                warn!("{origin}: the kernel made no {name}; {parts} is used as it is");
                 device.state = State::Failed;
                 return;
             }
             Err(e) => {
                 let (why, module) = (causes(&e), device.module());
-                caution!(
+                warn!(
                     "{origin}: {e}: {why}; {parts} is used as it is; is the module {module} in the image?"
                 );
                 device.state = State::Failed;
                 return;
             }
         };
-        say!("{name}: {kind} of {parts} ({origin})");
+        info!("{name}: {kind} of {parts} ({origin})");
         device.state = State::Made(link.index);
         self.give_address(&mut link);
         if let Err(e) = RouteSocket::open().and_then(|mut socket| socket.set_up(link.index)) {
-            caution!("{}: {e}: {}", link.name, causes(&e));
+            warn!("{}: {e}: {}", link.name, causes(&e));
         }
     }
 
@@ -363,11 +363,11 @@ impl VirtualLinks {
         };
         match enslave(&device.what, master, port) {
             Ok(()) => {
-                detail!("{}: port of {}", port.name, device.name);
+                debug!("{}: port of {}", port.name, device.name);
                 self.ports.insert(port.index, master);
             }
             Err(e) => {
-                caution!("{}: {}: {e}: {}", device.origin, port.name, causes(&e));
+                warn!("{}: {}: {e}: {}", device.origin, port.name, causes(&e));
                 self.refused.insert(port.index);
             }
         }

@@ -15,7 +15,7 @@ use smoltcp::wire::EthernetAddress;
 use super::device::DhcpDevice;
 use super::neighbours::Neighbours;
 use crate::clock::Moment;
-use crate::console::{caution, detail};
+use crate::console::{debug, warn};
 
 /// Never, for smoltcp: its own repetitions of a DISCOVER would carry new transaction numbers.
 const ONCE: smoltcp::time::Duration = smoltcp::time::Duration::from_secs(7 * 24 * 3600);
@@ -125,7 +125,7 @@ impl DhcpClient {
             }
         }
         if let Some((server, e)) = self.device.useless() {
-            caution!("{name}: the DHCP server {server} makes an offer that cannot be used: {e}");
+            warn!("{name}: the DHCP server {server} makes an offer that cannot be used: {e}");
         }
         for _ in 0..BURST {
             // One frame at a time: the raw message is wanted of the very frame that made the socket bound.
@@ -150,7 +150,7 @@ impl DhcpClient {
             }
         }
         if let Err(e) = self.device.repeat(now) {
-            detail!("{name}: cannot send: {e}");
+            debug!("{name}: cannot send: {e}");
         }
         self.settled(name, now)
     }
@@ -167,17 +167,17 @@ impl DhcpClient {
         };
         let address = lease.address;
         if self.declined == MOST_DECLINED {
-            caution!(
+            warn!(
                 "{name}: {owner} says that it has {address} as well; the address is used all the same"
             );
             return Some(lease);
         }
         self.declined += 1;
-        caution!(
+        warn!(
             "{name}: {address}, which the DHCP server gives, is in use by {owner}; another address is asked for"
         );
         if let Err(e) = self.device.decline() {
-            detail!("{name}: cannot decline {address}: {e}");
+            debug!("{name}: cannot decline {address}: {e}");
         }
         self.sockets.get_mut::<dhcpv4::Socket>(self.handle).reset();
         self.quiet_until = Some(now.after(AFTER_DECLINE));
@@ -244,7 +244,7 @@ impl AsFd for DhcpClient {
 }
 
 fn refused(name: &str, error: &LeaseError) {
-    caution!("{name}: the DHCP server grants a lease that cannot be used: {error}");
+    warn!("{name}: the DHCP server grants a lease that cannot be used: {error}");
 }
 
 /// A seed for transaction numbers. Early in the boot the kernel may have no entropy yet: then it gives what it

@@ -18,7 +18,7 @@ use super::device::FRAME;
 use super::firmware;
 use crate::address::Address;
 use crate::clock::{Moment, timespec};
-use crate::console::{caution, say};
+use crate::console::{info, warn};
 use crate::failure::causes;
 use crate::identity;
 
@@ -45,7 +45,7 @@ pub(crate) fn complete(address: &mut Address, plan: &BootPlan, options: &[DhcpOp
         return false;
     };
     let name = address.nic.name.clone();
-    say!("{name}: the command line leaves {missing} to be asked for (DHCPINFORM)");
+    info!("{name}: the command line leaves {missing} to be asked for (DHCPINFORM)");
     let inform = Inform {
         mac: address.nic.mac,
         address: address.own,
@@ -55,7 +55,7 @@ pub(crate) fn complete(address: &mut Address, plan: &BootPlan, options: &[DhcpOp
     let socket = match PacketSocket::for_dhcp_client(address.nic.index) {
         Ok(socket) => socket,
         Err(e) => {
-            caution!("{name}: {e}: {}", causes(&e));
+            warn!("{name}: {e}: {}", causes(&e));
             return false;
         }
     };
@@ -64,7 +64,7 @@ pub(crate) fn complete(address: &mut Address, plan: &BootPlan, options: &[DhcpOp
     let mut learnt = false;
     ask(&inform, &socket, |lease| {
         for note in &lease.notes {
-            caution!("{name}: DHCP: {note}");
+            warn!("{name}: DHCP: {note}");
         }
         learnt = true;
         address.learn(lease, &plan.network);
@@ -72,8 +72,8 @@ pub(crate) fn complete(address: &mut Address, plan: &BootPlan, options: &[DhcpOp
     });
     match lacking(address, plan) {
         None => {}
-        Some(missing) if learnt => caution!("{name}: no DHCP server names {missing}"),
-        Some(missing) => caution!(
+        Some(missing) if learnt => warn!("{name}: no DHCP server names {missing}"),
+        Some(missing) => warn!(
             "{name}: no DHCP server answers within {} s, so {missing} is still missing",
             PATIENCE.as_secs()
         ),

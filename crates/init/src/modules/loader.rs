@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::index::{Index, Resolved, Step, Texts};
 use crate::clock::Moment;
-use crate::console::{caution, detail};
+use crate::console::{debug, warn};
 
 /// Where the kernel keeps the path of its module loader.
 pub(crate) const MODPROBE: &str = "/proc/sys/kernel/modprobe";
@@ -118,7 +118,7 @@ impl Loader {
             let inserted = self.insert(&step.file, &self.parameters_of(&step));
             self.give_back(&step.name, inserted.is_ok());
             if let Err(e) = inserted {
-                caution!("cannot load the module {}: {e}", step.name);
+                warn!("cannot load the module {}: {e}", step.name);
                 result = Loaded::Refused;
             }
         }
@@ -195,7 +195,7 @@ impl Loader {
         if names.is_empty() {
             return;
         }
-        detail!("{modalias} wants {}", names.join(", "));
+        debug!("{modalias} wants {}", names.join(", "));
         let loader = self.clone();
         let work = move || {
             for name in names {
@@ -236,7 +236,7 @@ impl Loader {
             for module in &loader.shared.orders.wanted {
                 if loader.load(&module.value) == Loaded::Absent {
                     let (name, origin) = (&module.value, &module.origin);
-                    caution!(
+                    warn!(
                         "{origin}: there is no module {name} in this image; name it to `netroot initrd --modules`"
                     );
                 }
@@ -285,7 +285,7 @@ fn in_background(name: &str, work: impl FnOnce() + Send + 'static) {
         .stack_size(128 << 10)
         .spawn(work)
     {
-        caution!("cannot start a thread to load modules: {e}");
+        warn!("cannot start a thread to load modules: {e}");
     }
 }
 

@@ -16,7 +16,7 @@ use rustix::mount::{
 
 use super::MountError;
 use crate::clock::{Moment, Wait};
-use crate::console::{caution, detail};
+use crate::console::{debug, warn};
 use crate::mailbox::{NoAnswer, mailbox};
 use crate::rooted;
 
@@ -129,7 +129,7 @@ fn make(
     version: Version,
     target: &str,
 ) -> Result<Option<OwnedFd>, MountError> {
-    detail!("mounting {} with {}", request.source, request.written());
+    debug!("mounting {} with {}", request.source, request.written());
     let context = match fsopen(request.fstype, FsOpenFlags::FSOPEN_CLOEXEC) {
         Ok(context) => context,
         Err(Errno::NODEV) => return Err(MountError::NoClient { version }),
@@ -147,7 +147,7 @@ fn make(
         let said = messages(&context);
         let Err(errno) = result else {
             said.iter()
-                .for_each(|text| detail!("the kernel says: {text}"));
+                .for_each(|text| debug!("the kernel says: {text}"));
             continue;
         };
         let written = parameter.to_string();
@@ -158,14 +158,14 @@ fn make(
                 text,
             });
         }
-        caution!("the mount option {written} is left out: {text}");
+        warn!("the mount option {written} is left out: {text}");
     }
     if let Err(errno) = fsconfig_create(&context) {
         return Err(refused(version, &messages(&context), errno));
     }
     messages(&context)
         .iter()
-        .for_each(|text| detail!("the kernel says: {text}"));
+        .for_each(|text| debug!("the kernel says: {text}"));
     let tree = fsmount(
         &context,
         FsMountFlags::FSMOUNT_CLOEXEC,
@@ -202,13 +202,11 @@ fn make_old(
         }
         result = attempt(&|p| !std::ptr::eq(p, unwanted));
         if result != Err(Errno::INVAL) {
-            caution!("the mount option {unwanted} is left out: the kernel does not know it");
+            warn!("the mount option {unwanted} is left out: the kernel does not know it");
         }
     }
     if result == Err(Errno::INVAL) && optional().count() > 1 {
-        caution!(
-            "the kernel refuses several mount options; trying without all that can be left out"
-        );
+        warn!("the kernel refuses several mount options; trying without all that can be left out");
         result = attempt(&|p| p.essential);
     }
     match result {

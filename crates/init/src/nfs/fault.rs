@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use nfs3_types::mount::mountstat3;
 use nfs3_types::nfs3::nfsstat3;
 
-use crate::console::detail;
+use crate::console::debug;
 use crate::diagnosis::{Unanswered, Way};
 
 /// How many exports a sentence names.
@@ -182,7 +182,7 @@ impl NfsFault {
             }
             (_, second @ Self::NotShown { .. }) => second,
             (first, second) => {
-                detail!("{second}");
+                debug!("{second}");
                 first
             }
         }

@@ -5,7 +5,7 @@ use netroot_proto::mount::{KnownPorts, Version};
 use super::fault::NfsFault;
 use super::probe::{Server, lacks_access_lists, probe_v3, probe_v4};
 use super::walk::Found;
-use crate::console::{caution, say};
+use crate::console::{info, warn};
 
 /// What a server of version 3 may lack.
 const LACKS: &str = "the NFS server has no access lists by version 3 (NFSACL)";
@@ -66,9 +66,9 @@ pub(crate) fn ask(
             if layered && is_v3(&first) && lacks_access_lists(server, offer.ports) {
                 if other.is_some_and(|other| ask_for(other).is_ok()) {
                     versions.sort_by_key(is_v3);
-                    say!("{LACKS}, which an overlay asks for: mounting by version 4");
+                    info!("{LACKS}, which an overlay asks for: mounting by version 4");
                 } else {
-                    caution!(
+                    warn!(
                         "{LACKS}: under the overlay, nobody but root can run or open anything; let the server offer version 4"
                     );
                 }
@@ -83,7 +83,7 @@ pub(crate) fn ask(
     match ask_for(other) {
         Ok(offer) => {
             let number = if is_v3(other) { 3 } else { 4 };
-            say!("{fault}; trying version {number}");
+            info!("{fault}; trying version {number}");
             Ok(Offer {
                 refusal: fault.is_refusal().then(|| fault.to_string()),
                 ..offer

@@ -20,7 +20,7 @@ use super::service::{ACL, MOUNT, NFS, NFS_4, PORTMAPPER, Service, answers_null, 
 use super::stream::{Stream, Tcp, finish};
 use super::tree::Export;
 use super::walk::{Found, find};
-use crate::console::detail;
+use crate::console::debug;
 use crate::diagnosis::{Hop, Unanswered, Way};
 
 /// The port of NFS where nothing else is said (RFC 7530 §3.1; version 3 by custom).
@@ -66,7 +66,7 @@ pub(crate) fn probe_v3(
         mount: Some(mount),
     } = ports
     {
-        detail!("{}: NFS is at port {nfs}, MOUNT at {mount}", server.address);
+        debug!("{}: NFS is at port {nfs}, MOUNT at {mount}", server.address);
     }
     match asked.export(ports, path, programs) {
         // The ports were told and are wrong: ask the portmapper, if it knows better.
@@ -76,10 +76,9 @@ pub(crate) fn probe_v3(
             }
             match asked.ports(KnownPorts::default()) {
                 Ok(found) if found != ports => {
-                    detail!(
+                    debug!(
                         "the ports given do not answer; the portmapper says {:?} and {:?}",
-                        found.nfs,
-                        found.mount
+                        found.nfs, found.mount
                     );
                     asked.export(found, path, programs)
                 }
@@ -136,7 +135,7 @@ fn missing(client: &mut RpcClient<Stream>, path: &str) -> Option<Box<Missing>> {
         match finish(call) {
             Ok(answer) => Some(answer),
             Err(e) => {
-                detail!("version 4 does not tell whether {path} is there: {e}");
+                debug!("version 4 does not tell whether {path} is there: {e}");
                 None
             }
         }
@@ -182,7 +181,7 @@ pub(crate) fn tell_unmounted(mounted: &Mounted) {
         finish(client.umnt(dirpath(Opaque::borrowed(mounted.path.as_bytes()))))
     });
     if !matches!(told, Ok(Ok(()))) {
-        detail!("{address} did not hear that {} is unmounted", mounted.path);
+        debug!("{address} did not hear that {} is unmounted", mounted.path);
     }
 }
 
@@ -252,7 +251,7 @@ impl Ask {
                 // A server without a portmapper may have everything on one port, as `netroot serve` does.
                 let closed = e.kind() == ErrorKind::ConnectionRefused;
                 if closed && null_at(server, NFS_PORT, service).is_ok() {
-                    detail!("{server} has no portmapper; the {what} answers at port {NFS_PORT}");
+                    debug!("{server} has no portmapper; the {what} answers at port {NFS_PORT}");
                     return Ok(NFS_PORT);
                 }
                 return Err(self.unreachable(server, PMAP_PORT, &PORTMAPPER, e));
@@ -306,7 +305,7 @@ impl Ask {
         };
         match finish(client.fsinfo(&arguments)) {
             Ok(Nfs3Result::Ok(info)) => {
-                detail!("the server reads up to {} bytes at once", info.rtmax)
+                debug!("the server reads up to {} bytes at once", info.rtmax)
             }
             Ok(Nfs3Result::Err((
                 status @ (nfsstat3::NFS3ERR_STALE | nfsstat3::NFS3ERR_BADHANDLE),
@@ -320,7 +319,7 @@ impl Ask {
                 });
             }
             // What else it may be, the mount will tell.
-            Ok(Nfs3Result::Err((status, _))) => detail!("FSINFO: {status}"),
+            Ok(Nfs3Result::Err((status, _))) => debug!("FSINFO: {status}"),
             Err(e) => {
                 drop(client);
                 return Err(unanswered(self.server.address, nfs, &NFS, e));

@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::{NAME, timespec};
 use crate::address::Address;
-use crate::console::{caution, detail};
+use crate::console::{debug, warn};
 use crate::dhcp::client::Dialogue;
 
 /// How long process 1 waits for it to be ready.
@@ -29,12 +29,12 @@ pub(crate) fn start(address: &Address, program: &str) {
     }
     match spawn(address, dialogue, program) {
         Ok(pid) => {
-            detail!("{}: process {pid} renews the lease", address.nic.name);
+            debug!("{}: process {pid} renews the lease", address.nic.name);
             // Debian's sysvinit spares what is named there when it kills everything.
             let _ = std::fs::create_dir_all("/run/sendsigs.omit.d");
             let _ = std::fs::write("/run/sendsigs.omit.d/netroot", format!("{pid}\n"));
         }
-        Err(e) => caution!("{}: nobody will renew the lease: {e}", address.nic.name),
+        Err(e) => warn!("{}: nobody will renew the lease: {e}", address.nic.name),
     }
 }
 

@@ -15,7 +15,7 @@ use netroot_proto::cmdline::{BootPlan, ReportUrl};
 use super::post::{SendError, post_within};
 use crate::boot::Machine;
 use crate::clock::Moment;
-use crate::console::caution;
+use crate::console::warn;
 use crate::resolve::Resolver;
 
 /// Its name.
@@ -55,7 +55,7 @@ impl Letter {
     /// Has a process of its own send it. `program` is this program in a place that outlives the image.
     pub(crate) fn send_beside(&self, program: &str) {
         if let Err(e) = self.hand_over(program) {
-            caution!("the boot report is not sent to {}: {e}", self.url);
+            warn!("the boot report is not sent to {}: {e}", self.url);
         }
     }
 

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use crate::address::Address;
 use crate::boot::Machine;
-use crate::console::detail;
+use crate::console::debug;
 use crate::report;
 
 /// What a line is about, and what it says.
@@ -52,7 +52,7 @@ pub(super) fn of(machine: &Machine) -> Vec<Row> {
 /// Says the same of the address alone, to whoever wants to know everything.
 pub(crate) fn tell_address(address: &Address) {
     for (label, text) in of_address(address) {
-        detail!("{}: {label}: {text}", address.nic.name);
+        debug!("{}: {label}: {text}", address.nic.name);
     }
 }
 

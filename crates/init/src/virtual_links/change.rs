@@ -5,7 +5,7 @@ use netroot_proto::dhcp::Mac;
 
 use super::orders::{change_name, down};
 use super::{State, VirtualLinks};
-use crate::console::{caution, say};
+use crate::console::{info, warn};
 use crate::failure::causes;
 use crate::netlink::{Link, NetlinkError, RouteSocket};
 
@@ -30,7 +30,7 @@ impl VirtualLinks {
             if let State::Made(index) = device.state {
                 let removed = RouteSocket::open().and_then(|mut socket| socket.remove_link(index));
                 if let Err(e) = removed {
-                    caution!("{}: {e}: {}", device.name, causes(&e));
+                    warn!("{}: {e}: {}", device.name, causes(&e));
                 }
             }
         }
@@ -57,7 +57,7 @@ impl VirtualLinks {
         let given_back = match self.give_back(link, first) {
             Ok(changed) => changed,
             Err(e) => {
-                caution!("{}: {e}: {}", link.name, causes(&e));
+                warn!("{}: {e}: {}", link.name, causes(&e));
                 false
             }
         };
@@ -75,7 +75,7 @@ impl VirtualLinks {
         let wanted = renames.iter().any(|r| Mac(r.value.address) == first);
         if !wanted && let Some(name) = self.named.remove(&link.index) {
             change_name(link, &name)?;
-            say!("{}: now {name} again", link.name);
+            info!("{}: now {name} again", link.name);
             (link.name, link.up, changed) = (name, false, true);
         }
         Ok(changed)
