@@ -11,14 +11,17 @@ use nfs3_types::nfs3::{fattr3, nfsstat3};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use crate::allowed::AddressList;
-use crate::cache::Cache;
-use crate::handle::{FileId, Handle, HandleError, InodeId, LONGEST_KERNEL_HANDLE, Sealer};
-use crate::index::{self, Index};
-use crate::key::HandleKey;
-use crate::object::{Object, OpenObject};
-use crate::root::{Root, RootError, View, open_directory, open_entry};
-use crate::{attributes, descriptors, name, status};
+use crate::address_list::AddressList;
+use crate::open_file_limit;
+use crate::tree::attributes;
+use crate::tree::file_cache::Cache;
+use crate::tree::handle::{FileId, Handle, HandleError, InodeId, LONGEST_KERNEL_HANDLE, Sealer};
+use crate::tree::handle_key::HandleKey;
+use crate::tree::inode_index::{self, Index};
+use crate::tree::name;
+use crate::tree::node::{Object, OpenObject};
+use crate::tree::root_dir::{Root, RootError, View, open_directory, open_entry};
+use crate::tree::status;
 
 /// How a directory is exported.
 #[derive(Debug, Clone)]
@@ -119,7 +122,7 @@ impl Export {
             None => HandleScheme::Inodes,
         };
         let generation =
-            index::generation(root.directory()).map_err(|errno| ExportError::Identity {
+            inode_index::generation(root.directory()).map_err(|errno| ExportError::Identity {
                 path: path.to_owned(),
                 source: errno.into(),
             })?;
@@ -140,7 +143,7 @@ impl Export {
             scheme,
             sealer,
             index: Index::default(),
-            cache: Cache::new(descriptors::files_to_keep_open()),
+            cache: Cache::new(open_file_limit::files_to_keep_open()),
         };
         Ok(export)
     }
@@ -342,7 +345,7 @@ impl Export {
                 .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?,
             HandleScheme::Inodes if self.root.is_root(&stat) => FileId::Inode(InodeId {
                 inode: stat.st_ino,
-                generation: index::generation(file.as_fd())?,
+                generation: inode_index::generation(file.as_fd())?,
                 parent: 0,
             }),
             HandleScheme::Inodes => {
@@ -361,7 +364,7 @@ impl Export {
     /// The directory `name` that something is mounted on: its parent still lists its own inode number.
     fn covered(&self, parent: BorrowedFd<'_>, name: &[u8]) -> Result<Found, Errno> {
         let mut inode = None;
-        index::list(open_directory(parent)?.as_fd(), |entry, kind, listed| {
+        inode_index::list(open_directory(parent)?.as_fd(), |entry, kind, listed| {
             if listed == name && kind == FileType::Directory {
                 inode = Some(entry);
             }

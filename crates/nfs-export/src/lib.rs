@@ -28,43 +28,21 @@
 //! its handle, as with nfsd.
 #![forbid(unsafe_code)]
 
-mod acl;
-mod allowed;
-mod attributes;
-mod cache;
-mod caller;
-mod connection;
+mod address_list;
 mod counters;
-mod decode;
-mod descriptors;
-mod directory;
 mod event;
 mod export;
-mod handle;
-mod index;
-mod key;
-mod lines;
-mod mount;
-mod name;
-mod nfs;
-mod object;
-mod outbox;
-mod pool;
-mod portmap;
-mod read;
-mod readonly;
-mod record;
-mod root;
+mod open_file_limit;
+mod programs;
 mod rpc;
 mod server;
-mod service;
-mod status;
+mod tree;
 
-pub use allowed::{AddressList, PrefixTooLong};
+pub use address_list::{AddressList, PrefixTooLong};
 pub use counters::Counts;
-pub use descriptors::raise_open_file_limit;
 pub use event::{Event, Refusal};
 pub use export::{Export, ExportError, ExportOptions, HandleScheme};
-pub use key::{HandleKey, KeyError};
-pub use root::{RootError, View};
+pub use open_file_limit::raise_open_file_limit;
 pub use server::{Listeners, Server, StartError};
+pub use tree::handle_key::{HandleKey, KeyError};
+pub use tree::root_dir::{RootError, View};

@@ -1,5 +1,9 @@
 //! Listens, and gives each connection a thread.
 
+mod connection;
+mod connections;
+mod thread_pool;
+
 use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -10,14 +14,14 @@ use std::thread::{self, JoinHandle};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 
-use crate::connection::{self, Line};
 use crate::counters::{Counts, count};
 use crate::event::Event;
 use crate::export::Export;
-use crate::lines::{Lines, Open};
-use crate::outbox::Outbox;
-use crate::pool::{Pool, STACK};
-use crate::service::{Outcome, Patience, Ports, Service};
+use crate::programs::{Outcome, Patience, Ports, Service};
+use crate::rpc::reply_buffer::Outbox;
+use connection::Line;
+use connections::{Lines, Open};
+use thread_pool::{Pool, STACK};
 
 /// Longer datagrams are no calls to a portmapper.
 const LONGEST_DATAGRAM: usize = 1024;

@@ -14,15 +14,15 @@ use nfs3_types::xdr_codec::Opaque;
 use rustix::fs::{RawDir, RawDirEntry, SeekFrom};
 use rustix::io::Errno;
 
-use crate::caller::Wish;
-use crate::decode::{Decoder, Garbage};
 use crate::export::is_directory;
-use crate::handle::Handle;
-use crate::nfs::{Request, Subject};
-use crate::object::Object;
-use crate::outbox::Outbox;
-use crate::root::open_directory;
-use crate::status;
+use crate::programs::nfs::{Request, Subject};
+use crate::rpc::credentials::Wish;
+use crate::rpc::decode::{Decoder, Garbage};
+use crate::rpc::reply_buffer::Outbox;
+use crate::tree::handle::Handle;
+use crate::tree::node::Object;
+use crate::tree::root_dir::open_directory;
+use crate::tree::status;
 
 /// The longest listing in one reply, in bytes, whatever the client asks for.
 const MOST: usize = 64 * 1024;

@@ -8,10 +8,10 @@
 
 use nfs3_types::nfs3::{Nfs3Option, nfsstat3, post_op_attr};
 
-use crate::decode::Decoder;
-use crate::nfs::Request;
-use crate::outbox::Outbox;
-use crate::service::Interrupted;
+use crate::programs::Interrupted;
+use crate::programs::nfs::Request;
+use crate::rpc::decode::Decoder;
+use crate::rpc::reply_buffer::Outbox;
 
 /// `NFS_ACL_PROGRAM`.
 pub(crate) const PROGRAM: u32 = 100_227;

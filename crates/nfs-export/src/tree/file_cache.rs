@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::handle::Handle;
-use crate::object::Object;
+use crate::tree::handle::Handle;
+use crate::tree::node::Object;
 
 /// Independent parts, so that connections do not wait for one another.
 const SHARDS: usize = 8;

@@ -10,12 +10,12 @@ use nfs3_types::nfs3::nfsstat3;
 use nfs3_types::xdr_codec::Opaque;
 
 use crate::counters::count;
-use crate::decode::Decoder;
 use crate::event::{Event, Refusal, printable};
 use crate::export::Export;
-use crate::handle::Handle;
-use crate::outbox::Outbox;
-use crate::service::{Interrupted, Service};
+use crate::programs::{Interrupted, Service};
+use crate::rpc::decode::Decoder;
+use crate::rpc::reply_buffer::Outbox;
+use crate::tree::handle::Handle;
 
 const NULL: u32 = 0;
 const MNT: u32 = 1;

@@ -1,15 +1,19 @@
 //! From a message to a reply: which program, which version, which procedure.
 
+mod mount;
+mod nfs;
+mod nfsacl;
+mod portmap;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::counters::{Counters, count};
-use crate::decode::Garbage;
 use crate::event::Event;
 use crate::export::Export;
-use crate::outbox::{Budget, Outbox};
-use crate::rpc::{self, Call, Denial, Message, Reason, Unavailable};
-use crate::{acl, mount, nfs, portmap};
+use crate::rpc::decode::Garbage;
+use crate::rpc::message::{self as rpc, Call, Denial, Message, Reason, Unavailable};
+use crate::rpc::reply_buffer::{Budget, Outbox};
 
 /// Mounts remembered for MOUNT's DUMP.
 const MOST_MOUNTS: usize = 1024;
@@ -155,7 +159,7 @@ impl Service {
     ) -> Outcome {
         let only = match call.program {
             nfs3_types::nfs3::PROGRAM => nfs3_types::nfs3::VERSION,
-            acl::PROGRAM => acl::VERSION,
+            nfsacl::PROGRAM => nfsacl::VERSION,
             nfs3_types::mount::PROGRAM => nfs3_types::mount::VERSION,
             nfs3_types::portmap::PROGRAM => nfs3_types::portmap::VERSION,
             _ => return self.unavailable(call, out, Unavailable::Program),
@@ -164,7 +168,7 @@ impl Service {
             return self.unavailable(call, out, Unavailable::Version { only });
         }
         // A stranger may learn from MOUNT that nothing here is for it, and from the portmapper where to ask.
-        let is_nfs = matches!(call.program, nfs3_types::nfs3::PROGRAM | acl::PROGRAM);
+        let is_nfs = matches!(call.program, nfs3_types::nfs3::PROGRAM | nfsacl::PROGRAM);
         if is_nfs && call.procedure != 0 && !self.knows(client.ip()) {
             count(&self.counters.denied);
             rpc::denied(out, call.xid, Denial::Address);
@@ -181,7 +185,7 @@ impl Service {
         let (procedure, arguments) = (call.procedure, call.arguments);
         let result = match call.program {
             nfs3_types::nfs3::PROGRAM => nfs::answer(&request, procedure, arguments, out),
-            acl::PROGRAM => acl::answer(&request, procedure, arguments, out),
+            nfsacl::PROGRAM => nfsacl::answer(&request, procedure, arguments, out),
             nfs3_types::mount::PROGRAM => {
                 mount::answer(self, client, call.procedure, call.arguments, out)
             }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::connection::Line;
+use crate::server::connection::Line;
 
 /// Connections of one address. A Linux machine opens one, or up to 16 (`nconnect=`); several may share an address by
 /// NAT; one that crashes and boots leaves its last one behind for two minutes.

@@ -1,5 +1,9 @@
 //! NFS v3 (RFC 1813 §3), read-only.
 
+mod read;
+mod read_only;
+mod readdir;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -13,15 +17,15 @@ use nfs3_types::nfs3::{
 use nfs3_types::xdr_codec::{Opaque, Pack, Void};
 use rustix::fs::{FileType, Stat};
 
-use crate::caller::{Caller, Wish};
 use crate::counters::count;
-use crate::decode::Decoder;
 use crate::export::{Export, Unresolved, is_directory};
-use crate::handle::{Handle, HandleError};
-use crate::object::Object;
-use crate::outbox::Outbox;
-use crate::service::{Interrupted, Patience, Service};
-use crate::{directory, read, readonly, status};
+use crate::programs::{Interrupted, Patience, Service};
+use crate::rpc::credentials::{Caller, Wish};
+use crate::rpc::decode::Decoder;
+use crate::rpc::reply_buffer::Outbox;
+use crate::tree::handle::{Handle, HandleError};
+use crate::tree::node::Object;
+use crate::tree::status;
 
 /// The most content in one READ reply, in bytes: what Linux asks for at most.
 pub(crate) const READ_SIZE: u32 = 1024 * 1024;
@@ -71,11 +75,11 @@ pub(crate) fn answer(
         4 => access(request, arguments.handle()?, arguments.u32()?, out),
         5 => readlink(request, arguments.handle()?, out),
         6 => read::read(request, read::Arguments::decode(&mut arguments)?, out)?,
-        16 => directory::readdir(request, directory::Arguments::decode(&mut arguments)?, out),
+        16 => readdir::readdir(request, readdir::Arguments::decode(&mut arguments)?, out),
         17 => {
-            directory::readdirplus(
+            readdir::readdirplus(
                 request,
-                directory::Arguments::decode_plus(&mut arguments)?,
+                readdir::Arguments::decode_plus(&mut arguments)?,
                 out,
             );
         }
@@ -83,7 +87,7 @@ pub(crate) fn answer(
         19 => fsinfo(request, arguments.handle()?, out),
         20 => pathconf(request, arguments.handle()?, out),
         21 => commit(request, arguments.handle()?, out),
-        _ => readonly::refuse(request, procedure, arguments, out)?,
+        _ => read_only::refuse(request, procedure, arguments, out)?,
     }
     Ok(())
 }
@@ -178,7 +182,7 @@ fn find(
     if !request.caller.may(Wish::Execute, &directory.stat) {
         return Err(nfsstat3::NFS3ERR_ACCES);
     }
-    crate::name::check(name).inspect_err(|_| count(&request.service.counters.bad_names))?;
+    crate::tree::name::check(name).inspect_err(|_| count(&request.service.counters.bad_names))?;
     let (handle, stat) = directory.export.lookup(&directory.object, name)?;
     Ok(LOOKUP3resok {
         object: handle.to_xdr(),

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::counters::count;
-use crate::outbox::Outbox;
-use crate::pool::Pool;
-use crate::record::Inbox;
-use crate::service::{Outcome, Patience, Service};
+use crate::programs::{Outcome, Patience, Service};
+use crate::rpc::record::Inbox;
+use crate::rpc::reply_buffer::Outbox;
+use crate::server::thread_pool::Pool;
 
 /// The most calls of one connection that wait for the disk at the same time.
 const MOST_ASIDE: u32 = 4;

@@ -4,7 +4,7 @@
 //! looks at what is there, and it copies names and handles. Calls come from strangers and nearly all of them are a
 //! handle, a name and some integers, so they are read here; replies are its business.
 
-use crate::handle::Handle;
+use crate::tree::handle::Handle;
 
 /// The call's bytes do not hold what its procedure takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +67,7 @@ impl<'a> Decoder<'a> {
     /// A name in a directory. The limit is only a bound on what is looked at: whether it is a name is decided later,
     /// and an overlong one deserves an answer of its own.
     pub(crate) fn name(&mut self) -> Result<&'a [u8], Garbage> {
-        self.opaque(crate::record::LONGEST)
+        self.opaque(crate::rpc::record::LONGEST)
     }
 
     #[cfg(test)]

@@ -19,7 +19,7 @@ use nfs3_types::nfs3::{NFS3_FHSIZE, nfs_fh3};
 use nfs3_types::xdr_codec::Opaque;
 use siphasher::sip128::SipHasher24;
 
-use crate::key::HandleKey;
+use crate::tree::handle_key::HandleKey;
 
 const HEADER: usize = 6;
 const SIGNATURE: usize = 12;

@@ -9,7 +9,7 @@ use nfs3_types::nfs3::{
 };
 use rustix::fs::{FileType, Stat};
 
-use crate::decode::{Decoder, Garbage};
+use crate::rpc::decode::{Decoder, Garbage};
 
 /// RFC 5531 appendix A.
 const MOST_GROUPS: usize = 16;

@@ -9,13 +9,13 @@ use nfs3_types::xdr_codec::Pack;
 use rustix::fs::FileType;
 use rustix::io::{Errno, ReadWriteFlags};
 
-use crate::decode::{Decoder, Garbage};
-use crate::handle::Handle;
-use crate::nfs::{READ_SIZE, Request, Subject};
-use crate::object::Object;
-use crate::outbox::Outbox;
-use crate::service::{Interrupted, Patience};
-use crate::status;
+use crate::programs::nfs::{READ_SIZE, Request, Subject};
+use crate::programs::{Interrupted, Patience};
+use crate::rpc::decode::{Decoder, Garbage};
+use crate::rpc::reply_buffer::Outbox;
+use crate::tree::handle::Handle;
+use crate::tree::node::Object;
+use crate::tree::status;
 
 /// The results before the data: status, attributes (1 + 21 words), count, eof, and the data's length.
 const HEADER: usize = 4 + 4 + 84 + 4 + 4 + 4;

@@ -3,9 +3,9 @@
 use nfs3_types::portmap::{IPPROTO_TCP, IPPROTO_UDP, mapping};
 use nfs3_types::{mount, nfs3, portmap};
 
-use crate::decode::Decoder;
-use crate::outbox::Outbox;
-use crate::service::{Interrupted, Ports};
+use crate::programs::{Interrupted, Ports};
+use crate::rpc::decode::Decoder;
+use crate::rpc::reply_buffer::Outbox;
 
 const NULL: u32 = 0;
 const SET: u32 = 1;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// The longest record that is taken, in bytes. The longest call worth reading is a WRITE of [`crate::nfs::WRITE_SIZE`]
+/// The longest record that is taken, in bytes. The longest call worth reading is a WRITE of [`crate::programs::nfs::WRITE_SIZE`]
 /// bytes, which is only read to be refused.
 pub(crate) const LONGEST: usize = 64 * 1024;
 

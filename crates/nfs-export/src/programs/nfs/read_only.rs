@@ -3,10 +3,10 @@
 use nfs3_types::nfs3::{Nfs3Option, nfsstat3, post_op_attr, wcc_data};
 
 use crate::counters::count;
-use crate::decode::Decoder;
-use crate::nfs::Request;
-use crate::outbox::Outbox;
-use crate::service::Interrupted;
+use crate::programs::Interrupted;
+use crate::programs::nfs::Request;
+use crate::rpc::decode::Decoder;
+use crate::rpc::reply_buffer::Outbox;
 
 const SETATTR: u32 = 2;
 const WRITE: u32 = 7;

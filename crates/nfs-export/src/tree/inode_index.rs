@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::{AtFlags, FileType, RawDir, Stat, StatxFlags};
 use rustix::io::Errno;
 
-use crate::handle::InodeId;
-use crate::root::{Root, open_directory, open_entry};
+use crate::tree::handle::InodeId;
+use crate::tree::root_dir::{Root, open_directory, open_entry};
 
 /// Places remembered, about 100 bytes each; a Debian root has some ten thousand directories.
 const MOST_PLACES: usize = 200_000;
