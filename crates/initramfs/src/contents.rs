@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::index::module_name;
-use crate::pattern::path_matches;
+use crate::module_index::module_name;
+use crate::path_pattern::path_matches;
 
 /// The data that is compiled in.
 const BUILT_IN: &str = include_str!("../../../initrd/netboot.toml");

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::build_error::BuildError;
 use crate::contents::FirmwareChoice;
-use crate::image::BuildError;
-use crate::pattern::{glob_matches, path_matches};
-use crate::root::Root;
-use crate::unpack::unpack;
+use crate::decompress::unpack;
+use crate::path_pattern::{glob_matches, path_matches};
+use crate::root_tree::Root;
 
 /// No firmware of a NIC comes near this (the largest, of SmartNICs, are some 20 MiB).
 const LIMIT: u64 = 64 << 20;

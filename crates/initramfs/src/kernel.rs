@@ -10,7 +10,7 @@ mod version;
 
 use std::path::PathBuf;
 
-use crate::root::{Root, RootError};
+use crate::root_tree::{Root, RootError};
 
 pub use version::compare_versions;
 

@@ -15,31 +15,33 @@
 
 #![forbid(unsafe_code)]
 
-mod bytes;
-mod choice;
+mod build_error;
 mod contents;
 mod cpio;
+mod decompress;
 mod firmware;
 #[cfg(test)]
 mod fixture;
-mod image;
-mod index;
+mod initrd;
 mod kernel;
+mod little_endian;
+mod local_nics;
 mod modinfo;
-mod pattern;
-mod root;
-mod this_machine;
-mod unpack;
+mod module_index;
+mod module_selection;
+mod path_pattern;
+mod root_tree;
 
-pub use choice::ModuleChoice;
+pub use build_error::BuildError;
 pub use contents::{
     Companions, Contents, ContentsError, Device, ExtraFile, FirmwareChoice, ModuleSet, Symlink,
 };
-pub use image::{BuildError, Format, Packing, Report, Request, build};
-pub use index::IndexError;
+pub use decompress::UnpackError;
+pub use initrd::{Format, Packing, Report, Request, build};
 pub use kernel::{
     Architecture, Kernel, KernelError, Skipped, choose_kernel, compare_versions, find_kernels,
 };
-pub use root::{Root, RootError};
-pub use this_machine::MachineError;
-pub use unpack::UnpackError;
+pub use local_nics::MachineError;
+pub use module_index::IndexError;
+pub use module_selection::ModuleChoice;
+pub use root_tree::{Root, RootError};

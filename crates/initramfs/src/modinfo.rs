@@ -3,7 +3,7 @@
 //! Only the section table is read (System V ABI, "Object Files"), and only little-endian 64-bit
 //! files, which is what the kernels have that are booted here.
 
-use crate::bytes::{u16_le, u32_le, u64_le};
+use crate::little_endian::{u16_le, u32_le, u64_le};
 
 /// The machine that an ELF file is for.
 pub(crate) fn elf_machine(file: &[u8]) -> Option<u16> {

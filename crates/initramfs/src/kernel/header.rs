@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::Architecture;
 use super::version::is_version;
-use crate::bytes::{u16_le, u32_le};
+use crate::little_endian::{u16_le, u32_le};
 
 /// As much of a kernel as is read: `kernel_version` points at most 0xffff + 0x200 bytes in.
 pub(super) const HEADER_LENGTH: u64 = 0x1_0400;

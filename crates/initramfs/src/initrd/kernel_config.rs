@@ -1,8 +1,9 @@
 //! What a root's kernel was built with, where the root says so.
 
-use super::{BuildError, Format};
+use super::Format;
+use crate::build_error::BuildError;
 use crate::kernel::Kernel;
-use crate::root::Root;
+use crate::root_tree::Root;
 
 /// No distribution's comes near this (Debian 12: 0.3 MiB).
 const LIMIT: u64 = 32 << 20;

@@ -2,29 +2,28 @@
 //!
 //! One module is in memory at a time; what is resident beside it is the compressor.
 
-mod error;
+mod compression;
 mod kernel_config;
-mod packing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 
-pub use error::BuildError;
-pub use packing::{Format, Packing};
+use crate::build_error::BuildError;
+pub use compression::{Format, Packing};
 
+use compression::Compressor;
 use kernel_config::KernelConfig;
-use packing::Compressor;
 
-use crate::choice::{ModuleChoice, select};
 use crate::contents::Contents;
 use crate::cpio::Archive;
+use crate::decompress::unpack;
 use crate::firmware;
-use crate::index::{Closure, Index, IndexTexts, softdeps_of};
 use crate::kernel::Kernel;
 use crate::modinfo;
-use crate::root::Root;
-use crate::unpack::unpack;
+use crate::module_index::{Closure, Index, IndexTexts, softdeps_of};
+use crate::module_selection::{ModuleChoice, select};
+use crate::root_tree::Root;
 
 /// No module comes near this, debug sections and all.
 const MODULE_LIMIT: u64 = 256 << 20;

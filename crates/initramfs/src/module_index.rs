@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use write::softdeps_of;
 
-use crate::pattern::glob_matches;
+use crate::path_pattern::glob_matches;
 
 /// The files of a module tree that make up its index.
 #[derive(Debug, Default, Clone)]

@@ -3,11 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::index::IndexError;
+use crate::decompress::UnpackError;
 use crate::kernel::Architecture;
-use crate::root::RootError;
-use crate::this_machine::MachineError;
-use crate::unpack::UnpackError;
+use crate::local_nics::MachineError;
+use crate::module_index::IndexError;
+use crate::root_tree::RootError;
 
 /// Why there is no image.
 #[derive(Debug, thiserror::Error)]

@@ -4,11 +4,11 @@ use std::convert::Infallible;
 use std::path::Path;
 use std::str::FromStr;
 
+use crate::build_error::BuildError;
 use crate::contents::{Contents, ModuleSet};
-use crate::image::BuildError;
-use crate::index::{Index, Resolved};
 use crate::kernel::Kernel;
-use crate::this_machine;
+use crate::local_nics;
+use crate::module_index::{Index, Resolved};
 
 /// The NICs of the machine that the image is made on.
 const THIS_MACHINE: &str = "this-machine";
@@ -134,7 +134,7 @@ fn take_this_machine(
     kernel: &Kernel,
     sys: &Path,
 ) -> Result<(), BuildError> {
-    for nic in this_machine::nics(sys)? {
+    for nic in local_nics::nics(sys)? {
         // The NIC's own device comes first, then the buses above it, which may need no driver
         // (a PCI bridge) or one that is part of the kernel.
         let mut driven = false;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::BuildError;
+use crate::build_error::BuildError;
 use crate::kernel::compare_versions;
 
 /// What the archive is packed by.
