@@ -95,7 +95,7 @@ pub(crate) fn reply(decision: Decision) -> Reply {
 pub(crate) fn reason(decision: Decision) -> Reason {
     match decision {
         Decision::Ignore(reason) => reason,
-        Decision::Reply(reply) => panic!("answered: {}", reply.text),
+        Decision::Reply(reply) => panic!("answered: {:?}", reply.answer),
     }
 }
 

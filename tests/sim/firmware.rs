@@ -8,7 +8,7 @@ use netroot_proto::dhcp::{BINL_PORT, Mac};
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::config::{Arrival, Network, Role};
-use netroot_proto::pxe::decide::{Destination, Reason, Step, decide};
+use netroot_proto::pxe::decide::{Answer, BootFile, Destination, Reason, decide};
 use netroot_proto::pxe::strategy::{Strategy, Style};
 
 use super::captures::{self, with_options};
@@ -41,10 +41,9 @@ fn ovmf_beside_another_dhcp_server_is_told_its_file_without_a_second_leg() {
     let message = Message::read(&reply.packet).unwrap();
     assert_eq!(message.header.transaction, 0x3f0a_4371);
     assert_eq!(reply.machine, Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]));
-    assert_eq!(
-        (reply.step, reply.text.as_str()),
-        (Step::ProxyOffer, "UEFI x64 PXE: told to load snponly.efi")
-    );
+    assert_eq!(reply.client, Client::Pxe(Platform::EfiX64));
+    let loader = "snponly.efi".to_owned();
+    assert_eq!(reply.answer, Answer::ProxyOffered { loader });
 }
 
 #[test]
@@ -68,7 +67,8 @@ fn ovmf_of_the_other_kind_is_sent_to_port_4011_and_answered_where_it_asks_from()
     let decision = decide(&request, &arrival, &config(), Role::Proxy, OTHER, HOUR);
     let reply = reply(decision);
     assert_eq!(reply.destination, Destination::Unicast(source));
-    assert_eq!(reply.step, Step::ProxyAck);
+    let loader = "snponly.efi".to_owned();
+    assert_eq!(reply.answer, Answer::ProxyAcknowledged { loader });
     let words = words(&reply);
     for expected in [
         "ciaddr 10.0.0.77",
@@ -138,7 +138,8 @@ fn a_request_with_a_boot_item_or_with_our_name_is_ours_in_the_proxy_role() {
     let mut ours = captures::OVMF_REQUEST.bytes();
     let id = 240 + 3;
     ours[id + 2..id + 6].copy_from_slice(&ip(1).octets());
-    assert_eq!(reply(proxy(&ours, USUAL)).step, Step::ProxyAck);
+    let answer = reply(proxy(&ours, USUAL)).answer;
+    assert!(matches!(answer, Answer::ProxyAcknowledged { .. }));
 
     // The main server's identifier, but 43 = boot item 71: type 0, layer 0.
     let mut item = captures::OVMF_REQUEST.bytes();
@@ -176,17 +177,16 @@ fn ovmf_alone_gets_an_address_and_a_file_as_if_pxe_did_not_exist() {
             "28 0a0000ff".into(),
         ]
     );
-    assert_eq!(
-        offer.text,
-        format!("UEFI x64 PXE: offered {address}, loads snponly.efi")
-    );
+    assert_eq!(offer.client, Client::Pxe(Platform::EfiX64));
+    let loader = BootFile::Named("snponly.efi".to_owned());
+    assert_eq!(offer.answer, Answer::Offered { address, loader });
 
     // shim reads the file's name out of the ACK's header.
     let mut request = captures::OVMF_REQUEST.bytes();
     request[240 + 5..240 + 9].copy_from_slice(&ip(1).octets());
     request[240 + 11..240 + 15].copy_from_slice(&address.octets());
     let ack = reply(dhcp(&request, &mut pool, USUAL));
-    assert_eq!(ack.step, Step::DhcpAck);
+    assert!(matches!(ack.answer, Answer::Acknowledged { .. }));
     assert!(words(&ack).contains(&"file snponly.efi".into()));
 }
 
@@ -202,7 +202,7 @@ fn an_authoritative_reply_never_has_option_60_without_43() {
             let answer = reply(dhcp(&capture.bytes(), &mut pool(), strategy));
             let message = Message::read(&answer.packet).unwrap();
             let has = |code| message.options.bytes(code).is_some();
-            assert_eq!(has(60), has(43), "{}", answer.text);
+            assert_eq!(has(60), has(43), "{:?}", answer.answer);
         }
     }
 }
@@ -351,11 +351,15 @@ fn what_a_proxy_needs_is_named_when_it_is_missing() {
     // As a DHCP server, it still gives them an address, and says what is missing.
     let offer = reply(dhcp(&arm, &mut pool(), USUAL));
     assert!(
-        offer
-            .text
-            .ends_with("; there is no boot loader for UEFI arm64"),
-        "{}",
-        offer.text
+        matches!(
+            offer.answer,
+            Answer::Offered {
+                loader: BootFile::NoLoader(Platform::EfiArm64),
+                ..
+            }
+        ),
+        "{:?}",
+        offer.answer
     );
 }
 

@@ -7,12 +7,11 @@ use netroot_proto::dhcp::inform::Inform;
 use netroot_proto::dhcp::introduction::Introduction;
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::{INIT_VENDOR_CLASS, Mac, MessageType, code};
-use netroot_proto::pxe::decide::Step;
 use proptest::prelude::*;
 
 use super::frames::frame;
 use super::lan::{SECOND, ip};
-use super::server::{Habit, Server};
+use super::server::{Habit, Sent, Server};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -38,7 +37,7 @@ fn ask(server: &mut Server) -> Option<Lease> {
 fn a_dhcp_server_tells_all_but_an_address_and_times() {
     let mut server = Server::dhcp(1, (100, 120), HOUR);
     let told = ask(&mut server).expect("an answer");
-    assert_eq!(server.sent, [Step::DhcpAck]);
+    assert_eq!(server.sent, [Sent::DhcpAck]);
     assert_eq!((told.address, told.lease_time), (ip(50), None));
     assert_eq!(told.root_path.as_deref(), Some(&b"10.0.0.1:/root"[..]));
     assert_eq!((told.routers, told.dns), (vec![ip(1)], vec![ip(53)]));
@@ -93,7 +92,7 @@ fn answers_to_others_and_of_another_kind_are_passed_over() {
         let mut server = Server::dhcp(1, (100, 120), HOUR);
         server.habit = Some(habit);
         assert_eq!(ask(&mut server), None);
-        assert_eq!(server.sent, [Step::DhcpAck], "it did answer");
+        assert_eq!(server.sent, [Sent::DhcpAck], "it did answer");
     }
 }
 

@@ -4,11 +4,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use netroot_proto::dhcp::lease::Lease;
-use netroot_proto::pxe::decide::Step;
 
 use super::client::Client;
 use super::lan::{Lan, MILLISECOND, SECOND, ip};
-use super::server::{Habit, Server};
+use super::server::{Habit, Sent, Server};
 use super::wire::Faults;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -35,7 +34,7 @@ fn a_client_gets_a_lease_with_everything_that_it_asked_for() {
     assert_eq!((lease.mtu, lease.lease_time), (Some(1400), Some(HOUR)));
     assert_eq!(lease.root_path.as_deref(), Some(&b"10.0.0.1:/root"[..]));
     assert!(lease.notes.is_empty(), "{:?}", lease.notes);
-    assert_eq!(lan.servers[0].sent, [Step::DhcpOffer, Step::DhcpAck]);
+    assert_eq!(lan.servers[0].sent, [Sent::DhcpOffer, Sent::DhcpAck]);
 }
 
 #[test]
@@ -76,7 +75,7 @@ fn a_wire_that_loses_doubles_and_reorders_costs_time_but_no_lease() {
             4,
             "seed {seed}: everybody has one, nobody shares"
         );
-        assert!(!lan.servers[0].sent.contains(&Step::DhcpNak), "seed {seed}");
+        assert!(!lan.servers[0].sent.contains(&Sent::DhcpNak), "seed {seed}");
     }
 }
 
@@ -126,8 +125,8 @@ fn a_server_that_forgot_its_leases_grants_the_same_addresses_again() {
         .map(|c| c.lease().map(|l| l.address))
         .collect();
     assert_eq!(before, after);
-    assert!(!lan.servers[0].sent.contains(&Step::DhcpNak));
-    assert!(lan.servers[0].sent.contains(&Step::DhcpAck));
+    assert!(!lan.servers[0].sent.contains(&Sent::DhcpNak));
+    assert!(lan.servers[0].sent.contains(&Sent::DhcpAck));
 }
 
 #[test]
@@ -138,7 +137,7 @@ fn a_range_that_moved_refuses_the_old_address_and_gives_a_new_one() {
     assert!(lan.clients[0].lease().unwrap().address <= ip(120));
     lan.servers[0] = Server::dhcp(1, (150, 160), 120 * SECOND);
     lan.run(200 * SECOND, |_| false);
-    assert!(lan.servers[0].sent.contains(&Step::DhcpNak));
+    assert!(lan.servers[0].sent.contains(&Sent::DhcpNak));
     assert!(lan.clients[0].lease().expect("a new lease").address >= ip(150));
 }
 
@@ -176,7 +175,7 @@ fn a_proxy_offers_to_firmware_but_never_acknowledges_the_other_servers_request()
     lan.run(30 * SECOND, all_have_leases);
     let lease = lan.clients[0].lease().expect("the main server's lease");
     assert_eq!(lease.server_id, Some(ip(1)));
-    assert_eq!(lan.servers[1].sent, [Step::ProxyOffer]);
+    assert_eq!(lan.servers[1].sent, [Sent::ProxyOffer]);
 }
 
 #[test]
@@ -191,7 +190,7 @@ fn of_two_dhcp_servers_only_the_chosen_one_acknowledges() {
     );
     lan.run(10 * SECOND, all_have_leases);
     assert_eq!(lan.clients[0].lease().unwrap().server_id, Some(ip(1)));
-    assert_eq!(lan.servers[1].sent, [Step::DhcpOffer]);
+    assert_eq!(lan.servers[1].sent, [Sent::DhcpOffer]);
     // What it held is free again: the range of one has room for another machine.
     let (_, pool) = lan.servers[1].dhcp.as_ref().unwrap();
     assert_eq!(pool.bindings().count(), 0);
@@ -271,6 +270,6 @@ fn a_restated_server_is_renewed_and_refused_like_any_other() {
     assert!(lan.clients[0].lease().unwrap().address <= ip(120));
     lan.servers[0] = Server::dhcp(1, (150, 160), 120 * SECOND);
     lan.run(500 * SECOND, |_| false);
-    assert!(lan.servers[0].sent.contains(&Step::DhcpNak));
+    assert!(lan.servers[0].sent.contains(&Sent::DhcpNak));
     assert!(lan.clients[0].lease().expect("a new lease").address >= ip(150));
 }

@@ -11,12 +11,11 @@ use netroot_proto::dhcp::introduction::{Introduction, Protocol};
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::offers::{GRACE, Offers, Outgoing, Worth};
 use netroot_proto::dhcp::{INIT_VENDOR_CLASS, Mac, MessageType, code};
-use netroot_proto::pxe::decide::Step;
 use proptest::prelude::*;
 
 use super::frames::frame;
 use super::lan::{Lan, MILLISECOND, SECOND, ip};
-use super::server::{Habit, Server};
+use super::server::{Habit, Sent, Server};
 use super::wire::Faults;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -77,7 +76,7 @@ fn a_rogue_server_without_a_root_loses_although_it_answers_first() {
     ];
     let lan = boots(servers);
     assert_eq!(lease(&lan).server_id, Some(ip(1)));
-    assert_eq!(lan.servers[0].sent, [Step::DhcpOffer]);
+    assert_eq!(lan.servers[0].sent, [Sent::DhcpOffer]);
     // The root was waited for, and not a moment longer.
     assert!(lan.clients[0].won_at().unwrap() < 1500 * MILLISECOND);
 }
@@ -108,7 +107,7 @@ fn the_address_is_the_routers_and_the_root_the_boot_servers() {
         // A path without a server is on the boot server, not on the router.
         assert_eq!(lease(&lan).next_server, Some(ip(2)));
         assert!(lan.clients[0].won_at().unwrap() < SECOND, "{router_first}");
-        assert_eq!(lan.servers[1].sent, [Step::ProxyOffer]);
+        assert_eq!(lan.servers[1].sent, [Sent::ProxyOffer]);
     }
 }
 
@@ -167,7 +166,7 @@ fn an_ack_without_an_offer_is_a_lease_in_one_exchange() {
     let lan = boots(vec![server]);
     assert_eq!(lease(&lan).server_id, Some(ip(1)));
     assert!(lan.clients[0].won_at().unwrap() < 10 * MILLISECOND);
-    assert_eq!(lan.servers[0].sent, [Step::DhcpOffer], "no REQUEST came");
+    assert_eq!(lan.servers[0].sent, [Sent::DhcpOffer], "no REQUEST came");
 }
 
 #[test]
@@ -191,7 +190,7 @@ fn a_reply_of_bootp_is_a_lease_for_ever() {
     assert_eq!((lease.message, lease.lease_time), (None, None));
     assert_eq!(root(&lan), Some(&b"10.0.0.1:/root"[..]));
     assert!((ip(100)..=ip(120)).contains(&lease.address));
-    assert_eq!(lan.servers[0].sent, [Step::DhcpOffer], "no REQUEST came");
+    assert_eq!(lan.servers[0].sent, [Sent::DhcpOffer], "no REQUEST came");
 }
 
 #[test]

@@ -6,8 +6,9 @@ use netroot_proto::dhcp::options::Message;
 use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::dhcp::{Mac, SERVER_PORT};
+use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::config::{Network, Role};
-use netroot_proto::pxe::decide::{Destination, Reason, Step, decide};
+use netroot_proto::pxe::decide::{Answer, BootFile, Destination, Reason, Refusal, decide};
 
 use super::captures::{self, with_options};
 use super::decisions::{HOUR, USUAL, arrival, config, dhcp, pool, proxy, reason, reply, words};
@@ -56,9 +57,13 @@ const NONE: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 fn a_rebooting_client_with_an_address_from_elsewhere_is_refused_aloud() {
     let wrong_network = dhcp(&message(3, NONE, "3204c0a80105"), &mut pool(), USUAL);
     let nak = reply(wrong_network);
+    let refused = Answer::Refused {
+        address: Ipv4Addr::new(192, 168, 1, 5),
+        why: Refusal::OtherNetwork,
+    };
     assert_eq!(
-        (nak.step, nak.destination),
-        (Step::DhcpNak, Destination::Broadcast)
+        (&nak.answer, nak.destination),
+        (&refused, Destination::Broadcast)
     );
     assert_eq!(
         words(&nak),
@@ -72,18 +77,32 @@ fn a_rebooting_client_with_an_address_from_elsewhere_is_refused_aloud() {
     );
     let outside = reply(dhcp(&message(3, NONE, "32040a000032"), &mut pool(), USUAL));
     assert_eq!(
-        outside.text,
-        "DHCP client: refused: 10.0.0.50 is not in the range"
+        (outside.client, &outside.answer),
+        (
+            Client::Plain,
+            &Answer::Refused {
+                address: ip(50),
+                why: Refusal::OutOfRange
+            }
+        )
+    );
+    assert_eq!(
+        words(&outside).last().map(String::as_str),
+        Some("56 10.0.0.50 is not in the range")
     );
 }
 
 #[test]
 fn a_renewal_is_granted_to_the_address_itself_even_after_the_memory_is_gone() {
     let ack = reply(dhcp(&message(3, ip(150), ""), &mut pool(), USUAL));
+    let granted = Answer::Acknowledged {
+        address: ip(150),
+        loader: BootFile::None,
+    };
     assert_eq!(
-        (ack.step, ack.destination),
+        (&ack.answer, ack.destination),
         (
-            Step::DhcpAck,
+            &granted,
             Destination::Unicast(SocketAddrV4::new(ip(150), 68))
         )
     );
@@ -99,14 +118,17 @@ fn an_address_of_another_machine_is_refused() {
     pool.take(Mac([2, 0, 0, 0, 0, 9]), ip(150), HOUR, HOUR)
         .unwrap();
     let nak = reply(dhcp(&message(3, ip(150), ""), &mut pool, USUAL));
+    let refused = Answer::Refused {
+        address: ip(150),
+        why: Refusal::InUse,
+    };
     assert_eq!(
-        (nak.step, nak.destination),
-        (Step::DhcpNak, Destination::Broadcast)
+        (&nak.answer, nak.destination),
+        (&refused, Destination::Broadcast)
     );
-    assert!(
-        nak.text.ends_with("10.0.0.150 is another machine's"),
-        "{}",
-        nak.text
+    assert_eq!(
+        words(&nak).last().map(String::as_str),
+        Some("56 10.0.0.150 is another machine's")
     );
 }
 

@@ -9,7 +9,7 @@ use netroot_proto::dhcp::request::Request;
 use netroot_proto::dhcp::{CLIENT_PORT, Mac, SERVER_PORT};
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::config::{Arrival, Config, Loader, Network, Role};
-use netroot_proto::pxe::decide::{Decision, Destination, Step, decide};
+use netroot_proto::pxe::decide::{Answer, Decision, Destination, decide};
 use netroot_proto::pxe::strategy::Strategy;
 use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol,
@@ -22,6 +22,28 @@ use super::lan::ip;
 /// What a server does to a reply before it leaves.
 pub(crate) type Habit = fn(&mut Vec<u8>);
 
+/// An answer of the server, without what is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    DhcpOffer,
+    DhcpAck,
+    DhcpNak,
+    ProxyOffer,
+    ProxyAck,
+}
+
+impl Sent {
+    pub(crate) fn of(answer: &Answer) -> Sent {
+        match answer {
+            Answer::Offered { .. } => Sent::DhcpOffer,
+            Answer::Acknowledged { .. } | Answer::Informed { .. } => Sent::DhcpAck,
+            Answer::Refused { .. } => Sent::DhcpNak,
+            Answer::ProxyOffered { .. } | Answer::RootOffered { .. } => Sent::ProxyOffer,
+            Answer::ProxyAcknowledged { .. } | Answer::RootAcknowledged { .. } => Sent::ProxyAck,
+        }
+    }
+}
+
 /// A server: our decision behind an address.
 pub(crate) struct Server {
     pub(crate) address: Ipv4Addr,
@@ -31,7 +53,7 @@ pub(crate) struct Server {
     /// How long it thinks before it answers: dnsmasq pings an address for three seconds.
     pub(crate) delay: Duration,
     /// What it answered.
-    pub(crate) sent: Vec<Step>,
+    pub(crate) sent: Vec<Sent>,
     /// What it was last asked.
     pub(crate) asked: Option<Request>,
     /// What it does to its replies before they leave: real servers are not all like ours.
@@ -116,7 +138,7 @@ impl Server {
         if let Some(habit) = self.habit {
             habit(&mut reply.packet);
         }
-        self.sent.push(reply.step);
+        self.sent.push(Sent::of(&reply.answer));
         let mac = match reply.destination {
             Destination::Broadcast => Mac::BROADCAST,
             // The kernel's ARP would find it: whoever asked is who has the address.

@@ -39,7 +39,7 @@
 //! match decide(&request, &arrival, &config, role, Strategy::default(), now) {
 //!     Decision::Reply(reply) => {
 //!         send(&reply.destination, &reply.packet); // from `arrival.port`, out of `arrival.interface`
-//!         println!("{} {}", reply.machine, reply.text);
+//!         println!("{} {}: {:?}", reply.machine, reply.client, reply.answer);
 //!     }
 //!     Decision::Ignore(reason) => println!("{} ignored: {reason}", request.header.mac),
 //! }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::config::{Arrival, Config, Network, Role};
-use super::reply::{self, Boot, Grant};
+use super::reply::{self, Boot, Grant, NoLoader};
 use super::strategy::Strategy;
 use crate::dhcp::pool::{Denial, Pool};
 use crate::dhcp::request::Request;
 use crate::dhcp::{BINL_PORT, CLIENT_PORT, MessageType, SERVER_PORT, same_network};
 
-pub use super::decision::{Decision, Destination, Reason, Reply, Step};
+pub use super::decision::{Answer, BootFile, Decision, Destination, Reason, Refusal, Reply};
 
 /// Decides about a request.
 pub fn decide(
@@ -109,14 +109,14 @@ impl Question<'_> {
             other => return Err(Reason::NoAnswerTo(other)),
         };
         let path = self.config.root_path.as_deref().ok_or(Reason::NoRoot)?;
-        let step = if kind == MessageType::Offer {
-            Step::ProxyOffer
-        } else {
-            Step::ProxyAck
-        };
-        let text = format!("{}: told its root", self.client);
         let emitted = reply::root(self, kind, path);
-        Ok(self.reply(self.proxy_destination(kind), emitted, step, text))
+        let root = path.to_vec();
+        let answer = if kind == MessageType::Offer {
+            Answer::RootOffered { root }
+        } else {
+            Answer::RootAcknowledged { root }
+        };
+        Ok(self.reply(self.proxy_destination(kind), emitted, answer))
     }
 
     /// Port 4011, the second leg. Answered for every architecture (danderson/netboot#132)
@@ -144,17 +144,18 @@ impl Question<'_> {
     }
 
     fn boot_reply(&self, kind: MessageType, destination: Destination) -> Result<Reply, Reason> {
-        let Some(boot) = Boot::of(self)? else {
+        let boot = Boot::of(self).map_err(|NoLoader(platform)| Reason::NoLoader(platform))?;
+        let Some(boot) = boot else {
             return Err(Reason::NotNetworkBoot);
         };
-        let step = if kind == MessageType::Offer {
-            Step::ProxyOffer
-        } else {
-            Step::ProxyAck
-        };
-        let text = format!("{}: told to load {}", self.client, boot.file);
         let emitted = reply::proxy(self, kind, &boot);
-        Ok(self.reply(destination, emitted, step, text))
+        let loader = boot.file;
+        let answer = if kind == MessageType::Offer {
+            Answer::ProxyOffered { loader }
+        } else {
+            Answer::ProxyAcknowledged { loader }
+        };
+        Ok(self.reply(destination, emitted, answer))
     }
 
     fn names_firmware(&self) -> bool {
@@ -230,45 +231,41 @@ impl Question<'_> {
         let own = Some(request.header.client_ip).filter(|address| !address.is_unspecified());
         let address = request.requested_address.or(own).ok_or(Reason::NoAddress)?;
         if !self.is_local(address) {
-            return Ok(self.refuse(format!("{address} is not in this network")));
+            return Ok(self.refuse(address, Refusal::OtherNetwork));
         }
         match pool.take(mac, address, network.lease_time, now) {
             Ok(()) => self.grant(MessageType::Ack, network, Grant::Lease(address)),
             // As the only server of the wire, this one knows that the address is nobody's
             // to keep; silence would cost the client a minute of asking.
-            Err(Denial::OutOfRange) => Ok(self.refuse(format!("{address} is not in the range"))),
-            Err(Denial::InUse) => Ok(self.refuse(format!("{address} is another machine's"))),
-            Err(Denial::HasAnother(own)) => {
-                Ok(self.refuse(format!("{address} asked for, but {own} is held for it")))
-            }
+            Err(denial) => Ok(self.refuse(
+                address,
+                match denial {
+                    Denial::OutOfRange => Refusal::OutOfRange,
+                    Denial::InUse => Refusal::InUse,
+                    Denial::HasAnother(own) => Refusal::HasAnother(own),
+                },
+            )),
         }
     }
 
     fn grant(&self, kind: MessageType, network: &Network, grant: Grant) -> Result<Reply, Reason> {
         // A client without a loader gets its address all the same: it may boot from disk.
-        let (boot, missing) = match Boot::of(self) {
-            Ok(boot) => (boot, None),
-            Err(reason) => (None, Some(reason)),
+        let (boot, loader) = match Boot::of(self) {
+            Ok(Some(boot)) => {
+                let file = boot.file.clone();
+                (Some(boot), BootFile::Named(file))
+            }
+            Ok(None) => (None, BootFile::None),
+            Err(NoLoader(platform)) => (None, BootFile::NoLoader(platform)),
         };
-        let verb = match (kind, &grant) {
-            (MessageType::Offer, _) => "offered",
-            (_, Grant::Inform(_)) => "informed",
-            _ => "has",
-        };
-        let mut text = format!("{}: {verb} {}", self.client, grant.address());
-        if let Some(boot) = &boot {
-            text += &format!(", loads {}", boot.file);
-        }
-        if let Some(reason) = missing {
-            text += &format!("; {reason}");
-        }
-        let step = if kind == MessageType::Offer {
-            Step::DhcpOffer
-        } else {
-            Step::DhcpAck
+        let address = grant.address();
+        let answer = match (kind, &grant) {
+            (MessageType::Offer, _) => Answer::Offered { address, loader },
+            (_, Grant::Inform(_)) => Answer::Informed { address, loader },
+            _ => Answer::Acknowledged { address, loader },
         };
         let emitted = reply::dhcp(self, kind, network, &grant, boot.as_ref());
-        Ok(self.reply(self.lease_destination(&grant), emitted, step, text))
+        Ok(self.reply(self.lease_destination(&grant), emitted, answer))
     }
 
     /// RFC 2131 §4.1.
@@ -289,15 +286,15 @@ impl Question<'_> {
     }
 
     /// A NAK; broadcast, since the client's address may be the wrong one (RFC 2131 §4.3.2).
-    fn refuse(&self, why: String) -> Reply {
+    fn refuse(&self, address: Ipv4Addr, why: Refusal) -> Reply {
         let relay = self.request.header.relay_ip;
         let destination = if relay.is_unspecified() {
             Destination::Broadcast
         } else {
             Destination::Relay(relay)
         };
-        let text = format!("{}: refused: {why}", self.client);
-        self.reply(destination, reply::nak(self, &why), Step::DhcpNak, text)
+        let emitted = reply::nak(self, &why.sentence(address));
+        self.reply(destination, emitted, Answer::Refused { address, why })
     }
 
     fn is_local(&self, address: Ipv4Addr) -> bool {
@@ -308,15 +305,14 @@ impl Question<'_> {
         &self,
         destination: Destination,
         emitted: crate::dhcp::emit::Emitted,
-        step: Step,
-        text: String,
+        answer: Answer,
     ) -> Reply {
         Reply {
             destination,
             packet: emitted.bytes,
             machine: self.request.header.mac,
-            step,
-            text,
+            client: self.client,
+            answer,
             left_out: emitted.left_out,
         }
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::arch::Platform;
+use super::client::Client;
 use crate::dhcp::{CLIENT_PORT, Mac, MessageType, SERVER_PORT};
 
 /// What to do about a request.
@@ -22,14 +23,104 @@ pub struct Reply {
     pub destination: Destination,
     /// The UDP payload.
     pub packet: Vec<u8>,
-    /// Whom it is for.
+    /// The machine that it is for.
     pub machine: Mac,
-    /// Which step of the boot this is.
-    pub step: Step,
-    /// What to tell a person: `UEFI x64 PXE: offered 10.0.0.101, loads snponly.efi`.
-    pub text: String,
+    /// What kind of client asked.
+    pub client: Client,
+    /// What it says.
+    pub answer: Answer,
     /// Options for which the client has no room.
     pub left_out: Vec<u8>,
+}
+
+/// What a reply says, as values: whoever logs it makes the sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// A DHCPOFFER: an address, and what to load.
+    Offered {
+        /// The address.
+        address: Ipv4Addr,
+        /// What to load.
+        loader: BootFile,
+    },
+    /// A DHCPACK that grants or renews an address.
+    Acknowledged {
+        /// The address.
+        address: Ipv4Addr,
+        /// What to load.
+        loader: BootFile,
+    },
+    /// The DHCPACK to an INFORM (RFC 2131 §4.3.5): everything but an address and times.
+    Informed {
+        /// The address that the client has already.
+        address: Ipv4Addr,
+        /// What to load.
+        loader: BootFile,
+    },
+    /// A DHCPNAK.
+    Refused {
+        /// The address that the client asked for.
+        address: Ipv4Addr,
+        /// Why it cannot have it.
+        why: Refusal,
+    },
+    /// What to load, in an offer beside another server's address.
+    ProxyOffered {
+        /// A file name for TFTP, or a URL.
+        loader: String,
+    },
+    /// What to load, in an acknowledgement beside another server's address.
+    ProxyAcknowledged {
+        /// A file name for TFTP, or a URL.
+        loader: String,
+    },
+    /// Option 17 for our own init, in an offer beside another server's address.
+    RootOffered {
+        /// The root path, as option 17 has it.
+        root: Vec<u8>,
+    },
+    /// Option 17 for our own init, in an acknowledgement beside another server's address.
+    RootAcknowledged {
+        /// The root path, as option 17 has it.
+        root: Vec<u8>,
+    },
+}
+
+/// What a client that gets an address is given to load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BootFile {
+    /// Nothing: it does not boot from the network.
+    None,
+    /// A file name for TFTP, or a URL.
+    Named(String),
+    /// Nothing, because no loader exists for its platform: it gets its address all the
+    /// same, and may boot from disk.
+    NoLoader(Platform),
+}
+
+/// Why a client is refused the address that it asked for (DHCPNAK).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// It belongs to another network than the one that the request came from.
+    OtherNetwork,
+    /// It is not in this server's range.
+    OutOfRange,
+    /// Another machine has it.
+    InUse,
+    /// This other address is reserved for the client.
+    HasAnother(Ipv4Addr),
+}
+
+impl Refusal {
+    /// The sentence about `address`, for option 56 (message) and the log.
+    pub fn sentence(self, address: Ipv4Addr) -> String {
+        match self {
+            Self::OtherNetwork => format!("{address} is not in this network"),
+            Self::OutOfRange => format!("{address} is not in the range"),
+            Self::InUse => format!("{address} is another machine's"),
+            Self::HasAnother(own) => format!("{address} asked for, but {own} is held for it"),
+        }
+    }
 }
 
 /// Where a reply goes, always out of the interface that the request came in on: without
@@ -65,36 +156,8 @@ impl Destination {
     }
 }
 
-/// The steps of a boot that are this part's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Step {
-    /// An address and what to boot.
-    DhcpOffer,
-    /// The address granted.
-    DhcpAck,
-    /// The address refused.
-    DhcpNak,
-    /// What to boot, beside another server's address.
-    ProxyOffer,
-    /// The second leg of it.
-    ProxyAck,
-}
-
-impl Step {
-    /// The step's name in events.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::DhcpOffer => "dhcp-offer",
-            Self::DhcpAck => "dhcp-ack",
-            Self::DhcpNak => "dhcp-nak",
-            Self::ProxyOffer => "proxy-offer",
-            Self::ProxyAck => "proxy-ack",
-        }
-    }
-}
-
 /// Why there is no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// A proxy answers network boot only: options 60 and 93.
     NotNetworkBoot,

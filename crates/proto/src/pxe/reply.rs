@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use super::arch::Platform;
 use super::client::Client;
 use super::config::{Loader, Network};
-use super::decide::{Question, Reason};
+use super::decide::Question;
 use super::strategy::Style;
 use crate::dhcp::emit::{Draft, Emitted};
 use crate::dhcp::header::{BROADCAST_FLAG, Header};
@@ -34,9 +34,12 @@ pub(super) struct Boot {
     ipxe: Option<[u8; 3]>,
 }
 
+/// No loader exists for this platform.
+pub(super) struct NoLoader(pub(super) Platform);
+
 impl Boot {
     /// The answer for a client; `None` for one that does not boot from the network.
-    pub(super) fn of(question: &Question<'_>) -> Result<Option<Boot>, Reason> {
+    pub(super) fn of(question: &Question<'_>) -> Result<Option<Boot>, NoLoader> {
         let Question {
             config,
             arrival,
@@ -75,13 +78,13 @@ impl Boot {
 }
 
 impl Question<'_> {
-    fn loader(&self, platform: Platform) -> Result<String, Reason> {
+    fn loader(&self, platform: Platform) -> Result<String, NoLoader> {
         let loader: Option<&Loader> = self
             .config
             .loaders
             .iter()
             .find(|loader| loader.platform == platform);
-        let loader = loader.ok_or(Reason::NoLoader(platform))?;
+        let loader = loader.ok_or(NoLoader(platform))?;
         Ok(match &loader.second {
             Some(second) if self.strategy.second_loader => second.clone(),
             _ => loader.first.clone(),

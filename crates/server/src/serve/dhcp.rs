@@ -13,7 +13,7 @@ use netroot_proto::dhcp::request::Request;
 use netroot_proto::dhcp::{CLIENT_PORT, MessageType};
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::config::{self, Config, Network, Role};
-use netroot_proto::pxe::decide::{self, Decision, Destination, Reason, Reply};
+use netroot_proto::pxe::decide::{self, Answer, BootFile, Decision, Destination, Reason, Reply};
 use netroot_proto::pxe::strategy::Strategy;
 use netroot_sys::arrival::{Arrival, ArrivalSocket};
 use netroot_sys::packet::PacketSocket;
@@ -140,8 +140,8 @@ impl Service {
                     self.timeline
                         .machine(Machine::Mac(mac), Step::DhcpDiscover, text);
                 }
-                self.timeline
-                    .machine(Machine::Mac(mac), step(reply.step), &reply.text);
+                let (step, text) = step(client, &reply.answer);
+                self.timeline.machine(Machine::Mac(mac), step, text);
                 if matches!(client, Client::Ipxe(_)) {
                     let machines = self.timeline.machines();
                     machines.told_script(mac, Instant::now());
@@ -203,7 +203,7 @@ impl Service {
                 let role = Role::Dhcp { network, pool };
                 let decision = decide::decide(request, &here, &self.config, role, strategy, now);
                 *changed |= match &decision {
-                    Decision::Reply(reply) => reply.step == decide::Step::DhcpAck,
+                    Decision::Reply(reply) => matches!(reply.answer, Answer::Acknowledged { .. }),
                     Decision::Ignore(reason) => {
                         matches!(reason, Reason::Released(_) | Reason::Declined(_))
                     }
@@ -279,12 +279,38 @@ impl Service {
     }
 }
 
-fn step(step: decide::Step) -> Step {
-    match step {
-        decide::Step::DhcpOffer => Step::DhcpOffer,
-        decide::Step::DhcpAck => Step::DhcpAck,
-        decide::Step::DhcpNak => Step::DhcpNak,
-        decide::Step::ProxyOffer | decide::Step::ProxyAck => Step::Proxy,
+fn step(client: Client, answer: &Answer) -> (Step, String) {
+    let (step, text) = match answer {
+        Answer::Offered { address, loader } => (
+            Step::DhcpOffer,
+            format!("offered {address}{}", loads(loader)),
+        ),
+        Answer::Acknowledged { address, loader } => {
+            (Step::DhcpAck, format!("has {address}{}", loads(loader)))
+        }
+        Answer::Informed { address, loader } => (
+            Step::DhcpAck,
+            format!("informed {address}{}", loads(loader)),
+        ),
+        Answer::Refused { address, why } => (
+            Step::DhcpNak,
+            format!("refused: {}", why.sentence(*address)),
+        ),
+        Answer::ProxyOffered { loader } | Answer::ProxyAcknowledged { loader } => {
+            (Step::Proxy, format!("told to load {loader}"))
+        }
+        Answer::RootOffered { .. } | Answer::RootAcknowledged { .. } => {
+            (Step::Proxy, "told its root".to_owned())
+        }
+    };
+    (step, format!("{client}: {text}"))
+}
+
+fn loads(loader: &BootFile) -> String {
+    match loader {
+        BootFile::None => String::new(),
+        BootFile::Named(file) => format!(", loads {file}"),
+        BootFile::NoLoader(platform) => format!("; {}", Reason::NoLoader(*platform)),
     }
 }
 
