@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use netroot_proto::dhcp::introduction::Introduction;
+use netroot_proto::dhcp::client_identity::ClientIdentity;
 use netroot_proto::dhcp::lease::{Lease, LeaseError};
-use netroot_proto::dhcp::offers::{Offers, Outgoing, Worth};
+use netroot_proto::dhcp::offers::{Offers, Outgoing, Score};
 use netroot_proto::dhcp::{Mac, PARAMETER_REQUEST_LIST};
 use netroot_proto::mount::NfsTarget;
 use smoltcp::iface::{self, Interface, SocketHandle, SocketSet};
@@ -29,11 +29,11 @@ static FIRMWARE: [DhcpOption<'static>; 2] = [
 ];
 
 /// What a lease is worth to a machine that was told nothing of its root.
-fn worth(lease: &Lease) -> Worth {
+fn worth(lease: &Lease) -> Score {
     let target = lease.root_path.as_deref().map(NfsTarget::from_option_17);
     match target {
-        Some(Ok((target, _))) if target.path.is_some() => Worth::Root,
-        _ => Worth::Nothing,
+        Some(Ok((target, _))) if target.path.is_some() => Score::Root,
+        _ => Score::Nothing,
     }
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Client {
     /// Weighs offers before smoltcp hears of them, as the init does.
     pub(super) offers: Option<Offers>,
     /// What our init says of its machine.
-    pub(crate) introduction: Introduction,
+    pub(crate) identity: ClientIdentity,
     /// The message behind what smoltcp heard last.
     message: Vec<u8>,
     pub(super) card: Card,
@@ -84,7 +84,7 @@ impl Client {
             mac,
             restates: false,
             offers: (kind == Kind::Init).then(|| Offers::new(mac)),
-            introduction: Introduction::default(),
+            identity: ClientIdentity::default(),
             message: Vec::new(),
             card,
             interface,
@@ -128,7 +128,7 @@ impl Client {
                 break;
             };
             for frame in std::mem::take(&mut self.card.sent) {
-                let frame = self.introduction.introduce(&frame).unwrap_or(frame);
+                let frame = self.identity.with_identity(&frame).unwrap_or(frame);
                 if offers.sent(&frame) == Outgoing::Send {
                     out.push_back(frame);
                 }

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
+use netroot_proto::dhcp::client_identity::{ClientIdentity, uuid_as_firmware_sends_it};
 use netroot_proto::dhcp::code;
-use netroot_proto::dhcp::introduction::{Introduction, uuid_on_the_wire};
 use netroot_proto::dhcp::options::Message;
 use netroot_proto::pxe::strategy::Strategy;
 
@@ -20,14 +20,14 @@ fn option(capture: &Capture, code: u8) -> Option<Vec<u8>> {
 
 /// What the init says today on the machine whose kernel writes this UUID.
 fn said(uuid: &str, architecture: u16) -> Message {
-    let introduction = Introduction {
-        uuid: uuid_on_the_wire(uuid),
+    let identity = ClientIdentity {
+        uuid: uuid_as_firmware_sends_it(uuid),
         architecture: Some(architecture),
-        ..Introduction::default()
+        ..ClientIdentity::default()
     };
     let plain = PLAIN_DISCOVER.bytes();
     let asked = frame(68, 67, Ipv4Addr::UNSPECIFIED, &plain);
-    let asked = introduction.introduce(&asked).expect("a DISCOVER");
+    let asked = identity.with_identity(&asked).expect("a DISCOVER");
     // Ethernet, IPv4 and UDP headers are 14, 20 and 8 bytes.
     Message::read(&asked[42..]).unwrap()
 }

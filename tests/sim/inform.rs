@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use netroot_proto::dhcp::client_identity::ClientIdentity;
 use netroot_proto::dhcp::inform::Inform;
-use netroot_proto::dhcp::introduction::Introduction;
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::{INIT_VENDOR_CLASS, Mac, MessageType, code};
 use proptest::prelude::*;
@@ -20,9 +20,9 @@ fn inform() -> Inform {
         mac: Mac([2, 0, 0, 0, 0, 7]),
         address: ip(50),
         transaction: 0x0102_0304,
-        introduction: Introduction {
+        identity: ClientIdentity {
             uuid: Some([0x5a; 16]),
-            ..Introduction::default()
+            ..ClientIdentity::default()
         },
     }
 }

@@ -343,7 +343,7 @@ proptest! {
             mac: lan.clients[0].mac,
             address: ip(100),
             transaction: 1,
-            introduction: Default::default(),
+            identity: Default::default(),
         };
         let frame = server.answer(&inform.frame(SECOND), SECOND).unwrap();
         let mut packet = frame[42..].to_vec();

@@ -4,12 +4,12 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use netroot_proto::dhcp::client_identity::{ClientIdentity, Protocol};
 use netroot_proto::dhcp::conflict;
 use netroot_proto::dhcp::emit::Draft;
 use netroot_proto::dhcp::header::Header;
-use netroot_proto::dhcp::introduction::{Introduction, Protocol};
 use netroot_proto::dhcp::lease::Lease;
-use netroot_proto::dhcp::offers::{GRACE, Offers, Outgoing, Worth};
+use netroot_proto::dhcp::offers::{GRACE, Offers, Outgoing, Score};
 use netroot_proto::dhcp::{INIT_VENDOR_CLASS, Mac, MessageType, code};
 use proptest::prelude::*;
 
@@ -201,7 +201,7 @@ fn a_reply_of_bootp_waits_for_dhcp_only_where_dhcp_was_asked() {
         let mut lan = Lan::new(28, Faults::default(), vec![server], 0);
         lan.servers[0].knows_bootp = true;
         lan.add_init(1, 7);
-        lan.clients[0].introduction.protocol = protocol;
+        lan.clients[0].identity.protocol = protocol;
         lan.run(120 * SECOND, |lan| lan.clients[0].lease().is_some());
         assert!((ip(100)..=ip(120)).contains(&lease(&lan).address));
         lan.clients[0].won_at().unwrap()
@@ -265,11 +265,11 @@ fn the_init_says_in_every_message_who_its_machine_is() {
         0,
     );
     lan.add_init(1, 3);
-    lan.clients[0].introduction = Introduction {
+    lan.clients[0].identity = ClientIdentity {
         client_id: Some(b"\x00a-name".to_vec()),
         uuid: Some([0x5a; 16]),
         architecture: Some(7),
-        ..Introduction::default()
+        ..ClientIdentity::default()
     };
     // In the DISCOVER, in the REQUEST, and in the REQUEST that renews.
     for end in [MILLISECOND, SECOND, 40 * SECOND] {
@@ -297,7 +297,7 @@ fn an_address_that_is_asked_for_is_given_if_it_is_free() {
     );
     for number in [1, 2] {
         lan.add_init(number, u64::from(number));
-        lan.clients.last_mut().unwrap().introduction.requested = Some(ip(117));
+        lan.clients.last_mut().unwrap().identity.requested = Some(ip(117));
     }
     lan.run(10 * SECOND, |_| false);
     let addresses: Vec<_> = lan
@@ -379,7 +379,7 @@ fn a_flood_of_offers_is_weighed_within_bounds() {
     let judged = std::cell::Cell::new(0);
     let judge = |_: &Lease| {
         judged.set(judged.get() + 1);
-        Worth::Nothing
+        Score::Nothing
     };
     assert_eq!(offers.next(SECOND, &judge), None);
     assert!(judged.get() <= 8, "{} offers are kept", judged.get());
@@ -406,6 +406,6 @@ proptest! {
             offers.sent(&frame(68, 67, ip(1), bytes));
             offers.arrived(&frame(67, 68, ip(1), bytes), SECOND);
         }
-        offers.next(SECOND, &|_| Worth::Root);
+        offers.next(SECOND, &|_| Score::Root);
     }
 }

@@ -9,7 +9,6 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 
 use netroot_proto::cmdline::{BootPlan, Stage};
-use smoltcp::wire::DhcpOption;
 
 use crate::address::Address;
 use crate::clock::{Moment, Seconds};
@@ -35,8 +34,6 @@ pub(crate) struct Machine {
     pub(crate) nics: Nics,
     /// Modules that the mount will need.
     pub(crate) later: Vec<String>,
-    /// Sent with every DHCP message.
-    pub(crate) dhcp_options: &'static [DhcpOption<'static>],
     /// The address that is set.
     pub(crate) address: Option<Address>,
     /// When an attempt with a NIC failed last, by its index.
@@ -58,15 +55,10 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
         .loader
         .load_in_background(std::mem::take(&mut machine.later));
     machine.report.begin("dhcp");
-    let mut address = lease::obtain(
-        &mut machine.nics,
-        &machine.plan,
-        machine.dhcp_options,
-        &machine.failed,
-    )?;
+    let mut address = lease::obtain(&mut machine.nics, &machine.plan, &machine.failed)?;
     machine.report.begin("configure");
     set(machine, &address)?;
-    if inform::complete(&mut address, &machine.plan, machine.dhcp_options) {
+    if inform::complete(&mut address, &machine.plan) {
         set(machine, &address)?;
     }
     rescue::tell_address(&address);

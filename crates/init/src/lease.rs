@@ -8,15 +8,16 @@ use std::time::Duration;
 use netroot_proto::cmdline::BootPlan;
 use netroot_proto::dhcp::Mac;
 use netroot_proto::dhcp::lease::Lease;
-use smoltcp::wire::DhcpOption;
 
 use crate::address::Address;
 use crate::clock::{Moment, Wait};
 use crate::console::{info, warn};
 use crate::dhcp::client::DhcpClient;
 use crate::dhcp::firmware;
-use crate::dhcp::race::{BOOT_LINK_GRACE, Root, Runner, Verdict, Way, judge, way};
-use crate::dhcp::worth::{protocol, root, worth};
+use crate::dhcp::nic_selection::{
+    Addressing, BOOT_LINK_GRACE, NicState, RootKnown, Selection, addressing_of, select,
+};
+use crate::dhcp::offer_score::{protocol, root_known, score};
 use crate::failure::{Failure, causes};
 use crate::link::{Nic, Nics};
 use crate::patience;
@@ -41,12 +42,10 @@ struct Port {
 pub(crate) fn obtain(
     nics: &mut Nics,
     plan: &BootPlan,
-    options: &'static [DhcpOption<'static>],
     failed: &BTreeMap<u32, Moment>,
 ) -> Result<Address, Failure> {
     let mut race = Race {
         plan,
-        options,
         ports: BTreeMap::new(),
         started: Moment::now(),
         boot_link: None,
@@ -64,14 +63,14 @@ pub(crate) fn obtain(
         race.listen();
         let now = Moment::now();
         let until = match race.judge(now) {
-            Verdict::Take(index) => {
+            Selection::Take(index) => {
                 if let Some(address) = race.take(index) {
                     return Ok(address);
                 }
                 now
             }
-            Verdict::WaitUntil(moment) => moment,
-            Verdict::Wait => {
+            Selection::WaitUntil(moment) => moment,
+            Selection::Wait => {
                 let end = race.end(now)?;
                 end.min(now.after(TICK))
             }
@@ -94,7 +93,6 @@ pub(crate) fn obtain(
 
 struct Race<'a> {
     plan: &'a BootPlan,
-    options: &'static [DhcpOption<'static>],
     ports: BTreeMap<u32, Port>,
     started: Moment,
     /// The NIC that the firmware booted from, while it is insisted on.
@@ -140,23 +138,23 @@ impl Race<'_> {
     }
 
     fn enter(&self, nic: Nic) -> Port {
-        let wanted = way(&self.plan.network, &nic.name, nic.mac, self.boot_link);
+        let wanted = addressing_of(&self.plan.network, &nic.name, nic.mac, self.boot_link);
         let mut port = Port {
             nic,
             client: None,
             carrier: None,
             address: None,
-            off: wanted == Way::Off,
+            off: wanted == Addressing::Off,
         };
         match wanted {
-            Way::Off => {}
-            Way::Fixed(request) => {
+            Addressing::Off => {}
+            Addressing::Static(request) => {
                 let address = Address::fixed(port.nic.clone(), request, &self.plan.network);
                 port.address = address.map(|address| (Moment::now(), address));
             }
-            Way::Ask(request) => {
-                let introduction = firmware::introduction(self.options, request);
-                match DhcpClient::start(port.nic.index, port.nic.mac, introduction) {
+            Addressing::Dhcp(request) => {
+                let identity = firmware::identity(&self.plan.network, request);
+                match DhcpClient::start(port.nic.index, port.nic.mac, identity) {
                     Ok(client) => port.client = Some(client),
                     Err(e) => warn!("{}: {e}: {}", port.nic.name, causes(&e)),
                 }
@@ -173,13 +171,13 @@ impl Race<'_> {
                 continue;
             };
             let nic = &port.nic;
-            let request = match way(&plan.network, &nic.name, nic.mac, boot_link) {
-                Way::Ask(request) => request,
-                Way::Fixed(_) | Way::Off => None,
+            let request = match addressing_of(&plan.network, &nic.name, nic.mac, boot_link) {
+                Addressing::Dhcp(request) => request,
+                Addressing::Static(_) | Addressing::Off => None,
             };
             let address =
                 |lease: Lease| Address::leased(nic.clone(), lease, request, &plan.network);
-            let judge = |lease: &Lease| worth(root(plan, &address(lease.clone()), None));
+            let judge = |lease: &Lease| score(root_known(plan, &address(lease.clone()), None));
             let Some(lease) = client.poll(&nic.name, &judge) else {
                 continue;
             };
@@ -195,14 +193,14 @@ impl Race<'_> {
         }
     }
 
-    fn judge(&self, now: Moment) -> Verdict {
+    fn judge(&self, now: Moment) -> Selection {
         let chosen = self
             .plan
             .network
             .boot_device
             .as_ref()
             .map(|setting| setting.value.as_str());
-        let runners: Vec<Runner> = self
+        let states: Vec<NicState> = self
             .ports
             .values()
             .map(|port| {
@@ -210,16 +208,17 @@ impl Race<'_> {
                 let usable = port.address.as_ref().filter(|_| port.carrier.is_some());
                 let usable = usable.filter(|_| chosen.is_none_or(|name| name == port.nic.name));
                 let failed = self.failed.get(&port.nic.index).copied();
-                Runner {
+                NicState {
                     arrived: usable.map(|(moment, _)| *moment),
-                    root: usable
-                        .map_or(Root::None, |(_, address)| root(self.plan, address, failed)),
+                    root: usable.map_or(RootKnown::None, |(_, address)| {
+                        root_known(self.plan, address, failed)
+                    }),
                     failed,
-                    running: port.client.is_some() && port.carrier.is_some(),
+                    asking: port.client.is_some() && port.carrier.is_some(),
                 }
             })
             .collect();
-        judge(&runners, now)
+        select(&states, now)
     }
 
     fn take(&mut self, index: usize) -> Option<Address> {

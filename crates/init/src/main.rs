@@ -51,7 +51,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use netroot_proto::cmdline::{BootPlan, Stage};
-use smoltcp::wire::DhcpOption;
 
 use crate::boot::Machine;
 use crate::clock::{Moment, Seconds};
@@ -63,8 +62,6 @@ use crate::modules::Loader;
 use crate::policy::{Failures, Next};
 use crate::report::Report;
 
-/// DHCP option 60, vendor class identifier (RFC 2132 §9.13).
-const VENDOR_CLASS: u8 = 60;
 /// Modules that the image wants loaded whatever the devices say, one name a line.
 const ALWAYS: &str = "/etc/netroot/modules";
 
@@ -186,7 +183,6 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
     let nics = Nics::open(loader.clone(), &plan.network)?;
     Ok(Machine {
         later: wanted_later(&plan),
-        dhcp_options: dhcp_options(&plan),
         plan,
         cmdline,
         stopped: vec![Stage::Start],
@@ -215,7 +211,6 @@ impl Machine {
             .retain(|stop| !self.stopped.contains(&stop.value));
         obey(&plan);
         self.later = wanted_later(&plan);
-        self.dhcp_options = dhcp_options(&plan);
         self.report.changed(&cmdline);
         self.failed.clear();
         self.nics.change(&plan.network);
@@ -252,27 +247,6 @@ fn wanted_later(plan: &BootPlan) -> Vec<String> {
             .map(str::to_owned),
     );
     modules
-}
-
-/// `dhcpclass=`. smoltcp borrows its options for as long as it lives, which is as long as the machine boots.
-fn dhcp_options(plan: &BootPlan) -> &'static [DhcpOption<'static>] {
-    let class = plan
-        .network
-        .dhcp_class
-        .as_ref()
-        .map(|class| class.value.clone());
-    // An option is 255 bytes at most; an empty one says nothing.
-    let class = class.filter(|class| (1..=255).contains(&class.len()));
-    match class {
-        Some(class) => {
-            let data: &'static [u8] = Vec::leak(class.into_bytes());
-            Vec::leak(vec![DhcpOption {
-                kind: VENDOR_CLASS,
-                data,
-            }])
-        }
-        None => &[],
-    }
 }
 
 /// Keeps the compiler's word that [`boot::boot`] does not return without a failure.

@@ -35,7 +35,7 @@ use rustix::fs::{Mode, OFlags};
 use crate::address::Address;
 use crate::clock::{Moment, timespec};
 use crate::configure::resolver;
-use crate::dhcp::race::{Way, way};
+use crate::dhcp::nic_selection::{Addressing, addressing_of};
 use crate::link::Nic;
 use crate::netlink::RouteSocket;
 use guard::WITHOUT;
@@ -123,9 +123,9 @@ impl Keeper {
             Renewer::start(asked, answered, at, seed(nic.mac)).map_err(io::Error::other)?;
         let BootPlan { network, .. } =
             BootPlan::parse(&std::fs::read_to_string("/proc/cmdline").unwrap_or_default());
-        let request = match way(&network, &nic.name, nic.mac, None) {
-            Way::Ask(request) => request.cloned(),
-            Way::Fixed(_) | Way::Off => None,
+        let request = match addressing_of(&network, &nic.name, nic.mac, None) {
+            Addressing::Dhcp(request) => request.cloned(),
+            Addressing::Static(_) | Addressing::Off => None,
         };
         let lease = renewer.lease().clone();
         let keeper = Keeper {

@@ -3,7 +3,7 @@
 //! * [`options`]: the tolerant decoder. One bad option never hides the others.
 //! * [`header`]: the fixed part of a message, read through smoltcp's `DhcpPacket`.
 //! * [`lease`]: what a client may use of an OFFER or an ACK: [`lease::Lease::read`].
-//! * [`introduction`]: what a client says of itself.
+//! * [`client_identity`]: what a client says of itself.
 //! * [`inform`]: what goes with an address that is fixed already.
 //! * [`bootp`]: the same question for servers from before DHCP.
 //! * [`offers`]: several OFFERs weighed by the root that they lead to.
@@ -12,7 +12,6 @@
 //! * [`pool`]: which address a machine gets, and for how long.
 //! * [`emit`]: a message written byte by byte, in an option order of our choice.
 //! * [`conflict`]: whether an offered address is somebody else's.
-//! * [`probe`]: "is another DHCP server on this wire?": a DISCOVER and its answers.
 //! * [`renew`]: keeping a lease while the machine runs: [`renew::Renewer`].
 //!
 //! The server's decision is one floor up, in [`crate::pxe::decide`], since what a boot
@@ -22,18 +21,17 @@
 //! `sname` and `file`, and joins no split options.
 
 pub mod bootp;
+pub mod client_identity;
 pub mod code;
 pub mod conflict;
 pub mod emit;
 pub mod header;
 pub mod inform;
-pub mod introduction;
 pub mod lease;
 mod note;
 pub mod offers;
 pub mod options;
 pub mod pool;
-pub mod probe;
 pub mod renew;
 pub mod request;
 pub mod restate;

@@ -5,6 +5,7 @@
 //! * [`config`]: what the server is told once: its role, its loaders, its network.
 //! * [`decide`]: the decision: a request in, [`decide::Decision::Reply`] or
 //!   [`decide::Decision::Ignore`] with a reason out.
+//! * [`probe`]: other DHCP servers on the network, and what they tell firmware.
 //! * [`solicitation`]: what keeps iPXE from waiting 16 s for an IPv6 router.
 //! * [`strategy`]: which of two ways to try with which machine, and remembering it.
 //!
@@ -54,6 +55,7 @@ pub mod client;
 pub mod config;
 pub mod decide;
 mod decision;
+pub mod probe;
 mod reply;
 pub mod solicitation;
 pub mod strategy;

@@ -3,9 +3,9 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use netroot_proto::dhcp::introduction::Introduction;
+use netroot_proto::dhcp::client_identity::ClientIdentity;
 use netroot_proto::dhcp::lease::{Lease, LeaseError};
-use netroot_proto::dhcp::offers::Worth;
+use netroot_proto::dhcp::offers::Score;
 use netroot_proto::dhcp::{Mac, PARAMETER_REQUEST_LIST};
 use netroot_sys::packet::{PacketError, PacketSocket};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
@@ -76,12 +76,12 @@ impl DhcpClient {
     pub(crate) fn start(
         index: u32,
         mac: Mac,
-        introduction: Introduction,
+        identity: ClientIdentity,
     ) -> Result<Self, ClientError> {
         if !mac.is_unicast() {
             return Err(ClientError::Address(mac));
         }
-        let mut device = DhcpDevice::new(PacketSocket::for_dhcp_client(index)?, mac, introduction);
+        let mut device = DhcpDevice::new(PacketSocket::for_dhcp_client(index)?, mac, identity);
         let mut config = Config::new(EthernetAddress(mac.0).into());
         config.random_seed = seed(mac);
         let interface = Interface::new(config, &mut device, Moment::now().to_smoltcp());
@@ -113,7 +113,7 @@ impl DhcpClient {
 
     /// Takes what arrived, sends what is due. Returns the lease when a server grants one. `judge` says what an
     /// offer is worth.
-    pub(crate) fn poll(&mut self, name: &str, judge: &dyn Fn(&Lease) -> Worth) -> Option<Lease> {
+    pub(crate) fn poll(&mut self, name: &str, judge: &dyn Fn(&Lease) -> Score) -> Option<Lease> {
         let now = Moment::now();
         if self.quiet_until.is_some_and(|until| now < until) {
             return None;
@@ -185,7 +185,7 @@ impl DhcpClient {
     }
 
     /// The lease, if the frame just taken was the ACK.
-    fn granted(&mut self, name: &str, judge: &dyn Fn(&Lease) -> Worth) -> Option<Lease> {
+    fn granted(&mut self, name: &str, judge: &dyn Fn(&Lease) -> Score) -> Option<Lease> {
         let socket = self.sockets.get_mut::<dhcpv4::Socket>(self.handle);
         match socket.poll()? {
             dhcpv4::Event::Deconfigured => return None,

@@ -2,9 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use netroot_proto::dhcp::introduction::Introduction;
+use netroot_proto::dhcp::client_identity::ClientIdentity;
 use netroot_proto::dhcp::lease::{Lease, LeaseError};
-use netroot_proto::dhcp::offers::{Delivery, Offers, Outgoing, Worth};
+use netroot_proto::dhcp::offers::{Delivery, Offers, Outgoing, Score};
 use netroot_proto::dhcp::{Mac, conflict};
 use netroot_sys::packet::PacketSocket;
 use smoltcp::phy::{Checksum, Device, DeviceCapabilities, Medium, RxToken, TxToken};
@@ -25,7 +25,7 @@ pub(super) struct DhcpDevice {
     carrier: bool,
     repeat: Repeat,
     /// What this machine says of itself.
-    introduction: Introduction,
+    identity: ClientIdentity,
     /// What is weighed before smoltcp hears of it.
     offers: Offers,
     /// What smoltcp hears next.
@@ -36,12 +36,12 @@ pub(super) struct DhcpDevice {
 }
 
 impl DhcpDevice {
-    pub(super) fn new(socket: PacketSocket, mac: Mac, introduction: Introduction) -> Self {
+    pub(super) fn new(socket: PacketSocket, mac: Mac, identity: ClientIdentity) -> Self {
         DhcpDevice {
             socket,
             carrier: false,
             repeat: Repeat::new(),
-            introduction,
+            identity,
             offers: Offers::new(mac),
             next: None,
             received: Vec::new(),
@@ -84,7 +84,7 @@ impl DhcpDevice {
     }
 
     /// Puts before smoltcp what it is to hear by now; false if there is nothing.
-    pub(super) fn deliver(&mut self, now: Moment, judge: &dyn Fn(&Lease) -> Worth) -> bool {
+    pub(super) fn deliver(&mut self, now: Moment, judge: &dyn Fn(&Lease) -> Score) -> bool {
         self.next = self.offers.next(now.since_kernel(), judge);
         self.next.is_some()
     }
@@ -95,7 +95,7 @@ impl DhcpDevice {
     }
 
     /// The lease, with the root that a boot server named beside the DHCP server.
-    pub(super) fn completed(&self, lease: Lease, judge: &dyn Fn(&Lease) -> Worth) -> Lease {
+    pub(super) fn completed(&self, lease: Lease, judge: &dyn Fn(&Lease) -> Score) -> Lease {
         self.offers.completed(lease, judge)
     }
 
@@ -150,7 +150,7 @@ impl DhcpDevice {
     fn sending(&mut self, now: Instant) -> Sending<'_> {
         Sending {
             repeat: &mut self.repeat,
-            introduction: &self.introduction,
+            identity: &self.identity,
             offers: &mut self.offers,
             now,
         }
@@ -195,7 +195,7 @@ impl RxToken for Received {
 /// A frame to be sent: it is kept, and leaves when [`DhcpDevice::repeat`] is called next.
 pub(super) struct Sending<'a> {
     repeat: &'a mut Repeat,
-    introduction: &'a Introduction,
+    identity: &'a ClientIdentity,
     offers: &'a mut Offers,
     now: Instant,
 }
@@ -204,8 +204,8 @@ impl TxToken for Sending<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         let mut frame = vec![0; len];
         let result = f(&mut frame);
-        let beside = self.introduction.beside(&frame);
-        let frame = self.introduction.introduce(&frame).unwrap_or(frame);
+        let beside = self.identity.beside(&frame);
+        let frame = self.identity.with_identity(&frame).unwrap_or(frame);
         let outgoing = self.offers.sent(&frame);
         self.repeat
             .take(frame, beside, Moment::from_smoltcp(self.now));

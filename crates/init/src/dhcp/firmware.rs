@@ -4,37 +4,34 @@
 use std::fs;
 use std::path::Path;
 
-use netroot_proto::cmdline::{IpRequest, Method};
-use netroot_proto::dhcp::code;
-use netroot_proto::dhcp::introduction::{Introduction, Protocol, uuid_on_the_wire};
-use smoltcp::wire::DhcpOption;
+use netroot_proto::cmdline::{IpRequest, Method, Network};
+use netroot_proto::dhcp::client_identity::{ClientIdentity, Protocol, uuid_as_firmware_sends_it};
 
 /// The machine's UUID, where there is SMBIOS (`drivers/firmware/dmi-id.c`). Readable by root alone.
 const UUID: &str = "/sys/class/dmi/id/product_uuid";
 /// There only after a boot by UEFI (`drivers/firmware/efi/efi.c`).
 const EFI: &str = "/sys/firmware/efi";
 
-/// What to say with every message: `options` are the command line's (`dhcpclass=`), `request` is the NIC's `ip=`.
-pub(crate) fn introduction(
-    options: &[DhcpOption<'_>],
-    request: Option<&IpRequest>,
-) -> Introduction {
-    let mut introduction = Introduction {
+/// What every message says of this machine. `request` is the `ip=` of the NIC.
+pub(crate) fn identity(network: &Network, request: Option<&IpRequest>) -> ClientIdentity {
+    let mut identity = ClientIdentity {
         client_id: request
             .and_then(|request| request.client_identifier.as_ref())
             .map(|id| [&[id.kind][..], &id.value].concat()),
         requested: request.and_then(|request| request.client),
         uuid: fs::read_to_string(UUID)
             .ok()
-            .and_then(|text| uuid_on_the_wire(&text)),
+            .and_then(|text| uuid_as_firmware_sends_it(&text)),
         architecture: architecture(Path::new(EFI).exists()),
         protocol: request.map_or(Protocol::Dhcp, |request| protocol(request.method)),
-        ..Introduction::default()
+        ..ClientIdentity::default()
     };
-    if let Some(class) = options.iter().find(|o| o.kind == code::VENDOR_CLASS) {
-        introduction.class = class.data.to_vec();
+    // An option holds 255 bytes, and an empty class says nothing.
+    let class = network.dhcp_class.as_ref().map(|class| &class.value);
+    if let Some(class) = class.filter(|class| (1..=255).contains(&class.len())) {
+        identity.class = class.as_bytes().to_vec();
     }
-    introduction
+    identity
 }
 
 const fn protocol(method: Method) -> Protocol {
@@ -69,17 +66,13 @@ mod tests {
 
     #[test]
     fn the_command_line_may_name_class_and_client() {
-        let plan = BootPlan::parse("ip=10.0.0.9::::::dhcp,0,box-7");
+        let plan = BootPlan::parse("ip=10.0.0.9::::::dhcp,0,box-7 dhcpclass=lab");
         let request = &plan.network.addressing[0];
-        let class = [DhcpOption {
-            kind: code::VENDOR_CLASS,
-            data: b"lab",
-        }];
-        let said = introduction(&class, Some(request));
+        let said = identity(&plan.network, Some(request));
         assert_eq!(said.class, b"lab");
         assert_eq!(said.requested, Some(Ipv4Addr::new(10, 0, 0, 9)));
         assert_eq!(said.client_id.as_deref(), Some(&b"\0box-7"[..]));
-        let said = introduction(&[], None);
+        let said = identity(&BootPlan::parse("").network, None);
         assert_eq!(
             (said.class.as_slice(), said.client_id),
             (INIT_VENDOR_CLASS, None)
@@ -87,7 +80,15 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_says_whether_bootp_is_spoken() {
+    fn a_class_that_no_option_holds_is_not_sent() {
+        for class in ["", &"x".repeat(256)] {
+            let plan = BootPlan::parse(&format!("dhcpclass={class}"));
+            assert_eq!(identity(&plan.network, None).class, INIT_VENDOR_CLASS);
+        }
+    }
+
+    #[test]
+    fn the_command_line_selects_bootp() {
         for (ip, expected) in [
             ("ip=dhcp", Protocol::Dhcp),
             ("ip=bootp", Protocol::Bootp),
@@ -95,16 +96,17 @@ mod tests {
             ("ip=any", Protocol::Either),
             ("ip=:::::eth0:on", Protocol::Either),
         ] {
-            let plan = BootPlan::parse(ip);
-            let said = introduction(&[], plan.network.addressing.first());
+            let network = BootPlan::parse(ip).network;
+            let said = identity(&network, network.addressing.first());
             assert_eq!(said.protocol, expected, "{ip}");
         }
-        assert_eq!(introduction(&[], None).protocol, Protocol::Dhcp);
+        let network = BootPlan::parse("").network;
+        assert_eq!(identity(&network, None).protocol, Protocol::Dhcp);
     }
 
     #[cfg(target_arch = "x86_64")]
     #[test]
-    fn a_pc_says_how_it_was_booted() {
+    fn a_pc_reports_how_it_was_booted() {
         assert_eq!(architecture(false), Some(0));
         assert_eq!(architecture(true), Some(7));
     }

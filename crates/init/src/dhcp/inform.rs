@@ -11,7 +11,6 @@ use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::mount::{Lack, lack};
 use netroot_sys::packet::PacketSocket;
 use rustix::event::{PollFd, PollFlags, poll};
-use smoltcp::wire::DhcpOption;
 
 use super::client::seed;
 use super::device::FRAME;
@@ -37,7 +36,7 @@ const MOST_FRAMES: usize = 256;
 
 /// Asks for what `address`, which is set, lacks for the root. Says whether anything was learnt, so that the address
 /// is to be set anew.
-pub(crate) fn complete(address: &mut Address, plan: &BootPlan, options: &[DhcpOption<'_>]) -> bool {
+pub(crate) fn complete(address: &mut Address, plan: &BootPlan) -> bool {
     if address.lease.is_some() {
         return false;
     }
@@ -50,7 +49,7 @@ pub(crate) fn complete(address: &mut Address, plan: &BootPlan, options: &[DhcpOp
         mac: address.nic.mac,
         address: address.own,
         transaction: u32::try_from(seed(address.nic.mac) >> 32).unwrap_or_default(),
-        introduction: firmware::introduction(options, address.request.as_ref()),
+        identity: firmware::identity(&plan.network, address.request.as_ref()),
     };
     let socket = match PacketSocket::for_dhcp_client(address.nic.index) {
         Ok(socket) => socket,

@@ -25,8 +25,8 @@ pub fn request(discover: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use std::net::Ipv4Addr;
 
+    use super::super::client_identity::{ClientIdentity, Protocol};
     use super::super::header::Header;
-    use super::super::introduction::{Introduction, Protocol};
     use super::super::{Mac, code};
     use super::*;
 
@@ -76,18 +76,15 @@ mod tests {
             (Protocol::Either, false, true),
             (Protocol::Bootp, true, false),
         ] {
-            let introduction = Introduction {
+            let identity = ClientIdentity {
                 protocol,
-                ..Introduction::default()
+                ..ClientIdentity::default()
             };
-            assert_eq!(introduction.introduce(&discover) == bootp, alone);
-            assert_eq!(
-                introduction.beside(&discover),
-                bootp.clone().filter(|_| beside)
-            );
+            assert_eq!(identity.with_identity(&discover) == bootp, alone);
+            assert_eq!(identity.beside(&discover), bootp.clone().filter(|_| beside));
             // What takes a DHCP server's offer stays DHCP.
-            let asked = introduction
-                .introduce(&frame(MessageType::Request))
+            let asked = identity
+                .with_identity(&frame(MessageType::Request))
                 .unwrap();
             let message = Message::read(restate::client_message(&asked).unwrap()).unwrap();
             assert_eq!(message.kind(), Some(MessageType::Request));

@@ -6,9 +6,9 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use super::client_identity::ClientIdentity;
 use super::emit::{Draft, SAFE_LENGTH};
 use super::header::Header;
-use super::introduction::Introduction;
 use super::lease::{Lease, Note};
 use super::options::Message;
 use super::{Mac, MessageType, PARAMETER_REQUEST_LIST, code, restate};
@@ -26,7 +26,7 @@ pub struct Inform {
     /// The transaction (`xid`).
     pub transaction: u32,
     /// What is said of the machine.
-    pub introduction: Introduction,
+    pub identity: ClientIdentity,
 }
 
 impl Inform {
@@ -52,7 +52,7 @@ impl Inform {
         draft.push(code::PARAMETER_REQUEST_LIST, PARAMETER_REQUEST_LIST);
         let payload = draft.emit(SAFE_LENGTH).bytes;
         let frame = restate::broadcast(self.mac, self.address, &payload);
-        self.introduction.introduce(&frame).unwrap_or(frame)
+        self.identity.with_identity(&frame).unwrap_or(frame)
     }
 
     /// What a server answers in this frame; `None` if it is no answer to this question. Its

@@ -31,7 +31,7 @@ const MOST_UNRELIABLE: usize = 4;
 
 /// What an offer is worth to a machine that wants its root. The best comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Worth {
+pub enum Score {
     /// It leads to a root.
     Root,
     /// It leads to a guess.
@@ -283,7 +283,7 @@ impl Offers {
 
     /// The next frame for the client, if there is one by now. `judge` says what a lease is
     /// worth.
-    pub fn next(&mut self, now: Duration, judge: &dyn Fn(&Lease) -> Worth) -> Option<Delivery> {
+    pub fn next(&mut self, now: Duration, judge: &dyn Fn(&Lease) -> Score) -> Option<Delivery> {
         if let Some(delivery) = self.waiting.pop_front() {
             return Some(delivery);
         }
@@ -304,7 +304,7 @@ impl Offers {
             .map(rank)
             .enumerate()
             .min_by_key(|(_, rank)| *rank)?;
-        if !over && best > (false, Worth::Root, false) {
+        if !over && best > (false, Score::Root, false) {
             return None;
         }
         let chosen = self.held.swap_remove(index);
@@ -327,7 +327,7 @@ impl Offers {
 
     /// The lease with the root of the boot server beside the DHCP server, where the lease
     /// leads to none by itself and so leads to one.
-    pub fn completed(&self, lease: Lease, judge: &dyn Fn(&Lease) -> Worth) -> Lease {
+    pub fn completed(&self, lease: Lease, judge: &dyn Fn(&Lease) -> Score) -> Lease {
         let Some(proxy) = &self.proxy else {
             return lease;
         };

@@ -9,8 +9,8 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use netroot_proto::dhcp::probe::{OtherServer, Probe};
 use netroot_proto::dhcp::{CLIENT_PORT, Mac, SERVER_PORT};
+use netroot_proto::pxe::probe::{OtherServer, Probe};
 use netroot_sys::packet::PacketSocket;
 
 use super::frame::{self, End};

@@ -6,9 +6,9 @@ use netroot_proto::dhcp::Mac;
 use netroot_proto::dhcp::code;
 use netroot_proto::dhcp::emit::{Draft, LONGEST};
 use netroot_proto::dhcp::header::Header;
-use netroot_proto::dhcp::probe::Probe;
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::config::Loader;
+use netroot_proto::pxe::probe::Probe;
 
 use super::*;
 use crate::serve::events::Format;

@@ -2,7 +2,7 @@
 //! said by the init.
 //!
 //! smoltcp's client calls itself `01` and the hardware address in every message and adds
-//! fixed options to all of them. [`Introduction::introduce`] writes its messages anew.
+//! fixed options to all of them. [`ClientIdentity::introduce`] writes its messages anew.
 
 use std::net::Ipv4Addr;
 
@@ -17,7 +17,7 @@ pub enum Protocol {
     /// answer a DISCOVER too (RFC 1534).
     #[default]
     Dhcp,
-    /// DHCP, and BOOTP beside it where nobody answers: [`Introduction::beside`].
+    /// DHCP, and BOOTP beside it where nobody answers: [`ClientIdentity::beside`].
     Either,
     /// BOOTP alone.
     Bootp,
@@ -25,12 +25,12 @@ pub enum Protocol {
 
 /// What is said of the machine with every message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Introduction {
+pub struct ClientIdentity {
     /// Option 60; left out if empty.
     pub class: Vec<u8>,
     /// Option 61; `None` is `01` and the hardware address, as iPXE says it too.
     pub client_id: Option<Vec<u8>>,
-    /// Option 97: the machine's UUID in the order of [`uuid_on_the_wire`].
+    /// Option 97: the machine's UUID in the order of [`uuid_as_firmware_sends_it`].
     pub uuid: Option<[u8; 16]>,
     /// Option 50: the address that the machine would like.
     pub requested: Option<Ipv4Addr>,
@@ -40,9 +40,9 @@ pub struct Introduction {
     pub protocol: Protocol,
 }
 
-impl Default for Introduction {
+impl Default for ClientIdentity {
     fn default() -> Self {
-        Introduction {
+        ClientIdentity {
             class: INIT_VENDOR_CLASS.to_vec(),
             client_id: None,
             uuid: None,
@@ -57,7 +57,7 @@ impl Default for Introduction {
 /// which firmware sends it: as it lies in SMBIOS, where the first three fields have their
 /// least byte first (SMBIOS 2.6, §7.2.1). On boards with an older SMBIOS the kernel writes
 /// the bytes as they lie, and this turns three fields round: so does iPXE there.
-pub fn uuid_on_the_wire(text: &str) -> Option<[u8; 16]> {
+pub fn uuid_as_firmware_sends_it(text: &str) -> Option<[u8; 16]> {
     let text = text.trim();
     let digits: String = text.chars().filter(|c| *c != '-').collect();
     if text.len() != 36 || digits.len() != 32 {
@@ -73,10 +73,10 @@ pub fn uuid_on_the_wire(text: &str) -> Option<[u8; 16]> {
     Some([d, c, b, a, f, e, h, g, i, j, k, l, m, n, o, p])
 }
 
-impl Introduction {
+impl ClientIdentity {
     /// The client's frame with everything that is said of the machine; `None` if it is no
     /// DHCP client's. Where BOOTP alone is to be spoken, a DISCOVER becomes its question.
-    pub fn introduce(&self, frame: &[u8]) -> Option<Vec<u8>> {
+    pub fn with_identity(&self, frame: &[u8]) -> Option<Vec<u8>> {
         if self.protocol == Protocol::Bootp
             && let Some(request) = bootp::request(frame)
         {
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn a_uuid_goes_out_as_it_lies_in_smbios() {
         assert_eq!(
-            uuid_on_the_wire("00112233-4455-6677-8899-aabbccddeeff\n"),
+            uuid_as_firmware_sends_it("00112233-4455-6677-8899-aabbccddeeff\n"),
             Some([
                 0x33, 0x22, 0x11, 0x00, 0x55, 0x44, 0x77, 0x66, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd,
                 0xee, 0xff
@@ -156,7 +156,7 @@ mod tests {
             "+0112233-4455-6677-8899-aabbccddeegg",
             "é0112233-4455-6677-8899-aabbccddeef",
         ] {
-            assert_eq!(uuid_on_the_wire(text), None, "{text}");
+            assert_eq!(uuid_as_firmware_sends_it(text), None, "{text}");
         }
     }
 }

@@ -1,15 +1,19 @@
-//! "Is another DHCP server on this wire, and what does it say to firmware?"
+//! Finds other DHCP servers on the network, and what they tell firmware.
 //!
-//! A probe is a DISCOVER sent from port 68 to 255.255.255.255:67 by a machine that does not
-//! exist, with the broadcast flag set, so that every answer is heard. It takes no lease: it
-//! never sends a REQUEST, so what servers hold for it runs out by itself.
+//! A probe is a DISCOVER sent from port 68 to 255.255.255.255:67 for a machine that does not
+//! exist, with the broadcast flag set so that every answer arrives here. It takes no lease:
+//! it never sends a REQUEST, so the addresses that servers reserve for it are released when
+//! their offers expire.
 
 use std::net::Ipv4Addr;
 
-use super::emit::{Draft, LONGEST};
-use super::header::{BROADCAST_FLAG, Header};
-use super::options::Message;
-use super::{Mac, MessageType, code, is_host_address};
+use netroot_net::Mac;
+
+use super::arch::ARCHITECTURES;
+use crate::dhcp::emit::{Draft, LONGEST};
+use crate::dhcp::header::{BROADCAST_FLAG, Header};
+use crate::dhcp::options::Message;
+use crate::dhcp::{MessageType, PARAMETER_REQUEST_LIST, code, is_host_address};
 
 /// A DISCOVER, and what it takes to recognise its answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +68,7 @@ impl Probe {
         });
         draft.push(code::MESSAGE_TYPE, &[MessageType::Discover.into()]);
         let wanted = [
-            super::PARAMETER_REQUEST_LIST,
+            PARAMETER_REQUEST_LIST,
             &[
                 code::VENDOR_SPECIFIC,
                 code::VENDOR_CLASS,
@@ -75,7 +79,7 @@ impl Probe {
         draft.push(code::PARAMETER_REQUEST_LIST, &wanted.concat());
         draft.push(code::MAX_MESSAGE_SIZE, &1500u16.to_be_bytes());
         if let Some(architecture) = self.architecture {
-            let http = crate::pxe::arch::ARCHITECTURES
+            let http = ARCHITECTURES
                 .iter()
                 .any(|line| line.number == architecture && line.http);
             let kind = if http { "HTTPClient" } else { "PXEClient" };
