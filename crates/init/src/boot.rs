@@ -14,7 +14,7 @@ use crate::address::Address;
 use crate::clock::{Moment, Seconds};
 use crate::console::info;
 use crate::dhcp::inform;
-use crate::early::Borrowed;
+use crate::early::SavedSysctl;
 use crate::failure::Failure;
 use crate::link::{Nics, bring_up};
 use crate::modules::Loader;
@@ -41,7 +41,7 @@ pub(crate) struct Machine {
     /// What the kernel started `/init` with, for the root's init.
     pub(crate) arguments: Vec<OsString>,
     /// Settings of the kernel to give back.
-    pub(crate) borrowed: Vec<Borrowed>,
+    pub(crate) saved_sysctls: Vec<SavedSysctl>,
 }
 
 /// One attempt. It returns with a failure or not at all.
@@ -126,8 +126,8 @@ fn switch_root(machine: &Machine, export: &export::Export) -> Failure {
         "switch_root to {init}, {} s after init started",
         Seconds(Moment::now().since(machine.started))
     );
-    machine.borrowed.iter().for_each(Borrowed::give_back);
-    let program = handoff::leave_behind(machine.address.as_ref());
+    machine.saved_sysctls.iter().for_each(SavedSysctl::restore);
+    let program = handoff::prepare(machine.address.as_ref());
     if let Some(letter) = letter {
         letter.send_beside(program);
     }

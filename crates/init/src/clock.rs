@@ -105,7 +105,7 @@ impl Wait {
 
     /// Says `waiting for <what> (12 s)` if it is time to, rarer as the wait gets longer. Returns when to call
     /// again.
-    pub(crate) fn mention(&mut self, what: impl Display) -> Moment {
+    pub(crate) fn log_if_due(&mut self, what: impl Display) -> Moment {
         let now = Moment::now();
         if now >= self.speak {
             let lasted = now.since(self.started);

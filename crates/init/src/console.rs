@@ -1,9 +1,10 @@
-//! What the init says, and where: `/dev/console` and the kernel's log.
+//! Logging, to `/dev/console` and to the kernel's log.
 //!
-//! Every line starts `netroot: `, a warning `netroot: warning: `, a failure `netroot: boot failed: `: words and no
-//! colours, because a console is as often a photograph, a serial line that somebody records, or a grep as it is a
-//! terminal. A line is written whole, by one call, so that the kernel's own lines fall between ours and not into them.
-//! A failing console is no reason to fail: nothing here returns an error.
+//! Every line starts with `netroot: `, a warning with `netroot: warning: `, a failure with `netroot: boot failed: `.
+//! Levels are words rather than colours, because a console is as often a photograph, a recorded serial line or the
+//! input of grep as it is a terminal. Each line is written by a single call, so that the kernel's messages fall
+//! between our lines and not into them. A console that does not work must not stop the boot: nothing here returns an
+//! error.
 
 use std::fmt::Arguments;
 use std::fs::{File, OpenOptions};
@@ -11,21 +12,21 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// How much a line matters, most first.
+/// The severity of a line, most severe first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub(crate) enum Weight {
+pub(crate) enum Level {
     /// The boot failed: always printed.
-    Failure = 0,
-    /// Something is wrong and the boot goes on: printed unless the console is to show failures alone.
+    Error = 0,
+    /// Something is wrong but the boot goes on: printed unless the console shows failures only.
     Warning = 1,
     /// A step of the boot: printed unless `quiet`.
-    Step = 2,
-    /// What only matters when something does not work.
-    Detail = 3,
+    Info = 2,
+    /// Details for troubleshooting: printed with `debug` only.
+    Debug = 3,
 }
 
-/// Warnings that are kept for the boot report, and how long each may be.
+/// How many warnings are kept for the boot report, and the length each is cut to.
 const WARNINGS: usize = 48;
 const WARNING_CHARACTERS: usize = 400;
 
@@ -34,7 +35,7 @@ const DEBUG: u8 = 7;
 
 /// See [`hidden_level`].
 static HIDDEN: AtomicU8 = AtomicU8::new(DEBUG);
-static SHOWN: AtomicU8 = AtomicU8::new(Weight::Step as u8);
+static SHOWN: AtomicU8 = AtomicU8::new(Level::Info as u8);
 static SINKS: Mutex<Sinks> = Mutex::new(Sinks {
     console: None,
     kernel_log: None,
@@ -49,10 +50,10 @@ struct Sinks {
 }
 
 /// Opens the console and the kernel's log. The console becomes standard input, output and error: the kernel
-/// starts an init without them when the image has no `/dev/console` node.
+/// starts an init without them when the initrd has no `/dev/console` node.
 pub(crate) fn open() {
-    // Unless told otherwise the kernel drops all but ten lines in five seconds; systemd does the same. The line's
-    // end is wanted (`devkmsg_sysctl_set_loglvl`).
+    // By default the kernel drops all but ten lines in five seconds; systemd lifts the limit in the same way. The
+    // newline is required (`devkmsg_sysctl_set_loglvl`).
     let _ = std::fs::write("/proc/sys/kernel/printk_devkmsg", "on\n");
     let console = OpenOptions::new()
         .read(true)
@@ -71,24 +72,24 @@ pub(crate) fn open() {
     sinks.kernel_log = kernel_log;
 }
 
-/// Lets the console show lines of this weight and heavier.
-pub(crate) fn show(lightest: Weight) {
-    SHOWN.store(lightest as u8, Ordering::Relaxed);
+/// Shows lines of this level and more severe ones on the console.
+pub(crate) fn set_level(level: Level) {
+    SHOWN.store(level as u8, Ordering::Relaxed);
 }
 
-/// The weight that `loglevel=<n>` asks for: the kernel shows messages *below* the level, and a step is as heavy
-/// as its `info` (6), a warning as its `warning` (4).
-pub(crate) fn weight_of_loglevel(level: u8) -> Weight {
-    match level {
-        0..=4 => Weight::Failure,
-        5..=6 => Weight::Warning,
-        7 => Weight::Step,
-        _ => Weight::Detail,
+/// The level that `loglevel=<n>` asks for: the kernel shows messages *below* that number, and our steps count as its
+/// `info` (6), our warnings as its `warning` (4).
+pub(crate) fn level_of_loglevel(loglevel: u8) -> Level {
+    match loglevel {
+        0..=4 => Level::Error,
+        5..=6 => Level::Warning,
+        7 => Level::Info,
+        _ => Level::Debug,
     }
 }
 
-/// The lightest level that the kernel shows nothing of on the console, by its own setting (`printk` in
-/// Documentation/admin-guide/sysctl/kernel.rst: the first number, below which it shows).
+/// The most severe kernel level that is not shown on the console (`printk` in
+/// Documentation/admin-guide/sysctl/kernel.rst: its first number, below which messages are shown).
 fn hidden_level() -> u8 {
     let setting = std::fs::read_to_string("/proc/sys/kernel/printk").unwrap_or_default();
     let shown_below = setting.split_whitespace().next();
@@ -97,24 +98,24 @@ fn hidden_level() -> u8 {
         .unwrap_or(DEBUG)
 }
 
-/// The level of a line in the kernel's log: its own where the kernel does not show that on the console, which has
-/// the line already; else the first one that it does not show. Pure.
-fn log_level(weight: Weight, hidden: u8) -> u8 {
-    let own = match weight {
-        Weight::Failure => 3,
-        Weight::Warning => 4,
-        Weight::Step => 6,
-        Weight::Detail => DEBUG,
+/// The level of a line in the kernel's log: its own if the kernel does not show that level on the console, which has
+/// the line already; otherwise the first level that is not shown. Pure.
+fn kmsg_level(level: Level, hidden: u8) -> u8 {
+    let own = match level {
+        Level::Error => 3,
+        Level::Warning => 4,
+        Level::Info => 6,
+        Level::Debug => DEBUG,
     };
     own.max(hidden).min(DEBUG)
 }
 
-/// Writes one line. Use the macros.
-pub(crate) fn line(weight: Weight, text: Arguments<'_>) {
+/// Logs text, line by line. Use the macros.
+pub(crate) fn line(level: Level, text: Arguments<'_>) {
     let text = text.to_string();
-    let shown = weight as u8 <= SHOWN.load(Ordering::Relaxed);
-    let level = log_level(weight, HIDDEN.load(Ordering::Relaxed));
-    let mark = if weight == Weight::Warning {
+    let shown = level as u8 <= SHOWN.load(Ordering::Relaxed);
+    let priority = kmsg_level(level, HIDDEN.load(Ordering::Relaxed));
+    let mark = if level == Level::Warning {
         "warning: "
     } else {
         ""
@@ -122,7 +123,7 @@ pub(crate) fn line(weight: Weight, text: Arguments<'_>) {
     let mut sinks = SINKS.lock().unwrap_or_else(PoisonError::into_inner);
     for line in text.lines() {
         let line = printable(line);
-        if weight == Weight::Warning {
+        if level == Level::Warning {
             remember(&mut sinks.warnings, &line);
         }
         if let Some(console) = sinks.console.as_mut().filter(|_| shown) {
@@ -130,13 +131,13 @@ pub(crate) fn line(weight: Weight, text: Arguments<'_>) {
         }
         if let Some(log) = &mut sinks.kernel_log {
             // 3 is LOG_DAEMON.
-            let record = format!("<{}>netroot: {mark}{line}\n", 3 << 3 | level);
+            let record = format!("<{}>netroot: {mark}{line}\n", 3 << 3 | priority);
             let _ = log.write_all(record.as_bytes());
         }
     }
 }
 
-/// Keeps a warning, once however often it comes, while there is room for it.
+/// Keeps a warning for the boot report: each once, up to [`WARNINGS`] of them.
 fn remember(warnings: &mut Vec<String>, line: &str) {
     let line: String = line.chars().take(WARNING_CHARACTERS).collect();
     if warnings.len() < WARNINGS && !warnings.contains(&line) {
@@ -144,34 +145,34 @@ fn remember(warnings: &mut Vec<String>, line: &str) {
     }
 }
 
-/// The warnings so far.
+/// The warnings logged so far.
 pub(crate) fn warnings() -> Vec<String> {
     let sinks = SINKS.lock().unwrap_or_else(PoisonError::into_inner);
     sinks.warnings.clone()
 }
 
-/// Text of servers reaches the console: no byte of it may move the cursor or change a colour.
+/// Replaces control characters: text from servers reaches the console and must not move the cursor or change colours.
 pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()
 }
 
-/// A step of the boot.
+/// Logs a step of the boot.
 macro_rules! info {
-    ($($text:tt)*) => { $crate::console::line($crate::console::Weight::Step, format_args!($($text)*)) };
+    ($($text:tt)*) => { $crate::console::line($crate::console::Level::Info, format_args!($($text)*)) };
 }
-/// What is wrong although the boot goes on.
+/// Logs a problem that does not stop the boot.
 macro_rules! warning {
-    ($($text:tt)*) => { $crate::console::line($crate::console::Weight::Warning, format_args!($($text)*)) };
+    ($($text:tt)*) => { $crate::console::line($crate::console::Level::Warning, format_args!($($text)*)) };
 }
-/// The boot failed.
+/// Logs that the boot failed.
 macro_rules! error {
-    ($($text:tt)*) => { $crate::console::line($crate::console::Weight::Failure, format_args!($($text)*)) };
+    ($($text:tt)*) => { $crate::console::line($crate::console::Level::Error, format_args!($($text)*)) };
 }
-/// What only matters when something does not work.
+/// Logs a detail for troubleshooting.
 macro_rules! debug {
-    ($($text:tt)*) => { $crate::console::line($crate::console::Weight::Detail, format_args!($($text)*)) };
+    ($($text:tt)*) => { $crate::console::line($crate::console::Level::Debug, format_args!($($text)*)) };
 }
 // `warn` alone would be ambiguous with the built-in attribute of that name.
 pub(crate) use {debug, error, info, warning as warn};
@@ -190,23 +191,23 @@ mod tests {
 
     #[test]
     fn quiet_and_loglevel_hide_steps_and_never_failures() {
-        assert_eq!(weight_of_loglevel(0), Weight::Failure);
-        assert_eq!(weight_of_loglevel(4), Weight::Failure);
-        assert_eq!(weight_of_loglevel(7), Weight::Step);
-        assert_eq!(weight_of_loglevel(8), Weight::Detail);
+        assert_eq!(level_of_loglevel(0), Level::Error);
+        assert_eq!(level_of_loglevel(4), Level::Error);
+        assert_eq!(level_of_loglevel(7), Level::Info);
+        assert_eq!(level_of_loglevel(8), Level::Debug);
     }
 
     #[test]
-    fn the_log_has_a_lines_own_level_unless_the_console_would_show_it_twice() {
-        // As Debian boots with `quiet`, which hides warnings and what is lighter.
-        let level = |weight| log_level(weight, 4);
-        assert_eq!(level(Weight::Failure), 4);
-        assert_eq!(level(Weight::Warning), 4);
-        assert_eq!(level(Weight::Step), 6);
-        // As it boots without.
-        assert_eq!(log_level(Weight::Warning, 7), 7);
+    fn the_kernel_log_uses_a_lines_own_level_unless_the_console_would_show_it_twice() {
+        // As Debian boots with `quiet`, which hides warnings and everything less severe.
+        let level = |level| kmsg_level(level, 4);
+        assert_eq!(level(Level::Error), 4);
+        assert_eq!(level(Level::Warning), 4);
+        assert_eq!(level(Level::Info), 6);
+        // Without `quiet`.
+        assert_eq!(kmsg_level(Level::Warning, 7), 7);
         // `ignore_loglevel`, `debug`: everything is shown.
-        assert_eq!(log_level(Weight::Detail, 15), 7);
-        assert_eq!(log_level(Weight::Failure, 0), 3);
+        assert_eq!(kmsg_level(Level::Debug, 15), 7);
+        assert_eq!(kmsg_level(Level::Error, 0), 3);
     }
 }

@@ -57,12 +57,12 @@ fn is_mounted(path: &str) -> bool {
 
 /// A setting of the kernel that holds until the real root's init runs.
 #[derive(Debug)]
-pub(crate) struct Borrowed {
+pub(crate) struct SavedSysctl {
     file: &'static str,
     before: String,
 }
 
-impl Borrowed {
+impl SavedSysctl {
     /// Sets it and remembers what it was; `None` if the kernel does not have it. If it has the value already, this
     /// program was here before (it starts anew after a mistake of its own), and `usual` is what goes back.
     pub(crate) fn set(file: &'static str, value: &str, usual: &str) -> Option<Self> {
@@ -70,11 +70,11 @@ impl Borrowed {
         let before = before.trim_end();
         let before = if before == value { usual } else { before }.to_owned();
         fs::write(file, value).ok()?;
-        Some(Borrowed { file, before })
+        Some(SavedSysctl { file, before })
     }
 
     /// Gives it back.
-    pub(crate) fn give_back(&self) {
+    pub(crate) fn restore(&self) {
         // Nothing can be done about a failure, and nothing depends on it.
         let _ = fs::write(self.file, &self.before);
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use crate::channel::{RecvTimeoutError, channel};
 use crate::clock::{Moment, Wait};
-use crate::mailbox::{NoAnswer, mailbox};
 
 /// How long a server that is usable waits for those written before it: time enough for a first packet that was
 /// lost to be sent again.
@@ -31,7 +31,7 @@ where
         return ask(host).map(|answer| vec![answer]).map_err(Some);
     }
     let ask = Arc::new(ask);
-    let (sender, receiver) = mailbox();
+    let (sender, receiver) = channel();
     for (place, host) in hosts.iter().enumerate() {
         let (task, sender_of_it, host_of_it) = (ask.clone(), sender.clone(), host.clone());
         let work = move || {
@@ -47,9 +47,9 @@ where
     let mut wait = Wait::start();
     let mut deadline: Option<Moment> = None;
     while !is_decided(&answers) {
-        let speak = wait.mention(what);
+        let speak = wait.log_if_due(what);
         let until = deadline.map_or(speak, |deadline| deadline.min(speak));
-        match receiver.receive(until.remaining()) {
+        match receiver.recv_timeout(until.remaining()) {
             Ok((place, answer)) => {
                 if answer.is_ok() {
                     deadline.get_or_insert(Moment::now().after(HEAD_START));
@@ -58,11 +58,11 @@ where
                     *empty = Some(answer);
                 }
             }
-            Err(NoAnswer::Never) => break,
-            Err(NoAnswer::Late) if deadline.is_some_and(|d| d.remaining().is_zero()) => {
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) if deadline.is_some_and(|d| d.remaining().is_zero()) => {
                 break;
             }
-            Err(NoAnswer::Late) => {}
+            Err(RecvTimeoutError::Timeout) => {}
         }
     }
     let mut usable = Vec::new();

@@ -61,7 +61,7 @@ struct Known<'a> {
 
 /// Leaves everything behind for the real root. Nothing of it is needed to get there: what fails is told. Returns where
 /// a copy of this program is that outlives the image.
-pub(crate) fn leave_behind(address: Option<&Address>) -> &'static str {
+pub(crate) fn prepare(address: Option<&Address>) -> &'static str {
     let copy = shutdown::leave().unwrap_or_else(|e| {
         warn!("cannot leave {} behind: {e}", shutdown::PROGRAM);
         "/proc/self/exe"

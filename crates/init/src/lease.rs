@@ -20,7 +20,7 @@ use crate::dhcp::nic_selection::{
 use crate::dhcp::offer_score::{protocol, root_known, score};
 use crate::failure::{Failure, causes};
 use crate::link::{Nic, Nics};
-use crate::patience;
+use crate::timeouts;
 
 /// Looks at the clock this often at least.
 const TICK: Duration = Duration::from_secs(5);
@@ -75,7 +75,7 @@ pub(crate) fn obtain(
                 end.min(now.after(TICK))
             }
         };
-        let speak = wait.mention(race.what());
+        let speak = wait.log_if_due(race.what());
         let clients = race.ports.values_mut().filter_map(|p| p.client.as_mut());
         let next = clients
             .filter_map(DhcpClient::poll_at)
@@ -255,7 +255,7 @@ impl Race<'_> {
         let longest = carriers.iter().filter_map(|p| p.carrier).min();
         if let Some(since) = longest {
             let waited = now.since(since);
-            let patience = patience::of_dhcp(&self.plan.network);
+            let patience = timeouts::dhcp(&self.plan.network);
             if waited < patience {
                 return Ok(since.after(patience));
             }
@@ -265,7 +265,7 @@ impl Race<'_> {
                 waited,
             });
         }
-        let patience = patience::of_carrier(&self.plan.network);
+        let patience = timeouts::carrier(&self.plan.network);
         let waited = now.since(self.started);
         if waited < patience {
             return Ok(self.started.after(patience));

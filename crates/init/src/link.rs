@@ -86,7 +86,7 @@ pub(crate) fn bring_up(nics: &mut Nics) -> Result<(), Failure> {
             });
         }
         let what = missing.unwrap_or_else(|| "a network card to appear".to_owned());
-        let speak = wait.mention(what);
+        let speak = wait.log_if_due(what);
         nics.sleep_until(speak.min(deadline), &[]);
     }
 }

@@ -11,8 +11,8 @@
 mod address;
 mod arp;
 mod boot;
+mod channel;
 mod clock;
-mod comeback;
 mod configure;
 mod console;
 mod dhcp;
@@ -25,23 +25,23 @@ mod handoff;
 mod identity;
 mod lease;
 mod link;
-mod mailbox;
-mod mistake;
 mod modules;
 mod mount;
 mod netlink;
 mod nfs;
-mod patience;
+mod panic_handler;
 mod policy;
 mod readahead;
 mod renewer;
 mod report;
 mod rescue;
 mod resolve;
+mod retry_trigger;
 mod rooted;
 mod shutdown;
 mod switch;
 mod time_server;
+mod timeouts;
 mod virtual_links;
 
 use std::convert::Infallible;
@@ -55,7 +55,7 @@ use netroot_proto::cmdline::{BootPlan, Stage};
 use crate::boot::Machine;
 use crate::clock::{Moment, Seconds};
 use crate::console::{debug, error, info, warn};
-use crate::early::Borrowed;
+use crate::early::SavedSysctl;
 use crate::failure::Failure;
 use crate::link::Nics;
 use crate::modules::Loader;
@@ -82,7 +82,7 @@ fn main() -> ExitCode {
             return report::run_messenger(&arguments);
         }
         if arguments.first().is_some_and(|first| first == "-q") {
-            return ExitCode::from(modules::as_modprobe(&arguments));
+            return ExitCode::from(modules::run_as_modprobe(&arguments));
         }
         if arguments
             .first()
@@ -99,7 +99,7 @@ fn main() -> ExitCode {
 /// The life of process 1.
 fn run(arguments: Vec<OsString>) -> ! {
     let started = Moment::now();
-    mistake::catch();
+    panic_handler::install();
     let unmounted = early::mount_file_systems();
     console::open();
     for (path, error) in unmounted {
@@ -121,7 +121,7 @@ fn run(arguments: Vec<OsString>) -> ! {
         let Err(mut failure) = boot::boot(&mut machine);
         let lasted = Moment::now().since(began);
         let since_start = Moment::now().since(machine.started);
-        let after = patience::after_failure(&machine.plan, since_start);
+        let after = timeouts::after_failure(&machine.plan, since_start);
         if matches!(failure, Failure::Changed) {
             continue;
         }
@@ -167,11 +167,11 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
     }
     // A peer may announce four gigabytes, and the XDR decoder asks for them before it reads: that must not end
     // process 1. Nothing of it is ever touched.
-    let overcommit = Borrowed::set("/proc/sys/vm/overcommit_memory", "1", "0");
+    let overcommit = SavedSysctl::set("/proc/sys/vm/overcommit_memory", "1", "0");
     // PHY drivers, file systems and ciphers are asked for by the kernel in this way and in no other.
     let modprobe = std::env::current_exe()
         .ok()
-        .and_then(|own| Borrowed::set(modules::MODPROBE, own.to_str()?, "/sbin/modprobe"));
+        .and_then(|own| SavedSysctl::set(modules::MODPROBE, own.to_str()?, "/sbin/modprobe"));
     let cmdline = rescue::at_start(cmdline);
     let plan = BootPlan::parse(&cmdline);
     let mut report = Report::new(&kernel, &cmdline, started);
@@ -193,14 +193,14 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
         address: None,
         failed: std::collections::BTreeMap::new(),
         arguments: arguments.to_vec(),
-        borrowed: overcommit.into_iter().chain(modprobe).collect(),
+        saved_sysctls: overcommit.into_iter().chain(modprobe).collect(),
     })
 }
 
 /// Takes what holds for the whole program from the command line.
 fn obey(plan: &BootPlan) {
-    console::show(console::weight_of_loglevel(plan.console_level.value));
-    mistake::prepare_for(plan.after_failure.value);
+    console::set_level(console::level_of_loglevel(plan.console_level.value));
+    panic_handler::set_policy(plan.after_failure.value);
 }
 
 impl Machine {

@@ -7,4 +7,4 @@ mod index;
 mod loader;
 mod pattern;
 
-pub(crate) use loader::{Loaded, Loader, MODPROBE, as_modprobe};
+pub(crate) use loader::{Loaded, Loader, MODPROBE, run_as_modprobe};

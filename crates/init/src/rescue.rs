@@ -20,10 +20,10 @@ use self::keyboard::Typed;
 use self::state::Row;
 use crate::boot::Machine;
 use crate::clock::Moment;
-use crate::comeback::Comeback;
 use crate::console::{self, info, warn};
 use crate::failure::Failure;
 use crate::policy::{self, Next};
+use crate::retry_trigger::RetryTrigger;
 
 pub(crate) use shell::{NAME as SHELL, run as run_shell};
 pub(crate) use state::tell_address;
@@ -93,9 +93,9 @@ pub(crate) fn follow(machine: &mut Machine, next: Next, failure: &Failure) {
     if rescue == Rescue::OnFailure && hold(machine, Some(NOBODY)).1 {
         return;
     }
-    let mut comeback = Comeback::after(failure);
+    let mut trigger = RetryTrigger::after(failure);
     while policy::follow(next, rescue != Rescue::Never, &mut || {
-        comeback.is_here(&mut machine.nics)
+        trigger.has_fired(&mut machine.nics)
     }) {
         if hold(machine, Some(NOBODY)).1 {
             return;

@@ -19,8 +19,8 @@ use std::time::Duration;
 use nix::sys::reboot::RebootMode;
 use rustix::mount::{UnmountFlags, unmount};
 
+use crate::channel::channel;
 use crate::console::{self, info, warn};
-use crate::mailbox::mailbox;
 use crate::nfs::{self, Mounted};
 use crate::policy;
 
@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> ! {
     // Nobody else is left to use the root: systemd has asked them all to end before.
     let everybody = nix::unistd::Pid::from_raw(-1);
     let _ = nix::sys::signal::kill(everybody, nix::sys::signal::Signal::SIGKILL);
-    let (sender, steps) = mailbox();
+    let (sender, steps) = channel();
     let work = move || {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         rustix::fs::sync();
@@ -76,11 +76,11 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> ! {
     };
     // In a thread: a server that is gone may hold it for ever.
     let started = thread::Builder::new().stack_size(STACK).spawn(work);
-    match started.map(|_| steps.receive(PATIENCE)) {
+    match started.map(|_| steps.recv_timeout(PATIENCE)) {
         Ok(Ok(())) => {
             info!("the root is unmounted");
             // Politeness, which is not worth waiting for.
-            let _ = steps.receive(FAREWELL);
+            let _ = steps.recv_timeout(FAREWELL);
         }
         Ok(Err(_)) => warn!(
             "the root's server does not answer within {} s: the root is left as it is",

@@ -116,7 +116,7 @@ impl Loader {
                 continue;
             }
             let inserted = self.insert(&step.file, &self.parameters_of(&step));
-            self.give_back(&step.name, inserted.is_ok());
+            self.finish(&step.name, inserted.is_ok());
             if let Err(e) = inserted {
                 warn!("cannot load the module {}: {e}", step.name);
                 result = Loaded::Refused;
@@ -160,7 +160,7 @@ impl Loader {
     }
 
     /// Ends what [`Loader::claim`] began.
-    fn give_back(&self, name: &str, is_loaded: bool) {
+    fn finish(&self, name: &str, is_loaded: bool) {
         let mut modules = self.lock(&self.shared.modules);
         modules.on_their_way.remove(name);
         if is_loaded {
@@ -290,7 +290,7 @@ fn in_background(name: &str, work: impl FnOnce() + Send + 'static) {
 }
 
 /// The kernel started this program as `<path> -q -- <name>`: loads the module and returns the exit status.
-pub(crate) fn as_modprobe(arguments: &[String]) -> u8 {
+pub(crate) fn run_as_modprobe(arguments: &[String]) -> u8 {
     let version = rustix::system::uname()
         .release()
         .to_string_lossy()
@@ -345,7 +345,7 @@ mod tests {
         };
         // Long enough for one that does not wait to say so.
         thread::sleep(Duration::from_millis(50));
-        loader.give_back("a_module", true);
+        loader.finish("a_module", true);
         assert!(!other.join().unwrap());
         assert!(!loader.claim("a_module"), "the kernel has it");
     }
@@ -354,7 +354,7 @@ mod tests {
     fn a_module_that_the_kernel_refused_may_be_tried_again() {
         let loader = Loader::open("no such kernel", ModuleOrders::default());
         assert!(loader.claim("a_module"));
-        loader.give_back("a_module", false);
+        loader.finish("a_module", false);
         assert!(loader.claim("a_module"));
     }
 }

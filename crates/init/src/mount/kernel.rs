@@ -15,9 +15,9 @@ use rustix::mount::{
 };
 
 use super::MountError;
+use crate::channel::{RecvTimeoutError, channel};
 use crate::clock::{Moment, Wait};
 use crate::console::{debug, warn};
-use crate::mailbox::{NoAnswer, mailbox};
 use crate::rooted;
 
 /// One message of the kernel about a mount, at most (`fs/fs_context.c` formats into a page).
@@ -40,7 +40,7 @@ pub(super) struct Order {
 /// Runs the mount in a thread, and gives it up when it takes too long. What is given up never shows: the mount is
 /// attached by this side, and only when it is there in time.
 pub(super) fn in_time(order: Order, patience: Duration) -> Result<(), MountError> {
-    let (sender, receiver) = mailbox();
+    let (sender, receiver) = channel();
     let what = format!("the kernel to mount {}", order.request.source);
     let (version, target) = (order.version, order.target.clone());
     let work = move || {
@@ -55,8 +55,8 @@ pub(super) fn in_time(order: Order, patience: Duration) -> Result<(), MountError
     let deadline = Moment::now().after(patience);
     let mut wait = Wait::start();
     loop {
-        let next = wait.mention(&what).min(deadline);
-        match receiver.receive(next.remaining()) {
+        let next = wait.log_if_due(&what).min(deadline);
+        match receiver.recv_timeout(next.remaining()) {
             Ok(Ok(Some(tree))) => {
                 let refused = |errno| MountError::Refused {
                     version,
@@ -69,11 +69,11 @@ pub(super) fn in_time(order: Order, patience: Duration) -> Result<(), MountError
             }
             Ok(Ok(None)) => return Ok(()),
             Ok(Err(e)) => return Err(e),
-            Err(NoAnswer::Never) => return Err(stalled()),
-            Err(NoAnswer::Late) if deadline.remaining().is_zero() => {
+            Err(RecvTimeoutError::Disconnected) => return Err(stalled()),
+            Err(RecvTimeoutError::Timeout) if deadline.remaining().is_zero() => {
                 return Err(stalled());
             }
-            Err(NoAnswer::Late) => {}
+            Err(RecvTimeoutError::Timeout) => {}
         }
     }
 }

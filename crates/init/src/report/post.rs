@@ -8,8 +8,8 @@ use std::time::Duration;
 use netroot_proto::cmdline::ReportUrl;
 use netroot_proto::mount::Host;
 
+use crate::channel::channel;
 use crate::clock::Moment;
-use crate::mailbox::mailbox;
 use crate::resolve::Resolver;
 
 /// The status line of an answer, `HTTP/1.1 204 No Content`, as far as it matters.
@@ -49,13 +49,13 @@ pub(super) fn post_within(
     patience: Duration,
 ) -> Result<(), SendError> {
     let deadline = Moment::now().after(patience);
-    let (done, outcome) = mailbox();
+    let (done, outcome) = channel();
     let (url, resolver, body) = (url.clone(), resolver.clone(), body.to_owned());
     // DNS has a patience of its own, which is longer. A thread that is left behind ends with the process.
     let work = move || done.send(post(&url, &resolver, &body, deadline));
     thread::Builder::new().stack_size(128 << 10).spawn(work)?;
     outcome
-        .receive(patience)
+        .recv_timeout(patience)
         .unwrap_or(Err(SendError::Late(patience)))
 }
 

@@ -20,12 +20,12 @@ static AFTER: Mutex<Option<AfterFailure>> = Mutex::new(None);
 const FAILURES: u32 = 4;
 
 /// Has panics end here.
-pub(crate) fn catch() {
+pub(crate) fn install() {
     panic::set_hook(Box::new(caught));
 }
 
 /// Takes what the command line wants after a failure.
-pub(crate) fn prepare_for(after: AfterFailure) {
+pub(crate) fn set_policy(after: AfterFailure) {
     if let Ok(mut slot) = AFTER.try_lock() {
         *slot = Some(after);
     }
@@ -76,7 +76,7 @@ mod tests {
         let told = told.lock().unwrap();
         assert!(
             told.starts_with("boot failed: a mistake in this init (panicked at ")
-                && told.contains("mistake.rs:")
+                && told.contains("panic_handler.rs:")
                 && told.contains(" no such thing); report it"),
             "{told}"
         );
@@ -91,7 +91,7 @@ mod tests {
             next(Some(AfterFailure::RebootAfter(seconds(5)))),
             Next::Reboot(seconds(5))
         );
-        prepare_for(AfterFailure::RebootNow);
+        set_policy(AfterFailure::RebootNow);
         let after = AFTER.try_lock().ok().and_then(|slot| *slot);
         assert_eq!(next(after), Next::Reboot(Duration::ZERO));
     }

@@ -12,14 +12,14 @@ const LOOK: Duration = Duration::from_millis(300);
 
 /// A pause's reason to end.
 #[derive(Debug)]
-pub(crate) struct Comeback {
+pub(crate) struct RetryTrigger {
     /// The port that nobody answered at.
     server: Option<SocketAddrV4>,
     /// It has been looked at during this pause, and nobody answered.
     silent: bool,
 }
 
-impl Comeback {
+impl RetryTrigger {
     /// What would help after this failure.
     pub(crate) fn after(failure: &Failure) -> Self {
         let server = match failure {
@@ -34,22 +34,22 @@ impl Comeback {
 
     /// Looks whether another try has become worth it: a cable was put in, or the server is back. Takes 0.3 s at the
     /// most.
-    pub(crate) fn is_here(&mut self, nics: &mut Nics) -> bool {
-        nics.carrier_came() || self.server_came()
+    pub(crate) fn has_fired(&mut self, nics: &mut Nics) -> bool {
+        nics.carrier_came() || self.server_is_back()
     }
 
-    fn server_came(&mut self) -> bool {
+    fn server_is_back(&mut self) -> bool {
         let Some(server) = self.server else {
             return false;
         };
         // From a port of the kernel's choice, not a reserved one: those are few, and nothing is asked.
         let answers = TcpStream::connect_timeout(&SocketAddr::V4(server), LOOK).is_ok();
-        self.learn(answers)
+        self.observe(answers)
     }
 
     /// Only silence that ends is news. Who answers here all the time and was silent to the question itself is not
     /// asked any more often than the pauses say.
-    fn learn(&mut self, answers: bool) -> bool {
+    fn observe(&mut self, answers: bool) -> bool {
         let news = answers && self.silent;
         self.silent = !answers;
         news
@@ -80,28 +80,28 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = listener.local_addr().expect("its address");
         drop(listener);
-        let mut comeback = Comeback::after(&closed(address.port()));
-        assert!(!comeback.server_came());
+        let mut trigger = RetryTrigger::after(&closed(address.port()));
+        assert!(!trigger.server_is_back());
         let _listener = TcpListener::bind(address).expect("the same port");
-        assert!(comeback.server_came());
-        assert!(!comeback.server_came());
+        assert!(trigger.server_is_back());
+        assert!(!trigger.server_is_back());
     }
 
     #[test]
     fn a_server_that_answered_all_the_time_is_no_news() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let port = listener.local_addr().expect("its address").port();
-        let mut comeback = Comeback::after(&closed(port));
-        assert!(!comeback.server_came());
-        assert!(!comeback.server_came());
+        let mut trigger = RetryTrigger::after(&closed(port));
+        assert!(!trigger.server_is_back());
+        assert!(!trigger.server_is_back());
     }
 
     #[test]
     fn nothing_is_looked_at_after_another_failure() {
         let waited = Duration::from_secs(120);
         let interfaces = "eth0".to_owned();
-        let mut comeback = Comeback::after(&Failure::NoCarrier { interfaces, waited });
-        assert_eq!(comeback.server, None);
-        assert!(!comeback.server_came());
+        let mut trigger = RetryTrigger::after(&Failure::NoCarrier { interfaces, waited });
+        assert_eq!(trigger.server, None);
+        assert!(!trigger.server_is_back());
     }
 }

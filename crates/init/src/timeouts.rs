@@ -7,7 +7,7 @@ use netroot_proto::cmdline::{AfterFailure, BootPlan, Network, Origin};
 use crate::dhcp::client::PATIENCE;
 
 /// How long DHCP servers are asked: `rd.net.timeout.dhcp=` as often as `rd.net.dhcp.retry=` says.
-pub(crate) fn of_dhcp(network: &Network) -> Duration {
+pub(crate) fn dhcp(network: &Network) -> Duration {
     let patience = &network.patience;
     let one = patience.dhcp.as_ref().map_or(PATIENCE, |limit| limit.value);
     let tries = patience.dhcp_tries.as_ref().map_or(1, |tries| tries.value);
@@ -16,7 +16,7 @@ pub(crate) fn of_dhcp(network: &Network) -> Duration {
 }
 
 /// How long a carrier is waited for: `carrier_timeout=`, else `rd.net.timeout.ifup=`.
-pub(crate) fn of_carrier(network: &Network) -> Duration {
+pub(crate) fn carrier(network: &Network) -> Duration {
     match (&network.carrier_timeout, &network.patience.up) {
         (carrier, Some(up)) if carrier.origin == Origin::Default => up.value,
         (carrier, _) => carrier.value,
@@ -50,21 +50,21 @@ mod tests {
 
     #[test]
     fn dhcp_is_asked_for_its_time_as_often_as_told() {
-        assert_eq!(of_dhcp(&network("ip=dhcp")), PATIENCE);
-        assert_eq!(of_dhcp(&network("rd.net.timeout.dhcp=10")), s(10));
+        assert_eq!(dhcp(&network("ip=dhcp")), PATIENCE);
+        assert_eq!(dhcp(&network("rd.net.timeout.dhcp=10")), s(10));
         let thrice = "rd.net.timeout.dhcp=10 rd.net.dhcp.retry=3";
-        assert_eq!(of_dhcp(&network(thrice)), s(30));
-        assert_eq!(of_dhcp(&network("rd.net.timeout.dhcp=0")), s(1));
+        assert_eq!(dhcp(&network(thrice)), s(30));
+        assert_eq!(dhcp(&network("rd.net.timeout.dhcp=0")), s(1));
         let endless = "rd.net.dhcp.retry=4294967295 rd.net.timeout.dhcp=4294967295";
-        assert!(of_dhcp(&network(endless)) > s(1 << 40));
+        assert!(dhcp(&network(endless)) > s(1 << 40));
     }
 
     #[test]
     fn a_carrier_timeout_goes_before_that_of_setting_up() {
-        assert_eq!(of_carrier(&network("")), s(120));
-        assert_eq!(of_carrier(&network("rd.net.timeout.ifup=7")), s(7));
+        assert_eq!(carrier(&network("")), s(120));
+        assert_eq!(carrier(&network("rd.net.timeout.ifup=7")), s(7));
         let both = "rd.net.timeout.carrier=9 rd.net.timeout.ifup=7";
-        assert_eq!(of_carrier(&network(both)), s(9));
+        assert_eq!(carrier(&network(both)), s(9));
     }
 
     #[test]
