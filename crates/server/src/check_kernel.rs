@@ -3,14 +3,14 @@
 //! [`run`] is what the command line calls. It reads a `config-*` file or `/proc/config.gz`
 //! ([`config`]), holds it against the fragments of `kernel-config/`, which are compiled in
 //! ([`fragment`]), and prints what is built in, what is a module and so has to be in the
-//! image, and what is missing and what follows from that ([`report`]).
+//! image, and what is missing and what follows from that ([`kernel_check`]).
 //!
 //! It ends with success if the kernel can boot from NFS, and with 1 if something essential
 //! is missing. A file that is no kernel configuration is an error.
 
 mod config;
 mod fragment;
-mod report;
+mod kernel_check;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use config::KernelConfig;
-use report::Report;
+use kernel_check::KernelCheck;
 
 /// The fragments that every kernel is held against, as file name and text.
 const FRAGMENTS: [(&str, &str); 2] = [
@@ -41,18 +41,18 @@ const FRAGMENTS: [(&str, &str); 2] = [
 pub(crate) fn run(path: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let config = KernelConfig::read(path)
         .with_context(|| format!("checking the kernel configuration {}", path.display()))?;
-    let report = Report::new(&config, &fragment::parse_all(&FRAGMENTS)?);
+    let check = KernelCheck::new(&config, &fragment::parse_all(&FRAGMENTS)?);
     let text = if json {
-        let mut text = serde_json::to_string(&report)?;
+        let mut text = serde_json::to_string(&check)?;
         text.push('\n');
         text
     } else {
-        report.to_string()
+        check.to_string()
     };
     std::io::stdout()
         .write_all(text.as_bytes())
         .context("writing to standard output")?;
-    Ok(if report.boots {
+    Ok(if check.boots {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

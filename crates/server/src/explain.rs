@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use netroot_proto::cmdline::BootPlan;
 use page::Page;
 
-mod json;
+mod explanation;
 mod modules;
 mod network;
 mod page;
@@ -26,7 +26,7 @@ mod start;
 pub(crate) fn run(cmdline: &str, json: bool) -> anyhow::Result<ExitCode> {
     let plan = BootPlan::parse(cmdline);
     let text = if json {
-        let mut text = serde_json::to_string(&json::report(&plan))?;
+        let mut text = serde_json::to_string(&explanation::of(&plan))?;
         text.push('\n');
         text
     } else {

@@ -1,7 +1,7 @@
 //! `netroot serve`: from a directory to machines that boot from it.
 //!
 //! ```text
-//! datagram → Request → Decision → bytes      dhcp, office, leases, competition, frame; solicitations
+//! datagram → Request → Decision → bytes      dhcp, office, leases, rogue_dhcp, frame; solicitations
 //! name → Artifact → transfer                 artifacts, loaders, script, image; tftp, http, range, url_path, status
 //! how a boot went → last words                reports
 //! directory → export                         nfs
@@ -13,7 +13,6 @@
 
 mod arrivals;
 mod artifacts;
-mod competition;
 mod counters;
 mod dhcp;
 mod error;
@@ -31,6 +30,7 @@ mod port_owner;
 mod privileges;
 mod range;
 mod reports;
+mod rogue_dhcp;
 mod running;
 mod script;
 mod sockets;
@@ -133,13 +133,13 @@ fn look_for_others(
     if args.no_probe {
         return Ok(());
     }
-    let others = competition::find_others(interface, &sockets.frames).map_err(|source| {
+    let others = rogue_dhcp::find_others(interface, &sockets.frames).map_err(|source| {
         ServeError::Probe {
             interface: interface.name.clone(),
             source,
         }
     })?;
-    for warning in competition::judge(&others, interface, args.dhcp.is_some(), args.dhcp_anyway)? {
+    for warning in rogue_dhcp::judge(&others, interface, args.dhcp.is_some(), args.dhcp_anyway)? {
         timeline.server(Step::Server, format_args!("warning: {warning}"));
     }
     Ok(())

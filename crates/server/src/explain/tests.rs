@@ -246,7 +246,7 @@ fn programs_are_told_the_same_as_people() {
     let cmdline = "ip=dhcp root=nfs:10.0.0.1:/a-path-that-is-longer-than-what-is-told x=\u{1b} \
                    team=t0:eth0 boot=nfs dhcpclass=";
     let plan = BootPlan::parse(cmdline);
-    let told = serde_json::to_value(json::report(&plan)).unwrap();
+    let told = serde_json::to_value(explanation::of(&plan)).unwrap();
     assert_eq!(told["makes_sense"], false);
     let parts = told["parts"].as_array().unwrap();
     let titles: Vec<_> = parts.iter().map(|part| &part["title"]).collect();

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use netroot_initramfs::{KernelError, RootError};
 
 use super::artifacts::FolderError;
-use super::competition::AlreadyServed;
 use super::image::ImageError;
 use super::interface::InterfaceError;
 use super::nfs::NfsError;
 use super::office::OfficeError;
 use super::privileges::PrivilegeError;
+use super::rogue_dhcp::AlreadyServed;
 use super::sockets::SocketError;
 
 /// Why the server did not start, or stopped.

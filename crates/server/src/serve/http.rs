@@ -4,7 +4,7 @@
 //! client and in time: one that moves no byte for a minute is closed. The one body that is
 //! ever read is a boot report's.
 
-mod places;
+mod connection_limits;
 mod transfer;
 
 use std::collections::BTreeMap;
@@ -21,8 +21,8 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use self::places::Places;
-use self::transfer::{Report, Transfer};
+use self::connection_limits::ConnectionLimits;
+use self::transfer::{Transfer, TransferLog};
 use super::artifacts::{Artifact, Shelf};
 use super::counters::Counters;
 use super::events::{Machine, Timeline};
@@ -81,14 +81,14 @@ pub(crate) async fn run(listener: TcpListener, site: Arc<Site>) -> io::Result<()
     listener.set_nonblocking(true)?;
     netroot_sys::tcp::cap_retransmission(&listener)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let places = Arc::new(Places::default());
+    let limits = Arc::new(ConnectionLimits::default());
     loop {
         let Ok((stream, peer)) = listener.accept().await else {
             // Out of descriptors, most likely: ending the server would not bring any back.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let Some(place) = Places::take(&places, peer.ip()) else {
+        let Some(slot) = ConnectionLimits::take(&limits, peer.ip()) else {
             Counters::count(&site.counters.http_over_limit);
             continue;
         };
@@ -97,7 +97,7 @@ pub(crate) async fn run(listener: TcpListener, site: Arc<Site>) -> io::Result<()
         };
         let site = Arc::clone(&site);
         tokio::spawn(async move {
-            let _place = place;
+            let _slot = slot;
             serve(stream, peer, local, &site).await;
         });
     }
@@ -265,7 +265,7 @@ fn deliver(
             end,
             content: artifact.content,
             moved: Arc::clone(moved),
-            report: Some(Report {
+            log: Some(TransferLog {
                 machine: artifact
                     .machine
                     .map_or(Machine::Address(peer), Machine::Mac),

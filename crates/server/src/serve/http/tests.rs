@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use super::places::CONNECTIONS_EACH;
+use super::connection_limits::CONNECTIONS_EACH;
 use super::*;
 use crate::serve::artifacts::tests::boot;
 use crate::serve::artifacts::{Content, Role};

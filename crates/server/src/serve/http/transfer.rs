@@ -26,11 +26,11 @@ pub(super) struct Transfer {
     /// Counts on with every piece: a connection that stalls shows by it.
     pub(super) moved: Arc<AtomicU64>,
     /// The line to come.
-    pub(super) report: Option<Report>,
+    pub(super) log: Option<TransferLog>,
 }
 
 /// The line that a transfer ends with.
-pub(super) struct Report {
+pub(super) struct TransferLog {
     /// Whom it is about.
     pub(super) machine: Machine,
     /// What the thing is to a boot.
@@ -45,7 +45,7 @@ pub(super) struct Report {
     pub(super) timeline: Timeline,
 }
 
-impl Report {
+impl TransferLog {
     fn done(self) {
         let seconds = self.began.elapsed().as_secs_f64();
         let text = format!(
@@ -79,8 +79,8 @@ impl Body for Transfer {
         self.moved.fetch_add(1, Ordering::Relaxed);
         let left = self.end.saturating_sub(self.position);
         if left == 0 {
-            if let Some(report) = self.report.take() {
-                report.done();
+            if let Some(log) = self.log.take() {
+                log.done();
             }
             return Poll::Ready(None);
         }
@@ -98,9 +98,9 @@ impl Body for Transfer {
                     .saturating_add(u64::try_from(length).unwrap_or(left));
                 // hyper does not ask again once the announced length is reached.
                 if self.position >= self.end
-                    && let Some(report) = self.report.take()
+                    && let Some(log) = self.log.take()
                 {
-                    report.done();
+                    log.done();
                 }
                 Poll::Ready(Some(Ok(Frame::data(Bytes::from(piece)))))
             }
@@ -119,14 +119,14 @@ impl Body for Transfer {
 
 impl Drop for Transfer {
     fn drop(&mut self) {
-        if let Some(report) = self.report.take() {
-            let sent = report
+        if let Some(log) = self.log.take() {
+            let sent = log
                 .length
                 .saturating_sub(self.end.saturating_sub(self.position));
             if self.position >= self.end {
-                report.done()
+                log.done()
             } else {
-                report.stopped(sent)
+                log.stopped(sent)
             }
         }
     }

@@ -11,20 +11,20 @@ pub(super) const CONNECTIONS_EACH: usize = 16;
 
 /// Who has how many connections.
 #[derive(Debug, Default)]
-pub(super) struct Places {
+pub(super) struct ConnectionLimits {
     taken: Mutex<HashMap<IpAddr, usize>>,
 }
 
 /// One connection's place; given back when dropped.
-pub(super) struct Place {
-    places: Arc<Places>,
+pub(super) struct ConnectionSlot {
+    limits: Arc<ConnectionLimits>,
     peer: IpAddr,
 }
 
-impl Places {
+impl ConnectionLimits {
     /// A place for one more connection, unless the client or the server has enough.
-    pub(super) fn take(places: &Arc<Self>, peer: IpAddr) -> Option<Place> {
-        let mut taken = places.taken.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn take(limits: &Arc<Self>, peer: IpAddr) -> Option<ConnectionSlot> {
+        let mut taken = limits.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.values().sum::<usize>() >= CONNECTIONS {
             return None;
         }
@@ -33,17 +33,17 @@ impl Places {
             return None;
         }
         *here += 1;
-        Some(Place {
-            places: Arc::clone(places),
+        Some(ConnectionSlot {
+            limits: Arc::clone(limits),
             peer,
         })
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut taken = self
-            .places
+            .limits
             .taken
             .lock()
             .unwrap_or_else(PoisonError::into_inner);

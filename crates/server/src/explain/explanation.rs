@@ -9,7 +9,7 @@ use super::steps;
 
 /// The object that is printed. What stands in it stays; more may come.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct Explanation {
     /// Nothing in the command line is a mistake.
     makes_sense: bool,
     /// What is done: the network, the root, the start.
@@ -25,9 +25,9 @@ pub(super) struct Report {
 }
 
 /// What the init would do with a command line.
-pub(super) fn report(plan: &BootPlan) -> Report {
+pub(super) fn of(plan: &BootPlan) -> Explanation {
     let with_reason = |list: &[Ignored]| list.iter().map(reason).collect();
-    Report {
+    Explanation {
         makes_sense: plan.complaints.is_empty(),
         parts: steps(plan).into_parts(),
         mistakes: plan.complaints.iter().map(mistake).collect(),

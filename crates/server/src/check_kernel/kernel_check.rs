@@ -23,7 +23,7 @@ pub(super) enum State {
     Absent,
 }
 
-/// One symbol of the report.
+/// One symbol of the check.
 #[derive(Debug, Serialize)]
 pub(super) struct Line {
     symbol: String,
@@ -35,7 +35,7 @@ pub(super) struct Line {
     module: Option<String>,
 }
 
-/// One section of the report.
+/// One section of the check.
 #[derive(Debug, Serialize)]
 pub(super) struct Part {
     title: String,
@@ -43,9 +43,9 @@ pub(super) struct Part {
     symbols: Vec<Line>,
 }
 
-/// The whole report.
+/// The whole check.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct KernelCheck {
     kernel: String,
     /// Whether everything essential is there.
     pub(super) boots: bool,
@@ -54,7 +54,7 @@ pub(super) struct Report {
     parts: Vec<Part>,
 }
 
-impl Report {
+impl KernelCheck {
     /// Holds a kernel against the wishes.
     pub(super) fn new(config: &KernelConfig, sections: &[Section]) -> Self {
         let mut reasons = Vec::new();
@@ -114,7 +114,7 @@ fn line(wish: &Wish, config: &KernelConfig) -> Line {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for KernelCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.kernel.is_empty() {
             writeln!(f, "{}", self.kernel)?;
@@ -216,16 +216,16 @@ mod tests {
     /// What Debian 12's kernel 6.1.0-50-amd64 says about the symbols of the fragments.
     const DEBIAN: &str = include_str!("debian-12-excerpt.config");
 
-    fn report(config: &str) -> Report {
+    fn check(config: &str) -> KernelCheck {
         let config = KernelConfig::parse(config).unwrap();
-        Report::new(&config, &fragment::parse_all(&FRAGMENTS).unwrap())
+        KernelCheck::new(&config, &fragment::parse_all(&FRAGMENTS).unwrap())
     }
 
     #[test]
     fn debians_kernel_boots_and_says_what_the_image_needs() {
-        let report = report(DEBIAN);
-        assert!(report.boots, "{:?}", report.reasons);
-        let text = report.to_string();
+        let check = check(DEBIAN);
+        assert!(check.boots, "{:?}", check.reasons);
+        let text = check.to_string();
         assert!(
             text.contains("module    NFS_FS (nfs), NFS_V3 (nfsv3), SUNRPC (sunrpc), LOCKD (lockd)"),
             "{text}"
@@ -238,12 +238,12 @@ mod tests {
     #[test]
     fn what_is_missing_and_essential_is_why_it_does_not_boot() {
         let without = DEBIAN.replace("CONFIG_NFS_V3=m", "# CONFIG_NFS_V3 is not set");
-        let report = report(&without);
-        assert!(!report.boots);
-        assert_eq!(report.reasons.len(), 1);
-        assert!(report.reasons[0].starts_with("NFS_V3 is missing: only servers of NFSv4"));
+        let check = check(&without);
+        assert!(!check.boots);
+        assert_eq!(check.reasons.len(), 1);
+        assert!(check.reasons[0].starts_with("NFS_V3 is missing: only servers of NFSv4"));
         assert!(
-            report
+            check
                 .to_string()
                 .contains("\nThis kernel cannot boot from NFS:\n  NFS_V3 is missing")
         );
@@ -252,10 +252,10 @@ mod tests {
     #[test]
     fn a_kernel_without_zstd_boots_and_one_that_unpacks_nothing_does_not() {
         let without = DEBIAN.replace("CONFIG_RD_ZSTD=y\n", "");
-        assert!(report(&without).boots);
-        let report = report(&without.replace("CONFIG_RD_GZIP=y\n", ""));
+        assert!(check(&without).boots);
+        let check = check(&without.replace("CONFIG_RD_GZIP=y\n", ""));
         assert_eq!(
-            report.reasons,
+            check.reasons,
             ["none of the formats of the initrd is there"]
         );
     }
@@ -270,17 +270,17 @@ mod tests {
             })
             .flat_map(|line| [line, "\n"])
             .collect();
-        assert!(report(&only_virtio).boots);
-        let none = report(&only_virtio.replace("CONFIG_VIRTIO_NET=m", ""));
+        assert!(check(&only_virtio).boots);
+        let none = check(&only_virtio.replace("CONFIG_VIRTIO_NET=m", ""));
         assert_eq!(none.reasons, ["none of the NIC drivers is there"]);
     }
 
     #[test]
     fn what_is_only_useful_is_told_and_does_not_count() {
         let config = DEBIAN.replace("CONFIG_OVERLAY_FS=m", "") + "CONFIG_IP_PNP=y\n";
-        let report = report(&config);
-        assert!(report.boots);
-        let text = report.to_string();
+        let check = check(&config);
+        assert!(check.boots);
+        let text = check.to_string();
         assert!(text.contains("missing   OVERLAY_FS (for rd.overlay, which `netroot serve` asks for): the root stays"), "{text}");
         assert!(
             text.contains("unwanted  IP_PNP: the network is set up twice"),
@@ -293,10 +293,10 @@ mod tests {
         let arm64 = DEBIAN
             .replace("Linux/x86", "Linux/arm64")
             .replace("CONFIG_HYPERVISOR_GUEST=y\n", "");
-        assert!(!report(&arm64).to_string().contains("HYPERVISOR_GUEST"));
+        assert!(!check(&arm64).to_string().contains("HYPERVISOR_GUEST"));
         let x86 = arm64.replace("Linux/arm64", "Linux/x86");
         assert!(
-            report(&x86)
+            check(&x86)
                 .to_string()
                 .contains("missing   HYPERVISOR_GUEST")
         );
@@ -304,7 +304,7 @@ mod tests {
 
     #[test]
     fn json_carries_every_symbol_and_the_verdict() {
-        let json = serde_json::to_value(report(DEBIAN)).unwrap();
+        let json = serde_json::to_value(check(DEBIAN)).unwrap();
         assert_eq!(json["boots"], true);
         assert_eq!(json["kernel"], "Linux/x86 6.1.176");
         let nfs = json["parts"]
