@@ -4,6 +4,7 @@
 
 mod bench;
 mod build;
+mod circles;
 mod demo;
 mod image;
 mod long_tests;
@@ -39,6 +40,8 @@ enum Task {
         #[arg(long, conflicts_with = "only_root_tests")]
         long: bool,
     },
+    /// Check that no modules of a crate depend on each other in a circle.
+    Circles,
     /// Measure beside a peer, in one run.
     #[command(subcommand)]
     Bench(Bench),
@@ -87,6 +90,10 @@ fn run(task: Task) -> Result<()> {
             ..
         } => test::only_root_tests(),
         Task::Test { .. } => test::all(),
+        Task::Circles => {
+            println!("no circle in {} files", circles::check()?);
+            Ok(())
+        }
         Task::Bench(Bench::Boot(options)) => bench::boot::run_bench(options),
         Task::Image { modules, output } => {
             setup::run()?;
