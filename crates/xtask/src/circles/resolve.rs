@@ -1,11 +1,19 @@
 //! From the paths of the code to the files that define what they name.
 
-use super::graph::Edges;
 use super::references::Import;
 use super::tree::{Module, Modules};
 
 /// How many re-exports are followed. Only a `use` of itself has more.
 const MOST_STEPS: usize = 32;
+
+/// One name that a module takes from another.
+#[derive(Debug)]
+pub(super) struct Use {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) name: String,
+    pub(super) line: usize,
+}
 
 /// Where a path leads: to a module, or to something defined in it.
 #[derive(Debug)]
@@ -14,9 +22,9 @@ struct Place {
     name: Option<String>,
 }
 
-/// The files that use each other's names.
-pub(super) fn edges(modules: &Modules) -> Edges {
-    let mut edges = Edges::new();
+/// Which module takes which name from which other file's module.
+pub(super) fn uses(modules: &Modules) -> Vec<Use> {
+    let mut uses = Vec::new();
     for (index, module) in modules.all() {
         for reference in &module.references {
             let Some(place) = resolve(modules, index, &reference.path, MOST_STEPS) else {
@@ -32,17 +40,16 @@ pub(super) fn edges(modules: &Modules) -> Edges {
                 continue;
             };
             if target.file != module.file {
-                edges
-                    .entry(module.file.clone())
-                    .or_default()
-                    .entry(target.file.clone())
-                    .or_default()
-                    .entry(name)
-                    .or_insert(reference.line);
+                uses.push(Use {
+                    from: index,
+                    to: place.module,
+                    name,
+                    line: reference.line,
+                });
             }
         }
     }
-    edges
+    uses
 }
 
 /// What `path` names in the module `from`. None when that is another crate's.

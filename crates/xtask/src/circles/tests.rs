@@ -1,7 +1,5 @@
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeSet;
-
 use super::{graph, resolve, tree};
 
 /// The circles of the crate that these files are, each as its files' names. `lib.rs` is the root.
@@ -13,16 +11,10 @@ fn circles(files: &[(&str, &str)]) -> Vec<String> {
         std::fs::write(path, text).unwrap();
     }
     let modules = tree::Modules::read(&folder.path().join("lib.rs")).unwrap();
-    let join = |circle: BTreeSet<std::path::PathBuf>| {
-        let names = circle.iter().map(|path| {
-            let path = path.strip_prefix(folder.path()).unwrap();
-            path.to_str().unwrap().to_owned()
-        });
-        names.collect::<Vec<_>>().join(" ")
-    };
-    graph::circles(&resolve::edges(&modules))
+    let prefix = format!("{}/", folder.path().display());
+    graph::circles(&modules, &resolve::uses(&modules))
         .into_iter()
-        .map(join)
+        .map(|circle| circle.parts.join(" ").replace(&prefix, ""))
         .collect()
 }
 
@@ -114,6 +106,43 @@ fn a_re_export_is_followed_to_the_definition() {
         ("c.rs", "pub fn c() { crate::a::B; }"),
     ];
     assert_eq!(circles(&circle), ["a/b.rs c.rs"]);
+}
+
+#[test]
+fn folders_that_use_each_other_are_a_circle() {
+    let mut files = vec![
+        (
+            "lib.rs",
+            "mod a { pub mod x; pub mod y; } mod b { pub mod x; pub mod y; }",
+        ),
+        ("a/x.rs", "pub struct X(crate::b::x::X);"),
+        ("a/y.rs", "pub struct Y;"),
+        ("b/x.rs", "pub struct X;"),
+        ("b/y.rs", "pub struct Y;"),
+    ];
+    assert_eq!(circles(&files), NONE);
+    files[4].1 = "pub struct Y(crate::a::y::Y);";
+    assert_eq!(circles(&files), ["crate::a crate::b"]);
+}
+
+#[test]
+fn a_circle_names_its_files_the_names_and_their_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("main.rs", "mod a;\nmod b;");
+    write(
+        "a.rs",
+        "use crate::b::{\n    B,\n    C,\n};\nfn a(_: B, _: C) {}",
+    );
+    write(
+        "b.rs",
+        "pub struct B;\npub struct C;\nfn b() {\n    crate::a::a()\n}",
+    );
+    let modules = tree::Modules::read(&folder.path().join("main.rs")).unwrap();
+    let circles = graph::circles(&modules, &resolve::uses(&modules));
+    let text = circles.first().unwrap().describe(folder.path());
+    let expected = "a circle of a.rs, b.rs:\n  a.rs -> b.rs: B (line 2), C (line 3)\n  b.rs -> a.rs: a (line 4)";
+    assert_eq!(text, expected);
 }
 
 #[test]

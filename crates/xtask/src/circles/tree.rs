@@ -55,6 +55,33 @@ impl Modules {
         self.all.iter().enumerate()
     }
 
+    /// Which child of `parent` the module `index` is, or is below.
+    pub(super) fn child_above(&self, parent: usize, mut index: usize) -> Option<usize> {
+        while index != 0 {
+            let above = self.get(index)?.parent;
+            if above == parent {
+                return Some(index);
+            }
+            index = above;
+        }
+        None
+    }
+
+    /// The module as code names it: `crate::a::b`.
+    pub(super) fn path(&self, mut index: usize) -> String {
+        let mut path = Vec::new();
+        while index != 0
+            && let Some(above) = self.get(index).and_then(|module| self.get(module.parent))
+        {
+            let name = above.children.iter().find(|(_, child)| **child == index);
+            path.extend(name.map(|(name, _)| name.as_str()));
+            index = self.get(index).map_or(0, |module| module.parent);
+        }
+        path.push("crate");
+        path.reverse();
+        path.join("::")
+    }
+
     pub(super) fn exported_macro(&self, name: &str) -> Option<usize> {
         self.exported_macros.get(name).copied()
     }
