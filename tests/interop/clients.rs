@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use netroot_harness::{Loss, places};
+use netroot_harness::{Loss, paths};
 
-use crate::wire::{PATIENCE, SERVER, Wire};
+use crate::lan::{Lan, SERVER, TIMEOUT};
 
 /// The kernel that the tiny root carries, as it lies on the disk.
 fn kernel_file() -> Result<Vec<u8>> {
-    let (_, kernel) = places::debian_kernel()?;
+    let (_, kernel) = paths::debian_kernel()?;
     std::fs::read(&kernel).with_context(|| kernel.display().to_string())
 }
 
@@ -18,14 +18,14 @@ fn kernel_file() -> Result<Vec<u8>> {
 const TRANSFER: Duration = Duration::from_secs(300);
 
 /// Fetches `name` with atftp; what it fetched.
-fn atftp(wire: &Wire, name: &str, options: &[&str]) -> Result<Vec<u8>> {
+fn atftp(lan: &Lan, name: &str, options: &[&str]) -> Result<Vec<u8>> {
     let local = PathBuf::from("/run/fetched");
     let local_name = local.display().to_string();
     let server = SERVER.to_string();
     let mut argv = vec!["atftp", "--get", "-r", name, "-l", &local_name];
     argv.extend(options);
     argv.push(&server);
-    let done = wire.client.run_for(&argv, TRANSFER)?;
+    let done = lan.client.run_for(&argv, TRANSFER)?;
     ensure!(
         done.status.success() && !done.stderr.contains("rror"),
         "atftp {name}: {}: {}{}",
@@ -33,34 +33,34 @@ fn atftp(wire: &Wire, name: &str, options: &[&str]) -> Result<Vec<u8>> {
         done.stdout,
         done.stderr
     );
-    let fetched = wire.client.path("/run/fetched");
+    let fetched = lan.client.path("/run/fetched");
     std::fs::read(&fetched).with_context(|| fetched.display().to_string())
 }
 
 #[test]
 fn curl_fetches_the_kernel_whole_in_part_and_not_at_all() -> Result<()> {
-    let wire = Wire::new("curl")?;
+    let lan = Lan::new("curl")?;
     let kernel = kernel_file()?;
 
-    wire.curl("/vmlinuz", &["-o", "/run/vmlinuz"])?;
+    lan.curl("/vmlinuz", &["-o", "/run/vmlinuz"])?;
     assert!(
-        std::fs::read(wire.client.path("/run/vmlinuz"))? == kernel,
+        std::fs::read(lan.client.path("/run/vmlinuz"))? == kernel,
         "not the kernel"
     );
 
-    let head = wire.curl("/vmlinuz", &["--head"])?.to_lowercase();
+    let head = lan.curl("/vmlinuz", &["--head"])?.to_lowercase();
     assert!(head.contains("200 ok"), "{head}");
     assert!(
         head.contains(&format!("content-length: {}", kernel.len())),
         "{head}"
     );
 
-    wire.curl("/vmlinuz", &["--range", "1000-1999", "-o", "/run/part"])?;
-    assert!(std::fs::read(wire.client.path("/run/part"))? == kernel[1000..2000]);
-    let last = wire.curl("/vmlinuz", &["--range", "-5", "-o", "/run/part", "-D", "-"])?;
+    lan.curl("/vmlinuz", &["--range", "1000-1999", "-o", "/run/part"])?;
+    assert!(std::fs::read(lan.client.path("/run/part"))? == kernel[1000..2000]);
+    let last = lan.curl("/vmlinuz", &["--range", "-5", "-o", "/run/part", "-D", "-"])?;
     assert!(last.contains(" 206 "), "{last}");
-    assert!(std::fs::read(wire.client.path("/run/part"))? == kernel[kernel.len() - 5..]);
-    let beyond = wire.curl(
+    assert!(std::fs::read(lan.client.path("/run/part"))? == kernel[kernel.len() - 5..]);
+    let beyond = lan.curl(
         "/vmlinuz",
         &["--range", "99999999-", "-o", "/dev/null", "-D", "-"],
     )?;
@@ -70,8 +70,8 @@ fn curl_fetches_the_kernel_whole_in_part_and_not_at_all() -> Result<()> {
 
 #[test]
 fn the_script_is_made_for_the_machine_with_absolute_addresses() -> Result<()> {
-    let wire = Wire::new("script")?;
-    let script = wire.curl("/boot/52-54-00-77-00-01.ipxe", &[])?;
+    let lan = Lan::new("script")?;
+    let script = lan.curl("/boot/52-54-00-77-00-01.ipxe", &[])?;
     assert!(script.starts_with("#!ipxe"), "{script}");
     assert!(script.contains("http://10.77.0.1:8069/vmlinuz"), "{script}");
     assert!(script.contains("nfsroot=10.77.0.1:/tiny-root-"), "{script}");
@@ -82,7 +82,7 @@ fn the_script_is_made_for_the_machine_with_absolute_addresses() -> Result<()> {
 
 #[test]
 fn http_never_leaves_what_it_serves() -> Result<()> {
-    let wire = Wire::new("http-traversal")?;
+    let lan = Lan::new("http-traversal")?;
     for path in [
         "/../../../../etc/passwd",
         "/%2e%2e/%2e%2e/etc/passwd",
@@ -94,10 +94,10 @@ fn http_never_leaves_what_it_serves() -> Result<()> {
         "/vmlinuz/../../etc/passwd",
         "/boot/%00.ipxe",
     ] {
-        let status = wire.status_of(path)?;
+        let status = lan.status_of(path)?;
         assert!((400..500).contains(&status), "{path}: {status}");
     }
-    let posted = wire.curl(
+    let posted = lan.curl(
         "/vmlinuz",
         &["-d", "x", "-o", "/dev/null", "-w", "%{http_code}"],
     )?;
@@ -112,13 +112,13 @@ fn http_never_leaves_what_it_serves() -> Result<()> {
         "-w",
         "%{http_code}",
     ];
-    assert_eq!(wire.curl("/new", &put)?.trim(), "405");
+    assert_eq!(lan.curl("/new", &put)?.trim(), "405");
     Ok(())
 }
 
 #[test]
 fn atftp_fetches_with_every_block_and_window_that_it_knows() -> Result<()> {
-    let wire = Wire::new("atftp")?;
+    let lan = Lan::new("atftp")?;
     let whole = kernel_file()?;
     for options in [
         &["--option", "blksize 1468"][..],
@@ -133,19 +133,19 @@ fn atftp_fetches_with_every_block_and_window_that_it_knows() -> Result<()> {
             "tsize",
         ],
     ] {
-        let fetched = atftp(&wire, "vmlinuz", options).with_context(|| options.join(" "))?;
+        let fetched = atftp(&lan, "vmlinuz", options).with_context(|| options.join(" "))?;
         assert!(fetched == whole, "{options:?}: not the kernel");
     }
     // 512 bytes a block and no window: 8 MB make the block number roll over. A client
     // from 1981 has no options at all.
-    assert!(atftp(&wire, "vmlinuz", &[])? == whole);
-    assert!(atftp(&wire, "/vmlinuz", &["--option", "blksize 1468"])? == whole);
+    assert!(atftp(&lan, "vmlinuz", &[])? == whole);
+    assert!(atftp(&lan, "/vmlinuz", &["--option", "blksize 1468"])? == whole);
     Ok(())
 }
 
 #[test]
 fn tftp_never_leaves_what_it_serves_and_takes_nothing() -> Result<()> {
-    let wire = Wire::new("tftp-traversal")?;
+    let lan = Lan::new("tftp-traversal")?;
     for name in [
         "../../../../etc/passwd",
         "/etc/passwd",
@@ -155,10 +155,10 @@ fn tftp_never_leaves_what_it_serves_and_takes_nothing() -> Result<()> {
         "nothing",
     ] {
         let refused =
-            atftp(&wire, name, &[]).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            atftp(&lan, name, &[]).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         assert!(refused.is_err(), "{name}: {refused:?}");
     }
-    std::fs::write(wire.client.path("/run/upload"), "x")?;
+    std::fs::write(lan.client.path("/run/upload"), "x")?;
     let server = SERVER.to_string();
     let put = [
         "atftp",
@@ -169,29 +169,29 @@ fn tftp_never_leaves_what_it_serves_and_takes_nothing() -> Result<()> {
         "uploaded",
         &server,
     ];
-    let done = wire.client.run_for(&put, PATIENCE)?;
+    let done = lan.client.run_for(&put, TIMEOUT)?;
     assert!(
         !done.status.success() || done.stderr.contains("rror"),
         "{done:?}"
     );
-    assert!(!wire.root.path().join("uploaded").exists());
+    assert!(!lan.root.path().join("uploaded").exists());
     Ok(())
 }
 
 #[test]
 fn atftp_gets_its_file_over_a_cable_that_loses_one_frame_in_twenty_each_way() -> Result<()> {
-    let wire = Wire::new("tftp-loss")?;
-    wire.net.lose("to-eth0", Loss::each_way(5))?;
+    let lan = Lan::new("tftp-loss")?;
+    lan.net.lose("to-eth0", Loss::each_way(5))?;
     // Without options: when its answer to an OACK is lost, and the OACK so comes once
     // more, atftp 0.8 calls that unexpected and gives up.
-    let script = atftp(&wire, "autoexec.ipxe", &[])?;
+    let script = atftp(&lan, "autoexec.ipxe", &[])?;
     assert!(script.starts_with(b"#!ipxe"));
-    let image = atftp(&wire, "undionly.kpxe", &[])?;
+    let image = atftp(&lan, "undionly.kpxe", &[])?;
     assert!(
         image == std::fs::read("/usr/lib/ipxe/undionly.kpxe")?,
         "not the loader"
     );
-    let lost = wire.net.lost("to-eth0")?;
+    let lost = lan.net.lost("to-eth0")?;
     assert!(lost > 0, "no frame was lost");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Our server against other people's clients, and against packets that nobody should send.
 
 mod clients;
-mod hostile;
-mod life;
-mod wire;
+mod lan;
+mod lifecycle;
+mod malformed_packets;

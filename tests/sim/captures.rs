@@ -11,7 +11,7 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    /// The UDP payload as it was on the wire.
+    /// The UDP payload as it was sent.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = hex(self.header);
         assert_eq!(bytes.len(), 44);

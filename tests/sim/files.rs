@@ -8,7 +8,7 @@ use netroot_proto::tftp::packet::{Mode, Packet, ReadRequest};
 use netroot_proto::tftp::transfer::{Outcome, Transfer};
 
 use super::lan::{MILLISECOND, SECOND};
-use super::wire::{Faults, Wire};
+use super::lossy_link::{Faults, Link};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -21,7 +21,7 @@ struct Reader {
     content: Vec<u8>,
     block_size: usize,
     window: u64,
-    /// The next block, from 1; blocks roll over on the wire.
+    /// The next block, from 1; blocks roll over on the link.
     expected: u64,
     in_window: u64,
     retry_at: Duration,
@@ -130,7 +130,7 @@ fn run(size: usize, options: &[(&str, &str)], limits: &Limits, conditions: &Cond
         mode: Mode::Octet,
         options,
     };
-    let mut wire = Wire::new(conditions.seed, 300 * MILLISECOND / 1000, conditions.faults);
+    let mut link = Link::new(conditions.seed, 300 * MILLISECOND / 1000, conditions.faults);
     let mut now = Duration::ZERO;
     let mut server = Transfer::start(&request, content(size), limits, now).unwrap();
     let mut client = Reader::new(&request, 4 * SECOND);
@@ -139,7 +139,7 @@ fn run(size: usize, options: &[(&str, &str)], limits: &Limits, conditions: &Cond
     let mut data_packets = 0;
     let mut datagram = Vec::new();
     while server.outcome().is_none() && now < 3600 * SECOND {
-        while let Some((end, received)) = wire.receive(now) {
+        while let Some((end, received)) = link.receive(now) {
             match end {
                 End::Server => drop(server.handle(&received, now)),
                 End::Client if waiting.len() < conditions.buffer => {
@@ -156,13 +156,13 @@ fn run(size: usize, options: &[(&str, &str)], limits: &Limits, conditions: &Cond
         {
             reads_at = now + conditions.reading;
             if let Some(reply) = client.handle(&received, now) {
-                wire.send(now, Duration::ZERO, End::Server, reply);
+                link.send(now, Duration::ZERO, End::Server, reply);
             }
         }
         if client.retry_at <= now && !client.finished {
             client.retry_at = now + client.retry;
             if !client.last_sent.is_empty() {
-                wire.send(now, Duration::ZERO, End::Server, client.last_sent.clone());
+                link.send(now, Duration::ZERO, End::Server, client.last_sent.clone());
             }
         }
         if server.poll_timeout().is_some_and(|at| at <= now) {
@@ -170,13 +170,13 @@ fn run(size: usize, options: &[(&str, &str)], limits: &Limits, conditions: &Cond
         }
         while server.poll_transmit(&mut datagram) {
             data_packets += u64::from(matches!(Packet::decode(&datagram), Ok(Packet::Data { .. })));
-            wire.send(now, Duration::ZERO, End::Client, datagram.clone());
+            link.send(now, Duration::ZERO, End::Client, datagram.clone());
         }
         let reading = (!waiting.is_empty()).then_some(reads_at);
         let client_retry = (!client.finished).then_some(client.retry_at);
         let next = [
             server.poll_timeout(),
-            wire.next_arrival(),
+            link.next_arrival(),
             reading,
             client_retry,
         ];

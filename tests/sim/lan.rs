@@ -8,8 +8,8 @@ use smoltcp::wire::EthernetFrame;
 
 use super::client::{Client, Kind};
 use super::frames::to_client;
+use super::lossy_link::{Faults, Link};
 use super::server::Server;
-use super::wire::{Faults, Wire};
 
 pub(crate) const MILLISECOND: Duration = Duration::from_millis(1);
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -21,12 +21,12 @@ enum Station {
     Server(usize),
 }
 
-/// The whole: servers, clients, wire and clock.
+/// The whole: servers, clients, link and clock.
 pub(crate) struct Lan {
     pub(crate) now: Duration,
     pub(crate) servers: Vec<Server>,
     pub(crate) clients: Vec<Client>,
-    wire: Wire<Station>,
+    link: Link<Station>,
 }
 
 impl Lan {
@@ -37,7 +37,7 @@ impl Lan {
             now: Duration::ZERO,
             servers,
             clients,
-            wire: Wire::new(seed, MILLISECOND, faults),
+            link: Link::new(seed, MILLISECOND, faults),
         }
     }
 
@@ -55,7 +55,7 @@ impl Lan {
     /// Lets time pass until `end`, or until `done`.
     pub(crate) fn run(&mut self, end: Duration, mut done: impl FnMut(&Lan) -> bool) {
         while self.now <= end && !done(self) {
-            while let Some((station, frame)) = self.wire.receive(self.now) {
+            while let Some((station, frame)) = self.link.receive(self.now) {
                 self.deliver(station, frame);
             }
             for index in 0..self.clients.len() {
@@ -71,7 +71,7 @@ impl Lan {
                 .clients
                 .iter_mut()
                 .filter_map(|client| client.next_poll(now));
-            let next = polls.chain(self.wire.next_arrival()).min();
+            let next = polls.chain(self.link.next_arrival()).min();
             // smoltcp may want to be polled again at once; time must pass all the same.
             let next = next.unwrap_or(end + MILLISECOND);
             self.now = next.max(now + Duration::from_micros(100));
@@ -116,7 +116,7 @@ impl Lan {
             .map(|(n, s)| (Station::Server(n), s.mac));
         for (station, mac) in clients.chain(servers) {
             if station != from && bears(mac) {
-                self.wire.send(self.now, delay, station, frame.clone());
+                self.link.send(self.now, delay, station, frame.clone());
             }
         }
     }

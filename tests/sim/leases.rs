@@ -7,8 +7,8 @@ use netroot_proto::dhcp::lease::Lease;
 
 use super::client::Client;
 use super::lan::{Lan, MILLISECOND, SECOND, ip};
+use super::lossy_link::Faults;
 use super::server::{Habit, Sent, Server};
-use super::wire::Faults;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -45,7 +45,7 @@ fn a_server_that_answers_after_three_or_five_seconds_is_waited_for() {
         let mut lan = Lan::new(2, Faults::default(), vec![server], 1);
         lan.run(60 * SECOND, all_have_leases);
         let won = lan.clients[0].won_at().expect("a lease");
-        // One DISCOVER, one REQUEST: two thinking times and the wire.
+        // One DISCOVER, one REQUEST: two thinking times and the network.
         assert!(
             won < SECOND * (2 * seconds) + 20 * MILLISECOND,
             "{seconds} s: {won:?}"

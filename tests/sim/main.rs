@@ -1,18 +1,18 @@
-//! The simulated pair: both ends of a conversation under one fake clock, over a wire that
+//! The simulated pair: both ends of a conversation under one fake clock, over a link that
 //! loses, delays, doubles and reorders. No sockets, no root, and every run of a seed is
 //! the same run.
 //!
-//! * [`wire`]: the wire and its dice.
+//! * [`lossy_link`]: the link and its dice.
 //! * [`lan`]: an Ethernet of [`server`]s (our decision) and [`client`]s (smoltcp's `dhcpv4`
 //!   socket, as the init uses it), over [`frames`].
 //! * [`leases`]: DHCP scenarios on it.
 //! * [`offers`]: our init among several servers.
-//! * [`lies`]: our init among servers that lie.
+//! * [`hostile_dhcp`]: our init among servers that lie.
 //! * [`inform`]: our init with an address and without the rest.
 //! * [`captures`], [`firmware`]: real firmware's packets, and our [`decisions`] about them.
 //! * [`requests`], [`proxy`]: what we answer to other requests, as the DHCP server and beside one.
 //! * [`identity`]: our init beside the firmware of its machine.
-//! * [`hostile`]: random, cut and damaged bytes, and properties over random values.
+//! * [`malformed_packets`]: random, cut and damaged bytes, and properties over random values.
 //! * [`files`]: our TFTP sender against a receiver that behaves like EDK2's.
 
 // Dice and block numbers are cut to size on purpose here.
@@ -36,7 +36,7 @@ mod firmware;
 #[cfg(test)]
 mod frames;
 #[cfg(test)]
-mod hostile;
+mod hostile_dhcp;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
@@ -46,7 +46,9 @@ mod lan;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
-mod lies;
+mod lossy_link;
+#[cfg(test)]
+mod malformed_packets;
 #[cfg(test)]
 mod offers;
 #[cfg(test)]
@@ -55,5 +57,3 @@ mod proxy;
 mod requests;
 #[cfg(test)]
 mod server;
-#[cfg(test)]
-mod wire;

@@ -1,4 +1,4 @@
-//! Several servers on one wire, and an init that wants its root: our offers weighed, with
+//! Several servers on one LAN, and an init that wants its root: our offers weighed, with
 //! smoltcp's client behind them.
 
 use std::net::Ipv4Addr;
@@ -15,8 +15,8 @@ use proptest::prelude::*;
 
 use super::frames::frame;
 use super::lan::{Lan, MILLISECOND, SECOND, ip};
+use super::lossy_link::Faults;
 use super::server::{Habit, Sent, Server};
-use super::wire::Faults;
 
 const HOUR: Duration = Duration::from_secs(3600);
 

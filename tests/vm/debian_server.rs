@@ -1,6 +1,6 @@
 //! The server that most roots are on: Linux's own NFS server and chrony, as Debian packages them.
 //!
-//! It is a machine on the wire, for this test's own kernel may have no NFS. Its root is ours, over our own export;
+//! It is a machine on the network, for this test's own kernel may have no NFS. Its root is ours, over our own export;
 //! what it exports is in its memory.
 
 use std::path::Path;
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use netroot_harness::{NetrootServe, Nic, TinyRoot, Vm};
 
 use crate::failures::assert_fails_with;
-use crate::wire::{Facts, MACHINE, PATIENCE, Wire, own_export, write};
+use crate::lan::{Facts, Lan, MACHINE, TIMEOUT, own_export, write};
 
 /// The server's address and hardware address.
 const SERVER: &str = "10.77.0.60";
@@ -60,19 +60,19 @@ struct Server {
 }
 
 impl Server {
-    fn start(wire: &Wire) -> Result<Self> {
-        let layer = wire.net.logs().join("layer");
+    fn start(lan: &Lan) -> Result<Self> {
+        let layer = lan.net.logs().join("layer");
         fill(&layer)?;
-        let root = wire.debian_root_below(&layer)?;
-        let export = wire.serve_beside(&root)?;
-        let tap = wire.net.tap("server", &wire.bridge)?;
+        let root = lan.debian_root_below(&layer)?;
+        let export = lan.serve_beside(&root)?;
+        let tap = lan.net.tap("server", &lan.bridge)?;
         let command_line = format!(
             "{} ip={SERVER}:::255.255.255.0:server:eth0:off rd.overlay init=/etc/serve",
             own_export(&root)?
         );
-        let machine = Vm::builder(&wire.net, "server").nic(Nic::virtio(&tap, SERVER_MAC));
-        let vm = wire.boot_with(machine.clock(SERVER_CLOCK), &command_line)?;
-        vm.wait_for("server: ready", "the server at work", PATIENCE)?;
+        let machine = Vm::builder(&lan.net, "server").nic(Nic::virtio(&tap, SERVER_MAC));
+        let vm = lan.boot_with(machine.clock(SERVER_CLOCK), &command_line)?;
+        vm.wait_for("server: ready", "the server at work", TIMEOUT)?;
         Ok(Self {
             _vm: vm,
             _export: export,
@@ -106,12 +106,12 @@ fn fill(layer: &Path) -> Result<()> {
 
 #[test]
 fn linux_own_server_and_chrony_are_understood() -> Result<()> {
-    let wire = Wire::new("debian-server")?;
-    let _server = Server::start(&wire)?;
+    let lan = Lan::new("debian-server")?;
+    let _server = Server::start(&lan)?;
     let boot = |nfsroot: &str| {
-        let machine = wire.machine().nic(Nic::virtio(&wire.tap, MACHINE));
+        let machine = lan.machine().nic(Nic::virtio(&lan.tap, MACHINE));
         let nfsroot = format!("root=/dev/nfs nfsroot={SERVER}:{nfsroot}");
-        wire.boot_with(machine.clock("1990-01-01"), &format!("{nfsroot} {STATIC}"))
+        lan.boot_with(machine.clock("1990-01-01"), &format!("{nfsroot} {STATIC}"))
     };
 
     // Version 3, by rpcbind and rpc.mountd at a port of its own choice; the server has NFSACL, so that an overlay is

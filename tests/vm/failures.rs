@@ -33,14 +33,14 @@ mod server;
 use anyhow::Result;
 use netroot_harness::{NetrootServe, TinyRoot, Vm};
 
-use crate::wire::{Facts, PATIENCE, SERVER, STATIC, Wire};
+use crate::lan::{Facts, Lan, SERVER, STATIC, TIMEOUT};
 
 /// A server's ports, as they are told to the machine: nobody is asked for them.
 const PORTS: &str = "vers=3,proto=tcp,port=2049,mountport=2049,nolock";
 
 /// The failure's sentence, then that the machine tries again.
 pub(crate) fn assert_fails_with(vm: &mut Vm, sentence: &str) -> Result<()> {
-    let seen = vm.wait_for(sentence, "the failure's sentence", PATIENCE)?;
+    let seen = vm.wait_for(sentence, "the failure's sentence", TIMEOUT)?;
     assert!(
         seen.line.contains("netroot: boot failed: "),
         "{}",
@@ -53,7 +53,7 @@ pub(crate) fn assert_fails_with(vm: &mut Vm, sentence: &str) -> Result<()> {
         seen.end,
         "netroot: trying again in ",
         "another attempt",
-        PATIENCE,
+        TIMEOUT,
     )?;
     assert!(!vm.console().contains("Kernel panic"));
     assert!(vm.running()?);
@@ -62,24 +62,20 @@ pub(crate) fn assert_fails_with(vm: &mut Vm, sentence: &str) -> Result<()> {
 
 #[test]
 fn a_failure_with_panic_set_reboots_instead_of_waiting() -> Result<()> {
-    let wire = Wire::new("panic-reboots")?;
-    let mut vm = wire.boot(&format!(
+    let lan = Lan::new("panic-reboots")?;
+    let mut vm = lan.boot(&format!(
         "root=/dev/nfs nfsroot=10.77.0.77:/srv/root {STATIC} panic=3"
     ))?;
-    vm.wait_for(
-        "netroot: rebooting in 3 s (panic=3)",
-        "the policy",
-        PATIENCE,
-    )?;
+    vm.wait_for("netroot: rebooting in 3 s (panic=3)", "the policy", TIMEOUT)?;
     // QEMU ends where a machine would reboot (-no-reboot).
-    vm.wait(PATIENCE)?;
+    vm.wait(TIMEOUT)?;
     assert!(!vm.console().contains("Kernel panic"));
     Ok(())
 }
 
 #[test]
 fn a_machine_that_failed_comes_up_as_soon_as_the_server_does() -> Result<()> {
-    let wire = Wire::new("late-server")?;
+    let lan = Lan::new("late-server")?;
     let root = TinyRoot::make()?;
     let image = root
         .path()
@@ -88,19 +84,19 @@ fn a_machine_that_failed_comes_up_as_soon_as_the_server_does() -> Result<()> {
         .to_string_lossy()
         .into_owned();
     let nfsroot = format!("nfsroot={SERVER}:/{image},{PORTS}");
-    let vm = wire.boot(&format!("root=/dev/nfs {nfsroot} {STATIC} ro"))?;
-    vm.wait_for("netroot: trying again in ", "a first failure", PATIENCE)?;
-    let _server: NetrootServe = wire.serve_beside(root.path())?;
+    let vm = lan.boot(&format!("root=/dev/nfs {nfsroot} {STATIC} ro"))?;
+    vm.wait_for("netroot: trying again in ", "a first failure", TIMEOUT)?;
+    let _server: NetrootServe = lan.serve_beside(root.path())?;
     Facts::of(&vm)?.assert_read_only_nfs();
     Ok(())
 }
 
 #[test]
 fn a_quiet_machine_says_nothing_until_it_fails() -> Result<()> {
-    let wire = Wire::new("quiet-failure")?;
+    let lan = Lan::new("quiet-failure")?;
     let line =
         format!("root=/dev/nfs nfsroot=10.77.0.77:/srv/root {STATIC} rd.route=nonsense quiet");
-    let mut vm = wire.boot(&line)?;
+    let mut vm = lan.boot(&line)?;
     assert_fails_with(&mut vm, "10.77.0.77 does not even answer ARP")?;
     let said = vm.console().text();
     let first = said.lines().find(|line| line.contains("netroot: "));

@@ -2,22 +2,22 @@
 //! and over NFS-Ganesha.
 
 use anyhow::Result;
-use netroot_harness::{Clients, Firmware, Ganesha, NetrootServe, Nic, Rom, TinyRoot, Vm, places};
+use netroot_harness::{Clients, Firmware, Ganesha, NetrootServe, Nic, Rom, TinyRoot, Vm, paths};
 
-use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, Wire};
+use crate::lan::{Facts, Lan, MACHINE, SERVER, TIMEOUT};
 
 const EXPORT: &str = "/srv/root";
 
 /// SeaBIOS with the iPXE ROM of QEMU's card.
-fn bios(wire: &Wire) -> Result<Vm> {
-    let nic = Nic::virtio(&wire.tap, MACHINE).with_rom(Rom::Ipxe);
-    wire.machine().nic(nic).start()
+fn bios(lan: &Lan) -> Result<Vm> {
+    let nic = Nic::virtio(&lan.tap, MACHINE).with_rom(Rom::Ipxe);
+    lan.machine().nic(nic).start()
 }
 
 /// OVMF with its own PXE client.
-fn uefi(wire: &Wire) -> Result<Vm> {
-    let nic = Nic::virtio(&wire.tap, MACHINE);
-    wire.machine().firmware(Firmware::Uefi).nic(nic).start()
+fn uefi(lan: &Lan) -> Result<Vm> {
+    let nic = Nic::virtio(&lan.tap, MACHINE);
+    lan.machine().firmware(Firmware::Uefi).nic(nic).start()
 }
 
 /// The steps that a machine's boot leaves in the server's timeline.
@@ -36,17 +36,17 @@ fn reaches_login(vm: &Vm) -> Result<()> {
     vm.wait_for(
         "netroot: switch_root to ",
         "the init's switch of root",
-        PATIENCE,
+        TIMEOUT,
     )?;
-    vm.wait_for("debian login:", "the login prompt", PATIENCE)?;
+    vm.wait_for("debian login:", "the login prompt", TIMEOUT)?;
     Ok(())
 }
 
 #[test]
 fn bios_boots_debian_to_its_login_over_our_export() -> Result<()> {
-    let wire = Wire::new("bios-own-debian")?;
-    let server = wire.serve_for_every_card(&places::debian_root())?;
-    let vm = bios(&wire)?;
+    let lan = Lan::new("bios-own-debian")?;
+    let server = lan.serve_for_every_card(&paths::debian_root())?;
+    let vm = bios(&lan)?;
     reaches_login(&vm)?;
     let steps = [
         "dhcp-discover",
@@ -63,9 +63,9 @@ fn bios_boots_debian_to_its_login_over_our_export() -> Result<()> {
 
 #[test]
 fn uefi_boots_debian_to_its_login_over_our_export() -> Result<()> {
-    let wire = Wire::new("uefi-own-debian")?;
-    let server = wire.serve_for_every_card(&places::debian_root())?;
-    let vm = uefi(&wire)?;
+    let lan = Lan::new("uefi-own-debian")?;
+    let server = lan.serve_for_every_card(&paths::debian_root())?;
+    let vm = uefi(&lan)?;
     reaches_login(&vm)?;
     let steps = ["dhcp-offer", "tftp", "script", "kernel", "initrd", "mount"];
     assert_timeline(&server, &steps);
@@ -74,33 +74,33 @@ fn uefi_boots_debian_to_its_login_over_our_export() -> Result<()> {
 
 #[test]
 fn bios_boots_debian_to_its_login_over_ganesha() -> Result<()> {
-    let wire = Wire::new("bios-ganesha-debian")?;
-    let root = places::debian_root();
-    let _ganesha = Ganesha::start(&wire.net, &root, EXPORT, &Clients::All)?;
-    let _server = wire.serve(&root, &["--nfsroot", &format!("{SERVER}:{EXPORT}")])?;
-    let vm = bios(&wire)?;
+    let lan = Lan::new("bios-ganesha-debian")?;
+    let root = paths::debian_root();
+    let _ganesha = Ganesha::start(&lan.net, &root, EXPORT, &Clients::All)?;
+    let _server = lan.serve(&root, &["--nfsroot", &format!("{SERVER}:{EXPORT}")])?;
+    let vm = bios(&lan)?;
     reaches_login(&vm)
 }
 
 #[test]
 fn uefi_boots_a_tiny_root_over_ganesha() -> Result<()> {
-    let wire = Wire::new("uefi-ganesha-tiny")?;
+    let lan = Lan::new("uefi-ganesha-tiny")?;
     let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), EXPORT, &Clients::All)?;
-    let _server = wire.serve(root.path(), &["--nfsroot", &format!("{SERVER}:{EXPORT}")])?;
-    let mut vm = uefi(&wire)?;
+    let _ganesha = Ganesha::start(&lan.net, root.path(), EXPORT, &Clients::All)?;
+    let _server = lan.serve(root.path(), &["--nfsroot", &format!("{SERVER}:{EXPORT}")])?;
+    let mut vm = uefi(&lan)?;
     Facts::of(&vm)?.assert_overlay();
-    vm.wait(PATIENCE)?;
+    vm.wait(TIMEOUT)?;
     Ok(())
 }
 
 #[test]
 fn uefi_boots_a_tiny_root_by_http_and_never_by_tftp() -> Result<()> {
-    let wire = Wire::new("uefi-http-tiny")?;
+    let lan = Lan::new("uefi-http-tiny")?;
     let root = TinyRoot::make()?;
-    let server = wire.serve(root.path(), &[])?;
-    let nic = Nic::virtio(&wire.tap, MACHINE);
-    let vm = wire
+    let server = lan.serve(root.path(), &[])?;
+    let nic = Nic::virtio(&lan.tap, MACHINE);
+    let vm = lan
         .machine()
         .firmware(Firmware::UefiHttp)
         .nic(nic)
@@ -115,10 +115,10 @@ fn uefi_boots_a_tiny_root_by_http_and_never_by_tftp() -> Result<()> {
 
 #[test]
 fn bios_boots_a_tiny_root_that_switches_itself_off() -> Result<()> {
-    let wire = Wire::new("bios-own-tiny")?;
+    let lan = Lan::new("bios-own-tiny")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve(root.path(), &[])?;
-    let mut vm = bios(&wire)?;
+    let _server = lan.serve(root.path(), &[])?;
+    let mut vm = bios(&lan)?;
     let facts = Facts::of(&vm)?;
     facts.assert_overlay();
     assert!(
@@ -126,16 +126,16 @@ fn bios_boots_a_tiny_root_that_switches_itself_off() -> Result<()> {
             .all("cmdline")
             .contains(&format!("BOOTIF=01-{}", MACHINE.replace(':', "-")))
     );
-    assert!(vm.wait(PATIENCE)?.status.success());
+    assert!(vm.wait(TIMEOUT)?.status.success());
     Ok(())
 }
 
 #[test]
 fn no_overlay_gives_the_root_as_it_is() -> Result<()> {
-    let wire = Wire::new("bios-own-no-overlay")?;
+    let lan = Lan::new("bios-own-no-overlay")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve(root.path(), &["--no-overlay"])?;
-    let vm = bios(&wire)?;
+    let _server = lan.serve(root.path(), &["--no-overlay"])?;
+    let vm = bios(&lan)?;
     Facts::of(&vm)?.assert_read_only_nfs();
     Ok(())
 }

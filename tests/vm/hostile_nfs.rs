@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use anyhow::{Context, Result};
 use netroot_harness::{Clients, Ganesha, Net, Nic, TinyRoot, Vm};
 
+use crate::lan::{Facts, Lan, MACHINE, SERVER, STATIC, TIMEOUT};
 use crate::rpc_peer::{Call, MOUNT, NFS, PORTMAPPER, RpcPeer, Then, record, reply};
-use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, STATIC, Wire};
 
 /// The ports of the portmapper, of NFS and of MOUNT.
 const PORTS: [u16; 3] = [111, 2049, 20048];
@@ -74,11 +74,11 @@ fn last_words(call: &Call) -> Then {
 }
 
 /// Hostile servers on machines of their own, at 10.77.0.11 and upwards.
-fn start(wire: &Wire, vices: &[Vice]) -> Result<(Net, Vec<RpcPeer>)> {
-    let logs = wire.net.logs().file_name().context("a folder of logs")?;
+fn start(lan: &Lan, vices: &[Vice]) -> Result<(Net, Vec<RpcPeer>)> {
+    let logs = lan.net.logs().file_name().context("a folder of logs")?;
     let others = Net::new(&format!("{}-servers", logs.to_string_lossy()))?;
-    wire.net
-        .cable(&wire.bridge, &others, "hostile", "10.77.0.10/24")?;
+    lan.net
+        .cable(&lan.bridge, &others, "hostile", "10.77.0.10/24")?;
     let mut peers = Vec::new();
     for (vice, last) in vices.iter().zip(11..) {
         let (vice, address) = (*vice, Ipv4Addr::new(10, 77, 0, last));
@@ -101,7 +101,7 @@ fn list(peers: &[RpcPeer]) -> String {
 
 #[test]
 fn behind_five_hostile_servers_the_good_one_is_found() -> Result<()> {
-    let wire = Wire::new("hostile-and-good")?;
+    let lan = Lan::new("hostile-and-good")?;
     let root = TinyRoot::make()?;
     let vices = [
         Vice::Closes,
@@ -110,10 +110,10 @@ fn behind_five_hostile_servers_the_good_one_is_found() -> Result<()> {
         Vice::Garbles,
         Vice::Dies,
     ];
-    let (_others, peers) = start(&wire, &vices)?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let (_others, peers) = start(&lan, &vices)?;
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
     let nfsroot = format!("nfsroot={}|{SERVER}:/srv/root", list(&peers));
-    let vm = wire.boot(&format!("root=/dev/nfs {nfsroot} {STATIC} ro"))?;
+    let vm = lan.boot(&format!("root=/dev/nfs {nfsroot} {STATIC} ro"))?;
     Facts::of(&vm)?.assert_read_only_nfs();
     // Those that stall are not waited for.
     for hostile in ["10.77.0.11", "10.77.0.13"] {
@@ -133,32 +133,32 @@ fn failure_after(vm: &Vm, end: usize) -> Result<usize> {
         end,
         "netroot: boot failed: cannot mount the root 10.77.0.11:/srv/root: ",
         "the failure's sentence",
-        PATIENCE,
+        TIMEOUT,
     )?;
     assert!(failed.line.contains("; "), "no advice: {}", failed.line);
     let again = "netroot: trying again in ";
     let seen = vm
         .console()
-        .wait_after(failed.end, again, "another try", PATIENCE)?;
+        .wait_after(failed.end, again, "another try", TIMEOUT)?;
     Ok(seen.end)
 }
 
 #[test]
 fn hostile_servers_alone_cost_neither_memory_nor_ports_nor_the_machine() -> Result<()> {
-    let wire = Wire::new("hostile-alone")?;
+    let lan = Lan::new("hostile-alone")?;
     let vices = [Vice::Closes, Vice::Stalls, Vice::Announces, Vice::Garbles];
-    let (_others, peers) = start(&wire, &[vices, vices].concat())?;
+    let (_others, peers) = start(&lan, &[vices, vices].concat())?;
     // With the ports told, each server is asked from a reserved one.
     let nfsroot = format!(
         "nfsroot={}:/srv/root,port=2049,mountport=20048",
         list(&peers)
     );
-    let machine = wire
+    let machine = lan
         .machine()
         .memory_mib(256)
         .counted()
-        .nic(Nic::virtio(&wire.tap, MACHINE));
-    let mut vm = wire.boot_with(machine, &format!("root=/dev/nfs {nfsroot} {STATIC} ro"))?;
+        .nic(Nic::virtio(&lan.tap, MACHINE));
+    let mut vm = lan.boot_with(machine, &format!("root=/dev/nfs {nfsroot} {STATIC} ro"))?;
     let mut end = failure_after(&vm, 0)?;
     let before = vm.touched()?;
     let connections = || peers.iter().flat_map(RpcPeer::connections);

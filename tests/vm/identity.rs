@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use netroot_harness::{Clients, Dnsmasq, Firmware, Ganesha, Net, Nic, Rom, TinyRoot};
 
-use crate::dhcp_roots::router;
-use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, Wire};
+use crate::lan::{Facts, Lan, MACHINE, SERVER, TIMEOUT};
+use crate::several_dhcp_servers::router;
 
 /// Its first three fields read differently backwards.
 const UUID: &str = "1b4e28ba-2fa1-11d2-883f-0016d3cca427";
@@ -24,7 +24,7 @@ fn listen(net: &Net, port: u16) -> Result<UdpSocket> {
 
 /// The options of the first message that holds this text, by their numbers.
 fn options_of(socket: &UdpSocket, text: &str) -> Result<Vec<(u8, Vec<u8>)>> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let mut buffer = [0; 1500];
     while Instant::now() < deadline {
         let Ok(length) = socket.recv(&mut buffer) else {
@@ -45,15 +45,15 @@ fn options_of(socket: &UdpSocket, text: &str) -> Result<Vec<(u8, Vec<u8>)>> {
             return Ok(options);
         }
     }
-    bail!("nobody said {text} within {PATIENCE:?}")
+    bail!("nobody said {text} within {TIMEOUT:?}")
 }
 
 #[test]
 fn firmware_and_init_say_the_same_uuid() -> Result<()> {
-    let wire = Wire::new("identity")?;
-    let socket = listen(&wire.net, 67)?;
-    let machine = || wire.machine().uuid(UUID);
-    let plain = || Nic::virtio(&wire.tap, MACHINE);
+    let lan = Lan::new("identity")?;
+    let socket = listen(&lan.net, 67)?;
+    let machine = || lan.machine().uuid(UUID);
+    let plain = || Nic::virtio(&lan.tap, MACHINE);
     let said = |code: u8, options: &[(u8, Vec<u8>)]| {
         options
             .iter()
@@ -67,7 +67,7 @@ fn firmware_and_init_say_the_same_uuid() -> Result<()> {
     let vm = machine().firmware(Firmware::Uefi).nic(plain()).start()?;
     let ovmf = options_of(&socket, "PXEClient:Arch:00007")?;
     drop(vm);
-    let vm = wire.boot_with(machine().nic(plain()), "root=dhcp ip=dhcp")?;
+    let vm = lan.boot_with(machine().nic(plain()), "root=dhcp ip=dhcp")?;
     let init = options_of(&socket, "netroot")?;
     drop(vm);
 
@@ -82,12 +82,12 @@ fn firmware_and_init_say_the_same_uuid() -> Result<()> {
 /// Boots a machine through its firmware beside a router of another's, which leases each of
 /// those that ask (firmware, loader, init) the same address.
 fn assert_one_lease(name: &str, firmware: Firmware, rom: Rom, askers: usize) -> Result<()> {
-    let wire = Wire::new(name)?;
-    let (_net, dnsmasq) = router(&wire, name, &["--dhcp-option=3,10.77.0.254"])?;
+    let lan = Lan::new(name)?;
+    let (_net, dnsmasq) = router(&lan, name, &["--dhcp-option=3,10.77.0.254"])?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve_beside(root.path())?;
-    let nic = Nic::virtio(&wire.tap, MACHINE).with_rom(rom);
-    let machine = wire.machine().uuid(UUID).firmware(firmware).nic(nic);
+    let _server = lan.serve_beside(root.path())?;
+    let nic = Nic::virtio(&lan.tap, MACHINE).with_rom(rom);
+    let machine = lan.machine().uuid(UUID).firmware(firmware).nic(nic);
     let vm = machine.start()?;
     Facts::of(&vm)?.assert_overlay();
     let log = dnsmasq.log().text();
@@ -129,24 +129,24 @@ fn tell_the_time(socket: &UdpSocket) {
 
 #[test]
 fn a_machine_without_a_clock_is_told_the_time_and_one_with_a_clock_is_not() -> Result<()> {
-    let wire = Wire::new("clock")?;
+    let lan = Lan::new("clock")?;
     let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
     let options = [
         "--dhcp-option=42,10.77.0.1".to_owned(),
         format!("--dhcp-option=17,{SERVER}:/srv/root"),
     ];
     let options = options.each_ref().map(String::as_str);
-    let _dnsmasq = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
-    let socket = listen(&wire.net, 123)?;
+    let _dnsmasq = Dnsmasq::start(&lan.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
+    let socket = listen(&lan.net, 123)?;
     std::thread::spawn(move || tell_the_time(&socket));
     let boot = |clock: Option<&str>| {
-        let machine = wire.machine().nic(Nic::virtio(&wire.tap, MACHINE));
+        let machine = lan.machine().nic(Nic::virtio(&lan.tap, MACHINE));
         let machine = match clock {
             Some(clock) => machine.clock(clock),
             None => machine,
         };
-        let vm = wire.boot_with(machine, "root=dhcp ip=dhcp ro")?;
+        let vm = lan.boot_with(machine, "root=dhcp ip=dhcp ro")?;
         let year: u64 = Facts::of(&vm)?.all("clock").parse()?;
         let set = vm
             .console()

@@ -5,19 +5,19 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use netroot_harness::{Nic, Rom, TinyRoot};
 
-use crate::wire::{MACHINE, PATIENCE, Wire};
+use crate::lan::{Lan, MACHINE, TIMEOUT};
 
 /// iPXE gives up after 0.25 + 0.5 + 1 + 2 + 4 + 8 s by its own clock, however fast the machine is.
 const IN_VAIN: Duration = Duration::from_secs(15);
 
 #[test]
 fn ipxe_asks_for_its_script_without_waiting_for_an_ipv6_router() -> Result<()> {
-    let wire = Wire::new("ipv6-router")?;
+    let lan = Lan::new("ipv6-router")?;
     let root = TinyRoot::make()?;
-    let server = wire.serve(root.path(), &[])?;
-    let nic = Nic::virtio(&wire.tap, MACHINE).with_rom(Rom::Ipxe);
-    let _vm = wire.machine().nic(nic).start()?;
-    server.wait_for_step("script", PATIENCE)?;
+    let server = lan.serve(root.path(), &[])?;
+    let nic = Nic::virtio(&lan.tap, MACHINE).with_rom(Rom::Ipxe);
+    let _vm = lan.machine().nic(nic).start()?;
+    server.wait_for_step("script", TIMEOUT)?;
     let events = server.events();
     let at = |step: &str| {
         let found = events.iter().find(|(_, event)| event.step == step);

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use anyhow::Result;
-use netroot_harness::{Cable, Manners, Nic, Switch, TinyRoot, Vm, VmBuilder, places};
+use netroot_harness::{Cable, Manners, Nic, Switch, TinyRoot, Vm, VmBuilder, paths};
 
-use crate::wire::{Facts, MACHINE, PATIENCE, STATIC, Wire, make_initrd, own_export};
+use crate::lan::{Facts, Lan, MACHINE, STATIC, TIMEOUT, make_initrd, own_export};
 
 /// The machine's second card.
 const SECOND: &str = "52:54:00:77:00:02";
@@ -22,32 +22,32 @@ fn initrd() -> Result<&'static PathBuf> {
 
 /// A machine whose image can make devices.
 pub(crate) fn boot(machine: VmBuilder<'_>, command_line: &str) -> Result<Vm> {
-    let (_, kernel) = places::debian_kernel()?;
+    let (_, kernel) = paths::debian_kernel()?;
     machine.kernel(&kernel, initrd()?, command_line).start()
 }
 
-/// A machine with two cards on the same wire.
-fn two_cards(wire: &Wire) -> Result<VmBuilder<'_>> {
-    let second = wire.net.tap("second", &wire.bridge)?;
-    Ok(with_cards(wire, [(&wire.tap).into(), (&second).into()]))
+/// A machine with two cards on the same network.
+fn two_cards(lan: &Lan) -> Result<VmBuilder<'_>> {
+    let second = lan.net.tap("second", &lan.bridge)?;
+    Ok(with_cards(lan, [(&lan.tap).into(), (&second).into()]))
 }
 
 /// A machine with a card at each of two cables.
-fn with_cards(wire: &Wire, [first, second]: [Cable; 2]) -> VmBuilder<'_> {
+fn with_cards(lan: &Lan, [first, second]: [Cable; 2]) -> VmBuilder<'_> {
     // LACP wants to know how fast a card is, and QEMU's virtio card does not say unless told.
     let card = "virtio-net-pci,speed=1000,duplex=full";
-    let machine = wire.machine().nic(Nic::model(card, first, MACHINE));
+    let machine = lan.machine().nic(Nic::model(card, first, MACHINE));
     machine.nic(Nic::model(card, second, SECOND))
 }
 
 #[test]
 fn a_bond_of_two_cards_asks_for_one_lease_and_bootif_may_name_either_card() -> Result<()> {
-    let wire = Wire::new("bond")?;
+    let lan = Lan::new("bond")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve(root.path(), &[])?;
+    let _server = lan.serve(root.path(), &[])?;
     let bootif = SECOND.replace(':', "-");
     let vm = boot(
-        two_cards(&wire)?,
+        two_cards(&lan)?,
         &format!(
             "{} bond=bond0:eth0,eth1:mode=active-backup,miimon=100,primary=eth1 ip=dhcp \
              BOOTIF=01-{bootif} ro",
@@ -55,7 +55,7 @@ fn a_bond_of_two_cards_asks_for_one_lease_and_bootif_may_name_either_card() -> R
         ),
     )?;
     let lease = "netroot: bond0: lease 10.77.0.";
-    vm.wait_for(lease, "the lease of the bond", PATIENCE)?;
+    vm.wait_for(lease, "the lease of the bond", TIMEOUT)?;
     let facts = Facts::of(&vm)?;
     facts.assert_read_only_nfs();
     assert!(!vm.console().text().contains("netroot: eth0: lease"));
@@ -73,14 +73,14 @@ fn a_bond_of_two_cards_asks_for_one_lease_and_bootif_may_name_either_card() -> R
     Ok(())
 }
 
-// Nobody speaks LACP on this wire: the bond then uses one card alone, as the standard has it.
+// Nobody speaks LACP on this network: the bond then uses one card alone, as the standard has it.
 #[test]
 fn a_bond_by_lacp_boots_from_a_switch_without_it_too() -> Result<()> {
-    let wire = Wire::new("lacp")?;
+    let lan = Lan::new("lacp")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve_beside(root.path())?;
+    let _server = lan.serve_beside(root.path())?;
     let vm = boot(
-        two_cards(&wire)?,
+        two_cards(&lan)?,
         &format!(
             "{} bond=uplink:eth0,eth1:mode=802.3ad,lacp_rate=fast,xmit_hash_policy=layer3+4:1400 \
              ip=10.77.0.50:::255.255.255.0::uplink:off ro",
@@ -108,23 +108,23 @@ fn a_bond_by_lacp_boots_from_a_switch_without_it_too() -> Result<()> {
 // The switch passes nothing before both ports are in step: the question of a bond that is not ready is lost.
 #[test]
 fn a_bond_by_lacp_becomes_one_link_with_its_switch_and_boots() -> Result<()> {
-    let wire = Wire::new("lacp-switch")?;
+    let lan = Lan::new("lacp-switch")?;
     let manners = Manners {
         lacp: true,
         ..Manners::default()
     };
-    let switch = Switch::start(&wire.net, &wire.bridge, "lacp", 2, manners)?;
+    let switch = Switch::start(&lan.net, &lan.bridge, "lacp", 2, manners)?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve(root.path(), &[])?;
+    let _server = lan.serve(root.path(), &[])?;
     let cables = [switch.port(0)?.into(), switch.port(1)?.into()];
     let vm = boot(
-        with_cards(&wire, cables),
+        with_cards(&lan, cables),
         &format!(
             "{} bond=bond0:eth0,eth1:mode=802.3ad,miimon=100 ip=dhcp ro",
             own_export(root.path())?
         ),
     )?;
-    vm.wait_for("netroot: bond0: lease 10.77.0.", "the lease", PATIENCE)?;
+    vm.wait_for("netroot: bond0: lease 10.77.0.", "the lease", TIMEOUT)?;
     let facts = Facts::of(&vm)?;
     facts.assert_read_only_nfs();
     let bond = facts.all("bond");
@@ -141,11 +141,11 @@ fn a_bond_by_lacp_becomes_one_link_with_its_switch_and_boots() -> Result<()> {
 
 #[test]
 fn a_running_machine_keeps_its_root_when_the_first_cable_of_its_bond_is_pulled() -> Result<()> {
-    let wire = Wire::new("bond-cable")?;
+    let lan = Lan::new("bond-cable")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve(root.path(), &[])?;
+    let _server = lan.serve(root.path(), &[])?;
     let vm = boot(
-        two_cards(&wire)?,
+        two_cards(&lan)?,
         &format!(
             "{} bond=bond0:eth0,eth1:mode=active-backup,miimon=100,primary=eth0 ip=dhcp ro \
              facts.stay",
@@ -160,15 +160,15 @@ fn a_running_machine_keeps_its_root_when_the_first_cable_of_its_bond_is_pulled()
         "{bond}"
     );
     let tick = "facts: tick 2 the root's own words";
-    vm.wait_for(tick, "a machine at work", PATIENCE)?;
+    vm.wait_for(tick, "a machine at work", TIMEOUT)?;
     vm.cable(0, false)?;
     let over = "(slave eth1): making interface the new active one";
-    let over = vm.wait_for(over, "the other card's turn", PATIENCE)?;
+    let over = vm.wait_for(over, "the other card's turn", TIMEOUT)?;
     let mut end = over.end;
     for _ in 0..3 {
-        let tick =
-            vm.console()
-                .wait_after(end, "facts: tick", "a reading of the root", PATIENCE)?;
+        let tick = vm
+            .console()
+            .wait_after(end, "facts: tick", "a reading of the root", TIMEOUT)?;
         assert!(tick.line.contains("the root's own words"), "{}", tick.line);
         end = tick.end;
     }
@@ -177,11 +177,11 @@ fn a_running_machine_keeps_its_root_when_the_first_cable_of_its_bond_is_pulled()
 
 #[test]
 fn a_bridge_and_a_renamed_card_with_a_static_address_and_a_route() -> Result<()> {
-    let wire = Wire::new("bridge")?;
+    let lan = Lan::new("bridge")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve_beside(root.path())?;
+    let _server = lan.serve_beside(root.path())?;
     let vm = boot(
-        two_cards(&wire)?,
+        two_cards(&lan)?,
         &format!(
             "{} ifname=eth0:{SECOND} ifname=lan:{MACHINE} bridge=br0:lan \
              ip=10.77.0.50:::255.255.255.0::br0:off rd.route=192.0.2.0/24:10.77.0.9 ro",
@@ -189,7 +189,7 @@ fn a_bridge_and_a_renamed_card_with_a_static_address_and_a_route() -> Result<()>
         ),
     )?;
     let address = "netroot: br0: address 10.77.0.50/24 (ip=)";
-    vm.wait_for(address, "the address of the bridge", PATIENCE)?;
+    vm.wait_for(address, "the address of the bridge", TIMEOUT)?;
     let facts = Facts::of(&vm)?;
     facts.assert_read_only_nfs();
     let link = facts.all("link");
@@ -206,21 +206,21 @@ fn a_bridge_and_a_renamed_card_with_a_static_address_and_a_route() -> Result<()>
 }
 
 /// A switch whose only port is tagged for VLAN 7.
-fn tagged(wire: &Wire) -> Result<Switch> {
+fn tagged(lan: &Lan) -> Result<Switch> {
     let manners = Manners {
         vlan: Some(7),
         ..Manners::default()
     };
-    Switch::start(&wire.net, &wire.bridge, "tagged", 1, manners)
+    Switch::start(&lan.net, &lan.bridge, "tagged", 1, manners)
 }
 
 #[test]
 fn a_root_over_a_vlan_is_reached_and_what_carries_it_asks_nothing() -> Result<()> {
-    let wire = Wire::new("vlan-root")?;
-    let switch = tagged(&wire)?;
+    let lan = Lan::new("vlan-root")?;
+    let switch = tagged(&lan)?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve(root.path(), &[])?;
-    let machine = wire.machine().nic(Nic::virtio(switch.port(0)?, MACHINE));
+    let _server = lan.serve(root.path(), &[])?;
+    let machine = lan.machine().nic(Nic::virtio(switch.port(0)?, MACHINE));
     let vm = boot(
         machine,
         &format!(
@@ -229,8 +229,8 @@ fn a_root_over_a_vlan_is_reached_and_what_carries_it_asks_nothing() -> Result<()
         ),
     )?;
     let made = "netroot: eth0.7: vlan of eth0 (vlan=eth0.7:eth0)";
-    vm.wait_for(made, "the VLAN", PATIENCE)?;
-    vm.wait_for("netroot: eth0.7: lease 10.77.0.", "its lease", PATIENCE)?;
+    vm.wait_for(made, "the VLAN", TIMEOUT)?;
+    vm.wait_for("netroot: eth0.7: lease 10.77.0.", "its lease", TIMEOUT)?;
     let facts = Facts::of(&vm)?;
     facts.assert_read_only_nfs();
     let vlan = facts.all("vlan");
@@ -247,25 +247,25 @@ fn a_root_over_a_vlan_is_reached_and_what_carries_it_asks_nothing() -> Result<()
 // What a rack has: both ports of the switch are one link, and the network is a tag on it.
 #[test]
 fn a_root_over_a_vlan_over_a_bond_by_lacp_is_reached() -> Result<()> {
-    let wire = Wire::new("vlan-bond")?;
+    let lan = Lan::new("vlan-bond")?;
     let manners = Manners {
         vlan: Some(7),
         lacp: true,
         ..Manners::default()
     };
-    let switch = Switch::start(&wire.net, &wire.bridge, "rack", 2, manners)?;
+    let switch = Switch::start(&lan.net, &lan.bridge, "rack", 2, manners)?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve(root.path(), &[])?;
+    let _server = lan.serve(root.path(), &[])?;
     let cables = [switch.port(0)?.into(), switch.port(1)?.into()];
     let vm = boot(
-        with_cards(&wire, cables),
+        with_cards(&lan, cables),
         &format!(
             "{} bond=bond0:eth0,eth1:mode=802.3ad,lacp_rate=fast vlan=bond0.7:bond0 \
              ip=bond0.7:dhcp ro",
             own_export(root.path())?
         ),
     )?;
-    vm.wait_for("netroot: bond0.7: lease 10.77.0.", "the lease", PATIENCE)?;
+    vm.wait_for("netroot: bond0.7: lease 10.77.0.", "the lease", TIMEOUT)?;
     let facts = Facts::of(&vm)?;
     facts.assert_read_only_nfs();
     let bond = facts.all("bond");
@@ -280,16 +280,16 @@ fn a_root_over_a_vlan_over_a_bond_by_lacp_is_reached() -> Result<()> {
 
 #[test]
 fn a_bond_that_the_image_cannot_make_is_done_without() -> Result<()> {
-    let wire = Wire::new("no-bonding")?;
+    let lan = Lan::new("no-bonding")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve_beside(root.path())?;
+    let _server = lan.serve_beside(root.path())?;
     // The image of the other tests has no module for it.
-    let vm = wire.boot(&format!(
+    let vm = lan.boot(&format!(
         "{} {STATIC} bond=bond0:eth0:mode=active-backup ro",
         own_export(root.path())?
     ))?;
     let warning = "is the module bonding in the image?";
-    vm.wait_for(warning, "what is missing", PATIENCE)?;
+    vm.wait_for(warning, "what is missing", TIMEOUT)?;
     Facts::of(&vm)?.assert_read_only_nfs();
     Ok(())
 }

@@ -1,26 +1,26 @@
 //! Virtual machines without a disk, from the firmware to the root's init.
 
 mod debian_server;
-mod dhcp_dialects;
-mod dhcp_lies;
-mod dhcp_roots;
-mod direct;
 mod failures;
 mod firmware;
+mod harness_checks;
+mod hostile_dhcp;
 mod hostile_nfs;
 mod identity;
+mod inform_and_bootp;
+mod init_alone;
 mod ipv6_router;
+mod lan;
 mod links;
 mod modules;
 mod network_managers;
 mod nfs_versions;
-mod outage;
 mod proxy;
 mod reports;
 mod rescue;
-mod restart;
 mod rpc_peer;
+mod server_outage;
+mod server_restart;
+mod several_dhcp_servers;
 mod shutdown;
-mod slow;
-mod the_harness;
-mod wire;
+mod slow_networks;

@@ -1,23 +1,23 @@
 //! What the command line says of kernel modules.
 
 use anyhow::Result;
-use netroot_harness::{Nic, TinyRoot, Vm, places};
+use netroot_harness::{Nic, TinyRoot, Vm, paths};
 
-use crate::wire::{Facts, MACHINE, PATIENCE, STATIC, Wire, make_initrd, own_export};
+use crate::lan::{Facts, Lan, MACHINE, STATIC, TIMEOUT, make_initrd, own_export};
 
 #[test]
 fn modules_are_loaded_and_left_and_told_as_the_command_line_says() -> Result<()> {
-    let wire = Wire::new("module-orders")?;
+    let lan = Lan::new("module-orders")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve_beside(root.path())?;
+    let _server = lan.serve_beside(root.path())?;
     let initrd = make_initrd("modules", "virtio_net,e1000,dummy")?;
-    let other = wire.net.tap("other", &wire.bridge)?;
-    let (_, kernel) = places::debian_kernel()?;
+    let other = lan.net.tap("other", &lan.bridge)?;
+    let (_, kernel) = paths::debian_kernel()?;
     let boot = |orders: &str| -> Result<(Vm, Facts)> {
         let command_line = format!("{} {STATIC} ro {orders}", own_export(root.path())?);
-        let vm = wire
+        let vm = lan
             .machine()
-            .nic(Nic::virtio(&wire.tap, MACHINE))
+            .nic(Nic::virtio(&lan.tap, MACHINE))
             .nic(Nic::model("e1000", &other, "52:54:00:77:00:02"))
             .kernel(&kernel, &initrd, &command_line)
             .start()?;
@@ -41,6 +41,6 @@ fn modules_are_loaded_and_left_and_told_as_the_command_line_says() -> Result<()>
     );
     let absent =
         "netroot: warning: rd.driver.post=absent_one: there is no module absent_one in this image";
-    vm.wait_for(absent, "the module that is not there", PATIENCE)?;
+    vm.wait_for(absent, "the module that is not there", TIMEOUT)?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use netroot_harness::Vm;
 
-use crate::wire::{Wire, write};
+use crate::lan::{Lan, write};
 
 /// Says on the console what it is given, line by line, through the kernel's log: the login prompt hangs up whoever
 /// writes to the terminal when it begins, and what was written is lost. With
@@ -83,11 +83,11 @@ struct Root {
 
 impl Root {
     /// `script` is run once there is a login prompt; it has `tell`.
-    fn make(wire: &Wire, manager: &Manager, script: &str) -> Result<Self> {
+    fn make(lan: &Lan, manager: &Manager, script: &str) -> Result<Self> {
         // Among the logs, which the next run removes: a test that is killed leaves nothing elsewhere.
-        let layer = wire.net.logs().join("layer");
+        let layer = lan.net.logs().join("layer");
         fill(&layer, manager, script)?;
-        let path = wire.debian_root_below(&layer)?;
+        let path = lan.debian_root_below(&layer)?;
         Ok(Self { path })
     }
 }
@@ -135,7 +135,7 @@ fn words(vm: &Vm) -> Vec<String> {
 
 /// The address that the init got, without its prefix.
 fn address(vm: &Vm) -> Result<String> {
-    let lease = vm.wait_for("netroot: eth0: lease ", "the lease", crate::wire::PATIENCE)?;
+    let lease = vm.wait_for("netroot: eth0: lease ", "the lease", crate::lan::TIMEOUT)?;
     let address = lease
         .line
         .split_once("lease ")

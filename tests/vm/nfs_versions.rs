@@ -6,8 +6,8 @@ use std::os::unix::fs::symlink;
 use anyhow::{Context, Result};
 use netroot_harness::{Clients, Dnsmasq, Ganesha, TinyRoot};
 
+use crate::lan::{Facts, Lan, SERVER, STATIC, TIMEOUT, own_export};
 use crate::rpc_peer::{NFSACL, RpcPeer, Then};
-use crate::wire::{Facts, PATIENCE, SERVER, STATIC, Wire, own_export};
 
 /// An address and no name.
 const NAMELESS: &str = "ip=10.77.0.50::10.77.0.254:255.255.255.0::eth0:off";
@@ -24,17 +24,17 @@ fn assert_mounted_as(facts: &Facts, version: &str) {
 
 #[test]
 fn version_4_2_as_told_with_names_of_its_own_and_without_an_unknown_option() -> Result<()> {
-    let wire = Wire::new("nfs-4-2")?;
+    let lan = Lan::new("nfs-4-2")?;
     let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
     let nfsroot = format!("nfsroot={SERVER}:/srv/root,vers=4.2,bogus=1,nconnect=2");
-    let vm = wire.boot(&format!("root=/dev/nfs {nfsroot} {NAMELESS} ro"))?;
+    let vm = lan.boot(&format!("root=/dev/nfs {nfsroot} {NAMELESS} ro"))?;
     let facts = Facts::of(&vm)?;
     assert_mounted_as(&facts, "4.2");
     let mount = facts.mount("/");
     assert!(mount.contains(",nconnect=2,"), "{mount}");
     let left_out = "netroot: warning: the mount option bogus=1 is left out: ";
-    vm.wait_for(left_out, "the unknown option by its name", PATIENCE)?;
+    vm.wait_for(left_out, "the unknown option by its name", TIMEOUT)?;
     // Neither ip= nor a DHCP server named the machine.
     assert_eq!(facts.all("hostname"), "netroot-525400770001");
     let identifier = facts.all("nfs-client");
@@ -49,13 +49,13 @@ fn version_4_2_as_told_with_names_of_its_own_and_without_an_unknown_option() -> 
 
 #[test]
 fn options_of_the_manual_reach_the_kernel_and_others_are_explained() -> Result<()> {
-    let wire = Wire::new("nfs-options")?;
+    let lan = Lan::new("nfs-options")?;
     let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
     let taken = "soft,retrans=4,nconnect=2,rsize=65536,sec=sys,lookupcache=pos,nosharecache";
     let passed_over = "bg,retry=1,intr,clientaddr=10.77.0.50";
     let left_out = "proto=udp,_netdev,x-systemd.automount,sloppy,lock,vers=3";
-    let vm = wire.boot(&format!(
+    let vm = lan.boot(&format!(
         "root=/dev/nfs nfsroot={SERVER}:/srv/root,{taken},{passed_over},{left_out} {STATIC} ro"
     ))?;
     let facts = Facts::of(&vm)?;
@@ -86,21 +86,21 @@ fn options_of_the_manual_reach_the_kernel_and_others_are_explained() -> Result<(
 
 #[test]
 fn version_4_is_the_newest_minor_version_that_the_server_has() -> Result<()> {
-    let wire = Wire::new("nfs-4")?;
+    let lan = Lan::new("nfs-4")?;
     let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start_version_4(&wire.net, root.path(), "/srv/root", "1")?;
+    let _ganesha = Ganesha::start_version_4(&lan.net, root.path(), "/srv/root", "1")?;
     let nfsroot = format!("nfsroot={SERVER}:/srv/root,vers=4");
-    let vm = wire.boot(&format!("root=/dev/nfs {nfsroot} {STATIC} ro"))?;
+    let vm = lan.boot(&format!("root=/dev/nfs {nfsroot} {STATIC} ro"))?;
     assert_mounted_as(&Facts::of(&vm)?, "4.1");
     Ok(())
 }
 
 #[test]
 fn a_server_of_version_4_alone_is_found_out_when_nothing_is_told() -> Result<()> {
-    let wire = Wire::new("nfs-4-only")?;
+    let lan = Lan::new("nfs-4-only")?;
     let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start_version_4(&wire.net, root.path(), "/srv/root", "0, 1, 2")?;
-    let vm = wire.boot(&format!(
+    let _ganesha = Ganesha::start_version_4(&lan.net, root.path(), "/srv/root", "0, 1, 2")?;
+    let vm = lan.boot(&format!(
         "root=/dev/nfs nfsroot={SERVER}:/srv/root {STATIC} ro"
     ))?;
     let facts = Facts::of(&vm)?;
@@ -117,10 +117,10 @@ fn a_server_of_version_4_alone_is_found_out_when_nothing_is_told() -> Result<()>
 
 #[test]
 fn a_path_that_version_3_refuses_is_mounted_by_version_4() -> Result<()> {
-    let wire = Wire::new("nfs-hidden-from-3")?;
+    let lan = Lan::new("nfs-hidden-from-3")?;
     let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start_hidden_from_version_3(&wire.net, root.path(), "/srv/root")?;
-    let vm = wire.boot(&format!(
+    let _ganesha = Ganesha::start_hidden_from_version_3(&lan.net, root.path(), "/srv/root")?;
+    let vm = lan.boot(&format!(
         "root=/dev/nfs nfsroot={SERVER}:/srv/root {STATIC} ro"
     ))?;
     let facts = Facts::of(&vm)?;
@@ -133,26 +133,26 @@ fn a_path_that_version_3_refuses_is_mounted_by_version_4() -> Result<()> {
 
 #[test]
 fn a_path_that_version_4_does_not_have_is_told_with_what_is_there() -> Result<()> {
-    let wire = Wire::new("nfs-4-absent-path")?;
+    let lan = Lan::new("nfs-4-absent-path")?;
     let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
-    let vm = wire.boot(&format!(
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
+    let vm = lan.boot(&format!(
         "root=/dev/nfs nfsroot={SERVER}:/srv/other,vers=4 {STATIC} ro"
     ))?;
     let sentence = "netroot: boot failed: cannot mount the root 10.77.0.1:/srv/other: \
         10.77.0.1 has no /srv/other by NFS version 4: there is no other in /srv, only root; \
         correct the path, or export it to 10.77.0.50";
-    vm.wait_for(sentence, "the failure's sentence", PATIENCE)?;
+    vm.wait_for(sentence, "the failure's sentence", TIMEOUT)?;
     Ok(())
 }
 
 #[test]
 fn of_two_servers_the_one_that_lives_is_used() -> Result<()> {
-    let wire = Wire::new("nfs-two-servers")?;
+    let lan = Lan::new("nfs-two-servers")?;
     let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
     let nfsroot = format!("nfsroot=10.77.0.77|{SERVER}:/srv/root");
-    let vm = wire.boot(&format!("root=/dev/nfs {nfsroot} {STATIC} ro"))?;
+    let vm = lan.boot(&format!("root=/dev/nfs {nfsroot} {STATIC} ro"))?;
     Facts::of(&vm)?.assert_read_only_nfs();
     let mounted = format!("netroot: mounted {SERVER}:/srv/root (nfs vers=3 over tcp, ro)");
     assert!(vm.console().contains(&mounted));
@@ -161,13 +161,13 @@ fn of_two_servers_the_one_that_lives_is_used() -> Result<()> {
 
 #[test]
 fn a_server_by_its_name_and_a_path_by_the_machines_address() -> Result<()> {
-    let wire = Wire::new("nfs-name")?;
+    let lan = Lan::new("nfs-name")?;
     let root = TinyRoot::make()?;
     let path = "/srv/52-54-00-77-00-01";
-    let _ganesha = Ganesha::start(&wire.net, root.path(), path, &Clients::All)?;
+    let _ganesha = Ganesha::start(&lan.net, root.path(), path, &Clients::All)?;
     let options = ["--dhcp-option=6,10.77.0.1", "--domain=lab.example"];
-    let _dhcp = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
-    let _dns = wire.net.spawn(&[
+    let _dhcp = Dnsmasq::start(&lan.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
+    let _dns = lan.net.spawn(&[
         "dnsmasq",
         "--keep-in-foreground",
         "--conf-file=/dev/null",
@@ -178,7 +178,7 @@ fn a_server_by_its_name_and_a_path_by_the_machines_address() -> Result<()> {
         "--host-record=store.lab.example,10.77.0.1",
         "--cname=nas.lab.example,store.lab.example",
     ])?;
-    let vm = wire.boot("root=/dev/nfs nfsroot=nas:/srv/%{mac} ip=dhcp ro")?;
+    let vm = lan.boot("root=/dev/nfs nfsroot=nas:/srv/%{mac} ip=dhcp ro")?;
     Facts::of(&vm)?.assert_read_only_nfs();
     let mounted = format!("netroot: mounted nas:{path} (");
     assert!(vm.console().contains(&mounted));
@@ -187,28 +187,28 @@ fn a_server_by_its_name_and_a_path_by_the_machines_address() -> Result<()> {
 
 #[test]
 fn a_server_that_dies_between_mount_and_the_mount_is_told_and_waited_for() -> Result<()> {
-    let wire = Wire::new("nfs-dies")?;
+    let lan = Lan::new("nfs-dies")?;
     let root = TinyRoot::make()?;
-    let ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
     let nfsroot = format!("nfsroot={SERVER}:/srv/root");
-    let vm = wire.boot(&format!("root=/dev/nfs {nfsroot} {STATIC} ro rootdelay=5"))?;
+    let vm = lan.boot(&format!("root=/dev/nfs {nfsroot} {STATIC} ro rootdelay=5"))?;
     vm.wait_for(
         "netroot: waiting 5 s before the root is mounted",
         "the moment after the server was asked",
-        PATIENCE,
+        TIMEOUT,
     )?;
     drop(ganesha);
     let failed = format!("netroot: boot failed: cannot mount the root {SERVER}:/srv/root: ");
-    let seen = vm.wait_for(&failed, "the failure's sentence", PATIENCE)?;
+    let seen = vm.wait_for(&failed, "the failure's sentence", TIMEOUT)?;
     assert!(seen.line.contains("; "), "no advice: {}", seen.line);
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
     Facts::of(&vm)?.assert_read_only_nfs();
     Ok(())
 }
 
 #[test]
 fn guix_systems_boot_program_is_run_by_its_guile() -> Result<()> {
-    let wire = Wire::new("guix")?;
+    let lan = Lan::new("guix")?;
     let root = TinyRoot::make()?;
     // As in a store: the profile is a link to an item, and the guile in it one to another.
     let store = root.path().join("gnu/store");
@@ -222,9 +222,9 @@ fn guix_systems_boot_program_is_run_by_its_guile() -> Result<()> {
     )?;
     symlink("/gnu/store/profile", store.join("system/profile"))?;
     std::fs::write(store.join("system/boot"), "(display \"booted\")\n")?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
     let guix = "gnu.system=/gnu/store/system gnu.load=/gnu/store/system/boot";
-    let vm = wire.boot(&format!("root={SERVER}:/srv/root {guix} {STATIC} ro"))?;
+    let vm = lan.boot(&format!("root={SERVER}:/srv/root {guix} {STATIC} ro"))?;
     let facts = Facts::of(&vm)?;
     facts.assert_read_only_nfs();
     let arguments = facts.all("arguments");
@@ -250,10 +250,10 @@ fn assert_a_user_can_work(facts: &Facts) {
 
 #[test]
 fn a_user_without_roots_rights_reads_and_writes_under_an_overlay_over_ganesha() -> Result<()> {
-    let wire = Wire::new("nfs-user-ganesha")?;
+    let lan = Lan::new("nfs-user-ganesha")?;
     let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
-    let vm = wire.boot(&format!(
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
+    let vm = lan.boot(&format!(
         "root=/dev/nfs nfsroot={SERVER}:/srv/root {STATIC} rd.overlay"
     ))?;
     let facts = Facts::of(&vm)?;
@@ -263,20 +263,20 @@ fn a_user_without_roots_rights_reads_and_writes_under_an_overlay_over_ganesha() 
 
 #[test]
 fn a_user_without_roots_rights_reads_and_writes_under_an_overlay_over_our_export() -> Result<()> {
-    let wire = Wire::new("nfs-user-own")?;
+    let lan = Lan::new("nfs-user-own")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve_beside(root.path())?;
-    let vm = wire.boot(&format!("{} {STATIC} rd.overlay", own_export(root.path())?))?;
+    let _server = lan.serve_beside(root.path())?;
+    let vm = lan.boot(&format!("{} {STATIC} rd.overlay", own_export(root.path())?))?;
     assert_a_user_can_work(&Facts::of(&vm)?);
     Ok(())
 }
 
 /// A server without NFSACL, the side protocol that an overlay's permissions need by version 3: Ganesha behind one
 /// that says that there is no such program.
-fn without_acl(wire: &Wire) -> Result<RpcPeer> {
+fn without_acl(lan: &Lan) -> Result<RpcPeer> {
     let ganesha = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 2049);
     let address = SERVER.parse()?;
-    RpcPeer::before(&wire.net, Some(ganesha), address, &[3049], |call| {
+    RpcPeer::before(&lan.net, Some(ganesha), address, &[3049], |call| {
         match call.program {
             // PROG_UNAVAIL (RFC 5531 §9).
             NFSACL => Then::Reply(1, vec![]),
@@ -287,12 +287,12 @@ fn without_acl(wire: &Wire) -> Result<RpcPeer> {
 
 #[test]
 fn a_user_can_work_over_a_server_without_access_lists() -> Result<()> {
-    let wire = Wire::new("nfs-no-acl")?;
+    let lan = Lan::new("nfs-no-acl")?;
     let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
-    let _peer = without_acl(&wire)?;
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
+    let _peer = without_acl(&lan)?;
     let nfsroot = format!("nfsroot={SERVER}:/srv/root,port=3049,mountport=20048");
-    let vm = wire.boot(&format!("root=/dev/nfs {nfsroot} {STATIC} rd.overlay"))?;
+    let vm = lan.boot(&format!("root=/dev/nfs {nfsroot} {STATIC} rd.overlay"))?;
     assert_a_user_can_work(&Facts::of(&vm)?);
     Ok(())
 }

@@ -3,21 +3,21 @@
 use anyhow::Result;
 use netroot_harness::{Dnsmasq, Firmware, Net, Nic, Rom, TinyRoot, VmBuilder};
 
-use crate::wire::{Facts, MACHINE, Wire};
+use crate::lan::{Facts, Lan, MACHINE};
 
 fn boots_beside_a_router(
     name: &str,
     machine: impl FnOnce(VmBuilder<'_>, Nic) -> VmBuilder<'_>,
 ) -> Result<()> {
-    let wire = Wire::new(name)?;
+    let lan = Lan::new(name)?;
     let router = Net::new(&format!("{name}-router"))?;
-    wire.net
-        .cable(&wire.bridge, &router, "lan", "10.77.0.254/24")?;
+    lan.net
+        .cable(&lan.bridge, &router, "lan", "10.77.0.254/24")?;
     let options = ["--dhcp-option=3,10.77.0.254", "--dhcp-option=6,10.77.0.254"];
     let dnsmasq = Dnsmasq::start(&router, "lan", "10.77.0.100", "10.77.0.199", &options)?;
     let root = TinyRoot::make()?;
-    let server = wire.serve_beside(root.path())?;
-    let vm = machine(wire.machine(), Nic::virtio(&wire.tap, MACHINE)).start()?;
+    let server = lan.serve_beside(root.path())?;
+    let vm = machine(lan.machine(), Nic::virtio(&lan.tap, MACHINE)).start()?;
     let facts = Facts::of(&vm)?;
     facts.assert_overlay();
     // The address and the router are the main server's, the rest is ours.

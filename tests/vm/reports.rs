@@ -8,31 +8,31 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use netroot_harness::TinyRoot;
 
-use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, STATIC, Wire, own_export};
+use crate::lan::{Facts, Lan, MACHINE, SERVER, STATIC, TIMEOUT, own_export};
 
 #[test]
 fn a_failure_before_there_is_an_address_is_heard_with_the_boot_that_follows() -> Result<()> {
-    let wire = Wire::new("report-later")?;
+    let lan = Lan::new("report-later")?;
     let root = TinyRoot::make()?;
-    let server = wire.serve_beside(root.path())?;
+    let server = lan.serve_beside(root.path())?;
     let mac = MACHINE.replace(':', "-");
-    let vm = wire.boot(&format!(
+    let vm = lan.boot(&format!(
         "{} {STATIC} ro facts.stay carrier_timeout=5 \
          netroot.report=http://{SERVER}:8069/report/{mac}",
         own_export(root.path())?
     ))?;
     vm.cable(0, false)?;
     let failed = "netroot: boot failed: no carrier: ";
-    vm.wait_for(failed, "an attempt without a cable", PATIENCE)?;
+    vm.wait_for(failed, "an attempt without a cable", TIMEOUT)?;
     vm.cable(0, true)?;
     let unheard = "attempt 1 failed: no carrier: nothing is at the other end of eth0";
     server
         .output()
-        .wait_for(unheard, "the failure, later", PATIENCE)?;
+        .wait_for(unheard, "the failure, later", TIMEOUT)?;
     let booted =
         server
             .output()
-            .wait_for("root mounted ", "the report of the good boot", PATIENCE)?;
+            .wait_for("root mounted ", "the report of the good boot", TIMEOUT)?;
     assert!(booted.line.contains(", after "), "{}", booted.line);
     Ok(())
 }
@@ -56,10 +56,10 @@ fn posted(mut stream: TcpStream) -> Result<(String, String)> {
 
 /// A web server on port 80 that takes one connection, and reads from it once it is told to.
 fn slow_server(
-    wire: &Wire,
+    lan: &Lan,
     told: mpsc::Receiver<()>,
 ) -> Result<mpsc::Receiver<Result<(String, String)>>> {
-    let listener = wire
+    let listener = lan
         .net
         .within(|| Ok(TcpListener::bind(format!("{SERVER}:80"))?))?;
     let (sender, receiver) = mpsc::channel();
@@ -74,10 +74,10 @@ fn slow_server(
 
 #[test]
 fn a_slow_server_with_a_name_gets_the_report_and_does_not_hold_up_the_boot() -> Result<()> {
-    let wire = Wire::new("report-name")?;
+    let lan = Lan::new("report-name")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve_beside(root.path())?;
-    let names = wire.net.spawn(&[
+    let _server = lan.serve_beside(root.path())?;
+    let names = lan.net.spawn(&[
         "dnsmasq",
         "--keep-in-foreground",
         "--conf-file=/dev/null",
@@ -94,15 +94,15 @@ fn a_slow_server_with_a_name_gets_the_report_and_does_not_hold_up_the_boot() -> 
         .stderr()
         .wait_for("started", "dnsmasq", Duration::from_secs(30))?;
     let (tell, told) = mpsc::channel();
-    let reports = slow_server(&wire, told)?;
-    let vm = wire.boot(&format!(
+    let reports = slow_server(&lan, told)?;
+    let vm = lan.boot(&format!(
         "{} {STATIC}:{SERVER} ro facts.stay netroot.report=http://reports.lab/deep/down?x=1",
         own_export(root.path())?
     ))?;
     // The root's init is at work before the server reads a byte.
     let facts = Facts::of(&vm)?;
     tell.send(())?;
-    let (head, body) = reports.recv_timeout(PATIENCE)??;
+    let (head, body) = reports.recv_timeout(TIMEOUT)??;
     assert!(
         head.starts_with("POST /deep/down?x=1 HTTP/1.1\r\n"),
         "{head}"

@@ -3,8 +3,8 @@
 use anyhow::{Context, Result};
 use netroot_harness::{NetrootServe, Nic, TinyRoot};
 
+use crate::lan::{Facts, Lan, MACHINE, SERVER, STATIC, TIMEOUT, own_export};
 use crate::links;
-use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, STATIC, Wire, own_export};
 
 /// As the server's script has it, for a machine that is given its command line by hand.
 fn report_here() -> String {
@@ -23,36 +23,36 @@ fn reported(server: &NetrootServe) -> Vec<String> {
 
 #[test]
 fn a_wrong_root_is_corrected_at_the_prompt_and_the_server_hears_of_both() -> Result<()> {
-    let wire = Wire::new("prompt")?;
+    let lan = Lan::new("prompt")?;
     let root = TinyRoot::make()?;
-    let server = wire.serve_beside(root.path())?;
+    let server = lan.serve_beside(root.path())?;
     let wrong =
         format!("nfsroot={SERVER}:/absent,vers=3,proto=tcp,port=2049,mountport=2049,nolock");
-    let mut vm = wire.boot(&format!(
+    let mut vm = lan.boot(&format!(
         "root=/dev/nfs {wrong} {STATIC} ro {}",
         report_here()
     ))?;
     vm.wait_for(
         "; Enter opens a prompt",
         "the failure and the way out",
-        PATIENCE,
+        TIMEOUT,
     )?;
     vm.type_in("\n")?;
-    vm.wait_for("netroot> ", "the prompt", PATIENCE)?;
+    vm.wait_for("netroot> ", "the prompt", TIMEOUT)?;
     let right = own_export(root.path())?;
     let nfsroot = right.split(' ').find(|word| word.starts_with("nfsroot="));
     let nfsroot = nfsroot.context("a command line with nfsroot=")?;
     vm.type_in(&format!("set {nfsroot}\nshow\n"))?;
-    let seen = vm.wait_for("command line  ", "the command line as it is now", PATIENCE)?;
+    let seen = vm.wait_for("command line  ", "the command line as it is now", TIMEOUT)?;
     assert!(seen.line.contains(nfsroot), "{}", seen.line);
     assert!(!seen.line.contains("/absent"), "{}", seen.line);
     vm.wait_for(
         "address       10.77.0.50/24 on eth0 (ip=)",
         "the machine as it is",
-        PATIENCE,
+        TIMEOUT,
     )?;
     vm.type_in("log\nretry\n")?;
-    vm.wait_for("] netroot: boot failed: ", "the log", PATIENCE)?;
+    vm.wait_for("] netroot: boot failed: ", "the log", TIMEOUT)?;
     let facts = Facts::of(&vm)?;
     facts.assert_read_only_nfs();
     let report: serde_json::Value = serde_json::from_str(&facts.all("report"))?;
@@ -62,7 +62,7 @@ fn a_wrong_root_is_corrected_at_the_prompt_and_the_server_hears_of_both() -> Res
     // The report travels beside the boot, and may come after the root's first words.
     server
         .output()
-        .wait_for("root mounted ", "the report of the good boot", PATIENCE)?;
+        .wait_for("root mounted ", "the report of the good boot", TIMEOUT)?;
     let reported = reported(&server);
     let (failed, mounted) = reported.first().zip(reported.last()).context("reports")?;
     assert!(
@@ -78,10 +78,10 @@ fn a_wrong_root_is_corrected_at_the_prompt_and_the_server_hears_of_both() -> Res
 
 #[test]
 fn a_break_stops_the_boot_until_somebody_says_retry() -> Result<()> {
-    let wire = Wire::new("break")?;
+    let lan = Lan::new("break")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve_beside(root.path())?;
-    let mut vm = wire.boot(&format!(
+    let _server = lan.serve_beside(root.path())?;
+    let mut vm = lan.boot(&format!(
         "{} {STATIC} rd.overlay rd.break=pre-mount break=bottom",
         own_export(root.path())?
     ))?;
@@ -89,9 +89,9 @@ fn a_break_stops_the_boot_until_somebody_says_retry() -> Result<()> {
         "stopped before the mount (",
         "stopped before the switch to the root (",
     ] {
-        let seen = vm.wait_for(stop, "the stop", PATIENCE)?;
+        let seen = vm.wait_for(stop, "the stop", TIMEOUT)?;
         vm.console()
-            .wait_after(seen.end, "netroot> ", "the prompt", PATIENCE)?;
+            .wait_after(seen.end, "netroot> ", "the prompt", TIMEOUT)?;
         vm.type_in("retry\n")?;
     }
     Facts::of(&vm)?.assert_overlay();
@@ -100,17 +100,17 @@ fn a_break_stops_the_boot_until_somebody_says_retry() -> Result<()> {
 
 #[test]
 fn the_shell_is_the_roots_own_in_that_root() -> Result<()> {
-    let wire = Wire::new("shell")?;
+    let lan = Lan::new("shell")?;
     let root = TinyRoot::make()?;
     // What prints its facts stands in for a shell.
     std::fs::create_dir_all(root.path().join("bin"))?;
     std::fs::copy(root.path().join("sbin/init"), root.path().join("bin/sh"))?;
-    let _server = wire.serve_beside(root.path())?;
-    let mut vm = wire.boot(&format!(
+    let _server = lan.serve_beside(root.path())?;
+    let mut vm = lan.boot(&format!(
         "{} {STATIC} break=bottom",
         own_export(root.path())?
     ))?;
-    vm.wait_for("netroot> ", "the prompt", PATIENCE)?;
+    vm.wait_for("netroot> ", "the prompt", TIMEOUT)?;
     vm.type_in("shell\n")?;
     let facts = Facts::of(&vm)?;
     assert_eq!(facts.all("witness"), "the root's own words");
@@ -122,11 +122,11 @@ fn the_shell_is_the_roots_own_in_that_root() -> Result<()> {
 
 #[test]
 fn devices_follow_the_parameters_that_are_changed_at_the_prompt() -> Result<()> {
-    let wire = Wire::new("prompt-devices")?;
+    let lan = Lan::new("prompt-devices")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve_beside(root.path())?;
+    let _server = lan.serve_beside(root.path())?;
     let static_on = |device: &str| format!("ip=10.77.0.50:::255.255.255.0::{device}:off");
-    let machine = wire.machine().nic(Nic::virtio(&wire.tap, MACHINE));
+    let machine = lan.machine().nic(Nic::virtio(&lan.tap, MACHINE));
     let mut vm = links::boot(
         machine,
         &format!(
@@ -135,10 +135,10 @@ fn devices_follow_the_parameters_that_are_changed_at_the_prompt() -> Result<()> 
             static_on("br0")
         ),
     )?;
-    vm.wait_for("netroot: boot failed: ", "the wrong root", PATIENCE)?;
-    vm.wait_for("; Enter opens a prompt", "the way out", PATIENCE)?;
+    vm.wait_for("netroot: boot failed: ", "the wrong root", TIMEOUT)?;
+    vm.wait_for("; Enter opens a prompt", "the way out", TIMEOUT)?;
     vm.type_in("\n")?;
-    vm.wait_for("netroot> ", "the prompt", PATIENCE)?;
+    vm.wait_for("netroot> ", "the prompt", TIMEOUT)?;
     let right = own_export(root.path())?;
     let nfsroot = right.split(' ').find(|word| word.starts_with("nfsroot="));
     let nfsroot = nfsroot.context("a command line with nfsroot=")?;
@@ -147,8 +147,8 @@ fn devices_follow_the_parameters_that_are_changed_at_the_prompt() -> Result<()> 
          set {nfsroot}\nretry\n",
         static_on("bond0")
     ))?;
-    vm.wait_for("netroot: br0: gone", "the end of the bridge", PATIENCE)?;
-    vm.wait_for("netroot: lan: now eth0 again", "the old name", PATIENCE)?;
+    vm.wait_for("netroot: br0: gone", "the end of the bridge", TIMEOUT)?;
+    vm.wait_for("netroot: lan: now eth0 again", "the old name", TIMEOUT)?;
     let facts = Facts::of(&vm)?;
     facts.assert_read_only_nfs();
     let link = facts.all("link");
@@ -164,22 +164,22 @@ fn devices_follow_the_parameters_that_are_changed_at_the_prompt() -> Result<()> 
 
 #[test]
 fn a_line_is_edited_as_on_any_terminal() -> Result<()> {
-    let wire = Wire::new("prompt-editing")?;
-    let mut vm = wire.boot(&format!("root=/dev/nfs {STATIC} rd.break=pre-mount"))?;
-    vm.wait_for("netroot> ", "the prompt", PATIENCE)?;
+    let lan = Lan::new("prompt-editing")?;
+    let mut vm = lan.boot(&format!("root=/dev/nfs {STATIC} rd.break=pre-mount"))?;
+    vm.wait_for("netroot> ", "the prompt", TIMEOUT)?;
     // Backspace takes a letter back, ^U the whole line.
     vm.type_in("junk\u{15}set rd.onf\u{7f}\u{7f}\u{7f}debug\nshow\n")?;
-    let seen = vm.wait_for("command line  ", "the command line as it is now", PATIENCE)?;
+    let seen = vm.wait_for("command line  ", "the command line as it is now", TIMEOUT)?;
     assert!(seen.line.ends_with(" rd.debug"), "{}", seen.line);
     // ^C gives the line up and does nothing to the machine; ^D goes on, like retry.
     vm.type_in("reboot\u{3}\nhelp\n")?;
-    let help = vm.wait_for("restart the machine", "the help", PATIENCE)?;
+    let help = vm.wait_for("restart the machine", "the help", TIMEOUT)?;
     vm.type_in("\u{4}")?;
     vm.console().wait_after(
         help.end,
         "netroot: boot failed: no root: ",
         "the boot goes on",
-        PATIENCE,
+        TIMEOUT,
     )?;
     Ok(())
 }

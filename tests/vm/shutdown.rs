@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use netroot_harness::{NetrootServe, Vm, places};
+use netroot_harness::{NetrootServe, Vm, paths};
 
-use crate::wire::{PATIENCE, STATIC, Wire, own_export};
+use crate::lan::{Lan, STATIC, TIMEOUT, own_export};
 
 /// A machine at its prompt, with Debian below an overlay and somebody logged in.
-fn logged_in(wire: &Wire, address: &str) -> Result<(NetrootServe, Vm)> {
-    let root = places::debian_root();
-    let server = wire.serve(&root, &[])?;
-    let mut vm = wire.boot(&format!("{} {address} rd.overlay", own_export(&root)?))?;
-    let login = vm.wait_for("login:", "the login prompt", PATIENCE)?;
+fn logged_in(lan: &Lan, address: &str) -> Result<(NetrootServe, Vm)> {
+    let root = paths::debian_root();
+    let server = lan.serve(&root, &[])?;
+    let mut vm = lan.boot(&format!("{} {address} rd.overlay", own_export(&root)?))?;
+    let login = vm.wait_for("login:", "the login prompt", TIMEOUT)?;
     vm.type_in("root\n")?;
     vm.console()
-        .wait_after(login.end, "# ", "a shell", PATIENCE)?;
+        .wait_after(login.end, "# ", "a shell", TIMEOUT)?;
     Ok((server, vm))
 }
 
@@ -28,11 +28,11 @@ const PROMPTLY: Duration = Duration::from_secs(20);
 
 #[test]
 fn at_power_off_the_server_hears_that_the_root_is_unmounted() -> Result<()> {
-    let wire = Wire::new("power-off")?;
-    let (server, mut vm) = logged_in(&wire, STATIC)?;
+    let lan = Lan::new("power-off")?;
+    let (server, mut vm) = logged_in(&lan, STATIC)?;
     vm.type_in(POWER_OFF)?;
-    vm.wait_for("netroot: the root is unmounted", "a clean end", PATIENCE)?;
-    vm.wait(PATIENCE)?;
+    vm.wait_for("netroot: the root is unmounted", "a clean end", TIMEOUT)?;
+    vm.wait(TIMEOUT)?;
     server
         .output()
         .wait_for(": unmounted\"", "the server's word of it", PROMPTLY)?;
@@ -45,13 +45,13 @@ fn at_power_off_the_server_hears_that_the_root_is_unmounted() -> Result<()> {
 /// A network that is gone before anybody asks for the end is another matter: then systemd waits for its own files, as
 /// every program on a hard mount does, until the server is back.
 fn ends_without_its_network(name: &str, how: &str) -> Result<()> {
-    let wire = Wire::new(name)?;
-    let (server, mut vm) = logged_in(&wire, "ip=dhcp")?;
+    let lan = Lan::new(name)?;
+    let (server, mut vm) = logged_in(&lan, "ip=dhcp")?;
     vm.type_in(how)?;
     vm.wait_for(
         "systemd-shutdown[1]: Syncing filesystems",
         "systemd's last program",
-        PATIENCE,
+        TIMEOUT,
     )?;
     drop(server);
     vm.cable(0, false)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use netroot_harness::places;
+use netroot_harness::paths;
 
 use crate::run::{output, run};
 
@@ -15,7 +15,7 @@ use crate::run::{output, run};
 /// When one of them does not build.
 pub(crate) fn netroot() -> Result<PathBuf> {
     cargo(&["-p", "netroot", "--release"])?;
-    Ok(places::target().join("release/netroot"))
+    Ok(paths::target().join("release/netroot"))
 }
 
 /// The `init` for x86_64, as the boot server carries it.
@@ -24,7 +24,7 @@ pub(crate) fn netroot() -> Result<PathBuf> {
 /// When it does not build.
 pub(crate) fn carried_init() -> Result<PathBuf> {
     netroot()?;
-    Ok(places::target().join("embed/x86_64-unknown-linux-musl/init/init"))
+    Ok(paths::target().join("embed/x86_64-unknown-linux-musl/init/init"))
 }
 
 /// The `init` for aarch64.
@@ -41,7 +41,7 @@ pub(crate) fn aarch64_init() -> Result<PathBuf> {
         "--target",
         target,
     ])?;
-    Ok(places::target().join(target).join("init/init"))
+    Ok(paths::target().join(target).join("init/init"))
 }
 
 /// What `cargo xtask bench` boots.
@@ -51,7 +51,7 @@ pub(crate) fn aarch64_init() -> Result<PathBuf> {
 pub(crate) fn bench() -> Result<()> {
     netroot()?;
     for_a_machine("netroot-facts")?;
-    for_a_machine("netroot-yardstick")
+    for_a_machine("baseline-init")
 }
 
 /// A small static program of this work tree, to be run by a virtual machine.
@@ -75,7 +75,7 @@ pub(crate) fn root_tests() -> Result<()> {
         Command::new("cargo")
             .args(["test", "-p", "netroot-tests", "--no-run"])
             .args(["--message-format", "json-render-diagnostics"])
-            .current_dir(places::workspace()),
+            .current_dir(paths::workspace()),
     )?;
     let programs: Vec<String> = messages
         .lines()
@@ -101,7 +101,7 @@ pub(crate) fn built_root_tests() -> Result<Vec<PathBuf>> {
 }
 
 fn root_test_list() -> PathBuf {
-    places::target().join("root-tests.list")
+    paths::target().join("root-tests.list")
 }
 
 fn cargo(arguments: &[&str]) -> Result<()> {
@@ -109,5 +109,5 @@ fn cargo(arguments: &[&str]) -> Result<()> {
         .arg("build")
         .arg("--quiet")
         .args(arguments)
-        .current_dir(places::workspace()))
+        .current_dir(paths::workspace()))
 }

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use netroot_harness::places;
+use netroot_harness::paths;
 use serde::Deserialize;
 
 use crate::run::output;
@@ -27,7 +27,7 @@ use crate::run::output;
 /// # Errors
 /// When modules form a circle (they have been printed), or a file cannot be read or parsed.
 pub(crate) fn check() -> Result<usize> {
-    let workspace = places::workspace();
+    let workspace = paths::workspace();
     let mut files = 0;
     let mut circles = 0;
     for target in targets()? {
@@ -67,7 +67,7 @@ fn targets() -> Result<Vec<Target>> {
     let text = output(
         Command::new("cargo")
             .args(["metadata", "--no-deps", "--format-version", "1"])
-            .current_dir(places::workspace()),
+            .current_dir(paths::workspace()),
     )?;
     let metadata: Metadata = serde_json::from_str(&text).context("parse cargo metadata")?;
     let targets = metadata.packages.into_iter().flat_map(|p| p.targets);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use netroot_harness::{Accel, Clients, Firmware, Ganesha, Net, NetrootServe, Nic, Rom, Vm, places};
+use netroot_harness::{Accel, Clients, Firmware, Ganesha, Net, NetrootServe, Nic, Rom, Vm, paths};
 
 use crate::{build, needs_root, setup};
 
@@ -69,7 +69,7 @@ impl Demo {
         let net = Net::new("demo")?;
         let bridge = net.bridge("br0", &format!("{SERVER}/24"))?;
         let tap = net.tap("machine", &bridge)?;
-        let root = places::debian_root();
+        let root = paths::debian_root();
         let _ganesha = match self.nfs {
             NfsServer::Own => None,
             NfsServer::Ganesha => {

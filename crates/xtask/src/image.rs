@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
-use netroot_harness::places;
+use netroot_harness::paths;
 
 use crate::run::run;
 
@@ -13,9 +13,9 @@ use crate::run::run;
 /// # Errors
 /// When `netroot` is not built or fails.
 pub(crate) fn make(modules: &str, image: &Path) -> Result<()> {
-    run(Command::new(places::netroot()?)
+    run(Command::new(paths::netroot()?)
         .args(["initrd", "--root"])
-        .arg(places::debian_root())
+        .arg(paths::debian_root())
         .args(["--modules", modules, "-o"])
         .arg(image))
 }

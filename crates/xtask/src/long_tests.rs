@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use netroot_harness::{Accel, places};
+use netroot_harness::{Accel, paths};
 
 use crate::run::output;
 use crate::{build, needs_root};
@@ -50,7 +50,7 @@ impl LongTests {
     pub(crate) fn start() -> Result<Self> {
         needs_root("these tests make network namespaces", "test --long")?;
         let accel = Accel::probe();
-        let logs = places::logs("long-tests")?;
+        let logs = paths::logs("long-tests")?;
         let mut tests = list()?;
         ensure!(!tests.is_empty(), "no test is ignored, so none is long");
         // Taken from the end.
@@ -144,7 +144,7 @@ fn run_one(test: &Test, log: &Path, accel: Accel) -> Result<()> {
         .args(["--ignored", "--exact", &test.name, "--nocapture"])
         .env("NETROOT_ACCEL", accel.name())
         .env("RUST_BACKTRACE", "0")
-        .current_dir(places::workspace())
+        .current_dir(paths::workspace())
         .stdin(Stdio::null())
         .stdout(file.try_clone()?)
         .stderr(file)

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
-use netroot_harness::places;
+use netroot_harness::paths;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "What a person does with this work tree")]
@@ -119,7 +119,7 @@ fn needs_root(why: &str, arguments: &str) -> Result<()> {
     if nix::unistd::geteuid().is_root() {
         return Ok(());
     }
-    let program = std::env::current_exe().unwrap_or_else(|_| places::target().join("debug/xtask"));
+    let program = std::env::current_exe().unwrap_or_else(|_| paths::target().join("debug/xtask"));
     bail!(
         "{why}, which needs root. Everything is built: run\n  sudo {} {arguments}",
         program.display()

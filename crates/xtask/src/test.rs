@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use netroot_harness::{Accel, places};
+use netroot_harness::{Accel, paths};
 
 use crate::long_tests::LongTests;
 use crate::run::{output, run};
@@ -117,7 +117,7 @@ fn held() -> Outcome {
 
 fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new("cargo");
-    command.args(arguments).current_dir(places::workspace());
+    command.args(arguments).current_dir(paths::workspace());
     command
 }
 
@@ -203,7 +203,7 @@ fn unit_tests() -> Result<Outcome> {
 }
 
 fn image_sizes() -> Result<Outcome> {
-    let folder = places::target().join("images");
+    let folder = paths::target().join("images");
     std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
     let mut sizes = Vec::new();
     for (modules, limit) in [
@@ -220,9 +220,9 @@ fn image_sizes() -> Result<Outcome> {
 }
 
 fn kernel_configuration() -> Result<Outcome> {
-    let (version, _) = places::debian_kernel()?;
-    let file = places::debian_root().join(format!("boot/config-{version}"));
-    run(Command::new(places::netroot()?)
+    let (version, _) = paths::debian_kernel()?;
+    let file = paths::debian_root().join(format!("boot/config-{version}"));
+    run(Command::new(paths::netroot()?)
         .arg("check-kernel")
         .arg(file))?;
     Ok(held())
@@ -268,7 +268,7 @@ pub(crate) fn only_root_tests() -> Result<()> {
             .env("NETROOT_ACCEL", accel.name())
             // An error names its place itself.
             .env("RUST_BACKTRACE", "0")
-            .current_dir(places::workspace()));
+            .current_dir(paths::workspace()));
         if let Err(error) = result {
             failed.push(format!("{error:#}"));
         }

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::places;
+use crate::paths;
 use crate::transcript::{Echo, Transcript};
 
 /// QEMU's accelerator.
@@ -67,7 +67,7 @@ fn kvm_boots_a_kernel() -> bool {
         .write(true)
         .open("/dev/kvm")
         .is_ok();
-    let Ok((_, kernel)) = places::debian_kernel() else {
+    let Ok((_, kernel)) = paths::debian_kernel() else {
         return false;
     };
     if !opens {

@@ -22,7 +22,7 @@ mod switch;
 mod transcript;
 mod vm;
 
-pub mod places;
+pub mod paths;
 
 pub use accel::Accel;
 pub use net::{Bridge, Loss, Net, Tap};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::places;
+use crate::paths;
 use crate::program::{Finished, Program, Streams, child_of};
 
 /// A network, mount and process namespace with its own `/proc`, `/sys`, `/run`, `/tmp`
@@ -81,7 +81,7 @@ impl Net {
             nix::unistd::geteuid().is_root(),
             "making a network namespace needs root"
         );
-        let logs = places::logs(name)?;
+        let logs = paths::logs(name)?;
         let log = std::fs::File::create(logs.join("holder.log")).context("create holder.log")?;
         // setpriv asks for the death signal here, so that no unsafe `pre_exec` is needed.
         let holder = Command::new("setpriv")

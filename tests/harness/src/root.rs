@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::places;
+use crate::paths;
 
 /// A root whose `/sbin/init` prints what it finds and switches the machine off: see
 /// `tests/facts`. It carries the Debian kernel and its modules as hard links, so that
@@ -23,7 +23,7 @@ impl TinyRoot {
     pub fn make() -> Result<Self> {
         let root = Self::without_init()?;
         let init = root.path().join("sbin/init");
-        std::fs::copy(places::facts()?, &init)
+        std::fs::copy(paths::facts()?, &init)
             .with_context(|| format!("copy netroot-facts to {}", init.display()))?;
         std::fs::set_permissions(&init, PermissionsExt::from_mode(0o755))?;
         Ok(root)
@@ -39,7 +39,7 @@ impl TinyRoot {
         // be another file system, and an export never crosses into one.
         let folder = tempfile::Builder::new()
             .prefix(PREFIX)
-            .tempdir_in(places::cache())
+            .tempdir_in(paths::cache())
             .context("create a folder in .cache")?;
         let path = folder.path();
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o755))?;
@@ -58,13 +58,13 @@ impl TinyRoot {
             std::os::unix::fs::chown(&owned, Some(USER), Some(USER))
                 .with_context(|| format!("give {} away", owned.display()))?;
         }
-        let (version, kernel) = places::debian_kernel()?;
+        let (version, kernel) = paths::debian_kernel()?;
         let copy = path.join("boot").join(format!("vmlinuz-{version}"));
         std::fs::hard_link(&kernel, &copy)
             .with_context(|| format!("link {} to {}", kernel.display(), copy.display()))?;
         let modules = Path::new("lib/modules").join(&version);
         link_tree(
-            &places::debian_root().join(&modules),
+            &paths::debian_root().join(&modules),
             &path.join("usr").join(&modules),
         )?;
         Ok(Self { folder })
@@ -85,7 +85,7 @@ const PREFIX: &str = "tiny-root-";
 /// Removes what tests that were killed left behind: no test runs for a day.
 fn sweep() {
     let day = std::time::Duration::from_secs(24 * 3600);
-    let entries = std::fs::read_dir(places::cache());
+    let entries = std::fs::read_dir(paths::cache());
     for entry in entries.into_iter().flatten().flatten() {
         let is_tiny = entry.file_name().to_string_lossy().starts_with(PREFIX);
         let age = entry.metadata().and_then(|facts| facts.modified());

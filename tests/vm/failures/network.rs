@@ -4,9 +4,9 @@ use anyhow::Result;
 use netroot_harness::{Dnsmasq, Nic};
 
 use super::assert_fails_with;
-use crate::wire::{MACHINE, SERVER, STATIC, Wire};
+use crate::lan::{Lan, MACHINE, SERVER, STATIC};
 
-/// What is to be mounted, on the server on the wire.
+/// What is to be mounted, on the server on the network.
 fn root_here() -> String {
     format!("root=/dev/nfs nfsroot={SERVER}:/srv/root,vers=3")
 }
@@ -19,10 +19,10 @@ fn root_elsewhere(router: &str) -> String {
 
 #[test]
 fn a_card_without_a_driver_in_the_image_is_named_by_its_number() -> Result<()> {
-    let wire = Wire::new("no-driver")?;
-    let card = Nic::model("e1000e", &wire.tap, MACHINE);
-    let mut vm = wire.boot_with(
-        wire.machine().nic(card),
+    let lan = Lan::new("no-driver")?;
+    let card = Nic::model("e1000e", &lan.tap, MACHINE);
+    let mut vm = lan.boot_with(
+        lan.machine().nic(card),
         &format!("{} ip=dhcp rd.net.timeout.iflink=5", root_here()),
     )?;
     let sentence = "no network card: none appeared within 5 s; the image has no driver for PCI device 8086:10d3";
@@ -31,9 +31,9 @@ fn a_card_without_a_driver_in_the_image_is_named_by_its_number() -> Result<()> {
 
 #[test]
 fn a_cable_that_is_out_is_named_with_its_card() -> Result<()> {
-    let wire = Wire::new("no-cable")?;
+    let lan = Lan::new("no-cable")?;
     let line = format!("{} ip=dhcp carrier_timeout=8", root_here());
-    let mut vm = wire.boot(&line)?;
+    let mut vm = lan.boot(&line)?;
     vm.cable(0, false)?;
     let sentence = "no carrier: nothing is at the other end of eth0 after 8 s";
     assert_fails_with(&mut vm, sentence)
@@ -41,36 +41,36 @@ fn a_cable_that_is_out_is_named_with_its_card() -> Result<()> {
 
 #[test]
 fn a_card_that_is_not_there_is_named_with_those_that_are() -> Result<()> {
-    let wire = Wire::new("other-card")?;
+    let lan = Lan::new("other-card")?;
     let line = format!(
         "{} ip=10.77.0.50:::255.255.255.0::eth7:off carrier_timeout=5",
         root_here()
     );
-    let mut vm = wire.boot(&line)?;
+    let mut vm = lan.boot(&line)?;
     let sentence = "the command line names none of those that are there (eth0)";
     assert_fails_with(&mut vm, sentence)
 }
 
 #[test]
 fn silence_instead_of_dhcp_is_named_with_the_card() -> Result<()> {
-    let wire = Wire::new("no-dhcp")?;
-    let mut vm = wire.boot(&format!("{} ip=dhcp rd.net.timeout.dhcp=10", root_here()))?;
+    let lan = Lan::new("no-dhcp")?;
+    let mut vm = lan.boot(&format!("{} ip=dhcp rd.net.timeout.dhcp=10", root_here()))?;
     assert_fails_with(&mut vm, "no DHCP server answered on eth0")
 }
 
 #[test]
 fn a_lease_without_a_root_is_told_with_the_ways_to_name_one() -> Result<()> {
-    let wire = Wire::new("no-root")?;
-    let _dnsmasq = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.149", &[])?;
-    let mut vm = wire.boot("root=dhcp ip=dhcp")?;
+    let lan = Lan::new("no-root")?;
+    let _dnsmasq = Dnsmasq::start(&lan.net, "br0", "10.77.0.100", "10.77.0.149", &[])?;
+    let mut vm = lan.boot("root=dhcp ip=dhcp")?;
     let sentence = "no root: neither the command line nor DHCP option 17 names a root; give root=nfs:<server>:/<path>, or set option 17 (root-path) on the DHCP server";
     assert_fails_with(&mut vm, sentence)
 }
 
 #[test]
 fn a_server_in_another_network_needs_a_router() -> Result<()> {
-    let wire = Wire::new("no-route")?;
-    let mut vm = wire.boot(&root_elsewhere(""))?;
+    let lan = Lan::new("no-route")?;
+    let mut vm = lan.boot(&root_elsewhere(""))?;
     let sentence =
         "no route leads from 10.77.0.50 to 10.99.0.1, which is in another network; name a router";
     assert_fails_with(&mut vm, sentence)
@@ -78,27 +78,27 @@ fn a_server_in_another_network_needs_a_router() -> Result<()> {
 
 #[test]
 fn a_router_that_is_not_there_is_named_and_not_the_server() -> Result<()> {
-    let wire = Wire::new("dead-router")?;
-    let mut vm = wire.boot(&root_elsewhere("10.77.0.254"))?;
+    let lan = Lan::new("dead-router")?;
+    let mut vm = lan.boot(&root_elsewhere("10.77.0.254"))?;
     let sentence = "; the router 10.77.0.254 does not even answer ARP";
     assert_fails_with(&mut vm, sentence)
 }
 
 #[test]
 fn a_router_of_another_network_is_named_as_one() -> Result<()> {
-    let wire = Wire::new("far-router")?;
-    let mut vm = wire.boot(&root_elsewhere("10.88.0.1"))?;
+    let lan = Lan::new("far-router")?;
+    let mut vm = lan.boot(&root_elsewhere("10.88.0.1"))?;
     let sentence = "; the router 10.88.0.1 is not in this machine's own network";
     assert_fails_with(&mut vm, sentence)
 }
 
 #[test]
 fn a_silent_server_behind_a_router_is_told_from_a_silent_router() -> Result<()> {
-    let wire = Wire::new("behind-router")?;
+    let lan = Lan::new("behind-router")?;
     // It takes the packets and forwards none.
-    wire.net
+    lan.net
         .shell("echo 0 > /proc/sys/net/ipv4/ip_forward; ip route add blackhole 10.99.0.0/16")?;
-    let mut vm = wire.boot(&root_elsewhere(SERVER))?;
+    let mut vm = lan.boot(&root_elsewhere(SERVER))?;
     let sentence =
         format!("nothing answers at 10.99.0.1 port 111 (portmapper); the router {SERVER} is there");
     assert_fails_with(&mut vm, &sentence)
@@ -106,8 +106,8 @@ fn a_silent_server_behind_a_router_is_told_from_a_silent_router() -> Result<()> 
 
 #[test]
 fn a_server_that_is_not_there_is_named() -> Result<()> {
-    let wire = Wire::new("dead-server")?;
-    let mut vm = wire.boot(&format!(
+    let lan = Lan::new("dead-server")?;
+    let mut vm = lan.boot(&format!(
         "root=/dev/nfs nfsroot=10.77.0.77:/srv/root {STATIC}"
     ))?;
     let sentence =

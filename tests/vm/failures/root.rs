@@ -6,24 +6,24 @@ use anyhow::Result;
 use netroot_harness::{Clients, Ganesha, TinyRoot};
 
 use super::{PORTS, assert_fails_with};
-use crate::wire::{SERVER, STATIC, Wire, own_export};
+use crate::lan::{Lan, SERVER, STATIC, own_export};
 
 #[test]
 fn an_export_that_refuses_this_machine_is_explained() -> Result<()> {
-    let wire = Wire::new("refused")?;
+    let lan = Lan::new("refused")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve(root.path(), &["--allow", "10.77.0.9"])?;
-    let mut vm = wire.boot(&format!("{} {STATIC}", own_export(root.path())?))?;
+    let _server = lan.serve(root.path(), &["--allow", "10.77.0.9"])?;
+    let mut vm = lan.boot(&format!("{} {STATIC}", own_export(root.path())?))?;
     assert_fails_with(&mut vm, "but not to this machine's address 10.77.0.50")
 }
 
 #[test]
 fn a_server_that_hides_what_it_refuses_is_explained_as_far_as_it_tells() -> Result<()> {
-    let wire = Wire::new("refused-ganesha")?;
+    let lan = Lan::new("refused-ganesha")?;
     let root = TinyRoot::make()?;
     let others = Clients::Only("10.77.0.9".into());
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &others)?;
-    let mut vm = wire.boot(&format!(
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &others)?;
+    let mut vm = lan.boot(&format!(
         "root=/dev/nfs nfsroot={SERVER}:/srv/root {STATIC}"
     ))?;
     let sentence = "it exports nothing to this machine's address 10.77.0.50";
@@ -35,10 +35,10 @@ fn a_server_that_hides_what_it_refuses_is_explained_as_far_as_it_tells() -> Resu
 
 #[test]
 fn a_path_that_is_not_exported_is_explained_with_what_is() -> Result<()> {
-    let wire = Wire::new("absent-path")?;
+    let lan = Lan::new("absent-path")?;
     let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
-    let mut vm = wire.boot(&format!(
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
+    let mut vm = lan.boot(&format!(
         "root=/dev/nfs nfsroot={SERVER}:/srv/other {STATIC}"
     ))?;
     assert_fails_with(
@@ -49,11 +49,11 @@ fn a_path_that_is_not_exported_is_explained_with_what_is() -> Result<()> {
 
 #[test]
 fn a_path_that_our_own_export_does_not_have_is_explained_too() -> Result<()> {
-    let wire = Wire::new("absent-path-own")?;
+    let lan = Lan::new("absent-path-own")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve_beside(root.path())?;
+    let _server = lan.serve_beside(root.path())?;
     let nfsroot = format!("nfsroot={SERVER}:/other,{PORTS}");
-    let mut vm = wire.boot(&format!("root=/dev/nfs {nfsroot} {STATIC}"))?;
+    let mut vm = lan.boot(&format!("root=/dev/nfs {nfsroot} {STATIC}"))?;
     assert_fails_with(
         &mut vm,
         &format!("{SERVER} does not export /other; it exports /"),
@@ -62,10 +62,10 @@ fn a_path_that_our_own_export_does_not_have_is_explained_too() -> Result<()> {
 
 #[test]
 fn a_root_without_any_init_is_named() -> Result<()> {
-    let wire = Wire::new("no-init")?;
+    let lan = Lan::new("no-init")?;
     let root = TinyRoot::without_init()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
-    let mut vm = wire.boot(&format!(
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
+    let mut vm = lan.boot(&format!(
         "root=/dev/nfs nfsroot={SERVER}:/srv/root {STATIC}"
     ))?;
     assert_fails_with(
@@ -76,19 +76,19 @@ fn a_root_without_any_init_is_named() -> Result<()> {
 
 /// The sentence of a root whose `/sbin/init` is this.
 fn assert_init_fails_with(name: &str, init: &[u8], sentence: &str) -> Result<()> {
-    let wire = Wire::new(name)?;
+    let lan = Lan::new(name)?;
     let root = TinyRoot::without_init()?;
     let path = root.path().join("sbin/init");
     std::fs::write(&path, init)?;
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755))?;
-    let _server = wire.serve_beside(root.path())?;
-    let mut vm = wire.boot(&format!("{} {STATIC} ro", own_export(root.path())?))?;
+    let _server = lan.serve_beside(root.path())?;
+    let mut vm = lan.boot(&format!("{} {STATIC} ro", own_export(root.path())?))?;
     assert_fails_with(&mut vm, sentence)
 }
 
 #[test]
 fn an_init_for_another_processor_is_named_with_both() -> Result<()> {
-    let mut foreign = std::fs::read(netroot_harness::places::facts()?)?;
+    let mut foreign = std::fs::read(netroot_harness::paths::facts()?)?;
     // `e_machine`: EM_AARCH64.
     if let Some(machine) = foreign.get_mut(18..20) {
         machine.copy_from_slice(&183_u16.to_le_bytes());

@@ -7,38 +7,38 @@ use anyhow::Result;
 use netroot_harness::{Clients, Ganesha, TinyRoot, Vm};
 
 use super::{PORTS, assert_fails_with};
-use crate::wire::{SERVER, STATIC, Wire};
+use crate::lan::{Lan, SERVER, STATIC};
 
-/// A machine whose root is on the server on the wire, with these options.
-fn boot(wire: &Wire, options: &str) -> Result<Vm> {
+/// A machine whose root is on the server on the network, with these options.
+fn boot(lan: &Lan, options: &str) -> Result<Vm> {
     let nfsroot = format!("nfsroot={SERVER}:/srv/root,{options}");
-    wire.boot(&format!("root=/dev/nfs {nfsroot} {STATIC}"))
+    lan.boot(&format!("root=/dev/nfs {nfsroot} {STATIC}"))
 }
 
 /// A firewall on the server that swallows what comes to these ports.
-fn swallow(wire: &Wire, ports: &str) -> Result<()> {
+fn swallow(lan: &Lan, ports: &str) -> Result<()> {
     let rules = format!(
         "add table inet firewall
          add chain inet firewall input {{ type filter hook input priority 0; }}
          add rule inet firewall input tcp dport {{ {ports} }} drop"
     );
-    wire.net.run(&["nft", &rules])?;
+    lan.net.run(&["nft", &rules])?;
     Ok(())
 }
 
 /// A good server whose firewall is not.
-fn behind_a_firewall(name: &str, ports: &str) -> Result<(Wire, TinyRoot, Ganesha)> {
-    let wire = Wire::new(name)?;
+fn behind_a_firewall(name: &str, ports: &str) -> Result<(Lan, TinyRoot, Ganesha)> {
+    let lan = Lan::new(name)?;
     let root = TinyRoot::make()?;
-    let ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
-    swallow(&wire, ports)?;
-    Ok((wire, root, ganesha))
+    let ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
+    swallow(&lan, ports)?;
+    Ok((lan, root, ganesha))
 }
 
 #[test]
 fn a_firewall_before_the_portmapper_is_named_with_its_port() -> Result<()> {
-    let (wire, _root, _ganesha) = behind_a_firewall("firewall-111", "111")?;
-    let mut vm = boot(&wire, "vers=3")?;
+    let (lan, _root, _ganesha) = behind_a_firewall("firewall-111", "111")?;
+    let mut vm = boot(&lan, "vers=3")?;
     let sentence = format!(
         "nothing answers at {SERVER} port 111 (portmapper); {SERVER} is there, for it answers ARP: check that no firewall on it drops port 111"
     );
@@ -47,8 +47,8 @@ fn a_firewall_before_the_portmapper_is_named_with_its_port() -> Result<()> {
 
 #[test]
 fn a_firewall_before_nfs_is_named_with_its_port() -> Result<()> {
-    let (wire, _root, _ganesha) = behind_a_firewall("firewall-2049", "2049")?;
-    let mut vm = boot(&wire, "vers=3")?;
+    let (lan, _root, _ganesha) = behind_a_firewall("firewall-2049", "2049")?;
+    let mut vm = boot(&lan, "vers=3")?;
     let sentence = format!(
         "nothing answers at {SERVER} port 2049 (NFS server, version 3); {SERVER} is there, for it answers ARP: check that no firewall on it drops port 2049"
     );
@@ -58,15 +58,15 @@ fn a_firewall_before_nfs_is_named_with_its_port() -> Result<()> {
 #[test]
 fn a_wire_that_loses_frames_is_not_taken_for_a_firewall() -> Result<()> {
     // As by chance nothing of TCP arrives, and every other frame of ARP.
-    let (wire, _root, _ganesha) = behind_a_firewall("loss-counted", "2049")?;
-    let tap = &wire.tap.0;
+    let (lan, _root, _ganesha) = behind_a_firewall("loss-counted", "2049")?;
+    let tap = &lan.tap.0;
     let rules = format!(
         "add table netdev half
          add chain netdev half lossy {{ type filter hook ingress device {tap} priority 0; }}
          add rule netdev half lossy ether type arp numgen inc mod 2 == 0 drop"
     );
-    wire.net.run(&["nft", &rules])?;
-    let mut vm = boot(&wire, "vers=3")?;
+    lan.net.run(&["nft", &rules])?;
+    let mut vm = boot(&lan, "vers=3")?;
     let sentence = format!(
         "nothing answers at {SERVER} port 2049 (NFS server, version 3); the network loses frames, for {SERVER} answers "
     );
@@ -75,24 +75,24 @@ fn a_wire_that_loses_frames_is_not_taken_for_a_firewall() -> Result<()> {
 
 #[test]
 fn a_server_without_nfs_is_named_with_the_port() -> Result<()> {
-    let wire = Wire::new("closed-port")?;
-    let mut vm = boot(&wire, PORTS)?;
+    let lan = Lan::new("closed-port")?;
+    let mut vm = boot(&lan, PORTS)?;
     let sentence = format!("{SERVER} refuses connections on port 2049 (MOUNT server, version 3)");
     assert_fails_with(&mut vm, &sentence)
 }
 
 /// A program that listens where NFS should.
-fn listen(wire: &Wire) -> Result<TcpListener> {
-    wire.net
+fn listen(lan: &Lan) -> Result<TcpListener> {
+    lan.net
         .within(|| Ok(TcpListener::bind(format!("{SERVER}:2049"))?))
 }
 
 #[test]
 fn a_port_that_takes_connections_and_says_nothing_is_told_from_a_closed_one() -> Result<()> {
-    let wire = Wire::new("mute-port")?;
+    let lan = Lan::new("mute-port")?;
     // The kernel takes connections; nobody reads from them.
-    let _mute = listen(&wire)?;
-    let mut vm = boot(&wire, PORTS)?;
+    let _mute = listen(&lan)?;
+    let mut vm = boot(&lan, PORTS)?;
     let sentence = format!(
         "{SERVER} takes connections on port 2049 and answers nothing there, not even an empty call (NULL) to the MOUNT server, version 3"
     );
@@ -101,8 +101,8 @@ fn a_port_that_takes_connections_and_says_nothing_is_told_from_a_closed_one() ->
 
 #[test]
 fn a_web_server_on_the_port_of_nfs_is_told_as_no_nfs_server() -> Result<()> {
-    let wire = Wire::new("web-port")?;
-    let web = listen(&wire)?;
+    let lan = Lan::new("web-port")?;
+    let web = listen(&lan)?;
     // It ends with the test: detached, as it waits for connections.
     std::thread::spawn(move || {
         for mut stream in web.incoming().flatten() {
@@ -111,7 +111,7 @@ fn a_web_server_on_the_port_of_nfs_is_told_as_no_nfs_server() -> Result<()> {
             let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
         }
     });
-    let mut vm = boot(&wire, PORTS)?;
+    let mut vm = boot(&lan, PORTS)?;
     let sentence = format!(
         "what listens on port 2049 of {SERVER} is no MOUNT server, version 3, for it does not speak RPC"
     );
@@ -120,9 +120,9 @@ fn a_web_server_on_the_port_of_nfs_is_told_as_no_nfs_server() -> Result<()> {
 
 #[test]
 fn an_rpc_server_of_another_program_is_told_as_one() -> Result<()> {
-    let wire = Wire::new("other-program")?;
-    let _rpcbind = wire.net.spawn(&["rpcbind", "-f", "-w"])?;
-    let mut vm = boot(&wire, "vers=3,port=111,mountport=111")?;
+    let lan = Lan::new("other-program")?;
+    let _rpcbind = lan.net.spawn(&["rpcbind", "-f", "-w"])?;
+    let mut vm = boot(&lan, "vers=3,port=111,mountport=111")?;
     let sentence = format!(
         "what listens on port 111 of {SERVER} speaks RPC and is no MOUNT server, version 3"
     );
@@ -131,9 +131,9 @@ fn an_rpc_server_of_another_program_is_told_as_one() -> Result<()> {
 
 #[test]
 fn a_portmapper_that_does_not_know_nfs_is_told() -> Result<()> {
-    let wire = Wire::new("unregistered")?;
-    let _rpcbind = wire.net.spawn(&["rpcbind", "-f", "-w"])?;
-    let mut vm = boot(&wire, "vers=3")?;
+    let lan = Lan::new("unregistered")?;
+    let _rpcbind = lan.net.spawn(&["rpcbind", "-f", "-w"])?;
+    let mut vm = boot(&lan, "vers=3")?;
     let sentence = format!(
         "the portmapper of {SERVER} does not know the NFS server, version 3; start the NFS server, version 3 on {SERVER}"
     );

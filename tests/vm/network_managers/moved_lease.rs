@@ -6,23 +6,23 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use netroot_harness::{NetrootServe, TinyRoot};
 
-use crate::wire::{PATIENCE, Wire, own_export};
+use crate::lan::{Lan, TIMEOUT, own_export};
 
 /// How long the kernel's NFS client may take to connect anew.
 const RECONNECTING: Duration = Duration::from_secs(600);
 /// What a machine reads of its root every second, past every cache.
 const TICK: &str = "facts: tick";
 
-fn serve(wire: &Wire, root: &Path, range: &str) -> Result<NetrootServe> {
+fn serve(lan: &Lan, root: &Path, range: &str) -> Result<NetrootServe> {
     let arguments = ["--interface", "br0", "--dhcp", range, "--lease-time", "60"];
     let arguments = [&arguments[..], &["--modules", "virtio_net"]].concat();
-    NetrootServe::start(&wire.net, root, &arguments)
+    NetrootServe::start(&lan.net, root, &arguments)
 }
 
 /// Whether something has that address: it refuses, where nobody would not even answer ARP.
-fn is_there(wire: &Wire, address: &str) -> Result<bool> {
+fn is_there(lan: &Lan, address: &str) -> Result<bool> {
     let script = format!("exec 3<>/dev/tcp/{address}/9");
-    let tried = wire
+    let tried = lan
         .net
         .run_for(&["bash", "-c", &script], Duration::from_secs(60))?;
     Ok(tried.stderr.contains("Connection refused"))
@@ -31,29 +31,29 @@ fn is_there(wire: &Wire, address: &str) -> Result<bool> {
 #[test]
 #[ignore = "takes minutes: cargo xtask test --long"]
 fn a_refused_address_stays_beside_the_new_one() -> Result<()> {
-    let wire = Wire::new("moved-lease")?;
+    let lan = Lan::new("moved-lease")?;
     let root = TinyRoot::make()?;
-    let mut server = serve(&wire, root.path(), "10.77.0.100-10.77.0.149")?;
-    let vm = wire.boot(&format!(
+    let mut server = serve(&lan, root.path(), "10.77.0.100-10.77.0.149")?;
+    let vm = lan.boot(&format!(
         "{} ip=dhcp ro facts.stay",
         own_export(root.path())?
     ))?;
-    vm.wait_for(&format!("{TICK} 2 "), "a machine at work", PATIENCE)?;
+    vm.wait_for(&format!("{TICK} 2 "), "a machine at work", TIMEOUT)?;
     let old = super::address(&vm)?;
-    ensure!(is_there(&wire, &old)?);
+    ensure!(is_there(&lan, &old)?);
     ensure!(server.terminate()?.status.success());
     let said = vm.console().text().len();
-    let _server = serve(&wire, root.path(), "10.77.0.200-10.77.0.249")?;
+    let _server = serve(&lan, root.path(), "10.77.0.200-10.77.0.249")?;
     for (line, what) in [
         (format!("the server refuses {old}"), "the refusal"),
         (format!(" beside {old}, for 60 s"), "the new lease"),
     ] {
-        vm.console().wait_after(said, &line, what, PATIENCE)?;
+        vm.console().wait_after(said, &line, what, TIMEOUT)?;
     }
     // The new one is renewed too, and the root goes on.
     let mut end = vm
         .console()
-        .wait_after(said, "renewed for 60 s", "its renewal", PATIENCE)?
+        .wait_after(said, "renewed for 60 s", "its renewal", TIMEOUT)?
         .end;
     let text = vm.console().text();
     let new = text
@@ -68,7 +68,7 @@ fn a_refused_address_stays_beside_the_new_one() -> Result<()> {
         ensure!(tick.line.contains("the root's own words"), "{}", tick.line);
         end = tick.end;
     }
-    ensure!(is_there(&wire, &old)? && is_there(&wire, &new)?);
-    ensure!(!is_there(&wire, "10.77.0.60")?, "nobody has that one");
+    ensure!(is_there(&lan, &old)? && is_there(&lan, &new)?);
+    ensure!(!is_there(&lan, "10.77.0.60")?, "nobody has that one");
     Ok(())
 }

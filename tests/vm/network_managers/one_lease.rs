@@ -5,8 +5,8 @@ use anyhow::{Result, ensure};
 use netroot_harness::{Dnsmasq, Net, NetrootServe, Nic, Rom, Vm};
 
 use super::{DHCPCD, IFUPDOWN, Manager, NETWORK_MANAGER, NETWORKD, Root};
-use crate::dhcp_roots::router;
-use crate::wire::{MACHINE, PATIENCE, Wire};
+use crate::lan::{Lan, MACHINE, TIMEOUT};
+use crate::several_dhcp_servers::router;
 
 const ROUTER: &str = "10.77.0.254";
 const DNS: &str = "10.77.0.2";
@@ -39,7 +39,7 @@ echo end | tell
 
 /// A machine that booted through its firmware, beside a router that leases addresses.
 struct Machine {
-    _wire: Wire,
+    _lan: Lan,
     router: Net,
     dnsmasq: Dnsmasq,
     _root: Root,
@@ -51,21 +51,21 @@ impl Machine {
     /// Runs `script` in the root and waits for its end.
     fn run(manager: &Manager, script: &str) -> Result<Self> {
         let name = format!("one-lease-{}", manager.name);
-        let wire = Wire::new(&name)?;
+        let lan = Lan::new(&name)?;
         let options = [
             format!("--dhcp-option=3,{ROUTER}"),
             format!("--dhcp-option=6,{DNS}"),
         ];
         let options = options.each_ref().map(String::as_str);
-        let (router, dnsmasq) = router(&wire, &name, &options)?;
-        let root = Root::make(&wire, manager, &format!("{COMMANDS}{script}{END}"))?;
-        let server = wire.serve_beside(&root.path)?;
-        let nic = Nic::virtio(&wire.tap, MACHINE).with_rom(Rom::Ipxe);
-        let vm = wire.machine().nic(nic).start()?;
-        vm.wait_for("netroot: switch_root to ", "the switch of root", PATIENCE)?;
-        vm.wait_for("watch: end", "the end of the root's script", PATIENCE)?;
+        let (router, dnsmasq) = router(&lan, &name, &options)?;
+        let root = Root::make(&lan, manager, &format!("{COMMANDS}{script}{END}"))?;
+        let server = lan.serve_beside(&root.path)?;
+        let nic = Nic::virtio(&lan.tap, MACHINE).with_rom(Rom::Ipxe);
+        let vm = lan.machine().nic(nic).start()?;
+        vm.wait_for("netroot: switch_root to ", "the switch of root", TIMEOUT)?;
+        vm.wait_for("watch: end", "the end of the root's script", TIMEOUT)?;
         Ok(Self {
-            _wire: wire,
+            _lan: lan,
             router,
             dnsmasq,
             _root: root,

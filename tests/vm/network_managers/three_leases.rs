@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use netroot_harness::{NetrootServe, Nic, Vm};
 
 use super::{MANAGERS, Manager, Root};
-use crate::wire::{MACHINE, PATIENCE, Wire, own_export};
+use crate::lan::{Lan, MACHINE, TIMEOUT, own_export};
 
 /// The shortest that the server lends: three of them are to pass.
 const LEASE: Duration = Duration::from_secs(60);
@@ -41,7 +41,7 @@ systemctl poweroff
 /// A machine with its wire and its server.
 struct Machine {
     manager: &'static Manager,
-    wire: Wire,
+    lan: Lan,
     root: Root,
     server: Option<NetrootServe>,
     vm: Vm,
@@ -49,15 +49,15 @@ struct Machine {
 
 impl Machine {
     fn start(manager: &'static Manager) -> Result<Self> {
-        let wire = Wire::new(&format!("managed-by-{}", manager.name))?;
-        let root = Root::make(&wire, manager, WATCH)?;
-        let server = serve(&wire, &root.path)?;
-        let machine = wire.machine().nic(Nic::virtio(&wire.tap, MACHINE));
+        let lan = Lan::new(&format!("managed-by-{}", manager.name))?;
+        let root = Root::make(&lan, manager, WATCH)?;
+        let server = serve(&lan, &root.path)?;
+        let machine = lan.machine().nic(Nic::virtio(&lan.tap, MACHINE));
         let command_line = format!("{} ip=dhcp rd.overlay", own_export(&root.path)?);
-        let vm = wire.boot_with(machine, &command_line)?;
+        let vm = lan.boot_with(machine, &command_line)?;
         Ok(Self {
             manager,
-            wire,
+            lan,
             root,
             server: Some(server),
             vm,
@@ -66,7 +66,7 @@ impl Machine {
 
     fn check(&mut self) -> Result<()> {
         self.vm
-            .wait_for("watch: end", "the machine's own end", PATIENCE)?;
+            .wait_for("watch: end", "the machine's own end", TIMEOUT)?;
         let name = self.manager.name;
         let address = super::address(&self.vm)?;
         let words = super::words(&self.vm);
@@ -100,9 +100,9 @@ impl Machine {
         self.vm.wait_for(
             "netroot: the root is unmounted",
             "a clean end by /run/initramfs/shutdown",
-            PATIENCE,
+            TIMEOUT,
         )?;
-        self.vm.wait(PATIENCE)?;
+        self.vm.wait(TIMEOUT)?;
         Ok(())
     }
 
@@ -122,8 +122,8 @@ impl Machine {
     }
 }
 
-fn serve(wire: &Wire, root: &Path) -> Result<NetrootServe> {
-    wire.serve(root, &["--lease-time", "60"])
+fn serve(lan: &Lan, root: &Path) -> Result<NetrootServe> {
+    lan.serve(root, &["--lease-time", "60"])
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn the_root_outlives_three_leases_under_every_network_manager() -> Result<()> {
     for machine in &machines {
         machine
             .vm
-            .wait_for("login:", "the login prompt", PATIENCE)
+            .wait_for("login:", "the login prompt", TIMEOUT)
             .with_context(|| machine.manager.name)?;
     }
     let booted = Instant::now();
@@ -149,7 +149,7 @@ fn the_root_outlives_three_leases_under_every_network_manager() -> Result<()> {
     // Nobody answers for more than a lease's time: all leases end.
     std::thread::sleep(LEASE + LEASE / 4);
     for machine in &mut machines {
-        machine.server = Some(serve(&machine.wire, &machine.root.path)?);
+        machine.server = Some(serve(&machine.lan, &machine.root.path)?);
     }
     for machine in &mut machines {
         machine.check()?;

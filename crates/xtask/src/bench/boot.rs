@@ -3,7 +3,7 @@
 //! dnsmasq and NFS-Ganesha.
 
 use anyhow::{Context, Result};
-use netroot_harness::{Accel, TinyRoot, places};
+use netroot_harness::{Accel, TinyRoot, paths};
 
 use super::contestant::{self, Contestant};
 use super::machine::{Dnsmasq, MEMORY_MIB, Machine};
@@ -29,7 +29,7 @@ pub(crate) struct Options {
 /// Those that are compared. The order is that of a round.
 struct Field {
     netroot: Contestant,
-    yardstick: Contestant,
+    baseline: Contestant,
     initramfs_tools: Contestant,
     nothing: Contestant,
 }
@@ -53,7 +53,7 @@ pub(crate) fn run_bench(options: Options) -> Result<()> {
         "this makes network namespaces and an image in a chroot",
         "bench boot",
     )?;
-    let (version, kernel) = places::debian_kernel()?;
+    let (version, kernel) = paths::debian_kernel()?;
     let root = TinyRoot::make()?;
     let machine = Machine {
         accel: if options.kvm { Accel::Kvm } else { Accel::Tcg },
@@ -72,7 +72,7 @@ pub(crate) fn run_bench(options: Options) -> Result<()> {
 
 impl Field {
     fn make(machine: &Machine<'_>, version: &str) -> Result<Self> {
-        let folder = places::cache().join("bench");
+        let folder = paths::cache().join("bench");
         std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         println!("making initrds for {version}: every Ethernet driver in each (MODULES=netboot)");
         let netroot = contestant::netroot(&folder)?;
@@ -81,7 +81,7 @@ impl Field {
         let modules = contestant::loaded(&console)?;
         println!("  {}", modules.join(" "));
         let field = Self {
-            yardstick: contestant::yardstick(&folder, machine.root, version, &modules)?,
+            baseline: contestant::baseline(&folder, machine.root, version, &modules)?,
             initramfs_tools: contestant::initramfs_tools(&folder, version)?,
             nothing: contestant::nothing(&folder, machine.root)?,
             netroot,
@@ -95,7 +95,7 @@ impl Field {
 
     /// Those whose time counts.
     fn racers(&self) -> [&Contestant; 3] {
-        [&self.netroot, &self.yardstick, &self.initramfs_tools]
+        [&self.netroot, &self.baseline, &self.initramfs_tools]
     }
 
     fn compare(
@@ -155,7 +155,7 @@ impl Field {
                 ours / theirs,
                 self.initramfs_tools.name,
                 ours - least,
-                self.yardstick.name
+                self.baseline.name
             );
         }
         println!();

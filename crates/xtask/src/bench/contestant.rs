@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use netroot_harness::{TinyRoot, places};
+use netroot_harness::{TinyRoot, paths};
 
 use super::initramfs_tools;
 use super::machine::{PATH, SERVER};
 use crate::image;
 use crate::run::run;
 
-/// What is made for the yardstick in the tiny root, and found in its image under the same name.
-const LIST: &str = "etc/yardstick";
+/// What is made for the baseline in the tiny root, and found in its image under the same name.
+const LIST: &str = "etc/baseline";
 
 /// An image that is booted, and how.
 pub(super) struct Contestant {
@@ -58,12 +58,12 @@ fn by_dhcp() -> String {
     format!("boot=nfs root=/dev/nfs nfsroot={SERVER}:{PATH} ip=dhcp")
 }
 
-/// The least that it takes (`tests/yardstick`): the same image but for its `/init`, which loads `modules`, in this
+/// The least that it takes (`tests/baseline-init`): the same image but for its `/init`, which loads `modules`, in this
 /// order, and mounts with every answer known.
 ///
 /// # Errors
 /// When it cannot be made.
-pub(super) fn yardstick(
+pub(super) fn baseline(
     folder: &Path,
     root: &TinyRoot,
     version: &str,
@@ -71,22 +71,22 @@ pub(super) fn yardstick(
 ) -> Result<Contestant> {
     let list = paths_in_the_image(version, modules)?;
     fs::write(root.path().join(LIST), list)?;
-    let data = places::workspace().join("initrd/netboot.toml");
+    let data = paths::workspace().join("initrd/netboot.toml");
     let data = fs::read_to_string(&data).with_context(|| format!("read {}", data.display()))?;
-    let contents = folder.join("yardstick.toml");
+    let contents = folder.join("baseline.toml");
     let file = format!("{data}\n[[file]]\npath = \"/{LIST}\"\nfrom = \"/{LIST}\"\n");
     fs::write(&contents, file)?;
-    let initrd = folder.join("yardstick.img");
-    let init = places::yardstick()?;
+    let initrd = folder.join("baseline.img");
+    let init = paths::baseline_init()?;
     make(root.path(), &contents, "netboot", &init, &initrd)?;
     let ports = "port=2049,mountport=20048";
     Ok(Contestant {
         name: "with the answers known",
-        log: "yardstick",
+        log: "baseline",
         initrd,
         words: format!(
-            "YARDSTICK_ADDRESS=10.90.0.50/24 YARDSTICK_ROOT={SERVER}:{PATH} \
-             YARDSTICK_OPTIONS=vers=3,proto=tcp,{ports},mountvers=3,mountproto=tcp,\
+            "BASELINE_ADDRESS=10.90.0.50/24 BASELINE_ROOT={SERVER}:{PATH} \
+             BASELINE_OPTIONS=vers=3,proto=tcp,{ports},mountvers=3,mountproto=tcp,\
              mountaddr={SERVER},nolock,addr={SERVER}"
         ),
     })
@@ -101,7 +101,7 @@ pub(super) fn nothing(folder: &Path, root: &TinyRoot) -> Result<Contestant> {
     let console = "[[device]]\npath = \"/dev/console\"\nmajor = 5\nminor = 1\nmode = 0o600\n";
     fs::write(&contents, format!("directories = [\"/dev\"]\n{console}"))?;
     let initrd = folder.join("nothing.img");
-    make(root.path(), &contents, "", &places::facts()?, &initrd)?;
+    make(root.path(), &contents, "", &paths::facts()?, &initrd)?;
     Ok(Contestant {
         name: "the kernel alone",
         log: "nothing",
@@ -112,7 +112,7 @@ pub(super) fn nothing(folder: &Path, root: &TinyRoot) -> Result<Contestant> {
 
 /// An image with another `/init` than `netroot` carries.
 fn make(root: &Path, contents: &Path, modules: &str, init: &Path, image: &Path) -> Result<()> {
-    run(Command::new(places::netroot()?)
+    run(Command::new(paths::netroot()?)
         .arg("initrd")
         .args([Path::new("--root"), root, Path::new("--contents"), contents])
         .args(["--modules", modules])
@@ -134,7 +134,7 @@ pub(super) fn loaded(console: &str) -> Result<Vec<String>> {
 
 /// Where the image has these modules, a line each.
 fn paths_in_the_image(version: &str, modules: &[String]) -> Result<String> {
-    let folder = places::debian_root().join("lib/modules").join(version);
+    let folder = paths::debian_root().join("lib/modules").join(version);
     let dependencies = fs::read_to_string(folder.join("modules.dep"))
         .with_context(|| format!("read modules.dep in {}", folder.display()))?;
     let path = |name: &String| {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use netroot_harness::places;
+use netroot_harness::paths;
 
 use crate::run::run;
 
@@ -47,7 +47,7 @@ pub(super) fn image(folder: &Path, version: &str) -> Result<PathBuf> {
             MAKE,
             "sh",
         ])
-        .arg(places::debian_root())
+        .arg(paths::debian_root())
         .arg(version)
         .arg(&image))
     .context("make Debian's own initrd with mkinitramfs")?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use netroot_harness::places;
+use netroot_harness::paths;
 
 use super::Step;
 use super::recipe::{follow, own_command, remove};
@@ -16,7 +16,7 @@ pub(super) struct DebianRoot {
 }
 
 pub(super) fn missing() -> Result<Option<DebianRoot>> {
-    let root = places::debian_root();
+    let root = paths::debian_root();
     let stamp = stamp();
     if !root.exists() {
         return Ok(Some(DebianRoot { is_outdated: false }));
@@ -27,7 +27,7 @@ pub(super) fn missing() -> Result<Option<DebianRoot>> {
 
 /// Beside the root, not in it: the root is what a machine sees.
 fn stamp() -> PathBuf {
-    places::cache().join("debian-bookworm.recipe")
+    paths::cache().join("debian-bookworm.recipe")
 }
 
 fn mirror() -> String {
@@ -44,7 +44,7 @@ impl Step for DebianRoot {
         };
         vec![format!(
             "a Debian 12 root in {}: {why}",
-            places::debian_root().display()
+            paths::debian_root().display()
         )]
     }
 
@@ -57,8 +57,8 @@ impl Step for DebianRoot {
     }
 
     fn run(&self) -> Result<()> {
-        let root = places::debian_root();
-        let cache = places::cache();
+        let root = paths::debian_root();
+        let cache = paths::cache();
         std::fs::create_dir_all(&cache).with_context(|| format!("create {}", cache.display()))?;
         // Made beside and moved into place: a run that is cut off leaves no half root.
         let unfinished = cache.join("debian-bookworm.unfinished");

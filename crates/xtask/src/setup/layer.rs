@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use netroot_harness::places;
+use netroot_harness::paths;
 
 use super::Step;
 use super::debian_root::RECIPE as ROOT_RECIPE;
@@ -17,7 +17,7 @@ pub(super) struct Layer {
 }
 
 pub(super) fn missing() -> Option<Layer> {
-    let is_outdated = places::tests_layer().exists();
+    let is_outdated = paths::tests_layer().exists();
     let made_by = std::fs::read_to_string(stamp()).unwrap_or_default();
     (!is_outdated || made_by != wanted()).then_some(Layer { is_outdated })
 }
@@ -28,7 +28,7 @@ fn wanted() -> String {
 }
 
 fn stamp() -> PathBuf {
-    places::tests_layer().with_extension("recipe")
+    paths::tests_layer().with_extension("recipe")
 }
 
 impl Step for Layer {
@@ -41,7 +41,7 @@ impl Step for Layer {
         vec![format!(
             "network managers (NetworkManager, ifupdown, dhclient, dhcpcd) and servers (nfs-kernel-server, chrony) \
              for that root in {}: {why}",
-            places::tests_layer().display()
+            paths::tests_layer().display()
         )]
     }
 
@@ -54,7 +54,7 @@ impl Step for Layer {
     }
 
     fn run(&self) -> Result<()> {
-        let layer = places::tests_layer();
+        let layer = paths::tests_layer();
         let unfinished = layer.with_extension("unfinished");
         let scratch = layer.with_extension("scratch");
         for left_over in [&unfinished, &scratch, &layer] {
@@ -62,7 +62,7 @@ impl Step for Layer {
         }
         std::fs::create_dir_all(&scratch)
             .with_context(|| format!("create {}", scratch.display()))?;
-        let root = places::debian_root();
+        let root = paths::debian_root();
         follow(
             RECIPE,
             &scratch.join("layer.sh"),

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use crate::net::Net;
-use crate::places;
+use crate::paths;
 use crate::program::{Finished, Program};
 use crate::transcript::{Seen, Transcript};
 
@@ -54,11 +54,11 @@ impl NetrootServe {
     /// # Errors
     /// When it is not built.
     pub fn start_unready(net: &Net, root: &Path, arguments: &[&str]) -> Result<Self> {
-        let netroot = places::netroot()?.display().to_string();
+        let netroot = paths::netroot()?.display().to_string();
         let root = root.display().to_string();
         // What outlives a restart belongs to this network; initrds are the same for all.
         let state = net.logs().join("state").display().to_string();
-        let cache = places::target()
+        let cache = paths::target()
             .join("netroot-initrds")
             .display()
             .to_string();

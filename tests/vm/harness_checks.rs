@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use netroot_harness::{Clients, Dnsmasq, Firmware, Ganesha, Net, Nic, Rom, TinyRoot, Vm, places};
+use netroot_harness::{Clients, Dnsmasq, Firmware, Ganesha, Net, Nic, Rom, TinyRoot, Vm, paths};
 
-const PATIENCE: Duration = Duration::from_secs(180);
+const TIMEOUT: Duration = Duration::from_secs(180);
 
 #[test]
 fn a_dropped_net_takes_its_programs_with_it() -> Result<()> {
@@ -34,14 +34,14 @@ fn ganesha_exports_a_root_to_whom_it_was_told() -> Result<()> {
 #[test]
 fn a_machine_that_panics_is_not_waited_for_and_fails_its_test() -> Result<()> {
     let net = Net::new("kernel-panic")?;
-    let (_, kernel) = places::debian_kernel()?;
+    let (_, kernel) = paths::debian_kernel()?;
     let nothing = net.logs().join("nothing.img");
     std::fs::write(&nothing, "")?;
     let vm = Vm::builder(&net, "console")
         .kernel(&kernel, &nothing, "")
         .start()?;
     let error = vm
-        .wait_for("login:", "a prompt", PATIENCE)
+        .wait_for("login:", "a prompt", TIMEOUT)
         .expect_err("there is no root");
     assert!(format!("{error:#}").contains("Kernel panic"), "{error:#}");
     let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(vm)));
@@ -66,7 +66,7 @@ fn both_firmwares_ask_for_a_lease() -> Result<()> {
         let text = format!("DHCPDISCOVER(br0) {machine}");
         dnsmasq
             .log()
-            .wait_for(&text, "a DISCOVER of each firmware", PATIENCE)?;
+            .wait_for(&text, "a DISCOVER of each firmware", TIMEOUT)?;
     }
     Ok(())
 }

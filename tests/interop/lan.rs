@@ -1,4 +1,4 @@
-//! A boot server and, on another machine of the same wire, somebody who talks to it.
+//! A boot server and, on another machine of the same network, somebody who talks to it.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -11,17 +11,17 @@ pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 /// Its HTTP server.
 pub(crate) const HTTP: &str = "http://10.77.0.1:8069";
 /// No test measures time: after this long a client is given up on.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Dropped in this order: who uses a network before the network.
-pub(crate) struct Wire {
+pub(crate) struct Lan {
     pub(crate) server: NetrootServe,
     pub(crate) client: Net,
     pub(crate) root: TinyRoot,
     pub(crate) net: Net,
 }
 
-impl Wire {
+impl Lan {
     /// Serves a tiny root in a network of its own; `client` is another machine's.
     pub(crate) fn new(name: &str) -> Result<Self> {
         let net = Net::new(name)?;

@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 
-use crate::wire::Wire;
+use crate::lan::Lan;
 
 #[test]
 fn an_idle_server_of_a_minimal_root_stays_within_thirty_mebibytes() -> Result<()> {
-    let mut wire = Wire::new("idle-memory")?;
+    let mut lan = Lan::new("idle-memory")?;
     std::thread::sleep(std::time::Duration::from_secs(2));
-    let resident = wire.server.program().resident_kib()?;
+    let resident = lan.server.program().resident_kib()?;
     println!("idle: {resident} KiB resident");
     assert!(resident <= 30 * 1024, "{resident} KiB");
     Ok(())
@@ -16,17 +16,17 @@ fn an_idle_server_of_a_minimal_root_stays_within_thirty_mebibytes() -> Result<()
 
 #[test]
 fn sigterm_ends_the_server_cleanly_and_frees_its_ports() -> Result<()> {
-    let mut wire = Wire::new("sigterm")?;
+    let mut lan = Lan::new("sigterm")?;
     // Somebody who is still connected must not hold it up.
     let address = "10.77.0.1:2049".parse()?;
     let patience = std::time::Duration::from_secs(5);
-    let _open = wire
+    let _open = lan
         .client
         .within(|| Ok(std::net::TcpStream::connect_timeout(&address, patience)?))?;
-    let done = wire.server.terminate()?;
+    let done = lan.server.terminate()?;
     assert!(done.status.success(), "{done:?}");
     assert!(done.stdout.contains("\"step\":\"stop\""), "{}", done.stdout);
-    let refused = wire
+    let refused = lan
         .client
         .within(|| Ok(std::net::TcpStream::connect_timeout(&address, patience).is_err()))?;
     assert!(refused);

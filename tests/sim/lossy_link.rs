@@ -1,4 +1,4 @@
-//! A wire with faults, and dice that fall the same way each time.
+//! A link with faults, and dice that fall the same way each time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,7 +26,7 @@ impl Dice {
     }
 }
 
-/// What a wire does to datagrams.
+/// What a link does to datagrams.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Faults {
     pub(crate) loss_percent: u64,
@@ -37,7 +37,7 @@ pub(crate) struct Faults {
 
 /// Datagrams on their way to a `T`.
 #[derive(Debug)]
-pub(crate) struct Wire<T> {
+pub(crate) struct Link<T> {
     faults: Faults,
     latency: Duration,
     dice: Dice,
@@ -45,9 +45,9 @@ pub(crate) struct Wire<T> {
     count: u64,
 }
 
-impl<T: Clone> Wire<T> {
-    pub(crate) fn new(seed: u64, latency: Duration, faults: Faults) -> Wire<T> {
-        Wire {
+impl<T: Clone> Link<T> {
+    pub(crate) fn new(seed: u64, latency: Duration, faults: Faults) -> Link<T> {
+        Link {
             faults,
             latency,
             dice: Dice(seed),
@@ -56,7 +56,7 @@ impl<T: Clone> Wire<T> {
         }
     }
 
-    /// Puts a datagram on the wire at `now`, after `delay`.
+    /// Puts a datagram on the link at `now`, after `delay`.
     pub(crate) fn send(&mut self, now: Duration, delay: Duration, to: T, datagram: Vec<u8>) {
         if self.dice.percent(self.faults.loss_percent) {
             return;

@@ -1,30 +1,30 @@
 //! The init alone: kernel, initrd and command line are given, and nothing of our server
-//! but its export is on the wire.
+//! but its export is on the network.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use netroot_harness::{Clients, Dnsmasq, Ganesha, Nic, TinyRoot, Vm};
 
-use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, STATIC, Wire, own_export};
+use crate::lan::{Facts, Lan, MACHINE, SERVER, STATIC, TIMEOUT, own_export};
 
 #[test]
 fn an_export_without_a_portmapper_needs_no_word_of_its_ports() -> Result<()> {
-    let wire = Wire::new("no-portmapper")?;
+    let lan = Lan::new("no-portmapper")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve(root.path(), &[])?;
+    let _server = lan.serve(root.path(), &[])?;
     let own = own_export(root.path())?;
     let (nfsroot, _ports) = own.split_once(',').context("options")?;
-    let vm = wire.boot(&format!("{nfsroot} ip=dhcp ro"))?;
+    let vm = lan.boot(&format!("{nfsroot} ip=dhcp ro"))?;
     Facts::of(&vm)?.assert_read_only_nfs();
     Ok(())
 }
 
 #[test]
 fn dnsmasq_alone_names_the_root_by_option_17() -> Result<()> {
-    let wire = Wire::new("option-17")?;
+    let lan = Lan::new("option-17")?;
     let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
     let root_path = format!("--dhcp-option=17,{SERVER}:/srv/root");
     let options = [
         root_path.as_str(),
@@ -37,14 +37,14 @@ fn dnsmasq_alone_names_the_root_by_option_17() -> Result<()> {
         // RFC 3442: with 121 present, 3 is not used.
         "--dhcp-option=121,192.0.2.0/24,10.77.0.9,0.0.0.0/0,10.77.0.253",
     ];
-    let _dnsmasq = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
-    let vm = wire.boot("root=/dev/nfs ip=dhcp ro")?;
+    let _dnsmasq = Dnsmasq::start(&lan.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
+    let vm = lan.boot("root=/dev/nfs ip=dhcp ro")?;
     let facts = Facts::of(&vm)?;
     facts.assert_read_only_nfs();
     vm.wait_for(
         &format!("netroot: root {SERVER}:/srv/root ("),
         "where the root came from",
-        PATIENCE,
+        TIMEOUT,
     )?;
     assert_eq!(facts.all("hostname"), "leased-name");
     assert!(
@@ -71,11 +71,11 @@ fn dnsmasq_alone_names_the_root_by_option_17() -> Result<()> {
 
 #[test]
 fn a_static_address_needs_no_dhcp_server_at_all() -> Result<()> {
-    let wire = Wire::new("static")?;
+    let lan = Lan::new("static")?;
     let root = TinyRoot::make()?;
     // It leases nothing: no machine asks it for a boot loader here.
-    let _server = wire.serve_beside(root.path())?;
-    let vm = wire.boot(&format!("{} {STATIC} rd.overlay", own_export(root.path())?))?;
+    let _server = lan.serve_beside(root.path())?;
+    let vm = lan.boot(&format!("{} {STATIC} rd.overlay", own_export(root.path())?))?;
     let facts = Facts::of(&vm)?;
     facts.assert_overlay();
     assert_eq!(facts.all("hostname"), "fixed-name");
@@ -94,10 +94,10 @@ fn a_static_address_needs_no_dhcp_server_at_all() -> Result<()> {
 
 #[test]
 fn overlayroot_tmpfs_is_understood_as_an_overlay_too() -> Result<()> {
-    let wire = Wire::new("overlayroot")?;
+    let lan = Lan::new("overlayroot")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve_beside(root.path())?;
-    let vm = wire.boot(&format!(
+    let _server = lan.serve_beside(root.path())?;
+    let vm = lan.boot(&format!(
         "{} {STATIC} overlayroot=tmpfs",
         own_export(root.path())?
     ))?;
@@ -112,7 +112,7 @@ fn overlayroot_tmpfs_is_understood_as_an_overlay_too() -> Result<()> {
 /// The machine names the parameter that begins like this, the place in it and what belongs there, and boots.
 fn complains_and_boots(vm: &Vm, parameter: &str) -> Result<()> {
     let complaint = format!("netroot: warning: {parameter}");
-    let seen = vm.wait_for(&complaint, "the bad parameter by its name", PATIENCE)?;
+    let seen = vm.wait_for(&complaint, "the bad parameter by its name", TIMEOUT)?;
     assert!(seen.line.contains("at position "), "{}", seen.line);
     assert!(seen.line.contains("expected "), "{}", seen.line);
     Facts::of(vm)?.assert_read_only_nfs();
@@ -121,37 +121,37 @@ fn complains_and_boots(vm: &Vm, parameter: &str) -> Result<()> {
 
 #[test]
 fn a_nonsense_ip_is_named_with_its_position_and_the_boot_goes_on() -> Result<()> {
-    let wire = Wire::new("nonsense-ip")?;
+    let lan = Lan::new("nonsense-ip")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve(root.path(), &[])?;
+    let _server = lan.serve(root.path(), &[])?;
     let nonsense = "ip=10.77.0.999::10.77.0.254:255.255.255.0::eth0:off";
-    let vm = wire.boot(&format!("{} {nonsense} ro", own_export(root.path())?))?;
+    let vm = lan.boot(&format!("{} {nonsense} ro", own_export(root.path())?))?;
     complains_and_boots(&vm, "ip=10.77.0.999")
 }
 
 #[test]
 fn a_nonsense_nfsroot_is_named_and_option_17_is_used_instead() -> Result<()> {
-    let wire = Wire::new("nonsense-nfsroot")?;
+    let lan = Lan::new("nonsense-nfsroot")?;
     let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
     let option = format!("--dhcp-option=17,{SERVER}:/srv/root");
-    let _dnsmasq = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &[&option])?;
-    let vm = wire.boot("root=/dev/nfs nfsroot=10.77.0.1.5:/srv/root ip=dhcp ro")?;
+    let _dnsmasq = Dnsmasq::start(&lan.net, "br0", "10.77.0.100", "10.77.0.199", &[&option])?;
+    let vm = lan.boot("root=/dev/nfs nfsroot=10.77.0.1.5:/srv/root ip=dhcp ro")?;
     complains_and_boots(&vm, "nfsroot=10.77.0.1.5")
 }
 
 #[test]
 fn of_two_cards_the_one_with_a_lease_is_used() -> Result<()> {
-    let wire = Wire::new("two-cards")?;
-    let nowhere = wire.net.plain_bridge("br1")?;
-    let silent = wire.net.tap("silent", &nowhere)?;
+    let lan = Lan::new("two-cards")?;
+    let nowhere = lan.net.plain_bridge("br1")?;
+    let silent = lan.net.tap("silent", &nowhere)?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve(root.path(), &[])?;
-    let machine = wire
+    let _server = lan.serve(root.path(), &[])?;
+    let machine = lan
         .machine()
         .nic(Nic::virtio(&silent, "52:54:00:77:00:02"))
-        .nic(Nic::virtio(&wire.tap, MACHINE));
-    let vm = wire.boot_with(
+        .nic(Nic::virtio(&lan.tap, MACHINE));
+    let vm = lan.boot_with(
         machine,
         &format!("{} ip=dhcp rd.overlay", own_export(root.path())?),
     )?;
@@ -159,26 +159,26 @@ fn of_two_cards_the_one_with_a_lease_is_used() -> Result<()> {
     vm.wait_for(
         "netroot: eth1: lease 10.77.0.",
         "the lease of the second card",
-        PATIENCE,
+        TIMEOUT,
     )?;
     Ok(())
 }
 
 #[test]
 fn bootif_chooses_between_two_cards_that_both_get_leases() -> Result<()> {
-    let wire = Wire::new("bootif")?;
-    let other = wire.net.bridge("br1", "10.78.0.1/24")?;
-    let wrong = wire.net.tap("wrong", &other)?;
-    let _dnsmasq = Dnsmasq::start(&wire.net, "br1", "10.78.0.100", "10.78.0.199", &[])?;
+    let lan = Lan::new("bootif")?;
+    let other = lan.net.bridge("br1", "10.78.0.1/24")?;
+    let wrong = lan.net.tap("wrong", &other)?;
+    let _dnsmasq = Dnsmasq::start(&lan.net, "br1", "10.78.0.100", "10.78.0.199", &[])?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve(root.path(), &[])?;
-    let machine = wire
+    let _server = lan.serve(root.path(), &[])?;
+    let machine = lan
         .machine()
         .nic(Nic::virtio(&wrong, "52:54:00:77:00:02"))
-        .nic(Nic::virtio(&wire.tap, MACHINE));
+        .nic(Nic::virtio(&lan.tap, MACHINE));
     let bootif = MACHINE.replace(':', "-").to_uppercase();
     let command_line = format!("{} ip=dhcp BOOTIF=01-{bootif} ro", own_export(root.path())?);
-    let vm = wire.boot_with(machine, &command_line)?;
+    let vm = lan.boot_with(machine, &command_line)?;
     let facts = Facts::of(&vm)?;
     facts.assert_read_only_nfs();
     assert!(
@@ -190,22 +190,22 @@ fn bootif_chooses_between_two_cards_that_both_get_leases() -> Result<()> {
 
 #[test]
 fn the_init_is_chosen_by_name() -> Result<()> {
-    let wire = Wire::new("init-by-name")?;
+    let lan = Lan::new("init-by-name")?;
     let root = TinyRoot::make()?;
     std::fs::rename(
         root.path().join("sbin/init"),
         root.path().join("sbin/another"),
     )?;
-    let _server = wire.serve_beside(root.path())?;
+    let _server = lan.serve_beside(root.path())?;
     let command_line = format!(
         "{} {STATIC} ro init=/sbin/another",
         own_export(root.path())?
     );
-    let vm = wire.boot(&command_line)?;
+    let vm = lan.boot(&command_line)?;
     vm.wait_for(
         "netroot: switch_root to /sbin/another",
         "the chosen init",
-        PATIENCE,
+        TIMEOUT,
     )?;
     Facts::of(&vm)?.assert_read_only_nfs();
     Ok(())
@@ -213,10 +213,10 @@ fn the_init_is_chosen_by_name() -> Result<()> {
 
 #[test]
 fn only_what_the_switch_of_root_carries_over_is_left_mounted() -> Result<()> {
-    let wire = Wire::new("mounts")?;
+    let lan = Lan::new("mounts")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve_beside(root.path())?;
-    let vm = wire.boot(&format!("{} {STATIC} ro", own_export(root.path())?))?;
+    let _server = lan.serve_beside(root.path())?;
+    let vm = lan.boot(&format!("{} {STATIC} ro", own_export(root.path())?))?;
     let facts = Facts::of(&vm)?;
     for place in ["/proc", "/sys", "/dev", "/run"] {
         assert!(

@@ -4,16 +4,16 @@
 use anyhow::Result;
 use netroot_harness::{Clients, Dnsmasq, Ganesha, TinyRoot};
 
-use crate::wire::{Facts, PATIENCE, SERVER, Wire};
+use crate::lan::{Facts, Lan, SERVER, TIMEOUT};
 
 /// A static address that says nothing of a root, of a router and of names.
 const BARE: &str = "ip=10.77.0.50:::255.255.255.0::eth0:off";
 
 #[test]
 fn a_fixed_address_is_told_its_root_by_somebody_elses_server() -> Result<()> {
-    let wire = Wire::new("inform")?;
+    let lan = Lan::new("inform")?;
     let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
     let root_path = format!("--dhcp-option=17,{SERVER}:/srv/root");
     let options = [
         root_path.as_str(),
@@ -22,8 +22,8 @@ fn a_fixed_address_is_told_its_root_by_somebody_elses_server() -> Result<()> {
         "--dhcp-option=12,from-dhcp",
         "--dhcp-option=15,lab.example",
     ];
-    let dnsmasq = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
-    let vm = wire.boot(&format!("root=dhcp {BARE} ro"))?;
+    let dnsmasq = Dnsmasq::start(&lan.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
+    let vm = lan.boot(&format!("root=dhcp {BARE} ro"))?;
     let facts = Facts::of(&vm)?;
     facts.assert_read_only_nfs();
     assert_eq!(facts.all("hostname"), "from-dhcp");
@@ -43,21 +43,20 @@ fn a_fixed_address_is_told_its_root_by_somebody_elses_server() -> Result<()> {
 
 #[test]
 fn a_fixed_address_is_told_its_root_by_our_server_beside_a_router_without_one() -> Result<()> {
-    let wire = Wire::new("inform-proxy")?;
-    let router = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &[])?;
+    let lan = Lan::new("inform-proxy")?;
+    let router = Dnsmasq::start(&lan.net, "br0", "10.77.0.100", "10.77.0.199", &[])?;
     let other = netroot_harness::Net::new("inform-proxy-server")?;
-    wire.net
-        .cable(&wire.bridge, &other, "br0", "10.77.0.2/24")?;
+    lan.net.cable(&lan.bridge, &other, "br0", "10.77.0.2/24")?;
     let root = TinyRoot::make()?;
     let arguments = ["--interface", "br0", "--modules", "virtio_net"];
     let server = netroot_harness::NetrootServe::start(&other, root.path(), &arguments)?;
-    let vm = wire.boot(&format!("root=dhcp {BARE} ro rd.overlay"))?;
+    let vm = lan.boot(&format!("root=dhcp {BARE} ro rd.overlay"))?;
     let facts = Facts::of(&vm)?;
     facts.assert_overlay();
     vm.wait_for(
         "netroot: root 10.77.0.2:/",
         "the root on our server",
-        PATIENCE,
+        TIMEOUT,
     )?;
     let log = router.log().text();
     assert!(log.contains("DHCPACK(br0) 10.77.0.50"), "{log}");
@@ -69,14 +68,14 @@ fn a_fixed_address_is_told_its_root_by_our_server_beside_a_router_without_one() 
 #[test]
 fn an_address_that_nobody_completes_says_what_is_missing_and_one_that_lacks_nothing_asks_nobody()
 -> Result<()> {
-    let wire = Wire::new("inform-nobody")?;
-    let mut vm = wire.boot(&format!("root=dhcp {BARE}"))?;
+    let lan = Lan::new("inform-nobody")?;
+    let mut vm = lan.boot(&format!("root=dhcp {BARE}"))?;
     vm.wait_for(
         "eth0: no DHCP server answers within 4 s, so a root is still missing",
         "the sentence about silence",
-        PATIENCE,
+        TIMEOUT,
     )?;
-    let failed = vm.wait_for("netroot: boot failed: no root: ", "the failure", PATIENCE)?;
+    let failed = vm.wait_for("netroot: boot failed: no root: ", "the failure", TIMEOUT)?;
     assert!(
         failed.line.contains("option 17 (root-path)"),
         "{}",
@@ -85,45 +84,41 @@ fn an_address_that_nobody_completes_says_what_is_missing_and_one_that_lacks_noth
     assert!(vm.running()?);
     drop(vm);
     // Nobody serves there, but nothing has to be asked for to know it.
-    let vm = wire.boot(&format!("root={SERVER}:/srv/root {BARE}"))?;
-    vm.wait_for(
-        "netroot: boot failed: cannot mount",
-        "the failure",
-        PATIENCE,
-    )?;
+    let vm = lan.boot(&format!("root={SERVER}:/srv/root {BARE}"))?;
+    vm.wait_for("netroot: boot failed: cannot mount", "the failure", TIMEOUT)?;
     assert!(!vm.console().contains("DHCPINFORM"));
     Ok(())
 }
 
 #[test]
 fn a_fixed_address_is_completed_as_soon_as_there_is_a_server() -> Result<()> {
-    let wire = Wire::new("inform-late")?;
+    let lan = Lan::new("inform-late")?;
     let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
-    let vm = wire.boot(&format!("root=dhcp {BARE} ro"))?;
-    vm.wait_for("netroot: trying again in ", "a first failure", PATIENCE)?;
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
+    let vm = lan.boot(&format!("root=dhcp {BARE} ro"))?;
+    vm.wait_for("netroot: trying again in ", "a first failure", TIMEOUT)?;
     let root_path = format!("--dhcp-option=17,{SERVER}:/srv/root");
     let options = [root_path.as_str()];
-    let _dnsmasq = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
+    let _dnsmasq = Dnsmasq::start(&lan.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
     Facts::of(&vm)?.assert_read_only_nfs();
     Ok(())
 }
 
-/// dnsmasq on the wire, with a root behind it, and more options.
-fn serve_bootp(wire: &Wire, more: &[&str]) -> Result<(TinyRoot, Ganesha, Dnsmasq)> {
+/// dnsmasq on the network, with a root behind it, and more options.
+fn serve_bootp(lan: &Lan, more: &[&str]) -> Result<(TinyRoot, Ganesha, Dnsmasq)> {
     let root = TinyRoot::make()?;
-    let ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
     let root_path = format!("--dhcp-option=17,{SERVER}:/srv/root");
     let options = [&[root_path.as_str(), "--bootp-dynamic"], more].concat();
-    let dnsmasq = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
+    let dnsmasq = Dnsmasq::start(&lan.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
     Ok((root, ganesha, dnsmasq))
 }
 
 #[test]
 fn ip_bootp_asks_by_bootp_and_by_nothing_else() -> Result<()> {
-    let wire = Wire::new("bootp")?;
-    let (_root, _ganesha, dnsmasq) = serve_bootp(&wire, &["--dhcp-option=3,10.77.0.254"])?;
-    let vm = wire.boot("root=dhcp ip=bootp ro")?;
+    let lan = Lan::new("bootp")?;
+    let (_root, _ganesha, dnsmasq) = serve_bootp(&lan, &["--dhcp-option=3,10.77.0.254"])?;
+    let vm = lan.boot("root=dhcp ip=bootp ro")?;
     let facts = Facts::of(&vm)?;
     facts.assert_read_only_nfs();
     let log = dnsmasq.log().text();
@@ -137,10 +132,10 @@ fn ip_bootp_asks_by_bootp_and_by_nothing_else() -> Result<()> {
 
 #[test]
 fn ip_any_is_answered_by_a_server_of_bootp_too() -> Result<()> {
-    let wire = Wire::new("bootp-any")?;
+    let lan = Lan::new("bootp-any")?;
     // It is deaf to DHCP.
-    let (_root, _ganesha, dnsmasq) = serve_bootp(&wire, &["--dhcp-ignore=tag:!bootp"])?;
-    let vm = wire.boot("root=dhcp ip=any ro")?;
+    let (_root, _ganesha, dnsmasq) = serve_bootp(&lan, &["--dhcp-ignore=tag:!bootp"])?;
+    let vm = lan.boot("root=dhcp ip=any ro")?;
     Facts::of(&vm)?.assert_read_only_nfs();
     let log = dnsmasq.log().text();
     assert!(log.contains("DHCPDISCOVER(br0)"), "{log}");
@@ -151,9 +146,9 @@ fn ip_any_is_answered_by_a_server_of_bootp_too() -> Result<()> {
 
 #[test]
 fn silence_instead_of_bootp_is_called_so() -> Result<()> {
-    let wire = Wire::new("bootp-nobody")?;
-    let vm = wire.boot("root=dhcp ip=bootp rd.net.timeout.dhcp=5")?;
-    let failed = vm.wait_for("netroot: boot failed: ", "the failure", PATIENCE)?;
+    let lan = Lan::new("bootp-nobody")?;
+    let vm = lan.boot("root=dhcp ip=bootp rd.net.timeout.dhcp=5")?;
+    let failed = vm.wait_for("netroot: boot failed: ", "the failure", TIMEOUT)?;
     let sentence = "no address: no BOOTP server answered on eth0";
     assert!(failed.line.contains(sentence), "{}", failed.line);
     Ok(())

@@ -10,9 +10,9 @@
 //!
 //! | word | for example |
 //! |---|---|
-//! | `YARDSTICK_ADDRESS` | `10.90.0.50/24` |
-//! | `YARDSTICK_ROOT` | `10.90.0.1:/root` |
-//! | `YARDSTICK_OPTIONS` | `vers=3,nolock,addr=10.90.0.1`: mount(2)'s data |
+//! | `BASELINE_ADDRESS` | `10.90.0.50/24` |
+//! | `BASELINE_ROOT` | `10.90.0.1:/root` |
+//! | `BASELINE_OPTIONS` | `vers=3,nolock,addr=10.90.0.1`: mount(2)'s data |
 
 #![forbid(unsafe_code)]
 
@@ -29,7 +29,7 @@ use std::time::Duration;
 use rustix::mount::MountFlags;
 
 /// The modules' paths in the image, a line each, in the order in which they are loaded.
-const MODULES: &str = "/etc/yardstick";
+const MODULES: &str = "/etc/baseline";
 /// Where the root is mounted, to become `/`.
 const ROOT: &str = "/newroot";
 /// The NIC's name: nothing renames it before the root's own init.
@@ -45,7 +45,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() {
     if let Err(error) = boot() {
-        println!("yardstick: {error}");
+        println!("baseline: {error}");
     }
     // Process 1 that ends is a kernel panic, and hides what was said.
     loop {
@@ -55,9 +55,9 @@ fn main() {
 
 /// The boot; it returns with a failure or not at all.
 fn boot() -> Result<()> {
-    let (address, prefix) = address(&answer("YARDSTICK_ADDRESS")?)?;
-    let root = answer("YARDSTICK_ROOT")?;
-    let options = CString::new(answer("YARDSTICK_OPTIONS")?)?;
+    let (address, prefix) = address(&answer("BASELINE_ADDRESS")?)?;
+    let root = answer("BASELINE_ROOT")?;
+    let options = CString::new(answer("BASELINE_OPTIONS")?)?;
     // Where it shows whether the link is up.
     rustix::mount::mount("sysfs", "/sys", "sysfs", MountFlags::empty(), c"")
         .map_err(|e| format!("mount /sys: {e}"))?;

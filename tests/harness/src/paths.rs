@@ -51,8 +51,8 @@ pub fn facts() -> Result<PathBuf> {
 ///
 /// # Errors
 /// When it is not built.
-pub fn yardstick() -> Result<PathBuf> {
-    built("x86_64-unknown-linux-musl/init/netroot-yardstick")
+pub fn baseline_init() -> Result<PathBuf> {
+    built("x86_64-unknown-linux-musl/init/baseline-init")
 }
 
 fn built(name: &str) -> Result<PathBuf> {

@@ -5,23 +5,23 @@ use std::time::Duration;
 use anyhow::Result;
 use netroot_harness::{Nic, Rom, TinyRoot};
 
-use crate::wire::{MACHINE, PATIENCE, Wire};
+use crate::lan::{Lan, MACHINE, TIMEOUT};
 
 /// The machine's words while its root answers.
 const TICK: &str = "facts: tick";
 
 #[test]
 fn a_running_machine_keeps_its_root_over_a_restart_of_the_server() -> Result<()> {
-    let wire = Wire::new("restart")?;
+    let lan = Lan::new("restart")?;
     let root = TinyRoot::make()?;
-    let serve = || wire.serve_appending(root.path(), "facts.stay", &[]);
+    let serve = || lan.serve_appending(root.path(), "facts.stay", &[]);
     let mut server = serve()?;
-    let nic = Nic::virtio(&wire.tap, MACHINE).with_rom(Rom::Ipxe);
-    let mut vm = wire.machine().nic(nic).start()?;
+    let nic = Nic::virtio(&lan.tap, MACHINE).with_rom(Rom::Ipxe);
+    let mut vm = lan.machine().nic(nic).start()?;
     vm.wait_for(
         "facts: tick 2 the root's own words",
         "a machine at work",
-        PATIENCE,
+        TIMEOUT,
     )?;
 
     // Once as an administrator would, once as a crash would.
@@ -37,11 +37,11 @@ fn a_running_machine_keeps_its_root_over_a_restart_of_the_server() -> Result<()>
         server = serve()?;
         let seen = vm
             .console()
-            .wait_after(silent, TICK, "the machine at work again", PATIENCE)?;
+            .wait_after(silent, TICK, "the machine at work again", TIMEOUT)?;
         assert!(seen.line.contains("the root's own words"), "{}", seen.line);
         let next = vm
             .console()
-            .wait_after(seen.end, TICK, "the next reading", PATIENCE)?;
+            .wait_after(seen.end, TICK, "the next reading", TIMEOUT)?;
         assert!(next.line.contains("the root's own words"), "{}", next.line);
     }
     assert!(!vm.console().contains("Stale file handle"));

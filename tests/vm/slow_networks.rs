@@ -7,7 +7,7 @@ use netroot_harness::{
     Clients, Dnsmasq, Ganesha, Loss, Manners, Net, Nic, Question, Switch, TinyRoot, Vm,
 };
 
-use crate::wire::{Facts, MACHINE, PATIENCE, SERVER, STATIC, Wire, own_export};
+use crate::lan::{Facts, Lan, MACHINE, SERVER, STATIC, TIMEOUT, own_export};
 
 /// The machine's other card.
 const OTHER: &str = "52:54:00:77:00:02";
@@ -27,22 +27,22 @@ fn assert_never_failed(vm: &Vm) {
 // at once, and nothing passes.
 #[test]
 fn a_switch_port_that_is_silent_for_45_seconds_is_waited_for_with_one_question() -> Result<()> {
-    let wire = Wire::new("spanning-tree")?;
+    let lan = Lan::new("spanning-tree")?;
     let manners = Manners {
         silence: Duration::from_secs(45),
         ..Manners::default()
     };
-    let switch = Switch::start(&wire.net, &wire.bridge, "stp", 1, manners)?;
+    let switch = Switch::start(&lan.net, &lan.bridge, "stp", 1, manners)?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve(root.path(), &[])?;
-    let machine = wire.machine().nic(Nic::virtio(switch.port(0)?, MACHINE));
+    let _server = lan.serve(root.path(), &[])?;
+    let machine = lan.machine().nic(Nic::virtio(switch.port(0)?, MACHINE));
     let command_line = format!("{} ip=dhcp ro", own_export(root.path())?);
-    let vm = wire.boot_with(machine, &command_line)?;
+    let vm = lan.boot_with(machine, &command_line)?;
     let waits = "netroot: waiting for a DHCP server to answer on eth0 (";
-    let waits = vm.wait_for(waits, "the machine's word that it waits", PATIENCE)?;
+    let waits = vm.wait_for(waits, "the machine's word that it waits", TIMEOUT)?;
     Facts::of(&vm)?.assert_read_only_nfs();
     assert_never_failed(&vm);
-    let lease = vm.wait_for("netroot: eth0: lease ", "the lease", PATIENCE)?;
+    let lease = vm.wait_for("netroot: eth0: lease ", "the lease", TIMEOUT)?;
     assert!(waits.end < lease.end);
 
     let asked: Vec<Question> = switch.questions();
@@ -64,43 +64,43 @@ fn a_switch_port_that_is_silent_for_45_seconds_is_waited_for_with_one_question()
 
 #[test]
 fn a_network_card_that_comes_after_20_seconds_is_waited_for_and_used() -> Result<()> {
-    let wire = Wire::new("late-card")?;
+    let lan = Lan::new("late-card")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve(root.path(), &[])?;
-    let machine = wire.machine().nic(Nic::virtio(&wire.tap, MACHINE).later());
+    let _server = lan.serve(root.path(), &[])?;
+    let machine = lan.machine().nic(Nic::virtio(&lan.tap, MACHINE).later());
     let command_line = format!("{} ip=dhcp ro", own_export(root.path())?);
-    let vm = wire.boot_with(machine, &command_line)?;
+    let vm = lan.boot_with(machine, &command_line)?;
     let waits = "netroot: waiting for a network card to appear (";
-    vm.wait_for(waits, "the machine's word that it waits", PATIENCE)?;
+    vm.wait_for(waits, "the machine's word that it waits", TIMEOUT)?;
     std::thread::sleep(Duration::from_secs(20));
     assert!(!vm.console().contains("netroot: eth0"));
     vm.plug_in(0)?;
     Facts::of(&vm)?.assert_read_only_nfs();
-    vm.wait_for("netroot: eth0: driver virtio_net", "its driver", PATIENCE)?;
+    vm.wait_for("netroot: eth0: driver virtio_net", "its driver", TIMEOUT)?;
     assert_never_failed(&vm);
     Ok(())
 }
 
 #[test]
 fn a_card_that_is_taken_out_is_forgotten_and_another_is_used() -> Result<()> {
-    let wire = Wire::new("card-out")?;
+    let lan = Lan::new("card-out")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve(root.path(), &[])?;
+    let _server = lan.serve(root.path(), &[])?;
     // Nobody hears the first card.
-    wire.net.lose(&wire.tap.0, Loss::ALL)?;
-    let second = wire.net.tap("second", &wire.bridge)?;
-    let machine = wire.machine();
-    let machine = machine.nic(Nic::virtio(&wire.tap, OTHER).later());
+    lan.net.lose(&lan.tap.0, Loss::ALL)?;
+    let second = lan.net.tap("second", &lan.bridge)?;
+    let machine = lan.machine();
+    let machine = machine.nic(Nic::virtio(&lan.tap, OTHER).later());
     let machine = machine.nic(Nic::virtio(&second, MACHINE).later());
     let command_line = format!("{} ip=dhcp ro", own_export(root.path())?);
-    let vm = wire.boot_with(machine, &command_line)?;
+    let vm = lan.boot_with(machine, &command_line)?;
     let waits = "netroot: waiting for a network card to appear (";
-    vm.wait_for(waits, "the machine's word that it waits", PATIENCE)?;
+    vm.wait_for(waits, "the machine's word that it waits", TIMEOUT)?;
     vm.plug_in(0)?;
     let waits = "netroot: waiting for a DHCP server to answer on eth0 (";
-    vm.wait_for(waits, "its question", PATIENCE)?;
+    vm.wait_for(waits, "its question", TIMEOUT)?;
     vm.take_out(0)?;
-    vm.wait_for("netroot: eth0: gone", "its farewell", PATIENCE)?;
+    vm.wait_for("netroot: eth0: gone", "its farewell", TIMEOUT)?;
     vm.plug_in(1)?;
     Facts::of(&vm)?.assert_read_only_nfs();
     assert_never_failed(&vm);
@@ -111,29 +111,29 @@ fn a_card_that_is_taken_out_is_forgotten_and_another_is_used() -> Result<()> {
 // test could wait for: after the machine is up, so many frames are lost that three of ten questions get no answer.
 #[test]
 fn a_wire_that_loses_three_of_ten_frames_each_way_is_slow_and_no_more() -> Result<()> {
-    let wire = Wire::new("loss")?;
+    let lan = Lan::new("loss")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve(root.path(), &[])?;
-    let cable = &wire.tap.0;
-    wire.net.lose(cable, Loss::each_way(30))?;
-    let vm = wire.boot(&format!("{} ip=dhcp ro", own_export(root.path())?))?;
-    vm.wait_for("netroot: switch_root to ", "the switch", PATIENCE)?;
-    assert!(wire.net.lost(cable)? > 0);
-    wire.net.mend(cable)?;
-    wire.net.lose(cable, Loss::each_way(15))?;
+    let _server = lan.serve(root.path(), &[])?;
+    let cable = &lan.tap.0;
+    lan.net.lose(cable, Loss::each_way(30))?;
+    let vm = lan.boot(&format!("{} ip=dhcp ro", own_export(root.path())?))?;
+    vm.wait_for("netroot: switch_root to ", "the switch", TIMEOUT)?;
+    assert!(lan.net.lost(cable)? > 0);
+    lan.net.mend(cable)?;
+    lan.net.lose(cable, Loss::each_way(15))?;
     Facts::of(&vm)?.assert_read_only_nfs();
     Ok(())
 }
 
 #[test]
 fn a_dhcp_server_that_answers_after_five_seconds_is_heard() -> Result<()> {
-    let wire = Wire::new("slow-dhcp")?;
+    let lan = Lan::new("slow-dhcp")?;
     let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
     let option = format!("--dhcp-option=17,{SERVER}:/srv/root");
     let options = [option.as_str(), "--dhcp-reply-delay=5"];
-    let dnsmasq = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
-    let vm = wire.boot("root=dhcp ip=dhcp ro")?;
+    let dnsmasq = Dnsmasq::start(&lan.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
+    let vm = lan.boot("root=dhcp ip=dhcp ro")?;
     Facts::of(&vm)?.assert_read_only_nfs();
     assert_never_failed(&vm);
     // The question is asked again meanwhile, and stays the same: an answer to any copy counts.
@@ -151,35 +151,35 @@ fn a_dhcp_server_that_answers_after_five_seconds_is_heard() -> Result<()> {
 }
 
 /// Another network at the machine's first card: it leases at once and has no root.
-fn wrong_network(wire: &Wire, name: &str) -> Result<(Net, Dnsmasq, Nic)> {
-    let bridge = wire.net.plain_bridge("br1")?;
+fn wrong_network(lan: &Lan, name: &str) -> Result<(Net, Dnsmasq, Nic)> {
+    let bridge = lan.net.plain_bridge("br1")?;
     let net = Net::new(&format!("{name}-other"))?;
-    wire.net.cable(&bridge, &net, "lan", "10.78.0.254/24")?;
+    lan.net.cable(&bridge, &net, "lan", "10.78.0.254/24")?;
     let dnsmasq = Dnsmasq::start(&net, "lan", "10.78.0.100", "10.78.0.149", &[])?;
-    let nic = Nic::virtio(&wire.net.tap("wrong", &bridge)?, OTHER);
+    let nic = Nic::virtio(&lan.net.tap("wrong", &bridge)?, OTHER);
     Ok((net, dnsmasq, nic))
 }
 
 /// The network of the root, whose DHCP server takes its time.
-fn slow_network(wire: &Wire, options: &[&str]) -> Result<Dnsmasq> {
+fn slow_network(lan: &Lan, options: &[&str]) -> Result<Dnsmasq> {
     let options = [&["--dhcp-reply-delay=4"], options].concat();
-    Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.149", &options)
+    Dnsmasq::start(&lan.net, "br0", "10.77.0.100", "10.77.0.149", &options)
 }
 
 #[test]
 fn of_two_cards_the_one_with_a_root_is_used_although_the_other_has_a_lease_first() -> Result<()> {
-    let wire = Wire::new("wrong-first")?;
-    let (_net, wrong, first) = wrong_network(&wire, "wrong-first")?;
+    let lan = Lan::new("wrong-first")?;
+    let (_net, wrong, first) = wrong_network(&lan, "wrong-first")?;
     let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
     let option = format!("--dhcp-option=17,{SERVER}:/srv/root");
-    let _right = slow_network(&wire, &[&option])?;
-    let machine = wire.machine().nic(first);
-    let machine = machine.nic(Nic::virtio(&wire.tap, MACHINE));
-    let vm = wire.boot_with(machine, "root=dhcp ip=dhcp ro")?;
+    let _right = slow_network(&lan, &[&option])?;
+    let machine = lan.machine().nic(first);
+    let machine = machine.nic(Nic::virtio(&lan.tap, MACHINE));
+    let vm = lan.boot_with(machine, "root=dhcp ip=dhcp ro")?;
     let facts = Facts::of(&vm)?;
     facts.assert_read_only_nfs();
-    vm.wait_for("netroot: eth1: lease 10.77.0.", "the lease", PATIENCE)?;
+    vm.wait_for("netroot: eth1: lease 10.77.0.", "the lease", TIMEOUT)?;
     assert!(wrong.log().contains("DHCPACK(lan) 10.78.0."));
     let addresses = facts.all("fib");
     assert!(!addresses.contains("10.78.0."), "{addresses}");
@@ -190,18 +190,18 @@ fn of_two_cards_the_one_with_a_root_is_used_although_the_other_has_a_lease_first
 // The wrong network has a router, so the root may well be behind it: only trying tells.
 #[test]
 fn a_root_that_the_first_card_cannot_reach_after_all_is_reached_by_the_second() -> Result<()> {
-    let wire = Wire::new("wrong-router")?;
-    let (_net, wrong, first) = wrong_network(&wire, "wrong-router")?;
+    let lan = Lan::new("wrong-router")?;
+    let (_net, wrong, first) = wrong_network(&lan, "wrong-router")?;
     let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
-    let _right = slow_network(&wire, &[])?;
-    let machine = wire.machine().nic(first);
-    let machine = machine.nic(Nic::virtio(&wire.tap, MACHINE));
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
+    let _right = slow_network(&lan, &[])?;
+    let machine = lan.machine().nic(first);
+    let machine = machine.nic(Nic::virtio(&lan.tap, MACHINE));
     let command_line = format!("root=/dev/nfs nfsroot={SERVER}:/srv/root ip=dhcp ro");
-    let vm = wire.boot_with(machine, &command_line)?;
+    let vm = lan.boot_with(machine, &command_line)?;
     let facts = Facts::of(&vm)?;
     facts.assert_read_only_nfs();
-    vm.wait_for("netroot: eth1: lease 10.77.0.", "the lease", PATIENCE)?;
+    vm.wait_for("netroot: eth1: lease 10.77.0.", "the lease", TIMEOUT)?;
     assert!(wrong.log().contains("DHCPACK(lan) 10.78.0."));
     let text = vm.console().text();
     assert_eq!(text.matches("netroot: boot failed: ").count(), 1, "{text}");
@@ -212,36 +212,36 @@ fn a_root_that_the_first_card_cannot_reach_after_all_is_reached_by_the_second() 
 
 #[test]
 fn a_cable_that_is_put_in_late_is_asked_for_and_noticed_at_once() -> Result<()> {
-    let wire = Wire::new("late-cable")?;
+    let lan = Lan::new("late-cable")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve(root.path(), &[])?;
-    let machine = wire.machine().nic(Nic::virtio(&wire.tap, MACHINE));
+    let _server = lan.serve(root.path(), &[])?;
+    let machine = lan.machine().nic(Nic::virtio(&lan.tap, MACHINE));
     let command_line = format!("{} ip=dhcp ro", own_export(root.path())?);
-    let vm = wire.boot_with(machine, &command_line)?;
+    let vm = lan.boot_with(machine, &command_line)?;
     vm.cable(0, false)?;
     let waits = "netroot: waiting for a carrier on eth0 (";
     // The card may say for a moment that it has a carrier, until its driver has looked.
-    let waits = vm.wait_for(waits, "the machine's word that it waits", PATIENCE)?;
+    let waits = vm.wait_for(waits, "the machine's word that it waits", TIMEOUT)?;
     vm.cable(0, true)?;
     Facts::of(&vm)?.assert_read_only_nfs();
     let up = "netroot: eth0: link up";
     vm.console()
-        .wait_after(waits.end, up, "the carrier", PATIENCE)?;
+        .wait_after(waits.end, up, "the carrier", TIMEOUT)?;
     assert_never_failed(&vm);
     Ok(())
 }
 
 #[test]
 fn a_cable_that_is_put_in_ends_the_pause_after_a_failure() -> Result<()> {
-    let wire = Wire::new("cable-in-pause")?;
+    let lan = Lan::new("cable-in-pause")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve(root.path(), &[])?;
-    let machine = wire.machine().nic(Nic::virtio(&wire.tap, MACHINE));
+    let _server = lan.serve(root.path(), &[])?;
+    let machine = lan.machine().nic(Nic::virtio(&lan.tap, MACHINE));
     let command_line = format!("{} ip=dhcp ro carrier_timeout=1", own_export(root.path())?);
-    let vm = wire.boot_with(machine, &command_line)?;
+    let vm = lan.boot_with(machine, &command_line)?;
     vm.cable(0, false)?;
     let pause = "netroot: trying again in 16 s";
-    vm.wait_for(pause, "a long pause", PATIENCE)?;
+    vm.wait_for(pause, "a long pause", TIMEOUT)?;
     vm.cable(0, true)?;
     let facts = Facts::of(&vm)?;
     facts.assert_read_only_nfs();
@@ -261,12 +261,12 @@ fn a_cable_that_is_put_in_ends_the_pause_after_a_failure() -> Result<()> {
 #[test]
 fn a_server_that_comes_late_ends_the_pause_before_the_next_try() -> Result<()> {
     const PAUSE_MS: u64 = 32_000;
-    let wire = Wire::new("late-server")?;
+    let lan = Lan::new("late-server")?;
     let root = TinyRoot::make()?;
-    let vm = wire.boot(&format!("{} {STATIC} ro", own_export(root.path())?))?;
+    let vm = lan.boot(&format!("{} {STATIC} ro", own_export(root.path())?))?;
     let pause = format!("netroot: trying again in {} s", PAUSE_MS / 1000);
-    vm.wait_for(&pause, "its fifth failure", PATIENCE)?;
-    let _server = wire.serve(root.path(), &[])?;
+    vm.wait_for(&pause, "its fifth failure", TIMEOUT)?;
+    let _server = lan.serve(root.path(), &[])?;
     let facts = Facts::of(&vm)?;
     facts.assert_read_only_nfs();
     let report = facts.report()?;

@@ -3,30 +3,29 @@
 use anyhow::Result;
 use netroot_harness::{Clients, Dnsmasq, Ganesha, Net, TinyRoot};
 
-use crate::wire::{Facts, PATIENCE, SERVER, Wire};
+use crate::lan::{Facts, Lan, SERVER, TIMEOUT};
 
-/// A router on the wire, on a machine of its own: it leases addresses and knows no root.
-pub(crate) fn router(wire: &Wire, name: &str, options: &[&str]) -> Result<(Net, Dnsmasq)> {
+/// A router on the network, on a machine of its own: it leases addresses and knows no root.
+pub(crate) fn router(lan: &Lan, name: &str, options: &[&str]) -> Result<(Net, Dnsmasq)> {
     let net = Net::new(&format!("{name}-router"))?;
-    wire.net
-        .cable(&wire.bridge, &net, "lan", "10.77.0.254/24")?;
+    lan.net.cable(&lan.bridge, &net, "lan", "10.77.0.254/24")?;
     let dnsmasq = Dnsmasq::start(&net, "lan", "10.77.0.100", "10.77.0.149", options)?;
     Ok((net, dnsmasq))
 }
 
 #[test]
 fn beside_a_plain_router_our_proxy_names_the_root() -> Result<()> {
-    let wire = Wire::new("proxy-root")?;
-    let (_net, dnsmasq) = router(&wire, "proxy-root", &["--dhcp-option=3,10.77.0.254"])?;
+    let lan = Lan::new("proxy-root")?;
+    let (_net, dnsmasq) = router(&lan, "proxy-root", &["--dhcp-option=3,10.77.0.254"])?;
     let root = TinyRoot::make()?;
-    let server = wire.serve_beside(root.path())?;
-    let vm = wire.boot("root=dhcp ip=dhcp ro rd.overlay")?;
+    let server = lan.serve_beside(root.path())?;
+    let vm = lan.boot("root=dhcp ip=dhcp ro rd.overlay")?;
     let facts = Facts::of(&vm)?;
     facts.assert_overlay();
     vm.wait_for(
         &format!("netroot: root {SERVER}:/"),
         "the root on our server",
-        PATIENCE,
+        TIMEOUT,
     )?;
     assert!(dnsmasq.log().contains("DHCPACK(lan) 10.77.0."));
     assert!(
@@ -44,15 +43,15 @@ fn beside_a_plain_router_our_proxy_names_the_root() -> Result<()> {
 
 #[test]
 fn a_server_with_a_root_wins_over_a_faster_one_without() -> Result<()> {
-    let wire = Wire::new("rogue-first")?;
-    let (_net, rogue) = router(&wire, "rogue-first", &["--no-ping"])?;
+    let lan = Lan::new("rogue-first")?;
+    let (_net, rogue) = router(&lan, "rogue-first", &["--no-ping"])?;
     let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
     let root_path = format!("--dhcp-option=17,{SERVER}:/srv/root");
     // RFC 4039: one exchange where the server takes part.
     let options = [root_path.as_str(), "--no-ping", "--dhcp-rapid-commit"];
-    let ours = Dnsmasq::start(&wire.net, "br0", "10.77.0.150", "10.77.0.199", &options)?;
-    let vm = wire.boot("root=dhcp ip=dhcp ro")?;
+    let ours = Dnsmasq::start(&lan.net, "br0", "10.77.0.150", "10.77.0.199", &options)?;
+    let vm = lan.boot("root=dhcp ip=dhcp ro")?;
     let facts = Facts::of(&vm)?;
     facts.assert_read_only_nfs();
     assert!(rogue.log().contains("DHCPOFFER(lan)"));
@@ -64,15 +63,15 @@ fn a_server_with_a_root_wins_over_a_faster_one_without() -> Result<()> {
 
 #[test]
 fn an_address_that_another_machine_has_is_declined() -> Result<()> {
-    let wire = Wire::new("conflict")?;
+    let lan = Lan::new("conflict")?;
     let options = ["--dhcp-sequential-ip", "--dhcp-option=3,10.77.0.254"];
-    let (_net, dnsmasq) = router(&wire, "conflict", &options)?;
+    let (_net, dnsmasq) = router(&lan, "conflict", &options)?;
     let squatter = Net::new("conflict-squatter")?;
-    wire.net
-        .cable(&wire.bridge, &squatter, "taken", "10.77.0.100/24")?;
+    lan.net
+        .cable(&lan.bridge, &squatter, "taken", "10.77.0.100/24")?;
     let root = TinyRoot::make()?;
-    let _server = wire.serve_beside(root.path())?;
-    let vm = wire.boot("root=dhcp ip=dhcp ro rd.overlay")?;
+    let _server = lan.serve_beside(root.path())?;
+    let vm = lan.boot("root=dhcp ip=dhcp ro rd.overlay")?;
     let facts = Facts::of(&vm)?;
     facts.assert_overlay();
     let log = dnsmasq.log().text();

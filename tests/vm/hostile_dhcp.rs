@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 use anyhow::Result;
 use netroot_harness::{Clients, Dnsmasq, Ganesha, TinyRoot, Vm};
 
-use crate::wire::{Facts, PATIENCE, SERVER, Wire};
+use crate::lan::{Facts, Lan, SERVER, TIMEOUT};
 
 /// What dnsmasq is told to send whether it is asked for or not, by option. The address and
 /// its times it does not let anybody force.
@@ -33,11 +33,11 @@ fn lies() -> Vec<String> {
 
 /// A DHCP server that answers everybody with the same address and options, for as long as
 /// the test runs.
-fn liar(wire: &Wire, address: [u8; 4], options: &'static [u8]) -> Result<()> {
+fn liar(lan: &Lan, address: [u8; 4], options: &'static [u8]) -> Result<()> {
     // What is for everybody goes out here.
-    wire.net
+    lan.net
         .run(&["ip", "route", "add", "255.255.255.255", "dev", "br0"])?;
-    let socket = wire.net.within(|| {
+    let socket = lan.net.within(|| {
         let socket = UdpSocket::bind("0.0.0.0:67")?;
         socket.set_broadcast(true)?;
         Ok(socket)
@@ -85,13 +85,13 @@ fn assert_printable(vm: &Vm) -> Result<()> {
 
 #[test]
 fn a_server_of_lies_keeps_no_machine_from_a_root_that_it_knows() -> Result<()> {
-    let wire = Wire::new("dhcp-lies")?;
+    let lan = Lan::new("dhcp-lies")?;
     let root = TinyRoot::make()?;
-    let _ganesha = Ganesha::start(&wire.net, root.path(), "/srv/root", &Clients::All)?;
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
     let lies = lies();
     let lies: Vec<&str> = lies.iter().map(String::as_str).collect();
-    let dnsmasq = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &lies)?;
-    let vm = wire.boot(&format!(
+    let dnsmasq = Dnsmasq::start(&lan.net, "br0", "10.77.0.100", "10.77.0.199", &lies)?;
+    let vm = lan.boot(&format!(
         "root=/dev/nfs nfsroot={SERVER}:/srv/root ip=dhcp ro"
     ))?;
     let facts = Facts::of(&vm)?;
@@ -116,12 +116,12 @@ fn a_server_of_lies_keeps_no_machine_from_a_root_that_it_knows() -> Result<()> {
 
 #[test]
 fn a_machine_that_has_to_believe_the_lies_ends_in_one_sentence() -> Result<()> {
-    let wire = Wire::new("dhcp-lies-believed")?;
+    let lan = Lan::new("dhcp-lies-believed")?;
     let lies = lies();
     let lies: Vec<&str> = lies.iter().map(String::as_str).collect();
-    let _dnsmasq = Dnsmasq::start(&wire.net, "br0", "10.77.0.100", "10.77.0.199", &lies)?;
-    let mut vm = wire.boot("root=dhcp ip=dhcp")?;
-    let failed = vm.wait_for("netroot: boot failed: ", "the failure", PATIENCE)?;
+    let _dnsmasq = Dnsmasq::start(&lan.net, "br0", "10.77.0.100", "10.77.0.199", &lies)?;
+    let mut vm = lan.boot("root=dhcp ip=dhcp")?;
+    let failed = vm.wait_for("netroot: boot failed: ", "the failure", TIMEOUT)?;
     for words in [
         "no root: DHCP option 17 (root-path) names no NFS root",
         "; correct it on the DHCP server",
@@ -132,7 +132,7 @@ fn a_machine_that_has_to_believe_the_lies_ends_in_one_sentence() -> Result<()> {
         failed.end,
         "netroot: trying again in ",
         "another attempt",
-        PATIENCE,
+        TIMEOUT,
     )?;
     assert_printable(&vm)?;
     assert!(vm.running()?);
@@ -141,12 +141,12 @@ fn a_machine_that_has_to_believe_the_lies_ends_in_one_sentence() -> Result<()> {
 
 #[test]
 fn leases_that_are_over_at_once_are_not_waited_out_for_ever() -> Result<()> {
-    let wire = Wire::new("dhcp-lies-second")?;
+    let lan = Lan::new("dhcp-lies-second")?;
     // A mask, a second, no root and no end.
     let options = &[1, 4, 255, 255, 255, 0, 51, 4, 0, 0, 0, 1, 17, 0, 6, 200, 1];
-    liar(&wire, [10, 77, 0, 100], options)?;
-    let vm = wire.boot("root=dhcp ip=dhcp")?;
-    let failed = vm.wait_for("netroot: boot failed: ", "the failure", PATIENCE)?;
+    liar(&lan, [10, 77, 0, 100], options)?;
+    let vm = lan.boot("root=dhcp ip=dhcp")?;
+    let failed = vm.wait_for("netroot: boot failed: ", "the failure", TIMEOUT)?;
     assert!(failed.line.contains("no root: neither"), "{}", failed.line);
     let told = "a lease of 1 s (option 51) is over at once; the address is kept all the same";
     assert!(vm.console().contains(told), "{}", vm.console().text());
@@ -155,14 +155,14 @@ fn leases_that_are_over_at_once_are_not_waited_out_for_ever() -> Result<()> {
 
 #[test]
 fn an_address_that_no_host_can_have_is_as_good_as_none() -> Result<()> {
-    let wire = Wire::new("dhcp-lies-loopback")?;
+    let lan = Lan::new("dhcp-lies-loopback")?;
     liar(
-        &wire,
+        &lan,
         [127, 0, 0, 1],
         &[1, 4, 255, 0, 0, 0, 17, 2, b'/', b'r', 255],
     )?;
-    let vm = wire.boot("root=dhcp ip=dhcp rd.net.timeout.dhcp=8")?;
-    let failed = vm.wait_for("netroot: boot failed: ", "the failure", PATIENCE)?;
+    let vm = lan.boot("root=dhcp ip=dhcp rd.net.timeout.dhcp=8")?;
+    let failed = vm.wait_for("netroot: boot failed: ", "the failure", TIMEOUT)?;
     let sentence = "no DHCP server answered on eth0";
     assert!(failed.line.contains(sentence), "{}", failed.line);
     let told = "eth0: the DHCP server 10.77.0.1 makes an offer that cannot be used: \

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use netroot_harness::{Loss, NetrootServe, Nic, TinyRoot, Transcript, Vm};
 
-use crate::wire::{Facts, MACHINE, PATIENCE, STATIC, Wire, own_export};
+use crate::lan::{Facts, Lan, MACHINE, STATIC, TIMEOUT, own_export};
 
 const OUTAGE: Duration = Duration::from_secs(600);
 /// The kernel's NFS client waits up to five minutes before it connects anew (`XS_TCP_MAX_REEST_TO`).
@@ -27,7 +27,7 @@ enum Gone {
 /// A machine at work, and its server.
 struct Machine {
     gone: Gone,
-    wire: Wire,
+    lan: Lan,
     root: TinyRoot,
     server: NetrootServe,
     vm: Vm,
@@ -37,16 +37,16 @@ struct Machine {
 
 impl Machine {
     fn start(gone: Gone) -> Result<Self> {
-        let wire = Wire::new(&format!("outage-{gone:?}").to_lowercase())?;
+        let lan = Lan::new(&format!("outage-{gone:?}").to_lowercase())?;
         let root = TinyRoot::make()?;
-        let server = wire.serve(root.path(), &[])?;
-        let vm = wire.boot(&format!(
+        let server = lan.serve(root.path(), &[])?;
+        let vm = lan.boot(&format!(
             "{} ip=dhcp ro facts.stay",
             own_export(root.path())?
         ))?;
         Ok(Self {
             gone,
-            wire,
+            lan,
             root,
             server,
             vm,
@@ -57,7 +57,7 @@ impl Machine {
     fn lose_the_server(&mut self) -> Result<()> {
         match self.gone {
             Gone::Killed => drop(self.server.program().kill()?),
-            Gone::Silent => self.wire.net.lose(&self.wire.tap.0, Loss::ALL)?,
+            Gone::Silent => self.lan.net.lose(&self.lan.tap.0, Loss::ALL)?,
         }
         // What is under way may still end.
         std::thread::sleep(Duration::from_secs(3));
@@ -75,8 +75,8 @@ impl Machine {
         // The kernel's "not responding" comes once a mount and three minutes.
         ensure!(during.lines().count() < 40, "{:?}: {during}", self.gone);
         match self.gone {
-            Gone::Killed => self.server = self.wire.serve(self.root.path(), &[])?,
-            Gone::Silent => self.wire.net.mend(&self.wire.tap.0)?,
+            Gone::Killed => self.server = self.lan.serve(self.root.path(), &[])?,
+            Gone::Silent => self.lan.net.mend(&self.lan.tap.0)?,
         }
         Ok(())
     }
@@ -125,7 +125,7 @@ fn running_machines_go_on_after_ten_minutes_without_their_server() -> Result<()>
     let mut machines = [Machine::start(Gone::Killed)?, Machine::start(Gone::Silent)?];
     for machine in &machines {
         let tick = "facts: tick 2 the root's own words";
-        machine.vm.wait_for(tick, "a machine at work", PATIENCE)?;
+        machine.vm.wait_for(tick, "a machine at work", TIMEOUT)?;
     }
     for machine in &mut machines {
         machine.lose_the_server()?;
@@ -158,7 +158,7 @@ fn memory_kib(facts: &Facts) -> Result<u64> {
 
 /// A machine that cannot hear its server.
 struct Deaf {
-    wire: Wire,
+    lan: Lan,
     _root: TinyRoot,
     _server: NetrootServe,
     command_line: String,
@@ -169,14 +169,14 @@ struct Deaf {
 
 impl Deaf {
     fn start(name: &str, addressing: &str) -> Result<Self> {
-        let wire = Wire::new(name)?;
+        let lan = Lan::new(name)?;
         let root = TinyRoot::make()?;
-        let server = wire.serve(root.path(), &[])?;
-        wire.net.lose(&wire.tap.0, Loss::ALL)?;
+        let server = lan.serve(root.path(), &[])?;
+        lan.net.lose(&lan.tap.0, Loss::ALL)?;
         let command_line = format!("{} {addressing} ro", own_export(root.path())?);
-        let vm = wire.boot(&command_line)?;
+        let vm = lan.boot(&command_line)?;
         Ok(Self {
-            wire,
+            lan,
             _root: root,
             _server: server,
             command_line,
@@ -199,7 +199,7 @@ impl Deaf {
         // A failure is a handful of lines, and they come rarer and rarer.
         ensure!(lines.count() < 120, "{said}");
         self.said = said.len();
-        self.wire.net.mend(&self.wire.tap.0)
+        self.lan.net.mend(&self.lan.tap.0)
     }
 
     fn boots(&self) -> Result<()> {
@@ -213,9 +213,9 @@ impl Deaf {
         );
 
         // One that need not wait, for comparison.
-        let tap = self.wire.net.tap("other", &self.wire.bridge)?;
-        let machine = Vm::builder(&self.wire.net, "other").nic(Nic::virtio(&tap, MACHINE));
-        let other = Facts::of(&self.wire.boot_with(machine, &self.command_line)?)?;
+        let tap = self.lan.net.tap("other", &self.lan.bridge)?;
+        let machine = Vm::builder(&self.lan.net, "other").nic(Nic::virtio(&tap, MACHINE));
+        let other = Facts::of(&self.lan.boot_with(machine, &self.command_line)?)?;
         let (waited, at_once) = (memory_kib(&facts)?, memory_kib(&other)?);
         println!("the init's memory: {waited} KiB after the outage, {at_once} KiB without");
         ensure!(waited < at_once + 1024, "{waited} KiB, {at_once} KiB");
@@ -232,7 +232,7 @@ fn machines_that_boot_into_ten_minutes_of_silence_wait_and_come_up() -> Result<(
     ];
     for machine in &deaf {
         let fails = "netroot: boot failed: ";
-        machine.vm.wait_for(fails, "a first failure", PATIENCE)?;
+        machine.vm.wait_for(fails, "a first failure", TIMEOUT)?;
     }
     std::thread::sleep(OUTAGE);
     for machine in &mut deaf {

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use netroot_harness::{Bridge, Net, NetrootServe, Nic, Tap, Vm, VmBuilder, places};
+use netroot_harness::{Bridge, Net, NetrootServe, Nic, Tap, Vm, VmBuilder, paths};
 
 /// The server's address, on the bridge `br0`.
 pub(crate) const SERVER: &str = "10.77.0.1";
@@ -26,15 +26,15 @@ const ONE_CARD: [&str; 2] = ["--modules", "virtio_net"];
 
 /// No test measures time: this is how long a machine on a translated, shared processor
 /// may take for all of a boot before the test gives up on it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(420);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(420);
 
-pub(crate) struct Wire {
+pub(crate) struct Lan {
     pub(crate) net: Net,
     pub(crate) bridge: Bridge,
     pub(crate) tap: Tap,
 }
 
-impl Wire {
+impl Lan {
     /// `name` names the folder of the logs.
     pub(crate) fn new(name: &str) -> Result<Self> {
         let net = Net::new(name)?;
@@ -43,7 +43,7 @@ impl Wire {
         Ok(Self { net, bridge, tap })
     }
 
-    /// `netroot serve ROOT` on this wire, leasing addresses.
+    /// `netroot serve ROOT` on this network, leasing addresses.
     pub(crate) fn serve(&self, root: &Path, more: &[&str]) -> Result<NetrootServe> {
         self.serve_appending(root, "", more)
     }
@@ -69,7 +69,7 @@ impl Wire {
         NetrootServe::start(&self.net, root, &arguments)
     }
 
-    /// `netroot serve ROOT` on this wire, beside whoever leases addresses.
+    /// `netroot serve ROOT` on this network, beside whoever leases addresses.
     pub(crate) fn serve_beside(&self, root: &Path) -> Result<NetrootServe> {
         let mut arguments = vec!["--interface", "br0", "--append", CONSOLE];
         arguments.extend(ONE_CARD);
@@ -77,13 +77,13 @@ impl Wire {
     }
 
     /// A Debian root with network managers and servers in it, all switched off, below what is in `layer`; it is
-    /// seen by this wire's programs only, and goes with the wire.
+    /// seen by this network's programs only, and goes with the network.
     pub(crate) fn debian_root_below(&self, layer: &Path) -> Result<PathBuf> {
         let root = self.net.logs().join("root");
         std::fs::create_dir_all(&root)?;
         // The topmost layer's own folder is what the root itself is.
         std::fs::set_permissions(layer, PermissionsExt::from_mode(0o755))?;
-        let layers = [layer, &places::tests_layer(), &places::debian_root()];
+        let layers = [layer, &paths::tests_layer(), &paths::debian_root()];
         let layers = layers.map(|layer| layer.display().to_string());
         let options = format!("lowerdir={}", layers.join(":"));
         let place = root.display().to_string();
@@ -108,7 +108,7 @@ impl Wire {
 
     /// The same with the cards that `machine` has.
     pub(crate) fn boot_with(&self, machine: VmBuilder<'_>, command_line: &str) -> Result<Vm> {
-        let (_, kernel) = places::debian_kernel()?;
+        let (_, kernel) = paths::debian_kernel()?;
         machine.kernel(&kernel, initrd()?, command_line).start()
     }
 }
@@ -138,12 +138,12 @@ fn initrd() -> Result<&'static PathBuf> {
 
 /// An initrd for the Debian kernel with these modules, called `name` among the logs.
 pub(crate) fn make_initrd(name: &str, modules: &str) -> Result<PathBuf> {
-    let folder = places::target().join("netroot-logs");
+    let folder = paths::target().join("netroot-logs");
     std::fs::create_dir_all(&folder)?;
     let image = folder.join(format!("{name}.img"));
-    let done = Command::new(places::netroot()?)
+    let done = Command::new(paths::netroot()?)
         .args(["initrd", "--root"])
-        .arg(places::debian_root())
+        .arg(paths::debian_root())
         .args(["--modules", modules, "-o"])
         .arg(&image)
         .output()
@@ -168,7 +168,7 @@ pub(crate) struct Facts(Vec<(String, String)>);
 impl Facts {
     /// Waits until it printed everything.
     pub(crate) fn of(vm: &Vm) -> Result<Self> {
-        vm.wait_for("facts: end", "the end of the root's facts", PATIENCE)?;
+        vm.wait_for("facts: end", "the end of the root's facts", TIMEOUT)?;
         let text = vm.console().text();
         Ok(Self(
             text.lines()

@@ -12,8 +12,8 @@ use netroot_proto::mount::{LeaseFacts, choose_root};
 use proptest::prelude::*;
 
 use super::lan::{Lan, SECOND, ip};
+use super::lossy_link::Faults;
 use super::server::{Habit, Server};
-use super::wire::Faults;
 
 const HOUR: Duration = Duration::from_secs(3600);
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::wire::{PATIENCE, SERVER, Wire};
+use crate::lan::{Lan, SERVER, TIMEOUT};
 
 const UDP_PORTS: [u16; 3] = [67, 69, 4011];
 const TCP_PORTS: [u16; 2] = [8069, 2049];
@@ -144,17 +144,17 @@ fn flood_tcp(packets: &[Vec<u8>]) -> Result<()> {
 
 #[test]
 fn random_truncated_and_changed_packets_change_nothing_but_counters() -> Result<()> {
-    let mut wire = Wire::new("hostile")?;
-    let script_before = wire.curl("/boot/52-54-00-77-00-01.ipxe", &[])?;
-    let idle = wire.server.program().resident_kib()?;
+    let mut lan = Lan::new("hostile")?;
+    let script_before = lan.curl("/boot/52-54-00-77-00-01.ipxe", &[])?;
+    let idle = lan.server.program().resident_kib()?;
     let packets = storm(&mut Noise(0x6e65_7472_6f6f_7421));
     assert!(packets.len() > 1000);
-    wire.client.within(|| flood_udp(&packets))?;
-    wire.client.within(|| flood_tcp(&packets))?;
+    lan.client.within(|| flood_udp(&packets))?;
+    lan.client.within(|| flood_tcp(&packets))?;
 
-    assert!(wire.server.program().running()?, "the server died");
+    assert!(lan.server.program().running()?, "the server died");
     assert_eq!(
-        wire.curl("/boot/52-54-00-77-00-01.ipxe", &[])?,
+        lan.curl("/boot/52-54-00-77-00-01.ipxe", &[])?,
         script_before
     );
     let fetched = [
@@ -166,25 +166,25 @@ fn random_truncated_and_changed_packets_change_nothing_but_counters() -> Result<
         "/run/fetched",
         "10.77.0.1",
     ];
-    let done = wire.client.run_for(&fetched, PATIENCE)?;
+    let done = lan.client.run_for(&fetched, TIMEOUT)?;
     assert!(done.status.success(), "{done:?}");
-    assert!(std::fs::read(wire.client.path("/run/fetched"))?.starts_with(b"#!ipxe"));
-    nfs_answers(&wire)?;
+    assert!(std::fs::read(lan.client.path("/run/fetched"))?.starts_with(b"#!ipxe"));
+    nfs_answers(&lan)?;
 
-    let after = wire.server.program().resident_kib()?;
+    let after = lan.server.program().resident_kib()?;
     assert!(
         after <= idle.max(RESIDENT_LIMIT_KIB) + 16 * 1024,
         "{after} KiB resident, {idle} KiB before"
     );
-    assert!(wire.server.terminate()?.status.success());
+    assert!(lan.server.terminate()?.status.success());
     Ok(())
 }
 
 /// NFS's NULL call is answered: the export still listens.
-fn nfs_answers(wire: &Wire) -> Result<()> {
-    let answer = wire.client.within(|| {
+fn nfs_answers(lan: &Lan) -> Result<()> {
+    let answer = lan.client.within(|| {
         let mut stream = TcpStream::connect(SocketAddrV4::new(SERVER, 2049))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         // Record mark (last, 40 bytes), xid 7, CALL, RPC 2, NFS 100003 v3, NULL, no
         // credentials, no verifier.
         let words: [u32; 11] = [0x8000_0028, 7, 0, 2, 100_003, 3, 0, 0, 0, 0, 0];
