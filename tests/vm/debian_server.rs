@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use netroot_harness::{NetrootServe, Nic, TinyRoot, Vm};
+use netroot_harness::{NetrootServe, Nic, TinyRoot, Vm, VmBuilder};
 
 use crate::failures::assert_fails_with;
 use crate::lan::{Facts, Lan, MACHINE, TIMEOUT, own_export, write};
@@ -70,7 +70,7 @@ impl Server {
             "{} ip={SERVER}:::255.255.255.0:server:eth0:off rd.overlay init=/etc/serve",
             own_export(&root)?
         );
-        let machine = Vm::builder(&lan.net, "server").nic(Nic::virtio(&tap, SERVER_MAC));
+        let machine = VmBuilder::new(&lan.net, "server").nic(Nic::virtio(&tap, SERVER_MAC));
         let vm = lan.boot_with(machine.clock(SERVER_CLOCK), &command_line)?;
         vm.wait_for("server: ready", "the server at work", TIMEOUT)?;
         Ok(Self {

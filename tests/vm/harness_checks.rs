@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use netroot_harness::{Clients, Dnsmasq, Firmware, Ganesha, Net, Nic, Rom, TinyRoot, Vm, paths};
+use netroot_harness::{
+    Clients, Dnsmasq, Firmware, Ganesha, Net, Nic, Rom, TinyRoot, VmBuilder, paths,
+};
 
 const TIMEOUT: Duration = Duration::from_secs(180);
 
@@ -37,7 +39,7 @@ fn a_machine_that_panics_is_not_waited_for_and_fails_its_test() -> Result<()> {
     let (_, kernel) = paths::debian_kernel()?;
     let nothing = net.logs().join("nothing.img");
     std::fs::write(&nothing, "")?;
-    let vm = Vm::builder(&net, "console")
+    let vm = VmBuilder::new(&net, "console")
         .kernel(&kernel, &nothing, "")
         .start()?;
     let error = vm
@@ -55,10 +57,10 @@ fn both_firmwares_ask_for_a_lease() -> Result<()> {
     let bridge = net.bridge("br0", "10.77.0.1/24")?;
     let dnsmasq = Dnsmasq::start(&net, "br0", "10.77.0.100", "10.77.0.200", &[])?;
     let (bios, uefi) = (net.tap("bios", &bridge)?, net.tap("uefi", &bridge)?);
-    let _bios = Vm::builder(&net, "bios")
+    let _bios = VmBuilder::new(&net, "bios")
         .nic(Nic::virtio(&bios, "52:54:00:00:00:01").with_rom(Rom::Ipxe))
         .start()?;
-    let _uefi = Vm::builder(&net, "uefi")
+    let _uefi = VmBuilder::new(&net, "uefi")
         .firmware(Firmware::Uefi)
         .nic(Nic::virtio(&uefi, "52:54:00:00:00:02"))
         .start()?;

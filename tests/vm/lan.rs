@@ -94,7 +94,7 @@ impl Lan {
 
     /// A machine with one card, before it is switched on.
     pub(crate) fn machine(&self) -> VmBuilder<'_> {
-        Vm::builder(&self.net, "console")
+        VmBuilder::new(&self.net, "console")
     }
 
     /// A machine that is given kernel, initrd and command line without any firmware's

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use anyhow::Result;
-use netroot_harness::{Cable, Manners, Nic, Switch, TinyRoot, Vm, VmBuilder, paths};
+use netroot_harness::{Cable, Nic, Switch, SwitchConfig, TinyRoot, Vm, VmBuilder, paths};
 
 use crate::lan::{Facts, Lan, MACHINE, STATIC, TIMEOUT, make_initrd, own_export};
 
@@ -109,11 +109,11 @@ fn a_bond_by_lacp_boots_from_a_switch_without_it_too() -> Result<()> {
 #[test]
 fn a_bond_by_lacp_becomes_one_link_with_its_switch_and_boots() -> Result<()> {
     let lan = Lan::new("lacp-switch")?;
-    let manners = Manners {
+    let config = SwitchConfig {
         lacp: true,
-        ..Manners::default()
+        ..SwitchConfig::default()
     };
-    let switch = Switch::start(&lan.net, &lan.bridge, "lacp", 2, manners)?;
+    let switch = Switch::start(&lan.net, &lan.bridge, "lacp", 2, config)?;
     let root = TinyRoot::make()?;
     let _server = lan.serve(root.path(), &[])?;
     let cables = [switch.port(0)?.into(), switch.port(1)?.into()];
@@ -135,7 +135,12 @@ fn a_bond_by_lacp_becomes_one_link_with_its_switch_and_boots() -> Result<()> {
     ] {
         assert!(bond.contains(words), "{words}: {bond}");
     }
-    assert!(switch.questions().iter().any(|question| question.passed));
+    assert!(
+        switch
+            .dhcp_messages()
+            .iter()
+            .any(|question| question.passed)
+    );
     Ok(())
 }
 
@@ -207,11 +212,11 @@ fn a_bridge_and_a_renamed_card_with_a_static_address_and_a_route() -> Result<()>
 
 /// A switch whose only port is tagged for VLAN 7.
 fn tagged(lan: &Lan) -> Result<Switch> {
-    let manners = Manners {
+    let config = SwitchConfig {
         vlan: Some(7),
-        ..Manners::default()
+        ..SwitchConfig::default()
     };
-    Switch::start(&lan.net, &lan.bridge, "tagged", 1, manners)
+    Switch::start(&lan.net, &lan.bridge, "tagged", 1, config)
 }
 
 #[test]
@@ -235,7 +240,7 @@ fn a_root_over_a_vlan_is_reached_and_what_carries_it_asks_nothing() -> Result<()
     facts.assert_read_only_nfs();
     let vlan = facts.all("vlan");
     assert!(vlan.contains("eth0.7 eth0.7 VID: 7"), "{vlan}");
-    let asked = switch.questions();
+    let asked = switch.dhcp_messages();
     assert!(!asked.is_empty());
     assert!(
         asked.iter().all(|question| question.vlan == Some(7)),
@@ -248,12 +253,12 @@ fn a_root_over_a_vlan_is_reached_and_what_carries_it_asks_nothing() -> Result<()
 #[test]
 fn a_root_over_a_vlan_over_a_bond_by_lacp_is_reached() -> Result<()> {
     let lan = Lan::new("vlan-bond")?;
-    let manners = Manners {
+    let config = SwitchConfig {
         vlan: Some(7),
         lacp: true,
-        ..Manners::default()
+        ..SwitchConfig::default()
     };
-    let switch = Switch::start(&lan.net, &lan.bridge, "rack", 2, manners)?;
+    let switch = Switch::start(&lan.net, &lan.bridge, "rack", 2, config)?;
     let root = TinyRoot::make()?;
     let _server = lan.serve(root.path(), &[])?;
     let cables = [switch.port(0)?.into(), switch.port(1)?.into()];
@@ -270,7 +275,7 @@ fn a_root_over_a_vlan_over_a_bond_by_lacp_is_reached() -> Result<()> {
     facts.assert_read_only_nfs();
     let bond = facts.all("bond");
     assert!(bond.contains("bond0 Number of ports: 2"), "{bond}");
-    let asked = switch.questions();
+    let asked = switch.dhcp_messages();
     assert!(
         asked.iter().all(|question| question.vlan == Some(7)),
         "{asked:#?}"

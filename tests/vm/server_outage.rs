@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use netroot_harness::{Loss, NetrootServe, Nic, TinyRoot, Transcript, Vm};
+use netroot_harness::{Loss, NetrootServe, Nic, TinyRoot, Transcript, Vm, VmBuilder};
 
 use crate::lan::{Facts, Lan, MACHINE, STATIC, TIMEOUT, own_export};
 
@@ -214,7 +214,7 @@ impl Deaf {
 
         // One that need not wait, for comparison.
         let tap = self.lan.net.tap("other", &self.lan.bridge)?;
-        let machine = Vm::builder(&self.lan.net, "other").nic(Nic::virtio(&tap, MACHINE));
+        let machine = VmBuilder::new(&self.lan.net, "other").nic(Nic::virtio(&tap, MACHINE));
         let other = Facts::of(&self.lan.boot_with(machine, &self.command_line)?)?;
         let (waited, at_once) = (memory_kib(&facts)?, memory_kib(&other)?);
         println!("the init's memory: {waited} KiB after the outage, {at_once} KiB without");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use netroot_harness::{
-    Clients, Dnsmasq, Ganesha, Loss, Manners, Net, Nic, Question, Switch, TinyRoot, Vm,
+    Clients, DhcpMessage, Dnsmasq, Ganesha, Loss, Net, Nic, Switch, SwitchConfig, TinyRoot, Vm,
 };
 
 use crate::lan::{Facts, Lan, MACHINE, SERVER, STATIC, TIMEOUT, own_export};
@@ -28,11 +28,11 @@ fn assert_never_failed(vm: &Vm) {
 #[test]
 fn a_switch_port_that_is_silent_for_45_seconds_is_waited_for_with_one_question() -> Result<()> {
     let lan = Lan::new("spanning-tree")?;
-    let manners = Manners {
+    let config = SwitchConfig {
         silence: Duration::from_secs(45),
-        ..Manners::default()
+        ..SwitchConfig::default()
     };
-    let switch = Switch::start(&lan.net, &lan.bridge, "stp", 1, manners)?;
+    let switch = Switch::start(&lan.net, &lan.bridge, "stp", 1, config)?;
     let root = TinyRoot::make()?;
     let _server = lan.serve(root.path(), &[])?;
     let machine = lan.machine().nic(Nic::virtio(switch.port(0)?, MACHINE));
@@ -45,14 +45,14 @@ fn a_switch_port_that_is_silent_for_45_seconds_is_waited_for_with_one_question()
     let lease = vm.wait_for("netroot: eth0: lease ", "the lease", TIMEOUT)?;
     assert!(waits.end < lease.end);
 
-    let asked: Vec<Question> = switch.questions();
+    let asked: Vec<DhcpMessage> = switch.dhcp_messages();
     let lost = asked.iter().take_while(|question| !question.passed).count();
     assert!(lost >= 8, "so few were asked in vain: {asked:#?}");
     let (in_vain, heard) = asked.split_at(lost);
     let first = heard.first();
     assert!(first.is_some_and(|q| q.kind == DISCOVER), "{asked:#?}");
     // One question, asked again and again: an answer to any copy counts, and none is long in coming.
-    let asked: Vec<&Question> = in_vain.iter().chain(first).collect();
+    let asked: Vec<&DhcpMessage> = in_vain.iter().chain(first).collect();
     for pair in asked.windows(2) {
         assert_eq!(pair[0].kind, DISCOVER, "{pair:?}");
         assert_eq!(pair[0].transaction, pair[1].transaction, "{pair:?}");

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: side by side with a peer, in one run, as ratios.
 
+mod bench_network;
 pub(crate) mod boot;
 mod contestant;
 mod initramfs_tools;

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use netroot_harness::{Accel, Clients, Firmware, Ganesha, Net, NetrootServe, Nic, Rom, Vm, paths};
+use netroot_harness::{
+    Accel, Clients, Firmware, Ganesha, Net, NetrootServe, Nic, Rom, Vm, VmBuilder, paths,
+};
 
-use crate::{build, needs_root, setup};
+use crate::privileges::needs_root;
+use crate::{build, setup};
 
 /// Boot a machine without a disk to the login prompt of a Debian root over NFS.
 #[derive(Debug, Args)]
@@ -49,7 +52,7 @@ const MACHINE: &str = "52:54:00:77:00:01";
 const GANESHA_PATH: &str = "/srv/debian";
 
 /// Firmware, kernel and systemd on a translated processor that others use as well.
-const PATIENCE: Duration = Duration::from_secs(600);
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// What ends a boot, good or bad.
 const ENDS: [&str; 2] = [" login:", "Kernel panic"];
@@ -98,7 +101,7 @@ impl Demo {
         if self.keep {
             println!("demo: log in as root, no password; Ctrl-a x switches the machine off");
         }
-        let vm = Vm::builder(&net, "console")
+        let vm = VmBuilder::new(&net, "console")
             .may_panic()
             .firmware(self.firmware.firmware())
             .nic(Nic::virtio(&tap, MACHINE).with_rom(self.firmware.rom()));
@@ -109,7 +112,7 @@ impl Demo {
         }
         .start()?;
 
-        let end = vm.console().wait_for_any(0, &ENDS, PATIENCE);
+        let end = vm.console().wait_for_any(0, &ENDS, TIMEOUT);
         // QEMU has put the terminal into raw mode where it joined the keyboard to it.
         let line_end = if self.keep { "\r\n" } else { "\n" };
         let rows = timeline::of(&server, vm.console());

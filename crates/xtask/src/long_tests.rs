@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use netroot_harness::{Accel, paths};
 
+use crate::build;
+use crate::privileges::needs_root;
 use crate::run::output;
-use crate::{build, needs_root};
 
 /// How many run at a time: each has one to four machines of half a gigabyte, and their boots want the processors.
 const AT_A_TIME: usize = 4;

@@ -8,6 +8,7 @@ mod circles;
 mod demo;
 mod image;
 mod long_tests;
+mod privileges;
 mod run;
 mod setup;
 mod test;
@@ -15,9 +16,8 @@ mod test;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::{Parser, Subcommand};
-use netroot_harness::paths;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "What a person does with this work tree")]
@@ -112,16 +112,4 @@ fn run(task: Task) -> Result<()> {
         } => setup::make_tests_layer(),
         Task::Setup { .. } => setup::run(),
     }
-}
-
-/// Fails with the command that a user without root must run, unless this is root.
-fn needs_root(why: &str, arguments: &str) -> Result<()> {
-    if nix::unistd::geteuid().is_root() {
-        return Ok(());
-    }
-    let program = std::env::current_exe().unwrap_or_else(|_| paths::target().join("debug/xtask"));
-    bail!(
-        "{why}, which needs root. Everything is built: run\n  sudo {} {arguments}",
-        program.display()
-    );
 }

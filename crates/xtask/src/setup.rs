@@ -4,6 +4,7 @@
 //! never asks. Without root it does what it may and prints the commands for the rest.
 
 mod debian_root;
+mod install_step;
 mod layer;
 mod packages;
 mod recipe;
@@ -11,17 +12,7 @@ mod toolchain;
 
 use anyhow::{Result, bail};
 
-/// One thing that is missing and can be done.
-trait Step {
-    /// What will be done, and why: one line each.
-    fn plan(&self) -> Vec<String>;
-    /// Whether it changes the system and not only this user's files.
-    fn needs_root(&self) -> bool;
-    /// The command lines that do it, for a person.
-    fn commands(&self) -> Vec<String>;
-    /// Does it.
-    fn run(&self) -> Result<()>;
-}
+use self::install_step::InstallStep;
 
 /// Brings this machine to where the other commands work.
 ///
@@ -43,7 +34,7 @@ pub(crate) fn run_for_tests() -> Result<()> {
     take(steps)
 }
 
-fn take(steps: Vec<Box<dyn Step>>) -> Result<()> {
+fn take(steps: Vec<Box<dyn InstallStep>>) -> Result<()> {
     if steps.is_empty() {
         println!("set-up: complete, nothing to install");
         return Ok(());
@@ -77,8 +68,8 @@ fn take(steps: Vec<Box<dyn Step>>) -> Result<()> {
     );
 }
 
-fn missing() -> Result<Vec<Box<dyn Step>>> {
-    let mut steps: Vec<Box<dyn Step>> = Vec::new();
+fn missing() -> Result<Vec<Box<dyn InstallStep>>> {
+    let mut steps: Vec<Box<dyn InstallStep>> = Vec::new();
     if let Some(step) = packages::missing()? {
         steps.push(Box::new(step));
     }

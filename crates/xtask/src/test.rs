@@ -9,8 +9,9 @@ use anyhow::{Context, Result, bail, ensure};
 use netroot_harness::{Accel, paths};
 
 use crate::long_tests::LongTests;
+use crate::privileges::needs_root;
 use crate::run::{output, run};
-use crate::{build, needs_root, setup};
+use crate::{build, setup};
 
 /// The bounds of what a machine loads before its root, in bytes.
 const INIT_LIMIT: u64 = 900 * 1024;
@@ -23,13 +24,13 @@ const INIT_MAY_HOLD: &str = include_str!("../init-crates.txt");
 type Check = fn() -> Result<Outcome>;
 
 enum Outcome {
-    /// It holds; with something worth saying or nothing.
-    Held(String),
-    /// It could not be looked at, and why.
+    /// It passed, with what else there is to say.
+    Passed(String),
+    /// It could not be done, and why.
     NotDone(String),
 }
 
-struct Report {
+struct CheckResult {
     name: &'static str,
     took: Duration,
     result: Result<Outcome>,
@@ -60,26 +61,26 @@ const BESIDE: [(&str, Check); 9] = [
 pub(crate) fn all() -> Result<()> {
     let began = Instant::now();
     setup::run_for_tests()?;
-    let mut reports = vec![Report {
+    let mut results = vec![CheckResult {
         name: "set-up",
         took: began.elapsed(),
-        result: Ok(held()),
+        result: Ok(passed()),
     }];
-    reports.extend(BEFORE.map(|(name, check)| report(name, check)));
+    results.extend(BEFORE.map(|(name, check)| run_check(name, check)));
     let start = Instant::now();
     let long = LongTests::start();
-    reports.extend(BESIDE.map(|(name, check)| report(name, check)));
-    let mut waited = report("long tests, beside the others", || {
-        Ok(Outcome::Held(long?.finish()?))
+    results.extend(BESIDE.map(|(name, check)| run_check(name, check)));
+    let mut waited = run_check("long tests, beside the others", || {
+        Ok(Outcome::Passed(long?.finish()?))
     });
     waited.took = start.elapsed();
-    reports.push(waited);
+    results.push(waited);
     println!("\n== summary");
-    for report in &reports {
-        println!("{}", report.line());
+    for result in &results {
+        println!("{}", result.line());
     }
     println!("total {:.0} s", began.elapsed().as_secs_f64());
-    let failed = reports.iter().filter(|report| report.result.is_err());
+    let failed = results.iter().filter(|check| check.result.is_err());
     match failed.count() {
         0 => Ok(()),
         1 => bail!("a check failed"),
@@ -87,21 +88,21 @@ pub(crate) fn all() -> Result<()> {
     }
 }
 
-fn report(name: &'static str, check: impl FnOnce() -> Result<Outcome>) -> Report {
+fn run_check(name: &'static str, check: impl FnOnce() -> Result<Outcome>) -> CheckResult {
     println!("\n== {name}");
     let start = Instant::now();
     let result = check();
     let took = start.elapsed();
-    let report = Report { name, took, result };
-    println!("{}", report.line());
-    report
+    let result = CheckResult { name, took, result };
+    println!("{}", result.line());
+    result
 }
 
-impl Report {
+impl CheckResult {
     fn line(&self) -> String {
         let took = self.took.as_secs_f64();
         let (word, more) = match &self.result {
-            Ok(Outcome::Held(more)) => ("ok", more.clone()),
+            Ok(Outcome::Passed(more)) => ("ok", more.clone()),
             Ok(Outcome::NotDone(why)) => ("NOT DONE", why.clone()),
             Err(error) => ("FAILED", format!("{error:#}")),
         };
@@ -111,8 +112,8 @@ impl Report {
     }
 }
 
-fn held() -> Outcome {
-    Outcome::Held(String::new())
+fn passed() -> Outcome {
+    Outcome::Passed(String::new())
 }
 
 fn cargo(arguments: &[&str]) -> Command {
@@ -123,7 +124,7 @@ fn cargo(arguments: &[&str]) -> Command {
 
 fn formatting() -> Result<Outcome> {
     run(&mut cargo(&["fmt", "--all", "--check"]))?;
-    Ok(held())
+    Ok(passed())
 }
 
 fn clippy() -> Result<Outcome> {
@@ -136,13 +137,13 @@ fn clippy() -> Result<Outcome> {
         "-D",
         "warnings",
     ]))?;
-    Ok(held())
+    Ok(passed())
 }
 
 /// Links that lead nowhere are errors.
 fn documentation() -> Result<Outcome> {
     run(cargo(&["doc", "--quiet", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
-    Ok(held())
+    Ok(passed())
 }
 
 fn licences() -> Result<Outcome> {
@@ -151,7 +152,7 @@ fn licences() -> Result<Outcome> {
         return Ok(Outcome::NotDone(why.to_owned()));
     }
     run(&mut cargo(&["deny", "check"]))?;
-    Ok(held())
+    Ok(passed())
 }
 
 fn init_size() -> Result<Outcome> {
@@ -159,7 +160,7 @@ fn init_size() -> Result<Outcome> {
     let size_there = size(&build::aarch64_init()?)?;
     // The bound is for x86_64.
     within(size_here, INIT_LIMIT, "init for x86_64")?;
-    Ok(Outcome::Held(format!(
+    Ok(Outcome::Passed(format!(
         "x86_64: {} KiB, aarch64: {} KiB",
         size_here / 1024,
         size_there / 1024
@@ -194,12 +195,12 @@ fn init_tree() -> Result<Outcome> {
         "init holds what crates/xtask/init-crates.txt does not list: {}",
         strangers.join(", ")
     );
-    Ok(Outcome::Held(format!("{} crates", holds.len())))
+    Ok(Outcome::Passed(format!("{} crates", holds.len())))
 }
 
 fn unit_tests() -> Result<Outcome> {
     run(&mut cargo(&["test", "--quiet"]))?;
-    Ok(held())
+    Ok(passed())
 }
 
 fn image_sizes() -> Result<Outcome> {
@@ -216,7 +217,7 @@ fn image_sizes() -> Result<Outcome> {
         within(size, limit, &format!("the initrd with {modules}"))?;
         sizes.push(format!("{modules}: {} KiB", size / 1024));
     }
-    Ok(Outcome::Held(sizes.join(", ")))
+    Ok(Outcome::Passed(sizes.join(", ")))
 }
 
 fn kernel_configuration() -> Result<Outcome> {
@@ -225,17 +226,17 @@ fn kernel_configuration() -> Result<Outcome> {
     run(Command::new(paths::netroot()?)
         .arg("check-kernel")
         .arg(file))?;
-    Ok(held())
+    Ok(passed())
 }
 
 fn root_tests_build() -> Result<Outcome> {
     build::root_tests()?;
-    Ok(held())
+    Ok(passed())
 }
 
 fn root_tests() -> Result<Outcome> {
     only_root_tests()?;
-    Ok(held())
+    Ok(passed())
 }
 
 /// Runs the tests that take minutes of waiting, and nothing else.

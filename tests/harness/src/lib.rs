@@ -32,6 +32,6 @@ pub use peer::ganesha::{Clients, Ganesha};
 pub use peer::netroot::{Event, NetrootServe};
 pub use program::{Finished, Program};
 pub use root::TinyRoot;
-pub use switch::{Manners, Port, Question, Switch};
+pub use switch::{DhcpMessage, Port, Switch, SwitchConfig};
 pub use transcript::{Echo, Seen, Transcript};
 pub use vm::{Firmware, Vm, VmBuilder};

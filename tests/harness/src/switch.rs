@@ -21,38 +21,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+pub use self::fabric::{DhcpMessage, SwitchConfig};
 use self::fabric::{Fabric, Out};
 use crate::net::{Bridge, Net};
-
-/// How a switch treats a machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Manners {
-    /// A spanning tree: a port passes nothing for so long after the machine's first frame.
-    pub silence: Duration,
-    /// The ports are tagged: the machine's frames bear the number of this VLAN, the network's none.
-    pub vlan: Option<u16>,
-    /// The ports are one link, and pass nothing before LACP (802.3ad) is done with them.
-    pub lacp: bool,
-}
-
-/// A DHCP message that a machine sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Question {
-    /// The port that it came in on.
-    pub port: usize,
-    /// How long after the port's first frame.
-    pub after: Duration,
-    /// The message's type (RFC 2132 §9.6): 1 is a DISCOVER.
-    pub kind: u8,
-    /// Its transaction's number.
-    pub transaction: u32,
-    /// For how many seconds the machine says that it has been asking.
-    pub seconds: u16,
-    /// The tag that it bore.
-    pub vlan: Option<u16>,
-    /// Whether the network got it.
-    pub passed: bool,
-}
 
 /// One end of a cable from a card to a switch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +70,7 @@ impl Switch {
         bridge: &Bridge,
         name: &str,
         ports: usize,
-        manners: Manners,
+        config: SwitchConfig,
     ) -> Result<Self> {
         let tap = net.tap(name, bridge)?;
         let uplink = net.within(|| {
@@ -113,7 +84,7 @@ impl Switch {
             })
             .collect();
         let cables = ports.iter().map(Port::open).collect::<Result<Vec<_>>>()?;
-        let fabric = Shared(Arc::new(Mutex::new(Fabric::new(ports.len(), manners))));
+        let fabric = Shared(Arc::new(Mutex::new(Fabric::new(ports.len(), config))));
         let stop = Arc::new(AtomicBool::new(false));
         let work = Work {
             uplink,
@@ -143,8 +114,8 @@ impl Switch {
     }
 
     /// The DHCP messages that the machine sent so far, in their order, whether or not they passed.
-    pub fn questions(&self) -> Vec<Question> {
-        self.fabric.lock().questions().to_owned()
+    pub fn dhcp_messages(&self) -> Vec<DhcpMessage> {
+        self.fabric.lock().dhcp_messages().to_owned()
     }
 }
 
@@ -193,7 +164,7 @@ impl Work {
                 let outs = self.take(end, &mut buffer);
                 self.send(outs);
             }
-            let words = self.fabric.lock().own_words(Instant::now());
+            let words = self.fabric.lock().due_frames(Instant::now());
             self.send(words);
         }
     }

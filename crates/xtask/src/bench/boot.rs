@@ -5,12 +5,14 @@
 use anyhow::{Context, Result};
 use netroot_harness::{Accel, TinyRoot, paths};
 
+use super::bench_network::Dnsmasq;
 use super::contestant::{self, Contestant};
-use super::machine::{Dnsmasq, MEMORY_MIB, Machine};
+use super::machine::{MEMORY_MIB, Machine};
 use super::memory;
 use super::spread::Spread;
 use super::steps::Steps;
-use crate::{build, needs_root, setup};
+use crate::privileges::needs_root;
+use crate::{build, setup};
 
 /// What to measure.
 #[derive(Clone, Copy, Debug, clap::Args)]

@@ -7,8 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use netroot_harness::{TinyRoot, paths};
 
+use super::bench_network::{PATH, SERVER};
 use super::initramfs_tools;
-use super::machine::{PATH, SERVER};
 use crate::image;
 use crate::run::run;
 

@@ -3,17 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use netroot_harness::{
-    Accel, Bridge, Clients, Ganesha, Net, Nic, Program, Tap, TinyRoot, Vm, VmBuilder,
-};
+use anyhow::Result;
+use netroot_harness::{Accel, Nic, TinyRoot, VmBuilder};
 
+use super::bench_network::{BenchNetwork, Dnsmasq};
 use super::contestant::Contestant;
 
-/// The DHCP and NFS server.
-pub(super) const SERVER: &str = "10.90.0.1";
-/// What it exports.
-pub(super) const PATH: &str = "/root";
 /// What the kernel prints last before an initrd is on its own (`init/main.c`).
 const RUN_INIT: &str = "Run /init as init process";
 /// What the tiny root's init prints first.
@@ -28,19 +23,9 @@ const TOO_SMALL: [&str; 3] = [
     "Initramfs unpacking failed",
 ];
 /// klibc's slowest boot of those measured for the field notes took 22 s, dracut's 41 s.
-const PATIENCE: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_secs(300);
 /// The memory of a machine unless that is what is looked for.
 pub(super) const MEMORY_MIB: u32 = 512;
-
-/// How dnsmasq meets the machine. Its pinging costs every client the same three seconds, which are none of theirs: so
-/// both cases are measured, and neither is hidden by the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dnsmasq {
-    /// It offers at once, as to every machine whose firmware had a lease a moment before.
-    AnswersAtOnce,
-    /// It does not know the machine, and pings an address for three seconds before it offers it.
-    PingsFirst,
-}
 
 /// What is the same for every boot.
 pub(super) struct Machine<'a> {
@@ -59,14 +44,6 @@ pub(super) struct Boot {
     pub(super) console: String,
 }
 
-/// A network that no machine was in before: no server remembers one.
-struct Network {
-    net: Net,
-    tap: Tap,
-    _dhcp: Program,
-    _nfs: Ganesha,
-}
-
 impl Machine<'_> {
     /// Boots into the root.
     ///
@@ -75,10 +52,10 @@ impl Machine<'_> {
     pub(super) fn boot(&self, contestant: &Contestant, dnsmasq: Dnsmasq) -> Result<Boot> {
         let network = self.network(contestant, dnsmasq)?;
         let vm = self.build(&network, contestant).counted().start()?;
-        let begin = vm.wait_for(RUN_INIT, "the kernel starting /init", PATIENCE)?;
-        let end = vm.wait_for(ROOT_INIT, "the root's init", PATIENCE)?;
+        let begin = vm.wait_for(RUN_INIT, "the kernel starting /init", TIMEOUT)?;
+        let end = vm.wait_for(ROOT_INIT, "the root's init", TIMEOUT)?;
         let touched = vm.touched()?;
-        vm.wait_for(ROOT_END, "the end of what it tells", PATIENCE)?;
+        vm.wait_for(ROOT_END, "the end of what it tells", TIMEOUT)?;
         Ok(Boot {
             seconds: end.at.saturating_sub(begin.at).as_secs_f64(),
             touched,
@@ -96,55 +73,21 @@ impl Machine<'_> {
         let vm = machine.memory_mib(memory_mib).may_panic().start()?;
         let [panic, killed, unpacking] = TOO_SMALL;
         let texts = [ROOT_INIT, panic, killed, unpacking];
-        let said = vm.console().wait_for_any(0, &texts, PATIENCE);
+        let said = vm.console().wait_for_any(0, &texts, TIMEOUT);
         Ok(matches!(said, Some((0, _))))
     }
 
-    fn network(&self, contestant: &Contestant, dnsmasq: Dnsmasq) -> Result<Network> {
-        let net = Net::new(&format!("bench-boot-{}", contestant.log))?;
-        let bridge = net.bridge("br0", &format!("{SERVER}/24"))?;
-        let tap = net.tap("tap0", &bridge)?;
-        Ok(Network {
-            _dhcp: start_dnsmasq(&net, &bridge, dnsmasq)?,
-            _nfs: Ganesha::start(&net, self.root.path(), PATH, &Clients::All)?,
-            net,
-            tap,
-        })
+    fn network(&self, contestant: &Contestant, dnsmasq: Dnsmasq) -> Result<BenchNetwork> {
+        BenchNetwork::start(contestant.log, self.root, dnsmasq)
     }
 
-    fn build<'net>(&self, network: &'net Network, contestant: &Contestant) -> VmBuilder<'net> {
+    fn build<'net>(&self, network: &'net BenchNetwork, contestant: &Contestant) -> VmBuilder<'net> {
         // A failed boot is to end, not to wait for somebody.
         let line = format!("{} ro panic=1", contestant.words);
-        Vm::builder(&network.net, "vm")
+        VmBuilder::new(&network.net, "vm")
             .accel(self.accel)
             .memory_mib(MEMORY_MIB)
             .nic(Nic::virtio(&network.tap, "52:54:00:be:00:01"))
             .kernel(self.kernel, &contestant.initrd, &line)
     }
-}
-
-fn start_dnsmasq(net: &Net, bridge: &Bridge, manner: Dnsmasq) -> Result<Program> {
-    let interface = format!("--interface={}", bridge.0);
-    let mut argv = vec![
-        "dnsmasq",
-        "--keep-in-foreground",
-        "--conf-file=/dev/null",
-        "--port=0",
-        "--log-facility=-",
-        "--user=root",
-        "--pid-file=/run/dnsmasq.pid",
-        "--dhcp-leasefile=/run/dnsmasq.leases",
-        "--dhcp-authoritative",
-        "--dhcp-range=10.90.0.100,10.90.0.200,255.255.255.0,1h",
-        &interface,
-    ];
-    if manner == Dnsmasq::AnswersAtOnce {
-        argv.push("--no-ping");
-    }
-    let program = net.spawn(&argv)?;
-    program
-        .stderr()
-        .wait_for("started", "dnsmasq starting", Duration::from_secs(20))
-        .context("the DHCP server of the bench")?;
-    Ok(program)
 }

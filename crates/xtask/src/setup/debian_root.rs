@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use netroot_harness::paths;
 
-use super::Step;
+use super::install_step::InstallStep;
 use super::recipe::{follow, own_command, remove};
 
 pub(super) const RECIPE: &str = include_str!("recipe.sh");
@@ -35,7 +35,7 @@ fn mirror() -> String {
         .unwrap_or_else(|_| "http://deb.debian.org/debian".to_owned())
 }
 
-impl Step for DebianRoot {
+impl InstallStep for DebianRoot {
     fn plan(&self) -> Vec<String> {
         let why = if self.is_outdated {
             "its recipe has changed"

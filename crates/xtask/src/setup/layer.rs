@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use netroot_harness::paths;
 
-use super::Step;
 use super::debian_root::RECIPE as ROOT_RECIPE;
+use super::install_step::InstallStep;
 use super::recipe::{follow, own_command, remove};
 
 const RECIPE: &str = include_str!("layer.sh");
@@ -31,7 +31,7 @@ fn stamp() -> PathBuf {
     paths::tests_layer().with_extension("recipe")
 }
 
-impl Step for Layer {
+impl InstallStep for Layer {
     fn plan(&self) -> Vec<String> {
         let why = if self.is_outdated {
             "the recipe has changed"

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use super::Step;
+use super::install_step::InstallStep;
 use crate::run::run;
 
 const LIST: &str = include_str!("../../packages.toml");
@@ -84,7 +84,7 @@ impl Packages {
     }
 }
 
-impl Step for Packages {
+impl InstallStep for Packages {
     fn plan(&self) -> Vec<String> {
         let mut lines: Vec<String> = self
             .0

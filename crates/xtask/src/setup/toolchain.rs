@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::Step;
+use super::install_step::InstallStep;
 use crate::run::{output, run};
 
 /// What `init` must build for.
@@ -26,7 +26,7 @@ pub(super) fn missing() -> Result<Option<Targets>> {
     Ok((!missing.is_empty()).then_some(Targets(missing)))
 }
 
-impl Step for Targets {
+impl InstallStep for Targets {
     fn plan(&self) -> Vec<String> {
         self.0
             .iter()

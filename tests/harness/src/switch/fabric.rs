@@ -2,9 +2,38 @@
 
 use std::time::{Duration, Instant};
 
-use super::frame::{bootp_of, tag_of, tagged, untagged};
+use super::frame::{read_bootp, tag_of, tagged, untagged};
 use super::lacp::{Partner, is_lacp};
-use super::{Manners, Question};
+
+/// How a switch treats a machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SwitchConfig {
+    /// A spanning tree: a port passes nothing for so long after the machine's first frame.
+    pub silence: Duration,
+    /// The ports are tagged: the machine's frames bear the number of this VLAN, the network's none.
+    pub vlan: Option<u16>,
+    /// The ports are one link, and pass nothing before LACP (802.3ad) is done with them.
+    pub lacp: bool,
+}
+
+/// A DHCP message that a machine sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DhcpMessage {
+    /// The port that it came in on.
+    pub port: usize,
+    /// How long after the port's first frame.
+    pub after: Duration,
+    /// The message's type (RFC 2132 §9.6): 1 is a DISCOVER.
+    pub kind: u8,
+    /// Its transaction's number.
+    pub transaction: u32,
+    /// For how many seconds the machine says that it has been asking.
+    pub seconds: u16,
+    /// The tag that it bore.
+    pub vlan: Option<u16>,
+    /// Whether the network got it.
+    pub passed: bool,
+}
 
 /// Where a frame goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,9 +47,9 @@ pub(super) enum Out {
 /// The ports of a switch, and what passed them.
 #[derive(Debug)]
 pub(super) struct Fabric {
-    manners: Manners,
+    config: SwitchConfig,
     ports: Vec<Port>,
-    questions: Vec<Question>,
+    dhcp_messages: Vec<DhcpMessage>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -31,20 +60,20 @@ struct Port {
 }
 
 /// Questions are kept for the tests to look at; a machine that asks for hours must not fill the memory.
-const MOST_QUESTIONS: usize = 10_000;
+const MOST_MESSAGES: usize = 10_000;
 
 impl Fabric {
-    pub(super) fn new(ports: usize, manners: Manners) -> Self {
+    pub(super) fn new(ports: usize, config: SwitchConfig) -> Self {
         Self {
-            manners,
+            config,
             ports: vec![Port::default(); ports],
-            questions: Vec::new(),
+            dhcp_messages: Vec::new(),
         }
     }
 
     /// The DHCP messages of the machine so far, whether or not they passed.
-    pub(super) fn questions(&self) -> &[Question] {
-        &self.questions
+    pub(super) fn dhcp_messages(&self) -> &[DhcpMessage] {
+        &self.dhcp_messages
     }
 
     /// A frame of the machine.
@@ -54,20 +83,21 @@ impl Fabric {
             return Vec::new();
         };
         let up = *port.up.get_or_insert(now);
-        if self.manners.lacp && is_lacp(frame) {
+        if self.config.lacp && is_lacp(frame) {
             let answer = port.partner.hear(number(at), frame, now);
             return answer
                 .map(|frame| Out::Down(at, frame))
                 .into_iter()
                 .collect();
         }
-        let passing = match self.manners.vlan {
+        let passing = match self.config.vlan {
             Some(vlan) => untagged(frame, vlan),
             None => Some(frame.to_owned()),
         };
         let passing = passing.filter(|_| carries);
-        if let Some(bootp) = bootp_of(frame).filter(|_| self.questions.len() < MOST_QUESTIONS) {
-            self.questions.push(Question {
+        if let Some(bootp) = read_bootp(frame).filter(|_| self.dhcp_messages.len() < MOST_MESSAGES)
+        {
+            self.dhcp_messages.push(DhcpMessage {
                 port: at,
                 after: now.saturating_duration_since(up),
                 kind: bootp.kind,
@@ -85,7 +115,7 @@ impl Fabric {
         let open: Vec<usize> = (0..self.ports.len())
             .filter(|at| self.carries(*at, now))
             .collect();
-        let chosen = if self.manners.lacp {
+        let chosen = if self.config.lacp {
             share(frame, open.len())
                 .and_then(|turn| open.get(turn).copied())
                 .into_iter()
@@ -93,7 +123,7 @@ impl Fabric {
         } else {
             open
         };
-        let frame = match self.manners.vlan {
+        let frame = match self.config.vlan {
             Some(vlan) => tagged(frame, vlan),
             None => Some(frame.to_owned()),
         };
@@ -107,7 +137,7 @@ impl Fabric {
     }
 
     /// What the switch says by itself by now.
-    pub(super) fn own_words(&mut self, now: Instant) -> Vec<Out> {
+    pub(super) fn due_frames(&mut self, now: Instant) -> Vec<Out> {
         let ports = self.ports.iter_mut().enumerate();
         ports
             .filter_map(|(at, port)| Some(Out::Down(at, port.partner.due(number(at), now)?)))
@@ -118,12 +148,12 @@ impl Fabric {
         let Some(port) = self.ports.get(at) else {
             return false;
         };
-        let listening = self.manners.silence;
+        let listening = self.config.silence;
         let forwards = listening == Duration::ZERO
             || port
                 .up
                 .is_some_and(|up| now.saturating_duration_since(up) >= listening);
-        forwards && (!self.manners.lacp || port.partner.carries(now))
+        forwards && (!self.config.lacp || port.partner.carries(now))
     }
 }
 
@@ -149,11 +179,11 @@ mod tests {
 
     #[test]
     fn a_port_is_silent_from_the_first_frame_on_for_its_time() {
-        let manners = Manners {
+        let config = SwitchConfig {
             silence: 45 * SECOND,
-            ..Manners::default()
+            ..SwitchConfig::default()
         };
-        let mut fabric = Fabric::new(1, manners);
+        let mut fabric = Fabric::new(1, config);
         let up = Instant::now();
         assert!(
             fabric.sent_by_network(&discover(0), up).is_empty(),
@@ -179,18 +209,18 @@ mod tests {
             fabric.sent_by_network(&last, up + 46 * SECOND),
             [Out::Down(0, last.clone())]
         );
-        let passed: Vec<bool> = fabric.questions().iter().map(|q| q.passed).collect();
+        let passed: Vec<bool> = fabric.dhcp_messages().iter().map(|q| q.passed).collect();
         assert_eq!(passed, [false, false, true]);
-        assert_eq!(fabric.questions()[2].after, 46 * SECOND);
+        assert_eq!(fabric.dhcp_messages()[2].after, 46 * SECOND);
     }
 
     #[test]
     fn on_a_tagged_port_the_network_never_sees_a_tag_and_the_machine_always_does() {
-        let manners = Manners {
+        let config = SwitchConfig {
             vlan: Some(7),
-            ..Manners::default()
+            ..SwitchConfig::default()
         };
-        let (mut fabric, now) = (Fabric::new(1, manners), Instant::now());
+        let (mut fabric, now) = (Fabric::new(1, config), Instant::now());
         let plain = discover(0);
         let tagged = tagged(&plain, 7).unwrap();
         assert!(fabric.sent_by_machine(0, &plain, now).is_empty());
@@ -199,19 +229,19 @@ mod tests {
             [Out::Up(plain.clone())]
         );
         assert_eq!(fabric.sent_by_network(&plain, now), [Out::Down(0, tagged)]);
-        let tags: Vec<Option<u16>> = fabric.questions().iter().map(|q| q.vlan).collect();
+        let tags: Vec<Option<u16>> = fabric.dhcp_messages().iter().map(|q| q.vlan).collect();
         assert_eq!(tags, [None, Some(7)]);
     }
 
     #[test]
     fn ports_of_one_link_carry_nothing_before_lacp_is_done() {
-        let manners = Manners {
+        let config = SwitchConfig {
             lacp: true,
-            ..Manners::default()
+            ..SwitchConfig::default()
         };
-        let (mut fabric, now) = (Fabric::new(2, manners), Instant::now());
+        let (mut fabric, now) = (Fabric::new(2, config), Instant::now());
         assert!(fabric.sent_by_machine(0, &discover(0), now).is_empty());
         assert!(fabric.sent_by_network(&discover(0), now).is_empty());
-        assert!(fabric.own_words(now).is_empty());
+        assert!(fabric.due_frames(now).is_empty());
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn tagged(frame: &[u8], vlan: u16) -> Option<Vec<u8>> {
 }
 
 /// Reads a DHCP client's message: IPv4, UDP to port 67, with a tag or without.
-pub(super) fn bootp_of(frame: &[u8]) -> Option<Bootp> {
+pub(super) fn read_bootp(frame: &[u8]) -> Option<Bootp> {
     let at = if tag_of(frame).is_some() { 4 } else { 0 };
     if u16_at(frame, ETHERTYPE + at)? != 0x0800 {
         return None;
@@ -117,8 +117,8 @@ pub(super) mod tests {
             transaction: 0x0102_0304,
             seconds: 9,
         };
-        assert_eq!(bootp_of(&discover(9)), Some(asked));
-        assert_eq!(bootp_of(&tagged(&discover(9), 7).unwrap()), Some(asked));
-        assert_eq!(bootp_of(&discover(9)[..60]), None);
+        assert_eq!(read_bootp(&discover(9)), Some(asked));
+        assert_eq!(read_bootp(&tagged(&discover(9), 7).unwrap()), Some(asked));
+        assert_eq!(read_bootp(&discover(9)[..60]), None);
     }
 }

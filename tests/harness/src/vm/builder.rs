@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::{COUNTED, Vm};
+use super::machine::{COUNTED, Vm};
 use crate::accel::Accel;
 use crate::net::Net;
 use crate::nic::Nic;
@@ -41,7 +41,8 @@ pub struct VmBuilder<'net> {
 }
 
 impl<'net> VmBuilder<'net> {
-    pub(super) fn new(net: &'net Net, name: &str) -> Self {
+    /// A machine in `net`, called `name` in logs.
+    pub fn new(net: &'net Net, name: &str) -> Self {
         Self {
             net,
             name: name.to_owned(),

@@ -1,0 +1,149 @@
+//! A machine that is switched on.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::nic::Nic;
+use crate::program::{Finished, Program};
+use crate::qmp;
+use crate::transcript::{Seen, Transcript};
+
+/// What no machine may ever say: the kernel's words, and those of a Rust program, be it process 1 or another.
+const PANICS: [&str; 2] = ["Kernel panic", "panicked at"];
+
+/// QEMU's name for memory in a file without a name.
+pub(super) const COUNTED: &str = "memory-backend-memfd";
+
+/// A machine that is switched on. Dropping it pulls the plug, and fails the test if it ever panicked.
+#[derive(Debug)]
+pub struct Vm {
+    pub(super) program: Program,
+    pub(super) nics: Vec<Nic>,
+    pub(super) control: PathBuf,
+    pub(super) may_panic: bool,
+}
+
+impl Vm {
+    /// Its serial console.
+    pub fn console(&self) -> &Transcript {
+        self.program.stdout()
+    }
+
+    /// The file that the console is logged to.
+    pub fn log(&self) -> &Path {
+        self.program.log()
+    }
+
+    /// Waits until the console shows `text`; `what` says in words what that is.
+    ///
+    /// # Errors
+    /// When it does not: with the console's tail and the log's path. A machine that panics is not waited for.
+    pub fn wait_for(&self, text: &str, what: &str, patience: Duration) -> Result<Seen> {
+        let [kernel, init] = PANICS;
+        let console = self.console();
+        let result = match console.wait_for_any(0, &[text, kernel, init], patience) {
+            Some((0, seen)) => Ok(seen),
+            Some((_, panic)) => Err(anyhow!(
+                "{what} was waited for, and instead: {}",
+                panic.line
+            )),
+            None => Err(self.program.missing(text, what, patience)),
+        };
+        result.with_context(|| format!("the whole console is in {}", self.log().display()))
+    }
+
+    /// Types on its serial console; a line ends with `\n`.
+    ///
+    /// # Errors
+    /// When it is switched off.
+    pub fn type_in(&mut self, text: &str) -> Result<()> {
+        self.program.type_in(text)
+    }
+
+    /// Plugs in the card with this number, which was left in its box ([`Nic::later`]).
+    ///
+    /// # Errors
+    /// When there is no such card, or QEMU refuses.
+    pub fn plug_in(&self, number: usize) -> Result<()> {
+        let nic = self.nics.get(number);
+        let nic = nic.with_context(|| format!("the machine has no card {number}"))?;
+        qmp::command(&self.control, "device_add", &nic.plugged_in(number))
+    }
+
+    /// Takes a card out that was plugged in: it is gone once the machine has let it go.
+    ///
+    /// # Errors
+    /// When it was never plugged in.
+    pub fn take_out(&self, number: usize) -> Result<()> {
+        let arguments = serde_json::json!({ "id": Nic::card_name(number) });
+        qmp::command(&self.control, "device_del", &arguments)
+    }
+
+    /// Pulls the cable of the card with this number, or puts it in again.
+    ///
+    /// # Errors
+    /// When there is no such card.
+    pub fn cable(&self, number: usize, is_in: bool) -> Result<()> {
+        let arguments = serde_json::json!({ "name": Nic::cable_name(number), "up": is_in });
+        qmp::command(&self.control, "set_link", &arguments)
+    }
+
+    /// How many bytes of its memory anything in it has ever touched: firmware, kernel, initrd, programs, caches. Pages
+    /// that a machine gives up are not given back, so this is the most that it has needed until now.
+    ///
+    /// # Errors
+    /// When it was not started as [`counted`](super::VmBuilder::counted), or is switched off.
+    pub fn touched(&self) -> Result<u64> {
+        let folder = format!("/proc/{}/fd", self.program.pid()?);
+        let is_memory = |path: &Path| {
+            let target = std::fs::read_link(path).unwrap_or_default();
+            target.to_string_lossy().contains(COUNTED)
+        };
+        let mut files = std::fs::read_dir(&folder).with_context(|| format!("read {folder}"))?;
+        let memory = files.find_map(|file| file.ok().map(|f| f.path()).filter(|p| is_memory(p)));
+        let memory = memory.context("the machine's memory is no file: start it as counted")?;
+        // `st_blocks` is in units of 512 bytes wherever the file is.
+        Ok(std::fs::metadata(memory)?.blocks() * 512)
+    }
+
+    /// Waits until it switches itself off.
+    ///
+    /// # Errors
+    /// When it does not within `patience`.
+    pub fn wait(&mut self, patience: Duration) -> Result<Finished> {
+        self.program.wait(patience)
+    }
+
+    /// Whether it is switched on.
+    ///
+    /// # Errors
+    /// When QEMU's state cannot be asked.
+    pub fn running(&mut self) -> Result<bool> {
+        self.program.running()
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        let console = self.console();
+        let panic = PANICS.iter().find_map(|words| console.find(words));
+        // A test that fails already has its reason, and two panics at once end the whole run.
+        let why = panic.filter(|_| !std::thread::panicking() && !self.may_panic);
+        if let Some(seen) = why {
+            #[expect(
+                clippy::panic,
+                reason = "a value that is dropped has no other way to fail a test"
+            )]
+            {
+                panic!(
+                    "the machine panicked: {} ({})",
+                    seen.line,
+                    self.log().display()
+                );
+            }
+        }
+    }
+}
