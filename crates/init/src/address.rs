@@ -7,7 +7,7 @@ use netroot_proto::dhcp::lease::{Lease, Route};
 use netroot_proto::mount::LeaseFacts;
 
 use crate::dhcp::client::Dialogue;
-use crate::diagnosis::Hop;
+use crate::diagnosis::NextHop;
 use crate::link::Nic;
 
 /// One NIC's address with all that was learnt with it. What the command line says holds over what a server says.
@@ -181,9 +181,9 @@ impl Address {
     }
 
     /// Who gets packets to `other` first, by the longest of the routes that lead there.
-    pub(crate) fn hop_to(&self, other: Ipv4Addr) -> Hop {
+    pub(crate) fn next_hop(&self, other: Ipv4Addr) -> NextHop {
         if self.is_on_link(other) {
-            return Hop::Direct;
+            return NextHop::Direct;
         }
         let leads = |route: &&Route| within(other, route.destination, route.prefix);
         let longest = self
@@ -192,9 +192,9 @@ impl Address {
             .filter(leads)
             .max_by_key(|route| route.prefix);
         match longest.map(|route| route.gateway) {
-            None => Hop::Nobody,
-            Some(None) => Hop::Direct,
-            Some(Some(gateway)) => Hop::Router {
+            None => NextHop::NoRoute,
+            Some(None) => NextHop::Direct,
+            Some(Some(gateway)) => NextHop::Router {
                 gateway,
                 on_link: self.is_on_link(gateway),
             },

@@ -18,7 +18,7 @@ use crate::early::SavedSysctl;
 use crate::failure::Failure;
 use crate::link::{Nics, bring_up};
 use crate::modules::Loader;
-use crate::report::{self, Report};
+use crate::report::{self, BootReport};
 use crate::{configure, export, handoff, lease, mount, rescue, switch, time_server};
 
 /// The machine that boots: what lasts from one attempt to the next.
@@ -29,7 +29,7 @@ pub(crate) struct Machine {
     /// Where it has paused already (`rd.break`).
     pub(crate) stopped: Vec<Stage>,
     pub(crate) started: Moment,
-    pub(crate) report: Report,
+    pub(crate) report: BootReport,
     pub(crate) loader: Loader,
     pub(crate) nics: Nics,
     /// Modules that the mount will need.
@@ -121,15 +121,15 @@ fn switch_root(machine: &Machine, export: &export::Export) -> Failure {
     }
     let leading = program.leading_arguments().into_iter().map(OsString::from);
     let arguments: Vec<OsString> = leading.chain(machine.arguments.iter().cloned()).collect();
-    let letter = report::of_good_boot(machine, &init);
+    let upload = report::prepare_success(machine, &init);
     info!(
         "switch_root to {init}, {} s after init started",
         Seconds(Moment::now().since(machine.started))
     );
     machine.saved_sysctls.iter().for_each(SavedSysctl::restore);
     let program = handoff::prepare(machine.address.as_ref());
-    if let Some(letter) = letter {
-        letter.send_beside(program);
+    if let Some(upload) = upload {
+        upload.send_in_background(program);
     }
     Failure::Switch {
         root: export.name(),

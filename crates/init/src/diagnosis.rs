@@ -6,18 +6,18 @@
 //! functions.
 
 mod cards;
-mod loss;
+mod packet_loss;
 mod program;
-mod unanswered;
-mod way;
+mod reachability;
+mod rpc_failure;
 
-pub(crate) use cards::{Undriven, cure_of_no_nic, undriven_cards};
-pub(crate) use loss::Loss;
+pub(crate) use cards::{UnclaimedCard, no_nic_advice, unclaimed_cards};
+pub(crate) use packet_loss::PacketLoss;
 pub(crate) use program::{HEAD, Kind, Unfit, kind};
-pub(crate) use unanswered::Unanswered;
 #[cfg(test)]
-pub(crate) use way::Neighbour;
-pub(crate) use way::{Hop, Way};
+pub(crate) use reachability::Neighbour;
+pub(crate) use reachability::{NextHop, Reachability};
+pub(crate) use rpc_failure::RpcFailure;
 
 #[cfg(test)]
 mod tests;

@@ -130,7 +130,7 @@ impl Asking {
             address: server,
             mount_address: options.mount_server.unwrap_or(server),
             own: self.address.own,
-            hop: self.address.hop_to(server),
+            hop: self.address.next_hop(server),
             ports: KnownPorts {
                 nfs: options.port,
                 mount: options.mount_port,

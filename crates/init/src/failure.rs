@@ -12,7 +12,7 @@ use netroot_proto::mount::NoRoot;
 
 use crate::address::Address;
 use crate::configure::ConfigureError;
-use crate::diagnosis::{Hop, Loss, Undriven, Unfit, cure_of_no_nic};
+use crate::diagnosis::{NextHop, PacketLoss, UnclaimedCard, Unfit, no_nic_advice};
 use crate::mount::MountError;
 use crate::netlink::NetlinkError;
 use crate::nfs::NfsFault;
@@ -28,12 +28,12 @@ pub(crate) enum Failure {
     #[error("a parameter was changed; the boot starts anew")]
     Changed,
     /// No network card.
-    #[error("no network card: none appeared within {} s; {}", waited.as_secs(), cure_of_no_nic(devices))]
+    #[error("no network card: none appeared within {} s; {}", waited.as_secs(), no_nic_advice(devices))]
     NoNic {
         /// How long was waited.
         waited: Duration,
         /// Network controllers without a driver.
-        devices: Vec<Undriven>,
+        devices: Vec<UnclaimedCard>,
     },
     /// The command line allows none of the NICs.
     #[error(
@@ -97,7 +97,7 @@ pub(crate) enum Failure {
         /// What the server did.
         fault: NfsFault,
         /// Frames that were counted as lost after it, which is what to mend then.
-        loss: Option<Loss>,
+        loss: Option<PacketLoss>,
     },
     /// The kernel.
     #[error("cannot mount the root {root}: {source}; {}", source.advice())]
@@ -139,19 +139,19 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// Looks whether it is the wire's fault, where it may be: for a second, and only if a server was silent.
-    pub(crate) fn look_at_wire(&mut self, address: Option<&Address>) {
+    pub(crate) fn measure_packet_loss(&mut self, address: Option<&Address>) {
         let Self::Nfs { fault, loss, .. } = self else {
             return;
         };
         let Some((server, address)) = fault.silent().zip(address) else {
             return;
         };
-        let neighbour = match address.hop_to(server) {
-            Hop::Direct => server,
-            Hop::Router { gateway, .. } => gateway,
-            Hop::Nobody => return,
+        let neighbour = match address.next_hop(server) {
+            NextHop::Direct => server,
+            NextHop::Router { gateway, .. } => gateway,
+            NextHop::NoRoute => return,
         };
-        *loss = Loss::look(address.nic.index, address.nic.mac, neighbour);
+        *loss = PacketLoss::measure(address.nic.index, address.nic.mac, neighbour);
     }
 }
 
@@ -190,7 +190,7 @@ pub(crate) fn causes(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnosis::{Hop, Neighbour, Way};
+    use crate::diagnosis::{Neighbour, NextHop, Reachability};
     use crate::nfs::NfsFault;
 
     fn nfs(fault: NfsFault) -> String {
@@ -241,9 +241,9 @@ mod tests {
             server,
             port: 2049,
             what: "NFS server, version 3",
-            way: Way {
+            reachability: Reachability {
                 own: Ipv4Addr::new(10, 0, 0, 9),
-                hop: Hop::Direct,
+                hop: NextHop::Direct,
                 neighbour: Neighbour::Unknown,
             },
         });

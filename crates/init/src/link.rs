@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::clock::{Moment, Wait, timespec};
 use crate::console::{debug, info, warn};
-use crate::diagnosis::undriven_cards;
+use crate::diagnosis::unclaimed_cards;
 use crate::failure::Failure;
 use crate::modules::Loader;
 use crate::netlink::{Link, NetlinkError, RouteSocket, Uevent, UeventSocket};
@@ -82,7 +82,7 @@ pub(crate) fn bring_up(nics: &mut Nics) -> Result<(), Failure> {
             }
             return Err(Failure::NoNic {
                 waited: nics.patience,
-                devices: undriven_cards(&nics.loader),
+                devices: unclaimed_cards(&nics.loader),
             });
         }
         let what = missing.unwrap_or_else(|| "a network card to appear".to_owned());

@@ -60,7 +60,7 @@ use crate::failure::Failure;
 use crate::link::Nics;
 use crate::modules::Loader;
 use crate::policy::{Failures, Next};
-use crate::report::Report;
+use crate::report::BootReport;
 
 /// Modules that the image wants loaded whatever the devices say, one name a line.
 const ALWAYS: &str = "/etc/netroot/modules";
@@ -78,8 +78,8 @@ fn main() -> ExitCode {
         if name == renewer::NAME {
             return renewer::run(&arguments);
         }
-        if name == report::MESSENGER {
-            return report::run_messenger(&arguments);
+        if name == report::UPLOADER {
+            return report::run_uploader(&arguments);
         }
         if arguments.first().is_some_and(|first| first == "-q") {
             return ExitCode::from(modules::run_as_modprobe(&arguments));
@@ -125,10 +125,10 @@ fn run(arguments: Vec<OsString>) -> ! {
         if matches!(failure, Failure::Changed) {
             continue;
         }
-        failure.look_at_wire(machine.address.as_ref());
+        failure.measure_packet_loss(machine.address.as_ref());
         error!("boot failed: {failure}");
         machine.report.failed(&failure.to_string());
-        report::of_failure(&machine);
+        report::send_failure(&machine);
         if matches!(failure, Failure::Switch { .. }) {
             policy::follow(Next::GiveUp, false, &mut || false);
         }
@@ -174,7 +174,7 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
         .and_then(|own| SavedSysctl::set(modules::MODPROBE, own.to_str()?, "/sbin/modprobe"));
     let cmdline = rescue::at_start(cmdline);
     let plan = BootPlan::parse(&cmdline);
-    let mut report = Report::new(&kernel, &cmdline, started);
+    let mut report = BootReport::new(&kernel, &cmdline, started);
     report.begin("drivers");
     let loader = Loader::open(&kernel, plan.modules.clone());
     // DHCP needs it at once, and no device announces it.

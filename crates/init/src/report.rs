@@ -4,9 +4,10 @@
 //! beside the switch to the root: whoever owns a machine without a screen reads there what it would have said.
 //! [`render`] is pure; its members are described in REPORT.md.
 
+mod http_post;
 mod json;
-mod messenger;
-mod post;
+mod upload;
+mod uploader;
 
 use std::fs;
 use std::time::Duration;
@@ -28,18 +29,19 @@ const ATTEMPTS: usize = 16;
 /// Characters of a failure's sentence: servers' lists of exports are in it.
 const SENTENCE: usize = 600;
 /// Steps of one attempt; there are fewer.
-const STEPS: usize = 32;
+const PHASES: usize = 32;
 
-pub(crate) use messenger::{Letter, NAME as MESSENGER, run as run_messenger};
+pub(crate) use upload::Upload;
+pub(crate) use uploader::{NAME as UPLOADER, run as run_uploader};
 
 /// What a boot has come through so far.
 #[derive(Debug)]
-pub(crate) struct Report {
+pub(crate) struct BootReport {
     kernel: String,
     cmdline: String,
     started: Moment,
     /// Those before the first attempt, then those of the current one.
-    steps: Vec<Step>,
+    phases: Vec<Phase>,
     /// How many were before the first attempt.
     once: Option<usize>,
     began: Moment,
@@ -50,7 +52,7 @@ pub(crate) struct Report {
 
 /// A part of the boot.
 #[derive(Debug)]
-struct Step {
+struct Phase {
     name: &'static str,
     begin: Moment,
     end: Option<Moment>,
@@ -61,7 +63,7 @@ struct Step {
 struct Attempt {
     begin: Moment,
     end: Moment,
-    step: &'static str,
+    phase: &'static str,
     failure: String,
 }
 
@@ -74,14 +76,14 @@ pub(crate) enum Outcome<'a> {
     Failed,
 }
 
-impl Report {
+impl BootReport {
     /// A boot that started with the step `early`.
     pub(crate) fn new(kernel: &str, cmdline: &str, started: Moment) -> Self {
         let mut report = Self {
             kernel: kernel.to_owned(),
             cmdline: cmdline.trim_end().to_owned(),
             started,
-            steps: Vec::new(),
+            phases: Vec::new(),
             once: None,
             began: started,
             attempts: Vec::new(),
@@ -99,9 +101,9 @@ impl Report {
     /// An attempt begins, with this step. The steps of the one before are forgotten.
     pub(crate) fn attempt(&mut self, name: &'static str) {
         let now = Moment::now();
-        let once = *self.once.get_or_insert(self.steps.len());
+        let once = *self.once.get_or_insert(self.phases.len());
         self.end(now);
-        self.steps.truncate(once);
+        self.phases.truncate(once);
         self.began = now;
         self.enter(name, now);
     }
@@ -130,22 +132,22 @@ impl Report {
         self.attempts.push(Attempt {
             begin: self.began,
             end: now,
-            step: self.steps.last().map_or("early", |step| step.name),
+            phase: self.phases.last().map_or("early", |phase| phase.name),
             failure: failure.chars().take(SENTENCE).collect(),
         });
     }
 
     fn enter(&mut self, name: &'static str, now: Moment) {
         self.end(now);
-        if self.steps.len() < STEPS {
+        if self.phases.len() < PHASES {
             let (begin, end) = (now, None);
-            self.steps.push(Step { name, begin, end });
+            self.phases.push(Phase { name, begin, end });
         }
     }
 
     fn end(&mut self, now: Moment) {
-        if let Some(step) = self.steps.last_mut() {
-            step.end.get_or_insert(now);
+        if let Some(phase) = self.phases.last_mut() {
+            phase.end.get_or_insert(now);
         }
     }
 }
@@ -166,22 +168,22 @@ struct Facts<'a> {
 
 /// Writes the report of a failed attempt down, and sends it if somebody wants it and there is an address to send it
 /// from. Until there is, the attempts wait in the report for one that can be sent.
-pub(crate) fn of_failure(machine: &Machine) {
+pub(crate) fn send_failure(machine: &Machine) {
     let text = written(machine, Outcome::Failed);
-    let Some(letter) = Letter::new(machine, text) else {
+    let Some(upload) = Upload::new(machine, text) else {
         return;
     };
-    match letter.send_within(FAILED) {
-        Ok(()) => debug!("boot report sent to {}", letter.url),
-        Err(e) => warn!("the boot report was not sent to {}: {e}", letter.url),
+    match upload.send(FAILED) {
+        Ok(()) => debug!("boot report sent to {}", upload.url),
+        Err(e) => warn!("the boot report was not sent to {}: {e}", upload.url),
     }
 }
 
 /// Writes the report of a boot that is about to switch to this init down. Returns what is to be sent, if somebody wants
 /// it: not now, for the boot waits for nobody.
-pub(crate) fn of_good_boot(machine: &Machine, init: &str) -> Option<Letter> {
+pub(crate) fn prepare_success(machine: &Machine, init: &str) -> Option<Upload> {
     let text = written(machine, Outcome::Switch(init));
-    Letter::new(machine, text)
+    Upload::new(machine, text)
 }
 
 /// The report, as it is left for the root too.
@@ -243,7 +245,7 @@ pub(crate) fn mounts() -> Vec<String> {
     table.lines().filter(is_root).map(str::to_owned).collect()
 }
 
-fn render(report: &Report, facts: &Facts<'_>) -> String {
+fn render(report: &BootReport, facts: &Facts<'_>) -> String {
     let mut out = String::new();
     object(&mut out, |o| {
         o.number("format", 1);
@@ -263,11 +265,11 @@ fn render(report: &Report, facts: &Facts<'_>) -> String {
         if let Some(kib) = facts.memory_kib {
             o.number("memory_kib", kib.into());
         }
-        o.list("steps", &report.steps, |out, step| {
+        o.list("steps", &report.phases, |out, phase| {
             object(out, |o| {
-                o.text("name", step.name);
-                time(o, "begin_ms", step.begin);
-                time(o, "end_ms", step.end.unwrap_or(facts.now));
+                o.text("name", phase.name);
+                time(o, "begin_ms", phase.begin);
+                time(o, "end_ms", phase.end.unwrap_or(facts.now));
             });
         });
         o.number("failed_attempts", report.count.into());
@@ -275,7 +277,7 @@ fn render(report: &Report, facts: &Facts<'_>) -> String {
             object(out, |o| {
                 time(o, "begin_ms", attempt.begin);
                 time(o, "end_ms", attempt.end);
-                o.text("step", attempt.step);
+                o.text("step", attempt.phase);
                 o.text("failure", &attempt.failure);
             });
         });

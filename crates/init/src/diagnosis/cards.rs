@@ -7,7 +7,7 @@ use crate::modules::Loader;
 
 /// A network card on the PCI bus that no driver took.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Undriven {
+pub(crate) struct UnclaimedCard {
     /// `8086:15f3`.
     pub(crate) id: String,
     /// What the kernel asks for a driver by.
@@ -17,7 +17,7 @@ pub(crate) struct Undriven {
 }
 
 /// The cards without a driver.
-pub(crate) fn undriven_cards(loader: &Loader) -> Vec<Undriven> {
+pub(crate) fn unclaimed_cards(loader: &Loader) -> Vec<UnclaimedCard> {
     let Ok(devices) = fs::read_dir("/sys/bus/pci/devices") else {
         return Vec::new();
     };
@@ -31,7 +31,7 @@ pub(crate) fn undriven_cards(loader: &Loader) -> Vec<Undriven> {
         .filter(|path| read(path, "class").starts_with("02") && !path.join("driver").exists())
         .map(|path| {
             let modalias = read(&path, "modalias");
-            Undriven {
+            UnclaimedCard {
                 id: format!("{}:{}", read(&path, "vendor"), read(&path, "device")),
                 modules: loader.modules_for(&modalias),
                 modalias,
@@ -41,7 +41,7 @@ pub(crate) fn undriven_cards(loader: &Loader) -> Vec<Undriven> {
 }
 
 /// What to do about a machine without a NIC.
-pub(crate) fn cure_of_no_nic(devices: &[Undriven]) -> String {
+pub(crate) fn no_nic_advice(devices: &[UnclaimedCard]) -> String {
     let absent: Vec<String> = devices
         .iter()
         .filter(|device| device.modules.is_empty())
@@ -54,7 +54,7 @@ pub(crate) fn cure_of_no_nic(devices: &[Undriven]) -> String {
         );
     }
     match devices.first() {
-        Some(Undriven { id, modules, .. }) => {
+        Some(UnclaimedCard { id, modules, .. }) => {
             let modules = modules.join(", ");
             format!(
                 "{modules} did not take PCI device {id}: look for its lines in the kernel's log, and for firmware that it misses"

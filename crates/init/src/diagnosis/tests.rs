@@ -12,30 +12,30 @@ const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
 const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
 
-fn card(modules: &[&str]) -> Undriven {
-    Undriven {
+fn card(modules: &[&str]) -> UnclaimedCard {
+    UnclaimedCard {
         id: "8086:15f3".into(),
         modalias: "pci:v00008086d000015F3".into(),
         modules: modules.iter().map(|&module| module.into()).collect(),
     }
 }
 
-fn no_nic(devices: Vec<Undriven>) -> Failure {
+fn no_nic(devices: Vec<UnclaimedCard>) -> Failure {
     let waited = Duration::from_secs(60);
     Failure::NoNic { waited, devices }
 }
 
-const FAR: Hop = Hop::Router {
+const FAR: NextHop = NextHop::Router {
     gateway: ROUTER,
     on_link: true,
 };
-const OUTSIDE: Hop = Hop::Router {
+const OUTSIDE: NextHop = NextHop::Router {
     gateway: ROUTER,
     on_link: false,
 };
 
-fn silent(hop: Hop, neighbour: Neighbour) -> Failure {
-    let way = Way {
+fn silent(hop: NextHop, neighbour: Neighbour) -> Failure {
+    let reachability = Reachability {
         own: OWN,
         hop,
         neighbour,
@@ -44,11 +44,11 @@ fn silent(hop: Hop, neighbour: Neighbour) -> Failure {
         server: SERVER,
         port: 2049,
         what: "NFS server, version 3",
-        way,
+        reachability,
     })
 }
 
-fn broken(answer: Unanswered) -> Failure {
+fn broken(answer: RpcFailure) -> Failure {
     nfs(NfsFault::Broken {
         server: SERVER,
         port: 2049,
@@ -77,7 +77,7 @@ fn nfs(fault: NfsFault) -> Failure {
 /// The same failure, after which frames were counted as lost.
 fn on_a_bad_wire(mut failure: Failure) -> Failure {
     if let Failure::Nfs { loss, .. } = &mut failure {
-        *loss = Some(Loss {
+        *loss = Some(PacketLoss {
             neighbour: SERVER,
             answered: 6,
         });
@@ -87,7 +87,7 @@ fn on_a_bad_wire(mut failure: Failure) -> Failure {
 
 #[test]
 fn a_bad_wire_has_another_cure_than_what_it_looks_like() {
-    let alone = silent(Hop::Direct, Neighbour::Answers);
+    let alone = silent(NextHop::Direct, Neighbour::Answers);
     assert!(alone.to_string().contains("firewall"), "{alone}");
     let sentence = on_a_bad_wire(alone).to_string();
     let start = "cannot mount the root 10.0.0.1:/srv/x: nothing answers at 10.0.0.1 port 2049 (NFS server, version 3); the network loses frames, for 10.0.0.1 answers 6 of 10 ARP requests: check the cable";
@@ -141,17 +141,17 @@ fn each_cause_has_its_sentence_and_its_cure() {
             "give root=nfs:<server>:/<path>",
         ),
         (
-            silent(Hop::Direct, Neighbour::Silent),
+            silent(NextHop::Direct, Neighbour::Silent),
             "nothing answers at 10.0.0.1 port 2049",
             "does not even answer ARP",
         ),
         (
-            silent(Hop::Direct, Neighbour::Answers),
+            silent(NextHop::Direct, Neighbour::Answers),
             "nothing answers at 10.0.0.1 port 2049",
             "no firewall on it drops port 2049",
         ),
         (
-            on_a_bad_wire(silent(Hop::Direct, Neighbour::Answers)),
+            on_a_bad_wire(silent(NextHop::Direct, Neighbour::Answers)),
             "nothing answers at 10.0.0.1 port 2049",
             "the network loses frames, for 10.0.0.1 answers 6 of 10 ARP requests",
         ),
@@ -176,42 +176,42 @@ fn each_cause_has_its_sentence_and_its_cure() {
             "check the router 10.0.0.254",
         ),
         (
-            silent(Hop::Nobody, Neighbour::Unknown),
+            silent(NextHop::NoRoute, Neighbour::Unknown),
             "no route leads from 10.0.0.9 to 10.0.0.1",
             "name a router",
         ),
         (
-            broken(Unanswered::Nothing),
+            broken(RpcFailure::NoReply),
             "10.0.0.1 takes connections on port 2049 and answers nothing there, not even an empty call (NULL)",
             "no firewall or proxy answers in its place",
         ),
         (
-            broken(Unanswered::OnlyNull),
+            broken(RpcFailure::OnlyNull),
             "answers an empty call (NULL), and nothing else",
             "look into the log of 10.0.0.1",
         ),
         (
-            broken(Unanswered::HangUp),
+            broken(RpcFailure::Closed),
             "10.0.0.1 port 2049 closes the connection",
             "hosts.allow",
         ),
         (
-            broken(Unanswered::NotRpc(RpcError::WrongLength)),
+            broken(RpcFailure::NotRpc(RpcError::WrongLength)),
             "what listens on port 2049 of 10.0.0.1 is no NFS server, version 3",
             "correct port=",
         ),
         (
-            broken(Unanswered::OtherProgram),
+            broken(RpcFailure::WrongProgram),
             "speaks RPC and is no NFS server",
             "correct port=",
         ),
         (
-            broken(Unanswered::OtherVersions(3, 4)),
+            broken(RpcFailure::WrongVersion(3, 4)),
             "has no NFS server, version 3: it speaks versions 3 to 4",
             "vers=",
         ),
         (
-            broken(Unanswered::Error(RpcError::SystemErr)),
+            broken(RpcFailure::Error(RpcError::SystemErr)),
             "(port 2049) fails: System error",
             "look into the log",
         ),

@@ -6,7 +6,7 @@ use nfs3_types::mount::mountstat3;
 use nfs3_types::nfs3::nfsstat3;
 
 use crate::console::debug;
-use crate::diagnosis::{Unanswered, Way};
+use crate::diagnosis::{Reachability, RpcFailure};
 
 /// How many exports a sentence names.
 const NAMED: usize = 6;
@@ -23,7 +23,7 @@ pub(crate) enum NfsFault {
         /// What should listen there.
         what: &'static str,
         /// How far the packets got.
-        way: Way,
+        reachability: Reachability,
     },
     /// The connection was refused.
     Closed {
@@ -43,7 +43,7 @@ pub(crate) enum NfsFault {
         /// What was asked.
         what: &'static str,
         /// What came instead.
-        answer: Unanswered,
+        answer: RpcFailure,
     },
     /// portmapper does not know the program.
     NotRegistered {
@@ -153,7 +153,7 @@ impl NfsFault {
     pub(crate) fn silent(&self) -> Option<Ipv4Addr> {
         match self {
             Self::Silent { server, .. } => Some(*server),
-            Self::Broken { server, answer, .. } => answer.is_silence().then_some(*server),
+            Self::Broken { server, answer, .. } => answer.is_timeout().then_some(*server),
             _ => None,
         }
     }
@@ -203,8 +203,11 @@ impl NfsFault {
     pub(crate) fn advice(&self) -> String {
         match self {
             Self::Silent {
-                server, port, way, ..
-            } => way.cure(*server, *port),
+                server,
+                port,
+                reachability,
+                ..
+            } => reachability.advice(*server, *port),
             Self::Closed { server, port, .. } if *port == nfs3_types::portmap::PMAP_PORT => {
                 format!("start rpcbind on {server}, or name its ports with port= and mountport=")
             }
@@ -216,7 +219,7 @@ impl NfsFault {
                 port,
                 answer,
                 ..
-            } => answer.cure(*server, *port),
+            } => answer.advice(*server, *port),
             Self::NotRegistered { server, what } => {
                 format!("start the {what} on {server}, or give port= and mountport=")
             }
@@ -257,8 +260,8 @@ impl std::fmt::Display for NfsFault {
                 server,
                 port,
                 what,
-                way,
-            } => way.tell(f, *server, *port, what),
+                reachability,
+            } => reachability.describe(f, *server, *port, what),
             Self::Closed { server, port, what } => {
                 write!(f, "{server} refuses connections on port {port} ({what})")
             }
@@ -267,7 +270,7 @@ impl std::fmt::Display for NfsFault {
                 port,
                 what,
                 answer,
-            } => answer.tell(f, *server, *port, what),
+            } => answer.describe(f, *server, *port, what),
             Self::NotRegistered { server, what } => {
                 write!(f, "the portmapper of {server} does not know the {what}")
             }

@@ -21,7 +21,7 @@ use super::stream::{Stream, Tcp, finish};
 use super::tree::Export;
 use super::walk::{Found, find};
 use crate::console::debug;
-use crate::diagnosis::{Hop, Unanswered, Way};
+use crate::diagnosis::{NextHop, Reachability, RpcFailure};
 
 /// The port of NFS where nothing else is said (RFC 7530 §3.1; version 3 by custom).
 const NFS_PORT: u16 = 2049;
@@ -38,7 +38,7 @@ pub(crate) struct Server {
     /// Our own address.
     pub(crate) own: Ipv4Addr,
     /// Who gets what is sent to the server first.
-    pub(crate) hop: Hop,
+    pub(crate) hop: NextHop,
     /// The ports that the command line or DHCP named.
     pub(crate) ports: KnownPorts,
 }
@@ -97,7 +97,7 @@ pub(crate) fn probe_v4(server: &Server, path: &str) -> Result<(), NfsFault> {
     let stream = asked.connect(server.address, port, &NFS_4)?;
     let mut client = RpcClient::new_with_auth(stream, root(), opaque_auth::default());
     if let Err(e) = null(&mut client, &NFS_4) {
-        let answer = Unanswered::of(e, || false);
+        let answer = RpcFailure::of(e, || false);
         return Err(broken(server.address, port, &NFS_4, answer));
     }
     match missing(&mut client, path) {
@@ -216,14 +216,14 @@ impl Ask {
                 server,
                 port,
                 what,
-                way: Way::to(server, self.server.own, self.server.hop),
+                reachability: Reachability::to(server, self.server.own, self.server.hop),
             }
         } else {
             broken(
                 server,
                 port,
                 service,
-                Unanswered::Error(RpcError::Io(error)),
+                RpcFailure::Error(RpcError::Io(error)),
             )
         }
     }
@@ -336,11 +336,11 @@ impl Ask {
 
 /// What it means that a call was not answered as it should be.
 fn unanswered(server: Ipv4Addr, port: u16, service: &Service, error: RpcError) -> NfsFault {
-    let answer = Unanswered::of(error, || answers_null(server, port, service));
+    let answer = RpcFailure::of(error, || answers_null(server, port, service));
     broken(server, port, service, answer)
 }
 
-fn broken(server: Ipv4Addr, port: u16, service: &Service, answer: Unanswered) -> NfsFault {
+fn broken(server: Ipv4Addr, port: u16, service: &Service, answer: RpcFailure) -> NfsFault {
     NfsFault::Broken {
         server,
         port,

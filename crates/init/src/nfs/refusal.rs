@@ -97,7 +97,7 @@ mod tests {
             address,
             mount_address: address,
             own,
-            hop: crate::diagnosis::Hop::Direct,
+            hop: crate::diagnosis::NextHop::Direct,
             ports: KnownPorts::default(),
         };
         let opaque = |text: &str| Opaque::owned(text.as_bytes().to_vec());

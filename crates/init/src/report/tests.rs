@@ -34,7 +34,7 @@ fn facts(outcome: Outcome<'_>) -> Facts<'_> {
     }
 }
 
-fn read(report: &Report, facts: &Facts<'_>) -> Value {
+fn read(report: &BootReport, facts: &Facts<'_>) -> Value {
     serde_json::from_str(&render(report, facts)).unwrap()
 }
 
@@ -45,7 +45,7 @@ fn a_good_boot_reads_with_its_times_its_address_and_its_root() {
     let plan = BootPlan::parse(line);
     let address = Address::fixed(nic(), &plan.network.addressing[0], &plan.network).unwrap();
     let identity = netroot_proto::mount::MachineIdentity::default();
-    let mut report = Report::new("6.1.0", line, at(420));
+    let mut report = BootReport::new("6.1.0", line, at(420));
     report.enter("drivers", at(450));
     let mut facts = facts(Outcome::Switch("/sbin/init"));
     facts.root = Some(choose_root_of(&plan, &address.facts(), &identity));
@@ -75,7 +75,7 @@ fn a_good_boot_reads_with_its_times_its_address_and_its_root() {
 
 #[test]
 fn each_attempt_keeps_its_sentence_and_the_step_that_failed() {
-    let mut report = Report::new("6.1.0", "", at(0));
+    let mut report = BootReport::new("6.1.0", "", at(0));
     report.attempt("link");
     report.begin("dhcp");
     report.failed_at("no address", at(90_000));
@@ -96,7 +96,7 @@ fn each_attempt_keeps_its_sentence_and_the_step_that_failed() {
 
 #[test]
 fn a_night_of_failures_is_a_report_of_bounded_size() {
-    let mut report = Report::new("6.1.0", "", at(0));
+    let mut report = BootReport::new("6.1.0", "", at(0));
     for number in 0..5_000 {
         report.attempt("link");
         report.failed(&format!("failure {number}{}", " of many words".repeat(500)));
@@ -109,12 +109,12 @@ fn a_night_of_failures_is_a_report_of_bounded_size() {
     assert!(last.starts_with("failure 4999 of many words"));
     assert_eq!(last.len(), SENTENCE);
     assert!(read.to_string().len() < 16 << 10);
-    assert!(read["steps"].as_array().unwrap().len() <= STEPS);
+    assert!(read["steps"].as_array().unwrap().len() <= PHASES);
 }
 
 #[test]
 fn words_of_a_hostile_server_stay_words() {
-    let mut report = Report::new("6.1.0", "a=\"\u{1b}[2J\\", at(0));
+    let mut report = BootReport::new("6.1.0", "a=\"\u{1b}[2J\\", at(0));
     report.failed("x\",\"outcome\":\"switch_root\0\u{9b}\n");
     let text = render(&report, &facts(Outcome::Failed));
     assert!(!text.trim_end().chars().any(char::is_control), "{text}");
@@ -146,7 +146,7 @@ fn every_member_is_described() {
     let plan = BootPlan::parse("root=/dev/nfs nfsroot=10.1.2.1:/x ip=10.1.2.3:::24::eth0:off");
     let address = Address::fixed(nic(), &plan.network.addressing[0], &plan.network).unwrap();
     let identity = netroot_proto::mount::MachineIdentity::default();
-    let mut report = Report::new("6.1.0", "", at(420));
+    let mut report = BootReport::new("6.1.0", "", at(420));
     report.failed("no carrier");
     let mut found = std::collections::BTreeSet::new();
     for outcome in [Outcome::Failed, Outcome::Switch("/sbin/init")] {

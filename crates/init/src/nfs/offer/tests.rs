@@ -53,7 +53,7 @@ fn server(answer: impl Fn(Call) -> Then + Send + 'static) -> Server {
         address: Ipv4Addr::LOCALHOST,
         mount_address: Ipv4Addr::LOCALHOST,
         own: Ipv4Addr::LOCALHOST,
-        hop: crate::diagnosis::Hop::Direct,
+        hop: crate::diagnosis::NextHop::Direct,
         ports: netroot_proto::mount::KnownPorts {
             nfs: port,
             mount: port,

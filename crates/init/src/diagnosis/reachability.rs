@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 /// Who gets the packets to a server first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hop {
+pub(crate) enum NextHop {
     /// The server itself: it is in this machine's own network.
     Direct,
     /// A router.
@@ -17,7 +17,7 @@ pub(crate) enum Hop {
         on_link: bool,
     },
     /// Nobody: there is no route.
-    Nobody,
+    NoRoute,
 }
 
 /// What the kernel's ARP table says of an address in this machine's network.
@@ -33,25 +33,25 @@ pub(crate) enum Neighbour {
 
 /// A way that was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Way {
+pub(crate) struct Reachability {
     /// This machine's address.
     pub(crate) own: Ipv4Addr,
     /// The first hop.
-    pub(crate) hop: Hop,
+    pub(crate) hop: NextHop,
     /// What is known of that hop.
     pub(crate) neighbour: Neighbour,
 }
 
-impl Way {
+impl Reachability {
     /// What the kernel knows of the way to a server that was just tried.
-    pub(crate) fn to(server: Ipv4Addr, own: Ipv4Addr, hop: Hop) -> Self {
+    pub(crate) fn to(server: Ipv4Addr, own: Ipv4Addr, hop: NextHop) -> Self {
         let table = || fs::read_to_string("/proc/net/arp").unwrap_or_default();
         let neighbour = match hop {
-            Hop::Direct => in_table(&table(), server),
-            Hop::Router { gateway, .. } => in_table(&table(), gateway),
-            Hop::Nobody => Neighbour::Unknown,
+            NextHop::Direct => in_table(&table(), server),
+            NextHop::Router { gateway, .. } => in_table(&table(), gateway),
+            NextHop::NoRoute => Neighbour::Unknown,
         };
-        Way {
+        Reachability {
             own,
             hop,
             neighbour,
@@ -59,7 +59,7 @@ impl Way {
     }
 
     /// Writes what happened to a connection to this port, which should be that of `what`.
-    pub(crate) fn tell(
+    pub(crate) fn describe(
         &self,
         f: &mut fmt::Formatter<'_>,
         server: Ipv4Addr,
@@ -67,43 +67,43 @@ impl Way {
         what: &str,
     ) -> fmt::Result {
         match self.hop {
-            Hop::Nobody => write!(
+            NextHop::NoRoute => write!(
                 f,
                 "no route leads from {} to {server}, which is in another network",
                 self.own
             ),
-            Hop::Direct | Hop::Router { .. } => {
+            NextHop::Direct | NextHop::Router { .. } => {
                 write!(f, "nothing answers at {server} port {port} ({what})")
             }
         }
     }
 
     /// What to do about it.
-    pub(crate) fn cure(&self, server: Ipv4Addr, port: u16) -> String {
+    pub(crate) fn advice(&self, server: Ipv4Addr, port: u16) -> String {
         let own = self.own;
         match (self.hop, self.neighbour) {
-            (Hop::Direct, Neighbour::Silent) => format!(
+            (NextHop::Direct, Neighbour::Silent) => format!(
                 "{server} does not even answer ARP: check that it is switched on, and in this network"
             ),
-            (Hop::Direct, Neighbour::Answers) => format!(
+            (NextHop::Direct, Neighbour::Answers) => format!(
                 "{server} is there, for it answers ARP: check that no firewall on it drops port {port}"
             ),
-            (Hop::Direct, Neighbour::Unknown) => format!(
+            (NextHop::Direct, Neighbour::Unknown) => format!(
                 "check that {server} is up and in this network, and that no firewall drops the port"
             ),
-            (Hop::Router { gateway, on_link: true }, Neighbour::Silent) => format!(
+            (NextHop::Router { gateway, on_link: true }, Neighbour::Silent) => format!(
                 "the router {gateway} does not even answer ARP: check that it is up, or correct its address (DHCP option 3, or the third field of ip=)"
             ),
-            (Hop::Router { gateway, on_link: false }, Neighbour::Silent) => format!(
+            (NextHop::Router { gateway, on_link: false }, Neighbour::Silent) => format!(
                 "the router {gateway} is not in this machine's own network and does not answer ARP: correct its address or the netmask (DHCP options 3 and 1, or ip=)"
             ),
-            (Hop::Router { gateway, .. }, Neighbour::Answers) => format!(
+            (NextHop::Router { gateway, .. }, Neighbour::Answers) => format!(
                 "the router {gateway} is there, for it answers ARP: check that {server} is up, that it has a route back to {own}, and that no firewall on the way drops port {port}"
             ),
-            (Hop::Router { gateway, .. }, Neighbour::Unknown) => format!(
+            (NextHop::Router { gateway, .. }, Neighbour::Unknown) => format!(
                 "check the router {gateway}, that {server} is up, and firewalls on the way"
             ),
-            (Hop::Nobody, _) => "name a router (DHCP option 3, or ip=<address>::<router>:<netmask>), or correct the server's address".to_owned(),
+            (NextHop::NoRoute, _) => "name a router (DHCP option 3, or ip=<address>::<router>:<netmask>), or correct the server's address".to_owned(),
         }
     }
 }

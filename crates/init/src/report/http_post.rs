@@ -17,7 +17,7 @@ const STATUS_LINE: usize = 12;
 
 /// Why a report did not arrive.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SendError {
+pub(super) enum PostError {
     /// DNS.
     #[error("its server's name cannot be resolved")]
     Unresolved,
@@ -32,7 +32,7 @@ pub(super) enum SendError {
     Refused(String),
 }
 
-impl SendError {
+impl PostError {
     /// Whether the server does not want it later either: any refusal but that of too many, or of the moment.
     pub(super) fn is_final(&self) -> bool {
         matches!(self, Self::Refused(status) if status.get(9..).is_some_and(|code| {
@@ -42,34 +42,34 @@ impl SendError {
 }
 
 /// Sends `body` to `url`, and returns after `patience` in any case.
-pub(super) fn post_within(
+pub(super) fn post(
     url: &ReportUrl,
     resolver: &Resolver,
     body: &str,
     patience: Duration,
-) -> Result<(), SendError> {
+) -> Result<(), PostError> {
     let deadline = Moment::now().after(patience);
     let (done, outcome) = channel();
     let (url, resolver, body) = (url.clone(), resolver.clone(), body.to_owned());
     // DNS has a patience of its own, which is longer. A thread that is left behind ends with the process.
-    let work = move || done.send(post(&url, &resolver, &body, deadline));
+    let work = move || done.send(resolve_and_post(&url, &resolver, &body, deadline));
     thread::Builder::new().stack_size(128 << 10).spawn(work)?;
     outcome
         .recv_timeout(patience)
-        .unwrap_or(Err(SendError::Late(patience)))
+        .unwrap_or(Err(PostError::Late(patience)))
 }
 
-fn post(
+fn resolve_and_post(
     url: &ReportUrl,
     resolver: &Resolver,
     body: &str,
     deadline: Moment,
-) -> Result<(), SendError> {
+) -> Result<(), PostError> {
     let address = match &url.host {
         Host::Address(address) => Some(*address),
         Host::Name(name) => resolver.resolve(name).first().copied(),
     };
-    post_to(url, address.ok_or(SendError::Unresolved)?, body, deadline)
+    post_to(url, address.ok_or(PostError::Unresolved)?, body, deadline)
 }
 
 fn post_to(
@@ -77,7 +77,7 @@ fn post_to(
     address: Ipv4Addr,
     body: &str,
     deadline: Moment,
-) -> Result<(), SendError> {
+) -> Result<(), PostError> {
     // A timeout of nothing would be an error of the call.
     let left = || deadline.remaining().max(Duration::from_millis(1));
     let server = SocketAddrV4::new(address, url.port);
@@ -104,7 +104,7 @@ fn post_to(
         Ok(())
     } else {
         let said = String::from_utf8_lossy(&status).trim().to_owned();
-        Err(SendError::Refused(said))
+        Err(PostError::Refused(said))
     }
 }
 
@@ -147,8 +147,8 @@ mod tests {
         (port, thread::spawn(work))
     }
 
-    fn send(port: u16, body: &str, patience: Duration) -> Result<(), SendError> {
-        post_within(&to(port), &Resolver::read("", ""), body, patience)
+    fn send(port: u16, body: &str, patience: Duration) -> Result<(), PostError> {
+        post(&to(port), &Resolver::read("", ""), body, patience)
     }
 
     #[test]
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_refusal_ends_the_matter_and_too_many_reports_do_not() {
-        let refused = |status: &str| SendError::Refused(status.to_owned());
+        let refused = |status: &str| PostError::Refused(status.to_owned());
         assert!(refused("HTTP/1.1 403").is_final());
         assert!(refused("HTTP/1.0 404").is_final());
         assert!(!refused("HTTP/1.1 429").is_final());

@@ -22,16 +22,16 @@ const FORGIVEN: usize = 1;
 
 /// Frames that were lost between this machine and a neighbour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Loss {
+pub(crate) struct PacketLoss {
     /// The neighbour that was asked.
     pub(crate) neighbour: Ipv4Addr,
     /// How many of [`ASKED`] questions it answered.
     pub(crate) answered: usize,
 }
 
-impl Loss {
+impl PacketLoss {
     /// Asks a neighbour on the wire of this NIC, for 1.3 s at the most. `None` if it answers as it should, or never.
-    pub(crate) fn look(index: u32, own: Mac, neighbour: Ipv4Addr) -> Option<Self> {
+    pub(crate) fn measure(index: u32, own: Mac, neighbour: Ipv4Addr) -> Option<Self> {
         let arp = Arp::on(index, own)?;
         for _ in 0..ASKED {
             if !arp.ask(neighbour) {
@@ -50,15 +50,17 @@ impl Loss {
 
     fn judge(neighbour: Ipv4Addr, answered: usize) -> Option<Self> {
         // A neighbour that never answers is not there, which is another fault.
-        (1..ASKED - FORGIVEN).contains(&answered).then_some(Loss {
-            neighbour,
-            answered,
-        })
+        (1..ASKED - FORGIVEN)
+            .contains(&answered)
+            .then_some(PacketLoss {
+                neighbour,
+                answered,
+            })
     }
 
     /// What to do about it, whatever the failure looked like.
     pub(crate) fn advice(&self) -> String {
-        let Loss {
+        let PacketLoss {
             neighbour,
             answered,
         } = self;
@@ -78,10 +80,10 @@ mod tests {
     fn only_a_neighbour_that_answers_some_questions_and_not_others_is_behind_a_bad_wire() {
         // Somebody else may answer too, or one of them twice.
         for answered in [0, 9, 10, 20] {
-            assert_eq!(Loss::judge(NEIGHBOUR, answered), None, "{answered}");
+            assert_eq!(PacketLoss::judge(NEIGHBOUR, answered), None, "{answered}");
         }
         for answered in [1, 5, 8] {
-            let loss = Loss::judge(NEIGHBOUR, answered).unwrap();
+            let loss = PacketLoss::judge(NEIGHBOUR, answered).unwrap();
             assert_eq!(loss.answered, answered);
         }
     }

@@ -9,26 +9,26 @@ use nfs3_types::portmap::PMAP_PORT;
 
 /// What came instead of the answer.
 #[derive(Debug)]
-pub(crate) enum Unanswered {
+pub(crate) enum RpcFailure {
     /// Nothing, and no answer to the empty call (NULL) either.
-    Nothing,
+    NoReply,
     /// Nothing, though NULL is answered.
     OnlyNull,
     /// The end of the connection.
-    HangUp,
+    Closed,
     /// Something that is not the answer to an RPC call.
     NotRpc(RpcError),
     /// RPC, of another program.
-    OtherProgram,
+    WrongProgram,
     /// The program's other versions, from the lowest to the highest.
-    OtherVersions(u32, u32),
+    WrongVersion(u32, u32),
     /// A refusal of the credential.
-    NotFromRoot(RpcError),
+    AuthRejected(RpcError),
     /// An error of the program or of the connection.
     Error(RpcError),
 }
 
-impl Unanswered {
+impl RpcFailure {
     /// What an error of the client library stands for. `null` is asked whether NULL is answered.
     pub(crate) fn of(error: RpcError, null: impl FnOnce() -> bool) -> Self {
         match error {
@@ -36,7 +36,7 @@ impl Unanswered {
                 if null() {
                     Self::OnlyNull
                 } else {
-                    Self::Nothing
+                    Self::NoReply
                 }
             }
             RpcError::Io(e)
@@ -48,11 +48,11 @@ impl Unanswered {
                         | ErrorKind::BrokenPipe
                 ) =>
             {
-                Self::HangUp
+                Self::Closed
             }
-            RpcError::ProgUnavail => Self::OtherProgram,
-            RpcError::ProgMismatch { low, high } => Self::OtherVersions(low, high),
-            e @ RpcError::Auth(_) => Self::NotFromRoot(e),
+            RpcError::ProgUnavail => Self::WrongProgram,
+            RpcError::ProgMismatch { low, high } => Self::WrongVersion(low, high),
+            e @ RpcError::Auth(_) => Self::AuthRejected(e),
             e @ (RpcError::ProcUnavail | RpcError::GarbageArgs | RpcError::SystemErr) => {
                 Self::Error(e)
             }
@@ -62,12 +62,12 @@ impl Unanswered {
     }
 
     /// Whether nothing came.
-    pub(crate) fn is_silence(&self) -> bool {
-        matches!(self, Self::Nothing | Self::OnlyNull)
+    pub(crate) fn is_timeout(&self) -> bool {
+        matches!(self, Self::NoReply | Self::OnlyNull)
     }
 
     /// Writes what happened at this port, which should be that of `what`.
-    pub(crate) fn tell(
+    pub(crate) fn describe(
         &self,
         f: &mut fmt::Formatter<'_>,
         server: Ipv4Addr,
@@ -75,7 +75,7 @@ impl Unanswered {
         what: &str,
     ) -> fmt::Result {
         match self {
-            Self::Nothing => write!(
+            Self::NoReply => write!(
                 f,
                 "{server} takes connections on port {port} and answers nothing there, not even an empty call (NULL) to the {what}"
             ),
@@ -83,7 +83,7 @@ impl Unanswered {
                 f,
                 "the {what} of {server} (port {port}) answers an empty call (NULL), and nothing else in time"
             ),
-            Self::HangUp => write!(
+            Self::Closed => write!(
                 f,
                 "{server} port {port} closes the connection instead of answering as {what}"
             ),
@@ -91,19 +91,19 @@ impl Unanswered {
                 f,
                 "what listens on port {port} of {server} is no {what}, for it does not speak RPC ({e})"
             ),
-            Self::OtherProgram => write!(
+            Self::WrongProgram => write!(
                 f,
                 "what listens on port {port} of {server} speaks RPC and is no {what}"
             ),
-            Self::OtherVersions(low, high) if low == high => write!(
+            Self::WrongVersion(low, high) if low == high => write!(
                 f,
                 "{server} port {port} has no {what}: it speaks version {low}"
             ),
-            Self::OtherVersions(low, high) => write!(
+            Self::WrongVersion(low, high) => write!(
                 f,
                 "{server} port {port} has no {what}: it speaks versions {low} to {high}"
             ),
-            Self::NotFromRoot(e) => write!(
+            Self::AuthRejected(e) => write!(
                 f,
                 "the {what} of {server} (port {port}) does not take root's credential: {e}"
             ),
@@ -112,28 +112,28 @@ impl Unanswered {
     }
 
     /// What to do about it.
-    pub(crate) fn cure(&self, server: Ipv4Addr, port: u16) -> String {
+    pub(crate) fn advice(&self, server: Ipv4Addr, port: u16) -> String {
         match self {
-            Self::Nothing => format!(
+            Self::NoReply => format!(
                 "check that the server on {server} is not stuck, and that no firewall or proxy answers in its place"
             ),
             Self::OnlyNull => format!(
                 "look into the log of {server}: it may be waiting for DNS, for a disk, or for another server"
             ),
-            Self::HangUp => format!(
+            Self::Closed => format!(
                 "check that {server} lets this machine in (hosts.allow, firewall), and what listens on port {port}"
             ),
-            Self::NotRpc(_) | Self::OtherProgram if port == PMAP_PORT => {
+            Self::NotRpc(_) | Self::WrongProgram if port == PMAP_PORT => {
                 format!("start the portmapper on {server}, or give port= and mountport=")
             }
-            Self::NotRpc(_) | Self::OtherProgram => {
+            Self::NotRpc(_) | Self::WrongProgram => {
                 "correct port= and mountport=, or leave them out so that the portmapper is asked"
                     .to_owned()
             }
-            Self::OtherVersions(..) => {
+            Self::WrongVersion(..) => {
                 format!("give the version with vers=, or let {server} offer it")
             }
-            Self::NotFromRoot(_) => format!("let the export on {server} take sec=sys"),
+            Self::AuthRejected(_) => format!("let the export on {server} take sec=sys"),
             Self::Error(_) => format!("look into the log of {server}"),
         }
     }

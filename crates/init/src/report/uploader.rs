@@ -1,0 +1,62 @@
+//! The process that uploads the report of a good boot, so that the boot need not wait for it.
+//!
+//! It is this same program under another name, run from the copy that is left for [`crate::shutdown`], so that nothing
+//! of the initrd has to be kept for it. It continues while the root's init starts, retries for a while, and exits.
+
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use netroot_proto::cmdline::BootPlan;
+
+use super::http_post::post;
+use crate::clock::Moment;
+use crate::resolve::Resolver;
+
+/// The name it is started under.
+pub(crate) const NAME: &str = "@netroot-report";
+/// How long it retries altogether.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
+/// The timeout of one attempt, and the pause before the next.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_secs(1);
+/// The longest report, in bytes.
+const MAX_LENGTH: u64 = 256 << 10;
+
+/// Runs the uploader: the report comes in on standard input, the URL and the resolver's configuration as arguments.
+pub(crate) fn run(arguments: &[String]) -> ExitCode {
+    let [url, servers, search] = arguments else {
+        return ExitCode::FAILURE;
+    };
+    let Some(url) = BootPlan::parse(&format!("netroot.report={url}")).report else {
+        return ExitCode::FAILURE;
+    };
+    let (url, resolver) = (url.value, Resolver::read(servers, search));
+    let mut text = String::new();
+    if io::stdin()
+        .take(MAX_LENGTH)
+        .read_to_string(&mut text)
+        .is_err()
+    {
+        return ExitCode::FAILURE;
+    }
+    let deadline = Moment::now().after(TOTAL_TIMEOUT);
+    loop {
+        match post(
+            &url,
+            &resolver,
+            &text,
+            ATTEMPT_TIMEOUT.min(deadline.remaining()),
+        ) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(e) if e.is_final() || deadline.remaining() <= PAUSE => {
+                // One call, one line: `<28>` is LOG_DAEMON, a warning.
+                let line = format!("<28>netroot: the boot report was not sent to {url}: {e}\n");
+                let _ = io::stderr().write_all(line.as_bytes());
+                return ExitCode::FAILURE;
+            }
+            Err(_) => thread::sleep(PAUSE),
+        }
+    }
+}
