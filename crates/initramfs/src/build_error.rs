@@ -3,18 +3,18 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::decompress::UnpackError;
+use crate::decompress::DecompressError;
 use crate::kernel::Architecture;
-use crate::local_nics::MachineError;
+use crate::local_nics::LocalNicsError;
 use crate::module_index::IndexError;
-use crate::root_tree::RootError;
+use crate::root_tree::RootTreeError;
 
 /// Why there is no image.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The root.
     #[error(transparent)]
-    Root(#[from] RootError),
+    Root(#[from] RootTreeError),
     /// The kernel has modules, and the root has none for it.
     #[error(
         "the root has no modules for its kernel {version}: {} is missing; install the package that \
@@ -89,7 +89,7 @@ pub enum BuildError {
     },
     /// This machine's NICs.
     #[error(transparent)]
-    Machine(#[from] MachineError),
+    Machine(#[from] LocalNicsError),
     /// A NIC of this machine that the root's kernel does not know.
     #[error("kernel {version} has no driver for this machine's {nic} ({device})")]
     NicWithoutDriver {
@@ -106,7 +106,7 @@ pub enum BuildError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: UnpackError,
+        source: DecompressError,
     },
     /// A file is named like a module and is none for this kernel.
     #[error("{} is no module for {architecture}", path.display())]

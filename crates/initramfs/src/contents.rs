@@ -33,7 +33,7 @@ pub struct Contents {
     #[serde(rename = "with")]
     pub companions: Vec<Companions>,
     /// Which firmware is left out.
-    pub firmware: FirmwareChoice,
+    pub firmware: FirmwareFilter,
 }
 
 /// A character device's node.
@@ -120,7 +120,7 @@ pub struct Companions {
 /// Which firmware is left out.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct FirmwareChoice {
+pub struct FirmwareFilter {
     /// Patterns of names below `/lib/firmware`.
     pub except: Vec<String>,
 }

@@ -12,7 +12,7 @@ const ZSTD_WINDOW_LOG: u32 = 27;
 
 /// Why a packed file cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum UnpackError {
+pub enum DecompressError {
     /// The packed data.
     #[error("cannot unpack its {format} data")]
     Damaged {
@@ -32,7 +32,7 @@ pub enum UnpackError {
 }
 
 /// Unpacks `content` to at most `limit` bytes; what is not packed is returned as it is.
-pub(crate) fn unpack(content: Vec<u8>, limit: u64) -> Result<Vec<u8>, UnpackError> {
+pub(crate) fn unpack(content: Vec<u8>, limit: u64) -> Result<Vec<u8>, DecompressError> {
     let input = content.as_slice();
     if input.starts_with(&[0x1f, 0x8b]) {
         read_all("gzip", flate2::read::MultiGzDecoder::new(input), limit)
@@ -40,7 +40,7 @@ pub(crate) fn unpack(content: Vec<u8>, limit: u64) -> Result<Vec<u8>, UnpackErro
         // 0x08: LZMA_CONCATENATED, as files may be several streams in a row.
         let stream =
             liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, 0x08).map_err(|error| {
-                UnpackError::Damaged {
+                DecompressError::Damaged {
                     format: "xz",
                     source: error.into(),
                 }
@@ -51,7 +51,7 @@ pub(crate) fn unpack(content: Vec<u8>, limit: u64) -> Result<Vec<u8>, UnpackErro
             limit,
         )
     } else if input.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        let damaged = |source| UnpackError::Damaged {
+        let damaged = |source| DecompressError::Damaged {
             format: "zstd",
             source,
         };
@@ -63,15 +63,19 @@ pub(crate) fn unpack(content: Vec<u8>, limit: u64) -> Result<Vec<u8>, UnpackErro
     }
 }
 
-fn read_all(format: &'static str, decoder: impl Read, limit: u64) -> Result<Vec<u8>, UnpackError> {
+fn read_all(
+    format: &'static str,
+    decoder: impl Read,
+    limit: u64,
+) -> Result<Vec<u8>, DecompressError> {
     let mut output = Vec::new();
     match decoder
         .take(limit.saturating_add(1))
         .read_to_end(&mut output)
     {
-        Ok(length) if length as u64 > limit => Err(UnpackError::TooLong { format, limit }),
+        Ok(length) if length as u64 > limit => Err(DecompressError::TooLong { format, limit }),
         Ok(_) => Ok(output),
-        Err(source) => Err(UnpackError::Damaged { format, source }),
+        Err(source) => Err(DecompressError::Damaged { format, source }),
     }
 }
 
@@ -120,7 +124,7 @@ mod tests {
         for (format, mut packed) in packed(&[5; 4096]) {
             packed.truncate(packed.len() - 9);
             let error = unpack(packed, 1 << 20).unwrap_err();
-            assert!(matches!(error, UnpackError::Damaged { .. }), "{format}");
+            assert!(matches!(error, DecompressError::Damaged { .. }), "{format}");
         }
     }
 

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::build_error::BuildError;
-use crate::contents::FirmwareChoice;
+use crate::contents::FirmwareFilter;
 use crate::decompress::unpack;
 use crate::path_pattern::{glob_matches, path_matches};
-use crate::root_tree::Root;
+use crate::root_tree::RootTree;
 
 /// No firmware of a NIC comes near this (the largest, of SmartNICs, are some 20 MiB).
 const LIMIT: u64 = 64 << 20;
@@ -34,7 +34,12 @@ pub(crate) struct File {
 }
 
 /// Looks for `wanted` where the kernel would (drivers/base/firmware_loader/main.c, `fw_path`).
-pub(crate) fn find(root: &Root, version: &str, wanted: &Wanted, choice: &FirmwareChoice) -> Found {
+pub(crate) fn find(
+    root: &RootTree,
+    version: &str,
+    wanted: &Wanted,
+    choice: &FirmwareFilter,
+) -> Found {
     let directories = [
         format!("/lib/firmware/updates/{version}"),
         "/lib/firmware/updates".to_owned(),
@@ -67,7 +72,7 @@ pub(crate) fn find(root: &Root, version: &str, wanted: &Wanted, choice: &Firmwar
 }
 
 /// Reads one, unpacked: the whole image is packed anyway, and not every kernel can unpack firmware.
-pub(crate) fn read(root: &Root, file: &File) -> Result<Vec<u8>, BuildError> {
+pub(crate) fn read(root: &RootTree, file: &File) -> Result<Vec<u8>, BuildError> {
     let content = root.read(&file.path, LIMIT)?;
     if !file.packed {
         return Ok(content);
@@ -83,7 +88,7 @@ fn is_name(name: &str) -> bool {
     name.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
-fn locate(root: &Root, directory: &str, name: &str) -> Option<File> {
+fn locate(root: &RootTree, directory: &str, name: &str) -> Option<File> {
     ["", ".xz", ".zst"]
         .iter()
         .map(|suffix| File {
@@ -94,7 +99,7 @@ fn locate(root: &Root, directory: &str, name: &str) -> Option<File> {
 }
 
 /// Some modules name patterns (`brcm/brcmfmac*.bin`): these stand for the names in that directory.
-fn expand(root: &Root, directory: &str, name: &str) -> BTreeSet<String> {
+fn expand(root: &RootTree, directory: &str, name: &str) -> BTreeSet<String> {
     if !name.contains(['*', '?', '[']) {
         return BTreeSet::from([name.to_owned()]);
     }
@@ -126,20 +131,20 @@ mod tests {
         files: &[(&str, &[u8])],
         wanted: &[&str],
         except: &[&str],
-    ) -> (Found, Root, tempfile::TempDir) {
+    ) -> (Found, RootTree, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
         for (path, content) in files {
             let path = dir.path().join("lib/firmware").join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, content).unwrap();
         }
-        let root = Root::open(dir.path()).unwrap();
+        let root = RootTree::open(dir.path()).unwrap();
         let wanted = wanted
             .iter()
             .map(|name| ((*name).to_owned(), "m".to_owned()))
             .collect();
         let except = except.iter().map(|pattern| (*pattern).to_owned()).collect();
-        let found = find(&root, "6.1", &wanted, &FirmwareChoice { except });
+        let found = find(&root, "6.1", &wanted, &FirmwareFilter { except });
         (found, root, dir)
     }
 

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::build_error::BuildError;
-pub use compression::{Format, Packing};
+pub use compression::{Compression, CompressionOptions};
 
 use compression::Compressor;
 use kernel_config::KernelConfig;
@@ -22,8 +22,8 @@ use crate::firmware;
 use crate::kernel::Kernel;
 use crate::modinfo;
 use crate::module_index::{Closure, Index, IndexTexts, softdeps_of};
-use crate::module_selection::{ModuleChoice, select};
-use crate::root_tree::Root;
+use crate::module_selection::{ModuleSelection, select};
+use crate::root_tree::RootTree;
 
 /// No module comes near this, debug sections and all.
 const MODULE_LIMIT: u64 = 256 << 20;
@@ -34,13 +34,13 @@ const EXTRA_FILE_LIMIT: u64 = 256 << 20;
 
 /// What an image is made from.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
+pub struct BuildRequest<'a> {
     /// The root whose machine will boot from the image.
-    pub root: &'a Root,
+    pub root: &'a RootTree,
     /// The kernel that will unpack it, of that root.
     pub kernel: &'a Kernel,
     /// Which drivers it holds.
-    pub modules: &'a ModuleChoice,
+    pub modules: &'a ModuleSelection,
     /// What else it holds.
     pub contents: &'a Contents,
     /// The program that becomes `/init`: a static ELF file.
@@ -48,14 +48,14 @@ pub struct Request<'a> {
     /// Seconds since 1970 that every entry carries: 0, or what `SOURCE_DATE_EPOCH` says.
     pub timestamp: u32,
     /// How hard to pack.
-    pub packing: Packing,
+    pub compression: CompressionOptions,
     /// The host's `/sys`, for `this-machine`.
     pub sys: &'a Path,
 }
 
 /// What is in an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct BuildSummary {
     /// The kernel's version.
     pub version: String,
     /// The modules, by name, sorted.
@@ -69,11 +69,11 @@ pub struct Report {
     /// Firmware that a module names and the root has not: the name, and the module.
     pub missing_firmware: Vec<(String, String)>,
     /// What the archive is packed by.
-    pub format: Format,
+    pub compression: Compression,
     /// Size of the archive, in bytes.
-    pub unpacked: u64,
+    pub uncompressed_size: u64,
     /// Size of the image, in bytes.
-    pub packed: u64,
+    pub compressed_size: u64,
 }
 
 /// Makes the image and writes it to `output`. What is written is a function of the request's
@@ -81,32 +81,32 @@ pub struct Report {
 ///
 /// # Errors
 /// See [`BuildError`]. What was written until then is no image.
-pub fn build(request: &Request<'_>, output: impl Write) -> Result<Report, BuildError> {
+pub fn build(request: &BuildRequest<'_>, output: impl Write) -> Result<BuildSummary, BuildError> {
     check_init(request)?;
-    let format = check_kernel(request)?;
-    let mut report = Report {
+    let compression = check_kernel(request)?;
+    let mut summary = BuildSummary {
         version: request.kernel.version.clone(),
-        format,
-        ..Report::default()
+        compression,
+        ..BuildSummary::default()
     };
-    let compressor = Compressor::new(format, request.packing, output)?;
+    let compressor = Compressor::new(compression, request.compression, output)?;
     let mut archive = Archive::new(compressor, request.timestamp);
     archive_contents(&mut archive, request)?;
     if let Some(tree) = &request.kernel.modules {
-        archive_modules(&mut archive, request, tree, &mut report)?;
+        archive_modules(&mut archive, request, tree, &mut summary)?;
     }
     let (unpacked, compressor) = archive.finish().map_err(BuildError::Write)?;
-    report.unpacked = unpacked;
+    summary.uncompressed_size = unpacked;
     let mut counting = compressor.finish()?;
     counting.output.flush().map_err(BuildError::Write)?;
-    report.packed = counting.length;
-    Ok(report)
+    summary.compressed_size = counting.length;
+    Ok(summary)
 }
 
 /// What `contents` lists, and the init.
 fn archive_contents<W: Write>(
     archive: &mut Archive<W>,
-    request: &Request<'_>,
+    request: &BuildRequest<'_>,
 ) -> Result<(), BuildError> {
     let contents = request.contents;
     let directories: BTreeSet<&str> = contents
@@ -146,9 +146,9 @@ fn archive_contents<W: Write>(
 /// The modules, their index, and their firmware.
 fn archive_modules<W: Write>(
     archive: &mut Archive<W>,
-    request: &Request<'_>,
+    request: &BuildRequest<'_>,
     tree: &str,
-    report: &mut Report,
+    summary: &mut BuildSummary,
 ) -> Result<(), BuildError> {
     let damaged = |source| BuildError::Index {
         place: request.root.host_path(tree),
@@ -191,18 +191,18 @@ fn archive_modules<W: Write>(
             .file(&format!("lib/firmware/{name}"), 0o644, &content)
             .map_err(BuildError::Write)?;
     }
-    report.modules = closure.modules.into_iter().collect();
-    report.built_in = closure.built_in.into_iter().collect();
-    report.absent = selection.absent;
-    report.firmware = found.files.into_keys().collect();
-    report.missing_firmware = found.missing;
+    summary.modules = closure.modules.into_iter().collect();
+    summary.built_in = closure.built_in.into_iter().collect();
+    summary.absent = selection.absent;
+    summary.firmware = found.files.into_keys().collect();
+    summary.missing_firmware = found.missing;
     Ok(())
 }
 
 /// The `.ko` files, by path; and the firmware that they name.
 fn archive_module_files<W: Write>(
     archive: &mut Archive<W>,
-    request: &Request<'_>,
+    request: &BuildRequest<'_>,
     tree: &str,
     index: &Index,
     closure: &Closure,
@@ -254,7 +254,7 @@ fn companions<'a>(contents: &'a Contents, module: &str) -> Vec<&'a str> {
         .collect()
 }
 
-fn read_index(request: &Request<'_>, tree: &str) -> Result<IndexTexts, BuildError> {
+fn read_index(request: &BuildRequest<'_>, tree: &str) -> Result<IndexTexts, BuildError> {
     let text = |name: &str| match request.root.read(&format!("{tree}/{name}"), INDEX_LIMIT) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) if error.is_absent() => Ok(None),
@@ -277,7 +277,7 @@ fn read_index(request: &Request<'_>, tree: &str) -> Result<IndexTexts, BuildErro
     })
 }
 
-fn check_init(request: &Request<'_>) -> Result<(), BuildError> {
+fn check_init(request: &BuildRequest<'_>) -> Result<(), BuildError> {
     let architecture = request.kernel.architecture;
     let fault = match modinfo::elf_machine(request.init) {
         None => "no 64-bit ELF program",
@@ -295,7 +295,7 @@ fn check_init(request: &Request<'_>) -> Result<(), BuildError> {
 }
 
 /// What the image is to be packed by; and that a kernel without a module tree is one that needs none.
-fn check_kernel(request: &Request<'_>) -> Result<Format, BuildError> {
+fn check_kernel(request: &BuildRequest<'_>) -> Result<Compression, BuildError> {
     let version = &request.kernel.version;
     let config = KernelConfig::read(request.root, request.kernel)?;
     let format = match &config {
@@ -305,7 +305,7 @@ fn check_kernel(request: &Request<'_>) -> Result<Format, BuildError> {
                 version: version.clone(),
                 config: request.root.host_path(&config.path),
             })?,
-        None => Format::known_to(version),
+        None => Compression::known_to(version),
     };
     let without_modules = config.is_some_and(|config| !config.has("CONFIG_MODULES"));
     if request.kernel.modules.is_none() && !without_modules {

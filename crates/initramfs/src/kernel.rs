@@ -10,7 +10,7 @@ mod version;
 
 use std::path::PathBuf;
 
-use crate::root_tree::{Root, RootError};
+use crate::root_tree::{RootTree, RootTreeError};
 
 pub use version::compare_versions;
 
@@ -56,7 +56,7 @@ pub struct Kernel {
     /// What `uname -r` will say, such as `6.1.0-50-amd64`.
     pub version: String,
     /// The image's path inside the root, such as `/boot/vmlinuz-6.1.0-50-amd64`; to be opened
-    /// with [`Root::open_file`].
+    /// with [`RootTree::open_file`].
     pub path: String,
     /// The machine it runs on.
     pub architecture: Architecture,
@@ -90,7 +90,7 @@ pub enum KernelError {
     },
     /// `/boot` cannot be read.
     #[error(transparent)]
-    Root(#[from] RootError),
+    Root(#[from] RootTreeError),
 }
 
 /// A file that is named like a kernel and cannot be booted from.
@@ -113,7 +113,7 @@ fn list_skipped(list: &[Skipped]) -> String {
 ///
 /// # Errors
 /// See [`KernelError`].
-pub fn choose_kernel(root: &Root, wanted: Option<&str>) -> Result<Kernel, KernelError> {
+pub fn choose_kernel(root: &RootTree, wanted: Option<&str>) -> Result<Kernel, KernelError> {
     let (kernels, skipped) = search(root)?;
     let boot = root.host_path("/boot");
     if kernels.is_empty() {
@@ -144,14 +144,14 @@ pub fn choose_kernel(root: &Root, wanted: Option<&str>) -> Result<Kernel, Kernel
 /// where Fedora and image-based systems keep theirs.
 ///
 /// # Errors
-/// [`RootError`] where a directory cannot be read; an absent one is no error.
-pub fn find_kernels(root: &Root) -> Result<Vec<Kernel>, RootError> {
+/// [`RootTreeError`] where a directory cannot be read; an absent one is no error.
+pub fn find_kernels(root: &RootTree) -> Result<Vec<Kernel>, RootTreeError> {
     Ok(search(root)?.0)
 }
 
 const MODULE_TREES: [&str; 2] = ["/lib/modules", "/usr/lib/modules"];
 
-fn search(root: &Root) -> Result<(Vec<Kernel>, Vec<Skipped>), RootError> {
+fn search(root: &RootTree) -> Result<(Vec<Kernel>, Vec<Skipped>), RootTreeError> {
     let mut candidates = Vec::new();
     for name in names_or_none(root, "/boot")? {
         if let Some(version) = version_in_name(&name) {
@@ -175,7 +175,7 @@ fn search(root: &Root) -> Result<(Vec<Kernel>, Vec<Skipped>), RootError> {
                 skipped.push(Skipped { path, reason });
                 continue;
             }
-            Err(RootError::NotAFile { .. }) => continue,
+            Err(RootTreeError::NotAFile { .. }) => continue,
             Err(error) => return Err(error),
         };
         let header = match read_header(&start) {
@@ -214,7 +214,7 @@ fn search(root: &Root) -> Result<(Vec<Kernel>, Vec<Skipped>), RootError> {
     Ok((kernels, skipped))
 }
 
-fn names_or_none(root: &Root, directory: &str) -> Result<Vec<String>, RootError> {
+fn names_or_none(root: &RootTree, directory: &str) -> Result<Vec<String>, RootTreeError> {
     match root.names_in(directory) {
         Err(error) if error.is_absent() => Ok(Vec::new()),
         other => other,
@@ -243,14 +243,14 @@ mod tests {
     use super::header::tests::bzimage;
     use super::*;
 
-    fn root_with(files: &[(&str, Vec<u8>)]) -> (tempfile::TempDir, Root) {
+    fn root_with(files: &[(&str, Vec<u8>)]) -> (tempfile::TempDir, RootTree) {
         let dir = tempfile::tempdir().unwrap();
         for (path, content) in files {
             let path = dir.path().join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, content).unwrap();
         }
-        let root = Root::open(dir.path()).unwrap();
+        let root = RootTree::open(dir.path()).unwrap();
         (dir, root)
     }
 

@@ -1,9 +1,9 @@
 //! An initrd made from a root's own kernel and modules.
 //!
 //! ```text
-//! Root → choose_kernel → Kernel ┐
-//! Contents (initrd/netboot.toml)├→ build → cpio → zstd or gzip → image, Report
-//! ModuleChoice, init            ┘
+//! RootTree → choose_kernel → Kernel ┐
+//! Contents (initrd/netboot.toml)├→ build → cpio → zstd or gzip → image, BuildSummary
+//! ModuleSelection, init            ┘
 //! ```
 //!
 //! The image holds the init, what `initrd/netboot.toml` lists, and the modules asked for with all
@@ -34,14 +34,14 @@ mod root_tree;
 
 pub use build_error::BuildError;
 pub use contents::{
-    Companions, Contents, ContentsError, Device, ExtraFile, FirmwareChoice, ModuleSet, Symlink,
+    Companions, Contents, ContentsError, Device, ExtraFile, FirmwareFilter, ModuleSet, Symlink,
 };
-pub use decompress::UnpackError;
-pub use initrd::{Format, Packing, Report, Request, build};
+pub use decompress::DecompressError;
+pub use initrd::{BuildRequest, BuildSummary, Compression, CompressionOptions, build};
 pub use kernel::{
     Architecture, Kernel, KernelError, Skipped, choose_kernel, compare_versions, find_kernels,
 };
-pub use local_nics::MachineError;
+pub use local_nics::LocalNicsError;
 pub use module_index::IndexError;
-pub use module_selection::ModuleChoice;
-pub use root_tree::{Root, RootError};
+pub use module_selection::ModuleSelection;
+pub use root_tree::{RootTree, RootTreeError};

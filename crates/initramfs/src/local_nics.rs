@@ -17,7 +17,7 @@ pub(crate) struct Nic {
 
 /// Why the NICs cannot be listed.
 #[derive(Debug, thiserror::Error)]
-pub enum MachineError {
+pub enum LocalNicsError {
     /// `/sys/class/net` cannot be read.
     #[error("cannot list this machine's NICs in {}", path.display())]
     List {
@@ -47,9 +47,9 @@ fn others(seen: &[String]) -> String {
 }
 
 /// Lists the wired NICs below `sys` (`/sys`), by name.
-pub(crate) fn nics(sys: &Path) -> Result<Vec<Nic>, MachineError> {
+pub(crate) fn nics(sys: &Path) -> Result<Vec<Nic>, LocalNicsError> {
     let path = sys.join("class/net");
-    let failed = |source| MachineError::List {
+    let failed = |source| LocalNicsError::List {
         path: path.clone(),
         source,
     };
@@ -70,7 +70,7 @@ pub(crate) fn nics(sys: &Path) -> Result<Vec<Nic>, MachineError> {
         }
     }
     if nics.is_empty() {
-        return Err(MachineError::NoNic { path, seen });
+        return Err(LocalNicsError::NoNic { path, seen });
     }
     Ok(nics)
 }

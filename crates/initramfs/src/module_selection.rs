@@ -16,22 +16,22 @@ const THIS_MACHINE: &str = "this-machine";
 /// Which modules an image holds besides the sets that every image holds: names of sets, names of
 /// modules (or aliases), or `this-machine`, in any mixture.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModuleChoice(Vec<String>);
+pub struct ModuleSelection(Vec<String>);
 
-impl Default for ModuleChoice {
+impl Default for ModuleSelection {
     /// The set `netboot`.
-    fn default() -> ModuleChoice {
-        ModuleChoice(vec!["netboot".to_owned()])
+    fn default() -> ModuleSelection {
+        ModuleSelection(vec!["netboot".to_owned()])
     }
 }
 
-impl FromStr for ModuleChoice {
+impl FromStr for ModuleSelection {
     type Err = Infallible;
 
     /// A comma-separated list, as `--modules` has it. An empty one asks for nothing more than what
     /// every image holds.
-    fn from_str(text: &str) -> Result<ModuleChoice, Infallible> {
-        Ok(ModuleChoice(
+    fn from_str(text: &str) -> Result<ModuleSelection, Infallible> {
+        Ok(ModuleSelection(
             text.split(',')
                 .map(str::trim)
                 .filter(|item| !item.is_empty())
@@ -41,7 +41,7 @@ impl FromStr for ModuleChoice {
     }
 }
 
-impl std::fmt::Display for ModuleChoice {
+impl std::fmt::Display for ModuleSelection {
     /// The list as it was given; it parses back to the same.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0.join(","))
@@ -50,7 +50,7 @@ impl std::fmt::Display for ModuleChoice {
 
 /// Names of modules and of parts of the kernel that were asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Selection {
+pub(crate) struct SelectedModules {
     pub(crate) names: Vec<String>,
     /// Named as optional in a set, and not there.
     pub(crate) absent: Vec<String>,
@@ -58,13 +58,13 @@ pub(crate) struct Selection {
 
 /// Chooses from the modules of `kernel`.
 pub(crate) fn select(
-    choice: &ModuleChoice,
+    choice: &ModuleSelection,
     contents: &Contents,
     index: &Index,
     kernel: &Kernel,
     sys: &Path,
-) -> Result<Selection, BuildError> {
-    let mut selection = Selection::default();
+) -> Result<SelectedModules, BuildError> {
+    let mut selection = SelectedModules::default();
     let always = contents.sets.iter().filter(|(_, set)| set.always);
     for (name, set) in always {
         take_set(&mut selection, name, set, index, kernel)?;
@@ -95,7 +95,7 @@ pub(crate) fn select(
 }
 
 fn take_set(
-    selection: &mut Selection,
+    selection: &mut SelectedModules,
     set_name: &str,
     set: &ModuleSet,
     index: &Index,
@@ -129,7 +129,7 @@ fn take_set(
 }
 
 fn take_this_machine(
-    selection: &mut Selection,
+    selection: &mut SelectedModules,
     index: &Index,
     kernel: &Kernel,
     sys: &Path,

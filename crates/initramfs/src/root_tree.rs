@@ -18,14 +18,14 @@ const ATTEMPTS: usize = 16;
 
 /// A directory that holds a root file system.
 #[derive(Debug)]
-pub struct Root {
+pub struct RootTree {
     fd: OwnedFd,
     path: PathBuf,
 }
 
 /// Why something in the root could not be read. Paths are shown as the host sees them.
 #[derive(Debug, thiserror::Error)]
-pub enum RootError {
+pub enum RootTreeError {
     /// The directory itself.
     #[error("cannot open the root directory {}", path.display())]
     OpenRoot {
@@ -67,39 +67,41 @@ pub enum RootError {
     },
 }
 
-impl RootError {
+impl RootTreeError {
     /// Whether nothing has that name, as opposed to something being there that cannot be read.
     pub fn is_absent(&self) -> bool {
         match self {
-            RootError::OpenRoot { source, .. } | RootError::Open { source, .. } => matches!(
-                source.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ),
+            RootTreeError::OpenRoot { source, .. } | RootTreeError::Open { source, .. } => {
+                matches!(
+                    source.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                )
+            }
             _ => false,
         }
     }
 }
 
-impl Root {
+impl RootTree {
     /// Opens the directory `path`.
     ///
     /// # Errors
-    /// [`RootError::OpenRoot`] where it is no directory or may not be read.
-    pub fn open(path: &Path) -> Result<Root, RootError> {
+    /// [`RootTreeError::OpenRoot`] where it is no directory or may not be read.
+    pub fn open(path: &Path) -> Result<RootTree, RootTreeError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::open(path, flags, Mode::empty()) {
-            Ok(fd) => Ok(Root {
+            Ok(fd) => Ok(RootTree {
                 fd,
                 path: path.to_owned(),
             }),
-            Err(errno) => Err(RootError::OpenRoot {
+            Err(errno) => Err(RootTreeError::OpenRoot {
                 path: path.to_owned(),
                 source: errno.into(),
             }),
         }
     }
 
-    /// The directory as it was given to [`Root::open`].
+    /// The directory as it was given to [`RootTree::open`].
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -112,8 +114,8 @@ impl Root {
     /// Opens the regular file `inside`, links followed within the root.
     ///
     /// # Errors
-    /// [`RootError::Open`] or [`RootError::NotAFile`].
-    pub fn open_file(&self, inside: &str) -> Result<File, RootError> {
+    /// [`RootTreeError::Open`] or [`RootTreeError::NotAFile`].
+    pub fn open_file(&self, inside: &str) -> Result<File, RootTreeError> {
         let probe = self.resolve(inside, OFlags::PATH)?;
         self.require_file(inside, &probe)?;
         // Looked at again after opening: O_NONBLOCK keeps a FIFO put there meanwhile from blocking.
@@ -125,20 +127,20 @@ impl Root {
     /// Reads the regular file `inside`, at most `limit` bytes of it.
     ///
     /// # Errors
-    /// As [`Root::open_file`]; [`RootError::TooLong`] rather than a part of the file.
-    pub fn read(&self, inside: &str, limit: u64) -> Result<Vec<u8>, RootError> {
+    /// As [`RootTree::open_file`]; [`RootTreeError::TooLong`] rather than a part of the file.
+    pub fn read(&self, inside: &str, limit: u64) -> Result<Vec<u8>, RootTreeError> {
         let mut content = Vec::new();
         let read = self
             .open_file(inside)?
             .take(limit.saturating_add(1))
             .read_to_end(&mut content);
         match read {
-            Ok(length) if length as u64 > limit => Err(RootError::TooLong {
+            Ok(length) if length as u64 > limit => Err(RootTreeError::TooLong {
                 path: self.host_path(inside),
                 limit,
             }),
             Ok(_) => Ok(content),
-            Err(source) => Err(RootError::Read {
+            Err(source) => Err(RootTreeError::Read {
                 path: self.host_path(inside),
                 source,
             }),
@@ -148,8 +150,8 @@ impl Root {
     /// The first `length` bytes of the regular file `inside`, or all of a shorter one.
     ///
     /// # Errors
-    /// As [`Root::open_file`].
-    pub fn read_start(&self, inside: &str, length: u64) -> Result<Vec<u8>, RootError> {
+    /// As [`RootTree::open_file`].
+    pub fn read_start(&self, inside: &str, length: u64) -> Result<Vec<u8>, RootTreeError> {
         let mut content = Vec::new();
         match self
             .open_file(inside)?
@@ -157,7 +159,7 @@ impl Root {
             .read_to_end(&mut content)
         {
             Ok(_) => Ok(content),
-            Err(source) => Err(RootError::Read {
+            Err(source) => Err(RootTreeError::Read {
                 path: self.host_path(inside),
                 source,
             }),
@@ -168,9 +170,9 @@ impl Root {
     /// nothing that is looked for here (kernels, module trees, firmware) has such a name.
     ///
     /// # Errors
-    /// [`RootError::Open`] and [`RootError::Read`].
-    pub fn names_in(&self, inside: &str) -> Result<Vec<String>, RootError> {
-        let failed = |errno: Errno| RootError::Read {
+    /// [`RootTreeError::Open`] and [`RootTreeError::Read`].
+    pub fn names_in(&self, inside: &str) -> Result<Vec<String>, RootTreeError> {
+        let failed = |errno: Errno| RootTreeError::Read {
             path: self.host_path(inside),
             source: errno.into(),
         };
@@ -195,7 +197,7 @@ impl Root {
             .is_ok()
     }
 
-    fn resolve(&self, inside: &str, flags: OFlags) -> Result<OwnedFd, RootError> {
+    fn resolve(&self, inside: &str, flags: OFlags) -> Result<OwnedFd, RootTreeError> {
         let path = inside.trim_start_matches('/');
         let path = if path.is_empty() { "." } else { path };
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
@@ -206,7 +208,7 @@ impl Root {
                 Ok(fd) => return Ok(fd),
                 Err(Errno::AGAIN) if attempts < ATTEMPTS => attempts += 1,
                 Err(errno) => {
-                    return Err(RootError::Open {
+                    return Err(RootTreeError::Open {
                         path: self.host_path(inside),
                         source: errno.into(),
                     });
@@ -215,12 +217,12 @@ impl Root {
         }
     }
 
-    fn require_file(&self, inside: &str, fd: &OwnedFd) -> Result<(), RootError> {
+    fn require_file(&self, inside: &str, fd: &OwnedFd) -> Result<(), RootTreeError> {
         let path = || self.host_path(inside);
         match rustix::fs::fstat(fd) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_file() => Ok(()),
-            Ok(_) => Err(RootError::NotAFile { path: path() }),
-            Err(errno) => Err(RootError::Read {
+            Ok(_) => Err(RootTreeError::NotAFile { path: path() }),
+            Err(errno) => Err(RootTreeError::Read {
                 path: path(),
                 source: errno.into(),
             }),
@@ -233,9 +235,9 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    fn root() -> (tempfile::TempDir, Root) {
+    fn root() -> (tempfile::TempDir, RootTree) {
         let dir = tempfile::tempdir().unwrap();
-        let root = Root::open(dir.path()).unwrap();
+        let root = RootTree::open(dir.path()).unwrap();
         (dir, root)
     }
 
@@ -268,7 +270,7 @@ mod tests {
         std::fs::create_dir(dir.path().join("d")).unwrap();
         for name in ["fifo", "d"] {
             let error = root.read(name, 10).unwrap_err();
-            assert!(matches!(error, RootError::NotAFile { .. }), "{error:?}");
+            assert!(matches!(error, RootTreeError::NotAFile { .. }), "{error:?}");
         }
     }
 
@@ -278,7 +280,7 @@ mod tests {
         std::fs::write(dir.path().join("f"), [7; 11]).unwrap();
         assert!(matches!(
             root.read("f", 10),
-            Err(RootError::TooLong { limit: 10, .. })
+            Err(RootTreeError::TooLong { limit: 10, .. })
         ));
         assert_eq!(root.read("f", 11).unwrap().len(), 11);
         assert_eq!(root.read_start("f", 3).unwrap(), [7; 3]);

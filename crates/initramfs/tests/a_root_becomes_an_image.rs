@@ -13,8 +13,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use netroot_initramfs::{
-    BuildError, Contents, Format, ModuleChoice, Packing, Report, Request, Root, build,
-    choose_kernel,
+    BuildError, BuildRequest, BuildSummary, Compression, CompressionOptions, Contents,
+    ModuleSelection, RootTree, build, choose_kernel,
 };
 
 const VERSION: &str = "6.1.0-50-amd64";
@@ -100,7 +100,7 @@ impl FakeRoot {
         self.file(&inside, &packed(format, &content));
     }
 
-    fn image(&self, modules: &str) -> Result<(Report, Vec<u8>), BuildError> {
+    fn image(&self, modules: &str) -> Result<(BuildSummary, Vec<u8>), BuildError> {
         self.image_with(modules, &Contents::built_in().unwrap(), 1)
     }
 
@@ -109,23 +109,23 @@ impl FakeRoot {
         modules: &str,
         contents: &Contents,
         threads: u32,
-    ) -> Result<(Report, Vec<u8>), BuildError> {
-        let root = Root::open(self.dir.path()).unwrap();
+    ) -> Result<(BuildSummary, Vec<u8>), BuildError> {
+        let root = RootTree::open(self.dir.path()).unwrap();
         let kernel = choose_kernel(&root, None).unwrap();
-        let modules: ModuleChoice = modules.parse().unwrap();
+        let modules: ModuleSelection = modules.parse().unwrap();
         let mut image = Vec::new();
-        let request = Request {
+        let request = BuildRequest {
             root: &root,
             kernel: &kernel,
             modules: &modules,
             contents,
             init: &fixture::module(62, ""),
             timestamp: 0,
-            packing: Packing { level: 3, threads },
+            compression: CompressionOptions { level: 3, threads },
             sys: &self.path("sys"),
         };
         let report = build(&request, &mut image)?;
-        assert_eq!(report.packed, image.len() as u64);
+        assert_eq!(report.compressed_size, image.len() as u64);
         Ok((report, image))
     }
 }
@@ -406,7 +406,7 @@ fn contents_can_be_changed() {
 }
 
 /// What an error says, with its causes.
-fn sentence(result: Result<(Report, Vec<u8>), BuildError>) -> String {
+fn sentence(result: Result<(BuildSummary, Vec<u8>), BuildError>) -> String {
     let error = result.unwrap_err();
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(&error);
@@ -513,8 +513,8 @@ fn a_kernel_without_zstd_is_given_gzip() {
     let root = FakeRoot::new();
     let (by_version, _) = root.image("").unwrap();
     assert_eq!(
-        by_version.format,
-        Format::Zstd,
+        by_version.compression,
+        Compression::Zstd,
         "{VERSION} has it by default"
     );
     // Where Fedora has it.
@@ -524,7 +524,7 @@ fn a_kernel_without_zstd_is_given_gzip() {
         config.as_bytes(),
     );
     let (report, image) = root.image("").unwrap();
-    assert_eq!(report.format, Format::Gzip);
+    assert_eq!(report.compression, Compression::Gzip);
     assert_eq!(
         root.image("").unwrap().1,
         image,
@@ -533,7 +533,7 @@ fn a_kernel_without_zstd_is_given_gzip() {
     let mut archive = Vec::new();
     let mut gzip = flate2::read::GzDecoder::new(image.as_slice());
     gzip.read_to_end(&mut archive).unwrap();
-    assert_eq!(archive.len() as u64, report.unpacked);
+    assert_eq!(archive.len() as u64, report.uncompressed_size);
     let again = zstd::encode_all(archive.as_slice(), 1).unwrap();
     assert!(read_image(&again).contains_key("init"));
 }
@@ -556,24 +556,24 @@ fn a_module_path_that_is_a_link_out_of_the_root_stays_inside() {
 #[test]
 fn an_init_that_cannot_run_is_refused() {
     let root = FakeRoot::new();
-    let opened = Root::open(root.dir.path()).unwrap();
+    let opened = RootTree::open(root.dir.path()).unwrap();
     let kernel = choose_kernel(&opened, None).unwrap();
     let contents = Contents::built_in().unwrap();
-    let modules = ModuleChoice::default();
+    let modules = ModuleSelection::default();
     let dynamic = fs::read("/proc/self/exe").unwrap();
     for (init, fault) in [
         (b"#!/bin/sh\n".to_vec(), "no 64-bit ELF program"),
         (fixture::module(183, ""), "for another machine"),
         (dynamic, "dynamically linked"),
     ] {
-        let request = Request {
+        let request = BuildRequest {
             root: &opened,
             kernel: &kernel,
             modules: &modules,
             contents: &contents,
             init: &init,
             timestamp: 0,
-            packing: Packing {
+            compression: CompressionOptions {
                 level: 1,
                 threads: 1,
             },

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use netroot_initramfs::{
-    Architecture, Contents, Kernel, ModuleChoice, Packing, Report, Request, Root, build,
-    choose_kernel,
+    Architecture, BuildRequest, BuildSummary, CompressionOptions, Contents, Kernel,
+    ModuleSelection, RootTree, build, choose_kernel,
 };
 
 use crate::embedded_init;
@@ -51,7 +51,7 @@ pub(crate) struct InitrdArgs {
 
     /// How hard zstd works: 19 takes ten times as long as 12 and makes a tenth less. (Kernels before 5.9 have no zstd:
     /// gzip's levels end at 9.)
-    #[arg(long, value_name = "1-19", default_value_t = Packing::default().level,
+    #[arg(long, value_name = "1-19", default_value_t = CompressionOptions::default().level,
           value_parser = clap::value_parser!(i32).range(1..=19))]
     pub(crate) level: i32,
 
@@ -70,13 +70,13 @@ pub(crate) struct InitrdArgs {
 /// # Errors
 /// A sentence that names the thing, the place and the fix. The output file is then as it was.
 pub(crate) fn run(args: &InitrdArgs) -> Result<()> {
-    let root = Root::open(&args.root)?;
+    let root = RootTree::open(&args.root)?;
     let kernel = choose_kernel(&root, args.kernel.as_deref())?;
     let contents = match &args.contents {
         Some(file) => Contents::read(file)?,
         None => Contents::built_in()?,
     };
-    let modules: ModuleChoice = args.modules.parse()?;
+    let modules: ModuleSelection = args.modules.parse()?;
     let given = match &args.init {
         Some(file) => Some(
             fs::read(file).with_context(|| format!("cannot read the init {}", file.display()))?,
@@ -87,16 +87,16 @@ pub(crate) fn run(args: &InitrdArgs) -> Result<()> {
         Some(init) => init.as_slice(),
         None => carried_init(&kernel)?,
     };
-    let request = Request {
+    let request = BuildRequest {
         root: &root,
         kernel: &kernel,
         modules: &modules,
         contents: &contents,
         init,
         timestamp: timestamp(env::var("SOURCE_DATE_EPOCH").ok())?,
-        packing: Packing {
+        compression: CompressionOptions {
             level: args.level,
-            ..Packing::default()
+            ..CompressionOptions::default()
         },
         sys: Path::new("/sys"),
     };
@@ -133,7 +133,7 @@ fn timestamp(variable: Option<String>) -> Result<u32> {
 
 /// Writes to a new file beside the output, which takes its place once it is whole: machines may be
 /// loading the old image meanwhile.
-fn write_image(output: &Path, request: &Request<'_>) -> Result<Report> {
+fn write_image(output: &Path, request: &BuildRequest<'_>) -> Result<BuildSummary> {
     if output == Path::new("-") {
         return Ok(build(request, BufWriter::new(io::stdout().lock()))?);
     }
@@ -169,7 +169,7 @@ fn write_image(output: &Path, request: &Request<'_>) -> Result<Report> {
     Ok(report)
 }
 
-fn tell(output: &Path, report: &Report, verbose: bool) {
+fn tell(output: &Path, report: &BuildSummary, verbose: bool) {
     let mut text = summary(output, report);
     if verbose {
         details(&mut text, report);
@@ -178,11 +178,11 @@ fn tell(output: &Path, report: &Report, verbose: bool) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-fn summary(output: &Path, report: &Report) -> String {
+fn summary(output: &Path, report: &BuildSummary) -> String {
     let mut text = format!(
         "{}: {} for kernel {}: {} modules, {} firmware files",
         output.display(),
-        size(report.packed),
+        size(report.compressed_size),
         report.version,
         report.modules.len(),
         report.firmware.len()
@@ -197,7 +197,7 @@ fn summary(output: &Path, report: &Report) -> String {
     text
 }
 
-fn details(text: &mut String, report: &Report) {
+fn details(text: &mut String, report: &BuildSummary) {
     let mut list = |title: &str, items: &[String]| {
         for item in items {
             text.push_str(&format!("  {title} {item}\n"));
@@ -213,7 +213,7 @@ fn details(text: &mut String, report: &Report) {
         .map(|(name, module)| format!("{name} (for {module})"))
         .collect();
     list("missing firmware", &missing);
-    let (format, unpacked) = (report.format, size(report.unpacked));
+    let (format, unpacked) = (report.compression, size(report.uncompressed_size));
     text.push_str(&format!("  packed by {format}; unpacked: {unpacked}\n"));
 }
 
@@ -284,12 +284,12 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_counted_and_listed_on_request() {
-        let report = Report {
+        let report = BuildSummary {
             version: "6.1".into(),
             modules: vec!["nfs".into()],
             missing_firmware: vec![("tigon/tg3.bin".into(), "tg3".into())],
-            packed: 1 << 20,
-            ..Report::default()
+            compressed_size: 1 << 20,
+            ..BuildSummary::default()
         };
         let text = summary(Path::new("i.img"), &report);
         assert_eq!(

@@ -41,7 +41,7 @@ mod url_path;
 
 use std::sync::Arc;
 
-use netroot_initramfs::{Kernel, Root, choose_kernel};
+use netroot_initramfs::{Kernel, RootTree, choose_kernel};
 use netroot_proto::pxe::config::Loader;
 
 use self::artifacts::{Content, Folder, Role, Shelf};
@@ -69,7 +69,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), ServeError> {
 
     // What is to boot, and on which wire.
     let image = image_name(args)?;
-    let root = Root::open(&args.dir)?;
+    let root = RootTree::open(&args.dir)?;
     let kernel = choose_kernel(&root, args.kernel.as_deref())?;
     let interface = interface::choose(args.interface.as_deref(), interface::list()?)?;
 
@@ -165,7 +165,7 @@ fn boot(args: &ServeArgs, image: String, kernel: &Kernel) -> Boot {
 fn fill_shelf(
     args: &ServeArgs,
     boot: &Boot,
-    root: &Root,
+    root: &RootTree,
     kernel: &Kernel,
     initrd: Making,
     timeline: &Timeline,
@@ -194,7 +194,7 @@ fn fill_shelf(
 /// The initrd, on its way or named by `--initrd`.
 fn start_initrd(
     args: &ServeArgs,
-    root: &Root,
+    root: &RootTree,
     kernel: &Kernel,
     timeline: &Timeline,
 ) -> Result<Making, ImageError> {

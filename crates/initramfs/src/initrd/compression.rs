@@ -7,7 +7,7 @@ use crate::kernel::compare_versions;
 
 /// What the archive is packed by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
+pub enum Compression {
     /// zstd (RFC 8878), which Linux unpacks from 5.9 on.
     #[default]
     Zstd,
@@ -15,7 +15,7 @@ pub enum Format {
     Gzip,
 }
 
-impl Format {
+impl Compression {
     /// In the order in which they are wanted.
     pub(super) const ALL: [Self; 2] = [Self::Zstd, Self::Gzip];
 
@@ -37,7 +37,7 @@ impl Format {
     }
 }
 
-impl std::fmt::Display for Format {
+impl std::fmt::Display for Compression {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Zstd => "zstd",
@@ -48,18 +48,18 @@ impl std::fmt::Display for Format {
 
 /// How the archive is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Packing {
+pub struct CompressionOptions {
     /// zstd's level, 1 to 19; gzip's own end at 9.
     pub level: i32,
     /// How many threads zstd works on, at least 1. The image is the same for any number.
     pub threads: u32,
 }
 
-impl Default for Packing {
+impl Default for CompressionOptions {
     /// Level 19, on as many processors as there are, up to four: each thread needs some 90 MiB.
-    fn default() -> Packing {
+    fn default() -> CompressionOptions {
         let processors = std::thread::available_parallelism().map_or(1, |number| number.get());
-        Packing {
+        CompressionOptions {
             level: 19,
             threads: u32::try_from(processors.min(4)).unwrap_or(1),
         }
@@ -79,13 +79,17 @@ pub(super) enum Compressor<W: Write> {
 }
 
 impl<W: Write> Compressor<W> {
-    pub(super) fn new(format: Format, packing: Packing, output: W) -> Result<Self, BuildError> {
+    pub(super) fn new(
+        format: Compression,
+        packing: CompressionOptions,
+        output: W,
+    ) -> Result<Self, BuildError> {
         let output = Counting { output, length: 0 };
         match format {
-            Format::Zstd => zstd(packing, output)
+            Compression::Zstd => zstd(packing, output)
                 .map(Self::Zstd)
                 .map_err(BuildError::Write),
-            Format::Gzip => {
+            Compression::Gzip => {
                 let level = u32::try_from(packing.level.clamp(1, 9)).unwrap_or(9);
                 // Neither a name nor a time goes into its header.
                 let encoder =
@@ -123,7 +127,7 @@ impl<W: Write> Write for Compressor<W> {
 }
 
 fn zstd<W: Write>(
-    packing: Packing,
+    packing: CompressionOptions,
     output: Counting<W>,
 ) -> io::Result<zstd::Encoder<'static, Counting<W>>> {
     use zstd::zstd_safe::CParameter;

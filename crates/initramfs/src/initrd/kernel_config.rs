@@ -1,9 +1,9 @@
 //! What a root's kernel was built with, where the root says so.
 
-use super::Format;
+use super::Compression;
 use crate::build_error::BuildError;
 use crate::kernel::Kernel;
-use crate::root_tree::Root;
+use crate::root_tree::RootTree;
 
 /// No distribution's comes near this (Debian 12: 0.3 MiB).
 const LIMIT: u64 = 32 << 20;
@@ -18,7 +18,7 @@ pub(super) struct KernelConfig {
 
 impl KernelConfig {
     /// Looks beside the kernel (Debian, Ubuntu) and among its modules (Fedora).
-    pub(super) fn read(root: &Root, kernel: &Kernel) -> Result<Option<Self>, BuildError> {
+    pub(super) fn read(root: &RootTree, kernel: &Kernel) -> Result<Option<Self>, BuildError> {
         let beside = format!("/boot/config-{}", kernel.version);
         let among = kernel.modules.iter().map(|tree| format!("{tree}/config"));
         for path in std::iter::once(beside).chain(among) {
@@ -41,8 +41,8 @@ impl KernelConfig {
     }
 
     /// What an image is best packed by; `None` if the kernel can unpack none.
-    pub(super) fn format(&self) -> Option<Format> {
-        let mut formats = Format::ALL.into_iter();
+    pub(super) fn format(&self) -> Option<Compression> {
+        let mut formats = Compression::ALL.into_iter();
         formats
             .find(|format| self.has(format.option()))
             .filter(|_| self.has("CONFIG_BLK_DEV_INITRD"))

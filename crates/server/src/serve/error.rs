@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use netroot_initramfs::{KernelError, RootError};
+use netroot_initramfs::{KernelError, RootTreeError};
 
 use super::artifacts::FolderError;
 use super::image::ImageError;
@@ -30,7 +30,7 @@ pub(crate) enum ServeError {
     },
     /// Its files.
     #[error(transparent)]
-    Root(#[from] RootError),
+    Root(#[from] RootTreeError),
     /// Its kernel.
     #[error(transparent)]
     Kernel(#[from] KernelError),

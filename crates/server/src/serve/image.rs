@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use netroot_initramfs::{Kernel, Root};
+use netroot_initramfs::{Kernel, RootTree};
 
 use super::artifacts::Content;
 use super::events::size_text;
@@ -32,7 +32,7 @@ const LEVEL: &str = "12";
 #[derive(Debug)]
 pub(crate) struct Order<'a> {
     /// The root.
-    pub(crate) root: &'a Root,
+    pub(crate) root: &'a RootTree,
     /// The kernel whose modules go in.
     pub(crate) kernel: &'a Kernel,
     /// `--modules`.

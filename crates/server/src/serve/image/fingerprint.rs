@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use netroot_initramfs::Root;
+use netroot_initramfs::RootTree;
 
 use super::Order;
 
@@ -36,7 +36,7 @@ pub(super) fn fingerprint(order: &Order<'_>) -> u64 {
     hash.finish()
 }
 
-fn add_tree(hash: &mut DefaultHasher, root: &Root, folder: &str, depth: usize) {
+fn add_tree(hash: &mut DefaultHasher, root: &RootTree, folder: &str, depth: usize) {
     for name in root.names_in(folder).unwrap_or_default() {
         // Links to kernel headers: large, and of no effect on the image.
         if depth == DEPTH && matches!(name.as_str(), "build" | "source") {
@@ -58,12 +58,12 @@ fn add_tree(hash: &mut DefaultHasher, root: &Root, folder: &str, depth: usize) {
 }
 
 fn metadata(
-    root: &Root,
+    root: &RootTree,
     path: &str,
     file: &File,
-) -> Result<fs::Metadata, netroot_initramfs::RootError> {
+) -> Result<fs::Metadata, netroot_initramfs::RootTreeError> {
     file.metadata()
-        .map_err(|source| netroot_initramfs::RootError::Read {
+        .map_err(|source| netroot_initramfs::RootTreeError::Read {
             path: root.host_path(path),
             source,
         })
@@ -96,7 +96,7 @@ mod tests {
         let modules = folder.path().join("lib/modules/6.1.0/kernel/net");
         fs::create_dir_all(&modules).unwrap();
         fs::write(modules.join("a.ko"), "module").unwrap();
-        let root = Root::open(folder.path()).unwrap();
+        let root = RootTree::open(folder.path()).unwrap();
         let kernel = kernel();
         let of = |modules| {
             fingerprint(&Order {
