@@ -3,10 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::architecture::Architecture;
 use crate::decompress::DecompressError;
-use crate::kernel::Architecture;
 use crate::local_nics::LocalNicsError;
-use crate::module_index::IndexError;
+use crate::module_index::index::IndexError;
 use crate::root_tree::RootTreeError;
 
 /// Why there is no image.

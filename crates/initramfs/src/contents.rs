@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use netroot_kmod::module_name;
 use serde::Deserialize;
 
-use crate::module_index::module_name;
 use crate::path_pattern::path_matches;
 
 /// The data that is compiled in.

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::build_error::BuildError;
 use crate::contents::FirmwareFilter;
 use crate::decompress::unpack;
-use crate::path_pattern::{glob_matches, path_matches};
+use netroot_kmod::fnmatch;
+
+use crate::path_pattern::path_matches;
 use crate::root_tree::RootTree;
 
 /// No firmware of a NIC comes near this (the largest, of SmartNICs, are some 20 MiB).
@@ -118,7 +120,7 @@ fn expand(root: &RootTree, directory: &str, name: &str) -> BTreeSet<String> {
                 .find_map(|end| file.strip_suffix(end))
                 .unwrap_or(file)
         })
-        .filter(|file| glob_matches(pattern, file))
+        .filter(|file| fnmatch(pattern, file))
         .map(|file| format!("{within}{file}"))
         .collect()
 }

@@ -21,7 +21,8 @@ use crate::decompress::unpack;
 use crate::firmware;
 use crate::kernel::Kernel;
 use crate::modinfo;
-use crate::module_index::{Closure, Index, IndexTexts, softdeps_of};
+use crate::module_index::index::{Closure, Index, IndexTexts};
+use crate::module_index::write::softdeps_of;
 use crate::module_selection::{ModuleSelection, select};
 use crate::root_tree::RootTree;
 

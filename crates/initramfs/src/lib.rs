@@ -15,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+mod architecture;
 mod build_error;
 mod contents;
 mod cpio;
@@ -32,16 +33,15 @@ mod module_selection;
 mod path_pattern;
 mod root_tree;
 
+pub use architecture::Architecture;
 pub use build_error::BuildError;
 pub use contents::{
     Companions, Contents, ContentsError, Device, ExtraFile, FirmwareFilter, ModuleSet, Symlink,
 };
 pub use decompress::DecompressError;
 pub use initrd::{BuildRequest, BuildSummary, Compression, CompressionOptions, build};
-pub use kernel::{
-    Architecture, Kernel, KernelError, Skipped, choose_kernel, compare_versions, find_kernels,
-};
+pub use kernel::{Kernel, KernelError, Skipped, choose_kernel, compare_versions, find_kernels};
 pub use local_nics::LocalNicsError;
-pub use module_index::IndexError;
+pub use module_index::index::IndexError;
 pub use module_selection::ModuleSelection;
 pub use root_tree::{RootTree, RootTreeError};

@@ -8,7 +8,7 @@ use crate::build_error::BuildError;
 use crate::contents::{Contents, ModuleSet};
 use crate::kernel::Kernel;
 use crate::local_nics;
-use crate::module_index::{Index, Resolved};
+use crate::module_index::index::{Index, Resolved};
 
 /// The NICs of the machine that the image is made on.
 const THIS_MACHINE: &str = "this-machine";

@@ -1,6 +1,6 @@
 //! What a root's kernel was built with, where the root says so.
 
-use super::Compression;
+use super::compression::Compression;
 use crate::build_error::BuildError;
 use crate::kernel::Kernel;
 use crate::root_tree::RootTree;

@@ -2,8 +2,8 @@
 
 use std::io::Read;
 
-use super::Architecture;
 use super::version::is_version;
+use crate::architecture::Architecture;
 use crate::little_endian::{u16_le, u32_le};
 
 /// As much of a kernel as is read: `kernel_version` points at most 0xffff + 0x200 bytes in.

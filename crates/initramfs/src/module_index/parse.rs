@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Alias, Index, IndexError, IndexTexts, Module, SoftDeps, module_name};
+use netroot_kmod::{module_name, module_stem};
+
+use super::alias::Alias;
+use super::index::{Index, IndexError, IndexTexts, Module, SoftDeps};
 
 impl Index {
     /// Parses the texts of one module tree.
@@ -27,7 +30,7 @@ impl Index {
                 continue;
             };
             match key {
-                "alias" => index.builtin_aliases.push(alias(value, name)),
+                "alias" => index.builtin_aliases.push(Alias::new(value, name)),
                 "firmware" => index
                     .builtin_firmware
                     .entry(module_name(name))
@@ -54,10 +57,10 @@ fn modules(text: &str) -> Result<BTreeMap<String, Module>, IndexError> {
         let path = below_the_tree(path, line_number)?;
         let needs = needs
             .split_ascii_whitespace()
-            .map(|needed| Ok(name_in_path(below_the_tree(needed, line_number)?)))
+            .map(|needed| Ok(module_name(below_the_tree(needed, line_number)?)))
             .collect::<Result<_, _>>()?;
         // depmod lists a name once; were there two, the first is the one it prefers.
-        modules.entry(name_in_path(path)).or_insert_with(|| Module {
+        modules.entry(module_name(path)).or_insert_with(|| Module {
             path: path.to_owned(),
             needs,
         });
@@ -86,27 +89,12 @@ fn below_the_tree(path: &str, line: usize) -> Result<&str, IndexError> {
     Ok(path)
 }
 
-/// The path without `.ko` and what follows.
-pub(super) fn stem(path: &str) -> &str {
-    let file_at = path.rfind('/').map_or(0, |at| at + 1);
-    let (directory, file) = path.split_at(file_at);
-    match file.find(".ko") {
-        Some(at) => path.get(..directory.len() + at).unwrap_or(path),
-        None => path,
-    }
-}
-
-fn name_in_path(path: &str) -> String {
-    let stem = stem(path);
-    module_name(stem.rsplit('/').next().unwrap_or(stem))
-}
-
 /// `modules.builtin`: a path per line.
 fn builtin(text: &str) -> BTreeMap<String, String> {
     text.lines()
         .map(str::trim)
         .filter(|line| !line.is_empty())
-        .map(|line| (name_in_path(line), stem(line).to_owned()))
+        .map(|line| (module_name(line), module_stem(line).to_owned()))
         .collect()
 }
 
@@ -116,31 +104,7 @@ fn aliases(text: &str) -> Vec<Alias> {
         .filter_map(|line| {
             // An alias may hold spaces (some ACPI and DMI ones do): the module is the last word.
             let (pattern, module) = line.strip_prefix("alias ")?.trim_end().rsplit_once(' ')?;
-            Some(alias(pattern.trim(), module))
-        })
-        .collect()
-}
-
-fn alias(pattern: &str, module: &str) -> Alias {
-    Alias {
-        pattern: normalize_alias(pattern),
-        line: format!("alias {pattern} {module}"),
-        module: module_name(module),
-    }
-}
-
-/// `-` as `_`, but not within brackets, where it makes a range (libkmod's `alias_normalize`).
-pub(super) fn normalize_alias(pattern: &str) -> String {
-    let mut within = false;
-    pattern
-        .chars()
-        .map(|c| {
-            match c {
-                '[' => within = true,
-                ']' => within = false,
-                _ => {}
-            }
-            if c == '-' && !within { '_' } else { c }
+            Some(Alias::new(pattern.trim(), module))
         })
         .collect()
 }
@@ -214,16 +178,6 @@ mod tests {
     }
 
     #[test]
-    fn stems_lose_the_suffixes_of_the_file_only() {
-        assert_eq!(stem("kernel/x.ko/a-b.ko.zst"), "kernel/x.ko/a-b");
-        assert_eq!(stem("a.ko"), "a");
-        assert_eq!(
-            name_in_path("kernel/drivers/net/usb/lg-vl600.ko.xz"),
-            "lg_vl600"
-        );
-    }
-
-    #[test]
     fn soft_dependencies_of_several_lines_are_joined() {
         let parsed = softdeps(
             "softdep a-b pre: c d post: e\nsoftdep a_b f\nsoftdep a_b post: g\n#x\nsoftdep",
@@ -231,11 +185,6 @@ mod tests {
         let deps = &parsed["a_b"];
         assert_eq!(deps.pre, ["c", "d"]);
         assert_eq!(deps.post, ["e", "g"]);
-    }
-
-    #[test]
-    fn a_dash_in_a_range_stays_one() {
-        assert_eq!(normalize_alias("usb:v04-[0-9]x-*"), "usb:v04_[0-9]x_*");
     }
 
     proptest! {

@@ -1,6 +1,8 @@
 //! What was meant by a name that nothing has. Pure.
 
-use super::{Index, module_name};
+use netroot_kmod::module_name;
+
+use super::index::Index;
 
 impl Index {
     /// The name most like `name` that exists, where one is near enough to be what was meant.
@@ -48,7 +50,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::texts;
+    use super::super::index::tests::texts;
     use super::*;
 
     #[test]

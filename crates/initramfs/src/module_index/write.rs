@@ -5,7 +5,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{Closure, Index, Resolved, SoftDeps, module_name};
+use netroot_kmod::module_name;
+
+use super::index::{Closure, Index, Resolved, SoftDeps};
+use crate::contents::Contents;
 
 impl Index {
     /// `modules.dep`, with the plain `.ko` paths that the image has.
@@ -91,7 +94,7 @@ impl Index {
 }
 
 /// What [`crate::Contents`] says about loading order, by module.
-pub(crate) fn softdeps_of(contents: &crate::Contents) -> BTreeMap<String, SoftDeps> {
+pub(crate) fn softdeps_of(contents: &Contents) -> BTreeMap<String, SoftDeps> {
     let mut all: BTreeMap<String, SoftDeps> = BTreeMap::new();
     for companions in &contents.companions {
         let deps = all.entry(module_name(&companions.module)).or_default();
@@ -112,7 +115,7 @@ fn joined<T: AsRef<str>>(lines: &[T]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::texts;
+    use super::super::index::tests::texts;
     use super::*;
 
     fn closure(index: &Index, names: &[&str]) -> Closure {
@@ -157,7 +160,7 @@ mod tests {
         let index = Index::parse(&texts()).unwrap();
         let all: Vec<&str> = index.modules().map(|(name, _)| name).collect();
         let closure = closure(&index, &all);
-        let written = super::super::IndexTexts {
+        let written = super::super::index::IndexTexts {
             dep: index.image_dep(&closure),
             alias: index.image_alias(&closure),
             softdep: index.image_softdep(&closure, &BTreeMap::new()),
