@@ -5,6 +5,5 @@
 
 mod index;
 mod loader;
-mod pattern;
 
 pub(crate) use loader::{Loaded, Loader, MODPROBE, run_as_modprobe};

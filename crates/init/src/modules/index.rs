@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::pattern;
+use netroot_kmod::{fnmatch, module_name};
 
 /// The files of `/lib/modules/<version>/`, read once.
 #[derive(Debug, Default)]
@@ -64,13 +64,6 @@ pub(crate) enum Resolved {
     Absent,
 }
 
-/// A module's name as the kernel spells it: the file's, without directory and suffix, and `_` for `-`.
-pub(crate) fn normal_name(path: &str) -> String {
-    let base = path.rsplit_once('/').map_or(path, |(_, base)| base);
-    let stem = base.split_once(".ko").map_or(base, |(stem, _)| stem);
-    stem.replace('-', "_")
-}
-
 impl Index {
     /// Reads the texts. Lines that make no sense are left out: a damaged image loads what it can.
     pub(crate) fn read(texts: &Texts<'_>) -> Self {
@@ -83,14 +76,14 @@ impl Index {
                 file: file.to_owned(),
                 needs: needs.split_whitespace().map(str::to_owned).collect(),
             };
-            index.modules.insert(normal_name(file), module);
+            index.modules.insert(module_name(file), module);
         }
         for line in texts.alias.lines() {
             let mut words = line.split_whitespace();
             if let (Some("alias"), Some(pattern), Some(name)) =
                 (words.next(), words.next(), words.next())
             {
-                index.aliases.push((pattern.to_owned(), normal_name(name)));
+                index.aliases.push((pattern.to_owned(), module_name(name)));
             }
         }
         for line in texts.softdep.lines() {
@@ -98,17 +91,17 @@ impl Index {
             let (Some("softdep"), Some(name)) = (words.next(), words.next()) else {
                 continue;
             };
-            let soft = index.soft.entry(normal_name(name)).or_default();
+            let soft = index.soft.entry(module_name(name)).or_default();
             let mut list = &mut soft.before;
             for word in words {
                 match word {
                     "pre:" => list = &mut soft.before,
                     "post:" => list = &mut soft.after,
-                    name => list.push(normal_name(name)),
+                    name => list.push(module_name(name)),
                 }
             }
         }
-        index.builtin = texts.builtin.lines().map(normal_name).collect();
+        index.builtin = texts.builtin.lines().map(module_name).collect();
         index
     }
 
@@ -116,9 +109,7 @@ impl Index {
     pub(crate) fn for_device(&self, modalias: &str) -> Vec<&str> {
         let mut found: Vec<&str> = Vec::new();
         for (pattern, name) in &self.aliases {
-            if pattern::matches(pattern.as_bytes(), modalias.as_bytes())
-                && !found.contains(&name.as_str())
-            {
+            if fnmatch(pattern, modalias) && !found.contains(&name.as_str()) {
                 found.push(name);
             }
         }
@@ -127,7 +118,7 @@ impl Index {
 
     /// What loading `name` (a module's name, or an alias such as `fs-nfs`) comes to.
     pub(crate) fn resolve(&self, name: &str) -> Resolved {
-        let name = normal_name(name);
+        let name = module_name(name);
         let mut steps = Vec::new();
         if self.modules.contains_key(&name) {
             self.add(&name, &mut steps, &mut HashSet::new());
@@ -139,7 +130,7 @@ impl Index {
         // Aliases are written with `-` (`fs-nfs`) or `_`; modprobe takes either for the other.
         let mut seen = HashSet::new();
         for (pattern, module) in &self.aliases {
-            if pattern::matches(pattern.replace('-', "_").as_bytes(), name.as_bytes()) {
+            if fnmatch(&pattern.replace('-', "_"), &name) {
                 self.add(module, &mut steps, &mut seen);
             }
         }
@@ -164,7 +155,7 @@ impl Index {
         }
         // modules.dep lists the nearest first, and what that needs behind it (modprobe loads from the end).
         for need in module.needs.iter().rev() {
-            self.add(&normal_name(need), steps, seen);
+            self.add(&module_name(need), steps, seen);
         }
         steps.push(Step {
             name: name.to_owned(),

@@ -216,10 +216,10 @@ impl Index {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    pub(super) fn texts() -> IndexTexts {
+    pub(in super::super) fn texts() -> IndexTexts {
         IndexTexts {
             dep: "kernel/fs/nfs/nfs.ko.xz: kernel/net/sunrpc/sunrpc.ko.xz\n\
                   kernel/net/sunrpc/sunrpc.ko.xz:\n\
