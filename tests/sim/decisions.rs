@@ -88,14 +88,14 @@ pub(crate) fn dhcp(datagram: &[u8], pool: &mut Pool, strategy: Strategy) -> Deci
 pub(crate) fn reply(decision: Decision) -> Reply {
     match decision {
         Decision::Reply(reply) => *reply,
-        Decision::Ignore(reason) => panic!("ignored: {reason}"),
+        other => panic!("not answered: {other:?}"),
     }
 }
 
 pub(crate) fn reason(decision: Decision) -> Reason {
     match decision {
         Decision::Ignore(reason) => reason,
-        Decision::Reply(reply) => panic!("answered: {:?}", reply.answer),
+        other => panic!("not ignored: {other:?}"),
     }
 }
 

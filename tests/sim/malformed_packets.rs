@@ -113,6 +113,7 @@ fn survive(datagram: &[u8]) {
                 };
                 match decide(&request, &arrival(port), &config(), role, strategy, NOW) {
                     Decision::Ignore(reason) => drop(reason.to_string()),
+                    Decision::Noted(_) => {}
                     Decision::Reply(reply) => {
                         assert!((300..=LONGEST).contains(&reply.packet.len()));
                         assert!(reply.packet.len() <= request.longest_reply);

@@ -8,7 +8,9 @@ use netroot_proto::dhcp::request::Request;
 use netroot_proto::dhcp::{Mac, SERVER_PORT};
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::config::{Network, Role};
-use netroot_proto::pxe::decide::{Answer, BootFile, Destination, Reason, Refusal, decide};
+use netroot_proto::pxe::decide::{
+    Answer, BootFile, Decision, Destination, Noted, Reason, Refusal, decide,
+};
 
 use super::captures::{self, with_options};
 use super::decisions::{HOUR, USUAL, arrival, config, dhcp, pool, proxy, reason, reply, words};
@@ -157,8 +159,8 @@ fn release_and_decline_are_noted_and_not_answered() {
     let mut pool = pool();
     reply(dhcp(&message(3, ip(150), ""), &mut pool, USUAL));
     assert_eq!(
-        reason(dhcp(&message(7, ip(150), ""), &mut pool, USUAL)),
-        Reason::Released(ip(150))
+        dhcp(&message(7, ip(150), ""), &mut pool, USUAL),
+        Decision::Noted(Noted::Released(ip(150)))
     );
     assert_eq!(
         reason(dhcp(&message(7, ip(151), ""), &mut pool, USUAL)),
@@ -170,7 +172,7 @@ fn release_and_decline_are_noted_and_not_answered() {
         &mut pool,
         USUAL,
     );
-    assert_eq!(reason(declined), Reason::Declined(ip(150)));
+    assert_eq!(declined, Decision::Noted(Noted::Declined(ip(150))));
     let again = dhcp(&message(4, NONE, "32040a000096"), &mut pool, USUAL);
     assert_eq!(reason(again), Reason::NotItsAddress);
 }

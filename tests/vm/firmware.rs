@@ -20,14 +20,14 @@ fn uefi(lan: &Lan) -> Result<Vm> {
     lan.machine().firmware(Firmware::Uefi).nic(nic).start()
 }
 
-/// The steps that a machine's boot leaves in the server's timeline.
-fn assert_timeline(server: &NetrootServe, steps: &[&str]) {
+/// The kinds of events that a machine's boot leaves in the server's timeline, in their order.
+fn assert_timeline(server: &NetrootServe, kinds: &[&str]) {
     let events = server.events();
     let mut rest = events.iter();
-    for step in steps {
+    for kind in kinds {
         assert!(
-            rest.any(|(_, event)| event.step == *step),
-            "no {step} in its place: {events:#?}"
+            rest.any(|(_, event)| event.kind == *kind),
+            "no {kind} in its place: {events:#?}"
         );
     }
 }
@@ -48,7 +48,7 @@ fn bios_boots_debian_to_its_login_over_our_export() -> Result<()> {
     let server = lan.serve_for_every_card(&paths::debian_root())?;
     let vm = bios(&lan)?;
     reaches_login(&vm)?;
-    let steps = [
+    let kinds = [
         "dhcp-discover",
         "dhcp-offer",
         "dhcp-ack",
@@ -57,7 +57,7 @@ fn bios_boots_debian_to_its_login_over_our_export() -> Result<()> {
         "initrd",
         "mount",
     ];
-    assert_timeline(&server, &steps);
+    assert_timeline(&server, &kinds);
     Ok(())
 }
 
@@ -67,8 +67,15 @@ fn uefi_boots_debian_to_its_login_over_our_export() -> Result<()> {
     let server = lan.serve_for_every_card(&paths::debian_root())?;
     let vm = uefi(&lan)?;
     reaches_login(&vm)?;
-    let steps = ["dhcp-offer", "tftp", "script", "kernel", "initrd", "mount"];
-    assert_timeline(&server, &steps);
+    let kinds = [
+        "dhcp-offer",
+        "loader",
+        "script",
+        "kernel",
+        "initrd",
+        "mount",
+    ];
+    assert_timeline(&server, &kinds);
     Ok(())
 }
 
@@ -106,9 +113,19 @@ fn uefi_boots_a_tiny_root_by_http_and_never_by_tftp() -> Result<()> {
         .nic(nic)
         .start()?;
     Facts::of(&vm)?.assert_overlay();
-    let steps = ["dhcp-offer", "http", "script", "kernel", "initrd", "mount"];
-    assert_timeline(&server, &steps);
-    let by_tftp = server.events().iter().any(|(_, e)| e.step == "tftp");
+    let kinds = [
+        "dhcp-offer",
+        "loader",
+        "script",
+        "kernel",
+        "initrd",
+        "mount",
+    ];
+    assert_timeline(&server, &kinds);
+    let by_tftp = server.events().iter().any(|(_, event)| {
+        matches!(event.kind.as_str(), "loader" | "file")
+            && event.protocol.as_deref() == Some("tftp")
+    });
     assert!(!by_tftp, "{:#?}", server.events());
     Ok(())
 }

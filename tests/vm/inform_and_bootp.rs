@@ -60,8 +60,8 @@ fn a_fixed_address_is_told_its_root_by_our_server_beside_a_router_without_one() 
     )?;
     let log = router.log().text();
     assert!(log.contains("DHCPACK(br0) 10.77.0.50"), "{log}");
-    let told = |step: &str| server.events().iter().any(|(_, event)| event.step == step);
-    assert!(told("proxy"), "{:#?}", server.events());
+    let logged = |kind: &str| server.events().iter().any(|(_, event)| event.kind == kind);
+    assert!(logged("root-ack"), "{:#?}", server.events());
     Ok(())
 }
 

@@ -17,13 +17,13 @@ fn ipxe_asks_for_its_script_without_waiting_for_an_ipv6_router() -> Result<()> {
     let server = lan.serve(root.path(), &[])?;
     let nic = Nic::virtio(&lan.tap, MACHINE).with_rom(Rom::Ipxe);
     let _vm = lan.machine().nic(nic).start()?;
-    server.wait_for_step("script", TIMEOUT)?;
+    server.wait_for_kind("script", TIMEOUT)?;
     let events = server.events();
-    let at = |step: &str| {
-        let found = events.iter().find(|(_, event)| event.step == step);
+    let at = |kind: &str| {
+        let found = events.iter().find(|(_, event)| event.kind == kind);
         found
             .map(|(at, _)| *at)
-            .with_context(|| format!("no {step}: {events:#?}"))
+            .with_context(|| format!("no {kind}: {events:#?}"))
     };
     let waited = at("script")?.saturating_sub(at("dhcp-ack")?);
     assert!(waited < IN_VAIN / 2, "{waited:?} between lease and script");

@@ -30,7 +30,7 @@ fn boots_beside_a_router(
     let leased = server
         .events()
         .into_iter()
-        .any(|(_, event)| event.step == "dhcp-ack");
+        .any(|(_, event)| event.kind == "dhcp-ack");
     assert!(!leased, "a proxy leased an address: {:#?}", server.events());
     Ok(())
 }

@@ -16,7 +16,8 @@ fn report_here() -> String {
 fn reported(server: &NetrootServe) -> Vec<String> {
     let events = server.events().into_iter().map(|(_, event)| event);
     events
-        .filter(|event| event.step == "init" && event.machine.as_deref() == Some(MACHINE))
+        .filter(|event| matches!(event.kind.as_str(), "booted" | "boot-failed"))
+        .filter(|event| event.machine.as_deref() == Some(MACHINE))
         .map(|event| event.text)
         .collect()
 }

@@ -100,7 +100,7 @@ impl Machine {
             let events = server.events();
             events
                 .iter()
-                .filter(|(_, event)| event.step == "mount")
+                .filter(|(_, event)| event.kind == "mount")
                 .count()
         };
         let expected = match self.gone {

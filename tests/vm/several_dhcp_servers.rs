@@ -33,11 +33,11 @@ fn beside_a_plain_router_our_proxy_names_the_root() -> Result<()> {
         "the router's route: {}",
         facts.all("route")
     );
-    let told = server
+    let offered = server
         .events()
         .into_iter()
-        .any(|(_, event)| event.step == "proxy" && event.text.contains("root"));
-    assert!(told, "{:#?}", server.events());
+        .any(|(_, event)| event.kind == "root-offer");
+    assert!(offered, "{:#?}", server.events());
     Ok(())
 }
 

@@ -3,8 +3,7 @@
 //! * [`arch`]: client architectures as data.
 //! * [`client`]: which kind of client speaks: a plain one, PXE or HTTP firmware, iPXE.
 //! * [`config`]: what the server is told once: its role, its loaders, its network.
-//! * [`decide`]: the decision: a request in, [`decide::Decision::Reply`] or
-//!   [`decide::Decision::Ignore`] with a reason out.
+//! * [`decide`]: the decision: a request in, a [`decide::Decision`] out.
 //! * [`probe`]: other DHCP servers on the network, and what they tell firmware.
 //! * [`solicitation`]: what keeps iPXE from waiting 16 s for an IPv6 router.
 //! * [`strategy`]: which of two ways to try with which machine, and remembering it.
@@ -42,6 +41,7 @@
 //!         send(&reply.destination, &reply.packet); // from `arrival.port`, out of `arrival.interface`
 //!         println!("{} {}: {:?}", reply.machine, reply.client, reply.answer);
 //!     }
+//!     Decision::Noted(noted) => println!("{} {noted:?}", request.header.mac),
 //!     Decision::Ignore(reason) => println!("{} ignored: {reason}", request.header.mac),
 //! }
 //! # Ok(())

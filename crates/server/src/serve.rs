@@ -47,7 +47,7 @@ use netroot_proto::pxe::config::Loader;
 use self::artifacts::{Content, Folder, Role, Shelf};
 use self::counters::Counters;
 pub(crate) use self::error::ServeError;
-use self::events::{Format, Step, Timeline};
+use self::events::{Event, Format, Timeline, Warning};
 use self::image::{ImageError, Making, Order};
 use self::interface::Interface;
 use self::machines::Machines;
@@ -116,11 +116,10 @@ fn image_name(args: &ServeArgs) -> Result<String, ServeError> {
 /// A state folder that cannot be made is no reason not to serve: what is not kept is told where it is missed.
 fn make_state_folder(args: &ServeArgs, timeline: &Timeline) {
     if let Err(error) = std::fs::create_dir_all(&args.state) {
-        let state = args.state.display();
-        timeline.server(
-            Step::Server,
-            format_args!("warning: the folder {state} could not be made ({error}): nothing outlives a restart; --state DIR names another"),
-        );
+        timeline.server(Event::Warning(Warning::StateFolder {
+            folder: args.state.clone(),
+            error: error.to_string(),
+        }));
     }
 }
 
@@ -140,7 +139,7 @@ fn look_for_others(
         }
     })?;
     for warning in rogue_dhcp::judge(&others, interface, args.dhcp.is_some(), args.dhcp_anyway)? {
-        timeline.server(Step::Server, format_args!("warning: {warning}"));
+        timeline.server(Event::Warning(warning));
     }
     Ok(())
 }
@@ -182,11 +181,11 @@ fn fill_shelf(
         source,
     })?;
     shelf.put(script::KERNEL, content, Role::Kernel);
-    let told = |line: &str| timeline.server(Step::Server, format_args!("initrd: {line}"));
-    shelf.put(script::INITRD, initrd.finish(told)?, Role::Initrd);
+    let initrd = initrd.finish(|event| timeline.server(event))?;
+    shelf.put(script::INITRD, initrd, Role::Initrd);
     let (loaders, missing) = loaders::put_on(&mut shelf, args.ipxe.as_deref());
-    for loader in missing {
-        timeline.server(Step::Server, format_args!("warning: {loader}"));
+    for warning in missing {
+        timeline.server(Event::Warning(warning));
     }
     Ok((shelf, loaders))
 }
@@ -209,11 +208,10 @@ fn start_initrd(
     };
     let making = image::start(&order, &args.cache)?;
     if matches!(making, Making::Running { .. }) {
-        let (version, modules) = (&kernel.version, &args.modules);
-        timeline.server(
-            Step::Server,
-            format_args!("initrd: making it for Linux {version} with modules {modules}"),
-        );
+        timeline.server(Event::InitrdBuilding {
+            linux: kernel.version.clone(),
+            modules: args.modules.clone(),
+        });
     }
     Ok(making)
 }

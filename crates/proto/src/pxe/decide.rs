@@ -11,7 +11,7 @@ use crate::dhcp::pool::{Denial, Pool};
 use crate::dhcp::request::Request;
 use crate::dhcp::{BINL_PORT, CLIENT_PORT, MessageType, SERVER_PORT, same_network};
 
-pub use super::decision::{Answer, BootFile, Decision, Destination, Reason, Refusal, Reply};
+pub use super::decision::{Answer, BootFile, Decision, Destination, Noted, Reason, Refusal, Reply};
 
 /// Decides about a request.
 pub fn decide(
@@ -32,15 +32,12 @@ pub fn decide(
         authoritative,
     };
     let answered = match (arrival.port, role) {
-        (BINL_PORT, _) => question.boot_server(),
-        (SERVER_PORT, Role::Proxy) => question.proxy(),
+        (BINL_PORT, _) => question.boot_server().map(Decision::from),
+        (SERVER_PORT, Role::Proxy) => question.proxy().map(Decision::from),
         (SERVER_PORT, Role::Dhcp { network, pool }) => question.dhcp(network, pool, now),
         (port, _) => Err(Reason::Port(port)),
     };
-    match answered {
-        Ok(reply) => Decision::Reply(Box::new(reply)),
-        Err(reason) => Decision::Ignore(reason),
-    }
+    answered.unwrap_or_else(Decision::Ignore)
 }
 
 /// A request with everything that its answer depends on.
@@ -164,7 +161,7 @@ impl Question<'_> {
     }
 
     /// Port 67 as the only DHCP server.
-    fn dhcp(&self, network: &Network, pool: &mut Pool, now: Duration) -> Result<Reply, Reason> {
+    fn dhcp(&self, network: &Network, pool: &mut Pool, now: Duration) -> Result<Decision, Reason> {
         let request = self.request;
         let (mac, relay) = (request.header.mac, request.header.relay_ip);
         if !relay.is_unspecified() && !self.is_local(relay) {
@@ -176,8 +173,9 @@ impl Question<'_> {
                     .offer(mac, request.requested_address, now)
                     .ok_or(Reason::RangeFull)?;
                 self.grant(MessageType::Offer, network, Grant::Lease(address))
+                    .map(Decision::from)
             }
-            MessageType::Request => self.dhcp_request(network, pool, now),
+            MessageType::Request => self.dhcp_request(network, pool, now).map(Decision::from),
             MessageType::Inform => {
                 // RFC 2131 §4.3.5: everything but an address and times.
                 let address = request.header.client_ip;
@@ -185,6 +183,7 @@ impl Question<'_> {
                     return Err(Reason::NoAddress);
                 }
                 self.grant(MessageType::Ack, network, Grant::Inform(address))
+                    .map(Decision::from)
             }
             MessageType::Decline => {
                 let address = request.requested_address.ok_or(Reason::NoAddress)?;
@@ -192,7 +191,7 @@ impl Question<'_> {
                     .server_id
                     .is_none_or(|server| server == self.arrival.address);
                 if ours && pool.decline(mac, address, now) {
-                    Err(Reason::Declined(address))
+                    Ok(Decision::Noted(Noted::Declined(address)))
                 } else {
                     Err(Reason::NotItsAddress)
                 }
@@ -201,7 +200,7 @@ impl Question<'_> {
                 let address = request.header.client_ip;
                 if pool.machine_at(address, now) == Some(mac) {
                     pool.release(mac, now);
-                    Err(Reason::Released(address))
+                    Ok(Decision::Noted(Noted::Released(address)))
                 } else {
                     Err(Reason::NotItsAddress)
                 }

@@ -12,8 +12,25 @@ use crate::dhcp::{CLIENT_PORT, Mac, MessageType, SERVER_PORT};
 pub enum Decision {
     /// Send this.
     Reply(Box<Reply>),
+    /// Send nothing: the message asks for no answer, and has been acted on.
+    Noted(Noted),
     /// Stay silent, for this reason.
     Ignore(Reason),
+}
+
+impl From<Reply> for Decision {
+    fn from(reply: Reply) -> Self {
+        Self::Reply(Box::new(reply))
+    }
+}
+
+/// What a message without an answer changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noted {
+    /// The client gave this address back.
+    Released(Ipv4Addr),
+    /// The client found this address in use; nobody gets it for ten minutes.
+    Declined(Ipv4Addr),
 }
 
 /// A reply, ready to be sent from the port that the request came to.
@@ -169,10 +186,6 @@ pub enum Reason {
     NoLoader(Platform),
     /// A message that only servers send, or that no server answers.
     NoAnswerTo(MessageType),
-    /// Noted: the client gave its address back.
-    Released(Ipv4Addr),
-    /// Noted: the client found its address in use.
-    Declined(Ipv4Addr),
     /// The client gives back or declines what it does not have.
     NotItsAddress,
     /// There is no root to tell our init of.
@@ -198,11 +211,6 @@ impl fmt::Display for Reason {
             Self::ForAnotherServer(None) => f.write_str("it talks to another server"),
             Self::NoLoader(platform) => write!(f, "there is no boot loader for {platform}"),
             Self::NoAnswerTo(kind) => write!(f, "a {kind} has no answer"),
-            Self::Released(address) => write!(f, "it gave {address} back"),
-            Self::Declined(address) => write!(
-                f,
-                "it found {address} in use; nobody gets it for ten minutes"
-            ),
             Self::NotItsAddress => f.write_str("the address is not its own"),
             Self::NoRoot => f.write_str("there is no root to tell it of"),
             Self::RangeFull => f.write_str("every address of the range is in use"),

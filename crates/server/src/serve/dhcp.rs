@@ -13,7 +13,7 @@ use netroot_proto::dhcp::request::Request;
 use netroot_proto::dhcp::{CLIENT_PORT, MessageType};
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::config::{self, Config, Network, Role};
-use netroot_proto::pxe::decide::{self, Answer, BootFile, Decision, Destination, Reason, Reply};
+use netroot_proto::pxe::decide::{self, Answer, Decision, Destination, Noted, Reason, Reply};
 use netroot_proto::pxe::strategy::Strategy;
 use netroot_sys::arrival::{Arrival, ArrivalSocket};
 use netroot_sys::packet::PacketSocket;
@@ -21,7 +21,7 @@ use tokio::net::UdpSocket;
 
 use super::arrivals;
 use super::counters::Counters;
-use super::events::{Machine, Step, Timeline};
+use super::events::{Event, Ignored, Machine, Timeline, Warning};
 use super::frame::{self, End};
 use super::interface::Interface;
 use super::leases::Leases;
@@ -136,12 +136,14 @@ impl Service {
             Decision::Reply(reply) => {
                 Counters::count(&self.counters.dhcp_answered);
                 if request.kind == MessageType::Discover {
-                    let text = format!("{client}: asks for an address");
-                    self.timeline
-                        .machine(Machine::Mac(mac), Step::DhcpDiscover, text);
+                    let asked = Event::DhcpDiscover { client };
+                    self.timeline.machine(Machine::Mac(mac), asked);
                 }
-                let (step, text) = step(client, &reply.answer);
-                self.timeline.machine(Machine::Mac(mac), step, text);
+                let answered = Event::DhcpAnswer {
+                    client,
+                    answer: reply.answer.clone(),
+                };
+                self.timeline.machine(Machine::Mac(mac), answered);
                 if matches!(client, Client::Ipxe(_)) {
                     let machines = self.timeline.machines();
                     machines.told_script(mac, Instant::now());
@@ -151,18 +153,23 @@ impl Service {
                 }
                 Some(reply)
             }
+            Decision::Noted(noted) => {
+                Counters::count(&self.counters.dhcp_ignored);
+                let event = match noted {
+                    Noted::Released(address) => Event::DhcpRelease { address },
+                    Noted::Declined(address) => Event::DhcpDecline { address },
+                };
+                self.timeline.machine(Machine::Mac(mac), event);
+                None
+            }
             Decision::Ignore(reason) => {
                 Counters::count(&self.counters.dhcp_ignored);
                 match reason {
-                    // Every laptop on an office's wire: nothing that anybody has to know.
+                    // Every laptop on an office's network: counted, not logged.
                     Reason::NotNetworkBoot | Reason::ForAnotherServer(_) => {}
-                    Reason::Released(_) | Reason::Declined(_) => {
-                        self.timeline
-                            .machine(Machine::Mac(mac), Step::Ignored, reason);
-                    }
                     _ => self
                         .timeline
-                        .ignored(Machine::Mac(mac), format_args!("{client}: {reason}")),
+                        .ignored(Machine::Mac(mac), Ignored::Dhcp { client, reason }),
                 }
                 None
             }
@@ -204,9 +211,8 @@ impl Service {
                 let decision = decide::decide(request, &here, &self.config, role, strategy, now);
                 *changed |= match &decision {
                     Decision::Reply(reply) => matches!(reply.answer, Answer::Acknowledged { .. }),
-                    Decision::Ignore(reason) => {
-                        matches!(reason, Reason::Released(_) | Reason::Declined(_))
-                    }
+                    Decision::Noted(_) => true,
+                    Decision::Ignore(_) => false,
                 };
                 decision
             }
@@ -254,8 +260,9 @@ impl Service {
         };
         if let Err(error) = sent {
             Counters::count(&self.counters.dhcp_send_failures);
-            let text = format!("DHCP: the answer could not be sent: {error}");
-            self.timeline.ignored(Machine::Mac(reply.machine), text);
+            let error = error.to_string();
+            self.timeline
+                .ignored(Machine::Mac(reply.machine), Ignored::DhcpSend { error });
         }
     }
 
@@ -271,46 +278,11 @@ impl Service {
         if let Err(error) = addresses.leases.save(&addresses.pool)
             && !std::mem::replace(&mut addresses.told, true)
         {
-            self.timeline.server(
-                Step::Server,
-                format_args!("warning: the leases could not be written: {error}; after a restart an address may be given twice"),
-            );
+            self.timeline
+                .server(Event::Warning(Warning::LeasesUnwritable {
+                    error: error.to_string(),
+                }));
         }
-    }
-}
-
-fn step(client: Client, answer: &Answer) -> (Step, String) {
-    let (step, text) = match answer {
-        Answer::Offered { address, loader } => (
-            Step::DhcpOffer,
-            format!("offered {address}{}", loads(loader)),
-        ),
-        Answer::Acknowledged { address, loader } => {
-            (Step::DhcpAck, format!("has {address}{}", loads(loader)))
-        }
-        Answer::Informed { address, loader } => (
-            Step::DhcpAck,
-            format!("informed {address}{}", loads(loader)),
-        ),
-        Answer::Refused { address, why } => (
-            Step::DhcpNak,
-            format!("refused: {}", why.sentence(*address)),
-        ),
-        Answer::ProxyOffered { loader } | Answer::ProxyAcknowledged { loader } => {
-            (Step::Proxy, format!("told to load {loader}"))
-        }
-        Answer::RootOffered { .. } | Answer::RootAcknowledged { .. } => {
-            (Step::Proxy, "told its root".to_owned())
-        }
-    };
-    (step, format!("{client}: {text}"))
-}
-
-fn loads(loader: &BootFile) -> String {
-    match loader {
-        BootFile::None => String::new(),
-        BootFile::Named(file) => format!(", loads {file}"),
-        BootFile::NoLoader(platform) => format!("; {}", Reason::NoLoader(*platform)),
     }
 }
 

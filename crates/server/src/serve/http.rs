@@ -25,8 +25,7 @@ use self::connection_limits::ConnectionLimits;
 use self::transfer::{Transfer, TransferLog};
 use super::artifacts::{Artifact, Shelf};
 use super::counters::Counters;
-use super::events::{Machine, Timeline};
-
+use super::events::{Ignored, Machine, Timeline};
 use super::nfs;
 use super::range::{self, Part};
 use super::reports::{self, Reports};
@@ -204,18 +203,18 @@ fn answer(
         Ok(name) => name,
         Err(reason) => {
             Counters::count(&site.counters.http_refused);
+            let answer = page(StatusCode::BAD_REQUEST, format!("{reason}\n"));
             site.timeline
-                .ignored(Machine::Address(peer), format_args!("HTTP: {reason}"));
-            return page(StatusCode::BAD_REQUEST, format!("{reason}\n"));
+                .ignored(Machine::Address(peer), Ignored::HttpPath(reason));
+            return answer;
         }
     };
     let Some(artifact) = site.shelf.find(&name, local) else {
         Counters::count(&site.counters.http_unknown_names);
-        site.timeline.ignored(
-            Machine::Address(peer),
-            format_args!("HTTP: there is no {name}"),
-        );
-        return page(StatusCode::NOT_FOUND, format!("there is no {name} here\n"));
+        let answer = page(StatusCode::NOT_FOUND, format!("there is no {name} here\n"));
+        site.timeline
+            .ignored(Machine::Address(peer), Ignored::HttpUnknown { name });
+        return answer;
     };
     let wanted = request
         .headers()

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use netroot_initramfs::{Kernel, RootTree};
 
 use super::artifacts::Content;
-use super::events::size_text;
+use super::events::Event;
 use fingerprint::fingerprint;
 
 /// How many images are kept: some kernels and module lists in turn.
@@ -170,15 +170,14 @@ impl Making {
         Ok(Self::Given(content))
     }
 
-    /// Waits for the image, and tells what became of it.
-    pub(crate) fn finish(self, tell: impl Fn(&str)) -> Result<Content, ImageError> {
+    /// Waits for the image, and logs what became of it.
+    pub(crate) fn finish(self, log: impl Fn(Event)) -> Result<Content, ImageError> {
         let (child, workshop, keep, began) = match self {
             Self::Given(content) => return Ok(content),
             Self::Kept(content) => {
-                tell(&format!(
-                    "{}, kept from an earlier start",
-                    size_text(content.length())
-                ));
+                log(Event::InitrdCached {
+                    bytes: content.length(),
+                });
                 return Ok(content);
             }
             Self::Running {
@@ -208,13 +207,13 @@ impl Making {
         // The child names the file that it wrote, whose name is gone by now.
         let file = format!("{}: ", written.display());
         for line in said.lines() {
-            tell(line.strip_prefix(&file).unwrap_or(line));
+            let note = line.strip_prefix(&file).unwrap_or(line).to_owned();
+            log(Event::InitrdNote { note });
         }
-        let seconds = began.elapsed().as_secs_f64();
-        tell(&format!(
-            "{}, made in {seconds:.1} s",
-            size_text(content.length())
-        ));
+        log(Event::InitrdBuilt {
+            bytes: content.length(),
+            took: began.elapsed(),
+        });
         Ok(content)
     }
 }

@@ -9,6 +9,7 @@ use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::config::Loader;
 
 use super::artifacts::{Content, Role, Shelf};
+use super::events::Warning;
 
 /// A platform's loaders: the name that machines ask for, and the names that packages give it, below the places:
 /// Debian's and Arch's first, then Fedora's and openSUSE's.
@@ -66,37 +67,8 @@ const LOADERS: [Platforms; 3] = [
 /// Where packages put them: Debian and Ubuntu; Fedora, openSUSE and Arch; and what an administrator put by hand.
 const PLACES: [&str; 3] = ["/usr/lib/ipxe", "/usr/share/ipxe", "/usr/local/share/ipxe"];
 
-/// A loader that is needed and is nowhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct MissingLoader {
-    name: &'static str,
-    serves: &'static str,
-    looked_in: Vec<PathBuf>,
-}
-
-impl std::fmt::Display for MissingLoader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let places: Vec<_> = self
-            .looked_in
-            .iter()
-            .map(|place| place.display().to_string())
-            .collect();
-        write!(
-            f,
-            "{} cannot boot: iPXE's {} is not in {}; install it (Debian, Ubuntu: apt install ipxe; \
-             Fedora: dnf install ipxe-bootimgs-x86; Arch: pacman -S ipxe) or name its folder with --ipxe",
-            self.serves,
-            self.name,
-            places.join(", ")
-        )
-    }
-}
-
 /// Puts every loader that there is on the shelf; returns what DHCP is to name, and what will be missed.
-pub(crate) fn put_on(
-    shelf: &mut Shelf,
-    folder: Option<&Path>,
-) -> (Vec<Loader>, Vec<MissingLoader>) {
+pub(crate) fn put_on(shelf: &mut Shelf, folder: Option<&Path>) -> (Vec<Loader>, Vec<Warning>) {
     let places: Vec<PathBuf> = match folder {
         Some(folder) => vec![folder.to_owned()],
         None => PLACES.iter().map(PathBuf::from).collect(),
@@ -129,10 +101,10 @@ pub(crate) fn put_on(
                 });
             }
             (None, None, Some(serves)) => {
-                missing.push(MissingLoader {
-                    name: line.first.0,
-                    serves,
-                    looked_in: places.clone(),
+                missing.push(Warning::MissingLoader {
+                    loader: line.first.0,
+                    machines: serves,
+                    searched: places.clone(),
                 });
             }
             (None, None, None) => {}

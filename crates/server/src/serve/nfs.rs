@@ -8,11 +8,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use netroot_nfs_export::{
-    AddressList, Counts, Event, Export, ExportError, ExportOptions, HandleKey, HandleScheme,
-    KeyError, Listeners, PrefixTooLong, Server, StartError, raise_open_file_limit,
+    AddressList, Counts, Event as NfsEvent, Export, ExportError, ExportOptions, HandleKey,
+    HandleScheme, KeyError, Listeners, PrefixTooLong, Server, StartError, raise_open_file_limit,
 };
 
-use super::events::{Machine, Step, Timeline};
+use super::events::{Event, Ignored, Machine, Timeline, Warning};
 use super::interface::Interface;
 use super::sockets::{self, SocketError};
 use crate::cli::ServeArgs;
@@ -58,12 +58,9 @@ pub(crate) fn prepare(
     if args.portmapper
         && let Err(error) = listeners.bind_portmapper(interface.address)
     {
-        timeline.server(
-            Step::Server,
-            format_args!(
-                "warning: port 111 cannot be had ({error}): clients have to be told port=,mountport="
-            ),
-        );
+        timeline.server(Event::Warning(Warning::NoPortmapper {
+            error: error.to_string(),
+        }));
     }
     raise_open_file_limit();
     let networks: Vec<_> = match args.allow.as_slice() {
@@ -80,11 +77,7 @@ pub(crate) fn prepare(
     };
     let export = Export::open(&args.dir, options)?;
     if export.handles() == HandleScheme::Inodes {
-        timeline.server(
-            Step::Server,
-            "note: this file system gives no file handles; after a restart of netroot the first access of a running \
-             machine takes a walk through the whole root",
-        );
+        timeline.server(Event::Warning(Warning::NoFileHandles));
     }
     Ok(Prepared { export, listeners })
 }
@@ -95,14 +88,10 @@ fn key(state: &Path, timeline: &Timeline) -> Result<HandleKey, KeyError> {
     let path: PathBuf = state.join("export.key");
     match HandleKey::load_or_create(&path) {
         Err(KeyError::Write { path, source }) => {
-            timeline.server(
-                Step::Server,
-                format_args!(
-                    "warning: {} could not be written ({source}): machines lose their root when netroot restarts; \
-                     give a folder that can be written with --state DIR",
-                    path.display()
-                ),
-            );
+            timeline.server(Event::Warning(Warning::ExportKey {
+                file: path,
+                error: source.to_string(),
+            }));
             HandleKey::random()
         }
         other => other,
@@ -115,7 +104,7 @@ pub(crate) fn start(prepared: Prepared, timeline: Timeline) -> Result<Server, Nf
     let newest = NewestMount::default();
     let server = Server::start(vec![export], listeners, move |event| {
         if !newest.repeats(&event, Instant::now()) {
-            tell(&timeline, &event);
+            log(&timeline, event);
         }
     })?;
     Ok(server)
@@ -130,8 +119,8 @@ impl NewestMount {
     /// How far apart the two are at most, on a machine that is emulated and has much to do.
     const SPAN: Duration = Duration::from_secs(10);
 
-    fn repeats(&self, event: &Event, now: Instant) -> bool {
-        let Event::Mounted { client, path } = event else {
+    fn repeats(&self, event: &NfsEvent, now: Instant) -> bool {
+        let NfsEvent::Mounted { client, path } = event else {
             return false;
         };
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,33 +134,22 @@ impl NewestMount {
     }
 }
 
-fn tell(timeline: &Timeline, event: &Event) {
+fn log(timeline: &Timeline, event: NfsEvent) {
     match event {
-        Event::Mounted { client, path } => {
-            timeline.machine(
-                machine(*client),
-                Step::Mount,
-                format_args!("NFS {path}: mounted"),
-            );
+        NfsEvent::Mounted { client, path } => {
+            timeline.machine(machine(client), Event::Mounted { path });
         }
-        Event::Unmounted { client, path } => {
-            timeline.machine(
-                machine(*client),
-                Step::Mount,
-                format_args!("NFS {path}: unmounted"),
-            );
+        NfsEvent::Unmounted { client, path } => {
+            timeline.machine(machine(client), Event::Unmounted { path });
         }
-        Event::Refused { client, path, why } => {
-            timeline.ignored(machine(*client), format_args!("NFS {path}: {why}"));
+        NfsEvent::Refused { client, path, why } => {
+            timeline.ignored(machine(client), Ignored::Mount { path, why });
         }
-        Event::ConnectionRefused { client } => {
-            timeline.ignored(machine(*client), "NFS: too many connections");
+        NfsEvent::ConnectionRefused { client } => {
+            timeline.ignored(machine(client), Ignored::NfsTooManyConnections);
         }
-        Event::OutOfThreads { client } => {
-            timeline.ignored(
-                machine(*client),
-                "NFS: this machine is out of threads or memory",
-            );
+        NfsEvent::OutOfThreads { client } => {
+            timeline.ignored(machine(client), Ignored::NfsOutOfThreads);
         }
         _ => {}
     }
@@ -249,7 +227,7 @@ mod tests {
     #[test]
     fn the_kernel_asking_after_the_init_is_one_mount_and_another_boot_is_another() {
         let newest = NewestMount::default();
-        let mounted = |client: &str| Event::Mounted {
+        let mounted = |client: &str| NfsEvent::Mounted {
             client: client.parse().unwrap(),
             path: "/debian".to_owned(),
         };

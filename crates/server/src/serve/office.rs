@@ -9,7 +9,7 @@ use netroot_proto::dhcp::pool::{Pool, RangeError};
 use netroot_proto::pxe::config::Network;
 
 use super::dhcp::{Addresses, Office};
-use super::events::{Step, Timeline};
+use super::events::{Event, Timeline, Warning};
 use super::interface::Interface;
 use super::leases::Leases;
 use crate::cli::ServeArgs;
@@ -89,12 +89,9 @@ pub(crate) fn open(
     let mut pool = Pool::new(range.first, range.last, excluded)?;
     let leases = Leases::of(&args.state, &interface.name);
     if let Err(error) = leases.load(&mut pool) {
-        timeline.server(
-            Step::Server,
-            format_args!(
-                "warning: the leases could not be read ({error}): an address may be given twice"
-            ),
-        );
+        timeline.server(Event::Warning(Warning::LeasesUnreadable {
+            error: error.to_string(),
+        }));
     }
     let mut told = Network::new(Duration::from_secs(u64::from(args.lease_time)));
     told.routers = args.router.into_iter().collect();

@@ -4,7 +4,7 @@
 //! the switch to the root, with the failures before that it could not send. A machine without a screen is heard here. A report is taken from its machine's own
 //! address only, is bounded in size and in number, and what of it makes no sense is passed over.
 
-mod told;
+mod boot_summary;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
@@ -17,8 +17,8 @@ use hyper::{Request, StatusCode};
 use netroot_proto::dhcp::Mac;
 use serde::Serialize;
 
-use self::told::{Told, read};
-use super::events::{Machine, Step, Timeline};
+use self::boot_summary::{BootSummary, read};
+use super::events::{Ignored, Machine, ReportRefusal, Timeline};
 use super::machines::mac_from_text;
 
 /// Where reports are sent, before the machine's hardware address.
@@ -42,7 +42,7 @@ pub(crate) struct Reports {
 #[derive(Debug)]
 struct Kept {
     received: Instant,
-    told: Told,
+    summary: BootSummary,
     /// Of the window that the last report fell into: when it began, and how many reports came in it.
     window: (Instant, u32),
 }
@@ -52,38 +52,17 @@ struct Kept {
 pub(crate) struct Last {
     seconds_ago: u64,
     #[serde(flatten)]
-    told: Told,
+    summary: BootSummary,
 }
 
-/// Why a report is not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-enum Refusal {
-    /// The path names no machine.
-    #[error("the path names no hardware address")]
-    NoMachine,
-    /// Somebody else's.
-    #[error("a machine reports for itself only")]
-    NotItsOwn,
-    /// Too many.
-    #[error("it reports too often")]
-    TooOften,
-    /// Too much, or too slow.
-    #[error("its report is longer than {BODY} bytes or did not arrive")]
-    Body,
-    /// Nothing in it.
-    #[error("its report says neither success nor failure")]
-    Meaningless,
-}
-
-impl Refusal {
-    fn status(self) -> StatusCode {
-        match self {
-            Self::NoMachine => StatusCode::NOT_FOUND,
-            Self::NotItsOwn => StatusCode::FORBIDDEN,
-            Self::TooOften => StatusCode::TOO_MANY_REQUESTS,
-            Self::Body => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Meaningless => StatusCode::BAD_REQUEST,
-        }
+/// The answer to a report that is not accepted.
+fn status(refusal: ReportRefusal) -> StatusCode {
+    match refusal {
+        ReportRefusal::NoMachine => StatusCode::NOT_FOUND,
+        ReportRefusal::NotItsOwn => StatusCode::FORBIDDEN,
+        ReportRefusal::TooOften => StatusCode::TOO_MANY_REQUESTS,
+        ReportRefusal::Body { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        ReportRefusal::Meaningless => StatusCode::BAD_REQUEST,
     }
 }
 
@@ -102,11 +81,8 @@ impl Reports {
         match self.accept(request, peer, timeline).await {
             Ok(()) => (StatusCode::NO_CONTENT, String::new()),
             Err(refusal) => {
-                timeline.ignored(
-                    Machine::Address(peer),
-                    format_args!("a boot report: {refusal}"),
-                );
-                (refusal.status(), format!("{refusal}\n"))
+                timeline.ignored(Machine::Address(peer), Ignored::Report(refusal));
+                (status(refusal), format!("{refusal}\n"))
             }
         }
     }
@@ -116,48 +92,50 @@ impl Reports {
         request: Request<B>,
         peer: Ipv4Addr,
         timeline: &Timeline,
-    ) -> Result<(), Refusal>
+    ) -> Result<(), ReportRefusal>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let path = request.uri().path().strip_prefix(PATH);
-        let mac = path.and_then(mac_from_text).ok_or(Refusal::NoMachine)?;
+        let mac = path
+            .and_then(mac_from_text)
+            .ok_or(ReportRefusal::NoMachine)?;
         if timeline.machines().at(peer) != Some(mac) {
-            return Err(Refusal::NotItsOwn);
+            return Err(ReportRefusal::NotItsOwn);
         }
-        if self.heard_enough(mac) {
-            return Err(Refusal::TooOften);
+        if self.reports_too_often(mac) {
+            return Err(ReportRefusal::TooOften);
         }
         let body = Limited::new(request.into_body(), BODY).collect();
         let body = tokio::time::timeout(BODY_TIME, body).await;
         let Ok(Ok(body)) = body else {
-            return Err(Refusal::Body);
+            return Err(ReportRefusal::Body { most: BODY });
         };
-        let told = read(&body.to_bytes()).ok_or(Refusal::Meaningless)?;
-        for failure in told.unheard(self.heard(mac, &told)) {
-            timeline.machine(Machine::Mac(mac), Step::Init, &failure);
+        let summary = read(&body.to_bytes()).ok_or(ReportRefusal::Meaningless)?;
+        for failure in summary.late_failures(self.logged_failures(mac, &summary)) {
+            timeline.machine(Machine::Mac(mac), failure);
         }
-        timeline.machine(Machine::Mac(mac), Step::Init, &told.text);
-        self.keep(mac, told);
+        timeline.machine(Machine::Mac(mac), summary.event());
+        self.keep(mac, summary);
         Ok(())
     }
 
-    /// How many failures of the same boot were told before.
-    fn heard(&self, mac: Mac, told: &Told) -> u64 {
+    /// How many failures of the same boot were logged before.
+    fn logged_failures(&self, mac: Mac, summary: &BootSummary) -> u64 {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = kept.get(&mac).map(|last| &last.told);
-        last.filter(|last| last.boot_id == told.boot_id && !last.boot_id.is_empty())
+        let last = kept.get(&mac).map(|last| &last.summary);
+        last.filter(|last| last.boot_id == summary.boot_id && !last.boot_id.is_empty())
             .map_or(0, |last| last.failed_attempts)
     }
 
-    fn heard_enough(&self, mac: Mac) -> bool {
+    fn reports_too_often(&self, mac: Mac) -> bool {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.get(&mac)
             .is_some_and(|Kept { window, .. }| window.0.elapsed() < WINDOW && window.1 >= MOST)
     }
 
-    fn keep(&self, mac: Mac, told: Told) {
+    fn keep(&self, mac: Mac, summary: BootSummary) {
         let received = Instant::now();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT && !kept.contains_key(&mac) {
@@ -172,7 +150,7 @@ impl Reports {
         };
         let report = Kept {
             received,
-            told,
+            summary,
             window,
         };
         kept.insert(mac, report);
@@ -183,7 +161,7 @@ impl Reports {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let last = |last: &Kept| Last {
             seconds_ago: last.received.elapsed().as_secs(),
-            told: last.told.clone(),
+            summary: last.summary.clone(),
         };
         kept.iter()
             .map(|(mac, kept)| (mac.to_string(), last(kept)))
@@ -192,8 +170,14 @@ impl Reports {
 
     /// The same for people, a line each.
     pub(crate) fn text(&self) -> String {
-        let line = |(mac, Last { seconds_ago, told }): (String, Last)| {
-            format!("  {mac} {} ({seconds_ago} s ago)\n", told.text)
+        let line = |(
+            mac,
+            Last {
+                seconds_ago,
+                summary,
+            },
+        ): (String, Last)| {
+            format!("  {mac} {} ({seconds_ago} s ago)\n", summary.text)
         };
         self.last().into_iter().map(line).collect()
     }

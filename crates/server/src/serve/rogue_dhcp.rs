@@ -3,7 +3,6 @@
 //! Two DHCP servers that do not know of each other give one address to two machines; a proxy without a DHCP server
 //! beside it boots nobody. Both are found out by asking, before the first machine does.
 
-use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::Ipv4Addr;
@@ -13,6 +12,7 @@ use netroot_proto::dhcp::{CLIENT_PORT, Mac, SERVER_PORT};
 use netroot_proto::pxe::probe::{OtherServer, Probe};
 use netroot_sys::packet::PacketSocket;
 
+use super::events::Warning;
 use super::frame::{self, End};
 use super::interface::Interface;
 
@@ -139,68 +139,6 @@ pub(crate) struct AlreadyServed {
     interface: String,
 }
 
-/// What is going to go wrong on this wire.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Warning {
-    /// A proxy alone.
-    NobodyGivesAddresses {
-        /// The wire.
-        interface: String,
-    },
-    /// `--dhcp-anyway`.
-    TwoServers {
-        /// The other one.
-        server: Ipv4Addr,
-    },
-    /// A DHCP server that calls itself a PXE server: UEFI firmware waits for its port 4011.
-    ClaimsBoot {
-        /// Which one.
-        server: Ipv4Addr,
-    },
-    /// A DHCP server that names a file: iPXE takes it rather than a proxy's.
-    NamesFile {
-        /// Which one.
-        server: Ipv4Addr,
-        /// The file, as text.
-        file: String,
-    },
-    /// Another ProxyDHCP.
-    OtherProxy {
-        /// Which one.
-        server: Ipv4Addr,
-    },
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NobodyGivesAddresses { interface } => write!(
-                f,
-                "no DHCP server answers on {interface}, so machines get no address and do not boot; \
-                 let netroot give them: --dhcp FIRST-LAST"
-            ),
-            Self::TwoServers { server } => write!(
-                f,
-                "{server} gives addresses on this wire too: machines take the first offer, and some will not boot"
-            ),
-            Self::ClaimsBoot { server } => write!(
-                f,
-                "{server} gives addresses and claims to be a boot server (option 60): UEFI machines will wait for \
-                 its port 4011 and not boot from here; take option 60 out of its configuration"
-            ),
-            Self::NamesFile { server, file } => write!(
-                f,
-                "{server} names a boot file of its own, {file}: iPXE takes that rather than ours; take it out of \
-                 its configuration"
-            ),
-            Self::OtherProxy { server } => write!(
-                f,
-                "{server} is a boot server on this wire too: machines take the answer that comes first"
-            ),
-        }
-    }
-}
-
 /// Judges those who answered. `gives_addresses` is `--dhcp`, `anyway` is `--dhcp-anyway`.
 pub(crate) fn judge(
     others: &[OtherServer],
@@ -211,7 +149,7 @@ pub(crate) fn judge(
     let mut warnings = Vec::new();
     let named = interface.name.clone();
     if !gives_addresses && !others.iter().any(OtherServer::is_dhcp_server) {
-        warnings.push(Warning::NobodyGivesAddresses {
+        warnings.push(Warning::NoDhcpServer {
             interface: named.clone(),
         });
     }
@@ -225,7 +163,7 @@ pub(crate) fn judge(
                     interface: named,
                 });
             }
-            Some(_) if gives_addresses => warnings.push(Warning::TwoServers { server }),
+            Some(_) if gives_addresses => warnings.push(Warning::TwoDhcpServers { server }),
             Some(_) => {
                 if other.claims_boot {
                     warnings.push(Warning::ClaimsBoot { server });
@@ -272,7 +210,7 @@ mod tests {
             "{error}"
         );
         let warnings = judge(&[router()], &interface(), true, true).unwrap();
-        assert_eq!(warnings, [Warning::TwoServers { server: OTHER }]);
+        assert_eq!(warnings, [Warning::TwoDhcpServers { server: OTHER }]);
     }
 
     #[test]

@@ -8,10 +8,10 @@ use netroot_proto::pxe::config::{Config, Loader};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::artifacts::Shelf;
-use super::counters::{self, Counters};
+use super::counters::Counters;
 use super::dhcp::{self, Clock, Office};
 use super::error::ServeError;
-use super::events::{Step, Timeline};
+use super::events::{Event, Timeline};
 use super::interface::Interface;
 use super::nfs::{self, Prepared};
 use super::reports::Reports;
@@ -99,7 +99,7 @@ pub(crate) fn until_stopped(
     let ended = runtime.block_on(async {
         // None of the servers ends by itself but by failing.
         tokio::select! {
-            signal = stop_signal(|| timeline.server(Step::Ready, status.ready())) => signal,
+            signal = stop_signal(|| timeline.server(Event::Ready(status.ready()))) => signal,
             failed = dhcp::run(sockets.dhcp, SERVER_PORT, Arc::clone(&dhcp)) => failed.map(|()| ""),
             failed = dhcp::run(sockets.binl, BINL_PORT, Arc::clone(&dhcp)) => failed.map(|()| ""),
             failed = tftp::run(sockets.tftp, tftp) => failed.map(|()| ""),
@@ -117,10 +117,11 @@ pub(crate) fn until_stopped(
         nfs.stop();
     }
     if let Ok(signal) = &ended {
-        let seconds = status.started.elapsed().as_secs();
-        let counted = counters::text(counted);
-        let text = format!("stopped by {signal} after {seconds} s: {counted}");
-        timeline.server(Step::Stop, text);
+        timeline.server(Event::Stopped {
+            signal,
+            uptime: status.started.elapsed(),
+            counters: counted,
+        });
     }
     writer.finish();
     ended.map(|_| ()).map_err(ServeError::Runtime)

@@ -13,7 +13,7 @@ use netroot_sys::solicitation::{SolicitationError, SolicitationSocket};
 use tokio::net::UdpSocket;
 
 use super::arrivals;
-use super::events::{Machine, Step, Timeline};
+use super::events::{Event, Ignored, Machine, Timeline, Warning};
 use super::interface::Interface;
 use super::machines::Machines;
 
@@ -32,11 +32,10 @@ pub(crate) async fn run(
     let socket = match socket {
         Ok(socket) => socket,
         Err(error) => {
-            let name = &interface.name;
-            timeline.server(
-                Step::Server,
-                format_args!("iPXE will wait 16 s for an IPv6 router in each boot, since there is no IPv6 on {name} ({error}); sysctl net.ipv6.conf.{name}.disable_ipv6=0 spares it that"),
-            );
+            timeline.server(Event::Warning(Warning::NoIpv6 {
+                interface: interface.name.clone(),
+                error: error.to_string(),
+            }));
             return std::future::pending().await;
         }
     };
@@ -50,8 +49,8 @@ pub(crate) async fn run(
             continue;
         };
         if let Err(error) = socket.send(&advertisement(interface.mac), heard.from) {
-            let text = format!("waits for an IPv6 router: the answer could not be sent: {error}");
-            timeline.ignored(Machine::Mac(mac), text);
+            let error = error.to_string();
+            timeline.ignored(Machine::Mac(mac), Ignored::AdvertisementSend { error });
         }
     }
 }

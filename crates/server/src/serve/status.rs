@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::artifacts::Shelf;
 use super::counters;
+use super::events::Ready;
 use super::interface::Interface;
 use super::reports::{Last, Reports};
 use super::script::Boot;
@@ -70,20 +71,16 @@ impl Status {
         }
     }
 
-    /// The line that says that machines may come.
-    pub(crate) fn ready(&self) -> String {
-        let Self {
-            image,
-            kernel,
-            mode,
-            root,
-            interface,
-            http,
-            ..
-        } = self;
-        format!(
-            "{image} with Linux {kernel} on {interface}: {mode}, TFTP, http://{http}/, root {root}"
-        )
+    /// What is served, for the event that says that machines may boot.
+    pub(crate) fn ready(&self) -> Ready {
+        Ready {
+            image: self.image.clone(),
+            linux: self.kernel.clone(),
+            interface: self.interface.clone(),
+            mode: self.mode.clone(),
+            http: format!("http://{}/", self.http),
+            root: self.root.clone(),
+        }
     }
 
     /// A page of text.

@@ -20,7 +20,7 @@ use tokio::net::UdpSocket;
 use super::arrivals;
 use super::artifacts::{Artifact, Content, Shelf};
 use super::counters::Counters;
-use super::events::{Machine, Step, Timeline, size_text};
+use super::events::{Event, Fetch, Ignored, Machine, StopCause, Timeline, Transport};
 
 /// Transfers at once from one address: firmware has one, a test suite some.
 const TRANSFERS_EACH: usize = 8;
@@ -105,9 +105,7 @@ fn take(datagram: &[u8], arrival: Arrival, service: &Arc<Service>) -> Option<Pac
         Ok(Packet::Read(request)) if !arrival.truncated => request,
         Ok(Packet::Write) => {
             Counters::count(&service.counters.tftp_refused);
-            service
-                .timeline
-                .ignored(machine, "TFTP: it wanted to write");
+            service.timeline.ignored(machine, Ignored::TftpWrite);
             return Some(Packet::read_only());
         }
         // RFC 1350 §4: nothing but requests belongs here, and an answer to noise is noise.
@@ -120,9 +118,7 @@ fn take(datagram: &[u8], arrival: Arrival, service: &Arc<Service>) -> Option<Pac
         Ok(name) => name,
         Err(reason) => {
             Counters::count(&service.counters.tftp_refused);
-            service
-                .timeline
-                .ignored(machine, format_args!("TFTP: {reason}"));
+            service.timeline.ignored(machine, Ignored::TftpName(reason));
             return Some(Packet::error(ErrorCode::AccessViolation, "No such name"));
         }
     };
@@ -130,7 +126,7 @@ fn take(datagram: &[u8], arrival: Arrival, service: &Arc<Service>) -> Option<Pac
         Counters::count(&service.counters.tftp_unknown_names);
         service
             .timeline
-            .ignored(machine, format_args!("TFTP: there is no {name}"));
+            .ignored(machine, Ignored::TftpUnknown { name });
         return Some(Packet::not_found());
     };
     let client = SocketAddr::V4(arrival.from);
@@ -139,9 +135,7 @@ fn take(datagram: &[u8], arrival: Arrival, service: &Arc<Service>) -> Option<Pac
         Err(Refusal::Duplicate) => return None,
         Err(Refusal::ClientFull | Refusal::ServerFull) => {
             Counters::count(&service.counters.tftp_refused);
-            service
-                .timeline
-                .ignored(machine, "TFTP: too many transfers at once");
+            service.timeline.ignored(machine, Ignored::TftpTooMany);
             return Some(Packet::error(
                 ErrorCode::Undefined,
                 "Too many transfers at once",
@@ -176,9 +170,10 @@ async fn send(
         Ok(socket) => socket,
         Err(error) => {
             Counters::count(&service.counters.tftp_refused);
+            let error = error.to_string();
             service
                 .timeline
-                .ignored(machine, format_args!("TFTP {name}: no socket: {error}"));
+                .ignored(machine, Ignored::TftpSocket { name, error });
             return;
         }
     };
@@ -192,51 +187,41 @@ async fn send(
         }
     };
     let outcome = drive(&mut transfer, &socket, service).await;
-    let size = size_text(transfer.size());
-    let seconds = began.elapsed().as_secs_f64();
     let agreed = transfer.agreement();
-    match outcome {
+    let why = match outcome {
         Outcome::Complete | Outcome::LastAckMissing => {
             Counters::count(&service.counters.tftp_transfers);
-            let repeated = match transfer.blocks_repeated() {
-                0 => String::new(),
-                count => format!(", {count} blocks repeated"),
+            let fetch = Fetch {
+                role,
+                name,
+                bytes: transfer.size(),
+                took: began.elapsed(),
+                by: Transport::Tftp {
+                    block_size: agreed.block_size,
+                    window: agreed.window,
+                    repeated: transfer.blocks_repeated(),
+                },
             };
-            let (block, window) = (agreed.block_size, agreed.window);
-            service.timeline.fetched(machine, role, Step::Tftp, format_args!(
-                "TFTP {name}: {size} in {seconds:.2} s (blocks of {block} bytes, windows of {window}{repeated})"
-            ));
+            service.timeline.fetched(machine, fetch);
+            return;
         }
-        // Half of every UEFI transfer; the other half gets the line.
-        Outcome::SizeLearned => {}
-        Outcome::Aborted { code, message } => {
-            Counters::count(&service.counters.tftp_abandoned);
-            service.timeline.machine(
-                machine,
-                Step::Tftp,
-                format_args!(
-                    "TFTP {name}: the client stopped after {} of {size}: error {code} {message}",
-                    size_text(transfer.bytes_acknowledged())
-                ),
-            );
-        }
-        Outcome::TimedOut => {
-            Counters::count(&service.counters.tftp_abandoned);
-            service.timeline.machine(
-                machine,
-                Step::Tftp,
-                format_args!(
-                    "TFTP {name}: the client fell silent after {} of {size}",
-                    size_text(transfer.bytes_acknowledged())
-                ),
-            );
-        }
-        Outcome::ReadFailed(kind) => {
-            Counters::count(&service.counters.tftp_abandoned);
-            let text = format!("TFTP {name}: the file could not be read: {kind}");
-            service.timeline.machine(machine, Step::Tftp, text);
-        }
-    }
+        // Half of every UEFI transfer; the other half is logged.
+        Outcome::SizeLearned => return,
+        Outcome::Aborted { code, message } => StopCause::TftpError { code, message },
+        Outcome::TimedOut => StopCause::TftpTimeout,
+        Outcome::ReadFailed(kind) => StopCause::TftpUnreadable {
+            error: kind.to_string(),
+        },
+    };
+    Counters::count(&service.counters.tftp_abandoned);
+    let stopped = Event::FetchStopped {
+        role,
+        name,
+        sent: transfer.bytes_acknowledged(),
+        bytes: transfer.size(),
+        why,
+    };
+    service.timeline.machine(machine, stopped);
 }
 
 /// Feeds a transfer with what comes and with time, and sends what it says.

@@ -24,7 +24,7 @@ enum Sign {
 
 const STEPS: [(&str, Sign); 9] = [
     ("DHCP", Sign::Event(&["dhcp-discover", "dhcp-offer"])),
-    ("loader", Sign::Event(&["tftp", "script"])),
+    ("loader", Sign::Event(&["loader", "script"])),
     ("kernel", Sign::Event(&["kernel"])),
     ("initrd", Sign::Event(&["initrd"])),
     ("Linux", Sign::Console("] Linux version ")),
@@ -41,7 +41,7 @@ pub(super) fn of(server: &NetrootServe, console: &Transcript) -> Vec<Row> {
         .into_iter()
         .map(|(at, event)| {
             let at = server.output().on_the_clock_of(console, at);
-            (at, event.step, event.text)
+            (at, event.kind, event.text)
         })
         .collect();
     STEPS

@@ -23,9 +23,12 @@ pub struct Event {
     /// The machine's MAC address, or nothing for an event of the server's own.
     #[serde(default)]
     pub machine: Option<String>,
-    /// Which step of a boot: `dhcp-offer`, `tftp`, `mount`, ….
-    pub step: String,
-    /// The line that a person reads.
+    /// What happened: `dhcp-offer`, `kernel`, `mount`, … (`crates/server/EVENTS.md`).
+    pub kind: String,
+    /// How a file was fetched: `tftp` or `http`.
+    #[serde(default)]
+    pub protocol: Option<String>,
+    /// The sentence for people.
     #[serde(default)]
     pub text: String,
 }
@@ -42,7 +45,7 @@ impl NetrootServe {
     pub fn start(net: &Net, root: &Path, arguments: &[&str]) -> Result<Self> {
         let server = Self::start_unready(net, root, arguments)?;
         server.program.wait_for(
-            "\"step\":\"ready\"",
+            "\"kind\":\"ready\"",
             "the server's readiness",
             READY_PATIENCE,
         )?;
@@ -89,15 +92,15 @@ impl NetrootServe {
             .collect()
     }
 
-    /// Waits until an event of this `step` has come.
+    /// Waits until an event of this kind has come.
     ///
     /// # Errors
     /// When none comes within `patience`.
-    pub fn wait_for_step(&self, step: &str, patience: Duration) -> Result<Seen> {
+    pub fn wait_for_kind(&self, kind: &str, patience: Duration) -> Result<Seen> {
         self.program
             .wait_for(
-                &format!("\"step\":\"{step}\""),
-                &format!("the event {step}"),
+                &format!("\"kind\":\"{kind}\""),
+                &format!("the event {kind}"),
                 patience,
             )
             .context("netroot serve")

@@ -1,4 +1,4 @@
-//! A thing on its way over HTTP, and the line that its transfer ends with.
+//! A thing on its way over HTTP, and what is logged at its end.
 
 use std::io;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use std::time::Instant;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 
 use crate::serve::artifacts::{Content, Role};
-use crate::serve::events::{Machine, Step, Timeline, size_text};
+use crate::serve::events::{Event, Fetch, Machine, StopCause, Timeline, Transport};
 
 /// What is read from a file at once, in bytes.
 const PIECE: usize = 64 * 1024;
@@ -25,11 +25,11 @@ pub(super) struct Transfer {
     pub(super) end: u64,
     /// Counts on with every piece: a connection that stalls shows by it.
     pub(super) moved: Arc<AtomicU64>,
-    /// The line to come.
+    /// What is logged at the end.
     pub(super) log: Option<TransferLog>,
 }
 
-/// The line that a transfer ends with.
+/// What is logged when a transfer ends, well or early.
 pub(super) struct TransferLog {
     /// Whom it is about.
     pub(super) machine: Machine,
@@ -41,30 +41,31 @@ pub(super) struct TransferLog {
     pub(super) length: u64,
     /// When the answer began.
     pub(super) began: Instant,
-    /// Where it is told.
+    /// Where it is logged.
     pub(super) timeline: Timeline,
 }
 
 impl TransferLog {
     fn done(self) {
-        let seconds = self.began.elapsed().as_secs_f64();
-        let text = format!(
-            "HTTP {}: {} in {seconds:.2} s",
-            self.name,
-            size_text(self.length)
-        );
-        self.timeline
-            .fetched(self.machine, self.role, Step::Http, text);
+        let fetch = Fetch {
+            role: self.role,
+            name: self.name,
+            bytes: self.length,
+            took: self.began.elapsed(),
+            by: Transport::Http,
+        };
+        self.timeline.fetched(self.machine, fetch);
     }
 
     fn stopped(self, sent: u64) {
-        let text = format!(
-            "HTTP {}: stopped after {} of {}",
-            self.name,
-            size_text(sent),
-            size_text(self.length)
-        );
-        self.timeline.machine(self.machine, Step::Http, text);
+        let stopped = Event::FetchStopped {
+            role: self.role,
+            name: self.name,
+            sent,
+            bytes: self.length,
+            why: StopCause::HttpClosed,
+        };
+        self.timeline.machine(self.machine, stopped);
     }
 }
 

@@ -4,7 +4,7 @@ use http_body_util::Full;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::told::SENTENCE;
+use super::boot_summary::SENTENCE;
 use super::*;
 use crate::serve::counters::Counters;
 use crate::serve::events::Format;
@@ -39,12 +39,12 @@ fn post(reports: &Reports, peer: Ipv4Addr, path: &str, body: &str) -> StatusCode
 }
 
 #[test]
-fn a_good_boot_is_told_with_its_time() {
-    let told = read(GOOD.as_bytes()).unwrap();
-    assert!(told.booted);
-    assert_eq!(told.text, "root mounted 1.2 s after init started");
-    assert_eq!(told.kernel, "6.1.0");
-    assert_eq!(told.steps[0].end_ms, 450);
+fn a_good_boot_is_reported_with_its_time() {
+    let summary = read(GOOD.as_bytes()).unwrap();
+    assert!(summary.booted);
+    assert_eq!(summary.text, "root mounted 1.2 s after init started");
+    assert_eq!(summary.kernel, "6.1.0");
+    assert_eq!(summary.steps[0].end_ms, 450);
     let later = GOOD.replace("\"failed_attempts\":0", "\"failed_attempts\":3");
     assert_eq!(
         read(later.as_bytes()).unwrap().text,
@@ -53,19 +53,19 @@ fn a_good_boot_is_told_with_its_time() {
 }
 
 #[test]
-fn a_failure_is_told_with_the_last_sentence_and_without_its_controls() {
+fn a_failure_is_reported_with_the_last_sentence_and_without_its_controls() {
     let report = r#"{"outcome":"failed","failed_attempts":2,"attempts":[
         {"failure":"old"},{"failure":"no carrier: \u001b[2J; check the cable"}]}"#;
-    let told = read(report.as_bytes()).unwrap();
+    let summary = read(report.as_bytes()).unwrap();
     assert_eq!(
-        told.text,
+        summary.text,
         "boot failed: no carrier: \u{fffd}[2J; check the cable (attempt 2)"
     );
-    assert!(!told.booted);
+    assert!(!summary.booted);
 }
 
 /// A report of one boot with so many failures, of which the last sixteen are in it.
-fn after(failures: u64, outcome: &str) -> Told {
+fn after(failures: u64, outcome: &str) -> BootSummary {
     let first = failures.saturating_sub(16) + 1;
     let attempts: Vec<Value> = (first..=failures)
         .map(|number| json!({ "failure": format!("reason {number}") }))
@@ -76,29 +76,35 @@ fn after(failures: u64, outcome: &str) -> Told {
     read(report.to_string().as_bytes()).unwrap()
 }
 
+/// The sentences of the failures that were not logged yet.
+fn late(summary: &BootSummary, logged: u64) -> Vec<String> {
+    let events = summary.late_failures(logged);
+    events.iter().map(ToString::to_string).collect()
+}
+
 #[test]
-fn failures_that_could_not_be_sent_are_told_with_the_next_report_and_once() {
+fn failures_that_could_not_be_sent_are_logged_once_with_the_next_report() {
     let good = after(2, "switch_root");
     let both = ["attempt 1 failed: reason 1", "attempt 2 failed: reason 2"];
-    assert_eq!(good.unheard(0), both);
-    assert_eq!(good.unheard(1), both[1..]);
-    assert!(good.unheard(2).is_empty());
+    assert_eq!(late(&good, 0), both);
+    assert_eq!(late(&good, 1), both[1..]);
+    assert!(late(&good, 2).is_empty());
     let failed = after(2, "failed");
     assert_eq!(failed.text, "boot failed: reason 2 (attempt 2)");
-    assert_eq!(failed.unheard(0), both[..1]);
-    let many = after(40, "failed").unheard(0);
+    assert_eq!(late(&failed, 0), both[..1]);
+    let many = late(&after(40, "failed"), 0);
     assert_eq!(many.len(), 15);
     assert_eq!(many[0], "attempt 25 failed: reason 25");
 
     let reports = Reports::default();
-    assert_eq!(reports.heard(MAC, &good), 0);
+    assert_eq!(reports.logged_failures(MAC, &good), 0);
     reports.keep(MAC, failed);
-    assert_eq!(reports.heard(MAC, &good), 2);
-    let other = Told {
+    assert_eq!(reports.logged_failures(MAC, &good), 2);
+    let other = BootSummary {
         boot_id: "c".into(),
         ..good
     };
-    assert_eq!(reports.heard(MAC, &other), 0, "another boot");
+    assert_eq!(reports.logged_failures(MAC, &other), 0, "another boot");
 }
 
 #[test]
@@ -134,10 +140,10 @@ fn a_report_is_taken_from_its_own_machine_only_and_not_in_a_flood() {
 #[test]
 fn the_reports_that_are_kept_are_bounded_and_the_newest_ones() {
     let reports = Reports::default();
-    let told = read(GOOD.as_bytes()).unwrap();
+    let summary = read(GOOD.as_bytes()).unwrap();
     for number in 0..2000_u32 {
         let [_, b, c, d] = number.to_be_bytes();
-        reports.keep(Mac([2, 0, 0, b, c, d]), told.clone());
+        reports.keep(Mac([2, 0, 0, b, c, d]), summary.clone());
     }
     let last = reports.last();
     assert_eq!(last.len(), KEPT);
@@ -155,8 +161,8 @@ proptest! {
     fn a_sentence_of_any_length_is_cut(failure in "\\PC{0,2000}") {
         let attempts = [json!({"failure": failure})];
         let report = json!({"outcome": "failed", "attempts": attempts});
-        let told = read(report.to_string().as_bytes()).unwrap();
-        prop_assert!(told.text.chars().count() <= SENTENCE + 20);
+        let summary = read(report.to_string().as_bytes()).unwrap();
+        prop_assert!(summary.text.chars().count() <= SENTENCE + 20);
     }
 
     #[test]
@@ -164,8 +170,8 @@ proptest! {
         let outcome = if booted { "switch_root" } else { "failed" };
         let attempts = vec![json!({"failure": "x"}); listed];
         let report = json!({"outcome": outcome, "failed_attempts": count, "attempts": attempts});
-        if let Some(told) = read(report.to_string().as_bytes()) {
-            prop_assert!(told.unheard(0).len() <= 16);
+        if let Some(summary) = read(report.to_string().as_bytes()) {
+            prop_assert!(summary.late_failures(0).len() <= 16);
         }
     }
 }

@@ -1,7 +1,11 @@
-//! What a report comes to, for people: read from whatever a machine sends. Pure.
+//! What a boot report says, read from whatever a machine sends. Pure.
+
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
+
+use crate::serve::events::Event;
 
 /// Characters of a sentence, and of a name.
 pub(super) const SENTENCE: usize = 600;
@@ -11,12 +15,12 @@ const FAILURES: usize = 16;
 /// Steps of a boot.
 const STEPS: usize = 32;
 
-/// What a report comes to.
+/// What a report says, as `/status` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Told {
+pub(crate) struct BootSummary {
     /// Whether the root is mounted.
     pub(crate) booted: bool,
-    /// The same in words.
+    /// The event's sentence.
     pub(crate) text: String,
     /// The kernel's version.
     pub(crate) kernel: String,
@@ -24,7 +28,7 @@ pub(crate) struct Told {
     pub(crate) failed_attempts: u64,
     /// The sentences of the last of them.
     pub(crate) failures: Vec<String>,
-    /// The kernel's name of the boot; empty from an init that does not tell it.
+    /// The kernel's identifier of the boot; empty from an init that does not report it.
     pub(crate) boot_id: String,
     /// When the init started, in milliseconds since the kernel did.
     pub(crate) init_started_ms: u64,
@@ -34,17 +38,39 @@ pub(crate) struct Told {
     pub(crate) steps: Vec<Part>,
 }
 
-impl Told {
-    /// The failures that nobody heard of: those after the first `heard` ones, in words. That of a failed boot's last
-    /// attempt is what the report is about, and not among them.
-    pub(super) fn unheard(&self, heard: u64) -> Vec<String> {
+impl BootSummary {
+    /// What the report is about.
+    pub(super) fn event(&self) -> Event {
+        if self.booted {
+            let took = self.reported_ms.saturating_sub(self.init_started_ms);
+            Event::Booted {
+                took: Duration::from_millis(took),
+                failed_attempts: self.failed_attempts,
+                linux: self.kernel.clone(),
+            }
+        } else {
+            Event::BootFailed {
+                attempt: self.failed_attempts.max(1),
+                failure: self.failures.last().cloned().unwrap_or_default(),
+                late: false,
+            }
+        }
+    }
+
+    /// The failures that were not logged yet: those after the first `logged` ones. The last attempt of a failed boot
+    /// is what the report is about ([`Self::event`]), and not among them.
+    pub(super) fn late_failures(&self, logged: u64) -> Vec<Event> {
         let kept = u64::try_from(self.failures.len()).unwrap_or(u64::MAX);
         let first = self.failed_attempts.saturating_sub(kept);
         let last = self.failed_attempts - u64::from(!self.booted && self.failed_attempts > 0);
         (first + 1..)
             .zip(&self.failures)
-            .filter(|(number, _)| *number > heard && *number <= last)
-            .map(|(number, failure)| format!("attempt {number} failed: {failure}"))
+            .filter(|(attempt, _)| *attempt > logged && *attempt <= last)
+            .map(|(attempt, failure)| Event::BootFailed {
+                attempt,
+                failure: failure.clone(),
+                late: true,
+            })
             .collect()
     }
 }
@@ -57,8 +83,8 @@ pub(crate) struct Part {
     pub(super) end_ms: u64,
 }
 
-/// What a report comes to; `None` if it says nothing.
-pub(super) fn read(body: &[u8]) -> Option<Told> {
+/// Reads a report; `None` if it states neither success nor failure.
+pub(super) fn read(body: &[u8]) -> Option<BootSummary> {
     let report: Value = serde_json::from_slice(body).ok()?;
     let init_started_ms = number(&report, "init_started_ms");
     let reported_ms = number(&report, "reported_ms");
@@ -70,46 +96,35 @@ pub(super) fn read(body: &[u8]) -> Option<Told> {
         "failed" => false,
         _ => return None,
     };
-    let text = if booted {
-        let took = reported_ms.saturating_sub(init_started_ms);
-        let (seconds, tenths) = (took / 1000, took % 1000 / 100);
-        let after = match failed_attempts {
-            0 => String::new(),
-            1 => ", after a failed attempt".to_owned(),
-            many => format!(", after {many} failed attempts"),
-        };
-        format!("root mounted {seconds}.{tenths} s after init started{after}")
-    } else {
-        let failure = text(list("attempts")?.last()?, "failure", SENTENCE);
-        let which = match failed_attempts {
-            0 | 1 => String::new(),
-            many => format!(" (attempt {many})"),
-        };
-        format!("boot failed: {failure}{which}")
-    };
     let attempts = list("attempts").map_or(&[][..], Vec::as_slice);
-    let failures = attempts
+    let failures: Vec<String> = attempts
         .iter()
         .skip(attempts.len().saturating_sub(FAILURES))
-        .map(|attempt| self::text(attempt, "failure", SENTENCE));
+        .map(|attempt| text(attempt, "failure", SENTENCE))
+        .collect();
+    if !booted && failures.is_empty() {
+        return None;
+    }
     let steps = list("steps").into_iter().flatten().take(STEPS);
-    Some(Told {
+    let mut summary = BootSummary {
         booted,
-        text,
-        kernel: self::text(&report, "kernel", NAME),
+        text: String::new(),
+        kernel: text(&report, "kernel", NAME),
         failed_attempts,
-        failures: failures.collect(),
-        boot_id: self::text(&report, "boot_id", NAME),
+        failures,
+        boot_id: text(&report, "boot_id", NAME),
         init_started_ms,
         reported_ms,
         steps: steps
             .map(|step| Part {
-                name: self::text(step, "name", NAME),
+                name: text(step, "name", NAME),
                 begin_ms: number(step, "begin_ms"),
                 end_ms: number(step, "end_ms"),
             })
             .collect(),
-    })
+    };
+    summary.text = summary.event().to_string();
+    Some(summary)
 }
 
 /// A member that is a text, without what a terminal would act on; nothing if there is none.

@@ -1,0 +1,210 @@
+//! What happened, as values.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use netroot_proto::dhcp::Mac;
+use netroot_proto::pxe::client::Client;
+use netroot_proto::pxe::decide::Answer;
+
+use super::ignored::Ignored;
+use super::warning::Warning;
+use crate::serve::artifacts::Role;
+
+/// The machine that an event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Machine {
+    /// A hardware address.
+    Mac(Mac),
+    /// An address whose machine is looked up.
+    Address(Ipv4Addr),
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mac(mac) => mac.fmt(f),
+            Self::Address(address) => address.fmt(f),
+        }
+    }
+}
+
+/// What happened: to the server itself in the first group, to a machine in the second.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The initrd is being built.
+    InitrdBuilding {
+        /// The kernel's version.
+        linux: String,
+        /// `--modules`.
+        modules: String,
+    },
+    /// A line that the initrd's builder printed.
+    InitrdNote {
+        /// The line.
+        note: String,
+    },
+    /// The initrd is built.
+    InitrdBuilt {
+        /// Its length.
+        bytes: u64,
+        /// How long it took.
+        took: Duration,
+    },
+    /// The initrd was built at an earlier start.
+    InitrdCached {
+        /// Its length.
+        bytes: u64,
+    },
+    /// Something will not work, or not well.
+    Warning(Warning),
+    /// Every socket is bound and the initrd exists.
+    Ready(Ready),
+    /// The server ends.
+    Stopped {
+        /// The signal that ended it.
+        signal: &'static str,
+        /// How long it ran.
+        uptime: Duration,
+        /// Every counter with its name.
+        counters: Vec<(&'static str, u64)>,
+    },
+
+    /// A machine asked for an address.
+    DhcpDiscover {
+        /// What kind of client it is.
+        client: Client,
+    },
+    /// A DHCP message was answered, by this server or beside another one.
+    DhcpAnswer {
+        /// What kind of client asked.
+        client: Client,
+        /// What it was answered.
+        answer: Answer,
+    },
+    /// A machine gave its address back.
+    DhcpRelease {
+        /// The address.
+        address: Ipv4Addr,
+    },
+    /// A machine found its address in use by another one.
+    DhcpDecline {
+        /// The address.
+        address: Ipv4Addr,
+    },
+    /// A file was sent to its end.
+    Fetched(Fetch),
+    /// A transfer ended early.
+    FetchStopped {
+        /// What the file is to a boot.
+        role: Role,
+        /// Its name.
+        name: String,
+        /// How many bytes had been sent.
+        sent: u64,
+        /// How many bytes were asked for.
+        bytes: u64,
+        /// Why it ended.
+        why: StopCause,
+    },
+    /// An NFS client mounted an export.
+    Mounted {
+        /// The path that it asked for.
+        path: String,
+    },
+    /// An NFS client unmounted an export.
+    Unmounted {
+        /// The path that it named.
+        path: String,
+    },
+    /// An init reported that the root is mounted.
+    Booted {
+        /// From the init's start to its report.
+        took: Duration,
+        /// How many attempts failed before.
+        failed_attempts: u64,
+        /// The machine's kernel version; empty if the init did not report it.
+        linux: String,
+    },
+    /// An init reported a failed attempt to boot.
+    BootFailed {
+        /// The attempt, counted from 1.
+        attempt: u64,
+        /// The init's sentence.
+        failure: String,
+        /// The attempt was reported late, with a later one: it could not be reported at the time.
+        late: bool,
+    },
+    /// A request was not answered.
+    Ignored(Ignored),
+}
+
+/// What is served, once machines may boot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ready {
+    /// The image's name.
+    pub(crate) image: String,
+    /// The version of its kernel.
+    pub(crate) linux: String,
+    /// The interface with its address: `eth0 (10.0.0.1/24)`.
+    pub(crate) interface: String,
+    /// `DHCP 10.0.0.100-10.0.0.200` or `ProxyDHCP`.
+    pub(crate) mode: String,
+    /// The HTTP server's URL.
+    pub(crate) http: String,
+    /// The root, as `nfsroot=` has it.
+    pub(crate) root: String,
+}
+
+/// A file that was sent to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fetch {
+    /// What the file is to a boot.
+    pub(crate) role: Role,
+    /// Its name.
+    pub(crate) name: String,
+    /// How many bytes were sent.
+    pub(crate) bytes: u64,
+    /// From the request to the last byte.
+    pub(crate) took: Duration,
+    /// How it was sent.
+    pub(crate) by: Transport,
+}
+
+/// How a file was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// TFTP.
+    Tftp {
+        /// The block size agreed on, in bytes (RFC 2348).
+        block_size: u16,
+        /// The window size agreed on, in blocks (RFC 7440).
+        window: u16,
+        /// How many blocks were sent more than once.
+        repeated: u64,
+    },
+    /// HTTP.
+    Http,
+}
+
+/// Why a transfer ended early.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StopCause {
+    /// The TFTP client sent an ERROR (RFC 1350 §5).
+    TftpError {
+        /// Its code.
+        code: u16,
+        /// Its message.
+        message: String,
+    },
+    /// The TFTP client no longer answered.
+    TftpTimeout,
+    /// The file could not be read.
+    TftpUnreadable {
+        /// The system's error.
+        error: String,
+    },
+    /// The HTTP connection was closed.
+    HttpClosed,
+}

@@ -1,0 +1,86 @@
+//! Requests that are not answered, and why.
+
+use netroot_nfs_export::Refusal as MountRefusal;
+use netroot_proto::pxe::client::Client;
+use netroot_proto::pxe::decide::Reason;
+use netroot_proto::tftp::name::NameError;
+
+use crate::serve::url_path::PathError;
+
+/// A request that is not answered, or whose answer could not be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ignored {
+    /// A DHCP message.
+    Dhcp {
+        /// What kind of client it is from.
+        client: Client,
+        /// Why it is not answered.
+        reason: Reason,
+    },
+    /// A DHCP answer could not be sent.
+    DhcpSend {
+        /// The system's error.
+        error: String,
+    },
+    /// A router advertisement could not be sent to iPXE.
+    AdvertisementSend {
+        /// The system's error.
+        error: String,
+    },
+    /// A TFTP write request.
+    TftpWrite,
+    /// A TFTP file name that is not looked up.
+    TftpName(NameError),
+    /// A TFTP file name that is not served.
+    TftpUnknown {
+        /// The name.
+        name: String,
+    },
+    /// Too many TFTP transfers at once.
+    TftpTooMany,
+    /// No socket for a TFTP transfer.
+    TftpSocket {
+        /// The file.
+        name: String,
+        /// The system's error.
+        error: String,
+    },
+    /// A URL's path that is not looked up.
+    HttpPath(PathError),
+    /// A URL's path that is not served.
+    HttpUnknown {
+        /// The name.
+        name: String,
+    },
+    /// A boot report.
+    Report(ReportRefusal),
+    /// An NFS MOUNT request.
+    Mount {
+        /// The path that was asked for.
+        path: String,
+        /// Why it was refused.
+        why: MountRefusal,
+    },
+    /// An NFS client has too many connections.
+    NfsTooManyConnections,
+    /// No thread could be started for an NFS connection.
+    NfsOutOfThreads,
+}
+
+/// Why a boot report is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReportRefusal {
+    /// The path names no machine.
+    NoMachine,
+    /// It comes from another machine's address.
+    NotItsOwn,
+    /// The machine reports too often.
+    TooOften,
+    /// It is too long, or took too long to arrive.
+    Body {
+        /// The longest report that is accepted, in bytes.
+        most: usize,
+    },
+    /// It names neither success nor failure.
+    Meaningless,
+}

@@ -1,0 +1,466 @@
+//! Events for programs: the only place that makes JSON of them. `crates/server/EVENTS.md` documents it, and a test
+//! holds the two against each other.
+
+use std::time::Duration;
+
+use netroot_nfs_export::Refusal as MountRefusal;
+use netroot_proto::pxe::arch::Platform;
+use netroot_proto::pxe::client::Client;
+use netroot_proto::pxe::decide::{Answer, BootFile, Reason, Refusal};
+use netroot_proto::tftp::name::NameError;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use super::event::{Event, Fetch, Ready, StopCause, Transport};
+use super::ignored::{Ignored, ReportRefusal};
+use super::text::printable;
+use super::warning::Warning;
+use crate::serve::artifacts::Role;
+use crate::serve::url_path::PathError;
+
+/// One line: `time`, `kind` and `machine`, then the fields of the kind, then `text`.
+pub(super) fn line(time: &str, machine: Option<&str>, event: &Event, text: &str) -> Option<String> {
+    let mut members = Fields::default();
+    members.add("time", time);
+    members.add("kind", kind(event));
+    members.add("machine", machine);
+    add_fields(&mut members, event);
+    members.add("text", text);
+    serde_json::to_string(&members).ok()
+}
+
+/// What happened, in one word: one for each kind of event.
+pub(super) fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::InitrdBuilding { .. } => "initrd-building",
+        Event::InitrdNote { .. } => "initrd-note",
+        Event::InitrdBuilt { .. } => "initrd-built",
+        Event::InitrdCached { .. } => "initrd-cached",
+        Event::Warning(_) => "warning",
+        Event::Ready(_) => "ready",
+        Event::Stopped { .. } => "stopped",
+        Event::DhcpDiscover { .. } => "dhcp-discover",
+        Event::DhcpAnswer { answer, .. } => match answer {
+            Answer::Offered { .. } => "dhcp-offer",
+            Answer::Acknowledged { .. } => "dhcp-ack",
+            Answer::Informed { .. } => "dhcp-inform",
+            Answer::Refused { .. } => "dhcp-nak",
+            Answer::ProxyOffered { .. } => "proxy-offer",
+            Answer::ProxyAcknowledged { .. } => "proxy-ack",
+            Answer::RootOffered { .. } => "root-offer",
+            Answer::RootAcknowledged { .. } => "root-ack",
+        },
+        Event::DhcpRelease { .. } => "dhcp-release",
+        Event::DhcpDecline { .. } => "dhcp-decline",
+        Event::Fetched(Fetch { role, .. }) => role_word(*role),
+        Event::FetchStopped { .. } => "fetch-stopped",
+        Event::Mounted { .. } => "mount",
+        Event::Unmounted { .. } => "unmount",
+        Event::Booted { .. } => "booted",
+        Event::BootFailed { .. } => "boot-failed",
+        Event::Ignored(_) => "ignored",
+    }
+}
+
+fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::Loader => "loader",
+        Role::Script => "script",
+        Role::Kernel => "kernel",
+        Role::Initrd => "initrd",
+        Role::Other => "file",
+    }
+}
+
+/// The members of an object, in the order in which they are written.
+#[derive(Debug, Default)]
+struct Fields(Vec<(&'static str, Value)>);
+
+impl Fields {
+    fn add(&mut self, name: &'static str, value: impl Into<Value>) {
+        let value = match value.into() {
+            // serde_json escapes ASCII's control characters only, and a person may read this on a terminal.
+            Value::String(text) => Value::String(printable(&text)),
+            other => other,
+        };
+        self.0.push((name, value));
+    }
+
+    /// Seconds, to the millisecond.
+    fn add_seconds(&mut self, time: Duration) {
+        self.add("seconds", (time.as_secs_f64() * 1000.0).round() / 1000.0);
+    }
+
+    fn add_client(&mut self, client: Client) {
+        self.add("client", client_word(client));
+        if let Some(platform) = client.platform() {
+            self.add("platform", platform_word(platform));
+        }
+    }
+}
+
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+fn add_fields(fields: &mut Fields, event: &Event) {
+    match event {
+        Event::InitrdBuilding { linux, modules } => {
+            fields.add("linux", linux.as_str());
+            fields.add("modules", modules.as_str());
+        }
+        Event::InitrdNote { note } => fields.add("note", note.as_str()),
+        Event::InitrdBuilt { bytes, took } => {
+            fields.add("bytes", *bytes);
+            fields.add_seconds(*took);
+        }
+        Event::InitrdCached { bytes } => fields.add("bytes", *bytes),
+        Event::Warning(warning) => add_warning(fields, warning),
+        Event::Ready(ready) => add_ready(fields, ready),
+        Event::Stopped {
+            signal,
+            uptime,
+            counters,
+        } => {
+            fields.add("signal", *signal);
+            fields.add_seconds(*uptime);
+            let counters = counters.iter().map(|(name, count)| (*name, json!(count)));
+            fields.add("counters", counters.collect::<Value>());
+        }
+        Event::DhcpDiscover { client } => fields.add_client(*client),
+        Event::DhcpAnswer { client, answer } => {
+            fields.add_client(*client);
+            add_answer(fields, answer);
+        }
+        Event::DhcpRelease { address } | Event::DhcpDecline { address } => {
+            fields.add("address", address.to_string());
+        }
+        Event::Fetched(fetch) => add_fetch(fields, fetch),
+        Event::FetchStopped {
+            role,
+            name,
+            sent,
+            bytes,
+            why,
+        } => {
+            fields.add("role", role_word(*role));
+            fields.add("protocol", stop_protocol(why));
+            fields.add("name", name.as_str());
+            fields.add("bytes_sent", *sent);
+            fields.add("bytes", *bytes);
+            add_stop_cause(fields, why);
+        }
+        Event::Mounted { path } | Event::Unmounted { path } => fields.add("path", path.as_str()),
+        Event::Booted {
+            took,
+            failed_attempts,
+            linux,
+        } => {
+            fields.add_seconds(*took);
+            fields.add("failed_attempts", *failed_attempts);
+            fields.add("linux", linux.as_str());
+        }
+        Event::BootFailed {
+            attempt,
+            failure,
+            late,
+        } => {
+            fields.add("attempt", *attempt);
+            fields.add("failure", failure.as_str());
+            fields.add("late", *late);
+        }
+        Event::Ignored(ignored) => add_ignored(fields, ignored),
+    }
+}
+
+fn add_ready(fields: &mut Fields, ready: &Ready) {
+    fields.add("image", ready.image.as_str());
+    fields.add("linux", ready.linux.as_str());
+    fields.add("interface", ready.interface.as_str());
+    fields.add("mode", ready.mode.as_str());
+    fields.add("http", ready.http.as_str());
+    fields.add("root", ready.root.as_str());
+}
+
+fn add_answer(fields: &mut Fields, answer: &Answer) {
+    match answer {
+        Answer::Offered { address, loader }
+        | Answer::Acknowledged { address, loader }
+        | Answer::Informed { address, loader } => {
+            fields.add("address", address.to_string());
+            match loader {
+                BootFile::None => {}
+                BootFile::Named(file) => fields.add("loader", file.as_str()),
+                BootFile::NoLoader(platform) => {
+                    fields.add("no_loader_for", platform_word(*platform));
+                }
+            }
+        }
+        Answer::Refused { address, why } => {
+            fields.add("address", address.to_string());
+            let reason = match why {
+                Refusal::OtherNetwork => "other-network",
+                Refusal::OutOfRange => "out-of-range",
+                Refusal::InUse => "in-use",
+                Refusal::HasAnother(_) => "has-another",
+            };
+            fields.add("reason", reason);
+            if let Refusal::HasAnother(own) = why {
+                fields.add("own_address", own.to_string());
+            }
+        }
+        Answer::ProxyOffered { loader } | Answer::ProxyAcknowledged { loader } => {
+            fields.add("loader", loader.as_str());
+        }
+        Answer::RootOffered { root } | Answer::RootAcknowledged { root } => {
+            fields.add("root", String::from_utf8_lossy(root));
+        }
+    }
+}
+
+fn add_fetch(fields: &mut Fields, fetch: &Fetch) {
+    let protocol = match fetch.by {
+        Transport::Tftp { .. } => "tftp",
+        Transport::Http => "http",
+    };
+    fields.add("protocol", protocol);
+    fields.add("name", fetch.name.as_str());
+    fields.add("bytes", fetch.bytes);
+    fields.add_seconds(fetch.took);
+    if let Transport::Tftp {
+        block_size,
+        window,
+        repeated,
+    } = fetch.by
+    {
+        fields.add("blksize", block_size);
+        fields.add("windowsize", window);
+        fields.add("blocks_repeated", repeated);
+    }
+}
+
+fn stop_protocol(why: &StopCause) -> &'static str {
+    match why {
+        StopCause::TftpError { .. } | StopCause::TftpTimeout | StopCause::TftpUnreadable { .. } => {
+            "tftp"
+        }
+        StopCause::HttpClosed => "http",
+    }
+}
+
+fn add_stop_cause(fields: &mut Fields, why: &StopCause) {
+    match why {
+        StopCause::TftpError { code, message } => {
+            fields.add("reason", "client-error");
+            fields.add("code", *code);
+            fields.add("message", message.as_str());
+        }
+        StopCause::TftpTimeout => fields.add("reason", "timeout"),
+        StopCause::TftpUnreadable { error } => {
+            fields.add("reason", "unreadable");
+            fields.add("error", error.as_str());
+        }
+        StopCause::HttpClosed => fields.add("reason", "closed"),
+    }
+}
+
+fn add_warning(fields: &mut Fields, warning: &Warning) {
+    match warning {
+        Warning::StateFolder { folder, error } => {
+            fields.add("warning", "state-folder");
+            fields.add("path", folder.to_string_lossy());
+            fields.add("error", error.as_str());
+        }
+        Warning::NoDhcpServer { interface } => {
+            fields.add("warning", "no-dhcp-server");
+            fields.add("interface", interface.as_str());
+        }
+        Warning::TwoDhcpServers { server } => {
+            fields.add("warning", "two-dhcp-servers");
+            fields.add("server", server.to_string());
+        }
+        Warning::ClaimsBoot { server } => {
+            fields.add("warning", "dhcp-claims-boot");
+            fields.add("server", server.to_string());
+        }
+        Warning::NamesFile { server, file } => {
+            fields.add("warning", "dhcp-names-file");
+            fields.add("server", server.to_string());
+            fields.add("file", file.as_str());
+        }
+        Warning::OtherProxy { server } => {
+            fields.add("warning", "other-proxy");
+            fields.add("server", server.to_string());
+        }
+        Warning::MissingLoader {
+            loader,
+            machines,
+            searched,
+        } => {
+            fields.add("warning", "missing-loader");
+            fields.add("loader", *loader);
+            fields.add("machines", *machines);
+            let searched = searched
+                .iter()
+                .map(|folder| printable(&folder.to_string_lossy()));
+            fields.add("searched", searched.collect::<Value>());
+        }
+        Warning::LeasesUnreadable { error } => {
+            fields.add("warning", "leases-unreadable");
+            fields.add("error", error.as_str());
+        }
+        Warning::LeasesUnwritable { error } => {
+            fields.add("warning", "leases-unwritable");
+            fields.add("error", error.as_str());
+        }
+        Warning::NoPortmapper { error } => {
+            fields.add("warning", "no-portmapper");
+            fields.add("error", error.as_str());
+        }
+        Warning::ExportKey { file, error } => {
+            fields.add("warning", "export-key");
+            fields.add("path", file.to_string_lossy());
+            fields.add("error", error.as_str());
+        }
+        Warning::NoFileHandles => fields.add("warning", "no-file-handles"),
+        Warning::NoIpv6 { interface, error } => {
+            fields.add("warning", "no-ipv6");
+            fields.add("interface", interface.as_str());
+            fields.add("error", error.as_str());
+        }
+    }
+}
+
+fn add_ignored(fields: &mut Fields, ignored: &Ignored) {
+    let protocol = match ignored {
+        Ignored::Dhcp { .. } | Ignored::DhcpSend { .. } => "dhcp",
+        Ignored::AdvertisementSend { .. } => "icmpv6",
+        Ignored::TftpWrite
+        | Ignored::TftpName(_)
+        | Ignored::TftpUnknown { .. }
+        | Ignored::TftpTooMany
+        | Ignored::TftpSocket { .. } => "tftp",
+        Ignored::HttpPath(_) | Ignored::HttpUnknown { .. } | Ignored::Report(_) => "http",
+        Ignored::Mount { .. } | Ignored::NfsTooManyConnections | Ignored::NfsOutOfThreads => "nfs",
+    };
+    fields.add("protocol", protocol);
+    fields.add("reason", ignored_word(ignored));
+    match ignored {
+        Ignored::Dhcp { client, reason } => {
+            fields.add_client(*client);
+            match reason {
+                Reason::ForAnotherServer(server) => {
+                    fields.add("server", server.map(|server| server.to_string()));
+                }
+                Reason::NoAnswerTo(message) => fields.add("message", message.to_string()),
+                Reason::RelayElsewhere(relay) => fields.add("relay", relay.to_string()),
+                Reason::Port(port) => fields.add("port", *port),
+                Reason::NotNetworkBoot
+                | Reason::NoArchitecture
+                | Reason::NoLoader(_)
+                | Reason::NotItsAddress
+                | Reason::NoRoot
+                | Reason::RangeFull
+                | Reason::NoAddress => {}
+            }
+        }
+        Ignored::DhcpSend { error } | Ignored::AdvertisementSend { error } => {
+            fields.add("error", error.as_str());
+        }
+        Ignored::TftpSocket { name, error } => {
+            fields.add("name", name.as_str());
+            fields.add("error", error.as_str());
+        }
+        Ignored::TftpUnknown { name } | Ignored::HttpUnknown { name } => {
+            fields.add("name", name.as_str());
+        }
+        Ignored::Mount { path, .. } => fields.add("path", path.as_str()),
+        Ignored::TftpWrite
+        | Ignored::TftpName(_)
+        | Ignored::TftpTooMany
+        | Ignored::HttpPath(_)
+        | Ignored::Report(_)
+        | Ignored::NfsTooManyConnections
+        | Ignored::NfsOutOfThreads => {}
+    }
+}
+
+/// Why something is not answered, in one word: one for each reason, whatever the protocol.
+fn ignored_word(ignored: &Ignored) -> &'static str {
+    match ignored {
+        Ignored::Dhcp { reason, .. } => match reason {
+            Reason::NotNetworkBoot => "not-network-boot",
+            Reason::NoArchitecture => "no-architecture",
+            Reason::ForAnotherServer(_) => "other-server",
+            Reason::NoLoader(_) => "no-loader",
+            Reason::NoAnswerTo(_) => "no-such-answer",
+            Reason::NotItsAddress => "not-its-address",
+            Reason::NoRoot => "no-root",
+            Reason::RangeFull => "range-full",
+            Reason::NoAddress => "no-address",
+            Reason::RelayElsewhere(_) => "relay-elsewhere",
+            Reason::Port(_) => "wrong-port",
+        },
+        Ignored::DhcpSend { .. } | Ignored::AdvertisementSend { .. } => "send-failed",
+        Ignored::TftpWrite => "write",
+        Ignored::TftpName(error) | Ignored::HttpPath(PathError::Name(error)) => match error {
+            NameError::Empty => "empty-name",
+            NameError::TooLong { .. } => "long-name",
+            NameError::Climbs => "name-with-dots",
+            NameError::NotText => "name-not-text",
+        },
+        Ignored::HttpPath(PathError::Percent) => "bad-percent",
+        Ignored::TftpUnknown { .. } | Ignored::HttpUnknown { .. } => "unknown-name",
+        Ignored::TftpTooMany => "too-many-transfers",
+        Ignored::TftpSocket { .. } => "no-socket",
+        Ignored::Report(refusal) => match refusal {
+            ReportRefusal::NoMachine => "report-no-machine",
+            ReportRefusal::NotItsOwn => "report-not-its-own",
+            ReportRefusal::TooOften => "report-too-often",
+            ReportRefusal::Body { .. } => "report-too-long",
+            ReportRefusal::Meaningless => "report-meaningless",
+        },
+        Ignored::Mount { why, .. } => match why {
+            MountRefusal::Address => "address-not-allowed",
+            MountRefusal::NoSuchExport => "no-such-export",
+            MountRefusal::NoSuchDirectory => "no-such-directory",
+            MountRefusal::NotADirectory => "not-a-directory",
+            MountRefusal::Path => "bad-path",
+            MountRefusal::Failed => "unreadable",
+            _ => "refused",
+        },
+        Ignored::NfsTooManyConnections => "too-many-connections",
+        Ignored::NfsOutOfThreads => "out-of-threads",
+    }
+}
+
+fn client_word(client: Client) -> &'static str {
+    match client {
+        Client::Plain => "plain",
+        Client::Init => "init",
+        Client::Pxe(_) => "pxe",
+        Client::Http(_) => "http-boot",
+        Client::Ipxe(_) => "ipxe",
+        Client::IpxeWithoutHttp(_) => "ipxe-without-http",
+        Client::RaspberryPi => "raspberry-pi",
+    }
+}
+
+fn platform_word(platform: Platform) -> String {
+    let word = match platform {
+        Platform::Bios => "bios",
+        Platform::EfiIa32 => "efi-ia32",
+        Platform::EfiX64 => "efi-x64",
+        Platform::EfiArm32 => "efi-arm32",
+        Platform::EfiArm64 => "efi-arm64",
+        Platform::EfiRiscv32 => "efi-riscv32",
+        Platform::EfiRiscv64 => "efi-riscv64",
+        Platform::EfiLoongarch32 => "efi-loongarch32",
+        Platform::EfiLoongarch64 => "efi-loongarch64",
+        Platform::RaspberryPi => "raspberry-pi",
+        Platform::Unknown(number) => return format!("unknown-{number}"),
+    };
+    word.to_owned()
+}

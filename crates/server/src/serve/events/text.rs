@@ -1,0 +1,348 @@
+//! Events for people: the only place that makes sentences of them.
+
+use std::fmt::{self, Display, Formatter};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use netroot_proto::pxe::decide::{Answer, BootFile, Reason};
+
+use super::event::{Event, Fetch, Ready, StopCause, Transport};
+use super::ignored::{Ignored, ReportRefusal};
+use super::warning::Warning;
+use crate::serve::counters;
+
+/// One line: `19:54:51 52:54:00:77:00:01 UEFI x64 PXE: offered 10.77.0.101, loads snponly.efi`.
+pub(super) fn line(time: &str, machine: Option<&str>, event: &Event, sentence: &str) -> String {
+    match (event, machine) {
+        // What a script waits for: nothing comes before the word.
+        (Event::Ready(_), _) => format!("ready: {sentence}"),
+        (_, Some(machine)) => format!("{time} {machine} {sentence}"),
+        (_, None) => format!("{time} {sentence}"),
+    }
+}
+
+/// Replaces every character that a terminal would act on: machines send what they like.
+pub(super) fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    text.chars().map(shown).collect()
+}
+
+/// The sentence of an event, without its time and its machine. It may hold what a machine sent: see [`printable`].
+impl Display for Event {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InitrdBuilding { linux, modules } => {
+                write!(
+                    f,
+                    "initrd: building it for Linux {linux} with modules {modules}"
+                )
+            }
+            Self::InitrdNote { note } => write!(f, "initrd: {note}"),
+            Self::InitrdBuilt { bytes, took } => {
+                let seconds = took.as_secs_f64();
+                write!(f, "initrd: {}, built in {seconds:.1} s", size(*bytes))
+            }
+            Self::InitrdCached { bytes } => {
+                write!(f, "initrd: {}, kept from an earlier start", size(*bytes))
+            }
+            Self::Warning(warning) => write!(f, "warning: {warning}"),
+            Self::Ready(ready) => ready.fmt(f),
+            Self::Stopped {
+                signal,
+                uptime,
+                counters,
+            } => {
+                let seconds = uptime.as_secs();
+                let counted = counters::text(counters.iter().copied());
+                write!(f, "stopped by {signal} after {seconds} s: {counted}")
+            }
+            Self::DhcpDiscover { client } => write!(f, "{client}: asks for an address"),
+            Self::DhcpAnswer { client, answer } => {
+                write!(f, "{client}: ")?;
+                write_answer(f, answer)
+            }
+            Self::DhcpRelease { address } => write!(f, "gave {address} back"),
+            Self::DhcpDecline { address } => write!(
+                f,
+                "found {address} in use; no machine gets it for ten minutes"
+            ),
+            Self::Fetched(fetch) => fetch.fmt(f),
+            Self::FetchStopped {
+                name,
+                sent,
+                bytes,
+                why,
+                ..
+            } => write_stopped(f, name, (*sent, *bytes), why),
+            Self::Mounted { path } => write!(f, "NFS {path}: mounted"),
+            Self::Unmounted { path } => write!(f, "NFS {path}: unmounted"),
+            Self::Booted {
+                took,
+                failed_attempts,
+                ..
+            } => {
+                write!(f, "root mounted {} s after init started", tenths(*took))?;
+                match failed_attempts {
+                    0 => Ok(()),
+                    1 => f.write_str(", after a failed attempt"),
+                    many => write!(f, ", after {many} failed attempts"),
+                }
+            }
+            Self::BootFailed {
+                attempt,
+                failure,
+                late: true,
+            } => write!(f, "attempt {attempt} failed: {failure}"),
+            Self::BootFailed {
+                attempt: 0 | 1,
+                failure,
+                late: false,
+            } => write!(f, "boot failed: {failure}"),
+            Self::BootFailed {
+                attempt,
+                failure,
+                late: false,
+            } => write!(f, "boot failed: {failure} (attempt {attempt})"),
+            Self::Ignored(ignored) => write!(f, "not answered: {ignored}"),
+        }
+    }
+}
+
+fn write_answer(f: &mut Formatter<'_>, answer: &Answer) -> fmt::Result {
+    match answer {
+        Answer::Offered { address, loader } => write!(f, "offered {address}{}", loads(loader)),
+        Answer::Acknowledged { address, loader } => write!(f, "has {address}{}", loads(loader)),
+        Answer::Informed { address, loader } => write!(f, "informed {address}{}", loads(loader)),
+        Answer::Refused { address, why } => write!(f, "refused: {}", why.sentence(*address)),
+        Answer::ProxyOffered { loader } | Answer::ProxyAcknowledged { loader } => {
+            write!(f, "loads {loader}")
+        }
+        Answer::RootOffered { root } => {
+            write!(f, "offered the root {}", String::from_utf8_lossy(root))
+        }
+        Answer::RootAcknowledged { root } => {
+            write!(f, "has the root {}", String::from_utf8_lossy(root))
+        }
+    }
+}
+
+fn loads(loader: &BootFile) -> String {
+    match loader {
+        BootFile::None => String::new(),
+        BootFile::Named(file) => format!(", loads {file}"),
+        BootFile::NoLoader(platform) => format!("; {}", Reason::NoLoader(*platform)),
+    }
+}
+
+impl Display for Fetch {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (name, size, seconds) = (&self.name, size(self.bytes), self.took.as_secs_f64());
+        match self.by {
+            Transport::Http => write!(f, "HTTP {name}: {size} in {seconds:.2} s"),
+            Transport::Tftp {
+                block_size,
+                window,
+                repeated,
+            } => {
+                write!(
+                    f,
+                    "TFTP {name}: {size} in {seconds:.2} s (blocks of {block_size} bytes, windows of {window}"
+                )?;
+                if repeated > 0 {
+                    write!(f, ", {repeated} blocks repeated")?;
+                }
+                f.write_str(")")
+            }
+        }
+    }
+}
+
+fn write_stopped(
+    f: &mut Formatter<'_>,
+    name: &str,
+    (sent, bytes): (u64, u64),
+    why: &StopCause,
+) -> fmt::Result {
+    let (sent, bytes) = (size(sent), size(bytes));
+    match why {
+        StopCause::TftpError { code, message } => write!(
+            f,
+            "TFTP {name}: the client stopped after {sent} of {bytes}: error {code} {message}"
+        ),
+        StopCause::TftpTimeout => write!(
+            f,
+            "TFTP {name}: the client fell silent after {sent} of {bytes}"
+        ),
+        StopCause::TftpUnreadable { error } => {
+            write!(f, "TFTP {name}: the file could not be read: {error}")
+        }
+        StopCause::HttpClosed => write!(f, "HTTP {name}: stopped after {sent} of {bytes}"),
+    }
+}
+
+impl Display for Ready {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self {
+            image,
+            linux,
+            interface,
+            mode,
+            http,
+            root,
+        } = self;
+        write!(
+            f,
+            "{image} with Linux {linux} on {interface}: {mode}, TFTP, {http}, root {root}"
+        )
+    }
+}
+
+impl Display for Warning {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StateFolder { folder, error } => write!(
+                f,
+                "the folder {} could not be created ({error}): nothing outlives a restart; name another with \
+                 --state DIR",
+                folder.display()
+            ),
+            Self::NoDhcpServer { interface } => write!(
+                f,
+                "no DHCP server answers on {interface}, so machines get no address and do not boot; \
+                 let netroot give them: --dhcp FIRST-LAST"
+            ),
+            Self::TwoDhcpServers { server } => write!(
+                f,
+                "{server} gives addresses on this network too: machines take the first offer, and some will not boot"
+            ),
+            Self::ClaimsBoot { server } => write!(
+                f,
+                "{server} gives addresses and claims to be a boot server (option 60): UEFI machines will wait for \
+                 its port 4011 and not boot from here; remove option 60 from its configuration"
+            ),
+            Self::NamesFile { server, file } => write!(
+                f,
+                "{server} names a boot file of its own, {file}: iPXE takes that rather than ours; remove it from \
+                 its configuration"
+            ),
+            Self::OtherProxy { server } => write!(
+                f,
+                "{server} is a boot server on this network too: machines take the answer that comes first"
+            ),
+            Self::MissingLoader {
+                loader,
+                machines,
+                searched,
+            } => write!(
+                f,
+                "{machines} cannot boot: iPXE's {loader} is not in {}; install it (Debian, Ubuntu: apt install ipxe; \
+                 Fedora: dnf install ipxe-bootimgs-x86; Arch: pacman -S ipxe) or name its folder with --ipxe",
+                list(searched)
+            ),
+            Self::LeasesUnreadable { error } => write!(
+                f,
+                "the leases could not be read ({error}): an address may be given twice"
+            ),
+            Self::LeasesUnwritable { error } => write!(
+                f,
+                "the leases could not be written ({error}): after a restart an address may be given twice"
+            ),
+            Self::NoPortmapper { error } => write!(
+                f,
+                "cannot bind port 111 ({error}): clients have to be given port= and mountport="
+            ),
+            Self::ExportKey { file, error } => write!(
+                f,
+                "{} could not be written ({error}): machines lose their root when netroot restarts; \
+                 name a writable folder with --state DIR",
+                file.display()
+            ),
+            Self::NoFileHandles => f.write_str(
+                "this file system has no file handles: after a restart of netroot the first access of a running \
+                 machine walks the whole root",
+            ),
+            Self::NoIpv6 { interface, error } => write!(
+                f,
+                "{interface} has no IPv6 ({error}): iPXE waits 16 s for an IPv6 router in each boot; \
+                 sysctl net.ipv6.conf.{interface}.disable_ipv6=0 avoids that"
+            ),
+        }
+    }
+}
+
+impl Display for Ignored {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dhcp { client, reason } => write!(f, "{client}: {reason}"),
+            Self::DhcpSend { error } => write!(f, "DHCP: the answer could not be sent: {error}"),
+            Self::AdvertisementSend { error } => write!(
+                f,
+                "waits for an IPv6 router: the answer could not be sent: {error}"
+            ),
+            Self::TftpWrite => f.write_str("TFTP: it tried to write"),
+            Self::TftpName(error) => write!(f, "TFTP: {error}"),
+            Self::TftpUnknown { name } => write!(f, "TFTP: there is no {name}"),
+            Self::TftpTooMany => f.write_str("TFTP: too many transfers at once"),
+            Self::TftpSocket { name, error } => write!(f, "TFTP {name}: no socket: {error}"),
+            Self::HttpPath(error) => write!(f, "HTTP: {error}"),
+            Self::HttpUnknown { name } => write!(f, "HTTP: there is no {name}"),
+            Self::Report(refusal) => write!(f, "a boot report: {refusal}"),
+            Self::Mount { path, why } => write!(f, "NFS {path}: {why}"),
+            Self::NfsTooManyConnections => f.write_str("NFS: too many connections"),
+            Self::NfsOutOfThreads => f.write_str("NFS: the server is out of threads or memory"),
+        }
+    }
+}
+
+impl Display for ReportRefusal {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoMachine => f.write_str("the path names no hardware address"),
+            Self::NotItsOwn => f.write_str("a machine may report only for itself"),
+            Self::TooOften => f.write_str("it reports too often"),
+            Self::Body { most } => {
+                write!(f, "it is longer than {most} bytes or did not arrive")
+            }
+            Self::Meaningless => f.write_str("it states neither success nor failure"),
+        }
+    }
+}
+
+/// `8.1 MB`, `912 bytes`: decimal units.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} bytes"),
+        10_000..1_000_000 => format!("{} kB", (bytes + 500) / 1000),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+    }
+}
+
+/// Seconds with one decimal, cut and not rounded.
+fn tenths(time: Duration) -> String {
+    format!("{}.{}", time.as_secs(), time.subsec_millis() / 100)
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    let paths: Vec<String> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    paths.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_from_a_machine_are_replaced() {
+        assert_eq!(printable("a\x1b[2Jb\n"), "a\u{fffd}[2Jb\u{fffd}");
+    }
+
+    #[test]
+    fn sizes_are_shown_in_units_that_fit() {
+        assert_eq!(size(912), "912 bytes");
+        assert_eq!(size(72_345), "72 kB");
+        assert_eq!(size(8_154_321), "8.1 MB");
+    }
+}

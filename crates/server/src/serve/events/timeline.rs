@@ -1,0 +1,155 @@
+//! The timeline: one line per event.
+//!
+//! A machine is named by its hardware address as soon as anything reveals it (DHCP, a script's URL, the kernel's
+//! neighbour table); until then by its IP address.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Zoned;
+use netroot_proto::pxe::strategy::Progress;
+
+use super::event::{Event, Fetch, Machine};
+use super::ignored::Ignored;
+use super::writer::{Output, Writer};
+use super::{json, text};
+use crate::serve::artifacts::Role;
+use crate::serve::counters::Counters;
+use crate::serve::machines::Machines;
+
+/// How many (machine, reason) pairs of unanswered requests are remembered, and for how long one is not repeated.
+const REMEMBERED: usize = 1024;
+const NOT_REPEATED_FOR: Duration = Duration::from_secs(60);
+
+/// How lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// `<HH:MM:SS> <machine> <text>`, local time.
+    Text,
+    /// One JSON object per line, as `EVENTS.md` documents it.
+    Json,
+}
+
+/// Where every part of the server logs what happened. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Timeline {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    format: Format,
+    counters: Arc<Counters>,
+    output: Output,
+    machines: Arc<Machines>,
+    ignored: Mutex<HashMap<(Machine, String), Instant>>,
+}
+
+impl Timeline {
+    /// A timeline that writes to standard output.
+    pub(crate) fn new(format: Format, counters: Arc<Counters>, machines: Arc<Machines>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                format,
+                counters,
+                output: Output::default(),
+                machines,
+                ignored: Mutex::default(),
+            }),
+        }
+    }
+
+    /// From now on lines are queued for a thread of their own.
+    ///
+    /// # Errors
+    /// The system's, if the thread cannot be started.
+    pub(crate) fn start_writer(&self) -> std::io::Result<Writer> {
+        self.shared.output.start_writer()
+    }
+
+    /// Logs an event of the server itself.
+    pub(crate) fn server(&self, event: Event) {
+        self.write(None, &event);
+    }
+
+    /// Logs an event of a machine.
+    pub(crate) fn machine(&self, machine: Machine, event: Event) {
+        self.write(Some(self.known(machine)), &event);
+    }
+
+    /// Logs that a machine has fetched a file, which is also how far its boot has come.
+    pub(crate) fn fetched(&self, machine: Machine, fetch: Fetch) {
+        let machine = self.known(machine);
+        if let Machine::Mac(mac) = machine {
+            match fetch.role {
+                Role::Loader => self.shared.machines.progressed(mac, Progress::Loaded),
+                Role::Script | Role::Kernel | Role::Initrd => {
+                    self.shared.machines.progressed(mac, Progress::Booted);
+                }
+                Role::Other => {}
+            }
+        }
+        self.write(Some(machine), &Event::Fetched(fetch));
+    }
+
+    /// Logs a request that is not answered: once a minute for each machine and reason, so that a flood fills a
+    /// counter and not a screen.
+    pub(crate) fn ignored(&self, machine: Machine, ignored: Ignored) {
+        let key = (machine, ignored.to_string());
+        let now = Instant::now();
+        {
+            let mut known = self
+                .shared
+                .ignored
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if known.len() >= REMEMBERED {
+                known.retain(|_, at| now.duration_since(*at) < NOT_REPEATED_FOR);
+            }
+            let fresh = known
+                .get(&key)
+                .is_none_or(|at| now.duration_since(*at) >= NOT_REPEATED_FOR);
+            if !fresh || known.len() >= REMEMBERED {
+                return;
+            }
+            known.insert(key, now);
+        }
+        self.machine(machine, Event::Ignored(ignored));
+    }
+
+    /// What is known of the machines.
+    pub(crate) fn machines(&self) -> &Machines {
+        &self.shared.machines
+    }
+
+    fn known(&self, machine: Machine) -> Machine {
+        match machine {
+            Machine::Mac(_) => machine,
+            Machine::Address(address) => self
+                .shared
+                .machines
+                .at(address)
+                .map_or(machine, Machine::Mac),
+        }
+    }
+
+    fn write(&self, machine: Option<Machine>, event: &Event) {
+        let machine = machine.map(|machine| machine.to_string());
+        let (machine, sentence) = (machine.as_deref(), text::printable(&event.to_string()));
+        let now = Zoned::now();
+        let line = match self.shared.format {
+            Format::Text => {
+                let time = now.strftime("%H:%M:%S").to_string();
+                Some(text::line(&time, machine, event, &sentence))
+            }
+            Format::Json => {
+                let time = format!("{:.3}", now.timestamp());
+                json::line(&time, machine, event, &sentence)
+            }
+        };
+        if line.is_some_and(|line| !self.shared.output.line(line)) {
+            Counters::count(&self.shared.counters.lines_dropped);
+        }
+    }
+}

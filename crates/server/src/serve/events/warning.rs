@@ -1,0 +1,83 @@
+//! What will not work, or not well, as the server sees it when it starts or later.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+/// Something that an administrator should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Warning {
+    /// The state folder could not be created.
+    StateFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// The system's error.
+        error: String,
+    },
+    /// The server runs as a proxy, and no DHCP server answers.
+    NoDhcpServer {
+        /// The interface.
+        interface: String,
+    },
+    /// Another DHCP server answers, and `--dhcp-anyway` was given.
+    TwoDhcpServers {
+        /// The other one.
+        server: Ipv4Addr,
+    },
+    /// A DHCP server claims to be a PXE server: UEFI firmware waits for its port 4011.
+    ClaimsBoot {
+        /// The DHCP server.
+        server: Ipv4Addr,
+    },
+    /// A DHCP server names a boot file: iPXE prefers it to a proxy's.
+    NamesFile {
+        /// The DHCP server.
+        server: Ipv4Addr,
+        /// The file.
+        file: String,
+    },
+    /// Another ProxyDHCP server answers.
+    OtherProxy {
+        /// The other one.
+        server: Ipv4Addr,
+    },
+    /// A boot loader is not installed.
+    MissingLoader {
+        /// The loader's file name.
+        loader: &'static str,
+        /// The machines that cannot boot without it: `UEFI machines`.
+        machines: &'static str,
+        /// Where it was looked for.
+        searched: Vec<PathBuf>,
+    },
+    /// The leases could not be read.
+    LeasesUnreadable {
+        /// The system's error.
+        error: String,
+    },
+    /// The leases could not be written.
+    LeasesUnwritable {
+        /// The system's error.
+        error: String,
+    },
+    /// Port 111 could not be bound.
+    NoPortmapper {
+        /// The export's error.
+        error: String,
+    },
+    /// The key of the export's file handles could not be written.
+    ExportKey {
+        /// The key's file.
+        file: PathBuf,
+        /// The system's error.
+        error: String,
+    },
+    /// The file system of the root has no file handles.
+    NoFileHandles,
+    /// The interface has no IPv6, so iPXE's router solicitations cannot be answered.
+    NoIpv6 {
+        /// The interface.
+        interface: String,
+        /// The system's error.
+        error: String,
+    },
+}
