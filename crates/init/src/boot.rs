@@ -121,7 +121,7 @@ fn switch_root(machine: &Machine, export: &export::Export) -> Failure {
     }
     let leading = program.leading_arguments().into_iter().map(OsString::from);
     let arguments: Vec<OsString> = leading.chain(machine.arguments.iter().cloned()).collect();
-    let upload = report::prepare_success(machine, &init);
+    let upload = report::prepare_success(machine.report_sources(), &init);
     info!(
         "switch_root to {init}, {} s after init started",
         Seconds(Moment::now().since(machine.started))

@@ -128,7 +128,7 @@ fn run(arguments: Vec<OsString>) -> ! {
         failure.measure_packet_loss(machine.address.as_ref());
         error!("boot failed: {failure}");
         machine.report.failed(&failure.to_string());
-        report::send_failure(&machine);
+        report::send_failure(machine.report_sources());
         if matches!(failure, Failure::Switch { .. }) {
             policy::follow(Next::GiveUp, false, &mut || false);
         }
@@ -204,6 +204,16 @@ fn obey(plan: &BootPlan) {
 }
 
 impl Machine {
+    /// What a boot report is made from.
+    pub(crate) fn report_sources(&self) -> report::Sources<'_> {
+        report::Sources {
+            record: &self.report,
+            plan: &self.plan,
+            nics: &self.nics,
+            address: self.address.as_ref(),
+        }
+    }
+
     /// Takes the parameters that somebody set at the prompt, from the next attempt on.
     fn take_parameters(&mut self, cmdline: String) {
         let mut plan = BootPlan::parse(&cmdline);
@@ -211,7 +221,7 @@ impl Machine {
             .retain(|stop| !self.stopped.contains(&stop.value));
         obey(&plan);
         self.later = wanted_later(&plan);
-        self.report.changed(&cmdline);
+        self.report.set_cmdline(&cmdline);
         self.failed.clear();
         self.nics.change(&plan.network);
         self.plan = plan;

@@ -1,158 +1,58 @@
 //! The boot report: everything that is known about a boot, in one JSON object.
 //!
-//! It is left in `/run/netroot/report.json` for the root, and sent to `netroot.report=URL`, after each failure and
-//! beside the switch to the root: whoever owns a machine without a screen reads there what it would have said.
-//! [`render`] is pure; its members are described in REPORT.md.
+//! It is written to `/run/netroot/report.json` for the root, and uploaded to `netroot.report=URL` after each failed
+//! attempt and during the switch to the root, so that a machine without a screen can be diagnosed. [`render`] is pure;
+//! REPORT.md describes the members.
 
 mod http_post;
 mod json;
+mod record;
 mod upload;
 mod uploader;
 
 use std::fs;
 use std::time::Duration;
 
+use netroot_proto::cmdline::BootPlan;
 use netroot_proto::mount::{NoRoot, RootChoice, choose_root_of};
 
 use self::json::{Object, object, text};
 use crate::address::Address;
-use crate::boot::Machine;
 use crate::clock::Moment;
 use crate::configure::RUN;
 use crate::console::{self, debug, warn};
-use crate::link::{self, Nic};
+use crate::link::{self, Nic, Nics};
 
-/// How long a failed attempt waits for the report's server; a pause of at least two seconds follows.
-const FAILED: Duration = Duration::from_millis(1500);
-/// Attempts that are remembered: the last ones.
-const ATTEMPTS: usize = 16;
-/// Characters of a failure's sentence: servers' lists of exports are in it.
-const SENTENCE: usize = 600;
-/// Steps of one attempt; there are fewer.
-const PHASES: usize = 32;
+/// How long a failed attempt waits for the upload; a pause of at least two seconds follows.
+const UPLOAD_TIMEOUT: Duration = Duration::from_millis(1500);
 
+pub(crate) use record::BootReport;
 pub(crate) use upload::Upload;
 pub(crate) use uploader::{NAME as UPLOADER, run as run_uploader};
 
-/// What a boot has come through so far.
-#[derive(Debug)]
-pub(crate) struct BootReport {
-    kernel: String,
-    cmdline: String,
-    started: Moment,
-    /// Those before the first attempt, then those of the current one.
-    phases: Vec<Phase>,
-    /// How many were before the first attempt.
-    once: Option<usize>,
-    began: Moment,
-    attempts: Vec<Attempt>,
-    /// How many there were, with those that are forgotten.
-    count: u32,
-}
-
-/// A part of the boot.
-#[derive(Debug)]
-struct Phase {
-    name: &'static str,
-    begin: Moment,
-    end: Option<Moment>,
-}
-
-/// An attempt that failed.
-#[derive(Debug)]
-struct Attempt {
-    begin: Moment,
-    end: Moment,
-    phase: &'static str,
-    failure: String,
-}
-
-/// How the boot stands.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome<'a> {
-    /// The root is mounted, and this is its init.
+    /// The root is mounted, and its init, this program, is about to run.
     Switch(&'a str),
-    /// The last attempt failed.
+    /// It failed.
     Failed,
 }
 
-impl BootReport {
-    /// A boot that started with the step `early`.
-    pub(crate) fn new(kernel: &str, cmdline: &str, started: Moment) -> Self {
-        let mut report = Self {
-            kernel: kernel.to_owned(),
-            cmdline: cmdline.trim_end().to_owned(),
-            started,
-            phases: Vec::new(),
-            once: None,
-            began: started,
-            attempts: Vec::new(),
-            count: 0,
-        };
-        report.enter("early", started);
-        report
-    }
-
-    /// The step before has ended, and this one begins.
-    pub(crate) fn begin(&mut self, name: &'static str) {
-        self.enter(name, Moment::now());
-    }
-
-    /// An attempt begins, with this step. The steps of the one before are forgotten.
-    pub(crate) fn attempt(&mut self, name: &'static str) {
-        let now = Moment::now();
-        let once = *self.once.get_or_insert(self.phases.len());
-        self.end(now);
-        self.phases.truncate(once);
-        self.began = now;
-        self.enter(name, now);
-    }
-
-    /// The command line was changed at the prompt.
-    pub(crate) fn changed(&mut self, cmdline: &str) {
-        cmdline.clone_into(&mut self.cmdline);
-    }
-
-    /// The attempt failed, in its current step.
-    pub(crate) fn failed(&mut self, failure: &str) {
-        self.failed_at(failure, Moment::now());
-    }
-
-    /// Why the last attempt failed.
-    pub(crate) fn last_failure(&self) -> Option<&str> {
-        self.attempts.last().map(|attempt| attempt.failure.as_str())
-    }
-
-    fn failed_at(&mut self, failure: &str, now: Moment) {
-        self.end(now);
-        self.count = self.count.saturating_add(1);
-        if self.attempts.len() >= ATTEMPTS {
-            self.attempts.remove(0);
-        }
-        self.attempts.push(Attempt {
-            begin: self.began,
-            end: now,
-            phase: self.phases.last().map_or("early", |phase| phase.name),
-            failure: failure.chars().take(SENTENCE).collect(),
-        });
-    }
-
-    fn enter(&mut self, name: &'static str, now: Moment) {
-        self.end(now);
-        if self.phases.len() < PHASES {
-            let (begin, end) = (now, None);
-            self.phases.push(Phase { name, begin, end });
-        }
-    }
-
-    fn end(&mut self, now: Moment) {
-        if let Some(phase) = self.phases.last_mut() {
-            phase.end.get_or_insert(now);
-        }
-    }
+/// What a report is made from.
+#[derive(Clone, Copy)]
+pub(crate) struct Sources<'a> {
+    /// The phases and failures so far.
+    pub(crate) record: &'a BootReport,
+    /// The command line's wishes.
+    pub(crate) plan: &'a BootPlan,
+    /// The machine's NICs.
+    pub(crate) nics: &'a Nics,
+    /// The configured address, once there is one.
+    pub(crate) address: Option<&'a Address>,
 }
 
-/// What the report says besides what it remembers.
+/// What the report contains besides the record.
 struct Facts<'a> {
     now: Moment,
     /// The kernel's random name of this boot (random(4)).
@@ -166,39 +66,39 @@ struct Facts<'a> {
     memory_kib: Option<u64>,
 }
 
-/// Writes the report of a failed attempt down, and sends it if somebody wants it and there is an address to send it
-/// from. Until there is, the attempts wait in the report for one that can be sent.
-pub(crate) fn send_failure(machine: &Machine) {
-    let text = written(machine, Outcome::Failed);
-    let Some(upload) = Upload::new(machine, text) else {
+/// Writes the report of a failed attempt, and uploads it if the command line asks for that and the machine has an
+/// address. Attempts that failed before there was one are in the next report that can be uploaded.
+pub(crate) fn send_failure(sources: Sources<'_>) {
+    let text = write(sources, Outcome::Failed);
+    let Some(upload) = Upload::new(sources.plan, sources.address, text) else {
         return;
     };
-    match upload.send(FAILED) {
+    match upload.send(UPLOAD_TIMEOUT) {
         Ok(()) => debug!("boot report sent to {}", upload.url),
         Err(e) => warn!("the boot report was not sent to {}: {e}", upload.url),
     }
 }
 
-/// Writes the report of a boot that is about to switch to this init down. Returns what is to be sent, if somebody wants
-/// it: not now, for the boot waits for nobody.
-pub(crate) fn prepare_success(machine: &Machine, init: &str) -> Option<Upload> {
-    let text = written(machine, Outcome::Switch(init));
-    Upload::new(machine, text)
+/// Writes the report of a boot that is about to switch to this init. Returns its upload, if the command line asks for
+/// one, to be started in the background: the boot does not wait for it.
+pub(crate) fn prepare_success(sources: Sources<'_>, init: &str) -> Option<Upload> {
+    let text = write(sources, Outcome::Switch(init));
+    Upload::new(sources.plan, sources.address, text)
 }
 
-/// The report, as it is left for the root too.
-fn written(machine: &Machine, outcome: Outcome<'_>) -> String {
-    let text = render(&machine.report, &facts(machine, outcome));
+/// Renders the report and writes it for the root. Returns its text.
+fn write(sources: Sources<'_>, outcome: Outcome<'_>) -> String {
+    let text = render(sources.record, &facts(sources, outcome));
     let written =
         fs::create_dir_all(RUN).and_then(|()| fs::write(format!("{RUN}/report.json"), &text));
     if let Err(e) = written {
-        debug!("no boot report in {RUN}: {e}");
+        debug!("cannot write the boot report to {RUN}: {e}");
     }
     text
 }
 
-fn facts<'a>(machine: &'a Machine, outcome: Outcome<'a>) -> Facts<'a> {
-    let nics = machine.nics.iter().map(|nic| {
+fn facts<'a>(sources: Sources<'a>, outcome: Outcome<'a>) -> Facts<'a> {
+    let nics = sources.nics.iter().map(|nic| {
         let driver = link::driver(&nic.name);
         (nic, driver)
     });
@@ -210,15 +110,15 @@ fn facts<'a>(machine: &'a Machine, outcome: Outcome<'a>) -> Facts<'a> {
             .to_owned(),
         outcome,
         nics: nics.collect(),
-        address: machine.address.as_ref(),
-        root: root(machine),
+        address: sources.address,
+        root: root(sources.plan, sources.address),
         mounts: mounts(),
         warnings: console::warnings(),
         memory_kib: memory_kib(),
     }
 }
 
-/// The most memory that the init has ever had resident, in KiB (`VmHWM`, proc_pid_status(5)).
+/// The peak resident memory of the init, in KiB (`VmHWM`, proc_pid_status(5)).
 fn memory_kib() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status
@@ -227,14 +127,17 @@ fn memory_kib() -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// The root that the plan and the address come to, once there is an address.
-pub(crate) fn root(machine: &Machine) -> Option<Result<RootChoice, NoRoot>> {
-    let address = machine.address.as_ref()?;
+/// The root that the plan and the address lead to, once there is an address.
+pub(crate) fn root(
+    plan: &BootPlan,
+    address: Option<&Address>,
+) -> Option<Result<RootChoice, NoRoot>> {
+    let address = address?;
     let identity = crate::identity::of(&address.nic);
-    Some(choose_root_of(&machine.plan, &address.facts(), &identity))
+    Some(choose_root_of(plan, &address.facts(), &identity))
 }
 
-/// What of NFS is mounted, and what is over it, as the kernel has it.
+/// The NFS mounts and the overlay above them, as lines of `/proc/self/mounts`.
 pub(crate) fn mounts() -> Vec<String> {
     let table = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let is_root = |line: &&str| {
@@ -286,7 +189,7 @@ fn render(report: &BootReport, facts: &Facts<'_>) -> String {
                 o.text("name", &nic.name);
                 o.text("mac", nic.mac);
                 o.some("driver", driver.as_ref());
-                o.yes("carrier", nic.carrier);
+                o.boolean("carrier", nic.carrier);
             });
         });
         if let Some(address) = facts.address {

@@ -1,4 +1,4 @@
-//! The report's way to a server: one POST, and no time for a server that is not there.
+//! Uploading by HTTP: a single POST with a deadline.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
@@ -12,28 +12,28 @@ use crate::channel::channel;
 use crate::clock::Moment;
 use crate::resolve::Resolver;
 
-/// The status line of an answer, `HTTP/1.1 204 No Content`, as far as it matters.
+/// How much of a response's status line is read: `HTTP/1.1 204` of `HTTP/1.1 204 No Content`.
 const STATUS_LINE: usize = 12;
 
-/// Why a report did not arrive.
+/// Why the upload failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PostError {
-    /// DNS.
+    /// DNS has no address for the server.
     #[error("its server's name cannot be resolved")]
     Unresolved,
-    /// Nobody answered.
+    /// The server did not answer in time.
     #[error("its server did not take it within {} ms", .0.as_millis())]
     Late(Duration),
-    /// The connection.
+    /// The connection failed.
     #[error("{0}")]
     Connection(#[from] io::Error),
-    /// The server did not want it.
+    /// The server refused it.
     #[error("its server answered {0}")]
     Refused(String),
 }
 
 impl PostError {
-    /// Whether the server does not want it later either: any refusal but that of too many, or of the moment.
+    /// Whether retrying is pointless: any 4xx status except 429 (too many requests).
     pub(super) fn is_final(&self) -> bool {
         matches!(self, Self::Refused(status) if status.get(9..).is_some_and(|code| {
             code.starts_with('4') && code != "429"
@@ -41,22 +41,22 @@ impl PostError {
     }
 }
 
-/// Sends `body` to `url`, and returns after `patience` in any case.
+/// Sends `body` to `url`; returns after `timeout` at the latest.
 pub(super) fn post(
     url: &ReportUrl,
     resolver: &Resolver,
     body: &str,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<(), PostError> {
-    let deadline = Moment::now().after(patience);
+    let deadline = Moment::now().after(timeout);
     let (done, outcome) = channel();
     let (url, resolver, body) = (url.clone(), resolver.clone(), body.to_owned());
-    // DNS has a patience of its own, which is longer. A thread that is left behind ends with the process.
+    // DNS has longer timeouts of its own. An abandoned thread ends with the process.
     let work = move || done.send(resolve_and_post(&url, &resolver, &body, deadline));
     thread::Builder::new().stack_size(128 << 10).spawn(work)?;
     outcome
-        .recv_timeout(patience)
-        .unwrap_or(Err(PostError::Late(patience)))
+        .recv_timeout(timeout)
+        .unwrap_or(Err(PostError::Late(timeout)))
 }
 
 fn resolve_and_post(
@@ -78,7 +78,7 @@ fn post_to(
     body: &str,
     deadline: Moment,
 ) -> Result<(), PostError> {
-    // A timeout of nothing would be an error of the call.
+    // A timeout of zero is an error.
     let left = || deadline.remaining().max(Duration::from_millis(1));
     let server = SocketAddrV4::new(address, url.port);
     let mut stream = TcpStream::connect_timeout(&server.into(), left())?;
@@ -122,7 +122,7 @@ mod tests {
         BootPlan::parse(&line).report.unwrap().value
     }
 
-    /// A server of one connection: returns what it was sent.
+    /// A server for one connection: returns what it received.
     fn server(answer: &'static str) -> (u16, thread::JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -147,15 +147,15 @@ mod tests {
         (port, thread::spawn(work))
     }
 
-    fn send(port: u16, body: &str, patience: Duration) -> Result<(), PostError> {
-        post(&to(port), &Resolver::read("", ""), body, patience)
+    fn send(port: u16, body: &str, timeout: Duration) -> Result<(), PostError> {
+        post(&to(port), &Resolver::read("", ""), body, timeout)
     }
 
     #[test]
-    fn a_report_arrives_whole_at_the_path_of_the_url() {
+    fn a_report_arrives_complete_at_the_path_of_the_url() {
         let (port, server) = server("HTTP/1.1 204 No Content\r\n\r\n");
-        let patience = Duration::from_secs(10);
-        send(port, "{\"a\":1}", patience).unwrap();
+        let timeout = Duration::from_secs(10);
+        send(port, "{\"a\":1}", timeout).unwrap();
         let said = server.join().unwrap();
         assert!(said.starts_with("POST /report/x HTTP/1.1\r\n"), "{said}");
         assert!(
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_with_its_status() {
+    fn a_refusal_is_reported_with_its_status() {
         let (port, server) = server("HTTP/1.1 403 Forbidden\r\n\r\n");
         let refused = send(port, "", Duration::from_secs(10));
         assert_eq!(
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_ends_the_matter_and_too_many_reports_do_not() {
+    fn a_refusal_is_final_unless_it_asks_to_retry_later() {
         let refused = |status: &str| PostError::Refused(status.to_owned());
         assert!(refused("HTTP/1.1 403").is_final());
         assert!(refused("HTTP/1.0 404").is_final());
@@ -187,13 +187,13 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_says_nothing_costs_no_more_than_the_patience() {
-        // The backlog takes the connection; nobody ever answers.
+    fn a_silent_server_costs_no_more_than_the_timeout() {
+        // The backlog accepts the connection; nothing ever answers.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let began = Moment::now();
-        let patience = Duration::from_millis(200);
-        assert!(send(port, &"x".repeat(1 << 20), patience).is_err());
+        let timeout = Duration::from_millis(200);
+        assert!(send(port, &"x".repeat(1 << 20), timeout).is_err());
         assert!(Moment::now().since(began) < Duration::from_secs(5));
     }
 }

@@ -1,14 +1,14 @@
-//! JSON, written (RFC 8259). Only what the boot report holds: objects, lists, texts, whole numbers, yes and no.
+//! A JSON writer (RFC 8259) for what the boot report contains: objects, lists, strings, integers and booleans.
 
 use std::fmt::{Display, Write};
 
-/// An object under way. Names are ours and need no escape.
+/// An object being written. Member names are ours and need no escaping.
 pub(super) struct Object<'a> {
     out: &'a mut String,
     empty: bool,
 }
 
-/// Writes an object with the members that `fill` gives it.
+/// Writes an object with the members that `fill` adds.
 pub(super) fn object(out: &mut String, fill: impl FnOnce(&mut Object<'_>)) {
     out.push('{');
     let mut object = Object { out, empty: true };
@@ -16,13 +16,13 @@ pub(super) fn object(out: &mut String, fill: impl FnOnce(&mut Object<'_>)) {
     out.push('}');
 }
 
-/// Writes a text. A server's text may hold anything: what JSON does not allow is escaped.
+/// Writes a string. Text from a server may contain anything: what JSON does not allow is escaped.
 pub(super) fn text(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
-            // The C1 controls are allowed, and a terminal that shows the report would act on them.
+            // JSON allows the C1 controls, but a terminal that shows the report would act on them.
             c if c.is_control() => {
                 let _ = write!(out, "\\u{:04x}", u32::from(c));
             }
@@ -41,35 +41,35 @@ impl Object<'_> {
         self.out
     }
 
-    /// A member that is a text: whatever has words.
+    /// Adds a string member.
     pub(super) fn text(&mut self, name: &str, value: impl Display) {
         text(self.name(name), &value.to_string());
     }
 
-    /// The same, if there is one.
+    /// Adds a string member if there is a value.
     pub(super) fn some(&mut self, name: &str, value: Option<impl Display>) {
         if let Some(value) = value {
             self.text(name, value);
         }
     }
 
-    /// A member that is a whole number.
+    /// Adds an integer member.
     pub(super) fn number(&mut self, name: &str, value: u128) {
         let _ = write!(self.name(name), "{value}");
     }
 
-    /// A member that is yes or no.
-    pub(super) fn yes(&mut self, name: &str, value: bool) {
+    /// Adds a boolean member.
+    pub(super) fn boolean(&mut self, name: &str, value: bool) {
         self.name(name)
             .push_str(if value { "true" } else { "false" });
     }
 
-    /// A member that is an object.
+    /// Adds an object member.
     pub(super) fn object(&mut self, name: &str, fill: impl FnOnce(&mut Object<'_>)) {
         object(self.name(name), fill);
     }
 
-    /// A member that is a list, each element written by `write`.
+    /// Adds a list member whose elements are written by `write`.
     pub(super) fn list<T>(
         &mut self,
         name: &str,
@@ -95,12 +95,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_object_is_read_back_as_it_was_written() {
+    fn an_object_is_parsed_back_as_it_was_written() {
         let mut out = String::new();
         object(&mut out, |o| {
             o.text("name", "eth0");
             o.number("time", 1_234);
-            o.yes("up", true);
+            o.boolean("up", true);
             o.some("not there", None::<&str>);
             o.list("list", ["a", "b"], text);
             o.object("empty", |_| {});
@@ -114,7 +114,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_a_server_says_stays_one_text_without_controls(said in any::<String>()) {
+        fn any_text_stays_one_string_without_control_characters(said in any::<String>()) {
             let mut out = String::new();
             text(&mut out, &said);
             prop_assert!(!out.chars().any(char::is_control));

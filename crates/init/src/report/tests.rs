@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 use netroot_proto::cmdline::BootPlan;
 use netroot_proto::dhcp::Mac;
 
+use super::record::{ATTEMPTS, PHASES, SENTENCE};
 use super::*;
 
 fn at(milliseconds: u64) -> Moment {
@@ -39,7 +40,7 @@ fn read(report: &BootReport, facts: &Facts<'_>) -> Value {
 }
 
 #[test]
-fn a_good_boot_reads_with_its_times_its_address_and_its_root() {
+fn a_good_boot_is_reported_with_times_address_and_root() {
     let line =
         "root=/dev/nfs nfsroot=10.1.2.1:/srv/x ip=10.1.2.3::10.1.2.254:24::eth0:off:10.1.2.53\n";
     let plan = BootPlan::parse(line);
@@ -74,7 +75,7 @@ fn a_good_boot_reads_with_its_times_its_address_and_its_root() {
 }
 
 #[test]
-fn each_attempt_keeps_its_sentence_and_the_step_that_failed() {
+fn each_attempt_is_reported_with_its_sentence_and_the_step_that_failed() {
     let mut report = BootReport::new("6.1.0", "", at(0));
     report.attempt("link");
     report.begin("dhcp");
@@ -84,7 +85,7 @@ fn each_attempt_keeps_its_sentence_and_the_step_that_failed() {
     assert_eq!(read["attempts"][0]["step"], "dhcp");
     assert_eq!(read["attempts"][0]["failure"], "no address");
     assert_eq!(read["attempts"][0]["end_ms"], 90_000);
-    // The steps are those of the attempt under way.
+    // The steps are those of the current attempt.
     let names: Vec<&Value> = read["steps"]
         .as_array()
         .unwrap()
@@ -95,7 +96,7 @@ fn each_attempt_keeps_its_sentence_and_the_step_that_failed() {
 }
 
 #[test]
-fn a_night_of_failures_is_a_report_of_bounded_size() {
+fn a_night_of_failures_makes_a_report_of_bounded_size() {
     let mut report = BootReport::new("6.1.0", "", at(0));
     for number in 0..5_000 {
         report.attempt("link");
@@ -113,7 +114,7 @@ fn a_night_of_failures_is_a_report_of_bounded_size() {
 }
 
 #[test]
-fn words_of_a_hostile_server_stay_words() {
+fn text_of_a_hostile_server_cannot_break_the_json() {
     let mut report = BootReport::new("6.1.0", "a=\"\u{1b}[2J\\", at(0));
     report.failed("x\",\"outcome\":\"switch_root\0\u{9b}\n");
     let text = render(&report, &facts(Outcome::Failed));
@@ -126,7 +127,7 @@ fn words_of_a_hostile_server_stay_words() {
     );
 }
 
-/// The names of all members, of those within members too.
+/// The names of all members, including nested ones.
 fn names(value: &Value, found: &mut std::collections::BTreeSet<String>) {
     match value {
         Value::Object(members) => {
@@ -141,7 +142,7 @@ fn names(value: &Value, found: &mut std::collections::BTreeSet<String>) {
 }
 
 #[test]
-fn every_member_is_described() {
+fn report_md_describes_every_member() {
     let described = include_str!("../../REPORT.md");
     let plan = BootPlan::parse("root=/dev/nfs nfsroot=10.1.2.1:/x ip=10.1.2.3:::24::eth0:off");
     let address = Address::fixed(nic(), &plan.network.addressing[0], &plan.network).unwrap();

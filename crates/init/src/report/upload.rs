@@ -6,11 +6,11 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use netroot_proto::cmdline::ReportUrl;
+use netroot_proto::cmdline::{BootPlan, ReportUrl};
 
 use super::http_post::{PostError, post};
 use super::uploader;
-use crate::boot::Machine;
+use crate::address::Address;
 use crate::console::warn;
 use crate::resolve::Resolver;
 
@@ -23,9 +23,9 @@ pub(crate) struct Upload {
 
 impl Upload {
     /// The upload of this report, if the command line asks for one and the machine has an address.
-    pub(super) fn new(machine: &Machine, text: String) -> Option<Self> {
-        let url = machine.plan.report.as_ref()?.value.clone();
-        let resolver = Resolver::of(machine.address.as_ref()?);
+    pub(super) fn new(plan: &BootPlan, address: Option<&Address>, text: String) -> Option<Self> {
+        let url = plan.report.as_ref()?.value.clone();
+        let resolver = Resolver::of(address?);
         Some(Self {
             url,
             resolver,

@@ -33,7 +33,7 @@ pub(super) fn of(machine: &Machine) -> Vec<Row> {
     if let Some(address) = &machine.address {
         rows.extend(of_address(address));
     }
-    match report::root(machine) {
+    match report::root(&machine.plan, machine.address.as_ref()) {
         None => {}
         Some(Ok(root)) => {
             let text = format!("{}:{} ({})", root.server, root.path, root.why());
