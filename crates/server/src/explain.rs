@@ -9,7 +9,6 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use netroot_proto::cmdline::BootPlan;
-use page::Page;
 
 mod explanation;
 mod modules;
@@ -17,6 +16,7 @@ mod network;
 mod page;
 mod root;
 mod start;
+mod steps;
 
 /// Prints what the init would do with `cmdline`, as one JSON object with `json`. Succeeds
 /// unless something in it makes no sense, which ends with 1.
@@ -42,19 +42,9 @@ pub(crate) fn run(cmdline: &str, json: bool) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// What is done, in the order of the boot.
-fn steps(plan: &BootPlan) -> Page {
-    let mut page = Page::default();
-    modules::tell(plan, &mut page);
-    network::tell(plan, &mut page);
-    root::tell(plan, &mut page);
-    start::tell(plan, &mut page);
-    page
-}
-
 /// What the init would do, for people.
 fn explain(plan: &BootPlan) -> String {
-    let mut page = steps(plan);
+    let mut page = steps::of(plan);
     if !plan.complaints.is_empty() {
         page.heading("what makes no sense");
         plan.complaints

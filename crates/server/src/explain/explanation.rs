@@ -29,7 +29,7 @@ pub(super) fn of(plan: &BootPlan) -> Explanation {
     let with_reason = |list: &[Ignored]| list.iter().map(reason).collect();
     Explanation {
         makes_sense: plan.complaints.is_empty(),
-        parts: steps(plan).into_parts(),
+        parts: steps::of(plan).into_parts(),
         mistakes: plan.complaints.iter().map(mistake).collect(),
         not_followed: with_reason(&plan.ignored),
         in_any_case: with_reason(&plan.granted),

@@ -2,7 +2,7 @@
 
 use netroot_proto::cmdline::BootPlan;
 
-use super::Page;
+use super::page::Page;
 
 /// The rows about modules that the command line names.
 pub(super) fn tell(plan: &BootPlan, page: &mut Page) {

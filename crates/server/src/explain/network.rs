@@ -10,7 +10,7 @@ use netroot_proto::cmdline::{
 use netroot_proto::dhcp::same_network;
 use netroot_proto::mount::{Lack, LeaseFacts, MachineIdentity, lack};
 
-use super::Page;
+use super::page::Page;
 
 /// The rows about the network.
 pub(super) fn tell(plan: &BootPlan, page: &mut Page) {

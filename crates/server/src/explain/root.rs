@@ -6,7 +6,7 @@ use netroot_proto::mount::{
     versions_to_try,
 };
 
-use super::Page;
+use super::page::Page;
 
 /// Where DHCP's part of the answer comes from, best first.
 const DHCP_SERVER: &str =

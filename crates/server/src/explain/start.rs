@@ -2,7 +2,7 @@
 
 use netroot_proto::cmdline::{AfterFailure, BootPlan, InitProgram, Origin, Rescue};
 
-use super::Page;
+use super::page::Page;
 
 /// The rows about the start of the root's own init.
 pub(super) fn tell(plan: &BootPlan, page: &mut Page) {

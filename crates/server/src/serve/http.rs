@@ -28,7 +28,8 @@ use super::counters::Counters;
 use super::events::{Ignored, Machine, Timeline};
 use super::nfs;
 use super::range::{self, Part};
-use super::reports::{self, Reports};
+use super::reports::Reports;
+use super::script;
 use super::status::Status;
 use super::url_path;
 
@@ -151,7 +152,7 @@ async fn serve(
 }
 
 fn is_report<B>(request: &Request<B>) -> bool {
-    request.method() == Method::POST && request.uri().path().starts_with(reports::PATH)
+    request.method() == Method::POST && request.uri().path().starts_with(script::REPORT)
 }
 
 type Answer = Response<Either<Transfer, http_body_util::Full<Bytes>>>;

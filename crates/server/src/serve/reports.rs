@@ -20,9 +20,8 @@ use serde::Serialize;
 use self::boot_summary::{BootSummary, read};
 use super::events::{Ignored, Machine, ReportRefusal, Timeline};
 use super::machines::mac_from_text;
+use super::script;
 
-/// Where reports are sent, before the machine's hardware address.
-pub(crate) const PATH: &str = "/report/";
 /// The longest report in bytes; the init's has 2 to 30 kB.
 const BODY: usize = 64 << 10;
 /// How long a report may take to arrive.
@@ -97,7 +96,7 @@ impl Reports {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let path = request.uri().path().strip_prefix(PATH);
+        let path = request.uri().path().strip_prefix(script::REPORT);
         let mac = path
             .and_then(mac_from_text)
             .ok_or(ReportRefusal::NoMachine)?;

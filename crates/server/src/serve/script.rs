@@ -8,8 +8,6 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use netroot_proto::dhcp::Mac;
 
-use super::reports;
-
 /// The kernel's name over TFTP and HTTP.
 pub(crate) const KERNEL: &str = "vmlinuz";
 /// The initrd's name over TFTP and HTTP; the same word is its `initrd=` name in the kernel's command line, which
@@ -19,6 +17,8 @@ pub(crate) const INITRD: &str = "initrd.img";
 pub(crate) const AUTOEXEC: &str = "autoexec.ipxe";
 /// The script for a machine that did not say which one it is.
 pub(crate) const GENERIC: &str = "boot.ipxe";
+/// Where the init posts its boot reports; the machine's hardware address follows.
+pub(crate) const REPORT: &str = "/report/";
 
 /// Where a machine's root is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,8 +74,7 @@ impl Boot {
         // Read by our init alone: it tells us there how the boot went.
         let _ = write!(
             line,
-            " netroot.report=http://{server}{}${{netX/mac:hexhyp}}",
-            reports::PATH
+            " netroot.report=http://{server}{REPORT}${{netX/mac:hexhyp}}"
         );
         if let Some(append) = &self.append {
             line += " ";
