@@ -4,6 +4,8 @@ use std::fmt;
 use std::fs;
 use std::net::Ipv4Addr;
 
+use netroot_net::ArpEntry;
+
 /// Who gets the packets to a server first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NextHop {
@@ -108,17 +110,10 @@ impl Reachability {
     }
 }
 
-/// What an ARP table says of an address (`net/ipv4/arp.c`, `arp_format_neigh_entry`).
+/// What an ARP table says of an address.
 fn in_table(table: &str, address: Ipv4Addr) -> Neighbour {
-    let flags = table.lines().skip(1).find_map(|line| {
-        let mut fields = line.split_ascii_whitespace();
-        let here = fields.next()?.parse() == Ok(address);
-        let flags = fields.nth(1)?.trim_start_matches("0x");
-        here.then(|| u32::from_str_radix(flags, 16).unwrap_or(0))
-    });
-    match flags {
-        // ATF_COM: the entry is complete.
-        Some(flags) if flags & 2 != 0 => Neighbour::Answers,
+    match ArpEntry::find(table, address) {
+        Some(ArpEntry { complete: true, .. }) => Neighbour::Answers,
         Some(_) => Neighbour::Silent,
         None => Neighbour::Unknown,
     }

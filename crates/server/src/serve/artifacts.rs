@@ -16,7 +16,6 @@ use hyper::body::Bytes;
 use netroot_proto::dhcp::Mac;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 
-use super::machines::mac_from_text;
 use super::script::{self, Boot};
 
 /// What a name stands for.
@@ -168,7 +167,7 @@ impl Shelf {
         let mac = name
             .strip_prefix("boot/")
             .and_then(|rest| rest.strip_suffix(".ipxe"));
-        if let Some(mac) = mac.and_then(mac_from_text) {
+        if let Some(mac) = mac.and_then(|mac| mac.parse().ok()) {
             return Some(text(self.boot.script(server, Some(mac)), Some(mac)));
         }
         // Firmware asks for what is beside its loader under the loader's own folder.

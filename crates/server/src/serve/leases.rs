@@ -12,8 +12,6 @@ use std::time::Duration;
 use netroot_proto::dhcp::pool::{Binding, Pool};
 use serde::{Deserialize, Serialize};
 
-use super::machines::mac_from_text;
-
 /// More than a /16's leases take, in bytes; a longer file is none of ours.
 const LONGEST: u64 = 16 << 20;
 
@@ -57,7 +55,7 @@ impl Leases {
             let Ok(line) = serde_json::from_str::<Line>(line) else {
                 continue;
             };
-            let Some(mac) = mac_from_text(&line.mac) else {
+            let Ok(mac) = line.mac.parse() else {
                 continue;
             };
             pool.restore(Binding {

@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use netroot_proto::dhcp::Mac;
+use netroot_net::{ArpEntry, Mac};
 use netroot_proto::pxe::strategy::{Progress, Strategies, Strategy};
 
 /// How many machines are remembered: four class C networks.
@@ -63,7 +63,11 @@ impl Machines {
             }
         }
         let table = std::fs::read_to_string("/proc/net/arp").ok()?;
-        let mac = mac_in_neighbour_table(&table, address)?;
+        // An incomplete entry has an address of zeros.
+        let mac = ArpEntry::find(&table, address)?.mac?;
+        if !mac.is_unicast() {
+            return None;
+        }
         self.learn(address, mac);
         Some(mac)
     }
@@ -110,71 +114,11 @@ impl Machines {
     }
 }
 
-/// Reads `52:54:00:12:34:56` and `52-54-00-12-34-56`, in either case.
-pub(crate) fn mac_from_text(text: &str) -> Option<Mac> {
-    let mut mac = [0; 6];
-    let mut parts = text.split([':', '-']);
-    for byte in &mut mac {
-        let part = parts
-            .next()
-            .filter(|part| part.len() == 2 && !part.starts_with('+'))?;
-        *byte = u8::from_str_radix(part, 16).ok()?;
-    }
-    parts.next().is_none().then_some(Mac(mac))
-}
-
-/// The hardware address of `address` in the text of `/proc/net/arp`.
-fn mac_in_neighbour_table(table: &str, address: Ipv4Addr) -> Option<Mac> {
-    table.lines().skip(1).find_map(|line| {
-        let mut fields = line.split_ascii_whitespace();
-        let here = fields.next()?.parse() == Ok(address);
-        let mac = mac_from_text(fields.nth(2)?)?;
-        // An unanswered question has the address of zeros.
-        (here && mac.is_unicast()).then_some(mac)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const MAC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
-
-    #[test]
-    fn hardware_addresses_are_read_with_colons_and_hyphens_and_nothing_else() {
-        assert_eq!(mac_from_text("52:54:00:12:34:56"), Some(MAC));
-        assert_eq!(mac_from_text("52-54-00-12-34-56"), Some(MAC));
-        for wrong in [
-            "",
-            "52:54:00:12:34",
-            "52:54:00:12:34:56:78",
-            "5:54:00:12:34:56",
-            "+2:54:00:12:34:56",
-            "zz:54:00:12:34:56",
-        ] {
-            assert_eq!(mac_from_text(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn the_neighbour_table_names_a_machine_unless_it_never_answered() {
-        let table = "IP address       HW type     Flags       HW address            Mask     Device
-10.0.0.101       0x1         0x2         52:54:00:12:34:56     *        br0
-10.0.0.102       0x1         0x0         00:00:00:00:00:00     *        br0
-";
-        assert_eq!(
-            mac_in_neighbour_table(table, Ipv4Addr::new(10, 0, 0, 101)),
-            Some(MAC)
-        );
-        assert_eq!(
-            mac_in_neighbour_table(table, Ipv4Addr::new(10, 0, 0, 102)),
-            None
-        );
-        assert_eq!(
-            mac_in_neighbour_table(table, Ipv4Addr::new(10, 0, 0, 1)),
-            None
-        );
-    }
 
     #[test]
     fn a_machine_awaits_its_script_until_it_has_it_and_not_for_ever() {

@@ -14,12 +14,11 @@ use std::time::{Duration, Instant};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes};
 use hyper::{Request, StatusCode};
-use netroot_proto::dhcp::Mac;
+use netroot_net::Mac;
 use serde::Serialize;
 
 use self::boot_summary::{BootSummary, read};
 use super::events::{Ignored, Machine, ReportRefusal, Timeline};
-use super::machines::mac_from_text;
 use super::script;
 
 /// The longest report in bytes; the init's has 2 to 30 kB.
@@ -98,7 +97,7 @@ impl Reports {
     {
         let path = request.uri().path().strip_prefix(script::REPORT);
         let mac = path
-            .and_then(mac_from_text)
+            .and_then(|mac| mac.parse().ok())
             .ok_or(ReportRefusal::NoMachine)?;
         if timeline.machines().at(peer) != Some(mac) {
             return Err(ReportRefusal::NotItsOwn);

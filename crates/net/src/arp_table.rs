@@ -1,0 +1,63 @@
+//! The kernel's ARP table, as `/proc/net/arp` shows it (`net/ipv4/arp.c`,
+//! `arp_format_neigh_entry`).
+
+use std::net::Ipv4Addr;
+
+use crate::Mac;
+
+/// ATF_COM in `include/uapi/linux/if_arp.h`.
+const COMPLETE: u32 = 2;
+
+/// One line of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArpEntry {
+    /// The neighbour has answered.
+    pub complete: bool,
+    /// Its hardware address. An incomplete entry has one of zeros, or an old one.
+    pub mac: Option<Mac>,
+}
+
+impl ArpEntry {
+    /// The entry for `address` in the text of `/proc/net/arp`.
+    pub fn find(table: &str, address: Ipv4Addr) -> Option<ArpEntry> {
+        table.lines().skip(1).find_map(|line| {
+            // IP address, HW type, Flags, HW address, Mask, Device.
+            let mut fields = line.split_ascii_whitespace();
+            if fields.next()?.parse() != Ok(address) {
+                return None;
+            }
+            let flags = fields.nth(1)?.trim_start_matches("0x");
+            let flags = u32::from_str_radix(flags, 16).unwrap_or(0);
+            Some(ArpEntry {
+                complete: flags & COMPLETE != 0,
+                mac: fields.next().and_then(|mac| mac.parse().ok()),
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_found_by_its_address_with_its_state() {
+        let table = "IP address       HW type     Flags       HW address            Mask     Device
+10.0.0.101       0x1         0x2         52:54:00:12:34:56     *        br0
+10.0.0.102       0x1         0x0         00:00:00:00:00:00     *        br0
+";
+        let at = |last| ArpEntry::find(table, Ipv4Addr::new(10, 0, 0, last));
+        let known = ArpEntry {
+            complete: true,
+            mac: Some(Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56])),
+        };
+        assert_eq!(at(101), Some(known));
+        let silent = ArpEntry {
+            complete: false,
+            mac: Some(Mac([0; 6])),
+        };
+        assert_eq!(at(102), Some(silent));
+        assert_eq!(at(10), None);
+        assert_eq!(ArpEntry::find("", Ipv4Addr::LOCALHOST), None);
+    }
+}
