@@ -12,7 +12,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use netroot_nfs_export::{Export, HandleScheme, View};
+use netroot_nfs_export::{Export, HandleScheme, MountView};
 use nfs3_types::nfs3::{fattr3, ftype3, nfsstat3};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -103,7 +103,7 @@ fn what_is_mounted_beneath_the_root_is_not_there() {
         busy_root(root);
         tmpfs(&root.join("sys"));
         let export = Export::open(root, options()).unwrap();
-        assert_eq!(export.view(), View::Private);
+        assert_eq!(export.view(), MountView::PrivateCopy);
         let running = serve_with(vec![export]);
         let mut client = Client::root(running.server.address());
         looks_empty(&mut client, "proc");
@@ -137,7 +137,7 @@ fn without_the_right_to_a_private_view_mounts_are_empty_directories() {
         let export = Export::open(root, options()).unwrap();
         assert_eq!(
             (export.view(), export.handles()),
-            (View::Shared, HandleScheme::Inodes)
+            (MountView::Live, HandleScheme::Inodes)
         );
         let running = serve_with(vec![export]);
         let mut client = Client::root(running.server.address());
@@ -167,7 +167,7 @@ fn a_directory_bound_over_another_is_not_seen_twice() {
         let export = Export::open(root, options()).unwrap();
         assert_eq!(
             (export.view(), export.handles()),
-            (View::Shared, HandleScheme::Kernel)
+            (MountView::Live, HandleScheme::Kernel)
         );
         let running = serve_with(vec![export]);
         let mut client = Client::root(running.server.address());

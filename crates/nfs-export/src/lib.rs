@@ -15,7 +15,7 @@
 //!   ([`HandleScheme`]), as long as the [`HandleKey`] is kept.
 //! - **Never outside.** Names are single entries; `openat2` resolves them beneath the root, through no link and no
 //!   mount. Handles are signed, and a directory that was moved out of the root is refused within a second. What is
-//!   mounted beneath the root is not there ([`View`]): a chroot's `/proc` is an empty directory, as with nfsd without
+//!   mounted beneath the root is not there ([`MountView`]): a chroot's `/proc` is an empty directory, as with nfsd without
 //!   `crossmnt`.
 //! - **Never writing.** Files are opened for reading only, devices and FIFOs not at all; where the kernel lets it, in
 //!   a private copy of the mount that is read-only.
@@ -32,17 +32,20 @@ mod address_list;
 mod counters;
 mod event;
 mod export;
+mod exports;
 mod open_file_limit;
 mod programs;
 mod rpc;
 mod server;
+mod server_state;
 mod tree;
 
-pub use address_list::{AddressList, PrefixTooLong};
+pub use address_list::AddressList;
 pub use counters::Counts;
 pub use event::{Event, Refusal};
-pub use export::{Export, ExportError, ExportOptions, HandleScheme};
+pub use export::{Export, ExportError, ExportOptions};
 pub use open_file_limit::raise_open_file_limit;
 pub use server::{Listeners, Server, StartError};
+pub use tree::HandleScheme;
 pub use tree::handle_key::{HandleKey, KeyError};
-pub use tree::root_dir::{RootError, View};
+pub use tree::root_dir::{MountView, RootDirError};

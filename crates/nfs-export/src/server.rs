@@ -4,7 +4,6 @@ mod connection;
 mod connections;
 mod thread_pool;
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,11 +16,14 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use crate::counters::{Counts, count};
 use crate::event::Event;
 use crate::export::Export;
-use crate::programs::{Outcome, Patience, Ports, Service};
-use crate::rpc::reply_buffer::Outbox;
-use connection::Line;
-use connections::{Lines, Open};
-use thread_pool::{Pool, STACK};
+use crate::exports::{Conflict, Exports};
+use crate::programs::procedure::IoMode;
+use crate::programs::{self, Outcome};
+use crate::rpc::reply_buffer::ReplyBuffer;
+use crate::server_state::{Ports, ServerState};
+use connection::Connection;
+use connections::{ConnectionTable, Open};
+use thread_pool::{STACK, ThreadPool};
 
 /// Longer datagrams are no calls to a portmapper.
 const LONGEST_DATAGRAM: usize = 1024;
@@ -96,9 +98,9 @@ pub struct Server {
 }
 
 struct Shared {
-    service: Arc<Service>,
-    pool: Pool,
-    lines: Mutex<Lines>,
+    state: Arc<ServerState>,
+    pool: ThreadPool,
+    lines: Mutex<ConnectionTable>,
     stopping: AtomicBool,
     wake: OwnedFd,
 }
@@ -119,7 +121,10 @@ impl Server {
         listeners: Listeners,
         events: impl Fn(Event) + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
-        distinct(&exports)?;
+        let exports = Exports::new(exports).map_err(|conflict| match conflict {
+            Conflict::Name(name) => StartError::SameName { name },
+            Conflict::Handles(first, second) => StartError::SameRoot { first, second },
+        })?;
         let address = listeners.nfs.local_addr().map_err(StartError::Socket)?;
         let local = |address: io::Result<SocketAddr>| address.ok().map(|address| address.port());
         let ports = Ports {
@@ -147,8 +152,8 @@ impl Server {
         let wake =
             eventfd(0, EventfdFlags::CLOEXEC).map_err(|errno| StartError::Socket(errno.into()))?;
         let shared = Arc::new(Shared {
-            service: Arc::new(Service::new(exports, ports, Box::new(events))),
-            pool: Pool::default(),
+            state: Arc::new(ServerState::new(exports, ports, Box::new(events))),
+            pool: ThreadPool::default(),
             lines: Mutex::default(),
             stopping: AtomicBool::new(false),
             wake,
@@ -177,7 +182,7 @@ impl Server {
     /// What was counted so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.shared.service.counters.read()
+        self.shared.state.counters.read()
     }
 
     /// Closes the sockets and every connection, and waits for the threads. Clients see the connection end, wait, and
@@ -212,29 +217,12 @@ impl Drop for Server {
     }
 }
 
-fn distinct(exports: &[Export]) -> Result<(), StartError> {
-    let mut names = std::collections::HashSet::new();
-    let mut identities = HashMap::new();
-    for export in exports {
-        for name in export.names() {
-            if !names.insert(name) {
-                return Err(StartError::SameName { name: name.clone() });
-            }
-        }
-        let own = export.names().first().cloned().unwrap_or_default();
-        if let Some(first) = identities.insert(export.identity(), own.clone()) {
-            return Err(StartError::SameRoot { first, second: own });
-        }
-    }
-    Ok(())
-}
-
 fn listen(shared: &Arc<Shared>, listeners: &Listeners) {
     let streams: Vec<&TcpListener> = [Some(&listeners.nfs), listeners.portmap_tcp.as_ref()]
         .into_iter()
         .flatten()
         .collect();
-    let mut out = Outbox::default();
+    let mut out = ReplyBuffer::default();
     while !shared.stopping.load(Ordering::SeqCst) {
         let mut ready: Vec<PollFd<'_>> = streams
             .iter()
@@ -261,45 +249,46 @@ fn listen(shared: &Arc<Shared>, listeners: &Listeners) {
 }
 
 impl Shared {
-    fn lines(&self) -> MutexGuard<'_, Lines> {
+    fn lines(&self) -> MutexGuard<'_, ConnectionTable> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers one datagram to the portmapper. A stranger gets nothing: its address may be someone else's.
-    fn datagram(&self, socket: &UdpSocket, out: &mut Outbox) {
+    fn datagram(&self, socket: &UdpSocket, out: &mut ReplyBuffer) {
         let mut message = [0; LONGEST_DATAGRAM];
         let Ok((length, client)) = socket.recv_from(&mut message) else {
             return;
         };
-        if !self.service.knows(client.ip()) {
-            count(&self.service.counters.denied);
+        if !self.state.exports.allow(client.ip()) {
+            count(&self.state.counters.denied);
             return;
         }
         out.clear();
         let message = message.get(..length).unwrap_or_default();
-        if self.service.answer(client, message, out, Patience::Wait) == Outcome::Replied {
+        if programs::answer(&self.state, client, message, out, IoMode::Blocking) == Outcome::Replied
+        {
             let _ = socket.send_to(out.as_bytes(), client);
         }
     }
 
     fn admit(self: &Arc<Self>, stream: TcpStream, client: SocketAddr) {
-        let service = &self.service;
-        count(&service.counters.connections);
+        let state = &self.state;
+        count(&state.counters.connections);
         let Ok(line) = stream
             .set_nonblocking(false)
-            .and_then(|()| Line::new(stream))
+            .and_then(|()| Connection::new(stream))
         else {
             return;
         };
         let line = Arc::new(line);
         let mut lines = self.lines();
         lines.reap();
-        let known = service.knows(client.ip());
+        let known = state.exports.allow(client.ip());
         if !lines.make_room(client.ip(), known) {
             drop(lines);
             line.close();
-            count(&service.counters.connections_refused);
-            service.tell(Event::ConnectionRefused { client });
+            count(&state.counters.connections_refused);
+            state.report(Event::ConnectionRefused { client });
             return;
         }
         let id = lines.next;
@@ -316,7 +305,7 @@ impl Shared {
             .spawn({
                 let (shared, line) = (Arc::clone(self), Arc::clone(&line));
                 move || {
-                    connection::serve(&shared.service, &shared.pool, &line, client);
+                    connection::serve(&shared.state, &shared.pool, &line, client);
                     let mut lines = shared.lines();
                     lines.open.remove(&id);
                     lines.ended.push(id);
@@ -332,14 +321,14 @@ impl Shared {
                 lines.open.remove(&id);
                 drop(lines);
                 line.close();
-                service.tell(Event::OutOfThreads { client });
+                state.report(Event::OutOfThreads { client });
             }
         }
     }
 
-    fn count_open(&self, lines: &Lines) {
+    fn count_open(&self, lines: &ConnectionTable) {
         let open = u64::try_from(lines.open.len()).unwrap_or(u64::MAX);
-        let counter = &self.service.counters.connections_open;
+        let counter = &self.state.counters.connections_open;
         counter.store(open, Ordering::Relaxed);
     }
 }

@@ -1,11 +1,346 @@
-//! The exported directory tree: file handles, and the files behind them.
+//! The exported directory tree: handles in, files out, and never one from outside.
 
 pub(crate) mod attributes;
-pub(crate) mod file_cache;
+mod file_cache;
 pub(crate) mod handle;
 pub(crate) mod handle_key;
-pub(crate) mod inode_index;
+mod handle_scheme;
+mod inode_index;
+mod kernel_handle;
 pub(crate) mod name;
 pub(crate) mod node;
 pub(crate) mod root_dir;
 pub(crate) mod status;
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use netroot_sys::handle as kernel;
+use nfs3_types::nfs3::{fattr3, nfsstat3};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use crate::open_file_limit;
+use file_cache::FileCache;
+use handle::{FileId, Handle, HandleError, HandleSigner, InodeId};
+use handle_key::HandleKey;
+pub use handle_scheme::HandleScheme;
+use inode_index::InodeIndex;
+use node::{Node, OpenFile, is_directory};
+use root_dir::{MountView, RootDir, RootDirError, open_directory, open_entry};
+
+/// A directory and everything below it, as clients see it.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    root: RootDir,
+    scheme: HandleScheme,
+    signer: HandleSigner,
+    fsid: u64,
+    index: InodeIndex,
+    cache: FileCache,
+}
+
+/// Why a directory cannot be opened as a tree.
+#[derive(Debug)]
+pub(crate) enum TreeError {
+    /// The directory itself.
+    Root(RootDirError),
+    /// Its identity.
+    Identity(io::Error),
+}
+
+/// A file found by name.
+pub(crate) struct Found {
+    pub(crate) handle: Handle,
+    pub(crate) object: Node,
+    pub(crate) stat: Stat,
+}
+
+impl Tree {
+    /// Opens the directory at `path`. `name` and the directory's identity decide the handles: they are the same
+    /// for as long as both are.
+    pub(crate) fn open(path: &Path, name: &str, key: &HandleKey) -> Result<Self, TreeError> {
+        let root = RootDir::open(path).map_err(TreeError::Root)?;
+        let own = kernel_handle::of_root(&root);
+        let scheme = match own {
+            Some(_) => HandleScheme::Kernel,
+            None => HandleScheme::Inodes,
+        };
+        let generation = inode_index::generation(root.directory())
+            .map_err(|errno| TreeError::Identity(errno.into()))?;
+        let identity = [
+            name.as_bytes(),
+            &[0],
+            own.as_ref().map_or(&[][..], kernel::KernelHandle::bytes),
+            &root.stat().st_ino.to_be_bytes(),
+            &generation.to_be_bytes(),
+        ]
+        .concat();
+        let signer = HandleSigner::new(key, &identity);
+        Ok(Self {
+            fsid: u64::from(signer.export_id()),
+            root,
+            scheme,
+            signer,
+            index: InodeIndex::default(),
+            cache: FileCache::new(open_file_limit::files_to_keep_open()),
+        })
+    }
+
+    /// The number in every handle of this tree.
+    pub(crate) fn export_id(&self) -> u32 {
+        self.signer.export_id()
+    }
+
+    pub(crate) fn handle_scheme(&self) -> HandleScheme {
+        self.scheme
+    }
+
+    pub(crate) fn mount_view(&self) -> MountView {
+        self.root.view()
+    }
+
+    pub(crate) fn root(&self) -> &RootDir {
+        &self.root
+    }
+
+    pub(crate) fn attributes(&self, stat: &Stat) -> fattr3 {
+        attributes::from_stat(stat, self.fsid)
+    }
+
+    /// The verifier of directory cookies (RFC 1813 §3.3.16). A file system with handles keeps its cookies valid
+    /// whatever happens to the directory, as nfsd relies on too; elsewhere a changed directory is listed anew.
+    pub(crate) fn cookie_verifier(&self, directory: &Stat) -> [u8; 8] {
+        match self.scheme {
+            HandleScheme::Kernel => self.fsid.to_be_bytes(),
+            HandleScheme::Inodes => {
+                let seconds = directory.st_mtime.to_be_bytes();
+                let nanoseconds = directory.st_mtime_nsec.to_be_bytes();
+                let mut mixed = seconds;
+                for (byte, other) in mixed.iter_mut().zip(nanoseconds.iter().rev()) {
+                    *byte ^= other;
+                }
+                mixed
+            }
+        }
+    }
+
+    /// The file behind a handle that a client sent.
+    pub(crate) fn resolve(&self, handle: &Handle) -> Result<Arc<Node>, Unresolved> {
+        // Only handles that we made ourselves or have checked are in the cache.
+        if let Some(known) = self.cache.find(handle) {
+            if let Node::Open(open) = &*known
+                && open.is_due_for_check()
+                && self.root.contains(open.reference()) != Ok(true)
+            {
+                self.cache.forget(handle);
+                return Err(Unresolved::Stale);
+            }
+            return Ok(known);
+        }
+        let id = self.signer.verify(handle).map_err(Unresolved::Foreign)?;
+        let object = self.open_id(&id).map_err(|errno| match errno {
+            Errno::STALE | Errno::NOENT | Errno::INVAL => Unresolved::Stale,
+            other => Unresolved::Failed(other),
+        })?;
+        Ok(self.cache.keep(*handle, Arc::new(object)))
+    }
+
+    fn open_id(&self, id: &FileId) -> Result<Node, Errno> {
+        let file = match id {
+            FileId::MountPoint { inode } => return Ok(Node::mount_point(*inode, self.root.stat())),
+            FileId::Kernel(handle) => kernel_handle::open(&self.root, handle, OFlags::PATH)?,
+            FileId::Inode(id) => self.index.open(&self.root, id)?,
+        };
+        let stat = rustix::fs::fstat(&file)?;
+        // Only directories know the way up; a file keeps its handle when it is moved out of the root within the same
+        // file system, as it does with nfsd.
+        if is_directory(&stat) && !self.root.contains(file.as_fd())? {
+            return Err(Errno::STALE);
+        }
+        Ok(Node::Open(OpenFile::new(file, &stat)))
+    }
+
+    /// Forgets what the cache holds open for this handle.
+    pub(crate) fn forget(&self, handle: &Handle) {
+        self.cache.forget(handle);
+    }
+
+    /// The handle of the root, or of a directory beneath it for clients that mount no more than that.
+    pub(crate) fn mount(&self, below: &[u8]) -> Result<Handle, nfsstat3> {
+        let directory = open_directory(self.root.directory()).map_err(status::from_errno)?;
+        let stat = rustix::fs::fstat(&directory).map_err(status::from_errno)?;
+        let mut found = self
+            .identify(directory, stat, 0, b"")
+            .map_err(status::from_errno)?;
+        for part in below.split(|byte| *byte == b'/') {
+            if !part.is_empty() && part != b"." {
+                found = self.find(&found.object, part)?;
+            }
+        }
+        if !is_directory(&found.stat) {
+            return Err(nfsstat3::NFS3ERR_NOTDIR);
+        }
+        Ok(found.handle)
+    }
+
+    /// Looks `name` up and keeps what it found open, because most files that are looked up are asked about next.
+    pub(crate) fn lookup(&self, directory: &Node, name: &[u8]) -> Result<(Handle, Stat), nfsstat3> {
+        if let Some(known) = self.lookup_known(directory, name) {
+            return Ok(known);
+        }
+        let found = self.find(directory, name)?;
+        self.cache.keep(found.handle, Arc::new(found.object));
+        Ok((found.handle, found.stat))
+    }
+
+    /// Looks up a file that is held open already: one question to the file system instead of four, and the answer is as
+    /// fresh. `None` whenever anything is out of the ordinary; [`Tree::find`] then says what.
+    pub(crate) fn lookup_known(&self, directory: &Node, name: &[u8]) -> Option<(Handle, Stat)> {
+        let Node::Open(directory) = directory else {
+            return None;
+        };
+        if self.scheme != HandleScheme::Kernel {
+            return None;
+        }
+        // A name of one entry leads nowhere else, and this call follows no link; what it finds in another mount was
+        // never let into the cache under a handle of ours.
+        let mut entry = [0; name::LONGEST + 1];
+        let name = name::check(name).ok()?;
+        entry.get_mut(..name.len())?.copy_from_slice(name);
+        let entry = CStr::from_bytes_until_nul(&entry).ok()?;
+        let (kernel, mount) = kernel::of_entry(directory.reference(), entry).ok()?;
+        if !self.root.is_mount(mount) {
+            return None;
+        }
+        let handle = self.signer.sign(&FileId::Kernel(kernel))?;
+        let stat = self.cache.find(&handle)?.stat().ok()?;
+        Some((handle, stat))
+    }
+
+    /// Looks `name` up.
+    pub(crate) fn find(&self, directory: &Node, name: &[u8]) -> Result<Found, nfsstat3> {
+        let parent = match directory {
+            Node::Open(parent) => parent.reference(),
+            Node::MountPoint(_) => return Err(nfsstat3::NFS3ERR_NOENT),
+        };
+        let name = name::check(name)?;
+        let file = match open_entry(parent, name) {
+            Ok(file) => file,
+            // Something is mounted here, which only a shared view can meet.
+            Err(Errno::XDEV) => return self.covered(parent, name).map_err(status::from_errno),
+            Err(errno) => return Err(status::from_errno(errno)),
+        };
+        let stat = rustix::fs::fstat(&file).map_err(status::from_errno)?;
+        // A btrfs subvolume is no mount, but numbers its inodes by itself: to clients it would be one file system
+        // with every number twice.
+        if is_directory(&stat) && stat.st_dev != self.root.stat().st_dev {
+            return self.covered(parent, name).map_err(status::from_errno);
+        }
+        let parent_inode = match self.scheme {
+            HandleScheme::Kernel => 0,
+            HandleScheme::Inodes => {
+                rustix::fs::fstat(parent)
+                    .map_err(status::from_errno)?
+                    .st_ino
+            }
+        };
+        self.identify(file, stat, parent_inode, name)
+            .map_err(status::from_errno)
+    }
+
+    fn identify(
+        &self,
+        file: OwnedFd,
+        stat: Stat,
+        parent: u64,
+        name: &[u8],
+    ) -> Result<Found, Errno> {
+        let id = match self.scheme {
+            HandleScheme::Kernel => kernel::of(&file)
+                .map(|(handle, _)| FileId::Kernel(handle))
+                .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?,
+            HandleScheme::Inodes if self.root.is_root(&stat) => FileId::Inode(InodeId {
+                inode: stat.st_ino,
+                generation: inode_index::generation(file.as_fd())?,
+                parent: 0,
+            }),
+            HandleScheme::Inodes => {
+                FileId::Inode(self.index.identify(file.as_fd(), &stat, parent, name)?)
+            }
+        };
+        let handle = self.signer.sign(&id).ok_or(Errno::OVERFLOW)?;
+        let object = Node::Open(OpenFile::new(file, &stat));
+        Ok(Found {
+            handle,
+            object,
+            stat,
+        })
+    }
+
+    /// The directory `name` that something is mounted on: its parent still lists its own inode number.
+    fn covered(&self, parent: BorrowedFd<'_>, name: &[u8]) -> Result<Found, Errno> {
+        let mut inode = None;
+        inode_index::for_each_entry(open_directory(parent)?.as_fd(), |entry, kind, listed| {
+            if listed == name && kind == FileType::Directory {
+                inode = Some(entry);
+            }
+            listed != name
+        })?;
+        // A file that another one is mounted on cannot be shown empty without lying.
+        let inode = inode.ok_or(Errno::ACCESS)?;
+        let handle = self
+            .signer
+            .sign(&FileId::MountPoint { inode })
+            .ok_or(Errno::OVERFLOW)?;
+        let object = Node::mount_point(inode, self.root.stat());
+        let stat = object.stat()?;
+        Ok(Found {
+            handle,
+            object,
+            stat,
+        })
+    }
+
+    /// The descriptor to read a regular file from.
+    pub(crate) fn content<'a>(
+        &self,
+        handle: &Handle,
+        object: &'a OpenFile,
+    ) -> Result<BorrowedFd<'a>, Errno> {
+        object.content(|| {
+            // Nonblocking, should it not be a regular file after all.
+            let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+            let open = |flags| match self.signer.verify(handle) {
+                Ok(FileId::Kernel(handle)) => kernel_handle::open(&self.root, &handle, flags),
+                // Without kernel handles the way from a reference to its content goes through /proc.
+                _ => rustix::fs::open(
+                    format!(
+                        "/proc/self/fd/{}",
+                        std::os::fd::AsRawFd::as_raw_fd(&object.reference())
+                    ),
+                    flags,
+                    Mode::empty(),
+                ),
+            };
+            match open(flags | OFlags::NOATIME) {
+                Err(Errno::PERM) => open(flags),
+                result => result,
+            }
+        })
+    }
+}
+
+/// Why a handle leads nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unresolved {
+    /// It was not made by this export with this key.
+    Foreign(HandleError),
+    /// Its file is gone.
+    Stale,
+    /// The file could not be opened.
+    Failed(Errno),
+}

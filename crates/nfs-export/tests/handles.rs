@@ -12,8 +12,9 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use netroot_net::Prefix;
 use netroot_nfs_export::{
-    AddressList, Event, Export, ExportOptions, HandleKey, HandleScheme, Refusal, View,
+    AddressList, Event, Export, ExportOptions, HandleKey, HandleScheme, MountView, Refusal,
 };
 use nfs3_types::mount::dirpath;
 use nfs3_types::nfs3::*;
@@ -129,7 +130,7 @@ fn without_capabilities_the_handles_are_of_inodes_and_the_view_is_shared() {
     let root = tempfile::tempdir().unwrap();
     let export = Export::open(root.path(), options()).unwrap();
     assert_eq!(export.handles(), HandleScheme::Inodes);
-    assert_eq!(export.view(), View::Shared);
+    assert_eq!(export.view(), MountView::Live);
 }
 
 fn a_directory_moved_out_under_a_running_server_is_closed_within_seconds() {
@@ -248,8 +249,8 @@ fn a_handle_of_one_export_is_not_believed_by_another() {
         )
         .unwrap()
     };
-    let mine = AddressList::networks([(Ipv4Addr::LOCALHOST, 32)]).unwrap();
-    let theirs = AddressList::networks([(Ipv4Addr::new(192, 0, 2, 0), 24)]).unwrap();
+    let mine = AddressList::networks([Prefix::host(Ipv4Addr::LOCALHOST)]);
+    let theirs = AddressList::networks(["192.0.2.0/24".parse().unwrap()]);
     let running = serve_with(vec![
         exported(&one, "/image", mine),
         exported(&other, "/other", theirs),

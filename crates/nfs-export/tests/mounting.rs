@@ -9,7 +9,7 @@
 mod support;
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
@@ -112,7 +112,7 @@ fn the_list_of_exports_says_for_whom_they_are() {
 #[test]
 fn a_stranger_learns_that_nothing_is_for_it_and_no_more() {
     let root = tempfile::tempdir().unwrap();
-    let allowed = AddressList::networks([(Ipv4Addr::new(192, 0, 2, 0), 24)]).unwrap();
+    let allowed = AddressList::networks(["192.0.2.0/24".parse().unwrap()]);
     let export = Export::open(
         root.path(),
         ExportOptions {

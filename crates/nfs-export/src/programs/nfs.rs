@@ -1,34 +1,30 @@
 //! NFS v3 (RFC 1813 §3), read-only.
 
+mod permissions;
 mod read;
 mod read_only;
 mod readdir;
-
-use std::net::IpAddr;
-use std::sync::Arc;
+pub(super) mod request;
 
 use nfs3_types::nfs3::{
     ACCESS3res, ACCESS3resfail, ACCESS3resok, COMMIT3resok, FSF3_HOMOGENEOUS, FSF3_LINK,
     FSF3_SYMLINK, FSINFO3resfail, FSINFO3resok, FSSTAT3resfail, FSSTAT3resok, GETATTR3resok,
     LOOKUP3resfail, LOOKUP3resok, Nfs3Option, Nfs3Result, PATHCONF3resfail, PATHCONF3resok,
-    READLINK3resfail, READLINK3resok, nfspath3, nfsstat3, nfstime3, post_op_attr, wcc_data,
-    writeverf3,
+    READLINK3resfail, READLINK3resok, nfspath3, nfsstat3, nfstime3, wcc_data, writeverf3,
 };
 use nfs3_types::xdr_codec::{Opaque, Pack, Void};
-use rustix::fs::{FileType, Stat};
+use rustix::fs::FileType;
 
 use crate::counters::count;
-use crate::export::{Export, Unresolved, is_directory};
-use crate::programs::{Interrupted, Patience, Service};
-use crate::rpc::credentials::{Caller, Wish};
+use crate::programs::procedure::ProcedureError;
 use crate::rpc::decode::Decoder;
-use crate::rpc::reply_buffer::Outbox;
-use crate::tree::handle::{Handle, HandleError};
-use crate::tree::node::Object;
-use crate::tree::status;
-
-/// The most content in one READ reply, in bytes: what Linux asks for at most.
-pub(crate) const READ_SIZE: u32 = 1024 * 1024;
+use crate::rpc::reply_buffer::ReplyBuffer;
+use crate::tree::handle::Handle;
+use crate::tree::node::{Node, is_directory};
+use crate::tree::{name, status};
+use permissions::{Permission, may};
+use read::READ_SIZE;
+use request::{Request, ResolvedFile};
 
 /// The content in one READ reply that is best asked for, in bytes; Linux takes it as its `rsize`. Of 128 KiB to 1 MiB
 /// this cost the least processor time per byte (`examples/rates`): the buffer is still in the cache when it is sent.
@@ -40,34 +36,12 @@ pub(crate) const WRITE_SIZE: u32 = 32 * 1024;
 /// The directory listing that is best asked for, in bytes.
 const LIST_SIZE: u32 = 64 * 1024;
 
-/// One NFS call.
-pub(crate) struct Request<'a> {
-    pub(crate) service: &'a Service,
-    pub(crate) client: IpAddr,
-    pub(crate) caller: Caller,
-    pub(crate) patience: Patience,
-}
-
-/// A file that a call is about, and its attributes at the time.
-pub(crate) struct Subject<'a> {
-    pub(crate) export: &'a Export,
-    pub(crate) handle: Handle,
-    pub(crate) object: Arc<Object>,
-    pub(crate) stat: Stat,
-}
-
-impl Subject<'_> {
-    pub(crate) fn attributes(&self) -> post_op_attr {
-        Nfs3Option::Some(self.export.attributes(&self.stat))
-    }
-}
-
 pub(crate) fn answer(
     request: &Request<'_>,
     procedure: u32,
     mut arguments: Decoder<'_>,
-    out: &mut Outbox,
-) -> Result<(), Interrupted> {
+    out: &mut ReplyBuffer,
+) -> Result<(), ProcedureError> {
     match procedure {
         0 => {}
         1 => getattr(request, arguments.handle()?, out),
@@ -92,78 +66,31 @@ pub(crate) fn answer(
     Ok(())
 }
 
-impl Request<'_> {
-    /// The file that a handle names, if it is one that this client may see.
-    pub(crate) fn subject(&self, handle: Handle) -> Result<Subject<'_>, nfsstat3> {
-        let counters = &self.service.counters;
-        let claimed = handle.claimed_export();
-        let export = self
-            .service
-            .exports
-            .iter()
-            .find(|export| Some(export.identity()) == claimed)
-            .ok_or_else(|| {
-                count(&counters.bad_handles);
-                nfsstat3::NFS3ERR_STALE
-            })?;
-        if !export.allows(self.client) {
-            count(&counters.denied);
-            return Err(nfsstat3::NFS3ERR_ACCES);
-        }
-        let object = export.resolve(&handle).map_err(|why| match why {
-            Unresolved::Foreign(HandleError::Layout) => {
-                count(&counters.bad_handles);
-                nfsstat3::NFS3ERR_BADHANDLE
-            }
-            Unresolved::Foreign(HandleError::Signature) => {
-                count(&counters.bad_handles);
-                nfsstat3::NFS3ERR_STALE
-            }
-            Unresolved::Stale => {
-                count(&counters.stale_handles);
-                nfsstat3::NFS3ERR_STALE
-            }
-            Unresolved::Failed(errno) => status::from_errno(errno),
-        })?;
-        let stat = object.stat().map_err(|errno| {
-            // A file system that finds out only now (a network one) must be asked again, not the cache.
-            export.forget(&handle);
-            status::from_errno(errno)
-        })?;
-        Ok(Subject {
-            export,
-            handle,
-            object,
-            stat,
-        })
-    }
-}
-
 /// Packs what a procedure returned: its results, or a status with the results that go with failure.
-pub(crate) fn reply<T: Pack, E: Pack>(out: &mut Outbox, result: Result<T, (nfsstat3, E)>) {
+pub(crate) fn reply<T: Pack, E: Pack>(out: &mut ReplyBuffer, result: Result<T, (nfsstat3, E)>) {
     match result {
         Ok(results) => out.pack(&Nfs3Result::<T, E>::Ok(results)),
         Err(failure) => out.pack(&Nfs3Result::<T, E>::Err(failure)),
     }
 }
 
-fn getattr(request: &Request<'_>, handle: Handle, out: &mut Outbox) {
-    let result = request.subject(handle);
+fn getattr(request: &Request<'_>, handle: Handle, out: &mut ReplyBuffer) {
+    let result = request.resolve(handle);
     reply(
         out,
         match &result {
             Ok(file) => Ok(GETATTR3resok {
-                obj_attributes: file.export.attributes(&file.stat),
+                obj_attributes: file.tree.attributes(&file.stat),
             }),
             Err(status) => Err((*status, Void)),
         },
     );
 }
 
-fn lookup(request: &Request<'_>, handle: Handle, name: &[u8], out: &mut Outbox) {
+fn lookup(request: &Request<'_>, handle: Handle, name: &[u8], out: &mut ReplyBuffer) {
     let failed = |status, dir_attributes| (status, LOOKUP3resfail { dir_attributes });
     let result = request
-        .subject(handle)
+        .resolve(handle)
         .map_err(|status| failed(status, Nfs3Option::None))
         .and_then(|directory| {
             find(request, &directory, name).map_err(|status| failed(status, directory.attributes()))
@@ -173,39 +100,39 @@ fn lookup(request: &Request<'_>, handle: Handle, name: &[u8], out: &mut Outbox) 
 
 fn find(
     request: &Request<'_>,
-    directory: &Subject<'_>,
+    directory: &ResolvedFile<'_>,
     name: &[u8],
 ) -> Result<LOOKUP3resok, nfsstat3> {
     if !is_directory(&directory.stat) {
         return Err(nfsstat3::NFS3ERR_NOTDIR);
     }
-    if !request.caller.may(Wish::Execute, &directory.stat) {
+    if !may(&request.credentials, Permission::Execute, &directory.stat) {
         return Err(nfsstat3::NFS3ERR_ACCES);
     }
-    crate::tree::name::check(name).inspect_err(|_| count(&request.service.counters.bad_names))?;
-    let (handle, stat) = directory.export.lookup(&directory.object, name)?;
+    name::check(name).inspect_err(|_| count(&request.state.counters.bad_names))?;
+    let (handle, stat) = directory.tree.lookup(&directory.node, name)?;
     Ok(LOOKUP3resok {
         object: handle.to_xdr(),
-        obj_attributes: Nfs3Option::Some(directory.export.attributes(&stat)),
+        obj_attributes: Nfs3Option::Some(directory.tree.attributes(&stat)),
         dir_attributes: directory.attributes(),
     })
 }
 
-fn access(request: &Request<'_>, handle: Handle, asked: u32, out: &mut Outbox) {
-    let result: ACCESS3res = match request.subject(handle) {
+fn access(request: &Request<'_>, handle: Handle, asked: u32, out: &mut ReplyBuffer) {
+    let result: ACCESS3res = match request.resolve(handle) {
         Ok(file) => Nfs3Result::Ok(ACCESS3resok {
             obj_attributes: file.attributes(),
-            access: request.caller.access(&file.stat, asked),
+            access: permissions::access(&request.credentials, &file.stat, asked),
         }),
         Err(status) => Nfs3Result::Err((status, ACCESS3resfail::default())),
     };
     out.pack(&result);
 }
 
-fn readlink(request: &Request<'_>, handle: Handle, out: &mut Outbox) {
+fn readlink(request: &Request<'_>, handle: Handle, out: &mut ReplyBuffer) {
     let failed = |status, symlink_attributes| (status, READLINK3resfail { symlink_attributes });
     let result = request
-        .subject(handle)
+        .resolve(handle)
         .map_err(|status| failed(status, Nfs3Option::None))
         .and_then(|link| {
             let symlink_attributes = link.attributes();
@@ -220,9 +147,9 @@ fn readlink(request: &Request<'_>, handle: Handle, out: &mut Outbox) {
 }
 
 /// Where a link points, as it is written: following it, absolute or not, is the client's business.
-fn target(link: &Subject<'_>) -> Result<Vec<u8>, nfsstat3> {
-    match &*link.object {
-        Object::Open(object) if FileType::from_raw_mode(link.stat.st_mode) == FileType::Symlink => {
+fn target(link: &ResolvedFile<'_>) -> Result<Vec<u8>, nfsstat3> {
+    match &*link.node {
+        Node::Open(object) if FileType::from_raw_mode(link.stat.st_mode) == FileType::Symlink => {
             rustix::fs::readlinkat(object.reference(), c"", Vec::new())
                 .map(std::ffi::CString::into_bytes)
                 .map_err(status::from_errno)
@@ -231,13 +158,13 @@ fn target(link: &Subject<'_>) -> Result<Vec<u8>, nfsstat3> {
     }
 }
 
-fn fsstat(request: &Request<'_>, handle: Handle, out: &mut Outbox) {
+fn fsstat(request: &Request<'_>, handle: Handle, out: &mut ReplyBuffer) {
     let failed = |status, obj_attributes| (status, FSSTAT3resfail { obj_attributes });
     let result = request
-        .subject(handle)
+        .resolve(handle)
         .map_err(|status| failed(status, Nfs3Option::None))
         .and_then(|file| {
-            let space = rustix::fs::fstatvfs(file.export.root().directory())
+            let space = rustix::fs::fstatvfs(file.tree.root().directory())
                 .map_err(|errno| failed(status::from_errno(errno), file.attributes()))?;
             let bytes = |blocks: u64| blocks.saturating_mul(space.f_frsize);
             Ok(FSSTAT3resok {
@@ -254,9 +181,9 @@ fn fsstat(request: &Request<'_>, handle: Handle, out: &mut Outbox) {
     reply(out, result);
 }
 
-fn fsinfo(request: &Request<'_>, handle: Handle, out: &mut Outbox) {
+fn fsinfo(request: &Request<'_>, handle: Handle, out: &mut ReplyBuffer) {
     let result = request
-        .subject(handle)
+        .resolve(handle)
         .map(|file| FSINFO3resok {
             obj_attributes: file.attributes(),
             rtmax: READ_SIZE,
@@ -277,9 +204,9 @@ fn fsinfo(request: &Request<'_>, handle: Handle, out: &mut Outbox) {
     reply(out, result);
 }
 
-fn pathconf(request: &Request<'_>, handle: Handle, out: &mut Outbox) {
+fn pathconf(request: &Request<'_>, handle: Handle, out: &mut ReplyBuffer) {
     let result = request
-        .subject(handle)
+        .resolve(handle)
         .map(|file| PATHCONF3resok {
             obj_attributes: file.attributes(),
             // What the file system would take is of no use here; this is what POSIX programs expect at least.
@@ -295,13 +222,13 @@ fn pathconf(request: &Request<'_>, handle: Handle, out: &mut Outbox) {
 }
 
 /// Nothing is ever written, so everything that was written is on the disk.
-fn commit(request: &Request<'_>, handle: Handle, out: &mut Outbox) {
+fn commit(request: &Request<'_>, handle: Handle, out: &mut ReplyBuffer) {
     let wcc = |after| wcc_data {
         before: Nfs3Option::None,
         after,
     };
     let result = request
-        .subject(handle)
+        .resolve(handle)
         .map(|file| COMMIT3resok {
             file_wcc: wcc(file.attributes()),
             verf: writeverf3(*b"readonly"),

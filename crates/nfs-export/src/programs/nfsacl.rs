@@ -8,10 +8,10 @@
 
 use nfs3_types::nfs3::{Nfs3Option, nfsstat3, post_op_attr};
 
-use crate::programs::Interrupted;
-use crate::programs::nfs::Request;
+use crate::programs::nfs::request::Request;
+use crate::programs::procedure::ProcedureError;
 use crate::rpc::decode::Decoder;
-use crate::rpc::reply_buffer::Outbox;
+use crate::rpc::reply_buffer::ReplyBuffer;
 
 /// `NFS_ACL_PROGRAM`.
 pub(crate) const PROGRAM: u32 = 100_227;
@@ -22,13 +22,13 @@ pub(crate) fn answer(
     request: &Request<'_>,
     procedure: u32,
     mut arguments: Decoder<'_>,
-    out: &mut Outbox,
-) -> Result<(), Interrupted> {
+    out: &mut ReplyBuffer,
+) -> Result<(), ProcedureError> {
     match procedure {
         0 => {}
         1 => {
             let (handle, mask) = (arguments.handle()?, arguments.u32()?);
-            match request.subject(handle) {
+            match request.resolve(handle) {
                 Ok(file) => {
                     out.pack(&nfsstat3::NFS3_OK);
                     out.pack(&file.attributes());
@@ -42,15 +42,15 @@ pub(crate) fn answer(
             }
         }
         2 => {
-            let status = request.subject(arguments.handle()?).err();
+            let status = request.resolve(arguments.handle()?).err();
             fail(out, status.unwrap_or(nfsstat3::NFS3ERR_ROFS));
         }
-        _ => return Err(Interrupted::NoSuchProcedure),
+        _ => return Err(ProcedureError::NoSuchProcedure),
     }
     Ok(())
 }
 
-fn fail(out: &mut Outbox, status: nfsstat3) {
+fn fail(out: &mut ReplyBuffer, status: nfsstat3) {
     out.pack(&status);
     let unknown: post_op_attr = Nfs3Option::None;
     out.pack(&unknown);

@@ -3,9 +3,10 @@
 use nfs3_types::portmap::{IPPROTO_TCP, IPPROTO_UDP, mapping};
 use nfs3_types::{mount, nfs3, portmap};
 
-use crate::programs::{Interrupted, Ports};
+use crate::programs::procedure::ProcedureError;
 use crate::rpc::decode::Decoder;
-use crate::rpc::reply_buffer::Outbox;
+use crate::rpc::reply_buffer::ReplyBuffer;
+use crate::server_state::Ports;
 
 const NULL: u32 = 0;
 const SET: u32 = 1;
@@ -17,8 +18,8 @@ pub(crate) fn answer(
     ports: &Ports,
     procedure: u32,
     mut arguments: Decoder<'_>,
-    out: &mut Outbox,
-) -> Result<(), Interrupted> {
+    out: &mut ReplyBuffer,
+) -> Result<(), ProcedureError> {
     match procedure {
         NULL => {}
         // Nobody but this server has anything registered here. RFC 1833: "returns FALSE otherwise".
@@ -39,7 +40,7 @@ pub(crate) fn answer(
             out.pack(&false);
         }
         // CALLIT too: it makes the portmapper call others for a stranger.
-        _ => return Err(Interrupted::NoSuchProcedure),
+        _ => return Err(ProcedureError::NoSuchProcedure),
     }
     Ok(())
 }

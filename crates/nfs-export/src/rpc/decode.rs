@@ -9,7 +9,7 @@ use crate::tree::handle::Handle;
 /// The call's bytes do not hold what its procedure takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the arguments do not decode")]
-pub(crate) struct Garbage;
+pub(crate) struct Malformed;
 
 /// A cursor over XDR (RFC 4506).
 #[derive(Debug, Clone, Copy)]
@@ -22,36 +22,36 @@ impl<'a> Decoder<'a> {
         Self { rest: bytes }
     }
 
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Garbage> {
-        let (taken, rest) = self.rest.split_at_checked(length).ok_or(Garbage)?;
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or(Malformed)?;
         self.rest = rest;
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Garbage> {
-        let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or(Garbage)?;
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or(Malformed)?;
         self.rest = rest;
         Ok(*taken)
     }
 
-    pub(crate) fn u32(&mut self) -> Result<u32, Garbage> {
+    pub(crate) fn u32(&mut self) -> Result<u32, Malformed> {
         self.array().map(u32::from_be_bytes)
     }
 
-    pub(crate) fn u64(&mut self) -> Result<u64, Garbage> {
+    pub(crate) fn u64(&mut self) -> Result<u64, Malformed> {
         self.array().map(u64::from_be_bytes)
     }
 
     /// Fixed-length opaque data of eight bytes: the verifiers.
-    pub(crate) fn verifier(&mut self) -> Result<[u8; 8], Garbage> {
+    pub(crate) fn verifier(&mut self) -> Result<[u8; 8], Malformed> {
         self.array()
     }
 
     /// Variable-length opaque data or a string of at most `limit` bytes.
-    pub(crate) fn opaque(&mut self, limit: usize) -> Result<&'a [u8], Garbage> {
-        let length = usize::try_from(self.u32()?).map_err(|_| Garbage)?;
+    pub(crate) fn opaque(&mut self, limit: usize) -> Result<&'a [u8], Malformed> {
+        let length = usize::try_from(self.u32()?).map_err(|_| Malformed)?;
         if length > limit {
-            return Err(Garbage);
+            return Err(Malformed);
         }
         let data = self.take(length)?;
         // What the padding holds is nobody's business (RFC 4506 §4.10 wants zeros; some clients leave garbage).
@@ -59,14 +59,14 @@ impl<'a> Decoder<'a> {
         Ok(data)
     }
 
-    pub(crate) fn handle(&mut self) -> Result<Handle, Garbage> {
+    pub(crate) fn handle(&mut self) -> Result<Handle, Malformed> {
         let bytes = self.opaque(nfs3_types::nfs3::NFS3_FHSIZE)?;
-        Handle::from_wire(bytes).ok_or(Garbage)
+        Handle::from_bytes(bytes).ok_or(Malformed)
     }
 
     /// A name in a directory. The limit is only a bound on what is looked at: whether it is a name is decided later,
     /// and an overlong one deserves an answer of its own.
-    pub(crate) fn name(&mut self) -> Result<&'a [u8], Garbage> {
+    pub(crate) fn name(&mut self) -> Result<&'a [u8], Malformed> {
         self.opaque(crate::rpc::record::LONGEST)
     }
 
@@ -85,10 +85,10 @@ mod tests {
     #[test]
     fn an_opaque_longer_than_what_is_there_is_garbage_and_costs_nothing() {
         let mut decoder = Decoder::new(&[0xff, 0xff, 0xff, 0xff, 1, 2, 3]);
-        assert_eq!(decoder.opaque(usize::MAX), Err(Garbage));
+        assert_eq!(decoder.opaque(usize::MAX), Err(Malformed));
         assert_eq!(
             Decoder::new(&[0, 0, 0, 8, 1, 2, 3]).opaque(64),
-            Err(Garbage)
+            Err(Malformed)
         );
     }
 

@@ -5,9 +5,9 @@ use nfs3_types::rpc::{
     rejected_reply, reply_body, rpc_msg,
 };
 
-use crate::rpc::credentials::Caller;
-use crate::rpc::decode::{Decoder, Garbage};
-use crate::rpc::reply_buffer::Outbox;
+use crate::rpc::credentials::Credentials;
+use crate::rpc::decode::{Decoder, Malformed};
+use crate::rpc::reply_buffer::ReplyBuffer;
 
 /// RFC 5531 §8.2: the body of a credential or verifier has at most 400 bytes.
 const LONGEST_AUTH: usize = 400;
@@ -19,7 +19,7 @@ pub(crate) struct Call<'a> {
     pub(crate) program: u32,
     pub(crate) version: u32,
     pub(crate) procedure: u32,
-    pub(crate) caller: Caller,
+    pub(crate) credentials: Credentials,
     pub(crate) arguments: Decoder<'a>,
 }
 
@@ -76,29 +76,29 @@ pub(crate) fn parse(message: &[u8]) -> Message<'_> {
         };
     }
     match head(&mut decoder) {
-        Err(Garbage) => Message::Ignore(Reason::Truncated),
+        Err(Malformed) => Message::Ignore(Reason::Truncated),
         Ok((_, Err(why))) => Message::Denied { xid, why },
-        Ok(([program, version, procedure], Ok(caller))) => Message::Call(Call {
+        Ok(([program, version, procedure], Ok(credentials))) => Message::Call(Call {
             xid,
             program,
             version,
             procedure,
-            caller,
+            credentials,
             arguments: decoder,
         }),
     }
 }
 
-type Head = ([u32; 3], Result<Caller, Denial>);
+type Head = ([u32; 3], Result<Credentials, Denial>);
 
-fn head(decoder: &mut Decoder<'_>) -> Result<Head, Garbage> {
+fn head(decoder: &mut Decoder<'_>) -> Result<Head, Malformed> {
     let procedure = [decoder.u32()?, decoder.u32()?, decoder.u32()?];
     let flavour = decoder.u32()?;
     let body = decoder.opaque(LONGEST_AUTH)?;
     let _verifier_flavour = decoder.u32()?;
     let _verifier = decoder.opaque(LONGEST_AUTH)?;
-    let caller = Caller::from_credential(flavour, body).ok_or(Denial::Credential);
-    Ok((procedure, caller))
+    let credentials = Credentials::from_credential(flavour, body).ok_or(Denial::Credential);
+    Ok((procedure, credentials))
 }
 
 /// How an accepted call ends when its procedure does not run.
@@ -112,16 +112,16 @@ pub(crate) enum Unavailable {
     },
     Procedure,
     /// The arguments do not decode.
-    Garbage,
+    GarbageArguments,
 }
 
 /// Writes the head of a reply whose results follow.
-pub(crate) fn begin_success(out: &mut Outbox, xid: u32) {
+pub(crate) fn begin_success(out: &mut ReplyBuffer, xid: u32) {
     accepted(out, xid, accept_stat_data::SUCCESS);
 }
 
 /// Writes the whole reply to a call that does not run.
-pub(crate) fn unavailable(out: &mut Outbox, xid: u32, why: Unavailable) {
+pub(crate) fn unavailable(out: &mut ReplyBuffer, xid: u32, why: Unavailable) {
     let status = match why {
         Unavailable::Program => accept_stat_data::PROG_UNAVAIL,
         Unavailable::Version { only } => accept_stat_data::PROG_MISMATCH {
@@ -129,13 +129,13 @@ pub(crate) fn unavailable(out: &mut Outbox, xid: u32, why: Unavailable) {
             high: only,
         },
         Unavailable::Procedure => accept_stat_data::PROC_UNAVAIL,
-        Unavailable::Garbage => accept_stat_data::GARBAGE_ARGS,
+        Unavailable::GarbageArguments => accept_stat_data::GARBAGE_ARGS,
     };
     accepted(out, xid, status);
 }
 
 /// Writes the whole reply to a call that is denied.
-pub(crate) fn denied(out: &mut Outbox, xid: u32, why: Denial) {
+pub(crate) fn denied(out: &mut ReplyBuffer, xid: u32, why: Denial) {
     let reply = match why {
         Denial::RpcVersion => rejected_reply::rpc_mismatch(RPC_VERSION_2, RPC_VERSION_2),
         Denial::Credential => rejected_reply::auth_error(auth_stat::AUTH_BADCRED),
@@ -144,7 +144,7 @@ pub(crate) fn denied(out: &mut Outbox, xid: u32, why: Denial) {
     message(out, xid, reply_body::MSG_DENIED(reply));
 }
 
-fn accepted(out: &mut Outbox, xid: u32, reply_data: accept_stat_data) {
+fn accepted(out: &mut ReplyBuffer, xid: u32, reply_data: accept_stat_data) {
     let verf = opaque_auth::default();
     message(
         out,
@@ -153,7 +153,7 @@ fn accepted(out: &mut Outbox, xid: u32, reply_data: accept_stat_data) {
     );
 }
 
-fn message(out: &mut Outbox, xid: u32, body: reply_body<'_>) {
+fn message(out: &mut ReplyBuffer, xid: u32, body: reply_body<'_>) {
     out.pack(&rpc_msg {
         xid,
         body: msg_body::REPLY(body),
@@ -206,7 +206,11 @@ mod tests {
             (call.xid, call.program, call.version, call.procedure),
             (77, 100_003, 3, 1)
         );
-        assert!(call.caller.in_group(24) && call.caller.in_group(100) && !call.caller.in_group(5));
+        assert!(
+            call.credentials.in_group(24)
+                && call.credentials.in_group(100)
+                && !call.credentials.in_group(5)
+        );
         assert_eq!(call.arguments.rest(), b"args");
     }
 

@@ -28,7 +28,7 @@ pub(crate) enum RecordError {
 
 /// Bytes received and not yet answered.
 #[derive(Debug, Default)]
-pub(crate) struct Inbox {
+pub(crate) struct RecordReader {
     buffer: Vec<u8>,
     filled: Range<usize>,
     /// The record so far, when it comes in several fragments.
@@ -38,7 +38,7 @@ pub(crate) struct Inbox {
     wanted: usize,
 }
 
-impl Inbox {
+impl RecordReader {
     /// Where to put received bytes; at least one, and room for the whole fragment whose header is known.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         if self.filled.is_empty() {
@@ -58,7 +58,7 @@ impl Inbox {
         self.buffer.get_mut(self.filled.end..).unwrap_or_default()
     }
 
-    /// That many bytes have been put into [`Inbox::room`].
+    /// That many bytes have been put into [`RecordReader::room`].
     pub(crate) fn received(&mut self, length: usize) {
         self.filled.end = self
             .filled
@@ -113,7 +113,7 @@ impl Inbox {
         }
     }
 
-    /// Whether [`Inbox::shrink`] would give anything back.
+    /// Whether [`RecordReader::shrink`] would give anything back.
     pub(crate) fn is_big(&self) -> bool {
         self.buffer.len() > SMALL || self.assembled.capacity() > SMALL
     }
@@ -132,7 +132,7 @@ mod tests {
 
     /// Feeds a stream in pieces of the given sizes (over and over) and collects the records.
     fn records(stream: &[u8], pieces: &[usize]) -> Result<Vec<Vec<u8>>, RecordError> {
-        let mut inbox = Inbox::default();
+        let mut inbox = RecordReader::default();
         let mut found = Vec::new();
         let mut rest = stream;
         let mut pieces = pieces.iter().cycle();
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn an_announced_two_gigabytes_are_an_error_before_any_memory_is_taken() {
-        let mut inbox = Inbox::default();
+        let mut inbox = RecordReader::default();
         inbox.room()[..4].copy_from_slice(&[0xff; 4]);
         inbox.received(4);
         assert_eq!(inbox.next(), Err(RecordError::TooLong));
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn an_idle_inbox_gives_its_memory_back_but_never_a_half_received_record() {
-        let mut inbox = Inbox::default();
+        let mut inbox = RecordReader::default();
         let stream = fragment(true, &[7; 40_000]);
         let mut sent = 0;
         while sent < 30_000 {
@@ -231,7 +231,7 @@ mod tests {
 
         #[test]
         fn random_bytes_never_panic_nor_take_memory(stream in proptest::collection::vec(any::<u8>(), 0..3000), pieces in proptest::collection::vec(1..600_usize, 1..5)) {
-            let mut inbox = Inbox::default();
+            let mut inbox = RecordReader::default();
             let mut rest = &stream[..];
             'stream: for piece in pieces.iter().cycle() {
                 if rest.is_empty() { break; }

@@ -22,15 +22,15 @@ const MOST_LARGE: usize = 64;
 
 /// The large buffers that may still be taken.
 #[derive(Debug)]
-pub(crate) struct Budget(AtomicUsize);
+pub(crate) struct BufferBudget(AtomicUsize);
 
-impl Default for Budget {
+impl Default for BufferBudget {
     fn default() -> Self {
         Self(AtomicUsize::new(MOST_LARGE))
     }
 }
 
-impl Budget {
+impl BufferBudget {
     fn take(self: &Arc<Self>) -> Option<Permit> {
         let taken = self
             .0
@@ -42,7 +42,7 @@ impl Budget {
 }
 
 #[derive(Debug)]
-struct Permit(Arc<Budget>);
+struct Permit(Arc<BufferBudget>);
 
 impl Drop for Permit {
     fn drop(&mut self) {
@@ -53,10 +53,10 @@ impl Drop for Permit {
 /// A buffer of replies. Unlike a `Vec` it keeps its bytes initialised beyond its end, so that a READ of a mebibyte
 /// goes from the page cache into it without being zeroed first.
 #[derive(Debug, Default)]
-pub(crate) struct Outbox {
+pub(crate) struct ReplyBuffer {
     memory: Memory,
     length: usize,
-    budget: Arc<Budget>,
+    budget: Arc<BufferBudget>,
 }
 
 #[derive(Debug)]
@@ -90,8 +90,8 @@ impl Memory {
     }
 }
 
-impl Outbox {
-    pub(crate) fn new(budget: &Arc<Budget>) -> Self {
+impl ReplyBuffer {
+    pub(crate) fn new(budget: &Arc<BufferBudget>) -> Self {
         Self {
             budget: Arc::clone(budget),
             ..Self::default()
@@ -183,7 +183,7 @@ impl Outbox {
         let _ = value.pack(self);
     }
 
-    /// Starts a record (RFC 5531 §11) and returns where; [`Outbox::end_record`] takes that.
+    /// Starts a record (RFC 5531 §11) and returns where; [`ReplyBuffer::end_record`] takes that.
     pub(crate) fn begin_record(&mut self) -> usize {
         let start = self.length;
         self.push(&[0; 4]);
@@ -209,7 +209,7 @@ impl Outbox {
     }
 }
 
-impl io::Write for Outbox {
+impl io::Write for ReplyBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.push(bytes);
         Ok(bytes.len())
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_record_is_marked_with_its_length() {
-        let mut out = Outbox::default();
+        let mut out = ReplyBuffer::default();
         out.push(b"before");
         let record = out.begin_record();
         out.push(b"12345678");
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn what_is_taken_back_is_not_sent() {
-        let mut out = Outbox::default();
+        let mut out = ReplyBuffer::default();
         out.push(b"kept");
         let mark = out.len();
         out.extend(100_000).fill(1);
@@ -250,16 +250,17 @@ mod tests {
 
     #[test]
     fn large_buffers_are_for_so_many_and_the_rest_reads_less_at_once() {
-        let budget = Arc::new(Budget::default());
+        let budget = Arc::new(BufferBudget::default());
         let wanted = 1024 * 1024 + 104;
-        let mut large: Vec<Outbox> = (0..MOST_LARGE).map(|_| Outbox::new(&budget)).collect();
+        let mut large: Vec<ReplyBuffer> =
+            (0..MOST_LARGE).map(|_| ReplyBuffer::new(&budget)).collect();
         for out in &mut large {
             out.push(b"before");
             assert_eq!(out.allowance(wanted), wanted);
             out.extend(wanted).fill(7);
             assert_eq!(out.as_bytes().get(..7), Some(&b"before\x07"[..]));
         }
-        let mut late = Outbox::new(&budget);
+        let mut late = ReplyBuffer::new(&budget);
         assert_eq!(late.allowance(wanted), MODEST);
         assert_eq!(late.allowance(100), 100);
         large.pop();

@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::counters::count;
-use crate::programs::{Outcome, Patience, Service};
-use crate::rpc::record::Inbox;
-use crate::rpc::reply_buffer::Outbox;
-use crate::server::thread_pool::Pool;
+use crate::programs::procedure::IoMode;
+use crate::programs::{self, Outcome};
+use crate::rpc::record::RecordReader;
+use crate::rpc::reply_buffer::ReplyBuffer;
+use crate::server::thread_pool::ThreadPool;
+use crate::server_state::ServerState;
 
 /// The most calls of one connection that wait for the disk at the same time.
 const MOST_ASIDE: u32 = 4;
@@ -26,7 +28,7 @@ const STUCK: Duration = Duration::from_secs(60);
 
 /// What others may do to a connection while its thread serves it.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct Connection {
     stream: TcpStream,
     /// Serialises whole replies: those of calls set aside come whenever the disk is done.
     writing: Mutex<()>,
@@ -36,7 +38,7 @@ pub(crate) struct Line {
     used: AtomicBool,
 }
 
-impl Line {
+impl Connection {
     pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(STUCK))?;
@@ -91,9 +93,14 @@ impl Line {
 }
 
 /// Serves one connection until it ends.
-pub(crate) fn serve(service: &Arc<Service>, pool: &Pool, line: &Arc<Line>, client: SocketAddr) {
-    let mut inbox = Inbox::default();
-    let mut out = Outbox::new(&service.budget);
+pub(crate) fn serve(
+    state: &Arc<ServerState>,
+    pool: &ThreadPool,
+    line: &Arc<Connection>,
+    client: SocketAddr,
+) {
+    let mut inbox = RecordReader::default();
+    let mut out = ReplyBuffer::new(&state.buffers);
     let mut waiting = Waiting::FirstCall;
     if line.stream.set_read_timeout(Some(FIRST_CALL)).is_err() {
         return;
@@ -116,7 +123,7 @@ pub(crate) fn serve(service: &Arc<Service>, pool: &Pool, line: &Arc<Line>, clien
             Err(_) => break,
         }
         line.touch();
-        match answer_all(service, pool, line, client, &mut inbox, &mut out) {
+        match answer_all(state, pool, line, client, &mut inbox, &mut out) {
             Ok(0) => {}
             Ok(_) => {
                 line.used.store(true, Ordering::Relaxed);
@@ -151,12 +158,12 @@ struct End;
 
 /// Answers every call that is there in full; returns how many.
 fn answer_all(
-    service: &Arc<Service>,
-    pool: &Pool,
-    line: &Arc<Line>,
+    state: &Arc<ServerState>,
+    pool: &ThreadPool,
+    line: &Arc<Connection>,
     client: SocketAddr,
-    inbox: &mut Inbox,
-    out: &mut Outbox,
+    inbox: &mut RecordReader,
+    out: &mut ReplyBuffer,
 ) -> Result<u32, End> {
     let mut answered = 0;
     loop {
@@ -164,23 +171,23 @@ fn answer_all(
             Ok(Some(message)) => message,
             Ok(None) => break,
             Err(_) => {
-                count(&service.counters.bad_records);
+                count(&state.counters.bad_records);
                 let _ = line.send(out.as_bytes());
                 return Err(End);
             }
         };
         let record = out.begin_record();
-        match service.answer(client, message, out, Patience::InMemory) {
+        match programs::answer(state, client, message, out, IoMode::NonBlocking) {
             Outcome::Replied => {
                 out.end_record(record);
                 answered += 1;
             }
             Outcome::Ignored => out.truncate(record),
-            Outcome::WouldWait => {
+            Outcome::WouldBlock => {
                 out.truncate(record);
                 // What is ready must not wait for the disk with the one that is not.
                 flush(line, out)?;
-                wait_aside(service, pool, line, client, message, out)?;
+                wait_aside(state, pool, line, client, message, out)?;
                 answered += 1;
             }
         }
@@ -192,7 +199,7 @@ fn answer_all(
     Ok(answered)
 }
 
-fn flush(line: &Line, out: &mut Outbox) -> Result<(), End> {
+fn flush(line: &Connection, out: &mut ReplyBuffer) -> Result<(), End> {
     if out.len() > 0 {
         line.send(out.as_bytes()).map_err(|_| End)?;
         out.clear();
@@ -202,20 +209,19 @@ fn flush(line: &Line, out: &mut Outbox) -> Result<(), End> {
 
 /// Answers a call that has to wait for the disk, on a thread of its own if there is one.
 fn wait_aside(
-    service: &Arc<Service>,
-    pool: &Pool,
-    line: &Arc<Line>,
+    state: &Arc<ServerState>,
+    pool: &ThreadPool,
+    line: &Arc<Connection>,
     client: SocketAddr,
     message: &[u8],
-    out: &mut Outbox,
+    out: &mut ReplyBuffer,
 ) -> Result<(), End> {
-    count(&service.counters.slow_reads);
+    count(&state.counters.slow_reads);
     if line.aside.fetch_add(1, Ordering::Relaxed) < MOST_ASIDE {
-        let (service, line_aside, message) =
-            (Arc::clone(service), Arc::clone(line), message.to_vec());
+        let (state, line_aside, message) = (Arc::clone(state), Arc::clone(line), message.to_vec());
         let job = move || {
-            let mut out = Outbox::new(&service.budget);
-            answer_waiting(&service, client, &message, &mut out);
+            let mut out = ReplyBuffer::new(&state.buffers);
+            answer_waiting(&state, client, &message, &mut out);
             let _ = line_aside.send(out.as_bytes());
             line_aside.aside.fetch_sub(1, Ordering::Relaxed);
         };
@@ -228,15 +234,15 @@ fn wait_aside(
         };
     }
     line.aside.fetch_sub(1, Ordering::Relaxed);
-    answer_waiting(service, client, message, out);
+    answer_waiting(state, client, message, out);
     flush(line, out)
 }
 
-fn answer_waiting(service: &Service, client: SocketAddr, message: &[u8], out: &mut Outbox) {
+fn answer_waiting(state: &ServerState, client: SocketAddr, message: &[u8], out: &mut ReplyBuffer) {
     let record = out.begin_record();
-    match service.answer(client, message, out, Patience::Wait) {
+    match programs::answer(state, client, message, out, IoMode::Blocking) {
         Outcome::Replied => out.end_record(record),
-        Outcome::Ignored | Outcome::WouldWait => out.truncate(record),
+        Outcome::Ignored | Outcome::WouldBlock => out.truncate(record),
     }
 }
 
@@ -254,7 +260,7 @@ mod tests {
     fn a_client_that_takes_nothing_hears_a_reset_instead_of_what_is_queued() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let line = Line::new(listener.accept().unwrap().0).unwrap();
+        let line = Connection::new(listener.accept().unwrap().0).unwrap();
         let short = Some(Duration::from_millis(50));
         line.stream.set_write_timeout(short).unwrap();
         // More than the socket buffers hold.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::server::connection::Line;
+use crate::server::connection::Connection;
 
 /// Connections of one address. A Linux machine opens one, or up to 16 (`nconnect=`); several may share an address by
 /// NAT; one that crashes and boots leaves its last one behind for two minutes.
@@ -25,7 +25,7 @@ const IDLE_FOR_ITSELF: u64 = 10;
 const IDLE_FOR_OTHERS: u64 = 60;
 
 #[derive(Default)]
-pub(crate) struct Lines {
+pub(crate) struct ConnectionTable {
     pub(crate) next: u64,
     pub(crate) open: HashMap<u64, Open>,
     pub(crate) threads: HashMap<u64, JoinHandle<()>>,
@@ -38,10 +38,10 @@ pub(crate) struct Open {
     pub(crate) client: IpAddr,
     /// Whether an export is for this client.
     pub(crate) known: bool,
-    pub(crate) line: Arc<Line>,
+    pub(crate) line: Arc<Connection>,
 }
 
-impl Lines {
+impl ConnectionTable {
     /// Joins the threads that are done.
     pub(crate) fn reap(&mut self) {
         for id in std::mem::take(&mut self.ended) {

@@ -18,7 +18,7 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// Threads that come when they are needed and go when they are not.
 #[derive(Clone, Default)]
-pub(crate) struct Pool {
+pub(crate) struct ThreadPool {
     shared: Arc<Shared>,
 }
 
@@ -36,7 +36,7 @@ struct State {
     stopping: bool,
 }
 
-impl Pool {
+impl ThreadPool {
     /// Runs `job` on another thread; gives it back when none is free.
     pub(crate) fn run(&self, job: Job) -> Result<(), Job> {
         let mut state = self.shared.lock();
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_full_pool_gives_the_job_back_and_takes_it_later() {
-        let pool = Pool::default();
+        let pool = ThreadPool::default();
         let (release, gate) = mpsc::channel::<()>();
         let gate = Arc::new(Mutex::new(gate));
         for _ in 0..MOST_THREADS {
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn stopping_waits_for_what_runs() {
-        let pool = Pool::default();
+        let pool = ThreadPool::default();
         let (sender, receiver) = mpsc::channel();
         pool.run(Box::new(move || {
             thread::sleep(Duration::from_millis(50));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::tree::handle::Handle;
-use crate::tree::node::Object;
+use crate::tree::node::Node;
 
 /// Independent parts, so that connections do not wait for one another.
 const SHARDS: usize = 8;
@@ -12,7 +12,7 @@ const SHARDS: usize = 8;
 /// A bounded map from handles to open files. When it is full, the first file that was not asked for since the hand
 /// last passed it has to go (the clock algorithm: nearly LRU, and a hit writes one flag).
 #[derive(Debug)]
-pub(crate) struct Cache {
+pub(crate) struct FileCache {
     shards: [Mutex<Shard>; SHARDS],
 }
 
@@ -27,11 +27,11 @@ struct Shard {
 #[derive(Debug)]
 struct Slot {
     handle: Handle,
-    object: Arc<Object>,
+    object: Arc<Node>,
     used: bool,
 }
 
-impl Cache {
+impl FileCache {
     /// Holds at most `capacity` files, rounded up to one per shard.
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
@@ -46,7 +46,7 @@ impl Cache {
         }
     }
 
-    pub(crate) fn find(&self, handle: &Handle) -> Option<Arc<Object>> {
+    pub(crate) fn find(&self, handle: &Handle) -> Option<Arc<Node>> {
         let mut shard = self.shard(handle)?;
         let place = *shard.places.get(handle)?;
         let slot = shard.slots.get_mut(place)?;
@@ -55,7 +55,7 @@ impl Cache {
     }
 
     /// Keeps `object`; returns the one to use, which is an older one if another thread was faster.
-    pub(crate) fn keep(&self, handle: Handle, object: Arc<Object>) -> Arc<Object> {
+    pub(crate) fn keep(&self, handle: Handle, object: Arc<Node>) -> Arc<Node> {
         let Some(mut shard) = self.shard(&handle) else {
             return object;
         };

@@ -29,7 +29,7 @@ pub(crate) const LONGEST_KERNEL_HANDLE: usize = NFS3_FHSIZE - HEADER - SIGNATURE
 
 const KERNEL: u8 = 1;
 const INODE: u8 = 2;
-const COVERED: u8 = 3;
+const MOUNT_POINT: u8 = 3;
 
 /// What a handle says about a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(crate) enum FileId {
     /// An inode and where it was last seen, elsewhere.
     Inode(InodeId),
     /// A directory of the root that something is mounted on; only its inode number is known.
-    Covered {
+    MountPoint {
         /// The covered directory's own inode number, as its parent lists it.
         inode: u64,
     },
@@ -73,7 +73,7 @@ impl Handle {
     }
 
     /// `None` when `bytes` are more than NFSv3 allows.
-    pub(crate) fn from_wire(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut handle = Self::empty();
         handle.push(bytes)?;
         Some(handle)
@@ -99,7 +99,7 @@ impl Handle {
         }
     }
 
-    /// The identity that the handle claims; not to be believed before [`Sealer::open`].
+    /// The identity that the handle claims; not to be believed before [`HandleSigner::verify`].
     pub(crate) fn claimed_export(&self) -> Option<u32> {
         let bytes = self.as_bytes().get(2..HEADER)?;
         Some(u32::from_be_bytes(bytes.try_into().ok()?))
@@ -142,36 +142,36 @@ pub(crate) enum HandleError {
 
 /// Signs handles and checks them.
 #[derive(Debug, Clone)]
-pub(crate) struct Sealer {
+pub(crate) struct HandleSigner {
     hasher: SipHasher24,
-    export: u32,
+    export_id: u32,
 }
 
-impl Sealer {
+impl HandleSigner {
     /// `identity` says which export this is; 32 bits of its keyed hash go into every handle.
     pub(crate) fn new(key: &HandleKey, identity: &[u8]) -> Self {
         let hasher = SipHasher24::new_with_key(key.bytes());
         let (export, _) = hasher.hash(identity).as_u64();
         Self {
             hasher,
-            export: u32::try_from(export >> 32).unwrap_or_default(),
+            export_id: u32::try_from(export >> 32).unwrap_or_default(),
         }
     }
 
-    pub(crate) fn export(&self) -> u32 {
-        self.export
+    pub(crate) fn export_id(&self) -> u32 {
+        self.export_id
     }
 
     /// `None` when the kernel's handle does not fit (see [`LONGEST_KERNEL_HANDLE`]).
-    pub(crate) fn seal(&self, file: &FileId) -> Option<Handle> {
+    pub(crate) fn sign(&self, file: &FileId) -> Option<Handle> {
         let (layout, kind) = match file {
             FileId::Kernel(kernel) => (KERNEL, u8::try_from(kernel.kind()).ok()?),
             FileId::Inode(_) => (INODE, 0),
-            FileId::Covered { .. } => (COVERED, 0),
+            FileId::MountPoint { .. } => (MOUNT_POINT, 0),
         };
         let mut handle = Handle::empty();
         handle.push(&[layout, kind])?;
-        handle.push(&self.export.to_be_bytes())?;
+        handle.push(&self.export_id.to_be_bytes())?;
         match file {
             FileId::Kernel(kernel) => handle.push(kernel.bytes())?,
             FileId::Inode(id) => {
@@ -179,14 +179,14 @@ impl Sealer {
                 handle.push(&id.generation.to_be_bytes())?;
                 handle.push(&id.parent.to_be_bytes())?;
             }
-            FileId::Covered { inode } => handle.push(&inode.to_be_bytes())?,
+            FileId::MountPoint { inode } => handle.push(&inode.to_be_bytes())?,
         }
         let signature = self.signature(handle.as_bytes());
         handle.push(&signature)?;
         Some(handle)
     }
 
-    pub(crate) fn open(&self, handle: &Handle) -> Result<FileId, HandleError> {
+    pub(crate) fn verify(&self, handle: &Handle) -> Result<FileId, HandleError> {
         let bytes = handle.as_bytes();
         let (signed, signature) = bytes
             .split_at_checked(bytes.len().saturating_sub(SIGNATURE))
@@ -219,7 +219,7 @@ impl Sealer {
                     _ => Err(HandleError::Layout),
                 }
             }
-            COVERED => Ok(FileId::Covered {
+            MOUNT_POINT => Ok(FileId::MountPoint {
                 inode: u64::from_be_bytes(id.try_into().map_err(|_| HandleError::Layout)?),
             }),
             _ => Err(HandleError::Layout),
@@ -242,8 +242,8 @@ mod tests {
 
     use super::*;
 
-    fn sealer(key: u8, identity: &[u8]) -> Sealer {
-        Sealer::new(&HandleKey::from_bytes([key; 16]), identity)
+    fn signer(key: u8, identity: &[u8]) -> HandleSigner {
+        HandleSigner::new(&HandleKey::from_bytes([key; 16]), identity)
     }
 
     fn any_file() -> impl Strategy<Value = FileId> {
@@ -258,59 +258,59 @@ mod tests {
                 generation,
                 parent
             })),
-            any::<u64>().prop_map(|inode| FileId::Covered { inode }),
+            any::<u64>().prop_map(|inode| FileId::MountPoint { inode }),
         ]
     }
 
     proptest! {
         #[test]
         fn a_sealed_handle_opens_to_the_same_file_and_fits(file in any_file()) {
-            let sealer = sealer(1, b"root");
-            let handle = sealer.seal(&file).unwrap();
+            let signer = signer(1, b"root");
+            let handle = signer.sign(&file).unwrap();
             prop_assert!(handle.as_bytes().len() <= 64);
-            prop_assert_eq!(handle.claimed_export(), Some(sealer.export()));
-            prop_assert_eq!(sealer.open(&Handle::from_wire(handle.as_bytes()).unwrap()), Ok(file));
+            prop_assert_eq!(handle.claimed_export(), Some(signer.export_id()));
+            prop_assert_eq!(signer.verify(&Handle::from_bytes(handle.as_bytes()).unwrap()), Ok(file));
         }
 
         #[test]
         fn one_changed_bit_makes_a_handle_worthless(file in any_file(), position in any::<proptest::sample::Index>(), bit in 0..8_u8) {
-            let sealer = sealer(1, b"root");
-            let mut bytes = sealer.seal(&file).unwrap().as_bytes().to_vec();
+            let signer = signer(1, b"root");
+            let mut bytes = signer.sign(&file).unwrap().as_bytes().to_vec();
             let position = position.index(bytes.len());
             bytes[position] ^= 1_u8 << bit;
-            prop_assert!(sealer.open(&Handle::from_wire(&bytes).unwrap()).is_err());
+            prop_assert!(signer.verify(&Handle::from_bytes(&bytes).unwrap()).is_err());
         }
 
         #[test]
         fn a_cut_handle_is_worthless(file in any_file(), position in any::<proptest::sample::Index>()) {
-            let sealer = sealer(1, b"root");
-            let bytes = sealer.seal(&file).unwrap().as_bytes().to_vec();
+            let signer = signer(1, b"root");
+            let bytes = signer.sign(&file).unwrap().as_bytes().to_vec();
             let cut = &bytes[..position.index(bytes.len())];
-            prop_assert!(sealer.open(&Handle::from_wire(cut).unwrap()).is_err());
+            prop_assert!(signer.verify(&Handle::from_bytes(cut).unwrap()).is_err());
         }
 
         #[test]
         fn random_bytes_are_never_a_handle(bytes in proptest::collection::vec(any::<u8>(), 0..=64)) {
-            prop_assert!(sealer(1, b"root").open(&Handle::from_wire(&bytes).unwrap()).is_err());
+            prop_assert!(signer(1, b"root").verify(&Handle::from_bytes(&bytes).unwrap()).is_err());
         }
 
         #[test]
         fn handles_of_another_key_or_another_export_are_worthless(file in any_file()) {
-            let handle = sealer(1, b"root").seal(&file).unwrap();
-            prop_assert!(sealer(2, b"root").open(&handle).is_err());
+            let handle = signer(1, b"root").sign(&file).unwrap();
+            prop_assert!(signer(2, b"root").verify(&handle).is_err());
             // The export differs in the handle; its claim alone does not make it ours.
-            prop_assert_ne!(handle.claimed_export(), Some(sealer(1, b"other").export()));
+            prop_assert_ne!(handle.claimed_export(), Some(signer(1, b"other").export_id()));
         }
     }
 
     #[test]
     fn more_than_64_bytes_are_no_handle() {
-        assert!(Handle::from_wire(&[0; 65]).is_none());
+        assert!(Handle::from_bytes(&[0; 65]).is_none());
     }
 
     #[test]
     fn a_kernel_handle_that_does_not_fit_is_none() {
         let long = KernelHandle::new(1, &[0; LONGEST_KERNEL_HANDLE + 1]).unwrap();
-        assert!(sealer(1, b"root").seal(&FileId::Kernel(long)).is_none());
+        assert!(signer(1, b"root").sign(&FileId::Kernel(long)).is_none());
     }
 }

@@ -15,10 +15,10 @@ use rustix::fs::{AtFlags, FileType, RawDir, Stat, StatxFlags};
 use rustix::io::Errno;
 
 use crate::tree::handle::InodeId;
-use crate::tree::root_dir::{Root, open_directory, open_entry};
+use crate::tree::root_dir::{RootDir, open_directory, open_entry};
 
-/// Places remembered, about 100 bytes each; a Debian root has some ten thousand directories.
-const MOST_PLACES: usize = 200_000;
+/// Locations remembered, about 100 bytes each; a Debian root has some ten thousand directories.
+const MAX_LOCATIONS: usize = 200_000;
 
 /// A handle of a deleted file costs a walk; asking for it over and over costs one in this time.
 const BETWEEN_WALKS: Duration = Duration::from_secs(10);
@@ -27,18 +27,18 @@ const BETWEEN_WALKS: Duration = Duration::from_secs(10);
 const LONGEST_PATH: usize = 4095;
 
 #[derive(Debug, Default)]
-pub(crate) struct Index {
+pub(crate) struct InodeIndex {
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    places: HashMap<u64, Place>,
+    locations: HashMap<u64, Location>,
     last_walk: Option<Instant>,
 }
 
 #[derive(Debug)]
-struct Place {
+struct Location {
     parent: u64,
     name: Box<[u8]>,
 }
@@ -56,7 +56,7 @@ pub(crate) fn generation(file: BorrowedFd<'_>) -> Result<u64, Errno> {
         .wrapping_add(u64::from(statx.stx_btime.tv_nsec)))
 }
 
-impl Index {
+impl InodeIndex {
     /// Names a file that was found as `name` in the directory with the inode `parent`.
     pub(crate) fn identify(
         &self,
@@ -85,7 +85,7 @@ impl Index {
     /// Opens the file again.
     ///
     /// `ESTALE` when it is gone; `EAGAIN` when it is not where it was last seen and the root was walked only just now.
-    pub(crate) fn open(&self, root: &Root, id: &InodeId) -> Result<OwnedFd, Errno> {
+    pub(crate) fn open(&self, root: &RootDir, id: &InodeId) -> Result<OwnedFd, Errno> {
         if id.inode == root.stat().st_ino {
             return verified(rustix::io::fcntl_dupfd_cloexec(root.directory(), 0)?, id);
         }
@@ -107,13 +107,13 @@ impl Index {
 
 impl State {
     fn note(&mut self, inode: u64, parent: u64, name: &[u8]) {
-        if self.places.len() < MOST_PLACES || self.places.contains_key(&inode) {
+        if self.locations.len() < MAX_LOCATIONS || self.locations.contains_key(&inode) {
             let name = name.into();
-            self.places.insert(inode, Place { parent, name });
+            self.locations.insert(inode, Location { parent, name });
         }
     }
 
-    fn find(&self, root: &Root, id: &InodeId) -> Result<OwnedFd, Errno> {
+    fn find(&self, root: &RootDir, id: &InodeId) -> Result<OwnedFd, Errno> {
         if id.parent == 0 {
             let path = self.path(root, id.inode)?;
             return verified(open_entry(root.directory(), &path)?, id);
@@ -125,7 +125,7 @@ impl State {
             open_directory(open_entry(root.directory(), &path)?.as_fd())?
         };
         let mut found = Err(Errno::STALE);
-        list(parent.as_fd(), |inode, _, name| {
+        for_each_entry(parent.as_fd(), |inode, _, name| {
             if inode == id.inode {
                 found = open_entry(parent.as_fd(), name).and_then(|file| verified(file, id));
             }
@@ -135,35 +135,35 @@ impl State {
     }
 
     /// The path of a directory or a hard link from the root, as it was last seen.
-    fn path(&self, root: &Root, inode: u64) -> Result<Vec<u8>, Errno> {
+    fn path(&self, root: &RootDir, inode: u64) -> Result<Vec<u8>, Errno> {
         let mut names: Vec<&[u8]> = Vec::new();
         let mut length = 0;
         let mut at = inode;
         while at != root.stat().st_ino {
-            let place = self.places.get(&at).ok_or(Errno::STALE)?;
-            length += place.name.len() + 1;
+            let location = self.locations.get(&at).ok_or(Errno::STALE)?;
+            length += location.name.len() + 1;
             // Also the end of a circle, which directories moved into one another can leave here.
             if length > LONGEST_PATH {
                 return Err(Errno::STALE);
             }
-            names.push(&place.name);
-            at = place.parent;
+            names.push(&location.name);
+            at = location.parent;
         }
         names.reverse();
         Ok(names.join(&b'/'))
     }
 
     /// Learns every directory anew, and opens the file on the way.
-    fn walk(&mut self, root: &Root, id: &InodeId) -> Result<OwnedFd, Errno> {
+    fn walk(&mut self, root: &RootDir, id: &InodeId) -> Result<OwnedFd, Errno> {
         let mut found = Err(Errno::STALE);
-        self.places.clear();
+        self.locations.clear();
         let mut pending: Vec<(u64, Vec<u8>)> = vec![(root.stat().st_ino, Vec::new())];
         while let Some((inode, path)) = pending.pop() {
             let Ok(directory) = open_on_walk(root, &path) else {
                 continue;
             };
             // A directory that cannot be listed to its end hides what is behind; the rest is still worth finding.
-            let _ = list(directory.as_fd(), |entry, kind, name| {
+            let _ = for_each_entry(directory.as_fd(), |entry, kind, name| {
                 if entry == id.inode && found.is_err() {
                     found = open_entry(directory.as_fd(), name).and_then(|file| verified(file, id));
                     if found.is_ok() {
@@ -186,7 +186,7 @@ impl State {
     }
 }
 
-fn open_on_walk(root: &Root, path: &[u8]) -> Result<OwnedFd, Errno> {
+fn open_on_walk(root: &RootDir, path: &[u8]) -> Result<OwnedFd, Errno> {
     if path.is_empty() {
         return open_directory(root.directory());
     }
@@ -208,7 +208,7 @@ fn verified(file: OwnedFd, id: &InodeId) -> Result<OwnedFd, Errno> {
 }
 
 /// Calls `visit` with inode, type and name of each entry but `.` and `..` until it returns `false`.
-pub(crate) fn list(
+pub(crate) fn for_each_entry(
     directory: BorrowedFd<'_>,
     mut visit: impl FnMut(u64, FileType, &[u8]) -> bool,
 ) -> Result<(), Errno> {

@@ -10,16 +10,16 @@ use rustix::io::Errno;
 
 /// What a handle leads to.
 #[derive(Debug)]
-pub(crate) enum Object {
+pub(crate) enum Node {
     /// A file, a directory, a link, a device: anything that is really there.
-    Open(OpenObject),
+    Open(OpenFile),
     /// A directory that something is mounted on, shown empty.
-    Covered(Stat),
+    MountPoint(Stat),
 }
 
 /// An `O_PATH` descriptor, and for regular files that were read a second one to read from.
 #[derive(Debug)]
-pub(crate) struct OpenObject {
+pub(crate) struct OpenFile {
     reference: OwnedFd,
     content: OnceLock<OwnedFd>,
     /// For directories: when they were last seen in the root.
@@ -36,10 +36,10 @@ struct Seen {
 /// For this long a directory is believed to be where it was.
 const BELIEVED: Duration = Duration::from_secs(1);
 
-impl OpenObject {
+impl OpenFile {
     /// The caller has just found it in the root.
     pub(crate) fn new(reference: OwnedFd, stat: &Stat) -> Self {
-        let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        let directory = is_directory(stat);
         Self {
             reference,
             content: OnceLock::new(),
@@ -51,7 +51,7 @@ impl OpenObject {
     }
 
     /// Whether it is high time to see if this directory is still in the root. Asking puts the next time off.
-    pub(crate) fn is_doubtful(&self) -> bool {
+    pub(crate) fn is_due_for_check(&self) -> bool {
         let Some(seen) = &self.seen else {
             return false;
         };
@@ -83,22 +83,26 @@ impl OpenObject {
     }
 }
 
-impl Object {
+impl Node {
     pub(crate) fn stat(&self) -> Result<Stat, Errno> {
         match self {
             Self::Open(object) => rustix::fs::fstat(&object.reference),
-            Self::Covered(stat) => Ok(*stat),
+            Self::MountPoint(stat) => Ok(*stat),
         }
     }
 
     /// The attributes shown for a directory of which only the inode number is known: of the root, but empty.
-    pub(crate) fn covered(inode: u64, root: &Stat) -> Self {
+    pub(crate) fn mount_point(inode: u64, root: &Stat) -> Self {
         let mut stat = *root;
         stat.st_ino = inode;
         stat.st_mode = FileType::Directory.as_raw_mode() | 0o555;
         stat.st_uid = 0;
         stat.st_gid = 0;
         stat.st_nlink = 2;
-        Self::Covered(stat)
+        Self::MountPoint(stat)
     }
+}
+
+pub(crate) fn is_directory(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }

@@ -10,7 +10,7 @@ use rustix::mount::OpenTreeFlags;
 
 /// Which step of opening an exported directory failed.
 #[derive(Debug, thiserror::Error)]
-pub enum RootError {
+pub enum RootDirError {
     /// The directory is not there, or is no directory.
     #[error("the directory cannot be opened")]
     Open(#[source] io::Error),
@@ -24,13 +24,13 @@ pub enum RootError {
 
 /// What the export sees of file systems mounted beneath its directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum View {
+pub enum MountView {
     /// A private copy of the one mount that the directory is in, read-only by the kernel's hand. What is mounted
     /// beneath does not exist in it: the `/proc` and `/dev` of a running chroot are the empty directories that they
     /// cover. Needs `CAP_SYS_ADMIN`.
-    Private,
+    PrivateCopy,
     /// The directory where it is. Mounts beneath it are stopped at, and shown as empty directories.
-    Shared,
+    Live,
 }
 
 /// Resolution never leaves the directory that it starts from, follows no link and enters no other mount.
@@ -43,36 +43,37 @@ const REFERENCE: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLO
 
 /// An exported directory.
 #[derive(Debug)]
-pub(crate) struct Root {
+pub(crate) struct RootDir {
     /// Opened for reading: `open_by_handle_at` refuses `O_PATH` descriptors as the mount.
     directory: OwnedFd,
     /// Closing it would take the private copy of the mount apart.
     _tree: Option<OwnedFd>,
-    view: View,
+    view: MountView,
     stat: Stat,
     /// The kernel's number of the mount, where the file system has handles.
     mount: Option<i32>,
 }
 
-impl Root {
-    pub(crate) fn open(path: &Path) -> Result<Self, RootError> {
+impl RootDir {
+    pub(crate) fn open(path: &Path) -> Result<Self, RootDirError> {
         let public = rustix::fs::openat(
             CWD,
             path,
             OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
             Mode::empty(),
         )
-        .map_err(|errno| RootError::Open(errno.into()))?;
+        .map_err(|errno| RootDirError::Open(errno.into()))?;
         let tree = private_copy(public.as_fd());
         let start = tree.as_ref().map_or(public.as_fd(), AsFd::as_fd);
-        let directory = open_directory(start).map_err(|errno| RootError::Open(errno.into()))?;
+        let directory = open_directory(start).map_err(|errno| RootDirError::Open(errno.into()))?;
         rustix::fs::openat2(&directory, c".", REFERENCE, Mode::empty(), STRICT)
-            .map_err(|errno| RootError::Openat2(errno.into()))?;
-        let stat = rustix::fs::fstat(&directory).map_err(|errno| RootError::Stat(errno.into()))?;
+            .map_err(|errno| RootDirError::Openat2(errno.into()))?;
+        let stat =
+            rustix::fs::fstat(&directory).map_err(|errno| RootDirError::Stat(errno.into()))?;
         let view = if tree.is_some() {
-            View::Private
+            MountView::PrivateCopy
         } else {
-            View::Shared
+            MountView::Live
         };
         let mount = netroot_sys::handle::of(&directory)
             .ok()
@@ -86,7 +87,7 @@ impl Root {
         })
     }
 
-    pub(crate) fn view(&self) -> View {
+    pub(crate) fn view(&self) -> MountView {
         self.view
     }
 

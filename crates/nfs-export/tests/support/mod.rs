@@ -76,7 +76,7 @@ pub struct Running {
 pub fn options() -> ExportOptions {
     ExportOptions {
         names: vec!["/image".to_owned(), "/".to_owned()],
-        allowed: AddressList::networks([(Ipv4Addr::LOCALHOST, 8)]).unwrap(),
+        allowed: AddressList::networks(["127.0.0.0/8".parse().unwrap()]),
         key: HandleKey::from_bytes(KEY),
     }
 }

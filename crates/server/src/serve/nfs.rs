@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use netroot_net::{Prefix, PrefixTooLong};
 use netroot_nfs_export::{
     AddressList, Counts, Event as NfsEvent, Export, ExportError, ExportOptions, HandleKey,
-    HandleScheme, KeyError, Listeners, PrefixTooLong, Server, StartError, raise_open_file_limit,
+    HandleScheme, KeyError, Listeners, Server, StartError, raise_open_file_limit,
 };
 
 use super::events::{Event, Ignored, Machine, Timeline, Warning};
@@ -63,16 +64,16 @@ pub(crate) fn prepare(
         }));
     }
     raise_open_file_limit();
-    let networks: Vec<_> = match args.allow.as_slice() {
-        [] => vec![(interface.address, interface.prefix)],
+    let networks = match args.allow.as_slice() {
+        [] => vec![Prefix::new(interface.address, interface.prefix)?],
         given => given
             .iter()
-            .map(|network| (network.address, network.prefix))
-            .collect(),
+            .map(|network| Prefix::new(network.address, network.prefix))
+            .collect::<Result<_, _>>()?,
     };
     let options = ExportOptions {
         names: vec![format!("/{image}"), "/".to_owned()],
-        allowed: AddressList::networks(networks)?,
+        allowed: AddressList::networks(networks),
         key: key(&args.state, timeline)?,
     };
     let export = Export::open(&args.dir, options)?;

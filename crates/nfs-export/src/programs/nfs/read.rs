@@ -9,13 +9,17 @@ use nfs3_types::xdr_codec::Pack;
 use rustix::fs::FileType;
 use rustix::io::{Errno, ReadWriteFlags};
 
-use crate::programs::nfs::{READ_SIZE, Request, Subject};
-use crate::programs::{Interrupted, Patience};
-use crate::rpc::decode::{Decoder, Garbage};
-use crate::rpc::reply_buffer::Outbox;
+use crate::programs::nfs::permissions::may_read_content;
+use crate::programs::nfs::request::{Request, ResolvedFile};
+use crate::programs::procedure::{IoMode, ProcedureError};
+use crate::rpc::decode::{Decoder, Malformed};
+use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::tree::handle::Handle;
-use crate::tree::node::Object;
+use crate::tree::node::Node;
 use crate::tree::status;
+
+/// The most content in one READ reply, in bytes: what Linux asks for at most.
+pub(super) const READ_SIZE: u32 = 1024 * 1024;
 
 /// The results before the data: status, attributes (1 + 21 words), count, eof, and the data's length.
 const HEADER: usize = 4 + 4 + 84 + 4 + 4 + 4;
@@ -27,7 +31,7 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Result<Self, Garbage> {
+    pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Result<Self, Malformed> {
         Ok(Self {
             handle: decoder.handle()?,
             offset: decoder.u64()?,
@@ -38,18 +42,18 @@ impl Arguments {
 
 enum Failure {
     Status(nfsstat3, post_op_attr),
-    WouldWait,
+    WouldBlock,
 }
 
 pub(crate) fn read(
     request: &Request<'_>,
     arguments: Arguments,
-    out: &mut Outbox,
-) -> Result<(), Interrupted> {
+    out: &mut ReplyBuffer,
+) -> Result<(), ProcedureError> {
     let start = out.len();
     match content(request, &arguments, out) {
         Ok(()) => Ok(()),
-        Err(Failure::WouldWait) => Err(Interrupted::WouldWait),
+        Err(Failure::WouldBlock) => Err(ProcedureError::WouldBlock),
         Err(Failure::Status(status, file_attributes)) => {
             out.truncate(start);
             out.pack(&status);
@@ -59,9 +63,13 @@ pub(crate) fn read(
     }
 }
 
-fn content(request: &Request<'_>, arguments: &Arguments, out: &mut Outbox) -> Result<(), Failure> {
+fn content(
+    request: &Request<'_>,
+    arguments: &Arguments,
+    out: &mut ReplyBuffer,
+) -> Result<(), Failure> {
     let file = request
-        .subject(arguments.handle)
+        .resolve(arguments.handle)
         .map_err(|status| Failure::Status(status, Nfs3Option::None))?;
     let failed = |status| Failure::Status(status, file.attributes());
     let descriptor = open(request, &file).map_err(failed)?;
@@ -78,10 +86,10 @@ fn content(request: &Request<'_>, arguments: &Arguments, out: &mut Outbox) -> Re
         .extend(HEADER + room)
         .split_at_mut_checked(HEADER)
         .ok_or_else(|| failed(nfsstat3::NFS3ERR_SERVERFAULT))?;
-    let length = match fill(descriptor, data, arguments.offset, request.patience) {
+    let length = match fill(descriptor, data, arguments.offset, request.io_mode) {
         Ok(length) => length,
-        Err(Errno::AGAIN) if request.patience == Patience::InMemory => {
-            return Err(Failure::WouldWait);
+        Err(Errno::AGAIN) if request.io_mode == IoMode::NonBlocking => {
+            return Err(Failure::WouldBlock);
         }
         Err(errno) => return Err(failed(status::from_errno(errno))),
     };
@@ -100,24 +108,24 @@ fn content(request: &Request<'_>, arguments: &Arguments, out: &mut Outbox) -> Re
     }
     out.truncate(start + HEADER + length);
     out.extend(length.next_multiple_of(4) - length).fill(0);
-    let counters = &request.service.counters;
+    let counters = &request.state.counters;
     counters
         .bytes_read
         .fetch_add(u64::from(count), Ordering::Relaxed);
     Ok(())
 }
 
-fn open<'a>(request: &Request<'_>, file: &'a Subject<'_>) -> Result<BorrowedFd<'a>, nfsstat3> {
-    let object = match (&*file.object, FileType::from_raw_mode(file.stat.st_mode)) {
-        (Object::Open(object), FileType::RegularFile) => object,
+fn open<'a>(request: &Request<'_>, file: &'a ResolvedFile<'_>) -> Result<BorrowedFd<'a>, nfsstat3> {
+    let object = match (&*file.node, FileType::from_raw_mode(file.stat.st_mode)) {
+        (Node::Open(object), FileType::RegularFile) => object,
         (_, FileType::Directory) => return Err(nfsstat3::NFS3ERR_ISDIR),
         // A FIFO, a device, a link: its content is on the client, or nowhere.
         _ => return Err(nfsstat3::NFS3ERR_INVAL),
     };
-    if !request.caller.may_read_content(&file.stat) {
+    if !may_read_content(&request.credentials, &file.stat) {
         return Err(nfsstat3::NFS3ERR_ACCES);
     }
-    file.export
+    file.tree
         .content(&file.handle, object)
         .map_err(status::from_errno)
 }
@@ -127,12 +135,12 @@ fn fill(
     file: BorrowedFd<'_>,
     buffer: &mut [u8],
     offset: u64,
-    patience: Patience,
+    io_mode: IoMode,
 ) -> Result<usize, Errno> {
     let mut filled = 0;
-    let mut flags = match patience {
-        Patience::InMemory => ReadWriteFlags::NOWAIT,
-        Patience::Wait => ReadWriteFlags::empty(),
+    let mut flags = match io_mode {
+        IoMode::NonBlocking => ReadWriteFlags::NOWAIT,
+        IoMode::Blocking => ReadWriteFlags::empty(),
     };
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         let position = offset.saturating_add(u64::try_from(filled).unwrap_or(u64::MAX));

@@ -3,10 +3,10 @@
 use nfs3_types::nfs3::{Nfs3Option, nfsstat3, post_op_attr, wcc_data};
 
 use crate::counters::count;
-use crate::programs::Interrupted;
-use crate::programs::nfs::Request;
+use crate::programs::nfs::request::Request;
+use crate::programs::procedure::ProcedureError;
 use crate::rpc::decode::Decoder;
-use crate::rpc::reply_buffer::Outbox;
+use crate::rpc::reply_buffer::ReplyBuffer;
 
 const SETATTR: u32 = 2;
 const WRITE: u32 = 7;
@@ -25,11 +25,11 @@ pub(crate) fn refuse(
     request: &Request<'_>,
     procedure: u32,
     mut arguments: Decoder<'_>,
-    out: &mut Outbox,
-) -> Result<(), Interrupted> {
+    out: &mut ReplyBuffer,
+) -> Result<(), ProcedureError> {
     let attributes = |arguments: &mut Decoder<'_>| {
         let handle = arguments.handle()?;
-        Ok::<_, Interrupted>(match request.subject(handle) {
+        Ok::<_, ProcedureError>(match request.resolve(handle) {
             Ok(file) => (nfsstat3::NFS3ERR_ROFS, file.attributes()),
             Err(status) => (status, Nfs3Option::None),
         })
@@ -56,9 +56,9 @@ pub(crate) fn refuse(
             out.pack(&file);
             out.pack(&unchanged(directory));
         }
-        _ => return Err(Interrupted::NoSuchProcedure),
+        _ => return Err(ProcedureError::NoSuchProcedure),
     }
-    count(&request.service.counters.writes_refused);
+    count(&request.state.counters.writes_refused);
     Ok(())
 }
 

@@ -14,13 +14,12 @@ use nfs3_types::xdr_codec::Opaque;
 use rustix::fs::{RawDir, RawDirEntry, SeekFrom};
 use rustix::io::Errno;
 
-use crate::export::is_directory;
-use crate::programs::nfs::{Request, Subject};
-use crate::rpc::credentials::Wish;
-use crate::rpc::decode::{Decoder, Garbage};
-use crate::rpc::reply_buffer::Outbox;
+use crate::programs::nfs::permissions::{Permission, may};
+use crate::programs::nfs::request::{Request, ResolvedFile};
+use crate::rpc::decode::{Decoder, Malformed};
+use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::tree::handle::Handle;
-use crate::tree::node::Object;
+use crate::tree::node::{Node, is_directory};
 use crate::tree::root_dir::open_directory;
 use crate::tree::status;
 
@@ -44,7 +43,7 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Result<Self, Garbage> {
+    pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Result<Self, Malformed> {
         Ok(Self {
             handle: decoder.handle()?,
             cookie: decoder.u64()?,
@@ -54,7 +53,7 @@ impl Arguments {
         })
     }
 
-    pub(crate) fn decode_plus(decoder: &mut Decoder<'_>) -> Result<Self, Garbage> {
+    pub(crate) fn decode_plus(decoder: &mut Decoder<'_>) -> Result<Self, Malformed> {
         Ok(Self {
             handle: decoder.handle()?,
             cookie: decoder.u64()?,
@@ -69,13 +68,13 @@ fn size(asked: u32) -> usize {
     usize::try_from(asked).unwrap_or(MOST).min(MOST)
 }
 
-pub(crate) fn readdir(request: &Request<'_>, arguments: Arguments, out: &mut Outbox) {
+pub(crate) fn readdir(request: &Request<'_>, arguments: Arguments, out: &mut ReplyBuffer) {
     list(request, &arguments, out, |_, _, entry, out| {
         out.pack(&entry)
     });
 }
 
-pub(crate) fn readdirplus(request: &Request<'_>, arguments: Arguments, out: &mut Outbox) {
+pub(crate) fn readdirplus(request: &Request<'_>, arguments: Arguments, out: &mut ReplyBuffer) {
     list(
         request,
         &arguments,
@@ -96,16 +95,19 @@ pub(crate) fn readdirplus(request: &Request<'_>, arguments: Arguments, out: &mut
 /// What READDIRPLUS tells more than READDIR. Both parts are optional: what cannot be told now is asked for later.
 fn details(
     request: &Request<'_>,
-    directory: &Subject<'_>,
+    directory: &ResolvedFile<'_>,
     name: &[u8],
 ) -> (post_op_attr, post_op_fh3) {
     // What a LOOKUP would refuse must not be told on the way past it.
-    if name == b"." || name == b".." || !request.caller.may(Wish::Execute, &directory.stat) {
+    if name == b"."
+        || name == b".."
+        || !may(&request.credentials, Permission::Execute, &directory.stat)
+    {
         return (Nfs3Option::None, Nfs3Option::None);
     }
-    let export = directory.export;
-    let found = export.lookup_known(&directory.object, name).or_else(|| {
-        match export.find(&directory.object, name) {
+    let export = directory.tree;
+    let found = export.lookup_known(&directory.node, name).or_else(|| {
+        match export.find(&directory.node, name) {
             Ok(found) => Some((found.handle, found.stat)),
             Err(_) => None,
         }
@@ -122,12 +124,12 @@ fn details(
 fn list(
     request: &Request<'_>,
     arguments: &Arguments,
-    out: &mut Outbox,
-    write: impl Fn(&Request<'_>, &Subject<'_>, entry3<'_>, &mut Outbox),
+    out: &mut ReplyBuffer,
+    write: impl Fn(&Request<'_>, &ResolvedFile<'_>, entry3<'_>, &mut ReplyBuffer),
 ) {
     let start = out.len();
     let result = request
-        .subject(arguments.handle)
+        .resolve(arguments.handle)
         .map_err(|status| (status, Nfs3Option::None))
         .and_then(|directory| {
             results(request, &directory, arguments, out, write)
@@ -142,18 +144,18 @@ fn list(
 
 fn results(
     request: &Request<'_>,
-    directory: &Subject<'_>,
+    directory: &ResolvedFile<'_>,
     arguments: &Arguments,
-    out: &mut Outbox,
-    write: impl Fn(&Request<'_>, &Subject<'_>, entry3<'_>, &mut Outbox),
+    out: &mut ReplyBuffer,
+    write: impl Fn(&Request<'_>, &ResolvedFile<'_>, entry3<'_>, &mut ReplyBuffer),
 ) -> Result<(), nfsstat3> {
     if !is_directory(&directory.stat) {
         return Err(nfsstat3::NFS3ERR_NOTDIR);
     }
-    if !request.caller.may(Wish::Read, &directory.stat) {
+    if !may(&request.credentials, Permission::Read, &directory.stat) {
         return Err(nfsstat3::NFS3ERR_ACCES);
     }
-    let verifier = directory.export.cookie_verifier(&directory.stat);
+    let verifier = directory.tree.cookie_verifier(&directory.stat);
     if arguments.cookie != 0 && arguments.verifier != verifier {
         return Err(nfsstat3::NFS3ERR_BAD_COOKIE);
     }
@@ -164,7 +166,7 @@ fn results(
     if out.len() - start + TAIL > arguments.total {
         return Err(nfsstat3::NFS3ERR_TOOSMALL);
     }
-    let Object::Open(object) = &*directory.object else {
+    let Node::Open(object) = &*directory.node else {
         return nothing_but_itself(directory, arguments.cookie, out);
     };
     let descriptor = open_directory(object.reference()).map_err(status::from_errno)?;
@@ -204,9 +206,9 @@ fn results(
 }
 
 /// An entry as clients see it. The directory above the root is none of their business: `..` of the root is the root.
-fn named<'a>(directory: &Subject<'_>, entry: &'a RawDirEntry<'_>) -> entry3<'a> {
+fn named<'a>(directory: &ResolvedFile<'_>, entry: &'a RawDirEntry<'_>) -> entry3<'a> {
     let name = entry.file_name().to_bytes();
-    let above_root = name == b".." && directory.export.root().is_root(&directory.stat);
+    let above_root = name == b".." && directory.tree.root().is_root(&directory.stat);
     entry3 {
         fileid: if above_root {
             directory.stat.st_ino
@@ -231,9 +233,9 @@ fn seek(directory: &OwnedFd, cookie: u64) -> Result<(), nfsstat3> {
 
 /// A covered directory: an empty list is what `ls` makes of an empty directory anyway.
 fn nothing_but_itself(
-    _directory: &Subject<'_>,
+    _directory: &ResolvedFile<'_>,
     cookie: u64,
-    out: &mut Outbox,
+    out: &mut ReplyBuffer,
 ) -> Result<(), nfsstat3> {
     if cookie != 0 {
         return Err(nfsstat3::NFS3ERR_BAD_COOKIE);

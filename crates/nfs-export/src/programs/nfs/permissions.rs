@@ -1,0 +1,163 @@
+//! What a file's mode lets a user do.
+//!
+//! uid 0 reads everything, because a machine whose root this is could not boot otherwise. POSIX access lists of the
+//! server's file system are ignored: the mode decides.
+
+use nfs3_types::nfs3::{
+    ACCESS3_DELETE, ACCESS3_EXECUTE, ACCESS3_EXTEND, ACCESS3_LOOKUP, ACCESS3_MODIFY, ACCESS3_READ,
+};
+use rustix::fs::{FileType, Stat};
+
+use crate::rpc::credentials::Credentials;
+use crate::tree::node::is_directory;
+
+/// What a mode can permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Permission {
+    Read = 4,
+    Write = 2,
+    Execute = 1,
+}
+
+/// Whether the file's mode permits it. Only the first class that fits counts, as everywhere on Unix.
+pub(super) fn may(credentials: &Credentials, wish: Permission, file: &Stat) -> bool {
+    if credentials.uid() == 0 {
+        // CAP_DAC_OVERRIDE runs nothing that is executable for nobody.
+        return wish != Permission::Execute || file.st_mode & 0o111 != 0 || is_directory(file);
+    }
+    let class = if credentials.uid() == file.st_uid {
+        6
+    } else if credentials.in_group(file.st_gid) {
+        3
+    } else {
+        0
+    };
+    (file.st_mode >> class) & (wish as u32) != 0
+}
+
+/// Whether READ is answered. The client checks when a file is opened; the server sees each READ alone. So, as
+/// the kernel's nfsd does: the owner may go on reading what was opened before its mode changed, and a program
+/// that may be executed may be read, since executing it is reading it from here.
+pub(super) fn may_read_content(credentials: &Credentials, file: &Stat) -> bool {
+    credentials.uid() == file.st_uid
+        || may(credentials, Permission::Read, file)
+        || may(credentials, Permission::Execute, file)
+}
+
+/// The ACCESS bits (RFC 1813 §3.3.4) out of `asked` that hold for this file on a file system that is never
+/// written to.
+pub(super) fn access(credentials: &Credentials, file: &Stat, asked: u32) -> u32 {
+    let mut granted = 0;
+    if may(credentials, Permission::Read, file) {
+        granted |= ACCESS3_READ;
+    }
+    match FileType::from_raw_mode(file.st_mode) {
+        FileType::Directory => {
+            if may(credentials, Permission::Execute, file) {
+                granted |= ACCESS3_LOOKUP;
+            }
+        }
+        FileType::RegularFile => {
+            if may(credentials, Permission::Execute, file) {
+                granted |= ACCESS3_EXECUTE;
+            }
+        }
+        FileType::Symlink => {}
+        // A device, FIFO or socket on a read-only file system can still be written *to*: nothing here changes
+        // when a client writes to its /dev/null. Without this bit it could not open it.
+        _ => {
+            if may(credentials, Permission::Write, file) {
+                granted |= ACCESS3_MODIFY | ACCESS3_EXTEND;
+            }
+        }
+    }
+    granted & asked & !ACCESS3_DELETE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: u32 = 0x3f;
+
+    fn file(mode: u32, uid: u32, gid: u32) -> Stat {
+        let directory = std::fs::File::open("/").unwrap();
+        let mut stat = rustix::fs::fstat(directory).unwrap();
+        (stat.st_mode, stat.st_uid, stat.st_gid) = (mode, uid, gid);
+        stat
+    }
+
+    fn user(uid: u32, gid: u32, groups: &[u32]) -> Credentials {
+        Credentials::user(uid, gid, groups)
+    }
+
+    #[test]
+    fn root_reads_everything_and_executes_what_anyone_may_execute() {
+        let root = user(0, 0, &[]);
+        assert_eq!(access(&root, &file(0o100_000, 5, 5), ALL), ACCESS3_READ);
+        assert_eq!(
+            access(&root, &file(0o100_010, 5, 5), ALL),
+            ACCESS3_READ | ACCESS3_EXECUTE
+        );
+        assert_eq!(
+            access(&root, &file(0o040_000, 5, 5), ALL),
+            ACCESS3_READ | ACCESS3_LOOKUP
+        );
+    }
+
+    #[test]
+    fn only_the_first_class_that_fits_counts() {
+        let owner_shut_out = file(0o100_077, 1000, 100);
+        assert_eq!(access(&user(1000, 100, &[]), &owner_shut_out, ALL), 0);
+        assert_eq!(
+            access(&user(1001, 5, &[100]), &owner_shut_out, ALL),
+            ACCESS3_READ | ACCESS3_EXECUTE
+        );
+        let group_shut_out = file(0o100_604, 0, 100);
+        assert!(!may(&user(7, 1, &[100]), Permission::Read, &group_shut_out));
+        assert!(may(&user(7, 1, &[]), Permission::Read, &group_shut_out));
+    }
+
+    #[test]
+    fn the_shadow_file_is_for_root_and_its_group() {
+        let shadow = file(0o100_640, 0, 42);
+        assert!(may_read_content(&user(0, 0, &[]), &shadow));
+        assert!(may_read_content(&user(9, 9, &[42]), &shadow));
+        assert!(!may_read_content(&user(1000, 1000, &[]), &shadow));
+        assert!(!may_read_content(&Credentials::nobody(), &shadow));
+    }
+
+    #[test]
+    fn a_program_that_may_only_be_executed_can_be_read_over_the_wire() {
+        let program = file(0o100_711, 0, 0);
+        assert!(may_read_content(&user(1000, 1000, &[]), &program));
+        assert_eq!(
+            access(&user(1000, 1000, &[]), &program, ALL),
+            ACCESS3_EXECUTE
+        );
+    }
+
+    #[test]
+    fn a_regular_file_is_never_writable_but_a_device_is_written_through() {
+        assert_eq!(
+            access(&user(0, 0, &[]), &file(0o100_666, 0, 0), ALL),
+            ACCESS3_READ
+        );
+        assert_eq!(
+            access(&user(1000, 1000, &[]), &file(0o020_666, 0, 0), ALL),
+            ACCESS3_READ | ACCESS3_MODIFY | ACCESS3_EXTEND
+        );
+        assert_eq!(
+            access(&user(1000, 1000, &[]), &file(0o020_600, 0, 0), ALL),
+            0
+        );
+    }
+
+    #[test]
+    fn only_what_was_asked_for_is_granted() {
+        assert_eq!(
+            access(&user(0, 0, &[]), &file(0o040_755, 0, 0), ACCESS3_LOOKUP),
+            ACCESS3_LOOKUP
+        );
+    }
+}

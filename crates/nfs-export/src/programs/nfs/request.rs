@@ -1,0 +1,79 @@
+//! An NFS call, and the file that its handle names.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use nfs3_types::nfs3::{Nfs3Option, nfsstat3, post_op_attr};
+use rustix::fs::Stat;
+
+use crate::counters::count;
+use crate::programs::procedure::IoMode;
+use crate::rpc::credentials::Credentials;
+use crate::server_state::ServerState;
+use crate::tree::handle::{Handle, HandleError};
+use crate::tree::node::Node;
+use crate::tree::{Tree, Unresolved, status};
+
+/// One NFS call.
+pub(crate) struct Request<'a> {
+    pub(crate) state: &'a ServerState,
+    pub(crate) client: IpAddr,
+    pub(crate) credentials: Credentials,
+    pub(crate) io_mode: IoMode,
+}
+
+/// A file that a call is about, and its attributes at the time.
+pub(crate) struct ResolvedFile<'a> {
+    pub(crate) tree: &'a Tree,
+    pub(crate) handle: Handle,
+    pub(crate) node: Arc<Node>,
+    pub(crate) stat: Stat,
+}
+
+impl ResolvedFile<'_> {
+    pub(crate) fn attributes(&self) -> post_op_attr {
+        Nfs3Option::Some(self.tree.attributes(&self.stat))
+    }
+}
+
+impl Request<'_> {
+    /// The file that a handle names, if it is one that this client may see.
+    pub(crate) fn resolve(&self, handle: Handle) -> Result<ResolvedFile<'_>, nfsstat3> {
+        let counters = &self.state.counters;
+        let export = self.state.exports.by_handle(&handle).ok_or_else(|| {
+            count(&counters.bad_handles);
+            nfsstat3::NFS3ERR_STALE
+        })?;
+        if !export.allows(self.client) {
+            count(&counters.denied);
+            return Err(nfsstat3::NFS3ERR_ACCES);
+        }
+        let tree = export.tree();
+        let node = tree.resolve(&handle).map_err(|why| match why {
+            Unresolved::Foreign(HandleError::Layout) => {
+                count(&counters.bad_handles);
+                nfsstat3::NFS3ERR_BADHANDLE
+            }
+            Unresolved::Foreign(HandleError::Signature) => {
+                count(&counters.bad_handles);
+                nfsstat3::NFS3ERR_STALE
+            }
+            Unresolved::Stale => {
+                count(&counters.stale_handles);
+                nfsstat3::NFS3ERR_STALE
+            }
+            Unresolved::Failed(errno) => status::from_errno(errno),
+        })?;
+        let stat = node.stat().map_err(|errno| {
+            // A file system that finds out only now (a network one) must be asked again, not the cache.
+            tree.forget(&handle);
+            status::from_errno(errno)
+        })?;
+        Ok(ResolvedFile {
+            tree,
+            handle,
+            node,
+            stat,
+        })
+    }
+}

@@ -1,0 +1,48 @@
+//! What the connections and programs of one server share.
+
+use std::sync::Arc;
+
+use crate::counters::Counters;
+use crate::event::Event;
+use crate::exports::Exports;
+use crate::programs::mount_table::MountTable;
+use crate::rpc::reply_buffer::BufferBudget;
+
+/// The ports that the portmapper answers with.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ports {
+    pub(crate) nfs: u16,
+    pub(crate) portmap_tcp: Option<u16>,
+    pub(crate) portmap_udp: Option<u16>,
+}
+
+/// Everything that the connections share.
+pub(crate) struct ServerState {
+    pub(crate) exports: Exports,
+    pub(crate) ports: Ports,
+    pub(crate) counters: Counters,
+    pub(crate) buffers: Arc<BufferBudget>,
+    pub(crate) mounts: MountTable,
+    events: Box<dyn Fn(Event) + Send + Sync>,
+}
+
+impl ServerState {
+    pub(crate) fn new(
+        exports: Exports,
+        ports: Ports,
+        events: Box<dyn Fn(Event) + Send + Sync>,
+    ) -> Self {
+        Self {
+            exports,
+            ports,
+            counters: Counters::default(),
+            buffers: Arc::default(),
+            mounts: MountTable::default(),
+            events,
+        }
+    }
+
+    pub(crate) fn report(&self, event: Event) {
+        (self.events)(event);
+    }
+}
