@@ -61,7 +61,7 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
     if inform::complete(&mut address, &machine.plan) {
         set(machine, &address)?;
     }
-    rescue::tell_address(&address);
+    rescue::log_address(&address);
     time_server::set_clock(&address);
     rescue::stop_at(machine, Stage::Mount)?;
     machine.report.begin("export");

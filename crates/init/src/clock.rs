@@ -1,4 +1,4 @@
-//! Time since the kernel started, and waits that end and say what they wait for.
+//! Time since the kernel started, and progress lines for long waits.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use smoltcp::time::Instant;
 
 use crate::console::info;
 
-/// How long a wait may last before a line says so, and how often the line comes again.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a wait may last before it is logged, and the shortest interval between two such lines.
+const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A moment, as time since the kernel started. The wall clock is of no use here: it may jump when somebody sets
-/// it, and boards without a clock start in 1970.
+/// A point in time on the kernel's monotonic clock (`CLOCK_MONOTONIC`), which starts with the kernel. The wall clock is
+/// of no use here: it jumps when it is set, and boards without a battery start in 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(Duration);
 
@@ -25,17 +25,17 @@ impl Moment {
         Moment(Duration::new(seconds, nanoseconds))
     }
 
-    /// The moment so long after the kernel started.
+    /// The moment this long after the kernel started.
     pub(crate) fn at(since_kernel: Duration) -> Self {
         Moment(since_kernel)
     }
 
-    /// smoltcp's name for this moment. Its own `now()` is the wall clock.
+    /// This moment for smoltcp, whose own `now()` is the wall clock.
     pub(crate) fn to_smoltcp(self) -> Instant {
         Instant::from_micros(i64::try_from(self.0.as_micros()).unwrap_or(i64::MAX))
     }
 
-    /// The moment that smoltcp calls so.
+    /// The moment that smoltcp means.
     pub(crate) fn from_smoltcp(instant: Instant) -> Self {
         Moment(Duration::from_micros(
             u64::try_from(instant.total_micros()).unwrap_or(0),
@@ -47,23 +47,23 @@ impl Moment {
         self.0
     }
 
-    /// Time since an earlier moment; nothing if it is not earlier.
+    /// Time since an earlier moment; zero if it is not earlier.
     pub(crate) fn since(self, earlier: Moment) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// Time from now until this moment; nothing once it has passed.
+    /// Time from now until this moment; zero once it has passed.
     pub(crate) fn remaining(self) -> Duration {
         self.since(Moment::now())
     }
 
-    /// This moment and some time.
+    /// The moment this much later.
     pub(crate) fn after(self, time: Duration) -> Moment {
         Moment(self.0.saturating_add(time))
     }
 }
 
-/// A time in the kernel's form; one that does not fit is as long as can be.
+/// A duration as a `struct timespec`; one that does not fit is clamped.
 pub(crate) fn timespec(time: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
@@ -71,12 +71,12 @@ pub(crate) fn timespec(time: Duration) -> Timespec {
     }
 }
 
-/// Seconds with one digit, or two below ten: `0.42`, `3.10`, `12.5`.
+/// Formats a duration in seconds with one decimal, or two below ten: `0.42`, `3.10`, `12.5`.
 pub(crate) struct Seconds(pub(crate) Duration);
 
 impl Display for Seconds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Without floating point: its formatting alone would be a fiftieth of this program.
+        // Without floating point, whose formatting alone would be 2 % of this program.
         let (seconds, hundredths) = (self.0.as_secs(), self.0.subsec_millis() / 10);
         if seconds < 10 {
             write!(f, "{seconds}.{hundredths:02}")
@@ -86,33 +86,32 @@ impl Display for Seconds {
     }
 }
 
-/// A wait under way: when it started, and when to speak of it next.
+/// A wait in progress: when it started, and when to log it next.
 #[derive(Debug)]
 pub(crate) struct Wait {
     started: Moment,
-    speak: Moment,
+    log_at: Moment,
 }
 
 impl Wait {
-    /// Starts to wait.
+    /// Starts the wait.
     pub(crate) fn start() -> Self {
         let started = Moment::now();
         Wait {
             started,
-            speak: started.after(PATIENCE),
+            log_at: started.after(LOG_INTERVAL),
         }
     }
 
-    /// Says `waiting for <what> (12 s)` if it is time to, rarer as the wait gets longer. Returns when to call
-    /// again.
+    /// Logs `waiting for <what> (12 s)` if it is due, less often as the wait gets longer. Returns when to call again.
     pub(crate) fn log_if_due(&mut self, what: impl Display) -> Moment {
         let now = Moment::now();
-        if now >= self.speak {
+        if now >= self.log_at {
             let lasted = now.since(self.started);
             info!("waiting for {what} ({} s)", lasted.as_secs());
-            self.speak = now.after(PATIENCE.max(lasted / 2));
+            self.log_at = now.after(LOG_INTERVAL.max(lasted / 2));
         }
-        self.speak
+        self.log_at
     }
 }
 
@@ -121,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_read_well_at_every_size() {
+    fn seconds_are_formatted_with_a_sensible_number_of_decimals() {
         for (milliseconds, text) in [
             (0, "0.00"),
             (429, "0.42"),

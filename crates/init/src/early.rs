@@ -1,12 +1,11 @@
-//! The first moments: the kernel's file systems, before anything can be said or asked.
+//! The first thing at boot: mounting the kernel's file systems, before the console and the command line can be read.
 
 use std::fs;
 use std::io;
 
 use sys_mount::{Mount, MountFlags};
 
-/// What is mounted where, in this order. The flags and options are those that systemd uses, which takes these
-/// mounts over.
+/// What is mounted where, in this order. The flags and options are those of systemd, which takes these mounts over.
 const FILE_SYSTEMS: [(&str, &str, MountFlags, &str); 4] = [
     ("proc", "/proc", QUIET, ""),
     ("sysfs", "/sys", QUIET, ""),
@@ -23,12 +22,12 @@ const QUIET: MountFlags = MountFlags::NOSUID
     .union(MountFlags::NODEV)
     .union(MountFlags::NOEXEC);
 
-/// Mounts them. What is mounted already, by the kernel (`CONFIG_DEVTMPFS_MOUNT`) or by an earlier run of this
-/// program, stays. Returns what could not be mounted, for the console that is opened next.
+/// Mounts them. What the kernel (`CONFIG_DEVTMPFS_MOUNT`) or an earlier run of this program has already mounted is
+/// left alone. Returns what could not be mounted, to be logged once the console is open.
 pub(crate) fn mount_file_systems() -> Vec<(&'static str, io::Error)> {
     let mut failures = Vec::new();
     for (kind, path, flags, data) in FILE_SYSTEMS {
-        // The image has the directories; an image made by others may not.
+        // Our initrd has the directories; one made by another tool may not.
         let _ = fs::create_dir_all(path);
         if is_mounted(path) {
             continue;
@@ -47,7 +46,7 @@ pub(crate) fn mount_file_systems() -> Vec<(&'static str, io::Error)> {
     failures
 }
 
-/// Whether another file system than `/`'s is at a path.
+/// Whether a path is on another file system than `/`.
 fn is_mounted(path: &str) -> bool {
     match (rustix::fs::stat("/"), rustix::fs::stat(path)) {
         (Ok(root), Ok(there)) => root.st_dev != there.st_dev,
@@ -55,7 +54,7 @@ fn is_mounted(path: &str) -> bool {
     }
 }
 
-/// A setting of the kernel that holds until the real root's init runs.
+/// A sysctl that was changed until the root's init runs, and its previous value.
 #[derive(Debug)]
 pub(crate) struct SavedSysctl {
     file: &'static str,
@@ -63,8 +62,8 @@ pub(crate) struct SavedSysctl {
 }
 
 impl SavedSysctl {
-    /// Sets it and remembers what it was; `None` if the kernel does not have it. If it has the value already, this
-    /// program was here before (it starts anew after a mistake of its own), and `usual` is what goes back.
+    /// Sets it and saves its previous value; `None` if the kernel does not have it. If it has the new value already,
+    /// this program set it before it restarted after a panic, and `usual` is what will be restored.
     pub(crate) fn set(file: &'static str, value: &str, usual: &str) -> Option<Self> {
         let before = fs::read_to_string(file).ok()?;
         let before = before.trim_end();
@@ -73,9 +72,9 @@ impl SavedSysctl {
         Some(SavedSysctl { file, before })
     }
 
-    /// Gives it back.
+    /// Restores the previous value.
     pub(crate) fn restore(&self) {
-        // Nothing can be done about a failure, and nothing depends on it.
+        // A failure cannot be helped, and nothing depends on it.
         let _ = fs::write(self.file, &self.before);
     }
 }

@@ -23,6 +23,7 @@ mod failover;
 mod failure;
 mod handoff;
 mod identity;
+mod keyboard;
 mod lease;
 mod link;
 mod modules;
@@ -132,14 +133,14 @@ fn run(arguments: Vec<OsString>) -> ! {
         if matches!(failure, Failure::Switch { .. }) {
             policy::follow(Next::GiveUp, false, &mut || false);
         }
-        let next = policy::next(after, failures.one_more(lasted));
+        let next = policy::next(after, failures.add(lasted));
         rescue::follow(&mut machine, next, &failure);
     }
 }
 
 fn failed(failure: &Failure, after: netroot_proto::cmdline::AfterFailure, failures: &mut Failures) {
     error!("boot failed: {failure}");
-    let next = policy::next(after, failures.one_more(Duration::ZERO));
+    let next = policy::next(after, failures.add(Duration::ZERO));
     policy::follow(next, false, &mut || false);
 }
 

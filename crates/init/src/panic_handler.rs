@@ -1,7 +1,7 @@
-//! A panic: a mistake in this program. It must not become the kernel's, which panics when process 1 ends.
+//! The panic handler. A panic of this program must not become one of the kernel, which panics when process 1 exits.
 //!
-//! The hook says what happened and follows the policy: a pause, and the program starts anew, or a reboot. It runs in
-//! the thread that panicked, and a panic in it would end everything: so it decides nothing that was not decided before.
+//! The hook logs what happened and follows the policy: a pause and a restart of the program, or a reboot. It runs in
+//! the panicking thread, and a panic within it would abort the process: so it only uses what was decided before.
 
 use std::fmt::Display;
 use std::os::unix::process::CommandExt;
@@ -14,17 +14,17 @@ use netroot_proto::cmdline::AfterFailure;
 use crate::console::error;
 use crate::policy::{self, Next};
 
-/// What the command line wants after a failure, once it is known: what panicked may be its parser.
+/// What the command line wants after a failure; `None` until it is parsed, as the parser itself may have panicked.
 static AFTER: Mutex<Option<AfterFailure>> = Mutex::new(None);
-/// A mistake comes again at once, most likely: the pause is that after so many failures.
-const FAILURES: u32 = 4;
+/// The same bug will most likely strike again at once, so the pause is that after this many failures.
+const COUNTS_AS_FAILURES: u32 = 4;
 
-/// Has panics end here.
+/// Installs the handler.
 pub(crate) fn install() {
     panic::set_hook(Box::new(caught));
 }
 
-/// Takes what the command line wants after a failure.
+/// Sets what the command line wants after a failure.
 pub(crate) fn set_policy(after: AfterFailure) {
     if let Ok(mut slot) = AFTER.try_lock() {
         *slot = Some(after);
@@ -35,25 +35,25 @@ fn caught(info: &PanicHookInfo<'_>) {
     error!("{}", sentence(info));
     let after = AFTER.try_lock().ok().and_then(|slot| *slot);
     policy::follow(next(after), false, &mut || false);
-    // The threads go, and with them whatever was half done; what is mounted stays and is seen to by the next attempt.
+    // The other threads end here, with whatever they were doing; mounts stay, and the next attempt deals with them.
     let error = Command::new("/proc/self/exe")
         .args(std::env::args_os().skip(1))
         .exec();
-    error!("init cannot start itself anew: {error}");
+    error!("cannot restart init: {error}");
     policy::reboot();
 }
 
-/// What happened, in a line: a panic is told in two, the place and the message.
+/// The panic in one line; it comes as two, its location and its message.
 fn sentence(info: impl Display) -> String {
     let lines = info.to_string();
     let lines: Vec<&str> = lines.lines().map(str::trim).collect();
     let what = lines.join(" ");
-    format!("boot failed: a mistake in this init ({what}); report it, with the lines above")
+    format!("boot failed: a bug in this init ({what}); report it, with the lines above")
 }
 
-/// What follows. Pure.
+/// What to do after a panic. Pure.
 fn next(after: Option<AfterFailure>) -> Next {
-    policy::next(after.unwrap_or(AfterFailure::TryAgain), FAILURES)
+    policy::next(after.unwrap_or(AfterFailure::TryAgain), COUNTS_AS_FAILURES)
 }
 
 #[cfg(test)]
@@ -63,28 +63,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_told_in_one_sentence_with_its_place() {
-        let told = std::sync::Arc::new(Mutex::new(String::new()));
-        let heard = told.clone();
+    fn a_panic_is_reported_in_one_sentence_with_its_location() {
+        let reported = std::sync::Arc::new(Mutex::new(String::new()));
+        let sink = reported.clone();
         let usual = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            *heard.lock().unwrap() = sentence(info)
-        }));
+        panic::set_hook(Box::new(move |info| *sink.lock().unwrap() = sentence(info)));
         let thread = std::thread::spawn(|| panic!("no such\nthing"));
         let _ = thread.join();
         panic::set_hook(usual);
-        let told = told.lock().unwrap();
+        let reported = reported.lock().unwrap();
         assert!(
-            told.starts_with("boot failed: a mistake in this init (panicked at ")
-                && told.contains("panic_handler.rs:")
-                && told.contains(" no such thing); report it"),
-            "{told}"
+            reported.starts_with("boot failed: a bug in this init (panicked at ")
+                && reported.contains("panic_handler.rs:")
+                && reported.contains(" no such thing); report it"),
+            "{reported}"
         );
-        assert!(!told.contains('\n'), "{told}");
+        assert!(!reported.contains('\n'), "{reported}");
     }
 
     #[test]
-    fn what_the_command_line_wants_holds_after_a_mistake_too() {
+    fn the_policy_of_the_command_line_applies_to_panics() {
         let seconds = Duration::from_secs;
         assert_eq!(next(None), Next::TryAgain(seconds(16)));
         assert_eq!(

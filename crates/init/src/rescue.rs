@@ -1,11 +1,10 @@
-//! The prompt on the console: look, change a parameter, try again.
+//! The rescue prompt on the console: inspect the machine, change a parameter, retry.
 //!
-//! It opens when somebody presses Enter while a failed boot waits for its next try, at the places that `rd.break`
-//! and `break=` name, and with `rd.shell` after each failure. Nobody at the keyboard keeps the boot from going on,
-//! except where a break was asked for. `rd.shell=0` and `netroot.shell=0` forbid it.
+//! It opens when somebody presses Enter while a failed boot waits for its next attempt, at the breakpoints that
+//! `rd.break` and `break=` name, and with `rd.shell` after each failure. If nobody types, the boot goes on by itself,
+//! except at a breakpoint. `rd.shell=0` and `netroot.shell=0` disable the prompt.
 
 mod command;
-mod keyboard;
 mod log;
 mod shell;
 mod state;
@@ -16,41 +15,28 @@ use std::time::Duration;
 use netroot_proto::cmdline::{BootPlan, Rescue, Stage};
 
 use self::command::{Command, HELP, with, without};
-use self::keyboard::Typed;
 use self::state::Row;
 use crate::boot::Machine;
 use crate::clock::Moment;
 use crate::console::{self, info, warn};
 use crate::failure::Failure;
+use crate::keyboard::{self, Input};
 use crate::policy::{self, Next};
 use crate::retry_trigger::RetryTrigger;
 
 pub(crate) use shell::{NAME as SHELL, run as run_shell};
-pub(crate) use state::tell_address;
+pub(crate) use state::log_address;
 
-/// How long nobody types before the boot goes on.
-const NOBODY: Duration = Duration::from_secs(120);
+/// How long the prompt waits for input before the boot goes on.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Whether somebody may open the prompt.
+/// Whether the prompt may be opened.
 fn allowed(plan: &BootPlan) -> bool {
     plan.rescue.value != Rescue::Never
 }
 
-/// Waits, and says whether somebody pressed Enter meanwhile.
-pub(crate) fn enter_within(pause: Duration) -> bool {
-    let until = Moment::now().after(pause);
-    match keyboard::line(Some(until)) {
-        Typed::Line(_) => true,
-        Typed::Nothing => false,
-        // The end of nothing is no wish to look.
-        Typed::End | Typed::Gone => {
-            std::thread::sleep(until.remaining());
-            false
-        }
-    }
-}
-
-/// The prompt before anything was done: only the command line is there. Returns it, changed or not.
+/// Opens the prompt before the boot starts, if the command line asks for that. Returns the command line, changed or
+/// not; nothing else is known yet.
 pub(crate) fn at_start(cmdline: String) -> String {
     let plan = BootPlan::parse(&cmdline);
     let stop = plan.breaks.iter().find(|stop| stop.value == Stage::Start);
@@ -59,14 +45,14 @@ pub(crate) fn at_start(cmdline: String) -> String {
     };
     info!("stopped {} ({})", Stage::Start.before(), stop.origin);
     let mut session = Session::new(cmdline, Vec::new());
-    session.hold(None);
+    session.run(None);
     session.cmdline
 }
 
-/// The prompt at a place where the command line asks for it, once.
+/// Opens the prompt, once, at a breakpoint of the command line.
 ///
 /// # Errors
-/// [`Failure::Changed`] if a parameter was changed: the attempt is to start anew.
+/// [`Failure::Changed`] if a parameter was changed: the attempt has to start over.
 pub(crate) fn stop_at(machine: &mut Machine, stage: Stage) -> Result<(), Failure> {
     let stops = &mut machine.plan.breaks;
     let Some(at) = stops.iter().position(|stop| stop.value == stage) else {
@@ -78,7 +64,7 @@ pub(crate) fn stop_at(machine: &mut Machine, stage: Stage) -> Result<(), Failure
     }
     info!("stopped {} ({})", stage.before(), stop.origin);
     machine.stopped.push(stage);
-    let (changed, _) = hold(machine, None);
+    let (changed, _) = open(machine, None);
     if changed {
         Err(Failure::Changed)
     } else {
@@ -86,28 +72,28 @@ pub(crate) fn stop_at(machine: &mut Machine, stage: Stage) -> Result<(), Failure
     }
 }
 
-/// What follows a failure: what the policy says, unless somebody at the console wants to look first. Returns to
-/// try again.
+/// Follows the policy after a failure, unless somebody at the console opens the prompt first. Returns for the next
+/// attempt.
 pub(crate) fn follow(machine: &mut Machine, next: Next, failure: &Failure) {
     let rescue = machine.plan.rescue.value;
-    if rescue == Rescue::OnFailure && hold(machine, Some(NOBODY)).1 {
+    if rescue == Rescue::OnFailure && open(machine, Some(IDLE_TIMEOUT)).1 {
         return;
     }
     let mut trigger = RetryTrigger::after(failure);
     while policy::follow(next, rescue != Rescue::Never, &mut || {
         trigger.has_fired(&mut machine.nics)
     }) {
-        if hold(machine, Some(NOBODY)).1 {
+        if open(machine, Some(IDLE_TIMEOUT)).1 {
             return;
         }
     }
 }
 
-/// Returns whether a parameter was changed, and whether somebody said `retry`.
-fn hold(machine: &mut Machine, patience: Option<Duration>) -> (bool, bool) {
+/// Opens the prompt. Returns whether a parameter was changed, and whether a command ended the prompt.
+fn open(machine: &mut Machine, timeout: Option<Duration>) -> (bool, bool) {
     let before = machine.cmdline.clone();
     let mut session = Session::new(before.clone(), state::of(machine));
-    let retry = session.hold(patience);
+    let retry = session.run(timeout);
     let changed = session.cmdline != before;
     if changed {
         machine.take_parameters(session.cmdline);
@@ -115,7 +101,7 @@ fn hold(machine: &mut Machine, patience: Option<Duration>) -> (bool, bool) {
     (changed, retry)
 }
 
-/// One opening of the prompt.
+/// One use of the prompt.
 struct Session {
     cmdline: String,
     /// What `show` prints below the command line.
@@ -128,27 +114,27 @@ impl Session {
         Self { cmdline, state }
     }
 
-    /// Follows commands until one of them ends it, or nobody types for so long. Says whether one did.
-    fn hold(&mut self, patience: Option<Duration>) -> bool {
-        print("help lists the commands; retry goes on");
+    /// Executes commands until one of them ends the prompt, or nothing is typed for so long. Returns whether one did.
+    fn run(&mut self, timeout: Option<Duration>) -> bool {
+        print("help lists the commands; retry continues the boot");
         loop {
             prompt();
-            match keyboard::line(patience.map(|patience| Moment::now().after(patience))) {
-                Typed::Line(line) => {
-                    if self.follow(Command::read(&line)) {
+            match keyboard::read_line(timeout.map(|timeout| Moment::now().after(timeout))) {
+                Input::Line(line) => {
+                    if self.execute(Command::read(&line)) {
                         return true;
                     }
                 }
-                Typed::End => {
-                    written("\n");
+                Input::Eof => {
+                    write("\n");
                     return true;
                 }
-                Typed::Nothing => {
-                    written("\n");
-                    info!("nobody types: the boot goes on");
+                Input::Timeout => {
+                    write("\n");
+                    info!("no input: the boot goes on");
                     return false;
                 }
-                Typed::Gone => {
+                Input::NoKeyboard => {
                     warn!("no prompt: the console has no keyboard");
                     return false;
                 }
@@ -156,8 +142,8 @@ impl Session {
         }
     }
 
-    /// Says whether the prompt ends.
-    fn follow(&mut self, command: Command) -> bool {
+    /// Returns whether the prompt ends.
+    fn execute(&mut self, command: Command) -> bool {
         match command {
             Command::Nothing => {}
             Command::Help => print(HELP),
@@ -177,7 +163,7 @@ impl Session {
                     print(&format!("the command line has no {name}"));
                 } else {
                     self.change(cmdline);
-                    print(&format!("{name} is taken away; retry boots without it"));
+                    print(&format!("{name} is removed; retry boots without it"));
                 }
             }
             Command::Retry => return true,
@@ -189,15 +175,15 @@ impl Session {
             }
             Command::Reboot => policy::reboot(),
             Command::PowerOff => policy::power_off(),
-            Command::Incomplete(usage) => print(&format!("say {usage}")),
+            Command::Incomplete(usage) => print(&format!("usage: {usage}")),
             Command::Unknown(word) => {
-                print(&format!("there is no {word} here; help lists what is"))
+                print(&format!("unknown command {word}; help lists the commands"))
             }
         }
         false
     }
 
-    /// Takes a command line, and says what is wrong with it that was not wrong before.
+    /// Replaces the command line, and prints the complaints about it that are new.
     fn change(&mut self, cmdline: String) {
         let before = BootPlan::parse(&self.cmdline);
         let after = BootPlan::parse(&cmdline);
@@ -219,18 +205,18 @@ impl Session {
 }
 
 fn prompt() {
-    written("netroot> ");
+    write("netroot> ");
 }
 
-/// An answer: to whoever types, and not to the log.
+/// Prints an answer at the prompt; it does not go to the log.
 fn print(text: &str) {
     for line in text.lines() {
-        written(&format!("  {}\n", console::printable(line)));
+        write(&format!("  {}\n", console::printable(line)));
     }
 }
 
 /// Writes to the console. `println!` would panic when a serial line hangs up.
-fn written(text: &str) {
+fn write(text: &str) {
     let mut out = std::io::stdout();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

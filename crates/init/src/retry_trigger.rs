@@ -1,4 +1,4 @@
-//! What ends a pause before its time: what the boot failed for want of has come.
+//! Ends the pause after a failure early: what the boot failed for lack of is available now.
 
 use std::net::{SocketAddr, SocketAddrV4, TcpStream};
 use std::time::Duration;
@@ -6,21 +6,21 @@ use std::time::Duration;
 use crate::failure::Failure;
 use crate::link::Nics;
 
-/// How long one look at a server may take. A server in the same network answers within a millisecond, and one whose
-/// answer takes longer is found by the next try.
-const LOOK: Duration = Duration::from_millis(300);
+/// The timeout of one probe of a server. A server in the same network answers within a millisecond, and one that takes
+/// longer is found by the next attempt.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// A pause's reason to end.
+/// Decides when a pause may end early.
 #[derive(Debug)]
 pub(crate) struct RetryTrigger {
-    /// The port that nobody answered at.
+    /// The port that did not answer.
     server: Option<SocketAddrV4>,
-    /// It has been looked at during this pause, and nobody answered.
-    silent: bool,
+    /// It was probed during this pause and did not answer.
+    was_silent: bool,
 }
 
 impl RetryTrigger {
-    /// What would help after this failure.
+    /// The trigger after this failure.
     pub(crate) fn after(failure: &Failure) -> Self {
         let server = match failure {
             Failure::Nfs { fault, .. } => fault.awaited(),
@@ -28,12 +28,11 @@ impl RetryTrigger {
         };
         Self {
             server,
-            silent: false,
+            was_silent: false,
         }
     }
 
-    /// Looks whether another try has become worth it: a cable was put in, or the server is back. Takes 0.3 s at the
-    /// most.
+    /// Whether to retry now: a cable was plugged in, or the server is back. Takes up to 0.3 s.
     pub(crate) fn has_fired(&mut self, nics: &mut Nics) -> bool {
         nics.carrier_came() || self.server_is_back()
     }
@@ -42,17 +41,17 @@ impl RetryTrigger {
         let Some(server) = self.server else {
             return false;
         };
-        // From a port of the kernel's choice, not a reserved one: those are few, and nothing is asked.
-        let answers = TcpStream::connect_timeout(&SocketAddr::V4(server), LOOK).is_ok();
+        // From an ephemeral port, not a reserved one: those are few, and no request is sent.
+        let answers = TcpStream::connect_timeout(&SocketAddr::V4(server), PROBE_TIMEOUT).is_ok();
         self.observe(answers)
     }
 
-    /// Only silence that ends is news. Who answers here all the time and was silent to the question itself is not
-    /// asked any more often than the pauses say.
+    /// Fires only when a silent server answers again. A server that accepts connections all along but did not answer
+    /// the request itself is not tried more often than the pauses allow.
     fn observe(&mut self, answers: bool) -> bool {
-        let news = answers && self.silent;
-        self.silent = !answers;
-        news
+        let is_back = answers && self.was_silent;
+        self.was_silent = !answers;
+        is_back
     }
 }
 
@@ -76,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_comes_back_is_news_once() {
+    fn a_server_that_comes_back_fires_once() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = listener.local_addr().expect("its address");
         drop(listener);
@@ -88,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_answered_all_the_time_is_no_news() {
+    fn a_server_that_answered_all_along_does_not_fire() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let port = listener.local_addr().expect("its address").port();
         let mut trigger = RetryTrigger::after(&closed(port));
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_looked_at_after_another_failure() {
+    fn other_failures_probe_no_server() {
         let waited = Duration::from_secs(120);
         let interfaces = "eth0".to_owned();
         let mut trigger = RetryTrigger::after(&Failure::NoCarrier { interfaces, waited });

@@ -1,4 +1,4 @@
-//! How long the command line lets things take. Pure.
+//! The timeouts that the command line sets. Pure.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use netroot_proto::cmdline::{AfterFailure, BootPlan, Network, Origin};
 
 use crate::dhcp::client::PATIENCE;
 
-/// How long DHCP servers are asked: `rd.net.timeout.dhcp=` as often as `rd.net.dhcp.retry=` says.
+/// How long DHCP may take: `rd.net.timeout.dhcp=` times `rd.net.dhcp.retry=`.
 pub(crate) fn dhcp(network: &Network) -> Duration {
     let patience = &network.patience;
     let one = patience.dhcp.as_ref().map_or(PATIENCE, |limit| limit.value);
     let tries = patience.dhcp_tries.as_ref().map_or(1, |tries| tries.value);
-    // A question needs its time, whatever is said.
+    // An exchange needs some time, whatever the parameters say.
     one.saturating_mul(tries).max(Duration::from_secs(1))
 }
 
-/// How long a carrier is waited for: `carrier_timeout=`, else `rd.net.timeout.ifup=`.
+/// How long to wait for a carrier: `carrier_timeout=`, or else `rd.net.timeout.ifup=`.
 pub(crate) fn carrier(network: &Network) -> Duration {
     match (&network.carrier_timeout, &network.patience.up) {
         (carrier, Some(up)) if carrier.origin == Origin::Default => up.value,
@@ -23,7 +23,7 @@ pub(crate) fn carrier(network: &Network) -> Duration {
     }
 }
 
-/// What follows a failure so long after the start: with `rootwait`, another try, as long as it lasts.
+/// What follows a failure this long after the start: with `rootwait`, another attempt until its limit.
 pub(crate) fn after_failure(plan: &BootPlan, since_start: Duration) -> AfterFailure {
     let waits = plan
         .root_wait
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn dhcp_is_asked_for_its_time_as_often_as_told() {
+    fn the_dhcp_timeout_is_multiplied_by_its_retries() {
         assert_eq!(dhcp(&network("ip=dhcp")), PATIENCE);
         assert_eq!(dhcp(&network("rd.net.timeout.dhcp=10")), s(10));
         let thrice = "rd.net.timeout.dhcp=10 rd.net.dhcp.retry=3";
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_carrier_timeout_goes_before_that_of_setting_up() {
+    fn a_carrier_timeout_takes_precedence_over_ifup() {
         assert_eq!(carrier(&network("")), s(120));
         assert_eq!(carrier(&network("rd.net.timeout.ifup=7")), s(7));
         let both = "rd.net.timeout.carrier=9 rd.net.timeout.ifup=7";
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn with_rootwait_nothing_reboots_before_its_time() {
+    fn with_rootwait_nothing_reboots_before_its_limit() {
         let after = |cmdline, seconds| after_failure(&BootPlan::parse(cmdline), s(seconds));
         let reboot = AfterFailure::RebootAfter(s(5));
         assert_eq!(after("panic=5", 0), reboot);

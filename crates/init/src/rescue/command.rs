@@ -1,4 +1,4 @@
-//! What is typed at the prompt, understood. Pure.
+//! Parses the commands of the prompt. Pure.
 
 use netroot_proto::cmdline::{Parameter, tokenize};
 
@@ -11,7 +11,7 @@ pub(super) enum Command {
     Help,
     /// `show`.
     Show,
-    /// `set PARAMETER`: as it would stand on the command line.
+    /// `set PARAMETER`, written as on the command line.
     Set(String),
     /// `unset NAME`.
     Unset(String),
@@ -31,18 +31,18 @@ pub(super) enum Command {
     Unknown(String),
 }
 
-/// What `help` prints.
+/// The output of `help`.
 pub(super) const HELP: &str = "\
 show                 the command line, network cards, address, root, and what failed last
 set PARAMETER=VALUE  change the command line: set nfsroot=10.0.0.1:/srv/root
-unset PARAMETER      take a parameter away
-retry                boot with what is set (^D does it too)
-log                  the last lines of the kernel and of this init
+unset PARAMETER      remove a parameter
+retry                boot with the current parameters (as ^D does)
+log                  the last lines of the kernel's log, with those of this init
 shell                the root's /bin/sh, if the root is mounted
 reboot, poweroff     restart the machine, or switch it off";
 
 impl Command {
-    /// Reads a line. A parameter alone, `nfsroot=...`, sets it.
+    /// Parses a line. A parameter alone, `nfsroot=...`, is set.
     pub(super) fn read(line: &str) -> Self {
         let line = line.trim();
         let (word, rest) = match line.split_once(char::is_whitespace) {
@@ -68,15 +68,14 @@ impl Command {
     }
 }
 
-/// The command line with these parameters (`a=b`, several with spaces between them) in the place of those of the
-/// same names.
+/// The command line with these parameters (`a=b`, separated by spaces) in place of those with the same names.
 pub(super) fn with(cmdline: &str, parameters: &str) -> String {
     let new = tokenize(parameters).parameters;
     let names: Vec<&str> = new.iter().map(|p| p.name.as_str()).collect();
     rebuilt(cmdline, &names, &new)
 }
 
-/// The command line without the parameters of this name.
+/// The command line without the parameters of that name.
 pub(super) fn without(cmdline: &str, name: &str) -> String {
     rebuilt(cmdline, &[name], &[])
 }
@@ -109,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_are_read_with_their_words() {
+    fn commands_are_parsed_with_their_arguments() {
         for (line, command) in [
             ("", Command::Nothing),
             ("  \r", Command::Nothing),
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_that_is_set_takes_the_place_of_all_of_its_name() {
+    fn a_parameter_that_is_set_replaces_all_of_the_same_name() {
         let line = "root=/dev/nfs nfsroot=10.0.0.9:/x quiet nfsroot=10.0.0.8:/y ro -- single\n";
         assert_eq!(
             with(line, "nfsroot=10.0.0.1:/x"),
@@ -153,10 +152,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn setting_one_parameter_leaves_the_meaning_of_the_others(line in "[ a-z=\"/:.-]{0,60}") {
+        fn setting_one_parameter_leaves_the_others_unchanged(line in "[ a-z=\"/:.-]{0,60}") {
             let meant = tokenize(&line);
             let changed = tokenize(&with(&line, "zzz=1"));
-            // A quote that is not closed, or within a word, cannot be written again as it stood.
+            // An unclosed quote, or one within a word, cannot be reproduced.
             if !line.contains('"') && !meant.parameters.iter().any(|p| p.is("zzz")) {
                 prop_assert_eq!(changed.parameters.split_last().unwrap().1, &meant.parameters);
                 prop_assert_eq!(changed.init_arguments, meant.init_arguments);
@@ -164,7 +163,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_typed_is_a_command_or_is_not(line in any::<String>()) {
+        fn any_input_is_parsed_without_a_panic(line in any::<String>()) {
             if let Command::Set(parameters) = Command::read(&line) {
                 let _ = BootPlan::parse(&with("ro", &parameters));
             }

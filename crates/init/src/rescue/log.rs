@@ -1,28 +1,28 @@
-//! The kernel's log, which holds this program's lines as well (`Documentation/ABI/testing/dev-kmsg`).
+//! Reads the kernel's log, which contains the init's lines too (`Documentation/ABI/testing/dev-kmsg`).
 
 use std::collections::VecDeque;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-/// Lines that are shown: a screen of them.
+/// How many lines are shown: one screen.
 const SHOWN: usize = 40;
 /// The longest record (`CONSOLE_EXT_LOG_MAX`).
 const RECORD: usize = 8192;
-/// Records that are looked at; the kernel's buffer holds fewer.
+/// The most records that are read; the kernel's buffer holds fewer.
 const RECORDS: usize = 1 << 18;
 
-/// The last lines, oldest first.
+/// The last lines of the log, oldest first.
 pub(super) fn last_lines() -> Vec<String> {
     let mut lines = VecDeque::new();
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let Ok(log) = rustix::fs::open("/dev/kmsg", flags, Mode::empty()) else {
-        return vec!["/dev/kmsg cannot be read".to_owned()];
+        return vec!["cannot read /dev/kmsg".to_owned()];
     };
     let mut record = vec![0; RECORD];
     for _ in 0..RECORDS {
         match rustix::io::read(&log, &mut record) {
-            // Overwritten while it was read: the next one is there.
+            // The record was overwritten; reading goes on with the next.
             Err(Errno::PIPE | Errno::INTR) => {}
             Ok(0) | Err(_) => break,
             Ok(length) => {
@@ -37,7 +37,7 @@ pub(super) fn last_lines() -> Vec<String> {
     lines.into()
 }
 
-/// A record, `6,339,5140900,-;NET: registered`, as dmesg prints it.
+/// Formats a record, `6,339,5140900,-;NET: registered`, as dmesg prints it.
 fn line(record: &str) -> Option<String> {
     let (head, text) = record.split_once(';')?;
     let time: u64 = head.split(',').nth(2)?.parse().ok()?;
@@ -51,7 +51,7 @@ mod tests {
     use super::line;
 
     #[test]
-    fn a_record_reads_as_in_dmesg() {
+    fn a_record_is_printed_as_dmesg_prints_it() {
         let record = "6,339,5140900,-;NET: registered\n SUBSYSTEM=net\n";
         assert_eq!(
             line(record).as_deref(),

@@ -1,4 +1,4 @@
-//! A shell of the mounted root, in that root.
+//! Runs the mounted root's own shell, chrooted into that root.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -10,27 +10,27 @@ use crate::mount::ROOT;
 
 /// The argument that makes this program the shell's launcher.
 pub(crate) const NAME: &str = "--shell-of-the-root";
-/// What a shell wants to see of the kernel.
+/// File systems that are bind-mounted into the root for the shell.
 const BOUND: [&str; 4] = ["/proc", "/sys", "/dev", "/run"];
 const SHELL: &str = "/bin/sh";
 
-/// Why there is no shell.
+/// Why no shell could be opened.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ShellError {
-    /// There is no root yet.
+    /// The root is not mounted yet.
     #[error(
-        "there is no shell: the root is not mounted (retry, with break=bottom set, stops once it is)"
+        "cannot open a shell: the root is not mounted; set break=bottom and retry, to stop once it is"
     )]
     NotMounted,
-    /// It does not start.
-    #[error("the root's {SHELL} cannot be run: {0}")]
+    /// The launcher could not be started.
+    #[error("cannot run the root's {SHELL}: {0}")]
     Run(#[from] io::Error),
-    /// Its launcher said so.
-    #[error("the root has no {SHELL} that can be run")]
+    /// The root has no shell that can be run.
+    #[error("cannot run the root's {SHELL}: it is missing or not executable")]
     Missing,
 }
 
-/// Runs the shell until it ends.
+/// Runs the shell until it exits.
 pub(super) fn open() -> Result<(), ShellError> {
     let device = |path| rustix::fs::stat(path).map(|stat| stat.st_dev).ok();
     if device(ROOT).is_none() || device(ROOT) == device("/") {
@@ -42,7 +42,7 @@ pub(super) fn open() -> Result<(), ShellError> {
         .filter(|(path, place)| mount_bind_recursive(**path, place.as_str()).is_ok())
         .map(|(_, place)| place)
         .collect();
-    // Changing the root takes a process of its own; this program is in the image alone.
+    // chroot(2) needs a process of its own; the root does not contain this program.
     let status = Command::new("/proc/self/exe").arg(NAME).status();
     for place in bound {
         let _ = unmount(place.as_str(), UnmountFlags::DETACH);
@@ -53,14 +53,14 @@ pub(super) fn open() -> Result<(), ShellError> {
     }
 }
 
-/// The launcher's life: it becomes the shell.
+/// The launcher: enters the root and executes its shell.
 pub(crate) fn run() -> ExitCode {
     let changed = rustix::process::chroot(ROOT).and_then(|()| rustix::process::chdir("/"));
     if let Err(e) = changed {
         eprintln!("netroot: cannot enter {ROOT}: {e}");
         return ExitCode::FAILURE;
     }
-    // For job control and ^C: process 1 has no controlling terminal, and a session of its own may have one.
+    // Job control and ^C need a controlling terminal: process 1 has none, but a new session can acquire one.
     let _ = rustix::process::setsid();
     let _ = rustix::process::ioctl_tiocsctty(rustix::stdio::stdin());
     let environment = [("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("PS1", "root# ")];

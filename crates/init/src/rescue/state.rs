@@ -1,4 +1,4 @@
-//! What `show` says of the machine.
+//! The output of `show`: the state of the machine.
 
 use std::net::Ipv4Addr;
 
@@ -7,18 +7,18 @@ use crate::boot::Machine;
 use crate::console::debug;
 use crate::report;
 
-/// What a line is about, and what it says.
+/// A line's label and text.
 pub(super) type Row = (String, String);
 
-/// Columns for what the lines are about.
+/// The width of the label column.
 const LABEL: usize = 14;
 
-/// A line: what it is about, in a column of its own, and what it says.
+/// Formats a line, with its label in a column of its own.
 pub(super) fn row(label: &str, text: &str) -> String {
     format!("{label:LABEL$}{text}")
 }
 
-/// What is known of the machine.
+/// Everything that is known about the machine.
 pub(super) fn of(machine: &Machine) -> Vec<Row> {
     let mut rows = Vec::new();
     for nic in machine.nics.iter() {
@@ -49,8 +49,8 @@ pub(super) fn of(machine: &Machine) -> Vec<Row> {
     rows
 }
 
-/// Says the same of the address alone, to whoever wants to know everything.
-pub(crate) fn tell_address(address: &Address) {
+/// Logs the address in the same form, at debug level.
+pub(crate) fn log_address(address: &Address) {
     for (label, text) in of_address(address) {
         debug!("{}: {label}: {text}", address.nic.name);
     }

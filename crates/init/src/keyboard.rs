@@ -1,4 +1,4 @@
-//! Lines from the console. The terminal edits them: it is in its canonical mode.
+//! Reads lines typed at the console. The terminal is in canonical mode and does the editing.
 
 use std::time::Duration;
 
@@ -9,50 +9,64 @@ use crate::clock::{Moment, timespec};
 /// The longest line (`N_TTY_BUF_SIZE`).
 const LINE: usize = 4096;
 
-/// What came of waiting for a line.
+/// The result of waiting for a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Typed {
-    /// A line without its end.
+pub(crate) enum Input {
+    /// A line, without its newline.
     Line(String),
-    /// The end of the input on an empty line: `^D`.
-    End,
-    /// Nothing until the moment that was set.
-    Nothing,
-    /// There is no keyboard: standard input has ended, or is no terminal.
-    Gone,
+    /// End of input on an empty line: `^D`.
+    Eof,
+    /// Nothing was typed in time.
+    Timeout,
+    /// There is no keyboard: standard input is closed or not a terminal.
+    NoKeyboard,
+}
+
+/// Waits this long. Returns whether somebody pressed Enter meanwhile.
+pub(crate) fn enter_within(pause: Duration) -> bool {
+    let until = Moment::now().after(pause);
+    match read_line(Some(until)) {
+        Input::Line(_) => true,
+        Input::Timeout => false,
+        // Without a keyboard, or after ^D, nobody asked for anything.
+        Input::Eof | Input::NoKeyboard => {
+            std::thread::sleep(until.remaining());
+            false
+        }
+    }
 }
 
 /// Waits for a line until `until`, or for ever.
-pub(super) fn line(until: Option<Moment>) -> Typed {
+pub(crate) fn read_line(until: Option<Moment>) -> Input {
     let mut typed = Vec::new();
     loop {
         let left = until.map(|until| until.remaining());
         if !readable(left) {
             if until.is_some_and(|until| until.remaining().is_zero()) {
-                return Typed::Nothing;
+                return Input::Timeout;
             }
             continue;
         }
         let mut piece = [0; 256];
         let count = match rustix::io::read(rustix::stdio::stdin(), &mut piece) {
             Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => continue,
-            Ok(0) if rustix::termios::isatty(rustix::stdio::stdin()) => return Typed::End,
-            Ok(0) | Err(_) => return Typed::Gone,
+            Ok(0) if rustix::termios::isatty(rustix::stdio::stdin()) => return Input::Eof,
+            Ok(0) | Err(_) => return Input::NoKeyboard,
             Ok(count) => count,
         };
         typed.extend_from_slice(piece.get(..count).unwrap_or_default());
-        // The terminal gives one line at a time; what follows its end could only come from elsewhere.
+        // A terminal delivers one line at a time, so nothing meaningful follows the newline.
         let end = typed.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
         if end.is_some() || typed.len() > LINE {
             typed.truncate(end.unwrap_or(LINE));
-            return Typed::Line(meant(&String::from_utf8_lossy(&typed)));
+            return Input::Line(clean(&String::from_utf8_lossy(&typed)));
         }
     }
 }
 
-/// The line that was meant: without the keys that the terminal does not act on. It takes DEL as backspace (`^U` and `^W`
-/// too), and some keyboards send `^H`; arrows and the like come as control sequences (ECMA-48).
-fn meant(typed: &str) -> String {
+/// Removes the keys that the terminal does not handle. It acts on DEL as backspace (and on `^U` and `^W`), but some
+/// keyboards send `^H`; arrow keys and the like arrive as control sequences (ECMA-48).
+fn clean(typed: &str) -> String {
     let mut line = String::new();
     let mut keys = typed.chars();
     while let Some(key) = keys.next() {
@@ -80,10 +94,10 @@ fn readable(left: Option<Duration>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::meant;
+    use super::clean;
 
     #[test]
-    fn keys_that_the_terminal_does_not_know_leave_no_trace() {
+    fn keys_that_the_terminal_does_not_handle_are_removed() {
         for (typed, line) in [
             ("set ro", "set ro"),
             ("shpw\u{8}\u{8}ow", "show"),
@@ -94,7 +108,7 @@ mod tests {
             ("\u{1b}", ""),
             ("a\u{1b}[", "a"),
         ] {
-            assert_eq!(meant(typed), line, "{typed:?}");
+            assert_eq!(clean(typed), line, "{typed:?}");
         }
     }
 }
