@@ -11,7 +11,7 @@ pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 /// Its HTTP server.
 pub(crate) const HTTP: &str = "http://10.77.0.1:8069";
 /// No test measures time: after this long a client is given up on.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Dropped in this order: who uses a network before the network.
 pub(crate) struct Lan {

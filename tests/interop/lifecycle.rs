@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::lan::Lan;
+use crate::lan::{Lan, TIMEOUT};
 
 #[test]
 fn an_idle_server_of_a_minimal_root_stays_within_thirty_mebibytes() -> Result<()> {
@@ -19,16 +19,15 @@ fn sigterm_ends_the_server_cleanly_and_frees_its_ports() -> Result<()> {
     let mut lan = Lan::new("sigterm")?;
     // Somebody who is still connected must not hold it up.
     let address = "10.77.0.1:2049".parse()?;
-    let patience = std::time::Duration::from_secs(5);
     let _open = lan
         .client
-        .within(|| Ok(std::net::TcpStream::connect_timeout(&address, patience)?))?;
+        .within(|| Ok(std::net::TcpStream::connect_timeout(&address, TIMEOUT)?))?;
     let done = lan.server.terminate()?;
     assert!(done.status.success(), "{done:?}");
     assert!(done.stdout.contains("\"step\":\"stop\""), "{}", done.stdout);
     let refused = lan
         .client
-        .within(|| Ok(std::net::TcpStream::connect_timeout(&address, patience).is_err()))?;
+        .within(|| Ok(std::net::TcpStream::connect_timeout(&address, TIMEOUT).is_err()))?;
     assert!(refused);
     Ok(())
 }

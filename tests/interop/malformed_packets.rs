@@ -125,7 +125,7 @@ fn flood_tcp(packets: &[Vec<u8>]) -> Result<()> {
         let mut open = Vec::new();
         for (number, packet) in packets.iter().enumerate() {
             let address = SocketAddrV4::new(SERVER, port).into();
-            let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(10))
+            let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)
                 .with_context(|| format!("TCP port {port}, connection {number}"))?;
             // The server may hang up while this is being sent.
             let _ = stream.write_all(packet);

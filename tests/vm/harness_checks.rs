@@ -17,7 +17,7 @@ fn a_dropped_net_takes_its_programs_with_it() -> Result<()> {
     assert!(sleeper.resident_kib()? > 0);
     drop(net);
     let mut sleeper = sleeper;
-    assert!(!sleeper.wait(Duration::from_secs(10))?.status.success());
+    assert!(!sleeper.wait(TIMEOUT)?.status.success());
     Ok(())
 }
 

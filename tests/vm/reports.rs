@@ -3,7 +3,6 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use netroot_harness::TinyRoot;
@@ -90,9 +89,7 @@ fn a_slow_server_with_a_name_gets_the_report_and_does_not_hold_up_the_boot() -> 
         "--bind-interfaces",
         "--address=/reports.lab/10.77.0.1",
     ])?;
-    names
-        .stderr()
-        .wait_for("started", "dnsmasq", Duration::from_secs(30))?;
+    names.stderr().wait_for("started", "dnsmasq", TIMEOUT)?;
     let (tell, told) = mpsc::channel();
     let reports = slow_server(&lan, told)?;
     let vm = lan.boot(&format!(

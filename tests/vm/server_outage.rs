@@ -60,7 +60,7 @@ impl Machine {
             Gone::Silent => self.lan.net.lose(&self.lan.tap.0, Loss::ALL)?,
         }
         // What is under way may still end.
-        std::thread::sleep(Duration::from_secs(3));
+        std::thread::sleep(Duration::from_secs(15));
         self.said = self.vm.console().text().len();
         Ok(())
     }

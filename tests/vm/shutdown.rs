@@ -24,7 +24,7 @@ const POWER_OFF: &str = "kill -s RTMIN+4 1\n";
 const REBOOT: &str = "kill -s RTMIN+5 1\n";
 
 /// The server writes a line as soon as it hears something.
-const PROMPTLY: Duration = Duration::from_secs(20);
+const PROMPTLY: Duration = Duration::from_secs(120);
 
 #[test]
 fn at_power_off_the_server_hears_that_the_root_is_unmounted() -> Result<()> {

@@ -8,9 +8,9 @@
 
 mod support;
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nfs3_types::rpc::{auth_unix, call_body, msg_body, opaque_auth, rpc_msg};
 use nfs3_types::xdr_codec::Pack;
@@ -150,9 +150,11 @@ fn a_record_of_two_gigabytes_ends_the_connection_at_once() {
     let running = serve(root.path());
     let mut stream = connect(running.server.address());
     stream.write_all(&[0xff; 8]).unwrap();
-    let begun = Instant::now();
-    assert!(matches!(stream.read(&mut [0; 1]), Ok(0) | Err(_)));
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    // Closed by the server, with bytes of ours that it did not read: not our timeout.
+    match stream.read(&mut [0; 1]) {
+        Ok(0) => {}
+        other => assert_eq!(other.unwrap_err().kind(), ErrorKind::ConnectionReset),
+    }
     assert_eq!(running.server.counts().bad_records, 1);
     still_serves(running.server.address());
 }

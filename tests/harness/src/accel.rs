@@ -17,7 +17,7 @@ pub enum Accel {
 }
 
 /// A kernel prints its first line within a second under KVM.
-const PROBE_PATIENCE: Duration = Duration::from_secs(6);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(6);
 
 impl Accel {
     /// What works here: KVM on a machine of metal where it boots a kernel. `NETROOT_ACCEL=kvm|tcg`
@@ -94,7 +94,7 @@ fn kvm_boots_a_kernel() -> bool {
             .follow(pipe, std::path::Path::new("/dev/null"), Echo::Off)
             .is_ok()
             && console
-                .wait_for("Linux version", "a kernel's first line", PROBE_PATIENCE)
+                .wait_for("Linux version", "a kernel's first line", PROBE_TIMEOUT)
                 .is_ok()
     });
     let _ = child.kill();

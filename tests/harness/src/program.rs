@@ -55,7 +55,7 @@ pub(crate) enum Input {
 }
 
 /// How long nsenter may take until the program is its child.
-const FORKING: Duration = Duration::from_secs(2);
+const FORKING: Duration = Duration::from_secs(60);
 
 impl Program {
     pub(crate) fn start(
@@ -160,7 +160,7 @@ impl Program {
     /// When it cannot be signalled.
     pub fn kill(&mut self) -> Result<Finished> {
         kill(self.pid()?, Signal::SIGKILL).with_context(|| format!("kill {}", self.name))?;
-        self.wait(Duration::from_secs(10))
+        self.wait(Duration::from_secs(60))
     }
 
     /// Resident memory in KiB (`VmRSS`).

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 /// How long QEMU may take to make its socket, and to answer. It does both at once, unless the machine is loaded.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Has QEMU do one command.
 ///
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) fn command(socket: &Path, name: &str, arguments: &Value) -> Result<()> {
     let what = || format!("have QEMU do {name} {arguments}");
     let stream = connect(socket).with_context(what)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     let mut talk = Talk {
         lines: BufReader::new(stream.try_clone()?),
         stream,
@@ -33,7 +33,7 @@ pub(crate) fn command(socket: &Path, name: &str, arguments: &Value) -> Result<()
 }
 
 fn connect(socket: &Path) -> Result<UnixStream> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         match UnixStream::connect(socket) {
             Ok(stream) => return Ok(stream),

@@ -56,7 +56,7 @@ pub enum Echo {
 }
 
 /// How long a reader waits for the rest of a line once the text it wanted is there.
-const REST_OF_LINE: Duration = Duration::from_millis(300);
+const REST_OF_LINE: Duration = Duration::from_secs(2);
 
 impl Transcript {
     /// An empty transcript whose clock starts now. `name` is what errors call it.

@@ -11,13 +11,13 @@ use crate::several_dhcp_servers::router;
 const ROUTER: &str = "10.77.0.254";
 const DNS: &str = "10.77.0.2";
 
-/// What every script has: `wait_for COMMAND…` at most two minutes, `facts NAME` about the NIC as it is then.
+/// What every script has: `wait_for COMMAND…` at most five minutes, `facts NAME` about the NIC as it is then.
 const COMMANDS: &str = r#"
 wait_for() {
     tries=0
     until "$@" > /dev/null 2>&1; do
         tries=$((tries + 1))
-        [ "$tries" -lt 120 ] || { echo "never: $*" | tell; return; }
+        [ "$tries" -lt 300 ] || { echo "never: $*" | tell; return; }
         sleep 1
     done
 }
@@ -142,12 +142,12 @@ fn networkd_takes_the_lease_over_and_is_online() -> Result<()> {
 fn network_manager_knows_the_lease_and_may_take_it_over() -> Result<()> {
     let machine = Machine::run(
         &NETWORK_MANAGER,
-        "nm-online -s -q -t 120\n\
+        "nm-online -s -q -t 300\n\
          wait_for nmcli -g IP4.DNS device show eth0\n\
          nmcli -g GENERAL.CONNECTION,IP4.GATEWAY,IP4.DNS device show eth0 | sed 's/^/nmcli: /' | tell\n\
          facts managed\n\
          nmcli connection add type ethernet con-name own ifname eth0 ipv4.method auto 2>&1 | tell\n\
-         nmcli -w 100 connection up own 2>&1 | tell\n\
+         nmcli -w 300 connection up own 2>&1 | tell\n\
          wait_for log_has 'has the lease now'\n\
          facts own\n",
     )?;

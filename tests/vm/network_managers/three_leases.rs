@@ -153,7 +153,7 @@ impl Machine {
 }
 
 fn is_grant(event: &Event) -> bool {
-    event.step == "dhcp-ack"
+    event.kind == "dhcp-ack"
 }
 
 fn serve(lan: &Lan, root: &Path) -> Result<NetrootServe> {

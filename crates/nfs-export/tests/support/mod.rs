@@ -125,7 +125,7 @@ pub fn now<T>(future: impl Future<Output = T>) -> T {
 pub fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream
-        .set_read_timeout(Some(Duration::from_secs(20)))
+        .set_read_timeout(Some(Duration::from_secs(60)))
         .unwrap();
     stream.set_nodelay(true).unwrap();
     stream

@@ -51,7 +51,7 @@ impl Dnsmasq {
         program.stderr().wait_for(
             "DHCP, sockets bound",
             "dnsmasq's sockets",
-            Duration::from_secs(20),
+            Duration::from_secs(120),
         )?;
         Ok(Self { program })
     }

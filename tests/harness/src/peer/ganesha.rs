@@ -26,7 +26,7 @@ pub struct Ganesha {
 }
 
 /// Reading the configuration and starting took 1-3 s on an idle machine.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(180);
 
 impl Ganesha {
     /// Exports `directory` read-only as `path` over NFSv3 and v4 on port 2049 (MOUNT on
@@ -67,7 +67,7 @@ impl Ganesha {
 
     fn start_with(net: &Net, configuration_text: &str, programs: &[&str]) -> Result<Self> {
         let rpcbind = net.spawn(&["rpcbind", "-f", "-w"])?;
-        let deadline = Instant::now() + START_PATIENCE;
+        let deadline = Instant::now() + START_TIMEOUT;
         // Ganesha ends when it finds nobody to register with.
         while !registered(net, &["100000"])? {
             if Instant::now() > deadline {
@@ -110,7 +110,7 @@ impl Ganesha {
 
 /// Whether the portmapper knows these programs: 100000 is itself, 100003 NFS, 100005 MOUNT.
 fn registered(net: &Net, programs: &[&str]) -> Result<bool> {
-    let done = net.run_for(&["rpcinfo", "-p", "127.0.0.1"], Duration::from_secs(20))?;
+    let done = net.run_for(&["rpcinfo", "-p", "127.0.0.1"], Duration::from_secs(60))?;
     let knows = |program: &str| {
         done.stdout
             .lines()

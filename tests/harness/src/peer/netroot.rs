@@ -34,7 +34,8 @@ pub struct Event {
 }
 
 /// Making an initrd for every card compresses a few MiB; a debug build is slow at that.
-const READY_PATIENCE: Duration = Duration::from_secs(180);
+const READY_TIMEOUT: Duration = Duration::from_secs(180);
+const END_TIMEOUT: Duration = Duration::from_secs(120);
 
 impl NetrootServe {
     /// Serves `root` with further arguments of `netroot serve`, and waits until it is
@@ -47,7 +48,7 @@ impl NetrootServe {
         server.program.wait_for(
             "\"kind\":\"ready\"",
             "the server's readiness",
-            READY_PATIENCE,
+            READY_TIMEOUT,
         )?;
         Ok(server)
     }
@@ -109,8 +110,8 @@ impl NetrootServe {
     /// Asks it to end, and waits for that.
     ///
     /// # Errors
-    /// When it does not end within 20 s.
+    /// When it does not end within two minutes.
     pub fn terminate(&mut self) -> Result<Finished> {
-        self.program.terminate(Duration::from_secs(20))
+        self.program.terminate(END_TIMEOUT)
     }
 }

@@ -3,10 +3,8 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
-use std::time::Duration;
 
 use super::*;
-use crate::clock::Moment;
 
 const MOUNT_PROGRAM: u32 = 100_005;
 const NFS_PROGRAM: u32 = 100_003;
@@ -98,10 +96,7 @@ fn converse(stream: &mut TcpStream, answer: &impl Fn(Call) -> Then) -> Then {
 }
 
 fn asked(server: &Server, versions: &[Version]) -> Result<Offer, String> {
-    let started = Moment::now();
     let offer = ask(server, "/srv/x", versions, &["/sbin/init".to_owned()], true);
-    let took = Moment::now().since(started);
-    assert!(took < Duration::from_secs(10), "{took:?}");
     offer.map_err(|fault| format!("{fault}; {}", fault.advice()))
 }
 
