@@ -10,16 +10,23 @@ use std::ffi::OsString;
 
 use netroot_proto::cmdline::{BootPlan, Stage};
 
-use crate::address::Address;
+use crate::after::handoff;
 use crate::clock::{Moment, Seconds};
 use crate::console::info;
-use crate::dhcp::inform;
 use crate::early::SavedSysctl;
 use crate::failure::Failure;
-use crate::link::{Nics, bring_up};
 use crate::modules::Loader;
+use crate::net::address::Address;
+use crate::net::configure;
+use crate::net::dhcp::inform;
+use crate::net::lease;
+use crate::net::link::{Nics, bring_up};
+use crate::net::time_server;
 use crate::report::{self, BootReport};
-use crate::{configure, export, handoff, lease, mount, rescue, switch, time_server};
+use crate::rescue;
+use crate::root::nfs::export;
+use crate::root::nfs::mount;
+use crate::root::switch;
 
 /// The machine that boots: what lasts from one attempt to the next.
 pub(crate) struct Machine {

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use netroot_proto::mount::NoRoot;
 
-use crate::address::Address;
-use crate::configure::ConfigureError;
 use crate::diagnosis::{NextHop, PacketLoss, UnclaimedCard, Unfit, no_nic_advice};
-use crate::mount::MountError;
-use crate::netlink::NetlinkError;
-use crate::nfs::NfsFault;
-use crate::switch::SwitchError;
+use crate::net::address::Address;
+use crate::net::configure::ConfigureError;
+use crate::net::netlink::NetlinkError;
+use crate::root::nfs::NfsFault;
+use crate::root::nfs::mount::MountError;
+use crate::root::switch::SwitchError;
 
 /// Why a boot failed.
 #[derive(Debug, thiserror::Error)]
@@ -191,7 +191,7 @@ pub(crate) fn causes(error: &dyn Error) -> String {
 mod tests {
     use super::*;
     use crate::diagnosis::{Neighbour, NextHop, Reachability};
-    use crate::nfs::NfsFault;
+    use crate::root::nfs::NfsFault;
 
     fn nfs(fault: NfsFault) -> String {
         Failure::Nfs {

@@ -6,7 +6,7 @@ use std::path::Path;
 use netroot_proto::mount::MachineIdentity;
 
 use crate::console::{debug, warn};
-use crate::link::Nic;
+use crate::net::link::Nic;
 
 /// What the firmware says of the machine (`drivers/firmware/dmi-id.c`); absent on boards with a device tree.
 const DMI: &str = "/sys/class/dmi/id";

@@ -8,42 +8,25 @@
 // `println!` panics where the console has gone.
 #![deny(clippy::print_stdout)]
 
-mod address;
-mod arp;
+mod after;
 mod boot;
 mod channel;
 mod clock;
-mod configure;
 mod console;
-mod dhcp;
 mod diagnosis;
 mod early;
-mod export;
-mod failover;
 mod failure;
-mod handoff;
 mod identity;
 mod keyboard;
-mod lease;
-mod link;
 mod modules;
-mod mount;
-mod netlink;
-mod nfs;
+mod net;
 mod panic_handler;
 mod policy;
-mod readahead;
-mod renewer;
 mod report;
 mod rescue;
-mod resolve;
 mod retry_trigger;
-mod rooted;
-mod shutdown;
-mod switch;
-mod time_server;
+mod root;
 mod timeouts;
-mod virtual_links;
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -58,8 +41,8 @@ use crate::clock::{Moment, Seconds};
 use crate::console::{debug, error, info, warn};
 use crate::early::SavedSysctl;
 use crate::failure::Failure;
-use crate::link::Nics;
 use crate::modules::Loader;
+use crate::net::link::Nics;
 use crate::policy::{Failures, Next};
 use crate::report::BootReport;
 
@@ -69,15 +52,15 @@ const ALWAYS: &str = "/etc/netroot/modules";
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_default();
-    if name == shutdown::NAME && rustix::process::getpid().is_init() {
-        shutdown::run(arguments);
+    if name == after::shutdown::NAME && rustix::process::getpid().is_init() {
+        after::shutdown::run(arguments);
     }
     if !rustix::process::getpid().is_init() {
         let arguments: Vec<String> = arguments
             .map(|a| a.to_string_lossy().into_owned())
             .collect();
-        if name == renewer::NAME {
-            return renewer::run(&arguments);
+        if name == after::renewer::NAME {
+            return after::renewer::run(&arguments);
         }
         if name == report::UPLOADER {
             return report::run_uploader(&arguments);

@@ -17,11 +17,11 @@ use netroot_proto::cmdline::BootPlan;
 use netroot_proto::mount::{NoRoot, RootChoice, choose_root_of};
 
 use self::json::{Object, object, text};
-use crate::address::Address;
 use crate::clock::Moment;
-use crate::configure::RUN;
 use crate::console::{self, debug, warn};
-use crate::link::{self, Nic, Nics};
+use crate::net::address::Address;
+use crate::net::configure::RUN;
+use crate::net::link::{self, Nic, Nics};
 
 /// How long a failed attempt waits for the upload; a pause of at least two seconds follows.
 const UPLOAD_TIMEOUT: Duration = Duration::from_millis(1500);
@@ -143,7 +143,8 @@ pub(crate) fn mounts() -> Vec<String> {
     let is_root = |line: &&str| {
         let mut fields = line.split(' ').skip(1);
         let (place, kind) = (fields.next(), fields.next());
-        place == Some(crate::mount::ROOT) || kind.is_some_and(|kind| kind.starts_with("nfs"))
+        place == Some(crate::root::nfs::mount::ROOT)
+            || kind.is_some_and(|kind| kind.starts_with("nfs"))
     };
     table.lines().filter(is_root).map(str::to_owned).collect()
 }

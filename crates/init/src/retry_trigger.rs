@@ -4,7 +4,7 @@ use std::net::{SocketAddr, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
 use crate::failure::Failure;
-use crate::link::Nics;
+use crate::net::link::Nics;
 
 /// The timeout of one probe of a server. A server in the same network answers within a millisecond, and one that takes
 /// longer is found by the next attempt.
@@ -60,7 +60,7 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener};
 
     use super::*;
-    use crate::nfs::NfsFault;
+    use crate::root::nfs::NfsFault;
 
     fn closed(port: u16) -> Failure {
         Failure::Nfs {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use netroot_proto::cmdline::{AfterFailure, BootPlan, Network, Origin};
 
-use crate::dhcp::client::PATIENCE;
+use crate::net::dhcp::client::PATIENCE;
 
 /// How long DHCP may take: `rd.net.timeout.dhcp=` times `rd.net.dhcp.retry=`.
 pub(crate) fn dhcp(network: &Network) -> Duration {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use netroot_proto::dhcp::Mac;
 
-use crate::arp::Arp;
 use crate::clock::Moment;
+use crate::net::arp::Arp;
 
 /// Questions asked.
 const ASKED: usize = 10;

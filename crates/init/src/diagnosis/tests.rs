@@ -6,7 +6,7 @@ use nfs3_client::RpcError;
 
 use super::*;
 use crate::failure::Failure;
-use crate::nfs::NfsFault;
+use crate::root::nfs::NfsFault;
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);

@@ -10,7 +10,7 @@ use netroot_proto::mount::Host;
 
 use crate::channel::channel;
 use crate::clock::Moment;
-use crate::resolve::Resolver;
+use crate::net::resolve::Resolver;
 
 /// How much of a response's status line is read: `HTTP/1.1 204` of `HTTP/1.1 204 No Content`.
 const STATUS_LINE: usize = 12;

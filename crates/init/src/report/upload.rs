@@ -10,9 +10,9 @@ use netroot_proto::cmdline::{BootPlan, ReportUrl};
 
 use super::http_post::{PostError, post};
 use super::uploader;
-use crate::address::Address;
 use crate::console::warn;
-use crate::resolve::Resolver;
+use crate::net::address::Address;
+use crate::net::resolve::Resolver;
 
 /// A report and where to upload it.
 pub(crate) struct Upload {

@@ -1,6 +1,6 @@
 //! The process that uploads the report of a good boot, so that the boot need not wait for it.
 //!
-//! It is this same program under another name, run from the copy that is left for [`crate::shutdown`], so that nothing
+//! It is this same program under another name, run from the copy that is left for [`crate::after::shutdown`], so that nothing
 //! of the initrd has to be kept for it. It continues while the root's init starts, retries for a while, and exits.
 
 use std::io::{self, Read, Write};
@@ -12,7 +12,7 @@ use netroot_proto::cmdline::BootPlan;
 
 use super::http_post::post;
 use crate::clock::Moment;
-use crate::resolve::Resolver;
+use crate::net::resolve::Resolver;
 
 /// The name it is started under.
 pub(crate) const NAME: &str = "@netroot-report";

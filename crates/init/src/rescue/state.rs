@@ -2,9 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use crate::address::Address;
 use crate::boot::Machine;
 use crate::console::debug;
+use crate::net::address::Address;
 use crate::report;
 
 /// A line's label and text.
@@ -22,7 +22,7 @@ pub(super) fn row(label: &str, text: &str) -> String {
 pub(super) fn of(machine: &Machine) -> Vec<Row> {
     let mut rows = Vec::new();
     for nic in machine.nics.iter() {
-        let driver = crate::link::driver(&nic.name);
+        let driver = crate::net::link::driver(&nic.name);
         let driver = driver.map_or_else(String::new, |driver| format!(", driver {driver}"));
         let link = if nic.carrier { "up" } else { "down" };
         rows.push((

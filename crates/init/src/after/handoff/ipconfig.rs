@@ -1,0 +1,142 @@
+//! `/run/net-<if>.conf`, as klibc's ipconfig writes it: initramfs-tools, cloud-init and many scripts read it.
+
+use std::fmt::Write;
+use std::net::Ipv4Addr;
+
+use netroot_proto::dhcp::{broadcast_address, netmask};
+
+use super::Note;
+use crate::net::address::Address;
+
+/// The file for an address.
+pub(super) fn note(address: &Address) -> Note {
+    let lease = address.lease.as_ref();
+    let told = address.told();
+    let gateway = address
+        .routes
+        .iter()
+        .find(|route| route.prefix == 0)
+        .and_then(|route| route.gateway);
+    let or_zero = |a: Option<Ipv4Addr>| a.unwrap_or(Ipv4Addr::UNSPECIFIED).to_string();
+    let dns = |n: usize| or_zero(address.dns.get(n).copied());
+    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+    let bytes =
+        |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
+    let broadcast = address
+        .broadcast
+        .unwrap_or_else(|| broadcast_address(address.own, address.prefix));
+    let asked_at = address.dialogue.as_ref().map(|d| d.at.since_kernel());
+    let lease_time = lease.and_then(|l| l.lease_time);
+    let number = |time: Option<std::time::Duration>| time.unwrap_or_default().as_secs().to_string();
+    let lines = [
+        ("DEVICE", address.nic.name.clone()),
+        (
+            "PROTO",
+            if lease.is_some() { "dhcp" } else { "none" }.to_owned(),
+        ),
+        ("IPV4ADDR", address.own.to_string()),
+        ("IPV4BROADCAST", broadcast.to_string()),
+        ("IPV4NETMASK", netmask(address.prefix).to_string()),
+        ("IPV4GATEWAY", or_zero(gateway)),
+        ("IPV4DNS0", dns(0)),
+        ("IPV4DNS1", dns(1)),
+        ("HOSTNAME", text(address.host_name.as_deref())),
+        ("DNSDOMAIN", text(address.domain.as_deref())),
+        (
+            "NISDOMAIN",
+            text(
+                address
+                    .request
+                    .as_ref()
+                    .and_then(|r| r.nis_domain.as_deref()),
+            ),
+        ),
+        (
+            "ROOTSERVER",
+            or_zero(told.and_then(|l| l.next_server.or(l.server_id))),
+        ),
+        ("ROOTPATH", bytes(told.and_then(|l| l.root_path.as_deref()))),
+        ("filename", bytes(told.and_then(|l| l.boot_file.as_deref()))),
+        ("UPTIME", number(asked_at)),
+        ("DHCPLEASETIME", number(lease_time)),
+        ("DOMAINSEARCH", address.search.join(" ")),
+    ];
+    let mut file = String::new();
+    for (name, value) in lines {
+        let _ = writeln!(file, "{name}={}", quoted(&value));
+    }
+    Note::new(format!("net-{}.conf", address.nic.name), file)
+}
+
+/// A word of the shell. Scripts read the file with `.`, and a server says what is in it.
+fn quoted(value: &str) -> String {
+    format!("'{}'", super::in_line(value).replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{fixed, leased};
+    use super::*;
+
+    #[test]
+    fn a_lease_reads_as_ipconfig_would_have_written_it() {
+        let note = note(&leased("ip=dhcp"));
+        assert_eq!(note.path, "net-eth0.conf");
+        for line in [
+            "DEVICE='eth0'",
+            "PROTO='dhcp'",
+            "IPV4ADDR='10.77.0.100'",
+            "IPV4BROADCAST='10.77.0.255'",
+            "IPV4NETMASK='255.255.255.0'",
+            "IPV4GATEWAY='10.77.0.254'",
+            "IPV4DNS0='10.77.0.2'",
+            "IPV4DNS1='10.77.0.3'",
+            "HOSTNAME='box'",
+            "DNSDOMAIN='example.org'",
+            "ROOTSERVER='10.77.0.1'",
+            "filename='ipxe.efi'",
+            "UPTIME='1'",
+            "DHCPLEASETIME='3600'",
+            "DOMAINSEARCH='a.example.org'",
+        ] {
+            assert!(
+                note.text.lines().any(|l| l == line),
+                "{line}: {}",
+                note.text
+            );
+        }
+    }
+
+    #[test]
+    fn a_fixed_address_says_so_and_has_no_lease() {
+        let text = note(&fixed("ip=10.1.2.3:::255.255.255.0::eth0:off")).text;
+        assert!(
+            text.contains("PROTO='none'") && text.contains("DHCPLEASETIME='0'"),
+            "{text}"
+        );
+        assert!(text.contains("IPV4GATEWAY='0.0.0.0'"), "{text}");
+    }
+
+    #[test]
+    fn a_shell_reads_hostile_values_as_values() {
+        let mut address = leased("ip=dhcp");
+        address.nic.name = "a'b".into();
+        let folder = std::env::temp_dir().join(format!("netroot-ipconfig-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("conf");
+        std::fs::write(&file, note(&address).text).unwrap();
+        let said = std::process::Command::new("sh")
+            .args([
+                "-euc",
+                ". \"$0\"; printf %s \"$DEVICE|$ROOTPATH|$IPV4ADDR\"",
+            ])
+            .arg(&file)
+            .output()
+            .unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&said.stdout),
+            "a'b|10.77.0.1:/srv/it's $(reboot)`x`\"|10.77.0.100"
+        );
+    }
+}

@@ -1,0 +1,226 @@
+//! systemd-networkd and systemd-resolved: `/run/systemd/network/10-netroot-<if>.network`.
+//!
+//! networkd takes the first file whose `[Match]` fits, by the file's name, whatever folder it is in: `10-` goes
+//! before the `20-wired.network` that many have. There the DHCP client would begin by taking all addresses away.
+//! `KeepConfiguration=yes` says not to, neither at its start nor at its stop nor when the lease ends.
+
+use std::fmt::Write;
+
+use netroot_proto::dhcp::code;
+use netroot_proto::dhcp::options::Message;
+
+use super::{Known, Note, in_line};
+use crate::after::renewer::frame;
+use crate::net::address::Address;
+
+/// The files.
+pub(super) fn notes(known: &Known<'_>) -> Vec<Note> {
+    let address = known.address;
+    let name = &address.nic.name;
+    let mut notes = vec![Note::new(
+        format!("systemd/network/10-netroot-{name}.network"),
+        network(known),
+    )];
+    if let Some(text) = resolved(address) {
+        // For a root with systemd-resolved and without systemd-networkd.
+        notes.push(Note::new("systemd/resolved.conf.d/10-netroot.conf", text));
+    }
+    notes
+}
+
+fn network(known: &Known<'_>) -> String {
+    let address = known.address;
+    let mut text =
+        String::from("# Written by netroot's init: the root is on this interface.\n[Match]\n");
+    // udev may rename a card, but not what was made with a name.
+    let _ = if known.is_card {
+        writeln!(text, "MACAddress={}\nType=ether", address.nic.mac)
+    } else {
+        writeln!(text, "Name={}", in_line(&address.nic.name))
+    };
+    text.push_str("\n[Network]\nKeepConfiguration=yes\nIgnoreCarrierLoss=yes\n");
+    if is_known_by_mac(address) {
+        text.push_str("DHCP=ipv4\n");
+        // The lease's own come with networkd's lease.
+        let leased = address
+            .lease
+            .as_ref()
+            .map(|l| l.dns.as_slice())
+            .unwrap_or_default();
+        for server in address.dns.iter().filter(|a| !leased.contains(a)) {
+            let _ = writeln!(text, "DNS={server}");
+        }
+        text.push_str("\n[DHCPv4]\nClientIdentifier=mac\n");
+        return text;
+    }
+    let _ = writeln!(text, "Address={}/{}", address.own, address.prefix);
+    for server in &address.dns {
+        let _ = writeln!(text, "DNS={server}");
+    }
+    let domains: Vec<&str> = domains(address).collect();
+    if !domains.is_empty() {
+        let _ = writeln!(text, "Domains={}", domains.join(" "));
+    }
+    for route in address.routes_in_order() {
+        let _ = writeln!(
+            text,
+            "\n[Route]\nDestination={}/{}",
+            route.destination, route.prefix
+        );
+        let _ = match route.gateway {
+            Some(gateway) => writeln!(text, "Gateway={gateway}\nGatewayOnLink=yes"),
+            None => writeln!(text, "Scope=link"),
+        };
+    }
+    text
+}
+
+/// Whether the server knows this machine by what `ClientIdentifier=mac` makes networkd say. Else networkd would
+/// get another lease: then it is told the address, and the renewer goes on.
+fn is_known_by_mac(address: &Address) -> bool {
+    if address
+        .lease
+        .as_ref()
+        .is_none_or(|l| l.renew_after.is_none())
+    {
+        return false;
+    }
+    let asked = address.dialogue.as_ref().map(|d| d.asked.as_slice());
+    let Some((_, message)) = asked.and_then(frame::unwrap) else {
+        return false;
+    };
+    let Ok(message) = Message::read(message) else {
+        return false;
+    };
+    match message.options.bytes(code::CLIENT_ID) {
+        Some([1, mac @ ..]) => mac == address.nic.mac.0,
+        // By `chaddr`, which networkd has in common, unless the server would count networkd's identifier as new.
+        Some(_) | None => false,
+    }
+}
+
+fn resolved(address: &Address) -> Option<String> {
+    if address.dns.is_empty() {
+        return None;
+    }
+    let servers: Vec<String> = address.dns.iter().map(ToString::to_string).collect();
+    let mut text = format!(
+        "# Written by netroot's init.\n[Resolve]\nDNS={}\n",
+        servers.join(" ")
+    );
+    let domains: Vec<&str> = domains(address).collect();
+    if !domains.is_empty() {
+        let _ = writeln!(text, "Domains={}", domains.join(" "));
+    }
+    Some(text)
+}
+
+/// The domain, then the search list. Names are of letters, digits and `-_.`: [`Lease`] sees to that.
+///
+/// [`Lease`]: netroot_proto::dhcp::lease::Lease
+pub(super) fn domains(address: &Address) -> impl Iterator<Item = &str> {
+    let domain = address.domain.as_deref();
+    let search = address.search.iter().map(String::as_str);
+    domain
+        .into_iter()
+        .chain(search.filter(move |s| Some(*s) != domain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{fixed, leased};
+    use super::*;
+    use netroot_proto::dhcp::emit::{Draft, SAFE_LENGTH};
+    use netroot_proto::dhcp::header::Header;
+    use netroot_proto::dhcp::renew::Outgoing;
+    use std::net::Ipv4Addr;
+
+    fn text(address: &Address, is_card: bool) -> String {
+        notes(&Known { address, is_card }).remove(0).text
+    }
+
+    /// The address, won with a REQUEST that named the client so.
+    fn asked_as(identifier: &[u8], cmdline: &str) -> Address {
+        let mut address = leased(cmdline);
+        let any = Ipv4Addr::UNSPECIFIED;
+        let mut draft = Draft::new(Header {
+            from_client: true,
+            hops: 0,
+            transaction: 1,
+            secs: 0,
+            flags: 0,
+            client_ip: any,
+            your_ip: any,
+            next_server: any,
+            relay_ip: any,
+            mac: address.nic.mac,
+        });
+        draft.push(code::CLIENT_ID, identifier);
+        let outgoing = Outgoing {
+            to: None,
+            from: any,
+            bytes: draft.emit(SAFE_LENGTH).bytes,
+        };
+        let mac = address.nic.mac;
+        address.dialogue.as_mut().unwrap().asked = frame::wrap(&outgoing, mac, mac);
+        address
+    }
+
+    #[test]
+    fn networkd_takes_the_lease_over_and_takes_nothing_away() {
+        let address = asked_as(
+            &[1, 0x52, 0x54, 0, 0x77, 0, 1],
+            "ip=dhcp nameserver=9.9.9.9",
+        );
+        let text = text(&address, true);
+        for line in [
+            "MACAddress=52:54:00:77:00:01",
+            "KeepConfiguration=yes",
+            "DHCP=ipv4",
+            "ClientIdentifier=mac",
+            "DNS=9.9.9.9",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line}: {text}");
+        }
+        assert!(
+            !text.contains("Address=10.77") && !text.contains("DNS=10.77"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn under_another_identity_it_is_told_the_address_and_asks_nobody() {
+        let address = asked_as(b"\0the firmware's", "ip=dhcp");
+        let text = text(&address, true);
+        assert!(!text.contains("DHCP="), "{text}");
+        for line in [
+            "Address=10.77.0.100/24",
+            "Destination=0.0.0.0/0",
+            "Gateway=10.77.0.254",
+            "DNS=10.77.0.2",
+            "Domains=example.org a.example.org",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_fixed_address_stays_fixed_and_a_bond_is_known_by_its_name() {
+        let text = text(&fixed("ip=10.1.2.3::10.1.2.254:24::eth0:off"), false);
+        assert!(
+            text.contains("Name=eth0\n") && !text.contains("MACAddress"),
+            "{text}"
+        );
+        assert!(
+            text.contains("Address=10.1.2.3/24") && !text.contains("DHCP="),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn resolved_is_told_the_name_servers_if_there_are_any() {
+        let with = resolved(&leased("ip=dhcp")).unwrap();
+        assert!(with.contains("DNS=10.77.0.2 10.77.0.3\nDomains=example.org a.example.org\n"));
+        assert_eq!(resolved(&fixed("ip=10.1.2.3:::24::eth0:off")), None);
+    }
+}

@@ -1,0 +1,16 @@
+//! The network: interfaces, their addresses, and what is learned with an address.
+//!
+//! ```text
+//! netlink ← link, virtual_links → Nic     dhcp, lease → Address → configure     resolve, time_server
+//! ```
+
+pub(crate) mod address;
+pub(crate) mod arp;
+pub(crate) mod configure;
+pub(crate) mod dhcp;
+pub(crate) mod lease;
+pub(crate) mod link;
+pub(crate) mod netlink;
+pub(crate) mod resolve;
+pub(crate) mod time_server;
+pub(crate) mod virtual_links;

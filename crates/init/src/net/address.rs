@@ -1,0 +1,347 @@
+//! The address that the machine gets, and everything that came with it. Pure.
+
+use std::net::Ipv4Addr;
+
+use netroot_proto::cmdline::{IpRequest, Network};
+use netroot_proto::dhcp::lease::{Lease, Route};
+use netroot_proto::mount::LeaseFacts;
+
+use crate::diagnosis::NextHop;
+use crate::net::dhcp::client::Dialogue;
+use crate::net::link::Nic;
+
+/// One NIC's address with all that was learnt with it. What the command line says holds over what a server says.
+#[derive(Debug, Clone)]
+pub(crate) struct Address {
+    /// The NIC.
+    pub(crate) nic: Nic,
+    /// The machine's address.
+    pub(crate) own: Ipv4Addr,
+    /// Length of the network's prefix.
+    pub(crate) prefix: u8,
+    /// Only if a server named it; the kernel knows the usual one.
+    pub(crate) broadcast: Option<Ipv4Addr>,
+    /// Routes to set, in this order.
+    pub(crate) routes: Vec<Route>,
+    /// Name servers, best first.
+    pub(crate) dns: Vec<Ipv4Addr>,
+    /// The DNS domain.
+    pub(crate) domain: Option<String>,
+    /// The DNS search list.
+    pub(crate) search: Vec<String>,
+    /// The machine's name.
+    pub(crate) host_name: Option<String>,
+    /// In bytes.
+    pub(crate) mtu: Option<u16>,
+    /// Time servers, best first.
+    pub(crate) ntp: Vec<Ipv4Addr>,
+    /// The lease, if a server gave one.
+    pub(crate) lease: Option<Lease>,
+    /// What a server told of the network of a fixed address ([`crate::net::dhcp::inform`]).
+    pub(crate) informed: Option<Lease>,
+    /// How the lease was won.
+    pub(crate) dialogue: Option<Dialogue>,
+    /// What the command line says about this NIC.
+    pub(crate) request: Option<IpRequest>,
+}
+
+impl Address {
+    /// What a lease and the command line come to.
+    pub(crate) fn leased(
+        nic: Nic,
+        lease: Lease,
+        request: Option<&IpRequest>,
+        network: &Network,
+    ) -> Self {
+        let mut address = Address {
+            nic,
+            own: lease.address,
+            prefix: lease.prefix,
+            broadcast: lease.broadcast,
+            routes: lease.routes_to_install(),
+            dns: lease.dns.clone(),
+            domain: lease.domain.clone(),
+            search: lease.search.clone(),
+            host_name: lease.host_name.clone(),
+            mtu: lease.mtu,
+            ntp: lease.ntp.clone(),
+            lease: Some(lease),
+            informed: None,
+            dialogue: None,
+            request: request.cloned(),
+        };
+        if !network.peer_dns.value {
+            address.dns.clear();
+            address.search.clear();
+            address.domain = None;
+        }
+        address.obey(network);
+        address
+    }
+
+    /// What the command line alone comes to; `None` if it names no address.
+    pub(crate) fn fixed(nic: Nic, request: &IpRequest, network: &Network) -> Option<Self> {
+        let (own, prefix) = request.address()?;
+        let mut address = Address {
+            nic,
+            own,
+            prefix,
+            broadcast: None,
+            routes: Vec::new(),
+            dns: Vec::new(),
+            domain: None,
+            search: Vec::new(),
+            host_name: None,
+            mtu: None,
+            ntp: Vec::new(),
+            lease: None,
+            informed: None,
+            dialogue: None,
+            request: Some(request.clone()),
+        };
+        address.obey(network);
+        Some(address)
+    }
+
+    /// Lets the command line's words hold over the server's.
+    fn obey(&mut self, network: &Network) {
+        if let Some(request) = &self.request {
+            if let Some(prefix) = request.prefix {
+                self.prefix = prefix;
+            }
+            if let Some(gateway) = request.gateway {
+                self.routes.retain(|route| route.prefix != 0);
+                let destination = Ipv4Addr::UNSPECIFIED;
+                self.routes.push(Route {
+                    destination,
+                    prefix: 0,
+                    gateway: Some(gateway),
+                });
+            }
+            if request.host_name.is_some() {
+                self.host_name.clone_from(&request.host_name);
+            }
+            if !request.dns.is_empty() {
+                self.dns.clone_from(&request.dns);
+            }
+            self.mtu = request.mtu.or(self.mtu);
+            if let Some(server) = request.ntp {
+                self.ntp = vec![server];
+            }
+        }
+        for route in network.routes.iter().map(|setting| &setting.value) {
+            let here = |device: &String| *device == self.nic.name;
+            if route.device.as_ref().is_none_or(here) {
+                let (destination, prefix) = (route.destination, route.prefix);
+                self.routes
+                    .retain(|r| (r.destination, r.prefix) != (destination, prefix));
+                self.routes.push(Route {
+                    destination,
+                    prefix,
+                    gateway: route.gateway,
+                });
+            }
+        }
+        let told = network.name_servers.iter().map(|setting| setting.value);
+        let mut dns: Vec<Ipv4Addr> = Vec::new();
+        for server in told.chain(self.dns.iter().copied()) {
+            if !dns.contains(&server) {
+                dns.push(server);
+            }
+        }
+        self.dns = dns;
+    }
+
+    /// The routes with a host route in front of each gateway that the network does not reach by itself: the kernel
+    /// refuses a gateway that it has no route to.
+    pub(crate) fn routes_in_order(&self) -> Vec<Route> {
+        let mut routes: Vec<Route> = Vec::new();
+        for route in &self.routes {
+            if let Some(gateway) = route.gateway {
+                let reached = self.is_on_link(gateway)
+                    || routes
+                        .iter()
+                        .any(|r| r.gateway.is_none() && within(gateway, r.destination, r.prefix));
+                if !reached {
+                    routes.push(Route {
+                        destination: gateway,
+                        prefix: 32,
+                        gateway: None,
+                    });
+                }
+            }
+            routes.push(*route);
+        }
+        routes
+    }
+
+    /// Whether `other` is in the NIC's own network.
+    pub(crate) fn is_on_link(&self, other: Ipv4Addr) -> bool {
+        within(other, self.own, self.prefix)
+    }
+
+    /// Who gets packets to `other` first, by the longest of the routes that lead there.
+    pub(crate) fn next_hop(&self, other: Ipv4Addr) -> NextHop {
+        if self.is_on_link(other) {
+            return NextHop::Direct;
+        }
+        let leads = |route: &&Route| within(other, route.destination, route.prefix);
+        let longest = self
+            .routes
+            .iter()
+            .filter(leads)
+            .max_by_key(|route| route.prefix);
+        match longest.map(|route| route.gateway) {
+            None => NextHop::NoRoute,
+            Some(None) => NextHop::Direct,
+            Some(Some(gateway)) => NextHop::Router {
+                gateway,
+                on_link: self.is_on_link(gateway),
+            },
+        }
+    }
+
+    /// Whether `other` can be reached: in the NIC's own network, or by a route.
+    pub(crate) fn reaches(&self, other: Ipv4Addr) -> bool {
+        let routed = |route: &Route| within(other, route.destination, route.prefix);
+        self.is_on_link(other) || self.routes.iter().any(routed)
+    }
+
+    /// What a server said, be it with the address or without.
+    pub(crate) fn told(&self) -> Option<&Lease> {
+        self.lease.as_ref().or(self.informed.as_ref())
+    }
+
+    /// What the choice of the root is made from.
+    pub(crate) fn facts(&self) -> LeaseFacts<'_> {
+        let lease = self.told();
+        LeaseFacts {
+            address: Some(self.own),
+            request: self.request.as_ref(),
+            host_name: self.host_name.as_deref(),
+            root_path: lease.and_then(|l| l.root_path.as_deref()),
+            next_server: lease.and_then(|l| l.next_server),
+            server_identifier: lease.and_then(|l| l.server_id),
+        }
+    }
+}
+
+fn within(address: Ipv4Addr, network: Ipv4Addr, prefix: u8) -> bool {
+    let mask = u32::MAX
+        .checked_shl(32 - u32::from(prefix.min(32)))
+        .unwrap_or(0);
+    address.to_bits() & mask == network.to_bits() & mask
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use netroot_proto::cmdline::BootPlan;
+    use netroot_proto::dhcp::Mac;
+
+    /// A card, for tests.
+    pub(crate) fn nic() -> Nic {
+        Nic {
+            index: 2,
+            name: "eth0".into(),
+            mac: Mac([2, 0, 0, 0, 0, 1]),
+            carrier: true,
+            running: true,
+            mtu: 1500,
+        }
+    }
+
+    fn fixed(cmdline: &str) -> Address {
+        let plan = BootPlan::parse(cmdline);
+        Address::fixed(nic(), &plan.network.addressing[0], &plan.network).unwrap()
+    }
+
+    #[test]
+    fn a_static_ip_gives_everything_without_a_server() {
+        let address =
+            fixed("ip=10.1.2.3:10.1.2.1:10.1.2.254:255.255.255.0:box.lab:eth0:off:10.1.2.53");
+        assert_eq!(
+            (address.own, address.prefix),
+            (Ipv4Addr::new(10, 1, 2, 3), 24)
+        );
+        assert_eq!(address.routes_in_order().len(), 1);
+        assert_eq!(address.host_name.as_deref(), Some("box"));
+        assert_eq!(address.dns, [Ipv4Addr::new(10, 1, 2, 53)]);
+    }
+
+    #[test]
+    fn a_gateway_outside_the_network_gets_a_route_of_its_own_first() {
+        let address = fixed("ip=10.1.2.3::192.0.2.1:255.255.255.0::eth0:off");
+        let gateway = Ipv4Addr::new(192, 0, 2, 1);
+        assert_eq!(
+            address.routes_in_order(),
+            [
+                Route {
+                    destination: gateway,
+                    prefix: 32,
+                    gateway: None
+                },
+                Route {
+                    destination: Ipv4Addr::UNSPECIFIED,
+                    prefix: 0,
+                    gateway: Some(gateway)
+                },
+            ]
+        );
+    }
+
+    #[test]
+    fn name_servers_of_the_command_line_come_first_and_none_comes_twice() {
+        let address =
+            fixed("nameserver=9.9.9.9 nameserver=10.1.2.53 ip=10.1.2.3:::24::eth0:off:10.1.2.53");
+        assert_eq!(
+            address.dns,
+            [Ipv4Addr::new(9, 9, 9, 9), Ipv4Addr::new(10, 1, 2, 53)]
+        );
+    }
+
+    #[test]
+    fn with_rd_peerdns_0_the_servers_words_about_names_do_not_count() {
+        let lease = Lease {
+            dns: vec![Ipv4Addr::new(10, 1, 2, 53)],
+            domain: Some("lab".into()),
+            search: vec!["a.lab".into()],
+            ..Lease::of_address(Ipv4Addr::new(10, 1, 2, 3), 24)
+        };
+        let names = |cmdline| {
+            let network = BootPlan::parse(cmdline).network;
+            let address = Address::leased(nic(), lease.clone(), None, &network);
+            (address.dns.len(), address.domain, address.search.len())
+        };
+        assert_eq!(names("ip=dhcp"), (1, Some("lab".into()), 1));
+        let own = "ip=dhcp rd.peerdns=0 nameserver=9.9.9.9 nameserver=8.8.8.8";
+        assert_eq!(names(own), (2, None, 0));
+    }
+
+    #[test]
+    fn a_route_of_the_command_line_holds_over_one_to_the_same_network_and_stays_on_its_nic() {
+        let address = fixed(
+            "ip=10.1.2.3::10.1.2.254:24::eth0:off rd.route=0.0.0.0/0:10.1.2.1 \
+             rd.route=192.0.2.0/24:10.1.2.9:eth0 rd.route=198.51.100.0/24:10.1.2.9:eth1",
+        );
+        let route = |destination: [u8; 4], prefix, gateway: [u8; 4]| Route {
+            destination: destination.into(),
+            prefix,
+            gateway: Some(gateway.into()),
+        };
+        assert_eq!(
+            address.routes_in_order(),
+            [
+                route([0; 4], 0, [10, 1, 2, 1]),
+                route([192, 0, 2, 0], 24, [10, 1, 2, 9])
+            ]
+        );
+    }
+
+    #[test]
+    fn every_prefix_length_is_a_mask() {
+        let a = Ipv4Addr::new(10, 0, 0, 1);
+        assert!(within(a, Ipv4Addr::new(200, 0, 0, 1), 0));
+        assert!(within(a, a, 32) && !within(a, Ipv4Addr::new(10, 0, 0, 2), 32));
+    }
+}

@@ -1,0 +1,267 @@
+//! What an address of the command line lacks is asked for: DHCPINFORM, once the address is set.
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use netroot_proto::cmdline::{BootPlan, Network};
+use netroot_proto::dhcp::CLIENT_PORT;
+use netroot_proto::dhcp::inform::Inform;
+use netroot_proto::dhcp::lease::Lease;
+use netroot_proto::mount::{Lack, lack};
+use netroot_sys::packet::PacketSocket;
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::client::seed;
+use super::device::FRAME;
+use super::firmware;
+use crate::clock::{Moment, timespec};
+use crate::console::{info, warn};
+use crate::failure::causes;
+use crate::identity;
+use crate::net::address::Address;
+
+/// When the question goes out, from the first time on: a switch or a server may miss it once.
+const ASKED_AT: [Duration; 3] = [
+    Duration::ZERO,
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
+/// How long answers are waited for, whatever comes. The boot's next attempt asks again.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// How long another server may take once one has answered and it was not enough: a router knows no root.
+const GRACE: Duration = Duration::from_secs(1);
+/// Frames that are looked at in all: others may send as well.
+const MOST_FRAMES: usize = 256;
+
+/// Asks for what `address`, which is set, lacks for the root. Says whether anything was learnt, so that the address
+/// is to be set anew.
+pub(crate) fn complete(address: &mut Address, plan: &BootPlan) -> bool {
+    if address.lease.is_some() {
+        return false;
+    }
+    let Some(missing) = lacking(address, plan) else {
+        return false;
+    };
+    let name = address.nic.name.clone();
+    info!("{name}: the command line leaves {missing} to be asked for (DHCPINFORM)");
+    let inform = Inform {
+        mac: address.nic.mac,
+        address: address.own,
+        transaction: u32::try_from(seed(address.nic.mac) >> 32).unwrap_or_default(),
+        identity: firmware::identity(&plan.network, address.request.as_ref()),
+    };
+    let socket = match PacketSocket::for_dhcp_client(address.nic.index) {
+        Ok(socket) => socket,
+        Err(e) => {
+            warn!("{name}: {e}: {}", causes(&e));
+            return false;
+        }
+    };
+    // Else the kernel would tell each server that nobody listens there (ICMP).
+    let _listens = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, CLIENT_PORT));
+    let mut learnt = false;
+    ask(&inform, &socket, |lease| {
+        for note in &lease.notes {
+            warn!("{name}: DHCP: {note}");
+        }
+        learnt = true;
+        address.learn(lease, &plan.network);
+        lacking(address, plan).is_none()
+    });
+    match lacking(address, plan) {
+        None => {}
+        Some(missing) if learnt => warn!("{name}: no DHCP server names {missing}"),
+        Some(missing) => warn!(
+            "{name}: no DHCP server answers within {} s, so {missing} is still missing",
+            PATIENCE.as_secs()
+        ),
+    }
+    learnt
+}
+
+/// Sends the question and hands on each server's answer, until `enough` says so or time is up.
+fn ask(inform: &Inform, socket: &PacketSocket, mut enough: impl FnMut(Lease) -> bool) {
+    let asked = Moment::now();
+    let mut over = asked.after(PATIENCE);
+    let mut due = ASKED_AT.iter().map(|after| asked.after(*after)).peekable();
+    let mut buffer = [0; FRAME];
+    for _ in 0..MOST_FRAMES {
+        let now = Moment::now();
+        if now >= over {
+            return;
+        }
+        if due.next_if(|at| *at <= now).is_some() {
+            // A NIC that cannot send yet may in a second.
+            let _ = socket.send(&inform.frame(now.since(asked)));
+        }
+        match socket.receive(&mut buffer) {
+            Ok(Some(length)) => {
+                let frame = buffer.get(..length).unwrap_or_default();
+                if let Some(lease) = inform.answer(frame) {
+                    if enough(lease) {
+                        return;
+                    }
+                    over = over.min(now.after(GRACE));
+                }
+            }
+            Ok(None) | Err(_) => sleep(socket, due.peek().map_or(over, |at| over.min(*at))),
+        }
+    }
+}
+
+fn sleep(socket: &PacketSocket, until: Moment) {
+    let timeout = timespec(until.remaining());
+    // A signal or an error ends it early: the caller looks at the clock again.
+    let _ = poll(
+        &mut [PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)],
+        Some(&timeout),
+    );
+}
+
+/// What is missing for the root.
+fn lacking(address: &Address, plan: &BootPlan) -> Option<Lack> {
+    lack(
+        plan,
+        &address.facts(),
+        &identity::of(&address.nic),
+        !address.dns.is_empty(),
+        |server| address.reaches(server),
+    )
+}
+
+impl Address {
+    /// Takes from a server what is missing, and nothing else: the rest is as the command line has it.
+    fn learn(&mut self, lease: Lease, network: &Network) {
+        let other_names = network.peer_dns.value;
+        if self.dns.is_empty() && other_names {
+            self.dns.clone_from(&lease.dns);
+        }
+        if self.domain.is_none() && self.search.is_empty() && other_names {
+            self.domain.clone_from(&lease.domain);
+            self.search.clone_from(&lease.search);
+        }
+        if self.host_name.is_none() {
+            self.host_name.clone_from(&lease.host_name);
+        }
+        if self.routes.iter().all(|route| route.prefix != 0) {
+            let known = self.routes.clone();
+            let new = lease.routes_to_install().into_iter();
+            let beside = |route: &netroot_proto::dhcp::lease::Route| {
+                known
+                    .iter()
+                    .all(|r| (r.destination, r.prefix) != (route.destination, route.prefix))
+            };
+            self.routes.extend(new.filter(beside));
+        }
+        if self.ntp.is_empty() {
+            self.ntp.clone_from(&lease.ntp);
+        }
+        // Of several servers, the one that names a root.
+        let named = |lease: &Lease| lease.root_path.is_some();
+        if self
+            .informed
+            .as_ref()
+            .is_none_or(|l| !named(l) && named(&lease))
+        {
+            self.informed = Some(lease);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::address::tests::nic;
+    use netroot_proto::dhcp::lease::Route;
+    use netroot_proto::mount::choose_root;
+
+    const fn ip(last: u8) -> Ipv4Addr {
+        Ipv4Addr::new(10, 0, 0, last)
+    }
+
+    fn address(plan: &BootPlan) -> Address {
+        Address::fixed(nic(), &plan.network.addressing[0], &plan.network).unwrap()
+    }
+
+    /// What a server at `.last` answers, with everything but a root.
+    fn answer(last: u8) -> Lease {
+        Lease {
+            routers: vec![ip(254)],
+            dns: vec![ip(53)],
+            host_name: Some("theirs".into()),
+            domain: Some("lab".into()),
+            search: vec!["a.lab".into()],
+            mtu: Some(1400),
+            ntp: vec![ip(123)],
+            server_id: Some(ip(last)),
+            ..Lease::of_address(ip(5), 8)
+        }
+    }
+
+    #[test]
+    fn what_the_command_line_says_holds_and_only_what_is_missing_is_taken() {
+        let plan = BootPlan::parse(
+            "ip=10.0.0.5::10.0.0.1:24:mine:eth0:off:10.0.0.2 root=dhcp rd.route=172.16.0.0/16:10.0.0.9",
+        );
+        let mut address = address(&plan);
+        let before = address.clone();
+        address.learn(answer(254), &plan.network);
+        assert_eq!(address.dns, [ip(2)]);
+        assert_eq!(address.host_name.as_deref(), Some("mine"));
+        assert_eq!(address.routes, before.routes);
+        assert_eq!((address.own, address.prefix), (ip(5), 24));
+        assert_eq!((address.mtu, address.lease.is_none()), (None, true));
+        // What it does not say is taken.
+        assert_eq!(address.domain.as_deref(), Some("lab"));
+        assert_eq!(address.ntp, [ip(123)]);
+    }
+
+    #[test]
+    fn a_router_is_taken_where_there_is_none_beside_the_routes_that_are_told() {
+        let cmdline = "ip=10.0.0.5:::24::eth0:off root=dhcp rd.route=172.16.0.0/16:10.0.0.9";
+        let plan = BootPlan::parse(cmdline);
+        let mut address = address(&plan);
+        address.learn(answer(254), &plan.network);
+        let gateway = |route: &Route| (route.prefix, route.gateway);
+        let routes: Vec<_> = address.routes.iter().map(gateway).collect();
+        assert_eq!(routes, [(16, Some(ip(9))), (0, Some(ip(254)))]);
+        assert_eq!(address.dns, [ip(53)]);
+        assert_eq!(address.host_name.as_deref(), Some("theirs"));
+    }
+
+    #[test]
+    fn the_root_is_that_of_the_server_that_names_one() {
+        let plan = BootPlan::parse("ip=10.0.0.5:::24::eth0:off root=dhcp");
+        let mut address = address(&plan);
+        assert_eq!(lacking(&address, &plan), Some(Lack::Root));
+        address.learn(answer(254), &plan.network);
+        assert_eq!(lacking(&address, &plan), Some(Lack::Root), "a router's");
+        let root = |path: &[u8], last| Lease {
+            root_path: Some(path.to_vec()),
+            next_server: Some(ip(last)),
+            ..answer(last)
+        };
+        address.learn(root(b"/image", 7), &plan.network);
+        assert_eq!(lacking(&address, &plan), None);
+        // The first one that names one.
+        address.learn(root(b"/other", 8), &plan.network);
+        let choice = choose_root(&plan, &address.facts()).unwrap();
+        assert_eq!(
+            (choice.path.as_str(), choice.server.to_string()),
+            ("/image", ip(7).to_string())
+        );
+    }
+
+    #[test]
+    fn without_the_servers_names_a_name_stays_unknown() {
+        let plan = BootPlan::parse("ip=10.0.0.5:::24::eth0:off nfsroot=nas:/r rd.peerdns=0");
+        let mut address = address(&plan);
+        address.learn(answer(254), &plan.network);
+        assert_eq!(
+            lacking(&address, &plan),
+            Some(Lack::NameServer("nas".into()))
+        );
+        assert_eq!((address.dns.len(), address.domain), (0, None));
+    }
+}

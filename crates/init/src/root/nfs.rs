@@ -1,0 +1,25 @@
+//! The NFS server, asked before the kernel is: so that a refusal can be explained.
+//!
+//! portmapper, MOUNT, FSINFO and look-ups go through nfs3_client over [`stream`], a blocking connection with
+//! deadlines. [`offer`] decides which version is asked for, [`probe`] asks the programs that [`service`] lists,
+//! [`refusal`] reads the list of exports, [`walk`] looks for the init program in a [`tree`], [`compound`] for the path
+//! itself in version 4, [`fault`] says what was wrong.
+
+mod compound;
+pub(crate) mod export;
+mod failover;
+mod fault;
+pub(crate) mod mount;
+mod offer;
+mod probe;
+mod readahead;
+mod refusal;
+mod service;
+mod stream;
+mod tree;
+mod walk;
+
+pub(crate) use fault::NfsFault;
+pub(crate) use offer::ask;
+pub(crate) use probe::{Mounted, Server, tell_unmounted};
+pub(crate) use walk::Found;

@@ -1,0 +1,215 @@
+//! Mounts the export, and a writable layer over it where one is asked for.
+//!
+//! The kernel is told parameter by parameter (`fsopen`, `fsconfig`, `fsmount`), so that one that it does not know
+//! is named and left out, and its own words about a failure are heard. mount(2) is for kernels before 5.2.
+//! It happens in a thread: a lost packet keeps the kernel's client for minutes, and a boot has better to do.
+
+mod error;
+mod kernel;
+
+use std::path::Path;
+use std::time::Duration;
+
+use netroot_proto::cmdline::Overlay;
+use netroot_proto::mount::{NoRoot, Version, mount_request};
+
+use crate::console::{debug, info, warn};
+use crate::failure::Failure;
+use crate::identity;
+use crate::modules::{Loaded, Loader};
+use crate::net::configure::RUN;
+use crate::root::nfs::export::Export;
+use crate::root::nfs::readahead;
+
+use crate::root::overlay::layer;
+pub(crate) use error::MountError;
+use kernel::{Order, in_time};
+
+/// Where the root is mounted, to become `/`.
+pub(crate) const ROOT: &str = "/newroot";
+/// How long a mount may take once the server answered every question before it.
+const PATIENCE: Duration = Duration::from_secs(45);
+/// The same where another server can be mounted from.
+const IMPATIENCE: Duration = Duration::from_secs(15);
+
+/// Who owns what the kernel knows no owner of: -2 as it is, and as 16 bits (`make_kuid(-2)`, `fs/nfs/inode.c`).
+const NOBODY: [u32; 2] = [u32::MAX - 1, 65534];
+
+/// Mounts the first of the exports that can be, under a writable layer if one is asked for. One of `programs` is run
+/// in the end, so it has to be readable.
+pub(crate) fn mount_root<'a>(
+    exports: &'a [Export],
+    programs: &[String],
+    overlay: &Overlay,
+    loader: &Loader,
+) -> Result<&'a Export, Failure> {
+    let layered = *overlay != Overlay::Off;
+    let target = if layered {
+        format!("{RUN}/lower")
+    } else {
+        ROOT.to_owned()
+    };
+    let (export, version) = mount_first(exports, programs, &target, loader)?;
+    readahead::set(&target);
+    if matches!(version, Version::V4(_)) {
+        tell_of_nameless(&target);
+    }
+    if let Overlay::Tmpfs { size } = overlay {
+        layer(&target, size.as_deref(), loader).map_err(|source| Failure::Mount {
+            root: export.name(),
+            source,
+        })?;
+    }
+    let access = export.choice.access;
+    let over = if layered {
+        " under a tmpfs overlay"
+    } else {
+        ""
+    };
+    info!(
+        "mounted {} (nfs vers={version} over tcp, {access}){over}",
+        export.name()
+    );
+    Ok(export)
+}
+
+/// Mounts an export: if the kernel cannot, the one of the next server. The failure told is the first one's.
+fn mount_first<'a>(
+    exports: &'a [Export],
+    programs: &[String],
+    target: &str,
+    loader: &Loader,
+) -> Result<(&'a Export, Version), Failure> {
+    let mut first = None;
+    let mut left = exports.len();
+    for export in exports {
+        left -= 1;
+        let patience = if left > 0 { IMPATIENCE } else { PATIENCE };
+        let mounted = make_directory(target)
+            .and_then(|()| mount_nfs(export, programs, target, loader, patience));
+        match mounted {
+            Ok(version) => return Ok((export, version)),
+            Err(source) => {
+                let root = export.name();
+                let source = match &export.refusal {
+                    Some(refusal) => MountError::ByNeither {
+                        refusal: refusal.clone(),
+                        by_4: Box::new(source),
+                    },
+                    None => source,
+                };
+                let failure = Failure::Mount { root, source };
+                if left > 0 {
+                    warn!("{failure}; trying the next server");
+                }
+                first.get_or_insert(failure);
+            }
+        }
+    }
+    // Without any export there is nothing that could have failed.
+    Err(first.unwrap_or(Failure::NoRoot {
+        reason: NoRoot::Unnamed,
+    }))
+}
+
+fn mount_nfs(
+    export: &Export,
+    programs: &[String],
+    target: &str,
+    loader: &Loader,
+    patience: Duration,
+) -> Result<Version, MountError> {
+    identity::name_host(&export.machine);
+    let mut told: Option<MountError> = None;
+    for version in &export.versions {
+        let attempt = load_client(loader, *version).and_then(|()| {
+            match version {
+                Version::V4(_) => identity::identify_client(&export.machine),
+                Version::V3 if export.choice.options.lock == Some(true) => warn!(
+                    "lock is left out: locks of NFS version 3 need daemons that no initrd has; vers=4 has them built in"
+                ),
+                Version::V3 => {}
+            }
+            let request = mount_request(&export.choice, *version, export.server, export.ports);
+            let order = Order {
+                request,
+                version: *version,
+                target: target.to_owned(),
+                programs: programs.to_vec(),
+            };
+            in_time(order, patience)
+        });
+        match attempt {
+            Ok(()) => return Ok(*version),
+            Err(e) if !e.leaves_other_versions() => return Err(e),
+            Err(e) => {
+                let is_last = export.versions.last() == Some(version);
+                match e {
+                    MountError::Unreadable { .. } if !is_last => {
+                        warn!("{e}; trying the next version");
+                    }
+                    _ => debug!("{e}"),
+                }
+                // A version that one side does not have says less than a path that is not there.
+                if told.as_ref().is_none_or(MountError::is_about_version) {
+                    told = Some(e);
+                }
+            }
+        }
+    }
+    Err(told.unwrap_or(MountError::NoClient {
+        version: Version::V3,
+    }))
+}
+
+/// The kernel asks for these by modprobe; loading them first saves it the detour and names what is missing.
+fn load_client(loader: &Loader, version: Version) -> Result<(), MountError> {
+    let module = if version == Version::V3 {
+        "nfsv3"
+    } else {
+        "nfsv4"
+    };
+    let known =
+        || std::fs::read_to_string("/proc/filesystems").is_ok_and(|all| all.contains("\tnfs\n"));
+    match loader.load(module) {
+        Loaded::Yes => Ok(()),
+        // Not in the image, and perhaps in the kernel: modules.builtin may be missing too.
+        Loaded::Absent if known() => Ok(()),
+        Loaded::Absent | Loaded::Refused => Err(MountError::NoClient { version }),
+    }
+}
+
+/// Says so where every file seems to be nobody's. By version 4 a server may send owners by name (`root@domain`), as
+/// NFS-Ganesha does unless told otherwise, and nothing in an initrd, and little in most roots, makes a number of one
+/// for the kernel (`nfs_map_name_to_uid`, `fs/nfs/nfs4idmap.c`).
+fn tell_of_nameless(target: &str) {
+    let owner = rustix::fs::stat(target).map_or(0, |status| status.st_uid);
+    if NOBODY.contains(&owner) {
+        warn!(
+            "the root is nobody's: its server sends owners by name, which nothing here resolves; let it send numbers (Only_Numeric_Owners of NFS-Ganesha, nfs4_disable_idmapping of Linux), or mount by vers=3"
+        );
+    }
+}
+
+pub(crate) fn make_directory(path: &str) -> Result<(), MountError> {
+    match std::fs::create_dir_all(Path::new(path)) {
+        Ok(()) => Ok(()),
+        Err(source) => Err(MountError::Directory {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Takes away what an attempt left mounted, so that the next one finds a clean place.
+pub(crate) fn unmount_all() {
+    for path in [
+        ROOT.to_owned(),
+        format!("{RUN}/overlay"),
+        format!("{RUN}/lower"),
+    ] {
+        while rustix::mount::unmount(path.as_str(), rustix::mount::UnmountFlags::DETACH).is_ok() {
+            debug!("unmounted {path}");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Makes the mounted root the root, and runs its init.
+//!
+//! The image is deleted on the way, since nobody could reach it afterwards and its memory would be lost. That is
+//! done by an open directory, name by name, and never in another file system: a mistake here would delete the
+//! server's export.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::console::{debug, warn};
+use crate::diagnosis::{HEAD, Kind, Unfit, kind};
+use crate::root::nfs::mount::ROOT;
+use crate::root::rooted;
+
+/// `RAMFS_MAGIC`, `TMPFS_MAGIC` (`include/uapi/linux/magic.h`): what an initramfs is kept in.
+const IN_MEMORY: [i64; 2] = [0x8584_58f6, 0x0102_1994];
+/// Mounts that the real root goes on with.
+const MOVED: [&str; 4] = ["/dev", "/sys", "/run", "/proc"];
+/// Directories within each other, before the deletion gives up: no image is that deep.
+const DEPTH: usize = 64;
+/// Programs that run one another, before nobody looks further; the kernel gives up after five (`exec_binprm`).
+const INTERPRETERS: usize = 5;
+
+/// Why the root could not be switched to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SwitchError {
+    /// Somebody ran this by hand.
+    #[error("this is process {0} and not 1")]
+    NotPidOne(i32),
+    /// A system call failed.
+    #[error("{action}: {source}")]
+    Call {
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// The new root is the old one.
+    #[error("nothing is mounted at {ROOT}")]
+    NotMounted,
+    /// None of the programs could be run.
+    #[error("the kernel cannot run {program}: {source}")]
+    Run {
+        /// The last program tried.
+        program: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl SwitchError {
+    /// What to do about it.
+    pub(crate) fn advice(&self) -> &'static str {
+        match self {
+            Self::NotPidOne(_) => "let the kernel start it, as /init of an initramfs",
+            Self::Call { .. } | Self::NotMounted => "report this, with the lines above",
+            Self::Run { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => {
+                    "the program or the loader that it names is missing in the root"
+                }
+                io::ErrorKind::PermissionDenied => "check the program's permissions, and noexec",
+                _ => "check that the root was made for this machine's processor",
+            },
+        }
+    }
+}
+
+fn call(action: &'static str) -> impl Fn(Errno) -> SwitchError {
+    move |errno| SwitchError::Call {
+        action,
+        source: errno.into(),
+    }
+}
+
+/// The first of `programs` that is a file which can be run in the mounted root, or `None`. Links are resolved
+/// within the root.
+pub(crate) fn first_program(programs: &[String]) -> Option<String> {
+    let root = rooted::directory(ROOT).ok()?;
+    programs
+        .iter()
+        .find(|program| is_program(root.as_fd(), program))
+        .cloned()
+}
+
+/// Whether a path is that of a file in the mounted root.
+pub(crate) fn is_there(path: &str) -> bool {
+    rooted::directory(ROOT).is_ok_and(|root| is_file(root.as_fd(), path, 0))
+}
+
+/// Why the kernel would refuse to run a program of the mounted root, if that is sure. Asked before the switch, which
+/// cannot be taken back.
+pub(crate) fn unfit(program: &str) -> Option<Unfit> {
+    let root = rooted::directory(ROOT).ok()?;
+    let mut path = program.to_owned();
+    // A script is run by a program, which is run by its loader.
+    for _ in 0..INTERPRETERS {
+        match kind(&head(root.as_fd(), &path)?) {
+            Kind::Ready => return None,
+            Kind::Unfit(unfit) => return Some(unfit),
+            Kind::By(next) if !is_program(root.as_fd(), &next) => {
+                return Some(Unfit::NoInterpreter(next));
+            }
+            Kind::By(next) => path = next,
+        }
+    }
+    None
+}
+
+/// The beginning of a file in the mounted root, if it can be read.
+fn head(root: BorrowedFd<'_>, path: &str) -> Option<Vec<u8>> {
+    // What is no file is not waited for.
+    let file = rooted::open(root, path, OFlags::RDONLY | OFlags::NONBLOCK).ok()?;
+    let mut head = Vec::new();
+    let limit = u64::try_from(HEAD).unwrap_or(u64::MAX);
+    File::from(file).take(limit).read_to_end(&mut head).ok()?;
+    Some(head)
+}
+
+fn is_program(root: BorrowedFd<'_>, program: &str) -> bool {
+    is_file(root, program, 0o111)
+}
+
+/// Whether a path is that of a file with one of these permissions, if any are given.
+fn is_file(root: BorrowedFd<'_>, path: &str, permissions: u32) -> bool {
+    let status = rooted::open(root, path, OFlags::PATH).and_then(rustix::fs::fstat);
+    status.is_ok_and(|s| {
+        FileType::from_raw_mode(s.st_mode) == FileType::RegularFile
+            && (permissions == 0 || s.st_mode & permissions != 0)
+    })
+}
+
+/// Switches to the mounted root and runs `program` with the kernel's arguments. Returns only on failure.
+pub(crate) fn switch_root(program: &str, arguments: &[OsString]) -> SwitchError {
+    if let Err(e) = change_root() {
+        return e;
+    }
+    reopen_console();
+    let source = Command::new(program).args(arguments).exec();
+    SwitchError::Run {
+        program: program.to_owned(),
+        source,
+    }
+}
+
+fn change_root() -> Result<(), SwitchError> {
+    let pid = rustix::process::getpid();
+    if !pid.is_init() {
+        return Err(SwitchError::NotPidOne(pid.as_raw_nonzero().get()));
+    }
+    let old = open_directory(rustix::fs::CWD, "/").map_err(call("open /"))?;
+    let old_device = rustix::fs::fstat(&old).map_err(call("stat /"))?.st_dev;
+    let new_device = rustix::fs::stat(ROOT)
+        .map_err(call("stat the new root"))?
+        .st_dev;
+    if old_device == new_device {
+        return Err(SwitchError::NotMounted);
+    }
+    for path in MOVED {
+        move_along(path);
+    }
+    rustix::process::chdir(ROOT).map_err(call("enter the new root"))?;
+    rustix::mount::mount_move(".", "/").map_err(call("move the new root to /"))?;
+    rustix::process::chroot(".").map_err(call("change the root"))?;
+    rustix::process::chdir("/").map_err(call("enter /"))?;
+    let kind = rustix::fs::fstatfs(&old)
+        .map_err(call("ask what / was kept in"))?
+        .f_type;
+    if IN_MEMORY.contains(&kind) {
+        delete_within(old.as_fd(), old_device, DEPTH);
+    } else {
+        debug!("the old root is not in memory, and is left as it is");
+    }
+    Ok(())
+}
+
+/// Moves a mount to the same place in the new root; where there is no such directory, it is given up.
+fn move_along(path: &str) {
+    let target = format!("{ROOT}{path}");
+    // A link could lead out of the new root: it is resolved against this one.
+    let is_directory = rustix::fs::lstat(target.as_str())
+        .is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::Directory);
+    if !is_directory && let Err(e) = std::fs::create_dir(&target) {
+        warn!("the root has no directory {path}, and it cannot be made: {e}");
+        let _ = rustix::mount::unmount(path, rustix::mount::UnmountFlags::DETACH);
+        return;
+    }
+    if let Err(e) = rustix::mount::mount_move(path, target.as_str()) {
+        warn!("{path} cannot be moved into the root: {e}");
+    }
+}
+
+/// Deletes everything in a directory of the old root that is in the old root's own file system.
+fn delete_within(directory: BorrowedFd<'_>, device: u64, depth: usize) {
+    // A second open file: `Dir` reads from the start, and the first one stays for unlinkat.
+    let Ok(listing) = Dir::read_from(directory) else {
+        return;
+    };
+    // All names first: what is deleted while a directory is read may hide others.
+    let names: Vec<_> = listing
+        .flatten()
+        .map(|entry| entry.file_name().to_owned())
+        .collect();
+    for name in names {
+        if matches!(name.as_bytes(), b"." | b"..") {
+            continue;
+        }
+        let Ok(status) = rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW) else {
+            continue;
+        };
+        if status.st_dev != device {
+            continue;
+        }
+        if FileType::from_raw_mode(status.st_mode) == FileType::Directory {
+            let Ok(inner) = open_directory(directory, &name) else {
+                continue;
+            };
+            // Looked at again by what was opened: a mount may have come between.
+            if depth == 0 || rustix::fs::fstat(&inner).map_or(true, |s| s.st_dev != device) {
+                continue;
+            }
+            delete_within(inner.as_fd(), device, depth - 1);
+            let _ = rustix::fs::unlinkat(directory, &name, AtFlags::REMOVEDIR);
+        } else {
+            let _ = rustix::fs::unlinkat(directory, &name, AtFlags::empty());
+        }
+    }
+}
+
+fn open_directory(at: impl AsFd, path: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(at, path, flags, Mode::empty())
+}
+
+/// The init's standard files, on the root's own `/dev/console`.
+fn reopen_console() {
+    let console: io::Result<File> = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/console");
+    match console {
+        Ok(console) => {
+            let _ = rustix::stdio::dup2_stdin(&console);
+            let _ = rustix::stdio::dup2_stdout(&console);
+            let _ = rustix::stdio::dup2_stderr(&console);
+        }
+        Err(e) => debug!("/dev/console cannot be opened: {e}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::path::PathBuf;
+
+    fn temporary(name: &str) -> PathBuf {
+        let path =
+            std::env::temp_dir().join(format!("netroot-switch-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn the_old_root_is_deleted_and_what_its_links_point_to_is_not() {
+        let (old, export) = (temporary("old"), temporary("export"));
+        fs::write(export.join("precious"), "1").unwrap();
+        fs::create_dir_all(old.join("lib/modules/6.1")).unwrap();
+        fs::write(old.join("lib/modules/6.1/nfs.ko"), "2").unwrap();
+        std::os::unix::fs::symlink(&export, old.join("link")).unwrap();
+        let directory = open_directory(rustix::fs::CWD, &old).unwrap();
+        let device = rustix::fs::fstat(&directory).unwrap().st_dev;
+        delete_within(directory.as_fd(), device, DEPTH);
+        assert_eq!(fs::read_dir(&old).unwrap().count(), 0);
+        assert!(export.join("precious").exists());
+        fs::remove_dir_all(old).unwrap();
+        fs::remove_dir_all(export).unwrap();
+    }
+
+    #[test]
+    fn nothing_of_another_file_system_is_deleted() {
+        let old = temporary("device");
+        fs::write(old.join("file"), "1").unwrap();
+        let directory = open_directory(rustix::fs::CWD, &old).unwrap();
+        let device = rustix::fs::fstat(&directory).unwrap().st_dev;
+        delete_within(directory.as_fd(), device + 1, DEPTH);
+        assert!(old.join("file").exists());
+        fs::remove_dir_all(old).unwrap();
+    }
+
+    #[test]
+    fn a_process_that_is_not_the_first_changes_nothing() {
+        assert!(matches!(change_root(), Err(SwitchError::NotPidOne(_))));
+    }
+}
