@@ -1,6 +1,4 @@
-//! What the server counted: shown when it stops and at `/status`.
-//!
-//! Hostile or broken packets change nothing but these numbers.
+//! Counters, shown when the server stops and at `/status`. Hostile or malformed packets change nothing else.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,13 +6,13 @@ use serde::Serialize;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Numbers that only grow, shared by every part of the server.
+        /// Counters that only grow, shared by every part of the server.
         #[derive(Debug, Default)]
         pub(crate) struct Counters {
             $($(#[$doc])* pub(crate) $name: AtomicU64,)*
         }
 
-        /// The counters at one moment.
+        /// The counters at one moment in time.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
         pub(crate) struct Snapshot {
             $($(#[$doc])* pub(crate) $name: u64,)*
@@ -39,33 +37,33 @@ macro_rules! counters {
 counters! {
     /// DHCP datagrams that were answered.
     dhcp_answered,
-    /// DHCP datagrams that were rightly left to others, or made no sense.
+    /// DHCP datagrams that were for another server, or malformed.
     dhcp_ignored,
-    /// DHCP answers that the network refused to carry.
+    /// DHCP answers that could not be sent.
     dhcp_send_failures,
-    /// TFTP transfers that came to their end.
+    /// TFTP transfers that were completed.
     tftp_transfers,
-    /// TFTP requests for names that there are not.
+    /// TFTP requests for names that are not served.
     tftp_unknown_names,
     /// TFTP requests refused: malformed, a write, or over a limit.
     tftp_refused,
     /// TFTP transfers that their client abandoned.
     tftp_abandoned,
-    /// HTTP answers that carried what was asked for.
+    /// HTTP answers with the file that was asked for.
     http_answered,
-    /// HTTP requests for names that there are not.
+    /// HTTP requests for names that are not served.
     http_unknown_names,
     /// HTTP requests that were refused: method, name, range.
     http_refused,
-    /// HTTP connections that ended in a protocol error or a time limit.
+    /// HTTP connections that ended with a protocol error or a timeout.
     http_broken_connections,
     /// HTTP connections closed at once because too many were open.
     http_over_limit,
-    /// Lines that the terminal was too slow for.
+    /// Timeline lines dropped because the terminal was too slow.
     lines_dropped,
 }
 
-/// Every counter that is not zero, as `name 3, other name 1`.
+/// Every counter that is not zero: `dhcp answered 3, tftp transfers 1`.
 pub(crate) fn text(counters: impl IntoIterator<Item = (&'static str, u64)>) -> String {
     let counted: Vec<String> = counters
         .into_iter()
@@ -73,14 +71,14 @@ pub(crate) fn text(counters: impl IntoIterator<Item = (&'static str, u64)>) -> S
         .map(|(name, count)| format!("{} {count}", name.replace('_', " ")))
         .collect();
     if counted.is_empty() {
-        "nothing asked".to_owned()
+        "no requests".to_owned()
     } else {
         counted.join(", ")
     }
 }
 
 impl Counters {
-    /// One more.
+    /// Adds one.
     pub(crate) fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -91,9 +89,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_happened_is_listed() {
+    fn only_counters_that_are_not_zero_are_listed() {
         let counters = Counters::default();
-        assert_eq!(text(counters.snapshot().list()), "nothing asked");
+        assert_eq!(text(counters.snapshot().list()), "no requests");
         Counters::count(&counters.dhcp_ignored);
         Counters::count(&counters.dhcp_ignored);
         assert_eq!(text(counters.snapshot().list()), "dhcp ignored 2");

@@ -146,7 +146,7 @@ impl Service {
                 self.timeline.machine(Machine::Mac(mac), answered);
                 if matches!(client, Client::Ipxe(_)) {
                     let machines = self.timeline.machines();
-                    machines.told_script(mac, Instant::now());
+                    machines.script_offered(mac, Instant::now());
                 }
                 if let Destination::Ethernet { address, .. } = reply.destination {
                     self.timeline.machines().learn(address, mac);

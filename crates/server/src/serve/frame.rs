@@ -1,5 +1,5 @@
-//! UDP in whole Ethernet frames: for machines that cannot answer ARP because they have no address yet, and for
-//! the probe, whose answers the host's own DHCP client must not miss.
+//! UDP in whole Ethernet frames: for machines that cannot answer ARP because they have no address yet, and for the
+//! probe for other DHCP servers, which must not take answers from the host's own DHCP client.
 
 use std::net::Ipv4Addr;
 
@@ -10,7 +10,7 @@ use smoltcp::wire::{
     Ipv4Repr, UdpPacket, UdpRepr,
 };
 
-/// Hops that a frame may take: it goes to this wire only, but relays and captures expect the usual number.
+/// Time to live: frames stay on this network, but the usual number surprises nobody who captures them.
 const HOP_LIMIT: u8 = 64;
 
 /// One end of a datagram.
@@ -63,10 +63,10 @@ pub(crate) fn encode(from: End, to: End, payload: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The UDP datagram in an Ethernet frame: who sent it, to which port, and what. `None` for anything else, and for
-/// fragments.
+/// The UDP datagram in an Ethernet frame: its sender, its destination port and its payload. `None` for anything else,
+/// and for fragments.
 ///
-/// Checksums are not looked at: the kernel shows frames of virtual NICs before theirs are filled in.
+/// Checksums are not verified: the kernel delivers frames of virtual NICs before theirs are filled in.
 pub(crate) fn decode(bytes: &[u8]) -> Option<(End, u16, &[u8])> {
     let frame = EthernetFrame::new_checked(bytes).ok()?;
     if frame.ethertype() != EthernetProtocol::Ipv4 {
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again_and_its_checksums_are_right() {
+    fn an_encoded_frame_decodes_to_the_same_and_has_valid_checksums() {
         let bytes = encode(end(1, 67), end(101, 68), b"offer").unwrap();
         assert_eq!(decode(&bytes), Some((end(1, 67), 68, &b"offer"[..])));
         let packet = Ipv4Packet::new_checked(&bytes[14..]).unwrap();
@@ -112,13 +112,13 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_that_no_frame_carries_is_refused() {
+    fn a_payload_too_long_for_a_frame_is_refused() {
         assert!(encode(end(1, 67), end(2, 68), &[0; 1473]).is_none());
     }
 
     proptest! {
         #[test]
-        fn no_frame_is_too_odd_to_read(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), ip: bool) {
+        fn any_bytes_are_decoded_without_a_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), ip: bool) {
             if ip && bytes.len() > 34 {
                 bytes[12..15].copy_from_slice(&[8, 0, 0x45]);
                 bytes[23] = 17;
@@ -127,7 +127,7 @@ mod tests {
         }
 
         #[test]
-        fn a_frame_cut_short_is_never_read_as_whole(cut in 0_usize..46) {
+        fn a_truncated_frame_is_not_decoded(cut in 0_usize..46) {
             let bytes = encode(end(1, 67), end(2, 68), b"offer").unwrap();
             prop_assert!(decode(&bytes[..cut]).is_none());
         }

@@ -1,42 +1,42 @@
-//! Who is who, and how far each machine has come.
+//! Which hardware address belongs to which IP address, and how far each machine has booted.
 //!
-//! One machine shows itself as a hardware address (DHCP, a script's URL) and as an IP address (TFTP, HTTP, NFS).
-//! What is learned here names it in every line, and tells which way of booting it works.
+//! A machine appears with its hardware address (DHCP, a script's URL) or with its IP address (TFTP, HTTP, NFS). What
+//! is learned here names it in every event, and decides which way of booting it is tried.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use netroot_net::{ArpEntry, Mac};
 use netroot_proto::pxe::strategy::{Progress, Strategies, Strategy};
 
-/// How many machines are remembered: four class C networks.
+/// How many machines are remembered: four /24 networks.
 const KNOWN: usize = 1024;
 
-/// How long a machine that was told its script may take to ask for it.
+/// How long a machine that was offered its script may take to fetch it.
 const UNTIL_SCRIPT: Duration = Duration::from_secs(30);
 
-/// What is known of the machines on this wire. Bounded; forgetting costs a look into the kernel's table.
+/// What is known of the machines on this network. Bounded; forgetting one costs a look into the kernel's ARP table.
 #[derive(Debug)]
 pub(crate) struct Machines {
     addresses: Mutex<HashMap<Ipv4Addr, Mac>>,
     strategies: Mutex<Strategies>,
-    /// When machines were told their script that have not asked for it yet.
-    told: Mutex<HashMap<Mac, Instant>>,
+    /// When each machine was offered its script that has not fetched it yet.
+    script_offered: Mutex<HashMap<Mac, Instant>>,
 }
 
 impl Machines {
-    /// Nobody is known yet.
+    /// No machine is known yet.
     pub(crate) fn new() -> Self {
         Self {
             addresses: Mutex::default(),
             strategies: Mutex::new(Strategies::new(KNOWN)),
-            told: Mutex::default(),
+            script_offered: Mutex::default(),
         }
     }
 
-    /// Remembers whose address this is.
+    /// Remembers which machine has this address.
     pub(crate) fn learn(&self, address: Ipv4Addr, mac: Mac) {
         if address.is_unspecified() {
             return;
@@ -51,7 +51,7 @@ impl Machines {
         addresses.insert(address, mac);
     }
 
-    /// Whose address this is: as learned, else as the kernel's neighbour table says.
+    /// The machine that has this address: as learned, or else from the kernel's ARP table.
     pub(crate) fn at(&self, address: Ipv4Addr) -> Option<Mac> {
         {
             let addresses = self
@@ -72,7 +72,7 @@ impl Machines {
         Some(mac)
     }
 
-    /// What to try with firmware that asks in `transaction`.
+    /// How to answer firmware that asks in `transaction`.
     pub(crate) fn strategy(&self, mac: Mac, transaction: u32, now: Duration) -> Strategy {
         let mut strategies = self
             .strategies
@@ -81,30 +81,35 @@ impl Machines {
         strategies.choose(mac, transaction, now)
     }
 
-    /// The machine was told which script is its own.
-    pub(crate) fn told_script(&self, mac: Mac, now: Instant) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() >= KNOWN && !told.contains_key(&mac) {
-            told.retain(|_, then| now.duration_since(*then) < UNTIL_SCRIPT);
-            if told.len() >= KNOWN {
+    /// The machine was offered its script.
+    pub(crate) fn script_offered(&self, mac: Mac, now: Instant) {
+        let mut offered = self.script_offers();
+        if offered.len() >= KNOWN && !offered.contains_key(&mac) {
+            offered.retain(|_, then| now.duration_since(*then) < UNTIL_SCRIPT);
+            if offered.len() >= KNOWN {
                 return;
             }
         }
-        told.insert(mac, now);
+        offered.insert(mac, now);
     }
 
-    /// Whether the machine was told its script lately and has not asked for it yet.
+    /// Whether the machine was offered its script lately and has not fetched it yet.
     pub(crate) fn awaits_script(&self, mac: Mac, now: Instant) -> bool {
-        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.get(&mac)
+        self.script_offers()
+            .get(&mac)
             .is_some_and(|then| now.duration_since(*then) < UNTIL_SCRIPT)
     }
 
-    /// The machine came this far.
+    fn script_offers(&self) -> MutexGuard<'_, HashMap<Mac, Instant>> {
+        self.script_offered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The machine has got this far.
     pub(crate) fn progressed(&self, mac: Mac, progress: Progress) {
         if progress == Progress::Booted {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            told.remove(&mac);
+            self.script_offers().remove(&mac);
         }
         let mut strategies = self
             .strategies
@@ -121,10 +126,10 @@ mod tests {
     const MAC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 
     #[test]
-    fn a_machine_awaits_its_script_until_it_has_it_and_not_for_ever() {
+    fn a_machine_awaits_its_script_until_it_has_fetched_it_or_thirty_seconds_have_passed() {
         let (machines, start) = (Machines::new(), Instant::now());
         assert!(!machines.awaits_script(MAC, start));
-        machines.told_script(MAC, start);
+        machines.script_offered(MAC, start);
         assert!(machines.awaits_script(MAC, start + UNTIL_SCRIPT / 2));
         assert!(!machines.awaits_script(MAC, start + UNTIL_SCRIPT));
         machines.progressed(MAC, Progress::Loaded);
@@ -134,22 +139,22 @@ mod tests {
     }
 
     #[test]
-    fn strangers_do_not_crowd_out_the_machines_that_await_their_script() {
+    fn a_flood_of_machines_does_not_evict_those_that_await_their_script() {
         let (machines, start) = (Machines::new(), Instant::now());
-        machines.told_script(MAC, start);
+        machines.script_offered(MAC, start);
         for number in 0..5000_u32 {
             let [_, b, c, d] = number.to_be_bytes();
-            machines.told_script(Mac([2, 0, 1, b, c, d]), start);
+            machines.script_offered(Mac([2, 0, 1, b, c, d]), start);
         }
-        assert!(machines.told.lock().unwrap().len() <= KNOWN);
+        assert!(machines.script_offers().len() <= KNOWN);
         assert!(machines.awaits_script(MAC, start));
         let later = start + UNTIL_SCRIPT;
-        machines.told_script(MAC, later);
+        machines.script_offered(MAC, later);
         assert!(machines.awaits_script(MAC, later));
     }
 
     #[test]
-    fn what_was_learned_is_kept_within_bounds() {
+    fn the_number_of_remembered_machines_is_bounded() {
         let machines = Machines::new();
         for number in 1..=5000_u32 {
             machines.learn(Ipv4Addr::from_bits(0x0a00_0000 + number), MAC);

@@ -1,7 +1,7 @@
-//! Who holds a port: the answer to "address already in use".
+//! Which process holds a port, to explain "address already in use".
 //!
 //! `/proc/net/{udp,tcp}` name the socket's inode, `/proc/<pid>/fd` the process that has it open. Root sees every
-//! process; without root, or in another process namespace, the owner stays unknown.
+//! process; without root, or in another process namespace, the owner is unknown.
 
 use std::fmt;
 use std::fs;
@@ -40,7 +40,7 @@ impl fmt::Display for Owner {
     }
 }
 
-/// The process that has `port` open, where `/proc` tells.
+/// The process that has `port` open, if `/proc` shows it.
 pub(crate) fn find(transport: Transport, port: u16) -> Option<Owner> {
     let tables: [&str; 2] = match transport {
         Transport::Udp => ["/proc/net/udp", "/proc/net/udp6"],

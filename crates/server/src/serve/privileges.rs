@@ -1,6 +1,6 @@
-//! What the server may do: all that it needs to start, then only what it needs to serve.
+//! Capabilities: those needed to start are checked, and all but one are dropped before serving.
 //!
-//! Capabilities belong to threads, so they are given up while there is one thread; every later one inherits that.
+//! Capabilities belong to threads, so they are dropped while there is only one; later threads inherit its set.
 
 use std::fmt;
 
@@ -25,20 +25,20 @@ const TO_START: [(CapabilitySet, &str); 3] = [
     ),
 ];
 
-/// Why the server may not start, or may do more than it should.
+/// The server lacks capabilities, or could not drop them.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PrivilegeError {
-    /// The kernel does not say what we may do.
-    #[error("the kernel does not tell this process's capabilities")]
+    /// The capabilities could not be read.
+    #[error("cannot read this process's capabilities")]
     Unknown(#[source] Errno),
-    /// Not root, or a root without what it takes.
+    /// Not root, or a root without the capabilities.
     #[error("serving needs root, for {missing}; start netroot with sudo")]
     Missing {
-        /// What cannot be done without.
+        /// What each missing capability is for.
         missing: Missing,
     },
-    /// What was to be given up is still there.
-    #[error("the capabilities that are not needed any more could not be given up")]
+    /// The capabilities could not be dropped.
+    #[error("cannot drop the capabilities that are no longer needed")]
     Keep(#[source] Errno),
 }
 
@@ -52,7 +52,10 @@ impl fmt::Display for Missing {
     }
 }
 
-/// Fails with everything that this process lacks, so that nobody finds out one by one.
+/// Checks that this process may do everything that serving needs.
+///
+/// # Errors
+/// Names everything that is missing at once.
 pub(crate) fn check() -> Result<(), PrivilegeError> {
     let held = capabilities(None)
         .map_err(PrivilegeError::Unknown)?
@@ -71,8 +74,11 @@ pub(crate) fn check() -> Result<(), PrivilegeError> {
     }
 }
 
-/// Gives up everything but reading the root's files (`CAP_DAC_READ_SEARCH`, which opening a file by its handle
-/// needs as well), for good: neither a child nor a set-uid program brings anything back.
+/// Drops every capability but `CAP_DAC_READ_SEARCH`, which reading the root's files and opening a file by its handle
+/// need, for good: neither a child nor a set-uid program regains one.
+///
+/// # Errors
+/// The kernel's.
 pub(crate) fn give_up() -> Result<(), PrivilegeError> {
     let only = CapabilitySet::DAC_READ_SEARCH;
     let sets = CapabilitySets {
@@ -89,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_given_up_is_gone_for_the_thread_and_its_children() {
+    fn dropped_capabilities_are_gone_for_the_thread_and_its_children() {
         // A thread of its own: capabilities belong to threads, and the other tests may need theirs.
         std::thread::spawn(|| {
             let root = capabilities(None)

@@ -1,4 +1,4 @@
-//! `Range: bytes=…` (RFC 9110 §14): which part of a thing is asked for.
+//! `Range: bytes=…` (RFC 9110 §14): which part of a file is asked for.
 
 /// What to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,11 +12,11 @@ pub(crate) enum Part {
         /// The last byte's position.
         last: u64,
     },
-    /// The range lies behind the end.
+    /// The range starts after the end.
     Unsatisfiable,
 }
 
-/// Reads the header's value for a thing of `length` bytes.
+/// Reads the header's value for a file of `length` bytes.
 pub(crate) fn parse(header: Option<&str>, length: u64) -> Part {
     let Some((first, last)) = header
         .and_then(|value| value.trim().strip_prefix("bytes="))
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_behind_the_end_is_refused_and_what_makes_no_sense_is_ignored() {
+    fn a_range_after_the_end_is_refused_and_an_invalid_one_is_ignored() {
         for range in ["bytes=10-", "bytes=10-20", "bytes=-0"] {
             assert_eq!(parse(Some(range), 10), Part::Unsatisfiable, "{range}");
         }
@@ -97,7 +97,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_slice_always_lies_within_the_thing(
+        fn a_slice_is_always_within_the_file(
             header in "(bytes=)?[0-9+, -]{0,24}", length in 0_u64..1000,
         ) {
             if let Part::Slice { first, last } = parse(Some(&header), length) {
