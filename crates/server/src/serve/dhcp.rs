@@ -1,7 +1,7 @@
 //! DHCP: datagram → request → decision → bytes, with the sockets around it.
 //!
-//! What is answered is [`netroot_proto::pxe::decide`]'s; here is only where it came from, where it goes, and what
-//! is told about it. Nothing on the way looks anything up: iPXE waits two seconds for a proxy's offer.
+//! The answer is [`netroot_proto::pxe::decide`]'s; here is where a request came from, where the answer goes, and what is
+//! logged. Nothing on this path may block: iPXE waits only two seconds for a proxy's offer.
 
 use std::io;
 use std::net::SocketAddrV4;
@@ -26,7 +26,7 @@ use super::frame::{self, End};
 use super::interface::Interface;
 use super::leases::Leases;
 
-/// The longest datagram looked at, in bytes: an Ethernet frame's. Clients send 300 to 600.
+/// The longest datagram that is read, in bytes: an Ethernet frame's. Clients send 300 to 600.
 const DATAGRAM: usize = 1500;
 /// How long changed leases may wait for the disk, so that a classroom's start is one write.
 const SAVE_EVERY: Duration = Duration::from_secs(2);
@@ -121,7 +121,7 @@ pub(crate) async fn keep_leases(service: Arc<Service>) {
 }
 
 impl Service {
-    /// Reads and judges one datagram, and tells about it.
+    /// Reads one datagram, decides about it, and logs it.
     fn answer(&self, datagram: &[u8], arrival: Arrival, port: u16) -> Option<Box<Reply>> {
         let Ok(request) = Request::read(datagram) else {
             Counters::count(&self.counters.dhcp_ignored);
@@ -178,7 +178,7 @@ impl Service {
 
     fn decide(&self, request: &Request, client: Client, arrival: Arrival, port: u16) -> Decision {
         let now = self.clock.now();
-        // iPXE asks in the same boot as the firmware before it: it is no new attempt.
+        // iPXE asks within the boot of the firmware that loaded it: not a new attempt.
         let strategy = match client {
             Client::Pxe(_) | Client::Http(_) if port == netroot_proto::dhcp::SERVER_PORT => {
                 let header = &request.header;
@@ -237,7 +237,7 @@ impl Service {
                     .zip(self.frames.as_ref())
                     .ok_or(io::ErrorKind::Unsupported.into())
                     .and_then(|(frame, frames)| frames.send(&frame));
-                // RFC 2131 §4.1 allows the broadcast where the unicast cannot be had.
+                // RFC 2131 §4.1 allows a broadcast where the unicast is impossible.
                 sent.or_else(|_| {
                     socket.send(
                         &reply.packet,

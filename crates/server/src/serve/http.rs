@@ -1,8 +1,8 @@
 //! HTTP: the same names as TFTP, for iPXE and for firmware that boots from HTTP.
 //!
-//! GET and HEAD, one byte range, a length on every answer (EDK2 needs it). Connections are limited in number, per
-//! client and in time: one that moves no byte for a minute is closed. The one body that is
-//! ever read is a boot report's.
+//! GET and HEAD, one byte range, a Content-Length in every answer (EDK2 needs it). The number of connections is
+//! limited, in total and per client; one that transfers nothing for a minute is closed. The only request body that is
+//! read is a boot report's.
 
 mod connection_limits;
 mod transfer;
@@ -35,9 +35,9 @@ use super::url_path;
 
 /// How long a request's header may take.
 const HEADER_TIME: Duration = Duration::from_secs(10);
-/// How long a connection may move nothing. Firmware erases flash or decompresses while a transfer waits.
+/// How long a connection may transfer nothing. Firmware erases flash or decompresses while a transfer waits.
 const IDLE_TIME: Duration = Duration::from_secs(60);
-/// The longest request header, in bytes: hyper's smallest limit. Firmware sends a few hundred.
+/// The longest request header, in bytes: the smallest limit that hyper allows. Firmware sends a few hundred.
 const HEADER_BYTES: usize = 8192;
 
 /// What every connection shares.
@@ -45,15 +45,15 @@ const HEADER_BYTES: usize = 8192;
 pub(crate) struct Site {
     /// Name → artifact.
     pub(crate) shelf: Arc<Shelf>,
-    /// What `/` and `/status` tell.
+    /// What `/` and `/status` show.
     pub(crate) status: Status,
-    /// Where steps are told.
+    /// Where events are logged.
     pub(crate) timeline: Timeline,
     /// What is counted.
     pub(crate) counters: Arc<Counters>,
-    /// The export, which counts for itself.
+    /// The export, which has counters of its own.
     pub(crate) nfs: Option<Arc<netroot_nfs_export::Server>>,
-    /// What machines said of their boots.
+    /// The machines' boot reports.
     pub(crate) reports: Reports,
 }
 
@@ -76,7 +76,7 @@ impl Site {
 /// Accepts connections until the runtime ends.
 ///
 /// # Errors
-/// Only when the listener cannot be used at all; a failed accept is waited out.
+/// Only when the listener cannot be used at all; a failed accept is tried again.
 pub(crate) async fn run(listener: TcpListener, site: Arc<Site>) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     netroot_sys::tcp::cap_retransmission(&listener)?;
@@ -84,7 +84,7 @@ pub(crate) async fn run(listener: TcpListener, site: Arc<Site>) -> io::Result<()
     let limits = Arc::new(ConnectionLimits::default());
     loop {
         let Ok((stream, peer)) = listener.accept().await else {
-            // Out of descriptors, most likely: ending the server would not bring any back.
+            // Most likely out of file descriptors, which ending the server would not cure.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
@@ -224,7 +224,7 @@ fn answer(
     deliver(artifact, name, wanted, head, peer, site, moved)
 }
 
-/// The answer with the thing itself, or the asked part of it.
+/// The answer with the file, or with the part of it that was asked for.
 fn deliver(
     artifact: Artifact,
     name: String,
@@ -257,7 +257,7 @@ fn deliver(
         site.timeline.machines().learn(peer, mac);
     }
     let body = if head {
-        // hyper sends a HEAD's headers only; the length below is that of the GET.
+        // hyper sends only the headers for HEAD; the length below is that of the GET.
         Either::Right(http_body_util::Full::default())
     } else {
         Either::Left(Transfer {

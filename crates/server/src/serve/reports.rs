@@ -1,4 +1,4 @@
-//! Boot reports: what machines say themselves about how their boot went.
+//! Boot reports: how a boot went, as the machine itself reports it.
 //!
 //! The command line names `POST /report/<mac>`, and the init sends its report there after each failure and before
 //! the switch to the root, with the failures before that it could not send. A machine without a screen is heard here. A report is taken from its machine's own
@@ -21,16 +21,17 @@ use self::boot_summary::{BootSummary, read};
 use super::events::{Ignored, Machine, ReportRefusal, Timeline};
 use super::script;
 
-/// The longest report in bytes; the init's has 2 to 30 kB.
+/// The longest report in bytes; the init's have 2 to 30 kB.
 const BODY: usize = 64 << 10;
 /// How long a report may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
-/// How often a machine is heard: so many reports within so long. The init pauses for two seconds and longer between
-/// attempts, but the good one may follow the bad one at once, when somebody is at its prompt.
+/// How many reports of one machine are accepted within how long. The init pauses for two seconds and longer between
+/// attempts, but a success may follow a failure at once when somebody types at its prompt.
 const MOST: u32 = 4;
 const WINDOW: Duration = Duration::from_secs(2);
 /// How many machines' last reports are kept.
 const KEPT: usize = 256;
+
 /// The last report of each machine.
 #[derive(Debug, Default)]
 pub(crate) struct Reports {
@@ -41,7 +42,7 @@ pub(crate) struct Reports {
 struct Kept {
     received: Instant,
     summary: BootSummary,
-    /// Of the window that the last report fell into: when it began, and how many reports came in it.
+    /// The window that the last report fell into: when it began, and how many reports it has.
     window: (Instant, u32),
 }
 
@@ -65,7 +66,7 @@ fn status(refusal: ReportRefusal) -> StatusCode {
 }
 
 impl Reports {
-    /// Takes the report that `peer` sends, and tells it. Returns the answer's status and text.
+    /// Accepts the report that `peer` sends, and logs it. Returns the status and the text of the answer.
     pub(crate) async fn take<B>(
         &self,
         request: Request<B>,
@@ -166,7 +167,7 @@ impl Reports {
             .collect()
     }
 
-    /// The same for people, a line each.
+    /// The same as text, one line for each machine.
     pub(crate) fn text(&self) -> String {
         let line = |(
             mac,

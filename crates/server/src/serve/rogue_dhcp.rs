@@ -1,7 +1,7 @@
-//! Who else answers on this wire, and what follows from it.
+//! Other DHCP servers on this network, and what follows from them.
 //!
 //! Two DHCP servers that do not know of each other give one address to two machines; a proxy without a DHCP server
-//! beside it boots nobody. Both are found out by asking, before the first machine does.
+//! beside it boots no machine. Both are detected by probes before the first machine asks.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -16,22 +16,22 @@ use super::events::Warning;
 use super::frame::{self, End};
 use super::interface::Interface;
 
-/// When DISCOVERs are sent, in seconds after the start, and as what: a plain client, or UEFI x64 firmware, which
-/// is how a server shows that it claims to know PXE.
-const ASKED: [(u64, Option<u16>); 3] = [(0, None), (1, Some(7)), (2, None)];
-/// How long answers are waited for: some servers ping an address for three seconds before they offer it.
-const PATIENCE: Duration = Duration::from_millis(4500);
-/// After the first answer, how long for others. The one as firmware has to be among them.
+/// When DISCOVERs are sent, in seconds after the start, and as which client: a plain one, or UEFI x64 firmware, since
+/// a server claims to know PXE only to PXE clients.
+const PROBES: [(u64, Option<u16>); 3] = [(0, None), (1, Some(7)), (2, None)];
+/// How long answers are awaited: some servers ping an address for three seconds before they offer it.
+const TIMEOUT: Duration = Duration::from_millis(4500);
+/// How long further answers are awaited after the first one. The answer to the probe as firmware has to be among them.
 const AFTER_FIRST: Duration = Duration::from_millis(1500);
-/// Servers that are remembered: a wire full of them is told by the first ones.
-const REMEMBERED: usize = 8;
-/// How often the socket is looked at.
+/// How many servers are reported at most.
+const MOST_SERVERS: usize = 8;
+/// How often the socket is polled.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Asks, and returns who answered.
+/// Probes the network, and returns the servers that answered.
 ///
 /// # Errors
-/// The interface's, when nothing can be sent.
+/// The interface's, if nothing can be sent.
 pub(crate) fn find_others(
     interface: &Interface,
     frames: &PacketSocket,
@@ -42,9 +42,9 @@ pub(crate) fn find_others(
         architecture,
     };
     let probes =
-        ASKED.map(|(second, architecture)| (Duration::from_secs(second), probe(architecture)));
+        PROBES.map(|(second, architecture)| (Duration::from_secs(second), probe(architecture)));
     let began = Instant::now();
-    let mut end = began + PATIENCE;
+    let mut end = began + TIMEOUT;
     let mut sent = 0;
     let mut others: Vec<OtherServer> = Vec::new();
     let mut buffer = [0; 2048];
@@ -94,7 +94,7 @@ fn send(interface: &Interface, frames: &PacketSocket, probe: &Probe) -> io::Resu
     frames.send(&frame)
 }
 
-/// One line per server, which knows all that any of its answers said.
+/// Merges the answers of one server into one.
 fn remember(others: &mut Vec<OtherServer>, answer: OtherServer) {
     if let Some(known) = others
         .iter_mut()
@@ -104,13 +104,13 @@ fn remember(others: &mut Vec<OtherServer>, answer: OtherServer) {
         known.claims_boot |= answer.claims_boot;
         known.boot_file = known.boot_file.take().or(answer.boot_file);
         known.root_path = known.root_path.take().or(answer.root_path);
-    } else if others.len() < REMEMBERED {
+    } else if others.len() < MOST_SERVERS {
         others.push(answer);
     }
 }
 
-/// A machine that does not exist: the interface's address, made locally administered, and changed where it was so
-/// already. Always the same, so that servers hold one address for it.
+/// The hardware address of a machine that does not exist: the interface's, made locally administered, or changed if it
+/// is that already. Always the same, so that servers reserve only one address for it.
 fn stand_in(mac: Mac) -> Mac {
     let [_, b, c, d, e, f] = mac.0;
     let stand_in = Mac([0x02, b, c, d, e, f]);
@@ -126,11 +126,11 @@ fn random() -> u32 {
     u32::from_le_bytes([a, b, c, d])
 }
 
-/// Another server that gives addresses.
+/// Another DHCP server answers.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "another DHCP server, {server}, answers on {interface} (it offers {offers}): two would give one address to two \
-     machines; leave --dhcp out, and netroot adds the boot part to its answers, or switch it off, or say \
+     machines; leave --dhcp out, and netroot adds the boot part to its answers, or switch it off, or use \
      --dhcp-anyway"
 )]
 pub(crate) struct AlreadyServed {
@@ -139,7 +139,10 @@ pub(crate) struct AlreadyServed {
     interface: String,
 }
 
-/// Judges those who answered. `gives_addresses` is `--dhcp`, `anyway` is `--dhcp-anyway`.
+/// What follows from the servers that answered. `gives_addresses` is `--dhcp`, `anyway` is `--dhcp-anyway`.
+///
+/// # Errors
+/// This server would give addresses beside another one.
 pub(crate) fn judge(
     others: &[OtherServer],
     interface: &Interface,
@@ -197,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_dhcp_server_is_refused_by_address_with_three_ways_out() {
+    fn a_second_dhcp_server_is_an_error_that_names_it_and_three_remedies() {
         let error = judge(&[router()], &interface(), true, false)
             .unwrap_err()
             .to_string();
@@ -214,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_alone_is_warned_with_the_option_that_helps() {
+    fn a_proxy_without_a_dhcp_server_gets_a_warning_that_names_the_option_dhcp() {
         let warnings = judge(&[], &interface(), false, false).unwrap();
         assert_eq!(warnings.len(), 1);
         assert!(warnings[0].to_string().contains("--dhcp FIRST-LAST"));
@@ -230,21 +233,21 @@ mod tests {
     }
 
     #[test]
-    fn a_router_that_spoils_a_proxys_answer_is_told_before_the_first_machine_fails() {
+    fn a_dhcp_server_that_overrides_a_proxys_answer_is_reported_at_start() {
         assert_eq!(judge(&[router()], &interface(), false, false).unwrap(), []);
-        let spoiler = OtherServer {
+        let overriding = OtherServer {
             claims_boot: true,
             boot_file: Some(b"pxelinux.0".to_vec()),
             ..router()
         };
-        let warnings = judge(&[spoiler], &interface(), false, false).unwrap();
+        let warnings = judge(&[overriding], &interface(), false, false).unwrap();
         assert_eq!(warnings.len(), 2);
         assert!(warnings[0].to_string().contains("option 60"));
         assert!(warnings[1].to_string().contains("pxelinux.0"));
     }
 
     #[test]
-    fn answers_of_one_server_are_one_line_that_knows_all_of_them() {
+    fn several_answers_of_one_server_are_merged() {
         let mut others = Vec::new();
         remember(&mut others, router());
         remember(
@@ -266,11 +269,11 @@ mod tests {
                 },
             );
         }
-        assert_eq!(others.len(), REMEMBERED);
+        assert_eq!(others.len(), MOST_SERVERS);
     }
 
     #[test]
-    fn the_machine_that_does_not_exist_is_never_this_one() {
+    fn the_probes_hardware_address_is_never_the_interfaces_own() {
         let physical = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
         assert_eq!(stand_in(physical), Mac([0x02, 0x54, 0, 0x12, 0x34, 0x56]));
         assert_ne!(stand_in(stand_in(physical)), stand_in(physical));

@@ -1,8 +1,8 @@
-//! iPXE's questions for an IPv6 router, answered so that it does not wait sixteen seconds for one.
+//! iPXE's IPv6 router solicitations, answered so that it does not wait sixteen seconds for a router.
 //!
-//! What is said, and to whom it may be said, is [`netroot_proto::pxe::solicitation`]'s; here is the socket. Only a
-//! machine that was told its script lately and has not asked for it yet is answered: nobody else on the wire ever
-//! hears an advertisement.
+//! The advertisement and the check of the solicitation are [`netroot_proto::pxe::solicitation`]'s; here is the socket.
+//! Only a machine that was offered its script lately and has not fetched it yet is answered: no other machine on the
+//! network ever receives an advertisement.
 
 use std::io;
 use std::time::Instant;
@@ -20,7 +20,7 @@ use super::machines::Machines;
 /// A solicitation is 8 bytes and a few options.
 const MESSAGE: usize = 256;
 
-/// Answers until the runtime ends. Without a socket it waits for that, once it has said what that costs.
+/// Answers until the runtime ends. Without a socket it logs a warning and does nothing.
 ///
 /// # Errors
 /// Only when the socket cannot be waited for at all.
@@ -42,19 +42,19 @@ pub(crate) async fn run(
     let waiting = UdpSocket::from_std(socket.to_wait_for()?)?;
     let mut buffer = [0; MESSAGE];
     loop {
-        let heard = arrivals::next(&waiting, || socket.receive(&mut buffer)).await;
-        let message = buffer.get(..heard.length).unwrap_or_default();
-        let machine = solicitor(message, *heard.from.ip(), heard.hop_limit);
-        let Some(mac) = machine.filter(|mac| is_ours(timeline.machines(), *mac)) else {
+        let received = arrivals::next(&waiting, || socket.receive(&mut buffer)).await;
+        let message = buffer.get(..received.length).unwrap_or_default();
+        let machine = solicitor(message, *received.from.ip(), received.hop_limit);
+        let Some(mac) = machine.filter(|mac| awaits_script(timeline.machines(), *mac)) else {
             continue;
         };
-        if let Err(error) = socket.send(&advertisement(interface.mac), heard.from) {
+        if let Err(error) = socket.send(&advertisement(interface.mac), received.from) {
             let error = error.to_string();
             timeline.ignored(Machine::Mac(mac), Ignored::AdvertisementSend { error });
         }
     }
 }
 
-fn is_ours(machines: &Machines, mac: Mac) -> bool {
+fn awaits_script(machines: &Machines, mac: Mac) -> bool {
     machines.awaits_script(mac, Instant::now())
 }

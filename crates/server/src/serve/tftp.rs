@@ -1,7 +1,7 @@
 //! TFTP: the sockets around [`netroot_proto::tftp`].
 //!
 //! One task per transfer, each with a socket of its own, bound to the address that the request came to: firmware
-//! drops an answer from another address. How many there may be is [`Admission`]'s; what a name is, the shelf's.
+//! drops an answer from another address. [`Admission`] limits their number, the [`Shelf`] knows the names.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -22,11 +22,11 @@ use super::artifacts::{Artifact, Content, Shelf};
 use super::counters::Counters;
 use super::events::{Event, Fetch, Ignored, Machine, StopCause, Timeline, Transport};
 
-/// Transfers at once from one address: firmware has one, a test suite some.
+/// Concurrent transfers of one address: firmware has one.
 const TRANSFERS_EACH: usize = 8;
-/// Transfers at once: a classroom.
+/// Concurrent transfers of all: a classroom.
 const TRANSFERS: usize = 256;
-/// The longest request looked at, in bytes (RFC 2347 §3).
+/// The longest request that is read, in bytes (RFC 2347 §3).
 const REQUEST: usize = 512;
 
 /// What every transfer shares.
@@ -34,15 +34,15 @@ const REQUEST: usize = 512;
 pub(crate) struct Service {
     /// Name → artifact.
     pub(crate) shelf: Arc<Shelf>,
-    /// What is granted at most, from the interface's MTU.
+    /// The largest options that are granted, from the interface's MTU.
     pub(crate) limits: Limits,
-    /// Where steps are told.
+    /// Where events are logged.
     pub(crate) timeline: Timeline,
     /// What is counted.
     pub(crate) counters: Arc<Counters>,
-    /// Who has how many transfers.
+    /// How many transfers each client has.
     pub(crate) admission: Mutex<Admission>,
-    /// What the transfers' clock counts from.
+    /// When the transfers' clock started.
     pub(crate) started: Instant,
 }
 
@@ -75,7 +75,7 @@ impl Service {
     }
 }
 
-/// Takes requests until the runtime ends.
+/// Reads requests until the runtime ends.
 ///
 /// # Errors
 /// Only when the socket cannot be waited for at all.
@@ -98,7 +98,7 @@ pub(crate) async fn run(socket: ArrivalSocket, service: Arc<Service>) -> io::Res
     }
 }
 
-/// Judges one datagram on port 69: a transfer starts, or an ERROR goes back, or nothing happens.
+/// Handles one datagram on port 69: a transfer starts, or an ERROR is returned, or nothing happens.
 fn take(datagram: &[u8], arrival: Arrival, service: &Arc<Service>) -> Option<Packet<'static>> {
     let machine = Machine::Address(*arrival.from.ip());
     let request = match Packet::decode(datagram) {
@@ -150,7 +150,7 @@ fn take(datagram: &[u8], arrival: Arrival, service: &Arc<Service>) -> Option<Pac
     None
 }
 
-/// One transfer from its first datagram to its last, and the line that it ends with.
+/// One transfer from its first datagram to its last, and the event at its end.
 async fn send(
     request: &ReadRequest,
     name: String,
@@ -224,14 +224,14 @@ async fn send(
     service.timeline.machine(machine, stopped);
 }
 
-/// Feeds a transfer with what comes and with time, and sends what it says.
+/// Feeds a transfer with datagrams and with time, and sends its datagrams.
 async fn drive(transfer: &mut Transfer<Bytes>, socket: &UdpSocket, service: &Service) -> Outcome {
     let mut datagram = Vec::new();
     let mut received = [0; REQUEST + 1];
     loop {
         while transfer.poll_transmit(&mut datagram) {
-            // What is lost here (a full queue, an ICMP answer to the last datagram) is lost on the wire for
-            // all that the transfer knows, and is repeated as such.
+            // A datagram that cannot be sent (a full queue, an ICMP error for the last one) counts as lost on the
+            // network, and is repeated.
             let _ = socket.send(&datagram).await;
         }
         if let Some(outcome) = transfer.outcome() {
@@ -252,7 +252,7 @@ async fn drive(transfer: &mut Transfer<Bytes>, socket: &UdpSocket, service: &Ser
     }
 }
 
-/// A fresh port on the address that was asked, which hears this client alone.
+/// A new port on the address that was asked, connected to this client.
 fn open(local: Ipv4Addr, client: SocketAddrV4) -> io::Result<UdpSocket> {
     let address = SocketAddrV4::new(local, 0);
     let socket = udp::open(Binding {
@@ -264,7 +264,7 @@ fn open(local: Ipv4Addr, client: SocketAddrV4) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket)
 }
 
-/// What a transfer reads from.
+/// The content that a transfer reads.
 struct Bytes(Content);
 
 impl Source for Bytes {

@@ -92,7 +92,7 @@ fn request(address: Ipv4Addr, server: Ipv4Addr) -> Vec<u8> {
 }
 
 #[test]
-fn a_lease_is_offered_granted_and_on_disk_and_the_machine_is_known_by_its_address() {
+fn a_lease_is_offered_granted_and_written_and_its_machine_is_known_by_its_address() {
     let state = tempfile::tempdir().unwrap();
     let service = service(office(state.path()));
     let offer = service.answer(&discover(Some(7)), arrival(), 67).unwrap();
@@ -132,13 +132,13 @@ fn a_lease_is_offered_granted_and_on_disk_and_the_machine_is_known_by_its_addres
 }
 
 #[test]
-fn a_proxy_answers_firmware_alone_and_learns_from_what_it_does_not_answer() {
+fn a_proxy_answers_only_firmware_and_learns_from_other_requests() {
     let service = service(Office::Proxy);
     let reply = service.answer(&discover(Some(7)), arrival(), 67).unwrap();
     let loader = "snponly.efi".to_owned();
     assert_eq!(reply.answer, Answer::ProxyOffered { loader });
     assert!(service.answer(&discover(None), arrival(), 67).is_none());
-    // The machine takes the main server's address: not our business, but worth knowing.
+    // The machine takes the main server's address: not answered, but remembered.
     let address = Ipv4Addr::new(10, 0, 0, 77);
     let other = Ipv4Addr::new(10, 0, 0, 254);
     assert!(
@@ -152,9 +152,9 @@ fn a_proxy_answers_firmware_alone_and_learns_from_what_it_does_not_answer() {
 }
 
 #[test]
-fn firmware_whose_boots_lead_to_nothing_is_told_in_another_way() {
+fn firmware_that_does_not_get_further_is_answered_in_another_way() {
     let service = service(Office::Proxy);
-    let told = |transaction| {
+    let answer = |transaction| {
         let discover = Probe {
             mac: MAC,
             transaction,
@@ -163,18 +163,21 @@ fn firmware_whose_boots_lead_to_nothing_is_told_in_another_way() {
         .discover();
         service.answer(&discover, arrival(), 67).unwrap().packet
     };
-    let first = told(1);
-    // The transaction is echoed; everything behind it is what was told.
+    let first = answer(1);
+    // The transaction is echoed; everything after it is the answer.
     let alike = |packet: &[u8]| packet[8..] == first[8..];
-    assert!(alike(&told(2)), "one boot without progress may be a person");
     assert!(
-        !alike(&told(3)),
-        "two are a machine that wants it told otherwise"
+        alike(&answer(2)),
+        "one boot without progress may be a person's doing"
+    );
+    assert!(
+        !alike(&answer(3)),
+        "two mean that the machine needs another answer"
     );
 }
 
 #[test]
-fn noise_is_counted_and_never_answered() {
+fn malformed_datagrams_are_counted_and_not_answered() {
     let service = service(Office::Proxy);
     let whole = discover(Some(7));
     for cut in 0..whole.len().min(240) {

@@ -1,4 +1,4 @@
-//! The server over loopback, driven by requests written out.
+//! The server over loopback, with requests written out in full.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -80,7 +80,7 @@ fn ask(address: SocketAddr, method: &str, path: &str, more: &str) -> (String, Ve
 }
 
 #[test]
-fn get_and_head_tell_the_length_and_the_type_that_firmware_needs() {
+fn get_and_head_have_the_length_and_the_type_that_firmware_needs() {
     let (address, counters) = site(b"MZ loader");
     let (head, body) = ask(address, "HEAD", "/snponly.efi", "");
     assert!(head.starts_with("http/1.1 200 "), "{head}");
@@ -96,7 +96,7 @@ fn get_and_head_tell_the_length_and_the_type_that_firmware_needs() {
 }
 
 #[test]
-fn a_part_is_given_where_it_exists_and_refused_where_it_does_not() {
+fn a_range_within_the_file_is_served_and_one_after_its_end_is_refused() {
     let (address, _) = site(b"0123456789");
     let (head, body) = ask(address, "GET", "/snponly.efi", "Range: bytes=2-4\r\n");
     assert!(
@@ -112,7 +112,7 @@ fn a_part_is_given_where_it_exists_and_refused_where_it_does_not() {
 }
 
 #[test]
-fn nothing_outside_the_names_is_reachable_by_any_spelling() {
+fn no_spelling_of_a_path_reaches_a_file_that_is_not_served() {
     let (address, counters) = site(b"");
     for path in [
         "/../../etc/passwd",
@@ -146,7 +146,7 @@ fn nothing_can_be_written() {
 }
 
 #[test]
-fn a_machines_script_holds_the_address_that_it_asked() {
+fn a_machines_script_has_the_address_that_the_machine_reached() {
     let (address, _) = site(b"");
     let (head, body) = ask(address, "GET", "/boot/52-54-00-12-34-56.ipxe", "");
     assert!(head.starts_with("http/1.1 200 "), "{head}");
@@ -155,7 +155,7 @@ fn a_machines_script_holds_the_address_that_it_asked() {
 }
 
 #[test]
-fn the_status_is_for_people_and_for_programs() {
+fn the_status_is_served_as_text_and_as_json() {
     let (address, _) = site(b"");
     let (_, page) = ask(address, "GET", "/", "");
     let page = String::from_utf8(page).unwrap();
@@ -171,7 +171,7 @@ fn the_status_is_for_people_and_for_programs() {
 }
 
 #[test]
-fn noise_ends_its_own_connection_and_nothing_else() {
+fn a_malformed_request_ends_only_its_own_connection() {
     let (address, counters) = site(b"still here");
     for noise in [
         &b"\x16\x03\x01\x00\xa5\x01\x00"[..],
@@ -183,7 +183,7 @@ fn noise_ends_its_own_connection_and_nothing_else() {
         stream
             .set_read_timeout(Some(Duration::from_secs(60)))
             .unwrap();
-        // The server may close while we still write: that is the point.
+        // The server may close the connection while we still write.
         let _ = stream.write_all(noise);
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let _ = stream.read_to_end(&mut Vec::new());
@@ -193,7 +193,7 @@ fn noise_ends_its_own_connection_and_nothing_else() {
 }
 
 #[test]
-fn one_client_has_sixteen_connections_and_the_next_is_closed() {
+fn the_seventeenth_connection_of_a_client_is_closed() {
     let (address, counters) = site(b"x");
     let held: Vec<TcpStream> = (0..CONNECTIONS_EACH)
         .map(|_| TcpStream::connect(address).unwrap())
@@ -207,7 +207,7 @@ fn one_client_has_sixteen_connections_and_the_next_is_closed() {
     drop(held);
     let end = Instant::now() + Duration::from_secs(60);
     loop {
-        // The places come back as soon as the server has seen the ends.
+        // The slots are free as soon as the server has seen that the connections are closed.
         let mut stream = TcpStream::connect(address).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(60)))
@@ -218,7 +218,7 @@ fn one_client_has_sixteen_connections_and_the_next_is_closed() {
         if answer.starts_with(b"HTTP/1.1 200") {
             return;
         }
-        assert!(Instant::now() < end, "no place came back");
+        assert!(Instant::now() < end, "no slot became free");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -1,4 +1,4 @@
-//! A thing on its way over HTTP, and what is logged at its end.
+//! The body of an HTTP answer, and the event at its end.
 
 use std::io;
 use std::pin::Pin;
@@ -12,18 +12,18 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 use crate::serve::artifacts::{Content, Role};
 use crate::serve::events::{Event, Fetch, Machine, StopCause, Timeline, Transport};
 
-/// What is read from a file at once, in bytes.
-const PIECE: usize = 64 * 1024;
+/// How many bytes are read from a file at a time.
+const CHUNK: usize = 64 * 1024;
 
-/// A body that reads its file piece by piece, as fast as the client takes it.
+/// A body that reads its file in chunks, as fast as the client takes them.
 pub(super) struct Transfer {
-    /// What is sent.
+    /// The content.
     pub(super) content: Content,
-    /// The next byte.
+    /// The position of the next byte.
     pub(super) position: u64,
-    /// The byte behind the last one.
+    /// The position after the last byte.
     pub(super) end: u64,
-    /// Counts on with every piece: a connection that stalls shows by it.
+    /// Counts chunks, so that a stalled connection is noticed.
     pub(super) moved: Arc<AtomicU64>,
     /// What is logged at the end.
     pub(super) log: Option<TransferLog>,
@@ -31,9 +31,9 @@ pub(super) struct Transfer {
 
 /// What is logged when a transfer ends, well or early.
 pub(super) struct TransferLog {
-    /// Whom it is about.
+    /// The machine.
     pub(super) machine: Machine,
-    /// What the thing is to a boot.
+    /// What the file is to a boot.
     pub(super) role: Role,
     /// Its name.
     pub(super) name: String,
@@ -85,15 +85,15 @@ impl Body for Transfer {
             }
             return Poll::Ready(None);
         }
-        // The page cache answers for what machines boot from; a cold disk delays one piece.
-        let mut piece = vec![0; usize::try_from(left).unwrap_or(PIECE).min(PIECE)];
-        let read = match self.content.read_at(self.position, &mut piece) {
+        // What machines boot from is in the page cache; a cold disk delays one chunk.
+        let mut chunk = vec![0; usize::try_from(left).unwrap_or(CHUNK).min(CHUNK)];
+        let read = match self.content.read_at(self.position, &mut chunk) {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             other => other,
         };
         match read {
             Ok(length) => {
-                piece.truncate(length);
+                chunk.truncate(length);
                 self.position = self
                     .position
                     .saturating_add(u64::try_from(length).unwrap_or(left));
@@ -103,7 +103,7 @@ impl Body for Transfer {
                 {
                     log.done();
                 }
-                Poll::Ready(Some(Ok(Frame::data(Bytes::from(piece)))))
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from(chunk)))))
             }
             Err(error) => Poll::Ready(Some(Err(error))),
         }

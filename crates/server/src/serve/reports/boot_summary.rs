@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use crate::serve::events::Event;
 
-/// Characters of a sentence, and of a name.
+/// The most characters of a sentence, and of a name.
 pub(super) const SENTENCE: usize = 600;
 const NAME: usize = 64;
-/// Failures of a boot; the init sends no more.
+/// The most failures of a boot; the init sends no more.
 const FAILURES: usize = 16;
-/// Steps of a boot.
+/// The most steps of a boot.
 const STEPS: usize = 32;
 
 /// What a report says, as `/status` shows it.
@@ -26,7 +26,7 @@ pub(crate) struct BootSummary {
     pub(crate) kernel: String,
     /// How many attempts failed.
     pub(crate) failed_attempts: u64,
-    /// The sentences of the last of them.
+    /// The sentences of the last ones.
     pub(crate) failures: Vec<String>,
     /// The kernel's identifier of the boot; empty from an init that does not report it.
     pub(crate) boot_id: String,
@@ -34,7 +34,7 @@ pub(crate) struct BootSummary {
     pub(crate) init_started_ms: u64,
     /// When it reported.
     pub(crate) reported_ms: u64,
-    /// The parts of the last attempt.
+    /// The steps of the last attempt.
     pub(crate) steps: Vec<Part>,
 }
 
@@ -75,7 +75,7 @@ impl BootSummary {
     }
 }
 
-/// A part of a boot, in milliseconds since the kernel started.
+/// A step of a boot, in milliseconds since the kernel started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Part {
     pub(super) name: String,
@@ -127,7 +127,7 @@ pub(super) fn read(body: &[u8]) -> Option<BootSummary> {
     Some(summary)
 }
 
-/// A member that is a text, without what a terminal would act on; nothing if there is none.
+/// A member that is a string, without control characters; empty if it is missing.
 fn text(value: &Value, name: &str, most: usize) -> String {
     let text = value.get(name).and_then(Value::as_str).unwrap_or_default();
     let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };

@@ -53,7 +53,7 @@ fn a_good_boot_is_reported_with_its_time() {
 }
 
 #[test]
-fn a_failure_is_reported_with_the_last_sentence_and_without_its_controls() {
+fn a_failure_is_reported_with_its_last_sentence_without_control_characters() {
     let report = r#"{"outcome":"failed","failed_attempts":2,"attempts":[
         {"failure":"old"},{"failure":"no carrier: \u001b[2J; check the cable"}]}"#;
     let summary = read(report.as_bytes()).unwrap();
@@ -108,7 +108,7 @@ fn failures_that_could_not_be_sent_are_logged_once_with_the_next_report() {
 }
 
 #[test]
-fn a_report_is_taken_from_its_own_machine_only_and_not_in_a_flood() {
+fn a_report_is_accepted_only_from_its_own_machine_and_not_in_a_flood() {
     let reports = Reports::default();
     let path = "/report/52-54-00-12-34-56";
     for (peer, path, body, status) in [
@@ -138,7 +138,7 @@ fn a_report_is_taken_from_its_own_machine_only_and_not_in_a_flood() {
 }
 
 #[test]
-fn the_reports_that_are_kept_are_bounded_and_the_newest_ones() {
+fn only_the_newest_reports_are_kept() {
     let reports = Reports::default();
     let summary = read(GOOD.as_bytes()).unwrap();
     for number in 0..2000_u32 {
@@ -152,13 +152,13 @@ fn the_reports_that_are_kept_are_bounded_and_the_newest_ones() {
 
 proptest! {
     #[test]
-    fn whatever_is_sent_is_read_within_bounds(body in any::<Vec<u8>>(), cut in 0..GOOD.len()) {
+    fn any_body_is_read_without_a_panic(body in any::<Vec<u8>>(), cut in 0..GOOD.len()) {
         let _ = read(&body);
         let _ = read(&GOOD.as_bytes()[..cut]);
     }
 
     #[test]
-    fn a_sentence_of_any_length_is_cut(failure in "\\PC{0,2000}") {
+    fn a_long_sentence_is_truncated(failure in "\\PC{0,2000}") {
         let attempts = [json!({"failure": failure})];
         let report = json!({"outcome": "failed", "attempts": attempts});
         let summary = read(report.to_string().as_bytes()).unwrap();
