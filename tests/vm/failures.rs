@@ -3,22 +3,22 @@
 //!
 //! | what is wrong | the sentence | test |
 //! |---|---|---|
-//! | no driver for the card | the image has no driver for PCI device … | [`network`] |
+//! | no driver for the card | the initrd has no driver for PCI device … | [`network`] |
 //! | no cable | no carrier: nothing is at the other end of eth0 … | [`network`] |
 //! | the command line names another card | no network card to use … | [`network`] |
 //! | nobody leases addresses | no DHCP server answered on eth0 … | [`network`] |
 //! | a lease without a root | neither the command line nor DHCP option 17 names a root | [`network`] |
-//! | no route | no route leads from … to … | [`network`] |
+//! | no route | there is no route from … to … | [`network`] |
 //! | the router is silent | the router … does not even answer ARP | [`network`] |
 //! | the router is in another network | the router … is not in this machine's own network | [`network`] |
-//! | the server behind the router is silent | the router … is there, for it answers ARP | [`network`] |
+//! | the server behind the router is silent | the router … is up (it answers ARP) | [`network`] |
 //! | the server is silent | … does not even answer ARP | [`network`] |
-//! | a firewall drops port 111, or 2049 | … is there, for it answers ARP: check that no firewall … | [`server`] |
-//! | the wire loses frames | the network loses frames, for … answers … of 10 ARP requests | [`server`] |
+//! | a firewall drops port 111, or 2049 | … is up (it answers ARP): check that no firewall … | [`server`] |
+//! | the wire loses frames | the network loses frames (… answers … of 10 ARP requests) | [`server`] |
 //! | the port is closed | … refuses connections on port … | [`server`] |
 //! | the port takes connections and is mute | … not even an empty call (NULL) | [`server`] |
 //! | another program listens there | … does not speak RPC | [`server`] |
-//! | another RPC program listens there | … speaks RPC and is no … | [`server`] |
+//! | another RPC program listens there | … speaks RPC but is not the … | [`server`] |
 //! | NFS is not registered | the portmapper of … does not know the NFS server | [`server`] |
 //! | the path is not exported | … does not export …; it exports … | [`root`] |
 //! | the client is not allowed | … but not to this machine's address … | [`root`] |

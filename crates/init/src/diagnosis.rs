@@ -1,9 +1,9 @@
-//! What a failure alone does not tell: why there is no NIC ([`cards`]), whether a silent server or its router is there
-//! at all ([`way`]), whether the wire loses frames ([`loss`]), what a server that answers wrongly is instead
-//! ([`unanswered`]), and whether the root's init can run ([`program`]).
+//! Diagnosis of failures: why there is no NIC ([`cards`]), whether a silent server or its router is up at all
+//! ([`reachability`]), whether the network loses frames ([`packet_loss`]), what answers in place of an RPC server
+//! ([`rpc_failure`]), and whether the kernel can run the root's init ([`program`]).
 //!
-//! Asked after the fact, so that a good boot pays nothing for it; what was found is made a cause and a cure by pure
-//! functions.
+//! Done after a failure, so that a good boot pays nothing for it. Pure functions turn the findings into a cause and
+//! advice.
 
 mod cards;
 mod packet_loss;

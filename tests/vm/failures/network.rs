@@ -25,7 +25,7 @@ fn a_card_without_a_driver_in_the_image_is_named_by_its_number() -> Result<()> {
         lan.machine().nic(card),
         &format!("{} ip=dhcp rd.net.timeout.iflink=5", root_here()),
     )?;
-    let sentence = "no network card: none appeared within 5 s; the image has no driver for PCI device 8086:10d3";
+    let sentence = "no network card: none appeared within 5 s; the initrd has no driver for PCI device 8086:10d3";
     assert_fails_with(&mut vm, sentence)
 }
 
@@ -71,8 +71,7 @@ fn a_lease_without_a_root_is_told_with_the_ways_to_name_one() -> Result<()> {
 fn a_server_in_another_network_needs_a_router() -> Result<()> {
     let lan = Lan::new("no-route")?;
     let mut vm = lan.boot(&root_elsewhere(""))?;
-    let sentence =
-        "no route leads from 10.77.0.50 to 10.99.0.1, which is in another network; name a router";
+    let sentence = "there is no route from 10.77.0.50 to 10.99.0.1, which is in another network; configure a router";
     assert_fails_with(&mut vm, sentence)
 }
 

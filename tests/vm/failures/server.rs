@@ -40,7 +40,7 @@ fn a_firewall_before_the_portmapper_is_named_with_its_port() -> Result<()> {
     let (lan, _root, _ganesha) = behind_a_firewall("firewall-111", "111")?;
     let mut vm = boot(&lan, "vers=3")?;
     let sentence = format!(
-        "nothing answers at {SERVER} port 111 (portmapper); {SERVER} is there, for it answers ARP: check that no firewall on it drops port 111"
+        "nothing answers at {SERVER} port 111 (portmapper); {SERVER} is up (it answers ARP): check that no firewall on it drops port 111"
     );
     assert_fails_with(&mut vm, &sentence)
 }
@@ -50,7 +50,7 @@ fn a_firewall_before_nfs_is_named_with_its_port() -> Result<()> {
     let (lan, _root, _ganesha) = behind_a_firewall("firewall-2049", "2049")?;
     let mut vm = boot(&lan, "vers=3")?;
     let sentence = format!(
-        "nothing answers at {SERVER} port 2049 (NFS server, version 3); {SERVER} is there, for it answers ARP: check that no firewall on it drops port 2049"
+        "nothing answers at {SERVER} port 2049 (NFS server, version 3); {SERVER} is up (it answers ARP): check that no firewall on it drops port 2049"
     );
     assert_fails_with(&mut vm, &sentence)
 }
@@ -68,7 +68,7 @@ fn a_wire_that_loses_frames_is_not_taken_for_a_firewall() -> Result<()> {
     lan.net.run(&["nft", &rules])?;
     let mut vm = boot(&lan, "vers=3")?;
     let sentence = format!(
-        "nothing answers at {SERVER} port 2049 (NFS server, version 3); the network loses frames, for {SERVER} answers "
+        "nothing answers at {SERVER} port 2049 (NFS server, version 3); the network loses frames ({SERVER} answers "
     );
     assert_fails_with(&mut vm, &sentence)
 }
@@ -94,7 +94,7 @@ fn a_port_that_takes_connections_and_says_nothing_is_told_from_a_closed_one() ->
     let _mute = listen(&lan)?;
     let mut vm = boot(&lan, PORTS)?;
     let sentence = format!(
-        "{SERVER} takes connections on port 2049 and answers nothing there, not even an empty call (NULL) to the MOUNT server, version 3"
+        "{SERVER} accepts connections on port 2049 but answers nothing there, not even an empty call (NULL) to the MOUNT server, version 3"
     );
     assert_fails_with(&mut vm, &sentence)
 }
@@ -124,7 +124,7 @@ fn an_rpc_server_of_another_program_is_told_as_one() -> Result<()> {
     let _rpcbind = lan.net.spawn(&["rpcbind", "-f", "-w"])?;
     let mut vm = boot(&lan, "vers=3,port=111,mountport=111")?;
     let sentence = format!(
-        "what listens on port 111 of {SERVER} speaks RPC and is no MOUNT server, version 3"
+        "what listens on port 111 of {SERVER} speaks RPC but is not the MOUNT server, version 3"
     );
     assert_fails_with(&mut vm, &sentence)
 }

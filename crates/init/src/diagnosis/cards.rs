@@ -1,22 +1,22 @@
-//! Why there is no NIC: cards on the PCI bus that no driver took.
+//! Why there is no NIC: network cards on the PCI bus that no driver is bound to.
 
 use std::fs;
 use std::path::Path;
 
 use crate::modules::Loader;
 
-/// A network card on the PCI bus that no driver took.
+/// A network card on the PCI bus without a driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UnclaimedCard {
-    /// `8086:15f3`.
+    /// Vendor and device: `8086:15f3`.
     pub(crate) id: String,
-    /// What the kernel asks for a driver by.
+    /// The string that the aliases of drivers are matched against.
     pub(crate) modalias: String,
-    /// Modules of the image that drive it, by what they say themselves.
+    /// Modules of the initrd whose aliases match it.
     pub(crate) modules: Vec<String>,
 }
 
-/// The cards without a driver.
+/// Finds the network cards without a driver.
 pub(crate) fn unclaimed_cards(loader: &Loader) -> Vec<UnclaimedCard> {
     let Ok(devices) = fs::read_dir("/sys/bus/pci/devices") else {
         return Vec::new();
@@ -50,16 +50,16 @@ pub(crate) fn no_nic_advice(devices: &[UnclaimedCard]) -> String {
     if !absent.is_empty() {
         let absent = absent.join(" and ");
         return format!(
-            "the image has no driver for PCI device {absent}: make it with netroot initrd --modules netboot"
+            "the initrd has no driver for PCI device {absent}: build it with netroot initrd --modules netboot"
         );
     }
     match devices.first() {
         Some(UnclaimedCard { id, modules, .. }) => {
             let modules = modules.join(", ");
             format!(
-                "{modules} did not take PCI device {id}: look for its lines in the kernel's log, and for firmware that it misses"
+                "{modules} did not bind to PCI device {id}: look for its messages in the kernel's log, and for missing firmware"
             )
         }
-        None => "check that the machine has one, that the firmware has it enabled, and that its driver is in the image (netroot initrd --modules)".to_owned(),
+        None => "check that the machine has one, that the firmware has it enabled, and that its driver is in the initrd (netroot initrd --modules)".to_owned(),
     }
 }

@@ -1,7 +1,7 @@
-//! A wire that loses frames: it looks like a firewall, or like a server that is stuck, until frames are counted.
+//! Packet loss. It looks like a firewall or like a server that hangs, until it is measured.
 //!
-//! ARP is what is counted by: every machine answers it, no firewall drops it, and a switch treats it like anything
-//! else.
+//! ARP requests are what is counted: every machine answers them, firewalls do not drop them, and switches treat them
+//! like any other frame.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -11,46 +11,46 @@ use netroot_proto::dhcp::Mac;
 use crate::clock::Moment;
 use crate::net::arp::Arp;
 
-/// Questions asked.
-const ASKED: usize = 10;
-/// Between two of them.
-const PAUSE: Duration = Duration::from_millis(30);
-/// How long the answers that are missing may still take: a busy neighbour is no bad wire.
-const LAST: Duration = Duration::from_secs(1);
-/// So many may go unanswered on a wire that is counted as good.
-const FORGIVEN: usize = 1;
+/// ARP requests sent.
+const REQUESTS: usize = 10;
+/// The pause between two requests.
+const INTERVAL: Duration = Duration::from_millis(30);
+/// How long to wait for late answers: a neighbour may just be busy.
+const GRACE: Duration = Duration::from_secs(1);
+/// How many requests may go unanswered on a network that counts as good.
+const TOLERATED: usize = 1;
 
-/// Frames that were lost between this machine and a neighbour.
+/// Frames are lost between this machine and a neighbour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PacketLoss {
-    /// The neighbour that was asked.
+    /// The neighbour that was probed.
     pub(crate) neighbour: Ipv4Addr,
-    /// How many of [`ASKED`] questions it answered.
+    /// How many of [`REQUESTS`] requests it answered.
     pub(crate) answered: usize,
 }
 
 impl PacketLoss {
-    /// Asks a neighbour on the wire of this NIC, for 1.3 s at the most. `None` if it answers as it should, or never.
+    /// Probes a neighbour on this NIC's network, for up to 1.3 s. `None` if it answers reliably, or never.
     pub(crate) fn measure(index: u32, own: Mac, neighbour: Ipv4Addr) -> Option<Self> {
         let arp = Arp::on(index, own)?;
-        for _ in 0..ASKED {
+        for _ in 0..REQUESTS {
             if !arp.ask(neighbour) {
                 return None;
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(INTERVAL);
         }
-        let end = Moment::now().after(LAST);
+        let end = Moment::now().after(GRACE);
         let mut answered = 0;
-        while answered < ASKED && !end.remaining().is_zero() {
-            std::thread::sleep(PAUSE);
+        while answered < REQUESTS && !end.remaining().is_zero() {
+            std::thread::sleep(INTERVAL);
             answered += arp.claims(neighbour).len();
         }
         Self::judge(neighbour, answered)
     }
 
     fn judge(neighbour: Ipv4Addr, answered: usize) -> Option<Self> {
-        // A neighbour that never answers is not there, which is another fault.
-        (1..ASKED - FORGIVEN)
+        // A neighbour that never answers is down, which is another fault.
+        (1..REQUESTS - TOLERATED)
             .contains(&answered)
             .then_some(PacketLoss {
                 neighbour,
@@ -58,14 +58,14 @@ impl PacketLoss {
             })
     }
 
-    /// What to do about it, whatever the failure looked like.
+    /// What to do about it, whatever the failure looks like.
     pub(crate) fn advice(&self) -> String {
         let PacketLoss {
             neighbour,
             answered,
         } = self;
         format!(
-            "the network loses frames, for {neighbour} answers {answered} of {ASKED} ARP requests: check the cable, its plugs, and the speed and duplex of the switch's port"
+            "the network loses frames ({neighbour} answers {answered} of {REQUESTS} ARP requests): check the cable, its plugs, and the speed and duplex of the switch's port"
         )
     }
 }
@@ -77,8 +77,8 @@ mod tests {
     const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 
     #[test]
-    fn only_a_neighbour_that_answers_some_questions_and_not_others_is_behind_a_bad_wire() {
-        // Somebody else may answer too, or one of them twice.
+    fn loss_is_reported_when_a_neighbour_answers_only_some_requests() {
+        // Another machine may answer too, or one may answer twice.
         for answered in [0, 9, 10, 20] {
             assert_eq!(PacketLoss::judge(NEIGHBOUR, answered), None, "{answered}");
         }

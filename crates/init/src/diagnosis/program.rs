@@ -1,18 +1,18 @@
-//! Whether the kernel can run a program: read from its first bytes, before the image is given up for it. Pure.
+//! Whether the kernel can run a program, judged by its first bytes, before the initrd is deleted for it. Pure.
 //!
-//! What is not surely wrong is left to the kernel, which may know more formats (`binfmt_misc`).
+//! Only what is certainly wrong is rejected; the kernel may know more formats (`binfmt_misc`).
 
 use std::fmt;
 
-/// How much of a program is looked at: its ELF header, its program headers and its interpreter's name are there.
+/// How much of a program is read: the ELF header, the program headers and the interpreter's name, in bytes.
 pub(crate) const HEAD: usize = 4096;
 /// The longest first line of a script that the kernel reads (`BINPRM_BUF_SIZE`).
 const FIRST_LINE: usize = 256;
 /// The program header that names the dynamic loader.
 const PT_INTERP: u32 = 3;
 
-/// Processors by their number in ELF files (include/uapi/linux/elf-em.h).
-const PROCESSORS: [(u16, &str); 9] = [
+/// Architectures by their number in ELF files (include/uapi/linux/elf-em.h).
+const ARCHITECTURES: [(u16, &str); 9] = [
     (3, "i386"),
     (8, "mips"),
     (21, "ppc64"),
@@ -24,7 +24,7 @@ const PROCESSORS: [(u16, &str); 9] = [
     (258, "loongarch64"),
 ];
 
-/// The processors whose programs this machine's kernel may run.
+/// The architectures whose programs this machine's kernel may run.
 const OWN: &[u16] = if cfg!(target_arch = "x86_64") {
     &[62, 3]
 } else if cfg!(target_arch = "aarch64") {
@@ -36,22 +36,22 @@ const OWN: &[u16] = if cfg!(target_arch = "x86_64") {
 /// What a program is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// It runs once this other program is there: a script's interpreter, or a dynamic loader.
-    By(String),
-    /// Nothing speaks against it.
-    Ready,
-    /// The kernel refuses it.
+    /// It is run by this other program: a script's interpreter, or a dynamic loader.
+    InterpretedBy(String),
+    /// It can be executed, as far as can be told.
+    Executable,
+    /// The kernel would refuse it.
     Unfit(Unfit),
 }
 
-/// Why the kernel refuses a program.
+/// Why the kernel would refuse a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Unfit {
-    /// It is for this other processor, as ELF numbers them.
-    Foreign(u16),
+    /// It is for another architecture, by its number in ELF files.
+    WrongArchitecture(u16),
     /// It is neither an ELF file nor a script.
-    NoProgram,
-    /// The root has not what it is run by.
+    NotAProgram,
+    /// The root does not have its interpreter.
     NoInterpreter(String),
 }
 
@@ -59,9 +59,11 @@ impl Unfit {
     /// What to do about it.
     pub(crate) fn advice(&self) -> &'static str {
         match self {
-            Self::Foreign(_) => "export a root that was made for this machine's processor",
-            Self::NoProgram => "repair it, or name another program with init=",
-            Self::NoInterpreter(_) => "complete the root, or name another program with init=",
+            Self::WrongArchitecture(_) => {
+                "export a root that was made for this machine's processor"
+            }
+            Self::NotAProgram => "repair it, or choose another program with init=",
+            Self::NoInterpreter(_) => "complete the root, or choose another program with init=",
         }
     }
 }
@@ -69,9 +71,9 @@ impl Unfit {
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Foreign(number) => {
+            Self::WrongArchitecture(number) => {
                 let own = std::env::consts::ARCH;
-                match PROCESSORS.iter().find(|(known, _)| known == number) {
+                match ARCHITECTURES.iter().find(|(known, _)| known == number) {
                     Some((_, name)) => write!(f, "is for {name} and this machine is {own}"),
                     None => write!(
                         f,
@@ -79,7 +81,7 @@ impl fmt::Display for Unfit {
                     ),
                 }
             }
-            Self::NoProgram => f.write_str("is neither a program nor a script"),
+            Self::NotAProgram => f.write_str("is neither a program nor a script"),
             Self::NoInterpreter(path) => {
                 write!(f, "is run by {path}, which the root does not have")
             }
@@ -87,35 +89,35 @@ impl fmt::Display for Unfit {
     }
 }
 
-/// What a program is that begins so, for a machine that runs these processors' programs.
+/// Classifies a program by its first bytes, for a machine that runs programs of these architectures.
 fn kind_for(head: &[u8], own: &[u16]) -> Kind {
     if let Some(line) = head.strip_prefix(b"#!") {
         let line = line.get(..FIRST_LINE).unwrap_or(line);
         let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let mut words = line.split(|byte| matches!(byte, b' ' | b'\t' | 0));
         return match words.find(|word| !word.is_empty()) {
-            Some(path) => Kind::By(String::from_utf8_lossy(path).into_owned()),
-            None => Kind::Unfit(Unfit::NoProgram),
+            Some(path) => Kind::InterpretedBy(String::from_utf8_lossy(path).into_owned()),
+            None => Kind::Unfit(Unfit::NotAProgram),
         };
     }
     let Some(elf) = Elf::read(head) else {
-        return Kind::Unfit(Unfit::NoProgram);
+        return Kind::Unfit(Unfit::NotAProgram);
     };
     if !own.is_empty() && !own.contains(&elf.machine) {
-        return Kind::Unfit(Unfit::Foreign(elf.machine));
+        return Kind::Unfit(Unfit::WrongArchitecture(elf.machine));
     }
     match elf.interpreter() {
-        Some(path) => Kind::By(path),
-        None => Kind::Ready,
+        Some(path) => Kind::InterpretedBy(path),
+        None => Kind::Executable,
     }
 }
 
-/// What a program is that begins so.
+/// Classifies a program by its first bytes.
 pub(crate) fn kind(head: &[u8]) -> Kind {
     kind_for(head, OWN)
 }
 
-/// An ELF file's beginning (elf(5)).
+/// The beginning of an ELF file (elf(5)).
 struct Elf<'a> {
     head: &'a [u8],
     wide: bool,
@@ -136,7 +138,7 @@ impl<'a> Elf<'a> {
         Some(elf)
     }
 
-    /// The dynamic loader, as far as it is named in what was read.
+    /// The dynamic loader, if its name is within what was read.
     fn interpreter(&self) -> Option<String> {
         let (first, size, count) = if self.wide {
             (
@@ -167,7 +169,7 @@ impl<'a> Elf<'a> {
         })
     }
 
-    /// A number of so many bytes at this place.
+    /// An unsigned integer of so many bytes at an offset.
     fn number(&self, at: usize, bytes: usize) -> Option<u64> {
         let bytes = self.head.get(at..at.checked_add(bytes)?)?;
         let join = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
@@ -185,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    /// A little 64-bit ELF file of a processor, with a dynamic loader.
+    /// A minimal 64-bit ELF file for an architecture, with a dynamic loader.
     fn elf(machine: u16) -> Vec<u8> {
         let mut file = vec![0; 256];
         file[..6].copy_from_slice(b"\x7fELF\x02\x01");
@@ -202,39 +204,48 @@ mod tests {
     }
 
     #[test]
-    fn a_program_of_another_processor_is_refused_before_the_kernel_does_it() {
-        let foreign = |machine| Kind::Unfit(Unfit::Foreign(machine));
+    fn a_program_for_another_architecture_is_rejected() {
+        let foreign = |machine| Kind::Unfit(Unfit::WrongArchitecture(machine));
         assert_eq!(kind_for(&elf(183), &[62, 3]), foreign(183));
         assert_eq!(kind_for(&elf(62), &[183, 40]), foreign(62));
-        assert_eq!(kind_for(&elf(62), &[62, 3]), Kind::By("/lib/ld.1".into()));
-        assert_eq!(kind_for(&elf(183), &[]), Kind::By("/lib/ld.1".into()));
-        let text = Unfit::Foreign(183).to_string();
+        assert_eq!(
+            kind_for(&elf(62), &[62, 3]),
+            Kind::InterpretedBy("/lib/ld.1".into())
+        );
+        assert_eq!(
+            kind_for(&elf(183), &[]),
+            Kind::InterpretedBy("/lib/ld.1".into())
+        );
+        let text = Unfit::WrongArchitecture(183).to_string();
         assert!(text.starts_with("is for aarch64 and this machine is "));
     }
 
     #[test]
-    fn scripts_and_other_files_are_told_apart() {
+    fn scripts_are_distinguished_from_other_files() {
         for (head, kind) in [
-            (&b"#! /bin/sh -e\necho"[..], Kind::By("/bin/sh".into())),
-            (b"#!/bin/sh", Kind::By("/bin/sh".into())),
-            (b"#!\n", Kind::Unfit(Unfit::NoProgram)),
-            (b"", Kind::Unfit(Unfit::NoProgram)),
-            (b"echo hello\n", Kind::Unfit(Unfit::NoProgram)),
-            (b"\x7fELF", Kind::Unfit(Unfit::NoProgram)),
+            (
+                &b"#! /bin/sh -e\necho"[..],
+                Kind::InterpretedBy("/bin/sh".into()),
+            ),
+            (b"#!/bin/sh", Kind::InterpretedBy("/bin/sh".into())),
+            (b"#!\n", Kind::Unfit(Unfit::NotAProgram)),
+            (b"", Kind::Unfit(Unfit::NotAProgram)),
+            (b"echo hello\n", Kind::Unfit(Unfit::NotAProgram)),
+            (b"\x7fELF", Kind::Unfit(Unfit::NotAProgram)),
         ] {
             assert_eq!(super::kind(head), kind, "{head:?}");
         }
     }
 
     #[test]
-    fn the_program_that_runs_this_test_is_fit() {
+    fn the_program_that_runs_this_test_is_accepted() {
         let own = std::fs::read("/proc/self/exe").unwrap();
         assert!(!matches!(kind(&own[..HEAD]), Kind::Unfit(_)));
     }
 
     proptest! {
         #[test]
-        fn whatever_a_program_begins_with_is_looked_at_in_bounds(
+        fn any_first_bytes_are_classified_without_a_panic(
             mut head in proptest::collection::vec(any::<u8>(), 0..300),
             elf in any::<bool>(),
         ) {

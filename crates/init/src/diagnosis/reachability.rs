@@ -1,4 +1,4 @@
-//! The way to a server that does not answer: whether it or its router is there, by the kernel's routes and ARP table.
+//! Whether a server that does not answer, or the router to it, is up at all, by the kernel's routes and ARP table.
 
 use std::fmt;
 use std::fs;
@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 use netroot_net::ArpEntry;
 
-/// Who gets the packets to a server first.
+/// Where packets to a server are sent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NextHop {
     /// The server itself: it is in this machine's own network.
@@ -18,34 +18,34 @@ pub(crate) enum NextHop {
         /// Whether it is in this machine's own network.
         on_link: bool,
     },
-    /// Nobody: there is no route.
+    /// There is no route.
     NoRoute,
 }
 
 /// What the kernel's ARP table says of an address in this machine's network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Neighbour {
-    /// It has told its Ethernet address.
+    /// It answered with its Ethernet address.
     Answers,
-    /// It was asked and is silent.
+    /// It was asked and does not answer.
     Silent,
-    /// It was not asked, or that is forgotten.
+    /// It has no entry: it was not asked, or the entry has expired.
     Unknown,
 }
 
-/// A way that was tried.
+/// What the kernel knows about the path to a server that did not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reachability {
     /// This machine's address.
     pub(crate) own: Ipv4Addr,
-    /// The first hop.
+    /// The next hop on the path.
     pub(crate) hop: NextHop,
-    /// What is known of that hop.
+    /// What the ARP table says of that hop.
     pub(crate) neighbour: Neighbour,
 }
 
 impl Reachability {
-    /// What the kernel knows of the way to a server that was just tried.
+    /// Looks up what the kernel knows about the path to a server that was just tried.
     pub(crate) fn to(server: Ipv4Addr, own: Ipv4Addr, hop: NextHop) -> Self {
         let table = || fs::read_to_string("/proc/net/arp").unwrap_or_default();
         let neighbour = match hop {
@@ -60,7 +60,7 @@ impl Reachability {
         }
     }
 
-    /// Writes what happened to a connection to this port, which should be that of `what`.
+    /// Writes what happened to a connection to this port, where `what` is expected to listen.
     pub(crate) fn describe(
         &self,
         f: &mut fmt::Formatter<'_>,
@@ -71,7 +71,7 @@ impl Reachability {
         match self.hop {
             NextHop::NoRoute => write!(
                 f,
-                "no route leads from {} to {server}, which is in another network",
+                "there is no route from {} to {server}, which is in another network",
                 self.own
             ),
             NextHop::Direct | NextHop::Router { .. } => {
@@ -85,10 +85,10 @@ impl Reachability {
         let own = self.own;
         match (self.hop, self.neighbour) {
             (NextHop::Direct, Neighbour::Silent) => format!(
-                "{server} does not even answer ARP: check that it is switched on, and in this network"
+                "{server} does not even answer ARP: check that it is switched on and in this network"
             ),
             (NextHop::Direct, Neighbour::Answers) => format!(
-                "{server} is there, for it answers ARP: check that no firewall on it drops port {port}"
+                "{server} is up (it answers ARP): check that no firewall on it drops port {port}"
             ),
             (NextHop::Direct, Neighbour::Unknown) => format!(
                 "check that {server} is up and in this network, and that no firewall drops the port"
@@ -100,17 +100,17 @@ impl Reachability {
                 "the router {gateway} is not in this machine's own network and does not answer ARP: correct its address or the netmask (DHCP options 3 and 1, or ip=)"
             ),
             (NextHop::Router { gateway, .. }, Neighbour::Answers) => format!(
-                "the router {gateway} is there, for it answers ARP: check that {server} is up, that it has a route back to {own}, and that no firewall on the way drops port {port}"
+                "the router {gateway} is up (it answers ARP): check that {server} is up, that it has a route back to {own}, and that no firewall on the way drops port {port}"
             ),
             (NextHop::Router { gateway, .. }, Neighbour::Unknown) => format!(
                 "check the router {gateway}, that {server} is up, and firewalls on the way"
             ),
-            (NextHop::NoRoute, _) => "name a router (DHCP option 3, or ip=<address>::<router>:<netmask>), or correct the server's address".to_owned(),
+            (NextHop::NoRoute, _) => "configure a router (DHCP option 3, or ip=<address>::<router>:<netmask>), or correct the server's address".to_owned(),
         }
     }
 }
 
-/// What an ARP table says of an address.
+/// Looks an address up in the text of the ARP table.
 fn in_table(table: &str, address: Ipv4Addr) -> Neighbour {
     match ArpEntry::find(table, address) {
         Some(ArpEntry { complete: true, .. }) => Neighbour::Answers,
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_arp_table_tells_the_silent_from_the_absent() {
+    fn the_arp_table_distinguishes_silent_neighbours_from_absent_ones() {
         let table = "IP address       HW type     Flags       HW address            Mask     Device
 10.0.0.1         0x1         0x2         52:54:00:12:34:56     *        eth0
 10.0.0.2         0x1         0x0         00:00:00:00:00:00     *        eth0

@@ -1,4 +1,4 @@
-//! What it means that a port takes a connection and then does not answer as its program should (RFC 5531 §9).
+//! What it means when a port accepts a connection but does not answer as the expected RPC program (RFC 5531 §9).
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -7,29 +7,29 @@ use std::net::Ipv4Addr;
 use nfs3_client::RpcError;
 use nfs3_types::portmap::PMAP_PORT;
 
-/// What came instead of the answer.
+/// What happened instead of the expected reply.
 #[derive(Debug)]
 pub(crate) enum RpcFailure {
-    /// Nothing, and no answer to the empty call (NULL) either.
+    /// No reply, not even to the empty call (NULL).
     NoReply,
-    /// Nothing, though NULL is answered.
+    /// No reply, although NULL is answered.
     OnlyNull,
-    /// The end of the connection.
+    /// The server closed the connection.
     Closed,
-    /// Something that is not the answer to an RPC call.
+    /// Something that is not an RPC reply.
     NotRpc(RpcError),
-    /// RPC, of another program.
+    /// Another RPC program listens on the port.
     WrongProgram,
-    /// The program's other versions, from the lowest to the highest.
+    /// The program supports other versions only: the lowest and the highest.
     WrongVersion(u32, u32),
-    /// A refusal of the credential.
+    /// The credential was rejected.
     AuthRejected(RpcError),
     /// An error of the program or of the connection.
     Error(RpcError),
 }
 
 impl RpcFailure {
-    /// What an error of the client library stands for. `null` is asked whether NULL is answered.
+    /// Classifies an error of the client library. `null` is called to find out whether NULL is answered.
     pub(crate) fn of(error: RpcError, null: impl FnOnce() -> bool) -> Self {
         match error {
             RpcError::Io(e) if e.kind() == ErrorKind::TimedOut => {
@@ -61,12 +61,12 @@ impl RpcFailure {
         }
     }
 
-    /// Whether nothing came.
+    /// Whether there was no reply.
     pub(crate) fn is_timeout(&self) -> bool {
         matches!(self, Self::NoReply | Self::OnlyNull)
     }
 
-    /// Writes what happened at this port, which should be that of `what`.
+    /// Writes what happened at this port, where `what` is expected to listen.
     pub(crate) fn describe(
         &self,
         f: &mut fmt::Formatter<'_>,
@@ -77,11 +77,11 @@ impl RpcFailure {
         match self {
             Self::NoReply => write!(
                 f,
-                "{server} takes connections on port {port} and answers nothing there, not even an empty call (NULL) to the {what}"
+                "{server} accepts connections on port {port} but answers nothing there, not even an empty call (NULL) to the {what}"
             ),
             Self::OnlyNull => write!(
                 f,
-                "the {what} of {server} (port {port}) answers an empty call (NULL), and nothing else in time"
+                "the {what} of {server} (port {port}) answers an empty call (NULL), but nothing else in time"
             ),
             Self::Closed => write!(
                 f,
@@ -89,11 +89,11 @@ impl RpcFailure {
             ),
             Self::NotRpc(e) => write!(
                 f,
-                "what listens on port {port} of {server} is no {what}, for it does not speak RPC ({e})"
+                "what listens on port {port} of {server} is not the {what}: it does not speak RPC ({e})"
             ),
             Self::WrongProgram => write!(
                 f,
-                "what listens on port {port} of {server} speaks RPC and is no {what}"
+                "what listens on port {port} of {server} speaks RPC but is not the {what}"
             ),
             Self::WrongVersion(low, high) if low == high => write!(
                 f,
@@ -105,7 +105,7 @@ impl RpcFailure {
             ),
             Self::AuthRejected(e) => write!(
                 f,
-                "the {what} of {server} (port {port}) does not take root's credential: {e}"
+                "the {what} of {server} (port {port}) rejects root's credential: {e}"
             ),
             Self::Error(e) => write!(f, "the {what} of {server} (port {port}) fails: {e}"),
         }
@@ -115,26 +115,26 @@ impl RpcFailure {
     pub(crate) fn advice(&self, server: Ipv4Addr, port: u16) -> String {
         match self {
             Self::NoReply => format!(
-                "check that the server on {server} is not stuck, and that no firewall or proxy answers in its place"
+                "check that the server on {server} does not hang, and that no firewall or proxy answers in its place"
             ),
             Self::OnlyNull => format!(
-                "look into the log of {server}: it may be waiting for DNS, for a disk, or for another server"
+                "check the log of {server}: it may be waiting for DNS, for a disk, or for another server"
             ),
             Self::Closed => format!(
-                "check that {server} lets this machine in (hosts.allow, firewall), and what listens on port {port}"
+                "check that {server} allows this machine to connect (hosts.allow, firewall), and what listens on port {port}"
             ),
             Self::NotRpc(_) | Self::WrongProgram if port == PMAP_PORT => {
-                format!("start the portmapper on {server}, or give port= and mountport=")
+                format!("start the portmapper on {server}, or set port= and mountport=")
             }
             Self::NotRpc(_) | Self::WrongProgram => {
                 "correct port= and mountport=, or leave them out so that the portmapper is asked"
                     .to_owned()
             }
             Self::WrongVersion(..) => {
-                format!("give the version with vers=, or let {server} offer it")
+                format!("set the version with vers=, or enable it on {server}")
             }
-            Self::AuthRejected(_) => format!("let the export on {server} take sec=sys"),
-            Self::Error(_) => format!("look into the log of {server}"),
+            Self::AuthRejected(_) => format!("allow sec=sys for the export on {server}"),
+            Self::Error(_) => format!("check the log of {server}"),
         }
     }
 }

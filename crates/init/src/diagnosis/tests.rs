@@ -74,8 +74,8 @@ fn nfs(fault: NfsFault) -> Failure {
     }
 }
 
-/// The same failure, after which frames were counted as lost.
-fn on_a_bad_wire(mut failure: Failure) -> Failure {
+/// The same failure, after which packet loss was measured.
+fn with_packet_loss(mut failure: Failure) -> Failure {
     if let Failure::Nfs { loss, .. } = &mut failure {
         *loss = Some(PacketLoss {
             neighbour: SERVER,
@@ -86,18 +86,18 @@ fn on_a_bad_wire(mut failure: Failure) -> Failure {
 }
 
 #[test]
-fn a_bad_wire_has_another_cure_than_what_it_looks_like() {
+fn packet_loss_overrides_the_advice_of_the_failure() {
     let alone = silent(NextHop::Direct, Neighbour::Answers);
     assert!(alone.to_string().contains("firewall"), "{alone}");
-    let sentence = on_a_bad_wire(alone).to_string();
-    let start = "cannot mount the root 10.0.0.1:/srv/x: nothing answers at 10.0.0.1 port 2049 (NFS server, version 3); the network loses frames, for 10.0.0.1 answers 6 of 10 ARP requests: check the cable";
+    let sentence = with_packet_loss(alone).to_string();
+    let start = "cannot mount the root 10.0.0.1:/srv/x: nothing answers at 10.0.0.1 port 2049 (NFS server, version 3); the network loses frames (10.0.0.1 answers 6 of 10 ARP requests): check the cable";
     assert!(sentence.starts_with(start), "{sentence}");
     assert!(!sentence.contains("firewall"), "{sentence}");
 }
 
 /// From the card to the root: the cause, what the sentence says of it, and the cure.
 #[test]
-fn each_cause_has_its_sentence_and_its_cure() {
+fn each_cause_has_its_sentence_and_advice() {
     let ninety = Duration::from_secs(90);
     let path = || "/srv/x".to_owned();
     let table: Vec<(Failure, &str, &str)> = vec![
@@ -113,8 +113,8 @@ fn each_cause_has_its_sentence_and_its_cure() {
         ),
         (
             no_nic(vec![card(&["igc"])]),
-            "igc did not take PCI device 8086:15f3",
-            "firmware that it misses",
+            "igc did not bind to PCI device 8086:15f3",
+            "missing firmware",
         ),
         (
             Failure::NoCarrier {
@@ -151,9 +151,9 @@ fn each_cause_has_its_sentence_and_its_cure() {
             "no firewall on it drops port 2049",
         ),
         (
-            on_a_bad_wire(silent(NextHop::Direct, Neighbour::Answers)),
+            with_packet_loss(silent(NextHop::Direct, Neighbour::Answers)),
             "nothing answers at 10.0.0.1 port 2049",
-            "the network loses frames, for 10.0.0.1 answers 6 of 10 ARP requests",
+            "the network loses frames (10.0.0.1 answers 6 of 10 ARP requests)",
         ),
         (
             silent(FAR, Neighbour::Silent),
@@ -177,18 +177,18 @@ fn each_cause_has_its_sentence_and_its_cure() {
         ),
         (
             silent(NextHop::NoRoute, Neighbour::Unknown),
-            "no route leads from 10.0.0.9 to 10.0.0.1",
-            "name a router",
+            "there is no route from 10.0.0.9 to 10.0.0.1",
+            "configure a router",
         ),
         (
             broken(RpcFailure::NoReply),
-            "10.0.0.1 takes connections on port 2049 and answers nothing there, not even an empty call (NULL)",
+            "10.0.0.1 accepts connections on port 2049 but answers nothing there, not even an empty call (NULL)",
             "no firewall or proxy answers in its place",
         ),
         (
             broken(RpcFailure::OnlyNull),
-            "answers an empty call (NULL), and nothing else",
-            "look into the log of 10.0.0.1",
+            "answers an empty call (NULL), but nothing else",
+            "check the log of 10.0.0.1",
         ),
         (
             broken(RpcFailure::Closed),
@@ -197,12 +197,12 @@ fn each_cause_has_its_sentence_and_its_cure() {
         ),
         (
             broken(RpcFailure::NotRpc(RpcError::WrongLength)),
-            "what listens on port 2049 of 10.0.0.1 is no NFS server, version 3",
+            "what listens on port 2049 of 10.0.0.1 is not the NFS server, version 3",
             "correct port=",
         ),
         (
             broken(RpcFailure::WrongProgram),
-            "speaks RPC and is no NFS server",
+            "speaks RPC but is not the NFS server",
             "correct port=",
         ),
         (
@@ -213,7 +213,7 @@ fn each_cause_has_its_sentence_and_its_cure() {
         (
             broken(RpcFailure::Error(RpcError::SystemErr)),
             "(port 2049) fails: System error",
-            "look into the log",
+            "check the log",
         ),
         (
             nfs(NfsFault::Closed {
@@ -262,12 +262,12 @@ fn each_cause_has_its_sentence_and_its_cure() {
             "correct init=",
         ),
         (
-            unfit(Unfit::Foreign(183)),
+            unfit(Unfit::WrongArchitecture(183)),
             "/sbin/init of the root 10.0.0.1:/srv/x is for aarch64 and this machine is",
             "made for this machine's processor",
         ),
         (
-            unfit(Unfit::NoProgram),
+            unfit(Unfit::NotAProgram),
             "is neither a program nor a script",
             "init=",
         ),
@@ -280,9 +280,9 @@ fn each_cause_has_its_sentence_and_its_cure() {
     for (failure, cause, cure) in table {
         let sentence = failure.to_string();
         assert!(sentence.contains(cause), "{cause}: {sentence}");
-        let told = sentence.split_once("; ").map(|(_, advice)| advice);
+        let advice = sentence.split_once("; ").map(|(_, advice)| advice);
         assert!(
-            told.is_some_and(|advice| advice.contains(cure)),
+            advice.is_some_and(|advice| advice.contains(cure)),
             "{cure}: {sentence}"
         );
         assert!(!sentence.contains('\n'), "{sentence}");

@@ -104,12 +104,12 @@ pub(crate) fn unfit(program: &str) -> Option<Unfit> {
     // A script is run by a program, which is run by its loader.
     for _ in 0..INTERPRETERS {
         match kind(&head(root.as_fd(), &path)?) {
-            Kind::Ready => return None,
+            Kind::Executable => return None,
             Kind::Unfit(unfit) => return Some(unfit),
-            Kind::By(next) if !is_program(root.as_fd(), &next) => {
+            Kind::InterpretedBy(next) if !is_program(root.as_fd(), &next) => {
                 return Some(Unfit::NoInterpreter(next));
             }
-            Kind::By(next) => path = next,
+            Kind::InterpretedBy(next) => path = next,
         }
     }
     None

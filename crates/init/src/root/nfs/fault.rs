@@ -247,7 +247,7 @@ impl NfsFault {
             }
             Self::ByNeither { refusal, .. } => refusal.advice(),
             Self::Denied { server, .. } | Self::Handle { server, .. } => {
-                format!("look into the log of the NFS server on {server}")
+                format!("check the log of the NFS server on {server}")
             }
         }
     }

@@ -131,7 +131,7 @@ fn a_mount_server_that_answers_null_alone_is_told_from_a_firewall() {
     });
     let sentence = asked(&server, &ALL[..1]).unwrap_err();
     assert!(
-        sentence.contains("answers an empty call (NULL), and nothing else"),
+        sentence.contains("answers an empty call (NULL), but nothing else"),
         "{sentence}"
     );
     assert!(sentence.contains("MOUNT server"), "{sentence}");
@@ -139,7 +139,7 @@ fn a_mount_server_that_answers_null_alone_is_told_from_a_firewall() {
 
 #[test]
 fn an_rpc_server_of_something_else_is_told() {
-    refused(|_| Then::Reply(1, vec![]), "speaks RPC and is no ");
+    refused(|_| Then::Reply(1, vec![]), "speaks RPC but is not the ");
 }
 
 #[test]
