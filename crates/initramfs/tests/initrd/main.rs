@@ -1,0 +1,13 @@
+//! From a root in a temporary folder to an initrd, and back by a reader that shares no code with the writer.
+
+// clippy.toml excuses tests, and not what tests call.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, unreachable_pub)]
+
+mod archive;
+mod contents;
+mod failures;
+mod fake_root;
+#[path = "../../src/fixture.rs"]
+mod fixture;
+mod kernels;
+mod reproducible;
