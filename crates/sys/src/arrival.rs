@@ -1,8 +1,8 @@
 //! The interface and the local address that a datagram arrived on (`IP_PKTINFO`).
 //!
-//! A boot server answers from the address that was asked, out of the interface that the question came in on:
-//! a broadcast without a default route has no other way out (`ENETUNREACH`), and firmware drops a TFTP answer
-//! from another address of the same host. No unsafe code: nix carries the control messages.
+//! A boot server replies from the address that was asked, on the interface that the request arrived on: without a
+//! default route a broadcast fails otherwise (`ENETUNREACH`), and firmware drops a TFTP reply from another address of
+//! the same host. No unsafe code: nix carries the control messages.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
@@ -13,34 +13,34 @@ use nix::sys::socket::{
     sockopt,
 };
 
-/// A UDP socket that says of each datagram where it arrived.
+/// A UDP socket that reports where each datagram arrived.
 #[derive(Debug)]
 pub struct ArrivalSocket {
     socket: UdpSocket,
 }
 
-/// One datagram's way to us.
+/// Where a datagram came from and where it arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrival {
-    /// How many bytes of the buffer it filled.
+    /// Its length in the buffer, in bytes.
     pub length: usize,
-    /// True when the datagram was longer than the buffer and lost its end.
+    /// True when the datagram was longer than the buffer and was truncated.
     pub truncated: bool,
-    /// Who sent it.
+    /// The sender.
     pub from: SocketAddrV4,
-    /// The index of the interface it came in on.
+    /// The index of the interface it arrived on.
     pub interface: u32,
-    /// Our address on that interface: what an answer is sent from (`ipi_spec_dst`).
+    /// Our address on that interface: the source address of a reply (`ipi_spec_dst`).
     pub local: Ipv4Addr,
     /// The destination in its IP header: ours, or a broadcast address.
     pub destination: Ipv4Addr,
 }
 
 impl ArrivalSocket {
-    /// Asks the kernel to tell each datagram's arrival from now on.
+    /// Turns on `IP_PKTINFO`.
     ///
     /// # Errors
-    /// The kernel's refusal of `IP_PKTINFO`.
+    /// The kernel's.
     pub fn new(socket: UdpSocket) -> io::Result<Self> {
         setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
         Ok(Self { socket })
@@ -54,18 +54,18 @@ impl ArrivalSocket {
         self.socket.local_addr()
     }
 
-    /// The same socket a second time, for an event loop that has to own what it waits for.
+    /// A second descriptor of the socket, for an event loop that wants to own what it polls.
     ///
     /// # Errors
-    /// The kernel's, when there are no descriptors left.
-    pub fn to_wait_for(&self) -> io::Result<UdpSocket> {
+    /// The kernel's, when the process is out of descriptors.
+    pub fn try_clone_for_polling(&self) -> io::Result<UdpSocket> {
         self.socket.try_clone()
     }
 
-    /// Takes one datagram; `WouldBlock` when there is none.
+    /// Receives one datagram; `WouldBlock` when none is queued.
     ///
     /// # Errors
-    /// The kernel's; `InvalidData` for a datagram without a sender or an arrival, which IPv4 never delivers.
+    /// The kernel's; `InvalidData` for a datagram without a sender or `IP_PKTINFO`, which IPv4 never delivers.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Arrival> {
         let mut control = nix::cmsg_space!(libc::in_pktinfo);
         let mut parts = [IoSliceMut::new(buffer)];
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_datagram_tells_the_address_it_was_sent_to_and_the_answer_comes_from_there() {
+    fn a_reply_comes_from_the_address_that_was_asked() {
         let (server, port) = arrivals();
         let asked = Ipv4Addr::new(127, 0, 0, 42);
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_datagram_longer_than_the_buffer_is_called_truncated() {
+    fn a_datagram_longer_than_the_buffer_is_marked_truncated() {
         let (server, port) = arrivals();
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         client

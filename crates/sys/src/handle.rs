@@ -1,8 +1,8 @@
-//! File handles: an object of a file system named by bytes that outlive its path and a restart, and the
-//! private read-only view of a tree that they are opened in.
+//! File handles, which name a file independently of its path and survive a restart; and the read-only mount that they
+//! are opened in.
 //!
 //! The kernel makes a handle from the inode number and its generation (`name_to_handle_at`, since Linux 2.6.39),
-//! so it goes stale when the inode is used for another file. Opening one needs `CAP_DAC_READ_SEARCH`.
+//! so it goes stale when the inode number is reused. Opening one needs `CAP_DAC_READ_SEARCH`.
 
 use std::ffi::CStr;
 use std::io;
@@ -21,7 +21,7 @@ pub struct KernelHandle {
 }
 
 impl KernelHandle {
-    /// Puts a handle together from bytes that [`KernelHandle::bytes`] gave earlier; `None` when they are too many.
+    /// Rebuilds a handle from the bytes that [`KernelHandle::bytes`] returned; `None` for more than [`LONGEST`].
     #[must_use]
     pub fn new(kind: i32, bytes: &[u8]) -> Option<Self> {
         let mut handle = Self {
@@ -39,7 +39,7 @@ impl KernelHandle {
         self.kind
     }
 
-    /// The bytes, opaque to everyone but the file system.
+    /// The bytes, opaque to all but the file system.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
@@ -54,7 +54,7 @@ struct Raw {
     f_handle: [u8; LONGEST],
 }
 
-/// The handle of what `fd` refers to (an `O_PATH` descriptor will do) and the id of the mount it was opened in.
+/// The handle of the file that `fd` refers to (`O_PATH` is enough) and the id of the mount it was opened in.
 ///
 /// # Errors
 /// `EOPNOTSUPP` when the file system has no handles (`/proc`, overlayfs without `nfs_export`, most FUSE ones).
@@ -63,7 +63,7 @@ pub fn of(fd: impl AsFd) -> io::Result<(KernelHandle, i32)> {
 }
 
 /// The handle of `name` in the directory `directory`, or of the directory itself for an empty name, and the id of the
-/// mount that it is in: another one than the directory's where something is mounted. A link is not followed.
+/// mount that it is in, which differs from the directory's at a mount point. Symbolic links are not followed.
 ///
 /// # Errors
 /// Those of [`of`], and `ENOENT`, `EACCES`, `ENOTDIR` and the like for the name.
@@ -102,7 +102,7 @@ pub fn of_entry(directory: impl AsFd, name: &CStr) -> io::Result<(KernelHandle, 
         .ok_or_else(|| io::Error::from_raw_os_error(libc::EOVERFLOW))
 }
 
-/// Opens what `handle` names, in the mount that `mount` is in. `mount` must not be an `O_PATH` descriptor (the
+/// Opens the file that `handle` names, in the mount that `mount` is in. `mount` must not be an `O_PATH` descriptor (the
 /// kernel answers `EBADF`); `flags` are those of `open(2)`.
 ///
 /// # Errors
@@ -151,16 +151,16 @@ const MOUNT_ATTR_NOEXEC: u64 = 0x08;
 const MOUNT_ATTR_NOATIME: u64 = 0x10;
 const MOUNT_ATTR_ATIME_MASK: u64 = 0x70;
 
-/// Makes the mount that `mount` is in read-only, without devices, programs or access times, for everyone who
-/// reaches files through it. Meant for a detached copy of a mount (`open_tree` with `OPEN_TREE_CLONE`): the kernel
-/// then refuses every write that a fault of ours could ask for, and the mount it was copied from is left alone.
+/// Makes the mount that `mount` is in read-only, `nodev`, `noexec` and `noatime`. For a detached copy of a mount
+/// (`open_tree` with `OPEN_TREE_CLONE`): the kernel then refuses every write that a bug here could cause, and the
+/// original mount is not affected.
 ///
 /// # Errors
 /// `ENOSYS` before Linux 5.12, `EPERM` without `CAP_SYS_ADMIN`.
-pub fn freeze_mount(mount: impl AsFd) -> io::Result<()> {
+pub fn make_mount_read_only(mount: impl AsFd) -> io::Result<()> {
     let attributes = MountAttributes {
         set: MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOATIME,
-        // The kernel takes a new access-time policy only together with the whole mask of them.
+        // The kernel accepts a new access-time policy only if the whole mask is cleared.
         clear: MOUNT_ATTR_ATIME_MASK,
         propagation: 0,
         user_namespace: 0,
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_without_handles_is_an_error_that_says_so() {
+    fn a_file_system_without_handles_is_reported() {
         let error = of(File::open("/proc/self/stat").unwrap()).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EOPNOTSUPP));
     }
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_longer_than_the_kernel_makes_is_none() {
+    fn a_handle_longer_than_the_kernels_is_refused() {
         assert!(KernelHandle::new(1, &[0; LONGEST + 1]).is_none());
         assert_eq!(
             KernelHandle::new(1, &[7; LONGEST]).unwrap().bytes(),
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_of_nonsense_is_an_error() {
+    fn a_handle_of_random_bytes_is_an_error() {
         let here = File::open(".").unwrap();
         let nonsense = KernelHandle::new(1, &[0xff; 8]).unwrap();
         open(here, &nonsense, rustix::fs::OFlags::PATH).unwrap_err();

@@ -1,26 +1,26 @@
 //! System calls that need unsafe code, and nothing else.
 //!
-//! Every other crate of the workspace denies `unsafe`. What rustix and nix offer safely is called from where it
-//! is needed; what only libc has is wrapped here, one file per thing, each unsafe block with an argument why it
-//! is sound.
+//! Every other crate of the workspace denies `unsafe`. What rustix and nix wrap is called where it is needed; what
+//! only libc has is wrapped here, one file per subject, each unsafe block with an argument for its soundness.
 //!
 //! | module | what | for |
 //! |---|---|---|
-//! | [`packet`] | `AF_PACKET` sockets bound to one interface | init: DHCP before there is an address |
+//! | [`packet`] | `AF_PACKET` sockets bound to one interface | init: DHCP before it has an address |
 //! | [`handle`] | file handles that outlive a path (`name_to_handle_at`, `open_by_handle_at`) | the export |
 //! | [`arrival`] | which interface and address a datagram arrived on | the server |
-//! | [`pages`] | big buffers that are gone when they are dropped | the export |
-//! | [`solicitation`] | router solicitations (ICMPv6) of one interface | the server: iPXE's wait for a router |
+//! | [`pages`] | large buffers that are returned to the kernel when dropped | the export |
+//! | [`solicitation`] | router solicitations (ICMPv6) of one interface | the server: iPXE waits for a router |
 //! | [`tap`] | tap devices as files of frames | the tests' switch |
-//! | [`tcp`] | how long TCP waits before it says again what nobody acknowledged | the export, the server |
+//! | [`tcp`] | a cap on TCP's retransmission timeout | the export, the server |
 //! | [`udp`] | server sockets: broadcast, one interface, address reuse | the server |
-//! | `unwind` | no unwinder, where a panic aborts | init: a quarter of its size |
+//! | `unwind` | no unwinder in programs that abort on a panic | init: saves a quarter of its size |
 #![allow(unsafe_code)]
 
 pub mod arrival;
 pub mod handle;
 pub mod packet;
 pub mod pages;
+mod socket_option;
 pub mod solicitation;
 pub mod tap;
 pub mod tcp;

@@ -1,8 +1,8 @@
 //! Packet sockets: Ethernet frames of one interface, before it has an address.
 //!
-//! The init speaks DHCP through them, and asks by ARP whether an address is free. A socket here belongs to one
-//! interface for its whole life and sees frames of one protocol alone. For DHCP a filter in the kernel drops all
-//! that is not UDP to the DHCP client's port, so that a busy segment does not wake PID 1 for every broadcast.
+//! The init uses them for DHCP and for ARP probes of an address. A socket is bound to one interface for its lifetime
+//! and receives frames of one protocol only. For DHCP, a filter in the kernel drops everything but UDP to the DHCP
+//! client's port, so that a busy segment does not wake PID 1 for every broadcast.
 
 use std::io;
 use std::mem::size_of;
@@ -10,12 +10,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
-/// `ETH_P_IP` (`include/uapi/linux/if_ether.h`), as the kernel wants it: in network byte order.
+use crate::socket_option;
+
+/// `ETH_P_IP` (`include/uapi/linux/if_ether.h`), to be passed in network byte order.
 const ETHERTYPE_IPV4: u16 = 0x0800;
 /// `ETH_P_ARP`.
 const ETHERTYPE_ARP: u16 = 0x0806;
 
-/// Why a packet socket could not be had.
+/// Why a packet socket could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum PacketError {
     /// `socket(AF_PACKET)`: `EAFNOSUPPORT` means that the kernel's `af_packet` is a module that is not loaded.
@@ -24,12 +26,12 @@ pub enum PacketError {
     /// The kernel refused the filter.
     #[error("cannot filter the packet socket")]
     Filter(#[source] io::Error),
-    /// `bind` to the interface: `ENODEV` when it went away meanwhile.
+    /// `bind` to the interface: `ENODEV` when it has disappeared.
     #[error("cannot bind a packet socket to interface {index}")]
     Bind {
         /// The interface's index.
         index: u32,
-        /// What the kernel said.
+        /// The kernel's error.
         #[source]
         source: io::Error,
     },
@@ -52,7 +54,7 @@ impl PacketSocket {
         Ok(PacketSocket { fd })
     }
 
-    /// Opens a socket on the interface with this index that receives ARP alone, as whole Ethernet frames, and sends
+    /// Opens a socket on the interface with this index that receives only ARP, as whole Ethernet frames, and sends
     /// any frame.
     pub fn for_arp(index: u32) -> Result<Self, PacketError> {
         let fd = open()?;
@@ -61,8 +63,8 @@ impl PacketSocket {
         Ok(PacketSocket { fd })
     }
 
-    /// Takes the next frame, if one waits, into `buffer` and returns its length in bytes. A frame longer than the
-    /// buffer is cut.
+    /// Reads the next queued frame, if any, into `buffer` and returns its length in bytes. A frame longer than the
+    /// buffer is truncated.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         match rustix::net::recv(&self.fd, buffer, RecvFlags::DONTWAIT) {
             Ok((length, _)) => Ok(Some(length)),
@@ -115,31 +117,16 @@ static UDP_TO_PORT_68: [libc::sock_filter; 10] = [
 
 fn attach(fd: BorrowedFd<'_>, program: &[libc::sock_filter]) -> io::Result<()> {
     let mut instructions = program.to_vec();
-    // ret 65535: keep the whole frame. It stands last so that the table above reads in one direction.
+    // ret 65535: keep the whole frame. Appended here, so that the table above reads from top to bottom.
     instructions.push(instruction(0x06, 0, 0, 0xffff));
     let length = u16::try_from(instructions.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     let filter = libc::sock_fprog {
         len: length,
         filter: instructions.as_mut_ptr(),
     };
-    let size = libc::socklen_t::try_from(size_of::<libc::sock_fprog>())
-        .map_err(|_| io::ErrorKind::InvalidInput)?;
-    // SAFETY: the option's value is a `sock_fprog` of exactly `size` bytes whose pointer and length describe
-    // `instructions`, which lives until after the call; the kernel copies the program and keeps no pointer.
-    let result = unsafe {
-        libc::setsockopt(
-            fd.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_ATTACH_FILTER,
-            (&raw const filter).cast(),
-            size,
-        )
-    };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    // SAFETY: the value of SO_ATTACH_FILTER is one `sock_fprog`, whose pointer and length describe `instructions`,
+    // which lives until after the call; the kernel copies the program.
+    unsafe { socket_option::set(fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter) }
 }
 
 fn bind(fd: BorrowedFd<'_>, index: u32, ethertype: u16) -> io::Result<()> {
@@ -223,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn the_filter_keeps_udp_to_the_dhcp_clients_port_alone() {
+    fn the_filter_keeps_only_udp_to_the_dhcp_clients_port() {
         assert!(keeps(&frame(0x0800, 17, 0, 68, 0)));
         assert!(
             keeps(&frame(0x0800, 17, 0x4000, 68, 8)),

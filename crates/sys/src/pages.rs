@@ -1,8 +1,8 @@
-//! Memory straight from the kernel, for big buffers that come and go.
+//! Memory straight from the kernel (`mmap`), for large short-lived buffers.
 //!
-//! An allocator keeps what it is given back, in one arena per thread; a server with a thread per client then holds a
-//! big buffer for each client that was ever busy. Pages are gone when they are dropped, and cost nothing until they
-//! are touched.
+//! An allocator keeps freed memory, in one arena per thread; a server with a thread per client would then hold a large
+//! buffer for each client that was ever busy. Pages are returned to the kernel when they are dropped, and cost nothing
+//! until they are touched.
 
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -22,7 +22,7 @@ impl Pages {
     /// `length` bytes, all zero.
     ///
     /// # Errors
-    /// `EINVAL` for no bytes, `ENOMEM` when there are not as many.
+    /// `EINVAL` for a length of 0, `ENOMEM` when memory is short.
     pub fn new(length: usize) -> io::Result<Self> {
         // SAFETY: an anonymous private mapping at an address of the kernel's choice touches no memory that exists.
         let start = unsafe {
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn no_bytes_are_an_error() {
+    fn a_length_of_zero_is_an_error() {
         assert_eq!(
             Pages::new(0).unwrap_err().raw_os_error(),
             Some(libc::EINVAL)

@@ -1,7 +1,6 @@
-//! Router solicitations of one interface's neighbours (ICMPv6, RFC 4861), and what goes back to one of them.
+//! Router solicitations received on one interface (ICMPv6, RFC 4861), and the answers to them.
 
 use std::io::{self, IoSliceMut};
-use std::mem::size_of;
 use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -10,45 +9,47 @@ use nix::sys::socket::{
     recvmsg, sendto, setsockopt, socket, sockopt,
 };
 
-/// `ff02::2`: where a machine asks for routers.
+use crate::socket_option;
+
+/// `ff02::2`, the destination of router solicitations.
 const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
-/// What a neighbour's message arrives with, since every router takes one off (RFC 4861 §6.1).
-const FROM_A_NEIGHBOUR: i32 = 255;
+/// The hop limit of a message from the same link: a router would have decremented it (RFC 4861 §6.1).
+const LINK_LOCAL_HOP_LIMIT: i32 = 255;
 /// The ICMPv6 type of a router solicitation.
 const ROUTER_SOLICITATION: usize = 133;
 /// `ICMPV6_FILTER` (`include/uapi/linux/icmpv6.h`): one bit for each type that is *not* wanted.
 const ICMPV6_FILTER: libc::c_int = 1;
 
-/// Why solicitations cannot be heard.
+/// Why solicitations cannot be received.
 #[derive(Debug, thiserror::Error)]
 pub enum SolicitationError {
     /// No raw socket: `EAFNOSUPPORT` on a kernel without IPv6, `EPERM` without `CAP_NET_RAW`.
-    #[error("a raw ICMPv6 socket could not be set up")]
+    #[error("cannot set up a raw ICMPv6 socket")]
     Socket(#[source] io::Error),
-    /// The interface took no member of `ff02::2`: IPv6 is switched off on it, most often.
-    #[error("the interface {interface} could not be made to hear router solicitations")]
+    /// The interface could not join `ff02::2`; usually IPv6 is disabled on it.
+    #[error("cannot receive router solicitations on the interface {interface}")]
     Join {
         /// The interface.
         interface: String,
-        /// The system's answer.
+        /// The kernel's error.
         source: io::Error,
     },
 }
 
-/// A non-blocking socket that hears the router solicitations of one interface and nothing else.
+/// A non-blocking socket that receives the router solicitations of one interface and nothing else.
 #[derive(Debug)]
 pub struct SolicitationSocket {
     fd: OwnedFd,
 }
 
-/// One solicitation's way to us.
+/// Where a solicitation came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Solicitation {
-    /// How many bytes of the buffer it filled, from the ICMPv6 type on.
+    /// Its length in bytes, from the ICMPv6 type on.
     pub length: usize,
-    /// Who sent it, with the interface as its scope.
+    /// The sender's address, with the interface as its scope.
     pub from: SocketAddrV6,
-    /// The hop limit that it arrived with; 0 if the kernel does not tell.
+    /// Its hop limit on arrival; 0 if the kernel does not report it.
     pub hop_limit: u8,
 }
 
@@ -63,10 +64,10 @@ impl SolicitationSocket {
             SockProtocol::IcmpV6,
         )
         .map_err(failed)?;
-        hear_solicitations_only(fd.as_fd()).map_err(SolicitationError::Socket)?;
+        filter_solicitations(fd.as_fd()).map_err(SolicitationError::Socket)?;
         setsockopt(&fd, sockopt::BindToDevice, &interface.into()).map_err(failed)?;
         setsockopt(&fd, sockopt::Ipv6RecvHopLimit, &true).map_err(failed)?;
-        setsockopt(&fd, sockopt::Ipv6Ttl, &FROM_A_NEIGHBOUR).map_err(failed)?;
+        setsockopt(&fd, sockopt::Ipv6Ttl, &LINK_LOCAL_HOP_LIMIT).map_err(failed)?;
         rustix::net::sockopt::set_ipv6_add_membership(&fd, &ALL_ROUTERS, index).map_err(
             |errno| SolicitationError::Join {
                 interface: interface.to_owned(),
@@ -76,16 +77,16 @@ impl SolicitationSocket {
         Ok(Self { fd })
     }
 
-    /// The same socket a second time, for an event loop that has to own what it waits for: it knows sockets as
-    /// UDP's, and does nothing with this one but wait.
+    /// A second descriptor of the socket, for an event loop that wants to own what it polls. The loop knows UDP sockets
+    /// only; it must do nothing with this one but poll it.
     ///
     /// # Errors
-    /// The kernel's, when there are no descriptors left.
-    pub fn to_wait_for(&self) -> io::Result<UdpSocket> {
+    /// The kernel's, when the process is out of descriptors.
+    pub fn try_clone_for_polling(&self) -> io::Result<UdpSocket> {
         Ok(UdpSocket::from(self.fd.try_clone()?))
     }
 
-    /// Takes one message; `WouldBlock` when there is none.
+    /// Receives one message; `WouldBlock` when none is queued.
     ///
     /// # Errors
     /// The kernel's; `InvalidData` for a message without a sender, which IPv6 never delivers.
@@ -110,7 +111,7 @@ impl SolicitationSocket {
         })
     }
 
-    /// Sends one ICMPv6 message; the kernel fills its checksum in.
+    /// Sends one ICMPv6 message; the kernel computes its checksum.
     ///
     /// # Errors
     /// The kernel's; `AddrNotAvailable` while the interface has no link-local address.
@@ -121,28 +122,12 @@ impl SolicitationSocket {
     }
 }
 
-/// Without it every neighbour discovery on the wire would wake the server.
-fn hear_solicitations_only(fd: BorrowedFd<'_>) -> io::Result<()> {
+/// Without the filter, all neighbour discovery on the segment would wake the server.
+fn filter_solicitations(fd: BorrowedFd<'_>) -> io::Result<()> {
     let mut unwanted = [u32::MAX; 8];
     if let Some(word) = unwanted.get_mut(ROUTER_SOLICITATION / 32) {
         *word &= !(1 << (ROUTER_SOLICITATION % 32));
     }
-    let size = libc::socklen_t::try_from(size_of::<[u32; 8]>())
-        .map_err(|_| io::ErrorKind::InvalidInput)?;
-    // SAFETY: the option's value is `struct icmp6_filter`, eight 32-bit words: `unwanted`, of `size` bytes, which
-    // outlives the call. The kernel copies it; on a socket of another kind it would answer with an error.
-    let result = unsafe {
-        libc::setsockopt(
-            fd.as_raw_fd(),
-            libc::IPPROTO_ICMPV6,
-            ICMPV6_FILTER,
-            (&raw const unwanted).cast(),
-            size,
-        )
-    };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    // SAFETY: the value of ICMPV6_FILTER is `struct icmp6_filter`, eight 32-bit words.
+    unsafe { socket_option::set(fd, libc::IPPROTO_ICMPV6, ICMPV6_FILTER, &unwanted) }
 }

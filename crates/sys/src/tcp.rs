@@ -1,70 +1,60 @@
-//! TCP that serves machines on a bad wire.
+//! TCP for servers whose machines are on a lossy link.
 //!
-//! Where frames are lost in both directions, Linux's retransmission timer feeds itself: the sample that an
-//! acknowledgement gives after a pause is as long as the pause, and the next pause is a multiple of it, up to two
-//! minutes (`TCP_RTO_MAX`, `include/net/tcp.h`). A machine then reads its root in bursts with minutes between them,
-//! and after a cable was out it waits as long once more. The machine's own end has no such cap: its calls are small,
-//! and `tcp_thin_linear_timeouts` there made no difference (measured, 30 % loss each way).
+//! Where frames are lost in both directions, Linux's retransmission timer feeds itself: the round-trip sample taken
+//! after a pause is as long as the pause, and the next timeout is a multiple of it, up to two minutes (`TCP_RTO_MAX`,
+//! `include/net/tcp.h`). A machine then reads its root in bursts with minutes between them, and after its cable was
+//! unplugged it waits as long again. The client's end needs no such cap: its calls are small, and
+//! `tcp_thin_linear_timeouts` there made no difference (measured, 30 % loss each way).
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use rustix::net::sockopt;
 
-/// The option's number in `include/uapi/linux/tcp.h`, since Linux 6.15; libc does not name it yet.
+use crate::socket_option;
+
+/// `TCP_RTO_MAX_MS` (`include/uapi/linux/tcp.h`), since Linux 6.15; not in libc yet.
 const TCP_RTO_MAX_MS: libc::c_int = 44;
 
-/// The longest pause between two copies of what nobody has acknowledged. One frame in this time is no load, and a
-/// machine whose wire is good again is served at once.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+/// The longest retransmission timeout. One frame in this time is no load, and a machine whose link is back is served
+/// at once.
+pub const MAX_RTO: Duration = Duration::from_secs(3);
 
-/// How long nothing may be acknowledged before the connection is given up: as long as the Linux NFS client gives it
-/// (`timeo=600,retrans=2`: `xs_tcp_set_socket_timeouts` in `net/sunrpc/xprtsock.c`).
-pub const GIVE_UP_AFTER: Duration = Duration::from_secs(180);
+/// How long sent data may stay unacknowledged before the connection is closed (`TCP_USER_TIMEOUT`): as long as the
+/// Linux NFS client waits (`timeo=600,retrans=2`: `xs_tcp_set_socket_timeouts` in `net/sunrpc/xprtsock.c`).
+pub const USER_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// Caps the pauses of TCP's retransmission at [`LONGEST_PAUSE`]; on a listening socket, of every connection that it
-/// accepts.
+/// Caps TCP's retransmission timeout at [`MAX_RTO`]; on a listening socket, that of every connection it accepts.
 ///
-/// The kernel counts copies before it gives up (`tcp_retries2`: 15), so with short pauses it would give up within a
-/// minute; [`GIVE_UP_AFTER`] takes the place of the count. Before Linux 6.15 pauses cannot be capped, and the
-/// kernel's own limits stay.
+/// The kernel counts retransmissions before it gives up (`tcp_retries2`: 15), so with short timeouts it would give up
+/// within a minute; [`USER_TIMEOUT`] replaces the count. Before Linux 6.15 the timeout cannot be capped, and the
+/// kernel's own limits remain.
 ///
 /// # Errors
-/// What the kernel answers, `ENOTSOCK` say. That it does not know the option is no error.
+/// The kernel's, such as `ENOTSOCK`. A kernel that does not know the option is not an error.
 pub fn cap_retransmission(socket: impl AsFd) -> io::Result<()> {
-    let pause = libc::c_int::try_from(LONGEST_PAUSE.as_millis()).unwrap_or(libc::c_int::MAX);
-    let size =
-        libc::socklen_t::try_from(size_of_val(&pause)).map_err(|_| io::ErrorKind::InvalidInput)?;
-    // SAFETY: the option's value is one `c_int` of exactly `size` bytes on this stack, which the kernel copies.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_fd().as_raw_fd(),
-            libc::IPPROTO_TCP,
-            TCP_RTO_MAX_MS,
-            (&raw const pause).cast(),
-            size,
-        )
-    };
-    if result != 0 {
-        let error = io::Error::last_os_error();
-        return match error.raw_os_error() {
-            Some(libc::ENOPROTOOPT) => Ok(()),
-            _ => Err(error),
-        };
+    let max_rto = libc::c_int::try_from(MAX_RTO.as_millis()).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the value of TCP_RTO_MAX_MS is one `int`.
+    match unsafe { socket_option::set(socket.as_fd(), libc::IPPROTO_TCP, TCP_RTO_MAX_MS, &max_rto) }
+    {
+        Ok(()) => {}
+        Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => return Ok(()),
+        Err(error) => return Err(error),
     }
-    let give_up = u32::try_from(GIVE_UP_AFTER.as_millis()).unwrap_or(u32::MAX);
-    Ok(sockopt::set_tcp_user_timeout(&socket, give_up)?)
+    let user_timeout = u32::try_from(USER_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
+    Ok(sockopt::set_tcp_user_timeout(&socket, user_timeout)?)
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsRawFd;
 
     use super::*;
 
-    /// The cap in milliseconds, as the kernel tells it.
-    fn longest_pause(socket: impl AsFd) -> io::Result<libc::c_int> {
+    /// The cap in milliseconds, as the kernel has it.
+    fn max_rto(socket: impl AsFd) -> io::Result<libc::c_int> {
         let mut pause: libc::c_int = 0;
         let mut size = libc::socklen_t::try_from(size_of_val(&pause)).unwrap();
         // SAFETY: the kernel writes at most `size` bytes, those of `pause`, and how many into `size`.
@@ -89,23 +79,23 @@ mod tests {
         cap_retransmission(&listener).unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (accepted, _) = listener.accept().unwrap();
-        let give_up = match longest_pause(&accepted) {
+        let user_timeout = match max_rto(&accepted) {
             Ok(pause) => {
                 assert_eq!(pause, 3_000);
                 180_000
             }
-            // Before Linux 6.15: the kernel's own limit stays where pauses cannot be capped.
+            // Before Linux 6.15 the kernel's own limit remains.
             Err(error) => {
                 assert_eq!(error.raw_os_error(), Some(libc::ENOPROTOOPT));
                 0
             }
         };
-        assert_eq!(sockopt::tcp_user_timeout(&listener).unwrap(), give_up);
-        assert_eq!(sockopt::tcp_user_timeout(&accepted).unwrap(), give_up);
+        assert_eq!(sockopt::tcp_user_timeout(&listener).unwrap(), user_timeout);
+        assert_eq!(sockopt::tcp_user_timeout(&accepted).unwrap(), user_timeout);
     }
 
     #[test]
-    fn what_is_no_socket_is_an_error() {
+    fn a_file_that_is_not_a_socket_is_an_error() {
         let file = std::fs::File::open("/dev/null").unwrap();
         let error = cap_retransmission(&file).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENOTSOCK));

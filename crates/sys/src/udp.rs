@@ -1,7 +1,7 @@
-//! UDP sockets as a boot server needs them: broadcast, bound to one interface.
+//! UDP sockets for a boot server: broadcast, bound to one interface.
 //!
-//! There is no unsafe code here: nix wraps every option. It lives beside [`crate::arrival`] because the two are
-//! used together, and so that the server itself names no socket option.
+//! No unsafe code: nix wraps every option. It is in this crate because it is used with [`crate::arrival`], and so
+//! that the server sets no socket options itself.
 
 use std::io;
 use std::net::{SocketAddrV4, UdpSocket};
@@ -13,9 +13,9 @@ use nix::sys::socket::{
 /// What a UDP server socket is bound to.
 #[derive(Debug, Clone, Copy)]
 pub struct Binding<'a> {
-    /// The local address and port; `0.0.0.0` takes broadcasts as well, port 0 asks for a free one.
+    /// The local address and port; `0.0.0.0` receives broadcasts as well; port 0 asks for a free one.
     pub address: SocketAddrV4,
-    /// The only interface to hear and to speak on (`SO_BINDTODEVICE`), by name.
+    /// The name of the only interface to receive and send on (`SO_BINDTODEVICE`).
     pub interface: Option<&'a str>,
 }
 
@@ -23,30 +23,30 @@ pub struct Binding<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// The socket could not be made or an option could not be set.
-    #[error("a UDP socket could not be set up")]
+    #[error("cannot set up a UDP socket")]
     Socket(#[source] io::Error),
     /// `SO_BINDTODEVICE` was refused: no such interface, or no `CAP_NET_RAW`.
-    #[error("a UDP socket could not be bound to the interface {interface}")]
+    #[error("cannot bind a UDP socket to the interface {interface}")]
     Interface {
         /// The interface that was asked for.
         interface: String,
-        /// `ENODEV` or `EPERM`, most often.
+        /// Usually `ENODEV` or `EPERM`.
         source: io::Error,
     },
-    /// The address or port was refused: taken, not ours, or below 1024 without the right to it.
-    #[error("UDP port {} could not be bound on {}", address.port(), address.ip())]
+    /// The address or port was refused: in use, not an address of this host, or below 1024 without `CAP_NET_BIND_SERVICE`.
+    #[error("cannot bind UDP port {} on {}", address.port(), address.ip())]
     Address {
         /// The address that was asked for.
         address: SocketAddrV4,
-        /// `EADDRINUSE`, `EADDRNOTAVAIL` or `EACCES`, most often.
+        /// Usually `EADDRINUSE`, `EADDRNOTAVAIL` or `EACCES`.
         source: io::Error,
     },
 }
 
 impl BindError {
-    /// The system's answer, for callers that look for a cure.
+    /// The kernel's error, for callers that look for a remedy.
     #[must_use]
-    pub fn system(&self) -> &io::Error {
+    pub fn io_error(&self) -> &io::Error {
         match self {
             Self::Socket(source)
             | Self::Interface { source, .. }
@@ -57,33 +57,34 @@ impl BindError {
 
 /// Opens a non-blocking UDP socket that may broadcast.
 ///
-/// The interface is set before the address: two servers can then share port 67 on one host when each has an
-/// interface of its own (a libvirt network's dnsmasq beside us).
+/// The interface is set before the address, so that two servers can share port 67 of one host, each on its own
+/// interface (such as the dnsmasq of a libvirt network).
 ///
 /// # Errors
 /// [`BindError`], which says which step failed.
 pub fn open(binding: Binding<'_>) -> Result<UdpSocket, BindError> {
-    let system = |errno: nix::Error| io::Error::from(errno);
+    let io_error = |errno: nix::Error| io::Error::from(errno);
     let fd = socket(
         AddressFamily::Inet,
         SockType::Datagram,
         SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
         None,
     )
-    .map_err(|errno| BindError::Socket(system(errno)))?;
-    setsockopt(&fd, sockopt::Broadcast, &true).map_err(|errno| BindError::Socket(system(errno)))?;
+    .map_err(|errno| BindError::Socket(io_error(errno)))?;
+    setsockopt(&fd, sockopt::Broadcast, &true)
+        .map_err(|errno| BindError::Socket(io_error(errno)))?;
     if let Some(interface) = binding.interface {
         setsockopt(&fd, sockopt::BindToDevice, &interface.into()).map_err(|errno| {
             BindError::Interface {
                 interface: interface.to_owned(),
-                source: system(errno),
+                source: io_error(errno),
             }
         })?;
     }
     let address = SockaddrIn::from(binding.address);
     bind(std::os::fd::AsRawFd::as_raw_fd(&fd), &address).map_err(|errno| BindError::Address {
         address: binding.address,
-        source: system(errno),
+        source: io_error(errno),
     })?;
     Ok(UdpSocket::from(fd))
 }
@@ -102,14 +103,14 @@ mod tests {
     }
 
     #[test]
-    fn a_free_port_is_found_and_a_second_owner_is_refused_by_name() {
+    fn a_taken_port_is_reported_with_its_number() {
         let first = open(loopback(0)).unwrap();
         let port = first.local_addr().unwrap().port();
         let error = open(loopback(port)).unwrap_err();
-        assert_eq!(error.system().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(error.io_error().kind(), io::ErrorKind::AddrInUse);
         assert_eq!(
             error.to_string(),
-            format!("UDP port {port} could not be bound on 127.0.0.1")
+            format!("cannot bind UDP port {port} on 127.0.0.1")
         );
     }
 

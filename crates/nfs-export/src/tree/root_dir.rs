@@ -156,6 +156,6 @@ fn private_copy(directory: BorrowedFd<'_>) -> Option<OwnedFd> {
         | OpenTreeFlags::AT_EMPTY_PATH;
     let tree = rustix::mount::open_tree(directory, c"", flags).ok()?;
     // From 5.2 to 5.11 the copy stays as writable as its origin, which nothing here makes use of.
-    let _ = netroot_sys::handle::freeze_mount(&tree);
+    let _ = netroot_sys::handle::make_mount_read_only(&tree);
     Some(tree)
 }

@@ -101,7 +101,7 @@ impl Clock {
 /// # Errors
 /// Only when the socket cannot be waited for at all.
 pub(crate) async fn run(socket: ArrivalSocket, port: u16, service: Arc<Service>) -> io::Result<()> {
-    let waiting = UdpSocket::from_std(socket.to_wait_for()?)?;
+    let waiting = UdpSocket::from_std(socket.try_clone_for_polling()?)?;
     let mut buffer = [0; DATAGRAM];
     loop {
         let arrival = arrivals::next(&waiting, || socket.receive(&mut buffer)).await;

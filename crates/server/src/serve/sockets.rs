@@ -46,7 +46,7 @@ pub(crate) enum SocketError {
     #[error(transparent)]
     Udp(#[from] BindError),
     /// TCP, for another reason.
-    #[error("TCP port {} could not be bound on {}", address.port(), address.ip())]
+    #[error("cannot bind TCP port {} on {}", address.port(), address.ip())]
     Tcp {
         /// What was asked for.
         address: SocketAddrV4,
@@ -111,7 +111,7 @@ fn arrivals(
         interface: Some(&interface.name),
     };
     let socket = udp::open(binding).map_err(|error| {
-        match explain(error.system(), Transport::Udp, port, way_out) {
+        match explain(error.io_error(), Transport::Udp, port, way_out) {
             Some(explained) => explained,
             None => SocketError::Udp(error),
         }

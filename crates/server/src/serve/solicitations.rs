@@ -39,7 +39,7 @@ pub(crate) async fn run(
             return std::future::pending().await;
         }
     };
-    let waiting = UdpSocket::from_std(socket.to_wait_for()?)?;
+    let waiting = UdpSocket::from_std(socket.try_clone_for_polling()?)?;
     let mut buffer = [0; MESSAGE];
     loop {
         let received = arrivals::next(&waiting, || socket.receive(&mut buffer)).await;

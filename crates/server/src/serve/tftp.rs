@@ -80,7 +80,7 @@ impl Service {
 /// # Errors
 /// Only when the socket cannot be waited for at all.
 pub(crate) async fn run(socket: ArrivalSocket, service: Arc<Service>) -> io::Result<()> {
-    let waiting = UdpSocket::from_std(socket.to_wait_for()?)?;
+    let waiting = UdpSocket::from_std(socket.try_clone_for_polling()?)?;
     let mut buffer = [0; REQUEST + 1];
     loop {
         let arrival = arrivals::next(&waiting, || socket.receive(&mut buffer)).await;
@@ -259,7 +259,7 @@ fn open(local: Ipv4Addr, client: SocketAddrV4) -> io::Result<UdpSocket> {
         address,
         interface: None,
     })
-    .map_err(|error| io::Error::from(error.system().kind()))?;
+    .map_err(|error| io::Error::from(error.io_error().kind()))?;
     socket.connect(client)?;
     UdpSocket::from_std(socket)
 }
