@@ -11,30 +11,20 @@
 //! [`run`] is the sequence. Everything that can be refused is refused before anything is served; privileges are
 //! given up in between, while there is one thread.
 
-mod arrivals;
 mod artifacts;
 mod counters;
 mod dhcp;
 mod error;
 mod events;
-mod frame;
 mod http;
-mod image;
-mod interface;
-mod leases;
-mod loaders;
+mod initrd;
+mod listen;
 mod machines;
 mod nfs;
-mod office;
-mod port_owner;
 mod privileges;
 mod range;
 mod reports;
-mod rogue_dhcp;
 mod running;
-mod script;
-mod sockets;
-mod solicitations;
 mod status;
 mod tftp;
 mod url_path;
@@ -44,16 +34,16 @@ use std::sync::Arc;
 use netroot_initramfs::{Kernel, RootTree, choose_kernel};
 use netroot_proto::pxe::config::Loader;
 
-use self::artifacts::{Content, Folder, Role, Shelf};
+use self::artifacts::script::Boot;
+use self::artifacts::store::{Content, Folder, Role, Shelf};
 use self::counters::Counters;
 pub(crate) use self::error::ServeError;
 use self::events::{Event, Format, Timeline, Warning};
-use self::image::{ImageError, Making, Order};
-use self::interface::Interface;
+use self::initrd::{ImageError, Making, Order};
+use self::listen::interface::Interface;
+use self::listen::sockets::Sockets;
 use self::machines::Machines;
 use self::running::Parts;
-use self::script::Boot;
-use self::sockets::Sockets;
 use self::status::Status;
 use crate::cli::ServeArgs;
 
@@ -71,12 +61,15 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), ServeError> {
     let image = image_name(args)?;
     let root = RootTree::open(&args.dir)?;
     let kernel = choose_kernel(&root, args.kernel.as_deref())?;
-    let interface = interface::choose(args.interface.as_deref(), interface::list()?)?;
+    let interface = self::listen::interface::choose(
+        args.interface.as_deref(),
+        self::listen::interface::list()?,
+    )?;
 
     // Everything that somebody else may already have: rights, ports, the wire's addresses.
     privileges::check()?;
     make_state_folder(args, &timeline);
-    let office = office::open(args, &interface, &timeline)?;
+    let office = self::dhcp::role::open(args, &interface, &timeline)?;
     let sockets = Sockets::bind(&interface, args.http_port)?;
     let export = match args.nfsroot {
         None => Some(nfs::prepare(args, &interface, &image, &timeline)?),
@@ -132,13 +125,16 @@ fn look_for_others(
     if args.no_probe {
         return Ok(());
     }
-    let others = rogue_dhcp::find_others(interface, &sockets.frames).map_err(|source| {
-        ServeError::Probe {
-            interface: interface.name.clone(),
-            source,
-        }
-    })?;
-    for warning in rogue_dhcp::judge(&others, interface, args.dhcp.is_some(), args.dhcp_anyway)? {
+    let others =
+        self::dhcp::rogue_dhcp::find_others(interface, &sockets.frames).map_err(|source| {
+            ServeError::Probe {
+                interface: interface.name.clone(),
+                source,
+            }
+        })?;
+    for warning in
+        self::dhcp::rogue_dhcp::judge(&others, interface, args.dhcp.is_some(), args.dhcp_anyway)?
+    {
         timeline.server(Event::Warning(warning));
     }
     Ok(())
@@ -147,8 +143,8 @@ fn look_for_others(
 fn boot(args: &ServeArgs, image: String, kernel: &Kernel) -> Boot {
     Boot {
         root: match &args.nfsroot {
-            Some(nfsroot) => script::Root::Elsewhere(nfsroot.clone()),
-            None => script::Root::Own {
+            Some(nfsroot) => self::artifacts::script::Root::Elsewhere(nfsroot.clone()),
+            None => self::artifacts::script::Root::Own {
                 image: image.clone(),
                 port: args.nfs_port,
             },
@@ -180,10 +176,10 @@ fn fill_shelf(
         path: root.host_path(&kernel.path),
         source,
     })?;
-    shelf.put(script::KERNEL, content, Role::Kernel);
+    shelf.put(self::artifacts::script::KERNEL, content, Role::Kernel);
     let initrd = initrd.finish(|event| timeline.server(event))?;
-    shelf.put(script::INITRD, initrd, Role::Initrd);
-    let (loaders, missing) = loaders::put_on(&mut shelf, args.ipxe.as_deref());
+    shelf.put(self::artifacts::script::INITRD, initrd, Role::Initrd);
+    let (loaders, missing) = self::artifacts::loaders::put_on(&mut shelf, args.ipxe.as_deref());
     for warning in missing {
         timeline.server(Event::Warning(warning));
     }
@@ -206,7 +202,7 @@ fn start_initrd(
         modules: &args.modules,
         init: args.init.as_deref(),
     };
-    let making = image::start(&order, &args.cache)?;
+    let making = self::initrd::start(&order, &args.cache)?;
     if matches!(making, Making::Running { .. }) {
         timeline.server(Event::InitrdBuilding {
             linux: kernel.version.clone(),

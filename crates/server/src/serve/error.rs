@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use netroot_initramfs::{KernelError, RootTreeError};
 
-use super::artifacts::FolderError;
-use super::image::ImageError;
-use super::interface::InterfaceError;
-use super::nfs::NfsError;
-use super::office::OfficeError;
-use super::privileges::PrivilegeError;
-use super::rogue_dhcp::AlreadyServed;
-use super::sockets::SocketError;
+use crate::serve::artifacts::store::FolderError;
+use crate::serve::dhcp::rogue_dhcp::AlreadyServed;
+use crate::serve::dhcp::role::OfficeError;
+use crate::serve::initrd::ImageError;
+use crate::serve::listen::interface::InterfaceError;
+use crate::serve::listen::sockets::SocketError;
+use crate::serve::nfs::NfsError;
+use crate::serve::privileges::PrivilegeError;
 
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]

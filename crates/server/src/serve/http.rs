@@ -23,15 +23,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 
 use self::connection_limits::ConnectionLimits;
 use self::transfer::{Transfer, TransferLog};
-use super::artifacts::{Artifact, Shelf};
-use super::counters::Counters;
-use super::events::{Ignored, Machine, Timeline};
-use super::nfs;
-use super::range::{self, Part};
-use super::reports::Reports;
-use super::script;
-use super::status::Status;
-use super::url_path;
+use crate::serve::artifacts::script;
+use crate::serve::artifacts::store::{Artifact, Shelf};
+use crate::serve::counters::Counters;
+use crate::serve::events::{Ignored, Machine, Timeline};
+use crate::serve::nfs;
+use crate::serve::range::{self, Part};
+use crate::serve::reports::Reports;
+use crate::serve::status::Status;
+use crate::serve::url_path;
 
 /// How long a request's header may take.
 const HEADER_TIME: Duration = Duration::from_secs(10);

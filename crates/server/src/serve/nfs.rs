@@ -13,10 +13,10 @@ use netroot_nfs_export::{
     HandleScheme, KeyError, Listeners, Server, StartError, raise_open_file_limit,
 };
 
-use super::events::{Event, Ignored, Machine, Timeline, Warning};
-use super::interface::Interface;
-use super::sockets::{self, SocketError};
 use crate::cli::ServeArgs;
+use crate::serve::events::{Event, Ignored, Machine, Timeline, Warning};
+use crate::serve::listen::interface::Interface;
+use crate::serve::listen::sockets::{self, SocketError};
 
 /// Why the root cannot be exported.
 #[derive(Debug, thiserror::Error)]

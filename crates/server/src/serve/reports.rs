@@ -18,8 +18,8 @@ use netroot_net::Mac;
 use serde::Serialize;
 
 use self::boot_summary::{BootSummary, read};
-use super::events::{Ignored, Machine, ReportRefusal, Timeline};
-use super::script;
+use crate::serve::artifacts::script;
+use crate::serve::events::{Ignored, Machine, ReportRefusal, Timeline};
 
 /// The longest report in bytes; the init's have 2 to 30 kB.
 const BODY: usize = 64 << 10;

@@ -7,18 +7,19 @@ use netroot_proto::dhcp::{BINL_PORT, SERVER_PORT};
 use netroot_proto::pxe::config::{Config, Loader};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::artifacts::Shelf;
-use super::counters::Counters;
-use super::dhcp::{self, Clock, Office};
-use super::error::ServeError;
-use super::events::{Event, Timeline};
-use super::interface::Interface;
-use super::nfs::{self, Prepared};
-use super::reports::Reports;
-use super::script::Boot;
-use super::sockets::Sockets;
-use super::status::Status;
-use super::{http, solicitations, tftp};
+use super::dhcp::solicitations;
+use super::{http, tftp};
+use crate::serve::artifacts::script::Boot;
+use crate::serve::artifacts::store::Shelf;
+use crate::serve::counters::Counters;
+use crate::serve::dhcp::service::{self as dhcp, Clock, Office};
+use crate::serve::error::ServeError;
+use crate::serve::events::{Event, Timeline};
+use crate::serve::listen::interface::Interface;
+use crate::serve::listen::sockets::Sockets;
+use crate::serve::nfs::{self, Prepared};
+use crate::serve::reports::Reports;
+use crate::serve::status::Status;
 
 /// Everything that serving takes, ready: nothing after this can be refused.
 #[derive(Debug)]

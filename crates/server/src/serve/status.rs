@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::artifacts::Shelf;
-use super::counters;
-use super::events::Ready;
-use super::interface::Interface;
-use super::reports::{Last, Reports};
-use super::script::Boot;
 use crate::cli::ServeArgs;
+use crate::serve::artifacts::script::Boot;
+use crate::serve::artifacts::store::Shelf;
+use crate::serve::counters;
+use crate::serve::events::Ready;
+use crate::serve::listen::interface::Interface;
+use crate::serve::reports::{Last, Reports};
 
 /// What does not change while the server runs.
 #[derive(Debug, Clone)]

@@ -17,10 +17,10 @@ use netroot_sys::arrival::{Arrival, ArrivalSocket};
 use netroot_sys::udp::{self, Binding};
 use tokio::net::UdpSocket;
 
-use super::arrivals;
-use super::artifacts::{Artifact, Content, Shelf};
-use super::counters::Counters;
-use super::events::{Event, Fetch, Ignored, Machine, StopCause, Timeline, Transport};
+use crate::serve::artifacts::store::{Artifact, Content, Shelf};
+use crate::serve::counters::Counters;
+use crate::serve::events::{Event, Fetch, Ignored, Machine, StopCause, Timeline, Transport};
+use crate::serve::listen::arrivals;
 
 /// Concurrent transfers of one address: firmware has one.
 const TRANSFERS_EACH: usize = 8;

@@ -15,7 +15,7 @@ use super::event::{Event, Fetch, Ready, StopCause, Transport};
 use super::ignored::{Ignored, ReportRefusal};
 use super::text::printable;
 use super::warning::Warning;
-use crate::serve::artifacts::Role;
+use crate::serve::artifacts::store::Role;
 use crate::serve::url_path::PathError;
 
 /// One line: `time`, `kind` and `machine`, then the fields of the kind, then `text`.

@@ -13,7 +13,7 @@ use netroot_proto::tftp::name::NameError;
 use serde_json::{Map, Value};
 
 use super::*;
-use crate::serve::artifacts::Role;
+use crate::serve::artifacts::store::Role;
 use crate::serve::url_path::PathError;
 
 const DOCUMENT: &str = include_str!("../../../EVENTS.md");

@@ -14,7 +14,7 @@ use super::event::{Event, Fetch, Machine};
 use super::ignored::Ignored;
 use super::writer::{Output, Writer};
 use super::{json, text};
-use crate::serve::artifacts::Role;
+use crate::serve::artifacts::store::Role;
 use crate::serve::counters::Counters;
 use crate::serve::machines::Machines;
 

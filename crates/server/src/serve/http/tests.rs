@@ -5,8 +5,8 @@ use std::net::TcpStream;
 
 use super::connection_limits::CONNECTIONS_EACH;
 use super::*;
-use crate::serve::artifacts::tests::boot;
-use crate::serve::artifacts::{Content, Role};
+use crate::serve::artifacts::store::tests::boot;
+use crate::serve::artifacts::store::{Content, Role};
 use crate::serve::events::Format;
 use crate::serve::machines::Machines;
 

@@ -3,8 +3,8 @@
 use std::net::UdpSocket as Client;
 
 use super::*;
-use crate::serve::artifacts::Role;
-use crate::serve::artifacts::tests::boot;
+use crate::serve::artifacts::store::Role;
+use crate::serve::artifacts::store::tests::boot;
 use crate::serve::events::Format;
 use crate::serve::machines::Machines;
 

@@ -12,10 +12,10 @@ use netroot_proto::pxe::solicitation::{advertisement, solicitor};
 use netroot_sys::solicitation::{SolicitationError, SolicitationSocket};
 use tokio::net::UdpSocket;
 
-use super::arrivals;
-use super::events::{Event, Ignored, Machine, Timeline, Warning};
-use super::interface::Interface;
-use super::machines::Machines;
+use crate::serve::events::{Event, Ignored, Machine, Timeline, Warning};
+use crate::serve::listen::arrivals;
+use crate::serve::listen::interface::Interface;
+use crate::serve::machines::Machines;
 
 /// A solicitation is 8 bytes and a few options.
 const MESSAGE: usize = 256;

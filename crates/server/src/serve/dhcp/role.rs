@@ -8,11 +8,11 @@ use netroot_proto::dhcp::broadcast_address;
 use netroot_proto::dhcp::pool::{Pool, RangeError};
 use netroot_proto::pxe::config::Network;
 
-use super::dhcp::{Addresses, Office};
-use super::events::{Event, Timeline, Warning};
-use super::interface::Interface;
-use super::leases::Leases;
 use crate::cli::ServeArgs;
+use crate::serve::dhcp::leases::Leases;
+use crate::serve::dhcp::service::{Addresses, Office};
+use crate::serve::events::{Event, Timeline, Warning};
+use crate::serve::listen::interface::Interface;
 
 /// Why a range cannot be given out.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +117,7 @@ mod tests {
     use crate::cli::tests::serve;
     use crate::serve::counters::Counters;
     use crate::serve::events::Format;
-    use crate::serve::interface::tests::interface;
+    use crate::serve::listen::interface::tests::interface;
     use crate::serve::machines::Machines;
 
     fn open_with(arguments: &[&str]) -> Result<Office, OfficeError> {

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::config::Loader;
 
-use super::artifacts::{Content, Role, Shelf};
-use super::events::Warning;
+use crate::serve::artifacts::store::{Content, Role, Shelf};
+use crate::serve::events::Warning;
 
 /// A platform's loaders: the name that machines ask for, and the names that packages give it, below the places:
 /// Debian's and Arch's first, then Fedora's and openSUSE's.
@@ -119,7 +119,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::serve::artifacts::tests::boot;
+    use crate::serve::artifacts::store::tests::boot;
 
     #[test]
     fn fedoras_names_are_found_under_the_names_that_machines_ask_for() {

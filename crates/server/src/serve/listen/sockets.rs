@@ -9,8 +9,8 @@ use netroot_sys::packet::{PacketError, PacketSocket};
 use netroot_sys::solicitation::{SolicitationError, SolicitationSocket};
 use netroot_sys::udp::{self, BindError, Binding};
 
-use super::interface::Interface;
-use super::port_owner::{self, Owner, Transport};
+use crate::serve::listen::interface::Interface;
+use crate::serve::listen::port_owner::{self, Owner, Transport};
 
 /// DHCP's server port.
 const DHCP: u16 = netroot_proto::dhcp::SERVER_PORT;

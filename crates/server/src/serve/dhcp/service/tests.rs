@@ -12,7 +12,7 @@ use netroot_proto::pxe::probe::Probe;
 
 use super::*;
 use crate::serve::events::Format;
-use crate::serve::interface::tests::interface;
+use crate::serve::listen::interface::tests::interface;
 use crate::serve::machines::Machines;
 
 const MAC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);

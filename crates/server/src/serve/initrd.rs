@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use netroot_initramfs::{Kernel, RootTree};
 
-use super::artifacts::Content;
-use super::events::Event;
+use crate::serve::artifacts::store::Content;
+use crate::serve::events::Event;
 use fingerprint::fingerprint;
 
 /// How many images are kept: some kernels and module lists in turn.

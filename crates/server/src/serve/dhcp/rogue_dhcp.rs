@@ -12,9 +12,9 @@ use netroot_proto::dhcp::{CLIENT_PORT, Mac, SERVER_PORT};
 use netroot_proto::pxe::probe::{OtherServer, Probe};
 use netroot_sys::packet::PacketSocket;
 
-use super::events::Warning;
-use super::frame::{self, End};
-use super::interface::Interface;
+use crate::serve::dhcp::frame::{self, End};
+use crate::serve::events::Warning;
+use crate::serve::listen::interface::Interface;
 
 /// When DISCOVERs are sent, in seconds after the start, and as which client: a plain one, or UEFI x64 firmware, since
 /// a server claims to know PXE only to PXE clients.
@@ -185,7 +185,7 @@ pub(crate) fn judge(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::interface::tests::interface;
+    use crate::serve::listen::interface::tests::interface;
 
     const OTHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
 

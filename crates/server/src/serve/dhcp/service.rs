@@ -1,0 +1,290 @@
+//! DHCP: datagram → request → decision → bytes, with the sockets around it.
+//!
+//! The answer is [`netroot_proto::pxe::decide`]'s; here is where a request came from, where the answer goes, and what is
+//! logged. Nothing on this path may block: iPXE waits only two seconds for a proxy's offer.
+
+use std::io;
+use std::net::SocketAddrV4;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use netroot_proto::dhcp::pool::Pool;
+use netroot_proto::dhcp::request::Request;
+use netroot_proto::dhcp::{CLIENT_PORT, MessageType};
+use netroot_proto::pxe::client::Client;
+use netroot_proto::pxe::config::{self, Config, Network, Role};
+use netroot_proto::pxe::decide::{self, Answer, Decision, Destination, Noted, Reason, Reply};
+use netroot_proto::pxe::strategy::Strategy;
+use netroot_sys::arrival::{Arrival, ArrivalSocket};
+use netroot_sys::packet::PacketSocket;
+use tokio::net::UdpSocket;
+
+use crate::serve::counters::Counters;
+use crate::serve::dhcp::frame::{self, End};
+use crate::serve::dhcp::leases::Leases;
+use crate::serve::events::{Event, Ignored, Machine, Timeline, Warning};
+use crate::serve::listen::arrivals;
+use crate::serve::listen::interface::Interface;
+
+/// The longest datagram that is read, in bytes: an Ethernet frame's. Clients send 300 to 600.
+const DATAGRAM: usize = 1500;
+/// How long changed leases may wait for the disk, so that a classroom's start is one write.
+const SAVE_EVERY: Duration = Duration::from_secs(2);
+
+/// What the server is on this wire, with all that it needs for it.
+#[derive(Debug)]
+pub(crate) enum Office {
+    /// Another server gives the addresses.
+    Proxy,
+    /// This one does.
+    Dhcp(Box<Mutex<Addresses>>),
+}
+
+/// What an authoritative server keeps.
+#[derive(Debug)]
+pub(crate) struct Addresses {
+    /// What goes with an address.
+    pub(crate) network: Network,
+    /// The addresses.
+    pub(crate) pool: Pool,
+    /// Where they are kept.
+    pub(crate) leases: Leases,
+    /// Whether the file is behind.
+    pub(crate) changed: bool,
+    /// Whether a failure to write it was told.
+    pub(crate) told: bool,
+}
+
+/// What both ports share.
+#[derive(Debug)]
+pub(crate) struct Service {
+    /// The interface that is served.
+    pub(crate) interface: Interface,
+    /// What there is to boot with.
+    pub(crate) config: Config,
+    /// Who gives the addresses.
+    pub(crate) office: Office,
+    /// Frames to machines that have no address yet; without it they hear a broadcast.
+    pub(crate) frames: Option<PacketSocket>,
+    /// Where steps are told.
+    pub(crate) timeline: Timeline,
+    /// What is counted.
+    pub(crate) counters: Arc<Counters>,
+    /// The clock.
+    pub(crate) clock: Clock,
+}
+
+/// Time since 1970 that never goes back: leases on disk need the former, decisions the latter.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    at_start: Duration,
+    started: Instant,
+}
+
+impl Clock {
+    /// Starts now.
+    pub(crate) fn start() -> Self {
+        let at_start = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Self {
+            at_start: at_start.unwrap_or_default(),
+            started: Instant::now(),
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.at_start + self.started.elapsed()
+    }
+}
+
+/// Answers on one port, 67 or 4011, until the runtime ends.
+///
+/// # Errors
+/// Only when the socket cannot be waited for at all.
+pub(crate) async fn run(socket: ArrivalSocket, port: u16, service: Arc<Service>) -> io::Result<()> {
+    let waiting = UdpSocket::from_std(socket.try_clone_for_polling()?)?;
+    let mut buffer = [0; DATAGRAM];
+    loop {
+        let arrival = arrivals::next(&waiting, || socket.receive(&mut buffer)).await;
+        let datagram = buffer.get(..arrival.length).unwrap_or_default();
+        if let Some(reply) = service.answer(datagram, arrival, port) {
+            service.send(&reply, &socket, arrival);
+        }
+    }
+}
+
+/// Writes changed leases to disk every now and then, until the runtime ends.
+pub(crate) async fn keep_leases(service: Arc<Service>) {
+    loop {
+        tokio::time::sleep(SAVE_EVERY).await;
+        service.save_leases();
+    }
+}
+
+impl Service {
+    /// Reads one datagram, decides about it, and logs it.
+    fn answer(&self, datagram: &[u8], arrival: Arrival, port: u16) -> Option<Box<Reply>> {
+        let Ok(request) = Request::read(datagram) else {
+            Counters::count(&self.counters.dhcp_ignored);
+            return None;
+        };
+        let mac = request.header.mac;
+        let client = Client::of(&request);
+        if let Some(address) = request.claimed_address() {
+            self.timeline.machines().learn(address, mac);
+        }
+        match self.decide(&request, client, arrival, port) {
+            Decision::Reply(reply) => {
+                Counters::count(&self.counters.dhcp_answered);
+                if request.kind == MessageType::Discover {
+                    let asked = Event::DhcpDiscover { client };
+                    self.timeline.machine(Machine::Mac(mac), asked);
+                }
+                let answered = Event::DhcpAnswer {
+                    client,
+                    answer: reply.answer.clone(),
+                };
+                self.timeline.machine(Machine::Mac(mac), answered);
+                if matches!(client, Client::Ipxe(_)) {
+                    let machines = self.timeline.machines();
+                    machines.script_offered(mac, Instant::now());
+                }
+                if let Destination::Ethernet { address, .. } = reply.destination {
+                    self.timeline.machines().learn(address, mac);
+                }
+                Some(reply)
+            }
+            Decision::Noted(noted) => {
+                Counters::count(&self.counters.dhcp_ignored);
+                let event = match noted {
+                    Noted::Released(address) => Event::DhcpRelease { address },
+                    Noted::Declined(address) => Event::DhcpDecline { address },
+                };
+                self.timeline.machine(Machine::Mac(mac), event);
+                None
+            }
+            Decision::Ignore(reason) => {
+                Counters::count(&self.counters.dhcp_ignored);
+                match reason {
+                    // Every laptop on an office's network: counted, not logged.
+                    Reason::NotNetworkBoot | Reason::ForAnotherServer(_) => {}
+                    _ => self
+                        .timeline
+                        .ignored(Machine::Mac(mac), Ignored::Dhcp { client, reason }),
+                }
+                None
+            }
+        }
+    }
+
+    fn decide(&self, request: &Request, client: Client, arrival: Arrival, port: u16) -> Decision {
+        let now = self.clock.now();
+        // iPXE asks within the boot of the firmware that loaded it: not a new attempt.
+        let strategy = match client {
+            Client::Pxe(_) | Client::Http(_) if port == netroot_proto::dhcp::SERVER_PORT => {
+                let header = &request.header;
+                self.timeline
+                    .machines()
+                    .strategy(header.mac, header.transaction, now)
+            }
+            _ => Strategy::default(),
+        };
+        let here = config::Arrival {
+            interface: self.interface.name.clone(),
+            address: self.interface.address,
+            prefix: self.interface.prefix,
+            port,
+            source: arrival.from,
+        };
+        match &self.office {
+            Office::Proxy => {
+                decide::decide(request, &here, &self.config, Role::Proxy, strategy, now)
+            }
+            Office::Dhcp(addresses) => {
+                let mut addresses = addresses.lock().unwrap_or_else(PoisonError::into_inner);
+                let Addresses {
+                    network,
+                    pool,
+                    changed,
+                    ..
+                } = &mut *addresses;
+                let role = Role::Dhcp { network, pool };
+                let decision = decide::decide(request, &here, &self.config, role, strategy, now);
+                *changed |= match &decision {
+                    Decision::Reply(reply) => matches!(reply.answer, Answer::Acknowledged { .. }),
+                    Decision::Noted(_) => true,
+                    Decision::Ignore(_) => false,
+                };
+                decision
+            }
+        }
+    }
+
+    fn send(&self, reply: &Reply, socket: &ArrivalSocket, arrival: Arrival) {
+        let (interface, local) = (arrival.interface, self.interface.address);
+        let sent = match reply.destination {
+            Destination::Ethernet { mac, address } => {
+                let from = End {
+                    mac: self.interface.mac,
+                    address: local,
+                    port: netroot_proto::dhcp::SERVER_PORT,
+                };
+                let to = End {
+                    mac,
+                    address,
+                    port: CLIENT_PORT,
+                };
+                let sent = frame::encode(from, to, &reply.packet)
+                    .zip(self.frames.as_ref())
+                    .ok_or(io::ErrorKind::Unsupported.into())
+                    .and_then(|(frame, frames)| frames.send(&frame));
+                // RFC 2131 §4.1 allows a broadcast where the unicast is impossible.
+                sent.or_else(|_| {
+                    socket.send(
+                        &reply.packet,
+                        reply.destination.socket_address(),
+                        interface,
+                        local,
+                    )
+                })
+            }
+            other => {
+                let to: SocketAddrV4 = other.socket_address();
+                // A relay may be behind another interface; everyone else is on this one.
+                let interface = if matches!(other, Destination::Relay(_)) {
+                    0
+                } else {
+                    interface
+                };
+                socket.send(&reply.packet, to, interface, local)
+            }
+        };
+        if let Err(error) = sent {
+            Counters::count(&self.counters.dhcp_send_failures);
+            let error = error.to_string();
+            self.timeline
+                .ignored(Machine::Mac(reply.machine), Ignored::DhcpSend { error });
+        }
+    }
+
+    /// Writes the leases if they have changed.
+    pub(crate) fn save_leases(&self) {
+        let Office::Dhcp(addresses) = &self.office else {
+            return;
+        };
+        let mut addresses = addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if !std::mem::take(&mut addresses.changed) {
+            return;
+        }
+        if let Err(error) = addresses.leases.save(&addresses.pool)
+            && !std::mem::replace(&mut addresses.told, true)
+        {
+            self.timeline
+                .server(Event::Warning(Warning::LeasesUnwritable {
+                    error: error.to_string(),
+                }));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
