@@ -1,8 +1,8 @@
 //! `netroot explain 'CMDLINE'`: what the init would do with a kernel command line.
 //!
 //! [`run`] is what the command line calls; [`explain`] is pure. Each line ends with the
-//! parameter that it comes from, or with `default`. What makes no sense, what this init does
-//! not follow, and what belongs to others comes after.
+//! parameter that it comes from, or with `default`. Invalid parameters, those that this init
+//! does not support, and those for the kernel or the root come last.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -18,8 +18,8 @@ mod root;
 mod start;
 mod steps;
 
-/// Prints what the init would do with `cmdline`, as one JSON object with `json`. Succeeds
-/// unless something in it makes no sense, which ends with 1.
+/// Prints what the init would do with `cmdline`, as one JSON object with `json`. Exits with 1
+/// if the command line has an invalid parameter.
 ///
 /// # Errors
 /// Standard output cannot be written.
@@ -46,25 +46,25 @@ pub(crate) fn run(cmdline: &str, json: bool) -> anyhow::Result<ExitCode> {
 fn explain(plan: &BootPlan) -> String {
     let mut page = steps::of(plan);
     if !plan.complaints.is_empty() {
-        page.heading("what makes no sense");
+        page.heading("invalid");
         plan.complaints
             .iter()
             .for_each(|complaint| page.line(&complaint));
     }
     if !plan.ignored.is_empty() {
-        page.heading("what is not followed");
+        page.heading("not supported");
         for ignored in &plan.ignored {
             page.line(&format_args!("{}: {}", ignored.parameter, ignored.why));
         }
     }
     if !plan.granted.is_empty() {
-        page.heading("what happens in any case");
+        page.heading("done in any case");
         for granted in &plan.granted {
             page.line(&format_args!("{}: {}", granted.parameter, granted.why));
         }
     }
     if !plan.foreign.is_empty() {
-        page.heading("what is the kernel's own, its modules' or the root's");
+        page.heading("for the kernel, its modules or the root");
         page.line(&plan.foreign.join(" "));
     }
     page.text()

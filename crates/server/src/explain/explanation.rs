@@ -1,4 +1,4 @@
-//! The same for programs: `netroot explain --json`.
+//! The explanation as JSON: `netroot explain --json`.
 
 use netroot_proto::cmdline::{BootPlan, Complaint, Ignored};
 use serde::Serialize;
@@ -7,20 +7,20 @@ use serde_json::{Value, json};
 use super::page::Part;
 use super::steps;
 
-/// The object that is printed. What stands in it stays; more may come.
+/// The object that is printed. Members may be added, and none is removed.
 #[derive(Debug, Serialize)]
 pub(super) struct Explanation {
-    /// Nothing in the command line is a mistake.
+    /// No parameter is invalid.
     makes_sense: bool,
-    /// What is done: the network, the root, the start.
+    /// What is done: the drivers, the network, the root, the start.
     parts: Vec<Part>,
-    /// What makes no sense.
+    /// Invalid parameters.
     mistakes: Vec<Value>,
-    /// What an initrd could follow and this init does not.
+    /// Parameters of other initrds that this init does not support.
     not_followed: Vec<Value>,
-    /// What asks for what happens anyway.
+    /// Parameters for what this init always does.
     in_any_case: Vec<Value>,
-    /// What is the kernel's own, its modules' or the root's, as written.
+    /// Parameters for the kernel, its modules or the root, as written.
     others: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Which kernel modules the init loads beside those of the NICs, and which it does not.
+//! Which kernel modules the init loads in addition to those of the NICs, and which it does not.
 
 use netroot_proto::cmdline::BootPlan;
 
@@ -12,11 +12,14 @@ pub(super) fn tell(plan: &BootPlan, page: &mut Page) {
     }
     page.heading("the drivers");
     for module in &orders.wanted {
-        let text = format!("{} is loaded, whatever devices there are", module.value);
+        let text = format!(
+            "{} is loaded whether or not a device needs it",
+            module.value
+        );
         page.row("module", &text, &module.origin);
     }
     for module in &orders.unwanted {
-        let text = format!("{} is loaded for no device", module.value);
+        let text = format!("{} is never loaded for a device", module.value);
         page.row("module", &text, &module.origin);
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn tell(plan: &BootPlan, page: &mut Page) {
         let named = network.addressing.len() > 1;
         let label = match &request.device {
             Some(device) => device,
-            // Two NICs do not get the same address: the first one with a carrier does.
+            // Two NICs do not get the same address: only the first one with a carrier does.
             None if request.method == Method::Static => "first NIC",
             None if named => "other NICs",
             None => "every NIC",
@@ -33,32 +33,32 @@ pub(super) fn tell(plan: &BootPlan, page: &mut Page) {
     }
     if let Some(boot) = &network.boot_link {
         let nic = link_address_text(&boot.value);
-        let text = format!("{nic} alone; every NIC if 20 s bring none with that address");
+        let text = format!("only {nic}; every NIC if none with that address appears within 20 s");
         page.row("boot NIC", &text, &boot.origin);
     }
     if let Some(device) = &network.boot_device {
-        let text = format!("{} decides about the root", device.value);
+        let text = format!("{} determines the root", device.value);
         page.row("boot NIC", &text, &device.origin);
     }
     around(network, page);
     limits(network, page);
 }
 
-/// What is made or renamed before anybody is asked for an address, in that order.
+/// What is created or renamed before an address is requested, in that order.
 fn devices(network: &Network, page: &mut Page) {
     for Setting { value, origin } in &network.renames {
-        let text = format!("is the name of {}", link_address_text(&value.address));
+        let text = format!("is the new name of {}", link_address_text(&value.address));
         page.row(&value.name, &text, origin);
     }
     for Setting { value, origin } in &network.bonds {
         page.row(&value.name, &bond(value), origin);
     }
     for Setting { value, origin } in &network.vlans {
-        let text = format!("is made: VLAN {} on {}", value.id, value.link);
+        let text = format!("is created: VLAN {} on {}", value.id, value.link);
         page.row(&value.name, &text, origin);
     }
     for Setting { value, origin } in &network.bridges {
-        let text = format!("is made: a bridge of {}", value.ports.join(" and "));
+        let text = format!("is created: a bridge of {}", value.ports.join(" and "));
         page.row(&value.name, &text, origin);
     }
 }
@@ -73,15 +73,15 @@ fn bond(bond: &Bond) -> String {
         BondMode::BalanceTransmitLoad => "balance-tlb",
         BondMode::BalanceAdaptiveLoad => "balance-alb",
     };
-    let mut text = format!("is made: a bond of {}, {mode}", bond.ports.join(" and "));
+    let mut text = format!("is created: a bond of {}, {mode}", bond.ports.join(" and "));
     if let Some(primary) = &bond.primary {
         let _ = write!(text, ", {primary} before the others");
     }
     match bond.attributes.len() {
         0 => {}
-        1 => text.push_str(", 1 setting more"),
+        1 => text.push_str(", 1 more setting"),
         more => {
-            let _ = write!(text, ", {more} settings more");
+            let _ = write!(text, ", {more} more settings");
         }
     }
     if !bond.arp_targets.is_empty() {
@@ -110,7 +110,7 @@ fn address(plan: &BootPlan, request: &IpRequest) -> String {
             };
             let asked = match missing(plan, request) {
                 Some(missing) => format!("a DHCP server is asked for {missing} (DHCPINFORM)"),
-                None => "nobody is asked".to_owned(),
+                None => "no server is asked".to_owned(),
             };
             format!("{has} the address {address}/{prefix}{classful}; {asked}")
         }
@@ -149,7 +149,7 @@ fn address(plan: &BootPlan, request: &IpRequest) -> String {
     text
 }
 
-/// What a written address lacks for the root.
+/// What a static address lacks for the root.
 fn missing(plan: &BootPlan, request: &IpRequest) -> Option<Lack> {
     let (own, prefix) = request.address()?;
     let facts = LeaseFacts {
@@ -167,7 +167,7 @@ fn missing(plan: &BootPlan, request: &IpRequest) -> Option<Lack> {
     lack(plan, &facts, &MachineIdentity::default(), names, reaches)
 }
 
-/// Routes, name servers, and what DHCP servers are told.
+/// Routes, name servers, and what is sent to DHCP servers.
 fn around(network: &Network, page: &mut Page) {
     for Setting { value, origin } in &network.routes {
         let mut text = format!("{}/{}", value.destination, value.prefix);
@@ -180,11 +180,11 @@ fn around(network: &Network, page: &mut Page) {
         page.row("route", &text, origin);
     }
     for server in &network.name_servers {
-        let text = format!("{}, before those of DHCP", server.value);
+        let text = format!("{}, before those from DHCP", server.value);
         page.row("DNS", &text, &server.origin);
     }
     if !network.peer_dns.value {
-        let text = "no name server of DHCP is used";
+        let text = "name servers from DHCP are not used";
         page.row("DNS", &text, &network.peer_dns.origin);
     }
     if let Some(class) = &network.dhcp_class {
@@ -208,12 +208,12 @@ fn limits(network: &Network, page: &mut Page) {
     limit("link", "for it to come up", &patience.up);
     limit("DHCP", "for a lease", &patience.dhcp);
     if let Some(tries) = &patience.dhcp_tries {
-        let text = format!("{} such tries", tries.value);
+        let text = format!("{} tries", tries.value);
         page.row("DHCP", &text, &tries.origin);
     }
     let carrier = &network.carrier_timeout;
     let text = format!(
-        "{} s without a carrier are a failure",
+        "{} s without a carrier is a failure",
         carrier.value.as_secs()
     );
     page.row("carrier", &text, &carrier.origin);

@@ -1,28 +1,28 @@
-//! What there is to say, in parts and lines: for people and for programs.
+//! An explanation in parts and lines, as text and as JSON.
 
 use std::fmt::{self, Write as _};
 
 use netroot_proto::cmdline::Origin;
 use serde::Serialize;
 
-/// The longest parameter that is told in full, in bytes.
+/// The longest parameter that is shown in full, in bytes.
 const MOST_OF_ORIGIN: usize = 40;
 
-/// The whole.
+/// The whole explanation.
 #[derive(Debug, Default)]
 pub(super) struct Page(Vec<Part>);
 
-/// What belongs together.
+/// Lines that belong together.
 #[derive(Debug, Serialize)]
 pub(super) struct Part {
     title: &'static str,
     lines: Vec<Line>,
 }
 
-/// One thing that is said.
+/// One line.
 #[derive(Debug, Serialize)]
 struct Line {
-    /// What it is about: `server`. Empty where it goes on with the line before.
+    /// What it is about: `server`. Empty if it continues the line before.
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
     text: String,
@@ -63,12 +63,12 @@ impl Page {
         }
     }
 
-    /// The parts, for programs.
+    /// The parts, for JSON.
     pub(super) fn into_parts(self) -> Vec<Part> {
         self.0
     }
 
-    /// Everything, for people.
+    /// Everything as text.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         for (number, part) in self.0.iter().enumerate() {
@@ -88,7 +88,7 @@ impl Line {
     fn add_to(&self, text: &mut String) {
         let label = self.label.as_deref().unwrap_or_default();
         match &self.from {
-            // A long parameter would hide what it means, and is on the command line anyway.
+            // A long parameter would hide its meaning, and is on the command line anyway.
             Some(from) if from.len() > MOST_OF_ORIGIN => {
                 let name = from.split('=').next().unwrap_or_default();
                 add(
@@ -107,7 +107,7 @@ fn add(text: &mut String, line: fmt::Arguments<'_>) {
     let mut whole = String::new();
     // Writing to a `String` cannot fail.
     let _ = whole.write_fmt(line);
-    // A parameter may hold anything; the terminal gets none of it raw.
+    // A parameter may have any character in it; control characters must not reach the terminal.
     text.extend(
         whole
             .chars()

@@ -8,11 +8,11 @@ use netroot_proto::mount::{
 
 use super::page::Page;
 
-/// Where DHCP's part of the answer comes from, best first.
+/// What DHCP decides, best source first.
 const DHCP_SERVER: &str =
-    "what DHCP says: option 17's, else the next server, else the DHCP server itself";
-const DHCP_PATH: &str = "what DHCP option 17 says";
-const DHCP_OR_KERNEL: &str = "what DHCP option 17 says, else the kernel's /tftpboot/%s";
+    "from DHCP: option 17, or else the next server, or else the DHCP server itself";
+const DHCP_PATH: &str = "from DHCP option 17";
+const DHCP_OR_KERNEL: &str = "from DHCP option 17, or else the kernel's /tftpboot/%s";
 
 /// The rows about the root.
 pub(super) fn tell(plan: &BootPlan, page: &mut Page) {
@@ -93,8 +93,8 @@ fn explicit(plan: &BootPlan, request: &NfsRequest, page: &mut Page) {
 /// What the tokens in a path stand for: `, where %s is …`.
 fn tokens(path: &str) -> String {
     let known = [
-        ("%s", "the host name, else the address"),
-        ("%{hostname}", "the host name, else the address"),
+        ("%s", "the host name, or else the address"),
+        ("%{hostname}", "the host name, or else the address"),
         ("%{ip}", "the address"),
         ("%{mac}", "the NIC's Ethernet address (52-54-00-12-34-56)"),
         ("%{uuid}", "the machine's UUID"),
@@ -136,7 +136,7 @@ fn access(plan: &BootPlan, options: &NfsOptions, origin: &Origin, page: &mut Pag
                 .map(|size| format!(" of {size}"))
                 .unwrap_or_default();
             let text =
-                format!("read-only, under a tmpfs{of} that takes what is written until power-off");
+                format!("read-only, below a tmpfs{of} that holds all changes until power-off");
             page.row("access", &text, &plan.overlay.origin);
         }
         Overlay::Off => {
@@ -146,14 +146,14 @@ fn access(plan: &BootPlan, options: &NfsOptions, origin: &Origin, page: &mut Pag
             };
             let text = match access {
                 Access::ReadOnly => "read-only",
-                Access::ReadWrite => "for reading and writing",
+                Access::ReadWrite => "read-write",
             };
             page.row("access", &text, origin);
         }
     }
 }
 
-/// What the kernel is told, where the command line alone decides it.
+/// What is passed to the kernel, if the command line alone decides it.
 fn mount(plan: &BootPlan, page: &mut Page) {
     let RootRequest::Nfs(NfsRequest {
         server: Some(Host::Address(server)),
@@ -172,7 +172,7 @@ fn mount(plan: &BootPlan, page: &mut Page) {
         request,
         ..LeaseFacts::default()
     };
-    // A path that only the lease or the machine completes leads to no choice here.
+    // A path that needs the lease or the machine's identity cannot be chosen here.
     let Ok(choice) = choose_root(plan, &facts) else {
         return;
     };
@@ -180,8 +180,8 @@ fn mount(plan: &BootPlan, page: &mut Page) {
         return;
     };
     let mount = mount_request(&choice, version, *server, KnownPorts::default());
-    let told = format!("{} with {}", mount.source, mount.written());
-    page.conclusion("mount", &told);
+    let text = format!("{} with {}", mount.source, mount.written());
+    page.conclusion("mount", &text);
     let unknown: Vec<&str> = choice
         .options
         .rest
@@ -191,14 +191,13 @@ fn mount(plan: &BootPlan, page: &mut Page) {
         .collect();
     if !unknown.is_empty() {
         let keys = unknown.join(", ");
-        let text = format!("without {keys} where the kernel refuses that");
+        let text = format!("without {keys} if the kernel rejects it");
         page.conclusion("", &text);
     }
     if version == Version::V3
         && (choice.options.port.is_none() || choice.options.mount_port.is_none())
     {
-        let text =
-            "and with the ports that the server's portmapper names, or 2049 without a portmapper";
+        let text = "and with the ports from the server's portmapper, or 2049 without a portmapper";
         page.conclusion("", &text);
     }
 }

@@ -1,4 +1,4 @@
-//! What the init does once the root is there, and when it fails.
+//! What the init does once the root is mounted, and when it fails.
 
 use netroot_proto::cmdline::{AfterFailure, BootPlan, InitProgram, Origin, Rescue};
 
@@ -33,7 +33,7 @@ pub(super) fn tell(plan: &BootPlan, page: &mut Page) {
     };
     page.row("console", &text, &level.origin);
     if let Some(report) = &plan.report {
-        let text = format!("how it went is sent to {}", report.value);
+        let text = format!("the boot report is sent to {}", report.value);
         page.row("report", &text, &report.origin);
     }
 }
@@ -47,7 +47,7 @@ fn program(plan: &BootPlan, page: &mut Page) {
             page.row("init", &text, origin);
         }
         InitProgram::Usual => {
-            let text = "the first of /sbin/init, /etc/init, /bin/init, /bin/sh that is there";
+            let text = "the first of /sbin/init, /etc/init, /bin/init, /bin/sh that exists";
             page.row("init", &text, &Origin::Default);
         }
     }
@@ -57,31 +57,33 @@ fn failure(plan: &BootPlan, page: &mut Page) {
     if let Some(wait) = &plan.root_wait {
         match wait.value {
             None => {
-                let text = "the root is waited for without a limit";
-                page.row("patience", &text, &wait.origin);
+                let text = "the root is awaited without a limit";
+                page.row("root wait", &text, &wait.origin);
             }
             Some(limit) => {
-                let text = format!("{} s until the root has to be there", limit.as_secs());
-                page.row("patience", &text, &wait.origin);
+                let text = format!("{} s for the root to appear", limit.as_secs());
+                page.row("root wait", &text, &wait.origin);
             }
         }
     }
     let after = &plan.after_failure;
     let text = match after.value {
-        AfterFailure::TryAgain => "is told, and tried again after growing pauses".to_owned(),
+        AfterFailure::TryAgain => {
+            "is logged, and the init tries again after increasing pauses".to_owned()
+        }
         AfterFailure::RebootAfter(pause) => {
             format!(
-                "is told, and the machine reboots after {} s",
+                "is logged, and the machine reboots after {} s",
                 pause.as_secs()
             )
         }
-        AfterFailure::RebootNow => "is told, and the machine reboots at once".to_owned(),
+        AfterFailure::RebootNow => "is logged, and the machine reboots at once".to_owned(),
     };
-    page.row("a failure", &text, &after.origin);
+    page.row("failure", &text, &after.origin);
     let text = match plan.rescue.value {
         Rescue::Never => "never",
         Rescue::OnKey => "by a key during the pause after a failure",
         Rescue::OnFailure => "after a failure, instead of the next try",
     };
-    page.row("a prompt", &text, &plan.rescue.origin);
+    page.row("prompt", &text, &plan.rescue.origin);
 }

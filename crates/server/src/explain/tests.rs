@@ -5,7 +5,7 @@ fn text(cmdline: &str) -> String {
 }
 
 #[test]
-fn the_line_that_the_server_hands_out_reads_like_this() {
+fn the_servers_own_command_line_is_explained() {
     let text = text(
         "initrd=initrd.img root=/dev/nfs nfsroot=10.0.0.1:/debian,vers=3,proto=tcp,port=2049,mountport=2049,nolock \
              ip=dhcp BOOTIF=01-52-54-00-12-34-56 ro rd.overlay console=ttyS0",
@@ -13,103 +13,103 @@ fn the_line_that_the_server_hands_out_reads_like_this() {
     let expected = "\
 the network
   every NIC asks a DHCP server (ip=dhcp)
-  boot NIC  52:54:00:12:34:56 alone; every NIC if 20 s bring none with that address (BOOTIF=01-52-54-00-12-34-56)
-  carrier   120 s without a carrier are a failure (default)
+  boot NIC  only 52:54:00:12:34:56; every NIC if none with that address appears within 20 s (BOOTIF=01-52-54-00-12-34-56)
+  carrier   120 s without a carrier is a failure (default)
 
 the root
   server    10.0.0.1 (nfsroot=...)
   path      /debian (nfsroot=...)
   version   NFS 3 over TCP (nfsroot=...)
-  access    read-only, under a tmpfs that takes what is written until power-off (rd.overlay)
+  access    read-only, below a tmpfs that holds all changes until power-off (rd.overlay)
   mount     10.0.0.1:/debian with ro,vers=3,proto=tcp,port=2049,mountvers=3,mountproto=tcp,mountport=2049,mountaddr=10.0.0.1,nolock,nocto,addr=10.0.0.1
 
 the start
-  init      the first of /sbin/init, /etc/init, /bin/init, /bin/sh that is there (default)
-  a failure is told, and tried again after growing pauses (default)
-  a prompt  by a key during the pause after a failure (default)
+  init      the first of /sbin/init, /etc/init, /bin/init, /bin/sh that exists (default)
+  failure   is logged, and the init tries again after increasing pauses (default)
+  prompt    by a key during the pause after a failure (default)
   console   every step (default)
 
-what is the kernel's own, its modules' or the root's
+for the kernel, its modules or the root
   initrd=initrd.img console=ttyS0
 ";
     assert_eq!(text, expected);
 }
 
 #[test]
-fn modules_that_are_named_come_first() {
+fn modules_on_the_command_line_come_first() {
     let text =
         text("ip=dhcp rd.driver.pre=igb,e1000e modprobe.blacklist=r8169 nfs.callback_tcpport=9");
     let expected = "\
 the drivers
-  module    igb is loaded, whatever devices there are (rd.driver.pre=igb,e1000e)
-  module    e1000e is loaded, whatever devices there are (rd.driver.pre=igb,e1000e)
-  module    r8169 is loaded for no device (modprobe.blacklist=r8169)
+  module    igb is loaded whether or not a device needs it (rd.driver.pre=igb,e1000e)
+  module    e1000e is loaded whether or not a device needs it (rd.driver.pre=igb,e1000e)
+  module    r8169 is never loaded for a device (modprobe.blacklist=r8169)
 
 the network
 ";
     assert!(text.starts_with(expected), "{text}");
     assert!(
-        text.ends_with("or the root's\n  nfs.callback_tcpport=9\n"),
+        text.ends_with("or the root\n  nfs.callback_tcpport=9\n"),
         "{text}"
     );
 }
 
 #[test]
-fn a_static_address_and_its_server_are_told_with_their_origin() {
+fn a_static_address_and_its_server_have_their_origin() {
     let ip = "ip=10.0.0.9:10.0.0.1:10.0.0.254::pc9:eth1:off:10.0.0.2";
     let text = text(&format!("root=/dev/nfs nfsroot=/srv/%s {ip} rw"));
     for line in [
-        "  eth1      has the address 10.0.0.9/8, the classful network; nobody is asked, router 10.0.0.254, host name pc9, DNS 10.0.0.2 (ip=...)",
+        "  eth1      has the address 10.0.0.9/8, the classful network; no server is asked, router 10.0.0.254, host name pc9, DNS 10.0.0.2 (ip=...)",
         "  server    10.0.0.1, unless DHCP option 17 names one (ip=...)",
-        "  path      /srv/%s, where %s is the host name, else the address (nfsroot=/srv/%s)",
-        "  access    for reading and writing (rw)",
+        "  path      /srv/%s, where %s is the host name, or else the address (nfsroot=/srv/%s)",
+        "  access    read-write (rw)",
     ] {
         assert!(text.contains(line), "{line}\n--\n{text}");
     }
 }
 
 #[test]
-fn a_static_address_for_no_nic_in_particular_is_the_first_ones() {
+fn a_static_address_without_a_nic_is_for_the_first_one_with_a_carrier() {
     let text = text("root=10.0.0.1:/srv ip=10.0.0.5::::");
     let line =
-        "  first NIC with a carrier has the address 10.0.0.5/8, the classful network; nobody";
+        "  first NIC with a carrier has the address 10.0.0.5/8, the classful network; no server";
     assert!(text.contains(line), "{text}");
 }
 
 #[test]
-fn what_dhcp_decides_is_told_as_that() {
+fn what_dhcp_decides_is_marked_as_such() {
     let text = text("");
     assert!(
-        text.contains("  server    what DHCP says: option 17's, else"),
+        text.contains("  server    from DHCP: option 17, or else"),
         "{text}"
     );
     assert!(
-        text.contains("  path      what DHCP option 17 says (default)"),
+        text.contains("  path      from DHCP option 17 (default)"),
         "{text}"
     );
     assert!(!text.contains("mount  "), "{text}");
 }
 
 #[test]
-fn mistakes_and_what_is_not_followed_have_their_own_part() {
+fn invalid_and_unsupported_parameters_have_their_own_parts() {
     let text = text("ip=10.0.0.300 team=t0:eth0 boot=nfs nfsroot=10.0.0.1:/r,frob=1");
     assert!(
-        text.contains("\nwhat makes no sense\n  ip=10.0.0.300: at position 0: expected"),
+        text.contains("\ninvalid\n  ip=10.0.0.300: at position 0: expected"),
         "{text}"
     );
     assert!(
-        text.contains("\nwhat is not followed\n  team=t0:eth0: this init"),
+        text.contains("\nnot supported\n  team=t0:eth0: this init"),
         "{text}"
     );
     assert!(
-        text.contains("          without frob where the kernel refuses that"),
+        text.contains("          without frob if the kernel rejects it"),
         "{text}"
     );
-    assert!(text.contains("          and with the ports that"), "{text}");
+    assert!(text.contains("          and with the ports from"), "{text}");
 }
 
 #[test]
-fn a_terminal_gets_no_control_characters() {
+fn control_characters_do_not_reach_the_terminal() {
     let text = text("x=\u{1b}[2J dhcpclass=\"\u{7}\" root=\"\u{1b}c\"");
     assert!(
         text.chars().all(|c| c == '\n' || !c.is_control()),
@@ -118,7 +118,7 @@ fn a_terminal_gets_no_control_characters() {
 }
 
 #[test]
-fn versions_are_told_in_the_order_that_they_are_tried() {
+fn versions_are_listed_in_the_order_in_which_they_are_tried() {
     for (cmdline, row) in [
         ("", "NFS 3, then 4.2, then 4.1, then 4.0 over TCP (default)"),
         (
@@ -136,38 +136,41 @@ fn versions_are_told_in_the_order_that_they_are_tried() {
 }
 
 #[test]
-fn what_happens_in_any_case_is_not_told_as_ignored() {
+fn parameters_for_what_always_happens_are_not_listed_as_unsupported() {
     let text = text("boot=nfs rd.neednet=1 rd.net.timeout.route=20");
-    let expected = "\nwhat happens in any case\n  boot=nfs: an NFS root is all that this init mounts\n  \
+    let expected = "\ndone in any case\n  boot=nfs: an NFS root is all that this init mounts\n  \
                     rd.neednet=1: the network always comes up\n  \
                     rd.net.timeout.route=20: routes are set together with the address, so there is no wait to limit\n";
     assert!(text.ends_with(expected), "{text}");
-    assert!(!text.contains("what is not followed"), "{text}");
+    assert!(!text.contains("not supported"), "{text}");
 }
 
 /// Each parameter has its row.
 #[test]
-fn every_parameter_that_is_followed_has_a_row() {
+fn every_supported_parameter_has_a_row() {
     for (parameter, row) in [
-        ("vlan=vlan5:eth0", "vlan5     is made: VLAN 5 on eth0"),
+        ("vlan=vlan5:eth0", "vlan5     is created: VLAN 5 on eth0"),
         (
             "bond=b0:e1,e2:mode=1,miimon=100",
-            "b0        is made: a bond of e1 and e2, active-backup, 1 setting more",
+            "b0        is created: a bond of e1 and e2, active-backup, 1 more setting",
         ),
         (
             "bridge=br0:eth0,eth1",
-            "br0       is made: a bridge of eth0 and eth1",
+            "br0       is created: a bridge of eth0 and eth1",
         ),
         (
             "ifname=lan0:52:54:00:12:34:56",
-            "lan0      is the name of 52:54:00:12:34:56",
+            "lan0      is the new name of 52:54:00:12:34:56",
         ),
         (
             "rd.route=10.1.0.0/16:10.0.0.1:eth0",
             "route     10.1.0.0/16 by 10.0.0.1 on eth0",
         ),
-        ("rd.peerdns=0", "DNS       no name server of DHCP is used"),
-        ("rd.net.dhcp.retry=3", "DHCP      3 such tries"),
+        (
+            "rd.peerdns=0",
+            "DNS       name servers from DHCP are not used",
+        ),
+        ("rd.net.dhcp.retry=3", "DHCP      3 tries"),
         ("rd.net.timeout.ifup=9", "link      9 s for it to come up"),
         (
             "ip=dhcp,1,lab",
@@ -191,11 +194,11 @@ fn every_parameter_that_is_followed_has_a_row() {
             "every NIC asks a DHCP server, time server 10.0.0.3",
         ),
         ("break=mount", "pause     with a prompt, before the mount"),
-        ("rd.shell=0", "a prompt  never"),
-        ("rootwait=9", "patience  9 s until the root has to be there"),
+        ("rd.shell=0", "prompt    never"),
+        ("rootwait=9", "root wait 9 s for the root to appear"),
         (
             "netroot.report=http://10.0.0.1/r",
-            "report    how it went is sent to http://10.0.0.1/r",
+            "report    the boot report is sent to http://10.0.0.1/r",
         ),
         (
             "gnu.load=/s/boot",
@@ -214,7 +217,7 @@ fn every_parameter_that_is_followed_has_a_row() {
 }
 
 #[test]
-fn what_a_static_address_lacks_is_asked_for_and_told() {
+fn what_a_static_address_lacks_is_requested_by_dhcpinform() {
     for (more, asked) in [
         (
             "root=dhcp",
@@ -228,12 +231,12 @@ fn what_a_static_address_lacks_is_asked_for_and_told() {
             "nfsroot=192.0.2.1:/r",
             "a DHCP server is asked for a router on the way to 192.0.2.1 (DHCPINFORM)",
         ),
-        ("nfsroot=nas:/r nameserver=10.0.0.2", "nobody is asked"),
+        ("nfsroot=nas:/r nameserver=10.0.0.2", "no server is asked"),
         (
             "nfsroot=192.0.2.1:/r rd.route=192.0.2.0/24:10.0.0.1",
-            "nobody is asked",
+            "no server is asked",
         ),
-        ("nfsroot=10.0.0.1:/r", "nobody is asked"),
+        ("nfsroot=10.0.0.1:/r", "no server is asked"),
     ] {
         let text = text(&format!("ip=10.0.0.9:::24::e0:off {more}"));
         let row = format!("  e0        has the address 10.0.0.9/24; {asked} (ip=");
@@ -242,26 +245,26 @@ fn what_a_static_address_lacks_is_asked_for_and_told() {
 }
 
 #[test]
-fn programs_are_told_the_same_as_people() {
-    let cmdline = "ip=dhcp root=nfs:10.0.0.1:/a-path-that-is-longer-than-what-is-told x=\u{1b} \
+fn the_json_has_the_same_texts_as_the_page() {
+    let cmdline = "ip=dhcp root=nfs:10.0.0.1:/a-path-that-is-longer-than-what-is-shown x=\u{1b} \
                    team=t0:eth0 boot=nfs dhcpclass=";
     let plan = BootPlan::parse(cmdline);
-    let told = serde_json::to_value(explanation::of(&plan)).unwrap();
-    assert_eq!(told["makes_sense"], false);
-    let parts = told["parts"].as_array().unwrap();
+    let object = serde_json::to_value(explanation::of(&plan)).unwrap();
+    assert_eq!(object["makes_sense"], false);
+    let parts = object["parts"].as_array().unwrap();
     let titles: Vec<_> = parts.iter().map(|part| &part["title"]).collect();
     assert_eq!(titles, ["the network", "the root", "the start"]);
-    let nic = &told["parts"][0]["lines"][0];
+    let nic = &object["parts"][0]["lines"][0];
     let expected = serde_json::json!({
         "label": "every NIC", "text": "asks a DHCP server", "from": "ip=dhcp",
     });
     assert_eq!(*nic, expected);
-    assert_eq!(told["mistakes"][0]["parameter"], "dhcpclass");
-    assert_eq!(told["mistakes"][0]["value"], "");
-    assert_eq!(told["not_followed"][0]["parameter"], "team=t0:eth0");
-    assert_eq!(told["in_any_case"][0]["parameter"], "boot=nfs");
-    assert_eq!(told["others"][0], "x=\u{1b}");
-    // Every text of the one stands in the other.
+    assert_eq!(object["mistakes"][0]["parameter"], "dhcpclass");
+    assert_eq!(object["mistakes"][0]["value"], "");
+    assert_eq!(object["not_followed"][0]["parameter"], "team=t0:eth0");
+    assert_eq!(object["in_any_case"][0]["parameter"], "boot=nfs");
+    assert_eq!(object["others"][0], "x=\u{1b}");
+    // Every text of the JSON is on the page.
     let text = explain(&plan);
     for part in parts {
         for line in part["lines"].as_array().unwrap() {
