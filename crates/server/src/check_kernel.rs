@@ -1,12 +1,12 @@
-//! `netroot check-kernel FILE`: is this kernel fit to boot from NFS?
+//! `netroot check-kernel FILE`: can this kernel boot from NFS?
 //!
 //! [`run`] is what the command line calls. It reads a `config-*` file or `/proc/config.gz`
 //! ([`config`]), holds it against the fragments of `kernel-config/`, which are compiled in
 //! ([`fragment`]), and prints what is built in, what is a module and so has to be in the
-//! image, and what is missing and what follows from that ([`kernel_check`]).
+//! initrd, and what is missing with its consequences ([`kernel_check`]).
 //!
 //! It ends with success if the kernel can boot from NFS, and with 1 if something essential
-//! is missing. A file that is no kernel configuration is an error.
+//! is missing. A file that is not a kernel configuration is an error.
 
 mod config;
 mod fragment;
@@ -37,7 +37,7 @@ const FRAGMENTS: [(&str, &str); 2] = [
 /// one JSON object with `json`.
 ///
 /// # Errors
-/// The file cannot be read, or is no kernel configuration.
+/// The file cannot be read, or is not a kernel configuration.
 pub(crate) fn run(path: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let config = KernelConfig::read(path)
         .with_context(|| format!("checking the kernel configuration {}", path.display()))?;

@@ -1,4 +1,4 @@
-//! `netroot initrd`: the image for a root, as a file.
+//! `netroot initrd`: builds the initrd for a root, as a file.
 
 use std::env;
 use std::fs::{self, File};
@@ -23,52 +23,52 @@ Examples:
   netroot initrd --root /srv/debian --modules this-machine,r8152 -o initrd.img
       For the NICs of this machine, and one more driver.
 
-The same root, init and options give the same image, bit for bit; SOURCE_DATE_EPOCH is honoured.";
+The same root, init and options give the same initrd, bit for bit; SOURCE_DATE_EPOCH is honoured.";
 
-/// What `netroot initrd` is told.
+/// The arguments of `netroot initrd`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct InitrdArgs {
-    /// The directory that holds the root file system: its kernel in /boot, its modules in /lib/modules.
+    /// The directory of the root file system, with its kernel in /boot and its modules in /lib/modules.
     #[arg(long, value_name = "DIR")]
     pub(crate) root: PathBuf,
 
-    /// For this kernel, a version or a file's name in /boot [default: the newest that has modules].
+    /// The kernel: a version, or a file name in /boot [default: the newest that has modules].
     #[arg(long, value_name = "VERSION")]
     pub(crate) kernel: Option<String>,
 
-    /// `netboot` (all wired NICs), `this-machine`, or names such as `virtio_net,e1000e`; in any mixture.
+    /// `netboot` (all wired NICs), `this-machine`, names such as `virtio_net,e1000e`, or any combination.
     #[arg(long, value_name = "LIST", default_value = "netboot")]
     pub(crate) modules: String,
 
-    /// The program that becomes /init [default: the one that netroot carries].
+    /// The program that becomes /init [default: the one built into netroot].
     #[arg(long, value_name = "FILE")]
     pub(crate) init: Option<PathBuf>,
 
-    /// What else the image holds, and what `netboot` means [default: initrd/netboot.toml, built in].
+    /// What else the initrd contains, and what `netboot` means [default: initrd/netboot.toml, built in].
     #[arg(long, value_name = "FILE")]
     pub(crate) contents: Option<PathBuf>,
 
-    /// How hard zstd works: 19 takes ten times as long as 12 and makes a tenth less. (Kernels before 5.9 have no zstd:
-    /// gzip's levels end at 9.)
+    /// The level of zstd: 19 takes ten times as long as 12 and is a tenth smaller. (For kernels before 5.9, which have
+    /// no zstd, gzip is used with a level of at most 9.)
     #[arg(long, value_name = "1-19", default_value_t = CompressionOptions::default().level,
           value_parser = clap::value_parser!(i32).range(1..=19))]
     pub(crate) level: i32,
 
-    /// Where the image is written; `-` is standard output.
+    /// The file to write; `-` is standard output.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
 
-    /// List the modules and the firmware in the image, and the firmware that the root has not.
+    /// List the modules and the firmware in the initrd, and the firmware that the root lacks.
     #[arg(short, long)]
     pub(crate) verbose: bool,
 }
 
-/// Makes the image. What is in it is told on standard error, since the image may go to standard
-/// output.
+/// Builds the initrd. Its contents are summarised on standard error, since the initrd may go to
+/// standard output.
 ///
 /// # Errors
-/// A sentence that names the thing, the place and the fix. The output file is then as it was.
+/// Names the cause, the file and the remedy. The output file is then unchanged.
 pub(crate) fn run(args: &InitrdArgs) -> Result<()> {
     let root = RootTree::open(&args.root)?;
     let kernel = choose_kernel(&root, args.kernel.as_deref())?;
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &InitrdArgs) -> Result<()> {
     };
     let init = match &given {
         Some(init) => init.as_slice(),
-        None => carried_init(&kernel)?,
+        None => embedded_init_for(&kernel)?,
     };
     let request = BuildRequest {
         root: &root,
@@ -100,12 +100,12 @@ pub(crate) fn run(args: &InitrdArgs) -> Result<()> {
         },
         sys: Path::new("/sys"),
     };
-    let report = write_image(&args.output, &request)?;
-    tell(&args.output, &report, args.verbose);
+    let built = write_initrd(&args.output, &request)?;
+    print_summary(&args.output, &built, args.verbose);
     Ok(())
 }
 
-fn carried_init(kernel: &Kernel) -> Result<&'static [u8]> {
+fn embedded_init_for(kernel: &Kernel) -> Result<&'static [u8]> {
     let architecture = kernel.architecture;
     embedded_init::for_architecture(architecture).ok_or_else(|| {
         let variable = match architecture {
@@ -113,7 +113,7 @@ fn carried_init(kernel: &Kernel) -> Result<&'static [u8]> {
             Architecture::Aarch64 => "NETROOT_INIT_AARCH64",
         };
         anyhow!(
-            "the kernel {} is for {architecture}, and this netroot carries no init for that: \
+            "the kernel {} is for {architecture}, and this netroot has no init for that: \
              build netroot with {variable}=build, or give one with --init FILE",
             kernel.version
         )
@@ -126,19 +126,19 @@ fn timestamp(variable: Option<String>) -> Result<u32> {
     match variable {
         None => Ok(0),
         Some(text) => text.parse().with_context(|| {
-            format!("SOURCE_DATE_EPOCH={text:?} is no number of seconds below 2^32")
+            format!("SOURCE_DATE_EPOCH={text:?} is not a number of seconds below 2^32")
         }),
     }
 }
 
-/// Writes to a new file beside the output, which takes its place once it is whole: machines may be
-/// loading the old image meanwhile.
-fn write_image(output: &Path, request: &BuildRequest<'_>) -> Result<BuildSummary> {
+/// Writes to a new file beside the output, which replaces it once it is complete: machines may be
+/// loading the old initrd meanwhile.
+fn write_initrd(output: &Path, request: &BuildRequest<'_>) -> Result<BuildSummary> {
     if output == Path::new("-") {
         return Ok(build(request, BufWriter::new(io::stdout().lock()))?);
     }
-    let place = || format!("cannot write the image to {}", output.display());
-    // A pipe or device is written to as it is: putting a file in its place would take it away.
+    let place = || format!("cannot write the initrd to {}", output.display());
+    // A pipe or device is written to directly: replacing it with a file would remove it.
     match fs::metadata(output) {
         Ok(there) if there.is_dir() => {
             bail!("{} is a directory: name a file in it", output.display())
@@ -162,63 +162,65 @@ fn write_image(output: &Path, request: &BuildRequest<'_>) -> Result<BuildSummary
         .tempfile_in(folder)
         .with_context(place)?;
     let mut buffered = BufWriter::new(part.as_file_mut());
-    let report = build(request, &mut buffered)?;
+    let built = build(request, &mut buffered)?;
     buffered.flush().with_context(place)?;
     drop(buffered);
     part.persist(output).with_context(place)?;
-    Ok(report)
+    Ok(built)
 }
 
-fn tell(output: &Path, report: &BuildSummary, verbose: bool) {
-    let mut text = summary(output, report);
+fn print_summary(output: &Path, built: &BuildSummary, verbose: bool) {
+    let mut text = summary(output, built);
     if verbose {
-        details(&mut text, report);
+        details(&mut text, built);
     }
-    // Nobody may be reading; the image is there all the same.
+    // The initrd is written, whether or not anybody reads this.
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-fn summary(output: &Path, report: &BuildSummary) -> String {
+fn summary(output: &Path, built: &BuildSummary) -> String {
     let mut text = format!(
         "{}: {} for kernel {}: {} modules, {} firmware files",
         output.display(),
-        size(report.compressed_size),
-        report.version,
-        report.modules.len(),
-        report.firmware.len()
+        size(built.compressed_size),
+        built.version,
+        built.modules.len(),
+        built.firmware.len()
     );
-    if !report.missing_firmware.is_empty() {
+    if !built.missing_firmware.is_empty() {
         text.push_str(&format!(
             " ({} that modules may ask for are not in the root; -v lists them)",
-            report.missing_firmware.len()
+            built.missing_firmware.len()
         ));
     }
     text.push('\n');
     text
 }
 
-fn details(text: &mut String, report: &BuildSummary) {
+fn details(text: &mut String, built: &BuildSummary) {
     let mut list = |title: &str, items: &[String]| {
         for item in items {
             text.push_str(&format!("  {title} {item}\n"));
         }
     };
-    list("module", &report.modules);
-    list("built in", &report.built_in);
-    list("not in this kernel", &report.absent);
-    list("firmware", &report.firmware);
-    let missing: Vec<String> = report
+    list("module", &built.modules);
+    list("built in", &built.built_in);
+    list("not in this kernel", &built.absent);
+    list("firmware", &built.firmware);
+    let missing: Vec<String> = built
         .missing_firmware
         .iter()
         .map(|(name, module)| format!("{name} (for {module})"))
         .collect();
     list("missing firmware", &missing);
-    let (format, unpacked) = (report.compression, size(report.uncompressed_size));
-    text.push_str(&format!("  packed by {format}; unpacked: {unpacked}\n"));
+    let (format, unpacked) = (built.compression, size(built.uncompressed_size));
+    text.push_str(&format!(
+        "  compressed with {format}; {unpacked} uncompressed\n"
+    ));
 }
 
 fn size(bytes: u64) -> String {
-    // Tenths, rounded up: an image over a limit must not look as if it were at it.
+    // Tenths, rounded up: an initrd that exceeds a limit must not seem to meet it.
     let tenths = (bytes * 10).div_ceil(1 << 20);
     format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_and_an_output_are_all_that_it_needs() {
+    fn only_a_root_and_an_output_are_required() {
         let args = Line::try_parse_from(["initrd", "--root", "/srv", "-o", "x"])
             .unwrap()
             .args;
@@ -247,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_stamp_is_nothing_but_what_the_variable_says() {
+    fn the_timestamp_is_source_date_epoch_or_zero() {
         assert_eq!(timestamp(None).unwrap(), 0);
         assert_eq!(timestamp(Some("1700000000".into())).unwrap(), 1_700_000_000);
         let error = timestamp(Some("yesterday".into())).unwrap_err().to_string();
@@ -255,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_leaves_the_old_image_and_nothing_else() {
+    fn a_failure_leaves_only_the_old_initrd() {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("initrd.img");
         fs::write(&output, "old").unwrap();
@@ -283,22 +285,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_counted_and_listed_on_request() {
-        let report = BuildSummary {
+    fn missing_firmware_is_counted_and_listed_with_verbose() {
+        let built = BuildSummary {
             version: "6.1".into(),
             modules: vec!["nfs".into()],
             missing_firmware: vec![("tigon/tg3.bin".into(), "tg3".into())],
             compressed_size: 1 << 20,
             ..BuildSummary::default()
         };
-        let text = summary(Path::new("i.img"), &report);
+        let text = summary(Path::new("i.img"), &built);
         assert_eq!(
             text,
             "i.img: 1.0 MiB for kernel 6.1: 1 modules, 0 firmware files \
              (1 that modules may ask for are not in the root; -v lists them)\n"
         );
         let mut text = String::new();
-        details(&mut text, &report);
+        details(&mut text, &built);
         assert!(
             text.contains("  missing firmware tigon/tg3.bin (for tg3)\n"),
             "{text}"

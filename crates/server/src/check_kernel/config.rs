@@ -8,33 +8,33 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 use thiserror::Error;
 
-/// How a kernel has a symbol.
+/// How a symbol is set in a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presence {
     /// `=y`, or a value.
     BuiltIn,
     /// `=m`
     Module,
-    /// Not set, or not there at all.
+    /// Not set, or unknown.
     Missing,
 }
 
 /// The symbols of one kernel.
 #[derive(Debug, Default)]
 pub(super) struct KernelConfig {
-    /// `Linux/x86 6.1.192`, from the file's head; empty where that is missing.
+    /// `Linux/x86 6.1.192`, from the file's head; empty if that is missing.
     pub(super) kernel: String,
     symbols: HashMap<String, Presence>,
 }
 
-/// Why a file is no kernel configuration.
+/// Why a file is not a kernel configuration.
 #[derive(Debug, Error)]
 pub(super) enum ConfigError {
     /// The file cannot be read, or its gzip layer is broken.
     #[error("cannot read it")]
     Read(#[source] io::Error),
     /// Larger than any configuration.
-    #[error("it is larger than {MOST_BYTES} bytes: a kernel configuration is not")]
+    #[error("it is larger than {MOST_BYTES} bytes, so it is not a kernel configuration")]
     TooLarge,
     /// A kernel image or another binary.
     #[error(
@@ -42,7 +42,7 @@ pub(super) enum ConfigError {
          or what scripts/extract-ikconfig prints for this image"
     )]
     Binary,
-    /// A line that no configuration has.
+    /// A line that is not part of a configuration.
     #[error("line {line}: expected CONFIG_NAME=value or a comment, found \"{found}\"")]
     Line {
         /// Counted from 1.
@@ -51,7 +51,7 @@ pub(super) enum ConfigError {
         found: String,
     },
     /// Comments and empty lines only.
-    #[error("it holds no line CONFIG_NAME=value, so it is not the configuration of a kernel")]
+    #[error("it has no line CONFIG_NAME=value, so it is not a kernel configuration")]
     Empty,
 }
 
@@ -137,7 +137,7 @@ impl KernelConfig {
         self.kernel.strip_prefix("Linux/")?.split(' ').next()
     }
 
-    /// How the kernel has `symbol`, which is written without `CONFIG_`.
+    /// How `symbol`, written without `CONFIG_`, is set.
     pub(super) fn presence(&self, symbol: &str) -> Presence {
         self.symbols
             .get(symbol)
@@ -146,7 +146,7 @@ impl KernelConfig {
     }
 }
 
-/// `CONFIG_NAME=value` in its parts.
+/// Splits `CONFIG_NAME=value`.
 pub(super) fn assignment(line: &str) -> Option<(&str, &str)> {
     let (symbol, value) = line.strip_prefix("CONFIG_")?.split_once('=')?;
     let letter = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn proc_config_gz_is_read_like_the_file() {
+    fn a_compressed_configuration_is_read() {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(TEXT.as_bytes()).unwrap();
         let bytes = encoder.finish().unwrap();
@@ -192,10 +192,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_configuration_says_why() {
+    fn a_file_that_is_not_a_configuration_is_an_error() {
         let error = |bytes: &[u8]| KernelConfig::from_bytes(bytes).unwrap_err().to_string();
-        assert!(error(b"").starts_with("it holds no line"));
-        assert!(error(b"# only\n# comments\n").starts_with("it holds no line"));
+        assert!(error(b"").starts_with("it has no line"));
+        assert!(error(b"# only\n# comments\n").starts_with("it has no line"));
         assert_eq!(
             error(b"CONFIG_A=y\nroot:x:0:0\n"),
             "line 2: expected CONFIG_NAME=value or a comment, found \"root:x:0:0\""
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gzip_bomb_is_given_up_on() {
+    fn a_gzip_bomb_is_an_error() {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&vec![b'#'; 9 << 20]).unwrap();
         let error = KernelConfig::from_bytes(&encoder.finish().unwrap()).unwrap_err();
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_is_an_error_with_its_cause() {
+    fn a_missing_file_is_an_error_with_its_cause() {
         let error = KernelConfig::read(Path::new("/nonexistent/config")).unwrap_err();
         assert!(
             matches!(error, ConfigError::Read(cause) if cause.kind() == io::ErrorKind::NotFound)

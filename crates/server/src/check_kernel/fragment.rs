@@ -1,11 +1,11 @@
-//! The fragments of `kernel-config/`: what a kernel has to have, and why.
+//! The fragments of `kernel-config/`: what a kernel needs, and why.
 
 use serde::Serialize;
 use thiserror::Error;
 
 use super::config::assignment;
 
-/// How much depends on a section.
+/// How important a section is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Weight {
@@ -13,7 +13,7 @@ pub(super) enum Weight {
     Essential,
     /// No boot without at least one of them.
     Any,
-    /// Something is less good without one.
+    /// Something works less well without one.
     Useful,
 }
 
@@ -22,28 +22,28 @@ pub(super) enum Weight {
 pub(super) struct Section {
     pub(super) weight: Weight,
     pub(super) title: String,
-    pub(super) wishes: Vec<Wish>,
+    pub(super) requirements: Vec<Requirement>,
 }
 
 /// One symbol and what it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wish {
+pub(super) struct Requirement {
     /// Without `CONFIG_`.
     pub(super) symbol: String,
-    /// Whether it is to be set; `# CONFIG_X is not set` wishes it away.
+    /// Whether it is to be set; `# CONFIG_X is not set` requirements it away.
     pub(super) set: bool,
     /// The part that needs it.
     pub(super) who: String,
-    /// What follows when the wish is not met.
+    /// The consequence if the requirement is not met.
     pub(super) otherwise: String,
-    /// The module's name, where the symbol can be a module.
+    /// The module's name, if the symbol can be a module.
     pub(super) module: Option<String>,
     /// The only architecture that has the symbol, as the head of a configuration calls it
     /// (`x86`); `None` for all.
     pub(super) arch: Option<String>,
 }
 
-/// A line that the form does not allow.
+/// A line that the format does not allow.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error("{file} line {line}: {what}")]
 pub(super) struct FragmentError {
@@ -67,7 +67,7 @@ pub(super) fn parse_all(fragments: &[(&str, &str)]) -> Result<Vec<Section>, Frag
     Ok(sections)
 }
 
-/// What the comments before a symbol have said so far.
+/// The comments before a symbol, as far as they are read.
 #[derive(Default)]
 struct Notes {
     who: Option<String>,
@@ -95,17 +95,17 @@ fn parse(text: &str) -> Result<Vec<Section>, (usize, &'static str)> {
             sections.push(Section {
                 weight,
                 title: title.to_owned(),
-                wishes: Vec::new(),
+                requirements: Vec::new(),
             });
             (notes, section_otherwise) = (Notes::default(), None);
             continue;
         }
-        if let Some((symbol, set)) = wished(line) {
+        if let Some((symbol, set)) = required(line) {
             let section = sections
                 .last_mut()
                 .ok_or(fail("a symbol before the first section"))?;
             let notes = std::mem::take(&mut notes);
-            section.wishes.push(Wish {
+            section.requirements.push(Requirement {
                 symbol: symbol.to_owned(),
                 set,
                 who: notes.who.ok_or(fail("a symbol without `# who:`"))?,
@@ -117,7 +117,7 @@ fn parse(text: &str) -> Result<Vec<Section>, (usize, &'static str)> {
                 arch: notes.arch,
             });
         } else if line.is_empty() {
-            // A note that stands by itself under a heading is the whole section's.
+            // A note of its own below a heading is for the whole section.
             if let Some(otherwise) = notes.otherwise.take() {
                 section_otherwise = Some(otherwise);
             }
@@ -138,7 +138,7 @@ fn parse(text: &str) -> Result<Vec<Section>, (usize, &'static str)> {
     Ok(sections)
 }
 
-fn wished(line: &str) -> Option<(&str, bool)> {
+fn required(line: &str) -> Option<(&str, bool)> {
     if let Some((symbol, "y")) = assignment(line) {
         return Some((symbol, true));
     }
@@ -155,19 +155,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fragments_that_are_compiled_in_have_the_form() {
+    fn the_compiled_in_fragments_are_valid() {
         let sections = parse_all(&super::super::FRAGMENTS).unwrap();
         let symbols: Vec<&str> = sections
             .iter()
-            .flat_map(|s| &s.wishes)
-            .map(|w| w.symbol.as_str())
+            .flat_map(|s| &s.requirements)
+            .map(|requirement| requirement.symbol.as_str())
             .collect();
         let distinct: HashSet<&str> = symbols.iter().copied().collect();
-        assert_eq!(
-            symbols.len(),
-            distinct.len(),
-            "a symbol is wished for twice"
-        );
+        assert_eq!(symbols.len(), distinct.len(), "a symbol is listed twice");
         for needed in ["BLK_DEV_INITRD", "PACKET", "NFS_FS", "NFS_V3", "VIRTIO_NET"] {
             assert!(distinct.contains(needed), "{needed}");
         }
@@ -175,33 +171,34 @@ mod tests {
     }
 
     #[test]
-    fn a_symbol_says_who_needs_it_and_takes_the_rest_from_its_section() {
+    fn a_symbol_takes_the_consequence_from_its_section_unless_it_has_its_own() {
         let text = "# An introduction.\n\n## any: NICs\n# else: no network\n\n# who: some\n# module: a_b\nCONFIG_A=y\n\n\
                     # who: others\n# else: worse\n# CONFIG_B is not set\n";
         let sections = parse(text).unwrap();
-        let wish = |symbol: &str, set, who: &str, otherwise: &str, module: Option<&str>| Wish {
-            symbol: symbol.into(),
-            set,
-            who: who.into(),
-            otherwise: otherwise.into(),
-            module: module.map(str::to_owned),
-            arch: None,
-        };
+        let requirement =
+            |symbol: &str, set, who: &str, otherwise: &str, module: Option<&str>| Requirement {
+                symbol: symbol.into(),
+                set,
+                who: who.into(),
+                otherwise: otherwise.into(),
+                module: module.map(str::to_owned),
+                arch: None,
+            };
         assert_eq!(
             sections,
             [Section {
                 weight: Weight::Any,
                 title: "NICs".into(),
-                wishes: vec![
-                    wish("A", true, "some", "no network", Some("a_b")),
-                    wish("B", false, "others", "worse", None)
+                requirements: vec![
+                    requirement("A", true, "some", "no network", Some("a_b")),
+                    requirement("B", false, "others", "worse", None)
                 ],
             }]
         );
     }
 
     #[test]
-    fn a_line_that_breaks_the_form_is_named() {
+    fn an_invalid_line_is_reported_with_its_number() {
         for (text, line) in [
             ("CONFIG_A=y\n", 1),
             ("## vital: x\n", 1),

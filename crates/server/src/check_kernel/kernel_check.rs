@@ -1,25 +1,25 @@
-//! What a kernel has of what it needs, for people and for programs.
+//! What a kernel has of what it needs, as text and as JSON.
 
 use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
 use super::config::{KernelConfig, Presence};
-use super::fragment::{Section, Weight, Wish};
+use super::fragment::{Requirement, Section, Weight};
 
-/// How a wish is met.
+/// How a requirement is met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum State {
     /// In the kernel itself.
     BuiltIn,
-    /// A module, which has to be in the image.
+    /// A module, which has to be in the initrd.
     Module,
-    /// Not there.
+    /// Not set.
     Missing,
-    /// There, and better not.
+    /// Set, and should not be.
     Unwanted,
-    /// Not there, as it should be.
+    /// Not set, as it should be.
     Absent,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Line {
     symbol: String,
     state: State,
     who: String,
-    /// What follows where the state is missing or unwanted.
+    /// The consequence if the state is missing or unwanted.
     #[serde(rename = "else")]
     otherwise: String,
     module: Option<String>,
@@ -47,7 +47,7 @@ pub(super) struct Part {
 #[derive(Debug, Serialize)]
 pub(super) struct KernelCheck {
     kernel: String,
-    /// Whether everything essential is there.
+    /// Whether everything essential is set.
     pub(super) boots: bool,
     /// Why it does not boot: `NFS_V3 is missing: …`.
     reasons: Vec<String>,
@@ -55,20 +55,20 @@ pub(super) struct KernelCheck {
 }
 
 impl KernelCheck {
-    /// Holds a kernel against the wishes.
+    /// Checks a kernel against the requirements.
     pub(super) fn new(config: &KernelConfig, sections: &[Section]) -> Self {
         let mut reasons = Vec::new();
         let mut parts = Vec::new();
         for section in sections {
-            let here = |wish: &&Wish| match (&wish.arch, config.arch()) {
+            let applies = |requirement: &&Requirement| match (&requirement.arch, config.arch()) {
                 (Some(only), Some(this)) => only == this,
                 _ => true,
             };
             let symbols: Vec<Line> = section
-                .wishes
+                .requirements
                 .iter()
-                .filter(here)
-                .map(|wish| line(wish, config))
+                .filter(applies)
+                .map(|requirement| line(requirement, config))
                 .collect();
             let failed = |line: &&Line| matches!(line.state, State::Missing | State::Unwanted);
             match section.weight {
@@ -77,7 +77,7 @@ impl KernelCheck {
                     reasons.extend(symbols.iter().filter(failed).map(sentence));
                 }
                 Weight::Any if symbols.iter().all(|line| failed(&line)) => {
-                    reasons.push(format!("none of the {} is there", section.title));
+                    reasons.push(format!("none of the {} is set", section.title));
                 }
                 Weight::Any | Weight::Useful => {}
             }
@@ -97,8 +97,8 @@ impl KernelCheck {
     }
 }
 
-fn line(wish: &Wish, config: &KernelConfig) -> Line {
-    let state = match (config.presence(&wish.symbol), wish.set) {
+fn line(requirement: &Requirement, config: &KernelConfig) -> Line {
+    let state = match (config.presence(&requirement.symbol), requirement.set) {
         (Presence::BuiltIn, true) => State::BuiltIn,
         (Presence::Module, true) => State::Module,
         (Presence::Missing, true) => State::Missing,
@@ -106,11 +106,11 @@ fn line(wish: &Wish, config: &KernelConfig) -> Line {
         (Presence::Missing, false) => State::Absent,
     };
     Line {
-        symbol: wish.symbol.clone(),
+        symbol: requirement.symbol.clone(),
         state,
-        who: wish.who.clone(),
-        otherwise: wish.otherwise.clone(),
-        module: wish.module.clone(),
+        who: requirement.who.clone(),
+        otherwise: requirement.otherwise.clone(),
+        module: requirement.module.clone(),
     }
 }
 
@@ -124,7 +124,7 @@ impl fmt::Display for KernelCheck {
             part.fmt_list(f, "built in", State::BuiltIn)?;
             part.fmt_list(f, "module", State::Module)?;
             if part.weight == Weight::Any {
-                // One driver more or less is no news; which ones are not there is.
+                // Who needs each driver is of no interest; which ones are missing is.
                 part.fmt_list(f, "missing", State::Missing)?;
             } else {
                 part.fmt_failed(f, "missing", State::Missing)?;
@@ -151,11 +151,11 @@ impl fmt::Display for KernelCheck {
 }
 
 const MODULES_ADVICE: &str = "
-What is a module and needed before the root is mounted has to be in the image: `netroot initrd` puts
-the NFS client and the overlay there by itself, and NIC drivers as `--modules` says.
+A module that is needed before the root is mounted has to be in the initrd: `netroot initrd` adds the
+NFS client and the overlay by itself, and NIC drivers according to `--modules`.
 ";
 
-/// Where the lists begin, and where they are broken.
+/// The column of the lists, and the column at which they are wrapped.
 const INDENT: usize = 12;
 const WIDTH: usize = 100;
 
@@ -195,7 +195,7 @@ impl Part {
         }
     }
 
-    /// The symbols of one state with who needs them and what follows, a line each.
+    /// The symbols of one state with who needs them and the consequence, a line each.
     fn fmt_failed(&self, f: &mut fmt::Formatter<'_>, word: &str, state: State) -> fmt::Result {
         for line in self.in_state(state) {
             write!(f, "  {word:<10}{}", line.symbol)?;
@@ -213,7 +213,7 @@ mod tests {
     use super::super::{FRAGMENTS, fragment};
     use super::*;
 
-    /// What Debian 12's kernel 6.1.0-50-amd64 says about the symbols of the fragments.
+    /// The symbols of the fragments in the configuration of Debian 12's kernel 6.1.0-50-amd64.
     const DEBIAN: &str = include_str!("debian-12-excerpt.config");
 
     fn check(config: &str) -> KernelCheck {
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn debians_kernel_boots_and_says_what_the_image_needs() {
+    fn debians_kernel_boots_and_its_modules_are_listed() {
         let check = check(DEBIAN);
         assert!(check.boots, "{:?}", check.reasons);
         let text = check.to_string();
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_and_essential_is_why_it_does_not_boot() {
+    fn a_kernel_without_an_essential_symbol_does_not_boot() {
         let without = DEBIAN.replace("CONFIG_NFS_V3=m", "# CONFIG_NFS_V3 is not set");
         let check = check(&without);
         assert!(!check.boots);
@@ -250,18 +250,15 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_without_zstd_boots_and_one_that_unpacks_nothing_does_not() {
+    fn a_kernel_without_zstd_boots_and_one_without_any_initrd_format_does_not() {
         let without = DEBIAN.replace("CONFIG_RD_ZSTD=y\n", "");
         assert!(check(&without).boots);
         let check = check(&without.replace("CONFIG_RD_GZIP=y\n", ""));
-        assert_eq!(
-            check.reasons,
-            ["none of the formats of the initrd is there"]
-        );
+        assert_eq!(check.reasons, ["none of the formats of the initrd is set"]);
     }
 
     #[test]
-    fn one_nic_driver_suffices_and_none_does_not() {
+    fn one_nic_driver_suffices() {
         let only_virtio: String = DEBIAN
             .lines()
             .filter(|line| {
@@ -272,11 +269,11 @@ mod tests {
             .collect();
         assert!(check(&only_virtio).boots);
         let none = check(&only_virtio.replace("CONFIG_VIRTIO_NET=m", ""));
-        assert_eq!(none.reasons, ["none of the NIC drivers is there"]);
+        assert_eq!(none.reasons, ["none of the NIC drivers is set"]);
     }
 
     #[test]
-    fn what_is_only_useful_is_told_and_does_not_count() {
+    fn a_missing_useful_symbol_is_shown_and_the_kernel_still_boots() {
         let config = DEBIAN.replace("CONFIG_OVERLAY_FS=m", "") + "CONFIG_IP_PNP=y\n";
         let check = check(&config);
         assert!(check.boots);
@@ -289,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_symbol_of_another_architecture_is_not_missed() {
+    fn a_symbol_of_another_architecture_is_not_required() {
         let arm64 = DEBIAN
             .replace("Linux/x86", "Linux/arm64")
             .replace("CONFIG_HYPERVISOR_GUEST=y\n", "");
@@ -303,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn json_carries_every_symbol_and_the_verdict() {
+    fn the_json_has_every_symbol_and_the_result() {
         let json = serde_json::to_value(check(DEBIAN)).unwrap();
         assert_eq!(json["boots"], true);
         assert_eq!(json["kernel"], "Linux/x86 6.1.176");
