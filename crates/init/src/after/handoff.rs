@@ -28,8 +28,8 @@ use crate::console::{debug, warn};
 use crate::net::address::Address;
 use crate::net::configure::resolver;
 use crate::net::netlink::RouteSocket;
+use crate::root::in_root;
 use crate::root::nfs::mount::ROOT;
-use crate::root::rooted;
 
 /// A file for another program to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +135,7 @@ fn write(text: &str) -> std::io::Result<()> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(0o644))
     };
-    let root = rooted::directory(ROOT)?;
+    let root = in_root::directory(ROOT)?;
     let etc = at(root.as_fd(), "etc", OFlags::PATH | OFlags::DIRECTORY)?;
     let open = |flags: OFlags| at(etc.as_fd(), "resolv.conf", flags);
     if let Ok(file) = open(OFlags::RDONLY) {

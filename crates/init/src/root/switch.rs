@@ -16,8 +16,8 @@ use rustix::io::Errno;
 
 use crate::console::{debug, warn};
 use crate::diagnosis::{HEAD, Kind, Unfit, kind};
+use crate::root::in_root;
 use crate::root::nfs::mount::ROOT;
-use crate::root::rooted;
 
 /// `RAMFS_MAGIC`, `TMPFS_MAGIC` (`include/uapi/linux/magic.h`): what an initramfs is kept in.
 const IN_MEMORY: [i64; 2] = [0x8584_58f6, 0x0102_1994];
@@ -84,7 +84,7 @@ fn call(action: &'static str) -> impl Fn(Errno) -> SwitchError {
 /// The first of `programs` that is a file which can be run in the mounted root, or `None`. Links are resolved
 /// within the root.
 pub(crate) fn first_program(programs: &[String]) -> Option<String> {
-    let root = rooted::directory(ROOT).ok()?;
+    let root = in_root::directory(ROOT).ok()?;
     programs
         .iter()
         .find(|program| is_program(root.as_fd(), program))
@@ -93,13 +93,13 @@ pub(crate) fn first_program(programs: &[String]) -> Option<String> {
 
 /// Whether a path is that of a file in the mounted root.
 pub(crate) fn is_there(path: &str) -> bool {
-    rooted::directory(ROOT).is_ok_and(|root| is_file(root.as_fd(), path, 0))
+    in_root::directory(ROOT).is_ok_and(|root| is_file(root.as_fd(), path, 0))
 }
 
 /// Why the kernel would refuse to run a program of the mounted root, if that is sure. Asked before the switch, which
 /// cannot be taken back.
 pub(crate) fn unfit(program: &str) -> Option<Unfit> {
-    let root = rooted::directory(ROOT).ok()?;
+    let root = in_root::directory(ROOT).ok()?;
     let mut path = program.to_owned();
     // A script is run by a program, which is run by its loader.
     for _ in 0..INTERPRETERS {
@@ -118,7 +118,7 @@ pub(crate) fn unfit(program: &str) -> Option<Unfit> {
 /// The beginning of a file in the mounted root, if it can be read.
 fn head(root: BorrowedFd<'_>, path: &str) -> Option<Vec<u8>> {
     // What is no file is not waited for.
-    let file = rooted::open(root, path, OFlags::RDONLY | OFlags::NONBLOCK).ok()?;
+    let file = in_root::open(root, path, OFlags::RDONLY | OFlags::NONBLOCK).ok()?;
     let mut head = Vec::new();
     let limit = u64::try_from(HEAD).unwrap_or(u64::MAX);
     File::from(file).take(limit).read_to_end(&mut head).ok()?;
@@ -131,7 +131,7 @@ fn is_program(root: BorrowedFd<'_>, program: &str) -> bool {
 
 /// Whether a path is that of a file with one of these permissions, if any are given.
 fn is_file(root: BorrowedFd<'_>, path: &str, permissions: u32) -> bool {
-    let status = rooted::open(root, path, OFlags::PATH).and_then(rustix::fs::fstat);
+    let status = in_root::open(root, path, OFlags::PATH).and_then(rustix::fs::fstat);
     status.is_ok_and(|s| {
         FileType::from_raw_mode(s.st_mode) == FileType::RegularFile
             && (permissions == 0 || s.st_mode & permissions != 0)

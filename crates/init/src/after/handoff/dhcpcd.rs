@@ -12,8 +12,8 @@ use rustix::fs::OFlags;
 
 use super::{Note, in_line};
 use crate::net::address::Address;
+use crate::root::in_root;
 use crate::root::nfs::mount::ROOT;
-use crate::root::rooted;
 
 /// The unit's name.
 const UNIT: &str = "dhcpcd.service";
@@ -35,8 +35,8 @@ pub(super) fn unit() -> Option<String> {
 }
 
 fn read(path: &str) -> std::io::Result<String> {
-    let root = rooted::directory(ROOT)?;
-    let file = rooted::open(root.as_fd(), path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+    let root = in_root::directory(ROOT)?;
+    let file = in_root::open(root.as_fd(), path, OFlags::RDONLY | OFlags::NONBLOCK)?;
     let mut text = String::new();
     std::fs::File::from(file)
         .take(LONGEST)

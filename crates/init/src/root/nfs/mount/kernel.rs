@@ -18,7 +18,7 @@ use super::MountError;
 use crate::channel::{RecvTimeoutError, channel};
 use crate::clock::{Moment, Wait};
 use crate::console::{debug, warn};
-use crate::root::rooted;
+use crate::root::in_root;
 
 /// One message of the kernel about a mount, at most (`fs/fs_context.c` formats into a page).
 const KERNEL_MESSAGE: usize = 4096;
@@ -85,7 +85,7 @@ impl Order {
     fn tried(&self, tree: Option<OwnedFd>) -> Result<Option<OwnedFd>, MountError> {
         let attached = match &tree {
             Some(_) => None,
-            None => rooted::directory(&self.target).ok(),
+            None => in_root::directory(&self.target).ok(),
         };
         let root = tree.as_ref().or(attached.as_ref());
         let Some((program, errno)) = root.and_then(|root| unreadable(root.as_fd(), &self.programs))
@@ -119,7 +119,7 @@ fn unreadable(root: BorrowedFd<'_>, programs: &[String]) -> Option<(String, Errn
 
 /// Reads the beginning of a file; its length.
 fn begin(root: BorrowedFd<'_>, path: &str) -> rustix::io::Result<usize> {
-    let file = rooted::open(root, path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+    let file = in_root::open(root, path, OFlags::RDONLY | OFlags::NONBLOCK)?;
     rustix::io::read(&file, &mut vec![0; TRIED][..])
 }
 
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn a_program_that_fails_to_be_read_is_found_unless_one_before_it_can_be() {
         // Nothing is at a process's address 0, and reading there is an I/O error.
-        let proc = rooted::directory("/proc").unwrap();
+        let proc = in_root::directory("/proc").unwrap();
         let unreadable = |programs: &[&str]| {
             let programs: Vec<String> = programs.iter().map(|&p| p.to_owned()).collect();
             unreadable(proc.as_fd(), &programs)

@@ -250,7 +250,7 @@ fn a_path_that_neither_version_has_is_told_by_both() {
     // NFS4ERR_NOENT for the second name, whatever is asked.
     let server = refusing(&[2, 0, 3, 24, 0, 15, 0, 15, 2]);
     let sentence = asked(&server, &ALL).unwrap_err();
-    let by_4 = "nor by NFS version 4, where there is no x in /srv; look into";
+    let by_4 = "nor by NFS version 4, where there is no x in /srv; check the log";
     assert!(
         sentence.contains(&format!("{DENIED}; {by_4}")),
         "{sentence}"

@@ -1,8 +1,8 @@
-//! Paths of the mounted root, resolved as they will be once it is `/`: an absolute link begins at that root, and
-//! `..` does not leave it.
+//! Opens paths of the mounted root as they will resolve once it is `/`: absolute symlinks start at that root, and `..`
+//! does not leave it.
 //!
-//! openat2(2) does that with `RESOLVE_IN_ROOT`, from Linux 5.6 on. For the kernels before (4.15 and 5.4 of Ubuntu,
-//! 4.18 of RHEL 8) the names are walked here, one by one.
+//! openat2(2) does that with `RESOLVE_IN_ROOT`, since Linux 5.6. For older kernels (4.15 and 5.4 of Ubuntu, 4.18 of
+//! RHEL 8) the path is resolved here, component by component.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,16 +11,16 @@ use std::os::unix::ffi::OsStrExt;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-/// Links within one path, at most (`MAXSYMLINKS`, `include/linux/namei.h`).
-const LINKS: usize = 40;
+/// The most symlinks within one path (`MAXSYMLINKS`, `include/linux/namei.h`).
+const MAX_SYMLINKS: usize = 40;
 
-/// The directory that a root is mounted on.
+/// Opens the directory that a root is mounted on.
 pub(crate) fn directory(path: &str) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::open(path, flags, Mode::empty())
 }
 
-/// Opens what is there; `flags` may not create anything.
+/// Opens a path of the root; `flags` must not create anything.
 ///
 /// # Errors
 /// Those of openat2(2).
@@ -33,48 +33,49 @@ pub(crate) fn open(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> rustix::i
     }
 }
 
-/// The same name by name. Whoever changes the tree meanwhile may make it wrong, and nobody does before the switch.
+/// The same, component by component. A concurrent change of the tree could defeat it, but nothing changes the root
+/// before the switch.
 fn walk(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-    let mut names = Names::default();
-    names.put_before(path.as_bytes());
-    // The directories from the root down to where the walk is.
-    let mut way: Vec<OwnedFd> = Vec::new();
+    let mut components = Components::default();
+    components.push_path(path.as_bytes());
+    // The directories from the root down to the current one.
+    let mut parents: Vec<OwnedFd> = Vec::new();
     let mut links = 0;
-    while let Some(name) = names.0.pop() {
+    while let Some(name) = components.0.pop() {
         if name == ".." {
-            way.pop();
+            parents.pop();
             continue;
         }
-        let here = way.last().map_or(root, OwnedFd::as_fd);
+        let here = parents.last().map_or(root, OwnedFd::as_fd);
         let step = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let found = rustix::fs::openat(here, &name, step, Mode::empty())?;
         match FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode) {
-            FileType::Directory => way.push(found),
+            FileType::Directory => parents.push(found),
             FileType::Symlink => {
                 links += 1;
-                if links > LINKS {
+                if links > MAX_SYMLINKS {
                     return Err(Errno::LOOP);
                 }
                 let target = rustix::fs::readlinkat(&found, "", Vec::new())?;
                 if target.as_bytes().starts_with(b"/") {
-                    way.clear();
+                    parents.clear();
                 }
-                names.put_before(target.as_bytes());
+                components.push_path(target.as_bytes());
             }
-            _ if !names.0.is_empty() => return Err(Errno::NOTDIR),
+            _ if !components.0.is_empty() => return Err(Errno::NOTDIR),
             _ => return rustix::fs::openat(here, &name, flags | OFlags::NOFOLLOW, Mode::empty()),
         }
     }
-    let here = way.last().map_or(root, OwnedFd::as_fd);
+    let here = parents.last().map_or(root, OwnedFd::as_fd);
     rustix::fs::openat(here, ".", flags, Mode::empty())
 }
 
-/// The names that are still to be walked, the next one last.
+/// The components that are still to be resolved, the next one last.
 #[derive(Default)]
-struct Names(Vec<OsString>);
+struct Components(Vec<OsString>);
 
-impl Names {
-    fn put_before(&mut self, path: &[u8]) {
+impl Components {
+    fn push_path(&mut self, path: &[u8]) {
         let names = path.rsplit(|byte| *byte == b'/');
         self.0.extend(
             names
@@ -92,8 +93,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_walk_ends_where_the_kernel_does() {
-        let folder = std::env::temp_dir().join(format!("netroot-rooted-{}", std::process::id()));
+    fn the_walk_resolves_paths_as_the_kernel_does() {
+        let folder = std::env::temp_dir().join(format!("netroot-in-root-{}", std::process::id()));
         fs::create_dir_all(folder.join("usr/bin")).unwrap();
         fs::create_dir_all(folder.join("etc")).unwrap();
         for file in ["usr/bin/env", "etc/passwd", "usr/passwd"] {
