@@ -4,7 +4,6 @@
 //! /proc/cmdline → BootPlan → link → Lease → Export → mount → switch_root
 //! ```
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ffi::OsString;
 
@@ -15,46 +14,24 @@ use crate::clock::{Moment, Seconds};
 use crate::console::info;
 use crate::early::SavedSysctl;
 use crate::failure::Failure;
-use crate::modules::Loader;
+use crate::machine::Machine;
 use crate::net::address::Address;
 use crate::net::configure;
 use crate::net::dhcp::inform;
 use crate::net::lease;
-use crate::net::link::{Nics, bring_up};
+use crate::net::link::bring_up;
 use crate::net::time_server;
-use crate::report::{self, BootReport};
+use crate::report;
 use crate::rescue;
+use crate::root::mount_point;
 use crate::root::nfs::export;
 use crate::root::nfs::mount;
 use crate::root::switch;
 
-/// The machine that boots: what lasts from one attempt to the next.
-pub(crate) struct Machine {
-    pub(crate) plan: BootPlan,
-    /// What the plan was read from.
-    pub(crate) cmdline: String,
-    /// Where it has paused already (`rd.break`).
-    pub(crate) stopped: Vec<Stage>,
-    pub(crate) started: Moment,
-    pub(crate) report: BootReport,
-    pub(crate) loader: Loader,
-    pub(crate) nics: Nics,
-    /// Modules that the mount will need.
-    pub(crate) later: Vec<String>,
-    /// The address that is set.
-    pub(crate) address: Option<Address>,
-    /// When an attempt with a NIC failed last, by its index.
-    pub(crate) failed: BTreeMap<u32, Moment>,
-    /// What the kernel started `/init` with, for the root's init.
-    pub(crate) arguments: Vec<OsString>,
-    /// Settings of the kernel to give back.
-    pub(crate) saved_sysctls: Vec<SavedSysctl>,
-}
-
 /// One attempt. It returns with a failure or not at all.
 pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
     machine.report.attempt("link");
-    mount::unmount_all();
+    mount_point::unmount_all();
     rescue::stop_at(machine, Stage::Network)?;
     bring_up(&mut machine.nics)?;
     // Not before: the NIC's driver comes first on a machine with one processor, and DHCP leaves time enough.

@@ -16,7 +16,7 @@ pub(crate) use packet_loss::PacketLoss;
 pub(crate) use program::{HEAD, Kind, Unfit, kind};
 #[cfg(test)]
 pub(crate) use reachability::Neighbour;
-pub(crate) use reachability::{NextHop, Reachability};
+pub(crate) use reachability::Reachability;
 pub(crate) use rpc_failure::RpcFailure;
 
 #[cfg(test)]

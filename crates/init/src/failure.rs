@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use netroot_proto::mount::NoRoot;
 
-use crate::diagnosis::{NextHop, PacketLoss, UnclaimedCard, Unfit, no_nic_advice};
+use crate::causes::causes;
+use crate::diagnosis::{PacketLoss, UnclaimedCard, Unfit, no_nic_advice};
 use crate::net::address::Address;
 use crate::net::configure::ConfigureError;
 use crate::net::netlink::NetlinkError;
+use crate::net::next_hop::NextHop;
 use crate::root::nfs::NfsFault;
 use crate::root::nfs::mount::MountError;
 use crate::root::switch::SwitchError;
@@ -173,24 +175,10 @@ fn with_cause(error: &dyn Error) -> String {
     }
 }
 
-/// An error's causes, outermost first: `no such device: ...`.
-pub(crate) fn causes(error: &dyn Error) -> String {
-    let mut text = String::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnosis::{Neighbour, NextHop, Reachability};
+    use crate::diagnosis::{Neighbour, Reachability};
     use crate::root::nfs::NfsFault;
 
     fn nfs(fault: NfsFault) -> String {

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use netroot_proto::dhcp::Mac;
 use netroot_proto::mount::MachineIdentity;
 
 use crate::console::{debug, warn};
-use crate::net::link::Nic;
 
 /// What the firmware says of the machine (`drivers/firmware/dmi-id.c`); absent on boards with a device tree.
 const DMI: &str = "/sys/class/dmi/id";
@@ -29,12 +29,12 @@ const FILLERS: [&str; 9] = [
     "unknown",
 ];
 
-/// The machine, as reached through a NIC.
-pub(crate) fn of(nic: &Nic) -> MachineIdentity {
+/// The machine, as reached through the NIC with this address.
+pub(crate) fn of(mac: Mac) -> MachineIdentity {
     let dmi = |name: &str| read(&Path::new(DMI).join(name));
     let system = rustix::system::uname();
     MachineIdentity {
-        mac: Some(nic.mac.0),
+        mac: Some(mac.0),
         uuid: dmi("product_uuid").filter(|uuid| tells_apart(uuid)),
         serial: dmi("product_serial").or_else(|| read(Path::new(DEVICE_TREE_SERIAL))),
         arch: system.machine().to_str().ok().map(str::to_owned),

@@ -10,6 +10,7 @@
 
 mod after;
 mod boot;
+mod causes;
 mod channel;
 mod clock;
 mod console;
@@ -18,6 +19,7 @@ mod early;
 mod failure;
 mod identity;
 mod keyboard;
+mod machine;
 mod modules;
 mod net;
 mod panic_handler;
@@ -26,6 +28,7 @@ mod report;
 mod rescue;
 mod retry_trigger;
 mod root;
+mod run_directory;
 mod timeouts;
 
 use std::convert::Infallible;
@@ -36,18 +39,15 @@ use std::time::Duration;
 
 use netroot_proto::cmdline::{BootPlan, Stage};
 
-use crate::boot::Machine;
 use crate::clock::{Moment, Seconds};
 use crate::console::{debug, error, info, warn};
 use crate::early::SavedSysctl;
 use crate::failure::Failure;
+use crate::machine::{Machine, apply_to_program, later_modules};
 use crate::modules::Loader;
 use crate::net::link::Nics;
 use crate::policy::{Failures, Next};
 use crate::report::BootReport;
-
-/// Modules that the image wants loaded whatever the devices say, one name a line.
-const ALWAYS: &str = "/etc/netroot/modules";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
@@ -133,7 +133,7 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
     let cmdline = fs::read("/proc/cmdline").map_err(Failure::CommandLine)?;
     let cmdline = String::from_utf8_lossy(&cmdline).into_owned();
     let plan = BootPlan::parse(&cmdline);
-    obey(&plan);
+    apply_to_program(&plan);
     let kernel = rustix::system::uname()
         .release()
         .to_string_lossy()
@@ -166,7 +166,7 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
     loader.load_what_was_ordered();
     let nics = Nics::open(loader.clone(), &plan.network)?;
     Ok(Machine {
-        later: wanted_later(&plan),
+        later: later_modules(&plan),
         plan,
         cmdline,
         stopped: vec![Stage::Start],
@@ -179,68 +179,6 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
         arguments: arguments.to_vec(),
         saved_sysctls: overcommit.into_iter().chain(modprobe).collect(),
     })
-}
-
-/// Takes what holds for the whole program from the command line.
-fn obey(plan: &BootPlan) {
-    console::set_level(console::level_of_loglevel(plan.console_level.value));
-    panic_handler::set_policy(plan.after_failure.value);
-}
-
-impl Machine {
-    /// What a boot report is made from.
-    pub(crate) fn report_sources(&self) -> report::Sources<'_> {
-        report::Sources {
-            record: &self.report,
-            plan: &self.plan,
-            nics: &self.nics,
-            address: self.address.as_ref(),
-        }
-    }
-
-    /// Takes the parameters that somebody set at the prompt, from the next attempt on.
-    fn take_parameters(&mut self, cmdline: String) {
-        let mut plan = BootPlan::parse(&cmdline);
-        plan.breaks
-            .retain(|stop| !self.stopped.contains(&stop.value));
-        obey(&plan);
-        self.later = wanted_later(&plan);
-        self.report.set_cmdline(&cmdline);
-        self.failed.clear();
-        self.nics.change(&plan.network);
-        self.plan = plan;
-        self.cmdline = cmdline;
-    }
-}
-
-/// Modules that the mount will need: loaded while the network comes up.
-fn wanted_later(plan: &BootPlan) -> Vec<String> {
-    use netroot_proto::cmdline::{Overlay, RootRequest};
-    use netroot_proto::mount::Version;
-    let versions = match &plan.root {
-        RootRequest::Nfs(request) => request.options.versions.as_slice(),
-        RootRequest::FromDhcp { options, .. } => options.versions.as_slice(),
-        RootRequest::NotNfs { .. } | RootRequest::Missing => &[],
-    };
-    let always = fs::read_to_string(ALWAYS).unwrap_or_default();
-    let mut modules: Vec<String> = Vec::new();
-    if versions.is_empty() || versions.contains(&Version::V3) {
-        modules.push("nfsv3".to_owned());
-    }
-    if versions.iter().any(|v| matches!(v, Version::V4(_))) {
-        modules.push("nfsv4".to_owned());
-    }
-    if plan.overlay.value != Overlay::Off {
-        modules.push("overlay".to_owned());
-    }
-    modules.extend(
-        always
-            .lines()
-            .map(str::trim)
-            .filter(|l| !l.is_empty() && !l.starts_with('#'))
-            .map(str::to_owned),
-    );
-    modules
 }
 
 /// Keeps the compiler's word that [`boot::boot`] does not return without a failure.

@@ -20,8 +20,9 @@ use self::json::{Object, object, text};
 use crate::clock::Moment;
 use crate::console::{self, debug, warn};
 use crate::net::address::Address;
-use crate::net::configure::RUN;
-use crate::net::link::{self, Nic, Nics};
+use crate::net::link::{self, Nics};
+use crate::net::nic::Nic;
+use crate::run_directory::RUN;
 
 /// How long a failed attempt waits for the upload; a pause of at least two seconds follows.
 const UPLOAD_TIMEOUT: Duration = Duration::from_millis(1500);
@@ -133,7 +134,7 @@ pub(crate) fn root(
     address: Option<&Address>,
 ) -> Option<Result<RootChoice, NoRoot>> {
     let address = address?;
-    let identity = crate::identity::of(&address.nic);
+    let identity = crate::identity::of(address.nic.mac);
     Some(choose_root_of(plan, &address.facts(), &identity))
 }
 
@@ -143,7 +144,7 @@ pub(crate) fn mounts() -> Vec<String> {
     let is_root = |line: &&str| {
         let mut fields = line.split(' ').skip(1);
         let (place, kind) = (fields.next(), fields.next());
-        place == Some(crate::root::nfs::mount::ROOT)
+        place == Some(crate::root::mount_point::ROOT)
             || kind.is_some_and(|kind| kind.starts_with("nfs"))
     };
     table.lines().filter(is_root).map(str::to_owned).collect()

@@ -16,11 +16,11 @@ use netroot_proto::cmdline::{BootPlan, Rescue, Stage};
 
 use self::command::{Command, HELP, with, without};
 use self::state::Row;
-use crate::boot::Machine;
 use crate::clock::Moment;
 use crate::console::{self, info, warn};
 use crate::failure::Failure;
 use crate::keyboard::{self, Input};
+use crate::machine::Machine;
 use crate::policy::{self, Next};
 use crate::retry_trigger::RetryTrigger;
 

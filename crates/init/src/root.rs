@@ -4,6 +4,7 @@
 //! [`switch`] makes it `/`.
 
 pub(crate) mod in_root;
+pub(crate) mod mount_point;
 pub(crate) mod nfs;
 pub(crate) mod overlay;
 pub(crate) mod switch;

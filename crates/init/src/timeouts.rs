@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use netroot_proto::cmdline::{AfterFailure, BootPlan, Network, Origin};
 
-use crate::net::dhcp::client::PATIENCE;
+/// How long a NIC with a carrier is asked on before the attempt counts as failed: spanning trees take 30 to 50 s
+/// before they forward the first packet.
+const DHCP: Duration = Duration::from_secs(90);
 
 /// How long DHCP may take: `rd.net.timeout.dhcp=` times `rd.net.dhcp.retry=`.
 pub(crate) fn dhcp(network: &Network) -> Duration {
     let patience = &network.patience;
-    let one = patience.dhcp.as_ref().map_or(PATIENCE, |limit| limit.value);
+    let one = patience.dhcp.as_ref().map_or(DHCP, |limit| limit.value);
     let tries = patience.dhcp_tries.as_ref().map_or(1, |tries| tries.value);
     // An exchange needs some time, whatever the parameters say.
     one.saturating_mul(tries).max(Duration::from_secs(1))
@@ -50,7 +52,7 @@ mod tests {
 
     #[test]
     fn the_dhcp_timeout_is_multiplied_by_its_retries() {
-        assert_eq!(dhcp(&network("ip=dhcp")), PATIENCE);
+        assert_eq!(dhcp(&network("ip=dhcp")), DHCP);
         assert_eq!(dhcp(&network("rd.net.timeout.dhcp=10")), s(10));
         let thrice = "rd.net.timeout.dhcp=10 rd.net.dhcp.retry=3";
         assert_eq!(dhcp(&network(thrice)), s(30));

@@ -29,7 +29,7 @@ use crate::net::address::Address;
 use crate::net::configure::resolver;
 use crate::net::netlink::RouteSocket;
 use crate::root::in_root;
-use crate::root::nfs::mount::ROOT;
+use crate::root::mount_point::ROOT;
 
 /// A file for another program to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,8 +163,8 @@ fn names_a_server(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::dhcp::client::Dialogue;
-    use crate::net::link::Nic;
+    use crate::net::dialogue::Dialogue;
+    use crate::net::nic::Nic;
     use netroot_proto::cmdline::BootPlan;
     use netroot_proto::dhcp::Mac;
     use netroot_proto::dhcp::lease::Lease;

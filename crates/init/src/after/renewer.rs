@@ -36,8 +36,8 @@ use crate::clock::{Moment, timespec};
 use crate::net::address::Address;
 use crate::net::configure::resolver;
 use crate::net::dhcp::nic_selection::{Addressing, addressing_of};
-use crate::net::link::Nic;
 use crate::net::netlink::RouteSocket;
+use crate::net::nic::Nic;
 use guard::WITHOUT;
 use last_resort::LastResort;
 

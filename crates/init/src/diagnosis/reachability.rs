@@ -6,21 +6,7 @@ use std::net::Ipv4Addr;
 
 use netroot_net::ArpEntry;
 
-/// Where packets to a server are sent first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NextHop {
-    /// The server itself: it is in this machine's own network.
-    Direct,
-    /// A router.
-    Router {
-        /// Its address.
-        gateway: Ipv4Addr,
-        /// Whether it is in this machine's own network.
-        on_link: bool,
-    },
-    /// There is no route.
-    NoRoute,
-}
+use crate::net::next_hop::NextHop;
 
 /// What the kernel's ARP table says of an address in this machine's network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use nfs3_client::RpcError;
 
 use super::*;
 use crate::failure::Failure;
+use crate::net::next_hop::NextHop;
 use crate::root::nfs::NfsFault;
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);

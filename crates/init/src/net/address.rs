@@ -6,9 +6,9 @@ use netroot_proto::cmdline::{IpRequest, Network};
 use netroot_proto::dhcp::lease::{Lease, Route};
 use netroot_proto::mount::LeaseFacts;
 
-use crate::diagnosis::NextHop;
-use crate::net::dhcp::client::Dialogue;
-use crate::net::link::Nic;
+use crate::net::dialogue::Dialogue;
+use crate::net::next_hop::NextHop;
+use crate::net::nic::Nic;
 
 /// One NIC's address with all that was learnt with it. What the command line says holds over what a server says.
 #[derive(Debug, Clone)]

@@ -5,13 +5,11 @@ use std::fs;
 use std::io;
 use std::net::Ipv4Addr;
 
+use crate::causes::causes;
 use crate::console::{debug, warn};
-use crate::failure::causes;
 use crate::net::address::Address;
 use crate::net::netlink::{NetlinkError, RouteSocket};
-
-/// Where the real root finds what this init learnt; `/run` moves along.
-pub(crate) const RUN: &str = "/run/netroot";
+use crate::run_directory::RUN;
 
 /// What of an address could not be set. The rest (MTU, routes, names) is told and done without: the server may
 /// well be in this network.

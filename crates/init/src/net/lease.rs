@@ -9,9 +9,10 @@ use netroot_proto::cmdline::BootPlan;
 use netroot_proto::dhcp::Mac;
 use netroot_proto::dhcp::lease::Lease;
 
+use crate::causes::causes;
 use crate::clock::{Moment, Wait};
 use crate::console::{info, warn};
-use crate::failure::{Failure, causes};
+use crate::failure::Failure;
 use crate::net::address::Address;
 use crate::net::dhcp::client::DhcpClient;
 use crate::net::dhcp::firmware;
@@ -19,7 +20,8 @@ use crate::net::dhcp::nic_selection::{
     Addressing, BOOT_LINK_GRACE, NicState, RootKnown, Selection, addressing_of, select,
 };
 use crate::net::dhcp::offer_score::{protocol, root_known, score};
-use crate::net::link::{Nic, Nics};
+use crate::net::link::Nics;
+use crate::net::nic::Nic;
 use crate::timeouts;
 
 /// Looks at the clock this often at least.

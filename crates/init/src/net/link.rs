@@ -12,12 +12,14 @@ use netroot_proto::cmdline::Network;
 use netroot_proto::dhcp::Mac;
 use rustix::event::{PollFd, PollFlags, poll};
 
+use crate::causes::causes;
 use crate::clock::{Moment, Wait, timespec};
 use crate::console::{debug, info, warn};
 use crate::diagnosis::unclaimed_cards;
 use crate::failure::Failure;
 use crate::modules::Loader;
 use crate::net::netlink::{Link, NetlinkError, RouteSocket, Uevent, UeventSocket};
+use crate::net::nic::Nic;
 use crate::net::virtual_links::VirtualLinks;
 
 /// How long the first NIC may take to appear, unless `rd.net.timeout.iflink=` says so: USB adapters and firmware take
@@ -40,23 +42,6 @@ pub(crate) struct Nics {
     stale: bool,
     /// How long the first NIC may take.
     patience: Duration,
-}
-
-/// A NIC that frames can be sent through.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Nic {
-    /// The interface's index.
-    pub(crate) index: u32,
-    /// Its name.
-    pub(crate) name: String,
-    /// Its Ethernet address.
-    pub(crate) mac: Mac,
-    /// Whether it has a carrier.
-    pub(crate) carrier: bool,
-    /// Whether the kernel surely sends what it is given: see [`Link::running`].
-    pub(crate) running: bool,
-    /// The largest packet in bytes.
-    pub(crate) mtu: u32,
 }
 
 /// Finds the drivers of the machine's NICs and waits for the first NIC, and for what the command line wants made of
@@ -246,7 +231,7 @@ impl Nics {
                 gone.into_iter().for_each(|index| self.forget(index));
                 links.into_iter().for_each(|link| self.take(link));
             }
-            Err(e) => warn!("{e}: {}", crate::failure::causes(&e)),
+            Err(e) => warn!("{e}: {}", causes(&e)),
         }
     }
 
@@ -309,7 +294,7 @@ fn patience(network: &Network) -> Duration {
 fn set_up(link: Link) {
     let work = move || {
         if let Err(e) = RouteSocket::open().and_then(|mut socket| socket.set_up(link.index)) {
-            warn!("{}: {e}: {}", link.name, crate::failure::causes(&e));
+            warn!("{}: {e}: {}", link.name, causes(&e));
         }
     };
     if let Err(e) = thread::Builder::new().stack_size(128 << 10).spawn(work) {

@@ -5,47 +5,23 @@
 //! are found by [`VirtualLinks::next`] (pure) and taken.
 
 mod change;
+mod device;
 mod orders;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use netroot_proto::cmdline::{Bond, Bridge, Network, Origin, Vlan};
+use netroot_proto::cmdline::{Network, Origin};
 use netroot_proto::dhcp::Mac;
 
+use self::device::{Device, State, What};
 use self::orders::{change_name, down, enslave, realise};
+use crate::causes::causes;
 use crate::console::{debug, info, warn};
-use crate::failure::causes;
 use crate::modules::{Loaded, Loader};
 use crate::net::netlink::{Link, RouteSocket};
 
 /// The links by index, as the kernel reports them.
 type Links = BTreeMap<u32, Link>;
-
-/// A device to make.
-#[derive(Debug)]
-struct Device {
-    name: String,
-    what: What,
-    origin: Origin,
-    state: State,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum What {
-    Bond(Bond),
-    Vlan(Vlan),
-    Bridge(Bridge),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Not there yet.
-    Wanted,
-    /// It is there, under this index.
-    Made(u32),
-    /// The kernel or the image cannot make it. What it was to be made of is then used as it is.
-    Failed,
-}
 
 /// The next thing that can be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,33 +38,6 @@ enum Step {
         master: u32,
         port: u32,
     },
-}
-
-impl Device {
-    /// The names of what it is made of.
-    fn below(&self) -> &[String] {
-        match &self.what {
-            What::Bond(bond) => &bond.ports,
-            What::Vlan(vlan) => std::slice::from_ref(&vlan.link),
-            What::Bridge(bridge) => &bridge.ports,
-        }
-    }
-
-    fn kind(&self) -> &'static str {
-        match self.what {
-            What::Bond(_) => "bond",
-            What::Vlan(_) => "vlan",
-            What::Bridge(_) => "bridge",
-        }
-    }
-
-    fn module(&self) -> &'static str {
-        match self.what {
-            What::Bond(_) => "bonding",
-            What::Vlan(_) => "8021q",
-            What::Bridge(_) => "bridge",
-        }
-    }
 }
 
 /// What is wanted of the NICs, and how far that has got.

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 
 use rustix::mount::{UnmountFlags, mount_bind_recursive, unmount};
 
-use crate::root::nfs::mount::ROOT;
+use crate::root::mount_point::ROOT;
 
 /// The argument that makes this program the shell's launcher.
 pub(crate) const NAME: &str = "--shell-of-the-root";

@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use crate::boot::Machine;
 use crate::console::debug;
+use crate::machine::Machine;
 use crate::net::address::Address;
 use crate::report;
 

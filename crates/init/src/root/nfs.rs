@@ -14,6 +14,7 @@ mod offer;
 mod probe;
 mod readahead;
 mod refusal;
+mod server;
 mod service;
 mod stream;
 mod tree;
@@ -21,5 +22,5 @@ mod walk;
 
 pub(crate) use fault::NfsFault;
 pub(crate) use offer::ask;
-pub(crate) use probe::{Mounted, Server, tell_unmounted};
+pub(crate) use probe::{Mounted, tell_unmounted};
 pub(crate) use walk::Found;

@@ -6,8 +6,8 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount};
 
 use crate::modules::Loader;
-use crate::net::configure::RUN;
-use crate::root::nfs::mount::{MountError, ROOT, make_directory};
+use crate::root::mount_point::{MEMORY, ROOT};
+use crate::root::nfs::mount::{MountError, make_directory};
 
 /// Lays a tmpfs over the root. Both layers are below `/run`, which moves along: the real root sees them.
 pub(crate) fn layer(lower: &str, size: Option<&str>, loader: &Loader) -> Result<(), MountError> {
@@ -17,8 +17,8 @@ pub(crate) fn layer(lower: &str, size: Option<&str>, loader: &Loader) -> Result<
             source: errno.into(),
         }
     };
-    let memory = format!("{RUN}/overlay");
-    make_directory(&memory)?;
+    let memory = MEMORY;
+    make_directory(memory)?;
     let data = match size {
         Some(size) => format!("mode=755,size={size}"),
         None => "mode=755".to_owned(),
@@ -26,7 +26,7 @@ pub(crate) fn layer(lower: &str, size: Option<&str>, loader: &Loader) -> Result<
     let data = CString::new(data).map_err(|_| failed("its size")(Errno::INVAL))?;
     mount(
         "netroot",
-        memory.as_str(),
+        memory,
         "tmpfs",
         MountFlags::empty(),
         data.as_c_str(),

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use crate::console::{debug, warn};
 use crate::diagnosis::{HEAD, Kind, Unfit, kind};
 use crate::root::in_root;
-use crate::root::nfs::mount::ROOT;
+use crate::root::mount_point::ROOT;
 
 /// `RAMFS_MAGIC`, `TMPFS_MAGIC` (`include/uapi/linux/magic.h`): what an initramfs is kept in.
 const IN_MEMORY: [i64; 2] = [0x8584_58f6, 0x0102_1994];

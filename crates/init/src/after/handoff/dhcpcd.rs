@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 use super::{Note, in_line};
 use crate::net::address::Address;
 use crate::root::in_root;
-use crate::root::nfs::mount::ROOT;
+use crate::root::mount_point::ROOT;
 
 /// The unit's name.
 const UNIT: &str = "dhcpcd.service";

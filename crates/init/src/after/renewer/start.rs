@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::{NAME, timespec};
 use crate::console::{debug, warn};
 use crate::net::address::Address;
-use crate::net::dhcp::client::Dialogue;
+use crate::net::dialogue::Dialogue;
 
 /// How long process 1 waits for it to be ready.
 const START: Duration = Duration::from_secs(5);

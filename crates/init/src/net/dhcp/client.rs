@@ -16,6 +16,7 @@ use super::device::DhcpDevice;
 use super::neighbours::Neighbours;
 use crate::clock::Moment;
 use crate::console::{debug, warn};
+use crate::net::dialogue::Dialogue;
 
 /// Never, for smoltcp: its own repetitions of a DISCOVER would carry new transaction numbers.
 const ONCE: smoltcp::time::Duration = smoltcp::time::Duration::from_secs(7 * 24 * 3600);
@@ -43,17 +44,6 @@ pub(crate) enum ClientError {
     /// smoltcp takes only an address that one NIC can own.
     #[error("{0} is no address of a NIC")]
     Address(Mac),
-}
-
-/// How a lease was won, as whole Ethernet frames: what a renewer goes on from.
-#[derive(Debug, Clone)]
-pub(crate) struct Dialogue {
-    /// The client's last word.
-    pub(crate) asked: Vec<u8>,
-    /// The server's.
-    pub(crate) answered: Vec<u8>,
-    /// When that came.
-    pub(crate) at: Moment,
 }
 
 /// A persistent DHCP client: it asks until it is answered, whatever the carrier does meanwhile.
@@ -259,7 +249,3 @@ pub(super) fn seed(mac: Mac) -> u64 {
     let _ = rustix::rand::getrandom(&mut random[..], flags);
     u64::from_ne_bytes(random) ^ address.rotate_left(16) ^ u64::from(time)
 }
-
-/// How long a NIC with a carrier is asked on before the attempt counts as failed: spanning trees take 30 to 50 s
-/// before they forward the first packet.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);

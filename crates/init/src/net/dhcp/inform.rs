@@ -15,9 +15,9 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::client::seed;
 use super::device::FRAME;
 use super::firmware;
+use crate::causes::causes;
 use crate::clock::{Moment, timespec};
 use crate::console::{info, warn};
-use crate::failure::causes;
 use crate::identity;
 use crate::net::address::Address;
 
@@ -124,7 +124,7 @@ fn lacking(address: &Address, plan: &BootPlan) -> Option<Lack> {
     lack(
         plan,
         &address.facts(),
-        &identity::of(&address.nic),
+        &identity::of(address.nic.mac),
         !address.dns.is_empty(),
         |server| address.reaches(server),
     )

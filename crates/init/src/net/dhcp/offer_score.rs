@@ -16,7 +16,7 @@ pub(crate) fn root_known(plan: &BootPlan, address: &Address, failed: Option<Mome
         // What it lacks is asked for once it is set, and no other NIC would bring more.
         return RootKnown::Named;
     }
-    let Ok(choice) = choose_root_of(plan, &address.facts(), &identity::of(&address.nic)) else {
+    let Ok(choice) = choose_root_of(plan, &address.facts(), &identity::of(address.nic.mac)) else {
         return RootKnown::None;
     };
     let within_reach = choice.servers().any(|server| match server {

@@ -5,8 +5,8 @@ use netroot_proto::dhcp::Mac;
 
 use super::orders::{change_name, down};
 use super::{State, VirtualLinks};
+use crate::causes::causes;
 use crate::console::{info, warn};
-use crate::failure::causes;
 use crate::net::netlink::{Link, NetlinkError, RouteSocket};
 
 impl VirtualLinks {

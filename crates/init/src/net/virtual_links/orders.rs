@@ -1,6 +1,6 @@
 //! What the kernel is told about devices and their ports: nothing is decided here.
 
-use super::{Device, What};
+use super::device::{Device, What};
 use crate::net::netlink::{
     Attributes, Link, Making, NetlinkError, RouteSocket, bond_data, bridge_data, vlan_data,
 };

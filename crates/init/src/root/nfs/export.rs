@@ -13,7 +13,8 @@ use crate::identity;
 use crate::net::address::Address;
 use crate::net::resolve::Resolver;
 use crate::root::nfs::failover::ask_all;
-use crate::root::nfs::{Found, Server, ask};
+use crate::root::nfs::server::Server;
+use crate::root::nfs::{Found, ask};
 
 /// A root that can be mounted, as far as its server says.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ pub(crate) fn programs(plan: &BootPlan) -> Vec<String> {
 
 /// Chooses the root, and asks its servers about it: those that can be mounted from, the best one first.
 pub(crate) fn find(plan: &BootPlan, address: &Address) -> Result<Vec<Export>, Failure> {
-    let machine = identity::of(&address.nic);
+    let machine = identity::of(address.nic.mac);
     let choice = choose_root_of(plan, &address.facts(), &machine)
         .map_err(|reason| Failure::NoRoot { reason })?;
     for complaint in &choice.complaints {

@@ -17,7 +17,7 @@ use crate::console::{debug, info, warn};
 use crate::failure::Failure;
 use crate::identity;
 use crate::modules::{Loaded, Loader};
-use crate::net::configure::RUN;
+use crate::root::mount_point::{LOWER, ROOT};
 use crate::root::nfs::export::Export;
 use crate::root::nfs::readahead;
 
@@ -25,8 +25,6 @@ use crate::root::overlay::layer;
 pub(crate) use error::MountError;
 use kernel::{Order, in_time};
 
-/// Where the root is mounted, to become `/`.
-pub(crate) const ROOT: &str = "/newroot";
 /// How long a mount may take once the server answered every question before it.
 const PATIENCE: Duration = Duration::from_secs(45);
 /// The same where another server can be mounted from.
@@ -45,7 +43,7 @@ pub(crate) fn mount_root<'a>(
 ) -> Result<&'a Export, Failure> {
     let layered = *overlay != Overlay::Off;
     let target = if layered {
-        format!("{RUN}/lower")
+        LOWER.to_owned()
     } else {
         ROOT.to_owned()
     };
@@ -198,18 +196,5 @@ pub(crate) fn make_directory(path: &str) -> Result<(), MountError> {
             path: path.to_owned(),
             source,
         }),
-    }
-}
-
-/// Takes away what an attempt left mounted, so that the next one finds a clean place.
-pub(crate) fn unmount_all() {
-    for path in [
-        ROOT.to_owned(),
-        format!("{RUN}/overlay"),
-        format!("{RUN}/lower"),
-    ] {
-        while rustix::mount::unmount(path.as_str(), rustix::mount::UnmountFlags::DETACH).is_ok() {
-            debug!("unmounted {path}");
-        }
     }
 }

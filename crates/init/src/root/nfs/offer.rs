@@ -3,7 +3,8 @@
 use netroot_proto::mount::{KnownPorts, Version};
 
 use super::fault::NfsFault;
-use super::probe::{Server, lacks_access_lists, probe_v3, probe_v4};
+use super::probe::{lacks_access_lists, probe_v3, probe_v4};
+use super::server::Server;
 use super::walk::Found;
 use crate::console::{info, warn};
 

@@ -16,32 +16,18 @@ use rustix::io::Errno;
 use super::compound::{Answer, COMPOUND, Question};
 use super::fault::{Missing, NfsFault};
 use super::refusal::refusal;
+use super::server::Server;
 use super::service::{ACL, MOUNT, NFS, NFS_4, PORTMAPPER, Service, answers_null, null, null_at};
 use super::stream::{Stream, Tcp, finish};
 use super::tree::Export;
 use super::walk::{Found, find};
 use crate::console::debug;
-use crate::diagnosis::{NextHop, Reachability, RpcFailure};
+use crate::diagnosis::{Reachability, RpcFailure};
 
 /// The port of NFS where nothing else is said (RFC 7530 §3.1; version 3 by custom).
 const NFS_PORT: u16 = 2049;
 /// How many first names of a path may be above what version 4 shows.
 const SHORTENED: usize = 4;
-
-/// Whom to ask, and as whom.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Server {
-    /// The NFS server.
-    pub(crate) address: Ipv4Addr,
-    /// The MOUNT server, which `mountaddr=` may say is another machine.
-    pub(crate) mount_address: Ipv4Addr,
-    /// Our own address.
-    pub(crate) own: Ipv4Addr,
-    /// Who gets what is sent to the server first.
-    pub(crate) hop: NextHop,
-    /// The ports that the command line or DHCP named.
-    pub(crate) ports: KnownPorts,
-}
 
 /// What the server said.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use nfs3_types::mount::{exports, mountstat3};
 
 use super::fault::NfsFault;
-use super::probe::Server;
+use super::server::Server;
 
 /// A refusal and the list of exports, put together.
 pub(super) fn refusal(
@@ -97,7 +97,7 @@ mod tests {
             address,
             mount_address: address,
             own,
-            hop: crate::diagnosis::NextHop::Direct,
+            hop: crate::net::next_hop::NextHop::Direct,
             ports: KnownPorts::default(),
         };
         let opaque = |text: &str| Opaque::owned(text.as_bytes().to_vec());

@@ -51,7 +51,7 @@ fn server(answer: impl Fn(Call) -> Then + Send + 'static) -> Server {
         address: Ipv4Addr::LOCALHOST,
         mount_address: Ipv4Addr::LOCALHOST,
         own: Ipv4Addr::LOCALHOST,
-        hop: crate::diagnosis::NextHop::Direct,
+        hop: crate::net::next_hop::NextHop::Direct,
         ports: netroot_proto::mount::KnownPorts {
             nfs: port,
             mount: port,

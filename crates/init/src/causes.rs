@@ -1,0 +1,17 @@
+//! The causes of an error as text.
+
+use std::error::Error;
+
+/// An error's causes, outermost first: `no such device: ...`.
+pub(crate) fn causes(error: &dyn Error) -> String {
+    let mut text = String::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

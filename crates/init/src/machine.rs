@@ -1,0 +1,104 @@
+//! The machine that boots: what lasts from one attempt to the next.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+
+use netroot_proto::cmdline::{BootPlan, Overlay, RootRequest, Stage};
+use netroot_proto::mount::Version;
+
+use crate::clock::Moment;
+use crate::console;
+use crate::early::SavedSysctl;
+use crate::modules::Loader;
+use crate::net::address::Address;
+use crate::net::link::Nics;
+use crate::panic_handler;
+use crate::report::{self, BootReport};
+
+/// Modules that the image wants loaded whatever the devices say, one name a line.
+const ALWAYS: &str = "/etc/netroot/modules";
+
+/// The machine that boots: what lasts from one attempt to the next.
+pub(crate) struct Machine {
+    pub(crate) plan: BootPlan,
+    /// What the plan was read from.
+    pub(crate) cmdline: String,
+    /// Where it has paused already (`rd.break`).
+    pub(crate) stopped: Vec<Stage>,
+    pub(crate) started: Moment,
+    pub(crate) report: BootReport,
+    pub(crate) loader: Loader,
+    pub(crate) nics: Nics,
+    /// Modules that the mount will need.
+    pub(crate) later: Vec<String>,
+    /// The address that is set.
+    pub(crate) address: Option<Address>,
+    /// When an attempt with a NIC failed last, by its index.
+    pub(crate) failed: BTreeMap<u32, Moment>,
+    /// What the kernel started `/init` with, for the root's init.
+    pub(crate) arguments: Vec<OsString>,
+    /// Settings of the kernel to give back.
+    pub(crate) saved_sysctls: Vec<SavedSysctl>,
+}
+
+impl Machine {
+    /// What a boot report is made from.
+    pub(crate) fn report_sources(&self) -> report::Sources<'_> {
+        report::Sources {
+            record: &self.report,
+            plan: &self.plan,
+            nics: &self.nics,
+            address: self.address.as_ref(),
+        }
+    }
+
+    /// Takes the parameters that somebody set at the prompt, from the next attempt on.
+    pub(crate) fn take_parameters(&mut self, cmdline: String) {
+        let mut plan = BootPlan::parse(&cmdline);
+        plan.breaks
+            .retain(|stop| !self.stopped.contains(&stop.value));
+        apply_to_program(&plan);
+        self.later = later_modules(&plan);
+        self.report.set_cmdline(&cmdline);
+        self.failed.clear();
+        self.nics.change(&plan.network);
+        self.plan = plan;
+        self.cmdline = cmdline;
+    }
+}
+
+/// Applies the settings of the command line that hold for the whole program: what the console shows, and what follows
+/// a panic.
+pub(crate) fn apply_to_program(plan: &BootPlan) {
+    console::set_level(console::level_of_loglevel(plan.console_level.value));
+    panic_handler::set_policy(plan.after_failure.value);
+}
+
+/// Modules that the mount will need: loaded while the network comes up.
+pub(crate) fn later_modules(plan: &BootPlan) -> Vec<String> {
+    let versions = match &plan.root {
+        RootRequest::Nfs(request) => request.options.versions.as_slice(),
+        RootRequest::FromDhcp { options, .. } => options.versions.as_slice(),
+        RootRequest::NotNfs { .. } | RootRequest::Missing => &[],
+    };
+    let always = fs::read_to_string(ALWAYS).unwrap_or_default();
+    let mut modules: Vec<String> = Vec::new();
+    if versions.is_empty() || versions.contains(&Version::V3) {
+        modules.push("nfsv3".to_owned());
+    }
+    if versions.iter().any(|v| matches!(v, Version::V4(_))) {
+        modules.push("nfsv4".to_owned());
+    }
+    if plan.overlay.value != Overlay::Off {
+        modules.push("overlay".to_owned());
+    }
+    modules.extend(
+        always
+            .lines()
+            .map(str::trim)
+            .filter(|l| !l.is_empty() && !l.starts_with('#'))
+            .map(str::to_owned),
+    );
+    modules
+}
