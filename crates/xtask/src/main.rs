@@ -32,6 +32,10 @@ enum Task {
     Demo(demo::Demo),
     /// Run every check: style, sizes, unit tests, networks, virtual machines.
     Test {
+        /// Only run what shows most mistakes, in less than three minutes once everything is built: formatting, clippy,
+        /// circles between modules, unit tests and the simulator. Needs no root, and installs nothing.
+        #[arg(long, conflicts_with_all = ["only_root_tests", "long"])]
+        quick: bool,
         /// Only run what needs root, as it was built last.
         #[arg(long)]
         only_root_tests: bool,
@@ -84,6 +88,7 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<()> {
     match task {
         Task::Demo(demo) => demo.run(),
+        Task::Test { quick: true, .. } => test::quick(),
         Task::Test { long: true, .. } => test::long(),
         Task::Test {
             only_root_tests: true,

@@ -3,6 +3,7 @@
 //! It says what it will do and why before it does it, does only what is missing, and
 //! never asks. Without root it does what it may and prints the commands for the rest.
 
+mod cargo_deny;
 mod debian_root;
 mod install_step;
 mod layer;
@@ -22,12 +23,15 @@ pub(crate) fn run() -> Result<()> {
     take(missing()?)
 }
 
-/// The same, and what the tests alone need: more programs in that root.
+/// The same, and what the tests alone need: cargo-deny, and more programs in that root.
 ///
 /// # Errors
 /// As [`run`].
 pub(crate) fn run_for_tests() -> Result<()> {
     let mut steps = missing()?;
+    if let Some(step) = cargo_deny::missing() {
+        steps.push(Box::new(step));
+    }
     if let Some(step) = layer::missing() {
         steps.push(Box::new(step));
     }

@@ -1,0 +1,36 @@
+//! What the code looks like, and how its modules depend on each other.
+
+use anyhow::Result;
+
+use super::check::{Cargo, Outcome, cargo, passed};
+use crate::circles;
+use crate::run::run;
+
+pub(super) fn formatting() -> Result<Outcome> {
+    run(&mut cargo(&["fmt", "--all", "--check"]))?;
+    Ok(passed())
+}
+
+pub(super) fn clippy(cargo: Cargo) -> Result<Outcome> {
+    run(&mut cargo(&[
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    Ok(passed())
+}
+
+/// Links that lead nowhere are errors.
+pub(super) fn documentation() -> Result<Outcome> {
+    run(cargo(&["doc", "--quiet", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    Ok(passed())
+}
+
+pub(super) fn circles() -> Result<Outcome> {
+    let files = circles::check()?;
+    Ok(Outcome::Passed(format!("{files} files")))
+}
