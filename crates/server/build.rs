@@ -1,15 +1,14 @@
-//! Puts the init into the server: one binary to install, and `netroot initrd` needs nothing else.
+//! Builds the init into the server, so that there is one binary to install.
 //!
-//! For each architecture a variable says what is carried:
+//! For each architecture an environment variable selects the init:
 //!
-//! | variable | default | or |
+//! | variable | default | alternatives |
 //! |---|---|---|
-//! | `NETROOT_INIT_X86_64` | `build` | `none`, or the path of a ready init |
-//! | `NETROOT_INIT_AARCH64` | `none` | `build`, or the path of a ready init |
+//! | `NETROOT_INIT_X86_64` | `build` | `none`, or the path of an init |
+//! | `NETROOT_INIT_AARCH64` | `none` | `build`, or the path of an init |
 //!
-//! `build` runs a cargo of its own with its own target folder, since the outer one holds the lock
-//! of the usual one. It runs again when the sources of the init change, and not for a change of
-//! the server alone.
+//! `build` runs cargo with a target folder of its own, since the outer cargo holds the lock of the
+//! usual one. It runs again only when the sources of the init change.
 
 use std::env;
 use std::ffi::OsStr;
@@ -17,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-/// An architecture whose init can be carried.
+/// An architecture whose init can be built in.
 struct Architecture {
     /// The constant in `embedded_init.rs`.
     name: &'static str,
@@ -46,7 +45,7 @@ const ARCHITECTURES: [Architecture; 2] = [
     },
 ];
 
-/// What the init is made from, relative to the workspace.
+/// The sources of the init, relative to the workspace.
 const SOURCES: [&str; 7] = [
     "crates/init",
     "crates/net",
@@ -57,7 +56,7 @@ const SOURCES: [&str; 7] = [
     ".cargo/config.toml",
 ];
 
-/// Variables of the outer cargo that the inner one must see; every other `CARGO_…` speaks of the
+/// Variables of the outer cargo that are passed to the inner one; every other `CARGO_…` is about the
 /// outer build (its target folder, flags, profile) and would change the inner one.
 const KEPT: [&str; 8] = [
     "CARGO_HOME",

@@ -130,7 +130,7 @@ fn an_address_of_another_machine_is_refused() {
     );
     assert_eq!(
         words(&nak).last().map(String::as_str),
-        Some("56 10.0.0.150 is another machine's")
+        Some("56 10.0.0.150 is in use by another machine")
     );
 }
 

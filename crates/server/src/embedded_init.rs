@@ -1,16 +1,16 @@
-//! The init that this program carries, for each architecture: `build.rs` puts it here.
+//! The init that is built into this program, for each architecture (`build.rs`).
 
 use netroot_initramfs::Architecture;
 
-mod carried {
+mod built {
     include!(concat!(env!("OUT_DIR"), "/embedded_init.rs"));
 }
 
-/// The init for machines of this architecture, where one was built in.
+/// The init for machines of this architecture, if one is built in.
 pub(crate) fn for_architecture(architecture: Architecture) -> Option<&'static [u8]> {
     match architecture {
-        Architecture::X86_64 => carried::X86_64,
-        Architecture::Aarch64 => carried::AARCH64,
+        Architecture::X86_64 => built::X86_64,
+        Architecture::Aarch64 => built::AARCH64,
     }
 }
 
@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_carried_is_a_program_for_its_architecture() {
+    fn an_embedded_init_is_a_program_for_its_architecture() {
         for architecture in [Architecture::X86_64, Architecture::Aarch64] {
             if let Some(init) = for_architecture(architecture) {
                 let machine = u16::from_le_bytes([init[18], init[19]]);

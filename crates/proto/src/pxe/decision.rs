@@ -134,22 +134,24 @@ impl Refusal {
         match self {
             Self::OtherNetwork => format!("{address} is not in this network"),
             Self::OutOfRange => format!("{address} is not in the range"),
-            Self::InUse => format!("{address} is another machine's"),
-            Self::HasAnother(own) => format!("{address} asked for, but {own} is held for it"),
+            Self::InUse => format!("{address} is in use by another machine"),
+            Self::HasAnother(own) => {
+                format!("{address} was requested, but {own} is reserved for this machine")
+            }
         }
     }
 }
 
-/// Where a reply goes, always out of the interface that the request came in on: without
-/// a default route the kernel finds no way for a broadcast (ENETUNREACH).
+/// Where a reply goes, always through the interface that the request arrived on: without
+/// a default route the kernel has no route for a broadcast (ENETUNREACH).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Destination {
     /// 255.255.255.255, port 68.
     Broadcast,
-    /// This address and port, by the kernel's own routing.
+    /// This address and port, routed by the kernel.
     Unicast(SocketAddrV4),
-    /// The client cannot answer ARP yet: an Ethernet frame to `mac`, within it UDP
-    /// to `address`, port 68. RFC 2131 §4.1 allows to broadcast where that cannot be done.
+    /// The client cannot answer ARP yet: an Ethernet frame to `mac` with a UDP datagram
+    /// to `address`, port 68. RFC 2131 §4.1 allows a broadcast where that is impossible.
     Ethernet {
         /// The client's hardware address.
         mac: Mac,
@@ -176,27 +178,27 @@ impl Destination {
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// A proxy answers network boot only: options 60 and 93.
+    /// A proxy answers only network boot: options 60 and 93.
     NotNetworkBoot,
-    /// Option 60 says PXE, but no option 93 says for what.
+    /// A PXE client without option 93.
     NoArchitecture,
-    /// The client talks to another server; answering would break its boot.
+    /// The request is for another server; answering would break the client's boot.
     ForAnotherServer(Option<Ipv4Addr>),
-    /// There is nothing to load for this platform.
+    /// No boot loader exists for this platform.
     NoLoader(Platform),
     /// A message that only servers send, or that no server answers.
     NoAnswerTo(MessageType),
-    /// The client gives back or declines what it does not have.
+    /// The client releases or declines an address that it does not have.
     NotItsAddress,
-    /// There is no root to tell our init of.
+    /// No root is configured to offer to our init.
     NoRoot,
     /// Every address of the range is in use.
     RangeFull,
-    /// The client names no address where the message needs one.
+    /// The message lacks the address that it needs.
     NoAddress,
-    /// The relay is in a network that this server has no range for.
+    /// The relay is in a network for which this server has no range.
     RelayElsewhere(Ipv4Addr),
-    /// The datagram came to a port that this part does not serve.
+    /// The datagram came to a port other than 67 and 4011.
     Port(u16),
 }
 
@@ -204,21 +206,21 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotNetworkBoot => {
-                f.write_str("no network boot (option 60 is no PXEClient or HTTPClient)")
+                f.write_str("not a network boot (option 60 is neither PXEClient nor HTTPClient)")
             }
-            Self::NoArchitecture => f.write_str("no option 93"),
-            Self::ForAnotherServer(Some(server)) => write!(f, "it talks to {server}"),
-            Self::ForAnotherServer(None) => f.write_str("it talks to another server"),
-            Self::NoLoader(platform) => write!(f, "there is no boot loader for {platform}"),
-            Self::NoAnswerTo(kind) => write!(f, "a {kind} has no answer"),
+            Self::NoArchitecture => f.write_str("option 93 (client architecture) is missing"),
+            Self::ForAnotherServer(Some(server)) => write!(f, "the request is for {server}"),
+            Self::ForAnotherServer(None) => f.write_str("the request is for another server"),
+            Self::NoLoader(platform) => write!(f, "no boot loader for {platform}"),
+            Self::NoAnswerTo(kind) => write!(f, "{kind} is not answered"),
             Self::NotItsAddress => f.write_str("the address is not its own"),
-            Self::NoRoot => f.write_str("there is no root to tell it of"),
+            Self::NoRoot => f.write_str("no root is configured"),
             Self::RangeFull => f.write_str("every address of the range is in use"),
-            Self::NoAddress => f.write_str("it names no address"),
+            Self::NoAddress => f.write_str("the message names no address"),
             Self::RelayElsewhere(relay) => {
                 write!(f, "relay {relay} is in a network without a range")
             }
-            Self::Port(port) => write!(f, "port {port} is none of DHCP"),
+            Self::Port(port) => write!(f, "port {port} is not a DHCP port"),
         }
     }
 }

@@ -212,7 +212,7 @@ fn answer(
     };
     let Some(artifact) = site.shelf.find(&name, local) else {
         Counters::count(&site.counters.http_unknown_names);
-        let answer = page(StatusCode::NOT_FOUND, format!("there is no {name} here\n"));
+        let answer = page(StatusCode::NOT_FOUND, format!("{name}: no such file\n"));
         site.timeline
             .ignored(Machine::Address(peer), Ignored::HttpUnknown { name });
         return answer;

@@ -529,7 +529,7 @@ fn sentences_say_what_happened() {
                     loader: BootFile::NoLoader(Platform::EfiArm64),
                 },
             ),
-            "UEFI arm64 PXE: offered 10.0.0.101; there is no boot loader for UEFI arm64",
+            "UEFI arm64 PXE: offered 10.0.0.101; no boot loader for UEFI arm64",
         ),
     ] {
         let (client, answer) = event;
