@@ -1,27 +1,28 @@
-//! What the real root is left with: the address in every form that its programs read, name servers where it has
-//! none of its own, a process that keeps the lease, and a clean end.
+//! What the init leaves for the real root: the address in every form that the root's programs read, name servers if the
+//! root has none configured, a process that renews the lease, and a clean shutdown.
 //!
-//! A network manager that starts in the real root must not take the NIC down: the root is on the other side, and so
-//! may be the next page of the manager itself. Each is told in its own words ([`networkd`], [`network_manager`],
-//! [`ifupdown`], [`dhcpcd`]), and [`udev`] before them; all the files are in `/run`, and one whose reader is not
-//! installed costs a few hundred bytes.
+//! A network manager that starts in the real root must not take the NIC down: the root is behind it, and so may be the
+//! next page of the manager itself. Each manager gets a configuration file ([`networkd`], [`network_manager`],
+//! [`ifupdown`], [`dhcpcd`]), and so does [`udev`], which starts before them. All the files are in `/run`; one whose
+//! reader is not installed costs a few hundred bytes.
 
 mod dhcpcd;
 mod ifupdown;
 mod ipconfig;
 mod network_manager;
 mod networkd;
+mod root_nic;
+mod run_file;
 mod timesyncd;
 mod udev;
 
-use std::fs;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
+use self::root_nic::RootNic;
+use self::run_file::RunFile;
 use crate::after::renewer;
 use crate::after::shutdown;
 use crate::console::{debug, warn};
@@ -31,106 +32,55 @@ use crate::net::netlink::RouteSocket;
 use crate::root::in_root;
 use crate::root::mount_point::ROOT;
 
-/// A file for another program to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Note {
-    /// Where, below `/run`.
-    path: String,
-    /// Its permissions.
-    mode: u32,
-    /// What it says.
-    text: String,
-}
-
-impl Note {
-    fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
-        Note {
-            path: path.into(),
-            mode: 0o644,
-            text: text.into(),
-        }
-    }
-}
-
-/// What is known of the NIC that the root is on.
-#[derive(Debug, Clone, Copy)]
-struct Known<'a> {
-    address: &'a Address,
-    /// It is a card, and not a bond, bridge or VLAN: those share their Ethernet address with cards.
-    is_card: bool,
-}
-
-/// Leaves everything behind for the real root. Nothing of it is needed to get there: what fails is told. Returns where
-/// a copy of this program is that outlives the image.
+/// Prepares everything for the real root. The switch does not depend on any of it, so failures are only logged. Returns
+/// the path of a copy of this program that outlives the initrd.
 pub(crate) fn prepare(address: Option<&Address>) -> &'static str {
-    let copy = shutdown::leave().unwrap_or_else(|e| {
-        warn!("cannot leave {} behind: {e}", shutdown::PROGRAM);
+    let copy = shutdown::install().unwrap_or_else(|e| {
+        warn!("cannot install {}: {e}", shutdown::PROGRAM);
         "/proc/self/exe"
     });
     let Some(address) = address else {
         return copy;
     };
-    leave_name_servers(address);
-    let known = Known {
-        address,
-        is_card: Path::new(&format!("/sys/class/net/{}/device", address.nic.name)).exists(),
-    };
+    write_resolv_conf(address);
+    let root_nic = RootNic::of(address);
     let links = RouteSocket::open().and_then(|mut socket| socket.links());
     let links = links.unwrap_or_default();
     let up = links.iter().filter(|link| link.up && !link.loopback);
-    let names = udev::note(up.map(|link| link.name.as_str()));
-    let dhcpcd = dhcpcd::notes(address, dhcpcd::unit().as_deref());
-    for note in notes(&known).into_iter().chain(names).chain(dhcpcd) {
-        if let Err(e) = leave(&note) {
-            warn!("cannot write /run/{}: {e}", note.path);
+    let names = udev::file(up.map(|link| link.name.as_str()));
+    let dhcpcd = dhcpcd::files(address, dhcpcd::unit().as_deref());
+    for file in files(&root_nic).into_iter().chain(names).chain(dhcpcd) {
+        if let Err(e) = file.write() {
+            warn!("cannot write /run/{}: {e}", file.path);
         }
     }
     renewer::start(address, copy);
     copy
 }
 
-/// Every file. Pure.
-fn notes(known: &Known<'_>) -> Vec<Note> {
-    let mut notes = vec![ipconfig::note(known.address)];
-    notes.extend(networkd::notes(known));
-    notes.extend(network_manager::notes(known));
-    notes.extend(ifupdown::notes(known.address));
-    notes.extend(timesyncd::note(known.address));
-    notes
+/// The files of every program but udev and dhcpcd. Pure.
+fn files(root_nic: &RootNic<'_>) -> Vec<RunFile> {
+    let mut files = vec![ipconfig::file(root_nic.address)];
+    files.extend(networkd::files(root_nic));
+    files.extend(network_manager::files(root_nic));
+    files.extend(ifupdown::files(root_nic.address));
+    files.extend(timesyncd::file(root_nic.address));
+    files
 }
 
-fn leave(note: &Note) -> std::io::Result<()> {
-    let path = Path::new("/run").join(&note.path);
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(note.mode)
-        .open(path)?;
-    file.write_all(note.text.as_bytes())
-}
-
-/// A value for a line of a configuration file: nothing in it may begin another line.
-fn in_line(value: &str) -> String {
-    value.chars().filter(|c| !c.is_control()).collect()
-}
-
-/// Writes `/etc/resolv.conf` in the mounted root if that names no server and is no link: a link belongs to
-/// whoever manages it. `/run/netroot/resolv.conf` is there in any case.
-fn leave_name_servers(address: &Address) {
+/// Writes `/etc/resolv.conf` in the mounted root if it names no server and is not a symlink: a symlink belongs to
+/// whatever manages it. `/run/netroot/resolv.conf` is written in any case.
+fn write_resolv_conf(address: &Address) {
     if address.dns.is_empty() {
         return;
     }
-    if let Err(e) = write(&resolver(address)) {
-        debug!("/etc/resolv.conf of the root is left as it is: {e}");
+    if let Err(e) = try_write_resolv_conf(&resolver(address)) {
+        debug!("cannot write /etc/resolv.conf of the root: {e}");
     }
 }
 
-fn write(text: &str) -> std::io::Result<()> {
-    // Through no link: an absolute one would lead into the image.
+fn try_write_resolv_conf(text: &str) -> std::io::Result<()> {
+    // Without following symlinks: an absolute one would lead into the initrd.
     let at = |folder: BorrowedFd<'_>, name: &str, flags: OFlags| {
         let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(0o644))
@@ -182,7 +132,7 @@ mod tests {
         }
     }
 
-    /// An address of an hour from a server with everything to say.
+    /// An address leased for an hour, from a server that sends every option.
     pub(super) fn leased(cmdline: &str) -> Address {
         let plan = BootPlan::parse(cmdline);
         let lease = Lease {
@@ -223,33 +173,28 @@ mod tests {
     }
 
     #[test]
-    fn every_file_is_below_run_and_no_name_climbs_out_of_it() {
+    fn every_file_is_below_run_whatever_the_interface_is_called() {
         let mut address = leased("ip=dhcp");
         address.nic.name = "we'ird$(x)".into();
         for is_card in [true, false] {
-            let known = Known {
+            let root_nic = RootNic {
                 address: &address,
                 is_card,
             };
-            let notes = notes(&known);
-            assert!(notes.len() >= 5);
-            for note in notes {
+            let files = files(&root_nic);
+            assert!(files.len() >= 5);
+            for file in files {
                 assert!(
-                    !note.path.starts_with('/') && !note.path.contains(".."),
-                    "{note:?}"
+                    !file.path.starts_with('/') && !file.path.contains(".."),
+                    "{file:?}"
                 );
-                assert!(note.text.ends_with('\n'), "{note:?}");
+                assert!(file.text.ends_with('\n'), "{file:?}");
             }
         }
     }
 
     #[test]
-    fn a_control_character_begins_no_line_of_its_own() {
-        assert_eq!(in_line("a\n[Network]\rb\u{85}"), "a[Network]b");
-    }
-
-    #[test]
-    fn a_resolver_file_of_comments_names_no_server() {
+    fn a_resolv_conf_without_nameserver_lines_names_no_server() {
         assert!(!names_a_server(
             "# nameserver 10.0.0.1\nsearch lab\nnameserver\n"
         ));

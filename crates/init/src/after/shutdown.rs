@@ -44,7 +44,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const STACK: usize = 128 << 10;
 
 /// Leaves the program there. Returns where a copy of this program is that outlives the image.
-pub(crate) fn leave() -> io::Result<&'static str> {
+pub(crate) fn install() -> io::Result<&'static str> {
     for place in PLACES {
         fs::create_dir_all(format!("/run/initramfs/{place}"))?;
     }

@@ -1,30 +1,30 @@
-//! dhcpcd: it leaves the NIC of the root alone.
+//! dhcpcd: a unit drop-in that keeps it off the root's NIC.
 //!
-//! With its usual configuration it asks under an identity of its own, gets a second lease, and puts its own routes
-//! in the place of the kernel's. When that lease ends it takes them away, the network's own route too: the root's
-//! address is there and reaches nobody (measured with dhcpcd 9.4.1). It reads no configuration from `/run`, so its
-//! unit is told to pass the NIC over; other NICs stay its.
+//! With its usual configuration it requests a second lease under an identity of its own, and replaces the kernel's
+//! routes by its own. When that lease expires it removes them, including the route to the local network: the root's
+//! address remains but reaches nothing (measured with dhcpcd 9.4.1). It reads no configuration from `/run`, so its unit
+//! is changed to exclude the NIC; it still manages other NICs.
 
 use std::io::Read;
 use std::os::fd::AsFd;
 
 use rustix::fs::OFlags;
 
-use super::{Note, in_line};
+use super::run_file::{RunFile, single_line};
 use crate::net::address::Address;
 use crate::root::in_root;
 use crate::root::mount_point::ROOT;
 
 /// The unit's name.
 const UNIT: &str = "dhcpcd.service";
-/// Where systemd looks for it, first one first (systemd.unit(5)).
+/// Where systemd looks for it, in order (systemd.unit(5)).
 const FOLDERS: [&str; 4] = [
     "etc/systemd/system",
     "usr/local/lib/systemd/system",
     "usr/lib/systemd/system",
     "lib/systemd/system",
 ];
-/// The longest unit that is read, in bytes.
+/// How much of a unit is read, in bytes.
 const LONGEST: u64 = 64 << 10;
 
 /// The unit of the mounted root, if it has one.
@@ -44,27 +44,27 @@ fn read(path: &str) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// The files. `unit` is the text of the root's `dhcpcd.service`: its command goes on, with one argument more.
-pub(super) fn notes(address: &Address, unit: Option<&str>) -> Vec<Note> {
-    let name = in_line(&address.nic.name);
+/// The files. `unit` is the text of the root's `dhcpcd.service`, whose command gets one more argument.
+pub(super) fn files(address: &Address, unit: Option<&str>) -> Vec<RunFile> {
+    let name = single_line(&address.nic.name);
     let heading =
         "# Written by netroot's init: the root is on this interface, and its lease is kept.\n";
-    let mut notes = vec![Note::new(
+    let mut files = vec![RunFile::new(
         format!("systemd/system/dhcpcd@{name}.service.d/10-netroot.conf"),
         format!("{heading}[Unit]\nConditionPathExists=!/run/netroot\n"),
     )];
     if let Some(command) = unit.and_then(command) {
-        notes.push(Note::new(
+        files.push(RunFile::new(
             format!("systemd/system/{UNIT}.d/10-netroot.conf"),
             format!(
                 "{heading}[Service]\nExecStart=\nExecStart={command} --denyinterfaces {name}\n"
             ),
         ));
     }
-    notes
+    files
 }
 
-/// What the unit starts, if that is one line and dhcpcd.
+/// The command that the unit starts, if it is dhcpcd on a single line.
 fn command(unit: &str) -> Option<&str> {
     let mut commands = unit
         .lines()
@@ -81,9 +81,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_units_command_passes_the_nic_over_and_keeps_its_arguments() {
+    fn the_units_command_excludes_the_nic_and_keeps_its_arguments() {
         let unit = "[Service]\nType=forking\nExecStart=/usr/sbin/dhcpcd -q -b\nExecStop=/usr/sbin/dhcpcd -x\n";
-        let [own, all] = <[Note; 2]>::try_from(notes(&leased("ip=dhcp"), Some(unit))).unwrap();
+        let [own, all] = <[RunFile; 2]>::try_from(files(&leased("ip=dhcp"), Some(unit))).unwrap();
         assert_eq!(
             own.path,
             "systemd/system/dhcpcd@eth0.service.d/10-netroot.conf"
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_that_starts_something_else_is_left_as_it_is() {
+    fn a_unit_that_starts_something_else_is_left_unchanged() {
         for unit in [
             "",
             "ExecStart=\n",

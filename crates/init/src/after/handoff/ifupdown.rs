@@ -1,19 +1,19 @@
-//! ifupdown: the interface counts as up, so that `ifup` leaves it as it is, and nobody takes it down at shutdown.
+//! ifupdown: the interface is recorded as up, so that `ifup` leaves it unchanged, and is not taken down at shutdown.
 
-use super::Note;
+use super::run_file::RunFile;
 use crate::net::address::Address;
 
-/// The files. `ifup` asks `ifstate.<if>`, which holds the name that the interface has in `interfaces(5)`; `ifquery`
-/// asks `ifstate`, which has a line for each interface (ifupdown 0.8.41).
-pub(super) fn notes(address: &Address) -> [Note; 3] {
+/// The files. `ifup` reads `ifstate.<if>`, which contains the interface's name in `interfaces(5)`; `ifquery` reads
+/// `ifstate`, which has a line for each interface (ifupdown 0.8.41).
+pub(super) fn files(address: &Address) -> [RunFile; 3] {
     let name = &address.nic.name;
     [
-        Note::new("network/ifstate", format!("{name}={name}\n")),
-        Note::new(format!("network/ifstate.{name}"), format!("{name}\n")),
-        // `ifdown -a` when the machine ends, while systemd still needs its root.
-        Note::new(
+        RunFile::new("network/ifstate", format!("{name}={name}\n")),
+        RunFile::new(format!("network/ifstate.{name}"), format!("{name}\n")),
+        // It runs `ifdown -a` at shutdown, while systemd still needs the root.
+        RunFile::new(
             "systemd/system/networking.service.d/10-netroot.conf",
-            "# Written by netroot's init: the root needs its network to the last.\n[Service]\nExecStop=\n",
+            "# Written by netroot's init: the root needs its network until the end.\n[Service]\nExecStop=\n",
         ),
     ]
 }
@@ -24,8 +24,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ifup_finds_the_interface_up_and_nobody_takes_it_down() {
-        let [state, own, unit] = notes(&leased("ip=dhcp"));
+    fn ifup_finds_the_interface_up_and_shutdown_leaves_it_up() {
+        let [state, own, unit] = files(&leased("ip=dhcp"));
         assert_eq!(state.path, "network/ifstate");
         assert_eq!(state.text, "eth0=eth0\n");
         assert_eq!(

@@ -5,11 +5,11 @@ use std::net::Ipv4Addr;
 
 use netroot_proto::dhcp::{broadcast_address, netmask};
 
-use super::Note;
+use super::run_file::{RunFile, single_line};
 use crate::net::address::Address;
 
 /// The file for an address.
-pub(super) fn note(address: &Address) -> Note {
+pub(super) fn file(address: &Address) -> RunFile {
     let lease = address.lease.as_ref();
     let told = address.told();
     let gateway = address
@@ -65,12 +65,12 @@ pub(super) fn note(address: &Address) -> Note {
     for (name, value) in lines {
         let _ = writeln!(file, "{name}={}", quoted(&value));
     }
-    Note::new(format!("net-{}.conf", address.nic.name), file)
+    RunFile::new(format!("net-{}.conf", address.nic.name), file)
 }
 
-/// A word of the shell. Scripts read the file with `.`, and a server says what is in it.
+/// Quotes a value for the shell: scripts source the file, and its values come from a server.
 fn quoted(value: &str) -> String {
-    format!("'{}'", super::in_line(value).replace('\'', "'\\''"))
+    format!("'{}'", single_line(value).replace('\'', "'\\''"))
 }
 
 #[cfg(test)]
@@ -79,9 +79,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lease_reads_as_ipconfig_would_have_written_it() {
-        let note = note(&leased("ip=dhcp"));
-        assert_eq!(note.path, "net-eth0.conf");
+    fn a_lease_is_written_as_ipconfig_writes_it() {
+        let file = file(&leased("ip=dhcp"));
+        assert_eq!(file.path, "net-eth0.conf");
         for line in [
             "DEVICE='eth0'",
             "PROTO='dhcp'",
@@ -100,16 +100,16 @@ mod tests {
             "DOMAINSEARCH='a.example.org'",
         ] {
             assert!(
-                note.text.lines().any(|l| l == line),
+                file.text.lines().any(|l| l == line),
                 "{line}: {}",
-                note.text
+                file.text
             );
         }
     }
 
     #[test]
     fn a_fixed_address_says_so_and_has_no_lease() {
-        let text = note(&fixed("ip=10.1.2.3:::255.255.255.0::eth0:off")).text;
+        let text = file(&fixed("ip=10.1.2.3:::255.255.255.0::eth0:off")).text;
         assert!(
             text.contains("PROTO='none'") && text.contains("DHCPLEASETIME='0'"),
             "{text}"
@@ -123,14 +123,14 @@ mod tests {
         address.nic.name = "a'b".into();
         let folder = std::env::temp_dir().join(format!("netroot-ipconfig-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let file = folder.join("conf");
-        std::fs::write(&file, note(&address).text).unwrap();
+        let path = folder.join("conf");
+        std::fs::write(&path, file(&address).text).unwrap();
         let said = std::process::Command::new("sh")
             .args([
                 "-euc",
                 ". \"$0\"; printf %s \"$DEVICE|$ROOTPATH|$IPV4ADDR\"",
             ])
-            .arg(&file)
+            .arg(&path)
             .output()
             .unwrap();
         std::fs::remove_dir_all(folder).unwrap();

@@ -1,29 +1,29 @@
-//! NetworkManager: a profile with the address, and a word that the card has it already.
+//! NetworkManager: a profile with the address, and a device file saying that the card is configured by it already.
 //!
-//! The profile is a fixed one, also for a lease: NetworkManager then shows the card as connected and has the name
-//! servers, and no end of a lease can make it take the address away. The lease is the renewer's. The file in
-//! `devices/` is what NetworkManager itself leaves in an initramfs: it takes a card over that is configured so
-//! without taking it down first.
+//! The profile is static even for a lease: NetworkManager then shows the card as connected and knows the name servers,
+//! but will not remove the address when a lease expires. The renewer keeps the lease. The file in `devices/` is what
+//! NetworkManager itself leaves in an initramfs: it takes over a card with such a file without taking it down first.
 
 use std::fmt::Write;
 
 use super::networkd::domains;
-use super::{Known, Note, in_line};
+use super::root_nic::RootNic;
+use super::run_file::{RunFile, single_line};
 
-/// The files. Profiles must be for root alone: NetworkManager reads no other.
-pub(super) fn notes(known: &Known<'_>) -> Vec<Note> {
-    let address = known.address;
-    let name = in_line(&address.nic.name);
-    if !known.is_card {
-        // A profile of a bond or VLAN would have to name its parts: it is left alone instead.
+/// The files. Profiles must be readable by root only, or NetworkManager ignores them.
+pub(super) fn files(root_nic: &RootNic<'_>) -> Vec<RunFile> {
+    let address = root_nic.address;
+    let name = single_line(&address.nic.name);
+    if !root_nic.is_card {
+        // A profile for a bond or VLAN would have to describe its ports: it is marked unmanaged instead.
         let text = format!(
             "# Written by netroot's init: the root is on this interface.\n\
              [device-netroot]\nmatch-device=interface-name:={name}\nmanaged=0\n"
         );
-        return vec![Note::new("NetworkManager/conf.d/10-netroot.conf", text)];
+        return vec![RunFile::new("NetworkManager/conf.d/10-netroot.conf", text)];
     }
     let [a, b, c, d, e, f] = address.nic.mac.0;
-    // Always the same for a card: what the root remembers of a profile stays true.
+    // Always the same for a card, so that the root's settings for the profile stay valid.
     let uuid = format!("6e657472-6f6f-8474-8000-{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{f:02x}");
     let mut text = format!(
         "# Written by netroot's init: the root is on this interface.\n\
@@ -60,14 +60,14 @@ pub(super) fn notes(known: &Known<'_>) -> Vec<Note> {
     text.push_str("\n[ipv6]\nmethod=auto\n");
     let device = format!("[device]\nmanaged=true\nconnection-uuid={uuid}\nnm-owned=false\n");
     vec![
-        Note {
+        RunFile {
             mode: 0o600,
-            ..Note::new(
+            ..RunFile::new(
                 format!("NetworkManager/system-connections/netroot-{name}.nmconnection"),
                 text,
             )
         },
-        Note::new(
+        RunFile::new(
             format!("NetworkManager/devices/{}", address.nic.index),
             device,
         ),
@@ -80,13 +80,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_profile_holds_all_of_the_lease_and_the_device_names_the_profile() {
+    fn the_profile_contains_the_whole_lease_and_the_device_names_the_profile() {
         let address = leased("ip=dhcp");
-        let known = Known {
+        let root_nic = RootNic {
             address: &address,
             is_card: true,
         };
-        let [profile, device] = <[Note; 2]>::try_from(notes(&known)).unwrap();
+        let [profile, device] = <[RunFile; 2]>::try_from(files(&root_nic)).unwrap();
         assert_eq!(profile.mode, 0o600);
         for line in [
             "uuid=6e657472-6f6f-8474-8000-525400770001",
@@ -112,15 +112,15 @@ mod tests {
     }
 
     #[test]
-    fn a_bond_is_left_alone() {
+    fn a_bond_is_marked_unmanaged() {
         let address = leased("ip=dhcp");
-        let known = Known {
+        let root_nic = RootNic {
             address: &address,
             is_card: false,
         };
-        let [note] = <[Note; 1]>::try_from(notes(&known)).unwrap();
+        let [file] = <[RunFile; 1]>::try_from(files(&root_nic)).unwrap();
         assert!(
-            note.text
+            file.text
                 .contains("match-device=interface-name:=eth0\nmanaged=0\n")
         );
     }

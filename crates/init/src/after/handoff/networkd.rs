@@ -1,47 +1,51 @@
 //! systemd-networkd and systemd-resolved: `/run/systemd/network/10-netroot-<if>.network`.
 //!
-//! networkd takes the first file whose `[Match]` fits, by the file's name, whatever folder it is in: `10-` goes
-//! before the `20-wired.network` that many have. There the DHCP client would begin by taking all addresses away.
-//! `KeepConfiguration=yes` says not to, neither at its start nor at its stop nor when the lease ends.
+//! networkd uses the first file, sorted by name across all directories, whose `[Match]` applies: `10-` precedes the
+//! `20-wired.network` that many roots have. With that one, networkd would start by removing all addresses;
+//! `KeepConfiguration=yes` prevents that at its start, at its stop and when the lease expires.
 
 use std::fmt::Write;
 
 use netroot_proto::dhcp::code;
 use netroot_proto::dhcp::options::Message;
 
-use super::{Known, Note, in_line};
+use super::root_nic::RootNic;
+use super::run_file::{RunFile, single_line};
 use crate::after::renewer::frame;
 use crate::net::address::Address;
 
 /// The files.
-pub(super) fn notes(known: &Known<'_>) -> Vec<Note> {
-    let address = known.address;
+pub(super) fn files(root_nic: &RootNic<'_>) -> Vec<RunFile> {
+    let address = root_nic.address;
     let name = &address.nic.name;
-    let mut notes = vec![Note::new(
+    let mut files = vec![RunFile::new(
         format!("systemd/network/10-netroot-{name}.network"),
-        network(known),
+        network(root_nic),
     )];
     if let Some(text) = resolved(address) {
         // For a root with systemd-resolved and without systemd-networkd.
-        notes.push(Note::new("systemd/resolved.conf.d/10-netroot.conf", text));
+        files.push(RunFile::new(
+            "systemd/resolved.conf.d/10-netroot.conf",
+            text,
+        ));
     }
-    notes
+    files
 }
 
-fn network(known: &Known<'_>) -> String {
-    let address = known.address;
+fn network(root_nic: &RootNic<'_>) -> String {
+    let address = root_nic.address;
     let mut text =
         String::from("# Written by netroot's init: the root is on this interface.\n[Match]\n");
-    // udev may rename a card, but not what was made with a name.
-    let _ = if known.is_card {
+    // udev may rename a card, but not a virtual link that was created with a name.
+    let _ = if root_nic.is_card {
         writeln!(text, "MACAddress={}\nType=ether", address.nic.mac)
     } else {
-        writeln!(text, "Name={}", in_line(&address.nic.name))
+        writeln!(text, "Name={}", single_line(&address.nic.name))
     };
     text.push_str("\n[Network]\nKeepConfiguration=yes\nIgnoreCarrierLoss=yes\n");
-    if is_known_by_mac(address) {
+    if is_identified_by_mac(address) {
         text.push_str("DHCP=ipv4\n");
-        // The lease's own come with networkd's lease.
+        // Those of the lease come with networkd's own lease.
         let leased = address
             .lease
             .as_ref()
@@ -75,9 +79,9 @@ fn network(known: &Known<'_>) -> String {
     text
 }
 
-/// Whether the server knows this machine by what `ClientIdentifier=mac` makes networkd say. Else networkd would
-/// get another lease: then it is told the address, and the renewer goes on.
-fn is_known_by_mac(address: &Address) -> bool {
+/// Whether the server identifies this machine by what networkd sends with `ClientIdentifier=mac`. If not, networkd would
+/// get another lease: then it is given the address as a static one, and the renewer keeps the lease.
+fn is_identified_by_mac(address: &Address) -> bool {
     if address
         .lease
         .as_ref()
@@ -94,7 +98,7 @@ fn is_known_by_mac(address: &Address) -> bool {
     };
     match message.options.bytes(code::CLIENT_ID) {
         Some([1, mac @ ..]) => mac == address.nic.mac.0,
-        // By `chaddr`, which networkd has in common, unless the server would count networkd's identifier as new.
+        // Without an identifier the server goes by `chaddr`, and might treat networkd's identifier as a new client.
         Some(_) | None => false,
     }
 }
@@ -115,7 +119,7 @@ fn resolved(address: &Address) -> Option<String> {
     Some(text)
 }
 
-/// The domain, then the search list. Names are of letters, digits and `-_.`: [`Lease`] sees to that.
+/// The domain, then the search list. Names consist of letters, digits and `-_.`: [`Lease`] ensures that.
 ///
 /// [`Lease`]: netroot_proto::dhcp::lease::Lease
 pub(super) fn domains(address: &Address) -> impl Iterator<Item = &str> {
@@ -136,10 +140,10 @@ mod tests {
     use std::net::Ipv4Addr;
 
     fn text(address: &Address, is_card: bool) -> String {
-        notes(&Known { address, is_card }).remove(0).text
+        files(&RootNic { address, is_card }).remove(0).text
     }
 
-    /// The address, won with a REQUEST that named the client so.
+    /// An address that was requested with this client identifier.
     fn asked_as(identifier: &[u8], cmdline: &str) -> Address {
         let mut address = leased(cmdline);
         let any = Ipv4Addr::UNSPECIFIED;
@@ -167,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn networkd_takes_the_lease_over_and_takes_nothing_away() {
+    fn networkd_takes_over_the_lease_and_keeps_the_configuration() {
         let address = asked_as(
             &[1, 0x52, 0x54, 0, 0x77, 0, 1],
             "ip=dhcp nameserver=9.9.9.9",
@@ -189,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn under_another_identity_it_is_told_the_address_and_asks_nobody() {
+    fn under_another_identity_the_address_is_static() {
         let address = asked_as(b"\0the firmware's", "ip=dhcp");
         let text = text(&address, true);
         assert!(!text.contains("DHCP="), "{text}");
@@ -205,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fixed_address_stays_fixed_and_a_bond_is_known_by_its_name() {
+    fn a_static_address_stays_static_and_a_bond_is_matched_by_name() {
         let text = text(&fixed("ip=10.1.2.3::10.1.2.254:24::eth0:off"), false);
         assert!(
             text.contains("Name=eth0\n") && !text.contains("MACAddress"),
@@ -218,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn resolved_is_told_the_name_servers_if_there_are_any() {
+    fn resolved_gets_the_name_servers_if_there_are_any() {
         let with = resolved(&leased("ip=dhcp")).unwrap();
         assert!(with.contains("DNS=10.77.0.2 10.77.0.3\nDomains=example.org a.example.org\n"));
         assert_eq!(resolved(&fixed("ip=10.1.2.3:::24::eth0:off")), None);

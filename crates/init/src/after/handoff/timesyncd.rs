@@ -1,16 +1,16 @@
 //! systemd-timesyncd: the time servers of option 42 and of `ip=`'s tenth field, as a drop-in
-//! (timesyncd.conf(5)). It would ask systemd-networkd otherwise, which knows of neither where the address stays ours.
+//! (timesyncd.conf(5)). It would otherwise use those of systemd-networkd, which has none where the renewer keeps the lease.
 
-use super::Note;
+use super::run_file::RunFile;
 use crate::net::address::Address;
 
-/// The file, if there is anything to say.
-pub(super) fn note(address: &Address) -> Option<Note> {
+/// The file, if there are any time servers.
+pub(super) fn file(address: &Address) -> Option<RunFile> {
     if address.ntp.is_empty() {
         return None;
     }
     let servers: Vec<String> = address.ntp.iter().map(ToString::to_string).collect();
-    Some(Note::new(
+    Some(RunFile::new(
         "systemd/timesyncd.conf.d/10-netroot.conf",
         format!(
             "# Written by netroot's init.\n[Time]\nNTP={}\n",
@@ -25,8 +25,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_lines_time_server_goes_before_those_of_dhcp() {
-        let text = |address: &Address| note(address).map(|note| note.text);
+    fn the_command_lines_time_server_replaces_those_of_dhcp() {
+        let text = |address: &Address| file(address).map(|file| file.text);
         let of = |servers: &str| {
             Some(format!(
                 "# Written by netroot's init.\n[Time]\nNTP={servers}\n"
