@@ -13,7 +13,9 @@ mod timeline;
 mod warning;
 mod writer;
 
-pub(crate) use event::{Event, Fetch, Machine, Ready, StopCause, Transport};
+pub(crate) use event::{
+    Event, Fetch, Machine, Ready, ReadyImage, ReadyListener, StopCause, Transport,
+};
 pub(crate) use ignored::{Ignored, ReportRefusal};
 pub(crate) use timeline::{Format, Timeline};
 pub(crate) use warning::Warning;

@@ -11,7 +11,7 @@ use crate::cli::ServeArgs;
 use crate::serve::artifacts::script::Boot;
 use crate::serve::artifacts::store::Shelf;
 use crate::serve::counters;
-use crate::serve::events::Ready;
+use crate::serve::events::{Ready, ReadyImage, ReadyListener};
 use crate::serve::listen::interface::Interface;
 use crate::serve::reports::{Last, Reports};
 
@@ -22,12 +22,10 @@ pub(crate) struct Status {
     pub(crate) image: String,
     /// The kernel's version.
     pub(crate) kernel: String,
-    /// `DHCP 10.0.0.100-10.0.0.200` or `ProxyDHCP`.
-    pub(crate) mode: String,
     /// Where the root is, for people.
     pub(crate) root: String,
-    /// The wire.
-    pub(crate) interface: String,
+    /// The interface.
+    pub(crate) listener: ReadyListener,
     /// The HTTP server.
     pub(crate) http: SocketAddrV4,
     /// When it started.
@@ -39,9 +37,9 @@ struct Json<'a> {
     version: &'static str,
     image: &'a str,
     kernel: &'a str,
-    mode: &'a str,
+    mode: String,
     root: &'a str,
-    interface: &'a str,
+    interface: String,
     uptime_seconds: u64,
     counters: BTreeMap<&'static str, u64>,
     reports: BTreeMap<String, Last>,
@@ -56,16 +54,17 @@ impl Status {
             prefix,
             ..
         } = interface;
-        let mode = match args.dhcp {
-            Some(range) => format!("DHCP {}-{}", range.first, range.last),
-            None => "ProxyDHCP".to_owned(),
-        };
         Self {
             image: boot.image.clone(),
             kernel: boot.kernel.clone(),
-            mode,
             root: boot.nfsroot(*address),
-            interface: format!("{name} ({address}/{prefix})"),
+            listener: ReadyListener {
+                interface: name.clone(),
+                address: *address,
+                prefix: *prefix,
+                range: args.dhcp.map(|range| (range.first, range.last)),
+                http_port: args.http_port,
+            },
             http: SocketAddrV4::new(*address, args.http_port),
             started: Instant::now(),
         }
@@ -74,12 +73,12 @@ impl Status {
     /// What is served, for the event that says that machines may boot.
     pub(crate) fn ready(&self) -> Ready {
         Ready {
-            image: self.image.clone(),
-            linux: self.kernel.clone(),
-            interface: self.interface.clone(),
-            mode: self.mode.clone(),
-            http: format!("http://{}/", self.http),
-            root: self.root.clone(),
+            images: vec![ReadyImage {
+                name: self.image.clone(),
+                linux: self.kernel.clone(),
+                root: self.root.clone(),
+            }],
+            listeners: vec![self.listener.clone()],
         }
     }
 
@@ -93,12 +92,12 @@ impl Status {
         let Self {
             image,
             kernel,
-            mode,
             root,
-            interface,
+            listener,
             started,
             ..
         } = self;
+        let (mode, interface) = (listener.mode(), listener.place());
         let mut page = format!(
             "netroot {} serves {image} with Linux {kernel}\n\n{mode} on {interface}\nroot {root}\nup {} s\n{}\n\nnames:\n",
             env!("CARGO_PKG_VERSION"),
@@ -124,9 +123,9 @@ impl Status {
             version: env!("CARGO_PKG_VERSION"),
             image: &self.image,
             kernel: &self.kernel,
-            mode: &self.mode,
+            mode: self.listener.mode(),
             root: &self.root,
-            interface: &self.interface,
+            interface: self.listener.place(),
             uptime_seconds: self.started.elapsed().as_secs(),
             counters,
             reports: reports.last(),

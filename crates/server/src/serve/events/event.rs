@@ -143,18 +143,36 @@ pub(crate) enum Event {
 /// What is served, once machines may boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ready {
-    /// The image's name.
-    pub(crate) image: String,
+    /// The images.
+    pub(crate) images: Vec<ReadyImage>,
+    /// The interfaces.
+    pub(crate) listeners: Vec<ReadyListener>,
+}
+
+/// An image that machines can boot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReadyImage {
+    /// Its name.
+    pub(crate) name: String,
     /// The version of its kernel.
     pub(crate) linux: String,
-    /// The interface with its address: `eth0 (10.0.0.1/24)`.
-    pub(crate) interface: String,
-    /// `DHCP 10.0.0.100-10.0.0.200` or `ProxyDHCP`.
-    pub(crate) mode: String,
-    /// The HTTP server's URL.
-    pub(crate) http: String,
-    /// The root, as `nfsroot=` has it.
+    /// Its root, as `nfsroot=` has it.
     pub(crate) root: String,
+}
+
+/// An interface that is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReadyListener {
+    /// Its name.
+    pub(crate) interface: String,
+    /// The server's address on it.
+    pub(crate) address: Ipv4Addr,
+    /// The length of its network's prefix, in bits.
+    pub(crate) prefix: u8,
+    /// The first and the last address that this server gives; `None` for a proxy.
+    pub(crate) range: Option<(Ipv4Addr, Ipv4Addr)>,
+    /// The TCP port of HTTP.
+    pub(crate) http_port: u16,
 }
 
 /// A file that was sent to its end.

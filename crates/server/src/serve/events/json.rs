@@ -176,12 +176,25 @@ fn add_fields(fields: &mut Fields, event: &Event) {
 }
 
 fn add_ready(fields: &mut Fields, ready: &Ready) {
-    fields.add("image", ready.image.as_str());
-    fields.add("linux", ready.linux.as_str());
-    fields.add("interface", ready.interface.as_str());
-    fields.add("mode", ready.mode.as_str());
-    fields.add("http", ready.http.as_str());
-    fields.add("root", ready.root.as_str());
+    let images = ready.images.iter().map(|image| {
+        json!({
+            "name": printable(&image.name),
+            "linux": printable(&image.linux),
+            "root": printable(&image.root),
+        })
+    });
+    fields.add("images", images.collect::<Value>());
+    let listeners = ready.listeners.iter().map(|listener| {
+        json!({
+            "interface": printable(&listener.interface),
+            "address": listener.address.to_string(),
+            "prefix": listener.prefix,
+            "first": listener.range.map(|(first, _)| first.to_string()),
+            "last": listener.range.map(|(_, last)| last.to_string()),
+            "http_port": listener.http_port,
+        })
+    });
+    fields.add("listeners", listeners.collect::<Value>());
 }
 
 fn add_answer(fields: &mut Fields, answer: &Answer) {

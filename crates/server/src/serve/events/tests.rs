@@ -281,6 +281,24 @@ fn ignored() -> Vec<Ignored> {
     all
 }
 
+fn image(name: &str) -> ReadyImage {
+    ReadyImage {
+        name: name.to_owned(),
+        linux: "6.1.0".to_owned(),
+        root: format!("10.0.0.1:/{name},vers=3"),
+    }
+}
+
+fn listener(range: Option<(Ipv4Addr, Ipv4Addr)>) -> ReadyListener {
+    ReadyListener {
+        interface: "eth0".to_owned(),
+        address: Ipv4Addr::new(10, 0, 0, 1),
+        prefix: 24,
+        range,
+        http_port: 8069,
+    }
+}
+
 /// At least one event of every variant. A new variant does not compile in [`is_sampled`]: give it a sample here.
 fn samples() -> Vec<Event> {
     let (address, path) = (ADDRESS, || "/debian".to_owned());
@@ -299,12 +317,8 @@ fn samples() -> Vec<Event> {
         },
         Event::InitrdCached { bytes: 8_154_321 },
         Event::Ready(Ready {
-            image: "debian".to_owned(),
-            linux: linux(),
-            interface: "eth0 (10.0.0.1/24)".to_owned(),
-            mode: "ProxyDHCP".to_owned(),
-            http: "http://10.0.0.1:8069/".to_owned(),
-            root: "10.0.0.1:/debian,vers=3".to_owned(),
+            images: vec![image("debian")],
+            listeners: vec![listener(None)],
         }),
         Event::Stopped {
             signal: "SIGTERM",
@@ -473,6 +487,29 @@ fn a_line_of_json_needs_no_prose_to_be_understood() {
              \"text\":\"UEFI x64 PXE: offered 10.0.0.101, loads snponly.efi\"}"
         )
     );
+}
+
+#[test]
+fn the_ready_event_has_every_image_and_every_interface() {
+    let one = Ready {
+        images: vec![image("debian")],
+        listeners: vec![listener(None)],
+    };
+    assert_eq!(
+        one.to_string(),
+        "debian with Linux 6.1.0 on eth0 (10.0.0.1/24): ProxyDHCP, TFTP, http://10.0.0.1:8069/, \
+         root 10.0.0.1:/debian,vers=3"
+    );
+    let range = (Ipv4Addr::new(10, 1, 0, 100), Ipv4Addr::new(10, 1, 0, 200));
+    let two = object(&Event::Ready(Ready {
+        images: vec![image("debian"), image("alpine")],
+        listeners: vec![listener(None), listener(Some(range))],
+    }));
+    assert_eq!(two["images"][1]["name"], "alpine");
+    assert_eq!(two["images"][1]["root"], "10.0.0.1:/alpine,vers=3");
+    assert_eq!(two["listeners"][0]["first"], Value::Null);
+    assert_eq!(two["listeners"][1]["first"], "10.1.0.100");
+    assert_eq!(two["listeners"][1]["last"], "10.1.0.200");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use netroot_proto::pxe::decide::{Answer, BootFile, Reason};
 
-use super::event::{Event, Fetch, Ready, StopCause, Transport};
+use super::event::{Event, Fetch, Ready, ReadyImage, ReadyListener, StopCause, Transport};
 use super::ignored::{Ignored, ReportRefusal};
 use super::warning::Warning;
 use crate::serve::counters;
@@ -182,18 +182,43 @@ fn write_stopped(
 
 impl Display for Ready {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self {
-            image,
-            linux,
-            interface,
-            mode,
-            http,
-            root,
-        } = self;
+        let names = self.images.iter().map(|image| {
+            let ReadyImage { name, linux, .. } = image;
+            format!("{name} with Linux {linux}")
+        });
+        let listeners = self.listeners.iter().map(|listener| {
+            let ReadyListener {
+                address, http_port, ..
+            } = listener;
+            let (place, mode) = (listener.place(), listener.mode());
+            format!("{place}: {mode}, TFTP, http://{address}:{http_port}/")
+        });
+        let roots = self.images.iter().map(|image| image.root.as_str());
+        let names: Vec<String> = names.collect();
+        let listeners: Vec<String> = listeners.collect();
+        let roots: Vec<&str> = roots.collect();
         write!(
             f,
-            "{image} with Linux {linux} on {interface}: {mode}, TFTP, {http}, root {root}"
+            "{} on {}, root {}",
+            names.join(" and "),
+            listeners.join("; "),
+            roots.join(" and ")
         )
+    }
+}
+
+impl ReadyListener {
+    /// `eth0 (10.0.0.1/24)`.
+    pub(crate) fn place(&self) -> String {
+        format!("{} ({}/{})", self.interface, self.address, self.prefix)
+    }
+
+    /// `DHCP 10.0.0.100-10.0.0.200` or `ProxyDHCP`.
+    pub(crate) fn mode(&self) -> String {
+        match self.range {
+            Some((first, last)) => format!("DHCP {first}-{last}"),
+            None => "ProxyDHCP".to_owned(),
+        }
     }
 }
 

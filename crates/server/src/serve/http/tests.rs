@@ -7,7 +7,7 @@ use super::connection_limits::CONNECTIONS_EACH;
 use super::*;
 use crate::serve::artifacts::store::tests::boot;
 use crate::serve::artifacts::store::{Content, Role};
-use crate::serve::events::Format;
+use crate::serve::events::{Format, ReadyListener};
 use crate::serve::machines::Machines;
 
 fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
@@ -27,9 +27,14 @@ fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
         status: Status {
             image: "debian".to_owned(),
             kernel: "6.1.0".to_owned(),
-            mode: "ProxyDHCP".to_owned(),
             root: "own".to_owned(),
-            interface: "eth0".to_owned(),
+            listener: ReadyListener {
+                interface: "eth0".to_owned(),
+                address: Ipv4Addr::LOCALHOST,
+                prefix: 8,
+                range: None,
+                http_port: 8069,
+            },
             http: "127.0.0.1:8069".parse().unwrap(),
             started: Instant::now(),
         },
