@@ -1,14 +1,18 @@
-//! Clients on the LAN: smoltcp's `dhcpv4` socket behind a card, as firmware, as anybody's
-//! operating system, or as our init drives it.
+//! Clients on the LAN: our init's exchange and renewer, and smoltcp's `dhcpv4` socket as
+//! firmware or as anybody's operating system.
 
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use netroot_net::Mac;
+use netroot_proto::dhcp::PARAMETER_REQUEST_LIST;
 use netroot_proto::dhcp::client_identity::ClientIdentity;
+use netroot_proto::dhcp::exchange::{Action, Exchange};
+use netroot_proto::dhcp::frame::{from_client, from_server};
 use netroot_proto::dhcp::lease::{Lease, LeaseError};
-use netroot_proto::dhcp::offers::{Offers, Outgoing, Score};
-use netroot_proto::dhcp::{Mac, PARAMETER_REQUEST_LIST};
+use netroot_proto::dhcp::offers::Score;
+use netroot_proto::dhcp::renew::{Heard, Renewer};
 use netroot_proto::mount::NfsTarget;
 use smoltcp::iface::{self, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
@@ -28,8 +32,8 @@ static FIRMWARE: [DhcpOption<'static>; 2] = [
     },
 ];
 
-/// What a lease is worth to a machine that was told nothing of its root.
-fn worth(lease: &Lease) -> Score {
+/// The score of a lease for a machine whose command line does not name its root.
+fn score(lease: &Lease) -> Score {
     let target = lease.root_path.as_deref().map(NfsTarget::from_option_17);
     match target {
         Some(Ok((target, _))) if target.path.is_some() => Score::Root,
@@ -37,23 +41,34 @@ fn worth(lease: &Lease) -> Score {
     }
 }
 
-/// A client: smoltcp's interface and its DHCP socket, asking as the init does.
+/// A client on the LAN.
 pub(crate) struct Client {
     pub(crate) mac: Mac,
-    /// Reads servers' messages tolerantly before smoltcp does, as the init may.
-    pub(crate) restates: bool,
-    /// Weighs offers before smoltcp hears of them, as the init does.
-    pub(super) offers: Option<Offers>,
-    /// What our init says of its machine.
+    seed: u64,
+    program: Program,
+    /// What our init says about its machine; read when it starts.
     pub(crate) identity: ClientIdentity,
-    /// The message behind what smoltcp heard last.
-    message: Vec<u8>,
-    pub(super) card: Card,
-    interface: Interface,
-    sockets: SocketSet<'static>,
-    handle: SocketHandle,
+    /// Machines that answer our init's ARP. Without any, it sends no probe.
+    pub(crate) neighbours: Vec<(Ipv4Addr, Mac)>,
+    /// Frames to be sent.
+    pub(super) sent: VecDeque<Vec<u8>>,
     /// Every lease won and every loss (`None`), with its time.
     pub(crate) history: Vec<(Duration, Option<Lease>)>,
+    /// The addresses that our init declined.
+    pub(crate) declined: Vec<Ipv4Addr>,
+    unusable: Option<(Ipv4Addr, LeaseError)>,
+}
+
+/// What runs on it.
+enum Program {
+    /// Firmware, or an operating system.
+    Other(Box<OtherClient>),
+    /// Our init, before it starts.
+    Init,
+    /// Our init without a lease.
+    Exchange(Box<Exchange>),
+    /// Our init's renewer, and the NIC that the server's last message came from.
+    Renewer(Box<Renewer>, Mac),
 }
 
 /// Whom a client plays.
@@ -67,30 +82,21 @@ pub(super) enum Kind {
 impl Client {
     pub(super) fn new(number: u8, seed: u64, kind: Kind) -> Client {
         let mac = Mac([0x52, 0x54, 0, 0, 0, number]);
-        let mut card = Card::default();
-        let mut config = iface::Config::new(HardwareAddress::Ethernet(EthernetAddress(mac.0)));
-        config.random_seed = seed;
-        let interface = Interface::new(config, &mut card, Instant::ZERO);
-        let mut socket = dhcpv4::Socket::new();
-        socket.set_parameter_request_list(PARAMETER_REQUEST_LIST);
-        socket.set_receive_packet_buffer(Box::leak(Box::new([0; 1500])));
-        match kind {
-            Kind::Plain | Kind::Init => {}
-            Kind::Firmware => socket.set_outgoing_options(&FIRMWARE),
-        }
-        let mut sockets = SocketSet::new(Vec::new());
-        let handle = sockets.add(socket);
         Client {
             mac,
-            restates: false,
-            offers: (kind == Kind::Init).then(|| Offers::new(mac)),
+            seed,
+            program: match kind {
+                Kind::Init => Program::Init,
+                Kind::Plain | Kind::Firmware => {
+                    Program::Other(Box::new(OtherClient::new(mac, seed, kind)))
+                }
+            },
             identity: ClientIdentity::default(),
-            message: Vec::new(),
-            card,
-            interface,
-            sockets,
-            handle,
+            neighbours: Vec::new(),
+            sent: VecDeque::new(),
             history: Vec::new(),
+            declined: Vec::new(),
+            unusable: None,
         }
     }
 
@@ -99,9 +105,9 @@ impl Client {
         self.history.last().and_then(|(_, lease)| lease.as_ref())
     }
 
-    /// An offer that it had to pass over, told once.
-    pub(crate) fn useless(&mut self) -> Option<(Ipv4Addr, LeaseError)> {
-        self.offers.as_mut()?.useless()
+    /// An offer that it had to pass over, reported once.
+    pub(crate) fn unusable(&mut self) -> Option<(Ipv4Addr, LeaseError)> {
+        self.unusable.take()
     }
 
     /// When it won its lease.
@@ -112,84 +118,166 @@ impl Client {
             .map(|(at, _)| *at)
     }
 
-    pub(super) fn poll(&mut self, now: Duration) {
-        let instant = Instant::from_micros(now.as_micros() as i64);
-        let mut out = VecDeque::new();
-        loop {
-            if let Some(offers) = &mut self.offers {
-                while let Some(delivery) = offers.next(now, &worth) {
-                    self.message = delivery.message().to_vec();
-                    self.card.received.push_back(delivery.frame);
+    /// Takes a frame that arrived.
+    pub(super) fn receive(&mut self, frame: Vec<u8>, now: Duration) {
+        match &mut self.program {
+            Program::Other(other) => other.card.received.push_back(frame),
+            Program::Init => {}
+            Program::Exchange(exchange) => exchange.receive(&frame, now),
+            Program::Renewer(renewer, server) => {
+                let Some(reply) = from_server(&frame) else {
+                    return;
+                };
+                if let Heard::Renewed(lease) = renewer.hear(reply.message, now) {
+                    *server = reply.mac;
+                    self.history.push((now, Some(*lease)));
                 }
-            }
-            self.interface
-                .poll(instant, &mut self.card, &mut self.sockets);
-            let Some(offers) = &mut self.offers else {
-                break;
-            };
-            for frame in std::mem::take(&mut self.card.sent) {
-                let frame = self.identity.with_identity(&frame).unwrap_or(frame);
-                if offers.sent(&frame) == Outgoing::Send {
-                    out.push_back(frame);
-                }
-            }
-            if offers.next_at() != Some(Duration::ZERO) {
-                break;
             }
         }
-        self.card.sent.append(&mut out);
-        let socket = self.sockets.get_mut::<dhcpv4::Socket>(self.handle);
-        let event = socket.poll().map(|event| match event {
-            dhcpv4::Event::Configured(config) => {
-                let packet = config.packet.expect("a buffer was set");
-                let lease = match &self.offers {
-                    None => Lease::read(packet.into_inner()),
-                    Some(offers) => {
-                        Lease::read(&self.message).map(|lease| offers.completed(lease, &worth))
+    }
+
+    pub(super) fn poll(&mut self, now: Duration) {
+        if let Program::Init = self.program {
+            let mut exchange = Exchange::new(self.mac, self.identity.clone(), self.seed);
+            exchange.carrier(true, now);
+            self.program = Program::Exchange(Box::new(exchange));
+        }
+        match &mut self.program {
+            Program::Other(other) => {
+                other.poll(now, &mut self.history);
+                self.sent.append(&mut other.card.sent);
+            }
+            Program::Init => {}
+            Program::Exchange(_) => self.exchange(now),
+            Program::Renewer(renewer, server) => {
+                if let Some(outgoing) = renewer.poll(now) {
+                    self.sent.push_back(outgoing.frame(self.mac, *server));
+                }
+            }
+        }
+    }
+
+    /// Does for the exchange what the init does.
+    fn exchange(&mut self, now: Duration) {
+        let Program::Exchange(exchange) = &mut self.program else {
+            return;
+        };
+        while let Some(action) = exchange.poll(now, &score) {
+            match action {
+                Action::Send(frame) => self.sent.push_back(frame),
+                Action::Probe(address) => {
+                    if self.neighbours.is_empty() {
+                        exchange.probe_failed();
                     }
-                };
-                Some((config.address, lease))
-            }
-            dhcpv4::Event::Deconfigured => None,
-        });
-        match event {
-            None => {}
-            Some(None) => {
-                self.interface
-                    .update_ip_addrs(|addresses| addresses.clear());
-                self.history.push((now, None));
-            }
-            Some(Some((address, lease))) => {
-                let lease = lease.expect("smoltcp took it, so it is a lease");
-                // The two readers of one packet agree.
-                assert_eq!(address, Ipv4Cidr::new(lease.address, lease.prefix));
-                self.interface.update_ip_addrs(|addresses| {
-                    addresses.clear();
-                    addresses.push(IpCidr::Ipv4(address)).unwrap();
-                });
-                self.history.push((now, Some(lease)));
+                    for (_, owner) in self.neighbours.iter().filter(|(a, _)| *a == address) {
+                        exchange.claimed(*owner);
+                    }
+                }
+                Action::Unusable { server, error, .. } => self.unusable = Some((server, error)),
+                Action::InUse {
+                    address, declined, ..
+                } => {
+                    if declined {
+                        self.declined.push(address);
+                    }
+                }
+                Action::Bound(bound) => {
+                    self.history.push((now, Some(bound.lease)));
+                    let asked = from_client(&bound.asked).expect("a REQUEST");
+                    let answered = from_server(&bound.answered).expect("an ACK");
+                    let renewer = Renewer::start(asked, answered.message, now, self.seed)
+                        .expect("two messages");
+                    self.program = Program::Renewer(Box::new(renewer), answered.mac);
+                    return;
+                }
             }
         }
     }
 
     pub(super) fn next_poll(&mut self, now: Duration) -> Option<Duration> {
+        match &mut self.program {
+            Program::Other(other) => other.next_poll(now),
+            Program::Init => Some(now),
+            Program::Exchange(exchange) => exchange.poll_at(),
+            Program::Renewer(renewer, _) => renewer.poll_at(),
+        }
+    }
+}
+
+/// smoltcp's interface and its DHCP socket.
+struct OtherClient {
+    card: Card,
+    interface: Interface,
+    sockets: SocketSet<'static>,
+    handle: SocketHandle,
+}
+
+impl OtherClient {
+    fn new(mac: Mac, seed: u64, kind: Kind) -> OtherClient {
+        let mut card = Card::default();
+        let mut config = iface::Config::new(HardwareAddress::Ethernet(EthernetAddress(mac.0)));
+        config.random_seed = seed;
+        let interface = Interface::new(config, &mut card, Instant::ZERO);
+        let mut socket = dhcpv4::Socket::new();
+        socket.set_parameter_request_list(PARAMETER_REQUEST_LIST);
+        socket.set_receive_packet_buffer(Box::leak(Box::new([0; 1500])));
+        if kind == Kind::Firmware {
+            socket.set_outgoing_options(&FIRMWARE);
+        }
+        let mut sockets = SocketSet::new(Vec::new());
+        let handle = sockets.add(socket);
+        OtherClient {
+            card,
+            interface,
+            sockets,
+            handle,
+        }
+    }
+
+    fn poll(&mut self, now: Duration, history: &mut Vec<(Duration, Option<Lease>)>) {
+        let instant = Instant::from_micros(now.as_micros() as i64);
+        self.interface
+            .poll(instant, &mut self.card, &mut self.sockets);
+        let socket = self.sockets.get_mut::<dhcpv4::Socket>(self.handle);
+        match socket.poll() {
+            None => {}
+            Some(dhcpv4::Event::Deconfigured) => {
+                self.interface
+                    .update_ip_addrs(|addresses| addresses.clear());
+                history.push((now, None));
+            }
+            Some(dhcpv4::Event::Configured(config)) => {
+                let packet = config.packet.expect("a buffer was set");
+                let lease = Lease::read(packet.into_inner());
+                let lease = lease.expect("smoltcp took it, so it is a lease");
+                // The two readers of one packet agree.
+                let address = config.address;
+                assert_eq!(address, Ipv4Cidr::new(lease.address, lease.prefix));
+                self.interface.update_ip_addrs(|addresses| {
+                    addresses.clear();
+                    addresses.push(IpCidr::Ipv4(address)).unwrap();
+                });
+                history.push((now, Some(lease)));
+            }
+        }
+    }
+
+    fn next_poll(&mut self, now: Duration) -> Option<Duration> {
         let instant = Instant::from_micros(now.as_micros() as i64);
         let at = self.interface.poll_at(instant, &self.sockets);
-        let at = at.map(|at| Duration::from_micros(at.total_micros().max(0) as u64));
-        let offers = self.offers.as_ref().and_then(Offers::next_at);
-        at.into_iter().chain(offers).min()
+        at.map(|at| Duration::from_micros(at.total_micros().max(0) as u64))
     }
 }
 
 /// A network card: two queues.
 #[derive(Default)]
-pub(super) struct Card {
-    pub(super) received: VecDeque<Vec<u8>>,
-    pub(super) sent: VecDeque<Vec<u8>>,
+struct Card {
+    received: VecDeque<Vec<u8>>,
+    sent: VecDeque<Vec<u8>>,
 }
 
-pub(super) struct Received(Vec<u8>);
-pub(super) struct Sent<'a>(&'a mut VecDeque<Vec<u8>>);
+struct Received(Vec<u8>);
+struct Sent<'a>(&'a mut VecDeque<Vec<u8>>);
 
 impl RxToken for Received {
     fn consume<R, F: FnOnce(&[u8]) -> R>(self, read: F) -> R {

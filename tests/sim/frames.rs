@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use netroot_proto::dhcp::{CLIENT_PORT, Mac};
+use netroot_proto::dhcp::Mac;
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, IpProtocol, Ipv4Packet,
@@ -65,10 +65,4 @@ pub(crate) fn udp(packet: &[u8]) -> Option<(SocketAddrV4, SocketAddrV4, &[u8])> 
         SocketAddrV4::new(to, ports.1),
         payload,
     ))
-}
-
-/// Whether a frame is a datagram for a DHCP client.
-pub(crate) fn to_client(frame: &[u8]) -> bool {
-    let ethernet = EthernetFrame::new_checked(frame).unwrap();
-    udp(ethernet.payload()).is_some_and(|(_, to, _)| to.port() == CLIENT_PORT)
 }

@@ -292,10 +292,10 @@ fn an_address_that_no_host_can_have_is_never_taken() {
         let mut lan = meets(habit);
         assert!(lan.clients[0].lease().is_none(), "{number}");
         // What has no address at all is a boot server's offer, and no lie.
-        let told = lan.clients[0].useless().map(|(server, _)| server);
+        let told = lan.clients[0].unusable().map(|(server, _)| server);
         assert_eq!(told, (number > 0).then_some(ip(1)), "{number}");
         lan.run(60 * SECOND, |_| false);
-        assert_eq!(lan.clients[0].useless(), None, "once is enough");
+        assert_eq!(lan.clients[0].unusable(), None, "once is enough");
     }
 }
 

@@ -3,11 +3,10 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use netroot_proto::dhcp::{Mac, restate};
+use netroot_proto::dhcp::Mac;
 use smoltcp::wire::EthernetFrame;
 
 use super::client::{Client, Kind};
-use super::frames::to_client;
 use super::lossy_link::{Faults, Link};
 use super::server::Server;
 
@@ -61,7 +60,7 @@ impl Lan {
             for index in 0..self.clients.len() {
                 let client = &mut self.clients[index];
                 client.poll(self.now);
-                let sent: Vec<Vec<u8>> = client.card.sent.drain(..).collect();
+                let sent: Vec<Vec<u8>> = client.sent.drain(..).collect();
                 for frame in sent {
                     self.transmit(Station::Client(index), Duration::ZERO, frame);
                 }
@@ -80,17 +79,7 @@ impl Lan {
 
     fn deliver(&mut self, station: Station, frame: Vec<u8>) {
         match station {
-            Station::Client(index) => {
-                let client = &mut self.clients[index];
-                if let Some(offers) = &mut client.offers
-                    && to_client(&frame)
-                {
-                    offers.arrived(&frame, self.now);
-                    return;
-                }
-                let restated = client.restates.then(|| restate::frame(&frame)).flatten();
-                client.card.received.push_back(restated.unwrap_or(frame));
-            }
+            Station::Client(index) => self.clients[index].receive(frame, self.now),
             Station::Server(index) => {
                 let server = &mut self.servers[index];
                 if let Some(reply) = server.answer(&frame, self.now) {

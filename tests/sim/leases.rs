@@ -1,4 +1,4 @@
-//! DHCP: the server's decision against smoltcp's client.
+//! DHCP: the server's decision against smoltcp's client and our init.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -230,7 +230,7 @@ fn without(packet: &mut [u8], code: u8) {
     }
 }
 
-/// Servers that smoltcp alone gets no lease from.
+/// Servers that smoltcp gets no lease from.
 const HABITS: [(&str, Habit); 3] = [
     ("sends no netmask", |packet| without(packet, 1)),
     ("does not name itself", |packet| without(packet, 54)),
@@ -244,16 +244,18 @@ const HABITS: [(&str, Habit); 3] = [
 ];
 
 #[test]
-fn servers_that_smoltcp_does_not_understand_are_restated_for_it() {
+fn servers_that_smoltcp_does_not_understand_are_understood_by_our_init() {
     for (habit, change) in HABITS {
-        for restates in [false, true] {
+        for ours in [false, true] {
             let mut server = Server::dhcp(1, (100, 200), HOUR);
             server.habit = Some(change);
-            let mut lan = Lan::new(13, Faults::default(), vec![server], 1);
-            lan.clients[0].restates = restates;
+            let mut lan = Lan::new(13, Faults::default(), vec![server], u8::from(!ours));
+            if ours {
+                lan.add_init(1, 13);
+            }
             lan.run(100 * SECOND, all_have_leases);
-            assert_eq!(all_have_leases(&lan), restates, "{habit}");
-            if restates {
+            assert_eq!(all_have_leases(&lan), ours, "{habit}");
+            if ours {
                 let lease = lan.clients[0].lease().unwrap();
                 assert!((ip(100)..=ip(200)).contains(&lease.address), "{habit}");
             }
@@ -262,10 +264,10 @@ fn servers_that_smoltcp_does_not_understand_are_restated_for_it() {
 }
 
 #[test]
-fn a_restated_server_is_renewed_and_refused_like_any_other() {
+fn our_init_is_renewed_and_refused_like_any_other_client() {
     let server = Server::dhcp(1, (100, 120), 120 * SECOND);
-    let mut lan = Lan::new(14, Faults::default(), vec![server], 1);
-    lan.clients[0].restates = true;
+    let mut lan = Lan::new(14, Faults::default(), vec![server], 0);
+    lan.add_init(1, 14);
     lan.run(300 * SECOND, |_| false);
     assert!(lan.clients[0].lease().unwrap().address <= ip(120));
     lan.servers[0] = Server::dhcp(1, (150, 160), 120 * SECOND);

@@ -3,8 +3,8 @@
 //! the same run.
 //!
 //! * [`lossy_link`]: the link and its dice.
-//! * [`lan`]: an Ethernet of [`server`]s (our decision) and [`client`]s (smoltcp's `dhcpv4`
-//!   socket, as the init uses it), over [`frames`].
+//! * [`lan`]: an Ethernet of [`server`]s (our decision) and [`client`]s (our init, and
+//!   smoltcp's `dhcpv4` socket), over [`frames`].
 //! * [`leases`]: DHCP scenarios on it.
 //! * [`offers`]: our init among several servers.
 //! * [`hostile_dhcp`]: our init among servers that lie.

@@ -5,14 +5,15 @@ use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use netroot_proto::dhcp::bootp;
+use netroot_proto::dhcp::client_identity::ClientIdentity;
 use netroot_proto::dhcp::emit::{Draft, LONGEST};
+use netroot_proto::dhcp::exchange::Exchange;
 use netroot_proto::dhcp::header::Header;
 use netroot_proto::dhcp::lease::Lease;
+use netroot_proto::dhcp::offers::Score;
 use netroot_proto::dhcp::options::{Message, Options};
 use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::dhcp::request::Request;
-use netroot_proto::dhcp::restate;
 use netroot_proto::dhcp::{BINL_PORT, Mac, SERVER_PORT};
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::config::{Network, Role};
@@ -82,9 +83,10 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
 fn survive(datagram: &[u8]) {
     let _ = Message::read(datagram);
     let _ = Lease::read(datagram);
-    let _ = (restate::message(datagram, ip(9)), restate::frame(datagram));
-    let asked = frame(68, 67, ip(9), datagram);
-    let _ = (bootp::request(datagram), bootp::request(&asked));
+    let mut exchange = Exchange::new(Mac([2, 0, 0, 0, 0, 1]), ClientIdentity::default(), 1);
+    exchange.receive(datagram, NOW);
+    exchange.receive(&frame(67, 68, ip(9), datagram), NOW);
+    assert_eq!(exchange.poll(NOW, &|_| Score::Root), None);
     let _ = sntp::answer(*b"a token.", datagram);
     let probe = Probe {
         mac: Mac([2, 0, 0, 0, 0, 1]),

@@ -1,15 +1,16 @@
-//! Several servers on one LAN, and an init that wants its root: our offers weighed, with
-//! smoltcp's client behind them.
+//! Several servers on one link, and an init that wants its root: its exchange with them.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use netroot_proto::dhcp::client_identity::{ClientIdentity, Protocol};
-use netroot_proto::dhcp::conflict;
 use netroot_proto::dhcp::emit::Draft;
+use netroot_proto::dhcp::exchange::{Action, Exchange};
+use netroot_proto::dhcp::frame::from_client;
 use netroot_proto::dhcp::header::Header;
 use netroot_proto::dhcp::lease::Lease;
-use netroot_proto::dhcp::offers::{GRACE, Offers, Outgoing, Score};
+use netroot_proto::dhcp::offers::{GRACE, Score};
+use netroot_proto::dhcp::options::Message;
 use netroot_proto::dhcp::{INIT_VENDOR_CLASS, Mac, MessageType, code};
 use proptest::prelude::*;
 
@@ -18,6 +19,7 @@ use super::lan::{Lan, MILLISECOND, SECOND, ip};
 use super::lossy_link::Faults;
 use super::server::{Habit, Sent, Server};
 
+const MAC: Mac = Mac([2, 0, 0, 0, 0, 7]);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A DHCP server that knows nothing of roots.
@@ -190,7 +192,8 @@ fn a_reply_of_bootp_is_a_lease_for_ever() {
     assert_eq!((lease.message, lease.lease_time), (None, None));
     assert_eq!(root(&lan), Some(&b"10.0.0.1:/root"[..]));
     assert!((ip(100)..=ip(120)).contains(&lease.address));
-    assert_eq!(lan.servers[0].sent, [Sent::DhcpOffer], "no REQUEST came");
+    // To the DISCOVER and its repetition, while an answer by DHCP was waited for.
+    assert_eq!(lan.servers[0].sent, [Sent::DhcpOffer; 2], "no REQUEST came");
 }
 
 #[test]
@@ -311,101 +314,197 @@ fn an_address_that_is_asked_for_is_given_if_it_is_free() {
 
 #[test]
 fn an_address_that_another_machine_uses_is_declined_and_given_to_nobody() {
-    let discover = Header {
-        from_client: true,
-        hops: 0,
-        transaction: 7,
-        secs: 0,
-        flags: 0,
-        client_ip: Ipv4Addr::UNSPECIFIED,
-        your_ip: Ipv4Addr::UNSPECIFIED,
-        next_server: Ipv4Addr::UNSPECIFIED,
-        relay_ip: Ipv4Addr::UNSPECIFIED,
-        mac: Mac([2, 0, 0, 0, 0, 7]),
-    };
-    let mut asked = Draft::new(discover);
-    asked.push(code::MESSAGE_TYPE, &[3]);
-    asked.push(code::SERVER_ID, &ip(1).octets());
-    asked.push(code::VENDOR_CLASS, INIT_VENDOR_CLASS);
-    let without = frame(68, 67, Ipv4Addr::UNSPECIFIED, &asked.emit(548).bytes);
-    assert_eq!(conflict::decline(&without), None, "it asks for nothing");
-    asked.push(code::REQUESTED_ADDRESS, &ip(101).octets());
-    let asked = frame(68, 67, Ipv4Addr::UNSPECIFIED, &asked.emit(548).bytes);
-    let declined = conflict::decline(&asked).expect("a DECLINE");
-
-    let mut server = Server::dhcp(1, (101, 102), HOUR);
-    let (_, pool) = server.dhcp.as_mut().unwrap();
-    let mac = Mac([2, 0, 0, 0, 0, 7]);
-    pool.take(mac, ip(101), HOUR, Duration::ZERO).unwrap();
-    assert_eq!(server.answer(&declined, SECOND), None);
-    let asked = server.asked.clone().unwrap();
+    let server = Server::dhcp(1, (101, 102), HOUR);
+    let mut lan = Lan::new(26, Faults::default(), vec![server], 0);
+    lan.add_init(1, 6);
+    let other = Mac([2, 0, 0, 0, 0, 9]);
+    let mac = lan.clients[0].mac;
+    let (_, pool) = lan.servers[0].dhcp.as_mut().unwrap();
+    let first = pool.offer(mac, None, Duration::ZERO).unwrap();
+    lan.clients[0].neighbours = vec![(first, other)];
+    lan.run(SECOND / 2, |_| false);
+    assert_eq!(lan.clients[0].declined, [first]);
+    let asked = lan.servers[0].asked.clone().unwrap();
     assert_eq!(asked.kind, MessageType::Decline);
+    let about = (asked.requested_address, asked.server_id);
+    assert_eq!(about, (Some(first), Some(ip(1))));
     assert_eq!((asked.vendor_class, asked.wanted), (None, Vec::new()));
-    let (_, pool) = server.dhcp.as_mut().unwrap();
+    let (_, pool) = lan.servers[0].dhcp.as_mut().unwrap();
     for number in [7, 8, 9] {
-        let offered = pool.offer(Mac([2, 0, 0, 0, 0, number]), None, SECOND);
-        assert_ne!(offered, Some(ip(101)));
+        let mac = Mac([2, 0, 0, 0, 0, number]);
+        let offered = pool.clone().offer(mac, None, SECOND);
+        assert_ne!(offered, Some(first));
     }
+    // A second later it asks again, and gets the other one.
+    lan.run(10 * SECOND, |lan| lan.clients[0].lease().is_some());
+    assert_ne!(lease(&lan).address, first);
+}
+
+#[test]
+fn a_network_that_answers_for_every_address_keeps_no_machine_from_booting() {
+    let server = Server::dhcp(1, (100, 120), HOUR);
+    let mut lan = Lan::new(27, Faults::default(), vec![server], 0);
+    lan.add_init(1, 8);
+    let other = Mac([2, 0, 0, 0, 0, 9]);
+    lan.clients[0].neighbours = (100..=120).map(|last| (ip(last), other)).collect();
+    lan.run(30 * SECOND, |lan| lan.clients[0].lease().is_some());
+    assert_eq!(lan.clients[0].declined.len(), 2);
+    assert!((ip(100)..=ip(120)).contains(&lease(&lan).address));
+}
+
+/// An exchange that has just asked, and the transaction of its question.
+fn asking(protocol: Protocol) -> (Exchange, u32) {
+    let identity = ClientIdentity {
+        protocol,
+        ..ClientIdentity::default()
+    };
+    let mut exchange = Exchange::new(MAC, identity, 7);
+    exchange.carrier(true, Duration::ZERO);
+    let sent = sent(&mut exchange, Duration::ZERO);
+    (exchange, sent[0].header.transaction)
+}
+
+/// What an exchange sends now.
+fn sent(exchange: &mut Exchange, now: Duration) -> Vec<Message> {
+    let actions = std::iter::from_fn(|| exchange.poll(now, &|_| Score::Nothing));
+    let frames = actions.filter_map(|action| match action {
+        Action::Send(frame) => Some(frame),
+        _ => None,
+    });
+    frames
+        .map(|frame| Message::read(from_client(&frame).unwrap()).unwrap())
+        .collect()
+}
+
+/// An OFFER of this address.
+fn offer(transaction: u32, address: Ipv4Addr) -> Draft {
+    let mut offer = Draft::new(Header::of_client(MAC, transaction));
+    offer.header.from_client = false;
+    offer.header.your_ip = address;
+    offer.push(code::MESSAGE_TYPE, &[2]);
+    offer
 }
 
 #[test]
 fn a_flood_of_offers_is_weighed_within_bounds() {
-    let mac = Mac([2, 0, 0, 0, 0, 7]);
-    let mut offers = Offers::new(mac);
-    let discover = Draft::new(Header {
-        from_client: true,
-        hops: 0,
-        transaction: 7,
-        secs: 0,
-        flags: 0,
-        client_ip: Ipv4Addr::UNSPECIFIED,
-        your_ip: Ipv4Addr::UNSPECIFIED,
-        next_server: Ipv4Addr::UNSPECIFIED,
-        relay_ip: Ipv4Addr::UNSPECIFIED,
-        mac,
-    });
-    let client = |draft: &Draft| frame(68, 67, ip(1), &draft.emit(548).bytes);
-    let mut asked = discover.clone();
-    asked.push(code::MESSAGE_TYPE, &[1]);
-    assert_eq!(offers.sent(&client(&asked)), Outgoing::Send);
+    let (mut exchange, transaction) = asking(Protocol::Dhcp);
     for n in 0..5000_u32 {
-        let mut offer = discover.clone();
-        offer.header.from_client = false;
-        offer.header.your_ip = Ipv4Addr::from_bits(0x0a01_0000 + n);
-        offer.push(code::MESSAGE_TYPE, &[2]);
+        let offer = offer(transaction, Ipv4Addr::from_bits(0x0a01_0000 + n));
         let source = Ipv4Addr::from_bits(0x0a02_0000 + n);
-        offers.arrived(&frame(67, 68, source, &offer.emit(548).bytes), SECOND);
+        exchange.receive(&frame(67, 68, source, &offer.emit(548).bytes), SECOND);
     }
-    let judged = std::cell::Cell::new(0);
-    let judge = |_: &Lease| {
-        judged.set(judged.get() + 1);
+    let scored = std::cell::Cell::new(0);
+    let score = |_: &Lease| {
+        scored.set(scored.get() + 1);
         Score::Nothing
     };
-    assert_eq!(offers.next(SECOND, &judge), None);
-    assert!(judged.get() <= 8, "{} offers are kept", judged.get());
-    assert_eq!(offers.next_at(), Some(SECOND + GRACE));
-    assert!(offers.next(SECOND + GRACE, &judge).is_some());
-    assert!(
-        offers.next(SECOND + GRACE, &judge).is_none(),
-        "one is taken"
-    );
+    let repeated = exchange.poll(SECOND, &score);
+    assert!(matches!(repeated, Some(Action::Send(_))), "the DISCOVER");
+    assert!(scored.get() <= 8, "{} offers are kept", scored.get());
+    assert_eq!(exchange.poll(SECOND, &score), None);
+    assert_eq!(exchange.poll_at(), Some(SECOND + GRACE));
+    let taken = exchange.poll(SECOND + GRACE, &score);
+    assert!(matches!(taken, Some(Action::Probe(_))), "{taken:?}");
+    let requests = sent(&mut exchange, SECOND + GRACE);
+    assert_eq!(requests.len(), 1, "one is taken");
+    assert_eq!(requests[0].kind(), Some(MessageType::Request));
+}
+
+#[test]
+fn one_question_keeps_its_transaction_and_counts_its_seconds() {
+    let (mut exchange, transaction) = asking(Protocol::Dhcp);
+    for at in [1, 3, 7, 11] {
+        let message = sent(&mut exchange, SECOND * at).remove(0);
+        assert_eq!(message.header.transaction, transaction);
+        assert_eq!(u32::from(message.header.secs), at);
+        assert_eq!(message.header.flags, 0, "no broadcast flag");
+    }
+    let offer = offer(transaction, ip(100)).emit(548).bytes;
+    exchange.receive(&frame(67, 68, ip(1), &offer), 11 * SECOND);
+    let request = sent(&mut exchange, 14 * SECOND).remove(0);
+    assert_eq!(request.kind(), Some(MessageType::Request));
+    // RFC 2131 §3.1: as in the DISCOVER, so that relays treat it alike.
+    let header = &request.header;
+    assert_eq!((header.transaction, header.secs), (transaction, 11));
+    let address = |code| request.options.address(code);
+    assert_eq!(address(code::SERVER_ID), Some(ip(1)));
+    assert_eq!(address(code::REQUESTED_ADDRESS), Some(ip(100)));
+    assert_eq!(request.options.bytes(code::RAPID_COMMIT), None);
+    // Nobody acknowledges it: another question follows.
+    let discover = sent(&mut exchange, 34 * SECOND).remove(0);
+    assert_eq!(discover.kind(), Some(MessageType::Discover));
+    assert_ne!(discover.header.transaction, transaction);
+    assert_eq!(discover.header.secs, 0);
+}
+
+#[test]
+fn nothing_is_sent_without_a_carrier_and_a_carrier_repeats_the_question_at_once() {
+    let mut exchange = Exchange::new(MAC, ClientIdentity::default(), 7);
+    assert!(sent(&mut exchange, SECOND).is_empty());
+    assert_eq!(exchange.poll_at(), None);
+    exchange.carrier(true, 2 * SECOND);
+    let first = sent(&mut exchange, 2 * SECOND).remove(0);
+    exchange.carrier(false, 2 * SECOND);
+    assert!(sent(&mut exchange, 60 * SECOND).is_empty());
+    exchange.carrier(true, 61 * SECOND);
+    let again = sent(&mut exchange, 61 * SECOND).remove(0);
+    assert_eq!(again.header.transaction, first.header.transaction);
+    assert_eq!(again.header.secs, 59, "the same question");
+}
+
+#[test]
+fn bootp_is_asked_as_well_once_nobody_has_answered_for_a_while() {
+    let (mut exchange, _) = asking(Protocol::Either);
+    let mut both = |from: u64, to: u64| -> Vec<u64> {
+        let mut asks = |t: &u64| {
+            let sent = sent(&mut exchange, Duration::from_millis(*t));
+            sent.iter().any(|message| message.kind().is_none())
+        };
+        (from..to).step_by(100).filter(&mut asks).collect()
+    };
+    assert_eq!(both(0, 25_000), [7_000, 11_000, 15_000, 19_000, 23_000]);
+    exchange.carrier(true, 25 * SECOND);
+    for (at, messages) in [(25, 1), (26, 1), (28, 1), (32, 2)] {
+        let sent = sent(&mut exchange, SECOND * at);
+        assert_eq!(sent.len(), messages, "{at} s");
+    }
+}
+
+#[test]
+fn bootp_is_asked_alone_or_not_at_all_as_configured() {
+    for (protocol, kind) in [
+        (Protocol::Dhcp, Some(MessageType::Discover)),
+        (Protocol::Bootp, None),
+    ] {
+        let (mut exchange, transaction) = asking(protocol);
+        let later = [1, 3, 7, 11, 15, 19].map(|at| sent(&mut exchange, SECOND * at));
+        let kinds: Vec<_> = later.iter().flatten().map(Message::kind).collect();
+        assert_eq!(kinds, [kind; 6]);
+        // What takes a DHCP server's offer is DHCP.
+        let offer = offer(transaction, ip(100)).emit(548).bytes;
+        exchange.receive(&frame(67, 68, ip(1), &offer), 20 * SECOND);
+        let asked = sent(&mut exchange, 22 * SECOND).remove(0);
+        assert_eq!(asked.kind(), Some(MessageType::Request));
+    }
 }
 
 proptest! {
     #[test]
-    fn no_frame_upsets_the_weighing(
+    fn no_frame_upsets_the_exchange(
         frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..400), 0..20),
         payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..400), 0..20),
     ) {
-        let mut offers = Offers::new(Mac([2, 0, 0, 0, 0, 7]));
+        let (mut exchange, transaction) = asking(Protocol::Dhcp);
+        let beginning = offer(transaction, ip(100)).emit(548).bytes;
         for bytes in &frames {
-            offers.sent(bytes);
-            offers.arrived(bytes, SECOND);
+            exchange.receive(bytes, SECOND);
         }
         for bytes in &payloads {
-            offers.sent(&frame(68, 67, ip(1), bytes));
-            offers.arrived(&frame(67, 68, ip(1), bytes), SECOND);
+            exchange.receive(&frame(67, 68, ip(1), bytes), SECOND);
+            let answer = [&beginning[..243], bytes].concat();
+            exchange.receive(&frame(67, 68, ip(1), &answer), SECOND);
         }
-        offers.next(SECOND, &|_| Score::Root);
+        let actions = std::iter::from_fn(|| exchange.poll(SECOND, &|_| Score::Root));
+        prop_assert!(actions.take(100).count() < 100);
     }
 }

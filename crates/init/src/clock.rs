@@ -4,7 +4,6 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
-use smoltcp::time::Instant;
 
 use crate::console::info;
 
@@ -28,18 +27,6 @@ impl Moment {
     /// The moment this long after the kernel started.
     pub(crate) fn at(since_kernel: Duration) -> Self {
         Moment(since_kernel)
-    }
-
-    /// This moment for smoltcp, whose own `now()` is the wall clock.
-    pub(crate) fn to_smoltcp(self) -> Instant {
-        Instant::from_micros(i64::try_from(self.0.as_micros()).unwrap_or(i64::MAX))
-    }
-
-    /// The moment that smoltcp means.
-    pub(crate) fn from_smoltcp(instant: Instant) -> Self {
-        Moment(Duration::from_micros(
-            u64::try_from(instant.total_micros()).unwrap_or(0),
-        ))
     }
 
     /// Time since the kernel started.

@@ -3,16 +3,16 @@
 //! * [`options`]: the tolerant decoder. One bad option never hides the others.
 //! * [`header`]: the fixed part of a message, read through smoltcp's `DhcpPacket`.
 //! * [`lease`]: what a client may use of an OFFER or an ACK: [`lease::Lease::read`].
-//! * [`client_identity`]: what a client says of itself.
-//! * [`inform`]: what goes with an address that is fixed already.
-//! * [`bootp`]: the same question for servers from before DHCP.
+//! * [`exchange`]: how a NIC gets its lease: [`exchange::Exchange`].
 //! * [`offers`]: several OFFERs weighed by the root that they lead to.
-//! * [`restate`]: a server's message put so that smoltcp's client takes it.
+//! * [`renew`]: keeping a lease while the machine runs: [`renew::Renewer`].
+//! * [`inform`]: what goes with an address that is fixed already.
+//! * [`client_identity`]: what a client says about itself.
+//! * [`conflict`]: whether another machine uses an offered address.
+//! * [`frame`](mod@frame): messages in Ethernet frames.
 //! * [`request`]: what a client said, typed, for a server: [`request::Request::read`].
 //! * [`pool`]: which address a machine gets, and for how long.
 //! * [`emit`]: a message written byte by byte, in an option order of our choice.
-//! * [`conflict`]: whether an offered address is somebody else's.
-//! * [`renew`]: keeping a lease while the machine runs: [`renew::Renewer`].
 //!
 //! The server's decision is one floor up, in [`crate::pxe::decide`], since what a boot
 //! server answers depends on the firmware that asks.
@@ -20,11 +20,13 @@
 //! smoltcp's own `DhcpRepr` is not used for either side: it knows one router, zeroes
 //! `sname` and `file`, and joins no split options.
 
-pub mod bootp;
 pub mod client_identity;
+mod client_message;
 pub mod code;
 pub mod conflict;
 pub mod emit;
+pub mod exchange;
+pub mod frame;
 pub mod header;
 pub mod inform;
 pub mod lease;
@@ -34,8 +36,9 @@ pub mod options;
 pub mod pool;
 pub mod renew;
 pub mod request;
-pub mod restate;
+mod retransmission;
 mod routes;
+mod transaction;
 
 use std::fmt;
 use std::net::Ipv4Addr;

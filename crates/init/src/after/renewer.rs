@@ -10,7 +10,6 @@
 //! ([`watch`]), it is silent. It does not end: common clients take the address, or the route to its network, away
 //! when the lease ends under them or when they do. Then both are set again, and the lease is asked for here.
 
-pub(crate) mod frame;
 mod guard;
 mod last_resort;
 mod start;
@@ -26,6 +25,7 @@ use std::time::Duration;
 
 use netroot_proto::cmdline::{BootPlan, IpRequest, Network};
 use netroot_proto::dhcp::Mac;
+use netroot_proto::dhcp::frame;
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::renew::{Heard, Renewer};
 use netroot_sys::packet::PacketSocket;
@@ -101,8 +101,9 @@ impl Keeper {
             .read_to_end(&mut handed_over)?;
         let (asked, rest) = split(&handed_over).ok_or_else(invalid)?;
         let (answered, _) = split(rest).ok_or_else(invalid)?;
-        let (_, asked) = frame::unwrap(asked).ok_or_else(invalid)?;
-        let (server, answered) = frame::unwrap(answered).ok_or_else(invalid)?;
+        let asked = frame::from_client(asked).ok_or_else(invalid)?;
+        let answered = frame::from_server(answered).ok_or_else(invalid)?;
+        let server = answered.mac;
         let mut orders = RouteSocket::open().map_err(io::Error::other)?;
         let links = orders.links().map_err(io::Error::other)?;
         let nic = links
@@ -120,7 +121,7 @@ impl Keeper {
             })
             .ok_or_else(invalid)?;
         let renewer =
-            Renewer::start(asked, answered, at, seed(nic.mac)).map_err(io::Error::other)?;
+            Renewer::start(asked, answered.message, at, seed(nic.mac)).map_err(io::Error::other)?;
         let BootPlan { network, .. } =
             BootPlan::parse(&std::fs::read_to_string("/proc/cmdline").unwrap_or_default());
         let request = match addressing_of(&network, &nic.name, nic.mac, None) {
@@ -184,7 +185,7 @@ impl Keeper {
             if self.packets.is_none() {
                 self.packets = PacketSocket::for_dhcp_client(self.address.nic.index).ok();
             }
-            let frame = frame::wrap(&outgoing, self.address.nic.mac, self.server);
+            let frame = outgoing.frame(self.address.nic.mac, self.server);
             if let Some(packets) = &self.packets {
                 // The carrier may be gone: it is said again.
                 let _ = packets.send(&frame);
@@ -199,13 +200,16 @@ impl Keeper {
             else {
                 break;
             };
-            let Some((sender, message)) = frame::unwrap(buffer.get(..length).unwrap_or_default())
-            else {
+            let received = buffer.get(..length).unwrap_or_default();
+            let Some(reply) = frame::from_server(received) else {
                 continue;
             };
-            match self.renewer.hear(message, Moment::now().since_kernel()) {
+            match self
+                .renewer
+                .hear(reply.message, Moment::now().since_kernel())
+            {
                 Heard::Renewed(lease) => {
-                    self.server = sender;
+                    self.server = reply.mac;
                     self.renewed(*lease);
                 }
                 Heard::Refused => self.log(&format!(

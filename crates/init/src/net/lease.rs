@@ -180,18 +180,15 @@ impl Race<'_> {
             let address =
                 |lease: Lease| Address::leased(nic.clone(), lease, request, &plan.network);
             let judge = |lease: &Lease| score(root_known(plan, &address(lease.clone()), None));
-            let Some(lease) = client.poll(&nic.name, &judge) else {
+            let Some((lease, dialogue)) = client.poll(&nic.name, &judge) else {
                 continue;
             };
-            let dialogue = client.dialogue();
             for note in &lease.notes {
                 warn!("{}: DHCP: {note}", port.nic.name);
             }
             let mut address = address(lease);
             address.dialogue = Some(dialogue);
-            // A lease of a second comes again and again; its turn comes as if it had stayed.
-            let first = port.address.as_ref().map(|(moment, _)| *moment);
-            port.address = Some((first.unwrap_or_else(Moment::now), address));
+            port.address = Some((Moment::now(), address));
         }
     }
 

@@ -1,34 +1,31 @@
-//! What a client says of itself, so that every server knows it again: the firmware's words,
-//! said by the init.
-//!
-//! smoltcp's client calls itself `01` and the hardware address in every message and adds
-//! fixed options to all of them. [`ClientIdentity::introduce`] writes its messages anew.
+//! What a client says about itself: the same as its firmware, so that every server counts
+//! firmware, init and operating system as one client.
 
 use std::net::Ipv4Addr;
 
-use super::emit::{Draft, LONGEST};
-use super::options::Message;
-use super::{CLIENT_PORT, INIT_VENDOR_CLASS, MessageType, SERVER_PORT, bootp, code, restate};
+use netroot_net::Mac;
+
+use super::INIT_VENDOR_CLASS;
 
 /// By which protocol an address is asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Protocol {
-    /// DHCP. A reply of BOOTP is taken all the same: its servers do not know option 53, and
+    /// DHCP. A BOOTP reply is taken all the same: BOOTP servers do not know option 53, and
     /// answer a DISCOVER too (RFC 1534).
     #[default]
     Dhcp,
-    /// DHCP, and BOOTP beside it where nobody answers: [`ClientIdentity::beside`].
+    /// DHCP, and BOOTP as well once nobody has answered for a while.
     Either,
     /// BOOTP alone.
     Bootp,
 }
 
-/// What is said of the machine with every message.
+/// What every message says about the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientIdentity {
     /// Option 60; left out if empty.
     pub class: Vec<u8>,
-    /// Option 61; `None` is `01` and the hardware address, as iPXE says it too.
+    /// Option 61; `None` is `01` and the hardware address, as in iPXE.
     pub client_id: Option<Vec<u8>>,
     /// Option 97: the machine's UUID in the order of [`uuid_as_firmware_sends_it`].
     pub uuid: Option<[u8; 16]>,
@@ -74,58 +71,10 @@ pub fn uuid_as_firmware_sends_it(text: &str) -> Option<[u8; 16]> {
 }
 
 impl ClientIdentity {
-    /// The client's frame with everything that is said of the machine; `None` if it is no
-    /// DHCP client's. Where BOOTP alone is to be spoken, a DISCOVER becomes its question.
-    pub fn with_identity(&self, frame: &[u8]) -> Option<Vec<u8>> {
-        if self.protocol == Protocol::Bootp
-            && let Some(request) = bootp::request(frame)
-        {
-            return Some(request);
-        }
-        let message = Message::read(restate::client_message(frame)?).ok()?;
-        let kind = message.kind()?;
-        let mut draft = Draft::new(message.header.clone());
-        draft.push(code::MESSAGE_TYPE, &[kind.into()]);
-        for (code, value) in message.options.iter() {
-            match code {
-                code::MESSAGE_TYPE => {}
-                code::CLIENT_ID => {
-                    draft.push(code, self.client_id.as_deref().unwrap_or(value));
-                }
-                _ => {
-                    draft.push(code, value);
-                }
-            }
-        }
-        if !self.class.is_empty() {
-            draft.push(code::VENDOR_CLASS, &self.class);
-        }
-        if let Some(uuid) = self.uuid {
-            draft.push(code::CLIENT_UUID, &[&[0], &uuid[..]].concat());
-        }
-        if let Some(architecture) = self.architecture {
-            draft.push(code::CLIENT_ARCH, &architecture.to_be_bytes());
-        }
-        // Later the address is the offered one; and an ACK without an OFFER answers a DISCOVER only (RFC 4039 §3.1).
-        if kind == MessageType::Discover {
-            if let Some(address) = self.requested {
-                draft.push(code::REQUESTED_ADDRESS, &address.octets());
-            }
-            draft.push(code::RAPID_COMMIT, &[]);
-        }
-        restate::rewrap(
-            frame,
-            (CLIENT_PORT, SERVER_PORT),
-            &draft.emit(LONGEST).bytes,
-        )
-    }
-
-    /// What is asked by BOOTP beside this DISCOVER, if nobody answers that.
-    pub fn beside(&self, frame: &[u8]) -> Option<Vec<u8>> {
-        match self.protocol {
-            Protocol::Either => bootp::request(frame),
-            Protocol::Dhcp | Protocol::Bootp => None,
-        }
+    /// Option 61 of the NIC with this address.
+    pub fn client_id(&self, mac: Mac) -> Vec<u8> {
+        let own = self.client_id.clone();
+        own.unwrap_or_else(|| [&[1], &mac.0[..]].concat())
     }
 }
 

@@ -1,18 +1,16 @@
-//! Is the address that a server offers somebody else's already? (RFC 5227, RFC 2131 §4.4.1)
+//! Whether another machine already uses the address that a server offers (RFC 5227,
+//! RFC 2131 §4.4.1).
 
 use std::net::Ipv4Addr;
 
+use netroot_net::Mac;
 use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol,
     EthernetRepr,
 };
 
-use super::emit::{Draft, SAFE_LENGTH};
-use super::options::Message;
-use super::{CLIENT_PORT, Mac, MessageType, SERVER_PORT, code, restate};
-
-/// The question on Ethernet: "who has `address`?", asked without an address of one's own so
-/// that nobody's memory is spoiled (RFC 5227 §2.1.1).
+/// The question on Ethernet: "who has `address`?", asked without an address of our own, so
+/// that no neighbour caches it (RFC 5227 §2.1.1).
 pub fn probe(own: Mac, address: Ipv4Addr) -> Vec<u8> {
     let arp = ArpRepr::EthernetIpv4 {
         operation: ArpOperation::Request,
@@ -57,24 +55,6 @@ pub fn claimant(frame: &[u8], own: Mac, address: Ipv4Addr) -> Option<Mac> {
     (other != own && other.is_unicast() && (uses || probes)).then_some(other)
 }
 
-/// The DECLINE of what `asked`, the frame of a REQUEST, asked for; `None` if it asks for
-/// nothing.
-pub fn decline(asked: &[u8]) -> Option<Vec<u8>> {
-    let request = Message::read(restate::client_message(asked)?).ok()?;
-    let mut draft = Draft::new(request.header.clone());
-    draft.push(code::MESSAGE_TYPE, &[MessageType::Decline.into()]);
-    // RFC 2131 table 5: these, and nothing of what a client would like.
-    for needed in [code::CLIENT_ID, code::REQUESTED_ADDRESS, code::SERVER_ID] {
-        if let Some(value) = request.options.bytes(needed) {
-            draft.push(needed, value);
-        }
-    }
-    request.options.address(code::REQUESTED_ADDRESS)?;
-    draft.push(code::MESSAGE, b"another machine answers at this address");
-    let payload = draft.emit(SAFE_LENGTH).bytes;
-    restate::rewrap(asked, (CLIENT_PORT, SERVER_PORT), &payload)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn who_answers_announces_or_probes_for_the_address_claims_it() {
+    fn an_answer_an_announcement_or_a_probe_claims_the_address() {
         let unspecified = Ipv4Addr::UNSPECIFIED;
         for frame in [
             arp(ArpOperation::Reply, (OTHER, ADDRESS), unspecified),
@@ -105,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_words_and_those_about_other_addresses_claim_nothing() {
+    fn our_own_frames_and_those_about_other_addresses_claim_nothing() {
         let elsewhere = Ipv4Addr::new(10, 0, 0, 8);
         for frame in [
             probe(OWN, ADDRESS),

@@ -2,10 +2,9 @@
 
 use std::net::Ipv4Addr;
 
+use netroot_net::Mac;
 use smoltcp::wire::{DhcpOpCode, DhcpPacket};
 use thiserror::Error;
-
-use super::Mac;
 
 /// Bytes before the options: header and magic cookie.
 pub const LEN: usize = 240;
@@ -77,6 +76,27 @@ pub enum HeaderError {
 }
 
 impl Header {
+    /// What a client says that has no address yet.
+    pub fn of_client(mac: Mac, transaction: u32) -> Header {
+        Header {
+            from_client: true,
+            hops: 0,
+            transaction,
+            secs: 0,
+            flags: 0,
+            client_ip: Ipv4Addr::UNSPECIFIED,
+            your_ip: Ipv4Addr::UNSPECIFIED,
+            next_server: Ipv4Addr::UNSPECIFIED,
+            relay_ip: Ipv4Addr::UNSPECIFIED,
+            mac,
+        }
+    }
+
+    /// True for a server's answer to what `mac` asked by this transaction.
+    pub fn answers(&self, mac: Mac, transaction: u32) -> bool {
+        !self.from_client && self.transaction == transaction && self.mac == mac
+    }
+
     /// Reads the fixed part of a UDP payload.
     pub fn read(datagram: &[u8]) -> Result<Header, HeaderError> {
         let Ok(packet) = DhcpPacket::new_checked(datagram) else {

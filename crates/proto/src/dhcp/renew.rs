@@ -1,20 +1,24 @@
 //! Keeping a lease while the machine runs (RFC 2131 §4.4.5), for a machine whose root
 //! hangs on its address.
 //!
-//! It differs from a common client in one thing: when the lease ends it does not give
-//! the address up, it goes on asking. smoltcp's client would, and it cannot be started
-//! with a lease that is already there.
+//! It differs from a common client in one thing: when the lease ends, it does not give up
+//! the address but goes on asking. It is started with a lease that an
+//! [exchange](super::exchange) won in another process.
 //!
 //! Pure: time (since the kernel started) and datagrams in, datagrams out.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use netroot_net::Mac;
+
+use super::client_message::seconds;
 use super::emit::{Draft, SAFE_LENGTH};
 use super::header::{Header, HeaderError};
 use super::lease::{Lease, LeaseError};
 use super::options::Message;
-use super::{MessageType, code};
+use super::transaction::Transaction;
+use super::{MessageType, code, frame};
 
 /// The shortest pause between two REQUESTs that RFC 2131 §4.4.5 asks for.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -43,7 +47,7 @@ pub struct Renewer {
     /// When the present question was put first.
     since: Duration,
     tries: u32,
-    transaction: u32,
+    transaction: Transaction,
 }
 
 /// What is being said.
@@ -73,6 +77,17 @@ pub struct Outgoing {
     pub from: Ipv4Addr,
     /// The UDP payload.
     pub bytes: Vec<u8>,
+}
+
+impl Outgoing {
+    /// The message as a frame from `mac`. Unicast goes to `server`, the NIC that the server's
+    /// last message came from: its own, or that of the router in between.
+    pub fn frame(&self, mac: Mac, server: Mac) -> Vec<u8> {
+        match self.to {
+            Some(to) => frame::unicast((mac, self.from), (server, to), &self.bytes),
+            None => frame::broadcast((mac, self.from), &self.bytes),
+        }
+    }
 }
 
 /// What a datagram meant.
@@ -128,9 +143,6 @@ impl Renewer {
     ) -> Result<Self, StartError> {
         let asked = Message::read(asked)?;
         let lease = Lease::read(answered)?;
-        let [a, b, c, d, ..] = (seed ^ seed >> 32).to_le_bytes();
-        // xorshift wants no zero.
-        let transaction = u32::from_le_bytes([a, b, c, d]) | 1;
         let mut renewer = Renewer {
             asked,
             lease,
@@ -139,7 +151,7 @@ impl Renewer {
             at: None,
             since: bound_at,
             tries: 0,
-            transaction,
+            transaction: Transaction::new(seed),
         };
         renewer.bind(bound_at);
         Ok(renewer)
@@ -216,10 +228,7 @@ impl Renewer {
             Err(e) => return Heard::Ignored(Ignored::NotDhcp(e)),
         };
         let header = &message.header;
-        if header.from_client
-            || header.transaction != self.transaction
-            || header.mac != self.asked.header.mac
-        {
+        if !header.answers(self.asked.header.mac, self.transaction.number()) {
             return Heard::Ignored(Ignored::NotForUs);
         }
         match (message.kind(), self.state) {
@@ -278,10 +287,10 @@ impl Renewer {
         self.state = State::Bound;
         self.bound_at = now;
         self.tries = 0;
-        self.next_transaction();
+        self.transaction.advance();
         // Up to a sixteenth earlier: a thousand machines that got power at once.
         self.at = self.lease.renew_after.map(|t1| {
-            let early = t1 / 16 * (self.transaction >> 8 & 0xff) / 256;
+            let early = t1 / 16 * (self.transaction.number() >> 8 & 0xff) / 256;
             now.saturating_add(t1.saturating_sub(early).max(BREATH))
         });
     }
@@ -289,7 +298,7 @@ impl Renewer {
     fn enter(&mut self, state: State, now: Duration) {
         // The answer to a REQUEST has the number of the OFFER (RFC 2131 §4.4.1).
         if !matches!(state, State::Requesting { .. }) {
-            self.next_transaction();
+            self.transaction.advance();
         }
         self.state = state;
         self.since = now;
@@ -356,18 +365,11 @@ impl Renewer {
         now: Duration,
         more: &[(u8, Ipv4Addr)],
     ) -> Vec<u8> {
-        let secs = now.saturating_sub(self.since).as_secs();
         let mut draft = Draft::new(Header {
-            from_client: true,
-            hops: 0,
-            transaction: self.transaction,
-            secs: u16::try_from(secs).unwrap_or(u16::MAX),
+            secs: seconds(now.saturating_sub(self.since)),
             flags: self.asked.header.flags,
             client_ip,
-            your_ip: Ipv4Addr::UNSPECIFIED,
-            next_server: Ipv4Addr::UNSPECIFIED,
-            relay_ip: Ipv4Addr::UNSPECIFIED,
-            mac: self.asked.header.mac,
+            ..Header::of_client(self.asked.header.mac, self.transaction.number())
         });
         draft.push(code::MESSAGE_TYPE, &[kind.into()]);
         for (code, address) in more {
@@ -379,7 +381,7 @@ impl Renewer {
             code::SERVER_ID,
             code::OVERLOAD,
             // Rapid commit (RFC 4039) would skip the REQUEST that the state machine expects.
-            80,
+            code::RAPID_COMMIT,
         ];
         for (code, value) in self.asked.options.iter() {
             if !OF_THE_MOMENT.contains(&code) {
@@ -387,15 +389,6 @@ impl Renewer {
             }
         }
         draft.emit(SAFE_LENGTH).bytes
-    }
-
-    /// Another number for another question (xorshift).
-    fn next_transaction(&mut self) {
-        let mut x = self.transaction;
-        x ^= x << 13;
-        x ^= x >> 17;
-        x ^= x << 5;
-        self.transaction = x;
     }
 }
 

@@ -201,7 +201,7 @@ fn an_offer_whose_server_falls_silent_makes_way_for_another() {
 #[test]
 fn what_was_not_asked_for_changes_nothing() {
     let mut renewer = renewer(600);
-    let nak = answer(MessageType::Nak, renewer.transaction, OWN, 0);
+    let nak = answer(MessageType::Nak, renewer.transaction.number(), OWN, 0);
     assert_eq!(
         renewer.hear(&nak, at(120)),
         Heard::Ignored(Ignored::Unasked)
@@ -256,7 +256,7 @@ proptest! {
                 prop_assert!(again >= now + at(1) , "{again:?} after {now:?}");
             }
             renewer.hear(&noise, now);
-            let bytes = answer(kind.into(), renewer.transaction, OWN, seconds);
+            let bytes = answer(kind.into(), renewer.transaction.number(), OWN, seconds);
             renewer.hear(&bytes, now);
             renewer.hear(bytes.get(..bytes.len() / 2).unwrap(), now);
             last = now;
@@ -273,7 +273,7 @@ proptest! {
         for kind in kinds {
             now = renewer.poll_at().unwrap().max(now);
             renewer.poll(now);
-            let bytes = answer(kind.into(), renewer.transaction, OWN, seconds);
+            let bytes = answer(kind.into(), renewer.transaction.number(), OWN, seconds);
             renewer.hear(&bytes, now);
         }
         prop_assert!(now >= at(100 + 60), "60 messages within {now:?}");

@@ -55,16 +55,8 @@ impl Probe {
     /// servers ping an address for three seconds before they offer it.
     pub fn discover(&self) -> Vec<u8> {
         let mut draft = Draft::new(Header {
-            from_client: true,
-            hops: 0,
-            transaction: self.transaction,
-            secs: 0,
             flags: BROADCAST_FLAG,
-            client_ip: Ipv4Addr::UNSPECIFIED,
-            your_ip: Ipv4Addr::UNSPECIFIED,
-            next_server: Ipv4Addr::UNSPECIFIED,
-            relay_ip: Ipv4Addr::UNSPECIFIED,
-            mac: self.mac,
+            ..Header::of_client(self.mac, self.transaction)
         });
         draft.push(code::MESSAGE_TYPE, &[MessageType::Discover.into()]);
         let wanted = [
@@ -107,7 +99,7 @@ impl Probe {
     ) -> Option<OtherServer> {
         let message = Message::read(datagram).ok()?;
         let header = &message.header;
-        if header.from_client || header.transaction != self.transaction || header.mac != self.mac {
+        if !header.answers(self.mac, self.transaction) {
             return None;
         }
         // BOOTP servers send no message type; a NAK to a DISCOVER is a server all the same.

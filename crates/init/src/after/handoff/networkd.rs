@@ -6,12 +6,11 @@
 
 use std::fmt::Write;
 
-use netroot_proto::dhcp::code;
 use netroot_proto::dhcp::options::Message;
+use netroot_proto::dhcp::{code, frame};
 
 use super::root_nic::RootNic;
 use super::run_file::{RunFile, single_line};
-use crate::after::renewer::frame;
 use crate::net::address::Address;
 
 /// The files.
@@ -90,7 +89,7 @@ fn is_identified_by_mac(address: &Address) -> bool {
         return false;
     }
     let asked = address.dialogue.as_ref().map(|d| d.asked.as_slice());
-    let Some((_, message)) = asked.and_then(frame::unwrap) else {
+    let Some(message) = asked.and_then(frame::from_client) else {
         return false;
     };
     let Ok(message) = Message::read(message) else {
@@ -136,7 +135,6 @@ mod tests {
     use super::*;
     use netroot_proto::dhcp::emit::{Draft, SAFE_LENGTH};
     use netroot_proto::dhcp::header::Header;
-    use netroot_proto::dhcp::renew::Outgoing;
     use std::net::Ipv4Addr;
 
     fn text(address: &Address, is_card: bool) -> String {
@@ -146,27 +144,12 @@ mod tests {
     /// An address that was requested with this client identifier.
     fn asked_as(identifier: &[u8], cmdline: &str) -> Address {
         let mut address = leased(cmdline);
-        let any = Ipv4Addr::UNSPECIFIED;
-        let mut draft = Draft::new(Header {
-            from_client: true,
-            hops: 0,
-            transaction: 1,
-            secs: 0,
-            flags: 0,
-            client_ip: any,
-            your_ip: any,
-            next_server: any,
-            relay_ip: any,
-            mac: address.nic.mac,
-        });
-        draft.push(code::CLIENT_ID, identifier);
-        let outgoing = Outgoing {
-            to: None,
-            from: any,
-            bytes: draft.emit(SAFE_LENGTH).bytes,
-        };
         let mac = address.nic.mac;
-        address.dialogue.as_mut().unwrap().asked = frame::wrap(&outgoing, mac, mac);
+        let mut draft = Draft::new(Header::of_client(mac, 1));
+        draft.push(code::CLIENT_ID, identifier);
+        let bytes = draft.emit(SAFE_LENGTH).bytes;
+        address.dialogue.as_mut().unwrap().asked =
+            frame::broadcast((mac, Ipv4Addr::UNSPECIFIED), &bytes);
         address
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use netroot_proto::cmdline::{BootPlan, Network};
 use netroot_proto::dhcp::CLIENT_PORT;
+use netroot_proto::dhcp::frame::LONGEST_FRAME;
 use netroot_proto::dhcp::inform::Inform;
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::mount::{Lack, lack};
@@ -13,7 +14,6 @@ use netroot_sys::packet::PacketSocket;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::client::seed;
-use super::device::FRAME;
 use super::firmware;
 use crate::causes::causes;
 use crate::clock::{Moment, timespec};
@@ -85,7 +85,7 @@ fn ask(inform: &Inform, socket: &PacketSocket, mut enough: impl FnMut(Lease) -> 
     let asked = Moment::now();
     let mut over = asked.after(PATIENCE);
     let mut due = ASKED_AT.iter().map(|after| asked.after(*after)).peekable();
-    let mut buffer = [0; FRAME];
+    let mut buffer = [0; LONGEST_FRAME];
     for _ in 0..MOST_FRAMES {
         let now = Moment::now();
         if now >= over {

@@ -1,0 +1,459 @@
+//! How a NIC gets its lease: DISCOVER, OFFERs, REQUEST, ACK, and the question whether the
+//! address is free (RFC 2131 §3.1, §4.4.1).
+//!
+//! Pure: time (on any clock that does not go back) and Ethernet frames in;
+//! [`Action`]s and deadlines out. The program that owns the NIC calls [`Exchange::receive`]
+//! for each frame, then [`Exchange::poll`] until it returns `None`, and again at
+//! [`Exchange::poll_at`].
+//!
+//! Real networks are tolerated as far as they can be: servers that do not name themselves,
+//! that send no netmask or keep options in `file` ([`super::lease`] reads what can be read),
+//! that grant without an offer (rapid commit, RFC 4039) or by BOOTP, and boot servers that
+//! name a root and give no address ([`super::offers`]).
+//!
+//! # Why not smoltcp's `dhcpv4` socket
+//!
+//! It was used until five adapters of 830 lines stood around it: retransmission (its own
+//! takes a new transaction number for each DISCOVER, so that an answer to the last one is
+//! lost), a device that swallowed and replayed its frames, every server's message rewritten
+//! to the one form that it accepts, every frame of its own rewritten to carry the client's
+//! identity, and made-up OFFERs that let it take an ACK or a BOOTP reply. This module and its parts
+//! ([`super::offers`], `client_message`, `retransmission`, `transaction`, [`super::frame`]) do the same in fewer lines, and more
+//! of it is true: messages are built once instead of being written, parsed and written again;
+//! the simulator drives the retransmission, the address probe and the DECLINE that the init
+//! uses; a REQUEST has the `secs` of its DISCOVER, as RFC 2131 §3.1 demands of it;
+//! INFORM and renewal build and match messages by the same code. smoltcp's wire formats stay.
+
+use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use netroot_net::Mac;
+
+use super::client_identity::{ClientIdentity, Protocol};
+use super::client_message::{ClientMessage, Offered, seconds};
+use super::frame;
+use super::lease::{Lease, LeaseError};
+use super::offers::{Offer, Offers, Score};
+use super::options::Message;
+use super::retransmission::Retransmission;
+use super::transaction::Transaction;
+use super::{MessageType, code};
+
+/// How long a REQUEST may stay unanswered before other offers are looked for: the server
+/// that made the offer is gone.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// With [`Protocol::Either`], BOOTP is asked as well from the DISCOVER of this number on: by
+/// then, after seven seconds, any DHCP server has answered, and one that knows both would
+/// give the machine two addresses.
+const BOOTP_FROM: u32 = 4;
+/// How long after the probe an address counts as free. RFC 5227 waits for seconds; a
+/// neighbour that is awake answers within a millisecond, and the REQUEST takes some of this
+/// time anyway.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(50);
+/// The pause after a DECLINE. RFC 2131 §3.1 says ten seconds, meant for servers that would
+/// give the same address again and again; a boot is short.
+const AFTER_DECLINE: Duration = Duration::from_secs(1);
+/// Most addresses that are declined: a switch or router that answers ARP for every address
+/// must not keep a machine from booting.
+const MOST_DECLINED: u32 = 2;
+
+/// What to do for the exchange, or what it found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Send this Ethernet frame.
+    Send(Vec<u8>),
+    /// Ask by ARP who has this address ([`super::conflict::probe`]) and report each owner to
+    /// [`Exchange::claimed`]; if the probe cannot be sent, call [`Exchange::probe_failed`].
+    Probe(Ipv4Addr),
+    /// An offer or a grant that gives no usable lease was passed over. Offers are reported
+    /// once.
+    Unusable {
+        /// The server, by the address that it sent from.
+        server: Ipv4Addr,
+        /// It was a grant (ACK).
+        granted: bool,
+        /// Why it cannot be used.
+        error: LeaseError,
+    },
+    /// The granted address is another machine's.
+    InUse {
+        /// The address.
+        address: Ipv4Addr,
+        /// The other machine.
+        owner: Mac,
+        /// It is declined and another address is asked for; else it is used all the same.
+        declined: bool,
+    },
+    /// The lease is won, and the exchange is over.
+    Bound(Box<Bound>),
+}
+
+/// A lease and how it was won, for whoever renews it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// The lease; its root may be a boot server's beside the DHCP server.
+    pub lease: Lease,
+    /// The REQUEST as an Ethernet frame. Where none was needed, the one that would have been
+    /// sent.
+    pub asked: Vec<u8>,
+    /// The ACK or BOOTP reply, as it came.
+    pub answered: Vec<u8>,
+}
+
+/// One NIC's exchange. See the [module](self).
+#[derive(Debug)]
+pub struct Exchange {
+    mac: Mac,
+    identity: ClientIdentity,
+    transaction: Transaction,
+    /// Frames are sent only then: without a carrier they would be dropped.
+    carrier: bool,
+    state: State,
+    message: Retransmission,
+    /// When the first DISCOVER of this transaction was sent.
+    first_sent: Option<Duration>,
+    /// `secs` of the DISCOVER sent last, and of the REQUEST that follows it.
+    secs: u16,
+    offers: Offers,
+    probe: Option<Probe>,
+    declined: u32,
+    /// The REQUEST sent last.
+    asked: Vec<u8>,
+    has_reported_offer: bool,
+    actions: VecDeque<Action>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// DISCOVERs are sent and OFFERs collected.
+    Selecting,
+    /// An offer was taken; its REQUEST is sent until `until`.
+    Requesting { offered: Offered, until: Duration },
+    /// The lease is granted; the neighbours may still object.
+    Granted(Box<Offer>),
+    /// The lease is won.
+    Bound,
+}
+
+/// The question who has an address.
+#[derive(Debug)]
+struct Probe {
+    address: Ipv4Addr,
+    until: Duration,
+    owner: Option<Mac>,
+}
+
+impl Exchange {
+    /// An exchange of the NIC with this address, without a carrier yet. Different seeds keep
+    /// machines that started together apart.
+    pub fn new(mac: Mac, identity: ClientIdentity, seed: u64) -> Exchange {
+        Exchange {
+            mac,
+            identity,
+            transaction: Transaction::new(seed),
+            carrier: false,
+            state: State::Selecting,
+            message: Retransmission::starting(Duration::ZERO),
+            first_sent: None,
+            secs: 0,
+            offers: Offers::default(),
+            probe: None,
+            declined: 0,
+            asked: Vec::new(),
+            has_reported_offer: false,
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// The carrier came up or went away. When it comes up, an open question is repeated at
+    /// once.
+    pub fn carrier(&mut self, carrier: bool, now: Duration) {
+        self.carrier = carrier;
+        if carrier {
+            self.message.restart(now);
+        }
+    }
+
+    /// Takes an Ethernet frame that arrived.
+    pub fn receive(&mut self, received: &[u8], now: Duration) {
+        let Some(reply) = frame::from_server(received) else {
+            return;
+        };
+        let Ok(message) = Message::read(reply.message) else {
+            return;
+        };
+        if !message.header.answers(self.mac, self.transaction.number()) {
+            return;
+        }
+        let kind = message.kind();
+        let has_address = !message.header.your_ip.is_unspecified();
+        let rapid = message.options.bytes(code::RAPID_COMMIT).is_some();
+        match (&self.state, kind) {
+            // The boot server may be slower than the DHCP server.
+            (State::Selecting | State::Requesting { .. }, Some(MessageType::Offer))
+                if !has_address =>
+            {
+                self.offers.note_root(&message);
+            }
+            (State::Selecting, Some(MessageType::Offer)) => {
+                self.offered(received, reply, false, now);
+            }
+            (State::Selecting, Some(MessageType::Ack)) if rapid && has_address => {
+                self.offered(received, reply, true, now);
+            }
+            (State::Selecting, None) if has_address => self.offered(received, reply, true, now),
+            (State::Requesting { offered, .. }, Some(MessageType::Ack)) => {
+                let offered = *offered;
+                self.acknowledged(received, reply, offered, now);
+            }
+            (State::Requesting { offered, .. }, Some(MessageType::Nak)) => {
+                let server = offered.server;
+                self.select_again(server, now);
+            }
+            _ => {}
+        }
+    }
+
+    /// A neighbour uses the address that is probed.
+    pub fn claimed(&mut self, owner: Mac) {
+        if let Some(probe) = &mut self.probe {
+            probe.owner.get_or_insert(owner);
+        }
+    }
+
+    /// The address that is probed.
+    pub fn probing(&self) -> Option<Ipv4Addr> {
+        self.probe.as_ref().map(|probe| probe.address)
+    }
+
+    /// The probe could not be sent: the address counts as free.
+    pub fn probe_failed(&mut self) {
+        if let Some(probe) = &mut self.probe {
+            probe.until = Duration::ZERO;
+        }
+    }
+
+    /// What is to be done next; `None` is nothing by now. `score` says how far a lease leads
+    /// to a root.
+    pub fn poll(&mut self, now: Duration, score: &dyn Fn(&Lease) -> Score) -> Option<Action> {
+        if self.actions.is_empty() {
+            self.advance(now, score);
+            self.transmit(now);
+        }
+        self.actions.pop_front()
+    }
+
+    /// When to call [`Exchange::poll`] again, if no frame comes before.
+    pub fn poll_at(&self) -> Option<Duration> {
+        if !self.actions.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let deadline = match &self.state {
+            State::Selecting => self.offers.due_at(),
+            State::Requesting { until, .. } => Some(*until),
+            State::Granted(_) => Some(self.probe.as_ref().map_or(Duration::ZERO, |p| p.until)),
+            State::Bound => None,
+        };
+        let send = self.message.at().filter(|_| self.carrier);
+        deadline.into_iter().chain(send).min()
+    }
+
+    fn offered(
+        &mut self,
+        received: &[u8],
+        reply: frame::FromServer<'_>,
+        granted: bool,
+        now: Duration,
+    ) {
+        match read(received, reply, granted) {
+            Ok(offer) => self.offers.hold(offer, now),
+            Err(error) if !self.has_reported_offer => {
+                self.has_reported_offer = true;
+                self.unusable(reply.address, false, error);
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn acknowledged(
+        &mut self,
+        received: &[u8],
+        reply: frame::FromServer<'_>,
+        offered: Offered,
+        now: Duration,
+    ) {
+        match read(received, reply, true) {
+            Ok(mut offer) => {
+                // Whoever made the offer answers for it, whatever name the ACK gives.
+                offer.server = offered.server;
+                self.grant(offer, now);
+            }
+            Err(error) => {
+                self.unusable(reply.address, true, error);
+                // Perhaps another server has a better one.
+                self.select_again(offered.server, now);
+            }
+        }
+    }
+
+    fn unusable(&mut self, server: Ipv4Addr, granted: bool, error: LeaseError) {
+        self.actions.push_back(Action::Unusable {
+            server,
+            granted,
+            error,
+        });
+    }
+
+    /// Goes to where time and offers lead.
+    fn advance(&mut self, now: Duration, score: &dyn Fn(&Lease) -> Score) {
+        match &self.state {
+            State::Selecting => {
+                let any_protocol = self.identity.protocol == Protocol::Bootp;
+                if let Some(offer) = self.offers.take_best(now, any_protocol, score) {
+                    self.choose(offer, now);
+                }
+            }
+            State::Requesting { offered, until } if now >= *until => {
+                let server = offered.server;
+                self.select_again(server, now);
+            }
+            State::Granted(_) if self.probe.as_ref().is_none_or(|p| now >= p.until) => {
+                self.settle(now, score);
+            }
+            State::Requesting { .. } | State::Granted(_) | State::Bound => {}
+        }
+    }
+
+    fn choose(&mut self, offer: Offer, now: Duration) {
+        let offered = Offered {
+            server: offer.server,
+            address: offer.lease.address,
+        };
+        if offer.granted {
+            self.asked = self.wrap(&self.client_message().request(offered));
+            self.grant(offer, now);
+        } else {
+            self.probe(offered.address, now);
+            self.message = Retransmission::starting(now);
+            self.state = State::Requesting {
+                offered,
+                until: now.saturating_add(REQUEST_TIMEOUT),
+            };
+        }
+    }
+
+    fn grant(&mut self, offer: Offer, now: Duration) {
+        self.message.stop();
+        // Asked already, unless nothing was offered or something else is granted.
+        if self.probing() != Some(offer.lease.address) {
+            self.probe(offer.lease.address, now);
+        }
+        self.state = State::Granted(Box::new(offer));
+    }
+
+    fn probe(&mut self, address: Ipv4Addr, now: Duration) {
+        self.probe = Some(Probe {
+            address,
+            until: now.saturating_add(PROBE_TIMEOUT),
+            owner: None,
+        });
+        self.actions.push_back(Action::Probe(address));
+    }
+
+    /// The neighbours had time to object.
+    fn settle(&mut self, now: Duration, score: &dyn Fn(&Lease) -> Score) {
+        let State::Granted(offer) = std::mem::replace(&mut self.state, State::Bound) else {
+            return;
+        };
+        let address = offer.lease.address;
+        if let Some(owner) = self.probe.take().and_then(|probe| probe.owner) {
+            let declined = self.declined < MOST_DECLINED;
+            self.actions.push_back(Action::InUse {
+                address,
+                owner,
+                declined,
+            });
+            if declined {
+                self.declined += 1;
+                let server = offer.server;
+                let decline = self.client_message().decline(Offered { server, address });
+                self.actions.push_back(Action::Send(self.wrap(&decline)));
+                self.select_again(server, now.saturating_add(AFTER_DECLINE));
+                return;
+            }
+        }
+        self.actions.push_back(Action::Bound(Box::new(Bound {
+            lease: self.offers.completed(offer.lease, score),
+            asked: std::mem::take(&mut self.asked),
+            answered: offer.frame,
+        })));
+    }
+
+    /// Asks for offers anew, from `at` on: `server` has gone back on its offer.
+    fn select_again(&mut self, server: Ipv4Addr, at: Duration) {
+        self.offers.distrust(server);
+        self.transaction.advance();
+        self.first_sent = None;
+        self.probe = None;
+        self.message = Retransmission::starting(at);
+        self.state = State::Selecting;
+    }
+
+    /// Sends the open question, if it is time.
+    fn transmit(&mut self, now: Duration) {
+        if !self.carrier || !self.message.is_due(now) {
+            return;
+        }
+        match &self.state {
+            State::Selecting => {
+                let first = *self.first_sent.get_or_insert(now);
+                // Relays and second servers may wait for a client that has asked in vain for
+                // some time.
+                self.secs = seconds(now.saturating_sub(first));
+                let message = self.client_message();
+                let protocol = self.identity.protocol;
+                let late = self.message.sent() >= BOOTP_FROM;
+                let discover = (protocol != Protocol::Bootp).then(|| message.discover());
+                let bootp = protocol == Protocol::Bootp || protocol == Protocol::Either && late;
+                let bootp = bootp.then(|| message.bootp());
+                let frames: Vec<_> = discover
+                    .iter()
+                    .chain(&bootp)
+                    .map(|message| Action::Send(self.wrap(message)))
+                    .collect();
+                self.actions.extend(frames);
+            }
+            State::Requesting { offered, .. } => {
+                self.asked = self.wrap(&self.client_message().request(*offered));
+                self.actions.push_back(Action::Send(self.asked.clone()));
+            }
+            State::Granted(_) | State::Bound => {}
+        }
+    }
+
+    fn client_message(&self) -> ClientMessage<'_> {
+        ClientMessage {
+            identity: &self.identity,
+            mac: self.mac,
+            transaction: self.transaction.number(),
+            secs: self.secs,
+        }
+    }
+
+    fn wrap(&self, message: &[u8]) -> Vec<u8> {
+        frame::broadcast((self.mac, Ipv4Addr::UNSPECIFIED), message)
+    }
+}
+
+/// Reads a server's offer or grant.
+fn read(received: &[u8], reply: frame::FromServer<'_>, granted: bool) -> Result<Offer, LeaseError> {
+    let lease = Lease::read(reply.message)?;
+    Ok(Offer {
+        frame: received.to_vec(),
+        // A server that does not give its name is reached where it sent from.
+        server: lease.server_id.unwrap_or(reply.address),
+        lease,
+        granted,
+    })
+}
