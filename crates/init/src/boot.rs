@@ -1,7 +1,7 @@
 //! The boot, from the command line to the root's own init. Each arrow is one function.
 //!
 //! ```text
-//! /proc/cmdline → BootPlan → link → Lease → Export → mount → switch_root
+//! /proc/cmdline → BootPlan → link → Lease → find → mount → switch_root
 //! ```
 
 use std::convert::Infallible;
@@ -12,20 +12,24 @@ use netroot_proto::cmdline::{BootPlan, Stage};
 use crate::after::handoff;
 use crate::clock::{Moment, Seconds};
 use crate::console::info;
+use crate::diagnosis::unclaimed_cards;
 use crate::early::SavedSysctl;
 use crate::failure::Failure;
 use crate::machine::Machine;
+use crate::modules::Loader;
 use crate::net::address::Address;
 use crate::net::configure;
 use crate::net::dhcp::inform;
 use crate::net::lease;
+use crate::net::link::LinkError;
 use crate::net::link::bring_up;
 use crate::net::time_server;
 use crate::report;
 use crate::rescue;
 use crate::root::mount_point;
-use crate::root::nfs::export;
-use crate::root::nfs::mount;
+use crate::root::nfs;
+use crate::root::programs::{self, Missing, NoInit};
+use crate::root::source::{self, FindError, Mounted};
 use crate::root::switch;
 
 /// One attempt. It returns with a failure or not at all.
@@ -33,7 +37,7 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
     machine.report.attempt("link");
     mount_point::unmount_all();
     rescue::stop_at(machine, Stage::Network)?;
-    bring_up(&mut machine.nics)?;
+    bring_up(&mut machine.nics).map_err(|error| no_link(error, &machine.loader))?;
     // Not before: the NIC's driver comes first on a machine with one processor, and DHCP leaves time enough.
     machine
         .loader
@@ -49,15 +53,13 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
     time_server::set_clock(&address);
     rescue::stop_at(machine, Stage::Mount)?;
     machine.report.begin("export");
-    let exports = export::find(&machine.plan, &address)?;
+    let candidates = source::find(&machine.plan, &address)?;
     machine.report.begin("mount");
     delay(&machine.plan);
-    let programs = export::programs(&machine.plan);
-    let overlay = &machine.plan.overlay.value;
-    let export = mount::mount_root(&exports, &programs, overlay, &machine.loader)?;
+    let root = source::mount(&candidates, &machine.plan, &machine.loader)?;
     machine.report.begin("switch");
     rescue::stop_at(machine, Stage::Switch)?;
-    Err(switch_root(machine, export))
+    Err(switch_root(machine, &root))
 }
 
 fn set(machine: &mut Machine, address: &Address) -> Result<(), Failure> {
@@ -83,20 +85,20 @@ fn delay(plan: &BootPlan) {
     }
 }
 
-fn switch_root(machine: &Machine, export: &export::Export) -> Failure {
-    let wanted = export
+fn switch_root(machine: &Machine, root: &Mounted) -> Failure {
+    let wanted = root
         .init
         .clone()
-        .or_else(|| switch::first_program(&export::programs(&machine.plan)));
+        .or_else(|| switch::first_program(&programs::candidates(&machine.plan)));
     let Some(init) = wanted else {
-        return export::no_init(&machine.plan, export, export::Missing::Absent);
+        return NoInit::none_of(&machine.plan, root.name.clone(), Missing::Absent).into();
     };
     let program = &machine.plan.program.value;
     if let Some(script) = program.needs().filter(|path| !switch::is_there(path)) {
-        return export::no_boot_program(export, script);
+        return NoInit::boot_program(root.name.clone(), script).into();
     }
     if let Some(unfit) = switch::unfit(&init) {
-        let (root, program) = (export.name(), init);
+        let (root, program) = (root.name.clone(), init);
         return Failure::Unfit {
             root,
             program,
@@ -116,7 +118,36 @@ fn switch_root(machine: &Machine, export: &export::Export) -> Failure {
         upload.send_in_background(program);
     }
     Failure::Switch {
-        root: export.name(),
+        root: root.name.clone(),
         source: switch::switch_root(&init, &arguments),
+    }
+}
+
+/// The failure of a machine without a NIC, with the network controllers that have no driver.
+pub(crate) fn no_link(error: LinkError, loader: &Loader) -> Failure {
+    match error {
+        LinkError::NoNic { waited } => Failure::NoNic {
+            waited,
+            devices: unclaimed_cards(loader),
+        },
+        LinkError::Netlink(error) => Failure::Network(error),
+    }
+}
+
+impl From<FindError> for Failure {
+    fn from(error: FindError) -> Self {
+        match error {
+            FindError::NoRoot(reason) => Self::NoRoot { reason },
+            FindError::Nfs(nfs::export::FindError::Server { root, fault }) => Self::Nfs {
+                root,
+                fault,
+                // Measured only if the boot ends with it.
+                loss: None,
+            },
+            FindError::Nfs(nfs::export::FindError::NoInit(error)) => Self::NoInit(error),
+            FindError::Nfs(error @ nfs::export::FindError::Unresolved { .. }) => {
+                Self::Unresolved(error)
+            }
+        }
     }
 }

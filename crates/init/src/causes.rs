@@ -15,3 +15,12 @@ pub(crate) fn causes(error: &dyn Error) -> String {
     }
     text
 }
+
+/// An error of the form `<why>; <what to do>`, with its causes after the first part.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let (text, causes) = (error.to_string(), causes(error));
+    match text.split_once("; ") {
+        Some((why, cure)) if !causes.is_empty() => format!("{why} ({causes}); {cure}"),
+        _ => text,
+    }
+}

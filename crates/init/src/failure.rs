@@ -3,21 +3,22 @@
 //! The sentence reads `<what>: <why>; <what to do>`. It names the machine, the place and the number, because it
 //! may be all that a person sees, on a photograph of a screen.
 
-use std::error::Error;
 use std::io;
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use netroot_proto::mount::NoRoot;
 
-use crate::causes::causes;
+use crate::causes::with_causes;
 use crate::diagnosis::{PacketLoss, UnclaimedCard, Unfit, no_nic_advice};
 use crate::net::address::Address;
 use crate::net::configure::ConfigureError;
+use crate::net::lease::LeaseError;
 use crate::net::netlink::NetlinkError;
 use crate::net::next_hop::NextHop;
 use crate::root::nfs::NfsFault;
-use crate::root::nfs::mount::MountError;
+use crate::root::nfs::export::FindError;
+use crate::root::programs::NoInit;
+use crate::root::source::MountError;
 use crate::root::switch::SwitchError;
 
 /// Why a boot failed.
@@ -37,32 +38,9 @@ pub(crate) enum Failure {
         /// Network controllers without a driver.
         devices: Vec<UnclaimedCard>,
     },
-    /// The command line allows none of the NICs.
-    #[error(
-        "no network card to use: the command line names none of those that are there ({there}); correct the device in ip=, or BOOTIF="
-    )]
-    NoNicAllowed {
-        /// The NICs that are there.
-        there: String,
-    },
-    /// No cable.
-    #[error("no carrier: nothing is at the other end of {interfaces} after {} s; check the cable and the switch's port", waited.as_secs())]
-    NoCarrier {
-        /// The NICs.
-        interfaces: String,
-        /// How long was waited.
-        waited: Duration,
-    },
-    /// Silence.
-    #[error("no address: no {protocol} server answered on {interfaces} within {} s; check that one serves this network and is not out of addresses, that the switch lets this port through (VLAN, spanning tree), or give ip=<address>::<gateway>:<netmask>", waited.as_secs())]
-    NoDhcp {
-        /// What was asked by: DHCP or BOOTP.
-        protocol: &'static str,
-        /// The NICs with a carrier.
-        interfaces: String,
-        /// How long was asked.
-        waited: Duration,
-    },
+    /// No NIC has an address.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
     /// Netlink.
     #[error("the network cannot be set up: {0}; the kernel needs CONFIG_NET and CONFIG_INET")]
     Network(#[from] NetlinkError),
@@ -75,21 +53,10 @@ pub(crate) enum Failure {
         source: ConfigureError,
     },
     /// Nothing says what to mount.
-    #[error("no root: {}", with_cause(reason))]
+    #[error("no root: {}", with_causes(reason))]
     NoRoot {
         /// What is missing.
         reason: NoRoot,
-    },
-    /// DNS.
-    #[error(
-        "no NFS server: the name {name} cannot be resolved{}; give the server's address",
-        name_servers(servers)
-    )]
-    Unresolved {
-        /// The name.
-        name: String,
-        /// Who was asked.
-        servers: Vec<Ipv4Addr>,
     },
     /// The NFS server.
     #[error("cannot mount the root {root}: {fault}; {}", loss.map_or_else(|| fault.advice(), |loss| loss.advice()))]
@@ -101,24 +68,15 @@ pub(crate) enum Failure {
         /// Frames that were counted as lost after it, which is what to mend then.
         loss: Option<PacketLoss>,
     },
-    /// The kernel.
-    #[error("cannot mount the root {root}: {source}; {}", source.advice())]
-    Mount {
-        /// `server:path`.
-        root: String,
-        /// What the kernel did.
-        source: MountError,
-    },
+    /// The name of the NFS server cannot be resolved.
+    #[error(transparent)]
+    Unresolved(FindError),
+    /// The kernel did not mount it.
+    #[error(transparent)]
+    Mount(#[from] MountError),
     /// No init.
-    #[error("no init: the root {root} has no {tried}; {advice}")]
-    NoInit {
-        /// `server:path`.
-        root: String,
-        /// The programs that were looked for.
-        tried: String,
-        /// What to do.
-        advice: &'static str,
-    },
+    #[error(transparent)]
+    NoInit(#[from] NoInit),
     /// An init that cannot run.
     #[error("no init: {program} of the root {root} {unfit}; {}", unfit.advice())]
     Unfit {
@@ -157,26 +115,10 @@ impl Failure {
     }
 }
 
-fn name_servers(servers: &[Ipv4Addr]) -> String {
-    if servers.is_empty() {
-        " because there is no name server".to_owned()
-    } else {
-        let servers: Vec<String> = servers.iter().map(Ipv4Addr::to_string).collect();
-        format!(" by {}", servers.join(" or "))
-    }
-}
-
-/// An error of the form `<why>; <what to do>`, with its causes behind the first part.
-fn with_cause(error: &dyn Error) -> String {
-    let (text, causes) = (error.to_string(), causes(error));
-    match text.split_once("; ") {
-        Some((why, cure)) if !causes.is_empty() => format!("{why} ({causes}); {cure}"),
-        _ => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
     use crate::diagnosis::{Neighbour, Reachability};
     use crate::root::nfs::NfsFault;
@@ -252,22 +194,22 @@ mod tests {
 
     #[test]
     fn no_dhcp_answer_reads_where_it_was_asked() {
-        let text = Failure::NoDhcp {
+        let text = Failure::Lease(LeaseError::NoDhcp {
             protocol: "DHCP",
             interfaces: "eth0".into(),
             waited: Duration::from_secs(90),
-        }
+        })
         .to_string();
         assert!(text.contains("no DHCP server answered on eth0"), "{text}");
     }
 
     #[test]
     fn a_root_without_an_init_reads_what_was_looked_for() {
-        let text = Failure::NoInit {
+        let text = Failure::NoInit(NoInit {
             root: "10.0.0.1:/srv/x".into(),
             tried: "/sbin/init, /etc/init, /bin/init or /bin/sh".into(),
             advice: "x",
-        }
+        })
         .to_string();
         assert!(
             text.contains(

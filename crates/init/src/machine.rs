@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 
-use netroot_proto::cmdline::{BootPlan, Overlay, RootRequest, Stage};
-use netroot_proto::mount::Version;
+use netroot_proto::cmdline::{BootPlan, Overlay, Stage};
 
 use crate::clock::Moment;
 use crate::console;
@@ -15,8 +14,9 @@ use crate::net::address::Address;
 use crate::net::link::Nics;
 use crate::panic_handler;
 use crate::report::{self, BootReport};
+use crate::root::source;
 
-/// Modules that the image wants loaded whatever the devices say, one name a line.
+/// Modules that the initrd wants loaded whatever the devices say, one name a line.
 const ALWAYS: &str = "/etc/netroot/modules";
 
 /// The machine that boots: what lasts from one attempt to the next.
@@ -77,19 +77,9 @@ pub(crate) fn apply_to_program(plan: &BootPlan) {
 
 /// Modules that the mount will need: loaded while the network comes up.
 pub(crate) fn later_modules(plan: &BootPlan) -> Vec<String> {
-    let versions = match &plan.root {
-        RootRequest::Nfs(request) => request.options.versions.as_slice(),
-        RootRequest::FromDhcp { options, .. } => options.versions.as_slice(),
-        RootRequest::NotNfs { .. } | RootRequest::Missing => &[],
-    };
     let always = fs::read_to_string(ALWAYS).unwrap_or_default();
-    let mut modules: Vec<String> = Vec::new();
-    if versions.is_empty() || versions.contains(&Version::V3) {
-        modules.push("nfsv3".to_owned());
-    }
-    if versions.iter().any(|v| matches!(v, Version::V4(_))) {
-        modules.push("nfsv4".to_owned());
-    }
+    let needed = source::modules(&plan.root).into_iter();
+    let mut modules: Vec<String> = needed.map(str::to_owned).collect();
     if plan.overlay.value != Overlay::Off {
         modules.push("overlay".to_owned());
     }

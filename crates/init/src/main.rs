@@ -164,7 +164,8 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
     // DHCP needs it at once, and no device announces it.
     loader.load("af_packet");
     loader.load_what_was_ordered();
-    let nics = Nics::open(loader.clone(), &plan.network)?;
+    let nics =
+        Nics::open(loader.clone(), &plan.network).map_err(|error| boot::no_link(error, &loader))?;
     Ok(Machine {
         later: later_modules(&plan),
         plan,

@@ -60,6 +60,7 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener};
 
     use super::*;
+    use crate::net::lease::LeaseError;
     use crate::root::nfs::NfsFault;
 
     fn closed(port: u16) -> Failure {
@@ -99,7 +100,10 @@ mod tests {
     fn other_failures_probe_no_server() {
         let waited = Duration::from_secs(120);
         let interfaces = "eth0".to_owned();
-        let mut trigger = RetryTrigger::after(&Failure::NoCarrier { interfaces, waited });
+        let mut trigger = RetryTrigger::after(&Failure::Lease(LeaseError::NoCarrier {
+            interfaces,
+            waited,
+        }));
         assert_eq!(trigger.server, None);
         assert!(!trigger.server_is_back());
     }

@@ -6,8 +6,10 @@ use nfs3_client::RpcError;
 
 use super::*;
 use crate::failure::Failure;
+use crate::net::lease::LeaseError;
 use crate::net::next_hop::NextHop;
 use crate::root::nfs::NfsFault;
+use crate::root::programs::NoInit;
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
@@ -118,19 +120,19 @@ fn each_cause_has_its_sentence_and_advice() {
             "missing firmware",
         ),
         (
-            Failure::NoCarrier {
+            Failure::Lease(LeaseError::NoCarrier {
                 interfaces: "eth0".into(),
                 waited: ninety,
-            },
+            }),
             "no carrier",
             "check the cable",
         ),
         (
-            Failure::NoDhcp {
+            Failure::Lease(LeaseError::NoDhcp {
                 protocol: "DHCP",
                 interfaces: "eth0".into(),
                 waited: ninety,
-            },
+            }),
             "no DHCP server answered on eth0",
             "spanning tree",
         ),
@@ -254,11 +256,11 @@ fn each_cause_has_its_sentence_and_advice() {
             "correct the path",
         ),
         (
-            Failure::NoInit {
+            Failure::NoInit(NoInit {
                 root: "10.0.0.1:/srv/x".into(),
                 tried: "/sbin/init".into(),
                 advice: "correct init=",
-            },
+            }),
             "the root 10.0.0.1:/srv/x has no /sbin/init",
             "correct init=",
         ),

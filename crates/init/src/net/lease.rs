@@ -12,7 +12,6 @@ use netroot_proto::dhcp::lease::Lease;
 use crate::causes::causes;
 use crate::clock::{Moment, Wait};
 use crate::console::{info, warn};
-use crate::failure::Failure;
 use crate::net::address::Address;
 use crate::net::dhcp::client::DhcpClient;
 use crate::net::dhcp::firmware;
@@ -26,6 +25,37 @@ use crate::timeouts;
 
 /// Looks at the clock this often at least.
 const TICK: Duration = Duration::from_secs(5);
+
+/// Why no NIC has an address.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LeaseError {
+    /// The command line allows none of the NICs.
+    #[error(
+        "no network card to use: the command line names none of those that are there ({there}); correct the device in ip=, or BOOTIF="
+    )]
+    DeviceNotPresent {
+        /// The NICs that are there.
+        there: String,
+    },
+    /// No cable.
+    #[error("no carrier: nothing is at the other end of {interfaces} after {} s; check the cable and the switch's port", waited.as_secs())]
+    NoCarrier {
+        /// The NICs.
+        interfaces: String,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// No DHCP server answered.
+    #[error("no address: no {protocol} server answered on {interfaces} within {} s; check that one serves this network and is not out of addresses, that the switch lets this port through (VLAN, spanning tree), or give ip=<address>::<gateway>:<netmask>", waited.as_secs())]
+    NoDhcp {
+        /// The protocol that was used: DHCP or BOOTP.
+        protocol: &'static str,
+        /// The NICs with a carrier.
+        interfaces: String,
+        /// How long was asked.
+        waited: Duration,
+    },
+}
 
 /// One NIC in the race.
 struct Port {
@@ -45,7 +75,7 @@ pub(crate) fn obtain(
     nics: &mut Nics,
     plan: &BootPlan,
     failed: &BTreeMap<u32, Moment>,
-) -> Result<Address, Failure> {
+) -> Result<Address, LeaseError> {
     let mut race = Race {
         plan,
         ports: BTreeMap::new(),
@@ -241,7 +271,7 @@ impl Race<'_> {
     }
 
     /// When waiting on makes no sense any more; the failure, once it does not.
-    fn end(&self, now: Moment) -> Result<Moment, Failure> {
+    fn end(&self, now: Moment) -> Result<Moment, LeaseError> {
         let asking = || self.ports.values().filter(|p| !p.off);
         let names = |ports: Vec<&Port>| {
             ports
@@ -258,7 +288,7 @@ impl Race<'_> {
             if waited < patience {
                 return Ok(since.after(patience));
             }
-            return Err(Failure::NoDhcp {
+            return Err(LeaseError::NoDhcp {
                 protocol: protocol(&self.plan.network),
                 interfaces: names(carriers),
                 waited,
@@ -271,9 +301,9 @@ impl Race<'_> {
         }
         if asking().next().is_none() {
             let there = names(self.ports.values().collect());
-            return Err(Failure::NoNicAllowed { there });
+            return Err(LeaseError::DeviceNotPresent { there });
         }
-        Err(Failure::NoCarrier {
+        Err(LeaseError::NoCarrier {
             interfaces: names(asking().collect()),
             waited,
         })

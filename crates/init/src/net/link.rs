@@ -15,8 +15,6 @@ use rustix::event::{PollFd, PollFlags, poll};
 use crate::causes::causes;
 use crate::clock::{Moment, Wait, timespec};
 use crate::console::{debug, info, warn};
-use crate::diagnosis::unclaimed_cards;
-use crate::failure::Failure;
 use crate::modules::Loader;
 use crate::net::netlink::{Link, NetlinkError, RouteSocket, Uevent, UeventSocket};
 use crate::net::nic::Nic;
@@ -44,10 +42,24 @@ pub(crate) struct Nics {
     patience: Duration,
 }
 
+/// Why there is no NIC to use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LinkError {
+    /// None appeared.
+    #[error("no network card appeared within {} s", waited.as_secs())]
+    NoNic {
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// Netlink.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
+}
+
 /// Finds the drivers of the machine's NICs and waits for the first NIC, and for what the command line wants made of
 /// NICs. Its link is then on its way up, as are
 /// those of NICs that come later.
-pub(crate) fn bring_up(nics: &mut Nics) -> Result<(), Failure> {
+pub(crate) fn bring_up(nics: &mut Nics) -> Result<(), LinkError> {
     let mut wait = Wait::start();
     let deadline = Moment::now().after(nics.patience);
     loop {
@@ -65,9 +77,8 @@ pub(crate) fn bring_up(nics: &mut Nics) -> Result<(), Failure> {
             if nics.iter().next().is_some() {
                 return Ok(());
             }
-            return Err(Failure::NoNic {
+            return Err(LinkError::NoNic {
                 waited: nics.patience,
-                devices: unclaimed_cards(&nics.loader),
             });
         }
         let what = missing.unwrap_or_else(|| "a network card to appear".to_owned());
@@ -78,8 +89,8 @@ pub(crate) fn bring_up(nics: &mut Nics) -> Result<(), Failure> {
 
 impl Nics {
     /// Starts to listen, walks through the devices that are there, and loads their drivers in the background.
-    pub(crate) fn open(loader: Loader, network: &Network) -> Result<Self, Failure> {
-        let uevents = UeventSocket::open().map_err(|e| Failure::Network(NetlinkError::Open(e)))?;
+    pub(crate) fn open(loader: Loader, network: &Network) -> Result<Self, LinkError> {
+        let uevents = UeventSocket::open().map_err(NetlinkError::Open)?;
         let news = RouteSocket::listening()?;
         let mut nics = Nics {
             loader,

@@ -1,18 +1,47 @@
 //! A writable layer in memory over a root that is not written to.
 
 use std::ffi::CString;
+use std::io;
 
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount};
 
 use crate::modules::Loader;
-use crate::root::mount_point::{MEMORY, ROOT};
-use crate::root::nfs::mount::{MountError, make_directory};
+use crate::root::mount_point::{DirectoryError, MEMORY, ROOT, make_directory};
+
+/// Why there is no writable layer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OverlayError {
+    /// A directory of the layer could not be made.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// A step failed.
+    #[error("the writable layer over it cannot be made ({what}): {source}")]
+    Step {
+        /// The step.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl OverlayError {
+    /// What to do about it.
+    pub(crate) fn advice(&self) -> &'static str {
+        match self {
+            Self::Step {
+                what: "overlay", ..
+            } => "put the module overlay into the image, or boot without rd.overlay",
+            Self::Step { .. } | Self::Directory(_) => "give the machine more memory",
+        }
+    }
+}
 
 /// Lays a tmpfs over the root. Both layers are below `/run`, which moves along: the real root sees them.
-pub(crate) fn layer(lower: &str, size: Option<&str>, loader: &Loader) -> Result<(), MountError> {
+pub(crate) fn layer(lower: &str, size: Option<&str>, loader: &Loader) -> Result<(), OverlayError> {
     let failed = |what: &'static str| {
-        move |errno: Errno| MountError::Overlay {
+        move |errno: Errno| OverlayError::Step {
             what,
             source: errno.into(),
         }

@@ -2,19 +2,19 @@
 
 use std::net::Ipv4Addr;
 
-use netroot_proto::cmdline::{BootPlan, InitProgram, Overlay};
+use netroot_proto::cmdline::{BootPlan, Overlay};
 use netroot_proto::mount::{
-    Host, KnownPorts, MachineIdentity, RootChoice, Version, choose_root_of, versions_to_try,
+    Host, KnownPorts, MachineIdentity, RootChoice, Version, versions_to_try,
 };
 
 use crate::console::{info, warn};
-use crate::failure::Failure;
 use crate::identity;
 use crate::net::address::Address;
 use crate::net::resolve::Resolver;
 use crate::root::nfs::failover::ask_all;
 use crate::root::nfs::server::Server;
-use crate::root::nfs::{Found, ask};
+use crate::root::nfs::{Found, NfsFault, ask};
+use crate::root::programs::{self, Missing, NoInit};
 
 /// A root that can be mounted, as far as its server says.
 #[derive(Debug)]
@@ -46,17 +46,50 @@ fn name(choice: &RootChoice) -> String {
     format!("{}:{}", choice.server, choice.path)
 }
 
-/// The programs that may be the root's init, in order.
-pub(crate) fn programs(plan: &BootPlan) -> Vec<String> {
-    let candidates = plan.program.value.candidates();
-    candidates.into_iter().map(str::to_owned).collect()
+/// Why none of the servers can be mounted from.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FindError {
+    /// DNS.
+    #[error(
+        "no NFS server: the name {name} cannot be resolved{}; give the server's address",
+        by_name_servers(servers)
+    )]
+    Unresolved {
+        /// The name.
+        name: String,
+        /// The name servers that were asked.
+        servers: Vec<Ipv4Addr>,
+    },
+    /// The NFS server.
+    #[error("{root}: {fault}")]
+    Server {
+        /// `server:path`.
+        root: String,
+        /// What the server did.
+        fault: NfsFault,
+    },
+    /// The root has no init.
+    #[error(transparent)]
+    NoInit(#[from] NoInit),
 }
 
-/// Chooses the root, and asks its servers about it: those that can be mounted from, the best one first.
-pub(crate) fn find(plan: &BootPlan, address: &Address) -> Result<Vec<Export>, Failure> {
+fn by_name_servers(servers: &[Ipv4Addr]) -> String {
+    if servers.is_empty() {
+        " because there is no name server".to_owned()
+    } else {
+        let servers: Vec<String> = servers.iter().map(Ipv4Addr::to_string).collect();
+        format!(" by {}", servers.join(" or "))
+    }
+}
+
+/// Asks the servers of the chosen root about it. Returns those that can be mounted from, the best one first, and at
+/// least one.
+pub(crate) fn find(
+    choice: RootChoice,
+    plan: &BootPlan,
+    address: &Address,
+) -> Result<Vec<Export>, FindError> {
     let machine = identity::of(address.nic.mac);
-    let choice = choose_root_of(plan, &address.facts(), &machine)
-        .map_err(|reason| Failure::NoRoot { reason })?;
     for complaint in &choice.complaints {
         warn!("{complaint}");
     }
@@ -79,17 +112,17 @@ pub(crate) fn find(plan: &BootPlan, address: &Address) -> Result<Vec<Export>, Fa
     let found = ask_all(&hosts, what, move |host| {
         let found = asking.ask(host);
         match &found {
-            Err(Failure::Nfs { fault, .. }) if several => {
+            Err(FindError::Server { fault, .. }) if several => {
                 warn!("{host} cannot be used: {fault}; {}", fault.advice());
             }
-            Err(failure) if several => warn!("{host} cannot be used: {failure}"),
+            Err(error) if several => warn!("{host} cannot be used: {error}"),
             _ => {}
         }
         found
     });
     found.map_err(|failure| {
         // Every host says something, so that this is never seen.
-        failure.unwrap_or_else(|| Failure::Unresolved {
+        failure.unwrap_or_else(|| FindError::Unresolved {
             name: hosts.iter().map(Host::to_string).collect(),
             servers: Vec::new(),
         })
@@ -106,7 +139,7 @@ struct Asking {
 
 impl Asking {
     /// Asks one server, at each of its addresses until one is good.
-    fn ask(&self, host: &Host) -> Result<Export, Failure> {
+    fn ask(&self, host: &Host) -> Result<Export, FindError> {
         let addresses = match host {
             Host::Address(address) => vec![*address],
             Host::Name(name) => Resolver::of(&self.address).resolve(name),
@@ -118,13 +151,13 @@ impl Asking {
                 Err(e) => failure = failure.or(Some(e)),
             }
         }
-        Err(failure.unwrap_or_else(|| Failure::Unresolved {
+        Err(failure.unwrap_or_else(|| FindError::Unresolved {
             name: host.to_string(),
             servers: self.address.dns.clone(),
         }))
     }
 
-    fn ask_at(&self, host: &Host, server: Ipv4Addr) -> Result<Export, Failure> {
+    fn ask_at(&self, host: &Host, server: Ipv4Addr) -> Result<Export, FindError> {
         let choice = self.choice.from_server(host);
         let options = &choice.options;
         let asked = Server {
@@ -137,13 +170,12 @@ impl Asking {
                 mount: options.mount_port,
             },
         };
-        let (versions, wanted) = (versions_to_try(options), programs(&self.plan));
+        let (versions, wanted) = (versions_to_try(options), programs::candidates(&self.plan));
         let layered = self.plan.overlay.value != Overlay::Off;
         let offer = ask(&asked, &choice.path, &versions, &wanted, layered).map_err(|fault| {
-            Failure::Nfs {
+            FindError::Server {
                 root: name(&choice),
                 fault,
-                loss: None,
             }
         })?;
         let mut export = Export {
@@ -158,7 +190,7 @@ impl Asking {
         // Without an answer about the programs, they are looked for in the mounted root.
         if !offer.programs.is_empty() {
             export.init = pick(&wanted, &offer.programs)
-                .map_err(|missing| no_init(&self.plan, &export, missing))?;
+                .map_err(|missing| NoInit::none_of(&self.plan, export.name(), missing))?;
         }
         Ok(export)
     }
@@ -181,48 +213,6 @@ fn pick(wanted: &[String], found: &[Found]) -> Result<Option<String>, Missing> {
         (true, _) => Ok(None),
         (false, true) => Err(Missing::Unusable),
         (false, false) => Err(Missing::Absent),
-    }
-}
-
-/// How the init is missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Missing {
-    /// There is no such file.
-    Absent,
-    /// There is one, and it cannot be run.
-    Unusable,
-}
-
-/// The failure of a root without an init.
-pub(crate) fn no_init(plan: &BootPlan, export: &Export, missing: Missing) -> Failure {
-    let programs = programs(plan);
-    let tried = match programs.as_slice() {
-        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
-        _ => programs.join(", "),
-    };
-    let advice = match (missing, &plan.program.value) {
-        (Missing::Unusable, _) => {
-            "what has that name is no file that can be run: set its execute permission"
-        }
-        (Missing::Absent, InitProgram::Path(_)) => "correct init=",
-        (Missing::Absent, InitProgram::GuixSystem { .. }) => "correct gnu.system= and gnu.load=",
-        (Missing::Absent, InitProgram::Usual) => {
-            "put a root file system there, or name its program with init="
-        }
-    };
-    Failure::NoInit {
-        root: export.name(),
-        tried,
-        advice,
-    }
-}
-
-/// The failure of a Guix System whose boot program is not there.
-pub(crate) fn no_boot_program(export: &Export, script: &str) -> Failure {
-    Failure::NoInit {
-        root: export.name(),
-        tried: script.to_owned(),
-        advice: "correct gnu.load=",
     }
 }
 

@@ -1,4 +1,4 @@
-//! Mounts the export, and a writable layer over it where one is asked for.
+//! Mounts an export.
 //!
 //! The kernel is told parameter by parameter (`fsopen`, `fsconfig`, `fsmount`), so that one that it does not know
 //! is named and left out, and its own words about a failure are heard. mount(2) is for kernels before 5.2.
@@ -7,107 +7,45 @@
 mod error;
 mod kernel;
 
-use std::path::Path;
 use std::time::Duration;
 
-use netroot_proto::cmdline::Overlay;
-use netroot_proto::mount::{NoRoot, Version, mount_request};
+use netroot_proto::mount::{Version, mount_request};
 
-use crate::console::{debug, info, warn};
-use crate::failure::Failure;
+use crate::console::{debug, warn};
 use crate::identity;
 use crate::modules::{Loaded, Loader};
-use crate::root::mount_point::{LOWER, ROOT};
 use crate::root::nfs::export::Export;
 use crate::root::nfs::readahead;
 
-use crate::root::overlay::layer;
 pub(crate) use error::MountError;
 use kernel::{Order, in_time};
-
-/// How long a mount may take once the server answered every question before it.
-const PATIENCE: Duration = Duration::from_secs(45);
-/// The same where another server can be mounted from.
-const IMPATIENCE: Duration = Duration::from_secs(15);
 
 /// Who owns what the kernel knows no owner of: -2 as it is, and as 16 bits (`make_kuid(-2)`, `fs/nfs/inode.c`).
 const NOBODY: [u32; 2] = [u32::MAX - 1, 65534];
 
-/// Mounts the first of the exports that can be, under a writable layer if one is asked for. One of `programs` is run
-/// in the end, so it has to be readable.
-pub(crate) fn mount_root<'a>(
-    exports: &'a [Export],
-    programs: &[String],
-    overlay: &Overlay,
-    loader: &Loader,
-) -> Result<&'a Export, Failure> {
-    let layered = *overlay != Overlay::Off;
-    let target = if layered {
-        LOWER.to_owned()
-    } else {
-        ROOT.to_owned()
-    };
-    let (export, version) = mount_first(exports, programs, &target, loader)?;
-    readahead::set(&target);
-    if matches!(version, Version::V4(_)) {
-        tell_of_nameless(&target);
-    }
-    if let Overlay::Tmpfs { size } = overlay {
-        layer(&target, size.as_deref(), loader).map_err(|source| Failure::Mount {
-            root: export.name(),
-            source,
-        })?;
-    }
-    let access = export.choice.access;
-    let over = if layered {
-        " under a tmpfs overlay"
-    } else {
-        ""
-    };
-    info!(
-        "mounted {} (nfs vers={version} over tcp, {access}){over}",
-        export.name()
-    );
-    Ok(export)
-}
-
-/// Mounts an export: if the kernel cannot, the one of the next server. The failure told is the first one's.
-fn mount_first<'a>(
-    exports: &'a [Export],
+/// Mounts an export at `target`, by the first version of NFS that works. One of `programs` is run in the end, so it
+/// has to be readable.
+pub(crate) fn mount_export(
+    export: &Export,
     programs: &[String],
     target: &str,
     loader: &Loader,
-) -> Result<(&'a Export, Version), Failure> {
-    let mut first = None;
-    let mut left = exports.len();
-    for export in exports {
-        left -= 1;
-        let patience = if left > 0 { IMPATIENCE } else { PATIENCE };
-        let mounted = make_directory(target)
-            .and_then(|()| mount_nfs(export, programs, target, loader, patience));
-        match mounted {
-            Ok(version) => return Ok((export, version)),
-            Err(source) => {
-                let root = export.name();
-                let source = match &export.refusal {
-                    Some(refusal) => MountError::ByNeither {
-                        refusal: refusal.clone(),
-                        by_4: Box::new(source),
-                    },
-                    None => source,
-                };
-                let failure = Failure::Mount { root, source };
-                if left > 0 {
-                    warn!("{failure}; trying the next server");
-                }
-                first.get_or_insert(failure);
-            }
+    timeout: Duration,
+) -> Result<Version, MountError> {
+    let version = mount_nfs(export, programs, target, loader, timeout).map_err(|source| {
+        match &export.refusal {
+            Some(refusal) => MountError::ByNeither {
+                refusal: refusal.clone(),
+                by_4: Box::new(source),
+            },
+            None => source,
         }
+    })?;
+    readahead::set(target);
+    if matches!(version, Version::V4(_)) {
+        tell_of_nameless(target);
     }
-    // Without any export there is nothing that could have failed.
-    Err(first.unwrap_or(Failure::NoRoot {
-        reason: NoRoot::Unnamed,
-    }))
+    Ok(version)
 }
 
 fn mount_nfs(
@@ -115,7 +53,7 @@ fn mount_nfs(
     programs: &[String],
     target: &str,
     loader: &Loader,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<Version, MountError> {
     identity::name_host(&export.machine);
     let mut told: Option<MountError> = None;
@@ -135,7 +73,7 @@ fn mount_nfs(
                 target: target.to_owned(),
                 programs: programs.to_vec(),
             };
-            in_time(order, patience)
+            in_time(order, timeout)
         });
         match attempt {
             Ok(()) => return Ok(*version),
@@ -186,15 +124,5 @@ fn tell_of_nameless(target: &str) {
         warn!(
             "the root is nobody's: its server sends owners by name, which nothing here resolves; let it send numbers (Only_Numeric_Owners of NFS-Ganesha, nfs4_disable_idmapping of Linux), or mount by vers=3"
         );
-    }
-}
-
-pub(crate) fn make_directory(path: &str) -> Result<(), MountError> {
-    match std::fs::create_dir_all(Path::new(path)) {
-        Ok(()) => Ok(()),
-        Err(source) => Err(MountError::Directory {
-            path: path.to_owned(),
-            source,
-        }),
     }
 }

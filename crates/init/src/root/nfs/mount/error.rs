@@ -9,15 +9,6 @@ use rustix::io::Errno;
 /// Why the kernel did not mount.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MountError {
-    /// A directory for it could not be made.
-    #[error("the directory {path} cannot be made: {source}")]
-    Directory {
-        /// The directory.
-        path: String,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
     /// The kernel has no NFS client.
     #[error("the kernel has no NFS client for version {version}")]
     NoClient {
@@ -71,15 +62,6 @@ pub(crate) enum MountError {
     /// No thread.
     #[error("no thread can be started: {0}")]
     Thread(#[source] io::Error),
-    /// The writable layer.
-    #[error("the writable layer over it cannot be made ({what}): {source}")]
-    Overlay {
-        /// The step.
-        what: &'static str,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
 }
 
 impl MountError {
@@ -131,10 +113,7 @@ impl MountError {
             Self::Unreadable { .. } => "look into the NFS server's log: it may fail to read its own disk".to_owned(),
             Self::ByNeither { by_4, .. } => by_4.advice(),
             Self::Stalled { .. } => "check the network between this machine and the server for loss".to_owned(),
-            Self::Overlay { what: "overlay", .. } => {
-                "put the module overlay into the image, or boot without rd.overlay".to_owned()
-            }
-            Self::Overlay { .. } | Self::Directory { .. } | Self::Thread(_) => "give the machine more memory".to_owned(),
+            Self::Thread(_) => "give the machine more memory".to_owned(),
         }
     }
 }

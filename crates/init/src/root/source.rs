@@ -1,0 +1,231 @@
+//! Where a root comes from, which of its servers can be mounted from, and what is mounted in the end.
+//!
+//! ```text
+//! BootPlan, Address → RootSource → Candidate → Mounted
+//! ```
+//!
+//! What is NFS about it is in [`nfs`]. Another kind of root (an image over HTTP, say) is another variant of
+//! [`RootSource`] and of [`Candidate`], and a room beside that one.
+
+use std::time::Duration;
+
+use netroot_proto::cmdline::{BootPlan, Overlay, RootRequest};
+use netroot_proto::mount::{NoRoot, RootChoice, Version, choose_root_of};
+
+use crate::console::{info, warn};
+use crate::identity;
+use crate::modules::Loader;
+use crate::net::address::Address;
+use crate::root::mount_point::{DirectoryError, LOWER, ROOT, make_directory};
+use crate::root::nfs;
+use crate::root::nfs::export::Export;
+use crate::root::overlay::{self, OverlayError};
+use crate::root::programs;
+
+/// How long a mount may take once the server answered every question before it.
+const MOUNT_TIMEOUT: Duration = Duration::from_secs(45);
+/// The same where another candidate is left.
+const MOUNT_TIMEOUT_IF_OTHERS: Duration = Duration::from_secs(15);
+
+/// The root that the command line and the network name.
+#[derive(Debug)]
+pub(crate) enum RootSource {
+    /// An export of one or several NFS servers.
+    Nfs(RootChoice),
+}
+
+/// A root that can be mounted, as far as its server says.
+#[derive(Debug)]
+pub(crate) enum Candidate {
+    /// An export of one NFS server.
+    Nfs(Box<Export>),
+}
+
+/// The root, mounted at [`ROOT`].
+#[derive(Debug)]
+pub(crate) struct Mounted {
+    /// As messages name it: `server:path`.
+    pub(crate) name: String,
+    /// Its init, if that was found out before the mount.
+    pub(crate) init: Option<String>,
+}
+
+/// Why there is nothing to mount.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FindError {
+    /// Nothing says what the root is.
+    #[error("no root: {0}")]
+    NoRoot(#[source] NoRoot),
+    /// No NFS server can be mounted from.
+    #[error(transparent)]
+    Nfs(#[from] nfs::export::FindError),
+}
+
+/// Why no candidate was mounted.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot mount the root {root}: {cause}; {}", cause.advice())]
+pub(crate) struct MountError {
+    /// The candidate, as messages name it.
+    pub(crate) root: String,
+    /// What failed.
+    pub(crate) cause: MountCause,
+}
+
+/// What failed about a mount.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MountCause {
+    /// The kernel's NFS client.
+    #[error(transparent)]
+    Nfs(#[from] nfs::mount::MountError),
+    /// No directory to mount on.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The writable layer.
+    #[error(transparent)]
+    Overlay(#[from] OverlayError),
+    /// Nothing was found to mount.
+    #[error("no server of it was found")]
+    NoCandidate,
+}
+
+impl MountCause {
+    /// What to do about it.
+    fn advice(&self) -> String {
+        match self {
+            Self::Nfs(error) => error.advice(),
+            Self::Directory(_) => "give the machine more memory".to_owned(),
+            Self::Overlay(error) => error.advice().to_owned(),
+            Self::NoCandidate => "name one with root=".to_owned(),
+        }
+    }
+}
+
+/// The modules that mounting this root will need: loaded while the network comes up.
+pub(crate) fn modules(request: &RootRequest) -> Vec<&'static str> {
+    let versions = match request {
+        RootRequest::Nfs(request) => request.options.versions.as_slice(),
+        RootRequest::FromDhcp { options, .. } => options.versions.as_slice(),
+        RootRequest::NotNfs { .. } | RootRequest::Missing => &[],
+    };
+    let mut modules = Vec::new();
+    if versions.is_empty() || versions.contains(&Version::V3) {
+        modules.push("nfsv3");
+    }
+    if versions.iter().any(|v| matches!(v, Version::V4(_))) {
+        modules.push("nfsv4");
+    }
+    modules
+}
+
+/// Chooses the root, and asks its servers about it. Returns those that can be mounted from, the best one first.
+pub(crate) fn find(plan: &BootPlan, address: &Address) -> Result<Vec<Candidate>, FindError> {
+    let candidates = match RootSource::choose(plan, address).map_err(FindError::NoRoot)? {
+        RootSource::Nfs(choice) => nfs::export::find(choice, plan, address)?,
+    };
+    let candidates = candidates.into_iter().map(Box::new);
+    Ok(candidates.map(Candidate::Nfs).collect())
+}
+
+impl RootSource {
+    /// The root that the plan names, or what came with the address.
+    pub(crate) fn choose(plan: &BootPlan, address: &Address) -> Result<Self, NoRoot> {
+        let machine = identity::of(address.nic.mac);
+        choose_root_of(plan, &address.facts(), &machine).map(Self::Nfs)
+    }
+}
+
+impl Candidate {
+    fn name(&self) -> String {
+        match self {
+            Self::Nfs(export) => export.name(),
+        }
+    }
+
+    fn init(&self) -> Option<String> {
+        match self {
+            Self::Nfs(export) => export.init.clone(),
+        }
+    }
+
+    /// Mounts it at `target`. Returns how, for the console: `nfs vers=3 over tcp, ro`.
+    fn mount(
+        &self,
+        programs: &[String],
+        target: &str,
+        loader: &Loader,
+        timeout: Duration,
+    ) -> Result<String, MountCause> {
+        make_directory(target)?;
+        match self {
+            Self::Nfs(export) => {
+                let version = nfs::mount::mount_export(export, programs, target, loader, timeout)?;
+                let access = export.choice.access;
+                Ok(format!("nfs vers={version} over tcp, {access}"))
+            }
+        }
+    }
+}
+
+/// Mounts the first of the candidates that can be mounted, under a writable layer if the plan asks for one.
+pub(crate) fn mount(
+    candidates: &[Candidate],
+    plan: &BootPlan,
+    loader: &Loader,
+) -> Result<Mounted, MountError> {
+    let overlay = &plan.overlay.value;
+    let layered = *overlay != Overlay::Off;
+    let target = if layered { LOWER } else { ROOT };
+    let programs = programs::candidates(plan);
+    let (candidate, how) = mount_first(candidates, &programs, target, loader)?;
+    let name = candidate.name();
+    if let Overlay::Tmpfs { size } = overlay {
+        overlay::layer(target, size.as_deref(), loader).map_err(|error| MountError {
+            root: name.clone(),
+            cause: error.into(),
+        })?;
+    }
+    let over = if layered {
+        " under a tmpfs overlay"
+    } else {
+        ""
+    };
+    info!("mounted {name} ({how}){over}");
+    Ok(Mounted {
+        init: candidate.init(),
+        name,
+    })
+}
+
+/// Mounts one candidate: if it cannot be mounted, the next. The error is the first one's.
+fn mount_first<'a>(
+    candidates: &'a [Candidate],
+    programs: &[String],
+    target: &str,
+    loader: &Loader,
+) -> Result<(&'a Candidate, String), MountError> {
+    let mut first = None;
+    let mut left = candidates.len();
+    for candidate in candidates {
+        left -= 1;
+        let timeout = if left > 0 {
+            MOUNT_TIMEOUT_IF_OTHERS
+        } else {
+            MOUNT_TIMEOUT
+        };
+        match candidate.mount(programs, target, loader, timeout) {
+            Ok(how) => return Ok((candidate, how)),
+            Err(cause) => {
+                let root = candidate.name();
+                let error = MountError { root, cause };
+                if left > 0 {
+                    warn!("{error}; trying the next server");
+                }
+                first.get_or_insert(error);
+            }
+        }
+    }
+    Err(first.unwrap_or(MountError {
+        root: "(none)".to_owned(),
+        cause: MountCause::NoCandidate,
+    }))
+}
