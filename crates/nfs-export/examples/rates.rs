@@ -1,14 +1,14 @@
 //! Measures any NFSv3 server: `rates ADDRESS MOUNTPORT NFSPORT PATH [SECONDS [PID]]`.
 //!
-//! One connection asks and waits, over and over: GETATTR of one file, LOOKUP of every name in a directory, READ of the
+//! One connection calls and waits, repeatedly: GETATTR of one file, LOOKUP of every name in a directory, READ of the
 //! largest file found there in blocks of 128 KiB to 1 MiB. Then four connections do so at once. PATH is
-//! `export:directory`, such as `/image:usr/lib`. With the server's PID it also tells the processor time per call, which
-//! a busy machine disturbs less.
+//! `export:directory`, such as `/image:usr/lib`. With the server's PID it also prints the processor time per call, which
+//! varies less on a busy machine.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
-    reason = "a measuring tool may stop at the first surprise"
+    reason = "a measuring tool may stop at the first error"
 )]
 
 use std::io::{Read, Write};
@@ -32,7 +32,7 @@ impl Client {
         }
     }
 
-    /// One call as uid 0; returns the results after the reply's head.
+    /// One call as uid 0; returns the results after the header of the reply.
     fn call(&mut self, program: u32, procedure: u32, arguments: &[u8]) -> &[u8] {
         self.xid += 1;
         let head = [
@@ -121,8 +121,8 @@ fn processor_time(pid: Option<&String>) -> f64 {
     })
 }
 
-/// Runs `work` for the time given on `connections` connections; returns what it counted per second, and the processor
-/// time that the server took for each call, in microseconds.
+/// Runs `work` for the given time on `connections` connections; returns the calls per second, and the processor time
+/// that the server took per call, in microseconds.
 fn measure(
     connections: usize,
     time: Duration,

@@ -1,4 +1,4 @@
-//! Exports a directory to this machine's networks: `serve DIRECTORY ADDRESS:PORT`. For trying and measuring.
+//! Exports a directory to everyone: `serve DIRECTORY ADDRESS:PORT`. For experiments and measurements.
 
 use std::net::TcpListener;
 use std::path::Path;

@@ -1,10 +1,10 @@
-//! Numbers of everything that is too common, or too hostile, for an event of its own.
+//! Counters of what is too frequent, or too hostile, for an event.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
-        /// What a server counted since it started.
+        /// The counters since the server started.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Counts { $($(#[$doc])* pub $name: u64),+ }
@@ -23,7 +23,7 @@ macro_rules! counters {
 counters! {
     /// TCP connections accepted.
     connections,
-    /// TCP connections closed at once, or in favour of a newer one, because there were too many.
+    /// TCP connections refused because there were too many.
     connections_refused,
     /// TCP connections that are open now.
     connections_open,
@@ -31,27 +31,27 @@ counters! {
     calls,
     /// Bytes of file content sent in READ replies.
     bytes_read,
-    /// READs whose data was not in memory and that were therefore answered beside the others.
+    /// READs that had to wait for a disk.
     slow_reads,
     /// Records longer than any call, or in too many fragments; the connection was closed.
     bad_records,
-    /// Records and datagrams that end before a call's head does and were dropped.
+    /// Records and datagrams shorter than the header of a call, which were dropped.
     truncated,
-    /// Records and datagrams that are RPC replies, or nothing, and were dropped.
+    /// Records and datagrams that are not RPC calls, which were dropped.
     not_calls,
     /// Calls answered with GARBAGE_ARGS.
     garbage,
-    /// Calls for programs, versions or procedures that do not exist here.
+    /// Calls for unknown programs, versions or procedures.
     unavailable,
-    /// Calls denied for their credential, or because the client is on no address list.
+    /// Calls denied for their credential or the client's address.
     denied,
-    /// File handles that were not ours, forged or cut.
+    /// File handles that are not from this server, forged or truncated.
     bad_handles,
-    /// File handles of files that are gone.
+    /// File handles of deleted files.
     stale_handles,
-    /// Names that were refused for their spelling: `/`, `.`, `..`, NUL, empty, too long.
+    /// Invalid names: `/`, `.`, `..`, NUL, empty, too long.
     bad_names,
-    /// Attempts to change something.
+    /// Refused modifications.
     writes_refused,
 }
 

@@ -1,44 +1,44 @@
-//! What the export tells whoever runs it.
+//! Events that the caller may log.
 
 use std::fmt;
 use std::net::SocketAddr;
 
-/// Something a person may want to read in a machine's timeline. Paths are as the client spelled them, cut to 1,024
-/// bytes, with everything unprintable escaped.
+/// An event of one client. Paths are as the client sent them, truncated to 1,024 characters, with control characters
+/// escaped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A client asked for a root and got its handle.
+    /// A client mounted a path.
     Mounted {
         /// The client's address and port.
         client: SocketAddr,
-        /// The path it asked for.
+        /// The requested path.
         path: String,
     },
-    /// A client asked for a root and did not get it.
+    /// A client was refused a path.
     Refused {
         /// The client's address and port.
         client: SocketAddr,
-        /// The path it asked for.
+        /// The requested path.
         path: String,
-        /// The reason; the client got the matching MOUNT status.
+        /// The reason; the client got the corresponding MOUNT status.
         why: Refusal,
     },
-    /// A client said that it is done with a path. Most machines never say so.
+    /// A client unmounted a path. Most machines never do.
     Unmounted {
         /// The client's address and port.
         client: SocketAddr,
-        /// The path it names.
+        /// The path.
         path: String,
     },
-    /// A client was cut off because it holds too many connections, or because the server does.
+    /// A connection was refused: the client has too many, or the server has.
     ConnectionRefused {
         /// The client's address and port.
         client: SocketAddr,
     },
-    /// A worker could not be started: the machine is out of threads or memory.
+    /// A thread could not be started: the server is out of threads or memory.
     OutOfThreads {
-        /// The client whose connection was closed for it.
+        /// The client whose connection was closed.
         client: SocketAddr,
     },
 }
@@ -47,17 +47,17 @@ pub enum Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The export exists, but its address list does not contain the client.
+    /// The client is not in the address list of the export.
     Address,
     /// No export has this name.
     NoSuchExport,
-    /// The export exists, the directory beneath it does not, or lies behind a symbolic link or a mount.
+    /// The export has no such directory below it, or it is behind a symbolic link or a mount point.
     NoSuchDirectory,
-    /// The path names something that is not a directory.
+    /// The path is not a directory.
     NotADirectory,
-    /// The path has `..` in it or is not absolute.
+    /// The path contains `..` or is not absolute.
     Path,
-    /// The server's own file system failed.
+    /// An I/O error of the server.
     Failed,
 }
 
@@ -74,7 +74,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Shows bytes from the network without letting them write to a terminal.
+/// Bytes from the network as text that is safe on a terminal.
 pub(crate) fn printable(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes)
         .chars()
@@ -95,7 +95,7 @@ mod tests {
     use super::printable;
 
     #[test]
-    fn a_path_full_of_control_characters_is_shown_escaped() {
+    fn control_characters_of_a_path_are_escaped() {
         assert_eq!(printable(b"/a\x1b[2J\n\xff"), "/a\\u{1b}[2J\\n\u{fffd}");
         assert!(printable(&[b'a'; 5000]).len() == 1024);
     }

@@ -1,4 +1,4 @@
-//! One exported root: handles in, files out, and never one from outside.
+//! An exported directory: its names, who may mount it, and its tree.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -11,12 +11,12 @@ use crate::tree::{HandleScheme, Tree, TreeError};
 /// How a directory is exported.
 #[derive(Debug, Clone)]
 pub struct ExportOptions {
-    /// The paths that clients may mount it by, such as `/image` and `/`; the first is its name in lists. Each starts
-    /// with `/`. Handles are good for as long as the first name stays the same.
+    /// The paths that clients mount it by, such as `/debian` and `/`. Each starts with `/`. Handles remain valid as long
+    /// as the first name stays the same.
     pub names: Vec<String>,
-    /// The clients that may.
+    /// The clients that may mount it.
     pub allowed: AddressList,
-    /// What handles are signed with. Keep it ([`HandleKey::load_or_create`]), or clients lose their root when the
+    /// The key that handles are signed with. Keep it ([`HandleKey::load_or_create`]), or clients lose their root when the
     /// server restarts.
     pub key: HandleKey,
 }
@@ -24,26 +24,26 @@ pub struct ExportOptions {
 /// Why a directory cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// No name, or one that does not start with `/`, or one with `..` in it.
+    /// No name, or one that is not an absolute path without `..`.
     #[error("{name:?} cannot be the name of an export: give an absolute path without `..`")]
     Name {
-        /// The offending name; empty when there was none.
+        /// The name; empty if none was given.
         name: String,
     },
     /// The directory cannot be opened.
-    #[error("{} cannot be exported", path.display())]
+    #[error("cannot export {}", path.display())]
     Root {
         /// The directory.
         path: PathBuf,
         /// Which step failed.
         source: RootDirError,
     },
-    /// The directory cannot be told from others.
-    #[error("{} cannot be exported: its identity cannot be read", path.display())]
+    /// The identity of the directory cannot be read.
+    #[error("cannot export {}: its identity cannot be read", path.display())]
     Identity {
         /// The directory.
         path: PathBuf,
-        /// The system's answer.
+        /// The kernel's error.
         source: std::io::Error,
     },
 }
@@ -59,14 +59,14 @@ pub struct Export {
 impl Export {
     /// Opens the directory at `path`, following links on the way to it.
     ///
-    /// What is mounted at `path` now is what is exported until the value is dropped, whatever is mounted there later.
+    /// The directory that is at `path` now is exported until the value is dropped, whatever is mounted there later.
     ///
     /// # Errors
-    /// [`ExportError`], which names the directory and what was tried.
+    /// [`ExportError`], which names the directory.
     pub fn open(path: &Path, options: ExportOptions) -> Result<Self, ExportError> {
-        let unfit =
+        let invalid =
             |name: &&String| !name.starts_with('/') || name.split('/').any(|part| part == "..");
-        if let Some(name) = options.names.iter().find(unfit) {
+        if let Some(name) = options.names.iter().find(invalid) {
             let name = name.clone();
             return Err(ExportError::Name { name });
         }
@@ -88,7 +88,7 @@ impl Export {
         })
     }
 
-    /// The paths that it is mounted by.
+    /// The paths that clients mount it by.
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
@@ -100,7 +100,7 @@ impl Export {
         self.tree.handle_scheme()
     }
 
-    /// What it shows where something is mounted beneath it.
+    /// What it shows of file systems mounted below it.
     #[must_use]
     pub fn view(&self) -> MountView {
         self.tree.mount_view()

@@ -6,16 +6,16 @@ use std::net::IpAddr;
 use crate::export::Export;
 use crate::tree::handle::Handle;
 
-/// Exports that clients can tell apart.
+/// Exports with distinct names and handles.
 #[derive(Debug)]
 pub(crate) struct Exports(Vec<Export>);
 
 /// Why a set of exports cannot be served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Conflict {
-    /// Two have this name.
+    /// Two exports have this name.
     Name(String),
-    /// Two, with these first names, have handles that could not be told apart.
+    /// Two exports, with these first names, would have the same handles.
     Handles(String, String),
 }
 
@@ -41,19 +41,19 @@ impl Exports {
         self.0.iter()
     }
 
-    /// Whether any export may be mounted by this client.
+    /// Whether this client may mount any export.
     pub(crate) fn allow(&self, client: IpAddr) -> bool {
         self.iter().any(|export| export.allows(client))
     }
 
-    /// The export that a handle claims to be of; its signature is not looked at.
+    /// The export that a handle claims to belong to; the signature is not checked.
     pub(crate) fn by_handle(&self, handle: &Handle) -> Option<&Export> {
         let claimed = handle.claimed_export()?;
         self.iter()
             .find(|export| export.tree().export_id() == claimed)
     }
 
-    /// The export whose name covers most of the path, and the rest of it.
+    /// The export with the longest name that is a prefix of the path, and the rest of the path.
     pub(crate) fn by_path<'a>(&'a self, path: &'a [u8]) -> Option<(&'a Export, &'a [u8])> {
         self.0
             .iter()
@@ -66,7 +66,7 @@ impl Exports {
     }
 }
 
-/// What is left of `path` below `name`; `None` when it is elsewhere. Repeated slashes count as one.
+/// The rest of `path` below `name`, `None` if it is not below. Repeated slashes count as one.
 fn beneath<'a>(name: &[u8], path: &'a [u8]) -> Option<&'a [u8]> {
     let mut rest = path;
     for part in name
@@ -93,7 +93,7 @@ mod tests {
     use super::beneath;
 
     #[test]
-    fn a_path_belongs_to_the_export_whose_name_it_starts_with_part_by_part() {
+    fn a_path_belongs_to_the_export_whose_name_is_a_prefix_by_components() {
         assert_eq!(beneath(b"/image", b"/image"), Some(&b""[..]));
         assert_eq!(beneath(b"/image", b"//image///usr/"), Some(&b"usr/"[..]));
         assert_eq!(beneath(b"/image", b"/images"), None);

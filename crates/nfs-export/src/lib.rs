@@ -1,31 +1,33 @@
-//! A Linux root, read-only, over NFSv3: what a machine without a disk boots from.
+//! A Linux root, read-only, over NFSv3, for diskless machines.
 //!
 //! ```text
-//! server      listens; one thread per connection (lines, connection), a few more for slow disks (pool)
-//! record      stream → messages         rpc, decode    message → call, caller
-//! service     call → program            mount, portmap, nfs → read, directory, readonly
-//! export      handle → file → handle    handle, key (signatures), cache, index, object, root
+//! server/     listens; a thread per connection (connection, connections), a few more for slow disks (thread_pool)
+//! rpc/        records, calls and credentials in (record, message, decode); replies out (reply_buffer)
+//! programs/   mount, portmap, nfs (with read, readdir, permissions …), nfsacl: a call in, a reply out
+//! exports     path or handle → export: names, allowed clients, tree
+//! tree/       handle → file → handle: handle, handle_key, file_cache, inode_index, node, root_dir
 //! ```
 //!
-//! # What it promises
+//! # What it guarantees
 //!
-//! - **True.** Modes with setuid and sticky bits, owners, device numbers, hard links, times to the nanosecond; a
+//! - **Faithful.** Modes with setuid and sticky bits, owners, device numbers, hard links, times in nanoseconds; a
 //!   stable file system id; permissions by mode for every uid, everything for uid 0.
-//! - **Never stale.** Handles hold no state of the server. They survive restarts and reboots of it
-//!   ([`HandleScheme`]), as long as the [`HandleKey`] is kept.
-//! - **Never outside.** Names are single entries; `openat2` resolves them beneath the root, through no link and no
-//!   mount. Handles are signed, and a directory that was moved out of the root is refused within a second. What is
-//!   mounted beneath the root is not there ([`MountView`]): a chroot's `/proc` is an empty directory, as with nfsd without
-//!   `crossmnt`.
-//! - **Never writing.** Files are opened for reading only, devices and FIFOs not at all; where the kernel lets it, in
-//!   a private copy of the mount that is read-only.
-//! - **Bounded.** Records, fragments, connections per client and in total, open files, threads, replies.
+//! - **Never stale.** Handles depend on no state of the server. They survive its restarts and reboots
+//!   ([`HandleScheme`]) as long as the [`HandleKey`] is kept.
+//! - **Confined.** Names are single components; `openat2` resolves them below the root, through no link and no mount.
+//!   Handles are signed, and a directory that was moved out of the root is refused within a second. File systems that
+//!   are mounted below the root are not shown ([`MountView`]): the `/proc` of a chroot is an empty directory, as with
+//!   nfsd without `crossmnt`.
+//! - **Read-only.** Files are opened for reading only, devices and FIFOs not at all; where the kernel permits it, in
+//!   a private, read-only copy of the mount.
+//! - **Bounded.** Records, fragments, connections per client and in total, open files, threads and replies have limits.
 //!
 //! # What it does not do
 //!
-//! Writing, locking (clients mount with `nolock`), NFSv2 and v4, UDP for NFS itself, Kerberos, POSIX access lists. A
-//! file (not a directory) that is moved out of the root within its file system can still be read by clients that hold
-//! its handle, as with nfsd.
+//! Writing, locking (clients mount with `nolock`), NFSv2 and v4, NFS over UDP, Kerberos, POSIX ACLs. A file (not a
+//! directory) that is moved out of the root within its file system can still be read by clients that have its handle,
+//! as with nfsd.
+
 #![forbid(unsafe_code)]
 
 mod address_list;

@@ -1,4 +1,4 @@
-//! From a message to a reply: which program, which version, which procedure.
+//! The RPC programs: dispatches a message and writes the reply.
 
 mod mount;
 pub(crate) mod mount_table;
@@ -16,14 +16,14 @@ use crate::server_state::ServerState;
 use nfs::request::Request;
 use procedure::{IoMode, ProcedureError};
 
-/// What became of a message.
+/// What was done with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// A reply was written.
     Replied,
-    /// There is nobody, or nothing, to answer.
+    /// It is not a call.
     Ignored,
-    /// Nothing was written: the answer has to wait for a disk, and the caller had no io_mode.
+    /// Nothing was written: the answer would have to wait for a disk ([`IoMode::NonBlocking`]).
     WouldBlock,
 }
 
@@ -75,7 +75,7 @@ fn dispatch(
     if call.version != only {
         return unavailable(state, call, out, Unavailable::Version { only });
     }
-    // A stranger may learn from MOUNT that nothing here is for it, and from the portmapper where to ask.
+    // MOUNT and the portmapper answer everyone: a client that is not allowed gets its reason from MOUNT.
     let is_nfs = matches!(call.program, nfs3_types::nfs3::PROGRAM | nfsacl::PROGRAM);
     if is_nfs && call.procedure != 0 && !state.exports.allow(client.ip()) {
         count(&state.counters.denied);

@@ -1,4 +1,4 @@
-//! Listens, and gives each connection a thread.
+//! Accepts connections and runs one thread for each.
 
 mod connection;
 mod connections;
@@ -22,25 +22,25 @@ use crate::programs::{self, Outcome};
 use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::server_state::{Ports, ServerState};
 use connection::Connection;
-use connections::{ConnectionTable, Open};
-use thread_pool::{STACK, ThreadPool};
+use connections::{ConnectionTable, OpenConnection};
+use thread_pool::{STACK_SIZE, ThreadPool};
 
-/// Longer datagrams are no calls to a portmapper.
-const LONGEST_DATAGRAM: usize = 1024;
+/// A longer datagram, in bytes, is not a call to the portmapper.
+const MAX_DATAGRAM: usize = 1024;
 
-/// The sockets that a server answers on, bound by the caller.
+/// The sockets of a server, bound by the caller.
 #[derive(Debug)]
 pub struct Listeners {
-    /// NFS and MOUNT, both on this one port. Clients are told with `port=` and `mountport=`.
+    /// NFS and MOUNT, both on this port; clients are given `port=` and `mountport=`.
     pub nfs: TcpListener,
-    /// The portmapper's port over TCP, for clients that are not told; optional.
+    /// The portmapper over TCP, for clients without these options; optional.
     pub portmap_tcp: Option<TcpListener>,
-    /// The portmapper's port over UDP; optional.
+    /// The portmapper over UDP; optional.
     pub portmap_udp: Option<UdpSocket>,
 }
 
 impl Listeners {
-    /// NFS and MOUNT on this socket, and no portmapper.
+    /// NFS and MOUNT on this socket, without a portmapper.
     #[must_use]
     pub fn new(nfs: TcpListener) -> Self {
         Self {
@@ -53,12 +53,12 @@ impl Listeners {
     /// Binds the portmapper's port 111 at `address` over TCP and UDP, both or neither.
     ///
     /// # Errors
-    /// `EADDRINUSE` where rpcbind runs already, `EACCES` without the right to ports below 1024. The server works
-    /// without: tell and go on.
+    /// `EADDRINUSE` where rpcbind is running, `EACCES` without `CAP_NET_BIND_SERVICE`. The server works without a
+    /// portmapper: log it and continue.
     pub fn bind_portmapper(&mut self, address: Ipv4Addr) -> io::Result<()> {
-        let place = (address, nfs3_types::portmap::PMAP_PORT);
-        let tcp = TcpListener::bind(place)?;
-        self.portmap_udp = Some(UdpSocket::bind(place)?);
+        let address = (address, nfs3_types::portmap::PMAP_PORT);
+        let tcp = TcpListener::bind(address)?;
+        self.portmap_udp = Some(UdpSocket::bind(address)?);
         self.portmap_tcp = Some(tcp);
         Ok(())
     }
@@ -67,13 +67,13 @@ impl Listeners {
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Two exports that clients could not tell apart.
-    #[error("two exports have the name {name:?}; give each its own")]
+    /// Two exports have the same name.
+    #[error("two exports have the name {name:?}; give each a name of its own")]
     SameName {
         /// The name they share.
         name: String,
     },
-    /// Two exports whose handles could not be told apart: the same directory twice, nearly always.
+    /// Two exports would have the same handles: nearly always the same directory twice.
     #[error("{first:?} and {second:?} export the same directory; export it once, with both names")]
     SameRoot {
         /// The first name of one.
@@ -82,14 +82,14 @@ pub enum StartError {
         second: String,
     },
     /// A socket cannot be used.
-    #[error("the export's sockets cannot be set up")]
+    #[error("cannot set up the sockets of the export")]
     Socket(#[source] io::Error),
     /// The listening thread could not be started.
-    #[error("the export's thread cannot be started")]
+    #[error("cannot start the thread of the export")]
     Thread(#[source] io::Error),
 }
 
-/// A running server. It ends when it is stopped or dropped.
+/// A running server. It stops when it is dropped.
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
@@ -100,7 +100,7 @@ pub struct Server {
 struct Shared {
     state: Arc<ServerState>,
     pool: ThreadPool,
-    lines: Mutex<ConnectionTable>,
+    connections: Mutex<ConnectionTable>,
     stopping: AtomicBool,
     wake: OwnedFd,
 }
@@ -138,7 +138,7 @@ impl Server {
                 .as_ref()
                 .and_then(|udp| local(udp.local_addr())),
         };
-        // The thread polls: a connection that is gone before it is accepted must not hold it.
+        // The thread polls: accept must not block if the connection is gone by then.
         listeners
             .nfs
             .set_nonblocking(true)
@@ -154,13 +154,13 @@ impl Server {
         let shared = Arc::new(Shared {
             state: Arc::new(ServerState::new(exports, ports, Box::new(events))),
             pool: ThreadPool::default(),
-            lines: Mutex::default(),
+            connections: Mutex::default(),
             stopping: AtomicBool::new(false),
             wake,
         });
         let listening = thread::Builder::new()
             .name("nfs-listen".to_owned())
-            .stack_size(STACK)
+            .stack_size(STACK_SIZE)
             .spawn({
                 let shared = Arc::clone(&shared);
                 move || listen(&shared, &listeners)
@@ -173,20 +173,20 @@ impl Server {
         })
     }
 
-    /// Where NFS and MOUNT are answered.
+    /// The address of NFS and MOUNT.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What was counted so far.
+    /// The counters.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.shared.state.counters.read()
     }
 
-    /// Closes the sockets and every connection, and waits for the threads. Clients see the connection end, wait, and
-    /// go on with the next server that knows the key.
+    /// Closes the sockets and all connections, and waits for the threads. Clients wait, and continue with the next server
+    /// that has the key.
     pub fn stop(mut self) {
         self.halt();
     }
@@ -198,11 +198,11 @@ impl Server {
             let _ = listening.join();
         }
         let threads = {
-            let mut lines = self.shared.lines();
-            for open in lines.open.values() {
-                open.line.close();
+            let mut connections = self.shared.connections();
+            for open in connections.open.values() {
+                open.connection.close();
             }
-            std::mem::take(&mut lines.threads)
+            std::mem::take(&mut connections.threads)
         };
         for (_, thread) in threads {
             let _ = thread.join();
@@ -238,7 +238,7 @@ fn listen(shared: &Arc<Shared>, listeners: &Listeners) {
             match listener.accept() {
                 Ok((stream, client)) => shared.admit(stream, client),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // Out of descriptors, most likely: the waiting connection would make this a busy loop.
+                // Probably out of descriptors: the pending connection would make this a busy loop.
                 Err(_) => thread::sleep(std::time::Duration::from_millis(100)),
             }
         }
@@ -249,13 +249,15 @@ fn listen(shared: &Arc<Shared>, listeners: &Listeners) {
 }
 
 impl Shared {
-    fn lines(&self) -> MutexGuard<'_, ConnectionTable> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    fn connections(&self) -> MutexGuard<'_, ConnectionTable> {
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers one datagram to the portmapper. A stranger gets nothing: its address may be someone else's.
+    /// Answers one datagram to the portmapper. An unauthorized client gets no reply: its address may be forged.
     fn datagram(&self, socket: &UdpSocket, out: &mut ReplyBuffer) {
-        let mut message = [0; LONGEST_DATAGRAM];
+        let mut message = [0; MAX_DATAGRAM];
         let Ok((length, client)) = socket.recv_from(&mut message) else {
             return;
         };
@@ -274,60 +276,60 @@ impl Shared {
     fn admit(self: &Arc<Self>, stream: TcpStream, client: SocketAddr) {
         let state = &self.state;
         count(&state.counters.connections);
-        let Ok(line) = stream
+        let Ok(connection) = stream
             .set_nonblocking(false)
             .and_then(|()| Connection::new(stream))
         else {
             return;
         };
-        let line = Arc::new(line);
-        let mut lines = self.lines();
-        lines.reap();
-        let known = state.exports.allow(client.ip());
-        if !lines.make_room(client.ip(), known) {
-            drop(lines);
-            line.close();
+        let connection = Arc::new(connection);
+        let mut connections = self.connections();
+        connections.reap();
+        let authorized = state.exports.allow(client.ip());
+        if !connections.make_room(client.ip(), authorized) {
+            drop(connections);
+            connection.close();
             count(&state.counters.connections_refused);
             state.report(Event::ConnectionRefused { client });
             return;
         }
-        let id = lines.next;
-        lines.next += 1;
-        let open = Open {
+        let id = connections.next;
+        connections.next += 1;
+        let open = OpenConnection {
             client: client.ip(),
-            known,
-            line: Arc::clone(&line),
+            authorized,
+            connection: Arc::clone(&connection),
         };
-        lines.open.insert(id, open);
+        connections.open.insert(id, open);
         let spawned = thread::Builder::new()
             .name("nfs-client".to_owned())
-            .stack_size(STACK)
+            .stack_size(STACK_SIZE)
             .spawn({
-                let (shared, line) = (Arc::clone(self), Arc::clone(&line));
+                let (shared, connection) = (Arc::clone(self), Arc::clone(&connection));
                 move || {
-                    connection::serve(&shared.state, &shared.pool, &line, client);
-                    let mut lines = shared.lines();
-                    lines.open.remove(&id);
-                    lines.ended.push(id);
-                    shared.count_open(&lines);
+                    connection::serve(&shared.state, &shared.pool, &connection, client);
+                    let mut connections = shared.connections();
+                    connections.open.remove(&id);
+                    connections.ended.push(id);
+                    shared.count_open(&connections);
                 }
             });
         match spawned {
             Ok(thread) => {
-                lines.threads.insert(id, thread);
-                self.count_open(&lines);
+                connections.threads.insert(id, thread);
+                self.count_open(&connections);
             }
             Err(_) => {
-                lines.open.remove(&id);
-                drop(lines);
-                line.close();
+                connections.open.remove(&id);
+                drop(connections);
+                connection.close();
                 state.report(Event::OutOfThreads { client });
             }
         }
     }
 
-    fn count_open(&self, lines: &ConnectionTable) {
-        let open = u64::try_from(lines.open.len()).unwrap_or(u64::MAX);
+    fn count_open(&self, connections: &ConnectionTable) {
+        let open = u64::try_from(connections.open.len()).unwrap_or(u64::MAX);
         let counter = &self.state.counters.connections_open;
         counter.store(open, Ordering::Relaxed);
     }

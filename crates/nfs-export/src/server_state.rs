@@ -1,4 +1,4 @@
-//! What the connections and programs of one server share.
+//! What the connections and programs of a server share.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(crate) struct Ports {
     pub(crate) portmap_udp: Option<u16>,
 }
 
-/// Everything that the connections share.
+/// The state that all connections share.
 pub(crate) struct ServerState {
     pub(crate) exports: Exports,
     pub(crate) ports: Ports,

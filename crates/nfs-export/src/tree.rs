@@ -1,4 +1,4 @@
-//! The exported directory tree: handles in, files out, and never one from outside.
+//! The exported directory tree: from handles to files, and never to one outside.
 
 pub(crate) mod attributes;
 mod file_cache;
@@ -55,13 +55,12 @@ pub(crate) enum TreeError {
 /// A file found by name.
 pub(crate) struct Found {
     pub(crate) handle: Handle,
-    pub(crate) object: Node,
+    pub(crate) node: Node,
     pub(crate) stat: Stat,
 }
 
 impl Tree {
-    /// Opens the directory at `path`. `name` and the directory's identity decide the handles: they are the same
-    /// for as long as both are.
+    /// Opens the directory at `path`. Handles depend on `name`, the key and the identity of the directory only.
     pub(crate) fn open(path: &Path, name: &str, key: &HandleKey) -> Result<Self, TreeError> {
         let root = RootDir::open(path).map_err(TreeError::Root)?;
         let own = kernel_handle::of_root(&root);
@@ -111,8 +110,8 @@ impl Tree {
         attributes::from_stat(stat, self.fsid)
     }
 
-    /// The verifier of directory cookies (RFC 1813 §3.3.16). A file system with handles keeps its cookies valid
-    /// whatever happens to the directory, as nfsd relies on too; elsewhere a changed directory is listed anew.
+    /// The verifier of directory cookies (RFC 1813 §3.3.16). A file system with handles keeps its cookies valid when the
+    /// directory changes, as nfsd relies on too; elsewhere a changed directory is listed again.
     pub(crate) fn cookie_verifier(&self, directory: &Stat) -> [u8; 8] {
         match self.scheme {
             HandleScheme::Kernel => self.fsid.to_be_bytes(),
@@ -130,23 +129,23 @@ impl Tree {
 
     /// The file behind a handle that a client sent.
     pub(crate) fn resolve(&self, handle: &Handle) -> Result<Arc<Node>, Unresolved> {
-        // Only handles that we made ourselves or have checked are in the cache.
+        // The cache contains only handles that were made here or verified.
         if let Some(known) = self.cache.find(handle) {
             if let Node::Open(open) = &*known
                 && open.is_due_for_check()
                 && self.root.contains(open.reference()) != Ok(true)
             {
-                self.cache.forget(handle);
+                self.cache.remove(handle);
                 return Err(Unresolved::Stale);
             }
             return Ok(known);
         }
         let id = self.signer.verify(handle).map_err(Unresolved::Foreign)?;
-        let object = self.open_id(&id).map_err(|errno| match errno {
+        let node = self.open_id(&id).map_err(|errno| match errno {
             Errno::STALE | Errno::NOENT | Errno::INVAL => Unresolved::Stale,
             other => Unresolved::Failed(other),
         })?;
-        Ok(self.cache.keep(*handle, Arc::new(object)))
+        Ok(self.cache.insert(*handle, Arc::new(node)))
     }
 
     fn open_id(&self, id: &FileId) -> Result<Node, Errno> {
@@ -156,20 +155,20 @@ impl Tree {
             FileId::Inode(id) => self.index.open(&self.root, id)?,
         };
         let stat = rustix::fs::fstat(&file)?;
-        // Only directories know the way up; a file keeps its handle when it is moved out of the root within the same
-        // file system, as it does with nfsd.
+        // Only directories have a parent to follow; a file keeps its handle when it is moved out of the root within the
+        // file system, as with nfsd.
         if is_directory(&stat) && !self.root.contains(file.as_fd())? {
             return Err(Errno::STALE);
         }
         Ok(Node::Open(OpenFile::new(file, &stat)))
     }
 
-    /// Forgets what the cache holds open for this handle.
+    /// Drops the file of this handle from the cache.
     pub(crate) fn forget(&self, handle: &Handle) {
-        self.cache.forget(handle);
+        self.cache.remove(handle);
     }
 
-    /// The handle of the root, or of a directory beneath it for clients that mount no more than that.
+    /// The handle of the root, or of a directory below it for clients that mount only that.
     pub(crate) fn mount(&self, below: &[u8]) -> Result<Handle, nfsstat3> {
         let directory = open_directory(self.root.directory()).map_err(status::from_errno)?;
         let stat = rustix::fs::fstat(&directory).map_err(status::from_errno)?;
@@ -178,7 +177,7 @@ impl Tree {
             .map_err(status::from_errno)?;
         for part in below.split(|byte| *byte == b'/') {
             if !part.is_empty() && part != b"." {
-                found = self.find(&found.object, part)?;
+                found = self.find(&found.node, part)?;
             }
         }
         if !is_directory(&found.stat) {
@@ -187,18 +186,18 @@ impl Tree {
         Ok(found.handle)
     }
 
-    /// Looks `name` up and keeps what it found open, because most files that are looked up are asked about next.
+    /// Looks `name` up and keeps the file open, since most lookups are followed by other calls for the file.
     pub(crate) fn lookup(&self, directory: &Node, name: &[u8]) -> Result<(Handle, Stat), nfsstat3> {
         if let Some(known) = self.lookup_known(directory, name) {
             return Ok(known);
         }
         let found = self.find(directory, name)?;
-        self.cache.keep(found.handle, Arc::new(found.object));
+        self.cache.insert(found.handle, Arc::new(found.node));
         Ok((found.handle, found.stat))
     }
 
-    /// Looks up a file that is held open already: one question to the file system instead of four, and the answer is as
-    /// fresh. `None` whenever anything is out of the ordinary; [`Tree::find`] then says what.
+    /// Looks up a file that is already open: one system call on the file system instead of four, with an equally fresh
+    /// result. `None` in all other cases; [`Tree::find`] then decides.
     pub(crate) fn lookup_known(&self, directory: &Node, name: &[u8]) -> Option<(Handle, Stat)> {
         let Node::Open(directory) = directory else {
             return None;
@@ -206,9 +205,9 @@ impl Tree {
         if self.scheme != HandleScheme::Kernel {
             return None;
         }
-        // A name of one entry leads nowhere else, and this call follows no link; what it finds in another mount was
-        // never let into the cache under a handle of ours.
-        let mut entry = [0; name::LONGEST + 1];
+        // A single name leads to an entry of this directory, and this call follows no link; a file in another mount
+        // is never in the cache under a handle of this tree.
+        let mut entry = [0; name::NAME_MAX + 1];
         let name = name::check(name).ok()?;
         entry.get_mut(..name.len())?.copy_from_slice(name);
         let entry = CStr::from_bytes_until_nul(&entry).ok()?;
@@ -230,15 +229,15 @@ impl Tree {
         let name = name::check(name)?;
         let file = match open_entry(parent, name) {
             Ok(file) => file,
-            // Something is mounted here, which only a shared view can meet.
-            Err(Errno::XDEV) => return self.covered(parent, name).map_err(status::from_errno),
+            // Something is mounted here, which occurs only in a live view.
+            Err(Errno::XDEV) => return self.mount_point(parent, name).map_err(status::from_errno),
             Err(errno) => return Err(status::from_errno(errno)),
         };
         let stat = rustix::fs::fstat(&file).map_err(status::from_errno)?;
-        // A btrfs subvolume is no mount, but numbers its inodes by itself: to clients it would be one file system
-        // with every number twice.
+        // A btrfs subvolume is not a mount, but has inode numbers of its own: clients would see duplicate numbers in
+        // one file system.
         if is_directory(&stat) && stat.st_dev != self.root.stat().st_dev {
-            return self.covered(parent, name).map_err(status::from_errno);
+            return self.mount_point(parent, name).map_err(status::from_errno);
         }
         let parent_inode = match self.scheme {
             HandleScheme::Kernel => 0,
@@ -273,16 +272,12 @@ impl Tree {
             }
         };
         let handle = self.signer.sign(&id).ok_or(Errno::OVERFLOW)?;
-        let object = Node::Open(OpenFile::new(file, &stat));
-        Ok(Found {
-            handle,
-            object,
-            stat,
-        })
+        let node = Node::Open(OpenFile::new(file, &stat));
+        Ok(Found { handle, node, stat })
     }
 
-    /// The directory `name` that something is mounted on: its parent still lists its own inode number.
-    fn covered(&self, parent: BorrowedFd<'_>, name: &[u8]) -> Result<Found, Errno> {
+    /// The directory `name` that something is mounted on: its parent still lists the inode number.
+    fn mount_point(&self, parent: BorrowedFd<'_>, name: &[u8]) -> Result<Found, Errno> {
         let mut inode = None;
         inode_index::for_each_entry(open_directory(parent)?.as_fd(), |entry, kind, listed| {
             if listed == name && kind == FileType::Directory {
@@ -290,37 +285,33 @@ impl Tree {
             }
             listed != name
         })?;
-        // A file that another one is mounted on cannot be shown empty without lying.
+        // A file that something is mounted on cannot be shown as an empty directory.
         let inode = inode.ok_or(Errno::ACCESS)?;
         let handle = self
             .signer
             .sign(&FileId::MountPoint { inode })
             .ok_or(Errno::OVERFLOW)?;
-        let object = Node::mount_point(inode, self.root.stat());
-        let stat = object.stat()?;
-        Ok(Found {
-            handle,
-            object,
-            stat,
-        })
+        let node = Node::mount_point(inode, self.root.stat());
+        let stat = node.stat()?;
+        Ok(Found { handle, node, stat })
     }
 
     /// The descriptor to read a regular file from.
     pub(crate) fn content<'a>(
         &self,
         handle: &Handle,
-        object: &'a OpenFile,
+        file: &'a OpenFile,
     ) -> Result<BorrowedFd<'a>, Errno> {
-        object.content(|| {
-            // Nonblocking, should it not be a regular file after all.
+        file.content(|| {
+            // O_NONBLOCK in case it is not a regular file after all.
             let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
             let open = |flags| match self.signer.verify(handle) {
                 Ok(FileId::Kernel(handle)) => kernel_handle::open(&self.root, &handle, flags),
-                // Without kernel handles the way from a reference to its content goes through /proc.
+                // Without kernel handles, an O_PATH descriptor is reopened for reading through /proc.
                 _ => rustix::fs::open(
                     format!(
                         "/proc/self/fd/{}",
-                        std::os::fd::AsRawFd::as_raw_fd(&object.reference())
+                        std::os::fd::AsRawFd::as_raw_fd(&file.reference())
                     ),
                     flags,
                     Mode::empty(),
@@ -334,12 +325,12 @@ impl Tree {
     }
 }
 
-/// Why a handle leads nowhere.
+/// Why a handle cannot be resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unresolved {
     /// It was not made by this export with this key.
     Foreign(HandleError),
-    /// Its file is gone.
+    /// Its file has been deleted.
     Stale,
     /// The file could not be opened.
     Failed(Errno),

@@ -1,4 +1,4 @@
-//! Handles outlive the server, and lead nowhere they should not.
+//! Handles survive the server, and give access to nothing outside the export.
 #![allow(
     missing_docs,
     clippy::cast_possible_truncation,
@@ -21,15 +21,15 @@ use nfs3_types::nfs3::*;
 use nfs3_types::xdr_codec::Opaque;
 use support::{Client, KEY, mount_client, now, options, result, root_handle, serve, serve_with};
 
-in_both_worlds!(
+with_and_without_capabilities!(
     handles_survive_a_restart_with_the_same_key_and_no_other,
-    a_file_that_was_moved_within_the_root_keeps_its_handle_and_a_deleted_one_loses_it,
-    a_directory_that_was_moved_out_of_the_root_is_no_door_to_the_outside,
-    a_directory_moved_out_under_a_running_server_is_closed_within_seconds,
+    a_file_moved_within_the_root_keeps_its_handle_and_a_deleted_one_loses_it,
+    a_directory_moved_out_of_the_root_gives_no_access_to_the_outside,
+    a_directory_moved_out_of_the_root_is_refused_within_seconds,
     names_that_lead_elsewhere_are_refused,
-    forged_and_cut_handles_are_stale,
-    a_handle_of_one_export_is_not_believed_by_another,
-    every_change_is_refused_as_on_a_read_only_file_system,
+    forged_and_truncated_handles_are_stale,
+    a_handle_of_one_export_is_refused_by_another,
+    every_modification_is_refused_with_rofs,
 );
 
 fn handle(bytes: &[u8]) -> nfs_fh3 {
@@ -57,7 +57,7 @@ fn handles_survive_a_restart_with_the_same_key_and_no_other() {
     let second = serve(root.path());
     let mut client = Client::root(second.server.address());
     assert_eq!(client.root, dir);
-    // The deepest first: nothing on the way to it has been looked up in this server's life.
+    // The deepest first: this server has not looked up anything on the way to it.
     assert_eq!(
         client.read(&handles[2], 0, 100),
         Ok((b"login".to_vec(), true))
@@ -80,7 +80,7 @@ fn handles_survive_a_restart_with_the_same_key_and_no_other() {
     }
 }
 
-fn a_file_that_was_moved_within_the_root_keeps_its_handle_and_a_deleted_one_loses_it() {
+fn a_file_moved_within_the_root_keeps_its_handle_and_a_deleted_one_loses_it() {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir(root.path().join("new")).unwrap();
     fs::write(root.path().join("file"), b"moved").unwrap();
@@ -94,7 +94,7 @@ fn a_file_that_was_moved_within_the_root_keeps_its_handle_and_a_deleted_one_lose
     let second = serve(root.path());
     let mut client = Client::root(second.server.address());
     assert_eq!(client.read(&file, 0, 100), Ok((b"moved".to_vec(), true)));
-    // Right after the walk that found the moved file, one more walk is put off where handles are only inodes.
+    // With inode handles, the next walk is put off right after the one that found the moved file.
     let status = client.attributes(&gone).unwrap_err();
     assert!(
         matches!(status, nfsstat3::NFS3ERR_STALE | nfsstat3::NFS3ERR_JUKEBOX),
@@ -102,7 +102,7 @@ fn a_file_that_was_moved_within_the_root_keeps_its_handle_and_a_deleted_one_lose
     );
 }
 
-fn a_directory_that_was_moved_out_of_the_root_is_no_door_to_the_outside() {
+fn a_directory_moved_out_of_the_root_gives_no_access_to_the_outside() {
     let above = tempfile::tempdir().unwrap();
     let root = above.path().join("root");
     fs::create_dir_all(root.join("a/b")).unwrap();
@@ -125,7 +125,7 @@ fn a_directory_that_was_moved_out_of_the_root_is_no_door_to_the_outside() {
 }
 
 #[test]
-fn without_capabilities_the_handles_are_of_inodes_and_the_view_is_shared() {
+fn without_capabilities_handles_are_inodes_and_the_view_is_live() {
     support::drop_capabilities();
     let root = tempfile::tempdir().unwrap();
     let export = Export::open(root.path(), options()).unwrap();
@@ -133,7 +133,7 @@ fn without_capabilities_the_handles_are_of_inodes_and_the_view_is_shared() {
     assert_eq!(export.view(), MountView::Live);
 }
 
-fn a_directory_moved_out_under_a_running_server_is_closed_within_seconds() {
+fn a_directory_moved_out_of_the_root_is_refused_within_seconds() {
     let above = tempfile::tempdir().unwrap();
     let root = above.path().join("root");
     fs::create_dir_all(root.join("a/b")).unwrap();
@@ -179,7 +179,7 @@ fn names_that_lead_elsewhere_are_refused() {
     let long = client.lookup_in(&dir, &[b'x'; 256]).unwrap_err();
     assert_eq!(long, nfsstat3::NFS3ERR_NAMETOOLONG);
     assert_eq!(running.server.counts().bad_names, 10);
-    // A link is a link: nothing can be looked up in it.
+    // Nothing can be looked up in a link.
     for name in ["up", "top"] {
         let link = client.find(name);
         assert_eq!(
@@ -199,7 +199,7 @@ fn names_that_lead_elsewhere_are_refused() {
     );
 }
 
-fn forged_and_cut_handles_are_stale() {
+fn forged_and_truncated_handles_are_stale() {
     let root = tempfile::tempdir().unwrap();
     let running = serve(root.path());
     let mut client = Client::root(running.server.address());
@@ -233,7 +233,7 @@ fn forged_and_cut_handles_are_stale() {
     assert!(client.attributes(&handle(&real)).is_ok());
 }
 
-fn a_handle_of_one_export_is_not_believed_by_another() {
+fn a_handle_of_one_export_is_refused_by_another() {
     let one = tempfile::tempdir().unwrap();
     let other = tempfile::tempdir().unwrap();
     let exported = |directory: &tempfile::TempDir, name: &str, allowed| {
@@ -259,7 +259,7 @@ fn a_handle_of_one_export_is_not_believed_by_another() {
     let mut client = Client::root(running.server.address());
 
     let foreign = root_handle(elsewhere.server.address(), "/other");
-    // The key is the same: only the address list stands before it.
+    // The key is the same: only the address list protects it.
     assert_eq!(
         client.attributes(&foreign).unwrap_err(),
         nfsstat3::NFS3ERR_ACCES
@@ -285,7 +285,7 @@ fn a_handle_of_one_export_is_not_believed_by_another() {
         Event::Refused { path, why: Refusal::Address, .. } if path == "/other")));
 }
 
-fn every_change_is_refused_as_on_a_read_only_file_system() {
+fn every_modification_is_refused_with_rofs() {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join("file"), b"content").unwrap();
     let running = serve(root.path());

@@ -1,4 +1,4 @@
-//! MOUNT, the portmapper, and the life of a server.
+//! MOUNT, the portmapper, starting and stopping a server.
 #![allow(
     missing_docs,
     clippy::cast_possible_truncation,
@@ -31,7 +31,7 @@ fn mnt(running: &support::Running, path: &str) -> Result<Vec<u8>, String> {
 }
 
 #[test]
-fn an_export_answers_by_its_names_and_by_directories_beneath() {
+fn an_export_is_mounted_by_its_names_and_by_directories_below() {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir_all(root.path().join("srv/deep")).unwrap();
     fs::write(root.path().join("file"), b"").unwrap();
@@ -60,7 +60,7 @@ fn an_export_answers_by_its_names_and_by_directories_beneath() {
 }
 
 #[test]
-fn mounts_are_listed_until_they_are_undone() {
+fn mounts_are_listed_until_they_are_unmounted() {
     let root = tempfile::tempdir().unwrap();
     let running = serve(root.path());
     let address = running.server.address();
@@ -87,7 +87,7 @@ fn mounts_are_listed_until_they_are_undone() {
 }
 
 #[test]
-fn the_list_of_exports_says_for_whom_they_are() {
+fn the_list_of_exports_has_the_allowed_networks() {
     let root = tempfile::tempdir().unwrap();
     let running = serve(root.path());
     let found = now(mount_client(running.server.address()).export()).unwrap();
@@ -110,7 +110,7 @@ fn the_list_of_exports_says_for_whom_they_are() {
 }
 
 #[test]
-fn a_stranger_learns_that_nothing_is_for_it_and_no_more() {
+fn an_unauthorized_client_is_refused_and_learns_nothing_else() {
     let root = tempfile::tempdir().unwrap();
     let allowed = AddressList::networks(["192.0.2.0/24".parse().unwrap()]);
     let export = Export::open(
@@ -149,7 +149,7 @@ fn a_stranger_learns_that_nothing_is_for_it_and_no_more() {
 }
 
 #[test]
-fn the_portmapper_names_the_one_port_over_tcp_and_udp() {
+fn the_portmapper_answers_over_tcp_and_udp() {
     let root = tempfile::tempdir().unwrap();
     let mut listeners = Listeners::new(TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.portmap_tcp = Some(TcpListener::bind("127.0.0.1:0").unwrap());
@@ -178,7 +178,7 @@ fn the_portmapper_names_the_one_port_over_tcp_and_udp() {
     assert!(now(portmap.getport(100_003, 4, IPPROTO_TCP)).is_err());
     assert_eq!(now(portmap.dump()).unwrap().len(), 4);
 
-    // The same over UDP: xid, call, RPC 2, program, version 2, GETPORT, no credential, and what is asked for.
+    // The same over UDP: xid, call, RPC 2, program, version 2, GETPORT, no credential, arguments.
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket
         .set_read_timeout(Some(Duration::from_secs(60)))
@@ -198,7 +198,7 @@ fn the_portmapper_names_the_one_port_over_tcp_and_udp() {
 }
 
 #[test]
-fn a_stopped_server_frees_its_port_and_ends_its_connections() {
+fn a_stopped_server_frees_its_port_and_closes_its_connections() {
     let root = tempfile::tempdir().unwrap();
     let running = serve(root.path());
     let address = running.server.address();
@@ -213,7 +213,7 @@ fn a_stopped_server_frees_its_port_and_ends_its_connections() {
 }
 
 #[test]
-fn one_client_cannot_hold_more_than_its_share_of_connections_and_is_never_locked_out() {
+fn a_client_at_its_limit_of_connections_loses_an_old_one_and_is_never_locked_out() {
     let root = tempfile::tempdir().unwrap();
     let running = serve(root.path());
     let address = running.server.address();
@@ -226,9 +226,9 @@ fn one_client_cannot_hold_more_than_its_share_of_connections_and_is_never_locked
 }
 
 #[test]
-fn what_cannot_be_exported_is_named() {
+fn a_directory_that_cannot_be_exported_is_named() {
     let error = Export::open(Path::new("/nonexistent/root"), options()).unwrap_err();
-    assert_eq!(error.to_string(), "/nonexistent/root cannot be exported");
+    assert_eq!(error.to_string(), "cannot export /nonexistent/root");
     let file = tempfile::NamedTempFile::new().unwrap();
     assert!(Export::open(file.path(), options()).is_err());
     for name in ["image", "/a/../b", ""] {
@@ -239,7 +239,7 @@ fn what_cannot_be_exported_is_named() {
 }
 
 #[test]
-fn two_exports_must_be_tellable_apart() {
+fn two_exports_must_have_distinct_names_and_roots() {
     let root = tempfile::tempdir().unwrap();
     let open = |name: &str| {
         let names = vec![name.to_owned()];
@@ -260,6 +260,6 @@ fn two_exports_must_be_tellable_apart() {
     };
     let same = start(vec![open("/a"), open("/a")]).unwrap_err();
     assert!(matches!(same, StartError::SameName { .. }));
-    // Under two names one directory has two identities, and that is fine.
+    // One directory with two names has two identities, which is allowed.
     start(vec![open("/a"), open("/b")]).unwrap().stop();
 }

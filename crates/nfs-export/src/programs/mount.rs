@@ -1,4 +1,4 @@
-//! MOUNT v3 (RFC 1813 appendix I): names in, root handles out.
+//! MOUNT v3 (RFC 1813 appendix I): from a path to the handle of a root.
 
 use std::net::SocketAddr;
 
@@ -24,7 +24,7 @@ const UMNT: u32 = 3;
 const UMNTALL: u32 = 4;
 const EXPORT: u32 = 5;
 
-/// AUTH_SYS, then AUTH_NONE: what a client may send, best first.
+/// The accepted flavours, preferred first: AUTH_SYS, AUTH_NONE.
 const FLAVOURS: [u32; 2] = [1, 0];
 
 pub(crate) fn answer(
@@ -102,7 +102,7 @@ fn root_handle(state: &ServerState, client: SocketAddr, path: &[u8]) -> Result<H
 }
 
 fn dump(state: &ServerState, client: SocketAddr, out: &mut ReplyBuffer) {
-    // Who mounts what is for those who may mount.
+    // The list is shown only to clients that may mount.
     if state.exports.allow(client.ip()) {
         for (address, path) in state.mounts.list() {
             out.pack(&true);

@@ -6,12 +6,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// The most entries kept.
 const MAX_MOUNTS: usize = 1024;
 
-/// Clients and the paths that they have mounted. Only as true as clients make it: most machines never unmount.
+/// Clients and the paths that they have mounted. Not reliable: most machines never unmount.
 #[derive(Debug, Default)]
 pub(crate) struct MountTable(Mutex<Vec<(IpAddr, String)>>);
 
 impl MountTable {
-    /// Adds a mount once; when the table is full it is left out.
+    /// Adds a mount, once. Ignored when the table is full.
     pub(crate) fn add(&self, client: IpAddr, path: &str) {
         let mut mounts = self.lock();
         let known = mounts
@@ -22,7 +22,7 @@ impl MountTable {
         }
     }
 
-    /// Removes one mount of a client; whether there was one.
+    /// Removes a mount of a client; returns whether it was in the table.
     pub(crate) fn remove(&self, client: IpAddr, path: &str) -> bool {
         let mut mounts = self.lock();
         let before = mounts.len();

@@ -26,14 +26,14 @@ use permissions::{Permission, may};
 use read::READ_SIZE;
 use request::{Request, ResolvedFile};
 
-/// The content in one READ reply that is best asked for, in bytes; Linux takes it as its `rsize`. Of 128 KiB to 1 MiB
-/// this cost the least processor time per byte (`examples/rates`): the buffer is still in the cache when it is sent.
+/// The preferred size of a READ (`rtpref`), in bytes, which Linux uses as `rsize`. Of the sizes from 128 KiB to 1 MiB it
+/// takes the least processor time per byte (`examples/rates`): the buffer is still in the CPU cache when it is sent.
 const READ_PREFERRED: u32 = 256 * 1024;
 
-/// The most content in one WRITE, in bytes. It is refused, but has to be taken in first.
+/// The most data in a WRITE (`wtmax`), in bytes. It is refused, but has to be received first.
 pub(crate) const WRITE_SIZE: u32 = 32 * 1024;
 
-/// The directory listing that is best asked for, in bytes.
+/// The preferred size of a directory listing (`dtpref`), in bytes.
 const LIST_SIZE: u32 = 64 * 1024;
 
 pub(crate) fn answer(
@@ -66,7 +66,7 @@ pub(crate) fn answer(
     Ok(())
 }
 
-/// Packs what a procedure returned: its results, or a status with the results that go with failure.
+/// Packs the result of a procedure: its results, or a status with the results for failure.
 pub(crate) fn reply<T: Pack, E: Pack>(out: &mut ReplyBuffer, result: Result<T, (nfsstat3, E)>) {
     match result {
         Ok(results) => out.pack(&Nfs3Result::<T, E>::Ok(results)),
@@ -146,11 +146,11 @@ fn readlink(request: &Request<'_>, handle: Handle, out: &mut ReplyBuffer) {
     reply(out, result);
 }
 
-/// Where a link points, as it is written: following it, absolute or not, is the client's business.
+/// The target of a link, verbatim: the client follows it.
 fn target(link: &ResolvedFile<'_>) -> Result<Vec<u8>, nfsstat3> {
     match &*link.node {
-        Node::Open(object) if FileType::from_raw_mode(link.stat.st_mode) == FileType::Symlink => {
-            rustix::fs::readlinkat(object.reference(), c"", Vec::new())
+        Node::Open(open) if FileType::from_raw_mode(link.stat.st_mode) == FileType::Symlink => {
+            rustix::fs::readlinkat(open.reference(), c"", Vec::new())
                 .map(std::ffi::CString::into_bytes)
                 .map_err(status::from_errno)
         }
@@ -209,7 +209,7 @@ fn pathconf(request: &Request<'_>, handle: Handle, out: &mut ReplyBuffer) {
         .resolve(handle)
         .map(|file| PATHCONF3resok {
             obj_attributes: file.attributes(),
-            // What the file system would take is of no use here; this is what POSIX programs expect at least.
+            // Of no use on a read-only file system; the minimum that POSIX programs expect.
             linkmax: 32_000,
             name_max: 255,
             no_trunc: true,
@@ -221,7 +221,7 @@ fn pathconf(request: &Request<'_>, handle: Handle, out: &mut ReplyBuffer) {
     reply(out, result);
 }
 
-/// Nothing is ever written, so everything that was written is on the disk.
+/// Nothing is ever written, so there is nothing to commit.
 fn commit(request: &Request<'_>, handle: Handle, out: &mut ReplyBuffer) {
     let wcc = |after| wcc_data {
         before: Nfs3Option::None,

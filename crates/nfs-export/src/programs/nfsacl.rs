@@ -1,10 +1,10 @@
-//! NFSACL, the side protocol of NFSv3 for access lists, as far as to say that there are none.
+//! NFSACL, the side protocol of NFSv3 for access control lists: reports that files have none.
 //!
-//! Without it Linux answers `EOPNOTSUPP` wherever it must know a file's list itself, and not through ACCESS: an
-//! overlay above the mount asks for the list of every file that the caller does not own. All that does not run as
-//! root would then fail to start (`systemd-networkd`: "Failed at step EXEC: Operation not supported").
+//! Without it, Linux returns `EOPNOTSUPP` wherever it needs a file's ACL itself rather than by ACCESS: an overlay above
+//! the mount asks for the ACL of every file that the caller does not own. Nothing that does not run as root would then
+//! start (`systemd-networkd`: "Failed at step EXEC: Operation not supported").
 //!
-//! No RFC describes it; `include/uapi/linux/nfsacl.h` and `fs/nfs_common/nfsacl.c` do.
+//! There is no RFC; see `include/uapi/linux/nfsacl.h` and `fs/nfs_common/nfsacl.c`.
 
 use nfs3_types::nfs3::{Nfs3Option, nfsstat3, post_op_attr};
 
@@ -32,8 +32,8 @@ pub(crate) fn answer(
                 Ok(file) => {
                     out.pack(&nfsstat3::NFS3_OK);
                     out.pack(&file.attributes());
-                    // Everything that was asked for is answered: Linux wants the same bits back. Two lists, of the
-                    // file and of what is made in it: how many entries, and how many follow.
+                    // Linux expects the mask that it sent. Then two lists, the access ACL and the default ACL: the number of
+                    // entries, and the number that follow.
                     for word in [mask, 0, 0, 0, 0] {
                         out.pack(&word);
                     }

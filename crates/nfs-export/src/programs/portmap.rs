@@ -1,4 +1,4 @@
-//! PORTMAP v2 (RFC 1833 §3): tells clients that do not know it the one port that everything is on.
+//! PORTMAP v2 (RFC 1833 §3): for clients that are not given `port=` and `mountport=`.
 
 use nfs3_types::portmap::{IPPROTO_TCP, IPPROTO_UDP, mapping};
 use nfs3_types::{mount, nfs3, portmap};
@@ -22,7 +22,7 @@ pub(crate) fn answer(
 ) -> Result<(), ProcedureError> {
     match procedure {
         NULL => {}
-        // Nobody but this server has anything registered here. RFC 1833: "returns FALSE otherwise".
+        // Only this server's own programs are registered. RFC 1833: "returns FALSE otherwise".
         SET | UNSET => out.pack(&false),
         GETPORT => {
             let (program, version, protocol) =
@@ -39,7 +39,7 @@ pub(crate) fn answer(
             }
             out.pack(&false);
         }
-        // CALLIT too: it makes the portmapper call others for a stranger.
+        // This includes CALLIT, with which anyone could use the portmapper to call other services.
         _ => return Err(ProcedureError::NoSuchProcedure),
     }
     Ok(())

@@ -1,17 +1,17 @@
-//! What every procedure is told, and how it can end without an answer.
+//! What all procedures have in common.
 
 use crate::rpc::decode::Malformed;
 
-/// Whether an answer may wait for a disk.
+/// Whether a call may wait for a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IoMode {
-    /// Give up where data would have to be read from a disk (`RWF_NOWAIT`).
+    /// Return [`ProcedureError::WouldBlock`] instead of waiting (`RWF_NOWAIT`).
     NonBlocking,
-    /// Wait for the disk.
+    /// Wait.
     Blocking,
 }
 
-/// Why a procedure has not answered.
+/// Why a procedure has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProcedureError {
     /// Its arguments do not decode.

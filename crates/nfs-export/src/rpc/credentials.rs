@@ -1,16 +1,16 @@
-//! AUTH_SYS and AUTH_NONE (RFC 5531 §8): for whom a call is made.
+//! AUTH_SYS and AUTH_NONE (RFC 5531 §8): the user that a call is made for.
 //!
-//! The uid is believed, as AUTH_SYS has it; the address list is what stands between a stranger and the root.
+//! The uid is trusted, as always with AUTH_SYS; access by hosts is controlled by the address list.
 
 use crate::rpc::decode::{Decoder, Malformed};
 
 /// RFC 5531 appendix A.
-const MOST_GROUPS: usize = 16;
-const LONGEST_MACHINE_NAME: usize = 255;
+const MAX_GROUPS: usize = 16;
+const MAX_MACHINE_NAME: usize = 255;
 const AUTH_NONE: u32 = 0;
 const AUTH_SYS: u32 = 1;
 
-/// The uid and gid of a caller without a credential, on Linux `nobody` and `nogroup`.
+/// The uid and gid of a call with AUTH_NONE: `nobody` and `nogroup` on Linux.
 const NOBODY: u32 = 65534;
 
 /// The user on the client for whom a call is made.
@@ -18,12 +18,12 @@ const NOBODY: u32 = 65534;
 pub(crate) struct Credentials {
     uid: u32,
     gid: u32,
-    groups: [u32; MOST_GROUPS],
+    groups: [u32; MAX_GROUPS],
     group_count: usize,
 }
 
 impl Credentials {
-    /// `None` for a flavour that is not spoken here or a credential that does not decode.
+    /// `None` for an unsupported flavour or a malformed credential.
     pub(crate) fn from_credential(flavour: u32, body: &[u8]) -> Option<Self> {
         match flavour {
             AUTH_NONE => Some(Self::nobody()),
@@ -36,7 +36,7 @@ impl Credentials {
         Self {
             uid: NOBODY,
             gid: NOBODY,
-            groups: [0; MOST_GROUPS],
+            groups: [0; MAX_GROUPS],
             group_count: 0,
         }
     }
@@ -44,19 +44,19 @@ impl Credentials {
     fn from_auth_sys(body: &[u8]) -> Result<Self, Malformed> {
         let mut decoder = Decoder::new(body);
         let _stamp = decoder.u32()?;
-        let _machine = decoder.opaque(LONGEST_MACHINE_NAME)?;
-        let mut caller = Self::nobody();
-        caller.uid = decoder.u32()?;
-        caller.gid = decoder.u32()?;
-        caller.group_count = usize::try_from(decoder.u32()?).map_err(|_| Malformed)?;
-        let groups = caller
+        let _machine = decoder.opaque(MAX_MACHINE_NAME)?;
+        let mut credentials = Self::nobody();
+        credentials.uid = decoder.u32()?;
+        credentials.gid = decoder.u32()?;
+        credentials.group_count = usize::try_from(decoder.u32()?).map_err(|_| Malformed)?;
+        let groups = credentials
             .groups
-            .get_mut(..caller.group_count)
+            .get_mut(..credentials.group_count)
             .ok_or(Malformed)?;
         for group in groups {
             *group = decoder.u32()?;
         }
-        Ok(caller)
+        Ok(credentials)
     }
 
     pub(crate) fn uid(&self) -> u32 {

@@ -1,12 +1,12 @@
-//! Reads the arguments of a call out of its bytes, borrowing them.
+//! Decodes the arguments of a call, without copying.
 //!
-//! nfs3_types decodes too, but it allocates whatever length a stranger announces (`Opaque`, `Vec<u32>`) before it
-//! looks at what is there, and it copies names and handles. Calls come from strangers and nearly all of them are a
-//! handle, a name and some integers, so they are read here; replies are its business.
+//! nfs3_types decodes too, but it allocates whatever length the client announces (`Opaque`, `Vec<u32>`) before it
+//! checks how many bytes follow, and it copies names and handles. Calls come from untrusted clients and are nearly all a
+//! handle, a name and some integers, so they are decoded here; replies are encoded by nfs3_types.
 
 use crate::tree::handle::Handle;
 
-/// The call's bytes do not hold what its procedure takes.
+/// The call does not contain the arguments of its procedure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the arguments do not decode")]
 pub(crate) struct Malformed;
@@ -54,7 +54,7 @@ impl<'a> Decoder<'a> {
             return Err(Malformed);
         }
         let data = self.take(length)?;
-        // What the padding holds is nobody's business (RFC 4506 §4.10 wants zeros; some clients leave garbage).
+        // RFC 4506 §4.10 wants zeros in the padding, but some clients leave garbage there.
         self.take(length.next_multiple_of(4) - length)?;
         Ok(data)
     }
@@ -64,10 +64,9 @@ impl<'a> Decoder<'a> {
         Handle::from_bytes(bytes).ok_or(Malformed)
     }
 
-    /// A name in a directory. The limit is only a bound on what is looked at: whether it is a name is decided later,
-    /// and an overlong one deserves an answer of its own.
+    /// A file name. It is not checked here: a name that is too long or invalid gets a status of its own later.
     pub(crate) fn name(&mut self) -> Result<&'a [u8], Malformed> {
-        self.opaque(crate::rpc::record::LONGEST)
+        self.opaque(crate::rpc::record::MAX_RECORD)
     }
 
     #[cfg(test)]
@@ -83,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_opaque_longer_than_what_is_there_is_garbage_and_costs_nothing() {
+    fn an_opaque_longer_than_the_message_is_refused_and_allocates_nothing() {
         let mut decoder = Decoder::new(&[0xff, 0xff, 0xff, 0xff, 1, 2, 3]);
         assert_eq!(decoder.opaque(usize::MAX), Err(Malformed));
         assert_eq!(
@@ -93,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn padding_belongs_to_the_opaque_before_it() {
+    fn padding_is_skipped() {
         let mut decoder = Decoder::new(&[0, 0, 0, 3, b'a', b'b', b'c', 0xee, 0, 0, 0, 7]);
         assert_eq!(decoder.opaque(64), Ok(&b"abc"[..]));
         assert_eq!(decoder.u32(), Ok(7));
@@ -101,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_of_65_bytes_is_garbage() {
+    fn a_handle_of_65_bytes_is_refused() {
         let mut bytes = vec![0, 0, 0, 65];
         bytes.extend([1; 68]);
         assert!(Decoder::new(&bytes).handle().is_err());

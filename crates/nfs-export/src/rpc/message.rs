@@ -1,4 +1,4 @@
-//! ONC RPC (RFC 5531): what a message asks for, from whom, and the heads of the replies.
+//! RPC messages (RFC 5531): parses calls and writes the headers of replies.
 
 use nfs3_types::rpc::{
     RPC_VERSION_2, accept_stat_data, accepted_reply, auth_stat, msg_body, opaque_auth,
@@ -9,8 +9,8 @@ use crate::rpc::credentials::Credentials;
 use crate::rpc::decode::{Decoder, Malformed};
 use crate::rpc::reply_buffer::ReplyBuffer;
 
-/// RFC 5531 §8.2: the body of a credential or verifier has at most 400 bytes.
-const LONGEST_AUTH: usize = 400;
+/// The longest body of a credential or verifier, in bytes (RFC 5531 §8.2).
+const MAX_AUTH_BODY: usize = 400;
 
 /// A call that can be dispatched.
 #[derive(Debug, Clone, Copy)]
@@ -23,41 +23,41 @@ pub(crate) struct Call<'a> {
     pub(crate) arguments: Decoder<'a>,
 }
 
-/// What a message turns out to be.
+/// A parsed message.
 #[derive(Debug)]
 pub(crate) enum Message<'a> {
     Call(Call<'a>),
-    /// A call that cannot be taken, with the reply that says so.
+    /// A call to be answered with MSG_DENIED.
     Denied {
         xid: u32,
         why: Denial,
     },
-    /// Not a call: there is nobody to answer.
+    /// Not a call: it gets no answer.
     Ignore(Reason),
 }
 
-/// Why a call is denied whatever it asks for.
+/// Why a call is denied before it is dispatched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Denial {
     /// Not RPC version 2.
     RpcVersion,
-    /// A credential that does not decode, or of a flavour that is not AUTH_NONE or AUTH_SYS. Also the answer to a
-    /// client that asks for TLS (RFC 9289 §4.1), which then goes on without.
+    /// A malformed credential, or one that is neither AUTH_NONE nor AUTH_SYS. Also the answer to a client that asks for
+    /// TLS (RFC 9289 §4.1), which then continues without.
     Credential,
-    /// The client is on no address list.
+    /// No export may be mounted from the client's address.
     Address,
 }
 
 /// Why a message gets no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reason {
-    /// It ends before a call's head does.
+    /// It is shorter than the header of a call.
     Truncated,
-    /// It is a reply, or neither call nor reply.
+    /// It is a reply, or neither a call nor a reply.
     NotACall,
 }
 
-/// Reads the head of a message.
+/// Parses the header of a message.
 pub(crate) fn parse(message: &[u8]) -> Message<'_> {
     let mut decoder = Decoder::new(message);
     let (Ok(xid), Ok(kind)) = (decoder.u32(), decoder.u32()) else {
@@ -94,19 +94,19 @@ type Head = ([u32; 3], Result<Credentials, Denial>);
 fn head(decoder: &mut Decoder<'_>) -> Result<Head, Malformed> {
     let procedure = [decoder.u32()?, decoder.u32()?, decoder.u32()?];
     let flavour = decoder.u32()?;
-    let body = decoder.opaque(LONGEST_AUTH)?;
+    let body = decoder.opaque(MAX_AUTH_BODY)?;
     let _verifier_flavour = decoder.u32()?;
-    let _verifier = decoder.opaque(LONGEST_AUTH)?;
+    let _verifier = decoder.opaque(MAX_AUTH_BODY)?;
     let credentials = Credentials::from_credential(flavour, body).ok_or(Denial::Credential);
     Ok((procedure, credentials))
 }
 
-/// How an accepted call ends when its procedure does not run.
+/// Why an accepted call is not executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unavailable {
     /// No such program on this port.
     Program,
-    /// The program exists in this version alone.
+    /// The program exists in this version only.
     Version {
         only: u32,
     },
@@ -115,12 +115,12 @@ pub(crate) enum Unavailable {
     GarbageArguments,
 }
 
-/// Writes the head of a reply whose results follow.
+/// Writes the header of a successful reply; the results follow.
 pub(crate) fn begin_success(out: &mut ReplyBuffer, xid: u32) {
     accepted(out, xid, accept_stat_data::SUCCESS);
 }
 
-/// Writes the whole reply to a call that does not run.
+/// Writes the whole reply to a call that is not executed.
 pub(crate) fn unavailable(out: &mut ReplyBuffer, xid: u32, why: Unavailable) {
     let status = match why {
         Unavailable::Program => accept_stat_data::PROG_UNAVAIL,
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_with_auth_sys_names_its_caller() {
+    fn a_call_with_auth_sys_carries_its_credentials() {
         let bytes = [&call(2, auth_sys(vec![4, 24]))[..], b"args"].concat();
         let Message::Call(call) = parse(&bytes) else {
             panic!("not a call");

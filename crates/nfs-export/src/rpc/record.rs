@@ -1,37 +1,37 @@
-//! Record marking on TCP (RFC 5531 §11): cuts a stream into RPC messages, with a bound on everything.
+//! Record marking on TCP (RFC 5531 §11): splits a stream into RPC messages, with limits on everything.
 
 use std::ops::Range;
 
-/// The longest record that is taken, in bytes. The longest call worth reading is a WRITE of [`crate::programs::nfs::WRITE_SIZE`]
-/// bytes, which is only read to be refused.
-pub(crate) const LONGEST: usize = 64 * 1024;
+/// The longest accepted record, in bytes. The longest call of a client is a WRITE of the `wtmax` that FSINFO reports
+/// (32 KiB), which is received only to be refused.
+pub(crate) const MAX_RECORD: usize = 64 * 1024;
 
-/// The most fragments a record may come in. Every known client sends one.
-const MOST_FRAGMENTS: u32 = 64;
+/// The most fragments in a record. Every known client sends one.
+const MAX_FRAGMENTS: u32 = 64;
 
-/// An empty inbox's memory, in bytes: some dozens of calls.
-const SMALL: usize = 8 * 1024;
+/// The initial size of the buffer, in bytes: a few dozen calls.
+const INITIAL_SIZE: usize = 8 * 1024;
 
-/// Set in a fragment's header when it is the record's last.
+/// Set in the header of a record's last fragment.
 const LAST: u32 = 0x8000_0000;
 
-/// The stream cannot be a stream of calls; there is no way to find the next one in it.
+/// The stream is not a stream of calls: the next one cannot be found in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RecordError {
-    /// The record is, or announces to be, longer than [`LONGEST`].
-    #[error("a record of more than {LONGEST} bytes")]
+    /// The record is longer than, or announces more than, [`MAX_RECORD`].
+    #[error("a record of more than {MAX_RECORD} bytes")]
     TooLong,
-    /// The record comes in more than [`MOST_FRAGMENTS`] pieces.
-    #[error("a record in more than {MOST_FRAGMENTS} fragments")]
+    /// The record has more than [`MAX_FRAGMENTS`] fragments.
+    #[error("a record in more than {MAX_FRAGMENTS} fragments")]
     TooManyFragments,
 }
 
-/// Bytes received and not yet answered.
+/// Received bytes that are not answered yet.
 #[derive(Debug, Default)]
 pub(crate) struct RecordReader {
     buffer: Vec<u8>,
     filled: Range<usize>,
-    /// The record so far, when it comes in several fragments.
+    /// The record so far, when it has several fragments.
     assembled: Vec<u8>,
     fragments: u32,
     /// The bytes that the next fragment needs, header included.
@@ -39,8 +39,8 @@ pub(crate) struct RecordReader {
 }
 
 impl RecordReader {
-    /// Where to put received bytes; at least one, and room for the whole fragment whose header is known.
-    pub(crate) fn room(&mut self) -> &mut [u8] {
+    /// Space for received bytes: at least one, and enough for the whole fragment whose header is known.
+    pub(crate) fn space(&mut self) -> &mut [u8] {
         if self.filled.is_empty() {
             self.filled = 0..0;
         }
@@ -51,14 +51,16 @@ impl RecordReader {
             self.buffer.copy_within(self.filled.clone(), 0);
             self.filled = 0..self.filled.len();
         }
-        let size = needed.max(self.filled.len().saturating_add(1)).max(SMALL);
+        let size = needed
+            .max(self.filled.len().saturating_add(1))
+            .max(INITIAL_SIZE);
         if self.buffer.len() < size {
             self.buffer.resize(size, 0);
         }
         self.buffer.get_mut(self.filled.end..).unwrap_or_default()
     }
 
-    /// That many bytes have been put into [`RecordReader::room`].
+    /// Notes that `length` bytes were written to [`RecordReader::space`].
     pub(crate) fn received(&mut self, length: usize) {
         self.filled.end = self
             .filled
@@ -67,7 +69,7 @@ impl RecordReader {
             .min(self.buffer.len());
     }
 
-    /// The next whole record, if it is there.
+    /// The next complete record, if there is one.
     pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, RecordError> {
         if self.fragments == 0 {
             self.assembled.clear();
@@ -81,10 +83,10 @@ impl RecordReader {
             let header = u32::from_be_bytes(*header);
             let last = header & LAST != 0;
             let length = usize::try_from(header & !LAST).unwrap_or(usize::MAX);
-            if length > LONGEST - self.assembled.len().min(LONGEST) {
+            if length > MAX_RECORD - self.assembled.len().min(MAX_RECORD) {
                 return Err(RecordError::TooLong);
             }
-            if !last && self.fragments >= MOST_FRAGMENTS {
+            if !last && self.fragments >= MAX_FRAGMENTS {
                 return Err(RecordError::TooManyFragments);
             }
             let Some(fragment) = rest.get(..length) else {
@@ -106,16 +108,16 @@ impl RecordReader {
         }
     }
 
-    /// Gives memory back while the client is silent.
+    /// Frees memory while the client is idle.
     pub(crate) fn shrink(&mut self) {
         if self.filled.is_empty() && self.fragments == 0 {
             *self = Self::default();
         }
     }
 
-    /// Whether [`RecordReader::shrink`] would give anything back.
+    /// Whether [`RecordReader::shrink`] would free anything.
     pub(crate) fn is_big(&self) -> bool {
-        self.buffer.len() > SMALL || self.assembled.capacity() > SMALL
+        self.buffer.len() > INITIAL_SIZE || self.assembled.capacity() > INITIAL_SIZE
     }
 }
 
@@ -130,22 +132,22 @@ mod tests {
         [&mark.to_be_bytes()[..], body].concat()
     }
 
-    /// Feeds a stream in pieces of the given sizes (over and over) and collects the records.
+    /// Feeds a stream in pieces of the given sizes, repeated, and collects the records.
     fn records(stream: &[u8], pieces: &[usize]) -> Result<Vec<Vec<u8>>, RecordError> {
-        let mut inbox = RecordReader::default();
+        let mut reader = RecordReader::default();
         let mut found = Vec::new();
         let mut rest = stream;
         let mut pieces = pieces.iter().cycle();
         while !rest.is_empty() {
-            let room = inbox.room();
+            let space = reader.space();
             let length = (*pieces.next().unwrap())
                 .max(1)
-                .min(room.len())
+                .min(space.len())
                 .min(rest.len());
-            room[..length].copy_from_slice(&rest[..length]);
-            inbox.received(length);
+            space[..length].copy_from_slice(&rest[..length]);
+            reader.received(length);
             rest = &rest[length..];
-            while let Some(record) = inbox.next()? {
+            while let Some(record) = reader.next()? {
                 found.push(record.to_vec());
             }
         }
@@ -168,12 +170,12 @@ mod tests {
     }
 
     #[test]
-    fn an_announced_two_gigabytes_are_an_error_before_any_memory_is_taken() {
-        let mut inbox = RecordReader::default();
-        inbox.room()[..4].copy_from_slice(&[0xff; 4]);
-        inbox.received(4);
-        assert_eq!(inbox.next(), Err(RecordError::TooLong));
-        assert!(!inbox.is_big());
+    fn an_announced_length_of_two_gigabytes_is_an_error_and_allocates_nothing() {
+        let mut reader = RecordReader::default();
+        reader.space()[..4].copy_from_slice(&[0xff; 4]);
+        reader.received(4);
+        assert_eq!(reader.next(), Err(RecordError::TooLong));
+        assert!(!reader.is_big());
     }
 
     #[test]
@@ -189,35 +191,35 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_inbox_gives_its_memory_back_but_never_a_half_received_record() {
-        let mut inbox = RecordReader::default();
+    fn an_idle_reader_frees_its_memory_but_never_half_a_record() {
+        let mut reader = RecordReader::default();
         let stream = fragment(true, &[7; 40_000]);
         let mut sent = 0;
         while sent < 30_000 {
-            let room = inbox.room();
-            let length = room.len().min(30_000 - sent);
-            room[..length].copy_from_slice(&stream[sent..sent + length]);
-            inbox.received(length);
+            let space = reader.space();
+            let length = space.len().min(30_000 - sent);
+            space[..length].copy_from_slice(&stream[sent..sent + length]);
+            reader.received(length);
             sent += length;
-            assert!(inbox.next().unwrap().is_none());
+            assert!(reader.next().unwrap().is_none());
         }
-        inbox.shrink();
-        assert!(inbox.is_big());
+        reader.shrink();
+        assert!(reader.is_big());
         while sent < stream.len() {
-            let room = inbox.room();
-            let length = room.len().min(stream.len() - sent);
-            room[..length].copy_from_slice(&stream[sent..sent + length]);
-            inbox.received(length);
+            let space = reader.space();
+            let length = space.len().min(stream.len() - sent);
+            space[..length].copy_from_slice(&stream[sent..sent + length]);
+            reader.received(length);
             sent += length;
         }
-        assert_eq!(inbox.next().unwrap().unwrap().len(), 40_000);
-        inbox.shrink();
-        assert!(!inbox.is_big());
+        assert_eq!(reader.next().unwrap().unwrap().len(), 40_000);
+        reader.shrink();
+        assert!(!reader.is_big());
     }
 
     proptest! {
         #[test]
-        fn every_stream_of_records_comes_out_whole_however_it_is_cut(
+        fn every_stream_of_records_is_read_whole_however_it_is_split(
             bodies in proptest::collection::vec(
                 proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..9000), 1..4), 0..6),
             pieces in proptest::collection::vec(1..6000_usize, 1..10),
@@ -230,25 +232,25 @@ mod tests {
         }
 
         #[test]
-        fn random_bytes_never_panic_nor_take_memory(stream in proptest::collection::vec(any::<u8>(), 0..3000), pieces in proptest::collection::vec(1..600_usize, 1..5)) {
-            let mut inbox = RecordReader::default();
+        fn random_bytes_never_panic_and_allocate_little(stream in proptest::collection::vec(any::<u8>(), 0..3000), pieces in proptest::collection::vec(1..600_usize, 1..5)) {
+            let mut reader = RecordReader::default();
             let mut rest = &stream[..];
             'stream: for piece in pieces.iter().cycle() {
                 if rest.is_empty() { break; }
-                let room = inbox.room();
-                let length = (*piece).min(room.len()).min(rest.len());
-                room[..length].copy_from_slice(&rest[..length]);
-                inbox.received(length);
+                let space = reader.space();
+                let length = (*piece).min(space.len()).min(rest.len());
+                space[..length].copy_from_slice(&rest[..length]);
+                reader.received(length);
                 rest = &rest[length..];
                 loop {
-                    match inbox.next() {
+                    match reader.next() {
                         Ok(Some(_)) => {}
                         Ok(None) => break,
                         Err(_) => break 'stream,
                     }
                 }
             }
-            prop_assert!(inbox.buffer.len() <= LONGEST + 4 + SMALL);
+            prop_assert!(reader.buffer.len() <= MAX_RECORD + 4 + INITIAL_SIZE);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Replies on their way out, in one buffer whose memory is initialised once and used again.
+//! Replies to be sent, in a buffer whose memory is initialised once and reused.
 
 use std::io;
 use std::sync::Arc;
@@ -7,26 +7,25 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use netroot_sys::pages::Pages;
 use nfs3_types::xdr_codec::Pack;
 
-/// Above this many bytes a buffer is given back while the client is silent.
-const SMALL: usize = 16 * 1024;
+/// A buffer larger than this, in bytes, is freed while the client is idle.
+const KEEP_SIZE: usize = 16 * 1024;
 
-/// What a reply may take without pages of its own, in bytes: a READ is then cut short, which makes the client ask for
-/// the rest.
-const MODEST: usize = 64 * 1024;
+/// The size limit of a reply in an ordinary buffer, in bytes: a READ is cut short, and the client asks for the rest.
+const SMALL_LIMIT: usize = 64 * 1024;
 
-/// A buffer with pages of its own, in bytes: collected replies and the longest READ on top.
-const LARGE: usize = 1536 * 1024;
+/// The size of a large buffer, in bytes: collected replies plus the longest READ.
+const LARGE_SIZE: usize = 1536 * 1024;
 
-/// Large buffers at the same time, of all connections together: 96 MiB.
-const MOST_LARGE: usize = 64;
+/// The most large buffers at a time, of all connections together: 96 MiB.
+const MAX_LARGE: usize = 64;
 
-/// The large buffers that may still be taken.
+/// How many large buffers may still be allocated.
 #[derive(Debug)]
 pub(crate) struct BufferBudget(AtomicUsize);
 
 impl Default for BufferBudget {
     fn default() -> Self {
-        Self(AtomicUsize::new(MOST_LARGE))
+        Self(AtomicUsize::new(MAX_LARGE))
     }
 }
 
@@ -50,8 +49,8 @@ impl Drop for Permit {
     }
 }
 
-/// A buffer of replies. Unlike a `Vec` it keeps its bytes initialised beyond its end, so that a READ of a mebibyte
-/// goes from the page cache into it without being zeroed first.
+/// A buffer of replies. Unlike a `Vec`, it keeps the bytes beyond its end initialised, so that a READ of 1 MiB is copied
+/// from the page cache without zeroing the memory first.
 #[derive(Debug, Default)]
 pub(crate) struct ReplyBuffer {
     memory: Memory,
@@ -98,14 +97,14 @@ impl ReplyBuffer {
         }
     }
 
-    /// Of `wanted` bytes, those that the next reply may take.
-    pub(crate) fn allowance(&mut self, wanted: usize) -> usize {
+    /// How many of `wanted` bytes the next reply may use.
+    pub(crate) fn reserve(&mut self, wanted: usize) -> usize {
         let needed = self.length.saturating_add(wanted);
-        if needed > MODEST && matches!(self.memory, Memory::Small(_)) {
+        if needed > SMALL_LIMIT && matches!(self.memory, Memory::Small(_)) {
             self.enlarge();
         }
         let room = match &self.memory {
-            Memory::Small(_) => MODEST,
+            Memory::Small(_) => SMALL_LIMIT,
             Memory::Large(pages, _) => pages.len().saturating_sub(self.length),
         };
         wanted.min(room)
@@ -115,7 +114,7 @@ impl ReplyBuffer {
         let Some(permit) = self.budget.take() else {
             return;
         };
-        let Ok(mut pages) = Pages::new(LARGE) else {
+        let Ok(mut pages) = Pages::new(LARGE_SIZE) else {
             return;
         };
         if let Some(kept) = pages.get_mut(..self.length) {
@@ -128,11 +127,11 @@ impl ReplyBuffer {
         self.length
     }
 
-    /// Whether what is here should be sent before more is added.
+    /// Whether to send before more is added.
     pub(crate) fn is_full(&self) -> bool {
         match &self.memory {
-            Memory::Small(_) => self.length >= MODEST,
-            // Room for the longest READ is left.
+            Memory::Small(_) => self.length >= SMALL_LIMIT,
+            // Leaves room for the longest READ.
             Memory::Large(pages, _) => self.length >= pages.len() / 6,
         }
     }
@@ -145,12 +144,12 @@ impl ReplyBuffer {
         self.length = 0;
     }
 
-    /// Takes back what was written after `length`.
+    /// Discards what was written after `length`.
     pub(crate) fn truncate(&mut self, length: usize) {
         self.length = self.length.min(length);
     }
 
-    /// Adds `length` bytes and returns them to be filled: what they hold is left over from earlier.
+    /// Appends `length` bytes and returns them to be overwritten; they contain old data.
     pub(crate) fn extend(&mut self, length: usize) -> &mut [u8] {
         let start = self.length;
         let end = start.saturating_add(length);
@@ -166,7 +165,7 @@ impl ReplyBuffer {
             .unwrap_or_default()
     }
 
-    /// The bytes from `start` on, to be changed.
+    /// The bytes from `start` on.
     pub(crate) fn tail(&mut self, start: usize) -> &mut [u8] {
         self.memory
             .bytes_mut()
@@ -179,11 +178,11 @@ impl ReplyBuffer {
     }
 
     pub(crate) fn pack(&mut self, value: &impl Pack) {
-        // Packing fails when the writer does, which this one does not, or when an opaque has 4 GiB, which none has.
+        // Packing fails only when the writer does, or for an opaque of 4 GiB: neither happens here.
         let _ = value.pack(self);
     }
 
-    /// Starts a record (RFC 5531 §11) and returns where; [`ReplyBuffer::end_record`] takes that.
+    /// Starts a record (RFC 5531 §11); the returned position is for [`ReplyBuffer::end_record`].
     pub(crate) fn begin_record(&mut self) -> usize {
         let start = self.length;
         self.push(&[0; 4]);
@@ -199,10 +198,10 @@ impl ReplyBuffer {
     }
 
     pub(crate) fn is_big(&self) -> bool {
-        self.memory.bytes().len() > SMALL
+        self.memory.bytes().len() > KEEP_SIZE
     }
 
-    /// Gives the memory back; what was not sent is lost.
+    /// Frees the memory; unsent bytes are lost.
     pub(crate) fn shrink(&mut self) {
         self.memory = Memory::default();
         self.length = 0;
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_back_is_not_sent() {
+    fn truncated_bytes_are_not_sent() {
         let mut out = ReplyBuffer::default();
         out.push(b"kept");
         let mark = out.len();
@@ -249,21 +248,21 @@ mod tests {
     }
 
     #[test]
-    fn large_buffers_are_for_so_many_and_the_rest_reads_less_at_once() {
+    fn beyond_the_limit_of_large_buffers_replies_are_shorter() {
         let budget = Arc::new(BufferBudget::default());
         let wanted = 1024 * 1024 + 104;
         let mut large: Vec<ReplyBuffer> =
-            (0..MOST_LARGE).map(|_| ReplyBuffer::new(&budget)).collect();
+            (0..MAX_LARGE).map(|_| ReplyBuffer::new(&budget)).collect();
         for out in &mut large {
             out.push(b"before");
-            assert_eq!(out.allowance(wanted), wanted);
+            assert_eq!(out.reserve(wanted), wanted);
             out.extend(wanted).fill(7);
             assert_eq!(out.as_bytes().get(..7), Some(&b"before\x07"[..]));
         }
         let mut late = ReplyBuffer::new(&budget);
-        assert_eq!(late.allowance(wanted), MODEST);
-        assert_eq!(late.allowance(100), 100);
+        assert_eq!(late.reserve(wanted), SMALL_LIMIT);
+        assert_eq!(late.reserve(100), 100);
         large.pop();
-        assert_eq!(late.allowance(wanted), wanted);
+        assert_eq!(late.reserve(wanted), wanted);
     }
 }

@@ -1,4 +1,4 @@
-//! One client's TCP connection.
+//! One TCP connection.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,25 +14,25 @@ use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::server::thread_pool::ThreadPool;
 use crate::server_state::ServerState;
 
-/// The most calls of one connection that wait for the disk at the same time.
-const MOST_ASIDE: u32 = 4;
+/// The most calls of one connection that wait for a disk at the same time on threads of the pool.
+const MAX_BLOCKED: u32 = 4;
 
-/// Without a first call, a connection is not worth its thread for longer.
-const FIRST_CALL: Duration = Duration::from_secs(30);
+/// A connection without a first call is closed after this time.
+const FIRST_CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// After this much silence big buffers are given back.
-const SILENCE: Duration = Duration::from_secs(5);
+/// Large buffers are freed after this time without a call.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A client that takes nothing for this long is gone; it will connect again and ask again.
-const STUCK: Duration = Duration::from_secs(60);
+/// A client that reads nothing for this long is gone; it will reconnect and repeat its calls.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What others may do to a connection while its thread serves it.
+/// What other threads may do with a connection while its own serves it.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
-    /// Serialises whole replies: those of calls set aside come whenever the disk is done.
+    /// Serialises whole replies: those from the thread pool come whenever the disk is done.
     writing: Mutex<()>,
-    aside: AtomicU32,
+    blocked: AtomicU32,
     opened: Instant,
     last_call: AtomicU64,
     used: AtomicBool,
@@ -41,9 +41,9 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(STUCK))?;
+        stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
         netroot_sys::tcp::cap_retransmission(&stream)?;
-        // A machine that was switched off says nothing: after about three minutes its connection is closed.
+        // A machine that was switched off sends nothing more: its connection is closed after about three minutes.
         rustix::net::sockopt::set_socket_keepalive(&stream, true)?;
         rustix::net::sockopt::set_tcp_keepidle(&stream, Duration::from_secs(60))?;
         rustix::net::sockopt::set_tcp_keepintvl(&stream, Duration::from_secs(10))?;
@@ -51,25 +51,25 @@ impl Connection {
         Ok(Self {
             stream,
             writing: Mutex::default(),
-            aside: AtomicU32::new(0),
+            blocked: AtomicU32::new(0),
             opened: Instant::now(),
             last_call: AtomicU64::new(0),
             used: AtomicBool::new(false),
         })
     }
 
-    /// Ends the connection from outside; its thread notices at once.
+    /// Closes the connection from another thread; its own notices at once.
     pub(crate) fn close(&self) {
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
     }
 
-    /// How long it has been silent, in seconds.
+    /// The time without a call, in seconds.
     pub(crate) fn idle(&self) -> u64 {
         let now = self.opened.elapsed().as_secs();
         now.saturating_sub(self.last_call.load(Ordering::Relaxed))
     }
 
-    /// Whether it has not brought a single call yet.
+    /// Whether it has not made a single call yet.
     pub(crate) fn is_unused(&self) -> bool {
         !self.used.load(Ordering::Relaxed)
     }
@@ -83,8 +83,8 @@ impl Connection {
         let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let sent = (&self.stream).write_all(bytes);
         if sent.is_err() {
-            // Half a reply may be out: nothing that follows would be understood. What is queued is not worth waiting
-            // for, so that the client hears at once (RST) and asks again on a connection whose timers are new.
+            // Half a reply may have been sent, so nothing can follow it. The queue is discarded, so that the client gets a RST
+            // at once and repeats its calls on a new connection with fresh timers.
             let _ = rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO));
             self.close();
         }
@@ -92,88 +92,94 @@ impl Connection {
     }
 }
 
-/// Serves one connection until it ends.
+/// Serves a connection until it is closed.
 pub(crate) fn serve(
     state: &Arc<ServerState>,
     pool: &ThreadPool,
-    line: &Arc<Connection>,
+    connection: &Arc<Connection>,
     client: SocketAddr,
 ) {
-    let mut inbox = RecordReader::default();
+    let mut reader = RecordReader::default();
     let mut out = ReplyBuffer::new(&state.buffers);
-    let mut waiting = Waiting::FirstCall;
-    if line.stream.set_read_timeout(Some(FIRST_CALL)).is_err() {
+    let mut timeout = ReadTimeout::FirstCall;
+    if connection
+        .stream
+        .set_read_timeout(Some(FIRST_CALL_TIMEOUT))
+        .is_err()
+    {
         return;
     }
     loop {
-        let room = inbox.room();
-        match (&line.stream).read(room) {
+        let space = reader.space();
+        match (&connection.stream).read(space) {
             Ok(0) => break,
-            Ok(length) => inbox.received(length),
+            Ok(length) => reader.received(length),
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) if is_timeout(&error) && waiting != Waiting::FirstCall => {
-                inbox.shrink();
+            Err(error) if is_timeout(&error) && timeout != ReadTimeout::FirstCall => {
+                reader.shrink();
                 out.shrink();
-                waiting = Waiting::Patiently;
-                if line.stream.set_read_timeout(None).is_err() {
+                timeout = ReadTimeout::None;
+                if connection.stream.set_read_timeout(None).is_err() {
                     break;
                 }
                 continue;
             }
             Err(_) => break,
         }
-        line.touch();
-        match answer_all(state, pool, line, client, &mut inbox, &mut out) {
+        connection.touch();
+        match answer_all(state, pool, connection, client, &mut reader, &mut out) {
             Ok(0) => {}
             Ok(_) => {
-                line.used.store(true, Ordering::Relaxed);
-                let next = match inbox.is_big() || out.is_big() {
-                    true => Waiting::ToShrink,
-                    false => Waiting::Patiently,
+                connection.used.store(true, Ordering::Relaxed);
+                let next = match reader.is_big() || out.is_big() {
+                    true => ReadTimeout::Idle,
+                    false => ReadTimeout::None,
                 };
-                if next != waiting {
-                    let timeout = (next == Waiting::ToShrink).then_some(SILENCE);
-                    if line.stream.set_read_timeout(timeout).is_err() {
+                if next != timeout {
+                    let duration = (next == ReadTimeout::Idle).then_some(IDLE_TIMEOUT);
+                    if connection.stream.set_read_timeout(duration).is_err() {
                         break;
                     }
-                    waiting = next;
+                    timeout = next;
                 }
             }
-            Err(End) => break,
+            Err(Closed) => break,
         }
     }
-    line.close();
+    connection.close();
 }
 
-/// What the read timeout of the socket stands for.
+/// The meaning of the read timeout that is set on the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Waiting {
+enum ReadTimeout {
+    /// The connection is closed when it expires.
     FirstCall,
-    ToShrink,
-    Patiently,
+    /// Buffers are freed when it expires.
+    Idle,
+    None,
 }
 
-/// The connection is of no more use.
-struct End;
+/// The connection must be closed.
+struct Closed;
 
-/// Answers every call that is there in full; returns how many.
+/// Answers every complete call; returns how many.
 fn answer_all(
     state: &Arc<ServerState>,
     pool: &ThreadPool,
-    line: &Arc<Connection>,
+    connection: &Arc<Connection>,
     client: SocketAddr,
-    inbox: &mut RecordReader,
+    reader: &mut RecordReader,
     out: &mut ReplyBuffer,
-) -> Result<u32, End> {
+) -> Result<u32, Closed> {
     let mut answered = 0;
     loop {
-        let message = match inbox.next() {
+        let message = match reader.next() {
             Ok(Some(message)) => message,
             Ok(None) => break,
             Err(_) => {
                 count(&state.counters.bad_records);
-                let _ = line.send(out.as_bytes());
-                return Err(End);
+                let _ = connection.send(out.as_bytes());
+                return Err(Closed);
             }
         };
         let record = out.begin_record();
@@ -185,45 +191,46 @@ fn answer_all(
             Outcome::Ignored => out.truncate(record),
             Outcome::WouldBlock => {
                 out.truncate(record);
-                // What is ready must not wait for the disk with the one that is not.
-                flush(line, out)?;
-                wait_aside(state, pool, line, client, message, out)?;
+                // Finished replies must not wait for the disk too.
+                flush(connection, out)?;
+                answer_blocking(state, pool, connection, client, message, out)?;
                 answered += 1;
             }
         }
         if out.is_full() {
-            flush(line, out)?;
+            flush(connection, out)?;
         }
     }
-    flush(line, out)?;
+    flush(connection, out)?;
     Ok(answered)
 }
 
-fn flush(line: &Connection, out: &mut ReplyBuffer) -> Result<(), End> {
+fn flush(connection: &Connection, out: &mut ReplyBuffer) -> Result<(), Closed> {
     if out.len() > 0 {
-        line.send(out.as_bytes()).map_err(|_| End)?;
+        connection.send(out.as_bytes()).map_err(|_| Closed)?;
         out.clear();
     }
     Ok(())
 }
 
-/// Answers a call that has to wait for the disk, on a thread of its own if there is one.
-fn wait_aside(
+/// Answers a call that has to wait for a disk, on a thread of the pool if one is free.
+fn answer_blocking(
     state: &Arc<ServerState>,
     pool: &ThreadPool,
-    line: &Arc<Connection>,
+    connection: &Arc<Connection>,
     client: SocketAddr,
     message: &[u8],
     out: &mut ReplyBuffer,
-) -> Result<(), End> {
+) -> Result<(), Closed> {
     count(&state.counters.slow_reads);
-    if line.aside.fetch_add(1, Ordering::Relaxed) < MOST_ASIDE {
-        let (state, line_aside, message) = (Arc::clone(state), Arc::clone(line), message.to_vec());
+    if connection.blocked.fetch_add(1, Ordering::Relaxed) < MAX_BLOCKED {
+        let (state, shared, message) =
+            (Arc::clone(state), Arc::clone(connection), message.to_vec());
         let job = move || {
             let mut out = ReplyBuffer::new(&state.buffers);
-            answer_waiting(&state, client, &message, &mut out);
-            let _ = line_aside.send(out.as_bytes());
-            line_aside.aside.fetch_sub(1, Ordering::Relaxed);
+            answer_now(&state, client, &message, &mut out);
+            let _ = shared.send(out.as_bytes());
+            shared.blocked.fetch_sub(1, Ordering::Relaxed);
         };
         return match pool.run(Box::new(job)) {
             Ok(()) => Ok(()),
@@ -233,12 +240,12 @@ fn wait_aside(
             }
         };
     }
-    line.aside.fetch_sub(1, Ordering::Relaxed);
-    answer_waiting(state, client, message, out);
-    flush(line, out)
+    connection.blocked.fetch_sub(1, Ordering::Relaxed);
+    answer_now(state, client, message, out);
+    flush(connection, out)
 }
 
-fn answer_waiting(state: &ServerState, client: SocketAddr, message: &[u8], out: &mut ReplyBuffer) {
+fn answer_now(state: &ServerState, client: SocketAddr, message: &[u8], out: &mut ReplyBuffer) {
     let record = out.begin_record();
     match programs::answer(state, client, message, out, IoMode::Blocking) {
         Outcome::Replied => out.end_record(record),
@@ -257,20 +264,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_that_takes_nothing_hears_a_reset_instead_of_what_is_queued() {
+    fn a_client_that_reads_nothing_gets_a_reset() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let line = Connection::new(listener.accept().unwrap().0).unwrap();
+        let connection = Connection::new(listener.accept().unwrap().0).unwrap();
         let short = Some(Duration::from_millis(50));
-        line.stream.set_write_timeout(short).unwrap();
+        connection.stream.set_write_timeout(short).unwrap();
         // More than the socket buffers hold.
-        let error = line.send(&vec![0; 64 << 20]).unwrap_err();
+        let error = connection.send(&vec![0; 64 << 20]).unwrap_err();
         assert!(is_timeout(&error), "{error}");
-        drop(line);
+        drop(connection);
         let mut buffer = vec![0; 1 << 20];
         let end = loop {
             match client.read(&mut buffer) {
-                Ok(0) => panic!("the connection ended as if all were said"),
+                Ok(0) => panic!("the connection ended without an error"),
                 Ok(_) => {}
                 Err(error) => break error,
             }

@@ -1,4 +1,4 @@
-//! The open connections, and who gives way when there are too many.
+//! The open connections, and which of them are closed when there are too many.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,42 +7,42 @@ use std::thread::JoinHandle;
 
 use crate::server::connection::Connection;
 
-/// Connections of one address. A Linux machine opens one, or up to 16 (`nconnect=`); several may share an address by
-/// NAT; one that crashes and boots leaves its last one behind for two minutes.
-const MOST_PER_CLIENT: usize = 64;
+/// The most connections of one address. A Linux machine opens one, or up to 16 (`nconnect=`); several may share an address
+/// behind NAT; one that crashes and reboots leaves its old connection behind for two minutes.
+const MAX_PER_CLIENT: usize = 64;
 
-/// Connections in total.
-const MOST: usize = 1024;
+/// The most connections in total.
+const MAX_CONNECTIONS: usize = 1024;
 
-/// Connections of clients that no export is for, together: they may ask MOUNT why.
-const MOST_OF_STRANGERS: usize = 32;
+/// The most connections of clients that may mount nothing, in total: MOUNT tells them why.
+const MAX_UNAUTHORIZED: usize = 32;
 
-/// A connection may be closed in favour of another one of its client once it was silent for this long, in seconds.
-/// Sooner, and two machines behind one address would throw each other out.
-const IDLE_FOR_ITSELF: u64 = 10;
+/// A connection may be closed in favour of a new one of its client when it has been idle for this long, in seconds.
+/// With less, two machines behind one address would disconnect each other.
+const IDLE_FOR_SAME_CLIENT: u64 = 10;
 
-/// A connection may be closed in favour of another client's once it was silent for this long, in seconds.
+/// A connection may be closed in favour of another client's when it has been idle for this long, in seconds.
 const IDLE_FOR_OTHERS: u64 = 60;
 
 #[derive(Default)]
 pub(crate) struct ConnectionTable {
     pub(crate) next: u64,
-    pub(crate) open: HashMap<u64, Open>,
+    pub(crate) open: HashMap<u64, OpenConnection>,
     pub(crate) threads: HashMap<u64, JoinHandle<()>>,
-    /// Threads that are done and can be joined without waiting.
+    /// Threads that have ended, to be joined.
     pub(crate) ended: Vec<u64>,
 }
 
-/// A connection as the others see it.
-pub(crate) struct Open {
+/// An open connection.
+pub(crate) struct OpenConnection {
     pub(crate) client: IpAddr,
-    /// Whether an export is for this client.
-    pub(crate) known: bool,
-    pub(crate) line: Arc<Connection>,
+    /// Whether the client may mount any export.
+    pub(crate) authorized: bool,
+    pub(crate) connection: Arc<Connection>,
 }
 
 impl ConnectionTable {
-    /// Joins the threads that are done.
+    /// Joins the threads that have ended.
     pub(crate) fn reap(&mut self) {
         for id in std::mem::take(&mut self.ended) {
             if let Some(thread) = self.threads.remove(&id) {
@@ -51,36 +51,43 @@ impl ConnectionTable {
         }
     }
 
-    /// Whether one more connection of this client fits. Its own give way first: a machine that was reset must be let in,
-    /// and only forgets its former connections. Then strangers give way, then whoever is idle. Among them the first
-    /// to go is one that never made a call.
-    pub(crate) fn make_room(&mut self, client: IpAddr, known: bool) -> bool {
-        if self.count(|open| open.client == client) >= MOST_PER_CLIENT {
-            return self.close_idlest(|open| open.client == client, IDLE_FOR_ITSELF);
+    /// Whether one more connection of this client is allowed, if necessary by closing another. A client over its limit
+    /// loses one of its own: a machine that was reset must get in again, and no longer knows its old connections.
+    /// Otherwise unauthorized clients are disconnected first, then idle ones; among those, first a connection that
+    /// never made a call.
+    pub(crate) fn make_room(&mut self, client: IpAddr, authorized: bool) -> bool {
+        if self.count(|open| open.client == client) >= MAX_PER_CLIENT {
+            return self.close_idlest(|open| open.client == client, IDLE_FOR_SAME_CLIENT);
         }
-        if !known && self.count(|open| !open.known) >= MOST_OF_STRANGERS {
-            return self.close_idlest(|open| !open.known, 0);
+        if !authorized && self.count(|open| !open.authorized) >= MAX_UNAUTHORIZED {
+            return self.close_idlest(|open| !open.authorized, 0);
         }
-        self.open.len() < MOST
-            || known && self.close_idlest(|open| !open.known, 0)
+        self.open.len() < MAX_CONNECTIONS
+            || authorized && self.close_idlest(|open| !open.authorized, 0)
             || self.close_idlest(|_| true, IDLE_FOR_OTHERS)
     }
 
-    fn count(&self, which: impl Fn(&Open) -> bool) -> usize {
+    fn count(&self, which: impl Fn(&OpenConnection) -> bool) -> usize {
         self.open.values().filter(|open| which(open)).count()
     }
 
-    fn close_idlest(&mut self, among: impl Fn(&Open) -> bool, at_least: u64) -> bool {
+    fn close_idlest(&mut self, among: impl Fn(&OpenConnection) -> bool, at_least: u64) -> bool {
         let idlest = self
             .open
             .iter()
             .filter(|(_, open)| among(open))
-            .filter(|(_, open)| open.line.is_unused() || open.line.idle() >= at_least)
-            .max_by_key(|(id, open)| (open.line.is_unused(), open.line.idle(), u64::MAX - **id))
+            .filter(|(_, open)| open.connection.is_unused() || open.connection.idle() >= at_least)
+            .max_by_key(|(id, open)| {
+                (
+                    open.connection.is_unused(),
+                    open.connection.idle(),
+                    u64::MAX - **id,
+                )
+            })
             .map(|(id, _)| *id);
         match idlest.and_then(|id| self.open.remove(&id)) {
             Some(open) => {
-                open.line.close();
+                open.connection.close();
                 true
             }
             None => false,

@@ -1,22 +1,22 @@
-//! A few threads for calls that wait for a disk, so that the others of their connection need not.
+//! A few threads for calls that wait for a disk, so that other calls of the connection do not.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// The most threads. Past that a call waits on its own connection, as it would have without this.
-const MOST_THREADS: usize = 8;
+/// The most threads. When all are busy, a call waits on the thread of its connection.
+const MAX_THREADS: usize = 8;
 
-/// A thread without work ends after this time.
-const IDLE: Duration = Duration::from_secs(10);
+/// An idle thread ends after this time.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of stack for a thread of this server: they hold no buffers to speak of.
-pub(crate) const STACK: usize = 256 * 1024;
+/// The stack size of the server's threads, in bytes: they keep no large buffers on it.
+pub(crate) const STACK_SIZE: usize = 256 * 1024;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Threads that come when they are needed and go when they are not.
+/// Threads that are started on demand and end when idle.
 #[derive(Clone, Default)]
 pub(crate) struct ThreadPool {
     shared: Arc<Shared>,
@@ -37,7 +37,7 @@ struct State {
 }
 
 impl ThreadPool {
-    /// Runs `job` on another thread; gives it back when none is free.
+    /// Runs `job` on another thread; returns it when none is free.
     pub(crate) fn run(&self, job: Job) -> Result<(), Job> {
         let mut state = self.shared.lock();
         if state.stopping {
@@ -48,7 +48,7 @@ impl ThreadPool {
             self.shared.changed.notify_one();
             return Ok(());
         }
-        if state.threads >= MOST_THREADS {
+        if state.threads >= MAX_THREADS {
             return Err(job);
         }
         state.threads += 1;
@@ -57,18 +57,18 @@ impl ThreadPool {
         let shared = Arc::clone(&self.shared);
         let spawned = thread::Builder::new()
             .name("nfs-disk".to_owned())
-            .stack_size(STACK)
+            .stack_size(STACK_SIZE)
             .spawn(move || shared.work());
         if spawned.is_ok() {
             return Ok(());
         }
         let mut state = self.shared.lock();
         state.threads -= 1;
-        // Another thread may have taken it in the meantime, which is as well.
+        // Another thread may have taken it in the meantime, which is fine.
         state.jobs.pop_back().map_or(Ok(()), Err)
     }
 
-    /// Takes no more jobs and waits for those that run.
+    /// Accepts no more jobs and waits for the running ones.
     pub(crate) fn stop(&self) {
         let mut state = self.shared.lock();
         state.stopping = true;
@@ -103,7 +103,7 @@ impl Shared {
             state.idle += 1;
             let (woken, timeout) = self
                 .changed
-                .wait_timeout(state, IDLE)
+                .wait_timeout(state, IDLE_TIMEOUT)
                 .unwrap_or_else(PoisonError::into_inner);
             state = woken;
             state.idle -= 1;
@@ -124,11 +124,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_pool_gives_the_job_back_and_takes_it_later() {
+    fn a_full_pool_returns_the_job_and_accepts_it_later() {
         let pool = ThreadPool::default();
         let (release, gate) = mpsc::channel::<()>();
         let gate = Arc::new(Mutex::new(gate));
-        for _ in 0..MOST_THREADS {
+        for _ in 0..MAX_THREADS {
             let gate = Arc::clone(&gate);
             assert!(
                 pool.run(Box::new(move || gate.lock().unwrap().recv().unwrap()))
@@ -136,7 +136,7 @@ mod tests {
             );
         }
         let job = pool.run(Box::new(|| ())).expect_err("a full pool refuses");
-        for _ in 0..MOST_THREADS {
+        for _ in 0..MAX_THREADS {
             release.send(()).unwrap();
         }
         let mut job = Some(job);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn stopping_waits_for_what_runs() {
+    fn stopping_waits_for_running_jobs() {
         let pool = ThreadPool::default();
         let (sender, receiver) = mpsc::channel();
         pool.run(Box::new(move || {

@@ -1,11 +1,11 @@
-//! A file's attributes as NFSv3 has them.
+//! File attributes in NFSv3.
 
 use nfs3_types::nfs3::{fattr3, ftype3, nfstime3, specdata3};
 use rustix::fs::{FileType, Stat, major, minor};
 
-/// Everything that the file system knows, unchanged: setuid and sticky bits, device numbers, nanoseconds.
+/// All attributes of the file system, unchanged: setuid and sticky bits, device numbers, nanoseconds.
 ///
-/// `fsid` is the export's own and not the device's number, which may be another after a reboot of the server.
+/// `fsid` is that of the export, not the device number, which may change when the server reboots.
 pub(crate) fn from_stat(stat: &Stat, fsid: u64) -> fattr3 {
     let type_ = file_type(stat);
     let rdev = match type_ {
@@ -46,7 +46,7 @@ fn file_type(stat: &Stat) -> ftype3 {
     }
 }
 
-/// NFSv3's seconds are unsigned and end in 2106: earlier and later times become the nearest that there is.
+/// NFSv3 has 32 unsigned bits for the seconds, until 2106: times out of range are clamped.
 fn time(seconds: i64, nanoseconds: impl TryInto<u32>) -> nfstime3 {
     match u32::try_from(seconds) {
         Ok(seconds) => nfstime3 {
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_that_nfsv3_cannot_say_become_the_nearest_it_can() {
+    fn times_out_of_range_are_clamped() {
         assert_eq!(time(-1, 5_u32), nfstime3::default());
         assert_eq!(time(i64::from(u32::MAX) + 1, 5_u32).seconds, u32::MAX);
         let now = time(1_700_000_000, 123_456_789_u32);
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_keeps_its_numbers_and_other_files_have_none() {
+    fn only_devices_have_device_numbers() {
         let stat = rustix::fs::stat("/dev/null").unwrap();
         let null = from_stat(&stat, 9);
         assert_eq!(null.type_, ftype3::NF3CHR);

@@ -1,4 +1,4 @@
-//! Files that were used lately, held open: GETATTR and LOOKUP dominate a root's boot.
+//! Recently used files, held open: a boot consists mostly of GETATTR and LOOKUP.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::tree::handle::Handle;
 use crate::tree::node::Node;
 
-/// Independent parts, so that connections do not wait for one another.
+/// Independent parts with a lock each, so that connections do not wait for one another.
 const SHARDS: usize = 8;
 
-/// A bounded map from handles to open files. When it is full, the first file that was not asked for since the hand
-/// last passed it has to go (the clock algorithm: nearly LRU, and a hit writes one flag).
+/// A bounded map from handles to open files. When it is full, the first file that was not used since the hand last
+/// passed it is evicted (the clock algorithm: nearly LRU, and a hit writes one flag).
 #[derive(Debug)]
 pub(crate) struct FileCache {
     shards: [Mutex<Shard>; SHARDS],
@@ -19,7 +19,7 @@ pub(crate) struct FileCache {
 #[derive(Debug)]
 struct Shard {
     slots: Vec<Slot>,
-    places: HashMap<Handle, usize>,
+    slots_by_handle: HashMap<Handle, usize>,
     hand: usize,
     capacity: usize,
 }
@@ -27,7 +27,7 @@ struct Shard {
 #[derive(Debug)]
 struct Slot {
     handle: Handle,
-    object: Arc<Node>,
+    node: Arc<Node>,
     used: bool,
 }
 
@@ -38,7 +38,7 @@ impl FileCache {
             shards: std::array::from_fn(|_| {
                 Mutex::new(Shard {
                     slots: Vec::new(),
-                    places: HashMap::new(),
+                    slots_by_handle: HashMap::new(),
                     hand: 0,
                     capacity: capacity.div_ceil(SHARDS).max(1),
                 })
@@ -48,50 +48,50 @@ impl FileCache {
 
     pub(crate) fn find(&self, handle: &Handle) -> Option<Arc<Node>> {
         let mut shard = self.shard(handle)?;
-        let place = *shard.places.get(handle)?;
-        let slot = shard.slots.get_mut(place)?;
+        let slot_index = *shard.slots_by_handle.get(handle)?;
+        let slot = shard.slots.get_mut(slot_index)?;
         slot.used = true;
-        Some(Arc::clone(&slot.object))
+        Some(Arc::clone(&slot.node))
     }
 
-    /// Keeps `object`; returns the one to use, which is an older one if another thread was faster.
-    pub(crate) fn keep(&self, handle: Handle, object: Arc<Node>) -> Arc<Node> {
+    /// Adds `node`; returns the one to use, which is another thread's if that was faster.
+    pub(crate) fn insert(&self, handle: Handle, node: Arc<Node>) -> Arc<Node> {
         let Some(mut shard) = self.shard(&handle) else {
-            return object;
+            return node;
         };
         if let Some(known) = shard
-            .places
+            .slots_by_handle
             .get(&handle)
             .copied()
-            .and_then(|place| shard.slots.get(place))
+            .and_then(|slot_index| shard.slots.get(slot_index))
         {
-            return Arc::clone(&known.object);
+            return Arc::clone(&known.node);
         }
-        let evicted = shard.insert(Slot {
+        let evicted = shard.add(Slot {
             handle,
-            object: Arc::clone(&object),
+            node: Arc::clone(&node),
             used: true,
         });
         drop(shard);
-        // Closing can wait for the file system; nobody else should wait for it with us.
+        // Closing may wait for the file system: not with the lock held.
         drop(evicted);
-        object
+        node
     }
 
-    /// Forgets a file that turned out to be gone.
-    pub(crate) fn forget(&self, handle: &Handle) {
+    /// Removes a file that turned out to be deleted.
+    pub(crate) fn remove(&self, handle: &Handle) {
         if let Some(mut shard) = self.shard(handle)
-            && let Some(place) = shard.places.remove(handle)
+            && let Some(slot_index) = shard.slots_by_handle.remove(handle)
         {
-            shard.slots.swap_remove(place);
-            if let Some(moved) = shard.slots.get(place).map(|slot| slot.handle) {
-                shard.places.insert(moved, place);
+            shard.slots.swap_remove(slot_index);
+            if let Some(moved) = shard.slots.get(slot_index).map(|slot| slot.handle) {
+                shard.slots_by_handle.insert(moved, slot_index);
             }
         }
     }
 
     fn shard(&self, handle: &Handle) -> Option<std::sync::MutexGuard<'_, Shard>> {
-        // The last bytes are the signature's: as good as random, and nobody but us can choose them.
+        // The last byte is part of the signature: as good as random, and not chosen by clients.
         let last = handle.as_bytes().last().copied().unwrap_or(0);
         let shard = self.shards.get(usize::from(last) % SHARDS)?;
         Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
@@ -99,10 +99,11 @@ impl FileCache {
 }
 
 impl Shard {
-    fn insert(&mut self, slot: Slot) -> Option<Slot> {
+    /// Adds a slot; returns the one that was evicted for it.
+    fn add(&mut self, slot: Slot) -> Option<Slot> {
         let handle = slot.handle;
         if self.slots.len() < self.capacity {
-            self.places.insert(handle, self.slots.len());
+            self.slots_by_handle.insert(handle, self.slots.len());
             self.slots.push(slot);
             return None;
         }
@@ -110,8 +111,8 @@ impl Shard {
             self.hand = (self.hand + 1) % self.slots.len().max(1);
             let candidate = self.slots.get_mut(self.hand)?;
             if !std::mem::take(&mut candidate.used) {
-                self.places.remove(&candidate.handle);
-                self.places.insert(handle, self.hand);
+                self.slots_by_handle.remove(&candidate.handle);
+                self.slots_by_handle.insert(handle, self.hand);
                 return Some(std::mem::replace(candidate, slot));
             }
         }

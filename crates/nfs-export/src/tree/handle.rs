@@ -1,16 +1,15 @@
 //! The bytes of an NFS file handle: which export, which file, and a signature.
 //!
 //! ```text
-//! byte 0        layout: 1 kernel handle, 2 inode, 3 covered directory
+//! byte 0        layout: 1 kernel handle, 2 inode, 3 mount point
 //! byte 1        kernel handle: the file system's type code; else 0
 //! bytes 2..6    identity of the export
 //! bytes 6..n    kernel handle | inode, generation, parent (8 bytes each) | inode
 //! last 12       SipHash-2-4-128 of all before, cut to 96 bits
 //! ```
 //!
-//! There is no time and no counter in it: the same file has the same handle for as long as the key lives. SipHash
-//! is a pseudo-random function made for short inputs; 96 bits that can only be guessed by asking the server are
-//! beyond guessing.
+//! It contains no time and no counter: a file has the same handle for as long as the key is kept. SipHash is a
+//! pseudo-random function for short inputs; 96 bits that can only be tried out on the server cannot be guessed.
 
 use std::hash::{Hash, Hasher};
 
@@ -25,39 +24,39 @@ const HEADER: usize = 6;
 const SIGNATURE: usize = 12;
 
 /// The longest kernel handle that fits. ext4 has 8 bytes, XFS up to 24, btrfs 20, overlayfs on any of them 44.
-pub(crate) const LONGEST_KERNEL_HANDLE: usize = NFS3_FHSIZE - HEADER - SIGNATURE;
+pub(crate) const MAX_KERNEL_HANDLE: usize = NFS3_FHSIZE - HEADER - SIGNATURE;
 
 const KERNEL: u8 = 1;
 const INODE: u8 = 2;
 const MOUNT_POINT: u8 = 3;
 
-/// What a handle says about a file.
+/// The file that a handle refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileId {
-    /// The kernel's own handle, where the file system has them and we may open them.
+    /// A kernel file handle, where the file system has them and this process may open them.
     Kernel(KernelHandle),
-    /// An inode and where it was last seen, elsewhere.
+    /// An inode and where it was last seen, otherwise.
     Inode(InodeId),
-    /// A directory of the root that something is mounted on; only its inode number is known.
+    /// A directory that something is mounted on; only its inode number is known.
     MountPoint {
-        /// The covered directory's own inode number, as its parent lists it.
+        /// The inode number of the directory below the mount, as its parent lists it.
         inode: u64,
     },
 }
 
-/// An inode named without the kernel's help.
+/// An inode identified without a kernel handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InodeId {
     pub(crate) inode: u64,
-    /// Tells one use of the inode number from the next: the time of birth in nanoseconds, 0 where the file system
-    /// keeps none.
+    /// Distinguishes successive uses of the inode number: the birth time in nanoseconds, 0 where the file system has
+    /// none.
     pub(crate) generation: u64,
-    /// The inode of the directory that held it, for files with one name; 0 for directories and hard links, whose
-    /// handle must not depend on the name they were found by.
+    /// The inode number of its directory, for files with one name; 0 for directories and hard links, whose handle must
+    /// not depend on the name that they were found by.
     pub(crate) parent: u64,
 }
 
-/// A handle as it travels.
+/// A handle as clients have it.
 #[derive(Clone, Copy)]
 pub(crate) struct Handle {
     length: u8,
@@ -72,7 +71,7 @@ impl Handle {
         }
     }
 
-    /// `None` when `bytes` are more than NFSv3 allows.
+    /// `None` for more bytes than NFSv3 allows.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut handle = Self::empty();
         handle.push(bytes)?;
@@ -99,7 +98,7 @@ impl Handle {
         }
     }
 
-    /// The identity that the handle claims; not to be believed before [`HandleSigner::verify`].
+    /// The export that the handle claims to belong to; not trusted before [`HandleSigner::verify`].
     pub(crate) fn claimed_export(&self) -> Option<u32> {
         let bytes = self.as_bytes().get(2..HEADER)?;
         Some(u32::from_be_bytes(bytes.try_into().ok()?))
@@ -129,14 +128,14 @@ impl std::fmt::Debug for Handle {
     }
 }
 
-/// Why a handle is not believed.
+/// Why a handle is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HandleError {
-    /// Too short, or of a layout that we never wrote.
+    /// Too short, or of an unknown layout.
     #[error("not a handle of this server")]
     Layout,
     /// Made with another key or another export, or tampered with.
-    #[error("the signature is not ours")]
+    #[error("the signature is wrong")]
     Signature,
 }
 
@@ -148,7 +147,7 @@ pub(crate) struct HandleSigner {
 }
 
 impl HandleSigner {
-    /// `identity` says which export this is; 32 bits of its keyed hash go into every handle.
+    /// `identity` identifies the export; 32 bits of its keyed hash are in every handle.
     pub(crate) fn new(key: &HandleKey, identity: &[u8]) -> Self {
         let hasher = SipHasher24::new_with_key(key.bytes());
         let (export, _) = hasher.hash(identity).as_u64();
@@ -162,7 +161,7 @@ impl HandleSigner {
         self.export_id
     }
 
-    /// `None` when the kernel's handle does not fit (see [`LONGEST_KERNEL_HANDLE`]).
+    /// `None` when the kernel handle does not fit (see [`MAX_KERNEL_HANDLE`]).
     pub(crate) fn sign(&self, file: &FileId) -> Option<Handle> {
         let (layout, kind) = match file {
             FileId::Kernel(kernel) => (KERNEL, u8::try_from(kernel.kind()).ok()?),
@@ -194,7 +193,7 @@ impl HandleSigner {
         let (header, id) = signed
             .split_first_chunk::<HEADER>()
             .ok_or(HandleError::Layout)?;
-        // Compared without a branch per byte, so that timing tells nothing about how much of a guess was right.
+        // Compared in constant time, so that timing does not reveal how much of a guess is right.
         let difference = self
             .signature(signed)
             .iter()
@@ -250,7 +249,7 @@ mod tests {
         prop_oneof![
             (
                 0..=255_i32,
-                proptest::collection::vec(any::<u8>(), 0..=LONGEST_KERNEL_HANDLE)
+                proptest::collection::vec(any::<u8>(), 0..=MAX_KERNEL_HANDLE)
             )
                 .prop_map(|(kind, bytes)| FileId::Kernel(KernelHandle::new(kind, &bytes).unwrap())),
             any::<[u64; 3]>().prop_map(|[inode, generation, parent]| FileId::Inode(InodeId {
@@ -264,7 +263,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_sealed_handle_opens_to_the_same_file_and_fits(file in any_file()) {
+        fn a_signed_handle_verifies_to_the_same_file_and_fits(file in any_file()) {
             let signer = signer(1, b"root");
             let handle = signer.sign(&file).unwrap();
             prop_assert!(handle.as_bytes().len() <= 64);
@@ -273,7 +272,7 @@ mod tests {
         }
 
         #[test]
-        fn one_changed_bit_makes_a_handle_worthless(file in any_file(), position in any::<proptest::sample::Index>(), bit in 0..8_u8) {
+        fn one_changed_bit_invalidates_a_handle(file in any_file(), position in any::<proptest::sample::Index>(), bit in 0..8_u8) {
             let signer = signer(1, b"root");
             let mut bytes = signer.sign(&file).unwrap().as_bytes().to_vec();
             let position = position.index(bytes.len());
@@ -282,7 +281,7 @@ mod tests {
         }
 
         #[test]
-        fn a_cut_handle_is_worthless(file in any_file(), position in any::<proptest::sample::Index>()) {
+        fn a_truncated_handle_is_refused(file in any_file(), position in any::<proptest::sample::Index>()) {
             let signer = signer(1, b"root");
             let bytes = signer.sign(&file).unwrap().as_bytes().to_vec();
             let cut = &bytes[..position.index(bytes.len())];
@@ -290,27 +289,27 @@ mod tests {
         }
 
         #[test]
-        fn random_bytes_are_never_a_handle(bytes in proptest::collection::vec(any::<u8>(), 0..=64)) {
+        fn random_bytes_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..=64)) {
             prop_assert!(signer(1, b"root").verify(&Handle::from_bytes(&bytes).unwrap()).is_err());
         }
 
         #[test]
-        fn handles_of_another_key_or_another_export_are_worthless(file in any_file()) {
+        fn handles_of_another_key_or_export_are_refused(file in any_file()) {
             let handle = signer(1, b"root").sign(&file).unwrap();
             prop_assert!(signer(2, b"root").verify(&handle).is_err());
-            // The export differs in the handle; its claim alone does not make it ours.
+            // The claimed export differs as well, but the claim alone proves nothing.
             prop_assert_ne!(handle.claimed_export(), Some(signer(1, b"other").export_id()));
         }
     }
 
     #[test]
-    fn more_than_64_bytes_are_no_handle() {
+    fn more_than_64_bytes_are_refused() {
         assert!(Handle::from_bytes(&[0; 65]).is_none());
     }
 
     #[test]
-    fn a_kernel_handle_that_does_not_fit_is_none() {
-        let long = KernelHandle::new(1, &[0; LONGEST_KERNEL_HANDLE + 1]).unwrap();
+    fn a_kernel_handle_that_does_not_fit_is_refused() {
+        let long = KernelHandle::new(1, &[0; MAX_KERNEL_HANDLE + 1]).unwrap();
         assert!(signer(1, b"root").sign(&FileId::Kernel(long)).is_none());
     }
 }

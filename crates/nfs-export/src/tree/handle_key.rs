@@ -5,42 +5,42 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// The secret behind every file handle of a server.
+/// The secret key of all file handles of a server.
 ///
-/// Handles outlive a restart only if the key does, and a client that knew it could name any file of the exported
-/// file system. Two servers with the same key and the same disk honour each other's handles.
+/// Handles survive a restart only if the key does. A client that knew it could forge a handle of any file of the
+/// exported file system. Two servers with the same key and the same disk accept each other's handles.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HandleKey([u8; Self::LENGTH]);
 
-/// Why there is no key.
+/// Why no key is available.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The key's file exists but cannot be read.
-    #[error("the handle key {} cannot be read", path.display())]
+    /// The key file exists but cannot be read.
+    #[error("cannot read the handle key {}", path.display())]
     Read {
-        /// The key's file.
+        /// The key file.
         path: PathBuf,
-        /// The system's answer.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// The key's file holds something else.
-    #[error("the handle key {} has {length} bytes instead of {}; remove it to have a new one made (mounted clients then need a reboot)", path.display(), HandleKey::LENGTH)]
+    /// The key file does not contain a key.
+    #[error("the handle key {} has {length} bytes instead of {}; remove it to create a new one (mounted clients must then reboot)", path.display(), HandleKey::LENGTH)]
     Length {
-        /// The key's file.
+        /// The key file.
         path: PathBuf,
-        /// What it holds, in bytes.
+        /// Its length in bytes.
         length: usize,
     },
     /// A new key cannot be stored.
-    #[error("the handle key {} cannot be written", path.display())]
+    #[error("cannot write the handle key {}", path.display())]
     Write {
-        /// The key's file.
+        /// The key file.
         path: PathBuf,
-        /// The system's answer.
+        /// The kernel's error.
         source: io::Error,
     },
     /// The kernel gave no randomness.
-    #[error("the kernel gave no random bytes for a handle key")]
+    #[error("cannot get random bytes for a handle key")]
     Random(#[source] io::Error),
 }
 
@@ -48,13 +48,13 @@ impl HandleKey {
     /// The key's length in bytes: 128 bits, as SipHash takes.
     pub const LENGTH: usize = 16;
 
-    /// A key from where the caller keeps it.
+    /// A key that the caller stores.
     #[must_use]
     pub fn from_bytes(bytes: [u8; Self::LENGTH]) -> Self {
         Self(bytes)
     }
 
-    /// A key that is forgotten when the process ends; so are the handles signed with it.
+    /// A random key. Handles signed with it are lost when the process ends.
     ///
     /// # Errors
     /// [`KeyError::Random`].
@@ -69,7 +69,7 @@ impl HandleKey {
         Ok(Self(bytes))
     }
 
-    /// The key kept in a file; the first call makes it, readable by its owner alone.
+    /// The key in a file, which is created if necessary with mode 0600.
     ///
     /// # Errors
     /// [`KeyError`], which names the file.
@@ -109,7 +109,7 @@ impl HandleKey {
                 file.write_all(&key.0)?;
                 file.sync_all()
             });
-        // A link instead of a rename: of two servers that start at once, both end up with the key of the first.
+        // A link instead of a rename: if two servers start at once, both use the key of the first.
         let linked = written.and_then(|()| fs::hard_link(&temporary, path));
         let _ = fs::remove_file(&temporary);
         match linked {
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_made_once_and_kept_for_its_owner_alone() {
+    fn a_key_is_created_once_and_readable_by_its_owner_only() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         let first = HandleKey::load_or_create(&path).unwrap();
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_the_wrong_length_is_refused_and_left_alone() {
+    fn a_key_of_the_wrong_length_is_refused_and_not_overwritten() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         fs::write(&path, b"short").unwrap();

@@ -1,9 +1,10 @@
-//! Finds inodes again where the kernel cannot: without `CAP_DAC_READ_SEARCH`, or on a file system without handles.
+//! Finds files by inode number where kernel handles cannot be used: without `CAP_DAC_READ_SEARCH`, or on a file system
+//! without handles.
 //!
-//! A handle then holds an inode number, a time of birth, and for files with one name the inode of their directory.
-//! The index knows where directories (and files with several names) were seen. What it does not know, because the
-//! server was restarted or something was moved, it finds by walking the whole root once. So handles outlive a restart
-//! here too, at the price of that walk, and as far as the file system keeps its inode numbers.
+//! A handle then contains an inode number, a birth time, and for files with one name the inode number of their
+//! directory. The index knows where directories (and files with several names) were last seen. What it does not know,
+//! because the server was restarted or the file was moved, it finds by walking the whole root once. So handles survive a
+//! restart here too, at the cost of that walk, as long as the file system keeps its inode numbers.
 
 use std::collections::HashMap;
 use std::mem::MaybeUninit;
@@ -17,14 +18,14 @@ use rustix::io::Errno;
 use crate::tree::handle::InodeId;
 use crate::tree::root_dir::{RootDir, open_directory, open_entry};
 
-/// Locations remembered, about 100 bytes each; a Debian root has some ten thousand directories.
+/// The most locations in the index, about 100 bytes each; a Debian root has some ten thousand directories.
 const MAX_LOCATIONS: usize = 200_000;
 
-/// A handle of a deleted file costs a walk; asking for it over and over costs one in this time.
-const BETWEEN_WALKS: Duration = Duration::from_secs(10);
+/// The shortest time between two walks: each handle of a deleted file causes one.
+const WALK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// `PATH_MAX` without its NUL: deeper directories cannot be opened by path.
-const LONGEST_PATH: usize = 4095;
+const MAX_PATH: usize = 4095;
 
 #[derive(Debug, Default)]
 pub(crate) struct InodeIndex {
@@ -43,7 +44,7 @@ struct Location {
     name: Box<[u8]>,
 }
 
-/// Tells one life of an inode number from the next.
+/// The birth time in nanoseconds, which distinguishes successive uses of an inode number; 0 if unknown.
 pub(crate) fn generation(file: BorrowedFd<'_>) -> Result<u64, Errno> {
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
     let statx = rustix::fs::statx(file, c"", flags, StatxFlags::BTIME)?;
@@ -57,7 +58,7 @@ pub(crate) fn generation(file: BorrowedFd<'_>) -> Result<u64, Errno> {
 }
 
 impl InodeIndex {
-    /// Names a file that was found as `name` in the directory with the inode `parent`.
+    /// Identifies a file that was found as `name` in the directory with the inode number `parent`.
     pub(crate) fn identify(
         &self,
         file: BorrowedFd<'_>,
@@ -84,7 +85,7 @@ impl InodeIndex {
 
     /// Opens the file again.
     ///
-    /// `ESTALE` when it is gone; `EAGAIN` when it is not where it was last seen and the root was walked only just now.
+    /// `ESTALE` when it is deleted; `EAGAIN` when it is not where it was last seen and the last walk was too recent.
     pub(crate) fn open(&self, root: &RootDir, id: &InodeId) -> Result<OwnedFd, Errno> {
         if id.inode == root.stat().st_ino {
             return verified(rustix::io::fcntl_dupfd_cloexec(root.directory(), 0)?, id);
@@ -95,7 +96,7 @@ impl InodeIndex {
         }
         if state
             .last_walk
-            .is_some_and(|last| last.elapsed() < BETWEEN_WALKS)
+            .is_some_and(|last| last.elapsed() < WALK_INTERVAL)
         {
             return Err(Errno::AGAIN);
         }
@@ -134,7 +135,7 @@ impl State {
         found
     }
 
-    /// The path of a directory or a hard link from the root, as it was last seen.
+    /// The path of a directory or a hard link below the root, as last seen.
     fn path(&self, root: &RootDir, inode: u64) -> Result<Vec<u8>, Errno> {
         let mut names: Vec<&[u8]> = Vec::new();
         let mut length = 0;
@@ -142,8 +143,8 @@ impl State {
         while at != root.stat().st_ino {
             let location = self.locations.get(&at).ok_or(Errno::STALE)?;
             length += location.name.len() + 1;
-            // Also the end of a circle, which directories moved into one another can leave here.
-            if length > LONGEST_PATH {
+            // Also ends a cycle, which directories moved into one another can leave in the index.
+            if length > MAX_PATH {
                 return Err(Errno::STALE);
             }
             names.push(&location.name);
@@ -153,7 +154,7 @@ impl State {
         Ok(names.join(&b'/'))
     }
 
-    /// Learns every directory anew, and opens the file on the way.
+    /// Rebuilds the index, and opens the file when it is found.
     fn walk(&mut self, root: &RootDir, id: &InodeId) -> Result<OwnedFd, Errno> {
         let mut found = Err(Errno::STALE);
         self.locations.clear();
@@ -162,7 +163,7 @@ impl State {
             let Ok(directory) = open_on_walk(root, &path) else {
                 continue;
             };
-            // A directory that cannot be listed to its end hides what is behind; the rest is still worth finding.
+            // Errors are ignored: what follows in this directory is not found, everything else is.
             let _ = for_each_entry(directory.as_fd(), |entry, kind, name| {
                 if entry == id.inode && found.is_err() {
                     found = open_entry(directory.as_fd(), name).and_then(|file| verified(file, id));
@@ -170,7 +171,7 @@ impl State {
                         self.note(entry, inode, name);
                     }
                 }
-                if kind == FileType::Directory && path.len() + name.len() < LONGEST_PATH {
+                if kind == FileType::Directory && path.len() + name.len() < MAX_PATH {
                     self.note(entry, inode, name);
                     let below = if path.is_empty() {
                         name.to_vec()
@@ -197,7 +198,7 @@ fn open_on_walk(root: &RootDir, path: &[u8]) -> Result<OwnedFd, Errno> {
     open_directory(directory.as_fd())
 }
 
-/// Whether what was opened is what was meant.
+/// Checks that the opened file is the identified one.
 fn verified(file: OwnedFd, id: &InodeId) -> Result<OwnedFd, Errno> {
     let stat = rustix::fs::fstat(&file)?;
     if stat.st_ino == id.inode && generation(file.as_fd())? == id.generation {

@@ -6,7 +6,7 @@ use netroot_sys::handle as kernel;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::tree::handle::LONGEST_KERNEL_HANDLE;
+use crate::tree::handle::MAX_KERNEL_HANDLE;
 use crate::tree::root_dir::RootDir;
 
 pub(super) fn open(
@@ -21,7 +21,7 @@ pub(super) fn open(
 /// The root's own kernel handle, if the file system makes handles, they fit, and we may open them.
 pub(super) fn of_root(root: &RootDir) -> Option<kernel::KernelHandle> {
     let (handle, _) = kernel::of(root.directory()).ok()?;
-    let fits = handle.bytes().len() <= LONGEST_KERNEL_HANDLE && u8::try_from(handle.kind()).is_ok();
+    let fits = handle.bytes().len() <= MAX_KERNEL_HANDLE && u8::try_from(handle.kind()).is_ok();
     let opens = open(root, &handle, OFlags::PATH).is_ok();
     (fits && opens).then_some(handle)
 }

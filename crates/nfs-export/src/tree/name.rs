@@ -2,18 +2,17 @@
 
 use nfs3_types::nfs3::nfsstat3;
 
-/// No Linux file system has a longer one (`NAME_MAX`), in bytes.
-pub(crate) const LONGEST: usize = 255;
+/// The longest name on Linux, in bytes.
+pub(crate) const NAME_MAX: usize = 255;
 
-/// Decides whether `name` is one entry of the directory it is looked up in and nothing else.
+/// Checks that `name` can only be an entry of the directory it is looked up in.
 ///
-/// RFC 1813 §3.2 lets a server answer NFS3ERR_ACCES to names that it does not take. `.` and `..` are such names here:
-/// Linux never asks for them (its client remembers the way up), and a server that does not answer them cannot be led
-/// above its root.
+/// RFC 1813 §3.2 allows NFS3ERR_ACCES for names that a server does not accept. `.` and `..` are such names here: Linux
+/// never looks them up, and a server that refuses them cannot be led above its root.
 pub(crate) fn check(name: &[u8]) -> Result<&[u8], nfsstat3> {
     match name {
         b"" | b"." | b".." => Err(nfsstat3::NFS3ERR_ACCES),
-        _ if name.len() > LONGEST => Err(nfsstat3::NFS3ERR_NAMETOOLONG),
+        _ if name.len() > NAME_MAX => Err(nfsstat3::NFS3ERR_NAMETOOLONG),
         _ if name.contains(&b'/') || name.contains(&0) => Err(nfsstat3::NFS3ERR_ACCES),
         _ => Ok(name),
     }
@@ -24,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_one_entry_and_nothing_else() {
+    fn only_single_names_are_accepted() {
         for refused in [&b""[..], b".", b"..", b"/", b"a/b", b"../etc", b"a\0b"] {
             assert_eq!(check(refused), Err(nfsstat3::NFS3ERR_ACCES), "{refused:?}");
         }

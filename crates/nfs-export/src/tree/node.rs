@@ -1,4 +1,4 @@
-//! A file of the root, held open without being read.
+//! A file of the tree, held open.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
@@ -8,68 +8,68 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
-/// What a handle leads to.
+/// What a handle refers to.
 #[derive(Debug)]
 pub(crate) enum Node {
-    /// A file, a directory, a link, a device: anything that is really there.
+    /// A file, directory, link or device, held open.
     Open(OpenFile),
-    /// A directory that something is mounted on, shown empty.
+    /// A directory that something is mounted on, shown as empty.
     MountPoint(Stat),
 }
 
-/// An `O_PATH` descriptor, and for regular files that were read a second one to read from.
+/// An `O_PATH` descriptor, and a second one to read from once a regular file has been read.
 #[derive(Debug)]
 pub(crate) struct OpenFile {
     reference: OwnedFd,
     content: OnceLock<OwnedFd>,
-    /// For directories: when they were last seen in the root.
-    seen: Option<Seen>,
+    /// For directories: when they were last seen to be in the root.
+    checked: Option<LastCheck>,
 }
 
 #[derive(Debug)]
-struct Seen {
+struct LastCheck {
     first: Instant,
     /// Milliseconds after `first`.
     last: AtomicU64,
 }
 
-/// For this long a directory is believed to be where it was.
-const BELIEVED: Duration = Duration::from_secs(1);
+/// How often a directory is checked to be in the root still.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl OpenFile {
-    /// The caller has just found it in the root.
+    /// A file that has just been found in the root.
     pub(crate) fn new(reference: OwnedFd, stat: &Stat) -> Self {
         let directory = is_directory(stat);
         Self {
             reference,
             content: OnceLock::new(),
-            seen: directory.then(|| Seen {
+            checked: directory.then(|| LastCheck {
                 first: Instant::now(),
                 last: AtomicU64::new(0),
             }),
         }
     }
 
-    /// Whether it is high time to see if this directory is still in the root. Asking puts the next time off.
+    /// Whether to check that this directory is still in the root; if so, the next check is due one interval later.
     pub(crate) fn is_due_for_check(&self) -> bool {
-        let Some(seen) = &self.seen else {
+        let Some(checked) = &self.checked else {
             return false;
         };
-        let now = u64::try_from(seen.first.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let age = now.saturating_sub(seen.last.load(Ordering::Relaxed));
-        let doubtful = u128::from(age) >= BELIEVED.as_millis();
-        if doubtful {
-            seen.last.store(now, Ordering::Relaxed);
+        let now = u64::try_from(checked.first.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let age = now.saturating_sub(checked.last.load(Ordering::Relaxed));
+        let due = u128::from(age) >= CHECK_INTERVAL.as_millis();
+        if due {
+            checked.last.store(now, Ordering::Relaxed);
         }
-        doubtful
+        due
     }
 
     pub(crate) fn reference(&self) -> BorrowedFd<'_> {
         self.reference.as_fd()
     }
 
-    /// The descriptor to read from; `open` makes it the first time. The caller has made sure that this is a regular
-    /// file: opening a FIFO would wait, and opening a device can do anything.
+    /// The descriptor to read from, opened by `open` the first time. For regular files only: opening a FIFO would block, and
+    /// opening a device can have any effect.
     pub(crate) fn content(
         &self,
         open: impl FnOnce() -> Result<OwnedFd, Errno>,
@@ -78,7 +78,7 @@ impl OpenFile {
             return Ok(content.as_fd());
         }
         let opened = open()?;
-        // When another thread was faster, its descriptor is as good and ours is closed.
+        // If another thread was faster, its descriptor is used and this one is closed.
         Ok(self.content.get_or_init(|| opened).as_fd())
     }
 }
@@ -86,12 +86,12 @@ impl OpenFile {
 impl Node {
     pub(crate) fn stat(&self) -> Result<Stat, Errno> {
         match self {
-            Self::Open(object) => rustix::fs::fstat(&object.reference),
+            Self::Open(open) => rustix::fs::fstat(&open.reference),
             Self::MountPoint(stat) => Ok(*stat),
         }
     }
 
-    /// The attributes shown for a directory of which only the inode number is known: of the root, but empty.
+    /// A directory of which only the inode number is known: it gets the times of the root and no entries.
     pub(crate) fn mount_point(inode: u64, root: &Stat) -> Self {
         let mut stat = *root;
         stat.st_ino = inode;

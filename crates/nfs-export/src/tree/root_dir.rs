@@ -1,4 +1,4 @@
-//! The exported directory as this server sees it, and the only way into it.
+//! The exported directory, and the only functions that open anything in it.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -8,32 +8,31 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
 
-/// Which step of opening an exported directory failed.
+/// Why an exported directory cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum RootDirError {
-    /// The directory is not there, or is no directory.
-    #[error("the directory cannot be opened")]
+    /// It does not exist, or is not a directory.
+    #[error("cannot open the directory")]
     Open(#[source] io::Error),
-    /// The kernel is older than 5.6 or a sandbox forbids `openat2`, without which names could lead out.
+    /// The kernel is older than 5.6, or a sandbox forbids `openat2`, without which names could lead out of the root.
     #[error("openat2 does not work here; Linux 5.6 or newer is needed")]
     Openat2(#[source] io::Error),
-    /// The directory cannot be examined.
-    #[error("the directory's attributes cannot be read")]
+    /// Its attributes cannot be read.
+    #[error("cannot read the attributes of the directory")]
     Stat(#[source] io::Error),
 }
 
-/// What the export sees of file systems mounted beneath its directory.
+/// What an export shows of file systems that are mounted below its directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MountView {
-    /// A private copy of the one mount that the directory is in, read-only by the kernel's hand. What is mounted
-    /// beneath does not exist in it: the `/proc` and `/dev` of a running chroot are the empty directories that they
-    /// cover. Needs `CAP_SYS_ADMIN`.
+    /// A private, read-only copy of the mount that the directory is in, without the mounts below it: the `/proc` and
+    /// `/dev` of a running chroot are the empty directories that are mounted over. Needs `CAP_SYS_ADMIN`.
     PrivateCopy,
-    /// The directory where it is. Mounts beneath it are stopped at, and shown as empty directories.
+    /// The directory as it is. Mounts below it are not entered, and shown as empty directories.
     Live,
 }
 
-/// Resolution never leaves the directory that it starts from, follows no link and enters no other mount.
+/// Path resolution stays below the directory, follows no link and enters no other mount.
 const STRICT: ResolveFlags = ResolveFlags::BENEATH
     .union(ResolveFlags::NO_SYMLINKS)
     .union(ResolveFlags::NO_MAGICLINKS)
@@ -44,13 +43,13 @@ const REFERENCE: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLO
 /// An exported directory.
 #[derive(Debug)]
 pub(crate) struct RootDir {
-    /// Opened for reading: `open_by_handle_at` refuses `O_PATH` descriptors as the mount.
+    /// Opened for reading: `open_by_handle_at` does not accept an `O_PATH` descriptor for the mount.
     directory: OwnedFd,
-    /// Closing it would take the private copy of the mount apart.
+    /// Closing it would dissolve the private copy of the mount.
     _tree: Option<OwnedFd>,
     view: MountView,
     stat: Stat,
-    /// The kernel's number of the mount, where the file system has handles.
+    /// The mount's id, where the file system has handles.
     mount: Option<i32>,
 }
 
@@ -91,7 +90,7 @@ impl RootDir {
         self.view
     }
 
-    /// The attributes that the directory had when it was opened: its identity, not its times.
+    /// The attributes of the directory when it was opened: valid for its identity, not for its times.
     pub(crate) fn stat(&self) -> &Stat {
         &self.stat
     }
@@ -100,7 +99,7 @@ impl RootDir {
         self.directory.as_fd()
     }
 
-    /// Whether a file is in the root's own mount, by the mount's number.
+    /// Whether this is the id of the root's mount.
     pub(crate) fn is_mount(&self, id: i32) -> bool {
         self.mount == Some(id)
     }
@@ -109,36 +108,36 @@ impl RootDir {
         stat.st_ino == self.stat.st_ino && stat.st_dev == self.stat.st_dev
     }
 
-    /// Whether a directory lies in the root. One that was moved out of it keeps its handle, and must not become a
-    /// door to its new surroundings.
+    /// Whether a directory is in the root. One that was moved out of it keeps its handle, which must not give access to
+    /// its new surroundings.
     pub(crate) fn contains(&self, directory: BorrowedFd<'_>) -> Result<bool, Errno> {
         let mut stat = rustix::fs::fstat(directory)?;
-        let mut way_up = Vec::new();
+        let mut ancestor = Vec::new();
         loop {
             if self.is_root(&stat) {
                 return Ok(true);
             }
-            way_up.extend_from_slice(b"../");
-            let above = match rustix::fs::statat(directory, &*way_up, AtFlags::empty()) {
-                Ok(above) => above,
-                // The kernel's own verdict in a private view: the way up does not pass its root.
+            ancestor.extend_from_slice(b"../");
+            let parent = match rustix::fs::statat(directory, &*ancestor, AtFlags::empty()) {
+                Ok(parent) => parent,
+                // In a private copy of the mount, the kernel says that the parents do not lead to its root.
                 Err(Errno::NOENT) => return Ok(false),
                 Err(errno) => return Err(errno),
             };
-            if above.st_ino == stat.st_ino && above.st_dev == stat.st_dev {
+            if parent.st_ino == stat.st_ino && parent.st_dev == stat.st_dev {
                 return Ok(false);
             }
-            stat = above;
+            stat = parent;
         }
     }
 }
 
-/// Opens an entry of a directory by its name, without reading it: a link is itself, a device is not touched.
+/// Opens an entry of a directory as `O_PATH`: links are not followed, devices not opened.
 pub(crate) fn open_entry(directory: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
     rustix::fs::openat2(directory, path, REFERENCE, Mode::empty(), STRICT)
 }
 
-/// Opens a directory for listing. `O_NOATIME` is for owners and the privileged.
+/// Opens a directory for listing. Only its owner and root may use `O_NOATIME`.
 pub(crate) fn open_directory(directory: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::openat(directory, c".", flags | OFlags::NOATIME, Mode::empty()).or_else(|errno| {
@@ -149,13 +148,13 @@ pub(crate) fn open_directory(directory: BorrowedFd<'_>) -> Result<OwnedFd, Errno
     })
 }
 
-/// A copy of the mount that `directory` is in, from there down, without what is mounted beneath, in no name space.
+/// A detached copy of the mount that `directory` is in, from there down, without the mounts below it.
 fn private_copy(directory: BorrowedFd<'_>) -> Option<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH;
     let tree = rustix::mount::open_tree(directory, c"", flags).ok()?;
-    // From 5.2 to 5.11 the copy stays as writable as its origin, which nothing here makes use of.
+    // From Linux 5.2 to 5.11 the copy remains as writable as the original; nothing here writes.
     let _ = netroot_sys::handle::make_mount_read_only(&tree);
     Some(tree)
 }

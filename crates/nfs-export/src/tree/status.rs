@@ -1,14 +1,14 @@
-//! Which NFS status a failed system call becomes.
+//! NFS statuses of failed system calls.
 
 use nfs3_types::nfs3::nfsstat3;
 use rustix::io::Errno;
 
-/// The nearest status of RFC 1813 §2.6.
+/// The closest status of RFC 1813 §2.6.
 pub(crate) fn from_errno(errno: Errno) -> nfsstat3 {
     match errno {
         Errno::NOENT => nfsstat3::NFS3ERR_NOENT,
         Errno::PERM => nfsstat3::NFS3ERR_PERM,
-        // A name that leads out of the root or across a mount: as far as clients are concerned, not theirs.
+        // EXDEV: the name leads out of the root or into another mount.
         Errno::ACCESS | Errno::XDEV => nfsstat3::NFS3ERR_ACCES,
         Errno::STALE => nfsstat3::NFS3ERR_STALE,
         Errno::NOTDIR => nfsstat3::NFS3ERR_NOTDIR,
@@ -17,7 +17,7 @@ pub(crate) fn from_errno(errno: Errno) -> nfsstat3 {
         Errno::INVAL | Errno::LOOP => nfsstat3::NFS3ERR_INVAL,
         Errno::NXIO => nfsstat3::NFS3ERR_NXIO,
         Errno::NODEV => nfsstat3::NFS3ERR_NODEV,
-        // Ours, and over in a moment: the client waits and asks again instead of failing a program.
+        // Temporary faults of the server: the client waits and retries, and no program fails.
         Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN | Errno::INTR => {
             nfsstat3::NFS3ERR_JUKEBOX
         }

@@ -1,4 +1,4 @@
-//! A root to export and a blocking client to read it with.
+//! A root to export, and a blocking client.
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(
     clippy::unwrap_used,
@@ -30,14 +30,14 @@ use nfs3_types::xdr_codec::Opaque;
 
 pub const KEY: [u8; 16] = *b"0123456789abcdef";
 
-/// Takes this thread's capabilities away; the threads of a server started by it inherit none.
+/// Drops this thread's capabilities; the threads of a server started by it inherit none.
 ///
-/// What is left is what anybody may do: no `open_by_handle_at`, no copies of mounts.
+/// Without them there is no `open_by_handle_at` and no copy of a mount.
 pub fn drop_capabilities() {
     keep_capabilities(rustix::thread::CapabilitySet::empty());
 }
 
-/// Takes all capabilities but these away, as [`drop_capabilities`] does.
+/// Drops all capabilities but these, as [`drop_capabilities`] does.
 pub fn keep_capabilities(kept: rustix::thread::CapabilitySet) {
     let sets = rustix::thread::CapabilitySets {
         effective: kept,
@@ -47,11 +47,11 @@ pub fn keep_capabilities(kept: rustix::thread::CapabilitySet) {
     rustix::thread::set_capabilities(None, sets).unwrap();
 }
 
-/// Makes two tests of each function: with what this process may do, and with what anybody may.
+/// Makes two tests of each function: with the capabilities of this process, and without any.
 #[macro_export]
-macro_rules! in_both_worlds {
+macro_rules! with_and_without_capabilities {
     ($($name:ident),+ $(,)?) => {
-        mod as_we_are {
+        mod with_capabilities {
             $(#[test]
             fn $name() {
                 super::$name();
@@ -67,7 +67,7 @@ macro_rules! in_both_worlds {
     };
 }
 
-/// A running server and what it told.
+/// A running server and its events.
 pub struct Running {
     pub server: Server,
     pub events: Arc<Mutex<Vec<Event>>>,
@@ -96,7 +96,7 @@ pub fn serve_with(exports: Vec<Export>) -> Running {
     Running { server, events }
 }
 
-/// A blocking stream in the client's clothes; it knows what the end of a stream is.
+/// A blocking stream for the client; the end of the stream is an error.
 pub struct Stream(pub TcpStream);
 
 impl AsyncRead for Stream {
@@ -114,11 +114,11 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// Nothing here ever waits for a reactor: the stream blocks instead.
+/// Polls a future that is ready at once, since the stream blocks.
 pub fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
-        Poll::Pending => panic!("a blocking stream was pending"),
+        Poll::Pending => panic!("a future on a blocking stream was pending"),
     }
 }
 

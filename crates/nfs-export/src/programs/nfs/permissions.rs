@@ -11,7 +11,7 @@ use rustix::fs::{FileType, Stat};
 use crate::rpc::credentials::Credentials;
 use crate::tree::node::is_directory;
 
-/// What a mode can permit.
+/// The permission bits of a mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Permission {
     Read = 4,
@@ -19,10 +19,10 @@ pub(super) enum Permission {
     Execute = 1,
 }
 
-/// Whether the file's mode permits it. Only the first class that fits counts, as everywhere on Unix.
+/// Whether the file's mode grants `permission`. Only the first matching class counts, as always on Unix.
 pub(super) fn may(credentials: &Credentials, wish: Permission, file: &Stat) -> bool {
     if credentials.uid() == 0 {
-        // CAP_DAC_OVERRIDE runs nothing that is executable for nobody.
+        // CAP_DAC_OVERRIDE does not make a file executable that has no x bit at all.
         return wish != Permission::Execute || file.st_mode & 0o111 != 0 || is_directory(file);
     }
     let class = if credentials.uid() == file.st_uid {
@@ -35,17 +35,16 @@ pub(super) fn may(credentials: &Credentials, wish: Permission, file: &Stat) -> b
     (file.st_mode >> class) & (wish as u32) != 0
 }
 
-/// Whether READ is answered. The client checks when a file is opened; the server sees each READ alone. So, as
-/// the kernel's nfsd does: the owner may go on reading what was opened before its mode changed, and a program
-/// that may be executed may be read, since executing it is reading it from here.
+/// Whether READ is permitted. The client checks on open, while the server sees single READs. So, as in the kernel's nfsd,
+/// the owner may go on reading a file that was opened before its mode changed, and a program with execute permission may
+/// be read, since executing it means reading it over NFS.
 pub(super) fn may_read_content(credentials: &Credentials, file: &Stat) -> bool {
     credentials.uid() == file.st_uid
         || may(credentials, Permission::Read, file)
         || may(credentials, Permission::Execute, file)
 }
 
-/// The ACCESS bits (RFC 1813 §3.3.4) out of `asked` that hold for this file on a file system that is never
-/// written to.
+/// Those ACCESS bits (RFC 1813 §3.3.4) of `asked` that are granted on a file of a read-only file system.
 pub(super) fn access(credentials: &Credentials, file: &Stat, asked: u32) -> u32 {
     let mut granted = 0;
     if may(credentials, Permission::Read, file) {
@@ -63,8 +62,8 @@ pub(super) fn access(credentials: &Credentials, file: &Stat, asked: u32) -> u32 
             }
         }
         FileType::Symlink => {}
-        // A device, FIFO or socket on a read-only file system can still be written *to*: nothing here changes
-        // when a client writes to its /dev/null. Without this bit it could not open it.
+        // A device, FIFO or socket on a read-only file system can still be opened for writing: nothing changes on the
+        // server when a client writes to its /dev/null. Without this bit it could not open it.
         _ => {
             if may(credentials, Permission::Write, file) {
                 granted |= ACCESS3_MODIFY | ACCESS3_EXTEND;
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_class_that_fits_counts() {
+    fn only_the_first_matching_class_counts() {
         let owner_shut_out = file(0o100_077, 1000, 100);
         assert_eq!(access(&user(1000, 100, &[]), &owner_shut_out, ALL), 0);
         assert_eq!(
@@ -119,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shadow_file_is_for_root_and_its_group() {
+    fn the_shadow_file_is_readable_by_root_and_its_group_only() {
         let shadow = file(0o100_640, 0, 42);
         assert!(may_read_content(&user(0, 0, &[]), &shadow));
         assert!(may_read_content(&user(9, 9, &[42]), &shadow));
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_may_only_be_executed_can_be_read_over_the_wire() {
+    fn a_program_with_execute_permission_only_can_be_read() {
         let program = file(0o100_711, 0, 0);
         assert!(may_read_content(&user(1000, 1000, &[]), &program));
         assert_eq!(
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_regular_file_is_never_writable_but_a_device_is_written_through() {
+    fn a_regular_file_is_never_writable_but_a_device_is() {
         assert_eq!(
             access(&user(0, 0, &[]), &file(0o100_666, 0, 0), ALL),
             ACCESS3_READ

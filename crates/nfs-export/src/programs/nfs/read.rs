@@ -1,4 +1,4 @@
-//! READ: from the page cache into the reply, once.
+//! READ, with a single copy from the page cache to the reply.
 
 use std::io::IoSliceMut;
 use std::os::fd::BorrowedFd;
@@ -18,10 +18,10 @@ use crate::tree::handle::Handle;
 use crate::tree::node::Node;
 use crate::tree::status;
 
-/// The most content in one READ reply, in bytes: what Linux asks for at most.
+/// The most data in a READ reply (`rtmax`), in bytes: the maximum of Linux.
 pub(super) const READ_SIZE: u32 = 1024 * 1024;
 
-/// The results before the data: status, attributes (1 + 21 words), count, eof, and the data's length.
+/// The size of the results before the data: status, attributes (1 + 21 words), count, eof, length of the data.
 const HEADER: usize = 4 + 4 + 84 + 4 + 4 + 4;
 
 pub(crate) struct Arguments {
@@ -74,13 +74,13 @@ fn content(
     let failed = |status| Failure::Status(status, file.attributes());
     let descriptor = open(request, &file).map_err(failed)?;
     let wanted = usize::try_from(arguments.count.min(READ_SIZE)).unwrap_or(0);
-    // Never more than the size that the reply's attributes tell.
+    // Never beyond the size in the reply's attributes.
     let size = u64::try_from(file.stat.st_size).unwrap_or(0);
     let left = size.saturating_sub(arguments.offset);
     let room = wanted.min(usize::try_from(left).unwrap_or(usize::MAX));
 
-    // Fewer bytes than asked for are an answer too (RFC 1813 §3.3.6), where there is no room for all.
-    let room = room.min(out.allowance(HEADER + room).saturating_sub(HEADER));
+    // A short read is allowed (RFC 1813 §3.3.6).
+    let room = room.min(out.reserve(HEADER + room).saturating_sub(HEADER));
     let start = out.len();
     let (header, data) = out
         .extend(HEADER + room)
@@ -116,21 +116,21 @@ fn content(
 }
 
 fn open<'a>(request: &Request<'_>, file: &'a ResolvedFile<'_>) -> Result<BorrowedFd<'a>, nfsstat3> {
-    let object = match (&*file.node, FileType::from_raw_mode(file.stat.st_mode)) {
-        (Node::Open(object), FileType::RegularFile) => object,
+    let open = match (&*file.node, FileType::from_raw_mode(file.stat.st_mode)) {
+        (Node::Open(open), FileType::RegularFile) => open,
         (_, FileType::Directory) => return Err(nfsstat3::NFS3ERR_ISDIR),
-        // A FIFO, a device, a link: its content is on the client, or nowhere.
+        // A FIFO, device or link has no content on the server.
         _ => return Err(nfsstat3::NFS3ERR_INVAL),
     };
     if !may_read_content(&request.credentials, &file.stat) {
         return Err(nfsstat3::NFS3ERR_ACCES);
     }
     file.tree
-        .content(&file.handle, object)
+        .content(&file.handle, open)
         .map_err(status::from_errno)
 }
 
-/// Fills `buffer` up to the end of the file. `EAGAIN` when that would have to wait for a disk and nobody wants to.
+/// Fills `buffer` up to the end of the file. `EAGAIN` when [`IoMode::NonBlocking`] would have to wait for a disk.
 fn fill(
     file: BorrowedFd<'_>,
     buffer: &mut [u8],
@@ -153,7 +153,7 @@ fn fill(
             Ok(0) => break,
             Ok(length) => filled += length,
             Err(Errno::INTR) => {}
-            // Some file systems cannot say whether they would wait.
+            // Not every file system supports RWF_NOWAIT.
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) if !flags.is_empty() => {
                 flags = ReadWriteFlags::empty();
             }

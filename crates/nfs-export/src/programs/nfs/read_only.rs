@@ -1,4 +1,4 @@
-//! The procedures that change something: each is refused in its own words.
+//! The procedures that modify: each is refused with NFS3ERR_ROFS, in the reply format of its own.
 
 use nfs3_types::nfs3::{Nfs3Option, nfsstat3, post_op_attr, wcc_data};
 
@@ -19,8 +19,8 @@ const RMDIR: u32 = 13;
 const RENAME: u32 = 14;
 const LINK: u32 = 15;
 
-/// Answers NFS3ERR_ROFS, or what is wrong with the handle, with the attributes of everything that was to be changed:
-/// they tell the client that it was not.
+/// Answers NFS3ERR_ROFS, or the fault of the handle, with the attributes of everything that would have changed: they
+/// show the client that it has not.
 pub(crate) fn refuse(
     request: &Request<'_>,
     procedure: u32,

@@ -1,7 +1,7 @@
 //! READDIR and READDIRPLUS.
 //!
-//! A cookie is the kernel's own offset of the next entry (`d_off`): it means the same after a restart, and to every
-//! connection. So no state is kept: each call opens the directory, seeks and reads on.
+//! A cookie is the kernel's offset of the next entry (`d_off`), which stays valid across restarts and connections. So no
+//! state is kept: each call opens the directory, seeks, and reads on.
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
@@ -23,22 +23,22 @@ use crate::tree::node::{Node, is_directory};
 use crate::tree::root_dir::open_directory;
 use crate::tree::status;
 
-/// The longest listing in one reply, in bytes, whatever the client asks for.
-const MOST: usize = 64 * 1024;
+/// The longest listing in a reply, in bytes, whatever the client asks for.
+const MAX_LISTING: usize = 64 * 1024;
 
-/// Kernel entries are read in pieces of this many bytes.
+/// The buffer for getdents64, in bytes.
 const BUFFER: usize = 16 * 1024;
 
-/// What follows the last entry: the end of the list and `eof`.
+/// The bytes after the last entry: the end of the list and `eof`.
 const TAIL: usize = 8;
 
 pub(crate) struct Arguments {
     handle: Handle,
     cookie: u64,
     verifier: [u8; 8],
-    /// READDIRPLUS: the most bytes of inodes, names and cookies.
+    /// READDIRPLUS `dircount`: the most bytes of inode numbers, names and cookies.
     names: usize,
-    /// The most bytes of results.
+    /// `maxcount`: the most bytes of results.
     total: usize,
 }
 
@@ -65,7 +65,9 @@ impl Arguments {
 }
 
 fn size(asked: u32) -> usize {
-    usize::try_from(asked).unwrap_or(MOST).min(MOST)
+    usize::try_from(asked)
+        .unwrap_or(MAX_LISTING)
+        .min(MAX_LISTING)
 }
 
 pub(crate) fn readdir(request: &Request<'_>, arguments: Arguments, out: &mut ReplyBuffer) {
@@ -92,13 +94,13 @@ pub(crate) fn readdirplus(request: &Request<'_>, arguments: Arguments, out: &mut
     );
 }
 
-/// What READDIRPLUS tells more than READDIR. Both parts are optional: what cannot be told now is asked for later.
+/// What READDIRPLUS adds to READDIR. Both parts are optional: the client will ask for what is left out.
 fn details(
     request: &Request<'_>,
     directory: &ResolvedFile<'_>,
     name: &[u8],
 ) -> (post_op_attr, post_op_fh3) {
-    // What a LOOKUP would refuse must not be told on the way past it.
+    // Without execute permission LOOKUP is refused, and READDIRPLUS must not get around that.
     if name == b"."
         || name == b".."
         || !may(&request.credentials, Permission::Execute, &directory.stat)
@@ -166,10 +168,10 @@ fn results(
     if out.len() - start + TAIL > arguments.total {
         return Err(nfsstat3::NFS3ERR_TOOSMALL);
     }
-    let Node::Open(object) = &*directory.node else {
-        return nothing_but_itself(directory, arguments.cookie, out);
+    let Node::Open(open) = &*directory.node else {
+        return empty_list(arguments.cookie, out);
     };
-    let descriptor = open_directory(object.reference()).map_err(status::from_errno)?;
+    let descriptor = open_directory(open.reference()).map_err(status::from_errno)?;
     seek(&descriptor, arguments.cookie)?;
 
     let mut buffer = [MaybeUninit::uninit(); BUFFER];
@@ -179,7 +181,7 @@ fn results(
         let entry = match entries.next() {
             None => break true,
             Some(Ok(entry)) => entry,
-            // The directory is being removed under us.
+            // The directory is being removed.
             Some(Err(Errno::NOENT)) => return Err(nfsstat3::NFS3ERR_STALE),
             Some(Err(errno)) => return Err(status::from_errno(errno)),
         };
@@ -205,7 +207,7 @@ fn results(
     Ok(())
 }
 
-/// An entry as clients see it. The directory above the root is none of their business: `..` of the root is the root.
+/// An entry as clients see it: `..` of the root is the root.
 fn named<'a>(directory: &ResolvedFile<'_>, entry: &'a RawDirEntry<'_>) -> entry3<'a> {
     let name = entry.file_name().to_bytes();
     let above_root = name == b".." && directory.tree.root().is_root(&directory.stat);
@@ -231,12 +233,8 @@ fn seek(directory: &OwnedFd, cookie: u64) -> Result<(), nfsstat3> {
     }
 }
 
-/// A covered directory: an empty list is what `ls` makes of an empty directory anyway.
-fn nothing_but_itself(
-    _directory: &ResolvedFile<'_>,
-    cookie: u64,
-    out: &mut ReplyBuffer,
-) -> Result<(), nfsstat3> {
+/// The entries of a mount point: none, not even `.` and `..`, which clients do not need.
+fn empty_list(cookie: u64, out: &mut ReplyBuffer) -> Result<(), nfsstat3> {
     if cookie != 0 {
         return Err(nfsstat3::NFS3ERR_BAD_COOKIE);
     }

@@ -1,4 +1,4 @@
-//! An NFS call, and the file that its handle names.
+//! An NFS call, and the file that its handle refers to.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(crate) struct Request<'a> {
     pub(crate) io_mode: IoMode,
 }
 
-/// A file that a call is about, and its attributes at the time.
+/// The file behind a handle of the call, and its current attributes.
 pub(crate) struct ResolvedFile<'a> {
     pub(crate) tree: &'a Tree,
     pub(crate) handle: Handle,
@@ -37,7 +37,7 @@ impl ResolvedFile<'_> {
 }
 
 impl Request<'_> {
-    /// The file that a handle names, if it is one that this client may see.
+    /// The file that a handle refers to, if this client may see it.
     pub(crate) fn resolve(&self, handle: Handle) -> Result<ResolvedFile<'_>, nfsstat3> {
         let counters = &self.state.counters;
         let export = self.state.exports.by_handle(&handle).ok_or_else(|| {
@@ -65,7 +65,7 @@ impl Request<'_> {
             Unresolved::Failed(errno) => status::from_errno(errno),
         })?;
         let stat = node.stat().map_err(|errno| {
-            // A file system that finds out only now (a network one) must be asked again, not the cache.
+            // A network file system may notice only now that the file is gone: drop it from the cache.
             tree.forget(&handle);
             status::from_errno(errno)
         })?;

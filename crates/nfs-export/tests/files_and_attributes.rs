@@ -1,4 +1,4 @@
-//! What clients see is what the file system holds.
+//! Clients see files and attributes exactly as the file system has them.
 #![allow(
     missing_docs,
     clippy::cast_possible_truncation,
@@ -17,18 +17,18 @@ use std::path::Path;
 use nfs3_types::nfs3::*;
 use support::{Client, now, result, serve};
 
-in_both_worlds!(
-    every_kind_of_file_shows_its_true_attributes,
-    devices_have_their_numbers_and_are_never_opened,
+with_and_without_capabilities!(
+    every_type_of_file_has_its_real_attributes,
+    devices_have_their_numbers_and_are_not_opened,
     a_fifo_is_not_opened_for_reading,
-    two_names_of_one_file_are_one_file_with_one_handle,
-    content_is_read_whole_from_any_offset,
-    content_that_is_not_in_memory_is_read_aside_and_whole,
-    five_thousand_entries_are_listed_once_each_whatever_the_size_of_the_replies,
+    hard_links_have_the_same_handle,
+    content_is_read_from_any_offset,
+    content_that_is_not_in_memory_is_read_on_another_thread,
+    five_thousand_entries_are_listed_once_each_with_any_size_of_reply,
     the_parent_of_the_root_is_the_root,
-    modes_decide_for_everyone_but_root,
-    the_file_system_is_described_for_a_linux_client,
-    reading_leaves_no_trace_in_the_file_system,
+    modes_apply_to_everyone_but_root,
+    fsstat_fsinfo_and_pathconf_suit_linux,
+    reading_does_not_change_access_times,
 );
 
 fn write(path: &Path, content: &[u8], mode: u32) {
@@ -36,8 +36,8 @@ fn write(path: &Path, content: &[u8], mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Compares every attribute with what the file system says.
-fn assert_true(seen: &fattr3, path: &Path) {
+/// Compares every attribute with that of the file system.
+fn assert_attributes(seen: &fattr3, path: &Path) {
     let real = fs::symlink_metadata(path).unwrap();
     let time = |seen: nfstime3| (i64::from(seen.seconds), i64::from(seen.nseconds));
     assert_eq!(seen.mode, real.mode() & 0o7777, "{path:?}");
@@ -63,7 +63,7 @@ fn assert_true(seen: &fattr3, path: &Path) {
     );
 }
 
-fn every_kind_of_file_shows_its_true_attributes() {
+fn every_type_of_file_has_its_real_attributes() {
     let root = tempfile::tempdir().unwrap();
     let path = |name: &str| root.path().join(name);
     write(&path("su"), b"setuid program", 0o4755);
@@ -98,17 +98,17 @@ fn every_kind_of_file_shows_its_true_attributes() {
         let handle = client.find(name);
         let seen = client.attributes(&handle).unwrap();
         assert_eq!(seen.type_, kind, "{name}");
-        assert_true(&seen, &path(name));
+        assert_attributes(&seen, &path(name));
     }
     let own = client.root.clone();
-    assert_true(&client.attributes(&own).unwrap(), root.path());
+    assert_attributes(&client.attributes(&own).unwrap(), root.path());
     let link = client.find("link");
     assert_eq!(client.readlink(&link).unwrap(), b"/etc/../absolute target");
     let su = client.find("su");
     assert_eq!(client.readlink(&su), Err(nfsstat3::NFS3ERR_INVAL));
 }
 
-fn devices_have_their_numbers_and_are_never_opened() {
+fn devices_have_their_numbers_and_are_not_opened() {
     let running = serve(Path::new("/dev"));
     let mut client = Client::root(running.server.address());
     let null = client.find("null");
@@ -134,7 +134,7 @@ fn a_fifo_is_not_opened_for_reading() {
     assert_eq!(client.read(&fifo, 0, 1), Err(nfsstat3::NFS3ERR_INVAL));
 }
 
-fn two_names_of_one_file_are_one_file_with_one_handle() {
+fn hard_links_have_the_same_handle() {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir(root.path().join("bin")).unwrap();
     write(&root.path().join("perl"), b"x", 0o755);
@@ -147,7 +147,7 @@ fn two_names_of_one_file_are_one_file_with_one_handle() {
     assert_eq!(client.attributes(&one).unwrap().nlink, 2);
 }
 
-fn content_is_read_whole_from_any_offset() {
+fn content_is_read_from_any_offset() {
     let root = tempfile::tempdir().unwrap();
     let content: Vec<u8> = (0..3_000_017_u32).map(|n| (n % 251) as u8).collect();
     write(&root.path().join("vmlinuz"), &content, 0o644);
@@ -164,7 +164,7 @@ fn content_is_read_whole_from_any_offset() {
         }
     }
     assert!(read == content);
-    // Lengths that need every padding, across the end and beyond it.
+    // Lengths with every padding, across the end and beyond it.
     for (offset, count) in [
         (1, 1),
         (7, 2),
@@ -181,7 +181,7 @@ fn content_is_read_whole_from_any_offset() {
         assert_eq!(data, &content[start..end], "{offset}+{count}");
         assert_eq!(eof, end == content.len(), "{offset}+{count}");
     }
-    // More than the server gives at once is cut, not refused.
+    // More than the maximum is cut short, not refused.
     let (data, eof) = client.read(&file, 0, u32::MAX).unwrap();
     assert_eq!((data.len(), eof), (1 << 20, false));
     let empty = client.find("empty");
@@ -190,8 +190,8 @@ fn content_is_read_whole_from_any_offset() {
     assert_eq!(client.read(&dir, 0, 1), Err(nfsstat3::NFS3ERR_ISDIR));
 }
 
-fn content_that_is_not_in_memory_is_read_aside_and_whole() {
-    // Not in /tmp, which may be a tmpfs: what has no disk cannot be dropped from memory.
+fn content_that_is_not_in_memory_is_read_on_another_thread() {
+    // Not in /tmp, which may be a tmpfs: its files cannot be dropped from memory.
     let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let content: Vec<u8> = (0..4_000_000_u32).map(|n| (n % 241) as u8).collect();
     write(&root.path().join("initrd"), &content, 0o644);
@@ -210,12 +210,12 @@ fn content_that_is_not_in_memory_is_read_aside_and_whole() {
         }
     }
     assert!(read == content);
-    // A target directory in memory has nothing that could be slow (TMPFS_MAGIC).
+    // A target directory on tmpfs (TMPFS_MAGIC) is never slow.
     let in_memory = rustix::fs::statfs(root.path()).unwrap().f_type == 0x0102_1994;
     assert_eq!(running.server.counts().slow_reads > 0, !in_memory);
 }
 
-fn five_thousand_entries_are_listed_once_each_whatever_the_size_of_the_replies() {
+fn five_thousand_entries_are_listed_once_each_with_any_size_of_reply() {
     let root = tempfile::tempdir().unwrap();
     let mut expected = BTreeSet::from([b".".to_vec(), b"..".to_vec()]);
     for number in 0..5000 {
@@ -275,7 +275,7 @@ fn the_parent_of_the_root_is_the_root() {
     );
 }
 
-fn modes_decide_for_everyone_but_root() {
+fn modes_apply_to_everyone_but_root() {
     let root = tempfile::tempdir().unwrap();
     fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
     write(&root.path().join("shadow"), b"secret", 0o640);
@@ -319,7 +319,7 @@ fn modes_decide_for_everyone_but_root() {
     assert_eq!(nobody.read(&shadow, 0, 10), Err(nfsstat3::NFS3ERR_ACCES));
 }
 
-fn the_file_system_is_described_for_a_linux_client() {
+fn fsstat_fsinfo_and_pathconf_suit_linux() {
     let root = tempfile::tempdir().unwrap();
     let running = serve(root.path());
     let mut client = Client::root(running.server.address());
@@ -335,7 +335,7 @@ fn the_file_system_is_described_for_a_linux_client() {
     now(client.nfs.null()).unwrap();
 }
 
-fn reading_leaves_no_trace_in_the_file_system() {
+fn reading_does_not_change_access_times() {
     let root = tempfile::tempdir().unwrap();
     write(&root.path().join("file"), b"content", 0o644);
     let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);

@@ -1,4 +1,4 @@
-//! Nothing that arrives on the port does more than change a counter.
+//! Malformed and malicious input changes nothing but counters.
 #![allow(
     missing_docs,
     clippy::cast_possible_truncation,
@@ -45,7 +45,7 @@ fn record(message: &[u8]) -> Vec<u8> {
     [&mark.to_be_bytes()[..], message].concat()
 }
 
-/// Sends bytes and returns everything that comes back until the server closes or all is answered.
+/// Sends bytes and returns everything that the server sends until it closes the connection.
 fn exchange(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = connect(address);
     let _ = stream.write_all(bytes);
@@ -67,7 +67,7 @@ fn still_serves(address: SocketAddr) {
 }
 
 #[test]
-fn unknown_programs_versions_and_procedures_are_answered_in_the_words_of_the_rfc() {
+fn unknown_programs_versions_and_procedures_are_answered_as_the_rfc_says() {
     let root = tempfile::tempdir().unwrap();
     let running = serve(root.path());
     let address = running.server.address();
@@ -100,7 +100,7 @@ fn unknown_programs_versions_and_procedures_are_answered_in_the_words_of_the_rfc
 }
 
 #[test]
-fn linux_is_told_that_no_file_has_an_access_list_and_that_none_can_be_set() {
+fn files_have_no_access_lists_and_none_can_be_set() {
     let root = tempfile::tempdir().unwrap();
     let running = serve(root.path());
     let address = running.server.address();
@@ -110,7 +110,7 @@ fn linux_is_told_that_no_file_has_an_access_list_and_that_none_can_be_set() {
     15u32.pack(&mut arguments).unwrap();
     let reply = exchange(address, &record(&call(100_227, 3, 1, &arguments)));
     assert_eq!(accept_status(&reply), 0);
-    // The status, attributes of 84 bytes, the mask that was asked for, and two lists of nothing.
+    // The status, attributes of 84 bytes, the requested mask, and two empty lists.
     let results = &reply[28..];
     assert_eq!(results[..8], [0, 0, 0, 0, 0, 0, 0, 1]);
     let lists = [&[0, 0, 0, 15][..], &[0; 16]].concat();
@@ -123,7 +123,7 @@ fn linux_is_told_that_no_file_has_an_access_list_and_that_none_can_be_set() {
 }
 
 #[test]
-fn pipelined_calls_are_all_answered_and_a_call_in_pieces_too() {
+fn pipelined_and_fragmented_calls_are_answered() {
     let root = tempfile::tempdir().unwrap();
     let running = serve(root.path());
     let null = record(&call(100_003, 3, 0, b""));
@@ -145,12 +145,12 @@ fn pipelined_calls_are_all_answered_and_a_call_in_pieces_too() {
 }
 
 #[test]
-fn a_record_of_two_gigabytes_ends_the_connection_at_once() {
+fn a_record_of_two_gigabytes_closes_the_connection_at_once() {
     let root = tempfile::tempdir().unwrap();
     let running = serve(root.path());
     let mut stream = connect(running.server.address());
     stream.write_all(&[0xff; 8]).unwrap();
-    // Closed by the server, with bytes of ours that it did not read: not our timeout.
+    // Closed by the server, with unread bytes, and not by our timeout.
     match stream.read(&mut [0; 1]) {
         Ok(0) => {}
         other => assert_eq!(other.unwrap_err().kind(), ErrorKind::ConnectionReset),
@@ -160,7 +160,7 @@ fn a_record_of_two_gigabytes_ends_the_connection_at_once() {
 }
 
 #[test]
-fn random_streams_and_random_arguments_change_nothing_but_counters() {
+fn random_streams_and_arguments_change_nothing_but_counters() {
     let root = tempfile::tempdir().unwrap();
     std::fs::write(root.path().join("file"), b"content").unwrap();
     let running = serve(root.path());
@@ -186,7 +186,7 @@ fn random_streams_and_random_arguments_change_nothing_but_counters() {
                 bytes.resize(bytes.len().next_multiple_of(4), 0);
             }
             bytes.extend(noise);
-            // UMNTALL and its like aside, whatever is asked, exactly one whole reply comes back.
+            // Whatever is asked, exactly one complete reply is sent.
             let reply = exchange(address, &record(&call(program, version, procedure, &bytes)));
             prop_assert!(
                 reply.len() >= 28,
@@ -211,7 +211,7 @@ fn random_streams_and_random_arguments_change_nothing_but_counters() {
 }
 
 #[test]
-fn a_client_that_takes_no_replies_does_not_hold_the_others() {
+fn a_client_that_reads_no_replies_does_not_block_others() {
     let root = tempfile::tempdir().unwrap();
     std::fs::write(root.path().join("big"), vec![7; 1 << 20]).unwrap();
     let running = serve(root.path());
@@ -228,7 +228,7 @@ fn a_client_that_takes_no_replies_does_not_hold_the_others() {
     greedy
         .set_write_timeout(Some(Duration::from_millis(500)))
         .unwrap();
-    // A hundred mebibytes are asked for and none is taken.
+    // Asks for 100 MiB and reads nothing.
     let _ = greedy.write_all(&read.repeat(100));
     for _ in 0..100 {
         client.attributes(&big).unwrap();
