@@ -9,7 +9,7 @@ use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::config::{Arrival, Config, Loader, Network, Role};
-use netroot_proto::pxe::decide::{Decision, Reason, Reply, decide};
+use netroot_proto::pxe::decide::{Decision, Destination, Reason, Reply, decide};
 use netroot_proto::pxe::strategy::{Strategy, Style};
 
 use super::lan::ip;
@@ -57,32 +57,48 @@ pub(crate) fn pool() -> Pool {
 }
 
 pub(crate) fn proxy(datagram: &[u8], strategy: Strategy) -> Decision {
+    proxy_at(datagram, SERVER_PORT, arrival(SERVER_PORT).source, strategy)
+}
+
+/// The same for a datagram that came to this port from `source`.
+pub(crate) fn proxy_at(
+    datagram: &[u8],
+    port: u16,
+    source: SocketAddrV4,
+    strategy: Strategy,
+) -> Decision {
     let request = Request::read(datagram).unwrap();
-    decide(
-        &request,
-        &arrival(SERVER_PORT),
-        &config(),
-        Role::Proxy,
-        strategy,
-        HOUR,
-    )
+    let arrival = Arrival {
+        source,
+        ..arrival(port)
+    };
+    decide(&request, &arrival, &config(), Role::Proxy, strategy, HOUR)
 }
 
 pub(crate) fn dhcp(datagram: &[u8], pool: &mut Pool, strategy: Strategy) -> Decision {
+    let source = arrival(SERVER_PORT).source;
+    dhcp_at(datagram, SERVER_PORT, source, pool, strategy)
+}
+
+/// The same for a datagram that came to this port from `source`.
+pub(crate) fn dhcp_at(
+    datagram: &[u8],
+    port: u16,
+    source: SocketAddrV4,
+    pool: &mut Pool,
+    strategy: Strategy,
+) -> Decision {
     let network = Network::new(HOUR);
     let request = Request::read(datagram).unwrap();
+    let arrival = Arrival {
+        source,
+        ..arrival(port)
+    };
     let role = Role::Dhcp {
         network: &network,
         pool,
     };
-    decide(
-        &request,
-        &arrival(SERVER_PORT),
-        &config(),
-        role,
-        strategy,
-        HOUR,
-    )
+    decide(&request, &arrival, &config(), role, strategy, HOUR)
 }
 
 pub(crate) fn reply(decision: Decision) -> Reply {
@@ -101,13 +117,18 @@ pub(crate) fn reason(decision: Decision) -> Reason {
 
 /// A reply in words, without the padding: header fields that are not zero, then the options.
 pub(crate) fn words(reply: &Reply) -> Vec<String> {
-    let message = Message::read(&reply.packet).unwrap();
     assert!((300..=1472).contains(&reply.packet.len()));
     assert!(reply.left_out.is_empty());
+    describe(reply)
+}
+
+/// The same, whatever its length and whatever was left out.
+pub(crate) fn describe(reply: &Reply) -> Vec<String> {
+    let message = Message::read(&reply.packet).unwrap();
     let header = &message.header;
     assert!(!header.from_client);
     let mut words = vec![
-        format!("to {:?}", reply.destination),
+        destination(reply.destination),
         format!("flags {:#06x}", header.flags),
     ];
     let fields = [
@@ -136,4 +157,13 @@ pub(crate) fn words(reply: &Reply) -> Vec<String> {
         }
     }));
     words
+}
+
+fn destination(destination: Destination) -> String {
+    match destination {
+        Destination::Broadcast => "to Broadcast".to_owned(),
+        Destination::Unicast(address) => format!("to {address}"),
+        Destination::Ethernet { mac, address } => format!("to {mac} {address}"),
+        Destination::Relay(relay) => format!("to the relay {relay}"),
+    }
 }

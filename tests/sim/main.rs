@@ -9,7 +9,7 @@
 //! * [`offers`]: our init among several servers.
 //! * [`hostile_dhcp`]: our init among servers that lie.
 //! * [`inform`]: our init with an address and without the rest.
-//! * [`captures`], [`firmware`]: real firmware's packets, and our [`decisions`] about them.
+//! * [`captures`], [`pcap`], [`firmware`]: real firmware's packets, and our [`decisions`] about them.
 //! * [`requests`], [`proxy`]: what we answer to other requests, as the DHCP server and beside one.
 //! * [`identity`]: our init beside the firmware of its machine.
 //! * [`malformed_packets`]: random, cut and damaged bytes, and properties over random values.
@@ -51,6 +51,8 @@ mod lossy_link;
 mod malformed_packets;
 #[cfg(test)]
 mod offers;
+#[cfg(test)]
+mod pcap;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]
