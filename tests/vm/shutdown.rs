@@ -59,7 +59,7 @@ fn ends_without_its_network(name: &str, how: &str) -> Result<()> {
     Ok(())
 }
 
-/// Longer than the renewer lets systemd's last program wait (`crates/init/src/renewer/last_resort.rs`).
+/// Longer than the renewer lets systemd's last program wait (`crates/init/src/after/renewer/shutdown_watchdog.rs`).
 const BOUND: Duration = Duration::from_secs(300);
 
 #[test]

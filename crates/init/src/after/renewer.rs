@@ -7,13 +7,13 @@
 //!
 //! It speaks DHCP through a packet socket, and only while it waits for an answer. It never takes the root's
 //! address away: not when the lease ends, not when the server refuses it. While another program keeps the lease
-//! ([`watch`]), it is silent. It does not end: common clients take the address, or the route to its network, away
+//! ([`ownership`]), it is silent. It does not end: common clients take the address, or the route to its network, away
 //! when the lease ends under them or when they do. Then both are set again, and the lease is asked for here.
 
-mod guard;
-mod last_resort;
+mod address_guard;
+mod ownership;
+mod shutdown_watchdog;
 mod start;
-mod watch;
 
 pub(crate) use start::start;
 
@@ -38,8 +38,8 @@ use crate::net::configure::resolver;
 use crate::net::dhcp::nic_selection::{Addressing, addressing_of};
 use crate::net::netlink::RouteSocket;
 use crate::net::nic::Nic;
-use guard::WITHOUT;
-use last_resort::LastResort;
+use address_guard::WITHOUT;
+use shutdown_watchdog::ShutdownWatchdog;
 
 /// Its name: see the module's description for the `@`.
 pub(crate) const NAME: &str = "@netroot-renew";
@@ -84,7 +84,7 @@ struct Keeper {
     news_at: Option<Moment>,
     /// Who keeps the lease, if another program does.
     keeper: Option<&'static str>,
-    last_resort: LastResort,
+    last_resort: ShutdownWatchdog,
 }
 
 impl Keeper {
@@ -136,7 +136,7 @@ impl Keeper {
             request,
             server,
             orders,
-            news: RouteSocket::listening_to_addresses().map_err(io::Error::other)?,
+            news: RouteSocket::subscribed_to_addresses().map_err(io::Error::other)?,
             packets: None,
             run: rustix::fs::open(
                 "/run",
@@ -148,7 +148,7 @@ impl Keeper {
             has_told: false,
             news_at: None,
             keeper: None,
-            last_resort: LastResort::open()?,
+            last_resort: ShutdownWatchdog::open()?,
         };
         // Whoever runs out of memory needs the root all the more.
         let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
@@ -169,7 +169,7 @@ impl Keeper {
             self.look();
             if let Some(words) = self.last_resort.look() {
                 self.log("systemd's last program waits for the root, which is gone: the machine is ended without it");
-                LastResort::end(&words);
+                ShutdownWatchdog::end(&words);
             }
             if self.keeper.is_none() {
                 self.speak();
@@ -296,7 +296,7 @@ impl Keeper {
         } else if settled.is_some_and(|left| left <= Moment::now().since(now)) {
             self.news_at = None;
         }
-        self.news.forget_news();
+        self.news.discard_notifications();
     }
 
     /// A line for the kernel's log, and so for the journal; not for the console, which is the real root's now.

@@ -4,7 +4,7 @@
 //! with what is to be done (`poweroff`, `reboot`, `halt`, `kexec`). The root is then a mount like any other and
 //! nothing runs from it: it can be unmounted, and when its server or the network is gone, it can be left behind.
 //! Without it, systemd's own last program waits for a page of itself that nobody will bring. (Where it does so before
-//! it comes here, the renewer ends the machine: `renewer/last_resort.rs`.)
+//! it comes here, the renewer ends the machine: `renewer/shutdown_watchdog.rs`.)
 //!
 //! The program is a copy of this one in a tmpfs, under a megabyte. It costs little: the [`crate::after::renewer`] runs
 //! from the same copy, and would need one anyway. So there is no parameter to turn it off.

@@ -91,7 +91,7 @@ impl Nics {
     /// Starts to listen, walks through the devices that are there, and loads their drivers in the background.
     pub(crate) fn open(loader: Loader, network: &Network) -> Result<Self, LinkError> {
         let uevents = UeventSocket::open().map_err(NetlinkError::Open)?;
-        let news = RouteSocket::listening()?;
+        let news = RouteSocket::subscribed_to_links()?;
         let mut nics = Nics {
             loader,
             uevents,
@@ -171,7 +171,7 @@ impl Nics {
                 Err(_) => break,
             }
         }
-        match self.news.news() {
+        match self.news.changed_links() {
             Ok(links) => links.into_iter().for_each(|link| self.take(link)),
             // News were lost: look at everything.
             Err(_) => self.list(),
@@ -229,7 +229,7 @@ impl Nics {
 
     fn list(&mut self) {
         // What was said before is older than the list: it would set a link down again that has come up since.
-        let _ = self.news.news();
+        let _ = self.news.changed_links();
         match RouteSocket::open().and_then(|mut socket| socket.links()) {
             Ok(links) => {
                 let is_there = |index: &u32| links.iter().any(|link| link.index == *index);

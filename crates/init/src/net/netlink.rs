@@ -1,7 +1,8 @@
-//! The kernel's news and orders: links, addresses, routes (`NETLINK_ROUTE`), devices (`NETLINK_KOBJECT_UEVENT`).
+//! Netlink: links, addresses and routes (`NETLINK_ROUTE`), and device events (`NETLINK_KOBJECT_UEVENT`).
 //!
-//! The messages are built and read by [`message`] and not by the rust-netlink crates, because of their size. The
-//! same five requests (list links, link up with an MTU, address, remove it, route) as a musl-static program, with
+//! The messages are built and parsed by [`message`] rather than by the rust-netlink crates because of their size. The
+//! same five requests (list links, set a link up with an MTU, add an address, remove it, add a route) as a musl-static
+//! program, with
 //! this workspace's `init` profile, Rust 1.95, x86_64:
 //!
 //! | program | bytes |
@@ -10,20 +11,20 @@
 //! | with this module | 397,880 |
 //! | with netlink-packet-core 0.9, netlink-packet-route 0.34 and netlink-sys 0.9 | 901,688 |
 //!
-//! Half a megabyte more would be over half of the whole init, for enums of every attribute that a link can have.
+//! Half a megabyte more would be over half of the whole init, spent on enums of every attribute that a link can have.
 //!
-//! Owns: one socket each, and the few messages that a boot needs. Refuses: everything else of rtnetlink.
+//! Provides a socket for each, and the few messages that a boot needs; nothing else of rtnetlink.
 
 mod addresses;
 mod link;
-mod made;
 mod message;
-mod reach;
 mod route;
+mod route_lookup;
 mod uevent;
+mod virtual_link;
 
 pub(crate) use addresses::LinkAddress;
 pub(crate) use link::Link;
-pub(crate) use made::{Attributes, Making, bond_data, bridge_data, vlan_data};
 pub(crate) use route::{NetlinkError, RouteSocket};
 pub(crate) use uevent::{Uevent, UeventSocket};
+pub(crate) use virtual_link::{Attributes, NewLink, bond_data, bridge_data, vlan_data};

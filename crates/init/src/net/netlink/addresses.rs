@@ -1,4 +1,4 @@
-//! The IPv4 addresses of a link: set, removed, listed, and news of them.
+//! The IPv4 addresses of a link: adding, removing and listing them, and notifications of changes.
 
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
@@ -28,14 +28,14 @@ pub(crate) struct LinkAddress {
     pub(crate) index: u32,
     /// The address.
     pub(crate) own: Ipv4Addr,
-    /// The length of its prefix.
+    /// Its prefix length.
     pub(crate) prefix: u8,
-    /// It has no end. A DHCP client gives its addresses one, as a rule.
-    pub(crate) for_ever: bool,
+    /// It does not expire. Addresses set by a DHCP client usually do.
+    pub(crate) permanent: bool,
 }
 
 impl LinkAddress {
-    /// Reads `struct ifaddrmsg` and its attributes.
+    /// Parses `struct ifaddrmsg` and its attributes.
     fn read(message: &Message<'_>) -> Option<Self> {
         let [family, prefix, flags, _scope] = *message.body.first_chunk()?;
         let octets: [u8; 4] = attributes(message.body.get(8..)?)
@@ -45,28 +45,28 @@ impl LinkAddress {
             index: u32_at(message.body, 4)?,
             own: octets.into(),
             prefix,
-            for_ever: flags & IFA_F_PERMANENT != 0,
+            permanent: flags & IFA_F_PERMANENT != 0,
         })
     }
 }
 
 impl RouteSocket {
-    /// A socket that can be read whenever an IPv4 address or route came or went.
-    pub(crate) fn listening_to_addresses() -> Result<Self, NetlinkError> {
+    /// A socket that becomes readable whenever an IPv4 address or route is added or removed.
+    pub(crate) fn subscribed_to_addresses() -> Result<Self, NetlinkError> {
         Self::bound(RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE).map_err(NetlinkError::Open)
     }
 
-    /// Forgets the news: they only say that it is time to look.
-    pub(crate) fn forget_news(&mut self) {
+    /// Discards the pending notifications: they only say that it is time to check.
+    pub(crate) fn discard_notifications(&mut self) {
         let mut buffer = [0; 512];
-        // An overrun is news as well, and is gone once it was told.
+        // An overrun is a notification too; reading it clears it.
         while matches!(
             rustix::net::recv(self.as_fd(), &mut buffer[..], RecvFlags::DONTWAIT),
             Ok(_) | Err(Errno::NOBUFS | Errno::INTR)
         ) {}
     }
 
-    /// The IPv4 addresses of a link.
+    /// Lists the IPv4 addresses of a link.
     pub(crate) fn addresses(&mut self, index: u32) -> Result<Vec<LinkAddress>, NetlinkError> {
         let mut found = Vec::new();
         let fixed = [AF_INET, 0, 0, 0, 0, 0, 0, 0];
@@ -77,7 +77,7 @@ impl RouteSocket {
         Ok(found)
     }
 
-    /// Gives a link an address, for ever: nobody in the init renews it, and the root must not die with a lease.
+    /// Adds an address to a link, without a lifetime: the root must not be lost when a lease expires.
     pub(crate) fn add_address(
         &mut self,
         index: u32,
@@ -100,7 +100,7 @@ impl RouteSocket {
         self.exchange("set the address", request, |_| {})
     }
 
-    /// Takes an address away, and with it the routes that use it.
+    /// Removes an address, and with it the routes that use it.
     pub(crate) fn remove_address(
         &mut self,
         index: u32,
@@ -114,7 +114,7 @@ impl RouteSocket {
     }
 }
 
-/// `struct ifaddrmsg`: family, prefix length, flags, scope, index. Without lifetimes the kernel takes it for ever.
+/// `struct ifaddrmsg`: family, prefix length, flags, scope, index. Without a lifetime attribute it is permanent.
 fn address_message(index: u32, prefix: u8) -> [u8; 8] {
     let [a, b, c, d] = index.to_ne_bytes();
     [AF_INET, prefix, 0, 0, a, b, c, d]
@@ -130,19 +130,19 @@ mod tests {
         let links = socket.links().unwrap();
         let loopback = links.iter().find(|l| l.loopback).unwrap();
         let found = socket.addresses(loopback.index).unwrap();
-        // A network namespace begins with a loopback interface that is down and has none.
+        // A new network namespace has a loopback interface that is down and has no address.
         assert!(
             !loopback.up
                 || found
                     .iter()
-                    .any(|a| a.own == Ipv4Addr::LOCALHOST && a.prefix == 8 && a.for_ever),
+                    .any(|a| a.own == Ipv4Addr::LOCALHOST && a.prefix == 8 && a.permanent),
             "{found:?}"
         );
         assert!(socket.addresses(u32::MAX >> 1).unwrap().is_empty());
     }
 
     #[test]
-    fn an_address_with_an_end_is_told_from_one_without() {
+    fn an_address_that_expires_is_distinguished_from_a_permanent_one() {
         let read = |flags: u8| {
             let bytes = Request::new(20, 0, 0, &[AF_INET, 24, flags, 0, 2, 0, 0, 0])
                 .attribute(1, &[10, 0, 0, 7])
@@ -152,6 +152,6 @@ mod tests {
             LinkAddress::read(&message).unwrap()
         };
         assert_eq!(read(0).own, Ipv4Addr::new(10, 0, 0, 7));
-        assert!(read(IFA_F_PERMANENT).for_ever && !read(0).for_ever);
+        assert!(read(IFA_F_PERMANENT).permanent && !read(0).permanent);
     }
 }

@@ -1,4 +1,4 @@
-//! Links: what the kernel says of them, and the changes that every link takes.
+//! Links: listing them, and the changes that apply to every kind of link.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -25,31 +25,32 @@ const IFF_RUNNING: u32 = 0x40;
 const IFF_LOWER_UP: u32 = 0x1_0000;
 const AF_UNSPEC: u8 = 0;
 
-/// What the kernel says of a network interface.
+/// A network interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Link {
     /// Its index.
     pub(crate) index: u32,
     /// Its name.
     pub(crate) name: String,
-    /// Its Ethernet address, if it is an Ethernet NIC.
+    /// Its Ethernet address, if it is an Ethernet interface.
     pub(crate) mac: Option<Mac>,
-    /// Set up by the administrator, that is, by us.
+    /// It is set up (`IFF_UP`).
     pub(crate) up: bool,
-    /// The cable is in and the other side answers.
+    /// It has a carrier (`IFF_LOWER_UP`).
     pub(crate) carrier: bool,
-    /// The kernel has noticed, up to a second later. Some drivers' frames are dropped until then, others' are not.
+    /// The kernel has processed the carrier change (`IFF_RUNNING`), up to a second later. Until then, frames of some
+    /// drivers are dropped.
     pub(crate) running: bool,
-    /// Not a network card: `lo`.
+    /// It is a loopback interface: `lo`.
     pub(crate) loopback: bool,
-    /// The largest packet in bytes.
+    /// The largest packet, in bytes.
     pub(crate) mtu: u32,
-    /// It went away.
+    /// It was removed.
     pub(crate) gone: bool,
 }
 
 impl Link {
-    /// Reads `struct ifinfomsg` and its attributes.
+    /// Parses `struct ifinfomsg` and its attributes.
     fn read(message: &Message<'_>) -> Option<Self> {
         let body = message.body;
         let kind = u16_at(body, 2)?;
@@ -63,7 +64,7 @@ impl Link {
             running: flags & IFF_RUNNING != 0,
             loopback: flags & IFF_LOOPBACK != 0,
             mtu: 1500,
-            // A bridge says the same of a port that it lets go (AF_BRIDGE, `br_ifinfo_notify`).
+            // A bridge sends the same message for a port that it releases (AF_BRIDGE, `br_ifinfo_notify`).
             gone: message.kind == RTM_DELLINK && body.first() == Some(&AF_UNSPEC),
         };
         for (attribute, value) in attributes(body.get(16..)?) {
@@ -84,14 +85,14 @@ impl Link {
 }
 
 impl RouteSocket {
-    /// A socket that hears of every link that changes.
-    pub(crate) fn listening() -> Result<Self, NetlinkError> {
+    /// A socket that is notified of every link that changes.
+    pub(crate) fn subscribed_to_links() -> Result<Self, NetlinkError> {
         Self::bound(RTMGRP_LINK).map_err(NetlinkError::Open)
     }
 
-    /// The links whose state changed since the last call. An error means that news were lost: ask for
+    /// The links that changed since the last call. An error means that notifications were lost: call
     /// [`RouteSocket::links`].
-    pub(crate) fn news(&mut self) -> io::Result<Vec<Link>> {
+    pub(crate) fn changed_links(&mut self) -> io::Result<Vec<Link>> {
         let mut buffer = vec![0; 16 << 10];
         let mut links = Vec::new();
         loop {
@@ -103,7 +104,7 @@ impl RouteSocket {
         }
     }
 
-    /// Every link there is.
+    /// Lists all links.
     pub(crate) fn links(&mut self) -> Result<Vec<Link>, NetlinkError> {
         let action = "list the interfaces";
         let mut links = Vec::new();
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_read_with_its_name_address_and_carrier() {
+    fn a_link_is_parsed_with_its_name_address_and_carrier() {
         let found = links_in(&link(
             RTM_NEWLINK,
             ARPHRD_ETHER,
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ethernet_has_no_address_for_dhcp() {
+    fn only_ethernet_interfaces_have_an_ethernet_address() {
         assert_eq!(links_in(&link(RTM_NEWLINK, 772, IFF_LOOPBACK))[0].mac, None);
         assert!(links_in(&link(RTM_DELLINK, ARPHRD_ETHER, 0))[0].gone);
     }

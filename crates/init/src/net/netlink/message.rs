@@ -1,6 +1,6 @@
-//! Netlink messages (RFC 3549) as bytes: building requests, walking answers. Pure.
+//! Netlink messages (RFC 3549): building requests and parsing replies. Pure.
 //!
-//! A builder and a walker of our own and not the rust-netlink crates: see the size table in `netlink.rs`.
+//! Hand-written rather than from the rust-netlink crates: see the size table in `netlink.rs`.
 
 /// `NLMSG_ERROR`.
 pub(crate) const ERROR: u16 = 2;
@@ -67,18 +67,18 @@ impl Request {
     }
 }
 
-/// A message that came in.
+/// A received message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Message<'a> {
     /// Its type: `RTM_NEWLINK`, [`ERROR`], [`DONE`].
     pub(crate) kind: u16,
-    /// The number of the request that it answers; 0 for news.
+    /// The sequence number of the request that it answers; 0 for notifications.
     pub(crate) sequence: u32,
     /// What follows the header.
     pub(crate) body: &'a [u8],
 }
 
-/// The messages of one datagram. A cut one ends the walk.
+/// The messages of one datagram. A truncated one ends the iteration.
 pub(crate) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
     std::iter::from_fn(move || {
         let length = usize::try_from(u32_at(bytes, 0)?).ok()?;
@@ -92,7 +92,7 @@ pub(crate) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
     })
 }
 
-/// The attributes behind a fixed part: kind (without its flag bits) and value. A cut one ends the walk.
+/// The attributes after a fixed part: kind (without its flag bits) and value. A truncated one ends the iteration.
 pub(crate) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let length = usize::from(u16_at(bytes, 0)?);
@@ -103,7 +103,7 @@ pub(crate) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])>
     })
 }
 
-/// The number in an [`ERROR`] message's body: 0 is an acknowledgement, else a negative errno.
+/// The number in an [`ERROR`] message's body: 0 for an acknowledgement, otherwise a negative errno.
 pub(crate) fn error_number(body: &[u8]) -> Option<i32> {
     u32_at(body, 0).map(u32::cast_signed)
 }
@@ -132,7 +132,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_request_reads_back_as_it_was_built() {
+    fn a_request_is_parsed_back_as_it_was_built() {
         let bytes = Request::new(16, REQUEST | ACK, 7, &[1; 16])
             .attribute(3, b"eth0\0")
             .attribute(4, &[9; 4])
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn two_messages_in_one_datagram_are_both_seen() {
+    fn two_messages_in_one_datagram_are_both_found() {
         let mut bytes = Request::new(16, 0, 1, &[]).finish();
         bytes.extend(Request::new(DONE, 0, 2, &[0; 4]).finish());
         assert_eq!(
@@ -157,7 +157,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn random_bytes_end_the_walk_and_nothing_else(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn random_bytes_are_parsed_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let walked: usize = messages(&bytes).map(|m| m.body.len() + attributes(m.body).count()).sum();
             prop_assert!(walked <= 2 * bytes.len());
         }

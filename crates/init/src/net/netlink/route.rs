@@ -16,7 +16,7 @@ use super::message::{
 };
 use crate::clock::timespec;
 
-/// Protocol 0, which is what no protocol at all means.
+/// `NETLINK_ROUTE` is protocol 0, which rustix expresses as none.
 const NETLINK_ROUTE: Option<rustix::net::Protocol> = None;
 // include/uapi/linux/rtnetlink.h
 const RTM_NEWROUTE: u16 = 24;
@@ -32,36 +32,36 @@ const RT_SCOPE_LINK: u8 = 253;
 const RTN_UNICAST: u8 = 1;
 const AF_INET: u8 = 2;
 
-/// How long the kernel may take to answer. It answers at once, or something is very wrong.
-const ANSWER: Duration = Duration::from_secs(5);
+/// The timeout for the kernel's reply. It replies at once unless something is very wrong.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why the kernel did not do what it was told.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NetlinkError {
     /// The socket could not be opened.
     #[error("cannot open a netlink socket")]
     Open(#[source] io::Error),
-    /// The request could not be sent, or its answer not be read.
-    #[error("cannot talk to the kernel by netlink to {action}")]
+    /// The request could not be sent, or its reply could not be read.
+    #[error("cannot {action} by netlink")]
     Talk {
-        /// What was asked for.
+        /// What was requested.
         action: &'static str,
-        /// What the kernel said.
+        /// The kernel's error.
         #[source]
         source: io::Error,
     },
     /// The kernel refused.
     #[error("the kernel refuses to {action}")]
     Refused {
-        /// What was asked for.
+        /// What was requested.
         action: &'static str,
-        /// What the kernel said.
+        /// The kernel's error.
         #[source]
         source: io::Error,
     },
 }
 
-/// A socket for orders, and with [`RouteSocket::listening`] for news of links.
+/// A socket for requests; a subscribed one also receives notifications.
 #[derive(Debug)]
 pub(crate) struct RouteSocket {
     fd: OwnedFd,
@@ -69,7 +69,7 @@ pub(crate) struct RouteSocket {
 }
 
 impl RouteSocket {
-    /// A socket for orders.
+    /// A socket for requests.
     pub(crate) fn open() -> Result<Self, NetlinkError> {
         Self::bound(0).map_err(NetlinkError::Open)
     }
@@ -87,7 +87,7 @@ impl RouteSocket {
         Ok(RouteSocket { fd, sequence: 0 })
     }
 
-    /// Adds a route through a link, `source` being the address to use on it.
+    /// Adds a route through a link, with `source` as the preferred source address.
     pub(crate) fn add_route(
         &mut self,
         index: u32,
@@ -138,7 +138,7 @@ impl RouteSocket {
         self.sequence
     }
 
-    /// Sends a request and reads until its answer is complete.
+    /// Sends a request and reads until the reply is complete.
     pub(super) fn exchange(
         &mut self,
         action: &'static str,
@@ -150,7 +150,7 @@ impl RouteSocket {
             .map_err(|e| talk(e.into()))?;
         let mut buffer = vec![0; 32 << 10];
         loop {
-            let timeout = timespec(ANSWER);
+            let timeout = timespec(REPLY_TIMEOUT);
             let ready = poll(&mut [PollFd::new(&self.fd, PollFlags::IN)], Some(&timeout));
             match ready {
                 Ok(0) => return Err(talk(io::ErrorKind::TimedOut.into())),

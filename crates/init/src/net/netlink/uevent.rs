@@ -1,4 +1,4 @@
-//! News of devices that appear: `NETLINK_KOBJECT_UEVENT`.
+//! Events of devices that appear: `NETLINK_KOBJECT_UEVENT`.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -7,24 +7,25 @@ use rustix::io::Errno;
 use rustix::net::netlink::{KOBJECT_UEVENT, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, sockopt};
 
-/// The group that the kernel itself talks to (2 is udev's).
+/// The multicast group of the kernel's own events (2 is udev's).
 const KERNEL_GROUP: u32 = 1;
-/// Room for a burst of a thousand devices; the kernel doubles it. The default loses some on a large server.
+/// Room for the events of a thousand devices at once, in bytes; the kernel doubles it. The default loses events on large
+/// servers.
 const RECEIVE_BUFFER: usize = 1 << 20;
 
-/// What the kernel says of one device.
+/// An event of a device.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Uevent<'a> {
     /// `add`, `remove`, `change`, …
     pub(crate) action: &'a str,
     /// The path below `/sys`.
     pub(crate) path: &'a str,
-    /// What a driver's alias is matched against, if the device has one.
+    /// The string that the aliases of drivers are matched against, if the device has one.
     pub(crate) modalias: Option<&'a str>,
 }
 
 impl<'a> Uevent<'a> {
-    /// Reads a datagram: `add@/devices/…`, then `KEY=value`, each ended by a zero byte.
+    /// Parses a datagram: `add@/devices/…`, then `KEY=value`, each ended by a zero byte.
     pub(crate) fn read(datagram: &'a [u8]) -> Option<Self> {
         let mut fields = datagram
             .split(|b| *b == 0)
@@ -46,7 +47,7 @@ pub(crate) struct UeventSocket {
 }
 
 impl UeventSocket {
-    /// Opens it. From then on nothing is missed: what was there before is found by a walk through `/sys`.
+    /// Opens it. Devices that appeared earlier have to be found by a walk through `/sys`.
     pub(crate) fn open() -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let fd = rustix::net::socket_with(
@@ -60,7 +61,7 @@ impl UeventSocket {
         Ok(UeventSocket { fd })
     }
 
-    /// Takes the next datagram into `buffer`. `ENOBUFS` means that some were lost, and that `/sys` is to be walked
+    /// Receives the next datagram into `buffer`. `ENOBUFS` means that events were lost, and that `/sys` has to be walked
     /// again.
     pub(crate) fn receive<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Option<&'b [u8]>> {
         match rustix::net::recv(&self.fd, &mut *buffer, RecvFlags::DONTWAIT) {
@@ -82,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_is_read_with_its_modalias() {
+    fn an_event_is_parsed_with_its_modalias() {
         let datagram = b"add@/devices/pci0000:00/0000:00:03.0/virtio0\0ACTION=add\0\
             DEVPATH=/devices/pci0000:00/0000:00:03.0/virtio0\0SUBSYSTEM=virtio\0\
             MODALIAS=virtio:d00000001v00001AF4\0SEQNUM=1193\0";
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_uevent_is_none() {
+    fn other_datagrams_are_not_events() {
         assert_eq!(Uevent::read(b""), None);
         assert_eq!(Uevent::read(b"libudev\0\xfe\xed\xca\xfe"), None);
         assert_eq!(Uevent::read(b"remove@/x\0").unwrap().modalias, None);

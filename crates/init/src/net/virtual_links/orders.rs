@@ -2,7 +2,7 @@
 
 use super::device::{Device, What};
 use crate::net::netlink::{
-    Attributes, Link, Making, NetlinkError, RouteSocket, bond_data, bridge_data, vlan_data,
+    Attributes, Link, NetlinkError, NewLink, RouteSocket, bond_data, bridge_data, vlan_data,
 };
 
 /// Renames a link. Who has the name makes way: its own turn may come yet, and no two can have one name.
@@ -43,14 +43,14 @@ pub(super) fn realise(device: &Device, below: Option<&Link>) -> Result<Option<Li
         // Its address would change with each port that comes.
         What::Bridge(_) => (bridge_data(), None, below.and_then(|link| link.mac)),
     };
-    let making = Making {
+    let new_link = NewLink {
         kind: device.kind(),
         name: &device.name,
         carried_by,
         address: address.map(|mac| mac.0),
         data: &data,
     };
-    socket.make(&making)?;
+    socket.create_link(&new_link)?;
     let links = socket.links()?;
     Ok(links.into_iter().find(|link| link.name == device.name))
 }

@@ -23,14 +23,14 @@ const DIRTY: u64 = 256;
 const LONGEST: usize = 8 << 10;
 
 /// The watch.
-pub(super) struct LastResort {
+pub(super) struct ShutdownWatchdog {
     /// `/proc`, which has no path here any more.
     proc: OwnedFd,
     /// Since when process 1 is at its last program.
     since: Option<Moment>,
 }
 
-impl LastResort {
+impl ShutdownWatchdog {
     pub(super) fn open() -> rustix::io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let proc = rustix::fs::open("/proc", flags, Mode::empty())?;
@@ -91,6 +91,6 @@ mod tests {
     #[test]
     fn a_machine_that_goes_on_is_let_be() {
         // Process 1 of whoever tests is not at its end.
-        assert_eq!(LastResort::open().unwrap().look(), None);
+        assert_eq!(ShutdownWatchdog::open().unwrap().look(), None);
     }
 }

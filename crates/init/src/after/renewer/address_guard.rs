@@ -7,7 +7,7 @@ use netroot_proto::dhcp::lease::Route;
 use netroot_proto::dhcp::netmask;
 
 use super::Keeper;
-use super::watch::{self, Finding};
+use super::ownership::{self, Owner};
 use crate::clock::Moment;
 use crate::net::address::Address;
 
@@ -23,21 +23,21 @@ impl Keeper {
         let Ok(addresses) = self.orders.addresses(index) else {
             return;
         };
-        let finding = watch::find(&addresses, own, || {
-            watch::networkd_has_it(&self.run, index, own)
+        let finding = ownership::find(&addresses, own, || {
+            ownership::networkd_has_it(&self.run, index, own)
         });
         let lost = match finding {
-            Finding::None => Some(format!("somebody took {own} away")),
-            Finding::Ours if !self.has_network() => {
+            Owner::None => Some(format!("somebody took {own} away")),
+            Owner::Ours if !self.has_network() => {
                 let prefix = self.address.prefix;
                 Some(format!("somebody took the route of {own}/{prefix} away"))
             }
-            Finding::Ours | Finding::TakenOver(_) => None,
+            Owner::Ours | Owner::TakenOver(_) => None,
         };
         match (lost, finding) {
             (Some(lost), _) => self.miss(&lost),
-            (None, Finding::TakenOver(by)) => self.hand_to(Some(by)),
-            (None, Finding::Ours | Finding::None) => self.hand_to(None),
+            (None, Owner::TakenOver(by)) => self.hand_to(Some(by)),
+            (None, Owner::Ours | Owner::None) => self.hand_to(None),
         }
     }
 
@@ -49,7 +49,9 @@ impl Keeper {
         let hosts = (1..3).map(|n| Ipv4Addr::from_bits(network.destination.to_bits() | n));
         let other = hosts.into_iter().find(|host| *host != own);
         // A network of a few addresses has none; what the kernel does not say is no news.
-        other.is_none_or(|other| network.prefix > 29 || self.orders.reaches(other).unwrap_or(true))
+        other.is_none_or(|other| {
+            network.prefix > 29 || self.orders.is_on_link(other).unwrap_or(true)
+        })
     }
 
     /// The lease is in the hands of that program, or in these.

@@ -1,4 +1,4 @@
-//! Links that are made of others (bond, VLAN, bridge), and changes to a link: name, address, master.
+//! Creating bonds, VLANs and bridges, and changing a link's name, address and master.
 //!
 //! The messages are built by pure functions; `IFLA_*` numbers are those of include/uapi/linux/if_link.h.
 
@@ -19,7 +19,7 @@ const IFLA_BOND_ARP_IP_TARGET: u16 = 8;
 const IFLA_BOND_PRIMARY: u16 = 11;
 const IFLA_BR_FORWARD_DELAY: u16 = 1;
 
-/// Attributes within an attribute.
+/// Nested attributes.
 #[derive(Debug, Default)]
 pub(crate) struct Attributes(Vec<u8>);
 
@@ -34,11 +34,11 @@ impl Attributes {
     }
 }
 
-/// What a bond is told when it is made. Most of it cannot be changed once it has ports.
+/// The attributes of a new bond. Most of them cannot be changed once it has ports.
 pub(crate) fn bond_data(bond: &Bond) -> Attributes {
     let mut data = Attributes::default();
     data.add(IFLA_BOND_MODE, &[bond.mode as u8]);
-    // Without a look at the carrier a port that died would be used on; the kernel's own 0 means just that.
+    // Without link monitoring, which is the kernel's default, a dead port would still be used.
     let monitored = |(a, _): &(BondAttribute, u32)| {
         matches!(a, BondAttribute::MiiMonitor | BondAttribute::ArpInterval)
     };
@@ -61,63 +61,63 @@ pub(crate) fn bond_data(bond: &Bond) -> Attributes {
     data
 }
 
-/// The number that makes a VLAN.
+/// The attributes of a new VLAN: its number.
 pub(crate) fn vlan_data(id: u16) -> Attributes {
     let mut data = Attributes::default();
     data.add(IFLA_VLAN_ID, &id.to_ne_bytes());
     data
 }
 
-/// A bridge that forwards from the first moment on: there is nothing behind it yet, so no loop to look for.
+/// The attributes of a new bridge. It forwards at once: nothing is behind it yet that could form a loop.
 pub(crate) fn bridge_data() -> Attributes {
     let mut data = Attributes::default();
     data.add(IFLA_BR_FORWARD_DELAY, &0u32.to_ne_bytes());
     data
 }
 
-/// What to make, or to change if it is there.
+/// A link to create, or to change if it exists.
 #[derive(Debug)]
-pub(crate) struct Making<'a> {
+pub(crate) struct NewLink<'a> {
     /// `bond`, `vlan` or `bridge`.
     pub(crate) kind: &'a str,
     /// The link's name.
     pub(crate) name: &'a str,
-    /// The index of the link that carries a VLAN.
+    /// The index of the link below a VLAN.
     pub(crate) carried_by: Option<u32>,
-    /// Its address; `None` leaves that to the kernel.
+    /// Its Ethernet address; the kernel chooses one for `None`.
     pub(crate) address: Option<[u8; 6]>,
-    /// What is its kind's own.
+    /// The attributes of its kind.
     pub(crate) data: &'a Attributes,
 }
 
-fn making(sequence: u32, making: &Making<'_>) -> Request {
+fn create_request(sequence: u32, new: &NewLink<'_>) -> Request {
     let mut info = Attributes::default();
-    info.add(IFLA_INFO_KIND, making.kind.as_bytes());
-    info.add(IFLA_INFO_DATA, &making.data.0);
+    info.add(IFLA_INFO_KIND, new.kind.as_bytes());
+    info.add(IFLA_INFO_DATA, &new.data.0);
     let flags = REQUEST | ACK | CREATE;
     let mut request = Request::new(RTM_NEWLINK, flags, sequence, &link_message(0, 0, 0))
-        .attribute(IFLA_IFNAME, &terminated(making.name));
-    if let Some(index) = making.carried_by {
+        .attribute(IFLA_IFNAME, &terminated(new.name));
+    if let Some(index) = new.carried_by {
         request = request.attribute(IFLA_LINK, &index.to_ne_bytes());
     }
-    if let Some(address) = making.address {
+    if let Some(address) = new.address {
         request = request.attribute(IFLA_ADDRESS, &address);
     }
     request.attribute(IFLA_LINKINFO, &info.0)
 }
 
-fn changing(sequence: u32, index: u32, attribute: u16, value: &[u8]) -> Request {
+fn change_request(sequence: u32, index: u32, attribute: u16, value: &[u8]) -> Request {
     let fixed = link_message(index, 0, 0);
     Request::new(RTM_NEWLINK, REQUEST | ACK, sequence, &fixed).attribute(attribute, value)
 }
 
-fn preferring(sequence: u32, index: u32, port: u32) -> Request {
+fn set_primary_request(sequence: u32, index: u32, port: u32) -> Request {
     let mut data = Attributes::default();
     data.add(IFLA_BOND_PRIMARY, &port.to_ne_bytes());
     let mut info = Attributes::default();
     info.add(IFLA_INFO_KIND, b"bond");
     info.add(IFLA_INFO_DATA, &data.0);
-    changing(sequence, index, IFLA_LINKINFO, &info.0)
+    change_request(sequence, index, IFLA_LINKINFO, &info.0)
 }
 
 fn terminated(name: &str) -> Vec<u8> {
@@ -125,44 +125,44 @@ fn terminated(name: &str) -> Vec<u8> {
 }
 
 impl RouteSocket {
-    /// Makes a link, or changes it if there is one of the name.
-    pub(crate) fn make(&mut self, wanted: &Making<'_>) -> Result<(), NetlinkError> {
-        let request = making(self.next(), wanted);
-        self.exchange("make the device", request, |_| {})
+    /// Creates a link, or changes the existing one of that name.
+    pub(crate) fn create_link(&mut self, wanted: &NewLink<'_>) -> Result<(), NetlinkError> {
+        let request = create_request(self.next(), wanted);
+        self.exchange("create the device", request, |_| {})
     }
 
-    /// Makes a link a port of a bond or a bridge. A bond takes only one that is down, and sets it up.
+    /// Makes a link a port of a bond or a bridge. A bond accepts only a link that is down, and sets it up.
     pub(crate) fn set_master(&mut self, index: u32, master: u32) -> Result<(), NetlinkError> {
-        let request = changing(self.next(), index, IFLA_MASTER, &master.to_ne_bytes());
-        self.exchange("make the NIC a port", request, |_| {})
+        let request = change_request(self.next(), index, IFLA_MASTER, &master.to_ne_bytes());
+        self.exchange("add the port", request, |_| {})
     }
 
-    /// Makes a port the one that a bond prefers.
+    /// Sets a bond's primary port.
     pub(crate) fn set_primary(&mut self, bond: u32, port: u32) -> Result<(), NetlinkError> {
-        let request = preferring(self.next(), bond, port);
-        self.exchange("prefer a port", request, |_| {})
+        let request = set_primary_request(self.next(), bond, port);
+        self.exchange("set the primary port", request, |_| {})
     }
 
-    /// Takes a link away that was made.
+    /// Removes a virtual link.
     pub(crate) fn remove_link(&mut self, index: u32) -> Result<(), NetlinkError> {
         let fixed = link_message(index, 0, 0);
         let request = Request::new(RTM_DELLINK, REQUEST | ACK, self.next(), &fixed);
-        self.exchange("take the device away", request, |_| {})
+        self.exchange("remove the device", request, |_| {})
     }
 
-    /// Gives a link another name. Older kernels do so only while it is down.
+    /// Renames a link. Older kernels allow that only while it is down.
     pub(crate) fn rename(&mut self, index: u32, name: &str) -> Result<(), NetlinkError> {
-        let request = changing(self.next(), index, IFLA_IFNAME, &terminated(name));
-        self.exchange("rename the NIC", request, |_| {})
+        let request = change_request(self.next(), index, IFLA_IFNAME, &terminated(name));
+        self.exchange("rename the interface", request, |_| {})
     }
 
-    /// Gives a link another Ethernet address. Many drivers do so only while it is down.
+    /// Sets a link's Ethernet address. Many drivers allow that only while it is down.
     pub(crate) fn set_link_address(
         &mut self,
         index: u32,
         address: [u8; 6],
     ) -> Result<(), NetlinkError> {
-        let request = changing(self.next(), index, IFLA_ADDRESS, &address);
+        let request = change_request(self.next(), index, IFLA_ADDRESS, &address);
         self.exchange("set the Ethernet address", request, |_| {})
     }
 
@@ -192,10 +192,10 @@ mod tests {
 
     #[test]
     #[cfg(target_endian = "little")]
-    fn a_vlan_is_asked_for_byte_by_byte_as_ip_link_does() {
-        let request = making(
+    fn a_vlan_is_requested_as_ip_link_requests_it() {
+        let request = create_request(
             7,
-            &Making {
+            &NewLink {
                 kind: "vlan",
                 name: "vlan5",
                 carried_by: Some(2),
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     #[cfg(target_endian = "little")]
-    fn a_bond_has_mode_monitor_attributes_and_targets_in_their_widths() {
+    fn the_attributes_of_a_bond_have_the_widths_of_the_kernel() {
         let lacp = bond("bond=bond0:eth0,eth1:mode=802.3ad,miimon=50,lacp_rate=fast");
         assert_eq!(
             bond_data(&lacp).0,
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     #[cfg(target_endian = "little")]
-    fn a_bond_without_a_monitor_looks_at_the_carrier() {
+    fn a_bond_without_monitoring_gets_miimon() {
         let plain = bond("bond=bond0:eth0,eth1:mode=active-backup");
         assert_eq!(
             bond_data(&plain).0,
@@ -245,18 +245,18 @@ mod tests {
 
     #[test]
     #[cfg(target_endian = "little")]
-    fn a_port_a_name_and_a_preferred_port_are_changes_of_one_link() {
+    fn master_name_and_primary_port_are_changed_as_expected() {
         assert_eq!(
-            changing(1, 3, IFLA_MASTER, &9u32.to_ne_bytes()).finish(),
+            change_request(1, 3, IFLA_MASTER, &9u32.to_ne_bytes()).finish(),
             hex("28000000 1000 0500 01000000 00000000 \
                  00 00 0000 03000000 00000000 00000000 0800 0a00 09000000")
         );
         assert_eq!(
-            changing(1, 3, IFLA_IFNAME, &terminated("lan")).finish()[32..],
+            change_request(1, 3, IFLA_IFNAME, &terminated("lan")).finish()[32..],
             hex("0800 0300 6c616e00")
         );
         assert_eq!(
-            preferring(1, 9, 3).finish()[32..],
+            set_primary_request(1, 9, 3).finish()[32..],
             hex("1800 1200 0800 0100 626f6e64 0c00 0200 0800 0b00 03000000")
         );
     }

@@ -12,7 +12,7 @@ use crate::net::netlink::LinkAddress;
 
 /// What became of the root's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Finding {
+pub(super) enum Owner {
     /// It is there as it was set.
     Ours,
     /// Another program keeps its lease, or moved the NIC to another address.
@@ -31,14 +31,14 @@ pub(super) fn find(
     addresses: &[LinkAddress],
     own: Ipv4Addr,
     networkd: impl FnOnce() -> bool,
-) -> Finding {
+) -> Owner {
     match addresses.iter().find(|a| a.own == own) {
-        Some(address) if !address.for_ever => Finding::TakenOver("a DHCP client of the root"),
-        Some(_) if networkd() => Finding::TakenOver("systemd-networkd"),
-        Some(_) => Finding::Ours,
+        Some(address) if !address.permanent => Owner::TakenOver("a DHCP client of the root"),
+        Some(_) if networkd() => Owner::TakenOver("systemd-networkd"),
+        Some(_) => Owner::Ours,
         // A client whose lease ended may leave one of these, which reach no server (RFC 3927).
-        None if addresses.iter().all(|a| a.own.is_link_local()) => Finding::None,
-        None => Finding::TakenOver("whoever gave the NIC another address"),
+        None if addresses.iter().all(|a| a.own.is_link_local()) => Owner::None,
+        None => Owner::TakenOver("whoever gave the NIC another address"),
     }
 }
 
@@ -84,27 +84,27 @@ mod tests {
 
     const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 7);
 
-    fn address(last: u8, for_ever: bool) -> LinkAddress {
+    fn address(last: u8, permanent: bool) -> LinkAddress {
         LinkAddress {
             index: 2,
             own: Ipv4Addr::new(10, 0, 0, last),
             prefix: 24,
-            for_ever,
+            permanent,
         }
     }
 
     #[test]
     fn the_address_as_it_was_set_is_ours_also_beside_another_programs() {
-        for for_ever in [true, false] {
-            let addresses = [address(8, for_ever), address(7, true)];
-            assert_eq!(find(&addresses, OWN, || false), Finding::Ours);
+        for permanent in [true, false] {
+            let addresses = [address(8, permanent), address(7, true)];
+            assert_eq!(find(&addresses, OWN, || false), Owner::Ours);
         }
     }
 
     #[test]
     fn an_end_at_the_address_is_a_dhcp_clients() {
         let taken = |addresses: &[LinkAddress]| {
-            matches!(find(addresses, OWN, || false), Finding::TakenOver(_))
+            matches!(find(addresses, OWN, || false), Owner::TakenOver(_))
         };
         assert!(taken(&[address(7, false)]));
         assert!(taken(&[address(7, false), address(8, true)]));
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn networkd_is_known_by_its_file() {
         let by = find(&[address(7, true)], OWN, || true);
-        assert_eq!(by, Finding::TakenOver("systemd-networkd"));
+        assert_eq!(by, Owner::TakenOver("systemd-networkd"));
     }
 
     #[test]
@@ -131,11 +131,11 @@ mod tests {
 
     #[test]
     fn a_nic_that_reaches_nobody_has_not_been_taken_over() {
-        assert_eq!(find(&[], OWN, || false), Finding::None);
+        assert_eq!(find(&[], OWN, || false), Owner::None);
         let alone = LinkAddress {
             own: Ipv4Addr::new(169, 254, 3, 4),
             ..address(0, true)
         };
-        assert_eq!(find(&[alone], OWN, || false), Finding::None);
+        assert_eq!(find(&[alone], OWN, || false), Owner::None);
     }
 }

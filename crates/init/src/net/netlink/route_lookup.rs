@@ -1,4 +1,4 @@
-//! Which way the kernel would send a packet.
+//! Asks the kernel which route a packet would take.
 
 use std::net::Ipv4Addr;
 
@@ -12,25 +12,25 @@ const RTA_GATEWAY: u16 = 5;
 /// `sizeof(struct rtmsg)`.
 const HEADER: usize = 12;
 const AF_INET: u8 = 2;
-/// Bits of an address.
-const WHOLE: u8 = 32;
+/// The prefix length of a single host.
+const HOST: u8 = 32;
 
 impl RouteSocket {
-    /// Whether a packet to that address goes straight to it: by whichever link, since two cards may be in one network.
+    /// Whether an address is on-link, reached without a router: through any link, since two cards may be in one network.
     ///
     /// # Errors
-    /// When the kernel does not say. That there is no route at all is an answer.
-    pub(crate) fn reaches(&mut self, other: Ipv4Addr) -> Result<bool, NetlinkError> {
-        let fixed: [u8; HEADER] = [AF_INET, WHOLE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    /// When the kernel does not answer. No route at all counts as not on-link.
+    pub(crate) fn is_on_link(&mut self, other: Ipv4Addr) -> Result<bool, NetlinkError> {
+        let fixed: [u8; HEADER] = [AF_INET, HOST, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         let request = Request::new(RTM_GETROUTE, REQUEST | ACK, self.next(), &fixed)
             .attribute(RTA_DST, &other.octets());
-        let mut straight = false;
+        let mut on_link = false;
         let asked = self.exchange("find a route", request, |message| {
             let body = message.body.get(HEADER..).unwrap_or_default();
-            straight = !attributes(body).any(|(kind, _)| kind == RTA_GATEWAY);
+            on_link = !attributes(body).any(|(kind, _)| kind == RTA_GATEWAY);
         });
         match asked {
-            Ok(()) => Ok(straight),
+            Ok(()) => Ok(on_link),
             Err(NetlinkError::Refused { .. }) => Ok(false),
             Err(e) => Err(e),
         }
@@ -42,20 +42,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn its_own_network_is_reached_and_a_network_of_nobody_is_not() {
+    fn the_local_network_is_on_link_and_another_is_not() {
         let mut socket = RouteSocket::open().unwrap();
         let links = socket.links().unwrap();
-        // A network namespace begins with a loopback interface that is down.
+        // A new network namespace has a loopback interface that is down.
         let up = links.iter().any(|link| link.loopback && link.up);
-        assert_eq!(socket.reaches(Ipv4Addr::new(127, 3, 2, 1)).unwrap(), up);
-        // By a router or not at all, but for hosts whose default route is a tunnel.
+        assert_eq!(socket.is_on_link(Ipv4Addr::new(127, 3, 2, 1)).unwrap(), up);
+        // Through a router or not at all, except on hosts whose default route is a tunnel.
         let routes = std::fs::read_to_string("/proc/net/route").unwrap();
         let is_tunnel = |line: &str| {
             let mut words = line.split_whitespace().skip(1);
             (words.next(), words.next()) == (Some("00000000"), Some("00000000"))
         };
-        let straight = routes.lines().any(is_tunnel);
-        let nobody = Ipv4Addr::new(198, 51, 100, 1);
-        assert_eq!(socket.reaches(nobody).unwrap(), straight);
+        let on_link = routes.lines().any(is_tunnel);
+        let elsewhere = Ipv4Addr::new(198, 51, 100, 1);
+        assert_eq!(socket.is_on_link(elsewhere).unwrap(), on_link);
     }
 }
