@@ -5,7 +5,7 @@ use netroot_proto::cmdline::BootPlan;
 use super::page::Page;
 
 /// The rows about modules that the command line names.
-pub(super) fn tell(plan: &BootPlan, page: &mut Page) {
+pub(super) fn add_to_page(plan: &BootPlan, page: &mut Page) {
     let orders = &plan.modules;
     if orders.wanted.is_empty() && orders.unwanted.is_empty() {
         return;

@@ -13,7 +13,7 @@ use netroot_proto::mount::{Lack, LeaseFacts, MachineIdentity, lack};
 use super::page::Page;
 
 /// The rows about the network.
-pub(super) fn tell(plan: &BootPlan, page: &mut Page) {
+pub(super) fn add_to_page(plan: &BootPlan, page: &mut Page) {
     let network = &plan.network;
     page.heading("the network");
     devices(network, page);

@@ -15,7 +15,7 @@ const DHCP_PATH: &str = "from DHCP option 17";
 const DHCP_OR_KERNEL: &str = "from DHCP option 17, or else the kernel's /tftpboot/%s";
 
 /// The rows about the root.
-pub(super) fn tell(plan: &BootPlan, page: &mut Page) {
+pub(super) fn add_to_page(plan: &BootPlan, page: &mut Page) {
     page.heading("the root");
     let nothing = NfsOptions::default();
     let (options, origin) = match &plan.root {

@@ -5,7 +5,7 @@ use netroot_proto::cmdline::{AfterFailure, BootPlan, InitProgram, Origin, Rescue
 use super::page::Page;
 
 /// The rows about the start of the root's own init.
-pub(super) fn tell(plan: &BootPlan, page: &mut Page) {
+pub(super) fn add_to_page(plan: &BootPlan, page: &mut Page) {
     page.heading("the start");
     if !plan.root_delay.value.is_zero() {
         let text = format!("{} s before the mount", plan.root_delay.value.as_secs());

@@ -8,9 +8,9 @@ use super::{modules, network, root, start};
 /// Every step, each with the parameter that it comes from.
 pub(super) fn of(plan: &BootPlan) -> Page {
     let mut page = Page::default();
-    modules::tell(plan, &mut page);
-    network::tell(plan, &mut page);
-    root::tell(plan, &mut page);
-    start::tell(plan, &mut page);
+    modules::add_to_page(plan, &mut page);
+    network::add_to_page(plan, &mut page);
+    root::add_to_page(plan, &mut page);
+    start::add_to_page(plan, &mut page);
     page
 }

@@ -1,8 +1,9 @@
 //! Boot reports: how a boot went, as the machine itself reports it.
 //!
-//! The command line names `POST /report/<mac>`, and the init sends its report there after each failure and before
-//! the switch to the root, with the failures before that it could not send. A machine without a screen is heard here. A report is taken from its machine's own
-//! address only, is bounded in size and in number, and what of it makes no sense is passed over.
+//! The command line names `POST /report/<mac>`. The init sends its report there after each failure and before the
+//! switch to the root, with earlier failures that it could not send, so that a machine without a screen is not silent.
+//! A report is accepted only from its machine's own address, is limited in size and in number, and unknown members are
+//! ignored.
 
 mod boot_summary;
 

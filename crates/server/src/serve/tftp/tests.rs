@@ -39,7 +39,7 @@ fn rig(things: &[(&str, Vec<u8>)]) -> Rig {
     .unwrap();
     let port = socket.local_addr().unwrap().port();
     let service = Service::new(Arc::new(shelf), 1500, timeline, Arc::clone(&counters));
-    // Before the first request: a datagram that is queued already tells no arrival.
+    // Before the first request: a datagram that is already queued has no packet information.
     let socket = ArrivalSocket::new(socket).unwrap();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
