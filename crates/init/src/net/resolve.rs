@@ -1,6 +1,6 @@
-//! The address of a server that is written by its name. What goes over the wire is netroot-proto's.
+//! Resolves the name of a server. The messages are encoded and decoded by netroot-proto.
 //!
-//! The C library would ask for up to twenty seconds and could not say who was silent.
+//! The C library would take up to twenty seconds and could not say which server did not answer.
 
 use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
@@ -12,24 +12,24 @@ use crate::clock::Moment;
 use crate::console::{debug, warn};
 use crate::net::address::Address;
 
-/// How long a server may take, in each round: a lost datagram is sent again.
-const ROUNDS: [Duration; 3] = [
+/// The timeout of each round, after which the query is sent again.
+const ROUND_TIMEOUTS: [Duration; 3] = [
     Duration::from_millis(800),
     Duration::from_secs(2),
     Duration::from_secs(3),
 ];
-/// How long all of it may take.
-const PATIENCE: Duration = Duration::from_secs(12);
-/// Name servers that are asked (`MAXNS`, as in resolv.conf(5)).
-const MOST_SERVERS: usize = 3;
-/// Aliases that are followed from one answer to the next question.
-const MOST_ALIASES: usize = 4;
-/// A datagram without extensions (RFC 1035 §4.2.1); longer ones are cut, which the answer's judge stands.
+/// The timeout of the whole resolution.
+const TIMEOUT: Duration = Duration::from_secs(12);
+/// The most name servers queried (`MAXNS`, as in resolv.conf(5)).
+const MAX_SERVERS: usize = 3;
+/// The most CNAMEs followed with further queries.
+const MAX_ALIASES: usize = 4;
+/// A datagram without extensions (RFC 1035 §4.2.1); longer ones are truncated, which the decoder accepts.
 const DATAGRAM: usize = 512;
-/// Datagrams that are looked at before a server counts as silent: others may send as well.
-const MOST_DATAGRAMS: usize = 64;
+/// The most datagrams read before a server counts as silent: others may send as well.
+const MAX_DATAGRAMS: usize = 64;
 
-/// Whom to ask, and below which domains.
+/// Name servers and search domains.
 #[derive(Debug, Clone)]
 pub(crate) struct Resolver {
     servers: Vec<Ipv4Addr>,
@@ -42,13 +42,13 @@ impl Resolver {
     pub(crate) fn of(address: &Address) -> Self {
         let search = address.domain.iter().chain(&address.search);
         Resolver {
-            servers: address.dns.iter().take(MOST_SERVERS).copied().collect(),
+            servers: address.dns.iter().take(MAX_SERVERS).copied().collect(),
             search: search.cloned().collect(),
             port: 53,
         }
     }
 
-    /// These servers and domains, separated by commas: what [`Resolver::lists`] gave.
+    /// Parses the comma-separated servers and domains that [`Resolver::lists`] returns.
     pub(crate) fn read(servers: &str, search: &str) -> Self {
         let search = search.split(',').filter(|domain| !domain.is_empty());
         Resolver {
@@ -58,18 +58,18 @@ impl Resolver {
         }
     }
 
-    /// Its servers and its domains, for another process.
+    /// The servers and the domains, for another process.
     pub(crate) fn lists(&self) -> [String; 2] {
         let servers: Vec<String> = self.servers.iter().map(Ipv4Addr::to_string).collect();
         [servers.join(","), self.search.join(",")]
     }
 
-    /// The addresses of a host, best first; none if nobody tells. Why is said on the console.
+    /// The addresses of a host, best first; empty if it cannot be resolved. The reason is logged.
     pub(crate) fn resolve(&self, host: &str) -> Vec<Ipv4Addr> {
-        let deadline = Moment::now().after(PATIENCE);
+        let deadline = Moment::now().after(TIMEOUT);
         for name in candidates(host, self.search.iter().map(String::as_str)) {
             let mut name = name;
-            for _ in 0..MOST_ALIASES {
+            for _ in 0..MAX_ALIASES {
                 match self.ask(&name, deadline) {
                     Some(Answer::Addresses(addresses)) => {
                         debug!("{name} is {addresses:?}");
@@ -77,7 +77,7 @@ impl Resolver {
                     }
                     Some(Answer::Alias(target)) => name = target,
                     Some(Answer::Nothing) => break,
-                    // Nobody answers: another name would only wait as long again.
+                    // No server answers: another name would only take as long again.
                     Some(Answer::Failed { .. }) | None => return Vec::new(),
                 }
             }
@@ -86,21 +86,21 @@ impl Resolver {
         Vec::new()
     }
 
-    /// One question to each server in turn, until one answers it.
+    /// Queries each server in turn, until one answers.
     fn ask(&self, name: &Name, deadline: Moment) -> Option<Answer> {
         let mut failed = None;
         let mut left = self.servers.clone();
-        for patience in ROUNDS {
+        for timeout in ROUND_TIMEOUTS {
             let mut silent = Vec::new();
             for server in left {
-                match self.ask_one(server, name, Moment::now().after(patience).min(deadline)) {
+                match self.ask_one(server, name, Moment::now().after(timeout).min(deadline)) {
                     Ok(answer @ Answer::Failed { code }) => {
-                        warn!("the name server {server} fails for {name} (code {code})");
+                        warn!("the name server {server} fails to resolve {name} (code {code})");
                         failed = Some(answer);
                     }
                     Ok(answer) => return Some(answer),
                     Err(e) if e.kind() == io::ErrorKind::TimedOut => silent.push(server),
-                    Err(e) => warn!("the name server {server} cannot be asked for {name}: {e}"),
+                    Err(e) => warn!("cannot query the name server {server} for {name}: {e}"),
                 }
             }
             left = silent;
@@ -112,7 +112,7 @@ impl Resolver {
     }
 
     fn ask_one(&self, server: Ipv4Addr, name: &Name, deadline: Moment) -> io::Result<Answer> {
-        // A port that the kernel chooses by chance, and a peer whose datagrams alone arrive.
+        // A random source port, and a connected socket that receives only from this server.
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         socket.connect((server, self.port))?;
         let mut id = [0; 2];
@@ -120,7 +120,7 @@ impl Resolver {
         let question = Question::new(u16::from_ne_bytes(id), name.clone());
         socket.send(&question.datagram())?;
         let mut buffer = [0; DATAGRAM];
-        for _ in 0..MOST_DATAGRAMS {
+        for _ in 0..MAX_DATAGRAMS {
             let left = deadline.remaining();
             if left.is_zero() {
                 break;
@@ -134,7 +134,7 @@ impl Resolver {
             };
             match question.answer(buffer.get(..length).unwrap_or_default()) {
                 Ok(answer) => return Ok(answer),
-                Err(reason) => debug!("a datagram of {server} is no answer: {reason:?}"),
+                Err(reason) => debug!("a datagram from {server} is not an answer: {reason:?}"),
             }
         }
         Err(io::ErrorKind::TimedOut.into())
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
     use std::thread;
 
-    /// A name server that knows one name, and answers first with what others might send.
+    /// A name server with one name, which first sends what an attacker might.
     fn server(known: &'static str, address: [u8; 4]) -> u16 {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = socket.local_addr().unwrap().port();
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_name_is_found_below_the_domain_although_others_answer_too() {
+    fn a_bare_name_is_found_in_the_search_domain_despite_forged_answers() {
         let port = server("nas.lab", [10, 0, 0, 9]);
         let resolver = resolver(&[[127, 0, 0, 1]], port);
         assert_eq!(resolver.resolve("nas"), [Ipv4Addr::new(10, 0, 0, 9)]);
@@ -190,9 +190,9 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_refuses_makes_way_for_the_next_one() {
+    fn the_next_server_is_queried_if_one_refuses() {
         let port = server("nas.lab", [10, 0, 0, 9]);
-        // Nothing listens at the first one.
+        // Nothing listens on the first one.
         let resolver = resolver(&[[127, 0, 0, 2], [127, 0, 0, 1]], port);
         let started = Moment::now();
         assert_eq!(resolver.resolve("nas.lab"), [Ipv4Addr::new(10, 0, 0, 9)]);
@@ -200,12 +200,12 @@ mod tests {
     }
 
     #[test]
-    fn silent_servers_are_given_up_within_the_patience() {
+    fn silent_servers_are_abandoned_within_the_timeout() {
         let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = silent.local_addr().unwrap().port();
         let started = Moment::now();
         assert!(resolver(&[[127, 0, 0, 1]], port).resolve("nas").is_empty());
         let took = Moment::now().since(started);
-        assert!(took > ROUNDS[0] && took < PATIENCE, "{took:?}");
+        assert!(took > ROUND_TIMEOUTS[0] && took < TIMEOUT, "{took:?}");
     }
 }

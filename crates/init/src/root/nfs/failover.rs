@@ -1,4 +1,4 @@
-//! Several servers of one root, asked at the same time.
+//! Queries several servers of the same root at once.
 
 use std::sync::Arc;
 use std::thread;
@@ -7,16 +7,15 @@ use std::time::Duration;
 use crate::channel::{RecvTimeoutError, channel};
 use crate::clock::{Moment, Wait};
 
-/// How long a server that is usable waits for those written before it: time enough for a first packet that was
-/// lost to be sent again.
+/// How long a usable server waits for those listed before it: long enough to retransmit a lost first packet.
 const HEAD_START: Duration = Duration::from_millis(1500);
 /// The stack of one asking thread, in bytes.
 const STACK: usize = 256 << 10;
 
-/// Asks all of `hosts` at once. Those that are usable come back in the order in which they are written, as soon as
-/// one before which nothing better can come is among them; if there is none, why the first one is not.
+/// Queries all of `hosts` at once. Returns the usable ones in the order in which they are listed, as soon as no better
+/// one can come; if none is usable, why the first one is not.
 ///
-/// `ask` has to end by itself.
+/// `ask` must return by itself.
 pub(crate) fn ask_all<H, T, E>(
     hosts: &[H],
     what: &str,
@@ -82,7 +81,7 @@ where
     }
 }
 
-/// Whether the best answer is known: one that is usable comes before every one that is missing.
+/// Whether the best answer is known: a usable one comes before every missing one.
 fn is_decided<T, E>(answers: &[Option<Result<T, E>>]) -> bool {
     let best = answers
         .iter()
@@ -105,27 +104,27 @@ mod tests {
     }
 
     #[test]
-    fn the_one_written_first_is_used_though_another_answers_earlier() {
+    fn the_first_listed_is_used_even_if_another_answers_earlier() {
         let (answers, _) = asked(&[(200, true), (10, true), (900, true)]);
         assert_eq!(answers, Ok(vec![200, 10]));
     }
 
     #[test]
-    fn a_first_one_that_fails_costs_no_more_than_its_failure() {
+    fn a_failed_first_server_does_not_delay_the_next() {
         let (answers, took) = asked(&[(100, false), (10, true)]);
         assert_eq!(answers, Ok(vec![10]));
         assert!(took < HEAD_START, "{took:?}");
     }
 
     #[test]
-    fn a_first_one_that_is_silent_costs_its_head_start() {
+    fn a_silent_first_server_costs_only_its_head_start() {
         let (answers, took) = asked(&[(4000, true), (10, true)]);
         assert_eq!(answers, Ok(vec![10]));
         assert!(took < Duration::from_millis(2500), "{took:?}");
     }
 
     #[test]
-    fn where_none_is_usable_the_first_one_says_why() {
+    fn if_none_is_usable_the_first_error_is_returned() {
         assert_eq!(asked(&[(100, false), (10, false)]).0, Err(Some(100)));
         assert_eq!(asked(&[(10, false)]).0, Err(Some(10)));
     }

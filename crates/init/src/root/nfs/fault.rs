@@ -1,4 +1,4 @@
-//! What an NFS server may do wrong, in words.
+//! What can be wrong with an NFS server, and what to do about it.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -8,10 +8,10 @@ use nfs3_types::nfs3::nfsstat3;
 use crate::console::debug;
 use crate::diagnosis::{Reachability, RpcFailure};
 
-/// How many exports a sentence names.
+/// How many exports a sentence lists.
 const NAMED: usize = 6;
 
-/// Why a server does not give the root. Each reads as the end of "cannot mount the root …: ".
+/// Why a server does not provide the root. Each reads as the end of "cannot mount the root …: ".
 #[derive(Debug)]
 pub(crate) enum NfsFault {
     /// No route, no ARP answer, or no answer to the connection's first packet.
@@ -34,15 +34,15 @@ pub(crate) enum NfsFault {
         /// What should listen there.
         what: &'static str,
     },
-    /// The connection was taken, and the answer is none.
+    /// The connection was accepted, but the reply is missing or malformed.
     Broken {
         /// The server.
         server: Ipv4Addr,
         /// The TCP port.
         port: u16,
-        /// What was asked.
+        /// The service that was called.
         what: &'static str,
-        /// What came instead.
+        /// What came instead of a reply.
         answer: RpcFailure,
     },
     /// portmapper does not know the program.
@@ -52,7 +52,7 @@ pub(crate) enum NfsFault {
         /// `NFS server, version 3`.
         what: &'static str,
     },
-    /// MOUNT refuses, and its list says that others may.
+    /// MOUNT refuses, and its export list allows other clients.
     NotToThisMachine {
         /// The server.
         server: Ipv4Addr,
@@ -60,10 +60,10 @@ pub(crate) enum NfsFault {
         path: String,
         /// Our address.
         own: Ipv4Addr,
-        /// Who may, as the server writes it.
+        /// The allowed clients, as the server writes them.
         allowed: Vec<String>,
     },
-    /// MOUNT refuses, and its list does not have the path.
+    /// MOUNT refuses, and its export list lacks the path.
     NotExported {
         /// The server.
         server: Ipv4Addr,
@@ -71,10 +71,10 @@ pub(crate) enum NfsFault {
         path: String,
         /// Our address.
         own: Ipv4Addr,
-        /// What it exports, as far as this machine may know: NFS-Ganesha lists for each client what it may mount.
+        /// What it exports, as far as this machine may see: NFS-Ganesha lists only what the client may mount.
         exports: Vec<String>,
     },
-    /// MOUNT refuses for another reason, or does not give its list.
+    /// MOUNT refuses for another reason, or does not return its export list.
     Denied {
         /// The server.
         server: Ipv4Addr,
@@ -83,7 +83,7 @@ pub(crate) enum NfsFault {
         /// The status.
         status: mountstat3,
     },
-    /// MOUNT gave a handle that NFS does not take.
+    /// MOUNT returned a handle that NFS rejects.
     Handle {
         /// The server.
         server: Ipv4Addr,
@@ -98,30 +98,30 @@ pub(crate) enum NfsFault {
         server: Ipv4Addr,
         /// The path.
         path: String,
-        /// Our address: a server shows each client what is for it.
+        /// Our address: a server shows each client its own exports.
         own: Ipv4Addr,
-        /// Where the path ends.
+        /// Where the path stops existing.
         missing: Box<Missing>,
     },
     /// Version 3 refuses, and version 4 does not have the path either.
     ByNeither {
         /// What version 3 says.
         refusal: Box<NfsFault>,
-        /// Where the path ends in version 4.
+        /// Where the path stops existing in version 4.
         missing: Box<Missing>,
     },
 }
 
-/// Where a path ends that version 4 does not have.
+/// Where a path stops existing in version 4.
 #[derive(Debug)]
 pub(crate) struct Missing {
-    /// The directory that is there.
+    /// The last directory that exists.
     pub(super) above: String,
-    /// The name that is not in it.
+    /// The name that is missing in it.
     pub(super) name: String,
-    /// The names that are; none if the server does not tell.
+    /// The names that it contains; empty if the server does not list them.
     pub(super) there: Vec<String>,
-    /// The path without its first names, if that is there: knfsd's export with `fsid=0` is version 4's `/`.
+    /// The path without its first names, if that exists: knfsd's export with `fsid=0` is version 4's `/`.
     pub(super) shortened: Option<String>,
 }
 
@@ -139,7 +139,7 @@ impl std::fmt::Display for Missing {
 }
 
 impl NfsFault {
-    /// The port that nobody answered at: once somebody does, another try is worth it.
+    /// The port that did not answer: once it does, the boot can be retried.
     pub(crate) fn awaited(&self) -> Option<SocketAddrV4> {
         match self {
             Self::Silent { server, port, .. } | Self::Closed { server, port, .. } => {
@@ -149,7 +149,7 @@ impl NfsFault {
         }
     }
 
-    /// The server that said nothing at all, or nothing but NULL: it may be, and its answers or our questions were lost.
+    /// The server that did not reply, or only to NULL: it may be up, and requests or replies were lost.
     pub(crate) fn silent(&self) -> Option<Ipv4Addr> {
         match self {
             Self::Silent { server, .. } => Some(*server),
@@ -158,8 +158,7 @@ impl NfsFault {
         }
     }
 
-    /// Whether another version of NFS may be answered all the same: not by who does not answer at the port of NFS
-    /// itself.
+    /// Whether another version of NFS may still work: not if the port of NFS itself does not answer.
     pub(super) fn leaves_other_versions(&self) -> bool {
         match self {
             Self::Silent { port, .. } => *port == nfs3_types::portmap::PMAP_PORT,
@@ -167,8 +166,7 @@ impl NfsFault {
         }
     }
 
-    /// This fault of the first version asked, and that of the second one: the one that is nearer to what is wrong, or
-    /// both if both are about the path.
+    /// Merges the faults of the two versions tried: the one closer to the cause, or both if both concern the path.
     pub(super) fn and(self, second: Self) -> Self {
         match (self, second) {
             (refusal, Self::NotShown { missing, .. })
@@ -188,7 +186,7 @@ impl NfsFault {
         }
     }
 
-    /// Whether version 3 was answered, and does not give the path.
+    /// Whether the server answered version 3 and refused the path.
     pub(super) fn is_refusal(&self) -> bool {
         matches!(
             self,
@@ -362,7 +360,7 @@ fn list(names: &[String]) -> String {
     text
 }
 
-/// A status of MOUNT (RFC 1813 §5.1.5) in words; nfs3_client prints a number's name.
+/// A status of MOUNT (RFC 1813 §5.1.5) in words; nfs3_client prints the constant's name.
 fn words(status: mountstat3) -> &'static str {
     match status {
         mountstat3::MNT3_OK => "no error",

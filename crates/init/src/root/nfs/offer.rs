@@ -1,4 +1,4 @@
-//! What a server offers: the versions to mount with, and what is known of the root before.
+//! What a server offers: the versions to mount with, and what is known about the root before the mount.
 
 use netroot_proto::mount::{KnownPorts, Version};
 
@@ -8,26 +8,25 @@ use super::server::Server;
 use super::walk::Found;
 use crate::console::{info, warn};
 
-/// What a server of version 3 may lack.
-const LACKS: &str = "the NFS server has no access lists by version 3 (NFSACL)";
+/// Logged if a version 3 server lacks NFSACL.
+const LACKS: &str = "the NFS server has no access control lists in version 3 (NFSACL)";
 
-/// A server that can be mounted from, as far as it says.
+/// A server that can be mounted from, as far as its replies show.
 #[derive(Debug)]
 pub(crate) struct Offer {
     /// Versions to mount with, in order.
     pub(crate) versions: Vec<Version>,
     /// Ports that answered.
     pub(crate) ports: KnownPorts,
-    /// For each program asked for, whether it is there; nothing where only version 4 answered, which has no
-    /// MOUNT to ask.
+    /// For each program asked for, whether it exists; empty if only version 4 answered, which has no MOUNT protocol.
     pub(crate) programs: Vec<Found>,
-    /// What version 3 said, where it refuses and version 4 may not.
+    /// Why version 3 refused, if version 4 may still work.
     pub(crate) refusal: Option<String>,
 }
 
-/// Asks a server about a path, for the versions in their order. Where the first kind, 3 or 4, is not spoken or does
-/// not give the path, the other one is asked if it is wanted too: a server may export a path by one of them alone.
-/// The other one goes first as well where version 3 will not do below an overlay (`layered`).
+/// Asks a server about a path, with the versions in order. If the first kind, 3 or 4, is not supported or refuses the
+/// path, the other one is tried if it is allowed too: a server may export a path in only one of them. Version 4 is also
+/// preferred if version 3 does not work below an overlay (`layered`).
 pub(crate) fn ask(
     server: &Server,
     path: &str,
@@ -61,16 +60,16 @@ pub(crate) fn ask(
     let first = versions.first().copied().unwrap_or(Version::V3);
     let other = versions.iter().find(|other| is_v3(other) != is_v3(&first));
     let fault = match ask_for(&first) {
-        // The others are behind it all the same: the kernel may not have this one.
+        // The others stay as a fallback: the kernel may not support this one.
         Ok(offer) => {
             let mut versions = versions.to_vec();
             if layered && is_v3(&first) && lacks_access_lists(server, offer.ports) {
                 if other.is_some_and(|other| ask_for(other).is_ok()) {
                     versions.sort_by_key(is_v3);
-                    info!("{LACKS}, which an overlay asks for: mounting by version 4");
+                    info!("{LACKS}, which an overlay needs: mounting with version 4");
                 } else {
                     warn!(
-                        "{LACKS}: under the overlay, nobody but root can run or open anything; let the server offer version 4"
+                        "{LACKS}: with the overlay, only root can run or open anything; enable version 4 on the server"
                     );
                 }
             }

@@ -1,4 +1,4 @@
-//! The questions that the NFS server is asked before the kernel mounts from it.
+//! Probes an NFS server before the kernel mounts from it.
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -13,60 +13,60 @@ use nfs3_types::rpc::{auth_unix, opaque_auth};
 use nfs3_types::xdr_codec::Opaque;
 use rustix::io::Errno;
 
-use super::compound::{Answer, COMPOUND, Question};
+use super::compound::{COMPOUND, Reply, Request};
 use super::fault::{Missing, NfsFault};
 use super::refusal::refusal;
 use super::server::Server;
 use super::service::{ACL, MOUNT, NFS, NFS_4, PORTMAPPER, Service, answers_null, null, null_at};
-use super::stream::{Stream, Tcp, finish};
-use super::tree::Export;
+use super::stream::{Stream, Tcp, block_on};
+use super::tree::ExportTree;
 use super::walk::{Found, find};
 use crate::console::debug;
 use crate::diagnosis::{Reachability, RpcFailure};
 
-/// The port of NFS where nothing else is said (RFC 7530 §3.1; version 3 by custom).
+/// The default port of NFS (RFC 7530 §3.1; version 3 by custom).
 const NFS_PORT: u16 = 2049;
-/// How many first names of a path may be above what version 4 shows.
-const SHORTENED: usize = 4;
+/// How many leading names of a path may be hidden in the tree of version 4.
+const MAX_SHORTENED: usize = 4;
 
-/// What the server said.
+/// The result of a probe.
 #[derive(Debug)]
 pub(crate) struct Probed {
     /// The ports that answered.
     pub(crate) ports: KnownPorts,
-    /// For each program asked for, whether it is there.
+    /// For each program asked for, whether it exists.
     pub(crate) programs: Vec<Found>,
 }
 
-/// Asks a server of NFSv3 for its ports, for the export, and for each of `programs` within it.
+/// Asks an NFSv3 server for its ports, for the export, and for each of `programs` in it.
 pub(crate) fn probe_v3(
     server: &Server,
     path: &str,
     programs: &[String],
 ) -> Result<Probed, NfsFault> {
-    let asked = Ask { server: *server };
-    let told = server.ports;
-    let ports = asked.ports(told)?;
+    let probe = Probe { server: *server };
+    let given = server.ports;
+    let ports = probe.ports(given)?;
     if let KnownPorts {
         nfs: Some(nfs),
         mount: Some(mount),
     } = ports
     {
-        debug!("{}: NFS is at port {nfs}, MOUNT at {mount}", server.address);
+        debug!("{}: NFS is on port {nfs}, MOUNT on {mount}", server.address);
     }
-    match asked.export(ports, path, programs) {
-        // The ports were told and are wrong: ask the portmapper, if it knows better.
-        Err(fault) if told.nfs.is_some() || told.mount.is_some() => {
+    match probe.export(ports, path, programs) {
+        // The given ports may be wrong: ask the portmapper.
+        Err(fault) if given.nfs.is_some() || given.mount.is_some() => {
             if !matches!(fault, NfsFault::Closed { .. } | NfsFault::Broken { .. }) {
                 return Err(fault);
             }
-            match asked.ports(KnownPorts::default()) {
+            match probe.ports(KnownPorts::default()) {
                 Ok(found) if found != ports => {
                     debug!(
                         "the ports given do not answer; the portmapper says {:?} and {:?}",
                         found.nfs, found.mount
                     );
-                    asked.export(found, path, programs)
+                    probe.export(found, path, programs)
                 }
                 _ => Err(fault),
             }
@@ -75,12 +75,12 @@ pub(crate) fn probe_v3(
     }
 }
 
-/// Sees whether NFSv4 is answered where it should be (NULL, RFC 7530 §15.1): the kernel itself would be silent for
-/// minutes. Then, whether a name of the path is missing, which the kernel would not name.
+/// Checks whether the server answers NFSv4 (NULL, RFC 7530 §15.1), where the kernel would hang for minutes. Then,
+/// whether a name of the path is missing, which the kernel would not report.
 pub(crate) fn probe_v4(server: &Server, path: &str) -> Result<(), NfsFault> {
     let port = server.ports.nfs.unwrap_or(NFS_PORT);
-    let asked = Ask { server: *server };
-    let stream = asked.connect(server.address, port, &NFS_4)?;
+    let probe = Probe { server: *server };
+    let stream = probe.connect(server.address, port, &NFS_4)?;
     let mut client = RpcClient::new_with_auth(stream, root(), opaque_auth::default());
     if let Err(e) = null(&mut client, &NFS_4) {
         let answer = RpcFailure::of(e, || false);
@@ -97,12 +97,12 @@ pub(crate) fn probe_v4(server: &Server, path: &str) -> Result<(), NfsFault> {
     }
 }
 
-/// Whether a server of version 3 says that it has no access lists (NFSACL).
+/// Whether a version 3 server reports that it has no access control lists (NFSACL).
 ///
-/// An overlay asks the file system below it for the list of whatever the caller does not own (`ovl_get_acl`), and
-/// Linux's client answers EOPNOTSUPP where the server has none: whoever is not root can run nothing and open
-/// nothing. The option `noacl` is no cure, for it makes the client answer the same (measured on 6.1.0-50); version
-/// 4 is one, since lists are none of the VFS's there (`SB_POSIXACL`, `fs/nfs/super.c`).
+/// An overlay reads the ACL of every file that the caller does not own from the lower file system (`ovl_get_acl`),
+/// and Linux's client returns EOPNOTSUPP if the server has none: only root can run or open anything. The option
+/// `noacl` does not help, since the client then returns the same (measured on 6.1.0-50). Version 4 does: there the VFS
+/// handles no ACLs (`SB_POSIXACL`, `fs/nfs/super.c`).
 pub(super) fn lacks_access_lists(server: &Server, ports: KnownPorts) -> bool {
     matches!(
         null_at(server.address, ports.nfs.unwrap_or(NFS_PORT), &ACL),
@@ -110,18 +110,18 @@ pub(super) fn lacks_access_lists(server: &Server, ports: KnownPorts) -> bool {
     )
 }
 
-/// The first name of a path that version 4 does not have. `None` if it has all, and if it does not tell.
+/// The first name of a path that is missing in version 4. `None` if all exist, or if the server does not say.
 fn missing(client: &mut RpcClient<Stream>, path: &str) -> Option<Box<Missing>> {
-    let mut ask = |question: Question| {
+    let mut ask = |request: Request| {
         let call = async {
             client
-                .call::<_, Answer>(nfs3_types::nfs3::PROGRAM, 4, COMPOUND, &question)
+                .call::<_, Reply>(nfs3_types::nfs3::PROGRAM, 4, COMPOUND, &request)
                 .await
         };
-        match finish(call) {
-            Ok(answer) => Some(answer),
+        match block_on(call) {
+            Ok(reply) => Some(reply),
             Err(e) => {
-                debug!("version 4 does not tell whether {path} is there: {e}");
+                debug!("cannot look up {path} over version 4: {e}");
                 None
             }
         }
@@ -130,14 +130,14 @@ fn missing(client: &mut RpcClient<Stream>, path: &str) -> Option<Box<Missing>> {
         .split('/')
         .filter(|name| !matches!(*name, "" | "."))
         .collect();
-    let depth = ask(Question::walk(&names))?.missing_after()?;
+    let depth = ask(Request::walk(&names))?.missing_after()?;
     let above = names.get(..depth)?;
-    let there = ask(Question::list(above)).and_then(|answer| answer.names(depth));
-    // Once a question is not answered, none of the others would be.
+    let there = ask(Request::list(above)).and_then(|reply| reply.names(depth));
+    // If one request is not answered, the others would not be either.
     let shortened = (1..names.len())
-        .take(SHORTENED)
+        .take(MAX_SHORTENED)
         .filter_map(|first| names.get(first..))
-        .map_while(|shorter| Some((shorter, ask(Question::walk(shorter))?.is_good())))
+        .map_while(|shorter| Some((shorter, ask(Request::walk(shorter))?.is_ok())))
         .find(|(_, is_there)| *is_there);
     Some(Box::new(Missing {
         above: format!("/{}", above.join("/")),
@@ -147,7 +147,7 @@ fn missing(client: &mut RpcClient<Stream>, path: &str) -> Option<Box<Missing>> {
     }))
 }
 
-/// A mount that a MOUNT server remembers.
+/// A mount that is listed at a MOUNT server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mounted {
     /// What is mounted, as the server calls it.
@@ -158,30 +158,34 @@ pub(crate) struct Mounted {
     pub(crate) port: u16,
 }
 
-/// Tells a MOUNT server that a mount is over (UMNT, RFC 1813 §5.2.3): the kernel does not. Nothing depends on it but
-/// the server's list.
+/// Tells a MOUNT server that an export was unmounted (UMNT, RFC 1813 §5.2.3), which the kernel does not do. Only the
+/// server's list of mounts depends on it.
 pub(crate) fn tell_unmounted(mounted: &Mounted) {
     let address = SocketAddrV4::new(mounted.address, mounted.port);
-    let told = Tcp::connect_reserved(address).map(|stream| {
+    let sent = Tcp::connect_reserved(address).map(|stream| {
         let mut client = MountClient::new_with_auth(stream, root(), opaque_auth::default());
-        finish(client.umnt(dirpath(Opaque::borrowed(mounted.path.as_bytes()))))
+        block_on(client.umnt(dirpath(Opaque::borrowed(mounted.path.as_bytes()))))
     });
-    if !matches!(told, Ok(Ok(()))) {
-        debug!("{address} did not hear that {} is unmounted", mounted.path);
+    if !matches!(sent, Ok(Ok(()))) {
+        debug!(
+            "cannot report to {address} that {} is unmounted",
+            mounted.path
+        );
     }
 }
 
-struct Ask {
+/// The requests to one server.
+struct Probe {
     server: Server,
 }
 
-impl Ask {
+impl Probe {
     fn connect(&self, server: Ipv4Addr, port: u16, service: &Service) -> Result<Stream, NfsFault> {
         Tcp::connect_reserved(SocketAddrV4::new(server, port))
             .map_err(|e| self.unreachable(server, port, service, e))
     }
 
-    /// What it means that there is no connection.
+    /// The fault of a failed connection.
     fn unreachable(
         &self,
         server: Ipv4Addr,
@@ -214,14 +218,14 @@ impl Ask {
         }
     }
 
-    /// The ports of NFS and MOUNT: those that were told, the others from the portmapper.
-    fn ports(&self, told: KnownPorts) -> Result<KnownPorts, NfsFault> {
+    /// The ports of NFS and MOUNT: those given, the others from the portmapper.
+    fn ports(&self, given: KnownPorts) -> Result<KnownPorts, NfsFault> {
         Ok(KnownPorts {
-            nfs: Some(match told.nfs {
+            nfs: Some(match given.nfs {
                 Some(port) => port,
                 None => self.port(self.server.address, &NFS)?,
             }),
-            mount: Some(match told.mount {
+            mount: Some(match given.mount {
                 Some(port) => port,
                 None => self.port(self.server.mount_address, &MOUNT)?,
             }),
@@ -229,22 +233,22 @@ impl Ask {
     }
 
     fn port(&self, server: Ipv4Addr, service: &Service) -> Result<u16, NfsFault> {
-        // It answers everybody: no reserved port is spent on it.
+        // The portmapper needs no reserved port.
         let (program, version, what) = (service.program, service.version, service.name);
         let stream = match Tcp::connect_from_any(SocketAddrV4::new(server, PMAP_PORT)) {
             Ok(stream) => stream,
             Err(e) => {
-                // A server without a portmapper may have everything on one port, as `netroot serve` does.
+                // A server without a portmapper may serve everything on one port, as `netroot serve` does.
                 let closed = e.kind() == ErrorKind::ConnectionRefused;
                 if closed && null_at(server, NFS_PORT, service).is_ok() {
-                    debug!("{server} has no portmapper; the {what} answers at port {NFS_PORT}");
+                    debug!("{server} has no portmapper; the {what} answers on port {NFS_PORT}");
                     return Ok(NFS_PORT);
                 }
                 return Err(self.unreachable(server, PMAP_PORT, &PORTMAPPER, e));
             }
         };
-        let told = finish(PortmapperClient::new(stream).getport(program, version, IPPROTO_TCP));
-        match told {
+        let found = block_on(PortmapperClient::new(stream).getport(program, version, IPPROTO_TCP));
+        match found {
             Ok(port) => Ok(port),
             Err(PortmapError::Rpc(e)) => Err(unanswered(server, PMAP_PORT, &PORTMAPPER, e)),
             Err(PortmapError::ProgramUnavailable | PortmapError::InvalidPortValue(_)) => {
@@ -266,7 +270,7 @@ impl Ask {
         let server = self.server.mount_address;
         let stream = self.connect(server, mount, &MOUNT)?;
         let mut client = MountClient::new_with_auth(stream, root(), opaque_auth::default());
-        let root_handle = match finish(client.mnt(dirpath(Opaque::borrowed(path.as_bytes())))) {
+        let root_handle = match block_on(client.mnt(dirpath(Opaque::borrowed(path.as_bytes())))) {
             Ok(granted) => nfs_fh3 {
                 data: granted.fhandle.0,
             },
@@ -279,7 +283,7 @@ impl Ask {
                     &self.server,
                     path,
                     status,
-                    finish(client.export()).ok(),
+                    block_on(client.export()).ok(),
                 ));
             }
         };
@@ -289,9 +293,9 @@ impl Ask {
         let arguments = FSINFO3args {
             fsroot: root_handle.clone(),
         };
-        match finish(client.fsinfo(&arguments)) {
+        match block_on(client.fsinfo(&arguments)) {
             Ok(Nfs3Result::Ok(info)) => {
-                debug!("the server reads up to {} bytes at once", info.rtmax)
+                debug!("the server's maximum read size is {} bytes", info.rtmax)
             }
             Ok(Nfs3Result::Err((
                 status @ (nfsstat3::NFS3ERR_STALE | nfsstat3::NFS3ERR_BADHANDLE),
@@ -304,14 +308,14 @@ impl Ask {
                     status,
                 });
             }
-            // What else it may be, the mount will tell.
+            // Any other status is left to the mount.
             Ok(Nfs3Result::Err((status, _))) => debug!("FSINFO: {status}"),
             Err(e) => {
                 drop(client);
                 return Err(unanswered(self.server.address, nfs, &NFS, e));
             }
         }
-        let mut tree = Export { client };
+        let mut tree = ExportTree { client };
         let programs = programs
             .iter()
             .map(|p| find(&mut tree, &root_handle, p.as_bytes()))
@@ -320,7 +324,7 @@ impl Ask {
     }
 }
 
-/// What it means that a call was not answered as it should be.
+/// The fault of a failed call.
 fn unanswered(server: Ipv4Addr, port: u16, service: &Service, error: RpcError) -> NfsFault {
     let answer = RpcFailure::of(error, || answers_null(server, port, service));
     broken(server, port, service, answer)
@@ -335,7 +339,7 @@ fn broken(server: Ipv4Addr, port: u16, service: &Service, answer: RpcFailure) ->
     }
 }
 
-/// The credential of root, as the kernel's own client would send it.
+/// The credential of root, as the kernel's client sends it.
 fn root() -> opaque_auth<'static> {
     opaque_auth::auth_unix(&auth_unix::default())
 }

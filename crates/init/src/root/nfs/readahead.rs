@@ -1,4 +1,4 @@
-//! How much of a file is read before it is asked for.
+//! The readahead of the NFS mount.
 
 use std::fs;
 

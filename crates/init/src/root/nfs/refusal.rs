@@ -1,11 +1,11 @@
-//! What a refused mount means, seen beside the list of exports.
+//! Explains a refused mount with the help of the export list.
 
 use nfs3_types::mount::{exports, mountstat3};
 
 use super::fault::NfsFault;
 use super::server::Server;
 
-/// A refusal and the list of exports, put together.
+/// The fault that the MOUNT status and the export list point to.
 pub(super) fn refusal(
     server: &Server,
     path: &str,
@@ -43,7 +43,7 @@ pub(super) fn refusal(
             )
         })
         .collect();
-    // A server may let a directory below an export be mounted, so the export that counts is the nearest above.
+    // A server may allow mounting a directory below an export, so the nearest export above decides.
     let above = |export: &str| {
         let export = trimmed(export);
         trimmed(&path) == export || path.starts_with(&format!("{export}/"))
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_fault_is_told_as_one() {
+    fn a_server_fault_is_reported_as_such() {
         assert!(
             refused("/x", mountstat3::MNT3ERR_SERVERFAULT, &[("/x", &[])])
                 .contains("a failure of the server")

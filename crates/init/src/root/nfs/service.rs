@@ -1,4 +1,4 @@
-//! The programs of an NFS server, and the call that all of them answer.
+//! The RPC programs of an NFS server, and the NULL call that all of them answer.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -7,14 +7,14 @@ use nfs3_client::RpcError;
 use nfs3_client::rpc::RpcClient;
 use nfs3_types::xdr_codec::Void;
 
-use super::stream::{Stream, Tcp, finish};
+use super::stream::{Stream, Tcp, block_on};
 
-/// How long a service that let another call wait has to answer NULL.
-const NULL: Duration = Duration::from_millis(1500);
+/// Timeout of NULL, to a service that did not answer another call.
+const NULL_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// An RPC program (RFC 5531 §8).
 pub(super) struct Service {
-    /// For people.
+    /// As shown in messages.
     pub(super) name: &'static str,
     pub(super) program: u32,
     pub(super) version: u32,
@@ -47,25 +47,25 @@ pub(super) const PORTMAPPER: Service = Service {
     version: 2,
 };
 
-/// Calls the procedure that every program has and that does nothing (RFC 5531 §12.1).
+/// Calls the NULL procedure, which every program has (RFC 5531 §12.1).
 pub(super) fn null(client: &mut RpcClient<Stream>, service: &Service) -> Result<(), RpcError> {
     let call = async {
         client
             .call::<Void, Void>(service.program, service.version, 0, &Void)
             .await
     };
-    finish(call).map(|Void| ())
+    block_on(call).map(|Void| ())
 }
 
-/// NULL on a connection of its own, which is soon answered or never.
+/// Calls NULL on a new connection, with a short timeout.
 pub(super) fn null_at(server: Ipv4Addr, port: u16, service: &Service) -> Result<(), RpcError> {
     let mut stream =
         Tcp::connect_from_any(SocketAddrV4::new(server, port)).map_err(RpcError::Io)?;
-    stream.end_within(NULL);
+    stream.set_timeout(NULL_TIMEOUT);
     null(&mut RpcClient::new(stream), service)
 }
 
-/// Whether NULL is answered, by a service that let another call wait. A refusal is an answer too.
+/// Whether a service that did not answer another call answers NULL. A refusal counts as an answer.
 pub(super) fn answers_null(server: Ipv4Addr, port: u16, service: &Service) -> bool {
     !matches!(null_at(server, port, service), Err(RpcError::Io(_)))
 }

@@ -1,7 +1,7 @@
 //! A TCP connection as nfs3_client wants it, without a runtime: every step has a deadline.
 //!
-//! It reads a whole record before it hands out a byte. nfs3_client would allocate whatever length a peer
-//! announces, does not take records in several fragments, and spins when the peer closes.
+//! It reads a whole record before it returns any of it. nfs3_client would allocate whatever length a peer
+//! announces, does not accept records of several fragments, and spins when the peer closes.
 
 use std::future::Future;
 use std::io;
@@ -21,20 +21,20 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, 
 
 use crate::clock::{Moment, timespec};
 
-/// How long a connection may take. A lost SYN is sent again after one second and after three.
-const CONNECT: Duration = Duration::from_millis(3500);
-/// How long one answer may take.
-const ANSWER: Duration = Duration::from_secs(3);
-/// How long all answers on one connection may take: a server that answers every question just in time, and sends
-/// one link after the other, must not hold up the boot.
-const CONVERSATION: Duration = Duration::from_secs(20);
-/// The longest record taken: a list of ten thousand exports fits.
-const LONGEST_RECORD: usize = 1 << 20;
-/// The kernel's own NFS client takes ports from 665 on, from the top down; these are for the questions before.
+/// Timeout of a connection attempt. A lost SYN is retransmitted after one second and after three.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(3500);
+/// Timeout of one reply.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(3);
+/// Timeout of a whole connection: a server that answers every request just in time, with one link after the other,
+/// must not hold up the boot.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(20);
+/// The longest record accepted, in bytes: a list of ten thousand exports fits.
+const MAX_RECORD: usize = 1 << 20;
+/// Source ports for our own requests: the kernel's NFS client uses those from 665 on, from the top down.
 const PORTS: std::ops::RangeInclusive<u16> = 600..=664;
 
-/// Opens connections from a port below 1024: most servers take no others. Each attempt takes the next port, and a
-/// connection gives its port back when it ends ([`Stream::open`]), so that no number of retries uses them up.
+/// Opens connections from a port below 1024: most servers accept no others. Each attempt takes the next port, and a
+/// connection releases its port when it is closed ([`Stream::open`]), so that retries do not use them up.
 #[derive(Debug)]
 pub(super) struct Tcp;
 
@@ -43,11 +43,11 @@ impl Tcp {
     pub(super) fn connect_reserved(address: SocketAddrV4) -> io::Result<Stream> {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let span = PORTS.end() - PORTS.start() + 1;
-        // A machine that starts anew does not come from the port that the server remembers it by.
+        // After a reboot, do not reuse the port that the server still remembers.
         if NEXT.load(Ordering::Relaxed) == 0 {
-            let mut chance = [1; 2];
-            let _ = rustix::rand::getrandom(&mut chance, rustix::rand::GetRandomFlags::NONBLOCK);
-            let start = u16::from_ne_bytes(chance) % span;
+            let mut random = [1; 2];
+            let _ = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::NONBLOCK);
+            let start = u16::from_ne_bytes(random) % span;
             let _ = NEXT.compare_exchange(0, start, Ordering::Relaxed, Ordering::Relaxed);
         }
         for _ in 0..span {
@@ -59,7 +59,7 @@ impl Tcp {
                         e.kind(),
                         io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable
                     ) => {}
-                // Without the right to such ports, the server decides whether another will do.
+                // Without the privilege for such ports, the server decides whether it accepts another one.
                 Err(e) if e.kind() == io::ErrorKind::PermissionDenied => break,
                 result => return result,
             }
@@ -96,11 +96,11 @@ fn v4(address: SocketAddr) -> io::Result<SocketAddrV4> {
 #[derive(Debug)]
 pub(crate) struct Stream {
     fd: OwnedFd,
-    /// When the conversation has to be over.
-    end: Moment,
-    /// What is left of the record that was read, its mark in front.
+    /// When the connection has to be finished.
+    deadline: Moment,
+    /// The record that was read, with its mark in front.
     record: Vec<u8>,
-    taken: usize,
+    consumed: usize,
 }
 
 impl Stream {
@@ -110,7 +110,7 @@ impl Stream {
         if let Some(port) = from {
             rustix::net::bind(&fd, &SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port))?;
         }
-        let deadline = Moment::now().after(CONNECT);
+        let deadline = Moment::now().after(CONNECT_TIMEOUT);
         match rustix::net::connect(&fd, &address) {
             Ok(()) => {}
             Err(Errno::INPROGRESS) => {
@@ -120,25 +120,25 @@ impl Stream {
             Err(e) => return Err(e.into()),
         }
         let _ = sockopt::set_tcp_nodelay(&fd, true);
-        // Closed by a reset, the connection leaves no TIME_WAIT that would keep its port for a minute. Nothing is
-        // lost: it is closed when the last answer has come, or when none is waited for any more.
+        // Closed with a reset, the connection leaves no TIME_WAIT state that would occupy its port for a minute. No
+        // data is lost: it is closed after the last reply, or once none is expected any more.
         let _ = sockopt::set_socket_linger(&fd, Some(Duration::ZERO));
         Ok(Stream {
             fd,
-            end: Moment::now().after(CONVERSATION),
+            deadline: Moment::now().after(CONNECTION_TIMEOUT),
             record: Vec::new(),
-            taken: 0,
+            consumed: 0,
         })
     }
 
-    /// Lets the conversation last so long from now on, and no longer.
-    pub(super) fn end_within(&mut self, time: Duration) {
-        self.end = Moment::now().after(time);
+    /// Sets the time that the connection has left.
+    pub(super) fn set_timeout(&mut self, time: Duration) {
+        self.deadline = Moment::now().after(time);
     }
 
-    /// Reads one record (RFC 5531 §11), joining its fragments, and keeps it with a mark as if it were one.
+    /// Reads one record (RFC 5531 §11), joins its fragments, and stores it as a single one.
     fn read_record(&mut self) -> io::Result<()> {
-        let deadline = Moment::now().after(ANSWER).min(self.end);
+        let deadline = Moment::now().after(REPLY_TIMEOUT).min(self.deadline);
         let mut record = vec![0; 4];
         loop {
             let mut mark = [0; 4];
@@ -146,8 +146,8 @@ impl Stream {
             let mark = u32::from_be_bytes(mark);
             let length = usize::try_from(mark & 0x7fff_ffff).unwrap_or(usize::MAX);
             let before = record.len();
-            if length > LONGEST_RECORD || before + length > LONGEST_RECORD {
-                let text = format!("a record of {length} bytes, more than any answer has");
+            if length > MAX_RECORD || before + length > MAX_RECORD {
+                let text = format!("a record of {length} bytes, longer than any reply");
                 return Err(io::Error::new(io::ErrorKind::InvalidData, text));
             }
             record.resize(before + length, 0);
@@ -161,7 +161,7 @@ impl Stream {
             *byte = value;
         }
         self.record = record;
-        self.taken = 0;
+        self.consumed = 0;
         Ok(())
     }
 
@@ -181,22 +181,22 @@ impl Stream {
 
 impl AsyncRead for Stream {
     async fn async_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.taken >= self.record.len() {
+        if self.consumed >= self.record.len() {
             self.read_record()?;
         }
-        let rest = self.record.get(self.taken..).unwrap_or_default();
+        let rest = self.record.get(self.consumed..).unwrap_or_default();
         let length = rest.len().min(buffer.len());
         for (to, from) in buffer.iter_mut().zip(rest) {
             *to = *from;
         }
-        self.taken += length;
+        self.consumed += length;
         Ok(length)
     }
 }
 
 impl AsyncWrite for Stream {
     async fn async_write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let deadline = Moment::now().after(ANSWER).min(self.end);
+        let deadline = Moment::now().after(REPLY_TIMEOUT).min(self.deadline);
         loop {
             match rustix::net::send(&self.fd, buffer, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -224,9 +224,9 @@ fn wait(fd: impl AsFd, what: PollFlags, deadline: Moment) -> io::Result<()> {
     }
 }
 
-/// Runs one of nfs3_client's futures to its end. Over [`Stream`] they block instead of waiting, so one poll is
-/// all; a future that waits for anything else would be a mistake, and is told as one.
-pub(super) fn finish<T, E: From<RpcError>>(
+/// Runs one of nfs3_client's futures to completion. Over [`Stream`] they block, so a single poll is enough; a future
+/// that is pending on anything else would be a bug, and is reported as an error.
+pub(super) fn block_on<T, E: From<RpcError>>(
     future: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -243,7 +243,7 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::thread;
 
-    /// A server that reads one call and then does as told.
+    /// A server that reads one call and then runs `answer`.
     fn server(answer: impl FnOnce(TcpStream, u32) + Send + 'static) -> SocketAddrV4 {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let SocketAddr::V4(address) = listener.local_addr().unwrap() else {
@@ -260,7 +260,7 @@ mod tests {
 
     fn ask(address: SocketAddrV4) -> Result<u16, nfs3_client::PortmapError> {
         let stream = Stream::open(address, None).unwrap();
-        finish(PortmapperClient::new(stream).getport(100_003, 3, 6))
+        block_on(PortmapperClient::new(stream).getport(100_003, 3, 6))
     }
 
     fn reply(xid: u32, port: u32) -> Vec<u8> {
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_in_three_fragments_is_one_answer() {
+    fn a_reply_in_three_fragments_is_joined() {
         let address = server(|mut stream, xid| {
             let reply = reply(xid, 2049);
             for (piece, last) in [
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_closes_is_an_error_and_no_endless_loop() {
+    fn a_closed_connection_is_an_error_and_not_an_endless_loop() {
         let error = ask(server(|stream, _| drop(stream)))
             .unwrap_err()
             .to_string();
@@ -299,11 +299,11 @@ mod tests {
     fn a_record_of_two_gigabytes_is_refused_before_any_of_it_is_read() {
         let address = server(|mut stream, _| stream.write_all(&u32::MAX.to_be_bytes()).unwrap());
         let error = ask(address).unwrap_err().to_string();
-        assert!(error.contains("more than any answer has"), "{error}");
+        assert!(error.contains("longer than any reply"), "{error}");
     }
 
     #[test]
-    fn endless_small_fragments_end_too() {
+    fn endless_small_fragments_are_refused() {
         let address = server(|mut stream, _| {
             let piece: Vec<u8> = 65536u32
                 .to_be_bytes()
@@ -316,12 +316,12 @@ mod tests {
             ask(address)
                 .unwrap_err()
                 .to_string()
-                .contains("more than any answer has")
+                .contains("longer than any reply")
         );
     }
 
     #[test]
-    fn a_closed_connection_gives_its_port_back_at_once() {
+    fn a_closed_connection_releases_its_port_at_once() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let SocketAddr::V4(address) = listener.local_addr().unwrap() else {
             panic!("asked for IPv4")
@@ -340,7 +340,7 @@ mod tests {
         for _ in 0..200 {
             let stream = Tcp::connect_reserved(address).unwrap();
             rustix::net::send(&stream.fd, b"x", SendFlags::empty()).unwrap();
-            let deadline = Moment::now().after(ANSWER);
+            let deadline = Moment::now().after(REPLY_TIMEOUT);
             stream.fill(&mut [0], deadline).unwrap();
         }
         // Fields 2 and 3 of a line are the two ends; state 06 is TIME_WAIT (`include/net/tcp_states.h`).
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_stalls_is_given_up_within_seconds() {
+    fn a_stalled_peer_times_out_within_seconds() {
         let started = Moment::now();
         let address = server(|stream, _| {
             thread::sleep(Duration::from_secs(20));

@@ -1,4 +1,4 @@
-//! An export of version 3 as a tree to be walked.
+//! An export over NFS version 3 as a [`Tree`].
 
 use nfs3_client::Nfs3Client;
 use nfs3_types::nfs3::{
@@ -7,20 +7,20 @@ use nfs3_types::nfs3::{
 };
 use nfs3_types::xdr_codec::Opaque;
 
-use super::stream::{Stream, finish};
+use super::stream::{Stream, block_on};
 use super::walk::{Looked, Tree};
 
-/// An export, to be walked.
-pub(super) struct Export {
+/// The file handles of a mounted export.
+pub(super) struct ExportTree {
     pub(super) client: Nfs3Client<Stream>,
 }
 
-impl Export {
-    fn attributes(&mut self, object: &nfs_fh3, told: Nfs3Option<fattr3>) -> Option<fattr3> {
-        if let Nfs3Option::Some(attributes) = told {
+impl ExportTree {
+    fn attributes(&mut self, object: &nfs_fh3, given: Nfs3Option<fattr3>) -> Option<fattr3> {
+        if let Nfs3Option::Some(attributes) = given {
             return Some(attributes);
         }
-        match finish(self.client.getattr(&GETATTR3args {
+        match block_on(self.client.getattr(&GETATTR3args {
             object: object.clone(),
         })) {
             Ok(Nfs3Result::Ok(found)) => Some(found.obj_attributes),
@@ -29,7 +29,7 @@ impl Export {
     }
 }
 
-impl Tree for Export {
+impl Tree for ExportTree {
     type Handle = nfs_fh3;
 
     fn lookup(&mut self, directory: &nfs_fh3, name: &[u8]) -> Looked<nfs_fh3> {
@@ -37,7 +37,7 @@ impl Tree for Export {
             dir: directory.clone(),
             name: filename3(Opaque::borrowed(name)),
         };
-        let found = match finish(self.client.lookup(&LOOKUP3args { what })) {
+        let found = match block_on(self.client.lookup(&LOOKUP3args { what })) {
             Ok(Nfs3Result::Ok(found)) => found,
             Ok(Nfs3Result::Err((nfsstat3::NFS3ERR_NOENT | nfsstat3::NFS3ERR_NOTDIR, _))) => {
                 return Looked::Absent;
@@ -56,7 +56,7 @@ impl Tree for Export {
     }
 
     fn read_link(&mut self, link: &nfs_fh3) -> Option<Vec<u8>> {
-        match finish(self.client.readlink(&READLINK3args {
+        match block_on(self.client.readlink(&READLINK3args {
             symlink: link.clone(),
         })) {
             Ok(Nfs3Result::Ok(found)) => Some(found.data.0.to_vec()),

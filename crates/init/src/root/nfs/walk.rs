@@ -1,25 +1,25 @@
 //! Looking for a program in an export before it is mounted, symlinks and all. Pure, over [`Tree`].
 //!
 //! Links are followed as the kernel will follow them after the switch of roots: an absolute one starts at the
-//! export, and `..` does not leave it. What the server will not tell (a directory that only others may read, a
-//! mount within the export) is not taken for a missing program: the kernel will see.
+//! export, and `..` does not leave it. What the server does not reveal (a directory that only others may read, a
+//! mount within the export) does not count as a missing program: the kernel decides.
 
 /// Links followed before the walk gives up, as in the kernel (`MAXSYMLINKS`).
 const LINKS: usize = 40;
 /// The longest path, in bytes (`PATH_MAX`), and so the longest link that makes sense.
 const PATH: usize = 4096;
 
-/// What the walk asks a file system.
+/// The file-system operations that the walk needs.
 pub(super) trait Tree {
     /// A file's handle.
     type Handle: Clone;
     /// Looks a name up in a directory.
     fn lookup(&mut self, directory: &Self::Handle, name: &[u8]) -> Looked<Self::Handle>;
-    /// The text of a link; `None` if the server does not tell.
+    /// The target of a link; `None` if the server does not return it.
     fn read_link(&mut self, link: &Self::Handle) -> Option<Vec<u8>>;
 }
 
-/// What a look-up comes to.
+/// The result of a lookup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Looked<H> {
     /// A directory.
@@ -30,22 +30,22 @@ pub(super) enum Looked<H> {
     Plain,
     /// A symbolic link.
     Link(H),
-    /// There is no such name.
+    /// No such name.
     Absent,
-    /// The server does not tell.
+    /// The server does not say.
     Unknown,
 }
 
-/// Whether a program is there.
+/// Whether a program exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// It is.
+    /// It exists and can be run.
     Yes,
-    /// It is not.
+    /// It does not exist.
     No,
     /// Something else has its name: a directory, or a file that cannot be run.
     NotAProgram,
-    /// The server does not tell.
+    /// The server does not say.
     Unknown,
 }
 
@@ -53,7 +53,7 @@ pub(crate) enum Found {
 pub(super) fn find<T: Tree>(tree: &mut T, root: &T::Handle, path: &[u8]) -> Found {
     let mut above: Vec<T::Handle> = Vec::new();
     let mut here = root.clone();
-    // The names still to walk, the next one last.
+    // The names that remain, the next one last.
     let mut names = reversed(path);
     let mut links = 0;
     while let Some(name) = names.pop() {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_does_not_tell_is_left_to_the_kernel() {
+    fn what_the_server_does_not_reveal_is_left_to_the_kernel() {
         assert_eq!(found(MERGED, "/root/init"), Found::Unknown);
     }
 }

@@ -111,7 +111,7 @@ fn refused(answer: impl Fn(Call) -> Then + Send + 'static, expected: &str) {
 }
 
 #[test]
-fn a_server_that_closes_at_once_is_told() {
+fn a_server_that_closes_at_once_is_reported() {
     refused(
         |_| Then::Close,
         "closes the connection instead of answering",
@@ -119,12 +119,12 @@ fn a_server_that_closes_at_once_is_told() {
 }
 
 #[test]
-fn a_server_that_stalls_is_told_within_seconds_and_not_even_null_is_answered() {
+fn a_stalled_server_that_does_not_answer_null_is_reported_within_seconds() {
     refused(|_| Then::Stall, "not even an empty call (NULL)");
 }
 
 #[test]
-fn a_mount_server_that_answers_null_alone_is_told_from_a_firewall() {
+fn a_mount_server_that_answers_only_null_is_distinguished_from_a_firewall() {
     let server = server(|call| match call.procedure {
         0 => Then::Reply(0, vec![]),
         _ => Then::Stall,
@@ -138,12 +138,12 @@ fn a_mount_server_that_answers_null_alone_is_told_from_a_firewall() {
 }
 
 #[test]
-fn an_rpc_server_of_something_else_is_told() {
+fn a_server_of_another_rpc_program_is_reported() {
     refused(|_| Then::Reply(1, vec![]), "speaks RPC but is not the ");
 }
 
 #[test]
-fn a_record_of_two_gigabytes_is_told() {
+fn a_record_of_two_gigabytes_is_reported() {
     refused(
         |_| Then::Bytes(vec![0xff; 8]),
         "a record of 2147483647 bytes, more than any answer has",
@@ -159,7 +159,7 @@ fn garbage_is_told() {
 }
 
 #[test]
-fn an_answer_that_is_cut_off_is_told() {
+fn a_truncated_reply_is_reported() {
     let cut = [0x80, 0, 0, 28, 0, 0, 0, 1];
     refused(move |_| Then::Bytes(cut.to_vec()), "not even an empty call");
 }
@@ -170,7 +170,7 @@ fn granted() -> Then {
 }
 
 #[test]
-fn a_server_that_dies_after_mount_is_told_with_its_port() {
+fn a_server_that_dies_after_mount_is_reported_with_its_port() {
     let server = server(|call| match call.program {
         MOUNT_PROGRAM => granted(),
         _ => Then::Die,
@@ -186,7 +186,7 @@ fn a_server_that_dies_after_mount_is_told_with_its_port() {
 }
 
 #[test]
-fn a_server_of_version_4_alone_is_used_with_that() {
+fn a_server_of_only_version_4_is_used_with_version_4() {
     let server = server(|call| match (call.program, call.version) {
         (NFS_PROGRAM, 4) => Then::Reply(0, vec![]),
         (NFS_PROGRAM, _) => Then::Reply(2, vec![4, 4]),
@@ -198,7 +198,7 @@ fn a_server_of_version_4_alone_is_used_with_that() {
 }
 
 #[test]
-fn a_server_of_version_3_alone_says_so_when_asked_for_4() {
+fn a_server_of_only_version_3_is_reported_when_4_is_wanted() {
     let server = server(|call| match (call.program, call.version) {
         (MOUNT_PROGRAM, 3) => granted(),
         (NFS_PROGRAM, 3) => Then::Reply(0, vec![5, 0]),
@@ -227,7 +227,7 @@ fn refusing(compound: &'static [u32]) -> Server {
 const DENIED: &str = "refuses to let /srv/x be mounted: access denied";
 
 #[test]
-fn a_path_that_only_version_4_has_is_mounted_by_that() {
+fn a_path_that_only_version_4_has_is_mounted_with_version_4() {
     // NFS4_OK for the top and for two names.
     let server = refusing(&[0, 0, 3, 24, 0, 15, 0, 15, 0]);
     let offer = asked(&server, &ALL).unwrap();
@@ -238,7 +238,7 @@ fn a_path_that_only_version_4_has_is_mounted_by_that() {
 }
 
 #[test]
-fn where_version_4_does_not_tell_the_kernel_is_asked() {
+fn without_an_answer_from_version_4_the_kernel_decides() {
     // NFS4ERR_MINOR_VERS_MISMATCH.
     let offer = asked(&refusing(&[10021, 0, 0]), &ALL).unwrap();
     assert!(offer.refusal.is_some());
@@ -246,7 +246,7 @@ fn where_version_4_does_not_tell_the_kernel_is_asked() {
 }
 
 #[test]
-fn a_path_that_neither_version_has_is_told_by_both() {
+fn a_path_missing_in_both_versions_is_reported_for_both() {
     // NFS4ERR_NOENT for the second name, whatever is asked.
     let server = refusing(&[2, 0, 3, 24, 0, 15, 0, 15, 2]);
     let sentence = asked(&server, &ALL).unwrap_err();
@@ -261,7 +261,7 @@ fn a_path_that_neither_version_has_is_told_by_both() {
 }
 
 #[test]
-fn the_names_that_are_there_are_told() {
+fn the_names_that_exist_are_reported() {
     let server = server(|call| match (call.program, call.procedure) {
         (NFS_PROGRAM, 1) => Then::Reply(
             0,
