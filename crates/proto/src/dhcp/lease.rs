@@ -12,19 +12,12 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-pub use super::note::Note;
+pub use super::note::{IGNORED_MTU, Note, SHORT_LEASE};
 
 use super::header::HeaderError;
 use super::options::Message;
 use super::{MessageType, code, is_host_address, same_network};
 use reader::Reader;
-
-/// The largest MTU that is ignored: 576 is what servers send that mean nothing by it, and
-/// less breaks more than it mends.
-pub const IGNORED_MTU: u16 = 576;
-/// A lease of fewer seconds is worth a word: it is over before a machine has booted. Nothing
-/// is lost by it, since an address that the root needs is never given up.
-pub const SHORT_LEASE: u32 = 10;
 
 /// The facts of a lease, checked. See [`Lease::read`].
 #[derive(Debug, Clone, PartialEq, Eq)]

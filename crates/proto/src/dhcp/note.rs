@@ -3,8 +3,14 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use super::lease::IGNORED_MTU;
 use super::options::Defect;
+
+/// The largest MTU that is ignored: servers send 576 without meaning it, and less breaks more
+/// than it fixes.
+pub const IGNORED_MTU: u16 = 576;
+/// A lease of fewer seconds is reported: it ends before a machine has booted. Nothing is lost
+/// by it, since an address that the root needs is never given up.
+pub const SHORT_LEASE: u32 = 10;
 
 /// Something a server said that makes no sense. The text says what was done.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,9 +3,10 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use super::super::note::{IGNORED_MTU, Note, SHORT_LEASE};
 use super::super::options::Message;
 use super::super::{code, is_host_address, netmask, routes, same_network};
-use super::{IGNORED_MTU, Note, Route, SHORT_LEASE};
+use super::Route;
 
 /// Longest host name that Linux takes (`HOST_NAME_MAX`).
 const HOST_NAME_MAX: usize = 64;
