@@ -38,7 +38,7 @@ fn atftp(lan: &Lan, name: &str, options: &[&str]) -> Result<Vec<u8>> {
 }
 
 #[test]
-fn curl_fetches_the_kernel_whole_in_part_and_not_at_all() -> Result<()> {
+fn curl_fetches_the_kernel_whole_and_by_ranges() -> Result<()> {
     let lan = Lan::new("curl")?;
     let kernel = kernel_file()?;
 
@@ -81,7 +81,7 @@ fn the_script_is_made_for_the_machine_with_absolute_addresses() -> Result<()> {
 }
 
 #[test]
-fn http_never_leaves_what_it_serves() -> Result<()> {
+fn http_serves_nothing_outside_its_files() -> Result<()> {
     let lan = Lan::new("http-traversal")?;
     for path in [
         "/../../../../etc/passwd",
@@ -117,7 +117,7 @@ fn http_never_leaves_what_it_serves() -> Result<()> {
 }
 
 #[test]
-fn atftp_fetches_with_every_block_and_window_that_it_knows() -> Result<()> {
+fn atftp_fetches_with_every_block_and_window_size() -> Result<()> {
     let lan = Lan::new("atftp")?;
     let whole = kernel_file()?;
     for options in [
@@ -144,7 +144,7 @@ fn atftp_fetches_with_every_block_and_window_that_it_knows() -> Result<()> {
 }
 
 #[test]
-fn tftp_never_leaves_what_it_serves_and_takes_nothing() -> Result<()> {
+fn tftp_serves_nothing_outside_its_files_and_refuses_writes() -> Result<()> {
     let lan = Lan::new("tftp-traversal")?;
     for name in [
         "../../../../etc/passwd",
@@ -179,7 +179,7 @@ fn tftp_never_leaves_what_it_serves_and_takes_nothing() -> Result<()> {
 }
 
 #[test]
-fn atftp_gets_its_file_over_a_cable_that_loses_one_frame_in_twenty_each_way() -> Result<()> {
+fn atftp_fetches_over_five_percent_loss_each_way() -> Result<()> {
     let lan = Lan::new("tftp-loss")?;
     lan.net.lose("to-eth0", Loss::each_way(5))?;
     // Without options: when its answer to an OACK is lost, and the OACK so comes once

@@ -96,7 +96,7 @@ fn looks_empty(client: &mut Client, name: &str) -> fattr3 {
 }
 
 #[test]
-fn what_is_mounted_beneath_the_root_is_not_there() {
+fn file_systems_mounted_beneath_the_root_are_not_exported() {
     apart(|root| {
         fs::create_dir(root.join("sys")).unwrap();
         let covered = fs::metadata(root.join("sys")).unwrap();
@@ -129,7 +129,7 @@ fn what_is_mounted_beneath_the_root_is_not_there() {
 }
 
 #[test]
-fn without_the_right_to_a_private_view_mounts_are_empty_directories() {
+fn without_a_private_mount_view_mount_points_are_empty_directories() {
     apart(|root| {
         busy_root(root);
         // Capabilities belong to the thread: the mounts are made, and nobody here can look beneath them any more.
@@ -157,7 +157,7 @@ fn without_the_right_to_a_private_view_mounts_are_empty_directories() {
 }
 
 #[test]
-fn a_directory_bound_over_another_is_not_seen_twice() {
+fn a_bind_mount_is_not_exported_twice() {
     apart(|root| {
         fs::create_dir_all(root.join("a/inside")).unwrap();
         fs::create_dir(root.join("b")).unwrap();
@@ -238,7 +238,7 @@ fn a_tmpfs_and_overlays_can_be_exported_and_their_handles_survive_a_restart() {
 }
 
 #[test]
-fn the_kernel_itself_keeps_the_private_view_from_being_written() {
+fn the_private_mount_view_is_read_only_in_the_kernel() {
     apart(|root| {
         fs::write(root.join("file"), b"content").unwrap();
         let running = serve(root);

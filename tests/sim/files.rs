@@ -192,7 +192,7 @@ fn run(size: usize, options: &[(&str, &str)], limits: &Limits, conditions: &Cond
 }
 
 #[test]
-fn a_file_arrives_whole_over_a_clean_wire_in_every_shape() {
+fn a_file_arrives_whole_over_a_clean_link_in_every_shape() {
     for size in [0, 1, 511, 512, 513, 1468 * 4, 100_000] {
         for options in [
             &[][..],
@@ -211,7 +211,7 @@ fn a_file_arrives_whole_over_a_clean_wire_in_every_shape() {
 }
 
 #[test]
-fn a_file_arrives_whole_over_a_wire_that_loses_doubles_and_reorders() {
+fn a_file_arrives_whole_despite_loss_duplication_and_reordering() {
     let faults = Faults {
         loss_percent: 10,
         duplicate_percent: 10,
@@ -308,7 +308,7 @@ fn block_numbers_roll_over_under_loss() {
 }
 
 #[test]
-fn a_client_that_vanishes_is_given_up_on() {
+fn a_transfer_to_a_vanished_client_ends() {
     let faults = Faults {
         loss_percent: 100,
         ..Faults::default()

@@ -20,7 +20,7 @@ use super::lan::ip;
 const UUID: &str = "97 00523d4bbf3e7a0f4a9d5e0c1d2e3f4a5b";
 
 #[test]
-fn ovmf_beside_another_dhcp_server_is_told_its_file_without_a_second_leg() {
+fn ovmf_beside_another_dhcp_server_gets_its_file_in_the_offer() {
     let reply = reply(proxy(&captures::OVMF_DISCOVER.bytes(), USUAL));
     assert_eq!(
         words(&reply),
@@ -47,7 +47,7 @@ fn ovmf_beside_another_dhcp_server_is_told_its_file_without_a_second_leg() {
 }
 
 #[test]
-fn ovmf_of_the_other_kind_is_sent_to_port_4011_and_answered_where_it_asks_from() {
+fn the_other_kind_of_ovmf_is_sent_to_port_4011_and_answered_at_its_source() {
     let offer = words(&reply(proxy(&captures::OVMF_DISCOVER.bytes(), OTHER)));
     assert!(offer.contains(&"60 PXEClient".into()));
     assert!(
@@ -134,7 +134,7 @@ fn the_main_servers_request_is_never_acknowledged_by_a_proxy() {
 }
 
 #[test]
-fn a_request_with_a_boot_item_or_with_our_name_is_ours_in_the_proxy_role() {
+fn a_proxy_answers_requests_with_a_boot_item_or_its_identifier() {
     let mut ours = captures::OVMF_REQUEST.bytes();
     let id = 240 + 3;
     ours[id + 2..id + 6].copy_from_slice(&ip(1).octets());
@@ -153,7 +153,7 @@ fn a_request_with_a_boot_item_or_with_our_name_is_ours_in_the_proxy_role() {
 }
 
 #[test]
-fn ovmf_alone_gets_an_address_and_a_file_as_if_pxe_did_not_exist() {
+fn ovmf_without_another_server_gets_an_address_and_a_file() {
     let mut pool = pool();
     let offer = reply(dhcp(&captures::OVMF_DISCOVER.bytes(), &mut pool, USUAL));
     let address = pool.offer(offer.machine, None, HOUR).unwrap();
@@ -282,7 +282,7 @@ fn an_ipxe_without_http_gets_a_loader_that_has_it() {
 }
 
 #[test]
-fn a_bios_rom_is_told_its_file_and_that_there_is_no_discovery() {
+fn a_bios_rom_gets_its_file_with_discovery_disabled() {
     let offer = words(&reply(proxy(&captures::BIOS_DISCOVER.bytes(), USUAL)));
     for expected in [
         "siaddr 10.0.0.1",
@@ -329,7 +329,7 @@ fn a_plain_client_gets_an_address_from_the_dhcp_server_and_nothing_from_a_proxy(
 }
 
 #[test]
-fn what_a_proxy_needs_is_named_when_it_is_missing() {
+fn a_proxy_reports_what_a_request_lacks() {
     let no_arch = with_options(&captures::BIOS_DISCOVER, "350101 3c09 505845436c69656e74");
     assert_eq!(reason(proxy(&no_arch, USUAL)), Reason::NoArchitecture);
     let arm = with_options(

@@ -259,7 +259,7 @@ fn root(lease: &Lease) -> Option<String> {
 }
 
 #[test]
-fn each_lie_costs_what_it_is_about_and_never_the_root() {
+fn each_invalid_option_costs_only_itself_and_never_the_root() {
     for lie in &LIES {
         let lan = meets(lie.tell);
         let lease = lan.clients[0].lease();
@@ -277,7 +277,7 @@ fn each_lie_costs_what_it_is_about_and_never_the_root() {
 }
 
 #[test]
-fn an_address_that_no_host_can_have_is_never_taken() {
+fn an_invalid_address_is_never_accepted() {
     let habits: [Habit; 7] = [
         |p| give(p, [0, 0, 0, 0]),
         |p| give(p, [0, 0, 0, 9]),
@@ -300,7 +300,7 @@ fn an_address_that_no_host_can_have_is_never_taken() {
 }
 
 #[test]
-fn a_root_path_that_paints_is_no_root_and_a_long_one_is_bounded() {
+fn a_root_path_of_control_characters_is_rejected_and_a_long_one_bounded() {
     let paints: Habit = |p| say(p, &[(17, b"10.0.0.1:/\x1b[2J\x07\r\n/root")]);
     let lan = meets(paints);
     let lease = lan.clients[0].lease().expect("a lease");
@@ -330,7 +330,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn lies_in_any_order_leave_a_lease_that_a_machine_can_have(
+    fn invalid_options_in_any_order_leave_a_usable_lease(
         numbers in prop::collection::vec(0..LIES.len(), 0..8),
         address in any::<[u8; 4]>(),
     ) {
@@ -365,7 +365,7 @@ proptest! {
 }
 
 #[test]
-fn a_liar_without_a_root_that_is_first_never_keeps_the_machine_from_its_own() {
+fn a_hostile_first_offer_without_a_root_never_costs_the_machine_its_root() {
     for lie in &LIES {
         let mut liar = Server::dhcp(66, (160, 170), HOUR);
         liar.root = None;

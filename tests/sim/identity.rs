@@ -70,7 +70,7 @@ fn client_identifier_and_architecture_are_the_firmwares() {
 }
 
 #[test]
-fn the_recording_of_the_init_is_what_it_says_today() {
+fn the_recorded_init_packet_matches_the_current_one() {
     let recorded = INIT_OF_UUID.bytes();
     let mut ours = discover(captures::UUID, 0);
     // Byte by byte, but for the transaction, which is random.

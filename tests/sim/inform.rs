@@ -34,7 +34,7 @@ fn ask(server: &mut Server) -> Option<Lease> {
 }
 
 #[test]
-fn a_dhcp_server_tells_all_but_an_address_and_times() {
+fn a_dhcp_server_answers_an_inform_without_address_and_times() {
     let mut server = Server::dhcp(1, (100, 120), HOUR);
     let told = ask(&mut server).expect("an answer");
     assert_eq!(server.sent, [Sent::DhcpAck]);
@@ -56,14 +56,14 @@ fn a_dhcp_server_tells_all_but_an_address_and_times() {
 }
 
 #[test]
-fn a_boot_server_beside_a_dhcp_server_tells_the_root_and_nothing_is_wrong_with_that() {
+fn a_proxy_answers_an_inform_with_the_root_alone() {
     let told = ask(&mut Server::proxy(2)).expect("an answer");
     assert_eq!(told.root_path.as_deref(), Some(&b"10.0.0.1:/root"[..]));
     assert_eq!(told.notes, []);
 }
 
 #[test]
-fn a_server_that_repeats_no_address_or_leases_one_all_the_same_is_understood() {
+fn inform_replies_without_or_with_an_address_are_accepted() {
     let no_address: Habit = |packet| packet[12..16].fill(0);
     let leases: Habit = |packet| {
         packet[16..20].copy_from_slice(&[10, 0, 0, 99]);
@@ -80,7 +80,7 @@ fn a_server_that_repeats_no_address_or_leases_one_all_the_same_is_understood() {
 }
 
 #[test]
-fn answers_to_others_and_of_another_kind_are_passed_over() {
+fn replies_to_others_and_of_other_types_are_ignored() {
     let habits: [Habit; 4] = [
         // Another transaction, another card, a NAK, a request.
         |packet| packet[4] ^= 1,
@@ -98,7 +98,7 @@ fn answers_to_others_and_of_another_kind_are_passed_over() {
 
 proptest! {
     #[test]
-    fn no_frame_upsets_the_question(
+    fn no_frame_breaks_the_inform_exchange(
         bytes in prop::collection::vec(any::<u8>(), 0..600),
         cut in 0usize..600,
     ) {

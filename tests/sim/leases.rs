@@ -17,7 +17,7 @@ fn all_have_leases(lan: &Lan) -> bool {
 }
 
 #[test]
-fn a_client_gets_a_lease_with_everything_that_it_asked_for() {
+fn a_client_gets_a_lease_with_every_option_it_requested() {
     let server = Server::dhcp(1, (100, 200), HOUR);
     let mut lan = Lan::new(1, Faults::default(), vec![server], 1);
     lan.run(SECOND, all_have_leases);
@@ -54,7 +54,7 @@ fn a_server_that_answers_after_three_or_five_seconds_is_waited_for() {
 }
 
 #[test]
-fn a_wire_that_loses_doubles_and_reorders_costs_time_but_no_lease() {
+fn loss_duplication_and_reordering_delay_a_lease_but_do_not_lose_it() {
     let faults = Faults {
         loss_percent: 30,
         duplicate_percent: 20,
@@ -80,7 +80,7 @@ fn a_wire_that_loses_doubles_and_reorders_costs_time_but_no_lease() {
 }
 
 #[test]
-fn a_lease_is_renewed_for_as_long_as_the_server_lives() {
+fn a_lease_is_renewed_as_long_as_the_server_runs() {
     let server = Server::dhcp(1, (100, 200), 120 * SECOND);
     let mut lan = Lan::new(4, Faults::default(), vec![server], 2);
     lan.run(HOUR, |_| false);
@@ -158,7 +158,7 @@ fn a_machine_that_was_away_for_days_comes_back_to_its_address() {
 }
 
 #[test]
-fn a_proxy_beside_a_dhcp_server_says_nothing_to_a_plain_client() {
+fn a_proxy_ignores_a_plain_client() {
     let servers = vec![Server::dhcp(1, (100, 200), HOUR), Server::proxy(2)];
     let mut lan = Lan::new(9, Faults::default(), servers, 3);
     lan.run(10 * SECOND, all_have_leases);

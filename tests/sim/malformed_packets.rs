@@ -190,7 +190,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_what_is_read(
+    fn options_survive_writing_and_reading(
         options in vec((1u8..255, vec(any::<u8>(), 0..300)), 0..6),
         file in vec(1u8..=255, 0..128),
         flags in prop::sample::select(vec![0u16, 0x8000]),
@@ -228,7 +228,7 @@ proptest! {
     }
 
     #[test]
-    fn a_tftp_packet_that_was_read_is_written_and_read_the_same(bytes in vec(any::<u8>(), 0..80), kind in 1u8..7) {
+    fn tftp_packets_survive_writing_and_reading(bytes in vec(any::<u8>(), 0..80), kind in 1u8..7) {
         let mut bytes = bytes;
         bytes.splice(0..0, [0, kind]);
         if let Ok(packet) = Packet::decode(&bytes)
@@ -354,7 +354,7 @@ proptest! {
 }
 
 #[test]
-fn a_probe_finds_the_other_server_and_what_it_tells_firmware() {
+fn a_probe_finds_the_other_server_and_its_boot_options() {
     let probe = Probe {
         mac: Mac([0x02, 0, 0, 0, 0, 0x77]),
         transaction: 99,

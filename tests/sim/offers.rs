@@ -122,7 +122,7 @@ fn the_dhcp_servers_own_root_holds_over_the_boot_servers() {
 }
 
 #[test]
-fn the_boot_server_says_nothing_to_an_init_that_does_not_know_it() {
+fn the_boot_server_ignores_inits_of_other_kinds() {
     let mut lan = Lan::new(
         22,
         Faults::default(),
@@ -134,7 +134,7 @@ fn the_boot_server_says_nothing_to_an_init_that_does_not_know_it() {
 }
 
 #[test]
-fn thirty_percent_loss_costs_time_and_neither_address_nor_root() {
+fn thirty_percent_loss_delays_the_lease_but_loses_neither_address_nor_root() {
     let faults = Faults {
         loss_percent: 30,
         duplicate_percent: 20,
@@ -172,7 +172,7 @@ fn an_ack_without_an_offer_is_a_lease_in_one_exchange() {
 }
 
 #[test]
-fn an_ack_without_an_offer_from_a_server_that_does_not_say_so_is_no_lease() {
+fn an_ack_without_an_offer_and_without_rapid_commit_is_no_lease() {
     let server = with_habit(Server::dhcp(1, (100, 120), HOUR), |packet| packet[242] = 5);
     let mut lan = Lan::new(23, Faults::default(), vec![server], 0);
     lan.add_init(1, 5);
@@ -181,7 +181,7 @@ fn an_ack_without_an_offer_from_a_server_that_does_not_say_so_is_no_lease() {
 }
 
 #[test]
-fn a_reply_of_bootp_is_a_lease_for_ever() {
+fn a_bootp_reply_is_a_lease_without_end() {
     let bootp: Habit = |packet| {
         for code in [53, 54, 51, 58, 59] {
             recode(packet, code, 224);
@@ -197,7 +197,7 @@ fn a_reply_of_bootp_is_a_lease_for_ever() {
 }
 
 #[test]
-fn a_reply_of_bootp_waits_for_dhcp_only_where_dhcp_was_asked() {
+fn a_bootp_reply_waits_for_dhcp_only_if_dhcp_was_requested() {
     let bootp: Habit = |packet| recode(packet, 53, 224);
     let won = |protocol| {
         let server = with_habit(Server::dhcp(1, (100, 120), HOUR), bootp);
@@ -214,7 +214,7 @@ fn a_reply_of_bootp_waits_for_dhcp_only_where_dhcp_was_asked() {
 }
 
 #[test]
-fn dhcp_goes_before_bootp_where_both_lead_to_a_root() {
+fn dhcp_is_preferred_to_bootp_if_both_lead_to_a_root() {
     let bootp: Habit = |packet| recode(packet, 53, 224);
     let servers = vec![
         with_habit(Server::dhcp(2, (160, 170), HOUR), bootp),
@@ -225,7 +225,7 @@ fn dhcp_goes_before_bootp_where_both_lead_to_a_root() {
 }
 
 #[test]
-fn a_server_that_takes_its_offer_back_comes_last_the_next_time() {
+fn a_server_that_withdraws_its_offer_comes_last_next_time() {
     // It refuses whatever it is asked for.
     let liar = with_habit(Server::dhcp(66, (160, 170), HOUR), |packet| {
         if packet[242] == 5 {
@@ -239,7 +239,7 @@ fn a_server_that_takes_its_offer_back_comes_last_the_next_time() {
 }
 
 #[test]
-fn a_server_that_falls_silent_after_its_offer_comes_last_the_next_time() {
+fn a_server_that_falls_silent_after_its_offer_comes_last_next_time() {
     let mute = with_habit(Server::dhcp(66, (160, 170), HOUR), |packet| {
         if packet[242] == 5 {
             packet.clear();
@@ -260,7 +260,7 @@ fn a_root_path_of_control_characters_is_no_root() {
 }
 
 #[test]
-fn the_init_says_in_every_message_who_its_machine_is() {
+fn the_init_identifies_its_machine_in_every_message() {
     let mut lan = Lan::new(
         24,
         Faults::default(),
@@ -386,7 +386,7 @@ fn offer(transaction: u32, address: Ipv4Addr) -> Draft {
 }
 
 #[test]
-fn a_flood_of_offers_is_weighed_within_bounds() {
+fn a_flood_of_offers_is_scored_within_bounds() {
     let (mut exchange, transaction) = asking(Protocol::Dhcp);
     for n in 0..5000_u32 {
         let offer = offer(transaction, Ipv4Addr::from_bits(0x0a01_0000 + n));

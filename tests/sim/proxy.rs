@@ -52,7 +52,7 @@ fn proxy_answers(kind: MessageType, class: &[u8], root: Option<&[u8]>) -> Decisi
 }
 
 #[test]
-fn an_init_with_a_fixed_address_is_told_its_root_when_it_asks() {
+fn an_init_with_a_static_address_learns_its_root_by_inform() {
     let path = b"10.0.0.2:/root";
     let decision = proxy_answers(MessageType::Inform, INIT_VENDOR_CLASS, Some(path));
     let Decision::Reply(reply) = decision else {
@@ -66,7 +66,7 @@ fn an_init_with_a_fixed_address_is_told_its_root_when_it_asks() {
 }
 
 #[test]
-fn the_boot_server_has_a_reason_for_each_silence_towards_the_init() {
+fn every_unanswered_request_of_the_init_has_a_reason() {
     for (kind, root, reason) in [
         (MessageType::Discover, None, Reason::NoRoot),
         (

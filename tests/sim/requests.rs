@@ -56,7 +56,7 @@ fn message(kind: u8, ciaddr: Ipv4Addr, options: &str) -> Vec<u8> {
 const NONE: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
 #[test]
-fn a_rebooting_client_with_an_address_from_elsewhere_is_refused_aloud() {
+fn a_rebooting_client_with_an_address_from_elsewhere_gets_a_nak() {
     let wrong_network = dhcp(&message(3, NONE, "3204c0a80105"), &mut pool(), USUAL);
     let nak = reply(wrong_network);
     let refused = Answer::Refused {
@@ -178,7 +178,7 @@ fn release_and_decline_are_noted_and_not_answered() {
 }
 
 #[test]
-fn a_full_range_is_silent_and_says_so_in_the_log() {
+fn a_full_range_is_logged_and_not_answered() {
     let mut small = Pool::new(ip(100), ip(100), vec![]).unwrap();
     small
         .take(Mac([2, 0, 0, 0, 0, 9]), ip(100), HOUR, HOUR)

@@ -105,7 +105,7 @@ fn fill(layer: &Path) -> Result<()> {
 }
 
 #[test]
-fn linux_own_server_and_chrony_are_understood() -> Result<()> {
+fn a_root_on_linux_nfsd_boots_and_chrony_sets_the_clock() -> Result<()> {
     let lan = Lan::new("debian-server")?;
     let _server = Server::start(&lan)?;
     let boot = |nfsroot: &str| {

@@ -74,7 +74,7 @@ fn a_failure_with_panic_set_reboots_instead_of_waiting() -> Result<()> {
 }
 
 #[test]
-fn a_machine_that_failed_comes_up_as_soon_as_the_server_does() -> Result<()> {
+fn a_failed_machine_boots_as_soon_as_the_server_starts() -> Result<()> {
     let lan = Lan::new("late-server")?;
     let root = TinyRoot::make()?;
     let image = root
@@ -92,7 +92,7 @@ fn a_machine_that_failed_comes_up_as_soon_as_the_server_does() -> Result<()> {
 }
 
 #[test]
-fn a_quiet_machine_says_nothing_until_it_fails() -> Result<()> {
+fn quiet_silences_everything_but_failures() -> Result<()> {
     let lan = Lan::new("quiet-failure")?;
     let line =
         format!("root=/dev/nfs nfsroot=10.77.0.77:/srv/root {STATIC} rd.route=nonsense quiet");

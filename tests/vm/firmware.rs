@@ -102,7 +102,7 @@ fn uefi_boots_a_tiny_root_over_ganesha() -> Result<()> {
 }
 
 #[test]
-fn uefi_boots_a_tiny_root_by_http_and_never_by_tftp() -> Result<()> {
+fn uefi_boots_a_tiny_root_by_http_without_tftp() -> Result<()> {
     let lan = Lan::new("uefi-http-tiny")?;
     let root = TinyRoot::make()?;
     let server = lan.serve(root.path(), &[])?;
@@ -131,7 +131,7 @@ fn uefi_boots_a_tiny_root_by_http_and_never_by_tftp() -> Result<()> {
 }
 
 #[test]
-fn bios_boots_a_tiny_root_that_switches_itself_off() -> Result<()> {
+fn bios_boots_a_tiny_root_that_powers_off() -> Result<()> {
     let lan = Lan::new("bios-own-tiny")?;
     let root = TinyRoot::make()?;
     let _server = lan.serve(root.path(), &[])?;
@@ -148,7 +148,7 @@ fn bios_boots_a_tiny_root_that_switches_itself_off() -> Result<()> {
 }
 
 #[test]
-fn no_overlay_gives_the_root_as_it_is() -> Result<()> {
+fn no_overlay_mounts_the_root_read_only() -> Result<()> {
     let lan = Lan::new("bios-own-no-overlay")?;
     let root = TinyRoot::make()?;
     let _server = lan.serve(root.path(), &["--no-overlay"])?;

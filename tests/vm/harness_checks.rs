@@ -10,7 +10,7 @@ use netroot_harness::{
 const TIMEOUT: Duration = Duration::from_secs(180);
 
 #[test]
-fn a_dropped_net_takes_its_programs_with_it() -> Result<()> {
+fn dropping_a_net_ends_its_programs() -> Result<()> {
     let net = Net::new("dropped-net")?;
     net.spawn(&["sleep", "12345.678"])?;
     let sleeper = net.spawn(&["sleep", "12345.678"])?;
@@ -22,7 +22,7 @@ fn a_dropped_net_takes_its_programs_with_it() -> Result<()> {
 }
 
 #[test]
-fn ganesha_exports_a_root_to_whom_it_was_told() -> Result<()> {
+fn ganesha_exports_a_root_to_its_configured_clients() -> Result<()> {
     let net = Net::new("ganesha")?;
     net.bridge("br0", "10.77.0.1/24")?;
     let root = TinyRoot::make()?;
@@ -34,7 +34,7 @@ fn ganesha_exports_a_root_to_whom_it_was_told() -> Result<()> {
 }
 
 #[test]
-fn a_machine_that_panics_is_not_waited_for_and_fails_its_test() -> Result<()> {
+fn a_panicking_machine_fails_its_test_at_once() -> Result<()> {
     let net = Net::new("kernel-panic")?;
     let (_, kernel) = paths::debian_kernel()?;
     let nothing = net.logs().join("nothing.img");

@@ -84,7 +84,7 @@ fn assert_printable(vm: &Vm) -> Result<()> {
 }
 
 #[test]
-fn a_server_of_lies_keeps_no_machine_from_a_root_that_it_knows() -> Result<()> {
+fn nonsense_dhcp_options_do_not_stop_a_machine_with_a_configured_root() -> Result<()> {
     let lan = Lan::new("dhcp-lies")?;
     let root = TinyRoot::make()?;
     let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
@@ -115,7 +115,7 @@ fn a_server_of_lies_keeps_no_machine_from_a_root_that_it_knows() -> Result<()> {
 }
 
 #[test]
-fn a_machine_that_has_to_believe_the_lies_ends_in_one_sentence() -> Result<()> {
+fn a_machine_that_depends_on_nonsense_options_reports_one_failure() -> Result<()> {
     let lan = Lan::new("dhcp-lies-believed")?;
     let lies = lies();
     let lies: Vec<&str> = lies.iter().map(String::as_str).collect();
@@ -140,7 +140,7 @@ fn a_machine_that_has_to_believe_the_lies_ends_in_one_sentence() -> Result<()> {
 }
 
 #[test]
-fn leases_that_are_over_at_once_are_not_waited_out_for_ever() -> Result<()> {
+fn leases_of_one_second_do_not_delay_the_boot_for_ever() -> Result<()> {
     let lan = Lan::new("dhcp-lies-second")?;
     // A mask, a second, no root and no end.
     let options = &[1, 4, 255, 255, 255, 0, 51, 4, 0, 0, 0, 1, 17, 0, 6, 200, 1];
@@ -154,7 +154,7 @@ fn leases_that_are_over_at_once_are_not_waited_out_for_ever() -> Result<()> {
 }
 
 #[test]
-fn an_address_that_no_host_can_have_is_as_good_as_none() -> Result<()> {
+fn an_offer_of_an_invalid_address_is_ignored() -> Result<()> {
     let lan = Lan::new("dhcp-lies-loopback")?;
     liar(
         &lan,

@@ -144,7 +144,7 @@ fn failure_after(vm: &Vm, end: usize) -> Result<usize> {
 }
 
 #[test]
-fn hostile_servers_alone_cost_neither_memory_nor_ports_nor_the_machine() -> Result<()> {
+fn hostile_servers_exhaust_neither_memory_nor_ports() -> Result<()> {
     let lan = Lan::new("hostile-alone")?;
     let vices = [Vice::Closes, Vice::Stalls, Vice::Announces, Vice::Garbles];
     let (_others, peers) = start(&lan, &[vices, vices].concat())?;

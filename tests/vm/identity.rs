@@ -49,7 +49,7 @@ fn options_of(socket: &UdpSocket, text: &str) -> Result<Vec<(u8, Vec<u8>)>> {
 }
 
 #[test]
-fn firmware_and_init_say_the_same_uuid() -> Result<()> {
+fn firmware_and_init_send_the_same_uuid() -> Result<()> {
     let lan = Lan::new("identity")?;
     let socket = listen(&lan.net, 67)?;
     let machine = || lan.machine().uuid(UUID);
@@ -128,7 +128,7 @@ fn tell_the_time(socket: &UdpSocket) {
 }
 
 #[test]
-fn a_machine_without_a_clock_is_told_the_time_and_one_with_a_clock_is_not() -> Result<()> {
+fn a_time_server_sets_a_wrong_clock_and_leaves_a_right_one() -> Result<()> {
     let lan = Lan::new("clock")?;
     let root = TinyRoot::make()?;
     let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;

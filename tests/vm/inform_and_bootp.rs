@@ -10,7 +10,7 @@ use crate::lan::{Facts, Lan, SERVER, TIMEOUT};
 const BARE: &str = "ip=10.77.0.50:::255.255.255.0::eth0:off";
 
 #[test]
-fn a_fixed_address_is_told_its_root_by_somebody_elses_server() -> Result<()> {
+fn a_static_address_learns_its_root_from_another_dhcp_server() -> Result<()> {
     let lan = Lan::new("inform")?;
     let root = TinyRoot::make()?;
     let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
@@ -42,7 +42,7 @@ fn a_fixed_address_is_told_its_root_by_somebody_elses_server() -> Result<()> {
 }
 
 #[test]
-fn a_fixed_address_is_told_its_root_by_our_server_beside_a_router_without_one() -> Result<()> {
+fn a_static_address_learns_its_root_from_our_proxy_beside_a_router() -> Result<()> {
     let lan = Lan::new("inform-proxy")?;
     let router = Dnsmasq::start(&lan.net, "br0", "10.77.0.100", "10.77.0.199", &[])?;
     let other = netroot_harness::Net::new("inform-proxy-server")?;
@@ -66,7 +66,7 @@ fn a_fixed_address_is_told_its_root_by_our_server_beside_a_router_without_one() 
 }
 
 #[test]
-fn an_address_that_nobody_completes_says_what_is_missing_and_one_that_lacks_nothing_asks_nobody()
+fn an_unanswered_inform_reports_what_is_missing_and_a_complete_configuration_sends_none()
 -> Result<()> {
     let lan = Lan::new("inform-nobody")?;
     let mut vm = lan.boot(&format!("root=dhcp {BARE}"))?;
@@ -91,7 +91,7 @@ fn an_address_that_nobody_completes_says_what_is_missing_and_one_that_lacks_noth
 }
 
 #[test]
-fn a_fixed_address_is_completed_as_soon_as_there_is_a_server() -> Result<()> {
+fn a_static_address_is_completed_as_soon_as_a_server_answers() -> Result<()> {
     let lan = Lan::new("inform-late")?;
     let root = TinyRoot::make()?;
     let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
@@ -115,7 +115,7 @@ fn serve_bootp(lan: &Lan, more: &[&str]) -> Result<(TinyRoot, Ganesha, Dnsmasq)>
 }
 
 #[test]
-fn ip_bootp_asks_by_bootp_and_by_nothing_else() -> Result<()> {
+fn ip_bootp_sends_only_bootp_requests() -> Result<()> {
     let lan = Lan::new("bootp")?;
     let (_root, _ganesha, dnsmasq) = serve_bootp(&lan, &["--dhcp-option=3,10.77.0.254"])?;
     let vm = lan.boot("root=dhcp ip=bootp ro")?;
@@ -131,7 +131,7 @@ fn ip_bootp_asks_by_bootp_and_by_nothing_else() -> Result<()> {
 }
 
 #[test]
-fn ip_any_is_answered_by_a_server_of_bootp_too() -> Result<()> {
+fn ip_any_accepts_a_bootp_reply() -> Result<()> {
     let lan = Lan::new("bootp-any")?;
     // It is deaf to DHCP.
     let (_root, _ganesha, dnsmasq) = serve_bootp(&lan, &["--dhcp-ignore=tag:!bootp"])?;
@@ -145,7 +145,7 @@ fn ip_any_is_answered_by_a_server_of_bootp_too() -> Result<()> {
 }
 
 #[test]
-fn silence_instead_of_bootp_is_called_so() -> Result<()> {
+fn a_bootp_timeout_is_reported_as_one() -> Result<()> {
     let lan = Lan::new("bootp-nobody")?;
     let vm = lan.boot("root=dhcp ip=bootp rd.net.timeout.dhcp=5")?;
     let failed = vm.wait_for("netroot: boot failed: ", "the failure", TIMEOUT)?;

@@ -9,7 +9,7 @@ use netroot_harness::{Clients, Dnsmasq, Ganesha, Nic, TinyRoot, Vm};
 use crate::lan::{Facts, Lan, MACHINE, SERVER, STATIC, TIMEOUT, own_export};
 
 #[test]
-fn an_export_without_a_portmapper_needs_no_word_of_its_ports() -> Result<()> {
+fn an_export_without_a_portmapper_is_mounted_without_port_options() -> Result<()> {
     let lan = Lan::new("no-portmapper")?;
     let root = TinyRoot::make()?;
     let _server = lan.serve(root.path(), &[])?;
@@ -70,7 +70,7 @@ fn dnsmasq_alone_names_the_root_by_option_17() -> Result<()> {
 }
 
 #[test]
-fn a_static_address_needs_no_dhcp_server_at_all() -> Result<()> {
+fn a_static_address_needs_no_dhcp_server() -> Result<()> {
     let lan = Lan::new("static")?;
     let root = TinyRoot::make()?;
     // It leases nothing: no machine asks it for a boot loader here.
@@ -93,7 +93,7 @@ fn a_static_address_needs_no_dhcp_server_at_all() -> Result<()> {
 }
 
 #[test]
-fn overlayroot_tmpfs_is_understood_as_an_overlay_too() -> Result<()> {
+fn overlayroot_tmpfs_requests_an_overlay() -> Result<()> {
     let lan = Lan::new("overlayroot")?;
     let root = TinyRoot::make()?;
     let _server = lan.serve_beside(root.path())?;
@@ -120,7 +120,7 @@ fn complains_and_boots(vm: &Vm, parameter: &str) -> Result<()> {
 }
 
 #[test]
-fn a_nonsense_ip_is_named_with_its_position_and_the_boot_goes_on() -> Result<()> {
+fn an_invalid_ip_parameter_is_reported_with_its_position_and_the_boot_continues() -> Result<()> {
     let lan = Lan::new("nonsense-ip")?;
     let root = TinyRoot::make()?;
     let _server = lan.serve(root.path(), &[])?;
@@ -130,7 +130,7 @@ fn a_nonsense_ip_is_named_with_its_position_and_the_boot_goes_on() -> Result<()>
 }
 
 #[test]
-fn a_nonsense_nfsroot_is_named_and_option_17_is_used_instead() -> Result<()> {
+fn an_invalid_nfsroot_is_reported_and_option_17_is_used() -> Result<()> {
     let lan = Lan::new("nonsense-nfsroot")?;
     let root = TinyRoot::make()?;
     let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
@@ -189,7 +189,7 @@ fn bootif_chooses_between_two_cards_that_both_get_leases() -> Result<()> {
 }
 
 #[test]
-fn the_init_is_chosen_by_name() -> Result<()> {
+fn the_init_parameter_chooses_the_program() -> Result<()> {
     let lan = Lan::new("init-by-name")?;
     let root = TinyRoot::make()?;
     std::fs::rename(
@@ -212,7 +212,7 @@ fn the_init_is_chosen_by_name() -> Result<()> {
 }
 
 #[test]
-fn only_what_the_switch_of_root_carries_over_is_left_mounted() -> Result<()> {
+fn only_the_moved_mounts_survive_the_switch_of_root() -> Result<()> {
     let lan = Lan::new("mounts")?;
     let root = TinyRoot::make()?;
     let _server = lan.serve_beside(root.path())?;

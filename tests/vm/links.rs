@@ -220,7 +220,7 @@ fn tagged(lan: &Lan) -> Result<Switch> {
 }
 
 #[test]
-fn a_root_over_a_vlan_is_reached_and_what_carries_it_asks_nothing() -> Result<()> {
+fn a_root_over_a_vlan_boots_and_its_parent_nic_sends_no_requests() -> Result<()> {
     let lan = Lan::new("vlan-root")?;
     let switch = tagged(&lan)?;
     let root = TinyRoot::make()?;
@@ -251,7 +251,7 @@ fn a_root_over_a_vlan_is_reached_and_what_carries_it_asks_nothing() -> Result<()
 
 // What a rack has: both ports of the switch are one link, and the network is a tag on it.
 #[test]
-fn a_root_over_a_vlan_over_a_bond_by_lacp_is_reached() -> Result<()> {
+fn a_root_over_a_vlan_over_an_lacp_bond_boots() -> Result<()> {
     let lan = Lan::new("vlan-bond")?;
     let config = SwitchConfig {
         vlan: Some(7),
@@ -284,7 +284,7 @@ fn a_root_over_a_vlan_over_a_bond_by_lacp_is_reached() -> Result<()> {
 }
 
 #[test]
-fn a_bond_that_the_image_cannot_make_is_done_without() -> Result<()> {
+fn a_bond_without_its_module_in_the_initrd_is_skipped() -> Result<()> {
     let lan = Lan::new("no-bonding")?;
     let root = TinyRoot::make()?;
     let _server = lan.serve_beside(root.path())?;

@@ -6,7 +6,7 @@ use netroot_harness::{Nic, TinyRoot, Vm, paths};
 use crate::lan::{Facts, Lan, MACHINE, STATIC, TIMEOUT, make_initrd, own_export};
 
 #[test]
-fn modules_are_loaded_and_left_and_told_as_the_command_line_says() -> Result<()> {
+fn the_command_line_loads_skips_and_configures_modules() -> Result<()> {
     let lan = Lan::new("module-orders")?;
     let root = TinyRoot::make()?;
     let _server = lan.serve_beside(root.path())?;

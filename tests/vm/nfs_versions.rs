@@ -23,7 +23,7 @@ fn assert_mounted_as(facts: &Facts, version: &str) {
 }
 
 #[test]
-fn version_4_2_as_told_with_names_of_its_own_and_without_an_unknown_option() -> Result<()> {
+fn version_4_2_mounts_with_its_own_client_name_and_without_unknown_options() -> Result<()> {
     let lan = Lan::new("nfs-4-2")?;
     let root = TinyRoot::make()?;
     let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
@@ -48,7 +48,7 @@ fn version_4_2_as_told_with_names_of_its_own_and_without_an_unknown_option() -> 
 }
 
 #[test]
-fn options_of_the_manual_reach_the_kernel_and_others_are_explained() -> Result<()> {
+fn documented_options_reach_the_kernel_and_others_are_explained() -> Result<()> {
     let lan = Lan::new("nfs-options")?;
     let root = TinyRoot::make()?;
     let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
@@ -85,7 +85,7 @@ fn options_of_the_manual_reach_the_kernel_and_others_are_explained() -> Result<(
 }
 
 #[test]
-fn version_4_is_the_newest_minor_version_that_the_server_has() -> Result<()> {
+fn version_4_means_the_servers_newest_minor_version() -> Result<()> {
     let lan = Lan::new("nfs-4")?;
     let root = TinyRoot::make()?;
     let _ganesha = Ganesha::start_version_4(&lan.net, root.path(), "/srv/root", "1")?;
@@ -96,7 +96,7 @@ fn version_4_is_the_newest_minor_version_that_the_server_has() -> Result<()> {
 }
 
 #[test]
-fn a_server_of_version_4_alone_is_found_out_when_nothing_is_told() -> Result<()> {
+fn a_version_4_only_server_is_detected_without_options() -> Result<()> {
     let lan = Lan::new("nfs-4-only")?;
     let root = TinyRoot::make()?;
     let _ganesha = Ganesha::start_version_4(&lan.net, root.path(), "/srv/root", "0, 1, 2")?;
@@ -132,7 +132,7 @@ fn a_path_that_version_3_refuses_is_mounted_by_version_4() -> Result<()> {
 }
 
 #[test]
-fn a_path_that_version_4_does_not_have_is_told_with_what_is_there() -> Result<()> {
+fn a_path_missing_in_version_4_is_reported_with_what_exists() -> Result<()> {
     let lan = Lan::new("nfs-4-absent-path")?;
     let root = TinyRoot::make()?;
     let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
@@ -147,7 +147,7 @@ fn a_path_that_version_4_does_not_have_is_told_with_what_is_there() -> Result<()
 }
 
 #[test]
-fn of_two_servers_the_one_that_lives_is_used() -> Result<()> {
+fn of_two_servers_the_one_that_answers_is_used() -> Result<()> {
     let lan = Lan::new("nfs-two-servers")?;
     let root = TinyRoot::make()?;
     let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
@@ -186,7 +186,7 @@ fn a_server_by_its_name_and_a_path_by_the_machines_address() -> Result<()> {
 }
 
 #[test]
-fn a_server_that_dies_between_mount_and_the_mount_is_told_and_waited_for() -> Result<()> {
+fn a_server_that_dies_before_the_kernel_mounts_is_reported_and_waited_for() -> Result<()> {
     let lan = Lan::new("nfs-dies")?;
     let root = TinyRoot::make()?;
     let ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
@@ -207,7 +207,7 @@ fn a_server_that_dies_between_mount_and_the_mount_is_told_and_waited_for() -> Re
 }
 
 #[test]
-fn guix_systems_boot_program_is_run_by_its_guile() -> Result<()> {
+fn guix_systems_boot_program_runs_under_its_guile() -> Result<()> {
     let lan = Lan::new("guix")?;
     let root = TinyRoot::make()?;
     // As in a store: the profile is a link to an item, and the guile in it one to another.

@@ -36,21 +36,21 @@ fn boots_beside_a_router(
 }
 
 #[test]
-fn ipxe_boots_beside_a_router_that_knows_nothing_of_pxe() -> Result<()> {
+fn ipxe_boots_beside_a_router_without_pxe() -> Result<()> {
     boots_beside_a_router("proxy-ipxe", |machine, nic| {
         machine.nic(nic.with_rom(Rom::Ipxe))
     })
 }
 
 #[test]
-fn uefi_boots_beside_a_router_that_knows_nothing_of_pxe() -> Result<()> {
+fn uefi_boots_beside_a_router_without_pxe() -> Result<()> {
     boots_beside_a_router("proxy-uefi", |machine, nic| {
         machine.firmware(Firmware::Uefi).nic(nic)
     })
 }
 
 #[test]
-fn uefi_boots_by_http_beside_a_router_that_knows_nothing_of_it() -> Result<()> {
+fn uefi_boots_by_http_beside_a_router_without_pxe() -> Result<()> {
     boots_beside_a_router("proxy-uefi-http", |machine, nic| {
         machine.firmware(Firmware::UefiHttp).nic(nic)
     })

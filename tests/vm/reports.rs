@@ -10,7 +10,7 @@ use netroot_harness::TinyRoot;
 use crate::lan::{Facts, Lan, MACHINE, SERVER, STATIC, TIMEOUT, own_export};
 
 #[test]
-fn a_failure_before_there_is_an_address_is_heard_with_the_boot_that_follows() -> Result<()> {
+fn a_failure_without_an_address_is_reported_by_the_next_boot() -> Result<()> {
     let lan = Lan::new("report-later")?;
     let root = TinyRoot::make()?;
     let server = lan.serve_beside(root.path())?;
@@ -72,7 +72,7 @@ fn slow_server(
 }
 
 #[test]
-fn a_slow_server_with_a_name_gets_the_report_and_does_not_hold_up_the_boot() -> Result<()> {
+fn a_slow_report_server_with_a_name_does_not_delay_the_boot() -> Result<()> {
     let lan = Lan::new("report-name")?;
     let root = TinyRoot::make()?;
     let _server = lan.serve_beside(root.path())?;

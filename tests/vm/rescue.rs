@@ -23,7 +23,7 @@ fn reported(server: &NetrootServe) -> Vec<String> {
 }
 
 #[test]
-fn a_wrong_root_is_corrected_at_the_prompt_and_the_server_hears_of_both() -> Result<()> {
+fn a_wrong_root_is_corrected_at_the_prompt_and_both_boots_are_reported() -> Result<()> {
     let lan = Lan::new("prompt")?;
     let root = TinyRoot::make()?;
     let server = lan.serve_beside(root.path())?;
@@ -78,7 +78,7 @@ fn a_wrong_root_is_corrected_at_the_prompt_and_the_server_hears_of_both() -> Res
 }
 
 #[test]
-fn a_break_stops_the_boot_until_somebody_says_retry() -> Result<()> {
+fn rd_break_stops_the_boot_until_retry() -> Result<()> {
     let lan = Lan::new("break")?;
     let root = TinyRoot::make()?;
     let _server = lan.serve_beside(root.path())?;
@@ -100,7 +100,7 @@ fn a_break_stops_the_boot_until_somebody_says_retry() -> Result<()> {
 }
 
 #[test]
-fn the_shell_is_the_roots_own_in_that_root() -> Result<()> {
+fn the_rescue_shell_is_the_roots_own() -> Result<()> {
     let lan = Lan::new("shell")?;
     let root = TinyRoot::make()?;
     // What prints its facts stands in for a shell.
@@ -122,7 +122,7 @@ fn the_shell_is_the_roots_own_in_that_root() -> Result<()> {
 }
 
 #[test]
-fn devices_follow_the_parameters_that_are_changed_at_the_prompt() -> Result<()> {
+fn devices_follow_parameters_changed_at_the_prompt() -> Result<()> {
     let lan = Lan::new("prompt-devices")?;
     let root = TinyRoot::make()?;
     let _server = lan.serve_beside(root.path())?;
@@ -164,7 +164,7 @@ fn devices_follow_the_parameters_that_are_changed_at_the_prompt() -> Result<()> 
 }
 
 #[test]
-fn a_line_is_edited_as_on_any_terminal() -> Result<()> {
+fn the_prompt_supports_line_editing() -> Result<()> {
     let lan = Lan::new("prompt-editing")?;
     let mut vm = lan.boot(&format!("root=/dev/nfs {STATIC} rd.break=pre-mount"))?;
     vm.wait_for("netroot> ", "the prompt", TIMEOUT)?;

@@ -121,7 +121,7 @@ fn after(console: &Transcript, begin: usize) -> String {
 
 #[test]
 #[ignore = "takes ten minutes"]
-fn running_machines_go_on_after_ten_minutes_without_their_server() -> Result<()> {
+fn running_machines_continue_after_ten_minutes_without_their_server() -> Result<()> {
     let mut machines = [Machine::start(Gone::Killed)?, Machine::start(Gone::Silent)?];
     for machine in &machines {
         let tick = "facts: tick 2 the root's own words";

@@ -62,7 +62,7 @@ fn a_server_with_a_root_wins_over_a_faster_one_without() -> Result<()> {
 }
 
 #[test]
-fn an_address_that_another_machine_has_is_declined() -> Result<()> {
+fn an_address_in_use_is_declined() -> Result<()> {
     let lan = Lan::new("conflict")?;
     let options = ["--dhcp-sequential-ip", "--dhcp-option=3,10.77.0.254"];
     let (_net, dnsmasq) = router(&lan, "conflict", &options)?;

@@ -27,7 +27,7 @@ const REBOOT: &str = "kill -s RTMIN+5 1\n";
 const PROMPTLY: Duration = Duration::from_secs(120);
 
 #[test]
-fn at_power_off_the_server_hears_that_the_root_is_unmounted() -> Result<()> {
+fn power_off_unmounts_the_root_at_the_server() -> Result<()> {
     let lan = Lan::new("power-off")?;
     let (server, mut vm) = logged_in(&lan, STATIC)?;
     vm.type_in(POWER_OFF)?;
@@ -64,12 +64,12 @@ const BOUND: Duration = Duration::from_secs(300);
 
 #[test]
 #[ignore = "three minutes of waiting: cargo xtask test --long"]
-fn a_machine_without_its_network_can_be_switched_off() -> Result<()> {
+fn a_machine_without_its_network_powers_off() -> Result<()> {
     ends_without_its_network("power-off-cut-off", POWER_OFF)
 }
 
 #[test]
 #[ignore = "three minutes of waiting: cargo xtask test --long"]
-fn a_machine_without_its_network_can_be_restarted() -> Result<()> {
+fn a_machine_without_its_network_reboots() -> Result<()> {
     ends_without_its_network("reboot-cut-off", REBOOT)
 }

@@ -23,7 +23,7 @@ fn assert_never_failed(vm: &Vm) {
 // A switch that looks for loops first (IEEE 802.1D: two times 15 s, and what it takes to begin): the carrier is there
 // at once, and nothing passes.
 #[test]
-fn a_switch_port_that_is_silent_for_45_seconds_is_waited_for_with_one_question() -> Result<()> {
+fn a_switch_port_blocked_for_45_seconds_is_waited_for_with_one_transaction() -> Result<()> {
     let lan = Lan::new("spanning-tree")?;
     let config = SwitchConfig {
         silence: Duration::from_secs(45),
@@ -58,7 +58,7 @@ fn a_switch_port_that_is_silent_for_45_seconds_is_waited_for_with_one_question()
 }
 
 #[test]
-fn a_network_card_that_comes_after_20_seconds_is_waited_for_and_used() -> Result<()> {
+fn a_nic_that_appears_after_20_seconds_is_used() -> Result<()> {
     let lan = Lan::new("late-card")?;
     let root = TinyRoot::make()?;
     let _server = lan.serve(root.path(), &[])?;
@@ -77,7 +77,7 @@ fn a_network_card_that_comes_after_20_seconds_is_waited_for_and_used() -> Result
 }
 
 #[test]
-fn a_card_that_is_taken_out_is_forgotten_and_another_is_used() -> Result<()> {
+fn a_removed_nic_is_forgotten_and_another_is_used() -> Result<()> {
     let lan = Lan::new("card-out")?;
     let root = TinyRoot::make()?;
     let _server = lan.serve(root.path(), &[])?;
@@ -105,7 +105,7 @@ fn a_card_that_is_taken_out_is_forgotten_and_another_is_used() -> Result<()> {
 // TCP's own pauses are the kernels' and grow with each other, so that the time of a long transfer has no bound that a
 // test could wait for: after the machine is up, so many frames are lost that three of ten questions get no answer.
 #[test]
-fn a_wire_that_loses_three_of_ten_frames_each_way_is_slow_and_no_more() -> Result<()> {
+fn thirty_percent_loss_each_way_only_slows_the_boot() -> Result<()> {
     let lan = Lan::new("loss")?;
     let root = TinyRoot::make()?;
     let _server = lan.serve(root.path(), &[])?;
@@ -121,7 +121,7 @@ fn a_wire_that_loses_three_of_ten_frames_each_way_is_slow_and_no_more() -> Resul
 }
 
 #[test]
-fn a_dhcp_server_that_answers_after_five_seconds_is_heard() -> Result<()> {
+fn a_dhcp_server_that_answers_after_five_seconds_is_used() -> Result<()> {
     let lan = Lan::new("slow-dhcp")?;
     let root = TinyRoot::make()?;
     let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
@@ -184,7 +184,7 @@ fn of_two_cards_the_one_with_a_root_is_used_although_the_other_has_a_lease_first
 
 // The wrong network has a router, so the root may well be behind it: only trying tells.
 #[test]
-fn a_root_that_the_first_card_cannot_reach_after_all_is_reached_by_the_second() -> Result<()> {
+fn a_root_unreachable_by_the_first_nic_is_mounted_by_the_second() -> Result<()> {
     let lan = Lan::new("wrong-router")?;
     let (_net, wrong, first) = wrong_network(&lan, "wrong-router")?;
     let root = TinyRoot::make()?;
@@ -206,7 +206,7 @@ fn a_root_that_the_first_card_cannot_reach_after_all_is_reached_by_the_second() 
 }
 
 #[test]
-fn a_cable_that_is_put_in_late_is_asked_for_and_noticed_at_once() -> Result<()> {
+fn a_cable_plugged_in_late_is_reported_missing_and_noticed_at_once() -> Result<()> {
     let lan = Lan::new("late-cable")?;
     let root = TinyRoot::make()?;
     let _server = lan.serve(root.path(), &[])?;
@@ -227,7 +227,7 @@ fn a_cable_that_is_put_in_late_is_asked_for_and_noticed_at_once() -> Result<()> 
 }
 
 #[test]
-fn a_cable_that_is_put_in_ends_the_pause_after_a_failure() -> Result<()> {
+fn plugging_in_a_cable_ends_the_pause_after_a_failure() -> Result<()> {
     let lan = Lan::new("cable-in-pause")?;
     let root = TinyRoot::make()?;
     let _server = lan.serve(root.path(), &[])?;
@@ -254,7 +254,7 @@ fn a_cable_that_is_put_in_ends_the_pause_after_a_failure() -> Result<()> {
 
 // After the fifth failure a machine waits half a minute. The server is back long before that is over.
 #[test]
-fn a_server_that_comes_late_ends_the_pause_before_the_next_try() -> Result<()> {
+fn a_server_that_starts_late_ends_the_pause_after_a_failure() -> Result<()> {
     const PAUSE_MS: u64 = 32_000;
     let lan = Lan::new("late-server")?;
     let root = TinyRoot::make()?;

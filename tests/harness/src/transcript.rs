@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_never_comes_is_named_with_the_tail() {
+    fn a_missing_text_is_reported_with_the_tail() {
         let transcript = transcript_of(&["kernel panic\n"]);
         let error = transcript
             .wait_for("login:", "the login prompt", Duration::from_millis(10))
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_can_begin_behind_an_earlier_find() {
+    fn a_search_can_start_after_an_earlier_match() {
         let transcript = transcript_of(&["tick 1\ntick 2\n"]);
         let first = transcript.find("tick").unwrap();
         let second = transcript

@@ -18,7 +18,7 @@ fn root_elsewhere(router: &str) -> String {
 }
 
 #[test]
-fn a_card_without_a_driver_in_the_image_is_named_by_its_number() -> Result<()> {
+fn a_nic_without_a_driver_in_the_initrd_is_reported_by_its_pci_id() -> Result<()> {
     let lan = Lan::new("no-driver")?;
     let card = Nic::model("e1000e", &lan.tap, MACHINE);
     let mut vm = lan.boot_with(
@@ -30,7 +30,7 @@ fn a_card_without_a_driver_in_the_image_is_named_by_its_number() -> Result<()> {
 }
 
 #[test]
-fn a_cable_that_is_out_is_named_with_its_card() -> Result<()> {
+fn an_unplugged_cable_is_reported_with_its_nic() -> Result<()> {
     let lan = Lan::new("no-cable")?;
     let line = format!("{} ip=dhcp carrier_timeout=8", root_here());
     let mut vm = lan.boot(&line)?;
@@ -40,7 +40,7 @@ fn a_cable_that_is_out_is_named_with_its_card() -> Result<()> {
 }
 
 #[test]
-fn a_card_that_is_not_there_is_named_with_those_that_are() -> Result<()> {
+fn a_missing_nic_is_reported_with_those_present() -> Result<()> {
     let lan = Lan::new("other-card")?;
     let line = format!(
         "{} ip=10.77.0.50:::255.255.255.0::eth7:off carrier_timeout=5",
@@ -52,14 +52,14 @@ fn a_card_that_is_not_there_is_named_with_those_that_are() -> Result<()> {
 }
 
 #[test]
-fn silence_instead_of_dhcp_is_named_with_the_card() -> Result<()> {
+fn a_dhcp_timeout_is_reported_with_the_nic() -> Result<()> {
     let lan = Lan::new("no-dhcp")?;
     let mut vm = lan.boot(&format!("{} ip=dhcp rd.net.timeout.dhcp=10", root_here()))?;
     assert_fails_with(&mut vm, "no DHCP server answered on eth0")
 }
 
 #[test]
-fn a_lease_without_a_root_is_told_with_the_ways_to_name_one() -> Result<()> {
+fn a_lease_without_a_root_is_reported_with_the_ways_to_configure_one() -> Result<()> {
     let lan = Lan::new("no-root")?;
     let _dnsmasq = Dnsmasq::start(&lan.net, "br0", "10.77.0.100", "10.77.0.149", &[])?;
     let mut vm = lan.boot("root=dhcp ip=dhcp")?;
@@ -76,7 +76,7 @@ fn a_server_in_another_network_needs_a_router() -> Result<()> {
 }
 
 #[test]
-fn a_router_that_is_not_there_is_named_and_not_the_server() -> Result<()> {
+fn an_absent_router_is_reported_instead_of_the_server() -> Result<()> {
     let lan = Lan::new("dead-router")?;
     let mut vm = lan.boot(&root_elsewhere("10.77.0.254"))?;
     let sentence = "; the router 10.77.0.254 does not even answer ARP";
@@ -84,7 +84,7 @@ fn a_router_that_is_not_there_is_named_and_not_the_server() -> Result<()> {
 }
 
 #[test]
-fn a_router_of_another_network_is_named_as_one() -> Result<()> {
+fn a_router_outside_the_subnet_is_reported() -> Result<()> {
     let lan = Lan::new("far-router")?;
     let mut vm = lan.boot(&root_elsewhere("10.88.0.1"))?;
     let sentence = "; the router 10.88.0.1 is not in this machine's own network";
@@ -92,7 +92,7 @@ fn a_router_of_another_network_is_named_as_one() -> Result<()> {
 }
 
 #[test]
-fn a_silent_server_behind_a_router_is_told_from_a_silent_router() -> Result<()> {
+fn a_silent_server_is_distinguished_from_a_silent_router() -> Result<()> {
     let lan = Lan::new("behind-router")?;
     // It takes the packets and forwards none.
     lan.net
@@ -104,7 +104,7 @@ fn a_silent_server_behind_a_router_is_told_from_a_silent_router() -> Result<()> 
 }
 
 #[test]
-fn a_server_that_is_not_there_is_named() -> Result<()> {
+fn an_absent_server_is_reported() -> Result<()> {
     let lan = Lan::new("dead-server")?;
     let mut vm = lan.boot(&format!(
         "root=/dev/nfs nfsroot=10.77.0.77:/srv/root {STATIC}"

@@ -18,7 +18,7 @@ fn an_export_that_refuses_this_machine_is_explained() -> Result<()> {
 }
 
 #[test]
-fn a_server_that_hides_what_it_refuses_is_explained_as_far_as_it_tells() -> Result<()> {
+fn a_server_that_hides_its_refusal_is_explained_as_far_as_possible() -> Result<()> {
     let lan = Lan::new("refused-ganesha")?;
     let root = TinyRoot::make()?;
     let others = Clients::Only("10.77.0.9".into());
@@ -34,7 +34,7 @@ fn a_server_that_hides_what_it_refuses_is_explained_as_far_as_it_tells() -> Resu
 }
 
 #[test]
-fn a_path_that_is_not_exported_is_explained_with_what_is() -> Result<()> {
+fn an_unexported_path_is_reported_with_the_available_exports() -> Result<()> {
     let lan = Lan::new("absent-path")?;
     let root = TinyRoot::make()?;
     let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
@@ -48,7 +48,7 @@ fn a_path_that_is_not_exported_is_explained_with_what_is() -> Result<()> {
 }
 
 #[test]
-fn a_path_that_our_own_export_does_not_have_is_explained_too() -> Result<()> {
+fn a_path_missing_from_our_own_export_is_reported() -> Result<()> {
     let lan = Lan::new("absent-path-own")?;
     let root = TinyRoot::make()?;
     let _server = lan.serve_beside(root.path())?;
@@ -61,7 +61,7 @@ fn a_path_that_our_own_export_does_not_have_is_explained_too() -> Result<()> {
 }
 
 #[test]
-fn a_root_without_any_init_is_named() -> Result<()> {
+fn a_root_without_an_init_is_reported() -> Result<()> {
     let lan = Lan::new("no-init")?;
     let root = TinyRoot::without_init()?;
     let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
@@ -87,7 +87,7 @@ fn assert_init_fails_with(name: &str, init: &[u8], sentence: &str) -> Result<()>
 }
 
 #[test]
-fn an_init_for_another_processor_is_named_with_both() -> Result<()> {
+fn an_init_for_another_processor_is_reported_with_both() -> Result<()> {
     let mut foreign = std::fs::read(netroot_harness::paths::facts()?)?;
     // `e_machine`: EM_AARCH64.
     if let Some(machine) = foreign.get_mut(18..20) {
@@ -98,13 +98,13 @@ fn an_init_for_another_processor_is_named_with_both() -> Result<()> {
 }
 
 #[test]
-fn an_init_that_is_no_program_is_named() -> Result<()> {
+fn an_init_that_is_not_a_program_is_reported() -> Result<()> {
     let sentence = "is neither a program nor a script";
     assert_init_fails_with("text-init", b"echo hello\n", sentence)
 }
 
 #[test]
-fn a_script_without_its_shell_is_named_with_the_shell() -> Result<()> {
+fn a_script_whose_shell_is_missing_is_reported_with_the_shell() -> Result<()> {
     let sentence = "is run by /bin/bash, which the root does not have";
     assert_init_fails_with("shell-init", b"#!/bin/bash\nexec sh\n", sentence)
 }

@@ -36,7 +36,7 @@ fn behind_a_firewall(name: &str, ports: &str) -> Result<(Lan, TinyRoot, Ganesha)
 }
 
 #[test]
-fn a_firewall_before_the_portmapper_is_named_with_its_port() -> Result<()> {
+fn a_firewalled_portmapper_is_reported_with_its_port() -> Result<()> {
     let (lan, _root, _ganesha) = behind_a_firewall("firewall-111", "111")?;
     let mut vm = boot(&lan, "vers=3")?;
     let sentence = format!(
@@ -46,7 +46,7 @@ fn a_firewall_before_the_portmapper_is_named_with_its_port() -> Result<()> {
 }
 
 #[test]
-fn a_firewall_before_nfs_is_named_with_its_port() -> Result<()> {
+fn a_firewalled_nfs_server_is_reported_with_its_port() -> Result<()> {
     let (lan, _root, _ganesha) = behind_a_firewall("firewall-2049", "2049")?;
     let mut vm = boot(&lan, "vers=3")?;
     let sentence = format!(
@@ -56,7 +56,7 @@ fn a_firewall_before_nfs_is_named_with_its_port() -> Result<()> {
 }
 
 #[test]
-fn a_wire_that_loses_frames_is_not_taken_for_a_firewall() -> Result<()> {
+fn packet_loss_is_not_mistaken_for_a_firewall() -> Result<()> {
     // As by chance nothing of TCP arrives, and every other frame of ARP.
     let (lan, _root, _ganesha) = behind_a_firewall("loss-counted", "2049")?;
     let tap = &lan.tap.0;
@@ -74,7 +74,7 @@ fn a_wire_that_loses_frames_is_not_taken_for_a_firewall() -> Result<()> {
 }
 
 #[test]
-fn a_server_without_nfs_is_named_with_the_port() -> Result<()> {
+fn a_server_without_nfs_is_reported_with_the_port() -> Result<()> {
     let lan = Lan::new("closed-port")?;
     let mut vm = boot(&lan, PORTS)?;
     let sentence = format!("{SERVER} refuses connections on port 2049 (MOUNT server, version 3)");
@@ -88,7 +88,7 @@ fn listen(lan: &Lan) -> Result<TcpListener> {
 }
 
 #[test]
-fn a_port_that_takes_connections_and_says_nothing_is_told_from_a_closed_one() -> Result<()> {
+fn a_mute_port_is_distinguished_from_a_closed_one() -> Result<()> {
     let lan = Lan::new("mute-port")?;
     // The kernel takes connections; nobody reads from them.
     let _mute = listen(&lan)?;
@@ -100,7 +100,7 @@ fn a_port_that_takes_connections_and_says_nothing_is_told_from_a_closed_one() ->
 }
 
 #[test]
-fn a_web_server_on_the_port_of_nfs_is_told_as_no_nfs_server() -> Result<()> {
+fn a_web_server_on_the_nfs_port_is_reported() -> Result<()> {
     let lan = Lan::new("web-port")?;
     let web = listen(&lan)?;
     // It ends with the test: detached, as it waits for connections.
@@ -119,7 +119,7 @@ fn a_web_server_on_the_port_of_nfs_is_told_as_no_nfs_server() -> Result<()> {
 }
 
 #[test]
-fn an_rpc_server_of_another_program_is_told_as_one() -> Result<()> {
+fn an_rpc_server_of_another_program_is_reported() -> Result<()> {
     let lan = Lan::new("other-program")?;
     let _rpcbind = lan.net.spawn(&["rpcbind", "-f", "-w"])?;
     let mut vm = boot(&lan, "vers=3,port=111,mountport=111")?;
@@ -130,7 +130,7 @@ fn an_rpc_server_of_another_program_is_told_as_one() -> Result<()> {
 }
 
 #[test]
-fn a_portmapper_that_does_not_know_nfs_is_told() -> Result<()> {
+fn a_portmapper_without_nfs_is_reported() -> Result<()> {
     let lan = Lan::new("unregistered")?;
     let _rpcbind = lan.net.spawn(&["rpcbind", "-f", "-w"])?;
     let mut vm = boot(&lan, "vers=3")?;

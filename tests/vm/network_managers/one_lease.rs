@@ -166,7 +166,7 @@ fn network_manager_knows_the_lease_and_may_take_it_over() -> Result<()> {
 
 #[test]
 #[ignore = "takes minutes: cargo xtask test --long"]
-fn dhclient_has_the_same_lease_and_the_root_outlives_whatever_takes_its_nic() -> Result<()> {
+fn dhclient_gets_the_same_lease_and_the_root_survives_a_lost_address() -> Result<()> {
     let machine = Machine::run(
         &IFUPDOWN,
         "wait_for systemctl is-active networking\n\
@@ -192,7 +192,7 @@ fn dhclient_has_the_same_lease_and_the_root_outlives_whatever_takes_its_nic() ->
 
 #[test]
 #[ignore = "takes minutes: cargo xtask test --long"]
-fn dhcpcd_passes_the_nic_over() -> Result<()> {
+fn dhcpcd_leaves_the_nic_alone() -> Result<()> {
     let machine = Machine::run(
         &DHCPCD,
         "wait_for systemctl is-active dhcpcd\n\

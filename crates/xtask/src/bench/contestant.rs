@@ -161,14 +161,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_module_is_found_by_the_name_that_the_kernel_has_for_it() {
+    fn a_module_is_found_by_its_kernel_name() {
         let dependencies = "kernel/net/a.ko: kernel/b.ko\nkernel/drivers/x-y.ko.xz:\n";
         assert_eq!(path_of(dependencies, "x_y"), Some("kernel/drivers/x-y.ko"));
         assert_eq!(path_of(dependencies, "b"), None);
     }
 
     #[test]
-    fn modules_are_told_in_the_order_of_their_loading() {
+    fn modules_are_listed_in_load_order() {
         let console = "noise\r\nfacts: loaded first\r\nfacts: loaded second\r\n";
         assert_eq!(loaded(console).unwrap(), ["first", "second"]);
         assert!(loaded("facts: begin").is_err());

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_smallest_that_is_enough_is_found_wherever_it_is() {
+    fn the_smallest_sufficient_number_is_found() {
         for wanted in 1..=129 {
             let found = smallest(128, |number| Ok(number >= wanted)).unwrap();
             assert_eq!(found, wanted);

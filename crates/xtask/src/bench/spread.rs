@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn the_median_does_not_care_about_the_order() {
+    fn the_median_does_not_depend_on_the_order() {
         assert_eq!(of(&[9.0, 1.0, 5.0]).median(), Some(5.0));
     }
 

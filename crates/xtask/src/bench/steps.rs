@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_medians_of_the_steps_are_told_in_their_order() {
+    fn the_medians_of_the_phases_are_listed_in_order() {
         let boot = |dhcp: u32| {
             format!(
                 "noise\r\nfacts: report {{\"memory_kib\":1196,\"steps\":[{{\"name\":\"link\",\"begin_ms\":1,\"end_ms\":3}},\

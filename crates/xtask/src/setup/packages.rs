@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_without_anything_lacks_every_package_and_each_says_why() {
+    fn an_empty_machine_lacks_every_package_and_each_has_a_reason() {
         let nowhere = tempfile::tempdir().unwrap();
         let missing = missing_under(nowhere.path()).unwrap();
         assert!(missing.0.len() > 10);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_package_is_there_when_one_of_its_files_is() {
+    fn a_package_is_installed_if_one_of_its_files_exists() {
         let top = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(top.path().join("sbin")).unwrap();
         std::fs::write(top.path().join("sbin/rpcbind"), "").unwrap();

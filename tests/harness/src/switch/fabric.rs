@@ -178,7 +178,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_port_is_silent_from_the_first_frame_on_for_its_time() {
+    fn a_port_blocks_for_its_delay_after_the_first_frame() {
         let config = SwitchConfig {
             silence: 45 * SECOND,
             ..SwitchConfig::default()
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_tagged_port_the_network_never_sees_a_tag_and_the_machine_always_does() {
+    fn a_tagged_port_tags_towards_the_machine_and_untags_towards_the_network() {
         let config = SwitchConfig {
             vlan: Some(7),
             ..SwitchConfig::default()
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_of_one_link_carry_nothing_before_lacp_is_done() {
+    fn aggregated_ports_pass_nothing_before_lacp_completes() {
         let config = SwitchConfig {
             lacp: true,
             ..SwitchConfig::default()

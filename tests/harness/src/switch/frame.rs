@@ -111,7 +111,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_question_is_read_with_a_tag_and_without() {
+    fn a_dhcp_message_is_read_with_and_without_a_tag() {
         let asked = Bootp {
             kind: 1,
             transaction: 0x0102_0304,

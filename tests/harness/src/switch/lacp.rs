@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn both_are_in_step_once_the_machine_knows_us_and_says_so() {
+    fn both_sides_are_in_sync_once_the_machine_echoes_our_state() {
         let now = Instant::now();
         let mut partner = Partner::default();
         assert_eq!(partner.due(1, now), None, "nobody spoke");
