@@ -1,21 +1,21 @@
-//! A small process that keeps the lease while the machine runs.
+//! The renewer: a small process that keeps the lease while the machine runs.
 //!
-//! [`start()`] is called by process 1 before it switches the root; the process that it starts is this same program
-//! with another name ([`NAME`]) and goes on in [`run`]. It opens everything that it will need while the image is
-//! still there; what it sees as `/` afterwards is empty. systemd spares processes whose name begins with `@` when
-//! it kills everything at shutdown, so the address outlives whatever still needs the root.
+//! Process 1 calls [`start()`] before it switches the root. That starts this same program under another name
+//! ([`NAME`]), which continues in [`run`]. It opens everything that it will need while the initrd is still there; its
+//! `/` is empty afterwards. systemd does not kill processes whose name starts with `@` at shutdown, so the lease is kept
+//! for as long as anything needs the root.
 //!
-//! It speaks DHCP through a packet socket, and only while it waits for an answer. It never takes the root's
-//! address away: not when the lease ends, not when the server refuses it. While another program keeps the lease
-//! ([`ownership`]), it is silent. It does not end: common clients take the address, or the route to its network, away
-//! when the lease ends under them or when they do. Then both are set again, and the lease is asked for here.
+//! It speaks DHCP through a packet socket, which is open only while it waits for an answer. It never removes the root's
+//! address: neither when the lease expires nor when the server refuses it. While another program keeps the lease
+//! ([`ownership`]), it is silent. But it does not exit: common DHCP clients remove the address, or the route to its
+//! network, when their lease expires or when they stop. Then both are set again, and the lease is requested here.
 
 mod address_guard;
 mod ownership;
 mod shutdown_watchdog;
 mod start;
 
-pub(crate) use start::start;
+pub(crate) use start::{NAME, start};
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -38,56 +38,50 @@ use crate::net::configure::resolver;
 use crate::net::dhcp::nic_selection::{Addressing, addressing_of};
 use crate::net::netlink::RouteSocket;
 use crate::net::nic::Nic;
-use address_guard::WITHOUT;
+use address_guard::AddressGuard;
 use shutdown_watchdog::ShutdownWatchdog;
 
-/// Its name: see the module's description for the `@`.
-pub(crate) const NAME: &str = "@netroot-renew";
-/// How long after news of an address it is looked again: systemd-networkd writes its file after it set the address.
+/// How long after a change of an address it is checked again: systemd-networkd sets the address before it writes its
+/// file.
 const SETTLING: Duration = Duration::from_secs(5);
-/// How often it is looked whether the program that has the lease goes on renewing it.
-const ROUND: Duration = Duration::from_secs(60);
-/// The largest message that process 1 hands over: two frames and their lengths.
-const HANDED_OVER: u64 = 8 << 10;
-/// Frames looked at in one go.
+/// The interval of the checks whether the program that has the lease still renews it.
+const CHECK_INTERVAL: Duration = Duration::from_secs(60);
+/// The longest message from process 1, in bytes: two frames and their lengths.
+const MAX_MESSAGE: u64 = 8 << 10;
+/// The most frames that are read at a time.
 const BURST: usize = 32;
 
-/// The life of the renewer.
+/// Runs the renewer.
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
-    match Keeper::open(arguments) {
-        Ok(mut keeper) => keeper.keep(),
+    match Daemon::open(arguments) {
+        Ok(mut daemon) => daemon.run(),
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-/// Everything that it needs, open.
-struct Keeper {
+/// The renewer's state, with everything that it needs already open.
+struct Daemon {
     renewer: Renewer,
-    /// What the NIC was given.
+    /// The address as it was configured.
     address: Address,
     network: Network,
     request: Option<IpRequest>,
-    /// Who the server's words come from, on the wire.
+    /// The Ethernet address that the server's messages come from.
     server: Mac,
-    orders: RouteSocket,
-    news: RouteSocket,
-    /// Only while an answer is waited for: a segment's broadcasts need wake nobody otherwise.
+    guard: AddressGuard,
+    /// Notifies of addresses and routes that change.
+    changes: RouteSocket,
+    /// Open only while an answer is expected, so that the network's broadcasts do not wake this process.
     packets: Option<PacketSocket>,
-    /// `/run`, which moves along to the real root.
+    /// `/run`, which is moved to the real root.
     run: OwnedFd,
     kernel_log: File,
-    /// Since when the NIC has reached nobody.
-    without: Option<Moment>,
-    /// Whether it was said that the NIC reaches nobody.
-    has_told: bool,
-    /// When the last news came, until it was looked again.
-    news_at: Option<Moment>,
-    /// Who keeps the lease, if another program does.
-    keeper: Option<&'static str>,
-    last_resort: ShutdownWatchdog,
+    /// When the last change was notified, until the check that follows it.
+    changed_at: Option<Moment>,
+    watchdog: ShutdownWatchdog,
 }
 
-impl Keeper {
+impl Daemon {
     fn open(arguments: &[String]) -> io::Result<Self> {
         let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
         let [index, at] = arguments else {
@@ -95,17 +89,15 @@ impl Keeper {
         };
         let index: u32 = index.parse().map_err(|_| invalid())?;
         let at = Duration::from_secs(at.parse().map_err(|_| invalid())?);
-        let mut handed_over = Vec::new();
-        io::stdin()
-            .take(HANDED_OVER)
-            .read_to_end(&mut handed_over)?;
-        let (asked, rest) = split(&handed_over).ok_or_else(invalid)?;
+        let mut message = Vec::new();
+        io::stdin().take(MAX_MESSAGE).read_to_end(&mut message)?;
+        let (asked, rest) = split(&message).ok_or_else(invalid)?;
         let (answered, _) = split(rest).ok_or_else(invalid)?;
         let asked = frame::from_client(asked).ok_or_else(invalid)?;
         let answered = frame::from_server(answered).ok_or_else(invalid)?;
         let server = answered.mac;
-        let mut orders = RouteSocket::open().map_err(io::Error::other)?;
-        let links = orders.links().map_err(io::Error::other)?;
+        let mut netlink = RouteSocket::open().map_err(io::Error::other)?;
+        let links = netlink.links().map_err(io::Error::other)?;
         let nic = links
             .into_iter()
             .find(|link| link.index == index)
@@ -129,14 +121,14 @@ impl Keeper {
             Addressing::Static(_) | Addressing::Off => None,
         };
         let lease = renewer.lease().clone();
-        let keeper = Keeper {
+        let daemon = Daemon {
             address: Address::leased(nic, lease, request.as_ref(), &network),
             renewer,
             network,
             request,
             server,
-            orders,
-            news: RouteSocket::subscribed_to_addresses().map_err(io::Error::other)?,
+            guard: AddressGuard::new(netlink),
+            changes: RouteSocket::subscribed_to_addresses().map_err(io::Error::other)?,
             packets: None,
             run: rustix::fs::open(
                 "/run",
@@ -144,42 +136,52 @@ impl Keeper {
                 Mode::empty(),
             )?,
             kernel_log: File::options().write(true).open("/dev/kmsg")?,
-            without: None,
-            has_told: false,
-            news_at: None,
-            keeper: None,
-            last_resort: ShutdownWatchdog::open()?,
+            changed_at: None,
+            watchdog: ShutdownWatchdog::open()?,
         };
-        // Whoever runs out of memory needs the root all the more.
+        // A machine that runs out of memory needs its root all the more.
         let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
         let _ = rustix::process::setsid();
         let _ = io::stdout()
             .write_all(b"!")
             .and_then(|()| io::stdout().flush());
-        // The console's and the pipes' ends are let go.
+        // Closes the console and the pipes.
         let nothing = File::options().read(true).write(true).open("/dev/null")?;
         rustix::stdio::dup2_stdin(&nothing)?;
         rustix::stdio::dup2_stdout(&nothing)?;
-        Ok(keeper)
+        Ok(daemon)
     }
 
-    /// Goes on as long as the machine.
-    fn keep(&mut self) -> ! {
+    /// Runs for as long as the machine.
+    fn run(&mut self) -> ! {
         loop {
-            self.look();
-            if let Some(words) = self.last_resort.look() {
-                self.log("systemd's last program waits for the root, which is gone: the machine is ended without it");
-                ShutdownWatchdog::end(&words);
+            self.check_address();
+            if let Some(arguments) = self.watchdog.check() {
+                self.log("systemd's last program waits for the root, which is gone: shutting down without it");
+                ShutdownWatchdog::shut_down(&arguments);
             }
-            if self.keeper.is_none() {
-                self.speak();
-                self.listen();
+            if !self.guard.is_taken_over() {
+                self.send();
+                self.receive();
             }
             self.sleep();
         }
     }
 
-    fn speak(&mut self) {
+    /// Checks the address, and follows what the check found.
+    fn check_address(&mut self) {
+        let check = self.guard.check(&self.address, &self.run);
+        self.log_all(&check.log);
+        if check.has_changed_hands {
+            self.packets = None;
+        }
+        if check.must_request {
+            self.renewer.ask_again(Moment::now().since_kernel());
+        }
+    }
+
+    /// Sends the message that is due.
+    fn send(&mut self) {
         let now = Moment::now().since_kernel();
         if let Some(outgoing) = self.renewer.poll(now) {
             if self.packets.is_none() {
@@ -187,13 +189,14 @@ impl Keeper {
             }
             let frame = outgoing.frame(self.address.nic.mac, self.server);
             if let Some(packets) = &self.packets {
-                // The carrier may be gone: it is said again.
+                // Without a carrier this fails; the message will be repeated.
                 let _ = packets.send(&frame);
             }
         }
     }
 
-    fn listen(&mut self) {
+    /// Handles the messages that arrived.
+    fn receive(&mut self) {
         let mut buffer = vec![0; 2048];
         for _ in 0..BURST {
             let Some(Ok(Some(length))) = self.packets.as_ref().map(|p| p.receive(&mut buffer))
@@ -213,7 +216,7 @@ impl Keeper {
                     self.renewed(*lease);
                 }
                 Heard::Refused => self.log(&format!(
-                    "{}: the server refuses {}; the root keeps it, and another lease is asked for",
+                    "{}: the server refuses {}; the root keeps it, and another lease is requested",
                     self.address.nic.name, self.address.own
                 )),
                 Heard::Offered | Heard::Ignored(_) => {}
@@ -224,7 +227,7 @@ impl Keeper {
         }
     }
 
-    /// Sets what is new about the lease. What it no longer names stays: the root may depend on it.
+    /// Applies what is new in the lease. What it no longer contains is kept: the root may depend on it.
     fn renewed(&mut self, lease: Lease) {
         let time = lease.lease_time.unwrap_or_default().as_secs();
         let new = Address::leased(
@@ -245,8 +248,8 @@ impl Keeper {
             self.log(&format!("{name}: lease {own} renewed for {time} s"));
         }
         if moved || old.routes != self.address.routes {
-            let complaints = self.set();
-            self.log_all(&complaints);
+            let failures = self.guard.restore(&self.address);
+            self.log_all(&failures);
         }
         if old.dns != self.address.dns
             || old.search != self.address.search
@@ -276,37 +279,41 @@ impl Keeper {
         }
     }
 
+    /// Waits until there is something to do.
     fn sleep(&mut self) {
         let now = Moment::now();
-        // At least once a round, for the keeper's sake and for the last resort's.
-        let at = self.keeper.is_none().then(|| self.renewer.poll_at());
-        let speak = at.flatten().map(|at| at.saturating_sub(now.since_kernel()));
-        let without = self.without.map(|since| since.after(WITHOUT).since(now));
-        let settled = self.news_at.map(|at| at.after(SETTLING).since(now));
-        let pauses = speak.into_iter().chain(without).chain(settled);
-        let pause = timespec(pauses.fold(ROUND, Duration::min));
-        let mut fds = vec![PollFd::from_borrowed_fd(self.news.as_fd(), PollFlags::IN)];
+        // Never longer than the interval of the checks.
+        let at = (!self.guard.is_taken_over()).then(|| self.renewer.poll_at());
+        let send = at.flatten().map(|at| at.saturating_sub(now.since_kernel()));
+        let guard = self.guard.due_in(now);
+        let settled = self.changed_at.map(|at| at.after(SETTLING).since(now));
+        let pauses = send.into_iter().chain(guard).chain(settled);
+        let pause = timespec(pauses.fold(CHECK_INTERVAL, Duration::min));
+        let mut fds = vec![PollFd::from_borrowed_fd(
+            self.changes.as_fd(),
+            PollFlags::IN,
+        )];
         if let Some(packets) = &self.packets {
             fds.push(PollFd::from_borrowed_fd(packets.as_fd(), PollFlags::IN));
         }
         let _ = poll(&mut fds, Some(&pause));
-        let has_news = fds.first().is_some_and(|fd| !fd.revents().is_empty());
-        if has_news {
-            self.news_at = Some(Moment::now());
+        let has_changes = fds.first().is_some_and(|fd| !fd.revents().is_empty());
+        if has_changes {
+            self.changed_at = Some(Moment::now());
         } else if settled.is_some_and(|left| left <= Moment::now().since(now)) {
-            self.news_at = None;
+            self.changed_at = None;
         }
-        self.news.discard_notifications();
+        self.changes.discard_notifications();
     }
 
-    /// A line for the kernel's log, and so for the journal; not for the console, which is the real root's now.
+    /// Logs a line to the kernel's log, and so to the journal; not to the console, which belongs to the real root.
     fn log(&self, line: &str) {
         // LOG_DAEMON, LOG_INFO.
         let _ = (&self.kernel_log).write_all(format!("<30>netroot: {line}\n").as_bytes());
     }
 }
 
-/// A part with its length before it, and the rest.
+/// Splits off a part that is preceded by its length.
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
     rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
@@ -323,7 +330,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_handed_over_comes_apart_again_and_a_cut_part_does_not() {
+    fn a_message_is_split_into_its_parts_unless_it_is_truncated() {
         let bytes = [0, 2, 7, 8, 0, 1, 9];
         let (first, rest) = split(&bytes).unwrap();
         assert_eq!(

@@ -1,115 +1,168 @@
-//! Looks after the NIC: in whose hands the root's address is, and that it reaches its network.
+//! Watches over the root's address: who manages it, and that the NIC reaches its network.
 
 use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use netroot_proto::dhcp::lease::Route;
 use netroot_proto::dhcp::netmask;
 
-use super::Keeper;
 use super::ownership::{self, Owner};
 use crate::clock::Moment;
 use crate::net::address::Address;
+use crate::net::netlink::RouteSocket;
 
-/// How long the NIC may be without any address, or without the route to its network, before it gets the root's
-/// again: whoever takes one away mostly gives another at once.
-pub(super) const WITHOUT: Duration = Duration::from_secs(5);
+/// How long the NIC may be without any address, or without the route to its network, before the root's are set again:
+/// a program that removes an address usually sets another one at once.
+const GRACE: Duration = Duration::from_secs(5);
 
-impl Keeper {
-    /// Looks whether the address is still there, and still in these hands.
-    pub(super) fn look(&mut self) {
-        let (index, own) = (self.address.nic.index, self.address.own);
-        // It is asked again at the next turn.
-        let Ok(addresses) = self.orders.addresses(index) else {
-            return;
+/// The guard of one address.
+pub(super) struct AddressGuard {
+    netlink: RouteSocket,
+    /// Since when the NIC has been without its address or route.
+    missing_since: Option<Moment>,
+    /// That was logged already.
+    is_logged: bool,
+    /// The program that keeps the lease, if it is not this one.
+    other: Option<&'static str>,
+}
+
+/// What a check found.
+#[derive(Debug, Default)]
+pub(super) struct Check {
+    /// Lines for the log.
+    pub(super) log: Vec<String>,
+    /// Another program has taken over the lease, or has given it up.
+    pub(super) has_changed_hands: bool,
+    /// The address was missing: its lease may have been released.
+    pub(super) must_request: bool,
+}
+
+impl AddressGuard {
+    /// A guard that makes its requests on this socket.
+    pub(super) fn new(netlink: RouteSocket) -> Self {
+        Self {
+            netlink,
+            missing_since: None,
+            is_logged: false,
+            other: None,
+        }
+    }
+
+    /// Whether another program keeps the lease.
+    pub(super) fn is_taken_over(&self) -> bool {
+        self.other.is_some()
+    }
+
+    /// How long after `now` the next check is due because the address is missing.
+    pub(super) fn due_in(&self, now: Moment) -> Option<Duration> {
+        self.missing_since
+            .map(|since| since.after(GRACE).since(now))
+    }
+
+    /// Checks whether the address is still set, and who manages it. What is missing for too long is set again. `run` is
+    /// the directory `/run`.
+    pub(super) fn check(&mut self, address: &Address, run: &impl AsFd) -> Check {
+        let (index, own) = (address.nic.index, address.own);
+        // After an error, the next check will tell.
+        let Ok(addresses) = self.netlink.addresses(index) else {
+            return Check::default();
         };
-        let finding = ownership::find(&addresses, own, || {
-            ownership::networkd_has_it(&self.run, index, own)
+        let owner = ownership::find(&addresses, own, || {
+            ownership::networkd_has_it(run, index, own)
         });
-        let lost = match finding {
-            Owner::None => Some(format!("somebody took {own} away")),
-            Owner::Ours if !self.has_network() => {
-                let prefix = self.address.prefix;
-                Some(format!("somebody took the route of {own}/{prefix} away"))
+        let missing = match owner {
+            Owner::Nobody => Some(format!("{own} was removed")),
+            Owner::Init if !self.has_network(address) => {
+                let prefix = address.prefix;
+                Some(format!("the route of {own}/{prefix} was removed"))
             }
-            Owner::Ours | Owner::TakenOver(_) => None,
+            Owner::Init | Owner::Other(_) => None,
         };
-        match (lost, finding) {
-            (Some(lost), _) => self.miss(&lost),
-            (None, Owner::TakenOver(by)) => self.hand_to(Some(by)),
-            (None, Owner::Ours | Owner::None) => self.hand_to(None),
+        match (missing, owner) {
+            (Some(missing), _) => self.wait_or_restore(address, &missing),
+            (None, Owner::Other(program)) => self.set_other(address, Some(program)),
+            (None, Owner::Init | Owner::Nobody) => self.set_other(address, None),
         }
     }
 
     /// Whether the NIC's own network is reached without a router.
-    fn has_network(&mut self) -> bool {
-        let own = self.address.own;
-        let network = network(&self.address);
+    fn has_network(&mut self, address: &Address) -> bool {
+        let network = network(address);
         // Some address of the network that is neither its first, its last nor the machine's.
         let hosts = (1..3).map(|n| Ipv4Addr::from_bits(network.destination.to_bits() | n));
-        let other = hosts.into_iter().find(|host| *host != own);
-        // A network of a few addresses has none; what the kernel does not say is no news.
+        let other = hosts.into_iter().find(|host| *host != address.own);
+        // A network of a few addresses has none; an error counts as reached.
         other.is_none_or(|other| {
-            network.prefix > 29 || self.orders.is_on_link(other).unwrap_or(true)
+            network.prefix > 29 || self.netlink.is_on_link(other).unwrap_or(true)
         })
     }
 
-    /// The lease is in the hands of that program, or in these.
-    fn hand_to(&mut self, keeper: Option<&'static str>) {
-        self.without = None;
-        self.has_told = false;
-        if self.keeper == keeper {
-            return;
+    /// The address is set, and the lease is kept by that program or by this one.
+    fn set_other(&mut self, address: &Address, other: Option<&'static str>) -> Check {
+        self.missing_since = None;
+        self.is_logged = false;
+        if self.other == other {
+            return Check::default();
         }
-        self.keeper = keeper;
-        let name = &self.address.nic.name;
-        let line = match keeper {
-            Some(by) => format!("{name}: {by} has the lease now; it is renewed there"),
-            None => format!("{name}: nobody else renews the lease; it is renewed here again"),
+        self.other = other;
+        let name = &address.nic.name;
+        let line = match other {
+            Some(program) => format!("{name}: {program} has the lease now and renews it"),
+            None => format!("{name}: no other program renews the lease; it is renewed here again"),
         };
-        self.packets = None;
-        self.log(&line);
-    }
-
-    /// The NIC reaches nobody: so it is given all that it had, unless somebody is about to.
-    fn miss(&mut self, lost: &str) {
-        let since = *self.without.get_or_insert(Moment::now());
-        if Moment::now().since(since) >= WITHOUT {
-            self.without = None;
-            let name = &self.address.nic.name;
-            let mut lines = vec![format!(
-                "{name}: {lost}, and the root needs it: it is set again"
-            )];
-            lines.extend(self.set());
-            // A NIC that is gone stays gone, and has been told of.
-            if !std::mem::replace(&mut self.has_told, true) {
-                self.log_all(&lines);
-                // Who takes an address away may have given its lease back (dhclient -r).
-                self.renewer.ask_again(Moment::now().since_kernel());
-            }
+        Check {
+            log: vec![line],
+            has_changed_hands: true,
+            must_request: false,
         }
     }
 
-    /// Gives the NIC its address and routes. Returns what could not be set.
-    pub(super) fn set(&mut self) -> Vec<String> {
-        let (index, own) = (self.address.nic.index, self.address.own);
-        let (prefix, broadcast) = (self.address.prefix, self.address.broadcast);
-        let name = self.address.nic.name.clone();
-        // Somebody may have switched it off (ifdown).
-        let up = self.orders.set_up(index);
-        let address = self.orders.add_address(index, own, prefix, broadcast);
-        let mut complaints: Vec<String> = [up, address]
+    /// The NIC cannot reach anything: sets everything again, unless a program may be about to.
+    fn wait_or_restore(&mut self, address: &Address, missing: &str) -> Check {
+        let since = *self.missing_since.get_or_insert(Moment::now());
+        if Moment::now().since(since) < GRACE {
+            return Check::default();
+        }
+        self.missing_since = None;
+        let name = &address.nic.name;
+        let mut log = vec![format!(
+            "{name}: {missing}, and the root needs it: it is set again"
+        )];
+        log.extend(self.restore(address));
+        // A NIC that is gone stays gone; that is logged once.
+        if std::mem::replace(&mut self.is_logged, true) {
+            return Check::default();
+        }
+        Check {
+            log,
+            has_changed_hands: false,
+            // A program that removes an address may have released its lease (dhclient -r).
+            must_request: true,
+        }
+    }
+
+    /// Sets the NIC's address and routes. Returns the failures.
+    pub(super) fn restore(&mut self, address: &Address) -> Vec<String> {
+        let (index, own) = (address.nic.index, address.own);
+        let name = &address.nic.name;
+        // The link may have been set down (ifdown).
+        let up = self.netlink.set_up(index);
+        let set = self
+            .netlink
+            .add_address(index, own, address.prefix, address.broadcast);
+        let mut failures: Vec<String> = [up, set]
             .into_iter()
             .filter_map(|done| Some(format!("{name}: {}", done.err()?)))
             .collect();
-        // The kernel makes the network's own route with the address only if that was not there.
-        let network = (!self.has_network()).then(|| network(&self.address));
-        for route in network.into_iter().chain(self.address.routes_in_order()) {
-            if let Err(e) = self.orders.add_route(index, &route, own, true) {
-                complaints.push(format!("{name}: {route}: {e}"));
+        // The kernel adds the network's own route only with a new address.
+        let network = (!self.has_network(address)).then(|| network(address));
+        for route in network.into_iter().chain(address.routes_in_order()) {
+            if let Err(e) = self.netlink.add_route(index, &route, own, true) {
+                failures.push(format!("{name}: {route}: {e}"));
             }
         }
-        complaints
+        failures
     }
 }
 

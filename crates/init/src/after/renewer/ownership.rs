@@ -1,4 +1,4 @@
-//! In whose hands the root's address is. Pure, but for the one look into `/run`.
+//! Which program manages the root's address. Pure, except for reading systemd-networkd's file in `/run`.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,39 +10,39 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::net::netlink::LinkAddress;
 
-/// What became of the root's address.
+/// Who manages the root's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
-    /// It is there as it was set.
-    Ours,
-    /// Another program keeps its lease, or moved the NIC to another address.
-    TakenOver(&'static str),
+    /// It is set as the init set it.
+    Init,
+    /// Another program keeps its lease, or gave the NIC another address.
+    Other(&'static str),
     /// The NIC has no address.
-    None,
+    Nobody,
 }
 
-/// The longest file of systemd-networkd that is read, in bytes.
-const LONGEST: u64 = 4 << 10;
+/// How much of systemd-networkd's file is read, in bytes.
+const MAX_LENGTH: u64 = 4 << 10;
 
-/// Judges by the NIC's addresses. That another address is there says nothing of this one: dhcpcd under an identity
-/// of its own gets a lease of its own. An end at this one does: a DHCP client set it, the init's have none. What
-/// systemd-networkd was told to keep has none either, but it leaves a file.
+/// Judges by the NIC's addresses. A second address says nothing about this one: dhcpcd under an identity of its own gets
+/// a lease of its own. A lifetime does: a DHCP client set it, as the init's addresses have none. Neither has an address
+/// that systemd-networkd was configured to keep, but networkd leaves a file.
 pub(super) fn find(
     addresses: &[LinkAddress],
     own: Ipv4Addr,
     networkd: impl FnOnce() -> bool,
 ) -> Owner {
     match addresses.iter().find(|a| a.own == own) {
-        Some(address) if !address.permanent => Owner::TakenOver("a DHCP client of the root"),
-        Some(_) if networkd() => Owner::TakenOver("systemd-networkd"),
-        Some(_) => Owner::Ours,
-        // A client whose lease ended may leave one of these, which reach no server (RFC 3927).
-        None if addresses.iter().all(|a| a.own.is_link_local()) => Owner::None,
-        None => Owner::TakenOver("whoever gave the NIC another address"),
+        Some(address) if !address.permanent => Owner::Other("a DHCP client of the root"),
+        Some(_) if networkd() => Owner::Other("systemd-networkd"),
+        Some(_) => Owner::Init,
+        // A client whose lease expired may leave a link-local address, which reaches no server (RFC 3927).
+        None if addresses.iter().all(|a| a.own.is_link_local()) => Owner::Nobody,
+        None => Owner::Other("the program that gave the NIC another address"),
     }
 }
 
-/// Whether systemd-networkd has a lease of the address, and has renewed it in time: its file stays when it ends.
+/// Whether systemd-networkd has a lease of the address and renews it: its file remains when networkd stops.
 pub(super) fn networkd_has_it(run: &impl AsFd, index: u32, own: Ipv4Addr) -> bool {
     let lease = || {
         let file = rustix::fs::openat(
@@ -55,25 +55,25 @@ pub(super) fn networkd_has_it(run: &impl AsFd, index: u32, own: Ipv4Addr) -> boo
         let file = File::from(file);
         let written = file.metadata().ok()?.modified().ok()?;
         let mut text = String::new();
-        file.take(LONGEST).read_to_string(&mut text).ok()?;
+        file.take(MAX_LENGTH).read_to_string(&mut text).ok()?;
         Some((text, written))
     };
     lease().is_some_and(|(text, written)| {
-        // A clock that was set back makes it a file of the future.
+        // After the clock is set back, the file is from the future.
         let age = SystemTime::now().duration_since(written);
         is_lease_of(&text, own, age.unwrap_or_default())
     })
 }
 
-/// Whether a file of systemd-networkd (`sd_dhcp_lease_save`), written so long ago, tells of a lease of the address
-/// that goes on. It is written anew when the lease is renewed.
+/// Whether a file of systemd-networkd (`sd_dhcp_lease_save`) of this age describes a current lease of the address. It is
+/// written again at each renewal.
 fn is_lease_of(text: &str, own: Ipv4Addr, age: Duration) -> bool {
     let value = |name: &str| {
         text.lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
     };
     let is_own = value("ADDRESS").is_some_and(|a| a.parse() == Ok(own));
-    // Seconds up to systemd 253; later a time span ("1h"): then the file's word is all there is.
+    // Seconds up to systemd 253. Later a time span ("1h"), which is not parsed: the file is trusted whatever its age.
     let lifetime = value("LIFETIME").and_then(|time| time.parse().ok());
     is_own && lifetime.is_none_or(|seconds| age < Duration::from_secs(seconds))
 }
@@ -94,35 +94,34 @@ mod tests {
     }
 
     #[test]
-    fn the_address_as_it_was_set_is_ours_also_beside_another_programs() {
+    fn the_address_as_it_was_set_is_the_inits_even_beside_another() {
         for permanent in [true, false] {
             let addresses = [address(8, permanent), address(7, true)];
-            assert_eq!(find(&addresses, OWN, || false), Owner::Ours);
+            assert_eq!(find(&addresses, OWN, || false), Owner::Init);
         }
     }
 
     #[test]
-    fn an_end_at_the_address_is_a_dhcp_clients() {
-        let taken = |addresses: &[LinkAddress]| {
-            matches!(find(addresses, OWN, || false), Owner::TakenOver(_))
-        };
+    fn an_address_with_a_lifetime_belongs_to_a_dhcp_client() {
+        let taken =
+            |addresses: &[LinkAddress]| matches!(find(addresses, OWN, || false), Owner::Other(_));
         assert!(taken(&[address(7, false)]));
         assert!(taken(&[address(7, false), address(8, true)]));
-        assert!(taken(&[address(8, true)]), "another one in its place");
+        assert!(taken(&[address(8, true)]), "another one instead");
     }
 
     #[test]
-    fn networkd_is_known_by_its_file() {
+    fn networkd_is_recognised_by_its_file() {
         let by = find(&[address(7, true)], OWN, || true);
-        assert_eq!(by, Owner::TakenOver("systemd-networkd"));
+        assert_eq!(by, Owner::Other("systemd-networkd"));
     }
 
     #[test]
-    fn networkds_file_counts_for_its_address_and_for_its_time() {
+    fn networkds_file_is_valid_for_its_address_and_lifetime() {
         let text = "# This is private data. Do not parse.\nADDRESS=10.0.0.7\nT1=30\nLIFETIME=60\n";
         let (young, old) = (Duration::from_secs(59), Duration::from_secs(60));
         assert!(is_lease_of(text, OWN, young));
-        assert!(!is_lease_of(text, OWN, old), "nobody has renewed it");
+        assert!(!is_lease_of(text, OWN, old), "not renewed");
         let other = Ipv4Addr::new(10, 0, 0, 70);
         assert!(!is_lease_of(text, other, young), "another lease");
         assert!(is_lease_of("ADDRESS=10.0.0.7\nLIFETIME=1min\n", OWN, old));
@@ -130,12 +129,12 @@ mod tests {
     }
 
     #[test]
-    fn a_nic_that_reaches_nobody_has_not_been_taken_over() {
-        assert_eq!(find(&[], OWN, || false), Owner::None);
+    fn a_nic_without_a_usable_address_has_not_been_taken_over() {
+        assert_eq!(find(&[], OWN, || false), Owner::Nobody);
         let alone = LinkAddress {
             own: Ipv4Addr::new(169, 254, 3, 4),
             ..address(0, true)
         };
-        assert_eq!(find(&[alone], OWN, || false), Owner::None);
+        assert_eq!(find(&[alone], OWN, || false), Owner::Nobody);
     }
 }

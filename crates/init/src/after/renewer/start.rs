@@ -1,4 +1,4 @@
-//! How process 1 starts the renewer, and hands the lease over.
+//! Starts the renewer from process 1, and passes the lease on to it.
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -7,34 +7,40 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::{NAME, timespec};
+use crate::clock::timespec;
 use crate::console::{debug, warn};
 use crate::net::address::Address;
 use crate::net::dialogue::Dialogue;
 
+/// The name that the renewer is started under: see [`super`] for the `@`.
+pub(crate) const NAME: &str = "@netroot-renew";
 /// How long process 1 waits for it to be ready.
-const START: Duration = Duration::from_secs(5);
+const READY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Starts the renewer of a lease, if it needs one. `program` is this program in a place that outlives the image.
+/// Starts the renewer, if the address is a lease that expires. `program` is a copy of this program that outlives the
+/// initrd.
 pub(crate) fn start(address: &Address, program: &str) {
     let Some(dialogue) = &address.dialogue else {
         return;
     };
-    let has_end = address
+    let expires = address
         .lease
         .as_ref()
         .is_some_and(|l| l.renew_after.is_some());
-    if !has_end {
+    if !expires {
         return;
     }
     match spawn(address, dialogue, program) {
         Ok(pid) => {
             debug!("{}: process {pid} renews the lease", address.nic.name);
-            // Debian's sysvinit spares what is named there when it kills everything.
+            // Debian's sysvinit does not kill the processes that are listed there at shutdown.
             let _ = std::fs::create_dir_all("/run/sendsigs.omit.d");
             let _ = std::fs::write("/run/sendsigs.omit.d/netroot", format!("{pid}\n"));
         }
-        Err(e) => warn!("{}: nobody will renew the lease: {e}", address.nic.name),
+        Err(e) => warn!(
+            "{}: cannot start the process that renews the lease: {e}",
+            address.nic.name
+        ),
     }
 }
 
@@ -55,14 +61,14 @@ fn spawn(address: &Address, dialogue: &Dialogue, program: &str) -> io::Result<u3
             input.write_all(frame)?;
         }
     }
-    // It says one byte once it has opened everything; then the image may go.
+    // It writes one byte once it has opened everything; then the initrd may go.
     if let Some(mut output) = child.stdout.take() {
-        let timeout = timespec(START);
+        let timeout = timespec(READY_TIMEOUT);
         poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&timeout))?;
         let mut ready = [0];
-        // Closed without a word: it ended.
+        // Closed without that byte: it exited.
         if output.read(&mut ready)? == 0 {
-            return Err(io::Error::other("the process that should do it ended"));
+            return Err(io::Error::other("it exited"));
         }
     }
     Ok(child.id())
