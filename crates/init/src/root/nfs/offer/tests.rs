@@ -146,12 +146,12 @@ fn a_server_of_another_rpc_program_is_reported() {
 fn a_record_of_two_gigabytes_is_reported() {
     refused(
         |_| Then::Bytes(vec![0xff; 8]),
-        "a record of 2147483647 bytes, more than any answer has",
+        "a record of 2147483647 bytes, longer than any reply",
     );
 }
 
 #[test]
-fn garbage_is_told() {
+fn garbage_is_reported() {
     refused(
         |_| Then::Bytes(b"\x80\0\0\x1cHTTP/1.1 400 Bad Request\r\n\r\n".to_vec()),
         "does not speak RPC",
