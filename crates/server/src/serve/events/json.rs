@@ -1,75 +1,29 @@
 //! Events for programs: the only place that makes JSON of them. `crates/server/EVENTS.md` documents it, and a test
 //! holds the two against each other.
 
+mod words;
+
 use std::time::Duration;
 
-use netroot_nfs_export::Refusal as MountRefusal;
-use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, BootFile, Reason, Refusal};
-use netroot_proto::tftp::name::NameError;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::event::{Event, Fetch, Ready, StopCause, Transport};
-use super::ignored::{Ignored, ReportRefusal};
+use super::ignored::Ignored;
 use super::text::printable;
 use super::warning::Warning;
-use crate::serve::artifacts::store::Role;
-use crate::serve::url_path::PathError;
 
 /// One line: `time`, `kind` and `machine`, then the fields of the kind, then `text`.
 pub(super) fn line(time: &str, machine: Option<&str>, event: &Event, text: &str) -> Option<String> {
     let mut members = Fields::default();
     members.add("time", time);
-    members.add("kind", kind(event));
+    members.add("kind", words::kind(event));
     members.add("machine", machine);
     add_fields(&mut members, event);
     members.add("text", text);
     serde_json::to_string(&members).ok()
-}
-
-/// What happened, in one word: one for each kind of event.
-pub(super) fn kind(event: &Event) -> &'static str {
-    match event {
-        Event::InitrdBuilding { .. } => "initrd-building",
-        Event::InitrdNote { .. } => "initrd-note",
-        Event::InitrdBuilt { .. } => "initrd-built",
-        Event::InitrdCached { .. } => "initrd-cached",
-        Event::Warning(_) => "warning",
-        Event::Ready(_) => "ready",
-        Event::Stopped { .. } => "stopped",
-        Event::DhcpDiscover { .. } => "dhcp-discover",
-        Event::DhcpAnswer { answer, .. } => match answer {
-            Answer::Offered { .. } => "dhcp-offer",
-            Answer::Acknowledged { .. } => "dhcp-ack",
-            Answer::Informed { .. } => "dhcp-inform",
-            Answer::Refused { .. } => "dhcp-nak",
-            Answer::ProxyOffered { .. } => "proxy-offer",
-            Answer::ProxyAcknowledged { .. } => "proxy-ack",
-            Answer::RootOffered { .. } => "root-offer",
-            Answer::RootAcknowledged { .. } => "root-ack",
-        },
-        Event::DhcpRelease { .. } => "dhcp-release",
-        Event::DhcpDecline { .. } => "dhcp-decline",
-        Event::Fetched(Fetch { role, .. }) => role_word(*role),
-        Event::FetchStopped { .. } => "fetch-stopped",
-        Event::Mounted { .. } => "mount",
-        Event::Unmounted { .. } => "unmount",
-        Event::Booted { .. } => "booted",
-        Event::BootFailed { .. } => "boot-failed",
-        Event::Ignored(_) => "ignored",
-    }
-}
-
-fn role_word(role: Role) -> &'static str {
-    match role {
-        Role::Loader => "loader",
-        Role::Script => "script",
-        Role::Kernel => "kernel",
-        Role::Initrd => "initrd",
-        Role::Other => "file",
-    }
 }
 
 /// The members of an object, in the order in which they are written.
@@ -92,9 +46,9 @@ impl Fields {
     }
 
     fn add_client(&mut self, client: Client) {
-        self.add("client", client_word(client));
+        self.add("client", words::client(client));
         if let Some(platform) = client.platform() {
-            self.add("platform", platform_word(platform));
+            self.add("platform", words::platform(platform));
         }
     }
 }
@@ -145,7 +99,7 @@ fn add_fields(fields: &mut Fields, event: &Event) {
             bytes,
             why,
         } => {
-            fields.add("role", role_word(*role));
+            fields.add("role", words::role(*role));
             fields.add("protocol", stop_protocol(why));
             fields.add("name", name.as_str());
             fields.add("bytes_sent", *sent);
@@ -207,7 +161,7 @@ fn add_answer(fields: &mut Fields, answer: &Answer) {
                 BootFile::None => {}
                 BootFile::Named(file) => fields.add("loader", file.as_str()),
                 BootFile::NoLoader(platform) => {
-                    fields.add("no_loader_for", platform_word(*platform));
+                    fields.add("no_loader_for", words::platform(*platform));
                 }
             }
         }
@@ -359,7 +313,7 @@ fn add_ignored(fields: &mut Fields, ignored: &Ignored) {
         Ignored::Mount { .. } | Ignored::NfsTooManyConnections | Ignored::NfsOutOfThreads => "nfs",
     };
     fields.add("protocol", protocol);
-    fields.add("reason", ignored_word(ignored));
+    fields.add("reason", words::ignored(ignored));
     match ignored {
         Ignored::Dhcp { client, reason } => {
             fields.add_client(*client);
@@ -398,82 +352,4 @@ fn add_ignored(fields: &mut Fields, ignored: &Ignored) {
         | Ignored::NfsTooManyConnections
         | Ignored::NfsOutOfThreads => {}
     }
-}
-
-/// Why something is not answered, in one word: one for each reason, whatever the protocol.
-fn ignored_word(ignored: &Ignored) -> &'static str {
-    match ignored {
-        Ignored::Dhcp { reason, .. } => match reason {
-            Reason::NotNetworkBoot => "not-network-boot",
-            Reason::NoArchitecture => "no-architecture",
-            Reason::ForAnotherServer(_) => "other-server",
-            Reason::NoLoader(_) => "no-loader",
-            Reason::NoAnswerTo(_) => "no-such-answer",
-            Reason::NotItsAddress => "not-its-address",
-            Reason::NoRoot => "no-root",
-            Reason::RangeFull => "range-full",
-            Reason::NoAddress => "no-address",
-            Reason::RelayElsewhere(_) => "relay-elsewhere",
-            Reason::Port(_) => "wrong-port",
-        },
-        Ignored::DhcpSend { .. } | Ignored::AdvertisementSend { .. } => "send-failed",
-        Ignored::TftpWrite => "write",
-        Ignored::TftpName(error) | Ignored::HttpPath(PathError::Name(error)) => match error {
-            NameError::Empty => "empty-name",
-            NameError::TooLong { .. } => "long-name",
-            NameError::Climbs => "name-with-dots",
-            NameError::NotText => "name-not-text",
-        },
-        Ignored::HttpPath(PathError::Percent) => "bad-percent",
-        Ignored::TftpUnknown { .. } | Ignored::HttpUnknown { .. } => "unknown-name",
-        Ignored::TftpTooMany => "too-many-transfers",
-        Ignored::TftpSocket { .. } => "no-socket",
-        Ignored::Report(refusal) => match refusal {
-            ReportRefusal::NoMachine => "report-no-machine",
-            ReportRefusal::NotItsOwn => "report-not-its-own",
-            ReportRefusal::TooOften => "report-too-often",
-            ReportRefusal::Body { .. } => "report-too-long",
-            ReportRefusal::Meaningless => "report-meaningless",
-        },
-        Ignored::Mount { why, .. } => match why {
-            MountRefusal::Address => "address-not-allowed",
-            MountRefusal::NoSuchExport => "no-such-export",
-            MountRefusal::NoSuchDirectory => "no-such-directory",
-            MountRefusal::NotADirectory => "not-a-directory",
-            MountRefusal::Path => "bad-path",
-            MountRefusal::Failed => "unreadable",
-            _ => "refused",
-        },
-        Ignored::NfsTooManyConnections => "too-many-connections",
-        Ignored::NfsOutOfThreads => "out-of-threads",
-    }
-}
-
-fn client_word(client: Client) -> &'static str {
-    match client {
-        Client::Plain => "plain",
-        Client::Init => "init",
-        Client::Pxe(_) => "pxe",
-        Client::Http(_) => "http-boot",
-        Client::Ipxe(_) => "ipxe",
-        Client::IpxeWithoutHttp(_) => "ipxe-without-http",
-        Client::RaspberryPi => "raspberry-pi",
-    }
-}
-
-fn platform_word(platform: Platform) -> String {
-    let word = match platform {
-        Platform::Bios => "bios",
-        Platform::EfiIa32 => "efi-ia32",
-        Platform::EfiX64 => "efi-x64",
-        Platform::EfiArm32 => "efi-arm32",
-        Platform::EfiArm64 => "efi-arm64",
-        Platform::EfiRiscv32 => "efi-riscv32",
-        Platform::EfiRiscv64 => "efi-riscv64",
-        Platform::EfiLoongarch32 => "efi-loongarch32",
-        Platform::EfiLoongarch64 => "efi-loongarch64",
-        Platform::RaspberryPi => "raspberry-pi",
-        Platform::Unknown(number) => return format!("unknown-{number}"),
-    };
-    word.to_owned()
 }

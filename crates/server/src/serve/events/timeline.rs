@@ -3,24 +3,20 @@
 //! A machine is named by its hardware address as soon as anything reveals it (DHCP, a script's URL, the kernel's
 //! neighbour table); until then by its IP address.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Zoned;
 use netroot_proto::pxe::strategy::Progress;
 
 use super::event::{Event, Fetch, Machine};
 use super::ignored::Ignored;
+use super::repeats::Repeats;
 use super::writer::{Output, Writer};
 use super::{json, text};
 use crate::serve::artifacts::store::Role;
 use crate::serve::counters::Counters;
 use crate::serve::machines::Machines;
-
-/// How many (machine, reason) pairs of unanswered requests are remembered, and for how long one is not repeated.
-const REMEMBERED: usize = 1024;
-const NOT_REPEATED_FOR: Duration = Duration::from_secs(60);
 
 /// How lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +39,7 @@ struct Shared {
     counters: Arc<Counters>,
     output: Output,
     machines: Arc<Machines>,
-    ignored: Mutex<HashMap<(Machine, String), Instant>>,
+    repeats: Mutex<Repeats>,
 }
 
 impl Timeline {
@@ -55,7 +51,7 @@ impl Timeline {
                 counters,
                 output: Output::default(),
                 machines,
-                ignored: Mutex::default(),
+                repeats: Mutex::default(),
             }),
         }
     }
@@ -96,24 +92,14 @@ impl Timeline {
     /// Logs a request that is not answered: once a minute for each machine and reason, so that a flood fills a
     /// counter and not a screen.
     pub(crate) fn ignored(&self, machine: Machine, ignored: Ignored) {
-        let key = (machine, ignored.to_string());
-        let now = Instant::now();
-        {
-            let mut known = self
-                .shared
-                .ignored
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            if known.len() >= REMEMBERED {
-                known.retain(|_, at| now.duration_since(*at) < NOT_REPEATED_FOR);
-            }
-            let fresh = known
-                .get(&key)
-                .is_none_or(|at| now.duration_since(*at) >= NOT_REPEATED_FOR);
-            if !fresh || known.len() >= REMEMBERED {
-                return;
-            }
-            known.insert(key, now);
+        let is_new = self
+            .shared
+            .repeats
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_new(machine, ignored.to_string(), Instant::now());
+        if !is_new {
+            return;
         }
         self.machine(machine, Event::Ignored(ignored));
     }

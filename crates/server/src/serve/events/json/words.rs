@@ -1,0 +1,136 @@
+//! The fixed words in the JSON: kinds, reasons, clients, platforms.
+
+use netroot_nfs_export::Refusal as MountRefusal;
+use netroot_proto::pxe::arch::Platform;
+use netroot_proto::pxe::client::Client;
+use netroot_proto::pxe::decide::{Answer, Reason};
+use netroot_proto::tftp::name::NameError;
+
+use crate::serve::artifacts::store::Role;
+use crate::serve::events::event::{Event, Fetch};
+use crate::serve::events::ignored::{Ignored, ReportRefusal};
+use crate::serve::url_path::PathError;
+
+/// What happened, in one word: one for each kind of event.
+pub(in crate::serve::events) fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::InitrdBuilding { .. } => "initrd-building",
+        Event::InitrdNote { .. } => "initrd-note",
+        Event::InitrdBuilt { .. } => "initrd-built",
+        Event::InitrdCached { .. } => "initrd-cached",
+        Event::Warning(_) => "warning",
+        Event::Ready(_) => "ready",
+        Event::Stopped { .. } => "stopped",
+        Event::DhcpDiscover { .. } => "dhcp-discover",
+        Event::DhcpAnswer { answer, .. } => match answer {
+            Answer::Offered { .. } => "dhcp-offer",
+            Answer::Acknowledged { .. } => "dhcp-ack",
+            Answer::Informed { .. } => "dhcp-inform",
+            Answer::Refused { .. } => "dhcp-nak",
+            Answer::ProxyOffered { .. } => "proxy-offer",
+            Answer::ProxyAcknowledged { .. } => "proxy-ack",
+            Answer::RootOffered { .. } => "root-offer",
+            Answer::RootAcknowledged { .. } => "root-ack",
+        },
+        Event::DhcpRelease { .. } => "dhcp-release",
+        Event::DhcpDecline { .. } => "dhcp-decline",
+        Event::Fetched(Fetch { role: of, .. }) => role(*of),
+        Event::FetchStopped { .. } => "fetch-stopped",
+        Event::Mounted { .. } => "mount",
+        Event::Unmounted { .. } => "unmount",
+        Event::Booted { .. } => "booted",
+        Event::BootFailed { .. } => "boot-failed",
+        Event::Ignored(_) => "ignored",
+    }
+}
+
+/// What a file is to a boot.
+pub(super) fn role(role: Role) -> &'static str {
+    match role {
+        Role::Loader => "loader",
+        Role::Script => "script",
+        Role::Kernel => "kernel",
+        Role::Initrd => "initrd",
+        Role::Other => "file",
+    }
+}
+
+/// Why something is not answered, in one word: one for each reason, whatever the protocol.
+pub(super) fn ignored(ignored: &Ignored) -> &'static str {
+    match ignored {
+        Ignored::Dhcp { reason, .. } => match reason {
+            Reason::NotNetworkBoot => "not-network-boot",
+            Reason::NoArchitecture => "no-architecture",
+            Reason::ForAnotherServer(_) => "other-server",
+            Reason::NoLoader(_) => "no-loader",
+            Reason::NoAnswerTo(_) => "no-such-answer",
+            Reason::NotItsAddress => "not-its-address",
+            Reason::NoRoot => "no-root",
+            Reason::RangeFull => "range-full",
+            Reason::NoAddress => "no-address",
+            Reason::RelayElsewhere(_) => "relay-elsewhere",
+            Reason::Port(_) => "wrong-port",
+        },
+        Ignored::DhcpSend { .. } | Ignored::AdvertisementSend { .. } => "send-failed",
+        Ignored::TftpWrite => "write",
+        Ignored::TftpName(error) | Ignored::HttpPath(PathError::Name(error)) => match error {
+            NameError::Empty => "empty-name",
+            NameError::TooLong { .. } => "long-name",
+            NameError::Climbs => "name-with-dots",
+            NameError::NotText => "name-not-text",
+        },
+        Ignored::HttpPath(PathError::Percent) => "bad-percent",
+        Ignored::TftpUnknown { .. } | Ignored::HttpUnknown { .. } => "unknown-name",
+        Ignored::TftpTooMany => "too-many-transfers",
+        Ignored::TftpSocket { .. } => "no-socket",
+        Ignored::Report(refusal) => match refusal {
+            ReportRefusal::NoMachine => "report-no-machine",
+            ReportRefusal::NotItsOwn => "report-not-its-own",
+            ReportRefusal::TooOften => "report-too-often",
+            ReportRefusal::Body { .. } => "report-too-long",
+            ReportRefusal::Meaningless => "report-meaningless",
+        },
+        Ignored::Mount { why, .. } => match why {
+            MountRefusal::Address => "address-not-allowed",
+            MountRefusal::NoSuchExport => "no-such-export",
+            MountRefusal::NoSuchDirectory => "no-such-directory",
+            MountRefusal::NotADirectory => "not-a-directory",
+            MountRefusal::Path => "bad-path",
+            MountRefusal::Failed => "unreadable",
+            _ => "refused",
+        },
+        Ignored::NfsTooManyConnections => "too-many-connections",
+        Ignored::NfsOutOfThreads => "out-of-threads",
+    }
+}
+
+/// What kind of client asks.
+pub(super) fn client(client: Client) -> &'static str {
+    match client {
+        Client::Plain => "plain",
+        Client::Init => "init",
+        Client::Pxe(_) => "pxe",
+        Client::Http(_) => "http-boot",
+        Client::Ipxe(_) => "ipxe",
+        Client::IpxeWithoutHttp(_) => "ipxe-without-http",
+        Client::RaspberryPi => "raspberry-pi",
+    }
+}
+
+/// What a client runs on.
+pub(super) fn platform(platform: Platform) -> String {
+    let word = match platform {
+        Platform::Bios => "bios",
+        Platform::EfiIa32 => "efi-ia32",
+        Platform::EfiX64 => "efi-x64",
+        Platform::EfiArm32 => "efi-arm32",
+        Platform::EfiArm64 => "efi-arm64",
+        Platform::EfiRiscv32 => "efi-riscv32",
+        Platform::EfiRiscv64 => "efi-riscv64",
+        Platform::EfiLoongarch32 => "efi-loongarch32",
+        Platform::EfiLoongarch64 => "efi-loongarch64",
+        Platform::RaspberryPi => "raspberry-pi",
+        Platform::Unknown(number) => return format!("unknown-{number}"),
+    };
+    word.to_owned()
+}

@@ -1,0 +1,351 @@
+//! At least one event of every variant, with every choice of fields.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use netroot_nfs_export::Refusal as MountRefusal;
+use netroot_proto::dhcp::MessageType;
+use netroot_proto::pxe::arch::Platform;
+use netroot_proto::pxe::client::Client;
+use netroot_proto::pxe::decide::{Answer, BootFile, Reason, Refusal};
+use netroot_proto::tftp::name::NameError;
+
+use crate::serve::artifacts::store::Role;
+use crate::serve::events::*;
+use crate::serve::url_path::PathError;
+
+pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 101);
+pub(super) const FIRMWARE: Client = Client::Pxe(Platform::EfiX64);
+
+pub(super) fn answers() -> Vec<(Client, Answer)> {
+    let file = || BootFile::Named("snponly.efi".to_owned());
+    let loader = || "snponly.efi".to_owned();
+    let root = || b"10.0.0.1:/debian".to_vec();
+    let missing = || BootFile::NoLoader(Platform::EfiArm64);
+    let (plain, address) = (Client::Plain, ADDRESS);
+    let mut answers = vec![
+        (FIRMWARE, Answer::ProxyOffered { loader: loader() }),
+        (FIRMWARE, Answer::ProxyAcknowledged { loader: loader() }),
+        (Client::Init, Answer::RootOffered { root: root() }),
+        (Client::Init, Answer::RootAcknowledged { root: root() }),
+    ];
+    for (client, loader) in [
+        (FIRMWARE, file as fn() -> BootFile),
+        (Client::Pxe(Platform::EfiArm64), missing),
+        (plain, || BootFile::None),
+    ] {
+        let loader = || loader();
+        answers.extend([
+            (
+                client,
+                Answer::Offered {
+                    address,
+                    loader: loader(),
+                },
+            ),
+            (
+                client,
+                Answer::Acknowledged {
+                    address,
+                    loader: loader(),
+                },
+            ),
+            (
+                client,
+                Answer::Informed {
+                    address,
+                    loader: loader(),
+                },
+            ),
+        ]);
+    }
+    for why in [
+        Refusal::OtherNetwork,
+        Refusal::OutOfRange,
+        Refusal::InUse,
+        Refusal::HasAnother(ADDRESS),
+    ] {
+        answers.push((plain, Answer::Refused { address, why }));
+        answers.push((FIRMWARE, Answer::Refused { address, why }));
+    }
+    answers
+}
+
+pub(super) fn fetches() -> Vec<Event> {
+    let mut events = Vec::new();
+    for role in [
+        Role::Loader,
+        Role::Script,
+        Role::Kernel,
+        Role::Initrd,
+        Role::Other,
+    ] {
+        let tftp = Transport::Tftp {
+            block_size: 1468,
+            window: 4,
+            repeated: 2,
+        };
+        for by in [tftp, Transport::Http] {
+            events.push(Event::Fetched(Fetch {
+                role,
+                name: "snponly.efi".to_owned(),
+                bytes: 174_080,
+                took: Duration::from_millis(12),
+                by,
+            }));
+        }
+    }
+    for why in [
+        StopCause::TftpError {
+            code: 0,
+            message: "no".to_owned(),
+        },
+        StopCause::TftpTimeout,
+        StopCause::TftpUnreadable {
+            error: "input/output error".to_owned(),
+        },
+        StopCause::HttpClosed,
+    ] {
+        let name = "vmlinuz".to_owned();
+        events.push(Event::FetchStopped {
+            role: Role::Kernel,
+            name,
+            sent: 5,
+            bytes: 10,
+            why,
+        });
+    }
+    events
+}
+
+pub(super) fn warnings() -> Vec<Warning> {
+    let (error, server) = (|| "no space left".to_owned(), ADDRESS);
+    let interface = || "eth0".to_owned();
+    vec![
+        Warning::StateFolder {
+            folder: "/var/lib/netroot".into(),
+            error: error(),
+        },
+        Warning::NoDhcpServer {
+            interface: interface(),
+        },
+        Warning::TwoDhcpServers { server },
+        Warning::ClaimsBoot { server },
+        Warning::NamesFile {
+            server,
+            file: "pxelinux.0".to_owned(),
+        },
+        Warning::OtherProxy { server },
+        Warning::MissingLoader {
+            loader: "snponly.efi",
+            machines: "UEFI machines",
+            searched: vec!["/usr/lib/ipxe".into(), "/usr/share/ipxe".into()],
+        },
+        Warning::LeasesUnreadable { error: error() },
+        Warning::LeasesUnwritable { error: error() },
+        Warning::NoPortmapper { error: error() },
+        Warning::ExportKey {
+            file: "/var/lib/netroot/export.key".into(),
+            error: error(),
+        },
+        Warning::NoFileHandles,
+        Warning::NoIpv6 {
+            interface: interface(),
+            error: error(),
+        },
+    ]
+}
+
+fn ignored() -> Vec<Ignored> {
+    let error = || "network is unreachable".to_owned();
+    let name = || "absent".to_owned();
+    let dhcp = |client, reason| Ignored::Dhcp { client, reason };
+    let mut all = vec![
+        dhcp(FIRMWARE, Reason::ForAnotherServer(Some(ADDRESS))),
+        dhcp(FIRMWARE, Reason::NoLoader(Platform::EfiX64)),
+        Ignored::DhcpSend { error: error() },
+        Ignored::AdvertisementSend { error: error() },
+        Ignored::TftpWrite,
+        Ignored::TftpUnknown { name: name() },
+        Ignored::TftpTooMany,
+        Ignored::TftpSocket {
+            name: name(),
+            error: error(),
+        },
+        Ignored::HttpPath(PathError::Percent),
+        Ignored::HttpUnknown { name: name() },
+        Ignored::NfsTooManyConnections,
+        Ignored::NfsOutOfThreads,
+    ];
+    let plain = [
+        Reason::NotNetworkBoot,
+        Reason::NoArchitecture,
+        Reason::NoAnswerTo(MessageType::Offer),
+        Reason::NotItsAddress,
+        Reason::NoRoot,
+        Reason::RangeFull,
+        Reason::NoAddress,
+        Reason::RelayElsewhere(ADDRESS),
+        Reason::Port(69),
+    ];
+    all.extend(plain.map(|reason| dhcp(Client::Plain, reason)));
+    for error in [
+        NameError::Empty,
+        NameError::TooLong { len: 2000 },
+        NameError::Climbs,
+        NameError::NotText,
+    ] {
+        all.push(Ignored::TftpName(error.clone()));
+        all.push(Ignored::HttpPath(PathError::Name(error)));
+    }
+    let reports = [
+        ReportRefusal::NoMachine,
+        ReportRefusal::NotItsOwn,
+        ReportRefusal::TooOften,
+        ReportRefusal::Body { most: 65536 },
+        ReportRefusal::Meaningless,
+    ];
+    all.extend(reports.map(Ignored::Report));
+    let mounts = [
+        MountRefusal::Address,
+        MountRefusal::NoSuchExport,
+        MountRefusal::NoSuchDirectory,
+        MountRefusal::NotADirectory,
+        MountRefusal::Path,
+        MountRefusal::Failed,
+    ];
+    all.extend(mounts.map(|why| Ignored::Mount {
+        path: "/absent".to_owned(),
+        why,
+    }));
+    all
+}
+
+pub(super) fn image(name: &str) -> ReadyImage {
+    ReadyImage {
+        name: name.to_owned(),
+        linux: "6.1.0".to_owned(),
+        root: format!("10.0.0.1:/{name},vers=3"),
+    }
+}
+
+pub(super) fn listener(range: Option<(Ipv4Addr, Ipv4Addr)>) -> ReadyListener {
+    ReadyListener {
+        interface: "eth0".to_owned(),
+        address: Ipv4Addr::new(10, 0, 0, 1),
+        prefix: 24,
+        range,
+        http_port: 8069,
+    }
+}
+
+/// At least one event of every variant. A new variant does not compile in [`is_sampled`]: give it a sample here.
+pub(super) fn samples() -> Vec<Event> {
+    let (address, path) = (ADDRESS, || "/debian".to_owned());
+    let linux = || "6.1.0-50-amd64".to_owned();
+    let mut all = vec![
+        Event::InitrdBuilding {
+            linux: linux(),
+            modules: "virtio_net".to_owned(),
+        },
+        Event::InitrdNote {
+            note: "no module r8169".to_owned(),
+        },
+        Event::InitrdBuilt {
+            bytes: 8_154_321,
+            took: Duration::from_millis(3210),
+        },
+        Event::InitrdCached { bytes: 8_154_321 },
+        Event::Ready(Ready {
+            images: vec![image("debian")],
+            listeners: vec![listener(None)],
+        }),
+        Event::Stopped {
+            signal: "SIGTERM",
+            uptime: Duration::from_secs(61),
+            counters: vec![("dhcp_answered", 2), ("nfs_calls", 0)],
+        },
+        Event::DhcpDiscover { client: FIRMWARE },
+        Event::DhcpDiscover {
+            client: Client::Plain,
+        },
+        Event::DhcpRelease { address },
+        Event::DhcpDecline { address },
+        Event::Mounted { path: path() },
+        Event::Unmounted { path: path() },
+        Event::Booted {
+            took: Duration::from_millis(1270),
+            failed_attempts: 2,
+            linux: linux(),
+        },
+        Event::BootFailed {
+            attempt: 1,
+            failure: "no carrier".to_owned(),
+            late: false,
+        },
+        Event::BootFailed {
+            attempt: 1,
+            failure: "no carrier".to_owned(),
+            late: true,
+        },
+    ];
+    let answers = answers().into_iter();
+    all.extend(answers.map(|(client, answer)| Event::DhcpAnswer { client, answer }));
+    all.extend(fetches());
+    all.extend(warnings().into_iter().map(Event::Warning));
+    all.extend(ignored().into_iter().map(Event::Ignored));
+    assert!(all.iter().all(is_sampled));
+    all
+}
+
+fn is_sampled(event: &Event) -> bool {
+    match event {
+        Event::InitrdBuilding { .. }
+        | Event::InitrdNote { .. }
+        | Event::InitrdBuilt { .. }
+        | Event::InitrdCached { .. }
+        | Event::Ready(_)
+        | Event::Stopped { .. }
+        | Event::DhcpDiscover { .. }
+        | Event::DhcpAnswer { .. }
+        | Event::DhcpRelease { .. }
+        | Event::DhcpDecline { .. }
+        | Event::Fetched(_)
+        | Event::FetchStopped { .. }
+        | Event::Mounted { .. }
+        | Event::Unmounted { .. }
+        | Event::Booted { .. }
+        | Event::BootFailed { .. } => true,
+        Event::Warning(warning) => match warning {
+            Warning::StateFolder { .. }
+            | Warning::NoDhcpServer { .. }
+            | Warning::TwoDhcpServers { .. }
+            | Warning::ClaimsBoot { .. }
+            | Warning::NamesFile { .. }
+            | Warning::OtherProxy { .. }
+            | Warning::MissingLoader { .. }
+            | Warning::LeasesUnreadable { .. }
+            | Warning::LeasesUnwritable { .. }
+            | Warning::NoPortmapper { .. }
+            | Warning::ExportKey { .. }
+            | Warning::NoFileHandles
+            | Warning::NoIpv6 { .. } => true,
+        },
+        Event::Ignored(ignored) => match ignored {
+            Ignored::Dhcp { .. }
+            | Ignored::DhcpSend { .. }
+            | Ignored::AdvertisementSend { .. }
+            | Ignored::TftpWrite
+            | Ignored::TftpName(_)
+            | Ignored::TftpUnknown { .. }
+            | Ignored::TftpTooMany
+            | Ignored::TftpSocket { .. }
+            | Ignored::HttpPath(_)
+            | Ignored::HttpUnknown { .. }
+            | Ignored::Report(_)
+            | Ignored::Mount { .. }
+            | Ignored::NfsTooManyConnections
+            | Ignored::NfsOutOfThreads => true,
+        },
+    }
+}
