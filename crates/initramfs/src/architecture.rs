@@ -1,16 +1,16 @@
-//! The machines that are booted here.
+//! The supported architectures.
 
-/// The machine that a kernel or an init is made for.
+/// The architecture of a kernel or an init.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Architecture {
     /// `x86_64`: bzImage with a 64-bit entry point; ELF machine 62.
     X86_64,
-    /// `aarch64`: an `Image`, plain, gzip-packed or as an EFI program; ELF machine 183.
+    /// `aarch64`: an `Image`, uncompressed, gzip-compressed or as an EFI program; ELF machine 183.
     Aarch64,
 }
 
 impl Architecture {
-    /// The name that `uname -m` and Rust's targets use.
+    /// The name in `uname -m` and in Rust targets.
     pub fn name(self) -> &'static str {
         match self {
             Architecture::X86_64 => "x86_64",

@@ -1,4 +1,4 @@
-//! Why there is no image: each sentence names the thing, the place and the fix.
+//! Why an initrd cannot be built: each sentence names the cause, the place and the fix.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,13 +9,13 @@ use crate::local_nics::LocalNicsError;
 use crate::module_index::index::IndexError;
 use crate::root_tree::RootTreeError;
 
-/// Why there is no image.
+/// Why an initrd cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The root.
+    /// The root cannot be read.
     #[error(transparent)]
     Root(#[from] RootTreeError),
-    /// The kernel has modules, and the root has none for it.
+    /// The kernel is modular, and the root has no modules for it.
     #[error(
         "the root has no modules for its kernel {version}: {} is missing; install the package that \
          the kernel came from, or copy its module tree there", place.display()
@@ -23,10 +23,10 @@ pub enum BuildError {
     NoModules {
         /// The kernel's version.
         version: String,
-        /// Where they would be.
+        /// Where they should be.
         place: PathBuf,
     },
-    /// There are modules, and no index of them.
+    /// The modules have no index.
     #[error(
         "{} has no modules.dep: run `depmod -b {} {version}`", place.display(), root.display()
     )]
@@ -53,32 +53,32 @@ pub enum BuildError {
         /// What is wrong with it.
         source: IndexError,
     },
-    /// A name that stands for nothing.
+    /// An unknown module name.
     #[error("kernel {version} has no module {name:?}{}", did_you_mean(suggestion))]
     UnknownModule {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
         /// The kernel's version.
         version: String,
-        /// A name that exists and is like it.
+        /// A similar name that exists.
         suggestion: Option<String>,
     },
-    /// What every machine needs to boot from NFS is not there.
+    /// A required module of a set does not exist.
     #[error(
-        "kernel {version} has no {name}, neither as a module nor built in, and the image's set \
-         {set:?} needs it; boot another kernel, or change the set (--contents)"
+        "kernel {version} has no {name}, neither as a module nor built in, and the module set \
+         {set:?} requires it; boot another kernel, or change the set (--contents)"
     )]
     SetLacksModule {
-        /// The set's name.
+        /// The name of the set.
         set: String,
-        /// The module's.
+        /// The name of the module.
         name: String,
         /// The kernel's version.
         version: String,
     },
-    /// The kernel's configuration says that it could not unpack the image.
+    /// The kernel's configuration shows that it cannot unpack an initrd.
     #[error(
-        "kernel {version} cannot unpack an image: {} has not CONFIG_BLK_DEV_INITRD=y, and \
+        "kernel {version} cannot unpack an initrd: {} lacks CONFIG_BLK_DEV_INITRD=y, and \
          CONFIG_RD_ZSTD=y or CONFIG_RD_GZIP=y", config.display()
     )]
     KernelCannotUnpack {
@@ -87,10 +87,10 @@ pub enum BuildError {
         /// Its configuration.
         config: PathBuf,
     },
-    /// This machine's NICs.
+    /// The NICs of this machine cannot be listed.
     #[error(transparent)]
     Machine(#[from] LocalNicsError),
-    /// A NIC of this machine that the root's kernel does not know.
+    /// The root's kernel has no driver for a NIC of this machine.
     #[error("kernel {version} has no driver for this machine's {nic} ({device})")]
     NicWithoutDriver {
         /// The interface.
@@ -100,34 +100,34 @@ pub enum BuildError {
         /// The kernel's version.
         version: String,
     },
-    /// A packed module or firmware file is damaged.
+    /// A compressed module or firmware file is damaged.
     #[error("cannot use {}", path.display())]
-    Unpack {
+    Decompress {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         source: DecompressError,
     },
-    /// A file is named like a module and is none for this kernel.
-    #[error("{} is no module for {architecture}", path.display())]
+    /// A file is named like a module but is not one for this kernel.
+    #[error("{} is not a module for {architecture}", path.display())]
     NotAModule {
         /// The file.
         path: PathBuf,
-        /// What it should be for.
+        /// The expected architecture.
         architecture: Architecture,
     },
-    /// The init is not one that this kernel could run.
+    /// The kernel cannot run the init.
     #[error("the init is {fault}, and the kernel {version} is for {architecture}")]
     Init {
-        /// What it is.
+        /// What is wrong with it.
         fault: &'static str,
         /// The kernel's version.
         version: String,
-        /// What the kernel runs on.
+        /// The architecture of the kernel.
         architecture: Architecture,
     },
-    /// The compressor or the output.
-    #[error("cannot write the image")]
+    /// The compressor or the output failed.
+    #[error("cannot write the initrd")]
     Write(#[source] io::Error),
 }
 

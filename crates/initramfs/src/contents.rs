@@ -1,4 +1,4 @@
-//! What an image holds besides the init, as data: `initrd/netboot.toml`, or a file like it.
+//! What an initrd contains besides the init, as data: `initrd/netboot.toml`, or a file like it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use serde::Deserialize;
 
 use crate::path_pattern::path_matches;
 
-/// The data that is compiled in.
+/// The built-in file.
 const BUILT_IN: &str = include_str!("../../../initrd/netboot.toml");
 
-/// What goes into an image: `initrd/netboot.toml` explains each part.
+/// What goes into an initrd; `initrd/netboot.toml` explains each part.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Contents {
@@ -23,20 +23,20 @@ pub struct Contents {
     /// Symbolic links.
     #[serde(rename = "symlink")]
     pub symlinks: Vec<Symlink>,
-    /// Files taken from the root.
+    /// Files copied from the root.
     #[serde(rename = "file")]
     pub files: Vec<ExtraFile>,
     /// Named sets of modules.
     #[serde(rename = "set")]
     pub sets: BTreeMap<String, ModuleSet>,
-    /// Modules that go together although the kernel does not say so.
+    /// Modules that belong together although no dependency says so.
     #[serde(rename = "with")]
     pub companions: Vec<Companions>,
     /// Which firmware is left out.
     pub firmware: FirmwareFilter,
 }
 
-/// A character device's node.
+/// A character device node.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Device {
@@ -56,15 +56,15 @@ pub struct Device {
 pub struct Symlink {
     /// Absolute path of the link.
     pub path: String,
-    /// What it points to.
+    /// Its target.
     pub target: String,
 }
 
-/// A file of the root that is put into the image.
+/// A file of the root to be included in the initrd.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExtraFile {
-    /// Absolute path in the image.
+    /// Absolute path in the initrd.
     pub path: String,
     /// Absolute path in the root.
     pub from: String,
@@ -81,39 +81,39 @@ fn readable() -> u32 {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModuleSet {
-    /// What it is for, in a few words.
+    /// A short description.
     pub about: String,
-    /// Whether every image holds it.
+    /// Whether every initrd contains it.
     pub always: bool,
-    /// Modules that must exist, in the tree or built into the kernel.
+    /// Required modules, in the tree or built into the kernel.
     pub modules: Vec<String>,
-    /// Modules that are taken where the kernel has them.
+    /// Modules that are included if the kernel has them.
     pub optional: Vec<String>,
-    /// Patterns of paths in the module tree, without `.ko` and what follows.
+    /// Patterns of paths in the module tree, without `.ko` and the compression suffix.
     pub paths: Vec<String>,
-    /// Patterns of paths that `paths` does not stand for after all.
+    /// Patterns of paths to be excluded from `paths`.
     pub except: Vec<String>,
 }
 
 impl ModuleSet {
-    /// Whether `stem` (such as `kernel/drivers/net/dummy`) is one of [`ModuleSet::paths`].
-    pub(crate) fn takes_path(&self, stem: &str) -> bool {
+    /// Whether `stem` (such as `kernel/drivers/net/dummy`) matches [`ModuleSet::paths`] and is not excluded.
+    pub(crate) fn matches_path(&self, stem: &str) -> bool {
         let matches = |pattern: &String| path_matches(pattern, stem);
         self.paths.iter().any(matches) && !self.except.iter().any(matches)
     }
 }
 
-/// What goes with a module.
+/// Modules that go with a module.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Companions {
     /// The module.
     pub module: String,
-    /// What the init loads before it.
+    /// Modules that the init loads before it.
     pub pre: Vec<String>,
-    /// What the init loads after it.
+    /// Modules that the init loads after it.
     pub post: Vec<String>,
-    /// What is merely there as well.
+    /// Modules that are included as well.
     pub also: Vec<String>,
 }
 
@@ -125,26 +125,26 @@ pub struct FirmwareFilter {
     pub except: Vec<String>,
 }
 
-/// What is wrong with the data.
+/// What is wrong with a contents file.
 #[derive(Debug, thiserror::Error)]
 pub enum ContentsError {
     /// The file cannot be read.
-    #[error("cannot read the image's contents from {}", path.display())]
+    #[error("cannot read the initrd contents from {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: std::io::Error,
     },
-    /// The file is not TOML, or holds a key or a value that has no meaning.
-    #[error("{name} does not describe an image")]
+    /// The file is not TOML, or has an unknown key or an invalid value.
+    #[error("{name} is not a valid contents file")]
     Parse {
-        /// The file's name, or `initrd/netboot.toml` for what is compiled in.
+        /// The file's name, or `initrd/netboot.toml` for the built-in one.
         name: String,
-        /// Line, column and what was expected there.
+        /// Line, column, and what was expected.
         source: Box<toml::de::Error>,
     },
-    /// A path that is no absolute path, or that holds `..`.
+    /// A path that is not absolute, or that contains `..`.
     #[error("{name}: {path:?} must be an absolute path without . and ..")]
     Path {
         /// The file's name.
@@ -155,15 +155,15 @@ pub enum ContentsError {
 }
 
 impl Contents {
-    /// The contents that are compiled in: `initrd/netboot.toml`.
+    /// The built-in contents: `initrd/netboot.toml`.
     ///
     /// # Errors
-    /// None that a test would not have found.
+    /// None in practice: a test parses it.
     pub fn built_in() -> Result<Contents, ContentsError> {
         Contents::parse("initrd/netboot.toml", BUILT_IN)
     }
 
-    /// Reads a file like `initrd/netboot.toml`.
+    /// Reads a contents file.
     ///
     /// # Errors
     /// See [`ContentsError`].
@@ -175,7 +175,7 @@ impl Contents {
         Contents::parse(&path.display().to_string(), &text)
     }
 
-    /// Parses the text of such a file; `name` is for messages.
+    /// Parses the text of a contents file; `name` is for messages.
     ///
     /// # Errors
     /// [`ContentsError::Parse`] and [`ContentsError::Path`].
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_data_that_is_compiled_in_has_what_the_init_expects() {
+    fn the_built_in_contents_have_what_the_init_expects() {
         let contents = Contents::built_in().unwrap();
         for directory in [
             "/proc",
@@ -253,17 +253,17 @@ mod tests {
         }
         let netboot = &contents.sets["netboot"];
         assert!(!netboot.always);
-        assert!(netboot.takes_path("kernel/drivers/net/ethernet/intel/e1000e/e1000e"));
-        assert!(netboot.takes_path("kernel/drivers/net/usb/r8152"));
-        assert!(!netboot.takes_path("kernel/drivers/net/usb/qmi_wwan"));
-        assert!(!netboot.takes_path("kernel/drivers/net/wireless/intel/iwlwifi/iwlwifi"));
+        assert!(netboot.matches_path("kernel/drivers/net/ethernet/intel/e1000e/e1000e"));
+        assert!(netboot.matches_path("kernel/drivers/net/usb/r8152"));
+        assert!(!netboot.matches_path("kernel/drivers/net/usb/qmi_wwan"));
+        assert!(!netboot.matches_path("kernel/drivers/net/wireless/intel/iwlwifi/iwlwifi"));
     }
 
     #[test]
     fn a_misspelt_key_is_named_with_its_line() {
         let error =
             Contents::parse("my.toml", "directories = []\n[set.x]\nmodule = ['a']\n").unwrap_err();
-        assert_eq!(error.to_string(), "my.toml does not describe an image");
+        assert_eq!(error.to_string(), "my.toml is not a valid contents file");
         let cause = std::error::Error::source(&error).unwrap().to_string();
         assert!(
             cause.contains("line 3") && cause.contains("module"),
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_climbs_is_refused() {
+    fn a_path_with_dots_is_refused() {
         for path in ["/a/../b", "a", "/a//b", "/a/", "/"] {
             let text = format!("directories = [{path:?}]");
             let error = Contents::parse("x", &text).unwrap_err();

@@ -1,7 +1,7 @@
-//! The archive: newc cpio, as Documentation/driver-api/early-userspace/buffer-format.rst has it.
+//! The archive: newc cpio (Documentation/driver-api/early-userspace/buffer-format.rst).
 //!
-//! Nothing of the host gets in: owners are 0, inode numbers are counted, every time is the one
-//! that is given. So the archive is a function of its entries.
+//! Nothing of the host is included: owners are 0, inode numbers are counted, and all times are the given one. So the
+//! archive depends on its entries only.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -11,19 +11,19 @@ const FILE: u32 = 0o100_000;
 const SYMLINK: u32 = 0o120_000;
 const CHARACTER_DEVICE: u32 = 0o020_000;
 
-/// Writes an archive, entry by entry. Paths are relative, without a leading slash; a directory is
-/// written before what is in it, once, whether asked for or not.
+/// Writes an archive entry by entry. Paths are relative, without a leading slash. Parent directories are written before
+/// their contents, once, even if they are not added explicitly.
 pub(crate) struct Archive<W> {
     output: W,
     /// Bytes written so far.
     length: u64,
     inode: u32,
-    /// Seconds since 1970, of every entry.
+    /// The time of every entry, in seconds since 1970.
     time: u32,
     directories: BTreeSet<String>,
 }
 
-/// Everything in an entry's header that differs between entries.
+/// The header fields that differ between entries.
 struct Header<'a> {
     path: &'a str,
     mode: u32,
@@ -65,7 +65,7 @@ impl<W: Write> Archive<W> {
         self.entry(path, SYMLINK | 0o777, 1, (0, 0), target.as_bytes())
     }
 
-    /// A character device's node.
+    /// A character device node.
     pub(crate) fn character_device(
         &mut self,
         path: &str,
@@ -78,7 +78,7 @@ impl<W: Write> Archive<W> {
         self.entry(path, mode, 1, (major, minor), b"")
     }
 
-    /// Ends the archive: its length in bytes, and where it was written to.
+    /// Ends the archive; returns its length in bytes and the output.
     pub(crate) fn finish(mut self) -> io::Result<(u64, W)> {
         self.header(&Header {
             path: "TRAILER!!!",
@@ -157,7 +157,7 @@ impl<W: Write> Archive<W> {
         self.output.write_all(bytes)
     }
 
-    /// Names and contents end at a multiple of four bytes.
+    /// Names and contents are padded to a multiple of four bytes.
     fn pad(&mut self) -> io::Result<()> {
         while !self.length.is_multiple_of(4) {
             self.write(&[0])?;

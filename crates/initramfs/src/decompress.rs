@@ -1,28 +1,28 @@
-//! Modules and firmware as they lie in a root: plain, or packed by gzip, xz or zstd.
+//! Modules and firmware as they are in a root: uncompressed, or compressed by gzip, xz or zstd.
 //!
-//! What a file is, its first bytes say, and not its name. The unpacked size is bounded, since a
-//! few kilobytes of xz can stand for gigabytes.
+//! The format is detected by the first bytes, not by the name. The uncompressed size is limited, since a few kilobytes
+//! of xz can expand to gigabytes.
 
 use std::io::{self, Read};
 
-/// xz needs its dictionary in memory; `xz -9` uses 64 MiB of it, the kernel's own modules 1 or 2.
-const XZ_MEMORY: u64 = 128 << 20;
-/// The largest window that the kernel's own zstd takes, as a power of two.
+/// The memory limit of xz, in bytes; the dictionary of `xz -9` has 64 MiB, that of kernel modules 1 or 2.
+const XZ_MEMORY_LIMIT: u64 = 128 << 20;
+/// The largest window that the kernel's zstd accepts, as a power of two.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
-/// Why a packed file cannot be used.
+/// Why a compressed file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DecompressError {
-    /// The packed data.
-    #[error("cannot unpack its {format} data")]
+    /// The data is damaged.
+    #[error("cannot decompress its {format} data")]
     Damaged {
         /// `gzip`, `xz` or `zstd`.
         format: &'static str,
-        /// What the decoder said.
+        /// The decoder's error.
         source: io::Error,
     },
-    /// It unpacks to more than anything of its kind.
-    #[error("its {format} data unpacks to more than {limit} bytes")]
+    /// It exceeds the size limit.
+    #[error("its {format} data is more than {limit} bytes when decompressed")]
     TooLong {
         /// `gzip`, `xz` or `zstd`.
         format: &'static str,
@@ -31,20 +31,19 @@ pub enum DecompressError {
     },
 }
 
-/// Unpacks `content` to at most `limit` bytes; what is not packed is returned as it is.
-pub(crate) fn unpack(content: Vec<u8>, limit: u64) -> Result<Vec<u8>, DecompressError> {
+/// Decompresses `content` to at most `limit` bytes; uncompressed content is returned as it is.
+pub(crate) fn decompress(content: Vec<u8>, limit: u64) -> Result<Vec<u8>, DecompressError> {
     let input = content.as_slice();
     if input.starts_with(&[0x1f, 0x8b]) {
         read_all("gzip", flate2::read::MultiGzDecoder::new(input), limit)
     } else if input.starts_with(b"\xfd7zXZ\0") {
-        // 0x08: LZMA_CONCATENATED, as files may be several streams in a row.
-        let stream =
-            liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, 0x08).map_err(|error| {
-                DecompressError::Damaged {
-                    format: "xz",
-                    source: error.into(),
-                }
-            })?;
+        // 0x08: LZMA_CONCATENATED, since a file may consist of several streams.
+        let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY_LIMIT, 0x08).map_err(
+            |error| DecompressError::Damaged {
+                format: "xz",
+                source: error.into(),
+            },
+        )?;
         read_all(
             "xz",
             liblzma::read::XzDecoder::new_stream(input, stream),
@@ -85,7 +84,7 @@ mod tests {
     use proptest::prelude::*;
     use std::io::Write;
 
-    fn packed(content: &[u8]) -> [(&'static str, Vec<u8>); 3] {
+    fn compressed(content: &[u8]) -> [(&'static str, Vec<u8>); 3] {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         gzip.write_all(content).unwrap();
         let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 6);
@@ -98,32 +97,36 @@ mod tests {
     }
 
     #[test]
-    fn the_three_formats_unpack_to_what_went_in() {
+    fn each_format_decompresses_to_the_original() {
         let content: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
-        for (format, packed) in packed(&content) {
-            assert!(packed.len() < content.len(), "{format}");
-            assert!(unpack(packed, 1 << 20).unwrap() == content, "{format}");
+        for (format, compressed) in compressed(&content) {
+            assert!(compressed.len() < content.len(), "{format}");
+            assert!(
+                decompress(compressed, 1 << 20).unwrap() == content,
+                "{format}"
+            );
         }
         assert_eq!(
-            unpack(b"\x7fELF plain".to_vec(), 4).unwrap(),
+            decompress(b"\x7fELF plain".to_vec(), 4).unwrap(),
             b"\x7fELF plain"
         );
     }
 
     #[test]
-    fn a_bomb_is_stopped_at_the_limit() {
-        for (format, packed) in packed(&vec![0; 8 << 20]) {
-            let error = unpack(packed, 1 << 20).unwrap_err();
-            let expected = format!("its {format} data unpacks to more than 1048576 bytes");
+    fn decompression_stops_at_the_limit() {
+        for (format, compressed) in compressed(&vec![0; 8 << 20]) {
+            let error = decompress(compressed, 1 << 20).unwrap_err();
+            let expected =
+                format!("its {format} data is more than 1048576 bytes when decompressed");
             assert_eq!(error.to_string(), expected);
         }
     }
 
     #[test]
     fn a_truncated_file_is_an_error_in_every_format() {
-        for (format, mut packed) in packed(&[5; 4096]) {
-            packed.truncate(packed.len() - 9);
-            let error = unpack(packed, 1 << 20).unwrap_err();
+        for (format, mut compressed) in compressed(&[5; 4096]) {
+            compressed.truncate(compressed.len() - 9);
+            let error = decompress(compressed, 1 << 20).unwrap_err();
             assert!(matches!(error, DecompressError::Damaged { .. }), "{format}");
         }
     }
@@ -133,11 +136,11 @@ mod tests {
         fn damaged_data_never_panics_and_never_exceeds_the_limit(
             at in 0_usize..200, value: u8, cut in 0_usize..200,
         ) {
-            for (_, mut packed) in packed(b"some content, some content, some content") {
-                let length = packed.len();
-                packed[at % length] = value;
-                packed.truncate(length.max(cut % length));
-                if let Ok(output) = unpack(packed, 1000) {
+            for (_, mut compressed) in compressed(b"some content, some content, some content") {
+                let length = compressed.len();
+                compressed[at % length] = value;
+                compressed.truncate(length.max(cut % length));
+                if let Ok(output) = decompress(compressed, 1000) {
                     prop_assert!(output.len() <= 1000);
                 }
             }

@@ -1,41 +1,41 @@
-//! The firmware that modules name, where the root has it.
+//! The firmware files that modules ask for, as far as the root has them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::build_error::BuildError;
 use crate::contents::FirmwareFilter;
-use crate::decompress::unpack;
+use crate::decompress::decompress;
 use netroot_kmod::fnmatch;
 
 use crate::path_pattern::path_matches;
 use crate::root_tree::RootTree;
 
-/// No firmware of a NIC comes near this (the largest, of SmartNICs, are some 20 MiB).
-const LIMIT: u64 = 64 << 20;
+/// The size limit of a firmware file, in bytes; the largest ones, of SmartNICs, have some 20 MiB.
+const MAX_SIZE: u64 = 64 << 20;
 
-/// What modules asked for: name below `/lib/firmware` → the first module that named it.
+/// Requested files: name below `/lib/firmware` → the first module that asks for it.
 pub(crate) type Wanted = BTreeMap<String, String>;
 
-/// What of it the root has.
+/// The files that were found.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
-    /// Name → where it is.
+    /// Name → file.
     pub(crate) files: BTreeMap<String, File>,
-    /// Names without a file, each with the module that named it.
+    /// Names without a file, each with the module that asks for it.
     pub(crate) missing: Vec<(String, String)>,
 }
 
 /// A firmware file of the root.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct File {
-    /// Inside the root.
+    /// Path in the root.
     path: String,
-    /// Whether it was packed by whoever put it there: its name has a suffix that the module's has
-    /// not. Firmware may itself be packed data that only the device unpacks.
-    packed: bool,
+    /// Whether it was compressed when it was installed: its name has a suffix that the requested name does not have.
+    /// The firmware itself may be compressed data that only the device decompresses.
+    compressed: bool,
 }
 
-/// Looks for `wanted` where the kernel would (drivers/base/firmware_loader/main.c, `fw_path`).
+/// Looks for `wanted` where the kernel does (drivers/base/firmware_loader/main.c, `fw_path`).
 pub(crate) fn find(
     root: &RootTree,
     version: &str,
@@ -73,19 +73,19 @@ pub(crate) fn find(
     found
 }
 
-/// Reads one, unpacked: the whole image is packed anyway, and not every kernel can unpack firmware.
+/// Reads a file, decompressed: the whole initrd is compressed anyway, and not every kernel can decompress firmware.
 pub(crate) fn read(root: &RootTree, file: &File) -> Result<Vec<u8>, BuildError> {
-    let content = root.read(&file.path, LIMIT)?;
-    if !file.packed {
+    let content = root.read(&file.path, MAX_SIZE)?;
+    if !file.compressed {
         return Ok(content);
     }
-    unpack(content, LIMIT).map_err(|source| BuildError::Unpack {
+    decompress(content, MAX_SIZE).map_err(|source| BuildError::Decompress {
         path: root.host_path(&file.path),
         source,
     })
 }
 
-/// A name becomes a path in the image: it may not climb.
+/// A name becomes a path in the initrd, so it must not contain `..`.
 fn is_name(name: &str) -> bool {
     name.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
@@ -95,12 +95,12 @@ fn locate(root: &RootTree, directory: &str, name: &str) -> Option<File> {
         .iter()
         .map(|suffix| File {
             path: format!("{directory}/{name}{suffix}"),
-            packed: !suffix.is_empty(),
+            compressed: !suffix.is_empty(),
         })
         .find(|file| root.open_file(&file.path).is_ok())
 }
 
-/// Some modules name patterns (`brcm/brcmfmac*.bin`): these stand for the names in that directory.
+/// Some modules use patterns (`brcm/brcmfmac*.bin`): these are expanded in their directory.
 fn expand(root: &RootTree, directory: &str, name: &str) -> BTreeSet<String> {
     if !name.contains(['*', '?', '[']) {
         return BTreeSet::from([name.to_owned()]);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_is_taken_before_the_original() {
+    fn updates_take_precedence() {
         let files: [(&str, &[u8]); 3] = [("a", b"old"), ("updates/a", b"new"), ("6.1/b", b"b")];
         let (found, root, _dir) = found(&files, &["a", "b"], &[]);
         assert_eq!(read(&root, &found.files["a"]).unwrap(), b"new");
@@ -159,17 +159,17 @@ mod tests {
     }
 
     #[test]
-    fn firmware_that_is_itself_packed_data_stays_so() {
-        let packed = zstd::encode_all(b"for the device".as_slice(), 1).unwrap();
-        let twice = zstd::encode_all(packed.as_slice(), 1).unwrap();
-        let files: [(&str, &[u8]); 2] = [("a.zst", &packed), ("b.zst.zst", &twice)];
+    fn firmware_that_is_itself_compressed_data_stays_compressed() {
+        let compressed = zstd::encode_all(b"for the device".as_slice(), 1).unwrap();
+        let twice = zstd::encode_all(compressed.as_slice(), 1).unwrap();
+        let files: [(&str, &[u8]); 2] = [("a.zst", &compressed), ("b.zst.zst", &twice)];
         let (found, root, _dir) = found(&files, &["a.zst", "b.zst"], &[]);
-        assert!(read(&root, &found.files["a.zst"]).unwrap() == packed);
-        assert!(read(&root, &found.files["b.zst"]).unwrap() == packed);
+        assert!(read(&root, &found.files["a.zst"]).unwrap() == compressed);
+        assert!(read(&root, &found.files["b.zst"]).unwrap() == compressed);
     }
 
     #[test]
-    fn a_pattern_stands_for_the_files_of_its_directory() {
+    fn a_pattern_matches_the_files_of_its_directory() {
         let files: [(&str, &[u8]); 4] = [
             ("x/a1.bin", b""),
             ("x/a2.bin.xz", b""),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_is_neither_found_nor_missing() {
+    fn excluded_firmware_is_neither_found_nor_missing() {
         let files: [(&str, &[u8]); 1] = [("big/a", b"")];
         let (found, _root, _dir) = found(&files, &["big/a", "big/b", "other"], &["big/**"]);
         assert!(found.files.is_empty());

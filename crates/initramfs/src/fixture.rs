@@ -1,4 +1,4 @@
-//! Files for tests: the smallest ones that are what they should be.
+//! Minimal valid files for tests.
 
 /// An ELF object for `machine` with a `.modinfo` section.
 pub(crate) fn module(machine: u16, modinfo: &str) -> Vec<u8> {

@@ -1,6 +1,6 @@
-//! The image: everything that goes in, streamed through cpio and a compressor.
+//! Builds the initrd: everything it contains, streamed through cpio and a compressor.
 //!
-//! One module is in memory at a time; what is resident beside it is the compressor.
+//! Only one module is in memory at a time, beside the compressor.
 
 mod compression;
 mod kernel_config;
@@ -17,7 +17,7 @@ use kernel_config::KernelConfig;
 
 use crate::contents::Contents;
 use crate::cpio::Archive;
-use crate::decompress::unpack;
+use crate::decompress::decompress;
 use crate::firmware;
 use crate::kernel::Kernel;
 use crate::modinfo;
@@ -26,62 +26,62 @@ use crate::module_index::write::softdeps_of;
 use crate::module_selection::{ModuleSelection, select};
 use crate::root_tree::RootTree;
 
-/// No module comes near this, debug sections and all.
-const MODULE_LIMIT: u64 = 256 << 20;
-/// No text of a module index comes near this (`modules.alias` of a distribution: 1.5 MiB).
-const INDEX_LIMIT: u64 = 32 << 20;
-/// No file that somebody adds to an initrd should be larger.
-const EXTRA_FILE_LIMIT: u64 = 256 << 20;
+/// The size limit of a module, in bytes: ample even with debug sections.
+const MAX_MODULE_SIZE: u64 = 256 << 20;
+/// The size limit of a file of the module index, in bytes; `modules.alias` of a distribution has 1.5 MiB.
+const MAX_INDEX_SIZE: u64 = 32 << 20;
+/// The size limit of an additional file, in bytes.
+const MAX_EXTRA_FILE_SIZE: u64 = 256 << 20;
 
-/// What an image is made from.
+/// What an initrd is built from.
 #[derive(Debug, Clone, Copy)]
 pub struct BuildRequest<'a> {
-    /// The root whose machine will boot from the image.
+    /// The root that the machine will boot.
     pub root: &'a RootTree,
-    /// The kernel that will unpack it, of that root.
+    /// The kernel of that root that will unpack the initrd.
     pub kernel: &'a Kernel,
-    /// Which drivers it holds.
+    /// Which modules it contains.
     pub modules: &'a ModuleSelection,
-    /// What else it holds.
+    /// What else it contains.
     pub contents: &'a Contents,
     /// The program that becomes `/init`: a static ELF file.
     pub init: &'a [u8],
-    /// Seconds since 1970 that every entry carries: 0, or what `SOURCE_DATE_EPOCH` says.
+    /// The modification time of every entry, in seconds since 1970: 0, or `SOURCE_DATE_EPOCH`.
     pub timestamp: u32,
-    /// How hard to pack.
+    /// How to compress it.
     pub compression: CompressionOptions,
     /// The host's `/sys`, for `this-machine`.
     pub sys: &'a Path,
 }
 
-/// What is in an image.
+/// What is in an initrd.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BuildSummary {
     /// The kernel's version.
     pub version: String,
     /// The modules, by name, sorted.
     pub modules: Vec<String>,
-    /// What was asked for and is part of the kernel, by name, sorted.
+    /// Requested modules that are built into the kernel, by name, sorted.
     pub built_in: Vec<String>,
-    /// Modules that the contents call optional and this kernel has not.
+    /// Optional modules that this kernel does not have.
     pub absent: Vec<String>,
     /// Names below `/lib/firmware`, sorted.
     pub firmware: Vec<String>,
-    /// Firmware that a module names and the root has not: the name, and the module.
+    /// Firmware that a module asks for and the root does not have: the name, and the module.
     pub missing_firmware: Vec<(String, String)>,
-    /// What the archive is packed by.
+    /// The compression format.
     pub compression: Compression,
     /// Size of the archive, in bytes.
     pub uncompressed_size: u64,
-    /// Size of the image, in bytes.
+    /// Size of the initrd, in bytes.
     pub compressed_size: u64,
 }
 
-/// Makes the image and writes it to `output`. What is written is a function of the request's
-/// content alone: not of the machine, the time, the number of threads or the order of directories.
+/// Builds the initrd and writes it to `output`. The bytes depend on the content of the request only: not on the machine,
+/// the time, the number of threads or the order of directory entries.
 ///
 /// # Errors
-/// See [`BuildError`]. What was written until then is no image.
+/// See [`BuildError`]. The output is then incomplete.
 pub fn build(request: &BuildRequest<'_>, output: impl Write) -> Result<BuildSummary, BuildError> {
     check_init(request)?;
     let compression = check_kernel(request)?;
@@ -104,7 +104,7 @@ pub fn build(request: &BuildRequest<'_>, output: impl Write) -> Result<BuildSumm
     Ok(summary)
 }
 
-/// What `contents` lists, and the init.
+/// Archives what `contents` lists, and the init.
 fn archive_contents<W: Write>(
     archive: &mut Archive<W>,
     request: &BuildRequest<'_>,
@@ -134,7 +134,7 @@ fn archive_contents<W: Write>(
             .map_err(BuildError::Write)?;
     }
     for file in &contents.files {
-        let content = request.root.read(&file.from, EXTRA_FILE_LIMIT)?;
+        let content = request.root.read(&file.from, MAX_EXTRA_FILE_SIZE)?;
         archive
             .file(inside(&file.path), file.mode, &content)
             .map_err(BuildError::Write)?;
@@ -144,7 +144,7 @@ fn archive_contents<W: Write>(
         .map_err(BuildError::Write)
 }
 
-/// The modules, their index, and their firmware.
+/// Archives the modules, their index, and their firmware.
 fn archive_modules<W: Write>(
     archive: &mut Archive<W>,
     request: &BuildRequest<'_>,
@@ -167,12 +167,12 @@ fn archive_modules<W: Write>(
     let place = format!("lib/modules/{}", request.kernel.version);
     archive.directory(&place).map_err(BuildError::Write)?;
     for (name, text) in [
-        ("modules.alias", index.image_alias(&closure)),
-        ("modules.builtin", index.image_builtin()),
-        ("modules.dep", index.image_dep(&closure)),
+        ("modules.alias", index.initrd_alias(&closure)),
+        ("modules.builtin", index.initrd_builtin()),
+        ("modules.dep", index.initrd_dep(&closure)),
         (
             "modules.softdep",
-            index.image_softdep(&closure, &softdeps_of(contents)),
+            index.initrd_softdep(&closure, &softdeps_of(contents)),
         ),
     ] {
         archive
@@ -200,7 +200,7 @@ fn archive_modules<W: Write>(
     Ok(())
 }
 
-/// The `.ko` files, by path; and the firmware that they name.
+/// Archives the `.ko` files, sorted by path; returns the firmware that they ask for.
 fn archive_module_files<W: Write>(
     archive: &mut Archive<W>,
     request: &BuildRequest<'_>,
@@ -223,11 +223,12 @@ fn archive_module_files<W: Write>(
     for (stem, (name, path)) in by_path {
         let path = format!("{tree}/{path}");
         let host_path = || request.root.host_path(&path);
-        let packed = request.root.read(&path, MODULE_LIMIT)?;
-        let module = unpack(packed, MODULE_LIMIT).map_err(|source| BuildError::Unpack {
-            path: host_path(),
-            source,
-        })?;
+        let compressed = request.root.read(&path, MAX_MODULE_SIZE)?;
+        let module =
+            decompress(compressed, MAX_MODULE_SIZE).map_err(|source| BuildError::Decompress {
+                path: host_path(),
+                source,
+            })?;
         if modinfo::elf_machine(&module) != Some(request.kernel.architecture.elf_machine()) {
             return Err(BuildError::NotAModule {
                 path: host_path(),
@@ -256,7 +257,7 @@ fn companions<'a>(contents: &'a Contents, module: &str) -> Vec<&'a str> {
 }
 
 fn read_index(request: &BuildRequest<'_>, tree: &str) -> Result<IndexTexts, BuildError> {
-    let text = |name: &str| match request.root.read(&format!("{tree}/{name}"), INDEX_LIMIT) {
+    let text = |name: &str| match request.root.read(&format!("{tree}/{name}"), MAX_INDEX_SIZE) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) if error.is_absent() => Ok(None),
         Err(error) => Err(error),
@@ -281,10 +282,10 @@ fn read_index(request: &BuildRequest<'_>, tree: &str) -> Result<IndexTexts, Buil
 fn check_init(request: &BuildRequest<'_>) -> Result<(), BuildError> {
     let architecture = request.kernel.architecture;
     let fault = match modinfo::elf_machine(request.init) {
-        None => "no 64-bit ELF program",
+        None => "not a 64-bit ELF program",
         Some(machine) if machine != architecture.elf_machine() => "for another machine",
         Some(_) if modinfo::needs_interpreter(request.init) => {
-            "dynamically linked (the image has no libraries)"
+            "dynamically linked (an initrd has no libraries)"
         }
         Some(_) => return Ok(()),
     };
@@ -295,7 +296,7 @@ fn check_init(request: &BuildRequest<'_>) -> Result<(), BuildError> {
     })
 }
 
-/// What the image is to be packed by; and that a kernel without a module tree is one that needs none.
+/// The compression that the kernel supports. Also checks that a kernel without a module tree needs none.
 fn check_kernel(request: &BuildRequest<'_>) -> Result<Compression, BuildError> {
     let version = &request.kernel.version;
     let config = KernelConfig::read(request.root, request.kernel)?;
@@ -306,7 +307,7 @@ fn check_kernel(request: &BuildRequest<'_>) -> Result<Compression, BuildError> {
                 version: version.clone(),
                 config: request.root.host_path(&config.path),
             })?,
-        None => Compression::known_to(version),
+        None => Compression::for_version(version),
     };
     let without_modules = config.is_some_and(|config| !config.has("CONFIG_MODULES"));
     if request.kernel.modules.is_none() && !without_modules {

@@ -1,9 +1,8 @@
-//! The kernels that a root holds, newest first, and what each of them is called.
+//! The kernels of a root, newest first, with their versions.
 //!
-//! The version that counts is the one `uname -r` will print, because `lib/modules/<version>` is
-//! named after it. A bzImage carries it in its header (Documentation/arch/x86/boot.rst,
-//! `kernel_version`), which is what is read first: Arch's `/boot/vmlinuz-linux` and a hand-made
-//! `/boot/bzImage` have no version in their names. Other formats are known by their names alone.
+//! The version is the one that `uname -r` will print, because `lib/modules/<version>` is named after it. A bzImage has it
+//! in its header (Documentation/arch/x86/boot.rst, `kernel_version`), which takes precedence: the names of Arch's
+//! `/boot/vmlinuz-linux` and of a hand-made `/boot/bzImage` contain no version. For other formats the name decides.
 
 mod header;
 mod version;
@@ -21,21 +20,20 @@ use version::is_version;
 /// A kernel in a root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kernel {
-    /// What `uname -r` will say, such as `6.1.0-50-amd64`.
+    /// What `uname -r` will print, such as `6.1.0-50-amd64`.
     pub version: String,
-    /// The image's path inside the root, such as `/boot/vmlinuz-6.1.0-50-amd64`; to be opened
-    /// with [`RootTree::open_file`].
+    /// Its path in the root, such as `/boot/vmlinuz-6.1.0-50-amd64`, for [`RootTree::open_file`].
     pub path: String,
-    /// The machine it runs on.
+    /// The architecture it is built for.
     pub architecture: Architecture,
-    /// Its module tree inside the root, such as `/lib/modules/6.1.0-50-amd64`, where there is one.
+    /// Its module tree in the root, such as `/lib/modules/6.1.0-50-amd64`, if it has one.
     pub modules: Option<String>,
 }
 
-/// Why there is no kernel to boot.
+/// Why no kernel can be chosen.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
-    /// No file of the root looks like a kernel.
+    /// The root has no kernel.
     #[error(
         "there is no kernel in {}: install one in the root (Debian: chroot into it and run \
          `apt install linux-image-amd64`){}", boot.display(), list_skipped(skipped)
@@ -43,17 +41,17 @@ pub enum KernelError {
     NoKernel {
         /// `DIR/boot`.
         boot: PathBuf,
-        /// Files that are named like one, each with the reason why it is none.
+        /// Files that are named like a kernel but are not usable, each with the reason.
         skipped: Vec<Skipped>,
     },
-    /// Kernels, but not the one asked for.
+    /// The root has kernels, but not the requested one.
     #[error("there is no kernel {wanted} in {}; it has {}", boot.display(), found.join(", "))]
     NotThatVersion {
-        /// The version asked for.
+        /// The requested version.
         wanted: String,
         /// `DIR/boot`.
         boot: PathBuf,
-        /// The versions that there are.
+        /// The available versions.
         found: Vec<String>,
     },
     /// `/boot` cannot be read.
@@ -61,12 +59,12 @@ pub enum KernelError {
     Root(#[from] RootTreeError),
 }
 
-/// A file that is named like a kernel and cannot be booted from.
+/// A file that is named like a kernel but is not usable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
-    /// Its path inside the root.
+    /// Its path in the root.
     pub path: String,
-    /// Why it was passed over.
+    /// Why it was skipped.
     pub reason: &'static str,
 }
 
@@ -76,8 +74,8 @@ fn list_skipped(list: &[Skipped]) -> String {
         .collect()
 }
 
-/// Finds the kernel `wanted` (a version, or the name of its file in `/boot`), or the newest one
-/// that has a module tree, or else the newest.
+/// Finds the kernel `wanted` (a version, or a file name in `/boot`); by default the newest one with a module tree, or
+/// else the newest.
 ///
 /// # Errors
 /// See [`KernelError`].
@@ -108,11 +106,11 @@ pub fn choose_kernel(root: &RootTree, wanted: Option<&str>) -> Result<Kernel, Ke
 
 /// Every kernel of the root, newest first; one per version.
 ///
-/// Looked for in `/boot` (Debian, Ubuntu, Arch, Alpine), and as `vmlinuz` in the module trees,
-/// where Fedora and image-based systems keep theirs.
+/// Searches `/boot` (Debian, Ubuntu, Arch, Alpine), and the module trees for `vmlinuz` (Fedora and image-based
+/// distributions).
 ///
 /// # Errors
-/// [`RootTreeError`] where a directory cannot be read; an absent one is no error.
+/// [`RootTreeError`] where a directory cannot be read; a missing one is not an error.
 pub fn find_kernels(root: &RootTree) -> Result<Vec<Kernel>, RootTreeError> {
     Ok(search(root)?.0)
 }
@@ -139,7 +137,7 @@ fn search(root: &RootTree) -> Result<(Vec<Kernel>, Vec<Skipped>), RootTreeError>
             Ok(start) => start,
             Err(error) if error.is_absent() && !path.starts_with("/boot") => continue,
             Err(error) if error.is_absent() => {
-                let reason = "a link to nothing in this root";
+                let reason = "a dangling link in this root";
                 skipped.push(Skipped { path, reason });
                 continue;
             }
@@ -155,12 +153,12 @@ fn search(root: &RootTree) -> Result<(Vec<Kernel>, Vec<Skipped>), RootTreeError>
         };
         let version = header.version.unwrap_or(named);
         if !is_version(&version) {
-            let reason = "nothing says which version it is: name it vmlinuz-<version>";
+            let reason = "its version is unknown: name it vmlinuz-<version>";
             skipped.push(Skipped { path, reason });
             continue;
         }
-        // `/boot/vmlinuz` is often a link to `/boot/vmlinuz-<version>`, which sorts after it, and
-        // the longer name is the better one to show.
+        // `/boot/vmlinuz` is often a link to `/boot/vmlinuz-<version>`, which sorts after it; the name with the version
+        // is the better one to show.
         if let Some(known) = kernels.iter_mut().find(|known| known.version == version) {
             if path.ends_with(&version) && !known.path.ends_with(&version) {
                 known.path = path;
@@ -189,9 +187,9 @@ fn names_or_none(root: &RootTree, directory: &str) -> Result<Vec<String>, RootTr
     }
 }
 
-/// What follows `vmlinuz-` and the like (empty for a bare `vmlinuz`); `None` for other files.
+/// The version after `vmlinuz-` and the like (empty for plain `vmlinuz`); `None` for other files.
 fn version_in_name(name: &str) -> Option<&str> {
-    // `.old` and `.bak` are copies that installkernel and people keep.
+    // `.old` and `.bak` are backups of installkernel and of administrators.
     if [".old", ".bak", ".hmac", ".sig"]
         .iter()
         .any(|end| name.ends_with(end))
@@ -247,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_without_a_version_in_its_name_is_read() {
+    fn the_version_is_read_from_the_header() {
         let (_dir, root) = root_with(&[
             ("boot/vmlinuz-linux", bzimage("6.12.1-arch1-1")),
             ("usr/lib/modules/6.12.1-arch1-1/modules.dep", vec![]),
@@ -273,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_without_a_kernel_is_told_what_to_install() {
+    fn without_a_kernel_the_error_says_what_to_install() {
         let (dir, root) = root_with(&[("boot/vmlinuz-x", b"not a kernel".to_vec())]);
         let text = choose_kernel(&root, None).unwrap_err().to_string();
         assert!(
@@ -285,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_version_is_answered_with_those_there_are() {
+    fn an_unknown_version_is_reported_with_the_available_ones() {
         let (_dir, root) = root_with(&[("boot/vmlinuz-6.1.0-50-amd64", bzimage("6.1.0-50-amd64"))]);
         let text = choose_kernel(&root, Some("6.1")).unwrap_err().to_string();
         assert!(text.contains("no kernel 6.1 in"), "{text}");

@@ -1,17 +1,16 @@
-//! An initrd made from a root's own kernel and modules.
+//! An initrd built from the kernel and modules of a root.
 //!
 //! ```text
 //! RootTree → choose_kernel → Kernel ┐
-//! Contents (initrd/netboot.toml)├→ build → cpio → zstd or gzip → image, BuildSummary
-//! ModuleSelection, init            ┘
+//! Contents (initrd/netboot.toml)    ├→ build → cpio → zstd or gzip → initrd, BuildSummary
+//! ModuleSelection, init             ┘
 //! ```
 //!
-//! The image holds the init, what `initrd/netboot.toml` lists, and the modules asked for with all
-//! that they need, as plain `.ko` files with a module index of their own. It is the same bit for
-//! bit whenever the same things go in.
+//! The initrd contains the init, what `initrd/netboot.toml` lists, and the requested modules with everything they
+//! depend on, as uncompressed `.ko` files with a module index of their own. It is reproducible: the same input gives
+//! the same bytes.
 //!
-//! Not here: running `depmod` (the root's own index is used), microcode, and anything that the
-//! root does not hold.
+//! Not included: running `depmod` (the root's own index is used), microcode, and anything that is not in the root.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Little-endian numbers at an offset, or nothing: every header read here is someone else's file.
+//! Little-endian numbers at an offset of an untrusted file; `None` beyond its end.
 
 /// Two bytes at `at`.
 pub(crate) fn u16_le(bytes: &[u8], at: usize) -> Option<u16> {

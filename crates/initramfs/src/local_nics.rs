@@ -1,17 +1,17 @@
-//! The NICs of the machine that this runs on, as the kernel shows them in `/sys/class/net`.
+//! The NICs of this machine, from `/sys/class/net`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// A wired NIC and what must be driven for it to work.
+/// A wired NIC and the devices that need a driver for it to work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Nic {
-    /// Its interface's name.
+    /// The name of its interface.
     pub(crate) name: String,
     /// The modalias of its device and of every device above it (a USB NIC's controller, a virtio
     /// NIC's PCI function).
     pub(crate) modaliases: Vec<String>,
-    /// The module that drives it now, where one does.
+    /// The module of its current driver, if it is one.
     pub(crate) module: Option<String>,
 }
 
@@ -23,10 +23,10 @@ pub enum LocalNicsError {
     List {
         /// The directory.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: std::io::Error,
     },
-    /// There is none that an initrd could use.
+    /// The machine has no wired NIC.
     #[error(
         "this machine has no wired NIC ({} lists only {}): name the modules instead",
         path.display(), others(seen)
@@ -34,7 +34,7 @@ pub enum LocalNicsError {
     NoNic {
         /// The directory.
         path: PathBuf,
-        /// The interfaces that are not hardware, or wireless.
+        /// The other interfaces: virtual or wireless.
         seen: Vec<String>,
     },
 }
@@ -63,7 +63,7 @@ pub(crate) fn nics(sys: &Path) -> Result<Vec<Nic>, LocalNicsError> {
         let interface = path.join(&name);
         let name = name.to_string_lossy().into_owned();
         let wireless = interface.join("wireless").exists() || interface.join("phy80211").exists();
-        // Only hardware has a device: not `lo`, bridges, bonds and veths.
+        // Only hardware has a device, unlike `lo`, bridges, bonds and veths.
         match interface.join("device").canonicalize() {
             Ok(device) if !wireless => nics.push(nic(name, &device)),
             _ => seen.push(name),
@@ -101,7 +101,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn a_virtio_nic_is_found_with_the_bus_it_hangs_off() {
+    fn a_virtio_nic_is_found_with_its_bus() {
         let dir = tempfile::tempdir().unwrap();
         let sys = dir.path();
         let virtio = sys.join("devices/pci0000:00/0000:00:03.0/virtio0");
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_with_loopback_alone_is_told_so() {
+    fn a_machine_without_a_wired_nic_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("class/net/lo")).unwrap();
         let text = nics(dir.path()).unwrap_err().to_string();

@@ -1,11 +1,11 @@
-//! What a module says of itself: the `.modinfo` section of its ELF file.
+//! The ELF files of modules: the architecture and the `.modinfo` section.
 //!
-//! Only the section table is read (System V ABI, "Object Files"), and only little-endian 64-bit
-//! files, which is what the kernels have that are booted here.
+//! Reads the section table only (System V ABI, "Object Files"), of little-endian 64-bit files, as all supported
+//! architectures have them.
 
 use crate::little_endian::{u16_le, u32_le, u64_le};
 
-/// The machine that an ELF file is for.
+/// The `e_machine` of an ELF file.
 pub(crate) fn elf_machine(file: &[u8]) -> Option<u16> {
     // EI_CLASS 2: 64-bit; EI_DATA 1: little-endian.
     (file.get(..6)? == b"\x7fELF\x02\x01")
@@ -13,8 +13,7 @@ pub(crate) fn elf_machine(file: &[u8]) -> Option<u16> {
         .flatten()
 }
 
-/// Whether an ELF file asks for a program interpreter (`PT_INTERP`), which an init cannot have:
-/// there is no dynamic linker in the image.
+/// Whether an ELF file needs an interpreter (`PT_INTERP`), which an init must not: the initrd has no dynamic linker.
 pub(crate) fn needs_interpreter(file: &[u8]) -> bool {
     let Some((table, size, count)) = table(file, 0x20, 0x36, 0x38) else {
         return false;
@@ -25,7 +24,7 @@ pub(crate) fn needs_interpreter(file: &[u8]) -> bool {
     })
 }
 
-/// Where a table of the ELF file starts, the size of its entries and their number.
+/// The offset of a table of an ELF file, the size of its entries, and their number.
 fn table(
     file: &[u8],
     offset_at: usize,
@@ -58,7 +57,7 @@ fn section<'a>(file: &'a [u8], name: &str) -> Option<&'a [u8]> {
     })
 }
 
-/// The firmware that the module may ask for: its `firmware=` entries, in their order, each once.
+/// The firmware that the module may ask for: its `firmware=` entries in order, each once.
 pub(crate) fn firmware(module: &[u8]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     let entries = section(module, ".modinfo").unwrap_or_default();
@@ -90,7 +89,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_no_elf_file_has_no_firmware() {
+    fn a_file_that_is_not_elf_has_no_firmware() {
         assert_eq!(firmware(b"firmware=x"), [""; 0]);
         assert_eq!(elf_machine(b"\x7fELF\x01\x01"), None);
     }

@@ -1,4 +1,4 @@
-//! From what was asked for (`netboot`, `this-machine`, `e1000e,r8169`) to names of modules.
+//! From the requested list (`netboot`, `this-machine`, `e1000e,r8169`) to names of modules.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -10,11 +10,11 @@ use crate::kernel::Kernel;
 use crate::local_nics;
 use crate::module_index::index::{Index, Resolved};
 
-/// The NICs of the machine that the image is made on.
+/// The NICs of the machine that builds the initrd.
 const THIS_MACHINE: &str = "this-machine";
 
-/// Which modules an image holds besides the sets that every image holds: names of sets, names of
-/// modules (or aliases), or `this-machine`, in any mixture.
+/// Which modules an initrd contains besides the sets that are in every initrd: names of sets, modules and aliases, or
+/// `this-machine`, in any combination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleSelection(Vec<String>);
 
@@ -28,8 +28,7 @@ impl Default for ModuleSelection {
 impl FromStr for ModuleSelection {
     type Err = Infallible;
 
-    /// A comma-separated list, as `--modules` has it. An empty one asks for nothing more than what
-    /// every image holds.
+    /// A comma-separated list, as for `--modules`. An empty one adds nothing to what every initrd contains.
     fn from_str(text: &str) -> Result<ModuleSelection, Infallible> {
         Ok(ModuleSelection(
             text.split(',')
@@ -42,21 +41,21 @@ impl FromStr for ModuleSelection {
 }
 
 impl std::fmt::Display for ModuleSelection {
-    /// The list as it was given; it parses back to the same.
+    /// The list as given; it parses back to the same value.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0.join(","))
     }
 }
 
-/// Names of modules and of parts of the kernel that were asked for.
+/// The names of the selected modules, built-in ones included.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct SelectedModules {
     pub(crate) names: Vec<String>,
-    /// Named as optional in a set, and not there.
+    /// Optional modules of a set that the kernel does not have.
     pub(crate) absent: Vec<String>,
 }
 
-/// Chooses from the modules of `kernel`.
+/// Selects from the modules of `kernel`.
 pub(crate) fn select(
     choice: &ModuleSelection,
     contents: &Contents,
@@ -67,21 +66,21 @@ pub(crate) fn select(
     let mut selection = SelectedModules::default();
     let always = contents.sets.iter().filter(|(_, set)| set.always);
     for (name, set) in always {
-        take_set(&mut selection, name, set, index, kernel)?;
+        add_set(&mut selection, name, set, index, kernel)?;
     }
     for item in &choice.0 {
         if let Some(set) = contents.sets.get(item) {
-            take_set(&mut selection, item, set, index, kernel)?;
+            add_set(&mut selection, item, set, index, kernel)?;
         } else if item == THIS_MACHINE {
-            take_this_machine(&mut selection, index, kernel, sys)?;
+            add_local_nics(&mut selection, index, kernel, sys)?;
         } else {
             match index.resolve(item) {
                 Resolved::Modules(names) | Resolved::BuiltIn(names) => {
                     selection.names.extend(names)
                 }
                 Resolved::Unknown => {
-                    let words = contents.sets.keys().map(String::as_str);
-                    let suggestion = index.suggestion(item, words.chain([THIS_MACHINE]));
+                    let names = contents.sets.keys().map(String::as_str);
+                    let suggestion = index.suggestion(item, names.chain([THIS_MACHINE]));
                     return Err(BuildError::UnknownModule {
                         name: item.clone(),
                         version: kernel.version.clone(),
@@ -94,7 +93,7 @@ pub(crate) fn select(
     Ok(selection)
 }
 
-fn take_set(
+fn add_set(
     selection: &mut SelectedModules,
     set_name: &str,
     set: &ModuleSet,
@@ -121,22 +120,22 @@ fn take_set(
     }
     let files = index.modules().map(|(name, module)| (name, module.stem()));
     for (name, stem) in files.chain(index.built_in()) {
-        if set.takes_path(stem) {
+        if set.matches_path(stem) {
             selection.names.push(name.to_owned());
         }
     }
     Ok(())
 }
 
-fn take_this_machine(
+fn add_local_nics(
     selection: &mut SelectedModules,
     index: &Index,
     kernel: &Kernel,
     sys: &Path,
 ) -> Result<(), BuildError> {
     for nic in local_nics::nics(sys)? {
-        // The NIC's own device comes first, then the buses above it, which may need no driver
-        // (a PCI bridge) or one that is part of the kernel.
+        // The NIC's own device comes first, then the buses above it, which may need no driver (a PCI bridge) or a
+        // built-in one.
         let mut driven = false;
         for (level, modalias) in nic.modaliases.iter().enumerate() {
             if let Resolved::Modules(names) | Resolved::BuiltIn(names) = index.resolve(modalias) {
@@ -144,7 +143,7 @@ fn take_this_machine(
                 selection.names.extend(names);
             }
         }
-        // The module that drives it here counts, too: some devices are bound by name.
+        // The module that drives it here counts too: some devices are bound by name.
         if let Some(module) = &nic.module
             && let Resolved::Modules(names) | Resolved::BuiltIn(names) = index.resolve(module)
         {

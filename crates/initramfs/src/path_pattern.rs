@@ -2,8 +2,8 @@
 
 use netroot_kmod::fnmatch;
 
-/// Whether `text`, a `/`-separated path, is one that `pattern` stands for. `*` and `?` do not
-/// cross a `/`; a component `**` stands for any number of components.
+/// Whether `pattern` matches the path `text`. `*` and `?` do not match a `/`; a component `**` matches any number of
+/// components.
 pub(crate) fn path_matches(pattern: &str, text: &str) -> bool {
     let pattern: Vec<&str> = pattern.split('/').collect();
     let text: Vec<&str> = text.split('/').collect();

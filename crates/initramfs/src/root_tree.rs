@@ -1,9 +1,8 @@
-//! The root directory, read-only, and never left.
+//! Reads files of a root, and never one outside.
 //!
-//! A root is a file system made for another machine: `/lib` may be a symlink to `usr/lib` or to
-//! `/usr/lib`, `/boot/vmlinuz` one to `/boot/vmlinuz-6.1`, and nothing stops one from pointing at
-//! `/etc/shadow`. Every path is therefore resolved by the kernel as if the root were `/`
-//! (`openat2(2)`, `RESOLVE_IN_ROOT`, Linux 5.6), so that absolute links and `..` stay beneath it.
+//! A root is the file system of another machine: `/lib` may be a link to `usr/lib` or `/usr/lib`, `/boot/vmlinuz` one to
+//! `/boot/vmlinuz-6.1`, and a link may also point to `/etc/shadow`. So the kernel resolves every path as if the root were
+//! `/` (`openat2(2)` with `RESOLVE_IN_ROOT`, Linux 5.6): absolute links and `..` stay inside.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,54 +12,53 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-/// How often a look-up is repeated that a rename elsewhere in the root disturbed (`EAGAIN`).
+/// How often a lookup is repeated after `EAGAIN`, which a concurrent rename in the root causes.
 const ATTEMPTS: usize = 16;
 
-/// A directory that holds a root file system.
+/// A directory with a root file system.
 #[derive(Debug)]
 pub struct RootTree {
     fd: OwnedFd,
     path: PathBuf,
 }
 
-/// Why something in the root could not be read. Paths are shown as the host sees them.
+/// Why a file of the root cannot be read. Paths are those of the host.
 #[derive(Debug, thiserror::Error)]
 pub enum RootTreeError {
-    /// The directory itself.
+    /// The root directory cannot be opened.
     #[error("cannot open the root directory {}", path.display())]
     OpenRoot {
-        /// The directory as it was given.
+        /// The directory.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// A path beneath it.
+    /// A file cannot be opened.
     #[error("cannot open {}", path.display())]
     Open {
-        /// The path, root included.
+        /// The path, including the root.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// A device, FIFO, socket or directory stands where a file should: it is never opened, since
-    /// opening alone can block or have effects.
+    /// The file is a device, FIFO, socket or directory. It is not opened, since that can block or have side effects.
     #[error("{} is not a regular file", path.display())]
     NotAFile {
-        /// The path, root included.
+        /// The path, including the root.
         path: PathBuf,
     },
-    /// The file's content.
+    /// The content cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
-        /// The path, root included.
+        /// The path, including the root.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// The file is longer than anything of its kind has reason to be.
+    /// The file exceeds the size limit of its kind.
     #[error("{} is longer than {limit} bytes", path.display())]
     TooLong {
-        /// The path, root included.
+        /// The path, including the root.
         path: PathBuf,
         /// The limit, in bytes.
         limit: u64,
@@ -68,7 +66,7 @@ pub enum RootTreeError {
 }
 
 impl RootTreeError {
-    /// Whether nothing has that name, as opposed to something being there that cannot be read.
+    /// Whether the file does not exist, rather than being unreadable.
     pub fn is_absent(&self) -> bool {
         match self {
             RootTreeError::OpenRoot { source, .. } | RootTreeError::Open { source, .. } => {
@@ -86,7 +84,7 @@ impl RootTree {
     /// Opens the directory `path`.
     ///
     /// # Errors
-    /// [`RootTreeError::OpenRoot`] where it is no directory or may not be read.
+    /// [`RootTreeError::OpenRoot`] when it is not a directory or not readable.
     pub fn open(path: &Path) -> Result<RootTree, RootTreeError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::open(path, flags, Mode::empty()) {
@@ -101,24 +99,24 @@ impl RootTree {
         }
     }
 
-    /// The directory as it was given to [`RootTree::open`].
+    /// The directory that was passed to [`RootTree::open`].
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// `inside` as the host sees it, for messages only: it is not resolved.
+    /// The host path of `inside`, for messages only: links are not resolved.
     pub fn host_path(&self, inside: &str) -> PathBuf {
         self.path.join(inside.trim_start_matches('/'))
     }
 
-    /// Opens the regular file `inside`, links followed within the root.
+    /// Opens the regular file `inside`, following links within the root.
     ///
     /// # Errors
     /// [`RootTreeError::Open`] or [`RootTreeError::NotAFile`].
     pub fn open_file(&self, inside: &str) -> Result<File, RootTreeError> {
         let probe = self.resolve(inside, OFlags::PATH)?;
         self.require_file(inside, &probe)?;
-        // Looked at again after opening: O_NONBLOCK keeps a FIFO put there meanwhile from blocking.
+        // Checked again after opening: O_NONBLOCK prevents blocking on a FIFO that was put there in the meantime.
         let fd = self.resolve(inside, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
         self.require_file(inside, &fd)?;
         Ok(File::from(fd))
@@ -127,7 +125,7 @@ impl RootTree {
     /// Reads the regular file `inside`, at most `limit` bytes of it.
     ///
     /// # Errors
-    /// As [`RootTree::open_file`]; [`RootTreeError::TooLong`] rather than a part of the file.
+    /// As [`RootTree::open_file`]; [`RootTreeError::TooLong`] for a longer file.
     pub fn read(&self, inside: &str, limit: u64) -> Result<Vec<u8>, RootTreeError> {
         let mut content = Vec::new();
         let read = self
@@ -147,7 +145,7 @@ impl RootTree {
         }
     }
 
-    /// The first `length` bytes of the regular file `inside`, or all of a shorter one.
+    /// The first `length` bytes of the regular file `inside`; all of a shorter one.
     ///
     /// # Errors
     /// As [`RootTree::open_file`].
@@ -166,8 +164,8 @@ impl RootTree {
         }
     }
 
-    /// The names in the directory `inside`, sorted; names that are not UTF-8 are left out, since
-    /// nothing that is looked for here (kernels, module trees, firmware) has such a name.
+    /// The names in the directory `inside`, sorted. Names that are not UTF-8 are left out: kernels, module trees and
+    /// firmware have no such names.
     ///
     /// # Errors
     /// [`RootTreeError::Open`] and [`RootTreeError::Read`].
@@ -242,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absolute_link_is_resolved_beneath_the_root() {
+    fn an_absolute_link_is_resolved_in_the_root() {
         let (dir, root) = root();
         std::fs::create_dir_all(dir.path().join("usr/lib")).unwrap();
         std::fs::write(dir.path().join("usr/lib/x"), "inside").unwrap();
@@ -275,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_over_the_limit_is_an_error_and_not_cut_short() {
+    fn a_file_over_the_limit_is_an_error_and_not_truncated() {
         let (dir, root) = root();
         std::fs::write(dir.path().join("f"), [7; 11]).unwrap();
         assert!(matches!(

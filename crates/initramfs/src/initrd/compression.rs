@@ -1,25 +1,25 @@
-//! How the archive becomes small: zstd where the kernel can unpack it, else gzip; with the same result on every machine.
+//! Compresses the archive: zstd if the kernel supports it, else gzip, with the same result on every machine.
 
 use std::io::{self, Write};
 
 use crate::build_error::BuildError;
 use crate::kernel::compare_versions;
 
-/// What the archive is packed by.
+/// The compression format of an initrd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compression {
-    /// zstd (RFC 8878), which Linux unpacks from 5.9 on.
+    /// zstd (RFC 8878), which Linux supports since 5.9.
     #[default]
     Zstd,
-    /// gzip (RFC 1952), which every Linux unpacks, and which is about a third larger.
+    /// gzip (RFC 1952), which every Linux supports; about a third larger.
     Gzip,
 }
 
 impl Compression {
-    /// In the order in which they are wanted.
+    /// In order of preference.
     pub(super) const ALL: [Self; 2] = [Self::Zstd, Self::Gzip];
 
-    /// The kernel's option (`usr/Kconfig`).
+    /// The kernel option (`usr/Kconfig`).
     pub(super) fn option(self) -> &'static str {
         match self {
             Self::Zstd => "CONFIG_RD_ZSTD",
@@ -27,8 +27,8 @@ impl Compression {
         }
     }
 
-    /// What a kernel of this version takes as distributions build it, when nothing says how it was built.
-    pub(super) fn known_to(version: &str) -> Self {
+    /// What distributions' kernels of this version support, for a kernel without a known configuration.
+    pub(super) fn for_version(version: &str) -> Self {
         if compare_versions(version, "5.9").is_lt() {
             Self::Gzip
         } else {
@@ -46,17 +46,17 @@ impl std::fmt::Display for Compression {
     }
 }
 
-/// How the archive is packed.
+/// How to compress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompressionOptions {
-    /// zstd's level, 1 to 19; gzip's own end at 9.
+    /// The level: 1 to 19 for zstd, 1 to 9 for gzip.
     pub level: i32,
-    /// How many threads zstd works on, at least 1. The image is the same for any number.
+    /// The number of threads for zstd, at least 1. The initrd is the same for any number.
     pub threads: u32,
 }
 
 impl Default for CompressionOptions {
-    /// Level 19, on as many processors as there are, up to four: each thread needs some 90 MiB.
+    /// Level 19, with as many threads as processors, up to four: each takes some 90 MiB.
     fn default() -> CompressionOptions {
         let processors = std::thread::available_parallelism().map_or(1, |number| number.get());
         CompressionOptions {
@@ -66,13 +66,13 @@ impl Default for CompressionOptions {
     }
 }
 
-/// Window: 8 MiB, the level's own. The kernel takes up to 128 MiB (lib/decompress_unzstd.c), and
-/// the machine that boots must have room for it.
+/// The window: 8 MiB, the default of the level. The kernel accepts up to 128 MiB (lib/decompress_unzstd.c), but the
+/// booting machine must have the memory.
 const WINDOW_LOG: u32 = 23;
-/// How much of the archive one thread packs at a time.
+/// How much of the archive a thread compresses at a time, in bytes.
 const JOB_SIZE: u32 = 8 << 20;
 
-/// What the archive is written to: a compressor, and then the image.
+/// Compresses the archive into the initrd.
 pub(super) enum Compressor<W: Write> {
     Zstd(zstd::Encoder<'static, Counting<W>>),
     Gzip(flate2::write::GzEncoder<Counting<W>>),
@@ -81,17 +81,17 @@ pub(super) enum Compressor<W: Write> {
 impl<W: Write> Compressor<W> {
     pub(super) fn new(
         format: Compression,
-        packing: CompressionOptions,
+        options: CompressionOptions,
         output: W,
     ) -> Result<Self, BuildError> {
         let output = Counting { output, length: 0 };
         match format {
-            Compression::Zstd => zstd(packing, output)
+            Compression::Zstd => zstd(options, output)
                 .map(Self::Zstd)
                 .map_err(BuildError::Write),
             Compression::Gzip => {
-                let level = u32::try_from(packing.level.clamp(1, 9)).unwrap_or(9);
-                // Neither a name nor a time goes into its header.
+                let level = u32::try_from(options.level.clamp(1, 9)).unwrap_or(9);
+                // Its header contains neither a name nor a time.
                 let encoder =
                     flate2::GzBuilder::new().write(output, flate2::Compression::new(level));
                 Ok(Self::Gzip(encoder))
@@ -99,7 +99,7 @@ impl<W: Write> Compressor<W> {
         }
     }
 
-    /// Ends the image; its output, and how long it is.
+    /// Ends the initrd; returns its output and length.
     pub(super) fn finish(self) -> Result<Counting<W>, BuildError> {
         match self {
             Self::Zstd(encoder) => encoder.finish(),
@@ -127,28 +127,28 @@ impl<W: Write> Write for Compressor<W> {
 }
 
 fn zstd<W: Write>(
-    packing: CompressionOptions,
+    options: CompressionOptions,
     output: Counting<W>,
 ) -> io::Result<zstd::Encoder<'static, Counting<W>>> {
     use zstd::zstd_safe::CParameter;
-    let mut encoder = zstd::Encoder::new(output, packing.level)?;
-    // The kernel verifies it, so that a damaged transfer is named ("Initramfs unpacking
-    // failed") and does not end in a program that crashes.
+    let mut encoder = zstd::Encoder::new(output, options.level)?;
+    // The kernel verifies the checksum, so that a damaged transfer is reported ("Initramfs unpacking failed") instead
+    // of crashing a program.
     encoder.include_checksum(true)?;
     encoder.window_log(WINDOW_LOG)?;
-    // Never 0: without a worker zstd cuts its input differently, and the image would depend
-    // on the number of processors. With one or more it does not (zstd.h, ZSTD_c_nbWorkers).
-    encoder.multithread(packing.threads.max(1))?;
+    // Never 0: without a worker, zstd splits its input differently. With any number of workers the result is the same
+    // (zstd.h, ZSTD_c_nbWorkers).
+    encoder.multithread(options.threads.max(1))?;
     encoder.set_parameter(CParameter::JobSize(JOB_SIZE))?;
-    // 9: each job sees a whole window of what came before it.
+    // 9: each job has a full window of the data before it.
     encoder.set_parameter(CParameter::OverlapSizeLog(9))?;
     Ok(encoder)
 }
 
-/// Passes on what is written, and counts it.
+/// Passes on what is written, and counts the bytes.
 pub(super) struct Counting<W> {
     pub(super) output: W,
-    /// Bytes so far.
+    /// Bytes written so far.
     pub(super) length: u64,
 }
 

@@ -1,28 +1,28 @@
-//! What a root's kernel was built with, where the root says so.
+//! The configuration of a root's kernel, if the root has it.
 
 use super::compression::Compression;
 use crate::build_error::BuildError;
 use crate::kernel::Kernel;
 use crate::root_tree::RootTree;
 
-/// No distribution's comes near this (Debian 12: 0.3 MiB).
-const LIMIT: u64 = 32 << 20;
+/// The size limit, in bytes; Debian 12 has 0.3 MiB.
+const MAX_SIZE: u64 = 32 << 20;
 
 /// A kernel's `.config`.
 #[derive(Debug)]
 pub(super) struct KernelConfig {
-    /// Where it is in the root.
+    /// Its path in the root.
     pub(super) path: String,
     text: String,
 }
 
 impl KernelConfig {
-    /// Looks beside the kernel (Debian, Ubuntu) and among its modules (Fedora).
+    /// Looks beside the kernel (Debian, Ubuntu) and in its module tree (Fedora).
     pub(super) fn read(root: &RootTree, kernel: &Kernel) -> Result<Option<Self>, BuildError> {
         let beside = format!("/boot/config-{}", kernel.version);
         let among = kernel.modules.iter().map(|tree| format!("{tree}/config"));
         for path in std::iter::once(beside).chain(among) {
-            match root.read(&path, LIMIT) {
+            match root.read(&path, MAX_SIZE) {
                 Ok(bytes) => {
                     let text = String::from_utf8_lossy(&bytes).into_owned();
                     return Ok(Some(Self { path, text }));
@@ -34,13 +34,13 @@ impl KernelConfig {
         Ok(None)
     }
 
-    /// Whether that option is part of the kernel.
+    /// Whether the option is `y`.
     pub(super) fn has(&self, option: &str) -> bool {
         let mut lines = self.text.lines();
         lines.any(|line| line.strip_prefix(option) == Some("=y"))
     }
 
-    /// What an image is best packed by; `None` if the kernel can unpack none.
+    /// The best compression that the kernel supports; `None` if it cannot unpack an initrd.
     pub(super) fn format(&self) -> Option<Compression> {
         let mut formats = Compression::ALL.into_iter();
         formats

@@ -1,4 +1,4 @@
-//! What the first bytes of a kernel say: the machine, and of a bzImage the version.
+//! The header of a kernel: the architecture, and for a bzImage the version.
 
 use std::io::Read;
 
@@ -6,36 +6,36 @@ use super::version::is_version;
 use crate::architecture::Architecture;
 use crate::little_endian::{u16_le, u32_le};
 
-/// As much of a kernel as is read: `kernel_version` points at most 0xffff + 0x200 bytes in.
+/// How much of a kernel is read, in bytes: `kernel_version` points to 0xffff + 0x200 at most.
 pub(super) const HEADER_LENGTH: u64 = 0x1_0400;
 
-/// What the first bytes of a kernel say.
+/// The header of a kernel.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    /// What it runs on.
+    /// The architecture it is built for.
     pub(super) architecture: Architecture,
-    /// What `uname -r` will print, where the format says so.
+    /// What `uname -r` will print, if the format has it.
     pub(super) version: Option<String>,
 }
 
-/// Reads the header; why it is none that is booted here, otherwise.
+/// Parses the header; the error says why the kernel is not supported.
 pub(super) fn read_header(start: &[u8]) -> Result<Header, &'static str> {
     // x86: boot.rst, "HdrS" at 0x202, protocol at 0x206, kernel_version at 0x20e, xloadflags 0x236.
     if start.get(0x202..0x206) == Some(b"HdrS") {
         let protocol = u16_le(start, 0x206).unwrap_or(0);
         let xloadflags = u16_le(start, 0x236).unwrap_or(0);
         if protocol >= 0x20c && xloadflags & 1 == 0 {
-            return Err("a 32-bit x86 kernel, and there is no init for those");
+            return Err("a 32-bit x86 kernel, which is not supported");
         }
         return Ok(Header {
             architecture: Architecture::X86_64,
             version: bzimage_version(start),
         });
     }
-    // A gzip-packed arm64 Image (Debian's older ones, Alpine): look at what is inside.
+    // A gzip-compressed arm64 Image (older Debian, Alpine): look inside.
     if start.starts_with(&[0x1f, 0x8b]) {
         let mut inner = Vec::new();
-        // The input is cut off, so the error at its end says nothing.
+        // The input is truncated, so an error at its end is expected.
         let _ = flate2::read::GzDecoder::new(start)
             .take(4096)
             .read_to_end(&mut inner);
@@ -44,7 +44,7 @@ pub(super) fn read_header(start: &[u8]) -> Result<Header, &'static str> {
                 architecture: Architecture::Aarch64,
                 version: None,
             }),
-            false => Err("gzip-packed, and not an arm64 kernel"),
+            false => Err("gzip-compressed, but not an arm64 kernel"),
         };
     }
     if arm64_image(start) || pe_machine(start) == Some(0xaa64) {
@@ -74,7 +74,7 @@ fn pe_machine(start: &[u8]) -> Option<u16> {
     u16_le(start, at.checked_add(4)?)
 }
 
-/// The first word of the text that the header points to: what `uname -r` says.
+/// The first word of the text that the header points to, which `uname -r` prints.
 fn bzimage_version(start: &[u8]) -> Option<String> {
     let pointer = usize::from(u16_le(start, 0x20e)?);
     if pointer == 0 {
@@ -91,39 +91,39 @@ pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A bzImage's header and nothing else.
+    /// A bzImage header without a kernel.
     pub(in crate::kernel) fn bzimage(version: &str) -> Vec<u8> {
-        let mut image = vec![0; 0x400];
-        image[0x202..0x206].copy_from_slice(b"HdrS");
-        image[0x206..0x208].copy_from_slice(&0x20f_u16.to_le_bytes());
-        image[0x20e..0x210].copy_from_slice(&0x100_u16.to_le_bytes());
-        image[0x236] = 1;
+        let mut kernel = vec![0; 0x400];
+        kernel[0x202..0x206].copy_from_slice(b"HdrS");
+        kernel[0x206..0x208].copy_from_slice(&0x20f_u16.to_le_bytes());
+        kernel[0x20e..0x210].copy_from_slice(&0x100_u16.to_le_bytes());
+        kernel[0x236] = 1;
         let text = format!("{version} (someone@somewhere) #1 SMP\0");
-        image[0x300..0x300 + text.len()].copy_from_slice(text.as_bytes());
-        image
+        kernel[0x300..0x300 + text.len()].copy_from_slice(text.as_bytes());
+        kernel
     }
 
     #[test]
-    fn arm64_kernels_are_told_by_their_magic() {
-        let mut image = vec![0; 64];
-        image[56..60].copy_from_slice(b"ARM\x64");
-        let header = read_header(&image).unwrap();
+    fn arm64_kernels_are_recognised_by_their_magic() {
+        let mut kernel = vec![0; 64];
+        kernel[56..60].copy_from_slice(b"ARM\x64");
+        let header = read_header(&kernel).unwrap();
         assert_eq!(header.architecture, Architecture::Aarch64);
-        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        std::io::Write::write_all(&mut packed, &image).unwrap();
-        let mut packed = packed.finish().unwrap();
-        packed.truncate(packed.len() - 4);
+        let mut compressed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut compressed, &kernel).unwrap();
+        let mut compressed = compressed.finish().unwrap();
+        compressed.truncate(compressed.len() - 4);
         assert_eq!(
-            read_header(&packed).unwrap().architecture,
+            read_header(&compressed).unwrap().architecture,
             Architecture::Aarch64
         );
     }
 
     #[test]
     fn a_32_bit_kernel_is_refused() {
-        let mut image = bzimage("6.1.0-50-686");
-        image[0x236] = 0;
-        assert!(read_header(&image).unwrap_err().contains("32-bit"));
+        let mut kernel = bzimage("6.1.0-50-686");
+        kernel[0x236] = 0;
+        assert!(read_header(&kernel).unwrap_err().contains("32-bit"));
     }
 
     proptest! {
@@ -134,10 +134,10 @@ pub(super) mod tests {
 
         #[test]
         fn a_damaged_header_does_not_panic(at in 0_usize..0x400, value: u8, cut in 0_usize..0x400) {
-            let mut image = bzimage("6.1.0-50-amd64");
-            image[at] = value;
-            let _ = read_header(&image);
-            let _ = read_header(&image[..cut]);
+            let mut kernel = bzimage("6.1.0-50-amd64");
+            kernel[at] = value;
+            let _ = read_header(&kernel);
+            let _ = read_header(&kernel[..cut]);
         }
     }
 }

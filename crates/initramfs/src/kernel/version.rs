@@ -1,8 +1,8 @@
-//! Kernel versions: what is one, and which of two is newer.
+//! Kernel versions: validity and order.
 
 use std::cmp::Ordering;
 
-/// A version is a directory's name below `lib/modules`, so it may hold no slash.
+/// A version is the name of a directory in `lib/modules`, so it contains no slash.
 pub(super) fn is_version(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit())
         && text.len() <= 128
@@ -11,9 +11,8 @@ pub(super) fn is_version(text: &str) -> bool {
             .all(|byte| byte.is_ascii_graphic() && byte != b'/')
 }
 
-/// Orders kernel versions: runs of digits as numbers, `-rc1` before the release, and of one
-/// release the plain flavour after the special ones, so that `amd64` is newer than `cloud-amd64`
-/// and `rt-amd64`, whose drivers are fewer.
+/// Orders kernel versions: runs of digits as numbers, `-rc1` before the release, and within a release the plain flavour
+/// after the special ones, so that `amd64` is newer than `cloud-amd64` and `rt-amd64`, which have fewer drivers.
 pub fn compare_versions(a: &str, b: &str) -> Ordering {
     let (a_release, a_flavour) = split_flavour(a);
     let (b_release, b_flavour) = split_flavour(b);
@@ -27,7 +26,7 @@ pub fn compare_versions(a: &str, b: &str) -> Ordering {
         .then_with(|| words(b_flavour).cmp(words(a_flavour)))
         // Arch's `arch1-2` after `arch1-1`.
         .then_with(|| compare_releases(a_flavour, b_flavour))
-        // Total: `6.01` and `6.1` are the same number, and not the same version.
+        // A total order: `6.01` and `6.1` are the same number, but not the same version.
         .then_with(|| a.cmp(b))
 }
 
@@ -138,7 +137,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn versions_are_ordered_as_people_read_them() {
+    fn versions_are_ordered_as_expected() {
         let ordered = [
             "5.10.0-9-amd64",
             "5.10.0-33-amd64",

@@ -7,7 +7,7 @@ use netroot_kmod::module_name;
 pub(super) struct Alias {
     /// With `-` as `_` outside of brackets.
     pub(super) pattern: String,
-    /// As it stands in the file, to be written again.
+    /// The line as it is in the file, to be written again.
     pub(super) line: String,
     pub(super) module: String,
 }

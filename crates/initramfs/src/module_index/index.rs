@@ -1,8 +1,4 @@
-//! The module index that `depmod` wrote: which modules there are, what each needs, and which
-//! names stand for which.
-//!
-//! Pure: texts in, an [`Index`] out. The formats are those of kmod's `depmod` (modules.dep(5)) and
-//! of the kernel's build (`modules.builtin`, `modules.builtin.modinfo`).
+//! The modules of a tree, their dependencies and their aliases.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +6,10 @@ use netroot_kmod::{fnmatch, module_stem};
 
 use super::alias::{self, Alias};
 
-/// The files of a module tree that make up its index.
+/// The index files of a module tree.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct IndexTexts {
-    /// `modules.dep`: the one that must exist.
+    /// `modules.dep`, the only required one.
     pub(crate) dep: String,
     /// `modules.alias`.
     pub(crate) alias: String,
@@ -27,11 +23,11 @@ pub(crate) struct IndexTexts {
     pub(crate) builtin_modinfo: String,
 }
 
-/// What a module tree holds.
+/// The index of a module tree.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     pub(super) modules: BTreeMap<String, Module>,
-    /// Name → path without `.ko`, of what is part of the kernel.
+    /// Built-in modules: name → path without `.ko`.
     pub(super) builtin: BTreeMap<String, String>,
     pub(super) builtin_firmware: BTreeMap<String, Vec<String>>,
     pub(super) builtin_aliases: Vec<Alias>,
@@ -43,32 +39,32 @@ pub(crate) struct Index {
 /// A module that is a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Module {
-    /// Relative to the module tree, compression's suffix included.
+    /// Path relative to the module tree, with the compression suffix.
     pub(crate) path: String,
-    /// Names of the modules whose symbols it uses.
+    /// Names of the modules that it depends on.
     pub(crate) needs: Vec<String>,
 }
 
 impl Module {
-    /// The path without `.ko` and what follows it: what patterns are compared with.
+    /// The path without `.ko` and the compression suffix, which patterns are matched against.
     pub(crate) fn stem(&self) -> &str {
         module_stem(&self.path)
     }
 }
 
-/// What should be loaded before and after a module, by name or alias.
+/// Soft dependencies: what should be loaded before and after a module, by name or alias.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct SoftDeps {
     pub(crate) pre: Vec<String>,
     pub(crate) post: Vec<String>,
 }
 
-/// What a name stands for.
+/// What a name resolves to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Resolved {
-    /// These modules: one if it is a module's name, maybe several if it is an alias.
+    /// These modules: one for the name of a module, possibly several for an alias.
     Modules(Vec<String>),
-    /// Part of the kernel.
+    /// Built into the kernel.
     BuiltIn(Vec<String>),
     /// Nothing.
     Unknown,
@@ -83,35 +79,35 @@ pub enum IndexError {
         /// Counted from 1.
         line: usize,
     },
-    /// A path that is not one below the module tree.
-    #[error("modules.dep, line {line}: {path:?} is no path of a module in this tree")]
+    /// A path that is not in the module tree.
+    #[error("modules.dep, line {line}: {path:?} is not the path of a module in this tree")]
     BadPath {
         /// Counted from 1.
         line: usize,
         /// The path.
         path: String,
     },
-    /// A module needs one that the index does not know.
-    #[error("modules.dep says that {module} needs {needed}, and has no line for that")]
+    /// A module depends on one that is not in the index.
+    #[error("modules.dep: {module} depends on {needed}, which has no line of its own")]
     DanglingDependency {
         /// The module.
         module: String,
-        /// What it needs.
+        /// The missing module.
         needed: String,
     },
 }
 
-/// A set of modules with all that they need.
+/// A set of modules with all their dependencies.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Closure {
     /// Names of modules.
     pub(crate) modules: BTreeSet<String>,
-    /// Names of what was asked for and is part of the kernel.
+    /// Names of the requested modules that are built in.
     pub(crate) built_in: BTreeSet<String>,
 }
 
 impl Index {
-    /// What the text `name` (a module's name or an alias, such as a device's `modalias`) stands for.
+    /// Resolves `name`, which is the name of a module or an alias, such as a device's `modalias`.
     pub(crate) fn resolve(&self, name: &str) -> Resolved {
         let plain = name.replace('-', "_");
         if self.modules.contains_key(&plain) {
@@ -152,14 +148,14 @@ impl Index {
             .map(|(name, module)| (name.as_str(), module))
     }
 
-    /// What is part of the kernel: names, and paths without `.ko`.
+    /// The built-in modules: names, and paths without `.ko`.
     pub(crate) fn built_in(&self) -> impl Iterator<Item = (&str, &str)> {
         self.builtin
             .iter()
             .map(|(name, stem)| (name.as_str(), stem.as_str()))
     }
 
-    /// The firmware that a part of the kernel names (Linux 5.2).
+    /// The firmware that a built-in module asks for (since Linux 5.2).
     pub(crate) fn built_in_firmware(&self, name: &str) -> &[String] {
         self.builtin_firmware
             .get(name)
@@ -167,10 +163,9 @@ impl Index {
             .unwrap_or_default()
     }
 
-    /// `wanted` and all that it needs: dependencies, what should be loaded before and after, and
-    /// weak dependencies. What `also` says of a module comes along as well.
+    /// `wanted` with all dependencies: hard, soft and weak ones, and those that `also` returns for a module.
     ///
-    /// A soft or weak dependency that nothing answers to is no error, as in modprobe.
+    /// A soft or weak dependency that does not exist is not an error, as in modprobe.
     ///
     /// # Errors
     /// [`IndexError::DanglingDependency`].
@@ -252,7 +247,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_name_is_found_with_either_dash() {
+    fn a_name_is_found_with_dash_or_underscore() {
         let index = Index::parse(&texts()).unwrap();
         for name in ["crc32c-intel", "crc32c_intel"] {
             let found = Resolved::Modules(vec!["crc32c_intel".into()]);
@@ -261,7 +256,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_alias_stands_for_every_module_that_claims_it() {
+    fn an_alias_resolves_to_every_module_that_has_it() {
         let index = Index::parse(&texts()).unwrap();
         let found = Resolved::Modules(vec!["crc32c_intel".into(), "crc32c_generic".into()]);
         assert_eq!(index.resolve("crypto-crc32c"), found);
@@ -271,7 +266,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_built_in_is_found_by_name_and_by_alias() {
+    fn built_in_modules_are_found_by_name_and_alias() {
         let index = Index::parse(&texts()).unwrap();
         let found = Resolved::BuiltIn(vec!["af_packet".into()]);
         assert_eq!(index.resolve("af-packet"), found);
@@ -294,7 +289,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_companion_comes_along() {
+    fn companions_are_included() {
         let index = Index::parse(&texts()).unwrap();
         let closure = index
             .closure(["nfs".to_owned()], |name| {
@@ -305,7 +300,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn dependencies_in_a_circle_end() {
+    fn circular_dependencies_end() {
         let texts = IndexTexts {
             dep: "kernel/a.ko: kernel/b.ko\nkernel/b.ko: kernel/a.ko\n".into(),
             softdep: "softdep a pre: a b\n".into(),
@@ -326,7 +321,7 @@ pub(super) mod tests {
         let error = index.closure(["a".to_owned()], |_| Vec::new()).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "modules.dep says that a needs b, and has no line for that"
+            "modules.dep: a depends on b, which has no line of its own"
         );
     }
 }

@@ -1,5 +1,5 @@
-//! Reading the index. Lines that mean nothing here are passed over, as kmod does; only
-//! `modules.dep` is strict, because an image without a dependency does not boot.
+//! Parses the index. Unknown lines are skipped, as by kmod; only `modules.dep` is parsed strictly, because an initrd
+//! without a dependency does not boot.
 
 use std::collections::BTreeMap;
 
@@ -59,7 +59,7 @@ fn modules(text: &str) -> Result<BTreeMap<String, Module>, IndexError> {
             .split_ascii_whitespace()
             .map(|needed| Ok(module_name(below_the_tree(needed, line_number)?)))
             .collect::<Result<_, _>>()?;
-        // depmod lists a name once; were there two, the first is the one it prefers.
+        // depmod lists a name once; if there are two, it prefers the first.
         modules.entry(module_name(path)).or_insert_with(|| Module {
             path: path.to_owned(),
             needs,
@@ -68,10 +68,9 @@ fn modules(text: &str) -> Result<BTreeMap<String, Module>, IndexError> {
     Ok(modules)
 }
 
-/// A path of `modules.dep` becomes a path in the image, so it may not climb; and it is one that
-/// has `.ko` in its name.
+/// A path of `modules.dep` becomes a path in the initrd, so it must not contain `..`; its name must contain `.ko`.
 fn below_the_tree(path: &str, line: usize) -> Result<&str, IndexError> {
-    let climbs = path.split('/').any(|part| matches!(part, "" | "." | ".."));
+    let has_dots = path.split('/').any(|part| matches!(part, "" | "." | ".."));
     let file = path.rsplit('/').next().unwrap_or(path);
     let is_module = file.find(".ko").is_some_and(|at| {
         at > 0
@@ -80,7 +79,7 @@ fn below_the_tree(path: &str, line: usize) -> Result<&str, IndexError> {
                 Some(".ko" | ".ko.gz" | ".ko.xz" | ".ko.zst")
             )
     });
-    if climbs || !is_module || path.contains('\0') {
+    if has_dots || !is_module || path.contains('\0') {
         return Err(IndexError::BadPath {
             line,
             path: path.to_owned(),
@@ -102,7 +101,7 @@ fn builtin(text: &str) -> BTreeMap<String, String> {
 fn aliases(text: &str) -> Vec<Alias> {
     text.lines()
         .filter_map(|line| {
-            // An alias may hold spaces (some ACPI and DMI ones do): the module is the last word.
+            // An alias may contain spaces (some of ACPI and DMI do): the module is the last word.
             let (pattern, module) = line.strip_prefix("alias ")?.trim_end().rsplit_once(' ')?;
             Some(Alias::new(pattern.trim(), module))
         })
@@ -131,7 +130,7 @@ fn softdeps(text: &str) -> BTreeMap<String, SoftDeps> {
                 ("post:", _) => part = Part::Post,
                 (name, Part::Pre) => deps.pre.push(name.to_owned()),
                 (name, Part::Post) => deps.post.push(name.to_owned()),
-                // `softdep cifs gcm`, as Linux 6.1 has it, says neither: modprobe ignores it.
+                // `softdep cifs gcm`, as in Linux 6.1, is neither: modprobe ignores it.
                 (_, Part::Neither) => {}
             }
         }
@@ -158,7 +157,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_damaged_line_of_modules_dep_is_named() {
+    fn a_damaged_line_of_modules_dep_is_reported() {
         assert_eq!(
             modules("kernel/a.ko:\nkernel/b.ko\n"),
             Err(IndexError::NoColon { line: 2 })
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn soft_dependencies_of_several_lines_are_joined() {
+    fn soft_dependencies_on_several_lines_are_merged() {
         let parsed = softdeps(
             "softdep a-b pre: c d post: e\nsoftdep a_b f\nsoftdep a_b post: g\n#x\nsoftdep",
         );

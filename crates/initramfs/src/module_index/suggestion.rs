@@ -1,31 +1,31 @@
-//! What was meant by a name that nothing has. Pure.
+//! Suggestions for misspelt module names. Pure.
 
 use netroot_kmod::module_name;
 
 use super::index::Index;
 
 impl Index {
-    /// The name most like `name` that exists, where one is near enough to be what was meant.
+    /// The existing name that is most similar to `name`, if it is similar enough.
     pub(crate) fn suggestion<'a>(
         &'a self,
         name: &str,
         others: impl Iterator<Item = &'a str>,
     ) -> Option<&'a str> {
         let name = module_name(name);
-        let near_enough = 1 + name.len() / 5;
+        let max_distance = 1 + name.len() / 5;
         self.modules
             .keys()
             .chain(self.builtin.keys())
             .map(String::as_str)
             .chain(others)
             .map(|known| (distance(&name, known), known))
-            .filter(|(distance, _)| *distance <= near_enough)
+            .filter(|(distance, _)| *distance <= max_distance)
             .min()
             .map(|(_, known)| known)
     }
 }
 
-/// How many characters must be put in, taken out or replaced (Levenshtein).
+/// The Levenshtein distance: the number of insertions, deletions and replacements.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_near_miss_is_answered_with_a_suggestion() {
+    fn a_misspelt_name_gets_a_suggestion() {
         let index = Index::parse(&texts()).unwrap();
         let sets = || ["netboot"].into_iter();
         assert_eq!(index.suggestion("r8168", sets()), Some("r8169"));

@@ -1,6 +1,6 @@
-//! The index of the image: about the modules in it and no others.
+//! Writes the index of an initrd, which covers only the modules in it.
 //!
-//! Text only, which the init reads; the `.bin` tries are for libkmod, which is not in the image.
+//! Text files only, which the init reads; the `.bin` tries are for libkmod, which is not in the initrd.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -11,8 +11,8 @@ use super::index::{Closure, Index, Resolved, SoftDeps};
 use crate::contents::Contents;
 
 impl Index {
-    /// `modules.dep`, with the plain `.ko` paths that the image has.
-    pub(crate) fn image_dep(&self, closure: &Closure) -> String {
+    /// `modules.dep`, with the uncompressed `.ko` paths of the initrd.
+    pub(crate) fn initrd_dep(&self, closure: &Closure) -> String {
         let mut lines: Vec<String> = Vec::new();
         for module in closure.modules.iter().filter_map(|name| self.module(name)) {
             let mut line = format!("{}.ko:", module.stem());
@@ -26,8 +26,8 @@ impl Index {
         joined(&lines)
     }
 
-    /// `modules.alias`, in the order of the root's.
-    pub(crate) fn image_alias(&self, closure: &Closure) -> String {
+    /// `modules.alias`, in the order of the root's file.
+    pub(crate) fn initrd_alias(&self, closure: &Closure) -> String {
         let lines: Vec<&str> = self
             .aliases
             .iter()
@@ -37,9 +37,8 @@ impl Index {
         joined(&lines)
     }
 
-    /// `modules.softdep`, one line per module, with aliases replaced by the modules that they
-    /// stand for, and `more` added.
-    pub(crate) fn image_softdep(
+    /// `modules.softdep`, one line per module, with aliases resolved to modules, and `more` added.
+    pub(crate) fn initrd_softdep(
         &self,
         closure: &Closure,
         more: &BTreeMap<String, SoftDeps>,
@@ -81,9 +80,8 @@ impl Index {
         joined(&lines)
     }
 
-    /// `modules.builtin`: all of it, so that the init can tell what is part of the kernel from
-    /// what is missing.
-    pub(crate) fn image_builtin(&self) -> String {
+    /// `modules.builtin`, complete, so that the init can tell built-in modules from missing ones.
+    pub(crate) fn initrd_builtin(&self) -> String {
         let mut lines: Vec<String> = self
             .built_in()
             .map(|(_, stem)| format!("{stem}.ko"))
@@ -93,7 +91,7 @@ impl Index {
     }
 }
 
-/// What [`crate::Contents`] says about loading order, by module.
+/// The loading order in [`Contents`], by module.
 pub(crate) fn softdeps_of(contents: &Contents) -> BTreeMap<String, SoftDeps> {
     let mut all: BTreeMap<String, SoftDeps> = BTreeMap::new();
     for companions in &contents.companions {
@@ -124,11 +122,11 @@ mod tests {
     }
 
     #[test]
-    fn the_image_index_knows_what_the_image_holds() {
+    fn the_index_of_an_initrd_covers_its_modules() {
         let index = Index::parse(&texts()).unwrap();
         let closure = closure(&index, &["r8169", "bnx2x"]);
         assert_eq!(
-            index.image_dep(&closure),
+            index.initrd_dep(&closure),
             "kernel/arch/x86/crypto/crc32c-intel.ko:\n\
              kernel/crypto/crc32c_generic.ko:\n\
              kernel/drivers/net/bnx2x.ko: kernel/lib/libcrc32c.ko\n\
@@ -138,11 +136,11 @@ mod tests {
              kernel/lib/libcrc32c.ko:\n"
         );
         assert_eq!(
-            index.image_softdep(&closure, &BTreeMap::new()),
+            index.initrd_softdep(&closure, &BTreeMap::new()),
             "softdep libcrc32c pre: crc32c_intel crc32c_generic\n\
              softdep r8169 pre: realtek\n"
         );
-        assert_eq!(index.image_builtin(), "kernel/net/packet/af_packet.ko\n");
+        assert_eq!(index.initrd_builtin(), "kernel/net/packet/af_packet.ko\n");
     }
 
     #[test]
@@ -150,41 +148,41 @@ mod tests {
         let index = Index::parse(&texts()).unwrap();
         let closure = closure(&index, &["r8169"]);
         assert_eq!(
-            index.image_alias(&closure),
+            index.initrd_alias(&closure),
             "alias pci:v000010ECd00008168sv*sd*bc*sc*i* r8169\n"
         );
     }
 
     #[test]
-    fn what_is_written_reads_back_the_same() {
+    fn a_written_index_is_read_back_the_same() {
         let index = Index::parse(&texts()).unwrap();
         let all: Vec<&str> = index.modules().map(|(name, _)| name).collect();
         let closure = closure(&index, &all);
         let written = super::super::index::IndexTexts {
-            dep: index.image_dep(&closure),
-            alias: index.image_alias(&closure),
-            softdep: index.image_softdep(&closure, &BTreeMap::new()),
-            builtin: index.image_builtin(),
+            dep: index.initrd_dep(&closure),
+            alias: index.initrd_alias(&closure),
+            softdep: index.initrd_softdep(&closure, &BTreeMap::new()),
+            builtin: index.initrd_builtin(),
             ..Default::default()
         };
         let again = Index::parse(&written).unwrap();
-        assert_eq!(again.image_dep(&closure), written.dep);
-        assert_eq!(again.image_alias(&closure), written.alias);
+        assert_eq!(again.initrd_dep(&closure), written.dep);
+        assert_eq!(again.initrd_alias(&closure), written.alias);
         assert_eq!(
-            again.image_softdep(&closure, &BTreeMap::new()),
+            again.initrd_softdep(&closure, &BTreeMap::new()),
             written.softdep
         );
-        assert_eq!(again.image_builtin(), written.builtin);
+        assert_eq!(again.initrd_builtin(), written.builtin);
     }
 
     #[test]
-    fn the_loading_order_of_the_contents_is_written_down() {
+    fn the_loading_order_of_the_contents_is_written() {
         let index = Index::parse(&texts()).unwrap();
         let text = "[[with]]\nmodule = 'nfs'\npost = ['r8169', 'absent']\npre = ['weak']\n";
         let contents = crate::Contents::parse("x", text).unwrap();
         let closure = closure(&index, &["nfs", "r8169"]);
         assert_eq!(
-            index.image_softdep(&closure, &softdeps_of(&contents)),
+            index.initrd_softdep(&closure, &softdeps_of(&contents)),
             "softdep nfs pre: weak post: r8169\nsoftdep r8169 pre: realtek\n"
         );
     }

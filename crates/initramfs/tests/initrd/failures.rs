@@ -30,7 +30,7 @@ fn a_fault_of_the_root_is_reported_with_its_fix() {
     fs::write(&nfs, fixture::module(183, "")).unwrap();
     let text = sentence(root.build(""));
     assert!(
-        text.ends_with("nfs.ko.xz is no module for x86_64"),
+        text.ends_with("nfs.ko.xz is not a module for x86_64"),
         "{text}"
     );
     fs::write(&nfs, good).unwrap();
@@ -100,7 +100,7 @@ fn an_init_that_cannot_run_is_refused() {
     let modules = ModuleSelection::default();
     let dynamic = fs::read("/proc/self/exe").unwrap();
     for (init, fault) in [
-        (b"#!/bin/sh\n".to_vec(), "no 64-bit ELF program"),
+        (b"#!/bin/sh\n".to_vec(), "not a 64-bit ELF program"),
         (fixture::module(183, ""), "for another machine"),
         (dynamic, "dynamically linked"),
     ] {

@@ -143,15 +143,15 @@ fn compress(format: &str, content: &[u8]) -> Vec<u8> {
 }
 
 fn bzimage() -> Vec<u8> {
-    let mut image = vec![0; 0x400];
-    image[0x202..0x206].copy_from_slice(b"HdrS");
-    image[0x206] = 0x0f;
-    image[0x207] = 0x02;
-    image[0x20f] = 0x01;
-    image[0x236] = 1;
+    let mut kernel = vec![0; 0x400];
+    kernel[0x202..0x206].copy_from_slice(b"HdrS");
+    kernel[0x206] = 0x0f;
+    kernel[0x207] = 0x02;
+    kernel[0x20f] = 0x01;
+    kernel[0x236] = 1;
     let text = format!("{VERSION} (a@b) #1\0");
-    image[0x300..0x300 + text.len()].copy_from_slice(text.as_bytes());
-    image
+    kernel[0x300..0x300 + text.len()].copy_from_slice(text.as_bytes());
+    kernel
 }
 
 /// An error with its causes, as `netroot` prints it.

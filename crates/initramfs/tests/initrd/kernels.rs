@@ -29,7 +29,7 @@ fn a_kernel_that_cannot_unpack_an_initrd_is_refused() {
         root.file(&format!("boot/config-{VERSION}"), config.as_bytes());
         let text = sentence(root.build(""));
         let says =
-            format!("config-{VERSION} has not CONFIG_BLK_DEV_INITRD=y, and CONFIG_RD_ZSTD=y or");
+            format!("config-{VERSION} lacks CONFIG_BLK_DEV_INITRD=y, and CONFIG_RD_ZSTD=y or");
         assert!(text.contains(&says), "{text}");
     }
 }
