@@ -122,7 +122,7 @@ fn the_dhcp_servers_own_root_holds_over_the_boot_servers() {
 }
 
 #[test]
-fn the_boot_server_ignores_inits_of_other_kinds() {
+fn the_boot_server_ignores_an_init_without_its_vendor_class() {
     let mut lan = Lan::new(
         22,
         Faults::default(),
