@@ -90,8 +90,8 @@ const LIES: [Lie; 24] = [
         name: "names of 255 bytes",
         tell: |p| say(p, &[(12, &[b'h'; 255]), (15, &[b'd'; 255])]),
         notes: &[
-            "option 12 (255 bytes) is no name; ignored",
-            "option 15 (255 bytes) is no name; ignored",
+            "option 12 (255 bytes) is not a valid name; ignored",
+            "option 15 (255 bytes) is not a valid name; ignored",
         ],
         holds: |lease| lease.host_name.is_none() && lease.domain.is_none(),
     },
@@ -99,21 +99,21 @@ const LIES: [Lie; 24] = [
         name: "names that paint the terminal",
         tell: |p| say(p, &[(12, b"\x1b[2Jbox"), (15, b"lab\nnameserver 1.2.3.4")]),
         notes: &[
-            "option 12 (7 bytes) is no name; ignored",
-            "option 15 (22 bytes) is no name; ignored",
+            "option 12 (7 bytes) is not a valid name; ignored",
+            "option 15 (22 bytes) is not a valid name; ignored",
         ],
         holds: |lease| lease.host_name.is_none() && lease.domain.is_none(),
     },
     Lie {
         name: "a lease of no time",
         tell: |p| say(p, &[(51, &[0; 4]), (58, &[0; 4]), (59, &[0; 4])]),
-        notes: &["a lease of 0 s (option 51) is over at once; the address is kept all the same"],
+        notes: &["a lease of 0 s (option 51) expires at once; the address is kept anyway"],
         holds: |lease| lease.lease_time == Some(Duration::ZERO),
     },
     Lie {
         name: "a lease of one second",
         tell: |p| say(p, &[(51, &[0, 0, 0, 1]), (58, &[0; 4]), (59, &[0; 4])]),
-        notes: &["a lease of 1 s (option 51) is over at once; the address is kept all the same"],
+        notes: &["a lease of 1 s (option 51) expires at once; the address is kept anyway"],
         holds: |lease| lease.lease_time == Some(SECOND),
     },
     Lie {
@@ -130,25 +130,29 @@ const LIES: [Lie; 24] = [
     Lie {
         name: "times that contradict each other",
         tell: |p| say(p, &[(58, &[255; 4]), (59, &[0, 0, 0, 3])]),
-        notes: &["the times (51, 58, 59) contradict each other; half and seven eighths are used"],
+        notes: &[
+            "the lease times (options 51, 58, 59) contradict each other; using one half and seven eighths",
+        ],
         holds: |lease| lease.renew_after == Some(HOUR / 2),
     },
     Lie {
         name: "a netmask of nothing",
         tell: |p| say(p, &[(1, &[0; 4])]),
-        notes: &["0.0.0.0 (option 1) is no netmask of this address; /8 by its class"],
+        notes: &["0.0.0.0 (option 1) is not a netmask for this address; using /8, its class"],
         holds: |lease| lease.prefix == 8,
     },
     Lie {
         name: "a netmask with holes",
         tell: |p| say(p, &[(1, &[255, 0, 255, 0])]),
-        notes: &["255.0.255.0 (option 1) is no netmask of this address; /8 by its class"],
+        notes: &["255.0.255.0 (option 1) is not a netmask for this address; using /8, its class"],
         holds: |lease| lease.prefix == 8,
     },
     Lie {
         name: "a netmask that makes the address the network's own",
         tell: |p| say(p, &[(1, &[255, 255, 255, 252])]),
-        notes: &["255.255.255.252 (option 1) is no netmask of this address; /8 by its class"],
+        notes: &[
+            "255.255.255.252 (option 1) is not a netmask for this address; using /8, its class",
+        ],
         holds: |lease| lease.prefix == 8,
     },
     Lie {
@@ -169,25 +173,25 @@ const LIES: [Lie; 24] = [
     Lie {
         name: "routes to a network of 77 bits",
         tell: |p| say(p, &[(121, &[77, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 0, 1])]),
-        notes: &["the routes (option 121) end in rubbish; 0 kept"],
+        notes: &["the routes (option 121) end in invalid data; 0 kept"],
         holds: |lease| lease.default_gateway() == Some(ip(1)),
     },
     Lie {
         name: "a route cut in the middle after a good one",
         tell: |p| say(p, &[(121, &[0, 10, 0, 0, 9, 24, 192, 0])]),
-        notes: &["the routes (option 121) end in rubbish; 1 kept"],
+        notes: &["the routes (option 121) end in invalid data; 1 kept"],
         holds: |lease| lease.default_gateway() == Some(ip(9)),
     },
     Lie {
         name: "a route by a gateway that no host can be",
         tell: |p| say(p, &[(121, &[0, 255, 255, 255, 255])]),
-        notes: &["the routes (option 121) end in rubbish; 0 kept"],
+        notes: &["the routes (option 121) end in invalid data; 0 kept"],
         holds: |lease| lease.default_gateway() == Some(ip(1)),
     },
     Lie {
         name: "a search list that loops",
         tell: |p| say(p, &[(119, b"\x03lab\x00\x01a\xc0\x05")]),
-        notes: &["the search list (option 119) ends in rubbish; 1 kept"],
+        notes: &["the search list (option 119) ends in invalid data; 1 kept"],
         holds: |lease| lease.search == ["lab"],
     },
     Lie {
@@ -199,8 +203,8 @@ const LIES: [Lie; 24] = [
             say(p, &empty);
         },
         notes: &[
-            "no netmask (option 1); /8 by the address's class",
-            "the routes (option 121) end in rubbish; 0 kept",
+            "no netmask (option 1); using /8, the class of the address",
+            "the routes (option 121) end in invalid data; 0 kept",
             "option 51 has 0 bytes; ignored",
             "option 26 has 0 bytes; ignored",
             "option 28 has 0 bytes; ignored",
@@ -210,7 +214,7 @@ const LIES: [Lie; 24] = [
     Lie {
         name: "an option longer than the message",
         tell: |p| append(p, &[6, 250, 10, 0, 0, 2]),
-        notes: &["option 6 announces 250 bytes where the options field has only 4 more"],
+        notes: &["option 6 claims 250 bytes where the options field has only 4 left"],
         holds: |lease| lease.dns == [ip(53)],
     },
     Lie {
@@ -226,8 +230,8 @@ const LIES: [Lie; 24] = [
             append(p, &[52, 1, 3, 255]);
         },
         notes: &[
-            "option 238 announces 238 bytes where file has only 126 more",
-            "option 238 announces 238 bytes where sname has only 62 more",
+            "option 238 claims 238 bytes where file has only 126 left",
+            "option 238 claims 238 bytes where sname has only 62 left",
         ],
         holds: |lease| lease.boot_file.is_none(),
     },
@@ -308,7 +312,7 @@ fn a_root_path_of_control_characters_is_rejected_and_a_long_one_bounded() {
     let notes: Vec<String> = lease.notes.iter().map(ToString::to_string).collect();
     assert_eq!(
         notes,
-        ["the root path (option 17) has control characters in it"]
+        ["the root path (option 17) contains control characters"]
     );
     // RFC 3396 lets it be of any length; MOUNT takes 1024 bytes.
     let long: Habit = |p| say(p, &[(17, &[b'/'; 1030])]);

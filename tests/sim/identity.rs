@@ -55,7 +55,7 @@ fn the_uuid_is_bit_for_bit_what_each_firmware_sends() {
 }
 
 #[test]
-fn client_identifier_and_architecture_are_the_firmwares() {
+fn client_identifier_and_architecture_equal_the_firmwares() {
     for (capture, architecture) in [(OVMF_OF_UUID, 7), (IPXE_OF_UUID, 0), (INIT_OF_UUID, 0)] {
         let ours = said(captures::UUID, architecture);
         let of = |code| option(&capture, code);

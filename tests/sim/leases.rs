@@ -197,7 +197,7 @@ fn of_two_dhcp_servers_only_the_chosen_one_acknowledges() {
 }
 
 #[test]
-fn thirty_clients_and_thirty_addresses_come_out_even() {
+fn thirty_clients_use_all_of_thirty_addresses() {
     let faults = Faults {
         jitter: 20 * MILLISECOND,
         ..Faults::default()

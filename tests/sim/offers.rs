@@ -114,7 +114,7 @@ fn the_address_is_the_routers_and_the_root_the_boot_servers() {
 }
 
 #[test]
-fn the_dhcp_servers_own_root_holds_over_the_boot_servers() {
+fn the_dhcp_servers_own_root_takes_precedence_over_the_boot_servers() {
     let mut main = Server::dhcp(1, (100, 120), HOUR);
     main.root = Some(b"10.0.0.9:/main".to_vec());
     let lan = boots(vec![Server::proxy(2), late(main, 100 * MILLISECOND)]);
@@ -157,7 +157,7 @@ fn a_server_that_answers_after_five_seconds_is_waited_for() {
 }
 
 #[test]
-fn an_ack_without_an_offer_is_a_lease_in_one_exchange() {
+fn a_rapid_commit_is_a_lease_in_one_exchange() {
     let server = with_habit(Server::dhcp(1, (100, 120), HOUR), |packet| {
         // An OFFER becomes the ACK of a server that commits at once.
         assert_eq!(packet[240..242], [53, 1]);
@@ -291,7 +291,7 @@ fn the_init_identifies_its_machine_in_every_message() {
 }
 
 #[test]
-fn an_address_that_is_asked_for_is_given_if_it_is_free() {
+fn a_requested_address_is_assigned_if_it_is_free() {
     let mut lan = Lan::new(
         25,
         Faults::default(),
@@ -490,7 +490,7 @@ fn bootp_is_asked_alone_or_not_at_all_as_configured() {
 
 proptest! {
     #[test]
-    fn no_frame_upsets_the_exchange(
+    fn no_frame_breaks_the_exchange(
         frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..400), 0..20),
         payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..400), 0..20),
     ) {

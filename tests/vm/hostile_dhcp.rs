@@ -98,12 +98,12 @@ fn nonsense_dhcp_options_do_not_stop_a_machine_with_a_configured_root() -> Resul
     facts.assert_read_only_nfs();
     let console = vm.console().text();
     for told in [
-        "255.0.255.0 (option 1) is no netmask of this address; /8 by its class",
+        "255.0.255.0 (option 1) is not a netmask for this address; using /8, its class",
         "2 routers (option 3); 10.77.0.254 is used",
-        "option 12 (250 bytes) is no name; ignored",
+        "option 12 (250 bytes) is not a valid name; ignored",
         "an MTU of 68 (option 26) is ignored",
-        "the root path (option 17) has control characters in it",
-        "the routes (option 121) end in rubbish; 0 kept",
+        "the root path (option 17) contains control characters",
+        "the routes (option 121) end in invalid data; 0 kept",
     ] {
         assert!(console.contains(told), "{told}:\n{console}");
     }
@@ -148,7 +148,7 @@ fn leases_of_one_second_do_not_delay_the_boot_for_ever() -> Result<()> {
     let vm = lan.boot("root=dhcp ip=dhcp")?;
     let failed = vm.wait_for("netroot: boot failed: ", "the failure", TIMEOUT)?;
     assert!(failed.line.contains("no root: neither"), "{}", failed.line);
-    let told = "a lease of 1 s (option 51) is over at once; the address is kept all the same";
+    let told = "a lease of 1 s (option 51) expires at once; the address is kept anyway";
     assert!(vm.console().contains(told), "{}", vm.console().text());
     assert_printable(&vm)
 }
@@ -165,8 +165,8 @@ fn an_offer_of_an_invalid_address_is_ignored() -> Result<()> {
     let failed = vm.wait_for("netroot: boot failed: ", "the failure", TIMEOUT)?;
     let sentence = "no DHCP server answered on eth0";
     assert!(failed.line.contains(sentence), "{}", failed.line);
-    let told = "eth0: the DHCP server 10.77.0.1 makes an offer that cannot be used: \
-                the server gives 127.0.0.1, which no host can have";
+    let told = "eth0: the DHCP server 10.77.0.1 sent an unusable offer: \
+                the server assigns 127.0.0.1, which no host can have";
     let console = vm.console().text();
     assert_eq!(console.matches(told).count(), 1, "{console}");
     Ok(())

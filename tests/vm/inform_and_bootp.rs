@@ -34,7 +34,9 @@ fn a_static_address_learns_its_root_from_another_dhcp_server() -> Result<()> {
     assert!(facts.all("route").contains("00000000\tFE004D0A"));
     let console = vm.console().text();
     assert!(
-        console.contains("eth0: the command line leaves a root to be asked for (DHCPINFORM)"),
+        console.contains(
+            "eth0: the command line does not give a root; asking DHCP servers (DHCPINFORM)"
+        ),
         "{console}"
     );
     assert!(console.contains("(DHCP option 17)"), "{console}");
@@ -71,7 +73,7 @@ fn an_unanswered_inform_reports_what_is_missing_and_a_complete_configuration_sen
     let lan = Lan::new("inform-nobody")?;
     let mut vm = lan.boot(&format!("root=dhcp {BARE}"))?;
     vm.wait_for(
-        "eth0: no DHCP server answers within 4 s, so a root is still missing",
+        "eth0: no DHCP server answered within 4 s; a root is still missing",
         "the sentence about silence",
         TIMEOUT,
     )?;

@@ -6,16 +6,16 @@
 //! * [`exchange`]: how a NIC gets its lease: [`exchange::Exchange`].
 //! * [`offers`]: several OFFERs weighed by the root that they lead to.
 //! * [`renew`]: keeping a lease while the machine runs: [`renew::Renewer`].
-//! * [`inform`]: what goes with an address that is fixed already.
+//! * [`inform`]: DHCPINFORM, for what a fixed address lacks.
 //! * [`client_identity`]: what a client says about itself.
 //! * [`conflict`]: whether another machine uses an offered address.
 //! * [`frame`](mod@frame): messages in Ethernet frames.
-//! * [`request`]: what a client said, typed, for a server: [`request::Request::read`].
+//! * [`request`]: a client's message, typed, for a server: [`request::Request::read`].
 //! * [`pool`]: which address a machine gets, and for how long.
-//! * [`emit`]: a message written byte by byte, in an option order of our choice.
+//! * [`emit`]: messages written byte by byte, in an option order of our choice.
 //!
-//! The server's decision is one floor up, in [`crate::pxe::decide`], since what a boot
-//! server answers depends on the firmware that asks.
+//! The server's decision is in [`crate::pxe::decide`], since what a boot server answers
+//! depends on the firmware that asks.
 //!
 //! smoltcp's own `DhcpRepr` is not used for either side: it knows one router, zeroes
 //! `sname` and `file`, and joins no split options.
@@ -52,11 +52,11 @@ pub const CLIENT_PORT: u16 = 68;
 /// The UDP port of a PXE boot server's second leg ("BINL").
 pub const BINL_PORT: u16 = 4011;
 
-/// Option 60 of our init, unless `dhcpclass=` says otherwise. By it the paired boot server
-/// knows whom to tell the root beside another DHCP server.
+/// Option 60 of our init, unless `dhcpclass=` says otherwise. It tells the paired boot server
+/// which clients to send the root beside another DHCP server.
 pub const INIT_VENDOR_CLASS: &[u8] = b"netroot";
 
-/// What the init asks a server for, in option 55: mask, routers, name servers, host name,
+/// What the init requests in option 55: mask, routers, name servers, host name,
 /// domain, root path, MTU, NTP servers, search list, classless routes.
 ///
 /// 121 is asked for last but read first (RFC 3442).
@@ -73,20 +73,20 @@ pub const PARAMETER_REQUEST_LIST: &[u8] = &[
     code::CLASSLESS_ROUTES,
 ];
 
-/// Option 53: what a message is for.
+/// Option 53: the type of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MessageType {
-    /// Is anybody there?
+    /// The client looks for servers.
     Discover,
-    /// An address, and what goes with it, offered.
+    /// A server offers an address, and what goes with it.
     Offer,
-    /// The address taken, or asked for again.
+    /// The client takes an offer, or renews its lease.
     Request,
     /// The client found the address in use.
     Decline,
-    /// The address granted.
+    /// The server grants the address.
     Ack,
-    /// The address refused.
+    /// The server refuses the address.
     Nak,
     /// The client is done with the address.
     Release,
@@ -145,7 +145,7 @@ impl fmt::Display for MessageType {
 }
 
 /// True for an address that one host can have: not 0.x, loopback, multicast, class E or
-/// broadcast. Lying servers hand out all of those.
+/// broadcast. Broken servers assign all of those.
 pub fn is_host_address(address: Ipv4Addr) -> bool {
     let [first, ..] = address.octets();
     first != 0 && first != 127 && first < 224

@@ -1,4 +1,4 @@
-//! A message written byte by byte.
+//! Messages written byte by byte.
 //!
 //! smoltcp's writer zeroes `sname` and `file`, which is where shim and some ROMs read the
 //! boot file's name, and it refuses values above 255 bytes.
@@ -10,7 +10,7 @@ use super::header::{FILE, Header, LEN, MAGIC, SNAME};
 const SHORTEST: usize = 300;
 /// Every client takes 576 bytes of IP, so 548 of UDP payload (RFC 2131 §2).
 pub const SAFE_LENGTH: usize = 548;
-/// EDK2 drops replies that are longer, whatever it announced in option 57.
+/// EDK2 drops replies that are longer, whatever it announces in option 57.
 pub const LONGEST: usize = 1472;
 
 /// A message to be written.
@@ -18,9 +18,9 @@ pub const LONGEST: usize = 1472;
 pub struct Draft {
     /// The fixed fields.
     pub header: Header,
-    /// `sname`; left out if it needs more than 63 bytes.
+    /// `sname`; omitted if longer than 63 bytes.
     pub server_name: Vec<u8>,
-    /// `file`; left out if it needs more than 127 bytes.
+    /// `file`; omitted if longer than 127 bytes.
     pub file: Vec<u8>,
     options: Vec<(u8, Vec<u8>)>,
     relay_agent: Option<Vec<u8>>,
@@ -31,7 +31,7 @@ pub struct Draft {
 pub struct Emitted {
     /// The UDP payload.
     pub bytes: Vec<u8>,
-    /// Options that found no room.
+    /// Options for which there was no room.
     pub left_out: Vec<u8>,
 }
 
@@ -66,7 +66,7 @@ impl Draft {
         self
     }
 
-    /// Gives a relay's option back; it is written last (RFC 3046 §2.2).
+    /// Returns a relay's option; it is written last (RFC 3046 §2.2).
     pub fn relay_agent(&mut self, value: Option<&[u8]>) -> &mut Draft {
         self.relay_agent = value.map(<[u8]>::to_vec);
         self

@@ -17,7 +17,7 @@ use super::{MessageType, frame};
 /// Where `ciaddr` lies in a message.
 const CLIENT_IP: std::ops::Range<usize> = 12..16;
 
-/// A question for all that a DHCP server knows but an address.
+/// A request for everything that a DHCP server knows except an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inform {
     /// The NIC that asks.
@@ -31,7 +31,7 @@ pub struct Inform {
 }
 
 impl Inform {
-    /// The question as a whole frame, so long after it was first asked.
+    /// The request as a whole frame, this long after it was first sent.
     pub fn frame(&self, since: Duration) -> Vec<u8> {
         let message = ClientMessage {
             identity: &self.identity,
@@ -42,7 +42,7 @@ impl Inform {
         frame::broadcast((self.mac, self.address), &message.inform(self.address))
     }
 
-    /// What a server answers in this frame; `None` if it does not answer this question. The
+    /// What a server answers in this frame; `None` if it does not answer this request. The
     /// address is ours, and the lease has no times.
     pub fn answer(&self, frame: &[u8]) -> Option<Lease> {
         let datagram = frame::from_server(frame)?.message;

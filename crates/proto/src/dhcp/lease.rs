@@ -1,8 +1,8 @@
 //! What a client may use of an OFFER or an ACK.
 //!
 //! [`Lease::read`] takes the raw message, not a parsed one: smoltcp's `Repr` drops the
-//! router when a server sends two. Lies are tolerated and listed in [`Lease::notes`]:
-//! each is a line for the console, and nothing of it reaches the kernel.
+//! router when a server sends two. Invalid values are tolerated and listed in
+//! [`Lease::notes`]: each is a line for the console, and none reaches the kernel.
 
 mod reader;
 
@@ -41,7 +41,7 @@ pub struct Lease {
     pub domain: Option<String>,
     /// The DNS search list (119).
     pub search: Vec<String>,
-    /// Option 17, byte by byte as it came up to a final zero; control characters and all.
+    /// Option 17 as it came, up to a final zero; may contain control characters.
     pub root_path: Option<Vec<u8>>,
     /// The interface's MTU in bytes, above 576.
     pub mtu: Option<u16>,
@@ -55,13 +55,13 @@ pub struct Lease {
     pub next_server: Option<Ipv4Addr>,
     /// The boot file's name: `file`, else option 67.
     pub boot_file: Option<Vec<u8>>,
-    /// How long the address may be used; `None` is for ever.
+    /// How long the address may be used; `None` is without end.
     pub lease_time: Option<Duration>,
     /// When to renew (T1), counted from the ACK; `None` is never.
     pub renew_after: Option<Duration>,
     /// When to ask any server (T2), counted from the ACK; `None` is never.
     pub rebind_after: Option<Duration>,
-    /// What the server said that makes no sense, and what was done about it.
+    /// What was invalid in the message, and what was done about it.
     pub notes: Vec<Note>,
 }
 
@@ -99,7 +99,7 @@ pub enum LeaseError {
     #[error("a {0} carries no lease")]
     NotALease(MessageType),
     /// The address given cannot be a host's.
-    #[error("the server gives {0}, which no host can have")]
+    #[error("the server assigns {0}, which no host can have")]
     NoAddress(Ipv4Addr),
 }
 
@@ -162,7 +162,7 @@ impl Lease {
         })
     }
 
-    /// An address and nothing else: what a server says that knows nothing.
+    /// An address and nothing else.
     pub fn of_address(address: Ipv4Addr, prefix: u8) -> Lease {
         Lease {
             message: None,

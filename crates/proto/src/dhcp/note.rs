@@ -1,4 +1,4 @@
-//! What a lying or careless server said, in a line each for the console.
+//! What is invalid in a server's message, in a line each for the console.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -12,41 +12,41 @@ pub const IGNORED_MTU: u16 = 576;
 /// by it, since an address that the root needs is never given up.
 pub const SHORT_LEASE: u32 = 10;
 
-/// Something a server said that makes no sense. The text says what was done.
+/// An invalid value of a server. The text says what was done about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
     /// The message is damaged.
     Damaged(Defect),
-    /// An option's length does not fit its meaning; it was left out.
+    /// An option has an invalid length; it was ignored.
     Length {
         /// The option.
         code: u8,
         /// Its length.
         len: usize,
     },
-    /// Option 1 is missing, or no mask that the address could have; the class of the address decided.
+    /// Option 1 is missing, or not a netmask that the address can have; its class decided.
     Mask(Option<Ipv4Addr>, u8),
-    /// A router or a server that no host can be; it was left out.
+    /// The address of a router or server is not a host's; it was ignored.
     Address(u8, Ipv4Addr),
     /// More than one router; the first is used.
     Routers(Ipv4Addr, usize),
     /// The router is not in the network, so it needs a route of its own.
     RouterElsewhere(Ipv4Addr),
-    /// Option 26 of 576 or less; it was left out.
+    /// Option 26 is 576 or less; it was ignored.
     Mtu(u16),
-    /// A name with bytes that no name has, or too long; it was left out.
+    /// A name has invalid characters or is too long; it was ignored.
     Name(u8, usize),
     /// Only the first part of the host name was kept.
     NameCut(usize),
-    /// Option 17 has control characters in it.
+    /// Option 17 contains control characters.
     RootPathControls,
-    /// Option 28 is not in the network, or the address itself; it was left out.
+    /// Option 28 is not in the network, or is the address itself; it was ignored.
     Broadcast(Ipv4Addr),
-    /// 121 ends in something that is no route; what came before was kept.
+    /// 121 ends in something that is not a route; what came before was kept.
     Routes(usize),
-    /// 119 ends in something that is no name; what came before was kept.
+    /// 119 ends in something that is not a name; what came before was kept.
     Search(usize),
-    /// Option 51 is of so few seconds.
+    /// Option 51 is this few seconds.
     ShortLease(u32),
     /// The times T1 < T2 < lease do not hold; the usual fractions are used.
     Times,
@@ -58,12 +58,12 @@ impl fmt::Display for Note {
             Self::Damaged(defect) => defect.fmt(f),
             Self::Length { code, len } => write!(f, "option {code} has {len} bytes; ignored"),
             Self::Mask(None, prefix) => {
-                write!(f, "no netmask (option 1); /{prefix} by the address's class")
+                write!(f, "no netmask (option 1); using /{prefix}, the class of the address")
             }
             Self::Mask(Some(mask), prefix) => {
                 write!(
                     f,
-                    "{mask} (option 1) is no netmask of this address; /{prefix} by its class"
+                    "{mask} (option 1) is not a netmask for this address; using /{prefix}, its class"
                 )
             }
             Self::Address(code, address) => write!(
@@ -76,26 +76,26 @@ impl fmt::Display for Note {
                 f,
                 "an MTU of {mtu} (option 26) is ignored: {IGNORED_MTU} or less breaks NFS"
             ),
-            Self::Name(code, len) => write!(f, "option {code} ({len} bytes) is no name; ignored"),
+            Self::Name(code, len) => write!(f, "option {code} ({len} bytes) is not a valid name; ignored"),
             Self::NameCut(len) => write!(f, "a host name of {len} bytes is cut at its first dot"),
             Self::RootPathControls => {
-                f.write_str("the root path (option 17) has control characters in it")
+                f.write_str("the root path (option 17) contains control characters")
             }
             Self::Broadcast(address) => write!(
                 f,
                 "{address} (option 28) cannot be this network's broadcast address; ignored"
             ),
-            Self::Routes(kept) => write!(f, "the routes (option 121) end in rubbish; {kept} kept"),
+            Self::Routes(kept) => write!(f, "the routes (option 121) end in invalid data; {kept} kept"),
             Self::Search(kept) => write!(
                 f,
-                "the search list (option 119) ends in rubbish; {kept} kept"
+                "the search list (option 119) ends in invalid data; {kept} kept"
             ),
             Self::ShortLease(seconds) => write!(
                 f,
-                "a lease of {seconds} s (option 51) is over at once; the address is kept all the same"
+                "a lease of {seconds} s (option 51) expires at once; the address is kept anyway"
             ),
             Self::Times => f.write_str(
-                "the times (51, 58, 59) contradict each other; half and seven eighths are used",
+                "the lease times (options 51, 58, 59) contradict each other; using one half and seven eighths",
             ),
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! A message from a real network may lack the end option, split an option into several
 //! (RFC 3396), keep options in `file` and `sname` (52), repeat itself, or end in the
-//! middle of an option. Everything that can be read is read; what cannot becomes a
-//! [`Defect`] and costs nothing else.
+//! middle of an option. Everything that can be read is read; what cannot is reported as a
+//! [`Defect`] and affects nothing else.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -69,7 +69,7 @@ impl Message {
     }
 }
 
-/// Where in a message an option stood.
+/// Where in a message an option was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Area {
     /// After the magic cookie.
@@ -93,15 +93,15 @@ impl fmt::Display for Area {
 /// What was wrong with an area; the options before it were kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Defect {
-    /// An option announces more bytes than the area has left.
+    /// An option claims more bytes than the area has left.
     OptionTruncated {
         /// The option's number.
         code: u8,
-        /// Bytes it announces.
+        /// Bytes it claims.
         len: u8,
-        /// Bytes there are.
+        /// Bytes that are left.
         left: usize,
-        /// Where it stood.
+        /// Where it was.
         area: Area,
     },
     /// The area ends after an option's number.
@@ -124,7 +124,7 @@ impl fmt::Display for Defect {
             } => {
                 write!(
                     f,
-                    "option {code} announces {len} bytes where {area} has only {left} more"
+                    "option {code} claims {len} bytes where {area} has only {left} left"
                 )
             }
             Self::LengthMissing { code, area } => {
@@ -153,7 +153,7 @@ impl Options {
         let mut rest = bytes;
         loop {
             match rest {
-                // No end option: some ROMs leave it away when the packet is full.
+                // No end option: some ROMs omit it when the packet is full.
                 [] | [code::END, ..] => return,
                 [code::PAD, after @ ..] => rest = after,
                 [code] => {

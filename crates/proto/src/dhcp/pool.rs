@@ -2,11 +2,11 @@
 //!
 //! A machine is its MAC: firmware, boot loader and operating system send three different
 //! client identifiers (61) and no or different UUIDs (97), and must get one lease, or a
-//! small range is drained by half as many machines as it has addresses.
+//! small range is used up by half as many machines as it has addresses.
 //!
 //! The first choice for a machine follows from a hash of its MAC, so a server that lost its
-//! memory gives the same addresses again. An address that ran out stays with its machine
-//! until somebody else needs it. Memory is bounded by the range.
+//! leases assigns the same addresses again. An expired address stays with its machine until
+//! another one needs it. Memory is bounded by the range.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -21,10 +21,10 @@ pub const LARGEST_RANGE: u32 = 65536;
 /// How long an address offered is kept for its machine. EDK2 collects offers for up to
 /// half a minute before it asks for one.
 const OFFER_HOLD: Duration = Duration::from_secs(120);
-/// How long an address stays out of use after a machine found somebody else there.
+/// How long an address stays out of use after a machine found it taken.
 const DECLINE_HOLD: Duration = Duration::from_secs(600);
 
-/// The addresses that a server gives out.
+/// The addresses that a server assigns.
 #[derive(Debug, Clone)]
 pub struct Pool {
     first: u32,
@@ -40,7 +40,7 @@ pub struct Pool {
 pub struct Binding {
     /// The address.
     pub address: Ipv4Addr,
-    /// Whose it is; `None` for an address that was declined.
+    /// The machine that has it; `None` for a declined address.
     pub mac: Option<Mac>,
     /// Until when, on the clock that every call passes as `now`.
     pub expires: Duration,
@@ -48,7 +48,7 @@ pub struct Binding {
     pub taken: bool,
 }
 
-/// Why a range is none.
+/// Why a range is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RangeError {
     /// The end comes before the start.
@@ -66,12 +66,12 @@ pub enum RangeError {
         first: Ipv4Addr,
         /// As given.
         last: Ipv4Addr,
-        /// How many addresses that are.
+        /// How many addresses it has.
         count: u64,
     },
 }
 
-/// Why a machine does not get the address that it asks for.
+/// Why a machine does not get the address that it requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denial {
     /// The address is not in the range.
@@ -117,7 +117,7 @@ impl Pool {
     /// every address is in use.
     ///
     /// The order is that of RFC 2131 §4.3.1: the machine's own address, the one that it
-    /// had, the one that it wishes for, any other.
+    /// had, the one that it requests, any other.
     pub fn offer(&mut self, mac: Mac, wished: Option<Ipv4Addr>, now: Duration) -> Option<Ipv4Addr> {
         let address = self.choose(mac, wished, now)?;
         let binding = self.by_address.get(&address).copied();
@@ -144,7 +144,7 @@ impl Pool {
         if let Some(wished) = wished.filter(|wished| self.may_have(mac, *wished, now)) {
             return Some(wished);
         }
-        // First an address that nobody ever had; then the one that ran out first.
+        // First an address that no machine ever had; then the one that expired first.
         let start = hash(mac) % self.count;
         let mut oldest: Option<Binding> = None;
         for step in 0..self.count {
@@ -196,8 +196,8 @@ impl Pool {
         Ok(())
     }
 
-    /// A machine found its address in use: nobody gets it for ten minutes. False if the
-    /// address is not that machine's, so that nobody can empty the range for others.
+    /// A machine found its address in use: it is not assigned for ten minutes. False if the
+    /// address is not that machine's, so that no client can empty the range.
     pub fn decline(&mut self, mac: Mac, address: Ipv4Addr, now: Duration) -> bool {
         if self.by_mac.get(&mac) != Some(&address) {
             return false;
@@ -216,8 +216,8 @@ impl Pool {
         true
     }
 
-    /// A machine has chosen another server's offer: what was held for it is free. A lease
-    /// that it took is not touched, since anybody can send such a message in its name.
+    /// A machine has chosen another server's offer: its held address is free again. A lease
+    /// that it took is kept, since anybody can send such a message in its name.
     pub fn withdraw_offer(&mut self, mac: Mac) {
         if let Some(address) = self.by_mac.get(&mac).copied()
             && self
@@ -230,8 +230,8 @@ impl Pool {
         }
     }
 
-    /// A machine gives its address back. It gets the same one next time, unless somebody
-    /// else needed it.
+    /// A machine releases its address. It gets the same one next time, unless another machine
+    /// needed it.
     pub fn release(&mut self, mac: Mac, now: Duration) -> Option<Ipv4Addr> {
         let address = *self.by_mac.get(&mac)?;
         let binding = self.by_address.get_mut(&address)?;
@@ -244,7 +244,7 @@ impl Pool {
         self.by_address.values()
     }
 
-    /// Puts a binding back, as kept on disk. One outside the range is dropped.
+    /// Restores a binding from disk. One outside the range is dropped.
     pub fn restore(&mut self, binding: Binding) {
         if self.covers(binding.address) {
             self.bind(binding);
@@ -259,7 +259,7 @@ impl Pool {
             .and_then(|binding| binding.mac)
     }
 
-    /// True when `address` is one that this pool gives out.
+    /// True when `address` is one that this pool assigns.
     pub fn covers(&self, address: Ipv4Addr) -> bool {
         let offset = address.to_bits().checked_sub(self.first);
         offset.is_some_and(|offset| offset < self.count) && !self.excluded.contains(&address)
@@ -271,7 +271,7 @@ impl Pool {
             .is_some_and(|binding| binding.expires > now)
     }
 
-    /// In the range, not reserved for another, and not in another's hands.
+    /// In the range, not reserved for another machine, and not leased to one.
     fn may_have(&self, mac: Mac, address: Ipv4Addr, now: Duration) -> bool {
         self.covers(address)
             && !self

@@ -22,35 +22,35 @@ use super::{MessageType, code, frame};
 
 /// The shortest pause between two REQUESTs that RFC 2131 §4.4.5 asks for.
 const PAUSE: Duration = Duration::from_secs(60);
-/// The pauses while a lease that ended or was refused is asked for; then [`PAUSE`].
+/// The pauses between requests for a lease that expired or was refused; then [`PAUSE`].
 const SELECTING: [Duration; 4] = [
     Duration::from_secs(4),
     Duration::from_secs(8),
     Duration::from_secs(16),
     Duration::from_secs(32),
 ];
-/// The shortest time from an answer to the next question: a lease may be of no time at all.
-const BREATH: Duration = Duration::from_secs(10);
-/// How often a REQUEST that takes an OFFER is said before other offers are looked for.
+/// The shortest time from an answer to the next question: a lease may have no duration at all.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(10);
+/// How often a REQUEST that takes an OFFER is sent before other offers are sought.
 const TRIES: u32 = 2;
 
 /// A client that has a lease.
 #[derive(Debug, Clone)]
 pub struct Renewer {
-    /// The REQUEST that won the lease: what it says of this client is said again, so that
-    /// the server knows it again.
+    /// The REQUEST that won the lease: its options are repeated, so that the server
+    /// recognises this client.
     asked: Message,
     lease: Lease,
     bound_at: Duration,
     state: State,
     at: Option<Duration>,
-    /// When the present question was put first.
+    /// When the present question was first asked.
     since: Duration,
     tries: u32,
     transaction: Transaction,
 }
 
-/// What is being said.
+/// What is being asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Nothing, until T1.
@@ -59,8 +59,8 @@ enum State {
     Renewing,
     /// Broadcast to any server.
     Rebinding,
-    /// The lease ended, or may have: REQUESTs and DISCOVERs by turns, since a server may have forgotten
-    /// the lease, or may find the address in use: by this machine.
+    /// The lease expired, or may have: REQUESTs and DISCOVERs in turn, since a server may have
+    /// forgotten the lease, or may find the address in use, by this machine.
     Ended,
     /// The lease was refused: asking for offers.
     Selecting,
@@ -108,17 +108,17 @@ pub enum Heard {
 pub enum Ignored {
     /// It is no DHCP message.
     NotDhcp(HeaderError),
-    /// It is a client's, or it answers another machine or another question.
+    /// It is a client's message, or it answers another machine or another question.
     NotForUs,
-    /// Nothing was asked, or nothing that this could answer.
+    /// Nothing was asked that this could answer.
     Unasked,
-    /// It grants what cannot be used.
+    /// It grants an unusable lease.
     Unusable(LeaseError),
     /// It grants another address than was asked for.
     OtherAddress(Ipv4Addr),
 }
 
-/// Why a lease cannot be kept from what is known of it.
+/// Why a lease cannot be renewed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {
     /// The REQUEST cannot be read.
@@ -157,22 +157,23 @@ impl Renewer {
         Ok(renewer)
     }
 
-    /// The lease as it is now. After its end it stays what it was.
+    /// The lease as it is now. It stays so after it has expired.
     pub fn lease(&self) -> &Lease {
         &self.lease
     }
 
-    /// When [`Renewer::poll`] has something to say; `None` is never.
+    /// When [`Renewer::poll`] has something to send; `None` is never.
     pub fn poll_at(&self) -> Option<Duration> {
         self.at
     }
 
-    /// Whether an answer is waited for: only then need anybody listen.
+    /// Whether an answer is expected: only then is there a need to listen.
     pub fn is_asking(&self) -> bool {
         self.state != State::Bound
     }
 
-    /// Asks for the lease at once and of any server, as if it had ended: somebody else may have given it back.
+    /// Asks any server for the lease at once, as if it had expired: another program may have
+    /// released it.
     pub fn ask_again(&mut self, now: Duration) {
         self.enter(State::Ended, now);
     }
@@ -236,9 +237,9 @@ impl Renewer {
             (Some(MessageType::Nak), State::Selecting) => Heard::Ignored(Ignored::Unasked),
             (Some(MessageType::Nak), state) => {
                 self.enter(State::Selecting, now);
-                // A server that offers and refuses by turns is not worth more.
+                // A server that offers and refuses in turn does not deserve an immediate retry.
                 if matches!(state, State::Requesting { .. }) {
-                    self.at = Some(now.saturating_add(BREATH));
+                    self.at = Some(now.saturating_add(SHORTEST_PAUSE));
                 }
                 Heard::Refused
             }
@@ -291,7 +292,7 @@ impl Renewer {
         // Up to a sixteenth earlier: a thousand machines that got power at once.
         self.at = self.lease.renew_after.map(|t1| {
             let early = t1 / 16 * (self.transaction.number() >> 8 & 0xff) / 256;
-            now.saturating_add(t1.saturating_sub(early).max(BREATH))
+            now.saturating_add(t1.saturating_sub(early).max(SHORTEST_PAUSE))
         });
     }
 
@@ -306,7 +307,7 @@ impl Renewer {
         self.at = Some(now);
     }
 
-    /// Goes to where the time says.
+    /// Enters the state that is due.
     fn advance(&mut self, now: Duration) {
         let state = match self.state {
             State::Requesting { .. } if self.tries >= TRIES => State::Selecting,
@@ -324,7 +325,7 @@ impl Renewer {
         after.is_some_and(|time| now >= self.bound_at.saturating_add(time))
     }
 
-    /// How long to wait for an answer to what is said now.
+    /// How long to wait for an answer to the message sent now.
     fn pause(&self, now: Duration) -> Duration {
         let until = |end: Option<Duration>| {
             let left = end.map(|end| self.bound_at.saturating_add(end).saturating_sub(now));

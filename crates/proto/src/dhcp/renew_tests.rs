@@ -1,5 +1,5 @@
 use super::*;
-use crate::dhcp::Mac;
+use netroot_net::Mac;
 use proptest::prelude::*;
 
 const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 7);
@@ -88,7 +88,7 @@ fn a_lease_is_renewed_with_its_server_at_half_its_time() {
 }
 
 #[test]
-fn the_server_is_told_the_identity_that_the_boot_told_it() {
+fn the_renewal_carries_the_identity_of_the_boot() {
     let (_, _, message) = next(&mut renewer(3600));
     let identity = message.options.bytes(code::CLIENT_ID);
     assert_eq!(identity, Some(&b"\0firmware's own"[..]));
@@ -97,7 +97,7 @@ fn the_server_is_told_the_identity_that_the_boot_told_it() {
 }
 
 #[test]
-fn a_silent_server_is_asked_again_and_then_everybody_and_never_is_it_given_up() {
+fn a_silent_server_is_asked_again_then_any_server_and_the_renewer_never_gives_up() {
     let mut renewer = renewer(60);
     let mut said = Vec::new();
     while said.len() < 14 {
@@ -124,7 +124,7 @@ fn a_silent_server_is_asked_again_and_then_everybody_and_never_is_it_given_up() 
 }
 
 #[test]
-fn after_the_end_the_server_that_comes_back_gives_the_lease_again() {
+fn after_the_lease_expires_a_server_that_returns_grants_it_again() {
     let mut renewer = renewer(60);
     let (now, message) = loop {
         let (now, outgoing, message) = next(&mut renewer);
@@ -139,7 +139,7 @@ fn after_the_end_the_server_that_comes_back_gives_the_lease_again() {
 }
 
 #[test]
-fn a_lease_that_somebody_gave_back_is_asked_for_before_its_time() {
+fn a_lease_that_another_program_released_is_requested_at_once() {
     let mut renewer = renewer(3600);
     let now = at(200);
     renewer.ask_again(now);
@@ -153,7 +153,7 @@ fn a_lease_that_somebody_gave_back_is_asked_for_before_its_time() {
 }
 
 #[test]
-fn a_refused_lease_is_followed_by_an_offer_taken() {
+fn after_a_refusal_another_offer_is_taken() {
     let mut renewer = renewer(600);
     let (now, _, message) = next(&mut renewer);
     let nak = answer(
@@ -183,7 +183,7 @@ fn a_refused_lease_is_followed_by_an_offer_taken() {
 }
 
 #[test]
-fn an_offer_whose_server_falls_silent_makes_way_for_another() {
+fn an_offer_whose_server_stops_answering_is_replaced_by_another() {
     let mut renewer = renewer(600);
     let (now, _, message) = next(&mut renewer);
     let nak = answer(MessageType::Nak, message.header.transaction, OWN, 0);
@@ -199,7 +199,7 @@ fn an_offer_whose_server_falls_silent_makes_way_for_another() {
 }
 
 #[test]
-fn what_was_not_asked_for_changes_nothing() {
+fn an_unrequested_message_changes_nothing() {
     let mut renewer = renewer(600);
     let nak = answer(MessageType::Nak, renewer.transaction.number(), OWN, 0);
     assert_eq!(
@@ -222,12 +222,12 @@ fn what_was_not_asked_for_changes_nothing() {
 }
 
 #[test]
-fn a_lease_for_ever_is_never_renewed() {
+fn an_infinite_lease_is_never_renewed() {
     assert_eq!(renewer(u32::MAX).poll_at(), None);
 }
 
 #[test]
-fn machines_that_started_together_renew_apart() {
+fn machines_that_started_together_renew_at_different_times() {
     let ack = answer(MessageType::Ack, 1, OWN, 3600);
     let moments: std::collections::BTreeSet<_> = (1..=20)
         .map(|seed| {

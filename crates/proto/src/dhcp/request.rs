@@ -1,5 +1,5 @@
-//! What a client said, typed, for a server. Read once here; nothing after this looks
-//! options up by number.
+//! A client's message, typed, for a server. Options are looked up by number here and nowhere
+//! after.
 
 use std::net::Ipv4Addr;
 
@@ -23,7 +23,7 @@ pub struct Request {
     pub vendor_class: Option<Vec<u8>>,
     /// Option 77: the classes of RFC 3004, or one raw text.
     pub user_classes: Vec<Vec<u8>>,
-    /// Option 175: what this iPXE can do; `None` if it is no iPXE or does not say.
+    /// Option 175: what this iPXE can do; `None` if the client is not iPXE or does not say.
     pub ipxe_features: Option<Options>,
     /// Option 97 as it came, to be echoed: a zero byte and the machine's UUID.
     pub uuid: Option<Vec<u8>>,
@@ -47,7 +47,7 @@ pub struct Request {
     pub defects: Vec<Defect>,
 }
 
-/// Why a datagram is no client's message.
+/// Why a datagram is not a client's message.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RequestError {
     /// It is no DHCP message.
@@ -60,7 +60,7 @@ pub enum RequestError {
     #[error("no message type (option 53)")]
     NoMessageType,
     /// The hardware address is zero or a group's.
-    #[error("{0} is no machine's hardware address")]
+    #[error("{0} is not a machine's hardware address")]
     NotAMachine(super::Mac),
 }
 
@@ -122,8 +122,8 @@ impl Request {
         self.ipxe_features.is_some() || self.user_classes.iter().any(|class| class == b"iPXE")
     }
 
-    /// The address that the client has or is about to have. A proxy learns from another
-    /// server's clients in this way which machine will ask for files from which address.
+    /// The address that the client has or is about to have. This is how a proxy learns which
+    /// machine will request files from which address.
     pub fn claimed_address(&self) -> Option<Ipv4Addr> {
         let own = Some(self.header.client_ip).filter(|address| !address.is_unspecified());
         match self.kind {
@@ -135,7 +135,7 @@ impl Request {
 }
 
 /// RFC 3004 wants each class after its length. iPXE sends its one class bare, and so do
-/// others: what does not add up as a list is one class.
+/// others: a value that does not add up as a list is one class.
 fn user_classes(value: &[u8]) -> Vec<Vec<u8>> {
     let mut classes = Vec::new();
     let mut rest = value;

@@ -23,10 +23,10 @@ const BURST: usize = 32;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
     /// No packet socket.
-    #[error("cannot speak DHCP")]
+    #[error("cannot use DHCP")]
     Socket(#[from] PacketError),
     /// Servers answer only an address that one NIC can own.
-    #[error("{0} is no address of a NIC")]
+    #[error("{0} is not a NIC's address")]
     Address(Mac),
 }
 
@@ -84,22 +84,20 @@ impl DhcpClient {
                     server,
                     granted: false,
                     error,
-                } => warn!(
-                    "{name}: the DHCP server {server} makes an offer that cannot be used: {error}"
-                ),
+                } => warn!("{name}: the DHCP server {server} sent an unusable offer: {error}"),
                 Action::Unusable { error, .. } => {
-                    warn!("{name}: the DHCP server grants a lease that cannot be used: {error}");
+                    warn!("{name}: the DHCP server granted an unusable lease: {error}");
                 }
                 Action::InUse {
                     address,
                     owner,
                     declined: true,
                 } => warn!(
-                    "{name}: {address}, which the DHCP server gives, is in use by {owner}; another address is asked for"
+                    "{name}: {address}, assigned by the DHCP server, is in use by {owner}; requesting another address"
                 ),
-                Action::InUse { address, owner, .. } => warn!(
-                    "{name}: {owner} says that it has {address} as well; the address is used all the same"
-                ),
+                Action::InUse { address, owner, .. } => {
+                    warn!("{name}: {owner} also claims {address}; using the address anyway")
+                }
                 Action::Bound(bound) => {
                     let dialogue = Dialogue {
                         asked: bound.asked,

@@ -1,4 +1,4 @@
-//! What the machine says of itself to DHCP servers: what its firmware said before, so that firmware, init and
+//! What the machine tells DHCP servers about itself: what its firmware told them before, so that firmware, init and
 //! operating system are one client.
 
 use std::fs;

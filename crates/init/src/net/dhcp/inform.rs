@@ -1,4 +1,4 @@
-//! What an address of the command line lacks is asked for: DHCPINFORM, once the address is set.
+//! DHCPINFORM: asks for what an address from the command line lacks, once it is set.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsFd;
@@ -21,21 +21,21 @@ use crate::console::{info, warn};
 use crate::identity;
 use crate::net::address::Address;
 
-/// When the question goes out, from the first time on: a switch or a server may miss it once.
+/// When the request is sent, counted from the first time: a switch or a server may miss one.
 const ASKED_AT: [Duration; 3] = [
     Duration::ZERO,
     Duration::from_secs(1),
     Duration::from_secs(2),
 ];
-/// How long answers are waited for, whatever comes. The boot's next attempt asks again.
-const PATIENCE: Duration = Duration::from_secs(4);
-/// How long another server may take once one has answered and it was not enough: a router knows no root.
+/// How long to wait for answers in all. The next attempt to boot asks again.
+const TIMEOUT: Duration = Duration::from_secs(4);
+/// How long to wait for another server once one has answered and something is still missing: a router knows no root.
 const GRACE: Duration = Duration::from_secs(1);
-/// Frames that are looked at in all: others may send as well.
+/// Most frames that are read in all: others may send as well.
 const MOST_FRAMES: usize = 256;
 
-/// Asks for what `address`, which is set, lacks for the root. Says whether anything was learnt, so that the address
-/// is to be set anew.
+/// Asks for what `address`, which is set, lacks for the root. True if anything was learnt, so that the address has
+/// to be set again.
 pub(crate) fn complete(address: &mut Address, plan: &BootPlan) -> bool {
     if address.lease.is_some() {
         return false;
@@ -44,7 +44,7 @@ pub(crate) fn complete(address: &mut Address, plan: &BootPlan) -> bool {
         return false;
     };
     let name = address.nic.name.clone();
-    info!("{name}: the command line leaves {missing} to be asked for (DHCPINFORM)");
+    info!("{name}: the command line does not give {missing}; asking DHCP servers (DHCPINFORM)");
     let inform = Inform {
         mac: address.nic.mac,
         address: address.own,
@@ -58,7 +58,7 @@ pub(crate) fn complete(address: &mut Address, plan: &BootPlan) -> bool {
             return false;
         }
     };
-    // Else the kernel would tell each server that nobody listens there (ICMP).
+    // Otherwise the kernel would answer each server that the port is closed (ICMP).
     let _listens = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, CLIENT_PORT));
     let mut learnt = false;
     ask(&inform, &socket, |lease| {
@@ -71,19 +71,19 @@ pub(crate) fn complete(address: &mut Address, plan: &BootPlan) -> bool {
     });
     match lacking(address, plan) {
         None => {}
-        Some(missing) if learnt => warn!("{name}: no DHCP server names {missing}"),
+        Some(missing) if learnt => warn!("{name}: no DHCP server provides {missing}"),
         Some(missing) => warn!(
-            "{name}: no DHCP server answers within {} s, so {missing} is still missing",
-            PATIENCE.as_secs()
+            "{name}: no DHCP server answered within {} s; {missing} is still missing",
+            TIMEOUT.as_secs()
         ),
     }
     learnt
 }
 
-/// Sends the question and hands on each server's answer, until `enough` says so or time is up.
+/// Sends the request and passes on each server's answer, until `enough` returns true or time is up.
 fn ask(inform: &Inform, socket: &PacketSocket, mut enough: impl FnMut(Lease) -> bool) {
     let asked = Moment::now();
-    let mut over = asked.after(PATIENCE);
+    let mut over = asked.after(TIMEOUT);
     let mut due = ASKED_AT.iter().map(|after| asked.after(*after)).peekable();
     let mut buffer = [0; LONGEST_FRAME];
     for _ in 0..MOST_FRAMES {
@@ -131,7 +131,7 @@ fn lacking(address: &Address, plan: &BootPlan) -> Option<Lack> {
 }
 
 impl Address {
-    /// Takes from a server what is missing, and nothing else: the rest is as the command line has it.
+    /// Takes from a server what is missing, and nothing else: the command line holds for the rest.
     fn learn(&mut self, lease: Lease, network: &Network) {
         let other_names = network.peer_dns.value;
         if self.dns.is_empty() && other_names {
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_command_line_says_holds_and_only_what_is_missing_is_taken() {
+    fn the_command_line_holds_and_only_what_is_missing_is_taken() {
         let plan = BootPlan::parse(
             "ip=10.0.0.5::10.0.0.1:24:mine:eth0:off:10.0.0.2 root=dhcp rd.route=172.16.0.0/16:10.0.0.9",
         );
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_router_is_taken_where_there_is_none_beside_the_routes_that_are_told() {
+    fn a_router_is_added_to_configured_routes_if_none_is_configured() {
         let cmdline = "ip=10.0.0.5:::24::eth0:off root=dhcp rd.route=172.16.0.0/16:10.0.0.9";
         let plan = BootPlan::parse(cmdline);
         let mut address = address(&plan);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_root_is_that_of_the_server_that_names_one() {
+    fn the_root_is_that_of_the_server_that_provides_one() {
         let plan = BootPlan::parse("ip=10.0.0.5:::24::eth0:off root=dhcp");
         let mut address = address(&plan);
         assert_eq!(lacking(&address, &plan), Some(Lack::Root));
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_servers_names_a_name_stays_unknown() {
+    fn without_peer_dns_a_name_stays_unresolved() {
         let plan = BootPlan::parse("ip=10.0.0.5:::24::eth0:off nfsroot=nas:/r rd.peerdns=0");
         let mut address = address(&plan);
         address.learn(answer(254), &plan.network);

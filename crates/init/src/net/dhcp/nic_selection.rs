@@ -52,10 +52,10 @@ pub(crate) fn addressing_of<'a>(
     }
 }
 
-/// How good an address is for mounting a root.
+/// What is known of the root that an address leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum RootKnown {
-    /// Server and path are named, and nothing speaks against them.
+    /// Server and path are named, and nothing contradicts them.
     Named,
     /// Server and path are a guess (the kernel's `/tftpboot/%s`), or an attempt with this NIC failed before.
     Doubtful,
@@ -68,7 +68,7 @@ pub(crate) enum RootKnown {
 pub(crate) struct NicState {
     /// When its address was known, if it is.
     pub(crate) arrived: Option<Moment>,
-    /// What that address is good for.
+    /// What is known of the root that it leads to.
     pub(crate) root: RootKnown,
     /// When an attempt with this NIC failed last.
     pub(crate) failed: Option<Moment>,

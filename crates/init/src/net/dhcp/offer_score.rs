@@ -13,7 +13,7 @@ use crate::net::address::Address;
 /// What is known of the root that an address leads to. `failed` is when an attempt with its NIC failed.
 pub(crate) fn root_known(plan: &BootPlan, address: &Address, failed: Option<Moment>) -> RootKnown {
     if address.lease.is_none() && failed.is_none() && nobody_is_asked(&plan.network) {
-        // What it lacks is asked for once it is set, and no other NIC would bring more.
+        // What it lacks is requested once it is set, and no other NIC would provide more.
         return RootKnown::Named;
     }
     let Ok(choice) = choose_root_of(plan, &address.facts(), &identity::of(address.nic.mac)) else {
@@ -40,7 +40,7 @@ pub(crate) fn score(root: RootKnown) -> Score {
     }
 }
 
-/// By which protocol addresses are asked for, for people.
+/// The protocol by which addresses are requested, for messages.
 pub(crate) fn protocol(network: &Network) -> &'static str {
     let mut methods = network.addressing.iter().map(|request| request.method);
     let bootp = methods.clone().any(|method| method == Method::Bootp);
@@ -51,7 +51,7 @@ pub(crate) fn protocol(network: &Network) -> &'static str {
     }
 }
 
-/// The command line names every address that there is to be.
+/// The command line names every address.
 fn nobody_is_asked(network: &Network) -> bool {
     let mut methods = network.addressing.iter().map(|request| request.method);
     !network.addressing.is_empty() && methods.all(is_fixed)

@@ -18,8 +18,8 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Notes an option that is there but whose length allows no value.
-    fn mislaid(&mut self, code: u8) {
+    /// Notes an option that is present but has an invalid length.
+    fn invalid_length(&mut self, code: u8) {
         if let Some(value) = self.message.options.bytes(code) {
             self.notes.push(Note::Length {
                 code,
@@ -87,7 +87,7 @@ impl Reader<'_> {
             self.notes.push(Note::Address(code::ROUTERS, own));
             routers.retain(|router| *router != own);
         }
-        // A stable sort: the server's order, those within reach first.
+        // A stable sort: in the server's order, those in the network first.
         routers.sort_by_key(|router| !same_network(own, *router, prefix));
         if let (true, Some(first)) = (needed, routers.first()) {
             if routers.len() > 1 {
@@ -160,7 +160,7 @@ impl Reader<'_> {
 
     pub(super) fn mtu(&mut self) -> Option<u16> {
         let Some(mtu) = self.message.options.u16(code::INTERFACE_MTU) else {
-            self.mislaid(code::INTERFACE_MTU);
+            self.invalid_length(code::INTERFACE_MTU);
             return None;
         };
         if mtu <= IGNORED_MTU {
@@ -172,10 +172,10 @@ impl Reader<'_> {
 
     pub(super) fn broadcast(&mut self, own: Ipv4Addr, prefix: u8) -> Option<Ipv4Addr> {
         let Some(address) = self.message.options.address(code::BROADCAST_ADDRESS) else {
-            self.mislaid(code::BROADCAST_ADDRESS);
+            self.invalid_length(code::BROADCAST_ADDRESS);
             return None;
         };
-        // As a broadcast address its own would make the machine deaf to what is meant for it.
+        // Its own address as broadcast address would keep the machine from receiving unicast.
         if !same_network(own, address, prefix) || address == own {
             self.notes.push(Note::Broadcast(address));
             return None;
@@ -183,7 +183,7 @@ impl Reader<'_> {
         Some(address)
     }
 
-    /// Who gave the lease, unless that is nobody.
+    /// Option 54, if a host can have that address.
     pub(super) fn server_id(&mut self) -> Option<Ipv4Addr> {
         let server = self.message.options.address(code::SERVER_ID)?;
         if is_host_address(server) {
@@ -193,10 +193,10 @@ impl Reader<'_> {
         None
     }
 
-    /// Lease, T1 and T2. RFC 2131 §4.4.5 gives the fractions; all ones is for ever.
+    /// Lease, T1 and T2. RFC 2131 §4.4.5 gives the fractions; all ones is infinity.
     pub(super) fn times(&mut self) -> (Option<Duration>, Option<Duration>, Option<Duration>) {
         let Some(lease) = self.message.options.u32(code::LEASE_TIME) else {
-            self.mislaid(code::LEASE_TIME);
+            self.invalid_length(code::LEASE_TIME);
             return (None, None, None);
         };
         if lease == u32::MAX {
@@ -206,7 +206,7 @@ impl Reader<'_> {
             self.notes.push(Note::ShortLease(lease));
         }
         let usual = (lease / 2, lease - lease / 8);
-        let told = (
+        let given = (
             self.message
                 .options
                 .u32(code::RENEWAL_TIME)
@@ -216,11 +216,11 @@ impl Reader<'_> {
                 .u32(code::REBINDING_TIME)
                 .unwrap_or(usual.1),
         );
-        let (renew, rebind) = if told.0 < told.1 && told.1 < lease {
-            told
+        let (renew, rebind) = if given.0 < given.1 && given.1 < lease {
+            given
         } else {
             // A lease of a few seconds leaves no room for T1 < T2 even by the fractions.
-            if told != usual && lease >= SHORT_LEASE {
+            if given != usual && lease >= SHORT_LEASE {
                 self.notes.push(Note::Times);
             }
             usual

@@ -82,7 +82,7 @@ fn everything_asked_for_is_read() {
 }
 
 #[test]
-fn of_two_routers_the_first_within_reach_is_used() {
+fn of_two_routers_the_first_in_the_network_is_used() {
     let mut draft = ack();
     let far = Ipv4Addr::new(192, 168, 1, 1);
     draft.push_addresses(code::ROUTERS, &[Ipv4Addr::UNSPECIFIED, far, ip(9), ip(1)]);
@@ -127,7 +127,7 @@ fn classless_routes_replace_the_routers() {
 }
 
 #[test]
-fn classless_routes_that_are_rubbish_leave_the_routers_in_force() {
+fn invalid_classless_routes_leave_the_routers_in_force() {
     let mut draft = ack();
     draft.push_addresses(code::ROUTERS, &[ip(1)]);
     draft.push(code::CLASSLESS_ROUTES, &[77, 1, 2]);
@@ -135,7 +135,7 @@ fn classless_routes_that_are_rubbish_leave_the_routers_in_force() {
     assert_eq!(lease.default_gateway(), Some(ip(1)));
     assert_eq!(
         notes(&lease),
-        ["the routes (option 121) end in rubbish; 0 kept"]
+        ["the routes (option 121) end in invalid data; 0 kept"]
     );
 }
 
@@ -154,7 +154,7 @@ fn an_mtu_of_576_or_less_is_ignored() {
 }
 
 #[test]
-fn names_of_255_bytes_or_with_control_characters_are_left_out() {
+fn names_that_are_too_long_or_contain_control_characters_are_ignored() {
     let mut draft = ack();
     draft
         .push(code::HOST_NAME, &[b'h'; 255])
@@ -231,7 +231,7 @@ fn times_that_contradict_each_other_are_replaced_by_the_usual_fractions() {
 }
 
 #[test]
-fn what_carries_no_lease_is_named() {
+fn a_message_without_a_lease_is_an_error_that_says_why() {
     let error = |draft: &Draft| {
         Lease::read(&draft.emit(1472).bytes)
             .unwrap_err()
@@ -274,6 +274,6 @@ fn a_damaged_message_is_read_as_far_as_it_goes() {
     assert_eq!(lease.host_name.as_deref(), Some("abc"));
     assert_eq!(
         notes(&lease),
-        ["option 6 announces 200 bytes where the options field has only 1 more"]
+        ["option 6 claims 200 bytes where the options field has only 1 left"]
     );
 }

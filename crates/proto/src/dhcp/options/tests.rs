@@ -35,7 +35,7 @@ fn plain(options: &[u8]) -> Options {
 }
 
 #[test]
-fn pads_and_a_missing_end_are_no_defect() {
+fn padding_and_a_missing_end_are_not_defects() {
     let options = plain(&[0, 0, 53, 1, 2, 0, 0, 12, 1, b'a']);
     assert_eq!(
         (options.u8(53), options.text(12)),
@@ -45,25 +45,25 @@ fn pads_and_a_missing_end_are_no_defect() {
 }
 
 #[test]
-fn what_stands_after_the_end_is_not_read() {
+fn nothing_after_the_end_option_is_read() {
     assert_eq!(plain(&[53, 1, 2, 255, 12, 1, b'a']).bytes(12), None);
 }
 
 #[test]
-fn a_truncated_option_costs_itself_and_is_named() {
+fn a_truncated_option_is_dropped_and_reported() {
     let options = plain(&[53, 1, 2, 60, 3, b'P', b'X', b'E', 12, 9, b'a']);
     assert_eq!(options.text(60), Some(&b"PXE"[..]));
     assert_eq!(options.bytes(12), None);
     let text: Vec<String> = options.defects().iter().map(Defect::to_string).collect();
     assert_eq!(
         text,
-        ["option 12 announces 9 bytes where the options field has only 1 more"]
+        ["option 12 claims 9 bytes where the options field has only 1 left"]
     );
     assert_eq!(plain(&[53, 1, 2, 12]).defects().len(), 1);
 }
 
 #[test]
-fn one_bad_option_never_hides_the_others() {
+fn one_bad_option_does_not_hide_the_others() {
     // What made another decoder stop: a host name that is no UTF-8, a 51 of three bytes.
     let options = plain(&[
         53, 1, 2, 12, 2, 0xff, 0xfe, 51, 3, 0, 0, 1, 97, 1, 0, 93, 2, 0, 7, 255,
@@ -87,14 +87,14 @@ fn the_parts_of_a_split_option_are_one_value() {
 }
 
 #[test]
-fn a_number_sent_twice_counts_once() {
+fn an_option_of_fixed_length_sent_twice_counts_once() {
     let options = plain(&[54, 4, 10, 0, 0, 1, 54, 4, 10, 0, 0, 2, 53, 1, 2, 53, 1, 5]);
     assert_eq!(options.address(54), Some(Ipv4Addr::new(10, 0, 0, 1)));
     assert_eq!(options.u8(53), Some(2));
 }
 
 #[test]
-fn file_and_sname_hold_options_when_52_says_so() {
+fn option_52_makes_file_and_sname_hold_options() {
     let mut draft = draft();
     draft.file = vec![17, 3, b'a', b'b', b'c', 255];
     draft.server_name = vec![17, 1, b'd', 15, 2, b'e', b'f', 255];
@@ -111,7 +111,7 @@ fn file_and_sname_hold_options_when_52_says_so() {
 }
 
 #[test]
-fn a_52_inside_file_does_not_make_sname_options() {
+fn option_52_inside_file_does_not_make_sname_hold_options() {
     let mut draft = draft();
     draft.file = vec![52, 1, 3, 255];
     draft.server_name = vec![12, 1, b'x', 255];
@@ -121,7 +121,7 @@ fn a_52_inside_file_does_not_make_sname_options() {
 }
 
 #[test]
-fn the_files_name_is_the_headers_else_option_67() {
+fn the_boot_file_is_the_headers_else_option_67() {
     let mut draft = draft();
     assert_eq!(message(&draft, b"\x43\x01x").boot_file(), Some(&b"x"[..]));
     assert_eq!(message(&draft, b"\x43\x02x\0").boot_file(), Some(&b"x"[..]));
@@ -131,7 +131,7 @@ fn the_files_name_is_the_headers_else_option_67() {
 }
 
 #[test]
-fn what_is_no_dhcp_is_named() {
+fn a_datagram_that_is_not_dhcp_is_an_error_that_says_why() {
     let good = draft().emit(548).bytes;
     let read = |change: &dyn Fn(&mut Vec<u8>)| {
         let mut bytes = good.clone();
@@ -159,7 +159,7 @@ fn what_is_no_dhcp_is_named() {
 }
 
 #[test]
-fn a_value_longer_than_255_bytes_is_split_and_comes_back_whole() {
+fn a_value_longer_than_255_bytes_is_split_and_read_back_whole() {
     let mut draft = draft();
     let long = vec![b'x'; 600];
     draft
@@ -177,7 +177,7 @@ fn a_value_longer_than_255_bytes_is_split_and_comes_back_whole() {
 }
 
 #[test]
-fn an_option_without_room_is_left_out_and_named_but_never_the_relays() {
+fn an_option_without_room_is_left_out_and_reported_but_never_the_relays() {
     let mut draft = draft();
     draft
         .push(53, &[2])
@@ -199,7 +199,7 @@ fn an_option_without_room_is_left_out_and_named_but_never_the_relays() {
 }
 
 #[test]
-fn names_without_room_for_their_zero_stay_out_of_the_header() {
+fn names_without_room_for_their_final_zero_stay_out_of_the_header() {
     let mut draft = draft();
     draft.file = vec![b'f'; 127];
     assert_eq!(

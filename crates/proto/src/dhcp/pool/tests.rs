@@ -36,7 +36,7 @@ fn a_server_that_forgot_everything_gives_the_same_addresses_again() {
 }
 
 #[test]
-fn a_full_range_offers_nothing_until_a_lease_runs_out() {
+fn a_full_range_offers_nothing_until_a_lease_expires() {
     let mut pool = pool(100, 102);
     for n in 0..3 {
         let address = pool.offer(mac(n), None, START).unwrap();
@@ -50,7 +50,7 @@ fn a_full_range_offers_nothing_until_a_lease_runs_out() {
 }
 
 #[test]
-fn the_address_that_ran_out_first_is_reused_first() {
+fn the_address_that_expired_first_is_reused_first() {
     let mut pool = pool(100, 101);
     for (n, hours) in [(0, 2), (1, 1)] {
         let address = pool.offer(mac(n), None, START).unwrap();
@@ -75,7 +75,7 @@ fn excluded_and_reserved_addresses_go_to_nobody_else() {
 }
 
 #[test]
-fn a_wish_is_granted_if_the_address_is_free() {
+fn a_requested_address_is_offered_if_it_is_free() {
     let mut pool = pool(100, 200);
     assert_eq!(pool.offer(mac(1), Some(ip(150)), START), Some(ip(150)));
     assert_ne!(pool.offer(mac(2), Some(ip(150)), START), Some(ip(150)));
@@ -83,7 +83,7 @@ fn a_wish_is_granted_if_the_address_is_free() {
 }
 
 #[test]
-fn what_cannot_be_granted_is_named() {
+fn a_denial_gives_its_reason() {
     let mut pool = pool(100, 200);
     pool.take(mac(1), ip(100), HOUR, START).unwrap();
     assert_eq!(pool.take(mac(2), ip(100), HOUR, START), Err(Denial::InUse));
@@ -136,7 +136,7 @@ fn bindings_survive_a_restart() {
 }
 
 #[test]
-fn ten_thousand_strangers_fill_the_range_and_no_more_memory() {
+fn ten_thousand_clients_fill_the_range_and_use_no_more_memory() {
     let mut pool = pool(100, 110);
     for n in 0..10_000u16 {
         let [high, low] = n.to_be_bytes();
@@ -150,7 +150,7 @@ fn ten_thousand_strangers_fill_the_range_and_no_more_memory() {
 }
 
 #[test]
-fn a_range_that_is_none_is_refused() {
+fn an_invalid_range_is_refused() {
     let reversed = Pool::new(ip(9), ip(8), vec![]).unwrap_err();
     assert_eq!(
         reversed.to_string(),
