@@ -39,8 +39,7 @@ fn the_command_line_loads_skips_and_configures_modules() -> Result<()> {
         links.contains("dummy1 ") && !links.contains("dummy2 "),
         "{links}"
     );
-    let absent =
-        "netroot: warning: rd.driver.post=absent_one: there is no module absent_one in this image";
+    let absent = "netroot: warning: rd.driver.post=absent_one: the initrd has no module absent_one";
     vm.wait_for(absent, "the module that is not there", TIMEOUT)?;
     Ok(())
 }

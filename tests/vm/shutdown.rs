@@ -36,7 +36,7 @@ fn power_off_unmounts_the_root_at_the_server() -> Result<()> {
     server
         .output()
         .wait_for(": unmounted\"", "the server's word of it", PROMPTLY)?;
-    assert!(!vm.console().contains("is let go as it is"));
+    assert!(!vm.console().contains("it is detached"));
     Ok(())
 }
 

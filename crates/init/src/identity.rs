@@ -1,4 +1,4 @@
-//! Who this machine is: its firmware's words, and the names that NFSv4 servers tell clients apart by.
+//! The machine's identity: what its firmware provides, and the names by which NFSv4 servers distinguish clients.
 
 use std::fs;
 use std::path::Path;
@@ -8,16 +8,16 @@ use netroot_proto::mount::MachineIdentity;
 
 use crate::console::{debug, warn};
 
-/// What the firmware says of the machine (`drivers/firmware/dmi-id.c`); absent on boards with a device tree.
+/// The firmware's data about the machine (`drivers/firmware/dmi-id.c`); absent on boards with a device tree.
 const DMI: &str = "/sys/class/dmi/id";
-/// Where such a board has its serial number.
+/// The serial number of a board with a device tree.
 const DEVICE_TREE_SERIAL: &str = "/proc/device-tree/serial-number";
-/// The part of its identity that the kernel's NFSv4 client takes beside the host name (Linux 5.3).
+/// The part of the kernel's NFSv4 client identifier that is added to the host name (Linux 5.3).
 const CLIENT_IDENTIFIER: &str = "/sys/fs/nfs/net/nfs_client/identifier";
-/// A parameter of the module that is the same, and that somebody may have given on the command line.
+/// A module parameter with the same effect, which may be set on the command line.
 const UNIQUE_ID: &str = "/sys/module/nfs/parameters/nfs4_unique_id";
-/// What makers leave in the place of a serial number. In lower case.
-const FILLERS: [&str; 9] = [
+/// What manufacturers leave in place of a serial number, in lower case.
+const PLACEHOLDERS: [&str; 9] = [
     "none",
     "n/a",
     "not specified",
@@ -29,36 +29,37 @@ const FILLERS: [&str; 9] = [
     "unknown",
 ];
 
-/// The machine, as reached through the NIC with this address.
+/// The identity of the machine, as reached through the NIC with this address.
 pub(crate) fn of(mac: Mac) -> MachineIdentity {
     let dmi = |name: &str| read(&Path::new(DMI).join(name));
     let system = rustix::system::uname();
     MachineIdentity {
         mac: Some(mac.0),
-        uuid: dmi("product_uuid").filter(|uuid| tells_apart(uuid)),
+        uuid: dmi("product_uuid").filter(|uuid| is_unique(uuid)),
         serial: dmi("product_serial").or_else(|| read(Path::new(DEVICE_TREE_SERIAL))),
         arch: system.machine().to_str().ok().map(str::to_owned),
     }
 }
 
-/// A line of the firmware's, unless it says nothing.
+/// Reads a value of the firmware, unless it is empty or a placeholder.
 fn read(path: &Path) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
-    let says_nothing = text.is_empty() || FILLERS.contains(&text.to_ascii_lowercase().as_str());
-    (!says_nothing).then(|| text.to_owned())
+    let is_placeholder =
+        text.is_empty() || PLACEHOLDERS.contains(&text.to_ascii_lowercase().as_str());
+    (!is_placeholder).then(|| text.to_owned())
 }
 
-/// Whether a UUID can be one machine's: boards have left the factory with all digits the same.
-fn tells_apart(uuid: &str) -> bool {
+/// Whether a UUID can be unique: boards have been shipped with all digits the same.
+fn is_unique(uuid: &str) -> bool {
     let mut digits = uuid.bytes().filter(u8::is_ascii_hexdigit);
     let first = digits.next();
     digits.any(|digit| Some(digit) != first)
 }
 
-/// Gives the machine a host name of its own if nobody named it. An NFSv4 server tells its clients apart by it, and
-/// every machine without one is called the same.
-pub(crate) fn name_host(machine: &MachineIdentity) {
+/// Sets a unique host name if none is configured. NFSv4 servers distinguish clients by it, and machines without one all
+/// have the same.
+pub(crate) fn set_host_name(machine: &MachineIdentity) {
     let system = rustix::system::uname();
     let named = !matches!(
         system.nodename().to_bytes(),
@@ -69,29 +70,29 @@ pub(crate) fn name_host(machine: &MachineIdentity) {
     };
     let name = format!("netroot-{}", hexadecimal(mac));
     match rustix::system::sethostname(name.as_bytes()) {
-        Ok(()) => debug!("the host name is {name}: neither the command line nor DHCP has one"),
-        Err(e) => warn!("the host name {name} is refused: {e}"),
+        Ok(()) => debug!("the host name is {name}: neither the command line nor DHCP sets one"),
+        Err(e) => warn!("cannot set the host name {name}: {e}"),
     }
 }
 
-/// Tells the kernel's NFSv4 client what is unique about this machine: two with the same host name would take each
-/// other's files and locks. To be done once the module is there and before the first mount.
-pub(crate) fn identify_client(machine: &MachineIdentity) {
+/// Gives the kernel's NFSv4 client a unique identifier: two machines with the same host name would take over each other's
+/// files and locks. To be called once the module is loaded and before the first mount.
+pub(crate) fn set_nfs_client_identifier(machine: &MachineIdentity) {
     let given = fs::read_to_string(UNIQUE_ID).unwrap_or_default();
     if !given.trim().is_empty() {
         debug!(
-            "the NFS client identifies itself by nfs4_unique_id={}",
+            "the NFS client is identified by nfs4_unique_id={}",
             given.trim()
         );
         return;
     }
     let identifier = client_identifier(machine);
     if let Err(e) = fs::write(CLIENT_IDENTIFIER, &identifier) {
-        debug!("{CLIENT_IDENTIFIER}: {e}; the host name alone identifies the NFS client");
+        debug!("{CLIENT_IDENTIFIER}: {e}; the NFS client is identified by the host name alone");
     }
 }
 
-/// UUID and Ethernet address, since makers are careless with either. Shorter than the kernel's 64 bytes.
+/// UUID and Ethernet address, since manufacturers are careless with either. Shorter than the kernel's 64 bytes.
 fn client_identifier(machine: &MachineIdentity) -> String {
     let mac = machine.mac.map(hexadecimal);
     let uuid = machine.uuid.as_deref().map(|uuid| {
@@ -112,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_is_identified_by_what_there_is() {
+    fn a_client_is_identified_by_what_is_available() {
         let mut machine = MachineIdentity {
             mac: Some([0x52, 0x54, 0, 0xab, 0x34, 0x56]),
             uuid: Some("4C4C4544-0042-3510-8052-B4C04F4D4E31\n".into()),
@@ -129,14 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn a_uuid_of_one_digit_alone_is_nobodys() {
-        assert!(!tells_apart("00000000-0000-0000-0000-000000000000"));
-        assert!(!tells_apart("FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"));
-        assert!(tells_apart("4C4C4544-0042-3510-8052-B4C04F4D4E31"));
+    fn a_uuid_of_a_single_repeated_digit_is_ignored() {
+        assert!(!is_unique("00000000-0000-0000-0000-000000000000"));
+        assert!(!is_unique("FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"));
+        assert!(is_unique("4C4C4544-0042-3510-8052-B4C04F4D4E31"));
     }
 
     #[test]
-    fn a_filler_is_no_serial_number() {
+    fn a_placeholder_is_no_serial_number() {
         let file = std::env::temp_dir().join(format!("netroot-serial-{}", std::process::id()));
         for (text, expected) in [
             ("To Be Filled By O.E.M.\n", None),

@@ -163,7 +163,7 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
     let loader = Loader::open(&kernel, plan.modules.clone());
     // DHCP needs it at once, and no device announces it.
     loader.load("af_packet");
-    loader.load_what_was_ordered();
+    loader.load_requested();
     let nics =
         Nics::open(loader.clone(), &plan.network).map_err(|error| boot::no_link(error, &loader))?;
     Ok(Machine {

@@ -1,7 +1,8 @@
-//! Kernel modules: which ones the machine's devices want, and loading them.
+//! Kernel modules: finding those that the machine's devices need, and loading them.
 //!
-//! Owns: the image's module index and `finit_module`. Refuses: compressed modules (the image holds plain ones, so
-//! that no decompressor is carried here) and module options but those of the kernel command line.
+//! Uses the initrd's module index and finit_module(2). Compressed modules are not supported (the initrd contains
+//! uncompressed ones, so that no decompressor is needed here), nor are module options other than those of the kernel
+//! command line.
 
 mod index;
 mod loader;

@@ -1,13 +1,13 @@
-//! A clean end: `/run/initramfs/shutdown`.
+//! A clean shutdown: `/run/initramfs/shutdown`.
 //!
-//! At shutdown systemd makes `/run/initramfs` the root if a program `shutdown` is there, and runs that as process 1
-//! with what is to be done (`poweroff`, `reboot`, `halt`, `kexec`). The root is then a mount like any other and
-//! nothing runs from it: it can be unmounted, and when its server or the network is gone, it can be left behind.
-//! Without it, systemd's own last program waits for a page of itself that nobody will bring. (Where it does so before
-//! it comes here, the renewer ends the machine: `renewer/shutdown_watchdog.rs`.)
+//! At shutdown systemd switches the root to `/run/initramfs` if a program `shutdown` is there, and executes it as
+//! process 1 with the action (`poweroff`, `reboot`, `halt`, `kexec`). The old root is then a mount like any other, from
+//! which nothing runs: it can be unmounted, or left mounted if its server or the network is gone. Without this program,
+//! systemd's own last program would wait for a page of itself for ever. (If it does so before it gets here, the renewer
+//! shuts the machine down: `renewer/shutdown_watchdog.rs`.)
 //!
-//! The program is a copy of this one in a tmpfs, under a megabyte. It costs little: the [`crate::after::renewer`] runs
-//! from the same copy, and would need one anyway. So there is no parameter to turn it off.
+//! The program is a copy of this one in a tmpfs, under a megabyte. That costs little, since the
+//! [`crate::after::renewer`] runs from the same copy and would need one anyway. So no parameter turns it off.
 
 use std::ffi::OsString;
 use std::fs;
@@ -26,88 +26,89 @@ use crate::root::nfs::{self, Mounted};
 
 /// Where systemd looks for it.
 pub(crate) const PROGRAM: &str = "/run/initramfs/shutdown";
-/// What was mounted when the root was entered. The kernel's own list will not do: systemd unmounts the layer below an
-/// overlay before it comes here, and the overlay goes on with a mount of its own that has no place.
-const NOTE: &str = "/run/initramfs/mounts";
+/// The mounts as they were when the root was entered. `/proc/self/mounts` is not enough at shutdown: systemd has unmounted
+/// the layer below an overlay by then, and the overlay keeps a mount of its own that has no path.
+const MOUNTS: &str = "/run/initramfs/mounts";
 /// The same file when `/run/initramfs` is the root.
-const NOTE_AFTERWARDS: &str = "/mounts";
-/// What it is called when systemd runs it.
+const MOUNTS_AFTER_SWITCH: &str = "/mounts";
+/// The name that systemd executes it under.
 pub(crate) const NAME: &str = "/shutdown";
-/// Where systemd moves things to, the root that was to the last.
-const PLACES: [&str; 5] = ["oldroot", "proc", "sys", "dev", "run"];
+/// Directories that systemd moves mounts to; the old root goes to `oldroot`.
+const MOUNT_POINTS: [&str; 5] = ["oldroot", "proc", "sys", "dev", "run"];
 const OLD_ROOT: &str = "/oldroot";
-/// How long the root's server may take to answer its last question.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it may take to hear that it was the last one.
-const FAREWELL: Duration = Duration::from_secs(1);
-/// The stack of the thread that asks, in bytes.
+/// How long unmounting may take while the root's server does not answer.
+const UNMOUNT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long notifying the server of the unmount may take.
+const UMNT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The stack of the thread that unmounts, in bytes.
 const STACK: usize = 128 << 10;
 
-/// Leaves the program there. Returns where a copy of this program is that outlives the image.
+/// Installs the program. Returns the path of this copy, which outlives the initrd.
 pub(crate) fn install() -> io::Result<&'static str> {
-    for place in PLACES {
+    for place in MOUNT_POINTS {
         fs::create_dir_all(format!("/run/initramfs/{place}"))?;
     }
     fs::copy("/proc/self/exe", PROGRAM)?;
     fs::set_permissions(PROGRAM, fs::Permissions::from_mode(0o755))?;
-    fs::write(NOTE, fs::read_to_string("/proc/self/mounts")?)?;
+    fs::write(MOUNTS, fs::read_to_string("/proc/self/mounts")?)?;
     Ok(PROGRAM)
 }
 
-/// The end of the machine, as process 1 in `/run/initramfs`.
+/// Shuts the machine down, as process 1 in `/run/initramfs`.
 pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> ! {
     console::open();
     let verbs: Vec<String> = arguments
         .map(|a| a.to_string_lossy().into_owned())
         .collect();
     let mode = mode(&verbs);
-    // Nobody else is left to use the root: systemd has asked them all to end before.
-    let everybody = nix::unistd::Pid::from_raw(-1);
-    let _ = nix::sys::signal::kill(everybody, nix::sys::signal::Signal::SIGKILL);
+    // Nothing may still use the root: systemd has asked all processes to exit before.
+    let every_process = nix::unistd::Pid::from_raw(-1);
+    let _ = nix::sys::signal::kill(every_process, nix::sys::signal::Signal::SIGKILL);
     let (sender, steps) = channel();
     let work = move || {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         rustix::fs::sync();
         unmount_all(&mounts);
         sender.send(());
-        let before = fs::read_to_string(NOTE_AFTERWARDS).unwrap_or_default();
+        let before = fs::read_to_string(MOUNTS_AFTER_SWITCH).unwrap_or_default();
         exports(&before).iter().for_each(nfs::tell_unmounted);
         sender.send(());
     };
-    // In a thread: a server that is gone may hold it for ever.
+    // In a thread: if the server is gone, it may hang for ever.
     let started = thread::Builder::new().stack_size(STACK).spawn(work);
-    match started.map(|_| steps.recv_timeout(PATIENCE)) {
+    match started.map(|_| steps.recv_timeout(UNMOUNT_TIMEOUT)) {
         Ok(Ok(())) => {
             info!("the root is unmounted");
-            // Politeness, which is not worth waiting for.
-            let _ = steps.recv_timeout(FAREWELL);
+            // A courtesy to the server, which must not delay the shutdown for long.
+            let _ = steps.recv_timeout(UMNT_TIMEOUT);
         }
         Ok(Err(_)) => warn!(
-            "the root's server does not answer within {} s: the root is left as it is",
-            PATIENCE.as_secs()
+            "cannot unmount the root: its server does not answer within {} s; it is left mounted",
+            UNMOUNT_TIMEOUT.as_secs()
         ),
-        Err(e) => warn!("cannot start a thread to unmount the root: {e}"),
+        Err(e) => warn!("cannot unmount the root: no thread can be started: {e}"),
     }
     let Err(errno) = nix::sys::reboot::reboot(mode);
     warn!("the kernel refuses {mode:?}: {errno}; rebooting instead");
     policy::reboot()
 }
 
-/// Everything under the old root, and what is below an overlay.
+/// Unmounts everything under the old root, and the layer below an overlay.
 fn unmount_all(mounts: &str) {
     for place in to_unmount(mounts) {
         if let Err(e) = unmount(place, UnmountFlags::NOFOLLOW) {
-            warn!("{place} is let go as it is: {e}");
+            warn!("cannot unmount {place}: {e}; it is detached");
             let _ = unmount(place, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
         }
     }
 }
 
-/// The mounts to take away, in this order. A name with spaces is escaped there; such a mount goes with the root.
+/// The mounts to unmount, in this order. Paths with spaces are escaped in the list and fail; such mounts are detached
+/// with the root.
 ///
-/// First what is under the old root, the deepest first: not in the order of the list, since systemd moved the root
-/// there after what is in it, so it may come last. Then what else is NFS: the layer that was below an overlay, which
-/// came along within `/run`.
+/// First come the mounts under the old root, the deepest first. The order of the list will not do, since systemd moved
+/// the root after the mounts within it, so that it may come last. Then other NFS mounts: the layer below an overlay,
+/// which was moved with `/run`.
 fn to_unmount(mounts: &str) -> Vec<&str> {
     let is_old = |place: &&str| {
         let rest = place.strip_prefix(OLD_ROOT);
@@ -121,7 +122,7 @@ fn to_unmount(mounts: &str) -> Vec<&str> {
     found
 }
 
-/// What is mounted, where, and with which options, if a line of `/proc/self/mounts` is a mount of NFS.
+/// The source, mount point and options of a line of `/proc/self/mounts`, if it is an NFS mount.
 fn nfs_mount(line: &str) -> Option<(&str, &str, &str)> {
     let mut fields = line.split(' ');
     let (source, place, kind) = (fields.next()?, fields.next()?, fields.next()?);
@@ -129,8 +130,7 @@ fn nfs_mount(line: &str) -> Option<(&str, &str, &str)> {
     Some((source, place, fields.next()?))
 }
 
-/// The mounts that a server of version 3 remembers, and where it wants to hear of their end; version 4 has no such
-/// list.
+/// The mounts that an NFSv3 server keeps in its list, and where to notify it of their end. NFSv4 has no such list.
 fn exports(mounts: &str) -> Vec<Mounted> {
     let export = |line| {
         let (source, _, options) = nfs_mount(line)?;
@@ -152,7 +152,7 @@ fn exports(mounts: &str) -> Vec<Mounted> {
     mounts.lines().filter_map(export).collect()
 }
 
-/// What systemd wants: the first word that is no option.
+/// The action that systemd requests: the first argument that is not an option.
 pub(crate) fn mode(arguments: &[String]) -> RebootMode {
     let verb = arguments.iter().find(|a| !a.starts_with('-'));
     match verb.map(String::as_str) {
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_old_root_goes_last_and_nothing_else_goes() {
+    fn the_old_root_is_unmounted_last_and_nothing_else_is() {
         let mounts = "tmpfs / tmpfs rw 0 0\n\
             tmpfs /oldroot/run tmpfs rw 0 0\n\
             tmpfs /oldroot/run/user tmpfs rw 0 0\n\
@@ -180,23 +180,23 @@ mod tests {
     }
 
     #[test]
-    fn what_was_below_an_overlay_goes_after_it_and_its_server_is_told() {
+    fn the_layer_below_an_overlay_is_unmounted_after_it_and_its_server_notified() {
         let mounts = "nas:/srv/a/b /run/netroot/lower nfs ro,vers=3,mountaddr=10.0.0.1,mountport=20048,addr=10.0.0.2 0 0\n\
             netroot /run/netroot/overlay tmpfs rw 0 0\n\
             netroot /oldroot overlay rw,lowerdir=/run/netroot/lower 0 0\n\
             10.0.0.3:/home /oldroot/home nfs4 rw,vers=4.2,clientaddr=10.0.0.9,addr=10.0.0.3 0 0\n";
         let order = ["/oldroot/home", "/oldroot", "/run/netroot/lower"];
         assert_eq!(to_unmount(mounts), order);
-        let told = Mounted {
+        let expected = Mounted {
             path: "/srv/a/b".to_owned(),
             address: [10, 0, 0, 1].into(),
             port: 20048,
         };
-        assert_eq!(exports(mounts), [told]);
+        assert_eq!(exports(mounts), [expected]);
     }
 
     #[test]
-    fn systemds_words_are_understood_and_anything_else_reboots() {
+    fn systemds_actions_are_recognised_and_anything_else_reboots() {
         let mode = |text: &str| {
             let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
             super::mode(&words)

@@ -34,7 +34,7 @@ impl PacketLoss {
     pub(crate) fn measure(index: u32, own: Mac, neighbour: Ipv4Addr) -> Option<Self> {
         let arp = Arp::on(index, own)?;
         for _ in 0..REQUESTS {
-            if !arp.ask(neighbour) {
+            if !arp.probe(neighbour) {
                 return None;
             }
             std::thread::sleep(INTERVAL);

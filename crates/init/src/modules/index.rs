@@ -1,7 +1,7 @@
-//! The image's module tree as text files say it: which module a device or a name wants, and what it needs first.
+//! The module index: which module belongs to a device or a name, and which modules it depends on.
 //!
-//! Pure: the files come in as text. The formats are those of depmod(8); the init reads the text forms, since the
-//! `.bin` forms save no time for the hundred modules of an image.
+//! Pure: the files are passed in as text. The formats are those of depmod(8); the text forms are used, since the `.bin`
+//! forms save no time for the hundred modules of an initrd.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,9 +12,9 @@ use netroot_kmod::{fnmatch, module_name};
 pub(crate) struct Index {
     /// Module name → file, relative to the version's directory, and the files of what it depends on.
     modules: HashMap<String, Module>,
-    /// Patterns in file order, with the module's name.
+    /// Patterns in file order, with the names of their modules.
     aliases: Vec<(String, String)>,
-    /// Module name → what softdeps name, before and after it.
+    /// Module name → its soft dependencies.
     soft: HashMap<String, Soft>,
     builtin: HashSet<String>,
 }
@@ -31,7 +31,7 @@ struct Soft {
     after: Vec<String>,
 }
 
-/// The texts of a module tree; a missing file is an empty text.
+/// The texts of the index files; a missing file is an empty text.
 #[derive(Debug, Default)]
 pub(crate) struct Texts<'a> {
     /// `modules.dep`.
@@ -46,26 +46,26 @@ pub(crate) struct Texts<'a> {
 
 /// One module to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Step {
+pub(crate) struct LoadStep {
     /// The module's name, with `_`.
     pub(crate) name: String,
     /// Its file, relative to the version's directory.
     pub(crate) file: String,
 }
 
-/// What a request for modules comes to.
+/// The result of a lookup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Resolved {
     /// Load these, in this order.
-    Load(Vec<Step>),
-    /// It is part of the kernel.
+    Load(Vec<LoadStep>),
+    /// It is built into the kernel.
     BuiltIn,
-    /// The image does not have it.
+    /// The initrd does not have it.
     Absent,
 }
 
 impl Index {
-    /// Reads the texts. Lines that make no sense are left out: a damaged image loads what it can.
+    /// Parses the index. Invalid lines are skipped, so that with a damaged index as much as possible can be loaded.
     pub(crate) fn read(texts: &Texts<'_>) -> Self {
         let mut index = Index::default();
         for line in texts.dep.lines() {
@@ -116,7 +116,7 @@ impl Index {
         found
     }
 
-    /// What loading `name` (a module's name, or an alias such as `fs-nfs`) comes to.
+    /// What has to be loaded for `name`, a module's name or an alias such as `fs-nfs`.
     pub(crate) fn resolve(&self, name: &str) -> Resolved {
         let name = module_name(name);
         let mut steps = Vec::new();
@@ -127,7 +127,7 @@ impl Index {
         if self.builtin.contains(&name) {
             return Resolved::BuiltIn;
         }
-        // Aliases are written with `-` (`fs-nfs`) or `_`; modprobe takes either for the other.
+        // Aliases are written with `-` (`fs-nfs`) or `_`; modprobe treats them alike.
         let mut seen = HashSet::new();
         for (pattern, module) in &self.aliases {
             if fnmatch(&pattern.replace('-', "_"), &name) {
@@ -141,8 +141,8 @@ impl Index {
         }
     }
 
-    /// Adds `name` behind everything it needs. `seen` ends the circles that softdeps may make.
-    fn add(&self, name: &str, steps: &mut Vec<Step>, seen: &mut HashSet<String>) {
+    /// Appends `name` after everything that it depends on. `seen` ends the circles that soft dependencies may form.
+    fn add(&self, name: &str, steps: &mut Vec<LoadStep>, seen: &mut HashSet<String>) {
         if !seen.insert(name.to_owned()) {
             return;
         }
@@ -153,11 +153,11 @@ impl Index {
         for before in soft.iter().flat_map(|s| &s.before) {
             self.add(before, steps, seen);
         }
-        // modules.dep lists the nearest first, and what that needs behind it (modprobe loads from the end).
+        // modules.dep lists direct dependencies first and theirs after them (modprobe loads from the end).
         for need in module.needs.iter().rev() {
             self.add(&module_name(need), steps, seen);
         }
-        steps.push(Step {
+        steps.push(LoadStep {
             name: name.to_owned(),
             file: module.file.clone(),
         });
@@ -209,7 +209,7 @@ alias mdio:0000000000011100110010???????????? realtek
     }
 
     #[test]
-    fn a_module_comes_after_everything_it_needs_and_nothing_comes_twice() {
+    fn a_module_comes_after_its_dependencies_and_nothing_comes_twice() {
         assert_eq!(
             order(index().resolve("nfsv3")),
             ["sunrpc", "nfs", "nfs_acl", "nfsv3"]
@@ -217,7 +217,7 @@ alias mdio:0000000000011100110010???????????? realtek
     }
 
     #[test]
-    fn a_softdep_comes_first_and_a_circle_of_softdeps_ends() {
+    fn a_soft_dependency_comes_first_and_a_circle_of_them_ends() {
         assert_eq!(
             order(index().resolve("r8169")),
             ["libphy", "realtek", "r8169"]
@@ -225,7 +225,7 @@ alias mdio:0000000000011100110010???????????? realtek
     }
 
     #[test]
-    fn a_device_finds_its_driver_by_modalias() {
+    fn a_device_is_matched_to_its_driver_by_modalias() {
         let index = index();
         assert_eq!(
             index.for_device("pci:v000010ECd00008168sv00001043sd00008554bc02sc00i00"),
@@ -243,7 +243,7 @@ alias mdio:0000000000011100110010???????????? realtek
     }
 
     #[test]
-    fn names_aliases_and_modules_of_the_kernel_itself_resolve() {
+    fn names_aliases_and_built_in_modules_are_resolved() {
         assert_eq!(order(index().resolve("fs-nfs")), ["sunrpc", "nfs"]);
         assert_eq!(
             order(index().resolve("virtio-net")),
@@ -258,7 +258,7 @@ alias mdio:0000000000011100110010???????????? realtek
     }
 
     #[test]
-    fn a_damaged_tree_loads_what_it_can() {
+    fn a_damaged_index_yields_what_it_can() {
         let index = Index::read(&Texts {
             dep: "no colon\na.ko: missing.ko\n",
             ..Texts::default()

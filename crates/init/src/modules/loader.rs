@@ -1,4 +1,4 @@
-//! Loads modules of the image by `finit_module(2)`.
+//! Loads modules of the initrd by finit_module(2).
 
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
@@ -12,44 +12,44 @@ use std::time::Duration;
 use netroot_proto::cmdline::{BootPlan, ModuleOrders};
 use rustix::io::Errno;
 
-use super::index::{Index, Resolved, Step, Texts};
+use super::index::{Index, LoadStep, Resolved, Texts};
 use crate::clock::Moment;
 use crate::console::{debug, warn};
 
-/// Where the kernel keeps the path of its module loader.
+/// The sysctl with the path of the program by which the kernel loads modules.
 pub(crate) const MODPROBE: &str = "/proc/sys/kernel/modprobe";
-/// How much of a module is read at a time.
-const PIECE: usize = 64 << 10;
-/// The most drivers that are loaded side by side: a probe that waits for firmware must not hold up the NIC that
-/// has the root, and no machine has more kinds of NIC.
-const SIDE_BY_SIDE: usize = 16;
+/// How much of a module is read at a time, in bytes.
+const CHUNK: usize = 64 << 10;
+/// How many drivers are loaded in parallel at most: one that waits for firmware must not delay the NIC that the root is
+/// on, and no machine has more kinds of NIC.
+const MAX_PARALLEL: usize = 16;
 
-/// How long a module that another thread loads is waited for, before the kernel is left to sort it out: some drivers
-/// look for their firmware for a minute.
-const ANOTHER: Duration = Duration::from_secs(60);
+/// How long to wait for a module that another thread is loading, before it is passed to the kernel once more: some
+/// drivers look for their firmware for a minute.
+const PARALLEL_LOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Parameters that modules are told unless the command line says otherwise.
-const WISHES: [(&str, &str, &str); 2] = [
-    // Else there is a bond0 that nobody asked for.
+/// Default parameters of modules: module, parameter, value. The command line can override them.
+const DEFAULT_PARAMETERS: [(&str, &str, &str); 2] = [
+    // Otherwise the module creates a bond0 that was not asked for.
     ("bonding", "max_bonds", "0"),
-    // Linux asks for delegations of directories from 6.19 on, and hands EREMOTEIO to whoever uses the directory if the
-    // server calls the question illegal, as NFS-Ganesha does before 9.11: with 7.2 and 4.3 the root's init could not
-    // even be started. A root has little of them, and has to be read.
+    // Linux requests delegations of directories since 6.19, and fails with EREMOTEIO for the directory if the server
+    // calls the operation illegal, as NFS-Ganesha before 9.11 does: with 7.2 and 4.3 the root's init could not even be
+    // started. A root gains little from them, and has to be readable.
     ("nfsv4", "directory_delegations", "0"),
 ];
 
-/// What became of a request.
+/// The result of loading a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Loaded {
-    /// It is in the kernel now.
+    /// It is loaded, or built in.
     Yes,
-    /// The image does not have it.
+    /// The initrd does not have it.
     Absent,
-    /// The kernel refused the module or one that it needs; a line on the console says why.
+    /// The kernel refused the module or one that it depends on; a warning says why.
     Refused,
 }
 
-/// The module tree of the running kernel, and what was loaded from it. Cheap to clone.
+/// The module index of the running kernel, and which modules are loaded. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Loader {
     shared: Arc<Shared>,
@@ -60,25 +60,25 @@ struct Shared {
     index: Index,
     orders: ModuleOrders,
     modules: Mutex<Modules>,
-    /// A module is no longer on its way.
-    arrived: Condvar,
-    /// Devices that were matched already.
+    /// Signalled when a module is no longer being loaded.
+    load_finished: Condvar,
+    /// Modaliases that were handled already.
     seen: Mutex<HashSet<String>>,
 }
 
 /// Modules by name.
 #[derive(Default)]
 struct Modules {
-    /// Those that the kernel has.
+    /// Those that are loaded.
     loaded: HashSet<String>,
-    /// Those that a thread is handing to the kernel. It would read, check and link the same file for every thread
-    /// that comes with it, before it finds that one is enough: half a second of a slow machine's boot.
-    on_their_way: HashSet<String>,
+    /// Those that a thread is loading. The kernel would read, check and link the same file for every thread that loads
+    /// it, before it finds out that it needs only one: half a second of a slow machine's boot.
+    loading: HashSet<String>,
 }
 
 impl Loader {
-    /// Reads the index of `/lib/modules/<version>`. Without one nothing can be loaded, which is right for a
-    /// kernel that has everything built in.
+    /// Reads the index of `/lib/modules/<version>`. Without one nothing can be loaded, as for a kernel that has everything
+    /// built in.
     pub(crate) fn open(version: &str, orders: ModuleOrders) -> Self {
         let directory = Path::new("/lib/modules").join(version);
         let text = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
@@ -95,7 +95,7 @@ impl Loader {
             index,
             orders,
             modules: Mutex::default(),
-            arrived: Condvar::new(),
+            load_finished: Condvar::new(),
             seen: Mutex::default(),
         };
         Loader {
@@ -103,7 +103,7 @@ impl Loader {
         }
     }
 
-    /// Loads a module by name or alias with everything it needs, and waits until the kernel has it.
+    /// Loads a module, by name or alias, with its dependencies, and waits until it is loaded.
     pub(crate) fn load(&self, name: &str) -> Loaded {
         let steps = match self.shared.index.resolve(name) {
             Resolved::BuiltIn => return Loaded::Yes,
@@ -125,61 +125,61 @@ impl Loader {
         result
     }
 
-    /// What a module is told: our own wish first, for the last one of a kind holds.
-    fn parameters_of(&self, step: &Step) -> CString {
+    /// The parameters of a module: the default first, since the last value of a parameter applies.
+    fn parameters_of(&self, step: &LoadStep) -> CString {
         let mut text = String::new();
-        for (module, parameter, value) in WISHES {
-            // One that it does not know is a warning on the console.
-            let known = || knows(&self.shared.directory.join(&step.file), parameter);
-            if step.name == module && known().is_ok_and(|known| known) {
+        for (module, parameter, value) in DEFAULT_PARAMETERS {
+            // The kernel logs a warning for a parameter that the module does not have.
+            let has = || has_parameter(&self.shared.directory.join(&step.file), parameter);
+            if step.name == module && has().is_ok_and(|has| has) {
                 text.push_str(&format!("{parameter}={value} "));
             }
         }
         text.push_str(&self.shared.orders.parameters_of(&step.name));
-        // The command line has no zero byte in it.
+        // The command line contains no zero byte.
         CString::new(text).unwrap_or_default()
     }
 
-    /// Whether the caller is to load this module, which is then on its way; `false` if the kernel has it. Where
-    /// another thread is at it, that one is waited for, as the kernel would do.
+    /// Claims a module for loading; `false` if it is loaded already. If another thread is loading it, waits for that
+    /// thread, as the kernel would.
     fn claim(&self, name: &str) -> bool {
-        let deadline = Moment::now().after(ANOTHER);
+        let deadline = Moment::now().after(PARALLEL_LOAD_TIMEOUT);
         let mut modules = self.lock(&self.shared.modules);
-        while modules.on_their_way.contains(name) && !deadline.remaining().is_zero() {
+        while modules.loading.contains(name) && !deadline.remaining().is_zero() {
             let waited = self
                 .shared
-                .arrived
+                .load_finished
                 .wait_timeout(modules, deadline.remaining());
             modules = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         if modules.loaded.contains(name) || is_live(name) {
             return false;
         }
-        modules.on_their_way.insert(name.to_owned());
+        modules.loading.insert(name.to_owned());
         true
     }
 
-    /// Ends what [`Loader::claim`] began.
+    /// Ends a claim of [`Loader::claim`].
     fn finish(&self, name: &str, is_loaded: bool) {
         let mut modules = self.lock(&self.shared.modules);
-        modules.on_their_way.remove(name);
+        modules.loading.remove(name);
         if is_loaded {
             modules.loaded.insert(name.to_owned());
         }
-        self.shared.arrived.notify_all();
+        self.shared.load_finished.notify_all();
     }
 
     fn insert(&self, file: &str, parameters: &CStr) -> io::Result<()> {
         let file = File::open(self.shared.directory.join(file))?;
         match rustix::system::finit_module(&file, parameters, 0) {
-            // Another thread or the kernel itself was faster.
+            // Another thread or the kernel loaded it first.
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(e) => Err(e.into()),
         }
     }
 
-    /// Finds the drivers of a device and loads them in the background; the NIC shows itself by a uevent and a
-    /// netlink message. A modalias that was seen before costs nothing.
+    /// Finds the drivers of a device and loads them in the background; the NIC announces itself by a uevent and a netlink
+    /// message. A modalias that was handled before costs nothing.
     pub(crate) fn load_for_device(&self, modalias: &str) {
         if !self.lock(&self.shared.seen).insert(modalias.to_owned()) {
             return;
@@ -195,27 +195,27 @@ impl Loader {
         if names.is_empty() {
             return;
         }
-        debug!("{modalias} wants {}", names.join(", "));
+        debug!("{modalias}: loading {}", names.join(", "));
         let loader = self.clone();
         let work = move || {
             for name in names {
                 loader.load(&name);
             }
         };
-        if Arc::strong_count(&self.shared) > SIDE_BY_SIDE {
+        if Arc::strong_count(&self.shared) > MAX_PARALLEL {
             work();
         } else {
             in_background("driver", work);
         }
     }
 
-    /// The modules of the image that say they drive a device.
+    /// The modules of the initrd whose aliases match a device.
     pub(crate) fn modules_for(&self, modalias: &str) -> Vec<String> {
         let names = self.shared.index.for_device(modalias).into_iter();
         names.map(str::to_owned).collect()
     }
 
-    /// Loads modules by name in the background, in this order: what the mount will need, while DHCP waits.
+    /// Loads modules by name in the background, in this order: those that the mount needs, while DHCP waits.
     pub(crate) fn load_in_background(&self, names: Vec<String>) {
         let loader = self.clone();
         in_background("modules", move || {
@@ -225,19 +225,18 @@ impl Loader {
         });
     }
 
-    /// Loads what the command line wants loaded in any case, in the background: a driver may look for its firmware
-    /// for a minute.
-    pub(crate) fn load_what_was_ordered(&self) {
+    /// Loads the modules that the command line names, in the background: a driver may look for its firmware for a minute.
+    pub(crate) fn load_requested(&self) {
         if self.shared.orders.wanted.is_empty() {
             return;
         }
         let loader = self.clone();
-        in_background("ordered", move || {
+        in_background("requested", move || {
             for module in &loader.shared.orders.wanted {
                 if loader.load(&module.value) == Loaded::Absent {
                     let (name, origin) = (&module.value, &module.origin);
                     warn!(
-                        "{origin}: there is no module {name} in this image; name it to `netroot initrd --modules`"
+                        "{origin}: the initrd has no module {name}; build it with netroot initrd --modules {name}"
                     );
                 }
             }
@@ -249,37 +248,37 @@ impl Loader {
     }
 }
 
-/// Whether a module has that parameter: it says so in its `.modinfo` (`MODULE_PARM_DESC` and `module_param`,
-/// `include/linux/moduleparam.h`). Read piece by piece, for some modules are as large as this program.
-fn knows(file: &Path, parameter: &str) -> io::Result<bool> {
+/// Whether a module has a parameter, by its `.modinfo` (`MODULE_PARM_DESC` and `module_param`,
+/// `include/linux/moduleparam.h`). Read in chunks, since some modules are as large as this program.
+fn has_parameter(file: &Path, parameter: &str) -> io::Result<bool> {
     let wanted = format!("parmtype={parameter}:").into_bytes();
     let mut file = File::open(file)?;
-    let mut piece = vec![0; PIECE];
+    let mut chunk = vec![0; CHUNK];
     let mut kept = 0;
     loop {
-        let length = file.read(piece.get_mut(kept..).unwrap_or_default())?;
-        let there = piece.get(..kept + length).unwrap_or_default();
-        if there.windows(wanted.len()).any(|text| text == wanted) {
+        let length = file.read(chunk.get_mut(kept..).unwrap_or_default())?;
+        let window = chunk.get(..kept + length).unwrap_or_default();
+        if window.windows(wanted.len()).any(|text| text == wanted) {
             return Ok(true);
         }
         if length == 0 {
             return Ok(false);
         }
-        // What may be the beginning of it stays.
-        let from = there.len().saturating_sub(wanted.len());
-        kept = there.len() - from;
-        piece.copy_within(from..from + kept, 0);
+        // Keeps what may be the beginning of the text.
+        let from = window.len().saturating_sub(wanted.len());
+        kept = window.len() - from;
+        chunk.copy_within(from..from + kept, 0);
     }
 }
 
-/// Whether the kernel has the module already. Asking costs less than having the file read and refused.
+/// Whether a module is loaded already. Asking costs less than letting the kernel read and refuse the file.
 fn is_live(name: &str) -> bool {
     fs::read_to_string(format!("/sys/module/{name}/initstate"))
         .is_ok_and(|state| state.trim_end() == "live")
 }
 
 fn in_background(name: &str, work: impl FnOnce() + Send + 'static) {
-    // A machine that cannot start a thread has worse to say than this; the boot goes on and will show it.
+    // A machine that cannot start a thread has bigger problems; the boot goes on and will show them.
     if let Err(e) = thread::Builder::new()
         .name(name.to_owned())
         .stack_size(128 << 10)
@@ -289,7 +288,7 @@ fn in_background(name: &str, work: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// The kernel started this program as `<path> -q -- <name>`: loads the module and returns the exit status.
+/// Runs as the kernel's modprobe, started as `<path> -q -- <name>`: loads the module and returns the exit status.
 pub(crate) fn run_as_modprobe(arguments: &[String]) -> u8 {
     let version = rustix::system::uname()
         .release()
@@ -313,26 +312,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parameter_is_found_wherever_it_is_in_a_module() {
-        let path = std::env::temp_dir().join(format!("netroot-knows-{}", std::process::id()));
+    fn a_parameter_is_found_anywhere_in_a_module() {
+        let path = std::env::temp_dir().join(format!("netroot-parameter-{}", std::process::id()));
         let text = b"parmtype=max_bonds:int";
         for before in [
             0,
             1,
-            PIECE - 30,
-            PIECE - 20,
-            PIECE - 1,
-            PIECE,
-            3 * PIECE - 5,
+            CHUNK - 30,
+            CHUNK - 20,
+            CHUNK - 1,
+            CHUNK,
+            3 * CHUNK - 5,
         ] {
             let mut module = vec![b'p'; before];
             module.extend(text);
             fs::write(&path, &module).unwrap();
-            assert!(knows(&path, "max_bonds").unwrap(), "{before}");
-            assert!(!knows(&path, "max_bond").unwrap(), "{before}");
+            assert!(has_parameter(&path, "max_bonds").unwrap(), "{before}");
+            assert!(!has_parameter(&path, "max_bond").unwrap(), "{before}");
         }
         fs::remove_file(&path).unwrap();
-        assert!(knows(&path, "max_bonds").is_err());
+        assert!(has_parameter(&path, "max_bonds").is_err());
     }
 
     #[test]
@@ -343,11 +342,11 @@ mod tests {
             let loader = loader.clone();
             thread::spawn(move || loader.claim("a_module"))
         };
-        // Long enough for one that does not wait to say so.
+        // Long enough for a thread that fails to wait to finish.
         thread::sleep(Duration::from_millis(50));
         loader.finish("a_module", true);
         assert!(!other.join().unwrap());
-        assert!(!loader.claim("a_module"), "the kernel has it");
+        assert!(!loader.claim("a_module"), "it is loaded");
     }
 
     #[test]

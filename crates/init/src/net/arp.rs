@@ -1,4 +1,4 @@
-//! Questions to the machines on one wire: who has this address? (RFC 826)
+//! ARP requests: which machine has this address? (RFC 826)
 
 use std::net::Ipv4Addr;
 
@@ -6,12 +6,12 @@ use netroot_proto::dhcp::Mac;
 use netroot_proto::dhcp::conflict::{claimant, probe};
 use netroot_sys::packet::PacketSocket;
 
-/// The longest frame looked at, padding included.
+/// The longest frame that is read, with padding, in bytes.
 const FRAME: usize = 64;
-/// Frames looked at in one go: on a wire full of ARP the reading has an end too.
+/// The most frames that are read at a time, so that a network full of ARP cannot hold up the boot.
 const BURST: usize = 64;
 
-/// A NIC that asks. The questions name no address of its own, so that nobody's memory is spoiled.
+/// Sends ARP probes on a NIC. They contain no sender address, so that they change no machine's ARP table.
 #[derive(Debug)]
 pub(crate) struct Arp {
     own: Mac,
@@ -19,18 +19,18 @@ pub(crate) struct Arp {
 }
 
 impl Arp {
-    /// On the wire of the NIC with this index and address. `None` where the kernel has no packet sockets.
+    /// Probes on the NIC with this index and Ethernet address. `None` if the kernel has no packet sockets.
     pub(crate) fn on(index: u32, own: Mac) -> Option<Self> {
         let socket = PacketSocket::for_arp(index).ok()?;
         Some(Arp { own, socket })
     }
 
-    /// Asks once; whether the question was sent.
-    pub(crate) fn ask(&self, address: Ipv4Addr) -> bool {
+    /// Sends one probe. Returns whether it was sent.
+    pub(crate) fn probe(&self, address: Ipv4Addr) -> bool {
         self.socket.send(&probe(self.own, address)).is_ok()
     }
 
-    /// Who said to have `address` since the last look, each as often as it said so.
+    /// The machines that claimed `address` since the last call, each as often as it did.
     pub(crate) fn claims(&self, address: Ipv4Addr) -> Vec<Mac> {
         let mut frame = [0; FRAME];
         let frames = std::iter::from_fn(|| {

@@ -65,7 +65,7 @@ pub(crate) fn configure(address: &Address, before: Option<&Address>) -> Result<(
     if let Some(host) = &address.host_name
         && let Err(e) = rustix::system::sethostname(host.as_bytes())
     {
-        warn!("the host name {host} is refused: {e}");
+        warn!("cannot set the host name {host}: {e}");
     }
     if let Some(domain) = address.request.as_ref().and_then(|r| r.nis_domain.as_ref())
         && let Err(e) = rustix::system::setdomainname(domain.as_bytes())

@@ -1,7 +1,7 @@
-//! The clock of a machine without one: set by a time server, beside the boot.
+//! Sets the clock of a machine without a battery from a time server, in the background.
 //!
-//! A board without a battery starts in 1970, and in the real root every certificate is then of the future. Nothing
-//! waits for the answer; who keeps time in the real root is told of the servers as well ([`crate::after::handoff`]).
+//! Such a machine starts in 1970, and to the real root every certificate is then not yet valid. The boot does not wait
+//! for the answer; the real root's own time synchronisation gets the servers too ([`crate::after::handoff`]).
 
 use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
@@ -15,20 +15,20 @@ use crate::clock::{Moment, timespec};
 use crate::console::{debug, info, warn};
 use crate::net::address::Address;
 
-/// A clock that stands before this is plainly wrong: 1 January 2025, older than this program. In seconds since 1970.
+/// A clock before this is certainly wrong: 1 January 2025, which is older than this program. In seconds since 1970.
 const EARLIEST: i64 = 1_735_689_600;
-/// How long each server may take, and how often it is asked: there is all the time that the mount takes.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The timeout of a request, and how often each server is asked: there is time for that while the root is mounted.
+const TIMEOUT: Duration = Duration::from_secs(1);
 const TRIES: u32 = 2;
-/// Servers that are asked, one after the other.
-const MOST_SERVERS: usize = 4;
+/// The most servers that are asked, one after the other.
+const MAX_SERVERS: usize = 4;
 
-/// Sets the clock in the background if it is plainly wrong and somebody named a time server.
+/// Sets the clock in the background if it is certainly wrong and a time server is configured.
 pub(crate) fn set_clock(address: &Address) {
     if address.ntp.is_empty() || clock_gettime(ClockId::Realtime).tv_sec >= EARLIEST {
         return;
     }
-    let servers: Vec<Ipv4Addr> = address.ntp.iter().take(MOST_SERVERS).copied().collect();
+    let servers: Vec<Ipv4Addr> = address.ntp.iter().take(MAX_SERVERS).copied().collect();
     let thread = thread::Builder::new().stack_size(64 << 10);
     if let Err(e) = thread.spawn(move || ask_all(&servers)) {
         debug!("cannot start a thread to ask for the time: {e}");
@@ -44,17 +44,17 @@ fn ask_all(servers: &[Ipv4Addr]) {
             }
         }
     }
-    warn!("the clock stands before 2025, and no time server answers");
+    warn!("cannot set the clock, which is before 2025: no time server answers");
 }
 
-/// The time since 1970 by one server.
+/// Asks one server for the time, since 1970.
 fn ask(server: Ipv4Addr, port: u16) -> io::Result<Duration> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     socket.connect((server, port))?;
     let mut token = [0; 8];
-    // Chance, as far as there is any so early.
+    // As random as possible this early.
     let _ = rustix::rand::getrandom(&mut token[..], rustix::rand::GetRandomFlags::INSECURE);
-    let deadline = Moment::now().after(PATIENCE);
+    let deadline = Moment::now().after(TIMEOUT);
     socket.send(&sntp::question(token))?;
     let mut buffer = [0; sntp::LENGTH];
     loop {
@@ -74,11 +74,11 @@ fn ask(server: Ipv4Addr, port: u16) -> io::Result<Duration> {
 fn set(server: Ipv4Addr, time: Duration) {
     let now = timespec(time);
     if now.tv_sec < EARLIEST {
-        return warn!("the time server {server} stands before 2025 itself");
+        return warn!("the time of the time server {server} is before 2025 too");
     }
     match clock_settime(ClockId::Realtime, now) {
-        Ok(()) => info!("the clock stood before 2025; it is set by the time server {server}"),
-        Err(e) => warn!("the clock cannot be set: {e}"),
+        Ok(()) => info!("the clock was before 2025; it is now set by the time server {server}"),
+        Err(e) => warn!("cannot set the clock: {e}"),
     }
 }
 
@@ -86,7 +86,7 @@ fn set(server: Ipv4Addr, time: Duration) {
 mod tests {
     use super::*;
 
-    /// A server at a port of this machine's that answers a first question as told and each later one rightly.
+    /// A local server that sends `first` and then the correct answer to each request. Returns its port.
     fn server(first: &'static [u8], time: u64) -> u16 {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = socket.local_addr().unwrap().port();
@@ -107,14 +107,14 @@ mod tests {
     }
 
     #[test]
-    fn the_time_is_asked_for_and_strangers_words_are_passed_over() {
+    fn the_time_is_received_and_other_datagrams_are_ignored() {
         let port = server(b"noise", 1_800_000_000);
         let time = ask(Ipv4Addr::LOCALHOST, port).unwrap();
         assert_eq!(time.as_secs(), 1_800_000_000);
     }
 
     #[test]
-    fn a_silent_server_is_given_up() {
+    fn a_silent_server_times_out() {
         let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = silent.local_addr().unwrap().port();
         assert!(ask(Ipv4Addr::LOCALHOST, port).is_err());

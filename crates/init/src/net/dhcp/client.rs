@@ -76,7 +76,7 @@ impl DhcpClient {
                     }
                 }
                 Action::Probe(address) => {
-                    if !self.arp.as_ref().is_some_and(|arp| arp.ask(address)) {
+                    if !self.arp.as_ref().is_some_and(|arp| arp.probe(address)) {
                         self.exchange.probe_failed();
                     }
                 }

@@ -55,12 +55,12 @@ fn mount_nfs(
     loader: &Loader,
     timeout: Duration,
 ) -> Result<Version, MountError> {
-    identity::name_host(&export.machine);
+    identity::set_host_name(&export.machine);
     let mut told: Option<MountError> = None;
     for version in &export.versions {
         let attempt = load_client(loader, *version).and_then(|()| {
             match version {
-                Version::V4(_) => identity::identify_client(&export.machine),
+                Version::V4(_) => identity::set_nfs_client_identifier(&export.machine),
                 Version::V3 if export.choice.options.lock == Some(true) => warn!(
                     "lock is left out: locks of NFS version 3 need daemons that no initrd has; vers=4 has them built in"
                 ),
