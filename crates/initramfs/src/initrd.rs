@@ -77,8 +77,8 @@ pub struct BuildSummary {
     pub compressed_size: u64,
 }
 
-/// Builds the initrd and writes it to `output`. The bytes depend on the content of the request only: not on the machine,
-/// the time, the number of threads or the order of directory entries.
+/// Builds the initrd and writes it to `output`. The bytes depend on the content of the request only: not on the
+/// machine, the time, the number of threads or the order of directory entries.
 ///
 /// # Errors
 /// See [`BuildError`]. The output is then incomplete.

@@ -1,7 +1,7 @@
 //! The kernels of a root, newest first, with their versions.
 //!
-//! The version is the one that `uname -r` will print, because `lib/modules/<version>` is named after it. A bzImage has it
-//! in its header (Documentation/arch/x86/boot.rst, `kernel_version`), which takes precedence: the names of Arch's
+//! The version is the one that `uname -r` will print, because `lib/modules/<version>` is named after it. A bzImage has
+//! it in its header (Documentation/arch/x86/boot.rst, `kernel_version`), which takes precedence: the names of Arch's
 //! `/boot/vmlinuz-linux` and of a hand-made `/boot/bzImage` contain no version. For other formats the name decides.
 
 mod header;

@@ -1,8 +1,8 @@
 //! Reads files of a root, and never one outside.
 //!
-//! A root is the file system of another machine: `/lib` may be a link to `usr/lib` or `/usr/lib`, `/boot/vmlinuz` one to
-//! `/boot/vmlinuz-6.1`, and a link may also point to `/etc/shadow`. So the kernel resolves every path as if the root were
-//! `/` (`openat2(2)` with `RESOLVE_IN_ROOT`, Linux 5.6): absolute links and `..` stay inside.
+//! A root is the file system of another machine: `/lib` may be a link to `usr/lib` or `/usr/lib`, `/boot/vmlinuz` one
+//! to `/boot/vmlinuz-6.1`, and a link may also point to `/etc/shadow`. So the kernel resolves every path as if the root
+//! were `/` (`openat2(2)` with `RESOLVE_IN_ROOT`, Linux 5.6): absolute links and `..` stay inside.
 
 use std::fs::File;
 use std::io::{self, Read};

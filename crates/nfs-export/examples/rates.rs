@@ -2,8 +2,8 @@
 //!
 //! One connection calls and waits, repeatedly: GETATTR of one file, LOOKUP of every name in a directory, READ of the
 //! largest file found there in blocks of 128 KiB to 1 MiB. Then four connections do so at once. PATH is
-//! `export:directory`, such as `/image:usr/lib`. With the server's PID it also prints the processor time per call, which
-//! varies less on a busy machine.
+//! `export:directory`, such as `/image:usr/lib`. With the server's PID it also prints the processor time per call,
+//! which varies less on a busy machine.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

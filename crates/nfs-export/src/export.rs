@@ -11,13 +11,13 @@ use crate::tree::{HandleScheme, Tree, TreeError};
 /// How a directory is exported.
 #[derive(Debug, Clone)]
 pub struct ExportOptions {
-    /// The paths that clients mount it by, such as `/debian` and `/`. Each starts with `/`. Handles remain valid as long
-    /// as the first name stays the same.
+    /// The paths that clients mount it by, such as `/debian` and `/`. Each starts with `/`. Handles remain valid as
+    /// long as the first name stays the same.
     pub names: Vec<String>,
     /// The clients that may mount it.
     pub allowed: AddressList,
-    /// The key that handles are signed with. Keep it ([`HandleKey::load_or_create`]), or clients lose their root when the
-    /// server restarts.
+    /// The key that handles are signed with. Keep it ([`HandleKey::load_or_create`]), or clients lose their root when
+    /// the server restarts.
     pub key: HandleKey,
 }
 

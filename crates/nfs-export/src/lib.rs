@@ -35,6 +35,7 @@ mod counters;
 mod event;
 mod export;
 mod exports;
+mod mount_table;
 mod open_file_limit;
 mod programs;
 mod rpc;

@@ -1,7 +1,6 @@
 //! The RPC programs: dispatches a message and writes the reply.
 
 mod mount;
-pub(crate) mod mount_table;
 mod nfs;
 mod nfsacl;
 mod portmap;

@@ -185,8 +185,8 @@ impl Server {
         self.shared.state.counters.read()
     }
 
-    /// Closes the sockets and all connections, and waits for the threads. Clients wait, and continue with the next server
-    /// that has the key.
+    /// Closes the sockets and all connections, and waits for the threads. Clients wait, and continue with the next
+    /// server that has the key.
     pub fn stop(mut self) {
         self.halt();
     }

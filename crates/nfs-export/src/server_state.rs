@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::counters::Counters;
 use crate::event::Event;
 use crate::exports::Exports;
-use crate::programs::mount_table::MountTable;
+use crate::mount_table::MountTable;
 use crate::rpc::reply_buffer::BufferBudget;
 
 /// The ports that the portmapper answers with.

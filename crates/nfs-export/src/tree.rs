@@ -110,8 +110,8 @@ impl Tree {
         attributes::from_stat(stat, self.fsid)
     }
 
-    /// The verifier of directory cookies (RFC 1813 §3.3.16). A file system with handles keeps its cookies valid when the
-    /// directory changes, as nfsd relies on too; elsewhere a changed directory is listed again.
+    /// The verifier of directory cookies (RFC 1813 §3.3.16). A file system with handles keeps its cookies valid when
+    /// the directory changes, as nfsd relies on too; elsewhere a changed directory is listed again.
     pub(crate) fn cookie_verifier(&self, directory: &Stat) -> [u8; 8] {
         match self.scheme {
             HandleScheme::Kernel => self.fsid.to_be_bytes(),

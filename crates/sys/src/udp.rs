@@ -33,7 +33,8 @@ pub enum BindError {
         /// Usually `ENODEV` or `EPERM`.
         source: io::Error,
     },
-    /// The address or port was refused: in use, not an address of this host, or below 1024 without `CAP_NET_BIND_SERVICE`.
+    /// The address or port was refused: in use, not an address of this host, or below 1024 without
+    /// `CAP_NET_BIND_SERVICE`.
     #[error("cannot bind UDP port {} on {}", address.port(), address.ip())]
     Address {
         /// The address that was asked for.

@@ -26,8 +26,8 @@ use permissions::{Permission, may};
 use read::READ_SIZE;
 use request::{Request, ResolvedFile};
 
-/// The preferred size of a READ (`rtpref`), in bytes, which Linux uses as `rsize`. Of the sizes from 128 KiB to 1 MiB it
-/// takes the least processor time per byte (`examples/rates`): the buffer is still in the CPU cache when it is sent.
+/// The preferred size of a READ (`rtpref`), in bytes, which Linux uses as `rsize`. Of the sizes from 128 KiB to 1 MiB
+/// it takes the least processor time per byte (`examples/rates`): the buffer is still in the CPU cache when it is sent.
 const READ_PREFERRED: u32 = 256 * 1024;
 
 /// The most data in a WRITE (`wtmax`), in bytes. It is refused, but has to be received first.

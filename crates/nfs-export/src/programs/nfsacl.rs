@@ -32,8 +32,8 @@ pub(crate) fn answer(
                 Ok(file) => {
                     out.pack(&nfsstat3::NFS3_OK);
                     out.pack(&file.attributes());
-                    // Linux expects the mask that it sent. Then two lists, the access ACL and the default ACL: the number of
-                    // entries, and the number that follow.
+                    // Linux expects the mask that it sent. Then two lists, the access ACL and the default ACL: the
+                    // number of entries, and the number that follow.
                     for word in [mask, 0, 0, 0, 0] {
                         out.pack(&word);
                     }

@@ -1,8 +1,8 @@
 //! Decodes the arguments of a call, without copying.
 //!
 //! nfs3_types decodes too, but it allocates whatever length the client announces (`Opaque`, `Vec<u32>`) before it
-//! checks how many bytes follow, and it copies names and handles. Calls come from untrusted clients and are nearly all a
-//! handle, a name and some integers, so they are decoded here; replies are encoded by nfs3_types.
+//! checks how many bytes follow, and it copies names and handles. Calls come from untrusted clients and are nearly all
+//! a handle, a name and some integers, so they are decoded here; replies are encoded by nfs3_types.
 
 use crate::tree::handle::Handle;
 

@@ -49,8 +49,8 @@ impl Drop for Permit {
     }
 }
 
-/// A buffer of replies. Unlike a `Vec`, it keeps the bytes beyond its end initialised, so that a READ of 1 MiB is copied
-/// from the page cache without zeroing the memory first.
+/// A buffer of replies. Unlike a `Vec`, it keeps the bytes beyond its end initialised, so that a READ of 1 MiB is
+/// copied from the page cache without zeroing the memory first.
 #[derive(Debug, Default)]
 pub(crate) struct ReplyBuffer {
     memory: Memory,

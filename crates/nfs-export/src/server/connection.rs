@@ -83,8 +83,8 @@ impl Connection {
         let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let sent = (&self.stream).write_all(bytes);
         if sent.is_err() {
-            // Half a reply may have been sent, so nothing can follow it. The queue is discarded, so that the client gets a RST
-            // at once and repeats its calls on a new connection with fresh timers.
+            // Half a reply may have been sent, so nothing can follow it. The queue is discarded, so that the client
+            // gets a RST at once and repeats its calls on a new connection with fresh timers.
             let _ = rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO));
             self.close();
         }

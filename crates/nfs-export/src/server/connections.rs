@@ -7,8 +7,8 @@ use std::thread::JoinHandle;
 
 use crate::server::connection::Connection;
 
-/// The most connections of one address. A Linux machine opens one, or up to 16 (`nconnect=`); several may share an address
-/// behind NAT; one that crashes and reboots leaves its old connection behind for two minutes.
+/// The most connections of one address. A Linux machine opens one, or up to 16 (`nconnect=`); several may share an
+/// address behind NAT; one that crashes and reboots leaves its old connection behind for two minutes.
 const MAX_PER_CLIENT: usize = 64;
 
 /// The most connections in total.

@@ -3,8 +3,8 @@
 //!
 //! A handle then contains an inode number, a birth time, and for files with one name the inode number of their
 //! directory. The index knows where directories (and files with several names) were last seen. What it does not know,
-//! because the server was restarted or the file was moved, it finds by walking the whole root once. So handles survive a
-//! restart here too, at the cost of that walk, as long as the file system keeps its inode numbers.
+//! because the server was restarted or the file was moved, it finds by walking the whole root once. So handles survive
+//! a restart here too, at the cost of that walk, as long as the file system keeps its inode numbers.
 
 use std::collections::HashMap;
 use std::mem::MaybeUninit;

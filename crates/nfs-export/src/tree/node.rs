@@ -68,8 +68,8 @@ impl OpenFile {
         self.reference.as_fd()
     }
 
-    /// The descriptor to read from, opened by `open` the first time. For regular files only: opening a FIFO would block, and
-    /// opening a device can have any effect.
+    /// The descriptor to read from, opened by `open` the first time. For regular files only: opening a FIFO would
+    /// block, and opening a device can have any effect.
     pub(crate) fn content(
         &self,
         open: impl FnOnce() -> Result<OwnedFd, Errno>,

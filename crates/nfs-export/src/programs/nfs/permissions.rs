@@ -35,9 +35,9 @@ pub(super) fn may(credentials: &Credentials, wish: Permission, file: &Stat) -> b
     (file.st_mode >> class) & (wish as u32) != 0
 }
 
-/// Whether READ is permitted. The client checks on open, while the server sees single READs. So, as in the kernel's nfsd,
-/// the owner may go on reading a file that was opened before its mode changed, and a program with execute permission may
-/// be read, since executing it means reading it over NFS.
+/// Whether READ is permitted. The client checks on open, while the server sees single READs. So, as in the kernel's
+/// nfsd, the owner may go on reading a file that was opened before its mode changed, and a program with execute
+/// permission may be read, since executing it means reading it over NFS.
 pub(super) fn may_read_content(credentials: &Credentials, file: &Stat) -> bool {
     credentials.uid() == file.st_uid
         || may(credentials, Permission::Read, file)

@@ -1,7 +1,7 @@
 //! READDIR and READDIRPLUS.
 //!
-//! A cookie is the kernel's offset of the next entry (`d_off`), which stays valid across restarts and connections. So no
-//! state is kept: each call opens the directory, seeks, and reads on.
+//! A cookie is the kernel's offset of the next entry (`d_off`), which stays valid across restarts and connections. So
+//! no state is kept: each call opens the directory, seeks, and reads on.
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
