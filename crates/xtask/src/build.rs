@@ -1,4 +1,4 @@
-//! Building what the demo and the tests run.
+//! Builds what the demo and the tests run.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -8,8 +8,7 @@ use netroot_harness::paths;
 
 use crate::run::{output, run};
 
-/// The boot server. Its build script builds the `init` for this processor and puts it
-/// inside.
+/// The boot server. Its build script builds the `init` for this processor and embeds it.
 ///
 /// # Errors
 /// When one of them does not build.
@@ -18,7 +17,7 @@ pub(crate) fn netroot() -> Result<PathBuf> {
     Ok(paths::target().join("release/netroot"))
 }
 
-/// The `init` for x86_64, as the boot server carries it.
+/// The `init` for x86_64 that is embedded in the boot server.
 ///
 /// # Errors
 /// When it does not build.
@@ -54,7 +53,7 @@ pub(crate) fn bench() -> Result<()> {
     for_a_machine("baseline-init")
 }
 
-/// A small static program of this work tree, to be run by a virtual machine.
+/// A small static program of this work tree that runs in a virtual machine.
 ///
 /// # Errors
 /// When it does not build.
@@ -64,7 +63,7 @@ fn for_a_machine(package: &str) -> Result<()> {
 }
 
 /// The tests that need root, and the programs that they start. Their paths are also
-/// written down, for a run as root that may not find cargo.
+/// stored in a file, for a run as root without cargo in its PATH.
 ///
 /// # Errors
 /// When something does not build.
@@ -92,7 +91,7 @@ pub(crate) fn root_tests() -> Result<()> {
 /// The test programs that [`root_tests`] built last.
 ///
 /// # Errors
-/// When they were never built.
+/// When they have not been built.
 pub(crate) fn built_root_tests() -> Result<Vec<PathBuf>> {
     let list = root_test_list();
     let text = std::fs::read_to_string(&list)

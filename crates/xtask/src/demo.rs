@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: one machine without a disk, from power-on to the login prompt.
+//! `cargo xtask demo`: one diskless machine, from power-on to the login prompt.
 
 mod timeline;
 
@@ -13,19 +13,19 @@ use netroot_harness::{
 use crate::privileges::needs_root;
 use crate::{build, setup};
 
-/// Boot a machine without a disk to the login prompt of a Debian root over NFS.
+/// Boot a diskless machine to the login prompt of a Debian root over NFS.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
-    /// What the machine boots through.
+    /// The machine's firmware.
     #[arg(long, value_enum, default_value_t = FirmwareKind::Bios)]
     firmware: FirmwareKind,
-    /// Who exports the root: netroot itself, or NFS-Ganesha beside it.
+    /// The NFS server: netroot's own, or NFS-Ganesha.
     #[arg(long, value_enum, default_value_t = NfsServer::Own)]
     nfs: NfsServer,
-    /// Stay at the login prompt, with this terminal as the machine's console.
+    /// Stay at the login prompt, with this terminal as the console.
     #[arg(long)]
     keep: bool,
-    /// Build and install nothing: run what is there.
+    /// Build and install nothing.
     #[arg(long, hide = true)]
     built: bool,
 }
@@ -51,14 +51,14 @@ const RANGE: &str = "10.77.0.100-10.77.0.199";
 const MACHINE: &str = "52:54:00:77:00:01";
 const GANESHA_PATH: &str = "/srv/debian";
 
-/// Firmware, kernel and systemd on a translated processor that others use as well.
+/// Enough for firmware, kernel and systemd under emulation on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(600);
 
-/// What ends a boot, good or bad.
+/// The end of a boot, successful or not.
 const ENDS: [&str; 2] = [" login:", "Kernel panic"];
 
 impl Demo {
-    /// Runs it.
+    /// Runs the demo.
     ///
     /// # Errors
     /// When the machine did not reach the login prompt: with the reason and the log.
@@ -68,7 +68,7 @@ impl Demo {
             println!("demo: building netroot and init");
             build::netroot()?;
         }
-        needs_root("the demo makes a network of its own", &self.arguments())?;
+        needs_root("the demo makes a network namespace", &self.arguments())?;
         let net = Net::new("demo")?;
         let bridge = net.bridge("br0", &format!("{SERVER}/24"))?;
         let tap = net.tap("machine", &bridge)?;
@@ -94,12 +94,12 @@ impl Demo {
         let server = NetrootServe::start(&net, &root, &arguments)?;
 
         println!(
-            "demo: switching on a machine without a disk ({}, {})",
+            "demo: starting a diskless machine ({}, {})",
             self.firmware.describe(),
             Accel::probe().name()
         );
         if self.keep {
-            println!("demo: log in as root, no password; Ctrl-a x switches the machine off");
+            println!("demo: log in as root, no password; Ctrl-a x powers the machine off");
         }
         let vm = VmBuilder::new(&net, "console")
             .may_panic()
@@ -113,7 +113,7 @@ impl Demo {
         .start()?;
 
         let end = vm.console().wait_for_any(0, &ENDS, TIMEOUT);
-        // QEMU has put the terminal into raw mode where it joined the keyboard to it.
+        // QEMU has put the terminal into raw mode if it is the console.
         let line_end = if self.keep { "\r\n" } else { "\n" };
         let rows = timeline::of(&server, vm.console());
         print!("{line_end}{line_end}");
@@ -153,7 +153,7 @@ impl Demo {
     }
 }
 
-/// Why a machine did not come up, as far as its console tells.
+/// Why a machine did not boot, as far as its console shows.
 fn failure(end: Option<String>, server: &NetrootServe, vm: &Vm) -> anyhow::Error {
     let text = vm.console().text();
     let last_failure = text
@@ -162,9 +162,9 @@ fn failure(end: Option<String>, server: &NetrootServe, vm: &Vm) -> anyhow::Error
         .map(|line| line.trim().to_owned());
     let reason = last_failure.or(end).unwrap_or_else(|| {
         let state = if vm.console().ended() {
-            "the machine switched itself off"
+            "the machine powered itself off"
         } else {
-            "it was given up on"
+            "it did not finish"
         };
         let seconds = vm.console().elapsed().as_secs();
         format!("{state} after {seconds} s")

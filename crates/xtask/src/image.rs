@@ -8,7 +8,7 @@ use netroot_harness::paths;
 
 use crate::run::run;
 
-/// Makes the initrd with these modules (`netboot`, or names) with the built `netroot`.
+/// Makes an initrd with these modules (`netboot`, or names), by the `netroot` that was built.
 ///
 /// # Errors
 /// When `netroot` is not built or fails.

@@ -1,7 +1,7 @@
-//! The tests that mostly wait (`#[ignore]`), beside everything else that there is to do.
+//! The tests that mostly wait (`#[ignore]`). They run alongside everything else.
 //!
-//! Each is a process of its own with an output of its own, a few at a time. What fails shows its output at the end.
-//! The kernel ends them when this process ends, however that happens.
+//! Each runs in its own process with its own log, a few at a time. The logs of failed tests are printed at the end.
+//! The kernel kills them when this process ends, however that happens.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -17,9 +17,9 @@ use crate::build;
 use crate::privileges::needs_root;
 use crate::run::output;
 
-/// How many run at a time: each has one to four machines of half a gigabyte, and their boots want the processors.
+/// How many run at a time: each starts one to four machines of half a gigabyte, and booting them takes CPU time.
 const AT_A_TIME: usize = 4;
-/// Those with this in their name wait longest, so they begin first.
+/// Tests with this in their name take longest, so they start first.
 const LONGEST: &str = "outage";
 
 /// One test.
@@ -38,7 +38,7 @@ struct Done {
     result: Result<()>,
 }
 
-/// The tests under way.
+/// The running tests.
 pub(crate) struct LongTests {
     workers: Vec<JoinHandle<Vec<Done>>>,
 }
@@ -53,11 +53,14 @@ impl LongTests {
         let accel = Accel::probe();
         let logs = paths::logs("long-tests")?;
         let mut tests = list()?;
-        ensure!(!tests.is_empty(), "no test is ignored, so none is long");
+        ensure!(
+            !tests.is_empty(),
+            "there are no long tests: none is marked #[ignore]"
+        );
         // Taken from the end.
         tests.sort_by_key(|test| test.name.contains(LONGEST));
         println!(
-            "{} long tests go on beside the rest, their output in {}",
+            "{} long tests run alongside the others, their logs are in {}",
             tests.len(),
             logs.display()
         );
@@ -71,10 +74,10 @@ impl LongTests {
         })
     }
 
-    /// Waits for all, shows what those that failed said, and sums up.
+    /// Waits for all of them, prints the logs of those that failed, and sums up.
     ///
     /// # Errors
-    /// When a test failed: with the names of those.
+    /// When a test failed: with the names of the failed tests.
     pub(crate) fn finish(self) -> Result<String> {
         let mut all = Vec::new();
         for worker in self.workers {
@@ -117,7 +120,7 @@ fn list() -> Result<Vec<Test>> {
     Ok(tests)
 }
 
-/// Runs tests until none is left. What it starts is ended by the kernel with this thread.
+/// Runs tests until the queue is empty. The kernel kills what it started when this thread ends.
 fn work(queue: &Mutex<Vec<Test>>, logs: &Path, accel: Accel) -> Vec<Done> {
     let mut all = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! `cargo xtask`: what a person does with this work tree.
+//! `cargo xtask`: builds, demonstrates, tests and measures this work tree.
 
 #![forbid(unsafe_code)]
 
@@ -20,7 +20,10 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", about = "What a person does with this work tree")]
+#[command(
+    name = "cargo xtask",
+    about = "Build, demonstrate, test and measure this work tree"
+)]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -28,42 +31,42 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Boot a machine without a disk to the login prompt of a Debian root over NFS.
+    /// Boot a diskless machine to the login prompt of a Debian root over NFS.
     Demo(demo::Demo),
     /// Run every check: style, sizes, unit tests, networks, virtual machines.
     Test {
-        /// Only run what shows most mistakes, in less than three minutes once everything is built: formatting, clippy,
-        /// circles between modules, unit tests and the simulator. Needs no root, and installs nothing.
+        /// Run only the quick checks: formatting, clippy, circles between modules, unit tests and the simulator. Takes
+        /// less than three minutes once everything is built, needs no root and installs nothing.
         #[arg(long, conflicts_with_all = ["only_root_tests", "long"])]
         quick: bool,
-        /// Only run what needs root, as it was built last.
+        /// Run only the tests that need root, without rebuilding them.
         #[arg(long)]
         only_root_tests: bool,
-        /// Only run the tests that take minutes of waiting: network managers in the real root, through outages.
-        /// Without this they run beside all the others.
+        /// Run only the tests that wait for minutes: network managers in a real root, outages. By default they run
+        /// alongside the others.
         #[arg(long, conflicts_with = "only_root_tests")]
         long: bool,
     },
-    /// Check that no modules of a crate depend on each other in a circle.
+    /// Check that the modules of each crate depend on each other in no circle.
     Circles,
-    /// Measure beside a peer, in one run.
+    /// Measure against a comparable program, in one run.
     #[command(subcommand)]
     Bench(Bench),
     /// Make an initrd for the cached Debian root's kernel.
     Image {
-        /// What it holds besides the NFS client: `netboot`, or modules by name.
+        /// Modules to include besides the NFS client: `netboot` (every wired NIC), or names.
         #[arg(long, default_value = "netboot")]
         modules: String,
-        /// Where it goes.
+        /// The file to write.
         #[arg(short, long, default_value = "target/initrd.img")]
         output: PathBuf,
     },
-    /// Install what the other commands need; they do this first by themselves.
+    /// Install what the other commands need. They run this first.
     Setup {
-        /// Only make the Debian root.
+        /// Make only the Debian root.
         #[arg(long)]
         debian_root_only: bool,
-        /// Only make the layer that the tests lay over that root: network managers and servers.
+        /// Make only the layer that the tests put over that root: network managers and servers.
         #[arg(long, conflicts_with = "debian_root_only")]
         tests_layer_only: bool,
     },
@@ -71,7 +74,7 @@ enum Task {
 
 #[derive(Debug, Subcommand)]
 enum Bench {
-    /// From the kernel's "Run /init" to the root's init, beside initramfs-tools' boot=nfs.
+    /// Time and memory from the kernel's "Run /init" to the root's init, compared with initramfs-tools' boot=nfs.
     Boot(bench::boot::Options),
 }
 

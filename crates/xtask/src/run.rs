@@ -1,10 +1,10 @@
-//! Running other programs, with errors that name them.
+//! Runs other programs. Errors contain the command line.
 
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// Runs it with our terminal for its output.
+/// Runs a command. Its output goes to our terminal.
 ///
 /// # Errors
 /// When it cannot be started or fails.
@@ -18,10 +18,10 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs it and returns what it printed.
+/// Runs a command and returns its output.
 ///
 /// # Errors
-/// When it cannot be started or fails: with what it said.
+/// When it cannot be started or fails: with its standard error.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let line = line(command);
     let done = command

@@ -1,7 +1,7 @@
 //! Everything that the other commands need from the machine, installed once.
 //!
-//! It says what it will do and why before it does it, does only what is missing, and
-//! never asks. Without root it does what it may and prints the commands for the rest.
+//! It announces each step with its reason, installs only what is missing, and never
+//! asks. Without root it does what it can and prints the commands for the rest.
 
 mod cargo_deny;
 mod debian_root;
@@ -15,7 +15,7 @@ use anyhow::{Result, bail};
 
 use self::install_step::InstallStep;
 
-/// Brings this machine to where the other commands work.
+/// Installs what the other commands need.
 ///
 /// # Errors
 /// When a step fails, or when something is missing that needs root and this is not.
@@ -86,7 +86,7 @@ fn missing() -> Result<Vec<Box<dyn InstallStep>>> {
     Ok(steps)
 }
 
-/// Makes the Debian root alone: what a user without root is told to run with sudo.
+/// Makes the Debian root alone: a user without root is asked to run this with sudo.
 ///
 /// # Errors
 /// When it cannot be made.

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check there is, each with its duration.
+//! `cargo xtask test`: every check, with its duration.
 
 mod check;
 mod dependencies;
@@ -19,7 +19,7 @@ use crate::privileges::needs_root;
 use crate::run::run;
 use crate::{build, setup};
 
-/// What shows most mistakes within three minutes, without root.
+/// The checks of `--quick`: they find most mistakes within three minutes, without root.
 const QUICK: [(&str, Check); 4] = [
     ("formatting", style::formatting),
     ("clippy", || style::clippy(cargo_without_init)),
@@ -28,12 +28,12 @@ const QUICK: [(&str, Check); 4] = [
         unit_tests(cargo_without_init)
     }),
 ];
-/// What the long tests need before they can begin.
+/// What the long tests need before they can start.
 const BEFORE: [(&str, Check); 2] = [
     ("formatting", style::formatting),
     ("tests that need root: build", root_tests_build),
 ];
-/// What goes on beside the long tests, which mostly wait.
+/// What runs alongside the long tests, which mostly wait.
 const BESIDE: [(&str, Check); 10] = [
     (
         "netroot, init for both processors, their sizes",
@@ -50,7 +50,7 @@ const BESIDE: [(&str, Check); 10] = [
     ("tests that need root", root_tests),
 ];
 
-/// Runs the quick checks, also after one failed, and sums up.
+/// Runs the quick checks, even after one has failed, and sums up.
 ///
 /// # Errors
 /// When a check failed.
@@ -60,7 +60,7 @@ pub(crate) fn quick() -> Result<()> {
     sum_up(&results, began)
 }
 
-/// Runs every check, also after one failed, and sums up.
+/// Runs every check, even after one has failed, and sums up.
 ///
 /// # Errors
 /// When a check failed.
@@ -76,7 +76,7 @@ pub(crate) fn all() -> Result<()> {
     let start = Instant::now();
     let long = LongTests::start();
     results.extend(BESIDE.map(|(name, check)| run_check(name, check)));
-    let mut waited = run_check("long tests, beside the others", || {
+    let mut waited = run_check("long tests, alongside the others", || {
         Ok(Outcome::Passed(long?.finish()?))
     });
     waited.took = start.elapsed();
@@ -108,7 +108,7 @@ fn root_tests() -> Result<Outcome> {
     Ok(passed())
 }
 
-/// Runs the tests that take minutes of waiting, and nothing else.
+/// Runs only the tests that wait for minutes.
 ///
 /// # Errors
 /// When something is missing, this is not root, or a test fails.
@@ -119,7 +119,7 @@ pub(crate) fn long() -> Result<()> {
     Ok(())
 }
 
-/// Runs the test programs of `tests/` as they were built.
+/// Runs the test programs of `tests/` without rebuilding them.
 ///
 /// # Errors
 /// When this is not root, or a test fails.
@@ -129,14 +129,14 @@ pub(crate) fn only_root_tests() -> Result<()> {
         "test --only-root-tests",
     )?;
     let accel = Accel::probe();
-    println!("virtual machines run by {}", accel.name());
+    println!("virtual machines run under {}", accel.name());
     let mut failed = Vec::new();
     for program in build::built_root_tests()? {
         let result = run(Command::new(&program)
-            // Two machines at a time: more would only wait for each other's processor.
+            // Two machines at a time: more would only compete for the CPUs.
             .args(["--test-threads", "2"])
             .env("NETROOT_ACCEL", accel.name())
-            // An error names its place itself.
+            // Errors contain their location.
             .env("RUST_BACKTRACE", "0")
             .current_dir(paths::workspace()));
         if let Err(error) = result {

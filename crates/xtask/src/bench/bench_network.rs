@@ -13,13 +13,13 @@ pub(super) const PATH: &str = "/root";
 /// measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dnsmasq {
-    /// It offers at once, as to every machine whose firmware had a lease a moment before.
+    /// It offers at once, as to a machine whose firmware has just had a lease.
     AnswersAtOnce,
-    /// It does not know the machine, and pings an address for three seconds before it offers it.
+    /// It does not know the machine, and pings an address for three seconds before offering it.
     PingsFirst,
 }
 
-/// A network that no machine was in before: no server remembers one.
+/// A new network, in which no server remembers a machine.
 pub(super) struct BenchNetwork {
     pub(super) net: Net,
     pub(super) tap: Tap,

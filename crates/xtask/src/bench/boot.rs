@@ -1,6 +1,5 @@
-//! From the kernel's "Run /init" to the root's init, in time and in memory: this project's `init` beside
-//! initramfs-tools' `boot=nfs` and beside a program that knows every answer, in the same machine, against the same
-//! dnsmasq and NFS-Ganesha.
+//! Time and memory from the kernel's "Run /init" to the root's init: this project's `init`, initramfs-tools'
+//! `boot=nfs` and a baseline that knows every answer, in the same machine, with the same dnsmasq and NFS-Ganesha.
 
 use anyhow::{Context, Result};
 use netroot_harness::{Accel, TinyRoot, paths};
@@ -17,18 +16,18 @@ use crate::{build, setup};
 /// What to measure.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Options {
-    /// How many times each image is booted.
+    /// How many times each initrd is booted.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// Leave out the DHCP server that pings first, and the search for the least memory: a third of the work is left.
+    /// Skip the DHCP server that pings first and the search for the least memory: a third of the time.
     #[arg(long)]
     quick: bool,
-    /// Use KVM where it works. Without this QEMU translates, as on a machine that has none.
+    /// Use KVM where it works. By default QEMU emulates the processor, as on a machine without KVM.
     #[arg(long)]
     kvm: bool,
 }
 
-/// Those that are compared. The order is that of a round.
+/// The contestants, in the order of a round.
 struct Field {
     netroot: Contestant,
     baseline: Contestant,
@@ -36,7 +35,7 @@ struct Field {
     nothing: Contestant,
 }
 
-/// What was measured of one of them.
+/// The measurements of one contestant.
 #[derive(Default)]
 struct Measured {
     seconds: Spread,
@@ -44,7 +43,7 @@ struct Measured {
     steps: Steps,
 }
 
-/// Builds the images, boots them in turn and prints every number, the medians and the ratios.
+/// Builds the initrds, boots them in turn and prints every number, the medians and the ratios.
 ///
 /// # Errors
 /// When something cannot be built or a machine does not reach its root.
@@ -52,7 +51,7 @@ pub(crate) fn run_bench(options: Options) -> Result<()> {
     setup::run()?;
     build::bench()?;
     needs_root(
-        "this makes network namespaces and an image in a chroot",
+        "this makes network namespaces and an initrd in a chroot",
         "bench boot",
     )?;
     let (version, kernel) = paths::debian_kernel()?;
@@ -64,10 +63,10 @@ pub(crate) fn run_bench(options: Options) -> Result<()> {
     };
     let field = Field::make(&machine, &version)?;
     let measured = field.compare(&machine, Dnsmasq::AnswersAtOnce, options.rounds)?;
-    field.tell_memory(&machine, &measured)?;
+    field.print_memory(&machine, &measured)?;
     if !options.quick {
         field.compare(&machine, Dnsmasq::PingsFirst, options.rounds)?;
-        field.tell_least_memory(&machine)?;
+        field.print_least_memory(&machine)?;
     }
     Ok(())
 }
@@ -95,7 +94,7 @@ impl Field {
         Ok(field)
     }
 
-    /// Those whose time counts.
+    /// The contestants whose time is measured.
     fn racers(&self) -> [&Contestant; 3] {
         [&self.netroot, &self.baseline, &self.initramfs_tools]
     }
@@ -107,11 +106,11 @@ impl Field {
         rounds: u32,
     ) -> Result<[Measured; 3]> {
         let measured = self.race(machine, dnsmasq, rounds)?;
-        self.tell_times(machine, dnsmasq, &measured);
+        self.print_times(machine, dnsmasq, &measured);
         Ok(measured)
     }
 
-    /// Boots each in turn, so that a machine that gets slower gets slower for all.
+    /// Boots each in turn, so that a slowdown of this machine affects all of them alike.
     fn race(&self, machine: &Machine<'_>, dnsmasq: Dnsmasq, rounds: u32) -> Result<[Measured; 3]> {
         let mut all: [Measured; 3] = Default::default();
         for round in 1..=rounds {
@@ -133,7 +132,7 @@ impl Field {
         Ok(all)
     }
 
-    fn tell_times(&self, machine: &Machine<'_>, dnsmasq: Dnsmasq, all: &[Measured; 3]) {
+    fn print_times(&self, machine: &Machine<'_>, dnsmasq: Dnsmasq, all: &[Measured; 3]) {
         println!();
         println!(
             "from \"Run /init\" to the root's init, seconds; QEMU {}, NFS-Ganesha by v3, dnsmasq {}:",
@@ -163,8 +162,8 @@ impl Field {
         println!();
     }
 
-    /// How [`memory`] measures, and why so.
-    fn tell_memory(&self, machine: &Machine<'_>, all: &[Measured; 3]) -> Result<()> {
+    /// See [`memory`] for how and why.
+    fn print_memory(&self, machine: &Machine<'_>, all: &[Measured; 3]) -> Result<()> {
         let alone = mib(machine.boot(&self.nothing, Dnsmasq::AnswersAtOnce)?.touched);
         println!(
             "memory touched until the root's init starts, MiB of {MEMORY_MIB}; {}: {alone:.2}",
@@ -195,7 +194,7 @@ impl Field {
         Ok(())
     }
 
-    fn tell_least_memory(&self, machine: &Machine<'_>) -> Result<()> {
+    fn print_least_memory(&self, machine: &Machine<'_>) -> Result<()> {
         let ours = memory::least(machine, &self.netroot)?;
         let theirs = memory::least(machine, &self.initramfs_tools)?;
         println!();

@@ -1,4 +1,4 @@
-//! Who boots: the init, initramfs-tools, and two that mark where the scale begins.
+//! What is compared: our init, initramfs-tools, and two reference points.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,21 +12,21 @@ use super::initramfs_tools;
 use crate::image;
 use crate::run::run;
 
-/// What is made for the baseline in the tiny root, and found in its image under the same name.
+/// The baseline's list of modules, in the tiny root and under the same name in its initrd.
 const LIST: &str = "etc/baseline";
 
-/// An image that is booted, and how.
+/// An initrd to boot, and how.
 pub(super) struct Contestant {
-    /// For people.
+    /// The name to print.
     pub(super) name: &'static str,
     /// The folder of its logs.
     pub(super) log: &'static str,
     pub(super) initrd: PathBuf,
     /// Its command line.
-    pub(super) words: String,
+    pub(super) command_line: String,
 }
 
-/// This project's image, with every wired NIC's driver.
+/// This project's initrd, with every wired NIC's driver.
 ///
 /// # Errors
 /// When it cannot be made.
@@ -37,11 +37,11 @@ pub(super) fn netroot(folder: &Path) -> Result<Contestant> {
         name: "netroot init",
         log: "netroot",
         initrd,
-        words: by_dhcp(),
+        command_line: by_dhcp(),
     })
 }
 
-/// Debian's, made by its own tools.
+/// Debian's initrd, made by its own tools.
 ///
 /// # Errors
 /// When it cannot be made.
@@ -49,8 +49,8 @@ pub(super) fn initramfs_tools(folder: &Path, version: &str) -> Result<Contestant
     Ok(Contestant {
         name: "initramfs-tools boot=nfs",
         log: "initramfs-tools",
-        initrd: initramfs_tools::image(folder, version)?,
-        words: by_dhcp(),
+        initrd: initramfs_tools::initrd(folder, version)?,
+        command_line: by_dhcp(),
     })
 }
 
@@ -58,8 +58,8 @@ fn by_dhcp() -> String {
     format!("boot=nfs root=/dev/nfs nfsroot={SERVER}:{PATH} ip=dhcp")
 }
 
-/// The least that it takes (`tests/baseline-init`): the same image but for its `/init`, which loads `modules`, in this
-/// order, and mounts with every answer known.
+/// The least that a boot takes (`tests/baseline-init`): the same initrd but for its `/init`, which loads `modules` in
+/// this order and mounts with every answer known.
 ///
 /// # Errors
 /// When it cannot be made.
@@ -69,7 +69,7 @@ pub(super) fn baseline(
     version: &str,
     modules: &[String],
 ) -> Result<Contestant> {
-    let list = paths_in_the_image(version, modules)?;
+    let list = paths_in_initrd(version, modules)?;
     fs::write(root.path().join(LIST), list)?;
     let data = paths::workspace().join("initrd/netboot.toml");
     let data = fs::read_to_string(&data).with_context(|| format!("read {}", data.display()))?;
@@ -84,7 +84,7 @@ pub(super) fn baseline(
         name: "with the answers known",
         log: "baseline",
         initrd,
-        words: format!(
+        command_line: format!(
             "BASELINE_ADDRESS=10.90.0.50/24 BASELINE_ROOT={SERVER}:{PATH} \
              BASELINE_OPTIONS=vers=3,proto=tcp,{ports},mountvers=3,mountproto=tcp,\
              mountaddr={SERVER},nolock,addr={SERVER}"
@@ -92,7 +92,7 @@ pub(super) fn baseline(
     })
 }
 
-/// The kernel and a program that says at once that it has begun: the root's own init, in the image.
+/// The kernel and a program that reports its start at once: the root's init, in the initrd.
 ///
 /// # Errors
 /// When it cannot be made.
@@ -106,11 +106,11 @@ pub(super) fn nothing(folder: &Path, root: &TinyRoot) -> Result<Contestant> {
         name: "the kernel alone",
         log: "nothing",
         initrd,
-        words: String::new(),
+        command_line: String::new(),
     })
 }
 
-/// An image with another `/init` than `netroot` carries.
+/// An initrd with another `/init` than the one embedded in `netroot`.
 fn make(root: &Path, contents: &Path, modules: &str, init: &Path, image: &Path) -> Result<()> {
     run(Command::new(paths::netroot()?)
         .arg("initrd")
@@ -122,18 +122,18 @@ fn make(root: &Path, contents: &Path, modules: &str, init: &Path, image: &Path) 
 /// The modules that the root's init found in the kernel, the first one loaded first.
 ///
 /// # Errors
-/// When it found none: a NIC and NFS take some.
+/// When there are none: a NIC and NFS need some.
 pub(super) fn loaded(console: &str) -> Result<Vec<String>> {
     let names = console
         .lines()
         .filter_map(|line| line.trim_end().strip_prefix("facts: loaded "));
     let names: Vec<String> = names.map(str::to_owned).collect();
-    ensure!(!names.is_empty(), "the root's init tells of no module");
+    ensure!(!names.is_empty(), "the root's init listed no modules");
     Ok(names)
 }
 
-/// Where the image has these modules, a line each.
-fn paths_in_the_image(version: &str, modules: &[String]) -> Result<String> {
+/// The paths of these modules in the initrd, one per line.
+fn paths_in_initrd(version: &str, modules: &[String]) -> Result<String> {
     let folder = paths::debian_root().join("lib/modules").join(version);
     let dependencies = fs::read_to_string(folder.join("modules.dep"))
         .with_context(|| format!("read modules.dep in {}", folder.display()))?;
@@ -145,7 +145,7 @@ fn paths_in_the_image(version: &str, modules: &[String]) -> Result<String> {
     modules.iter().map(path).collect()
 }
 
-/// The path of a module by its name in the kernel; `netroot initrd` unpacks what is compressed.
+/// The path of a module by its name in the kernel; `netroot initrd` decompresses modules.
 fn path_of<'a>(dependencies: &'a str, name: &str) -> Option<&'a str> {
     let paths = dependencies
         .lines()

@@ -8,8 +8,8 @@ use netroot_harness::paths;
 
 use crate::run::run;
 
-/// Run in a mount namespace of its own, so that nothing stays mounted and the cached
-/// root is not written to: what the tool needs writable is a layer in memory.
+/// Runs in its own mount namespace, so that nothing stays mounted, with an overlay in
+/// memory, so that the cached root stays unchanged.
 const MAKE: &str = r#"
 set -eu
 root=$1 version=$2 image=$3
@@ -21,8 +21,8 @@ mount -t proc proc "$layer/root/proc"
 mount --bind /dev "$layer/root/dev"
 cp -a "$root/etc/initramfs-tools" "$layer/root/tmp/conf"
 printf 'MODULES=netboot\nBOOT=nfs\n' >"$layer/root/tmp/conf/conf.d/netboot"
-chroot "$layer/root" mkinitramfs -d /tmp/conf -o /tmp/initrd.img "$version" 2>"$layer/said" || {
-    cat "$layer/said" >&2
+chroot "$layer/root" mkinitramfs -d /tmp/conf -o /tmp/initrd.img "$version" 2>"$layer/errors" || {
+    cat "$layer/errors" >&2
     exit 1
 }
 cp "$layer/root/tmp/initrd.img" "$image"
@@ -30,13 +30,13 @@ umount -R "$layer"
 rmdir "$layer"
 "#;
 
-/// The image that `mkinitramfs` makes in the cached Debian root with `MODULES=netboot`
+/// The initrd that `mkinitramfs` makes in the cached Debian root with `MODULES=netboot`
 /// and `BOOT=nfs`: klibc's ipconfig and nfsmount, and udev.
 ///
 /// # Errors
 /// When it cannot be made; the message is the tool's own.
-pub(super) fn image(folder: &Path, version: &str) -> Result<PathBuf> {
-    let image = folder.join(format!("initramfs-tools-{version}.img"));
+pub(super) fn initrd(folder: &Path, version: &str) -> Result<PathBuf> {
+    let initrd = folder.join(format!("initramfs-tools-{version}.img"));
     run(Command::new("unshare")
         .args([
             "--mount",
@@ -49,7 +49,7 @@ pub(super) fn image(folder: &Path, version: &str) -> Result<PathBuf> {
         ])
         .arg(paths::debian_root())
         .arg(version)
-        .arg(&image))
+        .arg(&initrd))
     .context("make Debian's own initrd with mkinitramfs")?;
-    Ok(image)
+    Ok(initrd)
 }

@@ -1,4 +1,4 @@
-//! The machine in which every contestant boots, and its network.
+//! The machine in which every contestant boots.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,22 +9,21 @@ use netroot_harness::{Accel, Nic, TinyRoot, VmBuilder};
 use super::bench_network::{BenchNetwork, Dnsmasq};
 use super::contestant::Contestant;
 
-/// What the kernel prints last before an initrd is on its own (`init/main.c`).
+/// The kernel's last message before it runs `/init` (`init/main.c`).
 const RUN_INIT: &str = "Run /init as init process";
-/// What the tiny root's init prints first.
+/// The first line of the tiny root's init.
 const ROOT_INIT: &str = "facts: begin";
-/// What it prints last.
+/// Its last line.
 const ROOT_END: &str = "facts: end";
-/// What a machine says that has too little memory. Not every one gets as far as its root after that, and none boots
-/// as it should.
+/// Messages of a machine with too little memory. It may still reach its root, but not as it should.
 const TOO_SMALL: [&str; 3] = [
     "Kernel panic",
     "Out of memory",
     "Initramfs unpacking failed",
 ];
-/// klibc's slowest boot of those measured for the field notes took 22 s, dracut's 41 s.
+/// The slowest boots measured for the field notes took 22 s (klibc) and 41 s (dracut).
 const TIMEOUT: Duration = Duration::from_secs(300);
-/// The memory of a machine unless that is what is looked for.
+/// A machine's memory, unless the least memory is being searched for.
 pub(super) const MEMORY_MIB: u32 = 512;
 
 /// What is the same for every boot.
@@ -34,11 +33,11 @@ pub(super) struct Machine<'a> {
     pub(super) root: &'a TinyRoot,
 }
 
-/// What a boot came to.
+/// The result of a boot.
 pub(super) struct Boot {
-    /// From the kernel's "Run /init" to the first word of the root's init.
+    /// From the kernel's "Run /init" to the first line of the root's init.
     pub(super) seconds: f64,
-    /// The memory that was ever touched until then, in bytes.
+    /// The memory touched until then, in bytes.
     pub(super) touched: u64,
     /// Everything on the console.
     pub(super) console: String,
@@ -48,14 +47,14 @@ impl Machine<'_> {
     /// Boots into the root.
     ///
     /// # Errors
-    /// When it does not get there.
+    /// When it does not reach it.
     pub(super) fn boot(&self, contestant: &Contestant, dnsmasq: Dnsmasq) -> Result<Boot> {
         let network = self.network(contestant, dnsmasq)?;
         let vm = self.build(&network, contestant).counted().start()?;
         let begin = vm.wait_for(RUN_INIT, "the kernel starting /init", TIMEOUT)?;
         let end = vm.wait_for(ROOT_INIT, "the root's init", TIMEOUT)?;
         let touched = vm.touched()?;
-        vm.wait_for(ROOT_END, "the end of what it tells", TIMEOUT)?;
+        vm.wait_for(ROOT_END, "the end of its output", TIMEOUT)?;
         Ok(Boot {
             seconds: end.at.saturating_sub(begin.at).as_secs_f64(),
             touched,
@@ -82,8 +81,8 @@ impl Machine<'_> {
     }
 
     fn build<'net>(&self, network: &'net BenchNetwork, contestant: &Contestant) -> VmBuilder<'net> {
-        // A failed boot is to end, not to wait for somebody.
-        let line = format!("{} ro panic=1", contestant.words);
+        // A failed boot should end rather than wait for an administrator.
+        let line = format!("{} ro panic=1", contestant.command_line);
         VmBuilder::new(&network.net, "vm")
             .accel(self.accel)
             .memory_mib(MEMORY_MIB)

@@ -1,27 +1,27 @@
 //! How much memory a boot takes until the root's init runs.
 //!
-//! Two numbers, since each has its blind spot:
+//! Two numbers, since each has a blind spot:
 //!
-//! - What a machine with plenty has ever **touched**, counted from outside in the file that is its memory. A kernel
-//!   with nothing to unpack touches a good part of that alone, so it is measured too, and taken off.
-//! - The **least** that a machine can be given. It is coarse, and a kernel that is short of memory works differently;
-//!   but it is what somebody asks who has a small machine.
+//! - What a machine with enough memory has **touched**, counted from outside in the file that backs its memory. A
+//!   kernel alone touches a good part of it, so that is measured too, and subtracted.
+//! - The **least** memory that boots. It is coarse, and a kernel short of memory behaves differently; but it answers
+//!   the question of an owner of small machines.
 //!
-//! The resident memory of the init's process would leave out what matters most: the image, before and after it is
-//! unpacked, and the modules. What klibc's shell, udev and its tools hold is spread over dozens of processes.
+//! The resident memory of the init's process would omit what matters most: the initrd, packed and unpacked, and the
+//! modules. What klibc's shell, udev and its tools use is spread over dozens of processes.
 
 use anyhow::{Result, ensure};
 
 use super::contestant::Contestant;
 use super::machine::{MEMORY_MIB, Machine};
 
-/// How finely the least memory is looked for, in MiB.
+/// The resolution of the search for the least memory, in MiB.
 const STEP: u32 = 4;
 
 /// The least memory with which the contestant reaches its root, in MiB.
 ///
 /// # Errors
-/// When it does not even do so with the usual memory.
+/// When it does not reach it with the usual memory either.
 pub(super) fn least(machine: &Machine<'_>, contestant: &Contestant) -> Result<u32> {
     let least = smallest(MEMORY_MIB / STEP, |steps| {
         let memory = steps * STEP;
@@ -38,7 +38,7 @@ pub(super) fn least(machine: &Machine<'_>, contestant: &Contestant) -> Result<u3
     Ok(least * STEP)
 }
 
-/// The smallest number from 1 to `most` that is enough, by halves; `most + 1` if none is.
+/// The smallest number from 1 to `most` that is enough, by bisection; `most + 1` if none is.
 fn smallest(most: u32, mut enough: impl FnMut(u32) -> Result<bool>) -> Result<u32> {
     let (mut too_little, mut is_enough) = (0, most + 1);
     while is_enough - too_little > 1 {

@@ -1,8 +1,8 @@
-//! A few measurements of the same thing, and what to say of them.
+//! Repeated measurements of one thing, and their summary.
 
 use std::fmt;
 
-/// Numbers in the order in which they were measured. The heading above them names their unit.
+/// Numbers in the order of measurement. Their unit is in the heading above them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Spread(Vec<f64>);
 
@@ -11,7 +11,7 @@ impl Spread {
         self.0.push(number);
     }
 
-    /// The middle one; with an even number the mean of the two in the middle.
+    /// The median; of an even number, the mean of the middle two.
     pub(super) fn median(&self) -> Option<f64> {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);

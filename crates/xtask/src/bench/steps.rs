@@ -1,5 +1,5 @@
-//! What the init says of itself: where its time goes, and the most memory that its process had, by its own boot report
-//! (`/run/netroot/report.json`).
+//! The init's own boot report (`/run/netroot/report.json`): how long each step took, and the peak memory of its
+//! process.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::spread::Spread;
 
-/// The report as the tiny root's init shows it.
+/// The prefix of the report in the output of the tiny root's init.
 const REPORT: &str = "facts: report ";
 
-/// The reports of several boots: how long each step took, in milliseconds, and how much memory it needed.
+/// The reports of several boots: the duration of each step in milliseconds, and the peak memory.
 #[derive(Default)]
 pub(super) struct Steps {
     /// In the order of the first boot.
@@ -20,7 +20,7 @@ pub(super) struct Steps {
 }
 
 impl Steps {
-    /// Takes the report on a console in. One without a report, such as another image's, says nothing.
+    /// Adds the report on a console. A console without a report, such as another initrd's, adds nothing.
     pub(super) fn add(&mut self, console: &str) {
         let lines = console.lines();
         let mut reports = lines.filter_map(|line| line.trim_end().strip_prefix(REPORT));
@@ -39,7 +39,7 @@ impl Steps {
         }
     }
 
-    /// The medians, for people; nothing without any report.
+    /// The medians, as text; none without a report.
     pub(super) fn line(&self) -> Option<String> {
         let median = |name: &String| {
             let median = self.milliseconds.get(name)?.median()?;
@@ -49,18 +49,18 @@ impl Steps {
         (!words.is_empty()).then(|| words.join(", "))
     }
 
-    /// The median of the process's own memory at its largest, in KiB.
+    /// The median of the process's peak memory, in KiB.
     pub(super) fn memory_kib(&self) -> Option<f64> {
         self.memory_kib.median()
     }
 }
 
-/// The most memory that the process had resident.
+/// The process's peak resident memory.
 fn memory_kib(report: &Value) -> Option<f64> {
     report.get("memory_kib")?.as_f64()
 }
 
-/// The steps of a report, and their milliseconds.
+/// The steps of a report, with their duration in milliseconds.
 fn steps(report: &Value) -> Option<Vec<(String, f64)>> {
     let step = |step: &Value| {
         let begin = step.get("begin_ms")?.as_f64()?;

@@ -1,5 +1,5 @@
 //! When each step of a boot happened: the server's events and the console's lines on
-//! one clock, which begins when the machine is switched on.
+//! one clock that starts when the machine is powered on.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use netroot_harness::{NetrootServe, Transcript};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
     step: &'static str,
-    /// Since the machine was switched on.
+    /// Since the machine was powered on.
     at: Duration,
     what: String,
 }
 
-/// Where a step's beginning shows.
+/// What marks the beginning of a step.
 enum Sign {
     /// The first event of one of these kinds.
     Event(&'static [&'static str]),
-    /// The first line on the console that holds this.
+    /// The first line on the console that contains this.
     Console(&'static str),
 }
 
@@ -34,7 +34,7 @@ const STEPS: [(&str, Sign); 9] = [
     ("login", Sign::Console(" login:")),
 ];
 
-/// The steps that happened, in the order of a boot.
+/// The steps that were reached, in the order of a boot.
 pub(super) fn of(server: &NetrootServe, console: &Transcript) -> Vec<Row> {
     let events: Vec<(Duration, String, String)> = server
         .events()
@@ -62,7 +62,7 @@ pub(super) fn of(server: &NetrootServe, console: &Transcript) -> Vec<Row> {
         .collect()
 }
 
-/// A console's line without what stands before every line, and not too long.
+/// A console line without its prefix, shortened.
 fn words(line: &str) -> String {
     let line = line.trim();
     let line = line.strip_prefix("netroot: ").unwrap_or(line);
@@ -72,10 +72,10 @@ fn words(line: &str) -> String {
     line.chars().take(90).collect()
 }
 
-/// The table that a person reads: when each step began, and how long until the next.
+/// The table for the terminal: when each step began, and how long it took.
 pub(super) fn table(rows: &[Row]) -> Vec<String> {
     let mut lines = vec![format!(
-        "{:<12} {:>8} {:>8}  (seconds since the machine was switched on)",
+        "{:<12} {:>8} {:>8}  (seconds since power-on)",
         "step", "began", "took"
     )];
     let nexts = rows.iter().skip(1).map(Some).chain([None]);

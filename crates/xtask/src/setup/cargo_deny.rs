@@ -7,10 +7,10 @@ use anyhow::Result;
 use super::install_step::InstallStep;
 use crate::run::{output, run};
 
-/// One that builds with the Rust that this work tree asks for (`rust-version` in Cargo.toml).
+/// A version that builds with our minimum Rust (`rust-version` in Cargo.toml).
 const VERSION: &str = "0.20.2";
 
-/// It checks a few hundred crates: it need not be fast, and builds in half the time.
+/// A few hundred crates are checked in a second either way, and this builds in half the time.
 const PROFILE: [(&str, &str); 4] = [
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
     ("CARGO_PROFILE_RELEASE_LTO", "off"),
@@ -20,7 +20,7 @@ const PROFILE: [(&str, &str); 4] = [
 
 const ARGUMENTS: [&str; 5] = ["install", "cargo-deny", "--version", VERSION, "--locked"];
 
-/// This user has no cargo-deny, of whatever version.
+/// This user has no cargo-deny of any version.
 pub(super) struct CargoDeny;
 
 pub(super) fn missing() -> Option<CargoDeny> {
@@ -52,7 +52,7 @@ impl InstallStep for CargoDeny {
     fn run(&self) -> Result<()> {
         let mut install = Command::new("cargo");
         install.args(ARGUMENTS).arg("--quiet").envs(PROFILE);
-        // Everything else can be checked without it: the check says that it is missing.
+        // The other checks work without it; its own report NOT DONE.
         if let Err(error) = run(&mut install) {
             println!("set-up: going on without cargo-deny: {error:#}");
         }

@@ -10,7 +10,7 @@ use super::recipe::{follow, own_command, remove};
 
 pub(super) const RECIPE: &str = include_str!("recipe.sh");
 
-/// A root that is missing, or that another recipe made.
+/// A root that is missing, or was made by another version of the recipe.
 pub(super) struct DebianRoot {
     is_outdated: bool,
 }
@@ -25,7 +25,7 @@ pub(super) fn missing() -> Result<Option<DebianRoot>> {
     Ok((made_by != RECIPE).then_some(DebianRoot { is_outdated: true }))
 }
 
-/// Beside the root, not in it: the root is what a machine sees.
+/// Beside the root rather than in it, where machines would see it.
 fn stamp() -> PathBuf {
     paths::cache().join("debian-bookworm.recipe")
 }
@@ -60,7 +60,7 @@ impl InstallStep for DebianRoot {
         let root = paths::debian_root();
         let cache = paths::cache();
         std::fs::create_dir_all(&cache).with_context(|| format!("create {}", cache.display()))?;
-        // Made beside and moved into place: a run that is cut off leaves no half root.
+        // Made under another name and moved into place: an interrupted run leaves no incomplete root.
         let unfinished = cache.join("debian-bookworm.unfinished");
         remove(&unfinished)?;
         follow(

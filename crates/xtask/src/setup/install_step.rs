@@ -1,15 +1,15 @@
-//! What every part of the set-up can say and do.
+//! The interface of each part of the set-up.
 
 use anyhow::Result;
 
-/// One thing that is missing and can be done.
+/// Something that is missing and can be installed.
 pub(super) trait InstallStep {
     /// What will be done, and why: one line each.
     fn plan(&self) -> Vec<String>;
-    /// Whether it changes the system and not only this user's files.
+    /// Whether it changes the system rather than only this user's files.
     fn needs_root(&self) -> bool;
-    /// The command lines that do it, for a person.
+    /// The equivalent command lines.
     fn commands(&self) -> Vec<String>;
-    /// Does it.
+    /// Installs it.
     fn run(&self) -> Result<()>;
 }

@@ -1,4 +1,4 @@
-//! What the tests add to the Debian root, in a layer over it, made by `layer.sh` into `.cache/`.
+//! What the tests add to the Debian root: an overlay layer in `.cache/`, made by `layer.sh`.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use super::recipe::{follow, own_command, remove};
 
 const RECIPE: &str = include_str!("layer.sh");
 
-/// A layer that is missing, or that other recipes made.
+/// A layer that is missing, or was made by other versions of the recipes.
 pub(super) struct Layer {
     is_outdated: bool,
 }
@@ -22,7 +22,7 @@ pub(super) fn missing() -> Option<Layer> {
     (!is_outdated || made_by != wanted()).then_some(Layer { is_outdated })
 }
 
-/// Both recipes: a layer fits no other root than the one that it was made over.
+/// Both recipes: a layer fits only the root that it was made over.
 fn wanted() -> String {
     format!("{ROOT_RECIPE}{RECIPE}")
 }

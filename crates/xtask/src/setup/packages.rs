@@ -25,7 +25,7 @@ struct Package {
     services: Vec<String>,
 }
 
-/// The packages that this machine lacks.
+/// The packages missing on this machine.
 pub(super) struct Packages(Vec<Package>);
 
 pub(super) fn missing() -> Result<Option<Packages>> {
@@ -36,8 +36,8 @@ pub(super) fn missing() -> Result<Option<Packages>> {
     if !Path::new("/usr/bin/apt-get").exists() {
         let names: Vec<&str> = missing.0.iter().map(|p| p.name.as_str()).collect();
         bail!(
-            "this is not a Debian or Ubuntu (no apt-get): install by hand what these \
-             packages hold: {}",
+            "this is not a Debian or Ubuntu (no apt-get): install the contents of \
+             these packages by hand: {}",
             names.join(" ")
         );
     }
@@ -71,10 +71,10 @@ impl Packages {
             .collect()
     }
 
-    /// A machine that is only to run tests serves nobody afterwards.
+    /// A machine that only runs tests should offer no services afterwards.
     fn stop_services(&self) -> Result<()> {
         let services = self.services();
-        // No systemd, as in a container: nothing was started either.
+        // Without systemd, as in a container, nothing was started.
         if services.is_empty() || !Path::new("/run/systemd/system").exists() {
             return Ok(());
         }
@@ -94,7 +94,7 @@ impl InstallStep for Packages {
         let services = self.services();
         if !services.is_empty() {
             lines.push(format!(
-                "and these services of theirs disabled again: {}",
+                "their services, disabled again: {}",
                 services.join(" ")
             ));
         }
@@ -116,9 +116,9 @@ impl InstallStep for Packages {
 
     fn run(&self) -> Result<()> {
         let argv = self.install();
-        // The lists of a fresh machine are empty or old; those of a used one often suffice.
+        // Package lists are empty or outdated on a fresh machine, but often usable on others.
         if install(&argv).is_err() {
-            println!("set-up: once more with fresh package lists");
+            println!("set-up: trying again with fresh package lists");
             run(Command::new("apt-get").args(["update", "-q"]))?;
             install(&argv)?;
         }

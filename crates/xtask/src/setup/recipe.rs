@@ -1,4 +1,4 @@
-//! How the roots below `.cache/` are made: by a shell script each, as root.
+//! Makes the roots below `.cache/`, each by a shell script that runs as root.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -8,11 +8,11 @@ use anyhow::{Context, Result};
 
 use crate::run::run;
 
-/// Debian's own, for who comes from a shell of another distribution or without root's directories in it.
+/// Debian's default: the caller's may lack the sbin directories.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Writes the script's text to `script` and runs it with these arguments, in a mount namespace of its own: nothing
-/// that it mounts needs an end.
+/// Writes the script's text to `script` and runs it with these arguments, in its own mount namespace, so that
+/// nothing needs to be unmounted.
 ///
 /// # Errors
 /// When it cannot be written, or fails.
@@ -31,10 +31,10 @@ pub(super) fn own_command(arguments: &str) -> String {
     format!("{} {arguments}", program.display())
 }
 
-/// Removes a folder, if it is there.
+/// Removes a directory if it exists.
 ///
 /// # Errors
-/// When it stays.
+/// When it cannot be removed.
 pub(super) fn remove(folder: &Path) -> Result<()> {
     if folder.exists() {
         std::fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))?;

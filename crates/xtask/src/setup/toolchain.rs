@@ -8,16 +8,16 @@ use anyhow::{Context, Result};
 use super::install_step::InstallStep;
 use crate::run::{output, run};
 
-/// What `init` must build for.
+/// The targets that `init` is built for.
 const MUSL_TARGETS: [&str; 2] = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
 
-/// The targets that the toolchain lacks.
+/// The targets missing from the toolchain.
 pub(super) struct Targets(Vec<&'static str>);
 
 pub(super) fn missing() -> Result<Option<Targets>> {
-    // Asked of rustc, not of rustup: a distribution's own Rust may have them as well.
+    // rustc is asked rather than rustup: a distribution's Rust may have them too.
     let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]))
-        .context("rustc tells where its libraries are")?;
+        .context("ask rustc for its sysroot")?;
     let libraries = PathBuf::from(sysroot.trim()).join("lib/rustlib");
     let missing: Vec<_> = MUSL_TARGETS
         .into_iter()

@@ -1,4 +1,4 @@
-//! A check, and what it came to.
+//! A check and its result.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -9,9 +9,9 @@ use netroot_harness::paths;
 pub(super) type Check = fn() -> Result<Outcome>;
 
 pub(super) enum Outcome {
-    /// It passed, with what else there is to say.
+    /// It passed; with details, if any.
     Passed(String),
-    /// It could not be done, and why.
+    /// It could not be run, and why.
     NotDone(String),
 }
 
@@ -48,7 +48,7 @@ impl CheckResult {
     }
 }
 
-/// Prints every result again, and how long all of it took.
+/// Prints every result again, and the total time.
 ///
 /// # Errors
 /// When a check failed.

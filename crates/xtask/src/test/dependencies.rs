@@ -1,4 +1,4 @@
-//! What the programs are made of: licences, sources, advisories, and the crates of `init`.
+//! The dependencies: licences, sources, advisories, and the crates in `init`.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use anyhow::{Result, bail, ensure};
 use super::check::{Outcome, cargo, passed};
 use crate::run::{output, run};
 
-/// What `init` is made of, by name. A new crate in PID 1 is a decision: it is made here.
+/// The crates that may be in `init`. Adding one to PID 1 is a deliberate decision, made in this list.
 const INIT_MAY_HOLD: &str = include_str!("../../init-crates.txt");
 
 /// What cargo-deny prints when a crate has an advisory.
@@ -29,7 +29,7 @@ pub(super) fn licences() -> Result<Outcome> {
     Ok(passed())
 }
 
-/// Known vulnerabilities, by the RustSec database: a new copy of it, or else the last one that was fetched.
+/// Known vulnerabilities in the RustSec database: the current one, or else the last one fetched.
 pub(super) fn advisories() -> Result<Outcome> {
     if let Some(missing) = without_cargo_deny() {
         return Ok(missing);
@@ -44,7 +44,7 @@ pub(super) fn advisories() -> Result<Outcome> {
     let why = reason(&online);
     match output(&mut cargo(&["deny", "--offline", "check", "advisories"])) {
         Ok(_) => Ok(Outcome::Passed(format!(
-            "by the database that was fetched last; a newer one cannot be fetched: {why}"
+            "checked against the database fetched last; a newer one cannot be fetched: {why}"
         ))),
         Err(error) if format!("{error:#}").contains(ADVISORIES_FOUND) => Err(error),
         Err(_) => Ok(Outcome::NotDone(format!(
@@ -54,7 +54,7 @@ pub(super) fn advisories() -> Result<Outcome> {
     }
 }
 
-/// Why the database could not be fetched: git's own reason comes last.
+/// Why the database could not be fetched: git prints its reason last.
 fn reason(output: &str) -> &str {
     let last = output.lines().rfind(|line| !line.trim().is_empty());
     last.unwrap_or_default()
@@ -93,7 +93,7 @@ pub(super) fn init_crates() -> Result<Outcome> {
     let strangers: Vec<&str> = holds.difference(&may_hold).copied().collect();
     ensure!(
         strangers.is_empty(),
-        "init holds what crates/xtask/init-crates.txt does not list: {}",
+        "init contains crates that crates/xtask/init-crates.txt does not list: {}",
         strangers.join(", ")
     );
     Ok(Outcome::Passed(format!("{} crates", holds.len())))

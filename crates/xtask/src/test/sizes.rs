@@ -1,4 +1,4 @@
-//! How large the init and the initrds are.
+//! The sizes of the init and the initrds.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use netroot_harness::paths;
 use super::check::Outcome;
 use crate::{build, image};
 
-/// The bounds of what a machine loads before its root, in bytes.
+/// The limits on what a machine loads before its root, in bytes.
 const INIT_LIMIT: u64 = 900 * 1024;
 const VIRTIO_IMAGE_LIMIT: u64 = 1_800 * 1024;
 const NETBOOT_IMAGE_LIMIT: u64 = 10 * 1024 * 1024;
@@ -16,7 +16,7 @@ const NETBOOT_IMAGE_LIMIT: u64 = 10 * 1024 * 1024;
 pub(super) fn init() -> Result<Outcome> {
     let size_here = size(&build::carried_init()?)?;
     let size_there = size(&build::aarch64_init()?)?;
-    // The bound is for x86_64.
+    // The limit applies to x86_64.
     within(size_here, INIT_LIMIT, "init for x86_64")?;
     Ok(Outcome::Passed(format!(
         "x86_64: {} KiB, aarch64: {} KiB",
@@ -51,7 +51,7 @@ fn size(path: &Path) -> Result<u64> {
 fn within(size: u64, limit: u64, what: &str) -> Result<()> {
     ensure!(
         size <= limit,
-        "{what} is {size} bytes, more than the {limit} that it may be"
+        "{what} is {size} bytes, more than the limit of {limit}"
     );
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What the code looks like, and how its modules depend on each other.
+//! Formatting, lints, documentation, and circles between modules.
 
 use anyhow::Result;
 
@@ -24,7 +24,7 @@ pub(super) fn clippy(cargo: Cargo) -> Result<Outcome> {
     Ok(passed())
 }
 
-/// Links that lead nowhere are errors.
+/// Broken links are errors.
 pub(super) fn documentation() -> Result<Outcome> {
     run(cargo(&["doc", "--quiet", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
     Ok(passed())
