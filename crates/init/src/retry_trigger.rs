@@ -34,7 +34,7 @@ impl RetryTrigger {
 
     /// Whether to retry now: a cable was plugged in, or the server is back. Takes up to 0.3 s.
     pub(crate) fn has_fired(&mut self, nics: &mut Nics) -> bool {
-        nics.carrier_came() || self.server_is_back()
+        nics.carrier_appeared() || self.server_is_back()
     }
 
     fn server_is_back(&mut self) -> bool {

@@ -1,4 +1,4 @@
-//! An address for the machine: from the command line, or from whichever NIC's DHCP server has a root.
+//! Gets the machine an address: from the command line, or from the DHCP server of the NIC that offers a root.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -23,7 +23,7 @@ use crate::net::link::Nics;
 use crate::net::nic::Nic;
 use crate::timeouts;
 
-/// Looks at the clock this often at least.
+/// The longest sleep between two checks of the clock.
 const TICK: Duration = Duration::from_secs(5);
 
 /// Why no NIC has an address.
@@ -34,7 +34,7 @@ pub(crate) enum LeaseError {
         "no network card to use: the command line names none of those that are there ({there}); correct the device in ip=, or BOOTIF="
     )]
     DeviceNotPresent {
-        /// The NICs that are there.
+        /// The NICs that are present.
         there: String,
     },
     /// No cable.
@@ -52,70 +52,73 @@ pub(crate) enum LeaseError {
         protocol: &'static str,
         /// The NICs with a carrier.
         interfaces: String,
-        /// How long was asked.
+        /// How long servers were asked.
         waited: Duration,
     },
 }
 
-/// One NIC in the race.
-struct Port {
+/// The attempt to get an address on one NIC.
+struct NicAttempt {
     nic: Nic,
     client: Option<DhcpClient>,
-    /// Since when it has had a carrier.
+    /// When its carrier appeared; `None` without one.
     carrier: Option<Moment>,
-    /// Its address, once known, and when that was.
+    /// Its address, once known, and when it arrived.
     address: Option<(Moment, Address)>,
-    /// It is asked for nothing.
-    off: bool,
+    /// The command line excludes it.
+    disabled: bool,
 }
 
-/// Waits until a NIC has an address that a root can be mounted with. NICs that an attempt failed with (by index)
-/// let the others go first.
+/// Waits until a NIC has an address that a root can be mounted with. NICs with which an earlier boot attempt failed (by
+/// index) are used last.
 pub(crate) fn obtain(
     nics: &mut Nics,
     plan: &BootPlan,
     failed: &BTreeMap<u32, Moment>,
 ) -> Result<Address, LeaseError> {
-    let mut race = Race {
+    let mut search = LeaseSearch {
         plan,
-        ports: BTreeMap::new(),
+        attempts: BTreeMap::new(),
         started: Moment::now(),
         boot_link: None,
         failed,
     };
-    race.boot_link = plan
+    search.boot_link = plan
         .network
         .boot_link
         .as_ref()
-        .map(|setting| nics.stand_in(Mac(setting.value)));
+        .map(|setting| nics.top_mac(Mac(setting.value)));
     let mut wait = Wait::start();
     loop {
         nics.update();
-        race.follow(nics);
-        race.listen();
+        search.sync_nics(nics);
+        search.poll_clients();
         let now = Moment::now();
-        let until = match race.judge(now) {
+        let until = match search.select(now) {
             Selection::Take(index) => {
-                if let Some(address) = race.take(index) {
+                if let Some(address) = search.take_address(index) {
                     return Ok(address);
                 }
                 now
             }
             Selection::WaitUntil(moment) => moment,
             Selection::Wait => {
-                let end = race.end(now)?;
+                let end = search.deadline(now)?;
                 end.min(now.after(TICK))
             }
         };
-        let speak = wait.log_if_due(race.what());
-        let clients = race.ports.values_mut().filter_map(|p| p.client.as_mut());
+        let speak = wait.log_if_due(search.waiting_for());
+        let clients = search
+            .attempts
+            .values_mut()
+            .filter_map(|p| p.client.as_mut());
         let next = clients
             .filter_map(DhcpClient::poll_at)
             .chain([until, speak])
             .min()
             .unwrap_or(until);
-        let fds: Vec<_> = race
-            .ports
+        let fds: Vec<_> = search
+            .attempts
             .values()
             .filter_map(|p| p.client.as_ref().map(AsFd::as_fd))
             .collect();
@@ -123,22 +126,22 @@ pub(crate) fn obtain(
     }
 }
 
-struct Race<'a> {
+struct LeaseSearch<'a> {
     plan: &'a BootPlan,
-    ports: BTreeMap<u32, Port>,
+    attempts: BTreeMap<u32, NicAttempt>,
     started: Moment,
-    /// The NIC that the firmware booted from, while it is insisted on.
+    /// The NIC that the firmware booted from, while only that one is allowed.
     boot_link: Option<Mac>,
-    /// When an attempt with a NIC failed last, by its index.
+    /// When a boot attempt with a NIC last failed, by its index.
     failed: &'a BTreeMap<u32, Moment>,
 }
 
-impl Race<'_> {
-    /// Brings the ports in line with the NICs that there are.
-    fn follow(&mut self, nics: &Nics) {
+impl LeaseSearch<'_> {
+    /// Updates the attempts to the NICs that are present.
+    fn sync_nics(&mut self, nics: &Nics) {
         let now = Moment::now();
         let there: Vec<Nic> = nics.iter().collect();
-        self.ports
+        self.attempts
             .retain(|index, _| there.iter().any(|nic| nic.index == *index));
         if let Some(boot) = self.boot_link
             && now.since(self.started) > BOOT_LINK_GRACE
@@ -146,63 +149,67 @@ impl Race<'_> {
         {
             warn!("no NIC has the address {boot} that BOOTIF= names; every NIC is tried");
             self.boot_link = None;
-            self.ports.clear();
+            self.attempts.clear();
         }
         for nic in there {
             let index = nic.index;
-            if !self.ports.contains_key(&index) {
-                let port = self.enter(nic.clone());
-                self.ports.insert(index, port);
+            if !self.attempts.contains_key(&index) {
+                let attempt = self.start(nic.clone());
+                self.attempts.insert(index, attempt);
             }
-            let Some(port) = self.ports.get_mut(&index) else {
+            let Some(attempt) = self.attempts.get_mut(&index) else {
                 continue;
             };
-            let came_or_went = nic.carrier != port.carrier.is_some();
-            if came_or_went {
-                port.carrier = nic.carrier.then_some(now);
+            let carrier_changed = nic.carrier != attempt.carrier.is_some();
+            if carrier_changed {
+                attempt.carrier = nic.carrier.then_some(now);
             }
-            let surer = nic.carrier && nic.running && !port.nic.running;
-            if let Some(client) = port.client.as_mut().filter(|_| came_or_went || surer) {
+            let now_running = nic.carrier && nic.running && !attempt.nic.running;
+            if let Some(client) = attempt
+                .client
+                .as_mut()
+                .filter(|_| carrier_changed || now_running)
+            {
                 client.carrier(nic.carrier);
             }
-            port.nic = nic;
+            attempt.nic = nic;
         }
     }
 
-    fn enter(&self, nic: Nic) -> Port {
+    fn start(&self, nic: Nic) -> NicAttempt {
         let wanted = addressing_of(&self.plan.network, &nic.name, nic.mac, self.boot_link);
-        let mut port = Port {
+        let mut attempt = NicAttempt {
             nic,
             client: None,
             carrier: None,
             address: None,
-            off: wanted == Addressing::Off,
+            disabled: wanted == Addressing::Off,
         };
         match wanted {
             Addressing::Off => {}
             Addressing::Static(request) => {
-                let address = Address::fixed(port.nic.clone(), request, &self.plan.network);
-                port.address = address.map(|address| (Moment::now(), address));
+                let address = Address::fixed(attempt.nic.clone(), request, &self.plan.network);
+                attempt.address = address.map(|address| (Moment::now(), address));
             }
             Addressing::Dhcp(request) => {
                 let identity = firmware::identity(&self.plan.network, request);
-                match DhcpClient::start(port.nic.index, port.nic.mac, identity) {
-                    Ok(client) => port.client = Some(client),
-                    Err(e) => warn!("{}: {e}: {}", port.nic.name, causes(&e)),
+                match DhcpClient::start(attempt.nic.index, attempt.nic.mac, identity) {
+                    Ok(client) => attempt.client = Some(client),
+                    Err(e) => warn!("{}: {e}: {}", attempt.nic.name, causes(&e)),
                 }
             }
         }
-        port
+        attempt
     }
 
-    /// Lets every client take and send.
-    fn listen(&mut self) {
+    /// Lets every client receive and send.
+    fn poll_clients(&mut self) {
         let (plan, boot_link) = (self.plan, self.boot_link);
-        for port in self.ports.values_mut() {
-            let Some(client) = &mut port.client else {
+        for attempt in self.attempts.values_mut() {
+            let Some(client) = &mut attempt.client else {
                 continue;
             };
-            let nic = &port.nic;
+            let nic = &attempt.nic;
             let request = match addressing_of(&plan.network, &nic.name, nic.mac, boot_link) {
                 Addressing::Dhcp(request) => request,
                 Addressing::Static(_) | Addressing::Off => None,
@@ -214,15 +221,15 @@ impl Race<'_> {
                 continue;
             };
             for note in &lease.notes {
-                warn!("{}: DHCP: {note}", port.nic.name);
+                warn!("{}: DHCP: {note}", attempt.nic.name);
             }
             let mut address = address(lease);
             address.dialogue = Some(dialogue);
-            port.address = Some((Moment::now(), address));
+            attempt.address = Some((Moment::now(), address));
         }
     }
 
-    fn judge(&self, now: Moment) -> Selection {
+    fn select(&self, now: Moment) -> Selection {
         let chosen = self
             .plan
             .network
@@ -230,29 +237,32 @@ impl Race<'_> {
             .as_ref()
             .map(|setting| setting.value.as_str());
         let states: Vec<NicState> = self
-            .ports
+            .attempts
             .values()
-            .map(|port| {
+            .map(|attempt| {
                 // An address is of no use without a carrier, be it from the command line or from a lease.
-                let usable = port.address.as_ref().filter(|_| port.carrier.is_some());
-                let usable = usable.filter(|_| chosen.is_none_or(|name| name == port.nic.name));
-                let failed = self.failed.get(&port.nic.index).copied();
+                let usable = attempt
+                    .address
+                    .as_ref()
+                    .filter(|_| attempt.carrier.is_some());
+                let usable = usable.filter(|_| chosen.is_none_or(|name| name == attempt.nic.name));
+                let failed = self.failed.get(&attempt.nic.index).copied();
                 NicState {
                     arrived: usable.map(|(moment, _)| *moment),
                     root: usable.map_or(RootKnown::None, |(_, address)| {
                         root_known(self.plan, address, failed)
                     }),
                     failed,
-                    asking: port.client.is_some() && port.carrier.is_some(),
+                    asking: attempt.client.is_some() && attempt.carrier.is_some(),
                 }
             })
             .collect();
         select(&states, now)
     }
 
-    fn take(&mut self, index: usize) -> Option<Address> {
-        let port = self.ports.values_mut().nth(index)?;
-        let (_, address) = port.address.take()?;
+    fn take_address(&mut self, index: usize) -> Option<Address> {
+        let attempt = self.attempts.values_mut().nth(index)?;
+        let (_, address) = attempt.address.take()?;
         let (name, own, prefix) = (&address.nic.name, address.own, address.prefix);
         match &address.lease {
             None => info!("{name}: address {own}/{prefix} (ip=)"),
@@ -270,23 +280,23 @@ impl Race<'_> {
         Some(address)
     }
 
-    /// When waiting on makes no sense any more; the failure, once it does not.
-    fn end(&self, now: Moment) -> Result<Moment, LeaseError> {
-        let asking = || self.ports.values().filter(|p| !p.off);
-        let names = |ports: Vec<&Port>| {
-            ports
+    /// When the search times out; the error, once it has.
+    fn deadline(&self, now: Moment) -> Result<Moment, LeaseError> {
+        let asking = || self.attempts.values().filter(|p| !p.disabled);
+        let names = |attempts: Vec<&NicAttempt>| {
+            attempts
                 .iter()
                 .map(|p| p.nic.name.clone())
                 .collect::<Vec<_>>()
                 .join(", ")
         };
-        let carriers: Vec<&Port> = asking().filter(|p| p.carrier.is_some()).collect();
+        let carriers: Vec<&NicAttempt> = asking().filter(|p| p.carrier.is_some()).collect();
         let longest = carriers.iter().filter_map(|p| p.carrier).min();
         if let Some(since) = longest {
             let waited = now.since(since);
-            let patience = timeouts::dhcp(&self.plan.network);
-            if waited < patience {
-                return Ok(since.after(patience));
+            let timeout = timeouts::dhcp(&self.plan.network);
+            if waited < timeout {
+                return Ok(since.after(timeout));
             }
             return Err(LeaseError::NoDhcp {
                 protocol: protocol(&self.plan.network),
@@ -294,13 +304,13 @@ impl Race<'_> {
                 waited,
             });
         }
-        let patience = timeouts::carrier(&self.plan.network);
+        let timeout = timeouts::carrier(&self.plan.network);
         let waited = now.since(self.started);
-        if waited < patience {
-            return Ok(self.started.after(patience));
+        if waited < timeout {
+            return Ok(self.started.after(timeout));
         }
         if asking().next().is_none() {
-            let there = names(self.ports.values().collect());
+            let there = names(self.attempts.values().collect());
             return Err(LeaseError::DeviceNotPresent { there });
         }
         Err(LeaseError::NoCarrier {
@@ -309,21 +319,22 @@ impl Race<'_> {
         })
     }
 
-    /// What is waited for.
-    fn what(&self) -> impl Display {
+    /// What the search is waiting for, for the log.
+    fn waiting_for(&self) -> impl Display {
         let names = |carrier: bool| {
-            let ports = self
-                .ports
+            let attempts = self
+                .attempts
                 .values()
-                .filter(|p| !p.off && p.carrier.is_some() == carrier);
-            ports
+                .filter(|p| !p.disabled && p.carrier.is_some() == carrier);
+            attempts
                 .map(|p| p.nic.name.as_str())
                 .collect::<Vec<_>>()
                 .join(", ")
         };
-        let has_address = |port: &&Port| port.address.is_some() && port.carrier.is_some();
-        if let Some(port) = self.ports.values().find(has_address) {
-            let name = &port.nic.name;
+        let has_address =
+            |attempt: &&NicAttempt| attempt.address.is_some() && attempt.carrier.is_some();
+        if let Some(attempt) = self.attempts.values().find(has_address) {
+            let name = &attempt.nic.name;
             return format!("an address with a root: that of {name} came without a sure one");
         }
         let protocol = protocol(&self.plan.network);

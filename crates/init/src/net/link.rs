@@ -1,4 +1,4 @@
-//! The machine's NICs: their drivers, and their links set up.
+//! The NICs of the machine: loads their drivers and sets their links up.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -20,26 +20,25 @@ use crate::net::netlink::{Link, NetlinkError, RouteSocket, Uevent, UeventSocket}
 use crate::net::nic::Nic;
 use crate::net::virtual_links::VirtualLinks;
 
-/// How long the first NIC may take to appear, unless `rd.net.timeout.iflink=` says so: USB adapters and firmware take
-/// their time.
-const FIRST_NIC: Duration = Duration::from_secs(60);
+/// Timeout for the first NIC to appear, unless `rd.net.timeout.iflink=` sets it: USB adapters and firmware are slow.
+const FIRST_NIC_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The NICs as the kernel reports them, kept up to date by [`Nics::update`].
 pub(crate) struct Nics {
     loader: Loader,
     uevents: UeventSocket,
-    news: RouteSocket,
+    link_events: RouteSocket,
     links: BTreeMap<u32, Link>,
     /// NICs that were announced and set up.
-    known: HashSet<u32>,
-    /// What is made of them.
-    made: VirtualLinks,
-    /// NICs that are not set up because something is to be made of them.
-    held: HashSet<u32>,
+    announced: HashSet<u32>,
+    /// The bonds, VLANs and bridges over them.
+    virtual_links: VirtualLinks,
+    /// NICs that are not set up yet because a bond needs them down.
+    held_back: HashSet<u32>,
     /// A link was renamed: what was read before is out of date.
     stale: bool,
-    /// How long the first NIC may take.
-    patience: Duration,
+    /// Timeout for the first NIC to appear.
+    first_nic_timeout: Duration,
 }
 
 /// Why there is no NIC to use.
@@ -56,29 +55,28 @@ pub(crate) enum LinkError {
     Netlink(#[from] NetlinkError),
 }
 
-/// Finds the drivers of the machine's NICs and waits for the first NIC, and for what the command line wants made of
-/// NICs. Its link is then on its way up, as are
-/// those of NICs that come later.
+/// Waits for the first NIC, and for the virtual devices of the command line. Links are being set up when it returns,
+/// also those of NICs that appear later.
 pub(crate) fn bring_up(nics: &mut Nics) -> Result<(), LinkError> {
     let mut wait = Wait::start();
-    let deadline = Moment::now().after(nics.patience);
+    let deadline = Moment::now().after(nics.first_nic_timeout);
     loop {
         nics.update();
         let missing = nics
-            .made
-            .missing()
-            .map(|(name, origin)| format!("what {name} is made of ({origin})"));
+            .virtual_links
+            .incomplete()
+            .map(|(name, origin)| format!("the links of {name} ({origin})"));
         if missing.is_none() && nics.iter().next().is_some() {
             return Ok(());
         }
         if deadline.remaining().is_zero() {
-            nics.made.give_up();
-            nics.let_go();
+            nics.virtual_links.abandon_incomplete();
+            nics.release_held();
             if nics.iter().next().is_some() {
                 return Ok(());
             }
             return Err(LinkError::NoNic {
-                waited: nics.patience,
+                waited: nics.first_nic_timeout,
             });
         }
         let what = missing.unwrap_or_else(|| "a network card to appear".to_owned());
@@ -88,54 +86,54 @@ pub(crate) fn bring_up(nics: &mut Nics) -> Result<(), LinkError> {
 }
 
 impl Nics {
-    /// Starts to listen, walks through the devices that are there, and loads their drivers in the background.
+    /// Subscribes to device and link events, and loads the drivers of all present devices in the background.
     pub(crate) fn open(loader: Loader, network: &Network) -> Result<Self, LinkError> {
         let uevents = UeventSocket::open().map_err(NetlinkError::Open)?;
-        let news = RouteSocket::subscribed_to_links()?;
+        let link_events = RouteSocket::subscribed_to_links()?;
         let mut nics = Nics {
             loader,
             uevents,
-            news,
+            link_events,
             links: BTreeMap::new(),
-            known: HashSet::new(),
-            made: VirtualLinks::new(network),
-            held: HashSet::new(),
+            announced: HashSet::new(),
+            virtual_links: VirtualLinks::new(network),
+            held_back: HashSet::new(),
             stale: false,
-            patience: patience(network),
+            first_nic_timeout: first_nic_timeout(network),
         };
-        nics.walk();
-        nics.list();
+        nics.load_drivers();
+        nics.refresh();
         Ok(nics)
     }
 
-    /// Takes another plan: what was made for the old one is undone where the new one wants something else.
+    /// Applies a new plan: devices that it does not ask for are removed.
     pub(crate) fn change(&mut self, network: &Network) {
-        self.patience = patience(network);
-        self.made.change(network);
-        self.list();
+        self.first_nic_timeout = first_nic_timeout(network);
+        self.virtual_links.change(network);
+        self.refresh();
         for mut link in self.links.clone().into_values() {
             if link.loopback {
                 continue;
             }
-            self.stale |= self.made.greet_again(&mut link);
+            self.stale |= self.virtual_links.reapply_name_and_address(&mut link);
             if !link.up {
-                self.held.insert(link.index);
+                self.held_back.insert(link.index);
             }
         }
-        self.let_go();
+        self.release_held();
         if std::mem::take(&mut self.stale) {
-            self.list();
+            self.refresh();
         }
     }
 
-    /// The address of what is used in place of the NIC that came with `mac`.
-    pub(crate) fn stand_in(&self, mac: Mac) -> Mac {
-        self.made.stand_in(mac, &self.links)
+    /// The address of the device that is used instead of the NIC with the original address `mac`.
+    pub(crate) fn top_mac(&self, mac: Mac) -> Mac {
+        self.virtual_links.top_mac(mac, &self.links)
     }
 
-    /// The Ethernet NICs, in the order that the kernel found them, and what is made of them in place of its ports.
+    /// The Ethernet NICs in the order in which the kernel found them, with virtual devices instead of their ports.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Nic> {
-        let usable = |l: &&Link| !l.loopback && !self.made.is_below(l);
+        let usable = |l: &&Link| !l.loopback && !self.virtual_links.is_lower_device(l);
         self.links.values().filter(usable).filter_map(|l| {
             Some(Nic {
                 index: l.index,
@@ -148,7 +146,7 @@ impl Nics {
         })
     }
 
-    /// Takes the kernel's news: loads drivers of devices that appeared, sets new NICs up, tells of carriers.
+    /// Processes the kernel's events: loads drivers of new devices, sets new NICs up, logs carrier changes.
     pub(crate) fn update(&mut self) {
         let mut buffer = vec![0; 8 << 10];
         loop {
@@ -166,30 +164,34 @@ impl Nics {
                     }
                 }
                 Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NOBUFS.raw_os_error()) => {
-                    self.walk()
+                    self.load_drivers()
                 }
                 Err(_) => break,
             }
         }
-        match self.news.changed_links() {
-            Ok(links) => links.into_iter().for_each(|link| self.take(link)),
-            // News were lost: look at everything.
-            Err(_) => self.list(),
+        match self.link_events.changed_links() {
+            Ok(links) => links.into_iter().for_each(|link| self.apply(link)),
+            // Events were lost: list all links.
+            Err(_) => self.refresh(),
         }
-        while std::mem::take(&mut self.stale) || self.made.advance(&self.links, &self.loader) {
-            self.list();
+        while std::mem::take(&mut self.stale)
+            || self
+                .virtual_links
+                .run_next_action(&self.links, &self.loader)
+        {
+            self.refresh();
         }
-        self.let_go();
+        self.release_held();
     }
 
-    /// Sets up the NICs that were held back for something that cannot be made, and are now used as they are.
-    fn let_go(&mut self) {
-        let (links, made) = (&self.links, &self.made);
-        self.held.retain(|index| {
+    /// Sets up the NICs that were held back for a device that cannot be created.
+    fn release_held(&mut self) {
+        let (links, virtual_links) = (&self.links, &self.virtual_links);
+        self.held_back.retain(|index| {
             let Some(link) = links.get(index) else {
                 return false;
             };
-            let stays = made.sets_up(link);
+            let stays = virtual_links.manages(link);
             if !stays && !link.up {
                 set_up(link.clone());
             }
@@ -197,8 +199,8 @@ impl Nics {
         });
     }
 
-    /// Takes the kernel's news; true if a carrier came that was not there before.
-    pub(crate) fn carrier_came(&mut self) -> bool {
+    /// Processes the kernel's events. Returns whether a NIC gained a carrier.
+    pub(crate) fn carrier_appeared(&mut self) -> bool {
         let carriers = |nics: &Self| -> HashSet<u32> {
             let there = nics.iter().filter(|nic| nic.carrier);
             there.map(|nic| nic.index).collect()
@@ -208,28 +210,28 @@ impl Nics {
         !carriers(self).is_subset(&before)
     }
 
-    /// Sleeps until the kernel has news, one of `others` can be read, or the moment has come.
+    /// Sleeps until the kernel has events, one of `others` is readable, or the moment has come.
     pub(crate) fn sleep_until(&self, moment: Moment, others: &[BorrowedFd<'_>]) {
-        let own = [self.uevents.as_fd(), self.news.as_fd()];
+        let own = [self.uevents.as_fd(), self.link_events.as_fd()];
         let mut fds: Vec<PollFd<'_>> = own
             .iter()
             .chain(others)
             .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
             .collect();
         let timeout = timespec(moment.remaining());
-        // A signal or an error ends the sleep early: every caller looks at the clock again.
+        // A signal or an error ends the sleep early: every caller checks the clock.
         let _ = poll(&mut fds, Some(&timeout));
     }
 
-    fn walk(&self) {
+    fn load_drivers(&self) {
         for modalias in modaliases(Path::new("/sys/bus")) {
             self.loader.load_for_device(&modalias);
         }
     }
 
-    fn list(&mut self) {
-        // What was said before is older than the list: it would set a link down again that has come up since.
-        let _ = self.news.changed_links();
+    fn refresh(&mut self) {
+        // Pending events are older than the list: they would mark links as down that have come up since.
+        let _ = self.link_events.changed_links();
         match RouteSocket::open().and_then(|mut socket| socket.links()) {
             Ok(links) => {
                 let is_there = |index: &u32| links.iter().any(|link| link.index == *index);
@@ -240,29 +242,29 @@ impl Nics {
                     .filter(|i| !is_there(i))
                     .collect();
                 gone.into_iter().for_each(|index| self.forget(index));
-                links.into_iter().for_each(|link| self.take(link));
+                links.into_iter().for_each(|link| self.apply(link));
             }
             Err(e) => warn!("{e}: {}", causes(&e)),
         }
     }
 
-    /// A link went away.
+    /// A link disappeared.
     fn forget(&mut self, index: u32) {
         let link = self.links.remove(&index);
-        if self.known.remove(&index)
+        if self.announced.remove(&index)
             && let Some(link) = link
         {
             info!("{}: gone", link.name);
         }
-        self.made.forget(index);
+        self.virtual_links.forget(index);
     }
 
-    fn take(&mut self, mut link: Link) {
+    fn apply(&mut self, mut link: Link) {
         if link.gone {
             return self.forget(link.index);
         }
         if link.loopback || link.mac.is_none() {
-            if link.loopback && self.known.insert(link.index) {
+            if link.loopback && self.announced.insert(link.index) {
                 set_up(link);
             }
             return;
@@ -272,16 +274,16 @@ impl Nics {
             .get(&link.index)
             .is_some_and(|l| l.carrier && l.up);
         let has_carrier = link.carrier && link.up;
-        if self.known.insert(link.index) {
-            self.stale |= self.made.greet(&mut link);
+        if self.announced.insert(link.index) {
+            self.stale |= self.virtual_links.apply_name_and_address(&mut link);
             match driver(&link.name) {
                 Some(driver) => info!("{}: driver {driver}", link.name),
                 None => debug!("{}: no driver of its own", link.name),
             }
             match link.up {
                 true => {}
-                false if self.made.sets_up(&link) => {
-                    self.held.insert(link.index);
+                false if self.virtual_links.manages(&link) => {
+                    self.held_back.insert(link.index);
                 }
                 false => set_up(link.clone()),
             }
@@ -295,13 +297,13 @@ impl Nics {
     }
 }
 
-/// How long the first NIC may take.
-fn patience(network: &Network) -> Duration {
-    let told = network.patience.link.as_ref();
-    told.map_or(FIRST_NIC, |limit| limit.value)
+/// Timeout for the first NIC to appear.
+fn first_nic_timeout(network: &Network) -> Duration {
+    let given = network.patience.link.as_ref();
+    given.map_or(FIRST_NIC_TIMEOUT, |limit| limit.value)
 }
 
-/// Sets a link up in the background: a driver may load firmware first, and the other NICs need not wait.
+/// Sets a link up in the background: its driver may load firmware first, and the other NICs should not wait.
 fn set_up(link: Link) {
     let work = move || {
         if let Err(e) = RouteSocket::open().and_then(|mut socket| socket.set_up(link.index)) {

@@ -2,17 +2,17 @@
 
 use netroot_proto::cmdline::{Bond, Bridge, Origin, Vlan};
 
-/// A device to make.
+/// A device to create.
 #[derive(Debug)]
 pub(super) struct Device {
     pub(super) name: String,
-    pub(super) what: What,
+    pub(super) what: DeviceKind,
     pub(super) origin: Origin,
     pub(super) state: State,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum What {
+pub(super) enum DeviceKind {
     Bond(Bond),
     Vlan(Vlan),
     Bridge(Bridge),
@@ -20,37 +20,37 @@ pub(super) enum What {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// Not there yet.
+    /// Not created yet.
     Wanted,
-    /// It is there, under this index.
-    Made(u32),
-    /// The kernel or the image cannot make it. What it was to be made of is then used as it is.
+    /// It exists, with this index.
+    Created(u32),
+    /// It cannot be created, by the kernel or for lack of a module. Its lower links are used as they are.
     Failed,
 }
 
 impl Device {
-    /// The names of what it is made of.
-    pub(super) fn below(&self) -> &[String] {
+    /// The names of its lower links.
+    pub(super) fn lower(&self) -> &[String] {
         match &self.what {
-            What::Bond(bond) => &bond.ports,
-            What::Vlan(vlan) => std::slice::from_ref(&vlan.link),
-            What::Bridge(bridge) => &bridge.ports,
+            DeviceKind::Bond(bond) => &bond.ports,
+            DeviceKind::Vlan(vlan) => std::slice::from_ref(&vlan.link),
+            DeviceKind::Bridge(bridge) => &bridge.ports,
         }
     }
 
     pub(super) fn kind(&self) -> &'static str {
         match self.what {
-            What::Bond(_) => "bond",
-            What::Vlan(_) => "vlan",
-            What::Bridge(_) => "bridge",
+            DeviceKind::Bond(_) => "bond",
+            DeviceKind::Vlan(_) => "vlan",
+            DeviceKind::Bridge(_) => "bridge",
         }
     }
 
     pub(super) fn module(&self) -> &'static str {
         match self.what {
-            What::Bond(_) => "bonding",
-            What::Vlan(_) => "8021q",
-            What::Bridge(_) => "bridge",
+            DeviceKind::Bond(_) => "bonding",
+            DeviceKind::Vlan(_) => "8021q",
+            DeviceKind::Bridge(_) => "bridge",
         }
     }
 }

@@ -1,16 +1,16 @@
-//! What the kernel is told about devices and their ports: nothing is decided here.
+//! The requests to the kernel about devices and their ports. Nothing is decided here.
 
-use super::device::{Device, What};
+use super::device::{Device, DeviceKind};
 use crate::net::netlink::{
     Attributes, Link, NetlinkError, NewLink, RouteSocket, bond_data, bridge_data, vlan_data,
 };
 
-/// Renames a link. Who has the name makes way: its own turn may come yet, and no two can have one name.
-pub(super) fn change_name(link: &Link, name: &str) -> Result<(), NetlinkError> {
-    let mut socket = down(link)?;
+/// Renames a link. A link that has the name already is renamed out of the way; it may get its own name later.
+pub(super) fn rename_link(link: &Link, name: &str) -> Result<(), NetlinkError> {
+    let mut socket = take_down(link)?;
     let holder = socket.links()?.into_iter().find(|other| other.name == name);
     if let Some(holder) = &holder {
-        down(holder)?.rename(holder.index, &format!("rename{}", holder.index))?;
+        take_down(holder)?.rename(holder.index, &format!("rename{}", holder.index))?;
     }
     socket.rename(link.index, name)?;
     match holder.filter(|holder| holder.up) {
@@ -19,8 +19,8 @@ pub(super) fn change_name(link: &Link, name: &str) -> Result<(), NetlinkError> {
     }
 }
 
-/// A socket, once the link is down.
-pub(super) fn down(link: &Link) -> Result<RouteSocket, NetlinkError> {
+/// Sets a link down. Returns the socket.
+pub(super) fn take_down(link: &Link) -> Result<RouteSocket, NetlinkError> {
     let mut socket = RouteSocket::open()?;
     if link.up {
         socket.set_down(link.index)?;
@@ -28,20 +28,23 @@ pub(super) fn down(link: &Link) -> Result<RouteSocket, NetlinkError> {
     Ok(socket)
 }
 
-/// Has the kernel make a device; `None` if it then has none of the name.
-pub(super) fn realise(device: &Device, below: Option<&Link>) -> Result<Option<Link>, NetlinkError> {
+/// Creates a device; `None` if no link of its name exists afterwards.
+pub(super) fn create_device(
+    device: &Device,
+    lower: Option<&Link>,
+) -> Result<Option<Link>, NetlinkError> {
     let mut socket = RouteSocket::open()?;
     let (data, carried_by, address): (Attributes, _, _) = match &device.what {
-        What::Bond(bond) => (bond_data(bond), None, None),
-        What::Vlan(vlan) => {
+        DeviceKind::Bond(bond) => (bond_data(bond), None, None),
+        DeviceKind::Vlan(vlan) => {
             // A VLAN cannot be set up over a link that is down.
-            if let Some(link) = below {
+            if let Some(link) = lower {
                 socket.set_up(link.index)?;
             }
-            (vlan_data(vlan.id), below.map(|link| link.index), None)
+            (vlan_data(vlan.id), lower.map(|link| link.index), None)
         }
-        // Its address would change with each port that comes.
-        What::Bridge(_) => (bridge_data(), None, below.and_then(|link| link.mac)),
+        // Otherwise its address would change with each port.
+        DeviceKind::Bridge(_) => (bridge_data(), None, lower.and_then(|link| link.mac)),
     };
     let new_link = NewLink {
         kind: device.kind(),
@@ -55,10 +58,10 @@ pub(super) fn realise(device: &Device, below: Option<&Link>) -> Result<Option<Li
     Ok(links.into_iter().find(|link| link.name == device.name))
 }
 
-pub(super) fn enslave(what: &What, master: u32, port: &Link) -> Result<(), NetlinkError> {
+pub(super) fn attach_port(what: &DeviceKind, master: u32, port: &Link) -> Result<(), NetlinkError> {
     let mut socket = RouteSocket::open()?;
     match what {
-        What::Bond(bond) => {
+        DeviceKind::Bond(bond) => {
             if port.up {
                 socket.set_down(port.index)?;
             }
@@ -70,11 +73,11 @@ pub(super) fn enslave(what: &What, master: u32, port: &Link) -> Result<(), Netli
                 socket.set_primary(master, port.index)?;
             }
         }
-        What::Bridge(_) => {
+        DeviceKind::Bridge(_) => {
             socket.set_master(port.index, master)?;
             socket.set_up(port.index)?;
         }
-        What::Vlan(_) => {}
+        DeviceKind::Vlan(_) => {}
     }
     Ok(())
 }
