@@ -59,7 +59,7 @@ impl Exports {
             .iter()
             .flat_map(|export| export.names().iter().map(move |name| (export, name)))
             .filter_map(|(export, name)| {
-                Some((name.len(), export, beneath(name.as_bytes(), path)?))
+                Some((name.len(), export, rest_below(name.as_bytes(), path)?))
             })
             .max_by_key(|(length, _, _)| *length)
             .map(|(_, export, below)| (export, below))
@@ -67,7 +67,7 @@ impl Exports {
 }
 
 /// The rest of `path` below `name`, `None` if it is not below. Repeated slashes count as one.
-fn beneath<'a>(name: &[u8], path: &'a [u8]) -> Option<&'a [u8]> {
+fn rest_below<'a>(name: &[u8], path: &'a [u8]) -> Option<&'a [u8]> {
     let mut rest = path;
     for part in name
         .split(|byte| *byte == b'/')
@@ -90,15 +90,15 @@ fn trim(mut path: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::beneath;
+    use super::rest_below;
 
     #[test]
     fn a_path_belongs_to_the_export_whose_name_is_a_prefix_by_components() {
-        assert_eq!(beneath(b"/image", b"/image"), Some(&b""[..]));
-        assert_eq!(beneath(b"/image", b"//image///usr/"), Some(&b"usr/"[..]));
-        assert_eq!(beneath(b"/image", b"/images"), None);
-        assert_eq!(beneath(b"/image", b"/"), None);
-        assert_eq!(beneath(b"/", b"/anything"), Some(&b"anything"[..]));
-        assert_eq!(beneath(b"/a/b", b"/a//b/c"), Some(&b"c"[..]));
+        assert_eq!(rest_below(b"/image", b"/image"), Some(&b""[..]));
+        assert_eq!(rest_below(b"/image", b"//image///usr/"), Some(&b"usr/"[..]));
+        assert_eq!(rest_below(b"/image", b"/images"), None);
+        assert_eq!(rest_below(b"/image", b"/"), None);
+        assert_eq!(rest_below(b"/", b"/anything"), Some(&b"anything"[..]));
+        assert_eq!(rest_below(b"/a/b", b"/a//b/c"), Some(&b"c"[..]));
     }
 }

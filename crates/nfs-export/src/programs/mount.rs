@@ -27,7 +27,7 @@ const EXPORT: u32 = 5;
 /// The accepted flavours, preferred first: AUTH_SYS, AUTH_NONE.
 const FLAVOURS: [u32; 2] = [1, 0];
 
-pub(crate) fn answer(
+pub(super) fn answer(
     state: &ServerState,
     client: SocketAddr,
     procedure: u32,

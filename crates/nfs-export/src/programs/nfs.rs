@@ -31,12 +31,12 @@ use request::{Request, ResolvedFile};
 const READ_PREFERRED: u32 = 256 * 1024;
 
 /// The most data in a WRITE (`wtmax`), in bytes. It is refused, but has to be received first.
-pub(crate) const WRITE_SIZE: u32 = 32 * 1024;
+pub(super) const WRITE_SIZE: u32 = 32 * 1024;
 
 /// The preferred size of a directory listing (`dtpref`), in bytes.
 const LIST_SIZE: u32 = 64 * 1024;
 
-pub(crate) fn answer(
+pub(super) fn answer(
     request: &Request<'_>,
     procedure: u32,
     mut arguments: Decoder<'_>,
@@ -67,7 +67,7 @@ pub(crate) fn answer(
 }
 
 /// Packs the result of a procedure: its results, or a status with the results for failure.
-pub(crate) fn reply<T: Pack, E: Pack>(out: &mut ReplyBuffer, result: Result<T, (nfsstat3, E)>) {
+pub(super) fn reply<T: Pack, E: Pack>(out: &mut ReplyBuffer, result: Result<T, (nfsstat3, E)>) {
     match result {
         Ok(results) => out.pack(&Nfs3Result::<T, E>::Ok(results)),
         Err(failure) => out.pack(&Nfs3Result::<T, E>::Err(failure)),

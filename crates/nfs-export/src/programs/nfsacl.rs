@@ -14,11 +14,11 @@ use crate::rpc::decode::Decoder;
 use crate::rpc::reply_buffer::ReplyBuffer;
 
 /// `NFS_ACL_PROGRAM`.
-pub(crate) const PROGRAM: u32 = 100_227;
+pub(super) const PROGRAM: u32 = 100_227;
 /// The version that goes with NFSv3.
-pub(crate) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 3;
 
-pub(crate) fn answer(
+pub(super) fn answer(
     request: &Request<'_>,
     procedure: u32,
     mut arguments: Decoder<'_>,

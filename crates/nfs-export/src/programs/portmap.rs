@@ -14,7 +14,7 @@ const UNSET: u32 = 2;
 const GETPORT: u32 = 3;
 const DUMP: u32 = 4;
 
-pub(crate) fn answer(
+pub(super) fn answer(
     ports: &Ports,
     procedure: u32,
     mut arguments: Decoder<'_>,

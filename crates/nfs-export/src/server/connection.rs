@@ -28,7 +28,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What other threads may do with a connection while its own serves it.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub(super) struct Connection {
     stream: TcpStream,
     /// Serialises whole replies: those from the thread pool come whenever the disk is done.
     writing: Mutex<()>,
@@ -39,7 +39,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
+    pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
         netroot_sys::tcp::cap_retransmission(&stream)?;
@@ -59,18 +59,18 @@ impl Connection {
     }
 
     /// Closes the connection from another thread; its own notices at once.
-    pub(crate) fn close(&self) {
+    pub(super) fn close(&self) {
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
     }
 
     /// The time without a call, in seconds.
-    pub(crate) fn idle(&self) -> u64 {
+    pub(super) fn idle(&self) -> u64 {
         let now = self.opened.elapsed().as_secs();
         now.saturating_sub(self.last_call.load(Ordering::Relaxed))
     }
 
     /// Whether it has not made a single call yet.
-    pub(crate) fn is_unused(&self) -> bool {
+    pub(super) fn is_unused(&self) -> bool {
         !self.used.load(Ordering::Relaxed)
     }
 
@@ -93,7 +93,7 @@ impl Connection {
 }
 
 /// Serves a connection until it is closed.
-pub(crate) fn serve(
+pub(super) fn serve(
     state: &Arc<ServerState>,
     pool: &ThreadPool,
     connection: &Arc<Connection>,
@@ -228,7 +228,7 @@ fn answer_blocking(
             (Arc::clone(state), Arc::clone(connection), message.to_vec());
         let job = move || {
             let mut out = ReplyBuffer::new(&state.buffers);
-            answer_now(&state, client, &message, &mut out);
+            answer_on_this_thread(&state, client, &message, &mut out);
             let _ = shared.send(out.as_bytes());
             shared.blocked.fetch_sub(1, Ordering::Relaxed);
         };
@@ -241,11 +241,16 @@ fn answer_blocking(
         };
     }
     connection.blocked.fetch_sub(1, Ordering::Relaxed);
-    answer_now(state, client, message, out);
+    answer_on_this_thread(state, client, message, out);
     flush(connection, out)
 }
 
-fn answer_now(state: &ServerState, client: SocketAddr, message: &[u8], out: &mut ReplyBuffer) {
+fn answer_on_this_thread(
+    state: &ServerState,
+    client: SocketAddr,
+    message: &[u8],
+    out: &mut ReplyBuffer,
+) {
     let record = out.begin_record();
     match programs::answer(state, client, message, out, IoMode::Blocking) {
         Outcome::Replied => out.end_record(record),

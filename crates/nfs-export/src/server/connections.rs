@@ -25,25 +25,25 @@ const IDLE_FOR_SAME_CLIENT: u64 = 10;
 const IDLE_FOR_OTHERS: u64 = 60;
 
 #[derive(Default)]
-pub(crate) struct ConnectionTable {
-    pub(crate) next: u64,
-    pub(crate) open: HashMap<u64, OpenConnection>,
-    pub(crate) threads: HashMap<u64, JoinHandle<()>>,
+pub(super) struct ConnectionTable {
+    pub(super) next: u64,
+    pub(super) open: HashMap<u64, OpenConnection>,
+    pub(super) threads: HashMap<u64, JoinHandle<()>>,
     /// Threads that have ended, to be joined.
-    pub(crate) ended: Vec<u64>,
+    pub(super) ended: Vec<u64>,
 }
 
 /// An open connection.
-pub(crate) struct OpenConnection {
-    pub(crate) client: IpAddr,
+pub(super) struct OpenConnection {
+    pub(super) client: IpAddr,
     /// Whether the client may mount any export.
-    pub(crate) authorized: bool,
-    pub(crate) connection: Arc<Connection>,
+    pub(super) authorized: bool,
+    pub(super) connection: Arc<Connection>,
 }
 
 impl ConnectionTable {
     /// Joins the threads that have ended.
-    pub(crate) fn reap(&mut self) {
+    pub(super) fn reap(&mut self) {
         for id in std::mem::take(&mut self.ended) {
             if let Some(thread) = self.threads.remove(&id) {
                 let _ = thread.join();
@@ -55,7 +55,7 @@ impl ConnectionTable {
     /// loses one of its own: a machine that was reset must get in again, and no longer knows its old connections.
     /// Otherwise unauthorized clients are disconnected first, then idle ones; among those, first a connection that
     /// never made a call.
-    pub(crate) fn make_room(&mut self, client: IpAddr, authorized: bool) -> bool {
+    pub(super) fn make_room(&mut self, client: IpAddr, authorized: bool) -> bool {
         if self.count(|open| open.client == client) >= MAX_PER_CLIENT {
             return self.close_idlest(|open| open.client == client, IDLE_FOR_SAME_CLIENT);
         }

@@ -12,13 +12,13 @@ const MAX_THREADS: usize = 8;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The stack size of the server's threads, in bytes: they keep no large buffers on it.
-pub(crate) const STACK_SIZE: usize = 256 * 1024;
+pub(super) const STACK_SIZE: usize = 256 * 1024;
 
 type Job = Box<dyn FnOnce() + Send>;
 
 /// Threads that are started on demand and end when idle.
 #[derive(Clone, Default)]
-pub(crate) struct ThreadPool {
+pub(super) struct ThreadPool {
     shared: Arc<Shared>,
 }
 
@@ -38,7 +38,7 @@ struct State {
 
 impl ThreadPool {
     /// Runs `job` on another thread; returns it when none is free.
-    pub(crate) fn run(&self, job: Job) -> Result<(), Job> {
+    pub(super) fn run(&self, job: Job) -> Result<(), Job> {
         let mut state = self.shared.lock();
         if state.stopping {
             return Err(job);
@@ -69,7 +69,7 @@ impl ThreadPool {
     }
 
     /// Accepts no more jobs and waits for the running ones.
-    pub(crate) fn stop(&self) {
+    pub(super) fn stop(&self) {
         let mut state = self.shared.lock();
         state.stopping = true;
         self.shared.changed.notify_all();

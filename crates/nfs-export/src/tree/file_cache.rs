@@ -12,7 +12,7 @@ const SHARDS: usize = 8;
 /// A bounded map from handles to open files. When it is full, the first file that was not used since the hand last
 /// passed it is evicted (the clock algorithm: nearly LRU, and a hit writes one flag).
 #[derive(Debug)]
-pub(crate) struct FileCache {
+pub(super) struct FileCache {
     shards: [Mutex<Shard>; SHARDS],
 }
 
@@ -33,7 +33,7 @@ struct Slot {
 
 impl FileCache {
     /// Holds at most `capacity` files, rounded up to one per shard.
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize) -> Self {
         Self {
             shards: std::array::from_fn(|_| {
                 Mutex::new(Shard {
@@ -46,7 +46,7 @@ impl FileCache {
         }
     }
 
-    pub(crate) fn find(&self, handle: &Handle) -> Option<Arc<Node>> {
+    pub(super) fn find(&self, handle: &Handle) -> Option<Arc<Node>> {
         let mut shard = self.shard(handle)?;
         let slot_index = *shard.slots_by_handle.get(handle)?;
         let slot = shard.slots.get_mut(slot_index)?;
@@ -55,7 +55,7 @@ impl FileCache {
     }
 
     /// Adds `node`; returns the one to use, which is another thread's if that was faster.
-    pub(crate) fn insert(&self, handle: Handle, node: Arc<Node>) -> Arc<Node> {
+    pub(super) fn insert(&self, handle: Handle, node: Arc<Node>) -> Arc<Node> {
         let Some(mut shard) = self.shard(&handle) else {
             return node;
         };
@@ -79,7 +79,7 @@ impl FileCache {
     }
 
     /// Removes a file that turned out to be deleted.
-    pub(crate) fn remove(&self, handle: &Handle) {
+    pub(super) fn remove(&self, handle: &Handle) {
         if let Some(mut shard) = self.shard(handle)
             && let Some(slot_index) = shard.slots_by_handle.remove(handle)
         {

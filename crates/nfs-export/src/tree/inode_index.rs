@@ -28,7 +28,7 @@ const WALK_INTERVAL: Duration = Duration::from_secs(10);
 const MAX_PATH: usize = 4095;
 
 #[derive(Debug, Default)]
-pub(crate) struct InodeIndex {
+pub(super) struct InodeIndex {
     state: Mutex<State>,
 }
 
@@ -45,7 +45,7 @@ struct Location {
 }
 
 /// The birth time in nanoseconds, which distinguishes successive uses of an inode number; 0 if unknown.
-pub(crate) fn generation(file: BorrowedFd<'_>) -> Result<u64, Errno> {
+pub(super) fn generation(file: BorrowedFd<'_>) -> Result<u64, Errno> {
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
     let statx = rustix::fs::statx(file, c"", flags, StatxFlags::BTIME)?;
     if statx.stx_mask & StatxFlags::BTIME.bits() == 0 {
@@ -59,7 +59,7 @@ pub(crate) fn generation(file: BorrowedFd<'_>) -> Result<u64, Errno> {
 
 impl InodeIndex {
     /// Identifies a file that was found as `name` in the directory with the inode number `parent`.
-    pub(crate) fn identify(
+    pub(super) fn identify(
         &self,
         file: BorrowedFd<'_>,
         stat: &Stat,
@@ -86,7 +86,7 @@ impl InodeIndex {
     /// Opens the file again.
     ///
     /// `ESTALE` when it is deleted; `EAGAIN` when it is not where it was last seen and the last walk was too recent.
-    pub(crate) fn open(&self, root: &RootDir, id: &InodeId) -> Result<OwnedFd, Errno> {
+    pub(super) fn open(&self, root: &RootDir, id: &InodeId) -> Result<OwnedFd, Errno> {
         if id.inode == root.stat().st_ino {
             return verified(rustix::io::fcntl_dupfd_cloexec(root.directory(), 0)?, id);
         }
@@ -209,7 +209,7 @@ fn verified(file: OwnedFd, id: &InodeId) -> Result<OwnedFd, Errno> {
 }
 
 /// Calls `visit` with inode, type and name of each entry but `.` and `..` until it returns `false`.
-pub(crate) fn for_each_entry(
+pub(super) fn for_each_entry(
     directory: BorrowedFd<'_>,
     mut visit: impl FnMut(u64, FileType, &[u8]) -> bool,
 ) -> Result<(), Errno> {

@@ -24,14 +24,14 @@ pub(super) const READ_SIZE: u32 = 1024 * 1024;
 /// The size of the results before the data: status, attributes (1 + 21 words), count, eof, length of the data.
 const HEADER: usize = 4 + 4 + 84 + 4 + 4 + 4;
 
-pub(crate) struct Arguments {
+pub(super) struct Arguments {
     handle: Handle,
     offset: u64,
     count: u32,
 }
 
 impl Arguments {
-    pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Result<Self, Malformed> {
+    pub(super) fn decode(decoder: &mut Decoder<'_>) -> Result<Self, Malformed> {
         Ok(Self {
             handle: decoder.handle()?,
             offset: decoder.u64()?,
@@ -45,7 +45,7 @@ enum Failure {
     WouldBlock,
 }
 
-pub(crate) fn read(
+pub(super) fn read(
     request: &Request<'_>,
     arguments: Arguments,
     out: &mut ReplyBuffer,

@@ -21,7 +21,7 @@ const LINK: u32 = 15;
 
 /// Answers NFS3ERR_ROFS, or the fault of the handle, with the attributes of everything that would have changed: they
 /// show the client that it has not.
-pub(crate) fn refuse(
+pub(super) fn refuse(
     request: &Request<'_>,
     procedure: u32,
     mut arguments: Decoder<'_>,

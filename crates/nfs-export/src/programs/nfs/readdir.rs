@@ -32,7 +32,7 @@ const BUFFER: usize = 16 * 1024;
 /// The bytes after the last entry: the end of the list and `eof`.
 const TAIL: usize = 8;
 
-pub(crate) struct Arguments {
+pub(super) struct Arguments {
     handle: Handle,
     cookie: u64,
     verifier: [u8; 8],
@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    pub(crate) fn decode(decoder: &mut Decoder<'_>) -> Result<Self, Malformed> {
+    pub(super) fn decode(decoder: &mut Decoder<'_>) -> Result<Self, Malformed> {
         Ok(Self {
             handle: decoder.handle()?,
             cookie: decoder.u64()?,
@@ -53,7 +53,7 @@ impl Arguments {
         })
     }
 
-    pub(crate) fn decode_plus(decoder: &mut Decoder<'_>) -> Result<Self, Malformed> {
+    pub(super) fn decode_plus(decoder: &mut Decoder<'_>) -> Result<Self, Malformed> {
         Ok(Self {
             handle: decoder.handle()?,
             cookie: decoder.u64()?,
@@ -70,13 +70,13 @@ fn size(asked: u32) -> usize {
         .min(MAX_LISTING)
 }
 
-pub(crate) fn readdir(request: &Request<'_>, arguments: Arguments, out: &mut ReplyBuffer) {
+pub(super) fn readdir(request: &Request<'_>, arguments: Arguments, out: &mut ReplyBuffer) {
     list(request, &arguments, out, |_, _, entry, out| {
         out.pack(&entry)
     });
 }
 
-pub(crate) fn readdirplus(request: &Request<'_>, arguments: Arguments, out: &mut ReplyBuffer) {
+pub(super) fn readdirplus(request: &Request<'_>, arguments: Arguments, out: &mut ReplyBuffer) {
     list(
         request,
         &arguments,
