@@ -1,4 +1,4 @@
-//! One link up and one address, by rtnetlink(7). None of the init's code: what is measured is not to measure itself.
+//! One link up and one address, by rtnetlink(7). Shares no code with the init, which is what it is compared with.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -54,7 +54,7 @@ fn ask(kind: u16, body: &[u8]) -> io::Result<()> {
     rustix::net::sendto(&socket, &request, SendFlags::empty(), &kernel)?;
     let mut answer = [0; 256];
     rustix::net::recv(&socket, &mut answer[..], RecvFlags::empty())?;
-    // Behind the header: zero, or an error's number below it.
+    // After the header: zero, or a negative errno.
     let error = answer.get(16..20).and_then(|b| b.try_into().ok());
     match error.map(i32::from_ne_bytes) {
         Some(0) => Ok(()),

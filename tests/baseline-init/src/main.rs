@@ -1,14 +1,13 @@
-//! `/init` that only does what cannot be left out: what `cargo xtask bench boot` holds the init against.
+//! An `/init` that does only what is unavoidable: `cargo xtask bench boot` compares the init with it.
 //!
-//! It knows every answer beforehand. It loads the modules that [`MODULES`] lists, one after the other, sets the first
-//! NIC up as soon as there is one, gives it the address that it is told, mounts the root by one mount(2), and runs the
-//! root's init. It looks for no driver, asks nobody for an address, a port or a file handle, leaves no traces, and
-//! deletes no image. So nothing that has to load these modules from this image and mount this root is faster, but for
-//! what it does side by side.
+//! It knows every answer in advance. It loads the modules listed in [`MODULES`] one after the other, sets the first NIC
+//! up as soon as it appears, assigns the configured address, mounts the root by one mount(2), and runs the root's init.
+//! It searches for no driver, requests no address, port or file handle, leaves nothing behind and deletes no initrd. So
+//! a program that loads these modules from this initrd and mounts this root can only be faster by working in parallel.
 //!
-//! The answers are in the environment, where the kernel puts the words of its command line that it does not know:
+//! The answers are in the environment, where the kernel puts the command-line parameters that it does not know:
 //!
-//! | word | for example |
+//! | parameter | example |
 //! |---|---|
 //! | `BASELINE_ADDRESS` | `10.90.0.50/24` |
 //! | `BASELINE_ROOT` | `10.90.0.1:/root` |
@@ -28,17 +27,17 @@ use std::time::Duration;
 
 use rustix::mount::MountFlags;
 
-/// The modules' paths in the image, a line each, in the order in which they are loaded.
+/// The modules' paths in the initrd, one per line, in load order.
 const MODULES: &str = "/etc/baseline";
 /// Where the root is mounted, to become `/`.
 const ROOT: &str = "/newroot";
 /// The NIC's name: nothing renames it before the root's own init.
 const NIC: &str = "eth0";
-/// How often the link is looked at. It is of no use to the comparison to be late.
+/// How often the link is polled. Polling slowly would only distort the comparison.
 const PAUSE: Duration = Duration::from_millis(1);
-/// UDP's port for what nobody wants (RFC 863).
+/// The discard port (RFC 863).
 const DISCARD: u16 = 9;
-/// How long the link is waited for.
+/// How long to wait for the link.
 const LOOKS: u32 = 30_000;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -47,18 +46,18 @@ fn main() {
     if let Err(error) = boot() {
         println!("baseline: {error}");
     }
-    // Process 1 that ends is a kernel panic, and hides what was said.
+    // A process 1 that exits panics the kernel, which hides the message.
     loop {
         std::thread::sleep(Duration::from_secs(60));
     }
 }
 
-/// The boot; it returns with a failure or not at all.
+/// The boot. Returns only on failure.
 fn boot() -> Result<()> {
     let (address, prefix) = address(&answer("BASELINE_ADDRESS")?)?;
     let root = answer("BASELINE_ROOT")?;
     let options = CString::new(answer("BASELINE_OPTIONS")?)?;
-    // Where it shows whether the link is up.
+    // Needed to see whether the link is up.
     rustix::mount::mount("sysfs", "/sys", "sysfs", MountFlags::empty(), c"")
         .map_err(|e| format!("mount /sys: {e}"))?;
     load_modules(address, prefix)?;
@@ -78,7 +77,7 @@ fn address(text: &str) -> Result<(Ipv4Addr, u8)> {
     Ok((address.parse()?, prefix.parse()?))
 }
 
-/// Loads every module, and sets the NIC up between two of them, so that its link comes meanwhile.
+/// Loads every module, and sets the NIC up in between, so that its link comes up meanwhile.
 fn load_modules(address: Ipv4Addr, prefix: u8) -> Result<()> {
     let mut is_up = false;
     for path in fs::read_to_string(MODULES)?.lines() {
@@ -96,15 +95,15 @@ fn load_modules(address: Ipv4Addr, prefix: u8) -> Result<()> {
     Err(format!("none of the modules in {MODULES} makes {NIC}").into())
 }
 
-/// Waits until packets leave the machine. A first question that is lost on the way up costs a second, be it ARP's or
-/// TCP's: so something is said that nobody answers, until the NIC has sent it. (The kernel itself tells that the link is
-/// up as much as a second after that.)
+/// Waits until packets leave the machine. A first packet lost while the link comes up costs a second, for ARP as for
+/// TCP: so packets to the discard port are sent until the NIC has transmitted one. (The kernel reports the link as up
+/// as much as a second later.)
 fn await_link(address: Ipv4Addr, prefix: u8) -> Result<()> {
     let everybody = u32::from(address) | u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
     let socket = UdpSocket::bind((address, 0))?;
     socket.set_broadcast(true)?;
     for _ in 0..LOOKS {
-        // Before there is a carrier the kernel may refuse.
+        // Without a carrier the kernel may refuse.
         let _ = socket.send_to(&[0], (Ipv4Addr::from(everybody), DISCARD));
         if number("statistics/tx_packets").is_some_and(|sent| sent > 0) {
             return Ok(());
@@ -118,7 +117,7 @@ fn number(name: &str) -> Option<u32> {
     fact(name)?.parse().ok()
 }
 
-/// What the kernel says of the NIC in `/sys`.
+/// An attribute of the NIC in `/sys`.
 fn fact(name: &str) -> Option<String> {
     let text = fs::read_to_string(format!("/sys/class/net/{NIC}/{name}")).ok()?;
     Some(text.trim_end().to_owned())

@@ -1,10 +1,10 @@
 //! `/sbin/init` of the tests' smallest root: prints what the machine looks like after
-//! the switch of root, one `facts: ` line each, and switches it off.
+//! the switch of root, one `facts: ` line each, and powers it off.
 //!
-//! With `facts.stay` on the command line it goes on instead: every second it makes the
-//! kernel forget what it has cached, reads a file from the root again and counts.
+//! With `facts.stay` on the command line it stays up instead: every second it drops the
+//! kernel's caches, reads a file from the root again and counts.
 //!
-//! It has no dependencies, and asks the kernel through files only.
+//! It has no dependencies, and reads the kernel's state from files only.
 
 #![forbid(unsafe_code)]
 
@@ -14,19 +14,19 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
 
-/// Whom [`as_a_user`] runs this program as: nobody's number in particular, without any of root's rights.
+/// The user ID for [`as_a_user`]: an arbitrary one, without any of root's rights.
 const USER: u32 = 1000;
-/// How this program is called then.
+/// This program's name in that case.
 const USER_NAME: &str = "facts-user";
-/// Its first number is the level below which the console shows what is in the kernel's log.
+/// Its first number is the level below which the console shows kernel messages.
 const CONSOLE_LEVEL: &str = "/proc/sys/kernel/printk";
 
 fn main() {
     if std::env::args().next().as_deref() == Some(USER_NAME) {
         return as_a_user();
     }
-    // The kernel writes on the same console, into the middle of a line too: until all is told, only what is a
-    // warning or worse.
+    // The kernel writes to the same console, even into the middle of a line: until everything is printed, only
+    // warnings and errors.
     let shown = read(CONSOLE_LEVEL);
     let _ = std::fs::write(CONSOLE_LEVEL, "5");
     let command_line = read("/proc/cmdline");
@@ -72,7 +72,7 @@ fn main() {
             }
         }
     }
-    // What is mounted from no disk, NFS among it, has a number of its own below the major 0.
+    // File systems without a disk, such as NFS, have device numbers with major 0.
     for device in names("/sys/class/bdi") {
         let kib = read(&format!("/sys/class/bdi/{device}/read_ahead_kb"));
         say("readahead", &format!("{device} {kib}"));
@@ -100,7 +100,7 @@ fn main() {
     }
     run_as_a_user();
     say("end", "");
-    // What happens to a machine that stays is told by the kernel and by the renewer, at their own levels.
+    // While the machine stays up, the kernel and the renewer log at their own levels.
     let _ = std::fs::write(CONSOLE_LEVEL, shown);
     if command_line.contains("facts.stay") {
         stay();
@@ -108,7 +108,7 @@ fn main() {
     switch_off();
 }
 
-/// Runs this program as somebody else than root, whom more checks stand before.
+/// Runs this program as a user other than root, to whom more checks apply.
 fn run_as_a_user() {
     let own = std::fs::read_link("/proc/self/exe").unwrap_or_else(|_| "/sbin/init".into());
     let mut command = Command::new(own);
@@ -120,8 +120,8 @@ fn run_as_a_user() {
     }
 }
 
-/// What a user may do in the root: read what is everybody's, write to a file of its own that the server has too,
-/// and make a new one.
+/// What a user may do in the root: read a world-readable file, write to its own file that exists on the server, and
+/// create a new one.
 fn as_a_user() {
     say("user", &format!("reads {}", read("/etc/witness")));
     let wrote = |result: std::io::Result<()>| match result {
@@ -143,10 +143,10 @@ fn arguments() -> String {
     arguments.join(" ")
 }
 
-/// Reads the root again and again, past every cache. It never ends: the machine does.
+/// Reads the root again and again, bypassing every cache, until the machine ends.
 ///
-/// It counts in the kernel's log, which comes to the console one whole line after the other: nothing is in the
-/// middle of a count, and the kernel needs not be silent for it.
+/// It counts in the kernel's log, whose lines reach the console whole: nothing interrupts a count, and the kernel
+/// need not be silenced.
 fn stay() -> ! {
     let mut log = std::fs::File::options().write(true).open("/dev/kmsg");
     if let Err(error) = &log {
@@ -154,11 +154,11 @@ fn stay() -> ! {
     }
     for count in 1_u64.. {
         std::thread::sleep(Duration::from_secs(1));
-        // Failure shows in the reading.
+        // A failure shows in the output.
         let _ = std::fs::write("/proc/sys/vm/drop_caches", "3");
         let witness = read("/etc/witness");
         if let Ok(log) = &mut log {
-            // Level 1 is shown at every console level; each write is a line. There is nowhere to complain.
+            // Level 1 is shown at every console level; each write is a line. Errors have nowhere to go.
             let _ = log
                 .write_all(format!("<1>facts: tick {count} {}\n", witness.trim_end()).as_bytes());
         }
@@ -180,7 +180,7 @@ fn switch_off() -> ! {
 
 fn say(what: &str, fact: &str) {
     let mut out = std::io::stdout().lock();
-    // There is nowhere to complain when the console is gone.
+    // Without a console, errors have nowhere to go.
     let _ = writeln!(out, "facts: {what} {}", fact.trim_end());
     let _ = out.flush();
 }

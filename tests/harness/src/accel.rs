@@ -1,4 +1,4 @@
-//! How virtual machines run here.
+//! How virtual machines are accelerated.
 
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -10,9 +10,9 @@ use crate::transcript::{Echo, Transcript};
 /// QEMU's accelerator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accel {
-    /// The processor's own virtualisation, through `/dev/kvm`.
+    /// Hardware virtualisation through `/dev/kvm`.
     Kvm,
-    /// QEMU's translator: works everywhere, slowly.
+    /// QEMU's emulation: works everywhere, slowly.
     Tcg,
 }
 
@@ -20,7 +20,7 @@ pub enum Accel {
 const PROBE_TIMEOUT: Duration = Duration::from_secs(6);
 
 impl Accel {
-    /// What works here: KVM on a machine of metal where it boots a kernel. `NETROOT_ACCEL=kvm|tcg`
+    /// The fastest that works: KVM on bare metal if it boots a kernel. `NETROOT_ACCEL=kvm|tcg`
     /// overrides the probe, which is made once per process.
     pub fn probe() -> Self {
         static PROBED: OnceLock<Accel> = OnceLock::new();
@@ -32,7 +32,7 @@ impl Accel {
         })
     }
 
-    /// The name by which QEMU and `NETROOT_ACCEL` know it.
+    /// Its name for QEMU and `NETROOT_ACCEL`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Kvm => "kvm",
@@ -43,14 +43,14 @@ impl Accel {
     pub(crate) fn processor(self) -> &'static str {
         match self {
             Self::Kvm => "host",
-            // `max` turns on what a translator is slow at (five-level page tables).
+            // `max` enables features that are slow to emulate (five-level page tables).
             Self::Tcg => "qemu64",
         }
     }
 }
 
 /// Whether this machine is a guest itself. Within one, KVM has booted a kernel and hung the next three in their first
-/// second: a test that may or may not hang is worse than a slow one.
+/// second: tests that hang at random are worse than slow ones.
 fn is_virtual() -> bool {
     std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| {
         text.lines()
@@ -59,8 +59,8 @@ fn is_virtual() -> bool {
     })
 }
 
-/// That `/dev/kvm` opens says little: inside some clouds' machines it makes guests that
-/// hang while the kernel unpacks itself. So a kernel is started, and must speak.
+/// Being able to open `/dev/kvm` is not enough: in some clouds' machines guests hang while
+/// the kernel decompresses itself. So a kernel is started, and must print something.
 fn kvm_boots_a_kernel() -> bool {
     let opens = std::fs::File::options()
         .read(true)
@@ -73,7 +73,7 @@ fn kvm_boots_a_kernel() -> bool {
     if !opens {
         return false;
     }
-    // It is not to go on where this test is killed.
+    // It must not outlive this test if that is killed.
     let child = Command::new("setpriv")
         .args(["--pdeathsig", "KILL", "qemu-system-x86_64"])
         .args(["-accel", "kvm", "-cpu", "host", "-m", "256", "-nic", "none"])

@@ -1,13 +1,13 @@
-//! What the tests and `cargo xtask demo` stand on: private networks, virtual machines
-//! that boot through real firmware, and the programs that netroot lives beside.
+//! The basis of the tests and `cargo xtask demo`: private networks, virtual machines
+//! that boot through real firmware, and the servers used alongside netroot.
 //!
-//! Everything runs inside a [`Net`]: a network, mount and process namespace of its
-//! own. When the process that made it ends, even by `kill -9`, the kernel ends
+//! Everything runs inside a [`Net`]: its own network, mount and process namespaces.
+//! When the process that created it ends, even by `kill -9`, the kernel kills
 //! everything inside it, so a failed test leaves nothing behind.
 //!
-//! Every function says in its error what it was doing, and waits always have a deadline
-//! and name what they wait for. Nothing here panics, but for one thing: a [`Vm`] that
-//! is dropped after the machine in it panicked fails the test.
+//! Errors name the operation that failed; every wait has a deadline and names what it
+//! waits for. Nothing here panics, with one exception: dropping a [`Vm`] whose machine
+//! has panicked fails the test.
 
 #![forbid(unsafe_code)]
 

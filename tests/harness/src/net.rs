@@ -1,4 +1,4 @@
-//! A private network: nothing in it can reach the machine's own, nothing outlives it.
+//! A private network: nothing in it can reach the host's networks, nothing outlives it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -15,7 +15,7 @@ use crate::program::{Finished, Program, Streams, child_of};
 ///
 /// The namespaces belong to a holder process that the kernel kills when the *thread*
 /// which made the `Net` ends (`PR_SET_PDEATHSIG`), and with it everything inside.
-/// So: make it in the test's own thread.
+/// So create it in the test's own thread.
 #[derive(Debug)]
 pub struct Net {
     holder: Child,
@@ -32,17 +32,17 @@ pub struct Bridge(pub String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tap(pub String);
 
-/// How many of 100 frames a cable loses, by chance.
+/// The percentage of frames that a cable loses at random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loss {
-    /// Of those that come from the machine.
+    /// From the machine.
     pub from_machine: u8,
-    /// Of those that go to it.
+    /// To the machine.
     pub to_machine: u8,
 }
 
-/// Run by the holder. The mounts are private, so the machine's own stay as they are;
-/// `/sys` is mounted anew because it shows the network devices of whoever mounts it.
+/// The holder's script. The mounts are private, so the host's stay unchanged; `/sys` is
+/// mounted again because it shows the network devices of the namespace that mounts it.
 const HOLDER: &str = "set -e
 mount --make-rprivate /
 mount -t proc proc /proc
@@ -54,14 +54,14 @@ ip link set lo up
 touch /run/netroot-ready
 while :; do sleep 3600 & wait; done";
 
-/// Programs that make or fill a network answer within moments, on a machine that has them to spare.
+/// Commands that set a network up finish at once on an idle machine.
 const QUICK: Duration = Duration::from_secs(120);
 
 impl Loss {
-    /// A cable that is as good as cut, while both ends believe that it is not.
+    /// A cable that passes nothing although both ends have a carrier.
     pub const ALL: Self = Self::each_way(100);
 
-    /// The same chance for every frame.
+    /// The same percentage in both directions.
     #[must_use]
     pub const fn each_way(percent: u8) -> Self {
         Self {
@@ -72,7 +72,7 @@ impl Loss {
 }
 
 impl Net {
-    /// A new, empty network. `name` names the folder of its logs.
+    /// A new, empty network. `name` names the directory of its logs.
     ///
     /// # Errors
     /// When the caller is not root or the namespaces cannot be made.
@@ -83,7 +83,7 @@ impl Net {
         );
         let logs = paths::logs(name)?;
         let log = std::fs::File::create(logs.join("holder.log")).context("create holder.log")?;
-        // setpriv asks for the death signal here, so that no unsafe `pre_exec` is needed.
+        // setpriv sets the parent-death signal, so that no unsafe `pre_exec` is needed.
         let holder = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "unshare", "--net", "--mount"])
             .args(["--pid", "--fork", "--kill-child", "--", "sh", "-c", HOLDER])
@@ -123,12 +123,12 @@ impl Net {
         bail!("the namespaces were not ready within {QUICK:?}")
     }
 
-    /// Where the logs of everything in this network go.
+    /// The directory for the logs of everything in this network.
     pub fn logs(&self) -> &Path {
         &self.logs
     }
 
-    /// A path as seen from inside, as it must be opened from outside.
+    /// The path that opens, from outside, what is at `path` inside.
     pub fn path(&self, inside: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{inside}", self.pid))
     }
@@ -136,20 +136,20 @@ impl Net {
     fn command(&self, argv: &[&str]) -> Command {
         let mut command = Command::new("nsenter");
         command
-            // A root shell made by `su` looks for no system programs.
+            // The PATH of a root shell from `su` may lack the system directories.
             .env(
                 "PATH",
                 "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             )
             .args(["--target", &self.pid.to_string()])
             .args(["--net", "--mount", "--pid", "--"])
-            // nsenter stays outside and waits; when it is killed, so is the program.
+            // nsenter stays outside and waits; if it is killed, so is the program.
             .args(["setpriv", "--pdeathsig", "KILL", "--"])
             .args(argv);
         command
     }
 
-    /// Starts a program inside. `argv` begins with the program's name or absolute path.
+    /// Starts a program inside. `argv` starts with its name or absolute path.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -167,20 +167,20 @@ impl Net {
         Program::start(name, self.command(argv), log, streams)
     }
 
-    /// Runs a program inside to its end, at most `patience` long.
+    /// Runs a program inside and waits for it, for at most `timeout`.
     ///
     /// # Errors
-    /// When it cannot be started or does not end in time; not when it fails.
-    pub fn run_for(&self, argv: &[&str], patience: Duration) -> Result<Finished> {
+    /// When it cannot be started or does not end in time. Failing is not an error here.
+    pub fn run_for(&self, argv: &[&str], timeout: Duration) -> Result<Finished> {
         self.spawn(argv)?
-            .wait(patience)
+            .wait(timeout)
             .with_context(|| argv.join(" "))
     }
 
-    /// Runs a program inside to its end and returns what it printed.
+    /// Runs a program inside and returns its output.
     ///
     /// # Errors
-    /// When it fails: with what it said.
+    /// When it fails: with its standard error.
     pub fn run(&self, argv: &[&str]) -> Result<String> {
         let done = self.run_for(argv, QUICK)?;
         ensure!(
@@ -194,7 +194,7 @@ impl Net {
         Ok(done.stdout)
     }
 
-    /// Runs several lines of shell inside, stopping at the first that fails.
+    /// Runs a shell script inside that stops at the first failing command.
     ///
     /// # Errors
     /// As [`Net::run`].
@@ -202,10 +202,10 @@ impl Net {
         self.run(&["sh", "-ec", lines])
     }
 
-    /// Runs `work` in a thread of its own whose sockets belong to this network.
+    /// Runs `work` in a thread whose sockets belong to this network.
     ///
     /// # Errors
-    /// When the thread cannot enter, or what `work` returned.
+    /// When the thread cannot enter the network, or what `work` returned.
     pub fn within<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         let namespace = std::fs::File::open(format!("/proc/{}/ns/net", self.pid))
             .context("open the network namespace")?;
@@ -222,8 +222,8 @@ impl Net {
         })
     }
 
-    /// A bridge with an address (`10.0.0.1/24`). It forwards from the first moment on:
-    /// no spanning tree, no delay.
+    /// A bridge with an address (`10.0.0.1/24`). It forwards at once: no spanning tree, no
+    /// delay.
     ///
     /// # Errors
     /// When it cannot be made.
@@ -262,14 +262,14 @@ impl Net {
     }
 
     /// A cable from this network's `bridge` to a device `name` with `address` in
-    /// another network: another machine on the same wire.
+    /// another network: another machine on the same LAN.
     ///
     /// # Errors
     /// When it cannot be made.
     pub fn cable(&self, bridge: &Bridge, other: &Net, name: &str, address: &str) -> Result<()> {
         let near = format!("to-{name}");
-        // Not through `shell`: the number of the other holder's process means
-        // something only outside of this network's process namespace.
+        // Not through `shell`: the other holder's process ID is valid only outside of this
+        // network's process namespace.
         let made = Command::new("nsenter")
             .arg(format!("--net=/proc/{}/ns/net", self.pid))
             .args(["ip", "link", "add", &near, "type", "veth", "peer", "name"])
@@ -289,7 +289,7 @@ impl Net {
         Ok(())
     }
 
-    /// Makes a cable lossy, with the kernel's random numbers. `device` is this network's
+    /// Makes a cable lossy, by the kernel's random numbers. `device` is this network's
     /// end of it: a [`Tap`]'s name, or `to-NAME` after [`Net::cable`].
     ///
     /// # Errors
@@ -298,7 +298,7 @@ impl Net {
         let (from, to) = (loss.from_machine, loss.to_machine);
         let table = format!("loss-{device}");
         let drops = |name: &str, hook: &str, percent: u8| {
-            // nftables refuses a comparison that is always true.
+            // nftables rejects a comparison that is always true.
             let chance = match percent {
                 0..100 => format!("numgen random mod 100 < {percent}"),
                 100.. => String::new(),
@@ -330,7 +330,7 @@ impl Net {
     /// How many frames a cable has lost since [`Net::lose`].
     ///
     /// # Errors
-    /// When nftables cannot tell.
+    /// When nftables cannot list them.
     pub fn lost(&self, device: &str) -> Result<u64> {
         let table = format!("loss-{device}");
         let rules = self.run(&["nft", "list", "table", "netdev", &table])?;

@@ -13,10 +13,10 @@ pub enum Rom {
     Ipxe,
 }
 
-/// What a card's cable leads to.
+/// The other end of a card's cable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cable {
-    /// A tap, and so most often a bridge.
+    /// A tap, usually on a bridge.
     Tap(Tap),
     /// A port of a [`Switch`](crate::Switch).
     Port(Port),
@@ -68,7 +68,7 @@ impl Nic {
         self
     }
 
-    /// The same card in its box: its slot is empty until [`Vm::plug_in`](crate::Vm::plug_in).
+    /// The same card, not yet plugged in: its slot is empty until [`Vm::plug_in`](crate::Vm::plug_in).
     #[must_use]
     pub fn later(mut self) -> Self {
         self.later = true;
@@ -94,7 +94,7 @@ impl Nic {
             ),
         };
         let device = if self.later {
-            // Only a slot behind a port of its own can be filled while the machine runs.
+            // Hot-plugging needs a slot behind its own root port.
             let slot = Self::slot_name(index);
             format!("pcie-root-port,id={slot},chassis={}", index + 1)
         } else {
@@ -109,7 +109,7 @@ impl Nic {
         vec!["-netdev".into(), cable, "-device".into(), device]
     }
 
-    /// What QEMU is told to fill the slot of card number `index` with.
+    /// QEMU's arguments for plugging in card number `index`.
     pub(crate) fn plugged_in(&self, index: usize) -> serde_json::Value {
         serde_json::json!({
             "driver": self.model,
@@ -121,7 +121,7 @@ impl Nic {
         })
     }
 
-    /// QEMU's name for card number `index`, once it was plugged in.
+    /// QEMU's name for card number `index` once it is plugged in.
     pub(crate) fn card_name(index: usize) -> String {
         format!("card{index}")
     }

@@ -1,4 +1,4 @@
-//! Where things are: the work tree, the cache, what was built, what is logged.
+//! Paths: the work tree, the cache, built programs, logs.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ pub fn workspace() -> PathBuf {
     here.ancestors().nth(2).unwrap_or(here).to_owned()
 }
 
-/// The folder that git ignores and that outlives `cargo clean`: the Debian root.
+/// The directory for what survives `cargo clean`, such as the Debian root. Git ignores it.
 pub fn cache() -> PathBuf {
     workspace().join(".cache")
 }
@@ -25,8 +25,8 @@ pub fn debian_root() -> PathBuf {
     cache().join("debian-bookworm")
 }
 
-/// Network managers and servers for the Debian root, as a layer to be laid over it:
-/// `cargo xtask test` makes it.
+/// Network managers and servers for the Debian root, as an overlay layer. `cargo xtask
+/// test` makes it.
 pub fn tests_layer() -> PathBuf {
     cache().join("debian-bookworm-tests")
 }
@@ -47,7 +47,7 @@ pub fn facts() -> Result<PathBuf> {
     built("x86_64-unknown-linux-musl/init/netroot-facts")
 }
 
-/// The `/init` that knows every answer.
+/// The `/init` that is given every answer.
 ///
 /// # Errors
 /// When it is not built.
@@ -66,10 +66,10 @@ fn built(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The version and the image of the newest kernel in the cached Debian root.
+/// The version and the path of the newest kernel in the cached Debian root.
 ///
 /// # Errors
-/// When the root is not there or holds no kernel.
+/// When the root does not exist or contains no kernel.
 pub fn debian_kernel() -> Result<(String, PathBuf)> {
     let boot = debian_root().join("boot");
     let names = std::fs::read_dir(&boot).with_context(|| {
@@ -83,10 +83,10 @@ pub fn debian_kernel() -> Result<(String, PathBuf)> {
         .filter_map(|name| name.strip_prefix("vmlinuz-").map(str::to_owned))
         .max()
         .map(|version| (version.clone(), boot.join(format!("vmlinuz-{version}"))))
-        .with_context(|| format!("{} holds no vmlinuz-*", boot.display()))
+        .with_context(|| format!("{} contains no vmlinuz-*", boot.display()))
 }
 
-/// A fresh folder for the logs of the test or run `name`; the last run's are removed.
+/// An empty directory for the logs of the test or run `name`; the last run's are removed.
 ///
 /// # Errors
 /// When it cannot be made.

@@ -1,4 +1,4 @@
-//! The programs that a boot needs or lives beside.
+//! The servers that a boot needs or meets.
 
 pub(crate) mod dnsmasq;
 pub(crate) mod ganesha;

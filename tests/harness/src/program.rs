@@ -15,46 +15,46 @@ use crate::transcript::{Echo, Seen, Transcript};
 #[derive(Debug)]
 pub struct Program {
     name: String,
-    /// `nsenter`, which waits for the program and passes its exit status on.
+    /// `nsenter`, which waits for the program and returns its exit status.
     child: Child,
     stdout: Transcript,
     stderr: Transcript,
     log: PathBuf,
 }
 
-/// What a program that ended left behind.
+/// The result of a program that has ended.
 #[derive(Clone, Debug)]
 pub struct Finished {
-    /// How it ended.
+    /// Its exit status.
     pub status: ExitStatus,
-    /// What it wrote to its standard output.
+    /// Its standard output.
     pub stdout: String,
-    /// What it wrote to its standard error.
+    /// Its standard error.
     pub stderr: String,
 }
 
-/// What a program's standard streams are joined to, besides its log.
+/// What a program's standard streams are connected to, besides its log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Streams {
-    /// What the program reads.
+    /// Its standard input.
     pub(crate) input: Input,
-    /// How the program's output is shown on our standard output.
+    /// How its output is copied to our standard output.
     pub(crate) echo: Echo,
 }
 
-/// What a program's standard input is joined to.
+/// What a program's standard input is connected to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Input {
-    /// Nothing to read.
+    /// Nothing.
     #[default]
     Nothing,
-    /// What [`Program::type_in`] is given.
+    /// The text passed to [`Program::type_in`].
     Typed,
     /// Our terminal.
     Terminal,
 }
 
-/// How long nsenter may take until the program is its child.
+/// How long nsenter may take to start the program.
 const FORKING: Duration = Duration::from_secs(60);
 
 impl Program {
@@ -90,38 +90,38 @@ impl Program {
         })
     }
 
-    /// What it prints on its standard output.
+    /// Its standard output.
     pub fn stdout(&self) -> &Transcript {
         &self.stdout
     }
 
-    /// What it prints on its standard error.
+    /// Its standard error.
     pub fn stderr(&self) -> &Transcript {
         &self.stderr
     }
 
-    /// The file that holds both.
+    /// The file that both are logged to.
     pub fn log(&self) -> &std::path::Path {
         &self.log
     }
 
-    /// Whether it has not ended yet.
+    /// Whether it is still running.
     ///
     /// # Errors
-    /// When its state cannot be asked.
+    /// When its state cannot be read.
     pub fn running(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_none())
     }
 
-    /// Waits for its end.
+    /// Waits until it ends.
     ///
     /// # Errors
-    /// When it is still running after `patience`.
-    pub fn wait(&mut self, patience: Duration) -> Result<Finished> {
-        let deadline = Instant::now() + patience;
+    /// When it is still running after `timeout`.
+    pub fn wait(&mut self, timeout: Duration) -> Result<Finished> {
+        let deadline = Instant::now() + timeout;
         loop {
             if let Some(status) = self.child.try_wait()? {
-                // The pipes end with the program: what is in them arrives within moments.
+                // The pipes end with the program: what is left in them arrives at once.
                 while !(self.stdout.ended() && self.stderr.ended()) && Instant::now() < deadline {
                     std::thread::sleep(Duration::from_millis(5));
                 }
@@ -133,9 +133,9 @@ impl Program {
             }
             if Instant::now() >= deadline {
                 bail!(
-                    "{} is still running after {:.0} s. The last it said:\n{}{}",
+                    "{} is still running after {:.0} s. The last lines:\n{}{}",
                     self.name,
-                    patience.as_secs_f64(),
+                    timeout.as_secs_f64(),
                     self.stdout.tail(15),
                     self.stderr.tail(15)
                 );
@@ -147,11 +147,11 @@ impl Program {
     /// Asks it to end (SIGTERM) and waits for that.
     ///
     /// # Errors
-    /// When it cannot be signalled or does not end within `patience`.
-    pub fn terminate(&mut self, patience: Duration) -> Result<Finished> {
+    /// When it cannot be signalled or does not end within `timeout`.
+    pub fn terminate(&mut self, timeout: Duration) -> Result<Finished> {
         let pid = self.pid()?;
         kill(pid, Signal::SIGTERM).with_context(|| format!("signal {}", self.name))?;
-        self.wait(patience)
+        self.wait(timeout)
     }
 
     /// Ends it at once (SIGKILL), and waits for that.
@@ -179,10 +179,10 @@ impl Program {
             .with_context(|| format!("no VmRSS for {}", self.name))
     }
 
-    /// Gives it `text` to read.
+    /// Writes `text` to its standard input.
     ///
     /// # Errors
-    /// When it reads nothing, or has ended.
+    /// When its standard input is not connected, or it has ended.
     pub(crate) fn type_in(&mut self, text: &str) -> Result<()> {
         let input = self.child.stdin.as_mut();
         let input = input.with_context(|| format!("{} has no keyboard", self.name))?;
@@ -190,20 +190,20 @@ impl Program {
         Ok(input.flush()?)
     }
 
-    /// Waits until its standard output holds `text`.
+    /// Waits until its standard output contains `text`.
     ///
     /// # Errors
-    /// As [`Transcript::wait_for`], with what it said on its standard error.
-    pub fn wait_for(&self, text: &str, what: &str, patience: Duration) -> Result<Seen> {
-        match self.stdout.wait_for_any(0, &[text], patience) {
+    /// As [`Transcript::wait_for`], with its standard error in the error.
+    pub fn wait_for(&self, text: &str, what: &str, timeout: Duration) -> Result<Seen> {
+        match self.stdout.wait_for_any(0, &[text], timeout) {
             Some((_, seen)) => Ok(seen),
-            None => Err(self.missing(text, what, patience)),
+            None => Err(self.missing(text, what, timeout)),
         }
     }
 
-    /// The error for a text that never came: with what it said on both streams.
-    pub(crate) fn missing(&self, text: &str, what: &str, patience: Duration) -> anyhow::Error {
-        let error = anyhow::anyhow!(self.stdout.missing(text, what, patience));
+    /// The error for a text that did not appear, with the last lines of both streams.
+    pub(crate) fn missing(&self, text: &str, what: &str, timeout: Duration) -> anyhow::Error {
+        let error = anyhow::anyhow!(self.stdout.missing(text, what, timeout));
         match self.stderr.tail(20) {
             said if said.is_empty() => error,
             said => anyhow::anyhow!("{error}and on its standard error:\n{said}"),
@@ -248,7 +248,7 @@ pub(crate) fn child_of(parent: u32) -> Result<Pid> {
         let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
             continue;
         };
-        // The name in parentheses may hold anything: fields are counted from its end.
+        // The name in parentheses may contain anything: fields are counted from its end.
         let its_parent = stat
             .rsplit_once(')')
             .and_then(|(_, rest)| rest.split_whitespace().nth(1))

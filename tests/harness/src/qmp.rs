@@ -1,4 +1,4 @@
-//! QEMU's own control socket (QMP, `docs/interop/qmp-spec.rst` of QEMU).
+//! QEMU's control socket (QMP, `docs/interop/qmp-spec.rst` of QEMU).
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-/// How long QEMU may take to make its socket, and to answer. It does both at once, unless the machine is loaded.
+/// How long QEMU may take to create its socket, and to answer. On an idle machine it does both at once.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Has QEMU do one command.
+/// Runs one QMP command.
 ///
 /// # Errors
-/// When QEMU is gone, does not answer, or refuses: with its own words.
+/// When QEMU has ended, does not answer, or refuses: with its message.
 pub(crate) fn command(socket: &Path, name: &str, arguments: &Value) -> Result<()> {
     let what = || format!("have QEMU do {name} {arguments}");
     let stream = connect(socket).with_context(what)?;
@@ -55,7 +55,7 @@ impl Talk {
         let question = json!({ "execute": name, "arguments": arguments });
         writeln!(self.stream, "{question}")?;
         loop {
-            // Events come between.
+            // Events come in between.
             let answer = self.line()?;
             if let Some(error) = answer.get("error") {
                 bail!("QEMU refuses: {error}");

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 
 use crate::paths;
 
-/// A root whose `/sbin/init` prints what it finds and switches the machine off: see
-/// `tests/facts`. It carries the Debian kernel and its modules as hard links, so that
+/// A root whose `/sbin/init` prints what it finds and powers the machine off: see
+/// `tests/facts`. It contains the Debian kernel and its modules as hard links, so that
 /// `netroot serve` can make an initrd from it.
 #[derive(Debug)]
 pub struct TinyRoot {
@@ -16,7 +16,7 @@ pub struct TinyRoot {
 }
 
 impl TinyRoot {
-    /// A new root in a folder of its own, which vanishes with this value.
+    /// A new root in its own directory, which is removed with this value.
     ///
     /// # Errors
     /// When the Debian root or `netroot-facts` are missing, or the disk is full.
@@ -29,7 +29,7 @@ impl TinyRoot {
         Ok(root)
     }
 
-    /// The same without any init: what a wrong directory looks like to a machine.
+    /// The same without an init, as in a wrong directory.
     ///
     /// # Errors
     /// As [`TinyRoot::make`].
@@ -70,19 +70,19 @@ impl TinyRoot {
         Ok(Self { folder })
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 }
 
-/// Who owns something in a tiny root, beside root.
+/// The owner of some files in a tiny root, besides root.
 const USER: u32 = 1000;
 
-/// How the folders of tiny roots are called.
+/// The prefix of the names of tiny roots' directories.
 const PREFIX: &str = "tiny-root-";
 
-/// Removes what tests that were killed left behind: no test runs for a day.
+/// Removes the roots of tests that were killed, more than a day ago.
 fn sweep() {
     let day = std::time::Duration::from_secs(24 * 3600);
     let entries = std::fs::read_dir(paths::cache());
@@ -91,13 +91,13 @@ fn sweep() {
         let age = entry.metadata().and_then(|facts| facts.modified());
         let is_old = age.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > day));
         if is_tiny && is_old {
-            // Another test may be at the same work.
+            // Another test may be doing the same.
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
 }
 
-/// The directory `from` at `to`, every file a hard link.
+/// Copies the directory `from` to `to`, every file as a hard link.
 fn link_tree(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir_all(to).with_context(|| format!("create {}", to.display()))?;
     for entry in std::fs::read_dir(from).with_context(|| format!("read {}", from.display()))? {

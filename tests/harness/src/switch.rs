@@ -1,8 +1,8 @@
-//! A switch in front of a machine's cards, for what the host's kernel may not have: a spanning tree's silence,
-//! VLAN tags, LACP.
+//! A switch in front of a machine's cards, for what the host's kernel may lack: a spanning tree's
+//! delay, VLAN tags, LACP.
 //!
 //! A thread that passes frames between the cards (Unix datagram sockets, QEMU's `dgram` back-end, since 7.2) and a
-//! tap that is plugged into a bridge of the network. What becomes of a frame is decided by [`fabric`], which is pure.
+//! tap that is plugged into a bridge of the network. [`fabric`], which is pure, decides where a frame goes.
 
 mod fabric;
 mod frame;
@@ -34,7 +34,7 @@ pub struct Port {
     pub(crate) switch: PathBuf,
 }
 
-/// A running switch. Dropping it pulls its plug.
+/// A running switch. Dropping it powers it off.
 #[derive(Debug)]
 pub struct Switch {
     ports: Vec<Port>,
@@ -43,7 +43,7 @@ pub struct Switch {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the thread and its owner both look at.
+/// The state shared by the thread and its owner.
 #[derive(Clone, Debug)]
 struct Shared(Arc<Mutex<Fabric>>);
 
@@ -53,15 +53,15 @@ impl Shared {
     }
 }
 
-/// How often the thread looks whether it is to end, and LACP whether it has something to say.
+/// How often the thread checks whether to stop and whether LACP has something to send, in milliseconds.
 const TURN: u16 = 50;
-/// How long a card may leave a frame waiting before it is lost: one whose driver is not there yet takes none.
+/// How long a frame waits for a card before it is dropped: a card without a driver accepts none.
 const PUSH: Duration = Duration::from_millis(20);
-/// The longest frame with its tag, with room for a card that does not cut large ones.
+/// The longest frame with its tag, including those of a card with segmentation offload.
 const LONGEST: usize = 1 << 16;
 
 impl Switch {
-    /// A switch with so many ports for a machine, plugged into `bridge` by a tap called `name`.
+    /// A switch with `ports` ports for a machine, plugged into `bridge` by a tap called `name`.
     ///
     /// # Errors
     /// When the tap or the sockets cannot be made.
@@ -107,13 +107,13 @@ impl Switch {
     /// The port with this number.
     ///
     /// # Errors
-    /// When there is none.
+    /// When it does not exist.
     pub fn port(&self, number: usize) -> Result<&Port> {
         let port = self.ports.get(number);
         port.with_context(|| format!("the switch has no port {number}"))
     }
 
-    /// The DHCP messages that the machine sent so far, in their order, whether or not they passed.
+    /// The DHCP messages that the machine sent so far, in order, whether or not they passed.
     pub fn dhcp_messages(&self) -> Vec<DhcpMessage> {
         self.fabric.lock().dhcp_messages().to_owned()
     }
@@ -158,7 +158,7 @@ impl Work {
     fn run(self) {
         let mut buffer = vec![0; LONGEST];
         while !self.stop.load(Ordering::Relaxed) {
-            // What cannot be read now can be in the next turn, or the tap went with its network.
+            // What cannot be read now can be read next time, or the tap has gone with its network.
             let ready = self.wait().unwrap_or_default();
             for end in ready {
                 let outs = self.take(end, &mut buffer);
@@ -169,7 +169,7 @@ impl Work {
         }
     }
 
-    /// The ends that have a frame: `None` is the uplink, a number that port.
+    /// The ends with a frame to read: `None` is the uplink, a number is that port.
     fn wait(&self) -> Result<Vec<Option<usize>>> {
         let fds = std::iter::once(self.uplink.as_fd())
             .chain(self.cables.iter().map(|cable| cable.socket.as_fd()));
@@ -202,7 +202,7 @@ impl Work {
 
     fn send(&self, outs: Vec<Out>) {
         for out in outs {
-            // A frame that nobody takes is lost, as on a wire.
+            // A frame that is not accepted is lost, as on a cable.
             let _ = match out {
                 Out::Up(frame) => (&self.uplink).write(&frame),
                 Out::Down(at, frame) => match self.cables.get(at) {

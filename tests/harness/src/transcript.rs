@@ -1,4 +1,4 @@
-//! What a program or a machine printed, and when.
+//! The output of a program or a machine, with times.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// Text that another thread is still adding to, each piece with its time of arrival.
-/// Terminal control sequences are left out, so that a firmware which paints its text
-/// can be searched like one which prints it.
+/// Text that another thread appends to, each piece with its time of arrival. Terminal
+/// control sequences are removed, so that the text of firmware that positions the cursor
+/// can be searched like any other.
 #[derive(Clone, Debug)]
 pub struct Transcript {
     name: String,
@@ -26,40 +26,40 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     text: String,
-    /// For each piece that arrived: where in `text` it begins, and when it came.
+    /// For each piece: its offset in `text`, and when it arrived.
     arrivals: Vec<(usize, Duration)>,
     ended: bool,
     escape: Escape,
 }
 
-/// A text that was waited for, found.
+/// A text that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// The whole line that holds the text, as far as it had arrived.
+    /// The whole line that contains the text, as far as it had arrived.
     pub line: String,
-    /// When its piece arrived, since the transcript began.
+    /// When its piece arrived, since the start of the transcript.
     pub at: Duration,
-    /// Where the found text ends: a later search may begin here.
+    /// Where the found text ends: a later search can start here.
     pub end: usize,
 }
 
-/// Whether what arrives is shown on our own standard output as well.
+/// Whether the output is also copied to our standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Echo {
-    /// It is not.
+    /// No.
     #[default]
     Off,
-    /// Without control sequences: firmware clears the screen that it believes its own.
+    /// Without control sequences: firmware clears the screen.
     Plain,
-    /// As it came, for a terminal that is joined to the program.
+    /// Unchanged, for a terminal that is connected to the program.
     Raw,
 }
 
-/// How long a reader waits for the rest of a line once the text it wanted is there.
+/// How long a search waits for the rest of the line once its text has arrived.
 const REST_OF_LINE: Duration = Duration::from_secs(2);
 
 impl Transcript {
-    /// An empty transcript whose clock starts now. `name` is what errors call it.
+    /// An empty transcript whose clock starts now. `name` is its name in errors.
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -68,8 +68,8 @@ impl Transcript {
         }
     }
 
-    /// Reads `source` to its end in a thread of its own, into this transcript and,
-    /// as it came, into the file `log`.
+    /// Reads `source` to its end in a new thread, into this transcript and, unchanged,
+    /// into the file `log`.
     pub fn follow(
         &self,
         mut source: impl Read + Send + 'static,
@@ -92,7 +92,7 @@ impl Transcript {
                 };
                 let piece = buffer.get(..count).unwrap_or_default();
                 let plain = transcript.push(piece);
-                // A full disk must not end the run that the log is only a record of.
+                // A full disk must not end the run: the log is only a record.
                 let _ = log.write_all(piece);
                 let mut out = std::io::stdout();
                 let _ = match echo {
@@ -158,26 +158,26 @@ impl Transcript {
         self.lock().ended
     }
 
-    /// Whether `text` has come so far.
+    /// Whether `text` has appeared.
     pub fn contains(&self, text: &str) -> bool {
         self.lock().text.contains(text)
     }
 
-    /// The first place where `text` stands, if it came so far.
+    /// The first occurrence of `text` so far.
     pub fn find(&self, text: &str) -> Option<Seen> {
         self.lock().find(0, text)
     }
 
-    /// Waits until `text` stands somewhere. `what` says in words what is waited for.
+    /// Waits until `text` appears. `what` describes it in errors.
     ///
     /// # Errors
-    /// When `patience` runs out or the writer ends first: names what was waited for and
-    /// shows the end of what came instead.
-    pub fn wait_for(&self, text: &str, what: &str, patience: Duration) -> Result<Seen> {
-        self.wait_after(0, text, what, patience)
+    /// When `timeout` runs out or the writer ends first: names what was
+    /// expected and shows the last lines.
+    pub fn wait_for(&self, text: &str, what: &str, timeout: Duration) -> Result<Seen> {
+        self.wait_after(0, text, what, timeout)
     }
 
-    /// As [`Transcript::wait_for`], but only looks behind `begin` (a [`Seen::end`]).
+    /// As [`Transcript::wait_for`], but searches only after `begin` (a [`Seen::end`]).
     ///
     /// # Errors
     /// As [`Transcript::wait_for`].
@@ -186,23 +186,23 @@ impl Transcript {
         begin: usize,
         text: &str,
         what: &str,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Seen> {
-        match self.wait_for_any(begin, &[text], patience) {
+        match self.wait_for_any(begin, &[text], timeout) {
             Some((_, seen)) => Ok(seen),
-            None => bail!(self.missing(text, what, patience)),
+            None => bail!(self.missing(text, what, timeout)),
         }
     }
 
-    /// Waits for the first of several texts; says which one it was. `None` when
-    /// `patience` ran out or the writer ended.
+    /// Waits for the first of several texts; returns its index. `None` when
+    /// `timeout` ran out or the writer ended.
     pub fn wait_for_any(
         &self,
         begin: usize,
         texts: &[&str],
-        patience: Duration,
+        timeout: Duration,
     ) -> Option<(usize, Seen)> {
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + timeout;
         let mut state = self.lock();
         loop {
             let found = texts
@@ -236,23 +236,23 @@ impl Transcript {
         }
     }
 
-    fn wait<'a>(&self, state: MutexGuard<'a, State>, patience: Duration) -> MutexGuard<'a, State> {
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, timeout: Duration) -> MutexGuard<'a, State> {
         self.shared
             .changed
-            .wait_timeout(state, patience)
+            .wait_timeout(state, timeout)
             .unwrap_or_else(PoisonError::into_inner)
             .0
     }
 
-    /// The sentence for a text that never came: what, where, how long, and the tail.
-    pub(crate) fn missing(&self, text: &str, what: &str, patience: Duration) -> String {
+    /// The message for a text that did not appear: what, where, how long, and the last lines.
+    pub(crate) fn missing(&self, text: &str, what: &str, timeout: Duration) -> String {
         let ended = if self.ended() {
             format!("it ended after {:.1} s", self.elapsed().as_secs_f64())
         } else {
-            format!("waited {:.0} s", patience.as_secs_f64())
+            format!("waited {:.0} s", timeout.as_secs_f64())
         };
         format!(
-            "{}: no sign of {what} ({text:?}): {ended}. The last it said:\n{}",
+            "{}: no sign of {what} ({text:?}): {ended}. The last lines:\n{}",
             self.name,
             self.tail(40)
         )
@@ -302,7 +302,7 @@ impl State {
             .map_or(Duration::ZERO, |(_, at)| *at)
     }
 
-    /// The line that ends at or holds `position`, and whether its end has arrived.
+    /// The line that ends at or contains `position`, and whether it is complete.
     fn line_around(&self, position: usize) -> (String, bool) {
         let before = self.text.get(..position).unwrap_or_default();
         let after = self.text.get(position..).unwrap_or_default();
@@ -317,7 +317,7 @@ impl State {
     }
 }
 
-/// Where in a terminal control sequence (ECMA-48) the text stands.
+/// The parser's state within a terminal control sequence (ECMA-48).
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Escape {
     #[default]
@@ -335,7 +335,7 @@ impl Escape {
             (Self::Plain, plain) => return Some(plain),
             (Self::Started, '[') => *self = Self::Control,
             (Self::Started, _) => *self = Self::Plain,
-            // OVMF moves the cursor to begin a line, where others print a line's end.
+            // OVMF starts a line by moving the cursor, others by a newline.
             (Self::Control, 'H') => {
                 *self = Self::Plain;
                 return Some('\n');

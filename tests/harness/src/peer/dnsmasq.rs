@@ -1,4 +1,4 @@
-//! dnsmasq as somebody else's DHCP server.
+//! dnsmasq as another DHCP server.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ impl Dnsmasq {
             "--pid-file=/run/dnsmasq.pid",
             "--dhcp-leasefile=/run/dnsmasq.leases",
             "--dhcp-authoritative",
-            // Its three seconds of pinging before an offer test patience, nothing else.
+            // Pinging for three seconds before an offer tests nothing.
             "--no-ping",
             "--bind-interfaces",
             &interface,
@@ -56,7 +56,7 @@ impl Dnsmasq {
         Ok(Self { program })
     }
 
-    /// What it logs, one line per message and option.
+    /// Its log, one line per message and option.
     pub fn log(&self) -> &Transcript {
         self.program.stderr()
     }

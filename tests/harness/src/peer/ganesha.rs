@@ -1,4 +1,4 @@
-//! NFS-Ganesha with rpcbind: somebody else's NFS server.
+//! NFS-Ganesha with rpcbind: another NFS server.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::program::Program;
 /// Who may mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Clients {
-    /// Everybody.
+    /// Every machine.
     All,
     /// Only these addresses or networks, comma separated.
     Only(String),
@@ -20,12 +20,12 @@ pub enum Clients {
 /// A running NFS-Ganesha with its rpcbind.
 #[derive(Debug)]
 pub struct Ganesha {
-    // Dropped in this order: Ganesha asks rpcbind to forget it.
+    // Dropped in this order: Ganesha unregisters with rpcbind.
     _ganesha: Program,
     _rpcbind: Program,
 }
 
-/// Reading the configuration and starting took 1-3 s on an idle machine.
+/// Starting takes 1-3 s on an idle machine.
 const START_TIMEOUT: Duration = Duration::from_secs(180);
 
 impl Ganesha {
@@ -33,17 +33,17 @@ impl Ganesha {
     /// 20048, both registered with rpcbind) to `clients`.
     ///
     /// # Errors
-    /// When rpcbind or Ganesha do not come up.
+    /// When rpcbind or Ganesha do not start.
     pub fn start(net: &Net, directory: &Path, path: &str, clients: &Clients) -> Result<Self> {
         let text = configuration_text(directory, path, clients);
         Self::start_with(net, &text, &["100003", "100005"])
     }
 
-    /// Exports `directory` read-only to everybody as `path` over the `minors` of NFSv4 (`0, 1, 2`) alone, on port
-    /// 2049: no version 3, and no MOUNT. Owners have names there, as they do where nothing else is configured.
+    /// Exports `directory` read-only to every machine as `path` over the `minors` of NFSv4 (`0, 1, 2`) alone, on port
+    /// 2049: no version 3, and no MOUNT. Owners are names there, as by default.
     ///
     /// # Errors
-    /// When rpcbind or Ganesha do not come up.
+    /// When rpcbind or Ganesha do not start.
     pub fn start_version_4(net: &Net, directory: &Path, path: &str, minors: &str) -> Result<Self> {
         let text = configuration_text(directory, path, &Clients::All)
             .replace("Protocols = 3, 4;", "Protocols = 4;")
@@ -54,11 +54,11 @@ impl Ganesha {
         Self::start_with(net, &text, &["100003"])
     }
 
-    /// Exports `directory` read-only to everybody as `path` over NFSv4 alone, by a server that speaks v3 too and
-    /// refuses it there.
+    /// Exports `directory` read-only to every machine as `path` over NFSv4 alone, by a server that also speaks v3 but
+    /// refuses it for this export.
     ///
     /// # Errors
-    /// When rpcbind or Ganesha do not come up.
+    /// When rpcbind or Ganesha do not start.
     pub fn start_hidden_from_version_3(net: &Net, directory: &Path, path: &str) -> Result<Self> {
         let text = configuration_text(directory, path, &Clients::All)
             .replace("Protocols = 3, 4; Transports", "Protocols = 4; Transports");
@@ -68,10 +68,10 @@ impl Ganesha {
     fn start_with(net: &Net, configuration_text: &str, programs: &[&str]) -> Result<Self> {
         let rpcbind = net.spawn(&["rpcbind", "-f", "-w"])?;
         let deadline = Instant::now() + START_TIMEOUT;
-        // Ganesha ends when it finds nobody to register with.
+        // Ganesha exits if it cannot register.
         while !registered(net, &["100000"])? {
             if Instant::now() > deadline {
-                bail!("rpcbind did not come up");
+                bail!("rpcbind did not start");
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -108,7 +108,7 @@ impl Ganesha {
     }
 }
 
-/// Whether the portmapper knows these programs: 100000 is itself, 100003 NFS, 100005 MOUNT.
+/// Whether the portmapper lists these programs: 100000 is itself, 100003 NFS, 100005 MOUNT.
 fn registered(net: &Net, programs: &[&str]) -> Result<bool> {
     let done = net.run_for(&["rpcinfo", "-p", "127.0.0.1"], Duration::from_secs(60))?;
     let knows = |program: &str| {

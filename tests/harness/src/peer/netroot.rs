@@ -1,4 +1,4 @@
-//! `netroot serve`, as it is built.
+//! `netroot serve`, the release build.
 
 use std::path::Path;
 use std::time::Duration;
@@ -96,13 +96,13 @@ impl NetrootServe {
     /// Waits until an event of this kind has come.
     ///
     /// # Errors
-    /// When none comes within `patience`.
-    pub fn wait_for_kind(&self, kind: &str, patience: Duration) -> Result<Seen> {
+    /// When none comes within `timeout`.
+    pub fn wait_for_kind(&self, kind: &str, timeout: Duration) -> Result<Seen> {
         self.program
             .wait_for(
                 &format!("\"kind\":\"{kind}\""),
                 &format!("the event {kind}"),
-                patience,
+                timeout,
             )
             .context("netroot serve")
     }

@@ -1,4 +1,4 @@
-//! What becomes of a frame. Pure: frames and times in, frames out.
+//! Where a frame goes. Pure: frames and times in, frames out.
 
 use std::time::{Duration, Instant};
 
@@ -8,30 +8,30 @@ use super::lacp::{Partner, is_lacp};
 /// How a switch treats a machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SwitchConfig {
-    /// A spanning tree: a port passes nothing for so long after the machine's first frame.
+    /// A spanning tree: a port blocks for this long after the machine's first frame.
     pub silence: Duration,
-    /// The ports are tagged: the machine's frames bear the number of this VLAN, the network's none.
+    /// Tagged ports: frames carry this VLAN towards the machine, and no tag towards the network.
     pub vlan: Option<u16>,
-    /// The ports are one link, and pass nothing before LACP (802.3ad) is done with them.
+    /// Aggregated ports: they pass nothing before LACP (802.3ad) has completed.
     pub lacp: bool,
 }
 
 /// A DHCP message that a machine sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DhcpMessage {
-    /// The port that it came in on.
+    /// The port that received it.
     pub port: usize,
     /// How long after the port's first frame.
     pub after: Duration,
     /// The message's type (RFC 2132 §9.6): 1 is a DISCOVER.
     pub kind: u8,
-    /// Its transaction's number.
+    /// Its transaction ID.
     pub transaction: u32,
-    /// For how many seconds the machine says that it has been asking.
+    /// Its `secs` field: for how long the machine has been asking.
     pub seconds: u16,
-    /// The tag that it bore.
+    /// Its VLAN tag.
     pub vlan: Option<u16>,
-    /// Whether the network got it.
+    /// Whether it was forwarded.
     pub passed: bool,
 }
 
@@ -44,7 +44,7 @@ pub(super) enum Out {
     Down(usize, Vec<u8>),
 }
 
-/// The ports of a switch, and what passed them.
+/// The ports of a switch, and the DHCP messages seen.
 #[derive(Debug)]
 pub(super) struct Fabric {
     config: SwitchConfig,
@@ -54,12 +54,12 @@ pub(super) struct Fabric {
 
 #[derive(Clone, Debug, Default)]
 struct Port {
-    /// When the machine's first frame came: when its driver had set the link up.
+    /// When the machine's first frame arrived: its driver had set the link up.
     up: Option<Instant>,
     partner: Partner,
 }
 
-/// Questions are kept for the tests to look at; a machine that asks for hours must not fill the memory.
+/// Messages are kept for the tests to inspect; a machine that asks for hours must not fill the memory.
 const MOST_MESSAGES: usize = 10_000;
 
 impl Fabric {
@@ -76,7 +76,7 @@ impl Fabric {
         &self.dhcp_messages
     }
 
-    /// A frame of the machine.
+    /// A frame from the machine.
     pub(super) fn sent_by_machine(&mut self, at: usize, frame: &[u8], now: Instant) -> Vec<Out> {
         let carries = self.carries(at, now);
         let Some(port) = self.ports.get_mut(at) else {
@@ -110,7 +110,7 @@ impl Fabric {
         passing.map(Out::Up).into_iter().collect()
     }
 
-    /// A frame of the network. Ports that are one link share: each frame goes to one of them.
+    /// A frame from the network. Of aggregated ports, one gets it.
     pub(super) fn sent_by_network(&mut self, frame: &[u8], now: Instant) -> Vec<Out> {
         let open: Vec<usize> = (0..self.ports.len())
             .filter(|at| self.carries(*at, now))
@@ -136,7 +136,7 @@ impl Fabric {
             .collect()
     }
 
-    /// What the switch says by itself by now.
+    /// The frames that the switch itself must send by now.
     pub(super) fn due_frames(&mut self, now: Instant) -> Vec<Out> {
         let ports = self.ports.iter_mut().enumerate();
         ports
@@ -157,9 +157,9 @@ impl Fabric {
     }
 }
 
-/// Which of so many ports a frame takes: frames of one talk take the same, so that they stay in order.
+/// Which of the ports a frame takes: frames of one conversation take the same, so that they stay in order.
 fn share(frame: &[u8], ports: usize) -> Option<usize> {
-    // Behind an IPv4 header of 20 bytes come the ports.
+    // The UDP or TCP ports follow an IPv4 header of 20 bytes.
     let talk = frame.get(26..38).unwrap_or(frame);
     let sum: usize = talk.iter().map(|byte| usize::from(*byte)).sum();
     sum.checked_rem(ports)

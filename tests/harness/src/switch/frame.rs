@@ -1,8 +1,8 @@
-//! What a switch reads of an Ethernet frame. Pure.
+//! The parts of an Ethernet frame that a switch reads. Pure.
 
 /// VLAN tags (IEEE 802.1Q §9.6).
 const TAG: [u8; 2] = [0x81, 0x00];
-/// Where the EtherType of a frame without a tag is, after two addresses.
+/// The offset of the EtherType in an untagged frame, after two addresses.
 const ETHERTYPE: usize = 12;
 /// The VLAN's number within the two bytes after a tag's type; the rest is a priority.
 const VLAN_BITS: u16 = 0x0fff;
@@ -12,9 +12,9 @@ const VLAN_BITS: u16 = 0x0fff;
 pub(super) struct Bootp {
     /// Option 53 (RFC 2132 §9.6): 1 is a DISCOVER, 3 a REQUEST; zero for plain BOOTP.
     pub(super) kind: u8,
-    /// The transaction's number.
+    /// The transaction ID.
     pub(super) transaction: u32,
-    /// How many seconds the machine says it has been asking.
+    /// The `secs` field.
     pub(super) seconds: u16,
 }
 
@@ -24,7 +24,7 @@ pub(super) fn tag_of(frame: &[u8]) -> Option<u16> {
     Some(u16_at(rest, 0)? & VLAN_BITS)
 }
 
-/// The frame without its tag, if it has that of this VLAN.
+/// The frame without its tag, if that is this VLAN's.
 pub(super) fn untagged(frame: &[u8], vlan: u16) -> Option<Vec<u8>> {
     if tag_of(frame)? != vlan {
         return None;
@@ -39,7 +39,7 @@ pub(super) fn tagged(frame: &[u8], vlan: u16) -> Option<Vec<u8>> {
     Some([addresses, &TAG, &vlan.to_be_bytes(), rest].concat())
 }
 
-/// Reads a DHCP client's message: IPv4, UDP to port 67, with a tag or without.
+/// Reads a DHCP client's message: IPv4, UDP to port 67, tagged or not.
 pub(super) fn read_bootp(frame: &[u8]) -> Option<Bootp> {
     let at = if tag_of(frame).is_some() { 4 } else { 0 };
     if u16_at(frame, ETHERTYPE + at)? != 0x0800 {
@@ -60,7 +60,7 @@ pub(super) fn read_bootp(frame: &[u8]) -> Option<Bootp> {
     })
 }
 
-/// The value of option 53; zero when there is none.
+/// The value of option 53; zero without it.
 fn message_type(mut options: &[u8]) -> u8 {
     loop {
         match options {
@@ -83,7 +83,7 @@ pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 pub(super) mod tests {
     use super::*;
 
-    /// A DISCOVER, as far as a switch looks at it.
+    /// A DISCOVER, as far as a switch reads it.
     pub(in crate::switch) fn discover(seconds: u16) -> Vec<u8> {
         let mut frame = vec![0xff; 6];
         frame.extend([0x52, 0x54, 0, 0x77, 0, 1, 0x08, 0x00]);

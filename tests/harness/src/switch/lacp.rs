@@ -1,7 +1,7 @@
 //! The other side of a bond of mode 802.3ad (IEEE 802.1AX §6.4). Pure.
 //!
-//! An active partner that wants short timeouts, and lets every port aggregate with every other. Not the standard's
-//! state machines: it believes what the machine says of itself, and is in step with it as soon as it says that.
+//! An active partner with short timeouts that lets every port aggregate with every other. Not the standard's state
+//! machines: it believes the state that the machine reports, and is in sync with it at once.
 
 use std::time::{Duration, Instant};
 
@@ -30,16 +30,15 @@ const IN_SYNC: u8 = 0x08;
 const COLLECTS: u8 = 0x10;
 const DISTRIBUTES: u8 = 0x20;
 
-/// How often each side speaks when the other wants short timeouts.
+/// How often each side sends when the other uses short timeouts.
 const PERIOD: Duration = Duration::from_secs(1);
-/// How long a port counts on that was heard: the standard says three periods, a machine on a translated, shared
-/// processor gets a few more.
+/// How long a received state is valid: three periods by the standard, a few more here for an emulated machine.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// One port's side of the talk.
+/// One port's side of the exchange.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Partner {
-    /// What the machine last said of itself and of us, and when.
+    /// The machine's last report of its own state and of ours, and when it came.
     heard: Option<(Vec<u8>, Instant)>,
     sent: Option<Instant>,
     in_step: bool,
@@ -51,7 +50,7 @@ pub(super) fn is_lacp(frame: &[u8]) -> bool {
 }
 
 impl Partner {
-    /// Takes what the machine says; the answer, if it must hear something new at once.
+    /// Handles a frame from the machine; returns the answer, if it needs one at once.
     pub(super) fn hear(&mut self, port: u16, frame: &[u8], now: Instant) -> Option<Vec<u8>> {
         let actor = frame.get(ACTOR..ACTOR + DESCRIPTION)?;
         let of_us = frame.get(PARTNER..PARTNER + DESCRIPTION)?;
@@ -64,14 +63,14 @@ impl Partner {
         news.then(|| self.speak(port, now))
     }
 
-    /// What is to be said by now without having been asked: nothing to who never spoke.
+    /// The periodic frame, if it is due; none to a machine that never sent one.
     pub(super) fn due(&mut self, port: u16, now: Instant) -> Option<Vec<u8>> {
         self.heard.as_ref()?;
         let due = self.sent.is_none_or(|sent| now >= sent + PERIOD);
         due.then(|| self.speak(port, now))
     }
 
-    /// Whether frames pass: both sides are in step, and the machine still speaks.
+    /// Whether frames pass: both sides are in sync, and the machine still sends.
     pub(super) fn carries(&self, now: Instant) -> bool {
         let heard = self.heard.as_ref();
         self.in_step && heard.is_some_and(|(_, at)| now < *at + TIMEOUT)

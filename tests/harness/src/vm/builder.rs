@@ -1,4 +1,4 @@
-//! A machine before it is switched on, and QEMU's arguments for it.
+//! The configuration of a machine, and QEMU's arguments for it.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::nic::Nic;
 use crate::program::{Input, Streams};
 use crate::transcript::Echo;
 
-/// What runs before the boot loader.
+/// A machine's firmware.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Firmware {
     /// SeaBIOS.
@@ -19,11 +19,11 @@ pub enum Firmware {
     Bios,
     /// OVMF (edk2), with a variable store of its own for each machine.
     Uefi,
-    /// The same with PXE switched off, so that it comes to HTTP boot at once.
+    /// The same without PXE, so that it tries HTTP boot at once.
     UefiHttp,
 }
 
-/// A machine before it is switched on.
+/// The configuration of a machine.
 #[derive(Debug)]
 pub struct VmBuilder<'net> {
     net: &'net Net,
@@ -62,14 +62,14 @@ impl<'net> VmBuilder<'net> {
         }
     }
 
-    /// More or less memory than 512 MiB.
+    /// Memory, if not 512 MiB.
     #[must_use]
     pub fn memory_mib(mut self, memory_mib: u32) -> Self {
         self.memory_mib = memory_mib;
         self
     }
 
-    /// Boots through this firmware (SeaBIOS if never called).
+    /// Boots through this firmware (default: SeaBIOS).
     #[must_use]
     pub fn firmware(mut self, firmware: Firmware) -> Self {
         self.firmware = firmware;
@@ -83,8 +83,8 @@ impl<'net> VmBuilder<'net> {
         self
     }
 
-    /// Boots this kernel and initrd with this command line instead of what the network
-    /// offers. `console=ttyS0` and a quick end after a panic are added.
+    /// Boots this kernel and initrd with this command line instead of booting from the
+    /// network. `console=ttyS0` is added.
     #[must_use]
     pub fn kernel(mut self, kernel: &Path, initrd: &Path, command_line: &str) -> Self {
         let command_line = format!("console=ttyS0 mitigations=off {command_line}");
@@ -92,36 +92,35 @@ impl<'net> VmBuilder<'net> {
         self
     }
 
-    /// Runs it this way instead of the fastest that works here.
+    /// Uses this accelerator instead of the fastest that works.
     #[must_use]
     pub fn accel(mut self, accel: Accel) -> Self {
         self.accel = Some(accel);
         self
     }
 
-    /// Keeps its memory where [`Vm::touched`] can count it.
+    /// Backs its memory with a file, so that [`Vm::touched`] can count it.
     #[must_use]
     pub fn counted(mut self) -> Self {
         self.counted = true;
         self
     }
 
-    /// Takes a panic as an answer: who started it looks for one.
+    /// Allows a panic: the caller checks for one.
     #[must_use]
     pub fn may_panic(mut self) -> Self {
         self.may_panic = true;
         self
     }
 
-    /// Shows the console on our standard output as well.
+    /// Also copies the console to our standard output.
     #[must_use]
     pub fn shown(mut self) -> Self {
         self.streams.echo = Echo::Plain;
         self
     }
 
-    /// Shows the console and joins our terminal's keyboard to it; `Ctrl-a x` is QEMU's
-    /// key to pull the plug.
+    /// Connects our terminal to the console; `Ctrl-a x` powers the machine off.
     #[must_use]
     pub fn interactive(mut self) -> Self {
         self.streams = Streams {
@@ -131,21 +130,21 @@ impl<'net> VmBuilder<'net> {
         self
     }
 
-    /// Starts with the clock at this moment (`1990-01-01`) instead of now.
+    /// Sets the clock to this time (`1990-01-01`) instead of now.
     #[must_use]
     pub fn clock(mut self, moment: &str) -> Self {
         self.clock = Some(moment.to_owned());
         self
     }
 
-    /// Gives the machine this UUID.
+    /// Sets the machine's UUID.
     #[must_use]
     pub fn uuid(mut self, uuid: &str) -> Self {
         self.uuid = Some(uuid.to_owned());
         self
     }
 
-    /// Switches it on.
+    /// Powers it on.
     ///
     /// # Errors
     /// When QEMU or the firmware's files are missing.
@@ -161,7 +160,7 @@ impl<'net> VmBuilder<'net> {
             "-name",
             &self.name,
             "-machine",
-            // Without graphics SeaBIOS and the boot ROMs speak on the serial line.
+            // Without graphics SeaBIOS and the boot ROMs use the serial line.
             "q35,graphics=off,i8042=off",
             "-accel",
             accel.name(),
@@ -182,7 +181,7 @@ impl<'net> VmBuilder<'net> {
         .map(str::to_owned)
         .into();
         if self.counted {
-            // A file in memory: page by page, where memory of the program's own comes in pieces of 2 MiB.
+            // A memfd is allocated page by page, anonymous memory in pieces of 2 MiB.
             let memory = format!("{COUNTED},id=memory,size={}M", self.memory_mib);
             argv.extend(["-object".into(), memory]);
             argv.extend(["-machine".into(), "memory-backend=memory".into()]);
@@ -241,7 +240,7 @@ impl<'net> VmBuilder<'net> {
     }
 }
 
-/// The firmware's files: the 4 MiB build where the distribution has one.
+/// The firmware's files: the 4 MiB build if the distribution has one.
 fn ovmf() -> Result<(PathBuf, PathBuf)> {
     let folder = Path::new("/usr/share/OVMF");
     [

@@ -1,4 +1,4 @@
-//! A machine that is switched on.
+//! A running machine.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use crate::program::{Finished, Program};
 use crate::qmp;
 use crate::transcript::{Seen, Transcript};
 
-/// What no machine may ever say: the kernel's words, and those of a Rust program, be it process 1 or another.
+/// Messages that no machine may print: a kernel panic, and the panic of a Rust program.
 const PANICS: [&str; 2] = ["Kernel panic", "panicked at"];
 
-/// QEMU's name for memory in a file without a name.
+/// QEMU's name for memory in an anonymous file.
 pub(super) const COUNTED: &str = "memory-backend-memfd";
 
-/// A machine that is switched on. Dropping it pulls the plug, and fails the test if it ever panicked.
+/// A running machine. Dropping it powers it off, and fails the test if it has panicked.
 #[derive(Debug)]
 pub struct Vm {
     pub(super) program: Program,
@@ -37,20 +37,20 @@ impl Vm {
         self.program.log()
     }
 
-    /// Waits until the console shows `text`; `what` says in words what that is.
+    /// Waits until the console shows `text`; `what` describes it in errors.
     ///
     /// # Errors
-    /// When it does not: with the console's tail and the log's path. A machine that panics is not waited for.
-    pub fn wait_for(&self, text: &str, what: &str, patience: Duration) -> Result<Seen> {
+    /// When it does not: with the console's last lines and the log's path. A panic ends the wait.
+    pub fn wait_for(&self, text: &str, what: &str, timeout: Duration) -> Result<Seen> {
         let [kernel, init] = PANICS;
         let console = self.console();
-        let result = match console.wait_for_any(0, &[text, kernel, init], patience) {
+        let result = match console.wait_for_any(0, &[text, kernel, init], timeout) {
             Some((0, seen)) => Ok(seen),
             Some((_, panic)) => Err(anyhow!(
                 "{what} was waited for, and instead: {}",
                 panic.line
             )),
-            None => Err(self.program.missing(text, what, patience)),
+            None => Err(self.program.missing(text, what, timeout)),
         };
         result.with_context(|| format!("the whole console is in {}", self.log().display()))
     }
@@ -58,22 +58,22 @@ impl Vm {
     /// Types on its serial console; a line ends with `\n`.
     ///
     /// # Errors
-    /// When it is switched off.
+    /// When it is powered off.
     pub fn type_in(&mut self, text: &str) -> Result<()> {
         self.program.type_in(text)
     }
 
-    /// Plugs in the card with this number, which was left in its box ([`Nic::later`]).
+    /// Plugs in the card with this number, which was left out at the start ([`Nic::later`]).
     ///
     /// # Errors
-    /// When there is no such card, or QEMU refuses.
+    /// When the card does not exist, or QEMU refuses.
     pub fn plug_in(&self, number: usize) -> Result<()> {
         let nic = self.nics.get(number);
         let nic = nic.with_context(|| format!("the machine has no card {number}"))?;
         qmp::command(&self.control, "device_add", &nic.plugged_in(number))
     }
 
-    /// Takes a card out that was plugged in: it is gone once the machine has let it go.
+    /// Unplugs a card that was plugged in. It is gone once the machine has released it.
     ///
     /// # Errors
     /// When it was never plugged in.
@@ -85,17 +85,17 @@ impl Vm {
     /// Pulls the cable of the card with this number, or puts it in again.
     ///
     /// # Errors
-    /// When there is no such card.
+    /// When the card does not exist.
     pub fn cable(&self, number: usize, is_in: bool) -> Result<()> {
         let arguments = serde_json::json!({ "name": Nic::cable_name(number), "up": is_in });
         qmp::command(&self.control, "set_link", &arguments)
     }
 
-    /// How many bytes of its memory anything in it has ever touched: firmware, kernel, initrd, programs, caches. Pages
-    /// that a machine gives up are not given back, so this is the most that it has needed until now.
+    /// How many bytes of its memory have ever been touched: by firmware, kernel, initrd, programs, caches. Pages that the
+    /// machine frees are not returned, so this is its peak so far.
     ///
     /// # Errors
-    /// When it was not started as [`counted`](super::VmBuilder::counted), or is switched off.
+    /// When it was not started as [`counted`](super::VmBuilder::counted), or is powered off.
     pub fn touched(&self) -> Result<u64> {
         let folder = format!("/proc/{}/fd", self.program.pid()?);
         let is_memory = |path: &Path| {
@@ -104,20 +104,21 @@ impl Vm {
         };
         let mut files = std::fs::read_dir(&folder).with_context(|| format!("read {folder}"))?;
         let memory = files.find_map(|file| file.ok().map(|f| f.path()).filter(|p| is_memory(p)));
-        let memory = memory.context("the machine's memory is no file: start it as counted")?;
+        let memory =
+            memory.context("the machine's memory is not in a file: start it as counted")?;
         // `st_blocks` is in units of 512 bytes wherever the file is.
         Ok(std::fs::metadata(memory)?.blocks() * 512)
     }
 
-    /// Waits until it switches itself off.
+    /// Waits until it powers itself off.
     ///
     /// # Errors
-    /// When it does not within `patience`.
-    pub fn wait(&mut self, patience: Duration) -> Result<Finished> {
-        self.program.wait(patience)
+    /// When it does not within `timeout`.
+    pub fn wait(&mut self, timeout: Duration) -> Result<Finished> {
+        self.program.wait(timeout)
     }
 
-    /// Whether it is switched on.
+    /// Whether it is running.
     ///
     /// # Errors
     /// When QEMU's state cannot be asked.
@@ -130,7 +131,7 @@ impl Drop for Vm {
     fn drop(&mut self) {
         let console = self.console();
         let panic = PANICS.iter().find_map(|words| console.find(words));
-        // A test that fails already has its reason, and two panics at once end the whole run.
+        // A test that is already failing has its reason, and a second panic would abort the run.
         let why = panic.filter(|_| !std::thread::panicking() && !self.may_panic);
         if let Some(seen) = why {
             #[expect(
