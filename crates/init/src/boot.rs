@@ -21,8 +21,7 @@ use crate::net::address::Address;
 use crate::net::configure;
 use crate::net::dhcp::inform;
 use crate::net::lease;
-use crate::net::link::LinkError;
-use crate::net::link::bring_up;
+use crate::net::link::{LinkError, bring_up};
 use crate::net::time_server;
 use crate::report;
 use crate::rescue;
@@ -38,7 +37,7 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
     mount_point::unmount_all();
     rescue::stop_at(machine, Stage::Network)?;
     bring_up(&mut machine.nics).map_err(|error| no_link(error, &machine.loader))?;
-    // Not before: the NIC's driver comes first on a machine with one processor, and DHCP leaves time enough.
+    // Not earlier: on a machine with one processor the NIC's driver has priority, and DHCP leaves enough time.
     machine
         .loader
         .load_in_background(std::mem::take(&mut machine.later));
@@ -63,7 +62,7 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
 }
 
 fn set(machine: &mut Machine, address: &Address) -> Result<(), Failure> {
-    // It counts as failed until it succeeds, and then nobody asks any more.
+    // It counts as failed until the boot succeeds, which ends this program.
     machine.failed.insert(address.nic.index, Moment::now());
     let before = machine.address.replace(address.clone());
     configure::configure(address, before.as_ref()).map_err(|source| Failure::Configure {

@@ -22,7 +22,7 @@ use rustix::mount::{UnmountFlags, unmount};
 use crate::channel::channel;
 use crate::console::{self, info, warn};
 use crate::policy;
-use crate::root::nfs::{self, Mounted};
+use crate::root::nfs::{self, MountEntry};
 
 /// Where systemd looks for it.
 pub(crate) const PROGRAM: &str = "/run/initramfs/shutdown";
@@ -131,14 +131,14 @@ fn nfs_mount(line: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// The mounts that an NFSv3 server keeps in its list, and where to notify it of their end. NFSv4 has no such list.
-fn exports(mounts: &str) -> Vec<Mounted> {
+fn exports(mounts: &str) -> Vec<MountEntry> {
     let export = |line| {
         let (source, _, options) = nfs_mount(line)?;
         let option = |name: &str| {
             let mut values = options.split(',').filter_map(|o| o.split_once('='));
             values.find(|(key, _)| *key == name).map(|(_, value)| value)
         };
-        Some(Mounted {
+        Some(MountEntry {
             path: source
                 .split_once(":/")
                 .map(|(_, path)| format!("/{path}"))?,
@@ -187,7 +187,7 @@ mod tests {
             10.0.0.3:/home /oldroot/home nfs4 rw,vers=4.2,clientaddr=10.0.0.9,addr=10.0.0.3 0 0\n";
         let order = ["/oldroot/home", "/oldroot", "/run/netroot/lower"];
         assert_eq!(to_unmount(mounts), order);
-        let expected = Mounted {
+        let expected = MountEntry {
             path: "/srv/a/b".to_owned(),
             address: [10, 0, 0, 1].into(),
             port: 20048,

@@ -1,4 +1,4 @@
-//! The address that the machine gets, and everything that came with it. Pure.
+//! The address of the machine, and everything that came with it. Pure.
 
 use std::net::Ipv4Addr;
 
@@ -10,7 +10,7 @@ use crate::net::dialogue::Dialogue;
 use crate::net::next_hop::NextHop;
 use crate::net::nic::Nic;
 
-/// One NIC's address with all that was learnt with it. What the command line says holds over what a server says.
+/// The address of a NIC and its network settings. The command line takes precedence over the server.
 #[derive(Debug, Clone)]
 pub(crate) struct Address {
     /// The NIC.
@@ -19,7 +19,7 @@ pub(crate) struct Address {
     pub(crate) own: Ipv4Addr,
     /// Length of the network's prefix.
     pub(crate) prefix: u8,
-    /// Only if a server named it; the kernel knows the usual one.
+    /// The broadcast address, if a server sent one; the kernel computes the default.
     pub(crate) broadcast: Option<Ipv4Addr>,
     /// Routes to set, in this order.
     pub(crate) routes: Vec<Route>,
@@ -39,14 +39,14 @@ pub(crate) struct Address {
     pub(crate) lease: Option<Lease>,
     /// What a server told of the network of a fixed address ([`crate::net::dhcp::inform`]).
     pub(crate) informed: Option<Lease>,
-    /// How the lease was won.
+    /// The DHCP exchange that led to the lease.
     pub(crate) dialogue: Option<Dialogue>,
     /// What the command line says about this NIC.
     pub(crate) request: Option<IpRequest>,
 }
 
 impl Address {
-    /// What a lease and the command line come to.
+    /// Combines a lease and the command line.
     pub(crate) fn leased(
         nic: Nic,
         lease: Lease,
@@ -75,11 +75,11 @@ impl Address {
             address.search.clear();
             address.domain = None;
         }
-        address.obey(network);
+        address.apply_command_line(network);
         address
     }
 
-    /// What the command line alone comes to; `None` if it names no address.
+    /// The address of the command line alone; `None` if it has none.
     pub(crate) fn fixed(nic: Nic, request: &IpRequest, network: &Network) -> Option<Self> {
         let (own, prefix) = request.address()?;
         let mut address = Address {
@@ -99,12 +99,12 @@ impl Address {
             dialogue: None,
             request: Some(request.clone()),
         };
-        address.obey(network);
+        address.apply_command_line(network);
         Some(address)
     }
 
-    /// Lets the command line's words hold over the server's.
-    fn obey(&mut self, network: &Network) {
+    /// Applies the settings of the command line over those of the server.
+    fn apply_command_line(&mut self, network: &Network) {
         if let Some(request) = &self.request {
             if let Some(prefix) = request.prefix {
                 self.prefix = prefix;
@@ -142,9 +142,9 @@ impl Address {
                 });
             }
         }
-        let told = network.name_servers.iter().map(|setting| setting.value);
+        let given = network.name_servers.iter().map(|setting| setting.value);
         let mut dns: Vec<Ipv4Addr> = Vec::new();
-        for server in told.chain(self.dns.iter().copied()) {
+        for server in given.chain(self.dns.iter().copied()) {
             if !dns.contains(&server) {
                 dns.push(server);
             }
@@ -180,7 +180,7 @@ impl Address {
         within(other, self.own, self.prefix)
     }
 
-    /// Who gets packets to `other` first, by the longest of the routes that lead there.
+    /// The next hop for packets to `other`, by the longest matching route.
     pub(crate) fn next_hop(&self, other: Ipv4Addr) -> NextHop {
         if self.is_on_link(other) {
             return NextHop::Direct;
@@ -212,7 +212,7 @@ impl Address {
         self.lease.as_ref().or(self.informed.as_ref())
     }
 
-    /// What the choice of the root is made from.
+    /// The facts for the choice of the root.
     pub(crate) fn facts(&self) -> LeaseFacts<'_> {
         let lease = self.told();
         LeaseFacts {

@@ -1,4 +1,4 @@
-//! Sets what the address says: address, MTU, routes, host name, name servers.
+//! Applies an address: sets the address, MTU, routes, host name and name servers.
 
 use std::fmt::Write;
 use std::fs;
@@ -11,8 +11,8 @@ use crate::net::address::Address;
 use crate::net::netlink::{NetlinkError, RouteSocket};
 use crate::run_directory::RUN;
 
-/// What of an address could not be set. The rest (MTU, routes, names) is told and done without: the server may
-/// well be in this network.
+/// Why an address cannot be set. Failures of the rest (MTU, routes, names) are only logged: the server may be in this
+/// network.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigureError {
     /// No netlink socket.
@@ -31,7 +31,7 @@ pub(crate) enum ConfigureError {
     },
 }
 
-/// Sets the address, and takes away the one that an earlier attempt set.
+/// Sets the address, and removes the one that an earlier attempt set.
 pub(crate) fn configure(address: &Address, before: Option<&Address>) -> Result<(), ConfigureError> {
     let mut socket = RouteSocket::open().map_err(ConfigureError::Socket)?;
     let (index, name) = (address.nic.index, &address.nic.name);
@@ -41,7 +41,7 @@ pub(crate) fn configure(address: &Address, before: Option<&Address>) -> Result<(
     {
         debug!("{}: {e}: {}", old.nic.name, causes(&e));
     }
-    // Before the mount: a connection keeps the segment size that it started with.
+    // Before the mount: a connection keeps the segment size with which it started.
     if let Some(mtu) = address.mtu.filter(|mtu| u32::from(*mtu) != address.nic.mtu)
         && let Err(e) = socket.set_mtu(index, mtu)
     {
@@ -61,7 +61,7 @@ pub(crate) fn configure(address: &Address, before: Option<&Address>) -> Result<(
             warn!("{name}: the route {route} is refused: {}", causes(&e));
         }
     }
-    // Before the mount too: NFSv4 tells machines apart by it.
+    // Before the mount too: NFSv4 servers identify clients by it.
     if let Some(host) = &address.host_name
         && let Err(e) = rustix::system::sethostname(host.as_bytes())
     {
@@ -86,7 +86,7 @@ fn write_resolver(text: &str) -> io::Result<()> {
     fs::write(format!("{RUN}/resolv.conf"), text)
 }
 
-/// The text of resolv.conf(5), with the three servers and the line length that every resolver takes.
+/// The text of resolv.conf(5), within the three servers and the line length that every resolver accepts.
 pub(crate) fn resolver(address: &Address) -> String {
     let mut text = String::from("# written by netroot's init\n");
     let mut search: Vec<&str> = address.search.iter().map(String::as_str).collect();

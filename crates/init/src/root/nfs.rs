@@ -22,5 +22,5 @@ mod walk;
 
 pub(crate) use fault::NfsFault;
 pub(crate) use offer::ask;
-pub(crate) use probe::{Mounted, tell_unmounted};
+pub(crate) use probe::{MountEntry, tell_unmounted};
 pub(crate) use walk::Found;

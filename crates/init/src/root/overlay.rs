@@ -1,4 +1,4 @@
-//! A writable layer in memory over a root that is not written to.
+//! A writable overlay in memory over a read-only root.
 
 use std::ffi::CString;
 use std::io;
@@ -38,7 +38,7 @@ impl OverlayError {
     }
 }
 
-/// Lays a tmpfs over the root. Both layers are below `/run`, which moves along: the real root sees them.
+/// Mounts an overlay with a tmpfs over the root. Both layers are below `/run`, which is moved to the real root.
 pub(crate) fn layer(lower: &str, size: Option<&str>, loader: &Loader) -> Result<(), OverlayError> {
     let failed = |what: &'static str| {
         move |errno: Errno| OverlayError::Step {
@@ -65,7 +65,7 @@ pub(crate) fn layer(lower: &str, size: Option<&str>, loader: &Loader) -> Result<
     make_directory(&upper)?;
     make_directory(&work)?;
     make_directory(ROOT)?;
-    // If it is absent, the kernel may have it all the same; the mount will tell.
+    // If the module is absent, it may be built in; the mount will show.
     loader.load("overlay");
     let data = CString::new(format!("lowerdir={lower},upperdir={upper},workdir={work}"))
         .map_err(|_| failed("its layers")(Errno::INVAL))?;

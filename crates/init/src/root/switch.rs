@@ -1,8 +1,7 @@
 //! Makes the mounted root the root, and runs its init.
 //!
-//! The image is deleted on the way, since nobody could reach it afterwards and its memory would be lost. That is
-//! done by an open directory, name by name, and never in another file system: a mistake here would delete the
-//! server's export.
+//! The initrd is deleted on the way, since it would be unreachable afterwards and its memory lost. It is deleted through
+//! an open directory, name by name, and never across a mount: a mistake here would delete the server's export.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -19,19 +18,19 @@ use crate::diagnosis::{HEAD, Kind, Unfit, kind};
 use crate::root::in_root;
 use crate::root::mount_point::ROOT;
 
-/// `RAMFS_MAGIC`, `TMPFS_MAGIC` (`include/uapi/linux/magic.h`): what an initramfs is kept in.
+/// `RAMFS_MAGIC`, `TMPFS_MAGIC` (`include/uapi/linux/magic.h`): the file systems of an initramfs.
 const IN_MEMORY: [i64; 2] = [0x8584_58f6, 0x0102_1994];
-/// Mounts that the real root goes on with.
+/// Mounts that are moved to the real root.
 const MOVED: [&str; 4] = ["/dev", "/sys", "/run", "/proc"];
-/// Directories within each other, before the deletion gives up: no image is that deep.
-const DEPTH: usize = 64;
-/// Programs that run one another, before nobody looks further; the kernel gives up after five (`exec_binprm`).
-const INTERPRETERS: usize = 5;
+/// The deepest directory that is deleted: no initrd is that deep.
+const MAX_DEPTH: usize = 64;
+/// The longest chain of interpreters checked; the kernel allows five (`exec_binprm`).
+const MAX_INTERPRETERS: usize = 5;
 
 /// Why the root could not be switched to.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SwitchError {
-    /// Somebody ran this by hand.
+    /// It was run by hand.
     #[error("this is process {0} and not 1")]
     NotPidOne(i32),
     /// A system call failed.
@@ -91,18 +90,18 @@ pub(crate) fn first_program(programs: &[String]) -> Option<String> {
         .cloned()
 }
 
-/// Whether a path is that of a file in the mounted root.
+/// Whether a path is a file in the mounted root.
 pub(crate) fn is_there(path: &str) -> bool {
     in_root::directory(ROOT).is_ok_and(|root| is_file(root.as_fd(), path, 0))
 }
 
-/// Why the kernel would refuse to run a program of the mounted root, if that is sure. Asked before the switch, which
-/// cannot be taken back.
+/// Why the kernel would refuse to run a program of the mounted root, if that is certain. Checked before the switch,
+/// which cannot be undone.
 pub(crate) fn unfit(program: &str) -> Option<Unfit> {
     let root = in_root::directory(ROOT).ok()?;
     let mut path = program.to_owned();
-    // A script is run by a program, which is run by its loader.
-    for _ in 0..INTERPRETERS {
+    // A script is run by an interpreter, which is run by its loader.
+    for _ in 0..MAX_INTERPRETERS {
         match kind(&head(root.as_fd(), &path)?) {
             Kind::Executable => return None,
             Kind::Unfit(unfit) => return Some(unfit),
@@ -117,7 +116,7 @@ pub(crate) fn unfit(program: &str) -> Option<Unfit> {
 
 /// The beginning of a file in the mounted root, if it can be read.
 fn head(root: BorrowedFd<'_>, path: &str) -> Option<Vec<u8>> {
-    // What is no file is not waited for.
+    // Not to block on a FIFO.
     let file = in_root::open(root, path, OFlags::RDONLY | OFlags::NONBLOCK).ok()?;
     let mut head = Vec::new();
     let limit = u64::try_from(HEAD).unwrap_or(u64::MAX);
@@ -129,7 +128,7 @@ fn is_program(root: BorrowedFd<'_>, program: &str) -> bool {
     is_file(root, program, 0o111)
 }
 
-/// Whether a path is that of a file with one of these permissions, if any are given.
+/// Whether a path is a file, with one of these permissions if any are given.
 fn is_file(root: BorrowedFd<'_>, path: &str, permissions: u32) -> bool {
     let status = in_root::open(root, path, OFlags::PATH).and_then(rustix::fs::fstat);
     status.is_ok_and(|s| {
@@ -175,14 +174,14 @@ fn change_root() -> Result<(), SwitchError> {
         .map_err(call("ask what / was kept in"))?
         .f_type;
     if IN_MEMORY.contains(&kind) {
-        delete_within(old.as_fd(), old_device, DEPTH);
+        delete_within(old.as_fd(), old_device, MAX_DEPTH);
     } else {
         debug!("the old root is not in memory, and is left as it is");
     }
     Ok(())
 }
 
-/// Moves a mount to the same place in the new root; where there is no such directory, it is given up.
+/// Moves a mount to the same place in the new root. If there is no such directory, the mount is detached.
 fn move_along(path: &str) {
     let target = format!("{ROOT}{path}");
     // A link could lead out of the new root: it is resolved against this one.
@@ -200,11 +199,11 @@ fn move_along(path: &str) {
 
 /// Deletes everything in a directory of the old root that is in the old root's own file system.
 fn delete_within(directory: BorrowedFd<'_>, device: u64, depth: usize) {
-    // A second open file: `Dir` reads from the start, and the first one stays for unlinkat.
+    // A second open file: `Dir` reads from the start, and the first one is kept for unlinkat.
     let Ok(listing) = Dir::read_from(directory) else {
         return;
     };
-    // All names first: what is deleted while a directory is read may hide others.
+    // All names first: deleting while a directory is read may skip others.
     let names: Vec<_> = listing
         .flatten()
         .map(|entry| entry.file_name().to_owned())
@@ -223,7 +222,7 @@ fn delete_within(directory: BorrowedFd<'_>, device: u64, depth: usize) {
             let Ok(inner) = open_directory(directory, &name) else {
                 continue;
             };
-            // Looked at again by what was opened: a mount may have come between.
+            // Checked again on the open directory: it may have been mounted over meanwhile.
             if depth == 0 || rustix::fs::fstat(&inner).map_or(true, |s| s.st_dev != device) {
                 continue;
             }
@@ -270,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn the_old_root_is_deleted_and_what_its_links_point_to_is_not() {
+    fn the_old_root_is_deleted_but_not_the_targets_of_its_links() {
         let (old, export) = (temporary("old"), temporary("export"));
         fs::write(export.join("precious"), "1").unwrap();
         fs::create_dir_all(old.join("lib/modules/6.1")).unwrap();
@@ -278,7 +277,7 @@ mod tests {
         std::os::unix::fs::symlink(&export, old.join("link")).unwrap();
         let directory = open_directory(rustix::fs::CWD, &old).unwrap();
         let device = rustix::fs::fstat(&directory).unwrap().st_dev;
-        delete_within(directory.as_fd(), device, DEPTH);
+        delete_within(directory.as_fd(), device, MAX_DEPTH);
         assert_eq!(fs::read_dir(&old).unwrap().count(), 0);
         assert!(export.join("precious").exists());
         fs::remove_dir_all(old).unwrap();
@@ -286,12 +285,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_another_file_system_is_deleted() {
+    fn nothing_in_another_file_system_is_deleted() {
         let old = temporary("device");
         fs::write(old.join("file"), "1").unwrap();
         let directory = open_directory(rustix::fs::CWD, &old).unwrap();
         let device = rustix::fs::fstat(&directory).unwrap().st_dev;
-        delete_within(directory.as_fd(), device + 1, DEPTH);
+        delete_within(directory.as_fd(), device + 1, MAX_DEPTH);
         assert!(old.join("file").exists());
         fs::remove_dir_all(old).unwrap();
     }

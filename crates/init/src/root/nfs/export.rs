@@ -1,4 +1,4 @@
-//! The export that holds the root: chosen, its servers' names resolved, and each asked whether it can be mounted.
+//! The export that holds the root: resolves the names of its servers and probes each of them.
 
 use std::net::Ipv4Addr;
 
@@ -16,10 +16,10 @@ use crate::root::nfs::server::Server;
 use crate::root::nfs::{Found, NfsFault, ask};
 use crate::root::programs::{self, Missing, NoInit};
 
-/// A root that can be mounted, as far as its server says.
+/// An export that can be mounted, as far as the replies of its server show.
 #[derive(Debug)]
 pub(crate) struct Export {
-    /// What was chosen, and why; the server is this one.
+    /// The choice of the root and its reason, with this server.
     pub(crate) choice: RootChoice,
     /// The server's address.
     pub(crate) server: Ipv4Addr,
@@ -27,16 +27,16 @@ pub(crate) struct Export {
     pub(crate) versions: Vec<Version>,
     /// Ports that answered.
     pub(crate) ports: KnownPorts,
-    /// What version 3 said, where only version 4 is left to try.
+    /// Why version 3 refused, if only version 4 is left to try.
     pub(crate) refusal: Option<String>,
-    /// The program to run, where the server told which one is there.
+    /// The program to run, if the probe found it.
     pub(crate) init: Option<String>,
-    /// Who is going to mount it.
+    /// The identity of this machine.
     pub(crate) machine: MachineIdentity,
 }
 
 impl Export {
-    /// `server:path`, for people.
+    /// `server:path`, for messages.
     pub(crate) fn name(&self) -> String {
         name(&self.choice)
     }
@@ -65,7 +65,7 @@ pub(crate) enum FindError {
     Server {
         /// `server:path`.
         root: String,
-        /// What the server did.
+        /// What was wrong with the server.
         fault: NfsFault,
     },
     /// The root has no init.
@@ -82,8 +82,7 @@ fn by_name_servers(servers: &[Ipv4Addr]) -> String {
     }
 }
 
-/// Asks the servers of the chosen root about it. Returns those that can be mounted from, the best one first, and at
-/// least one.
+/// Probes the servers of the chosen root. Returns those that can be mounted from, best first, and at least one.
 pub(crate) fn find(
     choice: RootChoice,
     plan: &BootPlan,
@@ -102,7 +101,7 @@ pub(crate) fn find(
     info!("root {} ({}){others}", name(&choice), choice.why());
     let hosts: Vec<Host> = choice.servers().cloned().collect();
     let several = hosts.len() > 1;
-    let asking = Asking {
+    let probe = ServerProbe {
         plan: plan.clone(),
         address: address.clone(),
         choice,
@@ -110,7 +109,7 @@ pub(crate) fn find(
     };
     let what = "the NFS servers to answer";
     let found = ask_all(&hosts, what, move |host| {
-        let found = asking.ask(host);
+        let found = probe.probe(host);
         match &found {
             Err(FindError::Server { fault, .. }) if several => {
                 warn!("{host} cannot be used: {fault}; {}", fault.advice());
@@ -121,7 +120,7 @@ pub(crate) fn find(
         found
     });
     found.map_err(|failure| {
-        // Every host says something, so that this is never seen.
+        // Unreachable: each host yields an error.
         failure.unwrap_or_else(|| FindError::Unresolved {
             name: hosts.iter().map(Host::to_string).collect(),
             servers: Vec::new(),
@@ -129,24 +128,24 @@ pub(crate) fn find(
     })
 }
 
-/// What each server is asked about.
-struct Asking {
+/// The root that the servers are probed for.
+struct ServerProbe {
     plan: BootPlan,
     address: Address,
     choice: RootChoice,
     machine: MachineIdentity,
 }
 
-impl Asking {
-    /// Asks one server, at each of its addresses until one is good.
-    fn ask(&self, host: &Host) -> Result<Export, FindError> {
+impl ServerProbe {
+    /// Probes one server, at each of its addresses until one is usable.
+    fn probe(&self, host: &Host) -> Result<Export, FindError> {
         let addresses = match host {
             Host::Address(address) => vec![*address],
             Host::Name(name) => Resolver::of(&self.address).resolve(name),
         };
         let mut failure = None;
         for address in addresses {
-            match self.ask_at(host, address) {
+            match self.probe_at(host, address) {
                 Ok(export) => return Ok(export),
                 Err(e) => failure = failure.or(Some(e)),
             }
@@ -157,7 +156,7 @@ impl Asking {
         }))
     }
 
-    fn ask_at(&self, host: &Host, server: Ipv4Addr) -> Result<Export, FindError> {
+    fn probe_at(&self, host: &Host, server: Ipv4Addr) -> Result<Export, FindError> {
         let choice = self.choice.from_server(host);
         let options = &choice.options;
         let asked = Server {
@@ -187,7 +186,7 @@ impl Asking {
             init: None,
             machine: self.machine.clone(),
         };
-        // Without an answer about the programs, they are looked for in the mounted root.
+        // If the probe found nothing about the programs, they are looked up in the mounted root.
         if !offer.programs.is_empty() {
             export.init = pick(&wanted, &offer.programs)
                 .map_err(|missing| NoInit::none_of(&self.plan, export.name(), missing))?;
@@ -196,7 +195,7 @@ impl Asking {
     }
 }
 
-/// The first program that is there. Unknown ones are left to the kernel: `None`.
+/// The first program that exists. Unknown ones are left to the kernel: `None`.
 fn pick(wanted: &[String], found: &[Found]) -> Result<Option<String>, Missing> {
     let mut unknown = false;
     let mut unusable = false;
@@ -226,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_program_that_is_there_is_run() {
+    fn the_first_program_that_exists_is_run() {
         use Found::{No, NotAProgram, Unknown, Yes};
         assert_eq!(picked(&[No, Yes, Yes, Yes]), Ok(Some("/etc/init".into())));
         assert_eq!(
@@ -236,7 +235,7 @@ mod tests {
         assert_eq!(
             picked(&[Unknown, No, No, Yes]),
             Ok(None),
-            "the kernel may be let where we are not"
+            "the kernel may have access where the probe has none"
         );
         assert_eq!(picked(&[No, No, No, Unknown]), Ok(None));
         assert_eq!(picked(&[No, No, No, No]), Err(Missing::Absent));

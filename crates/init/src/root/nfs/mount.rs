@@ -1,8 +1,8 @@
 //! Mounts an export.
 //!
-//! The kernel is told parameter by parameter (`fsopen`, `fsconfig`, `fsmount`), so that one that it does not know
-//! is named and left out, and its own words about a failure are heard. mount(2) is for kernels before 5.2.
-//! It happens in a thread: a lost packet keeps the kernel's client for minutes, and a boot has better to do.
+//! The parameters are passed to the kernel one by one (`fsopen`, `fsconfig`, `fsmount`), so that an unknown one can be
+//! logged and left out, and the kernel's own error messages can be read. mount(2) is for kernels before 5.2.
+//! The mount runs in a thread: a lost packet can block the kernel's client for minutes.
 
 mod error;
 mod kernel;
@@ -18,13 +18,13 @@ use crate::root::nfs::export::Export;
 use crate::root::nfs::readahead;
 
 pub(crate) use error::MountError;
-use kernel::{Order, in_time};
+use kernel::{Order, mount_with_timeout};
 
-/// Who owns what the kernel knows no owner of: -2 as it is, and as 16 bits (`make_kuid(-2)`, `fs/nfs/inode.c`).
+/// The user that owns files whose owner the kernel cannot map: -2 as it is, and as 16 bits (`make_kuid(-2)`, `fs/nfs/inode.c`).
 const NOBODY: [u32; 2] = [u32::MAX - 1, 65534];
 
-/// Mounts an export at `target`, by the first version of NFS that works. One of `programs` is run in the end, so it
-/// has to be readable.
+/// Mounts an export at `target`, with the first version of NFS that works. One of `programs` is run later, so one has
+/// to be readable.
 pub(crate) fn mount_export(
     export: &Export,
     programs: &[String],
@@ -43,7 +43,7 @@ pub(crate) fn mount_export(
     })?;
     readahead::set(target);
     if matches!(version, Version::V4(_)) {
-        tell_of_nameless(target);
+        warn_of_unmapped_owners(target);
     }
     Ok(version)
 }
@@ -56,7 +56,7 @@ fn mount_nfs(
     timeout: Duration,
 ) -> Result<Version, MountError> {
     identity::set_host_name(&export.machine);
-    let mut told: Option<MountError> = None;
+    let mut first_error: Option<MountError> = None;
     for version in &export.versions {
         let attempt = load_client(loader, *version).and_then(|()| {
             match version {
@@ -73,7 +73,7 @@ fn mount_nfs(
                 target: target.to_owned(),
                 programs: programs.to_vec(),
             };
-            in_time(order, timeout)
+            mount_with_timeout(order, timeout)
         });
         match attempt {
             Ok(()) => return Ok(*version),
@@ -86,19 +86,23 @@ fn mount_nfs(
                     }
                     _ => debug!("{e}"),
                 }
-                // A version that one side does not have says less than a path that is not there.
-                if told.as_ref().is_none_or(MountError::is_about_version) {
-                    told = Some(e);
+                // An unsupported version is a less useful error than a missing path.
+                if first_error
+                    .as_ref()
+                    .is_none_or(MountError::is_about_version)
+                {
+                    first_error = Some(e);
                 }
             }
         }
     }
-    Err(told.unwrap_or(MountError::NoClient {
+    Err(first_error.unwrap_or(MountError::NoClient {
         version: Version::V3,
     }))
 }
 
-/// The kernel asks for these by modprobe; loading them first saves it the detour and names what is missing.
+/// Loads the kernel's NFS client. The kernel would request it through modprobe; loading it first is faster and shows
+/// which module is missing.
 fn load_client(loader: &Loader, version: Version) -> Result<(), MountError> {
     let module = if version == Version::V3 {
         "nfsv3"
@@ -109,16 +113,16 @@ fn load_client(loader: &Loader, version: Version) -> Result<(), MountError> {
         || std::fs::read_to_string("/proc/filesystems").is_ok_and(|all| all.contains("\tnfs\n"));
     match loader.load(module) {
         Loaded::Yes => Ok(()),
-        // Not in the image, and perhaps in the kernel: modules.builtin may be missing too.
+        // Not in the initrd, but perhaps built in: modules.builtin may be missing too.
         Loaded::Absent if known() => Ok(()),
         Loaded::Absent | Loaded::Refused => Err(MountError::NoClient { version }),
     }
 }
 
-/// Says so where every file seems to be nobody's. By version 4 a server may send owners by name (`root@domain`), as
-/// NFS-Ganesha does unless told otherwise, and nothing in an initrd, and little in most roots, makes a number of one
-/// for the kernel (`nfs_map_name_to_uid`, `fs/nfs/nfs4idmap.c`).
-fn tell_of_nameless(target: &str) {
+/// Warns if all files appear to belong to nobody. In version 4 a server may send owners as names (`root@domain`), as
+/// NFS-Ganesha does by default, and no program in an initrd, and in few roots, maps them to numbers for the kernel
+/// (`nfs_map_name_to_uid`, `fs/nfs/nfs4idmap.c`).
+fn warn_of_unmapped_owners(target: &str) {
     let owner = rustix::fs::stat(target).map_or(0, |status| status.st_uid);
     if NOBODY.contains(&owner) {
         warn!(

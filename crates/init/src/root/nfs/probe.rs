@@ -149,7 +149,7 @@ fn missing(client: &mut RpcClient<Stream>, path: &str) -> Option<Box<Missing>> {
 
 /// A mount that is listed at a MOUNT server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mounted {
+pub(crate) struct MountEntry {
     /// What is mounted, as the server calls it.
     pub(crate) path: String,
     /// The MOUNT server.
@@ -160,7 +160,7 @@ pub(crate) struct Mounted {
 
 /// Tells a MOUNT server that an export was unmounted (UMNT, RFC 1813 §5.2.3), which the kernel does not do. Only the
 /// server's list of mounts depends on it.
-pub(crate) fn tell_unmounted(mounted: &Mounted) {
+pub(crate) fn tell_unmounted(mounted: &MountEntry) {
     let address = SocketAddrV4::new(mounted.address, mounted.port);
     let sent = Tcp::connect_reserved(address).map(|stream| {
         let mut client = MountClient::new_with_auth(stream, root(), opaque_auth::default());

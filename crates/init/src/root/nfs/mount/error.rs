@@ -15,12 +15,12 @@ pub(crate) enum MountError {
         /// The version.
         version: Version,
     },
-    /// A parameter without which the mount makes no sense.
+    /// The kernel refused a parameter that is essential.
     #[error("the kernel refuses {parameter}: {text}")]
     Parameter {
         /// The parameter as written.
         parameter: String,
-        /// What the kernel said.
+        /// The kernel's message.
         text: String,
     },
     /// The mount itself.
@@ -28,36 +28,36 @@ pub(crate) enum MountError {
     Refused {
         /// The version tried.
         version: Version,
-        /// What the kernel said.
+        /// The kernel's message.
         text: String,
         /// Its error number.
         errno: Errno,
     },
-    /// The mount succeeded, and is of no use.
+    /// The mount succeeded, but its files cannot be read.
     #[error("by NFS version {version} {program} is there and cannot be read: {}", io::Error::from(*errno))]
     Unreadable {
         /// The version tried.
         version: Version,
-        /// The root's program that was to be read.
+        /// The program that could not be read.
         program: String,
-        /// What reading it says.
+        /// The error of reading it.
         errno: Errno,
     },
     /// The mount by version 4, after version 3 refused the path.
     #[error("{refusal}; and {by_4}")]
     ByNeither {
-        /// What version 3 said.
+        /// Why version 3 refused.
         refusal: String,
-        /// What came of version 4.
+        /// Why version 4 failed.
         by_4: Box<MountError>,
     },
-    /// It takes too long.
-    #[error("the mount (vers={version}) is not done after {} s", patience.as_secs())]
+    /// The mount timed out.
+    #[error("the mount (vers={version}) is not done after {} s", timeout.as_secs())]
     Stalled {
         /// The version tried.
         version: Version,
         /// How long was waited.
-        patience: Duration,
+        timeout: Duration,
     },
     /// No thread.
     #[error("no thread can be started: {0}")]
@@ -65,8 +65,8 @@ pub(crate) enum MountError {
 }
 
 impl MountError {
-    /// Whether another version of NFS may be mounted all the same: this one is not spoken, or the server shows other
-    /// paths by it (the pseudo file system of version 4).
+    /// Whether another version of NFS may still work: this one is not supported, or the server has other paths in it (the
+    /// pseudo file system of version 4).
     pub(super) fn leaves_other_versions(&self) -> bool {
         match self {
             Self::Refused { errno, .. } => {
@@ -77,7 +77,7 @@ impl MountError {
         }
     }
 
-    /// Whether one side does not have this version.
+    /// Whether the server or the kernel does not support this version.
     pub(super) fn is_about_version(&self) -> bool {
         match self {
             Self::NoClient { .. } => true,
@@ -106,11 +106,11 @@ impl MountError {
             Self::Refused { errno: Errno::PROTONOSUPPORT, .. } => {
                 "let the server offer this version, or give another with vers=".to_owned()
             }
-            Self::Refused { .. } => "look into the NFS server's log, and at the options of nfsroot=".to_owned(),
+            Self::Refused { .. } => "check the NFS server's log, and the options of nfsroot=".to_owned(),
             Self::Unreadable { version: Version::V4(2), .. } => {
                 "give vers=4.1 or vers=3 (Linux from 6.6 on cannot read by 4.2 from NFS-Ganesha before 6.2), or renew the server".to_owned()
             }
-            Self::Unreadable { .. } => "look into the NFS server's log: it may fail to read its own disk".to_owned(),
+            Self::Unreadable { .. } => "check the NFS server's log: it may fail to read its own disk".to_owned(),
             Self::ByNeither { by_4, .. } => by_4.advice(),
             Self::Stalled { .. } => "check the network between this machine and the server for loss".to_owned(),
             Self::Thread(_) => "give the machine more memory".to_owned(),
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_cannot_read_is_told_of_another_version_only_where_that_may_help() {
+    fn another_version_is_advised_only_if_it_may_help() {
         let unreadable = |version| MountError::Unreadable {
             version,
             program: "/sbin/init".to_owned(),

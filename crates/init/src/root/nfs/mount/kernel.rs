@@ -1,4 +1,4 @@
-//! One mount by the kernel's NFS client, told parameter by parameter.
+//! One mount by the kernel's NFS client, with its parameters passed one by one.
 
 use std::ffi::CString;
 use std::io;
@@ -20,39 +20,41 @@ use crate::clock::{Moment, Wait};
 use crate::console::{debug, warn};
 use crate::root::in_root;
 
-/// One message of the kernel about a mount, at most (`fs/fs_context.c` formats into a page).
+/// The longest message of the kernel about a mount (`fs/fs_context.c` formats into a page).
 const KERNEL_MESSAGE: usize = 4096;
-/// How much of a program is read to see whether it can be.
-const TRIED: usize = 64 << 10;
+/// How much of a program is read, in bytes, to check that it is readable.
+const READ_SIZE: usize = 64 << 10;
 
-/// What is mounted where.
+/// A mount to make.
 pub(super) struct Order {
-    /// What the kernel is told.
+    /// The parameters for the kernel.
     pub(super) request: MountRequest,
-    /// The version that this is.
+    /// The version of NFS.
     pub(super) version: Version,
     /// Where it is mounted.
     pub(super) target: String,
-    /// What is run in the end is one of these.
+    /// One of these is run later.
     pub(super) programs: Vec<String>,
 }
 
-/// Runs the mount in a thread, and gives it up when it takes too long. What is given up never shows: the mount is
-/// attached by this side, and only when it is there in time.
-pub(super) fn in_time(order: Order, patience: Duration) -> Result<(), MountError> {
+/// Runs the mount in a thread, and abandons it after a timeout. An abandoned mount never becomes visible: this thread
+/// attaches the mount, and only if it is ready in time.
+pub(super) fn mount_with_timeout(order: Order, timeout: Duration) -> Result<(), MountError> {
     let (sender, receiver) = channel();
     let what = format!("the kernel to mount {}", order.request.source);
     let (version, target) = (order.version, order.target.clone());
     let work = move || {
-        sender
-            .send(make(&order.request, version, &order.target).and_then(|tree| order.tried(tree)));
+        sender.send(
+            create(&order.request, version, &order.target)
+                .and_then(|tree| order.verify_readable(tree)),
+        );
     };
     thread::Builder::new()
         .name("mount".to_owned())
         .spawn(work)
         .map_err(MountError::Thread)?;
-    let stalled = || MountError::Stalled { version, patience };
-    let deadline = Moment::now().after(patience);
+    let stalled = || MountError::Stalled { version, timeout };
+    let deadline = Moment::now().after(timeout);
     let mut wait = Wait::start();
     loop {
         let next = wait.log_if_due(&what).min(deadline);
@@ -79,10 +81,10 @@ pub(super) fn in_time(order: Order, patience: Duration) -> Result<(), MountError
 }
 
 impl Order {
-    /// The mount, if what is run in the end can be read there, for one that succeeded may yet be of no use: Linux from
-    /// 6.6 on reads by READ_PLUS (RFC 7862 §15.10) in version 4.2, which NFS-Ganesha before 6.2 answers wrongly: EIO
-    /// for every file. Nothing turns that off, but an older version does without it.
-    fn tried(&self, tree: Option<OwnedFd>) -> Result<Option<OwnedFd>, MountError> {
+    /// Checks that the program to run can be read, since a mount may succeed and still be useless: Linux from 6.6 on reads
+    /// with READ_PLUS (RFC 7862 §15.10) in version 4.2, which NFS-Ganesha before 6.2 answers wrongly: EIO for every file.
+    /// It cannot be disabled, but older versions do not use it.
+    fn verify_readable(&self, tree: Option<OwnedFd>) -> Result<Option<OwnedFd>, MountError> {
         let attached = match &tree {
             Some(_) => None,
             None => in_root::directory(&self.target).ok(),
@@ -104,11 +106,11 @@ impl Order {
     }
 }
 
-/// The program that the server, or the kernel's client, fails to give, if none before it can be read. What else is
-/// wrong with a program is told later.
+/// The first program that fails with an I/O error, if none before it can be read. Other problems of a program are
+/// reported later.
 fn unreadable(root: BorrowedFd<'_>, programs: &[String]) -> Option<(String, Errno)> {
     for program in programs {
-        match begin(root, program) {
+        match read_start(root, program) {
             Ok(_) => return None,
             Err(errno @ (Errno::IO | Errno::REMOTEIO)) => return Some((program.clone(), errno)),
             Err(_) => {}
@@ -117,14 +119,14 @@ fn unreadable(root: BorrowedFd<'_>, programs: &[String]) -> Option<(String, Errn
     None
 }
 
-/// Reads the beginning of a file; its length.
-fn begin(root: BorrowedFd<'_>, path: &str) -> rustix::io::Result<usize> {
+/// Reads the start of a file. Returns the number of bytes.
+fn read_start(root: BorrowedFd<'_>, path: &str) -> rustix::io::Result<usize> {
     let file = in_root::open(root, path, OFlags::RDONLY | OFlags::NONBLOCK)?;
-    rustix::io::read(&file, &mut vec![0; TRIED][..])
+    rustix::io::read(&file, &mut vec![0; READ_SIZE][..])
 }
 
-/// Makes the mount: a tree that is not attached yet, or `None` where mount(2) attached it at once.
-fn make(
+/// Creates the mount: a tree that is not attached yet, or `None` if mount(2) attached it at once.
+fn create(
     request: &MountRequest,
     version: Version,
     target: &str,
@@ -133,7 +135,7 @@ fn make(
     let context = match fsopen(request.fstype, FsOpenFlags::FSOPEN_CLOEXEC) {
         Ok(context) => context,
         Err(Errno::NODEV) => return Err(MountError::NoClient { version }),
-        Err(Errno::NOSYS) => return make_old(request, version, target),
+        Err(Errno::NOSYS) => return create_with_mount2(request, version, target),
         Err(errno) => return Err(refused(version, &[], errno)),
     };
     fsconfig_set_string(&context, "source", request.source.as_str())
@@ -144,14 +146,15 @@ fn make(
             Some(value) => fsconfig_set_string(&context, parameter.key.as_str(), value.as_str()),
             None => fsconfig_set_flag(&context, parameter.key.as_str()),
         };
-        let said = messages(&context);
+        let kernel_messages = messages(&context);
         let Err(errno) = result else {
-            said.iter()
+            kernel_messages
+                .iter()
                 .for_each(|text| debug!("the kernel says: {text}"));
             continue;
         };
         let written = parameter.to_string();
-        let text = told(&said, errno);
+        let text = error_text(&kernel_messages, errno);
         if parameter.essential {
             return Err(MountError::Parameter {
                 parameter: written,
@@ -175,14 +178,14 @@ fn make(
         .map_err(|errno| refused(version, &messages(&context), errno))
 }
 
-/// The same by mount(2). An unknown option fails it as a whole, before anybody is asked, and nothing says which one
-/// it was: so each that can be left out is, one after the other, and at last all of them.
-fn make_old(
+/// The same with mount(2). An unknown option fails the whole call, before the server is contacted, and the kernel does
+/// not say which one: so the optional ones are left out one by one, and finally all of them.
+fn create_with_mount2(
     request: &MountRequest,
     version: Version,
     target: &str,
 ) -> Result<Option<OwnedFd>, MountError> {
-    let mut flags = old_flags(request.flags);
+    let mut flags = mount2_flags(request.flags);
     flags.set(MountFlags::RDONLY, request.access == Access::ReadOnly);
     let attempt = |wanted: &dyn Fn(&MountParameter) -> bool| {
         let data = CString::new(request.data(wanted)).map_err(|_| Errno::INVAL)?;
@@ -216,29 +219,29 @@ fn make_old(
     }
 }
 
-fn refused(version: Version, said: &[String], errno: Errno) -> MountError {
+fn refused(version: Version, kernel_messages: &[String], errno: Errno) -> MountError {
     MountError::Refused {
         version,
-        text: told(said, errno),
+        text: error_text(kernel_messages, errno),
         errno,
     }
 }
 
-/// The kernel's words, and the error's.
-fn told(said: &[String], errno: Errno) -> String {
+/// The kernel's messages and the error.
+fn error_text(kernel_messages: &[String], errno: Errno) -> String {
     let error = io::Error::from(errno);
-    if said.is_empty() {
+    if kernel_messages.is_empty() {
         error.to_string()
     } else {
-        format!("{} ({error})", said.join("; "))
+        format!("{} ({error})", kernel_messages.join("; "))
     }
 }
 
-/// What the kernel said about a mount under construction: lines that start `e `, `w ` or `i `.
+/// The kernel's messages about a mount under construction: lines that start with `e `, `w ` or `i `.
 fn messages(context: &OwnedFd) -> Vec<String> {
-    let mut said = Vec::new();
+    let mut kernel_messages = Vec::new();
     let mut buffer = vec![0; KERNEL_MESSAGE];
-    // Eight is all that the kernel keeps.
+    // The kernel keeps eight at most.
     for _ in 0..8 {
         let Ok(length) = rustix::io::read(context, &mut buffer[..]) else {
             break;
@@ -249,9 +252,9 @@ fn messages(context: &OwnedFd) -> Vec<String> {
             .strip_prefix("e ")
             .or_else(|| text.strip_prefix("w "))
             .unwrap_or(text);
-        said.push(text.to_owned());
+        kernel_messages.push(text.to_owned());
     }
-    said
+    kernel_messages
 }
 
 fn attributes(flags: NfsFlags) -> MountAttrFlags {
@@ -268,7 +271,7 @@ fn attributes(flags: NfsFlags) -> MountAttrFlags {
     attributes
 }
 
-fn old_flags(flags: NfsFlags) -> MountFlags {
+fn mount2_flags(flags: NfsFlags) -> MountFlags {
     let mut old = MountFlags::empty();
     old.set(MountFlags::NOATIME, flags.no_atime);
     old.set(MountFlags::STRICTATIME, flags.strict_atime);
@@ -284,7 +287,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_that_fails_to_be_read_is_found_unless_one_before_it_can_be() {
+    fn an_unreadable_program_is_found_unless_an_earlier_one_is_readable() {
         // Nothing is at a process's address 0, and reading there is an I/O error.
         let proc = in_root::directory("/proc").unwrap();
         let unreadable = |programs: &[&str]| {
