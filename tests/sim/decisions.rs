@@ -1,14 +1,16 @@
 //! Our server's decision about one packet, in either role, and its answer in words.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use netroot_net::Prefix;
 use netroot_proto::dhcp::SERVER_PORT;
 use netroot_proto::dhcp::options::Message;
 use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::pxe::arch::Platform;
-use netroot_proto::pxe::config::{Arrival, Config, Loader, Network, Role};
+use netroot_proto::pxe::config::{Arrival, BootOptions, Loader, Role, SubnetOptions};
 use netroot_proto::pxe::decide::{Decision, Destination, Reason, Reply, decide};
 use netroot_proto::pxe::strategy::{Strategy, Style};
 
@@ -24,20 +26,24 @@ pub(crate) const USUAL: Strategy = Strategy {
     second_loader: false,
 };
 
-pub(crate) fn config() -> Config {
+static LOADERS: LazyLock<[Loader; 3]> = LazyLock::new(|| {
     let loader = |platform, first: &str, second: Option<&str>| Loader {
         platform,
         first: first.into(),
         second: second.map(Into::into),
     };
-    Config {
+    [
+        loader(Platform::Bios, "undionly.kpxe", None),
+        loader(Platform::EfiX64, "snponly.efi", Some("ipxe.efi")),
+        loader(Platform::RaspberryPi, "bootcode.bin", None),
+    ]
+});
+
+pub(crate) fn boots() -> BootOptions<'static> {
+    BootOptions {
         http_port: 8080,
-        script_path: "boot/{mac}.ipxe".into(),
-        loaders: vec![
-            loader(Platform::Bios, "undionly.kpxe", None),
-            loader(Platform::EfiX64, "snponly.efi", Some("ipxe.efi")),
-            loader(Platform::RaspberryPi, "bootcode.bin", None),
-        ],
+        script_path: "boot/{mac}.ipxe",
+        loaders: &*LOADERS,
         root_path: None,
     }
 }
@@ -46,7 +52,7 @@ pub(crate) fn arrival(port: u16) -> Arrival {
     Arrival {
         interface: "eth0".into(),
         address: ip(1),
-        prefix: 24,
+        network: Prefix::clamped(ip(1), 24),
         port,
         source: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68),
     }
@@ -72,7 +78,7 @@ pub(crate) fn proxy_at(
         source,
         ..arrival(port)
     };
-    decide(&request, &arrival, &config(), Role::Proxy, strategy, HOUR)
+    decide(&request, &arrival, &boots(), Role::Proxy, strategy, HOUR)
 }
 
 pub(crate) fn dhcp(datagram: &[u8], pool: &mut Pool, strategy: Strategy) -> Decision {
@@ -88,17 +94,17 @@ pub(crate) fn dhcp_at(
     pool: &mut Pool,
     strategy: Strategy,
 ) -> Decision {
-    let network = Network::new(HOUR);
+    let network = SubnetOptions::new(HOUR);
     let request = Request::read(datagram).unwrap();
     let arrival = Arrival {
         source,
         ..arrival(port)
     };
     let role = Role::Dhcp {
-        network: &network,
+        options: &network,
         pool,
     };
-    decide(&request, &arrival, &config(), role, strategy, HOUR)
+    decide(&request, &arrival, &boots(), role, strategy, HOUR)
 }
 
 pub(crate) fn reply(decision: Decision) -> Reply {

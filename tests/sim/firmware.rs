@@ -7,13 +7,13 @@ use netroot_proto::dhcp::request::Request;
 use netroot_proto::dhcp::{BINL_PORT, Mac};
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::client::Client;
-use netroot_proto::pxe::config::{Arrival, Network, Role};
+use netroot_proto::pxe::config::{Arrival, Role, SubnetOptions};
 use netroot_proto::pxe::decide::{Answer, BootFile, Destination, Reason, decide};
 use netroot_proto::pxe::strategy::{Strategy, Style};
 
 use super::captures::{self, with_options};
 use super::decisions::{
-    HOUR, OTHER, USUAL, arrival, config, dhcp, pool, proxy, reason, reply, words,
+    HOUR, OTHER, USUAL, arrival, boots, dhcp, pool, proxy, reason, reply, words,
 };
 use super::lan::ip;
 
@@ -64,7 +64,7 @@ fn the_other_kind_of_ovmf_is_sent_to_port_4011_and_answered_at_its_source() {
         ..arrival(BINL_PORT)
     };
     let request = Request::read(&second).unwrap();
-    let decision = decide(&request, &arrival, &config(), Role::Proxy, OTHER, HOUR);
+    let decision = decide(&request, &arrival, &boots(), Role::Proxy, OTHER, HOUR);
     let reply = reply(decision);
     assert_eq!(reply.destination, Destination::Unicast(source));
     let loader = "snponly.efi".to_owned();
@@ -91,18 +91,18 @@ fn port_4011_answers_bios_uefi_and_ipxe_in_both_roles() {
         captures::OVMF_HTTP_DISCOVER,
     ] {
         let request = Request::read(&capture.bytes()).unwrap();
-        let network = Network::new(HOUR);
+        let network = SubnetOptions::new(HOUR);
         for role in [
             Role::Proxy,
             Role::Dhcp {
-                network: &network,
+                options: &network,
                 pool: &mut pool(),
             },
         ] {
             let reply = reply(decide(
                 &request,
                 &arrival(BINL_PORT),
-                &config(),
+                &boots(),
                 role,
                 USUAL,
                 HOUR,
@@ -114,7 +114,7 @@ fn port_4011_answers_bios_uefi_and_ipxe_in_both_roles() {
     let decision = decide(
         &plain,
         &arrival(BINL_PORT),
-        &config(),
+        &boots(),
         Role::Proxy,
         USUAL,
         HOUR,

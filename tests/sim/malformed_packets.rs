@@ -16,7 +16,7 @@ use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::dhcp::{BINL_PORT, Mac, SERVER_PORT};
 use netroot_proto::pxe::client::Client;
-use netroot_proto::pxe::config::{Network, Role};
+use netroot_proto::pxe::config::{Role, SubnetOptions};
 use netroot_proto::pxe::decide::{Decision, decide};
 use netroot_proto::pxe::probe::Probe;
 use netroot_proto::pxe::strategy::{Strategy as BootStrategy, Style};
@@ -29,7 +29,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::captures;
-use super::decisions::{arrival, config};
+use super::decisions::{arrival, boots};
 use super::frames::frame;
 use super::lan::ip;
 
@@ -98,14 +98,14 @@ fn survive(datagram: &[u8]) {
         return;
     };
     let _ = (Client::of(&request).to_string(), request.claimed_address());
-    let network = Network::new(Duration::from_secs(600));
+    let network = SubnetOptions::new(Duration::from_secs(600));
     for style in [Style::Usual, Style::Other] {
         for port in [SERVER_PORT, BINL_PORT] {
             let mut pool = Pool::new(ip(100), ip(200), vec![ip(1)]).unwrap();
             for role in [
                 Role::Proxy,
                 Role::Dhcp {
-                    network: &network,
+                    options: &network,
                     pool: &mut pool,
                 },
             ] {
@@ -113,7 +113,7 @@ fn survive(datagram: &[u8]) {
                     style,
                     second_loader: true,
                 };
-                match decide(&request, &arrival(port), &config(), role, strategy, NOW) {
+                match decide(&request, &arrival(port), &boots(), role, strategy, NOW) {
                     Decision::Ignore(reason) => drop(reason.to_string()),
                     Decision::Noted(_) => {}
                     Decision::Reply(reply) => {
@@ -362,14 +362,14 @@ fn a_probe_finds_the_other_server_and_its_boot_options() {
     };
     let discover = Request::read(&probe.discover()).unwrap();
     assert_eq!(Client::of(&discover).to_string(), "UEFI x64 PXE");
-    let network = Network::new(NOW);
+    let network = SubnetOptions::new(NOW);
     let mut pool = Pool::new(ip(100), ip(200), vec![]).unwrap();
     let mut found = Vec::new();
     let source = SocketAddrV4::new(ip(1), 67);
     for role in [
         Role::Proxy,
         Role::Dhcp {
-            network: &network,
+            options: &network,
             pool: &mut pool,
         },
     ] {
@@ -377,7 +377,7 @@ fn a_probe_finds_the_other_server_and_its_boot_options() {
         let Decision::Reply(reply) = decide(
             &discover,
             &arrival(SERVER_PORT),
-            &config(),
+            &boots(),
             role,
             strategy,
             NOW,

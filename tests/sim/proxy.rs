@@ -2,12 +2,13 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use netroot_net::Prefix;
 use netroot_proto::dhcp::emit::Draft;
 use netroot_proto::dhcp::header::Header;
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::dhcp::{CLIENT_PORT, INIT_VENDOR_CLASS, Mac, MessageType, SERVER_PORT, code};
-use netroot_proto::pxe::config::{Arrival, Config, Role};
+use netroot_proto::pxe::config::{Arrival, BootOptions, Role};
 use netroot_proto::pxe::decide::{Decision, Destination, Reason, decide};
 use netroot_proto::pxe::strategy::Strategy;
 
@@ -34,21 +35,21 @@ fn proxy_answers(kind: MessageType, class: &[u8], root: Option<&[u8]>) -> Decisi
     draft.push(code::MESSAGE_TYPE, &[kind.into()]);
     draft.push(code::VENDOR_CLASS, class);
     let request = Request::read(&draft.emit(548).bytes).unwrap();
-    let config = Config {
+    let boots = BootOptions {
         http_port: 80,
-        script_path: "boot/{mac}.ipxe".into(),
-        loaders: Vec::new(),
-        root_path: root.map(<[u8]>::to_vec),
+        script_path: "boot/{mac}.ipxe",
+        loaders: &[],
+        root_path: root,
     };
     let arrival = Arrival {
         interface: "lan".into(),
         address: ip(2),
-        prefix: 24,
+        network: Prefix::clamped(ip(2), 24),
         port: SERVER_PORT,
         source: SocketAddrV4::new(request.header.client_ip, CLIENT_PORT),
     };
     let strategy = Strategy::default();
-    decide(&request, &arrival, &config, Role::Proxy, strategy, SECOND)
+    decide(&request, &arrival, &boots, Role::Proxy, strategy, SECOND)
 }
 
 #[test]

@@ -7,13 +7,13 @@ use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::dhcp::{Mac, SERVER_PORT};
 use netroot_proto::pxe::client::Client;
-use netroot_proto::pxe::config::{Network, Role};
+use netroot_proto::pxe::config::{BootOptions, Role, SubnetOptions};
 use netroot_proto::pxe::decide::{
     Answer, BootFile, Decision, Destination, Noted, Reason, Refusal, decide,
 };
 
 use super::captures::{self, with_options};
-use super::decisions::{HOUR, USUAL, arrival, config, dhcp, pool, proxy, reason, reply, words};
+use super::decisions::{HOUR, USUAL, arrival, boots, dhcp, pool, proxy, reason, reply, words};
 use super::lan::ip;
 
 #[test]
@@ -191,22 +191,25 @@ fn a_full_range_is_logged_and_not_answered() {
 
 #[test]
 fn a_small_client_loses_the_least_important_options_first() {
-    let mut config = config();
-    config.script_path = "a/long/path/".repeat(9) + "{mac}";
-    config.root_path = Some(vec![b'r'; 200]);
+    let script_path = "a/long/path/".repeat(9) + "{mac}";
+    let boots = BootOptions {
+        script_path: &script_path,
+        root_path: Some(&[b'r'; 200]),
+        ..boots()
+    };
     let mut bytes = captures::IPXE_DISCOVER.bytes();
     // Option 57: the 576 bytes that every client must take.
     bytes[245..247].copy_from_slice(&576u16.to_be_bytes());
     let request = Request::read(&bytes).unwrap();
-    let network = Network::new(HOUR);
+    let network = SubnetOptions::new(HOUR);
     let role = Role::Dhcp {
-        network: &network,
+        options: &network,
         pool: &mut pool(),
     };
     let answer = reply(decide(
         &request,
         &arrival(SERVER_PORT),
-        &config,
+        &boots,
         role,
         USUAL,
         HOUR,
@@ -229,6 +232,6 @@ fn a_servers_message_is_not_a_request() {
     assert!(Request::read(&offer.packet).is_err());
     let other_port = arrival(69);
     let request = Request::read(&captures::OVMF_DISCOVER.bytes()).unwrap();
-    let decision = decide(&request, &other_port, &config(), Role::Proxy, USUAL, HOUR);
+    let decision = decide(&request, &other_port, &boots(), Role::Proxy, USUAL, HOUR);
     assert_eq!(reason(decision), Reason::Port(69));
 }

@@ -3,12 +3,13 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
+use netroot_net::Prefix;
 use netroot_proto::dhcp::options::Message;
 use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::dhcp::{CLIENT_PORT, Mac, SERVER_PORT};
 use netroot_proto::pxe::arch::Platform;
-use netroot_proto::pxe::config::{Arrival, Config, Loader, Network, Role};
+use netroot_proto::pxe::config::{Arrival, BootOptions, Loader, Role, SubnetOptions};
 use netroot_proto::pxe::decide::{Answer, Decision, Destination, decide};
 use netroot_proto::pxe::strategy::Strategy;
 use smoltcp::wire::{
@@ -49,7 +50,7 @@ pub(crate) struct Server {
     pub(crate) address: Ipv4Addr,
     pub(crate) mac: Mac,
     /// `None` is the ProxyDHCP role.
-    pub(crate) dhcp: Option<(Network, Pool)>,
+    pub(crate) dhcp: Option<(SubnetOptions, Pool)>,
     /// How long it thinks before it answers: dnsmasq pings an address for three seconds.
     pub(crate) delay: Duration,
     /// What it answered.
@@ -66,7 +67,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn dhcp(last: u8, range: (u8, u8), lease_time: Duration) -> Server {
-        let mut network = Network::new(lease_time);
+        let mut network = SubnetOptions::new(lease_time);
         network.routers = vec![ip(1)];
         network.dns = vec![ip(53)];
         network.mtu = Some(1400);
@@ -114,24 +115,27 @@ impl Server {
             first: "snponly.efi".into(),
             second: None,
         };
-        let config = Config {
+        let boots = BootOptions {
             http_port: 80,
-            script_path: "boot/{mac}.ipxe".into(),
-            loaders: vec![loader],
-            root_path: self.root.clone(),
+            script_path: "boot/{mac}.ipxe",
+            loaders: &[loader],
+            root_path: self.root.as_deref(),
         };
         let arrival = Arrival {
             interface: "lan".into(),
             address: self.address,
-            prefix: 24,
+            network: Prefix::clamped(self.address, 24),
             port: SERVER_PORT,
             source,
         };
         let role = match &mut self.dhcp {
-            Some((network, pool)) => Role::Dhcp { network, pool },
+            Some((network, pool)) => Role::Dhcp {
+                options: network,
+                pool,
+            },
             None => Role::Proxy,
         };
-        let decision = decide(&request, &arrival, &config, role, Strategy::default(), now);
+        let decision = decide(&request, &arrival, &boots, role, Strategy::default(), now);
         let Decision::Reply(mut reply) = decision else {
             return None;
         };

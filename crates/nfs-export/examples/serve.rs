@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     )?;
     println!("handles: {:?}, view: {:?}", export.handles(), export.view());
     let listener = TcpListener::bind(&address)?;
-    let server = Server::start(vec![export], Listeners::new(listener), |event| {
+    let server = Server::start(vec![export], Listeners::new(vec![listener]), |event| {
         println!("{event:?}");
     })?;
     println!("serving on {}", server.address());

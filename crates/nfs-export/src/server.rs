@@ -31,22 +31,22 @@ const MAX_DATAGRAM: usize = 1024;
 /// The sockets of a server, bound by the caller.
 #[derive(Debug)]
 pub struct Listeners {
-    /// NFS and MOUNT, both on this port; clients are given `port=` and `mountport=`.
-    pub nfs: TcpListener,
+    /// NFS and MOUNT, all on one port; clients are given `port=` and `mountport=`. One for each address.
+    pub nfs: Vec<TcpListener>,
     /// The portmapper over TCP, for clients without these options; optional.
-    pub portmap_tcp: Option<TcpListener>,
+    pub portmap_tcp: Vec<TcpListener>,
     /// The portmapper over UDP; optional.
-    pub portmap_udp: Option<UdpSocket>,
+    pub portmap_udp: Vec<UdpSocket>,
 }
 
 impl Listeners {
-    /// NFS and MOUNT on this socket, without a portmapper.
+    /// NFS and MOUNT on these sockets, without a portmapper.
     #[must_use]
-    pub fn new(nfs: TcpListener) -> Self {
+    pub fn new(nfs: Vec<TcpListener>) -> Self {
         Self {
             nfs,
-            portmap_tcp: None,
-            portmap_udp: None,
+            portmap_tcp: Vec::new(),
+            portmap_udp: Vec::new(),
         }
     }
 
@@ -58,8 +58,8 @@ impl Listeners {
     pub fn bind_portmapper(&mut self, address: Ipv4Addr) -> io::Result<()> {
         let address = (address, nfs3_types::portmap::PMAP_PORT);
         let tcp = TcpListener::bind(address)?;
-        self.portmap_udp = Some(UdpSocket::bind(address)?);
-        self.portmap_tcp = Some(tcp);
+        self.portmap_udp.push(UdpSocket::bind(address)?);
+        self.portmap_tcp.push(tcp);
         Ok(())
     }
 }
@@ -125,28 +125,26 @@ impl Server {
             Conflict::Name(name) => StartError::SameName { name },
             Conflict::Handles(first, second) => StartError::SameRoot { first, second },
         })?;
-        let address = listeners.nfs.local_addr().map_err(StartError::Socket)?;
-        let local = |address: io::Result<SocketAddr>| address.ok().map(|address| address.port());
+        let first = listeners.nfs.first();
+        let first = first.ok_or_else(|| StartError::Socket(io::ErrorKind::InvalidInput.into()))?;
+        let address = first.local_addr().map_err(StartError::Socket)?;
+        let port = |address: io::Result<SocketAddr>| address.ok().map(|address| address.port());
         let ports = Ports {
             nfs: address.port(),
             portmap_tcp: listeners
                 .portmap_tcp
-                .as_ref()
-                .and_then(|tcp| local(tcp.local_addr())),
+                .first()
+                .and_then(|tcp| port(tcp.local_addr())),
             portmap_udp: listeners
                 .portmap_udp
-                .as_ref()
-                .and_then(|udp| local(udp.local_addr())),
+                .first()
+                .and_then(|udp| port(udp.local_addr())),
         };
-        // The thread polls: accept must not block if the connection is gone by then.
-        listeners
-            .nfs
-            .set_nonblocking(true)
-            .map_err(StartError::Socket)?;
-        if let Some(tcp) = &listeners.portmap_tcp {
+        // The thread polls: a connection that is gone before it is accepted must not hold it.
+        for tcp in listeners.nfs.iter().chain(&listeners.portmap_tcp) {
             tcp.set_nonblocking(true).map_err(StartError::Socket)?;
         }
-        if let Some(udp) = &listeners.portmap_udp {
+        for udp in &listeners.portmap_udp {
             udp.set_nonblocking(true).map_err(StartError::Socket)?;
         }
         let wake =
@@ -218,17 +216,14 @@ impl Drop for Server {
 }
 
 fn listen(shared: &Arc<Shared>, listeners: &Listeners) {
-    let streams: Vec<&TcpListener> = [Some(&listeners.nfs), listeners.portmap_tcp.as_ref()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let streams: Vec<&TcpListener> = listeners.nfs.iter().chain(&listeners.portmap_tcp).collect();
     let mut out = ReplyBuffer::default();
     while !shared.stopping.load(Ordering::SeqCst) {
         let mut ready: Vec<PollFd<'_>> = streams
             .iter()
             .map(AsFd::as_fd)
             .chain([shared.wake.as_fd()])
-            .chain(listeners.portmap_udp.as_ref().map(AsFd::as_fd))
+            .chain(listeners.portmap_udp.iter().map(AsFd::as_fd))
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
             .collect();
         if poll(&mut ready, None).is_err() {
@@ -242,7 +237,7 @@ fn listen(shared: &Arc<Shared>, listeners: &Listeners) {
                 Err(_) => thread::sleep(std::time::Duration::from_millis(100)),
             }
         }
-        if let Some(udp) = &listeners.portmap_udp {
+        for udp in &listeners.portmap_udp {
             shared.datagram(udp, &mut out);
         }
     }

@@ -151,21 +151,11 @@ fn an_unauthorized_client_is_refused_and_learns_nothing_else() {
 #[test]
 fn the_portmapper_answers_over_tcp_and_udp() {
     let root = tempfile::tempdir().unwrap();
-    let mut listeners = Listeners::new(TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.portmap_tcp = Some(TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.portmap_udp = Some(UdpSocket::bind("127.0.0.1:0").unwrap());
-    let tcp = listeners
-        .portmap_tcp
-        .as_ref()
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let udp = listeners
-        .portmap_udp
-        .as_ref()
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let mut listeners = Listeners::new(vec![TcpListener::bind("127.0.0.1:0").unwrap()]);
+    listeners.portmap_tcp = vec![TcpListener::bind("127.0.0.1:0").unwrap()];
+    listeners.portmap_udp = vec![UdpSocket::bind("127.0.0.1:0").unwrap()];
+    let tcp = listeners.portmap_tcp[0].local_addr().unwrap();
+    let udp = listeners.portmap_udp[0].local_addr().unwrap();
     let export = Export::open(root.path(), options()).unwrap();
     let server = Server::start(vec![export], listeners, |_| {}).unwrap();
     let port = server.address().port();
@@ -256,7 +246,7 @@ fn two_exports_must_have_distinct_names_and_roots() {
     };
     let start = |exports| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        Server::start(exports, Listeners::new(listener), |_| {})
+        Server::start(exports, Listeners::new(vec![listener]), |_| {})
     };
     let same = start(vec![open("/a"), open("/a")]).unwrap_err();
     assert!(matches!(same, StartError::SameName { .. }));

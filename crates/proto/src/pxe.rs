@@ -2,7 +2,7 @@
 //!
 //! * [`arch`]: client architectures as data.
 //! * [`client`]: which kind of client speaks: a plain one, PXE or HTTP firmware, iPXE.
-//! * [`config`]: what the server is told once: its role, its loaders, its network.
+//! * [`config`]: what a decision depends on besides the request: what the machine boots, and the server's role.
 //! * [`decide`]: the decision: a request in, a [`decide::Decision`] out.
 //! * [`probe`]: other DHCP servers on the network, and what they tell firmware.
 //! * [`solicitation`]: what keeps iPXE from waiting 16 s for an IPv6 router.
@@ -20,23 +20,24 @@
 //! # use netroot_proto::pxe::{arch::Platform, config::*, decide::*, strategy::Strategy};
 //! # fn send(_: &Destination, _: &[u8]) {}
 //! # fn serve(datagram: &[u8], now: Duration, pool: &mut Pool) -> Result<(), Box<dyn std::error::Error>> {
-//! let config = Config {
+//! let loaders = [Loader { platform: Platform::EfiX64, first: "snponly.efi".into(), second: Some("ipxe.efi".into()) }];
+//! let boots = BootOptions {
 //!     http_port: 80,
-//!     script_path: "boot/{mac}.ipxe".into(),
-//!     loaders: vec![Loader { platform: Platform::EfiX64, first: "snponly.efi".into(), second: Some("ipxe.efi".into()) }],
+//!     script_path: "boot/{mac}.ipxe",
+//!     loaders: &loaders,
 //!     root_path: None,
 //! };
-//! let network = Network::new(Duration::from_secs(3600));
+//! let options = SubnetOptions::new(Duration::from_secs(3600));
 //! let arrival = Arrival {
 //!     interface: "eth0".into(),
 //!     address: Ipv4Addr::new(10, 0, 0, 1),
-//!     prefix: 24,
+//!     network: netroot_net::Prefix::new(Ipv4Addr::new(10, 0, 0, 1), 24)?,
 //!     port: SERVER_PORT,
 //!     source: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68),
 //! };
 //! let request = Request::read(datagram)?; // an error is counted, not answered
-//! let role = Role::Dhcp { network: &network, pool }; // or Role::Proxy
-//! match decide(&request, &arrival, &config, role, Strategy::default(), now) {
+//! let role = Role::Dhcp { options: &options, pool }; // or Role::Proxy
+//! match decide(&request, &arrival, &boots, role, Strategy::default(), now) {
 //!     Decision::Reply(reply) => {
 //!         send(&reply.destination, &reply.packet); // from `arrival.port`, out of `arrival.interface`
 //!         println!("{} {}: {:?}", reply.machine, reply.client, reply.answer);

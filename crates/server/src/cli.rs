@@ -1,10 +1,11 @@
 //! The command line: what can be asked of `netroot`, with examples.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
+use netroot_net::Prefix;
 
 use crate::initrd_command::InitrdArgs;
 
@@ -156,8 +157,8 @@ pub(crate) struct ServeArgs {
     pub(crate) nfsroot: Option<String>,
 
     /// Who may mount: a network such as 10.0.0.0/24; may be given several times [default: the interface's].
-    #[arg(long, value_name = "NETWORK", conflicts_with = "nfsroot")]
-    pub(crate) allow: Vec<Network>,
+    #[arg(long, value_name = "NETWORK", conflicts_with = "nfsroot", value_parser = ipv4_network)]
+    pub(crate) allow: Vec<Prefix>,
 
     /// The HTTP server's port.
     #[arg(long, value_name = "PORT", default_value_t = 8069)]
@@ -242,26 +243,11 @@ impl FromStr for AddressRange {
     }
 }
 
-/// An IPv4 network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Network {
-    /// An address in it.
-    pub(crate) address: Ipv4Addr,
-    /// The bits that all its addresses share, at most 32.
-    pub(crate) prefix: u8,
-}
-
-impl FromStr for Network {
-    type Err = ValueError;
-
-    fn from_str(text: &str) -> Result<Self, ValueError> {
-        let (address, prefix) = text.split_once('/').unwrap_or((text, "32"));
-        let address = address.parse().map_err(|_| ValueError::NotANetwork)?;
-        let prefix = prefix.parse().map_err(|_| ValueError::NotANetwork)?;
-        if prefix > 32 {
-            return Err(ValueError::NotANetwork);
-        }
-        Ok(Self { address, prefix })
+fn ipv4_network(text: &str) -> Result<Prefix, ValueError> {
+    let network: Prefix = text.parse().map_err(|_| ValueError::NotANetwork)?;
+    match network.address() {
+        IpAddr::V4(_) => Ok(network),
+        IpAddr::V6(_) => Err(ValueError::NotANetwork),
     }
 }
 

@@ -88,7 +88,7 @@ pub fn serve(root: &Path) -> Running {
 pub fn serve_with(exports: Vec<Export>) -> Running {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let events = Arc::new(Mutex::new(Vec::new()));
-    let server = Server::start(exports, Listeners::new(listener), {
+    let server = Server::start(exports, Listeners::new(vec![listener]), {
         let events = Arc::clone(&events);
         move |event| events.lock().unwrap().push(event)
     })

@@ -1,26 +1,28 @@
-//! What the server is told once, and where a request came in.
+//! What a decision depends on besides the request: what the machine boots, where the request arrived, and the
+//! server's role there.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
+use netroot_net::{Mac, Prefix};
+
 use super::arch::Platform;
-use crate::dhcp::Mac;
 use crate::dhcp::lease::Route;
 use crate::dhcp::pool::Pool;
 
-/// What the server hands out to boot with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
+/// What one machine boots. Made for each request: two machines on one interface may boot different images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BootOptions<'a> {
     /// The port of this server's HTTP side.
     pub http_port: u16,
     /// Path of a machine's iPXE script, without a leading slash; `{mac}` becomes
     /// `52-54-00-12-34-56`. The URL has to stay under 128 bytes.
-    pub script_path: String,
-    /// What there is to load, one line per platform.
-    pub loaders: Vec<Loader>,
+    pub script_path: &'a str,
+    /// The boot loaders, one entry per platform.
+    pub loaders: &'a [Loader],
     /// Option 17, in the [`Role::Dhcp`] role for every initrd that asks for it, as a
     /// [`Role::Proxy`] for our own init.
-    pub root_path: Option<Vec<u8>>,
+    pub root_path: Option<&'a [u8]>,
 }
 
 /// The boot loaders of a platform, by the names under which TFTP and HTTP serve them.
@@ -35,7 +37,7 @@ pub struct Loader {
     pub second: Option<String>,
 }
 
-impl Config {
+impl BootOptions<'_> {
     /// The absolute URL of a machine's script. iPXE's own `${next-server}` is the *main*
     /// DHCP server under ProxyDHCP, so nothing relative can be handed out.
     pub fn script_url(&self, server: Ipv4Addr, mac: Mac) -> String {
@@ -60,17 +62,17 @@ impl Config {
 pub struct Arrival {
     /// The interface's name.
     pub interface: String,
-    /// This server's address on it.
+    /// The server's address in the answer: one of the interface's, the one that fits the client.
     pub address: Ipv4Addr,
-    /// Prefix length of the network on it.
-    pub prefix: u8,
+    /// The network of that address.
+    pub network: Prefix,
     /// The port of this server that the datagram came to: 67 or 4011.
     pub port: u16,
     /// Where the datagram came from.
     pub source: SocketAddrV4,
 }
 
-/// What the server is on this wire.
+/// The server's role on an interface.
 #[derive(Debug)]
 pub enum Role<'a> {
     /// Another server gives the addresses; this one only says what to boot.
@@ -78,7 +80,7 @@ pub enum Role<'a> {
     /// This server gives the addresses, and is the only one.
     Dhcp {
         /// What goes with an address.
-        network: &'a Network,
+        options: &'a SubnetOptions,
         /// The addresses.
         pool: &'a mut Pool,
     },
@@ -86,7 +88,7 @@ pub enum Role<'a> {
 
 /// What goes with an address in the [`Role::Dhcp`] role. The mask is the arrival interface's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Network {
+pub struct SubnetOptions {
     /// How long an address is granted for.
     pub lease_time: Duration,
     /// Option 3.
@@ -104,10 +106,10 @@ pub struct Network {
     pub routes: Vec<Route>,
 }
 
-impl Network {
-    /// A network with nothing but addresses.
-    pub fn new(lease_time: Duration) -> Network {
-        Network {
+impl SubnetOptions {
+    /// Addresses and nothing else.
+    pub fn new(lease_time: Duration) -> SubnetOptions {
+        SubnetOptions {
             lease_time,
             routers: Vec::new(),
             dns: Vec::new(),

@@ -4,12 +4,12 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use super::client::Client;
-use super::config::{Arrival, Config, Network, Role};
+use super::config::{Arrival, BootOptions, Role, SubnetOptions};
 use super::reply::{self, Boot, Grant, NoLoader};
 use super::strategy::Strategy;
 use crate::dhcp::pool::{Denial, Pool};
 use crate::dhcp::request::Request;
-use crate::dhcp::{BINL_PORT, CLIENT_PORT, MessageType, SERVER_PORT, same_network};
+use crate::dhcp::{BINL_PORT, CLIENT_PORT, MessageType, SERVER_PORT};
 
 pub use super::decision::{Answer, BootFile, Decision, Destination, Noted, Reason, Refusal, Reply};
 
@@ -17,7 +17,7 @@ pub use super::decision::{Answer, BootFile, Decision, Destination, Noted, Reason
 pub fn decide(
     request: &Request,
     arrival: &Arrival,
-    config: &Config,
+    boots: &BootOptions<'_>,
     role: Role<'_>,
     strategy: Strategy,
     now: Duration,
@@ -26,7 +26,7 @@ pub fn decide(
     let question = Question {
         request,
         arrival,
-        config,
+        boots,
         client: Client::of(request),
         strategy,
         authoritative,
@@ -34,7 +34,7 @@ pub fn decide(
     let answered = match (arrival.port, role) {
         (BINL_PORT, _) => question.boot_server().map(Decision::from),
         (SERVER_PORT, Role::Proxy) => question.proxy().map(Decision::from),
-        (SERVER_PORT, Role::Dhcp { network, pool }) => question.dhcp(network, pool, now),
+        (SERVER_PORT, Role::Dhcp { options, pool }) => question.dhcp(options, pool, now),
         (port, _) => Err(Reason::Port(port)),
     };
     answered.unwrap_or_else(Decision::Ignore)
@@ -44,7 +44,7 @@ pub fn decide(
 pub(super) struct Question<'a> {
     pub(super) request: &'a Request,
     pub(super) arrival: &'a Arrival,
-    pub(super) config: &'a Config,
+    pub(super) boots: &'a BootOptions<'a>,
     pub(super) client: Client,
     pub(super) strategy: Strategy,
     pub(super) authoritative: bool,
@@ -105,7 +105,7 @@ impl Question<'_> {
             }
             other => return Err(Reason::NoAnswerTo(other)),
         };
-        let path = self.config.root_path.as_deref().ok_or(Reason::NoRoot)?;
+        let path = self.boots.root_path.ok_or(Reason::NoRoot)?;
         let emitted = reply::root(self, kind, path);
         let root = path.to_vec();
         let answer = if kind == MessageType::Offer {
@@ -161,7 +161,12 @@ impl Question<'_> {
     }
 
     /// Port 67 as the only DHCP server.
-    fn dhcp(&self, network: &Network, pool: &mut Pool, now: Duration) -> Result<Decision, Reason> {
+    fn dhcp(
+        &self,
+        options: &SubnetOptions,
+        pool: &mut Pool,
+        now: Duration,
+    ) -> Result<Decision, Reason> {
         let request = self.request;
         let (mac, relay) = (request.header.mac, request.header.relay_ip);
         if !relay.is_unspecified() && !self.is_local(relay) {
@@ -172,17 +177,17 @@ impl Question<'_> {
                 let address = pool
                     .offer(mac, request.requested_address, now)
                     .ok_or(Reason::RangeFull)?;
-                self.grant(MessageType::Offer, network, Grant::Lease(address))
+                self.grant(MessageType::Offer, options, Grant::Lease(address))
                     .map(Decision::from)
             }
-            MessageType::Request => self.dhcp_request(network, pool, now).map(Decision::from),
+            MessageType::Request => self.dhcp_request(options, pool, now).map(Decision::from),
             MessageType::Inform => {
                 // RFC 2131 §4.3.5: everything but an address and times.
                 let address = request.header.client_ip;
                 if address.is_unspecified() {
                     return Err(Reason::NoAddress);
                 }
-                self.grant(MessageType::Ack, network, Grant::Inform(address))
+                self.grant(MessageType::Ack, options, Grant::Inform(address))
                     .map(Decision::from)
             }
             MessageType::Decline => {
@@ -212,7 +217,7 @@ impl Question<'_> {
     /// The four meanings of a REQUEST (RFC 2131 §4.3.2).
     fn dhcp_request(
         &self,
-        network: &Network,
+        options: &SubnetOptions,
         pool: &mut Pool,
         now: Duration,
     ) -> Result<Reply, Reason> {
@@ -232,8 +237,8 @@ impl Question<'_> {
         if !self.is_local(address) {
             return Ok(self.refuse(address, Refusal::OtherNetwork));
         }
-        match pool.take(mac, address, network.lease_time, now) {
-            Ok(()) => self.grant(MessageType::Ack, network, Grant::Lease(address)),
+        match pool.take(mac, address, options.lease_time, now) {
+            Ok(()) => self.grant(MessageType::Ack, options, Grant::Lease(address)),
             // As the only server of the wire, this one knows that the address is nobody's
             // to keep; silence would cost the client a minute of asking.
             Err(denial) => Ok(self.refuse(
@@ -247,7 +252,12 @@ impl Question<'_> {
         }
     }
 
-    fn grant(&self, kind: MessageType, network: &Network, grant: Grant) -> Result<Reply, Reason> {
+    fn grant(
+        &self,
+        kind: MessageType,
+        options: &SubnetOptions,
+        grant: Grant,
+    ) -> Result<Reply, Reason> {
         // A client without a loader gets its address all the same: it may boot from disk.
         let (boot, loader) = match Boot::of(self) {
             Ok(Some(boot)) => {
@@ -263,7 +273,7 @@ impl Question<'_> {
             (_, Grant::Inform(_)) => Answer::Informed { address, loader },
             _ => Answer::Acknowledged { address, loader },
         };
-        let emitted = reply::dhcp(self, kind, network, &grant, boot.as_ref());
+        let emitted = reply::dhcp(self, kind, options, &grant, boot.as_ref());
         Ok(self.reply(self.lease_destination(&grant), emitted, answer))
     }
 
@@ -297,7 +307,7 @@ impl Question<'_> {
     }
 
     fn is_local(&self, address: Ipv4Addr) -> bool {
-        same_network(self.arrival.address, address, self.arrival.prefix)
+        self.arrival.network.contains(address)
     }
 
     fn reply(
@@ -308,6 +318,7 @@ impl Question<'_> {
     ) -> Reply {
         Reply {
             destination,
+            source: self.arrival.address,
             packet: emitted.bytes,
             machine: self.request.header.mac,
             client: self.client,

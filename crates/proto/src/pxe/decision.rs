@@ -38,6 +38,8 @@ pub enum Noted {
 pub struct Reply {
     /// Where it goes.
     pub destination: Destination,
+    /// The address of this server that it comes from.
+    pub source: Ipv4Addr,
     /// The UDP payload.
     pub packet: Vec<u8>,
     /// The machine that it is for.

@@ -2,14 +2,16 @@
 
 use std::net::Ipv4Addr;
 
+use netroot_net::Prefix;
+
 use super::arch::Platform;
 use super::client::Client;
-use super::config::{Loader, Network};
+use super::config::{Loader, SubnetOptions};
 use super::decide::Question;
 use super::strategy::Style;
 use crate::dhcp::emit::{Draft, Emitted};
 use crate::dhcp::header::{BROADCAST_FLAG, Header};
-use crate::dhcp::{BINL_PORT, INIT_VENDOR_CLASS, MessageType, broadcast_address, code, netmask};
+use crate::dhcp::{BINL_PORT, INIT_VENDOR_CLASS, MessageType, code};
 
 /// 43.6 (discovery control) = 8: use the boot file of this very reply.
 const DIRECT: [u8; 3] = [6, 1, 8];
@@ -41,7 +43,7 @@ impl Boot {
     /// The answer for a client; `None` for one that does not boot from the network.
     pub(super) fn of(question: &Question<'_>) -> Result<Option<Boot>, NoLoader> {
         let Question {
-            config,
+            boots,
             arrival,
             request,
             client,
@@ -54,7 +56,7 @@ impl Boot {
                 let ipxe = question.authoritative.then_some(IPXE_NO_PROXY);
                 Boot {
                     ipxe,
-                    ..question.pxe(config.script_url(arrival.address, mac))
+                    ..question.pxe(boots.script_url(arrival.address, mac))
                 }
             }
             Client::Pxe(platform) | Client::IpxeWithoutHttp(platform) => {
@@ -62,7 +64,7 @@ impl Boot {
             }
             // EDK2's HTTP boot takes an offer with this class and a URL, from a proxy too.
             Client::Http(platform) => Boot {
-                file: config.url(arrival.address, &question.loader(platform)?),
+                file: boots.url(arrival.address, &question.loader(platform)?),
                 class: Some(b"HTTPClient"),
                 vendor: None,
                 ipxe: None,
@@ -80,7 +82,7 @@ impl Boot {
 impl Question<'_> {
     fn loader(&self, platform: Platform) -> Result<String, NoLoader> {
         let loader: Option<&Loader> = self
-            .config
+            .boots
             .loaders
             .iter()
             .find(|loader| loader.platform == platform);
@@ -214,14 +216,14 @@ impl Grant {
 pub(super) fn dhcp(
     question: &Question<'_>,
     kind: MessageType,
-    network: &Network,
+    options: &SubnetOptions,
     grant: &Grant,
     boot: Option<&Boot>,
 ) -> Emitted {
     let Question {
         arrival,
         request,
-        config,
+        boots,
         ..
     } = question;
     let mut draft = match grant {
@@ -235,15 +237,17 @@ pub(super) fn dhcp(
     // A client without PXE may still be an initrd that looks for its root's server.
     draft.header.next_server = arrival.address;
     if let Grant::Lease(_) = grant {
-        let seconds = u32::try_from(network.lease_time.as_secs()).unwrap_or(u32::MAX);
+        let seconds = u32::try_from(options.lease_time.as_secs()).unwrap_or(u32::MAX);
         draft.push(code::LEASE_TIME, &seconds.to_be_bytes());
         if seconds != u32::MAX {
             draft.push(code::RENEWAL_TIME, &(seconds / 2).to_be_bytes());
             draft.push(code::REBINDING_TIME, &(seconds - seconds / 8).to_be_bytes());
         }
     }
-    draft.push(code::SUBNET_MASK, &netmask(arrival.prefix).octets());
-    draft.push_addresses(code::ROUTERS, &network.routers);
+    // DHCPv4 answers arrive at addresses that have a mask.
+    let netmask = arrival.network.netmask().unwrap_or(Ipv4Addr::BROADCAST);
+    draft.push(code::SUBNET_MASK, &netmask.octets());
+    draft.push_addresses(code::ROUTERS, &options.routers);
     match boot {
         Some(boot) => question.push_boot(&mut draft, boot),
         None => {
@@ -256,25 +260,23 @@ pub(super) fn dhcp(
     if let Some(id) = &request.client_id {
         draft.push(code::CLIENT_ID, id);
     }
-    push_extras(&mut draft, question, network);
-    let broadcast = broadcast_address(grant.address(), arrival.prefix);
-    draft.push(code::BROADCAST_ADDRESS, &broadcast.octets());
-    if let Some(path) = config
-        .root_path
-        .as_deref()
-        .filter(|_| request.wants(code::ROOT_PATH))
-    {
+    push_extras(&mut draft, question, options);
+    let subnet = Prefix::clamped(grant.address(), arrival.network.length());
+    if let Some(broadcast) = subnet.broadcast() {
+        draft.push(code::BROADCAST_ADDRESS, &broadcast.octets());
+    }
+    if let Some(path) = boots.root_path.filter(|_| request.wants(code::ROOT_PATH)) {
         draft.push(code::ROOT_PATH, path);
     }
     draft.emit(request.longest_reply)
 }
 
 /// What is handed on only to those who ask for it.
-fn push_extras(draft: &mut Draft, question: &Question<'_>, network: &Network) {
+fn push_extras(draft: &mut Draft, question: &Question<'_>, options: &SubnetOptions) {
     let wants = |code| question.request.wants(code);
-    if wants(code::CLASSLESS_ROUTES) && !network.routes.is_empty() {
+    if wants(code::CLASSLESS_ROUTES) && !options.routes.is_empty() {
         let mut value = Vec::new();
-        for route in &network.routes {
+        for route in &options.routes {
             let octets = usize::from(route.prefix.min(32).div_ceil(8));
             value.push(route.prefix.min(32));
             value.extend_from_slice(route.destination.octets().get(..octets).unwrap_or_default());
@@ -282,15 +284,15 @@ fn push_extras(draft: &mut Draft, question: &Question<'_>, network: &Network) {
         }
         draft.push(code::CLASSLESS_ROUTES, &value);
     }
-    draft.push_addresses(code::NAME_SERVERS, &network.dns);
-    if let Some(domain) = &network.domain {
+    draft.push_addresses(code::NAME_SERVERS, &options.dns);
+    if let Some(domain) = &options.domain {
         draft.push(code::DOMAIN_NAME, domain.as_bytes());
     }
-    if let Some(mtu) = network.mtu.filter(|_| wants(code::INTERFACE_MTU)) {
+    if let Some(mtu) = options.mtu.filter(|_| wants(code::INTERFACE_MTU)) {
         draft.push(code::INTERFACE_MTU, &mtu.to_be_bytes());
     }
     if wants(code::NTP_SERVERS) {
-        draft.push_addresses(code::NTP_SERVERS, &network.ntp);
+        draft.push_addresses(code::NTP_SERVERS, &options.ntp);
     }
 }
 

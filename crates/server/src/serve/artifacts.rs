@@ -1,7 +1,16 @@
 //! Name → artifact: everything that TFTP and HTTP serve.
 //!
-//! [`store`] is the look-up; [`loaders`] finds iPXE's binaries, and [`script`] writes what they are told.
+//! [`store`] looks names up: loaders, scripts, kernels and initrds, then the files of a [`folder`]. [`loaders`] finds
+//! iPXE's binaries, [`script`] writes what they run, and [`content`] is the bytes of any of these.
 
+mod content;
+mod folder;
 pub(crate) mod loaders;
 pub(crate) mod script;
-pub(crate) mod store;
+mod store;
+
+pub(crate) use content::Content;
+pub(crate) use folder::{Folder, FolderError};
+#[cfg(test)]
+pub(crate) use store::tests::store;
+pub(crate) use store::{Artifact, ArtifactStore, Role};

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use netroot_initramfs::{KernelError, RootTreeError};
 
-use crate::serve::artifacts::store::FolderError;
+use crate::catalog::CatalogError;
+use crate::serve::artifacts::FolderError;
 use crate::serve::dhcp::rogue_dhcp::AlreadyServed;
-use crate::serve::dhcp::role::OfficeError;
-use crate::serve::initrd::ImageError;
+use crate::serve::initrd::InitrdError;
 use crate::serve::listen::interface::InterfaceError;
+use crate::serve::listen::role::DhcpRoleError;
 use crate::serve::listen::sockets::SocketError;
 use crate::serve::nfs::NfsError;
 use crate::serve::privileges::PrivilegeError;
@@ -17,6 +18,9 @@ use crate::serve::privileges::PrivilegeError;
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
+    /// The images contradict each other.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
     /// Not root.
     #[error(transparent)]
     Privileges(#[from] PrivilegeError),
@@ -44,7 +48,7 @@ pub(crate) enum ServeError {
     },
     /// The initrd.
     #[error(transparent)]
-    Image(#[from] ImageError),
+    Image(#[from] InitrdError),
     /// The wire.
     #[error(transparent)]
     Interface(#[from] InterfaceError),
@@ -53,7 +57,7 @@ pub(crate) enum ServeError {
     Socket(#[from] SocketError),
     /// The range.
     #[error(transparent)]
-    Office(#[from] OfficeError),
+    Role(#[from] DhcpRoleError),
     /// Somebody else gives the addresses.
     #[error(transparent)]
     AlreadyServed(#[from] AlreadyServed),

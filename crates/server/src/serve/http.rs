@@ -20,11 +20,13 @@ use hyper::header::{self, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use netroot_net::Mac;
 
 use self::connection_limits::ConnectionLimits;
 use self::transfer::{Transfer, TransferLog};
+use crate::catalog::{ArrivedAt, Identity};
 use crate::serve::artifacts::script;
-use crate::serve::artifacts::store::{Artifact, Shelf};
+use crate::serve::artifacts::{Artifact, ArtifactStore};
 use crate::serve::counters::Counters;
 use crate::serve::events::{Ignored, Machine, Timeline};
 use crate::serve::nfs;
@@ -44,7 +46,7 @@ const HEADER_BYTES: usize = 8192;
 #[derive(Debug)]
 pub(crate) struct Site {
     /// Name → artifact.
-    pub(crate) shelf: Arc<Shelf>,
+    pub(crate) artifacts: Arc<ArtifactStore>,
     /// What `/` and `/status` show.
     pub(crate) status: Status,
     /// Where events are logged.
@@ -55,9 +57,18 @@ pub(crate) struct Site {
     pub(crate) nfs: Option<Arc<netroot_nfs_export::Server>>,
     /// The machines' boot reports.
     pub(crate) reports: Reports,
+    /// How many connections there are, on all listeners together.
+    pub(crate) limits: Arc<ConnectionLimits>,
 }
 
 impl Site {
+    /// The name of the image that a machine boots.
+    fn image_of(&self, mac: Mac, ends: &Ends) -> String {
+        let machine = Identity { mac: Some(mac) };
+        let catalog = self.artifacts.catalog();
+        catalog.assign(&machine, &ends.arrived()).name.clone()
+    }
+
     fn counted(&self) -> BTreeMap<&'static str, u64> {
         let nfs = self
             .nfs
@@ -73,53 +84,75 @@ impl Site {
     }
 }
 
-/// Accepts connections until the runtime ends.
+/// Who talks on a connection, and where it arrived.
+#[derive(Debug)]
+struct Ends {
+    peer: Ipv4Addr,
+    local: Ipv4Addr,
+    interface: Arc<str>,
+}
+
+impl Ends {
+    fn arrived(&self) -> ArrivedAt<'_> {
+        ArrivedAt {
+            interface: &self.interface,
+            server: self.local,
+        }
+    }
+}
+
+/// Accepts connections on an address of `interface` until the runtime ends.
 ///
 /// # Errors
 /// Only when the listener cannot be used at all; a failed accept is tried again.
-pub(crate) async fn run(listener: TcpListener, site: Arc<Site>) -> io::Result<()> {
+pub(crate) async fn run(
+    listener: TcpListener,
+    interface: Arc<str>,
+    site: Arc<Site>,
+) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     netroot_sys::tcp::cap_retransmission(&listener)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let limits = Arc::new(ConnectionLimits::default());
     loop {
         let Ok((stream, peer)) = listener.accept().await else {
             // Most likely out of file descriptors, which ending the server would not cure.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let Some(slot) = ConnectionLimits::take(&limits, peer.ip()) else {
+        let Some(slot) = ConnectionLimits::take(&site.limits, peer.ip()) else {
             Counters::count(&site.counters.http_over_limit);
             continue;
         };
         let Ok(local) = stream.local_addr() else {
             continue;
         };
-        let site = Arc::clone(&site);
+        let (site, interface) = (Arc::clone(&site), Arc::clone(&interface));
         tokio::spawn(async move {
             let _slot = slot;
-            serve(stream, peer, local, &site).await;
+            let ends = Ends {
+                peer: ipv4(peer),
+                local: ipv4(local),
+                interface,
+            };
+            serve(stream, &ends, &site).await;
         });
     }
 }
 
 /// One connection, from its first byte to its last.
-async fn serve(
-    stream: tokio::net::TcpStream,
-    peer: SocketAddr,
-    local: SocketAddr,
-    site: &Arc<Site>,
-) {
+async fn serve(stream: tokio::net::TcpStream, ends: &Ends, site: &Arc<Site>) {
     let moved = Arc::new(AtomicU64::new(0));
     let service = service_fn(|request: Request<Incoming>| {
         moved.fetch_add(1, Ordering::Relaxed);
         let (site, moved) = (Arc::clone(site), Arc::clone(&moved));
         async move {
             let response = if is_report(&request) {
-                let (status, text) = site.reports.take(request, ipv4(peer), &site.timeline).await;
+                let image = |mac| site.image_of(mac, ends);
+                let taken = site.reports.take(request, ends.peer, image, &site.timeline);
+                let (status, text) = taken.await;
                 page(status, text)
             } else {
-                answer(&request, peer, local, &site, &moved)
+                answer(&request, ends, &site, &moved)
             };
             Ok::<_, std::convert::Infallible>(response)
         }
@@ -159,8 +192,7 @@ type Answer = Response<Either<Transfer, http_body_util::Full<Bytes>>>;
 
 fn answer(
     request: &Request<Incoming>,
-    peer: SocketAddr,
-    local: SocketAddr,
+    ends: &Ends,
     site: &Arc<Site>,
     moved: &Arc<AtomicU64>,
 ) -> Answer {
@@ -179,12 +211,13 @@ fn answer(
             return refusal;
         }
     };
-    let (peer, local) = (ipv4(peer), ipv4(local));
+    let peer = ends.peer;
     match request.uri().path() {
         "/" => {
             return page(
                 StatusCode::OK,
-                site.status.text(&site.shelf, site.counted(), &site.reports),
+                site.status
+                    .text(&site.artifacts, site.counted(), &site.reports),
             );
         }
         "/status" => {
@@ -210,7 +243,10 @@ fn answer(
             return answer;
         }
     };
-    let Some(artifact) = site.shelf.find(&name, local) else {
+    let identify = || Identity {
+        mac: site.timeline.machines().at(peer),
+    };
+    let Some(artifact) = site.artifacts.find(&name, &ends.arrived(), identify) else {
         Counters::count(&site.counters.http_unknown_names);
         let answer = page(StatusCode::NOT_FOUND, format!("{name}: no such file\n"));
         site.timeline

@@ -5,6 +5,7 @@
 //! folder under a fingerprint of what it was made from, so that a restart makes nothing anew.
 
 mod fingerprint;
+mod request;
 
 use std::fs;
 use std::io;
@@ -12,11 +13,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use netroot_initramfs::{Kernel, RootTree};
-
-use crate::serve::artifacts::store::Content;
+use crate::serve::artifacts::Content;
 use crate::serve::events::Event;
 use fingerprint::fingerprint;
+pub(crate) use request::InitrdRequest;
 
 /// How many images are kept: some kernels and module lists in turn.
 const KEPT: usize = 8;
@@ -28,22 +28,9 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 /// send; `netroot initrd` does that when it is asked for a file to keep.
 const LEVEL: &str = "12";
 
-/// What the image is to hold.
-#[derive(Debug)]
-pub(crate) struct Order<'a> {
-    /// The root.
-    pub(crate) root: &'a RootTree,
-    /// The kernel whose modules go in.
-    pub(crate) kernel: &'a Kernel,
-    /// `--modules`.
-    pub(crate) modules: &'a str,
-    /// `--init`.
-    pub(crate) init: Option<&'a Path>,
-}
-
 /// Why there is no initrd.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ImageError {
+pub(crate) enum InitrdError {
     /// No folder for it.
     #[error("no folder to make the initrd in")]
     Folder(#[source] io::Error),
@@ -71,7 +58,7 @@ pub(crate) enum ImageError {
 
 /// An image that is there, or on its way.
 #[derive(Debug)]
-pub(crate) enum Making {
+pub(crate) enum InitrdBuild {
     /// `--initrd` names it.
     Given(Content),
     /// It was made before.
@@ -113,13 +100,13 @@ impl Drop for Worker {
 }
 
 /// Finds the image in `cache`, or starts to make it.
-pub(crate) fn start(order: &Order<'_>, cache: &Path) -> Result<Making, ImageError> {
+pub(crate) fn start(order: &InitrdRequest<'_>, cache: &Path) -> Result<InitrdBuild, InitrdError> {
     let usable = fs::create_dir_all(cache).is_ok();
     let keep = usable.then(|| cache.join(format!("initrd-{:016x}.img", fingerprint(order))));
     if let Some(kept) = &keep
         && let Ok(content) = Content::open(kept)
     {
-        return Ok(Making::Kept(content));
+        return Ok(InitrdBuild::Kept(content));
     }
     let mut name = tempfile::Builder::new();
     name.prefix("initrd-").suffix(".part");
@@ -127,7 +114,7 @@ pub(crate) fn start(order: &Order<'_>, cache: &Path) -> Result<Making, ImageErro
         Some(_) => name.tempdir_in(cache).or_else(|_| name.tempdir()),
         None => name.tempdir(),
     };
-    let workshop = workshop.map_err(ImageError::Folder)?;
+    let workshop = workshop.map_err(InitrdError::Folder)?;
     let mut command = Command::new("/proc/self/exe");
     command
         .arg("initrd")
@@ -151,8 +138,8 @@ pub(crate) fn start(order: &Order<'_>, cache: &Path) -> Result<Making, ImageErro
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(ImageError::Start)?;
-    Ok(Making::Running {
+        .map_err(InitrdError::Start)?;
+    Ok(InitrdBuild::Running {
         child: Worker(Some(child)),
         workshop,
         keep,
@@ -160,10 +147,10 @@ pub(crate) fn start(order: &Order<'_>, cache: &Path) -> Result<Making, ImageErro
     })
 }
 
-impl Making {
+impl InitrdBuild {
     /// The image that `--initrd` names.
-    pub(crate) fn given(path: &Path) -> Result<Self, ImageError> {
-        let content = Content::open(path).map_err(|source| ImageError::Open {
+    pub(crate) fn given(path: &Path) -> Result<Self, InitrdError> {
+        let content = Content::open(path).map_err(|source| InitrdError::Open {
             path: path.to_owned(),
             source,
         })?;
@@ -171,7 +158,7 @@ impl Making {
     }
 
     /// Waits for the image, and logs what became of it.
-    pub(crate) fn finish(self, log: impl Fn(Event)) -> Result<Content, ImageError> {
+    pub(crate) fn finish(self, log: impl Fn(Event)) -> Result<Content, InitrdError> {
         let (child, workshop, keep, began) = match self {
             Self::Given(content) => return Ok(content),
             Self::Kept(content) => {
@@ -187,13 +174,13 @@ impl Making {
                 began,
             } => (child, workshop, keep, began),
         };
-        let output = child.finish().map_err(ImageError::Wait)?;
+        let output = child.finish().map_err(InitrdError::Wait)?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         if !output.status.success() {
-            return Err(ImageError::Failed { said });
+            return Err(InitrdError::Failed { said });
         }
         let written = workshop.path().join(WRITTEN);
-        let content = Content::open(&written).map_err(|source| ImageError::Open {
+        let content = Content::open(&written).map_err(|source| InitrdError::Open {
             path: written.clone(),
             source,
         })?;

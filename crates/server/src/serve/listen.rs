@@ -1,6 +1,45 @@
-//! Where the server listens: the interfaces and the sockets on them.
+//! Where the server listens: a [`Listener`] for each interface that it serves.
+//!
+//! [`interface`]: which interface, with all its addresses. [`role`]: whether another server gives the addresses there
+//! or this one; [`leases`] keeps those on disk. [`sockets`]: one of each kind, bound before anything else happens;
+//! [`port_owner`] names the program that has a port already. [`arrivals`] waits for datagrams.
 
 pub(crate) mod arrivals;
 pub(crate) mod interface;
-pub(crate) mod port_owner;
+pub(crate) mod leases;
+mod port_owner;
+pub(crate) mod role;
 pub(crate) mod sockets;
+
+use std::net::Ipv4Addr;
+
+use netroot_net::Prefix;
+
+use self::interface::Interface;
+use self::role::DhcpRole;
+use self::sockets::Sockets;
+use crate::settings::NetworkSettings;
+
+/// One interface that is served.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    /// What is configured for it.
+    pub(crate) settings: NetworkSettings,
+    /// The interface, with its addresses.
+    pub(crate) interface: Interface,
+    /// Who gives addresses there.
+    pub(crate) role: DhcpRole,
+    /// Its sockets, but for NFS.
+    pub(crate) sockets: Sockets,
+}
+
+impl Listener {
+    /// The address that it is known by, with its network: an authoritative server's is the one in the network of its
+    /// range.
+    pub(crate) fn address(&self) -> (Ipv4Addr, Prefix) {
+        match &self.role {
+            DhcpRole::Proxy => self.interface.first(),
+            DhcpRole::Authoritative(addresses) => (addresses.server, addresses.network),
+        }
+    }
+}

@@ -1,22 +1,22 @@
-//! The root itself: the directory, read-only, over NFSv3, with the key that lets handles outlive a restart.
+//! The roots: each image's directory, read-only, over NFSv3, with the key that lets handles outlive a restart.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use netroot_net::{Prefix, PrefixTooLong};
 use netroot_nfs_export::{
     AddressList, Counts, Event as NfsEvent, Export, ExportError, ExportOptions, HandleKey,
-    HandleScheme, KeyError, Listeners, Server, StartError, raise_open_file_limit,
+    HandleScheme, KeyError, Listeners as NfsListeners, Server, StartError, raise_open_file_limit,
 };
 
-use crate::cli::ServeArgs;
+use crate::catalog::{Catalog, RootSource};
 use crate::serve::events::{Event, Ignored, Machine, Timeline, Warning};
+use crate::serve::listen::Listener;
 use crate::serve::listen::interface::Interface;
 use crate::serve::listen::sockets::{self, SocketError};
+use crate::settings::Settings;
 
 /// Why the root cannot be exported.
 #[derive(Debug, thiserror::Error)]
@@ -27,9 +27,6 @@ pub(crate) enum NfsError {
     /// The key is there and is no key.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// `--allow`.
-    #[error(transparent)]
-    Allowed(#[from] PrefixTooLong),
     /// The directory.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -38,49 +35,74 @@ pub(crate) enum NfsError {
     Start(#[from] StartError),
 }
 
-/// An export with its sockets, not started yet: threads come after privileges are given up.
+/// The exports with their sockets, not started yet: threads come after privileges are given up.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    export: Export,
-    listeners: Listeners,
+    exports: Vec<Export>,
+    sockets: NfsListeners,
 }
 
-/// Opens the directory and binds the sockets.
+/// Opens the directories that netroot exports itself, and binds the sockets. `None` if every root is elsewhere.
 pub(crate) fn prepare(
-    args: &ServeArgs,
-    interface: &Interface,
-    image: &str,
+    settings: &Settings,
+    catalog: &Catalog,
+    listeners: &[Listener],
     timeline: &Timeline,
-) -> Result<Prepared, NfsError> {
-    let address = SocketAddrV4::new(interface.address, args.nfs_port);
+) -> Result<Option<Prepared>, NfsError> {
+    let directories = exported(catalog);
+    if directories.is_empty() {
+        return Ok(None);
+    }
     let way_out = "let machines mount that one (--nfsroot ADDR:/PATH), or choose another port with --nfs-port \
                    (the kernel's own NFS server has no process: systemctl stop nfs-server)";
-    let mut listeners = Listeners::new(sockets::listen(address, way_out)?);
-    if args.portmapper
-        && let Err(error) = listeners.bind_portmapper(interface.address)
-    {
-        timeline.server(Event::Warning(Warning::NoPortmapper {
-            error: error.to_string(),
-        }));
+    let interfaces = || listeners.iter().map(|listener| &listener.interface);
+    let mut bound = Vec::new();
+    for interface in interfaces() {
+        bound.extend(sockets::listen_on(interface, settings.nfs_port, way_out)?);
+    }
+    let mut sockets = NfsListeners::new(bound);
+    let addresses: Vec<_> = interfaces().flat_map(Interface::addresses).collect();
+    if settings.portmapper {
+        let bound = addresses
+            .iter()
+            .try_for_each(|(address, _)| sockets.bind_portmapper(*address));
+        if let Err(error) = bound {
+            let error = error.to_string();
+            timeline.server(Event::Warning(Warning::NoPortmapper { error }));
+        }
     }
     raise_open_file_limit();
-    let networks = match args.allow.as_slice() {
-        [] => vec![Prefix::new(interface.address, interface.prefix)?],
-        given => given
-            .iter()
-            .map(|network| Prefix::new(network.address, network.prefix))
-            .collect::<Result<_, _>>()?,
+    let allowed = match settings.allow.as_slice() {
+        [] => AddressList::networks(addresses.iter().map(|(_, network)| *network)),
+        given => AddressList::networks(given.iter().copied()),
     };
-    let options = ExportOptions {
-        names: vec![format!("/{image}"), "/".to_owned()],
-        allowed: AddressList::networks(networks),
-        key: key(&args.state, timeline)?,
-    };
-    let export = Export::open(&args.dir, options)?;
-    if export.handles() == HandleScheme::Inodes {
+    let key = key(&settings.state, timeline)?;
+    let mut exports = Vec::new();
+    for (directory, names) in directories {
+        let options = ExportOptions {
+            names,
+            allowed: allowed.clone(),
+            key: key.clone(),
+        };
+        exports.push(Export::open(&directory, options)?);
+    }
+    let by_inode = |export: &Export| export.handles() == HandleScheme::Inodes;
+    if exports.iter().any(by_inode) {
         timeline.server(Event::Warning(Warning::NoFileHandles));
     }
-    Ok(Prepared { export, listeners })
+    Ok(Some(Prepared { exports, sockets }))
+}
+
+/// Each directory with the names of the images that have it as their root.
+fn exported(catalog: &Catalog) -> BTreeMap<PathBuf, Vec<String>> {
+    let mut directories: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+    for image in catalog.images() {
+        if let RootSource::Own { directory, .. } = &image.root {
+            let names = directories.entry(directory.clone()).or_default();
+            names.extend(catalog.export_paths(image));
+        }
+    }
+    directories
 }
 
 /// The key, made at the first start. Where it cannot be stored, one for this run; where it cannot be read, an
@@ -101,9 +123,9 @@ fn key(state: &Path, timeline: &Timeline) -> Result<HandleKey, KeyError> {
 
 /// Serves from now on.
 pub(crate) fn start(prepared: Prepared, timeline: Timeline) -> Result<Server, NfsError> {
-    let Prepared { export, listeners } = prepared;
+    let Prepared { exports, sockets } = prepared;
     let newest = NewestMount::default();
-    let server = Server::start(vec![export], listeners, move |event| {
+    let server = Server::start(exports, sockets, move |event| {
         if !newest.repeats(&event, Instant::now()) {
             log(&timeline, event);
         }
@@ -111,7 +133,7 @@ pub(crate) fn start(prepared: Prepared, timeline: Timeline) -> Result<Server, Nf
     Ok(server)
 }
 
-/// The mount that was told last. One boot mounts twice within a second: our init asks whether it may, so that it can
+/// The mount that was logged last. One boot mounts twice within a second: our init asks whether it may, so that it can
 /// explain a refusal, and then the kernel's client asks for itself.
 #[derive(Debug, Default)]
 struct NewestMount(Mutex<Option<(IpAddr, String, Instant)>>);
@@ -125,9 +147,9 @@ impl NewestMount {
             return false;
         };
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let repeats = newest.as_ref().is_some_and(|(address, told, at)| {
+        let repeats = newest.as_ref().is_some_and(|(address, logged, at)| {
             *address == client.ip()
-                && told == path
+                && logged == path
                 && now.saturating_duration_since(*at) < Self::SPAN
         });
         *newest = Some((client.ip(), path.clone(), now));
@@ -183,46 +205,26 @@ fn machine(client: SocketAddr) -> Machine {
     }
 }
 
-/// The name that the directory is exported under: its own, as far as a URL, a path and a command line can carry
-/// it.
-///
-/// # Errors
-/// The file system's, if the directory cannot be found.
-pub(crate) fn image_name(directory: &Path) -> io::Result<String> {
-    let real = directory.canonicalize()?;
-    let name = real.file_name().unwrap_or_default().to_string_lossy();
-    let kept: String = name
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
-        .collect();
-    // Nothing but dots would be a way up.
-    Ok(if kept.chars().all(|c| c == '.') {
-        "root".to_owned()
-    } else {
-        kept
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::Image;
+    use crate::catalog::tests::image;
 
     #[test]
-    fn an_image_is_named_after_its_directory_as_far_as_a_command_line_can_carry_it() {
-        let folder = tempfile::tempdir().unwrap();
-        for (directory, name) in [
-            ("bookworm", "bookworm"),
-            ("my root, 2", "myroot2"),
-            ("...", "root"),
-            ("ü", "root"),
-        ] {
-            let path = folder.path().join(directory);
-            std::fs::create_dir(&path).unwrap();
-            assert_eq!(image_name(&path).unwrap(), name);
-            assert_eq!(image_name(&path.join(".")).unwrap(), name);
-        }
-        assert_eq!(image_name(Path::new("/")).unwrap(), "root");
-        assert!(image_name(&folder.path().join("absent")).is_err());
+    fn images_of_one_directory_are_one_export_with_the_names_of_all() {
+        let quiet = Image {
+            root: image("debian").root,
+            ..image("debian-quiet")
+        };
+        let elsewhere = Image {
+            root: RootSource::Elsewhere("192.0.2.9:/srv/debian".to_owned()),
+            ..image("elsewhere")
+        };
+        let images = vec![image("debian"), image("fedora"), quiet, elsewhere];
+        let exported = exported(&Catalog::new(images, Vec::new()).unwrap());
+        let names: Vec<_> = exported.into_values().collect();
+        assert_eq!(names, [vec!["/debian", "/debian-quiet"], vec!["/fedora"]]);
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub(crate) struct Reports {
 #[derive(Debug)]
 struct Kept {
     received: Instant,
+    /// The image that the machine boots.
+    image: String,
     summary: BootSummary,
     /// The window that the last report fell into: when it began, and how many reports it has.
     window: (Instant, u32),
@@ -51,6 +53,7 @@ struct Kept {
 #[derive(Debug, Serialize)]
 pub(crate) struct Last {
     seconds_ago: u64,
+    image: String,
     #[serde(flatten)]
     summary: BootSummary,
 }
@@ -72,13 +75,14 @@ impl Reports {
         &self,
         request: Request<B>,
         peer: Ipv4Addr,
+        image_of: impl Fn(Mac) -> String,
         timeline: &Timeline,
     ) -> (StatusCode, String)
     where
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        match self.accept(request, peer, timeline).await {
+        match self.accept(request, peer, image_of, timeline).await {
             Ok(()) => (StatusCode::NO_CONTENT, String::new()),
             Err(refusal) => {
                 timeline.ignored(Machine::Address(peer), Ignored::Report(refusal));
@@ -91,6 +95,7 @@ impl Reports {
         &self,
         request: Request<B>,
         peer: Ipv4Addr,
+        image_of: impl Fn(Mac) -> String,
         timeline: &Timeline,
     ) -> Result<(), ReportRefusal>
     where
@@ -117,7 +122,7 @@ impl Reports {
             timeline.machine(Machine::Mac(mac), failure);
         }
         timeline.machine(Machine::Mac(mac), summary.event());
-        self.keep(mac, summary);
+        self.keep(mac, image_of(mac), summary);
         Ok(())
     }
 
@@ -135,7 +140,7 @@ impl Reports {
             .is_some_and(|Kept { window, .. }| window.0.elapsed() < WINDOW && window.1 >= MOST)
     }
 
-    fn keep(&self, mac: Mac, summary: BootSummary) {
+    fn keep(&self, mac: Mac, image: String, summary: BootSummary) {
         let received = Instant::now();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT && !kept.contains_key(&mac) {
@@ -150,6 +155,7 @@ impl Reports {
         };
         let report = Kept {
             received,
+            image,
             summary,
             window,
         };
@@ -161,6 +167,7 @@ impl Reports {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let last = |last: &Kept| Last {
             seconds_ago: last.received.elapsed().as_secs(),
+            image: last.image.clone(),
             summary: last.summary.clone(),
         };
         kept.iter()
@@ -175,6 +182,7 @@ impl Reports {
             Last {
                 seconds_ago,
                 summary,
+                ..
             },
         ): (String, Last)| {
             format!("  {mac} {} ({seconds_ago} s ago)\n", summary.text)

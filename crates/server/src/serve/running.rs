@@ -1,44 +1,35 @@
-//! The server while it runs: its tasks and threads, from the line `ready` to the line `stopped`.
+//! The server while it runs: its tasks and threads, from the event `ready` to the event `stopped`.
 
 use std::io;
 use std::sync::Arc;
 
 use netroot_proto::dhcp::{BINL_PORT, SERVER_PORT};
-use netroot_proto::pxe::config::{Config, Loader};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 
-use super::dhcp::solicitations;
-use super::{http, tftp};
-use crate::serve::artifacts::script::Boot;
-use crate::serve::artifacts::store::Shelf;
+use crate::serve::artifacts::ArtifactStore;
 use crate::serve::counters::Counters;
-use crate::serve::dhcp::service::{self as dhcp, Clock, Office};
+use crate::serve::dhcp::{service as dhcp, solicitations};
 use crate::serve::error::ServeError;
 use crate::serve::events::{Event, Timeline};
-use crate::serve::listen::interface::Interface;
-use crate::serve::listen::sockets::Sockets;
+use crate::serve::listen::Listener;
 use crate::serve::nfs::{self, Prepared};
 use crate::serve::reports::Reports;
 use crate::serve::status::Status;
+use crate::serve::{http, tftp};
 
-/// Everything that serving takes, ready: nothing after this can be refused.
+/// Everything that serving needs, ready: nothing after this can be refused.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    /// The wire.
-    pub(crate) interface: Interface,
-    /// Who gives the addresses.
-    pub(crate) office: Office,
-    /// Every socket but NFS's.
-    pub(crate) sockets: Sockets,
-    /// NFS; nothing where another server exports the root.
+    /// The interfaces with their sockets.
+    pub(crate) listeners: Vec<Listener>,
+    /// NFS; `None` where another server exports every root.
     pub(crate) export: Option<Prepared>,
-    /// What machines are told.
-    pub(crate) boot: Boot,
     /// What machines fetch.
-    pub(crate) shelf: Shelf,
-    /// What DHCP names to firmware.
-    pub(crate) loaders: Vec<Loader>,
-    /// What the server tells of itself.
+    pub(crate) artifacts: ArtifactStore,
+    /// The HTTP server's port.
+    pub(crate) http_port: u16,
+    /// What the server shows of itself.
     pub(crate) status: Status,
 }
 
@@ -49,13 +40,10 @@ pub(crate) fn until_stopped(
     counters: &Arc<Counters>,
 ) -> Result<(), ServeError> {
     let Parts {
-        interface,
-        office,
-        sockets,
+        listeners,
         export,
-        boot,
-        shelf,
-        loaders,
+        artifacts,
+        http_port,
         status,
     } = parts;
     let writer = timeline.start_writer().map_err(ServeError::Runtime)?;
@@ -63,55 +51,38 @@ pub(crate) fn until_stopped(
         .map(|export| nfs::start(export, timeline.clone()))
         .transpose()?
         .map(Arc::new);
-    let shelf = Arc::new(shelf);
-    let tftp = Arc::new(tftp::Service::new(
-        Arc::clone(&shelf),
-        interface.mtu,
-        timeline.clone(),
-        Arc::clone(counters),
-    ));
     let site = Arc::new(http::Site {
-        shelf,
+        artifacts: Arc::new(artifacts),
         status: status.clone(),
         timeline: timeline.clone(),
         counters: Arc::clone(counters),
         nfs: nfs.clone(),
         reports: Reports::default(),
-    });
-    let dhcp = Arc::new(dhcp::Service {
-        config: Config {
-            http_port: status.http.port(),
-            script_path: "boot/{mac}.ipxe".to_owned(),
-            loaders,
-            root_path: Some(boot.nfsroot(interface.address).into_bytes()),
-        },
-        interface,
-        office,
-        frames: Some(sockets.frames),
-        timeline: timeline.clone(),
-        counters: Arc::clone(counters),
-        clock: Clock::start(),
+        limits: Arc::default(),
     });
 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(ServeError::Runtime)?;
+    let mut dhcp = Vec::new();
     let ended = runtime.block_on(async {
-        // None of the servers ends by itself but by failing.
+        let mut tasks = JoinSet::new();
+        for listener in listeners {
+            dhcp.push(start(listener, &site, http_port, &mut tasks));
+        }
+        drop(site);
+        // None of the tasks ends unless it fails.
         tokio::select! {
             signal = stop_signal(|| timeline.server(Event::Ready(status.ready()))) => signal,
-            failed = dhcp::run(sockets.dhcp, SERVER_PORT, Arc::clone(&dhcp)) => failed.map(|()| ""),
-            failed = dhcp::run(sockets.binl, BINL_PORT, Arc::clone(&dhcp)) => failed.map(|()| ""),
-            failed = tftp::run(sockets.tftp, tftp) => failed.map(|()| ""),
-            failed = http::run(sockets.http, site) => failed.map(|()| ""),
-            () = dhcp::keep_leases(Arc::clone(&dhcp)) => Ok(""),
-            failed = solicitations::run(sockets.solicitations, &dhcp.interface, timeline) => failed.map(|()| ""),
+            Some(failed) = tasks.join_next() => failed.map_err(io::Error::other)?.map(|()| ""),
         }
     });
-    // With the runtime go its tasks, and with them every handle to the export but ours.
+    // With the runtime go its tasks, and with them every handle to the export but this one.
     drop(runtime);
-    dhcp.save_leases();
+    for service in dhcp {
+        service.save_leases();
+    }
     let mut counted = counters.snapshot().list();
     if let Some(nfs) = nfs.and_then(Arc::into_inner) {
         counted.extend(nfs::counted(&nfs.counts()));
@@ -128,7 +99,55 @@ pub(crate) fn until_stopped(
     ended.map(|_| ()).map_err(ServeError::Runtime)
 }
 
-/// Waits for a signal to end by, and returns its name. `listening` is called once one would be heard.
+/// Starts everything on one interface. Returns its DHCP service, whose leases are saved once more at the end.
+fn start(
+    listener: Listener,
+    site: &Arc<http::Site>,
+    http_port: u16,
+    tasks: &mut JoinSet<io::Result<()>>,
+) -> Arc<dhcp::Service> {
+    let Listener {
+        interface,
+        role,
+        sockets,
+        ..
+    } = listener;
+    let (timeline, counters) = (&site.timeline, &site.counters);
+    let tftp = Arc::new(tftp::Service::new(
+        Arc::clone(&site.artifacts),
+        &interface.name,
+        interface.mtu,
+        timeline.clone(),
+        Arc::clone(counters),
+    ));
+    tasks.spawn(tftp::run(sockets.tftp, tftp));
+    let name: Arc<str> = Arc::from(interface.name.as_str());
+    for socket in sockets.http {
+        tasks.spawn(http::run(socket, Arc::clone(&name), Arc::clone(site)));
+    }
+    let asked = solicitations::run(sockets.solicitations, interface.clone(), timeline.clone());
+    tasks.spawn(asked);
+    let dhcp = Arc::new(dhcp::Service {
+        interface,
+        catalog: site.artifacts.catalog(),
+        http_port,
+        role,
+        frames: Some(sockets.frames),
+        timeline: timeline.clone(),
+        counters: Arc::clone(counters),
+        clock: dhcp::Clock::start(),
+    });
+    tasks.spawn(dhcp::run(sockets.dhcp, SERVER_PORT, Arc::clone(&dhcp)));
+    tasks.spawn(dhcp::run(sockets.binl, BINL_PORT, Arc::clone(&dhcp)));
+    let keeper = Arc::clone(&dhcp);
+    tasks.spawn(async move {
+        dhcp::keep_leases(keeper).await;
+        Ok(())
+    });
+    dhcp
+}
+
+/// Waits for a signal to end by, and returns its name. `listening` is called once a signal would be noticed.
 async fn stop_signal(listening: impl FnOnce()) -> io::Result<&'static str> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -2,36 +2,32 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::net::SocketAddrV4;
+use std::net::Ipv4Addr;
 use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::cli::ServeArgs;
-use crate::serve::artifacts::script::Boot;
-use crate::serve::artifacts::store::Shelf;
+use crate::catalog::{Catalog, Image};
+use crate::serve::artifacts::ArtifactStore;
 use crate::serve::counters;
 use crate::serve::events::{Ready, ReadyImage, ReadyListener};
-use crate::serve::listen::interface::Interface;
+use crate::serve::listen::Listener;
 use crate::serve::reports::{Last, Reports};
+use crate::settings::Mode;
 
 /// What does not change while the server runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Status {
-    /// The image's name.
-    pub(crate) image: String,
-    /// The kernel's version.
-    pub(crate) kernel: String,
-    /// Where the root is, for people.
-    pub(crate) root: String,
-    /// The interface.
-    pub(crate) listener: ReadyListener,
-    /// The HTTP server.
-    pub(crate) http: SocketAddrV4,
+    /// The images; the first is the default.
+    pub(crate) images: Vec<ReadyImage>,
+    /// The interfaces.
+    pub(crate) listeners: Vec<ReadyListener>,
     /// When it started.
     pub(crate) started: Instant,
 }
 
+/// `image` to `interface` are those of the first image and the first interface: a server of one directory has no
+/// others.
 #[derive(Serialize)]
 struct Json<'a> {
     version: &'static str,
@@ -40,32 +36,54 @@ struct Json<'a> {
     mode: String,
     root: &'a str,
     interface: String,
+    images: Vec<JsonImage<'a>>,
+    listeners: Vec<JsonListener<'a>>,
     uptime_seconds: u64,
     counters: BTreeMap<&'static str, u64>,
     reports: BTreeMap<String, Last>,
 }
 
+#[derive(Serialize)]
+struct JsonImage<'a> {
+    name: &'a str,
+    kernel: &'a str,
+    root: &'a str,
+}
+
+#[derive(Serialize)]
+struct JsonListener<'a> {
+    interface: &'a str,
+    address: String,
+    mode: String,
+}
+
 impl Status {
-    /// What the options and the wire come to.
-    pub(crate) fn new(args: &ServeArgs, boot: &Boot, interface: &Interface) -> Self {
-        let Interface {
-            name,
-            address,
-            prefix,
-            ..
-        } = interface;
+    /// What the catalog and the listeners come to.
+    pub(crate) fn new(catalog: &Catalog, listeners: &[Listener], http_port: u16) -> Self {
+        let server = listeners.first().map(|first| first.interface.first().0);
+        let server = server.unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let image = |image: &Image| ReadyImage {
+            name: image.name.clone(),
+            linux: image.kernel.version.clone(),
+            root: image.nfsroot(server),
+        };
+        let listener = |listener: &Listener| {
+            let (address, network) = listener.address();
+            let range = match &listener.settings.mode {
+                Mode::Proxy => None,
+                Mode::Dhcp(dhcp) => Some((dhcp.first, dhcp.last)),
+            };
+            ReadyListener {
+                interface: listener.interface.name.clone(),
+                address,
+                prefix: network.length(),
+                range,
+                http_port,
+            }
+        };
         Self {
-            image: boot.image.clone(),
-            kernel: boot.kernel.clone(),
-            root: boot.nfsroot(*address),
-            listener: ReadyListener {
-                interface: name.clone(),
-                address: *address,
-                prefix: *prefix,
-                range: args.dhcp.map(|range| (range.first, range.last)),
-                http_port: args.http_port,
-            },
-            http: SocketAddrV4::new(*address, args.http_port),
+            images: catalog.images().map(image).collect(),
+            listeners: listeners.iter().map(listener).collect(),
             started: Instant::now(),
         }
     }
@@ -73,38 +91,38 @@ impl Status {
     /// What is served, for the event that says that machines may boot.
     pub(crate) fn ready(&self) -> Ready {
         Ready {
-            images: vec![ReadyImage {
-                name: self.image.clone(),
-                linux: self.kernel.clone(),
-                root: self.root.clone(),
-            }],
-            listeners: vec![self.listener.clone()],
+            images: self.images.clone(),
+            listeners: self.listeners.clone(),
         }
     }
 
     /// A page of text.
     pub(crate) fn text(
         &self,
-        shelf: &Shelf,
+        artifacts: &ArtifactStore,
         counted: BTreeMap<&'static str, u64>,
         reports: &Reports,
     ) -> String {
-        let Self {
-            image,
-            kernel,
-            root,
-            listener,
-            started,
-            ..
-        } = self;
-        let (mode, interface) = (listener.mode(), listener.place());
-        let mut page = format!(
-            "netroot {} serves {image} with Linux {kernel}\n\n{mode} on {interface}\nroot {root}\nup {} s\n{}\n\nnames:\n",
-            env!("CARGO_PKG_VERSION"),
-            started.elapsed().as_secs(),
+        let mut page = format!("netroot {} serves ", env!("CARGO_PKG_VERSION"));
+        let images = self.images.iter();
+        let images: Vec<_> = images
+            .map(|image| format!("{} with Linux {}", image.name, image.linux))
+            .collect();
+        page += &images.join(", ");
+        page += "\n\n";
+        for listener in &self.listeners {
+            let _ = writeln!(page, "{} on {}", listener.mode(), listener.place());
+        }
+        for image in &self.images {
+            let _ = writeln!(page, "root {}", image.root);
+        }
+        let _ = write!(
+            page,
+            "up {} s\n{}\n\nnames:\n",
+            self.started.elapsed().as_secs(),
             counters::text(counted),
         );
-        for name in shelf
+        for name in artifacts
             .names()
             .chain(["autoexec.ipxe", "boot.ipxe", "boot/<mac>.ipxe"])
         {
@@ -119,13 +137,28 @@ impl Status {
 
     /// The same as JSON.
     pub(crate) fn json(&self, counters: BTreeMap<&'static str, u64>, reports: &Reports) -> String {
+        let images = self.images.iter().map(|image| JsonImage {
+            name: &image.name,
+            kernel: &image.linux,
+            root: &image.root,
+        });
+        let images: Vec<_> = images.collect();
+        let listeners = self.listeners.iter().map(|listener| JsonListener {
+            interface: &listener.interface,
+            address: format!("{}/{}", listener.address, listener.prefix),
+            mode: listener.mode(),
+        });
+        let listeners: Vec<_> = listeners.collect();
+        let first = self.listeners.first();
         let json = Json {
             version: env!("CARGO_PKG_VERSION"),
-            image: &self.image,
-            kernel: &self.kernel,
-            mode: self.listener.mode(),
-            root: &self.root,
-            interface: self.listener.place(),
+            image: images.first().map_or("", |image| image.name),
+            kernel: images.first().map_or("", |image| image.kernel),
+            mode: first.map(ReadyListener::mode).unwrap_or_default(),
+            root: images.first().map_or("", |image| image.root),
+            interface: first.map(ReadyListener::place).unwrap_or_default(),
+            images,
+            listeners,
             uptime_seconds: self.started.elapsed().as_secs(),
             counters,
             reports: reports.last(),

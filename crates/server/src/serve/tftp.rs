@@ -1,7 +1,7 @@
 //! TFTP: the sockets around [`netroot_proto::tftp`].
 //!
 //! One task per transfer, each with a socket of its own, bound to the address that the request came to: firmware
-//! drops an answer from another address. [`Admission`] limits their number, the [`Shelf`] knows the names.
+//! drops an answer from another address. [`Admission`] limits their number, the [`ArtifactStore`] knows the names.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -17,7 +17,8 @@ use netroot_sys::arrival::{Arrival, ArrivalSocket};
 use netroot_sys::udp::{self, Binding};
 use tokio::net::UdpSocket;
 
-use crate::serve::artifacts::store::{Artifact, Content, Shelf};
+use crate::catalog::{ArrivedAt, Identity};
+use crate::serve::artifacts::{Artifact, ArtifactStore, Content};
 use crate::serve::counters::Counters;
 use crate::serve::events::{Event, Fetch, Ignored, Machine, StopCause, Timeline, Transport};
 use crate::serve::listen::arrivals;
@@ -33,7 +34,9 @@ const REQUEST: usize = 512;
 #[derive(Debug)]
 pub(crate) struct Service {
     /// Name → artifact.
-    pub(crate) shelf: Arc<Shelf>,
+    pub(crate) artifacts: Arc<ArtifactStore>,
+    /// The interface's name.
+    pub(crate) interface: String,
     /// The largest options that are granted, from the interface's MTU.
     pub(crate) limits: Limits,
     /// Where events are logged.
@@ -49,13 +52,15 @@ pub(crate) struct Service {
 impl Service {
     /// A service that grants what fits `mtu`.
     pub(crate) fn new(
-        shelf: Arc<Shelf>,
+        artifacts: Arc<ArtifactStore>,
+        interface: &str,
         mtu: u16,
         timeline: Timeline,
         counters: Arc<Counters>,
     ) -> Self {
         Self {
-            shelf,
+            artifacts,
+            interface: interface.to_owned(),
             limits: Limits::for_mtu(mtu),
             timeline,
             counters,
@@ -122,7 +127,14 @@ fn take(datagram: &[u8], arrival: Arrival, service: &Arc<Service>) -> Option<Pac
             return Some(Packet::error(ErrorCode::AccessViolation, "No such name"));
         }
     };
-    let Some(artifact) = service.shelf.find(&name, arrival.local) else {
+    let arrived = ArrivedAt {
+        interface: &service.interface,
+        server: arrival.local,
+    };
+    let identify = || Identity {
+        mac: service.timeline.machines().at(*arrival.from.ip()),
+    };
+    let Some(artifact) = service.artifacts.find(&name, &arrived, identify) else {
         Counters::count(&service.counters.tftp_unknown_names);
         service
             .timeline

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::config::Loader;
 
-use crate::serve::artifacts::store::{Content, Role, Shelf};
-use crate::serve::events::Warning;
+use super::content::Content;
 
 /// A platform's loaders: the name that machines ask for, and the names that packages give it, below the places:
 /// Debian's and Arch's first, then Fedora's and openSUSE's.
@@ -67,18 +66,41 @@ const LOADERS: [Platforms; 3] = [
 /// Where packages put them: Debian and Ubuntu; Fedora, openSUSE and Arch; and what an administrator put by hand.
 const PLACES: [&str; 3] = ["/usr/lib/ipxe", "/usr/share/ipxe", "/usr/local/share/ipxe"];
 
-/// Puts every loader that there is on the shelf; returns what DHCP is to name, and what will be missed.
-pub(crate) fn put_on(shelf: &mut Shelf, folder: Option<&Path>) -> (Vec<Loader>, Vec<Warning>) {
+/// A loader that most machines of a kind need, and that was not found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MissingLoader {
+    /// Its file name.
+    pub(crate) loader: &'static str,
+    /// The machines that cannot boot without it.
+    pub(crate) machines: &'static str,
+    /// The folders that were searched.
+    pub(crate) searched: Vec<PathBuf>,
+}
+
+/// The loaders that were found.
+#[derive(Debug, Default)]
+pub(crate) struct Loaders {
+    /// What firmware loads, by platform.
+    pub(crate) by_platform: Vec<Loader>,
+    /// Each file with the name that machines ask for.
+    pub(crate) files: Vec<(&'static str, Content)>,
+    /// Those that are needed and were not found.
+    pub(crate) missing: Vec<MissingLoader>,
+}
+
+/// Looks for every loader in `folder`, or where packages install them.
+pub(crate) fn find(folder: Option<&Path>) -> Loaders {
     let places: Vec<PathBuf> = match folder {
         Some(folder) => vec![folder.to_owned()],
         None => PLACES.iter().map(PathBuf::from).collect(),
     };
+    let mut loaders = Loaders::default();
     let mut put = |(name, files): (&'static str, &[&str])| {
         let content = places
             .iter()
             .flat_map(|place| files.iter().map(move |file| place.join(file)))
             .find_map(|path| Content::open(&path).ok())?;
-        shelf.put(name, content, Role::Loader);
+        loaders.files.push((name, content));
         Some(name.to_owned())
     };
     let (mut found, mut missing) = (Vec::new(), Vec::new());
@@ -101,7 +123,7 @@ pub(crate) fn put_on(shelf: &mut Shelf, folder: Option<&Path>) -> (Vec<Loader>, 
                 });
             }
             (None, None, Some(serves)) => {
-                missing.push(Warning::MissingLoader {
+                missing.push(MissingLoader {
                     loader: line.first.0,
                     machines: serves,
                     searched: places.clone(),
@@ -110,36 +132,39 @@ pub(crate) fn put_on(shelf: &mut Shelf, folder: Option<&Path>) -> (Vec<Loader>, 
             (None, None, None) => {}
         }
     }
-    (found, missing)
+    loaders.by_platform = found;
+    loaders.missing = missing;
+    loaders
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::serve::artifacts::store::tests::boot;
+    use crate::serve::events::Warning;
 
     #[test]
     fn fedoras_names_are_found_under_the_names_that_machines_ask_for() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("ipxe-snponly-x86_64.efi"), "snp").unwrap();
-        let mut shelf = Shelf::new(boot(), 80, None);
-        let (found, missing) = put_on(&mut shelf, Some(folder.path()));
-        let local = Ipv4Addr::LOCALHOST;
-        assert_eq!(
-            shelf.find("snponly.efi", local).unwrap().content_type,
-            "application/efi"
-        );
-        assert!(shelf.find("ipxe.efi", local).is_none());
+        let Loaders {
+            by_platform,
+            files,
+            missing,
+        } = find(Some(folder.path()));
+        let names: Vec<_> = files.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["snponly.efi"]);
         let only = Loader {
             platform: Platform::EfiX64,
             first: "snponly.efi".to_owned(),
             second: None,
         };
-        assert_eq!(found, [only]);
-        let told: Vec<_> = missing.iter().map(ToString::to_string).collect();
+        assert_eq!(by_platform, [only]);
+        let told: Vec<_> = missing
+            .into_iter()
+            .map(|loader| Warning::from(loader).to_string())
+            .collect();
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(told[0].starts_with("BIOS machines cannot boot: iPXE's undionly.kpxe is not in "));
         assert!(told[0].contains("apt install ipxe"));

@@ -4,19 +4,21 @@
 //! `openat2(RESOLVE_BENEATH)` never leaves. Nothing else can be named, and nothing can be written.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 use hyper::body::Bytes;
-use netroot_proto::dhcp::Mac;
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use netroot_net::Mac;
 
-use crate::serve::artifacts::script::{self, Boot};
+use super::content::Content;
+use super::folder::Folder;
+use super::script;
+use crate::catalog::{ArrivedAt, Catalog, Identity, Image};
+
+/// The short name of the only image's kernel.
+const KERNEL: &str = "vmlinuz";
+/// The short name of the only image's initrd.
+const INITRD: &str = "initrd.img";
 
 /// What a name stands for.
 #[derive(Debug, Clone)]
@@ -46,94 +48,39 @@ pub(crate) enum Role {
     Other,
 }
 
-/// Bytes in memory or in a file that stays open: a transfer sees one version from its start to its end.
-#[derive(Debug, Clone)]
-pub(crate) enum Content {
-    /// Made here.
-    Memory(Bytes),
-    /// Read where it lies; the heap never holds it.
-    File {
-        /// Read by position: transfers share it.
-        file: Arc<File>,
-        /// Its length in bytes when it was opened.
-        length: u64,
-    },
-}
-
-impl Content {
-    /// Opens a regular file.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        // O_NONBLOCK: a FIFO in the place of a file must not stop the server.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        Self::from_regular(rustix::fs::open(path, flags, Mode::empty())?.into())
-    }
-
-    /// Takes an open file, which has to be a regular one.
-    pub(crate) fn from_regular(file: File) -> io::Result<Self> {
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "not a regular file",
-            ));
-        }
-        Ok(Self::File {
-            file: Arc::new(file),
-            length: metadata.len(),
-        })
-    }
-
-    /// How many bytes there are.
-    pub(crate) fn length(&self) -> u64 {
-        match self {
-            Self::Memory(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-            Self::File { length, .. } => *length,
-        }
-    }
-
-    /// Fills `buffer` from `offset`, or up to the end; returns how many bytes that were.
-    ///
-    /// # Errors
-    /// The file system's; `UnexpectedEof` when the file has shrunk under us, since a transfer whose length was
-    /// announced must not end early in silence.
-    pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.length().saturating_sub(offset)).unwrap_or(usize::MAX);
-        let wanted = buffer.len().min(left);
-        let Some(buffer) = buffer.get_mut(..wanted) else {
-            return Ok(0);
-        };
-        match self {
-            Self::Memory(bytes) => {
-                let start = usize::try_from(offset).unwrap_or(usize::MAX);
-                let source = bytes.get(start..).and_then(|rest| rest.get(..wanted));
-                if let Some(source) = source {
-                    buffer.copy_from_slice(source);
-                }
-            }
-            Self::File { file, .. } => file.read_exact_at(buffer, offset)?,
-        }
-        Ok(wanted)
-    }
-}
-
-/// Everything that can be asked for by name.
+/// Everything that has a name over TFTP and HTTP.
 #[derive(Debug)]
-pub(crate) struct Shelf {
+pub(crate) struct ArtifactStore {
     fixed: BTreeMap<String, Artifact>,
-    boot: Boot,
+    catalog: Arc<Catalog>,
     http_port: u16,
     folder: Option<Folder>,
 }
 
-impl Shelf {
-    /// A shelf with scripts only.
-    pub(crate) fn new(boot: Boot, http_port: u16, folder: Option<Folder>) -> Self {
+impl ArtifactStore {
+    /// A store that holds nothing but scripts.
+    pub(crate) fn new(catalog: Arc<Catalog>, http_port: u16, folder: Option<Folder>) -> Self {
         Self {
             fixed: BTreeMap::new(),
-            boot,
+            catalog,
             http_port,
             folder,
         }
+    }
+
+    /// Which machine boots what.
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalog)
+    }
+
+    /// Adds an image's kernel and initrd under its own names and, if it is the only image, under the short ones.
+    pub(crate) fn put_image(&mut self, image: &Image, kernel: Content, initrd: Content) {
+        if self.catalog.is_only(image) {
+            self.put(KERNEL, kernel.clone(), Role::Kernel);
+            self.put(INITRD, initrd.clone(), Role::Initrd);
+        }
+        self.put(&image.kernel_name(), kernel, Role::Kernel);
+        self.put(&image.initrd_name(), initrd, Role::Initrd);
     }
 
     /// Puts a thing under its name.
@@ -153,22 +100,32 @@ impl Shelf {
         self.fixed.keys().map(String::as_str)
     }
 
-    /// What `name` (normalised, as `netroot_proto::tftp::name` does) is for a machine that reaches us at `local`.
-    pub(crate) fn find(&self, name: &str, local: Ipv4Addr) -> Option<Artifact> {
-        let server = SocketAddrV4::new(local, self.http_port);
+    /// What `name` (normalised, as `netroot_proto::tftp::name` does) is for a machine that reached the server there.
+    /// `identify` is asked only where the name does not say which machine it is for.
+    pub(crate) fn find(
+        &self,
+        name: &str,
+        arrived: &ArrivedAt<'_>,
+        identify: impl FnOnce() -> Identity,
+    ) -> Option<Artifact> {
         if let Some(artifact) = self.fixed.get(name) {
             return Some(artifact.clone());
         }
         match name {
-            script::AUTOEXEC => return Some(text(script::autoexec(server), None)),
-            script::GENERIC => return Some(text(self.boot.script(server, None), None)),
+            script::AUTOEXEC => {
+                let server = SocketAddrV4::new(arrived.server, self.http_port);
+                return Some(text(script::autoexec(server), None));
+            }
+            script::GENERIC => return Some(self.boot_script(&identify(), arrived)),
             _ => {}
         }
         let mac = name
             .strip_prefix("boot/")
-            .and_then(|rest| rest.strip_suffix(".ipxe"));
-        if let Some(mac) = mac.and_then(|mac| mac.parse().ok()) {
-            return Some(text(self.boot.script(server, Some(mac)), Some(mac)));
+            .and_then(|rest| rest.strip_suffix(".ipxe"))
+            .and_then(|mac| mac.parse().ok());
+        if let Some(mac) = mac {
+            let machine = Identity { mac: Some(mac) };
+            return Some(self.boot_script(&machine, arrived));
         }
         // Firmware asks for what is beside its loader under the loader's own folder.
         let file = self.folder.as_ref()?.open(name).ok()?;
@@ -179,6 +136,14 @@ impl Shelf {
             role: Role::Other,
             machine: None,
         })
+    }
+}
+
+impl ArtifactStore {
+    fn boot_script(&self, machine: &Identity, arrived: &ArrivedAt<'_>) -> Artifact {
+        let server = SocketAddrV4::new(arrived.server, self.http_port);
+        let image = self.catalog.assign(machine, arrived);
+        text(script::boot(image, server, machine.mac), machine.mac)
     }
 }
 
@@ -200,72 +165,25 @@ fn content_type(name: &str) -> &'static str {
     }
 }
 
-/// A folder whose regular, world-readable files may be fetched (`--tftp-dir`).
-#[derive(Debug)]
-pub(crate) struct Folder {
-    folder: OwnedFd,
-}
-
-/// Why `--tftp-dir` cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("the folder {} (--tftp-dir) could not be opened", path.display())]
-pub(crate) struct FolderError {
-    path: PathBuf,
-    source: io::Error,
-}
-
-impl Folder {
-    /// Opens the folder, once: renaming it later changes nothing.
-    pub(crate) fn open_path(path: &Path) -> Result<Self, FolderError> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| FolderError {
-            path: path.to_owned(),
-            source: errno.into(),
-        })?;
-        Ok(Self { folder })
-    }
-
-    fn open(&self, name: &str) -> io::Result<Content> {
-        let file = rustix::fs::openat2(
-            &self.folder,
-            name,
-            OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY,
-            Mode::empty(),
-            // Neither `..` nor an absolute link nor /proc's magic links lead out of the folder.
-            ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS,
-        )?;
-        let facts = rustix::fs::fstat(&file)?;
-        let regular = FileType::from_raw_mode(facts.st_mode) == FileType::RegularFile;
-        // As tftpd: anybody on the wire may fetch it, so it has to be for anybody. The server itself may read
-        // every file, which is no leave to hand them out.
-        if !regular || !Mode::from_raw_mode(facts.st_mode).contains(Mode::ROTH) {
-            return Err(io::ErrorKind::PermissionDenied.into());
-        }
-        Content::from_regular(file.into())
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use std::fs;
+    use std::io;
+    use std::net::Ipv4Addr;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
+    use rustix::fs::Mode;
+
     use super::*;
-    use crate::serve::artifacts::script::Root;
+    use crate::catalog::tests::{ETH0, by_mac, image, machine, one};
 
-    const LOCAL: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+    pub(crate) fn store() -> ArtifactStore {
+        ArtifactStore::new(Arc::new(one("debian")), 8069, None)
+    }
 
-    pub(crate) fn boot() -> Boot {
-        Boot {
-            image: "debian".to_owned(),
-            kernel: "6.1.0".to_owned(),
-            root: Root::Own {
-                image: "debian".to_owned(),
-                port: 2049,
-            },
-            overlay: true,
-            append: None,
-        }
+    /// What a machine that is not known by its address finds at eth0.
+    fn find(store: &ArtifactStore, name: &str) -> Option<Artifact> {
+        store.find(name, &ETH0, Identity::default)
     }
 
     fn bytes(artifact: &Artifact) -> Vec<u8> {
@@ -277,17 +195,23 @@ pub(crate) mod tests {
 
     #[test]
     fn scripts_are_made_for_the_machine_and_the_address_that_it_reached() {
-        let shelf = Shelf::new(boot(), 8069, None);
-        let found = shelf.find("boot/52-54-00-12-34-56.ipxe", LOCAL).unwrap();
+        let artifacts = store();
+        let found = find(&artifacts, "boot/52-54-00-12-34-56.ipxe").unwrap();
         assert_eq!(found.machine, Some(Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56])));
         let text = String::from_utf8(bytes(&found)).unwrap();
-        assert!(text.contains("http://10.0.0.1:8069/vmlinuz"), "{text}");
-        let elsewhere = shelf
-            .find("boot.ipxe", Ipv4Addr::new(192, 0, 2, 7))
-            .unwrap();
+        assert!(
+            text.contains("http://10.0.0.1:8069/images/debian/vmlinuz"),
+            "{text}"
+        );
+        let other = ArrivedAt {
+            server: Ipv4Addr::new(192, 0, 2, 7),
+            ..ETH0
+        };
+        let elsewhere = artifacts.find("boot.ipxe", &other, Identity::default);
+        let elsewhere = elsewhere.unwrap();
         let text = String::from_utf8(bytes(&elsewhere)).unwrap();
         assert!(text.contains("nfsroot=192.0.2.7:/debian"), "{text}");
-        assert!(shelf.find("autoexec.ipxe", LOCAL).is_some());
+        assert!(find(&artifacts, "autoexec.ipxe").is_some());
         for name in [
             "boot/52-54.ipxe",
             "boot/.ipxe",
@@ -295,7 +219,52 @@ pub(crate) mod tests {
             "vmlinuz",
             "etc/passwd",
         ] {
-            assert!(shelf.find(name, LOCAL).is_none(), "{name}");
+            assert!(find(&artifacts, name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn two_machines_have_scripts_for_two_images_and_nothing_has_a_short_name() {
+        let images = vec![image("debian"), image("fedora")];
+        let catalog = Catalog::new(images, vec![by_mac(2, "fedora")]).unwrap();
+        let mut artifacts = ArtifactStore::new(Arc::new(catalog), 8069, None);
+        let content = |name: &str| Content::Memory(Bytes::copy_from_slice(name.as_bytes()));
+        for name in ["debian", "fedora"] {
+            artifacts.put_image(&image(name), content(name), content("initrd"));
+        }
+        let script = |last: u8| {
+            let name = format!("boot/02-00-00-00-00-0{last}.ipxe");
+            String::from_utf8(bytes(&find(&artifacts, &name).unwrap())).unwrap()
+        };
+        for (last, name) in [(1, "debian"), (2, "fedora"), (3, "debian")] {
+            let script = script(last);
+            let kernel = format!("\nkernel http://10.0.0.1:8069/images/{name}/vmlinuz ");
+            assert!(script.contains(&kernel), "{script}");
+            let root = format!(" nfsroot=10.0.0.1:/{name},vers=3");
+            assert!(script.contains(&root), "{script}");
+        }
+        // Without a name in the URL, the neighbour table may tell which machine it is.
+        let known = artifacts.find("boot.ipxe", &ETH0, || machine(2)).unwrap();
+        let known = String::from_utf8(bytes(&known)).unwrap();
+        assert!(known.contains("/images/fedora/vmlinuz"), "{known}");
+        let kernel = find(&artifacts, "images/fedora/vmlinuz").unwrap();
+        assert_eq!(
+            (bytes(&kernel).as_slice(), kernel.role),
+            (&b"fedora"[..], Role::Kernel)
+        );
+        assert!(find(&artifacts, "vmlinuz").is_none());
+    }
+
+    #[test]
+    fn the_only_image_has_short_names_too() {
+        let mut artifacts = store();
+        let content = || Content::Memory(Bytes::from_static(b"bytes"));
+        artifacts.put_image(&image("debian"), content(), content());
+        for name in ["vmlinuz", "images/debian/vmlinuz"] {
+            assert_eq!(find(&artifacts, name).unwrap().role, Role::Kernel, "{name}");
+        }
+        for name in ["initrd.img", "images/debian/initrd.img"] {
+            assert_eq!(find(&artifacts, name).unwrap().role, Role::Initrd, "{name}");
         }
     }
 
@@ -304,9 +273,9 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("vmlinuz");
         fs::write(&path, b"0123456789").unwrap();
-        let mut shelf = Shelf::new(boot(), 8069, None);
-        shelf.put("vmlinuz", Content::open(&path).unwrap(), Role::Kernel);
-        let kernel = shelf.find("vmlinuz", LOCAL).unwrap();
+        let mut artifacts = store();
+        artifacts.put("vmlinuz", Content::open(&path).unwrap(), Role::Kernel);
+        let kernel = find(&artifacts, "vmlinuz").unwrap();
         let mut buffer = [0; 4];
         assert_eq!(kernel.content.read_at(8, &mut buffer).unwrap(), 2);
         assert_eq!(&buffer[..2], b"89");
@@ -337,9 +306,13 @@ pub(crate) mod tests {
         )
         .unwrap();
 
-        let shelf = Shelf::new(boot(), 8069, Some(Folder::open_path(&folder).unwrap()));
+        let artifacts = ArtifactStore::new(
+            Arc::new(one("debian")),
+            8069,
+            Some(Folder::open_path(&folder).unwrap()),
+        );
         for name in ["sub/grubx64.efi", "inside"] {
-            assert_eq!(bytes(&shelf.find(name, LOCAL).unwrap()), b"grub", "{name}");
+            assert_eq!(bytes(&find(&artifacts, name).unwrap()), b"grub", "{name}");
         }
         for name in [
             "outside",
@@ -350,7 +323,7 @@ pub(crate) mod tests {
             "absent",
             "../secret",
         ] {
-            assert!(shelf.find(name, LOCAL).is_none(), "{name}");
+            assert!(find(&artifacts, name).is_none(), "{name}");
         }
     }
 

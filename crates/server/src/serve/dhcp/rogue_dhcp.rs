@@ -63,7 +63,7 @@ pub(crate) fn find_others(
         else {
             continue;
         };
-        let own = [interface.address];
+        let own: Vec<_> = interface.addresses().map(|(own, _)| own).collect();
         let answer = probes
             .iter()
             .find_map(|(_, probe)| probe.answer(payload, from.address, &own));

@@ -4,66 +4,47 @@
 //! logged. Nothing on this path may block: iPXE waits only two seconds for a proxy's offer.
 
 use std::io;
-use std::net::SocketAddrV4;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use netroot_proto::dhcp::pool::Pool;
+use netroot_net::Prefix;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::dhcp::{CLIENT_PORT, MessageType};
 use netroot_proto::pxe::client::Client;
-use netroot_proto::pxe::config::{self, Config, Network, Role};
+use netroot_proto::pxe::config::{self, BootOptions, Role};
 use netroot_proto::pxe::decide::{self, Answer, Decision, Destination, Noted, Reason, Reply};
 use netroot_proto::pxe::strategy::Strategy;
 use netroot_sys::arrival::{Arrival, ArrivalSocket};
 use netroot_sys::packet::PacketSocket;
 use tokio::net::UdpSocket;
 
+use crate::catalog::{ArrivedAt, Catalog, Identity};
 use crate::serve::counters::Counters;
 use crate::serve::dhcp::frame::{self, End};
-use crate::serve::dhcp::leases::Leases;
 use crate::serve::events::{Event, Ignored, Machine, Timeline, Warning};
 use crate::serve::listen::arrivals;
 use crate::serve::listen::interface::Interface;
+use crate::serve::listen::role::{DhcpRole, LeasedPool};
 
 /// The longest datagram that is read, in bytes: an Ethernet frame's. Clients send 300 to 600.
 const DATAGRAM: usize = 1500;
+/// The name of a machine's script over HTTP and TFTP.
+const SCRIPT_PATH: &str = "boot/{mac}.ipxe";
 /// How long changed leases may wait for the disk, so that a classroom's start is one write.
 const SAVE_EVERY: Duration = Duration::from_secs(2);
 
-/// What the server is on this wire, with all that it needs for it.
-#[derive(Debug)]
-pub(crate) enum Office {
-    /// Another server gives the addresses.
-    Proxy,
-    /// This one does.
-    Dhcp(Box<Mutex<Addresses>>),
-}
-
-/// What an authoritative server keeps.
-#[derive(Debug)]
-pub(crate) struct Addresses {
-    /// What goes with an address.
-    pub(crate) network: Network,
-    /// The addresses.
-    pub(crate) pool: Pool,
-    /// Where they are kept.
-    pub(crate) leases: Leases,
-    /// Whether the file is behind.
-    pub(crate) changed: bool,
-    /// Whether a failure to write it was told.
-    pub(crate) told: bool,
-}
-
-/// What both ports share.
+/// DHCP on one interface: what its two ports share.
 #[derive(Debug)]
 pub(crate) struct Service {
     /// The interface that is served.
     pub(crate) interface: Interface,
-    /// What there is to boot with.
-    pub(crate) config: Config,
-    /// Who gives the addresses.
-    pub(crate) office: Office,
+    /// Which machine boots what.
+    pub(crate) catalog: Arc<Catalog>,
+    /// The HTTP server's port.
+    pub(crate) http_port: u16,
+    /// Who gives the addresses on it.
+    pub(crate) role: DhcpRole,
     /// Frames to machines that have no address yet; without it they hear a broadcast.
     pub(crate) frames: Option<PacketSocket>,
     /// Where steps are told.
@@ -188,27 +169,40 @@ impl Service {
             }
             _ => Strategy::default(),
         };
+        let (address, network) = self.own_address(request, arrival);
         let here = config::Arrival {
             interface: self.interface.name.clone(),
-            address: self.interface.address,
-            prefix: self.interface.prefix,
+            address,
+            network,
             port,
             source: arrival.from,
         };
-        match &self.office {
-            Office::Proxy => {
-                decide::decide(request, &here, &self.config, Role::Proxy, strategy, now)
-            }
-            Office::Dhcp(addresses) => {
-                let mut addresses = addresses.lock().unwrap_or_else(PoisonError::into_inner);
-                let Addresses {
-                    network,
-                    pool,
-                    changed,
-                    ..
-                } = &mut *addresses;
-                let role = Role::Dhcp { network, pool };
-                let decision = decide::decide(request, &here, &self.config, role, strategy, now);
+        let machine = Identity {
+            mac: Some(request.header.mac),
+        };
+        let arrived = ArrivedAt {
+            interface: &self.interface.name,
+            server: address,
+        };
+        let image = self.catalog.assign(&machine, &arrived);
+        let root_path = image.nfsroot(address);
+        let boots = BootOptions {
+            http_port: self.http_port,
+            script_path: SCRIPT_PATH,
+            loaders: &image.loaders,
+            root_path: Some(root_path.as_bytes()),
+        };
+        match &self.role {
+            DhcpRole::Proxy => decide::decide(request, &here, &boots, Role::Proxy, strategy, now),
+            DhcpRole::Authoritative(addresses) => {
+                let mut leases = addresses
+                    .leases
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                let LeasedPool { pool, changed, .. } = &mut *leases;
+                let options = &addresses.options;
+                let role = Role::Dhcp { options, pool };
+                let decision = decide::decide(request, &here, &boots, role, strategy, now);
                 *changed |= match &decision {
                     Decision::Reply(reply) => matches!(reply.answer, Answer::Acknowledged { .. }),
                     Decision::Noted(_) => true,
@@ -219,8 +213,30 @@ impl Service {
         }
     }
 
+    /// The address that answers this request, with its network. An authoritative server has one, whatever address
+    /// the client used; a proxy answers by the one that the client can reach.
+    fn own_address(&self, request: &Request, arrival: Arrival) -> (Ipv4Addr, Prefix) {
+        match &self.role {
+            DhcpRole::Authoritative(addresses) => (addresses.server, addresses.network),
+            DhcpRole::Proxy => {
+                let header = &request.header;
+                // A server identifier of our own is what a client repeats from an offer.
+                let own = request
+                    .server_id
+                    .filter(|server| self.interface.has(*server));
+                let own = own.or(Some(arrival.destination).filter(|to| self.interface.has(*to)));
+                let clues = [header.relay_ip, header.client_ip, *arrival.from.ip()];
+                let clues = own
+                    .into_iter()
+                    .chain(clues)
+                    .chain(request.requested_address);
+                self.interface.address_for(clues)
+            }
+        }
+    }
+
     fn send(&self, reply: &Reply, socket: &ArrivalSocket, arrival: Arrival) {
-        let (interface, local) = (arrival.interface, self.interface.address);
+        let (interface, local) = (arrival.interface, reply.source);
         let sent = match reply.destination {
             Destination::Ethernet { mac, address } => {
                 let from = End {
@@ -268,15 +284,18 @@ impl Service {
 
     /// Writes the leases if they have changed.
     pub(crate) fn save_leases(&self) {
-        let Office::Dhcp(addresses) = &self.office else {
+        let DhcpRole::Authoritative(addresses) = &self.role else {
             return;
         };
-        let mut addresses = addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        if !std::mem::take(&mut addresses.changed) {
+        let mut leases = addresses
+            .leases
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !std::mem::take(&mut leases.changed) {
             return;
         }
-        if let Err(error) = addresses.leases.save(&addresses.pool)
-            && !std::mem::replace(&mut addresses.told, true)
+        if let Err(error) = leases.file.save(&leases.pool)
+            && !std::mem::replace(&mut leases.failure_logged, true)
         {
             self.timeline
                 .server(Event::Warning(Warning::LeasesUnwritable {

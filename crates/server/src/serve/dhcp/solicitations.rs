@@ -26,8 +26,8 @@ const MESSAGE: usize = 256;
 /// Only when the socket cannot be waited for at all.
 pub(crate) async fn run(
     socket: Result<SolicitationSocket, SolicitationError>,
-    interface: &Interface,
-    timeline: &Timeline,
+    interface: Interface,
+    timeline: Timeline,
 ) -> io::Result<()> {
     let socket = match socket {
         Ok(socket) => socket,

@@ -10,7 +10,7 @@ use netroot_proto::pxe::decide::Answer;
 
 use super::ignored::Ignored;
 use super::warning::Warning;
-use crate::serve::artifacts::store::Role;
+use crate::serve::artifacts::Role;
 
 /// The machine that an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

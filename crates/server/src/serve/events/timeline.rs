@@ -14,7 +14,7 @@ use super::ignored::Ignored;
 use super::repeats::Repeats;
 use super::writer::{Output, Writer};
 use super::{json, text};
-use crate::serve::artifacts::store::Role;
+use crate::serve::artifacts::Role;
 use crate::serve::counters::Counters;
 use crate::serve::machines::Machines;
 

@@ -3,6 +3,8 @@
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use crate::serve::artifacts::loaders::MissingLoader;
+
 /// Something that an administrator should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Warning {
@@ -80,4 +82,19 @@ pub(crate) enum Warning {
         /// The system's error.
         error: String,
     },
+}
+
+impl From<MissingLoader> for Warning {
+    fn from(missing: MissingLoader) -> Self {
+        let MissingLoader {
+            loader,
+            machines,
+            searched,
+        } = missing;
+        Self::MissingLoader {
+            loader,
+            machines,
+            searched,
+        }
+    }
 }

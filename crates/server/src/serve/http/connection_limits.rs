@@ -11,7 +11,7 @@ pub(super) const CONNECTIONS_EACH: usize = 16;
 
 /// How many connections each client has.
 #[derive(Debug, Default)]
-pub(super) struct ConnectionLimits {
+pub(crate) struct ConnectionLimits {
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 

@@ -5,37 +5,38 @@ use std::net::TcpStream;
 
 use super::connection_limits::CONNECTIONS_EACH;
 use super::*;
-use crate::serve::artifacts::store::tests::boot;
-use crate::serve::artifacts::store::{Content, Role};
-use crate::serve::events::{Format, ReadyListener};
+use crate::serve::artifacts::store;
+use crate::serve::artifacts::{Content, Role};
+use crate::serve::events::{Format, ReadyImage, ReadyListener};
 use crate::serve::machines::Machines;
 
 fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
-    let mut shelf = Shelf::new(boot(), 8069, None);
+    let mut artifacts = store();
     let bytes = Bytes::copy_from_slice(content);
-    shelf.put("snponly.efi", Content::Memory(bytes), Role::Loader);
+    artifacts.put("snponly.efi", Content::Memory(bytes), Role::Loader);
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&vec![5; 300_000]).unwrap();
-    shelf.put(
+    artifacts.put(
         "vmlinuz",
         Content::from_regular(file).unwrap(),
         Role::Kernel,
     );
     let counters = Arc::new(Counters::default());
     let site = Site {
-        shelf: Arc::new(shelf),
+        artifacts: Arc::new(artifacts),
         status: Status {
-            image: "debian".to_owned(),
-            kernel: "6.1.0".to_owned(),
-            root: "own".to_owned(),
-            listener: ReadyListener {
+            images: vec![ReadyImage {
+                name: "debian".to_owned(),
+                linux: "6.1.0".to_owned(),
+                root: "own".to_owned(),
+            }],
+            listeners: vec![ReadyListener {
                 interface: "eth0".to_owned(),
                 address: Ipv4Addr::LOCALHOST,
                 prefix: 8,
                 range: None,
                 http_port: 8069,
-            },
-            http: "127.0.0.1:8069".parse().unwrap(),
+            }],
             started: Instant::now(),
         },
         timeline: Timeline::new(
@@ -46,6 +47,7 @@ fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
         counters: Arc::clone(&counters),
         nfs: None,
         reports: Reports::default(),
+        limits: Arc::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -54,7 +56,9 @@ fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
             .enable_all()
             .build()
             .unwrap();
-        runtime.block_on(run(listener, Arc::new(site))).unwrap();
+        runtime
+            .block_on(run(listener, Arc::from("eth0"), Arc::new(site)))
+            .unwrap();
     });
     (address, counters)
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 
-use crate::serve::artifacts::store::{Content, Role};
+use crate::serve::artifacts::{Content, Role};
 use crate::serve::events::{Event, Fetch, Machine, StopCause, Timeline, Transport};
 
 /// How many bytes are read from a file at a time.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use netroot_initramfs::RootTree;
 
-use super::Order;
+use super::request::InitrdRequest;
 
 /// How deep module and firmware trees are looked into; real ones have seven levels.
 const DEPTH: usize = 12;
@@ -15,7 +15,7 @@ const DEPTH: usize = 12;
 /// A number that changes when the image would: our own program (it carries the init and the lists), the choice,
 /// and the names, sizes and times of the root's modules and firmware. Contents are not read: that would take
 /// longer than packing them.
-pub(super) fn fingerprint(order: &Order<'_>) -> u64 {
+pub(super) fn fingerprint(order: &InitrdRequest<'_>) -> u64 {
     let mut hash = DefaultHasher::new();
     for text in [order.kernel.version.as_str(), order.modules] {
         hash.write(text.as_bytes());
@@ -99,7 +99,7 @@ mod tests {
         let root = RootTree::open(folder.path()).unwrap();
         let kernel = kernel();
         let of = |modules| {
-            fingerprint(&Order {
+            fingerprint(&InitrdRequest {
                 root: &root,
                 kernel: &kernel,
                 modules,
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(before, of("netboot"));
         assert_ne!(before, of("virtio_net"));
         let absent = Some(Path::new("/nonexistent/init"));
-        let order = Order {
+        let order = InitrdRequest {
             root: &root,
             kernel: &kernel,
             modules: "netboot",

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use netroot_proto::dhcp::{self, Mac};
+use netroot_net::{Mac, Prefix};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 
@@ -19,29 +19,62 @@ pub(crate) struct Interface {
     pub(crate) index: u32,
     /// The hardware address; all zero on one that has none (loopback).
     pub(crate) mac: Mac,
-    /// Our address on it: the first one, where there are several.
-    pub(crate) address: Ipv4Addr,
-    /// How many leading bits of that address name the network.
-    pub(crate) prefix: u8,
+    /// Its IPv4 addresses with their networks, in the kernel's order; never empty.
+    addresses: Vec<(Ipv4Addr, Prefix)>,
     /// The longest IP packet that it carries, in bytes.
     pub(crate) mtu: u16,
 }
 
 impl Interface {
-    /// The network's mask.
-    pub(crate) fn netmask(&self) -> Ipv4Addr {
-        dhcp::netmask(self.prefix)
+    /// Its addresses with their networks.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (Ipv4Addr, Prefix)> {
+        self.addresses.iter().copied()
     }
 
-    /// The network's own address.
-    pub(crate) fn network(&self) -> Ipv4Addr {
-        Ipv4Addr::from(u32::from(self.address) & u32::from(self.netmask()))
+    /// The first of its addresses, with its network.
+    pub(crate) fn first(&self) -> (Ipv4Addr, Prefix) {
+        let none = (Ipv4Addr::UNSPECIFIED, Prefix::host(Ipv4Addr::UNSPECIFIED));
+        self.addresses().next().unwrap_or(none)
     }
 
-    /// Whether `address` is in this interface's network.
-    pub(crate) fn reaches(&self, address: Ipv4Addr) -> bool {
-        dhcp::same_network(address, self.address, self.prefix)
+    /// Whether an address is one of its own.
+    pub(crate) fn has(&self, address: Ipv4Addr) -> bool {
+        self.addresses().any(|(own, _)| own == address)
     }
+
+    /// The network in which all of `addresses` are, with the server's address there.
+    pub(crate) fn network_of(&self, addresses: &[Ipv4Addr]) -> Option<(Ipv4Addr, Prefix)> {
+        self.addresses()
+            .find(|(_, network)| addresses.iter().all(|address| network.contains(*address)))
+    }
+
+    /// The address by which a client knows the server: the one in the network of the first of `clues` that is in any
+    /// of its networks, else its first. Clues are addresses that the client uses or asks for.
+    pub(crate) fn address_for(
+        &self,
+        clues: impl IntoIterator<Item = Ipv4Addr>,
+    ) -> (Ipv4Addr, Prefix) {
+        let own = |clue: Ipv4Addr| self.addresses().find(|(own, _)| *own == clue);
+        clues
+            .into_iter()
+            .find_map(|clue| own(clue).or_else(|| self.network_of(&[clue])))
+            .unwrap_or_else(|| self.first())
+    }
+}
+
+impl fmt::Display for Interface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, networks(&self.addresses))
+    }
+}
+
+/// `10.0.0.1/24, 10.1.0.1/16`.
+fn networks(addresses: &[(Ipv4Addr, Prefix)]) -> String {
+    let listed: Vec<String> = addresses
+        .iter()
+        .map(|(_, network)| network.to_string())
+        .collect();
+    listed.join(", ")
 }
 
 /// What the system says of one interface, usable or not.
@@ -52,16 +85,16 @@ pub(crate) struct Candidate {
     up: bool,
     loopback: bool,
     mac: Option<Mac>,
-    address: Option<(Ipv4Addr, u8)>,
+    addresses: Vec<(Ipv4Addr, Prefix)>,
     mtu: u16,
 }
 
 impl fmt::Display for Candidate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.up, self.address) {
+        match (self.up, self.addresses.as_slice()) {
             (false, _) => write!(f, "{} (down)", self.name),
-            (true, None) => write!(f, "{} (no IPv4 address)", self.name),
-            (true, Some((address, prefix))) => write!(f, "{} ({address}/{prefix})", self.name),
+            (true, []) => write!(f, "{} (no IPv4 address)", self.name),
+            (true, addresses) => write!(f, "{} ({})", self.name, networks(addresses)),
         }
     }
 }
@@ -126,18 +159,21 @@ fn join(candidates: &[Candidate]) -> String {
 pub(crate) fn list() -> Result<Vec<Candidate>, InterfaceError> {
     let mut found: Vec<Candidate> = Vec::new();
     for entry in getifaddrs().map_err(|errno| InterfaceError::List(errno.into()))? {
-        let position = found
-            .iter()
-            .position(|seen| seen.name == entry.interface_name);
+        // An address with a label of its own is listed as `eth0:1`.
+        let (name, _) = entry
+            .interface_name
+            .split_once(':')
+            .unwrap_or((&entry.interface_name, ""));
+        let position = found.iter().position(|seen| seen.name == name);
         let position = position.unwrap_or_else(|| {
             found.push(Candidate {
-                index: nix::net::if_::if_nametoindex(entry.interface_name.as_str()).unwrap_or(0),
+                index: nix::net::if_::if_nametoindex(name).unwrap_or(0),
                 up: entry.flags.contains(InterfaceFlags::IFF_UP),
                 loopback: entry.flags.contains(InterfaceFlags::IFF_LOOPBACK),
                 mac: None,
-                address: None,
-                mtu: read_mtu(&entry.interface_name),
-                name: entry.interface_name.clone(),
+                addresses: Vec::new(),
+                mtu: read_mtu(name),
+                name: name.to_owned(),
             });
             found.len() - 1
         });
@@ -149,10 +185,10 @@ pub(crate) fn list() -> Result<Vec<Candidate>, InterfaceError> {
         }
         if let Some(address) = entry.address.as_ref().and_then(|a| a.as_sockaddr_in()) {
             let mask = entry.netmask.as_ref().and_then(|m| m.as_sockaddr_in());
-            let prefix = mask.map_or(32, |mask| u32::from(mask.ip()).leading_ones());
-            candidate
-                .address
-                .get_or_insert((address.ip(), u8::try_from(prefix).unwrap_or(32)));
+            let length = mask.map_or(32, |mask| u32::from(mask.ip()).leading_ones());
+            let length = u8::try_from(length).unwrap_or(32);
+            let network = Prefix::clamped(address.ip(), length);
+            candidate.addresses.push((address.ip(), network));
         }
     }
     Ok(found)
@@ -184,7 +220,7 @@ pub(crate) fn choose(
             let mut usable: Vec<Candidate> = candidates
                 .iter()
                 .filter(|candidate| {
-                    candidate.up && !candidate.loopback && candidate.address.is_some()
+                    candidate.up && !candidate.loopback && !candidate.addresses.is_empty()
                 })
                 .cloned()
                 .collect();
@@ -204,15 +240,14 @@ pub(crate) fn choose(
     if !chosen.up {
         return Err(InterfaceError::Down { name: chosen.name });
     }
-    let Some((address, prefix)) = chosen.address else {
+    if chosen.addresses.is_empty() {
         return Err(InterfaceError::NoAddress { name: chosen.name });
-    };
+    }
     Ok(Interface {
         name: chosen.name,
         index: chosen.index,
         mac: chosen.mac.unwrap_or(Mac([0; 6])),
-        address,
-        prefix,
+        addresses: chosen.addresses,
         mtu: chosen.mtu,
     })
 }
@@ -225,6 +260,19 @@ pub(crate) mod tests {
         choose(None, vec![candidate("eth0", Some("10.0.0.1"))]).unwrap()
     }
 
+    pub(crate) fn own(address: &str, length: u8) -> (Ipv4Addr, Prefix) {
+        let address = address.parse().unwrap();
+        (address, Prefix::clamped(address, length))
+    }
+
+    /// An interface with these addresses, all /24.
+    pub(crate) fn with_addresses(addresses: &[&str]) -> Interface {
+        Interface {
+            addresses: addresses.iter().map(|address| own(address, 24)).collect(),
+            ..interface()
+        }
+    }
+
     fn candidate(name: &str, address: Option<&str>) -> Candidate {
         Candidate {
             name: name.to_owned(),
@@ -232,7 +280,10 @@ pub(crate) mod tests {
             up: true,
             loopback: name == "lo",
             mac: Some(Mac([2, 0, 0, 0, 0, 1])),
-            address: address.map(|address| (address.parse().unwrap(), 24)),
+            addresses: address
+                .map(|address| own(address, 24))
+                .into_iter()
+                .collect(),
             mtu: 1500,
         }
     }
@@ -249,10 +300,7 @@ pub(crate) mod tests {
             candidate("eth0", Some("10.0.0.1")),
         ];
         let chosen = choose(None, candidates).unwrap();
-        assert_eq!(
-            (chosen.name.as_str(), chosen.address.to_string().as_str()),
-            ("eth0", "10.0.0.1")
-        );
+        assert_eq!(chosen.to_string(), "eth0 (10.0.0.1/24)");
     }
 
     #[test]
@@ -288,7 +336,7 @@ pub(crate) mod tests {
         down.up = false;
         let all = || vec![loopback(), candidate("eth0", None), down.clone()];
         assert_eq!(
-            choose(Some("lo"), all()).unwrap().address,
+            choose(Some("lo"), all()).unwrap().first().0,
             Ipv4Addr::LOCALHOST
         );
         let unknown = choose(Some("eth7"), all()).unwrap_err().to_string();
@@ -303,14 +351,30 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_network_follows_from_the_prefix() {
-        let mut interface = choose(None, vec![candidate("eth0", Some("10.1.2.3"))]).unwrap();
-        assert_eq!(interface.netmask(), Ipv4Addr::new(255, 255, 255, 0));
-        assert!(interface.reaches(Ipv4Addr::new(10, 1, 2, 200)));
-        assert!(!interface.reaches(Ipv4Addr::new(10, 1, 3, 1)));
-        interface.prefix = 0;
-        assert_eq!(interface.netmask(), Ipv4Addr::UNSPECIFIED);
-        assert!(interface.reaches(Ipv4Addr::new(8, 8, 8, 8)));
+    fn a_client_knows_the_server_by_the_address_in_its_own_network() {
+        let interface = with_addresses(&["10.0.0.1", "192.168.5.1", "192.168.5.2"]);
+        let known_by = |clues: &[&str]| {
+            let clues = clues.iter().map(|clue| clue.parse().unwrap());
+            interface.address_for(clues).0.to_string()
+        };
+        assert_eq!(known_by(&[]), "10.0.0.1");
+        assert_eq!(known_by(&["0.0.0.0", "192.168.5.77"]), "192.168.5.1");
+        assert_eq!(known_by(&["192.168.5.2"]), "192.168.5.2");
+        assert_eq!(known_by(&["192.0.2.1"]), "10.0.0.1");
+        assert_eq!(known_by(&["192.0.2.1", "192.168.5.9"]), "192.168.5.1");
+    }
+
+    #[test]
+    fn a_range_is_in_the_network_that_has_both_its_ends() {
+        let interface = with_addresses(&["10.0.0.1", "10.0.1.1"]);
+        let network = |first: &str, last: &str| {
+            let ends = [first.parse().unwrap(), last.parse().unwrap()];
+            interface.network_of(&ends).map(|(own, _)| own.to_string())
+        };
+        assert_eq!(network("10.0.1.5", "10.0.1.9").as_deref(), Some("10.0.1.1"));
+        assert_eq!(network("10.0.0.5", "10.0.1.9"), None);
+        assert!(interface.has(Ipv4Addr::new(10, 0, 1, 1)));
+        assert!(!interface.has(Ipv4Addr::new(10, 0, 1, 2)));
     }
 
     #[test]

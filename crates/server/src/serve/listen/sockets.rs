@@ -74,8 +74,8 @@ pub(crate) struct Sockets {
     pub(crate) binl: ArrivalSocket,
     /// UDP 69.
     pub(crate) tftp: ArrivalSocket,
-    /// HTTP.
-    pub(crate) http: TcpListener,
+    /// HTTP, on each of the interface's addresses.
+    pub(crate) http: Vec<TcpListener>,
     /// Whole frames: DHCP answers to machines without an address, and the probe for other servers.
     pub(crate) frames: PacketSocket,
     /// iPXE's questions for IPv6 routers. Without IPv6 on the interface there are none to be heard.
@@ -90,10 +90,7 @@ impl Sockets {
             dhcp: arrivals(interface, DHCP, dhcp_way_out)?,
             binl: arrivals(interface, BINL, "let it answer for another interface only")?,
             tftp: arrivals(interface, TFTP, "let it answer for another interface only")?,
-            http: listen(
-                SocketAddrV4::new(interface.address, http_port),
-                "choose another port with --http-port",
-            )?,
+            http: listen_on(interface, http_port, "choose another port with --http-port")?,
             frames: PacketSocket::for_dhcp_client(interface.index)?,
             solicitations: SolicitationSocket::open(&interface.name, interface.index),
         })
@@ -119,11 +116,20 @@ fn arrivals(
     ArrivalSocket::new(socket).map_err(SocketError::Arrival)
 }
 
-/// A TCP listener on one address.
-pub(crate) fn listen(
-    address: SocketAddrV4,
+/// A TCP listener on each address of an interface.
+pub(crate) fn listen_on(
+    interface: &Interface,
+    port: u16,
     way_out: &'static str,
-) -> Result<TcpListener, SocketError> {
+) -> Result<Vec<TcpListener>, SocketError> {
+    interface
+        .addresses()
+        .map(|(address, _)| listen(SocketAddrV4::new(address, port), way_out))
+        .collect()
+}
+
+/// A TCP listener on one address.
+fn listen(address: SocketAddrV4, way_out: &'static str) -> Result<TcpListener, SocketError> {
     // The standard library sets SO_REUSEADDR, so that a restart does not wait for old connections.
     TcpListener::bind(address).map_err(|source| {
         explain(&source, Transport::Tcp, address.port(), way_out)

@@ -34,7 +34,7 @@ fn post(reports: &Reports, peer: Ipv4Addr, path: &str, body: &str) -> StatusCode
         .build()
         .unwrap();
     let timeline = timeline();
-    let taken = reports.take(request, peer, &timeline);
+    let taken = reports.take(request, peer, |_| "debian".to_owned(), &timeline);
     runtime.block_on(taken).0
 }
 
@@ -98,7 +98,7 @@ fn failures_that_could_not_be_sent_are_logged_once_with_the_next_report() {
 
     let reports = Reports::default();
     assert_eq!(reports.logged_failures(MAC, &good), 0);
-    reports.keep(MAC, failed);
+    reports.keep(MAC, "debian".to_owned(), failed);
     assert_eq!(reports.logged_failures(MAC, &good), 2);
     let other = BootSummary {
         boot_id: "c".into(),
@@ -143,7 +143,11 @@ fn only_the_newest_reports_are_kept() {
     let summary = read(GOOD.as_bytes()).unwrap();
     for number in 0..2000_u32 {
         let [_, b, c, d] = number.to_be_bytes();
-        reports.keep(Mac([2, 0, 0, b, c, d]), summary.clone());
+        reports.keep(
+            Mac([2, 0, 0, b, c, d]),
+            "debian".to_owned(),
+            summary.clone(),
+        );
     }
     let last = reports.last();
     assert_eq!(last.len(), KEPT);

@@ -3,8 +3,8 @@
 use std::net::UdpSocket as Client;
 
 use super::*;
-use crate::serve::artifacts::store::Role;
-use crate::serve::artifacts::store::tests::boot;
+use crate::serve::artifacts::Role;
+use crate::serve::artifacts::store;
 use crate::serve::events::Format;
 use crate::serve::machines::Machines;
 
@@ -17,9 +17,9 @@ struct Rig {
 
 /// A service on a free port, in a thread that ends with the test's process.
 fn rig(things: &[(&str, Vec<u8>)]) -> Rig {
-    let mut shelf = Shelf::new(boot(), 8069, None);
+    let mut artifacts = store();
     for (name, bytes) in things {
-        shelf.put(
+        artifacts.put(
             name,
             Content::Memory(hyper::body::Bytes::from(bytes.clone())),
             Role::Other,
@@ -38,7 +38,13 @@ fn rig(things: &[(&str, Vec<u8>)]) -> Rig {
     })
     .unwrap();
     let port = socket.local_addr().unwrap().port();
-    let service = Service::new(Arc::new(shelf), 1500, timeline, Arc::clone(&counters));
+    let service = Service::new(
+        Arc::new(artifacts),
+        "eth0",
+        1500,
+        timeline,
+        Arc::clone(&counters),
+    );
     // Before the first request: a datagram that is already queued has no packet information.
     let socket = ArrivalSocket::new(socket).unwrap();
     std::thread::spawn(move || {
@@ -159,7 +165,7 @@ fn a_script_is_made_with_the_address_that_was_asked() {
     );
     let script = String::from_utf8(script).unwrap();
     assert!(
-        script.contains("kernel http://127.0.0.9:8069/vmlinuz "),
+        script.contains("kernel http://127.0.0.9:8069/images/debian/vmlinuz "),
         "{script}"
     );
 }

@@ -1,39 +1,49 @@
 //! Datagrams in, replies out, without a wire: [`Service::answer`] and what it leaves behind.
 
-use std::net::Ipv4Addr;
+use std::sync::Mutex;
 
-use netroot_proto::dhcp::Mac;
+use netroot_net::Mac;
 use netroot_proto::dhcp::code;
 use netroot_proto::dhcp::emit::{Draft, LONGEST};
 use netroot_proto::dhcp::header::Header;
+use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::pxe::arch::Platform;
-use netroot_proto::pxe::config::Loader;
+use netroot_proto::pxe::config::{Loader, SubnetOptions};
 use netroot_proto::pxe::probe::Probe;
 
 use super::*;
+use crate::catalog::Image;
+use crate::catalog::tests::{by_mac, image};
 use crate::serve::events::Format;
-use crate::serve::listen::interface::tests::interface;
+use crate::serve::listen::interface::tests::{interface, with_addresses};
+use crate::serve::listen::leases::Leases;
+use crate::serve::listen::role::AddressPool;
 use crate::serve::machines::Machines;
 
 const MAC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 
-fn service(office: Office) -> Service {
+/// An image that UEFI machines can load.
+fn with_loader(name: &str) -> Image {
+    let loader = Loader {
+        platform: Platform::EfiX64,
+        first: "snponly.efi".to_owned(),
+        second: Some("ipxe.efi".to_owned()),
+    };
+    Image {
+        loaders: Arc::from([loader]),
+        ..image(name)
+    }
+}
+
+fn service(role: DhcpRole) -> Service {
     let counters = Arc::new(Counters::default());
     let machines = Arc::new(Machines::new());
     Service {
         interface: interface(),
-        config: Config {
-            http_port: 8069,
-            script_path: "boot/{mac}.ipxe".to_owned(),
-            loaders: vec![Loader {
-                platform: Platform::EfiX64,
-                first: "snponly.efi".to_owned(),
-                second: Some("ipxe.efi".to_owned()),
-            }],
-            root_path: None,
-        },
-        office,
+        catalog: Arc::new(Catalog::new(vec![with_loader("debian")], Vec::new()).unwrap()),
+        http_port: 8069,
+        role,
         frames: None,
         timeline: Timeline::new(Format::Text, Arc::clone(&counters), machines),
         counters,
@@ -41,15 +51,19 @@ fn service(office: Office) -> Service {
     }
 }
 
-fn office(state: &std::path::Path) -> Office {
+fn role(state: &std::path::Path) -> DhcpRole {
     let range = (Ipv4Addr::new(10, 0, 0, 100), Ipv4Addr::new(10, 0, 0, 200));
-    Office::Dhcp(Box::new(Mutex::new(Addresses {
-        network: Network::new(Duration::from_secs(3600)),
-        pool: Pool::new(range.0, range.1, Vec::new()).unwrap(),
-        leases: Leases::of(state, "eth0"),
-        changed: false,
-        told: false,
-    })))
+    DhcpRole::Authoritative(Box::new(AddressPool {
+        server: SERVER,
+        network: Prefix::clamped(SERVER, 24),
+        options: SubnetOptions::new(Duration::from_secs(3600)),
+        leases: Mutex::new(LeasedPool {
+            pool: Pool::new(range.0, range.1, Vec::new()).unwrap(),
+            file: Leases::of(state, "eth0"),
+            changed: false,
+            failure_logged: false,
+        }),
+    }))
 }
 
 fn arrival() -> Arrival {
@@ -94,7 +108,7 @@ fn request(address: Ipv4Addr, server: Ipv4Addr) -> Vec<u8> {
 #[test]
 fn a_lease_is_offered_granted_and_written_and_its_machine_is_known_by_its_address() {
     let state = tempfile::tempdir().unwrap();
-    let service = service(office(state.path()));
+    let service = service(role(state.path()));
     let offer = service.answer(&discover(Some(7)), arrival(), 67).unwrap();
     assert_eq!(offer.machine, MAC);
     service.save_leases();
@@ -103,10 +117,11 @@ fn a_lease_is_offered_granted_and_written_and_its_machine_is_known_by_its_addres
         "an offer is no lease"
     );
 
-    let Office::Dhcp(addresses) = &service.office else {
+    let DhcpRole::Authoritative(addresses) = &service.role else {
         panic!()
     };
     let offered = addresses
+        .leases
         .lock()
         .unwrap()
         .pool
@@ -133,7 +148,7 @@ fn a_lease_is_offered_granted_and_written_and_its_machine_is_known_by_its_addres
 
 #[test]
 fn a_proxy_answers_only_firmware_and_learns_from_other_requests() {
-    let service = service(Office::Proxy);
+    let service = service(DhcpRole::Proxy);
     let reply = service.answer(&discover(Some(7)), arrival(), 67).unwrap();
     let loader = "snponly.efi".to_owned();
     assert_eq!(reply.answer, Answer::ProxyOffered { loader });
@@ -153,7 +168,7 @@ fn a_proxy_answers_only_firmware_and_learns_from_other_requests() {
 
 #[test]
 fn firmware_that_does_not_get_further_is_answered_in_another_way() {
-    let service = service(Office::Proxy);
+    let service = service(DhcpRole::Proxy);
     let answer = |transaction| {
         let discover = Probe {
             mac: MAC,
@@ -178,7 +193,7 @@ fn firmware_that_does_not_get_further_is_answered_in_another_way() {
 
 #[test]
 fn malformed_datagrams_are_counted_and_not_answered() {
-    let service = service(Office::Proxy);
+    let service = service(DhcpRole::Proxy);
     let whole = discover(Some(7));
     for cut in 0..whole.len().min(240) {
         assert!(
@@ -188,4 +203,65 @@ fn malformed_datagrams_are_counted_and_not_answered() {
     }
     assert_eq!(service.counters.snapshot().dhcp_ignored, 240);
     assert_eq!(service.counters.snapshot().dhcp_answered, 0);
+}
+
+/// A request of our init, which asks a proxy for its root.
+fn init_discover(mac: Mac) -> Vec<u8> {
+    let mut draft = Draft::new(Header {
+        from_client: true,
+        hops: 0,
+        transaction: 7,
+        secs: 0,
+        flags: 0,
+        client_ip: Ipv4Addr::UNSPECIFIED,
+        your_ip: Ipv4Addr::UNSPECIFIED,
+        next_server: Ipv4Addr::UNSPECIFIED,
+        relay_ip: Ipv4Addr::UNSPECIFIED,
+        mac,
+    });
+    draft.push(code::MESSAGE_TYPE, &[MessageType::Discover.into()]);
+    draft.push(code::VENDOR_CLASS, netroot_proto::dhcp::INIT_VENDOR_CLASS);
+    draft.emit(LONGEST).bytes
+}
+
+#[test]
+fn two_machines_have_the_roots_of_two_images() {
+    let images = vec![with_loader("debian"), with_loader("fedora")];
+    let catalog = Catalog::new(images, vec![by_mac(2, "fedora")]).unwrap();
+    let service = Service {
+        catalog: Arc::new(catalog),
+        ..service(DhcpRole::Proxy)
+    };
+    for (last, image) in [(1, "debian"), (2, "fedora")] {
+        let mac = Mac([2, 0, 0, 0, 0, last]);
+        let offer = service.answer(&init_discover(mac), arrival(), 67).unwrap();
+        let Answer::RootOffered { root } = offer.answer else {
+            panic!("{:?}", offer.answer)
+        };
+        let root = String::from_utf8(root).unwrap();
+        assert!(root.starts_with(&format!("10.0.0.1:/{image},")), "{root}");
+    }
+}
+
+#[test]
+fn a_proxy_answers_with_the_address_that_the_client_can_reach() {
+    let service = Service {
+        interface: with_addresses(&["10.0.0.1", "192.168.5.1"]),
+        ..service(DhcpRole::Proxy)
+    };
+    let offer = service.answer(&init_discover(MAC), arrival(), 67).unwrap();
+    assert_eq!(offer.source, SERVER);
+    let second = Ipv4Addr::new(192, 168, 5, 1);
+    let reached = Arrival {
+        destination: second,
+        ..arrival()
+    };
+    let offer = service.answer(&init_discover(MAC), reached, 67).unwrap();
+    assert_eq!(offer.source, second);
+    let from = Arrival {
+        from: SocketAddrV4::new(Ipv4Addr::new(192, 168, 5, 77), 68),
+        ..arrival()
+    };
+    let offer = service.answer(&init_discover(MAC), from, 67).unwrap();
+    assert_eq!(offer.source, second);
 }

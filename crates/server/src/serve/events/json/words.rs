@@ -6,7 +6,7 @@ use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, Reason};
 use netroot_proto::tftp::name::NameError;
 
-use crate::serve::artifacts::store::Role;
+use crate::serve::artifacts::Role;
 use crate::serve::events::event::{Event, Fetch};
 use crate::serve::events::ignored::{Ignored, ReportRefusal};
 use crate::serve::url_path::PathError;

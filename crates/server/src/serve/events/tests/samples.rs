@@ -10,7 +10,7 @@ use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, BootFile, Reason, Refusal};
 use netroot_proto::tftp::name::NameError;
 
-use crate::serve::artifacts::store::Role;
+use crate::serve::artifacts::Role;
 use crate::serve::events::*;
 use crate::serve::url_path::PathError;
 

@@ -1,0 +1,110 @@
+//! Which machine boots what: values and one function, no sockets and no files.
+//!
+//! [`Catalog::assign`] is asked for the script, the loader, DHCP's option 17, the export and the report alike, so
+//! that all of them agree.
+
+mod image;
+mod rule;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+pub use image::InitrdSource;
+pub(crate) use image::{INITRD, Image, KernelFile, RootSource, name_of_directory};
+pub use rule::Rule;
+pub(crate) use rule::{ArrivedAt, Identity};
+
+/// The images, and who boots which.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    images: Vec<Arc<Image>>,
+    rules: Vec<(Rule, Arc<Image>)>,
+    default: Arc<Image>,
+}
+
+/// The images or rules contradict each other.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CatalogError {
+    /// Nothing to boot.
+    #[error("no image is configured; give at least one directory to serve")]
+    Empty,
+    /// A name that a URL or an NFS path cannot carry.
+    #[error(
+        "the image name {0:?} cannot be used in a URL; use letters, digits, dots, hyphens and underscores"
+    )]
+    Name(String),
+    /// Two images of one name.
+    #[error("two images have the name {0}; give each its own")]
+    SameName(String),
+    /// A rule for an image that does not exist.
+    #[error("a rule names the image {name}, which does not exist; the images are {}", known.join(", "))]
+    Unknown {
+        /// The name in the rule.
+        name: String,
+        /// The names that exist.
+        known: Vec<String>,
+    },
+}
+
+impl Catalog {
+    /// The first image is the default: what every machine boots that no rule is for.
+    pub(crate) fn new(images: Vec<Image>, rules: Vec<Rule>) -> Result<Self, CatalogError> {
+        let images: Vec<Arc<Image>> = images.into_iter().map(Arc::new).collect();
+        let default = Arc::clone(images.first().ok_or(CatalogError::Empty)?);
+        let mut names = BTreeSet::new();
+        for image in &images {
+            if !image::is_name(&image.name) {
+                return Err(CatalogError::Name(image.name.clone()));
+            }
+            if !names.insert(image.name.as_str()) {
+                return Err(CatalogError::SameName(image.name.clone()));
+            }
+        }
+        let find = |rule: Rule| {
+            let image = images.iter().find(|image| image.name == rule.image);
+            match image {
+                Some(image) => Ok((rule, Arc::clone(image))),
+                None => Err(CatalogError::Unknown {
+                    known: images.iter().map(|image| image.name.clone()).collect(),
+                    name: rule.image,
+                }),
+            }
+        };
+        let rules = rules.into_iter().map(find).collect::<Result<_, _>>()?;
+        Ok(Self {
+            images,
+            rules,
+            default,
+        })
+    }
+
+    /// What a machine boots that reached the server there: the image of the first rule that matches, else the default.
+    pub(crate) fn assign(&self, machine: &Identity, arrived: &ArrivedAt<'_>) -> &Image {
+        self.rules
+            .iter()
+            .find(|(rule, _)| rule.matches(machine, arrived))
+            .map_or(&self.default, |(_, image)| image)
+    }
+
+    /// Every image.
+    pub(crate) fn images(&self) -> impl Iterator<Item = &Image> {
+        self.images.iter().map(AsRef::as_ref)
+    }
+
+    /// Whether `image` is the only one, and so has short names beside its own.
+    pub(crate) fn is_only(&self, image: &Image) -> bool {
+        matches!(self.images.as_slice(), [only] if only.name == image.name)
+    }
+
+    /// The paths under which an image is exported.
+    pub(crate) fn export_paths(&self, image: &Image) -> Vec<String> {
+        let mut paths = vec![image.export_path()];
+        if self.is_only(image) {
+            paths.push("/".to_owned());
+        }
+        paths
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,198 @@
+//! What one machine boots.
+
+use std::fmt::Write;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use netroot_proto::pxe::config::Loader;
+
+/// The initrd's `initrd=` name in the kernel's command line, which the kernel's EFI stub looks for.
+pub(crate) const INITRD: &str = "initrd.img";
+
+/// Something to boot: a root, and the kernel and initrd that mount it.
+#[derive(Debug, Clone)]
+pub(crate) struct Image {
+    /// Its name: in URLs, as an NFS path, and for people.
+    pub(crate) name: String,
+    /// Where its root is.
+    pub(crate) root: RootSource,
+    /// Its kernel.
+    pub(crate) kernel: KernelFile,
+    /// Where its initrd comes from.
+    pub(crate) initrd: InitrdSource,
+    /// What firmware loads before it, by platform.
+    pub(crate) loaders: Arc<[Loader]>,
+    /// Whether the root is made writable by a tmpfs over it (`rd.overlay`).
+    pub(crate) overlay: bool,
+    /// Added at the end of the command line, where it overrides what comes before.
+    pub(crate) append: Option<String>,
+}
+
+/// Where a root is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RootSource {
+    /// A directory of this machine, exported by netroot at the address that the machine reached.
+    Own {
+        /// The directory.
+        directory: PathBuf,
+        /// The TCP port of NFS and MOUNT.
+        port: u16,
+    },
+    /// An export elsewhere, word for word: `ADDR:/PATH[,OPTIONS]`.
+    Elsewhere(String),
+}
+
+/// A kernel of an image's directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KernelFile {
+    /// Its version, as `uname -r` prints it.
+    pub(crate) version: String,
+    /// Its file.
+    pub(crate) path: PathBuf,
+}
+
+/// Where an image's initrd comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InitrdSource {
+    /// A file.
+    File(PathBuf),
+    /// It is built for the image's kernel.
+    Build {
+        /// The modules in it, as `netroot initrd --modules` takes them.
+        modules: String,
+        /// The program that is its `/init`; `None` for the one that netroot carries.
+        init: Option<PathBuf>,
+    },
+}
+
+impl Image {
+    /// The path under which netroot exports its root.
+    pub(crate) fn export_path(&self) -> String {
+        format!("/{}", self.name)
+    }
+
+    /// The kernel's name over TFTP and HTTP.
+    pub(crate) fn kernel_name(&self) -> String {
+        format!("images/{}/vmlinuz", self.name)
+    }
+
+    /// The initrd's name over TFTP and HTTP.
+    pub(crate) fn initrd_name(&self) -> String {
+        format!("images/{}/{INITRD}", self.name)
+    }
+
+    /// The root as `nfsroot=` and DHCP's option 17 name it, for a machine that reaches the server at `server`.
+    pub(crate) fn nfsroot(&self, server: Ipv4Addr) -> String {
+        match &self.root {
+            // Both ports, so that no machine asks a portmapper, which may not exist.
+            RootSource::Own { port, .. } => {
+                let path = self.export_path();
+                format!("{server}:{path},vers=3,proto=tcp,port={port},mountport={port},nolock")
+            }
+            RootSource::Elsewhere(nfsroot) => nfsroot.clone(),
+        }
+    }
+
+    /// The kernel's command line, for a machine that reaches the HTTP server at `server`; `report` is the path of
+    /// its boot reports.
+    ///
+    /// `${netX/mac:hexhyp}` is iPXE's: the NIC that it booted from, so that the init uses the same one.
+    pub(crate) fn command_line(&self, server: SocketAddrV4, report: &str) -> String {
+        let nfsroot = self.nfsroot(*server.ip());
+        let mut line = format!("initrd={INITRD} root=/dev/nfs nfsroot={nfsroot}");
+        line += " ip=dhcp BOOTIF=01-${netX/mac:hexhyp} ro";
+        if self.overlay {
+            line += " rd.overlay";
+        }
+        // Only netroot's init reads it: it reports there how the boot went.
+        let _ = write!(
+            line,
+            " netroot.report=http://{server}{report}${{netX/mac:hexhyp}}"
+        );
+        if let Some(append) = &self.append {
+            line += " ";
+            line += append;
+        }
+        line
+    }
+}
+
+/// Whether a URL, an NFS path and a command line can carry this as an image's name.
+pub(super) fn is_name(name: &str) -> bool {
+    // Nothing but dots would be a way up.
+    name.chars().all(in_name) && !name.chars().all(|c| c == '.')
+}
+
+fn in_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
+
+/// The name of an image that is configured without one: its directory's, as far as a name can carry it.
+///
+/// # Errors
+/// The file system's, if the directory cannot be found.
+pub(crate) fn name_of_directory(directory: &Path) -> io::Result<String> {
+    let real = directory.canonicalize()?;
+    let name = real.file_name().unwrap_or_default().to_string_lossy();
+    let kept: String = name.chars().filter(|c| in_name(*c)).collect();
+    Ok(if is_name(&kept) {
+        kept
+    } else {
+        "root".to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::image;
+    use super::*;
+
+    const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), 8069);
+
+    #[test]
+    fn the_command_line_is_the_one_that_the_init_and_other_initrds_read() {
+        assert_eq!(
+            image("bookworm").command_line(SERVER, "/report/"),
+            "initrd=initrd.img root=/dev/nfs \
+             nfsroot=10.0.0.1:/bookworm,vers=3,proto=tcp,port=2049,mountport=2049,nolock \
+             ip=dhcp BOOTIF=01-${netX/mac:hexhyp} ro rd.overlay \
+             netroot.report=http://10.0.0.1:8069/report/${netX/mac:hexhyp}"
+        );
+    }
+
+    #[test]
+    fn what_is_appended_comes_last_and_an_export_elsewhere_is_handed_out_word_for_word() {
+        let elsewhere = Image {
+            root: RootSource::Elsewhere("192.0.2.9:/srv/debian,vers=3".to_owned()),
+            overlay: false,
+            append: Some("console=ttyS0 quiet".to_owned()),
+            ..image("bookworm")
+        };
+        assert_eq!(
+            elsewhere.command_line(SERVER, "/report/"),
+            "initrd=initrd.img root=/dev/nfs nfsroot=192.0.2.9:/srv/debian,vers=3 \
+             ip=dhcp BOOTIF=01-${netX/mac:hexhyp} ro \
+             netroot.report=http://10.0.0.1:8069/report/${netX/mac:hexhyp} console=ttyS0 quiet"
+        );
+    }
+
+    #[test]
+    fn an_image_is_named_after_its_directory_as_far_as_a_command_line_can_carry_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for (directory, name) in [
+            ("bookworm", "bookworm"),
+            ("my root, 2", "myroot2"),
+            ("...", "root"),
+            ("ü", "root"),
+        ] {
+            let path = folder.path().join(directory);
+            std::fs::create_dir(&path).unwrap();
+            assert_eq!(name_of_directory(&path).unwrap(), name);
+            assert_eq!(name_of_directory(&path.join(".")).unwrap(), name);
+        }
+        assert_eq!(name_of_directory(Path::new("/")).unwrap(), "root");
+        assert!(name_of_directory(&folder.path().join("absent")).is_err());
+    }
+}

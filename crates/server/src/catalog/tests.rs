@@ -1,0 +1,122 @@
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use netroot_net::Mac;
+
+use super::*;
+
+pub(crate) const ETH0: ArrivedAt<'_> = ArrivedAt {
+    interface: "eth0",
+    server: Ipv4Addr::new(10, 0, 0, 1),
+};
+const ETH1: ArrivedAt<'_> = ArrivedAt {
+    interface: "eth1",
+    server: Ipv4Addr::new(10, 1, 0, 1),
+};
+
+pub(crate) fn image(name: &str) -> Image {
+    Image {
+        name: name.to_owned(),
+        root: RootSource::Own {
+            directory: PathBuf::from("/srv").join(name),
+            port: 2049,
+        },
+        kernel: KernelFile {
+            version: "6.1.0".to_owned(),
+            path: PathBuf::from("/srv").join(name).join("boot/vmlinuz-6.1.0"),
+        },
+        initrd: InitrdSource::Build {
+            modules: "netboot".to_owned(),
+            init: None,
+        },
+        loaders: Arc::from([]),
+        overlay: true,
+        append: None,
+    }
+}
+
+/// A catalog of one image.
+pub(crate) fn one(name: &str) -> Catalog {
+    Catalog::new(vec![image(name)], Vec::new()).unwrap()
+}
+
+pub(crate) fn machine(last: u8) -> Identity {
+    Identity {
+        mac: Some(Mac([2, 0, 0, 0, 0, last])),
+    }
+}
+
+pub(crate) fn by_mac(last: u8, image: &str) -> Rule {
+    Rule {
+        mac: machine(last).mac,
+        interface: None,
+        image: image.to_owned(),
+    }
+}
+
+#[test]
+fn a_machine_boots_the_image_of_its_address_and_every_other_machine_the_first_image() {
+    let images = vec![image("debian"), image("fedora")];
+    let catalog = Catalog::new(images, vec![by_mac(2, "fedora")]).unwrap();
+    let boots = |machine: &Identity| catalog.assign(machine, &ETH0).name.as_str();
+    assert_eq!(boots(&machine(1)), "debian");
+    assert_eq!(boots(&machine(2)), "fedora");
+    assert_eq!(boots(&Identity::default()), "debian");
+    let root = catalog.assign(&machine(2), &ETH1).nfsroot(ETH1.server);
+    assert!(root.starts_with("10.1.0.1:/fedora,vers=3"), "{root}");
+}
+
+#[test]
+fn an_interface_has_an_image_of_its_own_unless_an_earlier_rule_matches() {
+    let lab = Rule {
+        mac: None,
+        interface: Some("eth1".to_owned()),
+        image: "lab".to_owned(),
+    };
+    let images = vec![image("debian"), image("lab")];
+    let catalog = Catalog::new(images, vec![by_mac(1, "debian"), lab]).unwrap();
+    let boots = |machine: &Identity, arrived| catalog.assign(machine, &arrived).name.as_str();
+    assert_eq!(boots(&machine(1), ETH1), "debian");
+    assert_eq!(boots(&machine(2), ETH1), "lab");
+    assert_eq!(boots(&machine(2), ETH0), "debian");
+    assert_eq!(boots(&Identity::default(), ETH1), "lab");
+}
+
+#[test]
+fn every_condition_of_a_rule_has_to_hold() {
+    let both = Rule {
+        interface: Some("eth1".to_owned()),
+        ..by_mac(1, "lab")
+    };
+    let catalog = Catalog::new(vec![image("debian"), image("lab")], vec![both]).unwrap();
+    assert_eq!(catalog.assign(&machine(1), &ETH1).name, "lab");
+    assert_eq!(catalog.assign(&machine(1), &ETH0).name, "debian");
+    assert_eq!(catalog.assign(&machine(2), &ETH1).name, "debian");
+}
+
+#[test]
+fn only_a_single_image_has_the_short_names() {
+    let single = one("debian");
+    let debian = single.images().next().unwrap();
+    assert_eq!(single.export_paths(debian), ["/debian", "/"]);
+    let two = Catalog::new(vec![image("debian"), image("lab")], Vec::new()).unwrap();
+    let paths: Vec<_> = two.images().map(|image| two.export_paths(image)).collect();
+    assert_eq!(paths, [["/debian"], ["/lab"]]);
+}
+
+#[test]
+fn what_contradicts_itself_is_refused_by_name() {
+    let refused =
+        |images: &[&str], rules| Catalog::new(images.iter().map(|i| image(i)).collect(), rules);
+    let text = |result: Result<Catalog, CatalogError>| result.unwrap_err().to_string();
+    assert_eq!(refused(&[], Vec::new()).unwrap_err(), CatalogError::Empty);
+    assert!(text(refused(&["a", "a"], Vec::new())).starts_with("two images have the name a"));
+    for name in ["", "..", "a/b", "a b"] {
+        assert!(text(refused(&[name], Vec::new())).contains("cannot be used in a URL"));
+    }
+    let unknown = text(refused(&["a", "b"], vec![by_mac(1, "c")]));
+    assert_eq!(
+        unknown,
+        "a rule names the image c, which does not exist; the images are a, b"
+    );
+}

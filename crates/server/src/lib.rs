@@ -1,0 +1,48 @@
+//! The boot server and its tools, as a library: what the program `netroot` is made of.
+//!
+//! [`Settings`] is everything that can be configured; [`serve`] serves it. The command line fills one network and one
+//! image.
+
+#![forbid(unsafe_code)]
+
+mod catalog;
+mod check_kernel;
+mod cli;
+mod embedded_init;
+mod explain;
+mod initrd_command;
+mod serve;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use catalog::{InitrdSource, Rule};
+pub use settings::{DhcpSettings, ImageSettings, Mode, NetworkSettings, Settings};
+
+use cli::{Cli, Command};
+
+/// Serves until SIGTERM or SIGINT. Drops the capabilities of the calling thread: call it from the only one.
+///
+/// # Errors
+/// What cannot be served, in one sentence with its cause and what to do about it.
+pub fn serve(settings: &Settings) -> anyhow::Result<()> {
+    Ok(serve::run(settings)?)
+}
+
+/// The program `netroot`: does what the command line of this process asks for.
+#[must_use]
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(args) => serve(&Settings::from(*args)).map(|()| ExitCode::SUCCESS),
+        Command::Initrd(args) => initrd_command::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::CheckKernel(args) => check_kernel::run(&args.file, args.json),
+        Command::Explain(args) => explain::run(&args.command_line, args.json),
+    };
+    done.unwrap_or_else(|error| {
+        // The chain once, outermost first.
+        eprintln!("netroot: {error:#}");
+        ExitCode::FAILURE
+    })
+}

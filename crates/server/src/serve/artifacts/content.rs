@@ -1,0 +1,80 @@
+//! The bytes of an artifact.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use hyper::body::Bytes;
+use rustix::fs::{Mode, OFlags};
+
+/// Bytes in memory or in a file that stays open: a transfer sees one version from its start to its end.
+#[derive(Debug, Clone)]
+pub(crate) enum Content {
+    /// Made here.
+    Memory(Bytes),
+    /// Read where it lies; the heap never holds it.
+    File {
+        /// Read by position: transfers share it.
+        file: Arc<File>,
+        /// Its length in bytes when it was opened.
+        length: u64,
+    },
+}
+
+impl Content {
+    /// Opens a regular file.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        // O_NONBLOCK: a FIFO in the place of a file must not stop the server.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        Self::from_regular(rustix::fs::open(path, flags, Mode::empty())?.into())
+    }
+
+    /// Takes an open file, which has to be a regular one.
+    pub(crate) fn from_regular(file: File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "not a regular file",
+            ));
+        }
+        Ok(Self::File {
+            file: Arc::new(file),
+            length: metadata.len(),
+        })
+    }
+
+    /// How many bytes there are.
+    pub(crate) fn length(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            Self::File { length, .. } => *length,
+        }
+    }
+
+    /// Fills `buffer` from `offset`, or up to the end; returns how many bytes that were.
+    ///
+    /// # Errors
+    /// The file system's; `UnexpectedEof` when the file has shrunk under us, since a transfer whose length was
+    /// announced must not end early in silence.
+    pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.length().saturating_sub(offset)).unwrap_or(usize::MAX);
+        let wanted = buffer.len().min(left);
+        let Some(buffer) = buffer.get_mut(..wanted) else {
+            return Ok(0);
+        };
+        match self {
+            Self::Memory(bytes) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX);
+                let source = bytes.get(start..).and_then(|rest| rest.get(..wanted));
+                if let Some(source) = source {
+                    buffer.copy_from_slice(source);
+                }
+            }
+            Self::File { file, .. } => file.read_exact_at(buffer, offset)?,
+        }
+        Ok(wanted)
+    }
+}

@@ -1,0 +1,219 @@
+//! Who gives the addresses on an interface: another server, or this one from a range that fits its network.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::Mutex;
+
+use netroot_net::Prefix;
+use netroot_proto::dhcp::pool::{Pool, RangeError};
+use netroot_proto::pxe::config::SubnetOptions;
+
+use super::interface::Interface;
+use super::leases::Leases;
+use crate::serve::events::{Event, Timeline, Warning};
+use crate::settings::{DhcpSettings, Mode};
+
+/// The DHCP role on an interface.
+#[derive(Debug)]
+pub(crate) enum DhcpRole {
+    /// Another server gives the addresses.
+    Proxy,
+    /// This server does.
+    Authoritative(Box<AddressPool>),
+}
+
+/// What an authoritative server has to give.
+#[derive(Debug)]
+pub(crate) struct AddressPool {
+    /// The server's address in the network of the range: its identity in every answer.
+    pub(crate) server: Ipv4Addr,
+    /// That network.
+    pub(crate) network: Prefix,
+    /// The other options that are given with an address.
+    pub(crate) options: SubnetOptions,
+    /// The addresses.
+    pub(crate) leases: Mutex<LeasedPool>,
+}
+
+/// The addresses, and the file that they are kept in.
+#[derive(Debug)]
+pub(crate) struct LeasedPool {
+    /// The addresses.
+    pub(crate) pool: Pool,
+    /// Where they are kept.
+    pub(crate) file: Leases,
+    /// Whether the file is behind.
+    pub(crate) changed: bool,
+    /// Whether a failure to write it was logged.
+    pub(crate) failure_logged: bool,
+}
+
+/// Why a range cannot be given out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DhcpRoleError {
+    /// It makes no sense by itself.
+    #[error(transparent)]
+    Range(#[from] RangeError),
+    /// It is in another network.
+    #[error(
+        "the range {first}-{last} is not in {interface}'s network, {network}: choose addresses there, or \
+         give {interface} an address in the range's network"
+    )]
+    Elsewhere {
+        /// The range's first address.
+        first: Ipv4Addr,
+        /// Its last.
+        last: Ipv4Addr,
+        /// The interface.
+        interface: String,
+        /// The interface's first network.
+        network: Prefix,
+    },
+    /// Machines could not reach the router.
+    #[error("the router {router} is not in {interface}'s network, {network}")]
+    Router {
+        /// As given.
+        router: Ipv4Addr,
+        /// The interface.
+        interface: String,
+        /// The network of the range.
+        network: Prefix,
+    },
+}
+
+/// Takes the role that is configured for `interface`; an authoritative server reads its leases from the folder
+/// `state`.
+pub(crate) fn open(
+    mode: &Mode,
+    state: &Path,
+    interface: &Interface,
+    timeline: &Timeline,
+) -> Result<DhcpRole, DhcpRoleError> {
+    let dhcp = match mode {
+        Mode::Proxy => return Ok(DhcpRole::Proxy),
+        Mode::Dhcp(dhcp) => dhcp,
+    };
+    let DhcpSettings {
+        first,
+        last,
+        router,
+        dns,
+        lease_time,
+        anyway: _,
+    } = dhcp;
+    let Some((server, network)) = interface.network_of(&[*first, *last]) else {
+        return Err(DhcpRoleError::Elsewhere {
+            first: *first,
+            last: *last,
+            interface: interface.name.clone(),
+            network: interface.first().1.network(),
+        });
+    };
+    if let Some(router) = router.filter(|router| !network.contains(*router)) {
+        return Err(DhcpRoleError::Router {
+            router,
+            interface: interface.name.clone(),
+            network: network.network(),
+        });
+    }
+    let mut excluded: Vec<Ipv4Addr> = interface.addresses().map(|(own, _)| own).collect();
+    if let std::net::IpAddr::V4(own) = network.network().address() {
+        excluded.push(own);
+    }
+    excluded.extend(network.broadcast());
+    excluded.extend(router);
+    excluded.extend(dns);
+    let mut pool = Pool::new(*first, *last, excluded)?;
+    let file = Leases::of(state, &interface.name);
+    if let Err(error) = file.load(&mut pool) {
+        timeline.server(Event::Warning(Warning::LeasesUnreadable {
+            error: error.to_string(),
+        }));
+    }
+    let mut options = SubnetOptions::new(*lease_time);
+    options.routers = router.iter().copied().collect();
+    options.dns.clone_from(dns);
+    // The kernel's default needs no option, and some clients take 1500 for a change.
+    options.mtu = (interface.mtu != 1500 && interface.mtu >= 576).then_some(interface.mtu);
+    Ok(DhcpRole::Authoritative(Box::new(AddressPool {
+        server,
+        network,
+        options,
+        leases: Mutex::new(LeasedPool {
+            pool,
+            file,
+            changed: false,
+            failure_logged: false,
+        }),
+    })))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use netroot_net::Mac;
+
+    use super::super::interface::tests::interface;
+    use super::*;
+    use crate::cli::tests::serve;
+    use crate::serve::counters::Counters;
+    use crate::serve::events::Format;
+    use crate::serve::machines::Machines;
+    use crate::settings::Settings;
+
+    fn open_with(arguments: &[&str]) -> Result<DhcpRole, DhcpRoleError> {
+        let timeline = Timeline::new(
+            Format::Text,
+            Arc::new(Counters::default()),
+            Arc::new(Machines::new()),
+        );
+        let state = tempfile::tempdir().unwrap();
+        let mut all = vec!["/srv", "--state", state.path().to_str().unwrap()];
+        all.extend(arguments);
+        let settings = Settings::from(serve(&all).unwrap());
+        open(
+            &settings.networks[0].mode,
+            &settings.state,
+            &interface(),
+            &timeline,
+        )
+    }
+
+    #[test]
+    fn without_a_range_another_server_gives_the_addresses() {
+        assert!(matches!(open_with(&[]), Ok(DhcpRole::Proxy)));
+    }
+
+    #[test]
+    fn nobody_is_given_the_servers_own_address_or_the_routers() {
+        let range = ["--dhcp", "10.0.0.0-10.0.0.3", "--router", "10.0.0.2"];
+        let Ok(DhcpRole::Authoritative(addresses)) = open_with(&range) else {
+            panic!()
+        };
+        let mut leases = addresses.leases.into_inner().unwrap();
+        let now = Duration::from_secs(1);
+        let one = leases.pool.offer(Mac([2, 0, 0, 0, 0, 1]), None, now);
+        assert_eq!(one, Some(Ipv4Addr::new(10, 0, 0, 3)));
+        assert_eq!(leases.pool.offer(Mac([2, 0, 0, 0, 0, 2]), None, now), None);
+        assert_eq!(addresses.options.routers, [Ipv4Addr::new(10, 0, 0, 2)]);
+    }
+
+    #[test]
+    fn a_range_or_a_router_on_another_wire_is_refused_with_this_ones_network() {
+        let error = open_with(&["--dhcp", "10.1.0.1-10.1.0.9"])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("not in eth0's network, 10.0.0.0/24"),
+            "{error}"
+        );
+        let router = ["--dhcp", "10.0.0.5-10.0.0.9", "--router", "10.9.0.1"];
+        let error = open_with(&router).unwrap_err().to_string();
+        assert!(
+            error.contains("the router 10.9.0.1 is not in eth0's network"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,105 @@
+//! A configured image with its directory opened: its kernel chosen, its initrd given or on its way.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use netroot_initramfs::{Kernel, RootTree, choose_kernel};
+use netroot_proto::pxe::config::Loader;
+
+use crate::catalog::{Image, InitrdSource, KernelFile, RootSource, name_of_directory};
+use crate::serve::artifacts::Content;
+use crate::serve::error::ServeError;
+use crate::serve::events::{Event, Timeline};
+use crate::serve::initrd::{self, InitrdBuild, InitrdError, InitrdRequest};
+use crate::settings::ImageSettings;
+
+/// An image whose directory is open.
+#[derive(Debug)]
+pub(crate) struct OpenImage<'a> {
+    settings: &'a ImageSettings,
+    name: String,
+    root: RootTree,
+    kernel: Kernel,
+}
+
+impl<'a> OpenImage<'a> {
+    /// Opens the directory and chooses the kernel.
+    pub(crate) fn open(settings: &'a ImageSettings) -> Result<Self, ServeError> {
+        let name = match &settings.name {
+            Some(name) => name.clone(),
+            None => {
+                name_of_directory(&settings.directory).map_err(|source| ServeError::Directory {
+                    dir: settings.directory.clone(),
+                    source,
+                })?
+            }
+        };
+        let root = RootTree::open(&settings.directory)?;
+        let kernel = choose_kernel(&root, settings.kernel.as_deref())?;
+        Ok(Self {
+            settings,
+            name,
+            root,
+            kernel,
+        })
+    }
+
+    /// What machines boot; `nfs_port` is the port of the export.
+    pub(crate) fn image(&self, nfs_port: u16, loaders: Arc<[Loader]>) -> Image {
+        let root = match &self.settings.nfsroot {
+            Some(nfsroot) => RootSource::Elsewhere(nfsroot.clone()),
+            None => RootSource::Own {
+                directory: self.settings.directory.clone(),
+                port: nfs_port,
+            },
+        };
+        Image {
+            name: self.name.clone(),
+            root,
+            kernel: KernelFile {
+                version: self.kernel.version.clone(),
+                path: self.root.host_path(&self.kernel.path),
+            },
+            initrd: self.settings.initrd.clone(),
+            loaders,
+            overlay: self.settings.overlay,
+            append: self.settings.append.clone(),
+        }
+    }
+
+    /// Opens the kernel's file.
+    pub(crate) fn kernel(&self) -> Result<Content, ServeError> {
+        let file = self.root.open_file(&self.kernel.path)?;
+        Content::from_regular(file).map_err(|source| ServeError::KernelFile {
+            path: self.root.host_path(&self.kernel.path),
+            source,
+        })
+    }
+
+    /// Opens the initrd, or starts to build it.
+    pub(crate) fn start_initrd(
+        &self,
+        image: &Image,
+        cache: &Path,
+        timeline: &Timeline,
+    ) -> Result<InitrdBuild, InitrdError> {
+        let (modules, init) = match &image.initrd {
+            InitrdSource::File(path) => return InitrdBuild::given(path),
+            InitrdSource::Build { modules, init } => (modules, init),
+        };
+        let request = InitrdRequest {
+            root: &self.root,
+            kernel: &self.kernel,
+            modules,
+            init: init.as_deref(),
+        };
+        let build = initrd::start(&request, cache)?;
+        if matches!(build, InitrdBuild::Running { .. }) {
+            timeline.server(Event::InitrdBuilding {
+                linux: self.kernel.version.clone(),
+                modules: modules.clone(),
+            });
+        }
+        Ok(build)
+    }
+}

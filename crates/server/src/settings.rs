@@ -1,0 +1,184 @@
+//! What to serve, where and how: made once from the command line, and the only thing that the server reads.
+//!
+//! Nothing here looks at this machine: whether an interface exists or a directory holds a kernel is found out when
+//! the server starts.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use netroot_net::Prefix;
+
+use crate::catalog::{InitrdSource, Rule};
+use crate::cli::ServeArgs;
+
+/// Everything that can be configured.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The interfaces to serve, each with its mode.
+    pub networks: Vec<NetworkSettings>,
+    /// The images, at least one. The first is the default.
+    pub images: Vec<ImageSettings>,
+    /// Which machine boots which image; the first rule that matches decides.
+    pub rules: Vec<Rule>,
+    /// The HTTP server's TCP port.
+    pub http_port: u16,
+    /// The TCP port of NFS and MOUNT.
+    pub nfs_port: u16,
+    /// Whether to answer on the portmapper's port 111 too.
+    pub portmapper: bool,
+    /// Who may mount; empty for the networks of the served interfaces.
+    pub allow: Vec<Prefix>,
+    /// A folder whose files are served over TFTP and HTTP too.
+    pub tftp_dir: Option<PathBuf>,
+    /// The folder with iPXE's binaries; `None` for where distributions' packages install them.
+    pub ipxe: Option<PathBuf>,
+    /// The folder for what outlives a restart: the export's key and the leases.
+    pub state: PathBuf,
+    /// The folder where built initrds are kept.
+    pub cache: PathBuf,
+    /// Whether events are printed as JSON.
+    pub json: bool,
+}
+
+/// One interface to serve.
+#[derive(Debug, Clone)]
+pub struct NetworkSettings {
+    /// Its name; `None` for the only one that is up with an address.
+    pub interface: Option<String>,
+    /// Who gives addresses there.
+    pub mode: Mode,
+    /// Whether to look for other DHCP servers at start.
+    pub probe: bool,
+}
+
+/// Who gives addresses on a network.
+#[derive(Debug, Clone)]
+pub enum Mode {
+    /// Another server; netroot adds the boot part.
+    Proxy,
+    /// netroot.
+    Dhcp(DhcpSettings),
+}
+
+/// What is handed out with an address.
+#[derive(Debug, Clone)]
+pub struct DhcpSettings {
+    /// The lowest address that is given.
+    pub first: Ipv4Addr,
+    /// The highest.
+    pub last: Ipv4Addr,
+    /// The default gateway.
+    pub router: Option<Ipv4Addr>,
+    /// The name servers.
+    pub dns: Vec<Ipv4Addr>,
+    /// How long an address is lent.
+    pub lease_time: Duration,
+    /// Give addresses although another DHCP server answers.
+    pub anyway: bool,
+}
+
+/// One image, before its directory is opened.
+#[derive(Debug, Clone)]
+pub struct ImageSettings {
+    /// Its name in URLs and as an export; `None` for the directory's.
+    pub name: Option<String>,
+    /// The directory with its kernel and modules, and with its root unless that is elsewhere.
+    pub directory: PathBuf,
+    /// The export elsewhere that machines mount instead of the directory: `ADDR:/PATH[,OPTIONS]`.
+    pub nfsroot: Option<String>,
+    /// The kernel's version; `None` for the newest.
+    pub kernel: Option<String>,
+    /// Where its initrd comes from.
+    pub initrd: InitrdSource,
+    /// Added at the end of the kernel's command line.
+    pub append: Option<String>,
+    /// Whether the root is made writable by a tmpfs over it.
+    pub overlay: bool,
+}
+
+impl From<ServeArgs> for Settings {
+    /// One directory on one interface is one image and one network.
+    fn from(args: ServeArgs) -> Self {
+        let mode = match args.dhcp {
+            None => Mode::Proxy,
+            Some(range) => Mode::Dhcp(DhcpSettings {
+                first: range.first,
+                last: range.last,
+                router: args.router,
+                dns: args.dns,
+                lease_time: Duration::from_secs(u64::from(args.lease_time)),
+                anyway: args.dhcp_anyway,
+            }),
+        };
+        let initrd = match args.initrd {
+            Some(file) => InitrdSource::File(file),
+            None => InitrdSource::Build {
+                modules: args.modules,
+                init: args.init,
+            },
+        };
+        Self {
+            networks: vec![NetworkSettings {
+                interface: args.interface,
+                mode,
+                probe: !args.no_probe,
+            }],
+            images: vec![ImageSettings {
+                name: None,
+                directory: args.dir,
+                nfsroot: args.nfsroot,
+                kernel: args.kernel,
+                initrd,
+                append: args.append,
+                overlay: !args.no_overlay,
+            }],
+            rules: Vec::new(),
+            http_port: args.http_port,
+            nfs_port: args.nfs_port,
+            portmapper: args.portmapper,
+            allow: args.allow,
+            tftp_dir: args.tftp_dir,
+            ipxe: args.ipxe,
+            state: args.state,
+            cache: args.cache,
+            json: args.json,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::tests::serve;
+
+    #[test]
+    fn one_directory_is_one_image_on_one_network() {
+        let settings = Settings::from(serve(&["/srv/debian", "--append", "quiet"]).unwrap());
+        let [image] = settings.images.as_slice() else {
+            panic!("{settings:?}")
+        };
+        assert_eq!(image.directory, PathBuf::from("/srv/debian"));
+        assert!(image.overlay && image.append.as_deref() == Some("quiet"));
+        let [network] = settings.networks.as_slice() else {
+            panic!("{settings:?}")
+        };
+        assert!(network.interface.is_none() && network.probe);
+        assert!(matches!(network.mode, Mode::Proxy));
+    }
+
+    #[test]
+    fn the_options_of_dhcp_belong_to_its_network() {
+        let range = ["/srv", "--interface", "eth1", "--dhcp", "10.0.0.5-10.0.0.9"];
+        let settings = Settings::from(serve(&range).unwrap());
+        let [network] = settings.networks.as_slice() else {
+            panic!("{settings:?}")
+        };
+        assert_eq!(network.interface.as_deref(), Some("eth1"));
+        let Mode::Dhcp(dhcp) = &network.mode else {
+            panic!("{network:?}")
+        };
+        assert_eq!(dhcp.last, Ipv4Addr::new(10, 0, 0, 9));
+        assert_eq!(dhcp.lease_time, Duration::from_secs(3600));
+    }
+}
