@@ -1,6 +1,6 @@
-//! The server that most roots are on: Linux's own NFS server and chrony, as Debian packages them.
+//! The server that most sites use: Linux's own NFS server and chrony, as Debian packages them.
 //!
-//! It is a machine on the network, for this test's own kernel may have no NFS. Its root is ours, over our own export;
+//! It is a machine on the network, since this test's own kernel may lack NFS. Its root comes from our own export;
 //! what it exports is in its memory.
 
 use std::path::Path;
@@ -16,10 +16,10 @@ use crate::lan::{Facts, Lan, MACHINE, TIMEOUT, own_export, write};
 const SERVER: &str = "10.77.0.60";
 const SERVER_MAC: &str = "52:54:00:77:00:60";
 
-/// The server's clock is years ahead of everybody's.
+/// The server's clock is years ahead.
 const SERVER_CLOCK: &str = "2031-06-01";
 
-/// The machine's address, and where it learns the time.
+/// The machine's address, and its time server.
 const STATIC: &str = "ip=10.77.0.50:::255.255.255.0::eth0:off:::10.77.0.60";
 
 /// With `fsid=0`, version 4 calls `/srv` `/`; version 3 does not.
@@ -29,7 +29,7 @@ const EXPORTS: &str = "\
 /mnt/others 10.99.0.0/16(ro,fsid=2,no_subtree_check)
 ";
 
-/// What Debian's units start, in their order, without systemd between: it is quicker to be there.
+/// What Debian's units start, in their order, but without systemd, which is slower.
 const START: &str = r#"#!/bin/sh
 set -eu
 tell() { echo "<1>server: $*" > /dev/kmsg; }
@@ -53,7 +53,7 @@ while :; do sleep 1000; done
 
 const CHRONY: &str = "local stratum 3\nallow all\n";
 
-/// The server's machine, and what it has its own root from.
+/// The server's machine, and the server of its own root.
 struct Server {
     _vm: Vm,
     _export: NetrootServe,
@@ -80,7 +80,7 @@ impl Server {
     }
 }
 
-/// What makes a Debian root a server of the tiny one.
+/// The files that make a Debian root a server of the tiny one.
 fn fill(layer: &Path) -> Result<()> {
     write(&layer.join("etc/exports"), EXPORTS)?;
     write(&layer.join("etc/chrony-served.conf"), CHRONY)?;
@@ -114,8 +114,8 @@ fn a_root_on_linux_nfsd_boots_and_chrony_sets_the_clock() -> Result<()> {
         lan.boot_with(machine.clock("1990-01-01"), &format!("{nfsroot} {STATIC}"))
     };
 
-    // Version 3, by rpcbind and rpc.mountd at a port of its own choice; the server has NFSACL, so that an overlay is
-    // every user's.
+    // Version 3, by rpcbind and rpc.mountd at an arbitrary port; the server has NFSACL, so that an overlay works
+    // for every user.
     let machine = boot("/srv/root rd.overlay")?;
     let facts = Facts::of(&machine)?;
     facts.assert_overlay();
@@ -126,7 +126,7 @@ fn a_root_on_linux_nfsd_boots_and_chrony_sets_the_clock() -> Result<()> {
     assert_eq!(1970 + seconds / 31_556_952, 2031, "the server's year");
     drop(machine);
 
-    // Version 4, by the name that it has there.
+    // Version 4, by its path there.
     let machine = boot("/root,vers=4.2 ro")?;
     let facts = Facts::of(&machine)?;
     let mount = facts.mount("/");
@@ -135,7 +135,7 @@ fn a_root_on_linux_nfsd_boots_and_chrony_sets_the_clock() -> Result<()> {
     assert!(facts.all("owner").contains("/home/user/note 1000"));
     drop(machine);
 
-    // And by the one that it has not.
+    // And by a path that does not exist there.
     assert_fails_with(
         &mut boot("/srv/root,vers=4.2 ro")?,
         "boot failed: cannot mount the root 10.77.0.60:/srv/root: 10.77.0.60 has no /srv/root by NFS version 4: there is no srv \

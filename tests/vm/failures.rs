@@ -1,12 +1,12 @@
-//! Boots that cannot work: each ends in one sentence that names the cause and the cure, and in the policy that
-//! follows, never in a kernel panic. The chain, from the card to the root's init:
+//! Boots that cannot work: each ends in one sentence that names the cause and the remedy, and then in the configured
+//! policy, never in a kernel panic. From the NIC to the root's init:
 //!
 //! | what is wrong | the sentence | test |
 //! |---|---|---|
 //! | no driver for the card | the initrd has no driver for PCI device … | [`network`] |
 //! | no cable | no carrier: nothing is at the other end of eth0 … | [`network`] |
 //! | the command line names another card | no network card to use … | [`network`] |
-//! | nobody leases addresses | no DHCP server answered on eth0 … | [`network`] |
+//! | no DHCP server | no DHCP server answered on eth0 … | [`network`] |
 //! | a lease without a root | neither the command line nor DHCP option 17 names a root | [`network`] |
 //! | no route | there is no route from … to … | [`network`] |
 //! | the router is silent | the router … does not even answer ARP | [`network`] |
@@ -14,9 +14,9 @@
 //! | the server behind the router is silent | the router … is up (it answers ARP) | [`network`] |
 //! | the server is silent | … does not even answer ARP | [`network`] |
 //! | a firewall drops port 111, or 2049 | … is up (it answers ARP): check that no firewall … | [`server`] |
-//! | the wire loses frames | the network loses frames (… answers … of 10 ARP requests) | [`server`] |
+//! | the network loses frames | the network loses frames (… answers … of 10 ARP requests) | [`server`] |
 //! | the port is closed | … refuses connections on port … | [`server`] |
-//! | the port takes connections and is mute | … not even an empty call (NULL) | [`server`] |
+//! | the port accepts connections and sends nothing | … not even an empty call (NULL) | [`server`] |
 //! | another program listens there | … does not speak RPC | [`server`] |
 //! | another RPC program listens there | … speaks RPC but is not the … | [`server`] |
 //! | NFS is not registered | the portmapper of … does not know the NFS server | [`server`] |
@@ -24,7 +24,7 @@
 //! | the client is not allowed | … but not to this machine's address … | [`root`] |
 //! | there is no init | the root … has no /sbin/init, … | [`root`] |
 //! | the init is for another processor | … is for aarch64 and this machine is x86_64 | [`root`] |
-//! | the init is no program, or its loader is missing | … is neither a program nor a script; … is run by … | [`root`] |
+//! | the init is not a program, or its loader is missing | … is neither a program nor a script; … is run by … | [`root`] |
 
 mod network;
 mod root;
@@ -35,10 +35,10 @@ use netroot_harness::{NetrootServe, TinyRoot, Vm};
 
 use crate::lan::{Facts, Lan, SERVER, STATIC, TIMEOUT};
 
-/// A server's ports, as they are told to the machine: nobody is asked for them.
+/// A server's ports as mount options, so that no portmapper is asked.
 const PORTS: &str = "vers=3,proto=tcp,port=2049,mountport=2049,nolock";
 
-/// The failure's sentence, then that the machine tries again.
+/// Waits for the failure's sentence, then for the next attempt.
 pub(crate) fn assert_fails_with(vm: &mut Vm, sentence: &str) -> Result<()> {
     let seen = vm.wait_for(sentence, "the failure's sentence", TIMEOUT)?;
     assert!(
@@ -67,7 +67,7 @@ fn a_failure_with_panic_set_reboots_instead_of_waiting() -> Result<()> {
         "root=/dev/nfs nfsroot=10.77.0.77:/srv/root {STATIC} panic=3"
     ))?;
     vm.wait_for("netroot: rebooting in 3 s (panic=3)", "the policy", TIMEOUT)?;
-    // QEMU ends where a machine would reboot (-no-reboot).
+    // QEMU exits where a machine would reboot (-no-reboot).
     vm.wait(TIMEOUT)?;
     assert!(!vm.console().contains("Kernel panic"));
     Ok(())

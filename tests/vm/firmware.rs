@@ -1,5 +1,5 @@
-//! From the real firmware over our server and our init to a root, over our own export
-//! and over NFS-Ganesha.
+//! Boots through real firmware, our server and our init, to roots from our own export and
+//! from NFS-Ganesha.
 
 use anyhow::Result;
 use netroot_harness::{Clients, Firmware, Ganesha, NetrootServe, Nic, Rom, TinyRoot, Vm, paths};
@@ -20,7 +20,7 @@ fn uefi(lan: &Lan) -> Result<Vm> {
     lan.machine().firmware(Firmware::Uefi).nic(nic).start()
 }
 
-/// The kinds of events that a machine's boot leaves in the server's timeline, in their order.
+/// The kinds of a machine's events in the server's timeline, in order.
 fn assert_timeline(server: &NetrootServe, kinds: &[&str]) {
     let events = server.events();
     let mut rest = events.iter();

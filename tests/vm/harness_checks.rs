@@ -1,4 +1,4 @@
-//! That the ground these tests stand on holds: without it a failure says nothing.
+//! Tests of the harness itself: without them a failure would mean nothing.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Somebody else's DHCP server with the worst options that it can be made to send.
+//! Another DHCP server, with the worst options that it can be made to send.
 
 use std::net::UdpSocket;
 
@@ -7,23 +7,23 @@ use netroot_harness::{Clients, Dnsmasq, Ganesha, TinyRoot, Vm};
 
 use crate::lan::{Facts, Lan, SERVER, TIMEOUT};
 
-/// What dnsmasq is told to send whether it is asked for or not, by option. The address and
-/// its times it does not let anybody force.
-fn lies() -> Vec<String> {
+/// The options that dnsmasq is forced to send, requested or not. The address and its times
+/// cannot be forced.
+fn nonsense_options() -> Vec<String> {
     let long = "x".repeat(250);
     [
         "1,255.0.255.0".to_owned(),
         "3,192.0.2.1,10.77.0.254".to_owned(),
         format!("12,{long}"),
         format!("15,{long}"),
-        // What clears a terminal, rings its bell and begins a line.
+        // Clears a terminal, rings its bell and starts a line.
         "17,10.77.0.1:/\x1b[2J\x07\r\nroot".to_owned(),
         "26,68".to_owned(),
         "28,127.0.0.1".to_owned(),
         "42,0.0.0.0,255.255.255.255".to_owned(),
         "58,4294967295".to_owned(),
         "59,1".to_owned(),
-        // A name that points at itself, and a route to a network of 77 bits.
+        // A name that points to itself, and a route with a prefix of 77 bits.
         "119,c0:00".to_owned(),
         "121,4d:01:02:03:04:05".to_owned(),
     ]
@@ -31,10 +31,10 @@ fn lies() -> Vec<String> {
     .into()
 }
 
-/// A DHCP server that answers everybody with the same address and options, for as long as
-/// the test runs.
-fn liar(lan: &Lan, address: [u8; 4], options: &'static [u8]) -> Result<()> {
-    // What is for everybody goes out here.
+/// A DHCP server that answers every request with the same address and options, as long
+/// as the test runs.
+fn hostile_server(lan: &Lan, address: [u8; 4], options: &'static [u8]) -> Result<()> {
+    // Broadcasts leave through this interface.
     lan.net
         .run(&["ip", "route", "add", "255.255.255.255", "dev", "br0"])?;
     let socket = lan.net.within(|| {
@@ -56,7 +56,7 @@ fn liar(lan: &Lan, address: [u8; 4], options: &'static [u8]) -> Result<()> {
     Ok(())
 }
 
-/// The OFFER for a DISCOVER, and an ACK for anything else; with bytes in the place of options.
+/// The OFFER to a DISCOVER, and an ACK to anything else, with these bytes as options.
 fn lied(asked: &[u8], address: [u8; 4], options: &[u8]) -> Option<Vec<u8>> {
     let is_discover = asked.windows(3).any(|option| option == [53, 1, 1]);
     let mut reply = asked.get(..236)?.to_vec();
@@ -68,7 +68,7 @@ fn lied(asked: &[u8], address: [u8; 4], options: &[u8]) -> Option<Vec<u8>> {
     Some(reply)
 }
 
-/// Nothing that our init prints paints the terminal or begins a line of its own.
+/// Nothing that our init prints contains control characters or an extra line.
 fn assert_printable(vm: &Vm) -> Result<()> {
     let console = std::fs::read(vm.log())?;
     let lines = console.split(|byte| *byte == b'\n');
@@ -85,12 +85,12 @@ fn assert_printable(vm: &Vm) -> Result<()> {
 
 #[test]
 fn nonsense_dhcp_options_do_not_stop_a_machine_with_a_configured_root() -> Result<()> {
-    let lan = Lan::new("dhcp-lies")?;
+    let lan = Lan::new("hostile-dhcp")?;
     let root = TinyRoot::make()?;
     let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
-    let lies = lies();
-    let lies: Vec<&str> = lies.iter().map(String::as_str).collect();
-    let dnsmasq = Dnsmasq::start(&lan.net, "br0", "10.77.0.100", "10.77.0.199", &lies)?;
+    let options = nonsense_options();
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let dnsmasq = Dnsmasq::start(&lan.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
     let vm = lan.boot(&format!(
         "root=/dev/nfs nfsroot={SERVER}:/srv/root ip=dhcp ro"
     ))?;
@@ -116,10 +116,10 @@ fn nonsense_dhcp_options_do_not_stop_a_machine_with_a_configured_root() -> Resul
 
 #[test]
 fn a_machine_that_depends_on_nonsense_options_reports_one_failure() -> Result<()> {
-    let lan = Lan::new("dhcp-lies-believed")?;
-    let lies = lies();
-    let lies: Vec<&str> = lies.iter().map(String::as_str).collect();
-    let _dnsmasq = Dnsmasq::start(&lan.net, "br0", "10.77.0.100", "10.77.0.199", &lies)?;
+    let lan = Lan::new("hostile-dhcp-believed")?;
+    let options = nonsense_options();
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let _dnsmasq = Dnsmasq::start(&lan.net, "br0", "10.77.0.100", "10.77.0.199", &options)?;
     let mut vm = lan.boot("root=dhcp ip=dhcp")?;
     let failed = vm.wait_for("netroot: boot failed: ", "the failure", TIMEOUT)?;
     for words in [
@@ -141,10 +141,10 @@ fn a_machine_that_depends_on_nonsense_options_reports_one_failure() -> Result<()
 
 #[test]
 fn leases_of_one_second_do_not_delay_the_boot_for_ever() -> Result<()> {
-    let lan = Lan::new("dhcp-lies-second")?;
+    let lan = Lan::new("hostile-dhcp-second")?;
     // A mask, a second, no root and no end.
     let options = &[1, 4, 255, 255, 255, 0, 51, 4, 0, 0, 0, 1, 17, 0, 6, 200, 1];
-    liar(&lan, [10, 77, 0, 100], options)?;
+    hostile_server(&lan, [10, 77, 0, 100], options)?;
     let vm = lan.boot("root=dhcp ip=dhcp")?;
     let failed = vm.wait_for("netroot: boot failed: ", "the failure", TIMEOUT)?;
     assert!(failed.line.contains("no root: neither"), "{}", failed.line);
@@ -155,8 +155,8 @@ fn leases_of_one_second_do_not_delay_the_boot_for_ever() -> Result<()> {
 
 #[test]
 fn an_offer_of_an_invalid_address_is_ignored() -> Result<()> {
-    let lan = Lan::new("dhcp-lies-loopback")?;
-    liar(
+    let lan = Lan::new("hostile-dhcp-loopback")?;
+    hostile_server(
         &lan,
         [127, 0, 0, 1],
         &[1, 4, 255, 0, 0, 0, 17, 2, b'/', b'r', 255],

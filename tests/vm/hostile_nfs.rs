@@ -1,4 +1,4 @@
-//! NFS servers that are hostile, broken or dying, and the real init before them.
+//! The real init against NFS servers that are hostile, broken or dying.
 
 use std::net::Ipv4Addr;
 
@@ -10,7 +10,7 @@ use crate::rpc_peer::{Call, MOUNT, NFS, PORTMAPPER, RpcPeer, Then, record, reply
 
 /// The ports of the portmapper, of NFS and of MOUNT.
 const PORTS: [u16; 3] = [111, 2049, 20048];
-/// Those from which the init asks servers that want a port below 1024 (`crates/init/src/nfs/stream.rs`).
+/// The source ports for servers that require a port below 1024 (`crates/init/src/root/nfs/stream.rs`).
 const OWN_PORTS: std::ops::RangeInclusive<u16> = 600..=664;
 
 /// What is wrong with a server.
@@ -20,9 +20,9 @@ enum Vice {
     Stalls,
     /// It announces a record of two gigabytes, and sends the beginning of it.
     Announces,
-    /// It sends what is no answer, of another kind on each connection.
+    /// It sends invalid replies, a different kind on each connection.
     Garbles,
-    /// It gives the export, and ends before it can be mounted.
+    /// It grants the mount, and ends before the kernel mounts.
     Dies,
 }
 
@@ -38,10 +38,10 @@ impl Vice {
     }
 }
 
-/// What is no answer.
+/// Invalid replies.
 fn garbage(call: &Call) -> Vec<u8> {
     match call.connection % 5 {
-        // Another call's.
+        // The reply to another call.
         0 => reply(
             &Call {
                 xid: call.xid.wrapping_add(77),
@@ -50,30 +50,30 @@ fn garbage(call: &Call) -> Vec<u8> {
             0,
             &[2049],
         ),
-        // Half of it, and no more ever.
+        // Half of a reply, and nothing more.
         1 => reply(call, 0, &[2049]).into_iter().take(14).collect(),
-        // A verifier of four gigabytes, which is memory that the machine does not have.
+        // A verifier of four gigabytes, more than the machine's memory.
         2 => record(&[call.xid, 1, 0, 0, 0xffff_fff0, 0, 0]),
-        // MOUNT's list of as many flavors, behind a good handle.
+        // MOUNT's list of as many flavors, after a valid handle.
         3 => reply(call, 0, &[0, 8, 1, 2, u32::MAX, 1]),
         _ => b"\x80\0\0\x1cHTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
     }
 }
 
-/// The answers of a server that is good until it has granted the mount.
+/// The replies of a server that works until it has granted the mount.
 fn last_words(call: &Call) -> Then {
     match (call.program, call.procedure) {
-        // GETPORT asks for MOUNT or NFS in a word behind the call's head: one port serves both.
+        // GETPORT names MOUNT or NFS after the call's header: one port serves both.
         (PORTMAPPER, _) => Then::Reply(0, vec![2049]),
         (MOUNT, 1) => Then::Reply(0, vec![0, 8, 1, 2, 1, 1]),
-        // FSINFO fails for a reason that the mount will tell, as LOOKUP does: NFS3ERR_SERVERFAULT, without attributes.
+        // FSINFO and LOOKUP fail for a reason that the mount will report: NFS3ERR_SERVERFAULT, without attributes.
         (NFS, 19) => Then::Reply(0, vec![10006, 0]),
         (NFS, 3) => Then::LastWords(vec![10006, 0]),
         _ => Then::Reply(0, vec![]),
     }
 }
 
-/// Hostile servers on machines of their own, at 10.77.0.11 and upwards.
+/// Hostile servers, each on its own machine, at 10.77.0.11 and upwards.
 fn start(lan: &Lan, vices: &[Vice]) -> Result<(Net, Vec<RpcPeer>)> {
     let logs = lan.net.logs().file_name().context("a folder of logs")?;
     let others = Net::new(&format!("{}-servers", logs.to_string_lossy()))?;
@@ -115,7 +115,7 @@ fn behind_five_hostile_servers_the_good_one_is_found() -> Result<()> {
     let nfsroot = format!("nfsroot={}|{SERVER}:/srv/root", list(&peers));
     let vm = lan.boot(&format!("root=/dev/nfs {nfsroot} {STATIC} ro"))?;
     Facts::of(&vm)?.assert_read_only_nfs();
-    // Those that stall are not waited for.
+    // Stalled servers are not waited for.
     for hostile in ["10.77.0.11", "10.77.0.13"] {
         let told = format!("{hostile} cannot be used: ");
         assert!(vm.console().contains(&told), "{hostile}");
@@ -127,7 +127,7 @@ fn behind_five_hostile_servers_the_good_one_is_found() -> Result<()> {
     Ok(())
 }
 
-/// Waits for one more failure, and for what follows it.
+/// Waits for one more failure and its retry.
 fn failure_after(vm: &Vm, end: usize) -> Result<usize> {
     let failed = vm.console().wait_after(
         end,
@@ -148,7 +148,7 @@ fn hostile_servers_exhaust_neither_memory_nor_ports() -> Result<()> {
     let lan = Lan::new("hostile-alone")?;
     let vices = [Vice::Closes, Vice::Stalls, Vice::Announces, Vice::Garbles];
     let (_others, peers) = start(&lan, &[vices, vices].concat())?;
-    // With the ports told, each server is asked from a reserved one.
+    // With port options, each server is called from a reserved port.
     let nfsroot = format!(
         "nfsroot={}:/srv/root,port=2049,mountport=20048",
         list(&peers)
@@ -162,11 +162,11 @@ fn hostile_servers_exhaust_neither_memory_nor_ports() -> Result<()> {
     let mut end = failure_after(&vm, 0)?;
     let before = vm.touched()?;
     let connections = || peers.iter().flat_map(RpcPeer::connections);
-    // Until more questions came from reserved ports than there are such ports.
+    // Until more calls came from reserved ports than such ports exist.
     while connections().filter(|c| c.from < 1024).count() <= OWN_PORTS.count() {
         end = failure_after(&vm, end)?;
     }
-    // The portmapper is asked from any port, and so is NULL: nobody withholds its answer for a port.
+    // The portmapper is called from any port, and so is NULL: no server refuses those for their port.
     let of_weight =
         connections().filter(|c| c.to != 111 && c.first.is_none_or(|call| call.procedure != 0));
     for connection in of_weight {

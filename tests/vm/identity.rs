@@ -1,4 +1,4 @@
-//! What firmware and init of one machine say of themselves, and the clock that they are given.
+//! The identity that firmware and init of one machine send, and the clock.
 
 use std::collections::BTreeSet;
 use std::net::UdpSocket;
@@ -10,10 +10,10 @@ use netroot_harness::{Clients, Dnsmasq, Firmware, Ganesha, Net, Nic, Rom, TinyRo
 use crate::lan::{Facts, Lan, MACHINE, SERVER, TIMEOUT};
 use crate::several_dhcp_servers::router;
 
-/// Its first three fields read differently backwards.
+/// Its first three fields differ in the other byte order.
 const UUID: &str = "1b4e28ba-2fa1-11d2-883f-0016d3cca427";
 
-/// A socket in a machine's network that hears what is said to this port.
+/// A socket in a network that receives what is sent to this port.
 fn listen(net: &Net, port: u16) -> Result<UdpSocket> {
     net.within(move || {
         let socket = UdpSocket::bind(("0.0.0.0", port))?;
@@ -22,7 +22,7 @@ fn listen(net: &Net, port: u16) -> Result<UdpSocket> {
     })
 }
 
-/// The options of the first message that holds this text, by their numbers.
+/// The options of the first message that contains this text.
 fn options_of(socket: &UdpSocket, text: &str) -> Result<Vec<(u8, Vec<u8>)>> {
     let deadline = Instant::now() + TIMEOUT;
     let mut buffer = [0; 1500];
@@ -45,7 +45,7 @@ fn options_of(socket: &UdpSocket, text: &str) -> Result<Vec<(u8, Vec<u8>)>> {
             return Ok(options);
         }
     }
-    bail!("nobody said {text} within {TIMEOUT:?}")
+    bail!("no message contained {text} within {TIMEOUT:?}")
 }
 
 #[test]
@@ -79,8 +79,8 @@ fn firmware_and_init_send_the_same_uuid() -> Result<()> {
     Ok(())
 }
 
-/// Boots a machine through its firmware beside a router of another's, which leases each of
-/// those that ask (firmware, loader, init) the same address.
+/// Boots a machine through its firmware beside a router, which leases firmware, loader and
+/// init the same address.
 fn assert_one_lease(name: &str, firmware: Firmware, rom: Rom, askers: usize) -> Result<()> {
     let lan = Lan::new(name)?;
     let (_net, dnsmasq) = router(&lan, name, &["--dhcp-option=3,10.77.0.254"])?;
@@ -111,7 +111,7 @@ fn uefi_firmware_ipxe_and_init_are_one_client_with_one_lease() -> Result<()> {
     assert_one_lease("one-lease-uefi", Firmware::Uefi, Rom::None, 3)
 }
 
-/// A time server, for as long as the test runs: it says that it is the year 2030.
+/// A time server, as long as the test runs. Its year is 2030.
 fn tell_the_time(socket: &UdpSocket) {
     let mut question = [0; 48];
     // 1 January 2030, in seconds since 1900.

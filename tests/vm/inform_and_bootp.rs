@@ -1,12 +1,12 @@
-//! Addresses that are had in other ways than by DISCOVER and REQUEST: written down and
-//! completed by DHCPINFORM, or given by BOOTP.
+//! Addresses without DISCOVER and REQUEST: static ones completed by DHCPINFORM, and those
+//! from BOOTP.
 
 use anyhow::Result;
 use netroot_harness::{Clients, Dnsmasq, Ganesha, TinyRoot};
 
 use crate::lan::{Facts, Lan, SERVER, TIMEOUT};
 
-/// A static address that says nothing of a root, of a router and of names.
+/// A static address without a root, a router or name servers.
 const BARE: &str = "ip=10.77.0.50:::255.255.255.0::eth0:off";
 
 #[test]
@@ -85,7 +85,7 @@ fn an_unanswered_inform_reports_what_is_missing_and_a_complete_configuration_sen
     );
     assert!(vm.running()?);
     drop(vm);
-    // Nobody serves there, but nothing has to be asked for to know it.
+    // No server is there, but no request is needed to find out.
     let vm = lan.boot(&format!("root={SERVER}:/srv/root {BARE}"))?;
     vm.wait_for("netroot: boot failed: cannot mount", "the failure", TIMEOUT)?;
     assert!(!vm.console().contains("DHCPINFORM"));
@@ -106,7 +106,7 @@ fn a_static_address_is_completed_as_soon_as_a_server_answers() -> Result<()> {
     Ok(())
 }
 
-/// dnsmasq on the network, with a root behind it, and more options.
+/// dnsmasq with an NFS root and further options.
 fn serve_bootp(lan: &Lan, more: &[&str]) -> Result<(TinyRoot, Ganesha, Dnsmasq)> {
     let root = TinyRoot::make()?;
     let ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
@@ -135,7 +135,7 @@ fn ip_bootp_sends_only_bootp_requests() -> Result<()> {
 #[test]
 fn ip_any_accepts_a_bootp_reply() -> Result<()> {
     let lan = Lan::new("bootp-any")?;
-    // It is deaf to DHCP.
+    // It ignores DHCP.
     let (_root, _ganesha, dnsmasq) = serve_bootp(&lan, &["--dhcp-ignore=tag:!bootp"])?;
     let vm = lan.boot("root=dhcp ip=any ro")?;
     Facts::of(&vm)?.assert_read_only_nfs();

@@ -1,5 +1,5 @@
-//! The init alone: kernel, initrd and command line are given, and nothing of our server
-//! but its export is on the network.
+//! The init alone: QEMU loads kernel, initrd and command line, and of our server only the
+//! export is used.
 
 use std::path::Path;
 
@@ -53,7 +53,7 @@ fn dnsmasq_alone_names_the_root_by_option_17() -> Result<()> {
         facts.all("mtu")
     );
     let routes = facts.all("route");
-    // /proc/net/route has addresses as little-endian hexadecimal numbers.
+    // /proc/net/route shows addresses as little-endian hexadecimal numbers.
     assert!(
         routes.contains("000200C0\t09004D0A"),
         "192.0.2.0/24: {routes}"
@@ -73,7 +73,7 @@ fn dnsmasq_alone_names_the_root_by_option_17() -> Result<()> {
 fn a_static_address_needs_no_dhcp_server() -> Result<()> {
     let lan = Lan::new("static")?;
     let root = TinyRoot::make()?;
-    // It leases nothing: no machine asks it for a boot loader here.
+    // It grants no lease: no machine asks it for a boot loader here.
     let _server = lan.serve_beside(root.path())?;
     let vm = lan.boot(&format!("{} {STATIC} rd.overlay", own_export(root.path())?))?;
     let facts = Facts::of(&vm)?;
@@ -109,7 +109,7 @@ fn overlayroot_tmpfs_requests_an_overlay() -> Result<()> {
     Ok(())
 }
 
-/// The machine names the parameter that begins like this, the place in it and what belongs there, and boots.
+/// The machine reports the parameter that starts like this, the position and what was expected there, and boots.
 fn complains_and_boots(vm: &Vm, parameter: &str) -> Result<()> {
     let complaint = format!("netroot: warning: {parameter}");
     let seen = vm.wait_for(&complaint, "the bad parameter by its name", TIMEOUT)?;
@@ -225,7 +225,7 @@ fn only_the_moved_mounts_survive_the_switch_of_root() -> Result<()> {
             facts.all("mount")
         );
     }
-    // The initrd's own tree is not to be seen.
+    // The initrd's own files must not be visible.
     assert_eq!(facts.all("top"), names_in(root.path())?);
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! iPXE waits sixteen seconds for an IPv6 router, unless our server says that there is none.
+//! iPXE waits sixteen seconds for an IPv6 router, unless our server answers that there is none.
 
 use anyhow::{Context, Result};
 use netroot_harness::{Nic, Rom, TinyRoot};
 
 use crate::lan::{Lan, MACHINE, TIMEOUT};
 
-/// How often iPXE asks before it gives up: after 0.25 + 0.5 + 1 + 2 + 4 + 8 s by its own clock.
+/// How often iPXE asks before it gives up, after 0.25 + 0.5 + 1 + 2 + 4 + 8 s by its own clock.
 const ASKED_IN_VAIN: u64 = 6;
 
 #[test]

@@ -1,5 +1,5 @@
-//! The wire that every test here begins with: a bridge, on it the server's address, and
-//! the cable of one machine.
+//! The network of every test here: a bridge with the server's address, and the cable of
+//! one machine.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -14,18 +14,18 @@ use netroot_harness::{Bridge, Net, NetrootServe, Nic, Tap, Vm, VmBuilder, paths}
 pub(crate) const SERVER: &str = "10.77.0.1";
 /// The machine's hardware address.
 pub(crate) const MACHINE: &str = "52:54:00:77:00:01";
-/// A range for whoever leases addresses.
+/// The range of the DHCP server.
 pub(crate) const RANGE: &str = "10.77.0.100-10.77.0.199";
 
-/// What every machine here is told: to speak on the serial line, and not to defend a
-/// translated processor.
+/// Every machine's parameters: the serial console, and no mitigations for an emulated
+/// processor.
 const CONSOLE: &str = "console=ttyS0 mitigations=off";
 
-/// An initrd with one driver is made in a moment.
+/// An initrd with one driver is quick to build.
 const ONE_CARD: [&str; 2] = ["--modules", "virtio_net"];
 
-/// No test measures time: this is how long a machine on a translated, shared processor
-/// may take for all of a boot before the test gives up on it.
+/// The longest that a boot may take, on an emulated machine on a busy host. No test
+/// asserts a duration.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(420);
 
 pub(crate) struct Lan {
@@ -35,7 +35,7 @@ pub(crate) struct Lan {
 }
 
 impl Lan {
-    /// `name` names the folder of the logs.
+    /// `name` names the directory of the logs.
     pub(crate) fn new(name: &str) -> Result<Self> {
         let net = Net::new(name)?;
         let bridge = net.bridge("br0", &format!("{SERVER}/24"))?;
@@ -48,14 +48,14 @@ impl Lan {
         self.serve_appending(root, "", more)
     }
 
-    /// The same as a person would: with an initrd for every card.
+    /// The same by default options: with an initrd for every NIC.
     pub(crate) fn serve_for_every_card(&self, root: &Path) -> Result<NetrootServe> {
         let mut arguments = vec!["--interface", "br0", "--dhcp", RANGE];
         arguments.extend(["--append", CONSOLE]);
         NetrootServe::start(&self.net, root, &arguments)
     }
 
-    /// The same, with more for the machine's command line.
+    /// The same, with additions to the machine's command line.
     pub(crate) fn serve_appending(
         &self,
         root: &Path,
@@ -69,19 +69,19 @@ impl Lan {
         NetrootServe::start(&self.net, root, &arguments)
     }
 
-    /// `netroot serve ROOT` on this network, beside whoever leases addresses.
+    /// `netroot serve ROOT` on this network, beside another DHCP server.
     pub(crate) fn serve_beside(&self, root: &Path) -> Result<NetrootServe> {
         let mut arguments = vec!["--interface", "br0", "--append", CONSOLE];
         arguments.extend(ONE_CARD);
         NetrootServe::start(&self.net, root, &arguments)
     }
 
-    /// A Debian root with network managers and servers in it, all switched off, below what is in `layer`; it is
-    /// seen by this network's programs only, and goes with the network.
+    /// A Debian root with network managers and servers in it, all disabled, below the files in `layer`. It is
+    /// visible to this network's programs only, and ends with the network.
     pub(crate) fn debian_root_below(&self, layer: &Path) -> Result<PathBuf> {
         let root = self.net.logs().join("root");
         std::fs::create_dir_all(&root)?;
-        // The topmost layer's own folder is what the root itself is.
+        // The topmost layer's directory becomes the root directory.
         std::fs::set_permissions(layer, PermissionsExt::from_mode(0o755))?;
         let layers = [layer, &paths::tests_layer(), &paths::debian_root()];
         let layers = layers.map(|layer| layer.display().to_string());
@@ -92,13 +92,13 @@ impl Lan {
         Ok(root)
     }
 
-    /// A machine with one card, before it is switched on.
+    /// A machine's configuration, without NICs.
     pub(crate) fn machine(&self) -> VmBuilder<'_> {
         VmBuilder::new(&self.net, "console")
     }
 
-    /// A machine that is given kernel, initrd and command line without any firmware's
-    /// help: `MACHINE` on the wire's cable.
+    /// Boots kernel and initrd directly, without network boot by the firmware: `MACHINE` on
+    /// the network's cable.
     pub(crate) fn boot(&self, command_line: &str) -> Result<Vm> {
         self.boot_with(
             self.machine().nic(Nic::virtio(&self.tap, MACHINE)),
@@ -106,14 +106,14 @@ impl Lan {
         )
     }
 
-    /// The same with the cards that `machine` has.
+    /// The same with the NICs of `machine`.
     pub(crate) fn boot_with(&self, machine: VmBuilder<'_>, command_line: &str) -> Result<Vm> {
         let (_, kernel) = paths::debian_kernel()?;
         machine.kernel(&kernel, initrd()?, command_line).start()
     }
 }
 
-/// Our export of `root`, as a machine is told of it.
+/// Parameters for our own export of `root`.
 pub(crate) fn own_export(root: &Path) -> Result<String> {
     let image = root
         .file_name()
@@ -124,10 +124,10 @@ pub(crate) fn own_export(root: &Path) -> Result<String> {
     ))
 }
 
-/// A static address for the machine: no DHCP server is asked.
+/// A static address for the machine, without DHCP.
 pub(crate) const STATIC: &str = "ip=10.77.0.50::10.77.0.254:255.255.255.0:fixed-name:eth0:off";
 
-/// An initrd with the virtio card's driver, made once for all tests.
+/// An initrd with the virtio driver, built once for all tests.
 fn initrd() -> Result<&'static PathBuf> {
     static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let make = || make_initrd("virtio_net", "virtio_net");
@@ -136,7 +136,7 @@ fn initrd() -> Result<&'static PathBuf> {
         .map_err(|error| anyhow::anyhow!("{error}"))
 }
 
-/// An initrd for the Debian kernel with these modules, called `name` among the logs.
+/// An initrd for the Debian kernel with these modules, stored as `name` among the logs.
 pub(crate) fn make_initrd(name: &str, modules: &str) -> Result<PathBuf> {
     let folder = paths::target().join("netroot-logs");
     std::fs::create_dir_all(&folder)?;
@@ -156,7 +156,7 @@ pub(crate) fn make_initrd(name: &str, modules: &str) -> Result<PathBuf> {
     Ok(image)
 }
 
-/// Writes a file, and makes the folders that it is in.
+/// Writes a file, and creates its parent directories.
 pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::create_dir_all(path.parent().context("a folder")?)?;
     std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
@@ -166,7 +166,7 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
 pub(crate) struct Facts(Vec<(String, String)>);
 
 impl Facts {
-    /// Waits until it printed everything.
+    /// Waits until everything is printed.
     pub(crate) fn of(vm: &Vm) -> Result<Self> {
         vm.wait_for("facts: end", "the end of the root's facts", TIMEOUT)?;
         let text = vm.console().text();
@@ -179,7 +179,7 @@ impl Facts {
         ))
     }
 
-    /// All facts of a kind, one a line.
+    /// All facts of a kind, one per line.
     pub(crate) fn all(&self, kind: &str) -> String {
         let facts: Vec<&str> = self
             .0
@@ -195,7 +195,7 @@ impl Facts {
         serde_json::from_str(&self.all("report")).context("read the boot's report")
     }
 
-    /// The line of `/proc/self/mounts` for a place.
+    /// The line of `/proc/self/mounts` for a mount point.
     pub(crate) fn mount(&self, place: &str) -> String {
         self.all("mount")
             .lines()
@@ -204,7 +204,7 @@ impl Facts {
             .to_owned()
     }
 
-    /// The root is an untouched one below a tmpfs: writable, with its own words in it.
+    /// The root is an overlay: writable, with the original's content.
     pub(crate) fn assert_overlay(&self) {
         let mount = self.mount("/");
         let kind = mount.split_whitespace().nth(2);
@@ -213,7 +213,7 @@ impl Facts {
         self.assert_witness();
     }
 
-    /// The root came over NFS and cannot be written.
+    /// The root is on NFS and read-only.
     pub(crate) fn assert_read_only_nfs(&self) {
         let mount = self.mount("/");
         assert!(mount.contains(" nfs ro"), "{mount}");

@@ -1,4 +1,4 @@
-//! What the init makes of the NICs before it asks for an address: names, bonds, VLANs, bridges.
+//! NIC names, bonds, VLANs and bridges, set up by the init before it requests an address.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -11,7 +11,7 @@ use crate::lan::{Facts, Lan, MACHINE, STATIC, TIMEOUT, make_initrd, own_export};
 /// The machine's second card.
 const SECOND: &str = "52:54:00:77:00:02";
 
-/// The initrd of the other tests with the modules of made devices.
+/// The initrd of the other tests plus the modules for virtual links.
 fn initrd() -> Result<&'static PathBuf> {
     static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let make = || make_initrd("links", "virtio_net,bonding,8021q,bridge");
@@ -20,7 +20,7 @@ fn initrd() -> Result<&'static PathBuf> {
         .map_err(|error| anyhow::anyhow!("{error}"))
 }
 
-/// A machine whose image can make devices.
+/// A machine whose initrd can create virtual links.
 pub(crate) fn boot(machine: VmBuilder<'_>, command_line: &str) -> Result<Vm> {
     let (_, kernel) = paths::debian_kernel()?;
     machine.kernel(&kernel, initrd()?, command_line).start()
@@ -32,9 +32,9 @@ fn two_cards(lan: &Lan) -> Result<VmBuilder<'_>> {
     Ok(with_cards(lan, [(&lan.tap).into(), (&second).into()]))
 }
 
-/// A machine with a card at each of two cables.
+/// A machine with a NIC on each of two cables.
 fn with_cards(lan: &Lan, [first, second]: [Cable; 2]) -> VmBuilder<'_> {
-    // LACP wants to know how fast a card is, and QEMU's virtio card does not say unless told.
+    // LACP needs a NIC's speed, and QEMU's virtio NIC reports none unless configured.
     let card = "virtio-net-pci,speed=1000,duplex=full";
     let machine = lan.machine().nic(Nic::model(card, first, MACHINE));
     machine.nic(Nic::model(card, second, SECOND))
@@ -73,7 +73,7 @@ fn a_bond_of_two_cards_asks_for_one_lease_and_bootif_may_name_either_card() -> R
     Ok(())
 }
 
-// Nobody speaks LACP on this network: the bond then uses one card alone, as the standard has it.
+// No switch here speaks LACP: by the standard the bond then uses a single NIC.
 #[test]
 fn a_bond_by_lacp_boots_from_a_switch_without_it_too() -> Result<()> {
     let lan = Lan::new("lacp")?;
@@ -105,7 +105,7 @@ fn a_bond_by_lacp_boots_from_a_switch_without_it_too() -> Result<()> {
     Ok(())
 }
 
-// The switch passes nothing before both ports are in step: the question of a bond that is not ready is lost.
+// The switch passes nothing before both ports are in sync: a bond's request before that is lost.
 #[test]
 fn a_bond_by_lacp_becomes_one_link_with_its_switch_and_boots() -> Result<()> {
     let lan = Lan::new("lacp-switch")?;
@@ -249,7 +249,7 @@ fn a_root_over_a_vlan_boots_and_its_parent_nic_sends_no_requests() -> Result<()>
     Ok(())
 }
 
-// What a rack has: both ports of the switch are one link, and the network is a tag on it.
+// As in a rack: both switch ports are aggregated, and the network is a VLAN on them.
 #[test]
 fn a_root_over_a_vlan_over_an_lacp_bond_boots() -> Result<()> {
     let lan = Lan::new("vlan-bond")?;
@@ -288,7 +288,7 @@ fn a_bond_without_its_module_in_the_initrd_is_skipped() -> Result<()> {
     let lan = Lan::new("no-bonding")?;
     let root = TinyRoot::make()?;
     let _server = lan.serve_beside(root.path())?;
-    // The image of the other tests has no module for it.
+    // The initrd of the other tests has no module for it.
     let vm = lan.boot(&format!(
         "{} {STATIC} bond=bond0:eth0:mode=active-backup ro",
         own_export(root.path())?

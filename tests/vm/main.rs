@@ -1,4 +1,4 @@
-//! Virtual machines without a disk, from the firmware to the root's init.
+//! Diskless virtual machines, from the firmware to the root's init.
 
 mod debian_server;
 mod failures;

@@ -1,4 +1,4 @@
-//! What the command line says of kernel modules.
+//! Kernel modules and the command line.
 
 use anyhow::Result;
 use netroot_harness::{Nic, TinyRoot, Vm, paths};

@@ -1,6 +1,6 @@
-//! Network managers that start in the real root, on the NIC that the root is on.
+//! Network managers in the real root, on the NIC that carries it.
 //!
-//! Each root is Debian with one of them switched on, as an administrator would have it.
+//! Each root is Debian with one of them enabled, as an administrator would configure it.
 
 mod moved_lease;
 mod one_lease;
@@ -13,9 +13,8 @@ use netroot_harness::Vm;
 
 use crate::lan::{Lan, write};
 
-/// Says on the console what it is given, line by line, through the kernel's log: the login prompt hangs up whoever
-/// writes to the terminal when it begins, and what was written is lost. With
-/// `printk_devkmsg`, the kernel drops none of it for coming quickly.
+/// `tell` prints its input on the console, line by line, through the kernel's log: the login prompt hangs up the
+/// terminal when it starts, which loses output. With `printk_devkmsg`, the kernel does not rate-limit it.
 const TELL: &str = r#"echo on > /proc/sys/kernel/printk_devkmsg
 tell() { sed 's/^/<1>watch: /' | while IFS= read -r line; do echo "$line" > /dev/kmsg; done; }
 "#;
@@ -28,13 +27,13 @@ ExecStart=/bin/sh /etc/netroot-watch
 WantedBy=multi-user.target
 ";
 
-/// A network manager as a root has it.
+/// A network manager in a root.
 #[derive(Debug)]
 struct Manager {
     name: &'static str,
-    /// Its services, which are switched on; those of the others are masked.
+    /// Its services, which are enabled; those of the others are masked.
     services: &'static [&'static str],
-    /// Its configuration, if it wants any.
+    /// Its configuration file, if it needs one.
     file: Option<(&'static str, &'static str)>,
 }
 
@@ -44,7 +43,7 @@ static NETWORKD: Manager = Manager {
         "systemd-networkd.service",
         "systemd-networkd-wait-online.service",
     ],
-    // What half the world's guides say. By itself it would drop the address at the start.
+    // The configuration of most guides. On its own it would drop the address at the start.
     file: Some((
         "etc/systemd/network/20-wired.network",
         "[Match]\nName=e*\n[Network]\nDHCP=yes\n",
@@ -69,22 +68,22 @@ static IFUPDOWN: Manager = Manager {
 static DHCPCD: Manager = Manager {
     name: "dhcpcd",
     services: &["dhcpcd.service"],
-    // Debian's own configuration: an identity made of a time and a MAC.
+    // Debian's default configuration: a DUID from a time and a MAC.
     file: None,
 };
 
 static MANAGERS: [&Manager; 4] = [&NETWORKD, &NETWORK_MANAGER, &IFUPDOWN, &DHCPCD];
 
-/// A Debian root with a manager switched on, and a script that tells how it goes.
+/// A Debian root with a manager enabled, and a script that reports its state.
 struct Root {
-    /// Where it is, in the wire's own mount namespace: it goes with the network.
+    /// Its path in the network's mount namespace.
     path: PathBuf,
 }
 
 impl Root {
-    /// `script` is run once there is a login prompt; it has `tell`.
+    /// `script` runs after the login prompt has started; it can use `tell`.
     fn make(lan: &Lan, manager: &Manager, script: &str) -> Result<Self> {
-        // Among the logs, which the next run removes: a test that is killed leaves nothing elsewhere.
+        // Among the logs, which the next run removes even if this test is killed.
         let layer = lan.net.logs().join("layer");
         fill(&layer, manager, script)?;
         let path = lan.debian_root_below(&layer)?;
@@ -92,7 +91,7 @@ impl Root {
     }
 }
 
-/// Writes the files that make the Debian root this manager's.
+/// Writes the files that enable this manager in the Debian root.
 fn fill(folder: &Path, manager: &Manager, script: &str) -> Result<()> {
     let write = |path: &str, text: &str| write(&folder.join(path), text);
     let link = |target: &str, path: &str| link(target, &folder.join(path));
@@ -125,7 +124,7 @@ fn link(target: &str, path: &Path) -> Result<()> {
     std::os::unix::fs::symlink(target, path).with_context(|| format!("link {}", path.display()))
 }
 
-/// What the machine's script said so far, line by line.
+/// The output of the machine's script so far, line by line.
 fn words(vm: &Vm) -> Vec<String> {
     let text = vm.console().text();
     text.lines()

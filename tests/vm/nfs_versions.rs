@@ -1,4 +1,4 @@
-//! Versions of NFS, options, servers and their names, against NFS-Ganesha.
+//! NFS versions, mount options and server names, with NFS-Ganesha.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::unix::fs::symlink;
@@ -9,10 +9,10 @@ use netroot_harness::{Clients, Dnsmasq, Ganesha, TinyRoot};
 use crate::lan::{Facts, Lan, SERVER, STATIC, TIMEOUT, own_export};
 use crate::rpc_peer::{NFSACL, RpcPeer, Then};
 
-/// An address and no name.
+/// A static address without a host name.
 const NAMELESS: &str = "ip=10.77.0.50::10.77.0.254:255.255.255.0::eth0:off";
 
-/// The root is the tiny one, mounted by this version.
+/// The tiny root is mounted by this version.
 fn assert_mounted_as(facts: &Facts, version: &str) {
     let mount = facts.mount("/");
     assert!(
@@ -106,7 +106,7 @@ fn a_version_4_only_server_is_detected_without_options() -> Result<()> {
     let facts = Facts::of(&vm)?;
     assert_mounted_as(&facts, "4.2");
     assert!(vm.console().contains("; trying version 4"));
-    // It sends names of owners, and that has to be said: such a root looks as if it were nobody's.
+    // It sends owner names, which must be reported: every file of such a root appears to belong to nobody.
     assert!(facts.all("owner").contains("/etc/witness 4294967294"));
     assert!(
         vm.console()
@@ -210,7 +210,7 @@ fn a_server_that_dies_before_the_kernel_mounts_is_reported_and_waited_for() -> R
 fn guix_systems_boot_program_runs_under_its_guile() -> Result<()> {
     let lan = Lan::new("guix")?;
     let root = TinyRoot::make()?;
-    // As in a store: the profile is a link to an item, and the guile in it one to another.
+    // As in a store: the profile links to one item, and its guile to another.
     let store = root.path().join("gnu/store");
     for item in ["system", "profile/bin", "guile/bin"] {
         std::fs::create_dir_all(store.join(item)).with_context(|| format!("make {item}"))?;
@@ -233,7 +233,7 @@ fn guix_systems_boot_program_runs_under_its_guile() -> Result<()> {
     Ok(())
 }
 
-/// What the tiny root's user does in its own files, under a writable layer.
+/// What a user of the tiny root does to its own files, with a writable layer.
 fn assert_a_user_can_work(facts: &Facts) {
     facts.assert_overlay();
     let user = facts.all("user");
@@ -243,7 +243,7 @@ fn assert_a_user_can_work(facts: &Facts) {
         "makes succeeded",
         "lists made note",
     ] {
-        // The kernel's own words may end a line.
+        // Kernel messages may end a line.
         assert!(user.contains(did), "{did}: {user}");
     }
 }
@@ -271,8 +271,8 @@ fn a_user_without_roots_rights_reads_and_writes_under_an_overlay_over_our_export
     Ok(())
 }
 
-/// A server without NFSACL, the side protocol that an overlay's permissions need by version 3: Ganesha behind one
-/// that says that there is no such program.
+/// A server without NFSACL, the side protocol that an overlay's permissions need by version 3: Ganesha behind a
+/// proxy that reports it as unavailable.
 fn without_acl(lan: &Lan) -> Result<RpcPeer> {
     let ganesha = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 2049);
     let address = SERVER.parse()?;

@@ -1,4 +1,4 @@
-//! Our ProxyDHCP beside a DHCP server, on another machine, that knows nothing of PXE.
+//! Our ProxyDHCP beside a DHCP server on another machine, without PXE options.
 
 use anyhow::Result;
 use netroot_harness::{Dnsmasq, Firmware, Net, Nic, Rom, TinyRoot, VmBuilder};
@@ -20,7 +20,7 @@ fn boots_beside_a_router(
     let vm = machine(lan.machine(), Nic::virtio(&lan.tap, MACHINE)).start()?;
     let facts = Facts::of(&vm)?;
     facts.assert_overlay();
-    // The address and the router are the main server's, the rest is ours.
+    // Address and router come from the main server, the rest from ours.
     assert!(dnsmasq.log().contains("DHCPACK(lan) 10.77.0."));
     assert!(
         facts.all("resolv.conf").contains("10.77.0.254"),

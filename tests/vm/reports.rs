@@ -1,4 +1,4 @@
-//! The boot report, wherever it is wanted and however the boot went.
+//! The boot report, of successful and of failed boots.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -36,7 +36,7 @@ fn a_failure_without_an_address_is_reported_by_the_next_boot() -> Result<()> {
     Ok(())
 }
 
-/// What a machine sends with one POST: the request's head and its body.
+/// One POST of a machine: the request's head and its body.
 fn posted(mut stream: TcpStream) -> Result<(String, String)> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut head = String::new();
@@ -53,7 +53,7 @@ fn posted(mut stream: TcpStream) -> Result<(String, String)> {
     Ok((head, String::from_utf8(body)?))
 }
 
-/// A web server on port 80 that takes one connection, and reads from it once it is told to.
+/// A web server on port 80 that accepts one connection, and reads from it once it is released.
 fn slow_server(
     lan: &Lan,
     told: mpsc::Receiver<()>,
@@ -96,7 +96,7 @@ fn a_slow_report_server_with_a_name_does_not_delay_the_boot() -> Result<()> {
         "{} {STATIC}:{SERVER} ro facts.stay netroot.report=http://reports.lab/deep/down?x=1",
         own_export(root.path())?
     ))?;
-    // The root's init is at work before the server reads a byte.
+    // The root's init runs before the server reads a byte.
     let facts = Facts::of(&vm)?;
     tell.send(())?;
     let (head, body) = reports.recv_timeout(TIMEOUT)??;

@@ -1,4 +1,4 @@
-//! The prompt on the console, typed at through the serial line, and the boot report, at its server.
+//! The rescue prompt, used through the serial line, and the boot reports at the server.
 
 use anyhow::{Context, Result};
 use netroot_harness::{NetrootServe, Nic, TinyRoot};
@@ -6,13 +6,13 @@ use netroot_harness::{NetrootServe, Nic, TinyRoot};
 use crate::lan::{Facts, Lan, MACHINE, SERVER, STATIC, TIMEOUT, own_export};
 use crate::links;
 
-/// As the server's script has it, for a machine that is given its command line by hand.
+/// The report parameter of the server's script, for a machine with a command line of our own.
 fn report_here() -> String {
     let mac = MACHINE.replace(':', "-");
     format!("netroot.report=http://{SERVER}:8069/report/{mac}")
 }
 
-/// What the machine said of itself, at the server.
+/// The machine's reports, at the server.
 fn reported(server: &NetrootServe) -> Vec<String> {
     let events = server.events().into_iter().map(|(_, event)| event);
     events
@@ -60,7 +60,7 @@ fn a_wrong_root_is_corrected_at_the_prompt_and_both_boots_are_reported() -> Resu
     assert_eq!(report["outcome"], "switch_root");
     assert!(report["failed_attempts"].as_u64() >= Some(1));
     assert_eq!(report["address"]["address"], "10.77.0.50/24");
-    // The report travels beside the boot, and may come after the root's first words.
+    // The report is uploaded in parallel, and may arrive after the root's first output.
     server
         .output()
         .wait_for("root mounted ", "the report of the good boot", TIMEOUT)?;
@@ -103,7 +103,7 @@ fn rd_break_stops_the_boot_until_retry() -> Result<()> {
 fn the_rescue_shell_is_the_roots_own() -> Result<()> {
     let lan = Lan::new("shell")?;
     let root = TinyRoot::make()?;
-    // What prints its facts stands in for a shell.
+    // The program that prints facts stands in for a shell.
     std::fs::create_dir_all(root.path().join("bin"))?;
     std::fs::copy(root.path().join("sbin/init"), root.path().join("bin/sh"))?;
     let _server = lan.serve_beside(root.path())?;
@@ -116,7 +116,7 @@ fn the_rescue_shell_is_the_roots_own() -> Result<()> {
     let facts = Facts::of(&vm)?;
     assert_eq!(facts.all("witness"), "the root's own words");
     assert_ne!(facts.all("pid"), "1");
-    // The kernel's file systems are there for it.
+    // The kernel's file systems are mounted for it.
     assert!(!facts.mount("/proc").is_empty(), "{}", facts.all("mount"));
     Ok(())
 }
@@ -168,11 +168,11 @@ fn the_prompt_supports_line_editing() -> Result<()> {
     let lan = Lan::new("prompt-editing")?;
     let mut vm = lan.boot(&format!("root=/dev/nfs {STATIC} rd.break=pre-mount"))?;
     vm.wait_for("netroot> ", "the prompt", TIMEOUT)?;
-    // Backspace takes a letter back, ^U the whole line.
+    // Backspace deletes a character, ^U the whole line.
     vm.type_in("junk\u{15}set rd.onf\u{7f}\u{7f}\u{7f}debug\nshow\n")?;
     let seen = vm.wait_for("command line  ", "the command line as it is now", TIMEOUT)?;
     assert!(seen.line.ends_with(" rd.debug"), "{}", seen.line);
-    // ^C gives the line up and does nothing to the machine; ^D goes on, like retry.
+    // ^C discards the line and nothing else; ^D continues, like retry.
     vm.type_in("reboot\u{3}\nhelp\n")?;
     let help = vm.wait_for("restart the machine", "the help", TIMEOUT)?;
     vm.type_in("\u{4}")?;

@@ -1,5 +1,4 @@
-//! A server of RPC programs that answers as a test tells it, or stands before a good one and lets through what it is
-//! told to.
+//! An RPC server that answers as a test directs, or a proxy in front of a working server that forwards selected calls.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
@@ -17,12 +16,12 @@ pub(crate) const NFS: u32 = 100_003;
 pub(crate) const MOUNT: u32 = 100_005;
 pub(crate) const NFSACL: u32 = 100_227;
 
-/// How long a thread here waits before it looks whether the test has ended.
+/// How often a thread checks whether the test has ended.
 const LOOK: Duration = Duration::from_millis(50);
-/// The longest call taken: no question of the init's or the kernel's before a write is near it.
+/// The longest call accepted: calls of the init and the kernel are far shorter, short of a write.
 const LONGEST_CALL: usize = 1 << 21;
 
-/// One call, as far as its head goes (RFC 5531 §9).
+/// The header of a call (RFC 5531 §9).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
     /// Which connection of this server it came on, counted from 0.
@@ -32,35 +31,35 @@ pub(crate) struct Call {
     pub(crate) procedure: u32,
 }
 
-/// What follows a call.
+/// The reaction to a call.
 #[derive(Clone, Debug)]
 pub(crate) enum Then {
     /// An accepted reply with this status and these words.
     Reply(u32, Vec<u32>),
     /// These bytes, record mark and all.
     Bytes(Vec<u8>),
-    /// What the good server says.
+    /// The working server's reply.
     Forward,
     /// Nothing more on this connection, ever.
     Stall,
     /// The connection ends.
     Close,
-    /// Good bye: this reply, and nobody listens any more once the peer has closed this connection.
+    /// This reply, and an end of the server once the peer has closed this connection.
     LastWords(Vec<u32>),
 }
 
-/// A connection that was taken.
+/// An accepted connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Connection {
-    /// The port here.
+    /// The local port.
     pub(crate) to: u16,
-    /// The port there.
+    /// The peer's port.
     pub(crate) from: u16,
-    /// What was asked first, if anything.
+    /// Its first call, if any.
     pub(crate) first: Option<Call>,
 }
 
-/// A running server. Dropping it ends it.
+/// A running server. Dropping it stops it.
 pub(crate) struct RpcPeer {
     shared: Arc<Shared>,
 }
@@ -74,7 +73,7 @@ struct Shared {
 }
 
 impl RpcPeer {
-    /// Answers at these ports of an address in `net`.
+    /// Listens on these ports of an address in `net`.
     pub(crate) fn start(
         net: &Net,
         address: Ipv4Addr,
@@ -84,7 +83,7 @@ impl RpcPeer {
         Self::before(net, None, address, ports, answer)
     }
 
-    /// The same before a `good` server in the same network, for [`Then::Forward`].
+    /// The same in front of a `good` server in the same network, for [`Then::Forward`].
     pub(crate) fn before(
         net: &Net,
         good: Option<SocketAddrV4>,
@@ -156,7 +155,7 @@ impl Shared {
                 connections.len() - 1
             };
             let shared = self.clone();
-            // An error is the peer's end of the connection.
+            // An error means that the peer closed the connection.
             thread::spawn(move || shared.converse(stream, connection));
         }
     }
@@ -205,7 +204,7 @@ impl Shared {
         }
     }
 
-    /// One call, its record mark in front; the kernel and the init send one fragment each.
+    /// One call with its record mark; the kernel and the init send one fragment each.
     fn record(&self, stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
         let mut mark = [0; 4];
         self.fill(stream, &mut mark)?;
@@ -236,7 +235,7 @@ impl Shared {
         Ok(())
     }
 
-    /// A connection to the good server, whose answers go to the peer as they come.
+    /// A connection to the good server, whose replies are forwarded as they arrive.
     fn reach(&self, peer: &TcpStream) -> std::io::Result<TcpStream> {
         let Some(address) = self.good else {
             return Err(std::io::ErrorKind::NotConnected.into());

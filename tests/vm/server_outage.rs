@@ -1,4 +1,4 @@
-//! Ten minutes without the server: a running machine goes on afterwards, a booting one waits and comes up.
+//! Ten minutes without the server: a running machine continues afterwards, a booting one waits and boots.
 
 use std::time::Duration;
 
@@ -8,30 +8,30 @@ use netroot_harness::{Loss, NetrootServe, Nic, TinyRoot, Transcript, Vm, VmBuild
 use crate::lan::{Facts, Lan, MACHINE, STATIC, TIMEOUT, own_export};
 
 const OUTAGE: Duration = Duration::from_secs(600);
-/// The kernel's NFS client waits up to five minutes before it connects anew (`XS_TCP_MAX_REEST_TO`).
+/// The kernel's NFS client waits up to five minutes before it reconnects (`XS_TCP_MAX_REEST_TO`).
 const RECONNECTING: Duration = Duration::from_secs(600);
-/// What a machine reads of its root every second, past every cache.
+/// What a machine prints after reading its root every second, bypassing caches.
 const TICK: &str = "facts: tick";
 /// The longest pause between two attempts to boot, in seconds.
 const LONGEST_PAUSE: u64 = 60;
 
-/// How the server is lost.
+/// The kind of outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gone {
     /// Its program is killed: the port is closed.
     Killed,
-    /// Nothing gets through any more, and nobody says so.
+    /// Every packet is dropped silently.
     Silent,
 }
 
-/// A machine at work, and its server.
+/// A running machine, and its server.
 struct Machine {
     gone: Gone,
     lan: Lan,
     root: TinyRoot,
     server: NetrootServe,
     vm: Vm,
-    /// How much the console had said when the server was lost.
+    /// The length of the console's output at the start of the outage.
     said: usize,
 }
 
@@ -59,7 +59,7 @@ impl Machine {
             Gone::Killed => drop(self.server.program().kill()?),
             Gone::Silent => self.lan.net.lose(&self.lan.tap.0, Loss::ALL)?,
         }
-        // What is under way may still end.
+        // Reads in progress may still complete.
         std::thread::sleep(Duration::from_secs(15));
         self.said = self.vm.console().text().len();
         Ok(())
@@ -72,7 +72,7 @@ impl Machine {
             "{:?}: no outage: {during}",
             self.gone
         );
-        // The kernel's "not responding" comes once a mount and three minutes.
+        // The kernel prints "not responding" once per mount and three minutes.
         ensure!(during.lines().count() < 40, "{:?}: {during}", self.gone);
         match self.gone {
             Gone::Killed => self.server = self.lan.serve(self.root.path(), &[])?,
@@ -84,7 +84,7 @@ impl Machine {
     fn goes_on(&mut self) -> Result<()> {
         let mut end = self.said;
         for _ in 0..3 {
-            let what = "the machine at work again";
+            let what = "the machine reading its root again";
             let tick = self
                 .vm
                 .console()
@@ -94,7 +94,7 @@ impl Machine {
         }
         let text = self.vm.console().text();
         ensure!(!text.contains("Stale file handle"), "{text}");
-        // Nobody asked for the root a second time.
+        // The root was not mounted a second time.
         ensure!(text.matches("netroot: mounted ").count() == 1, "{text}");
         let mounts = |server: &NetrootServe| {
             let events = server.events();
@@ -114,7 +114,7 @@ impl Machine {
     }
 }
 
-/// What came after the first `begin` bytes.
+/// The output after the first `begin` bytes.
 fn after(console: &Transcript, begin: usize) -> String {
     console.text().get(begin..).unwrap_or_default().to_owned()
 }
@@ -125,7 +125,7 @@ fn running_machines_continue_after_ten_minutes_without_their_server() -> Result<
     let mut machines = [Machine::start(Gone::Killed)?, Machine::start(Gone::Silent)?];
     for machine in &machines {
         let tick = "facts: tick 2 the root's own words";
-        machine.vm.wait_for(tick, "a machine at work", TIMEOUT)?;
+        machine.vm.wait_for(tick, "a running machine", TIMEOUT)?;
     }
     for machine in &mut machines {
         machine.lose_the_server()?;
@@ -140,7 +140,7 @@ fn running_machines_continue_after_ten_minutes_without_their_server() -> Result<
     Ok(())
 }
 
-/// The seconds of all pauses that a machine announced, in their order.
+/// The announced pauses in seconds, in order.
 fn pauses(text: &str) -> Vec<u64> {
     let announced = text.lines().filter_map(|line| {
         let rest = line.split_once("netroot: trying again in ")?.1;
@@ -149,21 +149,21 @@ fn pauses(text: &str) -> Vec<u64> {
     announced.collect()
 }
 
-/// The most memory that the init had until it handed over, in KiB, by its own report.
+/// The init's peak memory until the switch, in KiB, by its own report.
 fn memory_kib(facts: &Facts) -> Result<u64> {
     let report = facts.report()?;
     let kib = report.get("memory_kib").and_then(serde_json::Value::as_u64);
     kib.context("memory_kib in the report")
 }
 
-/// A machine that cannot hear its server.
+/// A machine that cannot reach its server.
 struct Deaf {
     lan: Lan,
     _root: TinyRoot,
     _server: NetrootServe,
     command_line: String,
     vm: Vm,
-    /// How much the console had said when it heard the server again.
+    /// The length of the console's output at the end of the outage.
     said: usize,
 }
 
@@ -185,7 +185,7 @@ impl Deaf {
         })
     }
 
-    /// It hears the server again; how much it had said until then is kept.
+    /// Ends the outage, after checking the output so far.
     fn hears(&mut self) -> Result<()> {
         let said = self.vm.console().text();
         let pauses = pauses(&said);
@@ -196,7 +196,7 @@ impl Deaf {
             "{pauses:?}"
         );
         let lines = said.lines().filter(|line| line.starts_with("netroot: "));
-        // A failure is a handful of lines, and they come rarer and rarer.
+        // A failure prints a handful of lines, at growing intervals.
         ensure!(lines.count() < 120, "{said}");
         self.said = said.len();
         self.lan.net.mend(&self.lan.tap.0)
@@ -205,14 +205,14 @@ impl Deaf {
     fn boots(&self) -> Result<()> {
         let facts = Facts::of(&self.vm)?;
         facts.assert_read_only_nfs();
-        // The attempt that was under way may fail, no other.
+        // Only the attempt in progress may fail.
         let since = after(self.vm.console(), self.said);
         ensure!(
             since.matches("netroot: boot failed: ").count() <= 1,
             "{since}"
         );
 
-        // One that need not wait, for comparison.
+        // One without an outage, for comparison.
         let tap = self.lan.net.tap("other", &self.lan.bridge)?;
         let machine = VmBuilder::new(&self.lan.net, "other").nic(Nic::virtio(&tap, MACHINE));
         let other = Facts::of(&self.lan.boot_with(machine, &self.command_line)?)?;

@@ -1,4 +1,4 @@
-//! A server that goes away for a moment costs a running machine a pause, not its root.
+//! A restart of the server costs a running machine a pause, not its root.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use netroot_harness::{Nic, Rom, TinyRoot};
 
 use crate::lan::{Lan, MACHINE, TIMEOUT};
 
-/// The machine's words while its root answers.
+/// What the machine prints while its root works.
 const TICK: &str = "facts: tick";
 
 #[test]
@@ -20,11 +20,11 @@ fn a_running_machine_keeps_its_root_over_a_restart_of_the_server() -> Result<()>
     let mut vm = lan.machine().nic(nic).start()?;
     vm.wait_for(
         "facts: tick 2 the root's own words",
-        "a machine at work",
+        "a running machine",
         TIMEOUT,
     )?;
 
-    // Once as an administrator would, once as a crash would.
+    // Once by an administrator, once by a crash.
     for ends_by_itself in [true, false] {
         if ends_by_itself {
             assert!(server.terminate()?.status.success());
@@ -35,9 +35,9 @@ fn a_running_machine_keeps_its_root_over_a_restart_of_the_server() -> Result<()>
         std::thread::sleep(Duration::from_secs(3));
         let silent = vm.console().text().len();
         server = serve()?;
-        let seen = vm
-            .console()
-            .wait_after(silent, TICK, "the machine at work again", TIMEOUT)?;
+        let seen =
+            vm.console()
+                .wait_after(silent, TICK, "the machine reading its root again", TIMEOUT)?;
         assert!(seen.line.contains("the root's own words"), "{}", seen.line);
         let next = vm
             .console()

@@ -1,11 +1,11 @@
-//! Where the root comes from when several servers answer.
+//! The choice of a root when several servers answer.
 
 use anyhow::Result;
 use netroot_harness::{Clients, Dnsmasq, Ganesha, Net, TinyRoot};
 
 use crate::lan::{Facts, Lan, SERVER, TIMEOUT};
 
-/// A router on the network, on a machine of its own: it leases addresses and knows no root.
+/// A router on another machine of the network: it leases addresses, without a root.
 pub(crate) fn router(lan: &Lan, name: &str, options: &[&str]) -> Result<(Net, Dnsmasq)> {
     let net = Net::new(&format!("{name}-router"))?;
     lan.net.cable(&lan.bridge, &net, "lan", "10.77.0.254/24")?;
@@ -48,7 +48,7 @@ fn a_server_with_a_root_wins_over_a_faster_one_without() -> Result<()> {
     let root = TinyRoot::make()?;
     let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
     let root_path = format!("--dhcp-option=17,{SERVER}:/srv/root");
-    // RFC 4039: one exchange where the server takes part.
+    // RFC 4039: one exchange if the server supports it.
     let options = [root_path.as_str(), "--no-ping", "--dhcp-rapid-commit"];
     let ours = Dnsmasq::start(&lan.net, "br0", "10.77.0.150", "10.77.0.199", &options)?;
     let vm = lan.boot("root=dhcp ip=dhcp ro")?;

@@ -1,4 +1,4 @@
-//! The end of a machine with Debian and systemd: with its network and without.
+//! Shutdown of a machine with Debian and systemd, with and without its network.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use netroot_harness::{NetrootServe, Vm, paths};
 
 use crate::lan::{Lan, STATIC, TIMEOUT, own_export};
 
-/// A machine at its prompt, with Debian below an overlay and somebody logged in.
+/// A machine with Debian below an overlay, and a shell on its console.
 fn logged_in(lan: &Lan, address: &str) -> Result<(NetrootServe, Vm)> {
     let root = paths::debian_root();
     let server = lan.serve(&root, &[])?;
@@ -19,11 +19,11 @@ fn logged_in(lan: &Lan, address: &str) -> Result<(NetrootServe, Vm)> {
     Ok((server, vm))
 }
 
-/// What systemd is told by a signal, which the shell sends without starting a program: the root may be gone.
+/// Signals to systemd, which the shell sends without starting a program, since the root may be unreachable.
 const POWER_OFF: &str = "kill -s RTMIN+4 1\n";
 const REBOOT: &str = "kill -s RTMIN+5 1\n";
 
-/// The server writes a line as soon as it hears something.
+/// The server logs without delay.
 const PROMPTLY: Duration = Duration::from_secs(120);
 
 #[test]
@@ -40,10 +40,10 @@ fn power_off_unmounts_the_root_at_the_server() -> Result<()> {
     Ok(())
 }
 
-/// The machine ends although its network did before it, and with that the files of systemd's last program.
+/// The machine ends although its network is lost first, and with it the files of systemd's last program.
 ///
-/// A network that is gone before anybody asks for the end is another matter: then systemd waits for its own files, as
-/// every program on a hard mount does, until the server is back.
+/// A network lost before the shutdown is another matter: then systemd waits for its own files, like every program on
+/// a hard mount, until the server is back.
 fn ends_without_its_network(name: &str, how: &str) -> Result<()> {
     let lan = Lan::new(name)?;
     let (server, mut vm) = logged_in(&lan, "ip=dhcp")?;

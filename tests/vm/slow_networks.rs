@@ -1,4 +1,4 @@
-//! Slow and lossy networks: a machine waits for what comes late, and is up as soon as it is there.
+//! Slow and lossy networks: a machine waits for what is late, and boots as soon as it is available.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ fn assert_never_failed(vm: &Vm) {
     assert!(!text.contains("netroot: boot failed"), "{text}");
 }
 
-// A switch that looks for loops first (IEEE 802.1D: two times 15 s, and what it takes to begin): the carrier is there
-// at once, and nothing passes.
+// A spanning tree (IEEE 802.1D: two times 15 s, and the time to start): the carrier is present at once, but nothing
+// passes.
 #[test]
 fn a_switch_port_blocked_for_45_seconds_is_waited_for_with_one_transaction() -> Result<()> {
     let lan = Lan::new("spanning-tree")?;
@@ -48,7 +48,7 @@ fn a_switch_port_blocked_for_45_seconds_is_waited_for_with_one_transaction() -> 
     let (in_vain, heard) = asked.split_at(lost);
     let first = heard.first();
     assert!(first.is_some_and(|q| q.kind == DISCOVER), "{asked:#?}");
-    // One question, asked again and again: an answer to any copy counts.
+    // One transaction, sent repeatedly: an answer to any copy counts.
     let asked: Vec<&DhcpMessage> = in_vain.iter().chain(first).collect();
     for pair in asked.windows(2) {
         assert_eq!(pair[0].kind, DISCOVER, "{pair:?}");
@@ -81,7 +81,7 @@ fn a_removed_nic_is_forgotten_and_another_is_used() -> Result<()> {
     let lan = Lan::new("card-out")?;
     let root = TinyRoot::make()?;
     let _server = lan.serve(root.path(), &[])?;
-    // Nobody hears the first card.
+    // The first NIC reaches no server.
     lan.net.lose(&lan.tap.0, Loss::ALL)?;
     let second = lan.net.tap("second", &lan.bridge)?;
     let machine = lan.machine();
@@ -102,8 +102,8 @@ fn a_removed_nic_is_forgotten_and_another_is_used() -> Result<()> {
     Ok(())
 }
 
-// TCP's own pauses are the kernels' and grow with each other, so that the time of a long transfer has no bound that a
-// test could wait for: after the machine is up, so many frames are lost that three of ten questions get no answer.
+// TCP's retransmission timeouts grow, so that a long transfer has no time limit that a test could wait for: once the
+// machine is up, so many frames are lost that three of ten requests get no answer.
 #[test]
 fn thirty_percent_loss_each_way_only_slows_the_boot() -> Result<()> {
     let lan = Lan::new("loss")?;
@@ -131,7 +131,7 @@ fn a_dhcp_server_that_answers_after_five_seconds_is_used() -> Result<()> {
     let vm = lan.boot("root=dhcp ip=dhcp ro")?;
     Facts::of(&vm)?.assert_read_only_nfs();
     assert_never_failed(&vm);
-    // The question is asked again meanwhile, and stays the same: an answer to any copy counts.
+    // The request is repeated meanwhile without change: an answer to any copy counts.
     let log = dnsmasq.log().text();
     let asked = log
         .lines()
@@ -145,7 +145,7 @@ fn a_dhcp_server_that_answers_after_five_seconds_is_used() -> Result<()> {
     Ok(())
 }
 
-/// Another network at the machine's first card: it leases at once and has no root.
+/// Another network on the machine's first NIC: it leases at once and has no root.
 fn wrong_network(lan: &Lan, name: &str) -> Result<(Net, Dnsmasq, Nic)> {
     let bridge = lan.net.plain_bridge("br1")?;
     let net = Net::new(&format!("{name}-other"))?;
@@ -155,7 +155,7 @@ fn wrong_network(lan: &Lan, name: &str) -> Result<(Net, Dnsmasq, Nic)> {
     Ok((net, dnsmasq, nic))
 }
 
-/// The network of the root, whose DHCP server takes its time.
+/// The network of the root, whose DHCP server is slow.
 fn slow_network(lan: &Lan, options: &[&str]) -> Result<Dnsmasq> {
     let options = [&["--dhcp-reply-delay=4"], options].concat();
     Dnsmasq::start(&lan.net, "br0", "10.77.0.100", "10.77.0.149", &options)
@@ -182,7 +182,7 @@ fn of_two_cards_the_one_with_a_root_is_used_although_the_other_has_a_lease_first
     Ok(())
 }
 
-// The wrong network has a router, so the root may well be behind it: only trying tells.
+// The wrong network has a router, so the root might be behind it: only an attempt shows.
 #[test]
 fn a_root_unreachable_by_the_first_nic_is_mounted_by_the_second() -> Result<()> {
     let lan = Lan::new("wrong-router")?;
@@ -215,7 +215,7 @@ fn a_cable_plugged_in_late_is_reported_missing_and_noticed_at_once() -> Result<(
     let vm = lan.boot_with(machine, &command_line)?;
     vm.cable(0, false)?;
     let waits = "netroot: waiting for a carrier on eth0 (";
-    // The card may say for a moment that it has a carrier, until its driver has looked.
+    // The NIC may report a carrier for a moment, until its driver has checked.
     let waits = vm.wait_for(waits, "the machine's word that it waits", TIMEOUT)?;
     vm.cable(0, true)?;
     Facts::of(&vm)?.assert_read_only_nfs();
@@ -252,7 +252,7 @@ fn plugging_in_a_cable_ends_the_pause_after_a_failure() -> Result<()> {
     Ok(())
 }
 
-// After the fifth failure a machine waits half a minute. The server is back long before that is over.
+// After the fifth failure a machine waits half a minute. The server is back well before that ends.
 #[test]
 fn a_server_that_starts_late_ends_the_pause_after_a_failure() -> Result<()> {
     const PAUSE_MS: u64 = 32_000;

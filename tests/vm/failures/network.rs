@@ -1,4 +1,4 @@
-//! From the network card to the server's address.
+//! Failures from the NIC to the server's address.
 
 use anyhow::Result;
 use netroot_harness::{Dnsmasq, Nic};
@@ -6,12 +6,12 @@ use netroot_harness::{Dnsmasq, Nic};
 use super::assert_fails_with;
 use crate::lan::{Lan, MACHINE, SERVER, STATIC};
 
-/// What is to be mounted, on the server on the network.
+/// A root on the server in this network.
 fn root_here() -> String {
     format!("root=/dev/nfs nfsroot={SERVER}:/srv/root,vers=3")
 }
 
-/// What is to be mounted, in another network, for a machine with this address and router.
+/// A root in another network, for a machine with this address and router.
 fn root_elsewhere(router: &str) -> String {
     let ip = format!("ip=10.77.0.50::{router}:255.255.255.0::eth0:off");
     format!("root=/dev/nfs nfsroot=10.99.0.1:/srv/root,vers=3 {ip}")
@@ -94,7 +94,7 @@ fn a_router_outside_the_subnet_is_reported() -> Result<()> {
 #[test]
 fn a_silent_server_is_distinguished_from_a_silent_router() -> Result<()> {
     let lan = Lan::new("behind-router")?;
-    // It takes the packets and forwards none.
+    // It accepts packets and forwards none.
     lan.net
         .shell("echo 0 > /proc/sys/net/ipv4/ip_forward; ip route add blackhole 10.99.0.0/16")?;
     let mut vm = lan.boot(&root_elsewhere(SERVER))?;

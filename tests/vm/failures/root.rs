@@ -1,4 +1,4 @@
-//! From the path to the root's init.
+//! Failures from the exported path to the root's init.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -74,7 +74,7 @@ fn a_root_without_an_init_is_reported() -> Result<()> {
     )
 }
 
-/// The sentence of a root whose `/sbin/init` is this.
+/// Boots a root whose `/sbin/init` has this content, and waits for the sentence.
 fn assert_init_fails_with(name: &str, init: &[u8], sentence: &str) -> Result<()> {
     let lan = Lan::new(name)?;
     let root = TinyRoot::without_init()?;

@@ -1,4 +1,4 @@
-//! From the server's address to its programs.
+//! Failures from the server's address to its RPC programs.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -15,7 +15,7 @@ fn boot(lan: &Lan, options: &str) -> Result<Vm> {
     lan.boot(&format!("root=/dev/nfs {nfsroot} {STATIC}"))
 }
 
-/// A firewall on the server that swallows what comes to these ports.
+/// A firewall on the server that drops packets to these ports.
 fn swallow(lan: &Lan, ports: &str) -> Result<()> {
     let rules = format!(
         "add table inet firewall
@@ -26,7 +26,7 @@ fn swallow(lan: &Lan, ports: &str) -> Result<()> {
     Ok(())
 }
 
-/// A good server whose firewall is not.
+/// A working server behind a firewall.
 fn behind_a_firewall(name: &str, ports: &str) -> Result<(Lan, TinyRoot, Ganesha)> {
     let lan = Lan::new(name)?;
     let root = TinyRoot::make()?;
@@ -57,7 +57,7 @@ fn a_firewalled_nfs_server_is_reported_with_its_port() -> Result<()> {
 
 #[test]
 fn packet_loss_is_not_mistaken_for_a_firewall() -> Result<()> {
-    // As by chance nothing of TCP arrives, and every other frame of ARP.
+    // As if by chance no TCP arrives, and every other ARP frame.
     let (lan, _root, _ganesha) = behind_a_firewall("loss-counted", "2049")?;
     let tap = &lan.tap.0;
     let rules = format!(
@@ -90,7 +90,7 @@ fn listen(lan: &Lan) -> Result<TcpListener> {
 #[test]
 fn a_mute_port_is_distinguished_from_a_closed_one() -> Result<()> {
     let lan = Lan::new("mute-port")?;
-    // The kernel takes connections; nobody reads from them.
+    // The kernel accepts connections; nothing reads from them.
     let _mute = listen(&lan)?;
     let mut vm = boot(&lan, PORTS)?;
     let sentence = format!(

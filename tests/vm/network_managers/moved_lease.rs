@@ -1,4 +1,4 @@
-//! The server refuses the address that the root is on, and gives another.
+//! The server refuses the root's address, and offers another.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,9 +8,9 @@ use netroot_harness::{NetrootServe, TinyRoot};
 
 use crate::lan::{Lan, TIMEOUT, own_export};
 
-/// How long the kernel's NFS client may take to connect anew.
+/// How long the kernel's NFS client may take to reconnect.
 const RECONNECTING: Duration = Duration::from_secs(600);
-/// What a machine reads of its root every second, past every cache.
+/// What a machine prints after reading its root every second, bypassing caches.
 const TICK: &str = "facts: tick";
 
 fn serve(lan: &Lan, root: &Path, range: &str) -> Result<NetrootServe> {
@@ -19,7 +19,7 @@ fn serve(lan: &Lan, root: &Path, range: &str) -> Result<NetrootServe> {
     NetrootServe::start(&lan.net, root, &arguments)
 }
 
-/// Whether something has that address: it refuses, where nobody would not even answer ARP.
+/// Whether an address is in use: its host refuses the connection; without a host, ARP would fail.
 fn is_there(lan: &Lan, address: &str) -> Result<bool> {
     let script = format!("exec 3<>/dev/tcp/{address}/9");
     let tried = lan
@@ -50,7 +50,7 @@ fn a_refused_address_stays_beside_the_new_one() -> Result<()> {
     ] {
         vm.console().wait_after(said, &line, what, TIMEOUT)?;
     }
-    // The new one is renewed too, and the root goes on.
+    // The new one is renewed too, and the root still works.
     let mut end = vm
         .console()
         .wait_after(said, "renewed for 60 s", "its renewal", TIMEOUT)?
@@ -69,6 +69,6 @@ fn a_refused_address_stays_beside_the_new_one() -> Result<()> {
         end = tick.end;
     }
     ensure!(is_there(&lan, &old)? && is_there(&lan, &new)?);
-    ensure!(!is_there(&lan, "10.77.0.60")?, "nobody has that one");
+    ensure!(!is_there(&lan, "10.77.0.60")?, "no host has that address");
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Firmware, boot loader, init and network manager are one client with one lease, and what the lease says is in
-//! force. The DHCP server is somebody else's, and counts a new identity as a new machine.
+//! Firmware, boot loader, init and network manager are one client with one lease, and the lease is in effect. The DHCP
+//! server is dnsmasq, which counts a new identity as a new machine.
 
 use anyhow::{Result, ensure};
 use netroot_harness::{Dnsmasq, Net, NetrootServe, Nic, Rom, Vm};
@@ -11,7 +11,7 @@ use crate::several_dhcp_servers::router;
 const ROUTER: &str = "10.77.0.254";
 const DNS: &str = "10.77.0.2";
 
-/// What every script has: `wait_for COMMAND…` at most five minutes, `facts NAME` about the NIC as it is then.
+/// The functions of every script: `wait_for COMMAND…` for at most five minutes, `facts NAME` about the NIC's state.
 const COMMANDS: &str = r#"
 wait_for() {
     tries=0
@@ -48,7 +48,7 @@ struct Machine {
 }
 
 impl Machine {
-    /// Runs `script` in the root and waits for its end.
+    /// Runs `script` in the root and waits until it ends.
     fn run(manager: &Manager, script: &str) -> Result<Self> {
         let name = format!("one-lease-{}", manager.name);
         let lan = Lan::new(&name)?;
@@ -78,7 +78,7 @@ impl Machine {
         super::words(&self.vm).join("\n")
     }
 
-    /// At that moment of the script: one address, the init's, and the router and name server of the lease.
+    /// At that point of the script: one address, the init's, and the router and name server of the lease.
     fn assert_in_force(&self, moment: &str) -> Result<()> {
         let words = self.words();
         let all = |what: &str| -> Vec<&str> {
@@ -95,7 +95,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Whoever asked, the server gave one address to one client.
+    /// The server granted a single address to a single client.
     fn assert_one_lease(&self) -> Result<()> {
         let address = super::address(&self.vm)?;
         let log = self.dnsmasq.log().text();

@@ -1,8 +1,8 @@
 //! The root outlives its lease under every network manager.
 //!
-//! Machines boot to the login prompt and stay up for more than three lease times, with the server gone for longer
-//! than one of them: longer than what a client may keep its address without an answer. What a test can rely on is
-//! the renewals that the servers logged, before the outage and after it: no time is asserted.
+//! Machines boot to the login prompt and stay up for more than three lease times, with the server down for longer
+//! than a lease: longer than a client may keep its address without a renewal. The test counts the renewals that the
+//! servers logged before and after the outage. It asserts no durations.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -14,19 +14,19 @@ use netroot_harness::{Event, NetrootServe, Nic, Vm};
 use super::{MANAGERS, Manager, Root};
 use crate::lan::{Lan, MACHINE, SERVER, TIMEOUT, own_export};
 
-/// The shortest that the server grants. A client renews after half of it.
+/// The shortest lease time that the server grants. Clients renew after half of it.
 const LEASE: Duration = Duration::from_secs(60);
-/// What the server is asked for before it goes, and after it came back: leases or renewals.
+/// How many leases or renewals to wait for before the outage, and after it.
 const RENEWALS_BEFORE: usize = 2;
 const RENEWALS_AFTER: usize = 3;
-/// How long the kernel's NFS client may take to connect anew.
+/// How long the kernel's NFS client may take to reconnect.
 const RECONNECTING: Duration = Duration::from_secs(600);
 
-/// Where the test listens once the machine may end.
+/// The test listens on this port once the machine may power off.
 const END_PORT: u16 = 7777;
 
-/// Logs every ten seconds how the machine is; the page cache is emptied before, so that a root that is gone cannot
-/// hide. It ends the machine once the test listens.
+/// Logs the machine's state every ten seconds, after dropping the page cache, so that a lost root shows. Powers the
+/// machine off once the test listens.
 const WATCH: &str = r#"
 until bash -c 'exec 3<>/dev/tcp/10.77.0.1/7777' 2> /dev/null; do
     sleep 10
@@ -72,7 +72,7 @@ impl Machine {
         })
     }
 
-    /// Waits until this server has granted so many more leases or renewals than `before`.
+    /// Waits until the running server has granted `more` leases or renewals than `before`.
     fn wait_for_grants(&self, before: usize, more: usize) -> Result<()> {
         let deadline = Instant::now() + TIMEOUT;
         loop {
@@ -90,14 +90,14 @@ impl Machine {
         }
     }
 
-    /// How many leases and renewals the server that runs now has logged.
+    /// How many leases and renewals the running server has logged.
     fn granted(&self) -> usize {
         let events = self.server.as_ref().map(NetrootServe::events);
         let events = events.unwrap_or_default();
         events.iter().filter(|(_, event)| is_grant(event)).count()
     }
 
-    /// The machine goes on by its root, and ends when it is told to.
+    /// Checks that the machine still reads its root, then powers it off and checks its log.
     fn check(&mut self) -> Result<()> {
         let said = self.vm.console().text().len();
         self.vm
@@ -183,7 +183,7 @@ fn the_root_outlives_three_leases_under_every_network_manager() -> Result<()> {
             ensure!(server.terminate()?.status.success());
         }
     }
-    // Nobody answers for more than a lease's time: all leases end.
+    // No server for longer than the lease time: all leases expire.
     std::thread::sleep(LEASE + LEASE / 4);
     for machine in &mut machines {
         machine.server = Some(serve(&machine.lan, &machine.root.path)?);
