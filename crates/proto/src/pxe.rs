@@ -57,6 +57,7 @@ pub mod config;
 pub mod decide;
 mod decision;
 pub mod probe;
+mod question;
 mod reply;
 pub mod solicitation;
 pub mod strategy;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::config::{Arrival, BootOptions, Role, SubnetOptions};
+use super::question::Question;
 use super::reply::{self, Boot, Grant, NoLoader};
 use super::strategy::Strategy;
 use crate::dhcp::pool::{Denial, Pool};
@@ -38,16 +39,6 @@ pub fn decide(
         (port, _) => Err(Reason::Port(port)),
     };
     answered.unwrap_or_else(Decision::Ignore)
-}
-
-/// A request with everything that its answer depends on.
-pub(super) struct Question<'a> {
-    pub(super) request: &'a Request,
-    pub(super) arrival: &'a Arrival,
-    pub(super) boots: &'a BootOptions<'a>,
-    pub(super) client: Client,
-    pub(super) strategy: Strategy,
-    pub(super) authoritative: bool,
 }
 
 impl Question<'_> {

@@ -7,7 +7,7 @@ use netroot_net::Prefix;
 use super::arch::Platform;
 use super::client::Client;
 use super::config::{Loader, SubnetOptions};
-use super::decide::Question;
+use super::question::Question;
 use super::strategy::Style;
 use crate::dhcp::emit::{Draft, Emitted};
 use crate::dhcp::header::{BROADCAST_FLAG, Header};
