@@ -241,7 +241,7 @@ mod tests {
         let check = check(&without);
         assert!(!check.boots);
         assert_eq!(check.reasons.len(), 1);
-        assert!(check.reasons[0].starts_with("NFS_V3 is missing: only servers of NFSv4"));
+        assert!(check.reasons[0].starts_with("NFS_V3 is missing: only NFSv4 servers"));
         assert!(
             check
                 .to_string()
@@ -280,7 +280,7 @@ mod tests {
         let text = check.to_string();
         assert!(text.contains("missing   OVERLAY_FS (for rd.overlay, which `netroot serve` asks for): the root stays"), "{text}");
         assert!(
-            text.contains("unwanted  IP_PNP: the network is set up twice"),
+            text.contains("unwanted  IP_PNP: the network is configured twice"),
             "{text}"
         );
     }
