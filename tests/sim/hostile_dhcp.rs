@@ -1,7 +1,7 @@
 //! DHCP servers that lie, and what our init makes of each lie: the whole way from the
 //! server's message over the weighing of offers to the root that is chosen.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use netroot_proto::cmdline::BootPlan;
@@ -56,13 +56,13 @@ const LIES: [Lie; 24] = [
         name: "two routers, the first one elsewhere",
         tell: |p| say(p, &[(3, &[192, 0, 2, 1, 10, 0, 0, 7])]),
         notes: &["2 routers (option 3); 10.0.0.7 is used"],
-        holds: |lease| lease.default_gateway() == Some(ip(7)),
+        holds: |lease| lease.default_gateway() == Some(ip(7).into()),
     },
     Lie {
         name: "a router elsewhere alone",
         tell: |p| say(p, &[(3, &[192, 0, 2, 1])]),
         notes: &["router 192.0.2.1 is outside the network"],
-        holds: |lease| lease.default_gateway() == Some(Ipv4Addr::new(192, 0, 2, 1)),
+        holds: |lease| lease.default_gateway() == Some([192, 0, 2, 1].into()),
     },
     Lie {
         name: "routers that no host can be",
@@ -174,19 +174,19 @@ const LIES: [Lie; 24] = [
         name: "routes to a network of 77 bits",
         tell: |p| say(p, &[(121, &[77, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 0, 1])]),
         notes: &["the routes (option 121) end in invalid data; 0 kept"],
-        holds: |lease| lease.default_gateway() == Some(ip(1)),
+        holds: |lease| lease.default_gateway() == Some(ip(1).into()),
     },
     Lie {
         name: "a route cut in the middle after a good one",
         tell: |p| say(p, &[(121, &[0, 10, 0, 0, 9, 24, 192, 0])]),
         notes: &["the routes (option 121) end in invalid data; 1 kept"],
-        holds: |lease| lease.default_gateway() == Some(ip(9)),
+        holds: |lease| lease.default_gateway() == Some(ip(9).into()),
     },
     Lie {
         name: "a route by a gateway that no host can be",
         tell: |p| say(p, &[(121, &[0, 255, 255, 255, 255])]),
         notes: &["the routes (option 121) end in invalid data; 0 kept"],
-        holds: |lease| lease.default_gateway() == Some(ip(1)),
+        holds: |lease| lease.default_gateway() == Some(ip(1).into()),
     },
     Lie {
         name: "a search list that loops",
@@ -250,11 +250,11 @@ fn meets(habit: Habit) -> Lan {
 /// The root that is mounted in the end.
 fn root(lease: &Lease) -> Option<String> {
     let facts = LeaseFacts {
-        address: Some(lease.address),
+        address: Some(lease.address.into()),
         host_name: lease.host_name.as_deref(),
         root_path: lease.root_path.as_deref(),
-        next_server: lease.next_server,
-        server_identifier: lease.server_id,
+        next_server: lease.next_server.map(IpAddr::V4),
+        server_identifier: lease.server_id.map(IpAddr::V4),
         ..LeaseFacts::default()
     };
     let plan = BootPlan::parse("root=dhcp ip=dhcp");

@@ -29,7 +29,7 @@ fn a_client_gets_a_lease_with_every_option_it_requested() {
     );
     assert_eq!(
         (lease.default_gateway(), &lease.dns),
-        (Some(ip(1)), &vec![ip(53)])
+        (Some(ip(1).into()), &vec![ip(53)])
     );
     assert_eq!((lease.mtu, lease.lease_time), (Some(1400), Some(HOUR)));
     assert_eq!(lease.root_path.as_deref(), Some(&b"10.0.0.1:/root"[..]));

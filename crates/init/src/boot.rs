@@ -139,7 +139,7 @@ impl From<FindError> for Failure {
             FindError::NoRoot(reason) => Self::NoRoot { reason },
             FindError::Nfs(nfs::export::FindError::Server { root, fault }) => Self::Nfs {
                 root,
-                fault,
+                fault: Box::new(fault),
                 // Measured only if the boot ends with it.
                 loss: None,
             },

@@ -4,6 +4,7 @@
 //! may be all that a person sees, on a photograph of a screen.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use netroot_proto::mount::NoRoot;
@@ -64,7 +65,7 @@ pub(crate) enum Failure {
         /// `server:path`.
         root: String,
         /// What the server did.
-        fault: NfsFault,
+        fault: Box<NfsFault>,
         /// Frames that were counted as lost after it, which is what to mend then.
         loss: Option<PacketLoss>,
     },
@@ -111,13 +112,16 @@ impl Failure {
             NextHop::Router { gateway, .. } => gateway,
             NextHop::NoRoute => return,
         };
+        // It is measured by ARP.
+        let IpAddr::V4(neighbour) = neighbour else {
+            return;
+        };
         *loss = PacketLoss::measure(address.nic.index, address.nic.mac, neighbour);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
 
     use super::*;
     use crate::diagnosis::{Neighbour, Reachability};
@@ -126,7 +130,7 @@ mod tests {
     fn nfs(fault: NfsFault) -> String {
         Failure::Nfs {
             root: "10.0.0.1:/srv/x".into(),
-            fault,
+            fault: Box::new(fault),
             loss: None,
         }
         .to_string()
@@ -135,9 +139,9 @@ mod tests {
     #[test]
     fn a_refused_client_reads_which_address_was_refused_and_where_to_allow_it() {
         let fault = NfsFault::NotToThisMachine {
-            server: Ipv4Addr::new(10, 0, 0, 1),
+            server: IpAddr::from([10, 0, 0, 1]),
             path: "/srv/x".into(),
-            own: Ipv4Addr::new(10, 0, 0, 9),
+            own: IpAddr::from([10, 0, 0, 9]),
             allowed: vec!["10.1.0.0/16".into()],
         };
         let text = nfs(fault);
@@ -150,12 +154,12 @@ mod tests {
 
     #[test]
     fn an_absent_path_reads_what_there_is_instead() {
-        let server = Ipv4Addr::new(10, 0, 0, 1);
+        let server = IpAddr::from([10, 0, 0, 1]);
         let exports = vec!["/srv/a".to_owned(), "/srv/b".to_owned()];
         let text = nfs(NfsFault::NotExported {
             server,
             path: "/srv/x".into(),
-            own: Ipv4Addr::new(10, 0, 0, 9),
+            own: IpAddr::from([10, 0, 0, 9]),
             exports,
         });
         assert!(
@@ -166,13 +170,13 @@ mod tests {
 
     #[test]
     fn a_dead_server_reads_which_port_is_silent_or_closed() {
-        let server = Ipv4Addr::new(10, 0, 0, 1);
+        let server = IpAddr::from([10, 0, 0, 1]);
         let silent = nfs(NfsFault::Silent {
             server,
             port: 2049,
             what: "NFS server, version 3",
             reachability: Reachability {
-                own: Ipv4Addr::new(10, 0, 0, 9),
+                own: IpAddr::from([10, 0, 0, 9]),
                 hop: NextHop::Direct,
                 neighbour: Neighbour::Unknown,
             },

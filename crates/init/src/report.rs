@@ -221,12 +221,9 @@ fn time(o: &mut Object<'_>, name: &str, moment: Moment) {
 }
 
 fn address_of(o: &mut Object<'_>, address: &Address) {
-    let words = |out: &mut String, word: &std::net::Ipv4Addr| text(out, &word.to_string());
+    let words = |out: &mut String, word: &std::net::IpAddr| text(out, &word.to_string());
     o.text("nic", &address.nic.name);
-    o.text(
-        "address",
-        format_args!("{}/{}", address.own, address.prefix),
-    );
+    o.text("address", format_args!("{}", address.prefix));
     o.list(
         "routers",
         address

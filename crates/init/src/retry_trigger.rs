@@ -1,6 +1,6 @@
 //! Ends the pause after a failure early: what the boot failed for lack of is available now.
 
-use std::net::{SocketAddr, SocketAddrV4, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::failure::Failure;
@@ -14,7 +14,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_millis(300);
 #[derive(Debug)]
 pub(crate) struct RetryTrigger {
     /// The port that did not answer.
-    server: Option<SocketAddrV4>,
+    server: Option<SocketAddr>,
     /// It was probed during this pause and did not answer.
     was_silent: bool,
 }
@@ -42,7 +42,7 @@ impl RetryTrigger {
             return false;
         };
         // From an ephemeral port, not a reserved one: those are few, and no request is sent.
-        let answers = TcpStream::connect_timeout(&SocketAddr::V4(server), PROBE_TIMEOUT).is_ok();
+        let answers = TcpStream::connect_timeout(&server, PROBE_TIMEOUT).is_ok();
         self.observe(answers)
     }
 
@@ -66,11 +66,11 @@ mod tests {
     fn closed(port: u16) -> Failure {
         Failure::Nfs {
             root: "127.0.0.1:/srv".to_owned(),
-            fault: NfsFault::Closed {
-                server: Ipv4Addr::LOCALHOST,
+            fault: Box::new(NfsFault::Closed {
+                server: Ipv4Addr::LOCALHOST.into(),
                 port,
                 what: "portmapper",
-            },
+            }),
             loss: None,
         }
     }

@@ -21,6 +21,18 @@ pub struct Endpoint {
     pub port: u16,
 }
 
+impl Endpoint {
+    /// As in a URL of a scheme with this default port, which is left out.
+    #[must_use]
+    pub fn in_url(&self, default_port: u16) -> String {
+        match (&self.host, self.port == default_port) {
+            (Host::Address(IpAddr::V6(address)), true) => format!("[{address}]"),
+            (host, true) => host.to_string(),
+            (_, false) => self.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -53,5 +65,8 @@ mod tests {
             written(Host::Name("boot.lan".to_owned()), 80),
             "boot.lan:80"
         );
+        let default = |host| Endpoint { host, port: 80 }.in_url(80);
+        assert_eq!(default(address("2001:db8::1")), "[2001:db8::1]");
+        assert_eq!(default(address("10.0.0.1")), "10.0.0.1");
     }
 }

@@ -11,12 +11,14 @@
 
 #![forbid(unsafe_code)]
 
+mod any;
 mod arp_table;
 mod host;
 mod mac;
 mod prefix;
 mod route;
 
+pub use any::unspecified;
 pub use arp_table::ArpEntry;
 pub use host::{Endpoint, Host};
 pub use mac::{Mac, NotAMac};

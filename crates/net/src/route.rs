@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::Prefix;
+use crate::any::unspecified;
 
 /// One route. Displays as `10.0.0.0/8 via 10.0.0.1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,14 +20,16 @@ impl Route {
     #[must_use]
     pub fn default_via(gateway: impl Into<IpAddr>) -> Self {
         let gateway = gateway.into();
-        let any: IpAddr = match gateway {
-            IpAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
-            IpAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
-        };
         Self {
-            destination: Prefix::clamped(any, 0),
+            destination: Prefix::clamped(unspecified(gateway), 0),
             gateway: Some(gateway),
         }
+    }
+
+    /// Whether this is the default route: its network is every address of the version.
+    #[must_use]
+    pub fn is_default(self) -> bool {
+        self.destination.length() == 0
     }
 }
 

@@ -35,7 +35,6 @@ pub use complaint::Complaint;
 pub(crate) use complaint::Reading;
 pub use device::{Bridge, Rename, Vlan};
 pub use ip::{ClientIdentifier, IpRequest, Method, classful_prefix};
-pub(crate) use ip_fields::dotted_quad;
 pub use link_address::{LinkAddress, LinkAddressError, link_address_text, parse_link_address};
 pub use modules::ModuleOrders;
 pub use network::{Network, Patience};

@@ -4,6 +4,7 @@
 //! clock or a file, or needs root, so every rule of the boot can be tested on its own.
 //! The `init` and the server both build on these rooms:
 //!
+//! * [`address`]: addresses and hosts as people write them.
 //! * [`cmdline`]: the kernel command line, read once into a [`cmdline::BootPlan`].
 //! * [`mount`]: NFS targets and options, and the choice of server and path.
 //! * [`dhcp`]: DHCP options decoded tolerantly, leases, and the server's decisions.
@@ -14,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod address;
 pub mod cmdline;
 pub mod dhcp;
 pub mod dns;

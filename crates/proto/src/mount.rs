@@ -20,5 +20,5 @@ pub use options::{Access, MountFlags, NfsOption, NfsOptions, Version};
 pub use path_tokens::{MachineIdentity, path_has_tokens};
 pub use request::{KnownPorts, MountParameter, MountRequest, mount_request};
 pub(crate) use target::{Dialect, other_scheme};
-pub use target::{Host, MOST_SERVERS, NfsTarget, TargetError};
+pub use target::{MOST_SERVERS, NfsTarget, TargetError};
 pub use versions::versions_to_try;

@@ -217,7 +217,8 @@ impl Daemon {
                 }
                 Heard::Refused => self.log(&format!(
                     "{}: the server refuses {}; the root keeps it, and another lease is requested",
-                    self.address.nic.name, self.address.own
+                    self.address.nic.name,
+                    self.address.own()
                 )),
                 Heard::Offered | Heard::Ignored(_) => {}
             }
@@ -237,12 +238,12 @@ impl Daemon {
             &self.network,
         );
         let old = std::mem::replace(&mut self.address, new);
-        let (name, own) = (&self.address.nic.name, self.address.own);
-        let moved = (old.own, old.prefix) != (own, self.address.prefix);
+        let (name, own) = (&self.address.nic.name, self.address.own());
+        let moved = old.prefix != self.address.prefix;
         if moved {
             self.log(&format!(
                 "{name}: lease {own} beside {}, for {time} s",
-                old.own
+                old.own()
             ));
         } else {
             self.log(&format!("{name}: lease {own} renewed for {time} s"));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use netroot_net::ArpEntry;
 
@@ -23,7 +23,7 @@ pub(crate) enum Neighbour {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reachability {
     /// This machine's address.
-    pub(crate) own: Ipv4Addr,
+    pub(crate) own: IpAddr,
     /// The next hop on the path.
     pub(crate) hop: NextHop,
     /// What the ARP table says of that hop.
@@ -32,7 +32,7 @@ pub(crate) struct Reachability {
 
 impl Reachability {
     /// Looks up what the kernel knows about the path to a server that was just tried.
-    pub(crate) fn to(server: Ipv4Addr, own: Ipv4Addr, hop: NextHop) -> Self {
+    pub(crate) fn to(server: IpAddr, own: IpAddr, hop: NextHop) -> Self {
         let table = || fs::read_to_string("/proc/net/arp").unwrap_or_default();
         let neighbour = match hop {
             NextHop::Direct => in_table(&table(), server),
@@ -50,7 +50,7 @@ impl Reachability {
     pub(crate) fn describe(
         &self,
         f: &mut fmt::Formatter<'_>,
-        server: Ipv4Addr,
+        server: IpAddr,
         port: u16,
         what: &str,
     ) -> fmt::Result {
@@ -67,7 +67,7 @@ impl Reachability {
     }
 
     /// What to do about it.
-    pub(crate) fn advice(&self, server: Ipv4Addr, port: u16) -> String {
+    pub(crate) fn advice(&self, server: IpAddr, port: u16) -> String {
         let own = self.own;
         match (self.hop, self.neighbour) {
             (NextHop::Direct, Neighbour::Silent) => format!(
@@ -97,7 +97,11 @@ impl Reachability {
 }
 
 /// Looks an address up in the text of the ARP table.
-fn in_table(table: &str, address: Ipv4Addr) -> Neighbour {
+fn in_table(table: &str, address: IpAddr) -> Neighbour {
+    // IPv6 has no ARP.
+    let IpAddr::V4(address) = address else {
+        return Neighbour::Unknown;
+    };
     match ArpEntry::find(table, address) {
         Some(ArpEntry { complete: true, .. }) => Neighbour::Answers,
         Some(_) => Neighbour::Silent,
@@ -122,9 +126,9 @@ mod tests {
             (3, Neighbour::Answers),
             (4, Neighbour::Unknown),
         ] {
-            let address = Ipv4Addr::new(10, 0, 0, last);
+            let address = IpAddr::from([10, 0, 0, last]);
             assert_eq!(in_table(table, address), neighbour, "{address}");
         }
-        assert_eq!(in_table("", Ipv4Addr::LOCALHOST), Neighbour::Unknown);
+        assert_eq!(in_table("", [127, 0, 0, 1].into()), Neighbour::Unknown);
     }
 }

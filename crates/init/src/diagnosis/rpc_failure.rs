@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::ErrorKind;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use nfs3_client::RpcError;
 use nfs3_types::portmap::PMAP_PORT;
@@ -70,7 +70,7 @@ impl RpcFailure {
     pub(crate) fn describe(
         &self,
         f: &mut fmt::Formatter<'_>,
-        server: Ipv4Addr,
+        server: IpAddr,
         port: u16,
         what: &str,
     ) -> fmt::Result {
@@ -112,7 +112,7 @@ impl RpcFailure {
     }
 
     /// What to do about it.
-    pub(crate) fn advice(&self, server: Ipv4Addr, port: u16) -> String {
+    pub(crate) fn advice(&self, server: IpAddr, port: u16) -> String {
         match self {
             Self::NoReply => format!(
                 "check that the server on {server} does not hang, and that no firewall or proxy answers in its place"

@@ -1,4 +1,4 @@
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use netroot_proto::mount::NoRoot;
@@ -11,9 +11,9 @@ use crate::net::next_hop::NextHop;
 use crate::root::nfs::NfsFault;
 use crate::root::programs::NoInit;
 
-const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
-const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
+const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 254));
+const OWN: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9));
 
 fn card(modules: &[&str]) -> UnclaimedCard {
     UnclaimedCard {
@@ -72,7 +72,7 @@ fn unfit(unfit: Unfit) -> Failure {
 fn nfs(fault: NfsFault) -> Failure {
     Failure::Nfs {
         root: "10.0.0.1:/srv/x".into(),
-        fault,
+        fault: Box::new(fault),
         loss: None,
     }
 }
@@ -81,7 +81,7 @@ fn nfs(fault: NfsFault) -> Failure {
 fn with_packet_loss(mut failure: Failure) -> Failure {
     if let Failure::Nfs { loss, .. } = &mut failure {
         *loss = Some(PacketLoss {
-            neighbour: SERVER,
+            neighbour: Ipv4Addr::new(10, 0, 0, 1),
             answered: 6,
         });
     }

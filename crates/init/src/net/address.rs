@@ -1,9 +1,10 @@
 //! The address of the machine, and everything that came with it. Pure.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use netroot_proto::cmdline::{IpRequest, Network};
-use netroot_proto::dhcp::lease::{Lease, Route};
+use netroot_net::{Prefix, Route};
+use netroot_proto::cmdline::{IpRequest, Network, StaticRoute};
+use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::mount::LeaseFacts;
 
 use crate::net::dialogue::Dialogue;
@@ -15,16 +16,14 @@ use crate::net::nic::Nic;
 pub(crate) struct Address {
     /// The NIC.
     pub(crate) nic: Nic,
-    /// The machine's address.
-    pub(crate) own: Ipv4Addr,
-    /// Length of the network's prefix.
-    pub(crate) prefix: u8,
+    /// The machine's address with the length of its network's prefix.
+    pub(crate) prefix: Prefix,
     /// The broadcast address, if a server sent one; the kernel computes the default.
     pub(crate) broadcast: Option<Ipv4Addr>,
     /// Routes to set, in this order.
     pub(crate) routes: Vec<Route>,
     /// Name servers, best first.
-    pub(crate) dns: Vec<Ipv4Addr>,
+    pub(crate) dns: Vec<IpAddr>,
     /// The DNS domain.
     pub(crate) domain: Option<String>,
     /// The DNS search list.
@@ -34,7 +33,7 @@ pub(crate) struct Address {
     /// In bytes.
     pub(crate) mtu: Option<u16>,
     /// Time servers, best first.
-    pub(crate) ntp: Vec<Ipv4Addr>,
+    pub(crate) ntp: Vec<IpAddr>,
     /// The lease, if a server gave one.
     pub(crate) lease: Option<Lease>,
     /// What a server told of the network of a fixed address ([`crate::net::dhcp::inform`]).
@@ -55,16 +54,15 @@ impl Address {
     ) -> Self {
         let mut address = Address {
             nic,
-            own: lease.address,
-            prefix: lease.prefix,
+            prefix: Prefix::clamped(lease.address, lease.prefix),
             broadcast: lease.broadcast,
             routes: lease.routes_to_install(),
-            dns: lease.dns.clone(),
+            dns: ip_addresses(&lease.dns),
             domain: lease.domain.clone(),
             search: lease.search.clone(),
             host_name: lease.host_name.clone(),
             mtu: lease.mtu,
-            ntp: lease.ntp.clone(),
+            ntp: ip_addresses(&lease.ntp),
             lease: Some(lease),
             informed: None,
             dialogue: None,
@@ -81,11 +79,9 @@ impl Address {
 
     /// The address of the command line alone; `None` if it has none.
     pub(crate) fn fixed(nic: Nic, request: &IpRequest, network: &Network) -> Option<Self> {
-        let (own, prefix) = request.address()?;
         let mut address = Address {
             nic,
-            own,
-            prefix,
+            prefix: request.address()?,
             broadcast: None,
             routes: Vec::new(),
             dns: Vec::new(),
@@ -106,17 +102,12 @@ impl Address {
     /// Applies the settings of the command line over those of the server.
     fn apply_command_line(&mut self, network: &Network) {
         if let Some(request) = &self.request {
-            if let Some(prefix) = request.prefix {
-                self.prefix = prefix;
+            if let Some(length) = request.prefix {
+                self.prefix = Prefix::clamped(self.own(), length);
             }
             if let Some(gateway) = request.gateway {
-                self.routes.retain(|route| route.prefix != 0);
-                let destination = Ipv4Addr::UNSPECIFIED;
-                self.routes.push(Route {
-                    destination,
-                    prefix: 0,
-                    gateway: Some(gateway),
-                });
+                self.routes.retain(|route| !route.is_default());
+                self.routes.push(Route::default_via(gateway));
             }
             if request.host_name.is_some() {
                 self.host_name.clone_from(&request.host_name);
@@ -129,21 +120,15 @@ impl Address {
                 self.ntp = vec![server];
             }
         }
-        for route in network.routes.iter().map(|setting| &setting.value) {
+        for StaticRoute { route, device } in network.routes.iter().map(|setting| &setting.value) {
             let here = |device: &String| *device == self.nic.name;
-            if route.device.as_ref().is_none_or(here) {
-                let (destination, prefix) = (route.destination, route.prefix);
-                self.routes
-                    .retain(|r| (r.destination, r.prefix) != (destination, prefix));
-                self.routes.push(Route {
-                    destination,
-                    prefix,
-                    gateway: route.gateway,
-                });
+            if device.as_ref().is_none_or(here) {
+                self.routes.retain(|r| r.destination != route.destination);
+                self.routes.push(*route);
             }
         }
         let given = network.name_servers.iter().map(|setting| setting.value);
-        let mut dns: Vec<Ipv4Addr> = Vec::new();
+        let mut dns: Vec<IpAddr> = Vec::new();
         for server in given.chain(self.dns.iter().copied()) {
             if !dns.contains(&server) {
                 dns.push(server);
@@ -161,11 +146,10 @@ impl Address {
                 let reached = self.is_on_link(gateway)
                     || routes
                         .iter()
-                        .any(|r| r.gateway.is_none() && within(gateway, r.destination, r.prefix));
+                        .any(|r| r.gateway.is_none() && r.destination.contains(gateway));
                 if !reached {
                     routes.push(Route {
-                        destination: gateway,
-                        prefix: 32,
+                        destination: Prefix::host(gateway),
                         gateway: None,
                     });
                 }
@@ -175,22 +159,27 @@ impl Address {
         routes
     }
 
+    /// The machine's address.
+    pub(crate) fn own(&self) -> IpAddr {
+        self.prefix.address()
+    }
+
     /// Whether `other` is in the NIC's own network.
-    pub(crate) fn is_on_link(&self, other: Ipv4Addr) -> bool {
-        within(other, self.own, self.prefix)
+    pub(crate) fn is_on_link(&self, other: IpAddr) -> bool {
+        self.prefix.contains(other)
     }
 
     /// The next hop for packets to `other`, by the longest matching route.
-    pub(crate) fn next_hop(&self, other: Ipv4Addr) -> NextHop {
+    pub(crate) fn next_hop(&self, other: IpAddr) -> NextHop {
         if self.is_on_link(other) {
             return NextHop::Direct;
         }
-        let leads = |route: &&Route| within(other, route.destination, route.prefix);
+        let leads = |route: &&Route| route.destination.contains(other);
         let longest = self
             .routes
             .iter()
             .filter(leads)
-            .max_by_key(|route| route.prefix);
+            .max_by_key(|route| route.destination.length());
         match longest.map(|route| route.gateway) {
             None => NextHop::NoRoute,
             Some(None) => NextHop::Direct,
@@ -202,8 +191,8 @@ impl Address {
     }
 
     /// Whether `other` can be reached: in the NIC's own network, or by a route.
-    pub(crate) fn reaches(&self, other: Ipv4Addr) -> bool {
-        let routed = |route: &Route| within(other, route.destination, route.prefix);
+    pub(crate) fn reaches(&self, other: IpAddr) -> bool {
+        let routed = |route: &Route| route.destination.contains(other);
         self.is_on_link(other) || self.routes.iter().any(routed)
     }
 
@@ -216,21 +205,19 @@ impl Address {
     pub(crate) fn facts(&self) -> LeaseFacts<'_> {
         let lease = self.told();
         LeaseFacts {
-            address: Some(self.own),
+            address: Some(self.own()),
             request: self.request.as_ref(),
             host_name: self.host_name.as_deref(),
             root_path: lease.and_then(|l| l.root_path.as_deref()),
-            next_server: lease.and_then(|l| l.next_server),
-            server_identifier: lease.and_then(|l| l.server_id),
+            next_server: lease.and_then(|l| l.next_server).map(IpAddr::V4),
+            server_identifier: lease.and_then(|l| l.server_id).map(IpAddr::V4),
         }
     }
 }
 
-fn within(address: Ipv4Addr, network: Ipv4Addr, prefix: u8) -> bool {
-    let mask = u32::MAX
-        .checked_shl(32 - u32::from(prefix.min(32)))
-        .unwrap_or(0);
-    address.to_bits() & mask == network.to_bits() & mask
+/// What a DHCPv4 server lists, for whoever does not care which protocol named it.
+pub(crate) fn ip_addresses(addresses: &[Ipv4Addr]) -> Vec<IpAddr> {
+    addresses.iter().copied().map(IpAddr::V4).collect()
 }
 
 #[cfg(test)]
@@ -260,34 +247,18 @@ pub(crate) mod tests {
     fn a_static_ip_gives_everything_without_a_server() {
         let address =
             fixed("ip=10.1.2.3:10.1.2.1:10.1.2.254:255.255.255.0:box.lab:eth0:off:10.1.2.53");
-        assert_eq!(
-            (address.own, address.prefix),
-            (Ipv4Addr::new(10, 1, 2, 3), 24)
-        );
+        assert_eq!(address.prefix.to_string(), "10.1.2.3/24");
         assert_eq!(address.routes_in_order().len(), 1);
         assert_eq!(address.host_name.as_deref(), Some("box"));
-        assert_eq!(address.dns, [Ipv4Addr::new(10, 1, 2, 53)]);
+        assert_eq!(address.dns, [IpAddr::from([10, 1, 2, 53])]);
     }
 
     #[test]
     fn a_gateway_outside_the_network_gets_a_route_of_its_own_first() {
         let address = fixed("ip=10.1.2.3::192.0.2.1:255.255.255.0::eth0:off");
-        let gateway = Ipv4Addr::new(192, 0, 2, 1);
-        assert_eq!(
-            address.routes_in_order(),
-            [
-                Route {
-                    destination: gateway,
-                    prefix: 32,
-                    gateway: None
-                },
-                Route {
-                    destination: Ipv4Addr::UNSPECIFIED,
-                    prefix: 0,
-                    gateway: Some(gateway)
-                },
-            ]
-        );
+        let routes = address.routes_in_order();
+        let routes: Vec<String> = routes.iter().map(Route::to_string).collect();
+        assert_eq!(routes, ["192.0.2.1/32 on link", "0.0.0.0/0 via 192.0.2.1"]);
     }
 
     #[test]
@@ -296,7 +267,7 @@ pub(crate) mod tests {
             fixed("nameserver=9.9.9.9 nameserver=10.1.2.53 ip=10.1.2.3:::24::eth0:off:10.1.2.53");
         assert_eq!(
             address.dns,
-            [Ipv4Addr::new(9, 9, 9, 9), Ipv4Addr::new(10, 1, 2, 53)]
+            [IpAddr::from([9, 9, 9, 9]), IpAddr::from([10, 1, 2, 53])]
         );
     }
 
@@ -324,24 +295,11 @@ pub(crate) mod tests {
             "ip=10.1.2.3::10.1.2.254:24::eth0:off rd.route=0.0.0.0/0:10.1.2.1 \
              rd.route=192.0.2.0/24:10.1.2.9:eth0 rd.route=198.51.100.0/24:10.1.2.9:eth1",
         );
-        let route = |destination: [u8; 4], prefix, gateway: [u8; 4]| Route {
-            destination: destination.into(),
-            prefix,
-            gateway: Some(gateway.into()),
-        };
+        let routes = address.routes_in_order();
+        let routes: Vec<String> = routes.iter().map(Route::to_string).collect();
         assert_eq!(
-            address.routes_in_order(),
-            [
-                route([0; 4], 0, [10, 1, 2, 1]),
-                route([192, 0, 2, 0], 24, [10, 1, 2, 9])
-            ]
+            routes,
+            ["0.0.0.0/0 via 10.1.2.1", "192.0.2.0/24 via 10.1.2.9"]
         );
-    }
-
-    #[test]
-    fn every_prefix_length_is_a_mask() {
-        let a = Ipv4Addr::new(10, 0, 0, 1);
-        assert!(within(a, Ipv4Addr::new(200, 0, 0, 1), 0));
-        assert!(within(a, a, 32) && !within(a, Ipv4Addr::new(10, 0, 0, 2), 32));
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 use std::fs;
 use std::io;
-use std::net::Ipv4Addr;
+
+use netroot_net::Prefix;
 
 use crate::causes::causes;
 use crate::console::{debug, warn};
@@ -19,12 +20,10 @@ pub(crate) enum ConfigureError {
     #[error("no netlink socket: {}", causes(.0))]
     Socket(#[source] NetlinkError),
     /// The address itself.
-    #[error("its address {own}/{prefix} is refused: {}", causes(.source))]
+    #[error("its address {own} is refused: {}", causes(.source))]
     Address {
         /// The address.
-        own: Ipv4Addr,
-        /// Its prefix length.
-        prefix: u8,
+        own: Prefix,
         /// Why.
         #[source]
         source: NetlinkError,
@@ -36,8 +35,8 @@ pub(crate) fn configure(address: &Address, before: Option<&Address>) -> Result<(
     let mut socket = RouteSocket::open().map_err(ConfigureError::Socket)?;
     let (index, name) = (address.nic.index, &address.nic.name);
     if let Some(old) = before
-        && (old.nic.index, old.own, old.prefix) != (index, address.own, address.prefix)
-        && let Err(e) = socket.remove_address(old.nic.index, old.own, old.prefix)
+        && (old.nic.index, old.prefix) != (index, address.prefix)
+        && let Err(e) = socket.remove_address(old.nic.index, old.prefix)
     {
         debug!("{}: {e}: {}", old.nic.name, causes(&e));
     }
@@ -47,17 +46,13 @@ pub(crate) fn configure(address: &Address, before: Option<&Address>) -> Result<(
     {
         warn!("{name}: an MTU of {mtu} is refused: {}", causes(&e));
     }
-    let (own, prefix) = (address.own, address.prefix);
+    let own = address.prefix;
     socket
-        .add_address(index, own, prefix, address.broadcast)
-        .map_err(|source| ConfigureError::Address {
-            own,
-            prefix,
-            source,
-        })?;
+        .add_address(index, own, address.broadcast)
+        .map_err(|source| ConfigureError::Address { own, source })?;
     let by_dhcp = address.lease.is_some();
     for route in address.routes_in_order() {
-        if let Err(e) = socket.add_route(index, &route, own, by_dhcp) {
+        if let Err(e) = socket.add_route(index, &route, own.address(), by_dhcp) {
             warn!("{name}: the route {route} is refused: {}", causes(&e));
         }
     }

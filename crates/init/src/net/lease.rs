@@ -263,9 +263,9 @@ impl LeaseSearch<'_> {
     fn take_address(&mut self, index: usize) -> Option<Address> {
         let attempt = self.attempts.values_mut().nth(index)?;
         let (_, address) = attempt.address.take()?;
-        let (name, own, prefix) = (&address.nic.name, address.own, address.prefix);
+        let (name, own) = (&address.nic.name, address.prefix);
         match &address.lease {
-            None => info!("{name}: address {own}/{prefix} (ip=)"),
+            None => info!("{name}: address {own} (ip=)"),
             Some(lease) => {
                 let server = lease
                     .server_id
@@ -274,7 +274,7 @@ impl LeaseSearch<'_> {
                     .default_gateway()
                     .map(|g| format!(", router {g}"))
                     .unwrap_or_default();
-                info!("{name}: lease {own}/{prefix} from {server}{gateway}");
+                info!("{name}: lease {own} from {server}{gateway}");
             }
         }
         Some(address)

@@ -1,6 +1,6 @@
 //! The first hop on the path to a server.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 /// Where packets to a server are sent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub(crate) enum NextHop {
     /// A router.
     Router {
         /// Its address.
-        gateway: Ipv4Addr,
+        gateway: IpAddr,
         /// Whether it is in this machine's own network.
         on_link: bool,
     },

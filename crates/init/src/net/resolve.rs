@@ -3,9 +3,10 @@
 //! The C library would take up to twenty seconds and could not say which server did not answer.
 
 use std::io;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 
+use netroot_net::unspecified;
 use netroot_proto::dns::{Answer, Name, Question, candidates};
 
 use crate::clock::Moment;
@@ -32,7 +33,7 @@ const MAX_DATAGRAMS: usize = 64;
 /// Name servers and search domains.
 #[derive(Debug, Clone)]
 pub(crate) struct Resolver {
-    servers: Vec<Ipv4Addr>,
+    servers: Vec<IpAddr>,
     search: Vec<String>,
     port: u16,
 }
@@ -60,12 +61,12 @@ impl Resolver {
 
     /// The servers and the domains, for another process.
     pub(crate) fn lists(&self) -> [String; 2] {
-        let servers: Vec<String> = self.servers.iter().map(Ipv4Addr::to_string).collect();
+        let servers: Vec<String> = self.servers.iter().map(IpAddr::to_string).collect();
         [servers.join(","), self.search.join(",")]
     }
 
     /// The addresses of a host, best first; empty if it cannot be resolved. The reason is logged.
-    pub(crate) fn resolve(&self, host: &str) -> Vec<Ipv4Addr> {
+    pub(crate) fn resolve(&self, host: &str) -> Vec<IpAddr> {
         let deadline = Moment::now().after(TIMEOUT);
         for name in candidates(host, self.search.iter().map(String::as_str)) {
             let mut name = name;
@@ -111,9 +112,9 @@ impl Resolver {
         failed
     }
 
-    fn ask_one(&self, server: Ipv4Addr, name: &Name, deadline: Moment) -> io::Result<Answer> {
+    fn ask_one(&self, server: IpAddr, name: &Name, deadline: Moment) -> io::Result<Answer> {
         // A random source port, and a connected socket that receives only from this server.
-        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        let socket = UdpSocket::bind((unspecified(server), 0))?;
         socket.connect((server, self.port))?;
         let mut id = [0; 2];
         rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty())?;
@@ -175,7 +176,7 @@ mod tests {
 
     fn resolver(servers: &[[u8; 4]], port: u16) -> Resolver {
         Resolver {
-            servers: servers.iter().map(|s| Ipv4Addr::from(*s)).collect(),
+            servers: servers.iter().map(|s| IpAddr::from(*s)).collect(),
             search: vec!["lab".into()],
             port,
         }
@@ -185,7 +186,7 @@ mod tests {
     fn a_bare_name_is_found_in_the_search_domain_despite_forged_answers() {
         let port = server("nas.lab", [10, 0, 0, 9]);
         let resolver = resolver(&[[127, 0, 0, 1]], port);
-        assert_eq!(resolver.resolve("nas"), [Ipv4Addr::new(10, 0, 0, 9)]);
+        assert_eq!(resolver.resolve("nas"), [IpAddr::from([10, 0, 0, 9])]);
         assert!(resolver.resolve("nobody").is_empty());
     }
 
@@ -195,7 +196,7 @@ mod tests {
         // Nothing listens on the first one.
         let resolver = resolver(&[[127, 0, 0, 2], [127, 0, 0, 1]], port);
         let started = Moment::now();
-        assert_eq!(resolver.resolve("nas.lab"), [Ipv4Addr::new(10, 0, 0, 9)]);
+        assert_eq!(resolver.resolve("nas.lab"), [IpAddr::from([10, 0, 0, 9])]);
         assert!(Moment::now().since(started) < Duration::from_millis(700));
     }
 

@@ -4,10 +4,11 @@
 //! for the answer; the real root's own time synchronisation gets the servers too ([`crate::after::handoff`]).
 
 use std::io;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
+use netroot_net::unspecified;
 use netroot_proto::sntp;
 use rustix::time::{ClockId, clock_gettime, clock_settime};
 
@@ -28,14 +29,14 @@ pub(crate) fn set_clock(address: &Address) {
     if address.ntp.is_empty() || clock_gettime(ClockId::Realtime).tv_sec >= EARLIEST {
         return;
     }
-    let servers: Vec<Ipv4Addr> = address.ntp.iter().take(MAX_SERVERS).copied().collect();
+    let servers: Vec<IpAddr> = address.ntp.iter().take(MAX_SERVERS).copied().collect();
     let thread = thread::Builder::new().stack_size(64 << 10);
     if let Err(e) = thread.spawn(move || ask_all(&servers)) {
         debug!("cannot start a thread to ask for the time: {e}");
     }
 }
 
-fn ask_all(servers: &[Ipv4Addr]) {
+fn ask_all(servers: &[IpAddr]) {
     for server in servers {
         for _ in 0..TRIES {
             match ask(*server, sntp::PORT) {
@@ -48,8 +49,8 @@ fn ask_all(servers: &[Ipv4Addr]) {
 }
 
 /// Asks one server for the time, since 1970.
-fn ask(server: Ipv4Addr, port: u16) -> io::Result<Duration> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+fn ask(server: IpAddr, port: u16) -> io::Result<Duration> {
+    let socket = UdpSocket::bind((unspecified(server), 0))?;
     socket.connect((server, port))?;
     let mut token = [0; 8];
     // As random as possible this early.
@@ -71,7 +72,7 @@ fn ask(server: Ipv4Addr, port: u16) -> io::Result<Duration> {
     }
 }
 
-fn set(server: Ipv4Addr, time: Duration) {
+fn set(server: IpAddr, time: Duration) {
     let now = timespec(time);
     if now.tv_sec < EARLIEST {
         return warn!("the time of the time server {server} is before 2025 too");
@@ -109,7 +110,7 @@ mod tests {
     #[test]
     fn the_time_is_received_and_other_datagrams_are_ignored() {
         let port = server(b"noise", 1_800_000_000);
-        let time = ask(Ipv4Addr::LOCALHOST, port).unwrap();
+        let time = ask([127, 0, 0, 1].into(), port).unwrap();
         assert_eq!(time.as_secs(), 1_800_000_000);
     }
 
@@ -117,6 +118,6 @@ mod tests {
     fn a_silent_server_times_out() {
         let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = silent.local_addr().unwrap().port();
-        assert!(ask(Ipv4Addr::LOCALHOST, port).is_err());
+        assert!(ask([127, 0, 0, 1].into(), port).is_err());
     }
 }

@@ -1,12 +1,12 @@
 //! Uploading by HTTP: a single POST with a deadline.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use netroot_net::Host;
 use netroot_proto::cmdline::ReportUrl;
-use netroot_proto::mount::Host;
 
 use crate::channel::channel;
 use crate::clock::Moment;
@@ -65,7 +65,7 @@ fn resolve_and_post(
     body: &str,
     deadline: Moment,
 ) -> Result<(), PostError> {
-    let address = match &url.host {
+    let address = match &url.server.host {
         Host::Address(address) => Some(*address),
         Host::Name(name) => resolver.resolve(name).first().copied(),
     };
@@ -74,19 +74,19 @@ fn resolve_and_post(
 
 fn post_to(
     url: &ReportUrl,
-    address: Ipv4Addr,
+    address: IpAddr,
     body: &str,
     deadline: Moment,
 ) -> Result<(), PostError> {
     // A timeout of zero is an error.
     let left = || deadline.remaining().max(Duration::from_millis(1));
-    let server = SocketAddrV4::new(address, url.port);
-    let mut stream = TcpStream::connect_timeout(&server.into(), left())?;
+    let server = SocketAddr::new(address, url.server.port);
+    let mut stream = TcpStream::connect_timeout(&server, left())?;
     stream.set_write_timeout(Some(left()))?;
-    let ReportUrl { host, port, path } = url;
+    let ReportUrl { server, path } = url;
     let length = body.len();
     let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nHost: {server}\r\nContent-Type: application/json\r\n\
          Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     );
     stream.write_all(request.as_bytes())?;

@@ -1,6 +1,6 @@
 //! The output of `show`: the state of the machine.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crate::console::debug;
 use crate::machine::Machine;
@@ -64,13 +64,13 @@ fn of_address(address: &Address) -> Vec<Row> {
         (Some(_), Some(server)) => format!("DHCP, {server}"),
         (Some(_), None) => "BOOTP".to_owned(),
     };
-    let text = format!("{}/{} on {name} ({from})", address.own, address.prefix);
+    let text = format!("{} on {name} ({from})", address.prefix);
     let mut rows = vec![("address".to_owned(), text)];
     for route in &address.routes {
         if let Some(gateway) = route.gateway {
-            let to = match (route.destination, route.prefix) {
-                (_, 0) => "everything else".to_owned(),
-                (destination, prefix) => format!("{destination}/{prefix}"),
+            let to = match route.is_default() {
+                true => "everything else".to_owned(),
+                false => route.destination.to_string(),
             };
             rows.push(("router".to_owned(), format!("{gateway} for {to}")));
         }
@@ -87,7 +87,7 @@ fn of_address(address: &Address) -> Vec<Row> {
         let facts: Vec<String> = [time, root, next].into_iter().flatten().collect();
         rows.push(("lease".to_owned(), facts.join(", ")));
     }
-    let dns: Vec<String> = address.dns.iter().map(Ipv4Addr::to_string).collect();
+    let dns: Vec<String> = address.dns.iter().map(IpAddr::to_string).collect();
     if !dns.is_empty() {
         rows.push(("name servers".to_owned(), dns.join(" ")));
     }

@@ -121,7 +121,7 @@ impl Notes {
     pub(super) fn complain(
         &mut self,
         word: &Word<'_>,
-        expected: &'static str,
+        expected: impl Into<Cow<'static, str>>,
         outcome: &'static str,
     ) {
         let found = word.value.unwrap_or_default();

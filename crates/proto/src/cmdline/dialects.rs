@@ -61,12 +61,7 @@ fn nic(request: &IpRequest) -> String {
         text.extend(value.map(|value| format!(" {what} {value}")));
     };
     match request.method {
-        Method::Static => add(
-            "to",
-            request
-                .address()
-                .map(|(own, length)| format!("{own}/{length}")),
-        ),
+        Method::Static => add("to", request.address().map(|own| own.to_string())),
         _ => add("for", request.client.map(|own| own.to_string())),
     }
     add("router", request.gateway.map(|a| a.to_string()));
@@ -126,8 +121,8 @@ fn devices(network: &Network, parts: &mut Vec<String>) {
         parts.push(format!("{address} is called {}", rename.name));
     }
     for Setting { value: route, .. } in &network.routes {
-        let mut text = format!("route {}/{}", route.destination, route.prefix);
-        text.extend(route.gateway.map(|gateway| format!(" by {gateway}")));
+        let mut text = format!("route {}", route.route.destination);
+        text.extend(route.route.gateway.map(|gateway| format!(" by {gateway}")));
         text.extend(route.device.as_ref().map(|device| format!(" on {device}")));
         parts.push(text);
     }

@@ -1,6 +1,8 @@
 //! `ip=`: how a NIC gets its address.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
+
+use netroot_net::Prefix;
 
 use super::complaint::Reading;
 use super::ip_fields::{self, Field};
@@ -39,11 +41,11 @@ pub struct IpRequest {
     /// The NIC's name; `None` stands for every NIC.
     pub device: Option<String>,
     /// This machine's address. With `Dhcp` or `Bootp` it is the one to ask for.
-    pub client: Option<Ipv4Addr>,
+    pub client: Option<IpAddr>,
     /// Field 2: the NFS server, unless the root names its own.
-    pub server: Option<Ipv4Addr>,
+    pub server: Option<IpAddr>,
     /// The default router.
-    pub gateway: Option<Ipv4Addr>,
+    pub gateway: Option<IpAddr>,
     /// Length of the network prefix, 0 to 32, from a mask or a number.
     pub prefix: Option<u8>,
     /// The host name, up to its first dot.
@@ -51,9 +53,9 @@ pub struct IpRequest {
     /// The NIS domain: what follows the host name's first dot.
     pub nis_domain: Option<String>,
     /// Name servers, at most two.
-    pub dns: Vec<Ipv4Addr>,
+    pub dns: Vec<IpAddr>,
     /// A time server.
-    pub ntp: Option<Ipv4Addr>,
+    pub ntp: Option<IpAddr>,
     /// The client identifier to send.
     pub client_identifier: Option<ClientIdentifier>,
     /// MTU in bytes, 68 to 65535 (dracut).
@@ -85,14 +87,12 @@ impl IpRequest {
         }
     }
 
-    /// The address and prefix length to set, for a request that names its address. The
-    /// prefix defaults to the classful one, as in the kernel.
-    pub fn address(&self) -> Option<(Ipv4Addr, u8)> {
+    /// The address to set with the length of its prefix, for a request that names its address.
+    /// The length defaults to the classful one, as in the kernel.
+    pub fn address(&self) -> Option<Prefix> {
         let client = self.client?;
-        Some((
-            client,
-            self.prefix.unwrap_or_else(|| classful_prefix(client)),
-        ))
+        let length = self.prefix.unwrap_or_else(|| classful_prefix(client));
+        Some(Prefix::clamped(client, length))
     }
 
     /// Reads a value of `ip=`: the kernel's form (`ipconfig.c`, `ip_auto_config_setup`) or
@@ -311,8 +311,11 @@ fn names_method(text: &str) -> bool {
 }
 
 /// The prefix length of an address's historical class: 8, 16 or 24 (`ipconfig.c`,
-/// `inet_abc_len`); 32 for what is no host's address.
-pub fn classful_prefix(address: Ipv4Addr) -> u8 {
+/// `inet_abc_len`); 32 for what is no host's address. IPv6 has no classes: 64.
+pub fn classful_prefix(address: impl Into<IpAddr>) -> u8 {
+    let IpAddr::V4(address) = address.into() else {
+        return 64;
+    };
     let [first, ..] = address.octets();
     match first {
         0..=127 => 8,

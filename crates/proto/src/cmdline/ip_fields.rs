@@ -1,10 +1,11 @@
 //! The fields of `ip=`, one by one.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::complaint::Reading;
 use super::ip::{ClientIdentifier, FIELD_EMPTY};
 use super::link_address::{LinkAddress, parse_link_address};
+use crate::address::{dotted_quad, read_host_address};
 
 /// A field and where it begins.
 #[derive(Debug, Clone, Copy)]
@@ -50,36 +51,15 @@ pub(super) fn text_from(first: &Field<'_>, fields: &[Field<'_>]) -> String {
     rest.join(":")
 }
 
-/// Four decimal numbers with dots. Leading zeros are decimal too, as in the kernel's
-/// `in_aton`; anything that is not 0 to 255 is refused, which `in_aton` lets pass.
-pub(crate) fn dotted_quad(text: &str) -> Option<Ipv4Addr> {
-    let mut octets = [0u8; 4];
-    let mut pieces = text.split('.');
-    for octet in &mut octets {
-        let piece = pieces.next()?;
-        let decimal = (1..=3).contains(&piece.len()) && piece.bytes().all(|b| b.is_ascii_digit());
-        *octet = if decimal {
-            piece.parse().ok()?
-        } else {
-            return None;
-        };
-    }
-    pieces.next().is_none().then(|| Ipv4Addr::from(octets))
-}
-
 /// The address of a host; `0.0.0.0` stands for none, as in the kernel.
-pub(super) fn host_address(field: &Field<'_>, reading: &mut Reading<'_>) -> Option<Ipv4Addr> {
-    let expected = match dotted_quad(field.text) {
-        Some(address) if address.is_unspecified() => return None,
-        Some(address) if address.is_multicast() || address.is_broadcast() => {
-            "the IPv4 address of one host"
+pub(super) fn host_address(field: &Field<'_>, reading: &mut Reading<'_>) -> Option<IpAddr> {
+    match read_host_address(field.text) {
+        Ok(address) => address,
+        Err(error) => {
+            reading.complain(field.position, error.to_string(), field.text, FIELD_EMPTY);
+            None
         }
-        Some(address) => return Some(address),
-        None if field.text.starts_with('[') => "an IPv4 address (IPv6 is not supported)",
-        None => "an IPv4 address",
-    };
-    reading.complain(field.position, expected, field.text, FIELD_EMPTY);
-    None
+    }
 }
 
 /// A network mask, or dracut's prefix length.

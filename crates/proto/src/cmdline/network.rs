@@ -1,17 +1,17 @@
 //! The parameters of the network, but for the root.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::bond::Bond;
 use super::complaint::{Notes, Word};
 use super::device::{Bridge, Rename, Vlan};
 use super::ip::IpRequest;
-use super::ip_fields::dotted_quad;
 use super::link_address::{self, LinkAddress};
 use super::route::StaticRoute;
 use super::setting::{Origin, Setting};
 use super::unfollowed::Ignored;
+use crate::address::read_address;
 
 /// How the network comes up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Network {
     /// The NIC whose lease decides about the root (`bootdev=`).
     pub boot_device: Option<Setting<String>>,
     /// `nameserver=`, in order; they go before those of DHCP.
-    pub name_servers: Vec<Setting<Ipv4Addr>>,
+    pub name_servers: Vec<Setting<IpAddr>>,
     /// Whether the name servers of DHCP count (`rd.peerdns=0` says no).
     pub peer_dns: Setting<bool>,
     /// How long to wait for a carrier before a NIC is given up (`carrier_timeout=`, 120 s).
@@ -96,9 +96,9 @@ impl Network {
             ("bootdev", Some(device)) => {
                 self.boot_device = Some(Setting::parameter(device.to_owned(), text));
             }
-            ("nameserver", Some(server)) => match dotted_quad(server) {
-                Some(address) => self.name_servers.push(Setting::parameter(address, text)),
-                None => notes.complain(word, "an IPv4 address", "left out"),
+            ("nameserver", Some(server)) => match read_address(server) {
+                Ok(address) => self.name_servers.push(Setting::parameter(address, text)),
+                Err(error) => notes.complain(word, error.to_string(), "left out"),
             },
             ("rd.peerdns", _) => {
                 if let Some(yes) = notes.boolean(word, "DHCP's name servers are used") {

@@ -2,16 +2,16 @@
 
 use std::fmt;
 
+use netroot_net::Endpoint;
+
 use super::complaint::Reading;
-use crate::mount::Host;
+use crate::address::read_host;
 
 /// Where the boot report is sent: `http://host[:port]/path`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportUrl {
-    /// The server.
-    pub host: Host,
-    /// Its TCP port, 80 where none is written.
-    pub port: u16,
+    /// The server and its TCP port, 80 where none is written.
+    pub server: Endpoint,
     /// What the request line names, path and query, starting with `/`. It holds no white
     /// space and no control character.
     pub path: String,
@@ -19,11 +19,7 @@ pub struct ReportUrl {
 
 impl fmt::Display for ReportUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.host)?;
-        if self.port != 80 {
-            write!(f, ":{}", self.port)?;
-        }
-        f.write_str(&self.path)
+        write!(f, "http://{}{}", self.server.in_url(80), self.path)
     }
 }
 
@@ -46,7 +42,7 @@ impl ReportUrl {
             Some((host, port)) => (host, Some(port)),
             None => (authority, None),
         };
-        let Some(server) = Host::parse(host) else {
+        let Some(server) = read_host(host) else {
             let expected = "an IPv4 address or a host name";
             reading.complain(SCHEME.len(), expected, authority, NOT_SENT);
             return None;
@@ -77,8 +73,7 @@ impl ReportUrl {
         }
         let slash = if path.starts_with('/') { "" } else { "/" };
         Some(Self {
-            host: server,
-            port,
+            server: Endpoint { host: server, port },
             path: format!("{slash}{path}"),
         })
     }

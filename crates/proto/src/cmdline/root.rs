@@ -1,10 +1,13 @@
 //! Which root the command line asks for.
 
+use netroot_net::Host;
+
 use super::complaint::{Complaint, Reading};
 use super::setting::Origin;
 use super::tokens::Parameter;
 use super::unfollowed::Ignored;
-use crate::mount::{Dialect, Host, NfsOptions, NfsTarget, Version, other_scheme};
+use crate::address::read_host;
+use crate::mount::{Dialect, NfsOptions, NfsTarget, Version, other_scheme};
 
 /// The NFS root that the command line names, as far as it names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,7 +217,7 @@ fn looks_like_target(value: &str) -> bool {
     };
     let meant_as_address =
         !server.is_empty() && server.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let servers = |list: &str| list.split(['|', ',']).any(|s| Host::parse(s).is_some());
+    let servers = |list: &str| list.split(['|', ',']).any(|s| read_host(s).is_some());
     let host = servers(server) || meant_as_address || server.starts_with('[');
     host && other_scheme(value).is_none()
 }

@@ -1,20 +1,19 @@
 //! `rd.route=`: a route beside those of `ip=` and DHCP (dracut).
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
+
+use netroot_net::{Prefix, Route};
 
 use super::complaint::Reading;
-use super::ip_fields::{could_be_device, dotted_quad, split, text_from};
+use super::ip_fields::{could_be_device, split, text_from};
+use crate::address::{AddressError, dotted_quad, read_address};
 
 /// A static route (`rd.route=<net>[/<length>]:<gateway>[:<device>]`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StaticRoute {
-    /// The network, without host bits.
-    pub destination: Ipv4Addr,
-    /// Length of its prefix, 0 to 32.
-    pub prefix: u8,
-    /// The next router; `None` for a network on the device's own link.
-    pub gateway: Option<Ipv4Addr>,
-    /// The device; `None` leaves it to the gateway. One of the two is there.
+    /// The network, without host bits, and its router.
+    pub route: Route,
+    /// The device; `None` only with a gateway, which then decides.
     pub device: Option<String>,
 }
 
@@ -29,30 +28,36 @@ impl StaticRoute {
             None => (network, None),
         };
         let parsed = match address {
-            "default" if length.is_none() => Some((Ipv4Addr::UNSPECIFIED, 0)),
-            _ => dotted_quad(address).and_then(|a| Some((a, length.map_or(Some(32), prefix)?))),
+            "default" if length.is_none() => Ok(Prefix::clamped(Ipv4Addr::UNSPECIFIED, 0)),
+            _ => read_address(address)
+                .and_then(|address| prefix(address, length).ok_or(AddressError::Syntax)),
         };
-        let Some((written, prefix)) = parsed else {
-            let expected = if network.starts_with('[') {
-                "an IPv4 network such as 10.1.0.0/16 (IPv6 is not supported)"
-            } else {
-                "an IPv4 network such as 10.1.0.0/16"
-            };
-            reading.complain(0, expected, network, NO_ROUTE);
-            return None;
+        let written = match parsed {
+            Ok(written) => written,
+            Err(error) => {
+                let expected = match error {
+                    AddressError::Ipv6 => {
+                        "an IPv4 network such as 10.1.0.0/16 (IPv6 is not supported)"
+                    }
+                    AddressError::Syntax | AddressError::NotAHost => {
+                        "an IPv4 network such as 10.1.0.0/16"
+                    }
+                };
+                reading.complain(0, expected, network, NO_ROUTE);
+                return None;
+            }
         };
-        let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
-        let destination = Ipv4Addr::from_bits(written.to_bits() & mask);
+        let destination = written.network();
         if destination != written {
-            let outcome = format!("taken as {destination}/{prefix}");
+            let outcome = format!("taken as {destination}");
             reading.complain(0, "a network without host bits", network, outcome);
         }
         let gateway = match fields.get(1).filter(|field| !field.text.is_empty()) {
             None => None,
-            Some(field) => match dotted_quad(field.text) {
-                Some(gateway) => Some(gateway).filter(|gateway| !gateway.is_unspecified()),
-                None => {
-                    reading.complain(field.position, "an IPv4 address", field.text, NO_ROUTE);
+            Some(field) => match read_address(field.text) {
+                Ok(gateway) => Some(gateway).filter(|gateway| !gateway.is_unspecified()),
+                Err(error) => {
+                    reading.complain(field.position, error.to_string(), field.text, NO_ROUTE);
                     return None;
                 }
             },
@@ -79,17 +84,23 @@ impl StaticRoute {
                 "the rest is left out",
             );
         }
-        Some(Self {
+        let route = Route {
             destination,
-            prefix,
             gateway,
-            device,
-        })
+        };
+        Some(Self { route, device })
     }
 }
 
-/// A prefix length or a network mask.
-fn prefix(text: &str) -> Option<u8> {
+/// An address with its prefix length or network mask; with neither, it is one host.
+fn prefix(address: IpAddr, length: Option<&str>) -> Option<Prefix> {
+    match length {
+        None => Some(Prefix::host(address)),
+        Some(text) => Prefix::new(address, prefix_length(text)?).ok(),
+    }
+}
+
+fn prefix_length(text: &str) -> Option<u8> {
     if let Some(mask) = dotted_quad(text) {
         let bits = u32::from(mask);
         let length = bits.leading_ones();
@@ -97,7 +108,7 @@ fn prefix(text: &str) -> Option<u8> {
         return u8::try_from(length).ok().filter(|_| contiguous);
     }
     let decimal = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    text.parse().ok().filter(|length| decimal && *length <= 32)
+    text.parse().ok().filter(|_| decimal)
 }
 
 #[cfg(test)]
@@ -143,9 +154,9 @@ mod tests {
             let (route, complaints) = read(value);
             let route = route.unwrap();
             assert_eq!(complaints, [], "{value}");
-            assert_eq!(format!("{}/{}", route.destination, route.prefix), network);
+            assert_eq!(route.route.destination.to_string(), network);
             assert_eq!(
-                route.gateway,
+                route.route.gateway,
                 gateway.map(|g| g.parse().unwrap()),
                 "{value}"
             );
@@ -176,7 +187,8 @@ mod tests {
             );
         }
         let (route, complaints) = read("10.1.2.3/16:10.0.0.1");
-        assert_eq!(route.unwrap().destination, Ipv4Addr::new(10, 1, 0, 0));
+        let destination = route.unwrap().route.destination;
+        assert_eq!(destination.to_string(), "10.1.0.0/16");
         assert_eq!(complaints[0].outcome, "taken as 10.1.0.0/16");
         let (route, complaints) = read("10.1.0.0/16:10.0.0.1:eth0:more:still");
         assert!(route.is_some());

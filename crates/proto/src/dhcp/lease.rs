@@ -6,17 +6,17 @@
 
 mod reader;
 
-use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use netroot_net::{Prefix, Route};
 use thiserror::Error;
 
 pub use super::note::{IGNORED_MTU, Note, SHORT_LEASE};
 
 use super::header::HeaderError;
 use super::options::Message;
-use super::{MessageType, code, is_host_address, same_network};
+use super::{MessageType, code, is_host_address};
 use reader::Reader;
 
 /// The facts of a lease, checked. See [`Lease::read`].
@@ -63,27 +63,6 @@ pub struct Lease {
     pub rebind_after: Option<Duration>,
     /// What was invalid in the message, and what was done about it.
     pub notes: Vec<Note>,
-}
-
-/// One route of option 121. Displays as `10.0.0.0/8 via 10.0.0.1`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Route {
-    /// The network, with the bits right of the mask zero.
-    pub destination: Ipv4Addr,
-    /// Its prefix length, 0 to 32; 0 is a default route.
-    pub prefix: u8,
-    /// The gateway; `None` means that the network is on this link.
-    pub gateway: Option<Ipv4Addr>,
-}
-
-impl fmt::Display for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{} ", self.destination, self.prefix)?;
-        match self.gateway {
-            Some(gateway) => write!(f, "via {gateway}"),
-            None => f.write_str("on link"),
-        }
-    }
 }
 
 /// Why a message gives no lease.
@@ -189,13 +168,13 @@ impl Lease {
     }
 
     /// The default gateway: of option 121 if there is one, else the first router.
-    pub fn default_gateway(&self) -> Option<Ipv4Addr> {
+    pub fn default_gateway(&self) -> Option<IpAddr> {
         if self.routes.is_empty() {
-            return self.routers.first().copied();
+            return self.routers.first().copied().map(IpAddr::V4);
         }
         self.routes
             .iter()
-            .find(|route| route.prefix == 0)
+            .find(|route| route.is_default())
             .and_then(|route| route.gateway)
     }
 
@@ -212,20 +191,13 @@ impl Lease {
             on_link.extend(through);
             return on_link;
         }
-        self.routers
-            .first()
-            .map(|router| Route {
-                destination: Ipv4Addr::UNSPECIFIED,
-                prefix: 0,
-                gateway: Some(*router),
-            })
-            .into_iter()
-            .collect()
+        let default = self.routers.first().copied().map(Route::default_via);
+        default.into_iter().collect()
     }
 
     /// True when `address` is in the lease's own network.
-    pub fn is_on_link(&self, address: Ipv4Addr) -> bool {
-        same_network(self.address, address, self.prefix)
+    pub fn is_on_link(&self, address: impl Into<IpAddr>) -> bool {
+        Prefix::clamped(self.address, self.prefix).contains(address)
     }
 }
 

@@ -3,8 +3,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::lease::Route;
-use super::netmask;
+use netroot_net::{Prefix, Route};
 
 /// Routes of option 121. The second value is false if the tail made no sense: an entry's
 /// length comes from its own first byte, so nothing after a bad one can be trusted.
@@ -19,20 +18,18 @@ pub(super) fn classless(bytes: &[u8]) -> (Vec<Route>, bool) {
         let Some((gateway, after)) = after.split_first_chunk::<4>() else {
             return (routes, false);
         };
-        if *prefix > 32 {
-            return (routes, false);
-        }
         let mut address = [0; 4];
         for (to, from) in address.iter_mut().zip(destination) {
             *to = *from;
         }
-        // RFC 3442: bits right of the mask are to be masked away, not refused.
-        let network = Ipv4Addr::from(address).to_bits() & netmask(*prefix).to_bits();
+        let Ok(prefix) = Prefix::new(Ipv4Addr::from(address), *prefix) else {
+            return (routes, false);
+        };
         let gateway = Ipv4Addr::from(*gateway);
         routes.push(Route {
-            destination: Ipv4Addr::from_bits(network),
-            prefix: *prefix,
-            gateway: (!gateway.is_unspecified()).then_some(gateway),
+            // RFC 3442: bits right of the mask are to be masked away, not refused.
+            destination: prefix.network(),
+            gateway: (!gateway.is_unspecified()).then_some(gateway.into()),
         });
         rest = after;
     }

@@ -1,6 +1,6 @@
 //! A name server's answer, judged.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::name::Name;
 use super::question::{A, CNAME, INTERNET, Question};
@@ -21,7 +21,7 @@ const CODE: u16 = 0x000f;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Its addresses, in the server's order: one at least, eight at most.
-    Addresses(Vec<Ipv4Addr>),
+    Addresses(Vec<IpAddr>),
     /// An alias whose address the server does not tell: ask for this name.
     Alias(Name),
     /// The name does not exist, or has no IPv4 address.
@@ -95,7 +95,7 @@ impl Question {
 #[derive(Default)]
 struct Records {
     aliases: Vec<(Name, Name)>,
-    addresses: Vec<(Name, Ipv4Addr)>,
+    addresses: Vec<(Name, IpAddr)>,
 }
 
 impl Records {
@@ -109,7 +109,8 @@ impl Records {
         let data = message.get(start..end)?;
         match (kind, class, data) {
             (A, INTERNET, &[a, b, c, d]) => {
-                self.addresses.push((owner, Ipv4Addr::new(a, b, c, d)));
+                self.addresses
+                    .push((owner, Ipv4Addr::new(a, b, c, d).into()));
             }
             (CNAME, INTERNET, _) => self.aliases.push((owner, Name::read(message, start)?.0)),
             _ => {}
@@ -121,7 +122,7 @@ impl Records {
     fn follow(&self, name: &Name) -> Answer {
         let mut here = name;
         for _ in 0..=MOST_ALIASES {
-            let addresses: Vec<Ipv4Addr> = self
+            let addresses: Vec<IpAddr> = self
                 .addresses
                 .iter()
                 .filter(|(owner, address)| owner == here && is_a_host(*address))
@@ -143,11 +144,11 @@ impl Records {
 }
 
 /// Whether a server can have this address, seen from another machine.
-fn is_a_host(address: Ipv4Addr) -> bool {
+fn is_a_host(address: IpAddr) -> bool {
     !address.is_unspecified()
         && !address.is_loopback()
         && !address.is_multicast()
-        && !address.is_broadcast()
+        && address != Ipv4Addr::BROADCAST
 }
 
 fn read_u16(message: &[u8], at: usize) -> Option<u16> {

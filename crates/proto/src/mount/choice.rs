@@ -1,20 +1,21 @@
 //! Which server and which path: one rule, with its reasons.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
+use netroot_net::Host;
 use thiserror::Error;
 
 use super::options::{Access, NfsOptions};
 use super::path_tokens::{self, MachineIdentity, Unfilled};
-use super::target::{Host, NfsTarget, TargetError};
+use super::target::{NfsTarget, TargetError};
 use crate::cmdline::{BootPlan, Complaint, IpRequest, Origin, Overlay, RootRequest};
 
 /// What is known about the network once an address is set.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LeaseFacts<'a> {
     /// This machine's address.
-    pub address: Option<Ipv4Addr>,
+    pub address: Option<IpAddr>,
     /// The `ip=` request that this NIC follows, if one does.
     pub request: Option<&'a IpRequest>,
     /// DHCP option 12.
@@ -22,9 +23,9 @@ pub struct LeaseFacts<'a> {
     /// DHCP option 17, as bytes.
     pub root_path: Option<&'a [u8]>,
     /// `siaddr` of the reply; zero counts as absent.
-    pub next_server: Option<Ipv4Addr>,
+    pub next_server: Option<IpAddr>,
     /// DHCP option 54.
-    pub server_identifier: Option<Ipv4Addr>,
+    pub server_identifier: Option<IpAddr>,
 }
 
 /// What a server or a path was taken from.
@@ -249,8 +250,7 @@ pub fn choose_root_of(
         },
     )?;
 
-    let some =
-        |address: Option<Ipv4Addr>| address.filter(|a| !a.is_unspecified()).map(Host::Address);
+    let some = |address: Option<IpAddr>| address.filter(|a| !a.is_unspecified()).map(Host::Address);
     let field_2 = facts.request.and_then(|request| request.server);
     let others = explicit.others.to_vec();
     let candidates = [

@@ -1,11 +1,12 @@
 //! What an address that nobody leased lacks for the root: a DHCP server can be asked for it.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
+
+use netroot_net::Host;
 
 use super::choice::{Evidence, LeaseFacts, NoRoot, choose_root_of};
 use super::path_tokens::MachineIdentity;
-use super::target::Host;
 use crate::cmdline::BootPlan;
 
 /// What is missing, the first thing that is. Displays as `a root`.
@@ -16,7 +17,7 @@ pub enum Lack {
     /// The server has a name, and nobody can be asked for its address.
     NameServer(String),
     /// The server is in another network, and there is no way to it.
-    Router(Ipv4Addr),
+    Router(IpAddr),
 }
 
 impl fmt::Display for Lack {
@@ -37,7 +38,7 @@ pub fn lack(
     facts: &LeaseFacts<'_>,
     machine: &MachineIdentity,
     name_servers: bool,
-    reaches: impl Fn(Ipv4Addr) -> bool,
+    reaches: impl Fn(IpAddr) -> bool,
 ) -> Option<Lack> {
     let choice = match choose_root_of(plan, facts, machine) {
         Ok(choice) => choice,
@@ -67,15 +68,14 @@ mod tests {
     fn lacks(cmdline: &str, root_path: Option<&[u8]>) -> Option<String> {
         let plan = BootPlan::parse(cmdline);
         let request = plan.network.addressing.first().unwrap();
-        let (own, prefix) = request.address().unwrap();
+        let own = request.address().unwrap();
         let facts = LeaseFacts {
-            address: Some(own),
+            address: Some(own.address()),
             request: Some(request),
             root_path,
             ..LeaseFacts::default()
         };
-        let reaches =
-            |other| request.gateway.is_some() || crate::dhcp::same_network(own, other, prefix);
+        let reaches = |other: IpAddr| request.gateway.is_some() || own.contains(other);
         let names = !request.dns.is_empty();
         lack(&plan, &facts, &MachineIdentity::default(), names, reaches).map(|l| l.to_string())
     }

@@ -1,10 +1,11 @@
 //! The options of nfs(5), with types where this project acts on them.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::nfs_words::{Takes, caveat, is_flavor, is_for_mount_program, value_of};
-use crate::cmdline::{Reading, dotted_quad};
+use crate::address::read_address;
+use crate::cmdline::Reading;
 
 /// Whether a file system is mounted for writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +125,7 @@ pub struct NfsOptions {
     /// `mountport=`
     pub mount_port: Option<u16>,
     /// `mountaddr=`
-    pub mount_server: Option<Ipv4Addr>,
+    pub mount_server: Option<IpAddr>,
     /// `lock` (true) or `nolock` (false).
     pub lock: Option<bool>,
     /// `ro` or `rw`.
@@ -197,9 +198,11 @@ impl NfsOptions {
             ("mountport", Some(port)) => {
                 self.mount_port = read_port(port, value_position, reading).or(self.mount_port);
             }
-            ("mountaddr" | "mounthost", Some(server)) => match dotted_quad(server) {
-                Some(address) => self.mount_server = Some(address),
-                None => reading.complain(value_position, "an IPv4 address", server, LEFT_OUT),
+            ("mountaddr" | "mounthost", Some(server)) => match read_address(server) {
+                Ok(address) => self.mount_server = Some(address),
+                Err(error) => {
+                    reading.complain(value_position, error.to_string(), server, LEFT_OUT);
+                }
             },
             ("lock", None) => self.lock = Some(true),
             ("nolock", None) => self.lock = Some(false),

@@ -3,7 +3,7 @@
 //! `%s` is the kernel's: the host name, else the address. Ours are `%{hostname}` (the same),
 //! `%{ip}`, `%{mac}` (`52-54-00-12-34-56`), `%{uuid}`, `%{serial}` and `%{arch}`.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crate::cmdline::{LinkAddress, Reading};
 
@@ -86,7 +86,7 @@ pub(super) fn check(path: &str, position: usize, reading: &mut Reading<'_>) {
 pub(super) fn fill_in(
     path: &str,
     host_name: Option<&str>,
-    address: Option<Ipv4Addr>,
+    address: Option<IpAddr>,
     machine: &MachineIdentity,
 ) -> Result<String, Unfilled> {
     let mut filled = String::with_capacity(path.len());
@@ -160,12 +160,7 @@ mod tests {
     }
 
     fn filled(path: &str) -> Result<String, Unfilled> {
-        fill_in(
-            path,
-            Some("pc7"),
-            Some(Ipv4Addr::new(10, 0, 0, 9)),
-            &machine(),
-        )
+        fill_in(path, Some("pc7"), Some([10, 0, 0, 9].into()), &machine())
     }
 
     fn complaints(path: &str) -> Vec<Complaint> {
@@ -192,7 +187,7 @@ mod tests {
             assert_eq!(filled(path).as_deref(), Ok(expected));
             assert_eq!(complaints(path), [], "{path}");
         }
-        let unnamed = fill_in("/%s", None, Some(Ipv4Addr::LOCALHOST), &machine());
+        let unnamed = fill_in("/%s", None, Some([127, 0, 0, 1].into()), &machine());
         assert_eq!(unnamed.as_deref(), Ok("/127.0.0.1"));
     }
 

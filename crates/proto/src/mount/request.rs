@@ -1,6 +1,6 @@
 //! What the kernel's NFS client is told.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::choice::RootChoice;
 use super::options::{Access, MountFlags, Version};
@@ -75,7 +75,7 @@ impl MountRequest {
 pub fn mount_request(
     choice: &RootChoice,
     version: Version,
-    address: Ipv4Addr,
+    address: IpAddr,
     ports: KnownPorts,
 ) -> MountRequest {
     let options = &choice.options;

@@ -1,45 +1,12 @@
 //! `[nfs:][server:]path[,options]`, wherever it is written.
 
-use std::fmt;
-use std::net::Ipv4Addr;
-
+use netroot_net::Host;
 use thiserror::Error;
 
 use super::options::{NfsOptions, Version};
 use super::path_tokens;
-use crate::cmdline::{Complaint, Reading, dotted_quad};
-
-/// A server by address or by name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Host {
-    /// An IPv4 address.
-    Address(Ipv4Addr),
-    /// A name for DNS to resolve.
-    Name(String),
-}
-
-impl Host {
-    /// Reads an address or a name; `None` for what is neither.
-    pub fn parse(text: &str) -> Option<Self> {
-        if let Some(address) = dotted_quad(text) {
-            return (!address.is_unspecified()).then_some(Self::Address(address));
-        }
-        let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-        // Only digits and dots: a misspelt address, which no name server knows either.
-        let numeric = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-        let name = (1..=253).contains(&text.len()) && text.bytes().all(letter) && !numeric;
-        name.then(|| Self::Name(text.to_owned()))
-    }
-}
-
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address(address) => address.fmt(f),
-            Self::Name(name) => f.write_str(name),
-        }
-    }
-}
+use crate::address::{read_address, read_host};
+use crate::cmdline::{Complaint, Reading};
 
 /// A server, a path and options, each as far as they are written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -189,7 +156,7 @@ fn read_servers(list: &str, position: usize, reading: &mut Reading<'_>) -> Vec<H
     let several = list.contains(['|', ',']);
     let mut at = position;
     for text in list.split(['|', ',']) {
-        match Host::parse(text) {
+        match read_host(text) {
             Some(host) if servers.contains(&host) => {}
             Some(_) if servers.len() == MOST_SERVERS => {
                 let expected = format!("at most {MOST_SERVERS} servers");
@@ -197,7 +164,7 @@ fn read_servers(list: &str, position: usize, reading: &mut Reading<'_>) -> Vec<H
             }
             Some(host) => servers.push(host),
             // A server of zeros is no server at all, and no mistake either.
-            None if dotted_quad(text).is_some() => {}
+            None if read_address(text).is_ok() => {}
             None => {
                 let outcome = match several {
                     true => "left out of the list",
@@ -218,7 +185,7 @@ fn split_server_list(text: &str) -> Option<(&str, &str)> {
     let head = text.get(..text.find('/').unwrap_or(text.len()))?;
     let (list, _) = head.rsplit_once(':')?;
     let names = list.contains('|') && !list.contains([',', ':', '=']);
-    let addresses = list.contains(',') && list.split(',').all(|a| dotted_quad(a).is_some());
+    let addresses = list.contains(',') && list.split(',').all(|a| read_address(a).is_ok());
     (names || addresses).then(|| {
         let rest = text.get(list.len() + 1..).unwrap_or_default();
         (list, rest)
@@ -246,7 +213,7 @@ fn split_server(text: &str) -> (Option<&str>, &str) {
     match colon.and_then(|at| text.split_at_checked(at)) {
         Some((server, path)) => (Some(server), path.strip_prefix(':').unwrap_or(path)),
         None => match text.split_at_checked(head.len()) {
-            Some((server, rest)) if dotted_quad(server).is_some() && !rest.starts_with('/') => {
+            Some((server, rest)) if read_address(server).is_ok() && !rest.starts_with('/') => {
                 (Some(server), rest)
             }
             _ => (None, text),

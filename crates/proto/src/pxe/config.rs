@@ -4,10 +4,9 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use netroot_net::{Mac, Prefix};
+use netroot_net::{Mac, Prefix, Route};
 
 use super::arch::Platform;
-use crate::dhcp::lease::Route;
 use crate::dhcp::pool::Pool;
 
 /// What one machine boots. Made for each request: two machines on one interface may boot different images.

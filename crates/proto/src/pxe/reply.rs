@@ -1,6 +1,6 @@
 //! What stands in a reply.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use netroot_net::Prefix;
 
@@ -277,10 +277,19 @@ fn push_extras(draft: &mut Draft, question: &Question<'_>, options: &SubnetOptio
     if wants(code::CLASSLESS_ROUTES) && !options.routes.is_empty() {
         let mut value = Vec::new();
         for route in &options.routes {
-            let octets = usize::from(route.prefix.min(32).div_ceil(8));
-            value.push(route.prefix.min(32));
-            value.extend_from_slice(route.destination.octets().get(..octets).unwrap_or_default());
-            value.extend_from_slice(&route.gateway.unwrap_or(Ipv4Addr::UNSPECIFIED).octets());
+            let IpAddr::V4(network) = route.destination.address() else {
+                continue;
+            };
+            let gateway = match route.gateway {
+                Some(IpAddr::V4(gateway)) => gateway,
+                Some(IpAddr::V6(_)) => continue,
+                None => Ipv4Addr::UNSPECIFIED,
+            };
+            let length = route.destination.length();
+            let octets = usize::from(length.div_ceil(8));
+            value.push(length);
+            value.extend_from_slice(network.octets().get(..octets).unwrap_or_default());
+            value.extend_from_slice(&gateway.octets());
         }
         draft.push(code::CLASSLESS_ROUTES, &value);
     }

@@ -1,13 +1,13 @@
 //! What the init does to get an address.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use netroot_proto::cmdline::{
     Bond, BondMode, BootPlan, IpRequest, Method, Network, Origin, Setting, StaticRoute,
     link_address_text,
 };
-use netroot_proto::dhcp::same_network;
 use netroot_proto::mount::{Lack, LeaseFacts, MachineIdentity, lack};
 
 use super::page::Page;
@@ -98,7 +98,7 @@ fn bond(bond: &Bond) -> String {
 fn address(plan: &BootPlan, request: &IpRequest) -> String {
     let mut text = match (request.method, request.address()) {
         (Method::Off, _) => return "is left alone".to_owned(),
-        (Method::Static, Some((address, prefix))) => {
+        (Method::Static, Some(address)) => {
             let classful = if request.prefix.is_none() {
                 ", the classful network"
             } else {
@@ -112,7 +112,7 @@ fn address(plan: &BootPlan, request: &IpRequest) -> String {
                 Some(missing) => format!("a DHCP server is asked for {missing} (DHCPINFORM)"),
                 None => "no server is asked".to_owned(),
             };
-            format!("{has} the address {address}/{prefix}{classful}; {asked}")
+            format!("{has} the address {address}{classful}; {asked}")
         }
         (Method::Bootp, _) => "asks a BOOTP server".to_owned(),
         (Method::Any, _) => {
@@ -151,17 +151,16 @@ fn address(plan: &BootPlan, request: &IpRequest) -> String {
 
 /// What a static address lacks for the root.
 fn missing(plan: &BootPlan, request: &IpRequest) -> Option<Lack> {
-    let (own, prefix) = request.address()?;
+    let own = request.address()?;
     let facts = LeaseFacts {
-        address: Some(own),
+        address: Some(own.address()),
         request: Some(request),
         ..LeaseFacts::default()
     };
     let routes = &plan.network.routes;
-    let reaches = |server| {
-        let routed =
-            |s: &Setting<StaticRoute>| same_network(s.value.destination, server, s.value.prefix);
-        request.gateway.is_some() || same_network(own, server, prefix) || routes.iter().any(routed)
+    let reaches = |server: IpAddr| {
+        let routed = |s: &Setting<StaticRoute>| s.value.route.destination.contains(server);
+        request.gateway.is_some() || own.contains(server) || routes.iter().any(routed)
     };
     let names = !(request.dns.is_empty() && plan.network.name_servers.is_empty());
     lack(plan, &facts, &MachineIdentity::default(), names, reaches)
@@ -170,8 +169,8 @@ fn missing(plan: &BootPlan, request: &IpRequest) -> Option<Lack> {
 /// Routes, name servers, and what is sent to DHCP servers.
 fn around(network: &Network, page: &mut Page) {
     for Setting { value, origin } in &network.routes {
-        let mut text = format!("{}/{}", value.destination, value.prefix);
-        if let Some(gateway) = value.gateway {
+        let mut text = value.route.destination.to_string();
+        if let Some(gateway) = value.route.gateway {
             let _ = write!(text, " by {gateway}");
         }
         if let Some(device) = &value.device {

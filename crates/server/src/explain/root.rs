@@ -1,8 +1,9 @@
 //! What the init mounts, from where, and in which order it tries.
 
+use netroot_net::Host;
 use netroot_proto::cmdline::{BootPlan, Method, NfsRequest, Origin, Overlay, RootRequest};
 use netroot_proto::mount::{
-    Access, Host, KnownPorts, LeaseFacts, NfsOptions, Version, choose_root, mount_request,
+    Access, KnownPorts, LeaseFacts, NfsOptions, Version, choose_root, mount_request,
     versions_to_try,
 };
 

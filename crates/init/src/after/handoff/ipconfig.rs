@@ -1,9 +1,7 @@
 //! `/run/net-<if>.conf`, as klibc's ipconfig writes it: initramfs-tools, cloud-init and many scripts read it.
 
 use std::fmt::Write;
-use std::net::Ipv4Addr;
-
-use netroot_proto::dhcp::{broadcast_address, netmask};
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::run_file::{RunFile, single_line};
 use crate::net::address::Address;
@@ -15,16 +13,17 @@ pub(super) fn file(address: &Address) -> RunFile {
     let gateway = address
         .routes
         .iter()
-        .find(|route| route.prefix == 0)
+        .find(|route| route.is_default())
         .and_then(|route| route.gateway);
-    let or_zero = |a: Option<Ipv4Addr>| a.unwrap_or(Ipv4Addr::UNSPECIFIED).to_string();
+    let or_zero = |a: Option<IpAddr>| a.unwrap_or(Ipv4Addr::UNSPECIFIED.into()).to_string();
     let dns = |n: usize| or_zero(address.dns.get(n).copied());
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
     let bytes =
         |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
     let broadcast = address
         .broadcast
-        .unwrap_or_else(|| broadcast_address(address.own, address.prefix));
+        .or_else(|| address.prefix.broadcast())
+        .map(IpAddr::V4);
     let asked_at = address.dialogue.as_ref().map(|d| d.at.since_kernel());
     let lease_time = lease.and_then(|l| l.lease_time);
     let number = |time: Option<std::time::Duration>| time.unwrap_or_default().as_secs().to_string();
@@ -34,9 +33,12 @@ pub(super) fn file(address: &Address) -> RunFile {
             "PROTO",
             if lease.is_some() { "dhcp" } else { "none" }.to_owned(),
         ),
-        ("IPV4ADDR", address.own.to_string()),
-        ("IPV4BROADCAST", broadcast.to_string()),
-        ("IPV4NETMASK", netmask(address.prefix).to_string()),
+        ("IPV4ADDR", address.own().to_string()),
+        ("IPV4BROADCAST", or_zero(broadcast)),
+        (
+            "IPV4NETMASK",
+            or_zero(address.prefix.netmask().map(IpAddr::V4)),
+        ),
         ("IPV4GATEWAY", or_zero(gateway)),
         ("IPV4DNS0", dns(0)),
         ("IPV4DNS1", dns(1)),
@@ -53,7 +55,10 @@ pub(super) fn file(address: &Address) -> RunFile {
         ),
         (
             "ROOTSERVER",
-            or_zero(told.and_then(|l| l.next_server.or(l.server_id))),
+            or_zero(
+                told.and_then(|l| l.next_server.or(l.server_id))
+                    .map(IpAddr::V4),
+            ),
         ),
         ("ROOTPATH", bytes(told.and_then(|l| l.root_path.as_deref()))),
         ("filename", bytes(told.and_then(|l| l.boot_file.as_deref()))),

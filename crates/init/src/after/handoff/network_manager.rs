@@ -29,23 +29,19 @@ pub(super) fn files(root_nic: &RootNic<'_>) -> Vec<RunFile> {
         "# Written by netroot's init: the root is on this interface.\n\
          [connection]\nid=netroot {name}\nuuid={uuid}\ntype=ethernet\nautoconnect-priority=999\n\n\
          [ethernet]\nmac-address={}\n\n\
-         [ipv4]\nmethod=manual\naddress1={}/{}\n",
-        address.nic.mac, address.own, address.prefix
+         [ipv4]\nmethod=manual\naddress1={}\n",
+        address.nic.mac, address.prefix
     );
     let mut number = 0;
     for route in address.routes_in_order() {
         match route.gateway {
-            Some(gateway) if route.prefix == 0 => {
+            Some(gateway) if route.is_default() => {
                 let _ = writeln!(text, "gateway={gateway}");
             }
             gateway => {
                 number += 1;
                 let gateway = gateway.map(|g| format!(",{g}")).unwrap_or_default();
-                let _ = writeln!(
-                    text,
-                    "route{number}={}/{}{gateway}",
-                    route.destination, route.prefix
-                );
+                let _ = writeln!(text, "route{number}={}{gateway}", route.destination);
             }
         }
     }

@@ -11,7 +11,7 @@ use netroot_proto::dhcp::{code, frame};
 
 use super::root_nic::RootNic;
 use super::run_file::{RunFile, single_line};
-use crate::net::address::Address;
+use crate::net::address::{Address, ip_addresses};
 
 /// The files.
 pub(super) fn files(root_nic: &RootNic<'_>) -> Vec<RunFile> {
@@ -48,7 +48,7 @@ fn network(root_nic: &RootNic<'_>) -> String {
         let leased = address
             .lease
             .as_ref()
-            .map(|l| l.dns.as_slice())
+            .map(|l| ip_addresses(&l.dns))
             .unwrap_or_default();
         for server in address.dns.iter().filter(|a| !leased.contains(a)) {
             let _ = writeln!(text, "DNS={server}");
@@ -56,7 +56,7 @@ fn network(root_nic: &RootNic<'_>) -> String {
         text.push_str("\n[DHCPv4]\nClientIdentifier=mac\n");
         return text;
     }
-    let _ = writeln!(text, "Address={}/{}", address.own, address.prefix);
+    let _ = writeln!(text, "Address={}", address.prefix);
     for server in &address.dns {
         let _ = writeln!(text, "DNS={server}");
     }
@@ -65,11 +65,7 @@ fn network(root_nic: &RootNic<'_>) -> String {
         let _ = writeln!(text, "Domains={}", domains.join(" "));
     }
     for route in address.routes_in_order() {
-        let _ = writeln!(
-            text,
-            "\n[Route]\nDestination={}/{}",
-            route.destination, route.prefix
-        );
+        let _ = writeln!(text, "\n[Route]\nDestination={}", route.destination);
         let _ = match route.gateway {
             Some(gateway) => writeln!(text, "Gateway={gateway}\nGatewayOnLink=yes"),
             None => writeln!(text, "Scope=link"),

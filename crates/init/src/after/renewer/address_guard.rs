@@ -1,11 +1,10 @@
 //! Watches over the root's address: who manages it, and that the NIC reaches its network.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use netroot_proto::dhcp::lease::Route;
-use netroot_proto::dhcp::netmask;
+use netroot_net::{Prefix, Route};
 
 use super::ownership::{self, Owner};
 use crate::clock::Moment;
@@ -63,7 +62,7 @@ impl AddressGuard {
     /// Checks whether the address is still set, and who manages it. What is missing for too long is set again. `run` is
     /// the directory `/run`.
     pub(super) fn check(&mut self, address: &Address, run: &impl AsFd) -> Check {
-        let (index, own) = (address.nic.index, address.own);
+        let (index, own) = (address.nic.index, address.own());
         // After an error, the next check will tell.
         let Ok(addresses) = self.netlink.addresses(index) else {
             return Check::default();
@@ -74,8 +73,7 @@ impl AddressGuard {
         let missing = match owner {
             Owner::Nobody => Some(format!("{own} was removed")),
             Owner::Init if !self.has_network(address) => {
-                let prefix = address.prefix;
-                Some(format!("the route of {own}/{prefix} was removed"))
+                Some(format!("the route of {} was removed", address.prefix))
             }
             Owner::Init | Owner::Other(_) => None,
         };
@@ -88,14 +86,9 @@ impl AddressGuard {
 
     /// Whether the NIC's own network is reached without a router.
     fn has_network(&mut self, address: &Address) -> bool {
-        let network = network(address);
-        // Some address of the network that is neither its first, its last nor the machine's.
-        let hosts = (1..3).map(|n| Ipv4Addr::from_bits(network.destination.to_bits() | n));
-        let other = hosts.into_iter().find(|host| *host != address.own);
-        // A network of a few addresses has none; an error counts as reached.
-        other.is_none_or(|other| {
-            network.prefix > 29 || self.netlink.is_on_link(other).unwrap_or(true)
-        })
+        // An error counts as reached.
+        another_host(address.prefix)
+            .is_none_or(|other| self.netlink.is_on_link(other).unwrap_or(true))
     }
 
     /// The address is set, and the lease is kept by that program or by this one.
@@ -144,13 +137,13 @@ impl AddressGuard {
 
     /// Sets the NIC's address and routes. Returns the failures.
     pub(super) fn restore(&mut self, address: &Address) -> Vec<String> {
-        let (index, own) = (address.nic.index, address.own);
+        let (index, own) = (address.nic.index, address.own());
         let name = &address.nic.name;
         // The link may have been set down (ifdown).
         let up = self.netlink.set_up(index);
         let set = self
             .netlink
-            .add_address(index, own, address.prefix, address.broadcast);
+            .add_address(index, address.prefix, address.broadcast);
         let mut failures: Vec<String> = [up, set]
             .into_iter()
             .filter_map(|done| Some(format!("{name}: {}", done.err()?)))
@@ -168,10 +161,22 @@ impl AddressGuard {
 
 /// The NIC's own network.
 fn network(address: &Address) -> Route {
-    let mask = netmask(address.prefix).to_bits();
     Route {
-        destination: Ipv4Addr::from_bits(address.own.to_bits() & mask),
-        prefix: address.prefix,
+        destination: address.prefix.network(),
         gateway: None,
     }
+}
+
+/// Some address of the network that is neither its first, its last nor the machine's own.
+/// `None` for a network of a few addresses, which may have none.
+fn another_host(own: Prefix) -> Option<IpAddr> {
+    let host = |n: u8| -> IpAddr {
+        match own.network().address() {
+            IpAddr::V4(first) => Ipv4Addr::from_bits(first.to_bits() | u32::from(n)).into(),
+            IpAddr::V6(first) => Ipv6Addr::from_bits(first.to_bits() | u128::from(n)).into(),
+        }
+    };
+    let large = own.length() + 2 < Prefix::host(own.address()).length();
+    let mut hosts = (1..3).map(host).filter(|host| *host != own.address());
+    hosts.next().filter(|_| large)
 }

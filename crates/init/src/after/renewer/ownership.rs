@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, SystemTime};
 
@@ -29,21 +29,28 @@ const MAX_LENGTH: u64 = 4 << 10;
 /// that systemd-networkd was configured to keep, but networkd leaves a file.
 pub(super) fn find(
     addresses: &[LinkAddress],
-    own: Ipv4Addr,
+    own: IpAddr,
     networkd: impl FnOnce() -> bool,
 ) -> Owner {
-    match addresses.iter().find(|a| a.own == own) {
+    match addresses.iter().find(|a| a.prefix.address() == own) {
         Some(address) if !address.permanent => Owner::Other("a DHCP client of the root"),
         Some(_) if networkd() => Owner::Other("systemd-networkd"),
         Some(_) => Owner::Init,
         // A client whose lease expired may leave a link-local address, which reaches no server (RFC 3927).
-        None if addresses.iter().all(|a| a.own.is_link_local()) => Owner::Nobody,
+        None if addresses.iter().all(is_link_local) => Owner::Nobody,
         None => Owner::Other("the program that gave the NIC another address"),
     }
 }
 
+fn is_link_local(address: &LinkAddress) -> bool {
+    match address.prefix.address() {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
 /// Whether systemd-networkd has a lease of the address and renews it: its file remains when networkd stops.
-pub(super) fn networkd_has_it(run: &impl AsFd, index: u32, own: Ipv4Addr) -> bool {
+pub(super) fn networkd_has_it(run: &impl AsFd, index: u32, own: IpAddr) -> bool {
     let lease = || {
         let file = rustix::fs::openat(
             run,
@@ -67,7 +74,7 @@ pub(super) fn networkd_has_it(run: &impl AsFd, index: u32, own: Ipv4Addr) -> boo
 
 /// Whether a file of systemd-networkd (`sd_dhcp_lease_save`) of this age describes a current lease of the address. It is
 /// written again at each renewal.
-fn is_lease_of(text: &str, own: Ipv4Addr, age: Duration) -> bool {
+fn is_lease_of(text: &str, own: IpAddr, age: Duration) -> bool {
     let value = |name: &str| {
         text.lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
@@ -81,14 +88,15 @@ fn is_lease_of(text: &str, own: Ipv4Addr, age: Duration) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use netroot_net::Prefix;
+    use std::net::Ipv4Addr;
 
-    const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 7);
+    const OWN: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
 
     fn address(last: u8, permanent: bool) -> LinkAddress {
         LinkAddress {
             index: 2,
-            own: Ipv4Addr::new(10, 0, 0, last),
-            prefix: 24,
+            prefix: Prefix::clamped([10, 0, 0, last], 24),
             permanent,
         }
     }
@@ -122,7 +130,7 @@ mod tests {
         let (young, old) = (Duration::from_secs(59), Duration::from_secs(60));
         assert!(is_lease_of(text, OWN, young));
         assert!(!is_lease_of(text, OWN, old), "not renewed");
-        let other = Ipv4Addr::new(10, 0, 0, 70);
+        let other = [10, 0, 0, 70].into();
         assert!(!is_lease_of(text, other, young), "another lease");
         assert!(is_lease_of("ADDRESS=10.0.0.7\nLIFETIME=1min\n", OWN, old));
         assert!(!is_lease_of("", OWN, young));
@@ -132,7 +140,7 @@ mod tests {
     fn a_nic_without_a_usable_address_has_not_been_taken_over() {
         assert_eq!(find(&[], OWN, || false), Owner::Nobody);
         let alone = LinkAddress {
-            own: Ipv4Addr::new(169, 254, 3, 4),
+            prefix: Prefix::clamped([169, 254, 3, 4], 16),
             ..address(0, true)
         };
         assert_eq!(find(&[alone], OWN, || false), Owner::Nobody);

@@ -2,6 +2,7 @@
 //! operating system are one client.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 
 use netroot_proto::cmdline::{IpRequest, Method, Network};
@@ -18,7 +19,12 @@ pub(crate) fn identity(network: &Network, request: Option<&IpRequest>) -> Client
         client_id: request
             .and_then(|request| request.client_identifier.as_ref())
             .map(|id| [&[id.kind][..], &id.value].concat()),
-        requested: request.and_then(|request| request.client),
+        requested: request
+            .and_then(|request| request.client)
+            .and_then(|client| match client {
+                IpAddr::V4(client) => Some(client),
+                IpAddr::V6(_) => None,
+            }),
         uuid: fs::read_to_string(UUID)
             .ok()
             .and_then(|text| uuid_as_firmware_sends_it(&text)),

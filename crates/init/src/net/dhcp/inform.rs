@@ -1,9 +1,10 @@
 //! DHCPINFORM: asks for what an address from the command line lacks, once it is set.
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use netroot_net::Route;
 use netroot_proto::cmdline::{BootPlan, Network};
 use netroot_proto::dhcp::CLIENT_PORT;
 use netroot_proto::dhcp::frame::LONGEST_FRAME;
@@ -19,7 +20,7 @@ use crate::causes::causes;
 use crate::clock::{Moment, timespec};
 use crate::console::{info, warn};
 use crate::identity;
-use crate::net::address::Address;
+use crate::net::address::{Address, ip_addresses};
 
 /// When the request is sent, counted from the first time: a switch or a server may miss one.
 const ASKED_AT: [Duration; 3] = [
@@ -40,6 +41,9 @@ pub(crate) fn complete(address: &mut Address, plan: &BootPlan) -> bool {
     if address.lease.is_some() {
         return false;
     }
+    let IpAddr::V4(own) = address.own() else {
+        return false;
+    };
     let Some(missing) = lacking(address, plan) else {
         return false;
     };
@@ -47,7 +51,7 @@ pub(crate) fn complete(address: &mut Address, plan: &BootPlan) -> bool {
     info!("{name}: the command line does not give {missing}; asking DHCP servers (DHCPINFORM)");
     let inform = Inform {
         mac: address.nic.mac,
-        address: address.own,
+        address: own,
         transaction: u32::try_from(seed(address.nic.mac) >> 32).unwrap_or_default(),
         identity: firmware::identity(&plan.network, address.request.as_ref()),
     };
@@ -135,7 +139,7 @@ impl Address {
     fn learn(&mut self, lease: Lease, network: &Network) {
         let other_names = network.peer_dns.value;
         if self.dns.is_empty() && other_names {
-            self.dns.clone_from(&lease.dns);
+            self.dns = ip_addresses(&lease.dns);
         }
         if self.domain.is_none() && self.search.is_empty() && other_names {
             self.domain.clone_from(&lease.domain);
@@ -144,18 +148,14 @@ impl Address {
         if self.host_name.is_none() {
             self.host_name.clone_from(&lease.host_name);
         }
-        if self.routes.iter().all(|route| route.prefix != 0) {
+        if self.routes.iter().all(|route| !route.is_default()) {
             let known = self.routes.clone();
             let new = lease.routes_to_install().into_iter();
-            let beside = |route: &netroot_proto::dhcp::lease::Route| {
-                known
-                    .iter()
-                    .all(|r| (r.destination, r.prefix) != (route.destination, route.prefix))
-            };
+            let beside = |route: &Route| known.iter().all(|r| r.destination != route.destination);
             self.routes.extend(new.filter(beside));
         }
         if self.ntp.is_empty() {
-            self.ntp.clone_from(&lease.ntp);
+            self.ntp = ip_addresses(&lease.ntp);
         }
         // Of several servers, the one that names a root.
         let named = |lease: &Lease| lease.root_path.is_some();
@@ -173,7 +173,6 @@ impl Address {
 mod tests {
     use super::*;
     use crate::net::address::tests::nic;
-    use netroot_proto::dhcp::lease::Route;
     use netroot_proto::mount::choose_root;
 
     const fn ip(last: u8) -> Ipv4Addr {
@@ -210,7 +209,7 @@ mod tests {
         assert_eq!(address.dns, [ip(2)]);
         assert_eq!(address.host_name.as_deref(), Some("mine"));
         assert_eq!(address.routes, before.routes);
-        assert_eq!((address.own, address.prefix), (ip(5), 24));
+        assert_eq!(address.prefix.to_string(), "10.0.0.5/24");
         assert_eq!((address.mtu, address.lease.is_none()), (None, true));
         // What it does not say is taken.
         assert_eq!(address.domain.as_deref(), Some("lab"));
@@ -223,9 +222,12 @@ mod tests {
         let plan = BootPlan::parse(cmdline);
         let mut address = address(&plan);
         address.learn(answer(254), &plan.network);
-        let gateway = |route: &Route| (route.prefix, route.gateway);
+        let gateway = |route: &Route| (route.destination.length(), route.gateway);
         let routes: Vec<_> = address.routes.iter().map(gateway).collect();
-        assert_eq!(routes, [(16, Some(ip(9))), (0, Some(ip(254)))]);
+        assert_eq!(
+            routes,
+            [(16, Some(ip(9).into())), (0, Some(ip(254).into()))]
+        );
         assert_eq!(address.dns, [ip(53)]);
         assert_eq!(address.host_name.as_deref(), Some("theirs"));
     }

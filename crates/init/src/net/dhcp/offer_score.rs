@@ -1,9 +1,10 @@
 //! How much an address helps to find a root: the score of an offer, and what is known of the root of a lease. Pure,
 //! but for what the firmware says about the machine.
 
+use netroot_net::Host;
 use netroot_proto::cmdline::{BootPlan, Method, Network};
 use netroot_proto::dhcp::offers::Score;
-use netroot_proto::mount::{Evidence, Host, choose_root_of};
+use netroot_proto::mount::{Evidence, choose_root_of};
 
 use super::nic_selection::RootKnown;
 use crate::clock::Moment;

@@ -3,10 +3,13 @@
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 
+use netroot_net::Prefix;
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 
-use super::message::{ACK, CREATE, DUMP, Message, REPLACE, REQUEST, Request, attributes, u32_at};
+use super::message::{
+    ACK, CREATE, DUMP, Message, REPLACE, REQUEST, Request, attributes, family, u32_at,
+};
 use super::route::{NetlinkError, RouteSocket};
 
 // include/uapi/linux/rtnetlink.h, if_addr.h
@@ -26,10 +29,8 @@ const AF_INET: u8 = 2;
 pub(crate) struct LinkAddress {
     /// The link's index.
     pub(crate) index: u32,
-    /// The address.
-    pub(crate) own: Ipv4Addr,
-    /// Its prefix length.
-    pub(crate) prefix: u8,
+    /// The address with its prefix length.
+    pub(crate) prefix: Prefix,
     /// It does not expire. Addresses set by a DHCP client usually do.
     pub(crate) permanent: bool,
 }
@@ -43,8 +44,7 @@ impl LinkAddress {
             .and_then(|(_, value)| value.try_into().ok())?;
         (family == AF_INET).then_some(LinkAddress {
             index: u32_at(message.body, 4)?,
-            own: octets.into(),
-            prefix,
+            prefix: Prefix::clamped(Ipv4Addr::from(octets), prefix),
             permanent: flags & IFA_F_PERMANENT != 0,
         })
     }
@@ -81,20 +81,19 @@ impl RouteSocket {
     pub(crate) fn add_address(
         &mut self,
         index: u32,
-        address: Ipv4Addr,
-        prefix: u8,
+        address: Prefix,
         broadcast: Option<Ipv4Addr>,
     ) -> Result<(), NetlinkError> {
         let request = Request::new(
             RTM_NEWADDR,
             REQUEST | ACK | CREATE | REPLACE,
             self.next(),
-            &address_message(index, prefix),
+            &address_message(index, address),
         )
-        .attribute(IFA_LOCAL, &address.octets())
-        .attribute(IFA_ADDRESS, &address.octets());
+        .address(IFA_LOCAL, address.address())
+        .address(IFA_ADDRESS, address.address());
         let request = match broadcast {
-            Some(broadcast) => request.attribute(IFA_BROADCAST, &broadcast.octets()),
+            Some(broadcast) => request.address(IFA_BROADCAST, broadcast.into()),
             None => request,
         };
         self.exchange("set the address", request, |_| {})
@@ -104,20 +103,28 @@ impl RouteSocket {
     pub(crate) fn remove_address(
         &mut self,
         index: u32,
-        address: Ipv4Addr,
-        prefix: u8,
+        address: Prefix,
     ) -> Result<(), NetlinkError> {
-        let fixed = address_message(index, prefix);
+        let fixed = address_message(index, address);
         let request = Request::new(RTM_DELADDR, REQUEST | ACK, self.next(), &fixed)
-            .attribute(IFA_LOCAL, &address.octets());
+            .address(IFA_LOCAL, address.address());
         self.exchange("remove the address", request, |_| {})
     }
 }
 
 /// `struct ifaddrmsg`: family, prefix length, flags, scope, index. Without a lifetime attribute it is permanent.
-fn address_message(index: u32, prefix: u8) -> [u8; 8] {
+fn address_message(index: u32, address: Prefix) -> [u8; 8] {
     let [a, b, c, d] = index.to_ne_bytes();
-    [AF_INET, prefix, 0, 0, a, b, c, d]
+    [
+        family(address.address()),
+        address.length(),
+        0,
+        0,
+        a,
+        b,
+        c,
+        d,
+    ]
 }
 
 #[cfg(test)]
@@ -135,7 +142,7 @@ mod tests {
             !loopback.up
                 || found
                     .iter()
-                    .any(|a| a.own == Ipv4Addr::LOCALHOST && a.prefix == 8 && a.permanent),
+                    .any(|a| a.prefix.to_string() == "127.0.0.1/8" && a.permanent),
             "{found:?}"
         );
         assert!(socket.addresses(u32::MAX >> 1).unwrap().is_empty());
@@ -151,7 +158,7 @@ mod tests {
             let message = super::super::message::messages(&bytes).next().unwrap();
             LinkAddress::read(&message).unwrap()
         };
-        assert_eq!(read(0).own, Ipv4Addr::new(10, 0, 0, 7));
+        assert_eq!(read(0).prefix.to_string(), "10.0.0.7/24");
         assert!(read(IFA_F_PERMANENT).permanent && !read(0).permanent);
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Hand-written rather than from the rust-netlink crates: see the size table in `netlink.rs`.
 
+use std::net::IpAddr;
+
 /// `NLMSG_ERROR`.
 pub(crate) const ERROR: u16 = 2;
 /// `NLMSG_DONE`.
@@ -51,6 +53,14 @@ impl Request {
         self
     }
 
+    /// Adds an attribute that is an address.
+    pub(crate) fn address(self, kind: u16, address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => self.attribute(kind, &address.octets()),
+            IpAddr::V6(address) => self.attribute(kind, &address.octets()),
+        }
+    }
+
     /// The message, its length filled in.
     pub(crate) fn finish(mut self) -> Vec<u8> {
         let length = u32::try_from(self.bytes.len())
@@ -64,6 +74,14 @@ impl Request {
 
     fn pad(&mut self) {
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+    }
+}
+
+/// `AF_INET` or `AF_INET6`, the version of an address.
+pub(crate) fn family(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 2,
+        IpAddr::V6(_) => 10,
     }
 }
 

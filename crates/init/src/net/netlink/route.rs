@@ -1,18 +1,18 @@
 //! A socket of rtnetlink(7), and routes.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use netroot_proto::dhcp::lease::Route;
+use netroot_net::Route;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 
 use super::message::{
-    ACK, CREATE, DONE, ERROR, Message, REPLACE, REQUEST, Request, error_number, messages,
+    ACK, CREATE, DONE, ERROR, Message, REPLACE, REQUEST, Request, error_number, family, messages,
 };
 use crate::clock::timespec;
 
@@ -30,7 +30,6 @@ const RTPROT_BOOT: u8 = 3;
 const RT_SCOPE_UNIVERSE: u8 = 0;
 const RT_SCOPE_LINK: u8 = 253;
 const RTN_UNICAST: u8 = 1;
-const AF_INET: u8 = 2;
 
 /// The timeout for the kernel's reply. It replies at once unless something is very wrong.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -92,7 +91,7 @@ impl RouteSocket {
         &mut self,
         index: u32,
         route: &Route,
-        source: Ipv4Addr,
+        source: IpAddr,
         by_dhcp: bool,
     ) -> Result<(), NetlinkError> {
         let scope = if route.gateway.is_some() {
@@ -103,8 +102,8 @@ impl RouteSocket {
         let protocol = if by_dhcp { RTPROT_DHCP } else { RTPROT_BOOT };
         // struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags.
         let fixed = [
-            AF_INET,
-            route.prefix,
+            family(source),
+            route.destination.length(),
             0,
             0,
             RT_TABLE_MAIN,
@@ -123,12 +122,12 @@ impl RouteSocket {
             &fixed,
         )
         .attribute(RTA_OIF, &index.to_ne_bytes())
-        .attribute(RTA_PREFSRC, &source.octets());
-        if route.prefix > 0 {
-            request = request.attribute(RTA_DST, &route.destination.octets());
+        .address(RTA_PREFSRC, source);
+        if !route.is_default() {
+            request = request.address(RTA_DST, route.destination.address());
         }
         if let Some(gateway) = route.gateway {
-            request = request.attribute(RTA_GATEWAY, &gateway.octets());
+            request = request.address(RTA_GATEWAY, gateway);
         }
         self.exchange("add a route", request, |_| {})
     }

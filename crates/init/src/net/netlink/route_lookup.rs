@@ -1,8 +1,10 @@
 //! Asks the kernel which route a packet would take.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use super::message::{ACK, REQUEST, Request, attributes};
+use netroot_net::Prefix;
+
+use super::message::{ACK, REQUEST, Request, attributes, family};
 use super::route::{NetlinkError, RouteSocket};
 
 // include/uapi/linux/rtnetlink.h
@@ -11,19 +13,29 @@ const RTA_DST: u16 = 1;
 const RTA_GATEWAY: u16 = 5;
 /// `sizeof(struct rtmsg)`.
 const HEADER: usize = 12;
-const AF_INET: u8 = 2;
-/// The prefix length of a single host.
-const HOST: u8 = 32;
 
 impl RouteSocket {
     /// Whether an address is on-link, reached without a router: through any link, since two cards may be in one network.
     ///
     /// # Errors
     /// When the kernel does not answer. No route at all counts as not on-link.
-    pub(crate) fn is_on_link(&mut self, other: Ipv4Addr) -> Result<bool, NetlinkError> {
-        let fixed: [u8; HEADER] = [AF_INET, HOST, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        let request = Request::new(RTM_GETROUTE, REQUEST | ACK, self.next(), &fixed)
-            .attribute(RTA_DST, &other.octets());
+    pub(crate) fn is_on_link(&mut self, other: IpAddr) -> Result<bool, NetlinkError> {
+        let fixed: [u8; HEADER] = [
+            family(other),
+            Prefix::host(other).length(),
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ];
+        let request =
+            Request::new(RTM_GETROUTE, REQUEST | ACK, self.next(), &fixed).address(RTA_DST, other);
         let mut on_link = false;
         let asked = self.exchange("find a route", request, |message| {
             let body = message.body.get(HEADER..).unwrap_or_default();
@@ -47,7 +59,7 @@ mod tests {
         let links = socket.links().unwrap();
         // A new network namespace has a loopback interface that is down.
         let up = links.iter().any(|link| link.loopback && link.up);
-        assert_eq!(socket.is_on_link(Ipv4Addr::new(127, 3, 2, 1)).unwrap(), up);
+        assert_eq!(socket.is_on_link(IpAddr::from([127, 3, 2, 1])).unwrap(), up);
         // Through a router or not at all, except on hosts whose default route is a tunnel.
         let routes = std::fs::read_to_string("/proc/net/route").unwrap();
         let is_tunnel = |line: &str| {
@@ -55,7 +67,7 @@ mod tests {
             (words.next(), words.next()) == (Some("00000000"), Some("00000000"))
         };
         let on_link = routes.lines().any(is_tunnel);
-        let elsewhere = Ipv4Addr::new(198, 51, 100, 1);
+        let elsewhere = IpAddr::from([198, 51, 100, 1]);
         assert_eq!(socket.is_on_link(elsewhere).unwrap(), on_link);
     }
 }

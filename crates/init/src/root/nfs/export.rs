@@ -1,11 +1,10 @@
 //! The export that holds the root: resolves the names of its servers and probes each of them.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
+use netroot_net::Host;
 use netroot_proto::cmdline::{BootPlan, Overlay};
-use netroot_proto::mount::{
-    Host, KnownPorts, MachineIdentity, RootChoice, Version, versions_to_try,
-};
+use netroot_proto::mount::{KnownPorts, MachineIdentity, RootChoice, Version, versions_to_try};
 
 use crate::console::{info, warn};
 use crate::identity;
@@ -22,7 +21,7 @@ pub(crate) struct Export {
     /// The choice of the root and its reason, with this server.
     pub(crate) choice: RootChoice,
     /// The server's address.
-    pub(crate) server: Ipv4Addr,
+    pub(crate) server: IpAddr,
     /// Versions of NFS to try, in order.
     pub(crate) versions: Vec<Version>,
     /// Ports that answered.
@@ -58,7 +57,7 @@ pub(crate) enum FindError {
         /// The name.
         name: String,
         /// The name servers that were asked.
-        servers: Vec<Ipv4Addr>,
+        servers: Vec<IpAddr>,
     },
     /// The NFS server.
     #[error("{root}: {fault}")]
@@ -73,11 +72,11 @@ pub(crate) enum FindError {
     NoInit(#[from] NoInit),
 }
 
-fn by_name_servers(servers: &[Ipv4Addr]) -> String {
+fn by_name_servers(servers: &[IpAddr]) -> String {
     if servers.is_empty() {
         " because there is no name server".to_owned()
     } else {
-        let servers: Vec<String> = servers.iter().map(Ipv4Addr::to_string).collect();
+        let servers: Vec<String> = servers.iter().map(IpAddr::to_string).collect();
         format!(" by {}", servers.join(" or "))
     }
 }
@@ -156,13 +155,13 @@ impl ServerProbe {
         }))
     }
 
-    fn probe_at(&self, host: &Host, server: Ipv4Addr) -> Result<Export, FindError> {
+    fn probe_at(&self, host: &Host, server: IpAddr) -> Result<Export, FindError> {
         let choice = self.choice.from_server(host);
         let options = &choice.options;
         let asked = Server {
             address: server,
             mount_address: options.mount_server.unwrap_or(server),
-            own: self.address.own,
+            own: self.address.own(),
             hop: self.address.next_hop(server),
             ports: KnownPorts {
                 nfs: options.port,

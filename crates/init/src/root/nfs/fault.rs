@@ -1,6 +1,6 @@
 //! What can be wrong with an NFS server, and what to do about it.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 
 use nfs3_types::mount::mountstat3;
 use nfs3_types::nfs3::nfsstat3;
@@ -17,7 +17,7 @@ pub(crate) enum NfsFault {
     /// No route, no ARP answer, or no answer to the connection's first packet.
     Silent {
         /// The server.
-        server: Ipv4Addr,
+        server: IpAddr,
         /// The TCP port.
         port: u16,
         /// What should listen there.
@@ -28,7 +28,7 @@ pub(crate) enum NfsFault {
     /// The connection was refused.
     Closed {
         /// The server.
-        server: Ipv4Addr,
+        server: IpAddr,
         /// The TCP port.
         port: u16,
         /// What should listen there.
@@ -37,7 +37,7 @@ pub(crate) enum NfsFault {
     /// The connection was accepted, but the reply is missing or malformed.
     Broken {
         /// The server.
-        server: Ipv4Addr,
+        server: IpAddr,
         /// The TCP port.
         port: u16,
         /// The service that was called.
@@ -48,36 +48,36 @@ pub(crate) enum NfsFault {
     /// portmapper does not know the program.
     NotRegistered {
         /// The server.
-        server: Ipv4Addr,
+        server: IpAddr,
         /// `NFS server, version 3`.
         what: &'static str,
     },
     /// MOUNT refuses, and its export list allows other clients.
     NotToThisMachine {
         /// The server.
-        server: Ipv4Addr,
+        server: IpAddr,
         /// The path.
         path: String,
         /// Our address.
-        own: Ipv4Addr,
+        own: IpAddr,
         /// The allowed clients, as the server writes them.
         allowed: Vec<String>,
     },
     /// MOUNT refuses, and its export list lacks the path.
     NotExported {
         /// The server.
-        server: Ipv4Addr,
+        server: IpAddr,
         /// The path.
         path: String,
         /// Our address.
-        own: Ipv4Addr,
+        own: IpAddr,
         /// What it exports, as far as this machine may see: NFS-Ganesha lists only what the client may mount.
         exports: Vec<String>,
     },
     /// MOUNT refuses for another reason, or does not return its export list.
     Denied {
         /// The server.
-        server: Ipv4Addr,
+        server: IpAddr,
         /// The path.
         path: String,
         /// The status.
@@ -86,7 +86,7 @@ pub(crate) enum NfsFault {
     /// MOUNT returned a handle that NFS rejects.
     Handle {
         /// The server.
-        server: Ipv4Addr,
+        server: IpAddr,
         /// The path.
         path: String,
         /// The status of FSINFO.
@@ -95,11 +95,11 @@ pub(crate) enum NfsFault {
     /// Version 4 does not have the path.
     NotShown {
         /// The server.
-        server: Ipv4Addr,
+        server: IpAddr,
         /// The path.
         path: String,
         /// Our address: a server shows each client its own exports.
-        own: Ipv4Addr,
+        own: IpAddr,
         /// Where the path stops existing.
         missing: Box<Missing>,
     },
@@ -140,17 +140,17 @@ impl std::fmt::Display for Missing {
 
 impl NfsFault {
     /// The port that did not answer: once it does, the boot can be retried.
-    pub(crate) fn awaited(&self) -> Option<SocketAddrV4> {
+    pub(crate) fn awaited(&self) -> Option<SocketAddr> {
         match self {
             Self::Silent { server, port, .. } | Self::Closed { server, port, .. } => {
-                Some(SocketAddrV4::new(*server, *port))
+                Some(SocketAddr::new(*server, *port))
             }
             _ => None,
         }
     }
 
     /// The server that did not reply, or only to NULL: it may be up, and requests or replies were lost.
-    pub(crate) fn silent(&self) -> Option<Ipv4Addr> {
+    pub(crate) fn silent(&self) -> Option<IpAddr> {
         match self {
             Self::Silent { server, .. } => Some(*server),
             Self::Broken { server, answer, .. } => answer.is_timeout().then_some(*server),

@@ -1,7 +1,7 @@
 //! Probes an NFS server before the kernel mounts from it.
 
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 
 use netroot_proto::mount::KnownPorts;
 use nfs3_client::rpc::RpcClient;
@@ -153,7 +153,7 @@ pub(crate) struct MountEntry {
     /// What is mounted, as the server calls it.
     pub(crate) path: String,
     /// The MOUNT server.
-    pub(crate) address: Ipv4Addr,
+    pub(crate) address: IpAddr,
     /// Its TCP port.
     pub(crate) port: u16,
 }
@@ -161,7 +161,7 @@ pub(crate) struct MountEntry {
 /// Tells a MOUNT server that an export was unmounted (UMNT, RFC 1813 §5.2.3), which the kernel does not do. Only the
 /// server's list of mounts depends on it.
 pub(crate) fn tell_unmounted(mounted: &MountEntry) {
-    let address = SocketAddrV4::new(mounted.address, mounted.port);
+    let address = SocketAddr::new(mounted.address, mounted.port);
     let sent = Tcp::connect_reserved(address).map(|stream| {
         let mut client = MountClient::new_with_auth(stream, root(), opaque_auth::default());
         block_on(client.umnt(dirpath(Opaque::borrowed(mounted.path.as_bytes()))))
@@ -180,15 +180,15 @@ struct Probe {
 }
 
 impl Probe {
-    fn connect(&self, server: Ipv4Addr, port: u16, service: &Service) -> Result<Stream, NfsFault> {
-        Tcp::connect_reserved(SocketAddrV4::new(server, port))
+    fn connect(&self, server: IpAddr, port: u16, service: &Service) -> Result<Stream, NfsFault> {
+        Tcp::connect_reserved(SocketAddr::new(server, port))
             .map_err(|e| self.unreachable(server, port, service, e))
     }
 
     /// The fault of a failed connection.
     fn unreachable(
         &self,
-        server: Ipv4Addr,
+        server: IpAddr,
         port: u16,
         service: &Service,
         error: io::Error,
@@ -232,10 +232,10 @@ impl Probe {
         })
     }
 
-    fn port(&self, server: Ipv4Addr, service: &Service) -> Result<u16, NfsFault> {
+    fn port(&self, server: IpAddr, service: &Service) -> Result<u16, NfsFault> {
         // The portmapper needs no reserved port.
         let (program, version, what) = (service.program, service.version, service.name);
-        let stream = match Tcp::connect_from_any(SocketAddrV4::new(server, PMAP_PORT)) {
+        let stream = match Tcp::connect_from_any(SocketAddr::new(server, PMAP_PORT)) {
             Ok(stream) => stream,
             Err(e) => {
                 // A server without a portmapper may serve everything on one port, as `netroot serve` does.
@@ -325,12 +325,12 @@ impl Probe {
 }
 
 /// The fault of a failed call.
-fn unanswered(server: Ipv4Addr, port: u16, service: &Service, error: RpcError) -> NfsFault {
+fn unanswered(server: IpAddr, port: u16, service: &Service, error: RpcError) -> NfsFault {
     let answer = RpcFailure::of(error, || answers_null(server, port, service));
     broken(server, port, service, answer)
 }
 
-fn broken(server: Ipv4Addr, port: u16, service: &Service, answer: RpcFailure) -> NfsFault {
+fn broken(server: IpAddr, port: u16, service: &Service, answer: RpcFailure) -> NfsFault {
     NfsFault::Broken {
         server,
         port,

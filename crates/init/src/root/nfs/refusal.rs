@@ -83,7 +83,7 @@ pub(super) fn refusal(
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::IpAddr;
 
     use super::*;
     use netroot_proto::mount::KnownPorts;
@@ -91,8 +91,8 @@ mod tests {
     use nfs3_types::xdr_codec::{List, Opaque};
 
     fn refused(path: &str, status: mountstat3, exported: &[(&str, &[&str])]) -> String {
-        let address = Ipv4Addr::new(10, 0, 0, 1);
-        let own = Ipv4Addr::new(10, 0, 0, 9);
+        let address = IpAddr::from([10, 0, 0, 1]);
+        let own = IpAddr::from([10, 0, 0, 9]);
         let server = Server {
             address,
             mount_address: address,

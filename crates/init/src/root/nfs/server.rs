@@ -1,6 +1,6 @@
 //! The server of an export, and how this machine reaches it.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use netroot_proto::mount::KnownPorts;
 
@@ -10,11 +10,11 @@ use crate::net::next_hop::NextHop;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Server {
     /// The NFS server.
-    pub(crate) address: Ipv4Addr,
+    pub(crate) address: IpAddr,
     /// The MOUNT server, which `mountaddr=` may say is another machine.
-    pub(crate) mount_address: Ipv4Addr,
+    pub(crate) mount_address: IpAddr,
     /// Our own address.
-    pub(crate) own: Ipv4Addr,
+    pub(crate) own: IpAddr,
     /// Who gets what is sent to the server first.
     pub(crate) hop: NextHop,
     /// The ports that the command line or DHCP named.

@@ -1,6 +1,6 @@
 //! The RPC programs of an NFS server, and the NULL call that all of them answer.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use nfs3_client::RpcError;
@@ -58,14 +58,13 @@ pub(super) fn null(client: &mut RpcClient<Stream>, service: &Service) -> Result<
 }
 
 /// Calls NULL on a new connection, with a short timeout.
-pub(super) fn null_at(server: Ipv4Addr, port: u16, service: &Service) -> Result<(), RpcError> {
-    let mut stream =
-        Tcp::connect_from_any(SocketAddrV4::new(server, port)).map_err(RpcError::Io)?;
+pub(super) fn null_at(server: IpAddr, port: u16, service: &Service) -> Result<(), RpcError> {
+    let mut stream = Tcp::connect_from_any(SocketAddr::new(server, port)).map_err(RpcError::Io)?;
     stream.set_timeout(NULL_TIMEOUT);
     null(&mut RpcClient::new(stream), service)
 }
 
 /// Whether a service that did not answer another call answers NULL. A refusal counts as an answer.
-pub(super) fn answers_null(server: Ipv4Addr, port: u16, service: &Service) -> bool {
+pub(super) fn answers_null(server: IpAddr, port: u16, service: &Service) -> bool {
     !matches!(null_at(server, port, service), Err(RpcError::Io(_)))
 }

@@ -5,13 +5,14 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use netroot_net::unspecified;
 use nfs3_client::RpcError;
 use nfs3_client::io::{AsyncRead, AsyncWrite};
 use nfs3_client::net::Connector;
@@ -40,7 +41,7 @@ pub(super) struct Tcp;
 
 impl Tcp {
     /// Connects from a reserved port.
-    pub(super) fn connect_reserved(address: SocketAddrV4) -> io::Result<Stream> {
+    pub(super) fn connect_reserved(address: SocketAddr) -> io::Result<Stream> {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let span = PORTS.end() - PORTS.start() + 1;
         // After a reboot, do not reuse the port that the server still remembers.
@@ -68,7 +69,7 @@ impl Tcp {
     }
 
     /// Connects from a port that the kernel chooses.
-    pub(super) fn connect_from_any(address: SocketAddrV4) -> io::Result<Stream> {
+    pub(super) fn connect_from_any(address: SocketAddr) -> io::Result<Stream> {
         Stream::open(address, None)
     }
 }
@@ -77,18 +78,11 @@ impl Connector for Tcp {
     type Connection = Stream;
 
     async fn connect(&self, address: SocketAddr) -> io::Result<Stream> {
-        Stream::open(v4(address)?, None)
+        Stream::open(address, None)
     }
 
     async fn connect_with_port(&self, address: SocketAddr, port: u16) -> io::Result<Stream> {
-        Stream::open(v4(address)?, Some(port))
-    }
-}
-
-fn v4(address: SocketAddr) -> io::Result<SocketAddrV4> {
-    match address {
-        SocketAddr::V4(address) => Ok(address),
-        SocketAddr::V6(_) => Err(io::ErrorKind::Unsupported.into()),
+        Stream::open(address, Some(port))
     }
 }
 
@@ -104,11 +98,15 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    fn open(address: SocketAddrV4, from: Option<u16>) -> io::Result<Self> {
+    fn open(address: SocketAddr, from: Option<u16>) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let fd = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
+        let family = match address {
+            SocketAddr::V4(_) => AddressFamily::INET,
+            SocketAddr::V6(_) => AddressFamily::INET6,
+        };
+        let fd = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
         if let Some(port) = from {
-            rustix::net::bind(&fd, &SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port))?;
+            rustix::net::bind(&fd, &SocketAddr::new(unspecified(address.ip()), port))?;
         }
         let deadline = Moment::now().after(CONNECT_TIMEOUT);
         match rustix::net::connect(&fd, &address) {
@@ -244,11 +242,9 @@ mod tests {
     use std::thread;
 
     /// A server that reads one call and then runs `answer`.
-    fn server(answer: impl FnOnce(TcpStream, u32) + Send + 'static) -> SocketAddrV4 {
+    fn server(answer: impl FnOnce(TcpStream, u32) + Send + 'static) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let SocketAddr::V4(address) = listener.local_addr().unwrap() else {
-            panic!("asked for IPv4")
-        };
+        let address = listener.local_addr().unwrap();
         thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let mut call = [0; 60];
@@ -258,7 +254,7 @@ mod tests {
         address
     }
 
-    fn ask(address: SocketAddrV4) -> Result<u16, nfs3_client::PortmapError> {
+    fn ask(address: SocketAddr) -> Result<u16, nfs3_client::PortmapError> {
         let stream = Stream::open(address, None).unwrap();
         block_on(PortmapperClient::new(stream).getport(100_003, 3, 6))
     }
@@ -323,9 +319,7 @@ mod tests {
     #[test]
     fn a_closed_connection_releases_its_port_at_once() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let SocketAddr::V4(address) = listener.local_addr().unwrap() else {
-            panic!("asked for IPv4")
-        };
+        let address = listener.local_addr().unwrap();
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();

@@ -1,6 +1,6 @@
 //! The values of a lease, each checked by itself.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::super::note::{IGNORED_MTU, Note, SHORT_LEASE};
@@ -74,7 +74,11 @@ impl Reader<'_> {
             return Vec::new();
         };
         let (mut found, whole) = routes::classless(bytes);
-        found.retain(|route| route.gateway.is_none_or(is_host_address));
+        found.retain(|route| {
+            route.gateway.is_none_or(
+                |gateway| matches!(gateway, IpAddr::V4(gateway) if is_host_address(gateway)),
+            )
+        });
         if !whole || found.is_empty() {
             self.notes.push(Note::Routes(found.len()));
         }

@@ -78,7 +78,7 @@ fn everything_asked_for_is_read() {
         notes: vec![],
     };
     assert_eq!(lease, expected);
-    assert_eq!(lease.default_gateway(), Some(ip(1)));
+    assert_eq!(lease.default_gateway(), Some(ip(1).into()));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn classless_routes_replace_the_routers() {
         &[0, 10, 0, 0, 2, 16, 172, 16, 0, 0, 0, 0],
     );
     let lease = read(&draft);
-    assert_eq!(lease.default_gateway(), Some(ip(2)));
+    assert_eq!(lease.default_gateway(), Some(ip(2).into()));
     let routes: Vec<String> = lease
         .routes_to_install()
         .iter()
@@ -132,7 +132,7 @@ fn invalid_classless_routes_leave_the_routers_in_force() {
     draft.push_addresses(code::ROUTERS, &[ip(1)]);
     draft.push(code::CLASSLESS_ROUTES, &[77, 1, 2]);
     let lease = read(&draft);
-    assert_eq!(lease.default_gateway(), Some(ip(1)));
+    assert_eq!(lease.default_gateway(), Some(ip(1).into()));
     assert_eq!(
         notes(&lease),
         ["the routes (option 121) end in invalid data; 0 kept"]

@@ -49,7 +49,7 @@ fn judged(records: &[Record]) -> Result<Answer, Ignored> {
 #[test]
 fn addresses_come_in_the_servers_order_and_no_more_than_eight() {
     let records: Vec<Record> = (1..=20).map(|n| a(&ASKED, [10, 0, 0, n])).collect();
-    let expected = (1..=8).map(|n| Ipv4Addr::new(10, 0, 0, n)).collect();
+    let expected = (1..=8).map(|n| IpAddr::from([10, 0, 0, n])).collect();
     assert_eq!(judged(&records), Ok(Answer::Addresses(expected)));
 }
 
@@ -61,7 +61,7 @@ fn aliases_are_followed_in_whatever_order_they_stand() {
         cname(name("a.lab").wire(), "B.lab"),
         cname(&ASKED, "a.lab"),
     ];
-    let expected = Answer::Addresses(vec![Ipv4Addr::new(10, 0, 0, 9)]);
+    let expected = Answer::Addresses(vec![[10, 0, 0, 9].into()]);
     assert_eq!(judged(&records), Ok(expected));
     assert_eq!(
         judged(&[cname(&ASKED, "elsewhere.org")]),
@@ -117,7 +117,7 @@ fn a_truncated_answer_counts_as_far_as_it_goes() {
         &[a(&ASKED, [10, 0, 0, 9]), a(&ASKED, [10, 0, 0, 8])],
     );
     let cut = &whole[..whole.len() - 5];
-    let expected = Answer::Addresses(vec![Ipv4Addr::new(10, 0, 0, 9)]);
+    let expected = Answer::Addresses(vec![[10, 0, 0, 9].into()]);
     assert_eq!(question().answer(cut), Ok(expected));
     let mut lying = whole.clone();
     lying[2..4].copy_from_slice(&FINE.to_be_bytes());

@@ -1,13 +1,15 @@
+use std::net::Ipv4Addr;
+
 use super::*;
 use crate::mount::Version;
 
-const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
+const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9));
 
 fn facts() -> LeaseFacts<'static> {
     LeaseFacts {
         address: Some(CLIENT),
-        next_server: Some(Ipv4Addr::new(10, 0, 0, 4)),
-        server_identifier: Some(Ipv4Addr::new(10, 0, 0, 5)),
+        next_server: Some([10, 0, 0, 4].into()),
+        server_identifier: Some([10, 0, 0, 5].into()),
         ..LeaseFacts::default()
     }
 }
@@ -35,7 +37,7 @@ fn the_server_is_the_first_that_anyone_names() {
         ..facts()
     };
     let no_siaddr = LeaseFacts {
-        next_server: Some(Ipv4Addr::UNSPECIFIED),
+        next_server: Some(Ipv4Addr::UNSPECIFIED.into()),
         ..path_only
     };
     for (cmdline, facts, expected) in [

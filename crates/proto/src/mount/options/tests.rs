@@ -31,7 +31,7 @@ fn what_the_init_acts_on_has_a_type() {
         good("vers=3,tcp,port=2050,mountport=2051,mountaddr=10.0.0.2,nolock,rw,noatime,nodev");
     assert_eq!(options.versions, [Version::V3]);
     assert_eq!((options.port, options.mount_port), (Some(2050), Some(2051)));
-    assert_eq!(options.mount_server, Some(Ipv4Addr::new(10, 0, 0, 2)));
+    assert_eq!(options.mount_server, Some([10, 0, 0, 2].into()));
     assert_eq!(
         (options.lock, options.access),
         (Some(false), Some(Access::ReadWrite))

@@ -1,8 +1,10 @@
+use std::net::Ipv4Addr;
+
 use super::*;
 use crate::cmdline::BootPlan;
 use crate::mount::{LeaseFacts, choose_root};
 
-const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
 fn request(cmdline: &str, version: Version, ports: KnownPorts) -> MountRequest {
     let choice = choose_root(&BootPlan::parse(cmdline), &LeaseFacts::default()).unwrap();

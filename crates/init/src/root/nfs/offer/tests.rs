@@ -48,9 +48,9 @@ fn server(answer: impl Fn(Call) -> Then + Send + 'static) -> Server {
         }
     });
     Server {
-        address: Ipv4Addr::LOCALHOST,
-        mount_address: Ipv4Addr::LOCALHOST,
-        own: Ipv4Addr::LOCALHOST,
+        address: Ipv4Addr::LOCALHOST.into(),
+        mount_address: Ipv4Addr::LOCALHOST.into(),
+        own: Ipv4Addr::LOCALHOST.into(),
         hop: crate::net::next_hop::NextHop::Direct,
         ports: netroot_proto::mount::KnownPorts {
             nfs: port,
