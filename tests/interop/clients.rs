@@ -1,4 +1,4 @@
-//! curl, atftp and dnsmasq's relatives: programs that know nothing of us.
+//! curl, atftp and dnsmasq's relatives: clients that were not written for netroot.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use netroot_harness::{Loss, paths};
 
 use crate::lan::{Lan, SERVER, TIMEOUT};
 
-/// The kernel that the tiny root carries, as it lies on the disk.
+/// The tiny root's kernel, as it is on disk.
 fn kernel_file() -> Result<Vec<u8>> {
     let (_, kernel) = paths::debian_kernel()?;
     std::fs::read(&kernel).with_context(|| kernel.display().to_string())
 }
 
-/// Over a lossy cable each loss costs the server's or atftp's own pause.
+/// On a lossy cable each loss costs a retransmission timeout of the server or atftp.
 const TRANSFER: Duration = Duration::from_secs(300);
 
-/// Fetches `name` with atftp; what it fetched.
+/// Fetches `name` with atftp, and returns the content.
 fn atftp(lan: &Lan, name: &str, options: &[&str]) -> Result<Vec<u8>> {
     let local = PathBuf::from("/run/fetched");
     let local_name = local.display().to_string();
@@ -185,8 +185,7 @@ fn tftp_serves_nothing_outside_its_files_and_refuses_writes() -> Result<()> {
 fn atftp_fetches_over_five_percent_loss_each_way() -> Result<()> {
     let lan = Lan::new("tftp-loss")?;
     lan.net.lose("to-eth0", Loss::each_way(5))?;
-    // Without options: when its answer to an OACK is lost, and the OACK so comes once
-    // more, atftp 0.8 calls that unexpected and gives up.
+    // Without options: atftp 0.8 aborts on a repeated OACK, which follows a lost ACK.
     let script = atftp(&lan, "autoexec.ipxe", &[])?;
     assert!(script.starts_with(b"#!ipxe"));
     let image = atftp(&lan, "undionly.kpxe", &[])?;

@@ -1,4 +1,4 @@
-//! A boot server and, on another machine of the same network, somebody who talks to it.
+//! A boot server, and a client on another machine of the same network.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use netroot_harness::{Net, NetrootServe, TinyRoot};
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 /// Its HTTP server.
 pub(crate) const HTTP: &str = "http://10.77.0.1:8069";
-/// No test measures time: after this long a client is given up on.
+/// The longest that a client may take. No test asserts a duration.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(180);
 
-/// Dropped in this order: who uses a network before the network.
+/// Dropped in this order: the users of a network before the network.
 pub(crate) struct Lan {
     pub(crate) server: NetrootServe,
     pub(crate) client: Net,
@@ -22,18 +22,18 @@ pub(crate) struct Lan {
 }
 
 impl Lan {
-    /// Serves a tiny root in a network of its own; `client` is another machine's.
+    /// Serves a tiny root in a new network; `client` is another machine.
     pub(crate) fn new(name: &str) -> Result<Self> {
         let net = Net::new(name)?;
         let bridge = net.bridge("br0", "10.77.0.1/24")?;
         let client = Net::new(&format!("{name}-client"))?;
         net.cable(&bridge, &client, "eth0", "10.77.0.66/24")?;
-        // So that a broadcast to 255.255.255.255 has a way out.
+        // Broadcasts to 255.255.255.255 need a route.
         client.shell("ip route add default dev eth0")?;
         let root = TinyRoot::make()?;
         let range = "10.77.0.100-10.77.0.199";
         let mut arguments = vec!["--interface", "br0", "--dhcp", range];
-        // An initrd with one driver is made in a moment.
+        // An initrd with one driver is quick to build.
         arguments.extend(["--modules", "virtio_net"]);
         let server = NetrootServe::start(&net, root.path(), &arguments)?;
         Ok(Self {
@@ -53,7 +53,7 @@ impl Lan {
         self.client.run(&argv)
     }
 
-    /// The status of a request whose path curl must not tidy up.
+    /// The status of a request whose path curl must not normalise.
     pub(crate) fn status_of(&self, path: &str) -> Result<u16> {
         let arguments = ["--path-as-is", "-o", "/dev/null", "-w", "%{http_code}"];
         let status = self.curl(path, &arguments)?;

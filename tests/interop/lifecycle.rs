@@ -1,4 +1,4 @@
-//! The server as a program: what it holds while nobody asks, and how it ends.
+//! The server process: its memory when idle, and its end.
 
 use anyhow::Result;
 
@@ -17,7 +17,7 @@ fn an_idle_server_of_a_minimal_root_stays_within_thirty_mebibytes() -> Result<()
 #[test]
 fn sigterm_ends_the_server_cleanly_and_frees_its_ports() -> Result<()> {
     let mut lan = Lan::new("sigterm")?;
-    // Somebody who is still connected must not hold it up.
+    // An open connection must not delay it.
     let address = "10.77.0.1:2049".parse()?;
     let _open = lan
         .client

@@ -1,4 +1,4 @@
-//! Our server against other people's clients, and against packets that nobody should send.
+//! Our server with other clients, and with malformed packets.
 
 mod clients;
 mod lan;

@@ -1,4 +1,4 @@
-//! Packets that nobody should send, to every port: they may change a counter, nothing else.
+//! Malformed packets to every port: they may change a counter, nothing else.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddrV4, TcpStream, UdpSocket};
@@ -11,10 +11,10 @@ use crate::lan::{Lan, SERVER, TIMEOUT};
 const UDP_PORTS: [u16; 3] = [67, 69, 4011];
 const TCP_PORTS: [u16; 2] = [8069, 2049];
 
-/// What an idle server may hold, and what it may hold after all of this.
+/// The limit on an idle server's memory, and after all of this.
 const RESIDENT_LIMIT_KIB: u64 = 30 * 1024;
 
-/// A small generator with a fixed beginning (xorshift64): a failure can be had again.
+/// A small generator with a fixed seed (xorshift64): failures are reproducible.
 struct Noise(u64);
 
 impl Noise {
@@ -48,8 +48,8 @@ fn dhcp(message_type: u8, more: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// Whole messages of every protocol: sent as they are, cut off at every length, and with
-/// single bytes changed.
+/// Valid messages of every protocol: unchanged, truncated at every length, and with single
+/// bytes changed.
 fn templates() -> Vec<Vec<u8>> {
     let client = b"PXEClient:Arch:00007:UNDI:003016";
     let mut pxe = vec![60, u8::try_from(client.len()).unwrap_or(0)];
@@ -65,7 +65,7 @@ fn templates() -> Vec<Vec<u8>> {
         dhcp(1, &pxe),
         dhcp(3, &pxe),
         dhcp(8, &pxe),
-        // An option that says it is longer than the packet, and overload without end.
+        // An option longer than the packet, and overload without an end.
         dhcp(1, &[60, 255, b'P', b'X']),
         dhcp(1, &[52, 1, 3, 61, 0, 12, 0]),
         b"\x00\x01vmlinuz\x00octet\x00blksize\x001468\x00tsize\x000\x00windowsize\x004\x00"
@@ -79,7 +79,7 @@ fn templates() -> Vec<Vec<u8>> {
         b"GET /boot/zz.ipxe HTTP/1.0\r\n\r\n".to_vec(),
         b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n".to_vec(),
         mount,
-        // A record that promises 2 GiB, and one that never ends in fragments.
+        // A record of 2 GiB, and one of endless fragments.
         vec![0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4],
         [0, 0, 0, 4, 1, 2, 3, 4].repeat(400),
     ]
@@ -112,7 +112,7 @@ fn flood_udp(packets: &[Vec<u8>]) -> Result<()> {
         let unicast = SocketAddrV4::new(SERVER, port);
         let broadcast = SocketAddrV4::new(std::net::Ipv4Addr::BROADCAST, port);
         for packet in packets {
-            // A closed port answers with an error that the next send reports.
+            // A closed port causes an error at the next send.
             let _ = socket.send_to(packet, unicast);
             let _ = socket.send_to(packet, broadcast);
         }
@@ -127,9 +127,9 @@ fn flood_tcp(packets: &[Vec<u8>]) -> Result<()> {
             let address = SocketAddrV4::new(SERVER, port).into();
             let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)
                 .with_context(|| format!("TCP port {port}, connection {number}"))?;
-            // The server may hang up while this is being sent.
+            // The server may close the connection meanwhile.
             let _ = stream.write_all(packet);
-            // Some stay open and silent, as a slow attacker's would.
+            // Some stay open and idle, like a slow attacker's.
             if number % 16 == 0 {
                 open.push(stream);
             }

@@ -1,4 +1,4 @@
-//! The export where mounts matter: in a mount namespace of its own, over other file systems. Needs root.
+//! The export and mounts: in its own mount namespace, over other file systems. Needs root.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,8 +18,8 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use support::{Client, options, serve, serve_with};
 
-/// Runs a test over an empty directory, in a mount namespace of its own. Both are gone afterwards, with all that the
-/// test mounted and every capability that it gave up: it has a thread of its own as well.
+/// Runs a test on an empty directory, in a new mount namespace and in a new thread, which end with everything that the
+/// test mounted and every capability that it dropped.
 fn apart(test: impl FnOnce(&Path) + Send) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
@@ -59,7 +59,7 @@ fn bind(from: &Path, to: &Path) {
     mount(Some(from), to, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
 }
 
-/// A root with a running chroot's mounts in it: proc, a tmpfs with a secret, and a file over another.
+/// A root with the mounts of a running chroot: proc, a tmpfs with a secret, and a file over another.
 fn busy_root(root: &Path) {
     for directory in ["proc", "run", "etc"] {
         fs::create_dir(root.join(directory)).unwrap();
@@ -109,12 +109,12 @@ fn file_systems_mounted_beneath_the_root_are_not_exported() {
         looks_empty(&mut client, "proc");
         looks_empty(&mut client, "run");
         let seen = looks_empty(&mut client, "sys");
-        // The directory beneath the mount itself, not a stand-in.
+        // The directory beneath the mount itself, not a substitute.
         assert_eq!(seen.fileid, std::os::unix::fs::MetadataExt::ino(&covered));
         let file = client.find("etc/resolv.conf");
         let (content, _) = client.read(&file, 0, 100).unwrap();
         assert_eq!(content, b"nameserver 192.0.2.1\n");
-        // A mount made later changes nothing either.
+        // Later mounts make no difference either.
         tmpfs(&root.join("etc"));
         let again = client.find("etc/resolv.conf");
         assert_eq!(again, file);
@@ -132,7 +132,7 @@ fn file_systems_mounted_beneath_the_root_are_not_exported() {
 fn without_a_private_mount_view_mount_points_are_empty_directories() {
     apart(|root| {
         busy_root(root);
-        // Capabilities belong to the thread: the mounts are made, and nobody here can look beneath them any more.
+        // Capabilities belong to the thread: after mounting, it can no longer look beneath mounts.
         support::drop_capabilities();
         let export = Export::open(root, options()).unwrap();
         assert_eq!(
@@ -146,7 +146,7 @@ fn without_a_private_mount_view_mount_points_are_empty_directories() {
         assert_ne!(proc.fileid, run.fileid);
         let handle = client.find("proc");
         let etc = client.find("etc");
-        // A file over a file: its content is not ours to show, and what it covers cannot be read.
+        // A file over a file: its content must not be exported, and what it covers cannot be read.
         let status = client.lookup_in(&etc, b"resolv.conf").unwrap_err();
         assert_eq!(status, nfsstat3::NFS3ERR_ACCES);
         running.server.stop();
@@ -162,7 +162,7 @@ fn a_bind_mount_is_not_exported_twice() {
         fs::create_dir_all(root.join("a/inside")).unwrap();
         fs::create_dir(root.join("b")).unwrap();
         bind(&root.join("a"), &root.join("b"));
-        // With handles of the kernel's and no private view, the two have one handle and differ in their mount alone.
+        // With kernel handles and no private view, the two have the same handle and differ only in their mount.
         support::keep_capabilities(rustix::thread::CapabilitySet::DAC_READ_SEARCH);
         let export = Export::open(root, options()).unwrap();
         assert_eq!(
@@ -245,7 +245,7 @@ fn the_private_mount_view_is_read_only_in_the_kernel() {
         let mut client = Client::root(running.server.address());
         let file = client.find("file");
         client.read(&file, 0, 10).unwrap();
-        // Every descriptor that the server has on the root is in a mount that says so.
+        // Every descriptor that the server has on the root is on a read-only mount.
         let mut seen = 0;
         for entry in fs::read_dir("/proc/self/fdinfo").unwrap() {
             let entry = entry.unwrap();

@@ -1,8 +1,8 @@
-//! What real firmware sends: the packets of the captures in `tests/captures`, and what our server makes of each.
+//! What real firmware sends: the packets of the captures in `tests/captures`, and our server's answers.
 //!
 //! Those of OVMF and iPXE were recorded from QEMU (edk2 2022.11 and iPXE 1.0.0+git-20190125 of Debian 12, virtio-net)
-//! with one made-up UUID; those of an Intel BIOS ROM and a Raspberry Pi 3 are built after what is known of them, since
-//! neither machine was at hand.
+//! with one made-up UUID; those of an Intel BIOS ROM and a Raspberry Pi 3 are built from descriptions, since neither machine
+//! was available.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ fn read(path: &Path) -> Vec<Datagram> {
     datagrams(&file).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// A packet with other options in the place of its own.
+/// A packet with its options replaced.
 pub(crate) fn with_options(capture: &Capture, options: &str) -> Vec<u8> {
     let mut bytes = capture.bytes();
     bytes.truncate(240);
@@ -80,8 +80,8 @@ pub(crate) const RASPBERRY_DISCOVER: Capture = Capture::of("raspberry-pi-3.pcap"
 /// Our own init, by smoltcp: DISCOVER of a plain client.
 pub(crate) const PLAIN_DISCOVER: Capture = Capture::of("plain-client.pcap", 1);
 
-/// What QEMU was told (`-uuid`) when the next three were recorded: the first three fields
-/// read differently backwards.
+/// QEMU's `-uuid` when the next three were recorded: the first three fields differ in the
+/// other byte order.
 pub(crate) const UUID: &str = "1b4e28ba-2fa1-11d2-883f-0016d3cca427";
 
 /// OVMF 2022.11's DISCOVER on a machine with [`UUID`].
@@ -93,8 +93,7 @@ pub(crate) const IPXE_OF_UUID: Capture = Capture::of("ipxe-uuid.pcap", 1);
 /// Our init's DISCOVER on that machine, started by QEMU's `-kernel` under SeaBIOS.
 pub(crate) const INIT_OF_UUID: Capture = Capture::of("init-uuid.pcap", 1);
 
-/// What the server makes of a capture's packets, one after the other, beside another DHCP server and as the DHCP
-/// server.
+/// The server's answers to a capture's packets in order, beside another DHCP server and as the DHCP server.
 fn answers(packets: &[Datagram]) -> String {
     let mut text = String::new();
     let mut pool = pool();
@@ -139,7 +138,7 @@ fn lines(decision: &Decision) -> Vec<String> {
     }
 }
 
-/// Set, it writes the expectations instead of checking them.
+/// If set, the test writes the expected answers first.
 const WRITE: &str = "NETROOT_WRITE_EXPECTED";
 
 #[test]

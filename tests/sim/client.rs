@@ -20,7 +20,7 @@ use smoltcp::socket::dhcpv4;
 use smoltcp::time::Instant;
 use smoltcp::wire::{DhcpOption, EthernetAddress, HardwareAddress, IpCidr, Ipv4Cidr};
 
-/// What options 60 and 93 look like in the DISCOVER of OVMF.
+/// Options 60 and 93 in OVMF's DISCOVER.
 static FIRMWARE: [DhcpOption<'static>; 2] = [
     DhcpOption {
         kind: 60,
@@ -46,9 +46,9 @@ pub(crate) struct Client {
     pub(crate) mac: Mac,
     seed: u64,
     program: Program,
-    /// What our init says about its machine; read when it starts.
+    /// The identity that our init sends; read when it starts.
     pub(crate) identity: ClientIdentity,
-    /// Machines that answer our init's ARP. Without any, it sends no probe.
+    /// Machines that answer our init's ARP probe. Without any, it sends none.
     pub(crate) neighbours: Vec<(Ipv4Addr, Mac)>,
     /// Frames to be sent.
     pub(super) sent: VecDeque<Vec<u8>>,
@@ -59,7 +59,7 @@ pub(crate) struct Client {
     unusable: Option<(Ipv4Addr, LeaseError)>,
 }
 
-/// What runs on it.
+/// The software on it.
 enum Program {
     /// Firmware, or an operating system.
     Other(Box<OtherClient>),
@@ -71,7 +71,7 @@ enum Program {
     Renewer(Box<Renewer>, Mac),
 }
 
-/// Whom a client plays.
+/// The role of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Plain,
@@ -100,17 +100,17 @@ impl Client {
         }
     }
 
-    /// The lease that it holds.
+    /// Its current lease.
     pub(crate) fn lease(&self) -> Option<&Lease> {
         self.history.last().and_then(|(_, lease)| lease.as_ref())
     }
 
-    /// An offer that it had to pass over, reported once.
+    /// An offer that it had to reject, reported once.
     pub(crate) fn unusable(&mut self) -> Option<(Ipv4Addr, LeaseError)> {
         self.unusable.take()
     }
 
-    /// When it won its lease.
+    /// When it got its lease.
     pub(crate) fn won_at(&self) -> Option<Duration> {
         self.history
             .iter()
@@ -118,7 +118,7 @@ impl Client {
             .map(|(at, _)| *at)
     }
 
-    /// Takes a frame that arrived.
+    /// Handles a received frame.
     pub(super) fn receive(&mut self, frame: Vec<u8>, now: Duration) {
         match &mut self.program {
             Program::Other(other) => other.card.received.push_back(frame),
@@ -157,7 +157,7 @@ impl Client {
         }
     }
 
-    /// Does for the exchange what the init does.
+    /// Runs the exchange as the init does.
     fn exchange(&mut self, now: Duration) {
         let Program::Exchange(exchange) = &mut self.program else {
             return;

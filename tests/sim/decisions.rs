@@ -1,4 +1,4 @@
-//! Our server's decision about one packet, in either role, and its answer in words.
+//! Our server's decision about one packet, in either role, and its answer as text.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::LazyLock;
@@ -121,7 +121,7 @@ pub(crate) fn reason(decision: Decision) -> Reason {
     }
 }
 
-/// A reply in words, without the padding: header fields that are not zero, then the options.
+/// A reply as text, without padding: header fields that are not zero, then the options.
 pub(crate) fn words(reply: &Reply) -> Vec<String> {
     assert!((300..=1472).contains(&reply.packet.len()));
     assert!(reply.left_out.is_empty());

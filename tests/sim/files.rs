@@ -1,5 +1,5 @@
 //! TFTP: our sender against a receiver that behaves like EDK2's: it acknowledges every
-//! full window, and answers what it did not expect with its last good block.
+//! full window, and answers unexpected blocks by acknowledging its last good one.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ enum End {
     Client,
 }
 
-/// The reading client.
+/// The receiving client.
 struct Reader {
     content: Vec<u8>,
     block_size: usize,
@@ -58,7 +58,7 @@ impl Reader {
     fn handle(&mut self, datagram: &[u8], now: Duration) -> Option<Vec<u8>> {
         match Packet::decode(datagram).expect("the server sends TFTP") {
             Packet::OptionAck(options) => {
-                // What was granted may be less than what was asked for.
+                // The granted value may be smaller than the requested one.
                 for (name, value) in options {
                     let value: usize = value.parse().unwrap();
                     match name.as_str() {
@@ -89,7 +89,7 @@ impl Reader {
     }
 }
 
-/// What a run came to.
+/// The result of a run.
 struct Run {
     content: Vec<u8>,
     outcome: Option<Outcome>,
@@ -250,7 +250,7 @@ fn a_file_arrives_whole_despite_loss_duplication_and_reordering() {
 fn doubled_datagrams_do_not_double_the_transfer() {
     let faults = Faults {
         duplicate_percent: 100,
-        // The copy of an ACK has to come after its answer has left.
+        // The copy of an ACK must arrive after the answer was sent.
         jitter: MILLISECOND,
         ..Faults::default()
     };
@@ -265,7 +265,7 @@ fn doubled_datagrams_do_not_double_the_transfer() {
         );
         assert_eq!(run.outcome, Some(Outcome::Complete));
         assert!(run.content == content(512 * 1000));
-        // 1001 blocks; the Sorcerer's Apprentice would send each one twice and more.
+        // 1001 blocks; the Sorcerer's Apprentice bug would send each at least twice.
         assert!(
             run.data_packets < 1001 * 3 / 2,
             "window {window}: {}",

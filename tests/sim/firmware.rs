@@ -1,4 +1,4 @@
-//! Transcripts: a real client's packet, and every byte that matters of its answer.
+//! Transcripts: a real client's packet, and every relevant byte of the answer.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -348,7 +348,7 @@ fn a_proxy_reports_what_a_request_lacks() {
         reason(proxy(&alien, USUAL)),
         Reason::NoLoader(Platform::Unknown(0x1234))
     );
-    // As a DHCP server, it still gives them an address, and says what is missing.
+    // As a DHCP server, it still assigns an address, and reports what is missing.
     let offer = reply(dhcp(&arm, &mut pool(), USUAL));
     assert!(
         matches!(
@@ -365,7 +365,7 @@ fn a_proxy_reports_what_a_request_lacks() {
 
 #[test]
 fn option_93_may_list_several_architectures() {
-    // EBC first, as some machines do, or one that nobody knows.
+    // EBC first, as on some machines, or an unknown architecture.
     for list in ["5d0400090007", "5d0412340007"] {
         let bytes = with_options(
             &captures::OVMF_DISCOVER,

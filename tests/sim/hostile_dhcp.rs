@@ -1,5 +1,5 @@
-//! DHCP servers that lie, and what our init makes of each lie: the whole way from the
-//! server's message over the weighing of offers to the root that is chosen.
+//! DHCP servers that send invalid options, and our init: from the server's message through
+//! the scoring of offers to the chosen root.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,12 +17,12 @@ use super::server::{Habit, Server};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// The packet with these options in the place of its own.
+/// Replaces these options of the packet.
 fn say(packet: &mut Vec<u8>, said: &[(u8, &[u8])]) {
     let message = Message::read(packet).unwrap();
     let mut draft = Draft::new(message.header.clone());
-    let honest = message.options.iter();
-    for (code, value) in honest.filter(|(code, _)| said.iter().all(|(lie, _)| lie != code)) {
+    let valid = message.options.iter();
+    for (code, value) in valid.filter(|(code, _)| said.iter().all(|(changed, _)| changed != code)) {
         draft.push(code, value);
     }
     for (code, value) in said {
@@ -31,40 +31,40 @@ fn say(packet: &mut Vec<u8>, said: &[(u8, &[u8])]) {
     *packet = draft.emit(LONGEST).bytes;
 }
 
-/// The packet with bytes after its last option.
+/// Appends bytes after the packet's last option.
 fn append(packet: &mut Vec<u8>, bytes: &[u8]) {
     let end = packet.iter().rposition(|byte| *byte == 255).unwrap();
     packet.truncate(end);
     packet.extend_from_slice(bytes);
 }
 
-/// The packet with another `yiaddr`.
+/// Sets the packet's `yiaddr`.
 fn give(packet: &mut [u8], address: [u8; 4]) {
     packet[16..20].copy_from_slice(&address);
 }
 
-/// A lie, by its name; what is done about it, as it reads on the console, if it is worth a word; and what holds.
-struct Lie {
+/// An invalid option: its name, the warnings on the console, if any, and what must hold.
+struct InvalidOption {
     name: &'static str,
     tell: Habit,
     notes: &'static [&'static str],
     holds: fn(&Lease) -> bool,
 }
 
-const LIES: [Lie; 24] = [
-    Lie {
+const INVALID_OPTIONS: [InvalidOption; 24] = [
+    InvalidOption {
         name: "two routers, the first one elsewhere",
         tell: |p| say(p, &[(3, &[192, 0, 2, 1, 10, 0, 0, 7])]),
         notes: &["2 routers (option 3); 10.0.0.7 is used"],
         holds: |lease| lease.default_gateway() == Some(ip(7).into()),
     },
-    Lie {
+    InvalidOption {
         name: "a router elsewhere alone",
         tell: |p| say(p, &[(3, &[192, 0, 2, 1])]),
         notes: &["router 192.0.2.1 is outside the network"],
         holds: |lease| lease.default_gateway() == Some([192, 0, 2, 1].into()),
     },
-    Lie {
+    InvalidOption {
         name: "routers that no host can be",
         tell: |p| say(p, &[(3, &[0, 0, 0, 0, 127, 0, 0, 1, 255, 255, 255, 255])]),
         notes: &[
@@ -74,19 +74,19 @@ const LIES: [Lie; 24] = [
         ],
         holds: |lease| lease.default_gateway().is_none(),
     },
-    Lie {
+    InvalidOption {
         name: "an MTU of 68",
         tell: |p| say(p, &[(26, &[0, 68])]),
         notes: &["an MTU of 68 (option 26) is ignored: 576 or less breaks NFS"],
         holds: |lease| lease.mtu.is_none(),
     },
-    Lie {
+    InvalidOption {
         name: "an MTU of three bytes",
         tell: |p| say(p, &[(26, &[5, 220, 0])]),
         notes: &["option 26 has 3 bytes; ignored"],
         holds: |lease| lease.mtu.is_none(),
     },
-    Lie {
+    InvalidOption {
         name: "names of 255 bytes",
         tell: |p| say(p, &[(12, &[b'h'; 255]), (15, &[b'd'; 255])]),
         notes: &[
@@ -95,7 +95,7 @@ const LIES: [Lie; 24] = [
         ],
         holds: |lease| lease.host_name.is_none() && lease.domain.is_none(),
     },
-    Lie {
+    InvalidOption {
         name: "names that paint the terminal",
         tell: |p| say(p, &[(12, b"\x1b[2Jbox"), (15, b"lab\nnameserver 1.2.3.4")]),
         notes: &[
@@ -104,19 +104,19 @@ const LIES: [Lie; 24] = [
         ],
         holds: |lease| lease.host_name.is_none() && lease.domain.is_none(),
     },
-    Lie {
+    InvalidOption {
         name: "a lease of no time",
         tell: |p| say(p, &[(51, &[0; 4]), (58, &[0; 4]), (59, &[0; 4])]),
         notes: &["a lease of 0 s (option 51) expires at once; the address is kept anyway"],
         holds: |lease| lease.lease_time == Some(Duration::ZERO),
     },
-    Lie {
+    InvalidOption {
         name: "a lease of one second",
         tell: |p| say(p, &[(51, &[0, 0, 0, 1]), (58, &[0; 4]), (59, &[0; 4])]),
         notes: &["a lease of 1 s (option 51) expires at once; the address is kept anyway"],
         holds: |lease| lease.lease_time == Some(SECOND),
     },
-    Lie {
+    InvalidOption {
         name: "a lease for ever with times to renew it",
         tell: |p| {
             say(
@@ -127,7 +127,7 @@ const LIES: [Lie; 24] = [
         notes: &[],
         holds: |lease| lease.lease_time.is_none() && lease.renew_after.is_none(),
     },
-    Lie {
+    InvalidOption {
         name: "times that contradict each other",
         tell: |p| say(p, &[(58, &[255; 4]), (59, &[0, 0, 0, 3])]),
         notes: &[
@@ -135,19 +135,19 @@ const LIES: [Lie; 24] = [
         ],
         holds: |lease| lease.renew_after == Some(HOUR / 2),
     },
-    Lie {
+    InvalidOption {
         name: "a netmask of nothing",
         tell: |p| say(p, &[(1, &[0; 4])]),
         notes: &["0.0.0.0 (option 1) is not a netmask for this address; using /8, its class"],
         holds: |lease| lease.prefix == 8,
     },
-    Lie {
+    InvalidOption {
         name: "a netmask with holes",
         tell: |p| say(p, &[(1, &[255, 0, 255, 0])]),
         notes: &["255.0.255.0 (option 1) is not a netmask for this address; using /8, its class"],
         holds: |lease| lease.prefix == 8,
     },
-    Lie {
+    InvalidOption {
         name: "a netmask that makes the address the network's own",
         tell: |p| say(p, &[(1, &[255, 255, 255, 252])]),
         notes: &[
@@ -155,7 +155,7 @@ const LIES: [Lie; 24] = [
         ],
         holds: |lease| lease.prefix == 8,
     },
-    Lie {
+    InvalidOption {
         name: "its own address as the broadcast address",
         tell: |p| {
             let own: [u8; 4] = p[16..20].try_into().unwrap();
@@ -164,37 +164,37 @@ const LIES: [Lie; 24] = [
         notes: &["10.0.0.100 (option 28) cannot be this network's broadcast address; ignored"],
         holds: |lease| lease.broadcast.is_none(),
     },
-    Lie {
+    InvalidOption {
         name: "a server of zeros",
         tell: |p| say(p, &[(54, &[0; 4])]),
         notes: &["option 54 names 0.0.0.0, which no host can have; ignored"],
         holds: |lease| lease.server_id.is_none(),
     },
-    Lie {
+    InvalidOption {
         name: "routes to a network of 77 bits",
         tell: |p| say(p, &[(121, &[77, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 0, 1])]),
         notes: &["the routes (option 121) end in invalid data; 0 kept"],
         holds: |lease| lease.default_gateway() == Some(ip(1).into()),
     },
-    Lie {
+    InvalidOption {
         name: "a route cut in the middle after a good one",
         tell: |p| say(p, &[(121, &[0, 10, 0, 0, 9, 24, 192, 0])]),
         notes: &["the routes (option 121) end in invalid data; 1 kept"],
         holds: |lease| lease.default_gateway() == Some(ip(9).into()),
     },
-    Lie {
+    InvalidOption {
         name: "a route by a gateway that no host can be",
         tell: |p| say(p, &[(121, &[0, 255, 255, 255, 255])]),
         notes: &["the routes (option 121) end in invalid data; 0 kept"],
         holds: |lease| lease.default_gateway() == Some(ip(1).into()),
     },
-    Lie {
+    InvalidOption {
         name: "a search list that loops",
         tell: |p| say(p, &[(119, b"\x03lab\x00\x01a\xc0\x05")]),
         notes: &["the search list (option 119) ends in invalid data; 1 kept"],
         holds: |lease| lease.search == ["lab"],
     },
-    Lie {
+    InvalidOption {
         name: "options without a value",
         tell: |p| {
             let empty: Vec<(u8, &[u8])> = [1, 3, 6, 12, 15, 26, 28, 42, 51, 58, 59, 119, 121]
@@ -211,19 +211,19 @@ const LIES: [Lie; 24] = [
         ],
         holds: |lease| lease.lease_time.is_none() && lease.routers.is_empty(),
     },
-    Lie {
+    InvalidOption {
         name: "an option longer than the message",
         tell: |p| append(p, &[6, 250, 10, 0, 0, 2]),
         notes: &["option 6 claims 250 bytes where the options field has only 4 left"],
         holds: |lease| lease.dns == [ip(53)],
     },
-    Lie {
+    InvalidOption {
         name: "everything said twice, differently",
         tell: |p| append(p, &[26, 2, 0, 68, 1, 4, 255, 0, 0, 0, 53, 1, 6, 255]),
         notes: &[],
         holds: |lease| (lease.mtu, lease.prefix) == (Some(1400), 24),
     },
-    Lie {
+    InvalidOption {
         name: "names that hold options, which are rubbish",
         tell: |p| {
             p[44..236].fill(0xee);
@@ -237,7 +237,7 @@ const LIES: [Lie; 24] = [
     },
 ];
 
-/// One init alone with a server of this habit.
+/// An init and a single server that changes its replies like this.
 fn meets(habit: Habit) -> Lan {
     let mut server = Server::dhcp(1, (100, 100), HOUR);
     server.habit = Some(habit);
@@ -247,7 +247,7 @@ fn meets(habit: Habit) -> Lan {
     lan
 }
 
-/// The root that is mounted in the end.
+/// The root that is finally chosen.
 fn root(lease: &Lease) -> Option<String> {
     let facts = LeaseFacts {
         address: Some(lease.address.into()),
@@ -264,18 +264,18 @@ fn root(lease: &Lease) -> Option<String> {
 
 #[test]
 fn each_invalid_option_costs_only_itself_and_never_the_root() {
-    for lie in &LIES {
-        let lan = meets(lie.tell);
+    for case in &INVALID_OPTIONS {
+        let lan = meets(case.tell);
         let lease = lan.clients[0].lease();
-        let lease = lease.unwrap_or_else(|| panic!("{}: no lease", lie.name));
+        let lease = lease.unwrap_or_else(|| panic!("{}: no lease", case.name));
         let notes: Vec<String> = lease.notes.iter().map(ToString::to_string).collect();
-        assert_eq!(notes, lie.notes, "{}", lie.name);
-        assert!((lie.holds)(lease), "{}: {lease:#?}", lie.name);
+        assert_eq!(notes, case.notes, "{}", case.name);
+        assert!((case.holds)(lease), "{}: {lease:#?}", case.name);
         assert_eq!(
             root(lease).as_deref(),
             Some("10.0.0.1:/root"),
             "{}",
-            lie.name
+            case.name
         );
     }
 }
@@ -288,14 +288,14 @@ fn an_invalid_address_is_never_accepted() {
         |p| give(p, [127, 0, 0, 1]),
         |p| give(p, [224, 0, 0, 1]),
         |p| give(p, [255, 255, 255, 255]),
-        // The broadcast address of its class, whatever the mask says.
+        // The broadcast address of its class, whatever the mask is.
         |p| give(p, [10, 255, 255, 255]),
         |p| give(p, [192, 0, 2, 255]),
     ];
     for (number, habit) in habits.into_iter().enumerate() {
         let mut lan = meets(habit);
         assert!(lan.clients[0].lease().is_none(), "{number}");
-        // What has no address at all is a boot server's offer, and no lie.
+        // An offer without an address is a boot server's, and valid.
         let told = lan.clients[0].unusable().map(|(server, _)| server);
         assert_eq!(told, (number > 0).then_some(ip(1)), "{number}");
         lan.run(60 * SECOND, |_| false);
@@ -320,12 +320,12 @@ fn a_root_path_of_control_characters_is_rejected_and_a_long_one_bounded() {
     assert_eq!(root(lan.clients[0].lease().expect("a lease")), None);
 }
 
-/// The lies that these numbers stand for, told one after the other.
+/// Applies the changes with these numbers, one after the other.
 fn tell_all(packet: &mut Vec<u8>, numbers: &[usize]) {
     for number in numbers {
-        // What the lies before it left is perhaps no message any more.
+        // The changes before it may have left no valid message.
         if Message::read(packet).is_ok() && packet.contains(&255) {
-            (LIES[*number].tell)(packet);
+            (INVALID_OPTIONS[*number].tell)(packet);
         }
     }
 }
@@ -335,14 +335,14 @@ proptest! {
 
     #[test]
     fn invalid_options_in_any_order_leave_a_usable_lease(
-        numbers in prop::collection::vec(0..LIES.len(), 0..8),
+        numbers in prop::collection::vec(0..INVALID_OPTIONS.len(), 0..8),
         address in any::<[u8; 4]>(),
     ) {
         let mut server = Server::dhcp(1, (100, 120), HOUR);
         let mut lan = Lan::new(32, Faults::default(), Vec::new(), 0);
         lan.add_init(1, 17);
         lan.run(Duration::ZERO, |_| false);
-        // The ACK of an honest server, then lied over.
+        // A valid server's ACK, then changed.
         let inform = netroot_proto::dhcp::inform::Inform {
             mac: lan.clients[0].mac,
             address: ip(100),
@@ -370,17 +370,17 @@ proptest! {
 
 #[test]
 fn a_hostile_first_offer_without_a_root_never_costs_the_machine_its_root() {
-    for lie in &LIES {
-        let mut liar = Server::dhcp(66, (160, 170), HOUR);
-        liar.root = None;
-        liar.habit = Some(lie.tell);
-        let mut honest = Server::dhcp(1, (100, 120), HOUR);
-        honest.delay = SECOND;
-        let mut lan = Lan::new(33, Faults::default(), vec![liar, honest], 0);
+    for case in &INVALID_OPTIONS {
+        let mut hostile = Server::dhcp(66, (160, 170), HOUR);
+        hostile.root = None;
+        hostile.habit = Some(case.tell);
+        let mut valid = Server::dhcp(1, (100, 120), HOUR);
+        valid.delay = SECOND;
+        let mut lan = Lan::new(33, Faults::default(), vec![hostile, valid], 0);
         lan.add_init(1, 23);
         lan.run(120 * SECOND, |lan| lan.clients[0].lease().is_some());
         let lease = lan.clients[0].lease();
-        let lease = lease.unwrap_or_else(|| panic!("{}: no lease", lie.name));
-        assert_eq!(lease.server_id, Some(ip(1)), "{}", lie.name);
+        let lease = lease.unwrap_or_else(|| panic!("{}: no lease", case.name));
+        assert_eq!(lease.server_id, Some(ip(1)), "{}", case.name);
     }
 }

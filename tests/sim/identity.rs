@@ -1,5 +1,5 @@
-//! One machine, one lease: what the init says of itself beside what its firmware said,
-//! by packets recorded from both on machines with the same UUID.
+//! One machine, one lease: the identity sent by the init and by its firmware, in packets
+//! recorded from both on machines with the same UUID.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -21,7 +21,7 @@ fn option(capture: &Capture, code: u8) -> Option<Vec<u8>> {
     message.options.bytes(code).map(<[u8]>::to_vec)
 }
 
-/// The DISCOVER that the init sends today on the machine whose kernel writes this UUID.
+/// The init's current DISCOVER on a machine whose kernel shows this UUID.
 fn discover(uuid: &str, architecture: u16) -> Vec<u8> {
     let identity = ClientIdentity {
         uuid: uuid_as_firmware_sends_it(uuid),
@@ -37,20 +37,20 @@ fn discover(uuid: &str, architecture: u16) -> Vec<u8> {
     from_client(&frame).expect("a DISCOVER").to_vec()
 }
 
-/// What that says.
+/// Its options.
 fn said(uuid: &str, architecture: u16) -> Message {
     Message::read(&discover(uuid, architecture)).unwrap()
 }
 
 #[test]
 fn the_uuid_is_bit_for_bit_what_each_firmware_sends() {
-    // `/sys/class/dmi/id/product_uuid` has it in lower case, and a line's end.
+    // `/sys/class/dmi/id/product_uuid` shows it in lower case, with a newline.
     let ours = said(&format!("{}\n", captures::UUID), 0);
     let ours = ours.options.bytes(code::CLIENT_UUID).unwrap();
     for capture in [OVMF_OF_UUID, IPXE_OF_UUID, INIT_OF_UUID] {
         assert_eq!(option(&capture, code::CLIENT_UUID).as_deref(), Some(ours));
     }
-    // It lies in SMBIOS with three fields backwards: not as it reads.
+    // SMBIOS stores three fields in the other byte order.
     assert_eq!(ours[..5], [0, 0xba, 0x28, 0x4e, 0x1b]);
 }
 
@@ -61,7 +61,7 @@ fn client_identifier_and_architecture_equal_the_firmwares() {
         let of = |code| option(&capture, code);
         let same = |code| of(code).as_deref() == ours.options.bytes(code);
         assert!(same(code::CLIENT_ARCH));
-        // OVMF calls itself by its card alone.
+        // OVMF identifies itself by its NIC alone.
         assert!(same(code::CLIENT_ID) || of(code::CLIENT_ID).is_none());
         let mac = Message::read(&capture.bytes()).unwrap().header.mac;
         assert_eq!(mac, ours.header.mac);
@@ -73,7 +73,7 @@ fn client_identifier_and_architecture_equal_the_firmwares() {
 fn the_recorded_init_packet_matches_the_current_one() {
     let recorded = INIT_OF_UUID.bytes();
     let mut ours = discover(captures::UUID, 0);
-    // Byte by byte, but for the transaction, which is random.
+    // Byte by byte, except for the transaction ID, which is random.
     ours[4..8].copy_from_slice(&recorded[4..8]);
     assert_eq!(ours, recorded);
 }

@@ -1,4 +1,4 @@
-//! DHCPINFORM: our init's question, and what servers make of it.
+//! DHCPINFORM: our init's request, and servers' answers.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -50,7 +50,7 @@ fn a_dhcp_server_answers_an_inform_without_address_and_times() {
     assert!(asked.wants(code::ROOT_PATH));
     // RFC 2131 table 5.
     assert_eq!((asked.requested_address, asked.server_id), (None, None));
-    // No lease came of it.
+    // It created no lease.
     let (_, pool) = server.dhcp.unwrap();
     assert_eq!(pool.bindings().count(), 0);
 }
@@ -82,7 +82,7 @@ fn inform_replies_without_or_with_an_address_are_accepted() {
 #[test]
 fn replies_to_others_and_of_other_types_are_ignored() {
     let habits: [Habit; 4] = [
-        // Another transaction, another card, a NAK, a request.
+        // Another transaction, another NIC, a NAK, a request.
         |packet| packet[4] ^= 1,
         |packet| packet[28] ^= 4,
         |packet| packet[242] = 6,

@@ -1,4 +1,4 @@
-//! An Ethernet: every frame reaches everybody whose address it bears, broadcasts reach all.
+//! An Ethernet: a frame reaches the station with its destination address, broadcasts reach all.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::server::Server;
 pub(crate) const MILLISECOND: Duration = Duration::from_millis(1);
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
-/// Where a frame is going: a place on the LAN.
+/// A station on the LAN, as a frame's destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Station {
     Client(usize),
@@ -40,7 +40,7 @@ impl Lan {
         }
     }
 
-    /// Adds a client that calls itself UEFI PXE.
+    /// Adds a client that identifies itself as UEFI PXE.
     pub(crate) fn add_firmware(&mut self, number: u8) {
         self.clients
             .push(Client::new(number, u64::from(number), Kind::Firmware));

@@ -1,4 +1,4 @@
-//! DHCP: the server's decision against smoltcp's client and our init.
+//! DHCP: the server's decisions with smoltcp's client and our init.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -45,7 +45,7 @@ fn a_server_that_answers_after_three_or_five_seconds_is_waited_for() {
         let mut lan = Lan::new(2, Faults::default(), vec![server], 1);
         lan.run(60 * SECOND, all_have_leases);
         let won = lan.clients[0].won_at().expect("a lease");
-        // One DISCOVER, one REQUEST: two thinking times and the network.
+        // One DISCOVER, one REQUEST: two server delays and the network.
         assert!(
             won < SECOND * (2 * seconds) + 20 * MILLISECOND,
             "{seconds} s: {won:?}"
@@ -191,7 +191,7 @@ fn of_two_dhcp_servers_only_the_chosen_one_acknowledges() {
     lan.run(10 * SECOND, all_have_leases);
     assert_eq!(lan.clients[0].lease().unwrap().server_id, Some(ip(1)));
     assert_eq!(lan.servers[1].sent, [Sent::DhcpOffer]);
-    // What it held is free again: the range of one has room for another machine.
+    // Its address is free again: the range of one has room for another machine.
     let (_, pool) = lan.servers[1].dhcp.as_ref().unwrap();
     assert_eq!(pool.bindings().count(), 0);
 }

@@ -1,9 +1,9 @@
-//! A link with faults, and dice that fall the same way each time.
+//! A faulty link with reproducible random numbers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// SplitMix64: enough for dice, and in ten lines.
+/// SplitMix64: sufficient, in ten lines.
 #[derive(Debug, Clone)]
 pub(crate) struct Dice(pub(crate) u64);
 
@@ -16,7 +16,7 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    /// True in `percent` of all rolls.
+    /// True in `percent` of all calls.
     pub(crate) fn percent(&mut self, percent: u64) -> bool {
         self.roll() % 100 < percent
     }
@@ -26,7 +26,7 @@ impl Dice {
     }
 }
 
-/// What a link does to datagrams.
+/// A link's faults.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Faults {
     pub(crate) loss_percent: u64,
@@ -35,7 +35,7 @@ pub(crate) struct Faults {
     pub(crate) jitter: Duration,
 }
 
-/// Datagrams on their way to a `T`.
+/// Datagrams in transit to a `T`.
 #[derive(Debug)]
 pub(crate) struct Link<T> {
     faults: Faults,
@@ -56,7 +56,7 @@ impl<T: Clone> Link<T> {
         }
     }
 
-    /// Puts a datagram on the link at `now`, after `delay`.
+    /// Sends a datagram at `now`, after `delay`.
     pub(crate) fn send(&mut self, now: Duration, delay: Duration, to: T, datagram: Vec<u8>) {
         if self.dice.percent(self.faults.loss_percent) {
             return;

@@ -1,28 +1,28 @@
-//! The simulated pair: both ends of a conversation under one fake clock, over a link that
-//! loses, delays, doubles and reorders. No sockets, no root, and every run of a seed is
-//! the same run.
+//! The simulator: both ends of a conversation under one fake clock, over a link that
+//! loses, delays, duplicates and reorders. No sockets, no root, and every run of a seed is
+//! the same.
 //!
-//! * [`lossy_link`]: the link and its dice.
+//! * [`lossy_link`]: the link and its random numbers.
 //! * [`lan`]: an Ethernet of [`server`]s (our decision) and [`client`]s (our init, and
 //!   smoltcp's `dhcpv4` socket), over [`frames`].
 //! * [`leases`]: DHCP scenarios on it.
 //! * [`offers`]: our init among several servers.
-//! * [`hostile_dhcp`]: our init among servers that lie.
-//! * [`inform`]: our init with an address and without the rest.
+//! * [`hostile_dhcp`]: our init with servers that send invalid options.
+//! * [`inform`]: our init with a static address, completed by DHCPINFORM.
 //! * [`captures`], [`pcap`], [`firmware`]: real firmware's packets, and our [`decisions`] about them.
-//! * [`requests`], [`proxy`]: what we answer to other requests, as the DHCP server and beside one.
-//! * [`identity`]: our init beside the firmware of its machine.
-//! * [`malformed_packets`]: random, cut and damaged bytes, and properties over random values.
+//! * [`requests`], [`proxy`]: our answers to other requests, as the DHCP server and beside one.
+//! * [`identity`]: our init and the firmware of its machine.
+//! * [`malformed_packets`]: random, truncated and damaged bytes, and properties over random values.
 //! * [`files`]: our TFTP sender against a receiver that behaves like EDK2's.
 
-// Dice and block numbers are cut to size on purpose here.
+// Random numbers and block numbers are truncated on purpose here.
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss
 )]
 
-// `cfg(test)` says to clippy that unwrapping is fine in here.
+// `cfg(test)` lets clippy accept unwrap in these modules.
 #[cfg(test)]
 mod captures;
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Properties: random, truncated and damaged bytes on every port, and what is written is
-//! what is read.
+//! Properties: random, truncated and damaged bytes on every port, and encoding followed by
+//! decoding.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -35,7 +35,7 @@ use super::lan::ip;
 
 const NOW: Duration = Duration::from_secs(1_000_000);
 
-/// The same cases in every run: a failure can be looked at again.
+/// The same cases in every run: failures are reproducible.
 fn cases(number: u32) -> ProptestConfig {
     ProptestConfig {
         cases: number,
@@ -78,8 +78,8 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-/// Everything that reads a datagram, in every role. A reply has to be one that any
-/// client can take and that answers the request.
+/// Passes a datagram to every reader, in every role. A reply must be acceptable to any
+/// client and answer the request.
 fn survive(datagram: &[u8]) {
     let _ = Message::read(datagram);
     let _ = Lease::read(datagram);
@@ -219,7 +219,7 @@ proptest! {
         for (code, value) in &options {
             prop_assert_eq!(read.options.bytes(*code), Some(value.as_slice()));
         }
-        // A second time through gives the same bytes.
+        // A second round gives the same bytes.
         let mut again = Draft::new(read.header.clone());
         again.file = read.file.clone();
         read.options.iter().filter(|(code, _)| *code != 82).for_each(|(code, value)| { again.push(code, value); });
@@ -301,7 +301,7 @@ proptest! {
             }
             prop_assert!(transfer.bytes_acknowledged() <= size as u64);
         }
-        // Left alone, it ends.
+        // Without further packets, it ends.
         for _ in 0..200 {
             while transfer.poll_transmit(&mut datagram) {}
             let Some(due) = transfer.poll_timeout() else { break };
@@ -314,7 +314,7 @@ proptest! {
     fn a_pool_never_gives_one_address_to_two_machines(steps in vec((0u8..5, 0u8..12, 95u8..115, 0u64..400), 0..120)) {
         let mut pool = Pool::new(ip(100), ip(109), vec![ip(103)]).unwrap();
         let mut now = NOW;
-        // What a machine believes to own, and until when.
+        // The address that a machine believes to have, and until when.
         let mut owned: HashMap<Mac, (Ipv4Addr, Duration)> = HashMap::new();
         for (step, machine, last, seconds) in steps {
             let (mac, address) = (Mac([2, 0, 0, 0, 0, machine]), ip(last));

@@ -22,7 +22,7 @@ use super::server::{Habit, Sent, Server};
 const MAC: Mac = Mac([2, 0, 0, 0, 0, 7]);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A DHCP server that knows nothing of roots.
+/// A DHCP server without a root.
 fn router(last: u8, range: (u8, u8)) -> Server {
     Server {
         root: None,
@@ -79,7 +79,7 @@ fn a_rogue_server_without_a_root_loses_although_it_answers_first() {
     let lan = boots(servers);
     assert_eq!(lease(&lan).server_id, Some(ip(1)));
     assert_eq!(lan.servers[0].sent, [Sent::DhcpOffer]);
-    // The root was waited for, and not a moment longer.
+    // It waited for the root, and no longer.
     assert!(lan.clients[0].won_at().unwrap() < 1500 * MILLISECOND);
 }
 
@@ -226,14 +226,14 @@ fn dhcp_is_preferred_to_bootp_if_both_lead_to_a_root() {
 
 #[test]
 fn a_server_that_withdraws_its_offer_comes_last_next_time() {
-    // It refuses whatever it is asked for.
-    let liar = with_habit(Server::dhcp(66, (160, 170), HOUR), |packet| {
+    // It refuses every request.
+    let refusing = with_habit(Server::dhcp(66, (160, 170), HOUR), |packet| {
         if packet[242] == 5 {
             packet[242] = 6;
         }
     });
-    let honest = late(Server::dhcp(1, (100, 120), HOUR), 100 * MILLISECOND);
-    let lan = boots(vec![liar, honest]);
+    let other = late(Server::dhcp(1, (100, 120), HOUR), 100 * MILLISECOND);
+    let lan = boots(vec![refusing, other]);
     assert_eq!(lease(&lan).server_id, Some(ip(1)));
     assert!(lan.clients[0].won_at().unwrap() < 2 * GRACE);
 }
@@ -245,8 +245,8 @@ fn a_server_that_falls_silent_after_its_offer_comes_last_next_time() {
             packet.clear();
         }
     });
-    let honest = late(Server::dhcp(1, (100, 120), HOUR), 100 * MILLISECOND);
-    let lan = boots(vec![mute, honest]);
+    let other = late(Server::dhcp(1, (100, 120), HOUR), 100 * MILLISECOND);
+    let lan = boots(vec![mute, other]);
     assert_eq!(lease(&lan).server_id, Some(ip(1)));
 }
 
@@ -254,8 +254,8 @@ fn a_server_that_falls_silent_after_its_offer_comes_last_next_time() {
 fn a_root_path_of_control_characters_is_no_root() {
     let mut rogue = Server::dhcp(66, (160, 170), HOUR);
     rogue.root = Some((1..200).map(|n| n % 32).collect());
-    let honest = late(Server::dhcp(1, (100, 120), HOUR), 500 * MILLISECOND);
-    let lan = boots(vec![rogue, honest]);
+    let other = late(Server::dhcp(1, (100, 120), HOUR), 500 * MILLISECOND);
+    let lan = boots(vec![rogue, other]);
     assert_eq!(lease(&lan).server_id, Some(ip(1)));
 }
 
@@ -352,7 +352,7 @@ fn a_network_that_answers_for_every_address_keeps_no_machine_from_booting() {
     assert!((ip(100)..=ip(120)).contains(&lease(&lan).address));
 }
 
-/// An exchange that has just asked, and the transaction of its question.
+/// An exchange that has just sent its DISCOVER, and the transaction ID.
 fn asking(protocol: Protocol) -> (Exchange, u32) {
     let identity = ClientIdentity {
         protocol,
@@ -430,7 +430,7 @@ fn one_question_keeps_its_transaction_and_counts_its_seconds() {
     assert_eq!(address(code::SERVER_ID), Some(ip(1)));
     assert_eq!(address(code::REQUESTED_ADDRESS), Some(ip(100)));
     assert_eq!(request.options.bytes(code::RAPID_COMMIT), None);
-    // Nobody acknowledges it: another question follows.
+    // Without an ACK, another DISCOVER follows.
     let discover = sent(&mut exchange, 34 * SECOND).remove(0);
     assert_eq!(discover.kind(), Some(MessageType::Discover));
     assert_ne!(discover.header.transaction, transaction);

@@ -15,10 +15,10 @@ const FILE_HEADER: usize = 24;
 const RECORD_HEADER: usize = 16;
 const ETHERNET: u32 = 1;
 
-/// Every whole UDP datagram over IPv4, in its order; other frames are passed over.
+/// Every unfragmented UDP datagram over IPv4, in order; other frames are skipped.
 ///
 /// # Errors
-/// A sentence: what the file is instead.
+/// When the file is not such a capture: a sentence that says what it is.
 pub(crate) fn datagrams(file: &[u8]) -> Result<Vec<Datagram>, String> {
     let magic: [u8; 4] = file
         .first_chunk()
@@ -84,7 +84,7 @@ fn datagram(frame: &[u8]) -> Option<Datagram> {
     })
 }
 
-/// `UDP 10.0.0.9:68 > 255.255.255.255:67 "hi"`, tagged for VLAN 7 if that is wanted, and padded as Ethernet pads.
+/// `UDP 10.0.0.9:68 > 255.255.255.255:67 "hi"`, optionally tagged for VLAN 7, with Ethernet padding.
 fn frame(is_tagged: bool) -> Vec<u8> {
     let mut frame = vec![0xff; 12];
     if is_tagged {

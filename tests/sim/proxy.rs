@@ -1,4 +1,4 @@
-//! Our boot server beside another DHCP server, towards our own init.
+//! Our boot server beside another DHCP server, with our own init as client.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -14,7 +14,7 @@ use netroot_proto::pxe::strategy::Strategy;
 
 use super::lan::{SECOND, ip};
 
-/// What our boot server says, as a proxy, to a client of this class.
+/// Our boot server's answer, as a proxy, to a client of this class.
 fn proxy_answers(kind: MessageType, class: &[u8], root: Option<&[u8]>) -> Decision {
     let mac = Mac([2, 0, 0, 0, 0, 7]);
     let mut draft = Draft::new(Header {
@@ -84,7 +84,7 @@ fn every_unanswered_request_of_the_init_has_a_reason() {
         let decision = proxy_answers(kind, INIT_VENDOR_CLASS, root);
         assert_eq!(decision, Decision::Ignore(reason));
     }
-    // Who only resembles it is a stranger.
+    // A similar class is not ours.
     let decision = proxy_answers(MessageType::Discover, b"netroots", Some(b"/root"));
     assert_eq!(decision, Decision::Ignore(Reason::NotNetworkBoot));
 }

@@ -1,4 +1,4 @@
-//! The DHCP server's side of a lease's life, request by request, and what it says to whom.
+//! The DHCP server's side of a lease, request by request, and its answers.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 

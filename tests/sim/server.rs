@@ -20,10 +20,10 @@ use smoltcp::wire::{
 use super::frames::{datagram, udp};
 use super::lan::ip;
 
-/// What a server does to a reply before it leaves.
+/// A change to a server's replies.
 pub(crate) type Habit = fn(&mut Vec<u8>);
 
-/// An answer of the server, without what is in it.
+/// An answer of the server, without its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
     DhcpOffer,
@@ -51,17 +51,17 @@ pub(crate) struct Server {
     pub(crate) mac: Mac,
     /// `None` is the ProxyDHCP role.
     pub(crate) dhcp: Option<(SubnetOptions, Pool)>,
-    /// How long it thinks before it answers: dnsmasq pings an address for three seconds.
+    /// Its delay before it answers: dnsmasq pings an address for three seconds.
     pub(crate) delay: Duration,
-    /// What it answered.
+    /// Its answers.
     pub(crate) sent: Vec<Sent>,
-    /// What it was last asked.
+    /// The last request.
     pub(crate) asked: Option<Request>,
-    /// What it does to its replies before they leave: real servers are not all like ours.
+    /// A change to its replies before they are sent: real servers differ from ours.
     pub(crate) habit: Option<Habit>,
     /// Option 17.
     pub(crate) root: Option<Vec<u8>>,
-    /// It takes a request of BOOTP for a DISCOVER, which ours does not.
+    /// It treats a BOOTP request as a DISCOVER, unlike ours.
     pub(crate) knows_bootp: bool,
 }
 
@@ -145,7 +145,7 @@ impl Server {
         self.sent.push(Sent::of(&reply.answer));
         let mac = match reply.destination {
             Destination::Broadcast => Mac::BROADCAST,
-            // The kernel's ARP would find it: whoever asked is who has the address.
+            // Stands in for the kernel's ARP: the sender has the address.
             Destination::Unicast(_) | Destination::Ethernet { .. } => request.header.mac,
             Destination::Relay(_) => return None,
         };

@@ -75,7 +75,7 @@ fn a_failure_with_panic_set_reboots_instead_of_waiting() -> Result<()> {
 
 #[test]
 fn a_failed_machine_boots_as_soon_as_the_server_starts() -> Result<()> {
-    let lan = Lan::new("late-server")?;
+    let lan = Lan::new("server-after-failure")?;
     let root = TinyRoot::make()?;
     let image = root
         .path()
