@@ -4,3 +4,6 @@ mod clients;
 mod lan;
 mod lifecycle;
 mod malformed_packets;
+mod several_images;
+#[path = "../../crates/nfs-export/tests/support/mod.rs"]
+mod support;

@@ -1,0 +1,64 @@
+//! A boot server of two images on two interfaces, as the command line cannot configure it yet.
+//!
+//! `serve-several STATE INITRD DIR1 DIR2 MAC2`: gives addresses on br0 and is a proxy on br1; the machine MAC2 boots
+//! DIR2, every other machine DIR1.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use netroot::{
+    DhcpSettings, ImageSettings, InitrdSource, Mode, NetworkSettings, Rule, Settings, serve,
+};
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let mut next = || arguments.next().context("an argument is missing");
+    let state = PathBuf::from(next()?);
+    let initrd = PathBuf::from(next()?);
+    let image = |name: &str, directory: String| ImageSettings {
+        name: Some(name.to_owned()),
+        directory: PathBuf::from(directory),
+        nfsroot: None,
+        kernel: None,
+        initrd: InitrdSource::File(initrd.clone()),
+        append: None,
+        overlay: true,
+    };
+    let images = vec![image("first", next()?), image("second", next()?)];
+    let network = |interface: &str, mode| NetworkSettings {
+        interface: Some(interface.to_owned()),
+        mode,
+        probe: false,
+    };
+    let dhcp = DhcpSettings {
+        first: Ipv4Addr::new(10, 77, 0, 100),
+        last: Ipv4Addr::new(10, 77, 0, 199),
+        router: None,
+        dns: Vec::new(),
+        lease_time: Duration::from_secs(3600),
+        anyway: false,
+    };
+    serve(&Settings {
+        networks: vec![
+            network("br0", Mode::Dhcp(dhcp)),
+            network("br1", Mode::Proxy),
+        ],
+        images,
+        rules: vec![Rule {
+            mac: Some(next()?.parse()?),
+            interface: None,
+            image: "second".to_owned(),
+        }],
+        http_port: 8069,
+        nfs_port: 2049,
+        portmapper: false,
+        allow: Vec::new(),
+        tftp_dir: None,
+        ipxe: None,
+        cache: state.join("cache"),
+        state,
+        json: true,
+    })
+}
