@@ -1,4 +1,4 @@
-//! The command line: what can be asked of `netroot`, with examples.
+//! The command line of `netroot`, with examples.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use netroot_net::Prefix;
 
 use crate::initrd_command::InitrdArgs;
 
-/// Boots machines without disks from a directory that holds a root file system.
+/// Boots diskless machines from a directory with a root file system.
 #[derive(Debug, Parser)]
 #[command(name = "netroot", version, propagate_version = true, after_help = EXAMPLES)]
 pub(crate) struct Cli {
@@ -20,22 +20,22 @@ pub(crate) struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  netroot serve /srv/debian                                beside the DHCP server that is there (ProxyDHCP)
-  netroot serve /srv/debian --dhcp 10.0.0.100-10.0.0.200   where there is none
-  netroot initrd --root /srv/debian -o initrd.img          the image alone
-  netroot check-kernel /boot/config-6.1.0-50-amd64         is this kernel fit to boot from NFS?
+  netroot serve /srv/debian                                beside an existing DHCP server (ProxyDHCP)
+  netroot serve /srv/debian --dhcp 10.0.0.100-10.0.0.200   without another DHCP server
+  netroot initrd --root /srv/debian -o initrd.img          only the initrd
+  netroot check-kernel /boot/config-6.1.0-50-amd64         can this kernel boot from NFS?
   netroot explain 'root=/dev/nfs ip=dhcp'                  what would the init do with this?";
 
 /// The tools in this binary.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Answer every machine that network-boots, and give it this directory as its root.
+    /// Serve network-booting machines with this directory as their root.
     Serve(Box<ServeArgs>),
-    /// Make the initrd for a root, as a file.
+    /// Build the initrd for a root, as a file.
     Initrd(InitrdArgs),
-    /// Tell what of an NFS root a kernel has built in, has as a module, or lacks.
+    /// Check what a kernel has, built in or as a module, of what an NFS root needs.
     CheckKernel(CheckKernelArgs),
-    /// Tell what the init would do with a kernel command line, and where each value comes from.
+    /// Explain what the init would do with a kernel command line, and where each value comes from.
     Explain(ExplainArgs),
 }
 
@@ -44,16 +44,16 @@ Examples:
   netroot check-kernel /srv/debian/boot/config-6.1.0-50-amd64
   netroot check-kernel /proc/config.gz
 
-Ends with 1 when the kernel lacks something that a boot from NFS cannot do without.";
+Exits with 1 if the kernel lacks something that a boot from NFS requires.";
 
-/// What `netroot check-kernel` is told.
+/// The arguments of `netroot check-kernel`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = CHECK_KERNEL_EXAMPLES)]
 pub(crate) struct CheckKernelArgs {
     /// The kernel's configuration: a config-* file, or /proc/config.gz.
     pub(crate) file: PathBuf,
 
-    /// One JSON object instead of text.
+    /// Print one JSON object instead of text.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -64,13 +64,13 @@ Examples:
   netroot explain 'root=nfs:10.0.0.1:/srv/debian,vers=3 ip=10.0.0.7::10.0.0.1:255.255.255.0::eth0:off'
   netroot explain \"$(cat /proc/cmdline)\"
 
-Ends with 1 when a parameter makes no sense.";
+Exits with 1 if a parameter is invalid.";
 
-/// What `netroot explain` is told.
+/// The arguments of `netroot explain`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXPLAIN_EXAMPLES)]
 pub(crate) struct ExplainArgs {
-    /// Print one JSON object, for programs.
+    /// Print one JSON object instead of text.
     #[arg(long)]
     pub(crate) json: bool,
     /// The command line, quoted.
@@ -81,33 +81,33 @@ pub(crate) struct ExplainArgs {
 const SERVE_EXAMPLES: &str = "\
 Examples:
   netroot serve /srv/debian
-      One interface is up: that one. Another machine (the router) gives addresses; netroot adds the boot part.
+      On the only interface that is up. Another machine (the router) gives addresses; netroot adds the boot part.
   netroot serve /srv/debian --interface eth1 --dhcp 10.0.0.100-10.0.0.200
-      A wire of its own: netroot gives the addresses too.
+      On a network of its own: netroot gives the addresses too.
   netroot serve /srv/debian --append 'console=ttyS0'
-      The machines have serial consoles.
+      For machines with serial consoles.
   netroot serve /srv/debian --nfsroot 10.0.0.5:/srv/debian,vers=3
-      Another server exports the root (writable, perhaps); netroot does all but that.
+      Another server exports the root (perhaps writable); netroot does everything else.
 
 Ports: UDP 67 and 4011 (DHCP, PXE), UDP 69 (TFTP), TCP 8069 (HTTP), TCP 2049 (NFS and MOUNT).
-Nothing is ever written to the directory, and no machine can write through this server.";
+netroot never writes to the directory, and no machine can write through it.";
 
-/// What `netroot serve` is told; everything but the directory has a default.
+/// The arguments of `netroot serve`; all but the directory have a default.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = SERVE_EXAMPLES)]
 pub(crate) struct ServeArgs {
-    /// The directory that holds the root file system: its kernel in /boot, its modules in /lib/modules.
+    /// The directory of the root file system, with its kernel in /boot and its modules in /lib/modules.
     pub(crate) dir: PathBuf,
 
-    /// The interface to answer on [default: the only one that is up with an IPv4 address].
+    /// The interface to serve [default: the only one that is up with an IPv4 address].
     #[arg(long, value_name = "IF")]
     pub(crate) interface: Option<String>,
 
-    /// Give addresses from this range, as the wire's only DHCP server [default: ProxyDHCP].
+    /// Give addresses from this range, as the network's only DHCP server [default: ProxyDHCP].
     #[arg(long, value_name = "A-B")]
     pub(crate) dhcp: Option<AddressRange>,
 
-    /// With --dhcp: give addresses although another DHCP server answers on this wire.
+    /// With --dhcp: give addresses even if another DHCP server answers on this network.
     #[arg(long, requires = "dhcp")]
     pub(crate) dhcp_anyway: bool,
 
@@ -115,20 +115,20 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     pub(crate) no_probe: bool,
 
-    /// With --dhcp: the router that machines are told [default: none].
+    /// With --dhcp: the router to announce [default: none].
     #[arg(long, value_name = "ADDR", requires = "dhcp")]
     pub(crate) router: Option<Ipv4Addr>,
 
-    /// With --dhcp: a name server that machines are told; may be given several times.
+    /// With --dhcp: a name server to announce; may be given several times.
     #[arg(long, value_name = "ADDR", requires = "dhcp")]
     pub(crate) dns: Vec<Ipv4Addr>,
 
-    /// With --dhcp: how long an address is lent, in seconds.
+    /// With --dhcp: the lease time, in seconds.
     #[arg(long, value_name = "SECONDS", requires = "dhcp", default_value_t = 3600,
           value_parser = clap::value_parser!(u32).range(60..))]
     pub(crate) lease_time: u32,
 
-    /// Boot this kernel [default: the newest in the directory's /boot].
+    /// The kernel to boot [default: the newest in the directory's /boot].
     #[arg(long, value_name = "VERSION")]
     pub(crate) kernel: Option<String>,
 
@@ -136,64 +136,64 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "LIST", default_value = "netboot")]
     pub(crate) modules: String,
 
-    /// The program that is /init in the initrd [default: the one that netroot carries].
+    /// The program that becomes /init in the initrd [default: the one built into netroot].
     #[arg(long, value_name = "FILE")]
     pub(crate) init: Option<PathBuf>,
 
-    /// Hand out this initrd instead of making one.
+    /// Use this initrd instead of building one.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["modules", "init"])]
     pub(crate) initrd: Option<PathBuf>,
 
-    /// Added to the kernel's command line, for example 'console=ttyS0 quiet'.
+    /// Append this to the kernel's command line, for example 'console=ttyS0 quiet'.
     #[arg(long, value_name = "CMDLINE", value_parser = one_line)]
     pub(crate) append: Option<String>,
 
-    /// Do not ask for the tmpfs overlay that makes an untouched root come up writable.
+    /// Do not enable the tmpfs overlay that makes the read-only root writable.
     #[arg(long)]
     pub(crate) no_overlay: bool,
 
-    /// Machines mount this export instead of ours, which is then off.
+    /// Let machines mount this export of another server; netroot exports nothing then.
     #[arg(long, value_name = "ADDR:/PATH[,OPTS]", value_parser = nfsroot)]
     pub(crate) nfsroot: Option<String>,
 
-    /// Who may mount: a network such as 10.0.0.0/24; may be given several times [default: the interface's].
+    /// A network that may mount the root, such as 10.0.0.0/24; may be given several times [default: the interface's].
     #[arg(long, value_name = "NETWORK", conflicts_with = "nfsroot", value_parser = ipv4_network)]
     pub(crate) allow: Vec<Prefix>,
 
-    /// The HTTP server's port.
+    /// The port of the HTTP server.
     #[arg(long, value_name = "PORT", default_value_t = 8069)]
     pub(crate) http_port: u16,
 
-    /// The NFS server's port.
+    /// The port of the NFS server.
     #[arg(long, value_name = "PORT", default_value_t = 2049)]
     pub(crate) nfs_port: u16,
 
-    /// Answer the portmapper's questions on port 111 too (for clients that were not told our ports).
+    /// Also answer as portmapper on port 111 (for clients that are not given the ports).
     #[arg(long, conflicts_with = "nfsroot")]
     pub(crate) portmapper: bool,
 
-    /// Also give, over TFTP and HTTP, the world-readable files of this folder.
+    /// Also serve the world-readable files of this folder over TFTP and HTTP.
     #[arg(long, value_name = "DIR")]
     pub(crate) tftp_dir: Option<PathBuf>,
 
-    /// Where iPXE's binaries are [default: where distributions' packages put them].
+    /// The folder of iPXE's binaries [default: where distributions install them].
     #[arg(long, value_name = "DIR")]
     pub(crate) ipxe: Option<PathBuf>,
 
-    /// What has to outlive a restart: the export's key and the leases.
+    /// The folder for what outlives a restart: the export's key and the leases.
     #[arg(long, value_name = "DIR", default_value = "/var/lib/netroot")]
     pub(crate) state: PathBuf,
 
-    /// Where made initrds are kept.
+    /// The folder for initrds that were built.
     #[arg(long, value_name = "DIR", default_value = "/var/cache/netroot")]
     pub(crate) cache: PathBuf,
 
-    /// One JSON object per event on standard output.
+    /// Log one JSON object per event instead of text (documented in EVENTS.md).
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Two addresses, the first not above the second.
+/// Two addresses, the first not higher than the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AddressRange {
     /// The lowest address.
@@ -202,7 +202,7 @@ pub(crate) struct AddressRange {
     pub(crate) last: Ipv4Addr,
 }
 
-/// Why an option's value makes no sense.
+/// Why an option's value is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ValueError {
     /// Not `A-B`.
@@ -219,8 +219,8 @@ pub(crate) enum ValueError {
     /// Not `A/N`.
     #[error("expected a network such as 10.0.0.0/24, or one address")]
     NotANetwork,
-    /// Would end the script's line.
-    #[error("a command line has no control characters")]
+    /// It would end the script's line.
+    #[error("a command line cannot have control characters")]
     ControlCharacter,
     /// Not `ADDR:/PATH`.
     #[error(
@@ -282,16 +282,16 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_options_do_not_contradict_each_other() {
+    fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn a_directory_is_all_that_serve_needs() {
-        let told = serve(&["/srv/debian"]).unwrap();
-        assert_eq!((told.http_port, told.nfs_port), (8069, 2049));
-        assert_eq!(told.modules, "netboot");
-        assert!(told.dhcp.is_none() && !told.no_overlay && !told.json);
+    fn serve_needs_only_a_directory() {
+        let args = serve(&["/srv/debian"]).unwrap();
+        assert_eq!((args.http_port, args.nfs_port), (8069, 2049));
+        assert_eq!(args.modules, "netboot");
+        assert!(args.dhcp.is_none() && !args.no_overlay && !args.json);
         assert!(serve(&[]).is_err());
     }
 
@@ -315,10 +315,10 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_belongs_to_dhcp_alone_needs_it() {
+    fn options_for_dhcp_require_the_option_dhcp() {
         assert!(serve(&["/srv", "--dhcp-anyway"]).is_err());
         assert!(serve(&["/srv", "--router", "10.0.0.1"]).is_err());
-        let told = serve(&[
+        let args = serve(&[
             "/srv",
             "--dhcp",
             "10.0.0.2-10.0.0.9",
@@ -327,7 +327,7 @@ pub(crate) mod tests {
             "--dns",
             "1.1.1.1",
         ]);
-        assert_eq!(told.unwrap().dns.len(), 2);
+        assert_eq!(args.unwrap().dns.len(), 2);
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     };
     let timeline = Timeline::new(format, Arc::clone(&counters), Arc::new(Machines::new()));
 
-    // What there is to boot.
+    // The images.
     let images = settings.images.iter().map(OpenImage::open);
     let images = images.collect::<Result<Vec<_>, _>>()?;
     let mut loaders = loaders::find(settings.ipxe.as_deref());

@@ -1,4 +1,4 @@
-//! Why `netroot serve` did not start, or stopped: every part's own error, told by its own sentence.
+//! Why `netroot serve` did not start, or stopped: the error of each part, with its own sentence.
 
 use std::io;
 use std::path::PathBuf;
@@ -24,32 +24,32 @@ pub(crate) enum ServeError {
     /// Not root.
     #[error(transparent)]
     Privileges(#[from] PrivilegeError),
-    /// Not the directory that was meant.
+    /// The directory cannot be used.
     #[error("{} cannot be served", dir.display())]
     Directory {
         /// As given.
         dir: PathBuf,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
-    /// Its files.
+    /// Its files cannot be used.
     #[error(transparent)]
     Root(#[from] RootTreeError),
-    /// Its kernel.
+    /// It has no usable kernel.
     #[error(transparent)]
     Kernel(#[from] KernelError),
-    /// The kernel's file, as what is handed out.
+    /// The kernel's file cannot be served.
     #[error("the kernel {} cannot be served", path.display())]
     KernelFile {
         /// Where it is.
         path: PathBuf,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
     /// The initrd.
     #[error(transparent)]
     Image(#[from] InitrdError),
-    /// The wire.
+    /// The interface.
     #[error(transparent)]
     Interface(#[from] InterfaceError),
     /// A port.
@@ -58,15 +58,15 @@ pub(crate) enum ServeError {
     /// The range.
     #[error(transparent)]
     Role(#[from] DhcpRoleError),
-    /// Somebody else gives the addresses.
+    /// Another DHCP server gives the addresses.
     #[error(transparent)]
     AlreadyServed(#[from] AlreadyServed),
     /// The probe.
-    #[error("{interface} could not be asked for other DHCP servers (--no-probe leaves that out)")]
+    #[error("cannot look for other DHCP servers on {interface} (--no-probe skips that)")]
     Probe {
-        /// The wire.
+        /// The interface.
         interface: String,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
     /// `--tftp-dir`.

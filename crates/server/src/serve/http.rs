@@ -57,7 +57,7 @@ pub(crate) struct Site {
     pub(crate) nfs: Option<Arc<netroot_nfs_export::Server>>,
     /// The machines' boot reports.
     pub(crate) reports: Reports,
-    /// How many connections there are, on all listeners together.
+    /// The limits on connections, for all listeners together.
     pub(crate) limits: Arc<ConnectionLimits>,
 }
 

@@ -1,8 +1,8 @@
-//! The initrd that machines are given: made by ourselves, in another process, and kept.
+//! The initrd that machines boot: built by a child process, and cached.
 //!
-//! Packing an image takes tens of megabytes for a few seconds. A child process (`netroot initrd …`) pays for that
-//! and gives it all back at its end; the server only ever holds the open file. The image is kept in the cache
-//! folder under a fingerprint of what it was made from, so that a restart makes nothing anew.
+//! Building an initrd takes tens of megabytes of memory for a few seconds. A child process (`netroot initrd …`) takes
+//! them and returns them when it ends; the server holds only the open file. The initrd is kept in the cache folder under
+//! a fingerprint of what it was built from, so that a restart builds nothing again.
 
 mod fingerprint;
 mod request;
@@ -18,65 +18,65 @@ use crate::serve::events::Event;
 use fingerprint::fingerprint;
 pub(crate) use request::InitrdRequest;
 
-/// How many images are kept: some kernels and module lists in turn.
+/// How many initrds are kept: those of several kernels and module lists.
 const KEPT: usize = 8;
-/// The image's name while it is made.
+/// The initrd's name while it is built.
 const WRITTEN: &str = "initrd.img";
-/// When an image that is not finished is nobody's any more.
+/// The age at which an unfinished initrd counts as abandoned.
 const ABANDONED: Duration = Duration::from_secs(3600);
-/// zstd's. Packed as small as it goes (19), Debian's drivers take a minute of somebody's waiting for a tenth less to
-/// send; `netroot initrd` does that when it is asked for a file to keep.
+/// The level of zstd. At 19, Debian's drivers take a minute to compress for a tenth less to send; that is the default of
+/// `netroot initrd`, which writes a file to keep.
 const LEVEL: &str = "12";
 
-/// Why there is no initrd.
+/// Why no initrd is available.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InitrdError {
-    /// No folder for it.
-    #[error("no folder to make the initrd in")]
+    /// No folder to build it in.
+    #[error("cannot create a folder to build the initrd in")]
     Folder(#[source] io::Error),
     /// The child could not be started.
-    #[error("`netroot initrd` could not be started")]
+    #[error("cannot start `netroot initrd`")]
     Start(#[source] io::Error),
     /// The child could not be waited for.
-    #[error("`netroot initrd` was lost")]
+    #[error("cannot wait for `netroot initrd`")]
     Wait(#[source] io::Error),
-    /// The child failed; its own words say why.
-    #[error("the initrd could not be made: {}", said.trim().trim_start_matches("netroot: "))]
+    /// The child failed; its output says why.
+    #[error("cannot build the initrd: {}", said.trim().trim_start_matches("netroot: "))]
     Failed {
         /// What it wrote.
         said: String,
     },
-    /// The image cannot be read back.
-    #[error("the initrd {} could not be opened", path.display())]
+    /// The initrd cannot be opened.
+    #[error("cannot open the initrd {}", path.display())]
     Open {
         /// Where it is.
         path: PathBuf,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// An image that is there, or on its way.
+/// An initrd that exists, or that is being built.
 #[derive(Debug)]
 pub(crate) enum InitrdBuild {
     /// `--initrd` names it.
     Given(Content),
-    /// It was made before.
+    /// It was built at an earlier start.
     Kept(Content),
-    /// A child is at it.
+    /// A child process is building it.
     Running {
         /// The child.
         child: Worker,
-        /// The folder that it writes in; removed with all that is still in it.
+        /// The folder that it writes to; removed with its contents when dropped.
         workshop: tempfile::TempDir,
-        /// Where the image is kept, if anywhere.
+        /// Where the initrd is kept, if anywhere.
         keep: Option<PathBuf>,
-        /// Since when.
+        /// When it started.
         began: Instant,
     },
 }
 
-/// A child that does not outlive its order: a server that is refused a port leaves nobody packing.
+/// A child process that is killed when dropped: a server that fails to start leaves no process behind.
 #[derive(Debug)]
 pub(crate) struct Worker(Option<Child>);
 
@@ -92,14 +92,14 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         if let Some(child) = &mut self.0 {
-            // It may have ended by itself, which is as good.
+            // It may have ended already.
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 }
 
-/// Finds the image in `cache`, or starts to make it.
+/// Finds the initrd in `cache`, or starts to build it.
 pub(crate) fn start(order: &InitrdRequest<'_>, cache: &Path) -> Result<InitrdBuild, InitrdError> {
     let usable = fs::create_dir_all(cache).is_ok();
     let keep = usable.then(|| cache.join(format!("initrd-{:016x}.img", fingerprint(order))));
@@ -148,7 +148,7 @@ pub(crate) fn start(order: &InitrdRequest<'_>, cache: &Path) -> Result<InitrdBui
 }
 
 impl InitrdBuild {
-    /// The image that `--initrd` names.
+    /// The initrd that `--initrd` names.
     pub(crate) fn given(path: &Path) -> Result<Self, InitrdError> {
         let content = Content::open(path).map_err(|source| InitrdError::Open {
             path: path.to_owned(),
@@ -157,7 +157,7 @@ impl InitrdBuild {
         Ok(Self::Given(content))
     }
 
-    /// Waits for the image, and logs what became of it.
+    /// Waits for the initrd, and logs the result.
     pub(crate) fn finish(self, log: impl Fn(Event)) -> Result<Content, InitrdError> {
         let (child, workshop, keep, began) = match self {
             Self::Given(content) => return Ok(content),
@@ -184,14 +184,14 @@ impl InitrdBuild {
             path: written.clone(),
             source,
         })?;
-        // Only a whole image gets the name that the next start looks for; without a folder to keep it in, the
-        // file loses its only name here and lives as long as we hold it open.
+        // Only a complete initrd gets the name that the next start looks for; without a folder to keep it in, the
+        // file loses its only name here and exists as long as it is open.
         if let Some(keep) = keep
             && fs::rename(&written, &keep).is_ok()
         {
             forget_oldest(&keep);
         }
-        // The child names the file that it wrote, whose name is gone by now.
+        // The child prints the name of the file that it wrote, which has another name by now.
         let file = format!("{}: ", written.display());
         for line in said.lines() {
             let note = line.strip_prefix(&file).unwrap_or(line).to_owned();
@@ -205,7 +205,7 @@ impl InitrdBuild {
     }
 }
 
-/// Keeps the newest images of the folder that `newest` is in, and nothing that a killed child left half done.
+/// Keeps the newest initrds of the folder that `newest` is in, and removes what killed children left unfinished.
 fn forget_oldest(newest: &Path) {
     let Some(folder) = newest.parent() else {
         return;
@@ -230,7 +230,7 @@ fn forget_oldest(newest: &Path) {
         }
     }
     for (modified, path) in parts {
-        // A younger one may be another server's, at work.
+        // A newer one may be in use by another server.
         if modified.elapsed().is_ok_and(|age| age > ABANDONED) {
             let _ = fs::remove_dir_all(path);
         }
@@ -242,7 +242,7 @@ fn forget_oldest(newest: &Path) {
         .take(surplus)
         .filter(|(_, path)| path != newest)
     {
-        // An image that cannot be removed costs disk, nothing else.
+        // An initrd that cannot be removed only costs disk space.
         let _ = fs::remove_file(path);
     }
 }
@@ -254,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_newest_images_are_kept_and_nothing_else_is_removed() {
+    fn only_the_newest_initrds_are_kept_and_nothing_else_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         for number in 0..12 {
             let path = folder.path().join(format!("initrd-{number:016x}.img"));

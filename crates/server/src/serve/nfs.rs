@@ -24,7 +24,7 @@ pub(crate) enum NfsError {
     /// The port.
     #[error(transparent)]
     Socket(#[from] SocketError),
-    /// The key is there and is no key.
+    /// The key's file has no valid key.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The directory.
@@ -35,7 +35,7 @@ pub(crate) enum NfsError {
     Start(#[from] StartError),
 }
 
-/// The exports with their sockets, not started yet: threads come after privileges are given up.
+/// The exports with their sockets, not started yet: threads are started after privileges are dropped.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     exports: Vec<Export>,
@@ -105,8 +105,8 @@ fn exported(catalog: &Catalog) -> BTreeMap<PathBuf, Vec<String>> {
     directories
 }
 
-/// The key, made at the first start. Where it cannot be stored, one for this run; where it cannot be read, an
-/// error, since running machines would lose their root without a word.
+/// The key, created at the first start. If it cannot be stored, one for this run; if it cannot be read, an error, since
+/// running machines would lose their root without an explanation.
 fn key(state: &Path, timeline: &Timeline) -> Result<HandleKey, KeyError> {
     let path: PathBuf = state.join("export.key");
     match HandleKey::load_or_create(&path) {
@@ -139,7 +139,7 @@ pub(crate) fn start(prepared: Prepared, timeline: Timeline) -> Result<Server, Nf
 struct NewestMount(Mutex<Option<(IpAddr, String, Instant)>>);
 
 impl NewestMount {
-    /// How far apart the two are at most, on a machine that is emulated and has much to do.
+    /// How far apart the two are at most, on an emulated machine under load.
     const SPAN: Duration = Duration::from_secs(10);
 
     fn repeats(&self, event: &NfsEvent, now: Instant) -> bool {
@@ -178,7 +178,7 @@ fn log(timeline: &Timeline, event: NfsEvent) {
     }
 }
 
-/// What the export counted, by name: all that happened, friendly or not.
+/// The export's counters, by name.
 pub(crate) fn counted(counts: &Counts) -> BTreeMap<&'static str, u64> {
     BTreeMap::from([
         ("nfs_connections", counts.connections),
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_asking_after_the_init_is_one_mount_and_another_boot_is_another() {
+    fn the_mount_of_the_kernel_after_the_inits_is_not_logged_again() {
         let newest = NewestMount::default();
         let mounted = |client: &str| NfsEvent::Mounted {
             client: client.parse().unwrap(),

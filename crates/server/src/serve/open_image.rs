@@ -1,4 +1,4 @@
-//! A configured image with its directory opened: its kernel chosen, its initrd given or on its way.
+//! A configured image with its directory open, its kernel chosen, and its initrd given or being built.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What the server tells about itself: `/` for people, `/status` for programs.
+//! The server's status: `/` as text, `/status` as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

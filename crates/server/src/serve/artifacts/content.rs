@@ -12,11 +12,11 @@ use rustix::fs::{Mode, OFlags};
 /// Bytes in memory or in a file that stays open: a transfer sees one version from its start to its end.
 #[derive(Debug, Clone)]
 pub(crate) enum Content {
-    /// Made here.
+    /// Generated.
     Memory(Bytes),
-    /// Read where it lies; the heap never holds it.
+    /// Read from the file; never held in memory.
     File {
-        /// Read by position: transfers share it.
+        /// Read by position, since transfers share it.
         file: Arc<File>,
         /// Its length in bytes when it was opened.
         length: u64,
@@ -26,12 +26,12 @@ pub(crate) enum Content {
 impl Content {
     /// Opens a regular file.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        // O_NONBLOCK: a FIFO in the place of a file must not stop the server.
+        // O_NONBLOCK: a FIFO in place of a file must not block the server.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         Self::from_regular(rustix::fs::open(path, flags, Mode::empty())?.into())
     }
 
-    /// Takes an open file, which has to be a regular one.
+    /// Uses an open file, which has to be a regular one.
     pub(crate) fn from_regular(file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         if !metadata.is_file() {
@@ -46,7 +46,7 @@ impl Content {
         })
     }
 
-    /// How many bytes there are.
+    /// Its length in bytes.
     pub(crate) fn length(&self) -> u64 {
         match self {
             Self::Memory(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
@@ -54,11 +54,11 @@ impl Content {
         }
     }
 
-    /// Fills `buffer` from `offset`, or up to the end; returns how many bytes that were.
+    /// Fills `buffer` from `offset`, or up to the end; returns how many bytes were read.
     ///
     /// # Errors
-    /// The file system's; `UnexpectedEof` when the file has shrunk under us, since a transfer whose length was
-    /// announced must not end early in silence.
+    /// The file system's; `UnexpectedEof` if the file has been truncated meanwhile, since a transfer whose length was
+    /// announced must not end early without an error.
     pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.length().saturating_sub(offset)).unwrap_or(usize::MAX);
         let wanted = buffer.len().min(left);

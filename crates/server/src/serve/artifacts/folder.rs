@@ -23,7 +23,7 @@ pub(crate) struct FolderError {
 }
 
 impl Folder {
-    /// Opens the folder, once: renaming it later changes nothing.
+    /// Opens the folder once: renaming it later has no effect.
     pub(crate) fn open_path(path: &Path) -> Result<Self, FolderError> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| FolderError {
@@ -36,7 +36,7 @@ impl Folder {
     /// Opens a file of the folder.
     ///
     /// # Errors
-    /// The file system's; `PermissionDenied` for what is not for everybody.
+    /// The file system's; `PermissionDenied` for a file that is not world-readable.
     pub(super) fn open(&self, name: &str) -> io::Result<Content> {
         let file = rustix::fs::openat2(
             &self.folder,
@@ -48,8 +48,8 @@ impl Folder {
         )?;
         let facts = rustix::fs::fstat(&file)?;
         let regular = FileType::from_raw_mode(facts.st_mode) == FileType::RegularFile;
-        // As tftpd: anybody on the wire may fetch it, so it has to be for anybody. The server itself may read
-        // every file, which is no leave to hand them out.
+        // As in tftpd: anybody on the network can fetch it, so it has to be world-readable. The server itself can read
+        // every file, which is no permission to serve it.
         if !regular || !Mode::from_raw_mode(facts.st_mode).contains(Mode::ROTH) {
             return Err(io::ErrorKind::PermissionDenied.into());
         }

@@ -1,7 +1,7 @@
 //! iPXE's binaries, from the distribution's package.
 //!
-//! netroot ships no boot loader: the package's are built and patched by people who do nothing else. What is
-//! missing is told with the package's name and with what will not boot.
+//! netroot ships no boot loader: distributions build and patch them. A missing one is reported with the package's name
+//! and with the machines that will not boot.
 
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,8 @@ use netroot_proto::pxe::config::Loader;
 
 use super::content::Content;
 
-/// A platform's loaders: the name that machines ask for, and the names that packages give it, below the places:
-/// Debian's and Arch's first, then Fedora's and openSUSE's.
+/// A platform's loaders: the name that machines request, and the file names in packages, below [`FOLDERS`]: those of
+/// Debian and Arch first, then those of Fedora and openSUSE.
 struct Platforms {
     platform: Platform,
     first: (&'static str, &'static [&'static str]),
@@ -63,8 +63,8 @@ const LOADERS: [Platforms; 3] = [
     },
 ];
 
-/// Where packages put them: Debian and Ubuntu; Fedora, openSUSE and Arch; and what an administrator put by hand.
-const PLACES: [&str; 3] = ["/usr/lib/ipxe", "/usr/share/ipxe", "/usr/local/share/ipxe"];
+/// Where they are installed: by Debian and Ubuntu; by Fedora, openSUSE and Arch; and by hand.
+const FOLDERS: [&str; 3] = ["/usr/lib/ipxe", "/usr/share/ipxe", "/usr/local/share/ipxe"];
 
 /// A loader that most machines of a kind need, and that was not found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,15 +90,15 @@ pub(crate) struct Loaders {
 
 /// Looks for every loader in `folder`, or where packages install them.
 pub(crate) fn find(folder: Option<&Path>) -> Loaders {
-    let places: Vec<PathBuf> = match folder {
+    let folders: Vec<PathBuf> = match folder {
         Some(folder) => vec![folder.to_owned()],
-        None => PLACES.iter().map(PathBuf::from).collect(),
+        None => FOLDERS.iter().map(PathBuf::from).collect(),
     };
     let mut loaders = Loaders::default();
     let mut put = |(name, files): (&'static str, &[&str])| {
-        let content = places
+        let content = folders
             .iter()
-            .flat_map(|place| files.iter().map(move |file| place.join(file)))
+            .flat_map(|folder| files.iter().map(move |file| folder.join(file)))
             .find_map(|path| Content::open(&path).ok())?;
         loaders.files.push((name, content));
         Some(name.to_owned())
@@ -114,7 +114,7 @@ pub(crate) fn find(folder: Option<&Path>) -> Loaders {
                     second,
                 });
             }
-            // The alternative is better than nothing.
+            // The second loader is better than none.
             (None, Some(only), _) => {
                 found.push(Loader {
                     platform: line.platform,
@@ -126,7 +126,7 @@ pub(crate) fn find(folder: Option<&Path>) -> Loaders {
                 missing.push(MissingLoader {
                     loader: line.first.0,
                     machines: serves,
-                    searched: places.clone(),
+                    searched: folders.clone(),
                 });
             }
             (None, None, None) => {}
@@ -145,7 +145,7 @@ mod tests {
     use crate::serve::events::Warning;
 
     #[test]
-    fn fedoras_names_are_found_under_the_names_that_machines_ask_for() {
+    fn fedoras_files_are_served_under_the_names_that_machines_request() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("ipxe-snponly-x86_64.efi"), "snp").unwrap();
         let Loaders {
@@ -161,12 +161,14 @@ mod tests {
             second: None,
         };
         assert_eq!(by_platform, [only]);
-        let told: Vec<_> = missing
+        let warnings: Vec<_> = missing
             .into_iter()
             .map(|loader| Warning::from(loader).to_string())
             .collect();
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].starts_with("BIOS machines cannot boot: iPXE's undionly.kpxe is not in "));
-        assert!(told[0].contains("apt install ipxe"));
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(
+            warnings[0].starts_with("BIOS machines cannot boot: iPXE's undionly.kpxe is not in ")
+        );
+        assert!(warnings[0].contains("apt install ipxe"));
     }
 }

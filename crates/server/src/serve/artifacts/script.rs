@@ -1,6 +1,6 @@
-//! The iPXE scripts: what the loader is told to fetch and to boot.
+//! The iPXE scripts: what the loader fetches and boots.
 //!
-//! Pure text from values. Every URL is absolute and holds the address that the machine reached us at: iPXE's own
+//! Pure. Every URL is absolute and has the address at which the machine reached the server: iPXE's own
 //! `${next-server}` is the *main* DHCP server's, which is another machine in proxy mode.
 
 use std::fmt::Write;
@@ -10,14 +10,14 @@ use netroot_net::Mac;
 
 use crate::catalog::{INITRD, Image};
 
-/// The script that iPXE asks for beside its own binary.
+/// The script that iPXE requests from the folder of its own binary.
 pub(crate) const AUTOEXEC: &str = "autoexec.ipxe";
-/// The script for a machine that did not say which one it is.
+/// The script for a machine that does not identify itself.
 pub(crate) const GENERIC: &str = "boot.ipxe";
 /// Where the init posts its boot reports; the machine's hardware address follows.
 pub(crate) const REPORT: &str = "/report/";
 
-/// The script that boots a machine; `server` is our HTTP address as the machine reaches it.
+/// The script that boots a machine; `server` is the HTTP server's address as the machine reaches it.
 pub(crate) fn boot(image: &Image, server: SocketAddrV4, mac: Option<Mac>) -> String {
     let Image { name, kernel, .. } = image;
     let linux = &kernel.version;
@@ -25,7 +25,7 @@ pub(crate) fn boot(image: &Image, server: SocketAddrV4, mac: Option<Mac>) -> Str
     let (kernel, initrd) = (image.kernel_name(), image.initrd_name());
     let whom = mac.map_or_else(|| "any machine".to_owned(), |mac| mac.to_string());
     let mut script = format!("#!ipxe\n# netroot: {whom} boots {name} with Linux {linux}\n");
-    // A failed attempt may have left half an image behind: each attempt starts without any.
+    // A failed attempt may have left a partial image (iPXE's word for a loaded file): each attempt starts without any.
     let _ = write!(
         script,
         "\
@@ -56,7 +56,7 @@ goto start
     );
     script
 }
-/// The script that iPXE runs before it asks anybody: it fetches the machine's own.
+/// The script that iPXE runs before any other: it fetches the machine's own.
 pub(crate) fn autoexec(server: SocketAddrV4) -> String {
     format!(
         "\
@@ -92,7 +92,7 @@ mod tests {
     const MAC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 
     #[test]
-    fn every_url_of_a_script_is_absolute_and_every_jump_has_its_label() {
+    fn every_url_in_a_script_is_absolute_and_every_jump_has_its_label() {
         for script in [
             boot(&image("bookworm"), SERVER, Some(MAC)),
             autoexec(SERVER),

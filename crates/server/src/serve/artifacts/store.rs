@@ -1,7 +1,7 @@
-//! name → artifact: the one look-up behind TFTP and HTTP.
+//! name → artifact: the lookup behind TFTP and HTTP.
 //!
-//! A virtual name space first: loaders, scripts, kernel, initrd. Then, only with `--tftp-dir`, a folder, which
-//! `openat2(RESOLVE_BENEATH)` never leaves. Nothing else can be named, and nothing can be written.
+//! First a virtual name space: loaders, scripts, kernel, initrd. Then, only with `--tftp-dir`, a folder, which
+//! `openat2(RESOLVE_BENEATH)` never leaves. Nothing else is served, and nothing can be written.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
@@ -25,20 +25,20 @@ const INITRD: &str = "initrd.img";
 pub(crate) struct Artifact {
     /// The bytes.
     pub(crate) content: Content,
-    /// What HTTP calls it; EDK2's HTTP boot goes by it.
+    /// Its Content-Type, which EDK2's HTTP boot depends on.
     pub(crate) content_type: &'static str,
     /// What it is to a boot.
     pub(crate) role: Role,
-    /// The machine that the name itself tells.
+    /// The machine, if the name identifies it.
     pub(crate) machine: Option<Mac>,
 }
 
-/// What a thing is to a boot.
+/// What a file is to a boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// What firmware loads.
     Loader,
-    /// What the loader is told by.
+    /// The loader's script.
     Script,
     /// The kernel.
     Kernel,
@@ -243,7 +243,7 @@ pub(crate) mod tests {
             let root = format!(" nfsroot=10.0.0.1:/{name},vers=3");
             assert!(script.contains(&root), "{script}");
         }
-        // Without a name in the URL, the neighbour table may tell which machine it is.
+        // Without a name in the URL, the ARP table may identify the machine.
         let known = artifacts.find("boot.ipxe", &ETH0, || machine(2)).unwrap();
         let known = String::from_utf8(bytes(&known)).unwrap();
         assert!(known.contains("/images/fedora/vmlinuz"), "{known}");

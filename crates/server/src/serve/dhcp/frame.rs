@@ -10,7 +10,7 @@ use smoltcp::wire::{
     Ipv4Repr, UdpPacket, UdpRepr,
 };
 
-/// Time to live: frames stay on this network, but the usual number surprises nobody who captures them.
+/// Time to live: frames stay on this network, but captures show the usual number.
 const HOP_LIMIT: u8 = 64;
 
 /// One end of a datagram.

@@ -43,19 +43,19 @@ pub(crate) struct Service {
     pub(crate) catalog: Arc<Catalog>,
     /// The HTTP server's port.
     pub(crate) http_port: u16,
-    /// Who gives the addresses on it.
+    /// The DHCP role on it.
     pub(crate) role: DhcpRole,
-    /// Frames to machines that have no address yet; without it they hear a broadcast.
+    /// Sends frames to machines that have no address yet; without it they are sent a broadcast.
     pub(crate) frames: Option<PacketSocket>,
-    /// Where steps are told.
+    /// Where events are logged.
     pub(crate) timeline: Timeline,
-    /// What is counted.
+    /// The counters.
     pub(crate) counters: Arc<Counters>,
     /// The clock.
     pub(crate) clock: Clock,
 }
 
-/// Time since 1970 that never goes back: leases on disk need the former, decisions the latter.
+/// Time since 1970 that never goes back: leases on disk need the one, decisions the other.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     at_start: Duration,
@@ -93,7 +93,7 @@ pub(crate) async fn run(socket: ArrivalSocket, port: u16, service: Arc<Service>)
     }
 }
 
-/// Writes changed leases to disk every now and then, until the runtime ends.
+/// Writes changed leases to disk from time to time, until the runtime ends.
 pub(crate) async fn keep_leases(service: Arc<Service>) {
     loop {
         tokio::time::sleep(SAVE_EVERY).await;
@@ -265,7 +265,7 @@ impl Service {
             }
             other => {
                 let to: SocketAddrV4 = other.socket_address();
-                // A relay may be behind another interface; everyone else is on this one.
+                // A relay may be behind another interface; other clients are on this one.
                 let interface = if matches!(other, Destination::Relay(_)) {
                     0
                 } else {

@@ -1,7 +1,7 @@
-//! Which interface to serve on.
+//! Which interface to serve.
 //!
-//! Owns the choice and its explanation: with one candidate there is nothing to ask, with several the error lists
-//! them and the option that picks one. It never changes an interface.
+//! A single candidate is chosen; with several, the error lists them and the option that selects one. An interface is
+//! never changed.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -77,7 +77,7 @@ fn networks(addresses: &[(Ipv4Addr, Prefix)]) -> String {
     listed.join(", ")
 }
 
-/// What the system says of one interface, usable or not.
+/// An interface of this machine, usable or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Candidate {
     name: String,
@@ -99,18 +99,18 @@ impl fmt::Display for Candidate {
     }
 }
 
-/// Why there is no interface to serve on.
+/// Why no interface can be served.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InterfaceError {
-    /// The system would not list its interfaces.
-    #[error("the network interfaces could not be listed")]
+    /// The interfaces could not be listed.
+    #[error("cannot list the network interfaces")]
     List(#[source] std::io::Error),
     /// `--interface` names one that does not exist.
     #[error("there is no interface {name}; this machine has {}", join(known))]
     Unknown {
-        /// As asked for.
+        /// As given.
         name: String,
-        /// What there is instead.
+        /// The interfaces that exist.
         known: Vec<Candidate>,
     },
     /// It is administratively down.
@@ -127,17 +127,17 @@ pub(crate) enum InterfaceError {
         /// Which one.
         name: String,
     },
-    /// Nothing to choose from.
+    /// None can be served.
     #[error(
         "no interface is up with an IPv4 address (there is {}); bring one up, for example: \
          ip link set IF up && ip address add 10.0.0.1/24 dev IF",
         join(known)
     )]
     NoneUsable {
-        /// What there is, and what each lacks.
+        /// The interfaces that exist, and what each lacks.
         known: Vec<Candidate>,
     },
-    /// More than one could be meant.
+    /// Several can be served.
     #[error("several interfaces could serve: {}; name one, for example: --interface {}",
         join(usable), usable.first().map_or("IF", |first| first.name.as_str()))]
     Several {
@@ -293,7 +293,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_only_interface_with_an_address_is_chosen_without_asking() {
+    fn the_only_interface_with_an_address_is_chosen() {
         let candidates = vec![
             loopback(),
             candidate("wlan0", None),
@@ -304,7 +304,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn several_are_listed_with_the_option_that_picks_one() {
+    fn several_interfaces_are_listed_with_the_option_that_selects_one() {
         let candidates = vec![
             loopback(),
             candidate("eth0", Some("192.168.1.5")),
@@ -318,7 +318,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn none_that_could_serve_says_what_each_one_lacks() {
+    fn without_a_usable_interface_the_error_says_what_each_one_lacks() {
         let mut down = candidate("eth0", Some("10.0.0.1"));
         down.up = false;
         let error = choose(None, vec![loopback(), down, candidate("eth1", None)]).unwrap_err();
@@ -331,7 +331,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_named_interface_is_taken_or_told_what_it_lacks() {
+    fn a_named_interface_is_chosen_or_the_error_says_what_it_lacks() {
         let mut down = candidate("eth1", None);
         down.up = false;
         let all = || vec![loopback(), candidate("eth0", None), down.clone()];

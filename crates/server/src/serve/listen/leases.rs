@@ -1,7 +1,7 @@
-//! The leases on disk: a restart gives nobody's address to somebody else.
+//! The leases on disk, so that a restart gives no machine's address to another one.
 //!
-//! One JSON object per line, written to a new file that then takes the old one's place. Losing it costs little,
-//! since the pool prefers the same address for the same machine; so a failure is told once and serving goes on.
+//! One JSON object per line, written to a new file that then replaces the old one. Losing it matters little, since the
+//! pool prefers the same address for the same machine; so a failure is logged once and serving goes on.
 
 use std::fs;
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use std::time::Duration;
 use netroot_proto::dhcp::pool::{Binding, Pool};
 use serde::{Deserialize, Serialize};
 
-/// More than a /16's leases take, in bytes; a longer file is none of ours.
+/// More than a /16's leases take, in bytes; a longer file is not a lease file.
 const LONGEST: u64 = 16 << 20;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,18 +30,17 @@ pub(crate) struct Leases {
 }
 
 impl Leases {
-    /// The file of one interface in the state folder: two servers on two wires know nothing of each other.
+    /// The file of one interface in the state folder: servers on two interfaces are independent of each other.
     pub(crate) fn of(state: &Path, interface: &str) -> Self {
         Self {
             path: state.join(format!("leases-{interface}")),
         }
     }
 
-    /// Puts what the file holds into the pool; lines that make no sense, and addresses outside the range, are
-    /// passed over.
+    /// Adds the leases in the file to the pool; invalid lines and addresses outside the range are ignored.
     ///
     /// # Errors
-    /// The file system's, unless the file is simply absent.
+    /// The file system's, unless the file does not exist.
     pub(crate) fn load(&self, pool: &mut Pool) -> io::Result<()> {
         let text = match fs::metadata(&self.path) {
             Ok(metadata) if metadata.len() > LONGEST => {
@@ -68,7 +67,7 @@ impl Leases {
         Ok(())
     }
 
-    /// Writes every lease of the pool; offers that nobody took are not worth keeping.
+    /// Writes every lease of the pool, without offers.
     ///
     /// # Errors
     /// The file system's.
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_has_its_address_after_a_restart_and_nobody_else_gets_it() {
+    fn a_machine_keeps_its_address_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let leases = Leases::of(folder.path(), "eth0");
         let (mine, other) = (Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]));
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn no_file_and_a_file_of_nonsense_are_an_empty_pool() {
+    fn a_missing_or_invalid_file_gives_an_empty_pool() {
         let folder = tempfile::tempdir().unwrap();
         let leases = Leases::of(folder.path(), "eth0");
         let mut pool = pool();

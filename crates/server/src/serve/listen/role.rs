@@ -1,4 +1,4 @@
-//! Who gives the addresses on an interface: another server, or this one from a range that fits its network.
+//! The DHCP role on an interface: a proxy beside another server, or authoritative with a range that fits its network.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -40,18 +40,18 @@ pub(crate) struct AddressPool {
 pub(crate) struct LeasedPool {
     /// The addresses.
     pub(crate) pool: Pool,
-    /// Where they are kept.
+    /// The file that they are kept in.
     pub(crate) file: Leases,
-    /// Whether the file is behind.
+    /// Whether the file is out of date.
     pub(crate) changed: bool,
     /// Whether a failure to write it was logged.
     pub(crate) failure_logged: bool,
 }
 
-/// Why a range cannot be given out.
+/// Why a range cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DhcpRoleError {
-    /// It makes no sense by itself.
+    /// It is invalid in itself.
     #[error(transparent)]
     Range(#[from] RangeError),
     /// It is in another network.
@@ -133,7 +133,7 @@ pub(crate) fn open(
     let mut options = SubnetOptions::new(*lease_time);
     options.routers = router.iter().copied().collect();
     options.dns.clone_from(dns);
-    // The kernel's default needs no option, and some clients take 1500 for a change.
+    // The kernel's default needs no option, and some clients treat 1500 as a change.
     options.mtu = (interface.mtu != 1500 && interface.mtu >= 576).then_some(interface.mtu);
     Ok(DhcpRole::Authoritative(Box::new(AddressPool {
         server,
@@ -182,12 +182,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_range_another_server_gives_the_addresses() {
+    fn without_a_range_the_role_is_proxy() {
         assert!(matches!(open_with(&[]), Ok(DhcpRole::Proxy)));
     }
 
     #[test]
-    fn nobody_is_given_the_servers_own_address_or_the_routers() {
+    fn the_addresses_of_the_server_and_the_router_are_never_given() {
         let range = ["--dhcp", "10.0.0.0-10.0.0.3", "--router", "10.0.0.2"];
         let Ok(DhcpRole::Authoritative(addresses)) = open_with(&range) else {
             panic!()
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_or_a_router_on_another_wire_is_refused_with_this_ones_network() {
+    fn a_range_or_a_router_in_another_network_is_an_error() {
         let error = open_with(&["--dhcp", "10.1.0.1-10.1.0.9"])
             .unwrap_err()
             .to_string();

@@ -1,4 +1,4 @@
-//! Every socket of the server, bound before anything else happens: a port that is taken is told at once, with the
+//! Every socket of the server, bound before anything else happens: a port that is in use is reported at once, with the
 //! program that holds it.
 
 use std::io;
@@ -19,22 +19,22 @@ const BINL: u16 = netroot_proto::dhcp::BINL_PORT;
 /// TFTP's port.
 const TFTP: u16 = netroot_proto::tftp::PORT;
 
-/// Why a socket cannot be had.
+/// Why a socket cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SocketError {
-    /// Somebody else has the port.
-    #[error("{transport} port {port} is taken{}; stop that program, or {way_out}", held_by(owner.as_ref()))]
+    /// Another program has the port.
+    #[error("{transport} port {port} is taken{}; stop that program, or {remedy}", held_by(owner.as_ref()))]
     Taken {
         /// UDP or TCP.
         transport: Transport,
         /// The number.
         port: u16,
-        /// Who, where `/proc` tells.
+        /// The program, if `/proc` shows it.
         owner: Option<Owner>,
-        /// What else could be done.
-        way_out: &'static str,
+        /// What else can be done.
+        remedy: &'static str,
     },
-    /// The right to it is missing.
+    /// The capability is missing.
     #[error("{transport} port {port} needs root; start netroot with sudo")]
     NotAllowed {
         /// UDP or TCP.
@@ -48,16 +48,16 @@ pub(crate) enum SocketError {
     /// TCP, for another reason.
     #[error("cannot bind TCP port {} on {}", address.port(), address.ip())]
     Tcp {
-        /// What was asked for.
+        /// The address.
         address: SocketAddrV4,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
     /// The socket for machines that have no address yet.
     #[error(transparent)]
     Packet(#[from] PacketError),
     /// `IP_PKTINFO` was refused.
-    #[error("the kernel does not tell where UDP datagrams arrive")]
+    #[error("cannot enable IP_PKTINFO, which shows where UDP datagrams arrive")]
     Arrival(#[source] io::Error),
 }
 
@@ -65,7 +65,7 @@ fn held_by(owner: Option<&Owner>) -> String {
     owner.map_or_else(String::new, |owner| format!(" by {owner}"))
 }
 
-/// All of them, bound.
+/// The bound sockets.
 #[derive(Debug)]
 pub(crate) struct Sockets {
     /// UDP 67.
@@ -78,16 +78,16 @@ pub(crate) struct Sockets {
     pub(crate) http: Vec<TcpListener>,
     /// Whole frames: DHCP answers to machines without an address, and the probe for other servers.
     pub(crate) frames: PacketSocket,
-    /// iPXE's questions for IPv6 routers. Without IPv6 on the interface there are none to be heard.
+    /// iPXE's IPv6 router solicitations; an error if the interface has no IPv6.
     pub(crate) solicitations: Result<SolicitationSocket, SolicitationError>,
 }
 
 impl Sockets {
     /// Binds everything but NFS on `interface`.
     pub(crate) fn bind(interface: &Interface, http_port: u16) -> Result<Self, SocketError> {
-        let dhcp_way_out = "let netroot be the only DHCP program on this interface (a libvirt network's dnsmasq: virsh net-destroy)";
+        let dhcp_remedy = "let netroot be the only DHCP program on this interface (a libvirt network's dnsmasq: virsh net-destroy)";
         Ok(Self {
-            dhcp: arrivals(interface, DHCP, dhcp_way_out)?,
+            dhcp: arrivals(interface, DHCP, dhcp_remedy)?,
             binl: arrivals(interface, BINL, "let it answer for another interface only")?,
             tftp: arrivals(interface, TFTP, "let it answer for another interface only")?,
             http: listen_on(interface, http_port, "choose another port with --http-port")?,
@@ -101,14 +101,14 @@ impl Sockets {
 fn arrivals(
     interface: &Interface,
     port: u16,
-    way_out: &'static str,
+    remedy: &'static str,
 ) -> Result<ArrivalSocket, SocketError> {
     let binding = Binding {
         address: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port),
         interface: Some(&interface.name),
     };
     let socket = udp::open(binding).map_err(|error| {
-        match explain(error.io_error(), Transport::Udp, port, way_out) {
+        match explain(error.io_error(), Transport::Udp, port, remedy) {
             Some(explained) => explained,
             None => SocketError::Udp(error),
         }
@@ -120,19 +120,19 @@ fn arrivals(
 pub(crate) fn listen_on(
     interface: &Interface,
     port: u16,
-    way_out: &'static str,
+    remedy: &'static str,
 ) -> Result<Vec<TcpListener>, SocketError> {
     interface
         .addresses()
-        .map(|(address, _)| listen(SocketAddrV4::new(address, port), way_out))
+        .map(|(address, _)| listen(SocketAddrV4::new(address, port), remedy))
         .collect()
 }
 
 /// A TCP listener on one address.
-fn listen(address: SocketAddrV4, way_out: &'static str) -> Result<TcpListener, SocketError> {
+fn listen(address: SocketAddrV4, remedy: &'static str) -> Result<TcpListener, SocketError> {
     // The standard library sets SO_REUSEADDR, so that a restart does not wait for old connections.
     TcpListener::bind(address).map_err(|source| {
-        explain(&source, Transport::Tcp, address.port(), way_out)
+        explain(&source, Transport::Tcp, address.port(), remedy)
             .unwrap_or(SocketError::Tcp { address, source })
     })
 }
@@ -141,7 +141,7 @@ fn explain(
     system: &io::Error,
     transport: Transport,
     port: u16,
-    way_out: &'static str,
+    remedy: &'static str,
 ) -> Option<SocketError> {
     match system.kind() {
         io::ErrorKind::AddrInUse => {
@@ -150,7 +150,7 @@ fn explain(
                 transport,
                 port,
                 owner,
-                way_out,
+                remedy,
             })
         }
         io::ErrorKind::PermissionDenied => Some(SocketError::NotAllowed { transport, port }),
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_taken_port_is_told_with_its_owner_and_a_way_out() {
+    fn a_taken_port_is_reported_with_its_owner_and_a_remedy() {
         let held = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = held.local_addr().unwrap().port();
         let error = listen(

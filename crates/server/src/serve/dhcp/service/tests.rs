@@ -1,4 +1,4 @@
-//! Datagrams in, replies out, without a wire: [`Service::answer`] and what it leaves behind.
+//! Datagrams in, replies out, without sockets: [`Service::answer`] and what it changes.
 
 use std::sync::Mutex;
 
