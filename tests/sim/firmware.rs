@@ -2,9 +2,10 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use netroot_net::Mac;
+use netroot_proto::dhcp::BINL_PORT;
 use netroot_proto::dhcp::options::Message;
 use netroot_proto::dhcp::request::Request;
-use netroot_proto::dhcp::{BINL_PORT, Mac};
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::config::{Arrival, Role, SubnetOptions};

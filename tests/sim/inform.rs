@@ -3,10 +3,11 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use netroot_net::Mac;
 use netroot_proto::dhcp::client_identity::ClientIdentity;
 use netroot_proto::dhcp::inform::Inform;
 use netroot_proto::dhcp::lease::Lease;
-use netroot_proto::dhcp::{INIT_VENDOR_CLASS, Mac, MessageType, code};
+use netroot_proto::dhcp::{INIT_VENDOR_CLASS, MessageType, code};
 use proptest::prelude::*;
 
 use super::frames::frame;

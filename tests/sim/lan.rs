@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use netroot_proto::dhcp::Mac;
+use netroot_net::Mac;
 use smoltcp::wire::EthernetFrame;
 
 use super::client::{Client, Kind};

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
+use netroot_net::Mac;
 use netroot_proto::dhcp::client_identity::ClientIdentity;
 use netroot_proto::dhcp::emit::{Draft, LONGEST};
 use netroot_proto::dhcp::exchange::Exchange;
@@ -14,7 +15,7 @@ use netroot_proto::dhcp::offers::Score;
 use netroot_proto::dhcp::options::{Message, Options};
 use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::dhcp::request::Request;
-use netroot_proto::dhcp::{BINL_PORT, Mac, SERVER_PORT};
+use netroot_proto::dhcp::{BINL_PORT, SERVER_PORT};
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::config::{Role, SubnetOptions};
 use netroot_proto::pxe::decide::{Decision, decide};

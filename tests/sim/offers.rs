@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use netroot_net::Mac;
 use netroot_proto::dhcp::client_identity::{ClientIdentity, Protocol};
 use netroot_proto::dhcp::emit::Draft;
 use netroot_proto::dhcp::exchange::{Action, Exchange};
@@ -11,7 +12,7 @@ use netroot_proto::dhcp::header::Header;
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::offers::{GRACE, Score};
 use netroot_proto::dhcp::options::Message;
-use netroot_proto::dhcp::{INIT_VENDOR_CLASS, Mac, MessageType, code};
+use netroot_proto::dhcp::{INIT_VENDOR_CLASS, MessageType, code};
 use proptest::prelude::*;
 
 use super::frames::frame;

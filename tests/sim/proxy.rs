@@ -2,12 +2,13 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use netroot_net::Mac;
 use netroot_net::Prefix;
 use netroot_proto::dhcp::emit::Draft;
 use netroot_proto::dhcp::header::Header;
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::request::Request;
-use netroot_proto::dhcp::{CLIENT_PORT, INIT_VENDOR_CLASS, Mac, MessageType, SERVER_PORT, code};
+use netroot_proto::dhcp::{CLIENT_PORT, INIT_VENDOR_CLASS, MessageType, SERVER_PORT, code};
 use netroot_proto::pxe::config::{Arrival, BootOptions, Role};
 use netroot_proto::pxe::decide::{Decision, Destination, Reason, decide};
 use netroot_proto::pxe::strategy::Strategy;

@@ -2,10 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use netroot_net::Mac;
+use netroot_proto::dhcp::SERVER_PORT;
 use netroot_proto::dhcp::options::Message;
 use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::dhcp::request::Request;
-use netroot_proto::dhcp::{Mac, SERVER_PORT};
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::config::{BootOptions, Role, SubnetOptions};
 use netroot_proto::pxe::decide::{

@@ -3,11 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
+use netroot_net::Mac;
 use netroot_net::Prefix;
 use netroot_proto::dhcp::options::Message;
 use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::dhcp::request::Request;
-use netroot_proto::dhcp::{CLIENT_PORT, Mac, SERVER_PORT};
+use netroot_proto::dhcp::{CLIENT_PORT, SERVER_PORT};
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::config::{Arrival, BootOptions, Loader, Role, SubnetOptions};
 use netroot_proto::pxe::decide::{Answer, Decision, Destination, decide};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use netroot_proto::dhcp::Mac;
+use netroot_net::Mac;
 use netroot_proto::mount::MachineIdentity;
 
 use crate::console::{debug, warn};

@@ -43,8 +43,6 @@ mod transaction;
 use std::fmt;
 use std::net::Ipv4Addr;
 
-pub use netroot_net::Mac;
-
 /// The UDP port a server listens on (RFC 2131 §4.1).
 pub const SERVER_PORT: u16 = 67;
 /// The UDP port a client listens on.

@@ -115,8 +115,8 @@ mod tests {
     use super::*;
     use crate::net::dialogue::Dialogue;
     use crate::net::nic::Nic;
+    use netroot_net::Mac;
     use netroot_proto::cmdline::BootPlan;
-    use netroot_proto::dhcp::Mac;
     use netroot_proto::dhcp::lease::Lease;
     use std::net::Ipv4Addr;
     use std::time::Duration;

@@ -23,8 +23,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use netroot_net::Mac;
 use netroot_proto::cmdline::{BootPlan, IpRequest, Network};
-use netroot_proto::dhcp::Mac;
 use netroot_proto::dhcp::frame;
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::renew::{Heard, Renewer};

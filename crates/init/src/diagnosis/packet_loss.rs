@@ -6,7 +6,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use netroot_proto::dhcp::Mac;
+use netroot_net::Mac;
 
 use crate::clock::Moment;
 use crate::net::arp::Arp;

@@ -223,8 +223,8 @@ pub(crate) fn ip_addresses(addresses: &[Ipv4Addr]) -> Vec<IpAddr> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use netroot_net::Mac;
     use netroot_proto::cmdline::BootPlan;
-    use netroot_proto::dhcp::Mac;
 
     /// A card, for tests.
     pub(crate) fn nic() -> Nic {

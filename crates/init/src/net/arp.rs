@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use netroot_proto::dhcp::Mac;
+use netroot_net::Mac;
 use netroot_proto::dhcp::conflict::{claimant, probe};
 use netroot_sys::packet::PacketSocket;
 

@@ -5,8 +5,8 @@ use std::fmt::Display;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use netroot_net::Mac;
 use netroot_proto::cmdline::BootPlan;
-use netroot_proto::dhcp::Mac;
 use netroot_proto::dhcp::lease::Lease;
 
 use crate::causes::causes;

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use netroot_net::Mac;
 use netroot_proto::cmdline::Network;
-use netroot_proto::dhcp::Mac;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::causes::causes;

@@ -1,6 +1,6 @@
 //! A network interface as the rest of the boot sees it.
 
-use netroot_proto::dhcp::Mac;
+use netroot_net::Mac;
 
 /// A NIC that frames can be sent through.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,8 +10,8 @@ mod requests;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use netroot_net::Mac;
 use netroot_proto::cmdline::{Network, Origin};
-use netroot_proto::dhcp::Mac;
 
 use self::device::{Device, DeviceKind, State};
 use self::requests::{attach_port, create_device, rename_link, take_down};

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
+use netroot_net::Mac;
 use netroot_proto::cmdline::BootPlan;
-use netroot_proto::dhcp::Mac;
 
 use super::record::{ATTEMPTS, PHASES, SENTENCE};
 use super::*;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::Mac;
+use netroot_net::Mac;
 
 /// Most addresses that one range may have: a /16.
 pub const LARGEST_RANGE: u32 = 65536;

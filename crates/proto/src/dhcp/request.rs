@@ -61,7 +61,7 @@ pub enum RequestError {
     NoMessageType,
     /// The hardware address is zero or a group's.
     #[error("{0} is not a machine's hardware address")]
-    NotAMachine(super::Mac),
+    NotAMachine(netroot_net::Mac),
 }
 
 /// PXE's boot item within option 43 (PXE 2.1 §2.2.3).

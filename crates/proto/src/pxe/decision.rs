@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::arch::Platform;
 use super::client::Client;
-use crate::dhcp::{CLIENT_PORT, Mac, MessageType, SERVER_PORT};
+use crate::dhcp::{CLIENT_PORT, MessageType, SERVER_PORT};
+use netroot_net::Mac;
 
 /// What to do about a request.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,7 +21,7 @@
 
 use std::net::Ipv6Addr;
 
-use crate::dhcp::Mac;
+use netroot_net::Mac;
 
 const ROUTER_SOLICITATION: u8 = 133;
 const ROUTER_ADVERTISEMENT: u8 = 134;

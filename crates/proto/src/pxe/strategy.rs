@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::dhcp::Mac;
+use netroot_net::Mac;
 
 /// How the firmware is told about its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

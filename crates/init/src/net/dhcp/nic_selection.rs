@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use netroot_net::Mac;
 use netroot_proto::cmdline::{IpRequest, Method, Network};
-use netroot_proto::dhcp::Mac;
 
 use crate::clock::Moment;
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use netroot_proto::dhcp::Mac;
+use netroot_net::Mac;
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 

@@ -1,7 +1,7 @@
 //! A command line changed at the prompt: devices of the old one are removed.
 
+use netroot_net::Mac;
 use netroot_proto::cmdline::Network;
-use netroot_proto::dhcp::Mac;
 
 use super::requests::{rename_link, take_down};
 use super::{State, VirtualLinks};

@@ -1,9 +1,9 @@
 //! Honest and lying servers.
 
-use super::super::Mac;
 use super::super::emit::Draft;
 use super::super::header::Header;
 use super::*;
+use netroot_net::Mac;
 
 fn ip(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 0, last)

@@ -4,7 +4,9 @@ use std::net::Ipv4Addr;
 
 use super::super::emit::Draft;
 use super::super::header::Header;
-use super::super::{Mac, code};
+use netroot_net::Mac;
+
+use super::super::code;
 use super::*;
 
 /// A server's message: header, `sname` and `file` from the draft, then raw option bytes.

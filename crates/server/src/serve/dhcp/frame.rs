@@ -3,7 +3,7 @@
 
 use std::net::Ipv4Addr;
 
-use netroot_proto::dhcp::Mac;
+use netroot_net::Mac;
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, IpProtocol, Ipv4Packet,

@@ -8,7 +8,9 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use netroot_proto::dhcp::{CLIENT_PORT, Mac, SERVER_PORT};
+use netroot_net::Mac;
+
+use netroot_proto::dhcp::{CLIENT_PORT, SERVER_PORT};
 use netroot_proto::pxe::probe::{OtherServer, Probe};
 use netroot_sys::packet::PacketSocket;
 

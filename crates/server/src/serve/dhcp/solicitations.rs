@@ -7,7 +7,7 @@
 use std::io;
 use std::time::Instant;
 
-use netroot_proto::dhcp::Mac;
+use netroot_net::Mac;
 use netroot_proto::pxe::solicitation::{advertisement, solicitor};
 use netroot_sys::solicitation::{SolicitationError, SolicitationSocket};
 use tokio::net::UdpSocket;

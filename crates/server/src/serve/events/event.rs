@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use netroot_proto::dhcp::Mac;
+use netroot_net::Mac;
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::Answer;
 

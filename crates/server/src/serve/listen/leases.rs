@@ -93,7 +93,7 @@ impl Leases {
 
 #[cfg(test)]
 mod tests {
-    use netroot_proto::dhcp::Mac;
+    use netroot_net::Mac;
 
     use super::*;
 
