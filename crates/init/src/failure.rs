@@ -1,7 +1,7 @@
 //! Why a boot failed, in one sentence: what, why, and what to do.
 //!
-//! The sentence reads `<what>: <why>; <what to do>`. It names the machine, the place and the number, because it
-//! may be all that a person sees, on a photograph of a screen.
+//! The sentence has the form `<what>: <why>; <what to do>`. It names the machine, path and port, because it may be all
+//! that a person sees, on a photograph of a screen.
 
 use std::io;
 use std::net::IpAddr;
@@ -26,15 +26,17 @@ use crate::root::switch::SwitchError;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// `/proc/cmdline` cannot be read.
-    #[error("no command line: /proc/cmdline cannot be read; give the kernel CONFIG_PROC_FS")]
+    #[error(
+        "cannot read the command line: /proc/cmdline is not readable; enable CONFIG_PROC_FS in the kernel"
+    )]
     CommandLine(#[source] io::Error),
     /// Nothing failed: a parameter was changed at the prompt.
-    #[error("a parameter was changed; the boot starts anew")]
+    #[error("a parameter was changed; the boot starts over")]
     Changed,
     /// No network card.
     #[error("no network card: none appeared within {} s; {}", waited.as_secs(), no_nic_advice(devices))]
     NoNic {
-        /// How long was waited.
+        /// How long the init waited.
         waited: Duration,
         /// Network controllers without a driver.
         devices: Vec<UnclaimedCard>,
@@ -43,17 +45,19 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Lease(#[from] LeaseError),
     /// Netlink.
-    #[error("the network cannot be set up: {0}; the kernel needs CONFIG_NET and CONFIG_INET")]
+    #[error("cannot set up the network: {0}; the kernel needs CONFIG_NET and CONFIG_INET")]
     Network(#[from] NetlinkError),
     /// The address cannot be set.
-    #[error("{interface} cannot be set up: {source}; check what the DHCP server or ip= says")]
+    #[error(
+        "cannot configure {interface}: {source}; check the settings of the DHCP server or of ip="
+    )]
     Configure {
         /// The NIC.
         interface: String,
         /// What failed.
         source: ConfigureError,
     },
-    /// Nothing says what to mount.
+    /// Nothing names a root.
     #[error("no root: {}", with_causes(reason))]
     NoRoot {
         /// What is missing.
@@ -64,9 +68,9 @@ pub(crate) enum Failure {
     Nfs {
         /// `server:path`.
         root: String,
-        /// What the server did.
+        /// What went wrong at the server.
         fault: Box<NfsFault>,
-        /// Frames that were counted as lost after it, which is what to mend then.
+        /// Packet loss that was measured afterwards, and is then what has to be fixed.
         loss: Option<PacketLoss>,
     },
     /// The name of the NFS server cannot be resolved.
@@ -75,10 +79,10 @@ pub(crate) enum Failure {
     /// The kernel did not mount it.
     #[error(transparent)]
     Mount(#[from] MountError),
-    /// No init.
+    /// The root has no init.
     #[error(transparent)]
     NoInit(#[from] NoInit),
-    /// An init that cannot run.
+    /// The kernel cannot run the init.
     #[error("no init: {program} of the root {root} {unfit}; {}", unfit.advice())]
     Unfit {
         /// `server:path`.
@@ -99,7 +103,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Looks whether it is the wire's fault, where it may be: for a second, and only if a server was silent.
+    /// Measures packet loss, for about a second, if a server did not answer.
     pub(crate) fn measure_packet_loss(&mut self, address: Option<&Address>) {
         let Self::Nfs { fault, loss, .. } = self else {
             return;
@@ -137,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_client_reads_which_address_was_refused_and_where_to_allow_it() {
+    fn a_refusal_names_the_refused_address_and_the_allowed_ones() {
         let fault = NfsFault::NotToThisMachine {
             server: IpAddr::from([10, 0, 0, 1]),
             path: "/srv/x".into(),
@@ -153,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_path_reads_what_there_is_instead() {
+    fn a_missing_path_is_reported_with_the_available_ones() {
         let server = IpAddr::from([10, 0, 0, 1]);
         let exports = vec!["/srv/a".to_owned(), "/srv/b".to_owned()];
         let text = nfs(NfsFault::NotExported {
@@ -169,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_server_reads_which_port_is_silent_or_closed() {
+    fn a_dead_server_is_reported_with_its_silent_or_closed_port() {
         let server = IpAddr::from([10, 0, 0, 1]);
         let silent = nfs(NfsFault::Silent {
             server,
@@ -197,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn no_dhcp_answer_reads_where_it_was_asked() {
+    fn a_missing_dhcp_answer_is_reported_with_the_interface() {
         let text = Failure::Lease(LeaseError::NoDhcp {
             protocol: "DHCP",
             interfaces: "eth0".into(),
@@ -208,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_without_an_init_reads_what_was_looked_for() {
+    fn a_root_without_an_init_is_reported_with_what_was_tried() {
         let text = Failure::NoInit(NoInit {
             root: "10.0.0.1:/srv/x".into(),
             tried: "/sbin/init, /etc/init, /bin/init or /bin/sh".into(),

@@ -1,4 +1,4 @@
-//! The machine that boots: what lasts from one attempt to the next.
+//! The state of the machine that persists from one boot attempt to the next.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,34 +16,34 @@ use crate::panic_handler;
 use crate::report::{self, BootReport};
 use crate::root::source;
 
-/// Modules that the initrd wants loaded whatever the devices say, one name a line.
+/// Names of modules to load whatever the devices need, one per line.
 const ALWAYS: &str = "/etc/netroot/modules";
 
-/// The machine that boots: what lasts from one attempt to the next.
+/// The machine: what persists from one attempt to the next.
 pub(crate) struct Machine {
     pub(crate) plan: BootPlan,
-    /// What the plan was read from.
+    /// The command line that the plan was parsed from.
     pub(crate) cmdline: String,
-    /// Where it has paused already (`rd.break`).
+    /// The breakpoints that it has stopped at already (`rd.break`).
     pub(crate) stopped: Vec<Stage>,
     pub(crate) started: Moment,
     pub(crate) report: BootReport,
     pub(crate) loader: Loader,
     pub(crate) nics: Nics,
-    /// Modules that the mount will need.
+    /// Modules that the mount will need, until they are being loaded.
     pub(crate) later: Vec<String>,
-    /// The address that is set.
+    /// The configured address.
     pub(crate) address: Option<Address>,
     /// When an attempt with a NIC failed last, by its index.
     pub(crate) failed: BTreeMap<u32, Moment>,
-    /// What the kernel started `/init` with, for the root's init.
+    /// The arguments of `/init`, which are passed on to the root's init.
     pub(crate) arguments: Vec<OsString>,
-    /// Settings of the kernel to give back.
+    /// The sysctls to restore before the switch.
     pub(crate) saved_sysctls: Vec<SavedSysctl>,
 }
 
 impl Machine {
-    /// What a boot report is made from.
+    /// What the boot report is made from.
     pub(crate) fn report_sources(&self) -> report::Sources<'_> {
         report::Sources {
             record: &self.report,
@@ -53,8 +53,8 @@ impl Machine {
         }
     }
 
-    /// Takes the parameters that somebody set at the prompt, from the next attempt on.
-    pub(crate) fn take_parameters(&mut self, cmdline: String) {
+    /// Applies a command line that was changed at the rescue prompt, from the next attempt on.
+    pub(crate) fn set_cmdline(&mut self, cmdline: String) {
         let mut plan = BootPlan::parse(&cmdline);
         plan.breaks
             .retain(|stop| !self.stopped.contains(&stop.value));
@@ -75,7 +75,7 @@ pub(crate) fn apply_to_program(plan: &BootPlan) {
     panic_handler::set_policy(plan.after_failure.value);
 }
 
-/// Modules that the mount will need: loaded while the network comes up.
+/// The modules that the mount will need, which are loaded while the network comes up.
 pub(crate) fn later_modules(plan: &BootPlan) -> Vec<String> {
     let always = fs::read_to_string(ALWAYS).unwrap_or_default();
     let needed = source::modules(&plan.root).into_iter();

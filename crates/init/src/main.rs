@@ -1,11 +1,10 @@
 //! `init`: finds the machine's NIC, gets it an address, mounts its root over NFS and runs the root's init.
 //!
-//! It is the `/init` of an initramfs and so the kernel's first process: it never returns. [`boot`] is the table of
-//! contents. What it knows of parameters, DHCP options and mount options is netroot-proto; what is here speaks to
-//! the kernel and to servers.
+//! It is the `/init` of an initramfs, and therefore process 1: it never returns. [`boot`] is the table of contents.
+//! netroot-proto parses parameters, DHCP options and mount options; this crate talks to the kernel and to servers.
 
 #![forbid(unsafe_code)]
-// `println!` panics where the console has gone.
+// `println!` panics when the console is gone.
 #![deny(clippy::print_stdout)]
 
 mod after;
@@ -80,7 +79,7 @@ fn main() -> ExitCode {
     run(arguments.by_ref().collect())
 }
 
-/// The life of process 1.
+/// Runs process 1.
 fn run(arguments: Vec<OsString>) -> ! {
     let started = Moment::now();
     panic_handler::install();
@@ -127,9 +126,9 @@ fn failed(failure: &Failure, after: netroot_proto::cmdline::AfterFailure, failur
     policy::follow(next, false, &mut || false);
 }
 
-/// Everything that is done once: the command line, the kernel's settings, the modules.
+/// Does everything that is done once: the command line, sysctls, modules.
 fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> {
-    // Any byte but a zero may stand in it.
+    // It may contain any byte but zero.
     let cmdline = fs::read("/proc/cmdline").map_err(Failure::CommandLine)?;
     let cmdline = String::from_utf8_lossy(&cmdline).into_owned();
     let plan = BootPlan::parse(&cmdline);
@@ -149,10 +148,10 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
     for ignored in &plan.ignored {
         debug!("{} is ignored: {}", ignored.parameter, ignored.why);
     }
-    // A peer may announce four gigabytes, and the XDR decoder asks for them before it reads: that must not end
-    // process 1. Nothing of it is ever touched.
+    // A server may announce four gigabytes, and the XDR decoder allocates them before it reads: that must not kill
+    // process 1. The memory is never touched.
     let overcommit = SavedSysctl::set("/proc/sys/vm/overcommit_memory", "1", "0");
-    // PHY drivers, file systems and ciphers are asked for by the kernel in this way and in no other.
+    // The kernel requests PHY drivers, file systems and ciphers through modprobe only.
     let modprobe = std::env::current_exe()
         .ok()
         .and_then(|own| SavedSysctl::set(modules::MODPROBE, own.to_str()?, "/sbin/modprobe"));
@@ -161,7 +160,7 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
     let mut report = BootReport::new(&kernel, &cmdline, started);
     report.begin("drivers");
     let loader = Loader::open(&kernel, plan.modules.clone());
-    // DHCP needs it at once, and no device announces it.
+    // DHCP needs it at once, and no device requests it.
     loader.load("af_packet");
     loader.load_requested();
     let nics =
@@ -182,5 +181,5 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
     })
 }
 
-/// Keeps the compiler's word that [`boot::boot`] does not return without a failure.
+/// Asserts that [`boot::boot`] cannot return without a failure.
 const _: fn(&mut Machine) -> Result<Infallible, Failure> = boot::boot;

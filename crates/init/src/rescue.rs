@@ -96,7 +96,7 @@ fn open(machine: &mut Machine, timeout: Option<Duration>) -> (bool, bool) {
     let retry = session.run(timeout);
     let changed = session.cmdline != before;
     if changed {
-        machine.take_parameters(session.cmdline);
+        machine.set_cmdline(session.cmdline);
     }
     (changed, retry)
 }

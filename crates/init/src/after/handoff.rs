@@ -113,7 +113,7 @@ fn names_a_server(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::dialogue::Dialogue;
+    use crate::net::lease_exchange::LeaseExchange;
     use crate::net::nic::Nic;
     use netroot_net::Mac;
     use netroot_proto::cmdline::BootPlan;
@@ -159,9 +159,9 @@ mod tests {
         };
         let request = plan.network.addressing.first();
         let mut address = Address::leased(nic(), lease, request, &plan.network);
-        address.dialogue = Some(Dialogue {
-            asked: Vec::new(),
-            answered: Vec::new(),
+        address.exchange = Some(LeaseExchange {
+            request: Vec::new(),
+            ack: Vec::new(),
             at: crate::clock::Moment::at(Duration::from_secs(1)),
         });
         address

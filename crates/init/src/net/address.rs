@@ -7,7 +7,7 @@ use netroot_proto::cmdline::{IpRequest, Network, StaticRoute};
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::mount::LeaseFacts;
 
-use crate::net::dialogue::Dialogue;
+use crate::net::lease_exchange::LeaseExchange;
 use crate::net::next_hop::NextHop;
 use crate::net::nic::Nic;
 
@@ -36,10 +36,10 @@ pub(crate) struct Address {
     pub(crate) ntp: Vec<IpAddr>,
     /// The lease, if a server gave one.
     pub(crate) lease: Option<Lease>,
-    /// What a server told of the network of a fixed address ([`crate::net::dhcp::inform`]).
+    /// What a server sent about the network of a static address ([`crate::net::dhcp::inform`]).
     pub(crate) informed: Option<Lease>,
     /// The DHCP exchange that led to the lease.
-    pub(crate) dialogue: Option<Dialogue>,
+    pub(crate) exchange: Option<LeaseExchange>,
     /// What the command line says about this NIC.
     pub(crate) request: Option<IpRequest>,
 }
@@ -65,7 +65,7 @@ impl Address {
             ntp: ip_addresses(&lease.ntp),
             lease: Some(lease),
             informed: None,
-            dialogue: None,
+            exchange: None,
             request: request.cloned(),
         };
         if !network.peer_dns.value {
@@ -92,7 +92,7 @@ impl Address {
             ntp: Vec::new(),
             lease: None,
             informed: None,
-            dialogue: None,
+            exchange: None,
             request: Some(request.clone()),
         };
         address.apply_command_line(network);
@@ -137,8 +137,8 @@ impl Address {
         self.dns = dns;
     }
 
-    /// The routes with a host route in front of each gateway that the network does not reach by itself: the kernel
-    /// refuses a gateway that it has no route to.
+    /// The routes, with a host route before each gateway that is not on-link: the kernel refuses a gateway that it has no
+    /// route to.
     pub(crate) fn routes_in_order(&self) -> Vec<Route> {
         let mut routes: Vec<Route> = Vec::new();
         for route in &self.routes {
@@ -196,14 +196,14 @@ impl Address {
         self.is_on_link(other) || self.routes.iter().any(routed)
     }
 
-    /// What a server said, be it with the address or without.
-    pub(crate) fn told(&self) -> Option<&Lease> {
+    /// The settings of a server, with the address (a lease) or without (DHCPINFORM).
+    pub(crate) fn server_settings(&self) -> Option<&Lease> {
         self.lease.as_ref().or(self.informed.as_ref())
     }
 
     /// The facts for the choice of the root.
     pub(crate) fn facts(&self) -> LeaseFacts<'_> {
-        let lease = self.told();
+        let lease = self.server_settings();
         LeaseFacts {
             address: Some(self.own()),
             request: self.request.as_ref(),
@@ -244,7 +244,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_static_ip_gives_everything_without_a_server() {
+    fn a_static_ip_provides_everything_without_a_server() {
         let address =
             fixed("ip=10.1.2.3:10.1.2.1:10.1.2.254:255.255.255.0:box.lab:eth0:off:10.1.2.53");
         assert_eq!(address.prefix.to_string(), "10.1.2.3/24");
@@ -272,7 +272,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn with_rd_peerdns_0_the_servers_words_about_names_do_not_count() {
+    fn with_rd_peerdns_0_the_servers_name_settings_are_ignored() {
         let lease = Lease {
             dns: vec![Ipv4Addr::new(10, 1, 2, 53)],
             domain: Some("lab".into()),
@@ -290,7 +290,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_route_of_the_command_line_holds_over_one_to_the_same_network_and_stays_on_its_nic() {
+    fn a_route_of_the_command_line_replaces_one_to_the_same_network_and_stays_on_its_nic() {
         let address = fixed(
             "ip=10.1.2.3::10.1.2.254:24::eth0:off rd.route=0.0.0.0/0:10.1.2.1 \
              rd.route=192.0.2.0/24:10.1.2.9:eth0 rd.route=198.51.100.0/24:10.1.2.9:eth1",

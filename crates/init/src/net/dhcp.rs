@@ -2,7 +2,7 @@
 //!
 //! netroot-proto's exchange decides what to send and reads what the servers answer; [`client`] runs it on one NIC, with
 //! the [`offer_score`] that says whether an offer leads to a root. [`nic_selection`] chooses among the NICs.
-//! [`firmware`] is what the machine says about itself, and [`inform`] asks for what a fixed address lacks.
+//! [`firmware`] describes the machine to servers, and [`inform`] requests what a static address lacks.
 
 pub(crate) mod client;
 pub(crate) mod firmware;

@@ -217,14 +217,14 @@ impl LeaseSearch<'_> {
             let address =
                 |lease: Lease| Address::leased(nic.clone(), lease, request, &plan.network);
             let judge = |lease: &Lease| score(root_known(plan, &address(lease.clone()), None));
-            let Some((lease, dialogue)) = client.poll(&nic.name, &judge) else {
+            let Some((lease, exchange)) = client.poll(&nic.name, &judge) else {
                 continue;
             };
             for note in &lease.notes {
                 warn!("{}: DHCP: {note}", attempt.nic.name);
             }
             let mut address = address(lease);
-            address.dialogue = Some(dialogue);
+            address.exchange = Some(exchange);
             attempt.address = Some((Moment::now(), address));
         }
     }

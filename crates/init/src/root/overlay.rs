@@ -32,7 +32,7 @@ impl OverlayError {
         match self {
             Self::Step {
                 what: "overlay", ..
-            } => "put the module overlay into the image, or boot without rd.overlay",
+            } => "add the module overlay to the initrd, or boot without rd.overlay",
             Self::Step { .. } | Self::Directory(_) => "give the machine more memory",
         }
     }

@@ -9,7 +9,7 @@ use crate::net::address::Address;
 /// The file for an address.
 pub(super) fn file(address: &Address) -> RunFile {
     let lease = address.lease.as_ref();
-    let told = address.told();
+    let settings = address.server_settings();
     let gateway = address
         .routes
         .iter()
@@ -24,7 +24,7 @@ pub(super) fn file(address: &Address) -> RunFile {
         .broadcast
         .or_else(|| address.prefix.broadcast())
         .map(IpAddr::V4);
-    let asked_at = address.dialogue.as_ref().map(|d| d.at.since_kernel());
+    let asked_at = address.exchange.as_ref().map(|e| e.at.since_kernel());
     let lease_time = lease.and_then(|l| l.lease_time);
     let number = |time: Option<std::time::Duration>| time.unwrap_or_default().as_secs().to_string();
     let lines = [
@@ -56,12 +56,19 @@ pub(super) fn file(address: &Address) -> RunFile {
         (
             "ROOTSERVER",
             or_zero(
-                told.and_then(|l| l.next_server.or(l.server_id))
+                settings
+                    .and_then(|l| l.next_server.or(l.server_id))
                     .map(IpAddr::V4),
             ),
         ),
-        ("ROOTPATH", bytes(told.and_then(|l| l.root_path.as_deref()))),
-        ("filename", bytes(told.and_then(|l| l.boot_file.as_deref()))),
+        (
+            "ROOTPATH",
+            bytes(settings.and_then(|l| l.root_path.as_deref())),
+        ),
+        (
+            "filename",
+            bytes(settings.and_then(|l| l.boot_file.as_deref())),
+        ),
         ("UPTIME", number(asked_at)),
         ("DHCPLEASETIME", number(lease_time)),
         ("DOMAINSEARCH", address.search.join(" ")),

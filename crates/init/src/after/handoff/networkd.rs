@@ -84,7 +84,7 @@ fn is_identified_by_mac(address: &Address) -> bool {
     {
         return false;
     }
-    let asked = address.dialogue.as_ref().map(|d| d.asked.as_slice());
+    let asked = address.exchange.as_ref().map(|e| e.request.as_slice());
     let Some(message) = asked.and_then(frame::from_client) else {
         return false;
     };
@@ -144,7 +144,7 @@ mod tests {
         let mut draft = Draft::new(Header::of_client(mac, 1));
         draft.push(code::CLIENT_ID, identifier);
         let bytes = draft.emit(SAFE_LENGTH).bytes;
-        address.dialogue.as_mut().unwrap().asked =
+        address.exchange.as_mut().unwrap().request =
             frame::broadcast((mac, Ipv4Addr::UNSPECIFIED), &bytes);
         address
     }

@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use crate::clock::timespec;
 use crate::console::{debug, warn};
 use crate::net::address::Address;
-use crate::net::dialogue::Dialogue;
+use crate::net::lease_exchange::LeaseExchange;
 
 /// The name that the renewer is started under: see [`super`] for the `@`.
 pub(crate) const NAME: &str = "@netroot-renew";
@@ -20,7 +20,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Starts the renewer, if the address is a lease that expires. `program` is a copy of this program that outlives the
 /// initrd.
 pub(crate) fn start(address: &Address, program: &str) {
-    let Some(dialogue) = &address.dialogue else {
+    let Some(exchange) = &address.exchange else {
         return;
     };
     let expires = address
@@ -30,7 +30,7 @@ pub(crate) fn start(address: &Address, program: &str) {
     if !expires {
         return;
     }
-    match spawn(address, dialogue, program) {
+    match spawn(address, exchange, program) {
         Ok(pid) => {
             debug!("{}: process {pid} renews the lease", address.nic.name);
             // Debian's sysvinit does not kill the processes that are listed there at shutdown.
@@ -44,18 +44,18 @@ pub(crate) fn start(address: &Address, program: &str) {
     }
 }
 
-fn spawn(address: &Address, dialogue: &Dialogue, program: &str) -> io::Result<u32> {
+fn spawn(address: &Address, exchange: &LeaseExchange, program: &str) -> io::Result<u32> {
     let mut child = Command::new(program)
         .arg0(NAME)
         .arg(address.nic.index.to_string())
-        .arg(dialogue.at.since_kernel().as_secs().to_string())
+        .arg(exchange.at.since_kernel().as_secs().to_string())
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
     if let Some(mut input) = child.stdin.take() {
-        for frame in [&dialogue.asked, &dialogue.answered] {
+        for frame in [&exchange.request, &exchange.ack] {
             let length = u16::try_from(frame.len()).map_err(|_| io::ErrorKind::InvalidData)?;
             input.write_all(&length.to_be_bytes())?;
             input.write_all(frame)?;

@@ -14,7 +14,7 @@ use netroot_sys::packet::{PacketError, PacketSocket};
 use crate::clock::Moment;
 use crate::console::{debug, warn};
 use crate::net::arp::Arp;
-use crate::net::dialogue::Dialogue;
+use crate::net::lease_exchange::LeaseExchange;
 
 /// Frames read at once, so that a flood on one NIC does not keep the others waiting.
 const BURST: usize = 32;
@@ -66,7 +66,7 @@ impl DhcpClient {
         &mut self,
         name: &str,
         score: &dyn Fn(&Lease) -> Score,
-    ) -> Option<(Lease, Dialogue)> {
+    ) -> Option<(Lease, LeaseExchange)> {
         self.receive();
         while let Some(action) = self.exchange.poll(now(), score) {
             match action {
@@ -99,12 +99,12 @@ impl DhcpClient {
                     warn!("{name}: {owner} also claims {address}; using the address anyway")
                 }
                 Action::Bound(bound) => {
-                    let dialogue = Dialogue {
-                        asked: bound.asked,
-                        answered: bound.answered,
+                    let exchange = LeaseExchange {
+                        request: bound.asked,
+                        ack: bound.answered,
                         at: Moment::now(),
                     };
-                    return Some((bound.lease, dialogue));
+                    return Some((bound.lease, exchange));
                 }
             }
         }

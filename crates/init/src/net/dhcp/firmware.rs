@@ -1,5 +1,5 @@
-//! What the machine tells DHCP servers about itself: what its firmware told them before, so that firmware, init and
-//! operating system are one client.
+//! How the machine describes itself to DHCP servers: as its firmware did before, so that servers see one client in
+//! firmware, init and operating system.
 
 use std::fs;
 use std::net::IpAddr;
@@ -8,12 +8,12 @@ use std::path::Path;
 use netroot_proto::cmdline::{IpRequest, Method, Network};
 use netroot_proto::dhcp::client_identity::{ClientIdentity, Protocol, uuid_as_firmware_sends_it};
 
-/// The machine's UUID, where there is SMBIOS (`drivers/firmware/dmi-id.c`). Readable by root alone.
+/// The machine's UUID, if it has SMBIOS (`drivers/firmware/dmi-id.c`). Readable by root only.
 const UUID: &str = "/sys/class/dmi/id/product_uuid";
-/// There only after a boot by UEFI (`drivers/firmware/efi/efi.c`).
+/// Exists only after a boot by UEFI (`drivers/firmware/efi/efi.c`).
 const EFI: &str = "/sys/firmware/efi";
 
-/// What every message says of this machine. `request` is the `ip=` of the NIC.
+/// The options about this machine in every message. `request` is the `ip=` of the NIC.
 pub(crate) fn identity(network: &Network, request: Option<&IpRequest>) -> ClientIdentity {
     let mut identity = ClientIdentity {
         client_id: request
@@ -32,7 +32,7 @@ pub(crate) fn identity(network: &Network, request: Option<&IpRequest>) -> Client
         protocol: request.map_or(Protocol::Dhcp, |request| protocol(request.method)),
         ..ClientIdentity::default()
     };
-    // An option holds 255 bytes, and an empty class says nothing.
+    // An option holds up to 255 bytes, and an empty class is meaningless.
     let class = network.dhcp_class.as_ref().map(|class| &class.value);
     if let Some(class) = class.filter(|class| (1..=255).contains(&class.len())) {
         identity.class = class.as_bytes().to_vec();
@@ -48,7 +48,7 @@ const fn protocol(method: Method) -> Protocol {
     }
 }
 
-/// What firmware of this kind says in option 93 (IANA, "Processor Architecture Types").
+/// The value that firmware of this kind sends in option 93 (IANA, "Processor Architecture Types").
 const fn architecture(efi: bool) -> Option<u16> {
     match (
         efi,

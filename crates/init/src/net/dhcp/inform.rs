@@ -32,7 +32,7 @@ const ASKED_AT: [Duration; 3] = [
 const TIMEOUT: Duration = Duration::from_secs(4);
 /// How long to wait for another server once one has answered and something is still missing: a router knows no root.
 const GRACE: Duration = Duration::from_secs(1);
-/// Most frames that are read in all: others may send as well.
+/// The most frames that are read in all: other machines may send as well.
 const MOST_FRAMES: usize = 256;
 
 /// Asks for what `address`, which is set, lacks for the root. True if anything was learnt, so that the address has
@@ -116,7 +116,7 @@ fn ask(inform: &Inform, socket: &PacketSocket, mut enough: impl FnMut(Lease) -> 
 
 fn sleep(socket: &PacketSocket, until: Moment) {
     let timeout = timespec(until.remaining());
-    // A signal or an error ends it early: the caller looks at the clock again.
+    // A signal or an error ends it early; the caller checks the time again.
     let _ = poll(
         &mut [PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)],
         Some(&timeout),
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(address.routes, before.routes);
         assert_eq!(address.prefix.to_string(), "10.0.0.5/24");
         assert_eq!((address.mtu, address.lease.is_none()), (None, true));
-        // What it does not say is taken.
+        // What the command line does not set is taken.
         assert_eq!(address.domain.as_deref(), Some("lab"));
         assert_eq!(address.ntp, [ip(123)]);
     }
@@ -246,7 +246,7 @@ mod tests {
         };
         address.learn(root(b"/image", 7), &plan.network);
         assert_eq!(lacking(&address, &plan), None);
-        // The first one that names one.
+        // The first server that names a root.
         address.learn(root(b"/other", 8), &plan.network);
         let choice = choose_root(&plan, &address.facts()).unwrap();
         assert_eq!(

@@ -18,7 +18,7 @@ pub(crate) const BOOT_LINK_GRACE: Duration = Duration::from_secs(20);
 /// How a NIC gets its address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Addressing<'a> {
-    /// By DHCP or BOOTP, with what the command line says besides.
+    /// By DHCP or BOOTP, with the other settings of the command line.
     Dhcp(Option<&'a IpRequest>),
     /// The command line names the address.
     Static(&'a IpRequest),
@@ -52,7 +52,7 @@ pub(crate) fn addressing_of<'a>(
     }
 }
 
-/// What is known of the root that an address leads to.
+/// What is known about the root that an address leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum RootKnown {
     /// Server and path are named, and nothing contradicts them.
@@ -68,7 +68,7 @@ pub(crate) enum RootKnown {
 pub(crate) struct NicState {
     /// When its address was known, if it is.
     pub(crate) arrived: Option<Moment>,
-    /// What is known of the root that it leads to.
+    /// What is known about the root that it leads to.
     pub(crate) root: RootKnown,
     /// When an attempt with this NIC failed last.
     pub(crate) failed: Option<Moment>,
@@ -79,11 +79,11 @@ pub(crate) struct NicState {
 /// What to do about the NICs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Selection {
-    /// Take this one.
+    /// Use this one.
     Take(usize),
-    /// An address is available that may not lead to a root; look again at this moment.
+    /// An address is available that may not lead to a root; check again at this moment.
     WaitUntil(Moment),
-    /// Nobody has an address yet.
+    /// No NIC has an address yet.
     Wait,
 }
 
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_without_a_root_waits_for_the_others_and_not_for_ever() {
+    fn a_lease_without_a_root_waits_for_the_others_for_a_limited_time() {
         let nics = [nic(Some(1), RootKnown::None), nic(None, RootKnown::None)];
         assert_eq!(select(&nics, at(2)), Selection::WaitUntil(at(11)));
         assert_eq!(select(&nics, at(11)), Selection::Take(0));

@@ -1,5 +1,5 @@
-//! How much an address helps to find a root: the score of an offer, and what is known of the root of a lease. Pure,
-//! but for what the firmware says about the machine.
+//! How much an address helps to find a root: the score of an offer, and what is known about the root of a lease. Pure,
+//! except for reading the firmware's data about the machine.
 
 use netroot_net::Host;
 use netroot_proto::cmdline::{BootPlan, Method, Network};
@@ -114,7 +114,7 @@ mod tests {
             leased("root=dhcp", Some("\u{1b}[2J"), false),
             RootKnown::None
         );
-        // The kernel's /tftpboot/%s, a server in another network, and a name that nobody resolves.
+        // The kernel's /tftpboot/%s, a server in another network, and a name that cannot be resolved.
         assert_eq!(leased("root=/dev/nfs", None, false), RootKnown::Doubtful);
         let elsewhere = Some("192.0.2.1:/srv/root");
         assert_eq!(leased("root=dhcp", elsewhere, false), RootKnown::Doubtful);

@@ -93,10 +93,10 @@ impl MountError {
     pub(crate) fn advice(&self) -> String {
         match self {
             Self::NoClient { version: Version::V3 } => {
-                "put nfsv3 into the image (netroot initrd), or give the kernel CONFIG_NFS_V3".to_owned()
+                "add nfsv3 to the initrd (netroot initrd), or enable CONFIG_NFS_V3 in the kernel".to_owned()
             }
             Self::NoClient { .. } => {
-                "put nfsv4 into the image (netroot initrd --modules), or give the kernel CONFIG_NFS_V4".to_owned()
+                "add nfsv4 to the initrd (netroot initrd --modules nfsv4), or enable CONFIG_NFS_V4 in the kernel".to_owned()
             }
             Self::Parameter { .. } => "correct the options of nfsroot=".to_owned(),
             Self::Refused { errno: Errno::ACCESS | Errno::PERM, .. } => {
