@@ -293,7 +293,7 @@ fn a_bond_without_its_module_in_the_initrd_is_skipped() -> Result<()> {
         "{} {STATIC} bond=bond0:eth0:mode=active-backup ro",
         own_export(root.path())?
     ))?;
-    let warning = "is the module bonding in the image?";
+    let warning = "is the module bonding in the initrd?";
     vm.wait_for(warning, "what is missing", TIMEOUT)?;
     Facts::of(&vm)?.assert_read_only_nfs();
     Ok(())
