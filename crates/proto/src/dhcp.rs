@@ -148,20 +148,3 @@ pub fn is_host_address(address: Ipv4Addr) -> bool {
     let [first, ..] = address.octets();
     first != 0 && first != 127 && first < 224
 }
-
-/// The netmask of a prefix length. Lengths above 32 count as 32.
-pub fn netmask(prefix: u8) -> Ipv4Addr {
-    let bits = u32::from(prefix.min(32));
-    Ipv4Addr::from_bits(u32::MAX.checked_shl(32 - bits).unwrap_or(0))
-}
-
-/// True when both addresses lie in the same network of `prefix` bits.
-pub fn same_network(a: Ipv4Addr, b: Ipv4Addr, prefix: u8) -> bool {
-    let mask = netmask(prefix).to_bits();
-    a.to_bits() & mask == b.to_bits() & mask
-}
-
-/// The last address of the network: where a broadcast goes.
-pub fn broadcast_address(address: Ipv4Addr, prefix: u8) -> Ipv4Addr {
-    Ipv4Addr::from_bits(address.to_bits() | !netmask(prefix).to_bits())
-}

@@ -3,10 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use netroot_net::{Prefix, Route};
+
 use super::super::note::{IGNORED_MTU, Note, SHORT_LEASE};
 use super::super::options::Message;
-use super::super::{code, is_host_address, netmask, routes, same_network};
-use super::Route;
+use super::super::{code, is_host_address, routes};
 
 /// Longest host name that Linux takes (`HOST_NAME_MAX`).
 const HOST_NAME_MAX: usize = 64;
@@ -34,7 +35,7 @@ impl Reader<'_> {
         if let Some(mask) = mask
             && let Ok(ones) = u8::try_from(mask.to_bits().leading_ones())
             && ones > 0
-            && netmask(ones) == mask
+            && Prefix::clamped(address, ones).netmask() == Some(mask)
             && !is_all_of_its_network(address, ones)
         {
             return ones;
@@ -92,12 +93,13 @@ impl Reader<'_> {
             routers.retain(|router| *router != own);
         }
         // A stable sort: in the server's order, those in the network first.
-        routers.sort_by_key(|router| !same_network(own, *router, prefix));
+        let network = Prefix::clamped(own, prefix);
+        routers.sort_by_key(|router| !network.contains(*router));
         if let (true, Some(first)) = (needed, routers.first()) {
             if routers.len() > 1 {
                 self.notes.push(Note::Routers(*first, routers.len()));
             }
-            if !same_network(own, *first, prefix) {
+            if !network.contains(*first) {
                 self.notes.push(Note::RouterElsewhere(*first));
             }
         }
@@ -180,7 +182,7 @@ impl Reader<'_> {
             return None;
         };
         // Its own address as broadcast address would keep the machine from receiving unicast.
-        if !same_network(own, address, prefix) || address == own {
+        if !Prefix::clamped(own, prefix).contains(address) || address == own {
             self.notes.push(Note::Broadcast(address));
             return None;
         }
@@ -237,7 +239,6 @@ impl Reader<'_> {
 /// Whether the address is the network itself or its broadcast address. Networks of one or
 /// two addresses have neither (RFC 3021).
 pub(super) fn is_all_of_its_network(address: Ipv4Addr, prefix: u8) -> bool {
-    let hosts = !netmask(prefix).to_bits();
-    let own = address.to_bits() & hosts;
-    hosts > 1 && (own == 0 || own == hosts)
+    let network = Prefix::clamped(address, prefix);
+    prefix < 31 && (network.network() == network || network.broadcast() == Some(address))
 }
