@@ -110,7 +110,7 @@ fn a_version_4_only_server_is_detected_without_options() -> Result<()> {
     assert!(facts.all("owner").contains("/etc/witness 4294967294"));
     assert!(
         vm.console()
-            .contains("netroot: warning: the root is nobody's: ")
+            .contains("netroot: warning: the root's files belong to nobody: ")
     );
     Ok(())
 }
@@ -127,7 +127,7 @@ fn a_path_that_version_3_refuses_is_mounted_by_version_4() -> Result<()> {
     assert_mounted_as(&facts, "4.2");
     assert!(vm.console().contains("; trying version 4"));
     assert!(facts.all("owner").contains("/home/user/note 1000"));
-    assert!(!vm.console().contains("the root is nobody's"));
+    assert!(!vm.console().contains("the root's files belong to nobody"));
     Ok(())
 }
 

@@ -96,12 +96,12 @@ fn switch_root(machine: &Machine, root: &Mounted) -> Failure {
     if let Some(script) = program.needs().filter(|path| !switch::is_there(path)) {
         return NoInit::boot_program(root.name.clone(), script).into();
     }
-    if let Some(unfit) = switch::unfit(&init) {
+    if let Some(reason) = switch::check_program(&init) {
         let (root, program) = (root.name.clone(), init);
-        return Failure::Unfit {
+        return Failure::NotExecutable {
             root,
             program,
-            unfit,
+            reason,
         };
     }
     let leading = program.leading_arguments().into_iter().map(OsString::from);

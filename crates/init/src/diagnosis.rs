@@ -13,7 +13,7 @@ mod rpc_failure;
 
 pub(crate) use cards::{UnclaimedCard, no_nic_advice, unclaimed_cards};
 pub(crate) use packet_loss::PacketLoss;
-pub(crate) use program::{HEAD, Kind, Unfit, kind};
+pub(crate) use program::{HEAD, Kind, NotExecutable, kind};
 #[cfg(test)]
 pub(crate) use reachability::Neighbour;
 pub(crate) use reachability::Reachability;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use netroot_proto::mount::NoRoot;
 
 use crate::causes::with_causes;
-use crate::diagnosis::{PacketLoss, UnclaimedCard, Unfit, no_nic_advice};
+use crate::diagnosis::{NotExecutable, PacketLoss, UnclaimedCard, no_nic_advice};
 use crate::net::address::Address;
 use crate::net::configure::ConfigureError;
 use crate::net::lease::LeaseError;
@@ -83,14 +83,14 @@ pub(crate) enum Failure {
     #[error(transparent)]
     NoInit(#[from] NoInit),
     /// The kernel cannot run the init.
-    #[error("no init: {program} of the root {root} {unfit}; {}", unfit.advice())]
-    Unfit {
+    #[error("no init: {program} of the root {root} {reason}; {}", reason.advice())]
+    NotExecutable {
         /// `server:path`.
         root: String,
         /// The init.
         program: String,
         /// Why.
-        unfit: Unfit,
+        reason: NotExecutable,
     },
     /// The switch of roots.
     #[error("cannot switch to the root {root}: {source}; {}", source.advice())]

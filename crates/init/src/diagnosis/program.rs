@@ -41,12 +41,12 @@ pub(crate) enum Kind {
     /// It can be executed, as far as can be told.
     Executable,
     /// The kernel would refuse it.
-    Unfit(Unfit),
+    NotExecutable(NotExecutable),
 }
 
 /// Why the kernel would refuse a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Unfit {
+pub(crate) enum NotExecutable {
     /// It is for another architecture, by its number in ELF files.
     WrongArchitecture(u16),
     /// It is neither an ELF file nor a script.
@@ -55,7 +55,7 @@ pub(crate) enum Unfit {
     NoInterpreter(String),
 }
 
-impl Unfit {
+impl NotExecutable {
     /// What to do about it.
     pub(crate) fn advice(&self) -> &'static str {
         match self {
@@ -68,7 +68,7 @@ impl Unfit {
     }
 }
 
-impl fmt::Display for Unfit {
+impl fmt::Display for NotExecutable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::WrongArchitecture(number) => {
@@ -97,14 +97,14 @@ fn kind_for(head: &[u8], own: &[u16]) -> Kind {
         let mut words = line.split(|byte| matches!(byte, b' ' | b'\t' | 0));
         return match words.find(|word| !word.is_empty()) {
             Some(path) => Kind::InterpretedBy(String::from_utf8_lossy(path).into_owned()),
-            None => Kind::Unfit(Unfit::NotAProgram),
+            None => Kind::NotExecutable(NotExecutable::NotAProgram),
         };
     }
     let Some(elf) = Elf::read(head) else {
-        return Kind::Unfit(Unfit::NotAProgram);
+        return Kind::NotExecutable(NotExecutable::NotAProgram);
     };
     if !own.is_empty() && !own.contains(&elf.machine) {
-        return Kind::Unfit(Unfit::WrongArchitecture(elf.machine));
+        return Kind::NotExecutable(NotExecutable::WrongArchitecture(elf.machine));
     }
     match elf.interpreter() {
         Some(path) => Kind::InterpretedBy(path),
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_program_for_another_architecture_is_rejected() {
-        let foreign = |machine| Kind::Unfit(Unfit::WrongArchitecture(machine));
+        let foreign = |machine| Kind::NotExecutable(NotExecutable::WrongArchitecture(machine));
         assert_eq!(kind_for(&elf(183), &[62, 3]), foreign(183));
         assert_eq!(kind_for(&elf(62), &[183, 40]), foreign(62));
         assert_eq!(
@@ -216,7 +216,7 @@ mod tests {
             kind_for(&elf(183), &[]),
             Kind::InterpretedBy("/lib/ld.1".into())
         );
-        let text = Unfit::WrongArchitecture(183).to_string();
+        let text = NotExecutable::WrongArchitecture(183).to_string();
         assert!(text.starts_with("is for aarch64 and this machine is "));
     }
 
@@ -228,10 +228,13 @@ mod tests {
                 Kind::InterpretedBy("/bin/sh".into()),
             ),
             (b"#!/bin/sh", Kind::InterpretedBy("/bin/sh".into())),
-            (b"#!\n", Kind::Unfit(Unfit::NotAProgram)),
-            (b"", Kind::Unfit(Unfit::NotAProgram)),
-            (b"echo hello\n", Kind::Unfit(Unfit::NotAProgram)),
-            (b"\x7fELF", Kind::Unfit(Unfit::NotAProgram)),
+            (b"#!\n", Kind::NotExecutable(NotExecutable::NotAProgram)),
+            (b"", Kind::NotExecutable(NotExecutable::NotAProgram)),
+            (
+                b"echo hello\n",
+                Kind::NotExecutable(NotExecutable::NotAProgram),
+            ),
+            (b"\x7fELF", Kind::NotExecutable(NotExecutable::NotAProgram)),
         ] {
             assert_eq!(super::kind(head), kind, "{head:?}");
         }
@@ -240,7 +243,7 @@ mod tests {
     #[test]
     fn the_program_that_runs_this_test_is_accepted() {
         let own = std::fs::read("/proc/self/exe").unwrap();
-        assert!(!matches!(kind(&own[..HEAD]), Kind::Unfit(_)));
+        assert!(!matches!(kind(&own[..HEAD]), Kind::NotExecutable(_)));
     }
 
     proptest! {

@@ -60,12 +60,12 @@ fn broken(answer: RpcFailure) -> Failure {
     })
 }
 
-fn unfit(unfit: Unfit) -> Failure {
+fn not_executable(reason: NotExecutable) -> Failure {
     let (root, program) = ("10.0.0.1:/srv/x".into(), "/sbin/init".into());
-    Failure::Unfit {
+    Failure::NotExecutable {
         root,
         program,
-        unfit,
+        reason,
     }
 }
 
@@ -265,17 +265,17 @@ fn each_cause_has_its_sentence_and_advice() {
             "correct init=",
         ),
         (
-            unfit(Unfit::WrongArchitecture(183)),
+            not_executable(NotExecutable::WrongArchitecture(183)),
             "/sbin/init of the root 10.0.0.1:/srv/x is for aarch64 and this machine is",
             "made for this machine's processor",
         ),
         (
-            unfit(Unfit::NotAProgram),
+            not_executable(NotExecutable::NotAProgram),
             "is neither a program nor a script",
             "init=",
         ),
         (
-            unfit(Unfit::NoInterpreter("/lib/ld.so".into())),
+            not_executable(NotExecutable::NoInterpreter("/lib/ld.so".into())),
             "is run by /lib/ld.so, which the root does not have",
             "complete the root",
         ),

@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::console::{debug, warn};
-use crate::diagnosis::{HEAD, Kind, Unfit, kind};
+use crate::diagnosis::{HEAD, Kind, NotExecutable, kind};
 use crate::root::in_root;
 use crate::root::mount_point::ROOT;
 
@@ -97,16 +97,16 @@ pub(crate) fn is_there(path: &str) -> bool {
 
 /// Why the kernel would refuse to run a program of the mounted root, if that is certain. Checked before the switch,
 /// which cannot be undone.
-pub(crate) fn unfit(program: &str) -> Option<Unfit> {
+pub(crate) fn check_program(program: &str) -> Option<NotExecutable> {
     let root = in_root::directory(ROOT).ok()?;
     let mut path = program.to_owned();
     // A script is run by an interpreter, which is run by its loader.
     for _ in 0..MAX_INTERPRETERS {
         match kind(&head(root.as_fd(), &path)?) {
             Kind::Executable => return None,
-            Kind::Unfit(unfit) => return Some(unfit),
+            Kind::NotExecutable(reason) => return Some(reason),
             Kind::InterpretedBy(next) if !is_program(root.as_fd(), &next) => {
-                return Some(Unfit::NoInterpreter(next));
+                return Some(NotExecutable::NoInterpreter(next));
             }
             Kind::InterpretedBy(next) => path = next,
         }

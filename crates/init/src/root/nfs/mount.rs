@@ -126,7 +126,7 @@ fn warn_of_unmapped_owners(target: &str) {
     let owner = rustix::fs::stat(target).map_or(0, |status| status.st_uid);
     if NOBODY.contains(&owner) {
         warn!(
-            "the root is nobody's: its server sends owners by name, which nothing here resolves; let it send numbers (Only_Numeric_Owners of NFS-Ganesha, nfs4_disable_idmapping of Linux), or mount by vers=3"
+            "the root's files belong to nobody: its server sends owners by name, which nothing here resolves; configure it to send numbers (Only_Numeric_Owners of NFS-Ganesha, nfs4_disable_idmapping of Linux), or mount by vers=3"
         );
     }
 }
