@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fixed_address_says_so_and_has_no_lease() {
+    fn a_static_address_is_written_without_a_lease() {
         let text = file(&fixed("ip=10.1.2.3:::255.255.255.0::eth0:off")).text;
         assert!(
             text.contains("PROTO='none'") && text.contains("DHCPLEASETIME='0'"),

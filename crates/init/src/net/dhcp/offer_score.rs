@@ -11,9 +11,9 @@ use crate::clock::Moment;
 use crate::identity;
 use crate::net::address::Address;
 
-/// What is known of the root that an address leads to. `failed` is when an attempt with its NIC failed.
+/// What is known about the root that an address leads to. `failed` is when an attempt with its NIC failed.
 pub(crate) fn root_known(plan: &BootPlan, address: &Address, failed: Option<Moment>) -> RootKnown {
-    if address.lease.is_none() && failed.is_none() && nobody_is_asked(&plan.network) {
+    if address.lease.is_none() && failed.is_none() && is_all_static(&plan.network) {
         // What it lacks is requested once it is set, and no other NIC would provide more.
         return RootKnown::Named;
     }
@@ -52,13 +52,13 @@ pub(crate) fn protocol(network: &Network) -> &'static str {
     }
 }
 
-/// The command line names every address.
-fn nobody_is_asked(network: &Network) -> bool {
+/// Whether every address is on the command line.
+fn is_all_static(network: &Network) -> bool {
     let mut methods = network.addressing.iter().map(|request| request.method);
     !network.addressing.is_empty() && methods.all(is_fixed)
 }
 
-/// No server is asked for an address.
+/// Whether no server is asked for an address.
 fn is_fixed(method: Method) -> bool {
     matches!(method, Method::Static | Method::Off)
 }
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_written_address_waits_for_nobody_unless_somebody_is_asked() {
+    fn a_static_address_does_not_wait_unless_another_nic_uses_dhcp() {
         let written = "root=dhcp ip=10.0.0.9:::24::eth0:off";
         assert_eq!(fixed(written, false), RootKnown::Named);
         assert_eq!(fixed(written, true), RootKnown::None, "another NIC's turn");
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn bootp_is_said_where_nothing_else_is_asked() {
+    fn the_protocol_is_bootp_only_if_nothing_else_is_used() {
         for (cmdline, expected) in [
             ("", "DHCP"),
             ("ip=dhcp", "DHCP"),
