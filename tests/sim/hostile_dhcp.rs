@@ -8,7 +8,7 @@ use netroot_proto::cmdline::BootPlan;
 use netroot_proto::dhcp::emit::{Draft, LONGEST};
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::options::Message;
-use netroot_proto::mount::{LeaseFacts, choose_root};
+use netroot_proto::root::{LeaseFacts, choose_root};
 use proptest::prelude::*;
 
 use super::lan::{Lan, SECOND, ip};

@@ -7,7 +7,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use netroot_proto::mount::NoRoot;
+use netroot_proto::root::NoRoot;
 
 use crate::causes::with_causes;
 use crate::diagnosis::{NotExecutable, PacketLoss, UnclaimedCard, no_nic_advice};

@@ -14,7 +14,8 @@ use std::fs;
 use std::time::Duration;
 
 use netroot_proto::cmdline::BootPlan;
-use netroot_proto::mount::{NoRoot, RootChoice, choose_root_of};
+use netroot_proto::mount::RootChoice;
+use netroot_proto::root::{NoRoot, choose_root_of};
 
 use self::json::{Object, object, text};
 use crate::clock::Moment;

@@ -10,13 +10,13 @@
 //! `fs/nfs/nfsroot.c`, `lib/cmdline.c`; `dracut.cmdline(7)`; `initramfs-tools(7)`.
 
 mod bond;
-mod complaint;
+mod boot_link;
 mod device;
 #[cfg(test)]
 mod dialects;
+mod ignored;
 mod ip;
 mod ip_fields;
-mod link_address;
 mod modules;
 mod network;
 mod overlay;
@@ -25,17 +25,15 @@ mod program;
 mod report;
 mod root;
 mod route;
-mod setting;
 mod stage;
 mod tokens;
-mod unfollowed;
+mod word;
 
 pub use bond::{Bond, BondAttribute, BondMode};
-pub use complaint::Complaint;
-pub(crate) use complaint::Reading;
 pub use device::{Bridge, Rename, Vlan};
-pub use ip::{ClientIdentifier, IpRequest, Method, classful_prefix};
-pub use link_address::{LinkAddress, LinkAddressError, link_address_text, parse_link_address};
+pub use ignored::Ignored;
+pub use ip::{IpRequest, Method, classful_prefix};
+pub use ip_fields::ClientIdentifier;
 pub use modules::ModuleOrders;
 pub use network::{Network, Patience};
 pub use overlay::Overlay;
@@ -44,7 +42,10 @@ pub use program::{InitProgram, USUAL_PROGRAMS};
 pub use report::ReportUrl;
 pub use root::{NfsRequest, RootRequest};
 pub use route::StaticRoute;
-pub use setting::{Origin, Setting};
 pub use stage::{Rescue, Stage};
 pub use tokens::{CommandLine, Parameter, tokenize};
-pub use unfollowed::Ignored;
+
+pub use crate::reading::{
+    Complaint, LinkAddress, LinkAddressError, Origin, Setting, link_address_text,
+    parse_link_address,
+};

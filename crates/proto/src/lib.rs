@@ -6,10 +6,12 @@
 //!
 //! * [`address`]: addresses and hosts as people write them.
 //! * [`cmdline`]: the kernel command line, read once into a [`cmdline::BootPlan`].
-//! * [`mount`]: NFS targets and options, and the choice of server and path.
+//! * [`mount`]: NFS targets and mount options.
 //! * [`dhcp`]: DHCP options decoded tolerantly, leases, and the server's decisions.
 //! * [`dns`]: questions for the address of a name, and answers judged.
 //! * [`pxe`]: what each network-boot firmware needs beyond DHCP.
+//! * [`reading`]: values with their origin, and complaints about them.
+//! * [`root`]: the choice of server and path.
 //! * [`sntp`]: the time, asked for once.
 //! * [`tftp`]: TFTP packets, options and transfers.
 
@@ -21,5 +23,7 @@ pub mod dhcp;
 pub mod dns;
 pub mod mount;
 pub mod pxe;
+pub mod reading;
+pub mod root;
 pub mod sntp;
 pub mod tftp;

@@ -1,7 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use netroot_proto::mount::NoRoot;
+use netroot_proto::root::NoRoot;
 use nfs3_client::RpcError;
 
 use super::*;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use netroot_net::{Prefix, Route};
 use netroot_proto::cmdline::{IpRequest, Network, StaticRoute};
 use netroot_proto::dhcp::lease::Lease;
-use netroot_proto::mount::LeaseFacts;
+use netroot_proto::root::LeaseFacts;
 
 use crate::net::lease_exchange::LeaseExchange;
 use crate::net::next_hop::NextHop;

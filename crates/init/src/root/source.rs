@@ -10,7 +10,8 @@
 use std::time::Duration;
 
 use netroot_proto::cmdline::{BootPlan, Overlay, RootRequest};
-use netroot_proto::mount::{NoRoot, RootChoice, Version, choose_root_of};
+use netroot_proto::mount::{RootChoice, Version};
+use netroot_proto::root::{NoRoot, choose_root_of};
 
 use crate::console::{info, warn};
 use crate::identity;

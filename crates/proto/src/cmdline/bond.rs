@@ -2,10 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use super::complaint::Reading;
 use super::device::{device_field, device_list, no_more_than};
 use super::ip_fields::{self, split};
 use crate::address::dotted_quad;
+use crate::reading::Reading;
 
 /// How a bond spreads frames over its ports (Linux `Documentation/networking/bonding.rst`).
 /// The discriminants are the kernel's own numbers, for `IFLA_BOND_MODE`.

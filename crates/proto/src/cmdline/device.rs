@@ -1,9 +1,9 @@
 //! Devices that the init makes or renames: `vlan=`, `bridge=`, `ifname=`. (`bond=` has a
 //! file of its own.)
 
-use super::complaint::Reading;
 use super::ip_fields::{Field, could_be_device, split};
-use super::link_address::{LinkAddress, parse_link_address};
+use crate::reading::Reading;
+use crate::reading::{LinkAddress, parse_link_address};
 
 /// A VLAN on top of a NIC (`vlan=<name>:<device>`, dracut and Ubuntu).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use netroot_net::Prefix;
 
-use super::complaint::Reading;
-use super::ip_fields::{self, Field};
-use super::link_address::LinkAddress;
-use super::setting::Origin;
+use super::ip_fields::{self, ClientIdentifier, FIELD_EMPTY, Field};
+use crate::reading::LinkAddress;
+use crate::reading::Origin;
+use crate::reading::Reading;
 
 /// How an address is obtained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,15 +22,6 @@ pub enum Method {
     Static,
     /// The NIC is left alone.
     Off,
-}
-
-/// The DHCP client identifier (option 61) that `ip=dhcp,<type>,<value>` asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientIdentifier {
-    /// The type octet of RFC 2132 section 9.14: 1 is Ethernet, 0 is "no hardware type".
-    pub kind: u8,
-    /// The octets after it: the text as written, at most 251 bytes.
-    pub value: Vec<u8>,
 }
 
 /// One `ip=` (or `nfsaddrs=`) parameter, with its defaults not yet filled in.
@@ -256,7 +247,6 @@ impl IpRequest {
     }
 }
 
-pub(super) const FIELD_EMPTY: &str = "the field is taken as empty";
 const METHODS: &str = "off, none, on, any, dhcp or bootp";
 
 /// One spelling of a method.

@@ -2,10 +2,21 @@
 
 use std::net::IpAddr;
 
-use super::complaint::Reading;
-use super::ip::{ClientIdentifier, FIELD_EMPTY};
-use super::link_address::{LinkAddress, parse_link_address};
 use crate::address::{dotted_quad, read_host_address};
+use crate::reading::Reading;
+use crate::reading::{LinkAddress, parse_link_address};
+
+/// The DHCP client identifier (option 61) that `ip=dhcp,<type>,<value>` asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientIdentifier {
+    /// The type octet of RFC 2132 section 9.14: 1 is Ethernet, 0 is "no hardware type".
+    pub kind: u8,
+    /// The octets after it: the text as written, at most 251 bytes.
+    pub value: Vec<u8>,
+}
+
+/// What happens to a field that makes no sense.
+pub(super) const FIELD_EMPTY: &str = "the field is taken as empty";
 
 /// A field and where it begins.
 #[derive(Debug, Clone, Copy)]

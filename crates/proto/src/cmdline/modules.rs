@@ -1,9 +1,9 @@
 //! What the command line says of kernel modules. The kernel itself reads only what is about its built-in parts there;
 //! the rest is left to whoever loads the modules (modprobe(8), "kernel command line" of kmod).
 
-use super::complaint::Word;
-use super::setting::Setting;
 use super::tokens::Parameter;
+use super::word::Word;
+use crate::reading::Setting;
 
 /// Modules by name, `-` and `_` being the same character.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -4,14 +4,15 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::bond::Bond;
-use super::complaint::{Notes, Word};
+use super::boot_link;
 use super::device::{Bridge, Rename, Vlan};
+use super::ignored::Ignored;
 use super::ip::IpRequest;
-use super::link_address::{self, LinkAddress};
 use super::route::StaticRoute;
-use super::setting::{Origin, Setting};
-use super::unfollowed::Ignored;
+use super::word::{Notes, Word};
 use crate::address::read_address;
+use crate::reading::LinkAddress;
+use crate::reading::{Origin, Setting};
 
 /// How the network comes up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +90,7 @@ impl Network {
                 self.add_request(request, notes);
             }
             ("BOOTIF" | "hwaddr", Some(value)) => {
-                if let Some(address) = link_address::read(value, &mut notes.reading(word)) {
+                if let Some(address) = boot_link::read(value, &mut notes.reading(word)) {
                     self.boot_link = Some(Setting::parameter(address, text));
                 }
             }

@@ -1,6 +1,7 @@
 //! The writable layer over a read-only root.
 
-use super::complaint::{Notes, Reading, Word};
+use super::word::{Notes, Word};
+use crate::reading::Reading;
 
 /// Whether a writable layer goes over the root.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use super::complaint::{Complaint, Notes, Reading, Word};
+use super::ignored::{Ignored, why_granted, why_not};
 use super::modules::ModuleOrders;
 use super::network::Network;
 use super::overlay::Overlay;
 use super::program::{GuixParameters, InitProgram};
 use super::report::ReportUrl;
 use super::root::{RootParameters, RootRequest};
-use super::setting::Setting;
 use super::stage::{Rescue, Stage};
 use super::tokens::{CommandLine, Parameter, tokenize};
-use super::unfollowed::{Ignored, why_granted, why_not};
+use super::word::{Notes, Word};
 use crate::mount::Access;
+use crate::reading::Setting;
+use crate::reading::{Complaint, Reading};
 
 /// What follows a boot that failed (`panic=`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

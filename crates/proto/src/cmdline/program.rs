@@ -1,6 +1,6 @@
 //! Which program of the root is run in the end.
 
-use super::complaint::Reading;
+use crate::reading::Reading;
 
 /// The programs that Linux tries, in this order (`init/main.c`).
 pub const USUAL_PROGRAMS: [&str; 4] = ["/sbin/init", "/etc/init", "/bin/init", "/bin/sh"];

@@ -4,8 +4,8 @@ use std::fmt;
 
 use netroot_net::Endpoint;
 
-use super::complaint::Reading;
 use crate::address::read_host;
+use crate::reading::Reading;
 
 /// Where the boot report is sent: `http://host[:port]/path`.
 #[derive(Debug, Clone, PartialEq, Eq)]

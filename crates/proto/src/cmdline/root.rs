@@ -2,12 +2,12 @@
 
 use netroot_net::Host;
 
-use super::complaint::{Complaint, Reading};
-use super::setting::Origin;
+use super::ignored::Ignored;
 use super::tokens::Parameter;
-use super::unfollowed::Ignored;
 use crate::address::read_host;
 use crate::mount::{Dialect, NfsOptions, NfsTarget, Version, other_scheme};
+use crate::reading::Origin;
+use crate::reading::{Complaint, Reading};
 
 /// The NFS root that the command line names, as far as it names it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use netroot_net::{Prefix, Route};
 
-use super::complaint::Reading;
 use super::ip_fields::{could_be_device, split, text_from};
 use crate::address::{AddressError, dotted_quad, read_address};
+use crate::reading::Reading;
 
 /// A static route (`rd.route=<net>[/<length>]:<gateway>[:<device>]`).
 #[derive(Debug, Clone, PartialEq, Eq)]

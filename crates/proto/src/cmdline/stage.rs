@@ -1,6 +1,6 @@
 //! `rd.break`, `break=`: where the boot stops for somebody to look.
 
-use super::complaint::Reading;
+use crate::reading::Reading;
 
 /// A place in the boot where it can pause with the rescue prompt, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

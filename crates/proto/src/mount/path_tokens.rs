@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use crate::cmdline::{LinkAddress, Reading};
+use crate::reading::{LinkAddress, Reading};
 
 /// What is known of the machine besides its lease.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -45,11 +45,11 @@ const KNOWN: &str = "%s, %{hostname}, %{ip}, %{mac}, %{uuid}, %{serial} or %{arc
 
 /// A token for which this machine has no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unfilled {
+pub(crate) struct Unfilled {
     /// As written: `%{serial}`.
-    pub(super) token: &'static str,
+    pub(crate) token: &'static str,
     /// What is missing: "serial number".
-    pub(super) what: &'static str,
+    pub(crate) what: &'static str,
 }
 
 /// Whether the path needs more of the machine than its name and its address.
@@ -83,7 +83,7 @@ pub(super) fn check(path: &str, position: usize, reading: &mut Reading<'_>) {
 /// `path` with its tokens replaced. What is put in for one holds only letters, digits, `-`,
 /// `_` and single dots, none of them at its start, so that it cannot lead elsewhere in the
 /// server's tree. A value itself is not searched for tokens.
-pub(super) fn fill_in(
+pub(crate) fn fill_in(
     path: &str,
     host_name: Option<&str>,
     address: Option<IpAddr>,
@@ -111,7 +111,7 @@ pub(super) fn fill_in(
                 let mac = machine
                     .mac
                     .as_ref()
-                    .map(|mac| crate::cmdline::link_address_text(mac).replace(':', "-"));
+                    .map(|mac| crate::reading::link_address_text(mac).replace(':', "-"));
                 (mac, "Ethernet address")
             }
             Token::Uuid => (machine.uuid.as_deref().map(str::to_lowercase), "UUID"),

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use super::choice::RootChoice;
-use super::options::{Access, MountFlags, Version};
+use super::flags::MountFlags;
+use super::options::{Access, Version};
 
 /// Ports that are known before the mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::options::{NfsOptions, Version};
 use super::path_tokens;
 use crate::address::{read_address, read_host};
-use crate::cmdline::{Complaint, Reading};
+use crate::reading::{Complaint, Reading};
 
 /// A server, a path and options, each as far as they are written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -240,7 +240,7 @@ fn split_options(text: &str, dialect: Dialect) -> (&str, Option<&str>) {
 
 fn looks_like_options(list: &str) -> bool {
     let first = list.split([',', '=']).next().unwrap_or_default();
-    super::nfs_words::is_known(first)
+    super::known_options::is_known(first)
 }
 
 fn read_path(

@@ -8,7 +8,8 @@ use netroot_proto::cmdline::{
     Bond, BondMode, BootPlan, IpRequest, Method, Network, Origin, Setting, StaticRoute,
     link_address_text,
 };
-use netroot_proto::mount::{Lack, LeaseFacts, MachineIdentity, lack};
+use netroot_proto::mount::MachineIdentity;
+use netroot_proto::root::{self, LeaseFacts, Missing};
 
 use super::page::Page;
 
@@ -150,7 +151,7 @@ fn address(plan: &BootPlan, request: &IpRequest) -> String {
 }
 
 /// What a static address lacks for the root.
-fn missing(plan: &BootPlan, request: &IpRequest) -> Option<Lack> {
+fn missing(plan: &BootPlan, request: &IpRequest) -> Option<Missing> {
     let own = request.address()?;
     let facts = LeaseFacts {
         address: Some(own.address()),
@@ -163,7 +164,7 @@ fn missing(plan: &BootPlan, request: &IpRequest) -> Option<Lack> {
         request.gateway.is_some() || own.contains(server) || routes.iter().any(routed)
     };
     let names = !(request.dns.is_empty() && plan.network.name_servers.is_empty());
-    lack(plan, &facts, &MachineIdentity::default(), names, reaches)
+    root::missing(plan, &facts, &MachineIdentity::default(), names, reaches)
 }
 
 /// Routes, name servers, and what is sent to DHCP servers.

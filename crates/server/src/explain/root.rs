@@ -3,9 +3,9 @@
 use netroot_net::Host;
 use netroot_proto::cmdline::{BootPlan, Method, NfsRequest, Origin, Overlay, RootRequest};
 use netroot_proto::mount::{
-    Access, KnownPorts, LeaseFacts, NfsOptions, Version, choose_root, mount_request,
-    versions_to_try,
+    Access, KnownPorts, NfsOptions, Version, mount_request, versions_to_try,
 };
+use netroot_proto::root::{LeaseFacts, choose_root};
 
 use super::page::Page;
 

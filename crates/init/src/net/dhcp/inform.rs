@@ -10,7 +10,7 @@ use netroot_proto::dhcp::CLIENT_PORT;
 use netroot_proto::dhcp::frame::LONGEST_FRAME;
 use netroot_proto::dhcp::inform::Inform;
 use netroot_proto::dhcp::lease::Lease;
-use netroot_proto::mount::{Lack, lack};
+use netroot_proto::root::{Missing, missing};
 use netroot_sys::packet::PacketSocket;
 use rustix::event::{PollFd, PollFlags, poll};
 
@@ -124,8 +124,8 @@ fn sleep(socket: &PacketSocket, until: Moment) {
 }
 
 /// What is missing for the root.
-fn lacking(address: &Address, plan: &BootPlan) -> Option<Lack> {
-    lack(
+fn lacking(address: &Address, plan: &BootPlan) -> Option<Missing> {
+    missing(
         plan,
         &address.facts(),
         &identity::of(address.nic.mac),
@@ -173,7 +173,7 @@ impl Address {
 mod tests {
     use super::*;
     use crate::net::address::tests::nic;
-    use netroot_proto::mount::choose_root;
+    use netroot_proto::root::choose_root;
 
     const fn ip(last: u8) -> Ipv4Addr {
         Ipv4Addr::new(10, 0, 0, last)
@@ -236,9 +236,9 @@ mod tests {
     fn the_root_is_that_of_the_server_that_provides_one() {
         let plan = BootPlan::parse("ip=10.0.0.5:::24::eth0:off root=dhcp");
         let mut address = address(&plan);
-        assert_eq!(lacking(&address, &plan), Some(Lack::Root));
+        assert_eq!(lacking(&address, &plan), Some(Missing::Root));
         address.learn(answer(254), &plan.network);
-        assert_eq!(lacking(&address, &plan), Some(Lack::Root), "a router's");
+        assert_eq!(lacking(&address, &plan), Some(Missing::Root), "a router's");
         let root = |path: &[u8], last| Lease {
             root_path: Some(path.to_vec()),
             next_server: Some(ip(last)),
@@ -262,7 +262,7 @@ mod tests {
         address.learn(answer(254), &plan.network);
         assert_eq!(
             lacking(&address, &plan),
-            Some(Lack::NameServer("nas".into()))
+            Some(Missing::NameServer("nas".into()))
         );
         assert_eq!((address.dns.len(), address.domain), (0, None));
     }

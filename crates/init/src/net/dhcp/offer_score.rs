@@ -4,7 +4,8 @@
 use netroot_net::Host;
 use netroot_proto::cmdline::{BootPlan, Method, Network};
 use netroot_proto::dhcp::offers::Score;
-use netroot_proto::mount::{Evidence, choose_root_of};
+use netroot_proto::mount::Evidence;
+use netroot_proto::root::choose_root_of;
 
 use super::nic_selection::RootKnown;
 use crate::clock::Moment;

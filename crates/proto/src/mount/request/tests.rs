@@ -2,7 +2,7 @@ use std::net::Ipv4Addr;
 
 use super::*;
 use crate::cmdline::BootPlan;
-use crate::mount::{LeaseFacts, choose_root};
+use crate::root::{LeaseFacts, choose_root};
 
 const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 

@@ -1,17 +1,17 @@
-//! What an address that nobody leased lacks for the root: a DHCP server can be asked for it.
+//! What a configured address leaves open about the root, for which a DHCP server can be asked.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use netroot_net::Host;
 
-use super::choice::{Evidence, LeaseFacts, NoRoot, choose_root_of};
-use super::path_tokens::MachineIdentity;
+use super::choose::{LeaseFacts, NoRoot, choose_root_of};
 use crate::cmdline::BootPlan;
+use crate::mount::{Evidence, MachineIdentity};
 
 /// What is missing, the first thing that is. Displays as `a root`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lack {
+pub enum Missing {
     /// Nothing names a path, or a server, but perhaps the kernel's `/tftpboot/%s`.
     Root,
     /// The server has a name, and nobody can be asked for its address.
@@ -20,7 +20,7 @@ pub enum Lack {
     Router(IpAddr),
 }
 
-impl fmt::Display for Lack {
+impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => f.write_str("a root"),
@@ -33,30 +33,30 @@ impl fmt::Display for Lack {
 /// What is missing for the root; `None` if it can be mounted as far as the address goes, or
 /// if no DHCP server could help. `name_servers` says whether there are any, `reaches`
 /// whether there is a way to an address.
-pub fn lack(
+pub fn missing(
     plan: &BootPlan,
     facts: &LeaseFacts<'_>,
     machine: &MachineIdentity,
     name_servers: bool,
     reaches: impl Fn(IpAddr) -> bool,
-) -> Option<Lack> {
+) -> Option<Missing> {
     let choice = match choose_root_of(plan, facts, machine) {
         Ok(choice) => choice,
         Err(NoRoot::Token { .. }) => return None,
-        Err(_) => return Some(Lack::Root),
+        Err(_) => return Some(Missing::Root),
     };
     if choice.path_from == Evidence::KernelDefault && facts.root_path.is_none() {
-        return Some(Lack::Root);
+        return Some(Missing::Root);
     }
     // One server that can be reached is enough.
     let mut first = None;
     for server in choice.servers() {
-        let lack = match server {
-            Host::Name(name) if !name_servers => Lack::NameServer(name.clone()),
-            Host::Address(address) if !reaches(*address) => Lack::Router(*address),
+        let missing = match server {
+            Host::Name(name) if !name_servers => Missing::NameServer(name.clone()),
+            Host::Address(address) if !reaches(*address) => Missing::Router(*address),
             Host::Name(_) | Host::Address(_) => return None,
         };
-        first.get_or_insert(lack);
+        first.get_or_insert(missing);
     }
     first
 }
@@ -77,7 +77,7 @@ mod tests {
         };
         let reaches = |other: IpAddr| request.gateway.is_some() || own.contains(other);
         let names = !request.dns.is_empty();
-        lack(&plan, &facts, &MachineIdentity::default(), names, reaches).map(|l| l.to_string())
+        missing(&plan, &facts, &MachineIdentity::default(), names, reaches).map(|l| l.to_string())
     }
 
     #[test]

@@ -2,8 +2,6 @@
 
 use thiserror::Error;
 
-use super::complaint::Reading;
-
 /// An Ethernet address, in the order it is written.
 pub type LinkAddress = [u8; 6];
 
@@ -79,22 +77,6 @@ fn octet(text: &str, least_digits: usize) -> Option<u8> {
 pub fn link_address_text(address: &LinkAddress) -> String {
     let [a, b, c, d, e, f] = address;
     format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
-}
-
-/// The value of `BOOTIF=` or `hwaddr=`.
-pub(super) fn read(value: &str, reading: &mut Reading<'_>) -> Option<LinkAddress> {
-    let error = match parse_link_address(value) {
-        Ok(address) => return Some(address),
-        Err(error) => error,
-    };
-    let (position, expected) = match error {
-        LinkAddressError::Octet { position } => (position, "two hexadecimal digits"),
-        LinkAddressError::Length { .. } => (0, "an Ethernet address such as 01-52-54-00-12-34-56"),
-        LinkAddressError::NotANic => (0, "the Ethernet address of a NIC"),
-    };
-    let found = value.get(position..).unwrap_or_default();
-    reading.complain(position, expected, found, "left out: every NIC is tried");
-    None
 }
 
 #[cfg(test)]

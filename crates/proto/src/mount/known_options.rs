@@ -1,6 +1,6 @@
 //! The words of nfs(5): which there are, and what each takes.
 
-use super::options::MountFlags;
+use super::flags::MountFlags;
 
 /// Words of fstab(5) and mount(8) that the kernel refuses.
 pub(super) fn is_for_mount_program(key: &str) -> bool {

@@ -1,0 +1,83 @@
+//! A parameter while its meaning is looked for, and what is noted on the way.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use super::ignored::Ignored;
+use crate::reading::{Complaint, Reading, Setting};
+
+/// A parameter on its way to its meaning.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Word<'a> {
+    /// Its name, with every `-` as `_`: the kernel does not tell them apart.
+    pub(super) name: &'a str,
+    /// Its value; `None` without `=`.
+    pub(super) value: Option<&'a str>,
+    /// The whole parameter as written.
+    pub(super) text: &'a str,
+}
+
+/// What is noted while the command line is read.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    pub(super) complaints: Vec<Complaint>,
+    pub(super) ignored: Vec<Ignored>,
+}
+
+impl Notes {
+    /// Begins to read the value of `word`.
+    pub(super) fn reading<'a>(&'a mut self, word: &Word<'a>) -> Reading<'a> {
+        Reading::new(word.name, word.value, &mut self.complaints)
+    }
+
+    /// Notes that the whole value makes no sense.
+    pub(super) fn complain(
+        &mut self,
+        word: &Word<'_>,
+        expected: impl Into<Cow<'static, str>>,
+        outcome: &'static str,
+    ) {
+        let found = word.value.unwrap_or_default();
+        self.reading(word).complain(0, expected, found, outcome);
+    }
+
+    /// Notes that a parameter changes nothing.
+    pub(super) fn ignore(&mut self, parameter: &dyn fmt::Display, why: &'static str) {
+        self.ignored.push(Ignored {
+            parameter: parameter.to_string(),
+            why,
+        });
+    }
+
+    /// A value in seconds. `outcome` is what happens when it is none.
+    pub(super) fn seconds(
+        &mut self,
+        word: &Word<'_>,
+        outcome: &'static str,
+    ) -> Option<Setting<Duration>> {
+        // Ten digits of seconds are a century; more would overflow a deadline.
+        match word.value.unwrap_or_default().parse::<u32>() {
+            Ok(seconds) => {
+                let limit = Duration::from_secs(seconds.into());
+                Some(Setting::parameter(limit, word.text))
+            }
+            Err(_) => {
+                self.complain(word, "a number of seconds", outcome);
+                None
+            }
+        }
+    }
+
+    /// A switch, as dracut reads them: on by its bare name.
+    pub(super) fn boolean(&mut self, word: &Word<'_>, outcome: &'static str) -> Option<bool> {
+        match word.value {
+            None | Some("1" | "yes" | "on" | "true") => Some(true),
+            Some("" | "0" | "no" | "off" | "false") => Some(false),
+            Some(_) => {
+                self.complain(word, "1 or 0", outcome);
+                None
+            }
+        }
+    }
+}
