@@ -509,3 +509,32 @@ proptest! {
         prop_assert!(actions.take(100).count() < 100);
     }
 }
+
+#[test]
+fn two_inits_on_one_network_are_given_two_roots_by_the_dhcp_server_and_by_a_proxy() {
+    let mac = |number| Mac([0x52, 0x54, 0, 0, 0, number]);
+    let roots: Vec<(Mac, &'static [u8])> = vec![(mac(2), b"10.0.0.1:/second")];
+    let alone = Server {
+        roots: roots.clone(),
+        ..Server::dhcp(1, (100, 120), HOUR)
+    };
+    let proxy = Server {
+        roots,
+        ..Server::proxy(1)
+    };
+    for servers in [vec![alone], vec![router(66, (160, 170)), proxy]] {
+        let mut lan = Lan::new(31, Faults::default(), servers, 0);
+        for number in 1..=2 {
+            lan.add_init(number, number.into());
+        }
+        lan.run(120 * SECOND, |lan| {
+            lan.clients.iter().all(|client| client.lease().is_some())
+        });
+        let roots = lan.clients.iter().map(|client| client.lease().unwrap());
+        let roots: Vec<_> = roots.map(|lease| lease.root_path.as_deref()).collect();
+        assert_eq!(
+            roots,
+            [Some(&b"10.0.0.1:/root"[..]), Some(&b"10.0.0.1:/second"[..])]
+        );
+    }
+}

@@ -62,6 +62,8 @@ pub(crate) struct Server {
     pub(crate) habit: Option<Habit>,
     /// Option 17.
     pub(crate) root: Option<Vec<u8>>,
+    /// Option 17 for single machines.
+    pub(crate) roots: Vec<(Mac, &'static [u8])>,
     /// It treats a BOOTP request as a DISCOVER, unlike ours.
     pub(crate) knows_bootp: bool,
 }
@@ -90,6 +92,7 @@ impl Server {
             asked: None,
             habit: None,
             root: Some(b"10.0.0.1:/root".to_vec()),
+            roots: Vec::new(),
             knows_bootp: false,
         }
     }
@@ -116,11 +119,16 @@ impl Server {
             first: "snponly.efi".into(),
             second: None,
         };
+        let own_root = self.roots.iter();
+        let own_root = own_root
+            .filter(|(mac, _)| *mac == request.header.mac)
+            .map(|(_, root)| *root)
+            .next();
         let boots = BootOptions {
             http_port: 80,
             script_path: "boot/{mac}.ipxe",
             loaders: &[loader],
-            root_path: self.root.as_deref(),
+            root_path: own_root.or(self.root.as_deref()),
         };
         let arrival = Arrival {
             interface: "lan".into(),

@@ -12,15 +12,15 @@ use crate::dhcp::pool::Pool;
 /// What one machine boots. Made for each request: two machines on one interface may boot different images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BootOptions<'a> {
-    /// The port of this server's HTTP side.
+    /// The HTTP server's TCP port.
     pub http_port: u16,
     /// Path of a machine's iPXE script, without a leading slash; `{mac}` becomes
     /// `52-54-00-12-34-56`. The URL has to stay under 128 bytes.
     pub script_path: &'a str,
     /// The boot loaders, one entry per platform.
     pub loaders: &'a [Loader],
-    /// Option 17, in the [`Role::Dhcp`] role for every initrd that asks for it, as a
-    /// [`Role::Proxy`] for our own init.
+    /// Option 17: in the [`Role::Dhcp`] role for every initrd that asks for it, in the
+    /// [`Role::Proxy`] role for netroot's own init.
     pub root_path: Option<&'a [u8]>,
 }
 
@@ -30,7 +30,7 @@ pub struct Loader {
     /// What it runs on.
     pub platform: Platform,
     /// The usual one. iPXE with the firmware's own network driver (`snponly.efi`,
-    /// `undionly.kpxe`) works wherever the firmware got as far as asking.
+    /// `undionly.kpxe`) works wherever the firmware could send its request.
     pub first: String,
     /// The other one, with drivers of its own (`ipxe.efi`), for machines where the first fails.
     pub second: Option<String>,

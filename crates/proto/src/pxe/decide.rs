@@ -52,7 +52,7 @@ impl Question<'_> {
             MessageType::Discover => MessageType::Offer,
             // A REQUEST seen here is the broadcast by which a client takes the main
             // server's address. Two known servers acknowledge it; the client then has a
-            // lease without an address. Ours are those with a boot item or our name.
+            // lease without an address. Requests for this server have a boot item or its identifier.
             MessageType::Request | MessageType::Inform => {
                 if request.boot_item.is_none() && request.server_id != Some(self.arrival.address) {
                     return Err(Reason::ForAnotherServer(request.server_id));
@@ -85,7 +85,7 @@ impl Question<'_> {
         }
     }
 
-    /// Our init takes its address from the other server and its root from this one.
+    /// netroot's init takes its address from the other server and its root from this one.
     fn root(&self) -> Result<Reply, Reason> {
         let kind = match self.request.kind {
             MessageType::Discover => MessageType::Offer,
@@ -108,7 +108,7 @@ impl Question<'_> {
     }
 
     /// Port 4011, the second leg. Answered for every architecture (danderson/netboot#132)
-    /// and in both roles: who asks here has been sent here.
+    /// and in both roles: a client that asks here was sent here.
     fn boot_server(&self) -> Result<Reply, Reason> {
         let kind = match self.request.kind {
             MessageType::Discover => MessageType::Offer,

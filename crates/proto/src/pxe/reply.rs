@@ -1,4 +1,4 @@
-//! What stands in a reply.
+//! The contents of a reply.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -13,18 +13,18 @@ use crate::dhcp::emit::{Draft, Emitted};
 use crate::dhcp::header::{BROADCAST_FLAG, Header};
 use crate::dhcp::{BINL_PORT, INIT_VENDOR_CLASS, MessageType, code};
 
-/// 43.6 (discovery control) = 8: use the boot file of this very reply.
+/// 43.6 (discovery control) = 8: use the boot file of this reply.
 const DIRECT: [u8; 3] = [6, 1, 8];
 /// 43.71: the boot item.
 const BOOT_ITEM: u8 = 71;
 /// What a Raspberry Pi's ROM looks for: discovery by broadcast and multicast off (3),
-/// a menu prompt, and a menu with an entry of this very text.
+/// a menu prompt, and a menu with an entry of exactly this text.
 const RASPBERRY_MENU: &[u8] =
     b"\x06\x01\x03\x0a\x04\x00PXE\x09\x14\x00\x00\x11Raspberry Pi Boot\xff";
 /// 175.176 (no-pxedhcp) = 1: saves iPXE its two seconds of waiting for a proxy.
 const IPXE_NO_PROXY: [u8; 3] = [176, 1, 1];
 
-/// What a client is told to boot.
+/// What a client boots, as options.
 pub(super) struct Boot {
     /// A name for TFTP, or a URL.
     pub(super) file: String,
@@ -97,7 +97,7 @@ impl Question<'_> {
     ///
     /// Measured with OVMF: a proxy's offer needs 60; with 43.6 = 8 the boot needs no port
     /// 4011, without 43 it does. An authoritative offer with 60 and no 43 ends in PXE-E16,
-    /// one without 60 boots. A client that came to 4011 has got what it wanted: no more legs.
+    /// one without 60 boots. A client that came to 4011 needs no further exchange.
     fn pxe(&self, file: String) -> Boot {
         let second_leg = self.arrival.port == BINL_PORT;
         let (class, direct) = match (self.authoritative, self.strategy.style) {
@@ -183,7 +183,7 @@ pub(super) fn proxy(question: &Question<'_>, kind: MessageType, boot: &Boot) -> 
     draft.emit(question.request.longest_reply)
 }
 
-/// The root, for our init, beside another server's address.
+/// The root, for netroot's init, beside another server's address.
 pub(super) fn root(question: &Question<'_>, kind: MessageType, path: &[u8]) -> Emitted {
     let mut draft = question.draft(kind, Ipv4Addr::UNSPECIFIED);
     draft.header.flags |= BROADCAST_FLAG;
@@ -230,7 +230,7 @@ pub(super) fn dhcp(
         Grant::Lease(address) => question.draft(kind, *address),
         Grant::Inform(_) => question.draft(kind, Ipv4Addr::UNSPECIFIED),
     };
-    // RFC 2131 table 3: ciaddr is given back in an ACK.
+    // RFC 2131 table 3: an ACK repeats ciaddr.
     if kind == MessageType::Ack {
         draft.header.client_ip = request.header.client_ip;
     }
@@ -256,7 +256,7 @@ pub(super) fn dhcp(
             }
         }
     }
-    // RFC 6842: a client identifier is given back.
+    // RFC 6842: a reply repeats the client identifier.
     if let Some(id) = &request.client_id {
         draft.push(code::CLIENT_ID, id);
     }
@@ -271,7 +271,7 @@ pub(super) fn dhcp(
     draft.emit(request.longest_reply)
 }
 
-/// What is handed on only to those who ask for it.
+/// Options for clients that request them.
 fn push_extras(draft: &mut Draft, question: &Question<'_>, options: &SubnetOptions) {
     let wants = |code| question.request.wants(code);
     if wants(code::CLASSLESS_ROUTES) && !options.routes.is_empty() {

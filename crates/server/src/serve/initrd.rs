@@ -68,7 +68,7 @@ pub(crate) enum InitrdBuild {
         /// The child.
         child: Worker,
         /// The folder that it writes to; removed with its contents when dropped.
-        workshop: tempfile::TempDir,
+        scratch: tempfile::TempDir,
         /// Where the initrd is kept, if anywhere.
         keep: Option<PathBuf>,
         /// When it started.
@@ -110,11 +110,11 @@ pub(crate) fn start(order: &InitrdRequest<'_>, cache: &Path) -> Result<InitrdBui
     }
     let mut name = tempfile::Builder::new();
     name.prefix("initrd-").suffix(".part");
-    let workshop = match &keep {
+    let scratch = match &keep {
         Some(_) => name.tempdir_in(cache).or_else(|_| name.tempdir()),
         None => name.tempdir(),
     };
-    let workshop = workshop.map_err(InitrdError::Folder)?;
+    let scratch = scratch.map_err(InitrdError::Folder)?;
     let mut command = Command::new("/proc/self/exe");
     command
         .arg("initrd")
@@ -129,7 +129,7 @@ pub(crate) fn start(order: &InitrdRequest<'_>, cache: &Path) -> Result<InitrdBui
             LEVEL,
         ])
         .arg("-o")
-        .arg(workshop.path().join(WRITTEN));
+        .arg(scratch.path().join(WRITTEN));
     if let Some(init) = order.init {
         command.arg("--init").arg(init);
     }
@@ -141,7 +141,7 @@ pub(crate) fn start(order: &InitrdRequest<'_>, cache: &Path) -> Result<InitrdBui
         .map_err(InitrdError::Start)?;
     Ok(InitrdBuild::Running {
         child: Worker(Some(child)),
-        workshop,
+        scratch,
         keep,
         began: Instant::now(),
     })
@@ -159,7 +159,7 @@ impl InitrdBuild {
 
     /// Waits for the initrd, and logs the result.
     pub(crate) fn finish(self, log: impl Fn(Event)) -> Result<Content, InitrdError> {
-        let (child, workshop, keep, began) = match self {
+        let (child, scratch, keep, began) = match self {
             Self::Given(content) => return Ok(content),
             Self::Kept(content) => {
                 log(Event::InitrdCached {
@@ -169,17 +169,17 @@ impl InitrdBuild {
             }
             Self::Running {
                 child,
-                workshop,
+                scratch,
                 keep,
                 began,
-            } => (child, workshop, keep, began),
+            } => (child, scratch, keep, began),
         };
         let output = child.finish().map_err(InitrdError::Wait)?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         if !output.status.success() {
             return Err(InitrdError::Failed { said });
         }
-        let written = workshop.path().join(WRITTEN);
+        let written = scratch.path().join(WRITTEN);
         let content = Content::open(&written).map_err(|source| InitrdError::Open {
             path: written.clone(),
             source,
@@ -213,7 +213,7 @@ fn forget_oldest(newest: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
-    let (mut images, mut parts) = (Vec::new(), Vec::new());
+    let (mut initrds, mut parts) = (Vec::new(), Vec::new());
     for entry in entries.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
@@ -224,7 +224,7 @@ fn forget_oldest(newest: &Path) {
             .strip_prefix("initrd-")
             .and_then(|rest| rest.rsplit_once('.'))
         {
-            Some((_, "img")) => images.push((modified, entry.path())),
+            Some((_, "img")) => initrds.push((modified, entry.path())),
             Some((_, "part")) => parts.push((modified, entry.path())),
             _ => {}
         }
@@ -235,9 +235,9 @@ fn forget_oldest(newest: &Path) {
             let _ = fs::remove_dir_all(path);
         }
     }
-    images.sort();
-    let surplus = images.len().saturating_sub(KEPT);
-    for (_, path) in images
+    initrds.sort();
+    let surplus = initrds.len().saturating_sub(KEPT);
+    for (_, path) in initrds
         .iter()
         .take(surplus)
         .filter(|(_, path)| path != newest)

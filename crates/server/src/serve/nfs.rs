@@ -18,7 +18,7 @@ use crate::serve::listen::interface::Interface;
 use crate::serve::listen::sockets::{self, SocketError};
 use crate::settings::Settings;
 
-/// Why the root cannot be exported.
+/// A root cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NfsError {
     /// The port.
@@ -133,8 +133,8 @@ pub(crate) fn start(prepared: Prepared, timeline: Timeline) -> Result<Server, Nf
     Ok(server)
 }
 
-/// The mount that was logged last. One boot mounts twice within a second: our init asks whether it may, so that it can
-/// explain a refusal, and then the kernel's client asks for itself.
+/// The mount that was logged last. One boot mounts twice within a second: the init asks first, so that it can
+/// explain a refusal, and then the kernel's client does.
 #[derive(Debug, Default)]
 struct NewestMount(Mutex<Option<(IpAddr, String, Instant)>>);
 

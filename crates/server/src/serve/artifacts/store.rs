@@ -83,7 +83,7 @@ impl ArtifactStore {
         self.put(&image.initrd_name(), initrd, Role::Initrd);
     }
 
-    /// Puts a thing under its name.
+    /// Adds an artifact under its name.
     pub(crate) fn put(&mut self, name: &str, content: Content, role: Role) {
         let content_type = content_type(name);
         let artifact = Artifact {

@@ -220,7 +220,7 @@ impl Service {
             DhcpRole::Authoritative(addresses) => (addresses.server, addresses.network),
             DhcpRole::Proxy => {
                 let header = &request.header;
-                // A server identifier of our own is what a client repeats from an offer.
+                // The server identifier of an earlier offer, which the client repeats.
                 let own = request
                     .server_id
                     .filter(|server| self.interface.has(*server));

@@ -1,4 +1,4 @@
-//! Whether an image that is kept is still the one that would be made.
+//! Whether a kept initrd is still the one that would be built.
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hasher};
@@ -12,7 +12,7 @@ use super::request::InitrdRequest;
 /// How deep module and firmware trees are looked into; real ones have seven levels.
 const DEPTH: usize = 12;
 
-/// A number that changes when the image would: our own program (it carries the init and the lists), the choice,
+/// A number that changes when the initrd would: this program (it carries the init and the lists), the choice,
 /// and the names, sizes and times of the root's modules and firmware. Contents are not read: that would take
 /// longer than packing them.
 pub(super) fn fingerprint(order: &InitrdRequest<'_>) -> u64 {
@@ -38,7 +38,7 @@ pub(super) fn fingerprint(order: &InitrdRequest<'_>) -> u64 {
 
 fn add_tree(hash: &mut DefaultHasher, root: &RootTree, folder: &str, depth: usize) {
     for name in root.names_in(folder).unwrap_or_default() {
-        // Links to kernel headers: large, and of no effect on the image.
+        // Links to kernel headers: large, and without effect on the initrd.
         if depth == DEPTH && matches!(name.as_str(), "build" | "source") {
             continue;
         }

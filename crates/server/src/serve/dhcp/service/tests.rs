@@ -205,7 +205,7 @@ fn malformed_datagrams_are_counted_and_not_answered() {
     assert_eq!(service.counters.snapshot().dhcp_answered, 0);
 }
 
-/// A request of our init, which asks a proxy for its root.
+/// A DISCOVER of netroot's init, which asks a proxy for its root.
 fn init_discover(mac: Mac) -> Vec<u8> {
     let mut draft = Draft::new(Header {
         from_client: true,
