@@ -63,11 +63,14 @@ mod tests {
     use crate::net::lease::LeaseError;
     use crate::root::nfs::NfsFault;
 
+    /// Not 127.0.0.1, where another test may be given the port that this one just released.
+    const SERVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 77);
+
     fn closed(port: u16) -> Failure {
         Failure::Nfs {
-            root: "127.0.0.1:/srv".to_owned(),
+            root: "127.0.0.77:/srv".to_owned(),
             fault: Box::new(NfsFault::Closed {
-                server: Ipv4Addr::LOCALHOST.into(),
+                server: SERVER.into(),
                 port,
                 what: "portmapper",
             }),
@@ -77,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_server_that_comes_back_fires_once() {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let listener = TcpListener::bind((SERVER, 0)).expect("a port");
         let address = listener.local_addr().expect("its address");
         drop(listener);
         let mut trigger = RetryTrigger::after(&closed(address.port()));
@@ -89,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_server_that_answered_all_along_does_not_fire() {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let listener = TcpListener::bind((SERVER, 0)).expect("a port");
         let port = listener.local_addr().expect("its address").port();
         let mut trigger = RetryTrigger::after(&closed(port));
         assert!(!trigger.server_is_back());
