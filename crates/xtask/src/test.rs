@@ -34,12 +34,13 @@ const BEFORE: [(&str, Check); 2] = [
     ("tests that need root: build", root_tests_build),
 ];
 /// What runs alongside the long tests, which mostly wait.
-const BESIDE: [(&str, Check); 10] = [
+const BESIDE: [(&str, Check); 11] = [
     (
         "netroot, init for both processors, their sizes",
         sizes::init,
     ),
     ("clippy", || style::clippy(cargo)),
+    ("circles between modules", style::circles),
     ("documentation", style::documentation),
     ("licences and sources", dependencies::licences),
     ("advisories", dependencies::advisories),
