@@ -138,7 +138,7 @@ fn build(architecture: &Architecture, workspace: &Path, out: &Path) -> Result<Pa
             cargo.env_remove(name);
         }
     }
-    // The image is the same wherever it was built: no paths of this machine in its messages.
+    // The init is the same wherever it is built: its messages have no paths of this machine.
     let home = env::var("CARGO_HOME").or(env::var("HOME").map(|home| home + "/.cargo"));
     let remap = [
         (home.unwrap_or_default(), "/cargo"),
