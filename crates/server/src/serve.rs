@@ -108,7 +108,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     );
     for ((open, build), image) in images.into_iter().zip(builds).zip(catalog.images()) {
         let initrd = build.finish(|event| timeline.server(event))?;
-        artifacts.put_image(image, open.kernel()?, initrd);
+        artifacts.put_image(image, open.kernel(image)?, initrd);
     }
     add_loaders(&mut artifacts, loaders, &timeline);
 

@@ -100,9 +100,9 @@ impl Drop for Worker {
 }
 
 /// Finds the initrd in `cache`, or starts to build it.
-pub(crate) fn start(order: &InitrdRequest<'_>, cache: &Path) -> Result<InitrdBuild, InitrdError> {
+pub(crate) fn start(request: &InitrdRequest<'_>, cache: &Path) -> Result<InitrdBuild, InitrdError> {
     let usable = fs::create_dir_all(cache).is_ok();
-    let keep = usable.then(|| cache.join(format!("initrd-{:016x}.img", fingerprint(order))));
+    let keep = usable.then(|| cache.join(format!("initrd-{:016x}.img", fingerprint(request))));
     if let Some(kept) = &keep
         && let Ok(content) = Content::open(kept)
     {
@@ -119,18 +119,18 @@ pub(crate) fn start(order: &InitrdRequest<'_>, cache: &Path) -> Result<InitrdBui
     command
         .arg("initrd")
         .arg("--root")
-        .arg(order.root.path())
+        .arg(request.root.path())
         .args([
             "--kernel",
-            &order.kernel.version,
+            &request.kernel.version,
             "--modules",
-            order.modules,
+            request.modules,
             "--level",
             LEVEL,
         ])
         .arg("-o")
         .arg(scratch.path().join(WRITTEN));
-    if let Some(init) = order.init {
+    if let Some(init) = request.init {
         command.arg("--init").arg(init);
     }
     let child = command

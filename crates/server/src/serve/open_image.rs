@@ -68,10 +68,10 @@ impl<'a> OpenImage<'a> {
     }
 
     /// Opens the kernel's file.
-    pub(crate) fn kernel(&self) -> Result<Content, ServeError> {
+    pub(crate) fn kernel(&self, image: &Image) -> Result<Content, ServeError> {
         let file = self.root.open_file(&self.kernel.path)?;
         Content::from_regular(file).map_err(|source| ServeError::KernelFile {
-            path: self.root.host_path(&self.kernel.path),
+            path: image.kernel.path.clone(),
             source,
         })
     }

@@ -15,13 +15,13 @@ const DEPTH: usize = 12;
 /// A number that changes when the initrd would: this program (it carries the init and the lists), the choice,
 /// and the names, sizes and times of the root's modules and firmware. Contents are not read: that would take
 /// longer than packing them.
-pub(super) fn fingerprint(order: &InitrdRequest<'_>) -> u64 {
+pub(super) fn fingerprint(request: &InitrdRequest<'_>) -> u64 {
     let mut hash = DefaultHasher::new();
-    for text in [order.kernel.version.as_str(), order.modules] {
+    for text in [request.kernel.version.as_str(), request.modules] {
         hash.write(text.as_bytes());
         hash.write_u8(0xff);
     }
-    for program in [Some(Path::new("/proc/self/exe")), order.init] {
+    for program in [Some(Path::new("/proc/self/exe")), request.init] {
         match program.map(fs::metadata) {
             Some(Ok(metadata)) => add_file(&mut hash, &metadata),
             // An init that is absent is not no init: the child is to say so.
@@ -29,10 +29,10 @@ pub(super) fn fingerprint(order: &InitrdRequest<'_>) -> u64 {
             None => hash.write_u8(0),
         }
     }
-    if let Some(modules) = &order.kernel.modules {
-        add_tree(&mut hash, order.root, modules, DEPTH);
+    if let Some(modules) = &request.kernel.modules {
+        add_tree(&mut hash, request.root, modules, DEPTH);
     }
-    add_tree(&mut hash, order.root, "/lib/firmware", DEPTH);
+    add_tree(&mut hash, request.root, "/lib/firmware", DEPTH);
     hash.finish()
 }
 
@@ -110,13 +110,13 @@ mod tests {
         assert_eq!(before, of("netboot"));
         assert_ne!(before, of("virtio_net"));
         let absent = Some(Path::new("/nonexistent/init"));
-        let order = InitrdRequest {
+        let request = InitrdRequest {
             root: &root,
             kernel: &kernel,
             modules: "netboot",
             init: absent,
         };
-        assert_ne!(before, fingerprint(&order), "an init that is absent");
+        assert_ne!(before, fingerprint(&request), "an init that is absent");
         fs::write(folder.path().join("etc"), "elsewhere").unwrap();
         assert_eq!(before, of("netboot"));
         fs::write(modules.join("a.ko"), "longer module").unwrap();

@@ -57,6 +57,7 @@ impl Interface {
         let own = |clue: Ipv4Addr| self.addresses().find(|(own, _)| *own == clue);
         clues
             .into_iter()
+            .filter(|clue| !clue.is_unspecified())
             .find_map(|clue| own(clue).or_else(|| self.network_of(&[clue])))
             .unwrap_or_else(|| self.first())
     }
