@@ -34,7 +34,7 @@ pub(crate) fn of(mac: Mac) -> MachineIdentity {
     let dmi = |name: &str| read(&Path::new(DMI).join(name));
     let system = rustix::system::uname();
     MachineIdentity {
-        mac: Some(mac.0),
+        mac: Some(mac),
         uuid: dmi("product_uuid").filter(|uuid| is_unique(uuid)),
         serial: dmi("product_serial").or_else(|| read(Path::new(DEVICE_TREE_SERIAL))),
         arch: system.machine().to_str().ok().map(str::to_owned),
@@ -104,8 +104,8 @@ fn client_identifier(machine: &MachineIdentity) -> String {
     parts.join("-")
 }
 
-fn hexadecimal(mac: [u8; 6]) -> String {
-    mac.iter().map(|byte| format!("{byte:02x}")).collect()
+fn hexadecimal(mac: Mac) -> String {
+    mac.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn a_client_is_identified_by_what_is_available() {
         let mut machine = MachineIdentity {
-            mac: Some([0x52, 0x54, 0, 0xab, 0x34, 0x56]),
+            mac: Some(Mac([0x52, 0x54, 0, 0xab, 0x34, 0x56])),
             uuid: Some("4C4C4544-0042-3510-8052-B4C04F4D4E31\n".into()),
             ..MachineIdentity::default()
         };

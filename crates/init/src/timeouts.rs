@@ -2,24 +2,24 @@
 
 use std::time::Duration;
 
-use netroot_proto::cmdline::{AfterFailure, BootPlan, Network, Origin};
+use netroot_proto::cmdline::{AfterFailure, BootPlan, NetworkPlan, Origin};
 
 /// How long a NIC with a carrier is asked on before the attempt counts as failed: spanning trees take 30 to 50 s
 /// before they forward the first packet.
 const DHCP: Duration = Duration::from_secs(90);
 
 /// How long DHCP may take: `rd.net.timeout.dhcp=` times `rd.net.dhcp.retry=`.
-pub(crate) fn dhcp(network: &Network) -> Duration {
-    let patience = &network.patience;
-    let one = patience.dhcp.as_ref().map_or(DHCP, |limit| limit.value);
-    let tries = patience.dhcp_tries.as_ref().map_or(1, |tries| tries.value);
+pub(crate) fn dhcp(network: &NetworkPlan) -> Duration {
+    let timeouts = &network.timeouts;
+    let one = timeouts.dhcp.as_ref().map_or(DHCP, |limit| limit.value);
+    let tries = timeouts.dhcp_tries.as_ref().map_or(1, |tries| tries.value);
     // An exchange needs some time, whatever the parameters say.
     one.saturating_mul(tries).max(Duration::from_secs(1))
 }
 
 /// How long to wait for a carrier: `carrier_timeout=`, or else `rd.net.timeout.ifup=`.
-pub(crate) fn carrier(network: &Network) -> Duration {
-    match (&network.carrier_timeout, &network.patience.up) {
+pub(crate) fn carrier(network: &NetworkPlan) -> Duration {
+    match (&network.carrier_timeout, &network.timeouts.up) {
         (carrier, Some(up)) if carrier.origin == Origin::Default => up.value,
         (carrier, _) => carrier.value,
     }
@@ -42,7 +42,7 @@ pub(crate) fn after_failure(plan: &BootPlan, since_start: Duration) -> AfterFail
 mod tests {
     use super::*;
 
-    fn network(cmdline: &str) -> Network {
+    fn network(cmdline: &str) -> NetworkPlan {
         BootPlan::parse(cmdline).network
     }
 

@@ -35,7 +35,7 @@ pub use ignored::Ignored;
 pub use ip::{IpRequest, Method, classful_prefix};
 pub use ip_fields::ClientIdentifier;
 pub use modules::ModuleOrders;
-pub use network::{Network, Patience};
+pub use network::{NetworkPlan, NetworkTimeouts};
 pub use overlay::Overlay;
 pub use plan::{AfterFailure, BootPlan};
 pub use program::{InitProgram, USUAL_PROGRAMS};
@@ -45,7 +45,4 @@ pub use route::StaticRoute;
 pub use stage::{Rescue, Stage};
 pub use tokens::{CommandLine, Parameter, tokenize};
 
-pub use crate::reading::{
-    Complaint, LinkAddress, LinkAddressError, Origin, Setting, link_address_text,
-    parse_link_address,
-};
+pub use crate::reading::{Complaint, MacError, Origin, Setting, read_mac};

@@ -2,10 +2,10 @@
 //! about what makes no sense.
 
 mod complaint;
-mod link_address;
+mod mac;
 mod setting;
 
 pub use complaint::Complaint;
 pub(crate) use complaint::Reading;
-pub use link_address::{LinkAddress, LinkAddressError, link_address_text, parse_link_address};
+pub use mac::{MacError, read_mac};
 pub use setting::{Origin, Setting};

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use netroot_net::Mac;
-use netroot_proto::cmdline::{BootPlan, IpRequest, Network};
+use netroot_proto::cmdline::{BootPlan, IpRequest, NetworkPlan};
 use netroot_proto::dhcp::frame;
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::renew::{Heard, Renewer};
@@ -64,7 +64,7 @@ struct Daemon {
     renewer: Renewer,
     /// The address as it was configured.
     address: Address,
-    network: Network,
+    network: NetworkPlan,
     request: Option<IpRequest>,
     /// The Ethernet address that the server's messages come from.
     server: Mac,

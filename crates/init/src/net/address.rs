@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use netroot_net::{Prefix, Route};
-use netroot_proto::cmdline::{IpRequest, Network, StaticRoute};
+use netroot_proto::cmdline::{IpRequest, NetworkPlan, StaticRoute};
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::root::LeaseFacts;
 
@@ -50,7 +50,7 @@ impl Address {
         nic: Nic,
         lease: Lease,
         request: Option<&IpRequest>,
-        network: &Network,
+        network: &NetworkPlan,
     ) -> Self {
         let mut address = Address {
             nic,
@@ -78,7 +78,7 @@ impl Address {
     }
 
     /// The address of the command line alone; `None` if it has none.
-    pub(crate) fn fixed(nic: Nic, request: &IpRequest, network: &Network) -> Option<Self> {
+    pub(crate) fn fixed(nic: Nic, request: &IpRequest, network: &NetworkPlan) -> Option<Self> {
         let mut address = Address {
             nic,
             prefix: request.address()?,
@@ -100,7 +100,7 @@ impl Address {
     }
 
     /// Applies the settings of the command line over those of the server.
-    fn apply_command_line(&mut self, network: &Network) {
+    fn apply_command_line(&mut self, network: &NetworkPlan) {
         if let Some(request) = &self.request {
             if let Some(length) = request.prefix {
                 self.prefix = Prefix::clamped(self.own(), length);

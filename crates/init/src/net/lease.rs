@@ -87,7 +87,7 @@ pub(crate) fn obtain(
         .network
         .boot_link
         .as_ref()
-        .map(|setting| nics.top_mac(Mac(setting.value)));
+        .map(|setting| nics.top_mac(setting.value));
     let mut wait = Wait::start();
     loop {
         nics.update();

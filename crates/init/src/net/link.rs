@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use netroot_net::Mac;
-use netroot_proto::cmdline::Network;
+use netroot_proto::cmdline::NetworkPlan;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::causes::causes;
@@ -87,7 +87,7 @@ pub(crate) fn bring_up(nics: &mut Nics) -> Result<(), LinkError> {
 
 impl Nics {
     /// Subscribes to device and link events, and loads the drivers of all present devices in the background.
-    pub(crate) fn open(loader: Loader, network: &Network) -> Result<Self, LinkError> {
+    pub(crate) fn open(loader: Loader, network: &NetworkPlan) -> Result<Self, LinkError> {
         let uevents = UeventSocket::open().map_err(NetlinkError::Open)?;
         let link_events = RouteSocket::subscribed_to_links()?;
         let mut nics = Nics {
@@ -107,7 +107,7 @@ impl Nics {
     }
 
     /// Applies a new plan: devices that it does not ask for are removed.
-    pub(crate) fn change(&mut self, network: &Network) {
+    pub(crate) fn change(&mut self, network: &NetworkPlan) {
         self.first_nic_timeout = first_nic_timeout(network);
         self.virtual_links.change(network);
         self.refresh();
@@ -298,8 +298,8 @@ impl Nics {
 }
 
 /// Timeout for the first NIC to appear.
-fn first_nic_timeout(network: &Network) -> Duration {
-    let given = network.patience.link.as_ref();
+fn first_nic_timeout(network: &NetworkPlan) -> Duration {
+    let given = network.timeouts.link.as_ref();
     given.map_or(FIRST_NIC_TIMEOUT, |limit| limit.value)
 }
 

@@ -11,7 +11,7 @@ mod requests;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use netroot_net::Mac;
-use netroot_proto::cmdline::{Network, Origin};
+use netroot_proto::cmdline::{NetworkPlan, Origin};
 
 use self::device::{Device, DeviceKind, State};
 use self::requests::{attach_port, create_device, rename_link, take_down};
@@ -43,7 +43,7 @@ enum Action {
 /// The devices that the command line asks for, and their state.
 #[derive(Debug)]
 pub(crate) struct VirtualLinks {
-    network: Network,
+    network: NetworkPlan,
     devices: Vec<Device>,
     /// The ports, each with its master, by index.
     ports: HashMap<u32, u32>,
@@ -57,7 +57,7 @@ pub(crate) struct VirtualLinks {
 
 impl VirtualLinks {
     /// The devices that `network` asks for.
-    pub(crate) fn new(network: &Network) -> Self {
+    pub(crate) fn new(network: &NetworkPlan) -> Self {
         let device = |name: &str, what, origin: &Origin| Device {
             name: name.to_owned(),
             what,
@@ -97,7 +97,7 @@ impl VirtualLinks {
             return false;
         }
         let renames = &self.network.renames;
-        let rename = renames.iter().find(|r| Mac(r.value.address) == mac);
+        let rename = renames.iter().find(|r| r.value.address == mac);
         let rename = rename.filter(|r| r.value.name != link.name);
         if let Some(rename) = rename {
             let name = &rename.value.name;
@@ -119,12 +119,12 @@ impl VirtualLinks {
         let mut requests = self.network.addressing.iter();
         if let Some(request) = requests.find(|r| r.device.as_ref() == Some(&link.name))
             && let Some(address) = request.link_address
-            && link.mac != Some(Mac(address))
+            && link.mac != Some(address)
         {
             match take_down(link)
-                .and_then(|mut socket| socket.set_link_address(link.index, address))
+                .and_then(|mut socket| socket.set_link_address(link.index, address.0))
             {
-                Ok(()) => link.mac = Some(Mac(address)),
+                Ok(()) => link.mac = Some(address),
                 Err(e) => warn!("{}: {e}: {}", request.origin, causes(&e)),
             }
             link.up = false;

@@ -106,7 +106,7 @@ pub(crate) fn modules(request: &RootRequest) -> Vec<&'static str> {
     let versions = match request {
         RootRequest::Nfs(request) => request.options.versions.as_slice(),
         RootRequest::FromDhcp { options, .. } => options.versions.as_slice(),
-        RootRequest::NotNfs { .. } | RootRequest::Missing => &[],
+        RootRequest::Unsupported { .. } | RootRequest::Missing => &[],
     };
     let mut modules = Vec::new();
     if versions.is_empty() || versions.contains(&Version::V3) {

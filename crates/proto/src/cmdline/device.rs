@@ -1,9 +1,11 @@
 //! Devices that the init makes or renames: `vlan=`, `bridge=`, `ifname=`. (`bond=` has a
 //! file of its own.)
 
+use netroot_net::Mac;
+
 use super::ip_fields::{Field, could_be_device, split};
 use crate::reading::Reading;
-use crate::reading::{LinkAddress, parse_link_address};
+use crate::reading::read_mac;
 
 /// A VLAN on top of a NIC (`vlan=<name>:<device>`, dracut and Ubuntu).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +33,7 @@ pub struct Rename {
     /// The name that the NIC gets.
     pub name: String,
     /// The NIC's Ethernet address.
-    pub address: LinkAddress,
+    pub address: Mac,
 }
 
 const NO_DEVICE: &str = "no such device is made";
@@ -107,7 +109,7 @@ impl Rename {
         };
         let position = (name.len() + 1).min(value.len());
         let text = value.get(position..).unwrap_or_default();
-        match parse_link_address(text) {
+        match read_mac(text) {
             Ok(address) => Some(Self {
                 name: name.to_owned(),
                 address,

@@ -72,10 +72,7 @@ fn nic(request: &IpRequest) -> String {
     add("DNS", (!dns.is_empty()).then(|| dns.join(" ")));
     add("NTP", request.ntp.map(|a| a.to_string()));
     add("MTU", request.mtu.map(|mtu| mtu.to_string()));
-    add(
-        "address",
-        request.link_address.as_ref().map(link_address_text),
-    );
+    add("address", request.link_address.map(|mac| mac.to_string()));
     let id = request.client_identifier.as_ref();
     add(
         "as",
@@ -84,7 +81,7 @@ fn nic(request: &IpRequest) -> String {
     text
 }
 
-fn devices(network: &Network, parts: &mut Vec<String>) {
+fn devices(network: &NetworkPlan, parts: &mut Vec<String>) {
     for Setting { value: bond, .. } in &network.bonds {
         let options: Vec<String> = bond
             .attributes
@@ -117,7 +114,7 @@ fn devices(network: &Network, parts: &mut Vec<String>) {
         ));
     }
     for Setting { value: rename, .. } in &network.renames {
-        let address = link_address_text(&rename.address);
+        let address = rename.address;
         parts.push(format!("{address} is called {}", rename.name));
     }
     for Setting { value: route, .. } in &network.routes {
@@ -135,9 +132,9 @@ fn modules(orders: &ModuleOrders, parts: &mut Vec<String>) {
     parts.extend(unwanted.map(|module| format!("no device loads {}", module.value)));
 }
 
-fn limits(network: &Network, parts: &mut Vec<String>) {
+fn limits(network: &NetworkPlan, parts: &mut Vec<String>) {
     if let Some(boot) = &network.boot_link {
-        parts.push(format!("the NIC is {}", link_address_text(&boot.value)));
+        parts.push(format!("the NIC is {}", boot.value));
     }
     if let Some(device) = &network.boot_device {
         parts.push(format!("{} finds the root", device.value));
@@ -151,7 +148,7 @@ fn limits(network: &Network, parts: &mut Vec<String>) {
     if let Some(class) = &network.dhcp_class {
         parts.push(format!("vendor class {}", class.value));
     }
-    let patience = &network.patience;
+    let timeouts = &network.timeouts;
     if network.carrier_timeout.origin != Origin::Default {
         parts.push(format!(
             "carrier within {:?}",
@@ -159,9 +156,9 @@ fn limits(network: &Network, parts: &mut Vec<String>) {
         ));
     }
     for (what, limit) in [
-        ("NIC", &patience.link),
-        ("link up", &patience.up),
-        ("lease", &patience.dhcp),
+        ("NIC", &timeouts.link),
+        ("link up", &timeouts.up),
+        ("lease", &timeouts.dhcp),
     ] {
         parts.extend(
             limit
@@ -169,7 +166,7 @@ fn limits(network: &Network, parts: &mut Vec<String>) {
                 .map(|limit| format!("{what} within {:?}", limit.value)),
         );
     }
-    if let Some(tries) = &patience.dhcp_tries {
+    if let Some(tries) = &timeouts.dhcp_tries {
         parts.push(format!("{} tries of DHCP", tries.value));
     }
 }
@@ -177,7 +174,7 @@ fn limits(network: &Network, parts: &mut Vec<String>) {
 fn root(root: &RootRequest) -> Option<String> {
     let (text, options) = match root {
         RootRequest::Missing => return None,
-        RootRequest::NotNfs { value, .. } => return Some(format!("{value} is not on NFS")),
+        RootRequest::Unsupported { value, .. } => return Some(format!("{value} is not on NFS")),
         RootRequest::FromDhcp {
             kernel_default,
             options,

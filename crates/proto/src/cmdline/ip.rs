@@ -2,10 +2,9 @@
 
 use std::net::IpAddr;
 
-use netroot_net::Prefix;
+use netroot_net::{Mac, Prefix};
 
 use super::ip_fields::{self, ClientIdentifier, FIELD_EMPTY, Field};
-use crate::reading::LinkAddress;
 use crate::reading::Origin;
 use crate::reading::Reading;
 
@@ -52,7 +51,7 @@ pub struct IpRequest {
     /// MTU in bytes, 68 to 65535 (dracut).
     pub mtu: Option<u16>,
     /// The Ethernet address to give the NIC (dracut).
-    pub link_address: Option<LinkAddress>,
+    pub link_address: Option<Mac>,
     /// The parameter as written.
     pub origin: Origin,
 }

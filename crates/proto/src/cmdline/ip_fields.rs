@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
+use netroot_net::Mac;
+
 use crate::address::{dotted_quad, read_host_address};
 use crate::reading::Reading;
-use crate::reading::{LinkAddress, parse_link_address};
+use crate::reading::read_mac;
 
 /// The DHCP client identifier (option 61) that `ip=dhcp,<type>,<value>` asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,9 +154,9 @@ pub(super) fn mtu(field: &Field<'_>, reading: &mut Reading<'_>) -> Option<u16> {
 }
 
 /// An Ethernet address that the split at colons tore apart.
-pub(super) fn joined_link_address(fields: &[Field<'_>]) -> Option<LinkAddress> {
+pub(super) fn joined_link_address(fields: &[Field<'_>]) -> Option<Mac> {
     let pieces: Vec<&str> = fields.iter().map(|field| field.text).collect();
-    parse_link_address(&pieces.join(":")).ok()
+    read_mac(&pieces.join(":")).ok()
 }
 
 /// `<type>,<value>` after `dhcp,` (`ipconfig.c`, `ic_proto_name`). The type may be

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use netroot_net::Mac;
+
 use super::bond::Bond;
 use super::boot_link;
 use super::device::{Bridge, Rename, Vlan};
@@ -11,16 +13,16 @@ use super::ip::IpRequest;
 use super::route::StaticRoute;
 use super::word::{Notes, Word};
 use crate::address::read_address;
-use crate::reading::LinkAddress;
+
 use crate::reading::{Origin, Setting};
 
 /// How the network comes up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Network {
+pub struct NetworkPlan {
     /// One request per `ip=` or `nfsaddrs=`, in order. Empty: DHCP on every NIC.
     pub addressing: Vec<IpRequest>,
     /// The NIC that the firmware booted from (`BOOTIF=`, `hwaddr=`).
-    pub boot_link: Option<Setting<LinkAddress>>,
+    pub boot_link: Option<Setting<Mac>>,
     /// The NIC whose lease decides about the root (`bootdev=`).
     pub boot_device: Option<Setting<String>>,
     /// `nameserver=`, in order; they go before those of DHCP.
@@ -30,7 +32,7 @@ pub struct Network {
     /// How long to wait for a carrier before a NIC is given up (`carrier_timeout=`, 120 s).
     pub carrier_timeout: Setting<Duration>,
     /// The other limits.
-    pub patience: Patience,
+    pub timeouts: NetworkTimeouts,
     /// DHCP option 60 (`dhcpclass=`, `rd.net.dhcp.vendor-class=`).
     pub dhcp_class: Option<Setting<String>>,
     /// `ifname=`, in order, one per name and per address.
@@ -48,7 +50,7 @@ pub struct Network {
 /// How long the network may take, where the command line says so (dracut). `None` leaves
 /// each to the init.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Patience {
+pub struct NetworkTimeouts {
     /// `rd.net.timeout.dhcp=`: one try of DHCP, from the first DISCOVER.
     pub dhcp: Option<Setting<Duration>>,
     /// `rd.net.dhcp.retry=`: how many such tries, at least 1.
@@ -59,7 +61,7 @@ pub struct Patience {
     pub up: Option<Setting<Duration>>,
 }
 
-impl Default for Network {
+impl Default for NetworkPlan {
     fn default() -> Self {
         Self {
             addressing: Vec::new(),
@@ -68,7 +70,7 @@ impl Default for Network {
             name_servers: Vec::new(),
             peer_dns: Setting::default_value(true),
             carrier_timeout: Setting::default_value(Duration::from_secs(120)),
-            patience: Patience::default(),
+            timeouts: NetworkTimeouts::default(),
             dhcp_class: None,
             renames: Vec::new(),
             bonds: Vec::new(),
@@ -79,7 +81,7 @@ impl Default for Network {
     }
 }
 
-impl Network {
+impl NetworkPlan {
     /// Takes `word` if it is about the network; says whether it is.
     pub(super) fn take(&mut self, word: &Word<'_>, notes: &mut Notes) -> bool {
         let text = word.text;
@@ -145,12 +147,12 @@ impl Network {
                     self.routes.push(Setting::parameter(route, text));
                 }
             }
-            _ => return self.patience_word(word, notes),
+            _ => return self.take_timeout(word, notes),
         }
         true
     }
 
-    fn patience_word(&mut self, word: &Word<'_>, notes: &mut Notes) -> bool {
+    fn take_timeout(&mut self, word: &Word<'_>, notes: &mut Notes) -> bool {
         let place = match word.name {
             "carrier_timeout" | "rd.net.timeout.carrier" if word.value.is_some() => {
                 if let Some(limit) = notes.seconds(word, "120 seconds hold") {
@@ -162,15 +164,15 @@ impl Network {
                 match word.value.unwrap_or_default().parse() {
                     Ok(tries @ 1..) => {
                         let tries = Setting::parameter(tries, word.text);
-                        self.patience.dhcp_tries = Some(tries);
+                        self.timeouts.dhcp_tries = Some(tries);
                     }
                     _ => notes.complain(word, "a number of tries, at least 1", "left out"),
                 }
                 return true;
             }
-            "rd.net.timeout.dhcp" => &mut self.patience.dhcp,
-            "rd.net.timeout.iflink" => &mut self.patience.link,
-            "rd.net.timeout.ifup" => &mut self.patience.up,
+            "rd.net.timeout.dhcp" => &mut self.timeouts.dhcp,
+            "rd.net.timeout.iflink" => &mut self.timeouts.link,
+            "rd.net.timeout.ifup" => &mut self.timeouts.up,
             _ => return false,
         };
         if let Some(limit) = notes.seconds(word, "left out") {

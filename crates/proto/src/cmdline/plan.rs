@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::ignored::{Ignored, why_granted, why_not};
 use super::modules::ModuleOrders;
-use super::network::Network;
+use super::network::NetworkPlan;
 use super::overlay::Overlay;
 use super::program::{GuixParameters, InitProgram};
 use super::report::ReportUrl;
@@ -31,7 +31,7 @@ pub enum AfterFailure {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootPlan {
     /// How the network comes up.
-    pub network: Network,
+    pub network: NetworkPlan,
     /// Which kernel modules are loaded, and what they are told.
     pub modules: ModuleOrders,
     /// Where the root is.
@@ -81,7 +81,7 @@ impl BootPlan {
     pub fn parse(cmdline: &str) -> Self {
         let line = tokenize(cmdline);
         let mut plan = Self {
-            network: Network::default(),
+            network: NetworkPlan::default(),
             modules: ModuleOrders::default(),
             root: RootRequest::Missing,
             access: Setting::default_value(Access::ReadOnly),

@@ -43,7 +43,7 @@ pub enum RootRequest {
     },
     /// A root that is not on NFS: `root=/dev/sda1`. This init cannot mount it; DHCP is
     /// asked for option 17 all the same, and without one the boot fails with this value.
-    NotNfs {
+    Unsupported {
         /// The value of `root=`.
         value: String,
         /// The parameter as written.
@@ -94,7 +94,7 @@ impl RootParameters<'_> {
                     origin: Origin::Parameter(named.unwrap_or_default()),
                 };
             }
-            RootRequest::Missing | RootRequest::NotNfs { .. } => {}
+            RootRequest::Missing | RootRequest::Unsupported { .. } => {}
         }
         root
     }
@@ -118,7 +118,7 @@ impl RootParameters<'_> {
                 named
             }
             (root, Some(named @ RootRequest::Nfs(_)), _) => {
-                if matches!(root, Some(RootRequest::NotNfs { .. })) {
+                if matches!(root, Some(RootRequest::Unsupported { .. })) {
                     pass_over(self.root, "netroot= names the NFS root");
                 }
                 pass_over(self.nfsroot, "netroot= names the NFS root");
@@ -126,7 +126,7 @@ impl RootParameters<'_> {
             }
             (root, netroot, Some(named)) => {
                 for (request, parameter) in [(root, self.root), (netroot, self.netroot)] {
-                    if matches!(request, Some(RootRequest::NotNfs { .. })) {
+                    if matches!(request, Some(RootRequest::Unsupported { .. })) {
                         pass_over(parameter, "nfsroot= asks for an NFS root");
                     }
                 }
@@ -134,7 +134,7 @@ impl RootParameters<'_> {
             }
             (Some(dhcp @ RootRequest::FromDhcp { .. }), ..) => dhcp,
             (root, Some(dhcp @ RootRequest::FromDhcp { .. }), None) => {
-                if matches!(root, Some(RootRequest::NotNfs { .. })) {
+                if matches!(root, Some(RootRequest::Unsupported { .. })) {
                     pass_over(self.root, "netroot= leaves the root to DHCP");
                 }
                 dhcp
@@ -179,7 +179,7 @@ fn read_root(
     }
     let named = value.starts_with("nfs:") || value.starts_with("nfs4:");
     if !named && !looks_like_target(value) {
-        return RootRequest::NotNfs {
+        return RootRequest::Unsupported {
             value: value.to_owned(),
             origin,
         };

@@ -5,13 +5,15 @@
 
 use std::net::IpAddr;
 
-use crate::reading::{LinkAddress, Reading};
+use netroot_net::Mac;
+
+use crate::reading::Reading;
 
 /// What is known of the machine besides its lease.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MachineIdentity {
     /// The Ethernet address of the NIC that the root is reached through.
-    pub mac: Option<LinkAddress>,
+    pub mac: Option<Mac>,
     /// The system's UUID as its firmware tells it (`/sys/class/dmi/id/product_uuid`).
     pub uuid: Option<String>,
     /// Its serial number (`product_serial`, or the device tree's `serial-number`).
@@ -108,10 +110,7 @@ pub(crate) fn fill_in(
             }
             Token::Address => (own_address(), "address"),
             Token::Mac => {
-                let mac = machine
-                    .mac
-                    .as_ref()
-                    .map(|mac| crate::reading::link_address_text(mac).replace(':', "-"));
+                let mac = machine.mac.as_ref().map(|mac| mac.hyphenated());
                 (mac, "Ethernet address")
             }
             Token::Uuid => (machine.uuid.as_deref().map(str::to_lowercase), "UUID"),
@@ -152,7 +151,7 @@ mod tests {
 
     fn machine() -> MachineIdentity {
         MachineIdentity {
-            mac: Some([0x52, 0x54, 0, 0xab, 0x34, 0x56]),
+            mac: Some(Mac([0x52, 0x54, 0, 0xab, 0x34, 0x56])),
             uuid: Some("4C4C4544-0042-3510-8052-B4C04F4D4E31".into()),
             serial: Some(" 5B5 RMN1/.. ".into()),
             arch: Some("x86_64".into()),

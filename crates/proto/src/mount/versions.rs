@@ -29,7 +29,7 @@ mod tests {
         let options = match BootPlan::parse(cmdline).root {
             RootRequest::Nfs(request) => request.options,
             RootRequest::FromDhcp { options, .. } => options,
-            RootRequest::NotNfs { .. } | RootRequest::Missing => NfsOptions::default(),
+            RootRequest::Unsupported { .. } | RootRequest::Missing => NfsOptions::default(),
         };
         let versions = versions_to_try(&options);
         let texts: Vec<String> = versions.iter().map(Version::to_string).collect();

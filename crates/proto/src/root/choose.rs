@@ -112,7 +112,7 @@ impl<'a> Explicit<'a> {
                 kernel_default: *kernel_default,
                 ..nothing
             },
-            RootRequest::NotNfs { .. } | RootRequest::Missing => nothing,
+            RootRequest::Unsupported { .. } | RootRequest::Missing => nothing,
         }
     }
 }
@@ -226,7 +226,7 @@ pub fn choose_root_of(
 fn no_path(root: &RootRequest, lease_error: Option<TargetError>) -> NoRoot {
     match (lease_error, root) {
         (Some(error), _) => NoRoot::Option17(error),
-        (None, RootRequest::NotNfs { value, .. }) => NoRoot::NotNfs {
+        (None, RootRequest::Unsupported { value, .. }) => NoRoot::NotNfs {
             value: value.clone(),
         },
         (None, _) => NoRoot::Unnamed,

@@ -5,8 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use netroot_proto::cmdline::{
-    Bond, BondMode, BootPlan, IpRequest, Method, Network, Origin, Setting, StaticRoute,
-    link_address_text,
+    Bond, BondMode, BootPlan, IpRequest, Method, NetworkPlan, Origin, Setting, StaticRoute,
 };
 use netroot_proto::mount::MachineIdentity;
 use netroot_proto::root::{self, LeaseFacts, Missing};
@@ -33,7 +32,7 @@ pub(super) fn add_to_page(plan: &BootPlan, page: &mut Page) {
         page.row(label, &address(plan, request), &request.origin);
     }
     if let Some(boot) = &network.boot_link {
-        let nic = link_address_text(&boot.value);
+        let nic = boot.value;
         let text = format!("only {nic}; every NIC if none with that address appears within 20 s");
         page.row("boot NIC", &text, &boot.origin);
     }
@@ -46,9 +45,9 @@ pub(super) fn add_to_page(plan: &BootPlan, page: &mut Page) {
 }
 
 /// What is created or renamed before an address is requested, in that order.
-fn devices(network: &Network, page: &mut Page) {
+fn devices(network: &NetworkPlan, page: &mut Page) {
     for Setting { value, origin } in &network.renames {
-        let text = format!("is the new name of {}", link_address_text(&value.address));
+        let text = format!("is the new name of {}", value.address);
         page.row(&value.name, &text, origin);
     }
     for Setting { value, origin } in &network.bonds {
@@ -146,7 +145,7 @@ fn address(plan: &BootPlan, request: &IpRequest) -> String {
     add("time server", request.ntp.map(|ntp| ntp.to_string()));
     add("MTU", request.mtu.map(|mtu| mtu.to_string()));
     let own = request.link_address.as_ref();
-    add("Ethernet address", own.map(link_address_text));
+    add("Ethernet address", own.map(|mac| mac.to_string()));
     text
 }
 
@@ -168,7 +167,7 @@ fn missing(plan: &BootPlan, request: &IpRequest) -> Option<Missing> {
 }
 
 /// Routes, name servers, and what is sent to DHCP servers.
-fn around(network: &Network, page: &mut Page) {
+fn around(network: &NetworkPlan, page: &mut Page) {
     for Setting { value, origin } in &network.routes {
         let mut text = value.route.destination.to_string();
         if let Some(gateway) = value.route.gateway {
@@ -196,18 +195,18 @@ fn around(network: &Network, page: &mut Page) {
     }
 }
 
-fn limits(network: &Network, page: &mut Page) {
-    let patience = &network.patience;
+fn limits(network: &NetworkPlan, page: &mut Page) {
+    let timeouts = &network.timeouts;
     let mut limit = |label: &str, what: &str, limit: &Option<Setting<Duration>>| {
         if let Some(limit) = limit {
             let text = format!("{} s {what}", limit.value.as_secs());
             page.row(label, &text, &limit.origin);
         }
     };
-    limit("NIC", "for one to appear", &patience.link);
-    limit("link", "for it to come up", &patience.up);
-    limit("DHCP", "for a lease", &patience.dhcp);
-    if let Some(tries) = &patience.dhcp_tries {
+    limit("NIC", "for one to appear", &timeouts.link);
+    limit("link", "for it to come up", &timeouts.up);
+    limit("DHCP", "for a lease", &timeouts.dhcp);
+    if let Some(tries) = &timeouts.dhcp_tries {
         let text = format!("{} tries", tries.value);
         page.row("DHCP", &text, &tries.origin);
     }

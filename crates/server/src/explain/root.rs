@@ -38,7 +38,7 @@ pub(super) fn add_to_page(plan: &BootPlan, page: &mut Page) {
             page.row("path", &path, origin);
             (options, origin)
         }
-        RootRequest::NotNfs { value, origin } => {
+        RootRequest::Unsupported { value, origin } => {
             let text = format!("{value} is not on NFS: only DHCP option 17 can name a root");
             page.row("path", &text, origin);
             (&nothing, origin)

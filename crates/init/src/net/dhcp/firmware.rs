@@ -5,7 +5,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 
-use netroot_proto::cmdline::{IpRequest, Method, Network};
+use netroot_proto::cmdline::{IpRequest, Method, NetworkPlan};
 use netroot_proto::dhcp::client_identity::{ClientIdentity, Protocol, uuid_as_firmware_sends_it};
 
 /// The machine's UUID, if it has SMBIOS (`drivers/firmware/dmi-id.c`). Readable by root only.
@@ -14,7 +14,7 @@ const UUID: &str = "/sys/class/dmi/id/product_uuid";
 const EFI: &str = "/sys/firmware/efi";
 
 /// The options about this machine in every message. `request` is the `ip=` of the NIC.
-pub(crate) fn identity(network: &Network, request: Option<&IpRequest>) -> ClientIdentity {
+pub(crate) fn identity(network: &NetworkPlan, request: Option<&IpRequest>) -> ClientIdentity {
     let mut identity = ClientIdentity {
         client_id: request
             .and_then(|request| request.client_identifier.as_ref())

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use netroot_net::Route;
-use netroot_proto::cmdline::{BootPlan, Network};
+use netroot_proto::cmdline::{BootPlan, NetworkPlan};
 use netroot_proto::dhcp::CLIENT_PORT;
 use netroot_proto::dhcp::frame::LONGEST_FRAME;
 use netroot_proto::dhcp::inform::Inform;
@@ -136,7 +136,7 @@ fn lacking(address: &Address, plan: &BootPlan) -> Option<Missing> {
 
 impl Address {
     /// Takes from a server what is missing, and nothing else: the command line holds for the rest.
-    fn learn(&mut self, lease: Lease, network: &Network) {
+    fn learn(&mut self, lease: Lease, network: &NetworkPlan) {
         let other_names = network.peer_dns.value;
         if self.dns.is_empty() && other_names {
             self.dns = ip_addresses(&lease.dns);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use netroot_net::Mac;
-use netroot_proto::cmdline::{IpRequest, Method, Network};
+use netroot_proto::cmdline::{IpRequest, Method, NetworkPlan};
 
 use crate::clock::Moment;
 
@@ -29,7 +29,7 @@ pub(crate) enum Addressing<'a> {
 /// What the command line asks for on a NIC. `boot_link` is the NIC that the firmware booted from, as long as only
 /// that one may be used.
 pub(crate) fn addressing_of<'a>(
-    network: &'a Network,
+    network: &'a NetworkPlan,
     name: &str,
     mac: Mac,
     boot_link: Option<Mac>,
@@ -194,7 +194,7 @@ mod tests {
         );
     }
 
-    fn network(cmdline: &str) -> Network {
+    fn network(cmdline: &str) -> NetworkPlan {
         BootPlan::parse(cmdline).network
     }
 

@@ -2,7 +2,7 @@
 //! except for reading the firmware's data about the machine.
 
 use netroot_net::Host;
-use netroot_proto::cmdline::{BootPlan, Method, Network};
+use netroot_proto::cmdline::{BootPlan, Method, NetworkPlan};
 use netroot_proto::dhcp::offers::Score;
 use netroot_proto::mount::Evidence;
 use netroot_proto::root::choose_root_of;
@@ -43,7 +43,7 @@ pub(crate) fn score(root: RootKnown) -> Score {
 }
 
 /// The protocol by which addresses are requested, for messages.
-pub(crate) fn protocol(network: &Network) -> &'static str {
+pub(crate) fn protocol(network: &NetworkPlan) -> &'static str {
     let mut methods = network.addressing.iter().map(|request| request.method);
     let bootp = methods.clone().any(|method| method == Method::Bootp);
     if bootp && methods.all(|method| method == Method::Bootp || is_fixed(method)) {
@@ -54,7 +54,7 @@ pub(crate) fn protocol(network: &Network) -> &'static str {
 }
 
 /// Whether every address is on the command line.
-fn is_all_static(network: &Network) -> bool {
+fn is_all_static(network: &NetworkPlan) -> bool {
     let mut methods = network.addressing.iter().map(|request| request.method);
     !network.addressing.is_empty() && methods.all(is_fixed)
 }

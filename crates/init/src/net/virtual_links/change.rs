@@ -1,7 +1,7 @@
 //! A command line changed at the prompt: devices of the old one are removed.
 
 use netroot_net::Mac;
-use netroot_proto::cmdline::Network;
+use netroot_proto::cmdline::NetworkPlan;
 
 use super::requests::{rename_link, take_down};
 use super::{State, VirtualLinks};
@@ -12,7 +12,7 @@ use crate::net::netlink::{Link, NetlinkError, RouteSocket};
 impl VirtualLinks {
     /// Applies a new plan. If it asks for other devices than before, those that were created are removed; if it asks for
     /// the same ones, they stay, and failed ones are retried.
-    pub(crate) fn change(&mut self, network: &Network) {
+    pub(crate) fn change(&mut self, network: &NetworkPlan) {
         let mut before = std::mem::replace(self, Self::new(network));
         self.original_macs = std::mem::take(&mut before.original_macs);
         self.original_names = std::mem::take(&mut before.original_names);
@@ -75,7 +75,7 @@ impl VirtualLinks {
             (link.mac, link.up, changed) = (Some(first), false, true);
         }
         let renames = &self.network.renames;
-        let wanted = renames.iter().any(|r| Mac(r.value.address) == first);
+        let wanted = renames.iter().any(|r| r.value.address == first);
         if !wanted && let Some(name) = self.original_names.remove(&link.index) {
             rename_link(link, &name)?;
             info!("{}: now {name} again", link.name);

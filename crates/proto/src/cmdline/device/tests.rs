@@ -108,7 +108,7 @@ fn a_nic_gets_the_name_that_its_address_is_given() {
         rename,
         Some(Rename {
             name: "lan0".into(),
-            address: [0x52, 0x54, 0, 0xab, 0x34, 0x56]
+            address: Mac([0x52, 0x54, 0, 0xab, 0x34, 0x56])
         })
     );
     for (value, position, found) in [

@@ -148,7 +148,7 @@ fn dracut_puts_the_device_first() {
     assert_eq!((request.method, request.mtu), (Method::Dhcp, Some(9000)));
     assert_eq!(
         request.link_address,
-        Some([0x52, 0x54, 0, 0x12, 0x34, 0x56])
+        Some(Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]))
     );
     assert_eq!(good("eth0:off").method, Method::Off);
 }
@@ -159,7 +159,7 @@ fn what_follows_the_method_is_told_apart_by_its_look() {
     assert_eq!((request.mtu, request.dns.len()), (Some(1400), 0));
     assert_eq!(
         request.link_address,
-        Some([0x52, 0x54, 0, 0x12, 0x34, 0x56])
+        Some(Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]))
     );
     let request = good("10.0.0.9::10.0.0.1:24:pc:eth0:none::52:54:00:12:34:56");
     assert_eq!((request.mtu, request.link_address.is_some()), (None, true));

@@ -54,7 +54,7 @@ fn the_line_that_the_server_hands_out_is_understood_whole() {
     assert_eq!(
         plan.network.boot_link,
         Some(Setting::parameter(
-            [0x52, 0x54, 0, 0x12, 0x34, 0x56],
+            netroot_net::Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]),
             "BOOTIF=01-52-54-00-12-34-56"
         ))
     );

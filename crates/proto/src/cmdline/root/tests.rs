@@ -35,7 +35,7 @@ fn root(cmdline: &str) -> String {
             kernel_default: true,
             ..
         } => "dhcp or /tftpboot/%s".into(),
-        RootRequest::NotNfs { value, .. } => format!("not nfs: {value}"),
+        RootRequest::Unsupported { value, .. } => format!("not nfs: {value}"),
         RootRequest::Missing => "missing".into(),
     }
 }

@@ -1,5 +1,7 @@
 use std::net::Ipv4Addr;
 
+use netroot_net::Mac;
+
 use super::*;
 use crate::mount::Version;
 
@@ -222,7 +224,7 @@ fn a_list_of_servers_keeps_its_order_and_stays_with_its_path() {
 #[test]
 fn a_path_of_the_machines_own_is_filled_in_or_told() {
     let machine = MachineIdentity {
-        mac: Some([0x52, 0x54, 0, 0x12, 0x34, 0x56]),
+        mac: Some(Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56])),
         ..MachineIdentity::default()
     };
     let of = |cmdline: &str, facts: LeaseFacts<'_>| {

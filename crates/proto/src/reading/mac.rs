@@ -1,13 +1,11 @@
 //! Ethernet addresses in every spelling that boot loaders use.
 
+use netroot_net::Mac;
 use thiserror::Error;
-
-/// An Ethernet address, in the order it is written.
-pub type LinkAddress = [u8; 6];
 
 /// Why a text is no Ethernet address of a NIC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum LinkAddressError {
+pub enum MacError {
     /// Not two hexadecimal digits where an octet belongs.
     #[error("not a hexadecimal octet")]
     Octet {
@@ -28,13 +26,13 @@ pub enum LinkAddressError {
 /// Reads an Ethernet address: `01-52-54-00-12-34-56` (hardware type first, as PXELINUX
 /// and iPXE write `BOOTIF=`), with `:` or `-` or nothing between, any case, with or
 /// without the hardware type.
-pub fn parse_link_address(text: &str) -> Result<LinkAddress, LinkAddressError> {
+pub fn read_mac(text: &str) -> Result<Mac, MacError> {
     let separated = text.contains(['-', ':']);
     let mut octets: Vec<u8> = Vec::with_capacity(7);
     let mut position = 0;
     if separated {
         for piece in text.split(['-', ':']) {
-            octets.push(octet(piece, 1).ok_or(LinkAddressError::Octet { position })?);
+            octets.push(octet(piece, 1).ok_or(MacError::Octet { position })?);
             position += piece.len() + 1;
         }
     } else {
@@ -42,25 +40,25 @@ pub fn parse_link_address(text: &str) -> Result<LinkAddress, LinkAddressError> {
         while !rest.is_empty() {
             let (piece, tail) = rest
                 .split_at_checked(2)
-                .ok_or(LinkAddressError::Octet { position })?;
-            octets.push(octet(piece, 2).ok_or(LinkAddressError::Octet { position })?);
+                .ok_or(MacError::Octet { position })?;
+            octets.push(octet(piece, 2).ok_or(MacError::Octet { position })?);
             position += 2;
             rest = tail;
         }
     }
-    let address: LinkAddress = match octets.as_slice() {
-        &[a, b, c, d, e, f] | &[_, a, b, c, d, e, f] => [a, b, c, d, e, f],
+    let mac = match octets.as_slice() {
+        &[a, b, c, d, e, f] | &[_, a, b, c, d, e, f] => Mac([a, b, c, d, e, f]),
         other => {
-            return Err(LinkAddressError::Length {
+            return Err(MacError::Length {
                 octets: other.len(),
             });
         }
     };
-    let [first, ..] = address;
-    if address == [0; 6] || first & 1 == 1 {
-        return Err(LinkAddressError::NotANic);
+    if mac.is_unicast() {
+        Ok(mac)
+    } else {
+        Err(MacError::NotANic)
     }
-    Ok(address)
 }
 
 fn octet(text: &str, least_digits: usize) -> Option<u8> {
@@ -73,17 +71,11 @@ fn octet(text: &str, least_digits: usize) -> Option<u8> {
     }
 }
 
-/// The usual spelling: `52:54:00:12:34:56`.
-pub fn link_address_text(address: &LinkAddress) -> String {
-    let [a, b, c, d, e, f] = address;
-    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ADDRESS: LinkAddress = [0x52, 0x54, 0, 0xab, 0x34, 0x56];
+    const ADDRESS: Mac = Mac([0x52, 0x54, 0, 0xab, 0x34, 0x56]);
 
     #[test]
     fn every_spelling_of_bootif_is_the_same_address() {
@@ -98,28 +90,24 @@ mod tests {
             "525400ab3456",
             "01525400ab3456",
         ] {
-            assert_eq!(parse_link_address(text), Ok(ADDRESS), "{text}");
+            assert_eq!(read_mac(text), Ok(ADDRESS), "{text}");
         }
-        assert_eq!(link_address_text(&ADDRESS), "52:54:00:ab:34:56");
     }
 
     #[test]
     fn what_is_no_nics_address_says_why() {
         for (text, error) in [
-            ("", LinkAddressError::Length { octets: 0 }),
-            ("52:54:00:ab:34", LinkAddressError::Length { octets: 5 }),
-            (
-                "01:02:52:54:00:ab:34:56",
-                LinkAddressError::Length { octets: 8 },
-            ),
-            ("52:54:00:xx:34:56", LinkAddressError::Octet { position: 9 }),
-            ("52:54:00::34:56", LinkAddressError::Octet { position: 9 }),
-            ("525400ab345", LinkAddressError::Octet { position: 10 }),
-            ("5254ü0ab34", LinkAddressError::Octet { position: 4 }),
-            ("00:00:00:00:00:00", LinkAddressError::NotANic),
-            ("ff:ff:ff:ff:ff:ff", LinkAddressError::NotANic),
+            ("", MacError::Length { octets: 0 }),
+            ("52:54:00:ab:34", MacError::Length { octets: 5 }),
+            ("01:02:52:54:00:ab:34:56", MacError::Length { octets: 8 }),
+            ("52:54:00:xx:34:56", MacError::Octet { position: 9 }),
+            ("52:54:00::34:56", MacError::Octet { position: 9 }),
+            ("525400ab345", MacError::Octet { position: 10 }),
+            ("5254ü0ab34", MacError::Octet { position: 4 }),
+            ("00:00:00:00:00:00", MacError::NotANic),
+            ("ff:ff:ff:ff:ff:ff", MacError::NotANic),
         ] {
-            assert_eq!(parse_link_address(text), Err(error), "{text}");
+            assert_eq!(read_mac(text), Err(error), "{text}");
         }
     }
 }
