@@ -1,4 +1,4 @@
-//! What goes over the wire and what is decided about it, as pure code.
+//! Network protocols and the decisions about them, as pure code.
 //!
 //! Bytes, text and time come in; values come out. Nothing here opens a socket, reads a
 //! clock or a file, or needs root, so every rule of the boot can be tested on its own.

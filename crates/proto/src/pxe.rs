@@ -1,10 +1,10 @@
 //! What each network-boot firmware needs beyond DHCP, and what this server answers.
 //!
 //! * [`arch`]: client architectures as data.
-//! * [`client`]: which kind of client speaks: a plain one, PXE or HTTP firmware, iPXE.
+//! * [`client`]: the kind of client: a plain one, PXE or HTTP firmware, iPXE.
 //! * [`config`]: what a decision depends on besides the request: what the machine boots, and the server's role.
 //! * [`decide`]: the decision: a request in, a [`decide::Decision`] out.
-//! * [`probe`]: other DHCP servers on the network, and what they tell firmware.
+//! * [`probe`]: other DHCP servers on the network, and what they offer to firmware.
 //! * [`solicitation`]: what keeps iPXE from waiting 16 s for an IPv6 router.
 //! * [`strategy`]: which of two ways to try with which machine, and remembering it.
 //!

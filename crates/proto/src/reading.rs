@@ -1,5 +1,5 @@
-//! What every text of a person or a server is read with: values with their origin, and complaints
-//! about what makes no sense.
+//! Parsing of text that people and servers write: values with their origin, and complaints about
+//! what makes no sense.
 
 mod complaint;
 mod mac;

@@ -1,6 +1,6 @@
 //! The time, asked for once: the client of RFC 4330 ("SNTP"), which any NTP server answers.
 //!
-//! Good to a second or so, which is enough for a machine whose clock stands in 1970; the
+//! Good to a second or so, which is enough for a machine whose clock starts in 1970; the
 //! root's own time service does the rest.
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ const UNIX_EPOCH: u64 = 2_208_988_800;
 /// the others count from 2036 on (RFC 4330 §3).
 const ERA: u64 = 1 << 32;
 
-/// The question. `token` stands in the place of our own time, which nobody needs to know;
+/// The question. `token` is in the place of our own time, which the server does not need;
 /// the server repeats it.
 pub fn question(token: [u8; 8]) -> [u8; LENGTH] {
     let mut message = [0; LENGTH];

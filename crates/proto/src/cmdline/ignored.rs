@@ -1,4 +1,4 @@
-//! What an initrd could follow and this init does not, with the reason.
+//! Parameters for initrds that this init does not follow, with the reason.
 
 /// A parameter that belongs to this init and that it does not follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(super) fn why_not(name: &str) -> Option<&'static str> {
         "rd.bootif" => "there is no BOOTIF= to leave out",
         "rd.timeout" | "rd.retry" => "it is about devices; rootwait= limits the wait for the root",
         _ if name.starts_with("netroot.") => "this init has no such parameter",
-        _ if name.starts_with("rd.") => "it is dracut's, and nothing here answers to it",
+        _ if name.starts_with("rd.") => "it is dracut's, and has no meaning here",
         _ => return None,
     })
 }

@@ -17,7 +17,7 @@ pub enum Method {
     Bootp,
     /// Whatever answers: DHCP and BOOTP replies are both taken.
     Any,
-    /// The address is written in the request; nobody is asked.
+    /// The address is written in the request; no server is asked.
     Static,
     /// The NIC is left alone.
     Off,
@@ -57,7 +57,7 @@ pub struct IpRequest {
 }
 
 impl IpRequest {
-    /// A request that says nothing but how.
+    /// A request with a method and nothing else.
     pub(super) fn bare(method: Method, origin: Origin) -> Self {
         Self {
             method,
@@ -86,7 +86,7 @@ impl IpRequest {
     }
 
     /// Reads a value of `ip=`: the kernel's form (`ipconfig.c`, `ip_auto_config_setup`) or
-    /// dracut's `<device>:<method>`; what follows the method is told apart by its look.
+    /// dracut's `<device>:<method>`; the fields after the method are distinguished by their form.
     pub(super) fn read(value: &str, origin: Origin, reading: &mut Reading<'_>) -> Self {
         let fields = ip_fields::split(value);
         match fields.as_slice() {
@@ -144,7 +144,7 @@ impl IpRequest {
             request.read_after_method(rest, reading);
         }
         // A written address is static unless a protocol is asked for by its name: the
-        // kernel's "any" asks nobody once it has an address.
+        // kernel's "any" asks no server once it has an address.
         if request.client.is_some() && matches!(request.method, Method::Any | Method::Off) {
             request.method = Method::Static;
         }
@@ -265,12 +265,12 @@ fn spelled(word: &str) -> Option<Spelling> {
         "off" | "none" | "static" => (Method::Off, None, false),
         "both" => (
             Method::Bootp,
-            Some("RARP is not spoken here; BOOTP alone is used"),
+            Some("RARP is not supported; BOOTP alone is used"),
             false,
         ),
         "rarp" => (
             Method::Any,
-            Some("RARP is not spoken here; taken as any"),
+            Some("RARP is not supported; taken as any"),
             false,
         ),
         "dhcp6" | "auto6" | "either6" | "link6" | "link-local" => (

@@ -1,4 +1,4 @@
-//! What the command line says of kernel modules. The kernel itself reads only what is about its built-in parts there;
+//! Kernel modules on the command line. The kernel itself reads only what is about its built-in parts there;
 //! the rest is left to whoever loads the modules (modprobe(8), "kernel command line" of kmod).
 
 use super::tokens::Parameter;
@@ -8,7 +8,7 @@ use crate::reading::Setting;
 /// Modules by name, `-` and `_` being the same character.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ModuleOrders {
-    /// Loaded at the start whatever the devices say (dracut's `rd.driver.pre=` and `rd.driver.post=`, systemd's
+    /// Loaded at the start, whatever the devices are (dracut's `rd.driver.pre=` and `rd.driver.post=`, systemd's
     /// `modules_load=` and `rd.modules_load=`), in order.
     pub wanted: Vec<Setting<String>>,
     /// Loaded for no device (`modprobe.blacklist=`, dracut's `rd.driver.blacklist=`, and the kernel's own
@@ -45,13 +45,13 @@ impl ModuleOrders {
         }
     }
 
-    /// Whether no device brings that module.
+    /// Whether that module is never loaded for a device.
     pub fn is_unwanted(&self, module: &str) -> bool {
         let module = plain(module);
         self.unwanted.iter().any(|name| name.value == module)
     }
 
-    /// What finit_module(2) is told for that module: its own parameters, as they are written there.
+    /// The parameters of that module for finit_module(2), as written on the command line.
     pub fn parameters_of(&self, module: &str) -> String {
         let module = plain(module);
         let own = self.parameters.iter().filter_map(|parameter| {
@@ -66,7 +66,7 @@ impl ModuleOrders {
     }
 }
 
-/// As the kernel calls it.
+/// The kernel's spelling of a module's name.
 fn plain(name: &str) -> String {
     name.replace('-', "_")
 }

@@ -27,7 +27,7 @@ pub struct NetworkPlan {
     pub boot_device: Option<Setting<String>>,
     /// `nameserver=`, in order; they go before those of DHCP.
     pub name_servers: Vec<Setting<IpAddr>>,
-    /// Whether the name servers of DHCP count (`rd.peerdns=0` says no).
+    /// Whether the name servers of DHCP count (not with `rd.peerdns=0`).
     pub peer_dns: Setting<bool>,
     /// How long to wait for a carrier before a NIC is given up (`carrier_timeout=`, 120 s).
     pub carrier_timeout: Setting<Duration>,
@@ -47,8 +47,8 @@ pub struct NetworkPlan {
     pub routes: Vec<Setting<StaticRoute>>,
 }
 
-/// How long the network may take, where the command line says so (dracut). `None` leaves
-/// each to the init.
+/// Timeouts of the network, where the command line sets them (dracut). `None` is the
+/// init's default.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NetworkTimeouts {
     /// `rd.net.timeout.dhcp=`: one try of DHCP, from the first DISCOVER.
@@ -82,7 +82,7 @@ impl Default for NetworkPlan {
 }
 
 impl NetworkPlan {
-    /// Takes `word` if it is about the network; says whether it is.
+    /// Applies `word` if it is about the network; returns whether it is.
     pub(super) fn take(&mut self, word: &Word<'_>, notes: &mut Notes) -> bool {
         let text = word.text;
         match (word.name, word.value) {
@@ -155,7 +155,7 @@ impl NetworkPlan {
     fn take_timeout(&mut self, word: &Word<'_>, notes: &mut Notes) -> bool {
         let place = match word.name {
             "carrier_timeout" | "rd.net.timeout.carrier" if word.value.is_some() => {
-                if let Some(limit) = notes.seconds(word, "120 seconds hold") {
+                if let Some(limit) = notes.seconds(word, "120 seconds are used") {
                     self.carrier_timeout = limit;
                 }
                 return true;
@@ -202,7 +202,7 @@ impl NetworkPlan {
     }
 }
 
-/// Takes out what a later parameter stands for.
+/// Removes the values that a later parameter replaces.
 fn replace<T>(list: &mut Vec<Setting<T>>, same: impl Fn(&T) -> bool, notes: &mut Notes) {
     list.retain(|earlier| {
         let gone = same(&earlier.value);

@@ -32,7 +32,7 @@ pub enum AfterFailure {
 pub struct BootPlan {
     /// How the network comes up.
     pub network: NetworkPlan,
-    /// Which kernel modules are loaded, and what they are told.
+    /// Which kernel modules are loaded, and their parameters.
     pub modules: ModuleOrders,
     /// Where the root is.
     pub root: RootRequest,
@@ -136,8 +136,8 @@ impl BootPlan {
         plan
     }
 
-    /// Takes `word` if it has a meaning of its own; the last one of a kind holds. Says
-    /// whether it has.
+    /// Applies `word` if it has a meaning of its own; the last one of a kind wins. Returns
+    /// whether it has one.
     fn take(&mut self, word: &Word<'_>, notes: &mut Notes) -> bool {
         let text = word.text;
         match (word.name, word.value) {
@@ -233,7 +233,7 @@ impl BootPlan {
         }
     }
 
-    /// What only the whole line tells.
+    /// Settles what depends on the whole line.
     fn finish(&mut self, line: &CommandLine, notes: &mut Notes) {
         let last = |name: &str| {
             let given = |p: &&Parameter| p.is(name) && p.value.is_some();
@@ -302,7 +302,7 @@ impl BootPlan {
     }
 }
 
-/// `rootfstype=nfs` and `nfs4`; what else it says is not followed.
+/// `rootfstype=nfs` and `nfs4`; other values are not followed.
 fn is_nfs(rootfstype: &Parameter) -> bool {
     matches!(rootfstype.value.as_deref(), Some("nfs" | "nfs4"))
 }

@@ -75,7 +75,7 @@ impl GuixParameters {
     }
 
     /// The program, where both are known. Without `gnu.system=`, the system is where the
-    /// boot program lies: `<system>/boot`.
+    /// boot program is: `<system>/boot`.
     pub(super) fn program(&self) -> Option<InitProgram> {
         let boot = self.load.clone()?;
         let system = match &self.system {

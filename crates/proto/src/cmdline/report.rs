@@ -1,4 +1,4 @@
-//! `netroot.report=`: who is told how the boot went.
+//! `netroot.report=`: where the boot report is sent.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! `rd.break`, `break=`: where the boot stops for somebody to look.
+//! `rd.break`, `break=`: where the boot pauses with a rescue prompt.
 
 use crate::reading::Reading;
 
@@ -80,7 +80,7 @@ impl Stage {
 pub enum Rescue {
     /// `rd.shell=0`, `netroot.shell=0`: never, whoever sits at the console.
     Never,
-    /// Nothing said: a key pressed while a failed boot waits for its next try.
+    /// By default: a key pressed while a failed boot waits for its next try.
     OnKey,
     /// `rd.shell`: instead of the next try.
     OnFailure,

@@ -1,4 +1,4 @@
-//! A parameter while its meaning is looked for, and what is noted on the way.
+//! A parameter being interpreted, and the complaints collected on the way.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,10 +7,10 @@ use std::time::Duration;
 use super::ignored::Ignored;
 use crate::reading::{Complaint, Reading, Setting};
 
-/// A parameter on its way to its meaning.
+/// A parameter being interpreted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Word<'a> {
-    /// Its name, with every `-` as `_`: the kernel does not tell them apart.
+    /// Its name, with every `-` as `_`: the kernel treats them as the same.
     pub(super) name: &'a str,
     /// Its value; `None` without `=`.
     pub(super) value: Option<&'a str>,

@@ -17,16 +17,16 @@ const TRUNCATED: u16 = 0x0200;
 const OPCODE: u16 = 0x7800;
 const CODE: u16 = 0x000f;
 
-/// What a server says of a name.
+/// A server's answer about a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Its addresses, in the server's order: one at least, eight at most.
     Addresses(Vec<IpAddr>),
-    /// An alias whose address the server does not tell: ask for this name.
+    /// An alias whose address the server leaves out: ask for this name.
     Alias(Name),
     /// The name does not exist, or has no IPv4 address.
     Nothing,
-    /// The server cannot or will not say (SERVFAIL, REFUSED and their like): ask another.
+    /// The server cannot or will not answer (SERVFAIL, REFUSED and their like): ask another.
     Failed {
         /// RCODE (RFC 1035 §4.1.1).
         code: u8,

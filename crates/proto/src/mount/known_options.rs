@@ -1,4 +1,4 @@
-//! The words of nfs(5): which there are, and what each takes.
+//! The options of nfs(5), and what value each takes.
 
 use super::flags::MountFlags;
 

@@ -47,7 +47,7 @@ pub enum Version {
 
 impl Version {
     /// What `vers=4` or `nfs4:` asks for: the newest minor version that the server speaks.
-    /// The kernel takes a bare 4 as 4.0, so that the minor is always said.
+    /// The kernel takes a bare 4 as 4.0, so the minor version is always given.
     pub const ANY_V4: [Self; 3] = [Self::V4(2), Self::V4(1), Self::V4(0)];
 }
 
@@ -74,8 +74,8 @@ pub struct NfsOption {
 /// The options that come with a target.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NfsOptions {
-    /// The versions to try, in order: one if told, several for `vers=4`, empty if nothing
-    /// was said.
+    /// The versions to try, in order: one if given, several for `vers=4`, empty if none
+    /// was given.
     pub versions: Vec<Version>,
     /// `port=`
     pub port: Option<u16>,
@@ -254,7 +254,7 @@ impl NfsOptions {
             }
             (None, _) => {
                 let found = value.map_or_else(|| key.to_owned(), |v| format!("{key}={v}"));
-                let outcome = "handed to the kernel, and left out if the kernel refuses it";
+                let outcome = "passed to the kernel, and left out if the kernel refuses it";
                 reading.complain(position, "an option of nfs(5)", &found, outcome);
                 false
             }
@@ -278,7 +278,7 @@ const TCP_USED: &str = "TCP is used: kernels no longer carry NFS over anything e
 
 fn read_port(text: &str, position: usize, reading: &mut Reading<'_>) -> Option<u16> {
     match text.parse() {
-        // 0 is nfs(5)'s way to say "ask the portmapper", which nothing said means too.
+        // 0 is nfs(5)'s way to say "ask the portmapper", which is also the default.
         Ok(0) => None,
         Ok(port) => Some(port),
         Err(_) => {

@@ -14,7 +14,7 @@ use crate::reading::Reading;
 pub struct MachineIdentity {
     /// The Ethernet address of the NIC that the root is reached through.
     pub mac: Option<Mac>,
-    /// The system's UUID as its firmware tells it (`/sys/class/dmi/id/product_uuid`).
+    /// The system's UUID as its firmware reports it (`/sys/class/dmi/id/product_uuid`).
     pub uuid: Option<String>,
     /// Its serial number (`product_serial`, or the device tree's `serial-number`).
     pub serial: Option<String>,
@@ -77,7 +77,7 @@ pub(super) fn check(path: &str, position: usize, reading: &mut Reading<'_>) {
             position + at,
             KNOWN,
             found,
-            "it stands in the path as written",
+            "it stays in the path as written",
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What the kernel's NFS client is told.
+//! The mount options for the kernel's NFS client.
 
 use std::net::IpAddr;
 
@@ -65,10 +65,10 @@ impl MountRequest {
     }
 }
 
-/// What the kernel is told for `choice`, tried as `version`, at the server's `address`.
+/// The mount of `choice` by this `version`, at the server's `address`.
 ///
 /// Always there: the version with its minor (a bare 4 is 4.0 to the kernel) and `addr=`,
-/// which the kernel takes from nobody else. For v3 also the MOUNT server, both ports where
+/// which the kernel does not look up itself. For v3 also the MOUNT server, both ports where
 /// they are known (with only one of them the kernel still asks the portmapper), and
 /// `nolock`, even where `lock` is asked for: locks of version 3 need a portmapper and a statd on
 /// this machine, and without them the kernel refuses the mount with "connection refused".
@@ -95,7 +95,12 @@ pub fn mount_request(
         list.pair("mountaddr", options.mount_server.unwrap_or(address), true);
         list.flag("nolock", true);
     }
-    if choice.layered && !options.rest.iter().any(|option| speaks_of_age(&option.key)) {
+    if choice.layered
+        && !options
+            .rest
+            .iter()
+            .any(|option| sets_cache_age(&option.key))
+    {
         list.flag("nocto", false);
     }
     for option in &options.rest {
@@ -118,14 +123,14 @@ pub fn mount_request(
     }
 }
 
-/// Whether an option says how old the client's knowledge of a file may be when it is opened.
+/// Whether an option sets how old cached attributes may be when a file is opened.
 ///
-/// Untold, it asks the server at each `open` (close-to-open, nfs(5)). Below an overlay that is for nothing: what is
+/// By default, the client asks the server at each `open` (close-to-open, nfs(5)). Below an overlay that is useless: the files
 /// there must not change while it is mounted (`Documentation/filesystems/overlayfs.rst`), so `nocto` saves the
 /// questions and keeps the usual limits of 3 to 60 s for everything else. A boot of Debian 12 to its login prompt
 /// asks 208 to 244 GETATTRs with it and 1375 without, and none with `actimeo=600`, which is not taken: a server whose
 /// root was changed all the same would not be noticed for ten minutes. A root without an overlay is asked as ever.
-fn speaks_of_age(key: &str) -> bool {
+fn sets_cache_age(key: &str) -> bool {
     matches!(key, "cto" | "nocto" | "ac" | "noac" | "actimeo") || key.starts_with("acreg")
 }
 

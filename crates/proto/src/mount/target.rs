@@ -25,12 +25,12 @@ pub struct NfsTarget {
 /// Why DHCP option 17 names no NFS root.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TargetError {
-    /// Nothing stands there.
+    /// It is empty.
     #[error("it is empty")]
     Empty,
     /// A control character or a byte that is not UTF-8: it would go to a terminal, and no
     /// path that anybody exports holds one.
-    #[error("at position {position} stands a control character or a byte that is not UTF-8")]
+    #[error("at position {position} is a control character or a byte that is not UTF-8")]
     Text {
         /// Byte offset in the value.
         position: usize,
@@ -41,7 +41,7 @@ pub enum TargetError {
         /// `iscsi`, `nbd` and so on.
         scheme: String,
     },
-    /// Longer than the MOUNT protocol can say (RFC 1813, `MNTPATHLEN`).
+    /// Longer than the MOUNT protocol allows (RFC 1813, `MNTPATHLEN`).
     #[error("its path is {length} bytes long, and 1024 is the most that MOUNT can carry")]
     TooLong {
         /// The path's length in bytes.
@@ -192,7 +192,7 @@ fn split_server_list(text: &str) -> Option<(&str, &str)> {
     })
 }
 
-/// Cuts off `server:`, or an address that stands alone. `nfs://server/path` too.
+/// Cuts off `server:`, or an address alone. `nfs://server/path` too.
 fn split_server(text: &str) -> (Option<&str>, &str) {
     if let Some(url) = text.strip_prefix("//")
         && let Some(slash) = url.find('/')

@@ -1,4 +1,4 @@
-//! Which kind of client speaks.
+//! The kind of client that sent a request.
 
 use std::fmt;
 

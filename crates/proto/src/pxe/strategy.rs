@@ -2,7 +2,7 @@
 //!
 //! Most firmware boots by the usual answer. Some wants the second leg on port 4011 instead
 //! (danderson/netboot#43), and some hangs in a loader that uses the firmware's own network
-//! driver. Neither says so: the machine falls silent and asks again from the start. So
+//! driver. Neither reports it: the machine falls silent and asks again from the start. So
 //! an answer that leads to nothing is followed by another one.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use netroot_net::Mac;
 
-/// How the firmware is told about its file.
+/// How the firmware is given its boot file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Style {
     /// Proxy: "load this file" (43.6 = 8). DHCP: file and server in the header, as if PXE
@@ -25,7 +25,7 @@ pub enum Style {
 /// What to try with a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Strategy {
-    /// How the firmware is told.
+    /// How the firmware is given it.
     pub style: Style,
     /// True for [`super::config::Loader::second`], where there is one.
     pub second_loader: bool,
@@ -34,7 +34,7 @@ pub struct Strategy {
 /// How far a machine has come since it was last given an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Progress {
-    /// It was told what to load.
+    /// It was sent a boot file.
     Told,
     /// It has loaded the boot loader.
     Loaded,
@@ -123,7 +123,7 @@ impl Strategies {
     }
 }
 
-/// No transfer: tell it in the other way. A transfer, but no script: load the other loader.
+/// No transfer: send the boot file in the other form. A transfer, but no script: load the other loader.
 fn next(strategy: Strategy, progress: Progress) -> Strategy {
     match progress {
         Progress::Told => Strategy {

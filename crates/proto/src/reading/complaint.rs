@@ -1,4 +1,4 @@
-//! What is wrong with a parameter, said so that a person can mend it.
+//! What is wrong with a parameter, in terms that help a person to correct it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,7 +18,7 @@ pub struct Complaint {
     pub position: usize,
     /// What belongs there: "an IPv4 address".
     pub expected: Cow<'static, str>,
-    /// What stands there, empty when nothing does.
+    /// What is there instead; may be empty.
     pub found: String,
     /// What happens now: "the field is taken as empty".
     pub outcome: Cow<'static, str>,

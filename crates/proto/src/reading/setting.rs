@@ -5,7 +5,7 @@ use std::fmt;
 /// Where a value of the plan came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody said anything; this is the documented default.
+    /// Not given; this is the documented default.
     Default,
     /// A parameter, as written: `ip=dhcp`, `ro`.
     Parameter(String),
@@ -25,12 +25,12 @@ impl fmt::Display for Origin {
 pub struct Setting<T> {
     /// What holds.
     pub value: T,
-    /// Who said so.
+    /// Where it came from.
     pub origin: Origin,
 }
 
 impl<T> Setting<T> {
-    /// The value that holds while nobody says otherwise.
+    /// The value unless a parameter sets another.
     pub fn default_value(value: T) -> Self {
         Self {
             value,

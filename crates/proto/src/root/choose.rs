@@ -47,14 +47,14 @@ pub enum NoRoot {
         /// The value of `root=`.
         value: String,
     },
-    /// DHCP option 17 is all there is, and makes no sense.
+    /// Only DHCP option 17 is given, and it makes no sense.
     #[error(
         "DHCP option 17 (root-path) names no NFS root; correct it on the DHCP server or give root=nfs:<server>:/<path>"
     )]
     Option17(#[source] TargetError),
-    /// The path is this machine's own, and the machine does not say who it is.
+    /// The path depends on a property of the machine that is not known.
     #[error(
-        "the path {path} needs this machine's {what} for {token}, and nothing tells it; \
+        "the path {path} needs this machine's {what} for {token}, which is not known; \
          write it out, or use %s, the host name or address"
     )]
     Token {
@@ -73,7 +73,7 @@ pub enum NoRoot {
     },
 }
 
-/// What the command line alone says about the root.
+/// The root as far as the command line alone names it.
 struct Explicit<'a> {
     server: Option<&'a Host>,
     others: &'a [Host],
@@ -152,7 +152,7 @@ pub fn choose_root_of(
         None => (NfsTarget::default(), Vec::new(), None),
     };
 
-    // An option 17 of options alone (`,rsize=8192`) speaks about whatever root there is.
+    // An option 17 of options alone (`,rsize=8192`) applies to whatever root is chosen.
     let lease_names_nothing = lease_target.server.is_none() && lease_target.path.is_none();
 
     let (template, path_from) = match (explicit.path, lease_target.path.as_deref()) {

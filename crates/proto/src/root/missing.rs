@@ -14,9 +14,9 @@ use crate::mount::{Evidence, MachineIdentity};
 pub enum Missing {
     /// Nothing names a path, or a server, but perhaps the kernel's `/tftpboot/%s`.
     Root,
-    /// The server has a name, and nobody can be asked for its address.
+    /// The server is named, and no name server is known.
     NameServer(String),
-    /// The server is in another network, and there is no way to it.
+    /// The server is in another network, and no route leads there.
     Router(IpAddr),
 }
 
@@ -31,8 +31,7 @@ impl fmt::Display for Missing {
 }
 
 /// What is missing for the root; `None` if it can be mounted as far as the address goes, or
-/// if no DHCP server could help. `name_servers` says whether there are any, `reaches`
-/// whether there is a way to an address.
+/// if no DHCP server could help. `name_servers`: whether any are known; `reaches`: whether an address is reachable.
 pub fn missing(
     plan: &BootPlan,
     facts: &LeaseFacts<'_>,

@@ -7,7 +7,7 @@ pub trait Source {
     /// How many bytes there are. Asked once, when the transfer starts.
     fn size(&self) -> u64;
     /// Fills `into` from `offset`. Fewer bytes than asked for are an error: the file
-    /// shrank, and the client cannot be told so in any other way.
+    /// shrank, and there is no other way to tell the client.
     fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<()>;
 }
 

@@ -68,7 +68,7 @@ pub struct Transfer<S> {
     timed_since: Option<Duration>,
     round_trip: Option<Duration>,
     repeated: u64,
-    last_words: Option<Packet<'static>>,
+    final_packet: Option<Packet<'static>>,
     outcome: Option<Outcome>,
 }
 
@@ -113,7 +113,7 @@ impl<S: Source> Transfer<S> {
             timed_since: None,
             round_trip: None,
             repeated: 0,
-            last_words: None,
+            final_packet: None,
             outcome: None,
         };
         transfer.open_window(now);
@@ -190,8 +190,8 @@ impl<S: Source> Transfer<S> {
 
     /// Writes the next datagram to send into `datagram`; false if there is none now.
     pub fn poll_transmit(&mut self, datagram: &mut Vec<u8>) -> bool {
-        if let Some(last_words) = self.last_words.take() {
-            last_words.encode_into(datagram);
+        if let Some(final_packet) = self.final_packet.take() {
+            final_packet.encode_into(datagram);
             return true;
         }
         if self.outcome.is_some() {
@@ -269,7 +269,7 @@ impl<S: Source> Transfer<S> {
             } else {
                 Outcome::TimedOut
             });
-            self.last_words = Some(Packet::error(ErrorCode::Undefined, "No acknowledgement"));
+            self.final_packet = Some(Packet::error(ErrorCode::Undefined, "No acknowledgement"));
             return;
         }
         match &mut self.phase {

@@ -101,7 +101,7 @@ fn what_happens_anyway_is_neither_ignored_nor_others() {
     assert_eq!((plan.ignored, plan.foreign), (vec![], vec![]));
 }
 
-/// What the plan holds the init acts on: nothing of it is told as passed over.
+/// The init acts on everything in the plan: none of it is reported as ignored.
 #[test]
 fn what_the_init_acts_on_is_neither_ignored_nor_foreign() {
     for cmdline in [

@@ -243,7 +243,7 @@ fn a_path_of_the_machines_own_is_filled_in_or_told() {
     let missing = of("nfsroot=10.0.0.1:/srv/%{serial}", facts()).unwrap_err();
     assert_eq!(
         missing.to_string(),
-        "the path /srv/%{serial} needs this machine's serial number for %{serial}, and nothing tells it; \
+        "the path /srv/%{serial} needs this machine's serial number for %{serial}, which is not known; \
          write it out, or use %s, the host name or address"
     );
 }
