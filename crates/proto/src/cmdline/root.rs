@@ -1,30 +1,13 @@
-//! Which root the command line asks for.
+//! Which root the command line asks for. Each kind of root has a file of its own below.
 
-use netroot_net::Host;
+mod nfs;
 
 use super::ignored::Ignored;
 use super::tokens::Parameter;
-use crate::address::read_host;
-use crate::mount::{Dialect, NfsOptions, NfsTarget, Version, other_scheme};
-use crate::reading::Origin;
-use crate::reading::{Complaint, Reading};
+use crate::mount::{Dialect, NfsOptions, NfsTarget, Version};
+use crate::reading::{Complaint, Origin, Reading};
 
-/// The NFS root that the command line names, as far as it names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NfsRequest {
-    /// The server; `None` leaves it to DHCP or to field 2 of `ip=`.
-    pub server: Option<Host>,
-    /// Further servers of the same path, in the order to try them (`a|b:/path`).
-    pub others: Vec<Host>,
-    /// The path before `%s` is replaced. Starts with `/`; `None` leaves it to DHCP.
-    pub path: Option<String>,
-    /// Mount options that the parameter carries.
-    pub options: NfsOptions,
-    /// The kernel's `/tftpboot/%s` holds where neither this nor DHCP names a path.
-    pub kernel_default: bool,
-    /// The parameter as written.
-    pub origin: Origin,
-}
+pub use nfs::NfsRequest;
 
 /// Which root the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +34,28 @@ pub enum RootRequest {
     },
     /// Neither `root=` nor `nfsroot=`: DHCP is asked.
     Missing,
+}
+
+impl RootRequest {
+    /// Whether it names a root itself, of whatever kind, and does not leave that to DHCP.
+    fn is_named(&self) -> bool {
+        match self {
+            Self::Nfs(_) => true,
+            Self::FromDhcp { .. } | Self::Unsupported { .. } | Self::Missing => false,
+        }
+    }
+
+    /// A target without server and path leaves both to DHCP.
+    fn of_nfs_target(target: NfsTarget, kernel_default: bool, origin: Origin) -> Self {
+        match NfsRequest::of(target, kernel_default, &origin) {
+            Ok(request) => Self::Nfs(request),
+            Err(options) => Self::FromDhcp {
+                kernel_default,
+                options,
+                origin,
+            },
+        }
+    }
 }
 
 /// The parameters that name a root, the last one of each.
@@ -112,12 +117,12 @@ impl RootParameters<'_> {
             }));
         };
         match (root, netroot, nfsroot) {
-            (Some(named @ RootRequest::Nfs(_)), ..) => {
+            (Some(named), ..) if named.is_named() => {
                 pass_over(self.netroot, "root= names the NFS root");
                 pass_over(self.nfsroot, "root= names the NFS root");
                 named
             }
-            (root, Some(named @ RootRequest::Nfs(_)), _) => {
+            (root, Some(named), _) if named.is_named() => {
                 if matches!(root, Some(RootRequest::Unsupported { .. })) {
                     pass_over(self.root, "netroot= names the NFS root");
                 }
@@ -178,7 +183,7 @@ fn read_root(
         _ => {}
     }
     let named = value.starts_with("nfs:") || value.starts_with("nfs4:");
-    if !named && !looks_like_target(value) {
+    if !named && !nfs::looks_like_target(value) {
         return RootRequest::Unsupported {
             value: value.to_owned(),
             origin,
@@ -186,40 +191,7 @@ fn read_root(
     }
     let mut reading = Reading::new(name, Some(value), complaints);
     let target = NfsTarget::read(value, Dialect::Url, &mut reading);
-    if target.server.is_none() && target.path.is_none() {
-        return RootRequest::FromDhcp {
-            kernel_default: false,
-            options: target.options,
-            origin,
-        };
-    }
-    let NfsTarget {
-        server,
-        others,
-        path,
-        options,
-    } = target;
-    RootRequest::Nfs(NfsRequest {
-        server,
-        others,
-        path,
-        options,
-        kernel_default: false,
-        origin,
-    })
-}
-
-/// `<address>:/path` (dracut) or `host:/path` (Guix), and no other protocol's root. A
-/// misspelt address and an IPv6 address count: they are complained about in their place.
-fn looks_like_target(value: &str) -> bool {
-    let Some((server, _)) = value.split_once(":/") else {
-        return false;
-    };
-    let meant_as_address =
-        !server.is_empty() && server.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let servers = |list: &str| list.split(['|', ',']).any(|s| read_host(s).is_some());
-    let host = servers(server) || meant_as_address || server.starts_with('[');
-    host && other_scheme(value).is_none()
+    RootRequest::of_nfs_target(target, false, origin)
 }
 
 /// `nfsroot=`, as the kernel and initramfs-tools take it.
@@ -236,27 +208,7 @@ fn read_nfsroot(parameter: &Parameter, complaints: &mut Vec<Complaint>) -> RootR
     }
     let mut reading = Reading::new("nfsroot", Some(value), complaints);
     let target = NfsTarget::read(value, Dialect::Nfsroot, &mut reading);
-    let NfsTarget {
-        server,
-        others,
-        path,
-        options,
-    } = target;
-    if server.is_none() && path.is_none() {
-        return RootRequest::FromDhcp {
-            kernel_default: true,
-            options,
-            origin,
-        };
-    }
-    RootRequest::Nfs(NfsRequest {
-        server,
-        others,
-        path,
-        options,
-        kernel_default: true,
-        origin,
-    })
+    RootRequest::of_nfs_target(target, true, origin)
 }
 
 #[cfg(test)]
