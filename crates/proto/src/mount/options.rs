@@ -139,7 +139,7 @@ impl NfsOptions {
         let value_position = position + key.len() + 1;
         match (key, value) {
             ("vers" | "nfsvers", Some(version)) => {
-                self.read_version(version, value_position, option, reading);
+                self.read_version(version, value_position, version, reading);
             }
             ("v2" | "v3" | "v4" | "v4.0" | "v4.1" | "v4.2", None) => {
                 let version = option.get(1..).unwrap_or_default();
@@ -197,7 +197,7 @@ impl NfsOptions {
         &mut self,
         version: &str,
         position: usize,
-        option: &str,
+        found: &str,
         reading: &mut Reading<'_>,
     ) {
         self.versions = match version {
@@ -211,7 +211,7 @@ impl NfsOptions {
                 reading.complain(
                     position,
                     expected,
-                    option,
+                    found,
                     "left out: every version is tried",
                 );
                 return;

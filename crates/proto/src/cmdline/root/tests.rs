@@ -182,7 +182,7 @@ fn a_target_that_makes_no_sense_is_named_at_its_place() {
         ("nfsroot=1foo", 0, "1foo"),
         ("root=nfs:10.0.0.1:srv", 13, "srv"),
         ("nfsroot=10.0.0.1:/r,port=99999", 17, "99999"),
-        ("nfsroot=10.0.0.1:/r,,vers=5", 18, "vers=5"),
+        ("nfsroot=10.0.0.1:/r,,vers=5", 18, "5"),
         ("root=nfs:ho!st:/r", 4, "ho!st"),
         ("root=10.0.0.300:/r", 0, "10.0.0.300"),
         ("root=[fe80::1]:/r", 0, "[fe80::1]"),
