@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_that_of_one_host_or_stands_for_none() {
+    fn an_address_is_one_hosts_or_none() {
         let read = read_host_address;
         assert_eq!(read("10.0.0.1"), Ok(Some([10, 0, 0, 1].into())));
         assert_eq!(read("010.0.0.01"), Ok(Some([10, 0, 0, 1].into())));

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_says_what_it_is_and_nothing_of_the_machine() {
+    fn a_request_reveals_nothing_about_the_machine() {
         let question = question(TOKEN);
         assert_eq!(
             (question[0], question[1..40].iter().max()),
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_or_from_a_server_without_the_time_is_passed_over() {
+    fn invalid_and_unsynchronized_answers_are_ignored() {
         let good = reply(4_000_000_000, 0);
         assert!(answer(TOKEN, &good).is_some());
         let changed = |at: usize, byte: u8| {

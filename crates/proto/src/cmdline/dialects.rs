@@ -270,7 +270,7 @@ fn ending(plan: &BootPlan, parts: &mut Vec<String>) {
 }
 
 #[test]
-fn each_line_of_the_table_of_dialects_means_what_it_says() {
+fn every_line_of_the_dialect_table_holds() {
     let lines = lines();
     let mut wrong = String::new();
     for (tool, cmdline, told) in &lines {
@@ -288,7 +288,7 @@ fn each_line_of_the_table_of_dialects_means_what_it_says() {
 }
 
 #[test]
-fn no_line_of_the_table_is_left_out_and_every_tool_has_one() {
+fn the_dialect_table_is_complete() {
     let lines = lines();
     let rows = TABLE.lines().filter(|line| line.starts_with('|'));
     // Each part of the table has a line of titles and one of dashes.

@@ -76,7 +76,7 @@ mod tests {
     use crate::cmdline::BootPlan;
 
     #[test]
-    fn a_module_is_given_its_own_parameters_and_no_others() {
+    fn a_module_gets_its_own_parameters_only() {
         let orders = BootPlan::parse(
             "snd-hda.x=9 nfs.nfs4_disable_idmapping=0 virtio-net.napi_tx nfs.a=\"b c\" nfsd.y=1 rd.nfs.z=1 nfs=2 -- nfs.w=1",
         )
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_is_unwanted_by_every_spelling() {
+    fn every_spelling_of_a_blacklist_is_read() {
         let plan =
             BootPlan::parse("modprobe.blacklist=a-b,,c rd.driver.blacklist=d module_blacklist=e");
         for name in ["a_b", "a-b", "c", "d", "e"] {

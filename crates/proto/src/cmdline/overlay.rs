@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_or_a_size_that_cannot_be_is_named() {
+    fn invalid_devices_and_sizes_are_reported() {
         let (overlay, complaints) = dracut(Some("LABEL=persist"));
         assert_eq!(overlay, Overlay::Tmpfs { size: None });
         assert_eq!(

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_sends_nothing() {
+    fn an_invalid_url_is_reported() {
         for (value, position) in [
             ("", 0),
             ("https://10.0.0.1/", 0),

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_that_makes_no_sense_is_named_at_its_place() {
+    fn an_invalid_route_is_reported_with_its_position() {
         for (value, position, found) in [
             ("", 0, ""),
             ("10.0.0.0/33:10.0.0.1", 0, "10.0.0.0/33"),

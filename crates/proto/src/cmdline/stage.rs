@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn each_tools_stages_are_places_of_this_boot() {
+    fn every_tools_stages_are_known() {
         for (value, stage) in [
             (None, Stage::Switch),
             (Some("cmdline"), Stage::Start),

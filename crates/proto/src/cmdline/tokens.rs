@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_hide_white_space_and_only_enclosing_ones_go() {
+    fn only_enclosing_quotes_are_removed() {
         assert_eq!(
             texts(r#"dhcpclass="a b" x"#),
             [pair("dhcpclass", "a b"), ("x".into(), None)]

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_dns_cannot_carry_is_not_asked_for() {
+    fn names_too_long_for_dns_are_not_queried() {
         assert_eq!(Name::parse("a..b"), Err(NameError::Empty));
         assert_eq!(Name::parse(""), Err(NameError::Empty));
         assert_eq!(Name::parse(&"x".repeat(64)), Err(NameError::TooLong));
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn pointers_that_lead_on_or_around_are_no_names() {
+    fn forward_and_looping_pointers_are_refused() {
         assert_eq!(Name::read(&[0xc0, 0], 0), None, "to itself");
         assert_eq!(Name::read(&[0xc0, 2, 0], 0), None, "forward");
         assert_eq!(Name::read(&[1, b'a', 0xc0, 0], 0), None, "around");

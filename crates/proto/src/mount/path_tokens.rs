@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_missing_is_no_empty_part_of_the_path() {
+    fn a_token_without_a_value_is_an_error() {
         let nothing = MachineIdentity::default();
         for (path, token) in [
             ("/srv/%{serial}", "%{serial}"),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_token_is_named_and_stays() {
+    fn an_unknown_token_is_reported_and_kept() {
         let found: Vec<_> = complaints("/a/%{frob}/%{mac}/%{open")
             .into_iter()
             .map(|c| (c.position, c.found))

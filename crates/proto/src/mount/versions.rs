@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_holds_and_else_everything_is_tried() {
+    fn configured_versions_are_used_and_otherwise_all_are_tried() {
         for (cmdline, expected) in [
             ("", "3 4.2 4.1 4.0"),
             ("root=nfs:10.0.0.1:/r", "3 4.2 4.1 4.0"),

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_neighbour_sent_or_what_is_no_solicitation_has_no_machine() {
+    fn other_packets_are_not_solicitations() {
         assert_eq!(solicitor(&SOLICITATION, source(), 64), None);
         assert_eq!(solicitor(&SOLICITATION, Ipv6Addr::UNSPECIFIED, 255), None);
         assert_eq!(

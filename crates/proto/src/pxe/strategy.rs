@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_works_is_kept() {
+    fn a_working_strategy_is_kept() {
         assert_eq!(after(&[Some(Progress::Booted); 9]), USUAL);
         assert_eq!(after(&[None, Some(Progress::Booted), None]), USUAL);
     }

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_long_value_only_what_is_around_the_mistake_is_shown() {
+    fn long_values_are_shortened_around_the_mistake() {
         let value = format!(
             "10.0.0.1:/srv/root,{}bogus=é,{}",
             "vers=3,".repeat(9),

@@ -78,7 +78,7 @@ mod tests {
     const ADDRESS: Mac = Mac([0x52, 0x54, 0, 0xab, 0x34, 0x56]);
 
     #[test]
-    fn every_spelling_of_bootif_is_the_same_address() {
+    fn every_spelling_of_bootif_is_read() {
         for text in [
             "01-52-54-00-ab-34-56",
             "01-52-54-00-AB-34-56",
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_nics_address_says_why() {
+    fn an_invalid_ethernet_address_is_an_error() {
         for (text, error) in [
             ("", MacError::Length { octets: 0 }),
             ("52:54:00:ab:34", MacError::Length { octets: 5 }),

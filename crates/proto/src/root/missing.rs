@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_with_all_that_its_root_needs_lacks_nothing() {
+    fn nothing_is_missing_for_a_complete_address() {
         for cmdline in [
             "ip=10.0.0.5:::24::eth0:off nfsroot=10.0.0.1:/r",
             "ip=10.0.0.5:10.0.0.1::24::eth0:off nfsroot=/r",
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn the_first_missing_fact_is_named() {
         for (cmdline, missing) in [
             ("root=dhcp ip=10.0.0.5:::24::eth0:off", "a root"),
             ("root=/dev/nfs ip=10.0.0.5:10.0.0.1::24::eth0:off", "a root"),
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_told_is_not_asked_for_again() {
+    fn known_facts_are_not_requested_again() {
         let kernels = "root=/dev/nfs ip=10.0.0.5:10.0.0.1::24::eth0:off";
         assert_eq!(lacks(kernels, Some(b"/srv/root")), None);
         // Only a server in it: the path stays the kernel's.

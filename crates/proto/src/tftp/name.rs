@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_never_climbs() {
+    fn file_names_cannot_leave_the_directory() {
         for name in [
             "..",
             "../etc/passwd",
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_no_text_are_refused() {
+    fn names_that_are_not_text_are_refused() {
         assert_eq!(normalise(b"a\nb"), Err(NameError::NotText));
         assert_eq!(normalise(b"a\xffb"), Err(NameError::NotText));
         assert_eq!(normalise(b"///"), Err(NameError::Empty));

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_makes_no_sense_is_left_unanswered() {
+    fn invalid_option_values_are_not_acknowledged() {
         assert!(answer(&[("blksize", "7"), ("windowsize", "0"), ("timeout", "256")]).is_empty());
         assert!(answer(&[("blksize", "-1"), ("tsize", ""), ("multicast", "1")]).is_empty());
         assert_eq!(

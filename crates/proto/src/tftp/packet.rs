@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tftp_is_named() {
+    fn malformed_packets_are_reported() {
         assert_eq!(
             Packet::decode(b"\x00"),
             Err(PacketError::TooShort {

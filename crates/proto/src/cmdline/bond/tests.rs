@@ -75,7 +75,7 @@ fn attributes_have_the_kernels_numbers() {
 }
 
 #[test]
-fn an_option_that_makes_no_sense_is_named_at_its_place() {
+fn an_invalid_option_is_reported_with_its_position() {
     for (value, position, found) in [
         ("b:e1:mode=lacp", 10, "lacp"),
         ("b:e1:frob=1", 5, "frob=1"),

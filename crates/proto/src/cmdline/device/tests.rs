@@ -44,7 +44,7 @@ fn the_number_of_a_vlan_is_in_its_name() {
 }
 
 #[test]
-fn a_vlan_without_a_number_or_a_device_is_named_at_its_place() {
+fn an_invalid_vlan_is_reported_with_its_position() {
     for (value, position, found) in [
         ("", 0, ""),
         ("eth0", 0, "eth0"),
@@ -101,7 +101,7 @@ fn a_bridge_has_ports() {
 }
 
 #[test]
-fn a_nic_gets_the_name_that_its_address_is_given() {
+fn ifname_names_the_nic_with_that_address() {
     let (rename, complaints) = ifname("lan0:52:54:00:AB:34:56");
     assert_eq!(complaints, []);
     assert_eq!(

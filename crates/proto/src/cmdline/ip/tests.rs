@@ -63,7 +63,7 @@ fn the_kernels_ten_fields_are_all_read() {
 }
 
 #[test]
-fn empty_and_missing_fields_are_nothing() {
+fn empty_and_missing_fields_are_ignored() {
     let request = good(":::::eth0:dhcp");
     assert_eq!(
         (request.method, request.device.as_deref()),
@@ -98,7 +98,7 @@ fn an_empty_mask_is_the_classful_one() {
 }
 
 #[test]
-fn a_written_address_is_static_unless_a_protocol_is_named() {
+fn an_address_is_static_unless_a_protocol_is_named() {
     for (method, expected) in [
         ("", Method::Static),
         ("any", Method::Static),
@@ -154,7 +154,7 @@ fn dracut_puts_the_device_first() {
 }
 
 #[test]
-fn what_follows_the_method_is_told_apart_by_its_look() {
+fn fields_after_the_method_are_distinguished_by_their_form() {
     let request = good("10.0.0.9::10.0.0.1:24:pc:eth0:none:1400:52-54-00-12-34-56");
     assert_eq!((request.mtu, request.dns.len()), (Some(1400), 0));
     assert_eq!(
@@ -173,7 +173,7 @@ fn what_follows_the_method_is_told_apart_by_its_look() {
 }
 
 #[test]
-fn an_address_that_cannot_be_read_does_not_leave_the_machine_alone() {
+fn an_invalid_address_falls_back_to_dhcp() {
     let (request, complaints) = read("10.0.0.999::10.0.0.254:255.255.255.0::eth0:off");
     assert_eq!((request.client, request.method), (None, Method::Any));
     assert_eq!(complaints.len(), 2, "{complaints:?}");
@@ -182,7 +182,7 @@ fn an_address_that_cannot_be_read_does_not_leave_the_machine_alone() {
 }
 
 #[test]
-fn what_makes_no_sense_is_named_and_left_out() {
+fn invalid_values_are_reported_and_left_out() {
     for (value, position, expected, found) in [
         ("10.0.0.300", 0, "an IPv4 address", "10.0.0.300"),
         ("10.0.0.9:server", 9, "an IPv4 address", "server"),

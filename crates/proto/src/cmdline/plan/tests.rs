@@ -30,7 +30,7 @@ fn an_empty_command_line_is_a_plan_of_defaults() {
 }
 
 #[test]
-fn the_line_that_the_server_hands_out_is_understood_whole() {
+fn the_servers_own_command_line_is_fully_understood() {
     let plan = good(
         "initrd=initrd.img root=/dev/nfs nfsroot=10.0.0.1:/debian,vers=3,proto=tcp,port=2049,mountport=2049,nolock \
          ip=dhcp BOOTIF=01-52-54-00-12-34-56 ro rd.overlay console=ttyS0",
@@ -64,7 +64,7 @@ fn the_line_that_the_server_hands_out_is_understood_whole() {
 }
 
 #[test]
-fn the_last_one_of_a_kind_holds() {
+fn the_last_of_repeated_parameters_wins() {
     let plan = good("ro rw init=/bin/a init=/bin/b loglevel=5 quiet panic=3 panic=-1");
     assert_eq!(plan.access, Setting::parameter(Access::ReadWrite, "rw"));
     assert_eq!(
@@ -91,7 +91,7 @@ fn panic_is_the_kernels_number() {
 }
 
 #[test]
-fn what_happens_anyway_is_neither_ignored_nor_others() {
+fn redundant_parameters_are_neither_ignored_nor_foreign() {
     let plan = good("boot=nfs rd.neednet=1 rdinit=/init rd.bootif=1");
     let granted: Vec<&str> = plan.granted.iter().map(|g| g.parameter.as_str()).collect();
     assert_eq!(
@@ -157,7 +157,7 @@ fn guix_system_boots_by_its_own_guile_unless_a_program_is_named() {
 }
 
 #[test]
-fn a_later_device_of_the_same_name_takes_the_place_of_an_earlier_one() {
+fn a_later_device_replaces_an_earlier_one_of_the_same_name() {
     let plan = good(
         "vlan=vlan5:eth0 vlan=vlan5:eth1 ifname=a:52:54:00:12:34:56 ifname=b:52:54:00:12:34:56",
     );
@@ -205,7 +205,7 @@ fn bootif_can_be_switched_off() {
 }
 
 #[test]
-fn a_wrong_value_is_named_and_the_rest_still_holds() {
+fn an_invalid_value_is_reported_and_the_rest_is_used() {
     for (parameter, sentence) in [
         (
             "rootdelay=soon",
@@ -266,7 +266,7 @@ fn control_characters_never_reach_the_terminal() {
 }
 
 #[test]
-fn what_is_not_followed_is_told_from_what_is_not_ours() {
+fn unsupported_and_foreign_parameters_are_distinguished() {
     let plan = good("team=team0:eth0 rd.luks=0 netroot.magic=1 systemd.unit=x nvidia.y=1 single");
     let ignored: Vec<&str> = plan.ignored.iter().map(|i| i.parameter.as_str()).collect();
     assert_eq!(ignored, ["team=team0:eth0", "rd.luks=0", "netroot.magic=1"]);

@@ -161,14 +161,14 @@ const DIALECTS: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn each_dialect_names_the_same_root_in_its_own_way() {
+fn every_dialect_can_name_a_root() {
     for &(whose, cmdline, meaning) in DIALECTS {
         assert_eq!(root(cmdline), meaning, "{whose}: {cmdline}");
     }
 }
 
 #[test]
-fn a_parameter_that_another_one_beats_is_reported() {
+fn an_overridden_parameter_is_reported() {
     let plan = BootPlan::parse("root=/dev/sda1 nfsroot=10.0.0.1:/r");
     assert_eq!(plan.ignored[0].parameter, "root=/dev/sda1");
     let plan = BootPlan::parse("root=nfs:10.0.0.1:/a nfsroot=10.0.0.1:/b");
@@ -176,7 +176,7 @@ fn a_parameter_that_another_one_beats_is_reported() {
 }
 
 #[test]
-fn a_target_that_makes_no_sense_is_named_at_its_place() {
+fn an_invalid_target_is_reported_with_its_position() {
     for (cmdline, position, found) in [
         ("nfsroot=[fe80::1]:/r", 0, "[fe80::1]"),
         ("nfsroot=1foo", 0, "1foo"),

@@ -54,7 +54,7 @@ fn addresses_come_in_the_servers_order_and_no_more_than_eight() {
 }
 
 #[test]
-fn aliases_are_followed_in_whatever_order_they_stand() {
+fn aliases_are_followed_in_any_order() {
     let far = name("b.lab");
     let records = [
         a(far.wire(), [10, 0, 0, 9]),
@@ -70,7 +70,7 @@ fn aliases_are_followed_in_whatever_order_they_stand() {
 }
 
 #[test]
-fn aliases_in_a_circle_lead_to_nothing() {
+fn a_loop_of_aliases_has_no_address() {
     let records = [
         cname(&ASKED, "a.lab"),
         cname(name("a.lab").wire(), "nas.lab"),
@@ -79,7 +79,7 @@ fn aliases_in_a_circle_lead_to_nothing() {
 }
 
 #[test]
-fn an_address_of_another_name_and_one_that_no_server_has_do_not_count() {
+fn addresses_of_other_names_and_invalid_ones_are_ignored() {
     assert_eq!(
         judged(&[
             a(name("evil.org").wire(), [6, 6, 6, 6]),
@@ -100,7 +100,7 @@ fn a_name_that_does_not_exist_differs_from_a_server_that_fails() {
 }
 
 #[test]
-fn what_answers_another_question_is_passed_over() {
+fn answers_to_other_questions_are_ignored() {
     let fine = reply(FINE, &[a(&ASKED, [10, 0, 0, 9])]);
     let other = Question::new(0x1235, name("nas.lab"));
     assert_eq!(other.answer(&fine), Err(Ignored::AnotherQuestion));
@@ -111,7 +111,7 @@ fn what_answers_another_question_is_passed_over() {
 }
 
 #[test]
-fn a_truncated_answer_counts_as_far_as_it_goes() {
+fn a_truncated_answer_is_used_as_far_as_it_goes() {
     let whole = reply(
         FINE | TRUNCATED,
         &[a(&ASKED, [10, 0, 0, 9]), a(&ASKED, [10, 0, 0, 8])],

@@ -26,7 +26,7 @@ fn rest(options: &NfsOptions) -> Vec<String> {
 }
 
 #[test]
-fn what_the_init_acts_on_has_a_type() {
+fn known_options_are_parsed() {
     let options =
         good("vers=3,tcp,port=2050,mountport=2051,mountaddr=10.0.0.2,nolock,rw,noatime,nodev");
     assert_eq!(options.versions, [Version::V3]);
@@ -55,7 +55,7 @@ fn every_spelling_of_a_version_is_known_and_a_bare_four_has_a_minor() {
 }
 
 #[test]
-fn the_other_options_of_nfs_5_pass_through_and_the_last_one_holds() {
+fn other_nfs_options_are_passed_on_and_the_last_one_wins() {
     let options = good("hard,rsize=8192,rsize=65536,nconnect=4,sec=sys,fsc,fsc=tag,nordirplus");
     assert_eq!(
         rest(&options),
@@ -83,7 +83,7 @@ fn an_unknown_option_is_tried_and_reported() {
 }
 
 #[test]
-fn what_cannot_be_is_left_out_with_a_reason() {
+fn unusable_options_are_left_out_with_a_reason() {
     for (list, position) in [
         ("vers=2", 5),
         ("proto=udp", 6),
@@ -114,7 +114,7 @@ fn what_cannot_be_is_left_out_with_a_reason() {
 }
 
 #[test]
-fn a_lowered_timeout_is_used_but_not_in_silence() {
+fn a_low_timeout_is_used_with_a_complaint() {
     let (options, complaints) = read("timeo=7");
     assert_eq!(rest(&options), ["timeo=7"]);
     assert_eq!(complaints[0].position, 6);
@@ -122,7 +122,7 @@ fn a_lowered_timeout_is_used_but_not_in_silence() {
 }
 
 #[test]
-fn later_options_lie_over_earlier_ones() {
+fn later_options_override_earlier_ones() {
     let lease = good("vers=4.2,port=2050,rsize=8192,hard,ro,noatime");
     let written = good("vers=3,rsize=4096,rw");
     let both = lease.overlaid(&written);
@@ -146,7 +146,7 @@ fn every_option_of_nfs_5_goes_to_the_kernel_as_written() {
 }
 
 #[test]
-fn what_an_initrd_has_no_daemon_for_is_used_but_not_in_silence() {
+fn options_that_need_a_daemon_are_used_with_a_complaint() {
     for (list, position) in [("sec=krb5p", 4), ("sec=sys:krb5", 4), ("xprtsec=tls", 8)] {
         let (options, complaints) = read(list);
         assert_eq!(rest(&options), [list]);

@@ -30,7 +30,7 @@ fn version_3_with_known_ports_asks_no_portmapper() {
 }
 
 #[test]
-fn ports_that_were_found_out_go_before_written_ones() {
+fn discovered_ports_override_configured_ones() {
     let cmdline = "nfsroot=10.0.0.1:/r,port=1,mountport=2";
     let written = request(cmdline, Version::V3, KnownPorts::default()).written();
     assert!(
@@ -49,7 +49,7 @@ fn ports_that_were_found_out_go_before_written_ones() {
 }
 
 #[test]
-fn version_4_always_has_its_minor_and_no_mount_server() {
+fn version_4_has_a_minor_version_and_no_mount_server() {
     for (minor, data) in [
         (0, "rw,vers=4.0,proto=tcp,addr=10.0.0.1"),
         (2, "rw,vers=4.2,proto=tcp,addr=10.0.0.1"),
@@ -75,7 +75,7 @@ fn locks_of_version_3_are_local_since_an_initrd_has_no_portmapper_for_others() {
 }
 
 #[test]
-fn only_what_was_passed_through_may_be_left_out() {
+fn only_passed_on_options_may_be_left_out() {
     let cmdline = "nfsroot=10.0.0.1:/r,hard,frobnicate=1,noatime";
     let request = request(cmdline, Version::V4(2), KnownPorts::default());
     assert_eq!(
@@ -90,7 +90,7 @@ fn only_what_was_passed_through_may_be_left_out() {
 }
 
 #[test]
-fn each_version_of_the_fallback_has_its_own_words() {
+fn each_version_has_its_own_mount_options() {
     let cmdline = "nfsroot=10.0.0.1:/r,nconnect=4,sec=sys,migration,port=2049,mountport=2050";
     let told = |version| request(cmdline, version, KnownPorts::default()).written();
     let choice = choose_root(&BootPlan::parse(cmdline), &LeaseFacts::default()).unwrap();
@@ -111,7 +111,7 @@ fn each_version_of_the_fallback_has_its_own_words() {
 }
 
 #[test]
-fn below_an_overlay_no_open_asks_the_server_unless_that_is_wanted() {
+fn nocto_is_set_below_an_overlay_unless_configured() {
     let data = |more: &str| {
         let cmdline = format!("nfsroot=10.0.0.1:/r{more}");
         request(&cmdline, Version::V3, KnownPorts::default()).written()
@@ -189,7 +189,7 @@ const OPTIONS: [(&str, &str, &str, &str); 42] = [
 ];
 
 #[test]
-fn each_option_of_the_manual_is_told_taken_or_explained() {
+fn every_option_of_nfs_5_is_passed_on_used_or_explained() {
     let untouched = |version| request("nfsroot=10.0.0.1:/r", version, KnownPorts::default());
     for (option, by_3, by_4, word) in OPTIONS {
         let cmdline = format!("nfsroot=10.0.0.1:/r,{option}");

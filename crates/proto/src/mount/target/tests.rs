@@ -48,7 +48,7 @@ fn every_spelling_of_option_17_is_read() {
 }
 
 #[test]
-fn what_is_no_nfs_root_says_why() {
+fn option_17_without_an_nfs_root_is_an_error() {
     for (bytes, error) in [
         (b"".as_slice(), TargetError::Empty),
         (b"\0\0", TargetError::Empty),
@@ -97,7 +97,7 @@ proptest! {
 }
 
 #[test]
-fn a_list_of_servers_cannot_be_mistaken_for_options_or_paths() {
+fn server_lists_are_distinguished_from_options_and_paths() {
     let all = |text: &str| {
         let (target, complaints) = option_17(text);
         assert_eq!(complaints, [], "{text}");

@@ -28,7 +28,7 @@ fn said(cmdline: &str, facts: LeaseFacts<'_>) -> String {
 }
 
 #[test]
-fn the_server_is_the_first_that_anyone_names() {
+fn the_first_source_that_names_a_server_wins() {
     let ip = "ip=:10.0.0.3::::eth0:dhcp";
     let with_server = LeaseFacts {
         root_path: Some(b"10.0.0.2:/leased"),
@@ -129,7 +129,7 @@ fn the_token_is_the_host_name_else_the_address() {
 }
 
 #[test]
-fn no_root_says_what_is_missing() {
+fn the_error_names_what_is_missing() {
     let nothing = LeaseFacts {
         address: Some(CLIENT),
         ..LeaseFacts::default()
@@ -159,7 +159,7 @@ fn no_root_says_what_is_missing() {
 }
 
 #[test]
-fn option_17s_options_lie_under_those_of_the_command_line() {
+fn the_command_lines_options_override_those_of_option_17() {
     let leased = LeaseFacts {
         root_path: Some(b"/leased,vers=4.2,rsize=8192"),
         ..facts()
@@ -175,7 +175,7 @@ fn option_17s_options_lie_under_those_of_the_command_line() {
 }
 
 #[test]
-fn read_only_or_not_is_decided_by_the_nearest_word() {
+fn the_most_specific_ro_or_rw_wins() {
     let leased = |path| LeaseFacts {
         root_path: Some(path),
         ..facts()
@@ -222,7 +222,7 @@ fn a_list_of_servers_keeps_its_order_and_stays_with_its_path() {
 }
 
 #[test]
-fn a_path_of_the_machines_own_is_filled_in_or_told() {
+fn path_tokens_are_replaced_or_reported() {
     let machine = MachineIdentity {
         mac: Some(Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56])),
         ..MachineIdentity::default()
