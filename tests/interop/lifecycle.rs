@@ -24,7 +24,11 @@ fn sigterm_ends_the_server_cleanly_and_frees_its_ports() -> Result<()> {
         .within(|| Ok(std::net::TcpStream::connect_timeout(&address, TIMEOUT)?))?;
     let done = lan.server.terminate()?;
     assert!(done.status.success(), "{done:?}");
-    assert!(done.stdout.contains("\"step\":\"stop\""), "{}", done.stdout);
+    assert!(
+        done.stdout.contains("\"kind\":\"stopped\""),
+        "{}",
+        done.stdout
+    );
     let refused = lan
         .client
         .within(|| Ok(std::net::TcpStream::connect_timeout(&address, TIMEOUT).is_err()))?;
