@@ -13,7 +13,7 @@ const COMPLETE: u32 = 2;
 pub struct ArpEntry {
     /// The neighbour has answered.
     pub complete: bool,
-    /// Its hardware address. An incomplete entry has one of zeros, or an old one.
+    /// Its hardware address. In an incomplete entry this is zero or stale.
     pub mac: Option<Mac>,
 }
 
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_is_found_by_its_address_with_its_state() {
+    fn an_entry_is_found_by_address_and_reports_its_state() {
         let table = "IP address       HW type     Flags       HW address            Mask     Device
 10.0.0.101       0x1         0x2         52:54:00:12:34:56     *        br0
 10.0.0.102       0x1         0x0         00:00:00:00:00:00     *        br0

@@ -1,18 +1,18 @@
-//! Servers by address or by name.
+//! A server's address or host name.
 
 use std::fmt;
 use std::net::IpAddr;
 
-/// A server by address or by name. Displays as either is written; an IPv6 address without brackets.
+/// A server, by address or by host name. An IPv6 address is displayed without brackets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Host {
     /// An address.
     Address(IpAddr),
-    /// A name for DNS to resolve.
+    /// A host name, to be resolved through DNS.
     Name(String),
 }
 
-/// A port of a server, as in a URL: `10.0.0.1:8069`, `[2001:db8::1]:8069`, `boot.lan:80`.
+/// A server and a port, as in a URL: `10.0.0.1:8069`, `[2001:db8::1]:8069`, `boot.lan:80`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     /// The server.
@@ -22,7 +22,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// As in a URL of a scheme with this default port, which is left out.
+    /// As written in a URL whose scheme has this default port: the default port is omitted.
     #[must_use]
     pub fn in_url(&self, default_port: u16) -> String {
         match (&self.host, self.port == default_port) {

@@ -1,26 +1,26 @@
-//! Addresses, in the form in which every crate of netroot passes them on.
+//! The address types that all crates of netroot share.
 //!
 //! * [`Mac`]: the hardware address of an Ethernet NIC.
 //! * [`Prefix`]: an address with its prefix length, `10.0.0.7/24`; also a network.
 //! * [`Route`]: a network and its next hop.
-//! * [`ArpEntry`]: what the kernel's ARP table says of a neighbour.
-//! * [`Host`] and [`Endpoint`]: a server by address or by name, and a port of it.
+//! * [`ArpEntry`]: a neighbour's entry in the kernel's ARP table.
+//! * [`Host`] and [`Endpoint`]: a server by address or by name, and with a port.
 //!
-//! Every type holds an [`IpAddr`](std::net::IpAddr), so that a protocol that is IPv4 only
-//! (DHCPv4, ARP) is the one that says so, and not everything that uses what it learned.
+//! Every type holds an [`IpAddr`](std::net::IpAddr): only the protocols that are limited to IPv4
+//! (DHCPv4, ARP) use `Ipv4Addr`, not the code that uses their results.
 
 #![forbid(unsafe_code)]
 
-mod any;
 mod arp_table;
 mod host;
 mod mac;
 mod prefix;
 mod route;
+mod unspecified;
 
-pub use any::unspecified;
 pub use arp_table::ArpEntry;
 pub use host::{Endpoint, Host};
 pub use mac::{Mac, NotAMac};
 pub use prefix::{NotAPrefix, Prefix, PrefixTooLong};
 pub use route::Route;
+pub use unspecified::unspecified;

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// An Ethernet address. Displays as `52:54:00:12:34:56`; reads that and
-/// `52-54-00-12-34-56`, in either case of letters.
+/// An Ethernet address. Displayed as `52:54:00:12:34:56`; parsed from that form and from
+/// `52-54-00-12-34-56`, in upper or lower case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac(pub [u8; 6]);
 
-/// A text that is no Ethernet address.
+/// The text is not an Ethernet address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected an Ethernet address such as 52:54:00:12:34:56")]
 pub struct NotAMac;
@@ -17,12 +17,12 @@ impl Mac {
     /// `ff:ff:ff:ff:ff:ff`.
     pub const BROADCAST: Mac = Mac([0xff; 6]);
 
-    /// True for an address that one machine can own: not zero, not a group address.
+    /// True for an address that a single machine can have: neither zero nor a group address.
     pub fn is_unicast(self) -> bool {
         self.0 != [0; 6] && self.0.first().is_some_and(|octet| octet & 1 == 0)
     }
 
-    /// The spelling of `BOOTIF=`, without its `01-`: `52-54-00-12-34-56`.
+    /// The form used in `BOOTIF=`, without the leading `01-`: `52-54-00-12-34-56`.
     pub fn hyphenated(self) -> String {
         let [a, b, c, d, e, f] = self.0;
         format!("{a:02x}-{b:02x}-{c:02x}-{d:02x}-{e:02x}-{f:02x}")
@@ -43,7 +43,7 @@ impl FromStr for Mac {
         let mut mac = [0; 6];
         let mut parts = text.split([':', '-']);
         for byte in &mut mac {
-            // `from_str_radix` alone would take "+2".
+            // `from_str_radix` on its own accepts "+2".
             let part = parts
                 .next()
                 .filter(|part| part.len() == 2 && !part.starts_with('+'))
@@ -64,7 +64,7 @@ mod tests {
     const MAC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 
     #[test]
-    fn hardware_addresses_are_read_with_colons_and_hyphens_and_nothing_else() {
+    fn only_colons_and_hyphens_separate_the_octets() {
         assert_eq!("52:54:00:12:34:56".parse(), Ok(MAC));
         assert_eq!("52-54-00-12-34-56".parse(), Ok(MAC));
         assert_eq!(MAC.hyphenated().parse(), Ok(MAC));

@@ -1,20 +1,20 @@
-//! An address with the length of its network's prefix.
+//! An address with a prefix length.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-/// An address and how many of its leading bits name its network: `10.0.0.7/24`.
+/// An address and its prefix length: `10.0.0.7/24`.
 ///
-/// The address keeps its host bits, so this is a machine's address as well as a network;
-/// [`Prefix::network`] has the bits beyond the prefix cleared.
+/// The host bits are kept, so that this can be a machine's address as well as a network;
+/// [`Prefix::network`] clears them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Prefix {
     address: IpAddr,
     length: u8,
 }
 
-/// A prefix longer than its address.
+/// The prefix is longer than the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{address}/{length} is not a network: the prefix has at most {} bits; write {address}/{} for one machine", bits(*address), bits(*address))]
 pub struct PrefixTooLong {
@@ -24,18 +24,18 @@ pub struct PrefixTooLong {
     pub length: u8,
 }
 
-/// A text that is no prefix.
+/// The text is not a prefix.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAPrefix {
     /// Neither `ADDRESS/LENGTH` nor an address.
     #[error("expected a network such as 10.0.0.0/24, or one address")]
     Syntax,
-    /// More bits than the address has.
+    /// The length is greater than the number of bits in the address.
     #[error(transparent)]
     TooLong(#[from] PrefixTooLong),
 }
 
-/// How many bits an address of this version has.
+/// The number of bits in an address of this IP version.
 fn bits(address: IpAddr) -> u8 {
     match address {
         IpAddr::V4(_) => 32,
@@ -44,7 +44,7 @@ fn bits(address: IpAddr) -> u8 {
 }
 
 impl Prefix {
-    /// An address in a network of `length` bits.
+    /// An address with a prefix of `length` bits.
     ///
     /// # Errors
     /// [`PrefixTooLong`] above 32 bits for IPv4 and above 128 for IPv6.
@@ -56,7 +56,7 @@ impl Prefix {
         Ok(Self { address, length })
     }
 
-    /// As [`Prefix::new`], with a length beyond the address's taken as all of its bits.
+    /// Like [`Prefix::new`], but a length that is too great is reduced to all bits of the address.
     #[must_use]
     pub fn clamped(address: impl Into<IpAddr>, length: u8) -> Self {
         let address = address.into();
@@ -64,13 +64,13 @@ impl Prefix {
         Self { address, length }
     }
 
-    /// One machine: all bits count.
+    /// A single machine: `/32` or `/128`.
     #[must_use]
     pub fn host(address: impl Into<IpAddr>) -> Self {
         Self::clamped(address, u8::MAX)
     }
 
-    /// The address, with its host bits.
+    /// The address, including its host bits.
     #[must_use]
     pub fn address(self) -> IpAddr {
         self.address
@@ -82,7 +82,7 @@ impl Prefix {
         self.length
     }
 
-    /// The network alone: the bits beyond the prefix cleared.
+    /// The network: the address with its host bits cleared.
     #[must_use]
     pub fn network(self) -> Self {
         let address = match self.address {
@@ -96,7 +96,7 @@ impl Prefix {
         Self { address, ..self }
     }
 
-    /// Whether `address` is in this network. An address of the other IP version never is.
+    /// Whether `address` is in this network. Always false for an address of the other IP version.
     #[must_use]
     pub fn contains(self, address: impl Into<IpAddr>) -> bool {
         match (self.address, address.into()) {
@@ -110,13 +110,13 @@ impl Prefix {
         }
     }
 
-    /// The IPv4 netmask; `None` for IPv6, which has none.
+    /// The IPv4 netmask; `None` for IPv6.
     #[must_use]
     pub fn netmask(self) -> Option<Ipv4Addr> {
         self.address.is_ipv4().then(|| self.mask_v4())
     }
 
-    /// The last address of an IPv4 network, where a broadcast goes; `None` for IPv6, which has none.
+    /// The broadcast address of an IPv4 network; `None` for IPv6.
     #[must_use]
     pub fn broadcast(self) -> Option<Ipv4Addr> {
         match self.address {
@@ -147,7 +147,7 @@ impl fmt::Display for Prefix {
 impl FromStr for Prefix {
     type Err = NotAPrefix;
 
-    /// Reads `10.0.0.0/24`, or one address, which is then the whole network.
+    /// Parses `10.0.0.0/24`, or a single address, which becomes `/32` or `/128`.
     fn from_str(text: &str) -> Result<Self, NotAPrefix> {
         let (address, length) = match text.split_once('/') {
             Some((address, length)) => (address, Some(length)),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn every_length_is_a_mask() {
+    fn every_length_yields_a_mask() {
         let [a, b] = [Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)];
         assert!(prefix("10.0.0.1/0").contains(Ipv4Addr::new(200, 0, 0, 1)));
         assert!(prefix("10.0.0.1/32").contains(a) && !prefix("10.0.0.1/32").contains(b));
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn one_address_is_a_network_and_more_bits_than_an_address_has_are_none() {
+    fn a_single_address_is_a_host_prefix_and_too_long_a_prefix_is_refused() {
         assert_eq!(prefix("10.0.0.7"), prefix("10.0.0.7/32"));
         assert_eq!(prefix("2001:db8::7"), prefix("2001:db8::7/128"));
         assert_eq!("10.0.0.0/".parse::<Prefix>(), Err(NotAPrefix::Syntax));

@@ -4,19 +4,19 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::Prefix;
-use crate::any::unspecified;
+use crate::unspecified::unspecified;
 
 /// One route. Displays as `10.0.0.0/8 via 10.0.0.1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
-    /// The network; of length 0 it is the default route.
+    /// The network; a prefix of length 0 makes this the default route.
     pub destination: Prefix,
-    /// The gateway; `None` means that the network is on this link.
+    /// The gateway; `None` if the network is on this link.
     pub gateway: Option<IpAddr>,
 }
 
 impl Route {
-    /// The default route, by this gateway.
+    /// The default route through this gateway.
     #[must_use]
     pub fn default_via(gateway: impl Into<IpAddr>) -> Self {
         let gateway = gateway.into();
@@ -26,7 +26,7 @@ impl Route {
         }
     }
 
-    /// Whether this is the default route: its network is every address of the version.
+    /// Whether this is the default route: a destination with a prefix of length 0.
     #[must_use]
     pub fn is_default(self) -> bool {
         self.destination.length() == 0
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_route_reads_as_ip_route_writes_it() {
+    fn a_route_is_displayed_as_by_ip_route() {
         let gateway = std::net::Ipv4Addr::new(10, 0, 0, 1);
         assert_eq!(
             Route::default_via(gateway).to_string(),

@@ -1,8 +1,8 @@
-//! Names into addresses: the part of DNS (RFC 1035) that a machine needs to find its NFS server.
+//! Resolving host names: the part of DNS (RFC 1035) that a machine needs to find its NFS server.
 //!
-//! [`Question::new`] makes a query for the address of a name, [`Question::answer`] judges a datagram that came
-//! back, and [`candidates`] says which names a resolver tries for what is written. Sockets, time and chance are
-//! the caller's.
+//! [`Question::new`] makes a query for the addresses of a name, [`Question::answer`] checks a datagram that was
+//! received, and [`candidates`] lists the names that a resolver tries for a host as written. The caller provides
+//! sockets, time and random numbers.
 
 mod name;
 mod question;

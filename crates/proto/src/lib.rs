@@ -1,18 +1,18 @@
-//! Network protocols and the decisions about them, as pure code.
+//! The protocols of a network boot and the decisions made from them, as pure code.
 //!
-//! Bytes, text and time come in; values come out. Nothing here opens a socket, reads a
+//! Bytes, text and time go in; values come out. Nothing here opens a socket, reads a
 //! clock or a file, or needs root, so every rule of the boot can be tested on its own.
-//! The `init` and the server both build on these rooms:
+//! The `init` and the server both use these modules:
 //!
 //! * [`address`]: addresses and hosts as people write them.
 //! * [`cmdline`]: the kernel command line, read once into a [`cmdline::BootPlan`].
 //! * [`mount`]: NFS targets and mount options.
-//! * [`dhcp`]: DHCP options decoded tolerantly, leases, and the server's decisions.
-//! * [`dns`]: questions for the address of a name, and answers judged.
+//! * [`dhcp`]: tolerant decoding of DHCP options, leases, and the server's address pool.
+//! * [`dns`]: queries for the address of a host name, and checking the answers.
 //! * [`pxe`]: what each network-boot firmware needs beyond DHCP.
-//! * [`reading`]: values with their origin, and complaints about them.
+//! * [`reading`]: values with their origin, and complaints about those that make no sense.
 //! * [`root`]: the choice of server and path.
-//! * [`sntp`]: the time, asked for once.
+//! * [`sntp`]: a single query for the time.
 //! * [`tftp`]: TFTP packets, options and transfers.
 
 #![forbid(unsafe_code)]

@@ -1,26 +1,26 @@
-//! The time, asked for once: the client of RFC 4330 ("SNTP"), which any NTP server answers.
+//! A single query for the time: an SNTP client (RFC 4330), which any NTP server answers.
 //!
-//! Good to a second or so, which is enough for a machine whose clock starts in 1970; the
-//! root's own time service does the rest.
+//! Accurate to about a second, which is enough for a machine whose clock starts in 1970; the
+//! time service of the root does the rest.
 
 use std::time::Duration;
 
-/// Where a server listens.
+/// The server's UDP port.
 pub const PORT: u16 = 123;
-/// Bytes of a message without extensions and authentication.
+/// The length in bytes of a message without extensions and authentication.
 pub const LENGTH: usize = 48;
 
-/// Seconds from 1900, where NTP counts from, to 1970.
+/// Seconds from 1900, the NTP epoch, to 1970.
 const UNIX_EPOCH: u64 = 2_208_988_800;
-/// NTP's seconds have 32 bits; those of the second half of the numbers are of the first era,
-/// the others count from 2036 on (RFC 4330 §3).
+/// NTP seconds have 32 bits: with the highest bit set they belong to the first era, without
+/// it they count from 2036 (RFC 4330 §3).
 const ERA: u64 = 1 << 32;
 
-/// The question. `token` is in the place of our own time, which the server does not need;
+/// The query. `token` takes the place of this machine's time, which need not be disclosed;
 /// the server repeats it.
 pub fn question(token: [u8; 8]) -> [u8; LENGTH] {
     let mut message = [0; LENGTH];
-    // No leap second known, version 4, from a client.
+    // No leap second announced, version 4, client mode.
     if let Some(first) = message.first_mut() {
         *first = 4 << 3 | 3;
     }
@@ -30,16 +30,16 @@ pub fn question(token: [u8; 8]) -> [u8; LENGTH] {
     message
 }
 
-/// The time since 1970 by a server's answer to the question with this token. `None` if it
-/// is no answer to it, or the server does not know the time itself.
+/// The time since 1970 according to a server's answer to the query with this token. `None` if
+/// the datagram is not an answer to it, or if the server's clock is not set.
 pub fn answer(token: [u8; 8], datagram: &[u8]) -> Option<Duration> {
     let [flags, stratum, ..] = datagram.first_chunk::<LENGTH>()?;
     let (leap, mode) = (flags >> 6, flags & 7);
-    // 3: its clock is not set. A stratum of 0 is a refusal ("kiss of death"), 16 and above
-    // are not synchronized.
-    let knows = leap != 3 && (1..=15).contains(stratum);
-    let ours = datagram.get(24..32) == Some(&token);
-    if mode != 4 || !knows || !ours {
+    // Leap 3: the clock is not set. Stratum 0 is a refusal ("kiss of death"), 16 and above
+    // mean unsynchronized.
+    let synchronized = leap != 3 && (1..=15).contains(stratum);
+    let token_matches = datagram.get(24..32) == Some(&token);
+    if mode != 4 || !synchronized || !token_matches {
         return None;
     }
     let part = |at: usize| {
@@ -62,7 +62,7 @@ mod tests {
 
     const TOKEN: [u8; 8] = *b"a token.";
 
-    /// What a server of stratum 2 answers at this moment of NTP's.
+    /// The answer of a stratum 2 server at this NTP time.
     fn reply(seconds: u32, fraction: u32) -> Vec<u8> {
         let mut reply = vec![0; LENGTH];
         reply[0] = 4 << 3 | 4;
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_reveals_nothing_about_the_machine() {
+    fn a_query_discloses_nothing_about_the_machine() {
         let question = question(TOKEN);
         assert_eq!(
             (question[0], question[1..40].iter().max()),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_is_read_in_both_eras() {
+    fn the_time_is_decoded_in_both_eras() {
         // RFC 5905, figure 4: 1 January 1972 and the first second of era 1.
         let seconds = |time: Option<Duration>| time.map(|t| t.as_secs());
         assert_eq!(
@@ -117,7 +117,7 @@ mod tests {
         ] {
             assert_eq!(answer(TOKEN, &bad), None, "{bad:?}");
         }
-        // Before 1970: no server stands there.
+        // Before 1970: no server's clock shows that.
         assert_eq!(answer(TOKEN, &reply(0x8000_0000, 0)), None);
     }
 }

@@ -1,24 +1,24 @@
-//! Domain names as they go over the wire (RFC 1035 §3.1).
+//! Domain names in wire format (RFC 1035 §3.1).
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// The longest name on the wire, with its length bytes and the root's.
-const LONGEST: usize = 255;
-/// The longest label.
-const LONGEST_LABEL: usize = 63;
-/// The most pointers that one name follows: each leads back, and no server needs many.
-const MOST_POINTERS: usize = 32;
+/// The longest name in wire format, in bytes, including the length bytes and the root label.
+const MAX_NAME: usize = 255;
+/// The longest label, in bytes.
+const MAX_LABEL: usize = 63;
+/// The most compression pointers followed in one name: each leads back, and no server needs many.
+const MAX_POINTERS: usize = 32;
 
-/// A name in wire format, in lower case: names are equal whatever their case (RFC 4343).
+/// A name in wire format, in lower case: names are compared without regard to case (RFC 4343).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Name(Vec<u8>);
 
-/// Why a text is no name.
+/// Why a text is not a domain name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NameError {
-    /// Two dots without anything between, or nothing at all.
+    /// Two dots in a row, or an empty name.
     #[error("a part of the name is empty")]
     Empty,
     /// A label of more than 63 bytes, or more than 255 bytes in all.
@@ -27,35 +27,35 @@ pub enum NameError {
 }
 
 impl Name {
-    /// Reads `host.example.org`, with or without a dot at its end.
+    /// Parses `host.example.org`, with or without a trailing dot.
     ///
     /// # Errors
-    /// When a label is empty or too long, or all of it is.
+    /// If a label is empty, or a label or the whole name is too long.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let text = text.strip_suffix('.').unwrap_or(text);
         let mut wire = Vec::with_capacity(text.len() + 2);
         for label in text.split('.') {
             match u8::try_from(label.len()) {
                 Ok(0) => return Err(NameError::Empty),
-                Ok(length) if usize::from(length) <= LONGEST_LABEL => wire.push(length),
+                Ok(length) if usize::from(length) <= MAX_LABEL => wire.push(length),
                 _ => return Err(NameError::TooLong),
             }
             wire.extend(label.bytes().map(|b| b.to_ascii_lowercase()));
         }
         wire.push(0);
-        if wire.len() > LONGEST {
+        if wire.len() > MAX_NAME {
             return Err(NameError::TooLong);
         }
         Ok(Self(wire))
     }
 
-    /// Its bytes on the wire, uncompressed.
+    /// The name in wire format, uncompressed.
     pub(super) fn wire(&self) -> &[u8] {
         &self.0
     }
 
-    /// Reads the name at `at`, following pointers, and says where what comes after it begins. `None` for anything
-    /// malformed: too long, too many pointers, one that does not lead back, or the message's end.
+    /// Reads the name at `at`, following pointers, and returns it with the offset of what follows. `None` if it is
+    /// malformed: too long, too many pointers, a pointer that does not lead back, or cut off.
     pub(super) fn read(message: &[u8], at: usize) -> Option<(Self, usize)> {
         let mut wire = Vec::new();
         let (mut here, mut after, mut pointers) = (at, None, 0);
@@ -68,7 +68,7 @@ impl Name {
                 }
                 1..=0x3f => {
                     let label = message.get(here + 1..)?.get(..usize::from(length))?;
-                    if wire.len() + 1 + label.len() + 1 > LONGEST {
+                    if wire.len() + 1 + label.len() + 1 > MAX_NAME {
                         return None;
                     }
                     wire.push(length);
@@ -80,7 +80,7 @@ impl Name {
                     after.get_or_insert(here + 2);
                     let target = usize::from(u16::from_be_bytes([length & 0x3f, low]));
                     pointers += 1;
-                    if target >= here || pointers > MOST_POINTERS {
+                    if target >= here || pointers > MAX_POINTERS {
                         return None;
                     }
                     here = target;
@@ -117,19 +117,19 @@ impl fmt::Debug for Name {
     }
 }
 
-/// The most domains of a search list that are tried (`MAXDNSRCH`, as resolv.conf(5) long had it).
-const MOST_DOMAINS: usize = 6;
+/// The most domains of a search list that are tried (`MAXDNSRCH`, the traditional limit of resolv.conf(5)).
+const MAX_SEARCH_DOMAINS: usize = 6;
 
-/// The names to ask for in turn, for a host as it is written: with a dot at its end, itself alone; with a dot
-/// within, itself and then below each domain of the search list; else the other way round (resolv.conf(5),
-/// `ndots:1`).
+/// The names to query for a host as written, in order. With a trailing dot: only the name itself. With a dot
+/// inside: the name itself, then the name in each domain of the search list. Without a dot: the search list first
+/// (resolv.conf(5), `ndots:1`).
 pub fn candidates<'a>(host: &str, search: impl IntoIterator<Item = &'a str>) -> Vec<Name> {
     let itself = Name::parse(host);
     if host.ends_with('.') {
         return itself.into_iter().collect();
     }
     let mut names: Vec<Name> = Vec::new();
-    let below = search.into_iter().take(MOST_DOMAINS);
+    let below = search.into_iter().take(MAX_SEARCH_DOMAINS);
     let below: Vec<Name> = below
         .filter_map(|domain| Name::parse(&format!("{host}.{}", domain.trim_matches('.'))).ok())
         .collect();
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_name_is_looked_for_in_the_search_list_first() {
+    fn a_name_without_dots_is_tried_in_the_search_list_first() {
         assert_eq!(
             tried("nas", &["lab.example.", "example", "lab.example"]),
             ["nas.lab.example", "nas.example", "nas"]
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn names_too_long_for_dns_are_not_queried() {
+    fn names_that_are_invalid_in_dns_are_refused() {
         assert_eq!(Name::parse("a..b"), Err(NameError::Empty));
         assert_eq!(Name::parse(""), Err(NameError::Empty));
         assert_eq!(Name::parse(&"x".repeat(64)), Err(NameError::TooLong));
@@ -182,11 +182,11 @@ mod tests {
     }
 
     #[test]
-    fn forward_and_looping_pointers_are_refused() {
+    fn forward_and_circular_pointers_are_refused() {
         assert_eq!(Name::read(&[0xc0, 0], 0), None, "to itself");
         assert_eq!(Name::read(&[0xc0, 2, 0], 0), None, "forward");
-        assert_eq!(Name::read(&[1, b'a', 0xc0, 0], 0), None, "around");
-        assert_eq!(Name::read(&[0x80, 0], 0), None, "a reserved kind");
+        assert_eq!(Name::read(&[1, b'a', 0xc0, 0], 0), None, "circular");
+        assert_eq!(Name::read(&[0x80, 0], 0), None, "reserved label type");
         assert_eq!(Name::read(&[3, b'a'], 0), None, "cut off");
     }
 }

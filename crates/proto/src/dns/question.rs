@@ -1,4 +1,4 @@
-//! A query for the address of a name.
+//! A query for the addresses of a name.
 
 use super::name::Name;
 
@@ -8,10 +8,10 @@ pub(super) const A: u16 = 1;
 pub(super) const CNAME: u16 = 5;
 /// Class IN.
 pub(super) const INTERNET: u16 = 1;
-/// Recursion desired, and nothing else (RFC 1035 §4.1.1).
+/// Flags: recursion desired, nothing else (RFC 1035 §4.1.1).
 const RECURSION_DESIRED: u16 = 0x0100;
 
-/// A question that was or will be sent.
+/// A DNS query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     pub(super) id: u16,
@@ -19,13 +19,13 @@ pub struct Question {
 }
 
 impl Question {
-    /// The question for the IPv4 addresses of `name`. `id` should be chosen by chance, as should the port that it
-    /// is sent from: they are what keeps others from answering (RFC 5452).
+    /// A query for the IPv4 addresses of `name`. `id` should be random, and so should the source port: they
+    /// protect against forged answers (RFC 5452).
     pub fn new(id: u16, name: Name) -> Self {
         Self { id, name }
     }
 
-    /// The name that is asked for.
+    /// The queried name.
     pub fn name(&self) -> &Name {
         &self.name
     }

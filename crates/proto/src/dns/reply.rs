@@ -1,16 +1,16 @@
-//! A name server's answer, judged.
+//! Checking a name server's answer.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::name::Name;
 use super::question::{A, CNAME, INTERNET, Question};
 
-/// The most addresses that are taken of one answer.
-const MOST_ADDRESSES: usize = 8;
-/// The most records that are looked at: a datagram without extensions holds fewer.
-const MOST_RECORDS: usize = 64;
-/// The most aliases that one name may go through.
-const MOST_ALIASES: usize = 8;
+/// The most addresses used from one answer.
+const MAX_ADDRESSES: usize = 8;
+/// The most records examined: a datagram without extensions holds fewer.
+const MAX_RECORDS: usize = 64;
+/// The longest chain of aliases that is followed.
+const MAX_ALIASES: usize = 8;
 
 const RESPONSE: u16 = 0x8000;
 const TRUNCATED: u16 = 0x0200;
@@ -20,38 +20,38 @@ const CODE: u16 = 0x000f;
 /// A server's answer about a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// Its addresses, in the server's order: one at least, eight at most.
+    /// The addresses, in the server's order: at least one, at most eight.
     Addresses(Vec<IpAddr>),
-    /// An alias whose address the server leaves out: ask for this name.
+    /// An alias whose address is not in the answer: query this name.
     Alias(Name),
     /// The name does not exist, or has no IPv4 address.
     Nothing,
-    /// The server cannot or will not answer (SERVFAIL, REFUSED and their like): ask another.
+    /// The server failed or refused to answer (SERVFAIL, REFUSED, …): ask another.
     Failed {
         /// RCODE (RFC 1035 §4.1.1).
         code: u8,
     },
 }
 
-/// Why a datagram is no answer to the question; the wait for one goes on.
+/// Why a datagram is not an answer to the query; keep waiting for one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ignored {
-    /// It is a query, another kind of message, or too short for any.
+    /// A query, another kind of message, or too short.
     NotAResponse,
-    /// Another identifier, or it repeats another question.
+    /// It has another identifier or answers another question.
     AnotherQuestion,
-    /// A record that ends in the middle, or a name that is none.
+    /// A record that is cut off, or an invalid name.
     Malformed,
 }
 
 impl Question {
-    /// Judges a datagram that came from the server that was asked.
+    /// Checks a datagram received from the server that was queried.
     ///
-    /// Records of other names than the one asked for and its aliases do not count. A truncated answer counts as
-    /// far as it goes: an address of a long list is as good as all of it.
+    /// Only records of the queried name and its aliases are used. A truncated answer is used as far as it goes:
+    /// the first addresses of a long list are enough.
     ///
     /// # Errors
-    /// What is no answer to this question, with the reason.
+    /// If the datagram is not an answer to this query, with the reason.
     pub fn answer(&self, datagram: &[u8]) -> Result<Answer, Ignored> {
         let word = |at| read_u16(datagram, at);
         let (Some(id), Some(flags), Some(questions), Some(records)) =
@@ -80,7 +80,7 @@ impl Question {
         let truncated = flags & TRUNCATED != 0;
         let mut found = Records::default();
         let mut at = at + 4;
-        for _ in 0..usize::from(records).min(MOST_RECORDS) {
+        for _ in 0..usize::from(records).min(MAX_RECORDS) {
             match found.take(datagram, at) {
                 Some(next) => at = next,
                 None if truncated => break,
@@ -91,7 +91,7 @@ impl Question {
     }
 }
 
-/// The records that may matter.
+/// The address and alias records of an answer.
 #[derive(Default)]
 struct Records {
     aliases: Vec<(Name, Name)>,
@@ -99,11 +99,11 @@ struct Records {
 }
 
 impl Records {
-    /// Takes the record at `at`, and says where the next one begins; `None` if it ends in the middle.
+    /// Reads the record at `at` and returns the offset of the next one; `None` if it is cut off.
     fn take(&mut self, message: &[u8], at: usize) -> Option<usize> {
         let (owner, at) = Name::read(message, at)?;
         let (kind, class) = (read_u16(message, at)?, read_u16(message, at + 2)?);
-        // Four bytes of life time, which a boot has no use for.
+        // Skips the four bytes of the TTL, which a boot does not need.
         let length = usize::from(read_u16(message, at + 8)?);
         let (start, end) = (at + 10, at + 10 + length);
         let data = message.get(start..end)?;
@@ -118,16 +118,16 @@ impl Records {
         Some(end)
     }
 
-    /// The addresses of `name`, through its aliases.
+    /// The addresses of `name`, following its aliases.
     fn follow(&self, name: &Name) -> Answer {
         let mut here = name;
-        for _ in 0..=MOST_ALIASES {
+        for _ in 0..=MAX_ALIASES {
             let addresses: Vec<IpAddr> = self
                 .addresses
                 .iter()
                 .filter(|(owner, address)| owner == here && is_a_host(*address))
                 .map(|(_, address)| *address)
-                .take(MOST_ADDRESSES)
+                .take(MAX_ADDRESSES)
                 .collect();
             if !addresses.is_empty() {
                 return Answer::Addresses(addresses);
@@ -138,12 +138,12 @@ impl Records {
                 None => return Answer::Alias(here.clone()),
             }
         }
-        // Aliases in a circle.
+        // The aliases form a loop.
         Answer::Nothing
     }
 }
 
-/// Whether a server can have this address, seen from another machine.
+/// Whether a server could be reached at this address from another machine.
 fn is_a_host(address: IpAddr) -> bool {
     !address.is_unspecified()
         && !address.is_loopback()

@@ -13,8 +13,8 @@ fn question() -> Question {
 /// A record: its owner, type and data.
 type Record = (Vec<u8>, u16, Vec<u8>);
 
-/// The owner that is asked for, as servers write it: a pointer to the question.
-const ASKED: [u8; 2] = [0xc0, 12];
+/// The queried name as servers write it: a pointer to the question.
+const QUERIED: [u8; 2] = [0xc0, 12];
 
 fn a(owner: &[u8], address: [u8; 4]) -> Record {
     (owner.to_vec(), A, address.to_vec())
@@ -42,15 +42,15 @@ fn reply(flags: u16, records: &[Record]) -> Vec<u8> {
 
 const FINE: u16 = 0x8180;
 
-fn judged(records: &[Record]) -> Result<Answer, Ignored> {
+fn answer(records: &[Record]) -> Result<Answer, Ignored> {
     question().answer(&reply(FINE, records))
 }
 
 #[test]
-fn addresses_come_in_the_servers_order_and_no_more_than_eight() {
-    let records: Vec<Record> = (1..=20).map(|n| a(&ASKED, [10, 0, 0, n])).collect();
+fn the_first_eight_addresses_are_kept_in_the_servers_order() {
+    let records: Vec<Record> = (1..=20).map(|n| a(&QUERIED, [10, 0, 0, n])).collect();
     let expected = (1..=8).map(|n| IpAddr::from([10, 0, 0, n])).collect();
-    assert_eq!(judged(&records), Ok(Answer::Addresses(expected)));
+    assert_eq!(answer(&records), Ok(Answer::Addresses(expected)));
 }
 
 #[test]
@@ -59,33 +59,33 @@ fn aliases_are_followed_in_any_order() {
     let records = [
         a(far.wire(), [10, 0, 0, 9]),
         cname(name("a.lab").wire(), "B.lab"),
-        cname(&ASKED, "a.lab"),
+        cname(&QUERIED, "a.lab"),
     ];
     let expected = Answer::Addresses(vec![[10, 0, 0, 9].into()]);
-    assert_eq!(judged(&records), Ok(expected));
+    assert_eq!(answer(&records), Ok(expected));
     assert_eq!(
-        judged(&[cname(&ASKED, "elsewhere.org")]),
+        answer(&[cname(&QUERIED, "elsewhere.org")]),
         Ok(Answer::Alias(name("elsewhere.org")))
     );
 }
 
 #[test]
-fn a_loop_of_aliases_has_no_address() {
+fn an_alias_loop_has_no_address() {
     let records = [
-        cname(&ASKED, "a.lab"),
+        cname(&QUERIED, "a.lab"),
         cname(name("a.lab").wire(), "nas.lab"),
     ];
-    assert_eq!(judged(&records), Ok(Answer::Nothing));
+    assert_eq!(answer(&records), Ok(Answer::Nothing));
 }
 
 #[test]
-fn addresses_of_other_names_and_invalid_ones_are_ignored() {
+fn addresses_of_other_names_and_impossible_addresses_are_ignored() {
     assert_eq!(
-        judged(&[
+        answer(&[
             a(name("evil.org").wire(), [6, 6, 6, 6]),
-            a(&ASKED, [127, 0, 0, 1]),
-            a(&ASKED, [0, 0, 0, 0]),
-            a(&ASKED, [224, 0, 0, 1]),
+            a(&QUERIED, [127, 0, 0, 1]),
+            a(&QUERIED, [0, 0, 0, 0]),
+            a(&QUERIED, [224, 0, 0, 1]),
         ]),
         Ok(Answer::Nothing)
     );
@@ -100,8 +100,8 @@ fn a_name_that_does_not_exist_differs_from_a_server_that_fails() {
 }
 
 #[test]
-fn answers_to_other_questions_are_ignored() {
-    let fine = reply(FINE, &[a(&ASKED, [10, 0, 0, 9])]);
+fn answers_to_other_queries_are_ignored() {
+    let fine = reply(FINE, &[a(&QUERIED, [10, 0, 0, 9])]);
     let other = Question::new(0x1235, name("nas.lab"));
     assert_eq!(other.answer(&fine), Err(Ignored::AnotherQuestion));
     let other = Question::new(0x1234, name("nas2.lab"));
@@ -114,42 +114,42 @@ fn answers_to_other_questions_are_ignored() {
 fn a_truncated_answer_is_used_as_far_as_it_goes() {
     let whole = reply(
         FINE | TRUNCATED,
-        &[a(&ASKED, [10, 0, 0, 9]), a(&ASKED, [10, 0, 0, 8])],
+        &[a(&QUERIED, [10, 0, 0, 9]), a(&QUERIED, [10, 0, 0, 8])],
     );
     let cut = &whole[..whole.len() - 5];
     let expected = Answer::Addresses(vec![[10, 0, 0, 9].into()]);
     assert_eq!(question().answer(cut), Ok(expected));
-    let mut lying = whole.clone();
-    lying[2..4].copy_from_slice(&FINE.to_be_bytes());
-    lying.truncate(whole.len() - 5);
-    assert_eq!(question().answer(&lying), Err(Ignored::Malformed));
+    let mut unmarked = whole.clone();
+    unmarked[2..4].copy_from_slice(&FINE.to_be_bytes());
+    unmarked.truncate(whole.len() - 5);
+    assert_eq!(question().answer(&unmarked), Err(Ignored::Malformed));
 }
 
 proptest! {
     #[test]
-    fn no_datagram_panics_or_yields_too_much(
+    fn no_datagram_causes_a_panic_or_exceeds_the_limits(
         tail in proptest::collection::vec(any::<u8>(), 0..300), records in any::<u16>(), flags in any::<u16>()
     ) {
         let mut datagram = reply(flags | RESPONSE, &[]);
         datagram[6..8].copy_from_slice(&records.to_be_bytes());
         datagram.extend(tail);
         if let Ok(Answer::Addresses(addresses)) = question().answer(&datagram) {
-            prop_assert!((1..=MOST_ADDRESSES).contains(&addresses.len()));
+            prop_assert!((1..=MAX_ADDRESSES).contains(&addresses.len()));
         }
         let _ = question().answer(&datagram[12..]);
     }
 
     #[test]
-    fn a_cut_answer_that_does_not_say_so_is_none(cut in 1usize..100) {
-        let mut datagram = reply(FINE, &[cname(&ASKED, "a.lab"), a(name("a.lab").wire(), [10, 0, 0, 9])]);
+    fn a_cut_off_answer_without_the_truncation_flag_is_refused(cut in 1usize..100) {
+        let mut datagram = reply(FINE, &[cname(&QUERIED, "a.lab"), a(name("a.lab").wire(), [10, 0, 0, 9])]);
         let length = datagram.len();
         datagram.truncate(length.saturating_sub(cut));
         prop_assert!(question().answer(&datagram).is_err());
     }
 
     #[test]
-    fn a_damaged_answer_stays_within_its_bounds(at in 0usize..80, bit in 0u8..8) {
-        let mut datagram = reply(FINE, &[cname(&ASKED, "a.lab"), a(name("a.lab").wire(), [10, 0, 0, 9])]);
+    fn a_damaged_answer_stays_within_the_limits(at in 0usize..80, bit in 0u8..8) {
+        let mut datagram = reply(FINE, &[cname(&QUERIED, "a.lab"), a(name("a.lab").wire(), [10, 0, 0, 9])]);
         if let Some(byte) = datagram.get_mut(at) {
             *byte ^= 1 << bit;
         }

@@ -1,8 +1,8 @@
-//! The address that stands for every address.
+//! The unspecified address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// `0.0.0.0` or `::`, of the version of `like`: what a socket is bound to that talks to `like`.
+/// `0.0.0.0` or `::`, in the IP version of `like`: what to bind a socket to that talks to `like`.
 #[must_use]
 pub fn unspecified(like: IpAddr) -> IpAddr {
     match like {
