@@ -29,11 +29,11 @@ Examples:
 /// The tools in this binary.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve network-booting machines with this directory as their root.
+    /// Boot machines over the network with this directory as their root.
     Serve(Box<ServeArgs>),
     /// Build the initrd for a root, as a file.
     Initrd(InitrdArgs),
-    /// Check what a kernel has, built in or as a module, of what an NFS root needs.
+    /// Check whether a kernel has everything that an NFS root needs, built in or as a module.
     CheckKernel(CheckKernelArgs),
     /// Explain what the init would do with a kernel command line, and where each value comes from.
     Explain(ExplainArgs),
@@ -81,7 +81,8 @@ pub(crate) struct ExplainArgs {
 const SERVE_EXAMPLES: &str = "\
 Examples:
   netroot serve /srv/debian
-      On the only interface that is up. Another machine (the router) gives addresses; netroot adds the boot part.
+      On the only interface that is up. Another machine (the router) gives addresses;
+      netroot adds only what to boot (ProxyDHCP).
   netroot serve /srv/debian --interface eth1 --dhcp 10.0.0.100-10.0.0.200
       On a network of its own: netroot gives the addresses too.
   netroot serve /srv/debian --append 'console=ttyS0'
@@ -132,7 +133,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "VERSION")]
     pub(crate) kernel: Option<String>,
 
-    /// The modules in the initrd: `netboot` (all wired NICs), or a list such as `virtio_net,e1000e`.
+    /// The modules in the initrd: `netboot` (all wired NICs), `this-machine`, or a list such as `virtio_net,e1000e`.
     #[arg(long, value_name = "LIST", default_value = "netboot")]
     pub(crate) modules: String,
 
@@ -152,11 +153,11 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     pub(crate) no_overlay: bool,
 
-    /// Let machines mount this export of another server; netroot exports nothing then.
+    /// Mount the root from this export on another server; netroot does not export it then.
     #[arg(long, value_name = "ADDR:/PATH[,OPTS]", value_parser = nfsroot)]
     pub(crate) nfsroot: Option<String>,
 
-    /// A network that may mount the root, such as 10.0.0.0/24; may be given several times [default: the interface's].
+    /// Allow clients from this network to mount, such as 10.0.0.0/24; may be given several times [default: the interface's networks].
     #[arg(long, value_name = "NETWORK", conflicts_with = "nfsroot", value_parser = ipv4_network)]
     pub(crate) allow: Vec<Prefix>,
 
@@ -172,19 +173,19 @@ pub(crate) struct ServeArgs {
     #[arg(long, conflicts_with = "nfsroot")]
     pub(crate) portmapper: bool,
 
-    /// Also serve the world-readable files of this folder over TFTP and HTTP.
+    /// Also serve the world-readable files of this directory over TFTP and HTTP.
     #[arg(long, value_name = "DIR")]
     pub(crate) tftp_dir: Option<PathBuf>,
 
-    /// The folder of iPXE's binaries [default: where distributions install them].
+    /// The directory of iPXE's binaries [default: where distributions install them].
     #[arg(long, value_name = "DIR")]
     pub(crate) ipxe: Option<PathBuf>,
 
-    /// The folder for what outlives a restart: the export's key and the leases.
+    /// The directory for persistent state: the key of NFS handles, and the leases.
     #[arg(long, value_name = "DIR", default_value = "/var/lib/netroot")]
     pub(crate) state: PathBuf,
 
-    /// The folder for initrds that were built.
+    /// The directory for initrds that were built.
     #[arg(long, value_name = "DIR", default_value = "/var/cache/netroot")]
     pub(crate) cache: PathBuf,
 
