@@ -23,7 +23,7 @@ use netroot_proto::pxe::probe::Probe;
 use netroot_proto::pxe::strategy::{Strategy as BootStrategy, Style};
 use netroot_proto::sntp;
 use netroot_proto::tftp::name;
-use netroot_proto::tftp::negotiate::{Limits, agree};
+use netroot_proto::tftp::negotiate::{Limits, negotiate};
 use netroot_proto::tftp::packet::{Mode, Packet, ReadRequest};
 use netroot_proto::tftp::transfer::Transfer;
 use proptest::collection::vec;
@@ -161,7 +161,7 @@ proptest! {
     fn random_bytes_change_nothing(bytes in vec(any::<u8>(), 0..700)) {
         survive(&bytes);
         let _ = Packet::decode(&bytes);
-        let _ = name::normalise(&bytes);
+        let _ = name::normalize(&bytes);
         let _ = Options::read(&bytes);
     }
 
@@ -244,7 +244,7 @@ proptest! {
     fn a_name_that_is_looked_up_stays_in_its_directory(parts in vec(
         prop::sample::select(vec!["..", ".", "", "a", "b.efi", "...", "..\\", "/", "\\", "\u{202e}"]), 0..8
     ), slash in prop::sample::select(vec!["/", "\\", "//"])) {
-        if let Ok(path) = name::normalise(parts.join(slash).as_bytes()) {
+        if let Ok(path) = name::normalize(parts.join(slash).as_bytes()) {
             prop_assert!(!path.starts_with('/') && !path.contains('\\') && !path.is_empty());
             prop_assert!(path.split('/').all(|part| !["", ".", ".."].contains(&part)));
         }
@@ -260,7 +260,7 @@ proptest! {
     ) {
         let options: Vec<(String, String)> = options.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
         let request = ReadRequest { name: b"f".to_vec(), mode: Mode::Octet, options };
-        let agreed = agree(&request, 12_345, &Limits::for_mtu(mtu));
+        let agreed = negotiate(&request, 12_345, &Limits::for_mtu(mtu));
         for (name, granted) in &agreed.answer {
             let asked: u64 = request.option(name).unwrap().trim().parse().unwrap();
             let granted: u64 = granted.parse().unwrap();

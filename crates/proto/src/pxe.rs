@@ -1,18 +1,18 @@
-//! What each network-boot firmware needs beyond DHCP, and what this server answers.
+//! What network-boot firmware needs beyond plain DHCP, and how this server answers it.
 //!
 //! * [`arch`]: client architectures as data.
-//! * [`client`]: the kind of client: a plain one, PXE or HTTP firmware, iPXE.
-//! * [`config`]: what a decision depends on besides the request: what the machine boots, and the server's role.
-//! * [`decide`]: the decision: a request in, a [`decide::Decision`] out.
-//! * [`probe`]: other DHCP servers on the network, and what they offer to firmware.
-//! * [`solicitation`]: what keeps iPXE from waiting 16 s for an IPv6 router.
-//! * [`strategy`]: which of two ways to try with which machine, and remembering it.
+//! * [`client`]: the kind of client: plain DHCP, PXE or HTTP firmware, iPXE.
+//! * [`config`]: the other inputs of a decision: what the machine boots, and the server's role.
+//! * [`decide`]: turns a request into a [`decide::Decision`].
+//! * [`probe`]: detects other DHCP servers on the network, and what they offer to firmware.
+//! * [`solicitation`]: saves iPXE a 16 s wait for an IPv6 router.
+//! * [`strategy`]: remembers which way of booting works for which machine.
 //!
 //! # Driving it
 //!
-//! For each datagram on port 67 or 4011, with the interface that it arrived on (from
-//! `IP_PKTINFO`) and `now` on a clock that does not go back while the server runs (use
-//! the time since the Unix epoch if leases are to be kept on disk):
+//! For each datagram on port 67 or 4011, with the interface on which it arrived (from
+//! `IP_PKTINFO`) and `now` from a clock that is monotonic while the server runs (use
+//! the time since the Unix epoch if leases are stored on disk):
 //!
 //! ```no_run
 //! # use std::{net::{Ipv4Addr, SocketAddrV4}, time::Duration};
@@ -49,7 +49,7 @@
 //! # }
 //! ```
 //!
-//! iPXE waits two seconds for a proxy's offer: nothing on this path may look anything up.
+//! iPXE waits two seconds for a proxy's offer: nothing on this path may block on a lookup.
 
 pub mod arch;
 pub mod client;

@@ -1,17 +1,17 @@
 //! A read-only TFTP server without its sockets (RFC 1350, 2347, 2348, 2349, 7440).
 //!
-//! * [`packet`]: datagrams read and written.
-//! * [`name`]: a client's file name made a relative path without `..`.
-//! * [`negotiate`]: which options are granted, and never more than was asked.
-//! * [`transfer`]: one file on its way to one client, as a state machine.
-//! * [`admission`]: how many transfers a client, and all clients, may have.
+//! * [`packet`]: decoding and encoding datagrams.
+//! * [`name`]: turns a client's file name into a relative path without `..`.
+//! * [`negotiate`]: which options are granted; never more than was requested.
+//! * [`transfer`]: sending one file to one client, as a state machine.
+//! * [`admission`]: limits on the number of transfers, per client and in total.
 //!
 //! # Driving it
 //!
-//! One socket listens on port 69. Every read request that [`admission::Admission`] lets in
-//! gets a socket of its own, bound to the address that the request came *to* and connected
-//! to the client; its port is the transfer's identity. Then, with `now` the time since
-//! any fixed start of a clock that never goes back:
+//! One socket listens on port 69. Every read request that [`admission::Admission`] admits
+//! gets its own socket, bound to the address that the request was sent *to* and connected
+//! to the client; its port identifies the transfer. Then, with `now` taken from a monotonic
+//! clock with any fixed start:
 //!
 //! ```no_run
 //! # use std::time::Duration;
@@ -22,8 +22,8 @@
 //! # fn lookup(_: &str) -> Option<Vec<u8>> { None }
 //! # fn serve(datagram: &[u8]) -> Option<Outcome> {
 //! let Ok(Packet::Read(request)) = Packet::decode(datagram) else { return None };
-//! let path = name::normalise(&request.name).ok()?; // else: send Packet::Error
-//! let source = lookup(&path)?; // a miss is answered at once: Packet::not_found()
+//! let path = name::normalize(&request.name).ok()?; // else: send Packet::Error
+//! let source = lookup(&path)?; // if missing, answer at once: Packet::not_found()
 //! let mut transfer = match Transfer::start(&request, source, &Limits::for_mtu(1500), clock()) {
 //!     Ok(transfer) => transfer,
 //!     Err(refusal) => { send(&refusal.encode()); return None }
@@ -45,7 +45,7 @@
 //! ```
 //!
 //! A write request is answered with [`packet::Packet::read_only`]; anything else on port 69
-//! is counted and not answered.
+//! is counted but not answered.
 
 pub mod admission;
 pub mod name;
@@ -55,5 +55,5 @@ pub mod packet;
 mod source;
 pub mod transfer;
 
-/// The UDP port that requests go to.
+/// The UDP port for requests.
 pub const PORT: u16 = 69;

@@ -1,9 +1,9 @@
-//! Client architectures (option 93) as data: the registry of IANA, "Processor Architecture
-//! Types", and what firmware makes of it.
+//! Client architectures (option 93): the IANA registry "Processor Architecture Types", and
+//! how firmware uses it.
 
 use std::fmt;
 
-/// What a boot loader has to be built for.
+/// The platform for which a boot loader is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Platform {
     /// PC BIOS, 16 bit real mode.
@@ -24,20 +24,20 @@ pub enum Platform {
     EfiLoongarch32,
     /// UEFI on 64-bit LoongArch.
     EfiLoongarch64,
-    /// The boot ROM of a Raspberry Pi that says so.
+    /// The boot ROM of a Raspberry Pi, if it identifies itself as such.
     RaspberryPi,
-    /// A number that this table does not know.
+    /// A number that is not in this table.
     Unknown(u16),
 }
 
-/// One line of the registry.
+/// One entry of the registry.
 #[derive(Debug, Clone, Copy)]
 pub struct Architecture {
     /// The number in option 93.
     pub number: u16,
-    /// What it is.
+    /// The platform.
     pub platform: Platform,
-    /// True if this number asks for a URL (UEFI HTTP boot).
+    /// True if clients with this number expect a URL (UEFI HTTP boot).
     pub http: bool,
 }
 
@@ -57,12 +57,12 @@ const fn http(number: u16, platform: Platform) -> Architecture {
     }
 }
 
-/// The registry, as far as machines exist that this server could boot.
+/// The registry, limited to machines that this server could boot.
 pub const ARCHITECTURES: &[Architecture] = &[
     tftp(0, Platform::Bios),
     tftp(6, Platform::EfiIa32),
     tftp(7, Platform::EfiX64),
-    // "EBC", byte code for any processor; x64 machines of Apple, Dell, HP, Lenovo send it.
+    // "EBC", byte code for any processor; sent by x64 machines of Apple, Dell, HP and Lenovo.
     tftp(9, Platform::EfiX64),
     tftp(10, Platform::EfiArm32),
     tftp(11, Platform::EfiArm64),
@@ -84,8 +84,8 @@ pub const ARCHITECTURES: &[Architecture] = &[
 ];
 
 impl Platform {
-    /// The platform of a list in option 93: its first number that the table knows, else
-    /// its first number. `None` for an empty list.
+    /// The platform for a list from option 93: that of the first number in the table, else
+    /// [`Platform::Unknown`] with the first number. `None` for an empty list.
     pub fn of(numbers: &[u16]) -> Option<Platform> {
         let known = |number: &u16| ARCHITECTURES.iter().find(|line| line.number == *number);
         let found = numbers.iter().find_map(known).map(|line| line.platform);

@@ -6,26 +6,26 @@ use super::arch::Platform;
 use crate::dhcp::INIT_VENDOR_CLASS;
 use crate::dhcp::request::Request;
 
-/// A client, as far as the answer depends on it.
+/// A kind of client: all that the answer depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Client {
-    /// Nothing of PXE: an operating system, or another initrd.
+    /// No PXE: an operating system, or another initrd.
     Plain,
-    /// Our own init, which looks for its root.
+    /// netroot's init, looking for its root.
     Init,
     /// Firmware that loads a file by TFTP.
     Pxe(Platform),
     /// Firmware that loads a URL (UEFI HTTP boot).
     Http(Platform),
-    /// iPXE, which takes a URL as file name.
+    /// iPXE, which accepts a URL as the file name.
     Ipxe(Platform),
-    /// iPXE built without HTTP: it needs one of our loaders first.
+    /// iPXE built without HTTP: it has to load one of this server's loaders first.
     IpxeWithoutHttp(Platform),
-    /// The ROM of a Raspberry Pi 3 or 4, which calls itself a BIOS.
+    /// The ROM of a Raspberry Pi 3 or 4, which identifies itself as a BIOS.
     RaspberryPi,
 }
 
-/// What every Raspberry Pi ROM uses as transaction number, boot after boot.
+/// The transaction number that every Raspberry Pi ROM uses for every boot.
 const RASPBERRY_TRANSACTION: u32 = 0x26f3_0339;
 /// MAC prefixes of Raspberry Pi Ltd.
 const RASPBERRY_PREFIXES: [[u8; 3]; 6] = [
@@ -36,11 +36,11 @@ const RASPBERRY_PREFIXES: [[u8; 3]; 6] = [
     [0x28, 0xcd, 0xc1],
     [0x2c, 0xcf, 0x67],
 ];
-/// iPXE's feature flag "HTTP" within option 175.
+/// iPXE's feature flag "HTTP" in option 175.
 const IPXE_HTTP: u8 = 0x13;
 
 impl Client {
-    /// Tells the client by options 60, 77, 93 and 175.
+    /// Identifies the client by options 60, 77, 93 and 175.
     pub fn of(request: &Request) -> Client {
         let class = request.vendor_class.as_deref().unwrap_or_default();
         if class == INIT_VENDOR_CLASS {
@@ -56,7 +56,7 @@ impl Client {
         if request.is_ipxe() {
             let platform = platform.unwrap_or(Platform::Bios);
             return match &request.ipxe_features {
-                // An empty option, or one of other things only, says nothing of HTTP.
+                // An empty option, or one without protocols, says nothing about HTTP.
                 Some(features) if features.u8(IPXE_HTTP).is_none() && has_protocols(features) => {
                     Client::IpxeWithoutHttp(platform)
                 }
@@ -75,7 +75,7 @@ impl Client {
         }
     }
 
-    /// What the client runs on; `None` for one that loads nothing.
+    /// The client's platform; `None` for one that does not load anything.
     pub fn platform(self) -> Option<Platform> {
         match self {
             Self::Plain | Self::Init => None,
@@ -100,8 +100,8 @@ impl fmt::Display for Client {
     }
 }
 
-/// The constant transaction alone could be chance; the MAC's prefix alone could be a
-/// UEFI or iPXE on the same board. The ROM sends option 60 only in its DISCOVER.
+/// Requires both: the transaction number alone could be a coincidence, and the MAC prefix
+/// alone could be UEFI or iPXE on the same board. The ROM sends option 60 only in its DISCOVER.
 fn is_raspberry(request: &Request) -> bool {
     let [a, b, c, ..] = request.header.mac.0;
     request.header.transaction == RASPBERRY_TRANSACTION && RASPBERRY_PREFIXES.contains(&[a, b, c])
@@ -114,8 +114,8 @@ fn architecture_in(class: &[u8]) -> Option<u16> {
     after.split(':').next()?.parse().ok()
 }
 
-/// iPXE lists its protocols and image formats as options 0x10 to 0x2f of 175; option 1
-/// and others are no features.
+/// iPXE lists its protocols and image formats as suboptions 0x10 to 0x2f of option 175;
+/// suboption 1 and others are not features.
 fn has_protocols(features: &crate::dhcp::options::Options) -> bool {
     features
         .iter()

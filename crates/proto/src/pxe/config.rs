@@ -1,5 +1,5 @@
-//! What a decision depends on besides the request: what the machine boots, where the request arrived, and the
-//! server's role there.
+//! The inputs of a decision besides the request: what the machine boots, where the request arrived, and the
+//! server's role on that interface.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -9,36 +9,36 @@ use netroot_net::{Mac, Prefix, Route};
 use super::arch::Platform;
 use crate::dhcp::pool::Pool;
 
-/// What one machine boots. Made for each request: two machines on one interface may boot different images.
+/// What one machine boots. Built for each request: machines on one interface may boot different images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BootOptions<'a> {
-    /// The HTTP server's TCP port.
+    /// The TCP port of the HTTP server.
     pub http_port: u16,
-    /// Path of a machine's iPXE script, without a leading slash; `{mac}` becomes
-    /// `52-54-00-12-34-56`. The URL has to stay under 128 bytes.
+    /// Path of a machine's iPXE script, without a leading slash; `{mac}` is replaced with
+    /// `52-54-00-12-34-56`. The URL must be shorter than 128 bytes.
     pub script_path: &'a str,
     /// The boot loaders, one entry per platform.
     pub loaders: &'a [Loader],
-    /// Option 17: in the [`Role::Dhcp`] role for every initrd that asks for it, in the
-    /// [`Role::Proxy`] role for netroot's own init.
+    /// Option 17: in the [`Role::Dhcp`] role for every initrd that requests it, in the
+    /// [`Role::Proxy`] role only for netroot's init.
     pub root_path: Option<&'a [u8]>,
 }
 
 /// The boot loaders of a platform, by the names under which TFTP and HTTP serve them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loader {
-    /// What it runs on.
+    /// The platform.
     pub platform: Platform,
-    /// The usual one. iPXE with the firmware's own network driver (`snponly.efi`,
-    /// `undionly.kpxe`) works wherever the firmware could send its request.
+    /// The preferred loader. iPXE with the firmware's own network driver (`snponly.efi`,
+    /// `undionly.kpxe`) works wherever the firmware was able to send its request.
     pub first: String,
-    /// The other one, with drivers of its own (`ipxe.efi`), for machines where the first fails.
+    /// The alternative, with its own drivers (`ipxe.efi`), for machines where the first fails.
     pub second: Option<String>,
 }
 
 impl BootOptions<'_> {
-    /// The absolute URL of a machine's script. iPXE's own `${next-server}` is the *main*
-    /// DHCP server under ProxyDHCP, so nothing relative can be handed out.
+    /// The absolute URL of a machine's script. With ProxyDHCP, iPXE's `${next-server}` is the
+    /// *main* DHCP server, so a relative URL would not work.
     pub fn script_url(&self, server: Ipv4Addr, mac: Mac) -> String {
         self.url(
             server,
@@ -46,8 +46,8 @@ impl BootOptions<'_> {
         )
     }
 
-    /// The absolute URL of something this server serves. The host is an address: UEFI
-    /// HTTP boot resolves no names without DNS.
+    /// The absolute URL of a file on this server. The host is an address: UEFI HTTP boot may
+    /// have no DNS server to resolve names.
     pub fn url(&self, server: Ipv4Addr, path: &str) -> String {
         match self.http_port {
             80 => format!("http://{server}/{path}"),
@@ -56,39 +56,39 @@ impl BootOptions<'_> {
     }
 }
 
-/// Where and how a request came in.
+/// Where and how a request arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrival {
     /// The interface's name.
     pub interface: String,
-    /// The server's address in the answer: one of the interface's, the one that fits the client.
+    /// The server's address in the answer: that address of the interface which suits the client.
     pub address: Ipv4Addr,
     /// The network of that address.
     pub network: Prefix,
-    /// The port of this server that the datagram came to: 67 or 4011.
+    /// The server port that received the datagram: 67 or 4011.
     pub port: u16,
-    /// Where the datagram came from.
+    /// The sender of the datagram.
     pub source: SocketAddrV4,
 }
 
 /// The server's role on an interface.
 #[derive(Debug)]
 pub enum Role<'a> {
-    /// Another server gives the addresses; this one only says what to boot.
+    /// Another server assigns addresses; this one only offers what to boot (ProxyDHCP).
     Proxy,
-    /// This server gives the addresses, and is the only one.
+    /// This server assigns addresses, and is the only one to do so.
     Dhcp {
-        /// What goes with an address.
+        /// The options sent with an address.
         options: &'a SubnetOptions,
-        /// The addresses.
+        /// The address pool.
         pool: &'a mut Pool,
     },
 }
 
-/// What goes with an address in the [`Role::Dhcp`] role. The mask is the arrival interface's.
+/// The options sent with an address in the [`Role::Dhcp`] role. The netmask is that of the arrival interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubnetOptions {
-    /// How long an address is granted for.
+    /// The lease time.
     pub lease_time: Duration,
     /// Option 3.
     pub routers: Vec<Ipv4Addr>,
@@ -100,13 +100,13 @@ pub struct SubnetOptions {
     pub mtu: Option<u16>,
     /// Option 42.
     pub ntp: Vec<Ipv4Addr>,
-    /// Option 121. Clients that read it ignore `routers`, so a default route belongs
-    /// into it as well (RFC 3442).
+    /// Option 121. Clients that use it ignore `routers`, so it must contain the default route
+    /// as well (RFC 3442).
     pub routes: Vec<Route>,
 }
 
 impl SubnetOptions {
-    /// Addresses and nothing else.
+    /// No options except the lease time.
     pub fn new(lease_time: Duration) -> SubnetOptions {
         SubnetOptions {
             lease_time,

@@ -1,4 +1,4 @@
-//! The decision: what, if anything, a request is answered with. See [`super`].
+//! Decides whether and how a request is answered. See [`super`].
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::dhcp::{BINL_PORT, CLIENT_PORT, MessageType, SERVER_PORT};
 
 pub use super::decision::{Answer, BootFile, Decision, Destination, Noted, Reason, Refusal, Reply};
 
-/// Decides about a request.
+/// Decides how to answer a request.
 pub fn decide(
     request: &Request,
     arrival: &Arrival,
@@ -42,7 +42,7 @@ pub fn decide(
 }
 
 impl Question<'_> {
-    /// Port 67 beside another DHCP server.
+    /// Port 67, as a proxy beside another DHCP server.
     fn proxy(&self) -> Result<Reply, Reason> {
         let request = self.request;
         if self.client == Client::Init {
@@ -50,9 +50,9 @@ impl Question<'_> {
         }
         let kind = match request.kind {
             MessageType::Discover => MessageType::Offer,
-            // A REQUEST seen here is the broadcast by which a client takes the main
-            // server's address. Two known servers acknowledge it; the client then has a
-            // lease without an address. Requests for this server have a boot item or its identifier.
+            // Usually the broadcast by which a client accepts the main server's address. Two
+            // known proxies acknowledge it, which leaves the client with a lease without an
+            // address. Requests for this server have a boot item or its server identifier.
             MessageType::Request | MessageType::Inform => {
                 if request.boot_item.is_none() && request.server_id != Some(self.arrival.address) {
                     return Err(Reason::ForAnotherServer(request.server_id));
@@ -80,17 +80,17 @@ impl Question<'_> {
                 self.arrival.source.port(),
             ))
         } else {
-            // The client has no address yet, and this server gives none.
+            // The client has no address yet, and this server does not assign one.
             Destination::Broadcast
         }
     }
 
-    /// netroot's init takes its address from the other server and its root from this one.
+    /// netroot's init gets its address from the other server and its root from this one.
     fn root(&self) -> Result<Reply, Reason> {
         let kind = match self.request.kind {
             MessageType::Discover => MessageType::Offer,
             MessageType::Inform => MessageType::Ack,
-            // The broadcast by which it takes the other server's address.
+            // The broadcast by which it accepts the other server's address.
             MessageType::Request => {
                 return Err(Reason::ForAnotherServer(self.request.server_id));
             }
@@ -107,8 +107,8 @@ impl Question<'_> {
         Ok(self.reply(self.proxy_destination(kind), emitted, answer))
     }
 
-    /// Port 4011, the second leg. Answered for every architecture (danderson/netboot#132)
-    /// and in both roles: a client that asks here was sent here.
+    /// Port 4011, the second request. Answered for every architecture (danderson/netboot#132)
+    /// and in both roles: a client sends it only because it was directed here.
     fn boot_server(&self) -> Result<Reply, Reason> {
         let kind = match self.request.kind {
             MessageType::Discover => MessageType::Offer,
@@ -122,7 +122,7 @@ impl Question<'_> {
                 Reason::NotNetworkBoot
             });
         }
-        // EDK2 sends from 4011 and listens there: a reply to port 68 ends in PXE-E16.
+        // EDK2 sends from port 4011 and listens there: a reply to port 68 causes PXE-E16.
         let destination = if self.arrival.source.ip().is_unspecified() {
             Destination::Broadcast
         } else {
@@ -217,7 +217,7 @@ impl Question<'_> {
         if let Some(server) = request.server_id
             && server != self.arrival.address
         {
-            // SELECTING, and the choice fell on another.
+            // SELECTING, and the client chose another server.
             pool.withdraw_offer(mac);
             return Err(Reason::ForAnotherServer(Some(server)));
         }
@@ -230,8 +230,8 @@ impl Question<'_> {
         }
         match pool.take(mac, address, options.lease_time, now) {
             Ok(()) => self.grant(MessageType::Ack, options, Grant::Lease(address)),
-            // As the only server of the wire, this one knows that the address is nobody's
-            // to keep; silence would cost the client a minute of asking.
+            // The only server on the network knows that the client may not use the address;
+            // without a NAK the client would retry for a minute.
             Err(denial) => Ok(self.refuse(
                 address,
                 match denial {
@@ -249,7 +249,7 @@ impl Question<'_> {
         options: &SubnetOptions,
         grant: Grant,
     ) -> Result<Reply, Reason> {
-        // A client without a loader gets its address all the same: it may boot from disk.
+        // A client without a loader still gets its address: it may boot from disk.
         let (boot, loader) = match Boot::of(self) {
             Ok(Some(boot)) => {
                 let file = boot.file.clone();
@@ -285,7 +285,7 @@ impl Question<'_> {
         }
     }
 
-    /// A NAK; broadcast, since the client's address may be the wrong one (RFC 2131 §4.3.2).
+    /// A NAK; broadcast, since the client's address may be wrong (RFC 2131 §4.3.2).
     fn refuse(&self, address: Ipv4Addr, why: Refusal) -> Reply {
         let relay = self.request.header.relay_ip;
         let destination = if relay.is_unspecified() {

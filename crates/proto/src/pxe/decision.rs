@@ -1,4 +1,4 @@
-//! What comes out of [`super::decide::decide`]: a reply, or a reason for silence.
+//! The result of [`super::decide::decide`]: a reply, or the reason for not sending one.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -13,9 +13,9 @@ use netroot_net::Mac;
 pub enum Decision {
     /// Send this.
     Reply(Box<Reply>),
-    /// Send nothing: the message asks for no answer, and has been acted on.
+    /// Send nothing: the message has been processed and needs no answer.
     Noted(Noted),
-    /// Stay silent, for this reason.
+    /// Do not answer, for this reason.
     Ignore(Reason),
 }
 
@@ -25,35 +25,35 @@ impl From<Reply> for Decision {
     }
 }
 
-/// What a message without an answer changed.
+/// The effect of a message that needs no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Noted {
-    /// The client gave this address back.
+    /// The client released this address.
     Released(Ipv4Addr),
-    /// The client found this address in use; nobody gets it for ten minutes.
+    /// The client found this address in use; it is not assigned for ten minutes.
     Declined(Ipv4Addr),
 }
 
-/// A reply, ready to be sent from the port that the request came to.
+/// A reply, to be sent from the port that received the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// Where it goes.
+    /// The destination.
     pub destination: Destination,
-    /// The address of this server that it comes from.
+    /// The source address, one of this server's.
     pub source: Ipv4Addr,
     /// The UDP payload.
     pub packet: Vec<u8>,
-    /// The machine that it is for.
+    /// The machine that it answers.
     pub machine: Mac,
-    /// What kind of client asked.
+    /// The kind of client.
     pub client: Client,
-    /// What it says.
+    /// Its contents, for the log.
     pub answer: Answer,
-    /// Options for which the client has no room.
+    /// Options that do not fit the client's maximum message size.
     pub left_out: Vec<u8>,
 }
 
-/// What a reply says, as values: whoever logs it makes the sentence.
+/// The contents of a reply, as values; the text is made where it is logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// A DHCPOFFER: an address, and what to load.
@@ -72,16 +72,16 @@ pub enum Answer {
     },
     /// The DHCPACK to an INFORM (RFC 2131 §4.3.5): everything but an address and times.
     Informed {
-        /// The address that the client has already.
+        /// The address that the client already has.
         address: Ipv4Addr,
         /// What to load.
         loader: BootFile,
     },
     /// A DHCPNAK.
     Refused {
-        /// The address that the client asked for.
+        /// The address that the client requested.
         address: Ipv4Addr,
-        /// Why it cannot have it.
+        /// The reason.
         why: Refusal,
     },
     /// What to load, in an offer beside another server's address.
@@ -94,45 +94,45 @@ pub enum Answer {
         /// A file name for TFTP, or a URL.
         loader: String,
     },
-    /// Option 17 for our own init, in an offer beside another server's address.
+    /// Option 17 for netroot's init, in an offer beside another server's address.
     RootOffered {
-        /// The root path, as option 17 has it.
+        /// The root path, as in option 17.
         root: Vec<u8>,
     },
-    /// Option 17 for our own init, in an acknowledgement beside another server's address.
+    /// Option 17 for netroot's init, in an acknowledgement beside another server's address.
     RootAcknowledged {
-        /// The root path, as option 17 has it.
+        /// The root path, as in option 17.
         root: Vec<u8>,
     },
 }
 
-/// What a client that gets an address is given to load.
+/// What a client that gets an address is to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BootFile {
     /// Nothing: it does not boot from the network.
     None,
     /// A file name for TFTP, or a URL.
     Named(String),
-    /// Nothing, because no loader exists for its platform: it gets its address all the
-    /// same, and may boot from disk.
+    /// Nothing, because no loader exists for its platform. It still gets its address, and
+    /// may boot from disk.
     NoLoader(Platform),
 }
 
-/// Why a client is refused the address that it asked for (DHCPNAK).
+/// Why a client is refused the requested address (DHCPNAK).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
-    /// It belongs to another network than the one that the request came from.
+    /// It is not in the network that the request came from.
     OtherNetwork,
     /// It is not in this server's range.
     OutOfRange,
-    /// Another machine has it.
+    /// It is assigned to another machine.
     InUse,
     /// This other address is reserved for the client.
     HasAnother(Ipv4Addr),
 }
 
 impl Refusal {
-    /// The sentence about `address`, for option 56 (message) and the log.
+    /// The reason as a sentence about `address`, for option 56 (message) and the log.
     pub fn sentence(self, address: Ipv4Addr) -> String {
         match self {
             Self::OtherNetwork => format!("{address} is not in this network"),
@@ -145,20 +145,20 @@ impl Refusal {
     }
 }
 
-/// Where a reply goes, always through the interface that the request arrived on: without
-/// a default route the kernel has no route for a broadcast (ENETUNREACH).
+/// The destination of a reply. It must be sent through the interface on which the request
+/// arrived: without a default route the kernel has no route for a broadcast (ENETUNREACH).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Destination {
     /// 255.255.255.255, port 68.
     Broadcast,
     /// This address and port, routed by the kernel.
     Unicast(SocketAddrV4),
-    /// The client cannot answer ARP yet: an Ethernet frame to `mac` with a UDP datagram
-    /// to `address`, port 68. RFC 2131 §4.1 allows a broadcast where that is impossible.
+    /// An Ethernet frame to `mac` with a UDP datagram to `address`, port 68, because the client
+    /// cannot answer ARP yet. RFC 2131 §4.1 allows a broadcast where that is impossible.
     Ethernet {
         /// The client's hardware address.
         mac: Mac,
-        /// The address that it is about to have.
+        /// The address that it is being assigned.
         address: Ipv4Addr,
     },
     /// The relay's address, port 67.
@@ -166,7 +166,7 @@ pub enum Destination {
 }
 
 impl Destination {
-    /// Address and port for a socket; an [`Destination::Ethernet`] as its broadcast.
+    /// The address and port for a socket; for [`Destination::Ethernet`], the broadcast address.
     pub fn socket_address(self) -> SocketAddrV4 {
         match self {
             Self::Unicast(address) => address,
@@ -178,22 +178,22 @@ impl Destination {
     }
 }
 
-/// Why there is no answer.
+/// Why a request is not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// A proxy answers only network boot: options 60 and 93.
+    /// A proxy answers only network boot requests (options 60 and 93).
     NotNetworkBoot,
     /// A PXE client without option 93.
     NoArchitecture,
-    /// The request is for another server; answering would break the client's boot.
+    /// The request is for another server; an answer would break the client's boot.
     ForAnotherServer(Option<Ipv4Addr>),
     /// No boot loader exists for this platform.
     NoLoader(Platform),
-    /// A message that only servers send, or that no server answers.
+    /// A message that only servers send, or that is never answered.
     NoAnswerTo(MessageType),
     /// The client releases or declines an address that it does not have.
     NotItsAddress,
-    /// No root is configured to offer to our init.
+    /// No root is configured to offer to netroot's init.
     NoRoot,
     /// Every address of the range is in use.
     RangeFull,
@@ -201,7 +201,7 @@ pub enum Reason {
     NoAddress,
     /// The relay is in a network for which this server has no range.
     RelayElsewhere(Ipv4Addr),
-    /// The datagram came to a port other than 67 and 4011.
+    /// The datagram was received on a port other than 67 and 4011.
     Port(u16),
 }
 
@@ -216,12 +216,12 @@ impl fmt::Display for Reason {
             Self::ForAnotherServer(None) => f.write_str("the request is for another server"),
             Self::NoLoader(platform) => write!(f, "no boot loader for {platform}"),
             Self::NoAnswerTo(kind) => write!(f, "{kind} is not answered"),
-            Self::NotItsAddress => f.write_str("the address is not its own"),
+            Self::NotItsAddress => f.write_str("the address is not assigned to it"),
             Self::NoRoot => f.write_str("no root is configured"),
             Self::RangeFull => f.write_str("every address of the range is in use"),
-            Self::NoAddress => f.write_str("the message names no address"),
+            Self::NoAddress => f.write_str("the message contains no address"),
             Self::RelayElsewhere(relay) => {
-                write!(f, "relay {relay} is in a network without a range")
+                write!(f, "no range is configured for the network of relay {relay}")
             }
             Self::Port(port) => write!(f, "port {port} is not a DHCP port"),
         }

@@ -1,9 +1,9 @@
-//! Finds other DHCP servers on the network, and what they tell firmware.
+//! Detects other DHCP servers on the network, and what they offer to firmware.
 //!
 //! A probe is a DISCOVER sent from port 68 to 255.255.255.255:67 for a machine that does not
-//! exist, with the broadcast flag set so that every answer arrives here. It takes no lease:
-//! it never sends a REQUEST, so the addresses that servers reserve for it are released when
-//! their offers expire.
+//! exist, with the broadcast flag set so that every answer is received. It takes no lease:
+//! it never sends a REQUEST, so the servers release the offered addresses when their offers
+//! expire.
 
 use std::net::Ipv4Addr;
 
@@ -15,43 +15,43 @@ use crate::dhcp::header::{BROADCAST_FLAG, Header};
 use crate::dhcp::options::Message;
 use crate::dhcp::{MessageType, PARAMETER_REQUEST_LIST, code, is_host_address};
 
-/// A DISCOVER, and what it takes to recognise its answers.
+/// A DISCOVER, and the values that identify its answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
-    /// The machine that does not exist. Use a locally administered address (second digit
-    /// 2, 6, a or e), always the same, so that servers hold one address for it.
+    /// The MAC of a machine that does not exist. Use a locally administered address (second
+    /// digit 2, 6, a or e), always the same, so that servers reserve only one address for it.
     pub mac: Mac,
-    /// Random; tells this probe's answers from an earlier one's.
+    /// Random; distinguishes the answers to this probe from those to an earlier one.
     pub transaction: u32,
-    /// Ask as firmware of this architecture (option 93); `None` asks as a plain client.
+    /// Send the request as firmware of this architecture (option 93); `None` for a plain client.
     pub architecture: Option<u16>,
 }
 
 /// A server that answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtherServer {
-    /// Who it is: option 54, else the address that the answer came from.
+    /// Its address: option 54, else the source address of the answer.
     pub server: Ipv4Addr,
-    /// The address offered; `None` from a ProxyDHCP server, which gives none.
+    /// The offered address; `None` from a ProxyDHCP server.
     pub offers: Option<Ipv4Addr>,
-    /// True if it claims to know PXE or HTTP boot (option 60). With
-    /// `offers`, UEFI firmware then waits for *its* port 4011 and no proxy can win.
+    /// True if it claims to support PXE or HTTP boot (option 60). If it offers an address as
+    /// well, UEFI firmware waits for *its* port 4011, and a proxy has no chance.
     pub claims_boot: bool,
-    /// The boot file that it names; iPXE takes it rather than a proxy's.
+    /// The boot file that it offers; iPXE prefers it to a proxy's.
     pub boot_file: Option<Vec<u8>>,
     /// Option 17.
     pub root_path: Option<Vec<u8>>,
 }
 
 impl OtherServer {
-    /// True if it gives addresses: a second server that does so would be a mistake.
+    /// True if it assigns addresses: only one server on a network should.
     pub fn is_dhcp_server(&self) -> bool {
         self.offers.is_some()
     }
 }
 
 impl Probe {
-    /// The DISCOVER's UDP payload. Send it again after one, two and four seconds: some
+    /// The UDP payload of the DISCOVER. Repeat it after one, two and four seconds: some
     /// servers ping an address for three seconds before they offer it.
     pub fn discover(&self) -> Vec<u8> {
         let mut draft = Draft::new(Header {
@@ -75,7 +75,7 @@ impl Probe {
                 .iter()
                 .any(|line| line.number == architecture && line.http);
             let kind = if http { "HTTPClient" } else { "PXEClient" };
-            // The shape that servers match on: class, architecture, UNDI version.
+            // The format that servers match: class, architecture, UNDI version.
             draft.push(
                 code::VENDOR_CLASS,
                 format!("{kind}:Arch:{architecture:05}:UNDI:003001").as_bytes(),
@@ -89,8 +89,8 @@ impl Probe {
         draft.emit(LONGEST).bytes
     }
 
-    /// Reads a datagram that came to port 68 from `source`. `None` if it does not answer
-    /// this probe, or comes from one of `own` addresses.
+    /// Decodes a datagram received on port 68 from `source`. `None` if it does not answer
+    /// this probe, or if it is from one of this machine's own addresses, `own`.
     pub fn answer(
         &self,
         datagram: &[u8],
@@ -102,7 +102,7 @@ impl Probe {
         if !header.answers(self.mac, self.transaction) {
             return None;
         }
-        // BOOTP servers send no message type; a NAK to a DISCOVER is a server all the same.
+        // BOOTP servers send no message type; even a NAK to a DISCOVER reveals a server.
         if !matches!(
             message.kind(),
             None | Some(MessageType::Offer | MessageType::Ack | MessageType::Nak)

@@ -1,22 +1,22 @@
-//! A request with everything that its answer depends on.
+//! A request with everything on which its answer depends.
 
 use super::client::Client;
 use super::config::{Arrival, BootOptions};
 use super::strategy::Strategy;
 use crate::dhcp::request::Request;
 
-/// What [`super::decide::decide`] decides about, and what a reply is made from.
+/// The input of [`super::decide::decide`], from which a reply is built.
 pub(super) struct Question<'a> {
     /// The request.
     pub(super) request: &'a Request,
     /// Where it arrived.
     pub(super) arrival: &'a Arrival,
-    /// What the machine is to boot.
+    /// What the machine boots.
     pub(super) boots: &'a BootOptions<'a>,
-    /// What kind of client asks.
+    /// The kind of client.
     pub(super) client: Client,
-    /// Which of two ways of answering is tried.
+    /// The way of answering to try.
     pub(super) strategy: Strategy,
-    /// Whether this server gives the addresses.
+    /// Whether this server assigns addresses.
     pub(super) authoritative: bool,
 }

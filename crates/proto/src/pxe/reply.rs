@@ -1,4 +1,4 @@
-//! The contents of a reply.
+//! Builds the contents of a reply.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -17,11 +17,11 @@ use crate::dhcp::{BINL_PORT, INIT_VENDOR_CLASS, MessageType, code};
 const DIRECT: [u8; 3] = [6, 1, 8];
 /// 43.71: the boot item.
 const BOOT_ITEM: u8 = 71;
-/// What a Raspberry Pi's ROM looks for: discovery by broadcast and multicast off (3),
-/// a menu prompt, and a menu with an entry of exactly this text.
+/// The option 43 that a Raspberry Pi ROM requires: discovery by broadcast and multicast
+/// disabled (3), a menu prompt, and a menu with an entry of exactly this text.
 const RASPBERRY_MENU: &[u8] =
     b"\x06\x01\x03\x0a\x04\x00PXE\x09\x14\x00\x00\x11Raspberry Pi Boot\xff";
-/// 175.176 (no-pxedhcp) = 1: saves iPXE its two seconds of waiting for a proxy.
+/// 175.176 (no-pxedhcp) = 1: saves iPXE the two seconds that it waits for a proxy.
 const IPXE_NO_PROXY: [u8; 3] = [176, 1, 1];
 
 /// What a client boots, as options.
@@ -93,15 +93,15 @@ impl Question<'_> {
         })
     }
 
-    /// Options 60 and 43 for a client of PXE, by role and style.
+    /// Options 60 and 43 for a PXE client, by role and style.
     ///
-    /// Measured with OVMF: a proxy's offer needs 60; with 43.6 = 8 the boot needs no port
-    /// 4011, without 43 it does. An authoritative offer with 60 and no 43 ends in PXE-E16,
-    /// one without 60 boots. A client that came to 4011 needs no further exchange.
+    /// Measured with OVMF: a proxy's offer needs option 60; with 43.6 = 8 the boot does not use
+    /// port 4011, without 43 it does. An authoritative offer with 60 and no 43 ends in PXE-E16,
+    /// one without 60 boots. A client that uses port 4011 needs no further exchange.
     fn pxe(&self, file: String) -> Boot {
-        let second_leg = self.arrival.port == BINL_PORT;
+        let boot_server = self.arrival.port == BINL_PORT;
         let (class, direct) = match (self.authoritative, self.strategy.style) {
-            _ if second_leg => (true, true),
+            _ if boot_server => (true, true),
             (false, Style::Usual) | (true, Style::Other) => (true, true),
             (false, Style::Other) => (true, false),
             (true, Style::Usual) => (false, false),
@@ -139,8 +139,8 @@ impl Question<'_> {
         }
     }
 
-    /// Names in the header, always: shim and some ROMs read nothing else. 66 and 67 as
-    /// well: the Raspberry Pi reads 66, and a long URL fits only there.
+    /// Always puts the names in the header, because shim and some ROMs read nothing else, and
+    /// in options 66 and 67 too: the Raspberry Pi reads 66, and a long URL fits only in 67.
     fn push_boot(&self, draft: &mut Draft, boot: &Boot) {
         draft.header.next_server = self.arrival.address;
         draft.file = boot.file.clone().into_bytes();
@@ -183,7 +183,7 @@ pub(super) fn proxy(question: &Question<'_>, kind: MessageType, boot: &Boot) -> 
     draft.emit(question.request.longest_reply)
 }
 
-/// The root, for netroot's init, beside another server's address.
+/// The root for netroot's init, as a proxy beside another server.
 pub(super) fn root(question: &Question<'_>, kind: MessageType, path: &[u8]) -> Emitted {
     let mut draft = question.draft(kind, Ipv4Addr::UNSPECIFIED);
     draft.header.flags |= BROADCAST_FLAG;
@@ -196,11 +196,11 @@ pub(super) fn root(question: &Question<'_>, kind: MessageType, path: &[u8]) -> E
     draft.emit(question.request.longest_reply)
 }
 
-/// What a client gets in the DHCP role.
+/// What is granted to a client in the DHCP role.
 pub(super) enum Grant {
-    /// An address and times.
+    /// An address and its lease times.
     Lease(Ipv4Addr),
-    /// The rest, for a client that has this address already.
+    /// The other options, for a client that already has this address.
     Inform(Ipv4Addr),
 }
 
@@ -234,7 +234,7 @@ pub(super) fn dhcp(
     if kind == MessageType::Ack {
         draft.header.client_ip = request.header.client_ip;
     }
-    // A client without PXE may still be an initrd that looks for its root's server.
+    // A client without PXE may be an initrd that is looking for the server of its root.
     draft.header.next_server = arrival.address;
     if let Grant::Lease(_) = grant {
         let seconds = u32::try_from(options.lease_time.as_secs()).unwrap_or(u32::MAX);
@@ -244,7 +244,7 @@ pub(super) fn dhcp(
             draft.push(code::REBINDING_TIME, &(seconds - seconds / 8).to_be_bytes());
         }
     }
-    // DHCPv4 answers arrive at addresses that have a mask.
+    // An IPv4 address always has a netmask.
     let netmask = arrival.network.netmask().unwrap_or(Ipv4Addr::BROADCAST);
     draft.push(code::SUBNET_MASK, &netmask.octets());
     draft.push_addresses(code::ROUTERS, &options.routers);
@@ -271,7 +271,7 @@ pub(super) fn dhcp(
     draft.emit(request.longest_reply)
 }
 
-/// Options for clients that request them.
+/// Options that are sent only to clients that request them.
 fn push_extras(draft: &mut Draft, question: &Question<'_>, options: &SubnetOptions) {
     let wants = |code| question.request.wants(code);
     if wants(code::CLASSLESS_ROUTES) && !options.routes.is_empty() {
@@ -305,10 +305,10 @@ fn push_extras(draft: &mut Draft, question: &Question<'_>, options: &SubnetOptio
     }
 }
 
-/// A refusal: message type, server and a sentence, nothing else (RFC 2131 table 3).
+/// A NAK: message type, server identifier and message, nothing else (RFC 2131 table 3).
 pub(super) fn nak(question: &Question<'_>, why: &str) -> Emitted {
     let mut draft = question.draft(MessageType::Nak, Ipv4Addr::UNSPECIFIED);
-    // RFC 2131 §4.3.2: a relay has to broadcast a NAK.
+    // RFC 2131 §4.3.2: makes a relay broadcast the NAK.
     draft.header.flags |= BROADCAST_FLAG;
     if let Some(id) = &question.request.client_id {
         draft.push(code::CLIENT_ID, id);

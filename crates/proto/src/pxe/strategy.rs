@@ -1,49 +1,49 @@
-//! Two ways to try with each machine, and remembering which one worked.
+//! Ways to boot a machine, and which of them works for it.
 //!
-//! Most firmware boots by the usual answer. Some wants the second leg on port 4011 instead
+//! Most firmware boots from the usual answer. Some needs the second request on port 4011
 //! (danderson/netboot#43), and some hangs in a loader that uses the firmware's own network
-//! driver. Neither reports it: the machine falls silent and asks again from the start. So
-//! an answer that leads to nothing is followed by another one.
+//! driver. Neither reports it: the machine stops and starts again from the beginning. So
+//! after answers that do not lead to a boot, the next way is tried.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use netroot_net::Mac;
 
-/// How the firmware is given its boot file.
+/// How the boot file is announced to the firmware.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Style {
-    /// Proxy: "load this file" (43.6 = 8). DHCP: file and server in the header, as if PXE
-    /// did not exist.
+    /// Proxy: "load this file" (43.6 = 8). DHCP: file and server in the header, as without
+    /// PXE.
     #[default]
     Usual,
-    /// Proxy: nothing in 43, so that the firmware asks again on port 4011. DHCP: with
-    /// option 60 and 43.6 = 8.
+    /// Proxy: no option 43, so that the firmware sends a second request to port 4011. DHCP:
+    /// with option 60 and 43.6 = 8.
     Other,
 }
 
-/// What to try with a machine.
+/// The way to boot a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Strategy {
-    /// How the firmware is given it.
+    /// How the boot file is announced.
     pub style: Style,
-    /// True for [`super::config::Loader::second`], where there is one.
+    /// True to use [`super::config::Loader::second`], if there is one.
     pub second_loader: bool,
 }
 
-/// How far a machine has come since it was last given an answer.
+/// How far a machine has come since its last DHCP answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Progress {
-    /// It was sent a boot file.
-    Told,
+    /// It has been sent the name of its boot loader.
+    Answered,
     /// It has loaded the boot loader.
     Loaded,
-    /// The boot loader has asked for its script: the strategy works.
+    /// The boot loader has requested its script: the strategy works.
     Booted,
 }
 
 #[derive(Debug, Clone)]
-struct Memory {
+struct Record {
     strategy: Strategy,
     transaction: u32,
     failures: u32,
@@ -51,67 +51,67 @@ struct Memory {
     seen: Duration,
 }
 
-/// Boots in a row that must lead to nothing before another way is tried. One may be a
-/// person who pressed Escape, or a machine switched off.
-const PATIENCE: u32 = 2;
+/// After this many consecutive failed boots another way is tried. A single failure may be a
+/// person pressing Escape, or a machine being switched off.
+const MAX_FAILURES: u32 = 2;
 
-/// The strategies of all machines seen lately.
+/// The strategies for recently seen machines.
 #[derive(Debug, Default)]
 pub struct Strategies {
-    machines: HashMap<Mac, Memory>,
-    most: usize,
+    machines: HashMap<Mac, Record>,
+    capacity: usize,
 }
 
 impl Strategies {
-    /// Remembers at most `most` machines; the one seen longest ago is forgotten first.
-    pub fn new(most: usize) -> Strategies {
+    /// Remembers at most `capacity` machines; the least recently seen is forgotten first.
+    pub fn new(capacity: usize) -> Strategies {
         Strategies {
             machines: HashMap::new(),
-            most,
+            capacity,
         }
     }
 
-    /// The strategy for firmware that asks in `transaction`. A new transaction is a new
-    /// boot, so this is where an earlier one without progress counts as failed. Do not ask
-    /// for iPXE: it is the sign that the strategy worked.
+    /// The strategy for a firmware request with this `transaction`. A new transaction is a new
+    /// boot, so an earlier one without progress now counts as failed. Do not call this for
+    /// iPXE requests: they show that the strategy worked.
     pub fn choose(&mut self, mac: Mac, transaction: u32, now: Duration) -> Strategy {
         if !self.machines.contains_key(&mac) {
             self.make_room();
         }
-        let memory = self.machines.entry(mac).or_insert(Memory {
+        let record = self.machines.entry(mac).or_insert(Record {
             strategy: Strategy::default(),
             transaction,
             failures: 0,
-            progress: Progress::Told,
+            progress: Progress::Answered,
             seen: now,
         });
-        memory.seen = now;
-        if memory.transaction != transaction {
-            memory.transaction = transaction;
-            match memory.progress {
-                Progress::Booted => memory.failures = 0,
+        record.seen = now;
+        if record.transaction != transaction {
+            record.transaction = transaction;
+            match record.progress {
+                Progress::Booted => record.failures = 0,
                 progress => {
-                    memory.failures += 1;
-                    if memory.failures >= PATIENCE {
-                        memory.failures = 0;
-                        memory.strategy = next(memory.strategy, progress);
+                    record.failures += 1;
+                    if record.failures >= MAX_FAILURES {
+                        record.failures = 0;
+                        record.strategy = next(record.strategy, progress);
                     }
                 }
             }
-            memory.progress = Progress::Told;
+            record.progress = Progress::Answered;
         }
-        memory.strategy
+        record.strategy
     }
 
-    /// The machine came this far.
+    /// Records that the machine has come this far.
     pub fn progressed(&mut self, mac: Mac, progress: Progress) {
-        if let Some(memory) = self.machines.get_mut(&mac) {
-            memory.progress = memory.progress.max(progress);
+        if let Some(record) = self.machines.get_mut(&mac) {
+            record.progress = record.progress.max(progress);
         }
     }
 
     fn make_room(&mut self) {
-        if self.machines.len() >= self.most
+        if self.machines.len() >= self.capacity
             && let Some(oldest) = self
                 .machines
                 .iter()
@@ -123,10 +123,10 @@ impl Strategies {
     }
 }
 
-/// No transfer: send the boot file in the other form. A transfer, but no script: load the other loader.
+/// Without a transfer: the other style. With a transfer but no script: the other loader.
 fn next(strategy: Strategy, progress: Progress) -> Strategy {
     match progress {
-        Progress::Told => Strategy {
+        Progress::Answered => Strategy {
             style: match strategy.style {
                 Style::Usual => Style::Other,
                 Style::Other => Style::Usual,
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn two_boots_that_end_in_the_loader_change_the_loader() {
+    fn two_boots_that_stop_in_the_loader_change_the_loader() {
         let second = Strategy {
             style: Style::Usual,
             second_loader: true,
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded() {
+    fn the_number_of_machines_is_bounded() {
         let mut strategies = Strategies::new(3);
         for n in 0..100 {
             strategies.choose(

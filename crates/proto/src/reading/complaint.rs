@@ -1,26 +1,25 @@
-//! What is wrong with a parameter, in terms that help a person to correct it.
+//! What is wrong with a parameter, in enough detail to correct it.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// One thing that a parameter (or a DHCP option with the same grammar) says and that
-/// makes no sense here.
+/// One error in a parameter, or in a DHCP option with the same grammar.
 ///
-/// Its text is one line:
+/// Displayed as one line:
 /// `ip=10.0.0.300: at position 0: expected an IPv4 address, found "10.0.0.300"; the field is taken as empty`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
-    /// The parameter's name: `ip`, `nfsroot`, or `DHCP option 17`.
+    /// The name of the parameter: `ip`, `nfsroot`, or `DHCP option 17`.
     pub parameter: Cow<'static, str>,
-    /// Its value as written; `None` for a word without `=`.
+    /// The value as written; `None` for a word without `=`.
     pub value: Option<String>,
-    /// Byte offset within the value of what is wrong: at most the value's length.
+    /// Byte offset of the error in the value: at most the value's length.
     pub position: usize,
-    /// What belongs there: "an IPv4 address".
+    /// What was expected there: "an IPv4 address".
     pub expected: Cow<'static, str>,
-    /// What is there instead; may be empty.
+    /// What was found there; empty at the end of the value.
     pub found: String,
-    /// What happens now: "the field is taken as empty".
+    /// The consequence: "the field is taken as empty".
     pub outcome: Cow<'static, str>,
 }
 
@@ -28,7 +27,7 @@ impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value = self.value.as_deref();
         match value.map(|value| excerpt(value, self.position)) {
-            // "DHCP option 17" is no parameter that anyone could write with a `=`.
+            // "DHCP option 17" is not a parameter that could be written with `=`.
             Some(value) if self.parameter.contains(' ') => {
                 write!(f, "{} \"{}\"", self.parameter, printable(&value))?;
             }
@@ -50,31 +49,31 @@ impl fmt::Display for Complaint {
 }
 
 /// The longest value that is shown in full, in characters.
-const IN_FULL: usize = 64;
-/// Of a longer one, so many are shown.
-const SHOWN: usize = 44;
-/// And so many of these stand before what is wrong.
-const BEFORE: usize = 20;
+const MAX_FULL: usize = 64;
+/// How many characters of a longer value are shown.
+const EXCERPT: usize = 44;
+/// How many of these precede the error.
+const CONTEXT_BEFORE: usize = 20;
 
-/// The part of a long value around what is wrong: one line of a console is 80 characters, and several options of one
-/// `nfsroot=` may be wrong.
+/// The part of a long value around the error: a console line has 80 characters, and one `nfsroot=` may contain
+/// several errors.
 fn excerpt(value: &str, position: usize) -> Cow<'_, str> {
-    if value.chars().count() <= IN_FULL {
+    if value.chars().count() <= MAX_FULL {
         return Cow::Borrowed(value);
     }
     let wrong = value
         .char_indices()
         .take_while(|(at, _)| *at < position)
         .count();
-    let first = wrong.saturating_sub(BEFORE);
+    let first = wrong.saturating_sub(CONTEXT_BEFORE);
     let mut rest = value.chars().skip(first);
     let start = if first > 0 { "…" } else { "" };
-    let shown: String = rest.by_ref().take(SHOWN).collect();
+    let shown: String = rest.by_ref().take(EXCERPT).collect();
     let end = if rest.next().is_some() { "…" } else { "" };
     Cow::Owned(format!("{start}{shown}{end}"))
 }
 
-/// `text` with its control characters escaped: it goes to a terminal.
+/// `text` with control characters escaped, for a terminal.
 fn printable(text: &str) -> Cow<'_, str> {
     if text.chars().any(char::is_control) {
         Cow::Owned(text.chars().flat_map(escape_control).collect())
@@ -89,7 +88,7 @@ fn escape_control(c: char) -> impl Iterator<Item = char> {
     escaped.into_iter().flatten().chain(plain)
 }
 
-/// A value that is being read, and where its complaints go.
+/// A value that is being parsed, and the list that receives its complaints.
 pub(crate) struct Reading<'a> {
     parameter: &'a str,
     value: Option<&'a str>,
@@ -97,7 +96,7 @@ pub(crate) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// Begins to read `parameter`, whose value is `value`.
+    /// Starts parsing `parameter`, whose value is `value`.
     pub(crate) fn new(
         parameter: &'a str,
         value: Option<&'a str>,
@@ -110,8 +109,8 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Notes that at byte `position` of the value `found` stands where `expected` belongs,
-    /// and what happens now.
+    /// Records that `found` was written at byte `position` of the value instead of `expected`,
+    /// and the consequence.
     pub(crate) fn complain(
         &mut self,
         position: usize,
@@ -151,7 +150,7 @@ mod tests {
         let end = shown(value.len());
         assert!(end.starts_with("…") && end.ends_with("ro,ro,"), "{end}");
         for position in 0..=value.len() + 1 {
-            assert!(shown(position).chars().count() <= IN_FULL, "{position}");
+            assert!(shown(position).chars().count() <= MAX_FULL, "{position}");
         }
         assert_eq!(excerpt("10.0.0.300", 0), "10.0.0.300");
     }

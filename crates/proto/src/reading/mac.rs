@@ -1,12 +1,12 @@
-//! Ethernet addresses in every spelling that boot loaders use.
+//! Ethernet addresses in all spellings that boot loaders use.
 
 use netroot_net::Mac;
 use thiserror::Error;
 
-/// Why a text is no Ethernet address of a NIC.
+/// Why a text is not the Ethernet address of a NIC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum MacError {
-    /// Not two hexadecimal digits where an octet belongs.
+    /// An octet is not hexadecimal, or has the wrong number of digits.
     #[error("not a hexadecimal octet")]
     Octet {
         /// Byte offset of the octet in the text.
@@ -15,17 +15,17 @@ pub enum MacError {
     /// Neither six octets nor a hardware type and six octets.
     #[error("six octets expected, {octets} found")]
     Length {
-        /// How many octets there are.
+        /// The number of octets found.
         octets: usize,
     },
-    /// All zeros, or a group address: no NIC has it.
+    /// All zeros, or a group address: no NIC has such an address.
     #[error("not the address of a NIC")]
     NotANic,
 }
 
-/// Reads an Ethernet address: `01-52-54-00-12-34-56` (hardware type first, as PXELINUX
-/// and iPXE write `BOOTIF=`), with `:` or `-` or nothing between, any case, with or
-/// without the hardware type.
+/// Parses an Ethernet address such as `01-52-54-00-12-34-56` (with the hardware type first, as
+/// PXELINUX and iPXE write `BOOTIF=`): separated by `:` or `-` or not at all, in upper or lower
+/// case, with or without the hardware type.
 pub fn read_mac(text: &str) -> Result<Mac, MacError> {
     let separated = text.contains(['-', ':']);
     let mut octets: Vec<u8> = Vec::with_capacity(7);
@@ -61,8 +61,8 @@ pub fn read_mac(text: &str) -> Result<Mac, MacError> {
     }
 }
 
-fn octet(text: &str, least_digits: usize) -> Option<u8> {
-    let digits = (least_digits..=2).contains(&text.len());
+fn octet(text: &str, min_digits: usize) -> Option<u8> {
+    let digits = (min_digits..=2).contains(&text.len());
     let hexadecimal = text.bytes().all(|b| b.is_ascii_hexdigit());
     if digits && hexadecimal {
         u8::from_str_radix(text, 16).ok()

@@ -1,11 +1,11 @@
-//! A value together with where it came from.
+//! A value and its origin.
 
 use std::fmt;
 
 /// Where a value of the plan came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Not given; this is the documented default.
+    /// Not configured; this is the documented default.
     Default,
     /// A parameter, as written: `ip=dhcp`, `ro`.
     Parameter(String),
@@ -23,14 +23,14 @@ impl fmt::Display for Origin {
 /// A value and its [`Origin`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting<T> {
-    /// What holds.
+    /// The value in effect.
     pub value: T,
     /// Where it came from.
     pub origin: Origin,
 }
 
 impl<T> Setting<T> {
-    /// The value unless a parameter sets another.
+    /// The default, in effect unless a parameter sets another value.
     pub fn default_value(value: T) -> Self {
         Self {
             value,
@@ -38,7 +38,7 @@ impl<T> Setting<T> {
         }
     }
 
-    /// A value that the parameter `text` asks for.
+    /// A value set by the parameter `text`.
     pub fn parameter(value: T, text: &str) -> Self {
         Self {
             value,

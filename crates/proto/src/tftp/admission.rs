@@ -1,21 +1,21 @@
-//! How many transfers there may be: memory and sockets are bounded, per client and in all.
+//! Limits on the number of transfers, per client and in total: they bound memory and sockets.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
-/// Why a read request starts no transfer.
+/// Why a read request does not start a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// The client sent the request again while its transfer runs: the transfer itself
-    /// answers, by its own timer. Say nothing, or the client gets two transfers.
+    /// The client repeated the request while its transfer is running. The transfer
+    /// retransmits by its own timer; send nothing, or the client gets two transfers.
     Duplicate,
-    /// The client has as many transfers as one may have.
+    /// The client has reached the limit for one client.
     ClientFull,
-    /// There are as many transfers as there may be.
+    /// The limit for all clients has been reached.
     ServerFull,
 }
 
-/// The transfers that run, by client.
+/// The running transfers, by client.
 #[derive(Debug)]
 pub struct Admission {
     per_client: usize,
@@ -25,7 +25,7 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// Allows `per_client` transfers for one address and `total` for all together.
+    /// Allows `per_client` transfers for one address and `total` in all.
     pub fn new(per_client: usize, total: usize) -> Admission {
         Admission {
             per_client,
@@ -35,7 +35,7 @@ impl Admission {
         }
     }
 
-    /// Lets a read request from `client` in, until [`Admission::leave`].
+    /// Admits a read request from `client`, until [`Admission::leave`].
     pub fn enter(&mut self, client: SocketAddr) -> Result<(), Refusal> {
         let ports = self
             .running
@@ -58,7 +58,7 @@ impl Admission {
         Ok(())
     }
 
-    /// The transfer of `client` has ended.
+    /// Removes a transfer of `client` that has ended.
     pub fn leave(&mut self, client: SocketAddr) {
         let Some(ports) = self.running.get_mut(&client.ip()) else {
             return;
@@ -71,7 +71,7 @@ impl Admission {
         }
     }
 
-    /// Transfers that run now.
+    /// The number of running transfers.
     pub fn running(&self) -> usize {
         self.count
     }
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_sent_twice_starts_one_transfer() {
+    fn a_repeated_request_starts_one_transfer_and_the_limits_hold() {
         let mut admission = Admission::new(2, 3);
         let peer = |host: u8, port| SocketAddr::from(([10, 0, 0, host], port));
         assert_eq!(admission.enter(peer(1, 2000)), Ok(()));

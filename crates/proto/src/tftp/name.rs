@@ -1,38 +1,38 @@
-//! A client's file name made a path that can be looked up.
+//! Normalizes the file name in a client's request to a path that can be looked up.
 
 use thiserror::Error;
 
-/// Longest name that is looked up, in bytes. `file` holds 128, a URL path some more.
-const LONGEST: usize = 1024;
+/// The longest name that is looked up, in bytes. The `file` field holds 128, a URL path somewhat more.
+const MAX_LENGTH: usize = 1024;
 
-/// Why a name is not looked up.
+/// Why a name is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NameError {
-    /// Nothing is left of it.
+    /// Nothing remains after normalizing.
     #[error("the name is empty")]
     Empty,
-    /// It is longer than any file served.
-    #[error("the name has {len} bytes; {LONGEST} is the most")]
+    /// It is longer than the name of any served file.
+    #[error("the name has {len} bytes; at most {MAX_LENGTH} are allowed")]
     TooLong {
         /// Its length in bytes.
         len: usize,
     },
-    /// A `..` would leave the directory served.
-    #[error("the name has a `..` in it")]
-    Climbs,
+    /// A `..` could leave the served directory.
+    #[error("the name contains `..`")]
+    ParentDirectory,
     /// Control characters, or bytes that are not UTF-8.
-    #[error("the name has bytes in it that no served name has")]
+    #[error("the name contains control characters or is not UTF-8")]
     NotText,
 }
 
-/// Makes a relative path of a name as firmware spells it: a `\` counts as `/` (EDK2, Windows
-/// habits), leading, doubled and final slashes and `.` go away. `..` is refused and
-/// not resolved, so no clever nesting can leave the directory.
-pub fn normalise(name: &[u8]) -> Result<String, NameError> {
-    if name.len() > LONGEST {
+/// Makes a relative path of a name as firmware spells it: `\` counts as `/` (as EDK2 and
+/// Windows write it); leading, doubled and trailing slashes and `.` are removed. `..` is refused
+/// rather than resolved, so that no combination can leave the directory.
+pub fn normalize(name: &[u8]) -> Result<String, NameError> {
+    if name.len() > MAX_LENGTH {
         return Err(NameError::TooLong { len: name.len() });
     }
-    // Some BIOS ROMs take option 67's successor, the end option, for part of the name.
+    // Some BIOS ROMs take the end option that follows option 67 for part of the name.
     let name = name.strip_suffix(&[0xff]).unwrap_or(name);
     let text = str::from_utf8(name).map_err(|_| NameError::NotText)?;
     if text.chars().any(char::is_control) {
@@ -42,7 +42,7 @@ pub fn normalise(name: &[u8]) -> Result<String, NameError> {
     for part in text.split(['/', '\\']) {
         match part {
             "" | "." => {}
-            ".." => return Err(NameError::Climbs),
+            ".." => return Err(NameError::ParentDirectory),
             part => {
                 if !path.is_empty() {
                     path.push('/');
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn firmware_spellings_name_the_same_file() {
+    fn all_firmware_spellings_name_the_same_file() {
         for name in [
             "a/b.efi",
             "/a/b.efi",
@@ -72,9 +72,9 @@ mod tests {
             "./a/./b.efi",
             "a\\b.efi/",
         ] {
-            assert_eq!(normalise(name.as_bytes()), Ok("a/b.efi".into()), "{name}");
+            assert_eq!(normalize(name.as_bytes()), Ok("a/b.efi".into()), "{name}");
         }
-        assert_eq!(normalise(b"undionly.kpxe\xff"), Ok("undionly.kpxe".into()));
+        assert_eq!(normalize(b"undionly.kpxe\xff"), Ok("undionly.kpxe".into()));
     }
 
     #[test]
@@ -88,18 +88,22 @@ mod tests {
             "\\..\\..\\x",
             "a/..",
         ] {
-            assert_eq!(normalise(name.as_bytes()), Err(NameError::Climbs), "{name}");
+            assert_eq!(
+                normalize(name.as_bytes()),
+                Err(NameError::ParentDirectory),
+                "{name}"
+            );
         }
-        assert_eq!(normalise(b"..a/b..c/..."), Ok("..a/b..c/...".into()));
+        assert_eq!(normalize(b"..a/b..c/..."), Ok("..a/b..c/...".into()));
     }
 
     #[test]
     fn names_that_are_not_text_are_refused() {
-        assert_eq!(normalise(b"a\nb"), Err(NameError::NotText));
-        assert_eq!(normalise(b"a\xffb"), Err(NameError::NotText));
-        assert_eq!(normalise(b"///"), Err(NameError::Empty));
+        assert_eq!(normalize(b"a\nb"), Err(NameError::NotText));
+        assert_eq!(normalize(b"a\xffb"), Err(NameError::NotText));
+        assert_eq!(normalize(b"///"), Err(NameError::Empty));
         assert_eq!(
-            normalise(&[b'a'; 2000]),
+            normalize(&[b'a'; 2000]),
             Err(NameError::TooLong { len: 2000 })
         );
     }

@@ -1,34 +1,34 @@
-//! Which options a transfer gets (RFC 2347, 2348, 2349, 7440).
+//! Option negotiation (RFC 2347, 2348, 2349, 7440).
 //!
-//! The answer holds only what was asked for, and no value above the asked one: EDK2 and
-//! iPXE end the transfer otherwise. A value that makes no sense is left unanswered, which
-//! means the default.
+//! The answer contains only requested options, and no value above the requested one: EDK2 and
+//! iPXE abort the transfer otherwise. An option with an invalid value is left out of the
+//! answer, which means the default.
 
 use std::time::Duration;
 
 use super::packet::ReadRequest;
 
-/// What this server grants at most.
+/// The most that this server grants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Longest block in bytes, such that no datagram is fragmented.
+    /// The largest block in bytes, such that no datagram is fragmented.
     pub block_size: u16,
-    /// Most blocks sent before an ACK is waited for.
+    /// The most blocks sent before waiting for an ACK.
     pub window: u16,
-    /// Pause before a block is sent again, until the client's pace is known.
+    /// The retransmission timeout until a round trip has been measured.
     pub timeout: Duration,
-    /// How often in a row one window is sent again before the transfer is given up.
+    /// How many times in a row a window is retransmitted before the transfer is aborted.
     pub retries: u32,
 }
 
-/// IPv4 header, UDP header, TFTP's own four bytes.
+/// The IPv4 header, the UDP header and the four bytes of the TFTP header.
 const HEADERS: u16 = 20 + 8 + 4;
 /// The block size without the option (RFC 1350).
 pub const DEFAULT_BLOCK_SIZE: u16 = 512;
 
 impl Limits {
-    /// Blocks that fit the interface's MTU: 1468 bytes for 1500, which is also what EDK2
-    /// asks for. A fragment lost is a block lost, and firmware reassembles badly.
+    /// Limits with blocks that fit the interface's MTU: 1468 bytes for 1500, which is also what
+    /// EDK2 requests. One lost fragment loses the block, and firmware is bad at reassembly.
     pub fn for_mtu(mtu: u16) -> Limits {
         Limits {
             block_size: mtu.saturating_sub(HEADERS).clamp(DEFAULT_BLOCK_SIZE, 65464),
@@ -39,21 +39,21 @@ impl Limits {
     }
 }
 
-/// The values a transfer runs with.
+/// The negotiated values of a transfer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agreement {
     /// Bytes in every block but the last.
     pub block_size: u16,
-    /// Blocks before an ACK.
+    /// Blocks per ACK.
     pub window: u16,
-    /// Pause before a block is sent again, if the client set it.
+    /// The retransmission timeout, if the client set it.
     pub timeout: Option<Duration>,
-    /// What the OACK says, in the client's order; empty means that there is no OACK.
+    /// The options of the OACK, in the client's order; if empty, no OACK is sent.
     pub answer: Vec<(String, String)>,
 }
 
-/// Weighs a request's options for a file of `size` bytes.
-pub fn agree(request: &ReadRequest, size: u64, limits: &Limits) -> Agreement {
+/// Negotiates a request's options for a file of `size` bytes.
+pub fn negotiate(request: &ReadRequest, size: u64, limits: &Limits) -> Agreement {
     let mut agreed = Agreement {
         block_size: DEFAULT_BLOCK_SIZE,
         window: 1,
@@ -61,29 +61,29 @@ pub fn agree(request: &ReadRequest, size: u64, limits: &Limits) -> Agreement {
         answer: Vec::new(),
     };
     for (at, (name, value)) in request.options.iter().enumerate() {
-        // Of an option sent twice the first counts, sensible or not.
+        // Of a repeated option only the first counts, valid or not.
         let mut earlier = request.options.iter().take(at);
         if earlier.any(|(known, _)| known.eq_ignore_ascii_case(name)) {
             continue;
         }
-        let Ok(asked) = value.trim().parse::<u64>() else {
+        let Ok(requested) = value.trim().parse::<u64>() else {
             continue;
         };
         let granted = match name.to_ascii_lowercase().as_str() {
-            "blksize" if (8..=65464).contains(&asked) => {
-                agreed.block_size = at_most(asked, limits.block_size);
+            "blksize" if (8..=65464).contains(&requested) => {
+                agreed.block_size = at_most(requested, limits.block_size);
                 u64::from(agreed.block_size)
             }
-            "windowsize" if (1..=65535).contains(&asked) => {
-                agreed.window = at_most(asked, limits.window.max(1));
+            "windowsize" if (1..=65535).contains(&requested) => {
+                agreed.window = at_most(requested, limits.window.max(1));
                 u64::from(agreed.window)
             }
-            // RFC 2349: seconds, to be granted as asked or not at all.
-            "timeout" if (1..=255).contains(&asked) => {
-                agreed.timeout = Some(Duration::from_secs(asked));
-                asked
+            // RFC 2349: in seconds, to be granted as requested or not at all.
+            "timeout" if (1..=255).contains(&requested) => {
+                agreed.timeout = Some(Duration::from_secs(requested));
+                requested
             }
-            // The client sends 0, or any number; the answer is the size.
+            // The client sends 0 or any other number; the answer is the size.
             "tsize" => size,
             _ => continue,
         };
@@ -92,8 +92,8 @@ pub fn agree(request: &ReadRequest, size: u64, limits: &Limits) -> Agreement {
     agreed
 }
 
-fn at_most(asked: u64, limit: u16) -> u16 {
-    u16::try_from(asked).unwrap_or(u16::MAX).min(limit)
+fn at_most(requested: u64, limit: u16) -> u16 {
+    u16::try_from(requested).unwrap_or(u16::MAX).min(limit)
 }
 
 #[cfg(test)]
@@ -111,7 +111,7 @@ mod tests {
             mode: Mode::Octet,
             options,
         };
-        let agreed = agree(&request, 1_000_000, &Limits::for_mtu(1500));
+        let agreed = negotiate(&request, 1_000_000, &Limits::for_mtu(1500));
         agreed
             .answer
             .iter()
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_asked_is_answered_and_never_more() {
+    fn only_requested_options_are_answered_and_never_with_more() {
         assert_eq!(
             answer(&[("tsize", "0"), ("blksize", "1468"), ("windowsize", "4")]),
             ["tsize=1000000", "blksize=1468", "windowsize=4"]

@@ -1,4 +1,4 @@
-//! What became of a datagram, and of a whole transfer.
+//! The result of handling a datagram, and of a whole transfer.
 
 use std::io;
 
@@ -9,11 +9,11 @@ use super::packet::PacketError;
 pub enum Outcome {
     /// The client has acknowledged every block.
     Complete,
-    /// Every block was sent, but the last ACK never came. Some ROMs jump into the file
-    /// without sending it, so this is mostly a success.
+    /// Every block was sent, but the last ACK never arrived. Some ROMs start the file without
+    /// sending it, so this is usually a success.
     LastAckMissing,
-    /// The client sent an ERROR after the OACK and before any data: it only wanted to know
-    /// the size. EDK2 does so with code 8, "User aborted", and asks anew.
+    /// The client sent an ERROR after the OACK and before any data: it only wanted the file's
+    /// size. EDK2 does so with code 8, "User aborted", and sends a new request.
     SizeLearned,
     /// The client sent an ERROR.
     Aborted {
@@ -22,31 +22,31 @@ pub enum Outcome {
         /// The client's text, without control characters.
         message: String,
     },
-    /// The client fell silent; an ERROR was sent.
+    /// The client stopped answering; an ERROR was sent.
     TimedOut,
     /// The file could not be read; an ERROR was sent.
     ReadFailed(io::ErrorKind),
 }
 
-/// What a datagram did.
+/// The effect of a datagram.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Handled {
-    /// It moved the transfer on, or ended it.
+    /// It advanced or ended the transfer.
     Progress,
-    /// Nothing: see the reason. Nothing is sent because of it.
+    /// None, for this reason. Nothing is sent in response.
     Ignored(Ignored),
 }
 
-/// Why a datagram did nothing.
+/// Why a datagram was ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ignored {
-    /// It acknowledges what was acknowledged last.
+    /// It repeats the last ACK.
     DuplicateAck,
-    /// It acknowledges something that is not in flight.
+    /// It acknowledges a block that is not in flight.
     StaleAck,
-    /// It is TFTP, but nothing that a reading client sends.
+    /// A TFTP packet that a reading client does not send.
     Unexpected,
-    /// It is no TFTP.
+    /// Not a TFTP packet.
     NotTftp(PacketError),
     /// The transfer has ended.
     Ended,

@@ -2,10 +2,10 @@
 
 use thiserror::Error;
 
-/// Most options that are looked at in one request. Real clients send four.
-const MOST_OPTIONS: usize = 16;
+/// The most options read from one request. Real clients send four.
+const MAX_OPTIONS: usize = 16;
 
-/// A datagram, borrowing its data and texts.
+/// A TFTP packet, borrowing its data and texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Packet<'a> {
     /// RRQ: the client wants to read.
@@ -14,33 +14,33 @@ pub enum Packet<'a> {
     Write,
     /// DATA.
     Data {
-        /// Counts from 1 and rolls over to 0.
+        /// The block number, from 1; rolls over to 0.
         block: u16,
-        /// Shorter than the block size in the last block.
+        /// The data; shorter than the block size in the last block.
         payload: &'a [u8],
     },
     /// ACK.
     Ack {
-        /// The last block that came in order.
+        /// The last block received in order.
         block: u16,
     },
     /// ERROR; ends the transfer.
     Error {
-        /// See [`ErrorCode`]; any number may come.
+        /// See [`ErrorCode`]; a client may send any number.
         code: u16,
-        /// For a person.
+        /// A human-readable message.
         message: &'a [u8],
     },
-    /// OACK: the options granted, in the client's spelling and order.
+    /// OACK: the granted options, in the client's spelling and order.
     OptionAck(Vec<(String, String)>),
 }
 
-/// A read request, as it came.
+/// A read request, as received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadRequest {
-    /// The name, any bytes: see [`super::name::normalise`].
+    /// The file name, any bytes: see [`super::name::normalize`].
     pub name: Vec<u8>,
-    /// How the file is to be sent.
+    /// The transfer mode.
     pub mode: Mode,
     /// Options in the client's spelling and order; at most 16.
     pub options: Vec<(String, String)>,
@@ -49,18 +49,18 @@ pub struct ReadRequest {
 /// A transfer's mode (RFC 1350 §1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Bytes as they are: the only mode that a boot uses.
+    /// Unchanged bytes: the only mode used for booting.
     Octet,
-    /// Text with line ends translated.
+    /// Text with translated line endings.
     Netascii,
-    /// `mail`, obsolete, or a word that no RFC knows.
+    /// `mail`, which is obsolete, or a mode that no RFC defines.
     Other,
 }
 
 /// The error codes this server sends (RFC 1350 §5, RFC 2347).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCode {
-    /// Anything else; the message says what.
+    /// Any other error; see the message.
     Undefined = 0,
     /// File not found.
     NotFound = 1,
@@ -68,29 +68,29 @@ pub enum ErrorCode {
     AccessViolation = 2,
     /// Illegal TFTP operation.
     IllegalOperation = 4,
-    /// What EDK2 sends after it has learned a file's size: "User aborted".
+    /// Sent by EDK2 once it knows a file's size: "User aborted".
     OptionsRefused = 8,
 }
 
-/// Why a datagram is no TFTP.
+/// Why a datagram is not a TFTP packet.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PacketError {
     /// Fewer bytes than the operation needs.
     #[error("{len} bytes are too few for TFTP operation {operation}")]
     TooShort {
-        /// The operation, 0 if not even that was there.
+        /// The operation; 0 if it is missing too.
         operation: u16,
-        /// Bytes that came.
+        /// Bytes received.
         len: usize,
     },
-    /// No operation of TFTP.
-    #[error("{operation} is no TFTP operation")]
+    /// An operation that TFTP does not have.
+    #[error("{operation} is not a TFTP operation")]
     UnknownOperation {
         /// The number found.
         operation: u16,
     },
     /// A read request without a name, or without a mode.
-    #[error("a read request without {missing}")]
+    #[error("the read request lacks {missing}")]
     Incomplete {
         /// What is missing.
         missing: &'static str,
@@ -105,7 +105,7 @@ const ERROR: u16 = 5;
 const OPTION_ACK: u16 = 6;
 
 impl<'a> Packet<'a> {
-    /// Reads a datagram.
+    /// Decodes a datagram.
     pub fn decode(datagram: &'a [u8]) -> Result<Packet<'a>, PacketError> {
         let short = |operation| PacketError::TooShort {
             operation,
@@ -132,14 +132,14 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// Writes the datagram.
+    /// Encodes the packet.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.encode_into(&mut bytes);
         bytes
     }
 
-    /// Writes the datagram over what `bytes` held, keeping its memory.
+    /// Encodes the packet into `bytes`, replacing its contents and reusing its memory.
     pub fn encode_into(&self, bytes: &mut Vec<u8>) {
         bytes.clear();
         let mut put = |part: &[u8]| bytes.extend_from_slice(part);
@@ -154,7 +154,7 @@ impl<'a> Packet<'a> {
                 });
                 put(&option_bytes(&request.options));
             }
-            // Names nothing, since this server only ever refuses to be written to.
+            // With an empty name: this server refuses every write.
             Packet::Write => put(&[0, 2, 0, b'o', b'c', b't', b'e', b't', 0]),
             Packet::Data { block, payload } => {
                 put(&DATA.to_be_bytes());
@@ -178,7 +178,7 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// An ERROR of ours.
+    /// An ERROR from this server.
     pub fn error(code: ErrorCode, message: &'a str) -> Packet<'a> {
         Packet::Error {
             code: code as u16,
@@ -186,8 +186,8 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// The answer to a name that is not served. shim and GRUB ask for several files that
-    /// need not exist, and wait for this before they go on.
+    /// The answer to a request for a file that is not served. shim and GRUB request several
+    /// optional files and wait for this answer before they continue.
     pub fn not_found() -> Packet<'static> {
         Packet::error(ErrorCode::NotFound, "File not found")
     }
@@ -222,7 +222,7 @@ impl ReadRequest {
         })
     }
 
-    /// The value of an option; names compare without case (RFC 2347).
+    /// The value of an option; names are case-insensitive (RFC 2347).
     pub fn option(&self, name: &str) -> Option<&str> {
         let found = self
             .options
@@ -237,8 +237,8 @@ fn word(bytes: &[u8]) -> Option<(u16, &[u8])> {
     Some((u16::from_be_bytes(*word), rest))
 }
 
-/// The zero-terminated strings of a request. The last zero may be missing: some ROMs
-/// count without it.
+/// The null-terminated strings of a request. The last null may be missing: some ROMs
+/// omit it.
 fn strings(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes
         .strip_suffix(&[0])
@@ -246,12 +246,12 @@ fn strings(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
         .split(|byte| *byte == 0)
 }
 
-/// Names and values in pairs; a name without a value is dropped, as is a pair that is not
-/// ASCII, which no option of any RFC is.
+/// Pairs of names and values. A name without a value is dropped, and so is a pair that is not
+/// ASCII: all options defined by RFCs are.
 fn options<'a>(strings: &mut impl Iterator<Item = &'a [u8]>) -> Vec<(String, String)> {
     let mut options = Vec::new();
     while let (Some(name), Some(value)) = (strings.next(), strings.next()) {
-        if options.len() == MOST_OPTIONS {
+        if options.len() == MAX_OPTIONS {
             break;
         }
         let text = |bytes: &[u8]| {
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn the_read_request_of_ovmf_is_read() {
+    fn the_read_request_of_ovmf_is_decoded() {
         let bytes = b"\x00\x01snponly.efi\0octet\0tsize\x000\0blksize\x001468\0windowsize\x004\0";
         let expected = read(&[("tsize", "0"), ("blksize", "1468"), ("windowsize", "4")]);
         assert_eq!(Packet::decode(bytes), Ok(expected.clone()));
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_its_last_zero_or_with_an_odd_option_is_read() {
+    fn a_missing_last_null_and_an_option_without_a_value_are_accepted() {
         assert_eq!(Packet::decode(b"\x00\x01snponly.efi\0OCTET"), Ok(read(&[])));
         let odd = b"\x00\x01snponly.efi\0octet\0tsize\x000\0blksize";
         assert_eq!(Packet::decode(odd), Ok(read(&[("tsize", "0")])));
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_with_a_thousand_options_keeps_sixteen() {
+    fn at_most_sixteen_options_are_kept() {
         let mut bytes = b"\x00\x01a\0octet\0".to_vec();
         for _ in 0..1000 {
             bytes.extend_from_slice(b"x\0y\0");
@@ -350,6 +350,6 @@ mod tests {
         let Ok(Packet::Read(request)) = Packet::decode(&bytes) else {
             panic!("no read request")
         };
-        assert_eq!(request.options.len(), MOST_OPTIONS);
+        assert_eq!(request.options.len(), MAX_OPTIONS);
     }
 }

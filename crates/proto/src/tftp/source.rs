@@ -1,13 +1,13 @@
-//! Where a transfer's bytes come from.
+//! The data source of a transfer.
 
 use std::io;
 
-/// Where a transfer's bytes come from: a file, or something made in memory.
+/// The data source of a transfer: a file, or something generated in memory.
 pub trait Source {
-    /// How many bytes there are. Asked once, when the transfer starts.
+    /// The size in bytes. Called once, when the transfer starts.
     fn size(&self) -> u64;
-    /// Fills `into` from `offset`. Fewer bytes than asked for are an error: the file
-    /// shrank, and there is no other way to tell the client.
+    /// Fills `into` from `offset`. A short read is an error: the file shrank, and there is no
+    /// other way to tell the client.
     fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<()>;
 }
 

@@ -1,42 +1,41 @@
-//! One file on its way to one client. See [`super`] for how to drive it.
+//! Sending one file to one client. See [`super`] for how to drive it.
 //!
-//! The window that a client counts is kept as agreed. What is halved when a window
-//! has to be sent again is the *burst*: how much of the window leaves at once, with a
-//! pause before the next burst. A window of 16 blocks of 8 KiB overflows a receiver's
-//! buffer in the same place each time, which stalled two other servers for good; a
-//! smaller window would not help, since the client's ACK comes only when its own count is
-//! full (RFC 7440 §4).
+//! The negotiated window never changes. When a window has to be retransmitted, the *burst* is
+//! halved: the part of the window that is sent at once, with a pause before the next burst. A
+//! window of 16 blocks of 8 KiB overflows a receiver's buffer at the same block each time,
+//! which stalled two other servers permanently; a smaller window would not help, since the
+//! client sends its ACK only after a full window (RFC 7440 §4).
 //!
-//! A repeated ACK is never answered (the Sorcerer's Apprentice: each answer would double
-//! the rest of the transfer). An ACK inside the window says that the block after it was
-//! lost, and is answered from there at once, which is new data for the client.
+//! A duplicate ACK is never answered (the Sorcerer's Apprentice bug: each answer would double
+//! the rest of the transfer). An ACK inside the window means that the block after it was
+//! lost; sending resumes there at once, which is new data for the client.
 
 use std::io;
 use std::time::Duration;
 
-use super::negotiate::{Agreement, Limits, agree};
+use super::negotiate::{Agreement, Limits, negotiate};
 use super::packet::{ErrorCode, Mode, Packet, ReadRequest};
 
 pub use super::outcome::{Handled, Ignored, Outcome};
 pub use super::source::Source;
 
-/// Pause between two bursts of a window whose sending was halved.
+/// Pause between two bursts of a window after the burst was halved.
 const BURST_PAUSE: Duration = Duration::from_millis(2);
-/// Windows in a row without a loss after which a burst is doubled again.
+/// After this many consecutive windows without loss the burst is doubled again.
 const CLEAN_WINDOWS: u32 = 4;
-/// Bounds of the measured pause before a block is sent again.
-const SHORTEST_TIMEOUT: Duration = Duration::from_millis(200);
-/// Longer than a client's own five seconds: atftp answers a block that comes twice only
-/// once, then waits for that much silence before it sends its ACK again.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(7);
+/// The shortest measured retransmission timeout.
+const MIN_TIMEOUT: Duration = Duration::from_millis(200);
+/// The longest retransmission timeout. Longer than a client's own five seconds: atftp answers
+/// a duplicate block only once, then waits that long in silence before it repeats its ACK.
+const MAX_TIMEOUT: Duration = Duration::from_secs(7);
 /// How much of an ERROR's text is kept, in characters.
-const LONGEST_MESSAGE: usize = 120;
+const MAX_MESSAGE: usize = 120;
 
 #[derive(Debug, PartialEq, Eq)]
 enum Phase {
-    /// The OACK waits for ACK 0.
+    /// Waiting for ACK 0 in answer to the OACK.
     Options { sent: bool },
-    /// Blocks are on their way.
+    /// Sending blocks.
     Data,
 }
 
@@ -48,33 +47,33 @@ pub struct Transfer<S> {
     agreed: Agreement,
     limits: Limits,
     phase: Phase,
-    /// Blocks in all; the last is shorter than the others and may be empty.
+    /// Number of blocks; the last is shorter than the others and may be empty.
     blocks: u64,
-    /// Blocks acknowledged.
+    /// Number of blocks acknowledged.
     acked: u64,
     /// The next block to send, from 1.
     next: u64,
     /// The highest block ever sent.
     highest: u64,
-    /// The last block that may leave before the next burst.
+    /// The last block of the current burst.
     burst_end: u64,
     burst: u64,
     burst_at: Option<Duration>,
     clean_windows: u32,
     deadline: Duration,
     retries: u32,
-    /// Since when the ACK is timed; `None` after a repetition, whose ACK could belong to
-    /// either copy (Karn's rule).
+    /// When the round trip measurement began; `None` after a retransmission, whose ACK could
+    /// belong to either copy (Karn's algorithm).
     timed_since: Option<Duration>,
     round_trip: Option<Duration>,
-    repeated: u64,
-    final_packet: Option<Packet<'static>>,
+    retransmitted: u64,
+    final_error: Option<Packet<'static>>,
     outcome: Option<Outcome>,
 }
 
 impl<S: Source> Transfer<S> {
-    /// Starts to answer a read request. The error is the ERROR to send instead: only
-    /// mode `octet` is served.
+    /// Starts the transfer for a read request. The error is the ERROR packet to send instead:
+    /// only mode `octet` is served.
     pub fn start(
         request: &ReadRequest,
         source: S,
@@ -88,7 +87,7 @@ impl<S: Source> Transfer<S> {
             ));
         }
         let size = source.size();
-        let agreed = agree(request, size, limits);
+        let agreed = negotiate(request, size, limits);
         let window = u64::from(agreed.window);
         let mut transfer = Transfer {
             blocks: size / u64::from(agreed.block_size.max(1)) + 1,
@@ -112,15 +111,15 @@ impl<S: Source> Transfer<S> {
             retries: 0,
             timed_since: None,
             round_trip: None,
-            repeated: 0,
-            final_packet: None,
+            retransmitted: 0,
+            final_error: None,
             outcome: None,
         };
         transfer.open_window(now);
         Ok(transfer)
     }
 
-    /// Takes a datagram that the client sent to this transfer's port.
+    /// Handles a datagram that the client sent to this transfer's port.
     pub fn handle(&mut self, datagram: &[u8], now: Duration) -> Handled {
         if self.outcome.is_some() {
             return Handled::Ignored(Ignored::Ended);
@@ -147,8 +146,8 @@ impl<S: Source> Transfer<S> {
             self.open_window(now);
             return Handled::Progress;
         }
-        // Block numbers are 16 bits and roll over to 0; what they mean follows from what
-        // is in flight, which is never 65536 blocks.
+        // Block numbers have 16 bits and roll over to 0. Fewer than 65536 blocks are ever in
+        // flight, so they are unambiguous.
         let forward = u64::from(block.wrapping_sub(low_word(self.acked)));
         if forward == 0 {
             return Handled::Ignored(Ignored::DuplicateAck);
@@ -163,7 +162,7 @@ impl<S: Source> Transfer<S> {
         }
         if self.acked + 1 < self.next {
             self.slow_down();
-            self.repeated += self.next - (self.acked + 1);
+            self.retransmitted += self.next - (self.acked + 1);
             self.timed_since = None;
         } else {
             self.speed_up();
@@ -183,15 +182,15 @@ impl<S: Source> Transfer<S> {
         let message = message
             .chars()
             .filter(|c| !c.is_control())
-            .take(LONGEST_MESSAGE)
+            .take(MAX_MESSAGE)
             .collect();
         Outcome::Aborted { code, message }
     }
 
-    /// Writes the next datagram to send into `datagram`; false if there is none now.
+    /// Writes the next datagram to send into `datagram`; false if there is nothing to send now.
     pub fn poll_transmit(&mut self, datagram: &mut Vec<u8>) -> bool {
-        if let Some(final_packet) = self.final_packet.take() {
-            final_packet.encode_into(datagram);
+        if let Some(final_error) = self.final_error.take() {
+            final_error.encode_into(datagram);
             return true;
         }
         if self.outcome.is_some() {
@@ -201,7 +200,7 @@ impl<S: Source> Transfer<S> {
             if std::mem::replace(sent, true) {
                 return false;
             }
-            // The clone is of a few short strings, once per transfer.
+            // Clones a few short strings, once per transfer.
             Packet::OptionAck(self.agreed.answer.clone()).encode_into(datagram);
             return true;
         }
@@ -246,7 +245,7 @@ impl<S: Source> Transfer<S> {
         )
     }
 
-    /// Time has passed. Harmless when called early.
+    /// Handles the passing of time. Harmless when called early.
     pub fn handle_timeout(&mut self, now: Duration) {
         if self.outcome.is_some() {
             return;
@@ -256,11 +255,11 @@ impl<S: Source> Transfer<S> {
             self.burst_at = (self.burst_end < self.window_end()).then(|| now + BURST_PAUSE);
             self.deadline = now + self.timeout();
         } else if self.deadline <= now {
-            self.repeat(now);
+            self.retransmit(now);
         }
     }
 
-    fn repeat(&mut self, now: Duration) {
+    fn retransmit(&mut self, now: Duration) {
         self.retries += 1;
         if self.retries > self.limits.retries {
             let all_sent = self.phase == Phase::Data && self.highest == self.blocks;
@@ -269,14 +268,14 @@ impl<S: Source> Transfer<S> {
             } else {
                 Outcome::TimedOut
             });
-            self.final_packet = Some(Packet::error(ErrorCode::Undefined, "No acknowledgement"));
+            self.final_error = Some(Packet::error(ErrorCode::Undefined, "No acknowledgement"));
             return;
         }
         match &mut self.phase {
             Phase::Options { sent } => *sent = false,
             Phase::Data => {
                 self.slow_down();
-                self.repeated += self.next - (self.acked + 1);
+                self.retransmitted += self.next - (self.acked + 1);
                 self.next = self.acked + 1;
             }
         }
@@ -288,7 +287,7 @@ impl<S: Source> Transfer<S> {
         self.blocks.min(self.acked + u64::from(self.agreed.window))
     }
 
-    /// Allows the first burst after the last ACK, and starts the clock on it.
+    /// Starts the first burst after the last ACK, and its timers.
     fn open_window(&mut self, now: Duration) {
         self.burst_end = self.window_end().min(self.acked + self.burst);
         self.burst_at = (self.phase == Phase::Data && self.burst_end < self.window_end())
@@ -321,20 +320,20 @@ impl<S: Source> Transfer<S> {
         );
     }
 
-    /// The client's `timeout`, else four measured round trips; doubled with each repetition.
+    /// The client's `timeout`, else four measured round trips, doubled with each retransmission.
     fn timeout(&self) -> Duration {
-        if let Some(asked) = self.agreed.timeout {
-            return asked;
+        if let Some(requested) = self.agreed.timeout {
+            return requested;
         }
         let base = self.round_trip.map_or(self.limits.timeout, |round_trip| {
-            (round_trip * 4).clamp(SHORTEST_TIMEOUT, LONGEST_TIMEOUT)
+            (round_trip * 4).clamp(MIN_TIMEOUT, MAX_TIMEOUT)
         });
-        let longest = LONGEST_TIMEOUT.max(self.limits.timeout);
+        let longest = MAX_TIMEOUT.max(self.limits.timeout);
         base.saturating_mul(1 << self.retries.min(8)).min(longest)
     }
 
-    /// How the transfer ended; `None` while it runs. Send what
-    /// [`Transfer::poll_transmit`] still has before closing the socket.
+    /// How the transfer ended; `None` while it runs. Send the datagrams that
+    /// [`Transfer::poll_transmit`] still returns before closing the socket.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.outcome.as_ref()
     }
@@ -345,23 +344,23 @@ impl<S: Source> Transfer<S> {
             .min(self.acked * u64::from(self.agreed.block_size))
     }
 
-    /// Bytes of the whole file.
+    /// The size of the file in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Blocks that had to be sent again.
-    pub fn blocks_repeated(&self) -> u64 {
-        self.repeated
+    /// The number of retransmitted blocks.
+    pub fn blocks_retransmitted(&self) -> u64 {
+        self.retransmitted
     }
 
-    /// The options in force.
+    /// The negotiated options.
     pub fn agreement(&self) -> &Agreement {
         &self.agreed
     }
 }
 
-/// The low 16 bits: a block's number on the wire.
+/// The low 16 bits: the block number as sent.
 fn low_word(block: u64) -> u16 {
     let [.., high, low] = block.to_be_bytes();
     u16::from_be_bytes([high, low])

@@ -1,4 +1,4 @@
-//! Transcripts: what the client says, and every datagram that leaves because of it.
+//! Transcripts: what the client sends, and every datagram sent in response.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn start(size: usize, options: &[(&str, &str)]) -> Transfer<Vec<u8>> {
     Transfer::start(&request(options), vec![7; size], &limits, Duration::ZERO).unwrap()
 }
 
-/// Everything that leaves now, in short: `oack tsize=3`, `3:512` (block 3, 512 bytes).
+/// All datagrams sent now, abbreviated: `oack tsize=3`, `3:512` (block 3, 512 bytes).
 fn sent<S: Source>(transfer: &mut Transfer<S>) -> Vec<String> {
     let mut datagram = Vec::new();
     let mut out = Vec::new();
@@ -45,7 +45,7 @@ fn ack(block: u16) -> Vec<u8> {
 }
 
 #[test]
-fn without_options_the_first_block_is_the_answer_and_the_short_block_is_the_last() {
+fn without_options_the_answer_is_block_1_and_a_short_block_ends_the_file() {
     let mut t = start(1030, &[]);
     assert_eq!(sent(&mut t), ["1:512"]);
     assert_eq!(t.handle(&ack(1), SECOND), Handled::Progress);
@@ -93,7 +93,7 @@ fn ovmf_learns_the_size_aborts_and_asks_again() {
 }
 
 #[test]
-fn a_repeated_ack_is_never_answered() {
+fn a_duplicate_ack_is_never_answered() {
     let mut t = start(5000, &[]);
     sent(&mut t);
     t.handle(&ack(1), SECOND);
@@ -123,16 +123,16 @@ fn an_ack_inside_the_window_resumes_after_the_gap_with_half_the_burst() {
     assert_eq!(sent(&mut t).len(), 8);
     t.handle(&ack(3), SECOND);
     assert_eq!(sent(&mut t), ["4:512", "5:512", "6:512", "7:512"]);
-    // The rest of the window follows by the clock, without an ACK.
+    // The rest of the window follows after the pause, without an ACK.
     let pause = t.poll_timeout().unwrap();
     assert_eq!(pause, SECOND + BURST_PAUSE);
     t.handle_timeout(pause);
     assert_eq!(sent(&mut t), ["8:512", "9:512", "10:512", "11:512"]);
-    assert_eq!(t.blocks_repeated(), 5);
+    assert_eq!(t.blocks_retransmitted(), 5);
 }
 
 #[test]
-fn silence_repeats_the_window_then_gives_up_with_an_error() {
+fn without_acks_the_window_is_retransmitted_and_the_transfer_aborted() {
     let mut t = start(5000, &[]);
     assert_eq!(sent(&mut t), ["1:512"]);
     let mut waits = Vec::new();
@@ -155,7 +155,7 @@ fn silence_repeats_the_window_then_gives_up_with_an_error() {
 }
 
 #[test]
-fn the_option_ack_is_repeated_too_and_the_asked_timeout_holds() {
+fn the_oack_is_retransmitted_after_the_clients_own_timeout() {
     let mut t = start(5000, &[("timeout", "2")]);
     assert_eq!(sent(&mut t), ["oack timeout=2"]);
     assert_eq!(t.poll_timeout(), Some(2 * SECOND));
@@ -181,7 +181,7 @@ fn a_later_ack_covers_a_lost_one() {
     sent(&mut t);
     t.handle(&ack(0), Duration::ZERO);
     assert_eq!(sent(&mut t), ["1:512", "2:512", "3:512", "4:512"]);
-    // ACK 4 is lost; the client answers the repetition of block 1 with ACK 4.
+    // ACK 4 is lost; the client answers the retransmitted block 1 with ACK 4.
     let due = t.poll_timeout().unwrap();
     t.handle_timeout(due);
     assert_eq!(sent(&mut t), ["1:512", "2:512"]);
@@ -194,7 +194,7 @@ fn a_later_ack_covers_a_lost_one() {
 }
 
 #[test]
-fn block_numbers_roll_over_to_zero() {
+fn block_numbers_roll_over_to_0() {
     let mut t = start(8 * 65600, &[("blksize", "8"), ("windowsize", "64")]);
     sent(&mut t);
     t.handle(&ack(0), Duration::ZERO);
@@ -213,7 +213,7 @@ fn block_numbers_roll_over_to_zero() {
 }
 
 #[test]
-fn a_file_that_shrinks_ends_in_an_error() {
+fn a_file_that_shrinks_ends_the_transfer_with_an_error() {
     struct Shrunk;
     impl Source for Shrunk {
         fn size(&self) -> u64 {

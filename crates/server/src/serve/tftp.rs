@@ -119,7 +119,7 @@ fn take(datagram: &[u8], arrival: Arrival, service: &Arc<Service>) -> Option<Pac
             return None;
         }
     };
-    let name = match name::normalise(&request.name) {
+    let name = match name::normalize(&request.name) {
         Ok(name) => name,
         Err(reason) => {
             Counters::count(&service.counters.tftp_refused);
@@ -211,7 +211,7 @@ async fn send(
                 by: Transport::Tftp {
                     block_size: agreed.block_size,
                     window: agreed.window,
-                    repeated: transfer.blocks_repeated(),
+                    repeated: transfer.blocks_retransmitted(),
                 },
             };
             service.timeline.fetched(machine, fetch);

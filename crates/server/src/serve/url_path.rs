@@ -28,7 +28,7 @@ pub(crate) fn name(path: &str) -> Result<String, PathError> {
             plain => plain,
         });
     }
-    Ok(name::normalise(&decoded)?)
+    Ok(name::normalize(&decoded)?)
 }
 
 fn hex(digit: u8) -> Option<u8> {
@@ -55,7 +55,7 @@ mod tests {
         ] {
             assert_eq!(
                 name(path),
-                Err(PathError::Name(NameError::Climbs)),
+                Err(PathError::Name(NameError::ParentDirectory)),
                 "{path}"
             );
         }

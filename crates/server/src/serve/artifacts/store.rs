@@ -100,7 +100,7 @@ impl ArtifactStore {
         self.fixed.keys().map(String::as_str)
     }
 
-    /// What `name` (normalised, as `netroot_proto::tftp::name` does) is for a machine that reached the server there.
+    /// What `name` (normalized by `netroot_proto::tftp::name`) is for a machine that reached the server there.
     /// `identify` is asked only where the name does not say which machine it is for.
     pub(crate) fn find(
         &self,

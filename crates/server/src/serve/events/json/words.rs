@@ -76,7 +76,7 @@ pub(super) fn ignored(ignored: &Ignored) -> &'static str {
         Ignored::TftpName(error) | Ignored::HttpPath(PathError::Name(error)) => match error {
             NameError::Empty => "empty-name",
             NameError::TooLong { .. } => "long-name",
-            NameError::Climbs => "name-with-dots",
+            NameError::ParentDirectory => "name-with-dots",
             NameError::NotText => "name-not-text",
         },
         Ignored::HttpPath(PathError::Percent) => "bad-percent",
