@@ -100,7 +100,7 @@ pub(crate) fn dhcp_at(
         source,
         ..arrival(port)
     };
-    let role = Role::Dhcp {
+    let role = Role::Authoritative {
         options: &network,
         pool,
     };

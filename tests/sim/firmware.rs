@@ -95,7 +95,7 @@ fn port_4011_answers_bios_uefi_and_ipxe_in_both_roles() {
         let network = SubnetOptions::new(HOUR);
         for role in [
             Role::Proxy,
-            Role::Dhcp {
+            Role::Authoritative {
                 options: &network,
                 pool: &mut pool(),
             },

@@ -105,7 +105,7 @@ fn survive(datagram: &[u8]) {
             let mut pool = Pool::new(ip(100), ip(200), vec![ip(1)]).unwrap();
             for role in [
                 Role::Proxy,
-                Role::Dhcp {
+                Role::Authoritative {
                     options: &network,
                     pool: &mut pool,
                 },
@@ -369,7 +369,7 @@ fn a_probe_finds_the_other_server_and_its_boot_options() {
     let source = SocketAddrV4::new(ip(1), 67);
     for role in [
         Role::Proxy,
-        Role::Dhcp {
+        Role::Authoritative {
             options: &network,
             pool: &mut pool,
         },

@@ -203,7 +203,7 @@ fn a_small_client_loses_the_least_important_options_first() {
     bytes[245..247].copy_from_slice(&576u16.to_be_bytes());
     let request = Request::read(&bytes).unwrap();
     let network = SubnetOptions::new(HOUR);
-    let role = Role::Dhcp {
+    let role = Role::Authoritative {
         options: &network,
         pool: &mut pool(),
     };

@@ -138,7 +138,7 @@ impl Server {
             source,
         };
         let role = match &mut self.dhcp {
-            Some((network, pool)) => Role::Dhcp {
+            Some((network, pool)) => Role::Authoritative {
                 options: network,
                 pool,
             },

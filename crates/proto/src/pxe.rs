@@ -36,7 +36,7 @@
 //!     source: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68),
 //! };
 //! let request = Request::read(datagram)?; // an error is counted, not answered
-//! let role = Role::Dhcp { options: &options, pool }; // or Role::Proxy
+//! let role = Role::Authoritative { options: &options, pool }; // or Role::Proxy
 //! match decide(&request, &arrival, &boots, role, Strategy::default(), now) {
 //!     Decision::Reply(reply) => {
 //!         send(&reply.destination, &reply.packet); // from `arrival.port`, out of `arrival.interface`

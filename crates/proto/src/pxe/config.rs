@@ -19,7 +19,7 @@ pub struct BootOptions<'a> {
     pub script_path: &'a str,
     /// The boot loaders, one entry per platform.
     pub loaders: &'a [Loader],
-    /// Option 17: in the [`Role::Dhcp`] role for every initrd that requests it, in the
+    /// Option 17: in the [`Role::Authoritative`] role for every initrd that requests it, in the
     /// [`Role::Proxy`] role only for netroot's init.
     pub root_path: Option<&'a [u8]>,
 }
@@ -77,7 +77,7 @@ pub enum Role<'a> {
     /// Another server assigns addresses; this one only offers what to boot (ProxyDHCP).
     Proxy,
     /// This server assigns addresses, and is the only one to do so.
-    Dhcp {
+    Authoritative {
         /// The options sent with an address.
         options: &'a SubnetOptions,
         /// The address pool.
@@ -85,7 +85,7 @@ pub enum Role<'a> {
     },
 }
 
-/// The options sent with an address in the [`Role::Dhcp`] role. The netmask is that of the arrival interface.
+/// The options sent with an address in the [`Role::Authoritative`] role. The netmask is that of the arrival interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubnetOptions {
     /// The lease time.

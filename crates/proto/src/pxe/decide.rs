@@ -23,7 +23,7 @@ pub fn decide(
     strategy: Strategy,
     now: Duration,
 ) -> Decision {
-    let authoritative = matches!(role, Role::Dhcp { .. });
+    let authoritative = matches!(role, Role::Authoritative { .. });
     let question = Question {
         request,
         arrival,
@@ -35,7 +35,9 @@ pub fn decide(
     let answered = match (arrival.port, role) {
         (BINL_PORT, _) => question.boot_server().map(Decision::from),
         (SERVER_PORT, Role::Proxy) => question.proxy().map(Decision::from),
-        (SERVER_PORT, Role::Dhcp { options, pool }) => question.dhcp(options, pool, now),
+        (SERVER_PORT, Role::Authoritative { options, pool }) => {
+            question.authoritative(options, pool, now)
+        }
         (port, _) => Err(Reason::Port(port)),
     };
     answered.unwrap_or_else(Decision::Ignore)
@@ -152,7 +154,7 @@ impl Question<'_> {
     }
 
     /// Port 67 as the only DHCP server.
-    fn dhcp(
+    fn authoritative(
         &self,
         options: &SubnetOptions,
         pool: &mut Pool,

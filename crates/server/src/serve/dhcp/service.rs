@@ -201,7 +201,7 @@ impl Service {
                     .unwrap_or_else(PoisonError::into_inner);
                 let LeasedPool { pool, changed, .. } = &mut *leases;
                 let options = &addresses.options;
-                let role = Role::Dhcp { options, pool };
+                let role = Role::Authoritative { options, pool };
                 let decision = decide::decide(request, &here, &boots, role, strategy, now);
                 *changed |= match &decision {
                     Decision::Reply(reply) => matches!(reply.answer, Answer::Acknowledged { .. }),
