@@ -5,7 +5,7 @@
 //! * [`config`]: the other inputs of a decision: what the machine boots, and the server's role.
 //! * [`decide`]: turns a request into a [`decide::Decision`].
 //! * [`probe`]: detects other DHCP servers on the network, and what they offer to firmware.
-//! * [`solicitation`]: saves iPXE a 16 s wait for an IPv6 router.
+//! * [`router_solicitation`]: saves iPXE a 16 s wait for an IPv6 router.
 //! * [`strategy`]: remembers which way of booting works for which machine.
 //!
 //! # Driving it
@@ -59,5 +59,5 @@ mod decision;
 pub mod probe;
 mod question;
 mod reply;
-pub mod solicitation;
+pub mod router_solicitation;
 pub mod strategy;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! interface → Listener                       listen: interface, role, leases, sockets
-//! datagram → Request → Decision → bytes      dhcp: service, rogue_dhcp, frame, solicitations
+//! datagram → Request → Decision → bytes      dhcp: service, rogue_dhcp, frame; ipv6_router
 //! name → Artifact → transfer                 artifacts, initrd; tftp, http, range, url_path, status
 //! how a boot went → report                   reports
 //! directory → export                         nfs
@@ -19,6 +19,7 @@ mod error;
 mod events;
 mod http;
 mod initrd;
+mod ipv6_router;
 mod listen;
 mod machines;
 mod nfs;

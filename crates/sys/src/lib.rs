@@ -9,7 +9,7 @@
 //! | [`handle`] | file handles that outlive a path (`name_to_handle_at`, `open_by_handle_at`) | the export |
 //! | [`arrival`] | which interface and address a datagram arrived on | the server |
 //! | [`pages`] | large buffers that are returned to the kernel when dropped | the export |
-//! | [`solicitation`] | router solicitations (ICMPv6) of one interface | the server: iPXE waits for a router |
+//! | [`router_solicitation`] | router solicitations (ICMPv6) of one interface | the server: iPXE waits for a router |
 //! | [`tap`] | tap devices as files of frames | the tests' switch |
 //! | [`tcp`] | a cap on TCP's retransmission timeout | the export, the server |
 //! | [`udp`] | server sockets: broadcast, one interface, address reuse | the server |
@@ -20,8 +20,8 @@ pub mod arrival;
 pub mod handle;
 pub mod packet;
 pub mod pages;
+pub mod router_solicitation;
 mod socket_option;
-pub mod solicitation;
 pub mod tap;
 pub mod tcp;
 pub mod udp;

@@ -9,9 +9,10 @@ use tokio::task::JoinSet;
 
 use crate::serve::artifacts::ArtifactStore;
 use crate::serve::counters::Counters;
-use crate::serve::dhcp::{service as dhcp, solicitations};
+use crate::serve::dhcp::service as dhcp;
 use crate::serve::error::ServeError;
 use crate::serve::events::{Event, Timeline};
+use crate::serve::ipv6_router;
 use crate::serve::listen::Listener;
 use crate::serve::nfs::{self, Prepared};
 use crate::serve::reports::Reports;
@@ -125,7 +126,7 @@ fn start(
     for socket in sockets.http {
         tasks.spawn(http::run(socket, Arc::clone(&name), Arc::clone(site)));
     }
-    let asked = solicitations::run(sockets.solicitations, interface.clone(), timeline.clone());
+    let asked = ipv6_router::run(sockets.solicitations, interface.clone(), timeline.clone());
     tasks.spawn(asked);
     let dhcp = Arc::new(dhcp::Service {
         interface,

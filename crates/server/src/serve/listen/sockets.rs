@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 
 use netroot_sys::arrival::ArrivalSocket;
 use netroot_sys::packet::{PacketError, PacketSocket};
-use netroot_sys::solicitation::{SolicitationError, SolicitationSocket};
+use netroot_sys::router_solicitation::{SolicitationError, SolicitationSocket};
 use netroot_sys::udp::{self, BindError, Binding};
 
 use crate::serve::listen::interface::Interface;

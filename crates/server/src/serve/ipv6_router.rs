@@ -1,15 +1,15 @@
 //! iPXE's IPv6 router solicitations, answered so that it does not wait sixteen seconds for a router.
 //!
-//! The advertisement and the check of the solicitation are [`netroot_proto::pxe::solicitation`]'s; here is the socket.
-//! Only a machine that was offered its script lately and has not fetched it yet is answered: no other machine on the
-//! network ever receives an advertisement.
+//! The advertisement and the check of the solicitation are [`netroot_proto::pxe::router_solicitation`]'s; here is the
+//! socket. Only a machine that was offered its script lately and has not fetched it yet is answered: no other machine
+//! on the network ever receives an advertisement.
 
 use std::io;
 use std::time::Instant;
 
 use netroot_net::Mac;
-use netroot_proto::pxe::solicitation::{advertisement, solicitor};
-use netroot_sys::solicitation::{SolicitationError, SolicitationSocket};
+use netroot_proto::pxe::router_solicitation::{advertisement, solicitor};
+use netroot_sys::router_solicitation::{SolicitationError, SolicitationSocket};
 use tokio::net::UdpSocket;
 
 use crate::serve::events::{Event, Ignored, Machine, Timeline, Warning};
