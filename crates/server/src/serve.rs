@@ -3,7 +3,7 @@
 //! ```text
 //! interface → Listener                       listen: interface, role, leases, sockets
 //! datagram → Request → Decision → bytes      dhcp: service, rogue_dhcp, frame; ipv6_router
-//! name → Artifact → transfer                 artifacts, initrd; tftp, http, range, url_path, status
+//! name → Artifact → transfer                 artifacts, initrd; tftp, http, url_path, status
 //! how a boot went → report                   reports
 //! directory → export                         nfs
 //! everything that happens → Event            events, machines, counters
@@ -25,7 +25,6 @@ mod machines;
 mod nfs;
 mod open_image;
 mod privileges;
-mod range;
 mod reports;
 mod running;
 mod status;

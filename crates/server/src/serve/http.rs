@@ -4,6 +4,7 @@
 //! limited, in total and per client; one that transfers nothing for a minute is closed. The only request body that is
 //! read is a boot report's.
 
+mod byte_range;
 mod connection_limits;
 mod transfer;
 
@@ -22,6 +23,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use netroot_net::Mac;
 
+use self::byte_range::Part;
 use self::connection_limits::ConnectionLimits;
 use self::transfer::{Transfer, TransferLog};
 use crate::catalog::{ArrivedAt, Identity};
@@ -30,7 +32,6 @@ use crate::serve::artifacts::{Artifact, ArtifactStore};
 use crate::serve::counters::Counters;
 use crate::serve::events::{Ignored, Machine, Timeline};
 use crate::serve::nfs;
-use crate::serve::range::{self, Part};
 use crate::serve::reports::Reports;
 use crate::serve::status::Status;
 use crate::serve::url_path;
@@ -271,7 +272,7 @@ fn deliver(
     moved: &Arc<AtomicU64>,
 ) -> Answer {
     let length = artifact.content.length();
-    let (status, start, end) = match range::parse(wanted, length) {
+    let (status, start, end) = match byte_range::parse(wanted, length) {
         Part::Whole => (StatusCode::OK, 0, length),
         Part::Slice { first, last } => (StatusCode::PARTIAL_CONTENT, first, last + 1),
         Part::Unsatisfiable => {

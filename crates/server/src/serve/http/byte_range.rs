@@ -2,7 +2,7 @@
 
 /// What to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(super) enum Part {
     /// All of it: no range, or one that RFC 9110 lets a server ignore (several at once, another unit, nonsense).
     Whole,
     /// From `first` to `last`, both included.
@@ -17,7 +17,7 @@ pub(crate) enum Part {
 }
 
 /// Reads the header's value for a file of `length` bytes.
-pub(crate) fn parse(header: Option<&str>, length: u64) -> Part {
+pub(super) fn parse(header: Option<&str>, length: u64) -> Part {
     let Some((first, last)) = header
         .and_then(|value| value.trim().strip_prefix("bytes="))
         .and_then(|range| range.trim().split_once('-'))
