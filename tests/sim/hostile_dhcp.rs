@@ -296,8 +296,8 @@ fn an_invalid_address_is_never_accepted() {
         let mut lan = meets(habit);
         assert!(lan.clients[0].lease().is_none(), "{number}");
         // An offer without an address is a boot server's, and valid.
-        let told = lan.clients[0].unusable().map(|(server, _)| server);
-        assert_eq!(told, (number > 0).then_some(ip(1)), "{number}");
+        let reported = lan.clients[0].unusable().map(|(server, _)| server);
+        assert_eq!(reported, (number > 0).then_some(ip(1)), "{number}");
         lan.run(60 * SECOND, |_| false);
         assert_eq!(lan.clients[0].unusable(), None, "once is enough");
     }

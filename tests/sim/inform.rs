@@ -37,11 +37,11 @@ fn ask(server: &mut Server) -> Option<Lease> {
 #[test]
 fn a_dhcp_server_answers_an_inform_without_address_and_times() {
     let mut server = Server::dhcp(1, (100, 120), HOUR);
-    let told = ask(&mut server).expect("an answer");
+    let lease = ask(&mut server).expect("an answer");
     assert_eq!(server.sent, [Sent::DhcpAck]);
-    assert_eq!((told.address, told.lease_time), (ip(50), None));
-    assert_eq!(told.root_path.as_deref(), Some(&b"10.0.0.1:/root"[..]));
-    assert_eq!((told.routers, told.dns), (vec![ip(1)], vec![ip(53)]));
+    assert_eq!((lease.address, lease.lease_time), (ip(50), None));
+    assert_eq!(lease.root_path.as_deref(), Some(&b"10.0.0.1:/root"[..]));
+    assert_eq!((lease.routers, lease.dns), (vec![ip(1)], vec![ip(53)]));
     let asked = server.asked.unwrap();
     assert_eq!(asked.kind, MessageType::Inform);
     assert_eq!((asked.header.client_ip, asked.header.secs), (ip(50), 3));
@@ -58,9 +58,9 @@ fn a_dhcp_server_answers_an_inform_without_address_and_times() {
 
 #[test]
 fn a_proxy_answers_an_inform_with_the_root_alone() {
-    let told = ask(&mut Server::proxy(2)).expect("an answer");
-    assert_eq!(told.root_path.as_deref(), Some(&b"10.0.0.1:/root"[..]));
-    assert_eq!(told.notes, []);
+    let lease = ask(&mut Server::proxy(2)).expect("an answer");
+    assert_eq!(lease.root_path.as_deref(), Some(&b"10.0.0.1:/root"[..]));
+    assert_eq!(lease.notes, []);
 }
 
 #[test]
@@ -74,9 +74,9 @@ fn inform_replies_without_or_with_an_address_are_accepted() {
     for habit in [no_address, leases] {
         let mut server = Server::dhcp(1, (100, 120), HOUR);
         server.habit = Some(habit);
-        let told = ask(&mut server).expect("an answer");
-        assert_eq!((told.address, told.lease_time), (ip(50), None));
-        assert_eq!(told.root_path.as_deref(), Some(&b"10.0.0.1:/root"[..]));
+        let lease = ask(&mut server).expect("an answer");
+        assert_eq!((lease.address, lease.lease_time), (ip(50), None));
+        assert_eq!(lease.root_path.as_deref(), Some(&b"10.0.0.1:/root"[..]));
     }
 }
 

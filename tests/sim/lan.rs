@@ -71,7 +71,7 @@ impl Lan {
                 .iter_mut()
                 .filter_map(|client| client.next_poll(now));
             let next = polls.chain(self.link.next_arrival()).min();
-            // smoltcp may want to be polled again at once; time must pass all the same.
+            // smoltcp may want to be polled again at once; time must pass anyway.
             let next = next.unwrap_or(end + MILLISECOND);
             self.now = next.max(now + Duration::from_micros(100));
         }

@@ -97,7 +97,7 @@ fn nonsense_dhcp_options_do_not_stop_a_machine_with_a_configured_root() -> Resul
     let facts = Facts::of(&vm)?;
     facts.assert_read_only_nfs();
     let console = vm.console().text();
-    for told in [
+    for message in [
         "255.0.255.0 (option 1) is not a netmask for this address; using /8, its class",
         "2 routers (option 3); 10.77.0.254 is used",
         "option 12 (250 bytes) is not a valid name; ignored",
@@ -105,7 +105,7 @@ fn nonsense_dhcp_options_do_not_stop_a_machine_with_a_configured_root() -> Resul
         "the root path (option 17) contains control characters",
         "the routes (option 121) end in invalid data; 0 kept",
     ] {
-        assert!(console.contains(told), "{told}:\n{console}");
+        assert!(console.contains(message), "{message}:\n{console}");
     }
     assert!(facts.all("route").contains("00000000\tFE004D0A"));
     assert!(facts.all("mtu").contains("eth0 1500"));
@@ -148,8 +148,8 @@ fn leases_of_one_second_do_not_delay_the_boot_for_ever() -> Result<()> {
     let vm = lan.boot("root=dhcp ip=dhcp")?;
     let failed = vm.wait_for("netroot: boot failed: ", "the failure", TIMEOUT)?;
     assert!(failed.line.contains("no root: neither"), "{}", failed.line);
-    let told = "a lease of 1 s (option 51) expires at once; the address is kept anyway";
-    assert!(vm.console().contains(told), "{}", vm.console().text());
+    let message = "a lease of 1 s (option 51) expires at once; the address is kept anyway";
+    assert!(vm.console().contains(message), "{}", vm.console().text());
     assert_printable(&vm)
 }
 
@@ -165,9 +165,9 @@ fn an_offer_of_an_invalid_address_is_ignored() -> Result<()> {
     let failed = vm.wait_for("netroot: boot failed: ", "the failure", TIMEOUT)?;
     let sentence = "no DHCP server answered on eth0";
     assert!(failed.line.contains(sentence), "{}", failed.line);
-    let told = "eth0: the DHCP server 10.77.0.1 sent an unusable offer: \
+    let message = "eth0: the DHCP server 10.77.0.1 sent an unusable offer: \
                 the server assigns 127.0.0.1, which no host can have";
     let console = vm.console().text();
-    assert_eq!(console.matches(told).count(), 1, "{console}");
+    assert_eq!(console.matches(message).count(), 1, "{console}");
     Ok(())
 }

@@ -33,7 +33,7 @@ impl Vice {
             Self::Stalls => Then::Stall,
             Self::Announces => Then::Bytes(vec![0xff; 64 << 10]),
             Self::Garbles => Then::Bytes(garbage(call)),
-            Self::Dies => last_words(call),
+            Self::Dies => works_until_mounted(call),
         }
     }
 }
@@ -61,7 +61,7 @@ fn garbage(call: &Call) -> Vec<u8> {
 }
 
 /// The replies of a server that works until it has granted the mount.
-fn last_words(call: &Call) -> Then {
+fn works_until_mounted(call: &Call) -> Then {
     match (call.program, call.procedure) {
         // GETPORT names MOUNT or NFS after the call's header: one port serves both.
         (PORTMAPPER, _) => Then::Reply(0, vec![2049]),
@@ -117,8 +117,8 @@ fn behind_five_hostile_servers_the_good_one_is_found() -> Result<()> {
     Facts::of(&vm)?.assert_read_only_nfs();
     // Stalled servers are not waited for.
     for hostile in ["10.77.0.11", "10.77.0.13"] {
-        let told = format!("{hostile} cannot be used: ");
-        assert!(vm.console().contains(&told), "{hostile}");
+        let message = format!("{hostile} cannot be used: ");
+        assert!(vm.console().contains(&message), "{hostile}");
     }
     // It was chosen, since it comes first, and could not be mounted.
     assert!(vm.console().contains("; trying the next server"));

@@ -73,13 +73,13 @@ fn documented_options_reach_the_kernel_and_others_are_explained() -> Result<()> 
     ] {
         assert!(mount.contains(option), "{option}: {mount}");
     }
-    for told in [
+    for message in [
         "TCP is used: kernels no longer",
         "left out: it is mount(8)'s, not the kernel's",
         "left out: it makes the kernel pass over errors",
         "lock is left out: locks of NFS version 3",
     ] {
-        assert!(vm.console().contains(told), "{told}");
+        assert!(vm.console().contains(message), "{message}");
     }
     Ok(())
 }

@@ -56,7 +56,7 @@ fn posted(mut stream: TcpStream) -> Result<(String, String)> {
 /// A web server on port 80 that accepts one connection, and reads from it once it is released.
 fn slow_server(
     lan: &Lan,
-    told: mpsc::Receiver<()>,
+    released: mpsc::Receiver<()>,
 ) -> Result<mpsc::Receiver<Result<(String, String)>>> {
     let listener = lan
         .net
@@ -65,7 +65,7 @@ fn slow_server(
     std::thread::spawn(move || {
         let heard = listener.accept().map_err(Into::into);
         // An error: the test is over.
-        let _ = told.recv();
+        let _ = released.recv();
         let _ = sender.send(heard.and_then(|(stream, _)| posted(stream)));
     });
     Ok(receiver)
@@ -90,15 +90,15 @@ fn a_slow_report_server_with_a_name_does_not_delay_the_boot() -> Result<()> {
         "--address=/reports.lab/10.77.0.1",
     ])?;
     names.stderr().wait_for("started", "dnsmasq", TIMEOUT)?;
-    let (tell, told) = mpsc::channel();
-    let reports = slow_server(&lan, told)?;
+    let (release, released) = mpsc::channel();
+    let reports = slow_server(&lan, released)?;
     let vm = lan.boot(&format!(
         "{} {STATIC}:{SERVER} ro facts.stay netroot.report=http://reports.lab/deep/down?x=1",
         own_export(root.path())?
     ))?;
     // The root's init runs before the server reads a byte.
     let facts = Facts::of(&vm)?;
-    tell.send(())?;
+    release.send(())?;
     let (head, body) = reports.recv_timeout(TIMEOUT)??;
     assert!(
         head.starts_with("POST /deep/down?x=1 HTTP/1.1\r\n"),

@@ -179,7 +179,7 @@ fn the_prompt_supports_line_editing() -> Result<()> {
     vm.console().wait_after(
         help.end,
         "netroot: boot failed: no root: ",
-        "the boot goes on",
+        "the boot continues",
         TIMEOUT,
     )?;
     Ok(())

@@ -186,7 +186,7 @@ impl Deaf {
     }
 
     /// Ends the outage, after checking the output so far.
-    fn hears(&mut self) -> Result<()> {
+    fn end_outage(&mut self) -> Result<()> {
         let said = self.vm.console().text();
         let pauses = pauses(&said);
         ensure!(pauses.len() >= 3, "{said}");
@@ -236,7 +236,7 @@ fn machines_that_boot_into_ten_minutes_of_silence_wait_and_come_up() -> Result<(
     }
     std::thread::sleep(OUTAGE);
     for machine in &mut deaf {
-        machine.hears()?;
+        machine.end_outage()?;
     }
     for machine in &deaf {
         machine.boots()?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 
-/// The sending half. When the last one is dropped, the receiver is told that nothing more will come.
+/// The sending half. When the last one is dropped, the receiver learns that nothing more will come.
 pub(crate) struct Sender<T>(Arc<Shared<T>>);
 
 /// The receiving half.

@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) enum Level {
     /// The boot failed: always printed.
     Error = 0,
-    /// Something is wrong but the boot goes on: printed unless the console shows failures only.
+    /// Something is wrong but the boot continues: printed unless the console shows failures only.
     Warning = 1,
     /// A step of the boot: printed unless `quiet`.
     Info = 2,

@@ -46,7 +46,7 @@ pub(crate) enum Outcome<'a> {
 pub(crate) struct Sources<'a> {
     /// The phases and failures so far.
     pub(crate) record: &'a BootReport,
-    /// The command line's wishes.
+    /// The plan from the command line.
     pub(crate) plan: &'a BootPlan,
     /// The machine's NICs.
     pub(crate) nics: &'a Nics,

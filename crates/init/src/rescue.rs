@@ -1,7 +1,7 @@
 //! The rescue prompt on the console: inspect the machine, change a parameter, retry.
 //!
 //! It opens when somebody presses Enter while a failed boot waits for its next attempt, at the breakpoints that
-//! `rd.break` and `break=` name, and with `rd.shell` after each failure. If nobody types, the boot goes on by itself,
+//! `rd.break` and `break=` name, and with `rd.shell` after each failure. If nobody types, the boot continues automatically,
 //! except at a breakpoint. `rd.shell=0` and `netroot.shell=0` disable the prompt.
 
 mod command;
@@ -27,7 +27,7 @@ use crate::retry_trigger::RetryTrigger;
 pub(crate) use shell::{NAME as SHELL, run as run_shell};
 pub(crate) use state::log_address;
 
-/// How long the prompt waits for input before the boot goes on.
+/// How long the prompt waits for input before the boot continues.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Whether the prompt may be opened.
@@ -131,7 +131,7 @@ impl Session {
                 }
                 Input::Timeout => {
                     write("\n");
-                    info!("no input: the boot goes on");
+                    info!("no input: the boot continues");
                     return false;
                 }
                 Input::NoKeyboard => {

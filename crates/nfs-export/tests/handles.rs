@@ -280,8 +280,8 @@ fn a_handle_of_one_export_is_refused_by_another() {
         format!("{refused:?}").contains("MNT3ERR_ACCES"),
         "{refused:?}"
     );
-    let told = running.events.lock().unwrap().clone();
-    assert!(told.iter().any(|event| matches!(event,
+    let events = running.events.lock().unwrap().clone();
+    assert!(events.iter().any(|event| matches!(event,
         Event::Refused { path, why: Refusal::Address, .. } if path == "/other")));
 }
 

@@ -3,7 +3,7 @@
 //! [`tokenize`] splits the text by the kernel's own quoting rules, and [`BootPlan::parse`]
 //! gives every parameter its meaning. Parsing never fails: a value that makes no sense
 //! becomes a [`Complaint`] that names the parameter, the position and what was expected,
-//! and the boot goes on with what is left. Every value keeps its [`Origin`], so that the
+//! and the boot continues with the rest. Every value keeps its [`Origin`], so that the
 //! init's console and `netroot explain` can say where it came from.
 //!
 //! Grammar: Linux `Documentation/admin-guide/nfs/nfsroot.rst`, `net/ipv4/ipconfig.c`,

@@ -125,7 +125,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     running::until_stopped(parts, &timeline, &counters)
 }
 
-/// Without a state folder netroot serves all the same: what cannot be kept is reported where it is written.
+/// Without a state folder netroot still serves: a failure to save something is reported where it is written.
 fn make_state_folder(state: &Path, timeline: &Timeline) {
     if let Err(error) = std::fs::create_dir_all(state) {
         timeline.server(Event::Warning(Warning::StateFolder {

@@ -85,7 +85,7 @@ fn a_command_line_is_explained_and_mistakes_end_with_one() {
 fn an_explanation_for_programs_is_one_object_and_ends_alike() {
     let output = netroot(&["explain", "--json", "ip=10.0.0.300"]);
     assert_eq!(output.status.code(), Some(1));
-    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(told["makes_sense"], false);
-    assert_eq!(told["mistakes"][0]["position"], 0);
+    let explanation: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(explanation["makes_sense"], false);
+    assert_eq!(explanation["mistakes"][0]["position"], 0);
 }

@@ -38,7 +38,7 @@ const OWN: &[u16] = if cfg!(target_arch = "x86_64") {
 pub(crate) enum Kind {
     /// It is run by this other program: a script's interpreter, or a dynamic loader.
     InterpretedBy(String),
-    /// It can be executed, as far as can be told.
+    /// No reason is known why it could not be executed.
     Executable,
     /// The kernel would refuse it.
     NotExecutable(NotExecutable),

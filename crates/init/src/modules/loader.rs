@@ -278,7 +278,7 @@ fn is_live(name: &str) -> bool {
 }
 
 fn in_background(name: &str, work: impl FnOnce() + Send + 'static) {
-    // A machine that cannot start a thread has bigger problems; the boot goes on and will show them.
+    // A machine that cannot start a thread has bigger problems; the boot continues and will show them.
     if let Err(e) = thread::Builder::new()
         .name(name.to_owned())
         .stack_size(128 << 10)

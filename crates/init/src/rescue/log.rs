@@ -22,7 +22,7 @@ pub(super) fn last_lines() -> Vec<String> {
     let mut record = vec![0; RECORD];
     for _ in 0..RECORDS {
         match rustix::io::read(&log, &mut record) {
-            // The record was overwritten; reading goes on with the next.
+            // The record was overwritten; continue with the next.
             Err(Errno::PIPE | Errno::INTR) => {}
             Ok(0) | Err(_) => break,
             Ok(length) => {

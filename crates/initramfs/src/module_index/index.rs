@@ -199,8 +199,8 @@ impl Index {
                 .flat_map(|soft| soft.pre.iter().chain(&soft.post));
             let weak = self.weakdeps.get(&name).into_iter().flatten();
             let soft_and_weak = soft.chain(weak).map(String::as_str);
-            for wish in soft_and_weak.chain(also(&name)) {
-                if let Resolved::Modules(names) = self.resolve(wish) {
+            for dependency in soft_and_weak.chain(also(&name)) {
+                if let Resolved::Modules(names) = self.resolve(dependency) {
                     open.extend(names);
                 }
             }

@@ -45,11 +45,11 @@ impl Index {
     ) -> String {
         let mut lines = Vec::new();
         for name in &closure.modules {
-            let wishes = |list: fn(&SoftDeps) -> &Vec<String>| {
+            let in_closure = |list: fn(&SoftDeps) -> &Vec<String>| {
                 let mut names: Vec<String> = Vec::new();
                 let both = self.softdeps.get(name).into_iter().chain(more.get(name));
-                for wish in both.flat_map(list) {
-                    let Resolved::Modules(found) = self.resolve(wish) else {
+                for dependency in both.flat_map(list) {
+                    let Resolved::Modules(found) = self.resolve(dependency) else {
                         continue;
                     };
                     for module in found {
@@ -61,8 +61,8 @@ impl Index {
                 }
                 names
             };
-            let pre = wishes(|deps| &deps.pre);
-            let post = wishes(|deps| &deps.post);
+            let pre = in_closure(|deps| &deps.pre);
+            let post = in_closure(|deps| &deps.post);
             let mut line = format!("softdep {name}");
             for (key, names) in [(" pre:", &pre), (" post:", &post)] {
                 if !names.is_empty() {

@@ -56,7 +56,7 @@ pub enum BondAttribute {
     TransmitHashPolicy = 14,
     /// `resend_igmp`, a count.
     ResendIgmp = 15,
-    /// `num_grat_arp`, `num_unsol_na`: how often peers are told of a new active port.
+    /// `num_grat_arp`, `num_unsol_na`: how often peers are notified of a new active port.
     PeerNotifications = 16,
     /// `all_slaves_active`, 0 or 1.
     AllPortsActive = 17,

@@ -273,9 +273,9 @@ fn ending(plan: &BootPlan, parts: &mut Vec<String>) {
 fn every_line_of_the_dialect_table_holds() {
     let lines = lines();
     let mut wrong = String::new();
-    for (tool, cmdline, told) in &lines {
+    for (tool, cmdline, expected) in &lines {
         let found = meaning(&BootPlan::parse(cmdline));
-        if found != *told {
+        if found != *expected {
             let escaped = |text: &str| text.replace('|', "\\|");
             wrong += &format!(
                 "| {tool} | `{}` | {} |\n",

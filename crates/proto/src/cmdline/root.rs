@@ -24,8 +24,8 @@ pub enum RootRequest {
         /// The parameter that asks for it.
         origin: Origin,
     },
-    /// A root that is not on NFS: `root=/dev/sda1`. This init cannot mount it; DHCP is
-    /// asked for option 17 all the same, and without one the boot fails with this value.
+    /// A root that is not on NFS: `root=/dev/sda1`. This init cannot mount it; option 17 is still
+    /// requested by DHCP, and without one the boot fails with this value.
     Unsupported {
         /// The value of `root=`.
         value: String,

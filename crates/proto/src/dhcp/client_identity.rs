@@ -10,7 +10,7 @@ use super::INIT_VENDOR_CLASS;
 /// By which protocol an address is asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Protocol {
-    /// DHCP. A BOOTP reply is taken all the same: BOOTP servers do not know option 53, and
+    /// DHCP. A BOOTP reply is accepted as well: BOOTP servers do not know option 53, and
     /// answer a DISCOVER too (RFC 1534).
     #[default]
     Dhcp,
@@ -51,9 +51,9 @@ impl Default for ClientIdentity {
 }
 
 /// What the kernel writes for a UUID (`/sys/class/dmi/id/product_uuid`), in the order in
-/// which firmware sends it: as it lies in SMBIOS, where the first three fields have their
+/// which firmware sends it: as stored in SMBIOS, where the first three fields have their
 /// least byte first (SMBIOS 2.6, §7.2.1). On boards with an older SMBIOS the kernel writes
-/// the bytes as they lie, and this turns three fields round: so does iPXE there.
+/// the bytes as stored, and this swaps three fields: so does iPXE there.
 pub fn uuid_as_firmware_sends_it(text: &str) -> Option<[u8; 16]> {
     let text = text.trim();
     let digits: String = text.chars().filter(|c| *c != '-').collect();

@@ -10,9 +10,9 @@ use thiserror::Error;
 pub const LEN: usize = 240;
 /// What stands before the options (RFC 2131 §3).
 pub const MAGIC: u32 = 0x6382_5363;
-/// Where `sname` lies in a message.
+/// The offset of `sname` in a message.
 pub(super) const SNAME: std::ops::Range<usize> = 44..108;
-/// Where `file` lies in a message.
+/// The offset of `file` in a message.
 pub(super) const FILE: std::ops::Range<usize> = 108..236;
 
 /// The fields of the header that the boot uses. `sname` and `file` are apart, in
@@ -110,7 +110,7 @@ impl Header {
             DhcpOpCode::Unknown(op) => return Err(HeaderError::UnknownOp { op }),
         };
         let kind = u16::from(packet.hardware_type());
-        // Some servers answer with hlen 0; the address is there all the same. More than
+        // Some servers answer with hlen 0; the address is present anyway. More than
         // six bytes (InfiniBand) would be cut, so that is refused.
         let hlen = packet.hardware_len();
         if kind != 1 || !(hlen == 6 || (hlen == 0 && !from_client)) {

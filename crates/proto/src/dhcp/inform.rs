@@ -14,7 +14,7 @@ use super::lease::{Lease, Note};
 use super::options::Message;
 use super::{MessageType, frame};
 
-/// Where `ciaddr` lies in a message.
+/// The offset of `ciaddr` in a message.
 const CLIENT_IP: std::ops::Range<usize> = 12..16;
 
 /// A request for everything that a DHCP server knows except an address.
@@ -61,7 +61,7 @@ impl Inform {
         lease.notes.retain(|note| !matches!(note, Note::Mask(..)));
         Some(Lease {
             address: self.address,
-            // Some servers send times all the same.
+            // Some servers send lease times anyway.
             lease_time: None,
             renew_after: None,
             rebind_after: None,

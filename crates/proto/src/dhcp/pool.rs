@@ -118,8 +118,13 @@ impl Pool {
     ///
     /// The order is that of RFC 2131 §4.3.1: the machine's own address, the one that it
     /// had, the one that it requests, any other.
-    pub fn offer(&mut self, mac: Mac, wished: Option<Ipv4Addr>, now: Duration) -> Option<Ipv4Addr> {
-        let address = self.choose(mac, wished, now)?;
+    pub fn offer(
+        &mut self,
+        mac: Mac,
+        requested: Option<Ipv4Addr>,
+        now: Duration,
+    ) -> Option<Ipv4Addr> {
+        let address = self.choose(mac, requested, now)?;
         let binding = self.by_address.get(&address).copied();
         let taken = binding.is_some_and(|b| b.mac == Some(mac) && b.taken && b.expires > now);
         if !taken {
@@ -133,7 +138,7 @@ impl Pool {
         Some(address)
     }
 
-    fn choose(&self, mac: Mac, wished: Option<Ipv4Addr>, now: Duration) -> Option<Ipv4Addr> {
+    fn choose(&self, mac: Mac, requested: Option<Ipv4Addr>, now: Duration) -> Option<Ipv4Addr> {
         if let Some(reserved) = self.reserved.get(&mac) {
             return Some(*reserved);
         }
@@ -141,8 +146,8 @@ impl Pool {
         if let Some(own) = own.filter(|own| self.may_have(mac, *own, now)) {
             return Some(own);
         }
-        if let Some(wished) = wished.filter(|wished| self.may_have(mac, *wished, now)) {
-            return Some(wished);
+        if let Some(requested) = requested.filter(|requested| self.may_have(mac, *requested, now)) {
+            return Some(requested);
         }
         // First an address that no machine ever had; then the one that expired first.
         let start = hash(mac) % self.count;

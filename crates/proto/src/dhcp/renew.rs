@@ -1,8 +1,8 @@
 //! Keeping a lease while the machine runs (RFC 2131 §4.4.5), for a machine whose root
-//! hangs on its address.
+//! depends on its address.
 //!
 //! It differs from a common client in one thing: when the lease ends, it does not give up
-//! the address but goes on asking. It is started with a lease that an
+//! the address but keeps asking. It is started with a lease that an
 //! [exchange](super::exchange) won in another process.
 //!
 //! Pure: time (since the kernel started) and datagrams in, datagrams out.
@@ -93,7 +93,7 @@ impl Outgoing {
 /// What a datagram meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
-    /// The lease goes on, perhaps with other values than before.
+    /// The lease continues, possibly with different values.
     Renewed(Box<Lease>),
     /// The server refuses the address; another lease is asked for.
     Refused,

@@ -67,7 +67,7 @@ pub struct NfsOption {
     pub key: String,
     /// `65536`; `None` for a flag.
     pub value: Option<String>,
-    /// Whether nfs(5) knows it. An unknown one is tried all the same: kernels learn.
+    /// Whether nfs(5) knows it. An unknown one is tried anyway: newer kernels may support it.
     pub known: bool,
 }
 

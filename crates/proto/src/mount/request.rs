@@ -129,7 +129,7 @@ pub fn mount_request(
 /// there must not change while it is mounted (`Documentation/filesystems/overlayfs.rst`), so `nocto` saves the
 /// questions and keeps the usual limits of 3 to 60 s for everything else. A boot of Debian 12 to its login prompt
 /// asks 208 to 244 GETATTRs with it and 1375 without, and none with `actimeo=600`, which is not taken: a server whose
-/// root was changed all the same would not be noticed for ten minutes. A root without an overlay is asked as ever.
+/// root was changed anyway would not be noticed for ten minutes. A root without an overlay is queried as usual.
 fn sets_cache_age(key: &str) -> bool {
     matches!(key, "cto" | "nocto" | "ac" | "noac" | "actimeo") || key.starts_with("acreg")
 }

@@ -152,7 +152,7 @@ impl fmt::Display for KernelCheck {
 
 const MODULES_ADVICE: &str = "
 A module that is needed before the root is mounted has to be in the initrd: `netroot initrd` adds the
-NFS client and the overlay by itself, and NIC drivers according to `--modules`.
+NFS client and the overlay automatically, and NIC drivers according to `--modules`.
 ";
 
 /// The column of the lists, and the column at which they are wrapped.

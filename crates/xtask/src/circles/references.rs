@@ -185,7 +185,7 @@ fn is_punct(token: &TokenTree, character: char) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == character)
 }
 
-/// The path that begins with `first` and goes on in `rest`, and what stands after it.
+/// The path that begins with `first` and continues in `rest`, and what follows it.
 fn path_at(first: String, mut rest: &[TokenTree]) -> (Vec<String>, &[TokenTree]) {
     let mut path = vec![first];
     while let [a, b, TokenTree::Ident(word), after @ ..] = rest

@@ -87,7 +87,7 @@ pub(crate) enum Selection {
     Wait,
 }
 
-/// The first address with a root wins. Any other waits a little for the other NICs, and is then taken all the same:
+/// The first address with a root wins. Any other waits a little for the other NICs, and is then taken anyway:
 /// the guess may be right, and if not, its failure can be reported. Of two NICs that failed, the one that was tried
 /// longer ago is taken.
 pub(crate) fn select(nics: &[NicState], now: Moment) -> Selection {

@@ -15,7 +15,7 @@ const STACK: usize = 256 << 10;
 /// Queries all of `hosts` at once. Returns the usable ones in the order in which they are listed, as soon as no better
 /// one can come; if none is usable, why the first one is not.
 ///
-/// `ask` must return by itself.
+/// `ask` must return on its own (it needs a timeout).
 pub(crate) fn ask_all<H, T, E>(
     hosts: &[H],
     what: &str,

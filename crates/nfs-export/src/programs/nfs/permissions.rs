@@ -20,10 +20,12 @@ pub(super) enum Permission {
 }
 
 /// Whether the file's mode grants `permission`. Only the first matching class counts, as always on Unix.
-pub(super) fn may(credentials: &Credentials, wish: Permission, file: &Stat) -> bool {
+pub(super) fn may(credentials: &Credentials, permission: Permission, file: &Stat) -> bool {
     if credentials.uid() == 0 {
         // CAP_DAC_OVERRIDE does not make a file executable that has no x bit at all.
-        return wish != Permission::Execute || file.st_mode & 0o111 != 0 || is_directory(file);
+        return permission != Permission::Execute
+            || file.st_mode & 0o111 != 0
+            || is_directory(file);
     }
     let class = if credentials.uid() == file.st_uid {
         6
@@ -32,7 +34,7 @@ pub(super) fn may(credentials: &Credentials, wish: Permission, file: &Stat) -> b
     } else {
         0
     };
-    (file.st_mode >> class) & (wish as u32) != 0
+    (file.st_mode >> class) & (permission as u32) != 0
 }
 
 /// Whether READ is permitted. The client checks on open, while the server sees single READs. So, as in the kernel's

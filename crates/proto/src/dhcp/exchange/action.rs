@@ -30,7 +30,7 @@ pub enum Action {
         address: Ipv4Addr,
         /// The other machine.
         owner: Mac,
-        /// It is declined and another address is asked for; else it is used all the same.
+        /// It is declined and another address is asked for; else it is used anyway.
         declined: bool,
     },
     /// The lease is won, and the exchange is over.

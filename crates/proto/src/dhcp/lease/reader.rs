@@ -1,4 +1,4 @@
-//! The values of a lease, each checked by itself.
+//! The values of a lease, each checked separately.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;

@@ -92,11 +92,11 @@ fn only_passed_on_options_may_be_left_out() {
 #[test]
 fn each_version_has_its_own_mount_options() {
     let cmdline = "nfsroot=10.0.0.1:/r,nconnect=4,sec=sys,migration,port=2049,mountport=2050";
-    let told = |version| request(cmdline, version, KnownPorts::default()).written();
+    let written = |version| request(cmdline, version, KnownPorts::default()).written();
     let choice = choose_root(&BootPlan::parse(cmdline), &LeaseFacts::default()).unwrap();
     let all: Vec<String> = crate::mount::versions_to_try(&choice.options)
         .into_iter()
-        .map(told)
+        .map(written)
         .collect();
     assert_eq!(
         all,
@@ -119,14 +119,17 @@ fn nocto_is_set_below_an_overlay_unless_configured() {
     assert!(data(" rd.overlay").contains(",nolock,nocto,"));
     assert!(!data("").contains("nocto"));
     for own in ["cto", "noac", "actimeo=0", "acregmax=5"] {
-        let told = data(&format!(",{own} rd.overlay"));
-        assert!(told.contains(own) && !told.contains("nocto"), "{told}");
+        let options = data(&format!(",{own} rd.overlay"));
+        assert!(
+            options.contains(own) && !options.contains("nocto"),
+            "{options}"
+        );
     }
     assert_eq!(data(",nocto rd.overlay").matches("nocto").count(), 1);
 }
 
-/// Every option that people write, what the kernel is told by version 3 and by 4.2 for it, and a word of what a
-/// person is told.
+/// Every option that people write, what it becomes for the kernel with version 3 and with 4.2, and a word of the
+/// message that is logged.
 const OPTIONS: [(&str, &str, &str, &str); 42] = [
     // The transport.
     ("proto=tcp", "", "", ""),
@@ -194,9 +197,9 @@ fn every_option_of_nfs_5_is_passed_on_used_or_explained() {
     for (option, by_3, by_4, word) in OPTIONS {
         let cmdline = format!("nfsroot=10.0.0.1:/r,{option}");
         for (version, expected) in [(Version::V3, by_3), (Version::V4(2), by_4)] {
-            let told = request(&cmdline, version, KnownPorts::default());
+            let request = request(&cmdline, version, KnownPorts::default());
             let usual = untouched(version).parameters;
-            let added: Vec<String> = told
+            let added: Vec<String> = request
                 .parameters
                 .iter()
                 .filter(|parameter| !usual.contains(parameter))
@@ -206,7 +209,11 @@ fn every_option_of_nfs_5_is_passed_on_used_or_explained() {
                 })
                 .collect();
             assert_eq!(added.join(","), expected, "{option}, version {version}");
-            assert_eq!(told.parameters.len() - added.len(), usual.len(), "{option}");
+            assert_eq!(
+                request.parameters.len() - added.len(),
+                usual.len(),
+                "{option}"
+            );
         }
         let complaints = BootPlan::parse(&cmdline).complaints;
         let said: Vec<String> = complaints.iter().map(ToString::to_string).collect();

@@ -265,7 +265,7 @@ fn the_names_that_exist_are_reported() {
     let server = server(|call| match (call.program, call.procedure) {
         (NFS_PROGRAM, 1) => Then::Reply(
             0,
-            // The walk's answer and the list's are told apart by what was asked: here both begin alike, and the walk
+            // The walk's answer and the list's are distinguished by what was requested: here both begin alike, and the walk
             // reads no further than its head.
             [2, 0, 2, 24, 0, 26, 0, 7, 7]
                 .into_iter()
