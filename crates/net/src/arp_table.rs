@@ -18,22 +18,28 @@ pub struct ArpEntry {
 }
 
 impl ArpEntry {
-    /// The entry for `address` in the text of `/proc/net/arp`.
+    /// The entry for `address` in the text of `/proc/net/arp`. Of several, on several interfaces,
+    /// a complete one.
     pub fn find(table: &str, address: Ipv4Addr) -> Option<ArpEntry> {
-        table.lines().skip(1).find_map(|line| {
-            // IP address, HW type, Flags, HW address, Mask, Device.
-            let mut fields = line.split_ascii_whitespace();
-            if fields.next()?.parse() != Ok(address) {
-                return None;
-            }
-            let flags = fields.nth(1)?.trim_start_matches("0x");
-            let flags = u32::from_str_radix(flags, 16).unwrap_or(0);
-            Some(ArpEntry {
-                complete: flags & COMPLETE != 0,
-                mac: fields.next().and_then(|mac| mac.parse().ok()),
-            })
-        })
+        let entries = || table.lines().skip(1).filter_map(|line| read(line, address));
+        let complete = entries().find(|entry| entry.complete);
+        complete.or_else(|| entries().next())
     }
+}
+
+/// A line of the table, if it is about `address`.
+fn read(line: &str, address: Ipv4Addr) -> Option<ArpEntry> {
+    // IP address, HW type, Flags, HW address, Mask, Device.
+    let mut fields = line.split_ascii_whitespace();
+    if fields.next()?.parse() != Ok(address) {
+        return None;
+    }
+    let flags = fields.nth(1)?.trim_start_matches("0x");
+    let flags = u32::from_str_radix(flags, 16).unwrap_or(0);
+    Some(ArpEntry {
+        complete: flags & COMPLETE != 0,
+        mac: fields.next().and_then(|mac| mac.parse().ok()),
+    })
 }
 
 #[cfg(test)]
