@@ -60,13 +60,6 @@ struct JsonListener<'a> {
 impl Status {
     /// What the catalog and the listeners come to.
     pub(crate) fn new(catalog: &Catalog, listeners: &[Listener], http_port: u16) -> Self {
-        let server = listeners.first().map(|first| first.interface.first().0);
-        let server = server.unwrap_or(Ipv4Addr::UNSPECIFIED);
-        let image = |image: &Image| ReadyImage {
-            name: image.name.clone(),
-            linux: image.kernel.version.clone(),
-            root: image.nfsroot(server),
-        };
         let listener = |listener: &Listener| {
             let (address, network) = listener.address();
             let range = match &listener.settings.mode {
@@ -81,9 +74,21 @@ impl Status {
                 http_port,
             }
         };
+        Self::of(catalog, listeners.iter().map(listener).collect())
+    }
+
+    /// The roots are shown as machines on the first interface mount them.
+    fn of(catalog: &Catalog, listeners: Vec<ReadyListener>) -> Self {
+        let server = listeners.first().map(|first| first.address);
+        let server = server.unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let image = |image: &Image| ReadyImage {
+            name: image.name.clone(),
+            linux: image.kernel.version.clone(),
+            root: image.nfsroot(server),
+        };
         Self {
             images: catalog.images().map(image).collect(),
-            listeners: listeners.iter().map(listener).collect(),
+            listeners,
             started: Instant::now(),
         }
     }
@@ -164,5 +169,30 @@ impl Status {
             reports: reports.last(),
         };
         serde_json::to_string(&json).unwrap_or_default() + "\n"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::tests::one;
+    use crate::serve::events::Event;
+
+    #[test]
+    fn the_root_is_shown_at_the_address_of_the_listener() {
+        // The second address of its interface, in whose network the range is.
+        let listener = ReadyListener {
+            interface: "eth0".to_owned(),
+            address: Ipv4Addr::new(10, 0, 1, 1),
+            prefix: 24,
+            range: None,
+            http_port: 8069,
+        };
+        let status = Status::of(&one("debian"), vec![listener]);
+        let ready = Event::Ready(status.ready()).to_string();
+        assert!(
+            ready.contains("http://10.0.1.1:8069/, root 10.0.1.1:/debian,"),
+            "{ready}"
+        );
     }
 }
