@@ -61,11 +61,9 @@ pub(crate) fn prepare(
         bound.extend(sockets::listen_on(interface, settings.nfs_port, way_out)?);
     }
     let mut sockets = NfsListeners::new(bound);
-    let addresses: Vec<_> = interfaces().flat_map(Interface::addresses).collect();
     if settings.portmapper {
-        let bound = addresses
-            .iter()
-            .try_for_each(|(address, _)| sockets.bind_portmapper(*address));
+        let mut addresses = interfaces().flat_map(Interface::distinct_addresses);
+        let bound = addresses.try_for_each(|address| sockets.bind_portmapper(address));
         if let Err(error) = bound {
             let error = error.to_string();
             timeline.server(Event::Warning(Warning::NoPortmapper { error }));
@@ -73,7 +71,10 @@ pub(crate) fn prepare(
     }
     raise_open_file_limit();
     let allowed = match settings.allow.as_slice() {
-        [] => AddressList::networks(addresses.iter().map(|(_, network)| *network)),
+        [] => {
+            let addresses = interfaces().flat_map(Interface::addresses);
+            AddressList::networks(addresses.map(|(_, network)| network))
+        }
         given => AddressList::networks(given.iter().copied()),
     };
     let key = key(&settings.state, timeline)?;

@@ -37,6 +37,17 @@ impl Interface {
         self.addresses().next().unwrap_or(none)
     }
 
+    /// Its addresses, each once: an interface may have the same one in two networks (`10.0.0.1/24`, `10.0.0.1/32`).
+    pub(crate) fn distinct_addresses(&self) -> Vec<Ipv4Addr> {
+        let mut distinct = Vec::new();
+        for (address, _) in self.addresses() {
+            if !distinct.contains(&address) {
+                distinct.push(address);
+            }
+        }
+        distinct
+    }
+
     /// Whether an address is one of its own.
     pub(crate) fn has(&self, address: Ipv4Addr) -> bool {
         self.addresses().any(|(own, _)| own == address)

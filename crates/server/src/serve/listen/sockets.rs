@@ -122,9 +122,9 @@ pub(crate) fn listen_on(
     port: u16,
     remedy: &'static str,
 ) -> Result<Vec<TcpListener>, SocketError> {
-    interface
-        .addresses()
-        .map(|(address, _)| listen(SocketAddrV4::new(address, port), remedy))
+    let addresses = interface.distinct_addresses().into_iter();
+    addresses
+        .map(|address| listen(SocketAddrV4::new(address, port), remedy))
         .collect()
 }
 
@@ -161,6 +161,7 @@ fn explain(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::listen::interface::tests::with_addresses;
 
     #[test]
     fn a_taken_port_is_reported_with_its_owner_and_a_remedy() {
@@ -184,5 +185,14 @@ mod tests {
             text.ends_with("; stop that program, or choose another"),
             "{text}"
         );
+    }
+    #[test]
+    fn an_address_in_two_networks_has_one_listener() {
+        let free = TcpListener::bind("127.0.0.9:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let interface = with_addresses(&["127.0.0.9", "127.0.0.9"]);
+        let listeners = listen_on(&interface, port, "choose another").unwrap();
+        assert_eq!(listeners.len(), 1);
     }
 }
