@@ -1,4 +1,4 @@
-//! What an initrd contains besides the init, as data: `initrd/netboot.toml`, or a file like it.
+//! What an initrd contains besides the init, as data: `initrd/contents.toml`, or a file like it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,9 +9,9 @@ use serde::Deserialize;
 use crate::path_pattern::path_matches;
 
 /// The built-in file.
-const BUILT_IN: &str = include_str!("../../../initrd/netboot.toml");
+const BUILT_IN: &str = include_str!("../../../initrd/contents.toml");
 
-/// What goes into an initrd; `initrd/netboot.toml` explains each part.
+/// What goes into an initrd; `initrd/contents.toml` explains each part.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Contents {
@@ -139,7 +139,7 @@ pub enum ContentsError {
     /// The file is not TOML, or has an unknown key or an invalid value.
     #[error("{name} is not a valid contents file")]
     Parse {
-        /// The file's name, or `initrd/netboot.toml` for the built-in one.
+        /// The file's name, or `initrd/contents.toml` for the built-in one.
         name: String,
         /// Line, column, and what was expected.
         source: Box<toml::de::Error>,
@@ -155,12 +155,12 @@ pub enum ContentsError {
 }
 
 impl Contents {
-    /// The built-in contents: `initrd/netboot.toml`.
+    /// The built-in contents: `initrd/contents.toml`.
     ///
     /// # Errors
     /// None in practice: a test parses it.
     pub fn built_in() -> Result<Contents, ContentsError> {
-        Contents::parse("initrd/netboot.toml", BUILT_IN)
+        Contents::parse("initrd/contents.toml", BUILT_IN)
     }
 
     /// Reads a contents file.

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! RootTree → choose_kernel → Kernel ┐
-//! Contents (initrd/netboot.toml)    ├→ build → cpio → zstd or gzip → initrd, BuildSummary
+//! Contents (initrd/contents.toml)    ├→ build → cpio → zstd or gzip → initrd, BuildSummary
 //! ModuleSelection, init             ┘
 //! ```
 //!
-//! The initrd contains the init, what `initrd/netboot.toml` lists, and the requested modules with everything they
+//! The initrd contains the init, what `initrd/contents.toml` lists, and the requested modules with everything they
 //! depend on, as uncompressed `.ko` files with a module index of their own. It is reproducible: the same input gives
 //! the same bytes.
 //!

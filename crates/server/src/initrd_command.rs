@@ -45,7 +45,7 @@ pub(crate) struct InitrdArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) init: Option<PathBuf>,
 
-    /// What else the initrd contains, and what `netboot` means [default: initrd/netboot.toml, built in].
+    /// What else the initrd contains, and what `netboot` means [default: initrd/contents.toml, built in].
     #[arg(long, value_name = "FILE")]
     pub(crate) contents: Option<PathBuf>,
 

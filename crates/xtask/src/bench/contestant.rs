@@ -71,7 +71,7 @@ pub(super) fn baseline(
 ) -> Result<Contestant> {
     let list = paths_in_initrd(version, modules)?;
     fs::write(root.path().join(LIST), list)?;
-    let data = paths::workspace().join("initrd/netboot.toml");
+    let data = paths::workspace().join("initrd/contents.toml");
     let data = fs::read_to_string(&data).with_context(|| format!("read {}", data.display()))?;
     let contents = folder.join("baseline.toml");
     let file = format!("{data}\n[[file]]\npath = \"/{LIST}\"\nfrom = \"/{LIST}\"\n");
