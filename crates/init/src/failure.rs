@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use netroot_proto::root::NoRoot;
 
-use crate::causes::with_causes;
 use crate::diagnosis::{NotExecutable, PacketLoss, UnclaimedCard, no_nic_advice};
+use crate::error_chain::with_causes;
 use crate::net::address::Address;
 use crate::net::configure::ConfigureError;
 use crate::net::lease::LeaseError;

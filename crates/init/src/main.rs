@@ -9,12 +9,12 @@
 
 mod after;
 mod boot;
-mod causes;
 mod channel;
 mod clock;
 mod console;
 mod diagnosis;
 mod early;
+mod error_chain;
 mod failure;
 mod identity;
 mod keyboard;

@@ -6,8 +6,8 @@ use std::io;
 
 use netroot_net::Prefix;
 
-use crate::causes::causes;
 use crate::console::{debug, warn};
+use crate::error_chain::causes;
 use crate::net::address::Address;
 use crate::net::netlink::{NetlinkError, RouteSocket};
 use crate::run_directory::RUN;

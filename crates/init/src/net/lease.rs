@@ -9,9 +9,9 @@ use netroot_net::Mac;
 use netroot_proto::cmdline::BootPlan;
 use netroot_proto::dhcp::lease::Lease;
 
-use crate::causes::causes;
 use crate::clock::{Moment, Wait};
 use crate::console::{info, warn};
+use crate::error_chain::causes;
 use crate::net::address::Address;
 use crate::net::dhcp::client::DhcpClient;
 use crate::net::dhcp::firmware;

@@ -12,9 +12,9 @@ use netroot_net::Mac;
 use netroot_proto::cmdline::NetworkPlan;
 use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::causes::causes;
 use crate::clock::{Moment, Wait, timespec};
 use crate::console::{debug, info, warn};
+use crate::error_chain::causes;
 use crate::modules::Loader;
 use crate::net::netlink::{Link, NetlinkError, RouteSocket, Uevent, UeventSocket};
 use crate::net::nic::Nic;

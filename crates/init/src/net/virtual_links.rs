@@ -15,8 +15,8 @@ use netroot_proto::cmdline::{NetworkPlan, Origin};
 
 use self::device::{Device, DeviceKind, State};
 use self::requests::{attach_port, create_device, rename_link, take_down};
-use crate::causes::causes;
 use crate::console::{debug, info, warn};
+use crate::error_chain::causes;
 use crate::modules::{Loaded, Loader};
 use crate::net::netlink::{Link, RouteSocket};
 

@@ -16,9 +16,9 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::client::seed;
 use super::firmware;
-use crate::causes::causes;
 use crate::clock::{Moment, timespec};
 use crate::console::{info, warn};
+use crate::error_chain::causes;
 use crate::identity;
 use crate::net::address::{Address, ip_addresses};
 

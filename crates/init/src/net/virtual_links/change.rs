@@ -5,8 +5,8 @@ use netroot_proto::cmdline::NetworkPlan;
 
 use super::requests::{rename_link, take_down};
 use super::{State, VirtualLinks};
-use crate::causes::causes;
 use crate::console::{info, warn};
+use crate::error_chain::causes;
 use crate::net::netlink::{Link, NetlinkError, RouteSocket};
 
 impl VirtualLinks {
