@@ -1,7 +1,7 @@
 //! The NFS server, asked before the kernel is: so that a refusal can be explained.
 //!
 //! portmapper, MOUNT, FSINFO and look-ups go through nfs3_client over [`stream`], a blocking connection with
-//! deadlines. [`offer`] decides which version is asked for, [`probe`] asks the programs that [`service`] lists,
+//! deadlines. [`version_choice`] decides which version is asked for, [`probe`] asks the programs that [`service`] lists,
 //! [`refusal`] reads the list of exports, [`walk`] looks for the init program in a [`tree`], [`compound`] for the path
 //! itself in version 4, [`fault`] says what was wrong.
 
@@ -10,7 +10,6 @@ pub(crate) mod export;
 mod failover;
 mod fault;
 pub(crate) mod mount;
-mod offer;
 mod probe;
 mod readahead;
 mod refusal;
@@ -18,9 +17,10 @@ mod server;
 mod service;
 mod stream;
 mod tree;
+mod version_choice;
 mod walk;
 
 pub(crate) use fault::NfsFault;
-pub(crate) use offer::ask;
 pub(crate) use probe::{MountEntry, tell_unmounted};
+pub(crate) use version_choice::ask;
 pub(crate) use walk::Found;
