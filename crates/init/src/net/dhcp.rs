@@ -2,10 +2,10 @@
 //!
 //! netroot-proto's exchange decides what to send and reads what the servers answer; [`client`] runs it on one NIC, with
 //! the [`offer_score`] that says whether an offer leads to a root. [`nic_selection`] chooses among the NICs.
-//! [`firmware`] describes the machine to servers, and [`inform`] requests what a static address lacks.
+//! [`client_identity`] describes the machine to servers, and [`inform`] requests what a static address lacks.
 
 pub(crate) mod client;
-pub(crate) mod firmware;
+pub(crate) mod client_identity;
 pub(crate) mod inform;
 pub(crate) mod nic_selection;
 pub(crate) mod offer_score;

@@ -14,7 +14,7 @@ use crate::console::{info, warn};
 use crate::error_chain::causes;
 use crate::net::address::Address;
 use crate::net::dhcp::client::DhcpClient;
-use crate::net::dhcp::firmware;
+use crate::net::dhcp::client_identity;
 use crate::net::dhcp::nic_selection::{
     Addressing, BOOT_LINK_GRACE, NicState, RootKnown, Selection, addressing_of, select,
 };
@@ -192,7 +192,7 @@ impl LeaseSearch<'_> {
                 attempt.address = address.map(|address| (Moment::now(), address));
             }
             Addressing::Dhcp(request) => {
-                let identity = firmware::identity(&self.plan.network, request);
+                let identity = client_identity::identity(&self.plan.network, request);
                 match DhcpClient::start(attempt.nic.index, attempt.nic.mac, identity) {
                     Ok(client) => attempt.client = Some(client),
                     Err(e) => warn!("{}: {e}: {}", attempt.nic.name, causes(&e)),

@@ -15,7 +15,7 @@ use netroot_sys::packet::PacketSocket;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::client::seed;
-use super::firmware;
+use super::client_identity;
 use crate::clock::{Moment, timespec};
 use crate::console::{info, warn};
 use crate::error_chain::causes;
@@ -53,7 +53,7 @@ pub(crate) fn complete(address: &mut Address, plan: &BootPlan) -> bool {
         mac: address.nic.mac,
         address: own,
         transaction: u32::try_from(seed(address.nic.mac) >> 32).unwrap_or_default(),
-        identity: firmware::identity(&plan.network, address.request.as_ref()),
+        identity: client_identity::identity(&plan.network, address.request.as_ref()),
     };
     let socket = match PacketSocket::for_dhcp_client(address.nic.index) {
         Ok(socket) => socket,
