@@ -1,10 +1,11 @@
 //! The network: interfaces, their addresses, and what is learned with an address.
 //!
 //! ```text
-//! netlink ← link, virtual_links → Nic     dhcp, lease → Address → configure     resolve, time_server
+//! netlink ← link, virtual_links → Nic     addressing, dhcp, lease → Address → configure     resolve, time_server
 //! ```
 
 pub(crate) mod address;
+pub(crate) mod addressing;
 pub(crate) mod arp;
 pub(crate) mod configure;
 pub(crate) mod dhcp;

@@ -34,8 +34,8 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::clock::{Moment, timespec};
 use crate::net::address::Address;
+use crate::net::addressing::{Addressing, addressing_of};
 use crate::net::configure::resolver;
-use crate::net::dhcp::nic_selection::{Addressing, addressing_of};
 use crate::net::netlink::RouteSocket;
 use crate::net::nic::Nic;
 use address_guard::AddressGuard;

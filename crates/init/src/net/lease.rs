@@ -13,11 +13,10 @@ use crate::clock::{Moment, Wait};
 use crate::console::{info, warn};
 use crate::error_chain::causes;
 use crate::net::address::Address;
+use crate::net::addressing::{Addressing, addressing_of};
 use crate::net::dhcp::client::DhcpClient;
 use crate::net::dhcp::client_identity;
-use crate::net::dhcp::nic_selection::{
-    Addressing, BOOT_LINK_GRACE, NicState, RootKnown, Selection, addressing_of, select,
-};
+use crate::net::dhcp::nic_selection::{BOOT_LINK_GRACE, NicState, RootKnown, Selection, select};
 use crate::net::dhcp::offer_score::{protocol, root_known, score};
 use crate::net::link::Nics;
 use crate::net::nic::Nic;
