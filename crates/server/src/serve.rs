@@ -35,7 +35,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use self::artifacts::loaders::{self, Loaders};
-use self::artifacts::{ArtifactStore, Folder, Role};
+use self::artifacts::{ArtifactStore, FileKind, Folder};
 use self::counters::Counters;
 use self::dhcp::rogue_dhcp;
 pub(crate) use self::error::ServeError;
@@ -163,7 +163,7 @@ fn look_for_others(listener: &Listener, timeline: &Timeline) -> Result<(), Serve
 
 fn add_loaders(artifacts: &mut ArtifactStore, loaders: Loaders, timeline: &Timeline) {
     for (name, content) in loaders.files {
-        artifacts.put(name, content, Role::Loader);
+        artifacts.put(name, content, FileKind::Loader);
     }
     for missing in loaders.missing {
         timeline.server(Event::Warning(missing.into()));

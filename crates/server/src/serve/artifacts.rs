@@ -13,4 +13,4 @@ pub(crate) use content::Content;
 pub(crate) use folder::{Folder, FolderError};
 #[cfg(test)]
 pub(crate) use store::tests::store;
-pub(crate) use store::{Artifact, ArtifactStore, Role};
+pub(crate) use store::{Artifact, ArtifactStore, FileKind};

@@ -306,7 +306,7 @@ fn deliver(
                 machine: artifact
                     .machine
                     .map_or(Machine::Address(peer), Machine::Mac),
-                role: artifact.role,
+                kind: artifact.kind,
                 name,
                 length: end - start,
                 began: Instant::now(),

@@ -174,7 +174,7 @@ async fn send(
     let machine = artifact
         .machine
         .map_or(Machine::Address(*arrival.from.ip()), Machine::Mac);
-    let role = artifact.role;
+    let kind = artifact.kind;
     if let Some(mac) = artifact.machine {
         service.timeline.machines().learn(*arrival.from.ip(), mac);
     }
@@ -204,7 +204,7 @@ async fn send(
         Outcome::Complete | Outcome::LastAckMissing => {
             Counters::count(&service.counters.tftp_transfers);
             let fetch = Fetch {
-                role,
+                kind,
                 name,
                 bytes: transfer.size(),
                 took: began.elapsed(),
@@ -227,7 +227,7 @@ async fn send(
     };
     Counters::count(&service.counters.tftp_abandoned);
     let stopped = Event::FetchStopped {
-        role,
+        kind,
         name,
         sent: transfer.bytes_acknowledged(),
         bytes: transfer.size(),

@@ -28,14 +28,14 @@ pub(crate) struct Artifact {
     /// Its Content-Type, which EDK2's HTTP boot depends on.
     pub(crate) content_type: &'static str,
     /// What it is to a boot.
-    pub(crate) role: Role,
+    pub(crate) kind: FileKind,
     /// The machine, if the name identifies it.
     pub(crate) machine: Option<Mac>,
 }
 
 /// What a file is to a boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
+pub(crate) enum FileKind {
     /// What firmware loads.
     Loader,
     /// The loader's script.
@@ -76,20 +76,20 @@ impl ArtifactStore {
     /// Adds an image's kernel and initrd under its own names and, if it is the only image, under the short ones.
     pub(crate) fn put_image(&mut self, image: &Image, kernel: Content, initrd: Content) {
         if self.catalog.is_only(image) {
-            self.put(KERNEL, kernel.clone(), Role::Kernel);
-            self.put(INITRD, initrd.clone(), Role::Initrd);
+            self.put(KERNEL, kernel.clone(), FileKind::Kernel);
+            self.put(INITRD, initrd.clone(), FileKind::Initrd);
         }
-        self.put(&image.kernel_name(), kernel, Role::Kernel);
-        self.put(&image.initrd_name(), initrd, Role::Initrd);
+        self.put(&image.kernel_name(), kernel, FileKind::Kernel);
+        self.put(&image.initrd_name(), initrd, FileKind::Initrd);
     }
 
     /// Adds an artifact under its name.
-    pub(crate) fn put(&mut self, name: &str, content: Content, role: Role) {
+    pub(crate) fn put(&mut self, name: &str, content: Content, kind: FileKind) {
         let content_type = content_type(name);
         let artifact = Artifact {
             content,
             content_type,
-            role,
+            kind,
             machine: None,
         };
         self.fixed.insert(name.to_owned(), artifact);
@@ -133,7 +133,7 @@ impl ArtifactStore {
         Some(Artifact {
             content: file,
             content_type,
-            role: Role::Other,
+            kind: FileKind::Other,
             machine: None,
         })
     }
@@ -151,7 +151,7 @@ fn text(script: String, machine: Option<Mac>) -> Artifact {
     Artifact {
         content: Content::Memory(Bytes::from(script)),
         content_type: "text/plain; charset=utf-8",
-        role: Role::Script,
+        kind: FileKind::Script,
         machine,
     }
 }
@@ -249,8 +249,8 @@ pub(crate) mod tests {
         assert!(known.contains("/images/fedora/vmlinuz"), "{known}");
         let kernel = find(&artifacts, "images/fedora/vmlinuz").unwrap();
         assert_eq!(
-            (bytes(&kernel).as_slice(), kernel.role),
-            (&b"fedora"[..], Role::Kernel)
+            (bytes(&kernel).as_slice(), kernel.kind),
+            (&b"fedora"[..], FileKind::Kernel)
         );
         assert!(find(&artifacts, "vmlinuz").is_none());
     }
@@ -261,10 +261,18 @@ pub(crate) mod tests {
         let content = || Content::Memory(Bytes::from_static(b"bytes"));
         artifacts.put_image(&image("debian"), content(), content());
         for name in ["vmlinuz", "images/debian/vmlinuz"] {
-            assert_eq!(find(&artifacts, name).unwrap().role, Role::Kernel, "{name}");
+            assert_eq!(
+                find(&artifacts, name).unwrap().kind,
+                FileKind::Kernel,
+                "{name}"
+            );
         }
         for name in ["initrd.img", "images/debian/initrd.img"] {
-            assert_eq!(find(&artifacts, name).unwrap().role, Role::Initrd, "{name}");
+            assert_eq!(
+                find(&artifacts, name).unwrap().kind,
+                FileKind::Initrd,
+                "{name}"
+            );
         }
     }
 
@@ -274,7 +282,7 @@ pub(crate) mod tests {
         let path = folder.path().join("vmlinuz");
         fs::write(&path, b"0123456789").unwrap();
         let mut artifacts = store();
-        artifacts.put("vmlinuz", Content::open(&path).unwrap(), Role::Kernel);
+        artifacts.put("vmlinuz", Content::open(&path).unwrap(), FileKind::Kernel);
         let kernel = find(&artifacts, "vmlinuz").unwrap();
         let mut buffer = [0; 4];
         assert_eq!(kernel.content.read_at(8, &mut buffer).unwrap(), 2);

@@ -10,7 +10,7 @@ use netroot_proto::pxe::decide::Answer;
 
 use super::ignored::Ignored;
 use super::warning::Warning;
-use crate::serve::artifacts::Role;
+use crate::serve::artifacts::FileKind;
 
 /// The machine that an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -98,7 +98,7 @@ pub(crate) enum Event {
     /// A transfer ended early.
     FetchStopped {
         /// What the file is to a boot.
-        role: Role,
+        kind: FileKind,
         /// Its name.
         name: String,
         /// How many bytes had been sent.
@@ -179,7 +179,7 @@ pub(crate) struct ReadyListener {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fetch {
     /// What the file is to a boot.
-    pub(crate) role: Role,
+    pub(crate) kind: FileKind,
     /// Its name.
     pub(crate) name: String,
     /// How many bytes were sent.

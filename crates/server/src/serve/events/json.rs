@@ -93,13 +93,13 @@ fn add_fields(fields: &mut Fields, event: &Event) {
         }
         Event::Fetched(fetch) => add_fetch(fields, fetch),
         Event::FetchStopped {
-            role,
+            kind,
             name,
             sent,
             bytes,
             why,
         } => {
-            fields.add("role", words::role(*role));
+            fields.add("role", words::file_kind(*kind));
             fields.add("protocol", stop_protocol(why));
             fields.add("name", name.as_str());
             fields.add("bytes_sent", *sent);

@@ -14,7 +14,7 @@ use super::ignored::Ignored;
 use super::repeats::Repeats;
 use super::writer::{Output, Writer};
 use super::{json, text};
-use crate::serve::artifacts::Role;
+use crate::serve::artifacts::FileKind;
 use crate::serve::counters::Counters;
 use crate::serve::machines::Machines;
 
@@ -78,12 +78,12 @@ impl Timeline {
     pub(crate) fn fetched(&self, machine: Machine, fetch: Fetch) {
         let machine = self.known(machine);
         if let Machine::Mac(mac) = machine {
-            match fetch.role {
-                Role::Loader => self.shared.machines.progressed(mac, Progress::Loaded),
-                Role::Script | Role::Kernel | Role::Initrd => {
+            match fetch.kind {
+                FileKind::Loader => self.shared.machines.progressed(mac, Progress::Loaded),
+                FileKind::Script | FileKind::Kernel | FileKind::Initrd => {
                     self.shared.machines.progressed(mac, Progress::Booted);
                 }
-                Role::Other => {}
+                FileKind::Other => {}
             }
         }
         self.write(Some(machine), &Event::Fetched(fetch));

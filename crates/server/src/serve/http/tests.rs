@@ -6,20 +6,20 @@ use std::net::TcpStream;
 use super::connection_limits::CONNECTIONS_EACH;
 use super::*;
 use crate::serve::artifacts::store;
-use crate::serve::artifacts::{Content, Role};
+use crate::serve::artifacts::{Content, FileKind};
 use crate::serve::events::{Format, ReadyImage, ReadyListener};
 use crate::serve::machines::Machines;
 
 fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
     let mut artifacts = store();
     let bytes = Bytes::copy_from_slice(content);
-    artifacts.put("snponly.efi", Content::Memory(bytes), Role::Loader);
+    artifacts.put("snponly.efi", Content::Memory(bytes), FileKind::Loader);
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&vec![5; 300_000]).unwrap();
     artifacts.put(
         "vmlinuz",
         Content::from_regular(file).unwrap(),
-        Role::Kernel,
+        FileKind::Kernel,
     );
     let counters = Arc::new(Counters::default());
     let site = Site {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 
-use crate::serve::artifacts::{Content, Role};
+use crate::serve::artifacts::{Content, FileKind};
 use crate::serve::events::{Event, Fetch, Machine, StopCause, Timeline, Transport};
 
 /// How many bytes are read from a file at a time.
@@ -34,7 +34,7 @@ pub(super) struct TransferLog {
     /// The machine.
     pub(super) machine: Machine,
     /// What the file is to a boot.
-    pub(super) role: Role,
+    pub(super) kind: FileKind,
     /// Its name.
     pub(super) name: String,
     /// How many bytes were asked for.
@@ -48,7 +48,7 @@ pub(super) struct TransferLog {
 impl TransferLog {
     fn done(self) {
         let fetch = Fetch {
-            role: self.role,
+            kind: self.kind,
             name: self.name,
             bytes: self.length,
             took: self.began.elapsed(),
@@ -59,7 +59,7 @@ impl TransferLog {
 
     fn stopped(self, sent: u64) {
         let stopped = Event::FetchStopped {
-            role: self.role,
+            kind: self.kind,
             name: self.name,
             sent,
             bytes: self.length,

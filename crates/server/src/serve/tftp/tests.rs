@@ -3,7 +3,7 @@
 use std::net::UdpSocket as Client;
 
 use super::*;
-use crate::serve::artifacts::Role;
+use crate::serve::artifacts::FileKind;
 use crate::serve::artifacts::store;
 use crate::serve::events::Format;
 use crate::serve::machines::Machines;
@@ -22,7 +22,7 @@ fn rig(things: &[(&str, Vec<u8>)]) -> Rig {
         artifacts.put(
             name,
             Content::Memory(hyper::body::Bytes::from(bytes.clone())),
-            Role::Other,
+            FileKind::Other,
         );
     }
     let counters = Arc::new(Counters::default());

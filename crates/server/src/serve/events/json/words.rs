@@ -6,7 +6,7 @@ use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, Reason};
 use netroot_proto::tftp::name::NameError;
 
-use crate::serve::artifacts::Role;
+use crate::serve::artifacts::FileKind;
 use crate::serve::events::event::{Event, Fetch};
 use crate::serve::events::ignored::{Ignored, ReportRefusal};
 use crate::serve::url_path::PathError;
@@ -34,7 +34,7 @@ pub(in crate::serve::events) fn kind(event: &Event) -> &'static str {
         },
         Event::DhcpRelease { .. } => "dhcp-release",
         Event::DhcpDecline { .. } => "dhcp-decline",
-        Event::Fetched(Fetch { role: of, .. }) => role(*of),
+        Event::Fetched(Fetch { kind: file, .. }) => file_kind(*file),
         Event::FetchStopped { .. } => "fetch-stopped",
         Event::Mounted { .. } => "mount",
         Event::Unmounted { .. } => "unmount",
@@ -45,13 +45,13 @@ pub(in crate::serve::events) fn kind(event: &Event) -> &'static str {
 }
 
 /// What a file is to a boot.
-pub(super) fn role(role: Role) -> &'static str {
-    match role {
-        Role::Loader => "loader",
-        Role::Script => "script",
-        Role::Kernel => "kernel",
-        Role::Initrd => "initrd",
-        Role::Other => "file",
+pub(super) fn file_kind(kind: FileKind) -> &'static str {
+    match kind {
+        FileKind::Loader => "loader",
+        FileKind::Script => "script",
+        FileKind::Kernel => "kernel",
+        FileKind::Initrd => "initrd",
+        FileKind::Other => "file",
     }
 }
 

@@ -10,7 +10,7 @@ use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, BootFile, Reason, Refusal};
 use netroot_proto::tftp::name::NameError;
 
-use crate::serve::artifacts::Role;
+use crate::serve::artifacts::FileKind;
 use crate::serve::events::*;
 use crate::serve::url_path::PathError;
 
@@ -73,12 +73,12 @@ pub(super) fn answers() -> Vec<(Client, Answer)> {
 
 pub(super) fn fetches() -> Vec<Event> {
     let mut events = Vec::new();
-    for role in [
-        Role::Loader,
-        Role::Script,
-        Role::Kernel,
-        Role::Initrd,
-        Role::Other,
+    for kind in [
+        FileKind::Loader,
+        FileKind::Script,
+        FileKind::Kernel,
+        FileKind::Initrd,
+        FileKind::Other,
     ] {
         let tftp = Transport::Tftp {
             block_size: 1468,
@@ -87,7 +87,7 @@ pub(super) fn fetches() -> Vec<Event> {
         };
         for by in [tftp, Transport::Http] {
             events.push(Event::Fetched(Fetch {
-                role,
+                kind,
                 name: "snponly.efi".to_owned(),
                 bytes: 174_080,
                 took: Duration::from_millis(12),
@@ -108,7 +108,7 @@ pub(super) fn fetches() -> Vec<Event> {
     ] {
         let name = "vmlinuz".to_owned();
         events.push(Event::FetchStopped {
-            role: Role::Kernel,
+            kind: FileKind::Kernel,
             name,
             sent: 5,
             bytes: 10,
