@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use image::InitrdSource;
-pub(crate) use image::{INITRD, Image, KernelFile, RootSource, name_of_directory};
+pub(crate) use image::{INITRD, Image, KernelFile, RootLocation, name_of_directory};
 pub use rule::Rule;
 pub(crate) use rule::{ArrivedAt, Identity};
 

@@ -17,7 +17,7 @@ pub(crate) struct Image {
     /// Its name: in URLs, as an NFS path, and for people.
     pub(crate) name: String,
     /// Where its root is.
-    pub(crate) root: RootSource,
+    pub(crate) root: RootLocation,
     /// Its kernel.
     pub(crate) kernel: KernelFile,
     /// Where its initrd comes from.
@@ -32,7 +32,7 @@ pub(crate) struct Image {
 
 /// Where a root is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum RootSource {
+pub(crate) enum RootLocation {
     /// A directory of this machine, exported by netroot at the address that the machine reached.
     Own {
         /// The directory.
@@ -87,11 +87,11 @@ impl Image {
     pub(crate) fn nfsroot(&self, server: Ipv4Addr) -> String {
         match &self.root {
             // Both ports, so that no machine asks a portmapper, which may not exist.
-            RootSource::Own { port, .. } => {
+            RootLocation::Own { port, .. } => {
                 let path = self.export_path();
                 format!("{server}:{path},vers=3,proto=tcp,port={port},mountport={port},nolock")
             }
-            RootSource::Elsewhere(nfsroot) => nfsroot.clone(),
+            RootLocation::Elsewhere(nfsroot) => nfsroot.clone(),
         }
     }
 
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn what_is_appended_comes_last_and_an_export_elsewhere_is_handed_out_word_for_word() {
         let elsewhere = Image {
-            root: RootSource::Elsewhere("192.0.2.9:/srv/debian,vers=3".to_owned()),
+            root: RootLocation::Elsewhere("192.0.2.9:/srv/debian,vers=3".to_owned()),
             overlay: false,
             append: Some("console=ttyS0 quiet".to_owned()),
             ..image("bookworm")

@@ -17,7 +17,7 @@ const ETH1: ArrivedAt<'_> = ArrivedAt {
 pub(crate) fn image(name: &str) -> Image {
     Image {
         name: name.to_owned(),
-        root: RootSource::Own {
+        root: RootLocation::Own {
             directory: PathBuf::from("/srv").join(name),
             port: 2049,
         },

@@ -11,7 +11,7 @@ use netroot_nfs_export::{
     HandleScheme, KeyError, Listeners as NfsListeners, Server, StartError, raise_open_file_limit,
 };
 
-use crate::catalog::{Catalog, RootSource};
+use crate::catalog::{Catalog, RootLocation};
 use crate::serve::events::{Event, Ignored, Machine, Timeline, Warning};
 use crate::serve::listen::Listener;
 use crate::serve::listen::interface::Interface;
@@ -98,7 +98,7 @@ pub(crate) fn prepare(
 fn exported(catalog: &Catalog) -> BTreeMap<PathBuf, Vec<String>> {
     let mut directories: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
     for image in catalog.images() {
-        if let RootSource::Own { directory, .. } = &image.root {
+        if let RootLocation::Own { directory, .. } = &image.root {
             let names = directories.entry(directory.clone()).or_default();
             names.extend(catalog.export_paths(image));
         }
@@ -219,7 +219,7 @@ mod tests {
             ..image("debian-quiet")
         };
         let elsewhere = Image {
-            root: RootSource::Elsewhere("192.0.2.9:/srv/debian".to_owned()),
+            root: RootLocation::Elsewhere("192.0.2.9:/srv/debian".to_owned()),
             ..image("elsewhere")
         };
         let images = vec![image("debian"), image("fedora"), quiet, elsewhere];

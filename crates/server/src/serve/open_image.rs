@@ -6,7 +6,7 @@ use std::sync::Arc;
 use netroot_initramfs::{Kernel, RootTree, choose_kernel};
 use netroot_proto::pxe::config::Loader;
 
-use crate::catalog::{Image, InitrdSource, KernelFile, RootSource, name_of_directory};
+use crate::catalog::{Image, InitrdSource, KernelFile, RootLocation, name_of_directory};
 use crate::serve::artifacts::Content;
 use crate::serve::error::ServeError;
 use crate::serve::events::{Event, Timeline};
@@ -47,8 +47,8 @@ impl<'a> OpenImage<'a> {
     /// What machines boot; `nfs_port` is the port of the export.
     pub(crate) fn image(&self, nfs_port: u16, loaders: Arc<[Loader]>) -> Image {
         let root = match &self.settings.nfsroot {
-            Some(nfsroot) => RootSource::Elsewhere(nfsroot.clone()),
-            None => RootSource::Own {
+            Some(nfsroot) => RootLocation::Elsewhere(nfsroot.clone()),
+            None => RootLocation::Own {
                 directory: self.settings.directory.clone(),
                 port: nfs_port,
             },
