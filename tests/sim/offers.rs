@@ -173,7 +173,7 @@ fn a_rapid_commit_is_a_lease_in_one_exchange() {
 }
 
 #[test]
-fn an_ack_without_an_offer_and_without_rapid_commit_is_no_lease() {
+fn an_ack_without_an_offer_or_rapid_commit_is_ignored() {
     let server = with_habit(Server::dhcp(1, (100, 120), HOUR), |packet| packet[242] = 5);
     let mut lan = Lan::new(23, Faults::default(), vec![server], 0);
     lan.add_init(1, 5);
@@ -314,7 +314,7 @@ fn a_requested_address_is_assigned_if_it_is_free() {
 }
 
 #[test]
-fn an_address_that_another_machine_uses_is_declined_and_given_to_nobody() {
+fn an_address_in_use_is_declined_and_not_assigned_again() {
     let server = Server::dhcp(1, (101, 102), HOUR);
     let mut lan = Lan::new(26, Faults::default(), vec![server], 0);
     lan.add_init(1, 6);
@@ -454,7 +454,7 @@ fn nothing_is_sent_without_a_carrier_and_a_carrier_repeats_the_question_at_once(
 }
 
 #[test]
-fn bootp_is_asked_as_well_once_nobody_has_answered_for_a_while() {
+fn bootp_is_tried_as_well_after_a_time_without_answers() {
     let (mut exchange, _) = asking(Protocol::Either);
     let mut both = |from: u64, to: u64| -> Vec<u64> {
         let mut asks = |t: &u64| {

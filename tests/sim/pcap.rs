@@ -131,7 +131,7 @@ fn datagrams_are_read_in_every_form_of_the_file() {
 }
 
 #[test]
-fn what_is_no_capture_of_ethernet_is_named() {
+fn a_file_that_is_not_an_ethernet_capture_is_refused_with_the_reason() {
     let whole = file(&[frame(false)], u32::to_le_bytes, 0xa1b2_c3d4, ETHERNET);
     for (file, expected) in [
         (b"#!/bin/sh\n".to_vec(), "not a pcap file"),

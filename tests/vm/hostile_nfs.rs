@@ -68,7 +68,7 @@ fn works_until_mounted(call: &Call) -> Then {
         (MOUNT, 1) => Then::Reply(0, vec![0, 8, 1, 2, 1, 1]),
         // FSINFO and LOOKUP fail for a reason that the mount will report: NFS3ERR_SERVERFAULT, without attributes.
         (NFS, 19) => Then::Reply(0, vec![10006, 0]),
-        (NFS, 3) => Then::LastWords(vec![10006, 0]),
+        (NFS, 3) => Then::ReplyThenExit(vec![10006, 0]),
         _ => Then::Reply(0, vec![]),
     }
 }

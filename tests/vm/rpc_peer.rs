@@ -44,8 +44,8 @@ pub(crate) enum Then {
     Stall,
     /// The connection ends.
     Close,
-    /// This reply, and an end of the server once the peer has closed this connection.
-    LastWords(Vec<u32>),
+    /// This reply; the server ends once the peer has closed this connection.
+    ReplyThenExit(Vec<u32>),
 }
 
 /// An accepted connection.
@@ -194,7 +194,7 @@ impl Shared {
                     self.record(&mut stream)?;
                 },
                 Then::Close => return stream.shutdown(Shutdown::Both),
-                Then::LastWords(words) => {
+                Then::ReplyThenExit(words) => {
                     stream.write_all(&reply(&call, 0, &words))?;
                     let end = self.record(&mut stream);
                     self.ended.store(true, Ordering::Relaxed);

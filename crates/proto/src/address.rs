@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use netroot_net::Host;
 use thiserror::Error;
 
-/// Why a text is no address that can be used. Displays as what belongs in its place.
+/// Why a text is not a usable address. Displayed as what was expected instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AddressError {
     /// Not an address at all.
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_one_hosts_or_none() {
+    fn only_the_address_of_a_single_host_is_accepted() {
         let read = read_host_address;
         assert_eq!(read("10.0.0.1"), Ok(Some([10, 0, 0, 1].into())));
         assert_eq!(read("010.0.0.01"), Ok(Some([10, 0, 0, 1].into())));

@@ -57,7 +57,7 @@ fn a_firewalled_nfs_server_is_reported_with_its_port() -> Result<()> {
 
 #[test]
 fn packet_loss_is_not_mistaken_for_a_firewall() -> Result<()> {
-    // As if by chance no TCP arrives, and every other ARP frame.
+    // A lossy network: no TCP arrives, and only every other ARP frame.
     let (lan, _root, _ganesha) = behind_a_firewall("loss-counted", "2049")?;
     let tap = &lan.tap.0;
     let rules = format!(

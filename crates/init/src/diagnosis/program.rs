@@ -169,7 +169,7 @@ impl<'a> Elf<'a> {
         })
     }
 
-    /// An unsigned integer of so many bytes at an offset.
+    /// An unsigned integer of `bytes` bytes at offset `at`.
     fn number(&self, at: usize, bytes: usize) -> Option<u64> {
         let bytes = self.head.get(at..at.checked_add(bytes)?)?;
         let join = |number: u64, byte: &u8| number << 8 | u64::from(*byte);

@@ -106,14 +106,14 @@ pub(crate) fn obtain(
                 end.min(now.after(TICK))
             }
         };
-        let speak = wait.log_if_due(search.waiting_for());
+        let next_log = wait.log_if_due(search.waiting_for());
         let clients = search
             .attempts
             .values_mut()
             .filter_map(|p| p.client.as_mut());
         let next = clients
             .filter_map(DhcpClient::poll_at)
-            .chain([until, speak])
+            .chain([until, next_log])
             .min()
             .unwrap_or(until);
         let fds: Vec<_> = search

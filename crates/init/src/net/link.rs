@@ -80,8 +80,8 @@ pub(crate) fn bring_up(nics: &mut Nics) -> Result<(), LinkError> {
             });
         }
         let what = missing.unwrap_or_else(|| "a network card to appear".to_owned());
-        let speak = wait.log_if_due(what);
-        nics.sleep_until(speak.min(deadline), &[]);
+        let next_log = wait.log_if_due(what);
+        nics.sleep_until(next_log.min(deadline), &[]);
     }
 }
 

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! What is NFS about it is in [`nfs`]. Another kind of root (an image over HTTP, say) is another variant of
-//! [`RootSource`] and of [`Candidate`], and a room beside that one.
+//! [`RootSource`] and of [`Candidate`], and a module beside that one.
 
 use std::time::Duration;
 

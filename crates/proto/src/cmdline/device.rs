@@ -142,8 +142,8 @@ pub(super) fn device_field<'a>(
     }
 }
 
-/// Names with commas between; what is no name is complained about and left out, and a name
-/// counts once.
+/// A comma-separated list of names. Invalid names are reported and left out, and duplicates
+/// are dropped.
 pub(super) fn device_list(list: &Field<'_>, reading: &mut Reading<'_>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     let mut position = list.position;

@@ -1,5 +1,5 @@
 //! `DIALECTS.md` is a table of tests: each line names the tool whose spelling it is, a
-//! command line, and what this init makes of it. What stands there is what the parser says.
+//! command line, and what this init makes of it. The table is checked against the parser.
 
 use super::*;
 use crate::mount::Version;

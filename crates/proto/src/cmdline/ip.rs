@@ -300,7 +300,7 @@ fn names_method(text: &str) -> bool {
 }
 
 /// The prefix length of an address's historical class: 8, 16 or 24 (`ipconfig.c`,
-/// `inet_abc_len`); 32 for what is no host's address. IPv6 has no classes: 64.
+/// `inet_abc_len`); 32 for an address that no host can have. IPv6 has no classes: 64.
 pub fn classful_prefix(address: impl Into<IpAddr>) -> u8 {
     let IpAddr::V4(address) = address.into() else {
         return 64;

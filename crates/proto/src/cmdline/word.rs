@@ -50,7 +50,7 @@ impl Notes {
         });
     }
 
-    /// A value in seconds. `outcome` is what happens when it is none.
+    /// A value in seconds. `outcome` is the consequence of an invalid value.
     pub(super) fn seconds(
         &mut self,
         word: &Word<'_>,

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_uuid_goes_out_as_it_lies_in_smbios() {
+    fn a_uuid_is_sent_in_smbios_byte_order() {
         assert_eq!(
             uuid_as_firmware_sends_it("00112233-4455-6677-8899-aabbccddeeff\n"),
             Some([
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_uuid_or_nobodys_is_not_sent() {
+    fn an_invalid_or_placeholder_uuid_is_not_sent() {
         for text in [
             "",
             "Not Settable",

@@ -73,8 +73,8 @@ impl ClientMessage<'_> {
     }
 
     /// The DISCOVER for servers that predate DHCP (RFC 951, RFC 1542); an answer to either
-    /// counts. Only the magic number of RFC 1497 stands in the vendor area: its 64 bytes have
-    /// no room for what a DHCP client says, and a server that reads option 55 without 53
+    /// is accepted. The vendor area contains only the magic number of RFC 1497: its 64 bytes are
+    /// too few for the options of a DHCP client, and a server that reads option 55 without 53
     /// would send less than everything it knows.
     pub(super) fn bootp(&self) -> Vec<u8> {
         let header = self.header(Ipv4Addr::UNSPECIFIED);

@@ -31,7 +31,7 @@ pub struct Draft {
 pub struct Emitted {
     /// The UDP payload.
     pub bytes: Vec<u8>,
-    /// Options for which there was no room.
+    /// Options that did not fit.
     pub left_out: Vec<u8>,
 }
 
@@ -47,8 +47,8 @@ impl Draft {
         }
     }
 
-    /// Adds an option. Options are written in the order in which they are added, so what
-    /// matters most comes first: the last ones are left out if there is no room.
+    /// Adds an option. Options are written in the order in which they are added, so add the
+    /// most important first: the last ones are left out if they do not fit.
     pub fn push(&mut self, code: u8, value: &[u8]) -> &mut Draft {
         self.options.push((code, value.to_vec()));
         self

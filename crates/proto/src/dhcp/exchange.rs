@@ -375,7 +375,7 @@ impl Exchange {
         match &self.state {
             State::Selecting => {
                 let first = *self.first_sent.get_or_insert(now);
-                // Relays and second servers may wait for a client that has asked in vain for
+                // Relays and secondary servers may answer only a client that has been waiting for
                 // some time.
                 self.secs = seconds(now.saturating_sub(first));
                 let message = self.client_message();

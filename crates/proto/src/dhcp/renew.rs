@@ -134,7 +134,7 @@ impl Renewer {
     /// machines that started together renew apart.
     ///
     /// # Errors
-    /// When one of the two messages is none.
+    /// If either message is invalid.
     pub fn start(
         asked: &[u8],
         answered: &[u8],

@@ -46,7 +46,7 @@ fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A lease of so many seconds, won 100 s after the kernel started.
+/// A lease of `seconds`, obtained 100 s after the kernel started.
 fn renewer(seconds: u32) -> Renewer {
     let ack = answer(MessageType::Ack, 1, OWN, seconds);
     Renewer::start(&asked(), &ack, at(100), 7).unwrap()

@@ -1,12 +1,12 @@
-//! When a message that nobody answers is sent again.
+//! When to retransmit an unanswered message.
 
 use std::time::Duration;
 
 /// The first pause. RFC 2131 §4.1 says four seconds, but a switch that forwards one second
 /// after the carrier came up should not cost three more.
 const FIRST: Duration = Duration::from_secs(1);
-/// The longest pause: what it may cost at most that a spanning tree, or the negotiation of a
-/// bond with its switch, ended just after a message was lost.
+/// The longest pause: the most that is lost when a spanning tree, or the negotiation of a
+/// bond with its switch, finishes just after a message was lost.
 const LONGEST: Duration = Duration::from_secs(4);
 
 /// The deadlines of one message.

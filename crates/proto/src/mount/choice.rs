@@ -50,7 +50,7 @@ pub struct RootChoice {
     pub options: NfsOptions,
     /// Read-only or not, of the NFS mount itself: read-only under an overlay.
     pub access: Access,
-    /// Whether an overlay goes over it, so that nobody may change it underneath.
+    /// Whether an overlay is mounted over it, so that its files must not change.
     pub layered: bool,
     /// What named the server.
     pub server_from: Evidence,

@@ -23,7 +23,7 @@ pub struct MountFlags {
 }
 
 impl MountFlags {
-    /// Takes a word of mount(8) that is one of these flags or takes one back.
+    /// Applies a word of mount(8) that sets or clears one of these flags.
     pub(super) fn take(&mut self, word: &str) -> bool {
         match word {
             "noatime" => self.no_atime = true,

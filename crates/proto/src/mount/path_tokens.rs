@@ -62,7 +62,7 @@ pub fn path_has_tokens(path: &str) -> bool {
         .any(|(text, token)| needs_identity(*token) && path.contains(text))
 }
 
-/// Complains about what looks like a token and is none. It stays in the path as written.
+/// Reports anything that looks like a token but is not one. It stays in the path as written.
 pub(super) fn check(path: &str, position: usize, reading: &mut Reading<'_>) {
     for (at, _) in path.match_indices("%{") {
         let rest = path.get(at..).unwrap_or_default();

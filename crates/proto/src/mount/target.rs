@@ -163,7 +163,7 @@ fn read_servers(list: &str, position: usize, reading: &mut Reading<'_>) -> Vec<H
                 reading.complain(at, expected, text, "left out");
             }
             Some(host) => servers.push(host),
-            // A server of zeros is no server at all, and no mistake either.
+            // An all-zero address means no server, and is not an error.
             None if read_address(text).is_ok() => {}
             None => {
                 let outcome = match several {

@@ -106,7 +106,7 @@ fn only_a_single_image_has_the_short_names() {
 }
 
 #[test]
-fn what_contradicts_itself_is_refused_by_name() {
+fn contradictions_are_refused_by_name() {
     let refused =
         |images: &[&str], rules| Catalog::new(images.iter().map(|i| image(i)).collect(), rules);
     let text = |result: Result<Catalog, CatalogError>| result.unwrap_err().to_string();

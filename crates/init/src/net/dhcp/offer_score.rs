@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_is_good_for_what_it_leads_to() {
+    fn a_lease_is_scored_by_what_it_leads_to() {
         assert_eq!(
             leased("root=dhcp", Some("/srv/root"), false),
             RootKnown::Named

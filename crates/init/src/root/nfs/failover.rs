@@ -32,9 +32,9 @@ where
     let ask = Arc::new(ask);
     let (sender, receiver) = channel();
     for (place, host) in hosts.iter().enumerate() {
-        let (task, sender_of_it, host_of_it) = (ask.clone(), sender.clone(), host.clone());
+        let (task, task_sender, task_host) = (ask.clone(), sender.clone(), host.clone());
         let work = move || {
-            sender_of_it.send((place, task(&host_of_it)));
+            task_sender.send((place, task(&task_host)));
         };
         let builder = thread::Builder::new().stack_size(STACK);
         if builder.spawn(work).is_err() {
@@ -46,8 +46,8 @@ where
     let mut wait = Wait::start();
     let mut deadline: Option<Moment> = None;
     while !is_decided(&answers) {
-        let speak = wait.log_if_due(what);
-        let until = deadline.map_or(speak, |deadline| deadline.min(speak));
+        let next_log = wait.log_if_due(what);
+        let until = deadline.map_or(next_log, |deadline| deadline.min(next_log));
         match receiver.recv_timeout(until.remaining()) {
             Ok((place, answer)) => {
                 if answer.is_ok() {

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_or_a_file_without_execute_permission_is_no_program() {
+    fn a_directory_or_a_file_without_execute_permission_is_not_a_program() {
         assert_eq!(found(MERGED, "/usr/lib"), Found::NotAProgram);
         assert_eq!(found(MERGED, "/bin/text"), Found::NotAProgram);
         assert_eq!(found(MERGED, "/"), Found::NotAProgram);

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_asked_for_is_granted() {
+    fn only_requested_options_are_granted() {
         assert_eq!(
             access(&user(0, 0, &[]), &file(0o040_755, 0, 0), ACCESS3_LOOKUP),
             ACCESS3_LOOKUP

@@ -61,7 +61,7 @@ fn the_address_that_expired_first_is_reused_first() {
 }
 
 #[test]
-fn excluded_and_reserved_addresses_go_to_nobody_else() {
+fn excluded_and_reserved_addresses_are_not_assigned_to_others() {
     let mut pool = Pool::new(ip(1), ip(3), vec![ip(1)]).unwrap();
     pool.reserve(mac(7), ip(2));
     assert_eq!(pool.offer(mac(1), Some(ip(1)), START), Some(ip(3)));

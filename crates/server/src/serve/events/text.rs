@@ -171,7 +171,7 @@ fn write_stopped(
         ),
         StopCause::TftpTimeout => write!(
             f,
-            "TFTP {name}: the client fell silent after {sent} of {bytes}"
+            "TFTP {name}: the client stopped answering after {sent} of {bytes}"
         ),
         StopCause::TftpUnreadable { error } => {
             write!(f, "TFTP {name}: the file could not be read: {error}")

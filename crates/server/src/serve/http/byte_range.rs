@@ -32,7 +32,7 @@ pub(super) fn parse(header: Option<&str>, length: u64) -> Part {
     };
     let end = length.checked_sub(1);
     match (digits(first), digits(last)) {
-        // The last so many bytes.
+        // The last `count` bytes.
         (None, Some(count)) if first.is_empty() => match (count, end) {
             (0, _) | (_, None) => Part::Unsatisfiable,
             (count, Some(end)) => Part::Slice {

@@ -64,7 +64,7 @@ fn a_failure_is_reported_with_its_last_sentence_without_control_characters() {
     assert!(!summary.booted);
 }
 
-/// A report of one boot with so many failures, of which the last sixteen are in it.
+/// A report of one boot with this many failures, of which it contains the last sixteen.
 fn after(failures: u64, outcome: &str) -> BootSummary {
     let first = failures.saturating_sub(16) + 1;
     let attempts: Vec<Value> = (first..=failures)
