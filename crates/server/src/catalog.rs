@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub use image::InitrdSource;
 pub(crate) use image::{INITRD, Image, KernelFile, RootLocation, name_of_directory};
 pub use rule::Rule;
-pub(crate) use rule::{ArrivedAt, MachineIdentity};
+pub(crate) use rule::{ArrivedAt, KnownMachine};
 
 /// The images, and who boots which.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Catalog {
     }
 
     /// What a machine boots that reached the server there: the image of the first rule that matches, else the default.
-    pub(crate) fn assign(&self, machine: &MachineIdentity, arrived: &ArrivedAt<'_>) -> &Image {
+    pub(crate) fn assign(&self, machine: &KnownMachine, arrived: &ArrivedAt<'_>) -> &Image {
         self.rules
             .iter()
             .find(|(rule, _)| rule.matches(machine, arrived))

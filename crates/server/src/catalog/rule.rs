@@ -17,7 +17,7 @@ pub struct Rule {
 
 /// What is known of a machine when it asks for something.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct MachineIdentity {
+pub(crate) struct KnownMachine {
     /// Its hardware address, where the request or the neighbour table names it.
     pub(crate) mac: Option<Mac>,
 }
@@ -33,7 +33,7 @@ pub(crate) struct ArrivedAt<'a> {
 
 impl Rule {
     /// Whether every condition holds.
-    pub(super) fn matches(&self, machine: &MachineIdentity, arrived: &ArrivedAt<'_>) -> bool {
+    pub(super) fn matches(&self, machine: &KnownMachine, arrived: &ArrivedAt<'_>) -> bool {
         let Self {
             mac,
             interface,

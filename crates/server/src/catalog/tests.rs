@@ -40,8 +40,8 @@ pub(crate) fn one(name: &str) -> Catalog {
     Catalog::new(vec![image(name)], Vec::new()).unwrap()
 }
 
-pub(crate) fn machine(last: u8) -> MachineIdentity {
-    MachineIdentity {
+pub(crate) fn machine(last: u8) -> KnownMachine {
+    KnownMachine {
         mac: Some(Mac([2, 0, 0, 0, 0, last])),
     }
 }
@@ -58,10 +58,10 @@ pub(crate) fn by_mac(last: u8, image: &str) -> Rule {
 fn a_machine_boots_the_image_of_its_address_and_every_other_machine_the_first_image() {
     let images = vec![image("debian"), image("fedora")];
     let catalog = Catalog::new(images, vec![by_mac(2, "fedora")]).unwrap();
-    let boots = |machine: &MachineIdentity| catalog.assign(machine, &ETH0).name.as_str();
+    let boots = |machine: &KnownMachine| catalog.assign(machine, &ETH0).name.as_str();
     assert_eq!(boots(&machine(1)), "debian");
     assert_eq!(boots(&machine(2)), "fedora");
-    assert_eq!(boots(&MachineIdentity::default()), "debian");
+    assert_eq!(boots(&KnownMachine::default()), "debian");
     let root = catalog.assign(&machine(2), &ETH1).nfsroot(ETH1.server);
     assert!(root.starts_with("10.1.0.1:/fedora,vers=3"), "{root}");
 }
@@ -75,12 +75,11 @@ fn an_interface_has_an_image_of_its_own_unless_an_earlier_rule_matches() {
     };
     let images = vec![image("debian"), image("lab")];
     let catalog = Catalog::new(images, vec![by_mac(1, "debian"), lab]).unwrap();
-    let boots =
-        |machine: &MachineIdentity, arrived| catalog.assign(machine, &arrived).name.as_str();
+    let boots = |machine: &KnownMachine, arrived| catalog.assign(machine, &arrived).name.as_str();
     assert_eq!(boots(&machine(1), ETH1), "debian");
     assert_eq!(boots(&machine(2), ETH1), "lab");
     assert_eq!(boots(&machine(2), ETH0), "debian");
-    assert_eq!(boots(&MachineIdentity::default(), ETH1), "lab");
+    assert_eq!(boots(&KnownMachine::default(), ETH1), "lab");
 }
 
 #[test]

@@ -26,7 +26,7 @@ use netroot_net::Mac;
 use self::byte_range::Part;
 use self::connection_limits::ConnectionLimits;
 use self::transfer::{Transfer, TransferLog};
-use crate::catalog::{ArrivedAt, MachineIdentity};
+use crate::catalog::{ArrivedAt, KnownMachine};
 use crate::serve::artifacts::script;
 use crate::serve::artifacts::{Artifact, ArtifactStore};
 use crate::serve::counters::Counters;
@@ -65,7 +65,7 @@ pub(crate) struct Site {
 impl Site {
     /// The name of the image that a machine boots.
     fn image_of(&self, mac: Mac, ends: &Ends) -> String {
-        let machine = MachineIdentity { mac: Some(mac) };
+        let machine = KnownMachine { mac: Some(mac) };
         let catalog = self.artifacts.catalog();
         catalog.assign(&machine, &ends.arrived()).name.clone()
     }
@@ -244,7 +244,7 @@ fn answer(
             return answer;
         }
     };
-    let identify = || MachineIdentity {
+    let identify = || KnownMachine {
         mac: site.timeline.machines().at(peer),
     };
     let Some(artifact) = site.artifacts.find(&name, &ends.arrived(), identify) else {

@@ -17,7 +17,7 @@ use netroot_sys::arrival::{Arrival, ArrivalSocket};
 use netroot_sys::udp::{self, Binding};
 use tokio::net::UdpSocket;
 
-use crate::catalog::{ArrivedAt, MachineIdentity};
+use crate::catalog::{ArrivedAt, KnownMachine};
 use crate::serve::artifacts::{Artifact, ArtifactStore, Content};
 use crate::serve::counters::Counters;
 use crate::serve::events::{Event, Fetch, Ignored, Machine, StopCause, Timeline, Transport};
@@ -131,7 +131,7 @@ fn take(datagram: &[u8], arrival: Arrival, service: &Arc<Service>) -> Option<Pac
         interface: &service.interface,
         server: arrival.local,
     };
-    let identify = || MachineIdentity {
+    let identify = || KnownMachine {
         mac: service.timeline.machines().at(*arrival.from.ip()),
     };
     let Some(artifact) = service.artifacts.find(&name, &arrived, identify) else {

@@ -13,7 +13,7 @@ use netroot_net::Mac;
 use super::content::Content;
 use super::folder::Folder;
 use super::script;
-use crate::catalog::{ArrivedAt, Catalog, Image, MachineIdentity};
+use crate::catalog::{ArrivedAt, Catalog, Image, KnownMachine};
 
 /// The short name of the only image's kernel.
 const KERNEL: &str = "vmlinuz";
@@ -106,7 +106,7 @@ impl ArtifactStore {
         &self,
         name: &str,
         arrived: &ArrivedAt<'_>,
-        identify: impl FnOnce() -> MachineIdentity,
+        identify: impl FnOnce() -> KnownMachine,
     ) -> Option<Artifact> {
         if let Some(artifact) = self.fixed.get(name) {
             return Some(artifact.clone());
@@ -124,7 +124,7 @@ impl ArtifactStore {
             .and_then(|rest| rest.strip_suffix(".ipxe"))
             .and_then(|mac| mac.parse().ok());
         if let Some(mac) = mac {
-            let machine = MachineIdentity { mac: Some(mac) };
+            let machine = KnownMachine { mac: Some(mac) };
             return Some(self.boot_script(&machine, arrived));
         }
         // Firmware asks for what is beside its loader under the loader's own folder.
@@ -140,7 +140,7 @@ impl ArtifactStore {
 }
 
 impl ArtifactStore {
-    fn boot_script(&self, machine: &MachineIdentity, arrived: &ArrivedAt<'_>) -> Artifact {
+    fn boot_script(&self, machine: &KnownMachine, arrived: &ArrivedAt<'_>) -> Artifact {
         let server = SocketAddrV4::new(arrived.server, self.http_port);
         let image = self.catalog.assign(machine, arrived);
         text(script::boot(image, server, machine.mac), machine.mac)
@@ -183,7 +183,7 @@ pub(crate) mod tests {
 
     /// What a machine that is not known by its address finds at eth0.
     fn find(store: &ArtifactStore, name: &str) -> Option<Artifact> {
-        store.find(name, &ETH0, MachineIdentity::default)
+        store.find(name, &ETH0, KnownMachine::default)
     }
 
     fn bytes(artifact: &Artifact) -> Vec<u8> {
@@ -207,7 +207,7 @@ pub(crate) mod tests {
             server: Ipv4Addr::new(192, 0, 2, 7),
             ..ETH0
         };
-        let elsewhere = artifacts.find("boot.ipxe", &other, MachineIdentity::default);
+        let elsewhere = artifacts.find("boot.ipxe", &other, KnownMachine::default);
         let elsewhere = elsewhere.unwrap();
         let text = String::from_utf8(bytes(&elsewhere)).unwrap();
         assert!(text.contains("nfsroot=192.0.2.7:/debian"), "{text}");

@@ -19,7 +19,7 @@ use netroot_sys::arrival::{Arrival, ArrivalSocket};
 use netroot_sys::packet::PacketSocket;
 use tokio::net::UdpSocket;
 
-use crate::catalog::{ArrivedAt, Catalog, MachineIdentity};
+use crate::catalog::{ArrivedAt, Catalog, KnownMachine};
 use crate::serve::counters::Counters;
 use crate::serve::dhcp::frame::{self, End};
 use crate::serve::events::{Event, Ignored, Machine, Timeline, Warning};
@@ -177,7 +177,7 @@ impl Service {
             port,
             source: arrival.from,
         };
-        let machine = MachineIdentity {
+        let machine = KnownMachine {
             mac: Some(request.header.mac),
         };
         let arrived = ArrivedAt {
