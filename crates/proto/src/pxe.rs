@@ -54,10 +54,10 @@
 pub mod arch;
 pub mod client;
 pub mod config;
+mod context;
 pub mod decide;
 mod decision;
 pub mod probe;
-mod question;
 mod reply;
 pub mod router_solicitation;
 pub mod strategy;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::config::{Arrival, BootOptions, Role, SubnetOptions};
-use super::question::Question;
+use super::context::Context;
 use super::reply::{self, Boot, Grant, NoLoader};
 use super::strategy::Strategy;
 use crate::dhcp::pool::{Denial, Pool};
@@ -24,7 +24,7 @@ pub fn decide(
     now: Duration,
 ) -> Decision {
     let authoritative = matches!(role, Role::Authoritative { .. });
-    let question = Question {
+    let context = Context {
         request,
         arrival,
         boots,
@@ -33,17 +33,17 @@ pub fn decide(
         authoritative,
     };
     let answered = match (arrival.port, role) {
-        (BINL_PORT, _) => question.boot_server().map(Decision::from),
-        (SERVER_PORT, Role::Proxy) => question.proxy().map(Decision::from),
+        (BINL_PORT, _) => context.boot_server().map(Decision::from),
+        (SERVER_PORT, Role::Proxy) => context.proxy().map(Decision::from),
         (SERVER_PORT, Role::Authoritative { options, pool }) => {
-            question.authoritative(options, pool, now)
+            context.authoritative(options, pool, now)
         }
         (port, _) => Err(Reason::Port(port)),
     };
     answered.unwrap_or_else(Decision::Ignore)
 }
 
-impl Question<'_> {
+impl Context<'_> {
     /// Port 67, as a proxy beside another DHCP server.
     fn proxy(&self) -> Result<Reply, Reason> {
         let request = self.request;

@@ -7,7 +7,7 @@ use netroot_net::Prefix;
 use super::arch::Platform;
 use super::client::Client;
 use super::config::{Loader, SubnetOptions};
-use super::question::Question;
+use super::context::Context;
 use super::strategy::Style;
 use crate::dhcp::emit::{Draft, Emitted};
 use crate::dhcp::header::{BROADCAST_FLAG, Header};
@@ -41,36 +41,36 @@ pub(super) struct NoLoader(pub(super) Platform);
 
 impl Boot {
     /// The answer for a client; `None` for one that does not boot from the network.
-    pub(super) fn of(question: &Question<'_>) -> Result<Option<Boot>, NoLoader> {
-        let Question {
+    pub(super) fn of(context: &Context<'_>) -> Result<Option<Boot>, NoLoader> {
+        let Context {
             boots,
             arrival,
             request,
             client,
             ..
-        } = question;
+        } = context;
         let mac = request.header.mac;
         Ok(Some(match *client {
             Client::Plain | Client::Init => return Ok(None),
             Client::Ipxe(_) => {
-                let ipxe = question.authoritative.then_some(IPXE_NO_PROXY);
+                let ipxe = context.authoritative.then_some(IPXE_NO_PROXY);
                 Boot {
                     ipxe,
-                    ..question.pxe(boots.script_url(arrival.address, mac))
+                    ..context.pxe(boots.script_url(arrival.address, mac))
                 }
             }
             Client::Pxe(platform) | Client::IpxeWithoutHttp(platform) => {
-                question.pxe(question.loader(platform)?)
+                context.pxe(context.loader(platform)?)
             }
             // EDK2's HTTP boot takes an offer with this class and a URL, from a proxy too.
             Client::Http(platform) => Boot {
-                file: boots.url(arrival.address, &question.loader(platform)?),
+                file: boots.url(arrival.address, &context.loader(platform)?),
                 class: Some(b"HTTPClient"),
                 vendor: None,
                 ipxe: None,
             },
             Client::RaspberryPi => Boot {
-                file: question.loader(Platform::RaspberryPi)?,
+                file: context.loader(Platform::RaspberryPi)?,
                 class: Some(b"PXEClient"),
                 vendor: Some(RASPBERRY_MENU.to_vec()),
                 ipxe: None,
@@ -79,7 +79,7 @@ impl Boot {
     }
 }
 
-impl Question<'_> {
+impl Context<'_> {
     fn loader(&self, platform: Platform) -> Result<String, NoLoader> {
         let loader: Option<&Loader> = self
             .boots
@@ -173,27 +173,27 @@ impl Question<'_> {
 }
 
 /// A proxy's offer or acknowledgement: no address, no times, no mask, no router.
-pub(super) fn proxy(question: &Question<'_>, kind: MessageType, boot: &Boot) -> Emitted {
-    let mut draft = question.draft(kind, Ipv4Addr::UNSPECIFIED);
+pub(super) fn proxy(context: &Context<'_>, kind: MessageType, boot: &Boot) -> Emitted {
+    let mut draft = context.draft(kind, Ipv4Addr::UNSPECIFIED);
     draft.header.flags |= BROADCAST_FLAG;
     if kind == MessageType::Ack {
-        draft.header.client_ip = question.request.header.client_ip;
+        draft.header.client_ip = context.request.header.client_ip;
     }
-    question.push_boot(&mut draft, boot);
-    draft.emit(question.request.longest_reply)
+    context.push_boot(&mut draft, boot);
+    draft.emit(context.request.longest_reply)
 }
 
 /// The root for netroot's init, as a proxy beside another server.
-pub(super) fn root(question: &Question<'_>, kind: MessageType, path: &[u8]) -> Emitted {
-    let mut draft = question.draft(kind, Ipv4Addr::UNSPECIFIED);
+pub(super) fn root(context: &Context<'_>, kind: MessageType, path: &[u8]) -> Emitted {
+    let mut draft = context.draft(kind, Ipv4Addr::UNSPECIFIED);
     draft.header.flags |= BROADCAST_FLAG;
     if kind == MessageType::Ack {
-        draft.header.client_ip = question.request.header.client_ip;
+        draft.header.client_ip = context.request.header.client_ip;
     }
-    draft.header.next_server = question.arrival.address;
+    draft.header.next_server = context.arrival.address;
     draft.push(code::VENDOR_CLASS, INIT_VENDOR_CLASS);
     draft.push(code::ROOT_PATH, path);
-    draft.emit(question.request.longest_reply)
+    draft.emit(context.request.longest_reply)
 }
 
 /// What is granted to a client in the DHCP role.
@@ -214,21 +214,21 @@ impl Grant {
 
 /// An offer or acknowledgement in the DHCP role.
 pub(super) fn dhcp(
-    question: &Question<'_>,
+    context: &Context<'_>,
     kind: MessageType,
     options: &SubnetOptions,
     grant: &Grant,
     boot: Option<&Boot>,
 ) -> Emitted {
-    let Question {
+    let Context {
         arrival,
         request,
         boots,
         ..
-    } = question;
+    } = context;
     let mut draft = match grant {
-        Grant::Lease(address) => question.draft(kind, *address),
-        Grant::Inform(_) => question.draft(kind, Ipv4Addr::UNSPECIFIED),
+        Grant::Lease(address) => context.draft(kind, *address),
+        Grant::Inform(_) => context.draft(kind, Ipv4Addr::UNSPECIFIED),
     };
     // RFC 2131 table 3: an ACK repeats ciaddr.
     if kind == MessageType::Ack {
@@ -249,7 +249,7 @@ pub(super) fn dhcp(
     draft.push(code::SUBNET_MASK, &netmask.octets());
     draft.push_addresses(code::ROUTERS, &options.routers);
     match boot {
-        Some(boot) => question.push_boot(&mut draft, boot),
+        Some(boot) => context.push_boot(&mut draft, boot),
         None => {
             if let Some(uuid) = &request.uuid {
                 draft.push(code::CLIENT_UUID, uuid);
@@ -260,7 +260,7 @@ pub(super) fn dhcp(
     if let Some(id) = &request.client_id {
         draft.push(code::CLIENT_ID, id);
     }
-    push_extras(&mut draft, question, options);
+    push_extras(&mut draft, context, options);
     let subnet = Prefix::clamped(grant.address(), arrival.network.length());
     if let Some(broadcast) = subnet.broadcast() {
         draft.push(code::BROADCAST_ADDRESS, &broadcast.octets());
@@ -272,8 +272,8 @@ pub(super) fn dhcp(
 }
 
 /// Options that are sent only to clients that request them.
-fn push_extras(draft: &mut Draft, question: &Question<'_>, options: &SubnetOptions) {
-    let wants = |code| question.request.wants(code);
+fn push_extras(draft: &mut Draft, context: &Context<'_>, options: &SubnetOptions) {
+    let wants = |code| context.request.wants(code);
     if wants(code::CLASSLESS_ROUTES) && !options.routes.is_empty() {
         let mut value = Vec::new();
         for route in &options.routes {
@@ -306,13 +306,13 @@ fn push_extras(draft: &mut Draft, question: &Question<'_>, options: &SubnetOptio
 }
 
 /// A NAK: message type, server identifier and message, nothing else (RFC 2131 table 3).
-pub(super) fn nak(question: &Question<'_>, why: &str) -> Emitted {
-    let mut draft = question.draft(MessageType::Nak, Ipv4Addr::UNSPECIFIED);
+pub(super) fn nak(context: &Context<'_>, why: &str) -> Emitted {
+    let mut draft = context.draft(MessageType::Nak, Ipv4Addr::UNSPECIFIED);
     // RFC 2131 §4.3.2: makes a relay broadcast the NAK.
     draft.header.flags |= BROADCAST_FLAG;
-    if let Some(id) = &question.request.client_id {
+    if let Some(id) = &context.request.client_id {
         draft.push(code::CLIENT_ID, id);
     }
     draft.push(code::MESSAGE, why.as_bytes());
-    draft.emit(question.request.longest_reply)
+    draft.emit(context.request.longest_reply)
 }

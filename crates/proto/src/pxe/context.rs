@@ -6,7 +6,7 @@ use super::strategy::Strategy;
 use crate::dhcp::request::Request;
 
 /// The input of [`super::decide::decide`], from which a reply is built.
-pub(super) struct Question<'a> {
+pub(super) struct Context<'a> {
     /// The request.
     pub(super) request: &'a Request,
     /// Where it arrived.
