@@ -439,6 +439,45 @@ fn one_question_keeps_its_transaction_and_counts_its_seconds() {
 }
 
 #[test]
+fn only_an_ack_that_answers_the_request_ends_it() {
+    let (mut exchange, transaction) = asking(Protocol::Dhcp);
+    let take = offer(transaction, ip(100)).emit(548).bytes;
+    exchange.receive(&frame(67, 68, ip(1), &take), Duration::ZERO);
+    let request = sent(&mut exchange, GRACE).remove(0);
+    assert_eq!(request.kind(), Some(MessageType::Request));
+    let acknowledged = |address, rapid: bool| {
+        let mut ack = Draft::new(Header {
+            your_ip: address,
+            from_client: false,
+            ..Header::of_client(MAC, transaction)
+        });
+        ack.push(code::MESSAGE_TYPE, &[5]);
+        if rapid {
+            ack.push(code::RAPID_COMMIT, &[]);
+        }
+        ack.emit(548).bytes
+    };
+    // A boot server without addresses, and a server that grants without an offer.
+    let boot_server = acknowledged(Ipv4Addr::UNSPECIFIED, false);
+    exchange.receive(&frame(67, 68, ip(2), &boot_server), GRACE);
+    let another = acknowledged(ip(200), true);
+    exchange.receive(&frame(67, 68, ip(3), &another), GRACE);
+    assert!(
+        sent(&mut exchange, GRACE).is_empty(),
+        "nothing is to be said"
+    );
+    let repeated = sent(&mut exchange, GRACE + SECOND).remove(0);
+    assert_eq!(repeated.kind(), Some(MessageType::Request));
+    let granted = acknowledged(ip(100), false);
+    exchange.receive(&frame(67, 68, ip(1), &granted), GRACE + SECOND);
+    let bound = exchange.poll(GRACE + SECOND, &|_| Score::Nothing);
+    let Some(Action::Bound(bound)) = bound else {
+        panic!("{bound:?}")
+    };
+    assert_eq!(bound.lease.address, ip(100));
+}
+
+#[test]
 fn nothing_is_sent_without_a_carrier_and_a_carrier_repeats_the_question_at_once() {
     let mut exchange = Exchange::new(MAC, ClientIdentity::default(), 7);
     assert!(sent(&mut exchange, SECOND).is_empty());

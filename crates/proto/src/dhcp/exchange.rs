@@ -170,7 +170,11 @@ impl Exchange {
                 self.offered(received, reply, true, now);
             }
             (State::Selecting, None) if has_address => self.offered(received, reply, true, now),
-            (State::Requesting { offered, .. }, Some(MessageType::Ack)) => {
+            // Some boot servers acknowledge every REQUEST, without an address; and a rapid commit
+            // of another server answers the DISCOVER, too late.
+            (State::Requesting { offered, .. }, Some(MessageType::Ack))
+                if has_address && (!rapid || message.header.your_ip == offered.address) =>
+            {
                 let offered = *offered;
                 self.acknowledged(received, reply, offered, now);
             }
