@@ -10,8 +10,8 @@ use netroot_proto::dhcp::options::Message;
 use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::pxe::arch::Platform;
-use netroot_proto::pxe::config::{Arrival, BootOptions, Loader, Role, SubnetOptions};
 use netroot_proto::pxe::decide::{Decision, Destination, Reason, Reply, decide};
+use netroot_proto::pxe::inputs::{Arrival, BootOptions, Loader, Role, SubnetOptions};
 use netroot_proto::pxe::strategy::{Strategy, Style};
 
 use super::lan::ip;

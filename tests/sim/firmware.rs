@@ -8,8 +8,8 @@ use netroot_proto::dhcp::options::Message;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::client::Client;
-use netroot_proto::pxe::config::{Arrival, Role, SubnetOptions};
 use netroot_proto::pxe::decide::{Answer, BootFile, Destination, Reason, decide};
+use netroot_proto::pxe::inputs::{Arrival, Role, SubnetOptions};
 use netroot_proto::pxe::strategy::{Strategy, Style};
 
 use super::captures::{self, with_options};

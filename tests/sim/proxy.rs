@@ -9,8 +9,8 @@ use netroot_proto::dhcp::header::Header;
 use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::dhcp::{CLIENT_PORT, INIT_VENDOR_CLASS, MessageType, SERVER_PORT, code};
-use netroot_proto::pxe::config::{Arrival, BootOptions, Role};
 use netroot_proto::pxe::decide::{Decision, Destination, Reason, decide};
+use netroot_proto::pxe::inputs::{Arrival, BootOptions, Role};
 use netroot_proto::pxe::strategy::Strategy;
 
 use super::lan::{SECOND, ip};

@@ -8,10 +8,10 @@ use netroot_proto::dhcp::options::Message;
 use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::pxe::client::Client;
-use netroot_proto::pxe::config::{BootOptions, Role, SubnetOptions};
 use netroot_proto::pxe::decide::{
     Answer, BootFile, Decision, Destination, Noted, Reason, Refusal, decide,
 };
+use netroot_proto::pxe::inputs::{BootOptions, Role, SubnetOptions};
 
 use super::captures::{self, with_options};
 use super::decisions::{HOUR, USUAL, arrival, boots, dhcp, pool, proxy, reason, reply, words};

@@ -10,8 +10,8 @@ use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::dhcp::{CLIENT_PORT, SERVER_PORT};
 use netroot_proto::pxe::arch::Platform;
-use netroot_proto::pxe::config::{Arrival, BootOptions, Loader, Role, SubnetOptions};
 use netroot_proto::pxe::decide::{Answer, Decision, Destination, decide};
+use netroot_proto::pxe::inputs::{Arrival, BootOptions, Loader, Role, SubnetOptions};
 use netroot_proto::pxe::strategy::Strategy;
 use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol,

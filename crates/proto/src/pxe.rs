@@ -2,7 +2,7 @@
 //!
 //! * [`arch`]: client architectures as data.
 //! * [`client`]: the kind of client: plain DHCP, PXE or HTTP firmware, iPXE.
-//! * [`config`]: the other inputs of a decision: what the machine boots, and the server's role.
+//! * [`inputs`]: the other inputs of a decision: what the machine boots, and the server's role.
 //! * [`decide`]: turns a request into a [`decide::Decision`].
 //! * [`probe`]: detects other DHCP servers on the network, and what they offer to firmware.
 //! * [`router_solicitation`]: saves iPXE a 16 s wait for an IPv6 router.
@@ -17,7 +17,7 @@
 //! ```no_run
 //! # use std::{net::{Ipv4Addr, SocketAddrV4}, time::Duration};
 //! # use netroot_proto::dhcp::{pool::Pool, request::Request, SERVER_PORT};
-//! # use netroot_proto::pxe::{arch::Platform, config::*, decide::*, strategy::Strategy};
+//! # use netroot_proto::pxe::{arch::Platform, inputs::*, decide::*, strategy::Strategy};
 //! # fn send(_: &Destination, _: &[u8]) {}
 //! # fn serve(datagram: &[u8], now: Duration, pool: &mut Pool) -> Result<(), Box<dyn std::error::Error>> {
 //! let loaders = [Loader { platform: Platform::EfiX64, first: "snponly.efi".into(), second: Some("ipxe.efi".into()) }];
@@ -53,10 +53,10 @@
 
 pub mod arch;
 pub mod client;
-pub mod config;
 mod context;
 pub mod decide;
 mod decision;
+pub mod inputs;
 pub mod probe;
 mod reply;
 pub mod router_solicitation;

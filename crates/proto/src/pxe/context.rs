@@ -1,7 +1,7 @@
 //! A request with everything on which its answer depends.
 
 use super::client::Client;
-use super::config::{Arrival, BootOptions};
+use super::inputs::{Arrival, BootOptions};
 use super::strategy::Strategy;
 use crate::dhcp::request::Request;
 

@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use super::client::Client;
-use super::config::{Arrival, BootOptions, Role, SubnetOptions};
 use super::context::Context;
+use super::inputs::{Arrival, BootOptions, Role, SubnetOptions};
 use super::reply::{self, Boot, Grant, NoLoader};
 use super::strategy::Strategy;
 use crate::dhcp::pool::{Denial, Pool};

@@ -6,8 +6,8 @@ use netroot_net::Prefix;
 
 use super::arch::Platform;
 use super::client::Client;
-use super::config::{Loader, SubnetOptions};
 use super::context::Context;
+use super::inputs::{Loader, SubnetOptions};
 use super::strategy::Style;
 use crate::dhcp::emit::{Draft, Emitted};
 use crate::dhcp::header::{BROADCAST_FLAG, Header};

@@ -27,7 +27,7 @@ pub enum Style {
 pub struct Strategy {
     /// How the boot file is announced.
     pub style: Style,
-    /// True to use [`super::config::Loader::second`], if there is one.
+    /// True to use [`super::inputs::Loader::second`], if there is one.
     pub second_loader: bool,
 }
 

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use netroot_proto::pxe::config::Loader;
+use netroot_proto::pxe::inputs::Loader;
 
 /// The initrd's `initrd=` name in the kernel's command line, which the kernel's EFI stub looks for.
 pub(crate) const INITRD: &str = "initrd.img";

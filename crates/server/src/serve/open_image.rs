@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use netroot_initramfs::{Kernel, RootTree, choose_kernel};
-use netroot_proto::pxe::config::Loader;
+use netroot_proto::pxe::inputs::Loader;
 
 use crate::catalog::{Image, InitrdSource, KernelFile, RootLocation, name_of_directory};
 use crate::serve::artifacts::Content;

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use netroot_proto::pxe::arch::Platform;
-use netroot_proto::pxe::config::Loader;
+use netroot_proto::pxe::inputs::Loader;
 
 use super::content::Content;
 

@@ -12,8 +12,8 @@ use netroot_net::Prefix;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::dhcp::{CLIENT_PORT, MessageType};
 use netroot_proto::pxe::client::Client;
-use netroot_proto::pxe::config::{self, BootOptions, Role};
 use netroot_proto::pxe::decide::{self, Answer, Decision, Destination, Noted, Reason, Reply};
+use netroot_proto::pxe::inputs::{self, BootOptions, Role};
 use netroot_proto::pxe::strategy::Strategy;
 use netroot_sys::arrival::{Arrival, ArrivalSocket};
 use netroot_sys::packet::PacketSocket;
@@ -170,7 +170,7 @@ impl Service {
             _ => Strategy::default(),
         };
         let (address, network) = self.own_address(request, arrival);
-        let here = config::Arrival {
+        let here = inputs::Arrival {
             interface: self.interface.name.clone(),
             address,
             network,

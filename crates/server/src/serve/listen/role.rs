@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use netroot_net::Prefix;
 use netroot_proto::dhcp::pool::{Pool, RangeError};
-use netroot_proto::pxe::config::SubnetOptions;
+use netroot_proto::pxe::inputs::SubnetOptions;
 
 use super::interface::Interface;
 use super::leases::Leases;

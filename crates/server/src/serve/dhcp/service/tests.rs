@@ -8,7 +8,7 @@ use netroot_proto::dhcp::emit::{Draft, LONGEST};
 use netroot_proto::dhcp::header::Header;
 use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::pxe::arch::Platform;
-use netroot_proto::pxe::config::{Loader, SubnetOptions};
+use netroot_proto::pxe::inputs::{Loader, SubnetOptions};
 use netroot_proto::pxe::probe::Probe;
 
 use super::*;
