@@ -1,6 +1,8 @@
 //! Addresses and hosts as they are written on the command line, in DHCP option 17 and in settings.
 //!
-//! This is the one place that refuses IPv6: everything behind it passes on [`IpAddr`].
+//! This is the one place that refuses an IPv6 address, with [`supported`] also for the server's command line: everything
+//! behind it passes on [`IpAddr`]. Words that request IPv6 without an address (`ip=dhcp6`, `root=dhcp6`, `ip6=`) are
+//! reported where they are read.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -27,12 +29,23 @@ pub enum AddressError {
 /// [`AddressError::Ipv6`] for what is meant as an IPv6 address, else [`AddressError::Syntax`].
 pub fn read_address(text: &str) -> Result<IpAddr, AddressError> {
     match dotted_quad(text) {
-        Some(address) => Ok(address.into()),
-        // The check that goes away once IPv6 is supported.
-        None if text.starts_with('[') || text.parse::<Ipv6Addr>().is_ok() => {
-            Err(AddressError::Ipv6)
-        }
-        None => Err(AddressError::Syntax),
+        Some(address) => supported(address.into()),
+        None if text.starts_with('[') => Err(AddressError::Ipv6),
+        None => match text.parse::<Ipv6Addr>() {
+            Ok(address) => supported(address.into()),
+            Err(_) => Err(AddressError::Syntax),
+        },
+    }
+}
+
+/// Passes an address on unless it is one of IPv6. The check that goes away once IPv6 is supported.
+///
+/// # Errors
+/// [`AddressError::Ipv6`] alone.
+pub fn supported(address: IpAddr) -> Result<IpAddr, AddressError> {
+    match address {
+        IpAddr::V4(_) => Ok(address),
+        IpAddr::V6(_) => Err(AddressError::Ipv6),
     }
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use netroot_net::Prefix;
+use netroot_proto::address;
 
 use crate::initrd_command::InitrdArgs;
 
@@ -158,7 +159,7 @@ pub(crate) struct ServeArgs {
     pub(crate) nfsroot: Option<String>,
 
     /// Allow clients from this network to mount, such as 10.0.0.0/24; may be given several times [default: the interface's networks].
-    #[arg(long, value_name = "NETWORK", conflicts_with = "nfsroot", value_parser = ipv4_network)]
+    #[arg(long, value_name = "NETWORK", conflicts_with = "nfsroot", value_parser = supported_network)]
     pub(crate) allow: Vec<Prefix>,
 
     /// The port of the HTTP server.
@@ -244,12 +245,10 @@ impl FromStr for AddressRange {
     }
 }
 
-fn ipv4_network(text: &str) -> Result<Prefix, ValueError> {
+fn supported_network(text: &str) -> Result<Prefix, ValueError> {
     let network: Prefix = text.parse().map_err(|_| ValueError::NotANetwork)?;
-    match network.address() {
-        IpAddr::V4(_) => Ok(network),
-        IpAddr::V6(_) => Err(ValueError::NotANetwork),
-    }
+    address::supported(network.address()).map_err(|_| ValueError::NotANetwork)?;
+    Ok(network)
 }
 
 fn one_line(text: &str) -> Result<String, ValueError> {
@@ -262,7 +261,9 @@ fn one_line(text: &str) -> Result<String, ValueError> {
 fn nfsroot(text: &str) -> Result<String, ValueError> {
     let (server, path) = text.split_once(":/").ok_or(ValueError::NotAnExport)?;
     let odd = |text: &str| text.chars().any(|c| c.is_control() || c.is_whitespace());
-    if server.parse::<Ipv4Addr>().is_err() || odd(path) {
+    let server: IpAddr = server.parse().map_err(|_| ValueError::NotAnExport)?;
+    address::supported(server).map_err(|_| ValueError::NotAnExport)?;
+    if odd(path) {
         return Err(ValueError::NotAnExport);
     }
     Ok(text.to_owned())
