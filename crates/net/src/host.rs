@@ -21,14 +21,25 @@ pub struct Endpoint {
     pub port: u16,
 }
 
+impl Host {
+    /// As written in a URL and before a colon: an IPv6 address in brackets.
+    #[must_use]
+    pub fn in_url(&self) -> String {
+        match self {
+            Self::Address(IpAddr::V6(address)) => format!("[{address}]"),
+            host => host.to_string(),
+        }
+    }
+}
+
 impl Endpoint {
     /// As written in a URL whose scheme has this default port: the default port is omitted.
     #[must_use]
     pub fn in_url(&self, default_port: u16) -> String {
-        match (&self.host, self.port == default_port) {
-            (Host::Address(IpAddr::V6(address)), true) => format!("[{address}]"),
-            (host, true) => host.to_string(),
-            (_, false) => self.to_string(),
+        if self.port == default_port {
+            self.host.in_url()
+        } else {
+            self.to_string()
         }
     }
 }
@@ -44,10 +55,7 @@ impl fmt::Display for Host {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.host {
-            Host::Address(IpAddr::V6(address)) => write!(f, "[{address}]:{}", self.port),
-            host => write!(f, "{host}:{}", self.port),
-        }
+        write!(f, "{}:{}", self.host.in_url(), self.port)
     }
 }
 

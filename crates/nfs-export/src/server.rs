@@ -5,7 +5,7 @@ mod connections;
 mod thread_pool;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,7 +55,7 @@ impl Listeners {
     /// # Errors
     /// `EADDRINUSE` where rpcbind is running, `EACCES` without `CAP_NET_BIND_SERVICE`. The server works without a
     /// portmapper: log it and continue.
-    pub fn bind_portmapper(&mut self, address: Ipv4Addr) -> io::Result<()> {
+    pub fn bind_portmapper(&mut self, address: IpAddr) -> io::Result<()> {
         let address = (address, nfs3_types::portmap::PMAP_PORT);
         let tcp = TcpListener::bind(address)?;
         self.portmap_udp.push(UdpSocket::bind(address)?);

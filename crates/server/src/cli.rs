@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use netroot_net::Prefix;
-use netroot_proto::address;
+use netroot_proto::address::{self, AddressError};
 
 use crate::initrd_command::InitrdArgs;
 
@@ -118,12 +118,12 @@ pub(crate) struct ServeArgs {
     pub(crate) no_probe: bool,
 
     /// With --dhcp: the router to announce [default: none].
-    #[arg(long, value_name = "ADDR", requires = "dhcp")]
-    pub(crate) router: Option<Ipv4Addr>,
+    #[arg(long, value_name = "ADDR", requires = "dhcp", value_parser = host)]
+    pub(crate) router: Option<IpAddr>,
 
     /// With --dhcp: a name server to announce; may be given several times.
-    #[arg(long, value_name = "ADDR", requires = "dhcp")]
-    pub(crate) dns: Vec<Ipv4Addr>,
+    #[arg(long, value_name = "ADDR", requires = "dhcp", value_parser = host)]
+    pub(crate) dns: Vec<IpAddr>,
 
     /// With --dhcp: the lease time, in seconds.
     #[arg(long, value_name = "SECONDS", requires = "dhcp", default_value_t = 3600,
@@ -159,7 +159,7 @@ pub(crate) struct ServeArgs {
     pub(crate) nfsroot: Option<String>,
 
     /// Allow clients from this network to mount, such as 10.0.0.0/24; may be given several times [default: the interface's networks].
-    #[arg(long, value_name = "NETWORK", conflicts_with = "nfsroot", value_parser = supported_network)]
+    #[arg(long, value_name = "NETWORK", conflicts_with = "nfsroot", value_parser = network)]
     pub(crate) allow: Vec<Prefix>,
 
     /// The port of the HTTP server.
@@ -195,7 +195,7 @@ pub(crate) struct ServeArgs {
     pub(crate) json: bool,
 }
 
-/// Two addresses, the first not higher than the second.
+/// Two addresses of DHCPv4, the first not higher than the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AddressRange {
     /// The lowest address.
@@ -218,6 +218,9 @@ pub(crate) enum ValueError {
         /// The second.
         last: Ipv4Addr,
     },
+    /// Not an address that can be used.
+    #[error("expected {0}")]
+    Address(#[from] AddressError),
     /// Not `A/N`.
     #[error("expected a network such as 10.0.0.0/24, or one address")]
     NotANetwork,
@@ -245,9 +248,13 @@ impl FromStr for AddressRange {
     }
 }
 
-fn supported_network(text: &str) -> Result<Prefix, ValueError> {
+fn host(text: &str) -> Result<IpAddr, ValueError> {
+    Ok(address::read_host_address(text)?.ok_or(AddressError::NotAHost)?)
+}
+
+fn network(text: &str) -> Result<Prefix, ValueError> {
     let network: Prefix = text.parse().map_err(|_| ValueError::NotANetwork)?;
-    address::supported(network.address()).map_err(|_| ValueError::NotANetwork)?;
+    address::supported(network.address())?;
     Ok(network)
 }
 
@@ -261,12 +268,11 @@ fn one_line(text: &str) -> Result<String, ValueError> {
 fn nfsroot(text: &str) -> Result<String, ValueError> {
     let (server, path) = text.split_once(":/").ok_or(ValueError::NotAnExport)?;
     let odd = |text: &str| text.chars().any(|c| c.is_control() || c.is_whitespace());
-    let server: IpAddr = server.parse().map_err(|_| ValueError::NotAnExport)?;
-    address::supported(server).map_err(|_| ValueError::NotAnExport)?;
-    if odd(path) {
-        return Err(ValueError::NotAnExport);
+    match address::read_host_address(server) {
+        Ok(Some(_)) if !odd(path) => Ok(text.to_owned()),
+        Err(AddressError::Ipv6) => Err(AddressError::Ipv6.into()),
+        _ => Err(ValueError::NotAnExport),
     }
-    Ok(text.to_owned())
 }
 
 #[cfg(test)]
@@ -330,6 +336,21 @@ pub(crate) mod tests {
             "1.1.1.1",
         ]);
         assert_eq!(args.unwrap().dns.len(), 2);
+    }
+
+    #[test]
+    fn ipv6_is_refused_with_one_sentence() {
+        let dhcp = ["/srv", "--dhcp", "10.0.0.2-10.0.0.9"];
+        for (option, value) in [
+            ("--router", "2001:db8::1"),
+            ("--dns", "2001:db8::1"),
+            ("--allow", "2001:db8::/64"),
+            ("--nfsroot", "[2001:db8::1]:/srv/debian"),
+        ] {
+            let error = serve(&[&dhcp[..], &[option, value]].concat()).unwrap_err();
+            let sentence = "expected an IPv4 address (IPv6 is not supported)";
+            assert!(error.to_string().contains(sentence), "{error}");
+        }
     }
 
     #[test]

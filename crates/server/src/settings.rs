@@ -3,7 +3,7 @@
 //! Nothing here looks at this machine: whether an interface exists or a directory holds a kernel is found out when
 //! the server starts.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ pub enum Mode {
     Dhcp(DhcpSettings),
 }
 
-/// What is handed out with an address.
+/// What is handed out with an address. The range is DHCPv4's.
 #[derive(Debug, Clone)]
 pub struct DhcpSettings {
     /// The lowest address that is given.
@@ -69,9 +69,9 @@ pub struct DhcpSettings {
     /// The highest.
     pub last: Ipv4Addr,
     /// The default gateway.
-    pub router: Option<Ipv4Addr>,
+    pub router: Option<IpAddr>,
     /// The name servers.
-    pub dns: Vec<Ipv4Addr>,
+    pub dns: Vec<IpAddr>,
     /// How long an address is lent.
     pub lease_time: Duration,
     /// Give addresses although another DHCP server answers.

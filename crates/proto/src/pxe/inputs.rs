@@ -1,10 +1,10 @@
 //! The inputs of a decision besides the request: what the machine boots, where the request arrived, and the
 //! server's role on that interface.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use netroot_net::{Mac, Prefix, Route};
+use netroot_net::{Endpoint, Host, Mac, Prefix, Route};
 
 use super::arch::Platform;
 use crate::dhcp::pool::Pool;
@@ -39,7 +39,7 @@ pub struct Loader {
 impl BootOptions<'_> {
     /// The absolute URL of a machine's script. With ProxyDHCP, iPXE's `${next-server}` is the
     /// *main* DHCP server, so a relative URL would not work.
-    pub fn script_url(&self, server: Ipv4Addr, mac: Mac) -> String {
+    pub fn script_url(&self, server: IpAddr, mac: Mac) -> String {
         self.url(
             server,
             &self.script_path.replace("{mac}", &mac.hyphenated()),
@@ -48,11 +48,12 @@ impl BootOptions<'_> {
 
     /// The absolute URL of a file on this server. The host is an address: UEFI HTTP boot may
     /// have no DNS server to resolve names.
-    pub fn url(&self, server: Ipv4Addr, path: &str) -> String {
-        match self.http_port {
-            80 => format!("http://{server}/{path}"),
-            port => format!("http://{server}:{port}/{path}"),
-        }
+    pub fn url(&self, server: IpAddr, path: &str) -> String {
+        let server = Endpoint {
+            host: Host::Address(server),
+            port: self.http_port,
+        };
+        format!("http://{}/{path}", server.in_url(80))
     }
 }
 

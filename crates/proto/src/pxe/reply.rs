@@ -56,7 +56,7 @@ impl Boot {
                 let ipxe = context.authoritative.then_some(IPXE_NO_PROXY);
                 Boot {
                     ipxe,
-                    ..context.pxe(boots.script_url(arrival.address, mac))
+                    ..context.pxe(boots.script_url(arrival.address.into(), mac))
                 }
             }
             Client::Pxe(platform) | Client::IpxeWithoutHttp(platform) => {
@@ -64,7 +64,7 @@ impl Boot {
             }
             // EDK2's HTTP boot takes an offer with this class and a URL, from a proxy too.
             Client::Http(platform) => Boot {
-                file: boots.url(arrival.address, &context.loader(platform)?),
+                file: boots.url(arrival.address.into(), &context.loader(platform)?),
                 class: Some(b"HTTPClient"),
                 vendor: None,
                 ipxe: None,

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use netroot_net::Host;
 use netroot_proto::pxe::inputs::Loader;
 
 /// The initrd's `initrd=` name in the kernel's command line, which the kernel's EFI stub looks for.
@@ -84,11 +85,11 @@ impl Image {
     }
 
     /// The root as `nfsroot=` and DHCP's option 17 name it, for a machine that reaches the server at `server`.
-    pub(crate) fn nfsroot(&self, server: Ipv4Addr) -> String {
+    pub(crate) fn nfsroot(&self, server: IpAddr) -> String {
         match &self.root {
             // Both ports, so that no machine asks a portmapper, which may not exist.
             RootLocation::Own { port, .. } => {
-                let path = self.export_path();
+                let (server, path) = (Host::Address(server).in_url(), self.export_path());
                 format!("{server}:{path},vers=3,proto=tcp,port={port},mountport={port},nolock")
             }
             RootLocation::Elsewhere(nfsroot) => nfsroot.clone(),
@@ -99,8 +100,8 @@ impl Image {
     /// its boot reports.
     ///
     /// `${netX/mac:hexhyp}` is iPXE's: the NIC that it booted from, so that the init uses the same one.
-    pub(crate) fn command_line(&self, server: SocketAddrV4, report: &str) -> String {
-        let nfsroot = self.nfsroot(*server.ip());
+    pub(crate) fn command_line(&self, server: SocketAddr, report: &str) -> String {
+        let nfsroot = self.nfsroot(server.ip());
         let mut line = format!("initrd={INITRD} root=/dev/nfs nfsroot={nfsroot}");
         line += " ip=dhcp BOOTIF=01-${netX/mac:hexhyp} ro";
         if self.overlay {
@@ -146,10 +147,12 @@ pub(crate) fn name_of_directory(directory: &Path) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use super::super::tests::image;
     use super::*;
 
-    const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), 8069);
+    const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 8069);
 
     #[test]
     fn the_command_line_is_the_one_that_the_init_and_other_initrds_read() {
@@ -160,6 +163,18 @@ mod tests {
              ip=dhcp BOOTIF=01-${netX/mac:hexhyp} ro rd.overlay \
              netroot.report=http://10.0.0.1:8069/report/${netX/mac:hexhyp}"
         );
+    }
+
+    #[test]
+    fn an_ipv6_address_is_in_brackets_in_urls_and_in_nfsroot() {
+        let server = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into();
+        let line = image("bookworm").command_line(SocketAddr::new(server, 8069), "/report/");
+        for part in [
+            " nfsroot=[2001:db8::1]:/bookworm,vers=3,",
+            " netroot.report=http://[2001:db8::1]:8069/report/",
+        ] {
+            assert!(line.contains(part), "{line}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which machine boots which image.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use netroot_net::Mac;
 
@@ -28,7 +28,7 @@ pub(crate) struct ArrivedAt<'a> {
     /// The interface's name.
     pub(crate) interface: &'a str,
     /// The server's address there, which everything that the machine is handed out has in it.
-    pub(crate) server: Ipv4Addr,
+    pub(crate) server: IpAddr,
 }
 
 impl Rule {

@@ -1,4 +1,4 @@
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use netroot_net::Mac;
@@ -7,11 +7,11 @@ use super::*;
 
 pub(crate) const ETH0: ArrivedAt<'_> = ArrivedAt {
     interface: "eth0",
-    server: Ipv4Addr::new(10, 0, 0, 1),
+    server: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)),
 };
 const ETH1: ArrivedAt<'_> = ArrivedAt {
     interface: "eth1",
-    server: Ipv4Addr::new(10, 1, 0, 1),
+    server: IpAddr::V4(Ipv4Addr::new(10, 1, 0, 1)),
 };
 
 pub(crate) fn image(name: &str) -> Image {

@@ -10,7 +10,7 @@ mod transfer;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -88,8 +88,8 @@ impl Site {
 /// Who talks on a connection, and where it arrived.
 #[derive(Debug)]
 struct Ends {
-    peer: Ipv4Addr,
-    local: Ipv4Addr,
+    peer: IpAddr,
+    local: IpAddr,
     interface: Arc<str>,
 }
 
@@ -131,8 +131,8 @@ pub(crate) async fn run(
         tokio::spawn(async move {
             let _slot = slot;
             let ends = Ends {
-                peer: ipv4(peer),
-                local: ipv4(local),
+                peer: peer.ip().to_canonical(),
+                local: local.ip().to_canonical(),
                 interface,
             };
             serve(stream, &ends, &site).await;
@@ -267,7 +267,7 @@ fn deliver(
     name: String,
     wanted: Option<&str>,
     head: bool,
-    peer: Ipv4Addr,
+    peer: IpAddr,
     site: &Arc<Site>,
     moved: &Arc<AtomicU64>,
 ) -> Answer {
@@ -342,14 +342,6 @@ fn page(status: StatusCode, text: String) -> Answer {
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     answer.headers_mut().insert(header::CONTENT_TYPE, plain);
     answer
-}
-
-/// Every socket here is IPv4.
-fn ipv4(address: SocketAddr) -> Ipv4Addr {
-    match address.ip() {
-        IpAddr::V4(address) => address,
-        IpAddr::V6(address) => address.to_ipv4_mapped().unwrap_or(Ipv4Addr::UNSPECIFIED),
-    }
 }
 
 #[cfg(test)]

@@ -11,8 +11,6 @@ mod port_owner;
 pub(crate) mod role;
 pub(crate) mod sockets;
 
-use std::net::Ipv4Addr;
-
 use netroot_net::Prefix;
 
 use self::interface::Interface;
@@ -36,10 +34,12 @@ pub(crate) struct Listener {
 impl Listener {
     /// The address that it is known by, with its network: an authoritative server's is the one in the network of its
     /// range.
-    pub(crate) fn address(&self) -> (Ipv4Addr, Prefix) {
+    pub(crate) fn address(&self) -> Prefix {
         match &self.role {
             DhcpRole::Proxy => self.interface.first(),
-            DhcpRole::Authoritative(addresses) => (addresses.server, addresses.network),
+            DhcpRole::Authoritative(addresses) => {
+                Prefix::clamped(addresses.server, addresses.network.length())
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 //! is learned here names it in every event, and decides which way of booting it is tried.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ const UNTIL_SCRIPT: Duration = Duration::from_secs(30);
 /// What is known of the machines on this network. Bounded; forgetting one costs a look into the kernel's ARP table.
 #[derive(Debug)]
 pub(crate) struct Machines {
-    addresses: Mutex<HashMap<Ipv4Addr, Mac>>,
+    addresses: Mutex<HashMap<IpAddr, Mac>>,
     strategies: Mutex<Strategies>,
     /// When each machine was offered its script that has not fetched it yet.
     script_offered: Mutex<HashMap<Mac, Instant>>,
@@ -37,7 +37,7 @@ impl Machines {
     }
 
     /// Remembers which machine has this address.
-    pub(crate) fn learn(&self, address: Ipv4Addr, mac: Mac) {
+    pub(crate) fn learn(&self, address: IpAddr, mac: Mac) {
         if address.is_unspecified() {
             return;
         }
@@ -52,7 +52,7 @@ impl Machines {
     }
 
     /// The machine that has this address: as learned, or else from the kernel's ARP table.
-    pub(crate) fn at(&self, address: Ipv4Addr) -> Option<Mac> {
+    pub(crate) fn at(&self, address: IpAddr) -> Option<Mac> {
         {
             let addresses = self
                 .addresses
@@ -62,9 +62,13 @@ impl Machines {
                 return Some(*mac);
             }
         }
+        // Of IPv4 only, as ARP is.
+        let IpAddr::V4(neighbour) = address else {
+            return None;
+        };
         let table = std::fs::read_to_string("/proc/net/arp").ok()?;
         // An incomplete entry has an address of zeros.
-        let mac = ArpEntry::find(&table, address)?.mac?;
+        let mac = ArpEntry::find(&table, neighbour)?.mac?;
         if !mac.is_unicast() {
             return None;
         }
@@ -121,6 +125,8 @@ impl Machines {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     const MAC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
@@ -157,20 +163,20 @@ mod tests {
     fn the_number_of_remembered_machines_is_bounded() {
         let machines = Machines::new();
         for number in 1..=5000_u32 {
-            machines.learn(Ipv4Addr::from_bits(0x0a00_0000 + number), MAC);
+            machines.learn(Ipv4Addr::from_bits(0x0a00_0000 + number).into(), MAC);
         }
         assert!(machines.addresses.lock().unwrap().len() <= KNOWN);
         assert_eq!(
-            machines.at(Ipv4Addr::from_bits(0x0a00_0000 + 5000)),
+            machines.at(Ipv4Addr::from_bits(0x0a00_0000 + 5000).into()),
             Some(MAC)
         );
-        machines.learn(Ipv4Addr::UNSPECIFIED, MAC);
+        machines.learn(Ipv4Addr::UNSPECIFIED.into(), MAC);
         assert!(
             !machines
                 .addresses
                 .lock()
                 .unwrap()
-                .contains_key(&Ipv4Addr::UNSPECIFIED)
+                .contains_key(&IpAddr::from(Ipv4Addr::UNSPECIFIED))
         );
     }
 }

@@ -73,7 +73,7 @@ pub(crate) fn prepare(
     let allowed = match settings.allow.as_slice() {
         [] => {
             let addresses = interfaces().flat_map(Interface::addresses);
-            AddressList::networks(addresses.map(|(_, network)| network))
+            AddressList::networks(addresses)
         }
         given => AddressList::networks(given.iter().copied()),
     };
@@ -199,11 +199,7 @@ pub(crate) fn counted(counts: &Counts) -> BTreeMap<&'static str, u64> {
 }
 
 fn machine(client: SocketAddr) -> Machine {
-    match client.ip().to_canonical() {
-        IpAddr::V4(address) => Machine::Address(address),
-        // The sockets are IPv4.
-        IpAddr::V6(_) => Machine::Address(std::net::Ipv4Addr::UNSPECIFIED),
-    }
+    Machine::Address(client.ip().to_canonical())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 mod boot_summary;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -74,7 +74,7 @@ impl Reports {
     pub(crate) async fn take<B>(
         &self,
         request: Request<B>,
-        peer: Ipv4Addr,
+        peer: IpAddr,
         image_of: impl Fn(Mac) -> String,
         timeline: &Timeline,
     ) -> (StatusCode, String)
@@ -94,7 +94,7 @@ impl Reports {
     async fn accept<B>(
         &self,
         request: Request<B>,
-        peer: Ipv4Addr,
+        peer: IpAddr,
         image_of: impl Fn(Mac) -> String,
         timeline: &Timeline,
     ) -> Result<(), ReportRefusal>

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -61,15 +61,15 @@ impl Status {
     /// What the catalog and the listeners come to.
     pub(crate) fn new(catalog: &Catalog, listeners: &[Listener], http_port: u16) -> Self {
         let listener = |listener: &Listener| {
-            let (address, network) = listener.address();
+            let own = listener.address();
             let range = match &listener.settings.mode {
                 Mode::Proxy => None,
-                Mode::Dhcp(dhcp) => Some((dhcp.first, dhcp.last)),
+                Mode::Dhcp(dhcp) => Some((dhcp.first.into(), dhcp.last.into())),
             };
             ReadyListener {
                 interface: listener.interface.name.clone(),
-                address,
-                prefix: network.length(),
+                address: own.address(),
+                prefix: own.length(),
                 range,
                 http_port,
             }
@@ -80,7 +80,7 @@ impl Status {
     /// The roots are shown as machines on the first interface mount them.
     fn of(catalog: &Catalog, listeners: Vec<ReadyListener>) -> Self {
         let server = listeners.first().map(|first| first.address);
-        let server = server.unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let server = server.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let image = |image: &Image| ReadyImage {
             name: image.name.clone(),
             linux: image.kernel.version.clone(),
@@ -183,7 +183,7 @@ mod tests {
         // The second address of its interface, in whose network the range is.
         let listener = ReadyListener {
             interface: "eth0".to_owned(),
-            address: Ipv4Addr::new(10, 0, 1, 1),
+            address: Ipv4Addr::new(10, 0, 1, 1).into(),
             prefix: 24,
             range: None,
             http_port: 8069,

@@ -4,7 +4,7 @@
 //! drops an answer from another address. [`Admission`] limits their number, the [`ArtifactStore`] knows the names.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -105,7 +105,8 @@ pub(crate) async fn run(socket: ArrivalSocket, service: Arc<Service>) -> io::Res
 
 /// Handles one datagram on port 69: a transfer starts, or an ERROR is returned, or nothing happens.
 fn take(datagram: &[u8], arrival: Arrival, service: &Arc<Service>) -> Option<Packet<'static>> {
-    let machine = Machine::Address(*arrival.from.ip());
+    let peer = IpAddr::from(*arrival.from.ip());
+    let machine = Machine::Address(peer);
     let request = match Packet::decode(datagram) {
         Ok(Packet::Read(request)) if !arrival.truncated => request,
         Ok(Packet::Write) => {
@@ -129,10 +130,10 @@ fn take(datagram: &[u8], arrival: Arrival, service: &Arc<Service>) -> Option<Pac
     };
     let arrived = ArrivedAt {
         interface: &service.interface,
-        server: arrival.local,
+        server: arrival.local.into(),
     };
     let identify = || KnownMachine {
-        mac: service.timeline.machines().at(*arrival.from.ip()),
+        mac: service.timeline.machines().at(peer),
     };
     let Some(artifact) = service.artifacts.find(&name, &arrived, identify) else {
         Counters::count(&service.counters.tftp_unknown_names);
@@ -171,12 +172,13 @@ async fn send(
     service: &Service,
 ) {
     let began = Instant::now();
+    let peer = IpAddr::from(*arrival.from.ip());
     let machine = artifact
         .machine
-        .map_or(Machine::Address(*arrival.from.ip()), Machine::Mac);
+        .map_or(Machine::Address(peer), Machine::Mac);
     let kind = artifact.kind;
     if let Some(mac) = artifact.machine {
-        service.timeline.machines().learn(*arrival.from.ip(), mac);
+        service.timeline.machines().learn(peer, mac);
     }
     let socket = match open(arrival.local, arrival.from) {
         Ok(socket) => socket,
@@ -264,7 +266,7 @@ async fn drive(transfer: &mut Transfer<Bytes>, socket: &UdpSocket, service: &Ser
     }
 }
 
-/// A new port on the address that was asked, connected to this client.
+/// A new port on the address that was asked, connected to this client. Both are IPv4, as is the socket on port 69.
 fn open(local: Ipv4Addr, client: SocketAddrV4) -> io::Result<UdpSocket> {
     let address = SocketAddrV4::new(local, 0);
     let socket = udp::open(Binding {

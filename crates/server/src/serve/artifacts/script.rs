@@ -4,7 +4,7 @@
 //! `${next-server}` is the *main* DHCP server's, which is another machine in proxy mode.
 
 use std::fmt::Write;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 
 use netroot_net::Mac;
 
@@ -18,7 +18,7 @@ pub(crate) const GENERIC: &str = "boot.ipxe";
 pub(crate) const REPORT: &str = "/report/";
 
 /// The script that boots a machine; `server` is the HTTP server's address as the machine reaches it.
-pub(crate) fn boot(image: &Image, server: SocketAddrV4, mac: Option<Mac>) -> String {
+pub(crate) fn boot(image: &Image, server: SocketAddr, mac: Option<Mac>) -> String {
     let Image { name, kernel, .. } = image;
     let linux = &kernel.version;
     let line = image.command_line(server, REPORT);
@@ -57,7 +57,7 @@ goto start
     script
 }
 /// The script that iPXE runs before any other: it fetches the machine's own.
-pub(crate) fn autoexec(server: SocketAddrV4) -> String {
+pub(crate) fn autoexec(server: SocketAddr) -> String {
     format!(
         "\
 #!ipxe
@@ -83,12 +83,12 @@ goto start
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
     use crate::catalog::tests::image;
 
-    const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), 8069);
+    const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 8069);
     const MAC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 
     #[test]

@@ -4,7 +4,7 @@
 //! `openat2(RESOLVE_BENEATH)` never leaves. Nothing else is served, and nothing can be written.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::body::Bytes;
@@ -113,7 +113,7 @@ impl ArtifactStore {
         }
         match name {
             script::AUTOEXEC => {
-                let server = SocketAddrV4::new(arrived.server, self.http_port);
+                let server = SocketAddr::new(arrived.server, self.http_port);
                 return Some(text(script::autoexec(server), None));
             }
             script::GENERIC => return Some(self.boot_script(&identify(), arrived)),
@@ -141,7 +141,7 @@ impl ArtifactStore {
 
 impl ArtifactStore {
     fn boot_script(&self, machine: &KnownMachine, arrived: &ArrivedAt<'_>) -> Artifact {
-        let server = SocketAddrV4::new(arrived.server, self.http_port);
+        let server = SocketAddr::new(arrived.server, self.http_port);
         let image = self.catalog.assign(machine, arrived);
         text(script::boot(image, server, machine.mac), machine.mac)
     }
@@ -204,7 +204,7 @@ pub(crate) mod tests {
             "{text}"
         );
         let other = ArrivedAt {
-            server: Ipv4Addr::new(192, 0, 2, 7),
+            server: Ipv4Addr::new(192, 0, 2, 7).into(),
             ..ETH0
         };
         let elsewhere = artifacts.find("boot.ipxe", &other, KnownMachine::default);

@@ -5,7 +5,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use netroot_net::Mac;
@@ -65,7 +65,7 @@ pub(crate) fn find_others(
         else {
             continue;
         };
-        let own: Vec<_> = interface.addresses().map(|(own, _)| own).collect();
+        let own: Vec<_> = interface.ipv4_addresses().map(|(own, _)| own).collect();
         let answer = probes
             .iter()
             .find_map(|(_, probe)| probe.answer(payload, from.address, &own));
@@ -136,8 +136,8 @@ fn random() -> u32 {
      --dhcp-anyway"
 )]
 pub(crate) struct AlreadyServed {
-    server: Ipv4Addr,
-    offers: Ipv4Addr,
+    server: IpAddr,
+    offers: IpAddr,
     interface: String,
 }
 
@@ -159,12 +159,12 @@ pub(crate) fn judge(
         });
     }
     for other in others {
-        let server = other.server;
+        let server = IpAddr::from(other.server);
         match other.offers {
             Some(offers) if gives_addresses && !anyway => {
                 return Err(AlreadyServed {
                     server,
-                    offers,
+                    offers: offers.into(),
                     interface: named,
                 });
             }
@@ -215,7 +215,12 @@ mod tests {
             "{error}"
         );
         let warnings = judge(&[router()], &interface(), true, true).unwrap();
-        assert_eq!(warnings, [Warning::TwoDhcpServers { server: OTHER }]);
+        assert_eq!(
+            warnings,
+            [Warning::TwoDhcpServers {
+                server: OTHER.into()
+            }]
+        );
     }
 
     #[test]

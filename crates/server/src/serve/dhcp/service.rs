@@ -111,7 +111,7 @@ impl Service {
         let mac = request.header.mac;
         let client = Client::of(&request);
         if let Some(address) = request.claimed_address() {
-            self.timeline.machines().learn(address, mac);
+            self.timeline.machines().learn(address.into(), mac);
         }
         match self.decide(&request, client, arrival, port) {
             Decision::Reply(reply) => {
@@ -130,15 +130,19 @@ impl Service {
                     machines.script_offered(mac, Instant::now());
                 }
                 if let Destination::Ethernet { address, .. } = reply.destination {
-                    self.timeline.machines().learn(address, mac);
+                    self.timeline.machines().learn(address.into(), mac);
                 }
                 Some(reply)
             }
             Decision::Noted(noted) => {
                 Counters::count(&self.counters.dhcp_ignored);
                 let event = match noted {
-                    Noted::Released(address) => Event::DhcpRelease { address },
-                    Noted::Declined(address) => Event::DhcpDecline { address },
+                    Noted::Released(address) => Event::DhcpRelease {
+                        address: address.into(),
+                    },
+                    Noted::Declined(address) => Event::DhcpDecline {
+                        address: address.into(),
+                    },
                 };
                 self.timeline.machine(Machine::Mac(mac), event);
                 None
@@ -182,10 +186,10 @@ impl Service {
         };
         let arrived = ArrivedAt {
             interface: &self.interface.name,
-            server: address,
+            server: address.into(),
         };
         let image = self.catalog.assign(&machine, &arrived);
-        let root_path = image.nfsroot(address);
+        let root_path = image.nfsroot(address.into());
         let boots = BootOptions {
             http_port: self.http_port,
             script_path: SCRIPT_PATH,

@@ -1,7 +1,7 @@
 //! What happened, as values.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use netroot_net::Mac;
@@ -18,7 +18,7 @@ pub(crate) enum Machine {
     /// A hardware address.
     Mac(Mac),
     /// An address whose machine is looked up.
-    Address(Ipv4Addr),
+    Address(IpAddr),
 }
 
 impl fmt::Display for Machine {
@@ -86,12 +86,12 @@ pub(crate) enum Event {
     /// A machine gave its address back.
     DhcpRelease {
         /// The address.
-        address: Ipv4Addr,
+        address: IpAddr,
     },
     /// A machine found its address in use by another one.
     DhcpDecline {
         /// The address.
-        address: Ipv4Addr,
+        address: IpAddr,
     },
     /// A file was sent to its end.
     Fetched(Fetch),
@@ -166,11 +166,11 @@ pub(crate) struct ReadyListener {
     /// Its name.
     pub(crate) interface: String,
     /// The server's address on it.
-    pub(crate) address: Ipv4Addr,
+    pub(crate) address: IpAddr,
     /// The length of its network's prefix, in bits.
     pub(crate) prefix: u8,
     /// The first and the last address that this server gives; `None` for a proxy.
-    pub(crate) range: Option<(Ipv4Addr, Ipv4Addr)>,
+    pub(crate) range: Option<(IpAddr, IpAddr)>,
     /// The TCP port of HTTP.
     pub(crate) http_port: u16,
 }

@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     fn machine(number: u32) -> Machine {
-        Machine::Address(Ipv4Addr::from_bits(number))
+        Machine::Address(Ipv4Addr::from_bits(number).into())
     }
 
     #[test]

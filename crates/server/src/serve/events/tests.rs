@@ -3,7 +3,7 @@
 mod samples;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::client::Client;
@@ -161,7 +161,8 @@ fn the_ready_event_has_every_image_and_every_interface() {
         "debian with Linux 6.1.0 on eth0 (10.0.0.1/24): ProxyDHCP, TFTP, http://10.0.0.1:8069/, \
          root 10.0.0.1:/debian,vers=3"
     );
-    let range = (Ipv4Addr::new(10, 1, 0, 100), Ipv4Addr::new(10, 1, 0, 200));
+    let range = |last| IpAddr::from(Ipv4Addr::new(10, 1, 0, last));
+    let range = (range(100), range(200));
     let two = object(&Event::Ready(Ready {
         images: vec![image("debian"), image("alpine")],
         listeners: vec![listener(None), listener(Some(range))],

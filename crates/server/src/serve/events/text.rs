@@ -1,6 +1,7 @@
 //! Events for people: the only place that makes sentences of them.
 
 use std::fmt::{self, Display, Formatter};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -191,7 +192,8 @@ impl Display for Ready {
                 address, http_port, ..
             } = listener;
             let (place, mode) = (listener.place(), listener.mode());
-            format!("{place}: {mode}, TFTP, http://{address}:{http_port}/")
+            let http = SocketAddr::new(*address, *http_port);
+            format!("{place}: {mode}, TFTP, http://{http}/")
         });
         let roots = self.images.iter().map(|image| image.root.as_str());
         let names: Vec<String> = names.collect();

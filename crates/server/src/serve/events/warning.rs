@@ -1,6 +1,6 @@
 //! What will not work, or not well, as the server sees it when it starts or later.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::serve::artifacts::loaders::MissingLoader;
@@ -23,24 +23,24 @@ pub(crate) enum Warning {
     /// Another DHCP server answers, and `--dhcp-anyway` was given.
     TwoDhcpServers {
         /// The other one.
-        server: Ipv4Addr,
+        server: IpAddr,
     },
     /// A DHCP server claims to be a PXE server: UEFI firmware waits for its port 4011.
     ClaimsBoot {
         /// The DHCP server.
-        server: Ipv4Addr,
+        server: IpAddr,
     },
     /// A DHCP server names a boot file: iPXE prefers it to a proxy's.
     NamesFile {
         /// The DHCP server.
-        server: Ipv4Addr,
+        server: IpAddr,
         /// The file.
         file: String,
     },
     /// Another ProxyDHCP server answers.
     OtherProxy {
         /// The other one.
-        server: Ipv4Addr,
+        server: IpAddr,
     },
     /// A boot loader is not installed.
     MissingLoader {

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use super::connection_limits::CONNECTIONS_EACH;
+use std::net::{Ipv4Addr, SocketAddr};
+
 use super::*;
 use crate::serve::artifacts::store;
 use crate::serve::artifacts::{Content, FileKind};
@@ -32,7 +34,7 @@ fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
             }],
             listeners: vec![ReadyListener {
                 interface: "eth0".to_owned(),
-                address: Ipv4Addr::LOCALHOST,
+                address: Ipv4Addr::LOCALHOST.into(),
                 prefix: 8,
                 range: None,
                 http_port: 8069,

@@ -4,7 +4,7 @@
 //! never changed.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use netroot_net::{Mac, Prefix};
 use nix::ifaddrs::getifaddrs;
@@ -19,28 +19,28 @@ pub(crate) struct Interface {
     pub(crate) index: u32,
     /// The hardware address; all zero on one that has none (loopback).
     pub(crate) mac: Mac,
-    /// Its IPv4 addresses with their networks, in the kernel's order; never empty.
-    addresses: Vec<(Ipv4Addr, Prefix)>,
+    /// Its addresses with their networks, in the kernel's order; never empty.
+    addresses: Vec<Prefix>,
     /// The longest IP packet that it carries, in bytes.
     pub(crate) mtu: u16,
 }
 
 impl Interface {
     /// Its addresses with their networks.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = (Ipv4Addr, Prefix)> {
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = Prefix> {
         self.addresses.iter().copied()
     }
 
     /// The first of its addresses, with its network.
-    pub(crate) fn first(&self) -> (Ipv4Addr, Prefix) {
-        let none = (Ipv4Addr::UNSPECIFIED, Prefix::host(Ipv4Addr::UNSPECIFIED));
+    pub(crate) fn first(&self) -> Prefix {
+        let none = Prefix::host(Ipv4Addr::UNSPECIFIED);
         self.addresses().next().unwrap_or(none)
     }
 
     /// Its addresses, each once: an interface may have the same one in two networks (`10.0.0.1/24`, `10.0.0.1/32`).
-    pub(crate) fn distinct_addresses(&self) -> Vec<Ipv4Addr> {
+    pub(crate) fn distinct_addresses(&self) -> Vec<IpAddr> {
         let mut distinct = Vec::new();
-        for (address, _) in self.addresses() {
+        for address in self.addresses().map(Prefix::address) {
             if !distinct.contains(&address) {
                 distinct.push(address);
             }
@@ -48,14 +48,22 @@ impl Interface {
         distinct
     }
 
+    /// The addresses that DHCPv4 can name, with their networks. What follows is for DHCPv4 too.
+    pub(crate) fn ipv4_addresses(&self) -> impl Iterator<Item = (Ipv4Addr, Prefix)> {
+        self.addresses().filter_map(|own| match own.address() {
+            IpAddr::V4(address) => Some((address, own)),
+            IpAddr::V6(_) => None,
+        })
+    }
+
     /// Whether an address is one of its own.
     pub(crate) fn has(&self, address: Ipv4Addr) -> bool {
-        self.addresses().any(|(own, _)| own == address)
+        self.ipv4_addresses().any(|(own, _)| own == address)
     }
 
     /// The network in which all of `addresses` are, with the server's address there.
     pub(crate) fn network_of(&self, addresses: &[Ipv4Addr]) -> Option<(Ipv4Addr, Prefix)> {
-        self.addresses()
+        self.ipv4_addresses()
             .find(|(_, network)| addresses.iter().all(|address| network.contains(*address)))
     }
 
@@ -65,12 +73,13 @@ impl Interface {
         &self,
         clues: impl IntoIterator<Item = Ipv4Addr>,
     ) -> (Ipv4Addr, Prefix) {
-        let own = |clue: Ipv4Addr| self.addresses().find(|(own, _)| *own == clue);
+        let own = |clue: Ipv4Addr| self.ipv4_addresses().find(|(own, _)| *own == clue);
         clues
             .into_iter()
             .filter(|clue| !clue.is_unspecified())
             .find_map(|clue| own(clue).or_else(|| self.network_of(&[clue])))
-            .unwrap_or_else(|| self.first())
+            .or_else(|| self.ipv4_addresses().next())
+            .unwrap_or((Ipv4Addr::UNSPECIFIED, self.first()))
     }
 }
 
@@ -81,11 +90,8 @@ impl fmt::Display for Interface {
 }
 
 /// `10.0.0.1/24, 10.1.0.1/16`.
-fn networks(addresses: &[(Ipv4Addr, Prefix)]) -> String {
-    let listed: Vec<String> = addresses
-        .iter()
-        .map(|(_, network)| network.to_string())
-        .collect();
+fn networks(addresses: &[Prefix]) -> String {
+    let listed: Vec<String> = addresses.iter().map(Prefix::to_string).collect();
     listed.join(", ")
 }
 
@@ -97,7 +103,7 @@ pub(crate) struct Candidate {
     up: bool,
     loopback: bool,
     mac: Option<Mac>,
-    addresses: Vec<(Ipv4Addr, Prefix)>,
+    addresses: Vec<Prefix>,
     mtu: u16,
 }
 
@@ -195,12 +201,14 @@ pub(crate) fn list() -> Result<Vec<Candidate>, InterfaceError> {
         if let Some(link) = entry.address.as_ref().and_then(|a| a.as_link_addr()) {
             candidate.mac = link.addr().map(Mac);
         }
+        // IPv4 only: an interface without it cannot be served.
         if let Some(address) = entry.address.as_ref().and_then(|a| a.as_sockaddr_in()) {
             let mask = entry.netmask.as_ref().and_then(|m| m.as_sockaddr_in());
             let length = mask.map_or(32, |mask| u32::from(mask.ip()).leading_ones());
             let length = u8::try_from(length).unwrap_or(32);
-            let network = Prefix::clamped(address.ip(), length);
-            candidate.addresses.push((address.ip(), network));
+            candidate
+                .addresses
+                .push(Prefix::clamped(address.ip(), length));
         }
     }
     Ok(found)
@@ -272,15 +280,14 @@ pub(crate) mod tests {
         choose(None, vec![candidate("eth0", Some("10.0.0.1"))]).unwrap()
     }
 
-    pub(crate) fn own(address: &str, length: u8) -> (Ipv4Addr, Prefix) {
-        let address = address.parse().unwrap();
-        (address, Prefix::clamped(address, length))
+    fn own(address: &str) -> Prefix {
+        Prefix::clamped(address.parse::<IpAddr>().unwrap(), 24)
     }
 
     /// An interface with these addresses, all /24.
     pub(crate) fn with_addresses(addresses: &[&str]) -> Interface {
         Interface {
-            addresses: addresses.iter().map(|address| own(address, 24)).collect(),
+            addresses: addresses.iter().map(|address| own(address)).collect(),
             ..interface()
         }
     }
@@ -292,10 +299,7 @@ pub(crate) mod tests {
             up: true,
             loopback: name == "lo",
             mac: Some(Mac([2, 0, 0, 0, 0, 1])),
-            addresses: address
-                .map(|address| own(address, 24))
-                .into_iter()
-                .collect(),
+            addresses: address.map(own).into_iter().collect(),
             mtu: 1500,
         }
     }
@@ -348,7 +352,7 @@ pub(crate) mod tests {
         down.up = false;
         let all = || vec![loopback(), candidate("eth0", None), down.clone()];
         assert_eq!(
-            choose(Some("lo"), all()).unwrap().first().0,
+            choose(Some("lo"), all()).unwrap().first().address(),
             Ipv4Addr::LOCALHOST
         );
         let unknown = choose(Some("eth7"), all()).unwrap_err().to_string();

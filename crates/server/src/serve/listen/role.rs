@@ -1,6 +1,6 @@
 //! The DHCP role on an interface: a proxy beside another server, or authoritative with a range that fits its network.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -73,7 +73,7 @@ pub(crate) enum DhcpRoleError {
     #[error("the router {router} is not in {interface}'s network, {network}")]
     Router {
         /// As given.
-        router: Ipv4Addr,
+        router: IpAddr,
         /// The interface.
         interface: String,
         /// The network of the range.
@@ -106,7 +106,7 @@ pub(crate) fn open(
             first: *first,
             last: *last,
             interface: interface.name.clone(),
-            network: interface.first().1.network(),
+            network: interface.first().network(),
         });
     };
     if let Some(router) = router.filter(|router| !network.contains(*router)) {
@@ -116,13 +116,12 @@ pub(crate) fn open(
             network: network.network(),
         });
     }
-    let mut excluded: Vec<Ipv4Addr> = interface.addresses().map(|(own, _)| own).collect();
-    if let std::net::IpAddr::V4(own) = network.network().address() {
-        excluded.push(own);
-    }
+    let mut excluded: Vec<Ipv4Addr> = interface.ipv4_addresses().map(|(own, _)| own).collect();
+    let (routers, dns) = (ipv4(router), ipv4(dns));
+    excluded.extend(ipv4(&[network.network().address()]));
     excluded.extend(network.broadcast());
-    excluded.extend(router);
-    excluded.extend(dns);
+    excluded.extend(&routers);
+    excluded.extend(&dns);
     let mut pool = Pool::new(*first, *last, excluded)?;
     let file = Leases::of(state, &interface.name);
     if let Err(error) = file.load(&mut pool) {
@@ -131,8 +130,8 @@ pub(crate) fn open(
         }));
     }
     let mut options = SubnetOptions::new(*lease_time);
-    options.routers = router.iter().copied().collect();
-    options.dns.clone_from(dns);
+    options.routers = routers;
+    options.dns = dns;
     // The kernel's default needs no option, and some clients treat 1500 as a change.
     options.mtu = (interface.mtu != 1500 && interface.mtu >= 576).then_some(interface.mtu);
     Ok(DhcpRole::Authoritative(Box::new(AddressPool {
@@ -146,6 +145,15 @@ pub(crate) fn open(
             failure_logged: false,
         }),
     })))
+}
+
+/// What DHCPv4's options can name: an IPv6 router or name server belongs in DHCPv6 or router advertisements.
+fn ipv4<'a>(addresses: impl IntoIterator<Item = &'a IpAddr>) -> Vec<Ipv4Addr> {
+    let only = |address: &IpAddr| match address {
+        IpAddr::V4(address) => Some(*address),
+        IpAddr::V6(_) => None,
+    };
+    addresses.into_iter().filter_map(only).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! program that holds it.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 
 use netroot_sys::arrival::ArrivalSocket;
 use netroot_sys::packet::{PacketError, PacketSocket};
@@ -49,7 +49,7 @@ pub(crate) enum SocketError {
     #[error("cannot bind TCP port {} on {}", address.port(), address.ip())]
     Tcp {
         /// The address.
-        address: SocketAddrV4,
+        address: SocketAddr,
         /// The system's error.
         source: io::Error,
     },
@@ -97,7 +97,7 @@ impl Sockets {
     }
 }
 
-/// A UDP socket on every address of one interface, broadcasts included.
+/// A UDP socket on every IPv4 address of one interface, broadcasts included.
 fn arrivals(
     interface: &Interface,
     port: u16,
@@ -124,12 +124,12 @@ pub(crate) fn listen_on(
 ) -> Result<Vec<TcpListener>, SocketError> {
     let addresses = interface.distinct_addresses().into_iter();
     addresses
-        .map(|address| listen(SocketAddrV4::new(address, port), remedy))
+        .map(|address| listen(SocketAddr::new(address, port), remedy))
         .collect()
 }
 
 /// A TCP listener on one address.
-fn listen(address: SocketAddrV4, remedy: &'static str) -> Result<TcpListener, SocketError> {
+fn listen(address: SocketAddr, remedy: &'static str) -> Result<TcpListener, SocketError> {
     // The standard library sets SO_REUSEADDR, so that a restart does not wait for old connections.
     TcpListener::bind(address).map_err(|source| {
         explain(&source, Transport::Tcp, address.port(), remedy)
@@ -168,7 +168,7 @@ mod tests {
         let held = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = held.local_addr().unwrap().port();
         let error = listen(
-            SocketAddrV4::new(Ipv4Addr::LOCALHOST, port),
+            SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
             "choose another",
         )
         .unwrap_err();

@@ -1,3 +1,4 @@
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use http_body_util::Full;
@@ -11,7 +12,7 @@ use crate::serve::events::Format;
 use crate::serve::machines::Machines;
 
 const MAC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
-const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9));
 const GOOD: &str = r#"{"outcome":"switch_root","kernel":"6.1.0","init_started_ms":420,
     "reported_ms":1690,"failed_attempts":0,
     "steps":[{"name":"early","begin_ms":420,"end_ms":450}],"unknown":[null]}"#;
@@ -26,7 +27,7 @@ fn timeline() -> Timeline {
     Timeline::new(Format::Text, counters, Arc::new(machines))
 }
 
-fn post(reports: &Reports, peer: Ipv4Addr, path: &str, body: &str) -> StatusCode {
+fn post(reports: &Reports, peer: IpAddr, path: &str, body: &str) -> StatusCode {
     let body = Full::new(Bytes::copy_from_slice(body.as_bytes()));
     let request = Request::post(path).body(body).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -113,7 +114,7 @@ fn a_report_is_accepted_only_from_its_own_machine_and_not_in_a_flood() {
     let path = "/report/52-54-00-12-34-56";
     for (peer, path, body, status) in [
         (PEER, "/report/52-54-00-12-34-57", GOOD, 403),
-        (Ipv4Addr::new(192, 0, 2, 77), path, GOOD, 403),
+        (Ipv4Addr::new(192, 0, 2, 77).into(), path, GOOD, 403),
         (PEER, "/report/nobody", GOOD, 404),
         (PEER, path, "no JSON", 400),
         (PEER, path, "{}", 400),

@@ -142,7 +142,7 @@ fn a_lease_is_offered_granted_and_written_and_its_machine_is_known_by_its_addres
         file.contains(&format!("\"{offered}\"")) && file.contains("52:54:00:12:34:56"),
         "{file}"
     );
-    assert_eq!(service.timeline.machines().at(offered), Some(MAC));
+    assert_eq!(service.timeline.machines().at(offered.into()), Some(MAC));
     assert_eq!(service.counters.snapshot().dhcp_answered, 2);
 }
 
@@ -161,7 +161,7 @@ fn a_proxy_answers_only_firmware_and_learns_from_other_requests() {
             .answer(&request(address, other), arrival(), 67)
             .is_none()
     );
-    assert_eq!(service.timeline.machines().at(address), Some(MAC));
+    assert_eq!(service.timeline.machines().at(address.into()), Some(MAC));
     let counted = service.counters.snapshot();
     assert_eq!((counted.dhcp_answered, counted.dhcp_ignored), (1, 2));
 }

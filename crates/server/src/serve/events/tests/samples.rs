@@ -1,6 +1,6 @@
 //! At least one event of every variant, with every choice of fields.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use netroot_nfs_export::Refusal as MountRefusal;
@@ -119,7 +119,7 @@ pub(super) fn fetches() -> Vec<Event> {
 }
 
 pub(super) fn warnings() -> Vec<Warning> {
-    let (error, server) = (|| "no space left".to_owned(), ADDRESS);
+    let (error, server) = (|| "no space left".to_owned(), ADDRESS.into());
     let interface = || "eth0".to_owned();
     vec![
         Warning::StateFolder {
@@ -229,10 +229,10 @@ pub(super) fn image(name: &str) -> ReadyImage {
     }
 }
 
-pub(super) fn listener(range: Option<(Ipv4Addr, Ipv4Addr)>) -> ReadyListener {
+pub(super) fn listener(range: Option<(IpAddr, IpAddr)>) -> ReadyListener {
     ReadyListener {
         interface: "eth0".to_owned(),
-        address: Ipv4Addr::new(10, 0, 0, 1),
+        address: Ipv4Addr::new(10, 0, 0, 1).into(),
         prefix: 24,
         range,
         http_port: 8069,
@@ -241,7 +241,7 @@ pub(super) fn listener(range: Option<(Ipv4Addr, Ipv4Addr)>) -> ReadyListener {
 
 /// At least one event of every variant. A new variant does not compile in [`is_sampled`]: give it a sample here.
 pub(super) fn samples() -> Vec<Event> {
-    let (address, path) = (ADDRESS, || "/debian".to_owned());
+    let (address, path) = (ADDRESS.into(), || "/debian".to_owned());
     let linux = || "6.1.0-50-amd64".to_owned();
     let mut all = vec![
         Event::InitrdBuilding {
