@@ -7,6 +7,7 @@
 //!   smoltcp's `dhcpv4` socket), over [`frames`].
 //! * [`leases`]: DHCP scenarios on it.
 //! * [`offers`]: our init among several servers.
+//! * [`exchange`]: our init's exchange by itself, without a network.
 //! * [`hostile_dhcp`]: our init with servers that send invalid options.
 //! * [`inform`]: our init with a static address, completed by DHCPINFORM.
 //! * [`captures`], [`pcap`], [`firmware`]: real firmware's packets, and our [`decisions`] about them.
@@ -29,6 +30,8 @@ mod captures;
 mod client;
 #[cfg(test)]
 mod decisions;
+#[cfg(test)]
+mod exchange;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
