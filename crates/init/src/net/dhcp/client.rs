@@ -1,6 +1,7 @@
 //! One NIC's DHCP client: netroot-proto's exchange on a packet socket.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::time::Duration;
 
 use netroot_net::Mac;
@@ -18,6 +19,9 @@ use crate::net::lease_exchange::LeaseExchange;
 
 /// Frames read at once, so that a flood on one NIC does not keep the others waiting.
 const BURST: usize = 32;
+
+/// The interfaces of this machine.
+const INTERFACES: &str = "/sys/class/net";
 
 /// Why a client could not start.
 #[derive(Debug, thiserror::Error)]
@@ -122,9 +126,10 @@ impl DhcpClient {
             self.exchange.receive(frame, now());
         }
         if let (Some(arp), Some(address)) = (&self.arp, self.exchange.probing()) {
-            for owner in arp.claims(address) {
-                self.exchange.claimed(owner);
-            }
+            let claims = arp.claims(address).into_iter();
+            claims
+                .filter(|owner| !is_own(Path::new(INTERFACES), *owner))
+                .for_each(|owner| self.exchange.claimed(owner));
         }
     }
 
@@ -138,6 +143,18 @@ impl AsFd for DhcpClient {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+/// Whether one of this machine's interfaces has this Ethernet address. With two on one network, the kernel answers the
+/// probe of one through the other (`arp_ignore` 0) if an earlier attempt to boot has set the address that is probed.
+fn is_own(interfaces: &Path, mac: Mac) -> bool {
+    let Ok(entries) = std::fs::read_dir(interfaces) else {
+        return false;
+    };
+    entries.flatten().any(|entry| {
+        let address = std::fs::read_to_string(entry.path().join("address"));
+        address.is_ok_and(|text| text.trim().parse() == Ok(mac))
+    })
 }
 
 /// The exchange's clock.
@@ -156,4 +173,28 @@ pub(super) fn seed(mac: Mac) -> u64 {
     // Linux before 5.6 does not know the flag; then the address and the time have to do.
     let _ = rustix::rand::getrandom(&mut random[..], flags);
     u64::from_ne_bytes(random) ^ address.rotate_left(16) ^ u64::from(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_this_machines_interfaces_is_its_own() {
+        let folder = std::env::temp_dir().join(format!("netroot-own-macs-{}", std::process::id()));
+        for (name, address) in [
+            ("eth0", "52:54:00:12:34:56\n"),
+            ("lo", "00:00:00:00:00:00\n"),
+        ] {
+            std::fs::create_dir_all(folder.join(name)).unwrap();
+            std::fs::write(folder.join(name).join("address"), address).unwrap();
+        }
+        // Without an address, as `bonding_masters` is.
+        std::fs::create_dir_all(folder.join("masters")).unwrap();
+        let own = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
+        assert!(is_own(&folder, own));
+        assert!(!is_own(&folder, Mac([0x52, 0x54, 0, 0x12, 0x34, 0x57])));
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(!is_own(&folder, own));
+    }
 }
