@@ -13,7 +13,7 @@ use nix::sys::socket::{
     sockopt,
 };
 
-/// A UDP socket that reports where each datagram arrived.
+/// A UDP socket of IPv4 that reports where each datagram arrived.
 #[derive(Debug)]
 pub struct ArrivalSocket {
     socket: UdpSocket,

@@ -120,3 +120,25 @@ impl SubnetOptions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_address_is_in_brackets_in_a_url() {
+        let url = |http_port, server: &str| {
+            let boots = BootOptions {
+                http_port,
+                script_path: "boot/{mac}.ipxe",
+                loaders: &[],
+                root_path: None,
+            };
+            boots.url(server.parse().unwrap(), "x")
+        };
+        assert_eq!(url(80, "10.0.0.1"), "http://10.0.0.1/x");
+        assert_eq!(url(8069, "10.0.0.1"), "http://10.0.0.1:8069/x");
+        assert_eq!(url(80, "2001:db8::1"), "http://[2001:db8::1]/x");
+        assert_eq!(url(8069, "2001:db8::1"), "http://[2001:db8::1]:8069/x");
+    }
+}

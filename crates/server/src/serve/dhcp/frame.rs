@@ -1,5 +1,5 @@
-//! UDP in whole Ethernet frames: for machines that cannot answer ARP because they have no address yet, and for the
-//! probe for other DHCP servers, which must not take answers from the host's own DHCP client.
+//! UDP over IPv4 in whole Ethernet frames, for DHCPv4: machines that cannot answer ARP because they have no address
+//! yet, and the probe for other DHCP servers, which must not take answers from the host's own DHCP client.
 
 use std::net::Ipv4Addr;
 

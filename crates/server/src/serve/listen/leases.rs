@@ -1,4 +1,4 @@
-//! The leases on disk, so that a restart gives no machine's address to another one.
+//! The DHCPv4 leases on disk, so that a restart gives no machine's address to another one.
 //!
 //! One JSON object per line, written to a new file that then replaces the old one. Losing it matters little, since the
 //! pool prefers the same address for the same machine; so a failure is logged once and serving continues.

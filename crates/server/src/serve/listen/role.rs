@@ -1,4 +1,4 @@
-//! The DHCP role on an interface: a proxy beside another server, or authoritative with a range that fits its network.
+//! The DHCPv4 role on an interface: a proxy beside another server, or authoritative with a range that fits its network.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -22,7 +22,7 @@ pub(crate) enum DhcpRole {
     Authoritative(Box<AddressPool>),
 }
 
-/// What an authoritative server has to give.
+/// What an authoritative server has to give. It is DHCPv4's, so its addresses are IPv4.
 #[derive(Debug)]
 pub(crate) struct AddressPool {
     /// The server's address in the network of the range: its identity in every answer.
