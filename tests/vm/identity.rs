@@ -150,7 +150,7 @@ fn a_time_server_sets_a_wrong_clock_and_leaves_a_right_one() -> Result<()> {
         let year: u64 = Facts::of(&vm)?.all("clock").parse()?;
         let set = vm
             .console()
-            .contains("it is set by the time server 10.77.0.1");
+            .contains("it is now set by the time server 10.77.0.1");
         anyhow::Ok((1970 + year / 31_556_952, set))
     };
     assert_eq!(boot(Some("1990-01-01"))?, (2030, true));

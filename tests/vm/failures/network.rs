@@ -98,8 +98,9 @@ fn a_silent_server_is_distinguished_from_a_silent_router() -> Result<()> {
     lan.net
         .shell("echo 0 > /proc/sys/net/ipv4/ip_forward; ip route add blackhole 10.99.0.0/16")?;
     let mut vm = lan.boot(&root_elsewhere(SERVER))?;
-    let sentence =
-        format!("nothing answers at 10.99.0.1 port 111 (portmapper); the router {SERVER} is there");
+    let sentence = format!(
+        "nothing answers at 10.99.0.1 port 111 (portmapper); the router {SERVER} is up (it answers ARP)"
+    );
     assert_fails_with(&mut vm, &sentence)
 }
 

@@ -113,7 +113,7 @@ fn a_web_server_on_the_nfs_port_is_reported() -> Result<()> {
     });
     let mut vm = boot(&lan, PORTS)?;
     let sentence = format!(
-        "what listens on port 2049 of {SERVER} is no MOUNT server, version 3, for it does not speak RPC"
+        "what listens on port 2049 of {SERVER} is not the MOUNT server, version 3: it does not speak RPC"
     );
     assert_fails_with(&mut vm, &sentence)
 }
