@@ -6,7 +6,7 @@ mod bench;
 mod build;
 mod circles;
 mod demo;
-mod image;
+mod initrd;
 mod long_tests;
 mod privileges;
 mod run;
@@ -53,7 +53,7 @@ enum Task {
     #[command(subcommand)]
     Bench(Bench),
     /// Make an initrd for the cached Debian root's kernel.
-    Image {
+    Initrd {
         /// Modules to include besides the NFS client: `netboot` (every wired NIC), or names.
         #[arg(long, default_value = "netboot")]
         modules: String,
@@ -103,10 +103,10 @@ fn run(task: Task) -> Result<()> {
             Ok(())
         }
         Task::Bench(Bench::Boot(options)) => bench::boot::run_bench(options),
-        Task::Image { modules, output } => {
+        Task::Initrd { modules, output } => {
             setup::run()?;
             build::netroot()?;
-            image::make(&modules, &output)?;
+            initrd::make(&modules, &output)?;
             println!("{}", output.display());
             Ok(())
         }

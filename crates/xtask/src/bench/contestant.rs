@@ -9,7 +9,7 @@ use netroot_harness::{TinyRoot, paths};
 
 use super::bench_network::{PATH, SERVER};
 use super::initramfs_tools;
-use crate::image;
+use crate::initrd;
 use crate::run::run;
 
 /// The baseline's list of modules, in the tiny root and under the same name in its initrd.
@@ -32,7 +32,7 @@ pub(super) struct Contestant {
 /// When it cannot be made.
 pub(super) fn netroot(folder: &Path) -> Result<Contestant> {
     let initrd = folder.join("netroot.img");
-    image::make("netboot", &initrd)?;
+    initrd::make("netboot", &initrd)?;
     Ok(Contestant {
         name: "netroot init",
         log: "netroot",
@@ -111,12 +111,12 @@ pub(super) fn nothing(folder: &Path, root: &TinyRoot) -> Result<Contestant> {
 }
 
 /// An initrd with another `/init` than the one embedded in `netroot`.
-fn make(root: &Path, contents: &Path, modules: &str, init: &Path, image: &Path) -> Result<()> {
+fn make(root: &Path, contents: &Path, modules: &str, init: &Path, output: &Path) -> Result<()> {
     run(Command::new(paths::netroot()?)
         .arg("initrd")
         .args([Path::new("--root"), root, Path::new("--contents"), contents])
         .args(["--modules", modules])
-        .args([Path::new("--init"), init, Path::new("-o"), image]))
+        .args([Path::new("--init"), init, Path::new("-o"), output]))
 }
 
 /// The modules that the root's init found in the kernel, the first one loaded first.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use netroot_harness::paths;
 
 use super::check::Outcome;
-use crate::{build, image};
+use crate::{build, initrd};
 
 /// The limits on what a machine loads before its root, in bytes.
 const INIT_LIMIT: u64 = 900 * 1024;
@@ -26,16 +26,16 @@ pub(super) fn init() -> Result<Outcome> {
 }
 
 pub(super) fn initrds() -> Result<Outcome> {
-    let folder = paths::target().join("images");
+    let folder = paths::target().join("initrds");
     std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
     let mut sizes = Vec::new();
     for (modules, limit) in [
         ("virtio_net", VIRTIO_IMAGE_LIMIT),
         ("netboot", NETBOOT_IMAGE_LIMIT),
     ] {
-        let image = folder.join(format!("{modules}.img"));
-        image::make(modules, &image)?;
-        let size = size(&image)?;
+        let output = folder.join(format!("{modules}.img"));
+        initrd::make(modules, &output)?;
+        let size = size(&output)?;
         within(size, limit, &format!("the initrd with {modules}"))?;
         sizes.push(format!("{modules}: {} KiB", size / 1024));
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask image`: an initrd for the cached Debian root.
+//! `cargo xtask initrd`: an initrd for the cached Debian root.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,10 +12,10 @@ use crate::run::run;
 ///
 /// # Errors
 /// When `netroot` is not built or fails.
-pub(crate) fn make(modules: &str, image: &Path) -> Result<()> {
+pub(crate) fn make(modules: &str, output: &Path) -> Result<()> {
     run(Command::new(paths::netroot()?)
         .args(["initrd", "--root"])
         .arg(paths::debian_root())
         .args(["--modules", modules, "-o"])
-        .arg(image))
+        .arg(output))
 }
