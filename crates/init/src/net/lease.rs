@@ -169,7 +169,7 @@ impl LeaseSearch<'_> {
                 .as_mut()
                 .filter(|_| carrier_changed || now_running)
             {
-                client.carrier(nic.carrier);
+                client.carrier(nic.carrier, nic.running);
             }
             attempt.nic = nic;
         }

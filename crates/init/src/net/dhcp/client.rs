@@ -34,6 +34,12 @@ pub(crate) enum ClientError {
     Address(Mac),
 }
 
+/// How long the kernel may take to attach the queue of a NIC whose carrier has just come (`dev_activate`, called by
+/// `linkwatch_event`, `net/core/link_watch.c`). A frame that is sent before is dropped without an error, and the next one
+/// is a second away; with one processor, the kernel's worker runs only once this program sleeps. The flag `IFF_RUNNING`
+/// would tell, but may itself come a second later.
+const ACTIVATION: Duration = Duration::from_millis(10);
+
 /// A persistent DHCP client: it asks until it is answered, whatever the carrier does meanwhile.
 pub(crate) struct DhcpClient {
     exchange: Exchange,
@@ -59,9 +65,11 @@ impl DhcpClient {
         })
     }
 
-    /// The carrier came up or went away. When it comes up, the open question is repeated at once.
-    pub(crate) fn carrier(&mut self, carrier: bool) {
-        self.exchange.carrier(carrier, now());
+    /// The carrier came up or went away. When it comes up, the open question is repeated: at once if the NIC is
+    /// `running`, else after [`ACTIVATION`].
+    pub(crate) fn carrier(&mut self, carrier: bool, running: bool) {
+        let pause = if running { Duration::ZERO } else { ACTIVATION };
+        self.exchange.carrier(carrier, now() + pause);
     }
 
     /// Takes what arrived and sends what is due. Returns the lease once a server has granted one. `score` says how
