@@ -46,8 +46,9 @@ const ARCHITECTURES: [Architecture; 2] = [
 ];
 
 /// The sources of the init, relative to the workspace.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     "crates/init",
+    "crates/kmod",
     "crates/net",
     "crates/proto",
     "crates/sys",
