@@ -1,6 +1,7 @@
 //! Our server with other clients, and with malformed packets.
 
 mod clients;
+mod hostile;
 mod lan;
 mod lifecycle;
 mod malformed_packets;

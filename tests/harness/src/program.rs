@@ -168,15 +168,27 @@ impl Program {
     /// # Errors
     /// When the program has ended.
     pub fn resident_kib(&self) -> Result<u64> {
+        self.status_kib("VmRSS:")
+    }
+
+    /// The most resident memory that it has had, in KiB (`VmHWM`).
+    ///
+    /// # Errors
+    /// When the program has ended.
+    pub fn peak_resident_kib(&self) -> Result<u64> {
+        self.status_kib("VmHWM:")
+    }
+
+    fn status_kib(&self, line: &str) -> Result<u64> {
         let pid = self.pid()?;
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
             .with_context(|| format!("read the state of {}", self.name))?;
         status
             .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .find_map(|text| text.strip_prefix(line))
             .and_then(|rest| rest.split_whitespace().next())
             .and_then(|number| number.parse().ok())
-            .with_context(|| format!("no VmRSS for {}", self.name))
+            .with_context(|| format!("no {line} for {}", self.name))
     }
 
     /// Writes `text` to its standard input.

@@ -1,0 +1,7 @@
+//! Hostile clients: what they take, and what an honest client still gets meanwhile.
+//!
+//! Each file attacks one part of the server, with many addresses on the server's network, and asserts figures:
+//! bytes answered for bytes asked, memory, slots, lines in the log. Memory is the most that the process ever held.
+
+mod lab;
+mod memory;
