@@ -8,7 +8,7 @@
 //! leases assigns the same addresses again. An expired address stays with its machine until
 //! another one needs it. Memory is bounded by the range.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub struct Pool {
     by_mac: HashMap<Mac, Ipv4Addr>,
     reserved: HashMap<Mac, Ipv4Addr>,
     excluded: Vec<Ipv4Addr>,
+    /// Addresses whose binding is not as [`Pool::take_changes`] last told it.
+    changed: HashSet<Ipv4Addr>,
 }
 
 /// One address and its machine.
@@ -103,6 +105,7 @@ impl Pool {
                 by_mac: HashMap::new(),
                 reserved: HashMap::new(),
                 excluded,
+                changed: HashSet::new(),
             }),
             _ => Err(RangeError::TooLarge { first, last, count }),
         }
@@ -209,6 +212,7 @@ impl Pool {
         }
         self.by_mac.remove(&mac);
         let expires = now + DECLINE_HOLD;
+        self.changed.insert(address);
         self.by_address.insert(
             address,
             Binding {
@@ -232,6 +236,7 @@ impl Pool {
         {
             self.by_mac.remove(&mac);
             self.by_address.remove(&address);
+            self.changed.insert(address);
         }
     }
 
@@ -241,18 +246,29 @@ impl Pool {
         let address = *self.by_mac.get(&mac)?;
         let binding = self.by_address.get_mut(&address)?;
         binding.expires = binding.expires.min(now);
+        self.changed.insert(address);
         Some(address)
     }
 
-    /// Every binding, for a server that keeps them on disk.
+    /// The addresses whose binding has changed since the last call, each with the one that it has now (`None`: none),
+    /// for a server that keeps them on disk.
+    pub fn take_changes(&mut self) -> Vec<(Ipv4Addr, Option<Binding>)> {
+        let changed = self.changed.drain();
+        changed
+            .map(|address| (address, self.by_address.get(&address).copied()))
+            .collect()
+    }
+
+    /// Every binding.
     pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
         self.by_address.values()
     }
 
-    /// Restores a binding from disk. One outside the range is dropped.
+    /// Restores a binding from disk, which is no change. One outside the range is dropped.
     pub fn restore(&mut self, binding: Binding) {
         if self.covers(binding.address) {
             self.bind(binding);
+            self.changed.clear();
         }
     }
 
@@ -296,7 +312,9 @@ impl Pool {
             && before != binding.address
         {
             self.by_address.remove(&before);
+            self.changed.insert(before);
         }
+        self.changed.insert(binding.address);
         let replaced = self.by_address.insert(binding.address, binding);
         if let Some(loser) = replaced
             .and_then(|old| old.mac)

@@ -161,3 +161,28 @@ fn an_invalid_range_is_refused() {
         Err(RangeError::TooLarge { .. })
     ));
 }
+
+#[test]
+fn changes_are_told_once_with_what_an_address_has_now() {
+    let mut pool = pool(100, 101);
+    pool.take(mac(1), ip(100), HOUR, START).unwrap();
+    let changes = pool.take_changes();
+    let [(address, Some(binding))] = changes.as_slice() else {
+        panic!("{changes:?}")
+    };
+    assert_eq!((*address, binding.mac), (ip(100), Some(mac(1))));
+    assert_eq!(pool.take_changes(), []);
+    // Another machine needs the expired address, and its former owner gets the other one.
+    let later = START + HOUR * 2;
+    pool.take(mac(2), ip(100), HOUR, later).unwrap();
+    pool.take(mac(1), ip(101), HOUR, later).unwrap();
+    pool.offer(mac(2), None, later).unwrap();
+    let mut changes = pool.take_changes();
+    changes.sort_by_key(|(address, _)| *address);
+    let owners = changes.iter().map(|(_, binding)| binding.unwrap().mac);
+    assert!(owners.eq([Some(mac(2)), Some(mac(1))]));
+    pool.decline(mac(1), ip(101), later);
+    assert_eq!(pool.take_changes()[0].1.unwrap().mac, None);
+    pool.restore(changes[0].1.unwrap());
+    assert_eq!(pool.take_changes(), [], "the disk has these");
+}
