@@ -174,7 +174,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, conflicts_with = "nfsroot")]
     pub(crate) portmapper: bool,
 
-    /// Also serve the world-readable files of this directory over TFTP and HTTP.
+    /// Also serve the world-readable files of this directory over TFTP and HTTP; its folders need o+x.
     #[arg(long, value_name = "DIR")]
     pub(crate) tftp_dir: Option<PathBuf>,
 

@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use hyper::body::Bytes;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 
 /// Bytes in memory or in a file that stays open: a transfer sees one version from its start to its end.
 #[derive(Debug, Clone)]
@@ -24,21 +25,29 @@ pub(crate) enum Content {
 }
 
 impl Content {
-    /// Opens a regular file.
+    /// Opens a regular file. Anything else is not touched: opening a FIFO or a device has effects.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        // O_NONBLOCK: a FIFO in place of a file must not block the server.
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        Self::reopen(&rustix::fs::open(path, flags, Mode::empty())?)
+    }
+
+    /// Opens what `found` (`O_PATH`) refers to for reading, if it is a regular file: whatever has its name by now.
+    pub(super) fn reopen(found: &OwnedFd) -> io::Result<Self> {
+        let mode = rustix::fs::fstat(found)?.st_mode;
+        if FileType::from_raw_mode(mode) != FileType::RegularFile {
+            return Err(not_regular());
+        }
+        let link = format!("/proc/self/fd/{}", found.as_raw_fd());
+        // O_NONBLOCK: another program's lease on the file (F_SETLEASE) must not block the server.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        Self::from_regular(rustix::fs::open(path, flags, Mode::empty())?.into())
+        Self::from_regular(rustix::fs::open(link, flags, Mode::empty())?.into())
     }
 
     /// Uses an open file, which has to be a regular one.
     pub(crate) fn from_regular(file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "not a regular file",
-            ));
+            return Err(not_regular());
         }
         Ok(Self::File {
             file: Arc::new(file),
@@ -77,4 +86,8 @@ impl Content {
         }
         Ok(wanted)
     }
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
 }

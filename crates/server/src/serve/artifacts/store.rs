@@ -1,7 +1,7 @@
 //! name → artifact: the lookup behind TFTP and HTTP.
 //!
-//! First a virtual name space: loaders, scripts, kernel, initrd. Then, only with `--tftp-dir`, a folder, which
-//! `openat2(RESOLVE_BENEATH)` never leaves. Nothing else is served, and nothing can be written.
+//! First a virtual name space: loaders, scripts, kernel, initrd. Then, only with `--tftp-dir`, the files of a
+//! folder. Nothing else is served, and nothing can be written.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -170,9 +170,6 @@ pub(crate) mod tests {
     use std::fs;
     use std::io;
     use std::net::Ipv4Addr;
-    use std::os::unix::fs::{PermissionsExt, symlink};
-
-    use rustix::fs::Mode;
 
     use super::*;
     use crate::catalog::tests::{ETH0, by_mac, image, machine, one};
@@ -293,46 +290,6 @@ pub(crate) mod tests {
         fs::write(&path, b"01").unwrap();
         let error = kernel.content.read_at(4, &mut buffer).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
-    }
-
-    #[test]
-    fn a_folder_gives_its_public_regular_files_and_nothing_outside() {
-        let parent = tempfile::tempdir().unwrap();
-        let folder = parent.path().join("tftp");
-        fs::create_dir_all(folder.join("sub")).unwrap();
-        fs::write(parent.path().join("secret"), "secret").unwrap();
-        fs::write(folder.join("sub/grubx64.efi"), "grub").unwrap();
-        fs::write(folder.join("private"), "private").unwrap();
-        fs::set_permissions(folder.join("private"), PermissionsExt::from_mode(0o600)).unwrap();
-        symlink("sub/grubx64.efi", folder.join("inside")).unwrap();
-        symlink("../secret", folder.join("outside")).unwrap();
-        symlink("/etc/passwd", folder.join("absolute")).unwrap();
-        rustix::fs::mkfifoat(
-            rustix::fs::CWD,
-            folder.join("fifo"),
-            Mode::from_raw_mode(0o644),
-        )
-        .unwrap();
-
-        let artifacts = ArtifactStore::new(
-            Arc::new(one("debian")),
-            8069,
-            Some(Folder::open_path(&folder).unwrap()),
-        );
-        for name in ["sub/grubx64.efi", "inside"] {
-            assert_eq!(bytes(&find(&artifacts, name).unwrap()), b"grub", "{name}");
-        }
-        for name in [
-            "outside",
-            "absolute",
-            "private",
-            "fifo",
-            "sub",
-            "absent",
-            "../secret",
-        ] {
-            assert!(find(&artifacts, name).is_none(), "{name}");
-        }
     }
 
     #[test]
