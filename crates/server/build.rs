@@ -46,10 +46,11 @@ const ARCHITECTURES: [Architecture; 2] = [
 ];
 
 /// The sources of the init, relative to the workspace.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "crates/init",
     "crates/kmod",
     "crates/net",
+    "crates/printable",
     "crates/proto",
     "crates/sys",
     "Cargo.toml",

@@ -12,12 +12,13 @@ mod state;
 use std::io::Write;
 use std::time::Duration;
 
+use netroot_printable::Printable;
 use netroot_proto::cmdline::{BootPlan, Rescue, Stage};
 
 use self::command::{Command, HELP, with, without};
 use self::state::Row;
 use crate::clock::Moment;
-use crate::console::{self, info, warn};
+use crate::console::{info, warn};
 use crate::failure::Failure;
 use crate::keyboard::{self, Input};
 use crate::machine::Machine;
@@ -211,7 +212,7 @@ fn prompt() {
 /// Prints an answer at the prompt; it does not go to the log.
 fn print(text: &str) {
     for line in text.lines() {
-        write(&format!("  {}\n", console::printable(line)));
+        write(&format!("  {}\n", Printable(line)));
     }
 }
 

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-/// An event of one client. Paths are as the client sent them, truncated to 1,024 characters, with control characters
-/// escaped.
+use netroot_printable::Printable;
+
+/// An event of one client. Paths are as the client sent them, truncated to 1,024 characters, and then escaped
+/// ([`Printable`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -76,18 +78,9 @@ impl fmt::Display for Refusal {
 
 /// Bytes from the network as text that is safe on a terminal.
 pub(crate) fn printable(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes)
-        .chars()
-        .take(1024)
-        .flat_map(|letter| {
-            let control = letter.is_control();
-            control
-                .then(|| letter.escape_default())
-                .into_iter()
-                .flatten()
-                .chain((!control).then_some(letter))
-        })
-        .collect()
+    let text = String::from_utf8_lossy(bytes);
+    let shown: String = text.chars().take(1024).collect();
+    Printable(&shown).to_string()
 }
 
 #[cfg(test)]

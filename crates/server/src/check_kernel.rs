@@ -43,7 +43,7 @@ pub(crate) fn run(path: &Path, json: bool) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("checking the kernel configuration {}", path.display()))?;
     let check = KernelCheck::new(&config, &fragment::parse_all(&FRAGMENTS)?);
     let text = if json {
-        let mut text = serde_json::to_string(&check)?;
+        let mut text = crate::json::to_string(&check)?;
         text.push('\n');
         text
     } else {

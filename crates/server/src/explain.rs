@@ -26,7 +26,7 @@ mod steps;
 pub(crate) fn run(cmdline: &str, json: bool) -> anyhow::Result<ExitCode> {
     let plan = BootPlan::parse(cmdline);
     let text = if json {
-        let mut text = serde_json::to_string(&explanation::of(&plan))?;
+        let mut text = crate::json::to_string(&explanation::of(&plan))?;
         text.push('\n');
         text
     } else {

@@ -11,6 +11,7 @@ use netroot_initramfs::{
     Architecture, BuildRequest, BuildSummary, CompressionOptions, Contents, Kernel,
     ModuleSelection, RootTree, build, choose_kernel,
 };
+use netroot_printable::Printable;
 
 use crate::embedded_init;
 
@@ -175,7 +176,9 @@ fn print_summary(output: &Path, built: &BuildSummary, verbose: bool) {
         details(&mut text, built);
     }
     // The initrd is written, whether or not anybody reads this.
-    let _ = io::stderr().write_all(text.as_bytes());
+    for line in text.lines() {
+        let _ = writeln!(io::stderr(), "{}", Printable(line));
+    }
 }
 
 fn summary(output: &Path, built: &BuildSummary) -> String {

@@ -11,12 +11,14 @@ mod cli;
 mod embedded_init;
 mod explain;
 mod initrd_command;
+mod json;
 mod serve;
 mod settings;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use netroot_printable::Printable;
 
 pub use catalog::{InitrdSource, Rule};
 pub use settings::{DhcpSettings, ImageSettings, Mode, NetworkSettings, Settings};
@@ -41,8 +43,8 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args.command_line, args.json),
     };
     done.unwrap_or_else(|error| {
-        // The chain once, outermost first.
-        eprintln!("netroot: {error:#}");
+        // The chain once, outermost first. It may name files of a root that is not the administrator's own.
+        eprintln!("netroot: {}", Printable(&format!("{error:#}")));
         ExitCode::FAILURE
     })
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::{Display, Write};
 
+use netroot_printable::{is_printable, json_escape};
+
 /// An object being written. Member names are ours and need no escaping.
 pub(super) struct Object<'a> {
     out: &'a mut String,
@@ -22,11 +24,11 @@ pub(super) fn text(out: &mut String, text: &str) {
     for c in text.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
-            // JSON allows the C1 controls, but a terminal that shows the report would act on them.
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            c if is_printable(c) => out.push(c),
+            // JSON allows most of these, but a terminal that shows the report would act on them.
+            c => {
+                let _ = json_escape(out, c);
             }
-            c => out.push(c),
         }
     }
     out.push('"');
@@ -114,10 +116,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_stays_one_string_without_control_characters(said in any::<String>()) {
+        fn any_text_stays_one_string_that_a_terminal_can_show(said in any::<String>()) {
             let mut out = String::new();
             text(&mut out, &said);
-            prop_assert!(!out.chars().any(char::is_control));
+            prop_assert!(out.chars().all(is_printable));
             prop_assert_eq!(serde_json::from_str::<String>(&out).unwrap(), said);
         }
     }

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use netroot_printable::Printable;
+
 /// One error in a parameter, or in a DHCP option with the same grammar.
 ///
 /// Displayed as one line:
@@ -29,9 +31,9 @@ impl fmt::Display for Complaint {
         match value.map(|value| excerpt(value, self.position)) {
             // "DHCP option 17" is not a parameter that could be written with `=`.
             Some(value) if self.parameter.contains(' ') => {
-                write!(f, "{} \"{}\"", self.parameter, printable(&value))?;
+                write!(f, "{} \"{}\"", self.parameter, Printable(&value))?;
             }
-            Some(value) => write!(f, "{}={}", self.parameter, printable(&value))?,
+            Some(value) => write!(f, "{}={}", self.parameter, Printable(&value))?,
             None => f.write_str(&self.parameter)?,
         }
         write!(
@@ -42,7 +44,7 @@ impl fmt::Display for Complaint {
         if self.found.is_empty() {
             f.write_str("nothing")?;
         } else {
-            write!(f, "\"{}\"", printable(&self.found))?;
+            write!(f, "\"{}\"", Printable(&self.found))?;
         }
         write!(f, "; {}", self.outcome)
     }
@@ -71,21 +73,6 @@ fn excerpt(value: &str, position: usize) -> Cow<'_, str> {
     let shown: String = rest.by_ref().take(EXCERPT).collect();
     let end = if rest.next().is_some() { "…" } else { "" };
     Cow::Owned(format!("{start}{shown}{end}"))
-}
-
-/// `text` with control characters escaped, for a terminal.
-fn printable(text: &str) -> Cow<'_, str> {
-    if text.chars().any(char::is_control) {
-        Cow::Owned(text.chars().flat_map(escape_control).collect())
-    } else {
-        Cow::Borrowed(text)
-    }
-}
-
-fn escape_control(c: char) -> impl Iterator<Item = char> {
-    let escaped = c.is_control().then(|| c.escape_default());
-    let plain = escaped.is_none().then_some(c);
-    escaped.into_iter().flatten().chain(plain)
 }
 
 /// A value that is being parsed, and the list that receives its complaints.

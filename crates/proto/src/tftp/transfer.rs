@@ -179,11 +179,7 @@ impl<S: Source> Transfer<S> {
             return Outcome::SizeLearned;
         }
         let message = String::from_utf8_lossy(message);
-        let message = message
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(MAX_MESSAGE)
-            .collect();
+        let message = message.chars().take(MAX_MESSAGE).collect();
         Outcome::Aborted { code, message }
     }
 

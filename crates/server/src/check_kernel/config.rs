@@ -112,7 +112,7 @@ impl KernelConfig {
                 continue;
             }
             let Some((symbol, value)) = assignment(line) else {
-                let found = line.chars().filter(|c| !c.is_control()).take(60).collect();
+                let found = line.chars().take(60).collect();
                 return Err(ConfigError::Line {
                     line: index + 1,
                     found,

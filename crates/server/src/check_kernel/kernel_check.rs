@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use netroot_printable::Printable;
 use serde::Serialize;
 
 use super::config::{KernelConfig, Presence};
@@ -117,7 +118,7 @@ fn line(requirement: &Requirement, config: &KernelConfig) -> Line {
 impl fmt::Display for KernelCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.kernel.is_empty() {
-            writeln!(f, "{}", self.kernel)?;
+            writeln!(f, "{}", Printable(&self.kernel))?;
         }
         for part in &self.parts {
             writeln!(f, "\n{}", part.title)?;

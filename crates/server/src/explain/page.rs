@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use netroot_printable::Printable;
 use netroot_proto::cmdline::Origin;
 use serde::Serialize;
 
@@ -107,11 +108,6 @@ fn add(text: &mut String, line: fmt::Arguments<'_>) {
     let mut whole = String::new();
     // Writing to a `String` cannot fail.
     let _ = whole.write_fmt(line);
-    // A parameter may have any character in it; control characters must not reach the terminal.
-    text.extend(
-        whole
-            .chars()
-            .map(|c| if c.is_control() { '\u{fffd}' } else { c }),
-    );
-    text.push('\n');
+    // A parameter may have any character in it.
+    let _ = writeln!(text, "{}", Printable(&whole));
 }

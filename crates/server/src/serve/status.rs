@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
+use netroot_printable::Printable;
 use serde::Serialize;
 
 use crate::catalog::{Catalog, Image};
@@ -111,7 +112,7 @@ impl Status {
         let mut page = format!("netroot {} serves ", env!("CARGO_PKG_VERSION"));
         let images = self.images.iter();
         let images: Vec<_> = images
-            .map(|image| format!("{} with Linux {}", image.name, image.linux))
+            .map(|image| format!("{} with Linux {}", image.name, Printable(&image.linux)))
             .collect();
         page += &images.join(", ");
         page += "\n\n";
@@ -119,7 +120,7 @@ impl Status {
             let _ = writeln!(page, "{} on {}", listener.mode(), listener.place());
         }
         for image in &self.images {
-            let _ = writeln!(page, "root {}", image.root);
+            let _ = writeln!(page, "root {}", Printable(&image.root));
         }
         let _ = write!(
             page,
@@ -131,7 +132,7 @@ impl Status {
             .names()
             .chain(["autoexec.ipxe", "boot.ipxe", "boot/<mac>.ipxe"])
         {
-            let _ = writeln!(page, "  {name}");
+            let _ = writeln!(page, "  {}", Printable(name));
         }
         let reports = reports.text();
         if !reports.is_empty() {
@@ -168,7 +169,7 @@ impl Status {
             counters,
             reports: reports.last(),
         };
-        serde_json::to_string(&json).unwrap_or_default() + "\n"
+        crate::json::to_string(&json).unwrap_or_default() + "\n"
     }
 }
 

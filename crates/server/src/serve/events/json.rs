@@ -5,6 +5,7 @@ mod words;
 
 use std::time::Duration;
 
+use netroot_printable::Printable;
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, BootFile, Reason, Refusal};
 use serde::{Serialize, Serializer};
@@ -12,7 +13,6 @@ use serde_json::{Value, json};
 
 use super::event::{Event, Fetch, Ready, StopCause, Transport};
 use super::ignored::Ignored;
-use super::text::printable;
 use super::warning::Warning;
 
 /// One line: `time`, `kind` and `machine`, then the fields of the kind, then `text`.
@@ -23,7 +23,7 @@ pub(super) fn line(time: &str, machine: Option<&str>, event: &Event, text: &str)
     members.add("machine", machine);
     add_fields(&mut members, event);
     members.add("text", text);
-    serde_json::to_string(&members).ok()
+    crate::json::to_string(&members).ok()
 }
 
 /// The members of an object, in the order in which they are written.
@@ -33,8 +33,8 @@ struct Fields(Vec<(&'static str, Value)>);
 impl Fields {
     fn add(&mut self, name: &'static str, value: impl Into<Value>) {
         let value = match value.into() {
-            // serde_json escapes ASCII's control characters only, and a person may read this on a terminal.
-            Value::String(text) => Value::String(printable(&text)),
+            // A program may print it as it is.
+            Value::String(text) => Value::String(Printable(&text).to_string()),
             other => other,
         };
         self.0.push((name, value));
@@ -132,15 +132,15 @@ fn add_fields(fields: &mut Fields, event: &Event) {
 fn add_ready(fields: &mut Fields, ready: &Ready) {
     let images = ready.images.iter().map(|image| {
         json!({
-            "name": printable(&image.name),
-            "linux": printable(&image.linux),
-            "root": printable(&image.root),
+            "name": Printable(&image.name).to_string(),
+            "linux": Printable(&image.linux).to_string(),
+            "root": Printable(&image.root).to_string(),
         })
     });
     fields.add("images", images.collect::<Value>());
     let listeners = ready.listeners.iter().map(|listener| {
         json!({
-            "interface": printable(&listener.interface),
+            "interface": Printable(&listener.interface).to_string(),
             "address": listener.address.to_string(),
             "prefix": listener.prefix,
             "first": listener.range.map(|(first, _)| first.to_string()),
@@ -271,7 +271,7 @@ fn add_warning(fields: &mut Fields, warning: &Warning) {
             fields.add("machines", *machines);
             let searched = searched
                 .iter()
-                .map(|folder| printable(&folder.to_string_lossy()));
+                .map(|folder| Printable(&folder.to_string_lossy()).to_string());
             fields.add("searched", searched.collect::<Value>());
         }
         Warning::LeasesUnreadable { error } => {

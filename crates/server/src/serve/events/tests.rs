@@ -5,6 +5,7 @@ mod samples;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
+use netroot_printable::{Printable, is_printable};
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, BootFile, Refusal};
@@ -189,17 +190,14 @@ fn numbers_have_their_unit_in_their_name() {
 fn what_a_machine_sent_is_harmless_on_a_terminal_in_either_format() {
     let failed = Event::BootFailed {
         attempt: 1,
-        failure: "\u{9b}2J\u{1b}[2J".to_owned(),
+        failure: "\u{9b}2J\u{1b}[2J\u{202e}gnp.exe\u{2028}".to_owned(),
         late: false,
     };
-    let text = text::printable(&failed.to_string());
+    let text = Printable(&failed.to_string()).to_string();
     let line = json::line("T", None, &failed, &text).unwrap();
-    assert!(!line.chars().any(char::is_control), "{line}");
-    assert!(
-        !text::line("T", None, &failed, &text)
-            .chars()
-            .any(char::is_control)
-    );
+    assert!(line.chars().all(is_printable), "{line}");
+    let line = text::line("T", None, &failed, &text);
+    assert!(line.chars().all(is_printable), "{line}");
 }
 
 #[test]

@@ -22,13 +22,7 @@ pub(super) fn line(time: &str, machine: Option<&str>, event: &Event, sentence: &
     }
 }
 
-/// Replaces every character that a terminal would act on: machines send what they like.
-pub(super) fn printable(text: &str) -> String {
-    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    text.chars().map(shown).collect()
-}
-
-/// The sentence of an event, without its time and its machine. It may hold what a machine sent: see [`printable`].
+/// The sentence of an event, without its time and its machine. It may hold what a machine sent: see [`Printable`](netroot_printable::Printable).
 impl Display for Event {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
@@ -360,11 +354,6 @@ fn list(paths: &[PathBuf]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn control_characters_from_a_machine_are_replaced() {
-        assert_eq!(printable("a\x1b[2Jb\n"), "a\u{fffd}[2Jb\u{fffd}");
-    }
 
     #[test]
     fn sizes_are_shown_in_units_that_fit() {

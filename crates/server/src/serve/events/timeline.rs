@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use jiff::Zoned;
+use netroot_printable::Printable;
 use netroot_proto::pxe::strategy::Progress;
 
 use super::event::{Event, Fetch, Machine};
@@ -122,7 +123,10 @@ impl Timeline {
 
     fn write(&self, machine: Option<Machine>, event: &Event) {
         let machine = machine.map(|machine| machine.to_string());
-        let (machine, sentence) = (machine.as_deref(), text::printable(&event.to_string()));
+        let (machine, sentence) = (
+            machine.as_deref(),
+            Printable(&event.to_string()).to_string(),
+        );
         let now = Zoned::now();
         let line = match self.shared.format {
             Format::Text => {

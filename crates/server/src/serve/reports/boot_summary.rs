@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use netroot_printable::Printable;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -127,11 +128,11 @@ pub(super) fn read(body: &[u8]) -> Option<BootSummary> {
     Some(summary)
 }
 
-/// A member that is a string, without control characters; empty if it is missing.
+/// A member that is a string, escaped and then cut to `most` characters; empty if it is missing.
 fn text(value: &Value, name: &str, most: usize) -> String {
     let text = value.get(name).and_then(Value::as_str).unwrap_or_default();
-    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    text.chars().take(most).map(shown).collect()
+    let text: String = text.chars().take(most).collect();
+    Printable(&text).to_string().chars().take(most).collect()
 }
 
 fn number(value: &Value, name: &str) -> u64 {

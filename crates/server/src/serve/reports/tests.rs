@@ -54,13 +54,13 @@ fn a_good_boot_is_reported_with_its_time() {
 }
 
 #[test]
-fn a_failure_is_reported_with_its_last_sentence_without_control_characters() {
+fn a_failure_is_reported_with_its_last_sentence_with_control_characters_escaped() {
     let report = r#"{"outcome":"failed","failed_attempts":2,"attempts":[
         {"failure":"old"},{"failure":"no carrier: \u001b[2J; check the cable"}]}"#;
     let summary = read(report.as_bytes()).unwrap();
     assert_eq!(
         summary.text,
-        "boot failed: no carrier: \u{fffd}[2J; check the cable (attempt 2)"
+        "boot failed: no carrier: \\u{1b}[2J; check the cable (attempt 2)"
     );
     assert!(!summary.booted);
 }
