@@ -6,7 +6,7 @@
 //! name → Artifact → transfer                 artifacts, initrd; tftp, http, url_path, status
 //! how a boot went → report                   reports
 //! directory → export                         nfs
-//! everything that happens → Event            events, machines, counters
+//! everything that happens → Event            events, machines, counters; service_manager
 //! ```
 //!
 //! What a machine boots is [`crate::catalog`]'s. [`run`] is the sequence: everything that can be refused is refused
@@ -27,6 +27,7 @@ mod open_image;
 mod privileges;
 mod reports;
 mod running;
+mod service_manager;
 mod status;
 mod tftp;
 mod url_path;
@@ -45,6 +46,7 @@ use self::listen::{Listener, interface, role};
 use self::machines::Machines;
 use self::open_image::OpenImage;
 use self::running::Parts;
+use self::service_manager::ServiceManager;
 use self::status::Status;
 use crate::catalog::Catalog;
 use crate::settings::{Mode, NetworkSettings, Settings};
@@ -112,6 +114,8 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     }
     add_loaders(&mut artifacts, loaders, &timeline);
 
+    let service_manager = ServiceManager::connect()?;
+
     // From here on nothing is needed but reading the roots' files.
     privileges::give_up()?;
     let status = Status::new(&catalog, &listeners, settings.http_port);
@@ -121,6 +125,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         artifacts,
         http_port: settings.http_port,
         status,
+        service_manager,
     };
     running::until_stopped(parts, &timeline, &counters)
 }

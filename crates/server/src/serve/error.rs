@@ -14,6 +14,7 @@ use crate::serve::listen::role::DhcpRoleError;
 use crate::serve::listen::sockets::SocketError;
 use crate::serve::nfs::NfsError;
 use crate::serve::privileges::PrivilegeError;
+use crate::serve::service_manager::ServiceManagerError;
 
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,9 @@ pub(crate) enum ServeError {
     /// Not root.
     #[error(transparent)]
     Privileges(#[from] PrivilegeError),
+    /// systemd waits for this server, and cannot be told that it is ready.
+    #[error(transparent)]
+    ServiceManager(#[from] ServiceManagerError),
     /// The directory cannot be used.
     #[error("{} cannot be served", dir.display())]
     Directory {

@@ -16,6 +16,7 @@ use crate::serve::ipv6_router;
 use crate::serve::listen::Listener;
 use crate::serve::nfs::{self, Prepared};
 use crate::serve::reports::Reports;
+use crate::serve::service_manager::ServiceManager;
 use crate::serve::status::Status;
 use crate::serve::{http, tftp};
 
@@ -32,6 +33,8 @@ pub(crate) struct Parts {
     pub(crate) http_port: u16,
     /// What the server shows of itself.
     pub(crate) status: Status,
+    /// Who waits for the server to be ready.
+    pub(crate) service_manager: ServiceManager,
 }
 
 /// Serves until SIGTERM or SIGINT, on one thread and those of the export.
@@ -46,6 +49,7 @@ pub(crate) fn until_stopped(
         artifacts,
         http_port,
         status,
+        service_manager,
     } = parts;
     let writer = timeline.start_writer().map_err(ServeError::Runtime)?;
     let nfs = export
@@ -67,6 +71,10 @@ pub(crate) fn until_stopped(
         .build()
         .map_err(ServeError::Runtime)?;
     let mut dhcp = Vec::new();
+    let ready = || {
+        timeline.server(Event::Ready(status.ready()));
+        service_manager.ready();
+    };
     let ended = runtime.block_on(async {
         let mut tasks = JoinSet::new();
         for listener in listeners {
@@ -75,7 +83,7 @@ pub(crate) fn until_stopped(
         drop(site);
         // None of the tasks ends unless it fails.
         tokio::select! {
-            signal = stop_signal(|| timeline.server(Event::Ready(status.ready()))) => signal,
+            signal = stop_signal(ready) => signal,
             Some(failed) = tasks.join_next() => failed.map_err(io::Error::other)?.map(|()| ""),
         }
     });
