@@ -14,4 +14,4 @@ mod rate_limiter;
 
 pub use busiest::{OpenConnection, busiest};
 pub use byte_budget::{ByteBudget, Charge};
-pub use rate_limiter::{Rate, RateLimiter, Verdict};
+pub use rate_limiter::{LeftOut, Rate, RateLimiter};

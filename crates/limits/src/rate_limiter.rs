@@ -1,5 +1,6 @@
 //! Token buckets, one for each client and one for all.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
@@ -13,9 +14,9 @@ pub struct Rate {
     pub every: Duration,
 }
 
-/// How often something may happen, per key and in total. What exceeds a limit is counted, to be reported once the
-/// limit allows it again. The keys are bounded: beyond that, those whose bucket is full again are forgotten first, and
-/// new keys share one bucket while all others are busy.
+/// How often something may happen, per key and in total. What exceeds a limit is counted, to be reported. The keys are
+/// bounded: beyond that, those whose bucket is full again are forgotten first, and new keys share one bucket while all
+/// others are busy.
 #[derive(Debug)]
 pub struct RateLimiter<Key> {
     each: Rate,
@@ -27,16 +28,13 @@ pub struct RateLimiter<Key> {
     overflow: Bucket,
 }
 
-/// What to do with one more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It may happen. `left_out` is how many of this key's were left out before it.
-    Allowed {
-        /// How many were left out since the last one that was allowed.
-        left_out: u64,
-    },
-    /// It may not; it has been counted.
-    LeftOut,
+/// What was left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut<Key> {
+    /// Of the keys that exceeded their own limit, those with the most first.
+    pub keys: Vec<(Key, u64)>,
+    /// Of all others: because of the limit in total, or because there are too many keys to count them each.
+    pub others: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -80,8 +78,8 @@ impl<Key: Eq + Hash> RateLimiter<Key> {
         }
     }
 
-    /// One more of `key` at `now`, a time that never goes back.
-    pub fn check(&mut self, key: Key, now: Duration) -> Verdict {
+    /// Whether one more of `key` may happen at `now`, a time that never goes back. If not, it is counted.
+    pub fn allows(&mut self, key: Key, now: Duration) -> bool {
         if self.keys.len() >= self.most_keys && !self.keys.contains_key(&key) {
             self.keys.retain(|_, bucket| !bucket.is_idle(now));
         }
@@ -91,35 +89,42 @@ impl<Key: Eq + Hash> RateLimiter<Key> {
             &mut self.overflow
         };
         // A client over its own limit takes nothing from the others' total.
-        if !bucket.has_token(self.each, now) || !self.total.has_token(self.total_rate, now) {
+        if !bucket.has_token(self.each, now) {
             bucket.left_out += 1;
-            return Verdict::LeftOut;
+            return false;
+        }
+        // Counted once for all, so that a flood of keys leaves no counts of its own in the table.
+        if !self.total.has_token(self.total_rate, now) {
+            self.total.left_out += 1;
+            return false;
         }
         bucket.take(self.each, now);
         self.total.take(self.total_rate, now);
-        Verdict::Allowed {
-            left_out: std::mem::take(&mut bucket.left_out),
-        }
+        true
     }
 
-    /// What was left out and may be reported now, by key (`None`: of the keys that did not fit); the counts start
-    /// again. Call it from time to time, so that a client that has gone silent is reported too.
-    pub fn take_left_out(&mut self, now: Duration) -> Vec<(Option<Key>, u64)>
+    /// What was left out since the last call; at most `most` keys are named. Call it from time to time: how often is how
+    /// often a flood is reported.
+    pub fn take_left_out(&mut self, most: usize, now: Duration) -> LeftOut<Key>
     where
         Key: Clone,
     {
-        let each = self.each;
-        let mut all = Vec::new();
-        for (key, bucket) in &mut self.keys {
-            if bucket.left_out > 0 && bucket.has_token(each, now) {
-                all.push((Some(key.clone()), std::mem::take(&mut bucket.left_out)));
-            }
-        }
-        if self.overflow.left_out > 0 && self.overflow.has_token(each, now) {
-            all.push((None, std::mem::take(&mut self.overflow.left_out)));
-        }
+        let take = |bucket: &mut Bucket| std::mem::take(&mut bucket.left_out);
+        let counted = self
+            .keys
+            .iter_mut()
+            .filter(|(_, bucket)| bucket.left_out > 0);
+        let mut keys: Vec<(Key, u64)> = counted
+            .map(|(key, bucket)| (key.clone(), take(bucket)))
+            .collect();
+        keys.sort_by_key(|(_, count)| Reverse(*count));
+        let unnamed = keys.split_off(most.min(keys.len()));
+        let unnamed: u64 = unnamed.into_iter().map(|(_, count)| count).sum();
         self.keys.retain(|_, bucket| !bucket.is_idle(now));
-        all
+        LeftOut {
+            keys,
+            others: unnamed + take(&mut self.overflow) + take(&mut self.total),
+        }
     }
 }
 
@@ -135,21 +140,22 @@ mod tests {
         burst: 5,
         every: Duration::from_millis(500),
     };
-    const ALLOWED: Verdict = Verdict::Allowed { left_out: 0 };
 
     #[test]
-    fn a_burst_is_allowed_then_one_a_second_with_the_number_left_out() {
+    fn a_burst_is_allowed_then_one_a_second() {
         let mut limiter = RateLimiter::new(EACH, TOTAL, 8);
         let start = Duration::from_secs(100);
         for _ in 0..3 {
-            assert_eq!(limiter.check('a', start), ALLOWED);
+            assert!(limiter.allows('a', start));
         }
         for _ in 0..4 {
-            assert_eq!(limiter.check('a', start), Verdict::LeftOut);
+            assert!(!limiter.allows('a', start));
         }
         let later = start + EACH.every;
-        assert_eq!(limiter.check('a', later), Verdict::Allowed { left_out: 4 });
-        assert_eq!(limiter.check('a', later), Verdict::LeftOut);
+        assert!(limiter.allows('a', later));
+        assert!(!limiter.allows('a', later));
+        let left_out = limiter.take_left_out(9, later);
+        assert_eq!((left_out.keys, left_out.others), (vec![('a', 5)], 0));
     }
 
     #[test]
@@ -157,24 +163,30 @@ mod tests {
         let mut limiter = RateLimiter::new(EACH, TOTAL, 8);
         let start = Duration::from_secs(100);
         for _ in 0..1000 {
-            limiter.check('a', start);
+            limiter.allows('a', start);
         }
-        assert_eq!(limiter.check('b', start), ALLOWED);
-        assert_eq!(limiter.check('c', start), ALLOWED);
-        assert_eq!(limiter.check('d', start), Verdict::LeftOut, "the total");
+        assert!(limiter.allows('b', start));
+        assert!(limiter.allows('c', start));
+        assert!(!limiter.allows('d', start), "the total");
+        let left_out = limiter.take_left_out(9, start);
+        assert_eq!((left_out.keys, left_out.others), (vec![('a', 997)], 1));
     }
 
     #[test]
-    fn what_was_left_out_is_reported_when_the_client_is_silent() {
-        let mut limiter = RateLimiter::new(EACH, TOTAL, 8);
+    fn those_with_the_most_left_out_are_named_and_then_forgotten() {
+        let mut limiter = RateLimiter::new(EACH, Rate { burst: 99, ..EACH }, 8);
         let start = Duration::from_secs(100);
-        for _ in 0..10 {
-            limiter.check('a', start);
-        }
-        assert!(limiter.take_left_out(start).is_empty());
         let later = start + Duration::from_secs(10);
-        assert_eq!(limiter.take_left_out(later), [(Some('a'), 7)]);
-        assert!(limiter.take_left_out(later).is_empty());
+        for (key, times) in [('a', 5), ('b', 13), ('c', 9)] {
+            for _ in 0..times {
+                limiter.allows(key, start);
+            }
+        }
+        let left_out = limiter.take_left_out(2, later);
+        let named = vec![('b', 10), ('c', 6)];
+        assert_eq!((left_out.keys, left_out.others), (named, 2));
+        let nothing = limiter.take_left_out(2, later);
+        assert_eq!((nothing.keys, nothing.others), (Vec::new(), 0));
         assert!(limiter.keys.is_empty());
     }
 
@@ -187,11 +199,11 @@ mod tests {
         let mut limiter = RateLimiter::new(EACH, total, 8);
         let start = Duration::from_secs(100);
         for key in 0..1000_u32 {
-            limiter.check(key, start);
+            limiter.allows(key, start);
         }
         assert_eq!(limiter.keys.len(), 8);
         assert!(limiter.overflow.left_out > 900);
         let later = start + Duration::from_secs(60);
-        assert_eq!(limiter.check(5000, later), ALLOWED);
+        assert!(limiter.allows(5000, later));
     }
 }
