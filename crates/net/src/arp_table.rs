@@ -25,21 +25,31 @@ impl ArpEntry {
         let complete = entries().find(|entry| entry.complete);
         complete.or_else(|| entries().next())
     }
+
+    /// Every address in the text of `/proc/net/arp` whose neighbour has answered, with its hardware address.
+    pub fn complete(table: &str) -> impl Iterator<Item = (Ipv4Addr, Mac)> {
+        let lines = table.lines().skip(1).filter_map(entry);
+        lines.filter_map(|(address, entry)| Some((address, entry.mac.filter(|_| entry.complete)?)))
+    }
 }
 
 /// A line of the table, if it is about `address`.
 fn read(line: &str, address: Ipv4Addr) -> Option<ArpEntry> {
+    let (of, entry) = entry(line)?;
+    (of == address).then_some(entry)
+}
+
+fn entry(line: &str) -> Option<(Ipv4Addr, ArpEntry)> {
     // IP address, HW type, Flags, HW address, Mask, Device.
     let mut fields = line.split_ascii_whitespace();
-    if fields.next()?.parse() != Ok(address) {
-        return None;
-    }
+    let address = fields.next()?.parse().ok()?;
     let flags = fields.nth(1)?.trim_start_matches("0x");
     let flags = u32::from_str_radix(flags, 16).unwrap_or(0);
-    Some(ArpEntry {
+    let entry = ArpEntry {
         complete: flags & COMPLETE != 0,
         mac: fields.next().and_then(|mac| mac.parse().ok()),
-    })
+    };
+    Some((address, entry))
 }
 
 #[cfg(test)]
@@ -64,6 +74,9 @@ mod tests {
         };
         assert_eq!(at(102), Some(silent));
         assert_eq!(at(10), None);
+        let complete: Vec<_> = ArpEntry::complete(table).collect();
+        let mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
+        assert_eq!(complete, [(Ipv4Addr::new(10, 0, 0, 101), mac)]);
         assert_eq!(ArpEntry::find("", Ipv4Addr::LOCALHOST), None);
     }
 }

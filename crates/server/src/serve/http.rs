@@ -290,9 +290,6 @@ fn deliver(
         }
     };
     Counters::count(&site.counters.http_answered);
-    if let Some(mac) = artifact.machine {
-        site.timeline.machines().learn(peer, mac);
-    }
     let body = if head {
         // hyper sends only the headers for HEAD; the length below is that of the GET.
         Either::Right(http_body_util::Full::default())
@@ -303,9 +300,8 @@ fn deliver(
             content: artifact.content,
             moved: Arc::clone(moved),
             log: Some(TransferLog {
-                machine: artifact
-                    .machine
-                    .map_or(Machine::Address(peer), Machine::Mac),
+                machine: Machine::Address(peer),
+                script_of: artifact.machine,
                 kind: artifact.kind,
                 name,
                 length: end - start,

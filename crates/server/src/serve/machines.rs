@@ -1,15 +1,20 @@
 //! Which hardware address belongs to which IP address, and how far each machine has booted.
 //!
-//! A machine appears with its hardware address (DHCP, a script's URL) or with its IP address (TFTP, HTTP, NFS). What
-//! is learned here names it in every event, and decides which way of booting it is tried.
+//! A machine appears with its hardware address (DHCP) or with its IP address (TFTP, HTTP, NFS). Which hardware address
+//! an IP address has is believed from two sources only: this server's own acknowledgement, and the kernel's neighbour
+//! table. What a machine says of itself (a DHCP message's ciaddr, the name of a script) names nobody: anybody can say it.
+
+mod neighbours;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use netroot_net::{ArpEntry, Mac};
+use netroot_net::Mac;
 use netroot_proto::pxe::strategy::{Progress, Strategies, Strategy};
+
+use self::neighbours::Neighbours;
 
 /// How many machines are remembered: four /24 networks.
 const KNOWN: usize = 1024;
@@ -17,63 +22,74 @@ const KNOWN: usize = 1024;
 /// How long a machine that was offered its script may take to fetch it.
 const UNTIL_SCRIPT: Duration = Duration::from_secs(30);
 
-/// What is known of the machines on this network. Bounded; forgetting one costs a look into the kernel's ARP table.
+/// What is known of the machines on this network. Bounded; forgetting one costs a look into the kernel's table.
 #[derive(Debug)]
 pub(crate) struct Machines {
-    addresses: Mutex<HashMap<IpAddr, Mac>>,
+    leases: Mutex<HashMap<IpAddr, Lease>>,
+    neighbours: Mutex<Neighbours>,
     strategies: Mutex<Strategies>,
     /// When each machine was offered its script that has not fetched it yet.
     script_offered: Mutex<HashMap<Mac, Instant>>,
+}
+
+/// An address that this server has acknowledged.
+#[derive(Debug, Clone, Copy)]
+struct Lease {
+    mac: Mac,
+    until: Instant,
 }
 
 impl Machines {
     /// No machine is known yet.
     pub(crate) fn new() -> Self {
         Self {
-            addresses: Mutex::default(),
+            leases: Mutex::default(),
+            neighbours: Mutex::new(Neighbours::of_kernel()),
             strategies: Mutex::new(Strategies::new(KNOWN)),
             script_offered: Mutex::default(),
         }
     }
 
-    /// Remembers which machine has this address.
-    pub(crate) fn learn(&self, address: IpAddr, mac: Mac) {
-        if address.is_unspecified() {
-            return;
-        }
-        let mut addresses = self
-            .addresses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if addresses.len() >= KNOWN && !addresses.contains_key(&address) {
-            addresses.clear();
-        }
-        addresses.insert(address, mac);
-    }
-
-    /// The machine that has this address: as learned, or else from the kernel's ARP table.
-    pub(crate) fn at(&self, address: IpAddr) -> Option<Mac> {
-        {
-            let addresses = self
-                .addresses
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            if let Some(mac) = addresses.get(&address) {
-                return Some(*mac);
+    /// This server has acknowledged `address` to the machine, for `time`. Nobody else may call this: until then, or
+    /// until the address is acknowledged to another machine, everything that comes from it counts as this machine's.
+    pub(crate) fn learn(&self, address: IpAddr, mac: Mac, time: Duration) {
+        let now = Instant::now();
+        // A lease without an end.
+        let year = Duration::from_secs(365 * 24 * 60 * 60);
+        let until = now + time.min(year);
+        let mut leases = self.leases();
+        if leases.len() >= KNOWN && !leases.contains_key(&address) {
+            leases.retain(|_, lease| lease.until > now);
+            let soonest = leases.iter().min_by_key(|(_, lease)| lease.until);
+            if let Some(address) = soonest.map(|(address, _)| *address)
+                && leases.len() >= KNOWN
+            {
+                leases.remove(&address);
             }
         }
+        leases.insert(address, Lease { mac, until });
+    }
+
+    /// The machine that has this address: as acknowledged, or else as the kernel's neighbour table has it.
+    pub(crate) fn at(&self, address: IpAddr) -> Option<Mac> {
+        let now = Instant::now();
+        let lease = self.leases().get(&address).copied();
+        if let Some(lease) = lease.filter(|lease| lease.until > now) {
+            return Some(lease.mac);
+        }
         // Of IPv4 only, as ARP is.
-        let IpAddr::V4(neighbour) = address else {
+        let IpAddr::V4(address) = address else {
             return None;
         };
-        let table = std::fs::read_to_string("/proc/net/arp").ok()?;
-        // An incomplete entry has an address of zeros.
-        let mac = ArpEntry::find(&table, neighbour)?.mac?;
-        if !mac.is_unicast() {
-            return None;
-        }
-        self.learn(address, mac);
-        Some(mac)
+        let mut neighbours = self
+            .neighbours
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        neighbours.at(address, now)
+    }
+
+    fn leases(&self) -> MutexGuard<'_, HashMap<IpAddr, Lease>> {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How to answer firmware that asks in `transaction`.
@@ -160,23 +176,28 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_remembered_machines_is_bounded() {
+    fn an_acknowledged_address_is_its_machines_until_the_lease_ends_or_another_has_it() {
         let machines = Machines::new();
+        let address = Ipv4Addr::new(192, 0, 2, 7).into();
+        let other = Mac([2, 0, 0, 0, 0, 1]);
+        machines.learn(address, MAC, Duration::from_secs(3600));
+        assert_eq!(machines.at(address), Some(MAC));
+        machines.learn(address, other, Duration::MAX);
+        assert_eq!(machines.at(address), Some(other));
+        machines.learn(address, MAC, Duration::ZERO);
+        assert_eq!(machines.at(address), None);
+    }
+
+    #[test]
+    fn the_number_of_remembered_addresses_is_bounded_and_those_that_end_first_go_first() {
+        let machines = Machines::new();
+        let address = |number: u32| IpAddr::from(Ipv4Addr::from_bits(0x0a00_0000 + number));
+        machines.learn(address(0), MAC, Duration::from_secs(7200));
         for number in 1..=5000_u32 {
-            machines.learn(Ipv4Addr::from_bits(0x0a00_0000 + number).into(), MAC);
+            machines.learn(address(number), MAC, Duration::from_secs(3600));
         }
-        assert!(machines.addresses.lock().unwrap().len() <= KNOWN);
-        assert_eq!(
-            machines.at(Ipv4Addr::from_bits(0x0a00_0000 + 5000).into()),
-            Some(MAC)
-        );
-        machines.learn(Ipv4Addr::UNSPECIFIED.into(), MAC);
-        assert!(
-            !machines
-                .addresses
-                .lock()
-                .unwrap()
-                .contains_key(&IpAddr::from(Ipv4Addr::UNSPECIFIED))
-        );
+        assert!(machines.leases().len() <= KNOWN);
+        assert_eq!(machines.at(address(5000)), Some(MAC));
+        assert_eq!(machines.at(address(0)), Some(MAC));
     }
 }

@@ -173,13 +173,8 @@ async fn send(
 ) {
     let began = Instant::now();
     let peer = IpAddr::from(*arrival.from.ip());
-    let machine = artifact
-        .machine
-        .map_or(Machine::Address(peer), Machine::Mac);
-    let kind = artifact.kind;
-    if let Some(mac) = artifact.machine {
-        service.timeline.machines().learn(peer, mac);
-    }
+    let machine = Machine::Address(peer);
+    let (kind, script_of) = (artifact.kind, artifact.machine);
     let socket = match open(arrival.local, arrival.from) {
         Ok(socket) => socket,
         Err(error) => {
@@ -216,7 +211,7 @@ async fn send(
                     repeated: transfer.blocks_retransmitted(),
                 },
             };
-            service.timeline.fetched(machine, fetch);
+            service.timeline.fetched(machine, script_of, fetch);
             return;
         }
         // Half of every UEFI transfer; the other half is logged.

@@ -29,7 +29,7 @@ pub(crate) struct Artifact {
     pub(crate) content_type: &'static str,
     /// What it is to a boot.
     pub(crate) kind: FileKind,
-    /// The machine, if the name identifies it.
+    /// The machine whose script it is. Anybody may fetch it: this says nothing about who does.
     pub(crate) machine: Option<Mac>,
 }
 

@@ -110,9 +110,6 @@ impl Service {
         };
         let mac = request.header.mac;
         let client = Client::of(&request);
-        if let Some(address) = request.claimed_address() {
-            self.timeline.machines().learn(address.into(), mac);
-        }
         match self.decide(&request, client, arrival, port) {
             Decision::Reply(reply) => {
                 Counters::count(&self.counters.dhcp_answered);
@@ -129,8 +126,11 @@ impl Service {
                     let machines = self.timeline.machines();
                     machines.script_offered(mac, Instant::now());
                 }
-                if let Destination::Ethernet { address, .. } = reply.destination {
-                    self.timeline.machines().learn(address.into(), mac);
+                if let (Answer::Acknowledged { address, .. }, DhcpRole::Authoritative(role)) =
+                    (&reply.answer, &self.role)
+                {
+                    let machines = self.timeline.machines();
+                    machines.learn((*address).into(), mac, role.options.lease_time);
                 }
                 Some(reply)
             }

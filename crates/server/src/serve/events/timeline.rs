@@ -1,12 +1,13 @@
 //! The timeline: one line per event.
 //!
-//! A machine is named by its hardware address as soon as anything reveals it (DHCP, a script's URL, the kernel's
-//! neighbour table); until then by its IP address.
+//! A machine is named by its hardware address where that is certain (DHCP, the kernel's neighbour table), else by its
+//! IP address.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use jiff::Zoned;
+use netroot_net::Mac;
 use netroot_printable::Printable;
 use netroot_proto::pxe::strategy::Progress;
 
@@ -75,17 +76,26 @@ impl Timeline {
         self.write(Some(self.known(machine)), &event);
     }
 
-    /// Logs that a machine has fetched a file, which is also how far its boot has come.
-    pub(crate) fn fetched(&self, machine: Machine, fetch: Fetch) {
+    /// Logs that a machine has fetched a file, which is also how far its boot has come. `script_of` is the machine that
+    /// a script is for.
+    pub(crate) fn fetched(&self, machine: Machine, script_of: Option<Mac>, fetch: Fetch) {
         let machine = self.known(machine);
-        if let Machine::Mac(mac) = machine {
-            match fetch.kind {
-                FileKind::Loader => self.shared.machines.progressed(mac, Progress::Loaded),
-                FileKind::Script | FileKind::Kernel | FileKind::Initrd => {
-                    self.shared.machines.progressed(mac, Progress::Booted);
-                }
-                FileKind::Other => {}
+        let machines = self.machines();
+        let booting = match machine {
+            Machine::Mac(mac) => Some(mac),
+            // Behind a router, where the neighbour table shows nobody: only a machine that was offered its script just
+            // now may have come for it.
+            Machine::Address(_) => {
+                script_of.filter(|mac| machines.awaits_script(*mac, Instant::now()))
             }
+        };
+        let progress = match fetch.kind {
+            FileKind::Loader => Some(Progress::Loaded),
+            FileKind::Script | FileKind::Kernel | FileKind::Initrd => Some(Progress::Booted),
+            FileKind::Other => None,
+        };
+        if let Some((mac, progress)) = booting.zip(progress) {
+            machines.progressed(mac, progress);
         }
         self.write(Some(machine), &Event::Fetched(fetch));
     }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
+use netroot_net::Mac;
 
 use crate::serve::artifacts::{Content, FileKind};
 use crate::serve::events::{Event, Fetch, Machine, StopCause, Timeline, Transport};
@@ -31,8 +32,10 @@ pub(super) struct Transfer {
 
 /// What is logged when a transfer ends, well or early.
 pub(super) struct TransferLog {
-    /// The machine.
+    /// Who fetches it.
     pub(super) machine: Machine,
+    /// The machine whose script it is.
+    pub(super) script_of: Option<Mac>,
     /// What the file is to a boot.
     pub(super) kind: FileKind,
     /// Its name.
@@ -54,7 +57,7 @@ impl TransferLog {
             took: self.began.elapsed(),
             by: Transport::Http,
         };
-        self.timeline.fetched(self.machine, fetch);
+        self.timeline.fetched(self.machine, self.script_of, fetch);
     }
 
     fn stopped(self, sent: u64) {

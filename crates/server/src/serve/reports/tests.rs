@@ -22,7 +22,7 @@ const FAILED: &str =
 
 fn timeline() -> Timeline {
     let machines = Machines::new();
-    machines.learn(PEER, MAC);
+    machines.learn(PEER, MAC, Duration::from_secs(3600));
     let counters = Arc::new(Counters::default());
     Timeline::new(Format::Text, counters, Arc::new(machines))
 }

@@ -147,13 +147,13 @@ fn a_lease_is_offered_granted_and_written_and_its_machine_is_known_by_its_addres
 }
 
 #[test]
-fn a_proxy_answers_only_firmware_and_learns_from_other_requests() {
+fn a_proxy_answers_only_firmware_and_believes_no_address_that_a_request_names() {
     let service = service(DhcpRole::Proxy);
     let reply = service.answer(&discover(Some(7)), arrival(), 67).unwrap();
     let loader = "snponly.efi".to_owned();
     assert_eq!(reply.answer, Answer::ProxyOffered { loader });
     assert!(service.answer(&discover(None), arrival(), 67).is_none());
-    // The machine takes the main server's address: not answered, but remembered.
+    // The machine takes the main server's address, or somebody says so.
     let address = Ipv4Addr::new(10, 0, 0, 77);
     let other = Ipv4Addr::new(10, 0, 0, 254);
     assert!(
@@ -161,7 +161,7 @@ fn a_proxy_answers_only_firmware_and_learns_from_other_requests() {
             .answer(&request(address, other), arrival(), 67)
             .is_none()
     );
-    assert_eq!(service.timeline.machines().at(address.into()), Some(MAC));
+    assert_eq!(service.timeline.machines().at(address.into()), None);
     let counted = service.counters.snapshot();
     assert_eq!((counted.dhcp_answered, counted.dhcp_ignored), (1, 2));
 }
