@@ -89,5 +89,5 @@ fn firmware_init_and_system_of_one_machine_share_one_lease() {
     let asked = [OVMF_OF_UUID, IPXE_OF_UUID, INIT_OF_UUID, PLAIN_DISCOVER];
     let addresses: BTreeSet<Ipv4Addr> = asked.iter().map(offered).collect();
     assert_eq!(addresses.len(), 1, "{addresses:?}");
-    assert_eq!(pool.bindings().count(), 1);
+    assert_eq!(pool.offers().count(), 1);
 }

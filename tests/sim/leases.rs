@@ -193,7 +193,7 @@ fn of_two_dhcp_servers_only_the_chosen_one_acknowledges() {
     assert_eq!(lan.servers[1].sent, [Sent::DhcpOffer]);
     // Its address is free again: the range of one has room for another machine.
     let (_, pool) = lan.servers[1].dhcp.as_ref().unwrap();
-    assert_eq!(pool.bindings().count(), 0);
+    assert_eq!(pool.offers().count(), 0);
 }
 
 #[test]

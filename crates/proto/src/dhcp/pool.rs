@@ -5,72 +5,75 @@
 //! small range is used up by half as many machines as it has addresses.
 //!
 //! The first choice for a machine follows from a hash of its MAC, so a server that lost its
-//! leases assigns the same addresses again. An expired address stays with its machine until
-//! another one needs it. Memory is bounded by the range.
+//! leases assigns the same addresses again. The address of a lease that ended or was released
+//! stays with its machine until another one needs it, which gets it after all others. Memory
+//! is bounded by the range.
+//!
+//! With [`Pool::probe_addresses`], an address that answers ARP is not offered. Probes run
+//! ahead, so that no offer waits for one: [`Pool::probes_due`] and [`Pool::heard`] are the
+//! way out and in.
+//!
+//! # What it cannot prevent
+//! A MAC is only what a message says. Whoever requests a lease in the name of one invented
+//! machine after another takes every address that is not leased; only the network's switches
+//! can tell (DHCP snooping, a limit of MACs at each port). Leases that machines hold are not
+//! touched, neither by that nor by a DISCOVER, DECLINE or RELEASE that is sent in their name.
+
+mod arp;
+mod choice;
+mod offered;
+mod probes;
+mod range;
+mod set_aside;
 
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use thiserror::Error;
-
 use netroot_net::Mac;
 
-/// Most addresses that one range may have: a /16.
-pub const LARGEST_RANGE: u32 = 65536;
-/// How long an address offered is kept for its machine. EDK2 collects offers for up to
-/// half a minute before it asks for one.
-const OFFER_HOLD: Duration = Duration::from_secs(120);
-/// How long an address stays out of use after a machine found it taken.
-const DECLINE_HOLD: Duration = Duration::from_secs(600);
+use self::offered::Offered;
+use self::probes::Probes;
+use self::range::Range;
+pub use self::range::{LARGEST_RANGE, RangeError};
+use self::set_aside::{Cause, SetAside};
 
 /// The addresses that a server assigns.
 #[derive(Debug, Clone)]
 pub struct Pool {
-    first: u32,
-    count: u32,
-    by_address: HashMap<Ipv4Addr, Binding>,
+    range: Range,
+    leases: HashMap<Ipv4Addr, Lease>,
     by_mac: HashMap<Mac, Ipv4Addr>,
+    offered: Offered,
+    set_aside: SetAside,
+    /// `None` if addresses are not probed.
+    probes: Option<Probes>,
+    /// Addresses that are kept probed, in order.
+    stock: Vec<Ipv4Addr>,
+    fill_at: Duration,
+    full_until: Duration,
     reserved: HashMap<Mac, Ipv4Addr>,
     excluded: Vec<Ipv4Addr>,
-    /// Addresses whose binding is not as [`Pool::take_changes`] last told it.
+    /// Addresses whose lease is not as [`Pool::take_changes`] last told it.
     changed: HashSet<Ipv4Addr>,
 }
 
-/// One address and its machine.
+#[derive(Debug, Clone, Copy)]
+struct Lease {
+    mac: Mac,
+    expires: Duration,
+}
+
+/// The lease of an address, or the one that it had last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Binding {
     /// The address.
     pub address: Ipv4Addr,
-    /// The machine that has it; `None` for a declined address.
-    pub mac: Option<Mac>,
-    /// Until when, on the clock that every call passes as `now`.
+    /// The machine that has it, or had it.
+    pub mac: Mac,
+    /// Until when, on the clock that every call passes as `now`. Past for a lease that has
+    /// expired or was released.
     pub expires: Duration,
-    /// True once the machine has taken it; an offer alone is held for two minutes.
-    pub taken: bool,
-}
-
-/// Why a range is invalid.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum RangeError {
-    /// The end comes before the start.
-    #[error("the range {first}-{last} ends before it starts")]
-    Reversed {
-        /// As given.
-        first: Ipv4Addr,
-        /// As given.
-        last: Ipv4Addr,
-    },
-    /// More addresses than this server keeps in memory.
-    #[error("the range {first}-{last} has {count} addresses; {LARGEST_RANGE} is the most")]
-    TooLarge {
-        /// As given.
-        first: Ipv4Addr,
-        /// As given.
-        last: Ipv4Addr,
-        /// How many addresses it has.
-        count: u64,
-    },
 }
 
 /// Why a machine does not get the address that it requests.
@@ -78,7 +81,7 @@ pub enum RangeError {
 pub enum Denial {
     /// The address is not in the range.
     OutOfRange,
-    /// Another machine has it, or it was declined.
+    /// Another machine has it, or may have it.
     InUse,
     /// This machine has another one.
     HasAnother(Ipv4Addr),
@@ -92,23 +95,26 @@ impl Pool {
         last: Ipv4Addr,
         excluded: Vec<Ipv4Addr>,
     ) -> Result<Pool, RangeError> {
-        let (low, high) = (first.to_bits(), last.to_bits());
-        if high < low {
-            return Err(RangeError::Reversed { first, last });
-        }
-        let count = u64::from(high - low) + 1;
-        match u32::try_from(count) {
-            Ok(count) if count <= LARGEST_RANGE => Ok(Pool {
-                first: low,
-                count,
-                by_address: HashMap::new(),
-                by_mac: HashMap::new(),
-                reserved: HashMap::new(),
-                excluded,
-                changed: HashSet::new(),
-            }),
-            _ => Err(RangeError::TooLarge { first, last, count }),
-        }
+        let range = Range::new(first, last)?;
+        Ok(Pool {
+            range,
+            leases: HashMap::new(),
+            by_mac: HashMap::new(),
+            offered: Offered::default(),
+            set_aside: SetAside::new(range.count()),
+            probes: None,
+            stock: Vec::new(),
+            fill_at: Duration::ZERO,
+            full_until: Duration::ZERO,
+            reserved: HashMap::new(),
+            excluded,
+            changed: HashSet::new(),
+        })
+    }
+
+    /// From now on, addresses are probed before they are offered.
+    pub fn probe_addresses(&mut self) {
+        self.probes.get_or_insert_default();
     }
 
     /// Keeps `address` for `mac`, always. It may lie outside the range.
@@ -116,8 +122,8 @@ impl Pool {
         self.reserved.insert(mac, address);
     }
 
-    /// Finds an address for a DISCOVER and holds it for two minutes. `None` if
-    /// every address is in use.
+    /// Finds an address for a DISCOVER and holds it for two minutes, unless another machine
+    /// requests it. `None` if every address is in use.
     ///
     /// The order is that of RFC 2131 §4.3.1: the machine's own address, the one that it
     /// had, the one that it requests, any other.
@@ -128,47 +134,11 @@ impl Pool {
         now: Duration,
     ) -> Option<Ipv4Addr> {
         let address = self.choose(mac, requested, now)?;
-        let binding = self.by_address.get(&address).copied();
-        let taken = binding.is_some_and(|b| b.mac == Some(mac) && b.taken && b.expires > now);
-        if !taken {
-            self.bind(Binding {
-                address,
-                mac: Some(mac),
-                expires: now + OFFER_HOLD,
-                taken: false,
-            });
+        if self.machine_at(address, now) != Some(mac) {
+            self.offered.put(address, mac, now);
+            self.probe(address, now);
         }
         Some(address)
-    }
-
-    fn choose(&self, mac: Mac, requested: Option<Ipv4Addr>, now: Duration) -> Option<Ipv4Addr> {
-        if let Some(reserved) = self.reserved.get(&mac) {
-            return Some(*reserved);
-        }
-        let own = self.by_mac.get(&mac).copied();
-        if let Some(own) = own.filter(|own| self.may_have(mac, *own, now)) {
-            return Some(own);
-        }
-        if let Some(requested) = requested.filter(|requested| self.may_have(mac, *requested, now)) {
-            return Some(requested);
-        }
-        // First an address that no machine ever had; then the one that expired first.
-        let start = hash(mac) % self.count;
-        let mut oldest: Option<Binding> = None;
-        for step in 0..self.count {
-            let address = Ipv4Addr::from_bits(self.first + (start + step) % self.count);
-            if !self.may_have(mac, address, now) {
-                continue;
-            }
-            match self.by_address.get(&address) {
-                None => return Some(address),
-                Some(used) if oldest.is_none_or(|known| used.expires < known.expires) => {
-                    oldest = Some(*used)
-                }
-                Some(_) => {}
-            }
-        }
-        oldest.map(|binding| binding.address)
     }
 
     /// Grants `address` to a machine that asks for it, for `time`.
@@ -191,80 +161,100 @@ impl Pool {
                 return Err(Denial::InUse);
             }
             let own = self.by_mac.get(&mac).copied().filter(|own| *own != address);
-            if let Some(own) = own.filter(|own| self.is_live(*own, now)) {
+            if let Some(own) = own.filter(|own| self.machine_at(*own, now) == Some(mac)) {
                 return Err(Denial::HasAnother(own));
+            }
+            if !self.may_change_owner(mac, address, now) {
+                self.probe(address, now);
+                return Err(Denial::InUse);
             }
         }
         self.bind(Binding {
             address,
-            mac: Some(mac),
+            mac,
             expires: now + time,
-            taken: true,
         });
         Ok(())
     }
 
-    /// A machine found its address in use: it is not assigned for ten minutes. False if the
-    /// address is not that machine's, so that no client can empty the range.
+    /// A machine found its address in use: it is not offered for ten minutes, or as long as
+    /// somebody answers ARP for it. False if the address is not that machine's, so that no
+    /// client can empty the range.
+    ///
+    /// The machine remains the address's owner, and gets it when it renews: that it uses the
+    /// address shows that it did not decline it.
     pub fn decline(&mut self, mac: Mac, address: Ipv4Addr, now: Duration) -> bool {
-        if self.by_mac.get(&mac) != Some(&address) {
+        let leased = self.machine_at(address, now) == Some(mac);
+        if !leased && self.offered.to(mac, now) != Some(address) {
             return false;
         }
-        self.by_mac.remove(&mac);
-        let expires = now + DECLINE_HOLD;
-        self.changed.insert(address);
-        self.by_address.insert(
-            address,
-            Binding {
-                address,
-                mac: None,
-                expires,
-                taken: true,
-            },
-        );
+        self.end(address, now);
+        self.offered.clear(address);
+        self.set_aside.declined(address, mac, now);
+        if let Some(probes) = &mut self.probes {
+            probes.forget(address);
+            probes.urgent(address, now);
+        }
         true
     }
 
     /// A machine has chosen another server's offer: its held address is free again. A lease
     /// that it took is kept, since anybody can send such a message in its name.
     pub fn withdraw_offer(&mut self, mac: Mac) {
-        if let Some(address) = self.by_mac.get(&mac).copied()
-            && self
-                .by_address
-                .get(&address)
-                .is_some_and(|binding| !binding.taken)
-        {
-            self.by_mac.remove(&mac);
-            self.by_address.remove(&address);
-            self.changed.insert(address);
-        }
+        self.offered.withdraw(mac);
     }
 
     /// A machine releases its address. It gets the same one next time, unless another machine
     /// needed it.
     pub fn release(&mut self, mac: Mac, now: Duration) -> Option<Ipv4Addr> {
         let address = *self.by_mac.get(&mac)?;
-        let binding = self.by_address.get_mut(&address)?;
-        binding.expires = binding.expires.min(now);
-        self.changed.insert(address);
+        self.end(address, now);
         Some(address)
     }
 
-    /// The addresses whose binding has changed since the last call, each with the one that it has now (`None`: none),
-    /// for a server that keeps them on disk.
+    fn end(&mut self, address: Ipv4Addr, now: Duration) {
+        if let Some(lease) = self.leases.get_mut(&address).filter(|l| l.expires > now) {
+            lease.expires = now;
+            self.changed.insert(address);
+        }
+    }
+
+    /// The addresses whose lease has changed since the last call, each with the one that it has
+    /// now (`None`: none), for a server that keeps them on disk.
     pub fn take_changes(&mut self) -> Vec<(Ipv4Addr, Option<Binding>)> {
-        let changed = self.changed.drain();
-        changed
-            .map(|address| (address, self.by_address.get(&address).copied()))
+        let changed: Vec<Ipv4Addr> = self.changed.drain().collect();
+        let told = changed.into_iter();
+        told.map(|address| (address, self.binding(address)))
             .collect()
     }
 
-    /// Every binding.
-    pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
-        self.by_address.values()
+    fn binding(&self, address: Ipv4Addr) -> Option<Binding> {
+        let Lease { mac, expires } = *self.leases.get(&address)?;
+        Some(Binding {
+            address,
+            mac,
+            expires,
+        })
     }
 
-    /// Restores a binding from disk, which is no change. One outside the range is dropped.
+    /// Every lease, ended ones included.
+    pub fn bindings(&self) -> impl Iterator<Item = Binding> {
+        self.leases
+            .keys()
+            .filter_map(|address| self.binding(*address))
+    }
+
+    /// The addresses that were offered and not requested, with their machines.
+    pub fn offers(&self) -> impl Iterator<Item = (Ipv4Addr, Mac)> {
+        self.offered.iter()
+    }
+
+    /// How many addresses are set aside, since somebody else uses them or is said to.
+    pub fn set_aside(&self) -> usize {
+        self.set_aside.len()
+    }
+
+    /// Restores a lease from disk, which is no change. One outside the range is dropped.
     pub fn restore(&mut self, binding: Binding) {
         if self.covers(binding.address) {
             self.bind(binding);
@@ -274,25 +264,18 @@ impl Pool {
 
     /// The machine that has `address` now.
     pub fn machine_at(&self, address: Ipv4Addr, now: Duration) -> Option<Mac> {
-        self.by_address
-            .get(&address)
-            .filter(|binding| binding.expires > now)
-            .and_then(|binding| binding.mac)
+        let lease = self.leases.get(&address);
+        lease
+            .filter(|lease| lease.expires > now)
+            .map(|lease| lease.mac)
     }
 
     /// True when `address` is one that this pool assigns.
     pub fn covers(&self, address: Ipv4Addr) -> bool {
-        let offset = address.to_bits().checked_sub(self.first);
-        offset.is_some_and(|offset| offset < self.count) && !self.excluded.contains(&address)
+        self.range.contains(address) && !self.excluded.contains(&address)
     }
 
-    fn is_live(&self, address: Ipv4Addr, now: Duration) -> bool {
-        self.by_address
-            .get(&address)
-            .is_some_and(|binding| binding.expires > now)
-    }
-
-    /// In the range, not reserved for another machine, and not leased to one.
+    /// In the range, not reserved for another machine, not leased to one, and not used by one.
     fn may_have(&self, mac: Mac, address: Ipv4Addr, now: Duration) -> bool {
         self.covers(address)
             && !self
@@ -300,37 +283,61 @@ impl Pool {
                 .iter()
                 .any(|(owner, kept)| *kept == address && *owner != mac)
             && self
-                .by_address
-                .get(&address)
-                .is_none_or(|known| known.mac == Some(mac) || known.expires <= now)
+                .machine_at(address, now)
+                .is_none_or(|owner| owner == mac)
+            && match self.aside(address, now) {
+                Some(Cause::UsedBy(user) | Cause::DeclinedBy(user)) => user == mac,
+                None => true,
+            }
     }
 
-    /// One address per machine and one machine per address.
+    /// The same, and not declined by this machine.
+    fn may_be_offered(&self, mac: Mac, address: Ipv4Addr, now: Duration) -> bool {
+        let declined = matches!(self.aside(address, now), Some(Cause::DeclinedBy(_)));
+        !declined && self.may_have(mac, address, now)
+    }
+
+    /// Why the address is set aside. Where addresses are probed, it is until a probe was silent.
+    fn aside(&self, address: Ipv4Addr, now: Duration) -> Option<Cause> {
+        let (cause, until) = self.set_aside.get(address)?;
+        (self.probes.is_some() || now < until).then_some(cause)
+    }
+
+    /// True unless it was another machine's: that one may still use it, and a probe must show
+    /// that it does not.
+    fn may_change_owner(&self, mac: Mac, address: Ipv4Addr, now: Duration) -> bool {
+        let owner = self.leases.get(&address).map(|lease| lease.mac);
+        owner.is_none_or(|owner| owner == mac) || self.is_silent(address, now)
+    }
+
+    /// One lease for each machine, and one machine for each address.
     fn bind(&mut self, binding: Binding) {
-        if let Some(mac) = binding.mac
-            && let Some(before) = self.by_mac.insert(mac, binding.address)
-            && before != binding.address
+        let Binding {
+            address,
+            mac,
+            expires,
+        } = binding;
+        if let Some(before) = self.by_mac.insert(mac, address)
+            && before != address
         {
-            self.by_address.remove(&before);
+            self.leases.remove(&before);
             self.changed.insert(before);
         }
-        self.changed.insert(binding.address);
-        let replaced = self.by_address.insert(binding.address, binding);
+        let replaced = self.leases.insert(address, Lease { mac, expires });
         if let Some(loser) = replaced
-            .and_then(|old| old.mac)
-            .filter(|loser| Some(*loser) != binding.mac)
+            .map(|lease| lease.mac)
+            .filter(|loser| *loser != mac)
         {
             self.by_mac.remove(&loser);
         }
+        self.changed.insert(address);
+        self.offered.withdraw(mac);
+        self.offered.clear(address);
+        self.set_aside.clear(address);
+        if let Some(probes) = &mut self.probes {
+            probes.forget(address);
+        }
     }
-}
-
-/// FNV-1a, 32 bits: spreads neighbouring MACs, and is the same on every machine and in
-/// every version, unlike the standard library's hasher.
-fn hash(mac: Mac) -> u32 {
-    mac.0.iter().fold(0x811c_9dc5, |hash, octet| {
-        (hash ^ u32::from(*octet)).wrapping_mul(0x0100_0193)
-    })
 }
 
 #[cfg(test)]

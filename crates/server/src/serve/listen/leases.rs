@@ -59,9 +59,8 @@ impl Leases {
             };
             pool.restore(Binding {
                 address: line.address,
-                mac: Some(mac),
+                mac,
                 expires: Duration::from_secs(line.expires),
-                taken: true,
             });
         }
         Ok(())
@@ -75,11 +74,10 @@ impl Leases {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         let mut text = Vec::new();
-        for binding in pool.bindings().filter(|binding| binding.taken) {
-            let Some(mac) = binding.mac else { continue };
+        for binding in pool.bindings() {
             let line = Line {
                 address: binding.address,
-                mac: mac.to_string(),
+                mac: binding.mac.to_string(),
                 expires: binding.expires.as_secs(),
             };
             serde_json::to_writer(&mut text, &line)?;

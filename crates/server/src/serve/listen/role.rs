@@ -203,7 +203,10 @@ mod tests {
         let mut leases = addresses.leases.into_inner().unwrap();
         let now = Duration::from_secs(1);
         let one = leases.pool.offer(Mac([2, 0, 0, 0, 0, 1]), None, now);
-        assert_eq!(one, Some(Ipv4Addr::new(10, 0, 0, 3)));
+        let only = Ipv4Addr::new(10, 0, 0, 3);
+        assert_eq!(one, Some(only));
+        let mac = Mac([2, 0, 0, 0, 0, 1]);
+        leases.pool.take(mac, only, now, now).unwrap();
         assert_eq!(leases.pool.offer(Mac([2, 0, 0, 0, 0, 2]), None, now), None);
         assert_eq!(addresses.options.routers, [Ipv4Addr::new(10, 0, 0, 2)]);
     }

@@ -120,15 +120,8 @@ fn a_lease_is_offered_granted_and_written_and_its_machine_is_known_by_its_addres
     let DhcpRole::Authoritative(addresses) = &service.role else {
         panic!()
     };
-    let offered = addresses
-        .leases
-        .lock()
-        .unwrap()
-        .pool
-        .bindings()
-        .next()
-        .unwrap()
-        .address;
+    let offered = addresses.leases.lock().unwrap().pool.offers().next();
+    let (offered, _) = offered.unwrap();
     let ack = service
         .answer(&request(offered, SERVER), arrival(), 67)
         .unwrap();
