@@ -103,6 +103,12 @@ impl<Key: Eq + Hash> RateLimiter<Key> {
         true
     }
 
+    /// Whether `key` has exceeded its own limit at `now`.
+    pub fn is_over(&self, key: &Key, now: Duration) -> bool {
+        let bucket = self.keys.get(key);
+        bucket.is_some_and(|bucket| !bucket.has_token(self.each, now))
+    }
+
     /// What was left out since the last call; at most `most` keys are named. Call it from time to time: how often is how
     /// often a flood is reported.
     pub fn take_left_out(&mut self, most: usize, now: Duration) -> LeftOut<Key>
@@ -152,6 +158,7 @@ mod tests {
             assert!(!limiter.allows('a', start));
         }
         let later = start + EACH.every;
+        assert!(limiter.is_over(&'a', start) && !limiter.is_over(&'a', later));
         assert!(limiter.allows('a', later));
         assert!(!limiter.allows('a', later));
         let left_out = limiter.take_left_out(9, later);

@@ -59,6 +59,8 @@ counters! {
     http_broken_connections,
     /// HTTP connections closed at once because too many were open.
     http_over_limit,
+    /// Timeline lines left out because their clients caused too many.
+    lines_left_out,
     /// Timeline lines dropped because the terminal was too slow.
     lines_dropped,
 }

@@ -3,11 +3,13 @@
 //! * [`event`]: an [`Event`] is a kind with its fields; [`warning`] and [`ignored`] are two large groups of them.
 //! * [`text`]: an event for people, the only place that makes sentences.
 //! * [`json`]: an event for programs, as `EVENTS.md` documents it.
-//! * [`timeline`]: one line per event, on standard output ([`writer`]); [`repeats`] keeps floods out of it.
+//! * [`timeline`]: one line per event, on standard output ([`writer`]); [`repeats`] and
+//!   [`line_limits`] keep floods out of it.
 
 mod event;
 mod ignored;
 mod json;
+mod line_limits;
 mod repeats;
 mod text;
 mod timeline;

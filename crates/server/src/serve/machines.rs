@@ -77,6 +77,12 @@ impl Machines {
         if let Some(lease) = lease.filter(|lease| lease.until > now) {
             return Some(lease.mac);
         }
+        self.nic_at(address)
+    }
+
+    /// The NIC that answers for this address, as the kernel's neighbour table has it, whatever machine it was
+    /// acknowledged to: an attacker may have many leases.
+    pub(crate) fn nic_at(&self, address: IpAddr) -> Option<Mac> {
         // Of IPv4 only, as ARP is.
         let IpAddr::V4(address) = address else {
             return None;
@@ -85,7 +91,7 @@ impl Machines {
             .neighbours
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        neighbours.at(address, now)
+        neighbours.at(address, Instant::now())
     }
 
     fn leases(&self) -> MutexGuard<'_, HashMap<IpAddr, Lease>> {

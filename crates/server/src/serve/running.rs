@@ -81,6 +81,11 @@ pub(crate) fn until_stopped(
             dhcp.push(start(listener, &site, http_port, &mut tasks));
         }
         drop(site);
+        let reported = timeline.clone().report_left_out();
+        tasks.spawn(async {
+            reported.await;
+            Ok(())
+        });
         // None of the tasks ends unless it fails.
         tokio::select! {
             signal = stop_signal(ready) => signal,
@@ -97,6 +102,7 @@ pub(crate) fn until_stopped(
         counted.extend(nfs::counted(&nfs.counts()));
         nfs.stop();
     }
+    timeline.left_out();
     if let Ok(signal) = &ended {
         timeline.server(Event::Stopped {
             signal,

@@ -138,6 +138,11 @@ pub(crate) enum Event {
     },
     /// A request was not answered.
     Ignored(Ignored),
+    /// Lines were left out, because the machine caused too many; without a machine: several did.
+    LinesLeftOut {
+        /// How many.
+        lines: u64,
+    },
 }
 
 /// What is served, once machines may boot.

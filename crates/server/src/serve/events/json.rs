@@ -13,11 +13,15 @@ use serde_json::{Value, json};
 
 use super::event::{Event, Fetch, Ready, StopCause, Transport};
 use super::ignored::Ignored;
+use super::text;
 use super::warning::Warning;
 
 /// One line: `time`, `kind` and `machine`, then the fields of the kind, then `text`.
 pub(super) fn line(time: &str, machine: Option<&str>, event: &Event, text: &str) -> Option<String> {
-    let mut members = Fields::default();
+    let mut members = Fields {
+        are_cut: machine.is_some(),
+        members: Vec::new(),
+    };
     members.add("time", time);
     members.add("kind", words::kind(event));
     members.add("machine", machine);
@@ -27,17 +31,27 @@ pub(super) fn line(time: &str, machine: Option<&str>, event: &Event, text: &str)
 }
 
 /// The members of an object, in the order in which they are written.
-#[derive(Debug, Default)]
-struct Fields(Vec<(&'static str, Value)>);
+#[derive(Debug)]
+struct Fields {
+    /// A machine sent what the strings contain.
+    are_cut: bool,
+    members: Vec<(&'static str, Value)>,
+}
 
 impl Fields {
     fn add(&mut self, name: &'static str, value: impl Into<Value>) {
         let value = match value.into() {
             // A program may print it as it is.
-            Value::String(text) => Value::String(Printable(&text).to_string()),
+            Value::String(text) => {
+                let mut shown = Printable(&text).to_string();
+                if self.are_cut {
+                    text::cut(&mut shown);
+                }
+                Value::String(shown)
+            }
             other => other,
         };
-        self.0.push((name, value));
+        self.members.push((name, value));
     }
 
     /// Seconds, to the millisecond.
@@ -55,7 +69,7 @@ impl Fields {
 
 impl Serialize for Fields {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+        serializer.collect_map(self.members.iter().map(|(name, value)| (name, value)))
     }
 }
 
@@ -126,6 +140,7 @@ fn add_fields(fields: &mut Fields, event: &Event) {
             fields.add("late", *late);
         }
         Event::Ignored(ignored) => add_ignored(fields, ignored),
+        Event::LinesLeftOut { lines } => fields.add("lines", *lines),
     }
 }
 

@@ -1,31 +1,47 @@
 //! Which events are repetitions: a flood of requests fills a counter and not a screen.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use super::event::Machine;
 
-/// How many (machine, sentence) pairs are remembered.
-const REMEMBERED: usize = 1024;
+/// How many machines are remembered, and how many sentences about each.
+const MACHINES: usize = 1024;
+const SENTENCES: usize = 32;
 /// How long a sentence about a machine is not repeated.
 const NOT_REPEATED_FOR: Duration = Duration::from_secs(60);
 
-/// What was logged of each machine lately. Bounded: beyond that, new sentences count as repetitions.
+/// What was logged of each machine lately. Bounded for each machine and in total: what does not fit counts as new, since
+/// the limits of lines ([`super::line_limits`]) are what a flood is left to.
 #[derive(Debug, Default)]
-pub(super) struct Repeats(HashMap<(Machine, String), Instant>);
+pub(super) struct Repeats {
+    hasher: RandomState,
+    machines: HashMap<Machine, Vec<Logged>>,
+}
+
+/// The hash of a sentence, and when it was logged.
+type Logged = (u64, Instant);
 
 impl Repeats {
     /// Whether this is the first time within a minute, which is then remembered.
-    pub(super) fn is_new(&mut self, machine: Machine, sentence: String, now: Instant) -> bool {
-        let recent = |at: &Instant| now.duration_since(*at) < NOT_REPEATED_FOR;
-        if self.0.len() >= REMEMBERED {
-            self.0.retain(|_, at| recent(at));
+    pub(super) fn is_new(&mut self, machine: Machine, sentence: &str, now: Instant) -> bool {
+        let recent = |(_, at): &Logged| now.duration_since(*at) < NOT_REPEATED_FOR;
+        if self.machines.len() >= MACHINES && !self.machines.contains_key(&machine) {
+            self.machines.retain(|_, logged| logged.iter().any(recent));
+            if self.machines.len() >= MACHINES {
+                return true;
+            }
         }
-        let key = (machine, sentence);
-        if self.0.get(&key).is_some_and(recent) || self.0.len() >= REMEMBERED {
+        let hash = self.hasher.hash_one(sentence);
+        let logged = self.machines.entry(machine).or_default();
+        logged.retain(recent);
+        if logged.iter().any(|(known, _)| *known == hash) {
             return false;
         }
-        self.0.insert(key, now);
+        if logged.len() < SENTENCES {
+            logged.push((hash, now));
+        }
         true
     }
 }
@@ -45,7 +61,7 @@ mod tests {
         let (mut repeats, start) = (Repeats::default(), Instant::now());
         let mut is_new = |number, sentence: &str, seconds| {
             let now = start + Duration::from_secs(seconds);
-            repeats.is_new(machine(number), sentence.to_owned(), now)
+            repeats.is_new(machine(number), sentence, now)
         };
         assert!(is_new(1, "a", 0));
         assert!(!is_new(1, "a", 59));
@@ -58,13 +74,24 @@ mod tests {
     #[test]
     fn a_flood_of_machines_is_bounded_and_forgotten_after_a_minute() {
         let (mut repeats, start) = (Repeats::default(), Instant::now());
-        let mut logged = 0;
         for number in 0..5000 {
-            logged += usize::from(repeats.is_new(machine(number), String::new(), start));
+            assert!(repeats.is_new(machine(number), "a", start));
         }
-        assert_eq!((logged, repeats.0.len()), (REMEMBERED, REMEMBERED));
+        assert_eq!(repeats.machines.len(), MACHINES);
+        assert!(!repeats.is_new(machine(1), "a", start));
         let later = start + NOT_REPEATED_FOR;
-        assert!(repeats.is_new(machine(1), String::new(), later));
-        assert_eq!(repeats.0.len(), 1);
+        assert!(repeats.is_new(machine(5000), "a", later));
+        assert_eq!(repeats.machines.len(), 1);
+    }
+
+    #[test]
+    fn a_flood_of_sentences_about_one_machine_is_bounded_and_hides_nothing_of_another() {
+        let (mut repeats, start) = (Repeats::default(), Instant::now());
+        for number in 0..5000 {
+            assert!(repeats.is_new(machine(1), &number.to_string(), start));
+        }
+        assert_eq!(repeats.machines[&machine(1)].len(), SENTENCES);
+        assert!(repeats.is_new(machine(2), "0", start));
+        assert!(!repeats.is_new(machine(2), "0", start));
     }
 }

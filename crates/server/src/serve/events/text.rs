@@ -22,6 +22,17 @@ pub(super) fn line(time: &str, machine: Option<&str>, event: &Event, sentence: &
     }
 }
 
+/// The most characters of a sentence, or of a string in JSON, about a machine: longer than any that is meant well.
+const LONGEST: usize = 1000;
+
+/// Cuts text about a machine to its most characters.
+pub(super) fn cut(text: &mut String) {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push('…');
+    }
+}
+
 /// The sentence of an event, without its time and its machine. It may hold what a machine sent: see [`Printable`](netroot_printable::Printable).
 impl Display for Event {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -99,6 +110,10 @@ impl Display for Event {
                 late: false,
             } => write!(f, "boot failed: {failure} (attempt {attempt})"),
             Self::Ignored(ignored) => write!(f, "not answered: {ignored}"),
+            Self::LinesLeftOut { lines: 1 } => f.write_str("1 line left out: there were too many"),
+            Self::LinesLeftOut { lines } => {
+                write!(f, "{lines} lines left out: there were too many")
+            }
         }
     }
 }
@@ -354,6 +369,16 @@ fn list(paths: &[PathBuf]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let mut text = "ä".repeat(LONGEST);
+        cut(&mut text);
+        assert_eq!(text.chars().count(), LONGEST);
+        text.push_str("bc");
+        cut(&mut text);
+        assert_eq!(text, "ä".repeat(LONGEST) + "…");
+    }
 
     #[test]
     fn sizes_are_shown_in_units_that_fit() {

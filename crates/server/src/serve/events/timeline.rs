@@ -3,8 +3,8 @@
 //! A machine is named by its hardware address where that is certain (DHCP, the kernel's neighbour table), else by its
 //! IP address.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Zoned;
 use netroot_net::Mac;
@@ -13,8 +13,9 @@ use netroot_proto::pxe::strategy::Progress;
 
 use super::event::{Event, Fetch, Machine};
 use super::ignored::Ignored;
+use super::line_limits::{LineLimits, Source};
 use super::repeats::Repeats;
-use super::writer::{Output, Writer};
+use super::writer::{About, Output, Writer};
 use super::{json, text};
 use crate::serve::artifacts::FileKind;
 use crate::serve::counters::Counters;
@@ -42,6 +43,15 @@ struct Shared {
     output: Output,
     machines: Arc<Machines>,
     repeats: Mutex<Repeats>,
+    limits: Mutex<LineLimits>,
+    started: Instant,
+}
+
+/// How often lines that were left out are reported.
+const REPORT_LEFT_OUT: Duration = Duration::from_secs(10);
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Timeline {
@@ -54,6 +64,8 @@ impl Timeline {
                 output: Output::default(),
                 machines,
                 repeats: Mutex::default(),
+                limits: Mutex::new(LineLimits::new()),
+                started: Instant::now(),
             }),
         }
     }
@@ -71,15 +83,15 @@ impl Timeline {
         self.write(None, &event);
     }
 
-    /// Logs an event of a machine.
+    /// Logs an event of a machine, unless it has caused too many.
     pub(crate) fn machine(&self, machine: Machine, event: Event) {
-        self.write(Some(self.known(machine)), &event);
+        self.limited(machine, self.known(machine), &event);
     }
 
     /// Logs that a machine has fetched a file, which is also how far its boot has come. `script_of` is the machine that
     /// a script is for.
-    pub(crate) fn fetched(&self, machine: Machine, script_of: Option<Mac>, fetch: Fetch) {
-        let machine = self.known(machine);
+    pub(crate) fn fetched(&self, sender: Machine, script_of: Option<Mac>, fetch: Fetch) {
+        let machine = self.known(sender);
         let machines = self.machines();
         let booting = match machine {
             Machine::Mac(mac) => Some(mac),
@@ -97,22 +109,35 @@ impl Timeline {
         if let Some((mac, progress)) = booting.zip(progress) {
             machines.progressed(mac, progress);
         }
-        self.write(Some(machine), &Event::Fetched(fetch));
+        self.limited(sender, machine, &Event::Fetched(fetch));
     }
 
     /// Logs a request that is not answered: once a minute for each machine and reason, so that a flood fills a
     /// counter and not a screen.
     pub(crate) fn ignored(&self, machine: Machine, ignored: Ignored) {
-        let is_new = self
-            .shared
-            .repeats
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_new(machine, ignored.to_string(), Instant::now());
-        if !is_new {
-            return;
+        let sentence = ignored.to_string();
+        let is_new = lock(&self.shared.repeats).is_new(machine, &sentence, Instant::now());
+        if is_new {
+            self.machine(machine, Event::Ignored(ignored));
         }
-        self.machine(machine, Event::Ignored(ignored));
+    }
+
+    /// Logs how many lines were left out, every few seconds until the runtime ends.
+    pub(crate) async fn report_left_out(self) {
+        loop {
+            tokio::time::sleep(REPORT_LEFT_OUT).await;
+            self.left_out();
+        }
+    }
+
+    /// Logs how many lines were left out since the last time.
+    pub(crate) fn left_out(&self) {
+        let now = self.shared.started.elapsed();
+        let left_out = lock(&self.shared.limits).take_left_out(now);
+        for (machine, lines) in left_out {
+            let machine = machine.map(|machine| self.known(machine));
+            self.write(machine, &Event::LinesLeftOut { lines });
+        }
     }
 
     /// What is known of the machines.
@@ -131,12 +156,31 @@ impl Timeline {
         }
     }
 
+    fn limited(&self, sender: Machine, machine: Machine, event: &Event) {
+        let now = self.shared.started.elapsed();
+        let nic = match sender {
+            Machine::Mac(_) => None,
+            Machine::Address(address) => self.shared.machines.nic_at(address),
+        };
+        let source = Source {
+            sender,
+            machine: nic.map_or(machine, Machine::Mac),
+        };
+        if lock(&self.shared.limits).allows(source, event, now) {
+            self.write(Some(machine), event);
+        } else {
+            Counters::count(&self.shared.counters.lines_left_out);
+        }
+    }
+
     fn write(&self, machine: Option<Machine>, event: &Event) {
+        let about = machine.map_or(About::Server, |_| About::Machine);
         let machine = machine.map(|machine| machine.to_string());
-        let (machine, sentence) = (
-            machine.as_deref(),
-            Printable(&event.to_string()).to_string(),
-        );
+        let machine = machine.as_deref();
+        let mut sentence = Printable(&event.to_string()).to_string();
+        if about == About::Machine {
+            text::cut(&mut sentence);
+        }
         let now = Zoned::now();
         let line = match self.shared.format {
             Format::Text => {
@@ -148,7 +192,7 @@ impl Timeline {
                 json::line(&time, machine, event, &sentence)
             }
         };
-        if line.is_some_and(|line| !self.shared.output.line(line)) {
+        if line.is_some_and(|line| !self.shared.output.line(about, line)) {
             Counters::count(&self.shared.counters.lines_dropped);
         }
     }

@@ -41,6 +41,7 @@ pub(in crate::serve::events) fn kind(event: &Event) -> &'static str {
         Event::Booted { .. } => "booted",
         Event::BootFailed { .. } => "boot-failed",
         Event::Ignored(_) => "ignored",
+        Event::LinesLeftOut { .. } => "lines-left-out",
     }
 }
 

@@ -265,6 +265,7 @@ pub(super) fn samples() -> Vec<Event> {
             uptime: Duration::from_secs(61),
             counters: vec![("dhcp_answered", 2), ("nfs_calls", 0)],
         },
+        Event::LinesLeftOut { lines: 19_872 },
         Event::DhcpDiscover { client: FIRMWARE },
         Event::DhcpDiscover {
             client: Client::Plain,
@@ -306,6 +307,7 @@ fn is_sampled(event: &Event) -> bool {
         | Event::InitrdCached { .. }
         | Event::Ready(_)
         | Event::Stopped { .. }
+        | Event::LinesLeftOut { .. }
         | Event::DhcpDiscover { .. }
         | Event::DhcpAnswer { .. }
         | Event::DhcpRelease { .. }
