@@ -25,6 +25,8 @@ counters! {
     connections,
     /// TCP connections refused because there were too many.
     connections_refused,
+    /// TCP connections closed because their clients did not read, and others needed the memory of their replies.
+    connections_stalled,
     /// TCP connections that are open now.
     connections_open,
     /// RPC calls answered.

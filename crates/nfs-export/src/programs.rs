@@ -6,6 +6,7 @@ mod nfsacl;
 mod portmap;
 pub(crate) mod procedure;
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 
 use crate::counters::count;
@@ -19,20 +20,50 @@ use procedure::{IoMode, ProcedureError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// A reply was written.
-    Replied,
+    Replied {
+        /// Whether the client used a file or mounted a root: anybody can send a NULL.
+        useful: bool,
+    },
     /// It is not a call.
     Ignored,
     /// Nothing was written: the answer would have to wait for a disk ([`IoMode::NonBlocking`]).
     WouldBlock,
 }
 
-/// Answers one message.
+/// Answers one datagram: NULL and GETPORT of the portmapper. Anything else is refused, since the sender's address may be
+/// forged: no reply is longer than its call.
+pub(crate) fn answer_datagram(
+    state: &ServerState,
+    client: SocketAddr,
+    message: &[u8],
+    out: &mut ReplyBuffer,
+) -> Outcome {
+    let refused = |call: &Call<'_>| match call.program {
+        nfs3_types::portmap::PROGRAM if portmap::is_for_datagrams(call.procedure) => None,
+        nfs3_types::portmap::PROGRAM => Some(Unavailable::Procedure),
+        _ => Some(Unavailable::Program),
+    };
+    answer_unless(state, client, message, out, IoMode::NonBlocking, refused)
+}
+
+/// Answers one message of a connection.
 pub(crate) fn answer(
     state: &ServerState,
     client: SocketAddr,
     message: &[u8],
     out: &mut ReplyBuffer,
     io_mode: IoMode,
+) -> Outcome {
+    answer_unless(state, client, message, out, io_mode, |_| None)
+}
+
+fn answer_unless(
+    state: &ServerState,
+    client: SocketAddr,
+    message: &[u8],
+    out: &mut ReplyBuffer,
+    io_mode: IoMode,
+    refused: impl FnOnce(&Call<'_>) -> Option<Unavailable>,
 ) -> Outcome {
     let start = out.len();
     let outcome = match rpc::parse(message) {
@@ -46,12 +77,15 @@ pub(crate) fn answer(
         Message::Denied { xid, why } => {
             count(&state.counters.denied);
             rpc::denied(out, xid, why);
-            Outcome::Replied
+            Outcome::Replied { useful: false }
         }
-        Message::Call(call) => dispatch(state, client, &call, out, io_mode),
+        Message::Call(call) => match refused(&call) {
+            Some(why) => unavailable(state, &call, out, why),
+            None => dispatch(state, client, &call, out, io_mode),
+        },
     };
     match outcome {
-        Outcome::Replied => count(&state.counters.calls),
+        Outcome::Replied { .. } => count(&state.counters.calls),
         Outcome::Ignored | Outcome::WouldBlock => out.truncate(start),
     }
     outcome
@@ -79,7 +113,7 @@ fn dispatch(
     if is_nfs && call.procedure != 0 && !state.exports.allow(client.ip()) {
         count(&state.counters.denied);
         rpc::denied(out, call.xid, Denial::Address);
-        return Outcome::Replied;
+        return Outcome::Replied { useful: false };
     }
     let start = out.len();
     rpc::begin_success(out, call.xid);
@@ -88,18 +122,22 @@ fn dispatch(
         client: client.ip(),
         credentials: call.credentials,
         io_mode,
+        useful: Cell::new(false),
     };
     let (procedure, arguments) = (call.procedure, call.arguments);
     let result = match call.program {
         nfs3_types::nfs3::PROGRAM => nfs::answer(&request, procedure, arguments, out),
         nfsacl::PROGRAM => nfsacl::answer(&request, procedure, arguments, out),
         nfs3_types::mount::PROGRAM => {
-            mount::answer(state, client, call.procedure, call.arguments, out)
+            mount::answer(&request, client, call.procedure, call.arguments, out)
         }
         _ => portmap::answer(&state.ports, call.procedure, call.arguments, out),
     };
     match result {
-        Ok(()) => return Outcome::Replied,
+        Ok(()) => {
+            let useful = request.useful.get();
+            return Outcome::Replied { useful };
+        }
         Err(ProcedureError::WouldBlock) => return Outcome::WouldBlock,
         Err(_) => out.truncate(start),
     }
@@ -122,5 +160,5 @@ fn unavailable(
         _ => &state.counters.unavailable,
     });
     rpc::unavailable(out, call.xid, why);
-    Outcome::Replied
+    Outcome::Replied { useful: false }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! record      stream → messages        message, decode, credentials    message → call
-//! reply_buffer                         replies → bytes
+//! reply_buffer, reply_memory           replies → bytes, within a budget
 //! ```
 
 pub(crate) mod credentials;
@@ -10,3 +10,4 @@ pub(crate) mod decode;
 pub(crate) mod message;
 pub(crate) mod record;
 pub(crate) mod reply_buffer;
+pub(crate) mod reply_memory;

@@ -7,9 +7,11 @@ mod thread_pool;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 
@@ -17,7 +19,6 @@ use crate::counters::{Counts, count};
 use crate::event::Event;
 use crate::export::Export;
 use crate::exports::{Conflict, Exports};
-use crate::programs::procedure::IoMode;
 use crate::programs::{self, Outcome};
 use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::server_state::{Ports, ServerState};
@@ -27,6 +28,9 @@ use thread_pool::{STACK_SIZE, ThreadPool};
 
 /// A longer datagram, in bytes, is not a call to the portmapper.
 const MAX_DATAGRAM: usize = 1024;
+
+/// The shortest time between two connections that are closed to free memory.
+const RELIEF_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The sockets of a server, bound by the caller.
 #[derive(Debug)]
@@ -101,6 +105,8 @@ struct Shared {
     state: Arc<ServerState>,
     pool: ThreadPool,
     connections: Mutex<ConnectionTable>,
+    /// When a connection was last closed to free memory.
+    last_relief: Mutex<Option<Instant>>,
     stopping: AtomicBool,
     wake: OwnedFd,
 }
@@ -153,6 +159,7 @@ impl Server {
             state: Arc::new(ServerState::new(exports, ports, Box::new(events))),
             pool: ThreadPool::default(),
             connections: Mutex::default(),
+            last_relief: Mutex::default(),
             stopping: AtomicBool::new(false),
             wake,
         });
@@ -217,7 +224,6 @@ impl Drop for Server {
 
 fn listen(shared: &Arc<Shared>, listeners: &Listeners) {
     let streams: Vec<&TcpListener> = listeners.nfs.iter().chain(&listeners.portmap_tcp).collect();
-    let mut out = ReplyBuffer::default();
     while !shared.stopping.load(Ordering::SeqCst) {
         let mut ready: Vec<PollFd<'_>> = streams
             .iter()
@@ -231,14 +237,17 @@ fn listen(shared: &Arc<Shared>, listeners: &Listeners) {
         }
         for listener in &streams {
             match listener.accept() {
-                Ok((stream, client)) => shared.admit(stream, client),
+                // Only the caller's handler of events can panic here; the others must still get in.
+                Ok((stream, client)) => {
+                    let _ = catch_unwind(AssertUnwindSafe(|| shared.admit(stream, client)));
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 // Probably out of descriptors: the pending connection would make this a busy loop.
                 Err(_) => thread::sleep(std::time::Duration::from_millis(100)),
             }
         }
         for udp in &listeners.portmap_udp {
-            shared.datagram(udp, &mut out);
+            let _ = catch_unwind(AssertUnwindSafe(|| shared.datagram(udp)));
         }
     }
 }
@@ -251,7 +260,7 @@ impl Shared {
     }
 
     /// Answers one datagram to the portmapper. An unauthorized client gets no reply: its address may be forged.
-    fn datagram(&self, socket: &UdpSocket, out: &mut ReplyBuffer) {
+    fn datagram(&self, socket: &UdpSocket) {
         let mut message = [0; MAX_DATAGRAM];
         let Ok((length, client)) = socket.recv_from(&mut message) else {
             return;
@@ -260,10 +269,10 @@ impl Shared {
             count(&self.state.counters.denied);
             return;
         }
-        out.clear();
+        let mut out = ReplyBuffer::new(&self.state.replies, client.ip());
         let message = message.get(..length).unwrap_or_default();
-        if programs::answer(&self.state, client, message, out, IoMode::Blocking) == Outcome::Replied
-        {
+        let outcome = programs::answer_datagram(&self.state, client, message, &mut out);
+        if matches!(outcome, Outcome::Replied { .. }) {
             let _ = socket.send_to(out.as_bytes(), client);
         }
     }
@@ -296,30 +305,52 @@ impl Shared {
             connection: Arc::clone(&connection),
         };
         connections.open.insert(id, open);
+        // If the thread cannot be started, its slot is dropped at once, which needs the table.
+        drop(connections);
         let spawned = thread::Builder::new()
             .name("nfs-client".to_owned())
             .stack_size(STACK_SIZE)
             .spawn({
-                let (shared, connection) = (Arc::clone(self), Arc::clone(&connection));
+                let slot = Slot {
+                    shared: Arc::clone(self),
+                    connection: Arc::clone(&connection),
+                    id,
+                };
                 move || {
-                    connection::serve(&shared.state, &shared.pool, &connection, client);
-                    let mut connections = shared.connections();
-                    connections.open.remove(&id);
-                    connections.ended.push(id);
-                    shared.count_open(&connections);
+                    let shared = &slot.shared;
+                    let relieve = || shared.relieve();
+                    connection::serve(
+                        &shared.state,
+                        &shared.pool,
+                        &slot.connection,
+                        client,
+                        &relieve,
+                    );
                 }
             });
         match spawned {
             Ok(thread) => {
+                let mut connections = self.connections();
                 connections.threads.insert(id, thread);
                 self.count_open(&connections);
             }
-            Err(_) => {
-                connections.open.remove(&id);
-                drop(connections);
-                connection.close();
-                state.report(Event::OutOfThreads { client });
-            }
+            Err(_) => state.report(Event::OutOfThreads { client }),
+        }
+    }
+
+    /// Closes a connection whose client does not read, at most once in a while.
+    fn relieve(&self) {
+        let mut last = self
+            .last_relief
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| last.elapsed() < RELIEF_INTERVAL) {
+            return;
+        }
+        *last = Some(Instant::now());
+        drop(last);
+        if self.connections().close_stalled() {
+            count(&self.state.counters.connections_stalled);
         }
     }
 
@@ -327,5 +358,22 @@ impl Shared {
         let open = u64::try_from(connections.open.len()).unwrap_or(u64::MAX);
         let counter = &self.state.counters.connections_open;
         counter.store(open, Ordering::Relaxed);
+    }
+}
+
+/// A connection's place in the table; given up when its thread ends, also by a panic.
+struct Slot {
+    shared: Arc<Shared>,
+    connection: Arc<Connection>,
+    id: u64,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.connection.close();
+        let mut connections = self.shared.connections();
+        connections.open.remove(&self.id);
+        connections.ended.push(self.id);
+        self.shared.count_open(&connections);
     }
 }

@@ -6,7 +6,7 @@ use crate::counters::Counters;
 use crate::event::Event;
 use crate::exports::Exports;
 use crate::mount_table::MountTable;
-use crate::rpc::reply_buffer::BufferBudget;
+use crate::rpc::reply_memory::ReplyMemory;
 
 /// The ports that the portmapper answers with.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,7 +21,7 @@ pub(crate) struct ServerState {
     pub(crate) exports: Exports,
     pub(crate) ports: Ports,
     pub(crate) counters: Counters,
-    pub(crate) buffers: Arc<BufferBudget>,
+    pub(crate) replies: Arc<ReplyMemory>,
     pub(crate) mounts: MountTable,
     events: Box<dyn Fn(Event) + Send + Sync>,
 }
@@ -36,7 +36,7 @@ impl ServerState {
             exports,
             ports,
             counters: Counters::default(),
-            buffers: Arc::default(),
+            replies: Arc::default(),
             mounts: MountTable::default(),
             events,
         }

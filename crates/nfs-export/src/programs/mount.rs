@@ -7,10 +7,12 @@ use nfs3_types::mount::{
     name as host_name,
 };
 use nfs3_types::nfs3::nfsstat3;
-use nfs3_types::xdr_codec::Opaque;
+use nfs3_types::xdr_codec::{Opaque, Pack};
 
 use crate::counters::count;
 use crate::event::{Event, Refusal, printable};
+use crate::mount_table;
+use crate::programs::nfs::request::Request;
 use crate::programs::procedure::ProcedureError;
 use crate::rpc::decode::Decoder;
 use crate::rpc::reply_buffer::ReplyBuffer;
@@ -24,22 +26,26 @@ const UMNT: u32 = 3;
 const UMNTALL: u32 = 4;
 const EXPORT: u32 = 5;
 
+/// The bytes of the `false` that ends a list.
+const END_OF_LIST: usize = 4;
+
 /// The accepted flavours, preferred first: AUTH_SYS, AUTH_NONE.
 const FLAVOURS: [u32; 2] = [1, 0];
 
 pub(super) fn answer(
-    state: &ServerState,
+    request: &Request<'_>,
     client: SocketAddr,
     procedure: u32,
     mut arguments: Decoder<'_>,
     out: &mut ReplyBuffer,
 ) -> Result<(), ProcedureError> {
+    let state = request.state;
     match procedure {
         NULL => {}
-        MNT => mnt(state, client, arguments.opaque(MNTPATHLEN)?, out),
+        MNT => mnt(request, client, arguments.opaque(MNTPATHLEN)?, out),
         DUMP => dump(state, client, out),
         UMNT => {
-            let path = printable(arguments.opaque(MNTPATHLEN)?);
+            let path = shown(arguments.opaque(MNTPATHLEN)?);
             if state.mounts.remove(client.ip(), &path) {
                 state.report(Event::Unmounted { client, path });
             }
@@ -53,10 +59,24 @@ pub(super) fn answer(
     Ok(())
 }
 
-fn mnt(state: &ServerState, client: SocketAddr, path: &[u8], out: &mut ReplyBuffer) {
-    let shown = printable(path);
+/// A path for the log and the table: `//srv/./debian/` is `/srv/debian`.
+fn shown(path: &[u8]) -> String {
+    if path.first() != Some(&b'/') {
+        return printable(path);
+    }
+    let parts = path.split(|byte| *byte == b'/');
+    let parts: Vec<&[u8]> = parts
+        .filter(|part| !part.is_empty() && *part != b".")
+        .collect();
+    printable(&[b"/", parts.join(&b'/').as_slice()].concat())
+}
+
+fn mnt(request: &Request<'_>, client: SocketAddr, path: &[u8], out: &mut ReplyBuffer) {
+    let state = request.state;
+    let shown = shown(path);
     match root_handle(state, client, path) {
         Ok(handle) => {
+            request.useful.set(true);
             state.mounts.add(client.ip(), &shown);
             out.pack(&mountres3::Ok(mountres3_ok {
                 fhandle: fhandle3(Opaque::borrowed(handle.as_bytes())),
@@ -104,10 +124,22 @@ fn root_handle(state: &ServerState, client: SocketAddr, path: &[u8]) -> Result<H
 fn dump(state: &ServerState, client: SocketAddr, out: &mut ReplyBuffer) {
     // The list is shown only to clients that may mount.
     if state.exports.allow(client.ip()) {
-        for (address, path) in state.mounts.list() {
+        let mounts = state.mounts.list();
+        let mut room = match mounts.as_slice() {
+            [] => 0,
+            _ => out.reserve(mount_table::MAX_BYTES + END_OF_LIST),
+        };
+        for (address, path) in mounts {
+            let host = address.to_string();
+            let entry = 3 * 4 + host.len().next_multiple_of(4) + path.len().next_multiple_of(4);
+            // Without memory for a long reply, the list ends early.
+            if entry + END_OF_LIST > room {
+                break;
+            }
+            room -= entry;
             out.pack(&true);
             out.pack(&mountbody {
-                ml_hostname: host_name(Opaque::owned(address.to_string().into_bytes())),
+                ml_hostname: host_name(Opaque::owned(host.into_bytes())),
                 ml_directory: dirpath(Opaque::borrowed(path.as_bytes())),
             });
         }
@@ -117,17 +149,23 @@ fn dump(state: &ServerState, client: SocketAddr, out: &mut ReplyBuffer) {
 
 fn exports(state: &ServerState, out: &mut ReplyBuffer) {
     for export in state.exports.iter() {
+        let groups: Vec<String> = export.allowed().groups().collect();
         for path in export.names() {
-            let groups = export
-                .allowed()
-                .groups()
-                .map(|group| host_name(Opaque::owned(group.into_bytes())))
-                .collect::<Vec<_>>();
-            out.pack(&true);
-            out.pack(&export_node {
+            let node = export_node {
                 ex_dir: dirpath(Opaque::borrowed(path.as_bytes())),
-                ex_groups: nfs3_types::xdr_codec::List(groups),
-            });
+                ex_groups: nfs3_types::xdr_codec::List(
+                    groups
+                        .iter()
+                        .map(|group| host_name(Opaque::borrowed(group.as_bytes())))
+                        .collect(),
+                ),
+            };
+            let needed = 4 + node.packed_size() + END_OF_LIST;
+            if out.reserve(needed) < needed {
+                break;
+            }
+            out.pack(&true);
+            out.pack(&node);
         }
     }
     out.pack(&false);

@@ -14,6 +14,11 @@ const UNSET: u32 = 2;
 const GETPORT: u32 = 3;
 const DUMP: u32 = 4;
 
+/// Whether a procedure is answered over UDP too. DUMP is not: its reply is longer than the call.
+pub(super) fn is_for_datagrams(procedure: u32) -> bool {
+    matches!(procedure, NULL | GETPORT)
+}
+
 pub(super) fn answer(
     ports: &Ports,
     procedure: u32,

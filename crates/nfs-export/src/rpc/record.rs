@@ -1,6 +1,10 @@
 //! Record marking on TCP (RFC 5531 §11): splits a stream into RPC messages, with limits on everything.
 
+use std::net::IpAddr;
 use std::ops::Range;
+use std::sync::Arc;
+
+use netroot_limits::{ByteBudget, Charge};
 
 /// The longest accepted record, in bytes. The longest call of a client is a WRITE of the `wtmax` that FSINFO reports
 /// (32 KiB), which is received only to be refused.
@@ -9,8 +13,8 @@ pub(crate) const MAX_RECORD: usize = 64 * 1024;
 /// The most fragments in a record. Every known client sends one.
 const MAX_FRAGMENTS: u32 = 64;
 
-/// The initial size of the buffer, in bytes: a few dozen calls.
-const INITIAL_SIZE: usize = 8 * 1024;
+/// The initial size of the buffer, in bytes: a few dozen calls. What a longer record takes is charged to its client.
+const INITIAL_SIZE: usize = 4 * 1024;
 
 /// Set in the header of a record's last fragment.
 const LAST: u32 = 0x8000_0000;
@@ -24,11 +28,18 @@ pub(crate) enum RecordError {
     /// The record has more than [`MAX_FRAGMENTS`] fragments.
     #[error("a record in more than {MAX_FRAGMENTS} fragments")]
     TooManyFragments,
+    /// The record is longer than an ordinary call, and its client has no budget left for it.
+    #[error("no memory left for a long record of this client")]
+    OverBudget,
 }
 
 /// Received bytes that are not answered yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RecordReader {
+    budget: Arc<ByteBudget>,
+    client: IpAddr,
+    /// For what is more than [`INITIAL_SIZE`].
+    charge: Option<Charge>,
     buffer: Vec<u8>,
     filled: Range<usize>,
     /// The record so far, when it has several fragments.
@@ -39,10 +50,24 @@ pub(crate) struct RecordReader {
 }
 
 impl RecordReader {
+    pub(crate) fn new(budget: &Arc<ByteBudget>, client: IpAddr) -> Self {
+        Self {
+            budget: Arc::clone(budget),
+            client,
+            charge: None,
+            buffer: Vec::new(),
+            filled: 0..0,
+            assembled: Vec::new(),
+            fragments: 0,
+            wanted: 0,
+        }
+    }
+
     /// Space for received bytes: at least one, and enough for the whole fragment whose header is known.
     pub(crate) fn space(&mut self) -> &mut [u8] {
         if self.filled.is_empty() {
             self.filled = 0..0;
+            self.give_back();
         }
         let needed = self.wanted.max(1);
         if self.buffer.len().saturating_sub(self.filled.start) < needed
@@ -71,8 +96,8 @@ impl RecordReader {
 
     /// The next complete record, if there is one.
     pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, RecordError> {
-        if self.fragments == 0 {
-            self.assembled.clear();
+        if self.fragments == 0 && self.assembled.capacity() > 0 {
+            self.assembled = Vec::new();
         }
         loop {
             let waiting = self.buffer.get(self.filled.clone()).unwrap_or_default();
@@ -91,6 +116,12 @@ impl RecordReader {
             }
             let Some(fragment) = rest.get(..length) else {
                 self.wanted = length + 4;
+                charge(
+                    &mut self.charge,
+                    &self.budget,
+                    self.client,
+                    self.assembled.capacity() + self.wanted,
+                )?;
                 return Ok(None);
             };
             let body = self.filled.start + 4..self.filled.start + 4 + length;
@@ -98,6 +129,13 @@ impl RecordReader {
                 self.filled.start = body.end;
                 return Ok(self.buffer.get(body));
             }
+            charge(
+                &mut self.charge,
+                &self.budget,
+                self.client,
+                self.assembled.len() + length + self.buffer.len(),
+            )?;
+            self.assembled.reserve_exact(length);
             self.assembled.extend_from_slice(fragment);
             self.filled.start = body.end;
             if last {
@@ -108,17 +146,51 @@ impl RecordReader {
         }
     }
 
+    /// Whether part of a record has been received.
+    pub(crate) fn is_within_record(&self) -> bool {
+        !self.filled.is_empty() || self.fragments > 0
+    }
+
+    /// Frees what a long record took.
+    fn give_back(&mut self) {
+        if self.fragments == 0 && self.wanted <= INITIAL_SIZE && self.charge.is_some() {
+            self.buffer = Vec::new();
+            self.assembled = Vec::new();
+            self.charge = None;
+        }
+    }
+
     /// Frees memory while the client is idle.
     pub(crate) fn shrink(&mut self) {
-        if self.filled.is_empty() && self.fragments == 0 {
-            *self = Self::default();
+        if !self.is_within_record() {
+            *self = Self::new(&self.budget, self.client);
         }
     }
 
     /// Whether [`RecordReader::shrink`] would free anything.
-    pub(crate) fn is_big(&self) -> bool {
-        self.buffer.len() > INITIAL_SIZE || self.assembled.capacity() > INITIAL_SIZE
+    pub(crate) fn holds_memory(&self) -> bool {
+        self.buffer.capacity() > 0 || self.assembled.capacity() > 0
     }
+}
+
+/// Charges `bytes` of a record to its client, unless every connection has them anyway.
+fn charge(
+    charge: &mut Option<Charge>,
+    budget: &Arc<ByteBudget>,
+    client: IpAddr,
+    bytes: usize,
+) -> Result<(), RecordError> {
+    if bytes <= 2 * INITIAL_SIZE {
+        return Ok(());
+    }
+    let charged = match charge {
+        Some(charge) => charge.bytes() >= bytes || charge.resize(bytes),
+        None => {
+            *charge = budget.charge(client, bytes);
+            charge.is_some()
+        }
+    };
+    charged.then_some(()).ok_or(RecordError::OverBudget)
 }
 
 #[cfg(test)]
@@ -127,6 +199,11 @@ mod tests {
 
     use super::*;
 
+    fn reader() -> RecordReader {
+        let budget = ByteBudget::new(1 << 20, 1 << 20);
+        RecordReader::new(&budget, [10, 0, 0, 1].into())
+    }
+
     fn fragment(last: bool, body: &[u8]) -> Vec<u8> {
         let mark = u32::try_from(body.len()).unwrap() | if last { LAST } else { 0 };
         [&mark.to_be_bytes()[..], body].concat()
@@ -134,7 +211,7 @@ mod tests {
 
     /// Feeds a stream in pieces of the given sizes, repeated, and collects the records.
     fn records(stream: &[u8], pieces: &[usize]) -> Result<Vec<Vec<u8>>, RecordError> {
-        let mut reader = RecordReader::default();
+        let mut reader = reader();
         let mut found = Vec::new();
         let mut rest = stream;
         let mut pieces = pieces.iter().cycle();
@@ -171,11 +248,11 @@ mod tests {
 
     #[test]
     fn an_announced_length_of_two_gigabytes_is_an_error_and_allocates_nothing() {
-        let mut reader = RecordReader::default();
+        let mut reader = reader();
         reader.space()[..4].copy_from_slice(&[0xff; 4]);
         reader.received(4);
         assert_eq!(reader.next(), Err(RecordError::TooLong));
-        assert!(!reader.is_big());
+        assert!(reader.buffer.len() <= INITIAL_SIZE);
     }
 
     #[test]
@@ -191,8 +268,36 @@ mod tests {
     }
 
     #[test]
+    fn a_long_record_is_charged_until_the_next_one() {
+        let budget = ByteBudget::new(100_000, 100_000);
+        let mut reader = RecordReader::new(&budget, [10, 0, 0, 1].into());
+        let mut other = RecordReader::new(&budget, [10, 0, 0, 1].into());
+        let stream = fragment(true, &[7; 60_000]);
+        for reader in [&mut reader, &mut other] {
+            reader.space()[..1000].copy_from_slice(&stream[..1000]);
+            reader.received(1000);
+        }
+        assert_eq!(reader.next(), Ok(None));
+        assert_eq!(budget.charged(), 60_004);
+        assert_eq!(other.next(), Err(RecordError::OverBudget));
+        let mut sent = 1000;
+        while sent < stream.len() {
+            let space = reader.space();
+            let length = space.len().min(stream.len() - sent);
+            space[..length].copy_from_slice(&stream[sent..sent + length]);
+            reader.received(length);
+            sent += length;
+        }
+        assert_eq!(reader.next().unwrap().unwrap().len(), 60_000);
+        assert_eq!(reader.next(), Ok(None));
+        assert!(!reader.is_within_record());
+        assert!(reader.space().len() <= INITIAL_SIZE);
+        assert_eq!(budget.charged(), 0);
+    }
+
+    #[test]
     fn an_idle_reader_frees_its_memory_but_never_half_a_record() {
-        let mut reader = RecordReader::default();
+        let mut reader = reader();
         let stream = fragment(true, &[7; 40_000]);
         let mut sent = 0;
         while sent < 30_000 {
@@ -204,7 +309,7 @@ mod tests {
             assert!(reader.next().unwrap().is_none());
         }
         reader.shrink();
-        assert!(reader.is_big());
+        assert!(reader.holds_memory());
         while sent < stream.len() {
             let space = reader.space();
             let length = space.len().min(stream.len() - sent);
@@ -214,7 +319,7 @@ mod tests {
         }
         assert_eq!(reader.next().unwrap().unwrap().len(), 40_000);
         reader.shrink();
-        assert!(!reader.is_big());
+        assert!(reader.buffer.len() <= INITIAL_SIZE);
     }
 
     proptest! {
@@ -233,7 +338,7 @@ mod tests {
 
         #[test]
         fn random_bytes_never_panic_and_allocate_little(stream in proptest::collection::vec(any::<u8>(), 0..3000), pieces in proptest::collection::vec(1..600_usize, 1..5)) {
-            let mut reader = RecordReader::default();
+            let mut reader = reader();
             let mut rest = &stream[..];
             'stream: for piece in pieces.iter().cycle() {
                 if rest.is_empty() { break; }

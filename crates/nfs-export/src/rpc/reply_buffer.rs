@@ -1,125 +1,71 @@
-//! Replies to be sent, in a buffer whose memory is initialised once and reused.
+//! Replies to be sent: a few KiB of a connection's own, and more from the shared memory when it is needed.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use netroot_sys::pages::Pages;
 use nfs3_types::xdr_codec::Pack;
 
-/// A buffer larger than this, in bytes, is freed while the client is idle.
-const KEEP_SIZE: usize = 16 * 1024;
+use crate::rpc::reply_memory::{Block, ReplyMemory};
 
-/// The size limit of a reply in an ordinary buffer, in bytes: a READ is cut short, and the client asks for the rest.
-const SMALL_LIMIT: usize = 64 * 1024;
-
-/// The size of a large buffer, in bytes: collected replies plus the longest READ.
-const LARGE_SIZE: usize = 1536 * 1024;
-
-/// The most large buffers at a time, of all connections together: 96 MiB.
-const MAX_LARGE: usize = 64;
-
-/// How many large buffers may still be allocated.
-#[derive(Debug)]
-pub(crate) struct BufferBudget(AtomicUsize);
-
-impl Default for BufferBudget {
-    fn default() -> Self {
-        Self(AtomicUsize::new(MAX_LARGE))
-    }
-}
-
-impl BufferBudget {
-    fn take(self: &Arc<Self>) -> Option<Permit> {
-        let taken = self
-            .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                left.checked_sub(1)
-            });
-        taken.is_ok().then(|| Permit(Arc::clone(self)))
-    }
-}
-
-#[derive(Debug)]
-struct Permit(Arc<BufferBudget>);
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
+/// The memory that a connection has for itself, in bytes. With 1,024 connections it counts; nearly every reply but a READ
+/// or a listing fits into half of it.
+const OWN_SIZE: usize = 4 * 1024;
 
 /// A buffer of replies. Unlike a `Vec`, it keeps the bytes beyond its end initialised, so that a READ of 1 MiB is
 /// copied from the page cache without zeroing the memory first.
-#[derive(Debug, Default)]
-pub(crate) struct ReplyBuffer {
-    memory: Memory,
-    length: usize,
-    budget: Arc<BufferBudget>,
-}
-
 #[derive(Debug)]
-enum Memory {
-    Small(Vec<u8>),
-    Large(
-        Pages,
-        #[expect(dead_code, reason = "held, not read")] Permit,
-    ),
+pub(crate) struct ReplyBuffer {
+    own: Vec<u8>,
+    /// In use instead of `own` while there is one; given back when the replies are sent.
+    block: Option<Block>,
+    length: usize,
+    memory: Arc<ReplyMemory>,
+    client: IpAddr,
 }
 
-impl Default for Memory {
-    fn default() -> Self {
-        Self::Small(Vec::new())
+impl ReplyBuffer {
+    /// Memory beyond the connection's own is charged to `client`.
+    pub(crate) fn new(memory: &Arc<ReplyMemory>, client: IpAddr) -> Self {
+        Self {
+            own: Vec::new(),
+            block: None,
+            length: 0,
+            memory: Arc::clone(memory),
+            client,
+        }
     }
-}
 
-impl Memory {
+    /// How many of `wanted` bytes the next reply may use: always enough for a directory entry or some KiB of a file.
+    pub(crate) fn reserve(&mut self, wanted: usize) -> usize {
+        let needed = self.length.saturating_add(wanted);
+        let size = self.size();
+        if needed > size
+            && let Some(mut block) = self.memory.take(self.client, needed, size)
+            && let Some(kept) = block.get_mut(..self.length)
+        {
+            kept.copy_from_slice(self.as_bytes());
+            self.block = Some(block);
+        }
+        wanted.min(self.size().saturating_sub(self.length))
+    }
+
+    /// How many bytes fit without taking a larger block.
+    fn size(&self) -> usize {
+        self.block.as_ref().map_or(OWN_SIZE, |block| block.len())
+    }
+
     fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Small(bytes) => bytes,
-            Self::Large(pages, _) => pages,
+        match &self.block {
+            Some(block) => block,
+            None => &self.own,
         }
     }
 
     fn bytes_mut(&mut self) -> &mut [u8] {
-        match self {
-            Self::Small(bytes) => bytes,
-            Self::Large(pages, _) => pages,
-        }
-    }
-}
-
-impl ReplyBuffer {
-    pub(crate) fn new(budget: &Arc<BufferBudget>) -> Self {
-        Self {
-            budget: Arc::clone(budget),
-            ..Self::default()
-        }
-    }
-
-    /// How many of `wanted` bytes the next reply may use.
-    pub(crate) fn reserve(&mut self, wanted: usize) -> usize {
-        let needed = self.length.saturating_add(wanted);
-        if needed > SMALL_LIMIT && matches!(self.memory, Memory::Small(_)) {
-            self.enlarge();
-        }
-        let room = match &self.memory {
-            Memory::Small(_) => SMALL_LIMIT,
-            Memory::Large(pages, _) => pages.len().saturating_sub(self.length),
-        };
-        wanted.min(room)
-    }
-
-    fn enlarge(&mut self) {
-        let Some(permit) = self.budget.take() else {
-            return;
-        };
-        let Ok(mut pages) = Pages::new(LARGE_SIZE) else {
-            return;
-        };
-        if let Some(kept) = pages.get_mut(..self.length) {
-            kept.copy_from_slice(self.as_bytes());
-            self.memory = Memory::Large(pages, permit);
+        match &mut self.block {
+            Some(block) => block,
+            None => &mut self.own,
         }
     }
 
@@ -129,19 +75,20 @@ impl ReplyBuffer {
 
     /// Whether to send before more is added.
     pub(crate) fn is_full(&self) -> bool {
-        match &self.memory {
-            Memory::Small(_) => self.length >= SMALL_LIMIT,
-            // Leaves room for the longest READ.
-            Memory::Large(pages, _) => self.length >= pages.len() / 6,
+        match &self.block {
+            Some(block) => block.is_full(self.length),
+            None => self.length >= OWN_SIZE / 2,
         }
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.memory.bytes().get(..self.length).unwrap_or_default()
+        self.bytes().get(..self.length).unwrap_or_default()
     }
 
+    /// Discards the replies, and gives back the shared memory that they were in.
     pub(crate) fn clear(&mut self) {
         self.length = 0;
+        self.block = None;
     }
 
     /// Discards what was written after `length`.
@@ -153,24 +100,26 @@ impl ReplyBuffer {
     pub(crate) fn extend(&mut self, length: usize) -> &mut [u8] {
         let start = self.length;
         let end = start.saturating_add(length);
-        if self.memory.bytes().len() < end {
-            let mut bytes = self.memory.bytes().to_vec();
-            bytes.resize(end.next_power_of_two().max(512), 0);
-            self.memory = Memory::Small(bytes);
+        if self.bytes().len() < end {
+            if self.block.is_some() {
+                self.own = self.as_bytes().to_vec();
+                self.block = None;
+            }
+            let size = if end > OWN_SIZE {
+                end
+            } else {
+                end.next_power_of_two().max(512)
+            };
+            self.own.resize(size, 0);
         }
         self.length = end;
-        self.memory
-            .bytes_mut()
-            .get_mut(start..end)
-            .unwrap_or_default()
+        self.bytes_mut().get_mut(start..end).unwrap_or_default()
     }
 
     /// The bytes from `start` on.
     pub(crate) fn tail(&mut self, start: usize) -> &mut [u8] {
-        self.memory
-            .bytes_mut()
-            .get_mut(start..self.length)
-            .unwrap_or_default()
+        let end = self.length;
+        self.bytes_mut().get_mut(start..end).unwrap_or_default()
     }
 
     pub(crate) fn push(&mut self, bytes: &[u8]) {
@@ -197,14 +146,15 @@ impl ReplyBuffer {
         }
     }
 
-    pub(crate) fn is_big(&self) -> bool {
-        self.memory.bytes().len() > KEEP_SIZE
+    /// Whether [`ReplyBuffer::shrink`] would free anything.
+    pub(crate) fn holds_memory(&self) -> bool {
+        self.own.capacity() > 0
     }
 
     /// Frees the memory; unsent bytes are lost.
     pub(crate) fn shrink(&mut self) {
-        self.memory = Memory::default();
-        self.length = 0;
+        self.clear();
+        self.own = Vec::new();
     }
 }
 
@@ -223,9 +173,15 @@ impl io::Write for ReplyBuffer {
 mod tests {
     use super::*;
 
+    const ONE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+
+    fn buffer() -> ReplyBuffer {
+        ReplyBuffer::new(&Arc::default(), ONE)
+    }
+
     #[test]
     fn a_record_is_marked_with_its_length() {
-        let mut out = ReplyBuffer::default();
+        let mut out = buffer();
         out.push(b"before");
         let record = out.begin_record();
         out.push(b"12345678");
@@ -235,34 +191,44 @@ mod tests {
 
     #[test]
     fn truncated_bytes_are_not_sent() {
-        let mut out = ReplyBuffer::default();
+        let mut out = buffer();
         out.push(b"kept");
         let mark = out.len();
         out.extend(100_000).fill(1);
         out.truncate(mark);
         out.push(b"!");
         assert_eq!(out.as_bytes(), b"kept!");
-        assert!(out.is_big());
+        assert!(out.holds_memory());
         out.shrink();
-        assert!(!out.is_big());
+        assert!(!out.holds_memory());
     }
 
     #[test]
-    fn beyond_the_limit_of_large_buffers_replies_are_shorter() {
-        let budget = Arc::new(BufferBudget::default());
-        let wanted = 1024 * 1024 + 104;
-        let mut large: Vec<ReplyBuffer> =
-            (0..MAX_LARGE).map(|_| ReplyBuffer::new(&budget)).collect();
-        for out in &mut large {
-            out.push(b"before");
+    fn replies_move_to_larger_blocks_and_give_them_back_when_they_are_sent() {
+        let memory = Arc::default();
+        let mut out = ReplyBuffer::new(&memory, ONE);
+        out.push(b"before");
+        for wanted in [100, 40_000, 262_248, 1_048_680] {
             assert_eq!(out.reserve(wanted), wanted);
             out.extend(wanted).fill(7);
-            assert_eq!(out.as_bytes().get(..7), Some(&b"before\x07"[..]));
+            assert!(out.as_bytes().starts_with(b"before\x07"));
+            out.truncate(6);
         }
-        let mut late = ReplyBuffer::new(&budget);
-        assert_eq!(late.reserve(wanted), SMALL_LIMIT);
-        assert_eq!(late.reserve(100), 100);
-        large.pop();
-        assert_eq!(late.reserve(wanted), wanted);
+        assert!(memory.budget().charged() > 1_000_000);
+        out.clear();
+        assert_eq!(memory.budget().charged(), 0);
+    }
+
+    #[test]
+    fn beyond_the_budget_replies_are_shorter() {
+        let memory = Arc::default();
+        let wanted = 1024 * 1024 + 104;
+        let mut all: Vec<ReplyBuffer> = (0..100).map(|_| ReplyBuffer::new(&memory, ONE)).collect();
+        let rooms: Vec<usize> = all.iter_mut().map(|out| out.reserve(wanted)).collect();
+        assert_eq!(rooms.first(), Some(&wanted));
+        assert_eq!(rooms.last(), Some(&OWN_SIZE), "its own memory");
+        all.remove(0);
+        let last = all.last_mut().unwrap();
+        assert_eq!(last.reserve(wanted), wanted);
     }
 }

@@ -20,11 +20,19 @@ const MAX_BLOCKED: u32 = 4;
 /// A connection without a first call is closed after this time.
 const FIRST_CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Large buffers are freed after this time without a call.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A call must have arrived whole this long after its first byte. Clients send a call at once; a lost segment is
+/// repeated within seconds.
+const RECORD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A client that reads nothing for this long is gone; it will reconnect and repeat its calls.
+/// How often a connection whose client is silent is looked at, as long as it has something to free or to wait for.
+const TICK: Duration = Duration::from_secs(5);
+
+/// A client that reads nothing for this long is gone, or its machine hangs. Nothing is lost by closing the connection:
+/// Linux opens another one, for as long as the machine runs, and repeats the calls that were not answered.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A client must read replies this fast on average, in bytes per second, beyond [`WRITE_TIMEOUT`].
+const MIN_RATE: usize = 8 * 1024;
 
 /// What other threads may do with a connection while its own serves it.
 #[derive(Debug)]
@@ -34,8 +42,11 @@ pub(super) struct Connection {
     writing: Mutex<()>,
     blocked: AtomicU32,
     opened: Instant,
-    last_call: AtomicU64,
+    /// When a call last used a file or mounted a root, in milliseconds after `opened`.
+    last_use: AtomicU64,
     used: AtomicBool,
+    /// When the replies that are being sent were begun, in milliseconds after `opened`; 0 for none.
+    sending_since: AtomicU64,
 }
 
 impl Connection {
@@ -53,8 +64,9 @@ impl Connection {
             writing: Mutex::default(),
             blocked: AtomicU32::new(0),
             opened: Instant::now(),
-            last_call: AtomicU64::new(0),
+            last_use: AtomicU64::new(0),
             used: AtomicBool::new(false),
+            sending_since: AtomicU64::new(0),
         })
     }
 
@@ -63,25 +75,58 @@ impl Connection {
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
     }
 
-    /// The time without a call, in seconds.
-    pub(super) fn idle(&self) -> u64 {
-        let now = self.opened.elapsed().as_secs();
-        now.saturating_sub(self.last_call.load(Ordering::Relaxed))
+    /// The time without a call that used a file or mounted a root.
+    pub(super) fn idle(&self) -> Duration {
+        let last = self.last_use.load(Ordering::Relaxed);
+        Duration::from_millis(self.age().saturating_sub(last))
     }
 
-    /// Whether it has not made a single call yet.
+    /// Whether it has not used a file or mounted a root yet.
     pub(super) fn is_unused(&self) -> bool {
         !self.used.load(Ordering::Relaxed)
     }
 
-    fn touch(&self) {
-        let now = self.opened.elapsed().as_secs();
-        self.last_call.store(now, Ordering::Relaxed);
+    /// How long its client has been taking to read the replies that are being sent.
+    pub(super) fn stalled(&self) -> Duration {
+        match self.sending_since.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since => Duration::from_millis(self.age().saturating_sub(since)),
+        }
+    }
+
+    /// Milliseconds since it was opened.
+    fn age(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn note_use(&self) {
+        self.last_use.store(self.age(), Ordering::Relaxed);
+        self.used.store(true, Ordering::Relaxed);
+    }
+
+    fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
+        let begun = self.age();
+        let seconds = u64::try_from(bytes.len() / MIN_RATE).unwrap_or(u64::MAX);
+        let allowed = WRITE_TIMEOUT.saturating_add(Duration::from_secs(seconds));
+        self.sending_since.store(begun.max(1), Ordering::Relaxed);
+        while !bytes.is_empty() {
+            match (&self.stream).write(bytes) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(length) => bytes = bytes.get(length..).unwrap_or_default(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            if !bytes.is_empty() && self.stalled() > allowed {
+                return Err(ErrorKind::TimedOut.into());
+            }
+        }
+        self.sending_since.store(0, Ordering::Relaxed);
+        Ok(())
     }
 
     fn send(&self, bytes: &[u8]) -> io::Result<()> {
         let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = (&self.stream).write_all(bytes);
+        let sent = self.write(bytes);
         if sent.is_err() {
             // Half a reply may have been sent, so nothing can follow it. The queue is discarded, so that the client
             // gets a RST at once and repeats its calls on a new connection with fresh timers.
@@ -92,71 +137,66 @@ impl Connection {
     }
 }
 
-/// Serves a connection until it is closed.
+/// Serves a connection until it is closed. `relieve` is called when its client got a shorter reply because replies to
+/// others take up the memory.
 pub(super) fn serve(
     state: &Arc<ServerState>,
     pool: &ThreadPool,
     connection: &Arc<Connection>,
     client: SocketAddr,
+    relieve: &dyn Fn(),
 ) {
-    let mut reader = RecordReader::default();
-    let mut out = ReplyBuffer::new(&state.buffers);
-    let mut timeout = ReadTimeout::FirstCall;
-    if connection
-        .stream
-        .set_read_timeout(Some(FIRST_CALL_TIMEOUT))
-        .is_err()
-    {
-        return;
-    }
+    let mut reader = RecordReader::new(state.replies.budget(), client.ip());
+    let mut out = ReplyBuffer::new(&state.replies, client.ip());
+    let (mut called, mut record_since) = (false, None);
+    let mut timeout = None;
     loop {
-        let space = reader.space();
-        match (&connection.stream).read(space) {
+        let waits = !called || record_since.is_some();
+        let next = (waits || reader.holds_memory() || out.holds_memory()).then_some(TICK);
+        if next != timeout {
+            if connection.stream.set_read_timeout(next).is_err() {
+                break;
+            }
+            timeout = next;
+        }
+        match (&connection.stream).read(reader.space()) {
             Ok(0) => break,
             Ok(length) => reader.received(length),
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) if is_timeout(&error) && timeout != ReadTimeout::FirstCall => {
+            Err(error) if is_timeout(&error) => {
                 reader.shrink();
                 out.shrink();
-                timeout = ReadTimeout::None;
-                if connection.stream.set_read_timeout(None).is_err() {
+                let silent = !called && connection.opened.elapsed() >= FIRST_CALL_TIMEOUT;
+                if silent || is_overdue(record_since) {
                     break;
                 }
                 continue;
             }
             Err(_) => break,
         }
-        connection.touch();
+        let refused = state.replies.refused();
         match answer_all(state, pool, connection, client, &mut reader, &mut out) {
             Ok(0) => {}
-            Ok(_) => {
-                connection.used.store(true, Ordering::Relaxed);
-                let next = match reader.is_big() || out.is_big() {
-                    true => ReadTimeout::Idle,
-                    false => ReadTimeout::None,
-                };
-                if next != timeout {
-                    let duration = (next == ReadTimeout::Idle).then_some(IDLE_TIMEOUT);
-                    if connection.stream.set_read_timeout(duration).is_err() {
-                        break;
-                    }
-                    timeout = next;
-                }
-            }
+            Ok(_) => (called, record_since) = (true, None),
             Err(Closed) => break,
+        }
+        if state.replies.refused() != refused {
+            relieve();
+        }
+        if !reader.is_within_record() {
+            record_since = None;
+        } else if is_overdue(record_since) {
+            break;
+        } else {
+            record_since = record_since.or_else(|| Some(Instant::now()));
         }
     }
     connection.close();
 }
 
-/// The meaning of the read timeout that is set on the socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ReadTimeout {
-    /// The connection is closed when it expires.
-    FirstCall,
-    /// Buffers are freed when it expires.
-    Idle,
-    None,
+/// Whether the rest of a record has taken too long.
+fn is_overdue(record_since: Option<Instant>) -> bool {
+    record_since.is_some_and(|since| since.elapsed() >= RECORD_TIMEOUT)
 }
 
 /// The connection must be closed.
@@ -171,7 +211,7 @@ fn answer_all(
     reader: &mut RecordReader,
     out: &mut ReplyBuffer,
 ) -> Result<u32, Closed> {
-    let mut answered = 0;
+    let (mut answered, mut used) = (0, false);
     loop {
         let message = match reader.next() {
             Ok(Some(message)) => message,
@@ -184,9 +224,10 @@ fn answer_all(
         };
         let record = out.begin_record();
         match programs::answer(state, client, message, out, IoMode::NonBlocking) {
-            Outcome::Replied => {
+            Outcome::Replied { useful } => {
                 out.end_record(record);
                 answered += 1;
+                used |= useful;
             }
             Outcome::Ignored => out.truncate(record),
             Outcome::WouldBlock => {
@@ -195,11 +236,15 @@ fn answer_all(
                 flush(connection, out)?;
                 answer_blocking(state, pool, connection, client, message, out)?;
                 answered += 1;
+                used = true;
             }
         }
         if out.is_full() {
             flush(connection, out)?;
         }
+    }
+    if used {
+        connection.note_use();
     }
     flush(connection, out)?;
     Ok(answered)
@@ -208,9 +253,39 @@ fn answer_all(
 fn flush(connection: &Connection, out: &mut ReplyBuffer) -> Result<(), Closed> {
     if out.len() > 0 {
         connection.send(out.as_bytes()).map_err(|_| Closed)?;
-        out.clear();
     }
+    out.clear();
     Ok(())
+}
+
+/// One of the calls of a connection that wait for a disk; until it is dropped, also by a panic.
+struct Blocked {
+    connection: Arc<Connection>,
+    /// Whether the client got its reply. Otherwise it would wait for it on this connection.
+    answered: bool,
+}
+
+impl Blocked {
+    /// `None` when the connection has enough of them.
+    fn new(connection: &Arc<Connection>) -> Option<Self> {
+        let before = connection.blocked.fetch_add(1, Ordering::Relaxed);
+        let free = before < MAX_BLOCKED;
+        // Dropping one that is too many counts it out again; its call is answered elsewhere.
+        let blocked = Self {
+            connection: Arc::clone(connection),
+            answered: !free,
+        };
+        free.then_some(blocked)
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        self.connection.blocked.fetch_sub(1, Ordering::Relaxed);
+        if !self.answered {
+            self.connection.close();
+        }
+    }
 }
 
 /// Answers a call that has to wait for a disk, on a thread of the pool if one is free.
@@ -223,26 +298,20 @@ fn answer_blocking(
     out: &mut ReplyBuffer,
 ) -> Result<(), Closed> {
     count(&state.counters.slow_reads);
-    if connection.blocked.fetch_add(1, Ordering::Relaxed) < MAX_BLOCKED {
-        let (state, shared, message) =
-            (Arc::clone(state), Arc::clone(connection), message.to_vec());
-        let job = move || {
-            let mut out = ReplyBuffer::new(&state.buffers);
-            answer_on_this_thread(&state, client, &message, &mut out);
-            let _ = shared.send(out.as_bytes());
-            shared.blocked.fetch_sub(1, Ordering::Relaxed);
-        };
-        return match pool.run(Box::new(job)) {
-            Ok(()) => Ok(()),
-            Err(job) => {
-                job();
-                Ok(())
-            }
-        };
+    let Some(mut blocked) = Blocked::new(connection) else {
+        answer_on_this_thread(state, client, message, out);
+        return flush(connection, out);
+    };
+    let (state, message) = (Arc::clone(state), message.to_vec());
+    let job = move || {
+        let mut out = ReplyBuffer::new(&state.replies, client.ip());
+        answer_on_this_thread(&state, client, &message, &mut out);
+        blocked.answered = blocked.connection.send(out.as_bytes()).is_ok();
+    };
+    if let Err(job) = pool.run(Box::new(job)) {
+        job();
     }
-    connection.blocked.fetch_sub(1, Ordering::Relaxed);
-    answer_on_this_thread(state, client, message, out);
-    flush(connection, out)
+    Ok(())
 }
 
 fn answer_on_this_thread(
@@ -253,7 +322,7 @@ fn answer_on_this_thread(
 ) {
     let record = out.begin_record();
     match programs::answer(state, client, message, out, IoMode::Blocking) {
-        Outcome::Replied => out.end_record(record),
+        Outcome::Replied { .. } => out.end_record(record),
         Outcome::Ignored | Outcome::WouldBlock => out.truncate(record),
     }
 }

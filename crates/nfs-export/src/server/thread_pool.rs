@@ -1,6 +1,7 @@
 //! A few threads for calls that wait for a disk, so that other calls of the connection do not.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -93,7 +94,8 @@ impl Shared {
         loop {
             if let Some(job) = state.jobs.pop_front() {
                 drop(state);
-                job();
+                // A job that panics has been reported, and what it held is dropped: the thread goes on.
+                let _ = catch_unwind(AssertUnwindSafe(job));
                 state = self.lock();
                 continue;
             }
@@ -146,6 +148,33 @@ mod tests {
         }
         pool.stop();
         assert!(pool.run(Box::new(|| ())).is_err());
+    }
+
+    #[test]
+    fn a_job_that_panics_takes_no_thread_with_it() {
+        let pool = ThreadPool::default();
+        let (sender, receiver) = mpsc::channel::<()>();
+        for _ in 0..10 * MAX_THREADS {
+            let held = sender.clone();
+            let mut job: Option<Job> = Some(Box::new(move || {
+                let _held = held;
+                panic!("injected");
+            }));
+            while let Some(refused) = job.take() {
+                job = pool.run(refused).err();
+                thread::yield_now();
+            }
+        }
+        drop(sender);
+        // What the jobs held is gone.
+        assert!(receiver.recv().is_err());
+        let (sender, receiver) = mpsc::channel();
+        let mut job: Option<Job> = Some(Box::new(move || sender.send(7).unwrap()));
+        while let Some(refused) = job.take() {
+            job = pool.run(refused).err();
+        }
+        assert_eq!(receiver.recv(), Ok(7));
+        pool.stop();
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The roots: each image's directory, read-only, over NFSv3, with the key that lets handles outlive a restart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -125,36 +125,47 @@ fn key(state: &Path, timeline: &Timeline) -> Result<HandleKey, KeyError> {
 /// Serves from now on.
 pub(crate) fn start(prepared: Prepared, timeline: Timeline) -> Result<Server, NfsError> {
     let Prepared { exports, sockets } = prepared;
-    let newest = NewestMount::default();
+    let recent = RecentMounts::default();
     let server = Server::start(exports, sockets, move |event| {
-        if !newest.repeats(&event, Instant::now()) {
+        if !recent.repeats(&event, Instant::now()) {
             log(&timeline, event);
         }
     })?;
     Ok(server)
 }
 
-/// The mount that was logged last. One boot mounts twice within a second: the init asks first, so that it can
-/// explain a refusal, and then the kernel's client does.
+/// What was logged lately. One boot mounts twice within a second: the init asks first, so that it can explain a
+/// refusal, and then the kernel's client does.
 #[derive(Debug, Default)]
-struct NewestMount(Mutex<Option<(IpAddr, String, Instant)>>);
+struct RecentMounts(Mutex<HashMap<(IpAddr, String, bool), Instant>>);
 
-impl NewestMount {
+impl RecentMounts {
     /// How far apart the two are at most, on an emulated machine under load.
     const SPAN: Duration = Duration::from_secs(10);
 
+    /// How many are remembered. More than that are not repetitions: the timeline limits them for each client.
+    const MOST: usize = 1024;
+
+    /// Whether this client's mount of this path, or its end, was logged within the span.
     fn repeats(&self, event: &NfsEvent, now: Instant) -> bool {
-        let NfsEvent::Mounted { client, path } = event else {
-            return false;
+        let (client, path, mounted) = match event {
+            NfsEvent::Mounted { client, path } => (client, path, true),
+            NfsEvent::Unmounted { client, path } => (client, path, false),
+            _ => return false,
         };
-        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let repeats = newest.as_ref().is_some_and(|(address, logged, at)| {
-            *address == client.ip()
-                && logged == path
-                && now.saturating_duration_since(*at) < Self::SPAN
-        });
-        *newest = Some((client.ip(), path.clone(), now));
-        repeats
+        let recent = |at: &Instant| now.saturating_duration_since(*at) < Self::SPAN;
+        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (client.ip(), path.clone(), mounted);
+        if logged.get(&key).is_some_and(recent) {
+            return true;
+        }
+        if logged.len() >= Self::MOST {
+            logged.retain(|_, at| recent(at));
+        }
+        if logged.len() < Self::MOST {
+            logged.insert(key, now);
+        }
+        false
     }
 }
 
@@ -184,6 +195,7 @@ pub(crate) fn counted(counts: &Counts) -> BTreeMap<&'static str, u64> {
     BTreeMap::from([
         ("nfs_connections", counts.connections),
         ("nfs_connections_refused", counts.connections_refused),
+        ("nfs_connections_stalled", counts.connections_stalled),
         ("nfs_calls", counts.calls),
         ("nfs_bytes_read", counts.bytes_read),
         ("nfs_bad_records", counts.bad_records),
@@ -226,16 +238,15 @@ mod tests {
 
     #[test]
     fn the_mount_of_the_kernel_after_the_inits_is_not_logged_again() {
-        let newest = NewestMount::default();
         let mounted = |client: &str| NfsEvent::Mounted {
             client: client.parse().unwrap(),
             path: "/debian".to_owned(),
         };
-        let start = Instant::now();
+        let (start, recent) = (Instant::now(), RecentMounts::default());
         let later = |seconds| start + Duration::from_secs(seconds);
-        assert!(!newest.repeats(&mounted("10.0.0.7:700"), start));
-        assert!(newest.repeats(&mounted("10.0.0.7:701"), later(1)));
-        assert!(!newest.repeats(&mounted("10.0.0.8:700"), later(2)));
-        assert!(!newest.repeats(&mounted("10.0.0.7:702"), later(60)));
+        assert!(!recent.repeats(&mounted("10.0.0.7:700"), start));
+        assert!(recent.repeats(&mounted("10.0.0.7:701"), later(1)));
+        assert!(!recent.repeats(&mounted("10.0.0.8:700"), later(2)));
+        assert!(!recent.repeats(&mounted("10.0.0.7:702"), later(60)));
     }
 }

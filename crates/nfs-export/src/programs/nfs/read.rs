@@ -24,6 +24,9 @@ pub(super) const READ_SIZE: u32 = 1024 * 1024;
 /// The size of the results before the data: status, attributes (1 + 21 words), count, eof, length of the data.
 const HEADER: usize = 4 + 4 + 84 + 4 + 4 + 4;
 
+/// The most bytes after the data.
+const PADDING: usize = 3;
+
 pub(super) struct Arguments {
     handle: Handle,
     offset: u64,
@@ -80,7 +83,8 @@ fn content(
     let room = wanted.min(usize::try_from(left).unwrap_or(usize::MAX));
 
     // A short read is allowed (RFC 1813 §3.3.6).
-    let room = room.min(out.reserve(HEADER + room).saturating_sub(HEADER));
+    let around = HEADER + PADDING;
+    let room = room.min(out.reserve(around + room).saturating_sub(around));
     let start = out.len();
     let (header, data) = out
         .extend(HEADER + room)

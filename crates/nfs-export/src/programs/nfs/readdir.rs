@@ -26,11 +26,15 @@ use crate::tree::status;
 /// The longest listing in a reply, in bytes, whatever the client asks for.
 const MAX_LISTING: usize = 64 * 1024;
 
-/// The buffer for getdents64, in bytes.
-const BUFFER: usize = 16 * 1024;
+/// The buffer for getdents64, in bytes. It is not on the stack, whose pages would stay in memory for as long as the
+/// connection.
+const BUFFER: usize = 8 * 1024;
 
 /// The bytes after the last entry: the end of the list and `eof`.
 const TAIL: usize = 8;
+
+/// The status, and the entry that turns out to be too much, in bytes.
+const AROUND: usize = 512;
 
 pub(super) struct Arguments {
     handle: Handle,
@@ -161,11 +165,12 @@ fn results(
     if arguments.cookie != 0 && arguments.verifier != verifier {
         return Err(nfsstat3::NFS3ERR_BAD_COOKIE);
     }
+    let total = out.reserve(arguments.total + AROUND).saturating_sub(AROUND);
     out.pack(&nfsstat3::NFS3_OK);
     let start = out.len();
     out.pack(&directory.attributes());
     out.pack(&cookieverf3(verifier));
-    if out.len() - start + TAIL > arguments.total {
+    if out.len() - start + TAIL > total {
         return Err(nfsstat3::NFS3ERR_TOOSMALL);
     }
     let Node::Open(open) = &*directory.node else {
@@ -174,7 +179,7 @@ fn results(
     let descriptor = open_directory(open.reference()).map_err(status::from_errno)?;
     seek(&descriptor, arguments.cookie)?;
 
-    let mut buffer = [MaybeUninit::uninit(); BUFFER];
+    let mut buffer = vec![MaybeUninit::uninit(); BUFFER];
     let mut entries = RawDir::new(descriptor.as_fd(), &mut buffer);
     let (mut names, mut any) = (0, false);
     let complete = loop {
@@ -193,7 +198,7 @@ fn results(
         }
         out.pack(&true);
         write(request, directory, entry, out);
-        if out.len() - start + TAIL > arguments.total {
+        if out.len() - start + TAIL > total {
             out.truncate(before);
             if any {
                 break false;

@@ -1,5 +1,6 @@
 //! An NFS call, and the file that its handle refers to.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ pub(crate) struct Request<'a> {
     pub(crate) client: IpAddr,
     pub(crate) credentials: Credentials,
     pub(crate) io_mode: IoMode,
+    /// Set by the first use of a file or a root.
+    pub(crate) useful: Cell<bool>,
 }
 
 /// The file behind a handle of the call, and its current attributes.
@@ -69,6 +72,7 @@ impl Request<'_> {
             tree.forget(&handle);
             status::from_errno(errno)
         })?;
+        self.useful.set(true);
         Ok(ResolvedFile {
             tree,
             handle,

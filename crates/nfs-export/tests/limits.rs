@@ -1,0 +1,96 @@
+//! What clients cannot take from others. Attacks from many addresses are in `tests/interop/hostile/nfs.rs`.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use std::net::{TcpListener, UdpSocket};
+use std::time::Duration;
+
+use netroot_nfs_export::{AddressList, Event, Export, ExportOptions, Listeners, Server};
+use nfs3_types::mount::dirpath;
+use nfs3_types::xdr_codec::Opaque;
+use support::{Client, mount_client, now, options, serve};
+
+fn mnt(address: std::net::SocketAddr, path: &str) -> bool {
+    let path = dirpath(Opaque::borrowed(path.as_bytes()));
+    now(mount_client(address).mnt(path)).is_ok()
+}
+
+/// Waits until a count has a value; the test fails only by never ending.
+fn wait_until(what: impl Fn() -> bool) {
+    while !what() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_thread_that_panics_frees_its_connection() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir(root.path().join("panic")).unwrap();
+    let export = Export::open(root.path(), options()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = Server::start(
+        vec![export],
+        Listeners::new(vec![listener]),
+        |event| match event {
+            Event::Mounted { path, .. } if path.ends_with("/panic") => panic!("injected"),
+            _ => {}
+        },
+    )
+    .unwrap();
+    // More than one address, and more than all together, may have at a time.
+    for _ in 0..1100 {
+        assert!(!mnt(server.address(), "/image/panic"), "it is closed");
+    }
+    wait_until(|| server.counts().connections_open == 0);
+    assert_eq!(server.counts().connections_refused, 0);
+    assert!(mnt(server.address(), "/image"));
+}
+
+#[test]
+fn a_datagram_from_an_address_that_is_not_allowed_is_not_answered() {
+    let root = tempfile::tempdir().unwrap();
+    let start = |allowed: &str| {
+        let allowed = AddressList::networks([allowed.parse().unwrap()]);
+        let options = ExportOptions {
+            allowed,
+            ..options()
+        };
+        let mut listeners = Listeners::new(vec![TcpListener::bind("127.0.0.1:0").unwrap()]);
+        listeners.portmap_udp = vec![UdpSocket::bind("127.0.0.1:0").unwrap()];
+        let address = listeners.portmap_udp.first().unwrap().local_addr().unwrap();
+        let export = Export::open(root.path(), options).unwrap();
+        let server = Server::start(vec![export], listeners, |_| {}).unwrap();
+        (server, address)
+    };
+    let words = [7, 0, 2, 100_000, 2, 0, 0, 0, 0, 0_u32];
+    let null: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (closed, address) = start("192.0.2.0/24");
+    socket.send_to(&null, address).unwrap();
+    wait_until(|| closed.counts().denied == 1);
+    let (_open, address) = start("127.0.0.0/8");
+    socket.send_to(&null, address).unwrap();
+    // The only answer is the second server's.
+    let (length, from) = socket.recv_from(&mut [0; 100]).unwrap();
+    assert_eq!((length, from), (24, address));
+    socket.set_nonblocking(true).unwrap();
+    assert!(socket.recv_from(&mut [0; 100]).is_err());
+}
+
+#[test]
+fn mounts_of_one_directory_in_many_spellings_are_one_entry() {
+    let root = tempfile::tempdir().unwrap();
+    let running = serve(root.path());
+    let address = running.server.address();
+    for path in ["/image", "//image/", "/image/.", "//image//.//./"] {
+        assert!(mnt(address, path), "{path}");
+    }
+    let mut mount = mount_client(address);
+    assert_eq!(now(mount.dump()).unwrap().into_inner().len(), 1);
+    now(mount.umnt(dirpath(Opaque::borrowed(b"/image/./")))).unwrap();
+    assert_eq!(now(mount.dump()).unwrap().into_inner().len(), 0);
+    let mut client = Client::root(address);
+    let root = client.root.clone();
+    assert!(client.attributes(&root).is_ok());
+}
