@@ -204,6 +204,12 @@ fn version_in_name(name: &str) -> Option<&str> {
         })
 }
 
+/// For `tests/fuzz`.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz_header(start: &[u8]) {
+    let _ = header::read_header(start);
+}
+
 #[cfg(test)]
 mod tests {
     use super::header::tests::bzimage;

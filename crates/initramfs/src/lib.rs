@@ -22,6 +22,8 @@ mod decompress;
 mod firmware;
 #[cfg(test)]
 mod fixture;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod initrd;
 mod kernel;
 mod little_endian;

@@ -35,6 +35,8 @@ mod counters;
 mod event;
 mod export;
 mod exports;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod mount_table;
 mod open_file_limit;
 mod programs;

@@ -70,5 +70,15 @@ fn explain(plan: &BootPlan) -> String {
     page.text()
 }
 
+/// For `tests/fuzz`.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(command_line: &str) {
+    let plan = BootPlan::parse(command_line);
+    let _ = (
+        explain(&plan),
+        serde_json::to_string(&explanation::of(&plan)),
+    );
+}
+
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,8 @@ mod check_kernel;
 mod cli;
 mod embedded_init;
 mod explain;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod initrd_command;
 mod json;
 mod serve;

@@ -174,3 +174,7 @@ fn add_loaders(artifacts: &mut ArtifactStore, loaders: Loaders, timeline: &Timel
         timeline.server(Event::Warning(missing.into()));
     }
 }
+
+/// For `tests/fuzz`.
+#[cfg(fuzzing)]
+pub(crate) use self::{http::fuzz as fuzz_http, reports::fuzz as fuzz_report};

@@ -340,5 +340,11 @@ fn page(status: StatusCode, text: String) -> Answer {
     answer
 }
 
+/// For `tests/fuzz`.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(path: &str, range: &str, length: u64) {
+    let _ = (url_path::name(path), byte_range::parse(Some(range), length));
+}
+
 #[cfg(test)]
 mod tests;

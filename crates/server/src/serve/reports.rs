@@ -191,5 +191,19 @@ impl Reports {
     }
 }
 
+/// For `tests/fuzz`: what is logged and shown of a report.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(body: &[u8]) {
+    if let Some(summary) = read(body) {
+        let failures = summary.late_failures(0);
+        let texts = failures.into_iter().map(|event| event.to_string());
+        let _ = (
+            texts.count(),
+            summary.event().to_string(),
+            serde_json::to_string(&summary),
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests;
