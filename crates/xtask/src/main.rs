@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod circles;
 mod demo;
+mod fuzz;
 mod initrd;
 mod long_tests;
 mod privileges;
@@ -49,6 +50,18 @@ enum Task {
     },
     /// Check that the modules of each crate depend on each other in no circle.
     Circles,
+    /// Feed every parser with random input, starting from the inputs in tests/fuzz/corpus. `cargo xtask test` does so
+    /// for 10 s each.
+    Fuzz {
+        /// The target, by the name of its file in tests/fuzz/fuzz_targets [default: each of them].
+        target: Option<String>,
+        /// How long each target runs, in seconds.
+        #[arg(default_value_t = fuzz::SECONDS)]
+        seconds: u32,
+        /// Add the inputs that reach new code to those in tests/fuzz/corpus.
+        #[arg(long)]
+        keep: bool,
+    },
     /// Measure against a comparable program, in one run.
     #[command(subcommand)]
     Bench(Bench),
@@ -100,6 +113,15 @@ fn run(task: Task) -> Result<()> {
         Task::Test { .. } => test::all(),
         Task::Circles => {
             println!("no circle in {} files", circles::check()?);
+            Ok(())
+        }
+        Task::Fuzz {
+            target,
+            seconds,
+            keep,
+        } => {
+            setup::run_for_fuzzing()?;
+            fuzz::fuzz(target.as_deref(), seconds, keep)?;
             Ok(())
         }
         Task::Bench(Bench::Boot(options)) => bench::boot::run_bench(options),

@@ -3,7 +3,7 @@
 //! It announces each step with its reason, installs only what is missing, and never
 //! asks. Without root it does what it can and prints the commands for the rest.
 
-mod cargo_deny;
+mod cargo_tools;
 mod debian_root;
 mod install_step;
 mod layer;
@@ -23,16 +23,28 @@ pub(crate) fn run() -> Result<()> {
     take(missing()?)
 }
 
-/// The same, and what the tests alone need: cargo-deny, and more programs in that root.
+/// The same, and what the tests alone need: cargo-deny and cargo-fuzz, and more programs in that root.
 ///
 /// # Errors
 /// As [`run`].
 pub(crate) fn run_for_tests() -> Result<()> {
     let mut steps = missing()?;
-    if let Some(step) = cargo_deny::missing() {
+    for step in cargo_tools::missing() {
         steps.push(Box::new(step));
     }
     if let Some(step) = layer::missing() {
+        steps.push(Box::new(step));
+    }
+    take(steps)
+}
+
+/// What `cargo xtask fuzz` needs.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_for_fuzzing() -> Result<()> {
+    let mut steps: Vec<Box<dyn InstallStep>> = Vec::new();
+    for step in cargo_tools::missing_for_fuzzing() {
         steps.push(Box::new(step));
     }
     take(steps)

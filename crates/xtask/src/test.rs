@@ -16,8 +16,8 @@ use self::check::{
 };
 use crate::long_tests::LongTests;
 use crate::privileges::needs_root;
-use crate::run::run;
-use crate::{build, setup};
+use crate::run::{output, run};
+use crate::{build, fuzz, setup};
 
 /// The checks of `--quick`: they find most mistakes within three minutes, without root.
 const QUICK: [(&str, Check); 4] = [
@@ -34,7 +34,7 @@ const BEFORE: [(&str, Check); 2] = [
     ("tests that need root: build", root_tests_build),
 ];
 /// What runs alongside the long tests, which mostly wait.
-const BESIDE: [(&str, Check); 11] = [
+const BESIDE: [(&str, Check); 12] = [
     (
         "netroot, init for both processors, their sizes",
         sizes::init,
@@ -46,6 +46,7 @@ const BESIDE: [(&str, Check); 11] = [
     ("advisories", dependencies::advisories),
     ("what init is made of", dependencies::init_crates),
     ("unit tests and simulator", || unit_tests(cargo)),
+    ("fuzzing", fuzzing),
     ("initrd sizes", sizes::initrds),
     ("kernel configuration", kernel_configuration),
     ("tests that need root", root_tests),
@@ -88,6 +89,18 @@ pub(crate) fn all() -> Result<()> {
 fn unit_tests(cargo: Cargo) -> Result<Outcome> {
     run(&mut cargo(&["test", "--quiet"]))?;
     Ok(passed())
+}
+
+fn fuzzing() -> Result<Outcome> {
+    if let Err(error) = output(Command::new("cargo-fuzz").arg("--version")) {
+        return Ok(Outcome::NotDone(format!("no cargo-fuzz: {error:#}")));
+    }
+    let done = fuzz::fuzz(None, fuzz::SECONDS, false)?;
+    let inputs: u64 = done.iter().map(|fuzzed| fuzzed.inputs).sum();
+    Ok(Outcome::Passed(format!(
+        "{inputs} inputs for {} parsers",
+        done.len()
+    )))
 }
 
 fn kernel_configuration() -> Result<Outcome> {
