@@ -1,6 +1,8 @@
 //! The network of every test here: a bridge with the server's address, and the cable of
 //! one machine.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -90,6 +92,31 @@ impl Lan {
         self.net
             .run(&["mount", "-t", "overlay", "overlay", "-o", &options, &place])?;
         Ok(root)
+    }
+
+    /// `netroot.report=` as the server's script for `MACHINE` has it, for a command line of our own. Only the machine
+    /// itself is told, so another one takes its hardware address for a moment.
+    pub(crate) fn report_parameter(&self) -> Result<String> {
+        let name = self.net.logs().file_name().unwrap_or_default();
+        let stand_in = Net::new(&format!("{}-stand-in", name.to_string_lossy()))?;
+        self.net
+            .cable(&self.bridge, &stand_in, "eth0", "10.77.0.250/24")?;
+        stand_in.shell(&format!("ip link set eth0 address {MACHINE}"))?;
+        let script = stand_in.within(|| {
+            let mut stream = TcpStream::connect((SERVER, 8069))?;
+            stream.set_read_timeout(Some(TIMEOUT))?;
+            let mac = MACHINE.replace(':', "-");
+            let request = format!(
+                "GET /boot/{mac}.ipxe HTTP/1.1\r\nHost: {SERVER}\r\nConnection: close\r\n\r\n"
+            );
+            stream.write_all(request.as_bytes())?;
+            let mut script = String::new();
+            stream.read_to_string(&mut script)?;
+            Ok(script)
+        })?;
+        let mut words = script.split_whitespace();
+        let found = words.find(|word| word.starts_with("netroot.report="));
+        Ok(found.with_context(|| script.clone())?.to_owned())
     }
 
     /// A machine's configuration, without NICs.

@@ -7,17 +7,16 @@ use std::sync::mpsc;
 use anyhow::{Context, Result};
 use netroot_harness::TinyRoot;
 
-use crate::lan::{Facts, Lan, MACHINE, SERVER, STATIC, TIMEOUT, own_export};
+use crate::lan::{Facts, Lan, SERVER, STATIC, TIMEOUT, own_export};
 
 #[test]
 fn a_failure_without_an_address_is_reported_by_the_next_boot() -> Result<()> {
     let lan = Lan::new("report-later")?;
     let root = TinyRoot::make()?;
     let server = lan.serve_beside(root.path())?;
-    let mac = MACHINE.replace(':', "-");
+    let report = lan.report_parameter()?;
     let vm = lan.boot(&format!(
-        "{} {STATIC} ro facts.stay carrier_timeout=5 \
-         netroot.report=http://{SERVER}:8069/report/{mac}",
+        "{} {STATIC} ro facts.stay carrier_timeout=5 {report}",
         own_export(root.path())?
     ))?;
     vm.cable(0, false)?;

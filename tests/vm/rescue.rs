@@ -6,12 +6,6 @@ use netroot_harness::{NetrootServe, Nic, TinyRoot};
 use crate::lan::{Facts, Lan, MACHINE, SERVER, STATIC, TIMEOUT, own_export};
 use crate::links;
 
-/// The report parameter of the server's script, for a machine with a command line of our own.
-fn report_here() -> String {
-    let mac = MACHINE.replace(':', "-");
-    format!("netroot.report=http://{SERVER}:8069/report/{mac}")
-}
-
 /// The machine's reports, at the server.
 fn reported(server: &NetrootServe) -> Vec<String> {
     let events = server.events().into_iter().map(|(_, event)| event);
@@ -31,7 +25,7 @@ fn a_wrong_root_is_corrected_at_the_prompt_and_both_boots_are_reported() -> Resu
         format!("nfsroot={SERVER}:/absent,vers=3,proto=tcp,port=2049,mountport=2049,nolock");
     let mut vm = lan.boot(&format!(
         "root=/dev/nfs {wrong} {STATIC} ro {}",
-        report_here()
+        lan.report_parameter()?
     ))?;
     vm.wait_for(
         "; Enter opens a prompt",

@@ -4,7 +4,7 @@
 //! interface → Listener                       listen: interface, role, leases, sockets
 //! datagram → Request → Decision → bytes      dhcp: service, rogue_dhcp, frame; ipv6_router
 //! name → Artifact → transfer                 artifacts, initrd; tftp, http, url_path, status
-//! how a boot went → report                   reports
+//! how a boot went → report                   reports, report_tokens
 //! directory → export                         nfs
 //! everything that happens → Event            events, machines, counters; service_manager
 //! ```
@@ -25,6 +25,7 @@ mod machines;
 mod nfs;
 mod open_image;
 mod privileges;
+mod report_tokens;
 mod reports;
 mod running;
 mod service_manager;
@@ -45,6 +46,7 @@ use self::listen::sockets::Sockets;
 use self::listen::{Listener, interface, role};
 use self::machines::Machines;
 use self::open_image::OpenImage;
+use self::report_tokens::ReportTokens;
 use self::running::Parts;
 use self::service_manager::ServiceManager;
 use self::status::Status;
@@ -92,7 +94,9 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
             sockets,
         });
     }
-    let export = nfs::prepare(settings, &catalog, &listeners, &timeline)?;
+    let key = nfs::key(&settings.state, &timeline)?;
+    let tokens = Arc::new(ReportTokens::new(key.derive(b"netroot.report")));
+    let export = nfs::prepare(settings, &catalog, &listeners, key, &timeline)?;
 
     // Child processes build the initrds; meanwhile other DHCP servers are looked for.
     let mut builds = Vec::new();
@@ -107,6 +111,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         Arc::clone(&catalog),
         settings.http_port,
         folder.transpose()?,
+        Arc::clone(&tokens),
     );
     for ((open, build), image) in images.into_iter().zip(builds).zip(catalog.images()) {
         let initrd = build.finish(|event| timeline.server(event))?;
@@ -125,6 +130,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         artifacts,
         http_port: settings.http_port,
         status,
+        tokens,
         service_manager,
     };
     running::until_stopped(parts, &timeline, &counters)

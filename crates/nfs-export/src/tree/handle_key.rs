@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use siphasher::sip128::SipHasher24;
+
 /// The secret key of all file handles of a server.
 ///
 /// Handles survive a restart only if the key does. A client that knew it could forge a handle of any file of the
@@ -121,6 +123,11 @@ impl HandleKey {
         }
     }
 
+    /// A key for another purpose, which does not reveal this one.
+    pub fn derive(&self, purpose: &[u8]) -> [u8; Self::LENGTH] {
+        SipHasher24::new_with_key(&self.0).hash(purpose).as_bytes()
+    }
+
     pub(crate) fn bytes(&self) -> &[u8; Self::LENGTH] {
         &self.0
     }
@@ -160,6 +167,14 @@ mod tests {
         let error = HandleKey::load_or_create(&path).unwrap_err();
         assert!(error.to_string().contains("has 5 bytes instead of 16"));
         assert_eq!(fs::read(&path).unwrap(), b"short");
+    }
+
+    #[test]
+    fn keys_for_two_purposes_differ() {
+        let key = HandleKey::from_bytes([7; 16]);
+        assert_eq!(key.derive(b"one"), key.derive(b"one"));
+        assert_ne!(key.derive(b"one"), key.derive(b"two"));
+        assert_ne!(key.derive(b"one"), [7; 16]);
     }
 
     #[test]

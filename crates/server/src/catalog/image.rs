@@ -97,10 +97,10 @@ impl Image {
     }
 
     /// The kernel's command line, for a machine that reaches the HTTP server at `server`; `report` is the path of
-    /// its boot reports.
+    /// its boot reports, if it may send any.
     ///
     /// `${netX/mac:hexhyp}` is iPXE's: the NIC that it booted from, so that the init uses the same one.
-    pub(crate) fn command_line(&self, server: SocketAddr, report: &str) -> String {
+    pub(crate) fn command_line(&self, server: SocketAddr, report: Option<&str>) -> String {
         let nfsroot = self.nfsroot(server.ip());
         let mut line = format!("initrd={INITRD} root=/dev/nfs nfsroot={nfsroot}");
         line += " ip=dhcp BOOTIF=01-${netX/mac:hexhyp} ro";
@@ -108,10 +108,9 @@ impl Image {
             line += " rd.overlay";
         }
         // Only netroot's init reads it: it reports there how the boot went.
-        let _ = write!(
-            line,
-            " netroot.report=http://{server}{report}${{netX/mac:hexhyp}}"
-        );
+        if let Some(report) = report {
+            let _ = write!(line, " netroot.report=http://{server}{report}");
+        }
         if let Some(append) = &self.append {
             line += " ";
             line += append;
@@ -157,21 +156,21 @@ mod tests {
     #[test]
     fn the_command_line_is_the_one_that_the_init_and_other_initrds_read() {
         assert_eq!(
-            image("bookworm").command_line(SERVER, "/report/"),
+            image("bookworm").command_line(SERVER, Some("/report/52-54-00-12-34-56/0123")),
             "initrd=initrd.img root=/dev/nfs \
              nfsroot=10.0.0.1:/bookworm,vers=3,proto=tcp,port=2049,mountport=2049,nolock \
              ip=dhcp BOOTIF=01-${netX/mac:hexhyp} ro rd.overlay \
-             netroot.report=http://10.0.0.1:8069/report/${netX/mac:hexhyp}"
+             netroot.report=http://10.0.0.1:8069/report/52-54-00-12-34-56/0123"
         );
     }
 
     #[test]
     fn an_ipv6_address_is_in_brackets_in_urls_and_in_nfsroot() {
         let server = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into();
-        let line = image("bookworm").command_line(SocketAddr::new(server, 8069), "/report/");
+        let line = image("bookworm").command_line(SocketAddr::new(server, 8069), Some("/report/x"));
         for part in [
             " nfsroot=[2001:db8::1]:/bookworm,vers=3,",
-            " netroot.report=http://[2001:db8::1]:8069/report/",
+            " netroot.report=http://[2001:db8::1]:8069/report/x",
         ] {
             assert!(line.contains(part), "{line}");
         }
@@ -186,10 +185,9 @@ mod tests {
             ..image("bookworm")
         };
         assert_eq!(
-            elsewhere.command_line(SERVER, "/report/"),
+            elsewhere.command_line(SERVER, None),
             "initrd=initrd.img root=/dev/nfs nfsroot=192.0.2.9:/srv/debian,vers=3 \
-             ip=dhcp BOOTIF=01-${netX/mac:hexhyp} ro \
-             netroot.report=http://10.0.0.1:8069/report/${netX/mac:hexhyp} console=ttyS0 quiet"
+             ip=dhcp BOOTIF=01-${netX/mac:hexhyp} ro console=ttyS0 quiet"
         );
     }
 

@@ -53,11 +53,11 @@ counters! {
     http_answered,
     /// HTTP requests for names that are not served.
     http_unknown_names,
-    /// HTTP requests that were refused: method, name, range.
+    /// HTTP requests that were refused: method, name, range, too much held for the client.
     http_refused,
     /// HTTP connections that ended with a protocol error or a timeout.
     http_broken_connections,
-    /// HTTP connections closed at once because too many were open.
+    /// HTTP connections closed because too many were open.
     http_over_limit,
     /// Timeline lines left out because their clients caused too many.
     lines_left_out,

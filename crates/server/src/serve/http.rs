@@ -1,18 +1,22 @@
 //! HTTP: the same names as TFTP, for iPXE and for firmware that boots from HTTP.
 //!
-//! GET and HEAD, one byte range, a Content-Length in every answer (EDK2 needs it). The number of connections is
-//! limited, in total and per client; one that transfers nothing for a minute is closed. The only request body that is
-//! read is a boot report's.
+//! GET and HEAD, one byte range, a Content-Length in every answer (EDK2 needs it). The only request body that is read is
+//! a boot report's.
+//!
+//! A client that reads slowly or not at all costs little: the number of connections is limited, in total and per client,
+//! and each holds at most two chunks of a file, and hyper's buffers; whole pages and bodies are charged to a budget; what
+//! transfers next to nothing for a minute is closed.
 
+mod activity;
 mod byte_range;
 mod connection_limits;
+mod pages;
 mod transfer;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http_body_util::Either;
@@ -23,25 +27,30 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use netroot_net::Mac;
 
+use self::activity::{Activity, Recorded};
 use self::byte_range::Part;
-use self::connection_limits::ConnectionLimits;
+use self::connection_limits::{Admission, ConnectionLimits, ConnectionSlot};
+pub(crate) use self::pages::Pages;
 use self::transfer::{Transfer, TransferLog};
 use crate::catalog::{ArrivedAt, KnownMachine};
-use crate::serve::artifacts::script;
 use crate::serve::artifacts::{Artifact, ArtifactStore};
 use crate::serve::counters::Counters;
 use crate::serve::events::{Ignored, Machine, Timeline};
 use crate::serve::nfs;
-use crate::serve::reports::Reports;
+use crate::serve::report_tokens;
+use crate::serve::reports::{self, Reports};
 use crate::serve::status::Status;
 use crate::serve::url_path;
 
 /// How long a request's header may take.
 const HEADER_TIME: Duration = Duration::from_secs(10);
-/// How long a connection may transfer nothing. Firmware erases flash or decompresses while a transfer waits.
-const IDLE_TIME: Duration = Duration::from_secs(60);
-/// The longest request header, in bytes: the smallest limit that hyper allows. Firmware sends a few hundred.
+/// The longest request header, in bytes: the smallest limit that hyper allows. Firmware sends a few hundred. As many
+/// are read ahead of requests that follow one another without waiting.
 const HEADER_BYTES: usize = 8192;
+/// How often a client without a connection looks for room, where nobody makes any.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// The Retry-After of an answer that there is no room for, in seconds. iPXE obeys it.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("10");
 
 /// What every connection shares.
 #[derive(Debug)]
@@ -58,6 +67,8 @@ pub(crate) struct Site {
     pub(crate) nfs: Option<Arc<netroot_nfs_export::Server>>,
     /// The machines' boot reports.
     pub(crate) reports: Reports,
+    /// `/` and `/status` as they were last made, and what is held of them.
+    pub(crate) pages: Pages,
     /// The limits on connections, for all listeners together.
     pub(crate) limits: Arc<ConnectionLimits>,
 }
@@ -120,40 +131,57 @@ pub(crate) async fn run(
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let Some(slot) = ConnectionLimits::take(&site.limits, peer.ip()) else {
-            Counters::count(&site.counters.http_over_limit);
-            continue;
-        };
         let Ok(local) = stream.local_addr() else {
             continue;
         };
-        let (site, interface) = (Arc::clone(&site), Arc::clone(&interface));
-        tokio::spawn(async move {
-            let _slot = slot;
-            let ends = Ends {
-                peer: peer.ip().to_canonical(),
-                local: local.ip().to_canonical(),
-                interface,
-            };
-            serve(stream, &ends, &site).await;
-        });
+        let ends = Ends {
+            peer: peer.ip().to_canonical(),
+            local: local.ip().to_canonical(),
+            interface: Arc::clone(&interface),
+        };
+        let activity = Arc::new(Activity::new(Instant::now()));
+        let Some(slot) = admit(&site, ends.peer, &activity).await else {
+            continue;
+        };
+        let stream = Recorded::new(stream, activity);
+        let site = Arc::clone(&site);
+        tokio::spawn(async move { serve(stream, slot, &ends, &site).await });
+    }
+}
+
+/// A slot for a connection of `peer`. Where all are taken, a client without any waits here, and those behind it in the
+/// listener's queue: an error would end a boot, and their TCP asks again.
+async fn admit(site: &Site, peer: IpAddr, activity: &Arc<Activity>) -> Option<ConnectionSlot> {
+    loop {
+        match ConnectionLimits::take(&site.limits, peer, activity, Instant::now()) {
+            Admission::Admitted { slot, instead } => {
+                if instead {
+                    Counters::count(&site.counters.http_over_limit);
+                }
+                return Some(slot);
+            }
+            Admission::Refused => {
+                Counters::count(&site.counters.http_over_limit);
+                return None;
+            }
+            Admission::Full => {
+                let _ = tokio::time::timeout(LOOK_AGAIN, site.limits.room()).await;
+            }
+        }
     }
 }
 
 /// One connection, from its first byte to its last.
-async fn serve(stream: tokio::net::TcpStream, ends: &Ends, site: &Arc<Site>) {
-    let moved = Arc::new(AtomicU64::new(0));
+async fn serve(stream: Recorded, slot: ConnectionSlot, ends: &Ends, site: &Arc<Site>) {
+    let activity = stream.activity();
     let service = service_fn(|request: Request<Incoming>| {
-        moved.fetch_add(1, Ordering::Relaxed);
-        let (site, moved) = (Arc::clone(site), Arc::clone(&moved));
+        activity.requested();
+        let site = Arc::clone(site);
         async move {
             let response = if is_report(&request) {
-                let image = |mac| site.image_of(mac, ends);
-                let taken = site.reports.take(request, ends.peer, image, &site.timeline);
-                let (status, text) = taken.await;
-                page(status, text)
+                take_report(request, ends, &site).await
             } else {
-                answer(&request, ends, &site, &moved)
+                answer(&request, ends, &site)
             };
             Ok::<_, std::convert::Infallible>(response)
         }
@@ -164,39 +192,34 @@ async fn serve(stream: tokio::net::TcpStream, ends: &Ends, site: &Arc<Site>) {
         .max_buf_size(HEADER_BYTES)
         .max_headers(64)
         .serve_connection(TokioIo::new(stream), service);
-    let stalled = async {
-        let mut seen = None;
-        loop {
-            let now = moved.load(Ordering::Relaxed);
-            if seen == Some(now) {
-                return;
-            }
-            seen = Some(now);
-            tokio::time::sleep(IDLE_TIME).await;
-        }
-    };
     tokio::select! {
         ended = connection => {
             if ended.is_err() {
                 Counters::count(&site.counters.http_broken_connections);
             }
         }
-        () = stalled => Counters::count(&site.counters.http_broken_connections),
+        () = activity.too_slow() => Counters::count(&site.counters.http_broken_connections),
+        () = slot.closing() => {}
     }
 }
 
 fn is_report<B>(request: &Request<B>) -> bool {
-    request.method() == Method::POST && request.uri().path().starts_with(script::REPORT)
+    request.method() == Method::POST && request.uri().path().starts_with(report_tokens::PATH)
+}
+
+async fn take_report(request: Request<Incoming>, ends: &Ends, site: &Site) -> Answer {
+    let Some(_charge) = site.pages.charge(ends.peer, reports::BODY) else {
+        return busy(site);
+    };
+    let image = |mac| site.image_of(mac, ends);
+    let taken = site.reports.take(request, ends.peer, image, &site.timeline);
+    let (status, text) = taken.await;
+    page(status, text)
 }
 
 type Answer = Response<Either<Transfer, http_body_util::Full<Bytes>>>;
 
-fn answer(
-    request: &Request<Incoming>,
-    ends: &Ends,
-    site: &Arc<Site>,
-    moved: &Arc<AtomicU64>,
-) -> Answer {
+fn answer(request: &Request<Incoming>, ends: &Ends, site: &Site) -> Answer {
     let head = match *request.method() {
         Method::GET => false,
         Method::HEAD => true,
@@ -215,17 +238,20 @@ fn answer(
     let peer = ends.peer;
     match request.uri().path() {
         "/" => {
-            return page(
-                StatusCode::OK,
+            let text = site.pages.text(peer, || {
                 site.status
-                    .text(&site.artifacts, site.counted(), &site.reports),
-            );
+                    .text(&site.artifacts, site.counted(), &site.reports)
+            });
+            return text.map_or_else(|| busy(site), |text| page(StatusCode::OK, text));
         }
         "/status" => {
-            let mut json = page(
-                StatusCode::OK,
-                site.status.json(site.counted(), &site.reports),
-            );
+            let json = site
+                .pages
+                .json(peer, || site.status.json(site.counted(), &site.reports));
+            let Some(json) = json else {
+                return busy(site);
+            };
+            let mut json = page(StatusCode::OK, json);
             json.headers_mut().insert(
                 header::CONTENT_TYPE,
                 HeaderValue::from_static("application/json"),
@@ -258,7 +284,7 @@ fn answer(
         .headers()
         .get(header::RANGE)
         .and_then(|value| value.to_str().ok());
-    deliver(artifact, name, wanted, head, peer, site, moved)
+    deliver(artifact, name, wanted, head, peer, site)
 }
 
 /// The answer with the file, or with the part of it that was asked for.
@@ -268,8 +294,7 @@ fn deliver(
     wanted: Option<&str>,
     head: bool,
     peer: IpAddr,
-    site: &Arc<Site>,
-    moved: &Arc<AtomicU64>,
+    site: &Site,
 ) -> Answer {
     let length = artifact.content.length();
     let (status, start, end) = match byte_range::parse(wanted, length) {
@@ -298,7 +323,6 @@ fn deliver(
             position: start,
             end,
             content: artifact.content,
-            moved: Arc::clone(moved),
             log: Some(TransferLog {
                 machine: Machine::Address(peer),
                 script_of: artifact.machine,
@@ -332,11 +356,27 @@ fn insert(answer: &mut Answer, name: header::HeaderName, value: &str) {
     }
 }
 
-fn page(status: StatusCode, text: String) -> Answer {
-    let mut answer = Response::new(Either::Right(http_body_util::Full::new(Bytes::from(text))));
+/// The client holds as much as it may of what it was answered before.
+fn busy(site: &Site) -> Answer {
+    Counters::count(&site.counters.http_refused);
+    let text = "too much is being sent to this client already, or to all; try again\n";
+    let mut answer = page(StatusCode::SERVICE_UNAVAILABLE, text);
+    let headers = answer.headers_mut();
+    headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+    answer
+}
+
+fn page(status: StatusCode, text: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Either::Right(http_body_util::Full::new(text.into())));
     *answer.status_mut() = status;
+    let headers = answer.headers_mut();
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    answer.headers_mut().insert(header::CONTENT_TYPE, plain);
+    headers.insert(header::CONTENT_TYPE, plain);
+    // Names and failures are what machines say they are: no browser may take them for a page.
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     answer
 }
 

@@ -42,11 +42,12 @@ pub(crate) struct Prepared {
     sockets: NfsListeners,
 }
 
-/// Opens the directories that netroot exports itself, and binds the sockets. `None` if every root is elsewhere.
+/// Opens the directories that netroot exports itself, and binds the sockets; `key` signs the handles. `None` if every root is elsewhere.
 pub(crate) fn prepare(
     settings: &Settings,
     catalog: &Catalog,
     listeners: &[Listener],
+    key: HandleKey,
     timeline: &Timeline,
 ) -> Result<Option<Prepared>, NfsError> {
     let directories = exported(catalog);
@@ -77,7 +78,6 @@ pub(crate) fn prepare(
         }
         given => AddressList::networks(given.iter().copied()),
     };
-    let key = key(&settings.state, timeline)?;
     let mut exports = Vec::new();
     for (directory, names) in directories {
         let options = ExportOptions {
@@ -108,7 +108,7 @@ fn exported(catalog: &Catalog) -> BTreeMap<PathBuf, Vec<String>> {
 
 /// The key, created at the first start. If it cannot be stored, one for this run; if it cannot be read, an error, since
 /// running machines would lose their root without an explanation.
-fn key(state: &Path, timeline: &Timeline) -> Result<HandleKey, KeyError> {
+pub(crate) fn key(state: &Path, timeline: &Timeline) -> Result<HandleKey, NfsError> {
     let path: PathBuf = state.join("export.key");
     match HandleKey::load_or_create(&path) {
         Err(KeyError::Write { path, source }) => {
@@ -116,9 +116,9 @@ fn key(state: &Path, timeline: &Timeline) -> Result<HandleKey, KeyError> {
                 file: path,
                 error: source.to_string(),
             }));
-            HandleKey::random()
+            Ok(HandleKey::random()?)
         }
-        other => other,
+        other => Ok(other?),
     }
 }
 

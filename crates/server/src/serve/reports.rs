@@ -1,15 +1,16 @@
 //! Boot reports: how a boot went, as the machine itself reports it.
 //!
-//! The command line names `POST /report/<mac>`. The init sends its report there after each failure and before the
+//! The command line names `POST /report/<mac>/<token>`. The init sends its report there after each failure and before the
 //! switch to the root, with earlier failures that it could not send, so that a machine without a screen is not silent.
-//! A report is accepted only from its machine's own address, is limited in size and in number, and unknown members are
-//! ignored.
+//! A report is accepted only with a token that the machine's script had, never from another machine's address, and is
+//! told under the sender's IP address where nothing shows whose that is. It is limited in size and in number, unknown
+//! members are ignored, and what is kept of it is bounded.
 
 mod boot_summary;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Limited};
@@ -19,24 +20,27 @@ use netroot_net::Mac;
 use serde::Serialize;
 
 use self::boot_summary::{BootSummary, read};
-use crate::serve::artifacts::script;
 use crate::serve::events::{Ignored, Machine, ReportRefusal, Timeline};
+use crate::serve::report_tokens::{ReportTokens, TokenError};
 
 /// The longest report in bytes; the init's have 2 to 30 kB.
-const BODY: usize = 64 << 10;
+pub(super) const BODY: usize = 64 << 10;
 /// How long a report may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
 /// How many reports of one machine are accepted within how long. The init pauses for two seconds and longer between
 /// attempts, but a success may follow a failure at once when somebody types at its prompt.
 const MOST: u32 = 4;
 const WINDOW: Duration = Duration::from_secs(2);
-/// How many machines' last reports are kept.
+/// How many machines' last reports are kept, and how many bytes of them in all. The init's have about 1 kB; `/status`
+/// has at most twice as many bytes, where every character has to be escaped.
 const KEPT: usize = 256;
+const KEPT_BYTES: usize = 256 << 10;
 
 /// The last report of each machine.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Reports {
-    kept: Mutex<HashMap<Mac, Kept>>,
+    tokens: Arc<ReportTokens>,
+    kept: Mutex<HashMap<Machine, Kept>>,
 }
 
 #[derive(Debug)]
@@ -47,6 +51,13 @@ struct Kept {
     summary: BootSummary,
     /// The window that the last report fell into: when it began, and how many reports it has.
     window: (Instant, u32),
+}
+
+impl Kept {
+    /// Its length in `/status`, in bytes, if nothing is escaped.
+    fn length(&self) -> usize {
+        self.summary.length() + self.image.len()
+    }
 }
 
 /// A report with its age, as `/status` shows it.
@@ -62,7 +73,7 @@ pub(crate) struct Last {
 fn status(refusal: ReportRefusal) -> StatusCode {
     match refusal {
         ReportRefusal::NoMachine => StatusCode::NOT_FOUND,
-        ReportRefusal::NotItsOwn => StatusCode::FORBIDDEN,
+        ReportRefusal::NotItsToken | ReportRefusal::NotItsOwn => StatusCode::FORBIDDEN,
         ReportRefusal::TooOften => StatusCode::TOO_MANY_REQUESTS,
         ReportRefusal::Body { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         ReportRefusal::Meaningless => StatusCode::BAD_REQUEST,
@@ -70,6 +81,14 @@ fn status(refusal: ReportRefusal) -> StatusCode {
 }
 
 impl Reports {
+    /// No report yet; they are accepted with `tokens`.
+    pub(crate) fn new(tokens: Arc<ReportTokens>) -> Self {
+        Self {
+            tokens,
+            kept: Mutex::default(),
+        }
+    }
+
     /// Accepts the report that `peer` sends, and logs it. Returns the status and the text of the answer.
     pub(crate) async fn take<B>(
         &self,
@@ -102,14 +121,18 @@ impl Reports {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let path = request.uri().path().strip_prefix(script::REPORT);
-        let mac = path
-            .and_then(|mac| mac.parse().ok())
-            .ok_or(ReportRefusal::NoMachine)?;
-        if timeline.machines().at(peer) != Some(mac) {
-            return Err(ReportRefusal::NotItsOwn);
-        }
-        if self.reports_too_often(mac) {
+        let mac = match self.tokens.check(request.uri().path()) {
+            Ok(mac) => mac,
+            Err(TokenError::NoMachine) => return Err(ReportRefusal::NoMachine),
+            Err(TokenError::NotItsToken) => return Err(ReportRefusal::NotItsToken),
+        };
+        let machine = match timeline.machines().at(peer) {
+            Some(known) if known == mac => Machine::Mac(mac),
+            Some(_) => return Err(ReportRefusal::NotItsOwn),
+            // Behind a router. The token shows that the script was handed to it, but not whose machine it is.
+            None => Machine::Address(peer),
+        };
+        if self.reports_too_often(machine) {
             return Err(ReportRefusal::TooOften);
         }
         let body = Limited::new(request.into_body(), BODY).collect();
@@ -118,48 +141,50 @@ impl Reports {
             return Err(ReportRefusal::Body { most: BODY });
         };
         let summary = read(&body.to_bytes()).ok_or(ReportRefusal::Meaningless)?;
-        for failure in summary.late_failures(self.logged_failures(mac, &summary)) {
-            timeline.machine(Machine::Mac(mac), failure);
+        for failure in summary.late_failures(self.logged_failures(machine, &summary)) {
+            timeline.machine(machine, failure);
         }
-        timeline.machine(Machine::Mac(mac), summary.event());
-        self.keep(mac, image_of(mac), summary);
+        timeline.machine(machine, summary.event());
+        self.keep(machine, image_of(mac), summary);
         Ok(())
     }
 
     /// How many failures of the same boot were logged before.
-    fn logged_failures(&self, mac: Mac, summary: &BootSummary) -> u64 {
+    fn logged_failures(&self, machine: Machine, summary: &BootSummary) -> u64 {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = kept.get(&mac).map(|last| &last.summary);
+        let last = kept.get(&machine).map(|last| &last.summary);
         last.filter(|last| last.boot_id == summary.boot_id && !last.boot_id.is_empty())
             .map_or(0, |last| last.failed_attempts)
     }
 
-    fn reports_too_often(&self, mac: Mac) -> bool {
+    fn reports_too_often(&self, machine: Machine) -> bool {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(&mac)
+        kept.get(&machine)
             .is_some_and(|Kept { window, .. }| window.0.elapsed() < WINDOW && window.1 >= MOST)
     }
 
-    fn keep(&self, mac: Mac, image: String, summary: BootSummary) {
+    fn keep(&self, machine: Machine, image: String, summary: BootSummary) {
         let received = Instant::now();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT && !kept.contains_key(&mac) {
-            let oldest = kept.iter().min_by_key(|(_, last)| last.received);
-            if let Some(oldest) = oldest.map(|(mac, _)| *mac) {
-                kept.remove(&oldest);
-            }
-        }
-        let window = match kept.get(&mac) {
+        let window = match kept.remove(&machine) {
             Some(Kept { window, .. }) if window.0.elapsed() < WINDOW => (window.0, window.1 + 1),
             _ => (received, 1),
         };
         let report = Kept {
             received,
             image,
-            summary,
+            summary: summary.shortened(),
             window,
         };
-        kept.insert(mac, report);
+        let mut length = report.length() + kept.values().map(Kept::length).sum::<usize>();
+        while kept.len() >= KEPT || length > KEPT_BYTES {
+            let oldest = kept.iter().min_by_key(|(_, last)| last.received);
+            let Some(oldest) = oldest.map(|(machine, _)| *machine) else {
+                break;
+            };
+            length -= kept.remove(&oldest).map_or(0, |last| last.length());
+        }
+        kept.insert(machine, report);
     }
 
     /// The last report of each machine.
@@ -171,7 +196,7 @@ impl Reports {
             summary: last.summary.clone(),
         };
         kept.iter()
-            .map(|(mac, kept)| (mac.to_string(), last(kept)))
+            .map(|(machine, kept)| (machine.to_string(), last(kept)))
             .collect()
     }
 

@@ -15,6 +15,7 @@ use crate::serve::events::{Event, Timeline};
 use crate::serve::ipv6_router;
 use crate::serve::listen::Listener;
 use crate::serve::nfs::{self, Prepared};
+use crate::serve::report_tokens::ReportTokens;
 use crate::serve::reports::Reports;
 use crate::serve::service_manager::ServiceManager;
 use crate::serve::status::Status;
@@ -33,6 +34,8 @@ pub(crate) struct Parts {
     pub(crate) http_port: u16,
     /// What the server shows of itself.
     pub(crate) status: Status,
+    /// What machines report with.
+    pub(crate) tokens: Arc<ReportTokens>,
     /// Who waits for the server to be ready.
     pub(crate) service_manager: ServiceManager,
 }
@@ -49,6 +52,7 @@ pub(crate) fn until_stopped(
         artifacts,
         http_port,
         status,
+        tokens,
         service_manager,
     } = parts;
     let writer = timeline.start_writer().map_err(ServeError::Runtime)?;
@@ -62,7 +66,8 @@ pub(crate) fn until_stopped(
         timeline: timeline.clone(),
         counters: Arc::clone(counters),
         nfs: nfs.clone(),
-        reports: Reports::default(),
+        reports: Reports::new(tokens),
+        pages: http::Pages::default(),
         limits: Arc::default(),
     });
 

@@ -14,14 +14,18 @@ use crate::catalog::{INITRD, Image};
 pub(crate) const AUTOEXEC: &str = "autoexec.ipxe";
 /// The script for a machine that does not identify itself.
 pub(crate) const GENERIC: &str = "boot.ipxe";
-/// Where the init posts its boot reports; the machine's hardware address follows.
-pub(crate) const REPORT: &str = "/report/";
 
-/// The script that boots a machine; `server` is the HTTP server's address as the machine reaches it.
-pub(crate) fn boot(image: &Image, server: SocketAddr, mac: Option<Mac>) -> String {
+/// The script that boots a machine; `server` is the HTTP server's address as the machine reaches it, `report` the path
+/// of its boot reports.
+pub(crate) fn boot(
+    image: &Image,
+    server: SocketAddr,
+    mac: Option<Mac>,
+    report: Option<&str>,
+) -> String {
     let Image { name, kernel, .. } = image;
     let linux = &kernel.version;
-    let line = image.command_line(server, REPORT);
+    let line = image.command_line(server, report);
     let (kernel, initrd) = (image.kernel_name(), image.initrd_name());
     let whom = mac.map_or_else(|| "any machine".to_owned(), |mac| mac.to_string());
     let mut script = format!("#!ipxe\n# netroot: {whom} boots {name} with Linux {linux}\n");
@@ -94,7 +98,7 @@ mod tests {
     #[test]
     fn every_url_in_a_script_is_absolute_and_every_jump_has_its_label() {
         for script in [
-            boot(&image("bookworm"), SERVER, Some(MAC)),
+            boot(&image("bookworm"), SERVER, Some(MAC), None),
             autoexec(SERVER),
         ] {
             assert!(script.starts_with("#!ipxe\n"), "{script}");
@@ -117,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_machine_is_named_in_its_script() {
-        let script = boot(&image("bookworm"), SERVER, Some(MAC));
+        let script = boot(&image("bookworm"), SERVER, Some(MAC), None);
         assert!(
             script.contains("# netroot: 52:54:00:12:34:56 boots bookworm"),
             "{script}"

@@ -14,6 +14,7 @@ use super::content::Content;
 use super::folder::Folder;
 use super::script;
 use crate::catalog::{ArrivedAt, Catalog, Image, KnownMachine};
+use crate::serve::report_tokens::ReportTokens;
 
 /// The short name of the only image's kernel.
 const KERNEL: &str = "vmlinuz";
@@ -55,16 +56,23 @@ pub(crate) struct ArtifactStore {
     catalog: Arc<Catalog>,
     http_port: u16,
     folder: Option<Folder>,
+    tokens: Arc<ReportTokens>,
 }
 
 impl ArtifactStore {
     /// A store that holds nothing but scripts.
-    pub(crate) fn new(catalog: Arc<Catalog>, http_port: u16, folder: Option<Folder>) -> Self {
+    pub(crate) fn new(
+        catalog: Arc<Catalog>,
+        http_port: u16,
+        folder: Option<Folder>,
+        tokens: Arc<ReportTokens>,
+    ) -> Self {
         Self {
             fixed: BTreeMap::new(),
             catalog,
             http_port,
             folder,
+            tokens,
         }
     }
 
@@ -101,7 +109,7 @@ impl ArtifactStore {
     }
 
     /// What `name` (normalized by `netroot_proto::tftp::name`) is for a machine that reached the server there.
-    /// `identify` is asked only where the name does not say which machine it is for.
+    /// `identify` says who asks; it is called only for scripts.
     pub(crate) fn find(
         &self,
         name: &str,
@@ -116,7 +124,10 @@ impl ArtifactStore {
                 let server = SocketAddr::new(arrived.server, self.http_port);
                 return Some(text(script::autoexec(server), None));
             }
-            script::GENERIC => return Some(self.boot_script(&identify(), arrived)),
+            script::GENERIC => {
+                let asks = identify();
+                return Some(self.boot_script(&asks, &asks, arrived));
+            }
             _ => {}
         }
         let mac = name
@@ -125,7 +136,7 @@ impl ArtifactStore {
             .and_then(|mac| mac.parse().ok());
         if let Some(mac) = mac {
             let machine = KnownMachine { mac: Some(mac) };
-            return Some(self.boot_script(&machine, arrived));
+            return Some(self.boot_script(&machine, &identify(), arrived));
         }
         // Firmware asks for what is beside its loader under the loader's own folder.
         let file = self.folder.as_ref()?.open(name).ok()?;
@@ -140,10 +151,18 @@ impl ArtifactStore {
 }
 
 impl ArtifactStore {
-    fn boot_script(&self, machine: &KnownMachine, arrived: &ArrivedAt<'_>) -> Artifact {
+    /// The script of `machine`, for `asks`.
+    fn boot_script(
+        &self,
+        machine: &KnownMachine,
+        asks: &KnownMachine,
+        arrived: &ArrivedAt<'_>,
+    ) -> Artifact {
         let server = SocketAddr::new(arrived.server, self.http_port);
         let image = self.catalog.assign(machine, arrived);
-        text(script::boot(image, server, machine.mac), machine.mac)
+        let report = machine.mac.and_then(|mac| self.tokens.issue(mac, asks.mac));
+        let script = script::boot(image, server, machine.mac, report.as_deref());
+        text(script, machine.mac)
     }
 }
 
@@ -174,8 +193,12 @@ pub(crate) mod tests {
     use super::*;
     use crate::catalog::tests::{ETH0, by_mac, image, machine, one};
 
+    fn tokens() -> Arc<ReportTokens> {
+        Arc::new(ReportTokens::new([0; 16]))
+    }
+
     pub(crate) fn store() -> ArtifactStore {
-        ArtifactStore::new(Arc::new(one("debian")), 8069, None)
+        ArtifactStore::new(Arc::new(one("debian")), 8069, None, tokens())
     }
 
     /// What a machine that is not known by its address finds at eth0.
@@ -209,6 +232,19 @@ pub(crate) mod tests {
         let text = String::from_utf8(bytes(&elsewhere)).unwrap();
         assert!(text.contains("nfsroot=192.0.2.7:/debian"), "{text}");
         assert!(find(&artifacts, "autoexec.ipxe").is_some());
+        // Only the machine itself, or who may be it, is told where it reports.
+        for (asks, reports) in [
+            (machine(0x56), true),
+            (machine(2), false),
+            (KnownMachine::default(), true),
+        ] {
+            let name = "boot/02-00-00-00-00-56.ipxe";
+            let found = artifacts.find(name, &ETH0, || asks).unwrap();
+            let text = String::from_utf8(bytes(&found)).unwrap();
+            let path = " netroot.report=http://10.0.0.1:8069/report/02-00-00-00-00-56/";
+            assert_eq!(text.contains(path), reports, "{text}");
+            assert_eq!(text.contains("netroot.report"), reports, "{text}");
+        }
         for name in [
             "boot/52-54.ipxe",
             "boot/.ipxe",
@@ -224,7 +260,7 @@ pub(crate) mod tests {
     fn two_machines_have_scripts_for_two_images_and_nothing_has_a_short_name() {
         let images = vec![image("debian"), image("fedora")];
         let catalog = Catalog::new(images, vec![by_mac(2, "fedora")]).unwrap();
-        let mut artifacts = ArtifactStore::new(Arc::new(catalog), 8069, None);
+        let mut artifacts = ArtifactStore::new(Arc::new(catalog), 8069, None, tokens());
         let content = |name: &str| Content::Memory(Bytes::copy_from_slice(name.as_bytes()));
         for name in ["debian", "fedora"] {
             artifacts.put_image(&image(name), content(name), content("initrd"));

@@ -72,6 +72,8 @@ pub(crate) enum Ignored {
 pub(crate) enum ReportRefusal {
     /// The path names no machine.
     NoMachine,
+    /// Its token is missing, or not of one of the machine's last boots.
+    NotItsToken,
     /// It comes from another machine's address.
     NotItsOwn,
     /// The machine reports too often.

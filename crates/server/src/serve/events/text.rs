@@ -334,6 +334,9 @@ impl Display for ReportRefusal {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoMachine => f.write_str("the path names no hardware address"),
+            Self::NotItsToken => f.write_str(
+                "its token is missing or of an earlier boot (the machine's own script has the right URL)",
+            ),
             Self::NotItsOwn => f.write_str("a machine may report only for itself"),
             Self::TooOften => f.write_str("it reports too often"),
             Self::Body { most } => {

@@ -11,6 +11,7 @@ use crate::serve::artifacts::store;
 use crate::serve::artifacts::{Content, FileKind};
 use crate::serve::events::{Format, ReadyImage, ReadyListener};
 use crate::serve::machines::Machines;
+use crate::serve::report_tokens::ReportTokens;
 
 fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
     let mut artifacts = store();
@@ -48,7 +49,8 @@ fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
         ),
         counters: Arc::clone(&counters),
         nfs: None,
-        reports: Reports::default(),
+        reports: Reports::new(Arc::new(ReportTokens::new([0; 16]))),
+        pages: Pages::default(),
         limits: Arc::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -204,11 +206,12 @@ fn a_malformed_request_ends_only_its_own_connection() {
 }
 
 #[test]
-fn the_seventeenth_connection_of_a_client_is_closed() {
+fn a_client_has_sixteen_connections() {
     let (address, counters) = site(b"x");
     let held: Vec<TcpStream> = (0..CONNECTIONS_EACH)
         .map(|_| TcpStream::connect(address).unwrap())
         .collect();
+    // None of them has been idle for long enough to make room.
     let mut one_more = TcpStream::connect(address).unwrap();
     one_more
         .set_read_timeout(Some(Duration::from_secs(60)))
@@ -231,5 +234,36 @@ fn the_seventeenth_connection_of_a_client_is_closed() {
         }
         assert!(Instant::now() < end, "no slot became free");
         std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn requests_that_follow_one_another_without_waiting_are_all_answered() {
+    let (address, _) = site(b"x");
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    let mut writer = stream.try_clone().unwrap();
+    let asked = std::thread::spawn(move || {
+        let one = "GET /boot/52-54-00-12-34-56.ipxe HTTP/1.1\r\nHost: x\r\n\r\n";
+        writer.write_all(one.repeat(499).as_bytes()).unwrap();
+        let last = "GET /snponly.efi HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        writer.write_all(last.as_bytes()).unwrap();
+    });
+    let mut answers = Vec::new();
+    stream.read_to_end(&mut answers).unwrap();
+    asked.join().unwrap();
+    let answers = String::from_utf8(answers).unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200 OK\r\n").count(), 500);
+}
+
+#[test]
+fn no_browser_takes_what_machines_say_for_a_page() {
+    let (address, _) = site(b"x");
+    for path in ["/", "/status", "/absent", "/../x"] {
+        let (head, _) = ask(address, "GET", path, "");
+        assert!(head.contains("x-content-type-options: nosniff"), "{head}");
+        assert!(!head.contains("text/html"), "{head}");
     }
 }

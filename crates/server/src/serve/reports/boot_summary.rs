@@ -8,13 +8,18 @@ use serde_json::Value;
 
 use crate::serve::events::Event;
 
-/// The most characters of a sentence, and of a name.
+/// The most bytes of a sentence, and of a name.
 pub(super) const SENTENCE: usize = 600;
 const NAME: usize = 64;
 /// The most failures of a boot; the init sends no more.
 const FAILURES: usize = 16;
+/// The most failures of a boot that are kept, and shown at `/status`: the last ones.
+const KEPT_FAILURES: usize = 4;
 /// The most steps of a boot.
 const STEPS: usize = 32;
+/// What JSON adds to a report, and to one of its steps, in bytes.
+const JSON: usize = 300;
+const JSON_STEP: usize = 80;
 
 /// What a report says, as `/status` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -56,6 +61,21 @@ impl BootSummary {
                 late: false,
             }
         }
+    }
+
+    /// What is kept once its failures have been logged.
+    pub(super) fn shortened(mut self) -> Self {
+        let left_out = self.failures.len().saturating_sub(KEPT_FAILURES);
+        self.failures.drain(..left_out);
+        self
+    }
+
+    /// Its length as JSON, in bytes, if nothing is escaped.
+    pub(super) fn length(&self) -> usize {
+        let texts = [&self.text, &self.kernel, &self.boot_id];
+        let texts = texts.into_iter().chain(&self.failures).map(String::len);
+        let steps = self.steps.iter().map(|step| step.name.len() + JSON_STEP);
+        JSON + texts.chain(steps).sum::<usize>()
     }
 
     /// The failures that were not logged yet: those after the first `logged` ones. The last attempt of a failed boot
@@ -128,11 +148,16 @@ pub(super) fn read(body: &[u8]) -> Option<BootSummary> {
     Some(summary)
 }
 
-/// A member that is a string, escaped and then cut to `most` characters; empty if it is missing.
+/// A member that is a string, escaped and then cut to `most` bytes; empty if it is missing.
 fn text(value: &Value, name: &str, most: usize) -> String {
     let text = value.get(name).and_then(Value::as_str).unwrap_or_default();
     let text: String = text.chars().take(most).collect();
-    Printable(&text).to_string().chars().take(most).collect()
+    let mut text = Printable(&text).to_string();
+    let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+    text.truncate(ends.take_while(|end| *end <= most).last().unwrap_or(0));
+    // It is kept.
+    text.shrink_to_fit();
+    text
 }
 
 fn number(value: &Value, name: &str) -> u64 {

@@ -10,6 +10,7 @@ use super::*;
 use crate::serve::counters::Counters;
 use crate::serve::events::Format;
 use crate::serve::machines::Machines;
+use crate::serve::report_tokens::ReportTokens;
 
 const MAC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9));
@@ -25,6 +26,19 @@ fn timeline() -> Timeline {
     machines.learn(PEER, MAC, Duration::from_secs(3600));
     let counters = Arc::new(Counters::default());
     Timeline::new(Format::Text, counters, Arc::new(machines))
+}
+
+fn tokens() -> Arc<ReportTokens> {
+    Arc::new(ReportTokens::new([0; 16]))
+}
+
+fn reports() -> Reports {
+    Reports::new(tokens())
+}
+
+/// Where a machine's script says that it reports.
+fn path_of(mac: Mac) -> String {
+    tokens().issue(mac, Some(mac)).unwrap()
 }
 
 fn post(reports: &Reports, peer: IpAddr, path: &str, body: &str) -> StatusCode {
@@ -97,24 +111,33 @@ fn failures_that_could_not_be_sent_are_logged_once_with_the_next_report() {
     assert_eq!(many.len(), 15);
     assert_eq!(many[0], "attempt 25 failed: reason 25");
 
-    let reports = Reports::default();
-    assert_eq!(reports.logged_failures(MAC, &good), 0);
-    reports.keep(MAC, "debian".to_owned(), failed);
-    assert_eq!(reports.logged_failures(MAC, &good), 2);
+    let reports = reports();
+    let machine = Machine::Mac(MAC);
+    assert_eq!(reports.logged_failures(machine, &good), 0);
+    reports.keep(machine, "debian".to_owned(), failed);
+    assert_eq!(reports.logged_failures(machine, &good), 2);
     let other = BootSummary {
         boot_id: "c".into(),
         ..good
     };
-    assert_eq!(reports.logged_failures(MAC, &other), 0, "another boot");
+    assert_eq!(reports.logged_failures(machine, &other), 0, "another boot");
 }
 
 #[test]
 fn a_report_is_accepted_only_from_its_own_machine_and_not_in_a_flood() {
-    let reports = Reports::default();
-    let path = "/report/52-54-00-12-34-56";
+    let reports = reports();
+    let other = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x57]);
+    let (own, other) = (path_of(MAC), path_of(other));
+    let path = own.as_str();
     for (peer, path, body, status) in [
-        (PEER, "/report/52-54-00-12-34-57", GOOD, 403),
-        (Ipv4Addr::new(192, 0, 2, 77).into(), path, GOOD, 403),
+        (PEER, other.as_str(), GOOD, 403),
+        (PEER, "/report/52-54-00-12-34-56", GOOD, 403),
+        (
+            PEER,
+            "/report/52-54-00-12-34-56/0123456789abcdef01234567",
+            GOOD,
+            403,
+        ),
         (PEER, "/report/nobody", GOOD, 404),
         (PEER, path, "no JSON", 400),
         (PEER, path, "{}", 400),
@@ -140,12 +163,12 @@ fn a_report_is_accepted_only_from_its_own_machine_and_not_in_a_flood() {
 
 #[test]
 fn only_the_newest_reports_are_kept() {
-    let reports = Reports::default();
+    let reports = reports();
     let summary = read(GOOD.as_bytes()).unwrap();
     for number in 0..2000_u32 {
         let [_, b, c, d] = number.to_be_bytes();
         reports.keep(
-            Mac([2, 0, 0, b, c, d]),
+            Machine::Mac(Mac([2, 0, 0, b, c, d])),
             "debian".to_owned(),
             summary.clone(),
         );
@@ -153,6 +176,44 @@ fn only_the_newest_reports_are_kept() {
     let last = reports.last();
     assert_eq!(last.len(), KEPT);
     assert!(last.contains_key("02:00:00:00:07:cf"));
+}
+
+#[test]
+fn a_report_from_an_address_that_nobody_is_known_by_is_told_under_that_address() {
+    let reports = reports();
+    let routed = Ipv4Addr::new(192, 0, 2, 77).into();
+    for path in [tokens().issue(MAC, None).unwrap(), path_of(MAC)] {
+        assert_eq!(post(&reports, routed, &path, GOOD), 204);
+    }
+    assert_eq!(
+        post(&reports, routed, "/report/52-54-00-12-34-56", GOOD),
+        403
+    );
+    let last = reports.last();
+    let of: Vec<_> = last.keys().collect();
+    assert_eq!(of, ["192.0.2.77"]);
+}
+
+#[test]
+fn what_is_kept_of_reports_is_bounded_in_bytes() {
+    let reports = reports();
+    // As long as a report may be, of the characters that take the most bytes.
+    let worst = "\u{1f600}\"".repeat(300);
+    let attempts = vec![json!({"failure": worst}); 16];
+    let steps = vec![json!({"name": worst, "begin_ms": u64::MAX, "end_ms": u64::MAX}); 32];
+    let report = json!({"outcome": "failed", "failed_attempts": 16, "kernel": worst, "boot_id": worst,
+        "attempts": attempts, "steps": steps});
+    let summary = read(report.to_string().as_bytes()).unwrap();
+    assert!(summary.length() < 20_000, "{}", summary.length());
+    for number in 0..1000_u32 {
+        let [_, b, c, d] = number.to_be_bytes();
+        let machine = Machine::Mac(Mac([2, 0, 0, b, c, d]));
+        reports.keep(machine, "debian".to_owned(), summary.clone());
+    }
+    let shown = serde_json::to_string(&reports.last()).unwrap();
+    assert!(shown.len() <= 2 * KEPT_BYTES, "{}", shown.len());
+    assert!(shown.contains("02:00:00:00:03:e7"), "the newest");
+    assert!(reports.last().len() > 20);
 }
 
 proptest! {
@@ -167,7 +228,7 @@ proptest! {
         let attempts = [json!({"failure": failure})];
         let report = json!({"outcome": "failed", "attempts": attempts});
         let summary = read(report.to_string().as_bytes()).unwrap();
-        prop_assert!(summary.text.chars().count() <= SENTENCE + 20);
+        prop_assert!(summary.text.len() <= SENTENCE + 30);
     }
 
     #[test]

@@ -86,6 +86,7 @@ pub(super) fn ignored(ignored: &Ignored) -> &'static str {
         Ignored::TftpSocket { .. } => "no-socket",
         Ignored::Report(refusal) => match refusal {
             ReportRefusal::NoMachine => "report-no-machine",
+            ReportRefusal::NotItsToken => "report-not-its-token",
             ReportRefusal::NotItsOwn => "report-not-its-own",
             ReportRefusal::TooOften => "report-too-often",
             ReportRefusal::Body { .. } => "report-too-long",

@@ -200,6 +200,7 @@ fn ignored() -> Vec<Ignored> {
     }
     let reports = [
         ReportRefusal::NoMachine,
+        ReportRefusal::NotItsToken,
         ReportRefusal::NotItsOwn,
         ReportRefusal::TooOften,
         ReportRefusal::Body { most: 65536 },
