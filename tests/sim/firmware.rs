@@ -129,8 +129,6 @@ fn the_main_servers_request_is_never_acknowledged_by_a_proxy() {
     for capture in [captures::OVMF_REQUEST, captures::IPXE_REQUEST] {
         let decision = proxy(&capture.bytes(), USUAL);
         assert_eq!(reason(decision), Reason::ForAnotherServer(main));
-        let request = Request::read(&capture.bytes()).unwrap();
-        assert_eq!(request.claimed_address(), Some(Ipv4Addr::new(10, 0, 2, 15)));
     }
 }
 

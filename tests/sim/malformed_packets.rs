@@ -98,7 +98,7 @@ fn survive(datagram: &[u8]) {
     let Ok(request) = Request::read(datagram) else {
         return;
     };
-    let _ = (Client::of(&request).to_string(), request.claimed_address());
+    let _ = Client::of(&request).to_string();
     let network = SubnetOptions::new(Duration::from_secs(600));
     for style in [Style::Usual, Style::Other] {
         for port in [SERVER_PORT, BINL_PORT] {

@@ -14,7 +14,9 @@ use netroot_proto::pxe::decide::{
 use netroot_proto::pxe::inputs::{BootOptions, Role, SubnetOptions};
 
 use super::captures::{self, with_options};
-use super::decisions::{HOUR, USUAL, arrival, boots, dhcp, pool, proxy, reason, reply, words};
+use super::decisions::{
+    HOUR, USUAL, arrival, boots, dhcp, dhcp_at, pool, proxy, proxy_at, reason, reply, words,
+};
 use super::lan::ip;
 
 #[test]
@@ -42,6 +44,90 @@ fn a_relayed_request_goes_back_to_the_relay_with_its_option_last() {
         reason(dhcp(&relayed, &mut pool(), USUAL)),
         Reason::RelayElsewhere(elsewhere)
     );
+}
+
+/// A DISCOVER of firmware that came through this relay.
+fn relayed(relay: Ipv4Addr) -> Vec<u8> {
+    let mut bytes = captures::OVMF_DISCOVER.bytes();
+    bytes[3] = 1;
+    bytes[24..28].copy_from_slice(&relay.octets());
+    bytes
+}
+
+/// The relay's address in the network of its clients.
+const RELAY: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
+/// Somebody who is to be sent packets that he did not ask for.
+const VICTIM: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
+
+#[test]
+fn a_relay_is_answered_where_it_sent_from_unless_giaddr_is_on_this_network() {
+    let relay_port = |source| SocketAddrV4::new(source, SERVER_PORT);
+    for (giaddr, source, destination) in [
+        (RELAY, RELAY, RELAY),
+        // Its leg in our network, or the one to another router.
+        (RELAY, ip(254), ip(254)),
+        (
+            RELAY,
+            Ipv4Addr::new(172, 16, 0, 9),
+            Ipv4Addr::new(172, 16, 0, 9),
+        ),
+        (ip(254), RELAY, ip(254)),
+        (ip(254), NONE, ip(254)),
+        // Not a relay at all.
+        (VICTIM, ip(77), ip(77)),
+    ] {
+        let reply = reply(proxy_at(&relayed(giaddr), 67, relay_port(source), USUAL));
+        assert_eq!(reply.destination, Destination::Relay(destination));
+        assert!(words(&reply).contains(&format!("giaddr {giaddr}")));
+    }
+    for nobody in [NONE, Ipv4Addr::BROADCAST, Ipv4Addr::LOCALHOST] {
+        let decision = proxy_at(&relayed(VICTIM), 67, relay_port(nobody), USUAL);
+        assert_eq!(reason(decision), Reason::RelayUnknown(VICTIM));
+    }
+}
+
+#[test]
+fn an_inform_is_answered_only_at_its_sender() {
+    let inform = |ciaddr: Ipv4Addr| {
+        let mut bytes = with_options(
+            &captures::OVMF_DISCOVER,
+            "350108 3604 0a000001 5d020007 3c09 505845436c69656e74 ff",
+        );
+        bytes[12..16].copy_from_slice(&ciaddr.octets());
+        bytes
+    };
+    let source = SocketAddrV4::new(ip(77), 68);
+    let answered = reply(proxy_at(&inform(ip(77)), 67, source, USUAL));
+    assert_eq!(answered.destination, Destination::Unicast(source));
+    for other in [VICTIM, ip(78)] {
+        let not_its = Reason::NotFromItsAddress(other);
+        let by_proxy = proxy_at(&inform(other), 67, source, USUAL);
+        assert_eq!(reason(by_proxy), not_its);
+        let by_dhcp = dhcp_at(&inform(other), 67, source, &mut pool(), USUAL);
+        assert_eq!(reason(by_dhcp), not_its);
+    }
+    // A proxy's REQUEST is answered on this network, if not at its sender.
+    let mut request = inform(VICTIM);
+    request[242] = 3;
+    let answered = reply(proxy_at(&request, 67, source, USUAL));
+    assert_eq!(answered.destination, Destination::Broadcast);
+}
+
+#[test]
+fn no_ciaddr_sends_an_answer_off_this_network() {
+    let source = SocketAddrV4::new(ip(77), 68);
+    for (kind, options) in [(1, ""), (3, "32040a000096"), (3, "")] {
+        let datagram = message(kind, VICTIM, options);
+        let answer = reply(dhcp_at(&datagram, 67, source, &mut pool(), USUAL));
+        assert!(
+            matches!(
+                answer.destination,
+                Destination::Ethernet { .. } | Destination::Broadcast
+            ),
+            "{kind}: {:?}",
+            answer.destination
+        );
+    }
 }
 
 /// A message of a plain client: type, ciaddr, and hexadecimal options.
@@ -137,7 +223,9 @@ fn an_address_of_another_machine_is_refused() {
 
 #[test]
 fn inform_gets_everything_but_an_address_and_times() {
-    let ack = reply(dhcp(&message(8, ip(77), ""), &mut pool(), USUAL));
+    let source = SocketAddrV4::new(ip(77), 68);
+    let inform = message(8, ip(77), "");
+    let ack = reply(dhcp_at(&inform, 67, source, &mut pool(), USUAL));
     assert_eq!(
         ack.destination,
         Destination::Unicast(SocketAddrV4::new(ip(77), 68))
@@ -159,15 +247,36 @@ fn inform_gets_everything_but_an_address_and_times() {
 fn release_and_decline_are_noted_and_not_answered() {
     let mut pool = pool();
     reply(dhcp(&message(3, ip(150), ""), &mut pool, USUAL));
+    let release = |address, from, pool: &mut Pool| {
+        let source = SocketAddrV4::new(from, 68);
+        dhcp_at(&message(7, address, ""), 67, source, pool, USUAL)
+    };
+    for elsewhere in [NONE, ip(2), ip(151)] {
+        assert_eq!(
+            reason(release(ip(150), elsewhere, &mut pool)),
+            Reason::NotFromItsAddress(ip(150))
+        );
+    }
+    let mac = pool.machine_at(ip(150), HOUR);
+    assert!(mac.is_some(), "somebody else's RELEASE");
     assert_eq!(
-        dhcp(&message(7, ip(150), ""), &mut pool, USUAL),
+        release(ip(150), ip(150), &mut pool),
         Decision::Noted(Noted::Released(ip(150)))
     );
+    assert_eq!(pool.machine_at(ip(150), HOUR), None);
     assert_eq!(
-        reason(dhcp(&message(7, ip(151), ""), &mut pool, USUAL)),
+        reason(release(ip(151), ip(151), &mut pool)),
         Reason::NotItsAddress
     );
     reply(dhcp(&message(3, ip(150), ""), &mut pool, USUAL));
+    let from_an_address = dhcp_at(
+        &message(4, NONE, "32040a000096 36040a000001"),
+        67,
+        SocketAddrV4::new(ip(150), 68),
+        &mut pool,
+        USUAL,
+    );
+    assert_eq!(reason(from_an_address), Reason::NotFromItsAddress(ip(150)));
     let declined = dhcp(
         &message(4, NONE, "32040a000096 36040a000001"),
         &mut pool,

@@ -121,17 +121,6 @@ impl Request {
     pub fn is_ipxe(&self) -> bool {
         self.ipxe_features.is_some() || self.user_classes.iter().any(|class| class == b"iPXE")
     }
-
-    /// The address that the client has or is about to have. This is how a proxy learns which
-    /// machine will request files from which address.
-    pub fn claimed_address(&self) -> Option<Ipv4Addr> {
-        let own = Some(self.header.client_ip).filter(|address| !address.is_unspecified());
-        match self.kind {
-            MessageType::Request => own.or(self.requested_address),
-            MessageType::Inform => own,
-            _ => None,
-        }
-    }
 }
 
 /// RFC 3004 wants each class after its length. iPXE sends its one class bare, and so do

@@ -10,7 +10,7 @@ use super::reply::{self, Boot, Grant, NoLoader};
 use super::strategy::Strategy;
 use crate::dhcp::pool::{Denial, Pool};
 use crate::dhcp::request::Request;
-use crate::dhcp::{BINL_PORT, CLIENT_PORT, MessageType, SERVER_PORT};
+use crate::dhcp::{BINL_PORT, CLIENT_PORT, MessageType, SERVER_PORT, is_host_address};
 
 pub use super::decision::{Answer, BootFile, Decision, Destination, Noted, Reason, Refusal, Reply};
 
@@ -69,22 +69,50 @@ impl Context<'_> {
         if request.architectures.is_empty() {
             return Err(Reason::NoArchitecture);
         }
-        self.boot_reply(kind, self.proxy_destination(kind))
+        self.boot_reply(kind, self.proxy_destination(kind)?)
     }
 
-    fn proxy_destination(&self, kind: MessageType) -> Destination {
+    /// Where a proxy's answer goes: on this network, to the sender, or to the relay.
+    fn proxy_destination(&self, kind: MessageType) -> Result<Destination, Reason> {
         let header = &self.request.header;
         if !header.relay_ip.is_unspecified() {
-            Destination::Relay(header.relay_ip)
-        } else if kind == MessageType::Ack && !header.client_ip.is_unspecified() {
-            Destination::Unicast(SocketAddrV4::new(
-                header.client_ip,
-                self.arrival.source.port(),
-            ))
-        } else {
-            // The client has no address yet, and this server does not assign one.
-            Destination::Broadcast
+            return self.relay();
         }
+        self.check_inform()?;
+        let own = Some(header.client_ip).filter(|own| own == self.arrival.source.ip());
+        Ok(match own {
+            Some(own) if kind == MessageType::Ack && !own.is_unspecified() => {
+                Destination::Unicast(SocketAddrV4::new(own, self.arrival.source.port()))
+            }
+            // The client has no address yet, and this server does not assign one.
+            _ => Destination::Broadcast,
+        })
+    }
+
+    /// RFC 2131 §4.1 has answers sent to giaddr, and the usual servers do so, whoever sent the
+    /// request: then anybody has them send anywhere. A relay that is not in this network has
+    /// sent the request itself, from giaddr or from another one of its addresses. There it is
+    /// answered: relays (ISC's dhcrelay, dnsmasq, systemd-networkd) find the interface of the
+    /// client by the giaddr in the answer, not by the address that the answer came to.
+    fn relay(&self) -> Result<Destination, Reason> {
+        let (relay, source) = (self.request.header.relay_ip, *self.arrival.source.ip());
+        if relay == source || self.is_local(relay) {
+            Ok(Destination::Relay(relay))
+        } else if is_host_address(source) {
+            Ok(Destination::Relay(source))
+        } else {
+            Err(Reason::RelayUnknown(relay))
+        }
+    }
+
+    /// An INFORM is answered at ciaddr, which must be its sender's (RFC 2131 §4.4.3).
+    fn check_inform(&self) -> Result<(), Reason> {
+        let address = self.request.header.client_ip;
+        let is_inform = self.request.kind == MessageType::Inform;
+        if is_inform && !address.is_unspecified() && address != *self.arrival.source.ip() {
+            return Err(Reason::NotFromItsAddress(address));
+        }
+        Ok(())
     }
 
     /// netroot's init gets its address from the other server and its root from this one.
@@ -99,6 +127,7 @@ impl Context<'_> {
             other => return Err(Reason::NoAnswerTo(other)),
         };
         let path = self.boots.root_path.ok_or(Reason::NoRoot)?;
+        let destination = self.proxy_destination(kind)?;
         let emitted = reply::root(self, kind, path);
         let root = path.to_vec();
         let answer = if kind == MessageType::Offer {
@@ -106,7 +135,7 @@ impl Context<'_> {
         } else {
             Answer::RootAcknowledged { root }
         };
-        Ok(self.reply(self.proxy_destination(kind), emitted, answer))
+        Ok(self.reply(destination, emitted, answer))
     }
 
     /// Port 4011, the second request. Answered for every architecture (danderson/netboot#132)
@@ -180,11 +209,18 @@ impl Context<'_> {
                 if address.is_unspecified() {
                     return Err(Reason::NoAddress);
                 }
+                if relay.is_unspecified() {
+                    self.check_inform()?;
+                }
                 self.grant(MessageType::Ack, options, Grant::Inform(address))
                     .map(Decision::from)
             }
             MessageType::Decline => {
                 let address = request.requested_address.ok_or(Reason::NoAddress)?;
+                // Whoever declines an address has none (RFC 2131 table 5).
+                if relay.is_unspecified() && !self.arrival.source.ip().is_unspecified() {
+                    return Err(Reason::NotFromItsAddress(address));
+                }
                 let ours = request
                     .server_id
                     .is_none_or(|server| server == self.arrival.address);
@@ -196,6 +232,9 @@ impl Context<'_> {
             }
             MessageType::Release => {
                 let address = request.header.client_ip;
+                if address != *self.arrival.source.ip() {
+                    return Err(Reason::NotFromItsAddress(address));
+                }
                 if pool.machine_at(address, now) == Some(mac) {
                     pool.release(mac, now);
                     Ok(Decision::Noted(Noted::Released(address)))
@@ -275,7 +314,7 @@ impl Context<'_> {
         let header = &self.request.header;
         if !header.relay_ip.is_unspecified() {
             Destination::Relay(header.relay_ip)
-        } else if !header.client_ip.is_unspecified() {
+        } else if self.is_at(header.client_ip) {
             Destination::Unicast(SocketAddrV4::new(header.client_ip, CLIENT_PORT))
         } else if header.wants_broadcast() {
             Destination::Broadcast
@@ -297,6 +336,12 @@ impl Context<'_> {
         };
         let emitted = reply::nak(self, &why.sentence(address));
         self.reply(destination, emitted, Answer::Refused { address, why })
+    }
+
+    /// True if the client may be at this address: it is the sender's, or in this network.
+    fn is_at(&self, address: Ipv4Addr) -> bool {
+        let is_sender = address == *self.arrival.source.ip();
+        is_host_address(address) && (is_sender || self.is_local(address))
     }
 
     fn is_local(&self, address: Ipv4Addr) -> bool {

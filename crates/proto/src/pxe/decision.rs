@@ -30,7 +30,7 @@ impl From<Reply> for Decision {
 pub enum Noted {
     /// The client released this address.
     Released(Ipv4Addr),
-    /// The client found this address in use; it is not assigned for ten minutes.
+    /// The client found this address in use; it is not assigned for ten minutes, or longer.
     Declined(Ipv4Addr),
 }
 
@@ -161,7 +161,8 @@ pub enum Destination {
         /// The address that it is being assigned.
         address: Ipv4Addr,
     },
-    /// The relay's address, port 67.
+    /// The relay's address, port 67: the giaddr if it is in the server's network or sent the
+    /// request, else the address that sent it.
     Relay(Ipv4Addr),
 }
 
@@ -193,6 +194,10 @@ pub enum Reason {
     NoAnswerTo(MessageType),
     /// The client releases or declines an address that it does not have.
     NotItsAddress,
+    /// The message is about this address, and was sent from another one.
+    NotFromItsAddress(Ipv4Addr),
+    /// This relay (giaddr) is elsewhere, and nobody says where the message was sent from.
+    RelayUnknown(Ipv4Addr),
     /// No root is configured to offer to netroot's init.
     NoRoot,
     /// Every address of the range is in use.
@@ -217,6 +222,18 @@ impl fmt::Display for Reason {
             Self::NoLoader(platform) => write!(f, "no boot loader for {platform}"),
             Self::NoAnswerTo(kind) => write!(f, "{kind} is not answered"),
             Self::NotItsAddress => f.write_str("the address is not assigned to it"),
+            Self::NotFromItsAddress(address) => {
+                write!(
+                    f,
+                    "the message is about {address}, and was sent from another address"
+                )
+            }
+            Self::RelayUnknown(relay) => {
+                write!(
+                    f,
+                    "relay {relay} is in another network, and did not send the message"
+                )
+            }
             Self::NoRoot => f.write_str("no root is configured"),
             Self::RangeFull => f.write_str("every address of the range is in use"),
             Self::NoAddress => f.write_str("the message contains no address"),

@@ -4,6 +4,23 @@
 //! (danderson/netboot#43), and some hangs in a loader that uses the firmware's own network
 //! driver. Neither reports it: the machine stops and starts again from the beginning. So
 //! after answers that do not lead to a boot, the next way is tried.
+//!
+//! # Who says that a boot failed
+//! A DISCOVER can be sent by anybody in the name of any machine, and a boot that fails before
+//! its first file leaves nothing else. What only the machine itself can do is to fetch a file
+//! by the address that it was given ([`Progress`]). Therefore:
+//!
+//! * Once a machine has loaded its boot loader, the announcement that led to it is kept.
+//!   Messages alone never change it again; only a server that starts anew forgets it.
+//! * The loader is changed only for a machine that has loaded it, twice, without coming to
+//!   its script.
+//! * Until a machine has loaded anything, failures count that are as far apart as boots are.
+//!   Firmware waits 4 s and more for offers, then for its file, and starts again; a burst of
+//!   requests is one attempt. A forger who has this patience makes the server try the other
+//!   announcement, which most firmware boots from too; where it does not, two failed boots
+//!   of the machine bring the first one back, and the first success ends it.
+//! * A flood of invented machines makes the table forget newcomers, never a machine that has
+//!   loaded a file from here.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -42,18 +59,72 @@ pub enum Progress {
     Booted,
 }
 
+/// After this many failed boots another way is tried. A single failure may be a
+/// person pressing Escape, or a machine being switched off.
+const MAX_FAILURES: u32 = 2;
+/// The shortest time from the start of a boot that fails to the next one. Attempts that are closer
+/// together count as one.
+const SHORTEST_ATTEMPT: Duration = Duration::from_secs(20);
+/// A machine that has not loaded anything, and has not asked for this long, is forgotten first.
+const STALE_AFTER: Duration = Duration::from_secs(3600);
+
 #[derive(Debug, Clone)]
 struct Record {
     strategy: Strategy,
     transaction: u32,
-    failures: u32,
+    /// When the present attempt began.
+    began: Duration,
+    /// How far it has come.
     progress: Progress,
+    /// The announcement has led to the boot loader.
+    announced: bool,
+    /// Attempts that ended before the loader, until one did not.
+    without_loader: u32,
+    /// Attempts that ended in the loader, until one did not.
+    without_script: u32,
+    /// When the machine asked first, and last.
+    first: Duration,
     seen: Duration,
 }
 
-/// After this many consecutive failed boots another way is tried. A single failure may be a
-/// person pressing Escape, or a machine being switched off.
-const MAX_FAILURES: u32 = 2;
+impl Record {
+    /// Counts the present attempt as failed, unless it came to the end.
+    fn fail(&mut self) {
+        match self.progress {
+            // Anybody may have said that there was an attempt.
+            Progress::Answered if self.announced => {}
+            Progress::Answered => {
+                self.without_loader += 1;
+                if self.without_loader >= MAX_FAILURES {
+                    self.without_loader = 0;
+                    self.strategy.style = match self.strategy.style {
+                        Style::Usual => Style::Other,
+                        Style::Other => Style::Usual,
+                    };
+                }
+            }
+            Progress::Loaded => {
+                self.without_script += 1;
+                if self.without_script >= MAX_FAILURES {
+                    self.without_script = 0;
+                    self.strategy.second_loader = !self.strategy.second_loader;
+                }
+            }
+            Progress::Booted => {}
+        }
+    }
+
+    /// The record that is forgotten for a new one has the least value.
+    fn value(&self, now: Duration) -> (u8, Duration) {
+        let stale = now.saturating_sub(self.seen) >= STALE_AFTER;
+        match (self.announced, stale) {
+            (false, true) => (0, self.seen),
+            // The last one to appear: those of a flood displace each other.
+            (false, false) => (1, Duration::MAX.saturating_sub(self.first)),
+            (true, _) => (2, self.seen),
+        }
+    }
+}
 
 /// The strategies for recently seen machines.
 #[derive(Debug, Default)]
@@ -63,7 +134,8 @@ pub struct Strategies {
 }
 
 impl Strategies {
-    /// Remembers at most `capacity` machines; the least recently seen is forgotten first.
+    /// Remembers at most `capacity` machines; of those that have not loaded anything, the last
+    /// one to appear is forgotten first.
     pub fn new(capacity: usize) -> Strategies {
         Strategies {
             machines: HashMap::new(),
@@ -72,71 +144,61 @@ impl Strategies {
     }
 
     /// The strategy for a firmware request with this `transaction`. A new transaction is a new
-    /// boot, so an earlier one without progress now counts as failed. Do not call this for
-    /// iPXE requests: they show that the strategy worked.
+    /// boot, unless the last one began a moment ago; the one before it now counts as failed if
+    /// it made no progress. Do not call this for iPXE requests: they show that the strategy
+    /// worked.
     pub fn choose(&mut self, mac: Mac, transaction: u32, now: Duration) -> Strategy {
         if !self.machines.contains_key(&mac) {
-            self.make_room();
+            self.make_room(now);
         }
         let record = self.machines.entry(mac).or_insert(Record {
             strategy: Strategy::default(),
             transaction,
-            failures: 0,
+            began: now,
             progress: Progress::Answered,
+            announced: false,
+            without_loader: 0,
+            without_script: 0,
+            first: now,
             seen: now,
         });
         record.seen = now;
-        if record.transaction != transaction {
+        let next = record.transaction != transaction;
+        if next && now >= record.began.saturating_add(SHORTEST_ATTEMPT) {
+            record.fail();
             record.transaction = transaction;
-            match record.progress {
-                Progress::Booted => record.failures = 0,
-                progress => {
-                    record.failures += 1;
-                    if record.failures >= MAX_FAILURES {
-                        record.failures = 0;
-                        record.strategy = next(record.strategy, progress);
-                    }
-                }
-            }
+            record.began = now;
             record.progress = Progress::Answered;
         }
         record.strategy
     }
 
-    /// Records that the machine has come this far.
+    /// Records that the machine has come this far. Only what the machine itself has done may
+    /// be told: a transfer to an address that is known to be its own.
     pub fn progressed(&mut self, mac: Mac, progress: Progress) {
-        if let Some(record) = self.machines.get_mut(&mac) {
-            record.progress = record.progress.max(progress);
+        let Some(record) = self.machines.get_mut(&mac) else {
+            return;
+        };
+        record.progress = record.progress.max(progress);
+        if progress >= Progress::Loaded {
+            record.announced = true;
+            record.without_loader = 0;
+        }
+        if progress >= Progress::Booted {
+            record.without_script = 0;
         }
     }
 
-    fn make_room(&mut self) {
+    fn make_room(&mut self, now: Duration) {
         if self.machines.len() >= self.capacity
-            && let Some(oldest) = self
+            && let Some(least) = self
                 .machines
                 .iter()
-                .min_by_key(|(_, m)| m.seen)
+                .min_by_key(|(_, record)| record.value(now))
                 .map(|(mac, _)| *mac)
         {
-            self.machines.remove(&oldest);
+            self.machines.remove(&least);
         }
-    }
-}
-
-/// Without a transfer: the other style. With a transfer but no script: the other loader.
-fn next(strategy: Strategy, progress: Progress) -> Strategy {
-    match progress {
-        Progress::Answered => Strategy {
-            style: match strategy.style {
-                Style::Usual => Style::Other,
-                Style::Other => Style::Usual,
-            },
-            ..strategy
-        },
-        Progress::Loaded | Progress::Booted => Strategy {
-            second_loader: !strategy.second_loader,
-            ..strategy
-        },
     }
 }
 
@@ -150,19 +212,27 @@ mod tests {
         second_loader: false,
     };
 
+    const OTHER: Strategy = Strategy {
+        style: Style::Other,
+        second_loader: false,
+    };
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// The strategy after these boots, a minute apart.
     fn after(boots: &[Option<Progress>]) -> Strategy {
         let mut strategies = Strategies::new(8);
         let mut transaction = 0;
         for progress in boots {
             transaction += 1;
             // Each boot sends its DISCOVER several times.
-            strategies.choose(MAC, transaction, Duration::ZERO);
-            strategies.choose(MAC, transaction, Duration::ZERO);
+            strategies.choose(MAC, transaction, MINUTE * transaction);
+            strategies.choose(MAC, transaction, MINUTE * transaction);
             if let Some(progress) = progress {
                 strategies.progressed(MAC, *progress);
             }
         }
-        strategies.choose(MAC, transaction + 1, Duration::ZERO)
+        transaction += 1;
+        strategies.choose(MAC, transaction, MINUTE * transaction)
     }
 
     #[test]
@@ -173,16 +243,12 @@ mod tests {
 
     #[test]
     fn two_boots_without_a_transfer_change_the_style() {
-        let other = Strategy {
-            style: Style::Other,
-            second_loader: false,
-        };
         assert_eq!(after(&[None]), USUAL);
-        assert_eq!(after(&[None, None]), other);
+        assert_eq!(after(&[None, None]), OTHER);
         assert_eq!(after(&[None, None, None, None]), USUAL);
         assert_eq!(
             after(&[None, None, Some(Progress::Booted), Some(Progress::Booted)]),
-            other
+            OTHER
         );
     }
 
@@ -199,16 +265,76 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_machines_is_bounded() {
-        let mut strategies = Strategies::new(3);
-        for n in 0..100 {
-            strategies.choose(
-                Mac([2, 0, 0, 0, 0, n]),
-                1,
-                Duration::from_secs(u64::from(n)),
+    fn a_burst_of_requests_in_a_machines_name_is_one_attempt() {
+        let mut strategies = Strategies::new(8);
+        for transaction in 0..1000 {
+            let now = Duration::from_millis(19) * transaction;
+            assert_eq!(strategies.choose(MAC, transaction, now), USUAL);
+        }
+    }
+
+    #[test]
+    fn requests_in_the_name_of_a_machine_that_has_booted_change_nothing() {
+        for progress in [Progress::Loaded, Progress::Booted] {
+            let mut strategies = Strategies::new(8);
+            strategies.choose(MAC, 0, Duration::ZERO);
+            strategies.progressed(MAC, progress);
+            for transaction in 1..1000 {
+                let strategy = strategies.choose(MAC, transaction, MINUTE * transaction);
+                assert_eq!(strategy, USUAL, "{transaction}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_script_that_comes_late_is_no_failure() {
+        let mut strategies = Strategies::new(8);
+        for boot in (0..100).step_by(2) {
+            strategies.choose(MAC, boot, MINUTE * boot);
+            strategies.progressed(MAC, Progress::Loaded);
+            // A forger's, while the loader loads.
+            strategies.choose(MAC, boot + 1, MINUTE * boot + SHORTEST_ATTEMPT);
+            strategies.progressed(MAC, Progress::Booted);
+        }
+        assert_eq!(strategies.choose(MAC, 100, MINUTE * 100), USUAL);
+    }
+
+    #[test]
+    fn a_forger_with_patience_loses_to_the_first_boot() {
+        let mut strategies = Strategies::new(8);
+        for transaction in 0..3 {
+            strategies.choose(MAC, transaction, MINUTE * transaction);
+        }
+        assert_eq!(strategies.choose(MAC, 3, MINUTE * 3), OTHER);
+        strategies.progressed(MAC, Progress::Loaded);
+        for transaction in 4..100 {
+            assert_eq!(
+                strategies.choose(MAC, transaction, MINUTE * transaction),
+                OTHER
             );
         }
+    }
+
+    #[test]
+    fn a_flood_of_machines_forgets_neither_those_that_booted_nor_those_that_try() {
+        let mut strategies = Strategies::new(3);
+        let booted = Mac([2, 0, 0, 0, 0, 2]);
+        strategies.choose(booted, 1, Duration::ZERO);
+        strategies.progressed(booted, Progress::Booted);
+        for boot in 1..4 {
+            strategies.choose(MAC, boot, MINUTE * boot);
+            for n in 0..100 {
+                let flood = Mac([2, 9, 9, 9, 0, n]);
+                let later = Duration::from_millis(1 + u64::from(n));
+                strategies.choose(flood, 1, MINUTE * boot + later);
+            }
+        }
         assert_eq!(strategies.machines.len(), 3);
-        assert!(strategies.machines.contains_key(&Mac([2, 0, 0, 0, 0, 99])));
+        assert!(strategies.machines.contains_key(&booted));
+        assert_eq!(strategies.choose(MAC, 3, MINUTE * 3), OTHER);
+        // Those that were not heard of for an hour make room.
+        strategies.choose(Mac([2, 9, 9, 9, 1, 1]), 1, MINUTE * 100);
+        assert!(!strategies.machines.contains_key(&MAC));
+        assert!(strategies.machines.contains_key(&booted));
     }
 }

@@ -337,7 +337,10 @@ fn add_ignored(fields: &mut Fields, ignored: &Ignored) {
                     fields.add("server", server.map(|server| server.to_string()));
                 }
                 Reason::NoAnswerTo(message) => fields.add("message", message.to_string()),
-                Reason::RelayElsewhere(relay) => fields.add("relay", relay.to_string()),
+                Reason::RelayElsewhere(relay) | Reason::RelayUnknown(relay) => {
+                    fields.add("relay", relay.to_string());
+                }
+                Reason::NotFromItsAddress(address) => fields.add("address", address.to_string()),
                 Reason::Port(port) => fields.add("port", *port),
                 Reason::NotNetworkBoot
                 | Reason::NoArchitecture

@@ -159,29 +159,47 @@ fn a_proxy_answers_only_firmware_and_believes_no_address_that_a_request_names() 
     assert_eq!((counted.dhcp_answered, counted.dhcp_ignored), (1, 2));
 }
 
+/// What follows the transaction, which is echoed, in the answer to firmware's DISCOVER.
+fn firmware_is_answered(service: &Service, transaction: u32) -> Vec<u8> {
+    let discover = Probe {
+        mac: MAC,
+        transaction,
+        architecture: Some(7),
+    }
+    .discover();
+    let reply = service.answer(&discover, arrival(), 67).unwrap();
+    reply.packet[8..].to_vec()
+}
+
 #[test]
 fn firmware_that_does_not_get_further_is_answered_in_another_way() {
-    let service = service(DhcpRole::Proxy);
-    let answer = |transaction| {
-        let discover = Probe {
-            mac: MAC,
-            transaction,
-            architecture: Some(7),
-        }
-        .discover();
-        service.answer(&discover, arrival(), 67).unwrap().packet
-    };
-    let first = answer(1);
-    // The transaction is echoed; everything after it is the answer.
-    let alike = |packet: &[u8]| packet[8..] == first[8..];
+    let mut service = service(DhcpRole::Proxy);
+    let first = firmware_is_answered(&service, 1);
+    service.clock.at_start += Duration::from_secs(60);
     assert!(
-        alike(&answer(2)),
+        firmware_is_answered(&service, 2) == first,
         "one boot without progress may be a person's doing"
     );
+    service.clock.at_start += Duration::from_secs(60);
     assert!(
-        !alike(&answer(3)),
+        firmware_is_answered(&service, 3) != first,
         "two mean that the machine needs another answer"
     );
+}
+
+#[test]
+fn a_forged_discover_does_not_change_how_a_machine_is_answered() {
+    let mut service = service(DhcpRole::Proxy);
+    let first = firmware_is_answered(&service, 1);
+    for transaction in 2..200 {
+        assert!(firmware_is_answered(&service, transaction) == first);
+    }
+    let machines = service.timeline.machines();
+    machines.progressed(MAC, netroot_proto::pxe::strategy::Progress::Loaded);
+    for transaction in 200..210 {
+        service.clock.at_start += Duration::from_secs(60);
+        assert!(firmware_is_answered(&service, transaction) == first);
+    }
 }
 
 #[test]

@@ -66,6 +66,8 @@ pub(super) fn ignored(ignored: &Ignored) -> &'static str {
             Reason::NoLoader(_) => "no-loader",
             Reason::NoAnswerTo(_) => "no-such-answer",
             Reason::NotItsAddress => "not-its-address",
+            Reason::NotFromItsAddress(_) => "not-from-its-address",
+            Reason::RelayUnknown(_) => "relay-unknown",
             Reason::NoRoot => "no-root",
             Reason::RangeFull => "range-full",
             Reason::NoAddress => "no-address",

@@ -182,6 +182,8 @@ fn ignored() -> Vec<Ignored> {
         Reason::NoArchitecture,
         Reason::NoAnswerTo(MessageType::Offer),
         Reason::NotItsAddress,
+        Reason::NotFromItsAddress(ADDRESS),
+        Reason::RelayUnknown(ADDRESS),
         Reason::NoRoot,
         Reason::RangeFull,
         Reason::NoAddress,
