@@ -5,5 +5,6 @@
 
 mod http;
 mod lab;
+mod log;
 mod memory;
 mod nfs;

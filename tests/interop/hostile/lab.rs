@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream, UdpSocket}
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use netroot_harness::{Net, NetrootServe, TinyRoot};
+use netroot_harness::{Bridge, Net, NetrootServe, TinyRoot};
 
 /// The server's address.
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 66, 0, 1);
@@ -21,7 +21,8 @@ pub(crate) struct Lab {
     /// The attacker's machine, with the addresses of [`client`] on `eth0`.
     pub(crate) clients: Net,
     _root: TinyRoot,
-    _net: Net,
+    net: Net,
+    bridge: Bridge,
 }
 
 /// The client's address number `host`, from 2 to 90.
@@ -63,8 +64,16 @@ impl Lab {
             server,
             clients,
             _root: root,
-            _net: net,
+            net,
+            bridge,
         })
+    }
+
+    /// Another machine on the same network, with one address (`10.66.0.91/24`) on its `eth1`.
+    pub(crate) fn another_machine(&self, name: &str, address: &str) -> Result<Net> {
+        let machine = Net::new(name)?;
+        self.net.cable(&self.bridge, &machine, "eth1", address)?;
+        Ok(machine)
     }
 
     /// The most memory that the server has held since it was started, in KiB; asserted to be within the limit.
