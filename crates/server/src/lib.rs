@@ -19,7 +19,7 @@ mod settings;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use netroot_printable::Printable;
 
 pub use catalog::{InitrdSource, Rule};
@@ -33,6 +33,12 @@ use cli::{Cli, Command};
 /// What cannot be served, in one sentence with its cause and what to do about it.
 pub fn serve(settings: &Settings) -> anyhow::Result<()> {
     Ok(serve::run(settings)?)
+}
+
+/// The command line of `netroot`, from which the manual pages and the shells' completions are made.
+#[must_use]
+pub fn command_line() -> clap::Command {
+    Cli::command()
 }
 
 /// The program `netroot`: does what the command line of this process asks for.
