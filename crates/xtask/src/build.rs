@@ -1,6 +1,6 @@
 //! Builds what the demo and the tests run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -8,39 +8,39 @@ use netroot_harness::paths;
 
 use crate::run::{output, run};
 
-/// The boot server. Its build script builds the `init` for this processor and embeds it.
+/// The boot server. Its build script builds the `init` for each architecture and embeds them.
 ///
 /// # Errors
 /// When one of them does not build.
 pub(crate) fn netroot() -> Result<PathBuf> {
-    cargo(&["-p", "netroot", "--release"])?;
+    run(cargo_build(&["-p", "netroot", "--release"])
+        .env("NETROOT_INIT_X86_64", "build")
+        .env("NETROOT_INIT_AARCH64", "build"))?;
     Ok(paths::target().join("release/netroot"))
 }
 
-/// The `init` for x86_64 that is embedded in the boot server.
+/// The `init` for an architecture (`x86_64`, `aarch64`), as it is embedded in the boot server.
 ///
 /// # Errors
 /// When it does not build.
-pub(crate) fn carried_init() -> Result<PathBuf> {
+pub(crate) fn carried_init(architecture: &str) -> Result<PathBuf> {
     netroot()?;
-    Ok(paths::target().join("embed/x86_64-unknown-linux-musl/init/init"))
+    let target = format!("embed/{architecture}-unknown-linux-musl");
+    Ok(paths::target().join(target).join("init/init"))
 }
 
-/// The `init` for aarch64.
+/// Writes the manual pages and the shells' completions of `netroot` into a directory.
 ///
 /// # Errors
-/// When it does not build.
-pub(crate) fn aarch64_init() -> Result<PathBuf> {
-    let target = "aarch64-unknown-linux-musl";
-    cargo(&[
-        "-p",
-        "netroot-init",
-        "--profile",
-        "init",
-        "--target",
-        target,
-    ])?;
-    Ok(paths::target().join(target).join("init/init"))
+/// When their program does not build, or fails.
+pub(crate) fn manual(folder: &Path) -> Result<()> {
+    run(Command::new("cargo")
+        .args(["run", "--quiet", "-p", "netroot", "--example", "manual"])
+        .arg("--")
+        .arg(folder)
+        // A command line needs no init.
+        .env("NETROOT_INIT_X86_64", "none")
+        .current_dir(paths::workspace()))
 }
 
 /// What `cargo xtask bench` boots.
@@ -111,9 +111,14 @@ fn root_test_list() -> PathBuf {
 }
 
 fn cargo(arguments: &[&str]) -> Result<()> {
-    run(Command::new("cargo")
-        .arg("build")
-        .arg("--quiet")
+    run(&mut cargo_build(arguments))
+}
+
+fn cargo_build(arguments: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command
+        .args(["build", "--quiet"])
         .args(arguments)
-        .current_dir(paths::workspace()))
+        .current_dir(paths::workspace());
+    command
 }

@@ -9,6 +9,7 @@ mod demo;
 mod fuzz;
 mod initrd;
 mod long_tests;
+mod package;
 mod privileges;
 mod run;
 mod setup;
@@ -74,6 +75,13 @@ enum Task {
         #[arg(short, long, default_value = "target/initrd.img")]
         output: PathBuf,
     },
+    /// Build the Debian package of netroot, for this machine's architecture.
+    ///
+    /// The package holds the program with the init for x86_64 and aarch64 in it, a systemd unit, manual pages,
+    /// completions for bash, zsh and fish, and /etc/netroot/netroot.conf. It is written to target/package. The same
+    /// sources and toolchain give the same package, bit for bit: its time stamps are SOURCE_DATE_EPOCH, by default the
+    /// time of the last commit. Servers with other processors than x86_64 are not supported yet.
+    Package,
     /// Install what the other commands need. They run this first.
     Setup {
         /// Make only the Debian root.
@@ -130,6 +138,11 @@ fn run(task: Task) -> Result<()> {
             build::netroot()?;
             initrd::make(&modules, &output)?;
             println!("{}", output.display());
+            Ok(())
+        }
+        Task::Package => {
+            setup::run_for_package()?;
+            println!("{}", package::make()?.display());
             Ok(())
         }
         Task::Setup {

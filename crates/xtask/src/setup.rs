@@ -50,6 +50,21 @@ pub(crate) fn run_for_fuzzing() -> Result<()> {
     take(steps)
 }
 
+/// Only what makes the Debian package of netroot: no virtual machines, no Debian root.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_for_package() -> Result<()> {
+    let mut steps: Vec<Box<dyn InstallStep>> = Vec::new();
+    if let Some(step) = packages::missing_named("dpkg-dev")? {
+        steps.push(Box::new(step));
+    }
+    if let Some(step) = toolchain::missing()? {
+        steps.push(Box::new(step));
+    }
+    take(steps)
+}
+
 fn take(steps: Vec<Box<dyn InstallStep>>) -> Result<()> {
     if steps.is_empty() {
         println!("set-up: complete, nothing to install");

@@ -17,7 +17,7 @@ use self::check::{
 use crate::long_tests::LongTests;
 use crate::privileges::needs_root;
 use crate::run::{output, run};
-use crate::{build, fuzz, setup};
+use crate::{build, fuzz, package, setup};
 
 /// The checks of `--quick`: they find most mistakes within three minutes, without root.
 const QUICK: [(&str, Check); 4] = [
@@ -34,11 +34,13 @@ const BEFORE: [(&str, Check); 2] = [
     ("tests that need root: build", root_tests_build),
 ];
 /// What runs alongside the long tests, which mostly wait.
-const BESIDE: [(&str, Check); 12] = [
+const BESIDE: [(&str, Check); 13] = [
     (
         "netroot, init for both processors, their sizes",
         sizes::init,
     ),
+    // Before the tests that install it.
+    ("Debian package", debian_package),
     ("clippy", || style::clippy(cargo)),
     ("circles between modules", style::circles),
     ("documentation", style::documentation),
@@ -110,6 +112,18 @@ fn kernel_configuration() -> Result<Outcome> {
         .arg("check-kernel")
         .arg(file))?;
     Ok(passed())
+}
+
+/// Makes it twice: the second is the same, bit for bit.
+fn debian_package() -> Result<Outcome> {
+    let first = std::fs::read(package::make()?)?;
+    let file = package::make()?;
+    ensure!(
+        std::fs::read(&file)? == first,
+        "{} is another one when it is made again",
+        file.display()
+    );
+    Ok(Outcome::Passed(format!("{} KiB", first.len() / 1024)))
 }
 
 fn root_tests_build() -> Result<Outcome> {

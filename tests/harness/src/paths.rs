@@ -39,6 +39,27 @@ pub fn netroot() -> Result<PathBuf> {
     built("release/netroot")
 }
 
+/// The Debian package of the boot server, as `cargo xtask package` makes it.
+///
+/// # Errors
+/// When it is not made, or there are several.
+pub fn package() -> Result<PathBuf> {
+    let folder = target().join("package");
+    let files = std::fs::read_dir(&folder);
+    let mut packages = files
+        .into_iter()
+        .flatten()
+        .filter_map(|file| Some(file.ok()?.path()))
+        .filter(|file| file.extension().is_some_and(|extension| extension == "deb"));
+    match (packages.next(), packages.next()) {
+        (Some(package), None) => Ok(package),
+        _ => bail!(
+            "there is no package in {}: make it with `cargo xtask package`",
+            folder.display()
+        ),
+    }
+}
+
 /// The tiny root's only program.
 ///
 /// # Errors

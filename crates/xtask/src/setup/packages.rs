@@ -29,7 +29,17 @@ struct Package {
 pub(super) struct Packages(Vec<Package>);
 
 pub(super) fn missing() -> Result<Option<Packages>> {
-    let missing = missing_under(Path::new("/"))?;
+    installable(missing_under(Path::new("/"))?)
+}
+
+/// Only the package with this name, if it is missing.
+pub(super) fn missing_named(name: &str) -> Result<Option<Packages>> {
+    let mut missing = missing_under(Path::new("/"))?;
+    missing.0.retain(|package| package.name == name);
+    installable(missing)
+}
+
+fn installable(missing: Packages) -> Result<Option<Packages>> {
     if missing.0.is_empty() {
         return Ok(None);
     }
