@@ -4,12 +4,10 @@
 //! * [`name`]: turns a client's file name into a relative path without `..`.
 //! * [`negotiate`]: which options are granted; never more than was requested.
 //! * [`transfer`]: sending one file to one client, as a state machine.
-//! * [`admission`]: limits on the number of transfers, per client and in total.
 //!
 //! # Driving it
 //!
-//! One socket listens on port 69. Every read request that [`admission::Admission`] admits
-//! gets its own socket, bound to the address that the request was sent *to* and connected
+//! One socket listens on port 69. Every read request that is admitted gets its own socket, bound to the address that the request was sent *to* and connected
 //! to the client; its port identifies the transfer. Then, with `now` taken from a monotonic
 //! clock with any fixed start:
 //!
@@ -47,7 +45,6 @@
 //! A write request is answered with [`packet::Packet::read_only`]; anything else on port 69
 //! is counted but not answered.
 
-pub mod admission;
 pub mod name;
 pub mod negotiate;
 mod outcome;

@@ -3,12 +3,13 @@
 //! One task per transfer, each with a socket of its own, bound to the address that the request came to: firmware
 //! drops an answer from another address. [`Admission`] limits their number, the [`ArtifactStore`] knows the names.
 
+mod admission;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use netroot_proto::tftp::admission::{Admission, Refusal};
 use netroot_proto::tftp::name;
 use netroot_proto::tftp::negotiate::Limits;
 use netroot_proto::tftp::packet::{ErrorCode, Packet, ReadRequest};
@@ -17,6 +18,7 @@ use netroot_sys::arrival::{Arrival, ArrivalSocket};
 use netroot_sys::udp::{self, Binding};
 use tokio::net::UdpSocket;
 
+use self::admission::{Admission, Refusal};
 use crate::catalog::{ArrivedAt, KnownMachine};
 use crate::serve::artifacts::{Artifact, ArtifactStore, Content};
 use crate::serve::counters::Counters;
@@ -44,7 +46,7 @@ pub(crate) struct Service {
     /// What is counted.
     pub(crate) counters: Arc<Counters>,
     /// How many transfers each client has.
-    pub(crate) admission: Mutex<Admission>,
+    admission: Mutex<Admission>,
     /// When the transfers' clock started.
     pub(crate) started: Instant,
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// Why a read request does not start a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub(super) enum Refusal {
     /// The client repeated the request while its transfer is running. The transfer
     /// retransmits by its own timer; send nothing, or the client gets two transfers.
     Duplicate,
@@ -17,7 +17,7 @@ pub enum Refusal {
 
 /// The running transfers, by client.
 #[derive(Debug)]
-pub struct Admission {
+pub(super) struct Admission {
     per_client: usize,
     total: usize,
     running: HashMap<IpAddr, Vec<u16>>,
@@ -26,7 +26,7 @@ pub struct Admission {
 
 impl Admission {
     /// Allows `per_client` transfers for one address and `total` in all.
-    pub fn new(per_client: usize, total: usize) -> Admission {
+    pub(super) fn new(per_client: usize, total: usize) -> Admission {
         Admission {
             per_client,
             total,
@@ -36,7 +36,7 @@ impl Admission {
     }
 
     /// Admits a read request from `client`, until [`Admission::leave`].
-    pub fn enter(&mut self, client: SocketAddr) -> Result<(), Refusal> {
+    pub(super) fn enter(&mut self, client: SocketAddr) -> Result<(), Refusal> {
         let ports = self
             .running
             .get(&client.ip())
@@ -59,7 +59,7 @@ impl Admission {
     }
 
     /// Removes a transfer of `client` that has ended.
-    pub fn leave(&mut self, client: SocketAddr) {
+    pub(super) fn leave(&mut self, client: SocketAddr) {
         let Some(ports) = self.running.get_mut(&client.ip()) else {
             return;
         };
@@ -72,7 +72,8 @@ impl Admission {
     }
 
     /// The number of running transfers.
-    pub fn running(&self) -> usize {
+    #[cfg(test)]
+    fn running(&self) -> usize {
         self.count
     }
 }
