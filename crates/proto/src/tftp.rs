@@ -7,9 +7,9 @@
 //!
 //! # Driving it
 //!
-//! One socket listens on port 69. Every read request that is admitted gets its own socket, bound to the address that the request was sent *to* and connected
-//! to the client; its port identifies the transfer. Then, with `now` taken from a monotonic
-//! clock with any fixed start:
+//! One socket listens on port 69. Every read request that is admitted gets its own socket,
+//! bound to the address that the request was sent *to* and connected to the client; its port
+//! identifies the transfer. Then, with `now` taken from a monotonic clock with any fixed start:
 //!
 //! ```no_run
 //! # use std::time::Duration;

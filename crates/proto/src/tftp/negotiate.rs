@@ -23,6 +23,9 @@ pub struct Limits {
 
 /// The IPv4 header, the UDP header and the four bytes of the TFTP header.
 const HEADERS: u16 = 20 + 8 + 4;
+/// The longest `timeout` that is granted, in seconds: a transfer waits 30 s for its client in all. Clients ask for 1 to
+/// 6.
+const LONGEST_TIMEOUT: u64 = 10;
 /// The block size without the option (RFC 1350).
 pub const DEFAULT_BLOCK_SIZE: u16 = 512;
 
@@ -78,8 +81,8 @@ pub fn negotiate(request: &ReadRequest, size: u64, limits: &Limits) -> Agreement
                 agreed.window = at_most(requested, limits.window.max(1));
                 u64::from(agreed.window)
             }
-            // RFC 2349: in seconds, to be granted as requested or not at all.
-            "timeout" if (1..=255).contains(&requested) => {
+            // RFC 2349: in seconds, from 1 to 255, to be granted as requested or not at all.
+            "timeout" if (1..=LONGEST_TIMEOUT).contains(&requested) => {
                 agreed.timeout = Some(Duration::from_secs(requested));
                 requested
             }
@@ -131,12 +134,15 @@ mod tests {
         );
         assert_eq!(answer(&[("blksize", "512")]), ["blksize=512"]);
         assert_eq!(answer(&[("timeout", "3")]), ["timeout=3"]);
+        assert_eq!(answer(&[("timeout", "10")]), ["timeout=10"]);
         assert!(answer(&[]).is_empty());
     }
 
     #[test]
     fn invalid_option_values_are_not_acknowledged() {
         assert!(answer(&[("blksize", "7"), ("windowsize", "0"), ("timeout", "256")]).is_empty());
+        assert!(answer(&[("timeout", "11")]).is_empty());
+        assert!(answer(&[("timeout", "255")]).is_empty());
         assert!(answer(&[("blksize", "-1"), ("tsize", ""), ("multicast", "1")]).is_empty());
         assert_eq!(
             answer(&[("blksize", "600"), ("blksize", "700")]),

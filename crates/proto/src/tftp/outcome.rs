@@ -22,9 +22,10 @@ pub enum Outcome {
         /// The client's text, without control characters.
         message: String,
     },
-    /// The client stopped answering; an ERROR was sent.
+    /// The client stopped answering, or was slower than any real link. An ERROR was sent, unless it has never
+    /// answered.
     TimedOut,
-    /// The file could not be read; an ERROR was sent.
+    /// The file could not be read, or not in time (`TimedOut`); an ERROR was sent.
     ReadFailed(io::ErrorKind),
 }
 

@@ -8,6 +8,8 @@ pub trait Source {
     fn size(&self) -> u64;
     /// Fills `into` from `offset`. A short read is an error: the file shrank, and there is no
     /// other way to tell the client.
+    ///
+    /// With `WouldBlock` the transfer waits until [`Transfer::source_ready`](super::transfer::Transfer::source_ready).
     fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<()>;
 }
 

@@ -9,6 +9,10 @@
 //! A duplicate ACK is never answered (the Sorcerer's Apprentice bug: each answer would double
 //! the rest of the transfer). An ACK inside the window means that the block after it was
 //! lost; sending resumes there at once, which is new data for the client.
+//!
+//! Until the first ACK nobody knows whether the client asked: its address may be forged. The first datagram is repeated
+//! twice, then the transfer ends in silence. After that it ends when the client makes no progress for 30 s, whatever
+//! timeout it asked for, or is slower than any real link.
 
 use std::io;
 use std::time::Duration;
@@ -28,6 +32,15 @@ const MIN_TIMEOUT: Duration = Duration::from_millis(200);
 /// The longest retransmission timeout. Longer than a client's own five seconds: atftp answers
 /// a duplicate block only once, then waits that long in silence before it repeats its ACK.
 const MAX_TIMEOUT: Duration = Duration::from_secs(7);
+/// How many times the first datagram is repeated. Firmware that hears none of the three asks again.
+const UNHEARD_REPEATS: u32 = 2;
+/// How long a client may make no progress. Firmware repeats its ACK every 1 to 5 s, and gives up within 30 s.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How often the rate is looked at: twice the longest silence, so that one pause does not count as a slow link.
+const RATE_INTERVAL: Duration = Duration::from_secs(60);
+/// The slowest rate, in bytes for each interval. 256 bytes per second is a quarter of what a serial line of 9600 baud
+/// carries, and one block of 512 bytes for each round trip over a link with round trips of 2 s.
+const LEAST_BYTES: u64 = 256 * 60;
 /// How much of an ERROR's text is kept, in characters.
 const MAX_MESSAGE: usize = 120;
 
@@ -66,6 +79,14 @@ pub struct Transfer<S> {
     /// belong to either copy (Karn's algorithm).
     timed_since: Option<Duration>,
     round_trip: Option<Duration>,
+    /// When the client last made progress, or when a read that it waited for was done.
+    progress_at: Duration,
+    /// Whether the client has sent an ACK.
+    heard: bool,
+    /// When the interval began in which the rate is measured, and the bytes that were acknowledged by then.
+    rate_since: (Duration, u64),
+    /// Whether the next block waits for the source.
+    waiting_for_source: bool,
     retransmitted: u64,
     final_error: Option<Packet<'static>>,
     outcome: Option<Outcome>,
@@ -111,6 +132,10 @@ impl<S: Source> Transfer<S> {
             retries: 0,
             timed_since: None,
             round_trip: None,
+            progress_at: now,
+            heard: false,
+            rate_since: (now, 0),
+            waiting_for_source: false,
             retransmitted: 0,
             final_error: None,
             outcome: None,
@@ -142,7 +167,7 @@ impl<S: Source> Transfer<S> {
             }
             self.time_round_trip(now);
             self.phase = Phase::Data;
-            self.retries = 0;
+            self.progressed(now);
             self.open_window(now);
             return Handled::Progress;
         }
@@ -156,6 +181,7 @@ impl<S: Source> Transfer<S> {
             return Handled::Ignored(Ignored::StaleAck);
         }
         self.acked += forward;
+        self.progressed(now);
         if self.acked == self.blocks {
             self.outcome = Some(Outcome::Complete);
             return Handled::Progress;
@@ -168,10 +194,15 @@ impl<S: Source> Transfer<S> {
             self.speed_up();
         }
         self.time_round_trip(now);
-        self.retries = 0;
         self.next = self.acked + 1;
         self.open_window(now);
         Handled::Progress
+    }
+
+    fn progressed(&mut self, now: Duration) {
+        self.heard = true;
+        self.retries = 0;
+        self.progress_at = now;
     }
 
     fn client_error(&self, code: u16, message: &[u8]) -> Outcome {
@@ -204,13 +235,46 @@ impl<S: Source> Transfer<S> {
             return false;
         }
         if let Err(error) = self.write_block(datagram) {
+            if error.kind() == io::ErrorKind::WouldBlock {
+                self.waiting_for_source = true;
+                return false;
+            }
             self.outcome = Some(Outcome::ReadFailed(error.kind()));
-            Packet::error(ErrorCode::Undefined, "The file could not be read").encode_into(datagram);
+            unreadable().encode_into(datagram);
             return true;
         }
+        self.waiting_for_source = false;
         self.highest = self.highest.max(self.next);
         self.next += 1;
         true
+    }
+
+    /// What it reads from. Call [`Transfer::source_ready`] once a read that would have blocked has been done.
+    pub fn source_mut(&mut self) -> &mut S {
+        &mut self.source
+    }
+
+    /// The source has what it could not give at once. Waiting for it is not the client's fault: its times start again.
+    pub fn source_ready(&mut self, now: Duration) {
+        self.waiting_for_source = false;
+        self.deadline = now + self.timeout();
+        self.timed_since = None;
+        self.progress_at = now;
+        self.rate_since = (now, self.bytes_acknowledged());
+    }
+
+    /// Ends the transfer without another datagram: its client asks for something else from the same port, or another
+    /// client needs its place.
+    pub fn stop(&mut self) {
+        let outcome = if self.heard {
+            self.silent()
+        } else if self.phase != Phase::Data {
+            // Some clients take the size from the OACK and say nothing.
+            Outcome::SizeLearned
+        } else {
+            Outcome::TimedOut
+        };
+        self.outcome.get_or_insert(outcome);
     }
 
     fn write_block(&mut self, datagram: &mut Vec<u8>) -> io::Result<()> {
@@ -235,10 +299,17 @@ impl<S: Source> Transfer<S> {
         if self.outcome.is_some() {
             return None;
         }
-        Some(
-            self.burst_at
-                .map_or(self.deadline, |at| at.min(self.deadline)),
-        )
+        let silent_at = self.progress_at + SILENCE;
+        if self.waiting_for_source {
+            return Some(silent_at);
+        }
+        let due = [
+            Some(self.deadline),
+            Some(silent_at),
+            Some(self.rate_since.0 + RATE_INTERVAL),
+            self.burst_at,
+        ];
+        due.into_iter().flatten().min()
     }
 
     /// Handles the passing of time. Harmless when called early.
@@ -246,7 +317,17 @@ impl<S: Source> Transfer<S> {
         if self.outcome.is_some() {
             return;
         }
-        if self.burst_at.is_some_and(|at| at <= now) {
+        let silent = self.progress_at + SILENCE <= now;
+        if self.waiting_for_source {
+            if silent {
+                self.outcome = Some(Outcome::ReadFailed(io::ErrorKind::TimedOut));
+                self.final_error = self.heard.then(unreadable);
+            }
+            return;
+        }
+        if silent || self.too_slow(now) {
+            self.give_up();
+        } else if self.burst_at.is_some_and(|at| at <= now) {
             self.burst_end = self.window_end().min(self.burst_end + self.burst);
             self.burst_at = (self.burst_end < self.window_end()).then(|| now + BURST_PAUSE);
             self.deadline = now + self.timeout();
@@ -255,16 +336,41 @@ impl<S: Source> Transfer<S> {
         }
     }
 
+    /// Whether the interval that has just ended was too slow; starts another one.
+    fn too_slow(&mut self, now: Duration) -> bool {
+        let (since, bytes) = self.rate_since;
+        if since + RATE_INTERVAL > now {
+            return false;
+        }
+        let acknowledged = self.bytes_acknowledged();
+        self.rate_since = (now, acknowledged);
+        acknowledged < bytes + LEAST_BYTES
+    }
+
+    fn give_up(&mut self) {
+        self.outcome = Some(self.silent());
+        let error = || Packet::error(ErrorCode::Undefined, "No acknowledgement");
+        self.final_error = self.heard.then(error);
+    }
+
+    /// The outcome for a client that has stopped answering.
+    fn silent(&self) -> Outcome {
+        if self.heard && self.phase == Phase::Data && self.highest == self.blocks {
+            Outcome::LastAckMissing
+        } else {
+            Outcome::TimedOut
+        }
+    }
+
     fn retransmit(&mut self, now: Duration) {
         self.retries += 1;
-        if self.retries > self.limits.retries {
-            let all_sent = self.phase == Phase::Data && self.highest == self.blocks;
-            self.outcome = Some(if all_sent {
-                Outcome::LastAckMissing
-            } else {
-                Outcome::TimedOut
-            });
-            self.final_error = Some(Packet::error(ErrorCode::Undefined, "No acknowledgement"));
+        let most = if self.heard {
+            self.limits.retries
+        } else {
+            UNHEARD_REPEATS.min(self.limits.retries)
+        };
+        if self.retries > most {
+            self.give_up();
             return;
         }
         match &mut self.phase {
@@ -316,8 +422,12 @@ impl<S: Source> Transfer<S> {
         );
     }
 
-    /// The client's `timeout`, else four measured round trips, doubled with each retransmission.
+    /// The client's `timeout`, else four measured round trips, doubled with each retransmission. After the last
+    /// repetition of the first datagram, the longest: time for the client to repeat its ACK, which may be lost too.
     fn timeout(&self) -> Duration {
+        if !self.heard && self.retries == UNHEARD_REPEATS {
+            return MAX_TIMEOUT;
+        }
         if let Some(requested) = self.agreed.timeout {
             return requested;
         }
@@ -326,6 +436,16 @@ impl<S: Source> Transfer<S> {
         });
         let longest = MAX_TIMEOUT.max(self.limits.timeout);
         base.saturating_mul(1 << self.retries.min(8)).min(longest)
+    }
+
+    /// Whether the client has sent an ACK.
+    pub fn heard(&self) -> bool {
+        self.heard
+    }
+
+    /// When the client last made progress.
+    pub fn progress_at(&self) -> Duration {
+        self.progress_at
     }
 
     /// How the transfer ended; `None` while it runs. Send the datagrams that
@@ -354,6 +474,10 @@ impl<S: Source> Transfer<S> {
     pub fn agreement(&self) -> &Agreement {
         &self.agreed
     }
+}
+
+fn unreadable() -> Packet<'static> {
+    Packet::error(ErrorCode::Undefined, "The file could not be read")
 }
 
 /// The low 16 bits: the block number as sent.

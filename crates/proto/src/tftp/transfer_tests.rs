@@ -131,27 +131,179 @@ fn an_ack_inside_the_window_resumes_after_the_gap_with_half_the_burst() {
     assert_eq!(t.blocks_retransmitted(), 5);
 }
 
-#[test]
-fn without_acks_the_window_is_retransmitted_and_the_transfer_aborted() {
-    let mut t = start(5000, &[]);
-    assert_eq!(sent(&mut t), ["1:512"]);
-    let mut waits = Vec::new();
-    let mut now = Duration::ZERO;
-    while t.outcome().is_none() {
-        let due = t.poll_timeout().unwrap();
+/// Lets time pass until the transfer ends: how many seconds were waited each time, and everything that was sent.
+fn abandon<S: Source>(t: &mut Transfer<S>, mut now: Duration) -> (Vec<u64>, Vec<String>) {
+    let (mut waits, mut all) = (Vec::new(), Vec::new());
+    while let Some(due) = t.poll_timeout() {
         t.handle_timeout(due - Duration::from_millis(1));
-        assert!(sent(&mut t).is_empty(), "nothing before the time");
+        assert!(sent(t).is_empty(), "nothing before the time");
         waits.push((due - now).as_secs());
         now = due;
         t.handle_timeout(now);
-        if t.outcome().is_none() {
-            assert_eq!(sent(&mut t), ["1:512"]);
+        all.extend(sent(t));
+    }
+    (waits, all)
+}
+
+#[test]
+fn without_an_ack_the_first_datagram_is_repeated_twice_and_then_there_is_silence() {
+    let window = [("blksize", "1468"), ("windowsize", "64"), ("tsize", "0")];
+    let oack = "oack blksize=1468 windowsize=64 tsize=500000";
+    for (options, first, waited) in [
+        (&[][..], "1:512", [1, 2, 7]),
+        (&window, oack, [1, 2, 7]),
+        (&[("timeout", "10")], "oack timeout=10", [10, 10, 7]),
+        (&[("timeout", "255")], "1:512", [1, 2, 7]),
+    ] {
+        let mut t = start(500_000, options);
+        assert_eq!(sent(&mut t), [first]);
+        let (waits, repeated) = abandon(&mut t, Duration::ZERO);
+        assert_eq!(
+            (&waits[..], &repeated[..]),
+            (&waited[..], &[first.to_owned(), first.to_owned()][..])
+        );
+        assert_eq!(t.outcome(), Some(&Outcome::TimedOut));
+    }
+}
+
+#[test]
+fn a_client_that_falls_silent_is_given_up_after_thirty_seconds() {
+    for (options, waited) in [
+        (&[][..], &[4, 7, 7, 7, 5][..]),
+        (&[("timeout", "10")], &[10, 10, 10]),
+    ] {
+        let mut t = start(5000, options);
+        sent(&mut t);
+        let first = u16::from(options.is_empty());
+        t.handle(&ack(first), SECOND);
+        sent(&mut t);
+        let (waits, repeated) = abandon(&mut t, SECOND);
+        assert_eq!(waits, waited);
+        assert_eq!(waits.iter().sum::<u64>(), 30);
+        assert_eq!(repeated.last().map(String::as_str), Some("error 0"));
+        assert_eq!(t.outcome(), Some(&Outcome::TimedOut));
+    }
+}
+
+/// A client that acknowledges a block after every `pause`: how long it is served, if not to the end.
+fn served_for(size: usize, block: &str, pause: Duration) -> Option<Duration> {
+    let mut t = start(size, &[("blksize", block)]);
+    sent(&mut t);
+    let (mut now, mut number) = (Duration::ZERO, 0);
+    let mut answers_at = pause;
+    loop {
+        match t.outcome() {
+            Some(Outcome::Complete) => return None,
+            Some(_) => return Some(now),
+            None => {}
+        }
+        let due = t.poll_timeout().unwrap();
+        now = due.min(answers_at);
+        if answers_at <= due {
+            t.handle(&ack(number), now);
+            number = number.wrapping_add(1);
+            answers_at = now + pause;
+        } else {
+            t.handle_timeout(now);
+        }
+        sent(&mut t);
+    }
+}
+
+#[test]
+fn a_client_that_stretches_its_transfer_is_given_up_but_no_slow_link_is() {
+    // One block each 29 s, as large as they come on Ethernet.
+    let stretched = served_for(100_000_000, "1468", 29 * SECOND).unwrap();
+    assert!(stretched <= 2 * RATE_INTERVAL, "{stretched:?}");
+    // A satellite's round trip of 1.2 s, without larger blocks.
+    assert_eq!(served_for(500_000, "512", 1200 * SECOND / 1000), None);
+    // A machine that erases its flash for 25 s in the middle.
+    let mut t = start(60_000, &[]);
+    let mut now = Duration::ZERO;
+    for number in 1..=118 {
+        assert_eq!(
+            sent(&mut t),
+            [format!("{number}:{}", if number < 118 { 512 } else { 96 })]
+        );
+        now += if number == 50 {
+            25 * SECOND
+        } else {
+            SECOND / 10
+        };
+        if number == 50 {
+            while t.poll_timeout().unwrap() < now {
+                t.handle_timeout(t.poll_timeout().unwrap());
+                sent(&mut t);
+            }
+        }
+        t.handle(&ack(number), now);
+    }
+    assert_eq!(t.outcome(), Some(&Outcome::Complete));
+}
+
+/// A source that has nothing at once.
+struct Disk {
+    ready: bool,
+}
+
+impl Source for Disk {
+    fn size(&self) -> u64 {
+        5000
+    }
+    fn read_at(&mut self, _: u64, _: &mut [u8]) -> io::Result<()> {
+        match self.ready {
+            true => Ok(()),
+            false => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
-    assert_eq!(waits, [1, 2, 4, 7, 7, 7, 7]);
-    assert_eq!(t.outcome(), Some(&Outcome::TimedOut));
-    assert_eq!(sent(&mut t), ["error 0"]);
+}
+
+#[test]
+fn a_slow_source_is_waited_for_and_is_not_the_clients_fault() {
+    let limits = Limits::for_mtu(1500);
+    let mut t = Transfer::start(
+        &request(&[]),
+        Disk { ready: false },
+        &limits,
+        Duration::ZERO,
+    )
+    .unwrap();
     assert!(sent(&mut t).is_empty());
+    assert_eq!(t.poll_timeout(), Some(SILENCE));
+    t.handle_timeout(20 * SECOND);
+    assert!(t.outcome().is_none());
+    t.source_mut().ready = true;
+    t.source_ready(25 * SECOND);
+    assert_eq!(sent(&mut t), ["1:512"]);
+    assert_eq!(t.poll_timeout(), Some(26 * SECOND));
+    t.handle(&ack(1), 26 * SECOND);
+    t.source_mut().ready = false;
+    assert!(sent(&mut t).is_empty());
+    t.handle_timeout(t.poll_timeout().unwrap());
+    assert_eq!(
+        t.outcome(),
+        Some(&Outcome::ReadFailed(io::ErrorKind::TimedOut))
+    );
+    assert_eq!(sent(&mut t), ["error 0"]);
+}
+
+#[test]
+fn a_transfer_that_is_stopped_sends_nothing_more() {
+    let mut probe = start(5000, &[("tsize", "0")]);
+    sent(&mut probe);
+    probe.stop();
+    assert_eq!(probe.outcome(), Some(&Outcome::SizeLearned));
+    let mut t = start(600, &[]);
+    sent(&mut t);
+    t.handle(&ack(1), SECOND);
+    sent(&mut t);
+    t.stop();
+    assert_eq!(t.outcome(), Some(&Outcome::LastAckMissing));
+    assert!(sent(&mut t).is_empty());
+    let mut unheard = start(600, &[]);
+    unheard.stop();
+    assert_eq!(unheard.outcome(), Some(&Outcome::TimedOut));
+    assert!(sent(&mut unheard).is_empty());
 }
 
 #[test]
@@ -166,7 +318,9 @@ fn the_oack_is_retransmitted_after_the_clients_own_timeout() {
 
 #[test]
 fn a_missing_last_ack_counts_as_success() {
-    let mut t = start(100, &[]);
+    let mut t = start(600, &[]);
+    sent(&mut t);
+    t.handle(&ack(1), SECOND);
     sent(&mut t);
     while let Some(due) = t.poll_timeout() {
         t.handle_timeout(due);
