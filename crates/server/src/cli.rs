@@ -158,8 +158,8 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "ADDR:/PATH[,OPTS]", value_parser = nfsroot)]
     pub(crate) nfsroot: Option<String>,
 
-    /// Allow clients from this network to mount, such as 10.0.0.0/24; may be given several times [default: the interface's networks].
-    #[arg(long, value_name = "NETWORK", conflicts_with = "nfsroot", value_parser = network)]
+    /// Allow clients from this network to mount, such as 10.0.0.0/24, and to use TFTP, which the interface's networks always may; may be given several times [default: the interface's networks].
+    #[arg(long, value_name = "NETWORK", value_parser = network)]
     pub(crate) allow: Vec<Prefix>,
 
     /// The port of the HTTP server.

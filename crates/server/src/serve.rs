@@ -132,6 +132,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         status,
         tokens,
         service_manager,
+        allowed: settings.allow.clone(),
     };
     running::until_stopped(parts, &timeline, &counters)
 }

@@ -27,7 +27,7 @@ pub struct Settings {
     pub nfs_port: u16,
     /// Whether to answer on the portmapper's port 111 too.
     pub portmapper: bool,
-    /// Who may mount; empty for the networks of the served interfaces.
+    /// Who may mount, and who may use TFTP beside the networks of the served interfaces; empty for those.
     pub allow: Vec<Prefix>,
     /// A folder whose files are served over TFTP and HTTP too.
     pub tftp_dir: Option<PathBuf>,

@@ -1,16 +1,19 @@
 //! Name → artifact: everything that TFTP and HTTP serve.
 //!
 //! [`store`] looks names up: loaders, scripts, kernels and initrds, then the files of a [`folder`]. [`loaders`] finds
-//! iPXE's binaries, [`script`] writes what they run, and [`content`] is the bytes of any of these.
+//! iPXE's binaries, [`script`] writes what they run, and [`content`] is the bytes of any of these, which [`file_reads`]
+//! reads off the network's thread.
 
 mod content;
+mod file_reads;
 mod folder;
 pub(crate) mod loaders;
 pub(crate) mod script;
 mod store;
 
 pub(crate) use content::Content;
+pub(crate) use file_reads::FileReads;
 pub(crate) use folder::{Folder, FolderError};
 #[cfg(test)]
 pub(crate) use store::tests::store;
-pub(crate) use store::{Artifact, ArtifactStore, FileKind};
+pub(crate) use store::{Artifact, ArtifactStore, FileKind, Found};

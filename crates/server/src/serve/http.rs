@@ -33,7 +33,7 @@ use self::connection_limits::{Admission, ConnectionLimits, ConnectionSlot};
 pub(crate) use self::pages::Pages;
 use self::transfer::{Transfer, TransferLog};
 use crate::catalog::{ArrivedAt, KnownMachine};
-use crate::serve::artifacts::{Artifact, ArtifactStore};
+use crate::serve::artifacts::{Artifact, ArtifactStore, FileReads, Found};
 use crate::serve::counters::Counters;
 use crate::serve::events::{Ignored, Machine, Timeline};
 use crate::serve::nfs;
@@ -57,6 +57,8 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("10");
 pub(crate) struct Site {
     /// Name → artifact.
     pub(crate) artifacts: Arc<ArtifactStore>,
+    /// Reads their files.
+    pub(crate) reads: Arc<FileReads>,
     /// What `/` and `/status` show.
     pub(crate) status: Status,
     /// Where events are logged.
@@ -181,7 +183,7 @@ async fn serve(stream: Recorded, slot: ConnectionSlot, ends: &Ends, site: &Arc<S
             let response = if is_report(&request) {
                 take_report(request, ends, &site).await
             } else {
-                answer(&request, ends, &site)
+                answer(&request, ends, &site).await
             };
             Ok::<_, std::convert::Infallible>(response)
         }
@@ -219,7 +221,7 @@ async fn take_report(request: Request<Incoming>, ends: &Ends, site: &Site) -> An
 
 type Answer = Response<Either<Transfer, http_body_util::Full<Bytes>>>;
 
-fn answer(request: &Request<Incoming>, ends: &Ends, site: &Site) -> Answer {
+async fn answer(request: &Request<Incoming>, ends: &Ends, site: &Site) -> Answer {
     let head = match *request.method() {
         Method::GET => false,
         Method::HEAD => true,
@@ -273,7 +275,15 @@ fn answer(request: &Request<Incoming>, ends: &Ends, site: &Site) -> Answer {
     let identify = || KnownMachine {
         mac: site.timeline.machines().at(peer),
     };
-    let Some(artifact) = site.artifacts.find(&name, &ends.arrived(), identify) else {
+    let artifact = match site.artifacts.find(&name, &ends.arrived(), identify) {
+        Found::Artifact(artifact) => Some(*artifact),
+        Found::InFolder(file) => {
+            let opened = site.reads.run(peer, move || file.open()).await;
+            opened.ok().flatten()
+        }
+        Found::Nothing => None,
+    };
+    let Some(artifact) = artifact else {
         Counters::count(&site.counters.http_unknown_names);
         let answer = page(StatusCode::NOT_FOUND, format!("{name}: no such file\n"));
         site.timeline
@@ -323,6 +333,9 @@ fn deliver(
             position: start,
             end,
             content: artifact.content,
+            reads: Arc::clone(&site.reads),
+            client: peer,
+            reading: None,
             log: Some(TransferLog {
                 machine: Machine::Address(peer),
                 script_of: artifact.machine,

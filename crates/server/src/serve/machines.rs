@@ -5,6 +5,7 @@
 //! table. What a machine says of itself (a DHCP message's ciaddr, the name of a script) names nobody: anybody can say it.
 
 mod neighbours;
+mod relayed;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,6 +16,7 @@ use netroot_net::Mac;
 use netroot_proto::pxe::strategy::{Progress, Strategies, Strategy};
 
 use self::neighbours::Neighbours;
+use self::relayed::RelayedMachines;
 
 /// How many machines are remembered: four /24 networks.
 const KNOWN: usize = 1024;
@@ -30,6 +32,7 @@ pub(crate) struct Machines {
     strategies: Mutex<Strategies>,
     /// When each machine was offered its script that has not fetched it yet.
     script_offered: Mutex<HashMap<Mac, Instant>>,
+    relayed: RelayedMachines,
 }
 
 /// An address that this server has acknowledged.
@@ -47,6 +50,7 @@ impl Machines {
             neighbours: Mutex::new(Neighbours::of_kernel()),
             strategies: Mutex::new(Strategies::new(KNOWN)),
             script_offered: Mutex::default(),
+            relayed: RelayedMachines::default(),
         }
     }
 
@@ -96,6 +100,11 @@ impl Machines {
 
     fn leases(&self) -> MutexGuard<'_, HashMap<IpAddr, Lease>> {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The machines in other networks.
+    pub(crate) fn relayed(&self) -> &RelayedMachines {
+        &self.relayed
     }
 
     /// How to answer firmware that asks in `transaction`.

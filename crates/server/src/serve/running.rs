@@ -3,11 +3,12 @@
 use std::io;
 use std::sync::Arc;
 
+use netroot_net::Prefix;
 use netroot_proto::dhcp::{BINL_PORT, SERVER_PORT};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
-use crate::serve::artifacts::ArtifactStore;
+use crate::serve::artifacts::{ArtifactStore, FileReads};
 use crate::serve::counters::Counters;
 use crate::serve::dhcp::service as dhcp;
 use crate::serve::error::ServeError;
@@ -36,6 +37,8 @@ pub(crate) struct Parts {
     pub(crate) status: Status,
     /// What machines report with.
     pub(crate) tokens: Arc<ReportTokens>,
+    /// The networks beside those of the interfaces that are served (`--allow`).
+    pub(crate) allowed: Vec<Prefix>,
     /// Who waits for the server to be ready.
     pub(crate) service_manager: ServiceManager,
 }
@@ -54,6 +57,7 @@ pub(crate) fn until_stopped(
         status,
         tokens,
         service_manager,
+        allowed,
     } = parts;
     let writer = timeline.start_writer().map_err(ServeError::Runtime)?;
     let nfs = export
@@ -62,6 +66,7 @@ pub(crate) fn until_stopped(
         .map(Arc::new);
     let site = Arc::new(http::Site {
         artifacts: Arc::new(artifacts),
+        reads: FileReads::new(),
         status: status.clone(),
         timeline: timeline.clone(),
         counters: Arc::clone(counters),
@@ -83,7 +88,7 @@ pub(crate) fn until_stopped(
     let ended = runtime.block_on(async {
         let mut tasks = JoinSet::new();
         for listener in listeners {
-            dhcp.push(start(listener, &site, http_port, &mut tasks));
+            dhcp.push(start(listener, &site, http_port, &allowed, &mut tasks));
         }
         drop(site);
         let reported = timeline.clone().report_left_out();
@@ -98,7 +103,8 @@ pub(crate) fn until_stopped(
         }
     });
     // With the runtime go its tasks, and with them every handle to the export but this one.
-    drop(runtime);
+    // Not a read of a disk that does not answer.
+    runtime.shutdown_background();
     for service in dhcp {
         service.save_leases();
     }
@@ -124,6 +130,7 @@ fn start(
     listener: Listener,
     site: &Arc<http::Site>,
     http_port: u16,
+    allowed: &[Prefix],
     tasks: &mut JoinSet<io::Result<()>>,
 ) -> Arc<dhcp::Service> {
     let Listener {
@@ -133,13 +140,14 @@ fn start(
         ..
     } = listener;
     let (timeline, counters) = (&site.timeline, &site.counters);
-    let tftp = Arc::new(tftp::Service::new(
-        Arc::clone(&site.artifacts),
-        &interface.name,
-        interface.mtu,
-        timeline.clone(),
-        Arc::clone(counters),
-    ));
+    let shared = tftp::Shared {
+        artifacts: Arc::clone(&site.artifacts),
+        reads: Arc::clone(&site.reads),
+        allowed: allowed.to_vec(),
+        timeline: timeline.clone(),
+        counters: Arc::clone(counters),
+    };
+    let tftp = Arc::new(tftp::Service::new(shared, &interface));
     tasks.spawn(tftp::run(sockets.tftp, tftp));
     let name: Arc<str> = Arc::from(interface.name.as_str());
     for socket in sockets.http {

@@ -1,7 +1,7 @@
 //! The bytes of an artifact.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use hyper::body::Bytes;
 use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::ReadWriteFlags;
 
 /// Bytes in memory or in a file that stays open: a transfer sees one version from its start to its end.
 #[derive(Debug, Clone)]
@@ -63,7 +64,27 @@ impl Content {
         }
     }
 
-    /// Fills `buffer` from `offset`, or up to the end; returns how many bytes were read.
+    /// Like [`Content::read_at`], but never waits for a disk; `None` if it would have to. It may read less.
+    pub(crate) fn read_now(&self, offset: u64, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        let Self::File { file, length } = self else {
+            return Some(self.read_at(offset, buffer));
+        };
+        let left = usize::try_from(length.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let wanted = buffer.len().min(left);
+        let buffer = buffer.get_mut(..wanted)?;
+        if buffer.is_empty() {
+            return Some(Ok(0));
+        }
+        let mut parts = [IoSliceMut::new(buffer)];
+        // Some file systems cannot tell (EOPNOTSUPP). Every other error is met again by the read that may wait.
+        match rustix::io::preadv2(file, &mut parts, offset, ReadWriteFlags::NOWAIT) {
+            Ok(0) => Some(Err(io::ErrorKind::UnexpectedEof.into())),
+            Ok(length) => Some(Ok(length)),
+            Err(_) => None,
+        }
+    }
+
+    /// Fills `buffer` from `offset`, or up to the end; returns how many bytes were read. It may wait for a disk.
     ///
     /// # Errors
     /// The file system's; `UnexpectedEof` if the file has been truncated meanwhile, since a transfer whose length was

@@ -34,6 +34,37 @@ pub(crate) struct Artifact {
     pub(crate) machine: Option<Mac>,
 }
 
+/// What a name may stand for.
+#[derive(Debug, Clone)]
+pub(crate) enum Found {
+    /// This.
+    Artifact(Box<Artifact>),
+    /// A file of the folder, if there is one. Looking may wait for a disk.
+    InFolder(FolderFile),
+    /// Nothing.
+    Nothing,
+}
+
+/// A name in the folder.
+#[derive(Debug, Clone)]
+pub(crate) struct FolderFile {
+    folder: Arc<Folder>,
+    name: String,
+}
+
+impl FolderFile {
+    /// Opens the file, which may wait for a disk. `None` if it is not served.
+    pub(crate) fn open(self) -> Option<Artifact> {
+        let content = self.folder.open(&self.name).ok()?;
+        Some(Artifact {
+            content,
+            content_type: content_type(&self.name),
+            kind: FileKind::Other,
+            machine: None,
+        })
+    }
+}
+
 /// What a file is to a boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileKind {
@@ -55,7 +86,7 @@ pub(crate) struct ArtifactStore {
     fixed: BTreeMap<String, Artifact>,
     catalog: Arc<Catalog>,
     http_port: u16,
-    folder: Option<Folder>,
+    folder: Option<Arc<Folder>>,
     tokens: Arc<ReportTokens>,
 }
 
@@ -71,7 +102,7 @@ impl ArtifactStore {
             fixed: BTreeMap::new(),
             catalog,
             http_port,
-            folder,
+            folder: folder.map(Arc::new),
             tokens,
         }
     }
@@ -115,18 +146,19 @@ impl ArtifactStore {
         name: &str,
         arrived: &ArrivedAt<'_>,
         identify: impl FnOnce() -> KnownMachine,
-    ) -> Option<Artifact> {
+    ) -> Found {
+        let found = |artifact| Found::Artifact(Box::new(artifact));
         if let Some(artifact) = self.fixed.get(name) {
-            return Some(artifact.clone());
+            return found(artifact.clone());
         }
         match name {
             script::AUTOEXEC => {
                 let server = SocketAddr::new(arrived.server, self.http_port);
-                return Some(text(script::autoexec(server), None));
+                return found(text(script::autoexec(server), None));
             }
             script::GENERIC => {
                 let asks = identify();
-                return Some(self.boot_script(&asks, &asks, arrived));
+                return found(self.boot_script(&asks, &asks, arrived));
             }
             _ => {}
         }
@@ -136,17 +168,16 @@ impl ArtifactStore {
             .and_then(|mac| mac.parse().ok());
         if let Some(mac) = mac {
             let machine = KnownMachine { mac: Some(mac) };
-            return Some(self.boot_script(&machine, &identify(), arrived));
+            return found(self.boot_script(&machine, &identify(), arrived));
         }
         // Firmware asks for what is beside its loader under the loader's own folder.
-        let file = self.folder.as_ref()?.open(name).ok()?;
-        let content_type = content_type(name);
-        Some(Artifact {
-            content: file,
-            content_type,
-            kind: FileKind::Other,
-            machine: None,
-        })
+        match &self.folder {
+            Some(folder) => Found::InFolder(FolderFile {
+                folder: Arc::clone(folder),
+                name: name.to_owned(),
+            }),
+            None => Found::Nothing,
+        }
     }
 }
 
@@ -201,9 +232,17 @@ pub(crate) mod tests {
         ArtifactStore::new(Arc::new(one("debian")), 8069, None, tokens())
     }
 
+    fn artifact(found: Found) -> Option<Artifact> {
+        match found {
+            Found::Artifact(artifact) => Some(*artifact),
+            Found::InFolder(file) => file.open(),
+            Found::Nothing => None,
+        }
+    }
+
     /// What a machine that is not known by its address finds at eth0.
     fn find(store: &ArtifactStore, name: &str) -> Option<Artifact> {
-        store.find(name, &ETH0, KnownMachine::default)
+        artifact(store.find(name, &ETH0, KnownMachine::default))
     }
 
     fn bytes(artifact: &Artifact) -> Vec<u8> {
@@ -228,7 +267,7 @@ pub(crate) mod tests {
             ..ETH0
         };
         let elsewhere = artifacts.find("boot.ipxe", &other, KnownMachine::default);
-        let elsewhere = elsewhere.unwrap();
+        let elsewhere = artifact(elsewhere).unwrap();
         let text = String::from_utf8(bytes(&elsewhere)).unwrap();
         assert!(text.contains("nfsroot=192.0.2.7:/debian"), "{text}");
         assert!(find(&artifacts, "autoexec.ipxe").is_some());
@@ -239,7 +278,7 @@ pub(crate) mod tests {
             (KnownMachine::default(), true),
         ] {
             let name = "boot/02-00-00-00-00-56.ipxe";
-            let found = artifacts.find(name, &ETH0, || asks).unwrap();
+            let found = artifact(artifacts.find(name, &ETH0, || asks)).unwrap();
             let text = String::from_utf8(bytes(&found)).unwrap();
             let path = " netroot.report=http://10.0.0.1:8069/report/02-00-00-00-00-56/";
             assert_eq!(text.contains(path), reports, "{text}");
@@ -277,7 +316,8 @@ pub(crate) mod tests {
             assert!(script.contains(&root), "{script}");
         }
         // Without a name in the URL, the ARP table may identify the machine.
-        let known = artifacts.find("boot.ipxe", &ETH0, || machine(2)).unwrap();
+        let known = artifacts.find("boot.ipxe", &ETH0, || machine(2));
+        let known = artifact(known).unwrap();
         let known = String::from_utf8(bytes(&known)).unwrap();
         assert!(known.contains("/images/fedora/vmlinuz"), "{known}");
         let kernel = find(&artifacts, "images/fedora/vmlinuz").unwrap();

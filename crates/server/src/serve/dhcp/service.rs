@@ -110,6 +110,8 @@ impl Service {
         };
         let mac = request.header.mac;
         let client = Client::of(&request);
+        let relayed = self.timeline.machines().relayed();
+        relayed.learn(&request, *arrival.from.ip(), Instant::now());
         match self.decide(&request, client, arrival, port) {
             Decision::Reply(reply) => {
                 Counters::count(&self.counters.dhcp_answered);

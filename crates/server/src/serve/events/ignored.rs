@@ -36,6 +36,11 @@ pub(crate) enum Ignored {
         /// The name.
         name: String,
     },
+    /// A TFTP client in another network.
+    TftpAddress {
+        /// The interface that it asked on.
+        interface: String,
+    },
     /// Too many TFTP transfers at once.
     TftpTooMany,
     /// No socket for a TFTP transfer.

@@ -322,6 +322,7 @@ fn add_ignored(fields: &mut Fields, ignored: &Ignored) {
         Ignored::TftpWrite
         | Ignored::TftpName(_)
         | Ignored::TftpUnknown { .. }
+        | Ignored::TftpAddress { .. }
         | Ignored::TftpTooMany
         | Ignored::TftpSocket { .. } => "tftp",
         Ignored::HttpPath(_) | Ignored::HttpUnknown { .. } | Ignored::Report(_) => "http",
@@ -358,6 +359,7 @@ fn add_ignored(fields: &mut Fields, ignored: &Ignored) {
             fields.add("name", name.as_str());
             fields.add("error", error.as_str());
         }
+        Ignored::TftpAddress { interface } => fields.add("interface", interface.as_str()),
         Ignored::TftpUnknown { name } | Ignored::HttpUnknown { name } => {
             fields.add("name", name.as_str());
         }

@@ -318,6 +318,10 @@ impl Display for Ignored {
             Self::TftpWrite => f.write_str("TFTP: it tried to write"),
             Self::TftpName(error) => write!(f, "TFTP: {error}"),
             Self::TftpUnknown { name } => write!(f, "TFTP {name}: no such file"),
+            Self::TftpAddress { interface } => write!(
+                f,
+                "TFTP: its address is not on a network of {interface}; allow it with --allow"
+            ),
             Self::TftpTooMany => f.write_str("TFTP: too many transfers at once"),
             Self::TftpSocket { name, error } => write!(f, "TFTP {name}: no socket: {error}"),
             Self::HttpPath(error) => write!(f, "HTTP: {error}"),

@@ -26,6 +26,7 @@ fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
     );
     let counters = Arc::new(Counters::default());
     let site = Site {
+        reads: FileReads::new(),
         artifacts: Arc::new(artifacts),
         status: Status {
             images: vec![ReadyImage {

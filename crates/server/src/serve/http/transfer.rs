@@ -1,24 +1,35 @@
 //! The body of an HTTP answer, and the event at its end.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use netroot_net::Mac;
 
-use crate::serve::artifacts::{Content, FileKind};
+use crate::serve::artifacts::{Content, FileKind, FileReads};
 use crate::serve::events::{Event, Fetch, Machine, StopCause, Timeline, Transport};
 
 /// How many bytes are read from a file at a time. hyper takes the next chunk when less than its buffer is left of the
 /// last one, so a client that reads nothing holds two: 16 MiB for all of the connections that there may be.
 const CHUNK: usize = 32 * 1024;
 
+/// A read that waits for a disk.
+type Reading = Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>;
+
 /// A body that reads its file in chunks, as fast as the client takes them.
 pub(super) struct Transfer {
     /// The content.
     pub(super) content: Content,
+    /// Who reads it.
+    pub(super) reads: Arc<FileReads>,
+    /// For whom.
+    pub(super) client: IpAddr,
+    /// The read that it waits for.
+    pub(super) reading: Option<Reading>,
     /// The position of the next byte.
     pub(super) position: u64,
     /// The position after the last byte.
@@ -75,7 +86,7 @@ impl Body for Transfer {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let left = self.end.saturating_sub(self.position);
         if left == 0 {
@@ -84,25 +95,22 @@ impl Body for Transfer {
             }
             return Poll::Ready(None);
         }
-        // What machines boot from is in the page cache; a cold disk delays one chunk.
-        let mut chunk = vec![0; usize::try_from(left).unwrap_or(CHUNK).min(CHUNK)];
-        let read = match self.content.read_at(self.position, &mut chunk) {
-            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-            other => other,
+        let read = match self.poll_read(left, context) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(chunk)) if chunk.is_empty() => Err(io::ErrorKind::UnexpectedEof.into()),
+            Poll::Ready(other) => other,
         };
         match read {
-            Ok(length) => {
-                chunk.truncate(length);
-                self.position = self
-                    .position
-                    .saturating_add(u64::try_from(length).unwrap_or(left));
+            Ok(chunk) => {
+                let length = u64::try_from(chunk.len()).unwrap_or(left);
+                self.position = self.position.saturating_add(length);
                 // hyper does not ask again once the announced length is reached.
                 if self.position >= self.end
                     && let Some(log) = self.log.take()
                 {
                     log.done();
                 }
-                Poll::Ready(Some(Ok(Frame::data(Bytes::from(chunk)))))
+                Poll::Ready(Some(Ok(Frame::data(chunk))))
             }
             Err(error) => Poll::Ready(Some(Err(error))),
         }
@@ -114,6 +122,31 @@ impl Body for Transfer {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.end.saturating_sub(self.position))
+    }
+}
+
+impl Transfer {
+    /// The next chunk: at once if it is in memory, which is what machines boot from as a rule.
+    fn poll_read(&mut self, left: u64, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let most = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
+        let mut reading = match self.reading.take() {
+            Some(reading) => reading,
+            None => {
+                let now = self
+                    .reads
+                    .read_now(self.client, &self.content, self.position, 0, most);
+                if let Some(chunk) = now {
+                    return Poll::Ready(chunk);
+                }
+                let reads = Arc::clone(&self.reads);
+                Box::pin(reads.read(self.client, self.content.clone(), self.position, 0, most))
+            }
+        };
+        let read = reading.as_mut().poll(context);
+        if read.is_pending() {
+            self.reading = Some(reading);
+        }
+        read
     }
 }
 

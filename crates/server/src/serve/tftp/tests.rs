@@ -1,11 +1,15 @@
 //! The service over loopback, driven by a client of a few lines.
 
-use std::net::UdpSocket as Client;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket as Client};
+
+use netroot_proto::tftp::packet::ReadRequest;
+use netroot_sys::udp::{self, Binding};
 
 use super::*;
-use crate::serve::artifacts::FileKind;
 use crate::serve::artifacts::store;
+use crate::serve::artifacts::{Content, FileKind};
 use crate::serve::events::Format;
+use crate::serve::listen::interface::tests::with_addresses;
 use crate::serve::machines::Machines;
 
 const WAIT: Duration = Duration::from_secs(60);
@@ -15,8 +19,13 @@ struct Rig {
     counters: Arc<Counters>,
 }
 
-/// A service on a free port, in a thread that ends with the test's process.
 fn rig(things: &[(&str, Vec<u8>)]) -> Rig {
+    rig_on("127.0.0.1", &Arc::default(), things)
+}
+
+/// A service on a free port, in a thread that ends with the test's process. `own` is its interface's address.
+fn rig_on(own: &str, counters: &Arc<Counters>, things: &[(&str, Vec<u8>)]) -> Rig {
+    let counters = Arc::clone(counters);
     let mut artifacts = store();
     for (name, bytes) in things {
         artifacts.put(
@@ -25,7 +34,6 @@ fn rig(things: &[(&str, Vec<u8>)]) -> Rig {
             FileKind::Other,
         );
     }
-    let counters = Arc::new(Counters::default());
     let timeline = Timeline::new(
         Format::Text,
         Arc::clone(&counters),
@@ -38,13 +46,14 @@ fn rig(things: &[(&str, Vec<u8>)]) -> Rig {
     })
     .unwrap();
     let port = socket.local_addr().unwrap().port();
-    let service = Service::new(
-        Arc::new(artifacts),
-        "eth0",
-        1500,
+    let shared = Shared {
+        artifacts: Arc::new(artifacts),
+        reads: FileReads::new(),
+        allowed: Vec::new(),
         timeline,
-        Arc::clone(&counters),
-    );
+        counters: Arc::clone(&counters),
+    };
+    let service = Service::new(shared, &with_addresses(&[own]));
     // Before the first request: a datagram that is already queued has no packet information.
     let socket = ArrivalSocket::new(socket).unwrap();
     std::thread::spawn(move || {
@@ -242,17 +251,79 @@ fn a_repeated_request_starts_only_one_transfer() {
 }
 
 #[test]
-fn one_client_has_at_most_eight_transfers() {
+fn a_client_at_its_limit_is_not_answered_and_asks_again() {
     let rig = rig(&[("file", vec![1; 5000])]);
     let clients: Vec<Client> = (0..9).map(|_| client()).collect();
-    for client in &clients {
-        client
-            .send_to(&request("file", &[]), ("127.0.0.1", rig.port))
-            .unwrap();
+    let ask = |client: &Client| {
+        let request = request("file", &[]);
+        client.send_to(&request, ("127.0.0.1", rig.port)).unwrap();
+    };
+    let ack = |client: &Client| {
+        let (_, from) = receive(client);
+        let ack = Packet::Ack { block: 1 }.encode();
+        client.send_to(&ack, from).unwrap();
+        receive(client);
+    };
+    for client in &clients[..8] {
+        ask(client);
+        ack(client);
     }
-    let refused = clients
-        .iter()
-        .filter(|client| matches!(Packet::decode(&receive(client).0), Ok(Packet::Error { .. })))
-        .count();
-    assert_eq!(refused, 1);
+    ask(&clients[8]);
+    wait_for(&rig.counters.tftp_refused, 1);
+    // One of the others gives up.
+    let stop = Packet::error(ErrorCode::Undefined, "stop").encode();
+    ask(&clients[0]);
+    let (_, from) = receive(&clients[1]);
+    clients[1].send_to(&stop, from).unwrap();
+    wait_for(&rig.counters.tftp_abandoned, 1);
+    ask(&clients[8]);
+    ack(&clients[8]);
+}
+
+#[test]
+fn a_client_may_use_one_port_for_everything() {
+    let rig = rig(&[("one", vec![1; 5000]), ("two", vec![2; 400])]);
+    let client = client();
+    let ask = |name| {
+        let request = request(name, &[("blksize", "1024")]);
+        client.send_to(&request, ("127.0.0.1", rig.port)).unwrap();
+        receive(&client).1
+    };
+    let first = ask("one");
+    let ack = |block, to| {
+        let ack = Packet::Ack { block }.encode();
+        client.send_to(&ack, to).unwrap();
+        receive(&client)
+    };
+    ack(0, first);
+    // The rest of `one` is not wanted; nothing of it arrives after that.
+    let second = ask("two");
+    assert_ne!(first, second);
+    let (data, from) = ack(0, second);
+    assert_eq!((data.len(), from), (404, second));
+    client
+        .send_to(&Packet::Ack { block: 1 }.encode(), second)
+        .unwrap();
+    wait_for(&rig.counters.tftp_transfers, 1);
+    wait_for(&rig.counters.tftp_abandoned, 1);
+}
+
+#[test]
+fn nobody_from_another_network_is_answered() {
+    let counters = Arc::new(Counters::default());
+    let rig = rig_on("192.0.2.1", &counters, &[("file", b"content".to_vec())]);
+    let client = client();
+    let write = b"\x00\x02file\x00octet\x00".to_vec();
+    let asked = [
+        request("file", &[]),
+        request("absent", &[]),
+        request("../x", &[]),
+        write,
+    ];
+    for datagram in &asked {
+        client.send_to(datagram, ("127.0.0.1", rig.port)).unwrap();
+    }
+    wait_for(&rig.counters.tftp_refused, 4);
+    client.set_nonblocking(true).unwrap();
+    assert!(client.recv_from(&mut [0; 100]).is_err());
 }

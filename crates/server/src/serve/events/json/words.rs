@@ -84,6 +84,7 @@ pub(super) fn ignored(ignored: &Ignored) -> &'static str {
         },
         Ignored::HttpPath(PathError::Percent) => "bad-percent",
         Ignored::TftpUnknown { .. } | Ignored::HttpUnknown { .. } => "unknown-name",
+        Ignored::TftpAddress { .. } => "other-network",
         Ignored::TftpTooMany => "too-many-transfers",
         Ignored::TftpSocket { .. } => "no-socket",
         Ignored::Report(refusal) => match refusal {

@@ -167,6 +167,9 @@ fn ignored() -> Vec<Ignored> {
         Ignored::AdvertisementSend { error: error() },
         Ignored::TftpWrite,
         Ignored::TftpUnknown { name: name() },
+        Ignored::TftpAddress {
+            interface: "eth0".to_owned(),
+        },
         Ignored::TftpTooMany,
         Ignored::TftpSocket {
             name: name(),
@@ -343,6 +346,7 @@ fn is_sampled(event: &Event) -> bool {
             | Ignored::TftpWrite
             | Ignored::TftpName(_)
             | Ignored::TftpUnknown { .. }
+            | Ignored::TftpAddress { .. }
             | Ignored::TftpTooMany
             | Ignored::TftpSocket { .. }
             | Ignored::HttpPath(_)
