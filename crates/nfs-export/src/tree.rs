@@ -8,6 +8,7 @@ mod handle_scheme;
 mod inode_index;
 mod kernel_handle;
 pub(crate) mod name;
+mod name_index;
 pub(crate) mod node;
 pub(crate) mod root_dir;
 pub(crate) mod status;
@@ -29,6 +30,7 @@ use handle::{FileId, Handle, HandleError, HandleSigner, InodeId};
 use handle_key::HandleKey;
 pub use handle_scheme::HandleScheme;
 use inode_index::InodeIndex;
+use name_index::NameIndex;
 use node::{Node, OpenFile, is_directory};
 use root_dir::{MountView, RootDir, RootDirError, open_directory, open_entry};
 
@@ -40,6 +42,7 @@ pub(crate) struct Tree {
     signer: HandleSigner,
     fsid: u64,
     index: InodeIndex,
+    names: NameIndex,
     cache: FileCache,
 }
 
@@ -85,6 +88,7 @@ impl Tree {
             scheme,
             signer,
             index: InodeIndex::default(),
+            names: NameIndex::default(),
             cache: FileCache::new(open_file_limit::files_to_keep_open()),
         })
     }
@@ -305,24 +309,42 @@ impl Tree {
         file.content(|| {
             // O_NONBLOCK in case it is not a regular file after all.
             let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-            let open = |flags| match self.signer.verify(handle) {
-                Ok(FileId::Kernel(handle)) => kernel_handle::open(&self.root, &handle, flags),
-                // Without kernel handles, an O_PATH descriptor is reopened for reading through /proc.
-                _ => rustix::fs::open(
-                    format!(
-                        "/proc/self/fd/{}",
-                        std::os::fd::AsRawFd::as_raw_fd(&file.reference())
-                    ),
-                    flags,
-                    Mode::empty(),
-                ),
+            let kernel = match self.signer.verify(handle) {
+                Ok(FileId::Kernel(handle)) => Some(handle),
+                _ => None,
             };
-            match open(flags | OFlags::NOATIME) {
-                Err(Errno::PERM) => open(flags),
-                result => result,
+            let opened = with_and_without_noatime(flags, |flags| match &kernel {
+                Some(handle) => kernel_handle::open(&self.root, handle, flags),
+                None => reopen(file.reference(), flags),
+            });
+            match (opened, kernel) {
+                // Landlock: a file that is opened by its handle may have no path, and so no folder that allows it.
+                (Err(Errno::ACCESS), Some(handle)) => {
+                    let inode = rustix::fs::fstat(file.reference())?.st_ino;
+                    let named = self.names.find(&self.root, inode, &handle)?;
+                    with_and_without_noatime(flags, |flags| reopen(named.as_fd(), flags))
+                }
+                (opened, _) => opened,
             }
         })
     }
+}
+
+/// Only a file's owner and root may leave its access time unchanged.
+fn with_and_without_noatime(
+    flags: OFlags,
+    open: impl Fn(OFlags) -> Result<OwnedFd, Errno>,
+) -> Result<OwnedFd, Errno> {
+    match open(flags | OFlags::NOATIME) {
+        Err(Errno::PERM) => open(flags),
+        result => result,
+    }
+}
+
+/// Opens an `O_PATH` descriptor's file for reading, through /proc.
+fn reopen(file: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let number = std::os::fd::AsRawFd::as_raw_fd(&file);
+    rustix::fs::open(format!("/proc/self/fd/{number}"), flags, Mode::empty())
 }
 
 /// Why a handle cannot be resolved.

@@ -13,6 +13,11 @@ use netroot_initramfs::{
 };
 use netroot_printable::Printable;
 
+use rustix::thread::CapabilitySet;
+
+use crate::confinement::identity::Identity;
+use crate::confinement::seccomp::Work;
+use crate::confinement::{Confinement, confine, limits};
 use crate::embedded_init;
 
 const EXAMPLES: &str = "\
@@ -60,17 +65,54 @@ pub(crate) struct InitrdArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
 
+    /// Build as this unprivileged user, as the server's child does.
+    #[arg(long = "as", hide = true, value_name = "UID:GID")]
+    pub(crate) identity: Option<Identity>,
+
     /// List the modules and the firmware in the initrd, and the firmware that the root lacks.
     #[arg(short, long)]
     pub(crate) verbose: bool,
 }
 
-/// Builds the initrd. Its contents are summarised on standard error, since the initrd may go to
-/// standard output.
+/// Confines this process, then builds the initrd. Its contents are summarised on standard error, since the initrd may go
+/// to standard output.
 ///
 /// # Errors
 /// Names the cause, the file and the remedy. The output file is then unchanged.
 pub(crate) fn run(args: &InitrdArgs) -> Result<()> {
+    limits::set().context("cannot limit memory and time")?;
+    // Where the kernel lacks a layer, `netroot serve` says so; here it changes nothing that anybody could do about it.
+    confine(&to_build(args))?;
+    build_initrd(args)
+}
+
+/// What building needs: the root, which strangers may have written, is read by decompressors in C.
+fn to_build(args: &InitrdArgs) -> Confinement {
+    let given = [Some(&args.root), args.init.as_ref(), args.contents.as_ref()];
+    let mut read: Vec<PathBuf> = given.into_iter().flatten().cloned().collect();
+    if args.modules.contains("this-machine") {
+        read.push("/sys".into());
+    }
+    let write = match fs::metadata(&args.output) {
+        // A pipe or device.
+        Ok(there) if !there.is_file() && !there.is_dir() => &args.output,
+        _ => folder_of(&args.output),
+    };
+    // A person's own run stays that person, and may write to the output's folder whoever owns it.
+    let capabilities = match args.identity {
+        Some(_) => CapabilitySet::DAC_READ_SEARCH,
+        None => CapabilitySet::DAC_READ_SEARCH | CapabilitySet::DAC_OVERRIDE,
+    };
+    Confinement {
+        identity: args.identity,
+        capabilities,
+        read,
+        write: vec![write.to_owned()],
+        work: Work::BuildingInitrd,
+    }
+}
+
+fn build_initrd(args: &InitrdArgs) -> Result<()> {
     let root = RootTree::open(&args.root)?;
     let kernel = choose_kernel(&root, args.kernel.as_deref())?;
     let contents = match &args.contents {
@@ -153,10 +195,7 @@ fn write_initrd(output: &Path, request: &BuildRequest<'_>) -> Result<BuildSummar
         }
         _ => {}
     }
-    let folder = match output.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(output);
     let mut part = tempfile::Builder::new()
         .prefix(".initrd-")
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
@@ -168,6 +207,13 @@ fn write_initrd(output: &Path, request: &BuildRequest<'_>) -> Result<BuildSummar
     drop(buffered);
     part.persist(output).with_context(place)?;
     Ok(built)
+}
+
+fn folder_of(output: &Path) -> &Path {
+    match output.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 fn print_summary(output: &Path, built: &BuildSummary, verbose: bool) {
@@ -272,9 +318,10 @@ mod tests {
             contents: None,
             level: 1,
             output: output.clone(),
+            identity: None,
             verbose: false,
         };
-        let error = run(&args).unwrap_err().to_string();
+        let error = build_initrd(&args).unwrap_err().to_string();
         assert!(error.contains("there is no kernel in"), "{error}");
         assert_eq!(fs::read(&output).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);

@@ -8,6 +8,7 @@
 mod catalog;
 mod check_kernel;
 mod cli;
+mod confinement;
 mod embedded_init;
 mod explain;
 #[cfg(fuzzing)]
@@ -27,7 +28,7 @@ pub use settings::{DhcpSettings, ImageSettings, Mode, NetworkSettings, Settings}
 
 use cli::{Cli, Command};
 
-/// Serves until SIGTERM or SIGINT. Drops the capabilities of the calling thread: call it from the only one.
+/// Serves until SIGTERM or SIGINT. Confines the calling thread for good: call it from the only one.
 ///
 /// # Errors
 /// What cannot be served, in one sentence with its cause and what to do about it.
@@ -39,6 +40,15 @@ pub fn serve(settings: &Settings) -> anyhow::Result<()> {
 #[must_use]
 pub fn command_line() -> clap::Command {
     Cli::command()
+}
+
+/// Gives up everything that [`serve`] gives up before it serves, as what `settings` describe would: for tests of what is
+/// left. Call it from the only thread.
+///
+/// # Errors
+/// What cannot be given up.
+pub fn confine(settings: &Settings) -> anyhow::Result<()> {
+    Ok(serve::confine(settings)?)
 }
 
 /// The program `netroot`: does what the command line of this process asks for.

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! What a machine boots is [`crate::catalog`]'s. [`run`] is the sequence: everything that can be refused is refused
-//! before anything is served; privileges are dropped in between, while there is one thread.
+//! before anything is served; privileges are given up in between, while there is one thread.
 
 mod artifacts;
 mod counters;
@@ -33,7 +33,6 @@ mod status;
 mod tftp;
 mod url_path;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use self::artifacts::loaders::{self, Loaders};
@@ -51,6 +50,7 @@ use self::running::Parts;
 use self::service_manager::ServiceManager;
 use self::status::Status;
 use crate::catalog::Catalog;
+use crate::confinement::{self, identity};
 use crate::settings::{Mode, NetworkSettings, Settings};
 
 /// Serves until SIGTERM or SIGINT.
@@ -82,7 +82,9 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     let networks = settings.networks.iter().map(choose);
     let networks = networks.collect::<Result<Vec<_>, _>>()?;
     privileges::check()?;
-    make_state_folder(&settings.state, &timeline);
+    let identity = identity::choose()?;
+    let folders =
+        privileges::prepare_folders(settings, identity, |warning| warn(&timeline, warning));
     let mut listeners = Vec::new();
     for (network, interface) in networks {
         let role = role::open(&network.mode, &settings.state, &interface, &timeline)?;
@@ -101,7 +103,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     // Child processes build the initrds; meanwhile other DHCP servers are looked for.
     let mut builds = Vec::new();
     for (open, image) in images.iter().zip(catalog.images()) {
-        builds.push(open.start_initrd(image, &settings.cache, &timeline)?);
+        builds.push(open.start_initrd(image, &settings.cache, identity, &timeline)?);
     }
     for listener in &listeners {
         look_for_others(listener, &timeline)?;
@@ -121,8 +123,10 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
 
     let service_manager = ServiceManager::connect()?;
 
-    // From here on nothing is needed but reading the roots' files.
-    privileges::give_up()?;
+    // From here on nothing is needed but to read the roots, and to write to netroot's own folders.
+    for layer in confinement::confine(&privileges::to_serve(settings, identity, folders))? {
+        warn(&timeline, Warning::NotConfined { layer });
+    }
     let status = Status::new(&catalog, &listeners, settings.http_port);
     let parts = Parts {
         listeners,
@@ -137,14 +141,17 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     running::until_stopped(parts, &timeline, &counters)
 }
 
-/// Without a state folder netroot still serves: a failure to save something is reported where it is written.
-fn make_state_folder(state: &Path, timeline: &Timeline) {
-    if let Err(error) = std::fs::create_dir_all(state) {
-        timeline.server(Event::Warning(Warning::StateFolder {
-            folder: state.to_owned(),
-            error: error.to_string(),
-        }));
-    }
+/// Gives up what [`run`] gives up before it serves.
+pub(crate) fn confine(settings: &Settings) -> Result<(), ServeError> {
+    privileges::check()?;
+    let identity = identity::choose()?;
+    let folders = privileges::prepare_folders(settings, identity, |_| {});
+    confinement::confine(&privileges::to_serve(settings, identity, folders))?;
+    Ok(())
+}
+
+fn warn(timeline: &Timeline, warning: Warning) {
+    timeline.server(Event::Warning(warning));
 }
 
 fn look_for_others(listener: &Listener, timeline: &Timeline) -> Result<(), ServeError> {

@@ -1,10 +1,12 @@
 //! The secret that file handles are signed with.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
 use siphasher::sip128::SipHasher24;
 
 /// The secret key of all file handles of a server.
@@ -24,6 +26,28 @@ pub enum KeyError {
         path: PathBuf,
         /// The kernel's error.
         source: io::Error,
+    },
+    /// A link, a folder, a FIFO or a device.
+    #[error("the handle key {} is not a regular file; remove it to create a new key (mounted clients must then reboot)", path.display())]
+    NotAFile {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// Others may read it, or write to it.
+    #[error("the handle key {} is open to other users (mode {mode:04o}): whoever read it can open every file of the root; chmod 0600 it, or remove it to create a new one (mounted clients must then reboot)", path.display())]
+    Mode {
+        /// The key file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// Somebody else knows it.
+    #[error("the handle key {} belongs to user {owner}, neither to root nor to the owner of its folder; chown it to root, or remove it to create a new one (mounted clients must then reboot)", path.display())]
+    Owner {
+        /// The key file.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
     },
     /// The key file does not contain a key.
     #[error("the handle key {} has {length} bytes instead of {}; remove it to create a new one (mounted clients must then reboot)", path.display(), HandleKey::LENGTH)]
@@ -71,56 +95,114 @@ impl HandleKey {
         Ok(Self(bytes))
     }
 
-    /// The key in a file, which is created if necessary with mode 0600.
+    /// The key in a file, which is created if necessary with mode 0600. The file must be a regular one that nobody but
+    /// its owner may read; its owner is root, this process's user, or whoever owns the folder and so could replace it.
     ///
     /// # Errors
     /// [`KeyError`], which names the file.
     pub fn load_or_create(path: &Path) -> Result<Self, KeyError> {
-        match fs::read(path) {
-            Ok(bytes) => {
-                let length = bytes.len();
-                bytes.try_into().map(Self).map_err(|_| KeyError::Length {
-                    path: path.to_owned(),
-                    length,
-                })
+        match Self::load(path) {
+            Err(KeyError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Self::create(path)
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::create(path),
-            Err(source) => Err(KeyError::Read {
+            other => other,
+        }
+    }
+
+    fn load(path: &Path) -> Result<Self, KeyError> {
+        let failed = |source: io::Error| KeyError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        // A link would be followed to a file that somebody else knows; a FIFO would be waited for.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::open(path, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::LOOP) => {
+                return Err(KeyError::NotAFile {
+                    path: path.to_owned(),
+                });
+            }
+            Err(errno) => return Err(failed(errno.into())),
+        };
+        let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() {
+            return Err(KeyError::NotAFile {
+                path: path.to_owned(),
+            });
+        }
+        let mode = metadata.mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(KeyError::Mode {
+                path: path.to_owned(),
+                mode,
+            });
+        }
+        let own = rustix::process::geteuid().as_raw();
+        let folder = fs::metadata(folder_of(path)).map_err(failed)?;
+        let owner = metadata.uid();
+        if ![0, own, folder.uid()].contains(&owner) {
+            return Err(KeyError::Owner {
+                path: path.to_owned(),
+                owner,
+            });
+        }
+        let mut bytes = Vec::new();
+        let most = u64::try_from(Self::LENGTH + 1).unwrap_or(u64::MAX);
+        file.take(most).read_to_end(&mut bytes).map_err(failed)?;
+        let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+        bytes.try_into().map(Self).map_err(|_| KeyError::Length {
+            path: path.to_owned(),
+            length,
+        })
+    }
+
+    fn create(path: &Path) -> Result<Self, KeyError> {
+        let key = Self::random()?;
+        match key.write(path) {
+            Ok(()) => Ok(key),
+            // Two servers start at once: both use the key of the first.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::load(path),
+            Err(source) => Err(KeyError::Write {
                 path: path.to_owned(),
                 source,
             }),
         }
     }
 
-    fn create(path: &Path) -> Result<Self, KeyError> {
-        let key = Self::random()?;
-        let failed = |source| KeyError::Write {
-            path: path.to_owned(),
-            source,
+    /// Writes a complete file to a temporary name, and gives it its own unless that exists.
+    fn write(&self, path: &Path) -> io::Result<()> {
+        let name = |number: u32| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(format!(".new-{}-{number}", std::process::id()));
+            PathBuf::from(name)
         };
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".new-{}", std::process::id()));
-        let temporary = PathBuf::from(name);
-        let written = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)
-            .and_then(|mut file| {
-                file.write_all(&key.0)?;
-                file.sync_all()
-            });
-        // A link instead of a rename: if two servers start at once, both use the key of the first.
-        let linked = written.and_then(|()| fs::hard_link(&temporary, path));
-        let _ = fs::remove_file(&temporary);
-        match linked {
-            Ok(()) => Ok(key),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Self::load_or_create(path)
-            }
-            Err(source) => Err(failed(source)),
+        // `O_EXCL` follows no link and takes no file that somebody else has made; one with this name was left behind by
+        // a process that had our number.
+        let new = |number| {
+            let temporary = name(number);
+            let mut options = OpenOptions::new();
+            let file = options
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&temporary)?;
+            Ok((temporary, file))
+        };
+        let (temporary, mut file) = (0..8)
+            .map(new)
+            .find(|made: &io::Result<_>| {
+                !matches!(made, Err(error) if error.kind() == io::ErrorKind::AlreadyExists)
+            })
+            .unwrap_or_else(|| Err(io::Error::other("every temporary name is taken")))?;
+        let written = file.write_all(&self.0).and_then(|()| file.sync_all());
+        let named = written.and_then(|()| rename_to_new(&temporary, path));
+        if named.is_err() {
+            let _ = fs::remove_file(&temporary);
         }
+        named?;
+        // Without this a power failure may leave the folder without the name.
+        File::open(folder_of(path))?.sync_all()
     }
 
     /// A key for another purpose, which does not reveal this one.
@@ -130,6 +212,25 @@ impl HandleKey {
 
     pub(crate) fn bytes(&self) -> &[u8; Self::LENGTH] {
         &self.0
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Renames, unless there is a file of the new name already.
+fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
+    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // NFS and some other file systems cannot do it at once; a link never replaces anything either.
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            fs::hard_link(from, to)?;
+            fs::remove_file(from)
+        }
+        done => Ok(done?),
     }
 }
 
@@ -164,6 +265,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         fs::write(&path, b"short").unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
         let error = HandleKey::load_or_create(&path).unwrap_err();
         assert!(error.to_string().contains("has 5 bytes instead of 16"));
         assert_eq!(fs::read(&path).unwrap(), b"short");
@@ -175,6 +277,33 @@ mod tests {
         assert_eq!(key.derive(b"one"), key.derive(b"one"));
         assert_ne!(key.derive(b"one"), key.derive(b"two"));
         assert_ne!(key.derive(b"one"), [7; 16]);
+    }
+
+    #[test]
+    fn a_key_that_others_may_read_or_that_is_not_a_file_of_its_own_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        let refused = || HandleKey::load_or_create(&path).unwrap_err().to_string();
+        HandleKey::load_or_create(&path).unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+        assert!(refused().contains("(mode 0640)"), "{}", refused());
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(12345), None).unwrap();
+            assert!(refused().contains("belongs to user 12345"), "{}", refused());
+            // Whoever owns the folder could replace the file anyway.
+            std::os::unix::fs::chown(directory.path(), Some(12345), None).unwrap();
+            HandleKey::load_or_create(&path).unwrap();
+        }
+        let other = directory.path().join("other");
+        fs::rename(&path, &other).unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        assert!(refused().contains("not a regular file"), "{}", refused());
+        fs::remove_file(&path).unwrap();
+        // A link to nothing: nothing is created where it leads.
+        std::os::unix::fs::symlink(directory.path().join("absent"), &path).unwrap();
+        assert!(refused().contains("not a regular file"), "{}", refused());
+        assert!(!directory.path().join("absent").exists());
     }
 
     #[test]

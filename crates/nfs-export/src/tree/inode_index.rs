@@ -22,10 +22,10 @@ use crate::tree::root_dir::{RootDir, open_directory, open_entry};
 const MAX_LOCATIONS: usize = 200_000;
 
 /// The shortest time between two walks: each handle of a deleted file causes one.
-const WALK_INTERVAL: Duration = Duration::from_secs(10);
+pub(super) const WALK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// `PATH_MAX` without its NUL: deeper directories cannot be opened by path.
-const MAX_PATH: usize = 4095;
+pub(super) const MAX_PATH: usize = 4095;
 
 #[derive(Debug, Default)]
 pub(super) struct InodeIndex {
@@ -187,7 +187,7 @@ impl State {
     }
 }
 
-fn open_on_walk(root: &RootDir, path: &[u8]) -> Result<OwnedFd, Errno> {
+pub(super) fn open_on_walk(root: &RootDir, path: &[u8]) -> Result<OwnedFd, Errno> {
     if path.is_empty() {
         return open_directory(root.directory());
     }

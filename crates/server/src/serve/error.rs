@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use netroot_initramfs::{KernelError, RootTreeError};
 
 use crate::catalog::CatalogError;
+use crate::confinement::ConfinementError;
+use crate::confinement::identity::IdentityError;
 use crate::serve::artifacts::FolderError;
 use crate::serve::dhcp::rogue_dhcp::AlreadyServed;
 use crate::serve::initrd::InitrdError;
@@ -28,6 +30,12 @@ pub(crate) enum ServeError {
     /// systemd waits for this server, and cannot be told that it is ready.
     #[error(transparent)]
     ServiceManager(#[from] ServiceManagerError),
+    /// No unprivileged user to serve as.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// Privileges cannot be given up.
+    #[error(transparent)]
+    Confinement(#[from] ConfinementError),
     /// The directory cannot be used.
     #[error("{} cannot be served", dir.display())]
     Directory {

@@ -1,20 +1,27 @@
 //! The initrd that machines boot: built by a child process, and cached.
 //!
 //! Building an initrd takes tens of megabytes of memory for a few seconds. A child process (`netroot initrd …`) takes
-//! them and returns them when it ends; the server holds only the open file. The initrd is kept in the cache folder under
+//! them and returns them when it ends; the server holds only the open file. The child reads a root that strangers may
+//! have written: it confines itself first ([`crate::confinement`]), and nothing that it writes is trusted. The initrd is kept in the cache folder under
 //! a fingerprint of what it was built from, so that a restart builds nothing again.
 
+mod child;
 mod fingerprint;
 mod request;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Mode, OFlags};
+
+use crate::confinement::folders;
+use crate::confinement::identity::Identity;
 use crate::serve::artifacts::Content;
 use crate::serve::events::Event;
+use child::Child;
 use fingerprint::fingerprint;
 pub(crate) use request::InitrdRequest;
 
@@ -24,6 +31,8 @@ const KEPT: usize = 8;
 const WRITTEN: &str = "initrd.img";
 /// The age at which an unfinished initrd counts as abandoned.
 const ABANDONED: Duration = Duration::from_secs(3600);
+/// How long a build may take: a debug build takes two minutes on a slow machine.
+const DEADLINE: Duration = Duration::from_secs(15 * 60);
 /// The level of zstd. At 19, Debian's drivers take a minute to compress for a tenth less to send; that is the default of
 /// `netroot initrd`, which writes a file to keep.
 const LEVEL: &str = "12";
@@ -66,7 +75,7 @@ pub(crate) enum InitrdBuild {
     /// A child process is building it.
     Running {
         /// The child.
-        child: Worker,
+        child: Child,
         /// The folder that it writes to; removed with its contents when dropped.
         scratch: tempfile::TempDir,
         /// Where the initrd is kept, if anywhere.
@@ -76,35 +85,16 @@ pub(crate) enum InitrdBuild {
     },
 }
 
-/// A child process that is killed when dropped: a server that fails to start leaves no process behind.
-#[derive(Debug)]
-pub(crate) struct Worker(Option<Child>);
-
-impl Worker {
-    fn finish(mut self) -> io::Result<Output> {
-        match self.0.take() {
-            Some(child) => child.wait_with_output(),
-            None => Err(io::ErrorKind::NotFound.into()),
-        }
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            // It may have ended already.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-/// Finds the initrd in `cache`, or starts to build it.
-pub(crate) fn start(request: &InitrdRequest<'_>, cache: &Path) -> Result<InitrdBuild, InitrdError> {
+/// Finds the initrd in `cache`, or starts to build it, as `identity` if this process is root.
+pub(crate) fn start(
+    request: &InitrdRequest<'_>,
+    cache: &Path,
+    identity: Option<Identity>,
+) -> Result<InitrdBuild, InitrdError> {
     let usable = fs::create_dir_all(cache).is_ok();
     let keep = usable.then(|| cache.join(format!("initrd-{:016x}.img", fingerprint(request))));
     if let Some(kept) = &keep
-        && let Ok(content) = Content::open(kept)
+        && let Ok(content) = open_built(kept)
     {
         return Ok(InitrdBuild::Kept(content));
     }
@@ -115,6 +105,7 @@ pub(crate) fn start(request: &InitrdRequest<'_>, cache: &Path) -> Result<InitrdB
         None => name.tempdir(),
     };
     let scratch = scratch.map_err(InitrdError::Folder)?;
+    folders::give(scratch.path(), identity).map_err(InitrdError::Folder)?;
     let mut command = Command::new("/proc/self/exe");
     command
         .arg("initrd")
@@ -133,14 +124,17 @@ pub(crate) fn start(request: &InitrdRequest<'_>, cache: &Path) -> Result<InitrdB
     if let Some(init) = request.init {
         command.arg("--init").arg(init);
     }
+    if let Some(identity) = identity {
+        command.arg("--as").arg(identity.to_string());
+    }
     let child = command
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
+        .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(InitrdError::Start)?;
     Ok(InitrdBuild::Running {
-        child: Worker(Some(child)),
+        child: Child::new(child),
         scratch,
         keep,
         began: Instant::now(),
@@ -174,13 +168,17 @@ impl InitrdBuild {
                 began,
             } => (child, scratch, keep, began),
         };
-        let output = child.finish().map_err(InitrdError::Wait)?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        if !output.status.success() {
+        let (status, said) = child.finish(began + DEADLINE).map_err(InitrdError::Wait)?;
+        if !status.success() {
+            // A child that a limit ends says nothing.
+            let said = match said.trim() {
+                "" => format!("`netroot initrd` ended with {status}"),
+                _ => said,
+            };
             return Err(InitrdError::Failed { said });
         }
         let written = scratch.path().join(WRITTEN);
-        let content = Content::open(&written).map_err(|source| InitrdError::Open {
+        let content = open_built(&written).map_err(|source| InitrdError::Open {
             path: written.clone(),
             source,
         })?;
@@ -203,6 +201,20 @@ impl InitrdBuild {
         });
         Ok(content)
     }
+}
+
+/// Opens what an unprivileged child wrote, perhaps one that was taken over: a link would lead to any file, which every
+/// machine could then fetch.
+fn open_built(path: &Path) -> io::Result<Content> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty())?;
+    if rustix::fs::fstat(&file)?.st_nlink != 1 {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it has a second name",
+        ));
+    }
+    Content::from_regular(file.into())
 }
 
 /// Keeps the newest initrds of the folder that `newest` is in, and removes what killed children left unfinished.
@@ -252,6 +264,18 @@ mod tests {
     use std::fs::File;
 
     use super::*;
+
+    #[test]
+    fn what_a_child_wrote_is_a_file_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link, second] = ["file", "link", "second"].map(|name| folder.path().join(name));
+        fs::write(&file, "initrd").unwrap();
+        assert_eq!(open_built(&file).unwrap().length(), 6);
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        open_built(&link).unwrap_err();
+        fs::hard_link(&file, &second).unwrap();
+        open_built(&second).unwrap_err();
+    }
 
     #[test]
     fn only_the_newest_initrds_are_kept_and_nothing_else_is_removed() {

@@ -7,6 +7,7 @@ use netroot_initramfs::{Kernel, RootTree, choose_kernel};
 use netroot_proto::pxe::inputs::Loader;
 
 use crate::catalog::{Image, InitrdSource, KernelFile, RootLocation, name_of_directory};
+use crate::confinement::identity::Identity;
 use crate::serve::artifacts::Content;
 use crate::serve::error::ServeError;
 use crate::serve::events::{Event, Timeline};
@@ -81,6 +82,7 @@ impl<'a> OpenImage<'a> {
         &self,
         image: &Image,
         cache: &Path,
+        identity: Option<Identity>,
         timeline: &Timeline,
     ) -> Result<InitrdBuild, InitrdError> {
         let (modules, init) = match &image.initrd {
@@ -93,7 +95,7 @@ impl<'a> OpenImage<'a> {
             modules,
             init: init.as_deref(),
         };
-        let build = initrd::start(&request, cache)?;
+        let build = initrd::start(&request, cache, identity)?;
         if matches!(build, InitrdBuild::Running { .. }) {
             timeline.server(Event::InitrdBuilding {
                 linux: self.kernel.version.clone(),

@@ -1,13 +1,17 @@
-//! Capabilities: those needed to start are checked, and all but one are dropped before serving.
-//!
-//! Capabilities belong to threads, so they are dropped while there is only one; later threads inherit its set.
+//! What `netroot serve` needs to start, and the little of it that serving needs.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use rustix::io::Errno;
-use rustix::thread::{
-    CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs,
-};
+use rustix::thread::{CapabilitySet, capabilities};
+
+use crate::confinement::Confinement;
+use crate::confinement::folders::{self, Owner};
+use crate::confinement::identity::Identity;
+use crate::confinement::seccomp::Work;
+use crate::serve::events::Warning;
+use crate::settings::Settings;
 
 /// Needed to start: ports below 1024, the interface and whole frames, and any file of the root.
 const TO_START: [(CapabilitySet, &str); 3] = [
@@ -25,7 +29,16 @@ const TO_START: [(CapabilitySet, &str); 3] = [
     ),
 ];
 
-/// The server lacks capabilities, or could not drop them.
+/// Needed by root alone, to become somebody else.
+const TO_STOP_BEING_ROOT: [(CapabilitySet, &str); 2] = [
+    (CapabilitySet::SETUID, "becoming an unprivileged user"),
+    (CapabilitySet::SETGID, "becoming an unprivileged group"),
+];
+
+/// Files that are read while serving, beside the roots: the time zone of log lines.
+const ALSO_READ: [&str; 2] = ["/etc/localtime", "/usr/share/zoneinfo"];
+
+/// The server lacks capabilities.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PrivilegeError {
     /// The capabilities could not be read.
@@ -37,9 +50,6 @@ pub(crate) enum PrivilegeError {
         /// What each missing capability is for.
         missing: Missing,
     },
-    /// The capabilities could not be dropped.
-    #[error("cannot drop the capabilities that are no longer needed")]
-    Keep(#[source] Errno),
 }
 
 /// A list for people.
@@ -52,7 +62,8 @@ impl fmt::Display for Missing {
     }
 }
 
-/// Checks that this process may do everything that serving needs.
+/// Checks that this process may do everything that serving needs: as root, or as another user with the capabilities
+/// (systemd's `User=` and `AmbientCapabilities=`).
 ///
 /// # Errors
 /// Names everything that is missing at once.
@@ -60,34 +71,77 @@ pub(crate) fn check() -> Result<(), PrivilegeError> {
     let held = capabilities(None)
         .map_err(PrivilegeError::Unknown)?
         .effective;
-    let missing: Vec<_> = TO_START
-        .iter()
-        .filter(|(capability, _)| !held.contains(*capability))
-        .map(|(_, what)| *what)
-        .collect();
-    if missing.is_empty() {
-        Ok(())
-    } else {
-        Err(PrivilegeError::Missing {
+    let root = rustix::process::geteuid().is_root();
+    match missing(held, root) {
+        missing if missing.is_empty() => Ok(()),
+        missing => Err(PrivilegeError::Missing {
             missing: Missing(missing),
-        })
+        }),
     }
 }
 
-/// Drops every capability but `CAP_DAC_READ_SEARCH`, which reading the root's files and opening a file by its handle
-/// need, for good: neither a child nor a set-uid program regains one.
-///
-/// # Errors
-/// The kernel's.
-pub(crate) fn give_up() -> Result<(), PrivilegeError> {
-    let only = CapabilitySet::DAC_READ_SEARCH;
-    let sets = CapabilitySets {
-        effective: only,
-        permitted: only,
-        inheritable: CapabilitySet::empty(),
-    };
-    set_no_new_privs(true).map_err(PrivilegeError::Keep)?;
-    set_capabilities(None, sets).map_err(PrivilegeError::Keep)
+fn missing(held: CapabilitySet, root: bool) -> Vec<&'static str> {
+    let more: &[_] = if root { &TO_STOP_BEING_ROOT } else { &[] };
+    let needed = TO_START.iter().chain(more);
+    needed
+        .filter(|(capability, _)| !held.contains(*capability))
+        .map(|(_, what)| *what)
+        .collect()
+}
+
+/// Creates the state and cache folders, and hands them over to the user that will serve. Returns those that are
+/// netroot's. Without them netroot still serves: a failure to save something is reported where it is written.
+pub(crate) fn prepare_folders(
+    settings: &Settings,
+    identity: Option<Identity>,
+    warn: impl Fn(Warning),
+) -> Vec<PathBuf> {
+    let (state, cache) = (&settings.state, &settings.cache);
+    // The state is the export's key, and who has which address; the cache is what any machine may fetch.
+    let all = [
+        (state, 0o700, Some(cache.as_path()), "--state"),
+        (cache, 0o755, None, "--cache"),
+    ];
+    let mut ours = Vec::new();
+    for (folder, mode, inside, option) in all {
+        match folders::prepare(folder, mode, inside, identity) {
+            Ok(Owner::Ours) => ours.push(folder.clone()),
+            Ok(Owner::Another) => warn(Warning::NotOurFolder {
+                folder: folder.clone(),
+                option,
+            }),
+            Err(error) if folder == state => warn(Warning::StateFolder {
+                folder: folder.clone(),
+                error: error.to_string(),
+            }),
+            // The initrd is built elsewhere then, at every start.
+            Err(_) => {}
+        }
+    }
+    ours
+}
+
+/// What is left once everything is open: `CAP_DAC_READ_SEARCH`, which reading the root's files and opening a file by its
+/// handle need; the roots and `--tftp-dir`, and `folders` to write to. iPXE's files, kernels and initrds are open by
+/// then, as are all sockets that listen.
+pub(crate) fn to_serve(
+    settings: &Settings,
+    identity: Option<Identity>,
+    folders: Vec<PathBuf>,
+) -> Confinement {
+    let exported = settings
+        .images
+        .iter()
+        .filter(|image| image.nfsroot.is_none());
+    let roots = exported.map(|image| image.directory.clone());
+    let also = ALSO_READ.iter().map(PathBuf::from);
+    Confinement {
+        identity,
+        capabilities: CapabilitySet::DAC_READ_SEARCH,
+        read: roots.chain(settings.tftp_dir.clone()).chain(also).collect(),
+        write: folders,
+        work: Work::Serving,
+    }
 }
 
 #[cfg(test)]
@@ -95,33 +149,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dropped_capabilities_are_gone_for_the_thread_and_its_children() {
-        // A thread of its own: capabilities belong to threads, and the other tests may need theirs.
-        std::thread::spawn(|| {
-            let root = capabilities(None)
-                .unwrap()
-                .permitted
-                .contains(CapabilitySet::DAC_READ_SEARCH);
-            if !root {
-                // Without the one that is kept, the kernel refuses to "keep" it.
-                assert!(give_up().is_err());
-                assert!(
-                    check()
-                        .unwrap_err()
-                        .to_string()
-                        .contains("start netroot with sudo")
-                );
-                return;
-            }
-            give_up().unwrap();
-            let left = std::thread::spawn(|| capabilities(None).unwrap())
-                .join()
-                .unwrap();
-            assert_eq!(left.permitted, CapabilitySet::DAC_READ_SEARCH);
-            let missing = check().unwrap_err().to_string();
-            assert!(missing.contains("ports 67 and 69"), "{missing}");
-        })
-        .join()
-        .unwrap();
+    fn a_user_with_three_capabilities_may_serve_and_root_needs_to_become_another() {
+        let three = TO_START
+            .iter()
+            .fold(CapabilitySet::empty(), |all, (one, _)| all | *one);
+        assert!(missing(three, false).is_empty());
+        assert_eq!(missing(three, true).len(), 2);
+        assert!(missing(CapabilitySet::all(), true).is_empty());
+        let none = Missing(missing(CapabilitySet::empty(), false)).to_string();
+        assert!(none.contains("ports 67 and 69"), "{none}");
     }
 }

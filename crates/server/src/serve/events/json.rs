@@ -11,6 +11,8 @@ use netroot_proto::pxe::decide::{Answer, BootFile, Reason, Refusal};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+use crate::confinement::Layer;
+
 use super::event::{Event, Fetch, Ready, StopCause, Transport};
 use super::ignored::Ignored;
 use super::text;
@@ -254,6 +256,18 @@ fn add_warning(fields: &mut Fields, warning: &Warning) {
             fields.add("warning", "state-folder");
             fields.add("path", folder.to_string_lossy());
             fields.add("error", error.as_str());
+        }
+        Warning::NotOurFolder { folder, option: _ } => {
+            fields.add("warning", "not-our-folder");
+            fields.add("path", folder.to_string_lossy());
+        }
+        Warning::NotConfined { layer } => {
+            fields.add("warning", "not-confined");
+            let layer = match layer {
+                Layer::Landlock => "landlock",
+                Layer::Seccomp => "seccomp",
+            };
+            fields.add("layer", layer);
         }
         Warning::NoDhcpServer { interface } => {
             fields.add("warning", "no-dhcp-server");

@@ -10,6 +10,7 @@ use netroot_proto::pxe::decide::{Answer, BootFile, Reason};
 use super::event::{Event, Fetch, Ready, ReadyImage, ReadyListener, StopCause, Transport};
 use super::ignored::{Ignored, ReportRefusal};
 use super::warning::Warning;
+use crate::confinement::Layer;
 use crate::serve::counters;
 
 /// One line: `19:54:51 52:54:00:77:00:01 UEFI x64 PXE: offered 10.77.0.101, loads snponly.efi`.
@@ -242,6 +243,21 @@ impl Display for Warning {
                  --state DIR",
                 folder.display()
             ),
+            Self::NotOurFolder { folder, option } => write!(
+                f,
+                "the folder {} is not netroot's (it holds other files, or belongs to another user), so nothing is \
+                 written to it while serving; give netroot one of its own with {option} DIR",
+                folder.display()
+            ),
+            Self::NotConfined { layer } => f.write_str(match layer {
+                Layer::Landlock => {
+                    "this kernel has no Landlock (Linux 5.13 and newer have; lsm= may leave it out): a break-in \
+                     could read every file of this machine"
+                }
+                Layer::Seccomp => {
+                    "this kernel has no seccomp filters: a break-in could make any system call"
+                }
+            }),
             Self::NoDhcpServer { interface } => write!(
                 f,
                 "no DHCP server answers on {interface}, so machines get no address and do not boot; \

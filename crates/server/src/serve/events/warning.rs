@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::confinement::Layer;
 use crate::serve::artifacts::loaders::MissingLoader;
 
 /// Something that an administrator should know.
@@ -14,6 +15,18 @@ pub(crate) enum Warning {
         folder: PathBuf,
         /// The system's error.
         error: String,
+    },
+    /// The state or cache folder is not netroot's, so it is only read while serving.
+    NotOurFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// The option that names another.
+        option: &'static str,
+    },
+    /// The kernel lacks a layer of what confines the server.
+    NotConfined {
+        /// Which one.
+        layer: Layer,
     },
     /// The server runs as a proxy, and no DHCP server answers.
     NoDhcpServer {

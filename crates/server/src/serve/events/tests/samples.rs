@@ -10,6 +10,7 @@ use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, BootFile, Reason, Refusal};
 use netroot_proto::tftp::name::NameError;
 
+use crate::confinement::Layer;
 use crate::serve::artifacts::FileKind;
 use crate::serve::events::*;
 use crate::serve::url_path::PathError;
@@ -152,6 +153,13 @@ pub(super) fn warnings() -> Vec<Warning> {
         Warning::NoIpv6 {
             interface: interface(),
             error: error(),
+        },
+        Warning::NotOurFolder {
+            folder: "/var/lib".into(),
+            option: "--state",
+        },
+        Warning::NotConfined {
+            layer: Layer::Landlock,
         },
     ]
 }
@@ -326,6 +334,8 @@ fn is_sampled(event: &Event) -> bool {
         | Event::BootFailed { .. } => true,
         Event::Warning(warning) => match warning {
             Warning::StateFolder { .. }
+            | Warning::NotOurFolder { .. }
+            | Warning::NotConfined { .. }
             | Warning::NoDhcpServer { .. }
             | Warning::TwoDhcpServers { .. }
             | Warning::ClaimsBoot { .. }
