@@ -92,7 +92,8 @@ Examples:
       Another server exports the root (perhaps writable); netroot does everything else.
 
 Ports: UDP 67 and 4011 (DHCP, PXE), UDP 69 (TFTP), TCP 8069 (HTTP), TCP 2049 (NFS and MOUNT).
-netroot never writes to the directory, and no machine can write through it.";
+netroot never writes to the directory, and no machine can write through it. Started as root, it serves as
+the user netroot, or as an unused number where there is no such user.";
 
 /// The arguments of `netroot serve`; all but the directory have a default.
 #[derive(Debug, Clone, Args)]
@@ -182,11 +183,11 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) ipxe: Option<PathBuf>,
 
-    /// The directory for persistent state: the key of NFS handles, and the leases.
+    /// The directory for persistent state: the key of NFS handles, and the leases. It becomes the serving user's.
     #[arg(long, value_name = "DIR", default_value = "/var/lib/netroot")]
     pub(crate) state: PathBuf,
 
-    /// The directory for initrds that were built.
+    /// The directory for initrds that were built. It becomes the serving user's.
     #[arg(long, value_name = "DIR", default_value = "/var/cache/netroot")]
     pub(crate) cache: PathBuf,
 

@@ -224,7 +224,10 @@ impl Program {
 
     /// The program's own process: the one child of `nsenter`, which forked because a
     /// process cannot move itself into another process namespace.
-    pub(crate) fn pid(&self) -> Result<Pid> {
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn pid(&self) -> Result<Pid> {
         let deadline = Instant::now() + FORKING;
         loop {
             match child_of(self.child.id()) {

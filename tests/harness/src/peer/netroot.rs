@@ -83,6 +83,11 @@ impl NetrootServe {
         &mut self.program
     }
 
+    /// The program itself, to be kept instead.
+    pub fn into_program(self) -> Program {
+        self.program
+    }
+
     /// All events so far, with the time since the server was started at which each
     /// arrived here.
     pub fn events(&self) -> Vec<(Duration, Event)> {
