@@ -6,13 +6,14 @@
 //! name → Artifact → transfer                 artifacts, initrd; tftp, http, url_path, status
 //! how a boot went → report                   reports, report_tokens
 //! directory → export                         nfs
-//! everything that happens → Event            events, machines, counters; service_manager
+//! everything that happens → Event            events, machines, counters, clock; service_manager
 //! ```
 //!
 //! What a machine boots is [`crate::catalog`]'s. [`run`] is the sequence: everything that can be refused is refused
 //! before anything is served; privileges are given up in between, while there is one thread.
 
 mod artifacts;
+mod clock;
 mod counters;
 mod dhcp;
 mod error;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 
 use self::artifacts::loaders::{self, Loaders};
 use self::artifacts::{ArtifactStore, FileKind, Folder};
+use self::clock::Clock;
 use self::counters::Counters;
 use self::dhcp::rogue_dhcp;
 pub(crate) use self::error::ServeError;
@@ -85,9 +87,10 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     let identity = identity::choose()?;
     let folders =
         privileges::prepare_folders(settings, identity, |warning| warn(&timeline, warning));
+    let clock = Clock::start();
     let mut listeners = Vec::new();
     for (network, interface) in networks {
-        let role = role::open(&network.mode, &settings.state, &interface, &timeline)?;
+        let role = role::open(&network.mode, &settings.state, &interface, clock, &timeline)?;
         let sockets = Sockets::bind(&interface, settings.http_port)?;
         listeners.push(Listener {
             settings: network,
@@ -133,6 +136,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         export,
         artifacts,
         http_port: settings.http_port,
+        clock,
         status,
         tokens,
         service_manager,

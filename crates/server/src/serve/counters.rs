@@ -39,6 +39,10 @@ counters! {
     dhcp_answered,
     /// DHCP datagrams that were for another server, or malformed.
     dhcp_ignored,
+    /// DHCP acknowledgements that were not sent since too many waited for the disk.
+    dhcp_over_limit,
+    /// Transactions by which leases were written to the disk.
+    lease_transactions,
     /// DHCP answers that could not be sent.
     dhcp_send_failures,
     /// TFTP transfers that were completed.

@@ -1,7 +1,7 @@
 //! Where the server listens: a [`Listener`] for each interface that it serves.
 //!
 //! [`interface`]: which interface, with all its addresses. [`role`]: whether another server gives the addresses there
-//! or this one; [`leases`] keeps those on disk. [`sockets`]: one of each kind, bound before anything else happens;
+//! or this one; [`leases`] keeps the addresses that it gave on disk. [`sockets`]: one of each kind, bound before anything else happens;
 //! [`port_owner`] names the program that has a port already. [`arrivals`] waits for datagrams.
 
 pub(crate) mod arrivals;

@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::serve::artifacts::{ArtifactStore, FileReads};
+use crate::serve::clock::Clock;
 use crate::serve::counters::Counters;
 use crate::serve::dhcp::service as dhcp;
 use crate::serve::error::ServeError;
@@ -33,6 +34,8 @@ pub(crate) struct Parts {
     pub(crate) artifacts: ArtifactStore,
     /// The HTTP server's port.
     pub(crate) http_port: u16,
+    /// The clock by which the leases were read.
+    pub(crate) clock: Clock,
     /// What the server shows of itself.
     pub(crate) status: Status,
     /// What machines report with.
@@ -54,6 +57,7 @@ pub(crate) fn until_stopped(
         export,
         artifacts,
         http_port,
+        clock,
         status,
         tokens,
         service_manager,
@@ -88,7 +92,7 @@ pub(crate) fn until_stopped(
     let ended = runtime.block_on(async {
         let mut tasks = JoinSet::new();
         for listener in listeners {
-            dhcp.push(start(listener, &site, http_port, &allowed, &mut tasks));
+            dhcp.push(start(listener, &site, http_port, &allowed, clock, &mut tasks)?);
         }
         drop(site);
         let reported = timeline.clone().report_left_out();
@@ -106,7 +110,7 @@ pub(crate) fn until_stopped(
     // Not a read of a disk that does not answer.
     runtime.shutdown_background();
     for service in dhcp {
-        service.save_leases();
+        service.stop();
     }
     let mut counted = counters.snapshot().list();
     if let Some(nfs) = nfs.and_then(Arc::into_inner) {
@@ -125,14 +129,15 @@ pub(crate) fn until_stopped(
     ended.map(|_| ()).map_err(ServeError::Runtime)
 }
 
-/// Starts everything on one interface. Returns its DHCP service, whose leases are saved once more at the end.
+/// Starts everything on one interface. Returns its DHCP service, whose last leases are written at the end.
 fn start(
     listener: Listener,
     site: &Arc<http::Site>,
     http_port: u16,
     allowed: &[Prefix],
+    clock: Clock,
     tasks: &mut JoinSet<io::Result<()>>,
-) -> Arc<dhcp::Service> {
+) -> io::Result<Arc<dhcp::Service>> {
     let Listener {
         interface,
         role,
@@ -163,16 +168,12 @@ fn start(
         frames: Some(sockets.frames),
         timeline: timeline.clone(),
         counters: Arc::clone(counters),
-        clock: dhcp::Clock::start(),
+        clock,
     });
+    dhcp.start()?;
     tasks.spawn(dhcp::run(sockets.dhcp, SERVER_PORT, Arc::clone(&dhcp)));
     tasks.spawn(dhcp::run(sockets.binl, BINL_PORT, Arc::clone(&dhcp)));
-    let keeper = Arc::clone(&dhcp);
-    tasks.spawn(async move {
-        dhcp::keep_leases(keeper).await;
-        Ok(())
-    });
-    dhcp
+    Ok(dhcp)
 }
 
 /// Waits for a signal to end by, and returns its name. `listening` is called once a signal would be noticed.

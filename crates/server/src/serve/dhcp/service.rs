@@ -6,7 +6,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
 use netroot_net::Prefix;
 use netroot_proto::dhcp::request::Request;
@@ -20,19 +20,19 @@ use netroot_sys::packet::PacketSocket;
 use tokio::net::UdpSocket;
 
 use crate::catalog::{ArrivedAt, Catalog, KnownMachine};
+use crate::serve::clock::Clock;
 use crate::serve::counters::Counters;
 use crate::serve::dhcp::frame::{self, End};
-use crate::serve::events::{Event, Ignored, Machine, Timeline, Warning};
+use crate::serve::events::{Event, Ignored, Machine, Timeline};
 use crate::serve::listen::arrivals;
 use crate::serve::listen::interface::Interface;
-use crate::serve::listen::role::{DhcpRole, LeasedPool};
+use crate::serve::listen::leases::Put;
+use crate::serve::listen::role::DhcpRole;
 
 /// The longest datagram that is read, in bytes: an Ethernet frame's. Clients send 300 to 600.
 const DATAGRAM: usize = 1500;
 /// The name of a machine's script over HTTP and TFTP.
 const SCRIPT_PATH: &str = "boot/{mac}.ipxe";
-/// How long changed leases may wait for the disk, so that a classroom's start is one write.
-const SAVE_EVERY: Duration = Duration::from_secs(2);
 
 /// DHCP on one interface: what its two ports share.
 #[derive(Debug)]
@@ -55,54 +55,49 @@ pub(crate) struct Service {
     pub(crate) clock: Clock,
 }
 
-/// Time since 1970 that never goes back: leases on disk need the one, decisions the other.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Clock {
-    at_start: Duration,
-    started: Instant,
-}
-
-impl Clock {
-    /// Starts now.
-    pub(crate) fn start() -> Self {
-        let at_start = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        Self {
-            at_start: at_start.unwrap_or_default(),
-            started: Instant::now(),
-        }
-    }
-
-    fn now(&self) -> Duration {
-        self.at_start + self.started.elapsed()
-    }
-}
-
 /// Answers on one port, 67 or 4011, until the runtime ends.
 ///
 /// # Errors
 /// Only when the socket cannot be waited for at all.
 pub(crate) async fn run(socket: ArrivalSocket, port: u16, service: Arc<Service>) -> io::Result<()> {
     let waiting = UdpSocket::from_std(socket.try_clone_for_polling()?)?;
+    let socket = Arc::new(socket);
     let mut buffer = [0; DATAGRAM];
     loop {
         let arrival = arrivals::next(&waiting, || socket.receive(&mut buffer)).await;
         let datagram = buffer.get(..arrival.length).unwrap_or_default();
         if let Some(reply) = service.answer(datagram, arrival, port) {
-            service.send(&reply, &socket, arrival);
+            let socket = Arc::clone(&socket);
+            service.send_when_durable(reply, move |service, reply| {
+                service.send(reply, &socket, arrival);
+            });
         }
     }
 }
 
-/// Writes changed leases to disk from time to time, until the runtime ends.
-pub(crate) async fn keep_leases(service: Arc<Service>) {
-    loop {
-        tokio::time::sleep(SAVE_EVERY).await;
-        service.save_leases();
-    }
-}
-
 impl Service {
-    /// Reads one datagram, decides about it, and logs it.
+    /// Starts to write leases.
+    ///
+    /// # Errors
+    /// The system's, if the thread for that cannot be started.
+    pub(crate) fn start(&self) -> io::Result<()> {
+        match &self.role {
+            DhcpRole::Proxy => Ok(()),
+            DhcpRole::Authoritative(addresses) => {
+                let leases = &addresses.leases;
+                leases.start(self.clock, &self.timeline, &self.counters)
+            }
+        }
+    }
+
+    /// Writes the last leases.
+    pub(crate) fn stop(&self) {
+        if let DhcpRole::Authoritative(addresses) = &self.role {
+            addresses.leases.stop();
+        }
+    }
+
+    /// Reads one datagram and decides about it. The answer is logged when it is sent.
     fn answer(&self, datagram: &[u8], arrival: Arrival, port: u16) -> Option<Box<Reply>> {
         let Ok(request) = Request::read(datagram) else {
             Counters::count(&self.counters.dhcp_ignored);
@@ -114,25 +109,9 @@ impl Service {
         relayed.learn(&request, *arrival.from.ip(), Instant::now());
         match self.decide(&request, client, arrival, port) {
             Decision::Reply(reply) => {
-                Counters::count(&self.counters.dhcp_answered);
                 if request.kind == MessageType::Discover {
                     let asked = Event::DhcpDiscover { client };
                     self.timeline.machine(Machine::Mac(mac), asked);
-                }
-                let answered = Event::DhcpAnswer {
-                    client,
-                    answer: reply.answer.clone(),
-                };
-                self.timeline.machine(Machine::Mac(mac), answered);
-                if matches!(client, Client::Ipxe(_)) {
-                    let machines = self.timeline.machines();
-                    machines.script_offered(mac, Instant::now());
-                }
-                if let (Answer::Acknowledged { address, .. }, DhcpRole::Authoritative(role)) =
-                    (&reply.answer, &self.role)
-                {
-                    let machines = self.timeline.machines();
-                    machines.learn((*address).into(), mac, role.options.lease_time);
                 }
                 Some(reply)
             }
@@ -160,6 +139,53 @@ impl Service {
                 }
                 None
             }
+        }
+    }
+
+    /// Sends an answer: at once, unless it acknowledges a lease, which has to be on the disk first.
+    fn send_when_durable(
+        self: &Arc<Self>,
+        reply: Box<Reply>,
+        send: impl FnOnce(&Self, &Reply) + Send + 'static,
+    ) {
+        let service = Arc::clone(self);
+        let machine = reply.machine;
+        let lease = match (&self.role, &reply.answer) {
+            (DhcpRole::Authoritative(addresses), Answer::Acknowledged { address, .. }) => {
+                Some((addresses, *address))
+            }
+            _ => None,
+        };
+        let send = move || {
+            service.log_answer(&reply);
+            send(&service, &reply);
+        };
+        let Some((addresses, address)) = lease else {
+            return send();
+        };
+        let leases = &addresses.leases;
+        if leases.when_durable(address, machine, &self.timeline, send) == Put::Full {
+            Counters::count(&self.counters.dhcp_over_limit);
+        }
+    }
+
+    fn log_answer(&self, reply: &Reply) {
+        Counters::count(&self.counters.dhcp_answered);
+        let (mac, client) = (reply.machine, reply.client);
+        let answered = Event::DhcpAnswer {
+            client,
+            answer: reply.answer.clone(),
+        };
+        self.timeline.machine(Machine::Mac(mac), answered);
+        if matches!(client, Client::Ipxe(_)) {
+            let machines = self.timeline.machines();
+            machines.script_offered(mac, Instant::now());
+        }
+        if let (Answer::Acknowledged { address, .. }, DhcpRole::Authoritative(role)) =
+            (&reply.answer, &self.role)
+        {
+            let machines = self.timeline.machines();
+            machines.learn((*address).into(), mac, role.options.lease_time);
         }
     }
 
@@ -201,19 +227,12 @@ impl Service {
         match &self.role {
             DhcpRole::Proxy => decide::decide(request, &here, &boots, Role::Proxy, strategy, now),
             DhcpRole::Authoritative(addresses) => {
-                let mut leases = addresses
-                    .leases
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                let LeasedPool { pool, changed, .. } = &mut *leases;
+                let pool = addresses.pool.lock();
+                let pool = &mut *pool.unwrap_or_else(PoisonError::into_inner);
                 let options = &addresses.options;
                 let role = Role::Authoritative { options, pool };
                 let decision = decide::decide(request, &here, &boots, role, strategy, now);
-                *changed |= match &decision {
-                    Decision::Reply(reply) => matches!(reply.answer, Answer::Acknowledged { .. }),
-                    Decision::Noted(_) => true,
-                    Decision::Ignore(_) => false,
-                };
+                addresses.leases.note(pool.take_changes(), now);
                 decision
             }
         }
@@ -285,28 +304,6 @@ impl Service {
             let error = error.to_string();
             self.timeline
                 .ignored(Machine::Mac(reply.machine), Ignored::DhcpSend { error });
-        }
-    }
-
-    /// Writes the leases if they have changed.
-    pub(crate) fn save_leases(&self) {
-        let DhcpRole::Authoritative(addresses) = &self.role else {
-            return;
-        };
-        let mut leases = addresses
-            .leases
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if !std::mem::take(&mut leases.changed) {
-            return;
-        }
-        if let Err(error) = leases.file.save(&leases.pool)
-            && !std::mem::replace(&mut leases.failure_logged, true)
-        {
-            self.timeline
-                .server(Event::Warning(Warning::LeasesUnwritable {
-                    error: error.to_string(),
-                }));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use netroot_net::Mac;
@@ -59,6 +60,11 @@ pub(crate) enum Event {
     },
     /// Something will not work, or not well.
     Warning(Warning),
+    /// The leases are written again.
+    LeasesRecovered {
+        /// The file.
+        file: PathBuf,
+    },
     /// Every socket is bound and the initrd exists.
     Ready(Ready),
     /// The server ends.

@@ -87,6 +87,7 @@ fn add_fields(fields: &mut Fields, event: &Event) {
             fields.add_seconds(*took);
         }
         Event::InitrdCached { bytes } => fields.add("bytes", *bytes),
+        Event::LeasesRecovered { file } => fields.add("path", file.to_string_lossy()),
         Event::Warning(warning) => add_warning(fields, warning),
         Event::Ready(ready) => add_ready(fields, ready),
         Event::Stopped {
@@ -303,12 +304,14 @@ fn add_warning(fields: &mut Fields, warning: &Warning) {
                 .map(|folder| Printable(&folder.to_string_lossy()).to_string());
             fields.add("searched", searched.collect::<Value>());
         }
-        Warning::LeasesUnreadable { error } => {
+        Warning::LeasesUnreadable { file, error } => {
             fields.add("warning", "leases-unreadable");
+            fields.add("path", file.to_string_lossy());
             fields.add("error", error.as_str());
         }
-        Warning::LeasesUnwritable { error } => {
+        Warning::LeasesUnwritable { file, error } => {
             fields.add("warning", "leases-unwritable");
+            fields.add("path", file.to_string_lossy());
             fields.add("error", error.as_str());
         }
         Warning::NoPortmapper { error } => {

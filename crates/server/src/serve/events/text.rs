@@ -53,6 +53,9 @@ impl Display for Event {
                 write!(f, "initrd: {}, kept from an earlier start", size(*bytes))
             }
             Self::Warning(warning) => write!(f, "warning: {warning}"),
+            Self::LeasesRecovered { file } => {
+                write!(f, "the leases are written to {} again", file.display())
+            }
             Self::Ready(ready) => ready.fmt(f),
             Self::Stopped {
                 signal,
@@ -291,13 +294,15 @@ impl Display for Warning {
                  Fedora: dnf install ipxe-bootimgs-x86; Arch: pacman -S ipxe) or name its folder with --ipxe",
                 list(searched)
             ),
-            Self::LeasesUnreadable { error } => write!(
+            Self::LeasesUnreadable { file, error } => write!(
                 f,
-                "the leases could not be read ({error}): an address may be given twice"
+                "the leases in {} could not be read ({error}): an address may be given twice",
+                file.display()
             ),
-            Self::LeasesUnwritable { error } => write!(
+            Self::LeasesUnwritable { file, error } => write!(
                 f,
-                "the leases could not be written ({error}): after a restart an address may be given twice"
+                "the leases cannot be written to {} ({error}): after a restart an address may be given twice",
+                file.display()
             ),
             Self::NoPortmapper { error } => write!(
                 f,

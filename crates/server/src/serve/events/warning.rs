@@ -66,11 +66,15 @@ pub(crate) enum Warning {
     },
     /// The leases could not be read.
     LeasesUnreadable {
+        /// The file that they are in.
+        file: PathBuf,
         /// The system's error.
         error: String,
     },
-    /// The leases could not be written.
+    /// The leases could not be written, and acknowledgements no longer wait for that.
     LeasesUnwritable {
+        /// The file.
+        file: PathBuf,
         /// The system's error.
         error: String,
     },

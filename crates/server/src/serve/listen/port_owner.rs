@@ -1,4 +1,4 @@
-//! Which process holds a port, to explain "address already in use".
+//! Which process holds a port or a file, to explain "address already in use".
 //!
 //! `/proc/net/{udp,tcp}` name the socket's inode, `/proc/<pid>/fd` the process that has it open. Root sees every
 //! process; without root, or in another process namespace, the owner is unknown.
@@ -25,7 +25,7 @@ impl fmt::Display for Transport {
     }
 }
 
-/// A process that has the port open.
+/// A process that has the port or the file open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Owner {
     /// Its id.
@@ -54,31 +54,36 @@ pub(crate) fn find(transport: Transport, port: u16) -> Option<Owner> {
     if inodes.is_empty() {
         return None;
     }
+    holder(|target| {
+        let inode = target
+            .to_str()
+            .and_then(|t| t.strip_prefix("socket:[")?.strip_suffix(']'));
+        inode
+            .and_then(|inode| inode.parse().ok())
+            .is_some_and(|inode| inodes.contains(&inode))
+    })
+}
+
+/// Another process that has a file open, if `/proc` shows it.
+pub(crate) fn of_file(path: &Path) -> Option<Owner> {
+    let path = fs::canonicalize(path).ok()?;
+    holder(|target| target == path).filter(|owner| owner.pid != std::process::id())
+}
+
+/// The first process with a descriptor whose target, as `/proc/<pid>/fd` shows it, is the one looked for.
+fn holder(is_it: impl Fn(&Path) -> bool) -> Option<Owner> {
     fs::read_dir("/proc").ok()?.flatten().find_map(|process| {
         let pid: u32 = process.file_name().to_str()?.parse().ok()?;
-        holds_one_of(&process.path().join("fd"), &inodes).then(|| Owner {
+        let descriptors = fs::read_dir(process.path().join("fd")).ok()?;
+        let mut targets = descriptors
+            .flatten()
+            .filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
+        targets.any(|target| is_it(&target)).then(|| Owner {
             pid,
             name: fs::read_to_string(process.path().join("comm"))
                 .map_or_else(|_| "a process".to_owned(), |name| name.trim().to_owned()),
         })
     })
-}
-
-fn holds_one_of(descriptors: &Path, inodes: &[u64]) -> bool {
-    let Ok(entries) = fs::read_dir(descriptors) else {
-        return false;
-    };
-    entries
-        .flatten()
-        .filter_map(|entry| fs::read_link(entry.path()).ok())
-        .any(|target| {
-            let inode = target
-                .to_str()
-                .and_then(|t| t.strip_prefix("socket:[")?.strip_suffix(']'));
-            inode
-                .and_then(|inode| inode.parse().ok())
-                .is_some_and(|inode| inodes.contains(&inode))
-        })
 }
 
 /// The inodes of the sockets in a `/proc/net/{udp,tcp}` table whose local port is `port`; of TCP's, only those

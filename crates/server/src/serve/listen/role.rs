@@ -9,7 +9,8 @@ use netroot_proto::dhcp::pool::{Pool, RangeError};
 use netroot_proto::pxe::inputs::SubnetOptions;
 
 use super::interface::Interface;
-use super::leases::Leases;
+use super::leases::{LeaseFile, OpenError, Writer};
+use crate::serve::clock::Clock;
 use crate::serve::events::{Event, Timeline, Warning};
 use crate::settings::{DhcpSettings, Mode};
 
@@ -32,20 +33,9 @@ pub(crate) struct AddressPool {
     /// The other options that are given with an address.
     pub(crate) options: SubnetOptions,
     /// The addresses.
-    pub(crate) leases: Mutex<LeasedPool>,
-}
-
-/// The addresses, and the file that they are kept in.
-#[derive(Debug)]
-pub(crate) struct LeasedPool {
-    /// The addresses.
-    pub(crate) pool: Pool,
-    /// The file that they are kept in.
-    pub(crate) file: Leases,
-    /// Whether the file is out of date.
-    pub(crate) changed: bool,
-    /// Whether a failure to write it was logged.
-    pub(crate) failure_logged: bool,
+    pub(crate) pool: Mutex<Pool>,
+    /// Their way to the disk.
+    pub(crate) leases: Writer,
 }
 
 /// Why a range cannot be used.
@@ -79,6 +69,9 @@ pub(crate) enum DhcpRoleError {
         /// The network of the range.
         network: Prefix,
     },
+    /// The file of leases must be left alone.
+    #[error(transparent)]
+    Leases(#[from] OpenError),
 }
 
 /// Takes the role that is configured for `interface`; an authoritative server reads its leases from the folder
@@ -87,6 +80,7 @@ pub(crate) fn open(
     mode: &Mode,
     state: &Path,
     interface: &Interface,
+    clock: Clock,
     timeline: &Timeline,
 ) -> Result<DhcpRole, DhcpRoleError> {
     let dhcp = match mode {
@@ -123,11 +117,17 @@ pub(crate) fn open(
     excluded.extend(&routers);
     excluded.extend(&dns);
     let mut pool = Pool::new(*first, *last, excluded)?;
-    let file = Leases::of(state, &interface.name);
-    if let Err(error) = file.load(&mut pool) {
-        timeline.server(Event::Warning(Warning::LeasesUnreadable {
-            error: error.to_string(),
-        }));
+    let opened = LeaseFile::open(state, &interface.name, *lease_time, clock.moment())?;
+    for binding in opened.bindings() {
+        pool.restore(binding);
+    }
+    if let Some((file, error)) = opened.unreadable.clone() {
+        let warning = Warning::LeasesUnreadable { file, error };
+        timeline.server(Event::Warning(warning));
+    }
+    if let Some(error) = opened.unwritable.clone() {
+        let file = opened.file.path().to_owned();
+        timeline.server(Event::Warning(Warning::LeasesUnwritable { file, error }));
     }
     let mut options = SubnetOptions::new(*lease_time);
     options.routers = routers;
@@ -138,12 +138,8 @@ pub(crate) fn open(
         server,
         network,
         options,
-        leases: Mutex::new(LeasedPool {
-            pool,
-            file,
-            changed: false,
-            failure_logged: false,
-        }),
+        pool: Mutex::new(pool),
+        leases: Writer::new(opened),
     })))
 }
 
@@ -185,6 +181,7 @@ mod tests {
             &settings.networks[0].mode,
             &settings.state,
             &interface(),
+            Clock::start(),
             &timeline,
         )
     }
@@ -200,14 +197,14 @@ mod tests {
         let Ok(DhcpRole::Authoritative(addresses)) = open_with(&range) else {
             panic!()
         };
-        let mut leases = addresses.leases.into_inner().unwrap();
+        let mut pool = addresses.pool.into_inner().unwrap();
         let now = Duration::from_secs(1);
-        let one = leases.pool.offer(Mac([2, 0, 0, 0, 0, 1]), None, now);
+        let one = pool.offer(Mac([2, 0, 0, 0, 0, 1]), None, now);
         let only = Ipv4Addr::new(10, 0, 0, 3);
         assert_eq!(one, Some(only));
         let mac = Mac([2, 0, 0, 0, 0, 1]);
-        leases.pool.take(mac, only, now, now).unwrap();
-        assert_eq!(leases.pool.offer(Mac([2, 0, 0, 0, 0, 2]), None, now), None);
+        pool.take(mac, only, now, now).unwrap();
+        assert_eq!(pool.offer(Mac([2, 0, 0, 0, 0, 2]), None, now), None);
         assert_eq!(addresses.options.routers, [Ipv4Addr::new(10, 0, 0, 2)]);
     }
 

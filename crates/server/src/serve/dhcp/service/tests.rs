@@ -1,6 +1,7 @@
 //! Datagrams in, replies out, without sockets: [`Service::answer`] and what it changes.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use netroot_net::Mac;
 use netroot_proto::dhcp::code;
@@ -16,7 +17,7 @@ use crate::catalog::Image;
 use crate::catalog::tests::{by_mac, image};
 use crate::serve::events::Format;
 use crate::serve::listen::interface::tests::{interface, with_addresses};
-use crate::serve::listen::leases::Leases;
+use crate::serve::listen::leases::{LeaseFile, Writer};
 use crate::serve::listen::role::AddressPool;
 use crate::serve::machines::Machines;
 
@@ -53,16 +54,18 @@ fn service(role: DhcpRole) -> Service {
 
 fn role(state: &std::path::Path) -> DhcpRole {
     let range = (Ipv4Addr::new(10, 0, 0, 100), Ipv4Addr::new(10, 0, 0, 200));
+    let mut pool = Pool::new(range.0, range.1, Vec::new()).unwrap();
+    let time = Duration::from_secs(3600);
+    let opened = LeaseFile::open(state, "eth0", time, Clock::start().moment()).unwrap();
+    for binding in opened.bindings() {
+        pool.restore(binding);
+    }
     DhcpRole::Authoritative(Box::new(AddressPool {
         server: SERVER,
         network: Prefix::clamped(SERVER, 24),
-        options: SubnetOptions::new(Duration::from_secs(3600)),
-        leases: Mutex::new(LeasedPool {
-            pool: Pool::new(range.0, range.1, Vec::new()).unwrap(),
-            file: Leases::of(state, "eth0"),
-            changed: false,
-            failure_logged: false,
-        }),
+        options: SubnetOptions::new(time),
+        pool: Mutex::new(pool),
+        leases: Writer::new(opened),
     }))
 }
 
@@ -105,37 +108,67 @@ fn request(address: Ipv4Addr, server: Ipv4Addr) -> Vec<u8> {
     draft.emit(LONGEST).bytes
 }
 
-#[test]
-fn a_lease_is_offered_granted_and_written_and_its_machine_is_known_by_its_address() {
-    let state = tempfile::tempdir().unwrap();
-    let service = service(role(state.path()));
-    let offer = service.answer(&discover(Some(7)), arrival(), 67).unwrap();
-    assert_eq!(offer.machine, MAC);
-    service.save_leases();
-    assert!(
-        !state.path().join("leases-eth0").exists(),
-        "an offer is no lease"
-    );
-
+/// The leases in the pool.
+fn leases(service: &Service) -> Vec<(Ipv4Addr, Mac)> {
     let DhcpRole::Authoritative(addresses) = &service.role else {
         panic!()
     };
-    let offered = addresses.leases.lock().unwrap().pool.offers().next();
-    let (offered, _) = offered.unwrap();
-    let ack = service
-        .answer(&request(offered, SERVER), arrival(), 67)
-        .unwrap();
+    let pool = addresses.pool.lock().unwrap();
+    let leases = pool.bindings();
+    leases.map(|lease| (lease.address, lease.mac)).collect()
+}
+
+/// The answer to a datagram, once it may be sent.
+fn sent(service: &Arc<Service>, datagram: &[u8]) -> Reply {
+    let (send, receive) = std::sync::mpsc::channel();
+    let reply = service.answer(datagram, arrival(), 67).unwrap();
+    service.send_when_durable(reply, move |_, reply| send.send(reply.clone()).unwrap());
+    receive.recv_timeout(Duration::from_secs(60)).unwrap()
+}
+
+#[test]
+fn a_lease_is_offered_granted_and_written_and_its_machine_is_known_by_its_address() {
+    let state = tempfile::tempdir().unwrap();
+    let first = Arc::new(service(role(state.path())));
+    first.start().unwrap();
+    let offer = sent(&first, &discover(Some(7)));
+    assert_eq!(offer.machine, MAC);
+    let Answer::Offered { address, .. } = offer.answer else {
+        panic!("{:?}", offer.answer)
+    };
+    assert_eq!(leases(&first), [], "an offer is no lease");
+
+    let ack = sent(&first, &request(address, SERVER));
     assert!(matches!(ack.answer, Answer::Acknowledged { .. }));
     assert!(
-        matches!(ack.destination, Destination::Ethernet { mac: MAC, address } if address == offered)
+        matches!(ack.destination, Destination::Ethernet { mac: MAC, address: to } if to == address)
     );
-    service.save_leases();
-    let file = std::fs::read_to_string(state.path().join("leases-eth0")).unwrap();
-    assert!(
-        file.contains(&format!("\"{offered}\"")) && file.contains("52:54:00:12:34:56"),
-        "{file}"
-    );
-    assert_eq!(service.timeline.machines().at(offered.into()), Some(MAC));
+    assert_eq!(first.timeline.machines().at(address.into()), Some(MAC));
+    // The same again needs no write.
+    sent(&first, &request(address, SERVER));
+    let counted = first.counters.snapshot();
+    assert_eq!((counted.dhcp_answered, counted.lease_transactions), (3, 1));
+    first.stop();
+    drop(first);
+    let second = service(role(state.path()));
+    assert_eq!(leases(&second), [(address, MAC)]);
+}
+
+#[test]
+fn offers_do_not_wait_for_the_disk_and_acknowledgements_do() {
+    let state = tempfile::tempdir().unwrap();
+    // The thread is not started: nothing is ever written.
+    let service = Arc::new(service(role(state.path())));
+    let DhcpRole::Authoritative(addresses) = &service.role else {
+        panic!()
+    };
+    addresses.leases.pretend_to_write();
+    let Answer::Offered { address, .. } = sent(&service, &discover(Some(7))).answer else {
+        panic!()
+    };
+    let reply = service.answer(&request(address, SERVER), arrival(), 67);
+    service.send_when_durable(reply.unwrap(), |_, _| panic!("nothing was written"));
+    sent(&service, &discover(Some(7)));
     assert_eq!(service.counters.snapshot().dhcp_answered, 2);
 }
 
@@ -156,7 +189,7 @@ fn a_proxy_answers_only_firmware_and_believes_no_address_that_a_request_names() 
     );
     assert_eq!(service.timeline.machines().at(address.into()), None);
     let counted = service.counters.snapshot();
-    assert_eq!((counted.dhcp_answered, counted.dhcp_ignored), (1, 2));
+    assert_eq!(counted.dhcp_ignored, 2);
 }
 
 /// What follows the transaction, which is echoed, in the answer to firmware's DISCOVER.

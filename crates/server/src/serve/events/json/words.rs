@@ -18,6 +18,7 @@ pub(in crate::serve::events) fn kind(event: &Event) -> &'static str {
         Event::InitrdNote { .. } => "initrd-note",
         Event::InitrdBuilt { .. } => "initrd-built",
         Event::InitrdCached { .. } => "initrd-cached",
+        Event::LeasesRecovered { .. } => "leases-recovered",
         Event::Warning(_) => "warning",
         Event::Ready(_) => "ready",
         Event::Stopped { .. } => "stopped",

@@ -142,8 +142,14 @@ pub(super) fn warnings() -> Vec<Warning> {
             machines: "UEFI machines",
             searched: vec!["/usr/lib/ipxe".into(), "/usr/share/ipxe".into()],
         },
-        Warning::LeasesUnreadable { error: error() },
-        Warning::LeasesUnwritable { error: error() },
+        Warning::LeasesUnreadable {
+            file: "/var/lib/netroot/leases-eth0.redb.unreadable".into(),
+            error: error(),
+        },
+        Warning::LeasesUnwritable {
+            file: "/var/lib/netroot/leases-eth0.redb".into(),
+            error: error(),
+        },
         Warning::NoPortmapper { error: error() },
         Warning::ExportKey {
             file: "/var/lib/netroot/export.key".into(),
@@ -270,6 +276,9 @@ pub(super) fn samples() -> Vec<Event> {
             took: Duration::from_millis(3210),
         },
         Event::InitrdCached { bytes: 8_154_321 },
+        Event::LeasesRecovered {
+            file: "/var/lib/netroot/leases-eth0.redb".into(),
+        },
         Event::Ready(Ready {
             images: vec![image("debian")],
             listeners: vec![listener(None)],
@@ -319,6 +328,7 @@ fn is_sampled(event: &Event) -> bool {
         | Event::InitrdNote { .. }
         | Event::InitrdBuilt { .. }
         | Event::InitrdCached { .. }
+        | Event::LeasesRecovered { .. }
         | Event::Ready(_)
         | Event::Stopped { .. }
         | Event::LinesLeftOut { .. }
