@@ -92,7 +92,9 @@ pub(crate) fn until_stopped(
     let ended = runtime.block_on(async {
         let mut tasks = JoinSet::new();
         for listener in listeners {
-            dhcp.push(start(listener, &site, http_port, &allowed, clock, &mut tasks)?);
+            dhcp.push(start(
+                listener, &site, http_port, &allowed, clock, &mut tasks,
+            )?);
         }
         drop(site);
         let reported = timeline.clone().report_left_out();
