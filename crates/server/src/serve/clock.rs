@@ -47,3 +47,11 @@ fn wall() -> Duration {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+impl Clock {
+    /// As if so much time had passed.
+    pub(crate) fn advance(&mut self, time: Duration) {
+        self.at_start += time;
+    }
+}

@@ -208,12 +208,12 @@ fn firmware_is_answered(service: &Service, transaction: u32) -> Vec<u8> {
 fn firmware_that_does_not_get_further_is_answered_in_another_way() {
     let mut service = service(DhcpRole::Proxy);
     let first = firmware_is_answered(&service, 1);
-    service.clock.at_start += Duration::from_secs(60);
+    service.clock.advance(Duration::from_secs(60));
     assert!(
         firmware_is_answered(&service, 2) == first,
         "one boot without progress may be a person's doing"
     );
-    service.clock.at_start += Duration::from_secs(60);
+    service.clock.advance(Duration::from_secs(60));
     assert!(
         firmware_is_answered(&service, 3) != first,
         "two mean that the machine needs another answer"
@@ -230,7 +230,7 @@ fn a_forged_discover_does_not_change_how_a_machine_is_answered() {
     let machines = service.timeline.machines();
     machines.progressed(MAC, netroot_proto::pxe::strategy::Progress::Loaded);
     for transaction in 200..210 {
-        service.clock.at_start += Duration::from_secs(60);
+        service.clock.advance(Duration::from_secs(60));
         assert!(firmware_is_answered(&service, transaction) == first);
     }
 }
