@@ -82,16 +82,31 @@ fn post_to(
     let left = || deadline.remaining().max(Duration::from_millis(1));
     let server = SocketAddr::new(address, url.server.port);
     let mut stream = TcpStream::connect_timeout(&server, left())?;
-    stream.set_write_timeout(Some(left()))?;
     let ReportUrl { server, path } = url;
     let length = body.len();
     let request = format!(
         "POST {path} HTTP/1.1\r\nHost: {server}\r\nContent-Type: application/json\r\n\
          Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     );
-    stream.write_all(request.as_bytes())?;
+    let in_time = || match deadline.remaining() {
+        Duration::ZERO => Err(io::Error::from(io::ErrorKind::TimedOut)),
+        _ => Ok(()),
+    };
+    // A server may take or send a byte at a time: the deadline is checked for each.
+    let mut unsent = request.as_bytes();
+    while !unsent.is_empty() {
+        in_time()?;
+        stream.set_write_timeout(Some(left()))?;
+        match stream.write(unsent) {
+            Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+            Ok(count) => unsent = unsent.get(count..).unwrap_or_default(),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
     let mut status = Vec::new();
     while status.len() < STATUS_LINE {
+        in_time()?;
         stream.set_read_timeout(Some(left()))?;
         let mut piece = [0; STATUS_LINE];
         let count = stream.read(&mut piece)?;
@@ -184,6 +199,24 @@ mod tests {
         assert!(!refused("HTTP/1.1 429").is_final());
         assert!(!refused("HTTP/1.1 503").is_final());
         assert!(!refused("SSH-2.0").is_final());
+    }
+
+    #[test]
+    fn a_server_that_takes_a_little_at_a_time_is_left_at_the_deadline() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // The end comes when the client gives up: before, it went on for as long as the server took something.
+            while stream.read(&mut [0; 512]).is_ok_and(|count| count > 0) {
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let deadline = Moment::now().after(Duration::from_millis(200));
+        let body = "x".repeat(32 << 20);
+        let sent = post_to(&to(port), [127, 0, 0, 1].into(), &body, deadline);
+        assert!(sent.is_err());
+        server.join().unwrap();
     }
 
     #[test]

@@ -10,7 +10,7 @@ use rustix::net::RecvFlags;
 use super::message::{
     ACK, CREATE, DUMP, Message, REPLACE, REQUEST, Request, attributes, family, u32_at,
 };
-use super::route::{NetlinkError, RouteSocket};
+use super::route::{MOST_NOTIFICATIONS, NetlinkError, RouteSocket};
 
 // include/uapi/linux/rtnetlink.h, if_addr.h
 const RTM_NEWADDR: u16 = 20;
@@ -60,10 +60,12 @@ impl RouteSocket {
     pub(crate) fn discard_notifications(&mut self) {
         let mut buffer = [0; 512];
         // An overrun is a notification too; reading it clears it.
-        while matches!(
-            rustix::net::recv(self.as_fd(), &mut buffer[..], RecvFlags::DONTWAIT),
-            Ok(_) | Err(Errno::NOBUFS | Errno::INTR)
-        ) {}
+        for _ in 0..MOST_NOTIFICATIONS {
+            match rustix::net::recv(self.as_fd(), &mut buffer[..], RecvFlags::DONTWAIT) {
+                Ok(_) | Err(Errno::NOBUFS | Errno::INTR) => {}
+                Err(_) => break,
+            }
+        }
     }
 
     /// Lists the IPv4 addresses of a link.

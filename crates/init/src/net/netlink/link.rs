@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use rustix::net::RecvFlags;
 
 use super::message::{ACK, DUMP, Message, REQUEST, Request, attributes, messages, u16_at, u32_at};
-use super::route::{NetlinkError, RouteSocket};
+use super::route::{MOST_NOTIFICATIONS, NetlinkError, RouteSocket};
 
 // include/uapi/linux/rtnetlink.h, if_link.h, if_arp.h, net/if.h
 pub(super) const RTM_NEWLINK: u16 = 16;
@@ -95,13 +95,14 @@ impl RouteSocket {
     pub(crate) fn changed_links(&mut self) -> io::Result<Vec<Link>> {
         let mut buffer = vec![0; 16 << 10];
         let mut links = Vec::new();
-        loop {
+        for _ in 0..MOST_NOTIFICATIONS {
             match rustix::net::recv(self.as_fd(), &mut buffer[..], RecvFlags::DONTWAIT) {
                 Ok((length, _)) => links.extend(links_in(buffer.get(..length).unwrap_or_default())),
-                Err(Errno::AGAIN | Errno::INTR) => return Ok(links),
+                Err(Errno::AGAIN | Errno::INTR) => break,
                 Err(e) => return Err(e.into()),
             }
         }
+        Ok(links)
     }
 
     /// Lists all links.

@@ -14,7 +14,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, 
 use super::message::{
     ACK, CREATE, DONE, ERROR, Message, REPLACE, REQUEST, Request, error_number, family, messages,
 };
-use crate::clock::timespec;
+use crate::clock::{Moment, timespec};
 
 /// `NETLINK_ROUTE` is protocol 0, which rustix expresses as none.
 const NETLINK_ROUTE: Option<rustix::net::Protocol> = None;
@@ -33,6 +33,8 @@ const RTN_UNICAST: u8 = 1;
 
 /// The timeout for the kernel's reply. It replies at once unless something is very wrong.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The most notifications that are read at a time; the socket stays readable while there are more.
+pub(super) const MOST_NOTIFICATIONS: usize = 1024;
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
@@ -148,11 +150,16 @@ impl RouteSocket {
         rustix::net::send(&self.fd, &request.finish(), SendFlags::empty())
             .map_err(|e| talk(e.into()))?;
         let mut buffer = vec![0; 32 << 10];
+        // For the whole reply: a dump of thousands of entries takes milliseconds.
+        let deadline = Moment::now().after(REPLY_TIMEOUT);
         loop {
-            let timeout = timespec(REPLY_TIMEOUT);
+            let left = deadline.remaining();
+            if left.is_zero() {
+                return Err(talk(io::ErrorKind::TimedOut.into()));
+            }
+            let timeout = timespec(left);
             let ready = poll(&mut [PollFd::new(&self.fd, PollFlags::IN)], Some(&timeout));
             match ready {
-                Ok(0) => return Err(talk(io::ErrorKind::TimedOut.into())),
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(e) => return Err(talk(e.into())),
             }

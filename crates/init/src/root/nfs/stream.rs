@@ -31,6 +31,9 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(3);
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest record accepted, in bytes: a list of ten thousand exports fits.
 const MAX_RECORD: usize = 1 << 20;
+/// The most fragments of a record: servers send one, or one for each page of 4 KiB. An empty one adds nothing to the
+/// length, so that the length alone would not end the record.
+const MAX_FRAGMENTS: usize = 1024;
 /// Source ports for our own requests: the kernel's NFS client uses those from 665 on, from the top down.
 const PORTS: std::ops::RangeInclusive<u16> = 600..=664;
 
@@ -138,7 +141,7 @@ impl Stream {
     fn read_record(&mut self) -> io::Result<()> {
         let deadline = Moment::now().after(REPLY_TIMEOUT).min(self.deadline);
         let mut record = vec![0; 4];
-        loop {
+        for _ in 0..MAX_FRAGMENTS {
             let mut mark = [0; 4];
             self.fill(&mut mark, deadline)?;
             let mark = u32::from_be_bytes(mark);
@@ -151,20 +154,30 @@ impl Stream {
             record.resize(before + length, 0);
             self.fill(record.get_mut(before..).unwrap_or_default(), deadline)?;
             if mark & 0x8000_0000 != 0 {
-                break;
+                self.store(record);
+                return Ok(());
             }
         }
+        let text = format!("a record of more than {MAX_FRAGMENTS} fragments");
+        Err(io::Error::new(io::ErrorKind::InvalidData, text))
+    }
+
+    /// Stores a record, with the mark of a single fragment in its first four bytes.
+    fn store(&mut self, mut record: Vec<u8>) {
         let length = u32::try_from(record.len() - 4).unwrap_or(0) | 0x8000_0000;
         for (byte, value) in record.iter_mut().zip(length.to_be_bytes()) {
             *byte = value;
         }
         self.record = record;
         self.consumed = 0;
-        Ok(())
     }
 
     fn fill(&self, mut buffer: &mut [u8], deadline: Moment) -> io::Result<()> {
         while !buffer.is_empty() {
+            // Also of a peer that never stops sending, where `wait` is never reached.
+            if deadline.remaining().is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
             match rustix::net::recv(&self.fd, &mut *buffer, RecvFlags::DONTWAIT) {
                 Ok((0, _)) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok((length, _)) => buffer = buffer.get_mut(length..).unwrap_or_default(),
@@ -314,6 +327,42 @@ mod tests {
                 .to_string()
                 .contains("longer than any reply")
         );
+    }
+
+    /// Sends the same bytes until the client closes the connection.
+    fn without_end(bytes: Vec<u8>) -> SocketAddr {
+        server(move |mut stream, _| while stream.write_all(&bytes).is_ok() {})
+    }
+
+    #[test]
+    fn empty_fragments_without_end_are_refused() {
+        let error = ask(without_end(vec![0; 65536])).unwrap_err().to_string();
+        assert!(error.contains("more than 1024 fragments"), "{error}");
+    }
+
+    #[test]
+    fn fragments_of_one_byte_without_end_are_refused() {
+        let error = ask(without_end([0, 0, 0, 1, 7].repeat(9999)));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("more than 1024 fragments"), "{error}");
+    }
+
+    #[test]
+    fn records_of_other_calls_without_end_are_an_error() {
+        let other = reply(0, 1);
+        let mark = u32::try_from(other.len()).unwrap() | 1 << 31;
+        let record = [&mark.to_be_bytes()[..], &other].concat();
+        assert!(ask(without_end(record.repeat(999))).is_err());
+    }
+
+    #[test]
+    fn a_peer_that_never_stops_sending_times_out() {
+        let address = without_end(vec![0; 65536]);
+        let mut stream = Stream::open(address, None).unwrap();
+        rustix::net::send(&stream.fd, &[0; 60], SendFlags::empty()).unwrap();
+        stream.set_timeout(Duration::ZERO);
+        let error = stream.read_record().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
     #[test]
