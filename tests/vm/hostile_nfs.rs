@@ -20,6 +20,8 @@ enum Vice {
     Stalls,
     /// It announces a record of two gigabytes, and sends the beginning of it.
     Announces,
+    /// It sends a record of fragments without a byte in them, and no last one.
+    NeverEnds,
     /// It sends invalid replies, a different kind on each connection.
     Garbles,
     /// It grants the mount, and ends before the kernel mounts.
@@ -32,6 +34,7 @@ impl Vice {
             Self::Closes => Then::Close,
             Self::Stalls => Then::Stall,
             Self::Announces => Then::Bytes(vec![0xff; 64 << 10]),
+            Self::NeverEnds => Then::Endless(vec![0; 64 << 10]),
             Self::Garbles => Then::Bytes(garbage(call)),
             Self::Dies => works_until_mounted(call),
         }
@@ -100,7 +103,7 @@ fn list(peers: &[RpcPeer]) -> String {
 }
 
 #[test]
-fn behind_five_hostile_servers_the_good_one_is_found() -> Result<()> {
+fn behind_six_hostile_servers_the_good_one_is_found() -> Result<()> {
     let lan = Lan::new("hostile-and-good")?;
     let root = TinyRoot::make()?;
     let vices = [
@@ -109,14 +112,15 @@ fn behind_five_hostile_servers_the_good_one_is_found() -> Result<()> {
         Vice::Announces,
         Vice::Garbles,
         Vice::Dies,
+        Vice::NeverEnds,
     ];
     let (_others, peers) = start(&lan, &vices)?;
     let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
     let nfsroot = format!("nfsroot={}|{SERVER}:/srv/root", list(&peers));
     let vm = lan.boot(&format!("root=/dev/nfs {nfsroot} {STATIC} ro"))?;
     Facts::of(&vm)?.assert_read_only_nfs();
-    // Stalled servers are not waited for.
-    for hostile in ["10.77.0.11", "10.77.0.13"] {
+    // Stalled servers are not waited for, and those that send without end are left.
+    for hostile in ["10.77.0.11", "10.77.0.13", "10.77.0.16"] {
         let message = format!("{hostile} cannot be used: ");
         assert!(vm.console().contains(&message), "{hostile}");
     }
@@ -146,8 +150,18 @@ fn failure_after(vm: &Vm, end: usize) -> Result<usize> {
 #[test]
 fn hostile_servers_exhaust_neither_memory_nor_ports() -> Result<()> {
     let lan = Lan::new("hostile-alone")?;
-    let vices = [Vice::Closes, Vice::Stalls, Vice::Announces, Vice::Garbles];
-    let (_others, peers) = start(&lan, &[vices, vices].concat())?;
+    // As many as a command line may name.
+    let vices = [
+        Vice::Closes,
+        Vice::Stalls,
+        Vice::Announces,
+        Vice::Garbles,
+        Vice::NeverEnds,
+        Vice::Closes,
+        Vice::Stalls,
+        Vice::Garbles,
+    ];
+    let (_others, peers) = start(&lan, &vices)?;
     // With port options, each server is called from a reserved port.
     let nfsroot = format!(
         "nfsroot={}:/srv/root,port=2049,mountport=20048",

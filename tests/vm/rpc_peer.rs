@@ -38,6 +38,8 @@ pub(crate) enum Then {
     Reply(u32, Vec<u32>),
     /// These bytes, record mark and all.
     Bytes(Vec<u8>),
+    /// These bytes again and again, until the peer closes the connection.
+    Endless(Vec<u8>),
     /// The working server's reply.
     Forward,
     /// Nothing more on this connection, ever.
@@ -182,6 +184,12 @@ impl Shared {
             match (self.answer)(&call) {
                 Then::Reply(status, words) => stream.write_all(&reply(&call, status, &words))?,
                 Then::Bytes(bytes) => stream.write_all(&bytes)?,
+                Then::Endless(bytes) => loop {
+                    if self.has_ended() {
+                        return Ok(());
+                    }
+                    stream.write_all(&bytes)?;
+                },
                 Then::Forward => {
                     if good.is_none() {
                         good = Some(self.reach(&stream)?);

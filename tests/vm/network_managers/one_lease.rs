@@ -32,6 +32,15 @@ facts() {
 }
 "#;
 
+/// What the renewer may do, as `rights: CapPrm 0000000000403000`.
+const RIGHTS: &str = r"
+status=$(grep -alz '^@netroot-renew' /proc/[0-9]*/cmdline 2> /dev/null | sed 's/cmdline$/status/')
+sed -n 's/^\(Cap[A-Za-z]*\|NoNewPrivs\):[[:space:]]*/rights: \1 /p' $status | tell
+";
+/// `CAP_NET_ADMIN` (12), `CAP_NET_RAW` (13) and `CAP_SYS_BOOT` (22), as a mask.
+const RENEWER: &str = "0000000000403000";
+const NONE: &str = "0000000000000000";
+
 const END: &str = r#"
 dmesg | sed -n 's/.*netroot: /log: /p' | tell
 echo end | tell
@@ -169,7 +178,9 @@ fn network_manager_knows_the_lease_and_may_take_it_over() -> Result<()> {
 fn dhclient_gets_the_same_lease_and_the_root_survives_a_lost_address() -> Result<()> {
     let machine = Machine::run(
         &IFUPDOWN,
-        "wait_for systemctl is-active networking\n\
+        &format!(
+            "{RIGHTS}\
+         wait_for systemctl is-active networking\n\
          facts managed\n\
          dhclient -4 eth0 2>&1 | tell\n\
          facts client\n\
@@ -179,8 +190,19 @@ fn dhclient_gets_the_same_lease_and_the_root_survives_a_lost_address() -> Result
          facts released\n\
          ip link set eth0 down\n\
          wait_for log_has 'the route of'\n\
-         facts switched-off\n",
+         facts switched-off\n"
+        ),
     )?;
+    for (set, mask) in [
+        ("CapPrm", RENEWER),
+        ("CapEff", RENEWER),
+        ("CapBnd", RENEWER),
+        ("CapInh", NONE),
+        ("CapAmb", NONE),
+        ("NoNewPrivs", "1"),
+    ] {
+        machine.assert_said(&format!("rights: {set} {mask}"))?;
+    }
     machine.assert_in_force("managed")?;
     machine.assert_in_force("client")?;
     machine.assert_in_force("released")?;

@@ -12,6 +12,7 @@
 
 mod address_guard;
 mod ownership;
+mod rights;
 mod shutdown_watchdog;
 mod start;
 
@@ -142,6 +143,12 @@ impl Daemon {
         // A machine that runs out of memory needs its root all the more.
         let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
         let _ = rustix::process::setsid();
+        // Last: nothing is opened after this but packet sockets and files that anybody may read.
+        if let Err(error) = rights::give_up() {
+            daemon.log(&format!(
+                "cannot drop the rights that are not needed: {error}"
+            ));
+        }
         let _ = io::stdout()
             .write_all(b"!")
             .and_then(|()| io::stdout().flush());
