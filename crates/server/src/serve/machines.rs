@@ -74,6 +74,14 @@ impl Machines {
         leases.insert(address, Lease { mac, until });
     }
 
+    /// The machine has given the address back: it may come from anybody now.
+    pub(crate) fn released(&self, address: IpAddr, mac: Mac) {
+        let mut leases = self.leases();
+        if leases.get(&address).is_some_and(|lease| lease.mac == mac) {
+            leases.remove(&address);
+        }
+    }
+
     /// The machine that has this address: as acknowledged, or else as the kernel's neighbour table has it.
     pub(crate) fn at(&self, address: IpAddr) -> Option<Mac> {
         let now = Instant::now();
@@ -199,6 +207,10 @@ mod tests {
         assert_eq!(machines.at(address), Some(MAC));
         machines.learn(address, other, Duration::MAX);
         assert_eq!(machines.at(address), Some(other));
+        machines.released(address, MAC);
+        assert_eq!(machines.at(address), Some(other), "not MAC's any more");
+        machines.released(address, other);
+        assert_eq!(machines.at(address), None);
         machines.learn(address, MAC, Duration::ZERO);
         assert_eq!(machines.at(address), None);
     }

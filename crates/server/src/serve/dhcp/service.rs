@@ -117,6 +117,9 @@ impl Service {
             }
             Decision::Noted(noted) => {
                 Counters::count(&self.counters.dhcp_ignored);
+                let machines = self.timeline.machines();
+                let (Noted::Released(address) | Noted::Declined(address)) = &noted;
+                machines.released((*address).into(), mac);
                 let event = match noted {
                     Noted::Released(address) => Event::DhcpRelease {
                         address: address.into(),
