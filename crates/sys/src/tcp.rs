@@ -46,6 +46,20 @@ pub fn cap_retransmission(socket: impl AsFd) -> io::Result<()> {
     Ok(sockopt::set_tcp_user_timeout(&socket, user_timeout)?)
 }
 
+/// Bounds what the kernel holds of a connection's data that it has not sent yet (`TCP_NOTSENT_LOWAT`,
+/// `Documentation/networking/ip-sysctl.rst`), in bytes; on a listening socket, that of every connection it accepts.
+/// Without it a client that stops reading keeps up to `tcp_wmem`'s limit, 4 MiB. What is on its way is not bounded, so the
+/// rate is not either.
+///
+/// # Errors
+/// The kernel's, such as `ENOTSOCK`.
+pub fn bound_unsent(socket: impl AsFd, bytes: u32) -> io::Result<()> {
+    let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    let option = libc::TCP_NOTSENT_LOWAT;
+    // SAFETY: the value of TCP_NOTSENT_LOWAT is one `int`.
+    unsafe { socket_option::set(socket.as_fd(), libc::IPPROTO_TCP, option, &bytes) }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, TcpStream};
@@ -92,6 +106,29 @@ mod tests {
         };
         assert_eq!(sockopt::tcp_user_timeout(&listener).unwrap(), user_timeout);
         assert_eq!(sockopt::tcp_user_timeout(&accepted).unwrap(), user_timeout);
+    }
+
+    #[test]
+    fn a_client_that_reads_nothing_takes_little_of_the_kernels_memory() {
+        use std::io::Write;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        bound_unsent(&listener, 128 << 10).unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut accepted, _) = listener.accept().unwrap();
+        accepted.set_nonblocking(true).unwrap();
+        let mut taken = 0;
+        let chunk = vec![0; 16 << 10];
+        while let Ok(length) = accepted.write(&chunk) {
+            taken += length;
+            assert!(taken < 64 << 20, "no bound");
+        }
+        // The client's own kernel takes what its window allows; the rest waits here.
+        let mut unsent: libc::c_int = 0;
+        // SAFETY: SIOCOUTQNSD writes one `int`.
+        let result = unsafe { libc::ioctl(accepted.as_raw_fd(), 0x894b, &raw mut unsent) };
+        assert_eq!(result, 0);
+        assert!(unsent <= 256 << 10, "{unsent} of {taken} bytes");
+        drop(client);
     }
 
     #[test]

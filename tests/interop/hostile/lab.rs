@@ -21,7 +21,7 @@ pub(crate) struct Lab {
     /// The attacker's machine, with the addresses of [`client`] on `eth0`.
     pub(crate) clients: Net,
     _root: TinyRoot,
-    net: Net,
+    pub(crate) net: Net,
     bridge: Bridge,
 }
 

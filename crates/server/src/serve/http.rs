@@ -38,7 +38,7 @@ use crate::serve::counters::Counters;
 use crate::serve::events::{Ignored, Machine, Timeline};
 use crate::serve::nfs;
 use crate::serve::report_tokens;
-use crate::serve::reports::{self, Reports};
+use crate::serve::reports::Reports;
 use crate::serve::status::Status;
 use crate::serve::url_path;
 
@@ -47,6 +47,8 @@ const HEADER_TIME: Duration = Duration::from_secs(10);
 /// The longest request header, in bytes: the smallest limit that hyper allows. Firmware sends a few hundred. As many
 /// are read ahead of requests that follow one another without waiting.
 const HEADER_BYTES: usize = 8192;
+/// What the kernel holds for a client besides, of what it has not sent yet: four chunks of a file.
+const UNSENT_BYTES: u32 = 128 << 10;
 /// How often a client without a connection looks for room, where nobody makes any.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// The Retry-After of an answer that there is no room for, in seconds. iPXE obeys it.
@@ -126,6 +128,7 @@ pub(crate) async fn run(
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     netroot_sys::tcp::cap_retransmission(&listener)?;
+    netroot_sys::tcp::bound_unsent(&listener, UNSENT_BYTES)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     loop {
         let Ok((stream, peer)) = listener.accept().await else {
@@ -210,7 +213,7 @@ fn is_report<B>(request: &Request<B>) -> bool {
 }
 
 async fn take_report(request: Request<Incoming>, ends: &Ends, site: &Site) -> Answer {
-    let Some(_charge) = site.pages.charge(ends.peer, reports::BODY) else {
+    let Some(_charge) = site.pages.body(ends.peer) else {
         return busy(site);
     };
     let image = |mac| site.image_of(mac, ends);

@@ -23,7 +23,7 @@ use self::boot_summary::{BootSummary, read};
 use crate::serve::events::{Ignored, Machine, ReportRefusal, Timeline};
 use crate::serve::report_tokens::{ReportTokens, TokenError};
 
-/// The longest report in bytes; the init's have 2 to 30 kB.
+/// The longest report, in bytes; the init's have 2 to 30 kB.
 pub(super) const BODY: usize = 64 << 10;
 /// How long a report may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);

@@ -7,12 +7,17 @@ use std::time::{Duration, Instant};
 use hyper::body::Bytes;
 use netroot_limits::{ByteBudget, Charge};
 
+use crate::serve::reports::BODY;
+
 /// How long a page is shown as it was made. No more than four a second are made, however many ask.
 const FRESH: Duration = Duration::from_millis(250);
-/// Bytes of pages and of requests' bodies that are held for one client, and for all. A page has at most some 500 kB
-/// ([`crate::serve::reports`]), the longest body 64 KiB.
+/// Bytes of pages that are held for one client, and for all. A page has at most some 500 kB ([`crate::serve::reports`]).
 const HELD_EACH: usize = 1 << 20;
 const HELD: usize = 8 << 20;
+/// The same for the bodies of requests: two reports of one client, which is more than a machine sends at once, and 64 in
+/// all.
+const BODIES_EACH: usize = 2 * BODY;
+const BODIES: usize = 64 * BODY;
 
 /// A page that is made anew when it is asked for and no longer fresh.
 #[derive(Debug, Default)]
@@ -33,12 +38,13 @@ impl Page {
     }
 }
 
-/// `/` and `/status`.
+/// `/` and `/status`, and what is held of them and of bodies.
 #[derive(Debug)]
 pub(crate) struct Pages {
     text: Page,
     json: Page,
     held: Arc<ByteBudget>,
+    bodies: Arc<ByteBudget>,
 }
 
 impl Default for Pages {
@@ -47,6 +53,7 @@ impl Default for Pages {
             text: Page::default(),
             json: Page::default(),
             held: ByteBudget::new(HELD_EACH, HELD),
+            bodies: ByteBudget::new(BODIES_EACH, BODIES),
         }
     }
 }
@@ -62,15 +69,15 @@ impl Pages {
         self.charged(client, self.json.get(Instant::now(), make))
     }
 
-    /// Charges `bytes` of a body to `client` until the charge is dropped.
-    pub(super) fn charge(&self, client: IpAddr, bytes: usize) -> Option<Charge> {
-        self.held.charge(client, bytes)
+    /// Charges a body, as long as it may be, to `client` until the charge is dropped.
+    pub(super) fn body(&self, client: IpAddr) -> Option<Charge> {
+        self.bodies.charge(client, BODY)
     }
 
     /// The same bytes, charged until the last of them is with the kernel: a slow reader holds a page that nobody else
     /// reads any more.
     fn charged(&self, client: IpAddr, bytes: Bytes) -> Option<Bytes> {
-        let charge = self.charge(client, bytes.len())?;
+        let charge = self.held.charge(client, bytes.len())?;
         Some(Bytes::from_owner(Charged {
             bytes,
             _charge: charge,
