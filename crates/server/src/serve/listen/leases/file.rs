@@ -257,9 +257,15 @@ fn create(path: &Path, leases: &[(Ipv4Addr, Stored)]) -> Result<Store, StoreErro
     let made = (|| {
         // What a server left that was killed here.
         file.set_len(0)?;
+        // The next server may not be started as root: its folder's owner is whom this one will be.
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let (owner, mine) = (fs::metadata(folder)?, file.metadata()?);
+        if (owner.uid(), owner.gid()) != (mine.uid(), mine.gid()) {
+            let _ = std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()));
+        }
         let store = Store::create(backend, leases)?;
         fs::rename(&new, path)?;
-        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+        File::open(folder)?.sync_all()?;
         Ok(store)
     })();
     if made.is_err() {
