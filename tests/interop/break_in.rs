@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use netroot::{ImageSettings, InitrdSource, Mode, NetworkSettings, Settings, confine};
+use netroot::{HiddenPaths, ImageSettings, InitrdSource, Mode, NetworkSettings, Settings, confine};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType};
@@ -160,6 +160,7 @@ fn settings(state: &Path, cache: &Path, root: &Path) -> Settings {
             initrd: InitrdSource::File(root.to_owned()),
             append: None,
             overlay: true,
+            hidden: HiddenPaths::default(),
         }],
         rules: Vec::new(),
         http_port: 0,

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use netroot::{
-    DhcpSettings, ImageSettings, InitrdSource, Mode, NetworkSettings, Rule, Settings, serve,
+    DhcpSettings, HiddenPaths, ImageSettings, InitrdSource, Mode, NetworkSettings, Rule, Settings,
+    serve,
 };
 
 fn main() -> Result<()> {
@@ -24,6 +25,7 @@ fn main() -> Result<()> {
         kernel: None,
         initrd: InitrdSource::File(initrd.clone()),
         append: None,
+        hidden: HiddenPaths::default(),
         overlay: true,
     };
     let images = vec![image("first", next()?), image("second", next()?)];

@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use netroot_kmod::module_name;
+use netroot_kmod::{module_name, path_matches};
 use serde::Deserialize;
-
-use crate::path_pattern::path_matches;
 
 /// The built-in file.
 const BUILT_IN: &str = include_str!("../../../initrd/contents.toml");

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::build_error::BuildError;
 use crate::contents::FirmwareFilter;
 use crate::decompress::decompress;
-use netroot_kmod::fnmatch;
+use netroot_kmod::{fnmatch, path_matches};
 
-use crate::path_pattern::path_matches;
 use crate::root_tree::RootTree;
 
 /// The size limit of a firmware file, in bytes; the largest ones, of SmartNICs, have some 20 MiB.

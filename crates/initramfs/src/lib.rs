@@ -31,7 +31,6 @@ mod local_nics;
 mod modinfo;
 mod module_index;
 mod module_selection;
-mod path_pattern;
 mod root_tree;
 
 pub use architecture::Architecture;

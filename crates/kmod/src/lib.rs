@@ -2,6 +2,7 @@
 //! alias pattern is matched, and what a module is called.
 //!
 //! * [`fnmatch`]: the patterns of `modules.alias`.
+//! * [`path_matches`]: the same by component, for paths.
 //! * [`module_name`] and [`module_stem`]: a module's name, and its path without the suffix.
 //!
 //! Pure, without dependencies: this is part of the init.
@@ -10,6 +11,8 @@
 
 mod fnmatch;
 mod name;
+mod path_pattern;
 
 pub use fnmatch::fnmatch;
 pub use name::{module_name, module_stem};
+pub use path_pattern::path_matches;

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use netroot_nfs_export::{
-    AddressList, Export, ExportOptions, HandleKey, Listeners, Server, raise_open_file_limit,
+    AddressList, Export, ExportOptions, HandleKey, HiddenPaths, Listeners, Server,
+    raise_open_file_limit,
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,6 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ExportOptions {
             names: vec!["/image".to_owned(), "/".to_owned()],
             allowed: AddressList::everyone(),
+            hidden: HiddenPaths::default(),
             key: HandleKey::load_or_create(Path::new("/tmp/netroot-example.key"))?,
         },
     )?;

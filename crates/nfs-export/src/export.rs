@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::address_list::AddressList;
+use crate::hidden_paths::HiddenPaths;
 use crate::tree::handle_key::HandleKey;
 use crate::tree::root_dir::{MountView, RootDirError};
 use crate::tree::{HandleScheme, Tree, TreeError};
@@ -19,6 +20,8 @@ pub struct ExportOptions {
     /// The key that handles are signed with. Keep it ([`HandleKey::load_or_create`]), or clients lose their root when
     /// the server restarts.
     pub key: HandleKey,
+    /// What clients do not see of it.
+    pub hidden: HiddenPaths,
 }
 
 /// Why a directory cannot be exported.
@@ -37,6 +40,14 @@ pub enum ExportError {
         path: PathBuf,
         /// Which step failed.
         source: RootDirError,
+    },
+    /// What is to be hidden cannot be recognised without the paths in /proc.
+    #[error("cannot hide files of {}: the paths in /proc/self/fd cannot be read", path.display())]
+    Hidden {
+        /// The directory.
+        path: PathBuf,
+        /// The kernel's error.
+        source: std::io::Error,
     },
     /// The identity of the directory cannot be read.
     #[error("cannot export {}: its identity cannot be read", path.display())]
@@ -74,10 +85,11 @@ impl Export {
             let name = String::new();
             return Err(ExportError::Name { name });
         };
-        let tree = Tree::open(path, first, &options.key).map_err(|error| {
+        let tree = Tree::open(path, first, &options.key, &options.hidden).map_err(|error| {
             let path = path.to_owned();
             match error {
                 TreeError::Root(source) => ExportError::Root { path, source },
+                TreeError::Hidden(source) => ExportError::Hidden { path, source },
                 TreeError::Identity(source) => ExportError::Identity { path, source },
             }
         })?;

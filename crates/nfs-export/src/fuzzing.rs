@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::address_list::AddressList;
 use crate::export::{Export, ExportOptions};
 use crate::exports::Exports;
+use crate::hidden_paths::HiddenPaths;
 use crate::programs::{self, Outcome, procedure::IoMode};
 use crate::rpc::record::RecordReader;
 use crate::rpc::reply_buffer::ReplyBuffer;
@@ -28,6 +29,7 @@ impl Session {
             names: vec!["/debian".to_owned(), "/".to_owned()],
             allowed: AddressList::everyone(),
             key: HandleKey::from_bytes([7; 16]),
+            hidden: HiddenPaths::default(),
         };
         let exports = Exports::new(vec![Export::open(root, options).ok()?]).ok()?;
         let ports = Ports {
@@ -41,7 +43,7 @@ impl Session {
 
     /// Answers every record of a stream, after `prepare` has changed it.
     pub fn stream(&self, mut bytes: &[u8], prepare: impl Fn(&[u8]) -> Vec<u8>) -> Vec<Vec<u8>> {
-        let mut reader = RecordReader::default();
+        let mut reader = RecordReader::new(self.state.replies.budget(), CLIENT.ip());
         let mut replies = Vec::new();
         loop {
             match reader.next() {
@@ -64,9 +66,9 @@ impl Session {
 
     /// The reply to one message; empty if there is none.
     pub fn answer(&self, message: &[u8]) -> Vec<u8> {
-        let mut out = ReplyBuffer::new(&self.state.buffers);
+        let mut out = ReplyBuffer::new(&self.state.replies, CLIENT.ip());
         match programs::answer(&self.state, CLIENT, message, &mut out, IoMode::Blocking) {
-            Outcome::Replied => out.as_bytes().to_vec(),
+            Outcome::Replied { .. } => out.as_bytes().to_vec(),
             Outcome::Ignored | Outcome::WouldBlock => Vec::new(),
         }
     }

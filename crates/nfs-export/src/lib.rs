@@ -5,7 +5,8 @@
 //! rpc/        records, calls and credentials in (record, message, decode); replies out (reply_buffer)
 //! programs/   mount, portmap, nfs (with read, readdir, permissions …), nfsacl: a call in, a reply out
 //! exports     path or handle → export: names, allowed clients, tree
-//! tree/       handle → file → handle: handle, handle_key, file_cache, inode_index, node, root_dir
+//! hidden_paths  what is not shown, by path
+//! tree/       handle → file → handle: handle, handle_key, hidden, file_cache, inode_index, node, root_dir
 //! ```
 //!
 //! # What it guarantees
@@ -20,13 +21,15 @@
 //!   nfsd without `crossmnt`.
 //! - **Read-only.** Files are opened for reading only, devices and FIFOs not at all; where the kernel permits it, in
 //!   a private, read-only copy of the mount.
-//! - **Bounded.** Records, fragments, connections per client and in total, open files, threads and replies have limits.
+//! - **Bounded.** Records, fragments, connections per client and in total, open files, threads and replies have limits;
+//!   replies that wait for a slow client are charged to it. A client that takes its whole share keeps nobody out.
+//! - **Discreet, if asked.** Files that match [`HiddenPaths`] are not found, not listed, and not read by an old handle.
 //!
 //! # What it does not do
 //!
 //! Writing, locking (clients mount with `nolock`), NFSv2 and v4, NFS over UDP, Kerberos, POSIX ACLs. A file (not a
 //! directory) that is moved out of the root within its file system can still be read by clients that have its handle,
-//! as with nfsd.
+//! as with nfsd. Hidden files are recognised by path: another hard link of one, under a name that is not hidden, is shown.
 
 #![forbid(unsafe_code)]
 
@@ -37,6 +40,7 @@ mod export;
 mod exports;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod hidden_paths;
 mod mount_table;
 mod open_file_limit;
 mod programs;
@@ -49,6 +53,7 @@ pub use address_list::AddressList;
 pub use counters::Counts;
 pub use event::{Event, Refusal};
 pub use export::{Export, ExportError, ExportOptions};
+pub use hidden_paths::{HiddenPaths, HidePattern, HidePatternError};
 pub use open_file_limit::raise_open_file_limit;
 pub use server::{Listeners, Server, StartError};
 pub use tree::HandleScheme;

@@ -5,6 +5,7 @@ mod file_cache;
 pub(crate) mod handle;
 pub(crate) mod handle_key;
 mod handle_scheme;
+mod hidden;
 mod inode_index;
 mod kernel_handle;
 pub(crate) mod name;
@@ -24,11 +25,13 @@ use nfs3_types::nfs3::{fattr3, nfsstat3};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use crate::hidden_paths::HiddenPaths;
 use crate::open_file_limit;
 use file_cache::FileCache;
 use handle::{FileId, Handle, HandleError, HandleSigner, InodeId};
 use handle_key::HandleKey;
 pub use handle_scheme::HandleScheme;
+use hidden::Hidden;
 use inode_index::InodeIndex;
 use name_index::NameIndex;
 use node::{Node, OpenFile, is_directory};
@@ -44,6 +47,7 @@ pub(crate) struct Tree {
     index: InodeIndex,
     names: NameIndex,
     cache: FileCache,
+    hidden: Option<Hidden>,
 }
 
 /// Why a directory cannot be opened as a tree.
@@ -53,6 +57,8 @@ pub(crate) enum TreeError {
     Root(RootDirError),
     /// Its identity.
     Identity(io::Error),
+    /// The paths of what is to be hidden.
+    Hidden(io::Error),
 }
 
 /// A file found by name.
@@ -64,7 +70,12 @@ pub(crate) struct Found {
 
 impl Tree {
     /// Opens the directory at `path`. Handles depend on `name`, the key and the identity of the directory only.
-    pub(crate) fn open(path: &Path, name: &str, key: &HandleKey) -> Result<Self, TreeError> {
+    pub(crate) fn open(
+        path: &Path,
+        name: &str,
+        key: &HandleKey,
+        hidden: &HiddenPaths,
+    ) -> Result<Self, TreeError> {
         let root = RootDir::open(path).map_err(TreeError::Root)?;
         let own = kernel_handle::of_root(&root);
         let scheme = match own {
@@ -82,7 +93,10 @@ impl Tree {
         ]
         .concat();
         let signer = HandleSigner::new(key, &identity);
+        let hidden =
+            Hidden::find(hidden, &root).map_err(|errno| TreeError::Hidden(errno.into()))?;
         Ok(Self {
+            hidden,
             fsid: u64::from(signer.export_id()),
             root,
             scheme,
@@ -137,7 +151,8 @@ impl Tree {
         if let Some(known) = self.cache.find(handle) {
             if let Node::Open(open) = &*known
                 && open.is_due_for_check()
-                && self.root.contains(open.reference()) != Ok(true)
+                && (self.root.contains(open.reference()) != Ok(true)
+                    || self.is_hidden(open.reference(), &known.stat().map_err(Unresolved::Failed)?))
             {
                 self.cache.remove(handle);
                 return Err(Unresolved::Stale);
@@ -164,7 +179,32 @@ impl Tree {
         if is_directory(&stat) && !self.root.contains(file.as_fd())? {
             return Err(Errno::STALE);
         }
+        if self.is_hidden(file.as_fd(), &stat) {
+            return Err(Errno::STALE);
+        }
         Ok(Node::Open(OpenFile::new(file, &stat)))
+    }
+
+    /// Whether a file that was opened by its handle is not to be shown.
+    fn is_hidden(&self, file: BorrowedFd<'_>, stat: &Stat) -> bool {
+        let Some(hidden) = &self.hidden else {
+            return false;
+        };
+        if hidden.refresh(&self.root) {
+            // A file that is open may be hidden now.
+            self.cache.clear();
+        }
+        hidden.hides(&self.root, file, stat)
+    }
+
+    /// Whether an entry of a directory is not to be shown.
+    pub(crate) fn hides_entry(&self, directory: &Node, name: &[u8]) -> bool {
+        match (&self.hidden, directory) {
+            (Some(hidden), Node::Open(open)) => {
+                hidden.hides_entry(&self.root, open.reference(), name)
+            }
+            _ => false,
+        }
     }
 
     /// Drops the file of this handle from the cache.
@@ -203,6 +243,9 @@ impl Tree {
     /// Looks up a file that is already open: one system call on the file system instead of four, with an equally fresh
     /// result. `None` in all other cases; [`Tree::find`] then decides.
     pub(crate) fn lookup_known(&self, directory: &Node, name: &[u8]) -> Option<(Handle, Stat)> {
+        if self.hides_entry(directory, name) {
+            return None;
+        }
         let Node::Open(directory) = directory else {
             return None;
         };
@@ -231,6 +274,9 @@ impl Tree {
             Node::MountPoint(_) => return Err(nfsstat3::NFS3ERR_NOENT),
         };
         let name = name::check(name)?;
+        if self.hides_entry(directory, name) {
+            return Err(nfsstat3::NFS3ERR_NOENT);
+        }
         let file = match open_entry(parent, name) {
             Ok(file) => file,
             // Something is mounted here, which occurs only in a live view.

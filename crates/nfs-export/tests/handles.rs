@@ -245,6 +245,7 @@ fn a_handle_of_one_export_is_refused_by_another() {
                 names,
                 allowed,
                 key,
+                hidden: netroot_nfs_export::HiddenPaths::default(),
             },
         )
         .unwrap()

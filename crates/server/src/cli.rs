@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use netroot_net::Prefix;
+use netroot_nfs_export::HidePattern;
 use netroot_proto::address::{self, AddressError};
 
 use crate::initrd_command::InitrdArgs;
@@ -162,6 +163,14 @@ pub(crate) struct ServeArgs {
     /// Allow clients from this network to mount, such as 10.0.0.0/24, and to use TFTP, which the interface's networks always may; may be given several times [default: the interface's networks].
     #[arg(long, value_name = "NETWORK", value_parser = network)]
     pub(crate) allow: Vec<Prefix>,
+
+    /// Do not show machines the files that match, such as '/srv/**/*.key', and what is below them; may be given several times.
+    #[arg(long, value_name = "PATTERN", conflicts_with = "nfsroot")]
+    pub(crate) hide: Vec<HidePattern>,
+
+    /// Hide private keys (ssh host keys, /etc/ssl/private, VPN …), backups of /etc/shadow and other credentials of a machine; not /etc/shadow, which logins need.
+    #[arg(long, conflicts_with = "nfsroot")]
+    pub(crate) hide_secrets: bool,
 
     /// The port of the HTTP server.
     #[arg(long, value_name = "PORT", default_value_t = 8069)]

@@ -24,6 +24,7 @@ use clap::{CommandFactory, Parser};
 use netroot_printable::Printable;
 
 pub use catalog::{InitrdSource, Rule};
+pub use netroot_nfs_export::{HiddenPaths, HidePattern};
 pub use settings::{DhcpSettings, ImageSettings, Mode, NetworkSettings, Settings};
 
 use cli::{Cli, Command};

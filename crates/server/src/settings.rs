@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use netroot_net::Prefix;
+use netroot_nfs_export::{HiddenPaths, HidePattern};
 
 use crate::catalog::{InitrdSource, Rule};
 use crate::cli::ServeArgs;
@@ -95,6 +96,8 @@ pub struct ImageSettings {
     pub append: Option<String>,
     /// Whether the root is made writable by a tmpfs over it.
     pub overlay: bool,
+    /// What is not shown of the directory, over NFS, TFTP or HTTP. Images of one directory share what they hide.
+    pub hidden: HiddenPaths,
 }
 
 impl From<ServeArgs> for Settings {
@@ -132,6 +135,7 @@ impl From<ServeArgs> for Settings {
                 initrd,
                 append: args.append,
                 overlay: !args.no_overlay,
+                hidden: hidden(args.hide, args.hide_secrets),
             }],
             rules: Vec::new(),
             http_port: args.http_port,
@@ -145,6 +149,11 @@ impl From<ServeArgs> for Settings {
             json: args.json,
         }
     }
+}
+
+fn hidden(patterns: Vec<HidePattern>, secrets: bool) -> HiddenPaths {
+    let secrets = secrets.then(HiddenPaths::secrets).unwrap_or_default();
+    HiddenPaths::new(patterns.into_iter().chain(secrets))
 }
 
 #[cfg(test)]
@@ -165,6 +174,22 @@ mod tests {
         };
         assert!(network.interface.is_none() && network.probe);
         assert!(matches!(network.mode, Mode::Proxy));
+    }
+
+    #[test]
+    fn what_is_hidden_is_given_and_the_usual_secrets() {
+        let settings = |arguments: &[&str]| Settings::from(serve(arguments).unwrap());
+        let hides = |settings: &Settings, path: &str| settings.images[0].hidden.hide(path);
+        let given = settings(&["/srv", "--hide", "/a*", "--hide", "/b/"]);
+        assert!(hides(&given, "/abc/x") && hides(&given, "/b/y"));
+        assert!(!hides(&given, "/etc/ssh/ssh_host_rsa_key"));
+        let both = settings(&["/srv", "--hide-secrets", "--hide", "/etc/shadow"]);
+        assert!(hides(&both, "/etc/ssh/ssh_host_rsa_key") && hides(&both, "/etc/shadow"));
+        assert!(settings(&["/srv"]).images[0].hidden.is_empty());
+        let error = serve(&["/srv", "--hide", "id_rsa"])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("expected a path below the root"), "{error}");
     }
 
     #[test]

@@ -10,14 +10,11 @@ use std::net::{Ipv4Addr, TcpStream};
 use anyhow::{Context, Result, ensure};
 
 use super::lab::{Lab, TIMEOUT, client, connect, server, udp};
-use calls::{Client, call, opaque, read_arguments, record};
+use calls::{Client, MOUNT_PROGRAM, NFS, NFS_PROGRAM, call, opaque, read_arguments, record};
 
 /// The most connections that the server has at a time.
 const MAX_CONNECTIONS: usize = 1024;
 
-const NFS: u16 = 2049;
-const MOUNT_PROGRAM: u32 = 100_005;
-const NFS_PROGRAM: u32 = 100_003;
 const PORTMAP: u32 = 100_000;
 
 /// More descriptors than the default for a process.
@@ -273,4 +270,55 @@ fn a_flood_of_mounts_is_one_line() -> Result<()> {
     // One for each ten seconds that it takes.
     ensure!((1..=12).contains(&lines), "{lines}");
     lab.assert_memory("a flood of mounts")
+}
+
+#[test]
+fn hidden_secrets_are_not_served_and_the_others_are_warned_of() -> Result<()> {
+    // Before: every file was read as uid 0, and nothing was said.
+    let fill = |root: &std::path::Path| {
+        std::fs::create_dir(root.join("etc/ssh"))?;
+        std::fs::write(root.join("etc/ssh/ssh_host_ed25519_key"), "private")?;
+        std::fs::write(
+            root.join("etc/shadow"),
+            "root:$y$j9T$salt$hash:19000::::::\n",
+        )?;
+        Ok(())
+    };
+    let read = |lab: &Lab, path: &str| {
+        lab.clients.within(|| {
+            let mut one = Client::connect(client(2))?;
+            let mut file = one.mount(b"/")?;
+            for name in path.split('/') {
+                file = one.lookup(&file, name.as_bytes())?;
+            }
+            one.read(&file, 0, 1000)
+        })
+    };
+    let warnings = |lab: &Lab| {
+        let events = lab.server.events();
+        let warnings = events
+            .into_iter()
+            .filter(|(_, event)| event.kind == "warning");
+        let text: String = warnings.map(|(_, event)| event.text + "\n").collect();
+        (
+            text.contains("private keys"),
+            text.contains("password hashes"),
+        )
+    };
+    let (key, shadow) = ("etc/ssh/ssh_host_ed25519_key", "etc/shadow");
+    let open = Lab::with_root("secrets", &[], fill)?;
+    ensure!(read(&open, key)? == b"private");
+    ensure!(warnings(&open) == (true, true));
+    drop(open);
+    let hiding = Lab::with_root("hiding", &["--hide-secrets"], fill)?;
+    ensure!(read(&hiding, key).is_err());
+    ensure!(read(&hiding, shadow)?.starts_with(b"root:"));
+    ensure!(read(&hiding, "etc/hostname").is_ok());
+    ensure!(warnings(&hiding) == (false, true));
+    drop(hiding);
+    let arguments = ["--hide-secrets", "--hide", "/etc/shadow"];
+    let all = Lab::with_root("all", &arguments, fill)?;
+    ensure!(read(&all, shadow).is_err());
+    ensure!(warnings(&all) == (false, false));
+    Ok(())
 }

@@ -90,6 +90,17 @@ impl FileCache {
         }
     }
 
+    /// Removes all files.
+    pub(super) fn clear(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.slots_by_handle.clear();
+            let closed = std::mem::take(&mut shard.slots);
+            drop(shard);
+            drop(closed);
+        }
+    }
+
     fn shard(&self, handle: &Handle) -> Option<std::sync::MutexGuard<'_, Shard>> {
         // The last byte is part of the signature: as good as random, and not chosen by clients.
         let last = handle.as_bytes().last().copied().unwrap_or(0);

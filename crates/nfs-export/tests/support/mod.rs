@@ -20,7 +20,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use netroot_nfs_export::{AddressList, Event, Export, ExportOptions, HandleKey, Listeners, Server};
+use netroot_nfs_export::{
+    AddressList, Event, Export, ExportOptions, HandleKey, HiddenPaths, Listeners, Server,
+};
 use nfs3_client::io::{AsyncRead, AsyncWrite};
 use nfs3_client::{MountClient, Nfs3Client};
 use nfs3_types::mount::dirpath;
@@ -78,6 +80,7 @@ pub fn options() -> ExportOptions {
         names: vec!["/image".to_owned(), "/".to_owned()],
         allowed: AddressList::networks(["127.0.0.0/8".parse().unwrap()]),
         key: HandleKey::from_bytes(KEY),
+        hidden: HiddenPaths::default(),
     }
 }
 

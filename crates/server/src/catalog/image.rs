@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use netroot_net::Host;
+use netroot_nfs_export::HiddenPaths;
 use netroot_proto::pxe::inputs::Loader;
 
 /// The initrd's `initrd=` name in the kernel's command line, which the kernel's EFI stub looks for.
@@ -40,6 +41,8 @@ pub(crate) enum RootLocation {
         directory: PathBuf,
         /// The TCP port of NFS and MOUNT.
         port: u16,
+        /// What machines do not see of it.
+        hidden: HiddenPaths,
     },
     /// An export elsewhere, word for word: `ADDR:/PATH[,OPTIONS]`.
     Elsewhere(String),

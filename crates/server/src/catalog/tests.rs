@@ -2,6 +2,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use netroot_net::Mac;
+use netroot_nfs_export::HiddenPaths;
 
 use super::*;
 
@@ -20,6 +21,7 @@ pub(crate) fn image(name: &str) -> Image {
         root: RootLocation::Own {
             directory: PathBuf::from("/srv").join(name),
             port: 2049,
+            hidden: HiddenPaths::default(),
         },
         kernel: KernelFile {
             version: "6.1.0".to_owned(),

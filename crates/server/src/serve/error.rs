@@ -50,6 +50,15 @@ pub(crate) enum ServeError {
     /// It has no usable kernel.
     #[error(transparent)]
     Kernel(#[from] KernelError),
+    /// What is hidden is not served over TFTP and HTTP either.
+    #[error(
+        "the kernel {} is hidden (--hide), and machines need it; choose another with --kernel, or hide less",
+        path.display()
+    )]
+    HiddenKernel {
+        /// Where it is.
+        path: PathBuf,
+    },
     /// The kernel's file cannot be served.
     #[error("the kernel {} cannot be served", path.display())]
     KernelFile {

@@ -1,5 +1,7 @@
 //! The roots: each image's directory, read-only, over NFSv3, with the key that lets handles outlive a restart.
 
+mod secrets;
+
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -8,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use netroot_nfs_export::{
     AddressList, Counts, Event as NfsEvent, Export, ExportError, ExportOptions, HandleKey,
-    HandleScheme, KeyError, Listeners as NfsListeners, Server, StartError, raise_open_file_limit,
+    HandleScheme, HiddenPaths, KeyError, Listeners as NfsListeners, Server, StartError,
+    raise_open_file_limit,
 };
 
 use crate::catalog::{Catalog, RootLocation};
@@ -79,11 +82,15 @@ pub(crate) fn prepare(
         given => AddressList::networks(given.iter().copied()),
     };
     let mut exports = Vec::new();
-    for (directory, names) in directories {
+    for (directory, Exported { names, hidden }) in directories {
+        for warning in secrets::warnings(&directory, &hidden) {
+            timeline.server(Event::Warning(warning));
+        }
         let options = ExportOptions {
             names,
             allowed: allowed.clone(),
             key: key.clone(),
+            hidden,
         };
         exports.push(Export::open(&directory, options)?);
     }
@@ -94,13 +101,27 @@ pub(crate) fn prepare(
     Ok(Some(Prepared { exports, sockets }))
 }
 
-/// Each directory with the names of the images that have it as their root.
-fn exported(catalog: &Catalog) -> BTreeMap<PathBuf, Vec<String>> {
-    let mut directories: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+/// How a directory is exported.
+#[derive(Debug, Default)]
+struct Exported {
+    /// The names of the images that have it as their root.
+    names: Vec<String>,
+    /// What any of them hides: they have one export.
+    hidden: HiddenPaths,
+}
+
+/// Each directory that is exported.
+fn exported(catalog: &Catalog) -> BTreeMap<PathBuf, Exported> {
+    let mut directories: BTreeMap<PathBuf, Exported> = BTreeMap::new();
     for image in catalog.images() {
-        if let RootLocation::Own { directory, .. } = &image.root {
-            let names = directories.entry(directory.clone()).or_default();
-            names.extend(catalog.export_paths(image));
+        if let RootLocation::Own {
+            directory, hidden, ..
+        } = &image.root
+        {
+            let exported = directories.entry(directory.clone()).or_default();
+            exported.names.extend(catalog.export_paths(image));
+            let all = exported.hidden.patterns().iter().chain(hidden.patterns());
+            exported.hidden = HiddenPaths::new(all.cloned());
         }
     }
     directories
@@ -232,7 +253,10 @@ mod tests {
         };
         let images = vec![image("debian"), image("fedora"), quiet, elsewhere];
         let exported = exported(&Catalog::new(images, Vec::new()).unwrap());
-        let names: Vec<_> = exported.into_values().collect();
+        let names: Vec<_> = exported
+            .into_values()
+            .map(|exported| exported.names)
+            .collect();
         assert_eq!(names, [vec!["/debian", "/debian-quiet"], vec!["/fedora"]]);
     }
 

@@ -37,6 +37,11 @@ impl<'a> OpenImage<'a> {
         };
         let root = RootTree::open(&settings.directory)?;
         let kernel = choose_kernel(&root, settings.kernel.as_deref())?;
+        if settings.hidden.hide(&kernel.path) {
+            return Err(ServeError::HiddenKernel {
+                path: root.host_path(&kernel.path),
+            });
+        }
         Ok(Self {
             settings,
             name,
@@ -52,6 +57,7 @@ impl<'a> OpenImage<'a> {
             None => RootLocation::Own {
                 directory: self.settings.directory.clone(),
                 port: nfs_port,
+                hidden: self.settings.hidden.clone(),
             },
         };
         Image {

@@ -7,6 +7,11 @@ use anyhow::{Context, Result, ensure};
 
 use crate::hostile::lab::connect;
 
+/// The port of NFS and MOUNT.
+pub(super) const NFS: u16 = 2049;
+pub(super) const MOUNT_PROGRAM: u32 = 100_005;
+pub(super) const NFS_PROGRAM: u32 = 100_003;
+
 /// A call as uid 0 (AUTH_SYS), with the xid 7.
 pub(super) fn call(program: u32, version: u32, procedure: u32, arguments: &[u8]) -> Vec<u8> {
     let head = [
@@ -55,7 +60,7 @@ pub(super) struct Client(TcpStream);
 
 impl Client {
     pub(super) fn connect(from: Ipv4Addr) -> Result<Self> {
-        Self::connect_to(from, super::NFS)
+        Self::connect_to(from, NFS)
     }
 
     pub(super) fn connect_to(from: Ipv4Addr, port: u16) -> Result<Self> {
@@ -84,22 +89,17 @@ impl Client {
 
     /// The handle of a directory.
     pub(super) fn mount(&mut self, path: &[u8]) -> Result<Vec<u8>> {
-        let found = self.call(super::MOUNT_PROGRAM, 3, 1, &opaque(path))?;
+        let found = self.call(MOUNT_PROGRAM, 3, 1, &opaque(path))?;
         handle(&found)
     }
 
     pub(super) fn lookup(&mut self, directory: &[u8], name: &[u8]) -> Result<Vec<u8>> {
         let arguments = [opaque(directory), opaque(name)].concat();
-        handle(&self.call(super::NFS_PROGRAM, 3, 3, &arguments)?)
+        handle(&self.call(NFS_PROGRAM, 3, 3, &arguments)?)
     }
 
     pub(super) fn read(&mut self, file: &[u8], offset: u64, count: u32) -> Result<Vec<u8>> {
-        let mut found = self.call(
-            super::NFS_PROGRAM,
-            3,
-            6,
-            &read_arguments(file, offset, count),
-        )?;
+        let mut found = self.call(NFS_PROGRAM, 3, 6, &read_arguments(file, offset, count))?;
         ensure!(word(&found, 0)? == 0, "READ: {}", word(&found, 0)?);
         let length = usize::try_from(word(&found, 4 + 4 + 84)?)?;
         let mut data = found.split_off(4 + 4 + 84 + 12);

@@ -190,6 +190,12 @@ fn results(
             Some(Err(Errno::NOENT)) => return Err(nfsstat3::NFS3ERR_STALE),
             Some(Err(errno)) => return Err(status::from_errno(errno)),
         };
+        if directory
+            .tree
+            .hides_entry(&directory.node, entry.file_name().to_bytes())
+        {
+            continue;
+        }
         let before = out.len();
         let entry = named(directory, &entry);
         names += 8 + 4 + entry.name.len().next_multiple_of(4) + 8;

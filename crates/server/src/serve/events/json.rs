@@ -3,6 +3,7 @@
 
 mod words;
 
+use std::path::Path;
 use std::time::Duration;
 
 use netroot_printable::Printable;
@@ -323,6 +324,15 @@ fn add_warning(fields: &mut Fields, warning: &Warning) {
             fields.add("path", file.to_string_lossy());
             fields.add("error", error.as_str());
         }
+        Warning::PrivateKeys { root, files } => {
+            fields.add("warning", "private-keys");
+            add_files(fields, root, files);
+        }
+        Warning::PasswordHashes { root, files } => {
+            fields.add("warning", "password-hashes");
+            add_files(fields, root, files);
+        }
+        Warning::OwnRoot => fields.add("warning", "own-root"),
         Warning::NoFileHandles => fields.add("warning", "no-file-handles"),
         Warning::NoIpv6 { interface, error } => {
             fields.add("warning", "no-ipv6");
@@ -330,6 +340,12 @@ fn add_warning(fields: &mut Fields, warning: &Warning) {
             fields.add("error", error.as_str());
         }
     }
+}
+
+fn add_files(fields: &mut Fields, root: &Path, files: &[String]) {
+    fields.add("root", root.to_string_lossy());
+    let files = files.iter().map(|file| Printable(file).to_string());
+    fields.add("files", files.collect::<Value>());
 }
 
 fn add_ignored(fields: &mut Fields, ignored: &Ignored) {

@@ -314,6 +314,24 @@ impl Display for Warning {
                  name a writable folder with --state DIR",
                 file.display()
             ),
+            Self::PrivateKeys { root, files } => write!(
+                f,
+                "every machine that may mount {} can read private keys in it: {}; hide them with --hide-secrets \
+                 (ssh-keygen -A makes a machine's own when it boots)",
+                root.display(),
+                files.join(", ")
+            ),
+            Self::PasswordHashes { root, files } => write!(
+                f,
+                "every machine that may mount {} can read password hashes in it: {}; lock the passwords and log in with \
+                 keys, or hide the file with --hide (without /etc/shadow nobody can log in; --hide-secrets hides the others)",
+                root.display(),
+                files.join(", ")
+            ),
+            Self::OwnRoot => f.write_str(
+                "/ is this server's own root: every machine that may mount it can read all files of this server, its \
+                 keys and passwords too; serve a root that was made for the machines",
+            ),
             Self::NoFileHandles => f.write_str(
                 "this file system has no file handles: after a restart of netroot the first access of a running \
                  machine walks the whole root",

@@ -90,6 +90,22 @@ pub(crate) enum Warning {
         /// The system's error.
         error: String,
     },
+    /// Every machine that may mount the root can read these private keys.
+    PrivateKeys {
+        /// The root's directory.
+        root: PathBuf,
+        /// The files, as paths in the root.
+        files: Vec<String>,
+    },
+    /// Every machine that may mount the root can read the password hashes in these files.
+    PasswordHashes {
+        /// The root's directory.
+        root: PathBuf,
+        /// The files, as paths in the root.
+        files: Vec<String>,
+    },
+    /// The directory that is served is this server's own root.
+    OwnRoot,
     /// The file system of the root has no file handles.
     NoFileHandles,
     /// The interface has no IPv6, so iPXE's router solicitations cannot be answered.

@@ -155,6 +155,15 @@ pub(super) fn warnings() -> Vec<Warning> {
             file: "/var/lib/netroot/export.key".into(),
             error: error(),
         },
+        Warning::PrivateKeys {
+            root: "/srv/debian".into(),
+            files: vec!["/etc/ssh/ssh_host_rsa_key".to_owned()],
+        },
+        Warning::PasswordHashes {
+            root: "/srv/debian".into(),
+            files: vec!["/etc/shadow".to_owned(), "/etc/shadow-".to_owned()],
+        },
+        Warning::OwnRoot,
         Warning::NoFileHandles,
         Warning::NoIpv6 {
             interface: interface(),
@@ -356,6 +365,9 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::LeasesUnwritable { .. }
             | Warning::NoPortmapper { .. }
             | Warning::ExportKey { .. }
+            | Warning::PrivateKeys { .. }
+            | Warning::PasswordHashes { .. }
+            | Warning::OwnRoot
             | Warning::NoFileHandles
             | Warning::NoIpv6 { .. } => true,
         },

@@ -1,10 +1,11 @@
-//! Patterns of paths: of modules in a module tree, and of firmware.
+//! Patterns of paths: of modules in a module tree, of firmware, and of files that an export does not show.
 
-use netroot_kmod::fnmatch;
+use crate::fnmatch::fnmatch;
 
 /// Whether `pattern` matches the path `text`. `*` and `?` do not match a `/`; a component `**` matches any number of
 /// components.
-pub(crate) fn path_matches(pattern: &str, text: &str) -> bool {
+#[must_use]
+pub fn path_matches(pattern: &str, text: &str) -> bool {
     let pattern: Vec<&str> = pattern.split('/').collect();
     let text: Vec<&str> = text.split('/').collect();
     components_match(&pattern, &text)

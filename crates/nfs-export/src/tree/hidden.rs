@@ -1,0 +1,187 @@
+//! What a tree does not show ([`HiddenPaths`]), decided for the open files that NFS works with.
+//!
+//! A name is looked up in a directory whose path the kernel knows, so names are decided by path, as they are now. A
+//! handle of a file leads to an inode without a path. Therefore the inodes of the hidden files are kept, with the number
+//! of hidden names of each: an inode that has another name, outside of what is hidden, is not hidden.
+
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, FileType, Stat};
+use rustix::io::Errno;
+
+use crate::hidden_paths::HiddenPaths;
+use crate::tree::inode_index::for_each_entry;
+use crate::tree::node::is_directory;
+use crate::tree::root_dir::{RootDir, open_directory, open_entry};
+
+/// The shortest time between two searches for hidden files.
+const SEARCH_INTERVAL: Duration = Duration::from_secs(30);
+
+/// A search that took long is repeated after so many times its duration.
+const SEARCH_SHARE: u32 = 100;
+
+/// The most directories on the way to a hidden file.
+const MAX_DEPTH: usize = 64;
+
+/// The hidden files of a tree.
+#[derive(Debug)]
+pub(super) struct Hidden {
+    paths: HiddenPaths,
+    found: Mutex<Found>,
+}
+
+#[derive(Debug)]
+struct Found {
+    /// How many hidden names an inode has. Directories are not in it: they are found by path.
+    names: HashMap<u64, u64>,
+    searched: Instant,
+    took: Duration,
+    searching: bool,
+}
+
+impl Hidden {
+    /// Looks for the hidden files; `None` if nothing is hidden.
+    pub(super) fn find(paths: &HiddenPaths, root: &RootDir) -> Result<Option<Self>, Errno> {
+        if paths.is_empty() {
+            return Ok(None);
+        }
+        // Without /proc no path can be told.
+        path_of(root.directory())?;
+        let begun = Instant::now();
+        let names = search(paths, root);
+        Ok(Some(Self {
+            paths: paths.clone(),
+            found: Mutex::new(Found {
+                names,
+                searched: Instant::now(),
+                took: begun.elapsed(),
+                searching: false,
+            }),
+        }))
+    }
+
+    /// Whether an entry of a directory is hidden.
+    pub(super) fn hides_entry(
+        &self,
+        root: &RootDir,
+        directory: BorrowedFd<'_>,
+        name: &[u8],
+    ) -> bool {
+        let name = String::from_utf8_lossy(name);
+        if !self.paths.may_hide_name(&name) {
+            return false;
+        }
+        // Without a path nothing is known to be harmless.
+        path_below(root, directory).is_none_or(|path| self.paths.hide_entry(&path, &name))
+    }
+
+    /// Whether a file that was opened by its handle is hidden.
+    pub(super) fn hides(&self, root: &RootDir, file: BorrowedFd<'_>, stat: &Stat) -> bool {
+        if is_directory(stat) {
+            return path_below(root, file).is_none_or(|path| self.paths.hide(&path));
+        }
+        let names = self.lock().names.get(&stat.st_ino).copied().unwrap_or(0);
+        #[allow(clippy::useless_conversion, reason = "32 bits on some architectures")]
+        let links = u64::from(stat.st_nlink);
+        names > 0 && names >= links
+    }
+
+    /// Looks for hidden files again if it is time to; returns whether others are hidden now.
+    pub(super) fn refresh(&self, root: &RootDir) -> bool {
+        let mut found = self.lock();
+        let interval = SEARCH_INTERVAL.max(found.took.saturating_mul(SEARCH_SHARE));
+        if found.searching || found.searched.elapsed() < interval {
+            return false;
+        }
+        found.searching = true;
+        drop(found);
+        let begun = Instant::now();
+        let names = search(&self.paths, root);
+        let mut found = self.lock();
+        let changed = names != found.names;
+        *found = Found {
+            names,
+            searched: Instant::now(),
+            took: begun.elapsed(),
+            searching: false,
+        };
+        changed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The path of an open directory or of a file that has been found by name, as the kernel knows it now.
+fn path_of(file: BorrowedFd<'_>) -> Result<CString, Errno> {
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::readlink(link, Vec::new())
+}
+
+/// The path of a directory below the root, without a slash at its beginning.
+fn path_below(root: &RootDir, directory: BorrowedFd<'_>) -> Option<String> {
+    // In a private copy of the mount, the root is `/`.
+    let above = path_of(root.directory()).ok()?;
+    let path = path_of(directory).ok()?;
+    let above = above
+        .to_bytes()
+        .strip_suffix(b"/")
+        .unwrap_or(above.to_bytes());
+    let below = path.to_bytes().strip_prefix(above)?;
+    match below {
+        [] => Some(String::new()),
+        [b'/', below @ ..] => Some(String::from_utf8_lossy(below).into_owned()),
+        _ => None,
+    }
+}
+
+/// The inodes of hidden files, with the number of hidden names of each. What cannot be read is left out: clients cannot
+/// have found it by name either.
+fn search(paths: &HiddenPaths, root: &RootDir) -> HashMap<u64, u64> {
+    let mut names = HashMap::new();
+    // Directories, as their path below the root, and whether they are hidden.
+    let mut pending = vec![(String::new(), false)];
+    while let Some((path, hidden)) = pending.pop() {
+        let Ok(directory) = open_below(root, &path) else {
+            continue;
+        };
+        let _ = for_each_entry(directory.as_fd(), |inode, kind, name| {
+            let Ok(name) = std::str::from_utf8(name) else {
+                return true;
+            };
+            let below = match path.as_str() {
+                "" => name.to_owned(),
+                path => format!("{path}/{name}"),
+            };
+            let hidden = hidden || paths.hide_entry(&path, name);
+            if kind != FileType::Directory {
+                if hidden {
+                    *names.entry(inode).or_default() += 1;
+                }
+            } else if (hidden || paths.may_hide_below(&below))
+                && below.split('/').count() <= MAX_DEPTH
+            {
+                pending.push((below, hidden));
+            }
+            true
+        });
+    }
+    names
+}
+
+fn open_below(root: &RootDir, path: &str) -> Result<OwnedFd, Errno> {
+    if path.is_empty() {
+        return open_directory(root.directory());
+    }
+    let directory = open_entry(root.directory(), path.as_bytes())?;
+    let here = rustix::fs::statat(&directory, c"", AtFlags::EMPTY_PATH)?;
+    if here.st_dev != root.stat().st_dev {
+        return Err(Errno::XDEV);
+    }
+    open_directory(directory.as_fd())
+}
