@@ -9,3 +9,5 @@ mod lab;
 mod log;
 mod memory;
 mod nfs;
+mod slow_disk;
+mod tftp;

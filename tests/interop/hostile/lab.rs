@@ -42,6 +42,10 @@ impl Lab {
         arguments: &[&str],
         fill: impl FnOnce(&std::path::Path) -> Result<()>,
     ) -> Result<Self> {
+        // First: the networks have the file systems that are mounted by now.
+        let root = TinyRoot::without_init()?;
+        std::fs::write(root.path().join("big"), vec![0x5a; 4 << 20]).context("write big")?;
+        fill(root.path())?;
         let net = Net::new(&format!("hostile-{name}"))?;
         let bridge = net.bridge("br0", "10.66.0.1/24")?;
         let clients = Net::new(&format!("hostile-{name}-clients"))?;
@@ -50,9 +54,6 @@ impl Lab {
             "for host in $(seq 3 90); do ip addr add 10.66.0.$host/24 dev eth0; done
              ip route add default dev eth0",
         )?;
-        let root = TinyRoot::without_init()?;
-        std::fs::write(root.path().join("big"), vec![0x5a; 4 << 20]).context("write big")?;
-        fill(root.path())?;
         // Nobody boots from it: it only has to be of some size.
         let initrd = net.logs().join("initrd.img");
         std::fs::write(&initrd, vec![b'i'; 2 << 20]).context("write initrd.img")?;
