@@ -197,3 +197,70 @@ impl Timeline {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::time::Duration;
+
+    use netroot_proto::pxe::strategy::{Strategy, Style};
+
+    use super::*;
+    use crate::serve::events::event::Transport;
+
+    const MAC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
+    const OTHER: Mac = Mac([2, 0, 0, 0, 0, 1]);
+    /// Behind a router.
+    const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 77));
+
+    /// The way that `MAC` is booted after two boots, in each of which `fetch` happens.
+    fn after_two_boots(fetch: impl Fn(&Timeline)) -> Style {
+        let machines = Arc::new(Machines::new());
+        let timeline = Timeline::new(Format::Json, Arc::default(), Arc::clone(&machines));
+        let mut strategy = Strategy::default();
+        for transaction in 1..=3 {
+            let minute = Duration::from_secs(60) * transaction;
+            strategy = machines.strategy(MAC, transaction, minute);
+            fetch(&timeline);
+        }
+        strategy.style
+    }
+
+    fn fetched_from(timeline: &Timeline, address: IpAddr) {
+        let fetch = Fetch {
+            kind: FileKind::Script,
+            name: "boot/52-54-00-12-34-56.ipxe".to_owned(),
+            bytes: 1,
+            took: Duration::ZERO,
+            by: Transport::Http,
+        };
+        timeline.fetched(Machine::Address(address), Some(MAC), fetch);
+    }
+
+    #[test]
+    fn who_fetches_another_machines_script_does_not_boot_that_machine() {
+        let own = |timeline: &Timeline| {
+            timeline.machines().learn(NOBODY, MAC, Duration::MAX);
+            fetched_from(timeline, NOBODY);
+        };
+        let another = |timeline: &Timeline| {
+            timeline.machines().learn(NOBODY, OTHER, Duration::MAX);
+            fetched_from(timeline, NOBODY);
+        };
+        assert_eq!(after_two_boots(own), Style::Usual);
+        assert_eq!(after_two_boots(another), Style::Other);
+        assert_eq!(
+            after_two_boots(|timeline| fetched_from(timeline, NOBODY)),
+            Style::Other
+        );
+        let offered = |timeline: &Timeline| {
+            timeline.machines().script_offered(MAC, Instant::now());
+            fetched_from(timeline, NOBODY);
+        };
+        assert_eq!(
+            after_two_boots(offered),
+            Style::Usual,
+            "it waits for its script"
+        );
+    }
+}

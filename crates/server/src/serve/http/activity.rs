@@ -189,4 +189,27 @@ mod tests {
         assert!(done(1, LEAST).progress_since(done(1, 0)));
         assert!(!done(1, LEAST).progress_since(done(1, LEAST)));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_is_too_slow_after_a_window_in_which_it_takes_next_to_nothing() {
+        let activity = Arc::new(Activity::new(Instant::now()));
+        let taking = Arc::clone(&activity);
+        tokio::spawn(async move {
+            // A pause of most of a window, as of firmware that erases flash, is none.
+            for pause in [1, 55, 55, 1] {
+                tokio::time::sleep(Duration::from_secs(pause)).await;
+                taking.wrote(2 << 20);
+            }
+            // Then 1 kB/s.
+            loop {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                taking.wrote(1 << 10);
+            }
+        });
+        let began = tokio::time::Instant::now();
+        activity.too_slow().await;
+        // The clock of the test: three windows, of which the last was slow.
+        assert_eq!(began.elapsed().as_secs() / WINDOW.as_secs(), 3);
+        assert!(activity.aborted.load(Ordering::Relaxed));
+    }
 }
