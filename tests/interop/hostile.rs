@@ -5,6 +5,7 @@
 
 mod host;
 mod http;
+mod kill;
 mod lab;
 mod log;
 mod memory;

@@ -20,9 +20,10 @@ pub(crate) struct Lab {
     pub(crate) server: NetrootServe,
     /// The attacker's machine, with the addresses of [`client`] on `eth0`.
     pub(crate) clients: Net,
-    _root: TinyRoot,
+    root: TinyRoot,
     pub(crate) net: Net,
     bridge: Bridge,
+    arguments: Vec<String>,
 }
 
 /// The client's address number `host`, from 2 to 90.
@@ -61,13 +62,22 @@ impl Lab {
         let mut all = vec!["--interface", "br0", "--no-probe", "--initrd", &initrd];
         all.extend(arguments);
         let server = NetrootServe::start(&net, root.path(), &all)?;
+        let arguments = all.into_iter().map(str::to_owned).collect();
         Ok(Self {
             server,
             clients,
-            _root: root,
+            root,
             net,
             bridge,
+            arguments,
         })
+    }
+
+    /// Starts the server again, on the same state, after it has ended.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        self.server = NetrootServe::start(&self.net, self.root.path(), &arguments)?;
+        Ok(())
     }
 
     /// Another machine on the same network, with one address (`10.66.0.91/24`) on its `eth1`.
