@@ -126,6 +126,8 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
 
     let service_manager = ServiceManager::connect()?;
 
+    // What was made since as root, such as the export's key, becomes the serving user's too.
+    privileges::prepare_folders(settings, identity, |_| {});
     // From here on nothing is needed but to read the roots, and to write to netroot's own folders.
     for layer in confinement::confine(&privileges::to_serve(settings, identity, folders))? {
         warn(&timeline, Warning::NotConfined { layer });
