@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use netroot_net::Host;
+use netroot_printable::Printable;
 use netroot_proto::cmdline::ReportUrl;
 
 use crate::channel::channel;
@@ -118,8 +119,8 @@ fn post_to(
     if status.starts_with(b"HTTP/1.") && status.get(8..10) == Some(b" 2") {
         Ok(())
     } else {
-        let said = String::from_utf8_lossy(&status).trim().to_owned();
-        Err(PostError::Refused(said))
+        let said = String::from_utf8_lossy(&status);
+        Err(PostError::Refused(Printable(said.trim()).to_string()))
     }
 }
 
@@ -188,6 +189,15 @@ mod tests {
             refused.unwrap_err().to_string(),
             "its server answered HTTP/1.1 403"
         );
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn a_refusal_cannot_write_on_the_console() {
+        let (port, server) = server("\x1b[2J\n<0>all is well");
+        let refused = send(port, "", Duration::from_secs(10));
+        let said = refused.unwrap_err().to_string();
+        assert_eq!(said, "its server answered \\u{1b}[2J\\n<0>all");
         server.join().unwrap();
     }
 

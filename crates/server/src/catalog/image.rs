@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use netroot_net::Host;
 use netroot_nfs_export::HiddenPaths;
+use netroot_proto::cmdline::{BootPlan, Rescue};
 use netroot_proto::pxe::inputs::Loader;
 
 /// The initrd's `initrd=` name in the kernel's command line, which the kernel's EFI stub looks for.
@@ -97,6 +98,12 @@ impl Image {
             }
             RootLocation::Elsewhere(nfsroot) => nfsroot.clone(),
         }
+    }
+
+    /// Whether somebody at the console may get a shell before the root's own login.
+    pub(crate) fn offers_shell(&self) -> bool {
+        let plan = BootPlan::parse(self.append.as_deref().unwrap_or_default());
+        plan.rescue.value != Rescue::Never
     }
 
     /// The kernel's command line, for a machine that reaches the HTTP server at `server`; `report` is the path of

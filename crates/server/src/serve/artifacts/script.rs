@@ -25,6 +25,7 @@ pub(crate) fn boot(
 ) -> String {
     let Image { name, kernel, .. } = image;
     let linux = &kernel.version;
+    let again = again(image.offers_shell());
     let line = image.command_line(server, report);
     let (kernel, initrd) = (image.kernel_name(), image.initrd_name());
     let whom = mac.map_or_else(|| "any machine".to_owned(), |mac| mac.to_string());
@@ -53,15 +54,28 @@ echo netroot: the kernel was loaded but does not start: is it built for this mac
 goto again
 
 :again
-echo netroot: trying again in 10 s; press s for a shell
-prompt --key s --timeout 10000 && shell ||
+{again}
 goto start
 "
     );
     script
 }
-/// The script that iPXE runs before any other: it fetches the machine's own.
-pub(crate) fn autoexec(server: SocketAddr) -> String {
+
+/// What a script does before it tries again. iPXE's shell can load anything from anywhere, so it is not offered where
+/// the command line forbids the init's (`netroot.shell=0`). Ctrl-C ends each line early, and never the script.
+const fn again(shell: bool) -> &'static str {
+    if shell {
+        "echo netroot: trying again in 10 s; press s for a shell\n\
+         prompt --key s --timeout 10000 && shell ||"
+    } else {
+        "echo netroot: trying again in 10 s\n\
+         sleep 10 ||"
+    }
+}
+
+/// The script that iPXE runs before any other: it fetches the machine's own. `shell`: it may offer iPXE's shell.
+pub(crate) fn autoexec(server: SocketAddr, shell: bool) -> String {
+    let again = again(shell);
     format!(
         "\
 #!ipxe
@@ -78,8 +92,7 @@ echo netroot: http://{server} did not give this machine its script (the line abo
 goto again
 
 :again
-echo netroot: trying again in 10 s; press s for a shell
-prompt --key s --timeout 10000 && shell ||
+{again}
 goto start
 "
     )
@@ -99,7 +112,8 @@ mod tests {
     fn every_url_in_a_script_is_absolute_and_every_jump_has_its_label() {
         for script in [
             boot(&image("bookworm"), SERVER, Some(MAC), None),
-            autoexec(SERVER),
+            autoexec(SERVER, true),
+            autoexec(SERVER, false),
         ] {
             assert!(script.starts_with("#!ipxe\n"), "{script}");
             for (position, _) in script.match_indices("http://") {
@@ -117,6 +131,29 @@ mod tests {
             }
             assert!(script.is_ascii(), "iPXE's console knows ASCII only");
         }
+    }
+
+    #[test]
+    fn no_script_offers_a_shell_where_the_command_line_forbids_it() {
+        let script = |append: &str| {
+            let append = Some(append.to_owned());
+            let image = Image {
+                append,
+                ..image("bookworm")
+            };
+            boot(&image, SERVER, Some(MAC), None)
+        };
+        let commands = |script: &str| {
+            let mut words = script.split([' ', '\n']);
+            words.any(|word| matches!(word, "shell" | "prompt" | "config" | "login"))
+        };
+        for append in ["quiet", "netroot.shell", "rd.shell=1"] {
+            assert!(commands(&script(append)), "{append}");
+        }
+        for append in ["netroot.shell=0", "quiet rd.shell=0", "rd.shell=no"] {
+            assert!(!commands(&script(append)), "{append}");
+        }
+        assert!(commands(&autoexec(SERVER, true)) && !commands(&autoexec(SERVER, false)));
     }
 
     #[test]

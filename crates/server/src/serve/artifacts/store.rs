@@ -154,7 +154,9 @@ impl ArtifactStore {
         match name {
             script::AUTOEXEC => {
                 let server = SocketAddr::new(arrived.server, self.http_port);
-                return found(text(script::autoexec(server), None));
+                // Before it is known what the machine boots.
+                let shell = self.catalog.images().all(Image::offers_shell);
+                return found(text(script::autoexec(server, shell), None));
             }
             script::GENERIC => {
                 let asks = identify();
