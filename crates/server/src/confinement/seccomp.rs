@@ -89,6 +89,7 @@ const FILES: &[&str] = &[
     "openat2",
     "pread64",
     "preadv",
+    "preadv2",
     "pwrite64",
     "pwritev",
     "read",
