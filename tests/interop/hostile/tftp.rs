@@ -168,7 +168,8 @@ fn requests_without_an_ack_keep_nobody_out() -> Result<()> {
     lab.assert_memory("requests without an ACK")
 }
 
-/// 304 transfers from 38 addresses that acknowledge one block and then nothing.
+/// 304 transfers from 38 addresses that acknowledge the OACK and then nothing. Until now everybody else was told "Too
+/// many transfers at once" until the first of them was given up (70 s with `timeout=10`).
 #[test]
 fn transfers_that_are_held_keep_nobody_out() -> Result<()> {
     let mut lab = Lab::new("tftp-held", &[])?;
@@ -227,6 +228,7 @@ fn a_refusal_is_one_small_datagram() -> Result<()> {
     lab.assert_memory("refusals")
 }
 
+/// Until now anybody's forged address was answered.
 #[test]
 fn another_network_is_answered_only_if_it_is_allowed() -> Result<()> {
     const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
