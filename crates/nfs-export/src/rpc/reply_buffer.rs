@@ -105,10 +105,11 @@ impl ReplyBuffer {
                 self.own = self.as_bytes().to_vec();
                 self.block = None;
             }
-            let size = if end > OWN_SIZE {
-                end
-            } else {
-                end.next_power_of_two().max(512)
+            // In few steps: each leaves a hole in the heap.
+            let size = match end {
+                ..=512 => 512,
+                513..=OWN_SIZE => OWN_SIZE,
+                _ => end,
             };
             self.own.resize(size, 0);
         }

@@ -22,7 +22,8 @@ pub(crate) const TOTAL: usize = 8 * 1024 * 1024;
 /// READs beyond that.
 pub(crate) const PER_CLIENT: usize = 3 * 1024 * 1024;
 
-/// The most bytes of unused blocks that are kept, so that most READs find one that is mapped already.
+/// The most bytes of unused blocks that are kept, so that most READs find one that is mapped already. Together with
+/// those in use they are never more than [`TOTAL`].
 const MAX_SPARE: usize = 4 * 1024 * 1024;
 
 /// Blocks of memory within a budget.
@@ -92,17 +93,25 @@ impl ReplyMemory {
         if let Some(found) = found {
             return Some(spare.remove(found));
         }
+        while !spare.is_empty() && self.budget.charged() + bytes_of(&spare) > TOTAL {
+            spare.pop();
+        }
         drop(spare);
         Pages::new(size).ok()
     }
 
     fn give_back(&self, pages: Pages) {
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept: usize = spare.iter().map(|pages| pages.len()).sum();
-        if kept + pages.len() <= MAX_SPARE {
+        let kept = bytes_of(&spare);
+        // These pages are still charged.
+        if kept + pages.len() <= MAX_SPARE && kept + self.budget.charged() <= TOTAL {
             spare.push(pages);
         }
     }
+}
+
+fn bytes_of(spare: &[Pages]) -> usize {
+    spare.iter().map(|pages| pages.len()).sum()
 }
 
 /// Memory for replies to one client. It contains old data.
