@@ -48,6 +48,10 @@ fn bios_boots_debian_to_its_login_over_our_export() -> Result<()> {
     let server = lan.serve_for_every_card(&paths::debian_root())?;
     let vm = bios(&lan)?;
     reaches_login(&vm)?;
+    let booted = server
+        .output()
+        .wait_for("root mounted ", "its report", TIMEOUT)?;
+    assert!(booted.line.contains(MACHINE), "{}", booted.line);
     let kinds = [
         "dhcp-discover",
         "dhcp-offer",

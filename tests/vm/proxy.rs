@@ -3,7 +3,7 @@
 use anyhow::Result;
 use netroot_harness::{Dnsmasq, Firmware, Net, Nic, Rom, TinyRoot, VmBuilder};
 
-use crate::lan::{Facts, Lan, MACHINE};
+use crate::lan::{Facts, Lan, MACHINE, TIMEOUT};
 
 fn boots_beside_a_router(
     name: &str,
@@ -20,6 +20,11 @@ fn boots_beside_a_router(
     let vm = machine(lan.machine(), Nic::virtio(&lan.tap, MACHINE)).start()?;
     let facts = Facts::of(&vm)?;
     facts.assert_overlay();
+    // The token of the script that it fetched, from the address that the main server gave it.
+    let booted = server
+        .output()
+        .wait_for("root mounted ", "its report", TIMEOUT)?;
+    assert!(booted.line.contains(MACHINE), "{}", booted.line);
     // Address and router come from the main server, the rest from ours.
     assert!(dnsmasq.log().contains("DHCPACK(lan) 10.77.0."));
     assert!(
