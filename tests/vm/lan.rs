@@ -78,15 +78,25 @@ impl Lan {
         NetrootServe::start(&self.net, root, &arguments)
     }
 
-    /// A Debian root with network managers and servers in it, all disabled, below the files in `layer`. It is
-    /// visible to this network's programs only, and ends with the network.
+    /// A Debian root with network managers and servers in it, all disabled, below the files in `layer`. It
+    /// ends with the network.
     pub(crate) fn debian_root_below(&self, layer: &Path) -> Result<PathBuf> {
+        self.layers(&[layer, &paths::tests_layer(), &paths::debian_root()])
+    }
+
+    /// A root from these directories, the topmost first. It is visible to this network's programs only, and ends with
+    /// the network.
+    pub(crate) fn layers(&self, layers: &[&Path]) -> Result<PathBuf> {
         let root = self.net.logs().join("root");
         std::fs::create_dir_all(&root)?;
         // The topmost layer's directory becomes the root directory.
-        std::fs::set_permissions(layer, PermissionsExt::from_mode(0o755))?;
-        let layers = [layer, &paths::tests_layer(), &paths::debian_root()];
-        let layers = layers.map(|layer| layer.display().to_string());
+        if let Some(layer) = layers.first() {
+            std::fs::set_permissions(layer, PermissionsExt::from_mode(0o755))?;
+        }
+        let layers: Vec<String> = layers
+            .iter()
+            .map(|layer| layer.display().to_string())
+            .collect();
         let options = format!("lowerdir={}", layers.join(":"));
         let place = root.display().to_string();
         self.net

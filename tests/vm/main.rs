@@ -9,6 +9,7 @@ mod hostile_nfs;
 mod identity;
 mod inform_and_bootp;
 mod init_alone;
+mod installed;
 mod ipv6_router;
 mod lan;
 mod links;
