@@ -3,6 +3,7 @@
 //! Each file attacks one part of the server, with many addresses on the server's network, and asserts figures:
 //! bytes answered for bytes asked, memory, slots, lines in the log. Memory is the most that the process ever held.
 
+mod dhcp;
 mod host;
 mod http;
 mod kill;

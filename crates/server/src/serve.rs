@@ -40,9 +40,11 @@ use self::artifacts::loaders::{self, Loaders};
 use self::artifacts::{ArtifactStore, FileKind, Folder};
 use self::clock::Clock;
 use self::counters::Counters;
+use self::dhcp::address_probe::AddressProbe;
 use self::dhcp::rogue_dhcp;
 pub(crate) use self::error::ServeError;
 use self::events::{Event, Format, Timeline, Warning};
+use self::listen::role::DhcpRole;
 use self::listen::sockets::Sockets;
 use self::listen::{Listener, interface, role};
 use self::machines::Machines;
@@ -92,6 +94,9 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     for (network, interface) in networks {
         let role = role::open(&network.mode, &settings.state, &interface, clock, &timeline)?;
         let sockets = Sockets::bind(&interface, settings.http_port)?;
+        if let (DhcpRole::Authoritative(addresses), Some(_)) = (&role, &sockets.arp) {
+            addresses.probe();
+        }
         listeners.push(Listener {
             settings: network,
             interface,
@@ -109,7 +114,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         builds.push(open.start_initrd(image, &settings.cache, identity, &timeline)?);
     }
     for listener in &listeners {
-        look_for_others(listener, &timeline)?;
+        look_for_others(listener, clock, &timeline, &counters)?;
     }
     let folder = settings.tftp_dir.as_deref().map(Folder::open_path);
     let mut artifacts = ArtifactStore::new(
@@ -160,21 +165,38 @@ fn warn(timeline: &Timeline, warning: Warning) {
     timeline.server(Event::Warning(warning));
 }
 
-fn look_for_others(listener: &Listener, timeline: &Timeline) -> Result<(), ServeError> {
+/// Looks for other DHCP servers. Meanwhile the first addresses are probed.
+fn look_for_others(
+    listener: &Listener,
+    clock: Clock,
+    timeline: &Timeline,
+    counters: &Counters,
+) -> Result<(), ServeError> {
     let Listener {
         settings,
         interface,
+        role,
         sockets,
-        ..
     } = listener;
     if !settings.probe {
         return Ok(());
     }
-    let others = rogue_dhcp::find_others(interface, &sockets.frames).map_err(|source| {
-        ServeError::Probe {
-            interface: interface.name.clone(),
-            source,
+    let probe_addresses = || {
+        if let (DhcpRole::Authoritative(addresses), Some(socket)) = (role, &sockets.arp) {
+            let probe = AddressProbe {
+                own: interface.mac,
+                pool: &addresses.pool,
+                clock,
+                timeline,
+                counters,
+            };
+            probe.poll(socket);
         }
+    };
+    let others = rogue_dhcp::find_others(interface, &sockets.frames, probe_addresses);
+    let others = others.map_err(|source| ServeError::Probe {
+        interface: interface.name.clone(),
+        source,
     })?;
     let (gives_addresses, anyway) = match &settings.mode {
         Mode::Proxy => (false, false),

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::mem::size_of;
+use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
@@ -71,6 +72,15 @@ impl PacketSocket {
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(None),
             Err(e) => Err(e.into()),
         }
+    }
+
+    /// A second descriptor of the socket, for an event loop that wants to own what it polls. The loop knows UDP sockets
+    /// only; it must do nothing with this one but poll it.
+    ///
+    /// # Errors
+    /// The kernel's, when the process is out of descriptors.
+    pub fn try_clone_for_polling(&self) -> io::Result<UdpSocket> {
+        Ok(UdpSocket::from(self.fd.try_clone()?))
     }
 
     /// Sends one whole Ethernet frame. `ENETDOWN` while the interface is down.

@@ -80,6 +80,11 @@ impl Lab {
         Ok(())
     }
 
+    /// The server's host.
+    pub(crate) fn host(&self) -> &Net {
+        &self.net
+    }
+
     /// Another machine on the same network, with one address (`10.66.0.91/24`) on its `eth1`.
     pub(crate) fn another_machine(&self, name: &str, address: &str) -> Result<Net> {
         let machine = Net::new(name)?;

@@ -34,6 +34,22 @@ pub fn probe(own: Mac, address: Ipv4Addr) -> Vec<u8> {
 /// The machine that uses `address`, or is about to, by a frame that arrived; `None` if the
 /// frame says nothing of that, or is our own come back.
 pub fn claimant(frame: &[u8], own: Mac, address: Ipv4Addr) -> Option<Mac> {
+    let claim = claim(frame, own)?;
+    (claim.address == address).then_some(claim.mac)
+}
+
+/// A machine and an address that it uses, or is about to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// The machine.
+    pub mac: Mac,
+}
+
+/// Which machine says in an ARP frame that it has which address; `None` if the frame is
+/// something else, or our own come back.
+pub fn claim(frame: &[u8], own: Mac) -> Option<Claim> {
     let frame = EthernetFrame::new_checked(frame).ok()?;
     if frame.ethertype() != EthernetProtocol::Arp {
         return None;
@@ -48,11 +64,16 @@ pub fn claimant(frame: &[u8], own: Mac, address: Ipv4Addr) -> Option<Mac> {
     else {
         return None;
     };
-    let other = Mac(source_hardware_addr.0);
-    let uses = source_protocol_addr == address;
+    let mac = Mac(source_hardware_addr.0);
     // Two machines that were given the same address probe for it at the same time.
-    let probes = source_protocol_addr.is_unspecified() && target_protocol_addr == address;
-    (other != own && other.is_unicast() && (uses || probes)).then_some(other)
+    let probes = source_protocol_addr.is_unspecified();
+    let address = if probes {
+        target_protocol_addr
+    } else {
+        source_protocol_addr
+    };
+    let claims = mac != own && mac.is_unicast() && !address.is_unspecified();
+    claims.then_some(Claim { address, mac })
 }
 
 #[cfg(test)]

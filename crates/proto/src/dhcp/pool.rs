@@ -249,6 +249,17 @@ impl Pool {
         self.offered.iter()
     }
 
+    /// The first and the last address.
+    pub fn range(&self) -> (Ipv4Addr, Ipv4Addr) {
+        self.range.ends()
+    }
+
+    /// How many addresses machines have.
+    pub fn leased(&self, now: Duration) -> usize {
+        let live = self.leases.values().filter(|lease| lease.expires > now);
+        live.count()
+    }
+
     /// How many addresses are set aside, since somebody else uses them or is said to.
     pub fn set_aside(&self) -> usize {
         self.set_aside.len()

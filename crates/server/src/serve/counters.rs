@@ -43,6 +43,10 @@ counters! {
     dhcp_over_limit,
     /// Transactions by which leases were written to the disk.
     lease_transactions,
+    /// DHCP datagrams from other networks that were not answered since too many came.
+    dhcp_over_rate,
+    /// Addresses of the range that other machines were found to use.
+    dhcp_addresses_in_use,
     /// DHCP answers that could not be sent.
     dhcp_send_failures,
     /// TFTP transfers that were completed.

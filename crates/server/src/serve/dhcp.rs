@@ -1,8 +1,11 @@
 //! DHCP, beside another server or as the only one.
 //!
-//! [`service`]: datagram → request → decision → bytes. [`rogue_dhcp`]: who else answers. [`frame`]: UDP in an
+//! [`address_probe`]: which addresses are in use before they are given out. [`other_networks`]: how many answers leave
+//! this one. [`service`]: datagram → request → decision → bytes. [`rogue_dhcp`]: who else answers. [`frame`]: UDP in an
 //! Ethernet frame, for machines without an address.
 
+pub(crate) mod address_probe;
 mod frame;
+mod other_networks;
 pub(crate) mod rogue_dhcp;
 pub(crate) mod service;

@@ -171,8 +171,10 @@ fn start(
         timeline: timeline.clone(),
         counters: Arc::clone(counters),
         clock,
+        seen: dhcp::Seen::default(),
     });
     dhcp.start()?;
+    tasks.spawn(dhcp::probe_addresses(sockets.arp, Arc::clone(&dhcp)));
     tasks.spawn(dhcp::run(sockets.dhcp, SERVER_PORT, Arc::clone(&dhcp)));
     tasks.spawn(dhcp::run(sockets.binl, BINL_PORT, Arc::clone(&dhcp)));
     Ok(dhcp)

@@ -64,6 +64,12 @@ impl Range {
         offset.is_some_and(|offset| offset < self.count)
     }
 
+    /// The first and the last address.
+    pub(super) fn ends(self) -> (Ipv4Addr, Ipv4Addr) {
+        let last = self.first + (self.count - 1);
+        (Ipv4Addr::from_bits(self.first), Ipv4Addr::from_bits(last))
+    }
+
     /// Every address in order.
     pub(super) fn iter(self) -> impl Iterator<Item = Ipv4Addr> {
         (0..self.count).map(move |offset| Ipv4Addr::from_bits(self.first + offset))

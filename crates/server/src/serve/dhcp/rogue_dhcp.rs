@@ -30,13 +30,14 @@ const MOST_SERVERS: usize = 8;
 /// How often the socket is polled.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Probes the network, and returns the servers that answered.
+/// Probes the network, and returns the servers that answered. `meanwhile` is called every few milliseconds.
 ///
 /// # Errors
 /// The interface's, if nothing can be sent.
 pub(crate) fn find_others(
     interface: &Interface,
     frames: &PacketSocket,
+    mut meanwhile: impl FnMut(),
 ) -> io::Result<Vec<OtherServer>> {
     let probe = |architecture| Probe {
         mac: stand_in(interface.mac),
@@ -58,6 +59,7 @@ pub(crate) fn find_others(
             sent += 1;
         }
         let Some(length) = frames.receive(&mut buffer)? else {
+            meanwhile();
             std::thread::sleep(PAUSE);
             continue;
         };

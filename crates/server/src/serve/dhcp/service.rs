@@ -5,8 +5,8 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use netroot_net::Prefix;
 use netroot_proto::dhcp::request::Request;
@@ -18,12 +18,15 @@ use netroot_proto::pxe::strategy::Strategy;
 use netroot_sys::arrival::{Arrival, ArrivalSocket};
 use netroot_sys::packet::PacketSocket;
 use tokio::net::UdpSocket;
+use tokio::sync::Notify;
 
 use crate::catalog::{ArrivedAt, Catalog, KnownMachine};
 use crate::serve::clock::Clock;
 use crate::serve::counters::Counters;
+use crate::serve::dhcp::address_probe::AddressProbe;
 use crate::serve::dhcp::frame::{self, End};
-use crate::serve::events::{Event, Ignored, Machine, Timeline};
+use crate::serve::dhcp::other_networks::OtherNetworks;
+use crate::serve::events::{Event, Ignored, Machine, Timeline, Warning};
 use crate::serve::listen::arrivals;
 use crate::serve::listen::interface::Interface;
 use crate::serve::listen::leases::Put;
@@ -33,6 +36,8 @@ use crate::serve::listen::role::DhcpRole;
 const DATAGRAM: usize = 1500;
 /// The name of a machine's script over HTTP and TFTP.
 const SCRIPT_PATH: &str = "boot/{mac}.ipxe";
+/// How long it is not repeated that the range is exhausted.
+const EXHAUSTION_TOLD_FOR: Duration = Duration::from_secs(3600);
 
 /// DHCP on one interface: what its two ports share.
 #[derive(Debug)]
@@ -53,6 +58,39 @@ pub(crate) struct Service {
     pub(crate) counters: Arc<Counters>,
     /// The clock.
     pub(crate) clock: Clock,
+    /// What is remembered of the requests.
+    pub(crate) seen: Seen,
+}
+
+/// What is remembered of the requests.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// Notified after an offer, which may have caused a probe of its address.
+    offered: Notify,
+    other_networks: OtherNetworks,
+    /// When it was told that the range is exhausted.
+    exhausted: Mutex<Option<Duration>>,
+}
+
+/// Probes the addresses that are given out next, until the runtime ends. A proxy gives none.
+///
+/// # Errors
+/// Only when the socket cannot be waited for at all.
+pub(crate) async fn probe_addresses(
+    socket: Option<PacketSocket>,
+    service: Arc<Service>,
+) -> io::Result<()> {
+    let (DhcpRole::Authoritative(addresses), Some(socket)) = (&service.role, socket) else {
+        return std::future::pending().await;
+    };
+    let probe = AddressProbe {
+        own: service.interface.mac,
+        pool: &addresses.pool,
+        clock: service.clock,
+        timeline: &service.timeline,
+        counters: &service.counters,
+    };
+    probe.run(socket, &service.seen.offered).await
 }
 
 /// Answers on one port, 67 or 4011, until the runtime ends.
@@ -136,6 +174,8 @@ impl Service {
                 match reason {
                     // Every laptop on an office's network: counted, not logged.
                     Reason::NotNetworkBoot | Reason::ForAnotherServer(_) => {}
+                    // Of whoever asks: told once.
+                    Reason::RangeFull => self.tell_exhaustion(),
                     _ => self
                         .timeline
                         .ignored(Machine::Mac(mac), Ignored::Dhcp { client, reason }),
@@ -143,6 +183,35 @@ impl Service {
                 None
             }
         }
+    }
+
+    /// Logs that no address is left, and what can be done.
+    fn tell_exhaustion(&self) {
+        let DhcpRole::Authoritative(addresses) = &self.role else {
+            return;
+        };
+        let now = self.clock.now();
+        let told = self.seen.exhausted.lock();
+        let mut told = told.unwrap_or_else(PoisonError::into_inner);
+        if told.is_some_and(|told| now < told + EXHAUSTION_TOLD_FOR) {
+            return;
+        }
+        let pool = addresses
+            .pool
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // A lease that ended may still be used: a probe has to end first, and a moment later there is an address.
+        let (first, last) = pool.range();
+        let (leased, set_aside) = (pool.leased(now), pool.set_aside());
+        drop(pool);
+        *told = Some(now);
+        self.timeline
+            .server(Event::Warning(Warning::RangeExhausted {
+                first: first.into(),
+                last: last.into(),
+                leased,
+                set_aside,
+            }));
     }
 
     /// Sends an answer: at once, unless it acknowledges a lease, which has to be on the disk first.
@@ -236,6 +305,7 @@ impl Service {
                 let role = Role::Authoritative { options, pool };
                 let decision = decide::decide(request, &here, &boots, role, strategy, now);
                 addresses.leases.note(pool.take_changes(), now);
+                self.seen.offered.notify_one();
                 decision
             }
         }
@@ -265,6 +335,12 @@ impl Service {
 
     fn send(&self, reply: &Reply, socket: &ArrivalSocket, arrival: Arrival) {
         let (interface, local) = (arrival.interface, reply.source);
+        let to = *reply.destination.socket_address().ip();
+        let is_here = to.is_broadcast() || self.interface.network_of(&[to]).is_some();
+        if !is_here && !self.seen.other_networks.allow(to, self.clock.now()) {
+            Counters::count(&self.counters.dhcp_over_rate);
+            return;
+        }
         let sent = match reply.destination {
             Destination::Ethernet { mac, address } => {
                 let from = End {

@@ -99,6 +99,11 @@ pub(crate) enum Event {
         /// The address.
         address: IpAddr,
     },
+    /// A machine answers ARP for an address of the range that this server did not give it.
+    AddressInUse {
+        /// The address.
+        address: IpAddr,
+    },
     /// A file was sent to its end.
     Fetched(Fetch),
     /// A transfer ended early.

@@ -106,7 +106,9 @@ fn add_fields(fields: &mut Fields, event: &Event) {
             fields.add_client(*client);
             add_answer(fields, answer);
         }
-        Event::DhcpRelease { address } | Event::DhcpDecline { address } => {
+        Event::DhcpRelease { address }
+        | Event::DhcpDecline { address }
+        | Event::AddressInUse { address } => {
             fields.add("address", address.to_string());
         }
         Event::Fetched(fetch) => add_fetch(fields, fetch),
@@ -338,6 +340,18 @@ fn add_warning(fields: &mut Fields, warning: &Warning) {
             fields.add("warning", "no-ipv6");
             fields.add("interface", interface.as_str());
             fields.add("error", error.as_str());
+        }
+        Warning::RangeExhausted {
+            first,
+            last,
+            leased,
+            set_aside,
+        } => {
+            fields.add("warning", "range-exhausted");
+            fields.add("first", first.to_string());
+            fields.add("last", last.to_string());
+            fields.add("leased", *leased);
+            fields.add("set_aside", *set_aside);
         }
     }
 }

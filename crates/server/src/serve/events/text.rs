@@ -76,6 +76,10 @@ impl Display for Event {
                 f,
                 "found {address} in use; no machine gets it for ten minutes"
             ),
+            Self::AddressInUse { address } => write!(
+                f,
+                "uses {address}, which this server did not give it; no other machine gets it meanwhile"
+            ),
             Self::Fetched(fetch) => fetch.fmt(f),
             Self::FetchStopped {
                 name,
@@ -340,6 +344,17 @@ impl Display for Warning {
                 f,
                 "{interface} has no IPv6 ({error}): iPXE waits 16 s for an IPv6 router in each boot; \
                  sysctl net.ipv6.conf.{interface}.disable_ipv6=0 avoids that"
+            ),
+            Self::RangeExhausted {
+                first,
+                last,
+                leased,
+                set_aside,
+            } => write!(
+                f,
+                "every address of the range {first}-{last} is in use ({leased} leased, {set_aside} used without a \
+                 lease): new machines get none until a lease ends; make the range larger (--dhcp), or the leases \
+                 shorter (--lease-time), or look for a machine that asks under many hardware addresses"
             ),
         }
     }

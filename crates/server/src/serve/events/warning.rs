@@ -115,6 +115,17 @@ pub(crate) enum Warning {
         /// The system's error.
         error: String,
     },
+    /// No address is left for new machines.
+    RangeExhausted {
+        /// The range's first address.
+        first: IpAddr,
+        /// Its last.
+        last: IpAddr,
+        /// How many addresses machines have from this server.
+        leased: usize,
+        /// How many are used by other machines, or said to be.
+        set_aside: usize,
+    },
 }
 
 impl From<MissingLoader> for Warning {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use netroot_net::Prefix;
 use netroot_proto::dhcp::pool::{Pool, RangeError};
@@ -36,6 +36,15 @@ pub(crate) struct AddressPool {
     pub(crate) pool: Mutex<Pool>,
     /// Their way to the disk.
     pub(crate) leases: Writer,
+}
+
+impl AddressPool {
+    /// From now on, addresses are probed before they are given out.
+    pub(crate) fn probe(&self) {
+        let pool = self.pool.lock();
+        pool.unwrap_or_else(PoisonError::into_inner)
+            .probe_addresses();
+    }
 }
 
 /// Why a range cannot be used.

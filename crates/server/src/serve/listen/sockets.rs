@@ -78,6 +78,8 @@ pub(crate) struct Sockets {
     pub(crate) http: Vec<TcpListener>,
     /// Whole frames: DHCP answers to machines without an address, and the probe for other servers.
     pub(crate) frames: PacketSocket,
+    /// ARP, for the addresses that are given out; `None` on an interface that has no hardware address.
+    pub(crate) arp: Option<PacketSocket>,
     /// iPXE's IPv6 router solicitations; an error if the interface has no IPv6.
     pub(crate) solicitations: Result<SolicitationSocket, SolicitationError>,
 }
@@ -92,6 +94,9 @@ impl Sockets {
             tftp: arrivals(interface, TFTP, "let it answer for another interface only")?,
             http: listen_on(interface, http_port, "choose another port with --http-port")?,
             frames: PacketSocket::for_dhcp_client(interface.index)?,
+            arp: (interface.mac.is_unicast())
+                .then(|| PacketSocket::for_arp(interface.index))
+                .transpose()?,
             solicitations: SolicitationSocket::open(&interface.name, interface.index),
         })
     }

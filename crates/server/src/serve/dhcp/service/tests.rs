@@ -49,6 +49,7 @@ fn service(role: DhcpRole) -> Service {
         timeline: Timeline::new(Format::Text, Arc::clone(&counters), machines),
         counters,
         clock: Clock::start(),
+        seen: Seen::default(),
     }
 }
 

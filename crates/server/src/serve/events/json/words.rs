@@ -35,6 +35,7 @@ pub(in crate::serve::events) fn kind(event: &Event) -> &'static str {
         },
         Event::DhcpRelease { .. } => "dhcp-release",
         Event::DhcpDecline { .. } => "dhcp-decline",
+        Event::AddressInUse { .. } => "address-in-use",
         Event::Fetched(Fetch { kind: file, .. }) => file_kind(*file),
         Event::FetchStopped { .. } => "fetch-stopped",
         Event::Mounted { .. } => "mount",

@@ -176,6 +176,12 @@ pub(super) fn warnings() -> Vec<Warning> {
         Warning::NotConfined {
             layer: Layer::Landlock,
         },
+        Warning::RangeExhausted {
+            first: ADDRESS.into(),
+            last: ADDRESS.into(),
+            leased: 199,
+            set_aside: 1,
+        },
     ]
 }
 
@@ -304,6 +310,7 @@ pub(super) fn samples() -> Vec<Event> {
         },
         Event::DhcpRelease { address },
         Event::DhcpDecline { address },
+        Event::AddressInUse { address },
         Event::Mounted { path: path() },
         Event::Unmounted { path: path() },
         Event::Booted {
@@ -345,6 +352,7 @@ fn is_sampled(event: &Event) -> bool {
         | Event::DhcpAnswer { .. }
         | Event::DhcpRelease { .. }
         | Event::DhcpDecline { .. }
+        | Event::AddressInUse { .. }
         | Event::Fetched(_)
         | Event::FetchStopped { .. }
         | Event::Mounted { .. }
@@ -369,7 +377,8 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::PasswordHashes { .. }
             | Warning::OwnRoot
             | Warning::NoFileHandles
-            | Warning::NoIpv6 { .. } => true,
+            | Warning::NoIpv6 { .. }
+            | Warning::RangeExhausted { .. } => true,
         },
         Event::Ignored(ignored) => match ignored {
             Ignored::Dhcp { .. }
