@@ -13,10 +13,6 @@ use netroot_net::Mac;
 use crate::serve::artifacts::{Content, FileKind, FileReads};
 use crate::serve::events::{Event, Fetch, Machine, StopCause, Timeline, Transport};
 
-/// How many bytes are read from a file at a time. hyper takes the next chunk when less than its buffer is left of the
-/// last one, so a client that reads nothing holds two: 16 MiB for all of the connections that there may be.
-const CHUNK: usize = 32 * 1024;
-
 /// A read that waits for a disk.
 type Reading = Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>;
 
@@ -128,7 +124,9 @@ impl Body for Transfer {
 impl Transfer {
     /// The next chunk: at once if it is in memory, which is what machines boot from as a rule.
     fn poll_read(&mut self, left: u64, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-        let most = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
+        // hyper takes the next chunk when less than its buffer is left of the last one, so a client that reads nothing
+        // holds two: charged to the budget of `reads`, which makes them smaller when it is used up.
+        let most = usize::try_from(left).unwrap_or(usize::MAX);
         let mut reading = match self.reading.take() {
             Some(reading) => reading,
             None => {
