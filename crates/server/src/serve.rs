@@ -116,7 +116,11 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     for listener in &listeners {
         look_for_others(listener, clock, &timeline, &counters)?;
     }
-    let folder = settings.tftp_dir.as_deref().map(Folder::open_path);
+    let folder = settings.tftp_dir.as_deref().map(|path| {
+        let images = settings.images.iter();
+        let hidden = images.map(|image| (image.directory.as_path(), &image.hidden));
+        Folder::open_path(path).map(|folder| folder.hiding(hidden))
+    });
     let mut artifacts = ArtifactStore::new(
         Arc::clone(&catalog),
         settings.http_port,

@@ -6,10 +6,11 @@
 
 use std::ffi::{CString, OsStr};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use netroot_nfs_export::HiddenPaths;
 use rustix::fs::{FileType, Mode, OFlags};
 
 use super::content::Content;
@@ -23,6 +24,8 @@ const COMPONENTS: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Folder {
     folder: OwnedFd,
+    /// The directories of images that the folder may be in, without links on the way, and what they hide.
+    hidden: Vec<(PathBuf, HiddenPaths)>,
 }
 
 /// Why `--tftp-dir` cannot be used.
@@ -58,10 +61,47 @@ impl Folder {
         };
         let path = path.to_owned();
         match open() {
-            Ok((folder, mode)) if mode.contains(Mode::XOTH) => Ok(Self { folder }),
+            Ok((folder, mode)) if mode.contains(Mode::XOTH) => Ok(Self {
+                folder,
+                hidden: Vec::new(),
+            }),
             Ok(_) => Err(FolderError::Private { path }),
             Err(source) => Err(FolderError::Open { path, source }),
         }
+    }
+
+    /// Does not serve what an image hides of its directory, if the folder is in it.
+    pub(crate) fn hiding<'a>(
+        self,
+        images: impl Iterator<Item = (&'a Path, &'a HiddenPaths)>,
+    ) -> Self {
+        let hidden = images
+            .filter(|(_, hidden)| !hidden.is_empty())
+            .map(|(directory, hidden)| {
+                let real = directory.canonicalize();
+                (
+                    real.unwrap_or_else(|_| directory.to_owned()),
+                    hidden.clone(),
+                )
+            })
+            .collect();
+        Self { hidden, ..self }
+    }
+
+    fn hides(&self, file: &OwnedFd) -> bool {
+        if self.hidden.is_empty() {
+            return false;
+        }
+        let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+        // Without a path nothing is known to be harmless.
+        let Ok(path) = rustix::fs::readlink(link, Vec::new()) else {
+            return true;
+        };
+        let path = Path::new(OsStr::from_bytes(path.to_bytes()));
+        self.hidden.iter().any(|(directory, hidden)| {
+            let below = path.strip_prefix(directory);
+            below.is_ok_and(|below| hidden.hide(&below.to_string_lossy()))
+        })
     }
 
     /// Opens a file of the folder. It may wait for the disk.
@@ -106,6 +146,9 @@ impl Folder {
                 FileType::Directory => folders.push(found),
                 _ if is_last => {
                     require(found_mode, FileType::RegularFile, Mode::ROTH)?;
+                    if self.hides(&found) {
+                        return Err(io::ErrorKind::PermissionDenied.into());
+                    }
                     return Content::reopen(&found);
                 }
                 _ => return Err(io::ErrorKind::NotADirectory.into()),
@@ -257,5 +300,25 @@ mod tests {
             set_mode(&zero, 0o644);
             assert_eq!(read(&folder, "zero"), None);
         }
+    }
+
+    #[test]
+    fn what_an_image_hides_of_its_directory_is_not_served() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("boot");
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        for name in ["shown", "a.key"] {
+            fs::write(path.join(name), name).unwrap();
+        }
+        std::os::unix::fs::symlink("a.key", path.join("link")).unwrap();
+        let hidden = HiddenPaths::new(["/boot/*.key".parse().unwrap()]);
+        let images = [(parent.path(), &hidden)];
+        let folder = Folder::open_path(&path).unwrap();
+        assert!(folder.open("a.key").is_ok());
+        let folder = folder.hiding(images.into_iter());
+        assert!(folder.open("shown").is_ok());
+        assert!(folder.open("a.key").is_err());
+        assert!(folder.open("link").is_err());
     }
 }
