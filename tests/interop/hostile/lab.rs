@@ -85,6 +85,12 @@ impl Lab {
         &self.net
     }
 
+    /// Starts another one beside it with the same arguments, which cannot become ready.
+    pub(crate) fn second_server(&self) -> Result<NetrootServe> {
+        let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        NetrootServe::start_unready(&self.net, self.root.path(), &arguments)
+    }
+
     /// Another machine on the same network, with one address (`10.66.0.91/24`) on its `eth1`.
     pub(crate) fn another_machine(&self, name: &str, address: &str) -> Result<Net> {
         let machine = Net::new(name)?;
