@@ -2,113 +2,32 @@
 //!
 //! One task per transfer, each with a socket of its own, bound to the address that the request came to: firmware
 //! drops an answer from another address. [`admission`] decides who may ask and how many transfers run, [`slots`] stops
-//! those that make room, the [`ArtifactStore`] knows the names, and [`sender`] sends a file, which [`read_ahead`] reads.
+//! those that make room, the [`ArtifactStore`](super::artifacts::ArtifactStore) knows the names, and [`sender`] sends a file, which [`read_ahead`] reads.
 
 mod admission;
 mod read_ahead;
 mod sender;
+mod service;
 mod slots;
 
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use netroot_net::Prefix;
 use netroot_proto::tftp::name;
-use netroot_proto::tftp::negotiate::Limits;
 use netroot_proto::tftp::packet::{ErrorCode, Packet};
 use netroot_sys::arrival::{Arrival, ArrivalSocket};
 use tokio::net::UdpSocket;
 
-use self::admission::{Refusal, TransferLimits};
-use self::slots::Slots;
+use self::admission::Refusal;
+use self::service::REQUEST;
+pub(crate) use self::service::{Service, Shared};
 use crate::catalog::{ArrivedAt, KnownMachine};
-use crate::serve::artifacts::{ArtifactStore, FileReads, Found};
+use crate::serve::artifacts::Found;
 use crate::serve::counters::Counters;
-use crate::serve::events::{Ignored, Machine, Timeline};
+use crate::serve::events::{Ignored, Machine};
 use crate::serve::listen::arrivals;
-use crate::serve::listen::interface::Interface;
-
-/// Concurrent transfers: firmware has one at a time, a classroom many. A transfer that nobody has acknowledged yet
-/// lives for milliseconds, so that their pool is small.
-const TRANSFERS: TransferLimits = TransferLimits {
-    per_client: 8,
-    total: 256,
-    unheard_per_client: 8,
-    unheard: 128,
-};
-/// The longest request that is read, in bytes (RFC 2347 §3).
-const REQUEST: usize = 512;
-
-/// What every transfer shares.
-#[derive(Debug)]
-pub(crate) struct Service {
-    /// Name → artifact.
-    artifacts: Arc<ArtifactStore>,
-    /// Reads their files.
-    reads: Arc<FileReads>,
-    /// The interface's name.
-    interface: String,
-    /// Its networks.
-    networks: Vec<Prefix>,
-    /// The other networks that may ask (`--allow`).
-    allowed: Vec<Prefix>,
-    /// The largest options that are granted, from the interface's MTU.
-    limits: Limits,
-    /// Where events are logged.
-    timeline: Timeline,
-    /// What is counted.
-    counters: Arc<Counters>,
-    /// The running transfers.
-    slots: Arc<Slots>,
-    /// When the transfers' clock started.
-    started: Instant,
-}
-
-/// What a service has in common with the server's other parts.
-#[derive(Debug, Clone)]
-pub(crate) struct Shared {
-    /// Name → artifact.
-    pub(crate) artifacts: Arc<ArtifactStore>,
-    /// Reads their files.
-    pub(crate) reads: Arc<FileReads>,
-    /// The networks beside the interface's own that may ask (`--allow`).
-    pub(crate) allowed: Vec<Prefix>,
-    /// Where events are logged.
-    pub(crate) timeline: Timeline,
-    /// What is counted.
-    pub(crate) counters: Arc<Counters>,
-}
-
-impl Service {
-    /// A service on `interface`, which grants what fits its MTU.
-    pub(crate) fn new(shared: Shared, interface: &Interface) -> Self {
-        Self {
-            artifacts: shared.artifacts,
-            reads: shared.reads,
-            interface: interface.name.clone(),
-            networks: interface.addresses().collect(),
-            allowed: shared.allowed,
-            limits: Limits::for_mtu(interface.mtu),
-            timeline: shared.timeline,
-            counters: shared.counters,
-            slots: Slots::new(TRANSFERS),
-            started: Instant::now(),
-        }
-    }
-
-    fn now(&self) -> Duration {
-        self.started.elapsed()
-    }
-
-    fn not_found(&self, machine: Machine, name: String) -> Packet<'static> {
-        Counters::count(&self.counters.tftp_unknown_names);
-        self.timeline
-            .ignored(machine, Ignored::TftpUnknown { name });
-        Packet::not_found()
-    }
-}
 
 /// Reads requests until the runtime ends.
 ///

@@ -12,8 +12,8 @@ use netroot_sys::udp::{self, Binding};
 use tokio::net::UdpSocket;
 
 use super::read_ahead::{ReadAhead, Reading};
+use super::service::{REQUEST, Service};
 use super::slots::Slot;
-use super::{REQUEST, Service};
 use crate::serve::artifacts::Artifact;
 use crate::serve::counters::Counters;
 use crate::serve::events::{Event, Fetch, Ignored, Machine, StopCause, Transport};

@@ -5,10 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket as Client};
 use netroot_proto::tftp::packet::ReadRequest;
 use netroot_sys::udp::{self, Binding};
 
+use std::time::Duration;
+
 use super::*;
 use crate::serve::artifacts::store;
-use crate::serve::artifacts::{Content, FileKind};
-use crate::serve::events::Format;
+use crate::serve::artifacts::{Content, FileKind, FileReads};
+use crate::serve::events::{Format, Timeline};
 use crate::serve::listen::interface::tests::with_addresses;
 use crate::serve::machines::Machines;
 
