@@ -26,7 +26,7 @@ pub(crate) const USUAL: Strategy = Strategy {
     second_loader: false,
 };
 
-static LOADERS: LazyLock<[Loader; 3]> = LazyLock::new(|| {
+static LOADERS: LazyLock<[Loader; 4]> = LazyLock::new(|| {
     let loader = |platform, first: &str, second: Option<&str>| Loader {
         platform,
         first: first.into(),
@@ -35,6 +35,7 @@ static LOADERS: LazyLock<[Loader; 3]> = LazyLock::new(|| {
     [
         loader(Platform::Bios, "undionly.kpxe", None),
         loader(Platform::EfiX64, "snponly.efi", Some("ipxe.efi")),
+        loader(Platform::EfiArm64, "snponly-arm64.efi", None),
         loader(Platform::RaspberryPi, "bootcode.bin", None),
     ]
 });
@@ -153,9 +154,10 @@ pub(crate) fn describe(reply: &Reply) -> Vec<String> {
         words.push(format!("file {}", String::from_utf8_lossy(&message.file)));
     }
     words.extend(message.options.iter().map(|(code, value)| {
-        let text = value.len() > 4 && value.iter().all(|b| b.is_ascii_graphic() || *b == b' ');
-        match text {
-            true => format!("{code} {}", String::from_utf8_lossy(value)),
+        let text = value.strip_suffix(b"\0").unwrap_or(value);
+        let is_text = text.len() > 4 && text.iter().all(|b| b.is_ascii_graphic() || *b == b' ');
+        match is_text {
+            true => format!("{code} {}", value.escape_ascii()),
             false => {
                 let digits: String = value.iter().map(|b| format!("{b:02x}")).collect();
                 format!("{code} {digits}")

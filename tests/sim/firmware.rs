@@ -333,11 +333,11 @@ fn a_proxy_reports_what_a_request_lacks() {
     assert_eq!(reason(proxy(&no_arch, USUAL)), Reason::NoArchitecture);
     let arm = with_options(
         &captures::BIOS_DISCOVER,
-        "350101 5d02000b 3c09 505845436c69656e74",
+        "350101 5d02000a 3c09 505845436c69656e74",
     );
     assert_eq!(
         reason(proxy(&arm, USUAL)),
-        Reason::NoLoader(Platform::EfiArm64)
+        Reason::NoLoader(Platform::EfiArm32)
     );
     let alien = with_options(
         &captures::BIOS_DISCOVER,
@@ -353,7 +353,7 @@ fn a_proxy_reports_what_a_request_lacks() {
         matches!(
             offer.answer,
             Answer::Offered {
-                loader: BootFile::NoLoader(Platform::EfiArm64),
+                loader: BootFile::NoLoader(Platform::EfiArm32),
                 ..
             }
         ),

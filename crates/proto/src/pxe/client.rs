@@ -51,8 +51,10 @@ impl Client {
             class.starts_with(b"HTTPClient"),
         );
         let from_class = architecture_in(class);
-        let platform = Platform::of(&request.architectures)
-            .or_else(|| from_class.and_then(|number| Platform::of(&[number])));
+        // Some firmware sends no option 93, or an unfinished one, and names its architecture in
+        // its class. A number that is in the table counts more than one that is not.
+        let numbers = request.architectures.iter().copied().chain(from_class);
+        let platform = Platform::of(&numbers.collect::<Vec<_>>());
         if request.is_ipxe() {
             let platform = platform.unwrap_or(Platform::Bios);
             return match &request.ipxe_features {

@@ -66,7 +66,7 @@ impl Context<'_> {
         if self.client == Client::Plain && !self.names_firmware() {
             return Err(Reason::NotNetworkBoot);
         }
-        if request.architectures.is_empty() {
+        if self.client == Client::Plain {
             return Err(Reason::NoArchitecture);
         }
         self.boot_reply(kind, self.proxy_destination(kind)?)
@@ -295,6 +295,9 @@ impl Context<'_> {
             Ok(Some(boot)) => {
                 let file = boot.file.clone();
                 (Some(boot), BootFile::Named(file))
+            }
+            Ok(None) if self.client == Client::Plain && self.names_firmware() => {
+                (None, BootFile::NoArchitecture)
             }
             Ok(None) => (None, BootFile::None),
             Err(NoLoader(platform)) => (None, BootFile::NoLoader(platform)),

@@ -116,6 +116,9 @@ pub enum BootFile {
     /// Nothing, because no loader exists for its platform. It still gets its address, and
     /// may boot from disk.
     NoLoader(Platform),
+    /// Nothing, because it is PXE or HTTP firmware of an architecture that neither option 93
+    /// nor option 60 tells. It still gets its address.
+    NoArchitecture,
 }
 
 /// Why a client is refused the requested address (DHCPNAK).
@@ -184,7 +187,7 @@ impl Destination {
 pub enum Reason {
     /// A proxy answers only network boot requests (options 60 and 93).
     NotNetworkBoot,
-    /// A PXE client without option 93.
+    /// A PXE client whose architecture neither option 93 nor option 60 tells.
     NoArchitecture,
     /// The request is for another server; an answer would break the client's boot.
     ForAnotherServer(Option<Ipv4Addr>),
@@ -216,7 +219,9 @@ impl fmt::Display for Reason {
             Self::NotNetworkBoot => {
                 f.write_str("not a network boot (option 60 is neither PXEClient nor HTTPClient)")
             }
-            Self::NoArchitecture => f.write_str("option 93 (client architecture) is missing"),
+            Self::NoArchitecture => f.write_str(
+                "its architecture is in neither option 93 nor option 60 (PXEClient:Arch:…)",
+            ),
             Self::ForAnotherServer(Some(server)) => write!(f, "the request is for {server}"),
             Self::ForAnotherServer(None) => f.write_str("the request is for another server"),
             Self::NoLoader(platform) => write!(f, "no boot loader for {platform}"),

@@ -153,7 +153,11 @@ impl Context<'_> {
         if let Some(uuid) = &self.request.uuid {
             draft.push(code::CLIENT_UUID, uuid);
         }
-        draft.push(code::BOOT_FILE_NAME, boot.file.as_bytes());
+        let mut name = boot.file.clone().into_bytes();
+        if self.reads_strings_in_c() {
+            name.push(0);
+        }
+        draft.push(code::BOOT_FILE_NAME, &name);
         draft.push(
             code::TFTP_SERVER_NAME,
             self.arrival.address.to_string().as_bytes(),
@@ -161,6 +165,16 @@ impl Context<'_> {
         if let Some(ipxe) = &boot.ipxe {
             draft.push(code::IPXE, ipxe);
         }
+    }
+
+    /// True for BIOS ROMs. Some read option 67 up to a zero byte, whatever its length, although the header has the
+    /// name too (garybowers/bootimus#117, netbootxyz/netboot.xyz#1198). RFC 2132 §2 has every client delete such a
+    /// byte, and dnsmasq sends one to all. Clients that expect a URL are no such ROMs.
+    fn reads_strings_in_c(&self) -> bool {
+        matches!(
+            self.client,
+            Client::Pxe(Platform::Bios) | Client::IpxeWithoutHttp(Platform::Bios)
+        )
     }
 
     fn draft(&self, kind: MessageType, your_ip: Ipv4Addr) -> Draft {

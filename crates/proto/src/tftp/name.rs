@@ -32,8 +32,12 @@ pub fn normalize(name: &[u8]) -> Result<String, NameError> {
     if name.len() > MAX_LENGTH {
         return Err(NameError::TooLong { len: name.len() });
     }
-    // Some BIOS ROMs take the end option that follows option 67 for part of the name.
-    let name = name.strip_suffix(&[0xff]).unwrap_or(name);
+    // Some BIOS ROMs take the end option that follows option 67 for part of the name, and what other servers
+    // have after it: five of them in netbootxyz/netboot.xyz#1198.
+    let end = name.iter().rposition(|byte| *byte != 0xff);
+    let name = name
+        .get(..end.map_or(0, |last| last + 1))
+        .unwrap_or_default();
     let text = str::from_utf8(name).map_err(|_| NameError::NotText)?;
     if text.chars().any(char::is_control) {
         return Err(NameError::NotText);
@@ -74,7 +78,13 @@ mod tests {
         ] {
             assert_eq!(normalize(name.as_bytes()), Ok("a/b.efi".into()), "{name}");
         }
-        assert_eq!(normalize(b"undionly.kpxe\xff"), Ok("undionly.kpxe".into()));
+        for name in [
+            &b"undionly.kpxe\xff"[..],
+            b"undionly.kpxe\xff\xff\xff\xff\xff",
+        ] {
+            assert_eq!(normalize(name), Ok("undionly.kpxe".into()));
+        }
+        assert_eq!(normalize(b"\xff\xff"), Err(NameError::Empty));
     }
 
     #[test]

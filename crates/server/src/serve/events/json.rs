@@ -184,6 +184,7 @@ fn add_answer(fields: &mut Fields, answer: &Answer) {
                 BootFile::NoLoader(platform) => {
                     fields.add("no_loader_for", words::platform(*platform));
                 }
+                BootFile::NoArchitecture => fields.add("no_loader_for", "unknown"),
             }
         }
         Answer::Refused { address, why } => {

@@ -149,6 +149,7 @@ fn loads(loader: &BootFile) -> String {
         BootFile::None => String::new(),
         BootFile::Named(file) => format!(", loads {file}"),
         BootFile::NoLoader(platform) => format!("; {}", Reason::NoLoader(*platform)),
+        BootFile::NoArchitecture => format!("; {}", Reason::NoArchitecture),
     }
 }
 

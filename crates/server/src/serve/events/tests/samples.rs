@@ -34,6 +34,7 @@ pub(super) fn answers() -> Vec<(Client, Answer)> {
         (FIRMWARE, file as fn() -> BootFile),
         (Client::Pxe(Platform::EfiArm64), missing),
         (plain, || BootFile::None),
+        (plain, || BootFile::NoArchitecture),
     ] {
         let loader = || loader();
         answers.extend([
