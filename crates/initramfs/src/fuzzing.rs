@@ -42,6 +42,11 @@ pub fn kernel(file: &[u8]) {
     }
 }
 
+/// An EFI program: a unified kernel image.
+pub fn pe(start: &[u8]) {
+    kernel::fuzz_pe(start);
+}
+
 /// `contents.toml`.
 pub fn contents(text: &str) {
     let _ = Contents::parse("contents.toml", text);

@@ -2,20 +2,29 @@
 //!
 //! The version is the one that `uname -r` will print, because `lib/modules/<version>` is named after it. A bzImage has
 //! it in its header (Documentation/arch/x86/boot.rst, `kernel_version`), which takes precedence: the names of Arch's
-//! `/boot/vmlinuz-linux` and of a hand-made `/boot/bzImage` contain no version. For other formats the name decides.
+//! `/boot/vmlinuz-linux` and of a hand-made `/boot/bzImage` contain no version. For other formats `.uname` of a unified
+//! kernel image, the name, or the only module tree that fits decides.
 
+mod advice;
 mod header;
+mod pe;
+mod places;
 mod version;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::architecture::Architecture;
 use crate::root_tree::{RootTree, RootTreeError};
 
 pub use version::compare_versions;
 
+use advice::how_to_install;
 use header::{HEADER_LENGTH, read_header};
+use places::{Candidate, Places};
 use version::is_version;
+
+/// How much of a unified kernel image's `.uname` is read, in bytes; a version has 128 at most.
+const MAX_UNAME: u64 = 256;
 
 /// A kernel in a root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +33,21 @@ pub struct Kernel {
     pub version: String,
     /// Its path in the root, such as `/boot/vmlinuz-6.1.0-50-amd64`, for [`RootTree::open_file`].
     pub path: String,
+    /// Where the kernel is in that file, if it is only a part of it: a unified kernel image's section `.linux`.
+    pub part: Option<FilePart>,
     /// The architecture it is built for.
     pub architecture: Architecture,
     /// Its module tree in the root, such as `/lib/modules/6.1.0-50-amd64`, if it has one.
     pub modules: Option<String>,
+}
+
+/// A part of a file, in bytes. It is within the file when the kernel is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FilePart {
+    /// From the start of the file.
+    pub offset: u64,
+    /// At least 1.
+    pub length: u64,
 }
 
 /// Why no kernel can be chosen.
@@ -35,26 +55,36 @@ pub struct Kernel {
 pub enum KernelError {
     /// The root has no kernel.
     #[error(
-        "there is no kernel in {}: install one in the root (Debian: chroot into it and run \
-         `apt install linux-image-amd64`){}", boot.display(), list_skipped(skipped)
+        "there is no kernel in {place}/boot or {place}/lib/modules: install one in the root ({advice}), or name its \
+         file with --kernel{}", list_skipped(skipped), place = root.display()
     )]
     NoKernel {
-        /// `DIR/boot`.
-        boot: PathBuf,
+        /// The root.
+        root: PathBuf,
+        /// How the root's distribution installs a kernel.
+        advice: String,
         /// Files that are named like a kernel but are not usable, each with the reason.
         skipped: Vec<Skipped>,
     },
     /// The root has kernels, but not the requested one.
-    #[error("there is no kernel {wanted} in {}; it has {}", boot.display(), found.join(", "))]
+    #[error("there is no kernel {wanted} in {}; it has {}", root.display(), found.join(", "))]
     NotThatVersion {
         /// The requested version.
         wanted: String,
-        /// `DIR/boot`.
-        boot: PathBuf,
+        /// The root.
+        root: PathBuf,
         /// The available versions.
         found: Vec<String>,
     },
-    /// `/boot` cannot be read.
+    /// The requested file cannot be booted.
+    #[error("cannot use {} as the kernel: {reason}", path.display())]
+    NotAKernel {
+        /// The path, including the root.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: &'static str,
+    },
+    /// The root cannot be read.
     #[error(transparent)]
     Root(#[from] RootTreeError),
 }
@@ -74,16 +104,23 @@ fn list_skipped(list: &[Skipped]) -> String {
         .collect()
 }
 
-/// Finds the kernel `wanted` (a version, or a file name in `/boot`); by default the newest one with a module tree, or
-/// else the newest.
+/// Finds the kernel `wanted`: a version, the name of a kernel's file, or a path (in the root, or on this host below the
+/// root's). By default it is the first of [`find_kernels`] with a module tree, or else the first.
 ///
 /// # Errors
 /// See [`KernelError`].
 pub fn choose_kernel(root: &RootTree, wanted: Option<&str>) -> Result<Kernel, KernelError> {
-    let (kernels, skipped) = search(root)?;
-    let boot = root.host_path("/boot");
+    let places = Places::of(root)?;
+    if let Some(wanted) = wanted.filter(|wanted| wanted.contains('/')) {
+        return kernel_at(root, &places, wanted);
+    }
+    let (kernels, skipped) = search(root, &places)?;
     if kernels.is_empty() {
-        return Err(KernelError::NoKernel { boot, skipped });
+        return Err(KernelError::NoKernel {
+            root: root.path().to_owned(),
+            advice: how_to_install(root),
+            skipped,
+        });
     }
     let chosen = match wanted {
         None => kernels
@@ -98,116 +135,181 @@ pub fn choose_kernel(root: &RootTree, wanted: Option<&str>) -> Result<Kernel, Ke
         (Some(kernel), _) => Ok(kernel.clone()),
         (None, wanted) => Err(KernelError::NotThatVersion {
             wanted: wanted.unwrap_or_default().to_owned(),
-            boot,
+            root: root.path().to_owned(),
             found: kernels.into_iter().map(|kernel| kernel.version).collect(),
         }),
     }
 }
 
-/// Every kernel of the root, newest first; one per version.
-///
-/// Searches `/boot` (Debian, Ubuntu, Arch, Alpine), and the module trees for `vmlinuz` (Fedora and image-based
-/// distributions).
+/// Every kernel of the root, one per version: newest first, but those of the current generation of NixOS or Guix System
+/// before all others.
 ///
 /// # Errors
 /// [`RootTreeError`] where a directory cannot be read; a missing one is not an error.
 pub fn find_kernels(root: &RootTree) -> Result<Vec<Kernel>, RootTreeError> {
-    Ok(search(root)?.0)
+    Ok(search(root, &Places::of(root)?)?.0)
 }
 
-const MODULE_TREES: [&str; 2] = ["/lib/modules", "/usr/lib/modules"];
+/// The kernel at a path that the administrator named.
+fn kernel_at(root: &RootTree, places: &Places, wanted: &str) -> Result<Kernel, KernelError> {
+    let below = Path::new(wanted).strip_prefix(root.path()).ok();
+    let inside = below.and_then(Path::to_str).unwrap_or(wanted);
+    let inside = format!("/{}", inside.trim_start_matches('/'));
+    let known = places.candidates.iter().find(|one| one.path == inside);
+    let candidate = known
+        .cloned()
+        .unwrap_or_else(|| Candidate::asked_for(&inside));
+    examine(root, places, candidate)?.map_err(|skipped| KernelError::NotAKernel {
+        path: root.host_path(&skipped.path),
+        reason: skipped.reason,
+    })
+}
 
-fn search(root: &RootTree) -> Result<(Vec<Kernel>, Vec<Skipped>), RootTreeError> {
-    let mut candidates = Vec::new();
-    for name in names_or_none(root, "/boot")? {
-        if let Some(version) = version_in_name(&name) {
-            candidates.push((format!("/boot/{name}"), version.to_owned()));
-        }
-    }
-    for tree in MODULE_TREES {
-        for version in names_or_none(root, tree)? {
-            let path = format!("{tree}/{version}/vmlinuz");
-            candidates.push((path, version));
-        }
-    }
-    let mut kernels: Vec<Kernel> = Vec::new();
+fn search(root: &RootTree, places: &Places) -> Result<(Vec<Kernel>, Vec<Skipped>), RootTreeError> {
+    let mut kernels: Vec<(bool, Kernel)> = Vec::new();
     let mut skipped = Vec::new();
-    for (path, named) in candidates {
-        let start = match root.read_start(&path, HEADER_LENGTH) {
-            Ok(start) => start,
-            Err(error) if error.is_absent() && !path.starts_with("/boot") => continue,
+    for candidate in &places.candidates {
+        let kernel = match examine(root, places, candidate.clone()) {
+            Ok(Ok(kernel)) => kernel,
+            Ok(Err(why_not)) => {
+                skipped.push(why_not);
+                continue;
+            }
             Err(error) if error.is_absent() => {
-                let reason = "a dangling link in this root";
-                skipped.push(Skipped { path, reason });
+                let path = candidate.path.clone();
+                skipped.extend(candidate.expected.map(|reason| Skipped { path, reason }));
                 continue;
             }
             Err(RootTreeError::NotAFile { .. }) => continue,
-            Err(error) => return Err(error),
-        };
-        let header = match read_header(&start) {
-            Ok(header) => header,
-            Err(reason) => {
+            // What is only usual, or what an entry of a boot loader names, is in no one's way.
+            Err(RootTreeError::Open { .. }) if candidate.expected.is_none() => {
+                let path = candidate.path.clone();
+                let reason = "it cannot be opened";
                 skipped.push(Skipped { path, reason });
                 continue;
             }
+            Err(error) => return Err(error),
         };
-        let version = header.version.unwrap_or(named);
-        if !is_version(&version) {
-            let reason = "its version is unknown: name it vmlinuz-<version>";
-            skipped.push(Skipped { path, reason });
-            continue;
-        }
         // `/boot/vmlinuz` is often a link to `/boot/vmlinuz-<version>`, which sorts after it; the name with the version
         // is the better one to show.
-        if let Some(known) = kernels.iter_mut().find(|known| known.version == version) {
-            if path.ends_with(&version) && !known.path.ends_with(&version) {
-                known.path = path;
+        let version = &kernel.version;
+        if let Some((current, known)) = kernels.iter_mut().find(|(_, one)| one.version == *version)
+        {
+            if kernel.path.ends_with(version) && !known.path.ends_with(version) {
+                known.path = kernel.path;
+                known.part = kernel.part;
             }
+            *current |= candidate.current;
             continue;
         }
-        let modules = MODULE_TREES
-            .iter()
-            .map(|tree| format!("{tree}/{version}"))
-            .find(|tree| root.has_directory(tree));
-        kernels.push(Kernel {
-            version,
-            path,
-            architecture: header.architecture,
-            modules,
-        });
+        kernels.push((candidate.current, kernel));
     }
-    kernels.sort_by(|a, b| compare_versions(&b.version, &a.version));
-    Ok((kernels, skipped))
+    kernels.sort_by(|(a_current, a), (b_current, b)| {
+        let by_version = compare_versions(&b.version, &a.version);
+        b_current.cmp(a_current).then(by_version)
+    });
+    Ok((
+        kernels.into_iter().map(|(_, kernel)| kernel).collect(),
+        skipped,
+    ))
 }
 
-fn names_or_none(root: &RootTree, directory: &str) -> Result<Vec<String>, RootTreeError> {
-    match root.names_in(directory) {
-        Err(error) if error.is_absent() => Ok(Vec::new()),
-        other => other,
-    }
+/// Looks into a file that may be a kernel.
+fn examine(
+    root: &RootTree,
+    places: &Places,
+    candidate: Candidate,
+) -> Result<Result<Kernel, Skipped>, RootTreeError> {
+    let Candidate {
+        path,
+        named,
+        own_modules,
+        ..
+    } = candidate;
+    let start = root.read_start(&path, HEADER_LENGTH)?;
+    let unified = match unified(root, &path, &start)? {
+        Ok(unified) => unified,
+        Err(reason) => return Ok(Err(Skipped { path, reason })),
+    };
+    let header = read_header(unified.as_ref().map_or(&start, |unified| &unified.start));
+    let header = match header {
+        Ok(header) => header,
+        Err(reason) => return Ok(Err(Skipped { path, reason })),
+    };
+    let (part, uname) = unified.map(|unified| (unified.part, unified.uname)).unzip();
+    let version = header
+        .version
+        .or(uname.flatten())
+        .or_else(|| is_version(&named).then(|| named.clone()))
+        .or_else(|| places.version_by_modules(root, &named));
+    let Some(version) = version else {
+        let reason = "its version is unknown: name it vmlinuz-<version>";
+        return Ok(Err(Skipped { path, reason }));
+    };
+    let modules = places.modules(root, own_modules.as_deref(), &version);
+    Ok(Ok(Kernel {
+        version,
+        path,
+        part,
+        architecture: header.architecture,
+        modules,
+    }))
 }
 
-/// The version after `vmlinuz-` and the like (empty for plain `vmlinuz`); `None` for other files.
-fn version_in_name(name: &str) -> Option<&str> {
-    // `.old` and `.bak` are backups of installkernel and of administrators.
-    if [".old", ".bak", ".hmac", ".sig"]
-        .iter()
-        .any(|end| name.ends_with(end))
-    {
-        return None;
+/// A kernel within a unified kernel image.
+struct Unified {
+    part: FilePart,
+    start: Vec<u8>,
+    uname: Option<String>,
+}
+
+/// Takes a unified kernel image apart; `None` for an ordinary kernel.
+fn unified(
+    root: &RootTree,
+    path: &str,
+    start: &[u8],
+) -> Result<Result<Option<Unified>, &'static str>, RootTreeError> {
+    let Some(linux) = pe::section(start, ".linux") else {
+        return Ok(Ok(None));
+    };
+    let last = linux.offset.saturating_add(linux.length).saturating_sub(1);
+    if root.read_part(path, last, 1)?.is_empty() {
+        return Ok(Err(
+            "a unified kernel image that is shorter than its kernel: copy it again",
+        ));
     }
-    ["vmlinuz", "bzImage", "Image", "vmlinux", "kernel"]
-        .iter()
-        .find_map(|stem| match name.strip_prefix(stem)? {
-            "" => Some(""),
-            rest => rest.strip_prefix('-'),
-        })
+    let length = linux.length.min(HEADER_LENGTH);
+    let uname = match pe::section(start, ".uname") {
+        Some(uname) => root.read_part(path, uname.offset, uname.length.min(MAX_UNAME))?,
+        None => Vec::new(),
+    };
+    let uname = String::from_utf8(uname).unwrap_or_default();
+    let uname = uname.trim_matches(['\0', '\n', ' ']);
+    Ok(Ok(Some(Unified {
+        part: FilePart {
+            offset: linux.offset,
+            length: linux.length,
+        },
+        start: root.read_part(path, linux.offset, length)?,
+        uname: is_version(uname).then(|| uname.to_owned()),
+    })))
 }
 
 /// For `tests/fuzz`.
 #[cfg(fuzzing)]
 pub(crate) fn fuzz_header(start: &[u8]) {
     let _ = header::read_header(start);
+}
+
+/// For `tests/fuzz`.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz_pe(start: &[u8]) {
+    let _ = pe::machine(start);
+    for name in [".linux", ".initrd", ".uname"] {
+        if let Some(section) = pe::section(start, name) {
+            assert!(section.length > 0 && section.offset <= u64::from(u32::MAX));
+        }
+    }
 }
 
 #[cfg(test)]

@@ -40,7 +40,9 @@ pub use contents::{
 };
 pub use decompress::DecompressError;
 pub use initrd::{BuildRequest, BuildSummary, Compression, CompressionOptions, build};
-pub use kernel::{Kernel, KernelError, Skipped, choose_kernel, compare_versions, find_kernels};
+pub use kernel::{
+    FilePart, Kernel, KernelError, Skipped, choose_kernel, compare_versions, find_kernels,
+};
 pub use local_nics::LocalNicsError;
 pub use module_index::index::IndexError;
 pub use module_selection::ModuleSelection;

@@ -5,7 +5,7 @@
 //! were `/` (`openat2(2)` with `RESOLVE_IN_ROOT`, Linux 5.6): absolute links and `..` stay inside.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use rustix::fd::OwnedFd;
@@ -150,12 +150,25 @@ impl RootTree {
     /// # Errors
     /// As [`RootTree::open_file`].
     pub fn read_start(&self, inside: &str, length: u64) -> Result<Vec<u8>, RootTreeError> {
+        self.read_part(inside, 0, length)
+    }
+
+    /// `length` bytes of the regular file `inside` from `offset`; less at its end.
+    ///
+    /// # Errors
+    /// As [`RootTree::open_file`].
+    pub fn read_part(
+        &self,
+        inside: &str,
+        offset: u64,
+        length: u64,
+    ) -> Result<Vec<u8>, RootTreeError> {
+        let mut file = self.open_file(inside)?;
         let mut content = Vec::new();
-        match self
-            .open_file(inside)?
-            .take(length)
-            .read_to_end(&mut content)
-        {
+        let read = file
+            .seek(SeekFrom::Start(offset))
+            .and_then(|_| file.take(length).read_to_end(&mut content));
+        match read {
             Ok(_) => Ok(content),
             Err(source) => Err(RootTreeError::Read {
                 path: self.host_path(inside),

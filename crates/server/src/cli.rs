@@ -100,7 +100,7 @@ the user netroot, or as an unused number where there is no such user.";
 #[derive(Debug, Clone, Args)]
 #[command(after_help = SERVE_EXAMPLES)]
 pub(crate) struct ServeArgs {
-    /// The directory of the root file system, with its kernel in /boot and its modules in /lib/modules.
+    /// The directory of the root file system, with its kernel and modules where its distribution has them.
     pub(crate) dir: PathBuf,
 
     /// The interface to serve [default: the only one that is up with an IPv4 address].
@@ -132,8 +132,8 @@ pub(crate) struct ServeArgs {
           value_parser = clap::value_parser!(u32).range(60..))]
     pub(crate) lease_time: u32,
 
-    /// The kernel to boot [default: the newest in the directory's /boot].
-    #[arg(long, value_name = "VERSION")]
+    /// The kernel to boot: a version, or a file by its path in the root [default: the newest that has modules].
+    #[arg(long, value_name = "VERSION|PATH")]
     pub(crate) kernel: Option<String>,
 
     /// The modules in the initrd: `netboot` (all wired NICs), `this-machine`, or a list such as `virtio_net,e1000e`.

@@ -35,12 +35,12 @@ The same root, init and options give the same initrd, bit for bit; SOURCE_DATE_E
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct InitrdArgs {
-    /// The directory of the root file system, with its kernel in /boot and its modules in /lib/modules.
+    /// The directory of the root file system, with its kernel and modules where its distribution has them.
     #[arg(long, value_name = "DIR")]
     pub(crate) root: PathBuf,
 
-    /// The kernel: a version, or a file name in /boot [default: the newest that has modules].
-    #[arg(long, value_name = "VERSION")]
+    /// The kernel: a version, or a file by its name or its path in the root [default: the newest that has modules].
+    #[arg(long, value_name = "VERSION|PATH")]
     pub(crate) kernel: Option<String>,
 
     /// `netboot` (all wired NICs), `this-machine`, names such as `virtio_net,e1000e`, or any combination.

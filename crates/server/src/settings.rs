@@ -88,7 +88,7 @@ pub struct ImageSettings {
     pub directory: PathBuf,
     /// The export elsewhere that machines mount instead of the directory: `ADDR:/PATH[,OPTIONS]`.
     pub nfsroot: Option<String>,
-    /// The kernel's version; `None` for the newest.
+    /// The kernel's version, or its path in the root; `None` for the newest.
     pub kernel: Option<String>,
     /// Where its initrd comes from.
     pub initrd: InitrdSource,

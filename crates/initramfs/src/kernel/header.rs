@@ -2,9 +2,10 @@
 
 use std::io::Read;
 
+use super::pe;
 use super::version::is_version;
 use crate::architecture::Architecture;
-use crate::little_endian::{u16_le, u32_le};
+use crate::little_endian::u16_le;
 
 /// How much of a kernel is read, in bytes: `kernel_version` points to 0xffff + 0x200 at most.
 pub(super) const HEADER_LENGTH: u64 = 0x1_0400;
@@ -47,7 +48,8 @@ pub(super) fn read_header(start: &[u8]) -> Result<Header, &'static str> {
             false => Err("gzip-compressed, but not an arm64 kernel"),
         };
     }
-    if arm64_image(start) || pe_machine(start) == Some(0xaa64) {
+    // A zboot kernel is an EFI program.
+    if arm64_image(start) || pe::machine(start) == Some(0xaa64) {
         return Ok(Header {
             architecture: Architecture::Aarch64,
             version: None,
@@ -59,19 +61,6 @@ pub(super) fn read_header(start: &[u8]) -> Result<Header, &'static str> {
 /// Documentation/arch/arm64/booting.rst: magic "ARM\x64" at 56.
 fn arm64_image(start: &[u8]) -> bool {
     start.get(56..60) == Some(b"ARM\x64")
-}
-
-/// The machine of an EFI program (a zboot kernel is one): "PE\0\0" where 0x3c points, then the
-/// COFF header's machine.
-fn pe_machine(start: &[u8]) -> Option<u16> {
-    if !start.starts_with(b"MZ") {
-        return None;
-    }
-    let at = usize::try_from(u32_le(start, 0x3c)?).ok()?;
-    if start.get(at..at.checked_add(4)?) != Some(b"PE\0\0") {
-        return None;
-    }
-    u16_le(start, at.checked_add(4)?)
 }
 
 /// The first word of the text that the header points to, which `uname -r` prints.

@@ -5,6 +5,7 @@
 
 mod archive;
 mod contents;
+mod distributions;
 mod failures;
 mod fake_root;
 #[path = "../../src/fixture.rs"]

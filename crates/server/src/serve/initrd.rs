@@ -113,7 +113,8 @@ pub(crate) fn start(
         .arg(request.root.path())
         .args([
             "--kernel",
-            &request.kernel.version,
+            // The version alone may be that of several files.
+            &request.kernel.path,
             "--modules",
             request.modules,
             "--level",

@@ -74,12 +74,16 @@ impl<'a> OpenImage<'a> {
         }
     }
 
-    /// Opens the kernel's file.
+    /// Opens the kernel's file; of a unified kernel image, the kernel.
     pub(crate) fn kernel(&self, image: &Image) -> Result<Content, ServeError> {
         let file = self.root.open_file(&self.kernel.path)?;
-        Content::from_regular(file).map_err(|source| ServeError::KernelFile {
+        let whole = Content::from_regular(file).map_err(|source| ServeError::KernelFile {
             path: image.kernel.path.clone(),
             source,
+        })?;
+        Ok(match self.kernel.part {
+            Some(part) => whole.part(part.offset, part.length),
+            None => whole,
         })
     }
 

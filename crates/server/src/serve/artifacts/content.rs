@@ -20,7 +20,9 @@ pub(crate) enum Content {
     File {
         /// Read by position, since transfers share it.
         file: Arc<File>,
-        /// Its length in bytes when it was opened.
+        /// Where the content starts in it, in bytes.
+        start: u64,
+        /// The content's length in bytes; that of the whole file is taken when it is opened.
         length: u64,
     },
 }
@@ -52,8 +54,27 @@ impl Content {
         }
         Ok(Self::File {
             file: Arc::new(file),
+            start: 0,
             length: metadata.len(),
         })
+    }
+
+    /// `length` bytes of it from `offset` on, both of them at most what there is.
+    pub(crate) fn part(self, offset: u64, length: u64) -> Self {
+        let left = self.length().saturating_sub(offset);
+        match self {
+            Self::Memory(bytes) => {
+                let clamped =
+                    |at: u64| usize::try_from(at).map_or(bytes.len(), |at| at.min(bytes.len()));
+                let end = clamped(offset.saturating_add(length));
+                Self::Memory(bytes.slice(clamped(offset)..end))
+            }
+            Self::File { file, start, .. } => Self::File {
+                file,
+                start: start.saturating_add(offset),
+                length: length.min(left),
+            },
+        }
     }
 
     /// Its length in bytes.
@@ -66,7 +87,12 @@ impl Content {
 
     /// Like [`Content::read_at`], but never waits for a disk; `None` if it would have to. It may read less.
     pub(crate) fn read_now(&self, offset: u64, buffer: &mut [u8]) -> Option<io::Result<usize>> {
-        let Self::File { file, length } = self else {
+        let Self::File {
+            file,
+            start,
+            length,
+        } = self
+        else {
             return Some(self.read_at(offset, buffer));
         };
         let left = usize::try_from(length.saturating_sub(offset)).unwrap_or(usize::MAX);
@@ -75,9 +101,10 @@ impl Content {
         if buffer.is_empty() {
             return Some(Ok(0));
         }
+        let at = start.saturating_add(offset);
         let mut parts = [IoSliceMut::new(buffer)];
         // Some file systems cannot tell (EOPNOTSUPP). Every other error is met again by the read that may wait.
-        match rustix::io::preadv2(file, &mut parts, offset, ReadWriteFlags::NOWAIT) {
+        match rustix::io::preadv2(file, &mut parts, at, ReadWriteFlags::NOWAIT) {
             Ok(0) => Some(Err(io::ErrorKind::UnexpectedEof.into())),
             Ok(length) => Some(Ok(length)),
             Err(_) => None,
@@ -103,7 +130,9 @@ impl Content {
                     buffer.copy_from_slice(source);
                 }
             }
-            Self::File { file, .. } => file.read_exact_at(buffer, offset)?,
+            Self::File { file, start, .. } => {
+                file.read_exact_at(buffer, start.saturating_add(offset))?;
+            }
         }
         Ok(wanted)
     }
@@ -111,4 +140,29 @@ impl Content {
 
 fn not_regular() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_file_is_read_as_if_it_were_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("unified.efi");
+        std::fs::write(&path, b"0123kernel789").unwrap();
+        let whole = Content::open(&path).unwrap();
+        for whole in [whole, Content::Memory(Bytes::from_static(b"0123kernel789"))] {
+            let kernel = whole.clone().part(4, 6);
+            assert_eq!(kernel.length(), 6);
+            let mut buffer = [0; 16];
+            assert_eq!(kernel.read_at(2, &mut buffer).unwrap(), 4);
+            assert_eq!(&buffer[..4], b"rnel");
+            if let Some(now) = kernel.read_now(0, &mut buffer) {
+                assert_eq!(&buffer[..now.unwrap()], b"kernel");
+            }
+            assert_eq!(kernel.read_at(6, &mut buffer).unwrap(), 0);
+            assert_eq!(whole.part(10, 99).length(), 3);
+        }
+    }
 }

@@ -85,6 +85,7 @@ mod tests {
         Kernel {
             version: "6.1.0".to_owned(),
             path: "/boot/vmlinuz-6.1.0".to_owned(),
+            part: None,
             architecture: Architecture::X86_64,
             modules: Some("/lib/modules/6.1.0".to_owned()),
         }

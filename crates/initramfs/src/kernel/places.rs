@@ -1,0 +1,311 @@
+//! Where distributions put their kernels.
+//!
+//! | distribution | kernel | modules |
+//! |---|---|---|
+//! | Debian, Ubuntu, Gentoo, RHEL | `/boot/vmlinuz-<version>`, `/boot/kernel-<version>` | `/lib/modules/<version>` |
+//! | Arch, Alpine | `/boot/vmlinuz-linux`, `/boot/vmlinuz-lts` | the same |
+//! | Fedora, openSUSE, image-based ones | `/usr/lib/modules/<version>/vmlinuz` | the same |
+//! | kernel-install | what `/boot/loader/entries/*.conf` name (UAPI.1), `/boot/<token>/<version>/linux` | the same |
+//! | unified kernel images | `/boot/EFI/Linux/*.efi`, in the ESP | the same |
+//! | NixOS | `<system>/kernel`, `/boot/kernels/*-bzImage` | `<system>/kernel-modules/lib/modules/<version>` |
+//! | Guix System | `<system>/kernel/bzImage` | `<system>/kernel/lib/modules/<version>` |
+//! | unpacked live images | `/live/vmlinuz`, `/casper/vmlinuz`, … | `/lib/modules/<version>` |
+
+use super::version::is_version;
+use crate::root_tree::{RootTree, RootTreeError};
+
+/// The module trees of most distributions.
+const MODULE_TREES: [&str; 2] = ["/lib/modules", "/usr/lib/modules"];
+/// Where the boot partition and the EFI system partition are mounted.
+const BOOT_PARTITIONS: [&str; 3] = ["/boot", "/efi", "/boot/efi"];
+/// Where live images have their kernels: Debian, Ubuntu, Fedora, Arch, openSUSE, older ones; the last is a link that
+/// Debian makes in every root.
+const LIVE_IMAGES: [&str; 7] = [
+    "/live",
+    "/casper",
+    "/images/pxeboot",
+    "/arch/boot/x86_64",
+    "/boot/x86_64/loader",
+    "/isolinux",
+    "/",
+];
+/// The profiles of NixOS and Guix System, whose `system` is the current generation.
+const PROFILES: [&str; 2] = ["/nix/var/nix/profiles", "/var/guix/profiles"];
+/// A root that was copied from a running system may have kept this one; a store alone has neither.
+const BOOTED: &str = "/run/current-system";
+/// Where systems without a profile are.
+const STORES: [&str; 2] = ["/nix/store", "/gnu/store"];
+/// How many boot loader entries are read; a system has a handful.
+const MAX_ENTRIES: usize = 256;
+/// The size limit of an entry, in bytes.
+const MAX_ENTRY: u64 = 16 << 10;
+
+/// A path that may be a kernel's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Candidate {
+    /// In the root.
+    pub(super) path: String,
+    /// The version or flavour that its name shows; empty if it shows none.
+    pub(super) named: String,
+    /// The directory of module trees that belongs to it and to no other kernel.
+    pub(super) own_modules: Option<String>,
+    /// Whether it is of the current generation of a system with generations.
+    pub(super) current: bool,
+    /// Why there should be a file; `None` where it is only usual.
+    pub(super) expected: Option<&'static str>,
+}
+
+impl Candidate {
+    fn usual(path: String, named: &str) -> Self {
+        Self {
+            path,
+            named: named.to_owned(),
+            own_modules: None,
+            current: false,
+            expected: None,
+        }
+    }
+
+    /// A path that the administrator names.
+    pub(super) fn asked_for(path: &str) -> Self {
+        let (folder, name) = path.rsplit_once('/').unwrap_or_default();
+        let named = match version_in_name(name) {
+            Some(named) if !named.is_empty() => named,
+            // `/usr/lib/modules/<version>/vmlinuz`, `/boot/<token>/<version>/linux`.
+            _ => folder
+                .rsplit('/')
+                .next()
+                .filter(|name| is_version(name))
+                .unwrap_or(""),
+        };
+        Self {
+            // Guix System's.
+            own_modules: Some(format!("{folder}/lib/modules")),
+            ..Self::usual(path.to_owned(), named)
+        }
+    }
+}
+
+/// The places of a root that were looked at.
+#[derive(Debug)]
+pub(super) struct Places {
+    /// Where kernels may be, the better place first.
+    pub(super) candidates: Vec<Candidate>,
+    /// The directories of module trees, the better place first.
+    module_trees: Vec<String>,
+}
+
+impl Places {
+    /// Looks at the root.
+    pub(super) fn of(root: &RootTree) -> Result<Self, RootTreeError> {
+        let mut candidates = Vec::new();
+        for name in names_or_none(root, "/boot")? {
+            if let Some(version) = version_in_name(&name) {
+                let mut one = Candidate::usual(format!("/boot/{name}"), version);
+                one.expected = Some("a dangling link in this root");
+                candidates.push(one);
+            }
+        }
+        for tree in MODULE_TREES {
+            for version in names_or_none(root, tree)? {
+                for name in ["vmlinuz", "Image", "bzImage", "vmlinuz-virt.efi"] {
+                    let path = format!("{tree}/{version}/{name}");
+                    candidates.push(Candidate::usual(path, &version));
+                }
+            }
+        }
+        for partition in BOOT_PARTITIONS {
+            add_loader_entries(root, partition, &mut candidates);
+            add_kernel_install(root, partition, &mut candidates);
+            for folder in ["EFI/Linux", "EFI/nixos", "kernels"] {
+                for name in names(root, &format!("{partition}/{folder}")) {
+                    if [".efi", "-bzImage", "-Image"]
+                        .iter()
+                        .any(|end| name.ends_with(end))
+                    {
+                        let path = format!("{partition}/{folder}/{name}");
+                        candidates.push(Candidate::usual(path, ""));
+                    }
+                }
+            }
+        }
+        let systems = systems(root);
+        for (system, current) in &systems {
+            for (kernel, modules) in [
+                ("kernel", "kernel-modules/lib/modules"),
+                ("kernel/bzImage", "kernel/lib/modules"),
+                ("kernel/Image", "kernel/lib/modules"),
+            ] {
+                candidates.push(Candidate {
+                    own_modules: Some(format!("{system}/{modules}")),
+                    current: *current,
+                    ..Candidate::usual(format!("{system}/{kernel}"), "")
+                });
+            }
+        }
+        for folder in LIVE_IMAGES {
+            for name in names(root, folder) {
+                let path = format!("{}/{name}", folder.trim_end_matches('/'));
+                match version_in_name(&name) {
+                    Some(version) => candidates.push(Candidate::usual(path, version)),
+                    None if name == "linux" => candidates.push(Candidate::usual(path, "")),
+                    None => {}
+                }
+            }
+        }
+        let of_systems = systems.iter().flat_map(|(system, _)| {
+            ["kernel-modules", "kernel"].map(|folder| format!("{system}/{folder}/lib/modules"))
+        });
+        let usual = MODULE_TREES.iter().map(|&tree| tree.to_owned());
+        Ok(Self {
+            candidates,
+            module_trees: usual.chain(of_systems).collect(),
+        })
+    }
+
+    /// The module tree of a kernel: its own, then the usual ones, then that of any system.
+    pub(super) fn modules(
+        &self,
+        root: &RootTree,
+        own: Option<&str>,
+        version: &str,
+    ) -> Option<String> {
+        own.into_iter()
+            .chain(self.module_trees.iter().map(String::as_str))
+            .map(|tree| format!("{tree}/{version}"))
+            .find(|tree| root.has_directory(tree))
+    }
+
+    /// The version of a kernel that only its name describes, by the only module tree that fits: `linux-lts` is what
+    /// Arch's `pkgbase` says, `lts` ends Alpine's versions, and a kernel without any name fits all.
+    pub(super) fn version_by_modules(&self, root: &RootTree, named: &str) -> Option<String> {
+        let mut fitting: Vec<String> = Vec::new();
+        for tree in &self.module_trees {
+            for version in names(root, tree) {
+                let package = || {
+                    root.read(&format!("{tree}/{version}/pkgbase"), MAX_ENTRY)
+                        .ok()
+                };
+                let fits = named.is_empty()
+                    || version.ends_with(&format!("-{named}"))
+                    || package().is_some_and(|name| name.trim_ascii() == named.as_bytes());
+                if fits && is_version(&version) && !fitting.contains(&version) {
+                    fitting.push(version);
+                }
+            }
+        }
+        match fitting.as_slice() {
+            [version] => Some(version.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// The systems of NixOS and Guix System, with whether each is the current one. Only where no profile says which they
+/// are, the store is searched.
+fn systems(root: &RootTree) -> Vec<(String, bool)> {
+    let mut systems = Vec::new();
+    for profiles in PROFILES {
+        for name in names(root, profiles) {
+            let generation = name
+                .strip_prefix("system-")
+                .and_then(|rest| rest.strip_suffix("-link"));
+            if name == "system" || generation.is_some() {
+                systems.push((format!("{profiles}/{name}"), name == "system"));
+            }
+        }
+    }
+    if root.has_directory(BOOTED) {
+        systems.push((BOOTED.to_owned(), false));
+    }
+    if systems.is_empty() {
+        for store in STORES {
+            let found = names(root, store).into_iter();
+            let found = found.filter(|name| is_system(name));
+            systems.extend(found.map(|name| (format!("{store}/{name}"), false)));
+        }
+    }
+    // A dangling profile is no system; the current generation is shown before its other name.
+    systems.retain(|(system, _)| root.has_directory(system));
+    systems.sort_by_key(|(_, current)| !current);
+    systems
+}
+
+/// Whether a name in a store is a system's: `<hash>-nixos-system-<host>-<release>`, Guix's `<hash>-system`.
+fn is_system(name: &str) -> bool {
+    name.contains("-nixos-system-") || name.ends_with("-system")
+}
+
+/// Boot loader entries (UAPI.1, type 1): the value of `linux`, `efi` or `uki` is a path on the partition, which may be
+/// the root itself.
+fn add_loader_entries(root: &RootTree, partition: &str, candidates: &mut Vec<Candidate>) {
+    let folder = format!("{partition}/loader/entries");
+    let entries = names(root, &folder).into_iter();
+    for name in entries
+        .filter(|name| name.ends_with(".conf"))
+        .take(MAX_ENTRIES)
+    {
+        let Ok(text) = root.read(&format!("{folder}/{name}"), MAX_ENTRY) else {
+            continue;
+        };
+        let text = String::from_utf8_lossy(&text);
+        let value = |key: &str| {
+            let value = |line: &str| {
+                let rest = line.trim().strip_prefix(key)?;
+                rest.starts_with([' ', '\t'])
+                    .then(|| rest.trim().to_owned())
+            };
+            text.lines().find_map(value)
+        };
+        let Some(path) = ["linux", "uki", "efi"].into_iter().find_map(value) else {
+            continue;
+        };
+        let path = format!("/{}", path.trim_start_matches('/'));
+        let version = value("version").filter(|version| is_version(version));
+        let version = version.unwrap_or_default();
+        candidates.push(Candidate::usual(format!("{partition}{path}"), &version));
+        candidates.push(Candidate::usual(path, &version));
+    }
+}
+
+/// `<partition>/<token>/<version>/linux`, as kernel-install(8) lays it out: the token is the machine's ID or the
+/// distribution's name.
+fn add_kernel_install(root: &RootTree, partition: &str, candidates: &mut Vec<Candidate>) {
+    for token in names(root, partition) {
+        for version in names(root, &format!("{partition}/{token}")) {
+            if is_version(&version) {
+                let path = format!("{partition}/{token}/{version}/linux");
+                candidates.push(Candidate::usual(path, &version));
+            }
+        }
+    }
+}
+
+/// The names in a directory that need not be there; an unreadable one has none.
+fn names(root: &RootTree, directory: &str) -> Vec<String> {
+    root.names_in(directory).unwrap_or_default()
+}
+
+fn names_or_none(root: &RootTree, directory: &str) -> Result<Vec<String>, RootTreeError> {
+    match root.names_in(directory) {
+        Err(error) if error.is_absent() => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+/// The version after `vmlinuz-` and the like (empty for plain `vmlinuz`); `None` for other files.
+fn version_in_name(name: &str) -> Option<&str> {
+    // `.old` and `.bak` are backups of installkernel and of administrators.
+    if [".old", ".bak", ".hmac", ".sig"]
+        .iter()
+        .any(|end| name.ends_with(end))
+    {
+        return None;
+    }
+    ["vmlinuz", "bzImage", "Image", "vmlinux", "kernel"]
+        .iter()
+        .find_map(|stem| match name.strip_prefix(stem)? {
+            "" => Some(""),
+            rest => rest.strip_prefix('-'),
+        })
+}
