@@ -60,8 +60,9 @@ pub(crate) fn prepare(
     let inside = inside
         .filter(|inside| inside.parent() == Some(folder))
         .and_then(Path::file_name);
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let open = rustix::fs::open(folder, flags, Mode::empty())?;
+    let Some(open) = open_folder(folder)? else {
+        return Ok(Owner::Another);
+    };
     let owner = rustix::fs::fstat(&open)?.st_uid;
     let entries = entries(open.as_fd())?;
     let known = |name: &OsStr| is_ours(name) || Some(name) == inside;
@@ -79,6 +80,22 @@ pub(crate) fn prepare(
     // Last: until then nobody else can change what is in it.
     hand_over(&open, identity)?;
     Ok(Owner::Ours)
+}
+
+/// Opens the folder, through a link only if that is root's: the user could put one of its own in the place of a cache
+/// that is in its state folder, and an empty directory of root's at the other end would be handed over to it.
+fn open_folder(folder: &Path) -> Result<Option<OwnedFd>, Errno> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let place = rustix::fs::open(folder, flags, Mode::empty())?;
+    let stat = rustix::fs::fstat(&place)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
+        return rustix::fs::openat(&place, c".", flags, Mode::empty()).map(Some);
+    }
+    if stat.st_uid != 0 {
+        return Ok(None);
+    }
+    rustix::fs::open(folder, flags, Mode::empty()).map(Some)
 }
 
 /// Makes a folder that this process has just created, and that is empty, that of `identity`.
@@ -209,5 +226,25 @@ mod tests {
             Owner::Ours
         );
         assert_eq!(owner(state), USER.uid);
+    }
+
+    #[test]
+    fn a_link_that_the_user_has_made_hands_nothing_over() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let parent = tempfile::tempdir().unwrap();
+        let (roots, link) = (parent.path().join("rules.d"), parent.path().join("cache"));
+        fs::create_dir(&roots).unwrap();
+        symlink(&roots, &link).unwrap();
+        std::os::unix::fs::lchown(&link, Some(USER.uid), Some(USER.gid)).unwrap();
+        let prepared = prepare(&link, 0o755, None, Some(USER)).unwrap();
+        assert_eq!(prepared, Owner::Another);
+        assert_eq!(owner(&roots), 0);
+        // An administrator's own link is meant.
+        std::os::unix::fs::lchown(&link, Some(0), Some(0)).unwrap();
+        let prepared = prepare(&link, 0o755, None, Some(USER)).unwrap();
+        assert_eq!(prepared, Owner::Ours);
+        assert_eq!(owner(&roots), USER.uid);
     }
 }
