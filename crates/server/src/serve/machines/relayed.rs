@@ -1,5 +1,6 @@
 //! Machines in other networks, whose DHCP requests a relay passed on.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::{Mutex, PoisonError};
@@ -13,10 +14,18 @@ const KNOWN: usize = 1024;
 /// How long a machine may take from its DHCP request to its last file: an hour, a short lease.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 
-/// The addresses of the machines that came by a relay. Bounded.
+/// The addresses of the machines that came by a relay. Bounded: the relay with the most machines loses the one that was
+/// heard of longest ago, so that a host that claims to be a relay keeps no other relay's machines out.
 #[derive(Debug, Default)]
 pub(crate) struct RelayedMachines {
-    addresses: Mutex<HashMap<Ipv4Addr, Instant>>,
+    addresses: Mutex<HashMap<Ipv4Addr, Heard>>,
+}
+
+/// The last request of a machine.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    relay: Ipv4Addr,
+    at: Instant,
 }
 
 impl RelayedMachines {
@@ -36,12 +45,12 @@ impl RelayedMachines {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if addresses.len() >= KNOWN && !addresses.contains_key(&address) {
-            addresses.retain(|_, then| is_recent(*then, now));
+            addresses.retain(|_, heard| is_recent(heard.at, now));
             if addresses.len() >= KNOWN {
-                return;
+                make_room(&mut addresses);
             }
         }
-        addresses.insert(address, now);
+        addresses.insert(address, Heard { relay, at: now });
     }
 
     /// Whether a machine with this address came by a relay within the last hour.
@@ -52,7 +61,20 @@ impl RelayedMachines {
             .unwrap_or_else(PoisonError::into_inner);
         addresses
             .get(&address)
-            .is_some_and(|then| is_recent(*then, now))
+            .is_some_and(|heard| is_recent(heard.at, now))
+    }
+}
+
+fn make_room(addresses: &mut HashMap<Ipv4Addr, Heard>) {
+    let mut machines: HashMap<Ipv4Addr, usize> = HashMap::new();
+    for heard in addresses.values() {
+        *machines.entry(heard.relay).or_default() += 1;
+    }
+    let first = addresses
+        .iter()
+        .max_by_key(|(_, heard)| (machines.get(&heard.relay), Reverse(heard.at)));
+    if let Some(address) = first.map(|(address, _)| *address) {
+        addresses.remove(&address);
     }
 }
 
@@ -103,6 +125,24 @@ mod tests {
             request.requested_address = Some(Ipv4Addr::from_bits(0x0a0a_0000 + number));
             relayed.learn(&request, RELAY, start);
         }
+        assert!(relayed.addresses.lock().unwrap().len() <= KNOWN);
+    }
+
+    #[test]
+    fn a_host_that_claims_to_be_a_relay_keeps_no_other_relays_machines_out() {
+        let (relayed, start) = (RelayedMachines::default(), Instant::now());
+        relayed.learn(&request(7), RELAY, start);
+        let liar = Ipv4Addr::new(10, 0, 0, 66);
+        let mut invented = request(1);
+        invented.header.relay_ip = liar;
+        // Before, the first 1024 of them kept every later machine out for an hour.
+        for number in 0..5000_u32 {
+            invented.requested_address = Some(Ipv4Addr::from_bits(0x0a0a_0000 + number));
+            relayed.learn(&invented, liar, start + Duration::from_secs(1));
+        }
+        let later = start + Duration::from_secs(2);
+        relayed.learn(&request(8), RELAY, later);
+        assert!(relayed.has(address(7), later) && relayed.has(address(8), later));
         assert!(relayed.addresses.lock().unwrap().len() <= KNOWN);
     }
 }
