@@ -17,6 +17,11 @@ const MOST_ABSENT: usize = 1024;
 /// The longest table that is read, in bytes: some 10,000 neighbours. The kernel's own limit is 1024
 /// (`gc_thresh3` in arp(7)).
 const LONGEST: u64 = 1 << 20;
+/// The part of the time that reading may take: one in so many. A flood of invented addresses needs a read for each,
+/// and DHCP waits for the same thread.
+const SHARE: u32 = 10;
+/// The reading that may be done at once, for a classroom's start: some hundred long tables.
+const SAVED: Duration = Duration::from_millis(100);
 
 /// A copy of the table, so that a flood of requests does not read it for each.
 #[derive(Debug, Default)]
@@ -24,6 +29,10 @@ pub(super) struct Neighbours {
     /// `/proc/net/arp`, opened before privileges are dropped; each read from its start shows the table anew.
     table: Option<File>,
     copied: Option<Instant>,
+    /// How long that took.
+    took: Duration,
+    /// The reading that could be done at once after it.
+    saved: Duration,
     macs: HashMap<Ipv4Addr, Mac>,
     absent: HashMap<Ipv4Addr, Instant>,
 }
@@ -33,20 +42,24 @@ impl Neighbours {
     pub(super) fn of_kernel() -> Self {
         Self {
             table: File::open("/proc/net/arp").ok(),
+            saved: SAVED,
             ..Self::default()
         }
     }
 
     /// The hardware address of a neighbour that has answered.
     pub(super) fn at(&mut self, address: Ipv4Addr, now: Instant) -> Option<Mac> {
-        self.look(address, now, Self::read)
+        self.look(address, now, |neighbours| {
+            let began = Instant::now();
+            (macs(&neighbours.read()), began.elapsed())
+        })
     }
 
     fn look(
         &mut self,
         address: Ipv4Addr,
         now: Instant,
-        read: impl FnOnce(&mut Self) -> String,
+        read: impl FnOnce(&mut Self) -> (HashMap<Ipv4Addr, Mac>, Duration),
     ) -> Option<Mac> {
         let within = |time: Duration| move |then: &Instant| now.duration_since(*then) < time;
         if self.copied.as_ref().is_some_and(within(FRESH))
@@ -57,11 +70,14 @@ impl Neighbours {
         if self.absent.get(&address).is_some_and(within(ABSENT)) {
             return None;
         }
-        let table = read(self);
+        let since = self.copied.map_or(SAVED, |then| now.duration_since(then));
+        let saved = self.saved.saturating_add(since / SHARE).min(SAVED);
+        if saved < self.took {
+            return self.macs.get(&address).copied();
+        }
         self.copied = Some(now);
-        self.macs = ArpEntry::complete(&table)
-            .filter(|(_, mac)| mac.is_unicast())
-            .collect();
+        (self.macs, self.took) = read(self);
+        self.saved = saved.saturating_sub(self.took);
         self.absent.remove(&address);
         let found = self.macs.get(&address).copied();
         if found.is_none() {
@@ -87,6 +103,12 @@ impl Neighbours {
     }
 }
 
+fn macs(table: &str) -> HashMap<Ipv4Addr, Mac> {
+    ArpEntry::complete(table)
+        .filter(|(_, mac)| mac.is_unicast())
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,7 +127,7 @@ mod tests {
             let now = start + Duration::from_millis(after);
             let found = neighbours.look(at, now, |_| {
                 reads += 1;
-                format!("IP address\n{lines}")
+                (macs(&format!("IP address\n{lines}")), Duration::ZERO)
             });
             (found.map(|mac| mac.0[5]), reads)
         };
@@ -130,8 +152,35 @@ mod tests {
         let now = Instant::now();
         for number in 0..5000_u32 {
             let nobody = Ipv4Addr::from_bits(0x0a00_0000 + number);
-            assert_eq!(neighbours.look(nobody, now, |_| String::new()), None);
+            assert_eq!(neighbours.look(nobody, now, |_| Default::default()), None);
         }
         assert_eq!(neighbours.absent.len(), MOST_ABSENT);
+    }
+
+    #[test]
+    fn invented_addresses_cannot_keep_the_server_reading() {
+        let (start, took) = (Instant::now(), Duration::from_millis(1));
+        let mut neighbours = Neighbours {
+            saved: SAVED,
+            ..Neighbours::default()
+        };
+        let mut reads = 0;
+        // 50,000 a second for ten seconds: 500,000 reads before, nine in ten of which a processor could not do.
+        for number in 0..500_000_u32 {
+            let nobody = Ipv4Addr::from_bits(0x0a00_0000 + number);
+            let now = start + Duration::from_micros(20) * number;
+            neighbours.look(nobody, now, |_| {
+                reads += 1;
+                (HashMap::new(), took)
+            });
+        }
+        let most = SAVED + Duration::from_secs(10) / SHARE;
+        assert!(took * reads <= most, "{reads} reads");
+        assert!(reads > 500, "{reads} reads");
+        // Once it has ended, the next machine is found at once.
+        let (at, mac) = (Ipv4Addr::new(10, 0, 0, 1), Mac([2, 0, 0, 0, 0, 1]));
+        let later = start + Duration::from_secs(11);
+        let found = neighbours.look(at, later, |_| (HashMap::from([(at, mac)]), took));
+        assert_eq!(found, Some(mac));
     }
 }
