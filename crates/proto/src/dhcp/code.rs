@@ -68,5 +68,9 @@ pub const DOMAIN_SEARCH: u8 = 119;
 pub const CLASSLESS_ROUTES: u8 = 121;
 /// iPXE's encapsulated options.
 pub const IPXE: u8 = 175;
+/// The name of PXELINUX's configuration (RFC 5071).
+pub const PXELINUX_CONFIG: u8 = 209;
+/// What precedes the names of PXELINUX's files (RFC 5071).
+pub const PXELINUX_PREFIX: u8 = 210;
 /// The last option of an area.
 pub const END: u8 = 255;

@@ -72,6 +72,11 @@ pub const ARCHITECTURES: &[Architecture] = &[
     http(18, Platform::EfiArm32),
     http(19, Platform::EfiArm64),
     http(20, Platform::Bios),
+    // U-Boot starts EFI programs.
+    tftp(21, Platform::EfiArm32),
+    tftp(22, Platform::EfiArm64),
+    http(23, Platform::EfiArm32),
+    http(24, Platform::EfiArm64),
     tftp(25, Platform::EfiRiscv32),
     http(26, Platform::EfiRiscv32),
     tftp(27, Platform::EfiRiscv64),
@@ -81,6 +86,32 @@ pub const ARCHITECTURES: &[Architecture] = &[
     tftp(39, Platform::EfiLoongarch64),
     http(40, Platform::EfiLoongarch64),
     tftp(41, Platform::RaspberryPi),
+];
+
+/// U-Boot on ARM, 32 and 64 bits.
+pub(super) const U_BOOT: [u16; 2] = [21, 22];
+/// POWER with OPAL firmware, whose boot loader is Petitboot.
+pub(super) const OPAL: u16 = 14;
+
+/// The registry's other names, for the log.
+const OTHERS: &[(u16, &str)] = &[
+    (1, "NEC PC98"),
+    (2, "Itanium"),
+    (3, "DEC Alpha"),
+    (4, "Arc x86"),
+    (5, "Intel Lean Client"),
+    (8, "EFI Xscale"),
+    (12, "PowerPC Open Firmware"),
+    (13, "PowerPC ePAPR"),
+    (OPAL, "POWER OPAL v3"),
+    (29, "UEFI riscv128"),
+    (30, "UEFI riscv128"),
+    (31, "s390 Basic"),
+    (32, "s390 Extended"),
+    (33, "UEFI mips32"),
+    (34, "UEFI mips64"),
+    (35, "UEFI sunway32"),
+    (36, "UEFI sunway64"),
 ];
 
 impl Platform {
@@ -106,7 +137,13 @@ impl fmt::Display for Platform {
             Self::EfiLoongarch32 => "UEFI loongarch32",
             Self::EfiLoongarch64 => "UEFI loongarch64",
             Self::RaspberryPi => "Raspberry Pi",
-            Self::Unknown(number) => return write!(f, "architecture {number}"),
+            Self::Unknown(number) => {
+                let name = OTHERS.iter().find(|(other, _)| other == number);
+                return match name {
+                    Some((_, name)) => f.write_str(name),
+                    None => write!(f, "architecture {number}"),
+                };
+            }
         })
     }
 }

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::arch::Platform;
-use crate::dhcp::INIT_VENDOR_CLASS;
+use super::arch::{self, Platform};
 use crate::dhcp::request::Request;
+use crate::dhcp::{INIT_VENDOR_CLASS, code};
 
 /// A kind of client: all that the answer depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,12 @@ pub enum Client {
     IpxeWithoutHttp(Platform),
     /// The ROM of a Raspberry Pi 3 or 4, which identifies itself as a BIOS.
     RaspberryPi,
+    /// U-Boot. It reads a configuration in PXELINUX's syntax, and starts EFI programs.
+    UBoot(Option<Platform>),
+    /// Petitboot, the boot loader of OPAL machines. It reads such a configuration, too.
+    Petitboot,
+    /// Other firmware that tells its architecture, without PXE.
+    Firmware(Platform),
 }
 
 /// The transaction number that every Raspberry Pi ROM uses for every boot.
@@ -40,7 +46,7 @@ const RASPBERRY_PREFIXES: [[u8; 3]; 6] = [
 const IPXE_HTTP: u8 = 0x13;
 
 impl Client {
-    /// Identifies the client by options 60, 77, 93 and 175.
+    /// Identifies the client by options 55, 60, 77, 93 and 175.
     pub fn of(request: &Request) -> Client {
         let class = request.vendor_class.as_deref().unwrap_or_default();
         if class == INIT_VENDOR_CLASS {
@@ -66,13 +72,14 @@ impl Client {
             };
         }
         match platform {
-            _ if !pxe && !http && !is_raspberry(request) => Client::Plain,
-            Some(Platform::Bios | Platform::RaspberryPi) if is_raspberry(request) => {
+            Some(Platform::Bios | Platform::RaspberryPi) | None if is_raspberry(request) => {
                 Client::RaspberryPi
             }
-            None if is_raspberry(request) => Client::RaspberryPi,
             Some(platform) if http => Client::Http(platform),
-            Some(platform) => Client::Pxe(platform),
+            _ if is_u_boot(request, class) => Client::UBoot(platform.or(u_boot_platform(class))),
+            Some(platform) if pxe => Client::Pxe(platform),
+            _ if is_petitboot(request) => Client::Petitboot,
+            Some(platform) => Client::Firmware(platform),
             None => Client::Plain,
         }
     }
@@ -81,7 +88,9 @@ impl Client {
     pub fn platform(self) -> Option<Platform> {
         match self {
             Self::Plain | Self::Init => None,
-            Self::Pxe(platform) | Self::Http(platform) => Some(platform),
+            Self::Pxe(platform) | Self::Http(platform) | Self::Firmware(platform) => Some(platform),
+            Self::UBoot(platform) => platform,
+            Self::Petitboot => Some(Platform::Unknown(arch::OPAL)),
             Self::Ipxe(platform) | Self::IpxeWithoutHttp(platform) => Some(platform),
             Self::RaspberryPi => Some(Platform::RaspberryPi),
         }
@@ -98,6 +107,10 @@ impl fmt::Display for Client {
             Self::Ipxe(platform) => write!(f, "iPXE ({platform})"),
             Self::IpxeWithoutHttp(platform) => write!(f, "iPXE without HTTP ({platform})"),
             Self::RaspberryPi => f.write_str("Raspberry Pi ROM"),
+            Self::UBoot(Some(platform)) => write!(f, "U-Boot ({platform})"),
+            Self::UBoot(None) => f.write_str("U-Boot"),
+            Self::Petitboot => f.write_str("Petitboot"),
+            Self::Firmware(platform) => write!(f, "firmware ({platform})"),
         }
     }
 }
@@ -107,6 +120,40 @@ impl fmt::Display for Client {
 fn is_raspberry(request: &Request) -> bool {
     let [a, b, c, ..] = request.header.mac.0;
     request.header.transaction == RASPBERRY_TRANSACTION && RASPBERRY_PREFIXES.contains(&[a, b, c])
+}
+
+/// U-Boot's classes are `U-Boot.armv8`, `U-Boot.armv7`, `U-Boot.arm`, or end so (`AM335x U-Boot SPL`); one that is to
+/// boot beside a ProxyDHCP server has a class of PXE's, and still its own number in option 93.
+fn is_u_boot(request: &Request, class: &[u8]) -> bool {
+    let number = request.architectures.first();
+    position(class, b"u-boot").is_some() || number.is_some_and(|it| arch::U_BOOT.contains(it))
+}
+
+/// The platform in a class of U-Boot's.
+fn u_boot_platform(class: &[u8]) -> Option<Platform> {
+    let has = |word: &[u8]| position(class, word).is_some();
+    if has(b"armv8") || has(b"arm64") || has(b"aarch64") {
+        Some(Platform::EfiArm64)
+    } else if has(b"arm") {
+        Some(Platform::EfiArm32)
+    } else if has(b"riscv64") {
+        Some(Platform::EfiRiscv64)
+    } else {
+        None
+    }
+}
+
+/// Petitboot runs BusyBox's udhcpc with option 93 and, as nobody else, with both options for PXELINUX's configuration.
+fn is_petitboot(request: &Request) -> bool {
+    let config = [code::PXELINUX_CONFIG, code::PXELINUX_PREFIX];
+    request.architectures.contains(&arch::OPAL)
+        || config.iter().all(|code| request.wanted.contains(code))
+}
+
+/// Where `word`, in lower case, is in a text, whatever its case.
+fn position(text: &[u8], word: &[u8]) -> Option<usize> {
+    let mut places = text.windows(word.len());
+    places.position(|place| place.eq_ignore_ascii_case(word))
 }
 
 /// The number in `PXEClient:Arch:00007:UNDI:003001`.

@@ -69,6 +69,10 @@ impl Context<'_> {
         if self.client == Client::Plain {
             return Err(Reason::NoArchitecture);
         }
+        // U-Boot and udhcpc would take an offer without an address for the whole answer.
+        if !self.names_firmware() && self.client != Client::RaspberryPi {
+            return Err(Reason::NeedsAddress);
+        }
         self.boot_reply(kind, self.proxy_destination(kind)?)
     }
 
@@ -168,7 +172,7 @@ impl Context<'_> {
             return Err(Reason::NotNetworkBoot);
         };
         let emitted = reply::proxy(self, kind, &boot);
-        let loader = boot.file;
+        let loader = boot.loads();
         let answer = if kind == MessageType::Offer {
             Answer::ProxyOffered { loader }
         } else {
@@ -293,7 +297,7 @@ impl Context<'_> {
         // A client without a loader still gets its address: it may boot from disk.
         let (boot, loader) = match Boot::of(self) {
             Ok(Some(boot)) => {
-                let file = boot.file.clone();
+                let file = boot.loads();
                 (Some(boot), BootFile::Named(file))
             }
             Ok(None) if self.client == Client::Plain && self.names_firmware() => {

@@ -189,6 +189,8 @@ pub enum Reason {
     NotNetworkBoot,
     /// A PXE client whose architecture neither option 93 nor option 60 tells.
     NoArchitecture,
+    /// A proxy does not answer firmware that expects an address in each answer.
+    NeedsAddress,
     /// The request is for another server; an answer would break the client's boot.
     ForAnotherServer(Option<Ipv4Addr>),
     /// No boot loader exists for this platform.
@@ -221,6 +223,9 @@ impl fmt::Display for Reason {
             }
             Self::NoArchitecture => f.write_str(
                 "its architecture is in neither option 93 nor option 60 (PXEClient:Arch:…)",
+            ),
+            Self::NeedsAddress => f.write_str(
+                "it takes what to boot only from the server of its address: name the file there, or serve with --dhcp",
             ),
             Self::ForAnotherServer(Some(server)) => write!(f, "the request is for {server}"),
             Self::ForAnotherServer(None) => f.write_str("the request is for another server"),

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use netroot_net::Prefix;
+use netroot_net::{Mac, Prefix};
 
 use super::arch::Platform;
 use super::client::Client;
@@ -26,8 +26,10 @@ const IPXE_NO_PROXY: [u8; 3] = [176, 1, 1];
 
 /// What a client boots, as options.
 pub(super) struct Boot {
-    /// A name for TFTP, or a URL.
-    pub(super) file: String,
+    /// A name for TFTP, or a URL. Empty for one that reads only a configuration.
+    file: String,
+    /// Option 209.
+    config: Option<String>,
     /// Option 60.
     class: Option<&'static [u8]>,
     /// Option 43.
@@ -36,10 +38,23 @@ pub(super) struct Boot {
     ipxe: Option<[u8; 3]>,
 }
 
+/// The name under which PXELINUX, and who reads its configuration, looks for a machine's own: `01` is Ethernet.
+fn config_name(mac: Mac) -> String {
+    format!("pxelinux.cfg/01-{}", mac.hyphenated())
+}
+
 /// No loader exists for this platform.
 pub(super) struct NoLoader(pub(super) Platform);
 
 impl Boot {
+    /// What the client loads first.
+    pub(super) fn loads(&self) -> String {
+        match &self.config {
+            Some(config) if self.file.is_empty() => config.clone(),
+            _ => self.file.clone(),
+        }
+    }
+
     /// The answer for a client; `None` for one that does not boot from the network.
     pub(super) fn of(context: &Context<'_>) -> Result<Option<Boot>, NoLoader> {
         let Context {
@@ -59,18 +74,37 @@ impl Boot {
                     ..context.pxe(boots.script_url(arrival.address.into(), mac))
                 }
             }
-            Client::Pxe(platform) | Client::IpxeWithoutHttp(platform) => {
-                context.pxe(context.loader(platform)?)
+            Client::Pxe(platform)
+            | Client::IpxeWithoutHttp(platform)
+            | Client::Firmware(platform) => context.pxe(context.loader(platform)?),
+            // What it loads by TFTP it starts as an EFI program; without one it reads the configuration.
+            Client::UBoot(platform) => {
+                let loader = platform.map_or(Ok(String::new()), |it| context.loader(it));
+                let file = if context.authoritative {
+                    loader.unwrap_or_default()
+                } else {
+                    loader?
+                };
+                Boot {
+                    config: Some(config_name(mac)),
+                    ..context.pxe(file)
+                }
             }
+            Client::Petitboot => Boot {
+                config: Some(config_name(mac)),
+                ..context.pxe(String::new())
+            },
             // EDK2's HTTP boot takes an offer with this class and a URL, from a proxy too.
             Client::Http(platform) => Boot {
                 file: boots.url(arrival.address.into(), &context.loader(platform)?),
+                config: None,
                 class: Some(b"HTTPClient"),
                 vendor: None,
                 ipxe: None,
             },
             Client::RaspberryPi => Boot {
                 file: context.loader(Platform::RaspberryPi)?,
+                config: None,
                 class: Some(b"PXEClient"),
                 vendor: Some(RASPBERRY_MENU.to_vec()),
                 ipxe: None,
@@ -117,6 +151,7 @@ impl Context<'_> {
         });
         Boot {
             file,
+            config: None,
             class: class.then_some(b"PXEClient"),
             vendor,
             ipxe: None,
@@ -157,11 +192,23 @@ impl Context<'_> {
         if self.reads_strings_in_c() {
             name.push(0);
         }
-        draft.push(code::BOOT_FILE_NAME, &name);
+        if !boot.file.is_empty() {
+            draft.push(code::BOOT_FILE_NAME, &name);
+        }
         draft.push(
             code::TFTP_SERVER_NAME,
             self.arrival.address.to_string().as_bytes(),
         );
+        if let Some(config) = &boot.config {
+            draft.push(code::PXELINUX_CONFIG, config.as_bytes());
+            let server = self.arrival.address;
+            // Petitboot prefers HTTP; U-Boot passes over it, and has the server's address.
+            let prefix = match self.client {
+                Client::Petitboot => self.boots.url(server.into(), ""),
+                _ => format!("tftp://{server}/"),
+            };
+            draft.push(code::PXELINUX_PREFIX, prefix.as_bytes());
+        }
         if let Some(ipxe) = &boot.ipxe {
             draft.push(code::IPXE, ipxe);
         }

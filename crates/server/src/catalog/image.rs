@@ -106,14 +106,27 @@ impl Image {
         plan.rescue.value != Rescue::Never
     }
 
-    /// The kernel's command line, for a machine that reaches the HTTP server at `server`; `report` is the path of
-    /// its boot reports, if it may send any.
-    ///
-    /// `${netX/mac:hexhyp}` is iPXE's: the NIC that it booted from, so that the init uses the same one.
+    /// The kernel's command line in an iPXE script: [`Image::arguments`] of the NIC that iPXE booted from.
     pub(crate) fn command_line(&self, server: SocketAddr, report: Option<&str>) -> String {
+        let arguments = self.arguments(server, Some("${netX/mac:hexhyp}"), report);
+        format!("initrd={INITRD} {arguments}")
+    }
+
+    /// The kernel's command line, for a machine that reaches the HTTP server at `server`. `nic` is the MAC, as
+    /// `52-54-00-12-34-56`, of the NIC that it boots from, so that the init uses the same one; `report` is the path of
+    /// its boot reports, if it may send any.
+    pub(crate) fn arguments(
+        &self,
+        server: SocketAddr,
+        nic: Option<&str>,
+        report: Option<&str>,
+    ) -> String {
         let nfsroot = self.nfsroot(server.ip());
-        let mut line = format!("initrd={INITRD} root=/dev/nfs nfsroot={nfsroot}");
-        line += " ip=dhcp BOOTIF=01-${netX/mac:hexhyp} ro";
+        let mut line = format!("root=/dev/nfs nfsroot={nfsroot} ip=dhcp");
+        if let Some(nic) = nic {
+            let _ = write!(line, " BOOTIF=01-{nic}");
+        }
+        line += " ro";
         if self.overlay {
             line += " rd.overlay";
         }

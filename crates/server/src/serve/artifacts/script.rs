@@ -1,6 +1,6 @@
-//! The iPXE scripts: what the loader fetches and boots.
+//! What the loader fetches and boots: the iPXE scripts, and the same in PXELINUX's syntax.
 //!
-//! Pure. Every URL is absolute and has the address at which the machine reached the server: iPXE's own
+//! Pure. Every URL of an iPXE script is absolute and has the address at which the machine reached the server: iPXE's own
 //! `${next-server}` is the *main* DHCP server's, which is another machine in proxy mode.
 
 use std::fmt::Write;
@@ -59,6 +59,46 @@ goto start
 "
     );
     script
+}
+
+/// What [`boot`] does, as a configuration in PXELINUX's syntax, for U-Boot and Petitboot. Absolute paths are of the
+/// server and protocol that it came by. Without `mac` the loader adds `BOOTIF` itself (`ipappend 2`).
+pub(crate) fn pxelinux(
+    image: &Image,
+    server: SocketAddr,
+    mac: Option<Mac>,
+    report: Option<&str>,
+) -> String {
+    let Image { name, kernel, .. } = image;
+    let linux = &kernel.version;
+    let (kernel, initrd) = (image.kernel_name(), image.initrd_name());
+    let whom = mac.map_or_else(|| "any machine".to_owned(), |mac| mac.to_string());
+    let nic = mac.map(Mac::hyphenated);
+    let line = image.arguments(server, nic.as_deref(), report);
+    let ipappend = if mac.is_none() { "\tipappend 2\n" } else { "" };
+    format!(
+        "\
+# netroot: {whom} boots {name} with Linux {linux}
+default {name}
+prompt 0
+
+label {name}
+\tmenu label netroot: {name}, Linux {linux}
+\tkernel /{kernel}
+\tinitrd /{initrd}
+\tappend {line}
+{ipappend}"
+    )
+}
+
+/// The machine for which a name is PXELINUX's configuration: `None` in it for any (`default`, and U-Boot's
+/// `default-arm` and `default-arm-<processor>`). Its other names, by UUID or address, are not served: it goes on to these.
+pub(crate) fn pxelinux_machine(name: &str) -> Option<Option<Mac>> {
+    let name = name.strip_prefix("pxelinux.cfg/")?;
+    match name.strip_prefix("01-") {
+        Some(mac) => mac.parse().ok().map(Some),
+        None => (name == "default" || name.starts_with("default-")).then_some(None),
+    }
 }
 
 /// What a script does before it tries again. iPXE's shell can load anything from anywhere, so it is not offered where
@@ -154,6 +194,42 @@ mod tests {
             assert!(!commands(&script(append)), "{append}");
         }
         assert!(commands(&autoexec(SERVER, true)) && !commands(&autoexec(SERVER, false)));
+    }
+
+    #[test]
+    fn pxelinux_gets_what_ipxe_gets_without_the_words_of_ipxe() {
+        let config = pxelinux(&image("bookworm"), SERVER, Some(MAC), Some("/report/x"));
+        assert_eq!(
+            config,
+            "# netroot: 52:54:00:12:34:56 boots bookworm with Linux 6.1.0\n\
+             default bookworm\n\
+             prompt 0\n\
+             \n\
+             label bookworm\n\
+             \tmenu label netroot: bookworm, Linux 6.1.0\n\
+             \tkernel /images/bookworm/vmlinuz\n\
+             \tinitrd /images/bookworm/initrd.img\n\
+             \tappend root=/dev/nfs \
+             nfsroot=10.0.0.1:/bookworm,vers=3,proto=tcp,port=2049,mountport=2049,nolock \
+             ip=dhcp BOOTIF=01-52-54-00-12-34-56 ro rd.overlay \
+             netroot.report=http://10.0.0.1:8069/report/x\n"
+        );
+        let any = pxelinux(&image("bookworm"), SERVER, None, None);
+        assert!(
+            any.ends_with(" ip=dhcp ro rd.overlay\n\tipappend 2\n"),
+            "{any}"
+        );
+        for (name, machine) in [
+            ("pxelinux.cfg/01-52-54-00-12-34-56", Some(Some(MAC))),
+            ("pxelinux.cfg/default", Some(None)),
+            ("pxelinux.cfg/default-arm-bcm283x", Some(None)),
+            ("pxelinux.cfg/01-52-54", None),
+            ("pxelinux.cfg/0A000065", None),
+            ("pxelinux.cfg", None),
+            ("default", None),
+        ] {
+            assert_eq!(pxelinux_machine(name), machine, "{name}");
+        }
     }
 
     #[test]

@@ -50,12 +50,16 @@ pub(crate) enum Found {
 pub(crate) struct FolderFile {
     folder: Arc<Folder>,
     name: String,
+    /// What has the name if the folder has no such file.
+    otherwise: Option<Box<Artifact>>,
 }
 
 impl FolderFile {
     /// Opens the file, which may wait for a disk. `None` if it is not served.
     pub(crate) fn open(self) -> Option<Artifact> {
-        let content = self.folder.open(&self.name).ok()?;
+        let Ok(content) = self.folder.open(&self.name) else {
+            return self.otherwise.map(|artifact| *artifact);
+        };
         Some(Artifact {
             content,
             content_type: content_type(&self.name),
@@ -172,13 +176,22 @@ impl ArtifactStore {
             let machine = KnownMachine { mac: Some(mac) };
             return found(self.boot_script(&machine, &identify(), arrived));
         }
+        // A folder with configurations of its own keeps them.
+        let otherwise = script::pxelinux_machine(name).map(|mac| {
+            let asks = identify();
+            let machine = KnownMachine {
+                mac: mac.or(asks.mac),
+            };
+            Box::new(self.script(&machine, &asks, arrived, script::pxelinux))
+        });
         // Firmware asks for what is beside its loader under the loader's own folder.
         match &self.folder {
             Some(folder) => Found::InFolder(FolderFile {
                 folder: Arc::clone(folder),
                 name: name.to_owned(),
+                otherwise,
             }),
-            None => Found::Nothing,
+            None => otherwise.map_or(Found::Nothing, Found::Artifact),
         }
     }
 }
@@ -191,10 +204,21 @@ impl ArtifactStore {
         asks: &KnownMachine,
         arrived: &ArrivedAt<'_>,
     ) -> Artifact {
+        self.script(machine, asks, arrived, script::boot)
+    }
+
+    /// The same in the syntax of `write`.
+    fn script(
+        &self,
+        machine: &KnownMachine,
+        asks: &KnownMachine,
+        arrived: &ArrivedAt<'_>,
+        write: fn(&Image, SocketAddr, Option<Mac>, Option<&str>) -> String,
+    ) -> Artifact {
         let server = SocketAddr::new(arrived.server, self.http_port);
         let image = self.catalog.assign(machine, arrived);
         let report = machine.mac.and_then(|mac| self.tokens.issue(mac, asks.mac));
-        let script = script::boot(image, server, machine.mac, report.as_deref());
+        let script = write(image, server, machine.mac, report.as_deref());
         text(script, machine.mac)
     }
 }
@@ -222,6 +246,7 @@ pub(crate) mod tests {
     use std::fs;
     use std::io;
     use std::net::Ipv4Addr;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
     use crate::catalog::tests::{ETH0, by_mac, image, machine, one};
@@ -295,6 +320,49 @@ pub(crate) mod tests {
         ] {
             assert!(find(&artifacts, name).is_none(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_configuration_for_pxelinux_is_made_for_the_machine_unless_the_folder_has_one() {
+        let name = "pxelinux.cfg/01-02-00-00-00-00-02";
+        let images = || vec![image("debian"), image("fedora")];
+        let catalog = || Arc::new(Catalog::new(images(), vec![by_mac(2, "fedora")]).unwrap());
+        let config = |store: &ArtifactStore, name: &str, asks| {
+            let found = artifact(store.find(name, &ETH0, || asks)).unwrap();
+            assert_eq!(found.kind, FileKind::Script, "{name}");
+            String::from_utf8(bytes(&found)).unwrap()
+        };
+        let store = ArtifactStore::new(catalog(), 8069, None, tokens());
+        for (name, asks, boots) in [
+            (name, machine(2), "fedora"),
+            ("pxelinux.cfg/01-02-00-00-00-00-01", machine(1), "debian"),
+            ("pxelinux.cfg/default", machine(2), "fedora"),
+            (
+                "pxelinux.cfg/default-arm",
+                KnownMachine::default(),
+                "debian",
+            ),
+        ] {
+            let config = config(&store, name, asks);
+            let kernel = format!("\tkernel /images/{boots}/vmlinuz\n");
+            assert!(config.contains(&kernel), "{config}");
+        }
+        // As with iPXE's scripts, only the machine itself is told where it reports.
+        assert!(config(&store, name, machine(2)).contains(" netroot.report="));
+        assert!(!config(&store, name, machine(1)).contains(" netroot.report="));
+
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join("pxelinux.cfg");
+        fs::create_dir(&own).unwrap();
+        fs::write(own.join("default"), "own").unwrap();
+        for path in [folder.path(), &own, &own.join("default")] {
+            fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        let folder = Folder::open_path(folder.path()).unwrap();
+        let store = ArtifactStore::new(catalog(), 8069, Some(folder), tokens());
+        let found = artifact(store.find("pxelinux.cfg/default", &ETH0, || machine(2)));
+        assert_eq!(bytes(&found.unwrap()), b"own");
+        assert!(config(&store, name, machine(2)).contains("/images/fedora/"));
     }
 
     #[test]

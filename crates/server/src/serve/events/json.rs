@@ -393,6 +393,7 @@ fn add_ignored(fields: &mut Fields, ignored: &Ignored) {
                 Reason::Port(port) => fields.add("port", *port),
                 Reason::NotNetworkBoot
                 | Reason::NoArchitecture
+                | Reason::NeedsAddress
                 | Reason::NoLoader(_)
                 | Reason::NotItsAddress
                 | Reason::NoRoot

@@ -64,6 +64,7 @@ pub(super) fn ignored(ignored: &Ignored) -> &'static str {
         Ignored::Dhcp { reason, .. } => match reason {
             Reason::NotNetworkBoot => "not-network-boot",
             Reason::NoArchitecture => "no-architecture",
+            Reason::NeedsAddress => "needs-address",
             Reason::ForAnotherServer(_) => "other-server",
             Reason::NoLoader(_) => "no-loader",
             Reason::NoAnswerTo(_) => "no-such-answer",
@@ -121,6 +122,9 @@ pub(super) fn client(client: Client) -> &'static str {
         Client::Ipxe(_) => "ipxe",
         Client::IpxeWithoutHttp(_) => "ipxe-without-http",
         Client::RaspberryPi => "raspberry-pi",
+        Client::UBoot(_) => "u-boot",
+        Client::Petitboot => "petitboot",
+        Client::Firmware(_) => "firmware",
     }
 }
 

@@ -193,6 +193,15 @@ fn ignored() -> Vec<Ignored> {
     let mut all = vec![
         dhcp(FIRMWARE, Reason::ForAnotherServer(Some(ADDRESS))),
         dhcp(FIRMWARE, Reason::NoLoader(Platform::EfiX64)),
+        dhcp(
+            Client::UBoot(Some(Platform::EfiArm64)),
+            Reason::NeedsAddress,
+        ),
+        dhcp(Client::Petitboot, Reason::NeedsAddress),
+        dhcp(
+            Client::Firmware(Platform::Unknown(12)),
+            Reason::NeedsAddress,
+        ),
         Ignored::DhcpSend { error: error() },
         Ignored::AdvertisementSend { error: error() },
         Ignored::TftpWrite,
