@@ -104,6 +104,15 @@ fn switch_root(machine: &Machine, root: &Mounted) -> Failure {
             reason,
         };
     }
+    let init = match program.lends_its_interpreter(&init) {
+        true => match switch::interpreter(&init) {
+            Some(interpreter) => interpreter,
+            None => {
+                return NoInit::none_of(&machine.plan, root.name.clone(), Missing::Absent).into();
+            }
+        },
+        false => init,
+    };
     let leading = program.leading_arguments().into_iter().map(OsString::from);
     let arguments: Vec<OsString> = leading.chain(machine.arguments.iter().cloned()).collect();
     let upload = report::prepare_success(machine.report_sources(), &init);

@@ -114,6 +114,15 @@ pub(crate) fn check_program(program: &str) -> Option<NotExecutable> {
     None
 }
 
+/// The program that runs a script of the mounted root, if it is a script.
+pub(crate) fn interpreter(script: &str) -> Option<String> {
+    let root = in_root::directory(ROOT).ok()?;
+    match kind(&head(root.as_fd(), script)?) {
+        Kind::InterpretedBy(interpreter) => Some(interpreter),
+        Kind::Executable | Kind::NotExecutable(_) => None,
+    }
+}
+
 /// The beginning of a file in the mounted root, if it can be read.
 fn head(root: BorrowedFd<'_>, path: &str) -> Option<Vec<u8>> {
     // Not to block on a FIFO.

@@ -250,9 +250,11 @@ fn ending(plan: &BootPlan, parts: &mut Vec<String>) {
     match &plan.program.value {
         InitProgram::Usual => {}
         InitProgram::Path(path) => parts.push(format!("runs {path}")),
-        guix @ InitProgram::GuixSystem { guile, .. } => {
+        guix @ InitProgram::GuixSystem {
+            guile, activate, ..
+        } => {
             parts.push(format!(
-                "runs {guile} {}",
+                "runs {guile}, else the interpreter of {activate}, with {}",
                 guix.leading_arguments().join(" ")
             ));
         }

@@ -18,6 +18,9 @@ pub(super) fn why_granted(name: &str, value: Option<&str>) -> Option<&'static st
         "boot" if value == Some("nfs") => "an NFS root is all that this init mounts",
         "rd.neednet" if on => "the network always comes up",
         "rd.bootif" if on => "BOOTIF= is followed in any case",
+        "fsck.mode" | "fsck.repair" => {
+            "an NFS root is not checked; the root's own init reads it for other file systems"
+        }
         "rd.net.timeout.route" => {
             "routes are set together with the address, so there is no wait to limit"
         }

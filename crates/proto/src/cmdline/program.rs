@@ -16,6 +16,9 @@ pub enum InitProgram {
     GuixSystem {
         /// `<gnu.system>/profile/bin/guile`, an absolute path within the root.
         guile: String,
+        /// `<gnu.system>/activate`: a script that guile runs. Without guile among the system's packages, the one that
+        /// its first line names is the only one that is known to be there.
+        activate: String,
         /// `gnu.load`: the boot program, an absolute path within the root.
         boot: String,
     },
@@ -27,8 +30,15 @@ impl InitProgram {
         match self {
             Self::Usual => USUAL_PROGRAMS.to_vec(),
             Self::Path(path) => vec![path],
-            Self::GuixSystem { guile, .. } => vec![guile],
+            Self::GuixSystem {
+                guile, activate, ..
+            } => vec![guile, activate],
         }
+    }
+
+    /// Whether of `found`, one of the [`candidates`](Self::candidates), only the interpreter is run.
+    pub fn lends_its_interpreter(&self, found: &str) -> bool {
+        matches!(self, Self::GuixSystem { activate, .. } if activate == found)
     }
 
     /// What must be in the root besides the program, to be readable.
@@ -82,7 +92,11 @@ impl GuixParameters {
             Some(system) => system.as_str(),
             None => boot.rsplit_once('/').map_or("", |(system, _)| system),
         };
-        let guile = format!("{}/profile/bin/guile", system.trim_end_matches('/'));
-        Some(InitProgram::GuixSystem { guile, boot })
+        let system = system.trim_end_matches('/');
+        Some(InitProgram::GuixSystem {
+            guile: format!("{system}/profile/bin/guile"),
+            activate: format!("{system}/activate"),
+            boot,
+        })
     }
 }

@@ -70,7 +70,8 @@ pub(super) struct RootParameters<'a> {
 
 impl RootParameters<'_> {
     /// Which root they name together, with the options of `rootflags=` and the version of
-    /// `rootfstype=nfs4` under those that come with the root.
+    /// `rootfstype=nfs4` under those that come with the root. `rootflags=addr=` names the server of a root that names
+    /// none, as Guix passes it.
     pub(super) fn resolve(
         self,
         complaints: &mut Vec<Complaint>,
@@ -82,7 +83,18 @@ impl RootParameters<'_> {
             && let Some(list) = flags.value.as_deref()
         {
             let mut reading = Reading::new("rootflags", Some(list), complaints);
-            under = NfsOptions::read(list, 0, &mut reading);
+            under = match (&mut root, nfs::server_in_options(list)) {
+                (RootRequest::Nfs(request), Some((host, before, after, position)))
+                    if request.server.is_none() =>
+                {
+                    request.server = Some(host);
+                    let both = format!("{} {}", request.origin, flags.text());
+                    request.origin = Origin::Parameter(both);
+                    let before = NfsOptions::read(before, 0, &mut reading);
+                    before.overlaid(&NfsOptions::read(after, position, &mut reading))
+                }
+                _ => NfsOptions::read(list, 0, &mut reading),
+            };
         }
         let is_4 = |p: &&Parameter| p.value.as_deref() == Some("nfs4");
         if self.rootfstype.filter(is_4).is_some() && under.versions.is_empty() {

@@ -133,9 +133,12 @@ impl NfsTarget {
         if let Some(server) = server {
             let bare = server.strip_prefix("//").unwrap_or(server);
             let at = position(rest) + (server.len() - bare.len());
-            let mut servers = read_servers(bare, at, reading).into_iter();
-            target.server = servers.next();
-            target.others = servers.collect();
+            // `:/path` (Guix) and `nfs:///path` name a path alone.
+            if !bare.is_empty() {
+                let mut servers = read_servers(bare, at, reading).into_iter();
+                target.server = servers.next();
+                target.others = servers.collect();
+            }
             rest = after;
         }
         let (path, options) = split_options(rest, dialect);

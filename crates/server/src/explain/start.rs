@@ -42,8 +42,14 @@ fn program(plan: &BootPlan, page: &mut Page) {
     let origin = &plan.program.origin;
     match &plan.program.value {
         InitProgram::Path(path) => page.row("init", path, origin),
-        InitProgram::GuixSystem { guile, boot } => {
-            let text = format!("Guix System's {boot}, run by {guile}");
+        InitProgram::GuixSystem {
+            guile,
+            activate,
+            boot,
+        } => {
+            let text = format!(
+                "Guix System's {boot}, run by {guile}, else by the interpreter of {activate}"
+            );
             page.row("init", &text, origin);
         }
         InitProgram::Usual => {

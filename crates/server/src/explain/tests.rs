@@ -202,7 +202,7 @@ fn every_supported_parameter_has_a_row() {
         ),
         (
             "gnu.load=/s/boot",
-            "init      Guix System's /s/boot, run by /s/profile/bin/guile",
+            "init      Guix System's /s/boot, run by /s/profile/bin/guile, else by the interpreter of /s/activate",
         ),
         ("nfsroot=a|b:/r", "servers   a, then b"),
         (

@@ -92,11 +92,17 @@ fn panic_is_the_kernels_number() {
 
 #[test]
 fn redundant_parameters_are_neither_ignored_nor_foreign() {
-    let plan = good("boot=nfs rd.neednet=1 rdinit=/init rd.bootif=1");
+    let plan = good("boot=nfs rd.neednet=1 rdinit=/init rd.bootif=1 fsck.mode=skip");
     let granted: Vec<&str> = plan.granted.iter().map(|g| g.parameter.as_str()).collect();
     assert_eq!(
         granted,
-        ["boot=nfs", "rd.neednet=1", "rdinit=/init", "rd.bootif=1"]
+        [
+            "boot=nfs",
+            "rd.neednet=1",
+            "rdinit=/init",
+            "rd.bootif=1",
+            "fsck.mode=skip"
+        ]
     );
     assert_eq!((plan.ignored, plan.foreign), (vec![], vec![]));
 }
@@ -138,8 +144,10 @@ fn guix_system_boots_by_its_own_guile_unless_a_program_is_named() {
     let plan = good("root=s:/r gnu.system=/g/sys gnu.load=/g/sys/boot");
     assert_eq!(
         plan.program.value.candidates(),
-        ["/g/sys/profile/bin/guile"]
+        ["/g/sys/profile/bin/guile", "/g/sys/activate"]
     );
+    let lends = |path| plan.program.value.lends_its_interpreter(path);
+    assert!(lends("/g/sys/activate") && !lends("/g/sys/profile/bin/guile"));
     assert_eq!(plan.program.value.needs(), Some("/g/sys/boot"));
     assert_eq!(
         plan.program.value.leading_arguments(),

@@ -50,7 +50,7 @@ impl NfsRequest {
     }
 }
 
-/// `<address>:/path` (dracut) or `host:/path` (Guix), and no other protocol's root. A
+/// `<address>:/path` (dracut), `host:/path` or `:/path` (Guix), and no other protocol's root. A
 /// misspelt address and an IPv6 address count: they are complained about in their place.
 pub(super) fn looks_like_target(value: &str) -> bool {
     let Some((server, _)) = value.split_once(":/") else {
@@ -59,6 +59,22 @@ pub(super) fn looks_like_target(value: &str) -> bool {
     let meant_as_address =
         !server.is_empty() && server.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     let servers = |list: &str| list.split(['|', ',']).any(|s| read_host(s).is_some());
-    let host = servers(server) || meant_as_address || server.starts_with('[');
+    let host = server.is_empty() || servers(server) || meant_as_address || server.starts_with('[');
     host && other_scheme(value).is_none()
+}
+
+/// The server that a list of mount options names by `addr=`, with what is before and after it and the position of the
+/// latter. `None` where there is none that can be used.
+pub(super) fn server_in_options(list: &str) -> Option<(Host, &str, &str, usize)> {
+    let mut position = 0;
+    for option in list.split(',') {
+        let end = position + option.len();
+        if let Some(host) = option.strip_prefix("addr=").and_then(read_host) {
+            let before = list.get(..position).unwrap_or_default();
+            let after = list.get(end + 1..).unwrap_or_default();
+            return Some((host, before, after, end + 1));
+        }
+        position = end + 1;
+    }
+    None
 }

@@ -135,6 +135,12 @@ const DIALECTS: &[(&str, &str, &str)] = &[
         "10.0.0.1 /srv/arch 3",
     ),
     ("Guix", "root=server.lan:/srv/guix", "server.lan /srv/guix"),
+    ("Guix", "root=:/export", "- /export"),
+    (
+        "Guix",
+        "root=:/export rootflags=addr=10.0.0.1,vers=4.1",
+        "10.0.0.1 /export 4.1",
+    ),
     (
         "a path with a colon",
         "root=nfs:10.0.0.1:/srv/a:b",
@@ -165,6 +171,20 @@ fn every_dialect_can_name_a_root() {
     for &(whose, cmdline, meaning) in DIALECTS {
         assert_eq!(root(cmdline), meaning, "{whose}: {cmdline}");
     }
+}
+
+#[test]
+fn mistakes_beside_the_servers_address_keep_their_positions() {
+    let plan = BootPlan::parse("root=:/r rootflags=vers=9,addr=10.0.0.1,port=x");
+    let positions: Vec<_> = plan.complaints.iter().map(|c| c.position).collect();
+    assert_eq!(positions, [5, 26]);
+    let RootRequest::Nfs(request) = plan.root else {
+        panic!("{:?}", plan.root)
+    };
+    assert_eq!(
+        request.origin.to_string(),
+        "root=:/r rootflags=vers=9,addr=10.0.0.1,port=x"
+    );
 }
 
 #[test]
