@@ -334,7 +334,11 @@ impl Shared {
                 connections.threads.insert(id, thread);
                 self.count_open(&connections);
             }
-            Err(_) => state.report(Event::OutOfThreads { client }),
+            Err(_) => {
+                // The client connects again: by then there is a thread that somebody else had too many of.
+                self.connections().close_of_busiest(client.ip());
+                state.report(Event::OutOfThreads { client });
+            }
         }
     }
 

@@ -92,7 +92,7 @@ impl ConnectionTable {
         self.open.values().filter(|open| which(open)).count()
     }
 
-    fn close_of_busiest(&mut self, newcomer: IpAddr) -> bool {
+    pub(super) fn close_of_busiest(&mut self, newcomer: IpAddr) -> bool {
         let open = self
             .open
             .iter()

@@ -160,6 +160,13 @@ mod tests {
     }
 
     #[test]
+    fn the_unit_allows_a_thread_for_each_nfs_connection() {
+        // Before: 256, which one client with 240 connections used up for everybody, since nobody else's could start.
+        let tasks = UNIT.lines().find_map(|line| line.strip_prefix("TasksMax="));
+        assert!(tasks.unwrap().parse::<usize>().unwrap() >= 1024 + 64);
+    }
+
+    #[test]
     fn the_unit_reads_the_file_that_is_installed() {
         let file = format!("EnvironmentFile=-/{}\n", CONFIGURATION_FILE);
         assert!(UNIT.contains(&file));
