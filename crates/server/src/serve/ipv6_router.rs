@@ -44,8 +44,12 @@ pub(crate) async fn run(
     loop {
         let received = arrivals::next(&waiting, || socket.receive(&mut buffer)).await;
         let message = buffer.get(..received.length).unwrap_or_default();
-        let machine = solicitor(message, *received.from.ip(), received.hop_limit);
-        let Some(mac) = machine.filter(|mac| awaits_script(timeline.machines(), *mac)) else {
+        let machine =
+            arrivals::handle(|| solicitor(message, *received.from.ip(), received.hop_limit));
+        let Some(mac) = machine
+            .flatten()
+            .filter(|mac| awaits_script(timeline.machines(), *mac))
+        else {
             continue;
         };
         if let Err(error) = socket.send(&advertisement(interface.mac), received.from) {

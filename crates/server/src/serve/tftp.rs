@@ -40,7 +40,8 @@ pub(crate) async fn run(socket: ArrivalSocket, service: Arc<Service>) -> io::Res
     loop {
         let arrival = arrivals::next(&waiting, || socket.receive(&mut buffer)).await;
         let datagram = buffer.get(..arrival.length).unwrap_or_default();
-        if let Some(error) = take(datagram, arrival, &socket, &service) {
+        let taken = arrivals::handle(|| take(datagram, arrival, &socket, &service));
+        if let Some(error) = taken.flatten() {
             answer(&socket, arrival, &error);
         }
     }

@@ -88,9 +88,11 @@ impl AddressProbe<'_> {
             match socket.receive(&mut buffer)? {
                 Some(length) => {
                     let frame = buffer.get(..length).unwrap_or_default();
-                    if let Some(claim) = conflict::claim(frame, self.own) {
-                        self.heard(claim);
-                    }
+                    arrivals::handle(|| {
+                        if let Some(claim) = conflict::claim(frame, self.own) {
+                            self.heard(claim);
+                        }
+                    });
                 }
                 None if number == 0 => return Err(io::ErrorKind::WouldBlock.into()),
                 None => break,

@@ -104,12 +104,14 @@ pub(crate) async fn run(socket: ArrivalSocket, port: u16, service: Arc<Service>)
     loop {
         let arrival = arrivals::next(&waiting, || socket.receive(&mut buffer)).await;
         let datagram = buffer.get(..arrival.length).unwrap_or_default();
-        if let Some(reply) = service.answer(datagram, arrival, port) {
-            let socket = Arc::clone(&socket);
-            service.send_when_durable(reply, move |service, reply| {
-                service.send(reply, &socket, arrival);
-            });
-        }
+        arrivals::handle(|| {
+            if let Some(reply) = service.answer(datagram, arrival, port) {
+                let socket = Arc::clone(&socket);
+                service.send_when_durable(reply, move |service, reply| {
+                    service.send(reply, &socket, arrival);
+                });
+            }
+        });
     }
 }
 

@@ -21,6 +21,7 @@ use super::store::StoreError;
 use crate::serve::clock::{Clock, Moment};
 use crate::serve::counters::Counters;
 use crate::serve::events::{Event, Timeline, Warning};
+use crate::serve::listen::arrivals;
 
 /// How long the first reply waits for others, so that machines that start together are one transaction.
 const GATHER: Duration = Duration::from_millis(5);
@@ -403,7 +404,8 @@ impl<D: Disk> Thread<D> {
         }
         for waiting in group.waiting {
             if waiting.since.elapsed() < SLOW {
-                (waiting.send)();
+                // A panic costs the reply that caused it, not the thread and the leases that come later.
+                arrivals::handle(waiting.send);
             }
         }
     }
