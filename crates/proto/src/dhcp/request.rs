@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use thiserror::Error;
 
 use super::emit::{LONGEST, SAFE_LENGTH};
-use super::header::{Header, HeaderError};
+use super::header::{Header, HeaderError, LEN};
 use super::options::{Defect, Message, Options};
 use super::{MessageType, code};
 
@@ -52,13 +52,21 @@ pub struct Request {
 pub enum RequestError {
     /// It is no DHCP message.
     #[error("not a DHCP message")]
-    Header(#[from] HeaderError),
+    Header(#[source] HeaderError),
+    /// A client on another kind of network, such as InfiniBand (RFC 4390).
+    #[error("a client whose hardware type is {kind}, not Ethernet (1)")]
+    OtherHardware {
+        /// `htype`.
+        kind: u8,
+        /// The last eight bytes of its client identifier: by RFC 4390 §2.1 the GUID of its InfiniBand port.
+        guid: Option<[u8; 8]>,
+    },
     /// A server sent it, perhaps this one.
     #[error("a server's message, not a client's")]
     FromServer,
-    /// No option 53.
+    /// No option 53: a client that knows BOOTP only (RFC 951).
     #[error("no message type (option 53)")]
-    NoMessageType,
+    NoMessageType(netroot_net::Mac),
     /// The hardware address is zero or a group's.
     #[error("{0} is not a machine's hardware address")]
     NotAMachine(netroot_net::Mac),
@@ -70,14 +78,15 @@ const BOOT_ITEM: u8 = 71;
 impl Request {
     /// Reads a UDP payload that came to port 67 or 4011.
     pub fn read(datagram: &[u8]) -> Result<Request, RequestError> {
-        let message = Message::read(datagram)?;
+        let message = Message::read(datagram).map_err(|error| unread(datagram, error))?;
         if !message.header.from_client {
             return Err(RequestError::FromServer);
         }
         if !message.header.mac.is_unicast() {
             return Err(RequestError::NotAMachine(message.header.mac));
         }
-        let kind = message.kind().ok_or(RequestError::NoMessageType)?;
+        let kind = message.kind();
+        let kind = kind.ok_or(RequestError::NoMessageType(message.header.mac))?;
         let options = &message.options;
         let owned = |code| options.bytes(code).map(<[u8]>::to_vec);
         let (pairs, _odd) = options
@@ -120,6 +129,22 @@ impl Request {
     /// True for iPXE, by its user class or its own options.
     pub fn is_ipxe(&self) -> bool {
         self.ipxe_features.is_some() || self.user_classes.iter().any(|class| class == b"iPXE")
+    }
+}
+
+/// Tells clients on other kinds of networks from noise.
+fn unread(datagram: &[u8], error: HeaderError) -> RequestError {
+    let ([1, kind, ..], HeaderError::NotEthernet { .. }) = (datagram, &error) else {
+        return RequestError::Header(error);
+    };
+    let Some((_, [99, 130, 83, 99, options @ ..])) = datagram.split_at_checked(LEN - 4) else {
+        return RequestError::Header(error);
+    };
+    let options = Options::read(options);
+    let id = options.bytes(code::CLIENT_ID).unwrap_or_default();
+    RequestError::OtherHardware {
+        kind: *kind,
+        guid: id.last_chunk().copied(),
     }
 }
 

@@ -139,9 +139,15 @@ impl Service {
 
     /// Reads one datagram and decides about it. The answer is logged when it is sent.
     fn answer(&self, datagram: &[u8], arrival: Arrival, port: u16) -> Option<Box<Reply>> {
-        let Ok(request) = Request::read(datagram) else {
-            Counters::count(&self.counters.dhcp_ignored);
-            return None;
+        let request = match Request::read(datagram) {
+            Ok(request) => request,
+            Err(error) => {
+                Counters::count(&self.counters.dhcp_ignored);
+                if let Some((machine, why)) = Ignored::unread(&error, *arrival.from.ip()) {
+                    self.timeline.ignored(machine, why);
+                }
+                return None;
+            }
         };
         let mac = request.header.mac;
         let client = Client::of(&request);

@@ -1,10 +1,14 @@
 //! Requests that are not answered, and why.
 
+use std::net::Ipv4Addr;
+
 use netroot_nfs_export::Refusal as MountRefusal;
+use netroot_proto::dhcp::request::RequestError;
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::Reason;
 use netroot_proto::tftp::name::NameError;
 
+use super::event::Machine;
 use crate::serve::url_path::PathError;
 
 /// A request that is not answered, or whose answer could not be sent.
@@ -17,6 +21,15 @@ pub(crate) enum Ignored {
         /// Why it is not answered.
         reason: Reason,
     },
+    /// A DHCP client on another kind of network.
+    DhcpHardware {
+        /// Its hardware type (IANA: 32 is InfiniBand).
+        hardware: u8,
+        /// The GUID of its InfiniBand port, if that is what its client identifier ends with.
+        guid: Option<[u8; 8]>,
+    },
+    /// A BOOTP request.
+    Bootp,
     /// A DHCP answer could not be sent.
     DhcpSend {
         /// The system's error.
@@ -70,6 +83,21 @@ pub(crate) enum Ignored {
     NfsTooManyConnections,
     /// No thread could be started for an NFS connection.
     NfsOutOfThreads,
+}
+
+impl Ignored {
+    /// What is logged of a datagram from this address that is no DHCP request: nothing, if it is noise.
+    pub(crate) fn unread(error: &RequestError, from: Ipv4Addr) -> Option<(Machine, Self)> {
+        match *error {
+            RequestError::OtherHardware { kind, guid } => {
+                let hardware = kind;
+                let ignored = Self::DhcpHardware { hardware, guid };
+                Some((Machine::Address(from.into()), ignored))
+            }
+            RequestError::NoMessageType(mac) => Some((Machine::Mac(mac), Self::Bootp)),
+            _ => None,
+        }
+    }
 }
 
 /// Why a boot report is not accepted.

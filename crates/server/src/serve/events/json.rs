@@ -365,7 +365,10 @@ fn add_files(fields: &mut Fields, root: &Path, files: &[String]) {
 
 fn add_ignored(fields: &mut Fields, ignored: &Ignored) {
     let protocol = match ignored {
-        Ignored::Dhcp { .. } | Ignored::DhcpSend { .. } => "dhcp",
+        Ignored::Dhcp { .. }
+        | Ignored::DhcpHardware { .. }
+        | Ignored::Bootp
+        | Ignored::DhcpSend { .. } => "dhcp",
         Ignored::AdvertisementSend { .. } => "icmpv6",
         Ignored::TftpWrite
         | Ignored::TftpName(_)
@@ -401,6 +404,7 @@ fn add_ignored(fields: &mut Fields, ignored: &Ignored) {
                 | Reason::NoAddress => {}
             }
         }
+        Ignored::DhcpHardware { hardware, .. } => fields.add("hardware_type", *hardware),
         Ignored::DhcpSend { error } | Ignored::AdvertisementSend { error } => {
             fields.add("error", error.as_str());
         }
@@ -413,7 +417,8 @@ fn add_ignored(fields: &mut Fields, ignored: &Ignored) {
             fields.add("name", name.as_str());
         }
         Ignored::Mount { path, .. } => fields.add("path", path.as_str()),
-        Ignored::TftpWrite
+        Ignored::Bootp
+        | Ignored::TftpWrite
         | Ignored::TftpName(_)
         | Ignored::TftpTooMany
         | Ignored::HttpPath(_)

@@ -310,3 +310,37 @@ fn a_proxy_answers_with_the_address_that_the_client_can_reach() {
     let offer = service.answer(&init_discover(MAC), from, 67).unwrap();
     assert_eq!(offer.source, second);
 }
+
+#[test]
+fn who_asks_over_infiniband_or_by_bootp_is_told_of_and_noise_is_not() {
+    let from = arrival().from;
+    let unread = |datagram: &[u8]| {
+        let error = Request::read(datagram).unwrap_err();
+        Ignored::unread(&error, *from.ip()).map(|(machine, why)| format!("{machine} {why}"))
+    };
+    // RFC 4390: no address, and the port's GUID at the end of the client identifier.
+    let mut infiniband = discover(Some(0));
+    infiniband[1..3].copy_from_slice(&[32, 0]);
+    infiniband[28..34].fill(0);
+    infiniband.truncate(240);
+    let id = b"\x35\x01\x01\x3d\x09\xff\x24\x8a\x07\x03\x00\x1c\xee\xac\xff";
+    infiniband.extend_from_slice(id);
+    assert_eq!(
+        unread(&infiniband).unwrap(),
+        "0.0.0.0 DHCP over InfiniBand (port 248a:0703:001c:eeac): only Ethernet is served; boot it from another NIC"
+    );
+    let mut bootp = discover(Some(0));
+    bootp.truncate(240);
+    bootp.push(255);
+    assert_eq!(
+        unread(&bootp).unwrap(),
+        "52:54:00:12:34:56 BOOTP: only DHCP is served"
+    );
+    // A server's message, one without the magic cookie, and one that ends too early.
+    infiniband[0] = 2;
+    assert_eq!(unread(&infiniband), None);
+    infiniband[0] = 1;
+    infiniband[236] = 0;
+    assert_eq!(unread(&infiniband), None);
+    assert_eq!(unread(&bootp[..239]), None);
+}

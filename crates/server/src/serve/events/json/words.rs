@@ -77,6 +77,8 @@ pub(super) fn ignored(ignored: &Ignored) -> &'static str {
             Reason::RelayElsewhere(_) => "relay-elsewhere",
             Reason::Port(_) => "wrong-port",
         },
+        Ignored::DhcpHardware { .. } => "not-ethernet",
+        Ignored::Bootp => "bootp",
         Ignored::DhcpSend { .. } | Ignored::AdvertisementSend { .. } => "send-failed",
         Ignored::TftpWrite => "write",
         Ignored::TftpName(error) | Ignored::HttpPath(PathError::Name(error)) => match error {

@@ -202,6 +202,15 @@ fn ignored() -> Vec<Ignored> {
             Client::Firmware(Platform::Unknown(12)),
             Reason::NeedsAddress,
         ),
+        Ignored::DhcpHardware {
+            hardware: 32,
+            guid: Some([0x24, 0x8a, 7, 3, 0, 0x1c, 0xee, 0xac]),
+        },
+        Ignored::DhcpHardware {
+            hardware: 6,
+            guid: None,
+        },
+        Ignored::Bootp,
         Ignored::DhcpSend { error: error() },
         Ignored::AdvertisementSend { error: error() },
         Ignored::TftpWrite,
@@ -405,6 +414,8 @@ fn is_sampled(event: &Event) -> bool {
             | Ignored::Report(_)
             | Ignored::Mount { .. }
             | Ignored::NfsTooManyConnections
+            | Ignored::DhcpHardware { .. }
+            | Ignored::Bootp
             | Ignored::NfsOutOfThreads => true,
         },
     }
