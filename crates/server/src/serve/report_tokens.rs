@@ -25,6 +25,9 @@ pub(crate) const PATH: &str = "/report/";
 const KEPT: usize = 1024;
 /// How many of a machine's last tokens are accepted: a loader may fetch a script more than once.
 const LAST: usize = 4;
+/// How much older than its newest token another one of a machine may be, in seconds: a boot takes no longer. Without it
+/// four requests by TFTP with the machine's address as an invented source would end the token of its boot.
+const SAME_BOOT: u32 = 600;
 
 /// Issues and checks tokens.
 pub(crate) struct ReportTokens {
@@ -147,10 +150,12 @@ impl Issued {
         }
     }
 
-    /// Whether this is one of the machine's last tokens, as far as is known.
+    /// Whether this is one of the machine's last tokens or of the same boot, as far as is known.
     fn is_current(&self, mac: Mac, time: u32) -> bool {
-        let last = self.last.get(&mac);
-        last.is_none_or(|(times, _)| times.contains(&time))
+        self.last.get(&mac).is_none_or(|(times, _)| {
+            let newest = times.first().copied().unwrap_or_default();
+            times.contains(&time) || newest.abs_diff(time) < SAME_BOOT
+        })
     }
 }
 
@@ -219,6 +224,19 @@ mod tests {
             assert_eq!(tokens.check(&unknown), Ok(MAC));
         }
         assert_eq!(tokens.check(&own), Ok(MAC));
+    }
+
+    #[test]
+    fn requests_in_a_machines_name_do_not_end_the_token_of_its_boot() {
+        let tokens = tokens();
+        let own = tokens.issue_at(MAC, Some(MAC), 1000).unwrap();
+        // By TFTP, from the machine's address as far as anybody can tell. Before, the fourth ended it.
+        for time in 1001..1000 + SAME_BOOT {
+            tokens.issue_at(MAC, Some(MAC), time);
+            assert_eq!(tokens.check(&own), Ok(MAC), "{time}");
+        }
+        tokens.issue_at(MAC, Some(MAC), 1000 + SAME_BOOT);
+        assert_eq!(tokens.check(&own), Err(TokenError::NotItsToken));
     }
 
     #[test]
