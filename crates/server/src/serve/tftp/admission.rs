@@ -61,6 +61,9 @@ pub(super) struct Admitted {
 struct Running {
     client: SocketAddr,
     request: Vec<u8>,
+    /// The transfer of the same port, which goes on until the client has acknowledged something of this one: anybody
+    /// can send a request in its name.
+    replaces: Option<TransferId>,
     heard: bool,
     progress_at: Duration,
 }
@@ -99,13 +102,19 @@ impl Admission {
         {
             return Err(Refusal::Duplicate);
         }
-        let mut stopped = Vec::new();
-        if let Some(id) = same_port {
-            self.leave(id);
-            stopped.push(id);
+        let (mut stopped, mut replaces) = (Vec::new(), None);
+        if let Some((id, earlier)) = same_port.and_then(|id| Some((id, self.running.get(&id)?))) {
+            if earlier.heard {
+                replaces = Some(id);
+            } else {
+                replaces = earlier.replaces;
+                self.leave(id);
+                stopped.push(id);
+            }
         }
+        let stays = |(id, _): &(TransferId, &Running)| Some(*id) != replaces;
         let address = client.ip();
-        if self.heard_of(address).count() >= self.limits.per_client {
+        if self.heard_of(address).filter(stays).count() >= self.limits.per_client {
             let idlest = self.idlest_of(address);
             let stalled = idlest.filter(|(_, since)| now.saturating_sub(*since) >= STALLED);
             let (id, _) = stalled.ok_or(Refusal::ClientFull)?;
@@ -113,7 +122,9 @@ impl Admission {
             stopped.push(id);
         }
         // Who makes room is decided once the client has answered.
-        if self.heard().count() >= self.limits.total && self.busiest(address, now).is_none() {
+        if self.heard().filter(stays).count() >= self.limits.total
+            && self.busiest(address, now).is_none()
+        {
             return Err(Refusal::ServerFull);
         }
         let own = |(_, running): &(TransferId, &Running)| running.client.ip() == address;
@@ -133,6 +144,7 @@ impl Admission {
         let running = Running {
             client,
             request: datagram.to_vec(),
+            replaces,
             heard: false,
             progress_at: now,
         };
@@ -141,8 +153,8 @@ impl Admission {
         Ok(Admitted { id, stopped })
     }
 
-    /// The client of a transfer has acknowledged something. Its first ACK can make another transfer stop, which is
-    /// returned and has left already.
+    /// The client of a transfer has acknowledged something. Its first ACK can make other transfers stop, which are
+    /// returned and have left already.
     ///
     /// # Errors
     /// [`Refusal::ServerFull`] where there is no room for a transfer with an ACK: it has to stop itself.
@@ -150,15 +162,20 @@ impl Admission {
         &mut self,
         id: TransferId,
         now: Duration,
-    ) -> Result<Option<TransferId>, Refusal> {
+    ) -> Result<Vec<TransferId>, Refusal> {
+        let mut stopped = Vec::new();
         let Some(running) = self.running.get_mut(&id) else {
-            return Ok(None);
+            return Ok(stopped);
         };
         running.progress_at = now;
         if running.heard {
-            return Ok(None);
+            return Ok(stopped);
         }
-        let address = running.client.ip();
+        let (address, replaced) = (running.client.ip(), running.replaces.take());
+        if let Some(replaced) = replaced.filter(|id| self.running.contains_key(id)) {
+            self.leave(replaced);
+            stopped.push(replaced);
+        }
         let other = if self.heard_of(address).count() >= self.limits.per_client {
             self.idlest_of(address).map(|(id, _)| id)
         } else if self.heard().count() >= self.limits.total {
@@ -168,11 +185,12 @@ impl Admission {
         };
         if let Some(other) = other {
             self.leave(other);
+            stopped.push(other);
         }
         if let Some(running) = self.running.get_mut(&id) {
             running.heard = true;
         }
-        Ok(other)
+        Ok(stopped)
     }
 
     /// Removes a transfer that has ended.
@@ -259,7 +277,7 @@ mod tests {
     /// A transfer whose client has answered.
     fn heard(admission: &mut Admission, host: u8, port: u16, now: Duration) -> TransferId {
         let admitted = admission.enter(peer(host, port), b"file", now).unwrap();
-        assert_eq!(admission.progressed(admitted.id, now), Ok(None));
+        assert_eq!(admission.progressed(admitted.id, now), Ok(vec![]));
         admitted.id
     }
 
@@ -272,19 +290,26 @@ mod tests {
         let mut again = |after| admission.enter(peer(1, 2070), b"file", START + after);
         assert_eq!(again(2 * SECOND), Err(Refusal::Duplicate));
         // The machine was reset, and its ROM uses one port.
-        assert_eq!(again(3 * SECOND).unwrap().stopped, [first]);
+        let second = again(3 * SECOND).unwrap();
+        let stopped = admission.progressed(second.id, START + 3 * SECOND);
+        assert_eq!(stopped, Ok(vec![first]));
         assert_eq!(admission.running(), 1);
     }
 
     #[test]
-    fn a_request_for_another_file_from_the_same_port_replaces_the_transfer_at_once() {
+    fn a_request_for_another_file_from_the_same_port_replaces_the_transfer_once_it_is_answered() {
         let mut admission = Admission::new(LIMITS);
         let first = heard(&mut admission, 1, 6970, START);
         let second = admission.enter(peer(1, 6970), b"another", START).unwrap();
-        assert_eq!(second.stopped, [first]);
+        // Whoever sends it in the client's name ends nothing; before, it ended the transfer.
+        assert_eq!(second.stopped, []);
+        let third = admission.enter(peer(1, 6970), b"third", START).unwrap();
+        assert_eq!(third.stopped, [second.id]);
+        assert!(admission.running.contains_key(&first));
+        assert_eq!(admission.progressed(third.id, START), Ok(vec![first]));
         // The one that was replaced ends later.
         admission.leave(first);
-        let repeated = admission.enter(peer(1, 6970), b"another", START);
+        let repeated = admission.enter(peer(1, 6970), b"third", START);
         assert_eq!(repeated, Err(Refusal::Duplicate));
         assert_eq!(admission.running(), 1);
     }
@@ -300,7 +325,7 @@ mod tests {
         assert!(other.stopped.is_empty());
         assert_eq!(enter(&mut admission, 3, 1).unwrap().stopped, [second]);
         // Any number of forged addresses leaves the transfers alone that were answered.
-        assert_eq!(admission.progressed(other.id, START), Ok(None));
+        assert_eq!(admission.progressed(other.id, START), Ok(vec![]));
         for host in 10..=250 {
             let admitted = enter(&mut admission, host, 1).unwrap();
             assert!(!admitted.stopped.contains(&other.id));
@@ -324,8 +349,8 @@ mod tests {
             enter(&mut admission, 1, 2).unwrap().id,
         );
         let third = heard(&mut admission, 1, 3, START + SECOND);
-        assert_eq!(admission.progressed(one, START), Ok(None), "it has left");
-        assert_eq!(admission.progressed(two, START + SECOND), Ok(None));
+        assert_eq!(admission.progressed(one, START), Ok(vec![]), "it has left");
+        assert_eq!(admission.progressed(two, START + SECOND), Ok(vec![]));
         let fourth = enter(&mut admission, 1, 4);
         assert_eq!(fourth, Err(Refusal::ClientFull));
         assert!(admission.running.contains_key(&third));
@@ -342,7 +367,7 @@ mod tests {
         let newcomer = enter(&mut admission, 4, 1).unwrap();
         assert!(newcomer.stopped.is_empty(), "it has not answered yet");
         let stopped = admission.progressed(newcomer.id, START + SECOND);
-        assert_eq!(stopped, Ok(Some(idlest)));
+        assert_eq!(stopped, Ok(vec![idlest]));
         // Now everybody has one.
         assert_eq!(enter(&mut admission, 5, 1), Err(Refusal::ServerFull));
         assert_eq!(enter(&mut admission, 1, 9), Err(Refusal::ServerFull));

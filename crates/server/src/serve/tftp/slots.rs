@@ -84,7 +84,7 @@ impl Slot {
     /// Why the transfer has to stop.
     pub(super) fn progressed(&self, now: Duration) -> Result<(), Refusal> {
         let mut running = self.slots.lock();
-        if let Some(other) = running.admission.progressed(self.id, now)? {
+        for other in running.admission.progressed(self.id, now)? {
             running.stop(other);
         }
         Ok(())
