@@ -26,6 +26,13 @@ pub enum Event {
         /// The reason; the client got the corresponding MOUNT status.
         why: Refusal,
     },
+    /// A call was refused before anything was looked at; the client got the corresponding RPC status.
+    CallRefused {
+        /// The client's address and port.
+        client: SocketAddr,
+        /// The reason.
+        why: CallRefusal,
+    },
     /// A client unmounted a path. Most machines never do.
     Unmounted {
         /// The client's address and port.
@@ -72,6 +79,26 @@ impl fmt::Display for Refusal {
             Self::NotADirectory => "not a directory",
             Self::Path => "not an absolute path without `..`",
             Self::Failed => "the server could not read it",
+        })
+    }
+}
+
+/// Why a call was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallRefusal {
+    /// An NFS call of a client that may mount no export.
+    Address,
+    /// Its credential is malformed, or neither AUTH_NONE nor AUTH_SYS.
+    Credential,
+}
+
+impl fmt::Display for CallRefusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Address => "its address is not on the export's list",
+            Self::Credential => {
+                "it asks for Kerberos or TLS, which this export does not have; mount with sec=sys"
+            }
         })
     }
 }

@@ -51,7 +51,7 @@ mod tree;
 
 pub use address_list::AddressList;
 pub use counters::Counts;
-pub use event::{Event, Refusal};
+pub use event::{CallRefusal, Event, Refusal};
 pub use export::{Export, ExportError, ExportOptions};
 pub use hidden_paths::{HiddenPaths, HidePattern, HidePatternError};
 pub use open_file_limit::raise_open_file_limit;

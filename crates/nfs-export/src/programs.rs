@@ -10,6 +10,7 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 
 use crate::counters::count;
+use crate::event::{CallRefusal, Event};
 use crate::rpc::message::{self as rpc, Call, Denial, Message, Reason, Unavailable};
 use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::server_state::ServerState;
@@ -77,6 +78,10 @@ fn answer_unless(
         Message::Denied { xid, why } => {
             count(&state.counters.denied);
             rpc::denied(out, xid, why);
+            if why == Denial::Credential {
+                let why = CallRefusal::Credential;
+                state.report(Event::CallRefused { client, why });
+            }
             Outcome::Replied { useful: false }
         }
         Message::Call(call) => match refused(&call) {
@@ -113,6 +118,8 @@ fn dispatch(
     if is_nfs && call.procedure != 0 && !state.exports.allow(client.ip()) {
         count(&state.counters.denied);
         rpc::denied(out, call.xid, Denial::Address);
+        let why = CallRefusal::Address;
+        state.report(Event::CallRefused { client, why });
         return Outcome::Replied { useful: false };
     }
     let start = out.len();

@@ -14,8 +14,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use netroot_nfs_export::{
-    AddressList, Event, Export, ExportError, ExportOptions, HandleKey, Listeners, Refusal, Server,
-    StartError,
+    AddressList, CallRefusal, Event, Export, ExportError, ExportOptions, HandleKey, Listeners,
+    Refusal, Server, StartError,
 };
 use nfs3_client::PortmapperClient;
 use nfs3_types::mount::dirpath;
@@ -139,6 +139,8 @@ fn an_unauthorized_client_is_refused_and_learns_nothing_else() {
     };
     let denied = now(nfs.getattr(&object.into())).unwrap_err();
     assert!(format!("{denied:?}").contains("Auth"), "{denied:?}");
+    let told = |event: &Event| matches!(event, Event::CallRefused { client, why: CallRefusal::Address } if client.ip().is_loopback());
+    assert!(running.events.lock().unwrap().iter().any(told));
     assert_eq!(
         now(mount_client(running.server.address()).dump())
             .unwrap()

@@ -199,7 +199,14 @@ fn log(timeline: &Timeline, event: NfsEvent) {
             timeline.machine(machine(client), Event::Unmounted { path });
         }
         NfsEvent::Refused { client, path, why } => {
-            timeline.ignored(machine(client), Ignored::Mount { path, why });
+            let by = machine(client);
+            let client = client.ip().to_canonical();
+            timeline.ignored(by, Ignored::Mount { client, path, why });
+        }
+        NfsEvent::CallRefused { client, why } => {
+            let by = machine(client);
+            let client = client.ip().to_canonical();
+            timeline.ignored(by, Ignored::NfsCall { client, why });
         }
         NfsEvent::ConnectionRefused { client } => {
             timeline.ignored(machine(client), Ignored::NfsTooManyConnections);

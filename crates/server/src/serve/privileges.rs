@@ -1,5 +1,7 @@
 //! What `netroot serve` needs to start, and the little of it that serving needs.
 
+mod container;
+
 use std::fmt;
 use std::path::PathBuf;
 
@@ -14,25 +16,36 @@ use crate::serve::events::Warning;
 use crate::settings::Settings;
 
 /// Needed to start: ports below 1024, the interface and whole frames, and any file of the root.
-const TO_START: [(CapabilitySet, &str); 3] = [
+const TO_START: [(CapabilitySet, &str, &str); 3] = [
     (
         CapabilitySet::NET_BIND_SERVICE,
+        "CAP_NET_BIND_SERVICE",
         "ports 67 and 69 (DHCP, TFTP)",
     ),
     (
         CapabilitySet::NET_RAW,
+        "CAP_NET_RAW",
         "the interface and the packet socket (answers to machines without an address)",
     ),
     (
         CapabilitySet::DAC_READ_SEARCH,
+        "CAP_DAC_READ_SEARCH",
         "reading every file of the root, whoever owns it",
     ),
 ];
 
 /// Needed by root alone, to become somebody else.
-const TO_STOP_BEING_ROOT: [(CapabilitySet, &str); 2] = [
-    (CapabilitySet::SETUID, "becoming an unprivileged user"),
-    (CapabilitySet::SETGID, "becoming an unprivileged group"),
+const TO_STOP_BEING_ROOT: [(CapabilitySet, &str, &str); 2] = [
+    (
+        CapabilitySet::SETUID,
+        "CAP_SETUID",
+        "becoming an unprivileged user",
+    ),
+    (
+        CapabilitySet::SETGID,
+        "CAP_SETGID",
+        "becoming an unprivileged group",
+    ),
 ];
 
 /// Files that are read while serving, beside the roots: the time zone of log lines.
@@ -44,21 +57,36 @@ pub(crate) enum PrivilegeError {
     /// The capabilities could not be read.
     #[error("cannot read this process's capabilities")]
     Unknown(#[source] Errno),
-    /// Not root, or a root without the capabilities.
+    /// Not root.
     #[error("serving needs root, for {missing}; start netroot with sudo")]
     Missing {
         /// What each missing capability is for.
         missing: Missing,
     },
+    /// A root without the capabilities, as in a container.
+    #[error("root cannot serve here without {missing:#}; {cure}")]
+    Withheld {
+        /// The capabilities and what they are for.
+        missing: Missing,
+        /// How they are given.
+        cure: String,
+    },
 }
 
-/// A list for people.
+/// The names of capabilities, and what each is for. Displayed as the latter alone; in the alternate form with the names.
 #[derive(Debug)]
-pub(crate) struct Missing(Vec<&'static str>);
+pub(crate) struct Missing(Vec<(&'static str, &'static str)>);
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join(", "))
+        for (number, (name, what)) in self.0.iter().enumerate() {
+            let comma = if number > 0 { ", " } else { "" };
+            match f.alternate() {
+                true => write!(f, "{comma}{name} for {what}")?,
+                false => write!(f, "{comma}{what}")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -74,18 +102,25 @@ pub(crate) fn check() -> Result<(), PrivilegeError> {
     let root = rustix::process::geteuid().is_root();
     match missing(held, root) {
         missing if missing.is_empty() => Ok(()),
+        missing if root => {
+            let names: Vec<_> = missing.iter().map(|(name, _)| *name).collect();
+            Err(PrivilegeError::Withheld {
+                cure: container::cure(container::find(), &names),
+                missing: Missing(missing),
+            })
+        }
         missing => Err(PrivilegeError::Missing {
             missing: Missing(missing),
         }),
     }
 }
 
-fn missing(held: CapabilitySet, root: bool) -> Vec<&'static str> {
+fn missing(held: CapabilitySet, root: bool) -> Vec<(&'static str, &'static str)> {
     let more: &[_] = if root { &TO_STOP_BEING_ROOT } else { &[] };
     let needed = TO_START.iter().chain(more);
     needed
-        .filter(|(capability, _)| !held.contains(*capability))
-        .map(|(_, what)| *what)
+        .filter(|(capability, ..)| !held.contains(*capability))
+        .map(|(_, name, what)| (*name, *what))
         .collect()
 }
 
@@ -152,11 +187,24 @@ mod tests {
     fn a_user_with_three_capabilities_may_serve_and_root_needs_to_become_another() {
         let three = TO_START
             .iter()
-            .fold(CapabilitySet::empty(), |all, (one, _)| all | *one);
+            .fold(CapabilitySet::empty(), |all, (one, ..)| all | *one);
         assert!(missing(three, false).is_empty());
         assert_eq!(missing(three, true).len(), 2);
         assert!(missing(CapabilitySet::all(), true).is_empty());
         let none = Missing(missing(CapabilitySet::empty(), false)).to_string();
         assert!(none.contains("ports 67 and 69"), "{none}");
+    }
+
+    #[test]
+    fn root_in_a_container_is_not_told_to_use_sudo() {
+        let docker = TO_START[0].0 | TO_START[1].0 | CapabilitySet::SETUID | CapabilitySet::SETGID;
+        let error = PrivilegeError::Withheld {
+            missing: Missing(missing(docker, true)),
+            cure: "cure".to_owned(),
+        };
+        assert_eq!(
+            error.to_string(),
+            "root cannot serve here without CAP_DAC_READ_SEARCH for reading every file of the root, whoever owns it; cure"
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! Requests that are not answered, and why.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use netroot_nfs_export::Refusal as MountRefusal;
+use netroot_nfs_export::{CallRefusal, Refusal as MountRefusal};
 use netroot_proto::dhcp::request::RequestError;
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::Reason;
@@ -74,10 +74,19 @@ pub(crate) enum Ignored {
     Report(ReportRefusal),
     /// An NFS MOUNT request.
     Mount {
+        /// Who asked; the machine may be told by its hardware address.
+        client: IpAddr,
         /// The path that was asked for.
         path: String,
         /// Why it was refused.
         why: MountRefusal,
+    },
+    /// Another NFS call, whatever it asks for.
+    NfsCall {
+        /// Who asked.
+        client: IpAddr,
+        /// Why it was refused.
+        why: CallRefusal,
     },
     /// An NFS client has too many connections.
     NfsTooManyConnections,

@@ -377,7 +377,10 @@ fn add_ignored(fields: &mut Fields, ignored: &Ignored) {
         | Ignored::TftpTooMany
         | Ignored::TftpSocket { .. } => "tftp",
         Ignored::HttpPath(_) | Ignored::HttpUnknown { .. } | Ignored::Report(_) => "http",
-        Ignored::Mount { .. } | Ignored::NfsTooManyConnections | Ignored::NfsOutOfThreads => "nfs",
+        Ignored::Mount { .. }
+        | Ignored::NfsCall { .. }
+        | Ignored::NfsTooManyConnections
+        | Ignored::NfsOutOfThreads => "nfs",
     };
     fields.add("protocol", protocol);
     fields.add("reason", words::ignored(ignored));
@@ -416,7 +419,11 @@ fn add_ignored(fields: &mut Fields, ignored: &Ignored) {
         Ignored::TftpUnknown { name } | Ignored::HttpUnknown { name } => {
             fields.add("name", name.as_str());
         }
-        Ignored::Mount { path, .. } => fields.add("path", path.as_str()),
+        Ignored::Mount { client, path, .. } => {
+            fields.add("address", client.to_string());
+            fields.add("path", path.as_str());
+        }
+        Ignored::NfsCall { client, .. } => fields.add("address", client.to_string()),
         Ignored::Bootp
         | Ignored::TftpWrite
         | Ignored::TftpName(_)

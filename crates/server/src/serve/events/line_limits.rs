@@ -142,6 +142,7 @@ fn is_proof(event: &Event) -> bool {
                 | Ignored::HttpUnknown { .. }
                 | Ignored::Report(_)
                 | Ignored::Mount { .. }
+                | Ignored::NfsCall { .. }
                 | Ignored::NfsTooManyConnections
                 | Ignored::NfsOutOfThreads
         ),

@@ -1,10 +1,11 @@
 //! Events for people: the only place that makes sentences of them.
 
 use std::fmt::{self, Display, Formatter};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use netroot_nfs_export::{CallRefusal, Refusal as MountRefusal};
 use netroot_proto::pxe::decide::{Answer, BootFile, Reason};
 
 use super::event::{Event, Fetch, Ready, ReadyImage, ReadyListener, StopCause, Transport};
@@ -398,11 +399,36 @@ impl Display for Ignored {
             Self::HttpPath(error) => write!(f, "HTTP: {error}"),
             Self::HttpUnknown { name } => write!(f, "HTTP {name}: no such file"),
             Self::Report(refusal) => write!(f, "a boot report: {refusal}"),
-            Self::Mount { path, why } => write!(f, "NFS {path}: {why}"),
+            Self::Mount {
+                client,
+                path,
+                why: MountRefusal::Address,
+            } => {
+                write!(f, "NFS {path}: ")?;
+                not_on_the_list(f, *client)
+            }
+            Self::Mount { path, why, .. } => write!(f, "NFS {path}: {why}"),
+            Self::NfsCall {
+                client,
+                why: CallRefusal::Address,
+            } => {
+                f.write_str("NFS: ")?;
+                not_on_the_list(f, *client)
+            }
+            Self::NfsCall { why, .. } => write!(f, "NFS: {why}"),
             Self::NfsTooManyConnections => f.write_str("NFS: too many connections"),
             Self::NfsOutOfThreads => f.write_str("NFS: the server is out of threads or memory"),
         }
     }
+}
+
+/// `--allow` takes the place of the interface's networks.
+fn not_on_the_list(f: &mut Formatter<'_>, client: IpAddr) -> fmt::Result {
+    write!(
+        f,
+        "its address {client} is not on the export's list; name its network with --allow, beside those that may mount \
+         already"
+    )
 }
 
 impl Display for ReportRefusal {

@@ -35,12 +35,14 @@ pub(crate) enum SocketError {
         remedy: &'static str,
     },
     /// The capability is missing.
-    #[error("{transport} port {port} needs root; start netroot with sudo")]
+    #[error("{transport} port {port} needs root; {cure}")]
     NotAllowed {
         /// UDP or TCP.
         transport: Transport,
         /// The number.
         port: u16,
+        /// What to do.
+        cure: &'static str,
     },
     /// UDP, for another reason.
     #[error(transparent)]
@@ -158,7 +160,20 @@ fn explain(
                 remedy,
             })
         }
-        io::ErrorKind::PermissionDenied => Some(SocketError::NotAllowed { transport, port }),
+        io::ErrorKind::PermissionDenied => {
+            // A rootless container's root is none to the host's network.
+            let cure = match rustix::process::geteuid().is_root() {
+                true => {
+                    "this root is not the host's: start the container as root, with --cap-add NET_BIND_SERVICE"
+                }
+                false => "start netroot with sudo",
+            };
+            Some(SocketError::NotAllowed {
+                transport,
+                port,
+                cure,
+            })
+        }
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! The fixed words in the JSON: kinds, reasons, clients, platforms.
 
-use netroot_nfs_export::Refusal as MountRefusal;
+use netroot_nfs_export::{CallRefusal, Refusal as MountRefusal};
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, Reason};
@@ -108,6 +108,10 @@ pub(super) fn ignored(ignored: &Ignored) -> &'static str {
             MountRefusal::Path => "bad-path",
             MountRefusal::Failed => "unreadable",
             _ => "refused",
+        },
+        Ignored::NfsCall { why, .. } => match why {
+            CallRefusal::Address => "call-not-allowed",
+            CallRefusal::Credential => "credential",
         },
         Ignored::NfsTooManyConnections => "too-many-connections",
         Ignored::NfsOutOfThreads => "out-of-threads",

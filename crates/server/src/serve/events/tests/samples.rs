@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use netroot_nfs_export::Refusal as MountRefusal;
+use netroot_nfs_export::{CallRefusal, Refusal as MountRefusal};
 use netroot_proto::dhcp::MessageType;
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::client::Client;
@@ -269,7 +269,13 @@ fn ignored() -> Vec<Ignored> {
         MountRefusal::Failed,
     ];
     all.extend(mounts.map(|why| Ignored::Mount {
+        client: [10, 88, 0, 77].into(),
         path: "/absent".to_owned(),
+        why,
+    }));
+    let calls = [CallRefusal::Address, CallRefusal::Credential];
+    all.extend(calls.map(|why| Ignored::NfsCall {
+        client: [10, 88, 0, 77].into(),
         why,
     }));
     all
@@ -413,6 +419,7 @@ fn is_sampled(event: &Event) -> bool {
             | Ignored::HttpUnknown { .. }
             | Ignored::Report(_)
             | Ignored::Mount { .. }
+            | Ignored::NfsCall { .. }
             | Ignored::NfsTooManyConnections
             | Ignored::DhcpHardware { .. }
             | Ignored::Bootp
