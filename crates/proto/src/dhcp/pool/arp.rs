@@ -105,6 +105,10 @@ impl Pool {
         if leased || !self.covers(address) || offer.is_some_and(|offer| offer.mac == mac) {
             return false;
         }
+        let owner = self.leases.get(&address).map(|lease| lease.mac);
+        if owner != Some(mac) && !self.set_aside.is_believed(address, mac) {
+            return false;
+        }
         let Some(probes) = &mut self.probes else {
             return false;
         };
@@ -117,7 +121,6 @@ impl Pool {
         let is_new = self.set_aside.used(address, mac, now);
         self.offered.clear(address);
         // A machine that goes on with the address of a lease that ended is no stranger.
-        let owner = self.leases.get(&address).map(|lease| lease.mac);
         is_new && owner != Some(mac)
     }
 }

@@ -34,16 +34,28 @@ pub(super) struct SetAside {
     entries: HashMap<Ipv4Addr, Entry>,
     /// How many may be set aside because a machine said so, and nothing else.
     most_declined: usize,
+    /// How many one machine is believed to have by its answers to ARP.
+    most_used_each: usize,
 }
 
 impl SetAside {
     /// None of a range of `count` addresses. A DECLINE is a claim that anybody can make, so that all machines together
-    /// can set aside an eighth of the range.
+    /// can set aside an eighth of the range. As many may one machine have by its answers to ARP: a router that answers
+    /// for all addresses (local proxy ARP), or a host that wants none to be given out, must not empty the range.
     pub(super) fn new(count: u32) -> Self {
+        let eighth = usize::try_from(count / 8).unwrap_or(usize::MAX);
         Self {
             entries: HashMap::new(),
-            most_declined: usize::try_from(count / 8).unwrap_or(usize::MAX).max(1),
+            most_declined: eighth.max(1),
+            most_used_each: eighth.max(4),
         }
+    }
+
+    /// Whether `mac` is believed when it answers ARP for the address.
+    pub(super) fn is_believed(&self, address: Ipv4Addr, mac: Mac) -> bool {
+        let uses = |entry: &&Entry| entry.cause == Cause::UsedBy(mac);
+        self.entries.get(&address).filter(uses).is_some()
+            || self.entries.values().filter(uses).count() < self.most_used_each
     }
 
     /// `mac` answers ARP for the address. True if that was not known.

@@ -326,6 +326,20 @@ fn the_first_offer_does_not_wait_and_is_refused_at_the_request_if_somebody_answe
 }
 
 #[test]
+fn a_machine_that_answers_for_every_address_leaves_most_of_them() {
+    // Before, no machine got an address.
+    let (mut pool, mut now) = (probed(100, 199), START);
+    let everything: Vec<_> = (100..200).map(|last| (last, mac(0xff))).collect();
+    let found = probe(&mut pool, &everything, &mut now, 300);
+    assert_eq!((found.len(), pool.set_aside()), (12, 12));
+    for n in 1..=88 {
+        let address = pool.offer(mac(n), None, now).unwrap();
+        assert_eq!(pool.take(mac(n), address, HOUR, now), Ok(()));
+    }
+    assert_eq!(pool.offer(mac(89), None, now), None);
+}
+
+#[test]
 fn a_probed_address_is_offered_before_the_first_choice() {
     let mut reference = pool(100, 199);
     let first = reference.offer(mac(1), None, START).unwrap();
