@@ -36,8 +36,10 @@ mod url_path;
 
 use std::sync::Arc;
 
+use netroot_proto::pxe::inputs::Loader;
+
 use self::artifacts::loaders::{self, Loaders};
-use self::artifacts::{ArtifactStore, FileKind, Folder};
+use self::artifacts::{ArtifactStore, FileKind, Folder, raspberry_pi};
 use self::clock::Clock;
 use self::counters::Counters;
 use self::dhcp::address_probe::AddressProbe;
@@ -70,11 +72,25 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     // The images.
     let images = settings.images.iter().map(OpenImage::open);
     let images = images.collect::<Result<Vec<_>, _>>()?;
+    let hidden = || {
+        let images = settings.images.iter();
+        images.map(|image| (image.directory.as_path(), &image.hidden))
+    };
+    let firmware = settings.images.iter().map(|image| {
+        let exported = image.nfsroot.is_none();
+        let folder = exported.then(|| raspberry_pi::of_root(&image.directory));
+        folder.flatten().map(|folder| folder.hiding(hidden()))
+    });
+    let firmware: Vec<Option<Folder>> = firmware.collect();
     let mut loaders = loaders::find(settings.ipxe.as_deref());
-    let by_platform = Arc::from(std::mem::take(&mut loaders.by_platform));
-    let catalog = images
-        .iter()
-        .map(|open| open.image(settings.nfs_port, Arc::clone(&by_platform)));
+    let by_platform: Arc<[Loader]> = Arc::from(std::mem::take(&mut loaders.by_platform));
+    let catalog = images.iter().zip(&firmware).map(|(open, firmware)| {
+        let mut loaders = by_platform.to_vec();
+        if firmware.is_some() || settings.tftp_dir.is_some() {
+            loaders.push(raspberry_pi::loader());
+        }
+        open.image(settings.nfs_port, Arc::from(loaders))
+    });
     let catalog = Arc::new(Catalog::new(catalog.collect(), settings.rules.clone())?);
 
     // Everything that another program may have already: capabilities, ports, the network's addresses.
@@ -116,11 +132,8 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     for listener in &listeners {
         look_for_others(listener, clock, &timeline, &counters)?;
     }
-    let folder = settings.tftp_dir.as_deref().map(|path| {
-        let images = settings.images.iter();
-        let hidden = images.map(|image| (image.directory.as_path(), &image.hidden));
-        Folder::open_path(path).map(|folder| folder.hiding(hidden))
-    });
+    let folder = settings.tftp_dir.as_deref();
+    let folder = folder.map(|path| Folder::open_path(path).map(|it| it.hiding(hidden())));
     let mut artifacts = ArtifactStore::new(
         Arc::clone(&catalog),
         settings.http_port,
@@ -130,6 +143,11 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     for ((open, build), image) in images.into_iter().zip(builds).zip(catalog.images()) {
         let initrd = build.finish(|event| timeline.server(event))?;
         artifacts.put_image(image, open.kernel(image)?, initrd);
+    }
+    for (image, folder) in catalog.images().zip(firmware) {
+        if let Some(folder) = folder {
+            artifacts.put_firmware(image, folder);
+        }
     }
     add_loaders(&mut artifacts, loaders, &timeline);
 

@@ -34,14 +34,17 @@ pub enum Client {
 /// The transaction number that every Raspberry Pi ROM uses for every boot.
 const RASPBERRY_TRANSACTION: u32 = 0x26f3_0339;
 /// MAC prefixes of Raspberry Pi Ltd.
-const RASPBERRY_PREFIXES: [[u8; 3]; 6] = [
+const RASPBERRY_PREFIXES: [[u8; 3]; 7] = [
     [0xb8, 0x27, 0xeb],
     [0xdc, 0xa6, 0x32],
     [0xe4, 0x5f, 0x01],
     [0xd8, 0x3a, 0xdd],
     [0x28, 0xcd, 0xc1],
     [0x2c, 0xcf, 0x67],
+    [0x88, 0xa2, 0x9e],
 ];
+/// What option 97 of a Pi 4 or 5 has after its zero byte: "RPi4", "RPi5".
+const RASPBERRY_UUID: &[u8] = b"RPi";
 /// iPXE's feature flag "HTTP" in option 175.
 const IPXE_HTTP: u8 = 0x13;
 
@@ -75,6 +78,7 @@ impl Client {
             Some(Platform::Bios | Platform::RaspberryPi) | None if is_raspberry(request) => {
                 Client::RaspberryPi
             }
+            Some(Platform::RaspberryPi) => Client::RaspberryPi,
             Some(platform) if http => Client::Http(platform),
             _ if is_u_boot(request, class) => Client::UBoot(platform.or(u_boot_platform(class))),
             Some(platform) if pxe => Client::Pxe(platform),
@@ -115,11 +119,20 @@ impl fmt::Display for Client {
     }
 }
 
-/// Requires both: the transaction number alone could be a coincidence, and the MAC prefix
-/// alone could be UEFI or iPXE on the same board. The ROM sends option 60 only in its DISCOVER.
+/// Two of four clues: its constant transaction, a MAC prefix of the maker, the maker's UUID, and a BIOS's architecture
+/// with such a prefix or UUID. Alone the first could be a coincidence, and the next two could be UEFI or iPXE on the same
+/// board; but no board of this maker has a BIOS. The ROM sends option 60 only in its DISCOVER.
 fn is_raspberry(request: &Request) -> bool {
     let [a, b, c, ..] = request.header.mac.0;
-    request.header.transaction == RASPBERRY_TRANSACTION && RASPBERRY_PREFIXES.contains(&[a, b, c])
+    let uuid = request.uuid.as_deref().and_then(|uuid| uuid.get(1..));
+    let clues = [
+        request.header.transaction == RASPBERRY_TRANSACTION,
+        RASPBERRY_PREFIXES.contains(&[a, b, c]),
+        uuid.is_some_and(|uuid| uuid.starts_with(RASPBERRY_UUID)),
+    ];
+    let made_there = matches!(clues, [_, true, _] | [_, _, true]);
+    let bios = Platform::of(&request.architectures) == Some(Platform::Bios);
+    clues.into_iter().filter(|clue| *clue).count() >= 2 || (made_there && bios)
 }
 
 /// U-Boot's classes are `U-Boot.armv8`, `U-Boot.armv7`, `U-Boot.arm`, or end so (`AM335x U-Boot SPL`); one that is to

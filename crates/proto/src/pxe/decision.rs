@@ -229,6 +229,9 @@ impl fmt::Display for Reason {
             ),
             Self::ForAnotherServer(Some(server)) => write!(f, "the request is for {server}"),
             Self::ForAnotherServer(None) => f.write_str("the request is for another server"),
+            Self::NoLoader(Platform::RaspberryPi) => f.write_str(
+                "no boot files for a Raspberry Pi: put them into the root's /boot/firmware, or give --tftp-dir",
+            ),
             Self::NoLoader(platform) => write!(f, "no boot loader for {platform}"),
             Self::NoAnswerTo(kind) => write!(f, "{kind} is not answered"),
             Self::NotItsAddress => f.write_str("the address is not assigned to it"),

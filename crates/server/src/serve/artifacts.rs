@@ -1,13 +1,14 @@
 //! Name → artifact: everything that TFTP and HTTP serve.
 //!
 //! [`store`] looks names up: loaders, scripts, kernels and initrds, then the files of a [`folder`]. [`loaders`] finds
-//! iPXE's binaries, [`script`] writes what they run, and [`content`] is the bytes of any of these, which [`file_reads`]
+//! iPXE's binaries, [`raspberry_pi`] knows where its ROM's files are, [`script`] writes what they run, and [`content`] is the bytes of any of these, which [`file_reads`]
 //! reads off the network's thread.
 
 mod content;
 mod file_reads;
 mod folder;
 pub(crate) mod loaders;
+pub(crate) mod raspberry_pi;
 pub(crate) mod script;
 mod store;
 

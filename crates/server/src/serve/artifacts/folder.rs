@@ -88,6 +88,18 @@ impl Folder {
         Self { hidden, ..self }
     }
 
+    /// A folder in this one, from which nothing leads out of it again. No link is followed on the way.
+    pub(super) fn inside(&self, path: &str) -> io::Result<Self> {
+        let mut folder = self.folder.try_clone()?;
+        for component in path.split('/') {
+            require(mode(&folder)?, FileType::Directory, Mode::XOTH)?;
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            folder = rustix::fs::openat(&folder, component, flags, Mode::empty())?;
+        }
+        let hidden = self.hidden.clone();
+        Ok(Self { folder, hidden })
+    }
+
     fn hides(&self, file: &OwnedFd) -> bool {
         if self.hidden.is_empty() {
             return false;

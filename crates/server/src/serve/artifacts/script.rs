@@ -91,6 +91,17 @@ label {name}
     )
 }
 
+/// The kernel's command line alone, as the ROM of a Raspberry Pi reads it: one line.
+pub(crate) fn command_line(
+    image: &Image,
+    server: SocketAddr,
+    mac: Option<Mac>,
+    report: Option<&str>,
+) -> String {
+    let nic = mac.map(Mac::hyphenated);
+    image.arguments(server, nic.as_deref(), report) + "\n"
+}
+
 /// The machine for which a name is PXELINUX's configuration: `None` in it for any (`default`, and U-Boot's
 /// `default-arm` and `default-arm-<processor>`). Its other names, by UUID or address, are not served: it goes on to these.
 pub(crate) fn pxelinux_machine(name: &str) -> Option<Option<Mac>> {

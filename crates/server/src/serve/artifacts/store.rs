@@ -1,7 +1,7 @@
 //! name → artifact: the lookup behind TFTP and HTTP.
 //!
 //! First a virtual name space: loaders, scripts, kernel, initrd. Then, only with `--tftp-dir`, the files of a
-//! folder. Nothing else is served, and nothing can be written.
+//! folder, and those for a Raspberry Pi in the root. Nothing else is served, and nothing can be written.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use netroot_net::Mac;
 
 use super::content::Content;
 use super::folder::Folder;
-use super::script;
+use super::{raspberry_pi, script};
 use crate::catalog::{ArrivedAt, Catalog, Image, KnownMachine};
 use crate::serve::report_tokens::ReportTokens;
 
@@ -45,24 +45,28 @@ pub(crate) enum Found {
     Nothing,
 }
 
-/// A name in the folder.
+/// A name in one of several folders.
 #[derive(Debug, Clone)]
 pub(crate) struct FolderFile {
-    folder: Arc<Folder>,
-    name: String,
-    /// What has the name if the folder has no such file.
+    /// Each with the file's name there, the first to be looked at first.
+    places: Vec<(Arc<Folder>, String)>,
+    /// What has the name if there is no such file.
     otherwise: Option<Box<Artifact>>,
 }
 
 impl FolderFile {
     /// Opens the file, which may wait for a disk. `None` if it is not served.
     pub(crate) fn open(self) -> Option<Artifact> {
-        let Ok(content) = self.folder.open(&self.name) else {
+        let opened = self.places.iter().find_map(|(folder, name)| {
+            let content = folder.open(name).ok()?;
+            Some((content, name))
+        });
+        let Some((content, name)) = opened else {
             return self.otherwise.map(|artifact| *artifact);
         };
         Some(Artifact {
             content,
-            content_type: content_type(&self.name),
+            content_type: content_type(name),
             kind: FileKind::Other,
             machine: None,
         })
@@ -91,6 +95,8 @@ pub(crate) struct ArtifactStore {
     catalog: Arc<Catalog>,
     http_port: u16,
     folder: Option<Arc<Folder>>,
+    /// The `/boot/firmware` of roots with files for a Raspberry Pi, by the image's name.
+    firmware: BTreeMap<String, Arc<Folder>>,
     tokens: Arc<ReportTokens>,
 }
 
@@ -107,6 +113,7 @@ impl ArtifactStore {
             catalog,
             http_port,
             folder: folder.map(Arc::new),
+            firmware: BTreeMap::new(),
             tokens,
         }
     }
@@ -124,6 +131,11 @@ impl ArtifactStore {
         }
         self.put(&image.kernel_name(), kernel, FileKind::Kernel);
         self.put(&image.initrd_name(), initrd, FileKind::Initrd);
+    }
+
+    /// Serves the files for a Raspberry Pi that an image's root has.
+    pub(crate) fn put_firmware(&mut self, image: &Image, folder: Folder) {
+        self.firmware.insert(image.name.clone(), Arc::new(folder));
     }
 
     /// Adds an artifact under its name.
@@ -144,7 +156,7 @@ impl ArtifactStore {
     }
 
     /// What `name` (normalized by `netroot_proto::tftp::name`) is for a machine that reached the server there.
-    /// `identify` says who asks; it is called only for scripts.
+    /// `identify` says who asks; it is called only for what depends on the machine.
     pub(crate) fn find(
         &self,
         name: &str,
@@ -176,23 +188,51 @@ impl ArtifactStore {
             let machine = KnownMachine { mac: Some(mac) };
             return found(self.boot_script(&machine, &identify(), arrived));
         }
-        // A folder with configurations of its own keeps them.
-        let otherwise = script::pxelinux_machine(name).map(|mac| {
+        self.find_file(name, arrived, identify)
+    }
+
+    /// What `name` is in the folder, for a Raspberry Pi, or for who reads PXELINUX's configuration. A folder with such
+    /// files of its own keeps them.
+    fn find_file(
+        &self,
+        name: &str,
+        arrived: &ArrivedAt<'_>,
+        identify: impl FnOnce() -> KnownMachine,
+    ) -> Found {
+        let prefixed = raspberry_pi::without_prefix(name);
+        let (prefix, plain) = prefixed.unwrap_or((None, name));
+        let config = script::pxelinux_machine(name);
+        let is_command_line = plain == raspberry_pi::COMMAND_LINE;
+
+        // Firmware asks for what is beside its loader under the loader's own folder.
+        let mut places = Vec::new();
+        if let Some(folder) = &self.folder {
+            places.push((Arc::clone(folder), name.to_owned()));
+            if prefixed.is_some() {
+                places.push((Arc::clone(folder), plain.to_owned()));
+            }
+        }
+        let mut otherwise = None;
+        if config.is_some() || is_command_line || !self.firmware.is_empty() {
             let asks = identify();
             let machine = KnownMachine {
-                mac: mac.or(asks.mac),
+                mac: config.flatten().or(prefix).or(asks.mac),
             };
-            Box::new(self.script(&machine, &asks, arrived, script::pxelinux))
-        });
-        // Firmware asks for what is beside its loader under the loader's own folder.
-        match &self.folder {
-            Some(folder) => Found::InFolder(FolderFile {
-                folder: Arc::clone(folder),
-                name: name.to_owned(),
-                otherwise,
-            }),
-            None => otherwise.map_or(Found::Nothing, Found::Artifact),
+            let image = self.catalog.assign(&machine, arrived);
+            if config.is_some() {
+                otherwise = Some(self.script(&machine, &asks, arrived, script::pxelinux));
+            } else if is_command_line {
+                // Not the root's own, which names the card that it was made for.
+                otherwise = Some(self.script(&machine, &asks, arrived, script::command_line));
+            } else if let Some(folder) = self.firmware.get(&image.name) {
+                places.push((Arc::clone(folder), plain.to_owned()));
+            }
         }
+        let otherwise = otherwise.map(Box::new);
+        if places.is_empty() {
+            return otherwise.map_or(Found::Nothing, Found::Artifact);
+        }
+        Found::InFolder(FolderFile { places, otherwise })
     }
 }
 
@@ -247,6 +287,7 @@ pub(crate) mod tests {
     use std::io;
     use std::net::Ipv4Addr;
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
     use super::*;
     use crate::catalog::tests::{ETH0, by_mac, image, machine, one};
@@ -363,6 +404,69 @@ pub(crate) mod tests {
         let found = artifact(store.find("pxelinux.cfg/default", &ETH0, || machine(2)));
         assert_eq!(bytes(&found.unwrap()), b"own");
         assert!(config(&store, name, machine(2)).contains("/images/fedora/"));
+    }
+
+    #[test]
+    fn a_raspberry_pi_gets_its_files_from_the_folder_or_from_its_root() {
+        let write = |path: &Path, text: &str| {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let root = tempfile::tempdir().unwrap();
+        for (file, text) in [
+            ("config.txt", "folder's"),
+            ("0f69016b/start4.elf", "its own"),
+        ] {
+            write(&folder.path().join(file), text);
+        }
+        let firmware = root.path().join("boot/firmware");
+        assert!(raspberry_pi::of_root(root.path()).is_none());
+        for file in ["config.txt", "start4.elf", "overlays/a.dtbo", "cmdline.txt"] {
+            write(&firmware.join(file), "root's");
+        }
+        write(&root.path().join("etc/motd"), "elsewhere");
+        for (link, target) in [("out", "../../etc/motd"), ("host", "/etc/hostname")] {
+            std::os::unix::fs::symlink(target, firmware.join(link)).unwrap();
+        }
+        write(&firmware.join("private"), "private");
+        let private = PermissionsExt::from_mode(0o600);
+        fs::set_permissions(firmware.join("private"), private).unwrap();
+        for path in [folder.path(), root.path()] {
+            fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        let mut store = ArtifactStore::new(
+            Arc::new(one("debian")),
+            8069,
+            Some(Folder::open_path(folder.path()).unwrap()),
+            tokens(),
+        );
+        store.put_firmware(
+            &image("debian"),
+            raspberry_pi::of_root(root.path()).unwrap(),
+        );
+        for (name, text) in [
+            ("0f69016b/start4.elf", Some("its own")),
+            ("dca63223/start4.elf", Some("root's")),
+            ("start4.elf", Some("root's")),
+            ("dca63223/config.txt", Some("folder's")),
+            ("dc-a6-32-23-28-46/overlays/a.dtbo", Some("root's")),
+            ("dca63223/out", None),
+            ("dca63223/host", None),
+            ("dca63223/private", None),
+            ("dca63223/../../etc/motd", None),
+            ("dca63223/absent", None),
+            ("etc/motd", None),
+        ] {
+            let found = find(&store, name).map(|found| bytes(&found));
+            assert_eq!(found.as_deref(), text.map(str::as_bytes), "{name}");
+        }
+        let line = find(&store, "dc-a6-32-23-28-46/cmdline.txt").unwrap();
+        let line = String::from_utf8(bytes(&line)).unwrap();
+        let start = "root=/dev/nfs nfsroot=10.0.0.1:/debian,vers=3,";
+        assert!(line.starts_with(start), "{line}");
+        assert!(line.contains(" BOOTIF=01-dc-a6-32-23-28-46 ro"), "{line}");
+        assert_eq!(line.lines().count(), 1);
     }
 
     #[test]
