@@ -154,10 +154,9 @@ pub(crate) fn describe(reply: &Reply) -> Vec<String> {
         words.push(format!("file {}", String::from_utf8_lossy(&message.file)));
     }
     words.extend(message.options.iter().map(|(code, value)| {
-        let text = value.strip_suffix(b"\0").unwrap_or(value);
-        let is_text = text.len() > 4 && text.iter().all(|b| b.is_ascii_graphic() || *b == b' ');
-        match is_text {
-            true => format!("{code} {}", value.escape_ascii()),
+        let text = value.len() > 4 && value.iter().all(|b| b.is_ascii_graphic() || *b == b' ');
+        match text {
+            true => format!("{code} {}", String::from_utf8_lossy(value)),
             false => {
                 let digits: String = value.iter().map(|b| format!("{b:02x}")).collect();
                 format!("{code} {digits}")

@@ -295,6 +295,22 @@ fn a_bios_rom_gets_its_file_with_discovery_disabled() {
 }
 
 #[test]
+fn a_rom_that_reads_option_67_up_to_a_zero_byte_reads_the_name_and_no_more() {
+    for offer in [
+        reply(proxy(&captures::BIOS_DISCOVER.bytes(), USUAL)),
+        reply(dhcp(&captures::BIOS_DISCOVER.bytes(), &mut pool(), USUAL)),
+    ] {
+        let name = b"undionly.kpxe";
+        let option = [&[67, 13][..], name, &[0]].concat();
+        let mut places = offer.packet.windows(option.len());
+        assert!(places.any(|place| place == option), "{:?}", words(&offer));
+        let message = Message::read(&offer.packet).unwrap();
+        assert_eq!(message.options.bytes(67), Some(&name[..]));
+        assert_eq!(message.options.bytes(66), Some(&b"10.0.0.1"[..]));
+    }
+}
+
+#[test]
 fn a_raspberry_pi_gets_the_menu_that_its_rom_looks_for() {
     let request = Request::read(&captures::RASPBERRY_DISCOVER.bytes()).unwrap();
     assert_eq!(Client::of(&request), Client::RaspberryPi);

@@ -54,6 +54,11 @@ impl Draft {
         self
     }
 
+    /// Adds one zero byte (RFC 2132 §3.1).
+    pub fn push_pad(&mut self) -> &mut Draft {
+        self.push(code::PAD, &[])
+    }
+
     /// Adds a list of addresses, unless it is empty.
     pub fn push_addresses(&mut self, code: u8, addresses: &[std::net::Ipv4Addr]) -> &mut Draft {
         if !addresses.is_empty() {
@@ -124,8 +129,11 @@ impl Draft {
     }
 }
 
-/// An option, split where it is longer than 255 bytes (RFC 3396 §6).
+/// An option (of a pad only its code), split where it is longer than 255 bytes (RFC 3396 §6).
 fn encoded(code: u8, value: &[u8]) -> Vec<u8> {
+    if code == code::PAD {
+        return vec![code::PAD];
+    }
     let mut bytes = Vec::with_capacity(value.len() + 2);
     let mut rest = value;
     loop {

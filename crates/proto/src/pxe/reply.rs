@@ -188,12 +188,11 @@ impl Context<'_> {
         if let Some(uuid) = &self.request.uuid {
             draft.push(code::CLIENT_UUID, uuid);
         }
-        let mut name = boot.file.clone().into_bytes();
-        if self.reads_strings_in_c() {
-            name.push(0);
-        }
         if !boot.file.is_empty() {
-            draft.push(code::BOOT_FILE_NAME, &name);
+            draft.push(code::BOOT_FILE_NAME, boot.file.as_bytes());
+            if self.reads_strings_in_c() {
+                draft.push_pad();
+            }
         }
         draft.push(
             code::TFTP_SERVER_NAME,
@@ -215,8 +214,8 @@ impl Context<'_> {
     }
 
     /// True for BIOS ROMs. Some read option 67 up to a zero byte, whatever its length, although the header has the
-    /// name too (garybowers/bootimus#117, netbootxyz/netboot.xyz#1198). RFC 2132 §2 has every client delete such a
-    /// byte, and dnsmasq sends one to all. Clients that expect a URL are no such ROMs.
+    /// name too (garybowers/bootimus#117, netbootxyz/netboot.xyz#1198). A pad option behind it is that byte, and the
+    /// value stays as it is for who asks for every byte of it. Clients that expect a URL are no such ROMs.
     fn reads_strings_in_c(&self) -> bool {
         matches!(
             self.client,
