@@ -143,7 +143,9 @@ impl Service {
             Ok(request) => request,
             Err(error) => {
                 Counters::count(&self.counters.dhcp_ignored);
-                if let Some((machine, why)) = Ignored::unread(&error, *arrival.from.ip()) {
+                if let Some((mac, why)) = Ignored::unread(&error) {
+                    let address = Machine::Address((*arrival.from.ip()).into());
+                    let machine = mac.map_or(address, Machine::Mac);
                     self.timeline.ignored(machine, why);
                 }
                 return None;

@@ -1,14 +1,14 @@
 //! Requests that are not answered, and why.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
+use netroot_net::Mac;
 use netroot_nfs_export::{CallRefusal, Refusal as MountRefusal};
 use netroot_proto::dhcp::request::RequestError;
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::Reason;
 use netroot_proto::tftp::name::NameError;
 
-use super::event::Machine;
 use crate::serve::url_path::PathError;
 
 /// A request that is not answered, or whose answer could not be sent.
@@ -95,15 +95,15 @@ pub(crate) enum Ignored {
 }
 
 impl Ignored {
-    /// What is logged of a datagram from this address that is no DHCP request: nothing, if it is noise.
-    pub(crate) fn unread(error: &RequestError, from: Ipv4Addr) -> Option<(Machine, Self)> {
+    /// What is logged of a datagram that is no DHCP request, and the machine's MAC if it has one: nothing, if it is noise.
+    pub(crate) fn unread(error: &RequestError) -> Option<(Option<Mac>, Self)> {
         match *error {
             RequestError::OtherHardware { kind, guid } => {
                 let hardware = kind;
                 let ignored = Self::DhcpHardware { hardware, guid };
-                Some((Machine::Address(from.into()), ignored))
+                Some((None, ignored))
             }
-            RequestError::NoMessageType(mac) => Some((Machine::Mac(mac), Self::Bootp)),
+            RequestError::NoMessageType(mac) => Some((Some(mac), Self::Bootp)),
             _ => None,
         }
     }
