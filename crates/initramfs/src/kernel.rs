@@ -39,6 +39,9 @@ pub struct Kernel {
     pub architecture: Architecture,
     /// Its module tree in the root, such as `/lib/modules/6.1.0-50-amd64`, if it has one.
     pub modules: Option<String>,
+    /// The parameters that start the system of NixOS or Guix System that it belongs to, such as
+    /// `init=/nix/var/nix/profiles/system/init`. `None` where `/sbin/init` does.
+    pub start: Option<String>,
 }
 
 /// A part of a file, in bytes. It is within the file when the kernel is chosen.
@@ -224,6 +227,7 @@ fn examine(
         path,
         named,
         own_modules,
+        system,
         ..
     } = candidate;
     let start = root.read_start(&path, HEADER_LENGTH)?;
@@ -247,12 +251,14 @@ fn examine(
         return Ok(Err(Skipped { path, reason }));
     };
     let modules = places.modules(root, own_modules.as_deref(), &version);
+    let start = places.start(root, system.as_deref());
     Ok(Ok(Kernel {
         version,
         path,
         part,
         architecture: header.architecture,
         modules,
+        start,
     }))
 }
 

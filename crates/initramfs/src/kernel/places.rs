@@ -49,6 +49,8 @@ pub(super) struct Candidate {
     pub(super) named: String,
     /// The directory of module trees that belongs to it and to no other kernel.
     pub(super) own_modules: Option<String>,
+    /// The system of NixOS or Guix System that it belongs to.
+    pub(super) system: Option<String>,
     /// Whether it is of the current generation of a system with generations.
     pub(super) current: bool,
     /// Why there should be a file; `None` where it is only usual.
@@ -61,6 +63,7 @@ impl Candidate {
             path,
             named: named.to_owned(),
             own_modules: None,
+            system: None,
             current: false,
             expected: None,
         }
@@ -93,6 +96,8 @@ pub(super) struct Places {
     pub(super) candidates: Vec<Candidate>,
     /// The directories of module trees, the better place first.
     module_trees: Vec<String>,
+    /// The system that starts where a kernel belongs to none: a copy in `/boot`.
+    system: Option<String>,
 }
 
 impl Places {
@@ -138,6 +143,7 @@ impl Places {
             ] {
                 candidates.push(Candidate {
                     own_modules: Some(format!("{system}/{modules}")),
+                    system: Some(system.clone()),
                     current: *current,
                     ..Candidate::usual(format!("{system}/{kernel}"), "")
                 });
@@ -153,13 +159,18 @@ impl Places {
                 }
             }
         }
+        let loose = match systems.is_empty() {
+            true => add_loose_packages(root, &mut candidates),
+            false => Vec::new(),
+        };
         let of_systems = systems.iter().flat_map(|(system, _)| {
             ["kernel-modules", "kernel"].map(|folder| format!("{system}/{folder}/lib/modules"))
         });
         let usual = MODULE_TREES.iter().map(|&tree| tree.to_owned());
         Ok(Self {
             candidates,
-            module_trees: usual.chain(of_systems).collect(),
+            module_trees: usual.chain(of_systems).chain(loose).collect(),
+            system: systems.into_iter().next().map(|(system, _)| system),
         })
     }
 
@@ -174,6 +185,24 @@ impl Places {
             .chain(self.module_trees.iter().map(String::as_str))
             .map(|tree| format!("{tree}/{version}"))
             .find(|tree| root.has_directory(tree))
+    }
+
+    /// The parameters that start the system of a kernel, where `/sbin/init` does not: those of Guix's own bootloader
+    /// configurations, and of NixOS's.
+    pub(super) fn start(&self, root: &RootTree, own: Option<&str>) -> Option<String> {
+        let system = own.or(self.system.as_deref())?;
+        // It becomes part of a command line and of a script; names in a store have no other characters.
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/+-._?=".contains(c);
+        let has = |name: &str| root.open_file(&format!("{system}/{name}")).is_ok();
+        if !system.chars().all(plain) {
+            None
+        } else if has("boot") && has("activate") {
+            Some(format!("gnu.system={system} gnu.load={system}/boot"))
+        } else if has("init") {
+            Some(format!("init={system}/init"))
+        } else {
+            None
+        }
     }
 
     /// The version of a kernel that only its name describes, by the only module tree that fits: `linux-lts` is what
@@ -218,7 +247,8 @@ fn systems(root: &RootTree) -> Vec<(String, bool)> {
     if root.has_directory(BOOTED) {
         systems.push((BOOTED.to_owned(), false));
     }
-    if systems.is_empty() {
+    // Nix and Guix as package managers of another distribution have stores, too.
+    if systems.is_empty() && !has_usual_init(root) {
         for store in STORES {
             let found = names(root, store).into_iter();
             let found = found.filter(|name| is_system(name));
@@ -229,6 +259,32 @@ fn systems(root: &RootTree) -> Vec<(String, bool)> {
     systems.retain(|(system, _)| root.has_directory(system));
     systems.sort_by_key(|(_, current)| !current);
     systems
+}
+
+fn has_usual_init(root: &RootTree) -> bool {
+    root.open_file("/sbin/init").is_ok()
+}
+
+/// Kernels and modules in a store without a system. Returns the directories of module trees.
+fn add_loose_packages(root: &RootTree, candidates: &mut Vec<Candidate>) -> Vec<String> {
+    let mut trees = Vec::new();
+    if has_usual_init(root) {
+        return trees;
+    }
+    for store in STORES {
+        for name in names(root, store) {
+            let tree = format!("{store}/{name}/lib/modules");
+            if name.contains("-linux-") {
+                candidates.push(Candidate {
+                    own_modules: Some(tree),
+                    ..Candidate::usual(format!("{store}/{name}/bzImage"), "")
+                });
+            } else if name.ends_with("kernel-modules") {
+                trees.push(tree);
+            }
+        }
+    }
+    trees
 }
 
 /// Whether a name in a store is a system's: `<hash>-nixos-system-<host>-<release>`, Guix's `<hash>-system`.

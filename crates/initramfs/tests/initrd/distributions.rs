@@ -267,6 +267,9 @@ fn nixos_boots_the_kernel_of_its_current_generation() {
         ("system-1-link", "/nix/store/bbb-nixos-system-host-24.05"),
         ("system-2-link", "/nix/store/ddd-nixos-system-host-24.11"),
     ] {
+        if let Some(system) = target.strip_prefix("/nix/store/") {
+            fs::write(dir.path().join("nix/store").join(system).join("init"), "").unwrap();
+        }
         symlink(target, profiles.join(name)).unwrap();
     }
     let kernel = choose_kernel(&root, None).unwrap();
@@ -277,6 +280,8 @@ fn nixos_boots_the_kernel_of_its_current_generation() {
         "/nix/var/nix/profiles/system/kernel",
         Some(modules),
     );
+    let init = "init=/nix/var/nix/profiles/system/init";
+    assert_eq!(kernel.start.as_deref(), Some(init));
     let asked = choose_kernel(&root, Some("6.12.1")).unwrap();
     assert_eq!(asked.path, "/nix/var/nix/profiles/system-2-link/kernel");
     // GRUB's copy, which has no modules of its own.
@@ -284,6 +289,7 @@ fn nixos_boots_the_kernel_of_its_current_generation() {
     let copy = dir.path().join("boot/kernels/ccc-linux-6.12.1-bzImage");
     fs::write(copy, bzimage("6.12.1")).unwrap();
     let asked = choose_kernel(&root, Some("ccc-linux-6.12.1-bzImage")).unwrap();
+    assert_eq!(asked.start.as_deref(), Some(init));
     assert!(asked.modules.unwrap().ends_with("/6.12.1"));
 }
 
@@ -298,6 +304,11 @@ fn a_guix_system_has_its_kernel_in_its_profile() {
         ),
         Link("var/guix/profiles/system", "system-1-link"),
         Link("var/guix/profiles/system-1-link", "/gnu/store/aaa-system"),
+        Text("gnu/store/aaa-system/boot", "(display)"),
+        Text(
+            "gnu/store/aaa-system/activate",
+            "#!/gnu/store/ggg-guile/bin/guile",
+        ),
         Text(
             "boot/grub/grub.cfg",
             "linux /gnu/store/kkk-linux-libre-6.12.1/bzImage\n",
@@ -311,10 +322,36 @@ fn a_guix_system_has_its_kernel_in_its_profile() {
         "/var/guix/profiles/system/kernel/bzImage",
         Some(modules),
     );
+    let start = "gnu.system=/var/guix/profiles/system gnu.load=/var/guix/profiles/system/boot";
+    assert_eq!(kernel.start.as_deref(), Some(start));
     let stored = "/gnu/store/kkk-linux-libre-6.12.1/bzImage";
     let kernel = choose_kernel(&root, Some(stored)).unwrap();
     let modules = "/gnu/store/kkk-linux-libre-6.12.1/lib/modules/6.12.1-gnu";
     assert_kernel(&kernel, "6.12.1-gnu", stored, Some(modules));
+}
+
+#[test]
+fn a_store_without_a_system_is_searched_only_where_nothing_else_can_start() {
+    let (dir, root) = root_with(&[
+        Bzimage("nix/store/aaa-linux-6.6.62/bzImage", "6.6.62"),
+        Modules("nix/store/bbb-kernel-modules/lib/modules/6.6.62"),
+    ]);
+    let kernel = choose_kernel(&root, None).unwrap();
+    let path = "/nix/store/aaa-linux-6.6.62/bzImage";
+    let modules = "/nix/store/bbb-kernel-modules/lib/modules/6.6.62";
+    assert_kernel(&kernel, "6.6.62", path, Some(modules));
+    assert_eq!(kernel.start, None);
+    fs::create_dir_all(dir.path().join("sbin")).unwrap();
+    fs::write(dir.path().join("sbin/init"), "").unwrap();
+    assert_eq!(find_kernels(&root).unwrap(), []);
+    // Debian with Nix as a package manager.
+    let kernel = chosen(&[
+        Text("sbin/init", ""),
+        Bzimage("boot/vmlinuz-6.1.0-50-amd64", "6.1.0-50-amd64"),
+        Bzimage("nix/store/ccc-nixos-system-x-24.05/kernel", "6.12.1"),
+    ]);
+    assert_eq!(kernel.version, "6.1.0-50-amd64");
+    assert_eq!(kernel.start, None);
 }
 
 #[test]

@@ -56,6 +56,8 @@ pub(crate) struct KernelFile {
     pub(crate) version: String,
     /// Its file.
     pub(crate) path: PathBuf,
+    /// The parameters that start the root's system, where `/sbin/init` does not.
+    pub(crate) start: Option<String>,
 }
 
 /// Where an image's initrd comes from.
@@ -134,9 +136,10 @@ impl Image {
         if let Some(report) = report {
             let _ = write!(line, " netroot.report=http://{server}{report}");
         }
-        if let Some(append) = &self.append {
+        // What is appended overrides the system's own start.
+        for more in [&self.kernel.start, &self.append].into_iter().flatten() {
             line += " ";
-            line += append;
+            line += more;
         }
         line
     }
@@ -211,6 +214,18 @@ mod tests {
             elsewhere.command_line(SERVER, None),
             "initrd=initrd.img root=/dev/nfs nfsroot=192.0.2.9:/srv/debian,vers=3 \
              ip=dhcp BOOTIF=01-${netX/mac:hexhyp} ro console=ttyS0 quiet"
+        );
+    }
+
+    #[test]
+    fn a_system_with_a_start_of_its_own_is_started_unless_something_else_is_appended() {
+        let mut guix = image("guix");
+        guix.kernel.start = Some("gnu.system=/s gnu.load=/s/boot".to_owned());
+        guix.append = Some("init=/bin/sh".to_owned());
+        let line = guix.command_line(SERVER, None);
+        assert!(
+            line.ends_with(" ro rd.overlay gnu.system=/s gnu.load=/s/boot init=/bin/sh"),
+            "{line}"
         );
     }
 

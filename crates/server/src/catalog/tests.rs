@@ -26,6 +26,7 @@ pub(crate) fn image(name: &str) -> Image {
         kernel: KernelFile {
             version: "6.1.0".to_owned(),
             path: PathBuf::from("/srv").join(name).join("boot/vmlinuz-6.1.0"),
+            start: None,
         },
         initrd: InitrdSource::Build {
             modules: "netboot".to_owned(),

@@ -66,6 +66,7 @@ impl<'a> OpenImage<'a> {
             kernel: KernelFile {
                 version: self.kernel.version.clone(),
                 path: self.root.host_path(&self.kernel.path),
+                start: self.kernel.start.clone(),
             },
             initrd: self.settings.initrd.clone(),
             loaders,

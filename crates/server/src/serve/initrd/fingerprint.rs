@@ -88,6 +88,7 @@ mod tests {
             part: None,
             architecture: Architecture::X86_64,
             modules: Some("/lib/modules/6.1.0".to_owned()),
+            start: None,
         }
     }
 
