@@ -10,7 +10,7 @@ use super::reply::{self, Boot, Grant, NoLoader};
 use super::strategy::Strategy;
 use crate::dhcp::pool::{Denial, Pool};
 use crate::dhcp::request::Request;
-use crate::dhcp::{BINL_PORT, CLIENT_PORT, MessageType, SERVER_PORT, is_host_address};
+use crate::dhcp::{BINL_PORT, CLIENT_PORT, MessageType, SERVER_PORT, code, is_host_address};
 
 pub use super::decision::{Answer, BootFile, Decision, Destination, Noted, Reason, Refusal, Reply};
 
@@ -64,7 +64,13 @@ impl Context<'_> {
             other => return Err(Reason::NoAnswerTo(other)),
         };
         if self.client == Client::Plain && !self.names_firmware() {
-            return Err(Reason::NotNetworkBoot);
+            // No operating system's client asks for option 67, and not every ROM tells what it is.
+            let asks = request.wanted.contains(&code::BOOT_FILE_NAME);
+            return Err(if asks {
+                Reason::AsksForFile
+            } else {
+                Reason::NotNetworkBoot
+            });
         }
         if self.client == Client::Plain {
             return Err(Reason::NoArchitecture);

@@ -187,6 +187,8 @@ impl Destination {
 pub enum Reason {
     /// A proxy answers only network boot requests (options 60 and 93).
     NotNetworkBoot,
+    /// It asks a proxy for a boot file, and has neither a known class nor option 93.
+    AsksForFile,
     /// A PXE client whose architecture neither option 93 nor option 60 tells.
     NoArchitecture,
     /// A proxy does not answer firmware that expects an address in each answer.
@@ -221,6 +223,10 @@ impl fmt::Display for Reason {
             Self::NotNetworkBoot => {
                 f.write_str("not a network boot (option 60 is neither PXEClient nor HTTPClient)")
             }
+            Self::AsksForFile => f.write_str(
+                "it asks for a boot file (option 67), but options 60 and 93 do not tell what it is; name the file in \
+                 the server of its address",
+            ),
             Self::NoArchitecture => f.write_str(
                 "its architecture is in neither option 93 nor option 60 (PXEClient:Arch:…)",
             ),

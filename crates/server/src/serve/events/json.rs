@@ -398,6 +398,7 @@ fn add_ignored(fields: &mut Fields, ignored: &Ignored) {
                 Reason::NotFromItsAddress(address) => fields.add("address", address.to_string()),
                 Reason::Port(port) => fields.add("port", *port),
                 Reason::NotNetworkBoot
+                | Reason::AsksForFile
                 | Reason::NoArchitecture
                 | Reason::NeedsAddress
                 | Reason::NoLoader(_)

@@ -63,6 +63,7 @@ pub(super) fn ignored(ignored: &Ignored) -> &'static str {
     match ignored {
         Ignored::Dhcp { reason, .. } => match reason {
             Reason::NotNetworkBoot => "not-network-boot",
+            Reason::AsksForFile => "asks-for-file",
             Reason::NoArchitecture => "no-architecture",
             Reason::NeedsAddress => "needs-address",
             Reason::ForAnotherServer(_) => "other-server",

@@ -230,6 +230,7 @@ fn ignored() -> Vec<Ignored> {
     ];
     let plain = [
         Reason::NotNetworkBoot,
+        Reason::AsksForFile,
         Reason::NoArchitecture,
         Reason::NoAnswerTo(MessageType::Offer),
         Reason::NotItsAddress,
