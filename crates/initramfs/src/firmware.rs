@@ -34,19 +34,23 @@ pub(crate) struct File {
     compressed: bool,
 }
 
-/// Looks for `wanted` where the kernel does (drivers/base/firmware_loader/main.c, `fw_path`).
+/// Looks for `wanted` where the kernel does (drivers/base/firmware_loader/main.c, `fw_path`), and before that in the
+/// folder that the system tells it (`firmware_class.path`).
 pub(crate) fn find(
     root: &RootTree,
     version: &str,
+    of_system: Option<&str>,
     wanted: &Wanted,
     choice: &FirmwareFilter,
 ) -> Found {
-    let directories = [
+    let usual = [
         format!("/lib/firmware/updates/{version}"),
         "/lib/firmware/updates".to_owned(),
         format!("/lib/firmware/{version}"),
         "/lib/firmware".to_owned(),
     ];
+    let of_system = of_system.map(str::to_owned);
+    let directories: Vec<String> = of_system.into_iter().chain(usual).collect();
     let mut found = Found::default();
     for (name, module) in wanted {
         let left_out = choice
@@ -145,14 +149,27 @@ mod tests {
             .map(|name| ((*name).to_owned(), "m".to_owned()))
             .collect();
         let except = except.iter().map(|pattern| (*pattern).to_owned()).collect();
-        let found = find(&root, "6.1", &wanted, &FirmwareFilter { except });
+        let found = find(
+            &root,
+            "6.1",
+            Some("/lib/firmware/own"),
+            &wanted,
+            &FirmwareFilter { except },
+        );
         (found, root, dir)
     }
 
     #[test]
     fn updates_take_precedence() {
-        let files: [(&str, &[u8]); 3] = [("a", b"old"), ("updates/a", b"new"), ("6.1/b", b"b")];
-        let (found, root, _dir) = found(&files, &["a", "b"], &[]);
+        let files: [(&str, &[u8]); 5] = [
+            ("a", b"old"),
+            ("updates/a", b"new"),
+            ("6.1/b", b"b"),
+            ("updates/c", b"new"),
+            ("own/c", b"own"),
+        ];
+        let (found, root, _dir) = found(&files, &["a", "b", "c"], &[]);
+        assert_eq!(read(&root, &found.files["c"]).unwrap(), b"own");
         assert_eq!(read(&root, &found.files["a"]).unwrap(), b"new");
         assert_eq!(read(&root, &found.files["b"]).unwrap(), b"b");
     }

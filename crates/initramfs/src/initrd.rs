@@ -183,6 +183,7 @@ fn archive_modules<W: Write>(
     let found = firmware::find(
         request.root,
         &request.kernel.version,
+        request.kernel.firmware.as_deref(),
         &wanted,
         &contents.firmware,
     );

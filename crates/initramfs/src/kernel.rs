@@ -39,6 +39,8 @@ pub struct Kernel {
     pub architecture: Architecture,
     /// Its module tree in the root, such as `/lib/modules/6.1.0-50-amd64`, if it has one.
     pub modules: Option<String>,
+    /// The folder of firmware that its system has beside `/lib/firmware`: NixOS's `<system>/firmware`.
+    pub firmware: Option<String>,
     /// The parameters that start the system of NixOS or Guix System that it belongs to, such as
     /// `init=/nix/var/nix/profiles/system/init`. `None` where `/sbin/init` does.
     pub start: Option<String>,
@@ -252,12 +254,14 @@ fn examine(
     };
     let modules = places.modules(root, own_modules.as_deref(), &version);
     let start = places.start(root, system.as_deref());
+    let firmware = places.firmware(root, system.as_deref());
     Ok(Ok(Kernel {
         version,
         path,
         part,
         architecture: header.architecture,
         modules,
+        firmware,
         start,
     }))
 }

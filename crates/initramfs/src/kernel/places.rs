@@ -187,6 +187,12 @@ impl Places {
             .find(|tree| root.has_directory(tree))
     }
 
+    /// The folder of firmware of a kernel's system, if it has one.
+    pub(super) fn firmware(&self, root: &RootTree, own: Option<&str>) -> Option<String> {
+        let system = own.or(self.system.as_deref())?;
+        Some(format!("{system}/firmware")).filter(|folder| root.has_directory(folder))
+    }
+
     /// The parameters that start the system of a kernel, where `/sbin/init` does not: those of Guix's own bootloader
     /// configurations, and of NixOS's.
     pub(super) fn start(&self, root: &RootTree, own: Option<&str>) -> Option<String> {

@@ -282,6 +282,14 @@ fn nixos_boots_the_kernel_of_its_current_generation() {
     );
     let init = "init=/nix/var/nix/profiles/system/init";
     assert_eq!(kernel.start.as_deref(), Some(init));
+    assert_eq!(kernel.firmware, None);
+    let firmware = dir
+        .path()
+        .join("nix/store/bbb-nixos-system-host-24.05/firmware");
+    fs::create_dir(firmware).unwrap();
+    let kernel = choose_kernel(&root, None).unwrap();
+    let firmware = "/nix/var/nix/profiles/system/firmware";
+    assert_eq!(kernel.firmware.as_deref(), Some(firmware));
     let asked = choose_kernel(&root, Some("6.12.1")).unwrap();
     assert_eq!(asked.path, "/nix/var/nix/profiles/system-2-link/kernel");
     // GRUB's copy, which has no modules of its own.

@@ -32,7 +32,10 @@ pub(super) fn fingerprint(request: &InitrdRequest<'_>) -> u64 {
     if let Some(modules) = &request.kernel.modules {
         add_tree(&mut hash, request.root, modules, DEPTH);
     }
-    add_tree(&mut hash, request.root, "/lib/firmware", DEPTH);
+    let firmware = request.kernel.firmware.iter().map(String::as_str);
+    for folder in firmware.chain(["/lib/firmware"]) {
+        add_tree(&mut hash, request.root, folder, DEPTH);
+    }
     hash.finish()
 }
 
@@ -88,6 +91,7 @@ mod tests {
             part: None,
             architecture: Architecture::X86_64,
             modules: Some("/lib/modules/6.1.0".to_owned()),
+            firmware: None,
             start: None,
         }
     }
