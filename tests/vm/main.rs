@@ -25,3 +25,4 @@ mod server_restart;
 mod several_dhcp_servers;
 mod shutdown;
 mod slow_networks;
+mod udev_names;

@@ -1,7 +1,7 @@
 //! The network: interfaces, their addresses, and what is learned with an address.
 //!
 //! ```text
-//! netlink ← link, virtual_links → Nic     addressing, dhcp, lease → Address → configure     resolve, time_server
+//! netlink, udev_names ← link, virtual_links → Nic     addressing, dhcp, lease → Address → configure     resolve, time_server
 //! ```
 
 pub(crate) mod address;
@@ -17,4 +17,5 @@ pub(crate) mod next_hop;
 pub(crate) mod nic;
 pub(crate) mod resolve;
 pub(crate) mod time_server;
+pub(crate) mod udev_names;
 pub(crate) mod virtual_links;

@@ -25,8 +25,10 @@ mod program;
 mod report;
 mod root;
 mod route;
+mod selector;
 mod stage;
 mod tokens;
+mod udev_naming;
 mod word;
 
 pub use bond::{Bond, BondAttribute, BondMode};
@@ -42,7 +44,9 @@ pub use program::{InitProgram, USUAL_PROGRAMS};
 pub use report::ReportUrl;
 pub use root::{NfsRequest, RootRequest};
 pub use route::StaticRoute;
+pub use selector::NicSelector;
 pub use stage::{Rescue, Stage};
 pub use tokens::{CommandLine, Parameter, tokenize};
+pub use udev_naming::UdevNaming;
 
 pub use crate::reading::{Complaint, MacError, Origin, Setting, read_mac};

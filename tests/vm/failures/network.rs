@@ -47,7 +47,7 @@ fn a_missing_nic_is_reported_with_those_present() -> Result<()> {
         root_here()
     );
     let mut vm = lan.boot(&line)?;
-    let sentence = "the command line names none of those that are there (eth0)";
+    let sentence = "the command line names none of those that are there (eth0 alias en";
     assert_fails_with(&mut vm, sentence)
 }
 

@@ -126,6 +126,8 @@ mod tests {
             index: 2,
             name: "eth0".into(),
             mac: Mac([0x52, 0x54, 0, 0x77, 0, 1]),
+            original_mac: Mac([0x52, 0x54, 0, 0x77, 0, 1]),
+            udev_names: Vec::new(),
             carrier: true,
             running: true,
             mtu: 1500,

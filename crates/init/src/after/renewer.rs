@@ -107,6 +107,8 @@ impl Daemon {
                     index,
                     name: link.name,
                     mac: link.mac?,
+                    original_mac: link.mac?,
+                    udev_names: Vec::new(),
                     carrier: link.carrier,
                     running: link.running,
                     mtu: link.mtu,
@@ -117,7 +119,7 @@ impl Daemon {
             Renewer::start(asked, answered.message, at, seed(nic.mac)).map_err(io::Error::other)?;
         let BootPlan { network, .. } =
             BootPlan::parse(&std::fs::read_to_string("/proc/cmdline").unwrap_or_default());
-        let request = match addressing_of(&network, &nic.name, nic.mac, None) {
+        let request = match addressing_of(&network, &nic, None) {
             Addressing::Dhcp(request) => request.cloned(),
             Addressing::Static(_) | Addressing::Off => None,
         };

@@ -232,6 +232,8 @@ pub(crate) mod tests {
             index: 2,
             name: "eth0".into(),
             mac: Mac([2, 0, 0, 0, 0, 1]),
+            original_mac: Mac([2, 0, 0, 0, 0, 1]),
+            udev_names: Vec::new(),
             carrier: true,
             running: true,
             mtu: 1500,

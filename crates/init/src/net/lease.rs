@@ -1,12 +1,14 @@
 //! Gets the machine an address: from the command line, or from the DHCP server of the NIC that offers a root.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
+use std::fmt::{Display, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use netroot_net::Mac;
-use netroot_proto::cmdline::BootPlan;
+use netroot_proto::cmdline::{
+    BootPlan, Complaint, IpRequest, Method, NetworkPlan, NicSelector, Origin,
+};
 use netroot_proto::dhcp::lease::Lease;
 
 use crate::clock::{Moment, Wait};
@@ -30,11 +32,21 @@ const TICK: Duration = Duration::from_secs(5);
 pub(crate) enum LeaseError {
     /// The command line allows none of the NICs.
     #[error(
-        "no network card to use: the command line names none of those that are there ({there}); correct the device in ip=, or BOOTIF="
+        "no network card to use: the command line names none of those that are there ({there}); correct the device in {asked}"
     )]
     DeviceNotPresent {
-        /// The NICs that are present.
+        /// The NICs that are present, with all of their names.
         there: String,
+        /// The parameters to correct.
+        asked: String,
+    },
+    /// What the command line says of addresses and NICs cannot be read.
+    #[error(
+        "no network card is set up: {complaint}; correct it, or leave the address to DHCP with ip=dhcp"
+    )]
+    Unreadable {
+        /// The parameter, and what is wrong with it.
+        complaint: String,
     },
     /// No cable.
     #[error("no carrier: nothing is at the other end of {interfaces} after {} s; check the cable and the switch's port", waited.as_secs())]
@@ -176,7 +188,7 @@ impl LeaseSearch<'_> {
     }
 
     fn start(&self, nic: Nic) -> NicAttempt {
-        let wanted = addressing_of(&self.plan.network, &nic.name, nic.mac, self.boot_link);
+        let wanted = addressing_of(&self.plan.network, &nic, self.boot_link);
         let mut attempt = NicAttempt {
             nic,
             client: None,
@@ -209,7 +221,7 @@ impl LeaseSearch<'_> {
                 continue;
             };
             let nic = &attempt.nic;
-            let request = match addressing_of(&plan.network, &nic.name, nic.mac, boot_link) {
+            let request = match addressing_of(&plan.network, nic, boot_link) {
                 Addressing::Dhcp(request) => request,
                 Addressing::Static(_) | Addressing::Off => None,
             };
@@ -229,12 +241,6 @@ impl LeaseSearch<'_> {
     }
 
     fn select(&self, now: Moment) -> Selection {
-        let chosen = self
-            .plan
-            .network
-            .boot_device
-            .as_ref()
-            .map(|setting| setting.value.as_str());
         let states: Vec<NicState> = self
             .attempts
             .values()
@@ -244,7 +250,7 @@ impl LeaseSearch<'_> {
                     .address
                     .as_ref()
                     .filter(|_| attempt.carrier.is_some());
-                let usable = usable.filter(|_| chosen.is_none_or(|name| name == attempt.nic.name));
+                let usable = usable.filter(|_| self.may_be_chosen(&attempt.nic));
                 let failed = self.failed.get(&attempt.nic.index).copied();
                 NicState {
                     arrived: usable.map(|(moment, _)| *moment),
@@ -281,7 +287,14 @@ impl LeaseSearch<'_> {
 
     /// When the search times out; the error, once it has.
     fn deadline(&self, now: Moment) -> Result<Moment, LeaseError> {
-        let asking = || self.attempts.values().filter(|p| !p.disabled);
+        let asking = || {
+            let usable = |p: &&NicAttempt| !p.disabled && self.may_be_chosen(&p.nic);
+            self.attempts.values().filter(usable)
+        };
+        let requests = &self.plan.network.addressing;
+        if !requests.is_empty() && requests.iter().all(is_unreadable) {
+            return Err(self.no_nic());
+        }
         let names = |attempts: Vec<&NicAttempt>| {
             attempts
                 .iter()
@@ -309,13 +322,52 @@ impl LeaseSearch<'_> {
             return Ok(self.started.after(timeout));
         }
         if asking().next().is_none() {
-            let there = names(self.attempts.values().collect());
-            return Err(LeaseError::DeviceNotPresent { there });
+            return Err(self.no_nic());
         }
         Err(LeaseError::NoCarrier {
             interfaces: names(asking().collect()),
             waited,
         })
+    }
+
+    /// Whether `bootdev=` leaves a NIC.
+    fn may_be_chosen(&self, nic: &Nic) -> bool {
+        let chosen = self.plan.network.boot_device.as_ref();
+        chosen.is_none_or(|device| nic.is_selected_by(&device.value))
+    }
+
+    /// The error about the first request that cannot be read, if there is one.
+    fn unreadable(&self) -> Option<LeaseError> {
+        let request = self
+            .plan
+            .network
+            .addressing
+            .iter()
+            .find(|r| is_unreadable(r))?;
+        let parameter = request.origin.to_string();
+        let is_about = |c: &&Complaint| {
+            let value = c.value.as_deref().unwrap_or_default();
+            let of_device = match &request.device {
+                Some(NicSelector::Unreadable(device)) => c.found == *device,
+                _ => true,
+            };
+            of_device && parameter == format!("{}={value}", c.parameter)
+        };
+        let complaint = self.plan.complaints.iter().find(is_about);
+        let complaint = complaint.map_or(parameter.clone(), ToString::to_string);
+        Some(LeaseError::Unreadable { complaint })
+    }
+
+    /// The error about a command line that allows none of the NICs.
+    fn no_nic(&self) -> LeaseError {
+        if let Some(error) = self.unreadable() {
+            return error;
+        }
+        let there: Vec<String> = self.attempts.values().map(|p| p.nic.all_names()).collect();
+        LeaseError::DeviceNotPresent {
+            there: there.join(", "),
+            asked: asked(&self.plan.network),
+        }
     }
 
     /// What the search is waiting for, for the log.
@@ -324,14 +376,17 @@ impl LeaseSearch<'_> {
             let attempts = self
                 .attempts
                 .values()
-                .filter(|p| !p.disabled && p.carrier.is_some() == carrier);
+                .filter(|p| !p.disabled && p.carrier.is_some() == carrier)
+                .filter(|p| self.may_be_chosen(&p.nic));
             attempts
                 .map(|p| p.nic.name.as_str())
                 .collect::<Vec<_>>()
                 .join(", ")
         };
-        let has_address =
-            |attempt: &&NicAttempt| attempt.address.is_some() && attempt.carrier.is_some();
+        let has_address = |attempt: &&NicAttempt| {
+            let usable = attempt.address.is_some() && attempt.carrier.is_some();
+            usable && self.may_be_chosen(&attempt.nic)
+        };
         if let Some(attempt) = self.attempts.values().find(has_address) {
             let name = &attempt.nic.name;
             return format!("an address with a root: that of {name} came without a sure one");
@@ -340,7 +395,86 @@ impl LeaseSearch<'_> {
         match (names(true), names(false)) {
             (up, _) if !up.is_empty() => format!("a {protocol} server to answer on {up}"),
             (_, down) if !down.is_empty() => format!("a carrier on {down}"),
-            _ => "the network card that the command line names".to_owned(),
+            _ => format!("the network card of {}", asked(&self.plan.network)),
         }
+    }
+}
+
+/// Whether a request names an address or a NIC that cannot be read.
+fn is_unreadable(request: &IpRequest) -> bool {
+    let device = matches!(request.device, Some(NicSelector::Unreadable(_)));
+    device || request.method == Method::Unreadable
+}
+
+/// The parameters that name NICs.
+fn asked(network: &NetworkPlan) -> String {
+    let mut all = String::new();
+    let mut add = |origin: &Origin| {
+        let and = if all.is_empty() { "" } else { " and " };
+        let _ = write!(all, "{and}{origin}");
+    };
+    for request in network.addressing.iter().filter(|r| r.device.is_some()) {
+        add(&request.origin);
+    }
+    if let Some(boot) = &network.boot_device {
+        add(&boot.origin);
+    }
+    if let Some(boot) = &network.boot_link {
+        add(&boot.origin);
+    }
+    match all.is_empty() {
+        true => "ip=, or BOOTIF=".to_owned(),
+        false => all,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn search<'a>(plan: &'a BootPlan, failed: &'a BTreeMap<u32, Moment>) -> LeaseSearch<'a> {
+        let mut search = LeaseSearch {
+            plan,
+            attempts: BTreeMap::new(),
+            started: Moment::at(Duration::ZERO),
+            boot_link: None,
+            failed,
+        };
+        let nic = Nic {
+            udev_names: vec!["ens3".into(), "enp0s3".into(), "enx020000000001".into()],
+            ..crate::net::address::tests::nic()
+        };
+        let attempt = search.start(nic);
+        search.attempts.insert(2, attempt);
+        search
+    }
+
+    #[test]
+    fn a_nic_that_is_not_there_is_told_with_all_names_of_those_that_are() {
+        let plan = BootPlan::parse("ip=enp9s0:dhcp");
+        let error = search(&plan, &BTreeMap::new())
+            .deadline(Moment::at(Duration::from_secs(600)))
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no network card to use: the command line names none of those that are there \
+             (eth0 alias ens3 enp0s3 enx020000000001); correct the device in ip=enp9s0:dhcp"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_at_once() {
+        let plan = BootPlan::parse("ip=10.0.0.300:::24::eth0:off");
+        let error = search(&plan, &BTreeMap::new())
+            .deadline(Moment::at(Duration::from_secs(1)))
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no network card is set up: ip=10.0.0.300:::24::eth0:off: at position 0: expected an IPv4 address, \
+             found \"10.0.0.300\"; no address is taken from it; correct it, or leave the address to DHCP with ip=dhcp"
+        );
+        let plan = BootPlan::parse("ip=10.0.0.300 ip=eth7:dhcp");
+        let waits = search(&plan, &BTreeMap::new()).deadline(Moment::at(Duration::from_secs(1)));
+        assert!(waits.is_ok(), "eth7 may still appear");
     }
 }

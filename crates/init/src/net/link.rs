@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use netroot_net::Mac;
-use netroot_proto::cmdline::NetworkPlan;
+use netroot_proto::cmdline::{NetworkPlan, UdevNaming};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::clock::{Moment, Wait, timespec};
@@ -18,6 +18,7 @@ use crate::error_chain::causes;
 use crate::modules::Loader;
 use crate::net::netlink::{Link, NetlinkError, RouteSocket, Uevent, UeventSocket};
 use crate::net::nic::Nic;
+use crate::net::udev_names::{self, UdevName};
 use crate::net::virtual_links::VirtualLinks;
 
 /// Timeout for the first NIC to appear, unless `rd.net.timeout.iflink=` sets it: USB adapters and firmware are slow.
@@ -31,6 +32,10 @@ pub(crate) struct Nics {
     links: BTreeMap<u32, Link>,
     /// NICs that were announced and set up.
     announced: HashSet<u32>,
+    /// Which of udev's names count.
+    udev_naming: UdevNaming,
+    /// The names that udev would give the NICs.
+    udev_names: Vec<(u32, Vec<UdevName>)>,
     /// The bonds, VLANs and bridges over them.
     virtual_links: VirtualLinks,
     /// NICs that are not set up yet because a bond needs them down.
@@ -96,6 +101,8 @@ impl Nics {
             link_events,
             links: BTreeMap::new(),
             announced: HashSet::new(),
+            udev_naming: network.udev_naming,
+            udev_names: Vec::new(),
             virtual_links: VirtualLinks::new(network),
             held_back: HashSet::new(),
             stale: false,
@@ -109,13 +116,18 @@ impl Nics {
     /// Applies a new plan: devices that it does not ask for are removed.
     pub(crate) fn change(&mut self, network: &NetworkPlan) {
         self.first_nic_timeout = first_nic_timeout(network);
+        self.udev_naming = network.udev_naming;
         self.virtual_links.change(network);
         self.refresh();
         for mut link in self.links.clone().into_values() {
             if link.loopback {
                 continue;
             }
-            self.stale |= self.virtual_links.reapply_name_and_address(&mut link);
+            let udev_names = udev_names::of(&link.name, self.udev_naming);
+            self.stale |= self
+                .virtual_links
+                .reapply_name_and_address(&mut link, &udev_names);
+            self.keep_udev_names(link.index, udev_names);
             if !link.up {
                 self.held_back.insert(link.index);
             }
@@ -139,6 +151,8 @@ impl Nics {
                 index: l.index,
                 name: l.name.clone(),
                 mac: l.mac?,
+                original_mac: self.virtual_links.original_mac(l.index).or(l.mac)?,
+                udev_names: self.udev_names_of(l.index),
                 carrier: l.carrier && l.up,
                 running: l.running,
                 mtu: l.mtu,
@@ -248,6 +262,17 @@ impl Nics {
         }
     }
 
+    fn udev_names_of(&self, index: u32) -> Vec<String> {
+        let names = self.udev_names.iter().find(|(of, _)| *of == index);
+        let names = names.map_or(&[][..], |(_, names)| names);
+        names.iter().map(|name| name.name.clone()).collect()
+    }
+
+    fn keep_udev_names(&mut self, index: u32, names: Vec<UdevName>) {
+        self.udev_names.retain(|(of, _)| *of != index);
+        self.udev_names.push((index, names));
+    }
+
     /// A link disappeared.
     fn forget(&mut self, index: u32) {
         let link = self.links.remove(&index);
@@ -256,6 +281,7 @@ impl Nics {
         {
             info!("{}: gone", link.name);
         }
+        self.udev_names.retain(|(of, _)| *of != index);
         self.virtual_links.forget(index);
     }
 
@@ -275,7 +301,11 @@ impl Nics {
             .is_some_and(|l| l.carrier && l.up);
         let has_carrier = link.carrier && link.up;
         if self.announced.insert(link.index) {
-            self.stale |= self.virtual_links.apply_name_and_address(&mut link);
+            let udev_names = udev_names::of(&link.name, self.udev_naming);
+            self.stale |= self
+                .virtual_links
+                .apply_name_and_address(&mut link, &udev_names);
+            self.keep_udev_names(link.index, udev_names);
             match driver(&link.name) {
                 Some(driver) => info!("{}: driver {driver}", link.name),
                 None => debug!("{}: no driver of its own", link.name),

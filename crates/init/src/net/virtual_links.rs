@@ -11,14 +11,18 @@ mod requests;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use netroot_net::Mac;
-use netroot_proto::cmdline::{NetworkPlan, Origin};
+use netroot_proto::cmdline::{IpRequest, NetworkPlan, NicSelector, Origin};
 
 use self::device::{Device, DeviceKind, State};
-use self::requests::{attach_port, create_device, rename_link, take_down};
+use self::requests::{attach_port, create_device, rename_if_free, rename_link, take_down};
 use crate::console::{debug, info, warn};
 use crate::error_chain::causes;
 use crate::modules::{Loaded, Loader};
 use crate::net::netlink::{Link, RouteSocket};
+use crate::net::udev_names::UdevName;
+
+/// The longest name of an interface: `IFNAMSIZ` less the zero byte. Longer ones are alternative names.
+const MAX_NAME: usize = 15;
 
 /// The links by index, as the kernel reports them.
 type Links = BTreeMap<u32, Link>;
@@ -89,10 +93,14 @@ impl VirtualLinks {
     }
 
     /// Gives a new NIC its configured name and address, before anything uses it. True if something changed: what the
-    /// kernel reported before is then out of date.
-    pub(crate) fn apply_name_and_address(&mut self, link: &mut Link) -> bool {
+    /// kernel reported before is then out of date. `udev_names` are those that udev would give it.
+    pub(crate) fn apply_name_and_address(
+        &mut self,
+        link: &mut Link,
+        udev_names: &[UdevName],
+    ) -> bool {
         let Some(mac) = link.mac else { return false };
-        self.original_macs.insert(link.index, mac);
+        self.original_macs.entry(link.index).or_insert(mac);
         if self.devices.iter().any(|device| device.name == link.name) {
             return false;
         }
@@ -111,13 +119,70 @@ impl VirtualLinks {
             }
             link.up = false;
         }
-        self.apply_link_address(link) || rename.is_some()
+        let renamed = rename.is_some() || self.apply_udev_name(link, udev_names);
+        self.apply_link_address(link) || renamed
+    }
+
+    /// Gives a NIC that the command line calls by one of udev's names that name.
+    fn apply_udev_name(&mut self, link: &mut Link, udev_names: &[UdevName]) -> bool {
+        let Some((name, origin)) = self.asked_udev_name(link, udev_names) else {
+            return false;
+        };
+        let (kind, given) = (name.kind, name.name.as_str());
+        match rename_if_free(link, given) {
+            Ok(true) => {}
+            Ok(false) => {
+                warn!(
+                    "{origin}: {given} is another NIC already; {} keeps its name",
+                    link.name
+                );
+                return false;
+            }
+            Err(e) => {
+                warn!("{origin}: {}: {e}: {}", link.name, causes(&e));
+                return false;
+            }
+        }
+        info!(
+            "{}: now {given}, its {kind} name by udev ({origin})",
+            link.name
+        );
+        let before = std::mem::replace(&mut link.name, given.to_owned());
+        self.original_names.entry(link.index).or_insert(before);
+        link.up = false;
+        true
+    }
+
+    /// The first of udev's names that the command line asks for, unless the NIC has such a name already. Pure.
+    fn asked_udev_name<'a>(
+        &self,
+        link: &Link,
+        udev_names: &'a [UdevName],
+    ) -> Option<(&'a UdevName, Origin)> {
+        let renames = &self.network.renames;
+        let asked = self.network.asked_names();
+        if asked.iter().any(|(name, _)| *name == link.name)
+            || renames.iter().any(|r| r.value.name == link.name)
+        {
+            return None;
+        }
+        let fits = |name: &&UdevName| name.name.len() <= MAX_NAME;
+        udev_names.iter().filter(fits).find_map(|name| {
+            let (_, origin) = asked.iter().find(|(asked, _)| *asked == name.name)?;
+            Some((name, (*origin).clone()))
+        })
     }
 
     /// `ip=<if>:dhcp:<mtu>:<address>`.
     fn apply_link_address(&self, link: &mut Link) -> bool {
         let mut requests = self.network.addressing.iter();
-        if let Some(request) = requests.find(|r| r.device.as_ref() == Some(&link.name))
+        let original = self.original_macs.get(&link.index);
+        let is_about = |r: &&IpRequest| match &r.device {
+            Some(NicSelector::Address(mac)) => Some(mac) == original,
+            Some(device) => device.is_name(&link.name),
+            None => false,
+        };
+        if let Some(request) = requests.find(is_about)
             && let Some(address) = request.link_address
             && link.mac != Some(address)
         {
@@ -151,11 +216,11 @@ impl VirtualLinks {
         let network = &self.network;
         let named = || {
             let mut requests = network.addressing.iter();
-            requests.any(|r| r.device.as_ref() == Some(&link.name))
+            requests.any(|r| r.device.as_ref().is_some_and(|d| d.is_name(&link.name)))
                 || network
                     .boot_device
                     .as_ref()
-                    .is_some_and(|b| b.value == link.name)
+                    .is_some_and(|b| b.value.is_name(&link.name))
         };
         self.devices.iter().any(|device| {
             device.state != State::Failed
@@ -167,6 +232,11 @@ impl VirtualLinks {
                     }
                 }
         })
+    }
+
+    /// The address that a NIC had when it appeared.
+    pub(crate) fn original_mac(&self, index: u32) -> Option<Mac> {
+        self.original_macs.get(&index).copied()
     }
 
     /// The address of the topmost device (bond, VLAN, bridge) over the NIC whose original address is `mac`.

@@ -96,6 +96,11 @@ impl Bridge {
 }
 
 impl Rename {
+    /// Whether the address is left to `BOOTIF=` (`<name>:`, xCAT).
+    pub(super) fn is_for_boot_link(value: &str) -> bool {
+        value.strip_suffix(':').is_some_and(could_be_device)
+    }
+
     /// Reads `<name>:<Ethernet address>`.
     pub(super) fn read(value: &str, reading: &mut Reading<'_>) -> Option<Self> {
         let fields = split(value);

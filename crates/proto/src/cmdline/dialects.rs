@@ -49,13 +49,17 @@ fn meaning(plan: &BootPlan) -> String {
 }
 
 fn nic(request: &IpRequest) -> String {
-    let mut text = request.device.clone().unwrap_or("every NIC".into());
+    let mut text = request
+        .device
+        .as_ref()
+        .map_or("every NIC".into(), ToString::to_string);
     text += match request.method {
         Method::Dhcp => " asks DHCP",
         Method::Bootp => " asks BOOTP",
         Method::Any => " asks DHCP or BOOTP",
         Method::Static => " is set",
         Method::Off => " is left alone",
+        Method::Unreadable => " gets no address",
     };
     let mut add = |what: &str, value: Option<String>| {
         text.extend(value.map(|value| format!(" {what} {value}")));

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use netroot_net::{Mac, Prefix};
 
 use super::ip_fields::{self, ClientIdentifier, FIELD_EMPTY, Field};
+use super::selector::NicSelector;
 use crate::reading::Origin;
 use crate::reading::Reading;
 
@@ -21,6 +22,8 @@ pub enum Method {
     Static,
     /// The NIC is left alone.
     Off,
+    /// The address of a request without a protocol cannot be read: the NIC gets none, and no server is asked for another.
+    Unreadable,
 }
 
 /// One `ip=` (or `nfsaddrs=`) parameter, with its defaults not yet filled in.
@@ -28,8 +31,8 @@ pub enum Method {
 pub struct IpRequest {
     /// How the address is obtained. `Static` only with [`client`](Self::client).
     pub method: Method,
-    /// The NIC's name; `None` stands for every NIC.
-    pub device: Option<String>,
+    /// The NIC; `None` stands for every NIC.
+    pub device: Option<NicSelector>,
     /// This machine's address. With `Dhcp` or `Bootp` it is the one to ask for.
     pub client: Option<IpAddr>,
     /// Field 2: the NFS server, unless the root names its own.
@@ -88,15 +91,16 @@ impl IpRequest {
     /// Reads a value of `ip=`: the kernel's form (`ipconfig.c`, `ip_auto_config_setup`) or
     /// dracut's `<device>:<method>`; the fields after the method are distinguished by their form.
     pub(super) fn read(value: &str, origin: Origin, reading: &mut Reading<'_>) -> Self {
-        let fields = ip_fields::split(value);
+        let mut fields = ip_fields::split(value);
+        ip_fields::join_link_address(value, &mut fields);
         match fields.as_slice() {
             [] => Self::bare(Method::Any, origin),
             [only] => Self::read_bare(only, origin, reading),
             [device, method, rest @ ..]
-                if ip_fields::could_be_device(device.text) && names_method(method.text) =>
+                if ip_fields::could_select_nic(device.text) && names_method(method.text) =>
             {
                 let mut request = Self::bare(Method::Any, origin);
-                request.device = ip_fields::device(device, reading);
+                request.device = Some(ip_fields::nic(device, reading));
                 request.read_method(method, reading);
                 request.read_after_method(rest, reading);
                 request
@@ -115,10 +119,13 @@ impl IpRequest {
                 "taken as ip=any; the kernel itself would take it as ip=off",
             );
         } else if field.text.starts_with(|c: char| c.is_ascii_digit()) {
-            request.client = ip_fields::host_address(field, reading);
-            if request.client.is_some() {
-                request.method = Method::Static;
-            }
+            (request.client, request.prefix) = ip_fields::own_address(field, reading);
+            request.method = match request.client {
+                Some(_) => Method::Static,
+                // `0.0.0.0` stands for none.
+                None if ip_fields::is_unspecified(field) => Method::Any,
+                None => Method::Unreadable,
+            };
         } else {
             request.read_method(field, reading);
         }
@@ -128,15 +135,19 @@ impl IpRequest {
     fn read_fields(fields: &[Field<'_>], origin: Origin, reading: &mut Reading<'_>) -> Self {
         let mut request = Self::bare(Method::Any, origin);
         let field = |at: usize| fields.get(at).filter(|field| !field.text.is_empty());
-        request.client = field(0).and_then(|f| ip_fields::host_address(f, reading));
+        let mut written_prefix = None;
+        if let Some(own) = field(0) {
+            (request.client, written_prefix) = ip_fields::own_address(own, reading);
+        }
         request.server = field(1).and_then(|f| ip_fields::host_address(f, reading));
         request.gateway = field(2).and_then(|f| ip_fields::host_address(f, reading));
         request.prefix = field(3).and_then(|f| ip_fields::prefix(f, reading));
+        request.prefix = request.prefix.or(written_prefix);
         if let Some((host, domain)) = field(4).and_then(|f| ip_fields::host_name(f, reading)) {
             request.host_name = Some(host);
             request.nis_domain = domain;
         }
-        request.device = field(5).and_then(|f| ip_fields::device(f, reading));
+        request.device = field(5).map(|f| ip_fields::nic(f, reading));
         if let Some(method) = field(6) {
             request.read_method(method, reading);
         }
@@ -148,16 +159,12 @@ impl IpRequest {
         if request.client.is_some() && matches!(request.method, Method::Any | Method::Off) {
             request.method = Method::Static;
         }
-        // An address that cannot be read leaves `off` without the address that it was
-        // about: leaving the device alone would end the boot, DHCP may still save it.
+        // A fixed address that cannot be read does not become another one from whatever server answers.
         if request.client.is_none()
-            && request.method == Method::Off
-            && field(0).is_some()
-            && let Some(method) = field(6)
+            && matches!(request.method, Method::Any | Method::Off)
+            && field(0).is_some_and(|own| !ip_fields::is_unspecified(own))
         {
-            let expected = "an address in the first field to go with it";
-            reading.complain(method.position, expected, method.text, "taken as any");
-            request.method = Method::Any;
+            request.method = Method::Unreadable;
         }
         request
     }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use netroot_net::Mac;
 
+use super::selector::{MAX_NAME, NicSelector, is_interface_name};
 use crate::address::{dotted_quad, read_host_address};
 use crate::reading::Reading;
 use crate::reading::read_mac;
@@ -75,6 +76,11 @@ pub(super) fn host_address(field: &Field<'_>, reading: &mut Reading<'_>) -> Opti
     }
 }
 
+/// Whether a field is `0.0.0.0`, which stands for no address.
+pub(super) fn is_unspecified(field: &Field<'_>) -> bool {
+    matches!(read_host_address(field.text), Ok(None))
+}
+
 /// A network mask, or dracut's prefix length.
 pub(super) fn prefix(field: &Field<'_>, reading: &mut Reading<'_>) -> Option<u8> {
     if let Some(mask) = dotted_quad(field.text) {
@@ -118,23 +124,80 @@ pub(super) fn host_name(
 
 /// Whether a first field is a NIC's name rather than a misspelt address.
 pub(super) fn could_be_device(text: &str) -> bool {
-    is_device_name(text) && dotted_quad(text).is_none()
+    is_interface_name(text, MAX_NAME) && dotted_quad(text).is_none()
 }
 
-/// The kernel's own rule, `dev_valid_name`: under IFNAMSIZ, no white space, `/` or `:`.
-fn is_device_name(text: &str) -> bool {
-    let refused = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':');
-    (1..=15).contains(&text.len()) && !matches!(text, "." | "..") && !text.contains(refused)
+/// Whether a first field names a NIC, by its name or by its address.
+pub(super) fn could_select_nic(text: &str) -> bool {
+    NicSelector::read(text).is_some() && dotted_quad(text).is_none()
 }
 
-/// The name of a network device.
-pub(super) fn device(field: &Field<'_>, reading: &mut Reading<'_>) -> Option<String> {
-    if is_device_name(field.text) {
-        return Some(field.text.to_owned());
+/// The NIC that a field names.
+pub(super) fn nic(field: &Field<'_>, reading: &mut Reading<'_>) -> NicSelector {
+    NicSelector::read(field.text).unwrap_or_else(|| {
+        let expected = "the name or the Ethernet address of a network device";
+        reading.complain(
+            field.position,
+            expected,
+            field.text,
+            "no NIC is set up by it",
+        );
+        NicSelector::Unreadable(field.text.to_owned())
+    })
+}
+
+/// Puts together an Ethernet address with colons that [`split`] took apart, where a field for a NIC may stand: before the
+/// method in dracut's form, or in the kernel's sixth field.
+pub(super) fn join_link_address<'a>(value: &'a str, fields: &mut Vec<Field<'a>>) {
+    let pair = |f: &Field<'_>| f.text.len() == 2 && f.text.bytes().all(|b| b.is_ascii_hexdigit());
+    for first in [0, 5] {
+        // With the hardware type before it, as in BOOTIF=, there are seven.
+        for count in [7, 6] {
+            let Some(octets) = fields.get(first..first + count) else {
+                continue;
+            };
+            let (Some(start), Some(last)) = (octets.first(), octets.last()) else {
+                continue;
+            };
+            let end = last.position + last.text.len();
+            if octets.iter().all(pair)
+                && let Some(text) = value.get(start.position..end)
+            {
+                let position = start.position;
+                fields.drain(first + 1..first + count);
+                if let Some(field) = fields.get_mut(first) {
+                    *field = Field { text, position };
+                }
+                return;
+            }
+        }
     }
-    let expected = "the name of a network device, at most 15 bytes";
-    reading.complain(field.position, expected, field.text, FIELD_EMPTY);
-    None
+}
+
+/// This machine's address, with the length of its prefix if it is written there (`10.0.0.9/24`).
+pub(super) fn own_address(
+    field: &Field<'_>,
+    reading: &mut Reading<'_>,
+) -> (Option<IpAddr>, Option<u8>) {
+    if let Some((address, length)) = field.text.split_once('/')
+        && let Ok(Some(address)) = read_host_address(address)
+        && let Ok(length @ 1..=32) = length.parse()
+    {
+        let expected = format!(
+            "the address alone, and its prefix in the fourth field ({address}::<router>:{length})"
+        );
+        let outcome = format!("taken as {address} with the prefix {length}");
+        reading.complain(field.position, expected, field.text, outcome);
+        return (Some(address), Some(length));
+    }
+    match read_host_address(field.text) {
+        Ok(address) => (address, None),
+        Err(error) => {
+            let outcome = "no address is taken from it";
+            reading.complain(field.position, error.to_string(), field.text, outcome);
+            (None, None)
+        }
+    }
 }
 
 /// An MTU: IPv4 cannot live with less than 68 (RFC 791).

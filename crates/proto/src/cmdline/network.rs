@@ -11,6 +11,8 @@ use super::device::{Bridge, Rename, Vlan};
 use super::ignored::Ignored;
 use super::ip::IpRequest;
 use super::route::StaticRoute;
+use super::selector::NicSelector;
+use super::udev_naming::UdevNaming;
 use super::word::{Notes, Word};
 use crate::address::read_address;
 
@@ -24,7 +26,9 @@ pub struct NetworkPlan {
     /// The NIC that the firmware booted from (`BOOTIF=`, `hwaddr=`).
     pub boot_link: Option<Setting<Mac>>,
     /// The NIC whose lease decides about the root (`bootdev=`).
-    pub boot_device: Option<Setting<String>>,
+    pub boot_device: Option<Setting<NicSelector>>,
+    /// Which of udev's names a NIC may be called by (`net.ifnames=`, `net.naming_scheme=`).
+    pub udev_naming: UdevNaming,
     /// `nameserver=`, in order; they go before those of DHCP.
     pub name_servers: Vec<Setting<IpAddr>>,
     /// Whether the name servers of DHCP count (not with `rd.peerdns=0`).
@@ -37,6 +41,8 @@ pub struct NetworkPlan {
     pub dhcp_class: Option<Setting<String>>,
     /// `ifname=`, in order, one per name and per address.
     pub renames: Vec<Setting<Rename>>,
+    /// Names for the NIC of `BOOTIF=` (`ifname=<name>:`), until the whole line is known.
+    pub(super) boot_link_names: Vec<Setting<String>>,
     /// `bond=`, in order, one per name. They are made before VLANs and bridges.
     pub bonds: Vec<Setting<Bond>>,
     /// `vlan=`, in order, one per name. They are made before bridges.
@@ -67,12 +73,14 @@ impl Default for NetworkPlan {
             addressing: Vec::new(),
             boot_link: None,
             boot_device: None,
+            udev_naming: UdevNaming::default(),
             name_servers: Vec::new(),
             peer_dns: Setting::default_value(true),
             carrier_timeout: Setting::default_value(Duration::from_secs(120)),
             timeouts: NetworkTimeouts::default(),
             dhcp_class: None,
             renames: Vec::new(),
+            boot_link_names: Vec::new(),
             bonds: Vec::new(),
             vlans: Vec::new(),
             bridges: Vec::new(),
@@ -85,6 +93,7 @@ impl NetworkPlan {
     /// Applies `word` if it is about the network; returns whether it is.
     pub(super) fn take(&mut self, word: &Word<'_>, notes: &mut Notes) -> bool {
         let text = word.text;
+        self.udev_naming.note(word.name, word.value);
         match (word.name, word.value) {
             ("ip" | "nfsaddrs", Some(value)) => {
                 let origin = Origin::Parameter(text.to_owned());
@@ -97,7 +106,12 @@ impl NetworkPlan {
                 }
             }
             ("bootdev", Some(device)) => {
-                self.boot_device = Some(Setting::parameter(device.to_owned(), text));
+                let nic = NicSelector::read(device).unwrap_or_else(|| {
+                    let expected = "the name or the Ethernet address of a network device";
+                    notes.complain(word, expected, "no NIC decides about the root");
+                    NicSelector::Unreadable(device.to_owned())
+                });
+                self.boot_device = Some(Setting::parameter(nic, text));
             }
             ("nameserver", Some(server)) => match read_address(server) {
                 Ok(address) => self.name_servers.push(Setting::parameter(address, text)),
@@ -116,6 +130,10 @@ impl NetworkPlan {
                     let expected = "a vendor class of 1 to 253 bytes";
                     notes.complain(word, expected, "no vendor class is sent");
                 }
+            }
+            ("ifname", Some(value)) if Rename::is_for_boot_link(value) => {
+                let name = value.trim_end_matches(':').to_owned();
+                self.boot_link_names.push(Setting::parameter(name, text));
             }
             ("ifname", Some(value)) => {
                 if let Some(new) = Rename::read(value, &mut notes.reading(word)) {
@@ -190,6 +208,92 @@ impl NetworkPlan {
             notes.ignore(&earlier.origin, why);
         }
         self.addressing.push(request);
+    }
+
+    /// The names of NICs that are asked for, each with its parameter: devices of `ip=` and `bootdev=`, and what bonds,
+    /// VLANs, bridges and routes are made of. Those of devices that are made, and of `ifname=`, are left out.
+    pub fn asked_names(&self) -> Vec<(&str, &Origin)> {
+        let mut names: Vec<(&str, &Origin)> = Vec::new();
+        for request in &self.addressing {
+            if let Some(name) = request.device.as_ref().and_then(NicSelector::name) {
+                names.push((name, &request.origin));
+            }
+        }
+        if let Some(Setting { value, origin }) = &self.boot_device
+            && let Some(name) = value.name()
+        {
+            names.push((name, origin));
+        }
+        for Setting { value, origin } in &self.bonds {
+            value
+                .ports
+                .iter()
+                .for_each(|port| names.push((port, origin)));
+        }
+        for Setting { value, origin } in &self.vlans {
+            names.push((&value.link, origin));
+        }
+        for Setting { value, origin } in &self.bridges {
+            value
+                .ports
+                .iter()
+                .for_each(|port| names.push((port, origin)));
+        }
+        for Setting { value, origin } in &self.routes {
+            if let Some(device) = &value.device {
+                names.push((device, origin));
+            }
+        }
+        names.retain(|(name, _)| !self.gives_name(name));
+        names
+    }
+
+    /// Whether a NIC is asked for by this name.
+    pub fn asks_for(&self, name: &str) -> bool {
+        self.asked_names().iter().any(|(asked, _)| *asked == name)
+    }
+
+    /// Whether a device that is made or renamed has this name.
+    fn gives_name(&self, name: &str) -> bool {
+        self.renames.iter().any(|s| s.value.name == name)
+            || self.bonds.iter().any(|s| s.value.name == name)
+            || self.vlans.iter().any(|s| s.value.name == name)
+            || self.bridges.iter().any(|s| s.value.name == name)
+    }
+
+    /// Puts the address of `BOOTIF=` where a parameter refers to it.
+    pub(super) fn settle_boot_link(&mut self, notes: &mut Notes) {
+        let address = self.boot_link.as_ref().map(|boot| boot.value);
+        let boot = self.boot_device.iter_mut();
+        let boot = boot.map(|s| (&mut s.value, &s.origin));
+        let requests = self.addressing.iter_mut();
+        let requests = requests.filter_map(|r| Some((r.device.as_mut()?, &r.origin)));
+        for (nic, origin) in boot.chain(requests) {
+            if *nic != NicSelector::BootLink {
+                continue;
+            }
+            *nic = match address {
+                Some(address) => NicSelector::Address(address),
+                None => {
+                    notes.without_boot_link(origin, "BOOTIF", "no NIC is set up by it");
+                    NicSelector::Unreadable("BOOTIF".to_owned())
+                }
+            };
+        }
+        for Setting {
+            value: name,
+            origin,
+        } in std::mem::take(&mut self.boot_link_names)
+        {
+            let Some(address) = address else {
+                notes.without_boot_link(&origin, "", "no NIC is renamed");
+                continue;
+            };
+            let new = Rename { name, address };
+            let same = |old: &Rename| old.name == new.name || old.address == new.address;
+            replace(&mut self.renames, same, notes);
+            self.renames.push(Setting { value: new, origin });
+        }
     }
 
     /// `rd.bootif=0`: nothing is made of `BOOTIF=`. Says what is passed over.

@@ -262,6 +262,7 @@ impl BootPlan {
                 .ignored
                 .retain(|ignored| ignored.parameter != off.text());
         }
+        self.network.settle_boot_link(notes);
         self.program = self.choose_program(last("gnu.load"), last("gnu.system"), notes);
     }
 

@@ -42,6 +42,25 @@ impl Notes {
         self.reading(word).complain(0, expected, found, outcome);
     }
 
+    /// Notes that a parameter, written as `text`, refers to a `BOOTIF=` that is not there.
+    pub(super) fn without_boot_link(
+        &mut self,
+        text: &dyn fmt::Display,
+        found: &str,
+        outcome: &'static str,
+    ) {
+        let text = text.to_string();
+        let (name, value) = text.split_once('=').unwrap_or((&text, ""));
+        let position = value.find(found).filter(|_| !found.is_empty());
+        let expected = "a BOOTIF= with the Ethernet address to go with it";
+        Reading::new(name, Some(value), &mut self.complaints).complain(
+            position.unwrap_or(value.len()),
+            expected,
+            found,
+            outcome,
+        );
+    }
+
     /// Notes that a parameter changes nothing.
     pub(super) fn ignore(&mut self, parameter: &dyn fmt::Display, why: &'static str) {
         self.ignored.push(Ignored {

@@ -22,7 +22,8 @@ pub(super) fn add_to_page(plan: &BootPlan, page: &mut Page) {
     }
     for request in &network.addressing {
         let named = network.addressing.len() > 1;
-        let label = match &request.device {
+        let device = request.device.as_ref().map(ToString::to_string);
+        let label = match device.as_deref() {
             Some(device) => device,
             // Two NICs do not get the same address: only the first one with a carrier does.
             None if request.method == Method::Static => "first NIC",
@@ -98,6 +99,7 @@ fn bond(bond: &Bond) -> String {
 fn address(plan: &BootPlan, request: &IpRequest) -> String {
     let mut text = match (request.method, request.address()) {
         (Method::Off, _) => return "is left alone".to_owned(),
+        (Method::Unreadable, _) => return "gets no address: it cannot be read".to_owned(),
         (Method::Static, Some(address)) => {
             let classful = if request.prefix.is_none() {
                 ", the classful network"

@@ -44,7 +44,7 @@ const fn protocol(method: Method) -> Protocol {
     match method {
         Method::Bootp => Protocol::Bootp,
         Method::Any => Protocol::Either,
-        Method::Dhcp | Method::Static | Method::Off => Protocol::Dhcp,
+        Method::Dhcp | Method::Static | Method::Off | Method::Unreadable => Protocol::Dhcp,
     }
 }
 

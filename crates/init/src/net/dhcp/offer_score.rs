@@ -61,7 +61,7 @@ fn is_all_static(network: &NetworkPlan) -> bool {
 
 /// Whether no server is asked for an address.
 fn is_fixed(method: Method) -> bool {
-    matches!(method, Method::Static | Method::Off)
+    matches!(method, Method::Static | Method::Off | Method::Unreadable)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::{State, VirtualLinks};
 use crate::console::{info, warn};
 use crate::error_chain::causes;
 use crate::net::netlink::{Link, NetlinkError, RouteSocket};
+use crate::net::udev_names::UdevName;
 
 impl VirtualLinks {
     /// Applies a new plan. If it asks for other devices than before, those that were created are removed; if it asks for
@@ -44,7 +45,11 @@ impl VirtualLinks {
     }
 
     /// Gives a NIC the name and the address of the current plan, or its original ones. True if something changed.
-    pub(crate) fn reapply_name_and_address(&mut self, link: &mut Link) -> bool {
+    pub(crate) fn reapply_name_and_address(
+        &mut self,
+        link: &mut Link,
+        udev_names: &[UdevName],
+    ) -> bool {
         let Some(first) = self.original_macs.get(&link.index).copied() else {
             return false;
         };
@@ -60,7 +65,7 @@ impl VirtualLinks {
                 false
             }
         };
-        self.apply_name_and_address(link) || restored
+        self.apply_name_and_address(link, udev_names) || restored
     }
 
     /// Restores the original name and address of a NIC, unless the plan asks for others.
@@ -75,7 +80,8 @@ impl VirtualLinks {
             (link.mac, link.up, changed) = (Some(first), false, true);
         }
         let renames = &self.network.renames;
-        let wanted = renames.iter().any(|r| r.value.address == first);
+        let wanted =
+            renames.iter().any(|r| r.value.address == first) || self.network.asks_for(&link.name);
         if !wanted && let Some(name) = self.original_names.remove(&link.index) {
             rename_link(link, &name)?;
             info!("{}: now {name} again", link.name);

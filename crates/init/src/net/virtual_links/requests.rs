@@ -19,6 +19,16 @@ pub(super) fn rename_link(link: &Link, name: &str) -> Result<(), NetlinkError> {
     }
 }
 
+/// Renames a link, unless another has the name. Returns whether it has it now.
+pub(super) fn rename_if_free(link: &Link, name: &str) -> Result<bool, NetlinkError> {
+    let mut socket = RouteSocket::open()?;
+    if socket.links()?.iter().any(|other| other.name == name) {
+        return Ok(false);
+    }
+    take_down(link)?.rename(link.index, name)?;
+    Ok(true)
+}
+
 /// Sets a link down. Returns the socket.
 pub(super) fn take_down(link: &Link) -> Result<RouteSocket, NetlinkError> {
     let mut socket = RouteSocket::open()?;

@@ -45,7 +45,7 @@ fn the_kernels_ten_fields_are_all_read() {
         request,
         IpRequest {
             method: Method::Static,
-            device: Some("eth1".into()),
+            device: Some(NicSelector::Name("eth1".into())),
             client: quad("10.0.0.9"),
             server: quad("10.0.0.1"),
             gateway: quad("10.0.0.254"),
@@ -66,7 +66,10 @@ fn the_kernels_ten_fields_are_all_read() {
 fn empty_and_missing_fields_are_ignored() {
     let request = good(":::::eth0:dhcp");
     assert_eq!(
-        (request.method, request.device.as_deref()),
+        (
+            request.method,
+            request.device.as_ref().and_then(NicSelector::name)
+        ),
         (Method::Dhcp, Some("eth0"))
     );
     let request = good(":10.0.0.1");
@@ -141,7 +144,10 @@ fn a_client_identifier_has_a_type_and_a_value() {
 fn dracut_puts_the_device_first() {
     let request = good("eth0:dhcp");
     assert_eq!(
-        (request.method, request.device.as_deref()),
+        (
+            request.method,
+            request.device.as_ref().and_then(NicSelector::name)
+        ),
         (Method::Dhcp, Some("eth0"))
     );
     let request = good("enp1s0:dhcp,auto6:9000:52:54:00:12:34:56");
@@ -173,11 +179,15 @@ fn fields_after_the_method_are_distinguished_by_their_form() {
 }
 
 #[test]
-fn an_invalid_address_falls_back_to_dhcp() {
+fn a_fixed_address_that_cannot_be_read_never_becomes_dhcp() {
     let (request, complaints) = read("10.0.0.999::10.0.0.254:255.255.255.0::eth0:off");
-    assert_eq!((request.client, request.method), (None, Method::Any));
-    assert_eq!(complaints.len(), 2, "{complaints:?}");
-    assert_eq!(complaints[1].found, "off");
+    assert_eq!((request.client, request.method), (None, Method::Unreadable));
+    assert_eq!(complaints.len(), 1, "{complaints:?}");
+    assert_eq!(read("10.0.0.999::::::").0.method, Method::Unreadable);
+    // What is asked of a server is asked without it.
+    assert_eq!(read("10.0.0.999::::::dhcp").0.method, Method::Dhcp);
+    assert_eq!(read("0.0.0.0").0.method, Method::Any);
+    assert_eq!(good("0.0.0.0:::::eth0:off").method, Method::Off);
     assert_eq!(good(":::::eth0:off").method, Method::Off);
 }
 
@@ -196,7 +206,7 @@ fn invalid_values_are_reported_and_left_out() {
         (
             "10.0.0.9:::::a/b",
             13,
-            "the name of a network device, at most 15 bytes",
+            "the name or the Ethernet address of a network device",
             "a/b",
         ),
         (":::::eth0:dchp", 10, METHODS, "dchp"),
@@ -234,9 +244,63 @@ fn invalid_values_are_reported_and_left_out() {
         );
     }
     let (request, complaints) = read("10.0.0.300");
-    assert_eq!((request.method, request.client), (Method::Any, None));
+    assert_eq!((request.method, request.client), (Method::Unreadable, None));
     assert_eq!(
         complaints[0].to_string(),
-        "ip=10.0.0.300: at position 0: expected an IPv4 address, found \"10.0.0.300\"; the field is taken as empty"
+        "ip=10.0.0.300: at position 0: expected an IPv4 address, found \"10.0.0.300\"; no address is taken from it"
+    );
+}
+
+#[test]
+fn a_nic_is_named_by_its_address_in_every_form() {
+    let address = NicSelector::Address(Mac([0x52, 0x54, 0, 0x77, 0, 2]));
+    for mac in [
+        "52-54-00-77-00-02",
+        "01-52-54-00-77-00-02",
+        "52:54:00:77:00:02",
+        "01:52:54:00:77:00:02",
+    ] {
+        let request = good(&format!(
+            "10.77.0.50::10.77.0.1:255.255.255.0:pc:{mac}:none:1400"
+        ));
+        assert_eq!(request.device, Some(address.clone()), "{mac}");
+        assert_eq!(
+            (request.method, request.mtu),
+            (Method::Static, Some(1400)),
+            "{mac}"
+        );
+        let request = good(&format!("{mac}:dhcp"));
+        assert_eq!(
+            (request.method, request.device),
+            (Method::Dhcp, Some(address.clone())),
+            "{mac}"
+        );
+    }
+}
+
+#[test]
+fn a_device_that_cannot_be_read_is_not_every_nic() {
+    let (request, complaints) = read("10.0.0.9:::24::eth 0:off");
+    assert_eq!(
+        request.device,
+        Some(NicSelector::Unreadable("eth 0".into()))
+    );
+    assert_eq!(complaints.len(), 1);
+    let long = good("enP10000p1s0f0np0:dhcp");
+    assert_eq!(
+        long.device.unwrap().to_string(),
+        "enP10000p1s0f0np0",
+        "an alternative name of udev"
+    );
+}
+
+#[test]
+fn a_prefix_in_the_address_field_is_taken_with_a_word_about_the_usual_form() {
+    let (request, complaints) = read("192.0.2.10/24:192.0.2.254");
+    assert_eq!(request.address().unwrap().to_string(), "192.0.2.10/24");
+    assert_eq!(request.method, Method::Static);
+    assert_eq!(
+        complaints[0].expected,
+        "the address alone, and its prefix in the fourth field (192.0.2.10::<router>:24)"
     );
 }

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::cmdline::{Method, USUAL_PROGRAMS};
+use crate::cmdline::{Method, NicSelector, USUAL_PROGRAMS, UdevNaming};
+use netroot_net::Mac;
 
 fn good(cmdline: &str) -> BootPlan {
     let plan = BootPlan::parse(cmdline);
@@ -183,7 +184,7 @@ fn several_nics_have_a_request_each() {
     let requests = &plan.network.addressing;
     let all: Vec<_> = requests
         .iter()
-        .map(|r| (r.device.as_deref(), r.method))
+        .map(|r| (r.device.as_ref().and_then(NicSelector::name), r.method))
         .collect();
     assert_eq!(
         all,
@@ -405,5 +406,72 @@ proptest! {
         parameters in prop::collection::vec(parameter(), 1..5),
     ) {
         complaints_point_into_their_value(&BootPlan::parse(&parameters.join(" ")))?;
+    }
+}
+
+#[test]
+fn bootif_as_a_device_is_its_address() {
+    let mac = Mac([0x52, 0x54, 0, 0x77, 0, 1]);
+    let plan = good("ip=BOOTIF:dhcp bootdev=BOOTIF ifname=eno1: BOOTIF=01-52-54-00-77-00-01");
+    let network = &plan.network;
+    assert_eq!(
+        network.addressing[0].device,
+        Some(NicSelector::Address(mac))
+    );
+    assert_eq!(
+        network.boot_device.as_ref().unwrap().value,
+        NicSelector::Address(mac)
+    );
+    let rename = &network.renames[0].value;
+    assert_eq!((rename.name.as_str(), rename.address), ("eno1", mac));
+
+    let plan = BootPlan::parse("ip=BOOTIF:dhcp ifname=eno1:");
+    assert_eq!(
+        plan.network.addressing[0].device,
+        Some(NicSelector::Unreadable("BOOTIF".into()))
+    );
+    assert_eq!(plan.network.renames, []);
+    let complaints: Vec<String> = plan.complaints.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        complaints,
+        [
+            "ip=BOOTIF:dhcp: at position 0: expected a BOOTIF= with the Ethernet address to go with it, \
+             found \"BOOTIF\"; no NIC is set up by it",
+            "ifname=eno1:: at position 5: expected a BOOTIF= with the Ethernet address to go with it, \
+             found nothing; no NIC is renamed",
+        ]
+    );
+}
+
+#[test]
+fn the_names_that_are_asked_for_are_those_that_no_parameter_gives() {
+    let plan = good(
+        "ip=bond0:dhcp ip=enp4s0:dhcp ip=lan0:dhcp bootdev=eno1 bond=bond0:ens1,ens2:mode=1 \
+         vlan=v.7:ens3 ifname=lan0:52:54:00:12:34:56 rd.route=10.0.0.0/8:10.1.0.1:ens9",
+    );
+    let names: Vec<&str> = {
+        let names = plan.network.asked_names();
+        names.into_iter().map(|(name, _)| name).collect()
+    };
+    assert_eq!(names, ["enp4s0", "eno1", "ens1", "ens2", "ens3", "ens9"]);
+}
+
+#[test]
+fn udevs_naming_follows_the_parameters_of_udev() {
+    for (cmdline, expected) in [
+        ("", UdevNaming::AnyScheme),
+        ("net.ifnames=0", UdevNaming::Off),
+        ("net.ifnames=0 net.naming_scheme=v238", UdevNaming::Off),
+        ("net.naming_scheme=v238", UdevNaming::Scheme(238)),
+        ("net.naming_scheme=latest", UdevNaming::AnyScheme),
+        ("net.naming_scheme=rhel-9.4", UdevNaming::AnyScheme),
+    ] {
+        let plan = BootPlan::parse(cmdline);
+        assert_eq!(plan.network.udev_naming, expected, "{cmdline}");
+        assert_eq!(
+            plan.foreign.join(" "),
+            cmdline,
+            "the root's udev reads it too"
+        );
     }
 }

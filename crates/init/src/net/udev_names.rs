@@ -1,0 +1,23 @@
+//! The names that udev would give a NIC, from sysfs alone: `eno1`, `ens192`, `enp4s0f1`, `enx525400123456`.
+//!
+//! ```text
+//! sysfs → NicFacts → names
+//! ```
+
+mod facts;
+mod names;
+mod sysfs;
+
+pub(crate) use names::UdevName;
+
+use std::path::Path;
+
+use netroot_proto::cmdline::UdevNaming;
+
+/// The names of an interface, as udev would choose among them; none for an interface without a device.
+pub(crate) fn of(interface: &str, naming: UdevNaming) -> Vec<UdevName> {
+    match sysfs::read(Path::new("/sys"), interface) {
+        Some(facts) if naming != UdevNaming::Off => names::names(&facts, naming),
+        _ => Vec::new(),
+    }
+}
