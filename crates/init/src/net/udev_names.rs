@@ -10,13 +10,11 @@ mod sysfs;
 
 pub(crate) use names::UdevName;
 
-use std::path::Path;
-
 use netroot_proto::cmdline::UdevNaming;
 
 /// The names of an interface, as udev would choose among them; none for an interface without a device.
 pub(crate) fn of(interface: &str, naming: UdevNaming) -> Vec<UdevName> {
-    match sysfs::read(Path::new("/sys"), interface) {
+    match sysfs::read(interface) {
         Some(facts) if naming != UdevNaming::Off => names::names(&facts, naming),
         _ => Vec::new(),
     }

@@ -100,7 +100,7 @@ impl VirtualLinks {
         udev_names: &[UdevName],
     ) -> bool {
         let Some(mac) = link.mac else { return false };
-        self.original_macs.entry(link.index).or_insert(mac);
+        self.original_macs.insert(link.index, mac);
         if self.devices.iter().any(|device| device.name == link.name) {
             return false;
         }

@@ -385,13 +385,11 @@ fn is_multifunction(device: &DeviceFacts) -> bool {
     device.header_type.is_some_and(|header| header & 0x80 != 0)
 }
 
-/// PCI's subclass 04 of class 06.
+/// PCI's subclass 04: the last `s` of a modalias is that of `sc04`.
 fn is_bridge(device: &DeviceFacts) -> bool {
-    let subclass = device
-        .modalias
-        .strip_prefix("pci:")
-        .and_then(|m| m.rsplit_once("sc"));
-    subclass.is_some_and(|(_, subclass)| subclass.starts_with("04"))
+    let subclass = device.modalias.rfind('s');
+    let subclass = subclass.and_then(|at| device.modalias.get(at..));
+    device.modalias.starts_with("pci:") && subclass.is_some_and(|s| s.starts_with("sc04"))
 }
 
 fn number(text: &str) -> Option<u32> {
