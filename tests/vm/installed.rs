@@ -40,7 +40,7 @@ attempt start-without-root systemctl start netroot
 log | tell log-without-root
 
 sed -i -e 's|^ROOT=.*|ROOT=/srv/tiny|' -e "s|^OPTIONS=.*|OPTIONS=\"--interface eth1 \
---dhcp 10.78.0.100-10.78.0.199 --modules virtio_net --append 'console=ttyS0 mitigations=off'\"|" \
+--dhcp 10.78.0.100-10.78.0.199 --modules virtio_net --append 'console=ttyS0 mitigations=off no_timer_check'\"|" \
     /etc/netroot/netroot.conf
 attempt start systemctl enable --now netroot
 log | tail -n 20 | tell log-start

@@ -10,7 +10,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use netroot_harness::{Bridge, Net, NetrootServe, Nic, Tap, Vm, VmBuilder, paths};
+use netroot_harness::{
+    Bridge, KERNEL_PARAMETERS, Net, NetrootServe, Nic, Tap, Vm, VmBuilder, paths,
+};
 
 /// The server's address, on the bridge `br0`.
 pub(crate) const SERVER: &str = "10.77.0.1";
@@ -18,10 +20,6 @@ pub(crate) const SERVER: &str = "10.77.0.1";
 pub(crate) const MACHINE: &str = "52:54:00:77:00:01";
 /// The range of the DHCP server.
 pub(crate) const RANGE: &str = "10.77.0.100-10.77.0.199";
-
-/// Every machine's parameters: the serial console, and no mitigations for an emulated
-/// processor.
-const CONSOLE: &str = "console=ttyS0 mitigations=off";
 
 /// An initrd with one driver is quick to build.
 const ONE_CARD: [&str; 2] = ["--modules", "virtio_net"];
@@ -53,7 +51,7 @@ impl Lan {
     /// The same by default options: with an initrd for every NIC.
     pub(crate) fn serve_for_every_card(&self, root: &Path) -> Result<NetrootServe> {
         let mut arguments = vec!["--interface", "br0", "--dhcp", RANGE];
-        arguments.extend(["--append", CONSOLE]);
+        arguments.extend(["--append", KERNEL_PARAMETERS]);
         NetrootServe::start(&self.net, root, &arguments)
     }
 
@@ -64,7 +62,7 @@ impl Lan {
         append: &str,
         more: &[&str],
     ) -> Result<NetrootServe> {
-        let append = format!("{CONSOLE} {append}");
+        let append = format!("{KERNEL_PARAMETERS} {append}");
         let mut arguments = vec!["--interface", "br0", "--dhcp", RANGE, "--append", &append];
         arguments.extend(ONE_CARD);
         arguments.extend(more);
@@ -73,7 +71,7 @@ impl Lan {
 
     /// `netroot serve ROOT` on this network, beside another DHCP server.
     pub(crate) fn serve_beside(&self, root: &Path) -> Result<NetrootServe> {
-        let mut arguments = vec!["--interface", "br0", "--append", CONSOLE];
+        let mut arguments = vec!["--interface", "br0", "--append", KERNEL_PARAMETERS];
         arguments.extend(ONE_CARD);
         NetrootServe::start(&self.net, root, &arguments)
     }

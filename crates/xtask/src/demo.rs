@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use netroot_harness::{
-    Accel, Clients, Firmware, Ganesha, Net, NetrootServe, Nic, Rom, Vm, VmBuilder, paths,
+    Accel, Clients, Firmware, Ganesha, KERNEL_PARAMETERS, Net, NetrootServe, Nic, Rom, Vm,
+    VmBuilder, paths,
 };
 
 use crate::privileges::needs_root;
@@ -82,7 +83,7 @@ impl Demo {
         };
         let elsewhere = format!("{SERVER}:{GANESHA_PATH}");
         let mut arguments = vec!["--interface", "br0", "--dhcp", RANGE];
-        arguments.extend(["--append", "console=ttyS0 mitigations=off"]);
+        arguments.extend(["--append", KERNEL_PARAMETERS]);
         if self.nfs == NfsServer::Ganesha {
             arguments.extend(["--nfsroot", &elsewhere]);
         }

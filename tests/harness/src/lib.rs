@@ -34,4 +34,4 @@ pub use program::{Finished, Program};
 pub use root::TinyRoot;
 pub use switch::{DhcpMessage, Port, Switch, SwitchConfig};
 pub use transcript::{Echo, Seen, Transcript};
-pub use vm::{Firmware, Vm, VmBuilder};
+pub use vm::{Firmware, KERNEL_PARAMETERS, Vm, VmBuilder};

@@ -3,5 +3,5 @@
 mod builder;
 mod machine;
 
-pub use self::builder::{Firmware, VmBuilder};
+pub use self::builder::{Firmware, KERNEL_PARAMETERS, VmBuilder};
 pub use self::machine::Vm;

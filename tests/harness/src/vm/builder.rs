@@ -11,6 +11,10 @@ use crate::nic::Nic;
 use crate::program::{Input, Streams};
 use crate::transcript::Echo;
 
+/// The kernel parameters of every machine: the serial console, no mitigations for an emulated processor, and no test
+/// of its timer, which panics ("IO-APIC + timer doesn't work!") when a busy host does not run QEMU for some ticks.
+pub const KERNEL_PARAMETERS: &str = "console=ttyS0 mitigations=off no_timer_check";
+
 /// A machine's firmware.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Firmware {
@@ -84,10 +88,10 @@ impl<'net> VmBuilder<'net> {
     }
 
     /// Boots this kernel and initrd with this command line instead of booting from the
-    /// network. `console=ttyS0` is added.
+    /// network. [`KERNEL_PARAMETERS`] are added.
     #[must_use]
     pub fn kernel(mut self, kernel: &Path, initrd: &Path, command_line: &str) -> Self {
-        let command_line = format!("console=ttyS0 mitigations=off {command_line}");
+        let command_line = format!("{KERNEL_PARAMETERS} {command_line}");
         self.kernel = Some((kernel.to_owned(), initrd.to_owned(), command_line));
         self
     }
