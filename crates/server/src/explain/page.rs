@@ -94,12 +94,12 @@ impl Line {
                 let name = from.split('=').next().unwrap_or_default();
                 add(
                     text,
-                    format_args!("  {label:<10}{} ({name}=...)", self.text),
+                    format_args!("  {label:<9} {} ({name}=...)", self.text),
                 );
             }
-            Some(from) => add(text, format_args!("  {label:<10}{} ({from})", self.text)),
+            Some(from) => add(text, format_args!("  {label:<9} {} ({from})", self.text)),
             None if self.label.is_none() => add(text, format_args!("  {}", self.text)),
-            None => add(text, format_args!("  {label:<10}{}", self.text)),
+            None => add(text, format_args!("  {label:<9} {}", self.text)),
         }
     }
 }
