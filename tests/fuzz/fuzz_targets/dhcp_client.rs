@@ -73,7 +73,9 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         let _ = probe.answer(&answering(piece, &probe.discover()), SERVER, &[]);
         for _ in 0..64 {
             match exchange.poll(now, &score) {
-                Some(Action::Send(sent)) => asked = frame::from_client(&sent).unwrap_or_default().to_vec(),
+                Some(Action::Send(sent)) => {
+                    asked = frame::from_client(&sent).unwrap_or_default().to_vec()
+                }
                 Some(Action::Probe(_)) => exchange.probe_failed(),
                 Some(_) => {}
                 None => break,

@@ -63,11 +63,19 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
             interface: "eth0".into(),
             address: SERVER,
             network: Prefix::clamped(SERVER, 24),
-            port: if choice & 2 == 0 { SERVER_PORT } else { BINL_PORT },
+            port: if choice & 2 == 0 {
+                SERVER_PORT
+            } else {
+                BINL_PORT
+            },
             source: SocketAddrV4::new(source, 68),
         };
         let strategy = Strategy {
-            style: if choice & 8 == 0 { Style::Usual } else { Style::Other },
+            style: if choice & 8 == 0 {
+                Style::Usual
+            } else {
+                Style::Other
+            },
             second_loader: choice & 8 != 0,
         };
         let role = match choice & 1 {

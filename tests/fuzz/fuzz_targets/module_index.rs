@@ -14,7 +14,10 @@ libfuzzer_sys::fuzz_target!(|input: [&str; 4]| {
         softdep,
         builtin,
     });
-    for modalias in ["pci:v00001AF4d00001000sv00001AF4sd00000001bc02sc00i00", "virtio:d00000001v00001AF4"] {
+    for modalias in [
+        "pci:v00001AF4d00001000sv00001AF4sd00000001bc02sc00i00",
+        "virtio:d00000001v00001AF4",
+    ] {
         for module in index.for_device(modalias) {
             let _ = index.resolve(module);
         }

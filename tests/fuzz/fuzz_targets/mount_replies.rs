@@ -12,7 +12,9 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         return;
     };
     match choice % 4 {
-        0 => drop(ready(PortmapperClient::new(Peer(input)).getport(100_003, 3, 6))),
+        0 => drop(ready(
+            PortmapperClient::new(Peer(input)).getport(100_003, 3, 6),
+        )),
         1 => {
             let path = dirpath(Opaque::borrowed(b"/debian"));
             drop(ready(MountClient::new(Peer(input)).mnt(path)));
@@ -22,7 +24,9 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
             let fsroot = nfs_fh3 {
                 data: Opaque::owned(vec![1; 32]),
             };
-            drop(ready(Nfs3Client::new(Peer(input)).fsinfo(&FSINFO3args { fsroot })));
+            drop(ready(
+                Nfs3Client::new(Peer(input)).fsinfo(&FSINFO3args { fsroot }),
+            ));
         }
     }
 });

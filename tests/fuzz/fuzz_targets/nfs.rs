@@ -35,7 +35,9 @@ fn fill(root: &Path) {
     std::fs::write(root.join("etc/hostname"), "tiny\n").unwrap();
     std::fs::write(root.join("big"), vec![7; 300_000]).unwrap();
     symlink("etc/hostname", root.join("link")).unwrap();
-    let status = std::process::Command::new("mkfifo").arg(root.join("fifo")).status();
+    let status = std::process::Command::new("mkfifo")
+        .arg(root.join("fifo"))
+        .status();
     assert!(status.unwrap().success());
     for number in 0..200 {
         std::fs::write(root.join(format!("etc/file-{number}")), "x").unwrap();
@@ -50,7 +52,10 @@ fn handles(session: &Session) -> Vec<Vec<u8>> {
         let mut handle = root.clone();
         if path.is_empty() {
             // Status 0, then the handle.
-            root = opaque(&session.answer(&call(100_005, 1, &[padded(b"/debian")])), 28);
+            root = opaque(
+                &session.answer(&call(100_005, 1, &[padded(b"/debian")])),
+                28,
+            );
             handle = root.clone();
         }
         for name in path.split('/').filter(|name| !name.is_empty()) {
@@ -78,8 +83,13 @@ fn padded(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn opaque(reply: &[u8], at: usize) -> Vec<u8> {
-    let length = reply.get(at..at + 4).map_or(0, |word| u32::from_be_bytes(word.try_into().unwrap()));
-    reply.get(at + 4..at + 4 + length as usize).unwrap_or_default().to_vec()
+    let length = reply
+        .get(at..at + 4)
+        .map_or(0, |word| u32::from_be_bytes(word.try_into().unwrap()));
+    reply
+        .get(at + 4..at + 4 + length as usize)
+        .unwrap_or_default()
+        .to_vec()
 }
 
 /// Replaces the stand-ins by handles.
@@ -87,7 +97,22 @@ fn with_handles(record: &[u8], handles: &[Vec<u8>]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = record;
     while let Some((byte, after)) = rest.split_first() {
-        if let [0, 0, 0, 8, b'H', b'N', b'D', b'L', _, _, _, number, after @ ..] = rest {
+        if let [
+            0,
+            0,
+            0,
+            8,
+            b'H',
+            b'N',
+            b'D',
+            b'L',
+            _,
+            _,
+            _,
+            number,
+            after @ ..,
+        ] = rest
+        {
             let handle = &handles[usize::from(*number) % handles.len()];
             out.extend(u32::try_from(handle.len()).unwrap().to_be_bytes());
             out.extend(handle);
@@ -103,5 +128,6 @@ fn with_handles(record: &[u8], handles: &[Vec<u8>]) -> Vec<u8> {
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let root = &*ROOT;
-    root.session.stream(input, |record| with_handles(record, &root.handles));
+    root.session
+        .stream(input, |record| with_handles(record, &root.handles));
 });

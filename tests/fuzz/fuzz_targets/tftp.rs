@@ -9,6 +9,9 @@ use netroot_proto::tftp::negotiate::Limits;
 use netroot_proto::tftp::packet::Packet;
 use netroot_proto::tftp::transfer::Transfer;
 
+/// Longer than a transfer waits for anything.
+const SILENCE: Duration = Duration::from_secs(120);
+
 static FILE: [u8; 100_000] = [0x5a; 100_000];
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
@@ -22,25 +25,22 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     else {
         return;
     };
-    let (mut sent, mut datagram) = (0, Vec::new());
-    for received in datagrams.map(Some).chain([None; 40]) {
+    let (mut sent, mut datagram) = (0_u32, Vec::new());
+    let mut datagrams = datagrams.fuse();
+    let mut silent_since = now;
+    // Silence ends every transfer.
+    while transfer.outcome().is_none() && now < silent_since + SILENCE {
         while transfer.poll_transmit(&mut datagram) {
             assert!(datagram.len() <= 1472, "{} bytes", datagram.len());
             sent += 1;
         }
-        if transfer.outcome().is_some() {
-            break;
-        }
-        match received {
-            Some(received) => {
-                transfer.handle(received, now);
-            }
-            None => {
-                now = transfer.poll_timeout().unwrap_or(now);
-                transfer.handle_timeout(now);
-            }
+        if let Some(received) = datagrams.next() {
+            transfer.handle(received, now);
+            silent_since = now;
+        } else if let Some(due) = transfer.poll_timeout() {
+            now = due.max(now);
+            transfer.handle_timeout(now);
         }
     }
-    // Silence ends every transfer.
     assert!(transfer.outcome().is_some(), "{sent} datagrams and no end");
 });

@@ -8,6 +8,9 @@ use crate::run::run;
 
 pub(super) fn formatting() -> Result<Outcome> {
     run(&mut cargo(&["fmt", "--all", "--check"]))?;
+    // A workspace of its own.
+    let fuzz = ["--manifest-path", "tests/fuzz/Cargo.toml", "--check"];
+    run(&mut cargo(&[&["fmt"][..], &fuzz].concat()))?;
     Ok(passed())
 }
 
