@@ -129,7 +129,8 @@ fn add_to_kept(target: &str, found: &Path, kept: &Path) -> Result<()> {
     std::fs::create_dir_all(&merged)?;
     let mut merge = fuzzer(target);
     merge
-        .arg("-merge=1")
+        // By branches reached, not by how often: hundreds of files else.
+        .args(["-set_cover_merge=1", "-use_counters=0"])
         .args([&merged, &kept.to_owned(), &found.to_owned()]);
     merge.stderr(Stdio::null());
     run(&mut merge)?;
