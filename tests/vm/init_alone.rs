@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use netroot_harness::{Clients, Dnsmasq, Ganesha, Nic, TinyRoot, Vm};
 
+use crate::failures::assert_fails_with;
 use crate::lan::{Facts, Lan, MACHINE, SERVER, STATIC, TIMEOUT, own_export};
 
 #[test]
@@ -120,13 +121,19 @@ fn complains_and_boots(vm: &Vm, parameter: &str) -> Result<()> {
 }
 
 #[test]
-fn an_invalid_ip_parameter_is_reported_with_its_position_and_the_boot_continues() -> Result<()> {
+fn an_invalid_fixed_address_is_reported_with_its_position_and_never_becomes_dhcp() -> Result<()> {
     let lan = Lan::new("nonsense-ip")?;
     let root = TinyRoot::make()?;
     let _server = lan.serve(root.path(), &[])?;
     let nonsense = "ip=10.77.0.999::10.77.0.254:255.255.255.0::eth0:off";
-    let vm = lan.boot(&format!("{} {nonsense} ro", own_export(root.path())?))?;
-    complains_and_boots(&vm, "ip=10.77.0.999")
+    let mut vm = lan.boot(&format!("{} {nonsense} ro", own_export(root.path())?))?;
+    assert_fails_with(
+        &mut vm,
+        &format!(
+            "no network card is set up: {nonsense}: at position 0: expected an IPv4 address, found \"10.77.0.999\"; no address \
+             is taken from it; correct it, or leave the address to DHCP with ip=dhcp"
+        ),
+    )
 }
 
 #[test]
