@@ -14,6 +14,9 @@ use crate::run::run;
 /// How long each target runs by default, in seconds.
 pub(crate) const SECONDS: u32 = 10;
 
+/// Stands for each target, one after the other.
+pub(crate) const ALL: &str = "all";
+
 /// What ends a run as a finding: one input that takes longer, in seconds, or all of them more memory, in MiB.
 const ONE_INPUT: u32 = 10;
 const MEMORY: u32 = 1024;
@@ -27,21 +30,17 @@ pub(crate) struct Fuzzed {
     pub(crate) edges: u64,
 }
 
-/// Builds the targets and runs one, or each, for `seconds`. With `keep`, inputs that reach new code are added to
+/// Builds the targets and runs one, or [`ALL`], for `seconds` each. With `keep`, inputs that reach new code are added to
 /// the kept ones.
 ///
 /// # Errors
 /// When a target cannot be built, or finds something: the message names the input's file.
-pub(crate) fn fuzz(target: Option<&str>, seconds: u32, keep: bool) -> Result<Vec<Fuzzed>> {
+pub(crate) fn fuzz(target: &str, seconds: u32, keep: bool) -> Result<Vec<Fuzzed>> {
     let all = targets()?;
-    let chosen: Vec<&String> = match target {
-        None => all.iter().collect(),
-        Some(name) => {
-            let one = all.iter().find(|target| *target == name);
-            vec![one.with_context(|| format!("no target {name}: {}", all.join(", ")))?]
-        }
-    };
-    build(target)?;
+    let is_chosen = |name: &&String| target == ALL || *name == target;
+    let chosen: Vec<&String> = all.iter().filter(is_chosen).collect();
+    ensure!(!chosen.is_empty(), "no target {target}: {}", all.join(", "));
+    build((target != ALL).then_some(target))?;
     let mut done = Vec::new();
     for target in chosen {
         let fuzzed = run_target(target, seconds, keep)?;

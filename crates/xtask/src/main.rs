@@ -54,8 +54,9 @@ enum Task {
     /// Feed every parser with random input, starting from the inputs in tests/fuzz/corpus. `cargo xtask test` does so
     /// for 10 s each.
     Fuzz {
-        /// The target, by the name of its file in tests/fuzz/fuzz_targets [default: each of them].
-        target: Option<String>,
+        /// The target, by the name of its file in tests/fuzz/fuzz_targets, or `all`.
+        #[arg(default_value = fuzz::ALL)]
+        target: String,
         /// How long each target runs, in seconds.
         #[arg(default_value_t = fuzz::SECONDS)]
         seconds: u32,
@@ -129,7 +130,7 @@ fn run(task: Task) -> Result<()> {
             keep,
         } => {
             setup::run_for_fuzzing()?;
-            fuzz::fuzz(target.as_deref(), seconds, keep)?;
+            fuzz::fuzz(&target, seconds, keep)?;
             Ok(())
         }
         Task::Bench(Bench::Boot(options)) => bench::boot::run_bench(options),
