@@ -110,8 +110,15 @@ impl Draft {
             .as_ref()
             .map(|value| encoded(code::RELAY_AGENT, value))
             .unwrap_or_default();
-        let room = longest.saturating_sub(relay.len() + 1);
         let mut left_out = Vec::new();
+        // Never a part of it (RFC 3046 §2.2); one that fits no message is no relay's.
+        let relay = if LEN + relay.len() < longest {
+            relay
+        } else {
+            left_out.push(code::RELAY_AGENT);
+            Vec::new()
+        };
+        let room = longest.saturating_sub(relay.len() + 1);
         for (code, value) in &self.options {
             let option = encoded(*code, value);
             if bytes.len() + option.len() <= room {

@@ -201,6 +201,21 @@ fn an_option_without_room_is_left_out_and_reported_but_never_the_relays() {
 }
 
 #[test]
+fn a_message_is_never_longer_than_the_limit_for_a_relays_sake() {
+    let mut draft = draft();
+    for length in [250, 306, 307, 308, 2000] {
+        draft.relay_agent(Some(&vec![1; length]));
+        let emitted = draft.emit(548);
+        assert!(emitted.bytes.len() <= 548, "{length}");
+        let echoed = Message::read(&emitted.bytes).unwrap().options;
+        let echoed = echoed.bytes(82).map(<[u8]>::len);
+        let whole = Some(length).filter(|_| !emitted.left_out.contains(&82));
+        assert_eq!(echoed, whole, "{length}");
+        assert_eq!(whole.is_some(), length <= 303, "{length}");
+    }
+}
+
+#[test]
 fn names_without_room_for_their_final_zero_stay_out_of_the_header() {
     let mut draft = draft();
     draft.file = vec![b'f'; 127];
