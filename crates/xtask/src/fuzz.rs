@@ -21,6 +21,21 @@ pub(crate) const ALL: &str = "all";
 const ONE_INPUT: u32 = 10;
 const MEMORY: u32 = 1024;
 
+/// How inputs are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inputs {
+    /// The same ones each time, however many the time allows: a test that passed does not fail elsewhere by chance.
+    Repeatable,
+    /// Others each time.
+    Random {
+        /// Whether those that reach new code are added to the kept ones.
+        keep: bool,
+    },
+}
+
+/// The most inputs of a repeatable run.
+const REPEATABLE: u32 = 200_000;
+
 /// What a run of one target came to.
 pub(crate) struct Fuzzed {
     pub(crate) target: String,
@@ -30,12 +45,11 @@ pub(crate) struct Fuzzed {
     pub(crate) edges: u64,
 }
 
-/// Builds the targets and runs one, or [`ALL`], for `seconds` each. With `keep`, inputs that reach new code are added to
-/// the kept ones.
+/// Builds the targets and runs one, or [`ALL`], for at most `seconds` each.
 ///
 /// # Errors
 /// When a target cannot be built, or finds something: the message names the input's file.
-pub(crate) fn fuzz(target: &str, seconds: u32, keep: bool) -> Result<Vec<Fuzzed>> {
+pub(crate) fn fuzz(target: &str, seconds: u32, inputs: Inputs) -> Result<Vec<Fuzzed>> {
     let all = targets()?;
     let is_chosen = |name: &&String| target == ALL || *name == target;
     let chosen: Vec<&String> = all.iter().filter(is_chosen).collect();
@@ -43,9 +57,9 @@ pub(crate) fn fuzz(target: &str, seconds: u32, keep: bool) -> Result<Vec<Fuzzed>
     build((target != ALL).then_some(target))?;
     let mut done = Vec::new();
     for target in chosen {
-        let fuzzed = run_target(target, seconds, keep)?;
+        let fuzzed = run_target(target, seconds, inputs)?;
         println!(
-            "  {:<20} {:>10} inputs in {seconds} s, {:>5} branches",
+            "  {:<20} {:>10} inputs within {seconds} s, {:>5} branches",
             fuzzed.target, fuzzed.inputs, fuzzed.edges
         );
         done.push(fuzzed);
@@ -81,10 +95,17 @@ fn build(target: Option<&str>) -> Result<()> {
         .current_dir(paths::workspace()))
 }
 
-fn run_target(target: &str, seconds: u32, keep: bool) -> Result<Fuzzed> {
+fn run_target(target: &str, seconds: u32, inputs: Inputs) -> Result<Fuzzed> {
     let kept = folder().join("corpus").join(target);
     ensure!(kept.is_dir(), "{}: no kept inputs", kept.display());
-    let found = folder().join("target/corpus").join(target);
+    let repeatable = inputs == Inputs::Repeatable;
+    let found = match repeatable {
+        true => folder().join("target/repeatable").join(target),
+        false => folder().join("target/corpus").join(target),
+    };
+    if repeatable && found.exists() {
+        std::fs::remove_dir_all(&found).with_context(|| format!("remove {}", found.display()))?;
+    }
     let artifacts = folder().join("artifacts").join(target);
     for folder in [&found, &artifacts] {
         std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
@@ -98,6 +119,9 @@ fn run_target(target: &str, seconds: u32, keep: bool) -> Result<Fuzzed> {
         .arg("-print_final_stats=1")
         // Inputs that reach new code go to the first folder.
         .args([&found, &kept]);
+    if repeatable {
+        fuzzer.arg("-seed=1").arg(format!("-runs={REPEATABLE}"));
+    }
     let done = fuzzer.output().with_context(|| format!("start {target}"))?;
     let said = String::from_utf8_lossy(&done.stderr);
     if !done.status.success() {
@@ -109,7 +133,7 @@ fn run_target(target: &str, seconds: u32, keep: bool) -> Result<Fuzzed> {
             last.unwrap_or_default().join("\n")
         );
     }
-    if keep {
+    if inputs == (Inputs::Random { keep: true }) {
         add_to_kept(target, &found, &kept)?;
     }
     Ok(Fuzzed {

@@ -52,7 +52,7 @@ enum Task {
     /// Check that the modules of each crate depend on each other in no circle.
     Circles,
     /// Feed every parser with random input, starting from the inputs in tests/fuzz/corpus. `cargo xtask test` does so
-    /// for 10 s each.
+    /// with the same inputs each time, for 10 s each at most.
     Fuzz {
         /// The target, by the name of its file in tests/fuzz/fuzz_targets, or `all`.
         #[arg(default_value = fuzz::ALL)]
@@ -130,7 +130,7 @@ fn run(task: Task) -> Result<()> {
             keep,
         } => {
             setup::run_for_fuzzing()?;
-            fuzz::fuzz(&target, seconds, keep)?;
+            fuzz::fuzz(&target, seconds, fuzz::Inputs::Random { keep })?;
             Ok(())
         }
         Task::Bench(Bench::Boot(options)) => bench::boot::run_bench(options),

@@ -97,7 +97,7 @@ fn fuzzing() -> Result<Outcome> {
     if let Err(error) = output(Command::new("cargo-fuzz").arg("--version")) {
         return Ok(Outcome::NotDone(format!("no cargo-fuzz: {error:#}")));
     }
-    let done = fuzz::fuzz(fuzz::ALL, fuzz::SECONDS, false)?;
+    let done = fuzz::fuzz(fuzz::ALL, fuzz::SECONDS, fuzz::Inputs::Repeatable)?;
     let inputs: u64 = done.iter().map(|fuzzed| fuzzed.inputs).sum();
     Ok(Outcome::Passed(format!(
         "{inputs} inputs for {} parsers",
