@@ -324,8 +324,8 @@ pub(crate) fn fuzz_pe(start: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::header::tests::bzimage;
     use super::*;
+    use crate::fixture::bzimage;
 
     fn root_with(files: &[(&str, Vec<u8>)]) -> (tempfile::TempDir, RootTree) {
         let dir = tempfile::tempdir().unwrap();

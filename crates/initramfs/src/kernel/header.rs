@@ -76,21 +76,10 @@ fn bzimage_version(start: &[u8]) -> Option<String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
+    use crate::fixture::bzimage;
     use proptest::prelude::*;
-
-    /// A bzImage header without a kernel.
-    pub(in crate::kernel) fn bzimage(version: &str) -> Vec<u8> {
-        let mut kernel = vec![0; 0x400];
-        kernel[0x202..0x206].copy_from_slice(b"HdrS");
-        kernel[0x206..0x208].copy_from_slice(&0x20f_u16.to_le_bytes());
-        kernel[0x20e..0x210].copy_from_slice(&0x100_u16.to_le_bytes());
-        kernel[0x236] = 1;
-        let text = format!("{version} (someone@somewhere) #1 SMP\0");
-        kernel[0x300..0x300 + text.len()].copy_from_slice(text.as_bytes());
-        kernel
-    }
 
     #[test]
     fn arm64_kernels_are_recognised_by_their_magic() {

@@ -60,36 +60,14 @@ fn coff_header(start: &[u8]) -> Option<usize> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
+    use crate::fixture::efi_program;
     use proptest::prelude::*;
-
-    /// An EFI program with these sections, each padded to 512 bytes.
-    pub(in crate::kernel) fn program(sections: &[(&str, &[u8])]) -> Vec<u8> {
-        let mut file = vec![0; 0x400];
-        file[..2].copy_from_slice(b"MZ");
-        file[0x3c] = 0x80;
-        file[0x80..0x84].copy_from_slice(b"PE\0\0");
-        file[0x84..0x86].copy_from_slice(&0x8664_u16.to_le_bytes());
-        file[0x86] = u8::try_from(sections.len()).unwrap();
-        file[0x94] = 0xf0;
-        for (number, (name, content)) in sections.iter().enumerate() {
-            let at = 0x98 + 0xf0 + number * ENTRY;
-            let (offset, padded) = (file.len(), content.len().next_multiple_of(512));
-            file[at..at + name.len()].copy_from_slice(name.as_bytes());
-            for (field, value) in [(8, content.len()), (16, padded), (20, offset)] {
-                let value = u32::try_from(value).unwrap().to_le_bytes();
-                file[at + field..at + field + 4].copy_from_slice(&value);
-            }
-            file.extend_from_slice(content);
-            file.resize(offset + padded, 0);
-        }
-        file
-    }
 
     #[test]
     fn a_section_is_found_by_its_whole_name() {
-        let file = program(&[(".linuxes", b"no"), (".linux", b"yes"), (".uname", b"6.1")]);
+        let file = efi_program(&[(".linuxes", b"no"), (".linux", b"yes"), (".uname", b"6.1")]);
         let found = section(&file, ".linux").unwrap();
         assert_eq!((found.offset, found.length), (0x600, 3));
         assert_eq!(section(&file, ".linuxes").unwrap().offset, 0x400);
@@ -100,7 +78,7 @@ pub(super) mod tests {
 
     #[test]
     fn more_sections_than_the_file_has_are_not_looked_for() {
-        let mut file = program(&[(".text", b"code")]);
+        let mut file = efi_program(&[(".text", b"code")]);
         file[0x86] = 0xff;
         file[0x87] = 0xff;
         assert_eq!(section(&file, ".linux"), None);
@@ -109,7 +87,7 @@ pub(super) mod tests {
     proptest! {
         #[test]
         fn a_damaged_program_does_not_panic(at in 0_usize..0x400, value: u8, cut in 0_usize..0x400) {
-            let mut file = program(&[(".linux", b"kernel"), (".uname", b"6.1")]);
+            let mut file = efi_program(&[(".linux", b"kernel"), (".uname", b"6.1")]);
             file[at] = value;
             let _ = (section(&file, ".uname"), machine(&file));
             let _ = section(&file[..cut], ".uname");

@@ -6,6 +6,8 @@ use std::os::unix::fs::symlink;
 
 use netroot_initramfs::{Kernel, RootTree, choose_kernel, find_kernels};
 
+use crate::fixture::{bzimage, efi_program};
+
 /// What a root has: a kernel of a version, a module tree, a link, a text, or a unified kernel image.
 enum Has {
     Kernel(&'static str, &'static str),
@@ -45,18 +47,6 @@ fn chosen(content: &[Has]) -> Kernel {
     choose_kernel(&root, None).unwrap()
 }
 
-/// The start of a bzImage, with the version that its header names.
-fn bzimage(version: &str) -> Vec<u8> {
-    let mut kernel = vec![0; 0x400];
-    kernel[0x202..0x206].copy_from_slice(b"HdrS");
-    kernel[0x206..0x208].copy_from_slice(&0x20f_u16.to_le_bytes());
-    kernel[0x20e..0x210].copy_from_slice(&0x100_u16.to_le_bytes());
-    kernel[0x236] = 1;
-    let text = format!("{version} (someone@somewhere) #1 SMP\0");
-    kernel[0x300..0x300 + text.len()].copy_from_slice(text.as_bytes());
-    kernel
-}
-
 /// A gzip-compressed arm64 Image, whose version only its name shows.
 fn arm64() -> Vec<u8> {
     let mut kernel = vec![0; 64];
@@ -64,29 +54,6 @@ fn arm64() -> Vec<u8> {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut gzip, &kernel).unwrap();
     gzip.finish().unwrap()
-}
-
-/// An EFI program with these sections, as `ukify` puts them there.
-fn unified(sections: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut file = vec![0; 0x400];
-    file[..2].copy_from_slice(b"MZ");
-    file[0x3c] = 0x80;
-    file[0x80..0x84].copy_from_slice(b"PE\0\0");
-    file[0x84..0x86].copy_from_slice(&0x8664_u16.to_le_bytes());
-    file[0x86] = u8::try_from(sections.len()).unwrap();
-    file[0x94] = 0xf0;
-    for (number, (name, content)) in sections.iter().enumerate() {
-        let at = 0x98 + 0xf0 + number * 40;
-        let (offset, padded) = (file.len(), content.len().next_multiple_of(512));
-        file[at..at + name.len()].copy_from_slice(name.as_bytes());
-        for (field, value) in [(8, content.len()), (16, padded), (20, offset)] {
-            let value = u32::try_from(value).unwrap().to_le_bytes();
-            file[at + field..at + field + 4].copy_from_slice(&value);
-        }
-        file.extend_from_slice(content);
-        file.resize(offset + padded, 0);
-    }
-    file
 }
 
 fn assert_kernel(kernel: &Kernel, version: &str, path: &str, modules: Option<&str>) {
@@ -147,7 +114,7 @@ fn the_rescue_kernel_is_not_preferred_to_the_installed_one() {
 #[test]
 fn the_kernel_of_a_unified_image_is_the_part_that_is_served() {
     let kernel = bzimage(FEDORA);
-    let image = unified(&[
+    let image = efi_program(&[
         (".osrel", b"ID=fedora"),
         (".linux", &kernel),
         (".initrd", b"initrd"),
@@ -167,7 +134,7 @@ fn the_kernel_of_a_unified_image_is_the_part_that_is_served() {
     // An arm64 kernel says nothing of its version: `.uname` does.
     let sections: [(&str, &[u8]); 2] =
         [(".linux", &arm64()), (".uname", b"6.11.4-300.fc41.aarch64")];
-    let found = chosen(&[Bytes("boot/EFI/Linux/a.efi", unified(&sections))]);
+    let found = chosen(&[Bytes("boot/EFI/Linux/a.efi", efi_program(&sections))]);
     assert_eq!(found.version, "6.11.4-300.fc41.aarch64");
     // Half of it was copied.
     let (_dir, root) = root_with(&[Bytes("boot/EFI/Linux/a.efi", image[..0x680].to_vec())]);

@@ -25,7 +25,7 @@ impl FakeRoot {
         };
         root.directory("usr/lib");
         symlink("/usr/lib", root.path("lib")).unwrap();
-        root.file("boot/vmlinuz-6.1.0-50-amd64", &bzimage());
+        root.file("boot/vmlinuz-6.1.0-50-amd64", &fixture::bzimage(VERSION));
         symlink("/boot/vmlinuz-6.1.0-50-amd64", root.path("vmlinuz")).unwrap();
         root.module("kernel/net/sunrpc/sunrpc.ko.xz", "");
         root.module("kernel/fs/nfs/nfs.ko.xz", "");
@@ -140,18 +140,6 @@ fn compress(format: &str, content: &[u8]) -> Vec<u8> {
         "zst" => zstd::encode_all(content, 3).unwrap(),
         _ => content.to_vec(),
     }
-}
-
-fn bzimage() -> Vec<u8> {
-    let mut kernel = vec![0; 0x400];
-    kernel[0x202..0x206].copy_from_slice(b"HdrS");
-    kernel[0x206] = 0x0f;
-    kernel[0x207] = 0x02;
-    kernel[0x20f] = 0x01;
-    kernel[0x236] = 1;
-    let text = format!("{VERSION} (a@b) #1\0");
-    kernel[0x300..0x300 + text.len()].copy_from_slice(text.as_bytes());
-    kernel
 }
 
 /// An error with its causes, as `netroot` prints it.
