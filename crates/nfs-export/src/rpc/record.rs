@@ -209,6 +209,17 @@ mod tests {
         [&mark.to_be_bytes()[..], body].concat()
     }
 
+    /// Receives all of `bytes`, as many at a time as the reader has space for.
+    fn receive(reader: &mut RecordReader, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let space = reader.space();
+            let length = space.len().min(bytes.len());
+            space[..length].copy_from_slice(&bytes[..length]);
+            reader.received(length);
+            bytes = &bytes[length..];
+        }
+    }
+
     /// Feeds a stream in pieces of the given sizes, repeated, and collects the records.
     fn records(stream: &[u8], pieces: &[usize]) -> Result<Vec<Vec<u8>>, RecordError> {
         let mut reader = reader();
@@ -280,14 +291,7 @@ mod tests {
         assert_eq!(reader.next(), Ok(None));
         assert_eq!(budget.charged(), 60_004);
         assert_eq!(other.next(), Err(RecordError::OverBudget));
-        let mut sent = 1000;
-        while sent < stream.len() {
-            let space = reader.space();
-            let length = space.len().min(stream.len() - sent);
-            space[..length].copy_from_slice(&stream[sent..sent + length]);
-            reader.received(length);
-            sent += length;
-        }
+        receive(&mut reader, &stream[1000..]);
         assert_eq!(reader.next().unwrap().unwrap().len(), 60_000);
         assert_eq!(reader.next(), Ok(None));
         assert!(!reader.is_within_record());
@@ -310,13 +314,7 @@ mod tests {
         }
         reader.shrink();
         assert!(reader.holds_memory());
-        while sent < stream.len() {
-            let space = reader.space();
-            let length = space.len().min(stream.len() - sent);
-            space[..length].copy_from_slice(&stream[sent..sent + length]);
-            reader.received(length);
-            sent += length;
-        }
+        receive(&mut reader, &stream[sent..]);
         assert_eq!(reader.next().unwrap().unwrap().len(), 40_000);
         reader.shrink();
         assert!(reader.buffer.len() <= INITIAL_SIZE);
