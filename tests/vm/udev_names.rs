@@ -21,6 +21,17 @@ fn second_of_two(lan: &Lan) -> Result<VmBuilder<'_>> {
         .nic(Nic::model(card, &lan.tap, MACHINE)))
 }
 
+/// What the root calls the machine's own NIC, and the one that leads elsewhere.
+fn assert_names(facts: &Facts, own: &str, elsewhere: &str) {
+    let link = facts.all("link");
+    for words in [
+        format!("{own} {MACHINE} master -"),
+        format!("{elsewhere} {ELSEWHERE} master -"),
+    ] {
+        assert!(link.contains(&words), "{words}: {link}");
+    }
+}
+
 #[test]
 fn a_nic_by_its_path_name_is_used_and_has_the_name_in_the_root() -> Result<()> {
     let lan = Lan::new("udev-path")?;
@@ -33,14 +44,8 @@ fn a_nic_by_its_path_name_is_used_and_has_the_name_in_the_root() -> Result<()> {
     vm.wait_for("netroot: enp0s19: lease 10.77.0.", "its lease", TIMEOUT)?;
     let facts = Facts::of(&vm)?;
     facts.assert_read_only_nfs();
-    let link = facts.all("link");
-    for words in [
-        format!("enp0s19 {MACHINE} master -"),
-        // Nobody asked for it by another name.
-        format!("eth0 {ELSEWHERE} master -"),
-    ] {
-        assert!(link.contains(&words), "{words}: {link}");
-    }
+    // Nobody asked for the other one by another name.
+    assert_names(&facts, "enp0s19", "eth0");
     Ok(())
 }
 
@@ -58,13 +63,7 @@ fn a_nic_may_be_called_by_several_of_its_names() -> Result<()> {
     vm.wait_for("netroot: enp0s19: lease 10.77.0.", "its lease", TIMEOUT)?;
     let facts = Facts::of(&vm)?;
     facts.assert_read_only_nfs();
-    let link = facts.all("link");
-    for words in [
-        format!("enp0s19 {MACHINE} master -"),
-        format!("enp0s18 {ELSEWHERE} master -"),
-    ] {
-        assert!(link.contains(&words), "{words}: {link}");
-    }
+    assert_names(&facts, "enp0s19", "enp0s18");
     Ok(())
 }
 
