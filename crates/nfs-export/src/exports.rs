@@ -1,14 +1,35 @@
-//! The exports of a server, found by path and by handle.
+//! The exports of a server, found by path and by handle, and exchanged while it runs.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use crate::export::Export;
 use crate::tree::handle::Handle;
 
-/// Exports with distinct names and handles.
+/// The most replaced exports that are kept; each holds open files. When there are more, the one that has been without a
+/// call for the longest time goes.
+const MAX_REPLACED: usize = 8;
+
+/// Exports with distinct names and handles. A value does not change: a call uses the same one from its start to its end.
+#[derive(Debug, Default)]
+pub(crate) struct Exports {
+    /// What clients mount.
+    current: Vec<Arc<Export>>,
+    /// Whose names lead to another export by now, for clients that mounted them before.
+    replaced: Vec<Arc<Replaced>>,
+}
+
+/// An export that was replaced by another one.
 #[derive(Debug)]
-pub(crate) struct Exports(Vec<Export>);
+struct Replaced {
+    export: Arc<Export>,
+    since: Instant,
+    /// When a handle of it was last used, in seconds after `since`.
+    used: AtomicU64,
+}
 
 /// Why a set of exports cannot be served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,11 +40,29 @@ pub(crate) enum Conflict {
     Handles(String, String),
 }
 
+/// An export that was replaced ([`Server::replace`](crate::Server::replace)), and is served to clients that mounted it before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplacedExport {
+    /// Its names.
+    pub names: Vec<String>,
+    /// How long no handle of it has been used.
+    pub idle: Duration,
+    /// Whether its directory has been deleted.
+    pub deleted: bool,
+    /// Tells it from others of the same names.
+    pub(crate) id: u32,
+}
+
 impl Exports {
     pub(crate) fn new(exports: Vec<Export>) -> Result<Self, Conflict> {
+        let current = exports.into_iter().map(Arc::new).collect();
+        Self::checked(current, Vec::new())
+    }
+
+    fn checked(current: Vec<Arc<Export>>, replaced: Vec<Arc<Replaced>>) -> Result<Self, Conflict> {
         let mut names = HashSet::new();
         let mut ids = HashMap::new();
-        for export in &exports {
+        for export in &current {
             for name in export.names() {
                 if !names.insert(name) {
                     return Err(Conflict::Name(name.clone()));
@@ -34,11 +73,51 @@ impl Exports {
                 return Err(Conflict::Handles(first, own));
             }
         }
-        Ok(Self(exports))
+        Ok(Self { current, replaced })
     }
 
+    /// The same with `export` in the place of the one with its first name, or beside all others if none has it.
+    fn with(&self, export: Export) -> Result<Self, Conflict> {
+        let id = export.tree().export_id();
+        let first = export.names().first();
+        let mut current = self.current.clone();
+        // A directory that is back in its place has the handles that it had.
+        let mut replaced = self.replaced.clone();
+        replaced.retain(|old| old.export.tree().export_id() != id);
+        let before = current.iter().position(|old| old.names().first() == first);
+        let export = Arc::new(export);
+        match before.and_then(|at| current.get_mut(at)) {
+            Some(place) => {
+                let old = std::mem::replace(place, export);
+                if old.tree().export_id() != id {
+                    old.tree().keep_few_files_open();
+                    replaced.push(Arc::new(Replaced::new(old)));
+                }
+            }
+            None => current.push(export),
+        }
+        if replaced.len() > MAX_REPLACED {
+            let idlest = replaced
+                .iter()
+                .enumerate()
+                .max_by_key(|(_, old)| old.idle());
+            if let Some((at, _)) = idlest {
+                replaced.remove(at);
+            }
+        }
+        Self::checked(current, replaced)
+    }
+
+    fn without(&self, id: u32) -> Self {
+        let mut replaced = self.replaced.clone();
+        replaced.retain(|old| old.export.tree().export_id() != id);
+        let current = self.current.clone();
+        Self { current, replaced }
+    }
+
+    /// What clients can mount.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Export> {
-        self.0.iter()
+        self.current.iter().map(AsRef::as_ref)
     }
 
     /// Whether this client may mount any export.
@@ -49,20 +128,83 @@ impl Exports {
     /// The export that a handle claims to belong to; the signature is not checked.
     pub(crate) fn by_handle(&self, handle: &Handle) -> Option<&Export> {
         let claimed = handle.claimed_export()?;
-        self.iter()
-            .find(|export| export.tree().export_id() == claimed)
+        let is = |export: &Export| export.tree().export_id() == claimed;
+        let current = self.iter().find(|export| is(export));
+        current.or_else(|| {
+            let replaced = self.replaced.iter().find(|old| is(&old.export))?;
+            replaced.note_use();
+            Some(&*replaced.export)
+        })
     }
 
     /// The export with the longest name that is a prefix of the path, and the rest of the path.
     pub(crate) fn by_path<'a>(&'a self, path: &'a [u8]) -> Option<(&'a Export, &'a [u8])> {
-        self.0
-            .iter()
+        self.iter()
             .flat_map(|export| export.names().iter().map(move |name| (export, name)))
             .filter_map(|(export, name)| {
                 Some((name.len(), export, rest_below(name.as_bytes(), path)?))
             })
             .max_by_key(|(length, _, _)| *length)
             .map(|(_, export, below)| (export, below))
+    }
+}
+
+impl Replaced {
+    fn new(export: Arc<Export>) -> Self {
+        Self {
+            export,
+            since: Instant::now(),
+            used: AtomicU64::new(0),
+        }
+    }
+
+    fn note_use(&self) {
+        let now = self.since.elapsed().as_secs();
+        self.used.store(now, Ordering::Relaxed);
+    }
+
+    fn idle(&self) -> Duration {
+        let used = Duration::from_secs(self.used.load(Ordering::Relaxed));
+        self.since.elapsed().saturating_sub(used)
+    }
+}
+
+/// The exports that are served now.
+#[derive(Debug)]
+pub(crate) struct ServedExports(RwLock<Arc<Exports>>);
+
+impl ServedExports {
+    pub(crate) fn new(exports: Exports) -> Self {
+        Self(RwLock::new(Arc::new(exports)))
+    }
+
+    /// For one call.
+    pub(crate) fn now(&self) -> Arc<Exports> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts `export` in the place of the one with its first name, or adds it.
+    pub(crate) fn replace(&self, export: Export) -> Result<(), Conflict> {
+        let mut served = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *served = Arc::new(served.with(export)?);
+        Ok(())
+    }
+
+    pub(crate) fn replaced(&self) -> Vec<ReplacedExport> {
+        let served = self.now();
+        let replaced = served.replaced.iter().map(|old| ReplacedExport {
+            names: old.export.names().to_vec(),
+            idle: old.idle(),
+            deleted: old.export.tree().is_deleted(),
+            id: old.export.tree().export_id(),
+        });
+        replaced.collect()
+    }
+
+    /// Its handles are stale from now on.
+    pub(crate) fn release(&self, replaced: &ReplacedExport) {
+        let mut served = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *served = Arc::new(served.without(replaced.id));
     }
 }
 

@@ -4,7 +4,7 @@
 //! server/     listens; a thread per connection (connection, connections), a few more for slow disks (thread_pool)
 //! rpc/        records, calls and credentials in (record, message, decode); replies out (reply_buffer)
 //! programs/   mount, portmap, nfs (with read, readdir, permissions …), nfsacl: a call in, a reply out
-//! exports     path or handle → export: names, allowed clients, tree
+//! exports     path or handle → export: names, allowed clients, tree; exchanged while clients use them
 //! hidden_paths  what is not shown, by path
 //! tree/       handle → file → handle: handle, handle_key, hidden, file_cache, inode_index, node, root_dir
 //! ```
@@ -53,6 +53,7 @@ pub use address_list::AddressList;
 pub use counters::Counts;
 pub use event::{CallRefusal, Event, Refusal};
 pub use export::{Export, ExportError, ExportOptions};
+pub use exports::ReplacedExport;
 pub use hidden_paths::{HiddenPaths, HidePattern, HidePatternError};
 pub use open_file_limit::raise_open_file_limit;
 pub use server::{Listeners, Server, StartError};

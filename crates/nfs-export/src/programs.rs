@@ -114,8 +114,9 @@ fn dispatch(
         return unavailable(state, call, out, Unavailable::Version { only });
     }
     // MOUNT and the portmapper answer everyone: a client that is not allowed gets its reason from MOUNT.
+    let exports = state.exports.now();
     let is_nfs = matches!(call.program, nfs3_types::nfs3::PROGRAM | nfsacl::PROGRAM);
-    if is_nfs && call.procedure != 0 && !state.exports.allow(client.ip()) {
+    if is_nfs && call.procedure != 0 && !exports.allow(client.ip()) {
         count(&state.counters.denied);
         rpc::denied(out, call.xid, Denial::Address);
         let why = CallRefusal::Address;
@@ -126,6 +127,7 @@ fn dispatch(
     rpc::begin_success(out, call.xid);
     let request = Request {
         state,
+        exports,
         client: client.ip(),
         credentials: call.credentials,
         io_mode,

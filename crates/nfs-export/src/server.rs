@@ -18,7 +18,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use crate::counters::{Counts, count};
 use crate::event::Event;
 use crate::export::Export;
-use crate::exports::{Conflict, Exports};
+use crate::exports::{Conflict, Exports, ReplacedExport};
 use crate::programs::{self, Outcome};
 use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::server_state::{Ports, ServerState};
@@ -93,6 +93,15 @@ pub enum StartError {
     Thread(#[source] io::Error),
 }
 
+impl From<Conflict> for StartError {
+    fn from(conflict: Conflict) -> Self {
+        match conflict {
+            Conflict::Name(name) => Self::SameName { name },
+            Conflict::Handles(first, second) => Self::SameRoot { first, second },
+        }
+    }
+}
+
 /// A running server. It stops when it is dropped.
 #[derive(Debug)]
 pub struct Server {
@@ -127,10 +136,7 @@ impl Server {
         listeners: Listeners,
         events: impl Fn(Event) + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
-        let exports = Exports::new(exports).map_err(|conflict| match conflict {
-            Conflict::Name(name) => StartError::SameName { name },
-            Conflict::Handles(first, second) => StartError::SameRoot { first, second },
-        })?;
+        let exports = Exports::new(exports)?;
         let first = listeners.nfs.first();
         let first = first.ok_or_else(|| StartError::Socket(io::ErrorKind::InvalidInput.into()))?;
         let address = first.local_addr().map_err(StartError::Socket)?;
@@ -188,6 +194,32 @@ impl Server {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.shared.state.counters.read()
+    }
+
+    /// Exports `export` from now on, in the place of the one that has its first name, or beside the others. Clients that
+    /// mounted that one keep it: its handles are valid until [`Server::release`].
+    ///
+    /// # Errors
+    /// [`StartError::SameName`] and [`StartError::SameRoot`]; nothing is changed then.
+    pub fn replace(&self, export: Export) -> Result<(), StartError> {
+        Ok(self.shared.state.exports.replace(export)?)
+    }
+
+    /// The exports that were replaced and not released yet; at most eight.
+    #[must_use]
+    pub fn replaced(&self) -> Vec<ReplacedExport> {
+        self.shared.state.exports.replaced()
+    }
+
+    /// Ends a replaced export: its handles are stale from now on.
+    pub fn release(&self, replaced: &ReplacedExport) {
+        self.shared.state.exports.release(replaced);
+    }
+
+    /// Has `call` called before each MOUNT, on the thread of the client's connection, which waits for it: it may
+    /// [replace](Server::replace) an export whose directory has been replaced. Only the first one is used.
+    pub fn before_mounts(&self, call: impl Fn() + Send + Sync + 'static) {
+        self.shared.state.set_before_mount(Box::new(call));
     }
 
     /// Closes the sockets and all connections, and waits for the threads. Clients wait, and continue with the next
@@ -265,7 +297,7 @@ impl Shared {
         let Ok((length, client)) = socket.recv_from(&mut message) else {
             return;
         };
-        if !self.state.exports.allow(client.ip()) {
+        if !self.state.exports.now().allow(client.ip()) {
             count(&self.state.counters.denied);
             return;
         }
@@ -289,7 +321,7 @@ impl Shared {
         let connection = Arc::new(connection);
         let mut connections = self.connections();
         connections.reap();
-        let authorized = state.exports.allow(client.ip());
+        let authorized = state.exports.now().allow(client.ip());
         if !connections.make_room(client.ip(), authorized) {
             drop(connections);
             connection.close();

@@ -1,10 +1,10 @@
 //! What the connections and programs of a server share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::counters::Counters;
 use crate::event::Event;
-use crate::exports::Exports;
+use crate::exports::{Exports, ServedExports};
 use crate::mount_table::MountTable;
 use crate::rpc::reply_memory::ReplyMemory;
 
@@ -18,11 +18,13 @@ pub(crate) struct Ports {
 
 /// The state that all connections share.
 pub(crate) struct ServerState {
-    pub(crate) exports: Exports,
+    pub(crate) exports: ServedExports,
     pub(crate) ports: Ports,
     pub(crate) counters: Counters,
     pub(crate) replies: Arc<ReplyMemory>,
     pub(crate) mounts: MountTable,
+    /// Called before a path is looked up for a client that may mount.
+    before_mount: OnceLock<Box<dyn Fn() + Send + Sync>>,
     events: Box<dyn Fn(Event) + Send + Sync>,
 }
 
@@ -33,12 +35,24 @@ impl ServerState {
         events: Box<dyn Fn(Event) + Send + Sync>,
     ) -> Self {
         Self {
-            exports,
+            exports: ServedExports::new(exports),
             ports,
             counters: Counters::default(),
             replies: Arc::default(),
             mounts: MountTable::default(),
+            before_mount: OnceLock::new(),
             events,
+        }
+    }
+
+    /// Only the first call has an effect.
+    pub(crate) fn set_before_mount(&self, call: Box<dyn Fn() + Send + Sync>) {
+        let _ = self.before_mount.set(call);
+    }
+
+    pub(crate) fn before_mount(&self) {
+        if let Some(call) = self.before_mount.get() {
+            call();
         }
     }
 

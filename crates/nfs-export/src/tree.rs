@@ -37,6 +37,9 @@ use name_index::NameIndex;
 use node::{Node, OpenFile, is_directory};
 use root_dir::{MountView, RootDir, RootDirError, open_directory, open_entry};
 
+/// How many files a tree keeps open that only few clients use.
+const FEW_FILES: usize = 256;
+
 /// A directory and everything below it, as clients see it.
 #[derive(Debug)]
 pub(crate) struct Tree {
@@ -110,6 +113,16 @@ impl Tree {
     /// The number in every handle of this tree.
     pub(crate) fn export_id(&self) -> u32 {
         self.signer.export_id()
+    }
+
+    /// Whether the directory has been deleted.
+    pub(crate) fn is_deleted(&self) -> bool {
+        rustix::fs::fstat(self.root.directory()).is_ok_and(|stat| stat.st_nlink == 0)
+    }
+
+    /// Closes the files that are open, and keeps fewer open from now on.
+    pub(crate) fn keep_few_files_open(&self) {
+        self.cache.shrink(FEW_FILES);
     }
 
     pub(crate) fn handle_scheme(&self) -> HandleScheme {

@@ -110,7 +110,9 @@ fn root_handle(state: &ServerState, client: SocketAddr, path: &[u8]) -> Result<H
     if !absolute || path.split(|byte| *byte == b'/').any(|part| part == b"..") {
         return Err(Refusal::Path);
     }
-    let (export, below) = state.exports.by_path(path).ok_or(Refusal::NoSuchExport)?;
+    state.before_mount();
+    let exports = state.exports.now();
+    let (export, below) = exports.by_path(path).ok_or(Refusal::NoSuchExport)?;
     if !export.allows(client.ip()) {
         return Err(Refusal::Address);
     }
@@ -123,7 +125,7 @@ fn root_handle(state: &ServerState, client: SocketAddr, path: &[u8]) -> Result<H
 
 fn dump(state: &ServerState, client: SocketAddr, out: &mut ReplyBuffer) {
     // The list is shown only to clients that may mount.
-    if state.exports.allow(client.ip()) {
+    if state.exports.now().allow(client.ip()) {
         let mounts = state.mounts.list();
         let mut room = match mounts.as_slice() {
             [] => 0,
@@ -148,7 +150,7 @@ fn dump(state: &ServerState, client: SocketAddr, out: &mut ReplyBuffer) {
 }
 
 fn exports(state: &ServerState, out: &mut ReplyBuffer) {
-    for export in state.exports.iter() {
+    for export in state.exports.now().iter() {
         let groups: Vec<String> = export.allowed().groups().collect();
         for path in export.names() {
             let node = export_node {

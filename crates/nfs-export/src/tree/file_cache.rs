@@ -101,6 +101,15 @@ impl FileCache {
         }
     }
 
+    /// Removes all files, and holds at most `capacity` from now on, rounded up to one per shard.
+    pub(super) fn shrink(&self, capacity: usize) {
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.capacity = capacity.div_ceil(SHARDS).max(1);
+        }
+        self.clear();
+    }
+
     fn shard(&self, handle: &Handle) -> Option<std::sync::MutexGuard<'_, Shard>> {
         // The last byte is part of the signature: as good as random, and not chosen by clients.
         let last = handle.as_bytes().last().copied().unwrap_or(0);

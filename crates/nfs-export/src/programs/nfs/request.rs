@@ -8,6 +8,7 @@ use nfs3_types::nfs3::{Nfs3Option, nfsstat3, post_op_attr};
 use rustix::fs::Stat;
 
 use crate::counters::count;
+use crate::exports::Exports;
 use crate::programs::procedure::IoMode;
 use crate::rpc::credentials::Credentials;
 use crate::server_state::ServerState;
@@ -18,6 +19,7 @@ use crate::tree::{Tree, Unresolved, status};
 /// One NFS call.
 pub(crate) struct Request<'a> {
     pub(crate) state: &'a ServerState,
+    pub(crate) exports: Arc<Exports>,
     pub(crate) client: IpAddr,
     pub(crate) credentials: Credentials,
     pub(crate) io_mode: IoMode,
@@ -43,7 +45,7 @@ impl Request<'_> {
     /// The file that a handle refers to, if this client may see it.
     pub(crate) fn resolve(&self, handle: Handle) -> Result<ResolvedFile<'_>, nfsstat3> {
         let counters = &self.state.counters;
-        let export = self.state.exports.by_handle(&handle).ok_or_else(|| {
+        let export = self.exports.by_handle(&handle).ok_or_else(|| {
             count(&counters.bad_handles);
             nfsstat3::NFS3ERR_STALE
         })?;

@@ -1,0 +1,123 @@
+//! An export whose directory is replaced while clients use it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use netroot_nfs_export::Export;
+use nfs3_types::nfs3::nfsstat3;
+use support::{Client, options, root_handle, serve};
+
+with_and_without_capabilities!(
+    a_mount_gets_the_new_directory_and_old_handles_the_old_one,
+    a_directory_that_comes_back_has_its_handles_back,
+    what_is_released_is_stale
+);
+
+/// Two directories with a file `who` each.
+fn two() -> (tempfile::TempDir, [std::path::PathBuf; 2]) {
+    let parent = tempfile::tempdir().unwrap();
+    let both = ["old", "new"].map(|name| {
+        let directory = parent.path().join(name);
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join("who"), name).unwrap();
+        directory
+    });
+    (parent, both)
+}
+
+fn open(directory: &Path) -> Export {
+    Export::open(directory, options()).unwrap()
+}
+
+fn who(client: &mut Client) -> String {
+    let file = client.find("who");
+    String::from_utf8(client.read(&file, 0, 100).unwrap().0).unwrap()
+}
+
+fn a_mount_gets_the_new_directory_and_old_handles_the_old_one() {
+    let (_parent, [old, new]) = two();
+    let running = serve(&old);
+    let mut before = Client::root(running.server.address());
+    assert_eq!(who(&mut before), "old");
+    running.server.replace(open(&new)).unwrap();
+    let mut after = Client::root(running.server.address());
+    assert_ne!(before.root, after.root);
+    assert_eq!(
+        (who(&mut before), who(&mut after)),
+        ("old".into(), "new".into())
+    );
+    let [replaced] = running.server.replaced().try_into().unwrap();
+    assert_eq!(
+        (replaced.names[0].as_str(), replaced.deleted),
+        ("/image", false)
+    );
+    fs::remove_dir_all(&old).unwrap();
+    assert!(running.server.replaced()[0].deleted);
+    assert_eq!(who(&mut after), "new");
+}
+
+fn a_directory_that_comes_back_has_its_handles_back() {
+    let (_parent, [old, new]) = two();
+    let running = serve(&old);
+    let mut first = Client::root(running.server.address());
+    running.server.replace(open(&new)).unwrap();
+    let mut second = Client::root(running.server.address());
+    running.server.replace(open(&old)).unwrap();
+    assert_eq!(root_handle(running.server.address(), "/image"), first.root);
+    assert_eq!(
+        (who(&mut first), who(&mut second)),
+        ("old".into(), "new".into())
+    );
+    // The same directory again is no other one.
+    running.server.replace(open(&old)).unwrap();
+    assert_eq!(running.server.replaced().len(), 1);
+}
+
+fn what_is_released_is_stale() {
+    let (_parent, [old, new]) = two();
+    let running = serve(&old);
+    let mut before = Client::root(running.server.address());
+    running.server.replace(open(&new)).unwrap();
+    running.server.release(&running.server.replaced()[0]);
+    let root = before.root.clone();
+    assert_eq!(
+        before.attributes(&root).unwrap_err(),
+        nfsstat3::NFS3ERR_STALE
+    );
+    assert!(running.server.replaced().is_empty());
+}
+
+#[test]
+fn only_a_few_replaced_directories_are_kept() {
+    let parent = tempfile::tempdir().unwrap();
+    let directory = |number: u32| {
+        let directory = parent.path().join(number.to_string());
+        fs::create_dir(&directory).unwrap();
+        directory
+    };
+    let running = serve(&directory(0));
+    for number in 1..20 {
+        running.server.replace(open(&directory(number))).unwrap();
+    }
+    assert_eq!(running.server.replaced().len(), 8);
+}
+
+#[test]
+fn the_caller_is_asked_before_a_path_is_looked_up() {
+    let (_parent, [old, _new]) = two();
+    let running = serve(&old);
+    let asked = Arc::new(AtomicU32::new(0));
+    running.server.before_mounts({
+        let asked = Arc::clone(&asked);
+        move || {
+            asked.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    root_handle(running.server.address(), "/image");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
