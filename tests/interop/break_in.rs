@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use netroot::{HiddenPaths, ImageSettings, InitrdSource, Mode, NetworkSettings, Settings, confine};
+use netroot::{
+    Allow, HiddenPaths, ImageSettings, InitrdSource, Mode, NetworkSettings, Settings, confine,
+};
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType};
@@ -149,6 +151,7 @@ fn settings(state: &Path, cache: &Path, root: &Path) -> Settings {
     Settings {
         networks: vec![NetworkSettings {
             interface: None,
+            address: None,
             mode: Mode::Proxy,
             probe: false,
         }],
@@ -166,7 +169,7 @@ fn settings(state: &Path, cache: &Path, root: &Path) -> Settings {
         http_port: 0,
         nfs_port: 0,
         portmapper: false,
-        allow: Vec::new(),
+        allow: Allow::default(),
         tftp_dir: None,
         ipxe: None,
         state: state.to_owned(),

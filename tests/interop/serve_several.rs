@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use netroot::{
-    DhcpSettings, HiddenPaths, ImageSettings, InitrdSource, Mode, NetworkSettings, Rule, Settings,
-    serve,
+    Allow, DhcpSettings, HiddenPaths, ImageSettings, InitrdSource, Mode, NetworkSettings, Rule,
+    Settings, serve,
 };
 
 fn main() -> Result<()> {
@@ -31,6 +31,7 @@ fn main() -> Result<()> {
     let images = vec![image("first", next()?), image("second", next()?)];
     let network = |interface: &str, mode| NetworkSettings {
         interface: Some(interface.to_owned()),
+        address: None,
         mode,
         probe: false,
     };
@@ -56,7 +57,7 @@ fn main() -> Result<()> {
         http_port: 8069,
         nfs_port: 2049,
         portmapper: false,
-        allow: Vec::new(),
+        allow: Allow::default(),
         tftp_dir: None,
         ipxe: None,
         cache: state.join("cache"),

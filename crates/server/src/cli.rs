@@ -103,9 +103,13 @@ pub(crate) struct ServeArgs {
     /// The directory of the root file system, with its kernel and modules where its distribution has them.
     pub(crate) dir: PathBuf,
 
-    /// The interface to serve [default: the only one that is up with an IPv4 address].
+    /// The interface to serve, with all of its addresses, or the label of one of them, such as eth0:1 [default: the only one that is up with an IPv4 address].
     #[arg(long, value_name = "IF")]
     pub(crate) interface: Option<String>,
+
+    /// The address of the interface by which machines know this server, unless they are in another one's network [default: the first one, or beside another DHCP server the one in the network of its leases].
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) address: Option<Ipv4Addr>,
 
     /// Give addresses from this range, as the network's only DHCP server [default: ProxyDHCP].
     #[arg(long, value_name = "A-B")]
@@ -160,9 +164,13 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "ADDR:/PATH[,OPTS]", value_parser = nfsroot)]
     pub(crate) nfsroot: Option<String>,
 
-    /// Allow clients from this network to mount, such as 10.0.0.0/24, and to use TFTP, which the interface's networks always may; may be given several times [default: the interface's networks].
+    /// Allow this network to mount and to use TFTP, such as 10.88.0.0/24, beside the networks of the interface and of --dhcp; may be given several times.
     #[arg(long, value_name = "NETWORK", value_parser = network)]
     pub(crate) allow: Vec<Prefix>,
+
+    /// Allow only this network to mount, not the interface's unless they are named too; may be given several times.
+    #[arg(long, value_name = "NETWORK", value_parser = network, conflicts_with = "allow")]
+    pub(crate) allow_only: Vec<Prefix>,
 
     /// Do not show machines the files that match, such as '/srv/**/*.key', and what is below them; may be given several times.
     #[arg(long, value_name = "PATTERN", conflicts_with = "nfsroot")]
@@ -355,6 +363,7 @@ pub(crate) mod tests {
             ("--router", "2001:db8::1"),
             ("--dns", "2001:db8::1"),
             ("--allow", "2001:db8::/64"),
+            ("--allow-only", "2001:db8::/64"),
             ("--nfsroot", "[2001:db8::1]:/srv/debian"),
         ] {
             let error = serve(&[&dhcp[..], &[option, value]].concat()).unwrap_err();

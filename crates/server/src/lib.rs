@@ -25,7 +25,7 @@ use netroot_printable::Printable;
 
 pub use catalog::{InitrdSource, Rule};
 pub use netroot_nfs_export::{HiddenPaths, HidePattern};
-pub use settings::{DhcpSettings, ImageSettings, Mode, NetworkSettings, Settings};
+pub use settings::{Allow, DhcpSettings, ImageSettings, Mode, NetworkSettings, Settings};
 
 use cli::{Cli, Command};
 

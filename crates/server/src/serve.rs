@@ -37,6 +37,7 @@ mod url_path;
 use std::sync::Arc;
 
 use netroot_proto::pxe::inputs::Loader;
+use netroot_proto::pxe::probe::OtherServer;
 
 use self::artifacts::loaders::{self, Loaders};
 use self::artifacts::{ArtifactStore, FileKind, Folder, raspberry_pi};
@@ -96,8 +97,11 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     // Everything that another program may have already: capabilities, ports, the network's addresses.
     let interfaces = interface::list()?;
     let choose = |network: &NetworkSettings| {
-        interface::choose(network.interface.as_deref(), interfaces.clone())
-            .map(|interface| (network.clone(), interface))
+        let wanted = interface::Wanted {
+            interface: network.interface.as_deref(),
+            address: network.address,
+        };
+        interface::choose(wanted, interfaces.clone()).map(|interface| (network.clone(), interface))
     };
     let networks = settings.networks.iter().map(choose);
     let networks = networks.collect::<Result<Vec<_>, _>>()?;
@@ -129,8 +133,13 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     for (open, image) in images.iter().zip(catalog.images()) {
         builds.push(open.start_initrd(image, &settings.cache, identity, &timeline)?);
     }
-    for listener in &listeners {
-        look_for_others(listener, clock, &timeline, &counters)?;
+    for listener in &mut listeners {
+        let others = look_for_others(listener, clock, &timeline, &counters)?;
+        if !network_named(&listener.settings) {
+            for leased in others.iter().filter_map(|other| other.offers) {
+                listener.interface = listener.interface.clone().known_to(leased);
+            }
+        }
     }
     let folder = settings.tftp_dir.as_deref();
     let folder = folder.map(|path| Folder::open_path(path).map(|it| it.hiding(hidden())));
@@ -169,7 +178,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         status,
         tokens,
         service_manager,
-        allowed: settings.allow.clone(),
+        allowed: settings.allow.named().to_vec(),
     };
     running::until_stopped(parts, &timeline, &counters)
 }
@@ -187,13 +196,19 @@ fn warn(timeline: &Timeline, warning: Warning) {
     timeline.server(Event::Warning(warning));
 }
 
-/// Looks for other DHCP servers. Meanwhile the first addresses are probed.
+/// Whether the configuration says by which address machines know the server.
+fn network_named(network: &NetworkSettings) -> bool {
+    let interface = network.interface.as_deref().unwrap_or_default();
+    network.address.is_some() || interface.contains(':')
+}
+
+/// Looks for other DHCP servers, and returns them. Meanwhile the first addresses are probed.
 fn look_for_others(
     listener: &Listener,
     clock: Clock,
     timeline: &Timeline,
     counters: &Counters,
-) -> Result<(), ServeError> {
+) -> Result<Vec<OtherServer>, ServeError> {
     let Listener {
         settings,
         interface,
@@ -201,7 +216,7 @@ fn look_for_others(
         sockets,
     } = listener;
     if !settings.probe {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let probe_addresses = || {
         if let (DhcpRole::Authoritative(addresses), Some(socket)) = (role, &sockets.arp) {
@@ -227,7 +242,7 @@ fn look_for_others(
     for warning in rogue_dhcp::judge(&others, interface, gives_addresses, anyway)? {
         timeline.server(Event::Warning(warning));
     }
-    Ok(())
+    Ok(others)
 }
 
 fn add_loaders(artifacts: &mut ArtifactStore, loaders: Loaders, timeline: &Timeline) {

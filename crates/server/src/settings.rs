@@ -28,8 +28,8 @@ pub struct Settings {
     pub nfs_port: u16,
     /// Whether to answer on the portmapper's port 111 too.
     pub portmapper: bool,
-    /// Who may mount, and who may use TFTP beside the networks of the served interfaces; empty for those.
-    pub allow: Vec<Prefix>,
+    /// Who may mount, and who may use TFTP.
+    pub allow: Allow,
     /// A folder whose files are served over TFTP and HTTP too.
     pub tftp_dir: Option<PathBuf>,
     /// The folder with iPXE's binaries; `None` for where distributions' packages install them.
@@ -42,11 +42,37 @@ pub struct Settings {
     pub json: bool,
 }
 
+/// Who may mount the roots. The networks of the served interfaces may use TFTP in any case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Allow {
+    /// The networks of the served interfaces, and these.
+    Also(Vec<Prefix>),
+    /// These, and no others.
+    Only(Vec<Prefix>),
+}
+
+impl Allow {
+    /// The networks that are named.
+    pub(crate) fn named(&self) -> &[Prefix] {
+        match self {
+            Self::Also(networks) | Self::Only(networks) => networks,
+        }
+    }
+}
+
+impl Default for Allow {
+    fn default() -> Self {
+        Self::Also(Vec::new())
+    }
+}
+
 /// One interface to serve.
 #[derive(Debug, Clone)]
 pub struct NetworkSettings {
-    /// Its name; `None` for the only one that is up with an address.
+    /// Its name, or the label of one of its addresses; `None` for the only one that is up with an address.
     pub interface: Option<String>,
+    /// The address by which machines know the server; `None` for the one that most of them can reach.
+    pub address: Option<Ipv4Addr>,
     /// Who gives addresses there.
     pub mode: Mode,
     /// Whether to look for other DHCP servers at start.
@@ -124,6 +150,7 @@ impl From<ServeArgs> for Settings {
         Self {
             networks: vec![NetworkSettings {
                 interface: args.interface,
+                address: args.address,
                 mode,
                 probe: !args.no_probe,
             }],
@@ -141,7 +168,10 @@ impl From<ServeArgs> for Settings {
             http_port: args.http_port,
             nfs_port: args.nfs_port,
             portmapper: args.portmapper,
-            allow: args.allow,
+            allow: match args.allow_only {
+                none if none.is_empty() => Allow::Also(args.allow),
+                only => Allow::Only(only),
+            },
             tftp_dir: args.tftp_dir,
             ipxe: args.ipxe,
             state: args.state,

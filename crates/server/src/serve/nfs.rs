@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use netroot_net::Prefix;
 use netroot_nfs_export::{
     AddressList, Counts, Event as NfsEvent, Export, ExportError, ExportOptions, HandleKey,
     HandleScheme, HiddenPaths, KeyError, Listeners as NfsListeners, Server, StartError,
@@ -19,7 +20,7 @@ use crate::serve::events::{Event, Ignored, Machine, Timeline, Warning};
 use crate::serve::listen::Listener;
 use crate::serve::listen::interface::Interface;
 use crate::serve::listen::sockets::{self, SocketError};
-use crate::settings::Settings;
+use crate::settings::{Allow, Settings};
 
 /// A root cannot be exported.
 #[derive(Debug, thiserror::Error)]
@@ -74,13 +75,7 @@ pub(crate) fn prepare(
         }
     }
     raise_open_file_limit();
-    let allowed = match settings.allow.as_slice() {
-        [] => {
-            let addresses = interfaces().flat_map(Interface::addresses);
-            AddressList::networks(addresses)
-        }
-        given => AddressList::networks(given.iter().copied()),
-    };
+    let allowed = AddressList::networks(may_mount(&settings.allow, listeners));
     let mut exports = Vec::new();
     for (directory, Exported { names, hidden }) in directories {
         for warning in secrets::warnings(&directory, &hidden) {
@@ -99,6 +94,19 @@ pub(crate) fn prepare(
         timeline.server(Event::Warning(Warning::NoFileHandles));
     }
     Ok(Some(Prepared { exports, sockets }))
+}
+
+/// The networks that may mount.
+pub(crate) fn may_mount(allow: &Allow, listeners: &[Listener]) -> Vec<Prefix> {
+    let named = allow.named().iter().copied();
+    match allow {
+        Allow::Only(_) => named.collect(),
+        Allow::Also(_) => {
+            let own = listeners.iter();
+            let own = own.flat_map(|listener| listener.interface.networks());
+            own.chain(named).collect()
+        }
+    }
 }
 
 /// How a directory is exported.

@@ -71,6 +71,7 @@ impl Status {
                 interface: listener.interface.name.clone(),
                 address: own.address(),
                 prefix: own.length(),
+                others: listener.interface.others(own.address()),
                 range,
                 http_port,
             }
@@ -175,6 +176,8 @@ impl Status {
 
 #[cfg(test)]
 mod tests {
+    use netroot_net::Prefix;
+
     use super::*;
     use crate::catalog::tests::one;
     use crate::serve::events::Event;
@@ -186,13 +189,16 @@ mod tests {
             interface: "eth0".to_owned(),
             address: Ipv4Addr::new(10, 0, 1, 1).into(),
             prefix: 24,
+            others: vec![Prefix::clamped(Ipv4Addr::new(10, 0, 0, 1), 24)],
             range: None,
             http_port: 8069,
         };
         let status = Status::of(&one("debian"), vec![listener]);
         let ready = Event::Ready(status.ready()).to_string();
         assert!(
-            ready.contains("http://10.0.1.1:8069/, root 10.0.1.1:/debian,"),
+            ready.contains(
+                "on eth0 (10.0.1.1/24, 10.0.0.1/24): ProxyDHCP, TFTP, http://10.0.1.1:8069/, root 10.0.1.1:/debian,"
+            ),
             "{ready}"
         );
     }

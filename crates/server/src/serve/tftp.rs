@@ -64,7 +64,10 @@ fn take(
     if !admission::may_ask(peer, on_link, &service.allowed, relayed) {
         Counters::count(&service.counters.tftp_refused);
         let interface = service.interface.clone();
-        let refused = Ignored::TftpAddress { interface };
+        let refused = Ignored::TftpAddress {
+            interface,
+            client: peer,
+        };
         service.timeline.ignored(machine, refused);
         return None;
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use netroot_net::Mac;
+use netroot_net::{Mac, Prefix};
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::Answer;
 
@@ -185,6 +185,8 @@ pub(crate) struct ReadyListener {
     pub(crate) address: IpAddr,
     /// The length of its network's prefix, in bits.
     pub(crate) prefix: u8,
+    /// The interface's other addresses.
+    pub(crate) others: Vec<Prefix>,
     /// The first and the last address that this server gives; `None` for a proxy.
     pub(crate) range: Option<(IpAddr, IpAddr)>,
     /// The TCP port of HTTP.

@@ -53,6 +53,8 @@ pub(crate) enum Ignored {
     TftpAddress {
         /// The interface that it asked on.
         interface: String,
+        /// Who asked; the machine may be told by its hardware address.
+        client: IpAddr,
     },
     /// Too many TFTP transfers at once.
     TftpTooMany,

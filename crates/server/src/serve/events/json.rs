@@ -164,6 +164,7 @@ fn add_ready(fields: &mut Fields, ready: &Ready) {
             "interface": Printable(&listener.interface).to_string(),
             "address": listener.address.to_string(),
             "prefix": listener.prefix,
+            "others": listener.others.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "first": listener.range.map(|(first, _)| first.to_string()),
             "last": listener.range.map(|(_, last)| last.to_string()),
             "http_port": listener.http_port,
@@ -416,7 +417,10 @@ fn add_ignored(fields: &mut Fields, ignored: &Ignored) {
             fields.add("name", name.as_str());
             fields.add("error", error.as_str());
         }
-        Ignored::TftpAddress { interface } => fields.add("interface", interface.as_str()),
+        Ignored::TftpAddress { interface, client } => {
+            fields.add("interface", interface.as_str());
+            fields.add("address", client.to_string());
+        }
         Ignored::TftpUnknown { name } | Ignored::HttpUnknown { name } => {
             fields.add("name", name.as_str());
         }

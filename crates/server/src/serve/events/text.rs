@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use netroot_net::Prefix;
 use netroot_nfs_export::{CallRefusal, Refusal as MountRefusal};
 use netroot_proto::pxe::decide::{Answer, BootFile, Reason};
 
@@ -229,9 +230,13 @@ impl Display for Ready {
 }
 
 impl ReadyListener {
-    /// `eth0 (10.0.0.1/24)`.
+    /// `eth0 (10.0.0.1/24, 10.1.0.1/16)`.
     pub(crate) fn place(&self) -> String {
-        format!("{} ({}/{})", self.interface, self.address, self.prefix)
+        let mut place = format!("{} ({}/{}", self.interface, self.address, self.prefix);
+        for other in &self.others {
+            place += &format!(", {other}");
+        }
+        place + ")"
     }
 
     /// `DHCP 10.0.0.100-10.0.0.200` or `ProxyDHCP`.
@@ -390,9 +395,11 @@ impl Display for Ignored {
             Self::TftpWrite => f.write_str("TFTP: it tried to write"),
             Self::TftpName(error) => write!(f, "TFTP: {error}"),
             Self::TftpUnknown { name } => write!(f, "TFTP {name}: no such file"),
-            Self::TftpAddress { interface } => write!(
+            Self::TftpAddress { interface, client } => write!(
                 f,
-                "TFTP: its address is not on a network of {interface}; allow it with --allow"
+                "TFTP: its address {client} is not on a network of {interface}; allow its network, for example: --allow \
+                 {}",
+                example_network(*client)
             ),
             Self::TftpTooMany => f.write_str("TFTP: too many transfers at once"),
             Self::TftpSocket { name, error } => write!(f, "TFTP {name}: no socket: {error}"),
@@ -422,13 +429,17 @@ impl Display for Ignored {
     }
 }
 
-/// `--allow` takes the place of the interface's networks.
 fn not_on_the_list(f: &mut Formatter<'_>, client: IpAddr) -> fmt::Result {
     write!(
         f,
-        "its address {client} is not on the export's list; name its network with --allow, beside those that may mount \
-         already"
+        "its address {client} is not on the export's list; allow its network, for example: --allow {}",
+        example_network(client)
     )
+}
+
+/// The network that an address is most likely in.
+fn example_network(address: IpAddr) -> Prefix {
+    Prefix::clamped(address, if address.is_ipv4() { 24 } else { 64 }).network()
 }
 
 impl Display for ReportRefusal {

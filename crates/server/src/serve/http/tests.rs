@@ -38,6 +38,7 @@ fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
                 interface: "eth0".to_owned(),
                 address: Ipv4Addr::LOCALHOST.into(),
                 prefix: 8,
+                others: Vec::new(),
                 range: None,
                 http_port: 8069,
             }],

@@ -55,7 +55,7 @@ pub(crate) enum DhcpRoleError {
     Range(#[from] RangeError),
     /// It is in another network.
     #[error(
-        "the range {first}-{last} is not in {interface}'s network, {network}: choose addresses there, or \
+        "the range {first}-{last} is in none of {interface}'s networks ({networks}): choose addresses there, or \
          give {interface} an address in the range's network"
     )]
     Elsewhere {
@@ -65,8 +65,8 @@ pub(crate) enum DhcpRoleError {
         last: Ipv4Addr,
         /// The interface.
         interface: String,
-        /// The interface's first network.
-        network: Prefix,
+        /// The interface's networks.
+        networks: String,
     },
     /// Machines could not reach the router.
     #[error("the router {router} is not in {interface}'s network, {network}")]
@@ -109,7 +109,7 @@ pub(crate) fn open(
             first: *first,
             last: *last,
             interface: interface.name.clone(),
-            network: interface.first().network(),
+            networks: interface.networks_listed(),
         });
     };
     if let Some(router) = router.filter(|router| !network.contains(*router)) {
@@ -223,7 +223,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("not in eth0's network, 10.0.0.0/24"),
+            error.contains("is in none of eth0's networks (10.0.0.0/24)"),
             "{error}"
         );
         let router = ["--dhcp", "10.0.0.5-10.0.0.9", "--router", "10.9.0.1"];

@@ -72,7 +72,7 @@ impl Service {
             artifacts: shared.artifacts,
             reads: shared.reads,
             interface: interface.name.clone(),
-            networks: interface.addresses().collect(),
+            networks: interface.networks().collect(),
             allowed: shared.allowed,
             limits: Limits::for_mtu(interface.mtu),
             timeline: shared.timeline,

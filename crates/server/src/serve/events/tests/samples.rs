@@ -217,6 +217,7 @@ fn ignored() -> Vec<Ignored> {
         Ignored::TftpUnknown { name: name() },
         Ignored::TftpAddress {
             interface: "eth0".to_owned(),
+            client: ADDRESS.into(),
         },
         Ignored::TftpTooMany,
         Ignored::TftpSocket {
@@ -295,6 +296,7 @@ pub(super) fn listener(range: Option<(IpAddr, IpAddr)>) -> ReadyListener {
         interface: "eth0".to_owned(),
         address: Ipv4Addr::new(10, 0, 0, 1).into(),
         prefix: 24,
+        others: Vec::new(),
         range,
         http_port: 8069,
     }
