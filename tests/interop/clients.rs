@@ -74,7 +74,7 @@ fn the_script_is_made_for_the_machine_with_absolute_addresses() -> Result<()> {
     let script = lan.curl("/boot/52-54-00-77-00-01.ipxe", &[])?;
     assert!(script.starts_with("#!ipxe"), "{script}");
     let name = lan.root.path().file_name().context("the root's name")?;
-    let kernel = format!("http://10.77.0.1:8069/images/{}/vmlinuz ", name.display());
+    let kernel = format!("http://10.77.0.1:8069/images/{}/vmlinuz-", name.display());
     assert!(script.contains(&kernel), "{script}");
     assert!(script.contains("nfsroot=10.77.0.1:/tiny-root-"), "{script}");
     assert!(script.contains("port=2049,mountport=2049"), "{script}");

@@ -108,7 +108,7 @@ fn each_machine_is_given_its_own_image_on_either_interface() -> Result<()> {
     ] {
         for (mac, image) in [(FIRST, "first"), (SECOND, "second")] {
             let script = curl(client, server, &format!("boot/{}.ipxe", mac.hyphenated()))?;
-            let kernel = format!("\nkernel http://{server}:8069/images/{image}/vmlinuz ");
+            let kernel = format!("\nkernel http://{server}:8069/images/{image}/vmlinuz-");
             assert!(script.contains(&kernel), "{script}");
             let root = format!(" nfsroot={server}:/{image},vers=3,");
             assert!(script.contains(&root), "{script}");

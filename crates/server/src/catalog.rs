@@ -10,7 +10,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use image::InitrdSource;
-pub(crate) use image::{INITRD, Image, KernelFile, RootLocation, name_of_directory};
+pub(crate) use image::{
+    INITRD, Image, ImageFile, KernelFile, RootLocation, file_of_image, name_of_directory,
+};
 pub use rule::Rule;
 pub(crate) use rule::{ArrivedAt, KnownMachine};
 
@@ -91,15 +93,35 @@ impl Catalog {
         self.images.iter().map(AsRef::as_ref)
     }
 
-    /// Whether `image` is the only one, and so has short names beside its own.
-    pub(crate) fn is_only(&self, image: &Image) -> bool {
-        matches!(self.images.as_slice(), [only] if only.name == image.name)
+    /// The only image, which has short names beside its own.
+    pub(crate) fn only(&self) -> Option<&Image> {
+        match self.images.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// The same with `image` in the place of the one with its name, if there is one.
+    pub(crate) fn with(&self, image: Image) -> Self {
+        let new = Arc::new(image);
+        let exchanged = |old: &Arc<Image>| match old.name == new.name {
+            true => Arc::clone(&new),
+            false => Arc::clone(old),
+        };
+        let rules = self.rules.iter();
+        Self {
+            images: self.images.iter().map(exchanged).collect(),
+            rules: rules
+                .map(|(rule, old)| (rule.clone(), exchanged(old)))
+                .collect(),
+            default: exchanged(&self.default),
+        }
     }
 
     /// The paths under which an image is exported.
     pub(crate) fn export_paths(&self, image: &Image) -> Vec<String> {
         let mut paths = vec![image.export_path()];
-        if self.is_only(image) {
+        if self.only().is_some() {
             paths.push("/".to_owned());
         }
         paths

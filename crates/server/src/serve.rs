@@ -40,7 +40,7 @@ use netroot_proto::pxe::inputs::Loader;
 use netroot_proto::pxe::probe::OtherServer;
 
 use self::artifacts::loaders::{self, Loaders};
-use self::artifacts::{ArtifactStore, FileKind, Folder, raspberry_pi};
+use self::artifacts::{ArtifactStore, BootFiles, FileKind, Folder, raspberry_pi};
 use self::clock::Clock;
 use self::counters::Counters;
 use self::dhcp::address_probe::AddressProbe;
@@ -143,7 +143,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     }
     let folder = settings.tftp_dir.as_deref();
     let folder = folder.map(|path| Folder::open_path(path).map(|it| it.hiding(hidden())));
-    let mut artifacts = ArtifactStore::new(
+    let artifacts = ArtifactStore::new(
         Arc::clone(&catalog),
         settings.http_port,
         folder.transpose()?,
@@ -151,14 +151,16 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     );
     for ((open, build), image) in images.into_iter().zip(builds).zip(catalog.images()) {
         let initrd = build.finish(|event| timeline.server(event))?;
-        artifacts.put_image(image, open.kernel(image)?, initrd);
+        let files = BootFiles {
+            kernel: open.kernel(image)?,
+            initrd,
+        };
+        artifacts.put_image(image.tagged(files.tag()), files);
     }
     for (image, folder) in catalog.images().zip(firmware) {
-        if let Some(folder) = folder {
-            artifacts.put_firmware(image, folder);
-        }
+        artifacts.put_firmware(&image.name, folder);
     }
-    add_loaders(&mut artifacts, loaders, &timeline);
+    add_loaders(&artifacts, loaders, &timeline);
 
     let service_manager = ServiceManager::connect()?;
 
@@ -168,7 +170,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     for layer in confinement::confine(&privileges::to_serve(settings, identity, folders))? {
         warn(&timeline, Warning::NotConfined { layer });
     }
-    let status = Status::new(&catalog, &listeners, settings.http_port);
+    let status = Status::new(&listeners, settings.http_port);
     let parts = Parts {
         listeners,
         export,
@@ -245,7 +247,7 @@ fn look_for_others(
     Ok(others)
 }
 
-fn add_loaders(artifacts: &mut ArtifactStore, loaders: Loaders, timeline: &Timeline) {
+fn add_loaders(artifacts: &ArtifactStore, loaders: Loaders, timeline: &Timeline) {
     for (name, content) in loaders.files {
         artifacts.put(name, content, FileKind::Loader);
     }

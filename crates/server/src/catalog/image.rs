@@ -14,6 +14,9 @@ use netroot_proto::pxe::inputs::Loader;
 /// The initrd's `initrd=` name in the kernel's command line, which the kernel's EFI stub looks for.
 pub(crate) const INITRD: &str = "initrd.img";
 
+/// The kernel's short name.
+const KERNEL: &str = "vmlinuz";
+
 /// Something to boot: a root, and the kernel and initrd that mount it.
 #[derive(Debug, Clone)]
 pub(crate) struct Image {
@@ -23,6 +26,9 @@ pub(crate) struct Image {
     pub(crate) root: RootLocation,
     /// Its kernel.
     pub(crate) kernel: KernelFile,
+    /// Tells this kernel and this initrd from those that had the image's name before, in hexadecimal digits; empty where
+    /// names go without.
+    pub(crate) tag: String,
     /// Where its initrd comes from.
     pub(crate) initrd: InitrdSource,
     /// What firmware loads before it, by platform.
@@ -60,6 +66,60 @@ pub(crate) struct KernelFile {
     pub(crate) start: Option<String>,
 }
 
+/// One of the files that a script names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ImageFile {
+    /// The kernel.
+    Kernel,
+    /// The initrd.
+    Initrd,
+}
+
+impl ImageFile {
+    /// Its name below the image's, and alone if there is only one image.
+    pub(crate) const fn short_name(self) -> &'static str {
+        match self {
+            Self::Kernel => KERNEL,
+            Self::Initrd => INITRD,
+        }
+    }
+}
+
+/// What a name over TFTP and HTTP says of an image's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NamedFile<'a> {
+    /// The image's name; `None` for the only image.
+    pub(crate) image: Option<&'a str>,
+    /// Which file.
+    pub(crate) file: ImageFile,
+    /// The tag; empty for the newest.
+    pub(crate) tag: &'a str,
+}
+
+/// Reads `images/<name>/vmlinuz`, `images/<name>/vmlinuz-<tag>` and `vmlinuz`, and the same for the initrd.
+pub(crate) fn file_of_image(name: &str) -> Option<NamedFile<'_>> {
+    let (image, file) = match name.strip_prefix("images/") {
+        Some(rest) => rest
+            .split_once('/')
+            .map(|(image, file)| (Some(image), file))?,
+        None => (None, name),
+    };
+    [ImageFile::Kernel, ImageFile::Initrd]
+        .into_iter()
+        .find_map(|one| {
+            let tag = match file.strip_prefix(one.short_name())? {
+                "" => "",
+                rest => rest.strip_prefix('-').filter(|tag| is_tag(tag))?,
+            };
+            let file = one;
+            Some(NamedFile { image, file, tag })
+        })
+}
+
+fn is_tag(tag: &str) -> bool {
+    !tag.is_empty() && tag.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 /// Where an image's initrd comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InitrdSource {
@@ -80,14 +140,33 @@ impl Image {
         format!("/{}", self.name)
     }
 
-    /// The kernel's name over TFTP and HTTP.
-    pub(crate) fn kernel_name(&self) -> String {
-        format!("images/{}/vmlinuz", self.name)
+    /// The same with names of its own for its kernel and initrd.
+    pub(crate) fn tagged(&self, tag: String) -> Self {
+        Self {
+            tag,
+            ..self.clone()
+        }
     }
 
-    /// The initrd's name over TFTP and HTTP.
+    /// The kernel's name over TFTP and HTTP, for this image's scripts.
+    pub(crate) fn kernel_name(&self) -> String {
+        match self.tag.as_str() {
+            "" => self.newest(ImageFile::Kernel),
+            tag => format!("images/{}/{KERNEL}-{tag}", self.name),
+        }
+    }
+
+    /// The same for the initrd.
     pub(crate) fn initrd_name(&self) -> String {
-        format!("images/{}/{INITRD}", self.name)
+        match self.tag.as_str() {
+            "" => self.newest(ImageFile::Initrd),
+            tag => format!("images/{}/{INITRD}-{tag}", self.name),
+        }
+    }
+
+    /// The name under which the newest is found, whatever the image's tag is by then.
+    pub(crate) fn newest(&self, file: ImageFile) -> String {
+        format!("images/{}/{}", self.name, file.short_name())
     }
 
     /// The root as `nfsroot=` and DHCP's option 17 name it, for a machine that reaches the server at `server`.

@@ -28,6 +28,7 @@ pub(crate) fn image(name: &str) -> Image {
             path: PathBuf::from("/srv").join(name).join("boot/vmlinuz-6.1.0"),
             start: None,
         },
+        tag: String::new(),
         initrd: InitrdSource::Build {
             modules: "netboot".to_owned(),
             init: None,

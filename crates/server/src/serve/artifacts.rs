@@ -1,20 +1,25 @@
 //! Name → artifact: everything that TFTP and HTTP serve.
 //!
-//! [`store`] looks names up: loaders, scripts, kernels and initrds, then the files of a [`folder`]. [`loaders`] finds
+//! [`store`] looks names up: loaders, scripts, kernels and initrds (which of them at a moment: [`served`]), then the files of a
+//! [`folder`]. [`loaders`] finds
 //! iPXE's binaries, [`raspberry_pi`] knows where its ROM's files are, [`script`] writes what they run, and [`content`] is the bytes of any of these, which [`file_reads`]
 //! reads off the network's thread.
 
+mod artifact;
 mod content;
 mod file_reads;
 mod folder;
 pub(crate) mod loaders;
 pub(crate) mod raspberry_pi;
 pub(crate) mod script;
+mod served;
 mod store;
 
+pub(crate) use artifact::{Artifact, FileKind};
 pub(crate) use content::Content;
 pub(crate) use file_reads::FileReads;
 pub(crate) use folder::{Folder, FolderError};
+pub(crate) use served::BootFiles;
 #[cfg(test)]
 pub(crate) use store::tests::store;
-pub(crate) use store::{Artifact, ArtifactStore, FileKind, Found};
+pub(crate) use store::{ArtifactStore, Found};

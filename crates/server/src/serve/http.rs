@@ -250,9 +250,10 @@ async fn answer(request: &Request<Incoming>, ends: &Ends, site: &Site) -> Answer
             return text.map_or_else(|| busy(site), |text| page(StatusCode::OK, text));
         }
         "/status" => {
-            let json = site
-                .pages
-                .json(peer, || site.status.json(site.counted(), &site.reports));
+            let json = site.pages.json(peer, || {
+                site.status
+                    .json(&site.artifacts, site.counted(), &site.reports)
+            });
             let Some(json) = json else {
                 return busy(site);
             };

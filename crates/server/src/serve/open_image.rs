@@ -72,6 +72,7 @@ impl<'a> OpenImage<'a> {
             loaders,
             overlay: self.settings.overlay,
             append: self.settings.append.clone(),
+            tag: String::new(),
         }
     }
 

@@ -85,8 +85,9 @@ pub(crate) fn until_stopped(
         .build()
         .map_err(ServeError::Runtime)?;
     let mut dhcp = Vec::new();
+    let ready_now = status.ready(&site.artifacts.catalog());
     let ready = || {
-        timeline.server(Event::Ready(status.ready()));
+        timeline.server(Event::Ready(ready_now));
         service_manager.ready();
     };
     let ended = runtime.block_on(async {
@@ -164,7 +165,7 @@ fn start(
     tasks.spawn(asked);
     let dhcp = Arc::new(dhcp::Service {
         interface,
-        catalog: site.artifacts.catalog(),
+        artifacts: Arc::clone(&site.artifacts),
         http_port,
         role,
         frames: Some(sockets.frames),

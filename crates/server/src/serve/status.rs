@@ -16,11 +16,9 @@ use crate::serve::listen::Listener;
 use crate::serve::reports::{Last, Reports};
 use crate::settings::Mode;
 
-/// What does not change while the server runs.
+/// What the server shows of itself beside what it serves.
 #[derive(Debug, Clone)]
 pub(crate) struct Status {
-    /// The images; the first is the default.
-    pub(crate) images: Vec<ReadyImage>,
     /// The interfaces.
     pub(crate) listeners: Vec<ReadyListener>,
     /// When it started.
@@ -59,8 +57,8 @@ struct JsonListener<'a> {
 }
 
 impl Status {
-    /// What the catalog and the listeners come to.
-    pub(crate) fn new(catalog: &Catalog, listeners: &[Listener], http_port: u16) -> Self {
+    /// What the listeners come to.
+    pub(crate) fn new(listeners: &[Listener], http_port: u16) -> Self {
         let listener = |listener: &Listener| {
             let own = listener.address();
             let range = match &listener.settings.mode {
@@ -76,29 +74,28 @@ impl Status {
                 http_port,
             }
         };
-        Self::of(catalog, listeners.iter().map(listener).collect())
+        Self {
+            listeners: listeners.iter().map(listener).collect(),
+            started: Instant::now(),
+        }
     }
 
-    /// The roots are shown as machines on the first interface mount them.
-    fn of(catalog: &Catalog, listeners: Vec<ReadyListener>) -> Self {
-        let server = listeners.first().map(|first| first.address);
+    /// The images; the first is the default. The roots are shown as machines on the first interface mount them.
+    fn images(&self, catalog: &Catalog) -> Vec<ReadyImage> {
+        let server = self.listeners.first().map(|first| first.address);
         let server = server.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let image = |image: &Image| ReadyImage {
             name: image.name.clone(),
             linux: image.kernel.version.clone(),
             root: image.nfsroot(server),
         };
-        Self {
-            images: catalog.images().map(image).collect(),
-            listeners,
-            started: Instant::now(),
-        }
+        catalog.images().map(image).collect()
     }
 
     /// What is served, for the event that says that machines may boot.
-    pub(crate) fn ready(&self) -> Ready {
+    pub(crate) fn ready(&self, catalog: &Catalog) -> Ready {
         Ready {
-            images: self.images.clone(),
+            images: self.images(catalog),
             listeners: self.listeners.clone(),
         }
     }
@@ -111,7 +108,8 @@ impl Status {
         reports: &Reports,
     ) -> String {
         let mut page = format!("netroot {} serves ", env!("CARGO_PKG_VERSION"));
-        let images = self.images.iter();
+        let all = self.images(&artifacts.catalog());
+        let images = all.iter();
         let images: Vec<_> = images
             .map(|image| format!("{} with Linux {}", image.name, Printable(&image.linux)))
             .collect();
@@ -120,7 +118,7 @@ impl Status {
         for listener in &self.listeners {
             let _ = writeln!(page, "{} on {}", listener.mode(), listener.place());
         }
-        for image in &self.images {
+        for image in &all {
             let _ = writeln!(page, "root {}", Printable(&image.root));
         }
         let _ = write!(
@@ -129,10 +127,9 @@ impl Status {
             self.started.elapsed().as_secs(),
             counters::text(counted),
         );
-        for name in artifacts
-            .names()
-            .chain(["autoexec.ipxe", "boot.ipxe", "boot/<mac>.ipxe"])
-        {
+        let names = artifacts.names();
+        let names = names.iter().map(String::as_str);
+        for name in names.chain(["autoexec.ipxe", "boot.ipxe", "boot/<mac>.ipxe"]) {
             let _ = writeln!(page, "  {}", Printable(name));
         }
         let reports = reports.text();
@@ -143,8 +140,14 @@ impl Status {
     }
 
     /// The same as JSON.
-    pub(crate) fn json(&self, counters: BTreeMap<&'static str, u64>, reports: &Reports) -> String {
-        let images = self.images.iter().map(|image| JsonImage {
+    pub(crate) fn json(
+        &self,
+        artifacts: &ArtifactStore,
+        counters: BTreeMap<&'static str, u64>,
+        reports: &Reports,
+    ) -> String {
+        let all = self.images(&artifacts.catalog());
+        let images = all.iter().map(|image| JsonImage {
             name: &image.name,
             kernel: &image.linux,
             root: &image.root,
@@ -193,8 +196,11 @@ mod tests {
             range: None,
             http_port: 8069,
         };
-        let status = Status::of(&one("debian"), vec![listener]);
-        let ready = Event::Ready(status.ready()).to_string();
+        let status = Status {
+            listeners: vec![listener],
+            started: Instant::now(),
+        };
+        let ready = Event::Ready(status.ready(&one("debian"))).to_string();
         assert!(
             ready.contains(
                 "on eth0 (10.0.1.1/24, 10.0.0.1/24): ProxyDHCP, TFTP, http://10.0.1.1:8069/, root 10.0.1.1:/debian,"

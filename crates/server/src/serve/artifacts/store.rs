@@ -3,36 +3,20 @@
 //! First a virtual name space: loaders, scripts, kernel, initrd. Then, only with `--tftp-dir`, the files of a
 //! folder, and those for a Raspberry Pi in the root. Nothing else is served, and nothing can be written.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use hyper::body::Bytes;
 use netroot_net::Mac;
 
+use super::artifact::{Artifact, FileKind, content_type, plain};
 use super::content::Content;
 use super::folder::Folder;
+use super::served::{BootFiles, Served};
 use super::{raspberry_pi, script};
 use crate::catalog::{ArrivedAt, Catalog, Image, KnownMachine};
 use crate::serve::report_tokens::ReportTokens;
-
-/// The short name of the only image's kernel.
-const KERNEL: &str = "vmlinuz";
-/// The short name of the only image's initrd.
-const INITRD: &str = "initrd.img";
-
-/// What a name stands for.
-#[derive(Debug, Clone)]
-pub(crate) struct Artifact {
-    /// The bytes.
-    pub(crate) content: Content,
-    /// Its Content-Type, which EDK2's HTTP boot depends on.
-    pub(crate) content_type: &'static str,
-    /// What it is to a boot.
-    pub(crate) kind: FileKind,
-    /// The machine whose script it is. Anybody may fetch it: this says nothing about who does.
-    pub(crate) machine: Option<Mac>,
-}
 
 /// What a name may stand for.
 #[derive(Debug, Clone)]
@@ -73,30 +57,13 @@ impl FolderFile {
     }
 }
 
-/// What a file is to a boot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FileKind {
-    /// What firmware loads.
-    Loader,
-    /// The loader's script.
-    Script,
-    /// The kernel.
-    Kernel,
-    /// The initrd.
-    Initrd,
-    /// Anything else.
-    Other,
-}
-
 /// Everything that has a name over TFTP and HTTP.
 #[derive(Debug)]
 pub(crate) struct ArtifactStore {
-    fixed: BTreeMap<String, Artifact>,
-    catalog: Arc<Catalog>,
+    /// Read once for each request, and exchanged as a whole.
+    served: RwLock<Arc<Served>>,
     http_port: u16,
     folder: Option<Arc<Folder>>,
-    /// The `/boot/firmware` of roots with files for a Raspberry Pi, by the image's name.
-    firmware: BTreeMap<String, Arc<Folder>>,
     tokens: Arc<ReportTokens>,
 }
 
@@ -109,50 +76,51 @@ impl ArtifactStore {
         tokens: Arc<ReportTokens>,
     ) -> Self {
         Self {
-            fixed: BTreeMap::new(),
-            catalog,
+            served: RwLock::new(Arc::new(Served::new(catalog))),
             http_port,
             folder: folder.map(Arc::new),
-            firmware: BTreeMap::new(),
             tokens,
         }
     }
 
-    /// Which machine boots what.
-    pub(crate) fn catalog(&self) -> Arc<Catalog> {
-        Arc::clone(&self.catalog)
+    fn served(&self) -> Arc<Served> {
+        Arc::clone(&self.served.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Adds an image's kernel and initrd under its own names and, if it is the only image, under the short ones.
-    pub(crate) fn put_image(&mut self, image: &Image, kernel: Content, initrd: Content) {
-        if self.catalog.is_only(image) {
-            self.put(KERNEL, kernel.clone(), FileKind::Kernel);
-            self.put(INITRD, initrd.clone(), FileKind::Initrd);
-        }
-        self.put(&image.kernel_name(), kernel, FileKind::Kernel);
-        self.put(&image.initrd_name(), initrd, FileKind::Initrd);
+    fn change(&self, change: impl FnOnce(&mut Served)) {
+        let mut served = self.served.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut served));
+    }
+
+    /// Which machine boots what now.
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.served().catalog)
+    }
+
+    /// Serves this image from now on, in the place of the one with its name. Its kernel and initrd have its own names
+    /// and, if it is the only image, the short ones.
+    pub(crate) fn put_image(&self, image: Image, files: BootFiles) {
+        self.change(|served| served.put_image(image, files, Instant::now()));
     }
 
     /// Serves the files for a Raspberry Pi that an image's root has.
-    pub(crate) fn put_firmware(&mut self, image: &Image, folder: Folder) {
-        self.firmware.insert(image.name.clone(), Arc::new(folder));
+    pub(crate) fn put_firmware(&self, image: &str, folder: Option<Folder>) {
+        self.change(|served| {
+            match folder {
+                Some(folder) => served.firmware.insert(image.to_owned(), Arc::new(folder)),
+                None => served.firmware.remove(image),
+            };
+        });
     }
 
-    /// Adds an artifact under its name.
-    pub(crate) fn put(&mut self, name: &str, content: Content, kind: FileKind) {
-        let content_type = content_type(name);
-        let artifact = Artifact {
-            content,
-            content_type,
-            kind,
-            machine: None,
-        };
-        self.fixed.insert(name.to_owned(), artifact);
+    /// Adds a loader under its name, or puts it in another one's place.
+    pub(crate) fn put(&self, name: &str, content: Content, kind: FileKind) {
+        self.change(|served| served.put(name, plain(name, content, kind)));
     }
 
     /// The names that are always there, for the status page.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.fixed.keys().map(String::as_str)
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.served().names()
     }
 
     /// What `name` (normalized by `netroot_proto::tftp::name`) is for a machine that reached the server there.
@@ -164,19 +132,21 @@ impl ArtifactStore {
         identify: impl FnOnce() -> KnownMachine,
     ) -> Found {
         let found = |artifact| Found::Artifact(Box::new(artifact));
-        if let Some(artifact) = self.fixed.get(name) {
-            return found(artifact.clone());
+        let served = self.served();
+        if let Some(artifact) = served.find(name) {
+            return found(artifact);
         }
+        let catalog = &served.catalog;
         match name {
             script::AUTOEXEC => {
                 let server = SocketAddr::new(arrived.server, self.http_port);
                 // Before it is known what the machine boots.
-                let shell = self.catalog.images().all(Image::offers_shell);
+                let shell = catalog.images().all(Image::offers_shell);
                 return found(text(script::autoexec(server, shell), None));
             }
             script::GENERIC => {
                 let asks = identify();
-                return found(self.boot_script(&asks, &asks, arrived));
+                return found(self.script(catalog, &asks, &asks, arrived, script::boot));
             }
             _ => {}
         }
@@ -186,15 +156,16 @@ impl ArtifactStore {
             .and_then(|mac| mac.parse().ok());
         if let Some(mac) = mac {
             let machine = KnownMachine { mac: Some(mac) };
-            return found(self.boot_script(&machine, &identify(), arrived));
+            return found(self.script(catalog, &machine, &identify(), arrived, script::boot));
         }
-        self.find_file(name, arrived, identify)
+        self.find_file(&served, name, arrived, identify)
     }
 
     /// What `name` is in the folder, for a Raspberry Pi, or for who reads PXELINUX's configuration. A folder with such
     /// files of its own keeps them.
     fn find_file(
         &self,
+        served: &Served,
         name: &str,
         arrived: &ArrivedAt<'_>,
         identify: impl FnOnce() -> KnownMachine,
@@ -213,18 +184,20 @@ impl ArtifactStore {
             }
         }
         let mut otherwise = None;
-        if config.is_some() || is_command_line || !self.firmware.is_empty() {
+        if config.is_some() || is_command_line || !served.firmware.is_empty() {
             let asks = identify();
             let machine = KnownMachine {
                 mac: config.flatten().or(prefix).or(asks.mac),
             };
-            let image = self.catalog.assign(&machine, arrived);
+            let catalog = &served.catalog;
+            let image = catalog.assign(&machine, arrived);
             if config.is_some() {
-                otherwise = Some(self.script(&machine, &asks, arrived, script::pxelinux));
+                otherwise = Some(self.script(catalog, &machine, &asks, arrived, script::pxelinux));
             } else if is_command_line {
                 // Not the root's own, which names the card that it was made for.
-                otherwise = Some(self.script(&machine, &asks, arrived, script::command_line));
-            } else if let Some(folder) = self.firmware.get(&image.name) {
+                otherwise =
+                    Some(self.script(catalog, &machine, &asks, arrived, script::command_line));
+            } else if let Some(folder) = served.firmware.get(&image.name) {
                 places.push((Arc::clone(folder), plain.to_owned()));
             }
         }
@@ -237,26 +210,17 @@ impl ArtifactStore {
 }
 
 impl ArtifactStore {
-    /// The script of `machine`, for `asks`.
-    fn boot_script(
-        &self,
-        machine: &KnownMachine,
-        asks: &KnownMachine,
-        arrived: &ArrivedAt<'_>,
-    ) -> Artifact {
-        self.script(machine, asks, arrived, script::boot)
-    }
-
-    /// The same in the syntax of `write`.
+    /// The script of `machine`, for `asks`, in the syntax of `write`.
     fn script(
         &self,
+        catalog: &Catalog,
         machine: &KnownMachine,
         asks: &KnownMachine,
         arrived: &ArrivedAt<'_>,
         write: fn(&Image, SocketAddr, Option<Mac>, Option<&str>) -> String,
     ) -> Artifact {
         let server = SocketAddr::new(arrived.server, self.http_port);
-        let image = self.catalog.assign(machine, arrived);
+        let image = catalog.assign(machine, arrived);
         let report = machine.mac.and_then(|mac| self.tokens.issue(mac, asks.mac));
         let script = write(image, server, machine.mac, report.as_deref());
         text(script, machine.mac)
@@ -269,15 +233,6 @@ fn text(script: String, machine: Option<Mac>) -> Artifact {
         content_type: "text/plain; charset=utf-8",
         kind: FileKind::Script,
         machine,
-    }
-}
-
-/// EDK2 takes `application/efi` or the extension `.efi`; the rest is for people with a browser.
-fn content_type(name: &str) -> &'static str {
-    match name.rsplit_once('.').map(|(_, extension)| extension) {
-        Some("efi") => "application/efi",
-        Some("ipxe" | "cfg" | "txt") => "text/plain; charset=utf-8",
-        _ => "application/octet-stream",
     }
 }
 
@@ -435,16 +390,13 @@ pub(crate) mod tests {
         for path in [folder.path(), root.path()] {
             fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
         }
-        let mut store = ArtifactStore::new(
+        let store = ArtifactStore::new(
             Arc::new(one("debian")),
             8069,
             Some(Folder::open_path(folder.path()).unwrap()),
             tokens(),
         );
-        store.put_firmware(
-            &image("debian"),
-            raspberry_pi::of_root(root.path()).unwrap(),
-        );
+        store.put_firmware("debian", raspberry_pi::of_root(root.path()));
         for (name, text) in [
             ("0f69016b/start4.elf", Some("its own")),
             ("dca63223/start4.elf", Some("root's")),
@@ -473,10 +425,14 @@ pub(crate) mod tests {
     fn two_machines_have_scripts_for_two_images_and_nothing_has_a_short_name() {
         let images = vec![image("debian"), image("fedora")];
         let catalog = Catalog::new(images, vec![by_mac(2, "fedora")]).unwrap();
-        let mut artifacts = ArtifactStore::new(Arc::new(catalog), 8069, None, tokens());
+        let artifacts = ArtifactStore::new(Arc::new(catalog), 8069, None, tokens());
         let content = |name: &str| Content::Memory(Bytes::copy_from_slice(name.as_bytes()));
         for name in ["debian", "fedora"] {
-            artifacts.put_image(&image(name), content(name), content("initrd"));
+            let files = BootFiles {
+                kernel: content(name),
+                initrd: content("initrd"),
+            };
+            artifacts.put_image(image(name), files);
         }
         let script = |last: u8| {
             let name = format!("boot/02-00-00-00-00-0{last}.ipxe");
@@ -504,9 +460,13 @@ pub(crate) mod tests {
 
     #[test]
     fn the_only_image_has_short_names_too() {
-        let mut artifacts = store();
+        let artifacts = store();
         let content = || Content::Memory(Bytes::from_static(b"bytes"));
-        artifacts.put_image(&image("debian"), content(), content());
+        let files = BootFiles {
+            kernel: content(),
+            initrd: content(),
+        };
+        artifacts.put_image(image("debian"), files);
         for name in ["vmlinuz", "images/debian/vmlinuz"] {
             assert_eq!(
                 find(&artifacts, name).unwrap().kind,
@@ -528,7 +488,7 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("vmlinuz");
         fs::write(&path, b"0123456789").unwrap();
-        let mut artifacts = store();
+        let artifacts = store();
         artifacts.put("vmlinuz", Content::open(&path).unwrap(), FileKind::Kernel);
         let kernel = find(&artifacts, "vmlinuz").unwrap();
         let mut buffer = [0; 4];
@@ -540,11 +500,5 @@ pub(crate) mod tests {
         fs::write(&path, b"01").unwrap();
         let error = kernel.content.read_at(4, &mut buffer).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
-    }
-
-    #[test]
-    fn efi_programs_have_the_type_that_firmware_looks_for() {
-        assert_eq!(content_type("snponly.efi"), "application/efi");
-        assert_eq!(content_type("initrd.img"), "application/octet-stream");
     }
 }

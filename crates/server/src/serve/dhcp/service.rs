@@ -20,7 +20,8 @@ use netroot_sys::packet::PacketSocket;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 
-use crate::catalog::{ArrivedAt, Catalog, KnownMachine};
+use crate::catalog::{ArrivedAt, KnownMachine};
+use crate::serve::artifacts::ArtifactStore;
 use crate::serve::clock::Clock;
 use crate::serve::counters::Counters;
 use crate::serve::dhcp::address_probe::AddressProbe;
@@ -45,7 +46,7 @@ pub(crate) struct Service {
     /// The interface that is served.
     pub(crate) interface: Interface,
     /// Which machine boots what.
-    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) artifacts: Arc<ArtifactStore>,
     /// The HTTP server's port.
     pub(crate) http_port: u16,
     /// The DHCP role on it.
@@ -298,7 +299,8 @@ impl Service {
             interface: &self.interface.name,
             server: address.into(),
         };
-        let image = self.catalog.assign(&machine, &arrived);
+        let catalog = self.artifacts.catalog();
+        let image = catalog.assign(&machine, &arrived);
         let root_path = image.nfsroot(address.into());
         let boots = BootOptions {
             http_port: self.http_port,

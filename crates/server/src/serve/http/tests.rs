@@ -9,12 +9,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::*;
 use crate::serve::artifacts::store;
 use crate::serve::artifacts::{Content, FileKind};
-use crate::serve::events::{Format, ReadyImage, ReadyListener};
+use crate::serve::events::{Format, ReadyListener};
 use crate::serve::machines::Machines;
 use crate::serve::report_tokens::ReportTokens;
 
 fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
-    let mut artifacts = store();
+    let artifacts = store();
     let bytes = Bytes::copy_from_slice(content);
     artifacts.put("snponly.efi", Content::Memory(bytes), FileKind::Loader);
     let mut file = tempfile::tempfile().unwrap();
@@ -29,11 +29,6 @@ fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
         reads: FileReads::new(),
         artifacts: Arc::new(artifacts),
         status: Status {
-            images: vec![ReadyImage {
-                name: "debian".to_owned(),
-                linux: "6.1.0".to_owned(),
-                root: "own".to_owned(),
-            }],
             listeners: vec![ReadyListener {
                 interface: "eth0".to_owned(),
                 address: Ipv4Addr::LOCALHOST.into(),

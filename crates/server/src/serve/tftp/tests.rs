@@ -28,7 +28,7 @@ fn rig(things: &[(&str, Vec<u8>)]) -> Rig {
 /// A service on a free port, in a thread that ends with the test's process. `own` is its interface's address.
 fn rig_on(own: &str, counters: &Arc<Counters>, things: &[(&str, Vec<u8>)]) -> Rig {
     let counters = Arc::clone(counters);
-    let mut artifacts = store();
+    let artifacts = store();
     for (name, bytes) in things {
         artifacts.put(
             name,

@@ -13,13 +13,14 @@ use netroot_proto::pxe::inputs::{Loader, SubnetOptions};
 use netroot_proto::pxe::probe::Probe;
 
 use super::*;
-use crate::catalog::Image;
 use crate::catalog::tests::{by_mac, image};
+use crate::catalog::{Catalog, Image};
 use crate::serve::events::Format;
 use crate::serve::listen::interface::tests::{interface, with_addresses};
 use crate::serve::listen::leases::{LeaseFile, Writer};
 use crate::serve::listen::role::AddressPool;
 use crate::serve::machines::Machines;
+use crate::serve::report_tokens::ReportTokens;
 
 const MAC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -37,12 +38,17 @@ fn with_loader(name: &str) -> Image {
     }
 }
 
+fn store_of(catalog: Catalog) -> Arc<ArtifactStore> {
+    let tokens = Arc::new(ReportTokens::new([0; 16]));
+    Arc::new(ArtifactStore::new(Arc::new(catalog), 8069, None, tokens))
+}
+
 fn service(role: DhcpRole) -> Service {
     let counters = Arc::new(Counters::default());
     let machines = Arc::new(Machines::new());
     Service {
         interface: interface(),
-        catalog: Arc::new(Catalog::new(vec![with_loader("debian")], Vec::new()).unwrap()),
+        artifacts: store_of(Catalog::new(vec![with_loader("debian")], Vec::new()).unwrap()),
         http_port: 8069,
         role,
         frames: None,
@@ -274,7 +280,7 @@ fn two_machines_have_the_roots_of_two_images() {
     let images = vec![with_loader("debian"), with_loader("fedora")];
     let catalog = Catalog::new(images, vec![by_mac(2, "fedora")]).unwrap();
     let service = Service {
-        catalog: Arc::new(catalog),
+        artifacts: store_of(catalog),
         ..service(DhcpRole::Proxy)
     };
     for (last, image) in [(1, "debian"), (2, "fedora")] {

@@ -1,0 +1,63 @@
+//! What has a name over TFTP and HTTP.
+
+use netroot_net::Mac;
+
+use super::content::Content;
+
+/// What a name stands for.
+#[derive(Debug, Clone)]
+pub(crate) struct Artifact {
+    /// The bytes.
+    pub(crate) content: Content,
+    /// Its Content-Type, which EDK2's HTTP boot depends on.
+    pub(crate) content_type: &'static str,
+    /// What it is to a boot.
+    pub(crate) kind: FileKind,
+    /// The machine whose script it is. Anybody may fetch it: this says nothing about who does.
+    pub(crate) machine: Option<Mac>,
+}
+
+/// What a file is to a boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    /// What firmware loads.
+    Loader,
+    /// The loader's script.
+    Script,
+    /// The kernel.
+    Kernel,
+    /// The initrd.
+    Initrd,
+    /// Anything else.
+    Other,
+}
+
+/// A file that is the same for every machine.
+pub(super) fn plain(name: &str, content: Content, kind: FileKind) -> Artifact {
+    Artifact {
+        content,
+        content_type: content_type(name),
+        kind,
+        machine: None,
+    }
+}
+
+/// EDK2 takes `application/efi` or the extension `.efi`; the rest is for people with a browser.
+pub(super) fn content_type(name: &str) -> &'static str {
+    match name.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("efi") => "application/efi",
+        Some("ipxe" | "cfg" | "txt") => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn efi_programs_have_the_type_that_firmware_looks_for() {
+        assert_eq!(content_type("snponly.efi"), "application/efi");
+        assert_eq!(content_type("initrd.img"), "application/octet-stream");
+    }
+}

@@ -1,0 +1,234 @@
+//! What is served at one moment: which machine boots what, and the files that its script names.
+//!
+//! A machine fetches its script, then the kernel, then the initrd; in between they may be exchanged for newer ones. So a
+//! script names the kernel and the initrd that it was made with by a tag (`images/debian/vmlinuz-<tag>`), and these are
+//! served for a while longer ([`EARLIER`]). A name without a tag, for people and for menus made by hand, is always the
+//! newest; so is a tag that is not known any more: iPXE never fetches its script again, however often it fails, and the
+//! newest pair boots. The tag is in the name and not in a table of who fetched what, since a machine may have several addresses.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::artifact::{Artifact, FileKind, plain};
+use super::content::Content;
+use super::folder::Folder;
+use crate::catalog::{Catalog, Image, ImageFile, file_of_image};
+
+/// How long a kernel and an initrd are served after newer ones took their place. A Raspberry Pi with 100 Mbit/s takes a
+/// few seconds to load them; a machine behind a slow link, or whose loader waits for somebody at a menu, takes minutes.
+const EARLIER: Duration = Duration::from_secs(15 * 60);
+/// How many of them are kept at most.
+const MOST_EARLIER: usize = 8;
+
+/// Everything with a fixed name, and what scripts are made from. It is exchanged as a whole; a request uses one from its
+/// start to its end.
+#[derive(Debug, Clone)]
+pub(super) struct Served {
+    pub(super) catalog: Arc<Catalog>,
+    /// iPXE's files, by name.
+    loaders: BTreeMap<String, Artifact>,
+    /// By the image's name.
+    boots: BTreeMap<String, BootFiles>,
+    earlier: Vec<Earlier>,
+    /// The `/boot/firmware` of roots with files for a Raspberry Pi, by the image's name.
+    pub(super) firmware: BTreeMap<String, Arc<Folder>>,
+}
+
+/// What a machine boots after its loader: made for one another.
+#[derive(Debug, Clone)]
+pub(crate) struct BootFiles {
+    /// The kernel.
+    pub(crate) kernel: Content,
+    /// The initrd for it.
+    pub(crate) initrd: Content,
+}
+
+impl BootFiles {
+    /// A tag for names: the same for the same files, also after a restart.
+    pub(crate) fn tag(&self) -> String {
+        let mut hash = DefaultHasher::new();
+        self.kernel.identify(&mut hash);
+        self.initrd.identify(&mut hash);
+        let [a, b, c, d, ..] = hash.finish().to_be_bytes();
+        format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Earlier {
+    image: String,
+    tag: String,
+    files: BootFiles,
+    replaced: Instant,
+}
+
+impl Served {
+    /// Nothing but scripts.
+    pub(super) fn new(catalog: Arc<Catalog>) -> Self {
+        Self {
+            catalog,
+            loaders: BTreeMap::new(),
+            boots: BTreeMap::new(),
+            earlier: Vec::new(),
+            firmware: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a loader, or one in its place.
+    pub(super) fn put(&mut self, name: &str, artifact: Artifact) {
+        self.loaders.insert(name.to_owned(), artifact);
+    }
+
+    /// Serves this image from now on, in the place of the one with its name.
+    pub(super) fn put_image(&mut self, image: Image, files: BootFiles, now: Instant) {
+        let before = self.catalog.images().find(|one| one.name == image.name);
+        let tag = before.map(|before| before.tag.clone()).unwrap_or_default();
+        let changed = tag != image.tag;
+        let name = image.name.clone();
+        self.catalog = Arc::new(self.catalog.with(image));
+        let before = self.boots.insert(name.clone(), files);
+        if let Some(files) = before.filter(|_| changed) {
+            self.earlier.insert(
+                0,
+                Earlier {
+                    image: name,
+                    tag,
+                    files,
+                    replaced: now,
+                },
+            );
+        }
+        self.forget(now);
+    }
+
+    /// Closes the files that were replaced long ago.
+    fn forget(&mut self, now: Instant) {
+        self.earlier
+            .retain(|one| now.saturating_duration_since(one.replaced) < EARLIER);
+        self.earlier.truncate(MOST_EARLIER);
+    }
+
+    /// The artifact with this name.
+    pub(super) fn find(&self, name: &str) -> Option<Artifact> {
+        if let Some(loader) = self.loaders.get(name) {
+            return Some(loader.clone());
+        }
+        let named = file_of_image(name)?;
+        let image = match named.image {
+            Some(image) => image,
+            // The only image has short names too.
+            None => self.catalog.only()?.name.as_str(),
+        };
+        let newest = self.boots.get(image)?;
+        let earlier = self.earlier.iter();
+        let mut earlier = earlier.filter(|one| one.image == image && one.tag == named.tag);
+        let files = match earlier.next() {
+            Some(earlier) if !named.tag.is_empty() && !self.is_current(image, named.tag) => {
+                &earlier.files
+            }
+            _ => newest,
+        };
+        Some(match named.file {
+            ImageFile::Kernel => plain(name, files.kernel.clone(), FileKind::Kernel),
+            ImageFile::Initrd => plain(name, files.initrd.clone(), FileKind::Initrd),
+        })
+    }
+
+    fn is_current(&self, image: &str, tag: &str) -> bool {
+        let mut images = self.catalog.images();
+        images.any(|one| one.name == image && one.tag == tag)
+    }
+
+    /// The names that are always there.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.loaders.keys().cloned().collect();
+        for image in self.catalog.images() {
+            if !self.boots.contains_key(&image.name) {
+                continue;
+            }
+            for file in [ImageFile::Kernel, ImageFile::Initrd] {
+                names.push(image.newest(file));
+                if self.catalog.only().is_some() {
+                    names.push(file.short_name().to_owned());
+                }
+            }
+        }
+        names.sort();
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::body::Bytes;
+
+    use super::*;
+    use crate::catalog::tests::{image, one};
+
+    fn files(text: &str) -> BootFiles {
+        let content = |what: &str| Content::Memory(Bytes::from(format!("{what} {text}")));
+        BootFiles {
+            kernel: content("kernel"),
+            initrd: content("initrd"),
+        }
+    }
+
+    fn read(served: &Served, name: &str) -> Option<String> {
+        let Content::Memory(bytes) = served.find(name)?.content else {
+            return None;
+        };
+        Some(String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    fn tagged(tag: &str) -> Image {
+        Image {
+            tag: tag.to_owned(),
+            ..image("debian")
+        }
+    }
+
+    #[test]
+    fn a_script_made_before_a_change_gets_its_own_kernel_and_initrd_for_a_while() {
+        let mut served = Served::new(Arc::new(one("debian")));
+        let start = Instant::now();
+        let (old, new) = (tagged("0a"), tagged("0b"));
+        served.put_image(old.clone(), files("old"), start);
+        served.put_image(new.clone(), files("new"), start);
+        for (image, text) in [(&old, "old"), (&new, "new")] {
+            let kernel = read(&served, &image.kernel_name());
+            assert_eq!(kernel.unwrap(), format!("kernel {text}"));
+            let initrd = read(&served, &image.initrd_name());
+            assert_eq!(initrd.unwrap(), format!("initrd {text}"));
+        }
+        for name in [
+            "vmlinuz",
+            "images/debian/vmlinuz",
+            "images/debian/vmlinuz-0c",
+        ] {
+            assert_eq!(read(&served, name).unwrap(), "kernel new", "{name}");
+        }
+        assert_eq!(served.names().len(), 4);
+        // A loader that goes on trying with an old script boots in the end.
+        served.forget(start + EARLIER);
+        assert_eq!(read(&served, &old.initrd_name()).unwrap(), "initrd new");
+        // What comes back is not its own predecessor.
+        served.put_image(old.clone(), files("old"), start);
+        served.put_image(new.clone(), files("newer"), start);
+        assert_eq!(read(&served, &new.kernel_name()).unwrap(), "kernel newer");
+        for name in ["images/fedora/vmlinuz", "images/debian/other", "vmlinuz-0x"] {
+            assert!(served.find(name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_was_replaced_is_bounded() {
+        let mut served = Served::new(Arc::new(one("debian")));
+        for number in 0..100 {
+            let image = tagged(&format!("{number:02x}"));
+            served.put_image(image, files("any"), Instant::now());
+        }
+        assert_eq!(served.earlier.len(), MOST_EARLIER);
+    }
+}
