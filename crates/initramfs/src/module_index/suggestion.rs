@@ -12,40 +12,9 @@ impl Index {
         others: impl Iterator<Item = &'a str>,
     ) -> Option<&'a str> {
         let name = module_name(name);
-        let max_distance = 1 + name.len() / 5;
-        self.modules
-            .keys()
-            .chain(self.builtin.keys())
-            .map(String::as_str)
-            .chain(others)
-            .map(|known| (distance(&name, known), known))
-            .filter(|(distance, _)| *distance <= max_distance)
-            .min()
-            .map(|(_, known)| known)
+        let modules = self.modules.keys().chain(self.builtin.keys());
+        netroot_spelling::nearest(&name, modules.map(String::as_str).chain(others))
     }
-}
-
-/// The Levenshtein distance: the number of insertions, deletions and replacements.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut left = i + 1;
-        let mut next = Vec::with_capacity(row.len());
-        next.push(left);
-        for (y, pair) in b.iter().zip(row.windows(2)) {
-            let (diagonal, above) = match pair {
-                [diagonal, above] => (*diagonal, *above),
-                _ => (0, 0),
-            };
-            left = (diagonal + usize::from(x != *y))
-                .min(above + 1)
-                .min(left + 1);
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]
