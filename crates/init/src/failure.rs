@@ -7,6 +7,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use netroot_proto::cmdline::{BootPlan, Concern};
 use netroot_proto::root::NoRoot;
 
 use crate::diagnosis::{NotExecutable, PacketLoss, UnclaimedCard, no_nic_advice};
@@ -103,6 +104,35 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// The failure, with what the command line says about it and this init passes over.
+    pub(crate) fn sentence(&self, plan: &BootPlan) -> String {
+        let mut sentence = self.to_string();
+        for more in self
+            .concern()
+            .map_or_else(Vec::new, |c| plan.explanations(c))
+        {
+            if !sentence.contains(&more) {
+                sentence.push_str("; ");
+                sentence.push_str(&more);
+            }
+        }
+        sentence
+    }
+
+    /// What parameters could have changed it.
+    fn concern(&self) -> Option<Concern> {
+        match self {
+            Self::NoNic { .. } | Self::Lease(_) | Self::Configure { .. } => Some(Concern::Network),
+            Self::NoRoot { .. }
+            | Self::Nfs { .. }
+            | Self::Unresolved(_)
+            | Self::Mount(_)
+            | Self::NoInit(_)
+            | Self::NotExecutable { .. } => Some(Concern::Root),
+            Self::CommandLine(_) | Self::Changed | Self::Network(_) | Self::Switch { .. } => None,
+        }
+    }
+
     /// Measures packet loss, for about a second, if a server did not answer.
     pub(crate) fn measure_packet_loss(&mut self, address: Option<&Address>) {
         let Self::Nfs { fault, loss, .. } = self else {
@@ -209,6 +239,30 @@ mod tests {
         })
         .to_string();
         assert!(text.contains("no DHCP server answered on eth0"), "{text}");
+    }
+
+    #[test]
+    fn what_the_init_passed_over_is_part_of_the_sentence() {
+        let plan = BootPlan::parse("boot=casper ksdevice=bootif ip=10.0.0.999 quiet");
+        let no_root = Failure::NoRoot {
+            reason: NoRoot::Unnamed,
+        };
+        let text = no_root.sentence(&plan);
+        assert!(
+            text.contains("on the DHCP server; boot=casper was passed over: it starts casper"),
+            "{text}"
+        );
+        assert!(!text.contains("ksdevice") && !text.contains("10.0.0.999"));
+        let no_lease = Failure::Lease(LeaseError::NoCarrier {
+            interfaces: "eth0".into(),
+            waited: Duration::from_secs(9),
+        });
+        let text = no_lease.sentence(&plan);
+        assert!(
+            text.contains("; ksdevice=bootif was passed over") && !text.contains("casper"),
+            "{text}"
+        );
+        assert!(text.contains("; ip=10.0.0.999: at position 0"), "{text}");
     }
 
     #[test]

@@ -109,8 +109,9 @@ fn run(arguments: Vec<OsString>) -> ! {
             continue;
         }
         failure.measure_packet_loss(machine.address.as_ref());
-        error!("boot failed: {failure}");
-        machine.report.failed(&failure.to_string());
+        let sentence = failure.sentence(&machine.plan);
+        error!("boot failed: {sentence}");
+        machine.report.failed(&sentence);
         report::send_failure(machine.report_sources());
         if matches!(failure, Failure::Switch { .. }) {
             policy::follow(Next::GiveUp, false, &mut || false);

@@ -1,12 +1,38 @@
 //! Parameters for initrds that this init does not follow, with the reason.
 
+use std::borrow::Cow;
+
+use super::other_initrds;
+
 /// A parameter that belongs to this init and that it does not follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ignored {
     /// The parameter as written.
     pub parameter: String,
     /// Why it changes nothing.
-    pub why: &'static str,
+    pub why: Cow<'static, str>,
+    /// What would have been different if it had been followed, where that may be why a boot fails.
+    pub concern: Option<Concern>,
+}
+
+/// What a parameter is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Concern {
+    /// Which NIC is used, and its address.
+    Network,
+    /// Where the root is, and what is started in it.
+    Root,
+}
+
+impl Ignored {
+    /// A parameter whose absence explains nothing.
+    pub(super) fn new(parameter: String, why: &'static str) -> Self {
+        Self {
+            parameter,
+            why: Cow::Borrowed(why),
+            concern: None,
+        }
+    }
 }
 
 /// Why a parameter asks for nothing: what it asks for happens anyway. In `name`, every `-`
@@ -28,9 +54,21 @@ pub(super) fn why_granted(name: &str, value: Option<&str>) -> Option<&'static st
     })
 }
 
-/// Why a parameter of an initrd's is never followed; `None` for those of the kernel and of
-/// the root's own init. In `name`, every `-` is a `_`.
-pub(super) fn why_not(name: &str) -> Option<&'static str> {
+/// Why a parameter of an initrd's is never followed, and what that may explain; `None` for those of the kernel and of
+/// the root's own init. In `name`, every `-` is a `_`; `text` is the parameter as written.
+pub(super) fn why_not(name: &str, value: Option<&str>, text: &str) -> Option<Ignored> {
+    let parameter = text.to_owned();
+    if let Some((concern, why)) = other_initrds::why_not(name, value) {
+        return Some(Ignored {
+            parameter,
+            why,
+            concern: Some(concern),
+        });
+    }
+    plain(name).map(|why| Ignored::new(parameter, why))
+}
+
+fn plain(name: &str) -> Option<&'static str> {
     Some(match name {
         "boot" => "only boot=nfs has a meaning here",
         "rd.neednet" => "an NFS root cannot do without the network",

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use netroot_net::{Mac, Prefix};
 
 use super::ip_fields::{self, ClientIdentifier, FIELD_EMPTY, Field};
+use super::ip_meant::{self, Meant};
 use super::selector::NicSelector;
 use crate::reading::Origin;
 use crate::reading::Reading;
@@ -89,15 +90,45 @@ impl IpRequest {
     }
 
     /// Reads a value of `ip=`: the kernel's form (`ipconfig.c`, `ip_auto_config_setup`) or
-    /// dracut's `<device>:<method>`; the fields after the method are distinguished by their form.
+    /// dracut's `<device>:<method>`; the fields after the method are distinguished by their form. A common mistake is put
+    /// right and named.
     pub(super) fn read(value: &str, origin: Origin, reading: &mut Reading<'_>) -> Self {
+        let Some(meant) = ip_meant::meant(value) else {
+            return Self::read_as_written(value, origin, reading);
+        };
+        let Meant {
+            text,
+            position,
+            found,
+        } = &meant;
+        let expected = format!("{text}, as in {}", ip_meant::FORM);
+        reading.complain(*position, expected, found, "taken as that");
+        let mut complaints = Vec::new();
+        let request = Self::read_as_written(
+            text,
+            origin,
+            &mut Reading::new("ip", Some(text), &mut complaints),
+        );
+        for complaint in complaints {
+            reading.complain(
+                *position,
+                complaint.expected,
+                &complaint.found,
+                complaint.outcome,
+            );
+        }
+        request
+    }
+
+    fn read_as_written(value: &str, origin: Origin, reading: &mut Reading<'_>) -> Self {
         let mut fields = ip_fields::split(value);
         ip_fields::join_link_address(value, &mut fields);
         match fields.as_slice() {
             [] => Self::bare(Method::Any, origin),
             [only] => Self::read_bare(only, origin, reading),
             [device, method, rest @ ..]
-                if ip_fields::could_select_nic(device.text) && names_method(method.text) =>
+                if ip_fields::could_select_nic(device.text)
+                    && (names_method(method.text) || ip_meant::is_device(device.text)) =>
             {
                 let mut request = Self::bare(Method::Any, origin);
                 request.device = Some(ip_fields::nic(device, reading));
@@ -119,7 +150,7 @@ impl IpRequest {
                 "taken as ip=any; the kernel itself would take it as ip=off",
             );
         } else if field.text.starts_with(|c: char| c.is_ascii_digit()) {
-            (request.client, request.prefix) = ip_fields::own_address(field, reading);
+            request.client = ip_fields::own_address(field, reading);
             request.method = match request.client {
                 Some(_) => Method::Static,
                 // `0.0.0.0` stands for none.
@@ -135,14 +166,10 @@ impl IpRequest {
     fn read_fields(fields: &[Field<'_>], origin: Origin, reading: &mut Reading<'_>) -> Self {
         let mut request = Self::bare(Method::Any, origin);
         let field = |at: usize| fields.get(at).filter(|field| !field.text.is_empty());
-        let mut written_prefix = None;
-        if let Some(own) = field(0) {
-            (request.client, written_prefix) = ip_fields::own_address(own, reading);
-        }
+        request.client = field(0).and_then(|f| ip_fields::own_address(f, reading));
         request.server = field(1).and_then(|f| ip_fields::host_address(f, reading));
         request.gateway = field(2).and_then(|f| ip_fields::host_address(f, reading));
         request.prefix = field(3).and_then(|f| ip_fields::prefix(f, reading));
-        request.prefix = request.prefix.or(written_prefix);
         if let Some((host, domain)) = field(4).and_then(|f| ip_fields::host_name(f, reading)) {
             request.host_name = Some(host);
             request.nis_domain = domain;
@@ -300,7 +327,7 @@ fn spelled(word: &str) -> Option<Spelling> {
 }
 
 /// Whether a second field is a method, so that the first one is a device.
-fn names_method(text: &str) -> bool {
+pub(super) fn names_method(text: &str) -> bool {
     text.split(',')
         .next()
         .is_some_and(|word| spelled(word).is_some())

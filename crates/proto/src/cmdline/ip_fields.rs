@@ -174,28 +174,14 @@ pub(super) fn join_link_address<'a>(value: &'a str, fields: &mut Vec<Field<'a>>)
     }
 }
 
-/// This machine's address, with the length of its prefix if it is written there (`10.0.0.9/24`).
-pub(super) fn own_address(
-    field: &Field<'_>,
-    reading: &mut Reading<'_>,
-) -> (Option<IpAddr>, Option<u8>) {
-    if let Some((address, length)) = field.text.split_once('/')
-        && let Ok(Some(address)) = read_host_address(address)
-        && let Ok(length @ 1..=32) = length.parse()
-    {
-        let expected = format!(
-            "the address alone, and its prefix in the fourth field ({address}::<router>:{length})"
-        );
-        let outcome = format!("taken as {address} with the prefix {length}");
-        reading.complain(field.position, expected, field.text, outcome);
-        return (Some(address), Some(length));
-    }
+/// This machine's address.
+pub(super) fn own_address(field: &Field<'_>, reading: &mut Reading<'_>) -> Option<IpAddr> {
     match read_host_address(field.text) {
-        Ok(address) => (address, None),
+        Ok(address) => address,
         Err(error) => {
             let outcome = "no address is taken from it";
             reading.complain(field.position, error.to_string(), field.text, outcome);
-            (None, None)
+            None
         }
     }
 }

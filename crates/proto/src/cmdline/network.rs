@@ -299,10 +299,7 @@ impl NetworkPlan {
     /// `rd.bootif=0`: nothing is made of `BOOTIF=`. Says what is passed over.
     pub(super) fn without_boot_link(&mut self) -> Option<Ignored> {
         let Setting { origin, .. } = self.boot_link.take()?;
-        Some(Ignored {
-            parameter: origin.to_string(),
-            why: "rd.bootif=0 is given",
-        })
+        Some(Ignored::new(origin.to_string(), "rd.bootif=0 is given"))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ignored::{Ignored, why_granted, why_not};
+use super::ignored::{Concern, Ignored, why_granted, why_not};
 use super::modules::ModuleOrders;
 use super::network::NetworkPlan;
 use super::overlay::Overlay;
@@ -118,12 +118,9 @@ impl BootPlan {
                 continue;
             }
             if let Some(why) = why_granted(&name, word.value) {
-                plan.granted.push(Ignored {
-                    parameter: text,
-                    why,
-                });
-            } else if let Some(why) = why_not(&name) {
-                notes.ignore(&text, why);
+                plan.granted.push(Ignored::new(text, why));
+            } else if let Some(ignored) = why_not(&name, word.value, &text) {
+                notes.ignored.push(ignored);
             } else {
                 plan.modules.remember(parameter);
                 plan.foreign.push(text);
@@ -134,6 +131,23 @@ impl BootPlan {
         plan.complaints = notes.complaints;
         plan.ignored = notes.ignored;
         plan
+    }
+
+    /// What this command line says about `concern` and the init passes over or cannot read, which may be why a boot
+    /// fails: at most three sentences, for the failure's own. Each begins with the parameter.
+    pub fn explanations(&self, concern: Concern) -> Vec<String> {
+        let passed_over = self.ignored.iter().filter(|i| i.concern == Some(concern));
+        let passed_over =
+            passed_over.map(|i| format!("{} was passed over: {}", i.parameter, i.why));
+        let is_about_it = |name: &str| match concern {
+            Concern::Network => matches!(name, "ip" | "nfsaddrs" | "BOOTIF" | "bootdev" | "ifname"),
+            Concern::Root => matches!(name, "root" | "nfsroot" | "netroot" | "rootflags"),
+        };
+        let complaints = self.complaints.iter();
+        let complaints = complaints.filter(|c| is_about_it(&c.parameter));
+        let mut all: Vec<String> = passed_over.take(2).collect();
+        all.extend(complaints.take(1).map(ToString::to_string));
+        all
     }
 
     /// Applies `word` if it has a meaning of its own; the last one of a kind wins. Returns

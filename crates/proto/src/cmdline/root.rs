@@ -123,10 +123,7 @@ impl RootParameters<'_> {
         let netroot = self.netroot.map(|p| read_root("netroot", p, complaints));
         let nfsroot = self.nfsroot.map(|p| read_nfsroot(p, complaints));
         let mut pass_over = |parameter: Option<&Parameter>, why: &'static str| {
-            ignored.extend(parameter.map(|p| Ignored {
-                parameter: p.text(),
-                why,
-            }));
+            ignored.extend(parameter.map(|p| Ignored::new(p.text(), why)));
         };
         match (root, netroot, nfsroot) {
             (Some(named), ..) if named.is_named() => {

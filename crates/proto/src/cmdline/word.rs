@@ -63,10 +63,7 @@ impl Notes {
 
     /// Notes that a parameter changes nothing.
     pub(super) fn ignore(&mut self, parameter: &dyn fmt::Display, why: &'static str) {
-        self.ignored.push(Ignored {
-            parameter: parameter.to_string(),
-            why,
-        });
+        self.ignored.push(Ignored::new(parameter.to_string(), why));
     }
 
     /// A value in seconds. `outcome` is the consequence of an invalid value.

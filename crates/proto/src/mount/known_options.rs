@@ -3,45 +3,57 @@
 use super::flags::MountFlags;
 
 /// Words of fstab(5) and mount(8) that the kernel refuses.
+const OF_MOUNT_PROGRAM: [&str; 11] = [
+    "defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group", "_netdev", "nofail",
+    "comment",
+];
+
+/// Whether `key` is a word of fstab(5) and mount(8) that the kernel refuses.
 pub(super) fn is_for_mount_program(key: &str) -> bool {
-    const WORDS: [&str; 11] = [
-        "defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group", "_netdev",
-        "nofail", "comment",
-    ];
-    WORDS.contains(&key) || key.starts_with("x-")
+    OF_MOUNT_PROGRAM.contains(&key) || key.starts_with("x-")
 }
+
+/// The options that this project acts on.
+const ACTED_ON: [&str; 25] = [
+    "vers",
+    "nfsvers",
+    "v2",
+    "v3",
+    "v4",
+    "v4.0",
+    "v4.1",
+    "v4.2",
+    "minorversion",
+    "port",
+    "mountport",
+    "mountaddr",
+    "mounthost",
+    "mountvers",
+    "mountproto",
+    "proto",
+    "lock",
+    "nolock",
+    "ro",
+    "rw",
+    "tcp",
+    "udp",
+    "rdma",
+    "addr",
+    "sloppy",
+];
 
 /// Whether `key` is an option that some mount takes.
 pub(super) fn is_known(key: &str) -> bool {
-    const ACTED_ON: [&str; 23] = [
-        "vers",
-        "nfsvers",
-        "v2",
-        "v3",
-        "v4",
-        "v4.0",
-        "v4.1",
-        "v4.2",
-        "minorversion",
-        "port",
-        "mountport",
-        "mountaddr",
-        "mounthost",
-        "mountvers",
-        "mountproto",
-        "proto",
-        "lock",
-        "nolock",
-        "ro",
-        "rw",
-        "tcp",
-        "udp",
-        "addr",
-    ];
     ACTED_ON.contains(&key)
         || value_of(key).is_some()
         || is_for_mount_program(key)
         || MountFlags::default().take(key)
+}
+
+/// The option that a misspelt one was meant for.
+pub(super) fn nearest(key: &str) -> Option<&'static str> {
+    let passed_on = PASSED_ON.iter().flat_map(|(names, _)| names.iter());
+    netroot_spelling::nearest(key, ACTED_ON.iter().chain(passed_on).copied())
 }
 
 /// What an option of nfs(5) takes.
@@ -61,28 +73,92 @@ pub(super) enum Takes {
 
 /// The options that Linux's NFS client knows (`fs/nfs/fs_context.c`, to 6.17) and that
 /// nothing here acts on, and the generic ones that it lets pass (`fs/fs_context.c`).
+const PASSED_ON: [(&[&str], Takes); 9] = [
+    (
+        &[
+            "hard",
+            "soft",
+            "softerr",
+            "softreval",
+            "nosoftreval",
+            "bg",
+            "fg",
+            "intr",
+            "nointr",
+            "ac",
+            "noac",
+            "acl",
+            "noacl",
+            "cto",
+            "nocto",
+            "nofsc",
+            "migration",
+            "nomigration",
+            "posix",
+            "noposix",
+            "nordirplus",
+            "resvport",
+            "noresvport",
+            "sharecache",
+            "nosharecache",
+            "alignwrite",
+            "noalignwrite",
+            "sync",
+            "async",
+            "dirsync",
+            "lazytime",
+            "nolazytime",
+            "mand",
+            "nomand",
+            "trunkdiscovery",
+            "notrunkdiscovery",
+        ],
+        Takes::Nothing,
+    ),
+    (
+        &[
+            "acregmin", "acregmax", "acdirmin", "acdirmax", "actimeo", "bsize", "rsize", "wsize",
+            "timeo", "retrans", "namlen", "retry",
+        ],
+        Takes::Number,
+    ),
+    (&["nconnect", "max_connect"], Takes::Connections),
+    (
+        &["local_lock"],
+        Takes::Word(&["all", "none", "flock", "posix"]),
+    ),
+    (
+        &["lookupcache"],
+        Takes::Word(&["all", "none", "pos", "positive"]),
+    ),
+    (&["write"], Takes::Word(&["lazy", "eager", "wait"])),
+    (&["xprtsec"], Takes::Word(&["none", "tls", "mtls"])),
+    (&["sec"], Takes::Flavors),
+    // The last four are the security module's.
+    (
+        &[
+            "clientaddr",
+            "fatal_neterrors",
+            "cert_serial",
+            "privkey_serial",
+            "context",
+            "fscontext",
+            "defcontext",
+            "rootcontext",
+        ],
+        Takes::Text,
+    ),
+];
+
+/// What an option that is passed on takes.
 pub(super) fn value_of(key: &str) -> Option<Takes> {
-    Some(match key {
-        "hard" | "soft" | "softerr" | "softreval" | "nosoftreval" | "bg" | "fg" | "intr"
-        | "nointr" | "ac" | "noac" | "acl" | "noacl" | "cto" | "nocto" | "nofsc" | "migration"
-        | "nomigration" | "posix" | "noposix" | "nordirplus" | "resvport" | "noresvport"
-        | "sharecache" | "nosharecache" | "alignwrite" | "noalignwrite" | "sync" | "async"
-        | "dirsync" | "lazytime" | "nolazytime" | "mand" | "nomand" | "trunkdiscovery"
-        | "notrunkdiscovery" => Takes::Nothing,
-        "acregmin" | "acregmax" | "acdirmin" | "acdirmax" | "actimeo" | "bsize" | "rsize"
-        | "wsize" | "timeo" | "retrans" | "namlen" | "retry" => Takes::Number,
-        "nconnect" | "max_connect" => Takes::Connections,
-        "local_lock" => Takes::Word(&["all", "none", "flock", "posix"]),
-        "lookupcache" => Takes::Word(&["all", "none", "pos", "positive"]),
-        "write" => Takes::Word(&["lazy", "eager", "wait"]),
-        "xprtsec" => Takes::Word(&["none", "tls", "mtls"]),
-        "sec" => Takes::Flavors,
-        // The last four are the security module's.
-        "clientaddr" | "fatal_neterrors" | "cert_serial" | "privkey_serial" | "context"
-        | "fscontext" | "defcontext" | "rootcontext" => Takes::Text,
-        "fsc" | "rdirplus" => Takes::Maybe,
-        _ => return None,
-    })
+    // With a tag, or without.
+    if matches!(key, "fsc" | "rdirplus") {
+        return Some(Takes::Maybe);
+    }
+    let mut groups = PASSED_ON.iter();
+    let (_, takes) = groups.find(|(names, _)| names.contains(&key))?;
+    Some(*takes)
 }
 
 /// What a well-formed value had better be, and what comes of it as it is.

@@ -4,7 +4,9 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::flags::MountFlags;
-use super::known_options::{Takes, caveat, is_flavor, is_for_mount_program, value_of};
+use super::known_options::{
+    Takes, caveat, is_flavor, is_for_mount_program, is_known, nearest, value_of,
+};
 use crate::address::read_address;
 use crate::reading::Reading;
 
@@ -121,12 +123,26 @@ impl NfsOptions {
     pub(crate) fn read(list: &str, position: usize, reading: &mut Reading<'_>) -> Self {
         let mut options = Self::default();
         let mut position = position;
-        for option in list.split(',') {
+        let mut rest = Some(list);
+        let mut by_rdma = false;
+        while let Some(list) = rest {
+            let end = end_of_option(list);
+            let option = list.get(..end).unwrap_or_default();
             // mount(8) lets an empty place in the list pass as well.
             if !option.is_empty() {
                 options.read_one(option, position, reading);
+                by_rdma |= matches!(option, "rdma" | "proto=rdma" | "proto=rdma6");
             }
-            position += option.len() + 1;
+            position += end;
+            if let Some(separator) = list.get(end..end + 1).filter(|c| *c != ",") {
+                let outcome = "what follows is taken as an option";
+                reading.complain(position, "a comma between options", separator, outcome);
+            }
+            position += 1;
+            rest = list.get(end + 1..);
+        }
+        if by_rdma && options.port == Some(RDMA_PORT) {
+            options.port = None;
         }
         options
     }
@@ -167,7 +183,11 @@ impl NfsOptions {
             ("rw", None) => self.access = Some(Access::ReadWrite),
             ("tcp", None) => {}
             ("proto" | "mountproto", Some("tcp")) => {}
-            ("udp" | "rdma", None) => reading.complain(position, "tcp", option, TCP_USED),
+            ("udp", None) => reading.complain(position, "tcp", option, TCP_USED),
+            ("rdma", None) => reading.complain(position, "tcp", option, NO_RDMA),
+            ("proto", Some(transport @ ("rdma" | "rdma6"))) => {
+                reading.complain(value_position, "tcp", transport, NO_RDMA);
+            }
             ("proto" | "mountproto", Some(transport)) => {
                 reading.complain(value_position, "tcp", transport, TCP_USED);
             }
@@ -255,7 +275,7 @@ impl NfsOptions {
             (None, _) => {
                 let found = value.map_or_else(|| key.to_owned(), |v| format!("{key}={v}"));
                 let outcome = "passed to the kernel, and left out if the kernel refuses it";
-                reading.complain(position, "an option of nfs(5)", &found, outcome);
+                reading.complain(position, an_option(key), &found, outcome);
                 false
             }
         };
@@ -275,6 +295,32 @@ impl NfsOptions {
 
 const LEFT_OUT: &str = "left out";
 const TCP_USED: &str = "TCP is used: kernels no longer carry NFS over anything else by default";
+
+/// NFS over RDMA: RFC 8267. A server's TCP port is another one.
+const NO_RDMA: &str = "TCP is used: this init does not load what NFS over RDMA needs (xprtrdma and the card's drivers); a port of 20049 is left out";
+const RDMA_PORT: u16 = 20049;
+
+/// What was expected in the place of an unknown option.
+pub(super) fn an_option(key: &str) -> String {
+    let similar = nearest(key).map(|known| format!(", such as {known}"));
+    format!("an option of nfs(5){}", similar.unwrap_or_default())
+}
+
+/// Where an option ends: at a comma, or at another mark with an option behind it.
+fn end_of_option(list: &str) -> usize {
+    let ends = |(at, mark): &(usize, char)| {
+        let next = list.get(at + mark.len_utf8()..).unwrap_or_default();
+        *mark == ',' || (matches!(mark, ':' | ';' | '&' | ' ') && is_known(first_key(next)))
+    };
+    let found = list.char_indices().find(ends);
+    found.map_or(list.len(), |(at, _)| at)
+}
+
+/// The key of the first option of a list.
+pub(super) fn first_key(list: &str) -> &str {
+    let mut keys = list.split([',', '=', ':', ';', '&', ' ']);
+    keys.next().unwrap_or_default()
+}
 
 fn read_port(text: &str, position: usize, reading: &mut Reading<'_>) -> Option<u16> {
     match text.parse() {

@@ -3,7 +3,8 @@
 use netroot_net::Host;
 use thiserror::Error;
 
-use super::options::{NfsOptions, Version};
+use super::known_options::{is_known, nearest};
+use super::options::{NfsOptions, Version, an_option, first_key};
 use super::path_tokens;
 use crate::address::{read_address, read_host};
 use crate::reading::{Complaint, Reading};
@@ -120,6 +121,7 @@ impl NfsTarget {
     /// are positions in the parameter.
     pub(crate) fn read(text: &str, dialect: Dialect, reading: &mut Reading<'_>) -> Self {
         let mut target = Self::default();
+        let text = without_end(text, reading);
         let mut rest = text;
         let mut version4 = false;
         for (prefix, is_4) in [("nfs:", false), ("nfs4:", true)] {
@@ -139,9 +141,13 @@ impl NfsTarget {
                 target.server = servers.next();
                 target.others = servers.collect();
             }
-            rest = after;
+            rest = after.trim_start_matches(':');
+            if rest.len() < after.len() {
+                let outcome = "taken as one";
+                reading.complain(position(after), "one colon before the path", ":", outcome);
+            }
         }
-        let (path, options) = split_options(rest, dialect);
+        let (path, options) = split_options(rest, position(rest), dialect, reading);
         target.path = read_path(path, position(rest), server.is_some(), dialect, reading);
         if let Some(list) = options {
             target.options = NfsOptions::read(list, position(list), reading);
@@ -224,27 +230,67 @@ fn split_server(text: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// Cuts the options off: after a comma, and after dracut's colon where what follows can
-/// only be options, since a path may hold a colon.
-fn split_options(text: &str, dialect: Dialect) -> (&str, Option<&str>) {
-    let comma = text.split_once(',');
-    if dialect == Dialect::Url
-        && let Some((path, list)) = text.split_once(':')
-        && !path.contains(',')
-        && looks_like_options(list)
-    {
-        return (path, Some(list));
+/// The value without the spaces at its end, which a quoted one may have.
+fn without_end<'a>(text: &'a str, reading: &mut Reading<'_>) -> &'a str {
+    let kept = text.trim_end();
+    if kept.len() < text.len() {
+        let found = text.get(kept.len()..).unwrap_or_default();
+        reading.complain(kept.len(), "nothing behind the path", found, "left out");
     }
-    match comma {
-        Some((path, list)) => (path, Some(list)),
+    kept
+}
+
+/// Cuts the options off: after a comma, after dracut's colon where what follows can only be options, since a path may
+/// hold a colon, and after another mark where what follows is one of nfs(5). What looks like an option and stays in the
+/// path is complained about.
+fn split_options<'a>(
+    text: &'a str,
+    position: usize,
+    dialect: Dialect,
+    reading: &mut Reading<'_>,
+) -> (&'a str, Option<&'a str>) {
+    let comma = text.find(',').unwrap_or(text.len());
+    for (at, mark) in text.char_indices().take_while(|(at, _)| *at < comma) {
+        if !matches!(mark, ':' | ';' | '?' | '&' | '|' | '#' | ' ') {
+            continue;
+        }
+        let (path, behind) = text.split_at_checked(at).unwrap_or((text, ""));
+        let list = behind.trim_start_matches([mark, ' ', ':']);
+        let list = list.strip_prefix("-o ").unwrap_or(list).trim_start();
+        let by_colon = mark == ':' && dialect == Dialect::Url;
+        let key = first_key(list);
+        let word = |text: &str| {
+            let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.');
+            !text.is_empty() && text.bytes().all(letter)
+        };
+        let value = list
+            .get(key.len()..)
+            .and_then(|rest| rest.strip_prefix('='));
+        let has_value = word(key) && value.is_some_and(|value| !value.contains('/'));
+        let misspelt = mark == ':' && word(key) && nearest(key).is_some();
+        let found = || format!("{mark}{list}");
+        if is_known(key) {
+            if !by_colon || behind.get(1..) != Some(list) {
+                let expected = "a comma before the options";
+                reading.complain(position + at, expected, &found(), "taken as options");
+            }
+            return (path.trim_end(), Some(list));
+        }
+        if has_value && by_colon {
+            return (path, Some(list));
+        }
+        if has_value || misspelt {
+            let expected = an_option(key);
+            reading.complain(position + at, expected, &found(), STAYS_IN_THE_PATH);
+        }
+    }
+    match text.split_once(',') {
+        Some((path, list)) => (path.trim_end(), Some(list)),
         None => (text, None),
     }
 }
 
-fn looks_like_options(list: &str) -> bool {
-    let first = list.split([',', '=']).next().unwrap_or_default();
-    super::known_options::is_known(first)
-}
+const STAYS_IN_THE_PATH: &str = "it stays in the path";
 
 fn read_path(
     path: &str,
@@ -270,6 +316,11 @@ fn read_path(
     path_tokens::check(path, position, reading);
     if path.starts_with('/') {
         return Some(path.to_owned());
+    }
+    let key = first_key(path);
+    if key.len() < path.len() && is_known(key) {
+        let expected = "the path first, and its options behind it";
+        reading.complain(position, expected, path, STAYS_IN_THE_PATH);
     }
     let digit = path.starts_with(|c: char| c.is_ascii_digit());
     let absolute = match dialect {

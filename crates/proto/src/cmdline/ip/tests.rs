@@ -295,12 +295,26 @@ fn a_device_that_cannot_be_read_is_not_every_nic() {
 }
 
 #[test]
-fn a_prefix_in_the_address_field_is_taken_with_a_word_about_the_usual_form() {
+fn a_common_mistake_is_put_right_and_named_with_the_usual_form() {
     let (request, complaints) = read("192.0.2.10/24:192.0.2.254");
     assert_eq!(request.address().unwrap().to_string(), "192.0.2.10/24");
     assert_eq!(request.method, Method::Static);
     assert_eq!(
-        complaints[0].expected,
-        "the address alone, and its prefix in the fourth field (192.0.2.10::<router>:24)"
+        (request.server, request.gateway),
+        (None, quad("192.0.2.254"))
     );
+    assert_eq!(
+        complaints[0].to_string(),
+        "ip=192.0.2.10/24:192.0.2.254: at position 0: expected 192.0.2.10::192.0.2.254:255.255.255.0, as in \
+         <address>:<server>:<router>:<netmask>:<host name>:<device>:<method>, found \"192.0.2.10/24\"; taken as that"
+    );
+    let (request, complaints) = read("dhcp:eth1");
+    assert_eq!(request.device, Some(NicSelector::Name("eth1".into())));
+    assert_eq!((request.method, complaints.len()), (Method::Dhcp, 1));
+    // Nobody knows what else this is to say, and it is no reason to ask DHCP.
+    let (request, complaints) = read("192.0.2.10/24::192.0.2.254::a,b:eth0:none");
+    assert_eq!((request.method, complaints.len()), (Method::Unreadable, 2));
+    let (request, complaints) = read("eth1:dchp");
+    assert_eq!(request.device, Some(NicSelector::Name("eth1".into())));
+    assert_eq!((request.method, complaints.len()), (Method::Any, 1));
 }

@@ -144,3 +144,133 @@ fn server_lists_are_distinguished_from_options_and_paths() {
     assert_eq!(1 + target.others.len(), MOST_SERVERS);
     assert_eq!(complaints[0].found, "s8");
 }
+
+#[test]
+fn what_looks_like_an_option_behind_a_path_is_one_or_is_named() {
+    let read = |text: &str, dialect| {
+        let mut complaints = Vec::new();
+        let mut reading = Reading::new("root", Some(text), &mut complaints);
+        let target = NfsTarget::read(text, dialect, &mut reading);
+        let mut said: Vec<String> = complaints
+            .iter()
+            .map(|c| format!("{} {} for {}", c.position, c.expected, c.found))
+            .collect();
+        said.sort();
+        (target, said.join("; "))
+    };
+    use Dialect::{Nfsroot, Url};
+    for (dialect, text, path, said) in [
+        (Url, "nfs4:10.0.0.1:/r:rdma", "/r", "17 tcp for rdma"),
+        (Url, "10.0.0.1:/r:vers=4.2,rdma", "/r", "21 tcp for rdma"),
+        (
+            Url,
+            "10.0.0.1:/r,proto=rdma,port=20049",
+            "/r",
+            "18 tcp for rdma",
+        ),
+        (
+            Url,
+            "10.0.0.1:/r:vers=3:ro",
+            "/r",
+            "18 a comma between options for :",
+        ),
+        (
+            Url,
+            "10.0.0.1:/r:sec=krb5:sys",
+            "/r",
+            "16 sec=sys for krb5:sys",
+        ),
+        (
+            Url,
+            "10.0.0.1:/r:frob=1",
+            "/r",
+            "12 an option of nfs(5) for frob=1",
+        ),
+        (
+            Url,
+            "10.0.0.1:/r:ver=3",
+            "/r",
+            "12 an option of nfs(5), such as vers for ver=3",
+        ),
+        (
+            Url,
+            "10.0.0.1:/r:nolok",
+            "/r:nolok",
+            "11 an option of nfs(5), such as nolock for :nolok",
+        ),
+        (Url, "10.0.0.1:/r:b", "/r:b", ""),
+        (
+            Url,
+            "10.0.0.1:/r;ro",
+            "/r",
+            "11 a comma before the options for ;ro",
+        ),
+        (
+            Url,
+            "10.0.0.1:/r?vers=3",
+            "/r",
+            "11 a comma before the options for ?vers=3",
+        ),
+        (
+            Url,
+            "10.0.0.1:/r -o ro,nolock",
+            "/r",
+            "11 a comma before the options for  ro,nolock",
+        ),
+        (
+            Url,
+            "10.0.0.1:/r::ro",
+            "/r",
+            "11 a comma before the options for :ro",
+        ),
+        (Url, "10.0.0.1:/r ,ro", "/r", ""),
+        (
+            Url,
+            "10.0.0.1:/r;x=1",
+            "/r;x=1",
+            "11 an option of nfs(5) for ;x=1",
+        ),
+        (
+            Url,
+            "10.0.0.1::/r",
+            "/r",
+            "9 one colon before the path for :",
+        ),
+        (
+            Url,
+            "10.0.0.1:/r  ",
+            "/r",
+            "11 nothing behind the path for   ",
+        ),
+        (Url, "a:/r|s:/t", "/r|s:/t", ""),
+        (Url, "a:/r:/t", "/r:/t", ""),
+        (Url, "10.0.0.1:/a b", "/a b", ""),
+        (
+            Nfsroot,
+            "10.0.0.1:/r:vers=3",
+            "/r",
+            "11 a comma before the options for :vers=3",
+        ),
+        (
+            Nfsroot,
+            "10.0.0.1:/r:x=1",
+            "/r:x=1",
+            "11 an option of nfs(5) for :x=1",
+        ),
+        (Nfsroot, "10.0.0.1:/r,rdma", "/r", "12 tcp for rdma"),
+        (
+            Nfsroot,
+            "vers=3,10.0.0.1:/r",
+            "/tftpboot/vers=3",
+            "0 the path first, and its options behind it for vers=3; 7 an option of nfs(5) for 10.0.0.1:/r",
+        ),
+    ] {
+        let (target, found) = read(text, dialect);
+        assert_eq!(
+            (target.path.as_deref(), found.as_str()),
+            (Some(path), said),
+            "{text}"
+        );
+        assert_eq!(target.options.port, None, "{text}");
+    }
+}
