@@ -7,6 +7,7 @@
 //! * [`address`]: addresses and hosts as people write them.
 //! * [`cmdline`]: the kernel command line, read once into a [`cmdline::BootPlan`].
 //! * [`mount`]: NFS targets and mount options.
+//! * [`netlink`]: messages to and from the kernel about its interfaces.
 //! * [`dhcp`]: tolerant decoding of DHCP options, leases, and the server's address pool.
 //! * [`dns`]: queries for the address of a host name, and checking the answers.
 //! * [`pxe`]: what each network-boot firmware needs beyond DHCP.
@@ -22,6 +23,7 @@ pub mod cmdline;
 pub mod dhcp;
 pub mod dns;
 pub mod mount;
+pub mod netlink;
 pub mod pxe;
 pub mod reading;
 pub mod root;

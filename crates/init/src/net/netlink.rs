@@ -1,6 +1,6 @@
 //! Netlink: links, addresses and routes (`NETLINK_ROUTE`), and device events (`NETLINK_KOBJECT_UEVENT`).
 //!
-//! The messages are built and parsed by [`message`] rather than by the rust-netlink crates because of their size. The
+//! The messages are built and parsed by [`netroot_proto::netlink`] rather than by the rust-netlink crates because of their size. The
 //! same five requests (list links, set a link up with an MTU, add an address, remove it, add a route) as a musl-static
 //! program, with
 //! this workspace's `init` profile, Rust 1.95, x86_64:
@@ -17,7 +17,6 @@
 
 mod addresses;
 mod link;
-mod message;
 mod route;
 mod route_lookup;
 mod uevent;

@@ -7,10 +7,10 @@ use netroot_net::Prefix;
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 
-use super::message::{
+use super::route::{MOST_NOTIFICATIONS, NetlinkError, RouteSocket};
+use netroot_proto::netlink::{
     ACK, CREATE, DUMP, Message, REPLACE, REQUEST, Request, attributes, family, u32_at,
 };
-use super::route::{MOST_NOTIFICATIONS, NetlinkError, RouteSocket};
 
 // include/uapi/linux/rtnetlink.h, if_addr.h
 const RTM_NEWADDR: u16 = 20;
@@ -157,7 +157,7 @@ mod tests {
                 .attribute(1, &[10, 0, 0, 7])
                 .attribute(IFA_LOCAL, &[10, 0, 0, 7])
                 .finish();
-            let message = super::super::message::messages(&bytes).next().unwrap();
+            let message = netroot_proto::netlink::messages(&bytes).next().unwrap();
             LinkAddress::read(&message).unwrap()
         };
         assert_eq!(read(0).prefix.to_string(), "10.0.0.7/24");

@@ -7,8 +7,10 @@ use netroot_net::Mac;
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 
-use super::message::{ACK, DUMP, Message, REQUEST, Request, attributes, messages, u16_at, u32_at};
 use super::route::{MOST_NOTIFICATIONS, NetlinkError, RouteSocket};
+use netroot_proto::netlink::{
+    ACK, DUMP, Message, REQUEST, Request, attributes, messages, u16_at, u32_at,
+};
 
 // include/uapi/linux/rtnetlink.h, if_link.h, if_arp.h, net/if.h
 pub(super) const RTM_NEWLINK: u16 = 16;

@@ -11,10 +11,10 @@ use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 
-use super::message::{
+use crate::clock::{Moment, timespec};
+use netroot_proto::netlink::{
     ACK, CREATE, DONE, ERROR, Message, REPLACE, REQUEST, Request, error_number, family, messages,
 };
-use crate::clock::{Moment, timespec};
 
 /// `NETLINK_ROUTE` is protocol 0, which rustix expresses as none.
 const NETLINK_ROUTE: Option<rustix::net::Protocol> = None;

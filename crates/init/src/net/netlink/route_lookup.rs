@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use netroot_net::Prefix;
 
-use super::message::{ACK, REQUEST, Request, attributes, family};
 use super::route::{NetlinkError, RouteSocket};
+use netroot_proto::netlink::{ACK, REQUEST, Request, attributes, family};
 
 // include/uapi/linux/rtnetlink.h
 const RTM_GETROUTE: u16 = 26;

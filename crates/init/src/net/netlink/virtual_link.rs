@@ -5,8 +5,8 @@
 use netroot_proto::cmdline::{Bond, BondAttribute};
 
 use super::link::{IFF_UP, IFLA_ADDRESS, IFLA_IFNAME, RTM_DELLINK, RTM_NEWLINK, link_message};
-use super::message::{ACK, CREATE, REQUEST, Request};
 use super::route::{NetlinkError, RouteSocket};
+use netroot_proto::netlink::{ACK, CREATE, REQUEST, Request};
 
 const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;

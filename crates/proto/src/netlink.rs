@@ -1,36 +1,37 @@
 //! Netlink messages (RFC 3549): building requests and parsing replies. Pure.
 //!
-//! Hand-written rather than from the rust-netlink crates: see the size table in `netlink.rs`.
+//! Hand-written rather than from the rust-netlink crates: see the size table in the init's `net/netlink.rs`. The server follows
+//! the same few attributes of links and addresses.
 
 use std::net::IpAddr;
 
 /// `NLMSG_ERROR`.
-pub(crate) const ERROR: u16 = 2;
+pub const ERROR: u16 = 2;
 /// `NLMSG_DONE`.
-pub(crate) const DONE: u16 = 3;
+pub const DONE: u16 = 3;
 
 /// `NLM_F_REQUEST`.
-pub(crate) const REQUEST: u16 = 0x01;
+pub const REQUEST: u16 = 0x01;
 /// `NLM_F_ACK`.
-pub(crate) const ACK: u16 = 0x04;
+pub const ACK: u16 = 0x04;
 /// `NLM_F_ROOT | NLM_F_MATCH`: all objects.
-pub(crate) const DUMP: u16 = 0x300;
+pub const DUMP: u16 = 0x300;
 /// `NLM_F_REPLACE`.
-pub(crate) const REPLACE: u16 = 0x100;
+pub const REPLACE: u16 = 0x100;
 /// `NLM_F_CREATE`.
-pub(crate) const CREATE: u16 = 0x400;
+pub const CREATE: u16 = 0x400;
 
 const HEADER: usize = 16;
 
 /// A request under construction: header, the family's fixed part, attributes.
 #[derive(Debug)]
-pub(crate) struct Request {
+pub struct Request {
     bytes: Vec<u8>,
 }
 
 impl Request {
     /// A request of this type and these `NLM_F_` flags, with the family's fixed part behind the header.
-    pub(crate) fn new(kind: u16, flags: u16, sequence: u32, fixed: &[u8]) -> Self {
+    pub fn new(kind: u16, flags: u16, sequence: u32, fixed: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(128);
         bytes.extend([0; 4]);
         bytes.extend(kind.to_ne_bytes());
@@ -44,7 +45,7 @@ impl Request {
     }
 
     /// Adds an attribute.
-    pub(crate) fn attribute(mut self, kind: u16, value: &[u8]) -> Self {
+    pub fn attribute(mut self, kind: u16, value: &[u8]) -> Self {
         let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
         self.bytes.extend(length.to_ne_bytes());
         self.bytes.extend(kind.to_ne_bytes());
@@ -54,7 +55,7 @@ impl Request {
     }
 
     /// Adds an attribute that is an address.
-    pub(crate) fn address(self, kind: u16, address: IpAddr) -> Self {
+    pub fn address(self, kind: u16, address: IpAddr) -> Self {
         match address {
             IpAddr::V4(address) => self.attribute(kind, &address.octets()),
             IpAddr::V6(address) => self.attribute(kind, &address.octets()),
@@ -62,7 +63,7 @@ impl Request {
     }
 
     /// The message, its length filled in.
-    pub(crate) fn finish(mut self) -> Vec<u8> {
+    pub fn finish(mut self) -> Vec<u8> {
         let length = u32::try_from(self.bytes.len())
             .unwrap_or(u32::MAX)
             .to_ne_bytes();
@@ -78,7 +79,7 @@ impl Request {
 }
 
 /// `AF_INET` or `AF_INET6`, the version of an address.
-pub(crate) fn family(address: IpAddr) -> u8 {
+pub fn family(address: IpAddr) -> u8 {
     match address {
         IpAddr::V4(_) => 2,
         IpAddr::V6(_) => 10,
@@ -87,17 +88,17 @@ pub(crate) fn family(address: IpAddr) -> u8 {
 
 /// A received message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Message<'a> {
+pub struct Message<'a> {
     /// Its type: `RTM_NEWLINK`, [`ERROR`], [`DONE`].
-    pub(crate) kind: u16,
+    pub kind: u16,
     /// The sequence number of the request that it answers; 0 for notifications.
-    pub(crate) sequence: u32,
+    pub sequence: u32,
     /// What follows the header.
-    pub(crate) body: &'a [u8],
+    pub body: &'a [u8],
 }
 
 /// The messages of one datagram. A truncated one ends the iteration.
-pub(crate) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
+pub fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
     std::iter::from_fn(move || {
         let length = usize::try_from(u32_at(bytes, 0)?).ok()?;
         let message = Message {
@@ -111,7 +112,7 @@ pub(crate) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
 }
 
 /// The attributes after a fixed part: kind (without its flag bits) and value. A truncated one ends the iteration.
-pub(crate) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let length = usize::from(u16_at(bytes, 0)?);
         let kind = u16_at(bytes, 2)? & 0x3fff;
@@ -122,12 +123,12 @@ pub(crate) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])>
 }
 
 /// The number in an [`ERROR`] message's body: 0 for an acknowledgement, otherwise a negative errno.
-pub(crate) fn error_number(body: &[u8]) -> Option<i32> {
+pub fn error_number(body: &[u8]) -> Option<i32> {
     u32_at(body, 0).map(u32::cast_signed)
 }
 
 /// A native-endian number at an offset.
-pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     bytes
         .get(at..)?
         .first_chunk()
@@ -136,7 +137,7 @@ pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 /// A native-endian number at an offset.
-pub(crate) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+pub fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     bytes
         .get(at..)?
         .first_chunk()
