@@ -71,6 +71,14 @@ pub(crate) enum ConfinementError {
     },
 }
 
+/// Limits a helper process, which stays who it is, to the capabilities `keep`.
+///
+/// # Errors
+/// The kernel's.
+pub(crate) fn limit_helper(keep: CapabilitySet) -> Result<(), Errno> {
+    privileges::limit(keep)
+}
+
 /// Gives up everything but `kept`, for good. Returns the layers that the kernel lacks, which is no reason not to serve.
 ///
 /// # Errors
@@ -90,4 +98,10 @@ pub(crate) fn confine(kept: &Confinement) -> Result<Vec<Layer>, ConfinementError
         lacking.push(Layer::Seccomp);
     }
     Ok(lacking)
+}
+
+/// For tests: Landlock alone.
+#[cfg(test)]
+pub(crate) fn restrict_files(read: &[PathBuf], write: &[PathBuf]) -> Result<bool, RulesetError> {
+    landlock::restrict(read, write)
 }

@@ -25,6 +25,7 @@ mod listen;
 mod machines;
 mod nfs;
 mod open_image;
+mod privileged_helper;
 mod privileges;
 mod report_tokens;
 mod reports;
@@ -34,6 +35,7 @@ mod status;
 mod tftp;
 mod url_path;
 
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use netroot_proto::pxe::inputs::Loader;
@@ -109,6 +111,8 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     let identity = identity::choose()?;
     let folders =
         privileges::prepare_folders(settings, identity, |warning| warn(&timeline, warning));
+    // The helper processes, before this one has sockets.
+    let (roots, area) = privileged_helper::start_roots(settings, identity)?;
     let clock = Clock::start();
     let mut listeners = Vec::new();
     for (network, interface) in networks {
@@ -167,7 +171,11 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     // What was made since as root, such as the export's key, becomes the serving user's too.
     privileges::prepare_folders(settings, identity, |_| {});
     // From here on nothing is needed but to read the roots, and to write to netroot's own folders.
-    for layer in confinement::confine(&privileges::to_serve(settings, identity, folders))? {
+    let mut kept = privileges::to_serve(settings, identity, folders);
+    // It has no other path in this mount namespace.
+    kept.read
+        .extend(area.map(|area| format!("/proc/self/fd/{}", area.as_raw_fd()).into()));
+    for layer in confinement::confine(&kept)? {
         warn(&timeline, Warning::NotConfined { layer });
     }
     let status = Status::new(&listeners, settings.http_port);
@@ -180,6 +188,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         status,
         tokens,
         service_manager,
+        roots,
         allowed: settings.allow.named().to_vec(),
     };
     running::until_stopped(parts, &timeline, &counters)

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | [`packet`] | `AF_PACKET` sockets bound to one interface | init: DHCP before it has an address |
 //! | [`handle`] | file handles that outlive a path (`name_to_handle_at`, `open_by_handle_at`) | the export |
+//! | [`helper_process`] | a second process of this program (`fork` without `exec`) | the server's privileged helpers |
 //! | [`arrival`] | which interface and address a datagram arrived on | the server |
 //! | [`pages`] | large buffers that are returned to the kernel when dropped | the export |
 //! | [`router_solicitation`] | router solicitations (ICMPv6) of one interface | the server: iPXE waits for a router |
@@ -18,6 +19,7 @@
 
 pub mod arrival;
 pub mod handle;
+pub mod helper_process;
 pub mod packet;
 pub mod pages;
 pub mod router_solicitation;

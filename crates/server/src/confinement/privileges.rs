@@ -17,6 +17,36 @@ use rustix::thread::{
 
 use super::identity::Identity;
 
+/// Keeps those of the capabilities `keep` that this process has, whoever it is; programs that it starts have no more.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn limit(keep: CapabilitySet) -> Result<(), Errno> {
+    let held = capabilities(None)?;
+    if held.effective.contains(CapabilitySet::SETPCAP) {
+        empty_bounding_set(keep)?;
+    }
+    let sets = CapabilitySets {
+        effective: held.effective & keep,
+        permitted: held.permitted & keep,
+        // Where a service manager has given them to an unprivileged user, its children have them from here.
+        inheritable: held.inheritable & keep,
+    };
+    set_capabilities(None, sets)?;
+    set_no_new_privs(true)?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+}
+
+/// A kernel that does not know a capability has nothing to remove.
+fn empty_bounding_set(but: CapabilitySet) -> Result<(), Errno> {
+    for capability in CapabilitySet::all().difference(but).iter() {
+        if capability_is_in_bounding_set(capability).unwrap_or(false) {
+            remove_capability_from_bounding_set(capability)?;
+        }
+    }
+    Ok(())
+}
+
 /// Becomes `identity` (or stays who it is), keeps those of the capabilities `keep` that it has, and makes sure that
 /// neither a child nor a set-uid program ever has more.
 ///
@@ -26,12 +56,7 @@ pub(super) fn give_up(identity: Option<Identity>, keep: CapabilitySet) -> Result
     let held = capabilities(None)?;
     // Only the unit's or container's settings can do this for a process that may not.
     if held.effective.contains(CapabilitySet::SETPCAP) {
-        for capability in CapabilitySet::all().iter() {
-            // A kernel that does not know a capability has nothing to remove.
-            if capability_is_in_bounding_set(capability).unwrap_or(false) {
-                remove_capability_from_bounding_set(capability)?;
-            }
-        }
+        empty_bounding_set(CapabilitySet::empty())?;
         let root_is_nobody = CapabilitiesSecureBits::NO_ROOT
             | CapabilitiesSecureBits::NO_ROOT_LOCKED
             | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE

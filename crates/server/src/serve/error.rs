@@ -15,6 +15,7 @@ use crate::serve::listen::interface::InterfaceError;
 use crate::serve::listen::role::DhcpRoleError;
 use crate::serve::listen::sockets::SocketError;
 use crate::serve::nfs::NfsError;
+use crate::serve::privileged_helper::StartError;
 use crate::serve::privileges::PrivilegeError;
 use crate::serve::service_manager::ServiceManagerError;
 
@@ -30,6 +31,9 @@ pub(crate) enum ServeError {
     /// systemd waits for this server, and cannot be told that it is ready.
     #[error(transparent)]
     ServiceManager(#[from] ServiceManagerError),
+    /// No helper process.
+    #[error(transparent)]
+    Helper(#[from] StartError),
     /// No unprivileged user to serve as.
     #[error(transparent)]
     Identity(#[from] IdentityError),

@@ -17,6 +17,7 @@ use crate::serve::events::{Event, Timeline};
 use crate::serve::ipv6_router;
 use crate::serve::listen::Listener;
 use crate::serve::nfs::{self, Prepared};
+use crate::serve::privileged_helper::{Helper, RootRequest};
 use crate::serve::report_tokens::ReportTokens;
 use crate::serve::reports::Reports;
 use crate::serve::service_manager::ServiceManager;
@@ -44,6 +45,8 @@ pub(crate) struct Parts {
     pub(crate) allowed: Vec<Prefix>,
     /// Who waits for the server to be ready.
     pub(crate) service_manager: ServiceManager,
+    /// The helper process for roots.
+    pub(crate) roots: Helper<RootRequest>,
 }
 
 /// Serves until SIGTERM or SIGINT, on one thread and those of the export.
@@ -61,6 +64,7 @@ pub(crate) fn until_stopped(
         status,
         tokens,
         service_manager,
+        roots,
         allowed,
     } = parts;
     let writer = timeline.start_writer().map_err(ServeError::Runtime)?;
@@ -91,6 +95,8 @@ pub(crate) fn until_stopped(
         service_manager.ready();
     };
     let ended = runtime.block_on(async {
+        // It lives as long as this end is open.
+        let _roots = roots.into_client()?;
         let mut tasks = JoinSet::new();
         for listener in listeners {
             dhcp.push(start(

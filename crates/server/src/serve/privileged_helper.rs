@@ -1,0 +1,82 @@
+//! The privileged helpers: two small processes that do what the confined server no longer can, when the world around it
+//! changes.
+//!
+//! | helper | does | keeps |
+//! |---|---|---|
+//! | [`start_roots`] | opens an image's directory anew, has its initrd built | the rights that the server was started with, but for the network's |
+//!
+//! They are copies of this process from before it opened its sockets. Each has one end of a socket pair and reads
+//! requests of ten bytes from it, which name things by their number in the settings of the start: the server can neither
+//! give them a path, nor make them do something often ([`Request::RATE`]). Descriptors come back through the same socket.
+//! A helper ends with the server.
+//!
+//! ```text
+//! request            what can be asked, as bytes
+//! channel            messages with descriptors
+//! helper_end         a helper's loop; client: the server's side
+//! roots, mount_area  the helper for roots
+//! ```
+
+mod channel;
+mod client;
+mod helper_end;
+mod mount_area;
+mod request;
+mod roots;
+
+use std::os::fd::OwnedFd;
+
+use netroot_sys::helper_process::{self, HelperProcessError};
+use rustix::io::Errno;
+
+pub(crate) use self::client::{Helper, HelperError};
+use self::request::Request;
+pub(crate) use self::request::RootRequest;
+use self::roots::Roots;
+use crate::confinement::identity::Identity;
+use crate::settings::Settings;
+
+/// A helper cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// No process.
+    #[error(transparent)]
+    Process(#[from] HelperProcessError),
+    /// No socket pair.
+    #[error("cannot make the socket pair of a helper process")]
+    Socket(#[source] Errno),
+    /// It ended, or does not answer.
+    #[error("the helper process did not start")]
+    First(#[source] HelperError),
+}
+
+/// Starts the helper for roots. With it comes the folder below which the confined server will be able to read what
+/// [`RootRequest::Root`] opens; without one (no `CAP_SYS_ADMIN`), that request is answered with
+/// [`HelperError::Impossible`].
+///
+/// # Errors
+/// [`StartError`]. Call it while there is one thread.
+pub(crate) fn start_roots(
+    settings: &Settings,
+    identity: Option<Identity>,
+) -> Result<(Helper<RootRequest>, Option<OwnedFd>), StartError> {
+    let helper = start(|socket| {
+        let mut roots = Roots::prepare(settings, identity);
+        helper_end::introduce(&socket, roots.area());
+        helper_end::answer_until_closed(&socket, |request| roots.answer(request));
+    })?;
+    let area = helper.introduction().map_err(StartError::First)?;
+    Ok((helper, area))
+}
+
+fn start<R: Request>(work: impl FnOnce(OwnedFd)) -> Result<Helper<R>, StartError> {
+    let (ours, theirs) = channel::pair().map_err(StartError::Socket)?;
+    let server = rustix::process::getpid();
+    helper_process::start(theirs, |socket| {
+        // A helper without the rules that it lives by does not serve.
+        if helper_end::live_with(server).is_ok() {
+            work(socket);
+        }
+    })?;
+    Ok(Helper::new(ours))
+}

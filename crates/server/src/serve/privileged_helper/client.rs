@@ -1,0 +1,232 @@
+//! The server's side of a helper.
+
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+use tokio::io::Interest;
+use tokio::net::UnixDatagram;
+use tokio::sync::Mutex;
+
+use super::channel;
+use super::request::{Outcome, Reply, Request, RootRequest};
+
+/// How long a helper may take to start.
+const START: Timespec = Timespec {
+    tv_sec: 30,
+    tv_nsec: 0,
+};
+
+/// Why a helper has not done what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HelperError {
+    /// It has ended. Nothing starts it again but a new start of netroot.
+    #[error("the helper process has ended; start netroot again")]
+    Ended,
+    /// It does not answer.
+    #[error("the helper process has not answered within {} s", waited.as_secs())]
+    Silent {
+        /// How long.
+        waited: Duration,
+    },
+    /// It answers nonsense, which is a bug.
+    #[error("the helper process does not answer as it should; this is a bug")]
+    Nonsense,
+    /// The socket.
+    #[error("cannot talk to the helper process")]
+    Socket(#[source] io::Error),
+    /// It tried and failed.
+    #[error("{why}")]
+    Failed {
+        /// What it says.
+        why: String,
+    },
+    /// It can never do this here: `CAP_SYS_ADMIN` or a newer kernel is missing.
+    #[error("{why}")]
+    Impossible {
+        /// What it says.
+        why: String,
+    },
+}
+
+impl From<Errno> for HelperError {
+    fn from(errno: Errno) -> Self {
+        match errno {
+            Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN => Self::Ended,
+            Errno::MSGSIZE => Self::Nonsense,
+            errno => Self::Socket(errno.into()),
+        }
+    }
+}
+
+/// A helper process, as it is started.
+#[derive(Debug)]
+pub(crate) struct Helper<R> {
+    socket: OwnedFd,
+    requests: PhantomData<R>,
+}
+
+impl<R: Request> Helper<R> {
+    pub(super) fn new(socket: OwnedFd) -> Self {
+        Self {
+            socket,
+            requests: PhantomData,
+        }
+    }
+
+    /// Waits until it is ready, and returns what it sends with that.
+    pub(super) fn introduction(&self) -> Result<Option<OwnedFd>, HelperError> {
+        let mut waiting = [PollFd::new(&self.socket, PollFlags::IN)];
+        if poll(&mut waiting, Some(&START))? == 0 {
+            return Err(HelperError::Silent {
+                waited: Duration::from_secs(START.tv_sec.unsigned_abs()),
+            });
+        }
+        let message = channel::receive(&self.socket, RecvFlags::empty())?;
+        let message = message.ok_or(HelperError::Ended)?;
+        Ok(message.files.into_iter().next())
+    }
+
+    /// To ask it from tasks. Call it within the runtime.
+    ///
+    /// # Errors
+    /// The runtime's.
+    pub(crate) fn into_client(self) -> io::Result<Client<R>> {
+        let socket = std::os::unix::net::UnixDatagram::from(self.socket);
+        socket.set_nonblocking(true)?;
+        let socket = UnixDatagram::from_std(socket)?;
+        Ok(Client {
+            state: Mutex::new(State { socket, number: 0 }),
+            requests: PhantomData,
+        })
+    }
+}
+
+/// A helper process that tasks ask, one after the other.
+#[derive(Debug)]
+pub(crate) struct Client<R> {
+    state: Mutex<State>,
+    requests: PhantomData<R>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The runtime has no type for `SOCK_SEQPACKET`: it waits for this one, and does nothing else with it.
+    socket: UnixDatagram,
+    /// The last request's.
+    number: u16,
+}
+
+/// What a helper has done.
+#[derive(Debug)]
+pub(super) struct Done {
+    #[expect(dead_code, reason = "nothing optional is sent yet")]
+    pub(super) present: u8,
+    pub(super) text: String,
+    pub(super) files: std::vec::IntoIter<OwnedFd>,
+}
+
+impl<R: Request> Client<R> {
+    pub(super) async fn ask(&self, request: R) -> Result<Done, HelperError> {
+        let mut state = self.state.lock().await;
+        state.number = state.number.wrapping_add(1).max(1);
+        let number = state.number;
+        let bytes = [&number.to_be_bytes()[..], &request.encode()].concat();
+        channel::send(&state.socket, &bytes, &[], SendFlags::DONTWAIT)?;
+        let waited = request.patience();
+        let answer = tokio::time::timeout(waited, answer_to(number, &state.socket));
+        answer.await.map_err(|_| HelperError::Silent { waited })?
+    }
+}
+
+async fn answer_to(number: u16, socket: &UnixDatagram) -> Result<Done, HelperError> {
+    loop {
+        let message = socket.async_io(Interest::READABLE, || {
+            Ok(channel::receive(socket, RecvFlags::DONTWAIT)?)
+        });
+        let message = message.await.map_err(HelperError::Socket)?;
+        let message = message.ok_or(HelperError::Ended)?;
+        let reply = Reply::decode(&message.bytes).ok_or(HelperError::Nonsense)?;
+        // One that came too late is nobody's any more.
+        if reply.number != number {
+            continue;
+        }
+        return match reply.outcome {
+            Outcome::Done => Ok(Done {
+                present: reply.present,
+                text: reply.text,
+                files: message.files.into_iter(),
+            }),
+            Outcome::Failed => Err(HelperError::Failed { why: reply.text }),
+            Outcome::Impossible => Err(HelperError::Impossible { why: reply.text }),
+        };
+    }
+}
+
+impl Client<RootRequest> {
+    /// The directory of an image (its number in `Settings::images`) as it is at its path now, with the mounts below it:
+    /// a descriptor (`O_PATH`) of a mount of its own, below which the confined server may read. It stays readable until
+    /// eight others have been opened.
+    ///
+    /// # Errors
+    /// [`HelperError::Impossible`]: this server cannot follow a root that was replaced, and has to be started again.
+    #[cfg_attr(not(test), expect(dead_code, reason = "roots are not followed yet"))]
+    pub(crate) async fn root(&self, image: u16) -> Result<OwnedFd, HelperError> {
+        let mut done = self.ask(RootRequest::Root { image }).await?;
+        done.files.next().ok_or(HelperError::Nonsense)
+    }
+
+    /// The initrd of an image (its number in `Settings::images`), built for the kernel that its directory has now unless
+    /// it is in the cache; with a line for each thing that its builder noted.
+    ///
+    /// # Errors
+    /// [`HelperError`]: above all, it could not be built.
+    #[cfg_attr(not(test), expect(dead_code, reason = "initrds are not followed yet"))]
+    pub(crate) async fn initrd(&self, image: u16) -> Result<(OwnedFd, Vec<String>), HelperError> {
+        let mut done = self.ask(RootRequest::Initrd { image }).await?;
+        let file = done.files.next().ok_or(HelperError::Nonsense)?;
+        Ok((file, done.text.lines().map(str::to_owned).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::helper_end::{Answer, answer_until_closed};
+    use super::*;
+
+    #[tokio::test]
+    async fn answers_and_the_end_of_a_helper_are_seen() {
+        let (here, there) = channel::pair().unwrap();
+        let helper = std::thread::spawn(move || {
+            let mut left = 2;
+            answer_until_closed(&there, |request| {
+                left -= 1;
+                match (request, left) {
+                    (RootRequest::Root { image: 3 }, _) => {
+                        Answer::done(vec![there.try_clone().unwrap()])
+                    }
+                    _ => Answer::impossible("not here"),
+                }
+            });
+        });
+        let client = Helper::<RootRequest>::new(here).into_client().unwrap();
+        client.root(3).await.unwrap();
+        let refused = client.initrd(3).await.unwrap_err();
+        assert!(
+            matches!(refused, HelperError::Impossible { .. }),
+            "{refused}"
+        );
+        drop(client);
+        helper.join().unwrap();
+
+        let (here, there) = channel::pair().unwrap();
+        drop(there);
+        let client = Helper::<RootRequest>::new(here).into_client().unwrap();
+        let ended = client.root(3).await.unwrap_err();
+        assert!(matches!(ended, HelperError::Ended), "{ended}");
+    }
+}

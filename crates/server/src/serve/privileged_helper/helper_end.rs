@@ -1,0 +1,165 @@
+//! A helper's side: what it lives by, and its loop.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use netroot_limits::RateLimiter;
+use nix::sys::signal::{SigSet, Signal};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+use rustix::process::{Pid, set_parent_process_death_signal};
+
+use super::channel::{self, MOST_FILES};
+use super::request::{LENGTH, Outcome, Reply, Request};
+
+/// What a helper answers.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) outcome: Outcome,
+    pub(super) present: u8,
+    pub(super) text: String,
+    pub(super) files: Vec<OwnedFd>,
+}
+
+impl Answer {
+    /// Done, with these descriptors.
+    pub(super) fn done(files: Vec<OwnedFd>) -> Self {
+        Self {
+            outcome: Outcome::Done,
+            present: 0,
+            text: String::new(),
+            files,
+        }
+    }
+
+    /// Not done.
+    pub(super) fn failed(why: impl Into<String>) -> Self {
+        Self {
+            outcome: Outcome::Failed,
+            text: why.into(),
+            ..Self::done(Vec::new())
+        }
+    }
+
+    /// Not done, now or later.
+    pub(super) fn impossible(why: impl Into<String>) -> Self {
+        Self {
+            outcome: Outcome::Impossible,
+            ..Self::failed(why)
+        }
+    }
+}
+
+/// Ends with `server`, and not before: what stops a server is sent to all processes of its terminal or its unit.
+pub(super) fn live_with(server: Pid) -> Result<(), Errno> {
+    set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    // Children are started with an empty mask.
+    let stopping = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+    stopping
+        .thread_block()
+        .map_err(|errno| Errno::from_raw_os_error(errno as i32))?;
+    // It may be gone already.
+    if rustix::process::getppid() != Some(server) {
+        return Err(Errno::SRCH);
+    }
+    Ok(())
+}
+
+/// Says that this helper is ready, with the descriptor that the server needs before it is confined.
+pub(super) fn introduce(socket: &OwnedFd, file: Option<BorrowedFd<'_>>) {
+    let reply = Reply {
+        number: 0,
+        outcome: Outcome::Done,
+        present: u8::from(file.is_some()),
+        text: String::new(),
+    };
+    let files = file.as_slice();
+    // The server sees that nothing comes.
+    let _ = channel::send(socket, &reply.encode(), files, SendFlags::empty());
+}
+
+/// Answers requests until the server closes its end.
+pub(super) fn answer_until_closed<R: Request>(
+    socket: &OwnedFd,
+    mut answer: impl FnMut(R) -> Answer,
+) {
+    let started = Instant::now();
+    let mut limits = RateLimiter::new(R::RATE, R::RATE, 1);
+    loop {
+        let (number, request) = match channel::receive(socket, RecvFlags::empty()) {
+            Ok(Some(message)) => read(&message.bytes),
+            Ok(None) => return,
+            Err(Errno::MSGSIZE) => (0, None),
+            Err(Errno::INTR) => continue,
+            Err(_) => return,
+        };
+        let answered = match request {
+            None => Answer::failed("the helper process does not know this request"),
+            Some(_) if !limits.allows((), started.elapsed()) => {
+                Answer::failed("the helper process was asked too often; it works again soon")
+            }
+            Some(request) => catch_unwind(AssertUnwindSafe(|| answer(request)))
+                .unwrap_or_else(|_| Answer::failed("the helper process failed; this is a bug")),
+        };
+        let reply = Reply {
+            number,
+            outcome: answered.outcome,
+            present: answered.present,
+            text: answered.text,
+        };
+        let files: Vec<_> = answered.files.iter().map(AsFd::as_fd).collect();
+        let files = files.get(..MOST_FILES).unwrap_or(&files);
+        if channel::send(socket, &reply.encode(), files, SendFlags::empty()).is_err() {
+            return;
+        }
+    }
+}
+
+/// The number of a request, and the request.
+fn read<R: Request>(bytes: &[u8]) -> (u16, Option<R>) {
+    let Some((number, rest)) = bytes.split_first_chunk() else {
+        return (0, None);
+    };
+    let request = <[u8; LENGTH]>::try_from(rest).ok().and_then(R::decode);
+    (u16::from_be_bytes(*number), request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::RootRequest;
+    use super::*;
+
+    fn ask(socket: &OwnedFd, bytes: &[u8]) -> Reply {
+        channel::send(socket, bytes, &[], SendFlags::empty()).unwrap();
+        let message = channel::receive(socket, RecvFlags::empty()).unwrap();
+        Reply::decode(&message.unwrap().bytes).unwrap()
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused_and_requests_are_limited() {
+        let (here, there) = channel::pair().unwrap();
+        let helper = std::thread::spawn(move || {
+            let mut asked = 0;
+            answer_until_closed(&there, |_: RootRequest| {
+                asked += 1;
+                Answer::done(Vec::new())
+            });
+            asked
+        });
+        for nonsense in [&[1][..], &[0; 10], &[9; 10], &[1; 11], &[0; 5000]] {
+            let refused = ask(&here, nonsense);
+            assert_eq!(refused.outcome, Outcome::Failed);
+            assert!(refused.text.contains("does not know"), "{refused:?}");
+        }
+        let root = [&[0, 7][..], &RootRequest::Root { image: 0 }.encode()].concat();
+        let first = ask(&here, &root);
+        assert_eq!((first.number, first.outcome), (7, Outcome::Done));
+        let replies: Vec<_> = (0..100).map(|_| ask(&here, &root)).collect();
+        assert_eq!(replies[0].outcome, Outcome::Done);
+        assert!(replies[99].text.contains("too often"), "{:?}", replies[99]);
+        drop(here);
+        let asked = helper.join().unwrap();
+        assert!(asked < 50, "{asked}");
+    }
+}

@@ -1,0 +1,197 @@
+//! A place for mounts from which a confined process may read.
+//!
+//! Landlock's rules belong to inodes: a directory that takes the place of a served root (`mv`, a new mount) is not
+//! allowed, and a process cannot allow itself more. But Landlock decides about a file by walking up from it, across mounts.
+//! So the server is allowed a folder of a file system of its own before there is anything in it, and a copy of the new
+//! root's mount is attached below that.
+//!
+//! The folder is in a mount namespace that has nothing else and in which nobody is: no other process sees these mounts,
+//! it holds none of the host's, and it ends with the last descriptor of it. Paths are looked up in the namespace of the
+//! host, where roots are mounted.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use nix::sched::{CloneFlags, setns, unshare};
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+};
+
+/// How many mounts are kept. More than one of a root: transfers and mounts of the one before go on.
+const KEPT: usize = 8;
+/// Where the area is mounted before it is the only thing in its namespace: a directory that is always there.
+const FIRST_PLACE: &str = "/proc";
+
+/// The place, and how to get there and back.
+#[derive(Debug)]
+pub(super) struct MountArea {
+    /// Its root folder.
+    folder: OwnedFd,
+    /// Its namespace.
+    inside: OwnedFd,
+    /// The namespace of the host, with the root directory that this process has there.
+    outside: OwnedFd,
+    outside_root: OwnedFd,
+    /// The names of what is attached, the oldest first.
+    attached: VecDeque<String>,
+    next: u64,
+}
+
+impl MountArea {
+    /// Makes the place. Afterwards this process is in the host's namespace, in its root directory.
+    ///
+    /// # Errors
+    /// `PERM` without `CAP_SYS_ADMIN`. The process may be anywhere then, and should not go on to look up paths.
+    pub(super) fn new() -> Result<Self, Errno> {
+        let outside_root = open_directory("/")?;
+        let outside = namespace()?;
+        unshare(CloneFlags::CLONE_NEWNS).map_err(errno)?;
+        let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        rustix::mount::mount_change("/", private)?;
+        let inside = namespace()?;
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        rustix::mount::mount("netroot", FIRST_PLACE, "tmpfs", flags, c"mode=700,size=64k")?;
+        rustix::process::chdir(FIRST_PLACE)?;
+        rustix::process::pivot_root(".", ".")?;
+        rustix::mount::unmount(".", UnmountFlags::DETACH)?;
+        let area = Self {
+            folder: open_directory("/")?,
+            inside,
+            outside,
+            outside_root,
+            attached: VecDeque::new(),
+            next: 0,
+        };
+        area.leave()?;
+        Ok(area)
+    }
+
+    /// The folder in which everything is attached.
+    pub(super) fn folder(&self) -> BorrowedFd<'_> {
+        self.folder.as_fd()
+    }
+
+    /// Attaches a copy of the mount that `directory` is in, from there down, with the mounts below it. Returns its root
+    /// (`O_PATH`).
+    pub(super) fn attach(&mut self, directory: &Path) -> Result<OwnedFd, Errno> {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE
+            | OpenTreeFlags::OPEN_TREE_CLOEXEC
+            | OpenTreeFlags::AT_RECURSIVE;
+        let tree = rustix::mount::open_tree(CWD, directory, flags)?;
+        let name = self.next.to_string();
+        self.next += 1;
+        rustix::fs::mkdirat(&self.folder, &name, Mode::from_raw_mode(0o700))?;
+        self.enter()?;
+        let to = self.folder.as_fd();
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        let moved = rustix::mount::move_mount(&tree, "", to, &name, flags);
+        if moved.is_ok() {
+            self.attached.push_back(name.clone());
+            if self.attached.len() > KEPT
+                && let Some(oldest) = self.attached.pop_front()
+            {
+                // Files of it that are open stay open.
+                let path = Path::new("/").join(&oldest);
+                let _ = rustix::mount::unmount(&path, UnmountFlags::DETACH);
+                let _ = rustix::fs::rmdir(&path);
+            }
+        }
+        self.leave()?;
+        moved.map(|()| tree)
+    }
+
+    fn enter(&self) -> Result<(), Errno> {
+        setns(&self.inside, CloneFlags::CLONE_NEWNS).map_err(errno)
+    }
+
+    /// A namespace is entered at its own root directory: back to this process's.
+    fn leave(&self) -> Result<(), Errno> {
+        setns(&self.outside, CloneFlags::CLONE_NEWNS).map_err(errno)?;
+        rustix::process::fchdir(&self.outside_root)?;
+        rustix::process::chroot(".")
+    }
+}
+
+fn namespace() -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    rustix::fs::open("/proc/thread-self/ns/mnt", flags, Mode::empty())
+}
+
+fn open_directory(path: &str) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty())
+}
+
+fn errno(errno: nix::Error) -> Errno {
+    Errno::from_raw_os_error(errno as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::fd::AsRawFd;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::confinement;
+
+    fn read(root: &OwnedFd, name: &str) -> Result<Vec<u8>, Errno> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(root, name, flags, Mode::empty())?;
+        Ok(fs::read(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap_or_default())
+    }
+
+    #[test]
+    fn a_confined_thread_reads_what_was_attached_after_it_was_confined() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        let fill = |text: &str| {
+            fs::create_dir(&root).unwrap();
+            fs::write(root.join("file"), text).unwrap();
+        };
+        fill("first");
+        // Namespaces, working directories and Landlock's rules are a thread's own.
+        let (send, attached) = std::sync::mpsc::channel::<OwnedFd>();
+        let (looked, has_looked) = std::sync::mpsc::channel::<()>();
+        let old = folder.path().join("old");
+        std::thread::scope(|scope| {
+            let (root, old, fill) = (&root, &old, &fill);
+            scope.spawn(move || {
+                let mut here = MountArea::new().unwrap();
+                send.send(here.folder().try_clone_to_owned().unwrap())
+                    .unwrap();
+                has_looked.recv().unwrap();
+                send.send(here.attach(root).unwrap()).unwrap();
+                fs::rename(root, old).unwrap();
+                fill("second");
+                send.send(here.attach(root).unwrap()).unwrap();
+                has_looked.recv().unwrap();
+                for _ in 0..KEPT + 1 {
+                    here.attach(root).unwrap();
+                }
+                assert_eq!(here.attached.len(), KEPT);
+                let names = Path::new("/proc/self/fd").join(here.folder.as_raw_fd().to_string());
+                assert_eq!(fs::read_dir(names).unwrap().count(), KEPT);
+            });
+            scope.spawn(move || {
+                let area = attached.recv().unwrap();
+                let allowed = PathBuf::from(format!("/proc/self/fd/{}", area.as_raw_fd()));
+                let confined = confinement::restrict_files(&[allowed, "/proc".into()], &[]);
+                looked.send(()).unwrap();
+                let (first, second) = (attached.recv().unwrap(), attached.recv().unwrap());
+                assert_eq!(read(&first, "file").unwrap(), b"first");
+                assert_eq!(read(&second, "file").unwrap(), b"second");
+                if confined.unwrap() {
+                    fs::read(old.join("file")).unwrap_err();
+                }
+                looked.send(()).unwrap();
+            });
+        });
+    }
+}

@@ -1,0 +1,175 @@
+//! What can be asked of a helper, and how it answers, as bytes. Pure.
+
+use std::time::Duration;
+
+use netroot_limits::Rate;
+
+use super::channel::MOST_BYTES;
+
+/// The length of a request, in bytes.
+pub(super) const LENGTH: usize = 8;
+/// How long an initrd may take to build, and a little: a slow machine takes minutes.
+const INITRD: Duration = Duration::from_secs(16 * 60);
+/// How long anything else may take: the disk that a root is on may be asleep.
+const USUAL: Duration = Duration::from_secs(30);
+
+/// A kind of requests: those of one helper.
+pub(crate) trait Request: Copy {
+    /// How often the helper works: a server that was taken over can only repeat what was allowed anyway.
+    const RATE: Rate;
+
+    /// As bytes.
+    fn encode(self) -> [u8; LENGTH];
+
+    /// From bytes; `None` for what is no request.
+    fn decode(bytes: [u8; LENGTH]) -> Option<Self>;
+
+    /// How long the answer is waited for.
+    fn patience(self) -> Duration;
+}
+
+/// What the helper for roots does. Images are named by their number in `Settings::images`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RootRequest {
+    /// Open the image's directory anew, so that the confined server can read what is below it.
+    Root {
+        /// The image.
+        image: u16,
+    },
+    /// Find the image's initrd, or have it built.
+    Initrd {
+        /// The image.
+        image: u16,
+    },
+}
+
+impl Request for RootRequest {
+    const RATE: Rate = Rate {
+        burst: 32,
+        every: Duration::from_secs(5),
+    };
+
+    fn encode(self) -> [u8; LENGTH] {
+        let (kind, image) = match self {
+            Self::Root { image } => (1, image),
+            Self::Initrd { image } => (2, image),
+        };
+        let [high, low] = image.to_be_bytes();
+        [kind, 0, high, low, 0, 0, 0, 0]
+    }
+
+    fn decode(bytes: [u8; LENGTH]) -> Option<Self> {
+        let [kind, 0, high, low, 0, 0, 0, 0] = bytes else {
+            return None;
+        };
+        let image = u16::from_be_bytes([high, low]);
+        match kind {
+            1 => Some(Self::Root { image }),
+            2 => Some(Self::Initrd { image }),
+            _ => None,
+        }
+    }
+
+    fn patience(self) -> Duration {
+        match self {
+            Self::Root { .. } => USUAL,
+            Self::Initrd { .. } => INITRD,
+        }
+    }
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is done.
+    Done,
+    /// It failed; the text says why.
+    Failed,
+    /// It can never be done, for want of rights or of a newer kernel; the text says why.
+    Impossible,
+}
+
+/// The bytes of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reply {
+    /// The number of the request that is answered.
+    pub(super) number: u16,
+    pub(super) outcome: Outcome,
+    /// Which of the descriptors that may be missing are there, a bit for each.
+    pub(super) present: u8,
+    /// Why it failed, or what was noted.
+    pub(super) text: String,
+}
+
+impl Reply {
+    /// As bytes. A text that is too long is cut.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let [high, low] = self.number.to_be_bytes();
+        let outcome = match self.outcome {
+            Outcome::Done => 0,
+            Outcome::Failed => 1,
+            Outcome::Impossible => 2,
+        };
+        let mut bytes = vec![high, low, outcome, self.present];
+        bytes.extend(self.text.bytes());
+        bytes.truncate(MOST_BYTES);
+        bytes
+    }
+
+    /// From bytes; `None` for what is no answer.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (&[high, low, outcome, present], text) = bytes.split_first_chunk()?;
+        Some(Self {
+            number: u16::from_be_bytes([high, low]),
+            outcome: match outcome {
+                0 => Outcome::Done,
+                1 => Outcome::Failed,
+                2 => Outcome::Impossible,
+                _ => return None,
+            },
+            present,
+            text: String::from_utf8_lossy(text).into_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn requests_are_read_as_they_were_written() {
+        for request in [
+            RootRequest::Root { image: 0x102 },
+            RootRequest::Initrd { image: 7 },
+        ] {
+            assert_eq!(RootRequest::decode(request.encode()), Some(request));
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_cut() {
+        let reply = Reply {
+            number: 0x102,
+            outcome: Outcome::Failed,
+            present: 5,
+            text: "ä".repeat(MOST_BYTES),
+        };
+        let bytes = reply.encode();
+        assert_eq!(bytes.len(), MOST_BYTES);
+        let read = Reply::decode(&bytes).unwrap();
+        assert_eq!((read.number, read.present), (0x102, 5));
+        assert!(reply.text.starts_with(&read.text));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_request_that_is_written_the_same_or_none(bytes: [u8; LENGTH]) {
+            if let Some(request) = RootRequest::decode(bytes) {
+                prop_assert_eq!(request.encode(), bytes);
+            }
+        }
+    }
+}
