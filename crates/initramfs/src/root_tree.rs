@@ -202,6 +202,13 @@ impl RootTree {
         Ok(names)
     }
 
+    /// Where the symbolic link `inside` points, as it is written; `None` for anything else.
+    pub fn link_target(&self, inside: &str) -> Option<String> {
+        let link = self.resolve(inside, OFlags::PATH | OFlags::NOFOLLOW).ok()?;
+        let target = rustix::fs::readlinkat(link, "", Vec::new()).ok()?;
+        target.into_string().ok()
+    }
+
     /// Whether `inside` is a directory.
     pub fn has_directory(&self, inside: &str) -> bool {
         self.resolve(inside, OFlags::PATH | OFlags::DIRECTORY)

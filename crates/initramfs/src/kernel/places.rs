@@ -241,13 +241,22 @@ impl Places {
 fn systems(root: &RootTree) -> Vec<(String, bool)> {
     let mut systems = Vec::new();
     for profiles in PROFILES {
+        // The link is moved to another generation while machines boot, so what they are told names the generation, as
+        // Guix's own boot loader entries do.
+        let current = format!("{profiles}/system");
+        let current = match root.link_target(&current) {
+            Some(target) if target.starts_with('/') => target,
+            Some(target) if !target.contains('/') => format!("{profiles}/{target}"),
+            _ => current,
+        };
         for name in names(root, profiles) {
-            let generation = name
-                .strip_prefix("system-")
-                .and_then(|rest| rest.strip_suffix("-link"));
-            if name == "system" || generation.is_some() {
-                systems.push((format!("{profiles}/{name}"), name == "system"));
+            let system = format!("{profiles}/{name}");
+            if name.starts_with("system-") && name.ends_with("-link") && system != current {
+                systems.push((system, false));
             }
+        }
+        if root.has_directory(&current) {
+            systems.push((current, true));
         }
     }
     if root.has_directory(BOOTED) {

@@ -240,14 +240,14 @@ fn nixos_boots_the_kernel_of_its_current_generation() {
         symlink(target, profiles.join(name)).unwrap();
     }
     let kernel = choose_kernel(&root, None).unwrap();
-    let modules = "/nix/var/nix/profiles/system/kernel-modules/lib/modules/6.6.62";
+    let modules = "/nix/var/nix/profiles/system-1-link/kernel-modules/lib/modules/6.6.62";
     assert_kernel(
         &kernel,
         "6.6.62",
-        "/nix/var/nix/profiles/system/kernel",
+        "/nix/var/nix/profiles/system-1-link/kernel",
         Some(modules),
     );
-    let init = "init=/nix/var/nix/profiles/system/init";
+    let init = "init=/nix/var/nix/profiles/system-1-link/init";
     assert_eq!(kernel.start.as_deref(), Some(init));
     assert_eq!(kernel.firmware, None);
     let firmware = dir
@@ -255,7 +255,7 @@ fn nixos_boots_the_kernel_of_its_current_generation() {
         .join("nix/store/bbb-nixos-system-host-24.05/firmware");
     fs::create_dir(firmware).unwrap();
     let kernel = choose_kernel(&root, None).unwrap();
-    let firmware = "/nix/var/nix/profiles/system/firmware";
+    let firmware = "/nix/var/nix/profiles/system-1-link/firmware";
     assert_eq!(kernel.firmware.as_deref(), Some(firmware));
     let asked = choose_kernel(&root, Some("6.12.1")).unwrap();
     assert_eq!(asked.path, "/nix/var/nix/profiles/system-2-link/kernel");
@@ -290,14 +290,14 @@ fn a_guix_system_has_its_kernel_in_its_profile() {
         ),
     ]);
     let kernel = choose_kernel(&root, None).unwrap();
-    let modules = "/var/guix/profiles/system/kernel/lib/modules/6.12.1-gnu";
+    let modules = "/var/guix/profiles/system-1-link/kernel/lib/modules/6.12.1-gnu";
     assert_kernel(
         &kernel,
         "6.12.1-gnu",
-        "/var/guix/profiles/system/kernel/bzImage",
+        "/var/guix/profiles/system-1-link/kernel/bzImage",
         Some(modules),
     );
-    let start = "gnu.system=/var/guix/profiles/system gnu.load=/var/guix/profiles/system/boot";
+    let start = "gnu.system=/var/guix/profiles/system-1-link gnu.load=/var/guix/profiles/system-1-link/boot";
     assert_eq!(kernel.start.as_deref(), Some(start));
     let stored = "/gnu/store/kkk-linux-libre-6.12.1/bzImage";
     let kernel = choose_kernel(&root, Some(stored)).unwrap();
