@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::ffi::OsString;
 
-use netroot_proto::cmdline::{BootPlan, Stage};
+use netroot_proto::cmdline::{BootPlan, InitProgram, Stage};
 
 use crate::after::handoff;
 use crate::clock::{Moment, Seconds};
@@ -26,6 +26,7 @@ use crate::net::time_server;
 use crate::report;
 use crate::rescue;
 use crate::root::mount_point;
+use crate::root::mtab;
 use crate::root::nfs;
 use crate::root::programs::{self, Missing, NoInit};
 use crate::root::source::{self, FindError, Mounted};
@@ -113,6 +114,9 @@ fn switch_root(machine: &Machine, root: &Mounted) -> Failure {
         },
         false => init,
     };
+    if matches!(program, InitProgram::GuixSystem { .. }) {
+        mtab::make();
+    }
     let leading = program.leading_arguments().into_iter().map(OsString::from);
     let arguments: Vec<OsString> = leading.chain(machine.arguments.iter().cloned()).collect();
     let upload = report::prepare_success(machine.report_sources(), &init);

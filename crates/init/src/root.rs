@@ -6,6 +6,7 @@
 
 pub(crate) mod in_root;
 pub(crate) mod mount_point;
+pub(crate) mod mtab;
 pub(crate) mod nfs;
 pub(crate) mod overlay;
 pub(crate) mod programs;
