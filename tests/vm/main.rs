@@ -3,6 +3,7 @@
 mod debian_server;
 mod failures;
 mod firmware;
+mod guix;
 mod harness_checks;
 mod hostile_dhcp;
 mod hostile_nfs;

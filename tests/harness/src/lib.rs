@@ -31,7 +31,7 @@ pub use peer::dnsmasq::Dnsmasq;
 pub use peer::ganesha::{Clients, Ganesha};
 pub use peer::netroot::{Event, NetrootServe};
 pub use program::{Finished, Program};
-pub use root::TinyRoot;
+pub use root::{GuixRoot, TinyRoot};
 pub use switch::{DhcpMessage, Port, Switch, SwitchConfig};
 pub use transcript::{Echo, Seen, Transcript};
 pub use vm::{Firmware, KERNEL_PARAMETERS, Vm, VmBuilder};

@@ -1,4 +1,6 @@
-//! A root file system small enough to boot in a second.
+//! A root file system small enough to boot in a second, and one in the shape of Guix System.
+
+mod guix;
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -6,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::paths;
+
+pub use guix::GuixRoot;
 
 /// A root whose `/sbin/init` prints what it finds and powers the machine off: see
 /// `tests/facts`. It contains the Debian kernel and its modules as hard links, so that
@@ -34,15 +38,8 @@ impl TinyRoot {
     /// # Errors
     /// As [`TinyRoot::make`].
     pub fn without_init() -> Result<Self> {
-        sweep();
-        // Beside the Debian root, so that kernel and modules can be hard links: /tmp may
-        // be another file system, and an export never crosses into one.
-        let folder = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .tempdir_in(paths::cache())
-            .context("create a folder in .cache")?;
+        let folder = folder()?;
         let path = folder.path();
-        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755))?;
         for name in [
             "boot", "dev", "etc", "proc", "run", "sbin", "sys", "tmp", "usr/lib", "var",
         ] {
@@ -81,6 +78,18 @@ const USER: u32 = 1000;
 
 /// The prefix of the names of tiny roots' directories.
 const PREFIX: &str = "tiny-root-";
+
+/// An empty directory for a root.
+fn folder() -> Result<tempfile::TempDir> {
+    sweep();
+    // Beside the Debian root, so that kernel and modules can be hard links: /tmp may be another file system.
+    let folder = tempfile::Builder::new()
+        .prefix(PREFIX)
+        .tempdir_in(paths::cache())
+        .context("create a folder in .cache")?;
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
+    Ok(folder)
+}
 
 /// Removes the roots of tests that were killed, more than a day ago.
 fn sweep() {
