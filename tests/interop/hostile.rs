@@ -7,7 +7,7 @@ mod dhcp;
 mod host;
 mod http;
 mod kill;
-mod lab;
+pub(crate) mod lab;
 mod log;
 mod memory;
 mod nfs;

@@ -1,6 +1,15 @@
 //! Our server with other clients, and with malformed packets.
 
 mod clients;
+mod file_systems;
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "made for unit tests; only a kernel is needed here"
+)]
+#[path = "../../crates/initramfs/src/fixture.rs"]
+mod fixture;
 mod hostile;
 mod lan;
 mod lifecycle;

@@ -139,7 +139,13 @@ pub fn mount_client(address: SocketAddr) -> MountClient<Stream> {
 }
 
 pub fn root_handle(address: SocketAddr, path: &str) -> nfs_fh3 {
-    let reply = now(mount_client(address).mnt(dirpath(Opaque::borrowed(path.as_bytes())))).unwrap();
+    root_handle_over(connect(address), path)
+}
+
+/// The same, on a connection to the port of MOUNT.
+pub fn root_handle_over(stream: TcpStream, path: &str) -> nfs_fh3 {
+    let mut client = MountClient::new(Stream(stream));
+    let reply = now(client.mnt(dirpath(Opaque::borrowed(path.as_bytes())))).unwrap();
     nfs_fh3 {
         data: Opaque::owned(reply.fhandle.0.to_vec()),
     }
@@ -157,16 +163,22 @@ impl Client {
     }
 
     pub fn user(address: SocketAddr, uid: u32, gid: u32, groups: &[u32]) -> Self {
+        let root = root_handle(address, "/image");
+        Self::over(connect(address), root, uid, gid, groups)
+    }
+
+    /// The same, on a connection to the port of NFS.
+    pub fn over(stream: TcpStream, root: nfs_fh3, uid: u32, gid: u32, groups: &[u32]) -> Self {
         let credential = opaque_auth::auth_unix(&auth_unix {
             uid,
             gid,
             gids: groups.to_vec(),
             ..auth_unix::default()
         });
-        let stream = Stream(connect(address));
+        let stream = Stream(stream);
         Self {
             nfs: Nfs3Client::new_with_auth(stream, credential, opaque_auth::default()),
-            root: root_handle(address, "/image"),
+            root,
         }
     }
 
