@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use netroot_nfs_export::{
-    AddressList, Export, ExportOptions, HandleKey, HiddenPaths, Listeners, Server,
+    AddressList, Export, ExportOptions, HandleKey, HiddenPaths, Listeners, Server, Submounts,
     raise_open_file_limit,
 };
 
@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             names: vec!["/image".to_owned(), "/".to_owned()],
             allowed: AddressList::everyone(),
             hidden: HiddenPaths::default(),
+            submounts: Submounts::default(),
             key: HandleKey::load_or_create(Path::new("/tmp/netroot-example.key"))?,
         },
     )?;

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::address_list::AddressList;
 use crate::hidden_paths::HiddenPaths;
 use crate::tree::handle_key::HandleKey;
+use crate::tree::mounts::MountBelow;
 use crate::tree::root_dir::{MountView, RootDirError};
+use crate::tree::submounts::Submounts;
 use crate::tree::{HandleScheme, Tree, TreeError};
 
 /// How a directory is exported.
@@ -22,6 +24,8 @@ pub struct ExportOptions {
     pub key: HandleKey,
     /// What clients do not see of it.
     pub hidden: HiddenPaths,
+    /// What becomes of file systems that are mounted below it.
+    pub submounts: Submounts,
 }
 
 /// Why a directory cannot be exported.
@@ -85,7 +89,8 @@ impl Export {
             let name = String::new();
             return Err(ExportError::Name { name });
         };
-        let tree = Tree::open(path, first, &options.key, &options.hidden).map_err(|error| {
+        let (key, hidden, submounts) = (&options.key, &options.hidden, options.submounts);
+        let tree = Tree::open(path, first, key, hidden, submounts).map_err(|error| {
             let path = path.to_owned();
             match error {
                 TreeError::Root(source) => ExportError::Root { path, source },
@@ -106,7 +111,7 @@ impl Export {
         &self.names
     }
 
-    /// What its handles are made of.
+    /// What its handles are made of: where it has several file systems, those that are least reliable.
     #[must_use]
     pub fn handles(&self) -> HandleScheme {
         self.tree.handle_scheme()
@@ -116,6 +121,20 @@ impl Export {
     #[must_use]
     pub fn view(&self) -> MountView {
         self.tree.mount_view()
+    }
+
+    /// The file systems that were mounted below it when it was opened, and why those that are not served are not. Each
+    /// comes after the one that it is mounted in.
+    #[must_use]
+    pub fn mounts_below(&self) -> &[MountBelow] {
+        self.tree.below()
+    }
+
+    /// Whether something else is mounted below its directory now, or something less. To serve that, open the directory
+    /// again: what is mounted later is not shown (in a private copy), or as an empty directory (in a live view).
+    #[must_use]
+    pub fn mounts_have_changed(&self) -> bool {
+        self.tree.mounts_have_changed()
     }
 
     pub(crate) fn allowed(&self) -> &AddressList {

@@ -128,7 +128,7 @@ impl Exports {
     /// The export that a handle claims to belong to; the signature is not checked.
     pub(crate) fn by_handle(&self, handle: &Handle) -> Option<&Export> {
         let claimed = handle.claimed_export()?;
-        let is = |export: &Export| export.tree().export_id() == claimed;
+        let is = |export: &Export| export.tree().has_id(claimed);
         let current = self.iter().find(|export| is(export));
         current.or_else(|| {
             let replaced = self.replaced.iter().find(|old| is(&old.export))?;

@@ -13,6 +13,7 @@ use crate::rpc::record::RecordReader;
 use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::server_state::{Ports, ServerState};
 use crate::tree::handle_key::HandleKey;
+use crate::tree::submounts::Submounts;
 
 const CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 700);
 
@@ -30,6 +31,7 @@ impl Session {
             allowed: AddressList::everyone(),
             key: HandleKey::from_bytes([7; 16]),
             hidden: HiddenPaths::default(),
+            submounts: Submounts::default(),
         };
         let exports = Exports::new(vec![Export::open(root, options).ok()?]).ok()?;
         let ports = Ports {

@@ -6,7 +6,13 @@
 //! programs/   mount, portmap, nfs (with read, readdir, permissions …), nfsacl: a call in, a reply out
 //! exports     path or handle → export: names, allowed clients, tree; exchanged while clients use them
 //! hidden_paths  what is not shown, by path
-//! tree/       handle → file → handle: handle, handle_key, hidden, file_cache, inode_index, node, root_dir
+//! tree/       handle → file → handle
+//!   part, mounts, root_dir   the file systems of a root: which there are, and opening them
+//!   file_system, kinds       what files are known by on each
+//!   handle, handle_key       the bytes of handles
+//!   find, content, entries   files by name, their contents, directories
+//!   places, name_index       files by number, where the kernel has no handles
+//!   hidden, file_cache, node what is not shown; files that are open
 //! ```
 //!
 //! # What it guarantees
@@ -15,10 +21,10 @@
 //!   stable file system id; permissions by mode for every uid, everything for uid 0.
 //! - **Never stale.** Handles depend on no state of the server. They survive its restarts and reboots
 //!   ([`HandleScheme`]) as long as the [`HandleKey`] is kept.
-//! - **Confined.** Names are single components; `openat2` resolves them below the root, through no link and no mount.
-//!   Handles are signed, and a directory that was moved out of the root is refused within a second. File systems that
-//!   are mounted below the root are not shown ([`MountView`]): the `/proc` of a chroot is an empty directory, as with
-//!   nfsd without `crossmnt`.
+//! - **Whole.** File systems that are mounted below the root are parts of it ([`Submounts`], nfsd's `crossmnt`), and so are
+//!   btrfs subvolumes; those of the kernel and of a running system are not: the `/proc` of a chroot is an empty directory.
+//! - **Confined.** Names are single components; `openat2` resolves them below the root, through no link and no mount but
+//!   those. Handles are signed, and a directory that was moved out of the root is refused within a second.
 //! - **Read-only.** Files are opened for reading only, devices and FIFOs not at all; where the kernel permits it, in
 //!   a private, read-only copy of the mount.
 //! - **Bounded.** Records, fragments, connections per client and in total, open files, threads and replies have limits;
@@ -59,4 +65,6 @@ pub use open_file_limit::raise_open_file_limit;
 pub use server::{Listeners, Server, StartError};
 pub use tree::HandleScheme;
 pub use tree::handle_key::{HandleKey, KeyError};
+pub use tree::mounts::{MountBelow, Unserved};
 pub use tree::root_dir::{MountView, RootDirError};
+pub use tree::submounts::Submounts;

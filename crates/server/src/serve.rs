@@ -172,9 +172,10 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     privileges::prepare_folders(settings, identity, |_| {});
     // From here on nothing is needed but to read the roots, and to write to netroot's own folders.
     let mut kept = privileges::to_serve(settings, identity, folders);
-    // It has no other path in this mount namespace.
+    // They have no other path in this mount namespace.
     kept.read
         .extend(area.map(|area| format!("/proc/self/fd/{}", area.as_raw_fd()).into()));
+    kept.read.extend(export.iter().flat_map(nfs::Prepared::mounted));
     for layer in confinement::confine(&kept)? {
         warn(&timeline, Warning::NotConfined { layer });
     }

@@ -110,7 +110,9 @@ fn find(
         return Err(nfsstat3::NFS3ERR_ACCES);
     }
     name::check(name).inspect_err(|_| count(&request.state.counters.bad_names))?;
-    let (handle, stat) = directory.tree.lookup(&directory.node, name)?;
+    let (handle, stat) = directory
+        .tree
+        .lookup(&directory.node, &directory.stat, name)?;
     Ok(LOOKUP3resok {
         object: handle.to_xdr(),
         obj_attributes: Nfs3Option::Some(directory.tree.attributes(&stat)),
@@ -164,7 +166,7 @@ fn fsstat(request: &Request<'_>, handle: Handle, out: &mut ReplyBuffer) {
         .resolve(handle)
         .map_err(|status| failed(status, Nfs3Option::None))
         .and_then(|file| {
-            let space = rustix::fs::fstatvfs(file.tree.root().directory())
+            let space = rustix::fs::fstatvfs(file.tree.root_of(&file.node))
                 .map_err(|errno| failed(status::from_errno(errno), file.attributes()))?;
             let bytes = |blocks: u64| blocks.saturating_mul(space.f_frsize);
             Ok(FSSTAT3resok {

@@ -5,8 +5,9 @@ use rustix::fs::{FileType, Stat, major, minor};
 
 /// All attributes of the file system, unchanged: setuid and sticky bits, device numbers, nanoseconds.
 ///
-/// `fsid` is that of the export, not the device number, which may change when the server reboots.
-pub(crate) fn from_stat(stat: &Stat, fsid: u64) -> fattr3 {
+/// `stat` is what [`Node::stat`](crate::tree::node::Node::stat) gives: the device and inode numbers in it are those of the
+/// export, not the server's, which may change when it reboots.
+pub(crate) fn from_stat(stat: &Stat) -> fattr3 {
     let type_ = file_type(stat);
     let rdev = match type_ {
         ftype3::NF3BLK | ftype3::NF3CHR => specdata3 {
@@ -26,7 +27,7 @@ pub(crate) fn from_stat(stat: &Stat, fsid: u64) -> fattr3 {
             .unwrap_or(0)
             .saturating_mul(512),
         rdev,
-        fsid,
+        fsid: stat.st_dev,
         fileid: stat.st_ino,
         atime: time(stat.st_atime, stat.st_atime_nsec),
         mtime: time(stat.st_mtime, stat.st_mtime_nsec),
@@ -75,8 +76,9 @@ mod tests {
 
     #[test]
     fn only_devices_have_device_numbers() {
-        let stat = rustix::fs::stat("/dev/null").unwrap();
-        let null = from_stat(&stat, 9);
+        let mut stat = rustix::fs::stat("/dev/null").unwrap();
+        stat.st_dev = 9;
+        let null = from_stat(&stat);
         assert_eq!(null.type_, ftype3::NF3CHR);
         assert_eq!(
             null.rdev,
@@ -86,7 +88,7 @@ mod tests {
             }
         );
         assert_eq!(null.fsid, 9);
-        let root = from_stat(&rustix::fs::stat("/").unwrap(), 9);
+        let root = from_stat(&rustix::fs::stat("/").unwrap());
         assert_eq!(root.rdev, specdata3::default());
     }
 }

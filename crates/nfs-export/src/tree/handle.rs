@@ -1,10 +1,10 @@
 //! The bytes of an NFS file handle: which export, which file, and a signature.
 //!
 //! ```text
-//! byte 0        layout: 1 kernel handle, 2 inode, 3 mount point
+//! byte 0        layout: 1 kernel handle, 2 place, 3 mount point
 //! byte 1        kernel handle: the file system's type code; else 0
-//! bytes 2..6    identity of the export
-//! bytes 6..n    kernel handle | inode, generation, parent (8 bytes each) | inode
+//! bytes 2..6    identity of the file system: of the export, or of one that is mounted below it
+//! bytes 6..n    kernel handle | number, generation, parent (8 bytes each) | number
 //! last 12       SipHash-2-4-128 of all before, cut to 96 bits
 //! ```
 //!
@@ -16,7 +16,7 @@ use std::hash::{Hash, Hasher};
 use netroot_sys::handle::KernelHandle;
 use nfs3_types::nfs3::{NFS3_FHSIZE, nfs_fh3};
 use nfs3_types::xdr_codec::Opaque;
-use siphasher::sip128::SipHasher24;
+use siphasher::sip128::{Hasher128, SipHasher24};
 
 use crate::tree::handle_key::HandleKey;
 
@@ -27,7 +27,7 @@ const SIGNATURE: usize = 12;
 pub(crate) const MAX_KERNEL_HANDLE: usize = NFS3_FHSIZE - HEADER - SIGNATURE;
 
 const KERNEL: u8 = 1;
-const INODE: u8 = 2;
+const PLACE: u8 = 2;
 const MOUNT_POINT: u8 = 3;
 
 /// The file that a handle refers to.
@@ -35,24 +35,25 @@ const MOUNT_POINT: u8 = 3;
 pub(crate) enum FileId {
     /// A kernel file handle, where the file system has them and this process may open them.
     Kernel(KernelHandle),
-    /// An inode and where it was last seen, otherwise.
-    Inode(InodeId),
-    /// A directory that something is mounted on; only its inode number is known.
+    /// A file and where it was last seen, otherwise.
+    Place(PlaceId),
+    /// A directory that something is mounted on; only its number is known.
     MountPoint {
-        /// The inode number of the directory below the mount, as its parent lists it.
+        /// The number of the directory below the mount, as its parent lists it.
         inode: u64,
     },
 }
 
-/// An inode identified without a kernel handle.
+/// A file identified without a kernel handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct InodeId {
-    pub(crate) inode: u64,
-    /// Distinguishes successive uses of the inode number: the birth time in nanoseconds, 0 where the file system has
-    /// none.
+pub(crate) struct PlaceId {
+    /// Its number in NFS ([`FileSystem`](crate::tree::file_system::FileSystem)).
+    pub(crate) file: u64,
+    /// Distinguishes successive uses of an inode number: the birth time in nanoseconds; 0 where the file system has
+    /// none, or the number is made of something else.
     pub(crate) generation: u64,
-    /// The inode number of its directory, for files with one name; 0 for directories and hard links, whose handle must
-    /// not depend on the name that they were found by.
+    /// The number of its directory, for files with one name; 0 for directories and hard links, whose handle must not
+    /// depend on the name that they were found by.
     pub(crate) parent: u64,
 }
 
@@ -161,11 +162,22 @@ impl HandleSigner {
         self.export_id
     }
 
+    /// A number for a file of this export: never one of the inode numbers that file systems give out in order.
+    pub(crate) fn number(&self, what: u8, number: u64, more: &[u8]) -> u64 {
+        let mut hasher = self.hasher;
+        // No handle begins like this.
+        hasher.write(&[u8::MAX, what]);
+        hasher.write(&self.export_id.to_be_bytes());
+        hasher.write(&number.to_be_bytes());
+        hasher.write(more);
+        hasher.finish128().h1 | 1 << 63
+    }
+
     /// `None` when the kernel handle does not fit (see [`MAX_KERNEL_HANDLE`]).
     pub(crate) fn sign(&self, file: &FileId) -> Option<Handle> {
         let (layout, kind) = match file {
             FileId::Kernel(kernel) => (KERNEL, u8::try_from(kernel.kind()).ok()?),
-            FileId::Inode(_) => (INODE, 0),
+            FileId::Place(_) => (PLACE, 0),
             FileId::MountPoint { .. } => (MOUNT_POINT, 0),
         };
         let mut handle = Handle::empty();
@@ -173,8 +185,8 @@ impl HandleSigner {
         handle.push(&self.export_id.to_be_bytes())?;
         match file {
             FileId::Kernel(kernel) => handle.push(kernel.bytes())?,
-            FileId::Inode(id) => {
-                handle.push(&id.inode.to_be_bytes())?;
+            FileId::Place(id) => {
+                handle.push(&id.file.to_be_bytes())?;
                 handle.push(&id.generation.to_be_bytes())?;
                 handle.push(&id.parent.to_be_bytes())?;
             }
@@ -207,11 +219,11 @@ impl HandleSigner {
             KERNEL => KernelHandle::new(i32::from(kind), id)
                 .map(FileId::Kernel)
                 .ok_or(HandleError::Layout),
-            INODE => {
+            PLACE => {
                 let (words, rest) = id.as_chunks::<8>();
                 match (words, rest) {
-                    ([inode, generation, parent], []) => Ok(FileId::Inode(InodeId {
-                        inode: u64::from_be_bytes(*inode),
+                    ([file, generation, parent], []) => Ok(FileId::Place(PlaceId {
+                        file: u64::from_be_bytes(*file),
                         generation: u64::from_be_bytes(*generation),
                         parent: u64::from_be_bytes(*parent),
                     })),
@@ -252,8 +264,8 @@ mod tests {
                 proptest::collection::vec(any::<u8>(), 0..=MAX_KERNEL_HANDLE)
             )
                 .prop_map(|(kind, bytes)| FileId::Kernel(KernelHandle::new(kind, &bytes).unwrap())),
-            any::<[u64; 3]>().prop_map(|[inode, generation, parent]| FileId::Inode(InodeId {
-                inode,
+            any::<[u64; 3]>().prop_map(|[file, generation, parent]| FileId::Place(PlaceId {
+                file,
                 generation,
                 parent
             })),

@@ -6,17 +6,18 @@
 
 use std::collections::HashMap;
 use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, FileType, Stat};
+use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
 use crate::hidden_paths::HiddenPaths;
-use crate::tree::inode_index::for_each_entry;
+use crate::tree::listing::for_each_entry;
 use crate::tree::node::is_directory;
-use crate::tree::root_dir::{RootDir, open_directory, open_entry};
+use crate::tree::part::Part;
+use crate::tree::places::open_on_walk;
 
 /// The shortest time between two searches for hidden files.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(30);
@@ -36,8 +37,9 @@ pub(super) struct Hidden {
 
 #[derive(Debug)]
 struct Found {
-    /// How many hidden names an inode has. Directories are not in it: they are found by path.
-    names: HashMap<u64, u64>,
+    /// How many hidden names a file has, by its file system's position and its number. Directories are not in it: they
+    /// are found by path.
+    names: HashMap<(usize, u64), u64>,
     searched: Instant,
     took: Duration,
     searching: bool,
@@ -45,14 +47,16 @@ struct Found {
 
 impl Hidden {
     /// Looks for the hidden files; `None` if nothing is hidden.
-    pub(super) fn find(paths: &HiddenPaths, root: &RootDir) -> Result<Option<Self>, Errno> {
+    pub(super) fn find(paths: &HiddenPaths, parts: &[Part]) -> Result<Option<Self>, Errno> {
         if paths.is_empty() {
             return Ok(None);
         }
-        // Without /proc no path can be told.
-        path_of(root.directory())?;
+        for part in parts {
+            // Without /proc no path can be told.
+            path_of(part.files.root.directory())?;
+        }
         let begun = Instant::now();
-        let names = search(paths, root);
+        let names = search(paths, parts);
         Ok(Some(Self {
             paths: paths.clone(),
             found: Mutex::new(Found {
@@ -65,33 +69,34 @@ impl Hidden {
     }
 
     /// Whether an entry of a directory is hidden.
-    pub(super) fn hides_entry(
-        &self,
-        root: &RootDir,
-        directory: BorrowedFd<'_>,
-        name: &[u8],
-    ) -> bool {
+    pub(super) fn hides_entry(&self, part: &Part, directory: BorrowedFd<'_>, name: &[u8]) -> bool {
         let name = String::from_utf8_lossy(name);
         if !self.paths.may_hide_name(&name) {
             return false;
         }
         // Without a path nothing is known to be harmless.
-        path_below(root, directory).is_none_or(|path| self.paths.hide_entry(&path, &name))
+        path_below(part, directory).is_none_or(|path| self.paths.hide_entry(&path, &name))
     }
 
-    /// Whether a file that was opened by its handle is hidden.
-    pub(super) fn hides(&self, root: &RootDir, file: BorrowedFd<'_>, stat: &Stat) -> bool {
+    /// Whether a file that was opened by its handle is hidden. `stat` is as clients see it.
+    pub(super) fn hides(
+        &self,
+        (position, part): (usize, &Part),
+        file: BorrowedFd<'_>,
+        stat: &Stat,
+    ) -> bool {
         if is_directory(stat) {
-            return path_below(root, file).is_none_or(|path| self.paths.hide(&path));
+            return path_below(part, file).is_none_or(|path| self.paths.hide(&path));
         }
-        let names = self.lock().names.get(&stat.st_ino).copied().unwrap_or(0);
+        let key = (position, stat.st_ino);
+        let names = self.lock().names.get(&key).copied().unwrap_or(0);
         #[allow(clippy::useless_conversion, reason = "32 bits on some architectures")]
         let links = u64::from(stat.st_nlink);
         names > 0 && names >= links
     }
 
     /// Looks for hidden files again if it is time to; returns whether others are hidden now.
-    pub(super) fn refresh(&self, root: &RootDir) -> bool {
+    pub(super) fn refresh(&self, parts: &[Part]) -> bool {
         let mut found = self.lock();
         let interval = SEARCH_INTERVAL.max(found.took.saturating_mul(SEARCH_SHARE));
         if found.searching || found.searched.elapsed() < interval {
@@ -100,7 +105,7 @@ impl Hidden {
         found.searching = true;
         drop(found);
         let begun = Instant::now();
-        let names = search(&self.paths, root);
+        let names = search(&self.paths, parts);
         let mut found = self.lock();
         let changed = names != found.names;
         *found = Found {
@@ -124,64 +129,73 @@ fn path_of(file: BorrowedFd<'_>) -> Result<CString, Errno> {
 }
 
 /// The path of a directory below the root, without a slash at its beginning.
-fn path_below(root: &RootDir, directory: BorrowedFd<'_>) -> Option<String> {
+fn path_below(part: &Part, directory: BorrowedFd<'_>) -> Option<String> {
     // In a private copy of the mount, the root is `/`.
-    let above = path_of(root.directory()).ok()?;
+    let above = path_of(part.files.root.directory()).ok()?;
     let path = path_of(directory).ok()?;
     let above = above
         .to_bytes()
         .strip_suffix(b"/")
         .unwrap_or(above.to_bytes());
     let below = path.to_bytes().strip_prefix(above)?;
-    match below {
-        [] => Some(String::new()),
-        [b'/', below @ ..] => Some(String::from_utf8_lossy(below).into_owned()),
-        _ => None,
+    let below = match below {
+        [] => "".into(),
+        [b'/', below @ ..] => String::from_utf8_lossy(below),
+        _ => return None,
+    };
+    Some(joined(&part.path, &below))
+}
+
+fn joined(above: &str, below: &str) -> String {
+    match (above, below) {
+        ("", path) | (path, "") => path.to_owned(),
+        (above, below) => format!("{above}/{below}"),
     }
 }
 
-/// The inodes of hidden files, with the number of hidden names of each. What cannot be read is left out: clients cannot
-/// have found it by name either.
-fn search(paths: &HiddenPaths, root: &RootDir) -> HashMap<u64, u64> {
+/// The hidden files, with the number of hidden names of each. What cannot be read is left out: clients cannot have found
+/// it by name either.
+fn search(paths: &HiddenPaths, parts: &[Part]) -> HashMap<(usize, u64), u64> {
     let mut names = HashMap::new();
-    // Directories, as their path below the root, and whether they are hidden.
-    let mut pending = vec![(String::new(), false)];
-    while let Some((path, hidden)) = pending.pop() {
-        let Ok(directory) = open_below(root, &path) else {
-            continue;
-        };
-        let _ = for_each_entry(directory.as_fd(), |inode, kind, name| {
-            let Ok(name) = std::str::from_utf8(name) else {
-                return true;
-            };
-            let below = match path.as_str() {
-                "" => name.to_owned(),
-                path => format!("{path}/{name}"),
-            };
-            let hidden = hidden || paths.hide_entry(&path, name);
-            if kind != FileType::Directory {
-                if hidden {
-                    *names.entry(inode).or_default() += 1;
-                }
-            } else if (hidden || paths.may_hide_below(&below))
-                && below.split('/').count() <= MAX_DEPTH
-            {
-                pending.push((below, hidden));
-            }
-            true
+    for (position, part) in parts.iter().enumerate() {
+        search_part(paths, part, |file| {
+            *names.entry((position, file)).or_default() += 1;
         });
     }
     names
 }
 
-fn open_below(root: &RootDir, path: &str) -> Result<OwnedFd, Errno> {
-    if path.is_empty() {
-        return open_directory(root.directory());
+fn search_part(paths: &HiddenPaths, part: &Part, mut found: impl FnMut(u64)) {
+    let files = &part.files;
+    let hidden = !part.path.is_empty() && paths.hide(&part.path);
+    // Directories: their path below the root of the file system, their number, and whether they are hidden.
+    let mut pending = vec![(String::new(), files.root_id(), hidden)];
+    while let Some((path, number, hidden)) = pending.pop() {
+        let Ok(directory) = open_on_walk(&files.root, path.as_bytes()) else {
+            continue;
+        };
+        let numbers = files.entry_numbers(&directory, number);
+        let here = joined(&part.path, &path);
+        let _ = for_each_entry(directory.as_fd(), |inode, kind, name| {
+            let number = || numbers.of(inode, kind, name).id;
+            let Ok(name) = std::str::from_utf8(name) else {
+                return true;
+            };
+            let hidden = hidden || paths.hide_entry(&here, name);
+            if kind != FileType::Directory {
+                if hidden {
+                    found(number());
+                }
+                return true;
+            }
+            let below = joined(&path, name);
+            let below_root = joined(&here, name);
+            if (hidden || paths.may_hide_below(&below_root))
+                && below.split('/').count() <= MAX_DEPTH
+            {
+                pending.push((below, number(), hidden));
+            }
+            true
+        });
     }
-    let directory = open_entry(root.directory(), path.as_bytes())?;
-    let here = rustix::fs::statat(&directory, c"", AtFlags::EMPTY_PATH)?;
-    if here.st_dev != root.stat().st_dev {
-        return Err(Errno::XDEV);
-    }
-    open_directory(directory.as_fd())
 }

@@ -13,8 +13,10 @@ use netroot_sys::handle as kernel;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
-use crate::tree::inode_index::{MAX_PATH, WALK_INTERVAL, for_each_entry, open_on_walk};
-use crate::tree::root_dir::{RootDir, open_entry};
+use crate::tree::file_system::FileSystem;
+use crate::tree::listing::for_each_entry;
+use crate::tree::places::{MAX_PATH, WALK_INTERVAL, open_on_walk};
+use crate::tree::root_dir::open_entry;
 
 /// The most files in the index, 16 bytes each; a Debian desktop has 300,000. Any other costs a walk of its own.
 const MAX_FILES: usize = 1_000_000;
@@ -30,24 +32,24 @@ pub(super) struct NameIndex {
 
 #[derive(Debug, Default)]
 struct Locations {
-    /// The paths of directories below the root.
-    directories: Vec<Box<[u8]>>,
-    /// The inode number of each regular file with the position of its directory, in order.
+    /// The numbers of directories and their paths below the root.
+    directories: Vec<(u64, Box<[u8]>)>,
+    /// The number of each regular file with the position of its directory, in order.
     files: Vec<(u64, u32)>,
 }
 
 impl NameIndex {
-    /// Opens the file with this inode number and handle by one of its names, as `O_PATH`.
+    /// Opens the file with this number and handle by one of its names, as `O_PATH`.
     ///
     /// `ESTALE` when it has none below the root; `EAGAIN` when that cannot be known yet.
     pub(super) fn find(
         &self,
-        root: &RootDir,
-        inode: u64,
+        files: &FileSystem,
+        number: u64,
         handle: &kernel::KernelHandle,
     ) -> Result<OwnedFd, Errno> {
         let known = Arc::clone(&self.locations());
-        if let Some(found) = known.find(root, inode, handle) {
+        if let Some(found) = known.find(files, number, handle) {
             return Ok(found);
         }
         let Ok(mut last_walk) = self.last_walk.try_lock() else {
@@ -56,7 +58,7 @@ impl NameIndex {
         if last_walk.is_some_and(|last| last.elapsed() < WALK_INTERVAL) {
             return Err(Errno::AGAIN);
         }
-        let (walked, found) = Locations::walk(root, inode, handle);
+        let (walked, found) = Locations::walk(files, number, handle);
         *self.locations() = Arc::new(walked);
         *last_walk = Some(Instant::now());
         found.ok_or(Errno::STALE)
@@ -70,17 +72,23 @@ impl NameIndex {
 }
 
 impl Locations {
-    fn find(&self, root: &RootDir, inode: u64, handle: &kernel::KernelHandle) -> Option<OwnedFd> {
-        let start = self.files.partition_point(|(file, _)| *file < inode);
+    fn find(
+        &self,
+        files: &FileSystem,
+        number: u64,
+        handle: &kernel::KernelHandle,
+    ) -> Option<OwnedFd> {
+        let start = self.files.partition_point(|(file, _)| *file < number);
         let same = self.files.get(start..)?.iter();
         // A file with several names may have lost one of them.
-        same.take_while(|(file, _)| *file == inode)
+        same.take_while(|(file, _)| *file == number)
             .find_map(|(_, directory)| {
-                let path = self.directories.get(usize::try_from(*directory).ok()?)?;
-                let directory = open_on_walk(root, path).ok()?;
+                let (own, path) = self.directories.get(usize::try_from(*directory).ok()?)?;
+                let directory = open_on_walk(&files.root, path).ok()?;
+                let numbers = files.entry_numbers(&directory, *own);
                 let mut found = None;
-                for_each_entry(directory.as_fd(), |entry, _, name| {
-                    if entry == inode {
+                for_each_entry(directory.as_fd(), |inode, kind, name| {
+                    if numbers.of(inode, kind, name).id == number {
                         found = opened(&directory, name, handle);
                     }
                     found.is_none()
@@ -91,36 +99,43 @@ impl Locations {
     }
 
     /// Walks the root, and opens the file when it is found.
-    fn walk(root: &RootDir, inode: u64, handle: &kernel::KernelHandle) -> (Self, Option<OwnedFd>) {
+    fn walk(
+        files: &FileSystem,
+        number: u64,
+        handle: &kernel::KernelHandle,
+    ) -> (Self, Option<OwnedFd>) {
         let mut walked = Self {
-            directories: vec![Box::default()],
+            directories: vec![(files.root_id(), Box::default())],
             files: Vec::new(),
         };
         let mut found = None;
         let mut next = 0;
-        while let Some(path) = walked.directories.get(next).cloned() {
+        while let Some((own, path)) = walked.directories.get(next).cloned() {
             let position = u32::try_from(next).unwrap_or(u32::MAX);
             next += 1;
-            let Ok(directory) = open_on_walk(root, &path) else {
+            let Ok(directory) = open_on_walk(&files.root, &path) else {
                 continue;
             };
+            let numbers = files.entry_numbers(&directory, own);
             // Errors are ignored: what follows in this directory is not found, everything else is.
-            let _ = for_each_entry(directory.as_fd(), |entry, kind, name| {
-                if entry == inode && found.is_none() {
+            let _ = for_each_entry(directory.as_fd(), |inode, kind, name| {
+                let is_file = kind == FileType::RegularFile;
+                let below = path.len() + name.len();
+                if !is_file && (kind != FileType::Directory || below >= MAX_PATH) {
+                    return true;
+                }
+                let entry = numbers.of(inode, kind, name).id;
+                if entry == number && found.is_none() {
                     found = opened(&directory, name, handle);
                 }
-                let below = path.len() + name.len();
-                if kind == FileType::RegularFile && walked.files.len() < MAX_FILES {
+                if is_file && walked.files.len() < MAX_FILES {
                     walked.files.push((entry, position));
-                } else if kind == FileType::Directory
-                    && below < MAX_PATH
-                    && walked.directories.len() < MAX_DIRECTORIES
-                {
+                } else if !is_file && walked.directories.len() < MAX_DIRECTORIES {
                     let below = match &*path {
                         [] => name.into(),
                         path => [path, name].join(&b'/').into_boxed_slice(),
                     };
-                    walked.directories.push(below);
+                    walked.directories.push((entry, below));
                 }
                 true
             });
@@ -147,7 +162,7 @@ mod tests {
     #[test]
     fn a_file_is_found_by_any_of_its_names_until_it_has_none() {
         let folder = tempfile::tempdir().unwrap();
-        let root = RootDir::open(folder.path()).unwrap();
+        let files = FileSystem::for_test(folder.path());
         fs::create_dir_all(folder.path().join("a/b")).unwrap();
         let file = folder.path().join("a/b/file");
         fs::write(&file, "text").unwrap();
@@ -159,15 +174,15 @@ mod tests {
         };
         let inode = rustix::fs::fstat(&open).unwrap().st_ino;
         let names = NameIndex::default();
-        names.find(&root, inode, &handle).unwrap();
+        names.find(&files, inode, &handle).unwrap();
         assert_eq!(names.locations().files.len(), 2);
         fs::remove_file(&file).unwrap();
-        names.find(&root, inode, &handle).unwrap();
+        names.find(&files, inode, &handle).unwrap();
         fs::remove_file(folder.path().join("a/link")).unwrap();
-        let again = names.find(&root, inode, &handle).unwrap_err();
+        let again = names.find(&files, inode, &handle).unwrap_err();
         assert_eq!(again, Errno::AGAIN, "the last walk was just now");
         *names.last_walk.lock().unwrap() = None;
-        let gone = names.find(&root, inode, &handle).unwrap_err();
+        let gone = names.find(&files, inode, &handle).unwrap_err();
         assert_eq!(gone, Errno::STALE);
     }
 }

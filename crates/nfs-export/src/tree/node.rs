@@ -14,7 +14,50 @@ pub(crate) enum Node {
     /// A file, directory, link or device, held open.
     Open(OpenFile),
     /// A directory that something is mounted on, shown as empty.
-    MountPoint(Stat),
+    MountPoint(Shown, Stat),
+}
+
+/// How clients see a file: where its numbers come from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown {
+    /// The position of its file system in the tree.
+    pub(crate) part: usize,
+    /// The number of its file system.
+    pub(crate) fsid: u64,
+    /// Its own number; `None` if that is the inode number.
+    pub(crate) number: Option<u64>,
+}
+
+impl Shown {
+    /// The attributes with these numbers as inode number and device.
+    pub(crate) fn apply(self, mut stat: Stat) -> Stat {
+        stat.st_dev = self.fsid;
+        stat.st_ino = self.number.unwrap_or(stat.st_ino);
+        stat
+    }
+}
+
+/// The name that a file is known by, where there is nothing else.
+#[derive(Debug)]
+pub(crate) struct KnownName {
+    /// The number of its directory.
+    pub(crate) parent: u64,
+    pub(crate) name: Box<[u8]>,
+    /// Its attributes when it was found.
+    pub(crate) stat: Stat,
+}
+
+impl KnownName {
+    /// Whether this is the same file, unchanged.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        is_unchanged(&self.stat, &other.stat)
+    }
+}
+
+/// Whether two sets of attributes are those of the same file, unchanged. (overlayfs copies files to its upper layer.)
+pub(crate) fn is_unchanged(one: &Stat, other: &Stat) -> bool {
+    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+        && (one.st_ctime, one.st_ctime_nsec) == (other.st_ctime, other.st_ctime_nsec)
 }
 
 /// An `O_PATH` descriptor, and a second one to read from once a regular file has been read.
@@ -22,7 +65,9 @@ pub(crate) enum Node {
 pub(crate) struct OpenFile {
     reference: OwnedFd,
     content: OnceLock<OwnedFd>,
-    /// For directories: when they were last seen to be in the root.
+    shown: Shown,
+    name: Option<KnownName>,
+    /// For directories, and files that are known by their names: when they were last seen to be in the root.
     checked: Option<LastCheck>,
 }
 
@@ -33,24 +78,31 @@ struct LastCheck {
     last: AtomicU64,
 }
 
-/// How often a directory is checked to be in the root still.
+/// How often a directory is checked to be in the root still, and a name to lead to the same file.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl OpenFile {
     /// A file that has just been found in the root.
-    pub(crate) fn new(reference: OwnedFd, stat: &Stat) -> Self {
-        let directory = is_directory(stat);
+    pub(crate) fn new(
+        reference: OwnedFd,
+        stat: &Stat,
+        shown: Shown,
+        name: Option<KnownName>,
+    ) -> Self {
+        let check = is_directory(stat) || name.is_some();
         Self {
             reference,
             content: OnceLock::new(),
-            checked: directory.then(|| LastCheck {
+            shown,
+            name,
+            checked: check.then(|| LastCheck {
                 first: Instant::now(),
                 last: AtomicU64::new(0),
             }),
         }
     }
 
-    /// Whether to check that this directory is still in the root; if so, the next check is due one interval later.
+    /// Whether to check that this file is still in the root; if so, the next check is due one interval later.
     pub(crate) fn is_due_for_check(&self) -> bool {
         let Some(checked) = &self.checked else {
             return false;
@@ -62,6 +114,14 @@ impl OpenFile {
             checked.last.store(now, Ordering::Relaxed);
         }
         due
+    }
+
+    pub(crate) fn shown(&self) -> Shown {
+        self.shown
+    }
+
+    pub(crate) fn name(&self) -> Option<&KnownName> {
+        self.name.as_ref()
     }
 
     pub(crate) fn reference(&self) -> BorrowedFd<'_> {
@@ -84,22 +144,29 @@ impl OpenFile {
 }
 
 impl Node {
+    /// The attributes that clients see: `st_ino` is the file's number in NFS, `st_dev` that of its file system.
     pub(crate) fn stat(&self) -> Result<Stat, Errno> {
         match self {
-            Self::Open(open) => rustix::fs::fstat(&open.reference),
-            Self::MountPoint(stat) => Ok(*stat),
+            Self::Open(open) => Ok(open.shown.apply(rustix::fs::fstat(&open.reference)?)),
+            Self::MountPoint(shown, stat) => Ok(shown.apply(*stat)),
         }
     }
 
-    /// A directory of which only the inode number is known: it gets the times of the root and no entries.
-    pub(crate) fn mount_point(inode: u64, root: &Stat) -> Self {
+    pub(crate) fn shown(&self) -> Shown {
+        match self {
+            Self::Open(open) => open.shown,
+            Self::MountPoint(shown, _) => *shown,
+        }
+    }
+
+    /// A directory of which only the number is known: it gets the times of the root and no entries.
+    pub(crate) fn mount_point(shown: Shown, root: &Stat) -> Self {
         let mut stat = *root;
-        stat.st_ino = inode;
         stat.st_mode = FileType::Directory.as_raw_mode() | 0o555;
         stat.st_uid = 0;
         stat.st_gid = 0;
         stat.st_nlink = 2;
-        Self::MountPoint(stat)
+        Self::MountPoint(shown, stat)
     }
 }
 

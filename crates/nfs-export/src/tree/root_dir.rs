@@ -4,9 +4,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat, StatxFlags};
 use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
+
+use crate::tree::kinds::{self, Kind};
 
 /// Why an exported directory cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -20,15 +22,25 @@ pub enum RootDirError {
     /// Its attributes cannot be read.
     #[error("cannot read the attributes of the directory")]
     Stat(#[source] io::Error),
+    /// It shows a state of this machine's kernel.
+    #[error(
+        "it is on {0}, which shows a state of this machine's kernel and contains no files; give the directory of a root"
+    )]
+    Pseudo(&'static str),
+    /// A FUSE file system that lets in nobody else.
+    #[error(
+        "it is on a FUSE file system that lets in only the user who mounted it, not even root; mount it with -o allow_other"
+    )]
+    FuseOfOneUser,
 }
 
 /// What an export shows of file systems that are mounted below its directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MountView {
-    /// A private, read-only copy of the mount that the directory is in, without the mounts below it: the `/proc` and
-    /// `/dev` of a running chroot are the empty directories that are mounted over. Needs `CAP_SYS_ADMIN`.
+    /// A private, read-only copy of the mount that the directory is in, and one of each mount below it that is served:
+    /// the `/proc` and `/dev` of a running chroot are the empty directories that are mounted over. Needs `CAP_SYS_ADMIN`.
     PrivateCopy,
-    /// The directory as it is. Mounts below it are not entered, and shown as empty directories.
+    /// The directory as it is. Mounts below it that are not served are shown as empty directories.
     Live,
 }
 
@@ -51,20 +63,27 @@ pub(crate) struct RootDir {
     stat: Stat,
     /// The mount's id, where the file system has handles.
     mount: Option<i32>,
+    whole: bool,
 }
 
 impl RootDir {
-    pub(crate) fn open(path: &Path) -> Result<Self, RootDirError> {
-        let public = rustix::fs::openat(
-            CWD,
-            path,
-            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .map_err(|errno| RootDirError::Open(errno.into()))?;
-        let tree = private_copy(public.as_fd());
-        let start = tree.as_ref().map_or(public.as_fd(), AsFd::as_fd);
-        let directory = open_directory(start).map_err(|errno| RootDirError::Open(errno.into()))?;
+    /// The directory at `path`, to make a `RootDir` of.
+    pub(super) fn public(path: &Path) -> Result<OwnedFd, RootDirError> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::openat(CWD, path, flags, Mode::empty())
+            .map_err(|errno| RootDirError::Open(errno.into()))
+    }
+
+    pub(super) fn new(public: BorrowedFd<'_>) -> Result<Self, RootDirError> {
+        if let Some(pseudo) = Kind::of_file(public).ok().and_then(|kind| kind.pseudo) {
+            return Err(RootDirError::Pseudo(pseudo));
+        }
+        let tree = private_copy(public);
+        let start = tree.as_ref().map_or(public, AsFd::as_fd);
+        let directory = open_directory(start).map_err(|errno| match errno {
+            Errno::ACCESS if kinds::is_fuse(public) => RootDirError::FuseOfOneUser,
+            errno => RootDirError::Open(errno.into()),
+        })?;
         rustix::fs::openat2(&directory, c".", REFERENCE, Mode::empty(), STRICT)
             .map_err(|errno| RootDirError::Openat2(errno.into()))?;
         let stat =
@@ -77,12 +96,20 @@ impl RootDir {
         let mount = netroot_sys::handle::of(&directory)
             .ok()
             .map(|(_, mount)| mount);
+        // The root of a mount, by the attribute that Linux 5.8 has for it.
+        let whole = rustix::fs::statx(public, c"", AtFlags::EMPTY_PATH, StatxFlags::empty())
+            .is_ok_and(|found| {
+                found
+                    .stx_attributes
+                    .contains(rustix::fs::StatxAttributes::MOUNT_ROOT)
+            });
         Ok(Self {
             directory,
             _tree: tree,
             view,
             stat,
             mount,
+            whole,
         })
     }
 
@@ -97,6 +124,11 @@ impl RootDir {
 
     pub(crate) fn directory(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
+    }
+
+    /// Whether it is a whole file system, not a directory in it.
+    pub(super) fn is_mount_root(&self) -> bool {
+        self.whole
     }
 
     /// Whether this is the id of the root's mount.
@@ -130,6 +162,12 @@ impl RootDir {
             stat = parent;
         }
     }
+}
+
+/// Opens a directory below another one, on whatever is mounted there; links are not followed.
+pub(super) fn open_mounted(directory: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
+    let anywhere = STRICT.difference(ResolveFlags::NO_XDEV);
+    rustix::fs::openat2(directory, path, REFERENCE, Mode::empty(), anywhere)
 }
 
 /// Opens an entry of a directory as `O_PATH`: links are not followed, devices not opened.

@@ -21,7 +21,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use netroot_nfs_export::{
-    AddressList, Event, Export, ExportOptions, HandleKey, HiddenPaths, Listeners, Server,
+    AddressList, Event, Export, ExportOptions, HandleKey, HiddenPaths, Listeners, Server, Submounts,
 };
 use nfs3_client::io::{AsyncRead, AsyncWrite};
 use nfs3_client::{MountClient, Nfs3Client};
@@ -81,6 +81,7 @@ pub fn options() -> ExportOptions {
         allowed: AddressList::networks(["127.0.0.0/8".parse().unwrap()]),
         key: HandleKey::from_bytes(KEY),
         hidden: HiddenPaths::default(),
+        submounts: Submounts::default(),
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use netroot_net::Prefix;
 use netroot_nfs_export::{
     AddressList, Counts, Event as NfsEvent, Export, ExportError, ExportOptions, HandleKey,
-    HandleScheme, HiddenPaths, KeyError, Listeners as NfsListeners, Server, StartError,
+    HandleScheme, HiddenPaths, KeyError, Listeners as NfsListeners, Server, StartError, Submounts,
     raise_open_file_limit,
 };
 
@@ -44,6 +44,16 @@ pub(crate) enum NfsError {
 pub(crate) struct Prepared {
     exports: Vec<Export>,
     sockets: NfsListeners,
+    /// The file systems below the exported directories.
+    mounted: Vec<PathBuf>,
+}
+
+impl Prepared {
+    /// Where the file systems are that are served below the exported directories. Each has a mount of its own in this
+    /// process, which Landlock does not know to be below the directory.
+    pub(crate) fn mounted(&self) -> Vec<PathBuf> {
+        self.mounted.clone()
+    }
 }
 
 /// Opens the directories that netroot exports itself, and binds the sockets; `key` signs the handles. `None` if every root is elsewhere.
@@ -77,6 +87,7 @@ pub(crate) fn prepare(
     raise_open_file_limit();
     let allowed = AddressList::networks(may_mount(&settings.allow, listeners));
     let mut exports = Vec::new();
+    let mut mounted = Vec::new();
     for (directory, Exported { names, hidden }) in directories {
         for warning in secrets::warnings(&directory, &hidden) {
             timeline.server(Event::Warning(warning));
@@ -86,14 +97,23 @@ pub(crate) fn prepare(
             allowed: allowed.clone(),
             key: key.clone(),
             hidden,
+            submounts: Submounts::OneFsid,
         };
-        exports.push(Export::open(&directory, options)?);
+        let export = Export::open(&directory, options)?;
+        let below = export.mounts_below().iter();
+        let served = below.filter(|below| below.unserved.is_none());
+        mounted.extend(served.map(|below| directory.join(&below.path)));
+        exports.push(export);
     }
-    let by_inode = |export: &Export| export.handles() == HandleScheme::Inodes;
+    let by_inode = |export: &Export| export.handles() != HandleScheme::Kernel;
     if exports.iter().any(by_inode) {
         timeline.server(Event::Warning(Warning::NoFileHandles));
     }
-    Ok(Some(Prepared { exports, sockets }))
+    Ok(Some(Prepared {
+        exports,
+        sockets,
+        mounted,
+    }))
 }
 
 /// The networks that may mount.
@@ -153,7 +173,9 @@ pub(crate) fn key(state: &Path, timeline: &Timeline) -> Result<HandleKey, NfsErr
 
 /// Serves from now on.
 pub(crate) fn start(prepared: Prepared, timeline: Timeline) -> Result<Server, NfsError> {
-    let Prepared { exports, sockets } = prepared;
+    let Prepared {
+        exports, sockets, ..
+    } = prepared;
     let recent = RecentMounts::default();
     let server = Server::start(exports, sockets, move |event| {
         if !recent.repeats(&event, Instant::now()) {

@@ -18,6 +18,7 @@ use crate::programs::nfs::permissions::{Permission, may};
 use crate::programs::nfs::request::{Request, ResolvedFile};
 use crate::rpc::decode::{Decoder, Malformed};
 use crate::rpc::reply_buffer::ReplyBuffer;
+use crate::tree::entries::Entries;
 use crate::tree::handle::Handle;
 use crate::tree::node::{Node, is_directory};
 use crate::tree::root_dir::open_directory;
@@ -87,8 +88,12 @@ pub(super) fn readdirplus(request: &Request<'_>, arguments: Arguments, out: &mut
         out,
         |request, directory, entry, out| {
             let (name_attributes, name_handle) = details(request, directory, entry.name.as_ref());
+            let fileid = match &name_attributes {
+                Nfs3Option::Some(attributes) => attributes.fileid,
+                Nfs3Option::None => entry.fileid,
+            };
             out.pack(&entryplus3 {
-                fileid: entry.fileid,
+                fileid,
                 name: entry.name,
                 cookie: entry.cookie,
                 name_attributes,
@@ -112,12 +117,12 @@ fn details(
         return (Nfs3Option::None, Nfs3Option::None);
     }
     let export = directory.tree;
-    let found = export.lookup_known(&directory.node, name).or_else(|| {
-        match export.find(&directory.node, name) {
-            Ok(found) => Some((found.handle, found.stat)),
-            Err(_) => None,
-        }
-    });
+    let (node, stat) = (&*directory.node, &directory.stat);
+    let find = || {
+        let found = export.find(node, stat, name).ok()?;
+        Some((found.handle, found.stat))
+    };
+    let found = export.lookup_known(node, stat, name).or_else(find);
     match found {
         Some((handle, stat)) => (
             Nfs3Option::Some(export.attributes(&stat)),
@@ -161,7 +166,9 @@ fn results(
     if !may(&request.credentials, Permission::Read, &directory.stat) {
         return Err(nfsstat3::NFS3ERR_ACCES);
     }
-    let verifier = directory.tree.cookie_verifier(&directory.stat);
+    let verifier = directory
+        .tree
+        .cookie_verifier(&directory.node, &directory.stat);
     if arguments.cookie != 0 && arguments.verifier != verifier {
         return Err(nfsstat3::NFS3ERR_BAD_COOKIE);
     }
@@ -178,6 +185,9 @@ fn results(
     };
     let descriptor = open_directory(open.reference()).map_err(status::from_errno)?;
     seek(&descriptor, arguments.cookie)?;
+    let numbers = directory
+        .tree
+        .entry_numbers(&directory.node, &directory.stat, &descriptor);
 
     let mut buffer = vec![MaybeUninit::uninit(); BUFFER];
     let mut entries = RawDir::new(descriptor.as_fd(), &mut buffer);
@@ -197,7 +207,7 @@ fn results(
             continue;
         }
         let before = out.len();
-        let entry = named(directory, &entry);
+        let entry = named(&numbers, &entry);
         names += 8 + 4 + entry.name.len().next_multiple_of(4) + 8;
         if names > arguments.names && any {
             break false;
@@ -218,16 +228,11 @@ fn results(
     Ok(())
 }
 
-/// An entry as clients see it: `..` of the root is the root.
-fn named<'a>(directory: &ResolvedFile<'_>, entry: &'a RawDirEntry<'_>) -> entry3<'a> {
+/// An entry as clients see it.
+fn named<'a>(numbers: &Entries<'_>, entry: &'a RawDirEntry<'_>) -> entry3<'a> {
     let name = entry.file_name().to_bytes();
-    let above_root = name == b".." && directory.tree.root().is_root(&directory.stat);
     entry3 {
-        fileid: if above_root {
-            directory.stat.st_ino
-        } else {
-            entry.ino()
-        },
+        fileid: numbers.of(entry.ino(), entry.file_type(), name),
         name: filename3(Opaque::borrowed(name)),
         cookie: entry.next_entry_cookie(),
     }
