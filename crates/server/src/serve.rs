@@ -175,7 +175,8 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     // They have no other path in this mount namespace.
     kept.read
         .extend(area.map(|area| format!("/proc/self/fd/{}", area.as_raw_fd()).into()));
-    kept.read.extend(export.iter().flat_map(nfs::Prepared::mounted));
+    kept.read
+        .extend(export.iter().flat_map(nfs::Prepared::mounted));
     for layer in confinement::confine(&kept)? {
         warn(&timeline, Warning::NotConfined { layer });
     }
