@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use netroot::{
-    Allow, DhcpSettings, HiddenPaths, ImageSettings, InitrdSource, Mode, NetworkSettings, Rule,
-    Settings, serve,
+    Allow, DhcpSettings, HiddenPaths, ImageSettings, InitrdSource, Mode, NetworkSettings,
+    RangeSettings, Rule, Settings, serve,
 };
 
 fn main() -> Result<()> {
@@ -36,8 +36,12 @@ fn main() -> Result<()> {
         probe: false,
     };
     let dhcp = DhcpSettings {
-        first: Ipv4Addr::new(10, 77, 0, 100),
-        last: Ipv4Addr::new(10, 77, 0, 199),
+        ranges: vec![RangeSettings {
+            first: Ipv4Addr::new(10, 77, 0, 100),
+            last: Ipv4Addr::new(10, 77, 0, 199),
+            length: None,
+            router: None,
+        }],
         router: None,
         dns: Vec::new(),
         lease_time: Duration::from_secs(3600),

@@ -46,6 +46,7 @@ pub(crate) fn boots() -> BootOptions<'static> {
         script_path: "boot/{mac}.ipxe",
         loaders: &*LOADERS,
         root_path: None,
+        allowed: None,
     }
 }
 
@@ -54,6 +55,7 @@ pub(crate) fn arrival(port: u16) -> Arrival {
         interface: "eth0".into(),
         address: ip(1),
         network: Prefix::clamped(ip(1), 24),
+        behind_relays: false,
         port,
         source: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68),
     }

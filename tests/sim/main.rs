@@ -13,6 +13,7 @@
 //! * [`captures`], [`pcap`], [`firmware`]: real firmware's packets, and our [`decisions`] about them.
 //! * [`requests`], [`proxy`]: our answers to other requests, as the DHCP server and beside one.
 //! * [`identity`]: our init and the firmware of its machine.
+//! * [`relay`]: machines behind relays, and on a link with several networks.
 //! * [`malformed_packets`]: random, truncated and damaged bytes, and properties over random values.
 //! * [`files`]: our TFTP sender against a receiver that behaves like EDK2's.
 
@@ -58,6 +59,8 @@ mod offers;
 mod pcap;
 #[cfg(test)]
 mod proxy;
+#[cfg(test)]
+mod relay;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]

@@ -41,11 +41,13 @@ fn proxy_answers(kind: MessageType, class: &[u8], root: Option<&[u8]>) -> Decisi
         script_path: "boot/{mac}.ipxe",
         loaders: &[],
         root_path: root,
+        allowed: None,
     };
     let arrival = Arrival {
         interface: "lan".into(),
         address: ip(2),
         network: Prefix::clamped(ip(2), 24),
+        behind_relays: false,
         port: SERVER_PORT,
         source: SocketAddrV4::new(request.header.client_ip, CLIENT_PORT),
     };

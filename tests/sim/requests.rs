@@ -28,7 +28,8 @@ fn a_relayed_request_goes_back_to_the_relay_with_its_option_last() {
     relayed.extend(captures::hex("5206 0104 61626364 ff"));
     for decision in [proxy(&relayed, USUAL), dhcp(&relayed, &mut pool(), USUAL)] {
         let reply = reply(decision);
-        assert_eq!(reply.destination, Destination::Relay(ip(254)));
+        let destination = Destination::Relay(SocketAddrV4::new(ip(254), SERVER_PORT));
+        assert_eq!(reply.destination, destination);
         assert_eq!(
             reply.destination.socket_address(),
             SocketAddrV4::new(ip(254), 67)
@@ -42,7 +43,10 @@ fn a_relayed_request_goes_back_to_the_relay_with_its_option_last() {
     let elsewhere = Ipv4Addr::new(10, 9, 9, 9);
     assert_eq!(
         reason(dhcp(&relayed, &mut pool(), USUAL)),
-        Reason::RelayElsewhere(elsewhere)
+        Reason::RelayElsewhere {
+            relay: elsewhere,
+            link: elsewhere
+        }
     );
 }
 
@@ -77,7 +81,8 @@ fn a_relay_is_answered_where_it_sent_from_unless_giaddr_is_on_this_network() {
         (VICTIM, ip(77), ip(77)),
     ] {
         let reply = reply(proxy_at(&relayed(giaddr), 67, relay_port(source), USUAL));
-        assert_eq!(reply.destination, Destination::Relay(destination));
+        let destination = Destination::Relay(relay_port(destination));
+        assert_eq!(reply.destination, destination);
         assert!(words(&reply).contains(&format!("giaddr {giaddr}")));
     }
     for nobody in [NONE, Ipv4Addr::BROADCAST, Ipv4Addr::LOCALHOST] {

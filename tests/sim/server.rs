@@ -129,11 +129,13 @@ impl Server {
             script_path: "boot/{mac}.ipxe",
             loaders: &[loader],
             root_path: own_root.or(self.root.as_deref()),
+            allowed: None,
         };
         let arrival = Arrival {
             interface: "lan".into(),
             address: self.address,
             network: Prefix::clamped(self.address, 24),
+            behind_relays: false,
             port: SERVER_PORT,
             source,
         };

@@ -11,6 +11,7 @@
 //! * [`conflict`]: whether another machine uses an offered address.
 //! * [`frame`](mod@frame): messages in Ethernet frames.
 //! * [`request`]: a client's message, typed, for a server: [`request::Request::read`].
+//! * [`relay`]: what a relay says of a client's message.
 //! * [`pool`]: which address a machine gets, and for how long.
 //! * [`emit`]: messages written byte by byte, in an option order of our choice.
 //!
@@ -34,6 +35,7 @@ mod note;
 pub mod offers;
 pub mod options;
 pub mod pool;
+pub mod relay;
 pub mod renew;
 pub mod request;
 mod retransmission;

@@ -6,6 +6,7 @@
 //! * [`decide`]: turns a request into a [`decide::Decision`].
 //! * [`probe`]: detects other DHCP servers on the network, and what they offer to firmware.
 //! * [`router_solicitation`]: saves iPXE a 16 s wait for an IPv6 router.
+//! * [`subnet`]: which of the server's networks a request is for.
 //! * [`strategy`]: remembers which way of booting works for which machine.
 //!
 //! # Driving it
@@ -26,12 +27,14 @@
 //!     script_path: "boot/{mac}.ipxe",
 //!     loaders: &loaders,
 //!     root_path: None,
+//!     allowed: None,
 //! };
 //! let options = SubnetOptions::new(Duration::from_secs(3600));
 //! let arrival = Arrival {
 //!     interface: "eth0".into(),
 //!     address: Ipv4Addr::new(10, 0, 0, 1),
 //!     network: netroot_net::Prefix::new(Ipv4Addr::new(10, 0, 0, 1), 24)?,
+//!     behind_relays: false,
 //!     port: SERVER_PORT,
 //!     source: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68),
 //! };
@@ -61,3 +64,4 @@ pub mod probe;
 mod reply;
 pub mod router_solicitation;
 pub mod strategy;
+pub mod subnet;

@@ -87,6 +87,10 @@ Examples:
       netroot adds only what to boot (ProxyDHCP).
   netroot serve /srv/debian --interface eth1 --dhcp 10.0.0.100-10.0.0.200
       On a network of its own: netroot gives the addresses too.
+  netroot serve /srv/debian --dhcp 10.0.0.100-10.0.0.200 --dhcp 10.88.0.100-10.88.0.200/24
+      The same, and for machines behind a relay in the network 10.88.0.0/24.
+  netroot serve /srv/debian --allow 10.88.0.0/24
+      The DHCP server gives addresses behind a relay, too: machines there may boot.
   netroot serve /srv/debian --append 'console=ttyS0'
       For machines with serial consoles.
   netroot serve /srv/debian --nfsroot 10.0.0.5:/srv/debian,vers=3
@@ -111,9 +115,9 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "ADDR")]
     pub(crate) address: Option<Ipv4Addr>,
 
-    /// Give addresses from this range, as the network's only DHCP server [default: ProxyDHCP].
-    #[arg(long, value_name = "A-B")]
-    pub(crate) dhcp: Option<AddressRange>,
+    /// Give addresses from this range, as the network's only DHCP server [default: ProxyDHCP]. A range in none of the interface's networks is for machines behind a relay, and needs the length of its prefix (or its netmask); their router is the relay unless one is named. May be given several times.
+    #[arg(long, value_name = "A-B[/LENGTH][,router=ADDR]")]
+    pub(crate) dhcp: Vec<AddressRange>,
 
     /// With --dhcp: give addresses even if another DHCP server answers on this network.
     #[arg(long, requires = "dhcp")]
@@ -123,7 +127,7 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     pub(crate) no_probe: bool,
 
-    /// With --dhcp: the router to announce [default: none].
+    /// With --dhcp: the router to announce in its network [default: none].
     #[arg(long, value_name = "ADDR", requires = "dhcp", value_parser = host)]
     pub(crate) router: Option<IpAddr>,
 
@@ -213,13 +217,17 @@ pub(crate) struct ServeArgs {
     pub(crate) json: bool,
 }
 
-/// Two addresses of DHCPv4, the first not higher than the second.
+/// Two addresses of DHCPv4, the first not higher than the second, and what goes with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AddressRange {
     /// The lowest address.
     pub(crate) first: Ipv4Addr,
     /// The highest address.
     pub(crate) last: Ipv4Addr,
+    /// The length of their network's prefix.
+    pub(crate) length: Option<u8>,
+    /// The router there.
+    pub(crate) router: Option<Ipv4Addr>,
 }
 
 /// Why an option's value is invalid.
@@ -236,6 +244,24 @@ pub(crate) enum ValueError {
         /// The second.
         last: Ipv4Addr,
     },
+    /// Behind the slash.
+    #[error(
+        "expected the length of a prefix or a netmask behind the slash, such as /24 or /255.255.255.0, not /{0}"
+    )]
+    NotALength(String),
+    /// The range is not in one network.
+    #[error("{first} and {last} are not in one network with a prefix of {length} bits")]
+    NotOneNetwork {
+        /// The first address as written.
+        first: Ipv4Addr,
+        /// The second.
+        last: Ipv4Addr,
+        /// The length as written.
+        length: u8,
+    },
+    /// Behind the comma.
+    #[error("expected a router behind the comma, such as ,router=10.88.0.1, not ,{0}")]
+    NotARouter(String),
     /// Not an address that can be used.
     #[error("expected {0}")]
     Address(#[from] AddressError),
@@ -256,14 +282,63 @@ impl FromStr for AddressRange {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let (first, last) = text.split_once('-').ok_or(ValueError::NotARange)?;
+        let (range, router) = match text.split_once(',') {
+            Some((range, more)) => (range, Some(range_router(more)?)),
+            None => (text, None),
+        };
+        let (range, length) = match range.split_once('/') {
+            Some((range, length)) => (range, Some(prefix_length(length)?)),
+            None => (range, None),
+        };
+        let (first, last) = range.split_once('-').ok_or(ValueError::NotARange)?;
         let first: Ipv4Addr = first.trim().parse().map_err(|_| ValueError::NotARange)?;
         let last: Ipv4Addr = last.trim().parse().map_err(|_| ValueError::NotARange)?;
         if first > last {
             return Err(ValueError::Backwards { first, last });
         }
-        Ok(Self { first, last })
+        if let Some(length) = length.filter(|it| !Prefix::clamped(first, *it).contains(last)) {
+            return Err(ValueError::NotOneNetwork {
+                first,
+                last,
+                length,
+            });
+        }
+        Ok(Self {
+            first,
+            last,
+            length,
+            router,
+        })
     }
+}
+
+/// `24` or `255.255.255.0`.
+fn prefix_length(text: &str) -> Result<u8, ValueError> {
+    let text = text.trim();
+    let wrong = || ValueError::NotALength(text.to_owned());
+    let length = match text.parse::<Ipv4Addr>() {
+        Ok(netmask) => {
+            let bits = netmask.to_bits();
+            let length = bits.leading_ones();
+            let is_mask = length + bits.trailing_zeros() >= 32;
+            is_mask
+                .then_some(length)
+                .and_then(|it| u8::try_from(it).ok())
+        }
+        Err(_) => text.parse().ok(),
+    };
+    length
+        .filter(|length| (1..=32).contains(length))
+        .ok_or_else(wrong)
+}
+
+/// `router=10.88.0.1`.
+fn range_router(text: &str) -> Result<Ipv4Addr, ValueError> {
+    let address = text.trim().strip_prefix("router=");
+    let address = address.and_then(|address| address.trim().parse().ok());
+    address
+        .filter(|address| netroot_proto::dhcp::is_host_address(*address))
+        .ok_or_else(|| ValueError::NotARouter(text.to_owned()))
 }
 
 fn host(text: &str) -> Result<IpAddr, ValueError> {
@@ -317,7 +392,7 @@ pub(crate) mod tests {
         let args = serve(&["/srv/debian"]).unwrap();
         assert_eq!((args.http_port, args.nfs_port), (8069, 2049));
         assert_eq!(args.modules, "netboot");
-        assert!(args.dhcp.is_none() && !args.no_overlay && !args.json);
+        assert!(args.dhcp.is_empty() && !args.no_overlay && !args.json);
         assert!(serve(&[]).is_err());
     }
 
@@ -338,6 +413,41 @@ pub(crate) mod tests {
             backwards.to_string(),
             "the range ends before it begins: 10.0.0.9 is above 10.0.0.1"
         );
+    }
+
+    #[test]
+    fn a_range_behind_a_relay_has_a_prefix_and_perhaps_a_router() {
+        let range = |text: &str| text.parse::<AddressRange>();
+        for text in [
+            "10.88.0.100-10.88.0.200/24",
+            "10.88.0.100-10.88.0.200/255.255.255.0",
+        ] {
+            let range = range(text).unwrap();
+            assert_eq!((range.length, range.router), (Some(24), None), "{text}");
+        }
+        let routed = range("10.88.0.100-10.88.0.200/24,router=10.88.0.254").unwrap();
+        assert_eq!(routed.router, Some(Ipv4Addr::new(10, 88, 0, 254)));
+        for (text, why) in [
+            ("10.88.0.1-10.88.0.9/33", "not /33"),
+            ("10.88.0.1-10.88.0.9/255.0.255.0", "not /255.0.255.0"),
+            ("10.88.0.1-10.88.0.9/24,10.88.0.254", "not ,10.88.0.254"),
+            ("10.88.0.1-10.88.0.9/24,router=x", "not ,router=x"),
+            (
+                "10.88.0.1-10.88.1.9/24",
+                "10.88.0.1 and 10.88.1.9 are not in one network with a prefix of 24 bits",
+            ),
+        ] {
+            let error = range(text).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+        let several = [
+            "/srv",
+            "--dhcp",
+            "10.0.0.2-10.0.0.9",
+            "--dhcp",
+            "10.1.0.2-10.1.0.9/16",
+        ];
+        assert_eq!(serve(&several).unwrap().dhcp.len(), 2);
     }
 
     #[test]

@@ -25,7 +25,9 @@ use netroot_printable::Printable;
 
 pub use catalog::{InitrdSource, Rule};
 pub use netroot_nfs_export::{HiddenPaths, HidePattern};
-pub use settings::{Allow, DhcpSettings, ImageSettings, Mode, NetworkSettings, Settings};
+pub use settings::{
+    Allow, DhcpSettings, ImageSettings, Mode, NetworkSettings, RangeSettings, Settings,
+};
 
 use cli::{Cli, Command};
 

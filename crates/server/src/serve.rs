@@ -49,6 +49,7 @@ use self::dhcp::address_probe::AddressProbe;
 use self::dhcp::rogue_dhcp;
 pub(crate) use self::error::ServeError;
 use self::events::{Event, Format, Timeline, Warning};
+use self::listen::allowed::Allowed;
 use self::listen::role::DhcpRole;
 use self::listen::sockets::Sockets;
 use self::listen::{Listener, interface, role};
@@ -130,7 +131,8 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     }
     let key = nfs::key(&settings.state, &timeline)?;
     let tokens = Arc::new(ReportTokens::new(key.derive(b"netroot.report")));
-    let export = nfs::prepare(settings, &catalog, &listeners, key, &timeline)?;
+    let allowed = Allowed::new(&settings.allow, &listeners);
+    let export = nfs::prepare(settings, &catalog, &listeners, &allowed, key, &timeline)?;
 
     // Child processes build the initrds; meanwhile other DHCP servers are looked for.
     let mut builds = Vec::new();
@@ -191,7 +193,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         tokens,
         service_manager,
         roots,
-        allowed: settings.allow.named().to_vec(),
+        allowed,
     };
     running::until_stopped(parts, &timeline, &counters)
 }
@@ -235,7 +237,7 @@ fn look_for_others(
         if let (DhcpRole::Authoritative(addresses), Some(socket)) = (role, &sockets.arp) {
             let probe = AddressProbe {
                 own: interface.mac,
-                pool: &addresses.pool,
+                subnets: &addresses.subnets,
                 clock,
                 timeline,
                 counters,
@@ -248,10 +250,11 @@ fn look_for_others(
         interface: interface.name.clone(),
         source,
     })?;
-    let (gives_addresses, anyway) = match &settings.mode {
-        Mode::Proxy => (false, false),
-        Mode::Dhcp(dhcp) => (true, dhcp.anyway),
+    let anyway = match &settings.mode {
+        Mode::Proxy => false,
+        Mode::Dhcp(dhcp) => dhcp.anyway,
     };
+    let gives_addresses = role.gives_addresses_on_link();
     for warning in rogue_dhcp::judge(&others, interface, gives_addresses, anyway)? {
         timeline.server(Event::Warning(warning));
     }

@@ -11,7 +11,7 @@ use netroot_net::Prefix;
 use netroot_nfs_export::{HiddenPaths, HidePattern};
 
 use crate::catalog::{InitrdSource, Rule};
-use crate::cli::ServeArgs;
+use crate::cli::{AddressRange, ServeArgs};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone)]
@@ -88,14 +88,26 @@ pub enum Mode {
     Dhcp(DhcpSettings),
 }
 
-/// What is handed out with an address. The range is DHCPv4's.
-#[derive(Debug, Clone)]
-pub struct DhcpSettings {
+/// Addresses that are given, all in one network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RangeSettings {
     /// The lowest address that is given.
     pub first: Ipv4Addr,
     /// The highest.
     pub last: Ipv4Addr,
-    /// The default gateway.
+    /// The length of their network's prefix, in bits: for machines behind a relay. `None` in a network of the interface.
+    pub length: Option<u8>,
+    /// The default gateway there; `None` for [`DhcpSettings::router`] if that is in their network, else behind a relay
+    /// the relay.
+    pub router: Option<Ipv4Addr>,
+}
+
+/// What is handed out with an address.
+#[derive(Debug, Clone)]
+pub struct DhcpSettings {
+    /// DHCPv4's ranges, at least one.
+    pub ranges: Vec<RangeSettings>,
+    /// The default gateway, in the network of one of the ranges.
     pub router: Option<IpAddr>,
     /// The name servers.
     pub dns: Vec<IpAddr>,
@@ -129,11 +141,16 @@ pub struct ImageSettings {
 impl From<ServeArgs> for Settings {
     /// One directory on one interface is one image and one network.
     fn from(args: ServeArgs) -> Self {
-        let mode = match args.dhcp {
-            None => Mode::Proxy,
-            Some(range) => Mode::Dhcp(DhcpSettings {
-                first: range.first,
-                last: range.last,
+        let range = |range: &AddressRange| RangeSettings {
+            first: range.first,
+            last: range.last,
+            length: range.length,
+            router: range.router,
+        };
+        let mode = match args.dhcp.as_slice() {
+            [] => Mode::Proxy,
+            ranges => Mode::Dhcp(DhcpSettings {
+                ranges: ranges.iter().map(range).collect(),
                 router: args.router,
                 dns: args.dns,
                 lease_time: Duration::from_secs(u64::from(args.lease_time)),
@@ -233,7 +250,7 @@ mod tests {
         let Mode::Dhcp(dhcp) = &network.mode else {
             panic!("{network:?}")
         };
-        assert_eq!(dhcp.last, Ipv4Addr::new(10, 0, 0, 9));
+        assert_eq!(dhcp.ranges[0].last, Ipv4Addr::new(10, 0, 0, 9));
         assert_eq!(dhcp.lease_time, Duration::from_secs(3600));
     }
 }

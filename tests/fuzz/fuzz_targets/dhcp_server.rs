@@ -35,6 +35,7 @@ fn boots() -> BootOptions<'static> {
         script_path: "boot/{mac}.ipxe",
         loaders: &*LOADERS,
         root_path: Some(b"10.0.0.1:/debian,vers=3"),
+        allowed: None,
     }
 }
 
@@ -63,6 +64,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
             interface: "eth0".into(),
             address: SERVER,
             network: Prefix::clamped(SERVER, 24),
+            behind_relays: false,
             port: if choice & 2 == 0 {
                 SERVER_PORT
             } else {

@@ -62,6 +62,8 @@ pub const CLIENT_ARCH: u8 = 93;
 pub const CLIENT_NDI: u8 = 94;
 /// The machine's UUID, after a zero byte (RFC 4578).
 pub const CLIENT_UUID: u8 = 97;
+/// The network in which the client needs an address (RFC 3011).
+pub const SUBNET_SELECTION: u8 = 118;
 /// The DNS search list, compressed (RFC 3397).
 pub const DOMAIN_SEARCH: u8 = 119;
 /// Classless static routes (RFC 3442).

@@ -95,13 +95,22 @@ impl Pool {
         last: Ipv4Addr,
         excluded: Vec<Ipv4Addr>,
     ) -> Result<Pool, RangeError> {
-        let range = Range::new(first, last)?;
+        Self::of_ranges(&[(first, last)], excluded)
+    }
+
+    /// The same for several ranges of one network.
+    pub fn of_ranges(
+        ranges: &[(Ipv4Addr, Ipv4Addr)],
+        excluded: Vec<Ipv4Addr>,
+    ) -> Result<Pool, RangeError> {
+        let range = Range::new(ranges)?;
+        let set_aside = SetAside::new(range.count());
         Ok(Pool {
             range,
             leases: HashMap::new(),
             by_mac: HashMap::new(),
             offered: Offered::default(),
-            set_aside: SetAside::new(range.count()),
+            set_aside,
             probes: None,
             stock: Vec::new(),
             fill_at: Duration::ZERO,
@@ -249,9 +258,25 @@ impl Pool {
         self.offered.iter()
     }
 
-    /// The first and the last address.
-    pub fn range(&self) -> (Ipv4Addr, Ipv4Addr) {
-        self.range.ends()
+    /// The first and the last address of each range, the lowest first.
+    pub fn ranges(&self) -> impl Iterator<Item = (Ipv4Addr, Ipv4Addr)> {
+        self.range.rows()
+    }
+
+    /// Whether a DISCOVER of this machine would be offered an address.
+    pub fn has_address_for(
+        &mut self,
+        mac: Mac,
+        requested: Option<Ipv4Addr>,
+        now: Duration,
+    ) -> bool {
+        self.choose(mac, requested, now).is_some()
+    }
+
+    /// The address that the machine has, had last, or was offered.
+    pub fn address_of(&self, mac: Mac, now: Duration) -> Option<Ipv4Addr> {
+        let leased = self.by_mac.get(&mac).copied();
+        leased.or_else(|| self.offered.to(mac, now))
     }
 
     /// How many addresses machines have.

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::emit::{LONGEST, SAFE_LENGTH};
 use super::header::{Header, HeaderError, LEN};
 use super::options::{Defect, Message, Options};
+use super::relay::Relay;
 use super::{MessageType, code};
 
 /// A client's message.
@@ -39,8 +40,12 @@ pub struct Request {
     pub boot_item: Option<[u8; 4]>,
     /// Option 12, any bytes.
     pub host_name: Option<Vec<u8>>,
+    /// The relay that passed it on.
+    pub relay: Option<Relay>,
     /// Option 82, to be echoed last.
     pub relay_agent: Option<Vec<u8>>,
+    /// Option 118, to be echoed.
+    pub subnet_selection: Option<Ipv4Addr>,
     /// Longest UDP payload to answer with, from option 57 and what EDK2 takes.
     pub longest_reply: usize,
     /// What could not be read.
@@ -114,7 +119,9 @@ impl Request {
             wanted: owned(code::PARAMETER_REQUEST_LIST).unwrap_or_default(),
             boot_item: vendor.and_then(|vendor| vendor.array(BOOT_ITEM)),
             host_name: options.text(code::HOST_NAME).map(<[u8]>::to_vec),
+            relay: Relay::of(&message),
             relay_agent: owned(code::RELAY_AGENT),
+            subnet_selection: options.address(code::SUBNET_SELECTION),
             longest_reply: longest_reply(options.u16(code::MAX_MESSAGE_SIZE)),
             defects: options.defects().to_vec(),
             header: message.header,

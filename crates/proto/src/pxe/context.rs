@@ -1,5 +1,7 @@
 //! A request with everything on which its answer depends.
 
+use std::net::Ipv4Addr;
+
 use super::client::Client;
 use super::inputs::{Arrival, BootOptions};
 use super::strategy::Strategy;
@@ -19,4 +21,17 @@ pub(super) struct Context<'a> {
     pub(super) strategy: Strategy,
     /// Whether this server assigns addresses.
     pub(super) authoritative: bool,
+}
+
+impl Context<'_> {
+    /// The server's identity for this client: its address, or what the relay has in its place (RFC 5107).
+    pub(super) fn server_id(&self) -> Ipv4Addr {
+        let by_relay = self.request.relay.and_then(|relay| relay.server_id);
+        by_relay.unwrap_or(self.arrival.address)
+    }
+
+    /// Whether a client that chose this server chose us.
+    pub(super) fn is_own_id(&self, server: Ipv4Addr) -> bool {
+        server == self.arrival.address || server == self.server_id()
+    }
 }

@@ -3,6 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
+use netroot_net::Prefix;
+
 use super::client::Client;
 use super::context::Context;
 use super::inputs::{Arrival, BootOptions, Role, SubnetOptions};
@@ -56,7 +58,8 @@ impl Context<'_> {
             // known proxies acknowledge it, which leaves the client with a lease without an
             // address. Requests for this server have a boot item or its server identifier.
             MessageType::Request | MessageType::Inform => {
-                if request.boot_item.is_none() && request.server_id != Some(self.arrival.address) {
+                let ours = request.server_id.is_some_and(|id| self.is_own_id(id));
+                if request.boot_item.is_none() && !ours {
                     return Err(Reason::ForAnotherServer(request.server_id));
                 }
                 MessageType::Ack
@@ -79,7 +82,23 @@ impl Context<'_> {
         if !self.names_firmware() && self.client != Client::RaspberryPi {
             return Err(Reason::NeedsAddress);
         }
+        self.check_allowed()?;
         self.boot_reply(kind, self.proxy_destination(kind)?)
+    }
+
+    /// What the export would refuse to mount is not offered.
+    fn check_allowed(&self) -> Result<(), Reason> {
+        let source = *self.arrival.source.ip();
+        let (relay, client) = match self.request.relay {
+            Some(relay) => (Some(relay.address), relay.link),
+            None => (None, source),
+        };
+        let allowed = |networks: &[Prefix]| networks.iter().any(|one| one.contains(client));
+        // Nobody knows yet which address a client on this network will have.
+        if client.is_unspecified() || self.boots.allowed.is_none_or(allowed) {
+            return Ok(());
+        }
+        Err(Reason::NotAllowed { relay, client })
     }
 
     /// Where a proxy's answer goes: on this network, to the sender, or to the relay.
@@ -105,11 +124,19 @@ impl Context<'_> {
     /// answered: relays (ISC's dhcrelay, dnsmasq, systemd-networkd) find the interface of the
     /// client by the giaddr in the answer, not by the address that the answer came to.
     fn relay(&self) -> Result<Destination, Reason> {
-        let (relay, source) = (self.request.header.relay_ip, *self.arrival.source.ip());
-        if relay == source || self.is_local(relay) {
-            Ok(Destination::Relay(relay))
-        } else if is_host_address(source) {
-            Ok(Destination::Relay(source))
+        let (relay, source) = (self.request.header.relay_ip, self.arrival.source);
+        // RFC 8357 §5.3: the port that the request was sent from, and so nobody else's either.
+        let by_source_port = self.request.relay.is_some_and(|it| it.by_source_port);
+        let port = match source.port() {
+            port @ 1.. if by_source_port => port,
+            _ => SERVER_PORT,
+        };
+        if relay == *source.ip() {
+            Ok(Destination::Relay(SocketAddrV4::new(relay, port)))
+        } else if self.is_on_link(relay) {
+            Ok(Destination::Relay(SocketAddrV4::new(relay, SERVER_PORT)))
+        } else if is_host_address(*source.ip()) {
+            Ok(Destination::Relay(SocketAddrV4::new(*source.ip(), port)))
         } else {
             Err(Reason::RelayUnknown(relay))
         }
@@ -137,6 +164,7 @@ impl Context<'_> {
             other => return Err(Reason::NoAnswerTo(other)),
         };
         let path = self.boots.root_path.ok_or(Reason::NoRoot)?;
+        self.check_allowed()?;
         let destination = self.proxy_destination(kind)?;
         let emitted = reply::root(self, kind, path);
         let root = path.to_vec();
@@ -163,6 +191,7 @@ impl Context<'_> {
                 Reason::NotNetworkBoot
             });
         }
+        self.check_allowed()?;
         // EDK2 sends from port 4011 and listens there: a reply to port 68 causes PXE-E16.
         let destination = if self.arrival.source.ip().is_unspecified() {
             Destination::Broadcast
@@ -201,8 +230,11 @@ impl Context<'_> {
     ) -> Result<Decision, Reason> {
         let request = self.request;
         let (mac, relay) = (request.header.mac, request.header.relay_ip);
-        if !relay.is_unspecified() && !self.is_local(relay) {
-            return Err(Reason::RelayElsewhere(relay));
+        if let Some(by) = request.relay.filter(|by| !self.is_in_network(by.link)) {
+            return Err(Reason::RelayElsewhere {
+                relay: by.address,
+                link: by.link,
+            });
         }
         match request.kind {
             MessageType::Discover => {
@@ -231,9 +263,7 @@ impl Context<'_> {
                 if relay.is_unspecified() && !self.arrival.source.ip().is_unspecified() {
                     return Err(Reason::NotFromItsAddress(address));
                 }
-                let ours = request
-                    .server_id
-                    .is_none_or(|server| server == self.arrival.address);
+                let ours = request.server_id.is_none_or(|id| self.is_own_id(id));
                 if ours && pool.decline(mac, address, now) {
                     Ok(Decision::Noted(Noted::Declined(address)))
                 } else {
@@ -266,7 +296,7 @@ impl Context<'_> {
         let request = self.request;
         let mac = request.header.mac;
         if let Some(server) = request.server_id
-            && server != self.arrival.address
+            && !self.is_own_id(server)
         {
             // SELECTING, and the client chose another server.
             pool.withdraw_offer(mac);
@@ -276,21 +306,21 @@ impl Context<'_> {
         // REBINDING in ciaddr.
         let own = Some(request.header.client_ip).filter(|address| !address.is_unspecified());
         let address = request.requested_address.or(own).ok_or(Reason::NoAddress)?;
-        if !self.is_local(address) {
-            return Ok(self.refuse(address, Refusal::OtherNetwork));
+        if !self.is_in_network(address) {
+            return self.refuse(address, Refusal::OtherNetwork);
         }
         match pool.take(mac, address, options.lease_time, now) {
             Ok(()) => self.grant(MessageType::Ack, options, Grant::Lease(address)),
             // The only server on the network knows that the client may not use the address;
             // without a NAK the client would retry for a minute.
-            Err(denial) => Ok(self.refuse(
+            Err(denial) => self.refuse(
                 address,
                 match denial {
                     Denial::OutOfRange => Refusal::OutOfRange,
                     Denial::InUse => Refusal::InUse,
                     Denial::HasAnother(own) => Refusal::HasAnother(own),
                 },
-            )),
+            ),
         }
     }
 
@@ -319,14 +349,14 @@ impl Context<'_> {
             _ => Answer::Acknowledged { address, loader },
         };
         let emitted = reply::dhcp(self, kind, options, &grant, boot.as_ref());
-        Ok(self.reply(self.lease_destination(&grant), emitted, answer))
+        Ok(self.reply(self.lease_destination(&grant)?, emitted, answer))
     }
 
     /// RFC 2131 §4.1.
-    fn lease_destination(&self, grant: &Grant) -> Destination {
+    fn lease_destination(&self, grant: &Grant) -> Result<Destination, Reason> {
         let header = &self.request.header;
-        if !header.relay_ip.is_unspecified() {
-            Destination::Relay(header.relay_ip)
+        Ok(if !header.relay_ip.is_unspecified() {
+            self.relay()?
         } else if self.is_at(header.client_ip) {
             Destination::Unicast(SocketAddrV4::new(header.client_ip, CLIENT_PORT))
         } else if header.wants_broadcast() {
@@ -336,29 +366,38 @@ impl Context<'_> {
                 mac: header.mac,
                 address: grant.address(),
             }
-        }
+        })
     }
 
     /// A NAK; broadcast, since the client's address may be wrong (RFC 2131 §4.3.2).
-    fn refuse(&self, address: Ipv4Addr, why: Refusal) -> Reply {
-        let relay = self.request.header.relay_ip;
-        let destination = if relay.is_unspecified() {
-            Destination::Broadcast
+    fn refuse(&self, address: Ipv4Addr, why: Refusal) -> Result<Reply, Reason> {
+        let header = &self.request.header;
+        let destination = if !header.relay_ip.is_unspecified() {
+            self.relay()?
+        } else if self.arrival.behind_relays && self.is_at(header.client_ip) {
+            // A broadcast would not get there.
+            Destination::Unicast(SocketAddrV4::new(header.client_ip, CLIENT_PORT))
         } else {
-            Destination::Relay(relay)
+            Destination::Broadcast
         };
         let emitted = reply::nak(self, &why.sentence(address));
-        self.reply(destination, emitted, Answer::Refused { address, why })
+        Ok(self.reply(destination, emitted, Answer::Refused { address, why }))
     }
 
-    /// True if the client may be at this address: it is the sender's, or in this network.
+    /// True if the client may be at this address: it is the sender's, or on this link.
     fn is_at(&self, address: Ipv4Addr) -> bool {
         let is_sender = address == *self.arrival.source.ip();
-        is_host_address(address) && (is_sender || self.is_local(address))
+        is_host_address(address) && (is_sender || self.is_on_link(address))
     }
 
-    fn is_local(&self, address: Ipv4Addr) -> bool {
+    /// True for an address in the network of the client.
+    fn is_in_network(&self, address: Ipv4Addr) -> bool {
         self.arrival.network.contains(address)
+    }
+
+    /// True for an address in a network of the interface: what is sent there leaves it for nobody else.
+    fn is_on_link(&self, address: Ipv4Addr) -> bool {
+        !self.arrival.behind_relays && self.is_in_network(address)
     }
 
     fn reply(

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::arch::Platform;
 use super::client::Client;
-use crate::dhcp::{CLIENT_PORT, MessageType, SERVER_PORT};
-use netroot_net::Mac;
+use crate::dhcp::{CLIENT_PORT, MessageType};
+use netroot_net::{Mac, Prefix};
 
 /// What to do about a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,17 +164,16 @@ pub enum Destination {
         /// The address that it is being assigned.
         address: Ipv4Addr,
     },
-    /// The relay's address, port 67: the giaddr if it is in the server's network or sent the
-    /// request, else the address that sent it.
-    Relay(Ipv4Addr),
+    /// The relay's address: the giaddr if it is in the server's network or sent the request, else
+    /// the address that sent it. Port 67, or the one that it sent from if it asks for that.
+    Relay(SocketAddrV4),
 }
 
 impl Destination {
     /// The address and port for a socket; for [`Destination::Ethernet`], the broadcast address.
     pub fn socket_address(self) -> SocketAddrV4 {
         match self {
-            Self::Unicast(address) => address,
-            Self::Relay(address) => SocketAddrV4::new(address, SERVER_PORT),
+            Self::Unicast(address) | Self::Relay(address) => address,
             Self::Broadcast | Self::Ethernet { .. } => {
                 SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT_PORT)
             }
@@ -211,8 +210,23 @@ pub enum Reason {
     RangeFull,
     /// The message lacks the address that it needs.
     NoAddress,
-    /// The relay is in a network for which this server has no range.
-    RelayElsewhere(Ipv4Addr),
+    /// The client's machine may not mount the root: neither its address nor its relay's is in an
+    /// allowed network.
+    NotAllowed {
+        /// The relay; `None` for a client that asked directly.
+        relay: Option<Ipv4Addr>,
+        /// The client's address, or one in its network.
+        client: Ipv4Addr,
+    },
+    /// The relay's client is in a network for which this server has no range.
+    RelayElsewhere {
+        /// The relay.
+        relay: Ipv4Addr,
+        /// An address in the client's network: the relay's, or another one that it names.
+        link: Ipv4Addr,
+    },
+    /// No router is known for this network, whose machines could not reach the server.
+    RouterUnknown(Prefix),
     /// The datagram was received on a port other than 67 and 4011.
     Port(u16),
 }
@@ -256,10 +270,56 @@ impl fmt::Display for Reason {
             Self::NoRoot => f.write_str("no root is configured"),
             Self::RangeFull => f.write_str("every address of the range is in use"),
             Self::NoAddress => f.write_str("the message contains no address"),
-            Self::RelayElsewhere(relay) => {
-                write!(f, "no range is configured for the network of relay {relay}")
+            Self::NotAllowed {
+                relay: Some(relay),
+                client,
+            } => write!(
+                f,
+                "it came by the relay {relay} from a network that may not mount the root; allow that network, for \
+                 example: --allow {}",
+                likely(*client).network()
+            ),
+            Self::NotAllowed {
+                relay: None,
+                client,
+            } => write!(
+                f,
+                "its address {client} is in no network that may mount the root; allow that network, for example: \
+                 --allow {}",
+                likely(*client).network()
+            ),
+            Self::RelayElsewhere { relay, link } => {
+                let network = likely(*link);
+                let [first, last] = [100, 200].map(|host| example(network, host));
+                write!(
+                    f,
+                    "it came by the relay {relay} from a network without a range; give addresses there, for example: \
+                     --dhcp {first}-{last}/{}, or if another server does, allow it to boot: --allow {}",
+                    network.length(),
+                    network.network()
+                )
             }
+            Self::RouterUnknown(network) => write!(
+                f,
+                "no relay in {} has been heard of, and machines there need a router; name it behind the range: \
+                 --dhcp FIRST-LAST/{},router=ADDRESS",
+                network.network(),
+                network.length()
+            ),
             Self::Port(port) => write!(f, "port {port} is not a DHCP port"),
         }
+    }
+}
+
+/// The network that an address is most likely in.
+fn likely(address: Ipv4Addr) -> Prefix {
+    Prefix::clamped(address, 24)
+}
+
+/// An address in a /24 network.
+fn example(network: Prefix, host: u8) -> Ipv4Addr {
+    match network.network().address() {
+        std::net::IpAddr::V4(base) => Ipv4Addr::from_bits(base.to_bits() | u32::from(host)),
+        std::net::IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
     }
 }

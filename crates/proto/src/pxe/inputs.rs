@@ -22,6 +22,8 @@ pub struct BootOptions<'a> {
     /// Option 17: in the [`Role::Authoritative`] role for every initrd that requests it, in the
     /// [`Role::Proxy`] role only for netroot's init.
     pub root_path: Option<&'a [u8]>,
+    /// The networks whose machines may mount the root and load files; `None`: nobody knows, or everybody may.
+    pub allowed: Option<&'a [Prefix]>,
 }
 
 /// The boot loaders of a platform, by the names under which TFTP and HTTP serve them.
@@ -64,8 +66,10 @@ pub struct Arrival {
     pub interface: String,
     /// The server's address in the answer: that address of the interface which suits the client.
     pub address: Ipv4Addr,
-    /// The network of that address.
+    /// The network of that address, or where the server gives addresses the client's.
     pub network: Prefix,
+    /// Whether that network is behind relays, not on the interface.
+    pub behind_relays: bool,
     /// The server port that received the datagram: 67 or 4011.
     pub port: u16,
     /// The sender of the datagram.
@@ -86,7 +90,7 @@ pub enum Role<'a> {
     },
 }
 
-/// The options sent with an address in the [`Role::Authoritative`] role. The netmask is that of the arrival interface.
+/// The options sent with an address in the [`Role::Authoritative`] role. The netmask is that of [`Arrival::network`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubnetOptions {
     /// The lease time.
@@ -133,6 +137,7 @@ mod tests {
                 script_path: "boot/{mac}.ipxe",
                 loaders: &[],
                 root_path: None,
+                allowed: None,
             };
             boots.url(server.parse().unwrap(), "x")
         };

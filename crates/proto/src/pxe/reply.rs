@@ -226,7 +226,7 @@ impl Context<'_> {
     fn draft(&self, kind: MessageType, your_ip: Ipv4Addr) -> Draft {
         let mut draft = Draft::new(self.header(your_ip));
         draft.push(code::MESSAGE_TYPE, &[kind.into()]);
-        draft.push(code::SERVER_ID, &self.arrival.address.octets());
+        draft.push(code::SERVER_ID, &self.server_id().octets());
         draft.relay_agent(self.request.relay_agent.as_deref());
         draft
     }
@@ -315,6 +315,10 @@ pub(super) fn dhcp(
                 draft.push(code::CLIENT_UUID, uuid);
             }
         }
+    }
+    // RFC 3011: so does one that the network was selected by.
+    if let Some(subnet) = request.subnet_selection {
+        draft.push(code::SUBNET_SELECTION, &subnet.octets());
     }
     // RFC 6842: a reply repeats the client identifier.
     if let Some(id) = &request.client_id {

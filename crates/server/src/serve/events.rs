@@ -17,7 +17,7 @@ mod warning;
 mod writer;
 
 pub(crate) use event::{
-    Event, Fetch, Machine, Ready, ReadyImage, ReadyListener, StopCause, Transport,
+    Event, Fetch, Machine, Ready, ReadyImage, ReadyListener, ReadyRange, StopCause, Transport,
 };
 pub(crate) use ignored::{Ignored, ReportRefusal};
 pub(crate) use timeline::{Format, Timeline};

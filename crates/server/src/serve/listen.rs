@@ -1,9 +1,10 @@
 //! Where the server listens: a [`Listener`] for each interface that it serves.
 //!
 //! [`interface`]: which interface, with all its addresses. [`role`]: whether another server gives the addresses there
-//! or this one; [`leases`] keeps the addresses that it gave on disk. [`sockets`]: one of each kind, bound before anything else happens;
+//! or this one; [`allowed`]: from which networks machines may mount and load; [`leases`] keeps the addresses that it gave on disk. [`sockets`]: one of each kind, bound before anything else happens;
 //! [`port_owner`] names the program that has a port already. [`arrivals`] waits for datagrams.
 
+pub(crate) mod allowed;
 pub(crate) mod arrivals;
 pub(crate) mod interface;
 pub(crate) mod leases;
@@ -36,10 +37,10 @@ impl Listener {
     /// range.
     pub(crate) fn address(&self) -> Prefix {
         match &self.role {
-            DhcpRole::Proxy => self.interface.first(),
             DhcpRole::Authoritative(addresses) => {
-                Prefix::clamped(addresses.server, addresses.network.length())
+                addresses.on_link().unwrap_or(self.interface.first())
             }
+            DhcpRole::Proxy => self.interface.first(),
         }
     }
 }

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use netroot_net::Prefix;
 use netroot_nfs_export::{
     AddressList, Counts, Event as NfsEvent, Export, ExportError, ExportOptions, HandleKey,
     HandleScheme, HiddenPaths, KeyError, Listeners as NfsListeners, Server, StartError, Submounts,
@@ -18,9 +17,10 @@ use netroot_nfs_export::{
 use crate::catalog::{Catalog, RootLocation};
 use crate::serve::events::{Event, Ignored, Machine, Timeline, Warning};
 use crate::serve::listen::Listener;
+use crate::serve::listen::allowed::Allowed;
 use crate::serve::listen::interface::Interface;
 use crate::serve::listen::sockets::{self, SocketError};
-use crate::settings::{Allow, Settings};
+use crate::settings::Settings;
 
 /// A root cannot be exported.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +61,7 @@ pub(crate) fn prepare(
     settings: &Settings,
     catalog: &Catalog,
     listeners: &[Listener],
+    allowed: &Allowed,
     key: HandleKey,
     timeline: &Timeline,
 ) -> Result<Option<Prepared>, NfsError> {
@@ -85,7 +86,7 @@ pub(crate) fn prepare(
         }
     }
     raise_open_file_limit();
-    let allowed = AddressList::networks(may_mount(&settings.allow, listeners));
+    let allowed = AddressList::networks(allowed.mount.iter().copied());
     let mut exports = Vec::new();
     let mut mounted = Vec::new();
     for (directory, Exported { names, hidden }) in directories {
@@ -114,19 +115,6 @@ pub(crate) fn prepare(
         sockets,
         mounted,
     }))
-}
-
-/// The networks that may mount.
-pub(crate) fn may_mount(allow: &Allow, listeners: &[Listener]) -> Vec<Prefix> {
-    let named = allow.named().iter().copied();
-    match allow {
-        Allow::Only(_) => named.collect(),
-        Allow::Also(_) => {
-            let own = listeners.iter();
-            let own = own.flat_map(|listener| listener.interface.networks());
-            own.chain(named).collect()
-        }
-    }
 }
 
 /// How a directory is exported.

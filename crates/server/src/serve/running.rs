@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::Arc;
 
-use netroot_net::Prefix;
 use netroot_proto::dhcp::{BINL_PORT, SERVER_PORT};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -16,6 +15,7 @@ use crate::serve::error::ServeError;
 use crate::serve::events::{Event, Timeline};
 use crate::serve::ipv6_router;
 use crate::serve::listen::Listener;
+use crate::serve::listen::allowed::Allowed;
 use crate::serve::nfs::{self, Prepared};
 use crate::serve::privileged_helper::{Helper, RootRequest};
 use crate::serve::report_tokens::ReportTokens;
@@ -41,8 +41,8 @@ pub(crate) struct Parts {
     pub(crate) status: Status,
     /// What machines report with.
     pub(crate) tokens: Arc<ReportTokens>,
-    /// The networks beside those of the interfaces that are served (`--allow`).
-    pub(crate) allowed: Vec<Prefix>,
+    /// Who may mount and load.
+    pub(crate) allowed: Allowed,
     /// Who waits for the server to be ready.
     pub(crate) service_manager: ServiceManager,
     /// The helper process for roots.
@@ -143,7 +143,7 @@ fn start(
     listener: Listener,
     site: &Arc<http::Site>,
     http_port: u16,
-    allowed: &[Prefix],
+    allowed: &Allowed,
     clock: Clock,
     tasks: &mut JoinSet<io::Result<()>>,
 ) -> io::Result<Arc<dhcp::Service>> {
@@ -157,7 +157,7 @@ fn start(
     let shared = tftp::Shared {
         artifacts: Arc::clone(&site.artifacts),
         reads: Arc::clone(&site.reads),
-        allowed: allowed.to_vec(),
+        allowed: allowed.load.clone(),
         timeline: timeline.clone(),
         counters: Arc::clone(counters),
     };
@@ -174,6 +174,7 @@ fn start(
         artifacts: Arc::clone(&site.artifacts),
         http_port,
         role,
+        allowed: allowed.clone(),
         frames: Some(sockets.frames),
         timeline: timeline.clone(),
         counters: Arc::clone(counters),

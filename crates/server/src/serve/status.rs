@@ -11,10 +11,9 @@ use serde::Serialize;
 use crate::catalog::{Catalog, Image};
 use crate::serve::artifacts::ArtifactStore;
 use crate::serve::counters;
-use crate::serve::events::{Ready, ReadyImage, ReadyListener};
+use crate::serve::events::{Ready, ReadyImage, ReadyListener, ReadyRange};
 use crate::serve::listen::Listener;
 use crate::serve::reports::{Last, Reports};
-use crate::settings::Mode;
 
 /// What the server shows of itself beside what it serves.
 #[derive(Debug, Clone)]
@@ -61,16 +60,18 @@ impl Status {
     pub(crate) fn new(listeners: &[Listener], http_port: u16) -> Self {
         let listener = |listener: &Listener| {
             let own = listener.address();
-            let range = match &listener.settings.mode {
-                Mode::Proxy => None,
-                Mode::Dhcp(dhcp) => Some((dhcp.first.into(), dhcp.last.into())),
-            };
+            let ranges = listener.role.ranges();
+            let ranges = ranges.map(|(first, last, relayed)| ReadyRange {
+                first: first.into(),
+                last: last.into(),
+                relayed,
+            });
             ReadyListener {
                 interface: listener.interface.name.clone(),
                 address: own.address(),
                 prefix: own.length(),
                 others: listener.interface.others(own.address()),
-                range,
+                ranges: ranges.collect(),
                 http_port,
             }
         };
@@ -193,7 +194,7 @@ mod tests {
             address: Ipv4Addr::new(10, 0, 1, 1).into(),
             prefix: 24,
             others: vec![Prefix::clamped(Ipv4Addr::new(10, 0, 0, 1), 24)],
-            range: None,
+            ranges: Vec::new(),
             http_port: 8069,
         };
         let status = Status {

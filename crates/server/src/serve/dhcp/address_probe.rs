@@ -9,6 +9,7 @@ use std::time::Duration;
 use netroot_net::Mac;
 use netroot_proto::dhcp::conflict::{self, Claim};
 use netroot_proto::dhcp::pool::Pool;
+use netroot_proto::pxe::subnet::Subnet;
 use netroot_sys::packet::PacketSocket;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
@@ -30,8 +31,8 @@ const FRAMES: usize = 64;
 pub(crate) struct AddressProbe<'a> {
     /// The interface's hardware address.
     pub(crate) own: Mac,
-    /// The addresses.
-    pub(crate) pool: &'a Mutex<Pool>,
+    /// The networks with their addresses. Those behind relays are not probed: ARP does not get there.
+    pub(crate) subnets: &'a Mutex<Vec<Subnet>>,
     /// The clock of the pool.
     pub(crate) clock: Clock,
     /// Where machines are logged that use an address of the range.
@@ -67,13 +68,16 @@ impl AddressProbe<'_> {
     /// Sends what is due, and returns the time until more is.
     fn send(&self, socket: &PacketSocket) -> Duration {
         let now = self.clock.now();
-        let mut pool = self.pool();
-        if pool.next_probe().is_none_or(|next| next > now) {
-            return until(&pool, now);
+        let mut subnets = self.subnets();
+        let mut due = Vec::new();
+        let mut wait = PAUSE;
+        for Subnet { pool, .. } in subnets.iter_mut() {
+            if pool.next_probe().is_some_and(|next| next <= now) {
+                due.extend(pool.probes_due(now));
+            }
+            wait = wait.min(until(pool, now));
         }
-        let due = pool.probes_due(now);
-        let wait = until(&pool, now);
-        drop(pool);
+        drop(subnets);
         for address in due {
             // A frame that could not be sent counts as lost: there is another one.
             let _ = socket.send(&conflict::probe(self.own, address));
@@ -102,7 +106,11 @@ impl AddressProbe<'_> {
     }
 
     fn heard(&self, Claim { address, mac }: Claim) {
-        let is_new = self.pool().heard(address, mac, self.clock.now());
+        let now = self.clock.now();
+        let mut is_new = false;
+        for subnet in self.subnets().iter_mut() {
+            is_new |= !subnet.behind_relays && subnet.pool.heard(address, mac, now);
+        }
         if is_new {
             Counters::count(&self.counters.dhcp_addresses_in_use);
             let event = Event::AddressInUse {
@@ -112,8 +120,8 @@ impl AddressProbe<'_> {
         }
     }
 
-    fn pool(&self) -> MutexGuard<'_, Pool> {
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    fn subnets(&self) -> MutexGuard<'_, Vec<Subnet>> {
+        self.subnets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,24 +3,26 @@
 //! The answer is [`netroot_proto::pxe::decide`]'s; here is where a request came from, where the answer goes, and what is
 //! logged. Nothing on this path may block: iPXE waits only two seconds for a proxy's offer.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use netroot_net::Prefix;
+use netroot_net::{Mac, Prefix};
 use netroot_proto::dhcp::request::Request;
-use netroot_proto::dhcp::{CLIENT_PORT, MessageType};
+use netroot_proto::dhcp::{CLIENT_PORT, MessageType, SERVER_PORT};
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{self, Answer, Decision, Destination, Noted, Reason, Reply};
 use netroot_proto::pxe::inputs::{self, BootOptions, Role};
 use netroot_proto::pxe::strategy::Strategy;
+use netroot_proto::pxe::subnet;
 use netroot_sys::arrival::{Arrival, ArrivalSocket};
 use netroot_sys::packet::PacketSocket;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 
-use crate::catalog::{ArrivedAt, KnownMachine};
+use crate::catalog::{ArrivedAt, Image, KnownMachine, RootLocation};
 use crate::serve::artifacts::ArtifactStore;
 use crate::serve::clock::Clock;
 use crate::serve::counters::Counters;
@@ -28,6 +30,7 @@ use crate::serve::dhcp::address_probe::AddressProbe;
 use crate::serve::dhcp::frame::{self, End};
 use crate::serve::dhcp::other_networks::OtherNetworks;
 use crate::serve::events::{Event, Ignored, Machine, Timeline, Warning};
+use crate::serve::listen::allowed::Allowed;
 use crate::serve::listen::arrivals;
 use crate::serve::listen::interface::Interface;
 use crate::serve::listen::leases::Put;
@@ -51,6 +54,8 @@ pub(crate) struct Service {
     pub(crate) http_port: u16,
     /// The DHCP role on it.
     pub(crate) role: DhcpRole,
+    /// Who may mount and load.
+    pub(crate) allowed: Allowed,
     /// Sends frames to machines that have no address yet; without it they are sent a broadcast.
     pub(crate) frames: Option<PacketSocket>,
     /// Where events are logged.
@@ -69,8 +74,8 @@ pub(crate) struct Seen {
     /// Notified after an offer, which may have caused a probe of its address.
     offered: Notify,
     other_networks: OtherNetworks,
-    /// When it was told that the range is exhausted.
-    exhausted: Mutex<Option<Duration>>,
+    /// When it was told of each network that its addresses are exhausted.
+    exhausted: Mutex<HashMap<Ipv4Addr, Duration>>,
 }
 
 /// Probes the addresses that are given out next, until the runtime ends. A proxy gives none.
@@ -86,7 +91,7 @@ pub(crate) async fn probe_addresses(
     };
     let probe = AddressProbe {
         own: service.interface.mac,
-        pool: &addresses.pool,
+        subnets: &addresses.subnets,
         clock: service.clock,
         timeline: &service.timeline,
         counters: &service.counters,
@@ -156,7 +161,14 @@ impl Service {
         let client = Client::of(&request);
         let relayed = self.timeline.machines().relayed();
         relayed.learn(&request, *arrival.from.ip(), Instant::now());
-        match self.decide(&request, client, arrival, port) {
+        let subnet = match self.select(&request, arrival, port) {
+            Ok(subnet) => subnet,
+            Err(reason) => {
+                self.ignore(mac, client, reason);
+                return None;
+            }
+        };
+        match self.decide(&request, client, arrival, port, subnet) {
             Decision::Reply(reply) => {
                 if request.kind == MessageType::Discover {
                     let asked = Event::DhcpDiscover { client };
@@ -180,42 +192,87 @@ impl Service {
                 self.timeline.machine(Machine::Mac(mac), event);
                 None
             }
-            Decision::Ignore(reason) => {
+            // Of whoever asks: told once.
+            Decision::Ignore(Reason::RangeFull) => {
                 Counters::count(&self.counters.dhcp_ignored);
-                match reason {
-                    // Every laptop on an office's network: counted, not logged.
-                    Reason::NotNetworkBoot | Reason::ForAnotherServer(_) => {}
-                    // Of whoever asks: told once.
-                    Reason::RangeFull => self.tell_exhaustion(),
-                    _ => self
-                        .timeline
-                        .ignored(Machine::Mac(mac), Ignored::Dhcp { client, reason }),
-                }
+                self.tell_exhaustion(subnet);
+                None
+            }
+            Decision::Ignore(reason) => {
+                self.ignore(mac, client, reason);
                 None
             }
         }
     }
 
-    /// Logs that no address is left, and what can be done.
-    fn tell_exhaustion(&self) {
+    fn ignore(&self, mac: Mac, client: Client, reason: Reason) {
+        Counters::count(&self.counters.dhcp_ignored);
+        match reason {
+            // Every laptop on an office's network: counted, not logged.
+            Reason::NotNetworkBoot | Reason::ForAnotherServer(_) => {}
+            _ => self
+                .timeline
+                .ignored(Machine::Mac(mac), Ignored::Dhcp { client, reason }),
+        }
+    }
+
+    /// Which of the networks in which this server gives addresses a request is for; `None` for a proxy's.
+    fn select(
+        &self,
+        request: &Request,
+        arrival: Arrival,
+        port: u16,
+    ) -> Result<Option<usize>, Reason> {
+        match &self.role {
+            DhcpRole::Authoritative(addresses) if port == SERVER_PORT => {
+                let mut subnets = addresses.subnets();
+                let source = *arrival.from.ip();
+                match subnet::select(request, source, &mut subnets, self.clock.now()) {
+                    // Another server gives addresses there, or else nobody would have allowed it.
+                    Err(Reason::RelayElsewhere { link, .. }) if self.allowed.mounts(link) => {
+                        Ok(None)
+                    }
+                    other => other,
+                }
+            }
+            // A boot server's answer is the same in both roles.
+            DhcpRole::Authoritative(_) => Ok(Some(0)),
+            DhcpRole::Proxy => Ok(None),
+        }
+    }
+
+    /// Logs that no address of a network is left, and what can be done.
+    fn tell_exhaustion(&self, subnet: Option<usize>) {
         let DhcpRole::Authoritative(addresses) = &self.role else {
             return;
         };
         let now = self.clock.now();
+        let subnets = addresses.subnets();
+        let Some(pool) = subnet
+            .and_then(|number| subnets.get(number))
+            .map(|it| &it.pool)
+        else {
+            return;
+        };
+        let mut rows = pool.ranges();
+        let Some((first, mut last)) = rows.next() else {
+            return;
+        };
+        if let Some((_, highest)) = rows.last() {
+            last = highest;
+        }
+        // A lease that ended may still be used: a probe has to end first, and a moment later there is an address.
+        let (leased, set_aside) = (pool.leased(now), pool.set_aside());
+        drop(subnets);
         let told = self.seen.exhausted.lock();
         let mut told = told.unwrap_or_else(PoisonError::into_inner);
-        if told.is_some_and(|told| now < told + EXHAUSTION_TOLD_FOR) {
+        if told
+            .get(&first)
+            .is_some_and(|told| now < *told + EXHAUSTION_TOLD_FOR)
+        {
             return;
         }
-        let pool = addresses
-            .pool
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        // A lease that ended may still be used: a probe has to end first, and a moment later there is an address.
-        let (first, last) = pool.range();
-        let (leased, set_aside) = (pool.leased(now), pool.set_aside());
-        drop(pool);
-        *told = Some(now);
+        told.insert(first, now);
         self.timeline
             .server(Event::Warning(Warning::RangeExhausted {
                 first: first.into(),
@@ -268,15 +325,22 @@ impl Service {
             (&reply.answer, &self.role)
         {
             let machines = self.timeline.machines();
-            machines.learn((*address).into(), mac, role.options.lease_time);
+            machines.learn((*address).into(), mac, role.lease_time);
         }
     }
 
-    fn decide(&self, request: &Request, client: Client, arrival: Arrival, port: u16) -> Decision {
+    fn decide(
+        &self,
+        request: &Request,
+        client: Client,
+        arrival: Arrival,
+        port: u16,
+        subnet: Option<usize>,
+    ) -> Decision {
         let now = self.clock.now();
         // iPXE asks within the boot of the firmware that loaded it: not a new attempt.
         let strategy = match client {
-            Client::Pxe(_) | Client::Http(_) if port == netroot_proto::dhcp::SERVER_PORT => {
+            Client::Pxe(_) | Client::Http(_) if port == SERVER_PORT => {
                 let header = &request.header;
                 self.timeline
                     .machines()
@@ -284,11 +348,27 @@ impl Service {
             }
             _ => Strategy::default(),
         };
-        let (address, network) = self.own_address(request, arrival);
+        let reached = self.reached(request, arrival);
+        let mut subnets = match &self.role {
+            DhcpRole::Authoritative(addresses) => Some(addresses.subnets()),
+            DhcpRole::Proxy => None,
+        };
+        let subnets = subnets.as_deref_mut().map(Vec::as_mut_slice);
+        let subnet = subnet
+            .zip(subnets)
+            .and_then(|(number, subnets)| subnets.get_mut(number));
+        let (address, network) = match &subnet {
+            Some(subnet) if port == SERVER_PORT && !subnet.behind_relays => {
+                (subnet.server, subnet.network)
+            }
+            Some(subnet) if port == SERVER_PORT => (reached.0, subnet.network),
+            _ => reached,
+        };
         let here = inputs::Arrival {
             interface: self.interface.name.clone(),
             address,
             network,
+            behind_relays: subnet.as_ref().is_some_and(|it| it.behind_relays),
             port,
             source: arrival.from,
         };
@@ -307,42 +387,52 @@ impl Service {
             script_path: SCRIPT_PATH,
             loaders: &image.loaders,
             root_path: Some(root_path.as_bytes()),
+            allowed: self.allowed_for(request, arrival, image),
         };
-        match &self.role {
-            DhcpRole::Proxy => decide::decide(request, &here, &boots, Role::Proxy, strategy, now),
-            DhcpRole::Authoritative(addresses) => {
-                let pool = addresses.pool.lock();
-                let pool = &mut *pool.unwrap_or_else(PoisonError::into_inner);
-                let options = &addresses.options;
-                let role = Role::Authoritative { options, pool };
-                let decision = decide::decide(request, &here, &boots, role, strategy, now);
-                addresses.leases.note(pool.take_changes(), now);
-                self.seen.offered.notify_one();
-                decision
+        let (Some(subnet), DhcpRole::Authoritative(addresses)) = (subnet, &self.role) else {
+            return decide::decide(request, &here, &boots, Role::Proxy, strategy, now);
+        };
+        let options = match subnet.options_for(request) {
+            Ok(options) => options,
+            Err(reason) => return Decision::Ignore(reason),
+        };
+        let role = Role::Authoritative {
+            options: &options,
+            pool: &mut subnet.pool,
+        };
+        let decision = decide::decide(request, &here, &boots, role, strategy, now);
+        addresses.leases.note(subnet.pool.take_changes(), now);
+        self.seen.offered.notify_one();
+        decision
+    }
+
+    /// Where a machine has to be for what it boots. Nobody knows who may mount another server's export; its files come
+    /// from here, by TFTP, which knows the machines of a relay that asks for them itself.
+    fn allowed_for(&self, request: &Request, arrival: Arrival, image: &Image) -> Option<&[Prefix]> {
+        match &image.root {
+            RootLocation::Own { .. } => Some(&self.allowed.mount),
+            RootLocation::Elsewhere(_) => {
+                let by_itself = request.header.relay_ip == *arrival.from.ip();
+                let learnt = request.relay.is_some() && by_itself;
+                (!learnt).then_some(&self.allowed.load)
             }
         }
     }
 
-    /// The address that answers this request, with its network. An authoritative server has one, whatever address
-    /// the client used; a proxy answers by the one that the client can reach.
-    fn own_address(&self, request: &Request, arrival: Arrival) -> (Ipv4Addr, Prefix) {
-        match &self.role {
-            DhcpRole::Authoritative(addresses) => (addresses.server, addresses.network),
-            DhcpRole::Proxy => {
-                let header = &request.header;
-                // The server identifier of an earlier offer, which the client repeats.
-                let own = request
-                    .server_id
-                    .filter(|server| self.interface.has(*server));
-                let own = own.or(Some(arrival.destination).filter(|to| self.interface.has(*to)));
-                let clues = [header.relay_ip, header.client_ip, *arrival.from.ip()];
-                let clues = own
-                    .into_iter()
-                    .chain(clues)
-                    .chain(request.requested_address);
-                self.interface.address_for(clues)
-            }
-        }
+    /// The address by which the client reaches the server, with its network.
+    fn reached(&self, request: &Request, arrival: Arrival) -> (Ipv4Addr, Prefix) {
+        let header = &request.header;
+        // The server identifier of an earlier offer, which the client repeats.
+        let own = request
+            .server_id
+            .filter(|server| self.interface.has(*server));
+        let own = own.or(Some(arrival.destination).filter(|to| self.interface.has(*to)));
+        let clues = [header.relay_ip, header.client_ip, *arrival.from.ip()];
+        let clues = own
+            .into_iter()
+            .chain(clues)
+            .chain(request.requested_address);
+        self.interface.address_for(clues)
     }
 
     fn send(&self, reply: &Reply, socket: &ArrivalSocket, arrival: Arrival) {
@@ -358,7 +448,7 @@ impl Service {
                 let from = End {
                     mac: self.interface.mac,
                     address: local,
-                    port: netroot_proto::dhcp::SERVER_PORT,
+                    port: SERVER_PORT,
                 };
                 let to = End {
                     mac,

@@ -187,10 +187,21 @@ pub(crate) struct ReadyListener {
     pub(crate) prefix: u8,
     /// The interface's other addresses.
     pub(crate) others: Vec<Prefix>,
-    /// The first and the last address that this server gives; `None` for a proxy.
-    pub(crate) range: Option<(IpAddr, IpAddr)>,
+    /// The addresses that this server gives; none on a proxy.
+    pub(crate) ranges: Vec<ReadyRange>,
     /// The TCP port of HTTP.
     pub(crate) http_port: u16,
+}
+
+/// Addresses that this server gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReadyRange {
+    /// The first one.
+    pub(crate) first: IpAddr,
+    /// The last one.
+    pub(crate) last: IpAddr,
+    /// Behind a relay, the length of their network's prefix, in bits.
+    pub(crate) relayed: Option<u8>,
 }
 
 /// A file that was sent to its end.

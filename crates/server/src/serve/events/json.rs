@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::confinement::Layer;
 
-use super::event::{Event, Fetch, Ready, StopCause, Transport};
+use super::event::{Event, Fetch, Ready, ReadyRange, StopCause, Transport};
 use super::ignored::Ignored;
 use super::text;
 use super::warning::Warning;
@@ -165,12 +165,24 @@ fn add_ready(fields: &mut Fields, ready: &Ready) {
             "address": listener.address.to_string(),
             "prefix": listener.prefix,
             "others": listener.others.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "first": listener.range.map(|(first, _)| first.to_string()),
-            "last": listener.range.map(|(_, last)| last.to_string()),
+            "first": listener.ranges.first().map(|range| range.first.to_string()),
+            "last": listener.ranges.first().map(|range| range.last.to_string()),
+            "ranges": ranges(&listener.ranges),
             "http_port": listener.http_port,
         })
     });
     fields.add("listeners", listeners.collect::<Value>());
+}
+
+fn ranges(ranges: &[ReadyRange]) -> Value {
+    let ranges = ranges.iter().map(|range| {
+        json!({
+            "first": range.first.to_string(),
+            "last": range.last.to_string(),
+            "relayed": range.relayed.is_some(),
+        })
+    });
+    ranges.collect()
 }
 
 fn add_answer(fields: &mut Fields, answer: &Answer) {
@@ -393,8 +405,19 @@ fn add_ignored(fields: &mut Fields, ignored: &Ignored) {
                     fields.add("server", server.map(|server| server.to_string()));
                 }
                 Reason::NoAnswerTo(message) => fields.add("message", message.to_string()),
-                Reason::RelayElsewhere(relay) | Reason::RelayUnknown(relay) => {
+                Reason::RelayUnknown(relay) => {
                     fields.add("relay", relay.to_string());
+                }
+                Reason::NotAllowed { relay, client } => {
+                    fields.add("relay", relay.map(|relay| relay.to_string()));
+                    fields.add("address", client.to_string());
+                }
+                Reason::RelayElsewhere { relay, link } => {
+                    fields.add("relay", relay.to_string());
+                    fields.add("address", link.to_string());
+                }
+                Reason::RouterUnknown(network) => {
+                    fields.add("network", network.network().to_string());
                 }
                 Reason::NotFromItsAddress(address) => fields.add("address", address.to_string()),
                 Reason::Port(port) => fields.add("port", *port),

@@ -9,7 +9,9 @@ use netroot_net::Prefix;
 use netroot_nfs_export::{CallRefusal, Refusal as MountRefusal};
 use netroot_proto::pxe::decide::{Answer, BootFile, Reason};
 
-use super::event::{Event, Fetch, Ready, ReadyImage, ReadyListener, StopCause, Transport};
+use super::event::{
+    Event, Fetch, Ready, ReadyImage, ReadyListener, ReadyRange, StopCause, Transport,
+};
 use super::ignored::{Ignored, ReportRefusal};
 use super::warning::Warning;
 use crate::confinement::Layer;
@@ -239,12 +241,24 @@ impl ReadyListener {
         place + ")"
     }
 
-    /// `DHCP 10.0.0.100-10.0.0.200` or `ProxyDHCP`.
+    /// `DHCP 10.0.0.100-10.0.0.200` or `ProxyDHCP`. On an interface with ranges behind relays alone, it is both.
     pub(crate) fn mode(&self) -> String {
-        match self.range {
-            Some((first, last)) => format!("DHCP {first}-{last}"),
-            None => "ProxyDHCP".to_owned(),
+        let here = self.ranges.iter().any(|range| range.relayed.is_none());
+        let listed = |relayed: bool| {
+            let ranges = self.ranges.iter();
+            let ranges = ranges.filter(|range| range.relayed.is_some() == relayed);
+            let ranges = ranges.map(|ReadyRange { first, last, .. }| format!("{first}-{last}"));
+            ranges.collect::<Vec<_>>().join(", ")
+        };
+        let mut mode = match here {
+            true => format!("DHCP {}", listed(false)),
+            false => "ProxyDHCP".to_owned(),
+        };
+        let relayed = listed(true);
+        if !relayed.is_empty() {
+            mode += &format!(", behind relays DHCP {relayed}");
         }
+        mode
     }
 }
 

@@ -34,7 +34,7 @@ fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
                 address: Ipv4Addr::LOCALHOST.into(),
                 prefix: 8,
                 others: Vec::new(),
-                range: None,
+                ranges: Vec::new(),
                 http_port: 8069,
             }],
             started: Instant::now(),

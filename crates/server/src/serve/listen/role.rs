@@ -1,18 +1,24 @@
-//! The DHCPv4 role on an interface: a proxy beside another server, or authoritative with a range that fits its network.
+//! The DHCPv4 role on an interface: a proxy beside another server, or authoritative with ranges of its networks and of
+//! networks behind relays ([`ranges`]).
 
-use std::net::{IpAddr, Ipv4Addr};
+mod error;
+mod ranges;
+
+use std::net::Ipv4Addr;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use netroot_net::Prefix;
-use netroot_proto::dhcp::pool::{Pool, RangeError};
-use netroot_proto::pxe::inputs::SubnetOptions;
+use netroot_proto::pxe::subnet::Subnet;
 
+pub(crate) use self::error::DhcpRoleError;
+use self::ranges::subnets;
 use super::interface::Interface;
-use super::leases::{LeaseFile, OpenError, Writer};
+use super::leases::{LeaseFile, Writer};
 use crate::serve::clock::Clock;
 use crate::serve::events::{Event, Timeline, Warning};
-use crate::settings::{DhcpSettings, Mode};
+use crate::settings::Mode;
 
 /// The DHCP role on an interface.
 #[derive(Debug)]
@@ -23,64 +29,70 @@ pub(crate) enum DhcpRole {
     Authoritative(Box<AddressPool>),
 }
 
-/// What an authoritative server has to give. It is DHCPv4's, so its addresses are IPv4.
+/// What an authoritative server has to give.
 #[derive(Debug)]
 pub(crate) struct AddressPool {
-    /// The server's address in the network of the range: its identity in every answer.
-    pub(crate) server: Ipv4Addr,
-    /// That network.
-    pub(crate) network: Prefix,
-    /// The other options that are given with an address.
-    pub(crate) options: SubnetOptions,
-    /// The addresses.
-    pub(crate) pool: Mutex<Pool>,
+    /// The networks with their addresses, in the order in which they are configured.
+    pub(crate) subnets: Mutex<Vec<Subnet>>,
+    /// How long an address is lent.
+    pub(crate) lease_time: Duration,
     /// Their way to the disk.
     pub(crate) leases: Writer,
 }
 
 impl AddressPool {
-    /// From now on, addresses are probed before they are given out.
+    /// The networks, for this thread alone.
+    pub(crate) fn subnets(&self) -> MutexGuard<'_, Vec<Subnet>> {
+        self.subnets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on, addresses are probed before they are given out: those that ARP reaches.
     pub(crate) fn probe(&self) {
-        let pool = self.pool.lock();
-        pool.unwrap_or_else(PoisonError::into_inner)
-            .probe_addresses();
+        let mut subnets = self.subnets();
+        for subnet in subnets.iter_mut().filter(|subnet| !subnet.behind_relays) {
+            subnet.pool.probe_addresses();
+        }
+    }
+
+    /// The server's address on the interface, in the first network in which it gives addresses there.
+    pub(crate) fn on_link(&self) -> Option<Prefix> {
+        let subnets = self.subnets();
+        let first = subnets.iter().find(|subnet| !subnet.behind_relays);
+        first.map(|subnet| Prefix::clamped(subnet.server, subnet.network.length()))
     }
 }
 
-/// Why a range cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum DhcpRoleError {
-    /// It is invalid in itself.
-    #[error(transparent)]
-    Range(#[from] RangeError),
-    /// It is in another network.
-    #[error(
-        "the range {first}-{last} is in none of {interface}'s networks ({networks}): choose addresses there, or \
-         give {interface} an address in the range's network"
-    )]
-    Elsewhere {
-        /// The range's first address.
-        first: Ipv4Addr,
-        /// Its last.
-        last: Ipv4Addr,
-        /// The interface.
-        interface: String,
-        /// The interface's networks.
-        networks: String,
-    },
-    /// Machines could not reach the router.
-    #[error("the router {router} is not in {interface}'s network, {network}")]
-    Router {
-        /// As given.
-        router: IpAddr,
-        /// The interface.
-        interface: String,
-        /// The network of the range.
-        network: Prefix,
-    },
-    /// The file of leases must be left alone.
-    #[error(transparent)]
-    Leases(#[from] OpenError),
+impl DhcpRole {
+    /// Whether this server gives addresses to machines on the interface itself.
+    pub(crate) fn gives_addresses_on_link(&self) -> bool {
+        match self {
+            Self::Proxy => false,
+            Self::Authoritative(addresses) => addresses.on_link().is_some(),
+        }
+    }
+
+    /// Every range, with the length of its network's prefix if it is behind relays.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = (Ipv4Addr, Ipv4Addr, Option<u8>)> {
+        let mut all = Vec::new();
+        if let Self::Authoritative(addresses) = self {
+            for subnet in addresses.subnets().iter() {
+                let relayed = subnet.behind_relays.then_some(subnet.network.length());
+                let ranges = subnet.pool.ranges();
+                all.extend(ranges.map(|(first, last)| (first, last, relayed)));
+            }
+        }
+        all.into_iter()
+    }
+
+    /// The networks behind relays in which this server gives addresses.
+    pub(crate) fn networks_behind_relays(&self) -> Vec<Prefix> {
+        let Self::Authoritative(addresses) = self else {
+            return Vec::new();
+        };
+        let subnets = addresses.subnets();
+        let relayed = subnets.iter().filter(|subnet| subnet.behind_relays);
+        relayed.map(|subnet| subnet.network).collect()
+    }
 }
 
 /// Takes the role that is configured for `interface`; an authoritative server reads its leases from the folder
@@ -96,39 +108,12 @@ pub(crate) fn open(
         Mode::Proxy => return Ok(DhcpRole::Proxy),
         Mode::Dhcp(dhcp) => dhcp,
     };
-    let DhcpSettings {
-        first,
-        last,
-        router,
-        dns,
-        lease_time,
-        anyway: _,
-    } = dhcp;
-    let Some((server, network)) = interface.network_of(&[*first, *last]) else {
-        return Err(DhcpRoleError::Elsewhere {
-            first: *first,
-            last: *last,
-            interface: interface.name.clone(),
-            networks: interface.networks_listed(),
-        });
-    };
-    if let Some(router) = router.filter(|router| !network.contains(*router)) {
-        return Err(DhcpRoleError::Router {
-            router,
-            interface: interface.name.clone(),
-            network: network.network(),
-        });
-    }
-    let mut excluded: Vec<Ipv4Addr> = interface.ipv4_addresses().map(|(own, _)| own).collect();
-    let (routers, dns) = (ipv4(router), ipv4(dns));
-    excluded.extend(ipv4(&[network.network().address()]));
-    excluded.extend(network.broadcast());
-    excluded.extend(&routers);
-    excluded.extend(&dns);
-    let mut pool = Pool::new(*first, *last, excluded)?;
-    let opened = LeaseFile::open(state, &interface.name, *lease_time, clock.moment())?;
+    let mut subnets = subnets(dhcp, interface)?;
+    let opened = LeaseFile::open(state, &interface.name, dhcp.lease_time, clock.moment())?;
     for binding in opened.bindings() {
-        pool.restore(binding);
+        for subnet in &mut subnets {
+            subnet.pool.restore(binding);
+        }
     }
     if let Some((file, error)) = opened.unreadable.clone() {
         let warning = Warning::LeasesUnreadable { file, error };
@@ -138,33 +123,16 @@ pub(crate) fn open(
         let file = opened.file.path().to_owned();
         timeline.server(Event::Warning(Warning::LeasesUnwritable { file, error }));
     }
-    let mut options = SubnetOptions::new(*lease_time);
-    options.routers = routers;
-    options.dns = dns;
-    // The kernel's default needs no option, and some clients treat 1500 as a change.
-    options.mtu = (interface.mtu != 1500 && interface.mtu >= 576).then_some(interface.mtu);
     Ok(DhcpRole::Authoritative(Box::new(AddressPool {
-        server,
-        network,
-        options,
-        pool: Mutex::new(pool),
+        subnets: Mutex::new(subnets),
+        lease_time: dhcp.lease_time,
         leases: Writer::new(opened),
     })))
-}
-
-/// What DHCPv4's options can name: an IPv6 router or name server belongs in DHCPv6 or router advertisements.
-fn ipv4<'a>(addresses: impl IntoIterator<Item = &'a IpAddr>) -> Vec<Ipv4Addr> {
-    let only = |address: &IpAddr| match address {
-        IpAddr::V4(address) => Some(*address),
-        IpAddr::V6(_) => None,
-    };
-    addresses.into_iter().filter_map(only).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use netroot_net::Mac;
 
@@ -200,13 +168,20 @@ mod tests {
         assert!(matches!(open_with(&[]), Ok(DhcpRole::Proxy)));
     }
 
+    fn opened(arguments: &[&str]) -> AddressPool {
+        match open_with(arguments) {
+            Ok(DhcpRole::Authoritative(addresses)) => *addresses,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn the_addresses_of_the_server_and_the_router_are_never_given() {
         let range = ["--dhcp", "10.0.0.0-10.0.0.3", "--router", "10.0.0.2"];
-        let Ok(DhcpRole::Authoritative(addresses)) = open_with(&range) else {
-            panic!()
-        };
-        let mut pool = addresses.pool.into_inner().unwrap();
+        let addresses = opened(&range);
+        let mut subnets = addresses.subnets();
+        let subnet = &mut subnets[0];
+        let pool = &mut subnet.pool;
         let now = Duration::from_secs(1);
         let one = pool.offer(Mac([2, 0, 0, 0, 0, 1]), None, now);
         let only = Ipv4Addr::new(10, 0, 0, 3);
@@ -214,7 +189,7 @@ mod tests {
         let mac = Mac([2, 0, 0, 0, 0, 1]);
         pool.take(mac, only, now, now).unwrap();
         assert_eq!(pool.offer(Mac([2, 0, 0, 0, 0, 2]), None, now), None);
-        assert_eq!(addresses.options.routers, [Ipv4Addr::new(10, 0, 0, 2)]);
+        assert_eq!(subnet.options.routers, [Ipv4Addr::new(10, 0, 0, 2)]);
     }
 
     #[test]
@@ -223,14 +198,53 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("is in none of eth0's networks (10.0.0.0/24)"),
+            error.contains("is in none of eth0's networks (10.0.0.0/24)")
+                && error.ends_with("--dhcp 10.1.0.1-10.1.0.9/24"),
             "{error}"
         );
         let router = ["--dhcp", "10.0.0.5-10.0.0.9", "--router", "10.9.0.1"];
         let error = open_with(&router).unwrap_err().to_string();
         assert!(
-            error.contains("the router 10.9.0.1 is not in eth0's network"),
+            error.contains("the router 10.9.0.1 is in no network with a range (10.0.0.0/24)"),
             "{error}"
         );
+        let length = ["--dhcp", "10.0.0.5-10.0.0.9/25"];
+        let error = open_with(&length).unwrap_err().to_string();
+        assert!(
+            error.contains("eth0's network 10.0.0.0/24, whose prefix has 24 bits, not 25"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn ranges_behind_relays_have_networks_of_their_own() {
+        let addresses = opened(&[
+            "--dhcp",
+            "10.88.0.100-10.88.0.200/24,router=10.88.0.254",
+            "--dhcp",
+            "10.0.0.5-10.0.0.9",
+            "--dhcp",
+            "10.0.0.50-10.0.0.59/24",
+        ]);
+        assert_eq!(addresses.on_link().unwrap().to_string(), "10.0.0.1/24");
+        let subnets = addresses.subnets();
+        let [relayed, here] = subnets.as_slice() else {
+            panic!("{subnets:?}")
+        };
+        assert!(relayed.behind_relays && !here.behind_relays);
+        assert_eq!(relayed.network.to_string(), "10.88.0.0/24");
+        assert_eq!(relayed.options.routers, [Ipv4Addr::new(10, 88, 0, 254)]);
+        assert_eq!(here.pool.ranges().count(), 2);
+        drop(subnets);
+        let role = DhcpRole::Authoritative(Box::new(addresses));
+        assert_eq!(role.networks_behind_relays().len(), 1);
+        let overlap = [
+            "--dhcp",
+            "10.88.0.100-10.88.0.200/24",
+            "--dhcp",
+            "10.88.1.1-10.88.1.9/16",
+        ];
+        let error = open_with(&overlap).unwrap_err().to_string();
+        assert!(error.contains("10.88.0.0/24 and 10.88.0.0/16"), "{error}");
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use netroot_net::Mac;
 use netroot_proto::dhcp::code;
 use netroot_proto::dhcp::emit::{Draft, LONGEST};
 use netroot_proto::dhcp::header::Header;
@@ -11,6 +10,7 @@ use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::inputs::{Loader, SubnetOptions};
 use netroot_proto::pxe::probe::Probe;
+use netroot_proto::pxe::subnet::Subnet;
 
 use super::*;
 use crate::catalog::tests::{by_mac, image};
@@ -51,6 +51,10 @@ fn service(role: DhcpRole) -> Service {
         artifacts: store_of(Catalog::new(vec![with_loader("debian")], Vec::new()).unwrap()),
         http_port: 8069,
         role,
+        allowed: Allowed {
+            mount: vec![Prefix::clamped(SERVER, 24)],
+            load: Vec::new(),
+        },
         frames: None,
         timeline: Timeline::new(Format::Text, Arc::clone(&counters), machines),
         counters,
@@ -68,10 +72,15 @@ fn role(state: &std::path::Path) -> DhcpRole {
         pool.restore(binding);
     }
     DhcpRole::Authoritative(Box::new(AddressPool {
-        server: SERVER,
-        network: Prefix::clamped(SERVER, 24),
-        options: SubnetOptions::new(time),
-        pool: Mutex::new(pool),
+        subnets: Mutex::new(vec![Subnet {
+            server: SERVER,
+            network: Prefix::clamped(SERVER, 24),
+            behind_relays: false,
+            options: SubnetOptions::new(time),
+            pool,
+            relay: None,
+        }]),
+        lease_time: time,
         leases: Writer::new(opened),
     }))
 }
@@ -120,8 +129,8 @@ fn leases(service: &Service) -> Vec<(Ipv4Addr, Mac)> {
     let DhcpRole::Authoritative(addresses) = &service.role else {
         panic!()
     };
-    let pool = addresses.pool.lock().unwrap();
-    let leases = pool.bindings();
+    let subnets = addresses.subnets();
+    let leases = subnets.iter().flat_map(|subnet| subnet.pool.bindings());
     leases.map(|lease| (lease.address, lease.mac)).collect()
 }
 
@@ -296,10 +305,12 @@ fn two_machines_have_the_roots_of_two_images() {
 
 #[test]
 fn a_proxy_answers_with_the_address_that_the_client_can_reach() {
-    let service = Service {
+    let mut service = Service {
         interface: with_addresses(&["10.0.0.1", "192.168.5.1"]),
         ..service(DhcpRole::Proxy)
     };
+    let networks = service.interface.networks();
+    service.allowed.mount = networks.collect();
     let offer = service.answer(&init_discover(MAC), arrival(), 67).unwrap();
     assert_eq!(offer.source, SERVER);
     let second = Ipv4Addr::new(192, 168, 5, 1);

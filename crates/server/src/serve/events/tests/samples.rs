@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use netroot_net::Prefix;
 use netroot_nfs_export::{CallRefusal, Refusal as MountRefusal};
 use netroot_proto::dhcp::MessageType;
 use netroot_proto::pxe::arch::Platform;
@@ -240,7 +241,19 @@ fn ignored() -> Vec<Ignored> {
         Reason::NoRoot,
         Reason::RangeFull,
         Reason::NoAddress,
-        Reason::RelayElsewhere(ADDRESS),
+        Reason::NotAllowed {
+            relay: Some(ADDRESS),
+            client: ADDRESS,
+        },
+        Reason::NotAllowed {
+            relay: None,
+            client: ADDRESS,
+        },
+        Reason::RelayElsewhere {
+            relay: ADDRESS,
+            link: ADDRESS,
+        },
+        Reason::RouterUnknown(Prefix::clamped(ADDRESS, 24)),
         Reason::Port(69),
     ];
     all.extend(plain.map(|reason| dhcp(Client::Plain, reason)));
@@ -297,7 +310,14 @@ pub(super) fn listener(range: Option<(IpAddr, IpAddr)>) -> ReadyListener {
         address: Ipv4Addr::new(10, 0, 0, 1).into(),
         prefix: 24,
         others: Vec::new(),
-        range,
+        ranges: range
+            .map(|(first, last)| ReadyRange {
+                first,
+                last,
+                relayed: None,
+            })
+            .into_iter()
+            .collect(),
         http_port: 8069,
     }
 }

@@ -7,8 +7,8 @@ use netroot_net::{Mac, Prefix};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 
-use super::Interface;
 use super::own_address::{self, OwnAddress, listed};
+use super::served::Interface;
 
 /// What is asked for. A label names its interface and its address.
 #[derive(Debug, Clone, Copy, Default)]
