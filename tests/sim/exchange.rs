@@ -215,3 +215,30 @@ proptest! {
         prop_assert!(actions.take(100).count() < 100);
     }
 }
+
+#[test]
+fn an_address_that_is_claimed_late_is_declined() {
+    let (mut exchange, transaction) = asking(Protocol::Dhcp);
+    let take = offer(transaction, ip(100)).emit(548).bytes;
+    exchange.receive(&frame(67, 68, ip(1), &take), Duration::ZERO);
+    sent(&mut exchange, GRACE);
+    assert_eq!((exchange.bound(), exchange.claimed_late()), (None, None));
+    let mut ack = Draft::new(Header {
+        your_ip: ip(100),
+        from_client: false,
+        ..Header::of_client(MAC, transaction)
+    });
+    ack.push(code::MESSAGE_TYPE, &[5]);
+    exchange.receive(&frame(67, 68, ip(1), &ack.emit(548).bytes), GRACE);
+    let bound = exchange.poll(GRACE + SECOND, &|_| Score::Nothing);
+    assert!(matches!(bound, Some(Action::Bound(_))), "{bound:?}");
+    assert_eq!(exchange.bound(), Some(ip(100)));
+    let decline = exchange.claimed_late().expect("a DECLINE");
+    let decline = from_client(&decline).expect("a client's frame");
+    let decline = Message::read(decline).expect("a message");
+    assert_eq!(decline.kind(), Some(MessageType::Decline));
+    let address = |code| decline.options.address(code);
+    assert_eq!(address(code::REQUESTED_ADDRESS), Some(ip(100)));
+    assert_eq!(address(code::SERVER_ID), Some(ip(1)));
+    assert_eq!((exchange.bound(), exchange.claimed_late()), (None, None));
+}

@@ -1,7 +1,10 @@
 //! The choice of a root when several servers answer.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use netroot_harness::{Clients, Dnsmasq, Ganesha, Net, TinyRoot};
+use netroot_sys::packet::PacketSocket;
 
 use crate::lan::{Facts, Lan, SERVER, TIMEOUT};
 
@@ -78,6 +81,47 @@ fn an_address_in_use_is_declined() -> Result<()> {
     assert!(log.contains("DHCPDECLINE(lan) 10.77.0.100"), "{log}");
     let addresses = facts.all("fib");
     assert!(addresses.contains("10.77.0.101"), "{addresses}");
+    assert!(!addresses.contains("10.77.0.100"), "{addresses}");
+    Ok(())
+}
+
+/// An ARP announcement of 10.77.0.100 by 02:00:00:00:00:99 (RFC 5227 §3).
+const CLAIM: [u8; 42] = *b"\xff\xff\xff\xff\xff\xff\x02\x00\x00\x00\x00\x99\x08\x06\
+    \x00\x01\x08\x00\x06\x04\x00\x02\x02\x00\x00\x00\x00\x99\x0a\x4d\x00\x64\
+    \xff\xff\xff\xff\xff\xff\x0a\x4d\x00\x64";
+
+#[test]
+fn an_address_that_its_owner_claims_late_is_given_back() -> Result<()> {
+    let lan = Lan::new("late-claim")?;
+    let options = ["--dhcp-sequential-ip", "--dhcp-option=3,10.77.0.254"];
+    let (_net, dnsmasq) = router(&lan, "late-claim", &options)?;
+    let sleeper = Net::new("late-claim-sleeper")?;
+    lan.net
+        .cable(&lan.bridge, &sleeper, "slow", "10.77.0.99/24")?;
+    let root = TinyRoot::make()?;
+    let _server = lan.serve_beside(root.path())?;
+    // The boot does not wait for a slow answer: what is claimed before the root is mounted counts.
+    let vm = lan.boot("root=dhcp ip=dhcp ro rd.overlay rootdelay=20")?;
+    vm.wait_for("lease 10.77.0.100", "the lease", TIMEOUT)?;
+    sleeper.within(|| {
+        let index = nix::net::if_::if_nametoindex("slow")?;
+        let socket = PacketSocket::for_arp(index)?;
+        for _ in 0..10 {
+            socket.send(&CLAIM)?;
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    })?;
+    let facts = Facts::of(&vm)?;
+    let console = vm.console().text();
+    assert!(
+        console.contains(
+            "10.77.0.100, the address from the DHCP server, is in use by 02:00:00:00:00:99"
+        ),
+        "{console}"
+    );
+    assert!(dnsmasq.log().contains("DHCPDECLINE(lan) 10.77.0.100"));
+    let addresses = facts.all("fib");
     assert!(!addresses.contains("10.77.0.100"), "{addresses}");
     Ok(())
 }

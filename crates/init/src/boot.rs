@@ -11,7 +11,7 @@ use netroot_proto::cmdline::{BootPlan, InitProgram, Stage};
 
 use crate::after::handoff;
 use crate::clock::{Moment, Seconds};
-use crate::console::info;
+use crate::console::{info, warn};
 use crate::diagnosis::unclaimed_cards;
 use crate::early::SavedSysctl;
 use crate::failure::Failure;
@@ -19,8 +19,9 @@ use crate::machine::Machine;
 use crate::modules::Loader;
 use crate::net::address::Address;
 use crate::net::configure;
+use crate::net::dhcp::client::DhcpClient;
 use crate::net::dhcp::inform;
-use crate::net::lease;
+use crate::net::lease::{self, LeaseError, Obtained};
 use crate::net::link::{LinkError, bring_up};
 use crate::net::time_server;
 use crate::report;
@@ -31,6 +32,10 @@ use crate::root::nfs;
 use crate::root::programs::{self, Missing, NoInit};
 use crate::root::source::{self, FindError, Mounted};
 use crate::root::switch;
+
+/// How often an address is given back that another machine claimed late: a router that answers ARP for every address must
+/// not keep a machine from booting.
+const MOST_CONFLICTS: u32 = 2;
 
 /// One attempt. It returns with a failure or not at all.
 pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
@@ -43,7 +48,10 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
         .loader
         .load_in_background(std::mem::take(&mut machine.later));
     machine.report.begin("dhcp");
-    let mut address = lease::obtain(&mut machine.nics, &machine.plan, &machine.failed)?;
+    let Obtained {
+        mut address,
+        client,
+    } = lease::obtain(&mut machine.nics, &machine.plan, &machine.failed)?;
     machine.report.begin("configure");
     set(machine, &address)?;
     if inform::complete(&mut address, &machine.plan) {
@@ -57,6 +65,7 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
     machine.report.begin("mount");
     delay(&machine.plan);
     let root = source::mount(&candidates, &machine.plan, &machine.loader)?;
+    still_ours(machine, client)?;
     machine.report.begin("switch");
     rescue::stop_at(machine, Stage::Switch)?;
     Err(switch_root(machine, &root))
@@ -70,6 +79,19 @@ fn set(machine: &mut Machine, address: &Address) -> Result<(), Failure> {
         interface: address.nic.name.clone(),
         source,
     })
+}
+
+/// Whether no other machine has claimed the address since. The boot did not wait for one that is slow to answer.
+fn still_ours(machine: &mut Machine, client: Option<DhcpClient>) -> Result<(), Failure> {
+    let Some((address, owner)) = client.and_then(|mut client| client.claimed_late()) else {
+        return Ok(());
+    };
+    machine.conflicts += 1;
+    if machine.conflicts > MOST_CONFLICTS {
+        warn!("{owner} also claims {address}; using the address anyway");
+        return Ok(());
+    }
+    Err(LeaseError::InUse { address, owner }.into())
 }
 
 /// `rootdelay=`: for servers that answer before they are ready.

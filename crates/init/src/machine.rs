@@ -36,6 +36,8 @@ pub(crate) struct Machine {
     pub(crate) address: Option<Address>,
     /// When an attempt with a NIC failed last, by its index.
     pub(crate) failed: BTreeMap<u32, Moment>,
+    /// How often another machine claimed the address late.
+    pub(crate) conflicts: u32,
     /// The arguments of `/init`, which are passed on to the root's init.
     pub(crate) arguments: Vec<OsString>,
     /// The sysctls to restore before the switch.

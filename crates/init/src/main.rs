@@ -178,6 +178,7 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
         address: None,
         failed: std::collections::BTreeMap::new(),
         arguments: arguments.to_vec(),
+        conflicts: 0,
         saved_sysctls: overcommit.into_iter().chain(modprobe).collect(),
     })
 }

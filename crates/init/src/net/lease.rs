@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
+use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -66,6 +67,22 @@ pub(crate) enum LeaseError {
         /// How long servers were asked.
         waited: Duration,
     },
+    /// Another machine said so after the probe.
+    #[error(
+        "{address}, the address from the DHCP server, is in use by {owner}; it is given back for another one. Give that machine an address outside the DHCP server's range, or reserve its own"
+    )]
+    InUse {
+        /// The address.
+        address: Ipv4Addr,
+        /// The Ethernet address of the machine that uses it.
+        owner: Mac,
+    },
+}
+
+/// An address, and the client that got it by DHCP.
+pub(crate) struct Obtained {
+    pub(crate) address: Address,
+    pub(crate) client: Option<DhcpClient>,
 }
 
 /// The attempt to get an address on one NIC.
@@ -86,7 +103,7 @@ pub(crate) fn obtain(
     nics: &mut Nics,
     plan: &BootPlan,
     failed: &BTreeMap<u32, Moment>,
-) -> Result<Address, LeaseError> {
+) -> Result<Obtained, LeaseError> {
     let mut search = LeaseSearch {
         plan,
         attempts: BTreeMap::new(),
@@ -107,8 +124,8 @@ pub(crate) fn obtain(
         let now = Moment::now();
         let until = match search.select(now) {
             Selection::Take(index) => {
-                if let Some(address) = search.take_address(index) {
-                    return Ok(address);
+                if let Some(obtained) = search.take_address(index) {
+                    return Ok(obtained);
                 }
                 now
             }
@@ -265,9 +282,10 @@ impl LeaseSearch<'_> {
         select(&states, now)
     }
 
-    fn take_address(&mut self, index: usize) -> Option<Address> {
+    fn take_address(&mut self, index: usize) -> Option<Obtained> {
         let attempt = self.attempts.values_mut().nth(index)?;
         let (_, address) = attempt.address.take()?;
+        let client = attempt.client.take();
         let (name, own) = (&address.nic.name, address.prefix);
         match &address.lease {
             None => info!("{name}: address {own} (ip=)"),
@@ -282,7 +300,7 @@ impl LeaseSearch<'_> {
                 info!("{name}: lease {own} from {server}{gateway}");
             }
         }
-        Some(address)
+        Some(Obtained { address, client })
     }
 
     /// When the search times out; the error, once it has.

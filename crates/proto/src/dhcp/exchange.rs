@@ -99,8 +99,9 @@ enum State {
     Requesting { offered: Offered, until: Duration },
     /// The lease is granted; the neighbours may still object.
     Granted(Box<Offer>),
-    /// The lease is won.
-    Bound,
+    /// The lease is won. The offer can still be declined, unless its address is used although
+    /// a neighbour claims it.
+    Bound(Option<Offered>),
 }
 
 /// The question who has an address.
@@ -205,6 +206,24 @@ impl Exchange {
         }
     }
 
+    /// The address that was granted, and that nobody has claimed.
+    pub fn bound(&self) -> Option<Ipv4Addr> {
+        match &self.state {
+            State::Bound(offered) => offered.map(|offered| offered.address),
+            _ => None,
+        }
+    }
+
+    /// A neighbour uses the address that was granted, and said so later than a boot waits: gives
+    /// the address back. Returns the DECLINE to send.
+    pub fn claimed_late(&mut self) -> Option<Vec<u8>> {
+        let State::Bound(offered) = &mut self.state else {
+            return None;
+        };
+        let offered = offered.take()?;
+        Some(self.wrap(&self.client_message().decline(offered)))
+    }
+
     /// What is to be done next; `None` is nothing by now. `score` says how far a lease leads
     /// to a root.
     pub fn poll(&mut self, now: Duration, score: &dyn Fn(&Lease) -> Score) -> Option<Action> {
@@ -224,7 +243,7 @@ impl Exchange {
             State::Selecting => self.offers.due_at(),
             State::Requesting { until, .. } => Some(*until),
             State::Granted(_) => Some(self.probe.as_ref().map_or(Duration::ZERO, |p| p.until)),
-            State::Bound => None,
+            State::Bound(_) => None,
         };
         let send = self.message.at().filter(|_| self.carrier);
         deadline.into_iter().chain(send).min()
@@ -292,7 +311,7 @@ impl Exchange {
             State::Granted(_) if self.probe.as_ref().is_none_or(|p| now >= p.until) => {
                 self.settle(now, score);
             }
-            State::Requesting { .. } | State::Granted(_) | State::Bound => {}
+            State::Requesting { .. } | State::Granted(_) | State::Bound(_) => {}
         }
     }
 
@@ -334,11 +353,16 @@ impl Exchange {
 
     /// The neighbours had time to object.
     fn settle(&mut self, now: Duration, score: &dyn Fn(&Lease) -> Score) {
-        let State::Granted(offer) = std::mem::replace(&mut self.state, State::Bound) else {
+        let State::Granted(offer) = std::mem::replace(&mut self.state, State::Bound(None)) else {
             return;
         };
+        let Offer { server, .. } = *offer;
         let address = offer.lease.address;
-        if let Some(owner) = self.probe.take().and_then(|probe| probe.owner) {
+        let owner = self.probe.take().and_then(|probe| probe.owner);
+        if owner.is_none() {
+            self.state = State::Bound(Some(Offered { server, address }));
+        }
+        if let Some(owner) = owner {
             let declined = self.declined < MOST_DECLINED;
             self.actions.push_back(Action::InUse {
                 address,
@@ -347,7 +371,6 @@ impl Exchange {
             });
             if declined {
                 self.declined += 1;
-                let server = offer.server;
                 let decline = self.client_message().decline(Offered { server, address });
                 self.actions.push_back(Action::Send(self.wrap(&decline)));
                 self.select_again(server, now.saturating_add(AFTER_DECLINE));
@@ -399,7 +422,7 @@ impl Exchange {
                 self.asked = self.wrap(&self.client_message().request(*offered));
                 self.actions.push_back(Action::Send(self.asked.clone()));
             }
-            State::Granted(_) | State::Bound => {}
+            State::Granted(_) | State::Bound(_) => {}
         }
     }
 

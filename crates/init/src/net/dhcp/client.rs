@@ -1,5 +1,6 @@
 //! One NIC's DHCP client: netroot-proto's exchange on a packet socket.
 
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
@@ -133,12 +134,30 @@ impl DhcpClient {
             let frame = buffer.get(..length).unwrap_or_default();
             self.exchange.receive(frame, now());
         }
-        if let (Some(arp), Some(address)) = (&self.arp, self.exchange.probing()) {
-            let claims = arp.claims(address).into_iter();
-            claims
-                .filter(|owner| !is_own(Path::new(INTERFACES), *owner))
-                .for_each(|owner| self.exchange.claimed(owner));
+        if let Some(address) = self.exchange.probing() {
+            for owner in self.claims(address) {
+                self.exchange.claimed(owner);
+            }
         }
+    }
+
+    /// The other machines that claimed `address` since the last call.
+    fn claims(&self, address: Ipv4Addr) -> Vec<Mac> {
+        let claims = self.arp.as_ref().map(|arp| arp.claims(address));
+        let mut owners = claims.unwrap_or_default();
+        owners.retain(|owner| !is_own(Path::new(INTERFACES), *owner));
+        owners
+    }
+
+    /// The machine that has claimed the granted address since, as one does that is slow to wake. The address is declined.
+    pub(crate) fn claimed_late(&mut self) -> Option<(Ipv4Addr, Mac)> {
+        let address = self.exchange.bound()?;
+        let owner = self.claims(address).first().copied()?;
+        // What the server is not told, its own probe finds.
+        if let Some(decline) = self.exchange.claimed_late() {
+            let _ = self.socket.send(&decline);
+        }
+        Some((address, owner))
     }
 
     /// When to call [`DhcpClient::poll`] again, if no frame comes before.
