@@ -14,6 +14,7 @@ mod hostile;
 mod lan;
 mod lifecycle;
 mod malformed_packets;
+mod packet_socket;
 mod several_images;
 #[path = "../../crates/nfs-export/tests/support/mod.rs"]
 mod support;

@@ -85,7 +85,14 @@ impl PacketSocket {
 
     /// Sends one whole Ethernet frame. `ENETDOWN` while the interface is down.
     pub fn send(&self, frame: &[u8]) -> io::Result<()> {
-        rustix::net::send(&self.fd, frame, SendFlags::DONTWAIT)?;
+        let send = || rustix::net::send(&self.fd, frame, SendFlags::DONTWAIT);
+        let sent = match send() {
+            // A socket that was bound before the interface was up keeps that as an error for the next call, which is
+            // not about this frame (`packet_do_bind` in `net/packet/af_packet.c`, `sock_alloc_send_pskb`).
+            Err(rustix::io::Errno::NETDOWN) => send(),
+            sent => sent,
+        };
+        sent?;
         Ok(())
     }
 }
