@@ -3,9 +3,10 @@
 //! The version is the one that `uname -r` will print, because `lib/modules/<version>` is named after it. A bzImage has
 //! it in its header (Documentation/arch/x86/boot.rst, `kernel_version`), which takes precedence: the names of Arch's
 //! `/boot/vmlinuz-linux` and of a hand-made `/boot/bzImage` contain no version. For other formats `.uname` of a unified
-//! kernel image, the name, or the only module tree that fits decides.
+//! kernel image, the name, the text in the kernel, or the only module tree that fits decides.
 
 mod advice;
+mod banner;
 mod header;
 mod pe;
 mod places;
@@ -20,7 +21,7 @@ pub use version::compare_versions;
 
 use advice::how_to_install;
 use header::{HEADER_LENGTH, read_header};
-use places::{Candidate, Places};
+use places::{Candidate, Places, has_index};
 use version::is_version;
 
 /// How much of a unified kernel image's `.uname` is read, in bytes; a version has 128 at most.
@@ -61,13 +62,15 @@ pub enum KernelError {
     /// The root has no kernel.
     #[error(
         "there is no kernel in {place}/boot or {place}/lib/modules: install one in the root ({advice}), or name its \
-         file with --kernel{}", list_skipped(skipped), place = root.display()
+         file with --kernel{}{}", without_kernel(modules, root), list_skipped(skipped), place = root.display()
     )]
     NoKernel {
         /// The root.
         root: PathBuf,
         /// How the root's distribution installs a kernel.
         advice: String,
+        /// The versions that it has modules of, if `/boot` is empty: what is left of a root without its boot partition.
+        modules: Vec<String>,
         /// Files that are named like a kernel but are not usable, each with the reason.
         skipped: Vec<Skipped>,
     },
@@ -109,8 +112,18 @@ fn list_skipped(list: &[Skipped]) -> String {
         .collect()
 }
 
+fn without_kernel(modules: &[String], root: &Path) -> String {
+    match modules {
+        [] => String::new(),
+        [version, ..] => format!(
+            "; it has the modules of {version}, and an empty {}/boot: if that is a partition of its own, mount it there",
+            root.display()
+        ),
+    }
+}
+
 /// Finds the kernel `wanted`: a version, the name of a kernel's file, or a path (in the root, or on this host below the
-/// root's). By default it is the first of [`find_kernels`] with a module tree, or else the first.
+/// root's). By default it is the first of [`find_kernels`] with a complete module tree, else with any, else the first.
 ///
 /// # Errors
 /// See [`KernelError`].
@@ -124,13 +137,15 @@ pub fn choose_kernel(root: &RootTree, wanted: Option<&str>) -> Result<Kernel, Ke
         return Err(KernelError::NoKernel {
             root: root.path().to_owned(),
             advice: how_to_install(root),
+            modules: places.modules_of_an_empty_boot(root),
             skipped,
         });
     }
     let chosen = match wanted {
         None => kernels
             .iter()
-            .find(|kernel| kernel.modules.is_some())
+            .find(|kernel| kernel.modules.iter().any(|tree| has_index(root, tree)))
+            .or_else(|| kernels.iter().find(|kernel| kernel.modules.is_some()))
             .or(kernels.first()),
         Some(wanted) => kernels.iter().find(|kernel| {
             kernel.version == wanted || kernel.path.rsplit('/').next() == Some(wanted)
@@ -155,11 +170,31 @@ pub fn find_kernels(root: &RootTree) -> Result<Vec<Kernel>, RootTreeError> {
     Ok(search(root, &Places::of(root)?)?.0)
 }
 
-/// The kernel at a path that the administrator named.
+/// The kernel at a path that the administrator named: in the root, or on this host.
 fn kernel_at(root: &RootTree, places: &Places, wanted: &str) -> Result<Kernel, KernelError> {
     let below = Path::new(wanted).strip_prefix(root.path()).ok();
     let inside = below.and_then(Path::to_str).unwrap_or(wanted);
-    let inside = format!("/{}", inside.trim_start_matches('/'));
+    match kernel_inside(root, places, inside) {
+        Err(KernelError::Root(error)) if error.is_absent() => {
+            let Ok(host) = Path::new(wanted).canonicalize() else {
+                return Err(error.into());
+            };
+            let root_on_host = root.path().canonicalize().unwrap_or_default();
+            match host.strip_prefix(root_on_host).map(Path::to_str) {
+                Ok(Some(inside)) => kernel_inside(root, places, inside),
+                _ => Err(KernelError::NotAKernel {
+                    path: wanted.into(),
+                    reason: "it is not in the root, and no other file is served: copy it into the root",
+                }),
+            }
+        }
+        result => result,
+    }
+}
+
+fn kernel_inside(root: &RootTree, places: &Places, inside: &str) -> Result<Kernel, KernelError> {
+    let parts = inside.split('/').filter(|part| !matches!(*part, "" | "."));
+    let inside: String = parts.flat_map(|part| ["/", part]).collect();
     let known = places.candidates.iter().find(|one| one.path == inside);
     let candidate = known
         .cloned()
@@ -237,8 +272,11 @@ fn examine(
         Ok(unified) => unified,
         Err(reason) => return Ok(Err(Skipped { path, reason })),
     };
-    let header = read_header(unified.as_ref().map_or(&start, |unified| &unified.start));
-    let header = match header {
+    let start = unified
+        .as_ref()
+        .map_or(&start, |unified| &unified.start)
+        .clone();
+    let header = match read_header(&start) {
         Ok(header) => header,
         Err(reason) => return Ok(Err(Skipped { path, reason })),
     };
@@ -247,7 +285,8 @@ fn examine(
         .version
         .or(uname.flatten())
         .or_else(|| is_version(&named).then(|| named.clone()))
-        .or_else(|| places.version_by_modules(root, &named));
+        .or_else(|| banner::version(root, &path, part, &start))
+        .or_else(|| places.version_by_modules(root, own_modules.as_deref(), &named));
     let Some(version) = version else {
         let reason = "its version is unknown: name it vmlinuz-<version>";
         return Ok(Err(Skipped { path, reason }));

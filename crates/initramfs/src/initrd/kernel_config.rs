@@ -17,11 +17,16 @@ pub(super) struct KernelConfig {
 }
 
 impl KernelConfig {
-    /// Looks beside the kernel (Debian, Ubuntu) and in its module tree (Fedora).
+    /// Looks in `/boot` (Debian, Ubuntu), in the module tree (Fedora) and beside the kernel (Guix System).
     pub(super) fn read(root: &RootTree, kernel: &Kernel) -> Result<Option<Self>, BuildError> {
-        let beside = format!("/boot/config-{}", kernel.version);
+        let usual = format!("/boot/config-{}", kernel.version);
         let among = kernel.modules.iter().map(|tree| format!("{tree}/config"));
-        for path in std::iter::once(beside).chain(among) {
+        let folder = kernel
+            .path
+            .rsplit_once('/')
+            .map_or("", |(folder, _)| folder);
+        let beside = format!("{folder}/.config");
+        for path in std::iter::once(usual).chain(among).chain([beside]) {
             match root.read(&path, MAX_SIZE) {
                 Ok(bytes) => {
                     let text = String::from_utf8_lossy(&bytes).into_owned();

@@ -55,6 +55,12 @@ pub(super) fn read_header(start: &[u8]) -> Result<Header, &'static str> {
             version: None,
         });
     }
+    // include/image.h of U-Boot.
+    if start.starts_with(&[0x27, 0x05, 0x19, 0x56]) {
+        return Err(
+            "a uImage, which only U-Boot starts: name the Image or vmlinuz that it was made from",
+        );
+    }
     Err("not a kernel for x86_64 or arm64")
 }
 

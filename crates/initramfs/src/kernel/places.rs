@@ -5,6 +5,8 @@
 //! | Debian, Ubuntu, Gentoo, RHEL | `/boot/vmlinuz-<version>`, `/boot/kernel-<version>` | `/lib/modules/<version>` |
 //! | Arch, Alpine | `/boot/vmlinuz-linux`, `/boot/vmlinuz-lts` | the same |
 //! | Fedora, openSUSE, image-based ones | `/usr/lib/modules/<version>/vmlinuz` | the same |
+//! | Raspberry Pi OS, Tiny Core | `/boot/kernel8.img`, `/boot/firmware/kernel_2712.img`; `/boot/vmlinuz64` | the same |
+//! | Clear Linux, Solus | `/usr/lib/kernel/org.clearlinux.native.<version>` | the same |
 //! | kernel-install | what `/boot/loader/entries/*.conf` name (UAPI.1), `/boot/<token>/<version>/linux` | the same |
 //! | unified kernel images | `/boot/EFI/Linux/*.efi`, in the ESP | the same |
 //! | NixOS | `<system>/kernel`, `/boot/kernels/*-bzImage` | `<system>/kernel-modules/lib/modules/<version>` |
@@ -18,9 +20,11 @@ use crate::root_tree::{RootTree, RootTreeError};
 const MODULE_TREES: [&str; 2] = ["/lib/modules", "/usr/lib/modules"];
 /// Where the boot partition and the EFI system partition are mounted.
 const BOOT_PARTITIONS: [&str; 3] = ["/boot", "/efi", "/boot/efi"];
-/// Where live images have their kernels: Debian, Ubuntu, Fedora, Arch, openSUSE, older ones; the last is a link that
-/// Debian makes in every root.
-const LIVE_IMAGES: [&str; 7] = [
+/// Where live images have their kernels: Debian, Ubuntu, Fedora, Arch, openSUSE, older ones; a Raspberry Pi's firmware;
+/// Flatcar; the last is a link that Debian makes in every root.
+const FOLDERS: [&str; 9] = [
+    "/boot/firmware",
+    "/usr/boot",
     "/live",
     "/casper",
     "/images/pxeboot",
@@ -59,9 +63,13 @@ pub(super) struct Candidate {
 
 impl Candidate {
     fn usual(path: String, named: &str) -> Self {
+        let named = match named {
+            "" => named_by_path(&path).to_owned(),
+            named => named.to_owned(),
+        };
         Self {
             path,
-            named: named.to_owned(),
+            named,
             own_modules: None,
             system: None,
             current: false,
@@ -71,20 +79,11 @@ impl Candidate {
 
     /// A path that the administrator names.
     pub(super) fn asked_for(path: &str) -> Self {
-        let (folder, name) = path.rsplit_once('/').unwrap_or_default();
-        let named = match version_in_name(name) {
-            Some(named) if !named.is_empty() => named,
-            // `/usr/lib/modules/<version>/vmlinuz`, `/boot/<token>/<version>/linux`.
-            _ => folder
-                .rsplit('/')
-                .next()
-                .filter(|name| is_version(name))
-                .unwrap_or(""),
-        };
+        let (folder, _) = path.rsplit_once('/').unwrap_or_default();
         Self {
             // Guix System's.
             own_modules: Some(format!("{folder}/lib/modules")),
-            ..Self::usual(path.to_owned(), named)
+            ..Self::usual(path.to_owned(), "")
         }
     }
 }
@@ -113,9 +112,11 @@ impl Places {
         }
         for tree in MODULE_TREES {
             for version in names_or_none(root, tree)? {
-                for name in ["vmlinuz", "Image", "bzImage", "vmlinuz-virt.efi"] {
-                    let path = format!("{tree}/{version}/{name}");
-                    candidates.push(Candidate::usual(path, &version));
+                for name in names(root, &format!("{tree}/{version}")) {
+                    if name.ends_with(".efi") || version_in_name(&name).is_some() {
+                        let path = format!("{tree}/{version}/{name}");
+                        candidates.push(Candidate::usual(path, &version));
+                    }
                 }
             }
         }
@@ -134,6 +135,11 @@ impl Places {
                 }
             }
         }
+        for name in names(root, "/usr/lib/kernel") {
+            if name.starts_with("org.clearlinux.") || name.starts_with("com.solus-project.") {
+                candidates.push(Candidate::usual(format!("/usr/lib/kernel/{name}"), ""));
+            }
+        }
         let systems = systems(root);
         for (system, current) in &systems {
             for (kernel, modules) in [
@@ -149,13 +155,11 @@ impl Places {
                 });
             }
         }
-        for folder in LIVE_IMAGES {
+        for folder in FOLDERS {
             for name in names(root, folder) {
                 let path = format!("{}/{name}", folder.trim_end_matches('/'));
-                match version_in_name(&name) {
-                    Some(version) => candidates.push(Candidate::usual(path, version)),
-                    None if name == "linux" => candidates.push(Candidate::usual(path, "")),
-                    None => {}
+                if let Some(version) = version_in_name(&name) {
+                    candidates.push(Candidate::usual(path, version));
                 }
             }
         }
@@ -174,17 +178,29 @@ impl Places {
         })
     }
 
-    /// The module tree of a kernel: its own, then the usual ones, then that of any system.
+    /// The module tree of a kernel: its own, then the usual ones, then that of any system; the first that is complete.
     pub(super) fn modules(
         &self,
         root: &RootTree,
         own: Option<&str>,
         version: &str,
     ) -> Option<String> {
-        own.into_iter()
+        let trees = own
+            .into_iter()
             .chain(self.module_trees.iter().map(String::as_str))
             .map(|tree| format!("{tree}/{version}"))
-            .find(|tree| root.has_directory(tree))
+            .filter(|tree| root.has_directory(tree))
+            .collect::<Vec<_>>();
+        let complete = trees.iter().find(|tree| has_index(root, tree));
+        complete.or(trees.first()).cloned()
+    }
+
+    /// The versions of the module trees, if `/boot` is an empty directory.
+    pub(super) fn modules_of_an_empty_boot(&self, root: &RootTree) -> Vec<String> {
+        let is_empty = root.names_in("/boot").is_ok_and(|names| names.is_empty());
+        let trees = self.module_trees.iter().filter(|_| is_empty);
+        let versions = trees.flat_map(|tree| names(root, tree));
+        versions.filter(|version| is_version(version)).collect()
     }
 
     /// The folder of firmware of a kernel's system, if it has one.
@@ -211,11 +227,19 @@ impl Places {
         }
     }
 
-    /// The version of a kernel that only its name describes, by the only module tree that fits: `linux-lts` is what
-    /// Arch's `pkgbase` says, `lts` ends Alpine's versions, and a kernel without any name fits all.
-    pub(super) fn version_by_modules(&self, root: &RootTree, named: &str) -> Option<String> {
+    /// The version of a kernel that only its name describes, by the only module tree that fits, among its own if it has
+    /// any: `linux-lts` is what Arch's `pkgbase` says, `lts` ends Alpine's versions, genkernel's names end with the whole
+    /// version, and a kernel without any name fits all.
+    pub(super) fn version_by_modules(
+        &self,
+        root: &RootTree,
+        own: Option<&str>,
+        named: &str,
+    ) -> Option<String> {
+        let own = own.filter(|tree| root.has_directory(tree));
+        let own = own.map(|tree| vec![tree.to_owned()]);
         let mut fitting: Vec<String> = Vec::new();
-        for tree in &self.module_trees {
+        for tree in own.as_ref().unwrap_or(&self.module_trees) {
             for version in names(root, tree) {
                 let package = || {
                     root.read(&format!("{tree}/{version}/pkgbase"), MAX_ENTRY)
@@ -223,6 +247,7 @@ impl Places {
                 };
                 let fits = named.is_empty()
                     || version.ends_with(&format!("-{named}"))
+                    || named.ends_with(&format!("-{version}"))
                     || package().is_some_and(|name| name.trim_ascii() == named.as_bytes());
                 if fits && is_version(&version) && !fitting.contains(&version) {
                     fitting.push(version);
@@ -352,6 +377,24 @@ fn add_kernel_install(root: &RootTree, partition: &str, candidates: &mut Vec<Can
     }
 }
 
+/// Whether a module tree has what `depmod` makes last: a kernel that was removed leaves some files behind.
+pub(super) fn has_index(root: &RootTree, tree: &str) -> bool {
+    root.open_file(&format!("{tree}/modules.dep")).is_ok()
+}
+
+/// The version or flavour that a path shows; empty if it shows none.
+fn named_by_path(path: &str) -> &str {
+    let (folder, name) = path.rsplit_once('/').unwrap_or_default();
+    match version_in_name(name) {
+        Some(named) if !named.is_empty() => named,
+        // `/usr/lib/modules/<version>/vmlinuz`, `/boot/<token>/<version>/linux`.
+        _ => {
+            let folder = folder.rsplit('/').next();
+            folder.filter(|name| is_version(name)).unwrap_or("")
+        }
+    }
+}
+
 /// The names in a directory that need not be there; an unreadable one has none.
 fn names(root: &RootTree, directory: &str) -> Vec<String> {
     root.names_in(directory).unwrap_or_default()
@@ -364,19 +407,37 @@ fn names_or_none(root: &RootTree, directory: &str) -> Result<Vec<String>, RootTr
     }
 }
 
+/// Ends of names that are not kernels: backups of installkernel and of administrators, files of a package that is being
+/// installed, signatures.
+const NOT_KERNELS: [&str; 11] = [
+    ".old",
+    ".bak",
+    "~",
+    ".hmac",
+    ".sig",
+    ".p7b",
+    ".sha256",
+    ".dpkg-new",
+    ".dpkg-tmp",
+    ".rpmnew",
+    ".rpmsave",
+];
+
 /// The version after `vmlinuz-` and the like (empty for plain `vmlinuz`); `None` for other files.
 fn version_in_name(name: &str) -> Option<&str> {
-    // `.old` and `.bak` are backups of installkernel and of administrators.
-    if [".old", ".bak", ".hmac", ".sig"]
-        .iter()
-        .any(|end| name.ends_with(end))
-    {
+    if NOT_KERNELS.iter().any(|end| name.ends_with(end)) {
         return None;
     }
-    ["vmlinuz", "bzImage", "Image", "vmlinux", "kernel"]
-        .iter()
-        .find_map(|stem| match name.strip_prefix(stem)? {
-            "" => Some(""),
-            rest => rest.strip_prefix('-'),
-        })
+    // A Raspberry Pi's are `kernel8.img`, `kernel_2712.img`: what they show is no version.
+    if name.starts_with("kernel") && name.ends_with(".img") {
+        return Some("");
+    }
+    [
+        "vmlinuz", "bzImage", "Image", "vmlinux", "kernel", "linux", "uImage", "zImage",
+    ]
+    .iter()
+    .find_map(|stem| match name.strip_prefix(stem)? {
+        "" | "64" | ".gz" | ".efi" => Some(""),
+        rest => rest.strip_prefix('-'),
+    })
 }

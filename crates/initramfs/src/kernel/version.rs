@@ -11,12 +11,43 @@ pub(super) fn is_version(text: &str) -> bool {
             .all(|byte| byte.is_ascii_graphic() && byte != b'/')
 }
 
+/// Words of flavours for one kind of machine or purpose, which have fewer drivers, or do not run everywhere: of Debian,
+/// Ubuntu, RHEL, Alpine, and Raspberry Pi OS (2712 is the Raspberry Pi 5 alone).
+const SPECIAL: [&str; 17] = [
+    "rt",
+    "cloud",
+    "debug",
+    "lowlatency",
+    "64k",
+    "16k",
+    "kvm",
+    "virt",
+    "2712",
+    "aws",
+    "azure",
+    "gcp",
+    "gke",
+    "ibm",
+    "oracle",
+    "oem",
+    "realtime",
+];
+
 /// Orders kernel versions: runs of digits as numbers, `-rc1` before the release, and within a release the plain flavour
 /// after the special ones, so that `amd64` is newer than `cloud-amd64` and `rt-amd64`, which have fewer drivers.
 pub fn compare_versions(a: &str, b: &str) -> Ordering {
     let (a_release, a_flavour) = split_flavour(a);
     let (b_release, b_flavour) = split_flavour(b);
-    compare_releases(a_release, b_release)
+    compare_releases(upstream(a_release), upstream(b_release))
+        .then_with(|| {
+            let (a, b) = (
+                is_derived(a_release, a_flavour),
+                is_derived(b_release, b_flavour),
+            );
+            b.cmp(&a)
+        })
+        .then_with(|| compare_releases(a_release, b_release))
+        .then_with(|| is_special(b_flavour).cmp(&is_special(a_flavour)))
         .then_with(|| {
             b_flavour
                 .matches('-')
@@ -30,9 +61,33 @@ pub fn compare_versions(a: &str, b: &str) -> Ordering {
         .then_with(|| a.cmp(b))
 }
 
+/// `6.8.0` of `6.8.0-45`.
+fn upstream(release: &str) -> &str {
+    release.split('-').next().unwrap_or(release)
+}
+
+/// Ubuntu numbers the kernels for clouds and boards from 1000, beside the 45 of the usual one.
+fn is_derived(release: &str, flavour: &str) -> bool {
+    let number = release.split('-').nth(1).unwrap_or_default();
+    let is_number = number.len() >= 4 && number.bytes().all(|byte| byte.is_ascii_digit());
+    is_number && !flavour.is_empty()
+}
+
+fn is_special(flavour: &str) -> bool {
+    flavour
+        .split(['-', '+'])
+        .any(|word| SPECIAL.contains(&word))
+}
+
 /// `6.1.0-50-cloud-amd64` is `6.1.0-50` and `cloud-amd64`: the flavour starts at the first part
-/// after a hyphen that is a word other than `rc1`.
+/// after a hyphen that is a word other than `rc1`. RHEL's `5.14.0-503.el9.x86_64+debug` has it behind the architecture.
 fn split_flavour(version: &str) -> (&str, &str) {
+    for architecture in [".x86_64+", ".aarch64+"] {
+        if let Some(at) = version.find(architecture) {
+            let (release, flavour) = version.split_at(at + architecture.len() - 1);
+            return (release, flavour.trim_start_matches('+'));
+        }
+    }
     let mut at = 0;
     for part in version.split('-') {
         let word = part.starts_with(|c: char| c.is_ascii_alphabetic());
@@ -141,17 +196,33 @@ mod tests {
         let ordered = [
             "5.10.0-9-amd64",
             "5.10.0-33-amd64",
+            "5.14.0-503.11.1.el9_5.x86_64",
+            "5.14.0-611.55.1.el9_7.x86_64+rt-debug",
+            "5.14.0-611.55.1.el9_7.x86_64+debug",
+            "5.14.0-611.55.1.el9_7.x86_64",
             "6.1-rc7",
             "6.1",
             "6.1.0-9-amd64",
             "6.1.0-50-rt-amd64",
             "6.1.0-50-cloud-amd64",
             "6.1.0-50-amd64",
+            "6.6.51+rpt-rpi-2712",
+            "6.6.51+rpt-rpi-v8",
+            "6.6.62-0-virt",
+            "6.6.62-0-lts",
+            "6.8.0-1015-aws",
+            "6.8.0-45-lowlatency",
+            "6.8.0-45-generic",
             "6.9.12",
             "6.12.0~rc1-amd64",
+            "6.12.0-rc5",
             "6.12.0-amd64",
+            "6.12.1-zen1-1-zen",
             "6.12.1-arch1-1",
             "6.12.1-arch1-2",
+            "6.12.73+deb13-cloud-amd64",
+            "6.12.73+deb13-amd64",
+            "6.12.74+deb13-amd64",
             "6.100.0",
         ];
         for (i, a) in ordered.iter().enumerate() {

@@ -4,63 +4,11 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use netroot_initramfs::{Kernel, RootTree, choose_kernel, find_kernels};
+use netroot_initramfs::{choose_kernel, find_kernels};
 
 use crate::fixture::{bzimage, efi_program};
-
-/// What a root has: a kernel of a version, a module tree, a link, a text, or a unified kernel image.
-enum Has {
-    Kernel(&'static str, &'static str),
-    Modules(&'static str),
-    Link(&'static str, &'static str),
-    Text(&'static str, &'static str),
-    Bytes(&'static str, Vec<u8>),
-}
-use Has::{Bytes, Kernel as Bzimage, Link, Modules, Text};
-
-fn root_with(content: &[Has]) -> (tempfile::TempDir, RootTree) {
-    let dir = tempfile::tempdir().unwrap();
-    let file = |path: &str, bytes: &[u8]| {
-        let path = dir.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    };
-    for one in content {
-        match one {
-            Bzimage(path, version) => file(path, &bzimage(version)),
-            Modules(tree) => file(&format!("{tree}/modules.dep"), b""),
-            Link(path, target) => {
-                let path = dir.path().join(path);
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
-                symlink(target, path).unwrap();
-            }
-            Text(path, text) => file(path, text.as_bytes()),
-            Bytes(path, bytes) => file(path, bytes),
-        }
-    }
-    let root = RootTree::open(dir.path()).unwrap();
-    (dir, root)
-}
-
-fn chosen(content: &[Has]) -> Kernel {
-    let (_dir, root) = root_with(content);
-    choose_kernel(&root, None).unwrap()
-}
-
-/// A gzip-compressed arm64 Image, whose version only its name shows.
-fn arm64() -> Vec<u8> {
-    let mut kernel = vec![0; 64];
-    kernel[56..60].copy_from_slice(b"ARM\x64");
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    std::io::Write::write_all(&mut gzip, &kernel).unwrap();
-    gzip.finish().unwrap()
-}
-
-fn assert_kernel(kernel: &Kernel, version: &str, path: &str, modules: Option<&str>) {
-    let found = (kernel.version.as_str(), kernel.path.as_str());
-    assert_eq!(found, (version, path));
-    assert_eq!(kernel.modules.as_deref(), modules, "{path}");
-}
+use crate::laid_out::Has::{Bytes, Kernel as Bzimage, Link, Modules, Text};
+use crate::laid_out::{arm64, assert_kernel, chosen, root_with};
 
 const FEDORA: &str = "6.11.4-300.fc41.x86_64";
 const FEDORA_MODULES: &str = "usr/lib/modules/6.11.4-300.fc41.x86_64";
@@ -381,9 +329,16 @@ fn a_kernel_is_chosen_by_its_path_in_the_root_or_on_the_host() {
         "{text}"
     );
     // Nothing outside the root is opened.
-    for outside in ["/opt/out", "/../../../../etc/passwd", "/opt/absent"] {
+    for (outside, says) in [
+        ("/opt/out", "cannot open "),
+        ("/opt/absent", "cannot open "),
+        (
+            "/../../../../etc/passwd",
+            "cannot use /../../../../etc/passwd as the kernel: it is not in the root",
+        ),
+    ] {
         let text = choose_kernel(&root, Some(outside)).unwrap_err().to_string();
-        assert!(text.starts_with("cannot open "), "{text}");
+        assert!(text.starts_with(says), "{text}");
     }
 }
 

@@ -11,4 +11,6 @@ mod fake_root;
 #[path = "../../src/fixture.rs"]
 mod fixture;
 mod kernels;
+mod laid_out;
+mod odd_kernels;
 mod reproducible;
