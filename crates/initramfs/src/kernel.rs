@@ -281,11 +281,14 @@ fn examine(
         Err(reason) => return Ok(Err(Skipped { path, reason })),
     };
     let (part, uname) = unified.map(|unified| (unified.part, unified.uname)).unzip();
+    let whole = part.map_or(0..u64::MAX, |part| {
+        part.offset..part.offset.saturating_add(part.length)
+    });
     let version = header
         .version
         .or(uname.flatten())
         .or_else(|| is_version(&named).then(|| named.clone()))
-        .or_else(|| banner::version(root, &path, part, &start))
+        .or_else(|| banner::version(root, &path, whole, &start))
         .or_else(|| places.version_by_modules(root, own_modules.as_deref(), &named));
     let Some(version) = version else {
         let reason = "its version is unknown: name it vmlinuz-<version>";

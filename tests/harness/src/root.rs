@@ -1,13 +1,15 @@
 //! A root file system small enough to boot in a second, and one in the shape of Guix System.
 
 mod guix;
+mod tree;
 
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
 use crate::paths;
+use tree::{folder, link_tree};
 
 pub use guix::GuixRoot;
 
@@ -75,49 +77,3 @@ impl TinyRoot {
 
 /// The owner of some files in a tiny root, besides root.
 const USER: u32 = 1000;
-
-/// The prefix of the names of tiny roots' directories.
-const PREFIX: &str = "tiny-root-";
-
-/// An empty directory for a root.
-fn folder() -> Result<tempfile::TempDir> {
-    sweep();
-    // Beside the Debian root, so that kernel and modules can be hard links: /tmp may be another file system.
-    let folder = tempfile::Builder::new()
-        .prefix(PREFIX)
-        .tempdir_in(paths::cache())
-        .context("create a folder in .cache")?;
-    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
-    Ok(folder)
-}
-
-/// Removes the roots of tests that were killed, more than a day ago.
-fn sweep() {
-    let day = std::time::Duration::from_secs(24 * 3600);
-    let entries = std::fs::read_dir(paths::cache());
-    for entry in entries.into_iter().flatten().flatten() {
-        let is_tiny = entry.file_name().to_string_lossy().starts_with(PREFIX);
-        let age = entry.metadata().and_then(|facts| facts.modified());
-        let is_old = age.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > day));
-        if is_tiny && is_old {
-            // Another test may be doing the same.
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-/// Copies the directory `from` to `to`, every file as a hard link.
-fn link_tree(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to).with_context(|| format!("create {}", to.display()))?;
-    for entry in std::fs::read_dir(from).with_context(|| format!("read {}", from.display()))? {
-        let entry = entry?;
-        let target: PathBuf = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            link_tree(&entry.path(), &target)?;
-        } else if entry.file_type()?.is_file() {
-            std::fs::hard_link(entry.path(), &target)
-                .with_context(|| format!("link {}", target.display()))?;
-        }
-    }
-    Ok(())
-}

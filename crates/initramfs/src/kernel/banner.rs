@@ -5,9 +5,10 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 
+use super::header::HEADER_LENGTH;
 use super::version::is_version;
-use super::{FilePart, HEADER_LENGTH};
 use crate::little_endian::u32_le;
 use crate::root_tree::RootTree;
 
@@ -23,17 +24,15 @@ const XZ_MEMORY_LIMIT: u64 = 128 << 20;
 /// The largest window of zstd, as a power of two.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
-/// The version that the kernel at `path`, or this part of it, prints when it starts; `None` where it cannot be read.
-/// `start` is its first bytes.
+/// The version that the kernel in `part` of the file at `path`, in bytes, prints when it starts; `None` where it cannot be
+/// read. `start` is its first bytes.
 pub(super) fn version(
     root: &RootTree,
     path: &str,
-    part: Option<FilePart>,
+    part: Range<u64>,
     start: &[u8],
 ) -> Option<String> {
     let mut file = root.open_file(path).ok()?;
-    let offset = part.map_or(0, |part| part.offset);
-    let length = part.map_or(u64::MAX, |part| part.length);
     let (payload, format) = match zboot(start) {
         Some(zboot) => (zboot.payload, zboot.format),
         None => (
@@ -45,9 +44,9 @@ pub(super) fn version(
             },
         ),
     };
-    file.seek(SeekFrom::Start(offset.checked_add(payload)?))
-        .ok()?;
-    let file = file.take(length.saturating_sub(payload));
+    let offset = part.start.checked_add(payload)?;
+    file.seek(SeekFrom::Start(offset)).ok()?;
+    let file = file.take(part.end.saturating_sub(offset));
     search(unpacked(file, format)?.take(LIMIT))
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 
-use super::{folder, link_tree};
+use super::tree::{folder, link_tree};
 use crate::paths;
 
 /// The store's items. Real names begin with such a hash of what an item is made from.
