@@ -164,6 +164,7 @@ fn settings(state: &Path, cache: &Path, root: &Path) -> Settings {
             append: None,
             overlay: true,
             hidden: HiddenPaths::default(),
+            submounts: true,
         }],
         rules: Vec::new(),
         http_port: 0,

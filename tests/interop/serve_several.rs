@@ -26,6 +26,7 @@ fn main() -> Result<()> {
         initrd: InitrdSource::File(initrd.clone()),
         append: None,
         hidden: HiddenPaths::default(),
+        submounts: true,
         overlay: true,
     };
     let images = vec![image("first", next()?), image("second", next()?)];

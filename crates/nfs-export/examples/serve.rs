@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             allowed: AddressList::everyone(),
             hidden: HiddenPaths::default(),
             submounts: Submounts::default(),
+            original: None,
             key: HandleKey::load_or_create(Path::new("/tmp/netroot-example.key"))?,
         },
     )?;

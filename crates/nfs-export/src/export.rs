@@ -8,6 +8,7 @@ use crate::hidden_paths::HiddenPaths;
 use crate::tree::handle_key::HandleKey;
 use crate::tree::mounts::MountBelow;
 use crate::tree::root_dir::{MountView, RootDirError};
+use crate::tree::submounts::Place;
 use crate::tree::submounts::Submounts;
 use crate::tree::{HandleScheme, Tree, TreeError};
 
@@ -26,6 +27,9 @@ pub struct ExportOptions {
     pub hidden: HiddenPaths,
     /// What becomes of file systems that are mounted below it.
     pub submounts: Submounts,
+    /// Where it is in this process's mount namespace, if it is opened in a copy of its mounts elsewhere. What is mounted
+    /// below it is read from there.
+    pub original: Option<PathBuf>,
 }
 
 /// Why a directory cannot be exported.
@@ -89,8 +93,12 @@ impl Export {
             let name = String::new();
             return Err(ExportError::Name { name });
         };
-        let (key, hidden, submounts) = (&options.key, &options.hidden, options.submounts);
-        let tree = Tree::open(path, first, key, hidden, submounts).map_err(|error| {
+        let place = Place {
+            path,
+            original: options.original.as_deref(),
+            submounts: options.submounts,
+        };
+        let tree = Tree::open(&place, first, &options.key, &options.hidden).map_err(|error| {
             let path = path.to_owned();
             match error {
                 TreeError::Root(source) => ExportError::Root { path, source },

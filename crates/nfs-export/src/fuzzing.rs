@@ -32,6 +32,7 @@ impl Session {
             key: HandleKey::from_bytes([7; 16]),
             hidden: HiddenPaths::default(),
             submounts: Submounts::default(),
+            original: None,
         };
         let exports = Exports::new(vec![Export::open(root, options).ok()?]).ok()?;
         let ports = Ports {

@@ -23,7 +23,6 @@ pub(crate) mod status;
 pub(crate) mod submounts;
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
 use std::sync::Arc;
 
 use nfs3_types::nfs3::fattr3;
@@ -42,7 +41,7 @@ use node::{KnownName, Node, OpenFile, Shown, is_directory};
 pub(crate) use part::TreeError;
 use part::{Mounted, Part};
 use root_dir::MountView;
-use submounts::Submounts;
+use submounts::Place;
 
 /// How many files a tree keeps open that only few clients use.
 const FEW_FILES: usize = 256;
@@ -59,15 +58,14 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Opens the directory at `path`. Handles depend on `name`, the key and the identity of the directory only.
+    /// Opens a directory. Handles depend on `name`, the key and the identity of the directory only.
     pub(crate) fn open(
-        path: &Path,
+        place: &Place<'_>,
         name: &str,
         key: &HandleKey,
         hidden: &HiddenPaths,
-        submounts: Submounts,
     ) -> Result<Self, TreeError> {
-        let parts = part::open(path, name, key, submounts)?;
+        let parts = part::open(place, name, key)?;
         let hidden =
             Hidden::find(hidden, &parts.all).map_err(|errno| TreeError::Hidden(errno.into()))?;
         Ok(Self {

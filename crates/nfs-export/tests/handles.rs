@@ -247,6 +247,7 @@ fn a_handle_of_one_export_is_refused_by_another() {
                 key,
                 hidden: netroot_nfs_export::HiddenPaths::default(),
                 submounts: netroot_nfs_export::Submounts::default(),
+                original: None,
             },
         )
         .unwrap()

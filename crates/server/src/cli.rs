@@ -184,6 +184,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, conflicts_with = "nfsroot")]
     pub(crate) hide_secrets: bool,
 
+    /// Leave out the file systems that are mounted below the root (nfsd without crossmnt); what they cover is served.
+    #[arg(long, conflicts_with = "nfsroot")]
+    pub(crate) no_submounts: bool,
+
     /// The port of the HTTP server.
     #[arg(long, value_name = "PORT", default_value_t = 8069)]
     pub(crate) http_port: u16,

@@ -136,6 +136,8 @@ pub struct ImageSettings {
     pub overlay: bool,
     /// What is not shown of the directory, over NFS, TFTP or HTTP. Images of one directory share what they hide.
     pub hidden: HiddenPaths,
+    /// Whether file systems that are mounted below the directory are served.
+    pub submounts: bool,
 }
 
 impl From<ServeArgs> for Settings {
@@ -180,6 +182,7 @@ impl From<ServeArgs> for Settings {
                 append: args.append,
                 overlay: !args.no_overlay,
                 hidden: hidden(args.hide, args.hide_secrets),
+                submounts: !args.no_submounts,
             }],
             rules: Vec::new(),
             http_port: args.http_port,

@@ -337,7 +337,7 @@ impl FileSystem {
     pub(super) fn for_test(path: &std::path::Path) -> Self {
         let key = crate::tree::handle_key::HandleKey::from_bytes([7; 16]);
         let public = RootDir::public(path).unwrap();
-        let root = RootDir::new(public.as_fd()).unwrap();
+        let root = RootDir::new(public.as_fd(), false).unwrap();
         Self::new(root, true, "", |identity| {
             HandleSigner::new(&key, &identity.concat())
         })

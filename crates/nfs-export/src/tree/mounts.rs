@@ -248,7 +248,9 @@ pub(super) fn read() -> io::Result<Vec<Mount>> {
 
 /// The id of the mount that an open file is in (since Linux 5.8).
 pub(super) fn id_of(file: BorrowedFd<'_>) -> Option<u64> {
-    let found = rustix::fs::statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?;
+    // A program behind FUSE is not asked.
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    let found = rustix::fs::statx(file, c"", flags, StatxFlags::MNT_ID).ok()?;
     (found.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(found.stx_mnt_id)
 }
 

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 
 use rustix::fs::Stat;
 use rustix::io::Errno;
@@ -13,9 +12,10 @@ use crate::tree::handle::HandleSigner;
 use crate::tree::handle_key::HandleKey;
 use crate::tree::mounts::{self, Below, MAX_PARTS, Mount, MountBelow, Unserved};
 use crate::tree::name_index::NameIndex;
+use crate::tree::node::is_directory;
 use crate::tree::places::{Places, open_on_walk};
-use crate::tree::root_dir::{RootDir, RootDirError, open_mounted};
-use crate::tree::submounts::Submounts;
+use crate::tree::root_dir::{RootDir, RootDirError, is_mount_root, open_mounted};
+use crate::tree::submounts::{Place, Submounts};
 
 /// Why a directory cannot be opened as a tree.
 #[derive(Debug)]
@@ -87,22 +87,22 @@ impl Part {
 }
 
 /// Opens the directory at `path` with what is mounted below it.
-pub(super) fn open(
-    path: &Path,
-    name: &str,
-    key: &HandleKey,
-    submounts: Submounts,
-) -> Result<Parts, TreeError> {
-    let public = RootDir::public(path).map_err(TreeError::Root)?;
+pub(super) fn open(place: &Place<'_>, name: &str, key: &HandleKey) -> Result<Parts, TreeError> {
+    let public = RootDir::public(place.path).map_err(TreeError::Root)?;
+    let original = match place.original {
+        Some(original) => &RootDir::public(original).map_err(TreeError::Root)?,
+        None => &public,
+    };
     // Without /proc nothing is known of mounts.
     let table = mounts::read().unwrap_or_default();
-    let here = mounts::path_of(public.as_fd()).unwrap_or_default();
-    let top = mounts::id_of(public.as_fd()).unwrap_or(0);
+    let here = mounts::path_of(original.as_fd()).unwrap_or_default();
+    let top = mounts::id_of(original.as_fd()).unwrap_or(0);
     let on = table.iter().find(|mount| mount.id == top);
     if rustix::process::geteuid().is_root() && on.is_some_and(Mount::is_fuse_of_one_user) {
         return Err(TreeError::Root(RootDirError::FuseOfOneUser));
     }
-    let root = RootDir::new(public.as_fd()).map_err(TreeError::Root)?;
+    let whole = is_mount_root(original.as_fd());
+    let root = RootDir::new(public.as_fd(), whole).map_err(TreeError::Root)?;
     let layers = on.map(Mount::layers).unwrap_or_default();
     let main = FileSystem::new(root, true, &layers, |own| {
         let identity = [&[name.as_bytes(), &[0]], own].concat().concat();
@@ -116,24 +116,30 @@ pub(super) fn open(
         mounted: Mounted::below(&table, here, top),
     };
     for below in mounts::below(&table, &parts.mounted.path, top) {
-        parts.add(&public, below, key, submounts);
+        parts.add(&public, below, key, place);
     }
     Ok(parts)
 }
 
 impl Parts {
     /// Adds what is mounted at a place, or why it is not served. What another mount covers is passed over.
-    fn add(&mut self, public: &OwnedFd, below: Below, key: &HandleKey, submounts: Submounts) {
+    fn add(&mut self, public: &OwnedFd, below: Below, key: &HandleKey, place: &Place<'_>) {
         let Below {
             mount,
             path,
             unserved,
         } = below;
+        let submounts = place.submounts;
+        let is_seen = |directory: &OwnedFd| match place.original {
+            None => mounts::id_of(directory.as_fd()) == Some(mount.id),
+            // Its copy has another id.
+            Some(_) => is_mount_root(directory.as_fd()),
+        };
         let why_not = match unserved {
             None if submounts == Submounts::LeaveOut => Some(Unserved::LeftOut),
             None if self.all.len() > MAX_PARTS => Some(Unserved::TooMany),
             None => match open_mounted(public.as_fd(), &path) {
-                Ok(directory) if mounts::id_of(directory.as_fd()) != Some(mount.id) => return,
+                Ok(directory) if !is_seen(&directory) => return,
                 Ok(directory) => {
                     let opened = self.open(&directory, &mount, &path, key, submounts);
                     let added = opened.and_then(|files| self.insert(files, &path, submounts));
@@ -159,14 +165,14 @@ impl Parts {
         submounts: Submounts,
     ) -> Result<FileSystem, Unserved> {
         let failed = |errno: Errno| Unserved::Failed(errno.to_string());
-        let stat = rustix::fs::fstat(directory).map_err(failed)?;
-        if !crate::tree::node::is_directory(&stat) {
-            return Err(Unserved::File);
-        }
         if rustix::process::geteuid().is_root() && mount.is_fuse_of_one_user() {
             return Err(Unserved::FuseOfOneUser);
         }
-        let root = RootDir::new(directory.as_fd()).map_err(|error| match error {
+        let stat = rustix::fs::fstat(directory).map_err(failed)?;
+        if !is_directory(&stat) {
+            return Err(Unserved::File);
+        }
+        let root = RootDir::new(directory.as_fd(), true).map_err(|error| match error {
             RootDirError::FuseOfOneUser => Unserved::FuseOfOneUser,
             RootDirError::Pseudo(_) => Unserved::Kernel,
             RootDirError::Open(source)

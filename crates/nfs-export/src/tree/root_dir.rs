@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
 
@@ -74,7 +74,8 @@ impl RootDir {
             .map_err(|errno| RootDirError::Open(errno.into()))
     }
 
-    pub(super) fn new(public: BorrowedFd<'_>) -> Result<Self, RootDirError> {
+    /// `whole` says whether it is the root of a file system.
+    pub(super) fn new(public: BorrowedFd<'_>, whole: bool) -> Result<Self, RootDirError> {
         if let Some(pseudo) = Kind::of_file(public).ok().and_then(|kind| kind.pseudo) {
             return Err(RootDirError::Pseudo(pseudo));
         }
@@ -96,13 +97,6 @@ impl RootDir {
         let mount = netroot_sys::handle::of(&directory)
             .ok()
             .map(|(_, mount)| mount);
-        // The root of a mount, by the attribute that Linux 5.8 has for it.
-        let whole = rustix::fs::statx(public, c"", AtFlags::EMPTY_PATH, StatxFlags::empty())
-            .is_ok_and(|found| {
-                found
-                    .stx_attributes
-                    .contains(rustix::fs::StatxAttributes::MOUNT_ROOT)
-            });
         Ok(Self {
             directory,
             _tree: tree,
@@ -162,6 +156,13 @@ impl RootDir {
             stat = parent;
         }
     }
+}
+
+/// Whether a directory is the root of a mount (since Linux 5.8).
+pub(super) fn is_mount_root(directory: BorrowedFd<'_>) -> bool {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    rustix::fs::statx(directory, c"", flags, StatxFlags::empty())
+        .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 /// Opens a directory below another one, on whatever is mounted there; links are not followed.

@@ -1,5 +1,16 @@
 //! What an export does with file systems that are mounted below its directory.
 
+use std::path::Path;
+
+/// Where a tree is, and what belongs to it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) path: &'a Path,
+    /// Where it is in this process's mount namespace, if `path` leads to a copy of its mounts.
+    pub(crate) original: Option<&'a Path>,
+    pub(crate) submounts: Submounts,
+}
+
 /// What an export does with the file systems that are mounted below its directory (nfsd's `crossmnt`). btrfs subvolumes
 /// that are no mounts of their own are always part of the export.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

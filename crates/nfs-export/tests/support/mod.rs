@@ -82,6 +82,7 @@ pub fn options() -> ExportOptions {
         key: HandleKey::from_bytes(KEY),
         hidden: HiddenPaths::default(),
         submounts: Submounts::default(),
+        original: None,
     }
 }
 

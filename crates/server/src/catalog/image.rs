@@ -50,6 +50,8 @@ pub(crate) enum RootLocation {
         port: u16,
         /// What machines do not see of it.
         hidden: HiddenPaths,
+        /// Whether they see the file systems that are mounted below it.
+        submounts: bool,
     },
     /// An export elsewhere, word for word: `ADDR:/PATH[,OPTIONS]`.
     Elsewhere(String),

@@ -22,6 +22,7 @@ pub(crate) fn image(name: &str) -> Image {
             directory: PathBuf::from("/srv").join(name),
             port: 2049,
             hidden: HiddenPaths::default(),
+            submounts: true,
         },
         kernel: KernelFile {
             version: "6.1.0".to_owned(),

@@ -21,7 +21,7 @@ pub(crate) use event::{
 };
 pub(crate) use ignored::{Ignored, ReportRefusal};
 pub(crate) use timeline::{Format, Timeline};
-pub(crate) use warning::Warning;
+pub(crate) use warning::{Submounted, Warning};
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ use netroot_nfs_export::{
 };
 
 use crate::catalog::{Catalog, RootLocation};
-use crate::serve::events::{Event, Ignored, Machine, Timeline, Warning};
+use crate::serve::events::{Event, Ignored, Machine, Submounted, Timeline, Warning};
 use crate::serve::listen::Listener;
 use crate::serve::listen::allowed::Allowed;
 use crate::serve::listen::interface::Interface;
@@ -89,7 +89,12 @@ pub(crate) fn prepare(
     let allowed = AddressList::networks(allowed.mount.iter().copied());
     let mut exports = Vec::new();
     let mut mounted = Vec::new();
-    for (directory, Exported { names, hidden }) in directories {
+    for (directory, exported) in directories {
+        let Exported {
+            names,
+            hidden,
+            submounts,
+        } = exported;
         for warning in secrets::warnings(&directory, &hidden) {
             timeline.server(Event::Warning(warning));
         }
@@ -98,12 +103,15 @@ pub(crate) fn prepare(
             allowed: allowed.clone(),
             key: key.clone(),
             hidden,
-            submounts: Submounts::OneFsid,
+            submounts,
+            original: None,
         };
         let export = Export::open(&directory, options)?;
-        let below = export.mounts_below().iter();
-        let served = below.filter(|below| below.unserved.is_none());
-        mounted.extend(served.map(|below| directory.join(&below.path)));
+        let below = Submounted::of(&directory, export.mounts_below());
+        mounted.extend(below.served.iter().map(|path| directory.join(path)));
+        if !export.mounts_below().is_empty() {
+            timeline.server(Event::Warning(Warning::Submounts(below)));
+        }
         exports.push(export);
     }
     let by_inode = |export: &Export| export.handles() != HandleScheme::Kernel;
@@ -118,12 +126,14 @@ pub(crate) fn prepare(
 }
 
 /// How a directory is exported.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Exported {
     /// The names of the images that have it as their root.
     names: Vec<String>,
     /// What any of them hides: they have one export.
     hidden: HiddenPaths,
+    /// The file systems below it: left out if any image leaves them out.
+    submounts: Submounts,
 }
 
 /// Each directory that is exported.
@@ -131,10 +141,23 @@ fn exported(catalog: &Catalog) -> BTreeMap<PathBuf, Exported> {
     let mut directories: BTreeMap<PathBuf, Exported> = BTreeMap::new();
     for image in catalog.images() {
         if let RootLocation::Own {
-            directory, hidden, ..
+            directory,
+            hidden,
+            submounts,
+            ..
         } = &image.root
         {
-            let exported = directories.entry(directory.clone()).or_default();
+            let exported = directories.entry(directory.clone()).or_insert(Exported {
+                names: Vec::new(),
+                hidden: HiddenPaths::default(),
+                submounts: Submounts::OwnFsid,
+            });
+            exported.submounts = match exported.submounts {
+                _ if !submounts => Submounts::LeaveOut,
+                // An overlay shows the directories of another fsid empty.
+                Submounts::OwnFsid if image.overlay => Submounts::OneFsid,
+                other => other,
+            };
             exported.names.extend(catalog.export_paths(image));
             let all = exported.hidden.patterns().iter().chain(hidden.patterns());
             exported.hidden = HiddenPaths::new(all.cloned());

@@ -58,6 +58,7 @@ impl<'a> OpenImage<'a> {
                 directory: self.settings.directory.clone(),
                 port: nfs_port,
                 hidden: self.settings.hidden.clone(),
+                submounts: self.settings.submounts,
             },
         };
         Image {

@@ -349,6 +349,18 @@ fn add_warning(fields: &mut Fields, warning: &Warning) {
             add_files(fields, root, files);
         }
         Warning::OwnRoot => fields.add("warning", "own-root"),
+        Warning::Submounts(below) => {
+            fields.add("warning", "submounts");
+            fields.add("root", below.root.to_string_lossy());
+            let paths = |paths: &[String]| {
+                let paths = paths.iter().map(|path| Printable(path).to_string());
+                paths.collect::<Value>()
+            };
+            fields.add("served", paths(&below.served));
+            let unserved = below.unserved.iter();
+            let unserved = unserved.map(|(why, unserved)| (why.clone(), paths(unserved)));
+            fields.add("unserved", unserved.collect::<Value>());
+        }
         Warning::NoFileHandles => fields.add("warning", "no-file-handles"),
         Warning::NoIpv6 { interface, error } => {
             fields.add("warning", "no-ipv6");

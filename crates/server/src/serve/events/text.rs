@@ -13,7 +13,7 @@ use super::event::{
     Event, Fetch, Ready, ReadyImage, ReadyListener, ReadyRange, StopCause, Transport,
 };
 use super::ignored::{Ignored, ReportRefusal};
-use super::warning::Warning;
+use super::warning::{Submounted, Warning};
 use crate::confinement::Layer;
 use crate::serve::counters;
 
@@ -357,6 +357,21 @@ impl Display for Warning {
                 "/ is this server's own root: every machine that may mount it can read all files of this server, its \
                  keys and passwords too; serve a root that was made for the machines",
             ),
+            Self::Submounts(Submounted {
+                root,
+                served,
+                unserved,
+            }) => {
+                write!(f, "file systems below {}: ", root.display())?;
+                match served.as_slice() {
+                    [] => f.write_str("none is served")?,
+                    served => write!(f, "{} served", served.join(", "))?,
+                }
+                for (why, paths) in unserved {
+                    write!(f, "; {} not served ({why})", paths.join(", "))?;
+                }
+                Ok(())
+            }
             Self::NoFileHandles => f.write_str(
                 "this file system has no file handles: after a restart of netroot the first access of a running \
                  machine walks the whole root",

@@ -1,7 +1,9 @@
 //! What will not work, or not well, as the server sees it when it starts or later.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use netroot_nfs_export::MountBelow;
 
 use crate::confinement::Layer;
 use crate::serve::artifacts::loaders::MissingLoader;
@@ -106,6 +108,8 @@ pub(crate) enum Warning {
     },
     /// The directory that is served is this server's own root.
     OwnRoot,
+    /// File systems are mounted below the root.
+    Submounts(Submounted),
     /// The file system of the root has no file handles.
     NoFileHandles,
     /// The interface has no IPv6, so iPXE's router solicitations cannot be answered.
@@ -140,5 +144,40 @@ impl From<MissingLoader> for Warning {
             machines,
             searched,
         }
+    }
+}
+
+/// The file systems that are mounted below a root, by their paths below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Submounted {
+    /// The root's directory.
+    pub(crate) root: PathBuf,
+    /// Those that machines see.
+    pub(crate) served: Vec<String>,
+    /// Those that they do not see, by the reason.
+    pub(crate) unserved: Vec<(String, Vec<String>)>,
+}
+
+impl Submounted {
+    /// Groups them by the reason.
+    pub(crate) fn of(root: &Path, below: &[MountBelow]) -> Self {
+        let mut all = Self {
+            root: root.to_owned(),
+            served: Vec::new(),
+            unserved: Vec::new(),
+        };
+        for mount in below {
+            let path = mount.path.clone();
+            let Some(why) = &mount.unserved else {
+                all.served.push(path);
+                continue;
+            };
+            let why = why.to_string();
+            match all.unserved.iter_mut().find(|(other, _)| *other == why) {
+                Some((_, paths)) => paths.push(path),
+                None => all.unserved.push((why, vec![path])),
+            }
+        }
+        all
     }
 }

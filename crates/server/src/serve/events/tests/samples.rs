@@ -166,6 +166,14 @@ pub(super) fn warnings() -> Vec<Warning> {
             files: vec!["/etc/shadow".to_owned(), "/etc/shadow-".to_owned()],
         },
         Warning::OwnRoot,
+        Warning::Submounts(Submounted {
+            root: "/srv/debian".into(),
+            served: vec!["usr".to_owned()],
+            unserved: vec![(
+                "of this machine's kernel".to_owned(),
+                vec!["proc".to_owned()],
+            )],
+        }),
         Warning::NoFileHandles,
         Warning::NoIpv6 {
             interface: interface(),
@@ -424,6 +432,7 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::PrivateKeys { .. }
             | Warning::PasswordHashes { .. }
             | Warning::OwnRoot
+            | Warning::Submounts(_)
             | Warning::NoFileHandles
             | Warning::NoIpv6 { .. }
             | Warning::RangeExhausted { .. } => true,
