@@ -108,6 +108,20 @@ pub enum BuildError {
         /// What is wrong with it.
         source: DecompressError,
     },
+    /// A module of `modules.dep` without a file.
+    #[error(
+        "cannot open {}: modules.dep has it, but there is no file, or a link that leads nowhere in the root; install \
+         the module, or run `depmod -b {} {version}`",
+        path.display(), root.display()
+    )]
+    NoModuleFile {
+        /// The file.
+        path: PathBuf,
+        /// The root.
+        root: PathBuf,
+        /// The kernel's version.
+        version: String,
+    },
     /// A file is named like a module but is not one for this kernel.
     #[error("{} is not a module for {architecture}", path.display())]
     NotAModule {

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use netroot_kmod::{module_name, path_matches};
 use serde::Deserialize;
 
+use crate::driver_kind::DriverKind;
+
 /// The built-in file.
 const BUILT_IN: &str = include_str!("../../../initrd/contents.toml");
 
@@ -89,15 +91,31 @@ pub struct ModuleSet {
     pub optional: Vec<String>,
     /// Patterns of paths in the module tree, without `.ko` and the compression suffix.
     pub paths: Vec<String>,
-    /// Patterns of paths to be excluded from `paths`.
+    /// Patterns of paths to be excluded from `paths` and `drivers`.
     pub except: Vec<String>,
+    /// Kinds of drivers that are included wherever they lie, if they did not come with the kernel.
+    pub drivers: Vec<DriverKind>,
+    /// Patterns of paths where the kernel's own modules are looked at for `drivers`, too.
+    pub look_into: Vec<String>,
 }
 
 impl ModuleSet {
     /// Whether `stem` (such as `kernel/drivers/net/dummy`) matches [`ModuleSet::paths`] and is not excluded.
     pub(crate) fn matches_path(&self, stem: &str) -> bool {
         let matches = |pattern: &String| path_matches(pattern, stem);
-        self.paths.iter().any(matches) && !self.except.iter().any(matches)
+        self.paths.iter().any(matches) && !self.excludes(stem)
+    }
+
+    /// Whether `stem` matches [`ModuleSet::except`].
+    pub(crate) fn excludes(&self, stem: &str) -> bool {
+        let matches = |pattern: &String| path_matches(pattern, stem);
+        self.except.iter().any(matches)
+    }
+
+    /// Whether `stem` matches [`ModuleSet::look_into`].
+    pub(crate) fn looks_into(&self, stem: &str) -> bool {
+        let matches = |pattern: &String| path_matches(pattern, stem);
+        self.look_into.iter().any(matches)
     }
 }
 

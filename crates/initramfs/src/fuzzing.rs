@@ -3,7 +3,7 @@
 use crate::contents::Contents;
 use crate::cpio::Archive;
 use crate::module_index::index::{Index, IndexTexts};
-use crate::{decompress, kernel, modinfo};
+use crate::{decompress, driver_kind, kernel, modinfo};
 
 /// More than any input expands to by honest means, in bytes.
 const LIMIT: u64 = 4 << 20;
@@ -32,6 +32,11 @@ pub fn elf(file: &[u8]) {
     let _ = modinfo::elf_machine(file);
     let _ = modinfo::needs_interpreter(file);
     let _ = modinfo::firmware(file);
+    let _ = (
+        modinfo::built_for(file),
+        modinfo::has_symbol_versions(file),
+        driver_kind::recognise(&modinfo::used_symbols(file)),
+    );
 }
 
 /// A kernel image, and anything compressed.

@@ -4,10 +4,13 @@
 
 mod compression;
 mod kernel_config;
+mod modular;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
+
+use netroot_kmod::module_name;
 
 use crate::build_error::BuildError;
 pub use compression::{Compression, CompressionOptions};
@@ -24,10 +27,9 @@ use crate::modinfo;
 use crate::module_index::index::{Closure, Index, IndexTexts};
 use crate::module_index::write::softdeps_of;
 use crate::module_selection::{ModuleSelection, select};
+use crate::out_of_tree::{MAX_MODULE_SIZE, ModuleTree, WhyLeftOut, refused_version};
 use crate::root_tree::RootTree;
 
-/// The size limit of a module, in bytes: ample even with debug sections.
-const MAX_MODULE_SIZE: u64 = 256 << 20;
 /// The size limit of a file of the module index, in bytes; `modules.alias` of a distribution has 1.5 MiB.
 const MAX_INDEX_SIZE: u64 = 32 << 20;
 /// The size limit of an additional file, in bytes.
@@ -65,6 +67,14 @@ pub struct BuildSummary {
     pub built_in: Vec<String>,
     /// Optional modules that this kernel does not have.
     pub absent: Vec<String>,
+    /// Modules that are not part of it, although they are drivers that did not come with the kernel: paths below the
+    /// module tree, sorted, and why.
+    pub left_out: Vec<(String, WhyLeftOut)>,
+    /// Modules that are part of it and were built for another kernel, so that this one refuses them: the name, and
+    /// that kernel's version.
+    pub refused: Vec<(String, String)>,
+    /// Whether the kernel has no modules, so that nothing of the selection is part of it.
+    pub without_modules: bool,
     /// Names below `/lib/firmware`, sorted.
     pub firmware: Vec<String>,
     /// Firmware that a module asks for and the root does not have: the name, and the module.
@@ -84,16 +94,17 @@ pub struct BuildSummary {
 /// See [`BuildError`]. The output is then incomplete.
 pub fn build(request: &BuildRequest<'_>, output: impl Write) -> Result<BuildSummary, BuildError> {
     check_init(request)?;
-    let compression = check_kernel(request)?;
+    let (compression, tree) = check_kernel(request)?;
     let mut summary = BuildSummary {
         version: request.kernel.version.clone(),
         compression,
+        without_modules: tree.is_none(),
         ..BuildSummary::default()
     };
     let compressor = Compressor::new(compression, request.compression, output)?;
     let mut archive = Archive::new(compressor, request.timestamp);
     archive_contents(&mut archive, request)?;
-    if let Some(tree) = &request.kernel.modules {
+    if let Some(tree) = tree {
         archive_modules(&mut archive, request, tree, &mut summary)?;
     }
     let (unpacked, compressor) = archive.finish().map_err(BuildError::Write)?;
@@ -159,7 +170,9 @@ fn archive_modules<W: Write>(
     };
     let index = Index::parse(&read_index(request, tree)?).map_err(damaged)?;
     let (modules, contents) = (request.modules, request.contents);
-    let selection = select(modules, contents, &index, request.kernel, request.sys)?;
+    let order = read_text(request, tree, "modules.order")?.unwrap_or_default();
+    let places = ModuleTree::new(request.root, tree, request.kernel, &index, &order);
+    let selection = select(modules, contents, &places, request.sys)?;
     let closure = index
         .closure(selection.names, |module| companions(contents, module))
         .map_err(damaged)?;
@@ -179,7 +192,7 @@ fn archive_modules<W: Write>(
             .file(&format!("{place}/{name}"), 0o644, text.as_bytes())
             .map_err(BuildError::Write)?;
     }
-    let wanted = archive_module_files(archive, request, tree, &index, &closure)?;
+    let wanted = archive_module_files(archive, request, tree, &index, &closure, summary)?;
     let found = firmware::find(
         request.root,
         &request.kernel.version,
@@ -196,6 +209,15 @@ fn archive_modules<W: Write>(
     summary.modules = closure.modules.into_iter().collect();
     summary.built_in = closure.built_in.into_iter().collect();
     summary.absent = selection.absent;
+    // Another module may depend on one of them.
+    summary.left_out = selection.left_out;
+    let left_out = |path: &str| {
+        !summary
+            .modules
+            .iter()
+            .any(|name| *name == module_name(path))
+    };
+    summary.left_out.retain(|(path, _)| left_out(path));
     summary.firmware = found.files.into_keys().collect();
     summary.missing_firmware = found.missing;
     Ok(())
@@ -208,6 +230,7 @@ fn archive_module_files<W: Write>(
     tree: &str,
     index: &Index,
     closure: &Closure,
+    summary: &mut BuildSummary,
 ) -> Result<firmware::Wanted, BuildError> {
     let mut wanted = firmware::Wanted::new();
     for name in &closure.built_in {
@@ -224,7 +247,16 @@ fn archive_module_files<W: Write>(
     for (stem, (name, path)) in by_path {
         let path = format!("{tree}/{path}");
         let host_path = || request.root.host_path(&path);
-        let compressed = request.root.read(&path, MAX_MODULE_SIZE)?;
+        let compressed = match request.root.read(&path, MAX_MODULE_SIZE) {
+            Err(error) if error.is_absent() => {
+                return Err(BuildError::NoModuleFile {
+                    path: host_path(),
+                    root: request.root.path().to_owned(),
+                    version: request.kernel.version.clone(),
+                });
+            }
+            read => read?,
+        };
         let module =
             decompress(compressed, MAX_MODULE_SIZE).map_err(|source| BuildError::Decompress {
                 path: host_path(),
@@ -235,6 +267,10 @@ fn archive_module_files<W: Write>(
                 path: host_path(),
                 architecture: request.kernel.architecture,
             });
+        }
+        if let Some(version) = refused_version(&module, &request.kernel.version) {
+            let refused = (name.to_owned(), version.to_owned());
+            summary.refused.push(refused);
         }
         for firmware in modinfo::firmware(&module) {
             wanted.entry(firmware).or_insert(name.to_owned());
@@ -258,11 +294,7 @@ fn companions<'a>(contents: &'a Contents, module: &str) -> Vec<&'a str> {
 }
 
 fn read_index(request: &BuildRequest<'_>, tree: &str) -> Result<IndexTexts, BuildError> {
-    let text = |name: &str| match request.root.read(&format!("{tree}/{name}"), MAX_INDEX_SIZE) {
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-        Err(error) if error.is_absent() => Ok(None),
-        Err(error) => Err(error),
-    };
+    let text = |name: &str| read_text(request, tree, name);
     let Some(dep) = text("modules.dep")? else {
         return Err(BuildError::NoIndex {
             place: request.root.host_path(tree),
@@ -278,6 +310,19 @@ fn read_index(request: &BuildRequest<'_>, tree: &str) -> Result<IndexTexts, Buil
         builtin: text("modules.builtin")?.unwrap_or_default(),
         builtin_modinfo: text("modules.builtin.modinfo")?.unwrap_or_default(),
     })
+}
+
+/// A file of the module tree; `None` if there is none.
+fn read_text(
+    request: &BuildRequest<'_>,
+    tree: &str,
+    name: &str,
+) -> Result<Option<String>, BuildError> {
+    match request.root.read(&format!("{tree}/{name}"), MAX_INDEX_SIZE) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.is_absent() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn check_init(request: &BuildRequest<'_>) -> Result<(), BuildError> {
@@ -297,8 +342,10 @@ fn check_init(request: &BuildRequest<'_>) -> Result<(), BuildError> {
     })
 }
 
-/// The compression that the kernel supports. Also checks that a kernel without a module tree needs none.
-fn check_kernel(request: &BuildRequest<'_>) -> Result<Compression, BuildError> {
+/// The compression that the kernel supports, and its module tree, if it can load modules.
+fn check_kernel<'a>(
+    request: &BuildRequest<'a>,
+) -> Result<(Compression, Option<&'a str>), BuildError> {
     let version = &request.kernel.version;
     let config = KernelConfig::read(request.root, request.kernel)?;
     let format = match &config {
@@ -310,14 +357,22 @@ fn check_kernel(request: &BuildRequest<'_>) -> Result<Compression, BuildError> {
             })?,
         None => Compression::for_version(version),
     };
-    let without_modules = config.is_some_and(|config| !config.has("CONFIG_MODULES"));
-    if request.kernel.modules.is_none() && !without_modules {
-        return Err(BuildError::NoModules {
+    let tree = request.kernel.modules.as_deref();
+    let loads_modules = match &config {
+        Some(config) => config.has("CONFIG_MODULES"),
+        // Without a word about it, a kernel without a module tree is believed to need none.
+        None => {
+            tree.is_some() || modular::loads_modules(request.root, request.kernel) == Some(true)
+        }
+    };
+    match tree.filter(|_| loads_modules) {
+        Some(tree) => Ok((format, Some(tree))),
+        None if loads_modules => Err(BuildError::NoModules {
             version: version.clone(),
             place: request.root.host_path(&format!("/lib/modules/{version}")),
-        });
+        }),
+        None => Ok((format, None)),
     }
-    Ok(format)
 }
 
 fn inside(path: &str) -> &str {

@@ -19,6 +19,7 @@ mod build_error;
 mod contents;
 mod cpio;
 mod decompress;
+mod driver_kind;
 mod firmware;
 #[cfg(test)]
 mod fixture;
@@ -31,6 +32,7 @@ mod local_nics;
 mod modinfo;
 mod module_index;
 mod module_selection;
+mod out_of_tree;
 mod root_tree;
 
 pub use architecture::Architecture;
@@ -39,6 +41,7 @@ pub use contents::{
     Companions, Contents, ContentsError, Device, ExtraFile, FirmwareFilter, ModuleSet, Symlink,
 };
 pub use decompress::DecompressError;
+pub use driver_kind::DriverKind;
 pub use initrd::{BuildRequest, BuildSummary, Compression, CompressionOptions, build};
 pub use kernel::{
     FilePart, Kernel, KernelError, Skipped, choose_kernel, compare_versions, find_kernels,
@@ -46,4 +49,5 @@ pub use kernel::{
 pub use local_nics::LocalNicsError;
 pub use module_index::index::IndexError;
 pub use module_selection::ModuleSelection;
+pub use out_of_tree::WhyLeftOut;
 pub use root_tree::{RootTree, RootTreeError};

@@ -9,6 +9,7 @@ use crate::contents::{Contents, ModuleSet};
 use crate::kernel::Kernel;
 use crate::local_nics;
 use crate::module_index::index::{Index, Resolved};
+use crate::out_of_tree::{ModuleTree, WhyLeftOut};
 
 /// The NICs of the machine that builds the initrd.
 const THIS_MACHINE: &str = "this-machine";
@@ -53,24 +54,26 @@ pub(crate) struct SelectedModules {
     pub(crate) names: Vec<String>,
     /// Optional modules of a set that the kernel does not have.
     pub(crate) absent: Vec<String>,
+    /// Modules that a set may have been meant to have: paths below the module tree.
+    pub(crate) left_out: Vec<(String, WhyLeftOut)>,
 }
 
-/// Selects from the modules of `kernel`.
+/// Selects from the modules of `tree`.
 pub(crate) fn select(
     choice: &ModuleSelection,
     contents: &Contents,
-    index: &Index,
-    kernel: &Kernel,
+    tree: &ModuleTree<'_>,
     sys: &Path,
 ) -> Result<SelectedModules, BuildError> {
+    let (index, kernel) = (tree.index, tree.kernel);
     let mut selection = SelectedModules::default();
     let always = contents.sets.iter().filter(|(_, set)| set.always);
     for (name, set) in always {
-        add_set(&mut selection, name, set, index, kernel)?;
+        add_set(&mut selection, name, set, tree)?;
     }
     for item in &choice.0 {
         if let Some(set) = contents.sets.get(item) {
-            add_set(&mut selection, item, set, index, kernel)?;
+            add_set(&mut selection, item, set, tree)?;
         } else if item == THIS_MACHINE {
             add_local_nics(&mut selection, index, kernel, sys)?;
         } else {
@@ -97,9 +100,9 @@ fn add_set(
     selection: &mut SelectedModules,
     set_name: &str,
     set: &ModuleSet,
-    index: &Index,
-    kernel: &Kernel,
+    tree: &ModuleTree<'_>,
 ) -> Result<(), BuildError> {
+    let (index, kernel) = (tree.index, tree.kernel);
     for name in &set.modules {
         match index.resolve(name) {
             Resolved::Modules(names) | Resolved::BuiltIn(names) => selection.names.extend(names),
@@ -124,6 +127,9 @@ fn add_set(
             selection.names.push(name.to_owned());
         }
     }
+    let found = tree.find(set);
+    selection.names.extend(found.names);
+    selection.left_out.extend(found.left_out);
     Ok(())
 }
 

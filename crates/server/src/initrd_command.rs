@@ -243,7 +243,41 @@ fn summary(output: &Path, built: &BuildSummary) -> String {
         ));
     }
     text.push('\n');
+    if built.without_modules {
+        let version = &built.version;
+        text.push_str(&format!(
+            "kernel {version} has no modules, so nothing of --modules is in the initrd: the network card's driver and \
+             the NFS client have to be built in\n"
+        ));
+    }
+    notes(&mut text, "left out", &built.left_out);
+    notes(
+        &mut text,
+        "refused by this kernel, since it was built for another one",
+        &built.refused,
+    );
     text
+}
+
+/// The most items that are in a line; -v lists all.
+const MOST_IN_A_LINE: usize = 3;
+
+/// Each with its reason, in a line.
+fn notes(text: &mut String, title: &str, items: &[(String, impl std::fmt::Display)]) {
+    if items.is_empty() {
+        return;
+    }
+    let shown = items.iter().take(MOST_IN_A_LINE);
+    let shown: Vec<String> = shown.map(|(item, why)| format!("{item} ({why})")).collect();
+    text.push_str(&format!("{title}: {}", shown.join(", ")));
+    if let Some(more) = items
+        .len()
+        .checked_sub(MOST_IN_A_LINE)
+        .filter(|more| *more > 0)
+    {
+        text.push_str(&format!(" and {more} more (-v lists them)"));
+    }
+    text.push('\n');
 }
 
 fn details(text: &mut String, built: &BuildSummary) {
@@ -255,6 +289,18 @@ fn details(text: &mut String, built: &BuildSummary) {
     list("module", &built.modules);
     list("built in", &built.built_in);
     list("not in this kernel", &built.absent);
+    let left_out: Vec<String> = built
+        .left_out
+        .iter()
+        .map(|(path, why)| format!("{path}: {why}"))
+        .collect();
+    list("left out", &left_out);
+    let refused: Vec<String> = built
+        .refused
+        .iter()
+        .map(|(name, version)| format!("{name}: built for kernel {version}"))
+        .collect();
+    list("refused", &refused);
     list("firmware", &built.firmware);
     let missing: Vec<String> = built
         .missing_firmware

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use netroot_kmod::{fnmatch, module_stem};
 
 use super::alias::{self, Alias};
+use crate::driver_kind::is_of_device;
 
 /// The index files of a module tree.
 #[derive(Debug, Default, Clone)]
@@ -146,6 +147,13 @@ impl Index {
         self.modules
             .iter()
             .map(|(name, module)| (name.as_str(), module))
+    }
+
+    /// The modules that are for devices, by name.
+    pub(crate) fn names_with_devices(&self) -> BTreeSet<&str> {
+        let aliases = self.aliases.iter();
+        let of_devices = aliases.filter(|alias| is_of_device(&alias.pattern));
+        of_devices.map(|alias| alias.module.as_str()).collect()
     }
 
     /// The built-in modules: names, and paths without `.ko`.

@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use netroot_kmod::module_name;
 
+use super::alias::Alias;
 use super::index::{Closure, Index, Resolved, SoftDeps};
 use crate::contents::Contents;
 
@@ -26,15 +27,18 @@ impl Index {
         joined(&lines)
     }
 
-    /// `modules.alias`, in the order of the root's file.
+    /// `modules.alias`, in the order of the root's file, but for modules that somebody installed beside the kernel's:
+    /// they come first, and take a device that several drive.
     pub(crate) fn initrd_alias(&self, closure: &Closure) -> String {
-        let lines: Vec<&str> = self
-            .aliases
-            .iter()
-            .filter(|alias| closure.modules.contains(&alias.module))
-            .map(|alias| alias.line.as_str())
-            .collect();
-        joined(&lines)
+        let aliases = self.aliases.iter();
+        let included = aliases.filter(|alias| closure.modules.contains(&alias.module));
+        let is_added = |alias: &&Alias| {
+            let module = self.module(&alias.module);
+            module.is_some_and(|module| !module.path.starts_with("kernel/"))
+        };
+        let (added, own): (Vec<&Alias>, Vec<&Alias>) = included.partition(is_added);
+        let lines = added.iter().chain(&own).map(|alias| alias.line.as_str());
+        joined(&lines.collect::<Vec<_>>())
     }
 
     /// `modules.softdep`, one line per module, with aliases resolved to modules, and `more` added.

@@ -69,6 +69,8 @@ fn a_fault_of_the_root_is_reported_with_its_fix() {
         )
     );
     fs::rename(&tree, tree.with_extension("gone")).unwrap();
+    let config = "CONFIG_MODULES=y\nCONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_ZSTD=y\n";
+    root.file(&format!("boot/config-{VERSION}"), config.as_bytes());
     let text = sentence(root.build(""));
     assert!(
         text.contains(&format!("{host}/lib/modules/{VERSION} is missing")),

@@ -13,4 +13,5 @@ mod fixture;
 mod kernels;
 mod laid_out;
 mod odd_kernels;
+mod out_of_tree;
 mod reproducible;
