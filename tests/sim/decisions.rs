@@ -131,15 +131,26 @@ pub(crate) fn words(reply: &Reply) -> Vec<String> {
     describe(reply)
 }
 
+/// A reply, read as if its client had Ethernet.
+pub(crate) fn read(reply: &Reply) -> Message {
+    let mut packet = reply.packet.clone();
+    packet[1..3].copy_from_slice(&[1, 6]);
+    Message::read(&packet).unwrap()
+}
+
 /// The same, whatever its length and whatever was left out.
 pub(crate) fn describe(reply: &Reply) -> Vec<String> {
-    let message = Message::read(&reply.packet).unwrap();
+    let message = read(reply);
     let header = &message.header;
     assert!(!header.from_client);
     let mut words = vec![
         destination(reply.destination),
         format!("flags {:#06x}", header.flags),
     ];
+    if reply.packet[1..3] != [1, 6] {
+        let (kind, length) = (reply.packet[1], reply.packet[2]);
+        words.push(format!("htype {kind} hlen {length} of {}", reply.machine));
+    }
     let fields = [
         ("ciaddr", header.client_ip),
         ("yiaddr", header.your_ip),

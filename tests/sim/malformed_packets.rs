@@ -30,7 +30,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::captures;
-use super::decisions::{arrival, boots};
+use super::decisions::{arrival, boots, read};
 use super::frames::frame;
 use super::lan::ip;
 
@@ -120,10 +120,13 @@ fn survive(datagram: &[u8]) {
                     Decision::Reply(reply) => {
                         assert!((300..=LONGEST).contains(&reply.packet.len()));
                         assert!(reply.packet.len() <= request.longest_reply);
-                        let answer = Message::read(&reply.packet).unwrap();
+                        let answer = read(&reply);
                         assert!(answer.options.defects().is_empty());
                         assert_eq!(answer.header.transaction, request.header.transaction);
-                        assert_eq!(answer.header.mac, request.header.mac);
+                        assert_eq!(reply.packet[1..3], datagram[1..3]);
+                        let ethernet = request.header.hardware.is_none();
+                        let chaddr = if ethernet { 28..34 } else { 28..44 };
+                        assert_eq!(reply.packet[chaddr.clone()], datagram[chaddr]);
                         assert_eq!(answer.options.address(54), Some(ip(1)));
                     }
                 }
@@ -205,7 +208,7 @@ proptest! {
         let [client_ip, your_ip, next_server, relay_ip] = addresses.map(Ipv4Addr::from_bits);
         let mut draft = Draft::new(Header {
             from_client: false, hops: 1, transaction, secs: 9, flags,
-            client_ip, your_ip, next_server, relay_ip, mac: Mac([2, 1, 2, 3, 4, 5]),
+            client_ip, your_ip, next_server, relay_ip, mac: Mac([2, 1, 2, 3, 4, 5]), hardware: None,
         });
         draft.file = file.clone();
         options.iter().for_each(|(code, value)| { draft.push(*code, value); });

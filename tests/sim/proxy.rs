@@ -32,6 +32,7 @@ fn proxy_answers(kind: MessageType, class: &[u8], root: Option<&[u8]>) -> Decisi
         next_server: Ipv4Addr::UNSPECIFIED,
         relay_ip: Ipv4Addr::UNSPECIFIED,
         mac,
+        hardware: None,
     });
     draft.push(code::MESSAGE_TYPE, &[kind.into()]);
     draft.push(code::VENDOR_CLASS, class);

@@ -2,6 +2,7 @@
 //!
 //! * [`options`]: the tolerant decoder. One bad option never hides the others.
 //! * [`header`]: the fixed part of a message, read through smoltcp's `DhcpPacket`.
+//! * [`hardware`]: clients whose hardware is not Ethernet.
 //! * [`lease`]: what a client may use of an OFFER or an ACK: [`lease::Lease::read`].
 //! * [`exchange`]: how a NIC gets its lease: [`exchange::Exchange`].
 //! * [`offers`]: several OFFERs weighed by the root that they lead to.
@@ -28,6 +29,7 @@ pub mod conflict;
 pub mod emit;
 pub mod exchange;
 pub mod frame;
+pub mod hardware;
 pub mod header;
 pub mod inform;
 pub mod lease;

@@ -230,7 +230,7 @@ fn look_for_others(
         role,
         sockets,
     } = listener;
-    if !settings.probe {
+    if !settings.probe || !interface.has_frames {
         return Ok(Vec::new());
     }
     let probe_addresses = || {

@@ -81,7 +81,11 @@ impl Draft {
     pub fn emit(&self, longest: usize) -> Emitted {
         let header = &self.header;
         let mut bytes = Vec::with_capacity(longest.max(SHORTEST));
-        bytes.extend_from_slice(&[if header.from_client { 1 } else { 2 }, 1, 6, header.hops]);
+        let (kind, length) = header
+            .hardware
+            .map_or((1, 6), |hardware| (hardware.kind, hardware.length));
+        let op = if header.from_client { 1 } else { 2 };
+        bytes.extend_from_slice(&[op, kind, length, header.hops]);
         bytes.extend_from_slice(&header.transaction.to_be_bytes());
         bytes.extend_from_slice(&header.secs.to_be_bytes());
         bytes.extend_from_slice(&header.flags.to_be_bytes());
@@ -93,7 +97,10 @@ impl Draft {
         ] {
             bytes.extend_from_slice(&address.octets());
         }
-        bytes.extend_from_slice(&header.mac.0);
+        match &header.hardware {
+            Some(hardware) => bytes.extend_from_slice(&hardware.address),
+            None => bytes.extend_from_slice(&header.mac.0),
+        }
         // A name needs its final zero: some ROMs read on without one.
         for (field, name) in [(SNAME, &self.server_name), (FILE, &self.file)] {
             bytes.resize(field.start, 0);

@@ -6,10 +6,14 @@ use netroot_net::Mac;
 use smoltcp::wire::{DhcpOpCode, DhcpPacket};
 use thiserror::Error;
 
+use super::hardware::Hardware;
+
 /// Bytes before the options: header and magic cookie.
 pub const LEN: usize = 240;
 /// What stands before the options (RFC 2131 §3).
 pub const MAGIC: u32 = 0x6382_5363;
+/// The offset of `chaddr` in a message.
+const CHADDR: std::ops::Range<usize> = 28..44;
 /// The offset of `sname` in a message.
 pub(super) const SNAME: std::ops::Range<usize> = 44..108;
 /// The offset of `file` in a message.
@@ -39,6 +43,9 @@ pub struct Header {
     pub relay_ip: Ipv4Addr,
     /// The client's hardware address (`chaddr`).
     pub mac: Mac,
+    /// What the client's hardware is, if not Ethernet: `mac` is then made of what it says about
+    /// itself ([`super::hardware`]).
+    pub hardware: Option<Hardware>,
 }
 
 /// The flag by which a client asks for broadcast replies.
@@ -89,6 +96,7 @@ impl Header {
             next_server: Ipv4Addr::UNSPECIFIED,
             relay_ip: Ipv4Addr::UNSPECIFIED,
             mac,
+            hardware: None,
         }
     }
 
@@ -99,6 +107,26 @@ impl Header {
 
     /// Reads the fixed part of a UDP payload.
     pub fn read(datagram: &[u8]) -> Result<Header, HeaderError> {
+        let header = Header::of_any_hardware(datagram)?;
+        // Some servers answer with hlen 0; the address is present anyway. More than
+        // six bytes (InfiniBand) would be cut, so that is refused.
+        match header.hardware {
+            Some(Hardware {
+                kind: 1, length: 0, ..
+            }) if !header.from_client => Ok(Header {
+                hardware: None,
+                ..header
+            }),
+            Some(Hardware { kind, length, .. }) => Err(HeaderError::NotEthernet {
+                kind: kind.into(),
+                len: length,
+            }),
+            None => Ok(header),
+        }
+    }
+
+    /// The same, whatever hardware it is about.
+    pub(super) fn of_any_hardware(datagram: &[u8]) -> Result<Header, HeaderError> {
         let Ok(packet) = DhcpPacket::new_checked(datagram) else {
             return Err(HeaderError::TooShort {
                 len: datagram.len(),
@@ -109,13 +137,18 @@ impl Header {
             DhcpOpCode::Reply => false,
             DhcpOpCode::Unknown(op) => return Err(HeaderError::UnknownOp { op }),
         };
-        let kind = u16::from(packet.hardware_type());
-        // Some servers answer with hlen 0; the address is present anyway. More than
-        // six bytes (InfiniBand) would be cut, so that is refused.
-        let hlen = packet.hardware_len();
-        if kind != 1 || !(hlen == 6 || (hlen == 0 && !from_client)) {
-            return Err(HeaderError::NotEthernet { kind, len: hlen });
-        }
+        let hardware = match datagram {
+            [_, 1, 6, ..] => None,
+            [_, kind, length, ..] => Some(Hardware {
+                kind: *kind,
+                length: *length,
+                address: datagram
+                    .get(CHADDR)
+                    .and_then(|field| field.try_into().ok())
+                    .unwrap_or_default(),
+            }),
+            _ => None,
+        };
         if packet.magic_number() != MAGIC {
             return Err(HeaderError::NoMagic {
                 found: packet.magic_number(),
@@ -132,6 +165,7 @@ impl Header {
             next_server: packet.server_ip(),
             relay_ip: packet.relay_agent_ip(),
             mac: Mac(packet.client_hardware_address().0),
+            hardware,
         })
     }
 

@@ -28,7 +28,15 @@ impl Message {
     /// Reads a UDP payload. Only the header can be wrong; bad options are noted in
     /// [`Options::defects`].
     pub fn read(datagram: &[u8]) -> Result<Message, HeaderError> {
-        let header = Header::read(datagram)?;
+        Ok(Message::after(Header::read(datagram)?, datagram))
+    }
+
+    /// The same, whatever hardware it is about.
+    pub(super) fn of_any_hardware(datagram: &[u8]) -> Result<Message, HeaderError> {
+        Ok(Message::after(Header::of_any_hardware(datagram)?, datagram))
+    }
+
+    fn after(header: Header, datagram: &[u8]) -> Message {
         let mut options = Options::default();
         options.area(datagram.get(LEN..).unwrap_or_default(), Area::Options);
         let overload = options.u8(code::OVERLOAD).unwrap_or(0);
@@ -46,12 +54,12 @@ impl Message {
         } else {
             names.1 = until_zero(sname).to_vec();
         }
-        Ok(Message {
+        Message {
             header,
             file: names.0,
             server_name: names.1,
             options,
-        })
+        }
     }
 
     /// Option 53.

@@ -19,6 +19,7 @@ fn header(from_client: bool, transaction: u32, your_ip: Ipv4Addr) -> Header {
         next_server: SERVER,
         relay_ip: Ipv4Addr::UNSPECIFIED,
         mac: MAC,
+        hardware: None,
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use thiserror::Error;
 
 use super::emit::{LONGEST, SAFE_LENGTH};
-use super::header::{Header, HeaderError, LEN};
+use super::header::{Header, HeaderError};
 use super::options::{Defect, Message, Options};
 use super::relay::Relay;
 use super::{MessageType, code};
@@ -58,13 +58,11 @@ pub enum RequestError {
     /// It is no DHCP message.
     #[error("not a DHCP message")]
     Header(#[source] HeaderError),
-    /// A client on another kind of network, such as InfiniBand (RFC 4390).
-    #[error("a client whose hardware type is {kind}, not Ethernet (1)")]
-    OtherHardware {
+    /// A client that has neither a hardware address nor an identifier (option 61).
+    #[error("a client with hardware type {kind}, without an address or an identifier")]
+    Nameless {
         /// `htype`.
         kind: u8,
-        /// The last eight bytes of its client identifier: by RFC 4390 §2.1 the GUID of its InfiniBand port.
-        guid: Option<[u8; 8]>,
     },
     /// A server sent it, perhaps this one.
     #[error("a server's message, not a client's")]
@@ -83,9 +81,14 @@ const BOOT_ITEM: u8 = 71;
 impl Request {
     /// Reads a UDP payload that came to port 67 or 4011.
     pub fn read(datagram: &[u8]) -> Result<Request, RequestError> {
-        let message = Message::read(datagram).map_err(|error| unread(datagram, error))?;
+        let mut message = Message::of_any_hardware(datagram).map_err(RequestError::Header)?;
         if !message.header.from_client {
             return Err(RequestError::FromServer);
+        }
+        if let Some(hardware) = &message.header.hardware {
+            let machine = hardware.machine(message.options.bytes(code::CLIENT_ID));
+            let kind = hardware.kind;
+            message.header.mac = machine.ok_or(RequestError::Nameless { kind })?;
         }
         if !message.header.mac.is_unicast() {
             return Err(RequestError::NotAMachine(message.header.mac));
@@ -136,22 +139,6 @@ impl Request {
     /// True for iPXE, by its user class or its own options.
     pub fn is_ipxe(&self) -> bool {
         self.ipxe_features.is_some() || self.user_classes.iter().any(|class| class == b"iPXE")
-    }
-}
-
-/// Tells clients on other kinds of networks from noise.
-fn unread(datagram: &[u8], error: HeaderError) -> RequestError {
-    let ([1, kind, ..], HeaderError::NotEthernet { .. }) = (datagram, &error) else {
-        return RequestError::Header(error);
-    };
-    let Some((_, [99, 130, 83, 99, options @ ..])) = datagram.split_at_checked(LEN - 4) else {
-        return RequestError::Header(error);
-    };
-    let options = Options::read(options);
-    let id = options.bytes(code::CLIENT_ID).unwrap_or_default();
-    RequestError::OtherHardware {
-        kind: *kind,
-        guid: id.last_chunk().copied(),
     }
 }
 

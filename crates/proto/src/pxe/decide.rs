@@ -355,11 +355,14 @@ impl Context<'_> {
     /// RFC 2131 §4.1.
     fn lease_destination(&self, grant: &Grant) -> Result<Destination, Reason> {
         let header = &self.request.header;
+        let has_ethernet_address = header
+            .hardware
+            .is_none_or(|hardware| hardware.has_ethernet_address());
         Ok(if !header.relay_ip.is_unspecified() {
             self.relay()?
         } else if self.is_at(header.client_ip) {
             Destination::Unicast(SocketAddrV4::new(header.client_ip, CLIENT_PORT))
-        } else if header.wants_broadcast() {
+        } else if header.wants_broadcast() || !has_ethernet_address {
             Destination::Broadcast
         } else {
             Destination::Ethernet {

@@ -171,6 +171,7 @@ impl Context<'_> {
             next_server: Ipv4Addr::UNSPECIFIED,
             relay_ip: header.relay_ip,
             mac: header.mac,
+            hardware: header.hardware,
         }
     }
 

@@ -21,6 +21,7 @@ fn ack() -> Draft {
         next_server: Ipv4Addr::UNSPECIFIED,
         relay_ip: Ipv4Addr::UNSPECIFIED,
         mac: Mac([2, 0, 0, 0, 0, 1]),
+        hardware: None,
     });
     draft
         .push(code::MESSAGE_TYPE, &[5])

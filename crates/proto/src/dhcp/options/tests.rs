@@ -29,6 +29,7 @@ fn draft() -> Draft {
         next_server: Ipv4Addr::new(10, 0, 0, 1),
         relay_ip: Ipv4Addr::UNSPECIFIED,
         mac: Mac([2, 0, 0, 0, 0, 1]),
+        hardware: None,
     })
 }
 

@@ -456,7 +456,7 @@ impl Service {
                     port: CLIENT_PORT,
                 };
                 let sent = frame::encode(from, to, &reply.packet)
-                    .zip(self.frames.as_ref())
+                    .zip(self.frames.as_ref().filter(|_| self.interface.has_frames))
                     .ok_or(io::ErrorKind::Unsupported.into())
                     .and_then(|(frame, frames)| frames.send(&frame));
                 // RFC 2131 §4.1 allows a broadcast where the unicast is impossible.

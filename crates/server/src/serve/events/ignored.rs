@@ -21,12 +21,10 @@ pub(crate) enum Ignored {
         /// Why it is not answered.
         reason: Reason,
     },
-    /// A DHCP client on another kind of network.
+    /// A DHCP client that says nothing by which it could be told from others.
     DhcpHardware {
         /// Its hardware type (IANA: 32 is InfiniBand).
         hardware: u8,
-        /// The GUID of its InfiniBand port, if that is what its client identifier ends with.
-        guid: Option<[u8; 8]>,
     },
     /// A BOOTP request.
     Bootp,
@@ -100,11 +98,7 @@ impl Ignored {
     /// What is logged of a datagram that is no DHCP request, and the machine's MAC if it has one: nothing, if it is noise.
     pub(crate) fn unread(error: &RequestError) -> Option<(Option<Mac>, Self)> {
         match *error {
-            RequestError::OtherHardware { kind, guid } => {
-                let hardware = kind;
-                let ignored = Self::DhcpHardware { hardware, guid };
-                Some((None, ignored))
-            }
+            RequestError::Nameless { kind } => Some((None, Self::DhcpHardware { hardware: kind })),
             RequestError::NoMessageType(mac) => Some((Some(mac), Self::Bootp)),
             _ => None,
         }

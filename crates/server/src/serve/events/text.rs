@@ -400,20 +400,10 @@ impl Display for Ignored {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dhcp { client, reason } => write!(f, "{client}: {reason}"),
-            Self::DhcpHardware {
-                hardware: 32,
-                guid: Some(guid),
-            } => {
-                let [a, b, c, d, e, f1, g, h] = guid;
-                write!(
-                    f,
-                    "DHCP over InfiniBand (port {a:02x}{b:02x}:{c:02x}{d:02x}:{e:02x}{f1:02x}:{g:02x}{h:02x}): only \
-                     Ethernet is served; boot it from another NIC"
-                )
-            }
-            Self::DhcpHardware { hardware, .. } => write!(
+            Self::DhcpHardware { hardware } => write!(
                 f,
-                "DHCP with hardware type {hardware}: only Ethernet (1) is served; boot it from another NIC"
+                "DHCP with hardware type {hardware}, without a hardware address and a client identifier (option 61): it \
+                 cannot be told from other machines; let it send an identifier"
             ),
             Self::Bootp => f.write_str("BOOTP: only DHCP is served"),
             Self::DhcpSend { error } => write!(f, "DHCP: the answer could not be sent: {error}"),

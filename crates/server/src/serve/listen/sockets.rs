@@ -96,7 +96,7 @@ impl Sockets {
             tftp: arrivals(interface, TFTP, "let it answer for another interface only")?,
             http: listen_on(interface, http_port, "choose another port with --http-port")?,
             frames: PacketSocket::for_dhcp_client(interface.index)?,
-            arp: (interface.mac.is_unicast())
+            arp: (interface.has_frames && interface.mac.is_unicast())
                 .then(|| PacketSocket::for_arp(interface.index))
                 .transpose()?,
             solicitations: SolicitationSocket::open(&interface.name, interface.index),

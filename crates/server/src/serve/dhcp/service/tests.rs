@@ -117,6 +117,7 @@ fn request(address: Ipv4Addr, server: Ipv4Addr) -> Vec<u8> {
         next_server: Ipv4Addr::UNSPECIFIED,
         relay_ip: Ipv4Addr::UNSPECIFIED,
         mac: MAC,
+        hardware: None,
     });
     draft.push(code::MESSAGE_TYPE, &[MessageType::Request.into()]);
     draft.push(code::REQUESTED_ADDRESS, &address.octets());
@@ -278,6 +279,7 @@ fn init_discover(mac: Mac) -> Vec<u8> {
         next_server: Ipv4Addr::UNSPECIFIED,
         relay_ip: Ipv4Addr::UNSPECIFIED,
         mac,
+        hardware: None,
     });
     draft.push(code::MESSAGE_TYPE, &[MessageType::Discover.into()]);
     draft.push(code::VENDOR_CLASS, netroot_proto::dhcp::INIT_VENDOR_CLASS);
@@ -328,22 +330,31 @@ fn a_proxy_answers_with_the_address_that_the_client_can_reach() {
     assert_eq!(offer.source, second);
 }
 
+/// RFC 4390: no address, and the port's GUID at the end of the client identifier.
+fn infiniband(id: &[u8]) -> Vec<u8> {
+    let mut datagram = discover(Some(0));
+    datagram[1..3].copy_from_slice(&[32, 0]);
+    datagram[28..34].fill(0);
+    datagram.truncate(240);
+    datagram.extend_from_slice(b"\x35\x01\x01\x5d\x02\0\x07\x3c\x09PXEClient");
+    datagram.extend_from_slice(id);
+    datagram.push(255);
+    datagram
+}
+
 #[test]
-fn who_asks_over_infiniband_or_by_bootp_is_told_of_and_noise_is_not() {
+fn who_asks_without_a_name_or_by_bootp_is_told_of_and_noise_is_not() {
     let unread = |datagram: &[u8]| {
         let error = Request::read(datagram).unwrap_err();
         Ignored::unread(&error).map(|(mac, why)| (mac, why.to_string()))
     };
-    // RFC 4390: no address, and the port's GUID at the end of the client identifier.
-    let mut infiniband = discover(Some(0));
-    infiniband[1..3].copy_from_slice(&[32, 0]);
-    infiniband[28..34].fill(0);
-    infiniband.truncate(240);
-    let id = b"\x35\x01\x01\x3d\x09\xff\x24\x8a\x07\x03\x00\x1c\xee\xac\xff";
-    infiniband.extend_from_slice(id);
-    assert_eq!(
-        unread(&infiniband).unwrap().1,
-        "DHCP over InfiniBand (port 248a:0703:001c:eeac): only Ethernet is served; boot it from another NIC"
+    let mut nameless = infiniband(b"");
+    let (_, told) = unread(&nameless).unwrap();
+    assert!(
+        told.starts_with(
+            "DHCP with hardware type 32, without a hardware address and a client identifier"
+        ),
+        "{told}"
     );
     let mut bootp = discover(Some(0));
     bootp.truncate(240);
@@ -351,10 +362,32 @@ fn who_asks_over_infiniband_or_by_bootp_is_told_of_and_noise_is_not() {
     let told = (Some(MAC), "BOOTP: only DHCP is served".to_owned());
     assert_eq!(unread(&bootp), Some(told));
     // A server's message, one without the magic cookie, and one that ends too early.
-    infiniband[0] = 2;
-    assert_eq!(unread(&infiniband), None);
-    infiniband[0] = 1;
-    infiniband[236] = 0;
-    assert_eq!(unread(&infiniband), None);
+    nameless[0] = 2;
+    assert_eq!(unread(&nameless), None);
+    nameless[0] = 1;
+    nameless[236] = 0;
+    assert_eq!(unread(&nameless), None);
     assert_eq!(unread(&bootp[..239]), None);
+}
+
+#[test]
+fn a_port_of_infiniband_is_answered_by_broadcast_in_both_roles() {
+    let state = tempfile::tempdir().unwrap();
+    let id = b"\x3d\x09\xff\x24\x8a\x07\x03\x00\x1c\xee\xac";
+    for role in [DhcpRole::Proxy, role(state.path())] {
+        let authoritative = matches!(role, DhcpRole::Authoritative(_));
+        let service = Arc::new(service(role));
+        let offer = sent(&service, &infiniband(id));
+        assert_eq!(offer.destination, Destination::Broadcast);
+        assert_eq!(offer.machine, Mac([0x24, 0x8a, 7, 0x1c, 0xee, 0xac]));
+        assert_eq!(offer.packet[1..3], [32, 0]);
+        assert_eq!(offer.packet[28..44], [0; 16], "RFC 4390 §2.2");
+        if authoritative {
+            assert!(matches!(offer.answer, Answer::Offered { .. }));
+            let message = netroot_proto::dhcp::options::Options::read(&offer.packet[240..]);
+            assert_eq!(message.bytes(code::CLIENT_ID), Some(&id[2..]));
+        } else {
+            assert!(matches!(offer.answer, Answer::ProxyOffered { .. }));
+        }
+    }
 }

@@ -80,7 +80,7 @@ pub(super) fn ignored(ignored: &Ignored) -> &'static str {
             Reason::RouterUnknown(_) => "router-unknown",
             Reason::Port(_) => "wrong-port",
         },
-        Ignored::DhcpHardware { .. } => "not-ethernet",
+        Ignored::DhcpHardware { .. } => "nameless",
         Ignored::Bootp => "bootp",
         Ignored::DhcpSend { .. } | Ignored::AdvertisementSend { .. } => "send-failed",
         Ignored::TftpWrite => "write",

@@ -28,6 +28,7 @@ pub(crate) struct Candidate {
     loopback: bool,
     mac: Option<Mac>,
     addresses: Vec<OwnAddress>,
+    has_frames: bool,
     mtu: u16,
 }
 
@@ -190,6 +191,7 @@ pub(crate) fn list() -> Result<Vec<Candidate>, InterfaceError> {
                 loopback: entry.flags.contains(InterfaceFlags::IFF_LOOPBACK),
                 mac: None,
                 addresses: Vec::new(),
+                has_frames: read_has_frames(name),
                 mtu: read_mtu(name),
                 name: name.to_owned(),
             });
@@ -218,6 +220,12 @@ pub(crate) fn list() -> Result<Vec<Candidate>, InterfaceError> {
     // A label without its interface's name: nothing can be bound to it.
     found.retain(|candidate| candidate.index != 0);
     Ok(found)
+}
+
+/// By the hardware type (`ARPHRD_ETHER`, `ARPHRD_LOOPBACK`); true where the kernel does not say.
+fn read_has_frames(name: &str) -> bool {
+    let text = std::fs::read_to_string(format!("/sys/class/net/{name}/type")).unwrap_or_default();
+    matches!(text.trim(), "1" | "772" | "")
 }
 
 /// 1500 where the kernel does not say: Ethernet's.
@@ -258,6 +266,7 @@ pub(crate) fn choose(
         index: chosen.index,
         mac: chosen.mac.unwrap_or(Mac([0; 6])),
         addresses: chosen.addresses,
+        has_frames: chosen.has_frames,
         mtu: chosen.mtu,
     })
 }
@@ -344,6 +353,7 @@ pub(super) mod tests {
             loopback: name == "lo",
             mac: Some(Mac([2, 0, 0, 0, 0, 1])),
             addresses: addresses.iter().map(|address| own(address)).collect(),
+            has_frames: true,
             mtu: 1500,
         }
     }

@@ -19,6 +19,8 @@ pub(crate) struct Interface {
     /// Its addresses, the one first by which machines know the server unless they are in another one's network; never
     /// empty.
     pub(super) addresses: Vec<OwnAddress>,
+    /// Whether Ethernet frames are sent on it: not over InfiniBand, and not through a tunnel of IP packets.
+    pub(crate) has_frames: bool,
     /// The longest IP packet that it carries, in bytes.
     pub(crate) mtu: u16,
 }
