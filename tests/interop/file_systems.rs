@@ -8,6 +8,7 @@
 
 mod compare;
 mod lab;
+mod layers;
 mod machine;
 mod mounts;
 mod plant;
@@ -15,7 +16,7 @@ mod real;
 
 use std::sync::Once;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::hostile::lab::client;
 use lab::Lab;
@@ -39,6 +40,8 @@ struct FileSystem {
     after: &'static str,
     /// The folders of the root that are shown empty.
     empty: &'static [&'static str],
+    /// Empty folders that the file system makes up anew, with the time, whenever one asks.
+    made_up: &'static [&'static str],
     sparse: u64,
 }
 
@@ -50,6 +53,7 @@ const PLAIN: FileSystem = FileSystem {
     layered: &[],
     after: "",
     empty: &[],
+    made_up: &[],
     sparse: LARGE,
 };
 
@@ -74,7 +78,7 @@ fn prove(system: &FileSystem) -> Result<()> {
     // Machines that were running use what they have, at once and in any order.
     lab.serve()?;
     lab.forget_inodes()?;
-    let delays = lab.clients.within(|| {
+    let two = || {
         std::thread::scope(|scope| {
             let other = scope.spawn(|| use_handles(3, &first, Order::Random));
             let delays = use_handles(2, &first, Order::Deepest)?;
@@ -83,7 +87,8 @@ fn prove(system: &FileSystem) -> Result<()> {
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         })
-    })?;
+    };
+    let delays = lab.clients.within(two).context("after a restart")?;
     let (_, restarted) = walk(&lab, system, Some(&first))?;
     lab.serve()?;
     let again = lab
@@ -104,13 +109,19 @@ fn walk(
     system: &FileSystem,
     before: Option<&Tree<Seen>>,
 ) -> Result<(Tree<Seen>, usize)> {
-    let (seen, delays) = lab.clients.within(|| {
+    let (mut seen, delays) = lab.clients.within(|| {
         let mut machine = Machine::mount(client(5))?;
         Ok((machine.walk()?, machine.delays))
     })?;
+    for path in system.made_up {
+        let found = seen.remove(path.as_bytes());
+        let found = found.with_context(|| format!("{path} is not there"))?;
+        ensure!(found.names.is_empty(), "{path} is not empty");
+    }
     let differences = before.map_or_else(Vec::new, |before| compare::with_earlier(before, &seen));
     ensure!(differences.is_empty(), "{}: {differences:#?}", system.name);
-    let real = real::read(&lab.path("root"), system.empty)?;
+    let mut real = real::read(&lab.path("root"), system.empty)?;
+    real.retain(|path, _| !system.made_up.iter().any(|name| name.as_bytes() == path));
     let differences = compare::with_real(&real, &seen, system.empty);
     ensure!(differences.is_empty(), "{}: {differences:#?}", system.name);
     Ok((seen, delays))

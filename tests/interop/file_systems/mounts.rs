@@ -5,6 +5,59 @@ use anyhow::Result;
 use super::{FileSystem, PLAIN, prove};
 
 #[test]
+fn btrfs_with_subvolumes_within_each_other_and_snapshots() -> Result<()> {
+    prove(&FileSystem {
+        name: "btrfs, subvolumes",
+        before: "image disk 300M; mkfs.btrfs -q disk.img; on disk disk
+            btrfs -q subvolume create disk/@root; mount --bind disk/@root root
+            for each in var home usr usr/share var/lib var/lib/machines; do
+                btrfs -q subvolume create root/$each
+            done",
+        after: "mkdir root/.snapshots; sync -f root
+            btrfs -q subvolume snapshot root root/.snapshots/1
+            btrfs -q subvolume snapshot -r root/usr root/.snapshots/2",
+        // A snapshot has no subvolumes, but their names.
+        made_up: &[
+            ".snapshots/1/home",
+            ".snapshots/1/usr",
+            ".snapshots/1/var",
+            ".snapshots/2/share",
+        ],
+        ..PLAIN
+    })
+}
+
+#[test]
+fn btrfs_with_subvolumes_mounted_in_another() -> Result<()> {
+    prove(&FileSystem {
+        name: "btrfs, subvolume mounts",
+        before: "image disk 300M; mkfs.btrfs -q disk.img; on disk disk
+            for each in @ @home @var @log; do btrfs -q subvolume create disk/$each; done
+            on disk root subvol=@; mkdir root/home root/var
+            on disk root/home subvol=@home; on disk root/var subvol=@var
+            mkdir root/var/log; on disk root/var/log subvol=@log",
+        ..PLAIN
+    })
+}
+
+#[test]
+fn file_systems_of_their_own_for_parts_of_the_root() -> Result<()> {
+    prove(&FileSystem {
+        name: "usr, boot, var mounted",
+        before: "mkdir root/usr root/boot root/var root/srv root/opt
+            image usr 300M; mkfs.ext4 -q usr.img; on usr root/usr
+            image boot 400M; mkfs.xfs -q boot.img; on boot root/boot
+            image var 300M; mkfs.btrfs -q var.img; on var root/var
+            mkdir root/usr/local root/var/lib; btrfs -q subvolume create root/var/lib/machines
+            mount -t tmpfs local root/usr/local",
+        after: "echo local > root/usr/local/file; mkdir -p elsewhere/deep; echo bound > elsewhere/deep/file
+            mount --bind elsewhere root/srv; mkdir root/opt/twice; mount --bind root/usr/lib root/opt/twice
+            echo inside > root/var/lib/machines/file",
+        ..PLAIN
+    })
+}
+
+#[test]
 fn a_chroot_in_use() -> Result<()> {
     prove(&FileSystem {
         name: "chroot in use",
