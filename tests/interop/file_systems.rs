@@ -20,7 +20,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::hostile::lab::client;
 use lab::Lab;
-use machine::{Machine, Seen};
+use machine::{Look, Machine, Seen};
 use real::Tree;
 
 /// The size of the sparse file on file systems that keep holes.
@@ -68,20 +68,25 @@ fn prove(system: &FileSystem) -> Result<()> {
     }
     lab.shell(system.after)?;
     lab.serve()?;
-    let (first, before) = walk(&lab, system, None)?;
+    let (first, before) = walk(&lab, system, Look::Closely)?;
+    let real = real::read(&lab.path("root"), system.empty)?;
+    let differences = compare::with_real(&real, &first, system.empty, system.made_up);
+    ensure!(differences.is_empty(), "{}: {differences:#?}", system.name);
+    let use_handles = |host, order| use_handles(host, &first, order, system.made_up);
 
     lab.forget_inodes()?;
     lab.clients
-        .within(|| use_handles(2, &first, Order::Deepest).map(drop))?;
-    let (_, forgotten) = walk(&lab, system, Some(&first))?;
+        .within(|| use_handles(2, Order::Deepest).map(drop))
+        .context("after caches were dropped")?;
+    let forgotten = walk_again(&lab, system, &first)?;
 
     // Machines that were running use what they have, at once and in any order.
     lab.serve()?;
     lab.forget_inodes()?;
     let two = || {
         std::thread::scope(|scope| {
-            let other = scope.spawn(|| use_handles(3, &first, Order::Random));
-            let delays = use_handles(2, &first, Order::Deepest)?;
+            let other = scope.spawn(|| use_handles(3, Order::Random));
+            let delays = use_handles(2, Order::Deepest)?;
             match other.join() {
                 Ok(others) => Ok(delays + others?),
                 Err(panic) => std::panic::resume_unwind(panic),
@@ -89,11 +94,12 @@ fn prove(system: &FileSystem) -> Result<()> {
         })
     };
     let delays = lab.clients.within(two).context("after a restart")?;
-    let (_, restarted) = walk(&lab, system, Some(&first))?;
+    let restarted = walk_again(&lab, system, &first)?;
     lab.serve()?;
     let again = lab
         .clients
-        .within(|| use_handles(4, &first, Order::Names))?;
+        .within(|| use_handles(4, Order::Names))
+        .context("after another restart")?;
     row(
         system.name,
         first.len(),
@@ -102,29 +108,20 @@ fn prove(system: &FileSystem) -> Result<()> {
     Ok(())
 }
 
-/// Walks as a new client and compares with the server's tree, and with an earlier walk; returns how often the server
-/// asked for patience.
-fn walk(
-    lab: &Lab,
-    system: &FileSystem,
-    before: Option<&Tree<Seen>>,
-) -> Result<(Tree<Seen>, usize)> {
-    let (mut seen, delays) = lab.clients.within(|| {
-        let mut machine = Machine::mount(client(5))?;
-        Ok((machine.walk()?, machine.delays))
-    })?;
-    for path in system.made_up {
-        let found = seen.remove(path.as_bytes());
-        let found = found.with_context(|| format!("{path} is not there"))?;
-        ensure!(found.names.is_empty(), "{path} is not empty");
-    }
-    let differences = before.map_or_else(Vec::new, |before| compare::with_earlier(before, &seen));
+/// Walks as a new client; returns how often the server asked for patience.
+fn walk(lab: &Lab, system: &FileSystem, look: Look) -> Result<(Tree<Seen>, usize)> {
+    lab.clients.within(|| {
+        let mut machine = Machine::mount(client(5), system.made_up)?;
+        Ok((machine.walk(look)?, machine.delays))
+    })
+}
+
+/// Walks as a new client, which finds what the first one found.
+fn walk_again(lab: &Lab, system: &FileSystem, first: &Tree<Seen>) -> Result<usize> {
+    let (seen, delays) = walk(lab, system, Look::Again)?;
+    let differences = compare::with_earlier(first, &seen);
     ensure!(differences.is_empty(), "{}: {differences:#?}", system.name);
-    let mut real = real::read(&lab.path("root"), system.empty)?;
-    real.retain(|path, _| !system.made_up.iter().any(|name| name.as_bytes() == path));
-    let differences = compare::with_real(&real, &seen, system.empty);
-    ensure!(differences.is_empty(), "{}: {differences:#?}", system.name);
-    Ok((seen, delays))
+    Ok(delays)
 }
 
 /// The order in which a machine uses the files that it has open.
@@ -136,8 +133,13 @@ enum Order {
     Random,
 }
 
-fn use_handles(host: u8, tree: &Tree<Seen>, order: Order) -> Result<usize> {
-    let mut machine = Machine::with_handles(client(host))?;
+fn use_handles(
+    host: u8,
+    tree: &Tree<Seen>,
+    order: Order,
+    made_up: &'static [&'static str],
+) -> Result<usize> {
+    let mut machine = Machine::with_handles(client(host), made_up)?;
     let mut files: Vec<_> = tree.iter().collect();
     match order {
         Order::Names => {}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use nfs3_types::nfs3::Nfs3Option;
 use nfs3_types::nfs3::{
-    ACCESS3_EXECUTE, ACCESS3_LOOKUP, ACCESS3_READ, fattr3, ftype3, nfs_fh3, nfsstat3,
+    ACCESS3_EXECUTE, ACCESS3_LOOKUP, ACCESS3_READ, entryplus3, fattr3, ftype3, nfs_fh3, nfsstat3,
 };
 
 use super::real::{Content, Facts, Kind, Tree, below, hash, ranges};
@@ -39,7 +39,18 @@ pub(super) struct Seen {
 /// A client, and how often it was told to try again later.
 pub(super) struct Machine {
     client: Client,
+    /// Folders whose times are made up anew whenever one asks.
+    made_up: &'static [&'static str],
     pub(super) delays: usize,
+}
+
+/// How a tree is walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// By READDIR and READDIRPLUS with small and large replies, LOOKUP, GETATTR, ACCESS, READ and READLINK.
+    Closely,
+    /// By READDIRPLUS alone.
+    Again,
 }
 
 /// A file while its tree is walked.
@@ -52,18 +63,22 @@ struct Folder {
 
 impl Machine {
     /// Mounts the root from this address. To be used in the clients' network.
-    pub(super) fn mount(from: Ipv4Addr) -> Result<Self> {
+    pub(super) fn mount(from: Ipv4Addr, made_up: &'static [&'static str]) -> Result<Self> {
         let root = root_handle_over(connect(from, NFS)?, "/");
+        let client = Client::over(connect(from, NFS)?, root, 0, 0, &[]);
         Ok(Self {
-            client: Client::over(connect(from, NFS)?, root, 0, 0, &[]),
+            client,
+            made_up,
             delays: 0,
         })
     }
 
     /// A machine that mounted before: it only has handles.
-    pub(super) fn with_handles(from: Ipv4Addr) -> Result<Self> {
+    pub(super) fn with_handles(from: Ipv4Addr, made_up: &'static [&'static str]) -> Result<Self> {
+        let client = Client::over(connect(from, NFS)?, nfs_fh3::default(), 0, 0, &[]);
         Ok(Self {
-            client: Client::over(connect(from, NFS)?, nfs_fh3::default(), 0, 0, &[]),
+            client,
+            made_up,
             delays: 0,
         })
     }
@@ -91,9 +106,8 @@ impl Machine {
         }
     }
 
-    /// Looks at every file: by READDIR and READDIRPLUS with small and large replies, LOOKUP, GETATTR, ACCESS, READ and
-    /// READLINK.
-    pub(super) fn walk(&mut self) -> Result<Tree<Seen>> {
+    /// Looks at every file.
+    pub(super) fn walk(&mut self, look: Look) -> Result<Tree<Seen>> {
         let root = self.client.root.clone();
         let attributes = self.ask("GETATTR", b"", |client| client.attributes(&root))?;
         let mut tree = Tree::new();
@@ -106,7 +120,7 @@ impl Machine {
             parent,
         }];
         while let Some(folder) = folders.pop() {
-            let entries = self.entries(&folder)?;
+            let entries = self.entries(&folder, look)?;
             let names = entries.iter().map(|(name, ..)| name.clone()).collect();
             for (name, handle, attributes) in entries {
                 let path = below(&folder.path, &name);
@@ -119,7 +133,7 @@ impl Machine {
                         parent,
                     });
                 } else {
-                    let seen = self.seen(&path, handle, &attributes, BTreeSet::new())?;
+                    let seen = self.seen(&path, handle, &attributes, BTreeSet::new(), look)?;
                     tree.insert(path, seen);
                 }
             }
@@ -129,112 +143,131 @@ impl Machine {
                 attributes,
                 ..
             } = folder;
-            let seen = self.seen(&path, handle, &attributes, names)?;
+            let seen = self.seen(&path, handle, &attributes, names, look)?;
             tree.insert(path, seen);
         }
         Ok(tree)
     }
 
-    /// The entries of a folder, found in each way that there is.
-    fn entries(&mut self, folder: &Folder) -> Result<Vec<(Vec<u8>, nfs_fh3, fattr3)>> {
-        let Folder {
-            path,
-            handle,
-            attributes,
-            parent,
-        } = folder;
-        let shown = || path.escape_ascii();
-        let few = self.ask("READDIR", path, |client| client.list(handle, 512))?;
-        let many = self.ask("READDIR", path, |client| client.list(handle, 65_536))?;
-        let plus_few = self.ask("READDIRPLUS", path, |client| {
-            client.list_plus(handle, 512, 2048)
-        })?;
+    /// The entries of a folder, without itself and the one above it.
+    fn entries(&mut self, folder: &Folder, look: Look) -> Result<Vec<Entry>> {
+        let (path, handle) = (&folder.path, &folder.handle);
         let plus = self.ask("READDIRPLUS", path, |client| {
             client.list_plus(handle, 8192, 65_536)
         })?;
-        let listed: BTreeSet<(Vec<u8>, u64)> =
-            few.iter().map(|(id, name)| (name.clone(), *id)).collect();
-        ensure!(
-            listed.len() == few.len(),
-            "/{}: a name is listed twice",
-            shown()
-        );
-        let also = |entries: &[(u64, Vec<u8>)]| -> BTreeSet<_> {
-            entries
-                .iter()
-                .map(|(id, name)| (name.clone(), *id))
-                .collect()
-        };
-        same(path, "READDIR with a large count", &listed, &also(&many))?;
-        for entries in [&plus_few, &plus] {
-            let entries: Vec<_> = entries
-                .iter()
-                .map(|entry| (entry.fileid, entry.name.as_ref().to_vec()))
-                .collect();
-            same(path, "READDIRPLUS", &listed, &also(&entries))?;
+        if look == Look::Closely {
+            self.compare_listings(path, handle, &plus)?;
         }
         let mut found = Vec::new();
         for entry in &plus {
             let name = entry.name.as_ref();
             let path = below(path, name);
-            let shown = || path.escape_ascii();
-            match name {
-                b"." => {
-                    ensure!(
-                        entry.fileid == attributes.fileid,
-                        "/{}: {}, GETATTR {}",
-                        shown(),
-                        entry.fileid,
-                        attributes.fileid
-                    );
-                    continue;
+            let number = match name {
+                b"." => Some(folder.attributes.fileid),
+                b".." => Some(folder.parent),
+                _ => None,
+            };
+            if let Some(number) = number {
+                ensure!(
+                    entry.fileid == number,
+                    "/{}: listed as inode {}, GETATTR says {number}",
+                    path.escape_ascii(),
+                    entry.fileid
+                );
+                continue;
+            }
+            match (&entry.name_handle, &entry.name_attributes) {
+                (Nfs3Option::Some(handle), Nfs3Option::Some(with)) if look == Look::Again => {
+                    found.push((name.to_vec(), handle.clone(), with.clone()));
                 }
-                b".." => {
-                    ensure!(
-                        entry.fileid == *parent,
-                        "/{}: {}, its parent is {parent}",
-                        shown(),
-                        entry.fileid
-                    );
-                    continue;
-                }
-                _ => {}
+                _ => found.push(self.by_name(&path, folder, entry)?),
             }
-            let by_name = self.ask("LOOKUP", &path, |client| client.lookup_in(handle, name))?;
-            let own = by_name.object;
-            let now = self.ask("GETATTR", &path, |client| client.attributes(&own))?;
-            if let Nfs3Option::Some(with) = &by_name.obj_attributes {
-                ensure!(
-                    facts(with) == facts(&now),
-                    "/{}: LOOKUP's attributes are not GETATTR's",
-                    shown()
-                );
-            }
-            if let Nfs3Option::Some(listed) = &entry.name_handle {
-                ensure!(
-                    *listed == own,
-                    "/{}: READDIRPLUS and LOOKUP give different handles",
-                    shown()
-                );
-            }
-            if let Nfs3Option::Some(with) = &entry.name_attributes {
-                ensure!(
-                    (facts(with), with.fsid, with.fileid) == (facts(&now), now.fsid, now.fileid),
-                    "/{}: READDIRPLUS and GETATTR give different attributes: {with:?} {now:?}",
-                    shown()
-                );
-            }
-            // Where another file system begins, a listing has the number of the folder that it covers, as on Linux.
-            ensure!(
-                entry.fileid == now.fileid || now.fsid != attributes.fsid,
-                "/{}: READDIR says inode {}, GETATTR {}",
-                shown(),
-                entry.fileid,
-                now.fileid
-            );
-            found.push((name.to_vec(), own, now));
         }
         Ok(found)
+    }
+
+    /// READDIR and READDIRPLUS give the same names and numbers, whatever fits into a reply.
+    fn compare_listings(
+        &mut self,
+        path: &[u8],
+        handle: &nfs_fh3,
+        plus: &[entryplus3<'static>],
+    ) -> Result<()> {
+        let few = self.ask("READDIR", path, |client| client.list(handle, 512))?;
+        let many = self.ask("READDIR", path, |client| client.list(handle, 65_536))?;
+        let plus_few = self.ask("READDIRPLUS", path, |client| {
+            client.list_plus(handle, 512, 2048)
+        })?;
+        let of_plus = |entries: &[entryplus3<'static>]| -> Vec<_> {
+            let entries = entries.iter();
+            let pairs = entries.map(|entry| (entry.fileid, entry.name.as_ref().to_vec()));
+            pairs.collect()
+        };
+        let listed: BTreeSet<_> = few.iter().cloned().collect();
+        ensure!(
+            listed.len() == few.len(),
+            "/{}: a name is listed twice",
+            path.escape_ascii()
+        );
+        for (what, other) in [
+            ("READDIR with a large count", many),
+            ("READDIRPLUS with a small count", of_plus(&plus_few)),
+            ("READDIRPLUS with a large count", of_plus(plus)),
+        ] {
+            let other: BTreeSet<_> = other.into_iter().collect();
+            let differences: Vec<_> = listed.symmetric_difference(&other).take(6).collect();
+            ensure!(
+                differences.is_empty(),
+                "/{}: {what} differs from READDIR with a small one: {differences:?}",
+                path.escape_ascii()
+            );
+        }
+        Ok(())
+    }
+
+    /// Looks an entry up; what READDIRPLUS said of it is the same.
+    fn by_name(
+        &mut self,
+        path: &[u8],
+        folder: &Folder,
+        entry: &entryplus3<'static>,
+    ) -> Result<Entry> {
+        let name = entry.name.as_ref();
+        let found = self.ask("LOOKUP", path, |client| {
+            client.lookup_in(&folder.handle, name)
+        })?;
+        let handle = found.object;
+        let now = self.ask("GETATTR", path, |client| client.attributes(&handle))?;
+        let shown = || path.escape_ascii();
+        if let Nfs3Option::Some(listed) = &entry.name_handle {
+            ensure!(
+                *listed == handle,
+                "/{}: READDIRPLUS and LOOKUP give different handles",
+                shown()
+            );
+        }
+        for (what, with) in [
+            ("LOOKUP", &found.obj_attributes),
+            ("READDIRPLUS", &entry.name_attributes),
+        ] {
+            if let Nfs3Option::Some(with) = with {
+                ensure!(
+                    (self.facts(path, with), with.fsid, with.fileid)
+                        == (self.facts(path, &now), now.fsid, now.fileid),
+                    "/{}: {what} and GETATTR give different attributes: {with:?} {now:?}",
+                    shown()
+                );
+            }
+        }
+        // Where another file system begins, a listing may have the number of the folder that it covers, as on Linux.
+        ensure!(
+            entry.fileid == now.fileid || now.fsid != folder.attributes.fsid,
+            "/{}: listed as inode {}, GETATTR says {}",
+            shown(),
+            entry.fileid,
+            now.fileid
+        );
+        Ok((name.to_vec(), handle, now))
     }
 
     /// A file with its content.
@@ -244,21 +277,13 @@ impl Machine {
         handle: nfs_fh3,
         attributes: &fattr3,
         names: BTreeSet<Vec<u8>>,
+        look: Look,
     ) -> Result<Seen> {
-        let granted = self.ask("ACCESS", path, |client| Ok(client.access(&handle)))?;
-        // What is written to a device or a FIFO does not go to the server.
-        let is_stored = matches!(
-            attributes.type_,
-            ftype3::NF3REG | ftype3::NF3DIR | ftype3::NF3LNK
-        );
-        let may_change = granted & !(ACCESS3_READ | ACCESS3_LOOKUP | ACCESS3_EXECUTE);
-        ensure!(
-            granted & ACCESS3_READ != 0 && (may_change == 0 || !is_stored),
-            "/{}: ACCESS grants root {granted:#x}",
-            path.escape_ascii()
-        );
-        let mut facts = facts(attributes);
-        facts.content = self.content(path, &handle, &facts)?;
+        let mut facts = self.facts(path, attributes);
+        if look == Look::Closely {
+            self.check_access(path, &handle, facts.kind)?;
+            facts.content = self.content(path, &handle, &facts)?;
+        }
         Ok(Seen {
             facts,
             fsid: attributes.fsid,
@@ -266,6 +291,19 @@ impl Machine {
             handle,
             names,
         })
+    }
+
+    fn check_access(&mut self, path: &[u8], handle: &nfs_fh3, kind: Kind) -> Result<()> {
+        let granted = self.ask("ACCESS", path, |client| Ok(client.access(handle)))?;
+        // What is written to a device or a FIFO does not go to the server.
+        let is_stored = matches!(kind, Kind::File | Kind::Folder | Kind::Link);
+        let may_change = granted & !(ACCESS3_READ | ACCESS3_LOOKUP | ACCESS3_EXECUTE);
+        ensure!(
+            granted & ACCESS3_READ != 0 && (may_change == 0 || !is_stored),
+            "/{}: ACCESS grants root {granted:#x}",
+            path.escape_ascii()
+        );
+        Ok(())
     }
 
     fn content(&mut self, path: &[u8], handle: &nfs_fh3, facts: &Facts) -> Result<Content> {
@@ -305,12 +343,12 @@ impl Machine {
     ) -> Result<()> {
         for (path, before) in files {
             let handle = &before.handle;
-            // Some files are read first, as the pages of a running program are.
+            // The content first, as the pages of a running program are read.
             let content = self.content(path, handle, &before.facts)?;
             let attributes = self.ask("GETATTR", path, |client| client.attributes(handle))?;
             let now = Facts {
                 content,
-                ..facts(&attributes)
+                ..self.facts(path, &attributes)
             };
             ensure!(
                 (&now, attributes.fsid, attributes.fileid)
@@ -334,25 +372,20 @@ impl Machine {
         }
         Ok(())
     }
+
+    /// The attributes, without the content.
+    fn facts(&self, path: &[u8], attributes: &fattr3) -> Facts {
+        let mut facts = facts(attributes);
+        if self.made_up.iter().any(|name| name.as_bytes() == path) {
+            facts.modified = (0, 0);
+        }
+        facts
+    }
 }
 
-/// Whether two listings have the same names and numbers.
-fn same(
-    path: &[u8],
-    what: &str,
-    one: &BTreeSet<(Vec<u8>, u64)>,
-    other: &BTreeSet<(Vec<u8>, u64)>,
-) -> Result<()> {
-    let differences: Vec<_> = one.symmetric_difference(other).take(6).collect();
-    ensure!(
-        differences.is_empty(),
-        "/{}: {what} differs from READDIR with a small one: {differences:?}",
-        path.escape_ascii()
-    );
-    Ok(())
-}
+/// An entry of a folder.
+type Entry = (Vec<u8>, nfs_fh3, fattr3);
 
-/// The attributes without the content.
 fn facts(attributes: &fattr3) -> Facts {
     let kind = match attributes.type_ {
         ftype3::NF3REG => Kind::File,
