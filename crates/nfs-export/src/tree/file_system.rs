@@ -8,6 +8,7 @@
 //! | of the main file system | `st_ino` |
 //! | of one that is mounted below it | hash of the mount point and `st_ino` |
 //! | of a btrfs subvolume in either | hash of the kernel's handle, which contains the subvolume |
+//! | empty directories in a btrfs snapshot, where there was a subvolume | hash of the path |
 //! | of overlayfs with handles, whose layers may have the same inode numbers | hash of the kernel's handle |
 //! | of overlayfs without handles, FUSE, vfat: directories, and files with one name | hash of the path |
 //! | … with several names | hash of inode number and time of birth |
@@ -35,6 +36,9 @@ pub(crate) struct FileSystem {
     plain: bool,
     root_id: u64,
 }
+
+/// The inode number of an empty directory in place of a subvolume (`BTRFS_EMPTY_SUBVOL_DIR_OBJECTID`).
+const EMPTY_SUBVOLUME: u64 = 2;
 
 /// What the numbers of files are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,6 +139,14 @@ impl FileSystem {
             Numbers::Inodes if stat.st_dev == self.root.stat().st_dev => self.inode_id(stat.st_ino),
             _ => self.handle_id(handle),
         }
+    }
+
+    /// Whether this is what btrfs shows where a snapshot's original has another subvolume: an empty directory that is
+    /// made up anew each time, with the current time, and cannot be opened by its handle.
+    pub(super) fn is_made_up(&self, stat: &Stat) -> bool {
+        self.listing == Listing::InodesOfFiles
+            && stat.st_ino == EMPTY_SUBVOLUME
+            && FileType::from_raw_mode(stat.st_mode) == FileType::Directory
     }
 
     fn inode_id(&self, inode: u64) -> u64 {
@@ -284,7 +296,9 @@ impl EntryNumbers<'_> {
         let Ok(stat) = rustix::fs::statat(self.directory, name, flags) else {
             return EntryNumber::new(self.files.inode_id(inode), None);
         };
-        let id = if stat.st_dev == self.files.root.stat().st_dev {
+        let id = if self.files.is_made_up(&stat) {
+            self.files.path_id(self.id, name)
+        } else if stat.st_dev == self.files.root.stat().st_dev {
             self.files.inode_id(stat.st_ino)
         } else {
             let unnamed = || self.files.inode_on(stat.st_dev, stat.st_ino);

@@ -150,6 +150,9 @@ impl Tree {
     ) -> Result<Found, Errno> {
         let part = self.part(position);
         let files = &part.files;
+        if files.is_made_up(&stat) {
+            return self.empty_directory(position, files.path_id(parent, name));
+        }
         let (id, number) = match files.scheme {
             HandleScheme::Kernel => {
                 let (handle, _) = kernel::of(&file)
@@ -202,7 +205,12 @@ impl Tree {
             listed != name
         })?;
         // A file that something is mounted on cannot be shown as an empty directory.
-        let inode = number.ok_or(Errno::ACCESS)?;
+        self.empty_directory(position, number.ok_or(Errno::ACCESS)?)
+    }
+
+    /// An empty directory of which only the number is known.
+    fn empty_directory(&self, position: usize, inode: u64) -> Result<Found, Errno> {
+        let part = self.part(position);
         let id = FileId::MountPoint { inode };
         let handle = part.files.signer.sign(&id).ok_or(Errno::OVERFLOW)?;
         let node = self.open_id(position, part, &id)?;

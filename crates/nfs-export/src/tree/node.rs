@@ -13,7 +13,7 @@ use rustix::io::Errno;
 pub(crate) enum Node {
     /// A file, directory, link or device, held open.
     Open(OpenFile),
-    /// A directory that something is mounted on, shown as empty.
+    /// A directory that something is mounted on, or a subvolume was in, shown as empty.
     MountPoint(Shown, Stat),
 }
 
