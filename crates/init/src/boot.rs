@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::ffi::OsString;
 
-use netroot_proto::cmdline::{BootPlan, InitProgram, Stage};
+use netroot_proto::cmdline::{BootPlan, Stage};
 
 use crate::after::handoff;
 use crate::clock::{Moment, Seconds};
@@ -27,9 +27,9 @@ use crate::net::time_server;
 use crate::report;
 use crate::rescue;
 use crate::root::mount_point;
-use crate::root::mtab;
 use crate::root::nfs;
-use crate::root::programs::{self, Missing, NoInit};
+use crate::root::programs::ProgramError;
+use crate::root::ready;
 use crate::root::source::{self, FindError, Mounted};
 use crate::root::switch;
 
@@ -68,7 +68,8 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
     still_ours(machine, client)?;
     machine.report.begin("switch");
     rescue::stop_at(machine, Stage::Switch)?;
-    Err(switch_root(machine, &root))
+    let init = ready::make_ready(&machine.plan, &root)?;
+    Err(switch_root(machine, &root, &init))
 }
 
 fn set(machine: &mut Machine, address: &Address) -> Result<(), Failure> {
@@ -107,41 +108,11 @@ fn delay(plan: &BootPlan) {
     }
 }
 
-fn switch_root(machine: &Machine, root: &Mounted) -> Failure {
-    let wanted = root
-        .init
-        .clone()
-        .or_else(|| switch::first_program(&programs::candidates(&machine.plan)));
-    let Some(init) = wanted else {
-        return NoInit::none_of(&machine.plan, root.name.clone(), Missing::Absent).into();
-    };
+fn switch_root(machine: &Machine, root: &Mounted, init: &str) -> Failure {
     let program = &machine.plan.program.value;
-    if let Some(script) = program.needs().filter(|path| !switch::is_there(path)) {
-        return NoInit::boot_program(root.name.clone(), script).into();
-    }
-    if let Some(reason) = switch::check_program(&init) {
-        let (root, program) = (root.name.clone(), init);
-        return Failure::NotExecutable {
-            root,
-            program,
-            reason,
-        };
-    }
-    let init = match program.lends_its_interpreter(&init) {
-        true => match switch::interpreter(&init) {
-            Some(interpreter) => interpreter,
-            None => {
-                return NoInit::none_of(&machine.plan, root.name.clone(), Missing::Absent).into();
-            }
-        },
-        false => init,
-    };
-    if matches!(program, InitProgram::GuixSystem { .. }) {
-        mtab::make();
-    }
     let leading = program.leading_arguments().into_iter().map(OsString::from);
     let arguments: Vec<OsString> = leading.chain(machine.arguments.iter().cloned()).collect();
-    let upload = report::prepare_success(machine.report_sources(), &init);
+    let upload = report::prepare_success(machine.report_sources(), init);
     info!(
         "switch_root to {init}, {} s after init started",
         Seconds(Moment::now().since(machine.started))
@@ -153,7 +124,7 @@ fn switch_root(machine: &Machine, root: &Mounted) -> Failure {
     }
     Failure::Switch {
         root: root.name.clone(),
-        source: switch::switch_root(&init, &arguments),
+        source: switch::switch_root(init, &arguments),
     }
 }
 
@@ -178,7 +149,9 @@ impl From<FindError> for Failure {
                 // Measured only if the boot ends with it.
                 loss: None,
             },
-            FindError::Nfs(nfs::export::FindError::NoInit(error)) => Self::NoInit(error),
+            FindError::Nfs(nfs::export::FindError::NoInit(error)) => {
+                Self::Unfit(ProgramError::from(error).into())
+            }
             FindError::Nfs(error @ nfs::export::FindError::Unresolved { .. }) => {
                 Self::Unresolved(error)
             }

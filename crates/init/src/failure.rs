@@ -10,7 +10,7 @@ use std::time::Duration;
 use netroot_proto::cmdline::{BootPlan, Concern};
 use netroot_proto::root::NoRoot;
 
-use crate::diagnosis::{NotExecutable, PacketLoss, UnclaimedCard, no_nic_advice};
+use crate::diagnosis::{PacketLoss, UnclaimedCard, no_nic_advice};
 use crate::error_chain::with_causes;
 use crate::net::address::Address;
 use crate::net::configure::ConfigureError;
@@ -19,7 +19,7 @@ use crate::net::netlink::NetlinkError;
 use crate::net::next_hop::NextHop;
 use crate::root::nfs::NfsFault;
 use crate::root::nfs::export::FindError;
-use crate::root::programs::NoInit;
+use crate::root::ready::Unfit;
 use crate::root::source::MountError;
 use crate::root::switch::SwitchError;
 
@@ -80,19 +80,9 @@ pub(crate) enum Failure {
     /// The kernel did not mount it.
     #[error(transparent)]
     Mount(#[from] MountError),
-    /// The root has no init.
+    /// The root cannot be switched to: it has no init, or that could not run.
     #[error(transparent)]
-    NoInit(#[from] NoInit),
-    /// The kernel cannot run the init.
-    #[error("no init: {program} of the root {root} {reason}; {}", reason.advice())]
-    NotExecutable {
-        /// `server:path`.
-        root: String,
-        /// The init.
-        program: String,
-        /// Why.
-        reason: NotExecutable,
-    },
+    Unfit(#[from] Unfit),
     /// The switch of roots.
     #[error("cannot switch to the root {root}: {source}; {}", source.advice())]
     Switch {
@@ -127,8 +117,7 @@ impl Failure {
             | Self::Nfs { .. }
             | Self::Unresolved(_)
             | Self::Mount(_)
-            | Self::NoInit(_)
-            | Self::NotExecutable { .. } => Some(Concern::Root),
+            | Self::Unfit(_) => Some(Concern::Root),
             Self::CommandLine(_) | Self::Changed | Self::Network(_) | Self::Switch { .. } => None,
         }
     }
@@ -160,6 +149,7 @@ mod tests {
     use super::*;
     use crate::diagnosis::{Neighbour, Reachability};
     use crate::root::nfs::NfsFault;
+    use crate::root::programs::{NoInit, ProgramError};
 
     fn nfs(fault: NfsFault) -> String {
         Failure::Nfs {
@@ -267,15 +257,16 @@ mod tests {
 
     #[test]
     fn a_root_without_an_init_is_reported_with_what_was_tried() {
-        let text = Failure::NoInit(NoInit {
+        let text = ProgramError::NoInit(NoInit {
             root: "10.0.0.1:/srv/x".into(),
             tried: "/sbin/init, /etc/init, /bin/init or /bin/sh".into(),
-            advice: "x",
-        })
-        .to_string();
+            instead: ": it is empty".into(),
+            advice: "x".into(),
+        });
+        let text = Failure::Unfit(text.into()).to_string();
         assert!(
             text.contains(
-                "the root 10.0.0.1:/srv/x has no /sbin/init, /etc/init, /bin/init or /bin/sh"
+                "the root 10.0.0.1:/srv/x has no /sbin/init, /etc/init, /bin/init or /bin/sh: it is empty; x"
             ),
             "{text}"
         );

@@ -14,6 +14,7 @@ mod boot_link;
 mod device;
 #[cfg(test)]
 mod dialects;
+mod fstab;
 mod ignored;
 mod ip;
 mod ip_fields;
@@ -35,6 +36,7 @@ mod word;
 
 pub use bond::{Bond, BondAttribute, BondMode};
 pub use device::{Bridge, Rename, Vlan};
+pub use fstab::Fstab;
 pub use ignored::{Concern, Ignored};
 pub use ip::{IpRequest, Method, classful_prefix};
 pub use ip_fields::ClientIdentifier;

@@ -118,7 +118,9 @@ fn to_unmount(mounts: &str) -> Vec<&str> {
     let mut found: Vec<&str> = places.filter(is_old).collect();
     found.sort_by_key(|place| std::cmp::Reverse(place.matches('/').count()));
     let nfs = mounts.lines().filter_map(nfs_mount).map(|mount| mount.1);
-    found.extend(nfs.filter(|place| !is_old(place)));
+    let mut layers: Vec<&str> = nfs.filter(|place| !is_old(place)).collect();
+    layers.sort_by_key(|place| std::cmp::Reverse(place.matches('/').count()));
+    found.extend(layers);
     found
 }
 
@@ -182,10 +184,16 @@ mod tests {
     #[test]
     fn the_layer_below_an_overlay_is_unmounted_after_it_and_its_server_notified() {
         let mounts = "nas:/srv/a/b /run/netroot/lower nfs ro,vers=3,mountaddr=10.0.0.1,mountport=20048,addr=10.0.0.2 0 0\n\
+            nas:/srv/a/b/usr /run/netroot/lower/usr nfs4 ro,vers=4.2,addr=10.0.0.2 0 0\n\
             netroot /run/netroot/overlay tmpfs rw 0 0\n\
             netroot /oldroot overlay rw,lowerdir=/run/netroot/lower 0 0\n\
             10.0.0.3:/home /oldroot/home nfs4 rw,vers=4.2,clientaddr=10.0.0.9,addr=10.0.0.3 0 0\n";
-        let order = ["/oldroot/home", "/oldroot", "/run/netroot/lower"];
+        let order = [
+            "/oldroot/home",
+            "/oldroot",
+            "/run/netroot/lower/usr",
+            "/run/netroot/lower",
+        ];
         assert_eq!(to_unmount(mounts), order);
         let expected = MountEntry {
             path: "/srv/a/b".to_owned(),

@@ -2,6 +2,7 @@
 //!
 //! Only what is certainly wrong is rejected; the kernel may know more formats (`binfmt_misc`).
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// How much of a program is read: the ELF header, the program headers and the interpreter's name, in bytes.
@@ -53,17 +54,27 @@ pub(crate) enum NotExecutable {
     NotAProgram,
     /// The root does not have its interpreter.
     NoInterpreter(String),
+    /// Its interpreter is in `/usr`, and the root does not have the link at its top.
+    NoLink(String),
 }
 
 impl NotExecutable {
     /// What to do about it.
-    pub(crate) fn advice(&self) -> &'static str {
+    pub(crate) fn advice(&self) -> Cow<'static, str> {
         match self {
             Self::WrongArchitecture(_) => {
-                "export a root that was made for this machine's processor"
+                "export a root that was made for this machine's processor".into()
             }
-            Self::NotAProgram => "repair it, or choose another program with init=",
-            Self::NoInterpreter(_) => "complete the root, or choose another program with init=",
+            Self::NotAProgram => "repair it, or choose another program with init=".into(),
+            Self::NoInterpreter(_) => {
+                "complete the root, or choose another program with init=".into()
+            }
+            Self::NoLink(path) => {
+                let top = path.split('/').find(|name| !name.is_empty());
+                let top = top.unwrap_or_default();
+                format!("make the link {top} in the exported directory (ln -s usr/{top} {top})")
+                    .into()
+            }
         }
     }
 }
@@ -84,6 +95,9 @@ impl fmt::Display for NotExecutable {
             Self::NotAProgram => f.write_str("is neither a program nor a script"),
             Self::NoInterpreter(path) => {
                 write!(f, "is run by {path}, which the root does not have")
+            }
+            Self::NoLink(path) => {
+                write!(f, "is run by {path}, which the root has as /usr{path} only")
             }
         }
     }

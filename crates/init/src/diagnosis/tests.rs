@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::net::lease::LeaseError;
 use crate::net::next_hop::NextHop;
 use crate::root::nfs::NfsFault;
-use crate::root::programs::NoInit;
+use crate::root::programs::{NoInit, ProgramError};
 
 const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 254));
@@ -62,11 +62,12 @@ fn broken(answer: RpcFailure) -> Failure {
 
 fn not_executable(reason: NotExecutable) -> Failure {
     let (root, program) = ("10.0.0.1:/srv/x".into(), "/sbin/init".into());
-    Failure::NotExecutable {
+    let error = ProgramError::NotExecutable {
         root,
         program,
         reason,
-    }
+    };
+    Failure::Unfit(error.into())
 }
 
 fn nfs(fault: NfsFault) -> Failure {
@@ -256,11 +257,15 @@ fn each_cause_has_its_sentence_and_advice() {
             "correct the path",
         ),
         (
-            Failure::NoInit(NoInit {
-                root: "10.0.0.1:/srv/x".into(),
-                tried: "/sbin/init".into(),
-                advice: "correct init=",
-            }),
+            Failure::Unfit(
+                ProgramError::from(NoInit {
+                    root: "10.0.0.1:/srv/x".into(),
+                    tried: "/sbin/init".into(),
+                    instead: String::new(),
+                    advice: "correct init=".into(),
+                })
+                .into(),
+            ),
             "the root 10.0.0.1:/srv/x has no /sbin/init",
             "correct init=",
         ),
@@ -268,6 +273,20 @@ fn each_cause_has_its_sentence_and_advice() {
             not_executable(NotExecutable::WrongArchitecture(183)),
             "/sbin/init of the root 10.0.0.1:/srv/x is for aarch64 and this machine is",
             "made for this machine's processor",
+        ),
+        (
+            not_executable(NotExecutable::NoLink("/lib64/ld.so".into())),
+            "is run by /lib64/ld.so, which the root has as /usr/lib64/ld.so only",
+            "make the link lib64 in the exported directory (ln -s usr/lib64 lib64)",
+        ),
+        (
+            nfs(NfsFault::Flavours {
+                server: SERVER,
+                path: path(),
+                wanted: "Kerberos (sec=krb5)".into(),
+            }),
+            "10.0.0.1 exports /srv/x to clients with Kerberos (sec=krb5) only",
+            "allow sec=sys",
         ),
         (
             not_executable(NotExecutable::NotAProgram),

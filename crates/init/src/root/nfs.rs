@@ -3,12 +3,13 @@
 //! portmapper, MOUNT, FSINFO and look-ups go through nfs3_client over [`stream`], a blocking connection with
 //! deadlines. [`version_choice`] decides which version is asked for, [`probe`] asks the programs that [`service`] lists,
 //! [`refusal`] reads the list of exports, [`walk`] looks for the init program in a [`tree`], [`compound`] for the path
-//! itself in version 4, [`fault`] says what was wrong.
+//! itself in version 4, [`flavour`] names security flavours, [`fault`] says what was wrong.
 
 mod compound;
 pub(crate) mod export;
 mod failover;
 mod fault;
+mod flavour;
 pub(crate) mod mount;
 mod probe;
 mod readahead;

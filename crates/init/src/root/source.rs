@@ -18,10 +18,12 @@ use crate::identity;
 use crate::modules::Loader;
 use crate::net::address::Address;
 use crate::root::mount_point::{DirectoryError, LOWER, ROOT, make_directory};
+use crate::root::nested;
 use crate::root::nfs;
 use crate::root::nfs::export::Export;
 use crate::root::overlay::{self, OverlayError};
 use crate::root::programs;
+use crate::root::squash;
 
 /// How long a mount may take once the server answered every question before it.
 const MOUNT_TIMEOUT: Duration = Duration::from_secs(45);
@@ -142,6 +144,12 @@ impl Candidate {
         }
     }
 
+    fn warn_of_squash(&self, target: &str) {
+        match self {
+            Self::Nfs(export) => squash::warn_of_squash(&self.name(), target, export.choice.access),
+        }
+    }
+
     fn init(&self) -> Option<String> {
         match self {
             Self::Nfs(export) => export.init.clone(),
@@ -179,8 +187,10 @@ pub(crate) fn mount(
     let programs = programs::candidates(plan);
     let (candidate, how) = mount_first(candidates, &programs, target, loader)?;
     let name = candidate.name();
+    candidate.warn_of_squash(target);
     if let Overlay::Tmpfs { size } = overlay {
-        overlay::layer(target, size.as_deref(), loader).map_err(|error| MountError {
+        let nested = nested::find(target, &programs);
+        overlay::layer(target, &nested, size.as_deref(), loader).map_err(|error| MountError {
             root: name.clone(),
             cause: error.into(),
         })?;

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -13,19 +13,14 @@ use std::process::Command;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::console::{debug, warn};
-use crate::diagnosis::{HEAD, Kind, NotExecutable, kind};
-use crate::root::in_root;
+use crate::console::debug;
+use crate::root::kernel_mounts;
 use crate::root::mount_point::ROOT;
 
 /// `RAMFS_MAGIC`, `TMPFS_MAGIC` (`include/uapi/linux/magic.h`): the file systems of an initramfs.
 const IN_MEMORY: [i64; 2] = [0x8584_58f6, 0x0102_1994];
-/// Mounts that are moved to the real root.
-const MOVED: [&str; 4] = ["/dev", "/sys", "/run", "/proc"];
 /// The deepest directory that is deleted: no initrd is that deep.
 const MAX_DEPTH: usize = 64;
-/// The longest chain of interpreters checked; the kernel allows five (`exec_binprm`).
-const MAX_INTERPRETERS: usize = 5;
 
 /// Why the root could not be switched to.
 #[derive(Debug, thiserror::Error)]
@@ -80,72 +75,6 @@ fn call(action: &'static str) -> impl Fn(Errno) -> SwitchError {
     }
 }
 
-/// The first of `programs` that is a file which can be run in the mounted root, or `None`. Links are resolved
-/// within the root.
-pub(crate) fn first_program(programs: &[String]) -> Option<String> {
-    let root = in_root::directory(ROOT).ok()?;
-    programs
-        .iter()
-        .find(|program| is_program(root.as_fd(), program))
-        .cloned()
-}
-
-/// Whether a path is a file in the mounted root.
-pub(crate) fn is_there(path: &str) -> bool {
-    in_root::directory(ROOT).is_ok_and(|root| is_file(root.as_fd(), path, 0))
-}
-
-/// Why the kernel would refuse to run a program of the mounted root, if that is certain. Checked before the switch,
-/// which cannot be undone.
-pub(crate) fn check_program(program: &str) -> Option<NotExecutable> {
-    let root = in_root::directory(ROOT).ok()?;
-    let mut path = program.to_owned();
-    // A script is run by an interpreter, which is run by its loader.
-    for _ in 0..MAX_INTERPRETERS {
-        match kind(&head(root.as_fd(), &path)?) {
-            Kind::Executable => return None,
-            Kind::NotExecutable(reason) => return Some(reason),
-            Kind::InterpretedBy(next) if !is_program(root.as_fd(), &next) => {
-                return Some(NotExecutable::NoInterpreter(next));
-            }
-            Kind::InterpretedBy(next) => path = next,
-        }
-    }
-    None
-}
-
-/// The program that runs a script of the mounted root, if it is a script.
-pub(crate) fn interpreter(script: &str) -> Option<String> {
-    let root = in_root::directory(ROOT).ok()?;
-    match kind(&head(root.as_fd(), script)?) {
-        Kind::InterpretedBy(interpreter) => Some(interpreter),
-        Kind::Executable | Kind::NotExecutable(_) => None,
-    }
-}
-
-/// The beginning of a file in the mounted root, if it can be read.
-fn head(root: BorrowedFd<'_>, path: &str) -> Option<Vec<u8>> {
-    // Not to block on a FIFO.
-    let file = in_root::open(root, path, OFlags::RDONLY | OFlags::NONBLOCK).ok()?;
-    let mut head = Vec::new();
-    let limit = u64::try_from(HEAD).unwrap_or(u64::MAX);
-    File::from(file).take(limit).read_to_end(&mut head).ok()?;
-    Some(head)
-}
-
-fn is_program(root: BorrowedFd<'_>, program: &str) -> bool {
-    is_file(root, program, 0o111)
-}
-
-/// Whether a path is a file, with one of these permissions if any are given.
-fn is_file(root: BorrowedFd<'_>, path: &str, permissions: u32) -> bool {
-    let status = in_root::open(root, path, OFlags::PATH).and_then(rustix::fs::fstat);
-    status.is_ok_and(|s| {
-        FileType::from_raw_mode(s.st_mode) == FileType::RegularFile
-            && (permissions == 0 || s.st_mode & permissions != 0)
-    })
-}
-
 /// Switches to the mounted root and runs `program` with the kernel's arguments. Returns only on failure.
 pub(crate) fn switch_root(program: &str, arguments: &[OsString]) -> SwitchError {
     if let Err(e) = change_root() {
@@ -172,9 +101,7 @@ fn change_root() -> Result<(), SwitchError> {
     if old_device == new_device {
         return Err(SwitchError::NotMounted);
     }
-    for path in MOVED {
-        move_along(path);
-    }
+    kernel_mounts::move_along();
     rustix::process::chdir(ROOT).map_err(call("enter the new root"))?;
     rustix::mount::mount_move(".", "/").map_err(call("move the new root to /"))?;
     rustix::process::chroot(".").map_err(call("change the root"))?;
@@ -188,22 +115,6 @@ fn change_root() -> Result<(), SwitchError> {
         debug!("the old root is not in memory, and is left as it is");
     }
     Ok(())
-}
-
-/// Moves a mount to the same place in the new root. If there is no such directory, the mount is detached.
-fn move_along(path: &str) {
-    let target = format!("{ROOT}{path}");
-    // A link could lead out of the new root: it is resolved against this one.
-    let is_directory = rustix::fs::lstat(target.as_str())
-        .is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::Directory);
-    if !is_directory && let Err(e) = std::fs::create_dir(&target) {
-        warn!("the root has no directory {path}, and it cannot be made: {e}");
-        let _ = rustix::mount::unmount(path, rustix::mount::UnmountFlags::DETACH);
-        return;
-    }
-    if let Err(e) = rustix::mount::mount_move(path, target.as_str()) {
-        warn!("{path} cannot be moved into the root: {e}");
-    }
 }
 
 /// Deletes everything in a directory of the old root that is in the old root's own file system.

@@ -251,6 +251,12 @@ fn ending(plan: &BootPlan, parts: &mut Vec<String>) {
     if let Some(report) = &plan.report {
         parts.push(format!("a report to {}", report.value));
     }
+    if plan.fstab.origin != Origin::Default {
+        parts.push(match plan.fstab.value {
+            Fstab::Keep => "fstab as it is".into(),
+            Fstab::Mask => "fstab without disks".into(),
+        });
+    }
     match &plan.program.value {
         InitProgram::Usual => {}
         InitProgram::Path(path) => parts.push(format!("runs {path}")),

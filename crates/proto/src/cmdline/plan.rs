@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::fstab::Fstab;
 use super::ignored::{Concern, Ignored, why_granted, why_not};
 use super::modules::ModuleOrders;
 use super::network::NetworkPlan;
@@ -40,6 +41,8 @@ pub struct BootPlan {
     pub access: Setting<Access>,
     /// A writable layer over the root.
     pub overlay: Setting<Overlay>,
+    /// `netroot.fstab=`: whether lines for disks in the root's `/etc/fstab` are masked.
+    pub fstab: Setting<Fstab>,
     /// `init=`: an absolute path within the root.
     pub init: Option<Setting<String>>,
     /// What is run in the end: [`init`](Self::init), else Guix System's boot program
@@ -86,6 +89,7 @@ impl BootPlan {
             root: RootRequest::Missing,
             access: Setting::default_value(Access::ReadOnly),
             overlay: Setting::default_value(Overlay::Off),
+            fstab: Setting::default_value(Fstab::Mask),
             init: None,
             program: Setting::default_value(InitProgram::Usual),
             init_arguments: Vec::new(),
@@ -203,6 +207,11 @@ impl BootPlan {
                         Rescue::Never
                     };
                     self.rescue = Setting::parameter(rescue, text);
+                }
+            }
+            ("netroot.fstab", _) => {
+                if let Some(fstab) = Fstab::read(word, notes) {
+                    self.fstab = Setting::parameter(fstab, text);
                 }
             }
             ("netroot.report", Some(value)) => {

@@ -1,7 +1,7 @@
 //! What the init mounts, from where, and in which order it tries.
 
 use netroot_net::Host;
-use netroot_proto::cmdline::{BootPlan, Method, NfsRequest, Origin, Overlay, RootRequest};
+use netroot_proto::cmdline::{BootPlan, Fstab, Method, NfsRequest, Origin, Overlay, RootRequest};
 use netroot_proto::mount::{
     Access, KnownPorts, NfsOptions, Version, mount_request, versions_to_try,
 };
@@ -51,7 +51,21 @@ pub(super) fn add_to_page(plan: &BootPlan, page: &mut Page) {
     };
     versions(options, origin, page);
     access(plan, options, origin, page);
+    fstab(plan, page);
     mount(plan, page);
+}
+
+fn fstab(plan: &BootPlan, page: &mut Page) {
+    let text = match (plan.fstab.value, &plan.overlay.value) {
+        (Fstab::Keep, _) => "/etc/fstab and /etc/crypttab are left as they are",
+        (Fstab::Mask, Overlay::Tmpfs { .. }) => {
+            "lines for disks in /etc/fstab and /etc/crypttab are masked, except nofail and noauto"
+        }
+        (Fstab::Mask, Overlay::Off) => {
+            "lines for disks in /etc/fstab and /etc/crypttab are warned of"
+        }
+    };
+    page.row("fstab", &text, &plan.fstab.origin);
 }
 
 fn server_of_dhcp(plan: &BootPlan, page: &mut Page, origin: &Origin) {

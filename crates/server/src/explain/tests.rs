@@ -21,6 +21,7 @@ the root
   path      /debian (nfsroot=...)
   version   NFS 3 over TCP (nfsroot=...)
   access    read-only, below a tmpfs that holds all changes until power-off (rd.overlay)
+  fstab     lines for disks in /etc/fstab and /etc/crypttab are masked, except nofail and noauto (default)
   mount     10.0.0.1:/debian with ro,vers=3,proto=tcp,port=2049,mountvers=3,mountproto=tcp,mountport=2049,mountaddr=10.0.0.1,nolock,nocto,addr=10.0.0.1
 
 the start
@@ -63,6 +64,7 @@ fn a_static_address_and_its_server_have_their_origin() {
         "  server    10.0.0.1, unless DHCP option 17 names one (ip=...)",
         "  path      /srv/%s, where %s is the host name, or else the address (nfsroot=/srv/%s)",
         "  access    read-write (rw)",
+        "  fstab     lines for disks in /etc/fstab and /etc/crypttab are warned of (default)",
     ] {
         assert!(text.contains(line), "{line}\n--\n{text}");
     }

@@ -9,14 +9,21 @@ use std::io::{Read, Write};
 
 use nfs3_types::xdr_codec::{self, Pack, Unpack};
 
+use super::flavour;
+
 /// The procedure (RFC 7530 §15.2).
 pub(super) const COMPOUND: u32 = 1;
-/// Its operations (RFC 7530 §16.13, §16.22, §16.24).
+/// Its operations (RFC 7530 §16.13, §16.22, §16.24, §16.31).
 const LOOKUP: u32 = 15;
 const PUTROOTFH: u32 = 24;
 const READDIR: u32 = 26;
+const SECINFO: u32 = 33;
 /// The status of a missing name (RFC 7530 §13.1.2.4).
 const NOENT: u32 = 2;
+/// The status of a directory that wants another security flavour (RFC 7530 §13.1.6.2).
+const WRONGSEC: u32 = 10016;
+/// The most flavours of a directory that are read.
+const FLAVOURS: u32 = 32;
 /// How many bytes of a listing are requested: more names than a sentence shows.
 const LIST: u32 = 4096;
 /// The longest name, in bytes (`NAME_MAX`).
@@ -41,6 +48,14 @@ impl Request {
         request
     }
 
+    /// Asks for the security flavours of a name in the directory at `above`.
+    pub(super) fn flavours(above: &[&str], name: &str) -> Self {
+        let mut request = Self::of(above, 1);
+        request.word(SECINFO);
+        request.name(name);
+        request
+    }
+
     fn of(names: &[&str], more: usize) -> Self {
         let mut request = Self(Vec::new());
         let operations = u32::try_from(1 + names.len() + more).unwrap_or(u32::MAX);
@@ -50,11 +65,15 @@ impl Request {
         }
         for name in names {
             request.word(LOOKUP);
-            request.word(u32::try_from(name.len()).unwrap_or(u32::MAX));
-            request.0.extend_from_slice(name.as_bytes());
-            request.0.resize(request.0.len().next_multiple_of(4), 0);
+            request.name(name);
         }
         request
+    }
+
+    fn name(&mut self, name: &str) {
+        self.word(u32::try_from(name.len()).unwrap_or(u32::MAX));
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.resize(self.0.len().next_multiple_of(4), 0);
     }
 
     fn word(&mut self, word: u32) {
@@ -93,11 +112,43 @@ impl Reply {
     /// How many names were found before the missing one; `None` if all exist, or if the walk failed for another reason,
     /// which the kernel will report.
     pub(super) fn missing_after(&self) -> Option<usize> {
+        self.failed_after(NOENT)
+    }
+
+    /// How many names were found before one that wants another security flavour.
+    pub(super) fn wrong_flavour_after(&self) -> Option<usize> {
+        self.failed_after(WRONGSEC)
+    }
+
+    fn failed_after(&self, wanted: u32) -> Option<usize> {
         let mut words = Words(&self.0);
         let (status, operations) = words.head()?;
         // The last operation is the one that failed; the first one is not a lookup.
         let found = usize::try_from(operations).ok()?.checked_sub(2)?;
-        (status == NOENT).then_some(found)
+        (status == wanted).then_some(found)
+    }
+
+    /// The security flavours of a name in the directory at depth `depth`, by the numbers that MOUNT has for them
+    /// (RFC 2623 §2.1: Kerberos with each service has one).
+    pub(super) fn flavours(&self, depth: usize) -> Option<Vec<u32>> {
+        let mut words = Words(&self.0);
+        words.head()?;
+        for _ in 0..=depth {
+            words.operation()?;
+        }
+        words.operation()?;
+        let mut flavours = Vec::new();
+        for _ in 0..words.word()?.min(FLAVOURS) {
+            flavours.push(match words.word()? {
+                flavour::RPCSEC_GSS => {
+                    words.opaque()?;
+                    words.word()?;
+                    flavour::of_kerberos_service(words.word()?)
+                }
+                other => other,
+            });
+        }
+        Some(flavours)
     }
 
     /// The names in the directory at depth `depth`, in the server's order.
@@ -207,6 +258,34 @@ mod tests {
         }
         assert_eq!(Reply(bytes(&[2, 0, 0])).missing_after(), None);
         assert_eq!(Reply(bytes(&[2, u32::MAX, 2])).missing_after(), None);
+    }
+
+    #[test]
+    fn the_flavours_of_a_directory_are_read() {
+        let wrong = bytes(&[WRONGSEC, 0, 2, 24, 0, 15, WRONGSEC]);
+        assert_eq!(Reply(wrong.clone()).wrong_flavour_after(), Some(0));
+        assert_eq!(Reply(wrong).missing_after(), None);
+        let mut expected = bytes(&[0, 0, 3, 24, 15, 3]);
+        expected.extend(b"srv\0");
+        expected.extend(bytes(&[33, 3]));
+        expected.extend(b"krb\0");
+        assert_eq!(Request::flavours(&["srv"], "krb").0, expected);
+        // Kerberos (an OID of four bytes here) with services 1 and 3, and AUTH_SYS.
+        let words = [
+            0, 0, 3, 24, 0, 15, 0, 33, 0, 3, 6, 4, 9, 0, 1, 6, 4, 9, 0, 3, 1,
+        ];
+        let reply = bytes(&words);
+        assert_eq!(
+            Reply(reply.clone()).flavours(1),
+            Some(vec![390_003, 390_005, 1])
+        );
+        for length in 0..reply.len() {
+            assert_eq!(
+                Reply(reply[..length].to_vec()).flavours(1),
+                None,
+                "{length}"
+            );
+        }
     }
 
     #[test]

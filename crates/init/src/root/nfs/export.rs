@@ -187,8 +187,9 @@ impl ServerProbe {
         };
         // If the probe found nothing about the programs, they are looked up in the mounted root.
         if !offer.programs.is_empty() {
-            export.init = pick(&wanted, &offer.programs)
-                .map_err(|missing| NoInit::none_of(&self.plan, export.name(), missing))?;
+            export.init = pick(&wanted, &offer.programs).map_err(|missing| {
+                NoInit::none_of(&self.plan, export.name(), missing, offer.instead.as_ref())
+            })?;
         }
         Ok(export)
     }

@@ -83,6 +83,15 @@ pub(crate) enum NfsFault {
         /// The status.
         status: mountstat3,
     },
+    /// The export is not for AUTH_SYS.
+    Flavours {
+        /// The server.
+        server: IpAddr,
+        /// The path.
+        path: String,
+        /// What it wants, in words.
+        wanted: String,
+    },
     /// MOUNT returned a handle that NFS rejects.
     Handle {
         /// The server.
@@ -162,6 +171,8 @@ impl NfsFault {
     pub(super) fn leaves_other_versions(&self) -> bool {
         match self {
             Self::Silent { port, .. } => *port == nfs3_types::portmap::PMAP_PORT,
+            // An export has the same flavours in each version.
+            Self::Flavours { .. } => false,
             _ => true,
         }
     }
@@ -244,6 +255,9 @@ impl NfsFault {
                 format!("correct the path, or export it to {own}")
             }
             Self::ByNeither { refusal, .. } => refusal.advice(),
+            Self::Flavours { server, .. } => format!(
+                "allow sec=sys for that export on {server}: neither keys for Kerberos nor TLS are in an initrd"
+            ),
             Self::Denied { server, .. } | Self::Handle { server, .. } => {
                 format!("check the log of the NFS server on {server}")
             }
@@ -322,6 +336,11 @@ impl std::fmt::Display for NfsFault {
                     words(*status)
                 )
             }
+            Self::Flavours {
+                server,
+                path,
+                wanted,
+            } => write!(f, "{server} exports {path} to clients with {wanted} only"),
             Self::Handle {
                 server,
                 path,

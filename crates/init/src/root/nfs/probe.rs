@@ -15,19 +15,23 @@ use rustix::io::Errno;
 
 use super::compound::{COMPOUND, Reply, Request};
 use super::fault::{Missing, NfsFault};
-use super::refusal::refusal;
+use super::flavour;
+use super::refusal::{below, refusal};
 use super::server::Server;
 use super::service::{ACL, MOUNT, NFS, NFS_4, PORTMAPPER, Service, answers_null, null, null_at};
 use super::stream::{Stream, Tcp, block_on};
-use super::tree::ExportTree;
+use super::tree::{ExportContents, ExportTree};
 use super::walk::{Found, find};
 use crate::console::debug;
 use crate::diagnosis::{Reachability, RpcFailure};
+use crate::root::contents::{self, Contents, Instead};
 
 /// The default port of NFS (RFC 7530 §3.1; version 3 by custom).
 const NFS_PORT: u16 = 2049;
 /// How many leading names of a path may be hidden in the tree of version 4.
 const MAX_SHORTENED: usize = 4;
+/// How many exports below a path are looked at.
+const MAX_BELOW: usize = 16;
 
 /// The result of a probe.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub(crate) struct Probed {
     pub(crate) ports: KnownPorts,
     /// For each program asked for, whether it exists.
     pub(crate) programs: Vec<Found>,
+    /// What the export is instead of a root, if it has none of them.
+    pub(crate) instead: Option<Instead>,
 }
 
 /// Asks an NFSv3 server for its ports, for the export, and for each of `programs` in it.
@@ -86,15 +92,28 @@ pub(crate) fn probe_v4(server: &Server, path: &str) -> Result<(), NfsFault> {
         let answer = RpcFailure::of(e, || false);
         return Err(broken(server.address, port, &NFS_4, answer));
     }
-    match missing(&mut client, path) {
-        Some(missing) => Err(NfsFault::NotShown {
+    match look_up(&mut client, path) {
+        Some(Walk::Missing(missing)) => Err(NfsFault::NotShown {
             server: server.address,
             path: path.to_owned(),
             own: server.own,
             missing,
         }),
+        Some(Walk::WrongFlavour(flavours)) => Err(NfsFault::Flavours {
+            server: server.address,
+            path: path.to_owned(),
+            wanted: flavour::names(&flavours),
+        }),
         None => Ok(()),
     }
+}
+
+/// Why a path cannot be mounted by version 4.
+enum Walk {
+    /// A name is missing.
+    Missing(Box<Missing>),
+    /// The server wants other security flavours for it; none are listed if it does not say which.
+    WrongFlavour(Vec<u32>),
 }
 
 /// Whether a version 3 server reports that it has no access control lists (NFSACL).
@@ -110,8 +129,9 @@ pub(super) fn lacks_access_lists(server: &Server, ports: KnownPorts) -> bool {
     )
 }
 
-/// The first name of a path that is missing in version 4. `None` if all exist, or if the server does not say.
-fn missing(client: &mut RpcClient<Stream>, path: &str) -> Option<Box<Missing>> {
+/// The first name of a path that is missing in version 4, or that is not for AUTH_SYS. `None` if the path can be looked
+/// up, or if the server does not say.
+fn look_up(client: &mut RpcClient<Stream>, path: &str) -> Option<Walk> {
     let mut ask = |request: Request| {
         let call = async {
             client
@@ -130,7 +150,15 @@ fn missing(client: &mut RpcClient<Stream>, path: &str) -> Option<Box<Missing>> {
         .split('/')
         .filter(|name| !matches!(*name, "" | "."))
         .collect();
-    let depth = ask(Request::walk(&names))?.missing_after()?;
+    let walked = ask(Request::walk(&names))?;
+    if let Some(depth) = walked.wrong_flavour_after() {
+        let above = names.get(..depth).unwrap_or_default();
+        let name = names.get(depth).copied().unwrap_or_default();
+        let reply = ask(Request::flavours(above, name));
+        let flavours = reply.and_then(|reply| reply.flavours(depth));
+        return Some(Walk::WrongFlavour(flavours.unwrap_or_default()));
+    }
+    let depth = walked.missing_after()?;
     let above = names.get(..depth)?;
     let there = ask(Request::list(above)).and_then(|reply| reply.names(depth));
     // If one request is not answered, the others would not be either.
@@ -139,12 +167,12 @@ fn missing(client: &mut RpcClient<Stream>, path: &str) -> Option<Box<Missing>> {
         .filter_map(|first| names.get(first..))
         .map_while(|shorter| Some((shorter, ask(Request::walk(shorter))?.is_ok())))
         .find(|(_, is_there)| *is_there);
-    Some(Box::new(Missing {
+    Some(Walk::Missing(Box::new(Missing {
         above: format!("/{}", above.join("/")),
         name: (*names.get(depth)?).to_owned(),
         there: there.unwrap_or_default(),
         shortened: shortened.map(|(names, _)| format!("/{}", names.join("/"))),
-    }))
+    })))
 }
 
 /// A mount that is listed at a MOUNT server.
@@ -271,6 +299,13 @@ impl Probe {
         let stream = self.connect(server, mount, &MOUNT)?;
         let mut client = MountClient::new_with_auth(stream, root(), opaque_auth::default());
         let root_handle = match block_on(client.mnt(dirpath(Opaque::borrowed(path.as_bytes())))) {
+            Ok(granted) if flavour::none_is_usable(&granted.auth_flavors) => {
+                return Err(NfsFault::Flavours {
+                    server,
+                    path: path.to_owned(),
+                    wanted: flavour::names(&granted.auth_flavors),
+                });
+            }
             Ok(granted) => nfs_fh3 {
                 data: granted.fhandle.0,
             },
@@ -316,11 +351,45 @@ impl Probe {
             }
         }
         let mut tree = ExportTree { client };
-        let programs = programs
+        let found: Vec<Found> = programs
             .iter()
             .map(|p| find(&mut tree, &root_handle, p.as_bytes()))
             .collect();
-        Ok(Probed { ports, programs })
+        let mut instead = None;
+        if found.iter().all(|found| *found == Found::No) {
+            let mut contents = ExportContents {
+                tree: &mut tree,
+                root: &root_handle,
+            };
+            instead = self
+                .exported_below(mount, path, &mut contents)
+                .or_else(|| contents::look(&mut contents, programs));
+        }
+        Ok(Probed {
+            ports,
+            programs: found,
+            instead,
+        })
+    }
+
+    /// The exports that are directories below a path. Version 3 may show them empty.
+    fn exported_below(
+        &self,
+        mount: u16,
+        path: &str,
+        contents: &mut ExportContents<'_>,
+    ) -> Option<Instead> {
+        let stream = self
+            .connect(self.server.mount_address, mount, &MOUNT)
+            .ok()?;
+        let mut client = MountClient::new_with_auth(stream, root(), opaque_auth::default());
+        let mut below = below(path, &block_on(client.export()).ok()?);
+        below.truncate(MAX_BELOW);
+        below.retain(|exported| {
+            let within = exported.strip_prefix(path.trim_end_matches('/'));
+            within.is_some_and(|within| contents.has(within))
+        });
+        (!below.is_empty()).then_some(Instead::Apart(below))
     }
 }
 

@@ -81,6 +81,16 @@ pub(super) fn refusal(
     }
 }
 
+/// The paths in an export list that are below a path.
+pub(super) fn below(path: &str, list: &exports<'_, '_>) -> Vec<String> {
+    let above = format!("{}/", path.trim_end_matches('/'));
+    let nodes = list.0.iter();
+    let paths = nodes.map(|node| String::from_utf8_lossy(&node.ex_dir.0).into_owned());
+    paths
+        .filter(|exported| exported.len() > above.len() && exported.starts_with(&above))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
@@ -148,6 +158,18 @@ mod tests {
             refused("/srv/x/y", mountstat3::MNT3ERR_ACCES, &[("/srv/x", &["h"])])
                 .contains("but not to this machine")
         );
+    }
+
+    #[test]
+    fn exports_below_a_path_are_found() {
+        let opaque = |text: &str| Opaque::owned(text.as_bytes().to_vec());
+        let list = ["/nest", "/nest/usr", "/nested", "/"].map(|dir| export_node {
+            ex_dir: dirpath(opaque(dir)),
+            ex_groups: List(Vec::new()),
+        });
+        let list = List(Vec::from(list));
+        assert_eq!(below("/nest/", &list), ["/nest/usr"]);
+        assert_eq!(below("/nest/usr", &list), [""; 0]);
     }
 
     #[test]

@@ -2,13 +2,17 @@
 
 use nfs3_client::Nfs3Client;
 use nfs3_types::nfs3::{
-    GETATTR3args, LOOKUP3args, Nfs3Option, Nfs3Result, READLINK3args, diropargs3, fattr3,
-    filename3, ftype3, nfs_fh3, nfsstat3,
+    GETATTR3args, LOOKUP3args, Nfs3Option, Nfs3Result, READDIR3args, READLINK3args, cookieverf3,
+    diropargs3, fattr3, filename3, ftype3, nfs_fh3, nfsstat3,
 };
 use nfs3_types::xdr_codec::Opaque;
 
 use super::stream::{Stream, block_on};
-use super::walk::{Looked, Tree};
+use super::walk::{Found, Looked, Tree, find, link};
+use crate::root::contents::Contents;
+
+/// How many bytes of a listing are requested.
+const LIST: u32 = 8192;
 
 /// The file handles of a mounted export.
 pub(super) struct ExportTree {
@@ -62,5 +66,47 @@ impl Tree for ExportTree {
             Ok(Nfs3Result::Ok(found)) => Some(found.data.0.to_vec()),
             _ => None,
         }
+    }
+}
+
+/// What is in an export, for a sentence about what it lacks.
+pub(super) struct ExportContents<'a> {
+    pub(super) tree: &'a mut ExportTree,
+    pub(super) root: &'a nfs_fh3,
+}
+
+impl Contents for ExportContents<'_> {
+    fn names(&mut self) -> Option<Vec<String>> {
+        let arguments = READDIR3args {
+            dir: self.root.clone(),
+            cookie: 0,
+            cookieverf: cookieverf3::default(),
+            count: LIST,
+        };
+        match block_on(self.tree.client.readdir(&arguments)) {
+            Ok(Nfs3Result::Ok(listing)) => {
+                let entries = listing.reply.entries.0.iter();
+                let names =
+                    entries.map(|entry| String::from_utf8_lossy(&entry.name.0).into_owned());
+                Some(
+                    names
+                        .filter(|name| !matches!(name.as_str(), "." | ".."))
+                        .collect(),
+                )
+            }
+            _ => None,
+        }
+    }
+
+    fn has(&mut self, path: &str) -> bool {
+        matches!(
+            find(self.tree, self.root, path.as_bytes()),
+            Found::Yes | Found::NotAProgram
+        )
+    }
+
+    fn link(&mut self, path: &str) -> Option<String> {
+        let target = link(self.tree, self.root, path.as_bytes())?;
+        Some(String::from_utf8_lossy(&target).into_owned())
     }
 }

@@ -7,6 +7,7 @@ use super::probe::{lacks_access_lists, probe_v3, probe_v4};
 use super::server::Server;
 use super::walk::Found;
 use crate::console::{info, warn};
+use crate::root::contents::Instead;
 
 /// Logged if a version 3 server lacks NFSACL.
 const LACKS: &str = "the NFS server has no access control lists in version 3 (NFSACL)";
@@ -20,13 +21,15 @@ pub(crate) struct Offer {
     pub(crate) ports: KnownPorts,
     /// For each program asked for, whether it exists; empty if only version 4 answered, which has no MOUNT protocol.
     pub(crate) programs: Vec<Found>,
+    /// What the export is instead of a root, if it has none of them.
+    pub(crate) instead: Option<Instead>,
     /// Why version 3 refused, if version 4 may still work.
     pub(crate) refusal: Option<String>,
 }
 
 /// Asks a server about a path, with the versions in order. If the first kind, 3 or 4, is not supported or refuses the
 /// path, the other one is tried if it is allowed too: a server may export a path in only one of them. Version 4 is also
-/// preferred if version 3 does not work below an overlay (`layered`).
+/// preferred if version 3 does not work below an overlay (`layered`), or does not show what is exported below the path.
 pub(crate) fn ask(
     server: &Server,
     path: &str,
@@ -46,6 +49,7 @@ pub(crate) fn ask(
                 versions,
                 ports: probed.ports,
                 programs: probed.programs,
+                instead: probed.instead,
                 refusal: None,
             })
         } else {
@@ -53,6 +57,7 @@ pub(crate) fn ask(
                 versions,
                 ports: server.ports,
                 programs: Vec::new(),
+                instead: None,
                 refusal: None,
             })
         }
@@ -63,6 +68,18 @@ pub(crate) fn ask(
         // The others stay as a fallback: the kernel may not support this one.
         Ok(offer) => {
             let mut versions = versions.to_vec();
+            if let Some(apart @ Instead::Apart(_)) = &offer.instead
+                && other.is_some_and(|other| ask_for(other).is_ok())
+            {
+                info!("{apart}: mounting with version 4");
+                versions.sort_by_key(is_v3);
+                // What version 3 does not have is looked for once version 4 is mounted.
+                return Ok(Offer {
+                    versions,
+                    programs: Vec::new(),
+                    ..offer
+                });
+            }
             if layered && is_v3(&first) && lacks_access_lists(server, offer.ports) {
                 if other.is_some_and(|other| ask_for(other).is_ok()) {
                     versions.sort_by_key(is_v3);

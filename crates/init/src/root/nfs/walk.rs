@@ -51,6 +51,27 @@ pub(crate) enum Found {
 
 /// Looks for the program at an absolute path.
 pub(super) fn find<T: Tree>(tree: &mut T, root: &T::Handle, path: &[u8]) -> Found {
+    walk(tree, root, path).0
+}
+
+/// What the link at a path leads to, if the path's last name is one.
+pub(super) fn link<T: Tree>(tree: &mut T, root: &T::Handle, path: &[u8]) -> Option<Vec<u8>> {
+    walk(tree, root, path).1
+}
+
+/// Whether the program exists, and what the link of its name leads to.
+fn walk<T: Tree>(tree: &mut T, root: &T::Handle, path: &[u8]) -> (Found, Option<Vec<u8>>) {
+    let mut last = None;
+    let found = walk_to(tree, root, path, &mut last);
+    (found, last)
+}
+
+fn walk_to<T: Tree>(
+    tree: &mut T,
+    root: &T::Handle,
+    path: &[u8],
+    last: &mut Option<Vec<u8>>,
+) -> Found {
     let mut above: Vec<T::Handle> = Vec::new();
     let mut here = root.clone();
     // The names that remain, the next one last.
@@ -78,6 +99,9 @@ pub(super) fn find<T: Tree>(tree: &mut T, root: &T::Handle, path: &[u8]) -> Foun
                 };
                 if links > LINKS || target.len() > PATH || names.len() > PATH {
                     return Found::No;
+                }
+                if names.is_empty() {
+                    last.get_or_insert_with(|| target.clone());
                 }
                 if target.starts_with(b"/") {
                     here = root.clone();
@@ -171,6 +195,21 @@ mod tests {
         assert_eq!(found(MERGED, "/bin/gone"), Found::No);
         assert_eq!(found(MERGED, "/bin/dash/x"), Found::No);
         assert_eq!(found(MERGED, "/bin/loop"), Found::No);
+    }
+
+    #[test]
+    fn the_link_of_the_programs_own_name_is_told() {
+        let mut tree = Paths(
+            MERGED
+                .iter()
+                .map(|(p, what)| ((*p).to_owned(), *what))
+                .collect(),
+        );
+        let mut link = |path: &str| super::link(&mut tree, &String::new(), path.as_bytes());
+        assert_eq!(link("/bin/gone"), Some(b"/nix/store/gone".to_vec()));
+        assert_eq!(link("/sbin/init"), Some(b"../lib/systemd/systemd".to_vec()));
+        assert_eq!(link("/sbin/absent"), None);
+        assert_eq!(link("/usr/bin/dash"), None);
     }
 
     #[test]

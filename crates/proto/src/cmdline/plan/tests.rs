@@ -373,6 +373,7 @@ fn parameter() -> impl Strategy<Value = String> {
         "rootflags",
         "rootfstype",
         "netroot.report",
+        "netroot.fstab",
         "gnu.load",
         "gnu.system",
     ]);
