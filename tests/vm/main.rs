@@ -27,3 +27,4 @@ mod several_dhcp_servers;
 mod shutdown;
 mod slow_networks;
 mod udev_names;
+mod unfit_roots;

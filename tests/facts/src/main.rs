@@ -43,6 +43,9 @@ fn main() {
     for line in read("/etc/resolv.conf").lines() {
         say("resolv.conf", line);
     }
+    for line in read("/etc/fstab").lines() {
+        say("fstab", line);
+    }
     for line in read("/proc/net/route").lines() {
         say("route", line);
     }

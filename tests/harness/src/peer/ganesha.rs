@@ -65,6 +65,21 @@ impl Ganesha {
         Self::start_with(net, &text, &["100003", "100005"])
     }
 
+    /// Exports `directory` as [`start`](Self::start) does to every machine, with its configuration changed: `EXPORT` blocks
+    /// appended, or `Squash` and `SecType` replaced.
+    ///
+    /// # Errors
+    /// When rpcbind or Ganesha do not start.
+    pub fn start_changed(
+        net: &Net,
+        directory: &Path,
+        path: &str,
+        change: impl FnOnce(String) -> String,
+    ) -> Result<Self> {
+        let text = change(configuration_text(directory, path, &Clients::All));
+        Self::start_with(net, &text, &["100003", "100005"])
+    }
+
     fn start_with(net: &Net, configuration_text: &str, programs: &[&str]) -> Result<Self> {
         let rpcbind = net.spawn(&["rpcbind", "-f", "-w"])?;
         let deadline = Instant::now() + START_TIMEOUT;
