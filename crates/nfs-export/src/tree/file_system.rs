@@ -185,14 +185,15 @@ impl FileSystem {
         let device = rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor);
         // Layers may have the same inode numbers. Those without times of birth do not change (squashfs, EROFS).
         let which = if stat.stx_mask & StatxFlags::BTIME.bits() != 0 {
-            nanoseconds(stat.stx_btime)
+            [nanoseconds(stat.stx_btime), 0]
         } else if device != self.root.stat().st_dev {
-            nanoseconds(stat.stx_mtime)
+            [nanoseconds(stat.stx_mtime), stat.stx_size]
         } else {
-            0
+            [0; 2]
         };
+        let which = which.map(u64::to_be_bytes).concat();
         Ok(Some(LinkNumber {
-            id: self.signer.number(b'l', stat.stx_ino, &which.to_be_bytes()),
+            id: self.signer.number(b'l', stat.stx_ino, &which),
             several_names: stat.stx_nlink > 1,
         }))
     }

@@ -17,7 +17,6 @@ use crate::hidden_paths::HiddenPaths;
 use crate::tree::listing::for_each_entry;
 use crate::tree::node::is_directory;
 use crate::tree::part::Part;
-use crate::tree::places::open_on_walk;
 
 /// The shortest time between two searches for hidden files.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(30);
@@ -171,7 +170,7 @@ fn search_part(paths: &HiddenPaths, part: &Part, mut found: impl FnMut(u64)) {
     // Directories: their path below the root of the file system, their number, and whether they are hidden.
     let mut pending = vec![(String::new(), files.root_id(), hidden)];
     while let Some((path, number, hidden)) = pending.pop() {
-        let Ok(directory) = open_on_walk(&files.root, path.as_bytes()) else {
+        let Ok(directory) = files.root.open_below(path.as_bytes()) else {
             continue;
         };
         let numbers = files.entry_numbers(&directory, number);

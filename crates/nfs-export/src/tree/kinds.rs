@@ -49,10 +49,10 @@ impl Kind {
             0xef53 | 0x5846_5342 | 0x0102_1994 | 0x7371_7368 | 0xe0f5_e1e2 | 0xf2f5_2010 => {
                 disk(Listing::Inodes)
             }
-            // btrfs.
-            0x9123_683e => disk(Listing::InodesOfFiles),
-            // ZFS, ramfs, ISO 9660, UDF.
-            0x2fc1_2fc1 | 0x8584_58f6 | 0x9660 | 0x1501_3346 => disk(Listing::Unreliable),
+            // btrfs, ZFS (whose `.zfs` has directories that are no files).
+            0x9123_683e | 0x2fc1_2fc1 => disk(Listing::InodesOfFiles),
+            // ramfs, ISO 9660, UDF.
+            0x8584_58f6 | 0x9660 | 0x1501_3346 => disk(Listing::Unreliable),
             // Handles work while the kernel has the inode in its cache, unless the program behind it keeps it for ever.
             FUSE => Self::by_path(false),
             // With `nfs_export=on` its handles are those of the layers.

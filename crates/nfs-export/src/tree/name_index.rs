@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use crate::tree::file_system::FileSystem;
 use crate::tree::listing::for_each_entry;
-use crate::tree::places::{MAX_PATH, WALK_INTERVAL, open_on_walk};
+use crate::tree::places::{MAX_PATH, WALK_INTERVAL};
 use crate::tree::root_dir::open_entry;
 
 /// The most files in the index, 16 bytes each; a Debian desktop has 300,000. Any other costs a walk of its own.
@@ -84,7 +84,7 @@ impl Locations {
         same.take_while(|(file, _)| *file == number)
             .find_map(|(_, directory)| {
                 let (own, path) = self.directories.get(usize::try_from(*directory).ok()?)?;
-                let directory = open_on_walk(&files.root, path).ok()?;
+                let directory = files.root.open_below(path).ok()?;
                 let numbers = files.entry_numbers(&directory, *own);
                 let mut found = None;
                 for_each_entry(directory.as_fd(), |inode, kind, name| {
@@ -113,7 +113,7 @@ impl Locations {
         while let Some((own, path)) = walked.directories.get(next).cloned() {
             let position = u32::try_from(next).unwrap_or(u32::MAX);
             next += 1;
-            let Ok(directory) = open_on_walk(&files.root, &path) else {
+            let Ok(directory) = files.root.open_below(&path) else {
                 continue;
             };
             let numbers = files.entry_numbers(&directory, own);

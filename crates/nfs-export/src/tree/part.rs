@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::Stat;
 use rustix::io::Errno;
@@ -13,7 +14,7 @@ use crate::tree::handle_key::HandleKey;
 use crate::tree::mounts::{self, Below, MAX_PARTS, Mount, MountBelow, Unserved};
 use crate::tree::name_index::NameIndex;
 use crate::tree::node::is_directory;
-use crate::tree::places::{Places, open_on_walk};
+use crate::tree::places::Places;
 use crate::tree::root_dir::{RootDir, RootDirError, is_mount_root, open_mounted};
 use crate::tree::submounts::{Place, Submounts};
 
@@ -31,8 +32,8 @@ pub(crate) enum TreeError {
 /// A file system of a tree.
 #[derive(Debug)]
 pub(super) struct Part {
-    pub(super) files: FileSystem,
-    pub(super) places: Places,
+    pub(super) files: Arc<FileSystem>,
+    pub(super) places: Arc<Places>,
     pub(super) names: NameIndex,
     /// Where it is, below the root of the tree, without a slash at its beginning.
     pub(super) path: String,
@@ -63,8 +64,8 @@ pub(super) struct Mounted {
 impl Part {
     fn new(files: FileSystem, path: String, fsid: u64) -> Self {
         Self {
-            files,
-            places: Places::default(),
+            files: Arc::new(files),
+            places: Arc::default(),
             names: NameIndex::default(),
             path,
             fsid,
@@ -237,7 +238,11 @@ impl Parts {
                 continue;
             }
             below.push(component);
-            let directory = open_on_walk(&part.files.root, &below.join(&b'/')).map_err(failed)?;
+            let directory = part
+                .files
+                .root
+                .open_below(&below.join(&b'/'))
+                .map_err(failed)?;
             let stat = rustix::fs::fstat(&directory).map_err(failed)?;
             number = match part.files.by_paths() {
                 true => part.files.path_id(number, component),

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, FileType, Stat};
@@ -18,7 +18,7 @@ use crate::tree::file_system::{EntryNumber, FileSystem, generation};
 use crate::tree::handle::PlaceId;
 use crate::tree::listing::for_each_entry;
 use crate::tree::node::is_unchanged;
-use crate::tree::root_dir::{RootDir, open_directory, open_entry};
+use crate::tree::root_dir::open_entry;
 
 /// The most directories in the index, about 100 bytes each; a Debian root has some ten thousand. What is not in it costs
 /// walks.
@@ -36,8 +36,8 @@ pub(super) const WALK_INTERVAL: Duration = Duration::from_secs(10);
 /// A walk that took long is repeated after so many times its duration.
 const WALK_SHARE: u32 = 3;
 
-/// How long a call waits for another call's walk.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a call waits for a walk.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often a waiting call looks whether its file has been found.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -122,7 +122,11 @@ impl Places {
     /// Opens the file again.
     ///
     /// `ESTALE` when it is deleted; `EAGAIN` when it is not where it was last seen and cannot be looked for yet.
-    pub(super) fn open(&self, files: &FileSystem, id: &PlaceId) -> Result<Named, Errno> {
+    pub(super) fn open(
+        self: &Arc<Self>,
+        files: &Arc<FileSystem>,
+        id: &PlaceId,
+    ) -> Result<Named, Errno> {
         if let Ok(found) = self.find(files, id) {
             return Ok(found);
         }
@@ -143,7 +147,7 @@ impl Places {
                 }
                 state.begun = state.begun.wrapping_add(1);
                 drop(state);
-                self.walk(files);
+                self.start_walk(files);
                 state = self.lock();
                 continue;
             }
@@ -209,7 +213,7 @@ impl Places {
     /// Finds the file in the directory with the number `parent`.
     fn find_in(&self, files: &FileSystem, id: &PlaceId, parent: u64) -> Result<Named, Errno> {
         let path = self.lock().path(files, parent)?;
-        let directory = open_on_walk(&files.root, &path)?;
+        let directory = files.root.open_below(&path)?;
         let numbers = files.entry_numbers(&directory, parent);
         let mut found = Err(Errno::STALE);
         for_each_entry(directory.as_fd(), |inode, kind, name| {
@@ -227,12 +231,21 @@ impl Places {
         found
     }
 
+    /// Walks in a thread of its own: no call takes as long as a walk over a slow disk.
+    fn start_walk(self: &Arc<Self>, files: &Arc<FileSystem>) {
+        let (places, walked) = (Arc::clone(self), Arc::clone(files));
+        let thread = std::thread::Builder::new().name("nfs-walk".to_owned());
+        if thread.spawn(move || places.walk(&walked)).is_err() {
+            self.walk(files);
+        }
+    }
+
     /// Walks the file system and notes what is where, as it goes.
     fn walk(&self, files: &FileSystem) {
         let begun = Instant::now();
         let mut pending = VecDeque::from([(files.root_id(), Vec::new())]);
         while let Some((number, path)) = pending.pop_front() {
-            let Ok(directory) = open_on_walk(&files.root, &path) else {
+            let Ok(directory) = files.root.open_below(&path) else {
                 continue;
             };
             let numbers = files.entry_numbers(&directory, number);
@@ -357,14 +370,6 @@ fn has_several_names(directory: &OwnedFd, name: &[u8], entry: EntryNumber) -> bo
             .is_ok_and(|stat| stat.st_nlink > 1)
     };
     entry.several_names.unwrap_or_else(look)
-}
-
-/// Opens a directory below the root for listing, on the root's file system.
-pub(super) fn open_on_walk(root: &RootDir, path: &[u8]) -> Result<OwnedFd, Errno> {
-    if path.is_empty() {
-        return open_directory(root.directory());
-    }
-    open_directory(open_entry(root.directory(), path)?.as_fd())
 }
 
 /// Checks that the opened file is the identified one.

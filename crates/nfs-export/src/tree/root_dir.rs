@@ -120,6 +120,14 @@ impl RootDir {
         self.directory.as_fd()
     }
 
+    /// Opens a directory below it for listing, on the same file system.
+    pub(super) fn open_below(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
+        if path.is_empty() {
+            return open_directory(self.directory());
+        }
+        open_directory(open_entry(self.directory(), path)?.as_fd())
+    }
+
     /// Whether it is a whole file system, not a directory in it.
     pub(super) fn is_mount_root(&self) -> bool {
         self.whole
