@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -68,6 +68,40 @@ impl Listeners {
     }
 }
 
+/// What is listened on now. A value does not change.
+#[derive(Debug, Clone, Default)]
+struct Listening {
+    streams: Vec<Arc<TcpListener>>,
+    datagrams: Vec<Arc<UdpSocket>>,
+}
+
+impl Listening {
+    /// These, and `more`, which are read without waiting: a connection that is gone before it is accepted must not hold
+    /// the thread.
+    fn and(&self, more: Listeners) -> io::Result<Self> {
+        let mut all = self.clone();
+        for tcp in more.nfs.into_iter().chain(more.portmap_tcp) {
+            tcp.set_nonblocking(true)?;
+            all.streams.push(Arc::new(tcp));
+        }
+        for udp in more.portmap_udp {
+            udp.set_nonblocking(true)?;
+            all.datagrams.push(Arc::new(udp));
+        }
+        Ok(all)
+    }
+
+    /// These without those of an address.
+    fn without(&self, address: IpAddr) -> Self {
+        let elsewhere =
+            |bound: io::Result<SocketAddr>| bound.map_or(true, |bound| bound.ip() != address);
+        let mut left = self.clone();
+        left.streams.retain(|tcp| elsewhere(tcp.local_addr()));
+        left.datagrams.retain(|udp| elsewhere(udp.local_addr()));
+        left
+    }
+}
+
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -117,6 +151,8 @@ struct Shared {
     /// When a connection was last closed to free memory.
     last_relief: Mutex<Option<Instant>>,
     stopping: AtomicBool,
+    listening: RwLock<Arc<Listening>>,
+    /// Written to when the thread that listens has to look at what it listens on.
     wake: OwnedFd,
 }
 
@@ -152,21 +188,18 @@ impl Server {
                 .first()
                 .and_then(|udp| port(udp.local_addr())),
         };
-        // The thread polls: a connection that is gone before it is accepted must not hold it.
-        for tcp in listeners.nfs.iter().chain(&listeners.portmap_tcp) {
-            tcp.set_nonblocking(true).map_err(StartError::Socket)?;
-        }
-        for udp in &listeners.portmap_udp {
-            udp.set_nonblocking(true).map_err(StartError::Socket)?;
-        }
-        let wake =
-            eventfd(0, EventfdFlags::CLOEXEC).map_err(|errno| StartError::Socket(errno.into()))?;
+        let listeners = Listening::default()
+            .and(listeners)
+            .map_err(StartError::Socket)?;
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|errno| StartError::Socket(errno.into()))?;
         let shared = Arc::new(Shared {
             state: Arc::new(ServerState::new(exports, ports, Box::new(events))),
             pool: ThreadPool::default(),
             connections: Mutex::default(),
             last_relief: Mutex::default(),
             stopping: AtomicBool::new(false),
+            listening: RwLock::new(Arc::new(listeners)),
             wake,
         });
         let listening = thread::Builder::new()
@@ -174,7 +207,7 @@ impl Server {
             .stack_size(STACK_SIZE)
             .spawn({
                 let shared = Arc::clone(&shared);
-                move || listen(&shared, &listeners)
+                move || listen(&shared)
             })
             .map_err(StartError::Thread)?;
         Ok(Self {
@@ -222,6 +255,31 @@ impl Server {
         self.shared.state.set_before_mount(Box::new(call));
     }
 
+    /// Listens on these sockets, too, from now on.
+    ///
+    /// # Errors
+    /// A socket cannot be set up; nothing is changed then.
+    pub fn listen_also(&self, more: Listeners) -> io::Result<()> {
+        self.listen_on(|now| now.and(more))
+    }
+
+    /// Closes the sockets of an address. Connections that were accepted go on.
+    pub fn stop_listening(&self, address: IpAddr) {
+        let _ = self.listen_on(|now| Ok(now.without(address)));
+    }
+
+    fn listen_on(
+        &self,
+        change: impl FnOnce(&Listening) -> io::Result<Listening>,
+    ) -> io::Result<()> {
+        let listening = self.shared.listening.write();
+        let mut listening = listening.unwrap_or_else(PoisonError::into_inner);
+        *listening = Arc::new(change(&listening)?);
+        drop(listening);
+        self.shared.wake();
+        Ok(())
+    }
+
     /// Closes the sockets and all connections, and waits for the threads. Clients wait, and continue with the next
     /// server that has the key.
     pub fn stop(mut self) {
@@ -230,7 +288,7 @@ impl Server {
 
     fn halt(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
-        let _ = rustix::io::write(&self.shared.wake, &1_u64.to_ne_bytes());
+        self.shared.wake();
         if let Some(listening) = self.listening.take() {
             let _ = listening.join();
         }
@@ -254,20 +312,22 @@ impl Drop for Server {
     }
 }
 
-fn listen(shared: &Arc<Shared>, listeners: &Listeners) {
-    let streams: Vec<&TcpListener> = listeners.nfs.iter().chain(&listeners.portmap_tcp).collect();
+fn listen(shared: &Arc<Shared>) {
     while !shared.stopping.load(Ordering::SeqCst) {
+        // Once more for each wait: a socket that is not listened on any more is closed by then.
+        let listening = shared.listening();
+        let streams = listening.streams.iter().map(AsFd::as_fd);
+        let datagrams = listening.datagrams.iter().map(AsFd::as_fd);
         let mut ready: Vec<PollFd<'_>> = streams
-            .iter()
-            .map(AsFd::as_fd)
             .chain([shared.wake.as_fd()])
-            .chain(listeners.portmap_udp.iter().map(AsFd::as_fd))
+            .chain(datagrams)
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
             .collect();
         if poll(&mut ready, None).is_err() {
             continue;
         }
-        for listener in &streams {
+        let _ = rustix::io::read(&shared.wake, &mut [0; 8]);
+        for listener in &listening.streams {
             match listener.accept() {
                 // Only the caller's handler of events can panic here; the others must still get in.
                 Ok((stream, client)) => {
@@ -278,13 +338,26 @@ fn listen(shared: &Arc<Shared>, listeners: &Listeners) {
                 Err(_) => thread::sleep(std::time::Duration::from_millis(100)),
             }
         }
-        for udp in &listeners.portmap_udp {
+        for udp in &listening.datagrams {
             let _ = catch_unwind(AssertUnwindSafe(|| shared.datagram(udp)));
         }
     }
 }
 
 impl Shared {
+    fn listening(&self) -> Arc<Listening> {
+        Arc::clone(
+            &self
+                .listening
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    fn wake(&self) {
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    }
+
     fn connections(&self) -> MutexGuard<'_, ConnectionTable> {
         self.connections
             .lock()

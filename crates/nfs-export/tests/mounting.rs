@@ -255,3 +255,25 @@ fn two_exports_must_have_distinct_names_and_roots() {
     // One directory with two names has two identities, which is allowed.
     start(vec![open("/a"), open("/b")]).unwrap().stop();
 }
+
+#[test]
+fn an_address_is_listened_on_and_left_while_connections_go_on() {
+    let root = tempfile::tempdir().unwrap();
+    let running = serve(root.path());
+    let old = running.server.address();
+    let mut client = Client::root(old);
+    let second = TcpListener::bind("127.0.0.2:0").unwrap();
+    let new = second.local_addr().unwrap();
+    running
+        .server
+        .listen_also(Listeners::new(vec![second]))
+        .unwrap();
+    root_handle(new, "/image");
+    running.server.stop_listening(old.ip());
+    // The thread that listens closes the socket once it has noticed.
+    while std::net::TcpStream::connect(old).is_ok() {
+        std::thread::yield_now();
+    }
+    let handle = root_handle(new, "/image");
+    client.attributes(&handle).unwrap();
+}

@@ -151,7 +151,7 @@ fn dump(state: &ServerState, client: SocketAddr, out: &mut ReplyBuffer) {
 
 fn exports(state: &ServerState, out: &mut ReplyBuffer) {
     for export in state.exports.now().iter() {
-        let groups: Vec<String> = export.allowed().groups().collect();
+        let groups = export.allowed().groups();
         for path in export.names() {
             let node = export_node {
                 ex_dir: dirpath(Opaque::borrowed(path.as_bytes())),
