@@ -91,7 +91,7 @@ pub(crate) fn confine(kept: &Confinement) -> Result<Vec<Layer>, ConfinementError
     }
     privileges::give_up(kept.identity, kept.capabilities).map_err(ConfinementError::Privileges)?;
     let mut lacking = Vec::new();
-    if !landlock::restrict(&kept.read, &kept.write)? {
+    if !landlock::restrict(&kept.read, &kept.write, kept.work == Work::OpeningSockets)? {
         lacking.push(Layer::Landlock);
     }
     if seccomp::restrict(kept.work).is_err() {
@@ -103,5 +103,5 @@ pub(crate) fn confine(kept: &Confinement) -> Result<Vec<Layer>, ConfinementError
 /// For tests: Landlock alone.
 #[cfg(test)]
 pub(crate) fn restrict_files(read: &[PathBuf], write: &[PathBuf]) -> Result<bool, RulesetError> {
-    landlock::restrict(read, write)
+    landlock::restrict(read, write, false)
 }

@@ -50,13 +50,17 @@ use self::dhcp::rogue_dhcp;
 pub(crate) use self::error::ServeError;
 use self::events::{Event, Format, Timeline, Warning};
 use self::listen::allowed::Allowed;
+use self::listen::interface::{
+    ChangeSocket, Followed, Interface, InterfaceError, RouteSocket, Wanted,
+};
+use self::listen::live_interface::LiveInterface;
 use self::listen::role::DhcpRole;
-use self::listen::sockets::Sockets;
+use self::listen::sockets::{ListenPorts, Sockets};
 use self::listen::{Listener, interface, role};
 use self::machines::Machines;
 use self::open_image::OpenImage;
 use self::report_tokens::ReportTokens;
-use self::running::Parts;
+use self::running::{Following, Parts};
 use self::service_manager::ServiceManager;
 use self::status::Status;
 use crate::catalog::Catalog;
@@ -98,13 +102,13 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     let catalog = Arc::new(Catalog::new(catalog.collect(), settings.rules.clone())?);
 
     // Everything that another program may have already: capabilities, ports, the network's addresses.
+    // Followed from before they are listed, so that no change is missed.
+    let changes = ChangeSocket::open().map_err(InterfaceError::List)?;
+    let routes = RouteSocket::open().map_err(InterfaceError::List)?;
     let interfaces = interface::list()?;
     let choose = |network: &NetworkSettings| {
-        let wanted = interface::Wanted {
-            interface: network.interface.as_deref(),
-            address: network.address,
-        };
-        interface::choose(wanted, interfaces.clone()).map(|interface| (network.clone(), interface))
+        interface::choose(wanted(network), interfaces.clone())
+            .map(|interface| (network.clone(), interface))
     };
     let networks = settings.networks.iter().map(choose);
     let networks = networks.collect::<Result<Vec<_>, _>>()?;
@@ -114,15 +118,27 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         privileges::prepare_folders(settings, identity, |warning| warn(&timeline, warning));
     // The helper processes, before this one has sockets.
     let (roots, area) = privileged_helper::start_roots(settings, identity)?;
+    let followed = |(network, interface): &(NetworkSettings, Interface)| {
+        Followed::new(wanted(network), interface)
+    };
+    let own_exports = settings.images.iter().any(|image| image.nfsroot.is_none());
+    let ports = ListenPorts {
+        http: settings.http_port,
+        nfs: own_exports.then_some(settings.nfs_port),
+        portmapper: settings.portmapper,
+    };
+    let helped = networks.iter().map(followed).collect();
+    let network = privileged_helper::start_network(helped, ports, identity)?;
     let clock = Clock::start();
     let mut listeners = Vec::new();
     for (network, interface) in networks {
         let role = role::open(&network.mode, &settings.state, &interface, clock, &timeline)?;
         let sockets = Sockets::bind(&interface, settings.http_port)?;
-        if let (DhcpRole::Authoritative(addresses), Some(_)) = (&role, &sockets.arp) {
+        if let (DhcpRole::Authoritative(addresses), Some(_)) = (&role, &sockets.device.arp) {
             addresses.probe();
         }
         listeners.push(Listener {
+            followed: Followed::new(wanted(&network), &interface),
             settings: network,
             interface,
             role,
@@ -131,7 +147,8 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     }
     let key = nfs::key(&settings.state, &timeline)?;
     let tokens = Arc::new(ReportTokens::new(key.derive(b"netroot.report")));
-    let allowed = Allowed::new(&settings.allow, &listeners);
+    let allowed = listeners.iter().map(|one| (&one.role, &one.interface));
+    let allowed = Allowed::new(&settings.allow, allowed);
     let export = nfs::prepare(settings, &catalog, &listeners, &allowed, key, &timeline)?;
 
     // Child processes build the initrds; meanwhile other DHCP servers are looked for.
@@ -144,6 +161,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         if !network_named(&listener.settings) {
             for leased in others.iter().filter_map(|other| other.offers) {
                 listener.interface = listener.interface.clone().known_to(leased);
+                listener.followed.known_to(leased);
             }
         }
     }
@@ -182,7 +200,16 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     for layer in confinement::confine(&kept)? {
         warn(&timeline, Warning::NotConfined { layer });
     }
-    let status = Status::new(&listeners, settings.http_port);
+    let shown = listeners
+        .iter()
+        .map(|listener| Status::listener(&listener.role, &listener.interface, settings.http_port));
+    let status = Status::new(shown.collect());
+    let following = Following {
+        routes,
+        changes,
+        allow: settings.allow.clone(),
+        exports: export.as_ref().map(nfs::Prepared::allowed),
+    };
     let parts = Parts {
         listeners,
         export,
@@ -193,6 +220,8 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         tokens,
         service_manager,
         roots,
+        network,
+        following,
         allowed,
     };
     running::until_stopped(parts, &timeline, &counters)
@@ -209,6 +238,14 @@ pub(crate) fn confine(settings: &Settings) -> Result<(), ServeError> {
 
 fn warn(timeline: &Timeline, warning: Warning) {
     timeline.server(Event::Warning(warning));
+}
+
+/// Which interface the configuration asks for.
+fn wanted(network: &NetworkSettings) -> Wanted<'_> {
+    Wanted {
+        interface: network.interface.as_deref(),
+        address: network.address,
+    }
 }
 
 /// Whether the configuration says by which address machines know the server.
@@ -229,14 +266,17 @@ fn look_for_others(
         interface,
         role,
         sockets,
+        ..
     } = listener;
+    let sockets = &sockets.device;
     if !settings.probe || !interface.has_frames {
         return Ok(Vec::new());
     }
+    let live = LiveInterface::new(interface.clone());
     let probe_addresses = || {
         if let (DhcpRole::Authoritative(addresses), Some(socket)) = (role, &sockets.arp) {
             let probe = AddressProbe {
-                own: interface.mac,
+                interface: &live,
                 subnets: &addresses.subnets,
                 clock,
                 timeline,

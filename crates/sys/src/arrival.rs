@@ -6,7 +6,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt,
@@ -119,6 +119,19 @@ impl ArrivalSocket {
             Some(&SockaddrIn::from(to)),
         )?;
         Ok(())
+    }
+}
+
+/// A socket that [`ArrivalSocket::new`] set up in another process, and passed on.
+impl From<OwnedFd> for ArrivalSocket {
+    fn from(fd: OwnedFd) -> Self {
+        Self { socket: fd.into() }
+    }
+}
+
+impl From<ArrivalSocket> for OwnedFd {
+    fn from(socket: ArrivalSocket) -> Self {
+        socket.socket.into()
     }
 }
 

@@ -97,6 +97,19 @@ impl PacketSocket {
     }
 }
 
+/// A socket that [`PacketSocket`] opened in another process, and passed on.
+impl From<OwnedFd> for PacketSocket {
+    fn from(fd: OwnedFd) -> Self {
+        Self { fd }
+    }
+}
+
+impl From<PacketSocket> for OwnedFd {
+    fn from(socket: PacketSocket) -> Self {
+        socket.fd
+    }
+}
+
 impl AsFd for PacketSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

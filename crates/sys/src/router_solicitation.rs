@@ -122,6 +122,19 @@ impl SolicitationSocket {
     }
 }
 
+/// A socket that [`SolicitationSocket::open`] opened in another process, and passed on.
+impl From<OwnedFd> for SolicitationSocket {
+    fn from(fd: OwnedFd) -> Self {
+        Self { fd }
+    }
+}
+
+impl From<SolicitationSocket> for OwnedFd {
+    fn from(socket: SolicitationSocket) -> Self {
+        socket.fd
+    }
+}
+
 /// Without the filter, all neighbour discovery on the segment would wake the server.
 fn filter_solicitations(fd: BorrowedFd<'_>) -> io::Result<()> {
     let mut unwanted = [u32::MAX; 8];

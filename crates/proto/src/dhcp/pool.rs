@@ -121,6 +121,15 @@ impl Pool {
         })
     }
 
+    /// From now on, these are not given: the server has them itself.
+    pub fn exclude(&mut self, addresses: impl IntoIterator<Item = Ipv4Addr>) {
+        for address in addresses {
+            if self.range.contains(address) && !self.excluded.contains(&address) {
+                self.excluded.push(address);
+            }
+        }
+    }
+
     /// From now on, addresses are probed before they are offered.
     pub fn probe_addresses(&mut self) {
         self.probes.get_or_insert_default();

@@ -227,6 +227,13 @@ pub enum Reason {
     },
     /// No router is known for this network, whose machines could not reach the server.
     RouterUnknown(Prefix),
+    /// The interface has no address in the network of this range any more.
+    RangeElsewhere {
+        /// The range's first address.
+        first: Ipv4Addr,
+        /// Its last.
+        last: Ipv4Addr,
+    },
     /// The datagram was received on a port other than 67 and 4011.
     Port(u16),
 }
@@ -299,6 +306,10 @@ impl fmt::Display for Reason {
                     network.network()
                 )
             }
+            Self::RangeElsewhere { first, last } => write!(
+                f,
+                "the interface has no address in the network of the range {first}-{last} any more"
+            ),
             Self::RouterUnknown(network) => write!(
                 f,
                 "no relay in {} has been heard of, and machines there need a router; name it behind the range: \

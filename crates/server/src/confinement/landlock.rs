@@ -29,16 +29,22 @@ const WRITE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
 });
 
 /// Leaves this thread, and those that it starts, `read` and `write` (folders with all that is below them, or files), no
-/// TCP connection or port, no signal and no abstract socket of another process. Paths that do not exist are skipped.
+/// signal and no abstract socket of another process, and no TCP connection, or port unless it `listens`. Paths that do
+/// not exist are skipped.
 ///
 /// Returns whether the kernel has Landlock.
 pub(super) fn restrict(
     read: &[impl AsRef<Path>],
     write: &[impl AsRef<Path>],
+    listens: bool,
 ) -> Result<bool, RulesetError> {
+    let network = match listens {
+        true => AccessNet::ConnectTcp.into(),
+        false => AccessNet::BindTcp | AccessNet::ConnectTcp,
+    };
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(NEWEST))?
-        .handle_access(AccessNet::BindTcp | AccessNet::ConnectTcp)?
+        .handle_access(network)?
         .scope(Scope::from_all(NEWEST))?
         .create()?
         .add_rules(path_beneath_rules(read, READ))?
@@ -62,7 +68,7 @@ mod tests {
             fs::write(folder.join("file"), "text").unwrap();
         }
         std::thread::spawn(move || {
-            if !restrict(&[&read, Path::new("/nonexistent")], &[&write]).unwrap() {
+            if !restrict(&[&read, Path::new("/nonexistent")], &[&write], false).unwrap() {
                 return;
             }
             fs::read(read.join("file")).unwrap();

@@ -14,6 +14,8 @@ pub(crate) enum Work {
     Serving,
     /// It builds an initrd: no network.
     BuildingInitrd,
+    /// It opens sockets for the process that serves.
+    OpeningSockets,
 }
 
 /// Memory and threads. See [`rules`] for those with conditions.
@@ -151,6 +153,9 @@ const NETWORK_X86_64: &[&str] = &["epoll_wait", "pipe", "poll"];
 
 const AF_UNIX: u64 = 1;
 const AF_INET: u64 = 2;
+const AF_INET6: u64 = 10;
+const AF_NETLINK: u64 = 16;
+const AF_PACKET: u64 = 17;
 const SOCK_DGRAM: u64 = 2;
 /// The bits of a socket's type beside `SOCK_CLOEXEC` and `SOCK_NONBLOCK`.
 const SOCK_TYPE: u64 = 0xf;
@@ -199,7 +204,7 @@ fn rules(work: Work, architecture: TargetArch) -> Vec<Value> {
     if old {
         names.push(FILES_X86_64);
     }
-    if work == Work::Serving {
+    if work != Work::BuildingInitrd {
         names.push(NETWORK);
         if old {
             names.push(NETWORK_X86_64);
@@ -208,7 +213,10 @@ fn rules(work: Work, architecture: TargetArch) -> Vec<Value> {
     let names = names.into_iter().flatten();
     let mut rules: Vec<Value> = names.map(|name| json!({ "syscall": name })).collect();
     let mut only = |syscall: &str, arguments: Vec<Value>| {
-        rules.push(json!({ "syscall": syscall, "args": arguments }));
+        rules.push(match arguments.as_slice() {
+            [] => json!({ "syscall": syscall }),
+            _ => json!({ "syscall": syscall, "args": arguments }),
+        });
     };
     // No new process, and no new namespace: threads.
     only("clone", vec![masked(0, CLONE_THREAD, CLONE_THREAD)]);
@@ -221,6 +229,12 @@ fn rules(work: Work, architecture: TargetArch) -> Vec<Value> {
     only("prlimit64", vec![equal(0, 0)]);
     // `abort`, after a panic that nothing catches.
     only("tgkill", vec![equal(0, u64::from(std::process::id()))]);
+    if work == Work::OpeningSockets {
+        only("listen", Vec::new());
+        for family in [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET] {
+            only("socket", vec![equal(0, family)]);
+        }
+    }
     for request in [FIONBIO, FIONREAD, TCGETS] {
         only("ioctl", vec![equal(1, request)]);
     }
@@ -254,7 +268,7 @@ mod tests {
     fn every_name_is_known_on_every_architecture() {
         for architecture in ["x86_64", "aarch64"] {
             let architecture = TargetArch::try_from(architecture).unwrap();
-            for work in [Work::Serving, Work::BuildingInitrd] {
+            for work in [Work::Serving, Work::BuildingInitrd, Work::OpeningSockets] {
                 let filter = json!({ "all": {
                     "mismatch_action": { "errno": 38 }, "match_action": "allow",
                     "filter": rules(work, architecture),

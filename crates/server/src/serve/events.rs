@@ -1,6 +1,6 @@
 //! What happened, as values, and the timeline that shows it.
 //!
-//! * [`event`]: an [`Event`] is a kind with its fields; [`warning`] and [`ignored`] are two large groups of them.
+//! * [`event`]: an [`Event`] is a kind with its fields; [`warning`], [`ignored`] and [`interface_change`] are groups of them.
 //! * [`text`]: an event for people, the only place that makes sentences.
 //! * [`json`]: an event for programs, as `EVENTS.md` documents it.
 //! * [`timeline`]: one line per event, on standard output ([`writer`]); [`repeats`] and
@@ -8,6 +8,7 @@
 
 mod event;
 mod ignored;
+mod interface_change;
 mod json;
 mod line_limits;
 mod repeats;
@@ -20,6 +21,7 @@ pub(crate) use event::{
     Event, Fetch, Machine, Ready, ReadyImage, ReadyListener, ReadyRange, StopCause, Transport,
 };
 pub(crate) use ignored::{Ignored, ReportRefusal};
+pub(crate) use interface_change::{Differences, InterfaceChange, Lack};
 pub(crate) use timeline::{Format, Timeline};
 pub(crate) use warning::{Submounted, Warning};
 

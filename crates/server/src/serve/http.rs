@@ -36,6 +36,8 @@ use crate::catalog::{ArrivedAt, KnownMachine};
 use crate::serve::artifacts::{Artifact, ArtifactStore, FileReads, Found};
 use crate::serve::counters::Counters;
 use crate::serve::events::{Ignored, Machine, Timeline};
+use crate::serve::listen::interface::Interface;
+use crate::serve::listen::live_interface::LiveInterface;
 use crate::serve::nfs;
 use crate::serve::report_tokens;
 use crate::serve::reports::Reports;
@@ -105,13 +107,13 @@ impl Site {
 struct Ends {
     peer: IpAddr,
     local: IpAddr,
-    interface: Arc<str>,
+    interface: Arc<Interface>,
 }
 
 impl Ends {
     fn arrived(&self) -> ArrivedAt<'_> {
         ArrivedAt {
-            interface: &self.interface,
+            interface: &self.interface.name,
             server: self.local,
         }
     }
@@ -123,7 +125,7 @@ impl Ends {
 /// Only when the listener cannot be used at all; a failed accept is tried again.
 pub(crate) async fn run(
     listener: TcpListener,
-    interface: Arc<str>,
+    interface: Arc<LiveInterface>,
     site: Arc<Site>,
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
@@ -142,7 +144,7 @@ pub(crate) async fn run(
         let ends = Ends {
             peer: peer.ip().to_canonical(),
             local: local.ip().to_canonical(),
-            interface: Arc::clone(&interface),
+            interface: interface.last(),
         };
         let activity = Arc::new(Activity::new(Instant::now()));
         let Some(slot) = admit(&site, ends.peer, &activity).await else {

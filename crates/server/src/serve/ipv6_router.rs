@@ -5,40 +5,31 @@
 //! on the network ever receives an advertisement.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use netroot_net::Mac;
 use netroot_proto::pxe::router_solicitation::{advertisement, solicitor};
-use netroot_sys::router_solicitation::{SolicitationError, SolicitationSocket};
+use netroot_sys::router_solicitation::SolicitationSocket;
 use tokio::net::UdpSocket;
 
-use crate::serve::events::{Event, Ignored, Machine, Timeline, Warning};
+use crate::serve::events::{Ignored, Machine, Timeline};
 use crate::serve::listen::arrivals;
-use crate::serve::listen::interface::Interface;
+use crate::serve::listen::live_interface::LiveInterface;
 use crate::serve::machines::Machines;
 
 /// A solicitation is 8 bytes and a few options.
 const MESSAGE: usize = 256;
 
-/// Answers until the runtime ends. Without a socket it logs a warning and does nothing.
+/// Answers until the runtime ends.
 ///
 /// # Errors
 /// Only when the socket cannot be waited for at all.
 pub(crate) async fn run(
-    socket: Result<SolicitationSocket, SolicitationError>,
-    interface: Interface,
+    socket: SolicitationSocket,
+    interface: Arc<LiveInterface>,
     timeline: Timeline,
 ) -> io::Result<()> {
-    let socket = match socket {
-        Ok(socket) => socket,
-        Err(error) => {
-            timeline.server(Event::Warning(Warning::NoIpv6 {
-                interface: interface.name.clone(),
-                error: error.to_string(),
-            }));
-            return std::future::pending().await;
-        }
-    };
     let waiting = UdpSocket::from_std(socket.try_clone_for_polling()?)?;
     let mut buffer = [0; MESSAGE];
     loop {
@@ -52,7 +43,7 @@ pub(crate) async fn run(
         else {
             continue;
         };
-        if let Err(error) = socket.send(&advertisement(interface.mac), received.from) {
+        if let Err(error) = socket.send(&advertisement(interface.last().mac), received.from) {
             let error = error.to_string();
             timeline.ignored(Machine::Mac(mac), Ignored::AdvertisementSend { error });
         }

@@ -1,6 +1,6 @@
 //! Where the server listens: a [`Listener`] for each interface that it serves.
 //!
-//! [`interface`]: which interface, with all its addresses. [`role`]: whether another server gives the addresses there
+//! [`interface`]: which interface, with all its addresses; [`live_interface`]: as it is at the moment. [`role`]: whether another server gives the addresses there
 //! or this one; [`allowed`]: from which networks machines may mount and load; [`leases`] keeps the addresses that it gave on disk. [`sockets`]: one of each kind, bound before anything else happens;
 //! [`port_owner`] names the program that has a port already. [`arrivals`] waits for datagrams.
 
@@ -8,13 +8,14 @@ pub(crate) mod allowed;
 pub(crate) mod arrivals;
 pub(crate) mod interface;
 pub(crate) mod leases;
+pub(crate) mod live_interface;
 mod port_owner;
 pub(crate) mod role;
 pub(crate) mod sockets;
 
 use netroot_net::Prefix;
 
-use self::interface::Interface;
+use self::interface::{Followed, Interface};
 use self::role::DhcpRole;
 use self::sockets::Sockets;
 use crate::settings::NetworkSettings;
@@ -26,21 +27,19 @@ pub(crate) struct Listener {
     pub(crate) settings: NetworkSettings,
     /// The interface, with its addresses.
     pub(crate) interface: Interface,
+    /// The same, whatever happens to it.
+    pub(crate) followed: Followed,
     /// Who gives addresses there.
     pub(crate) role: DhcpRole,
     /// Its sockets, but for NFS.
     pub(crate) sockets: Sockets,
 }
 
-impl Listener {
-    /// The address that it is known by, with its network: an authoritative server's is the one in the network of its
-    /// range.
-    pub(crate) fn address(&self) -> Prefix {
-        match &self.role {
-            DhcpRole::Authoritative(addresses) => {
-                addresses.on_link().unwrap_or(self.interface.first())
-            }
-            DhcpRole::Proxy => self.interface.first(),
-        }
+/// The address by which the server is known on an interface, with its network: an authoritative server's is the one in
+/// the network of its range.
+pub(crate) fn known_address(role: &DhcpRole, interface: &Interface) -> Prefix {
+    match role {
+        DhcpRole::Authoritative(addresses) => addresses.on_link().unwrap_or(interface.first()),
+        DhcpRole::Proxy => interface.first(),
     }
 }

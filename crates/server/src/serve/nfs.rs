@@ -44,11 +44,17 @@ pub(crate) enum NfsError {
 pub(crate) struct Prepared {
     exports: Vec<Export>,
     sockets: NfsListeners,
+    allowed: AddressList,
     /// The file systems below the exported directories.
     mounted: Vec<PathBuf>,
 }
 
 impl Prepared {
+    /// Who may mount them, which can be changed.
+    pub(crate) fn allowed(&self) -> AddressList {
+        self.allowed.clone()
+    }
+
     /// Where the file systems are that are served below the exported directories. Each has a mount of its own in this
     /// process, which Landlock does not know to be below the directory.
     pub(crate) fn mounted(&self) -> Vec<PathBuf> {
@@ -69,12 +75,14 @@ pub(crate) fn prepare(
     if directories.is_empty() {
         return Ok(None);
     }
-    let way_out = "let machines mount that one (--nfsroot ADDR:/PATH), or choose another port with --nfs-port \
-                   (the kernel's own NFS server has no process: systemctl stop nfs-server)";
     let interfaces = || listeners.iter().map(|listener| &listener.interface);
     let mut bound = Vec::new();
     for interface in interfaces() {
-        bound.extend(sockets::listen_on(interface, settings.nfs_port, way_out)?);
+        bound.extend(sockets::listen_on(
+            interface,
+            settings.nfs_port,
+            sockets::NFS_REMEDY,
+        )?);
     }
     let mut sockets = NfsListeners::new(bound);
     if settings.portmapper {
@@ -121,6 +129,7 @@ pub(crate) fn prepare(
     Ok(Some(Prepared {
         exports,
         sockets,
+        allowed,
         mounted,
     }))
 }

@@ -3,6 +3,7 @@
 //!
 //! | helper | does | keeps |
 //! |---|---|---|
+//! | [`start_network`] | makes sockets anew for a served interface | binding ports below 1024 and opening packet sockets, as the unprivileged user |
 //! | [`start_roots`] | opens an image's directory anew, has its initrd built | the rights that the server was started with, but for the network's |
 //!
 //! They are copies of this process from before it opened its sockets. Each has one end of a socket pair and reads
@@ -11,16 +12,20 @@
 //! A helper ends with the server.
 //!
 //! ```text
-//! request            what can be asked, as bytes
+//! request, answer    what can be asked, as bytes, and what comes back
 //! channel            messages with descriptors
 //! helper_end         a helper's loop; client: the server's side
+//! network            the helper for the network; passed_sockets: its answers
 //! roots, mount_area  the helper for roots
 //! ```
 
+mod answer;
 mod channel;
 mod client;
 mod helper_end;
 mod mount_area;
+mod network;
+mod passed_sockets;
 mod request;
 mod roots;
 
@@ -29,11 +34,14 @@ use std::os::fd::OwnedFd;
 use netroot_sys::helper_process::{self, HelperProcessError};
 use rustix::io::Errno;
 
-pub(crate) use self::client::{Helper, HelperError};
+pub(crate) use self::client::{Client, Helper, HelperError};
+use self::network::Network;
 use self::request::Request;
-pub(crate) use self::request::RootRequest;
+pub(crate) use self::request::{NetworkRequest, RootRequest};
 use self::roots::Roots;
 use crate::confinement::identity::Identity;
+use crate::serve::listen::interface::Followed;
+use crate::serve::listen::sockets::ListenPorts;
 use crate::settings::Settings;
 
 /// A helper cannot be started.
@@ -67,6 +75,25 @@ pub(crate) fn start_roots(
     })?;
     let area = helper.introduction().map_err(StartError::First)?;
     Ok((helper, area))
+}
+
+/// Starts the helper for the network.
+///
+/// # Errors
+/// [`StartError`]. Call it while there is one thread.
+pub(crate) fn start_network(
+    interfaces: Vec<Followed>,
+    ports: ListenPorts,
+    identity: Option<Identity>,
+) -> Result<Helper<NetworkRequest>, StartError> {
+    let helper = start(|socket| {
+        if let Some(mut network) = Network::prepare(interfaces, ports, identity) {
+            helper_end::introduce(&socket, None);
+            helper_end::answer_until_closed(&socket, |request| network.answer(request));
+        }
+    })?;
+    helper.introduction().map_err(StartError::First)?;
+    Ok(helper)
 }
 
 fn start<R: Request>(work: impl FnOnce(OwnedFd)) -> Result<Helper<R>, StartError> {

@@ -1,28 +1,29 @@
 //! The server while it runs: its tasks and threads, from the event `ready` to the event `stopped`.
 
+mod interfaces;
+
 use std::io;
 use std::sync::Arc;
 
-use netroot_proto::dhcp::{BINL_PORT, SERVER_PORT};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
+pub(crate) use self::interfaces::Following;
+use self::interfaces::{Common, Interfaces};
 use crate::serve::artifacts::{ArtifactStore, FileReads};
 use crate::serve::clock::Clock;
 use crate::serve::counters::Counters;
-use crate::serve::dhcp::service as dhcp;
 use crate::serve::error::ServeError;
 use crate::serve::events::{Event, Timeline};
-use crate::serve::ipv6_router;
+use crate::serve::http;
 use crate::serve::listen::Listener;
-use crate::serve::listen::allowed::Allowed;
+use crate::serve::listen::allowed::{Allowed, LiveAllowed};
 use crate::serve::nfs::{self, Prepared};
-use crate::serve::privileged_helper::{Helper, RootRequest};
+use crate::serve::privileged_helper::{Helper, NetworkRequest, RootRequest};
 use crate::serve::report_tokens::ReportTokens;
 use crate::serve::reports::Reports;
 use crate::serve::service_manager::ServiceManager;
 use crate::serve::status::Status;
-use crate::serve::{http, tftp};
 
 /// Everything that serving needs, ready: nothing after this can be refused.
 #[derive(Debug)]
@@ -43,10 +44,14 @@ pub(crate) struct Parts {
     pub(crate) tokens: Arc<ReportTokens>,
     /// Who may mount and load.
     pub(crate) allowed: Allowed,
+    /// What follows the interfaces.
+    pub(crate) following: Following,
     /// Who waits for the server to be ready.
     pub(crate) service_manager: ServiceManager,
     /// The helper process for roots.
     pub(crate) roots: Helper<RootRequest>,
+    /// The helper process for the network.
+    pub(crate) network: Helper<NetworkRequest>,
 }
 
 /// Serves until SIGTERM or SIGINT, on one thread and those of the export.
@@ -65,7 +70,9 @@ pub(crate) fn until_stopped(
         tokens,
         service_manager,
         roots,
+        network,
         allowed,
+        following,
     } = parts;
     let writer = timeline.start_writer().map_err(ServeError::Runtime)?;
     let nfs = export
@@ -98,12 +105,17 @@ pub(crate) fn until_stopped(
         // It lives as long as this end is open.
         let _roots = roots.into_client()?;
         let mut tasks = JoinSet::new();
-        for listener in listeners {
-            dhcp.push(start(
-                listener, &site, http_port, &allowed, clock, &mut tasks,
-            )?);
-        }
-        drop(site);
+        let common = Common {
+            site,
+            http_port,
+            allowed: Arc::new(LiveAllowed::new(allowed)),
+            clock,
+            status: status.clone(),
+        };
+        let network = network.into_client()?;
+        let interfaces = Interfaces::start(listeners, following, network, common)?;
+        dhcp.extend(interfaces.dhcp());
+        tasks.spawn(interfaces.follow());
         let reported = timeline.clone().report_left_out();
         tasks.spawn(async {
             reported.await;
@@ -136,56 +148,6 @@ pub(crate) fn until_stopped(
     }
     writer.finish();
     ended.map(|_| ()).map_err(ServeError::Runtime)
-}
-
-/// Starts everything on one interface. Returns its DHCP service, whose last leases are written at the end.
-fn start(
-    listener: Listener,
-    site: &Arc<http::Site>,
-    http_port: u16,
-    allowed: &Allowed,
-    clock: Clock,
-    tasks: &mut JoinSet<io::Result<()>>,
-) -> io::Result<Arc<dhcp::Service>> {
-    let Listener {
-        interface,
-        role,
-        sockets,
-        ..
-    } = listener;
-    let (timeline, counters) = (&site.timeline, &site.counters);
-    let shared = tftp::Shared {
-        artifacts: Arc::clone(&site.artifacts),
-        reads: Arc::clone(&site.reads),
-        allowed: allowed.load.clone(),
-        timeline: timeline.clone(),
-        counters: Arc::clone(counters),
-    };
-    let tftp = Arc::new(tftp::Service::new(shared, &interface));
-    tasks.spawn(tftp::run(sockets.tftp, tftp));
-    let name: Arc<str> = Arc::from(interface.name.as_str());
-    for socket in sockets.http {
-        tasks.spawn(http::run(socket, Arc::clone(&name), Arc::clone(site)));
-    }
-    let asked = ipv6_router::run(sockets.solicitations, interface.clone(), timeline.clone());
-    tasks.spawn(asked);
-    let dhcp = Arc::new(dhcp::Service {
-        interface,
-        artifacts: Arc::clone(&site.artifacts),
-        http_port,
-        role,
-        allowed: allowed.clone(),
-        frames: Some(sockets.frames),
-        timeline: timeline.clone(),
-        counters: Arc::clone(counters),
-        clock,
-        seen: dhcp::Seen::default(),
-    });
-    dhcp.start()?;
-    tasks.spawn(dhcp::probe_addresses(sockets.arp, Arc::clone(&dhcp)));
-    tasks.spawn(dhcp::run(sockets.dhcp, SERVER_PORT, Arc::clone(&dhcp)));
-    tasks.spawn(dhcp::run(sockets.binl, BINL_PORT, Arc::clone(&dhcp)));
-    Ok(dhcp)
 }
 
 /// Waits for a signal to end by, and returns its name. `listening` is called once a signal would be noticed.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use netroot_printable::Printable;
@@ -12,14 +13,16 @@ use crate::catalog::{Catalog, Image};
 use crate::serve::artifacts::ArtifactStore;
 use crate::serve::counters;
 use crate::serve::events::{Ready, ReadyImage, ReadyListener, ReadyRange};
-use crate::serve::listen::Listener;
+use crate::serve::listen::interface::Interface;
+use crate::serve::listen::known_address;
+use crate::serve::listen::role::DhcpRole;
 use crate::serve::reports::{Last, Reports};
 
 /// What the server shows of itself beside what it serves.
 #[derive(Debug, Clone)]
 pub(crate) struct Status {
-    /// The interfaces.
-    pub(crate) listeners: Vec<ReadyListener>,
+    /// The interfaces that are served now; clones share them.
+    listeners: Arc<RwLock<Vec<ReadyListener>>>,
     /// When it started.
     pub(crate) started: Instant,
 }
@@ -56,34 +59,54 @@ struct JsonListener<'a> {
 }
 
 impl Status {
-    /// What the listeners come to.
-    pub(crate) fn new(listeners: &[Listener], http_port: u16) -> Self {
-        let listener = |listener: &Listener| {
-            let own = listener.address();
-            let ranges = listener.role.ranges();
-            let ranges = ranges.map(|(first, last, relayed)| ReadyRange {
-                first: first.into(),
-                last: last.into(),
-                relayed,
-            });
-            ReadyListener {
-                interface: listener.interface.name.clone(),
-                address: own.address(),
-                prefix: own.length(),
-                others: listener.interface.others(own.address()),
-                ranges: ranges.collect(),
-                http_port,
-            }
-        };
+    /// Of a server with these listeners.
+    pub(crate) fn new(listeners: Vec<ReadyListener>) -> Self {
         Self {
-            listeners: listeners.iter().map(listener).collect(),
+            listeners: Arc::new(RwLock::new(listeners)),
             started: Instant::now(),
         }
     }
 
+    /// A listener as it is shown.
+    pub(crate) fn listener(
+        role: &DhcpRole,
+        interface: &Interface,
+        http_port: u16,
+    ) -> ReadyListener {
+        let own = known_address(role, interface);
+        let ranges = role.ranges();
+        let ranges = ranges.map(|(first, last, relayed)| ReadyRange {
+            first: first.into(),
+            last: last.into(),
+            relayed,
+        });
+        ReadyListener {
+            interface: interface.name.clone(),
+            address: own.address(),
+            prefix: own.length(),
+            others: interface.others(own.address()),
+            ranges: ranges.collect(),
+            http_port,
+        }
+    }
+
+    /// What is served now.
+    fn listeners(&self) -> Vec<ReadyListener> {
+        let listeners = self.listeners.read();
+        listeners.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is served from now on.
+    pub(crate) fn set_listeners(&self, listeners: Vec<ReadyListener>) {
+        *self
+            .listeners
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = listeners;
+    }
+
     /// The images; the first is the default. The roots are shown as machines on the first interface mount them.
     fn images(&self, catalog: &Catalog) -> Vec<ReadyImage> {
-        let server = self.listeners.first().map(|first| first.address);
+        let server = self.listeners().first().map(|first| first.address);
         let server = server.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let image = |image: &Image| ReadyImage {
             name: image.name.clone(),
@@ -97,7 +120,7 @@ impl Status {
     pub(crate) fn ready(&self, catalog: &Catalog) -> Ready {
         Ready {
             images: self.images(catalog),
-            listeners: self.listeners.clone(),
+            listeners: self.listeners(),
         }
     }
 
@@ -116,7 +139,7 @@ impl Status {
             .collect();
         page += &images.join(", ");
         page += "\n\n";
-        for listener in &self.listeners {
+        for listener in &self.listeners() {
             let _ = writeln!(page, "{} on {}", listener.mode(), listener.place());
         }
         for image in &all {
@@ -154,13 +177,14 @@ impl Status {
             root: &image.root,
         });
         let images: Vec<_> = images.collect();
-        let listeners = self.listeners.iter().map(|listener| JsonListener {
+        let now = self.listeners();
+        let listeners = now.iter().map(|listener| JsonListener {
             interface: &listener.interface,
             address: format!("{}/{}", listener.address, listener.prefix),
             mode: listener.mode(),
         });
         let listeners: Vec<_> = listeners.collect();
-        let first = self.listeners.first();
+        let first = now.first();
         let json = Json {
             version: env!("CARGO_PKG_VERSION"),
             image: images.first().map_or("", |image| image.name),
@@ -197,10 +221,7 @@ mod tests {
             ranges: Vec::new(),
             http_port: 8069,
         };
-        let status = Status {
-            listeners: vec![listener],
-            started: Instant::now(),
-        };
+        let status = Status::new(vec![listener]);
         let ready = Event::Ready(status.ready(&one("debian"))).to_string();
         assert!(
             ready.contains(

@@ -39,6 +39,7 @@ pub(crate) async fn run(socket: ArrivalSocket, service: Arc<Service>) -> io::Res
     let mut buffer = [0; REQUEST + 1];
     loop {
         let arrival = arrivals::next(&waiting, || socket.receive(&mut buffer)).await;
+        service.interface.settled().await;
         let datagram = buffer.get(..arrival.length).unwrap_or_default();
         let taken = arrivals::handle(|| take(datagram, arrival, &socket, &service));
         if let Some(error) = taken.flatten() {
@@ -60,10 +61,12 @@ fn take(
         let machines = service.timeline.machines();
         machines.relayed().has(*arrival.from.ip(), Instant::now())
     };
-    let on_link = service.networks.iter().copied();
-    if !admission::may_ask(peer, on_link, &service.allowed, relayed) {
+    // Sockets outlive addresses: what is left of one that is gone is not answered.
+    let interface = service.interface.served()?;
+    let on_link = interface.networks();
+    if !admission::may_ask(peer, on_link, &service.allowed.now().load, relayed) {
         Counters::count(&service.counters.tftp_refused);
-        let interface = service.interface.clone();
+        let interface = interface.name.clone();
         let refused = Ignored::TftpAddress {
             interface,
             client: peer,
@@ -93,7 +96,7 @@ fn take(
         }
     };
     let arrived = ArrivedAt {
-        interface: &service.interface,
+        interface: &interface.name,
         server: arrival.local.into(),
     };
     let identify = || KnownMachine {

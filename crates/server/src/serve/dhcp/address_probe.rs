@@ -6,7 +6,6 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use netroot_net::Mac;
 use netroot_proto::dhcp::conflict::{self, Claim};
 use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::pxe::subnet::Subnet;
@@ -18,6 +17,7 @@ use crate::serve::clock::Clock;
 use crate::serve::counters::Counters;
 use crate::serve::events::{Event, Machine, Timeline};
 use crate::serve::listen::arrivals;
+use crate::serve::listen::live_interface::LiveInterface;
 
 /// An ARP frame has 42 bytes, and 60 with Ethernet's padding.
 const FRAME: usize = 64;
@@ -29,8 +29,8 @@ const FRAMES: usize = 64;
 /// What the probes of an interface's addresses need.
 #[derive(Debug)]
 pub(crate) struct AddressProbe<'a> {
-    /// The interface's hardware address.
-    pub(crate) own: Mac,
+    /// The interface.
+    pub(crate) interface: &'a LiveInterface,
     /// The networks with their addresses. Those behind relays are not probed: ARP does not get there.
     pub(crate) subnets: &'a Mutex<Vec<Subnet>>,
     /// The clock of the pool.
@@ -78,22 +78,24 @@ impl AddressProbe<'_> {
             wait = wait.min(until(pool, now));
         }
         drop(subnets);
+        let own = self.interface.last().mac;
         for address in due {
             // A frame that could not be sent counts as lost: there is another one.
-            let _ = socket.send(&conflict::probe(self.own, address));
+            let _ = socket.send(&conflict::probe(own, address));
         }
         wait
     }
 
     /// Reads some of the frames that have arrived; `WouldBlock` when none has.
     fn receive(&self, socket: &PacketSocket) -> io::Result<()> {
+        let own = self.interface.last().mac;
         let mut buffer = [0; FRAME];
         for number in 0..FRAMES {
             match socket.receive(&mut buffer)? {
                 Some(length) => {
                     let frame = buffer.get(..length).unwrap_or_default();
                     arrivals::handle(|| {
-                        if let Some(claim) = conflict::claim(frame, self.own) {
+                        if let Some(claim) = conflict::claim(frame, own) {
                             self.heard(claim);
                         }
                     });

@@ -30,10 +30,11 @@ use crate::serve::dhcp::address_probe::AddressProbe;
 use crate::serve::dhcp::frame::{self, End};
 use crate::serve::dhcp::other_networks::OtherNetworks;
 use crate::serve::events::{Event, Ignored, Machine, Timeline, Warning};
-use crate::serve::listen::allowed::Allowed;
+use crate::serve::listen::allowed::{Allowed, LiveAllowed};
 use crate::serve::listen::arrivals;
 use crate::serve::listen::interface::Interface;
 use crate::serve::listen::leases::Put;
+use crate::serve::listen::live_interface::LiveInterface;
 use crate::serve::listen::role::DhcpRole;
 
 /// The longest datagram that is read, in bytes: an Ethernet frame's. Clients send 300 to 600.
@@ -47,7 +48,7 @@ const EXHAUSTION_TOLD_FOR: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(crate) struct Service {
     /// The interface that is served.
-    pub(crate) interface: Interface,
+    pub(crate) interface: Arc<LiveInterface>,
     /// Which machine boots what.
     pub(crate) artifacts: Arc<ArtifactStore>,
     /// The HTTP server's port.
@@ -55,9 +56,7 @@ pub(crate) struct Service {
     /// The DHCP role on it.
     pub(crate) role: DhcpRole,
     /// Who may mount and load.
-    pub(crate) allowed: Allowed,
-    /// Sends frames to machines that have no address yet; without it they are sent a broadcast.
-    pub(crate) frames: Option<PacketSocket>,
+    pub(crate) allowed: Arc<LiveAllowed>,
     /// Where events are logged.
     pub(crate) timeline: Timeline,
     /// The counters.
@@ -90,7 +89,7 @@ pub(crate) async fn probe_addresses(
         return std::future::pending().await;
     };
     let probe = AddressProbe {
-        own: service.interface.mac,
+        interface: &service.interface,
         subnets: &addresses.subnets,
         clock: service.clock,
         timeline: &service.timeline,
@@ -99,22 +98,29 @@ pub(crate) async fn probe_addresses(
     probe.run(socket, &service.seen.offered).await
 }
 
-/// Answers on one port, 67 or 4011, until the runtime ends.
+/// Answers on one port, 67 or 4011, until the runtime ends. `frames` sends to machines that have no address yet; without
+/// it they are sent a broadcast.
 ///
 /// # Errors
 /// Only when the socket cannot be waited for at all.
-pub(crate) async fn run(socket: ArrivalSocket, port: u16, service: Arc<Service>) -> io::Result<()> {
+pub(crate) async fn run(
+    socket: ArrivalSocket,
+    frames: Option<Arc<PacketSocket>>,
+    port: u16,
+    service: Arc<Service>,
+) -> io::Result<()> {
     let waiting = UdpSocket::from_std(socket.try_clone_for_polling()?)?;
     let socket = Arc::new(socket);
     let mut buffer = [0; DATAGRAM];
     loop {
         let arrival = arrivals::next(&waiting, || socket.receive(&mut buffer)).await;
+        service.interface.settled().await;
         let datagram = buffer.get(..arrival.length).unwrap_or_default();
         arrivals::handle(|| {
             if let Some(reply) = service.answer(datagram, arrival, port) {
-                let socket = Arc::clone(&socket);
+                let (socket, frames) = (Arc::clone(&socket), frames.clone());
                 service.send_when_durable(reply, move |service, reply| {
-                    service.send(reply, &socket, arrival);
+                    service.send(reply, &socket, frames.as_deref(), arrival)
                 });
             }
         });
@@ -145,6 +151,7 @@ impl Service {
 
     /// Reads one datagram and decides about it. The answer is logged when it is sent.
     fn answer(&self, datagram: &[u8], arrival: Arrival, port: u16) -> Option<Box<Reply>> {
+        let interface = self.interface.served()?;
         let request = match Request::read(datagram) {
             Ok(request) => request,
             Err(error) => {
@@ -168,7 +175,7 @@ impl Service {
                 return None;
             }
         };
-        match self.decide(&request, client, arrival, port, subnet) {
+        match self.decide(&interface, &request, client, arrival, port, subnet) {
             Decision::Reply(reply) => {
                 if request.kind == MessageType::Discover {
                     let asked = Event::DhcpDiscover { client };
@@ -225,11 +232,16 @@ impl Service {
     ) -> Result<Option<usize>, Reason> {
         match &self.role {
             DhcpRole::Authoritative(addresses) if port == SERVER_PORT => {
+                if request.relay.is_none()
+                    && let Some((first, last)) = addresses.without_network()
+                {
+                    return Err(Reason::RangeElsewhere { first, last });
+                }
                 let mut subnets = addresses.subnets();
                 let source = *arrival.from.ip();
                 match subnet::select(request, source, &mut subnets, self.clock.now()) {
                     // Another server gives addresses there, or else nobody would have allowed it.
-                    Err(Reason::RelayElsewhere { link, .. }) if self.allowed.mounts(link) => {
+                    Err(Reason::RelayElsewhere { link, .. }) if self.allowed.now().mounts(link) => {
                         Ok(None)
                     }
                     other => other,
@@ -286,7 +298,7 @@ impl Service {
     fn send_when_durable(
         self: &Arc<Self>,
         reply: Box<Reply>,
-        send: impl FnOnce(&Self, &Reply) + Send + 'static,
+        send: impl FnOnce(&Self, &Reply) -> io::Result<Sent> + Send + 'static,
     ) {
         let service = Arc::clone(self);
         let machine = reply.machine;
@@ -296,9 +308,17 @@ impl Service {
             }
             _ => None,
         };
-        let send = move || {
-            service.log_answer(&reply);
-            send(&service, &reply);
+        let send = move || match send(&service, &reply) {
+            Ok(Sent::Yes) => service.log_answer(&reply),
+            Ok(Sent::OverRate) => Counters::count(&service.counters.dhcp_over_rate),
+            Err(error) => {
+                Counters::count(&service.counters.dhcp_send_failures);
+                let error = error.to_string();
+                let machine = Machine::Mac(reply.machine);
+                service
+                    .timeline
+                    .ignored(machine, Ignored::DhcpSend { error });
+            }
         };
         let Some((addresses, address)) = lease else {
             return send();
@@ -331,6 +351,7 @@ impl Service {
 
     fn decide(
         &self,
+        interface: &Interface,
         request: &Request,
         client: Client,
         arrival: Arrival,
@@ -348,7 +369,7 @@ impl Service {
             }
             _ => Strategy::default(),
         };
-        let reached = self.reached(request, arrival);
+        let reached = reached(interface, request, arrival);
         let mut subnets = match &self.role {
             DhcpRole::Authoritative(addresses) => Some(addresses.subnets()),
             DhcpRole::Proxy => None,
@@ -365,7 +386,7 @@ impl Service {
             _ => reached,
         };
         let here = inputs::Arrival {
-            interface: self.interface.name.clone(),
+            interface: interface.name.clone(),
             address,
             network,
             behind_relays: subnet.as_ref().is_some_and(|it| it.behind_relays),
@@ -376,18 +397,19 @@ impl Service {
             mac: Some(request.header.mac),
         };
         let arrived = ArrivedAt {
-            interface: &self.interface.name,
+            interface: &interface.name,
             server: address.into(),
         };
         let catalog = self.artifacts.catalog();
         let image = catalog.assign(&machine, &arrived);
         let root_path = image.nfsroot(address.into());
+        let allowed = self.allowed.now();
         let boots = BootOptions {
             http_port: self.http_port,
             script_path: SCRIPT_PATH,
             loaders: &image.loaders,
             root_path: Some(root_path.as_bytes()),
-            allowed: self.allowed_for(request, arrival, image),
+            allowed: allowed_for(&allowed, request, arrival, image),
         };
         let (Some(subnet), DhcpRole::Authoritative(addresses)) = (subnet, &self.role) else {
             return decide::decide(request, &here, &boots, Role::Proxy, strategy, now);
@@ -406,47 +428,27 @@ impl Service {
         decision
     }
 
-    /// Where a machine has to be for what it boots. Nobody knows who may mount another server's export; its files come
-    /// from here, by TFTP, which knows the machines of a relay that asks for them itself.
-    fn allowed_for(&self, request: &Request, arrival: Arrival, image: &Image) -> Option<&[Prefix]> {
-        match &image.root {
-            RootLocation::Own { .. } => Some(&self.allowed.mount),
-            RootLocation::Elsewhere(_) => {
-                let by_itself = request.header.relay_ip == *arrival.from.ip();
-                let learnt = request.relay.is_some() && by_itself;
-                (!learnt).then_some(&self.allowed.load)
-            }
-        }
-    }
-
-    /// The address by which the client reaches the server, with its network.
-    fn reached(&self, request: &Request, arrival: Arrival) -> (Ipv4Addr, Prefix) {
-        let header = &request.header;
-        // The server identifier of an earlier offer, which the client repeats.
-        let own = request
-            .server_id
-            .filter(|server| self.interface.has(*server));
-        let own = own.or(Some(arrival.destination).filter(|to| self.interface.has(*to)));
-        let clues = [header.relay_ip, header.client_ip, *arrival.from.ip()];
-        let clues = own
-            .into_iter()
-            .chain(clues)
-            .chain(request.requested_address);
-        self.interface.address_for(clues)
-    }
-
-    fn send(&self, reply: &Reply, socket: &ArrivalSocket, arrival: Arrival) {
-        let (interface, local) = (arrival.interface, reply.source);
+    /// Sends an answer, if the server still has the address that it comes from.
+    fn send(
+        &self,
+        reply: &Reply,
+        socket: &ArrivalSocket,
+        frames: Option<&PacketSocket>,
+        arrival: Arrival,
+    ) -> io::Result<Sent> {
+        let (index, local) = (arrival.interface, reply.source);
+        let interface = self.interface.served();
+        let interface = interface.filter(|it| it.has(local));
+        let interface = interface.ok_or(io::ErrorKind::AddrNotAvailable)?;
         let to = *reply.destination.socket_address().ip();
-        let is_here = to.is_broadcast() || self.interface.network_of(&[to]).is_some();
+        let is_here = to.is_broadcast() || interface.network_of(&[to]).is_some();
         if !is_here && !self.seen.other_networks.allow(to, self.clock.now()) {
-            Counters::count(&self.counters.dhcp_over_rate);
-            return;
+            return Ok(Sent::OverRate);
         }
-        let sent = match reply.destination {
+        match reply.destination {
             Destination::Ethernet { mac, address } => {
                 let from = End {
-                    mac: self.interface.mac,
+                    mac: interface.mac,
                     address: local,
                     port: SERVER_PORT,
                 };
@@ -456,37 +458,69 @@ impl Service {
                     port: CLIENT_PORT,
                 };
                 let sent = frame::encode(from, to, &reply.packet)
-                    .zip(self.frames.as_ref().filter(|_| self.interface.has_frames))
+                    .zip(frames.filter(|_| interface.has_frames))
                     .ok_or(io::ErrorKind::Unsupported.into())
                     .and_then(|(frame, frames)| frames.send(&frame));
                 // RFC 2131 §4.1 allows a broadcast where the unicast is impossible.
                 sent.or_else(|_| {
-                    socket.send(
-                        &reply.packet,
-                        reply.destination.socket_address(),
-                        interface,
-                        local,
-                    )
-                })
+                    let to = reply.destination.socket_address();
+                    socket.send(&reply.packet, to, index, local)
+                })?;
             }
             other => {
                 let to: SocketAddrV4 = other.socket_address();
                 // A relay may be behind another interface; other clients are on this one.
-                let interface = if matches!(other, Destination::Relay(_)) {
+                let index = if matches!(other, Destination::Relay(_)) {
                     0
                 } else {
-                    interface
+                    index
                 };
-                socket.send(&reply.packet, to, interface, local)
+                socket.send(&reply.packet, to, index, local)?;
             }
-        };
-        if let Err(error) = sent {
-            Counters::count(&self.counters.dhcp_send_failures);
-            let error = error.to_string();
-            self.timeline
-                .ignored(Machine::Mac(reply.machine), Ignored::DhcpSend { error });
+        }
+        Ok(Sent::Yes)
+    }
+}
+
+/// What became of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    /// It has left.
+    Yes,
+    /// Too many left for other networks.
+    OverRate,
+}
+
+/// Where a machine has to be for what it boots. Nobody knows who may mount another server's export; its files come
+/// from here, by TFTP, which knows the machines of a relay that asks for them itself.
+fn allowed_for<'a>(
+    allowed: &'a Allowed,
+    request: &Request,
+    arrival: Arrival,
+    image: &Image,
+) -> Option<&'a [Prefix]> {
+    match &image.root {
+        RootLocation::Own { .. } => Some(&allowed.mount),
+        RootLocation::Elsewhere(_) => {
+            let by_itself = request.header.relay_ip == *arrival.from.ip();
+            let learnt = request.relay.is_some() && by_itself;
+            (!learnt).then_some(&allowed.load)
         }
     }
+}
+
+/// The address by which the client reaches the server, with its network.
+fn reached(interface: &Interface, request: &Request, arrival: Arrival) -> (Ipv4Addr, Prefix) {
+    let header = &request.header;
+    // The server identifier of an earlier offer, which the client repeats.
+    let own = request.server_id.filter(|server| interface.has(*server));
+    let own = own.or(Some(arrival.destination).filter(|to| interface.has(*to)));
+    let clues = [header.relay_ip, header.client_ip, *arrival.from.ip()];
+    let clues = own
+        .into_iter()
+        .chain(clues)
+        .chain(request.requested_address);
+    interface.address_for(clues)
 }
 
 #[cfg(test)]

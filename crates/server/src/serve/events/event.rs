@@ -10,6 +10,7 @@ use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::Answer;
 
 use super::ignored::Ignored;
+use super::interface_change::InterfaceChange;
 use super::warning::Warning;
 use crate::serve::artifacts::FileKind;
 
@@ -60,6 +61,13 @@ pub(crate) enum Event {
     },
     /// Something will not work, or not well.
     Warning(Warning),
+    /// A served interface is not what it was.
+    InterfaceChanged {
+        /// Its name now.
+        interface: String,
+        /// How it changed.
+        change: InterfaceChange,
+    },
     /// The leases are written again.
     LeasesRecovered {
         /// The file.

@@ -6,6 +6,7 @@ mod words;
 use std::path::Path;
 use std::time::Duration;
 
+use netroot_net::Prefix;
 use netroot_printable::Printable;
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, BootFile, Reason, Refusal};
@@ -16,6 +17,7 @@ use crate::confinement::Layer;
 
 use super::event::{Event, Fetch, Ready, ReadyRange, StopCause, Transport};
 use super::ignored::Ignored;
+use super::interface_change::{InterfaceChange, Lack};
 use super::text;
 use super::warning::Warning;
 
@@ -88,6 +90,10 @@ fn add_fields(fields: &mut Fields, event: &Event) {
             fields.add_seconds(*took);
         }
         Event::InitrdCached { bytes } => fields.add("bytes", *bytes),
+        Event::InterfaceChanged { interface, change } => {
+            fields.add("interface", interface.clone());
+            add_interface_change(fields, change);
+        }
         Event::LeasesRecovered { file } => fields.add("path", file.to_string_lossy()),
         Event::Warning(warning) => add_warning(fields, warning),
         Event::Ready(ready) => add_ready(fields, ready),
@@ -268,6 +274,40 @@ fn add_stop_cause(fields: &mut Fields, why: &StopCause) {
     }
 }
 
+fn add_interface_change(fields: &mut Fields, change: &InterfaceChange) {
+    let listed = |addresses: &[Prefix]| {
+        let addresses = addresses.iter().map(|one| Value::from(one.to_string()));
+        addresses.collect::<Vec<_>>()
+    };
+    match change {
+        InterfaceChange::Lost(lack) => {
+            fields.add("change", words::lack(*lack));
+            if let Lack::NotTheAddress(address) = lack {
+                fields.add("address", address.to_string());
+            }
+        }
+        InterfaceChange::Back { addresses } => {
+            fields.add("change", "back");
+            fields.add("added", listed(addresses));
+        }
+        InterfaceChange::Differs(differences) => {
+            fields.add("change", "differs");
+            if let Some(name) = &differences.renamed_from {
+                fields.add("renamed_from", name.clone());
+            }
+            fields.add("made_anew", differences.made_anew);
+            fields.add("removed", listed(&differences.removed));
+            fields.add("added", listed(&differences.added));
+            if let Some(mac) = differences.mac {
+                fields.add("mac", mac.to_string());
+            }
+            if let Some(mtu) = differences.mtu {
+                fields.add("mtu", mtu);
+            }
+        }
+    }
+}
+
 fn add_warning(fields: &mut Fields, warning: &Warning) {
     match warning {
         Warning::StateFolder { folder, error } => {
@@ -367,6 +407,21 @@ fn add_warning(fields: &mut Fields, warning: &Warning) {
             fields.add("interface", interface.as_str());
             fields.add("error", error.as_str());
         }
+        Warning::RangeElsewhere {
+            interface,
+            first,
+            last,
+        } => {
+            fields.add("warning", "range-elsewhere");
+            fields.add("interface", interface.clone());
+            fields.add("first", first.to_string());
+            fields.add("last", last.to_string());
+        }
+        Warning::NotFollowed { interface, error } => {
+            fields.add("warning", "not-followed");
+            fields.add("interface", interface.clone());
+            fields.add("error", error.clone());
+        }
         Warning::RangeExhausted {
             first,
             last,
@@ -427,6 +482,10 @@ fn add_ignored(fields: &mut Fields, ignored: &Ignored) {
                 Reason::RelayElsewhere { relay, link } => {
                     fields.add("relay", relay.to_string());
                     fields.add("address", link.to_string());
+                }
+                Reason::RangeElsewhere { first, last } => {
+                    fields.add("first", first.to_string());
+                    fields.add("last", last.to_string());
                 }
                 Reason::RouterUnknown(network) => {
                     fields.add("network", network.network().to_string());

@@ -1,5 +1,7 @@
 //! Events for people: the only place that makes sentences of them.
 
+mod interface_change;
+
 use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -57,6 +59,7 @@ impl Display for Event {
                 write!(f, "initrd: {}, kept from an earlier start", size(*bytes))
             }
             Self::Warning(warning) => write!(f, "warning: {warning}"),
+            Self::InterfaceChanged { interface, change } => write!(f, "{interface}{change}"),
             Self::LeasesRecovered { file } => {
                 write!(f, "the leases are written to {} again", file.display())
             }
@@ -381,6 +384,18 @@ impl Display for Warning {
                 "{interface} has no IPv6 ({error}): iPXE waits 16 s for an IPv6 router in each boot; \
                  sysctl net.ipv6.conf.{interface}.disable_ipv6=0 avoids that"
             ),
+            Self::RangeElsewhere {
+                interface,
+                first,
+                last,
+            } => write!(
+                f,
+                "the range {first}-{last} is in no network of {interface} any more: no address of it is given until \
+                 {interface} has an address in its network again"
+            ),
+            Self::NotFollowed { interface, error } => {
+                write!(f, "cannot serve {interface} as it is now: {error}; trying again every few seconds")
+            }
             Self::RangeExhausted {
                 first,
                 last,

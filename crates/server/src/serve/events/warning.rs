@@ -119,6 +119,22 @@ pub(crate) enum Warning {
         /// The system's error.
         error: String,
     },
+    /// The interface no longer has an address in the network of the range.
+    RangeElsewhere {
+        /// The interface.
+        interface: String,
+        /// The range's first address.
+        first: IpAddr,
+        /// Its last.
+        last: IpAddr,
+    },
+    /// The interface changed, and cannot be served as it is now.
+    NotFollowed {
+        /// The interface.
+        interface: String,
+        /// Why not.
+        error: String,
+    },
     /// No address is left for new machines.
     RangeExhausted {
         /// The range's first address.

@@ -10,6 +10,7 @@ use super::*;
 use crate::serve::artifacts::store;
 use crate::serve::artifacts::{Content, FileKind};
 use crate::serve::events::{Format, ReadyListener};
+use crate::serve::listen::interface::tests::interface;
 use crate::serve::machines::Machines;
 use crate::serve::report_tokens::ReportTokens;
 
@@ -28,17 +29,14 @@ fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
     let site = Site {
         reads: FileReads::new(),
         artifacts: Arc::new(artifacts),
-        status: Status {
-            listeners: vec![ReadyListener {
-                interface: "eth0".to_owned(),
-                address: Ipv4Addr::LOCALHOST.into(),
-                prefix: 8,
-                others: Vec::new(),
-                ranges: Vec::new(),
-                http_port: 8069,
-            }],
-            started: Instant::now(),
-        },
+        status: Status::new(vec![ReadyListener {
+            interface: "eth0".to_owned(),
+            address: Ipv4Addr::LOCALHOST.into(),
+            prefix: 8,
+            others: Vec::new(),
+            ranges: Vec::new(),
+            http_port: 8069,
+        }]),
         timeline: Timeline::new(
             Format::Text,
             Arc::clone(&counters),
@@ -58,7 +56,11 @@ fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
             .build()
             .unwrap();
         runtime
-            .block_on(run(listener, Arc::from("eth0"), Arc::new(site)))
+            .block_on(run(
+                listener,
+                Arc::new(LiveInterface::new(interface())),
+                Arc::new(site),
+            ))
             .unwrap();
     });
     (address, counters)

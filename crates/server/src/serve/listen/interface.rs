@@ -1,13 +1,19 @@
 //! An interface that is served, with all of its addresses.
 //!
 //! [`list`]: what the kernel has. [`choose`]: which of them is served, and by which address machines know the server.
-//! An interface is never changed.
+//! [`Followed`]: what becomes of it. An interface is never changed.
 
 mod candidate;
+mod device;
+mod followed;
 mod own_address;
+mod route_socket;
 mod served;
 
-pub(crate) use self::candidate::{InterfaceError, Wanted, choose, list};
+pub(crate) use self::candidate::{Candidate, InterfaceError, Wanted, choose};
+pub(crate) use self::device::Device;
+pub(crate) use self::followed::{Followed, Presence, back, change};
+pub(crate) use self::route_socket::{ChangeSocket, RouteSocket, list};
 pub(crate) use self::served::Interface;
 
 #[cfg(test)]

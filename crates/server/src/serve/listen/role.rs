@@ -2,6 +2,7 @@
 //! networks behind relays ([`ranges`]).
 
 mod error;
+mod followed;
 mod ranges;
 
 use std::net::Ipv4Addr;
@@ -13,7 +14,7 @@ use netroot_net::Prefix;
 use netroot_proto::pxe::subnet::Subnet;
 
 pub(crate) use self::error::DhcpRoleError;
-use self::ranges::subnets;
+use self::ranges::{ends, subnets};
 use super::interface::Interface;
 use super::leases::{LeaseFile, Writer};
 use crate::serve::clock::Clock;
@@ -34,6 +35,10 @@ pub(crate) enum DhcpRole {
 pub(crate) struct AddressPool {
     /// The networks with their addresses, in the order in which they are configured.
     pub(crate) subnets: Mutex<Vec<Subnet>>,
+    /// Those that are in no network of the interface now.
+    set_aside: Mutex<Vec<Subnet>>,
+    /// The first address of each, in the order in which they are configured.
+    order: Vec<Ipv4Addr>,
     /// How long an address is lent.
     pub(crate) lease_time: Duration,
     /// Their way to the disk.
@@ -41,6 +46,17 @@ pub(crate) struct AddressPool {
 }
 
 impl AddressPool {
+    /// Gives addresses of these networks.
+    pub(crate) fn new(subnets: Vec<Subnet>, lease_time: Duration, leases: Writer) -> Self {
+        Self {
+            order: subnets.iter().map(|subnet| ends(subnet).0).collect(),
+            subnets: Mutex::new(subnets),
+            set_aside: Mutex::default(),
+            lease_time,
+            leases,
+        }
+    }
+
     /// The networks, for this thread alone.
     pub(crate) fn subnets(&self) -> MutexGuard<'_, Vec<Subnet>> {
         self.subnets.lock().unwrap_or_else(PoisonError::into_inner)
@@ -123,11 +139,9 @@ pub(crate) fn open(
         let file = opened.file.path().to_owned();
         timeline.server(Event::Warning(Warning::LeasesUnwritable { file, error }));
     }
-    Ok(DhcpRole::Authoritative(Box::new(AddressPool {
-        subnets: Mutex::new(subnets),
-        lease_time: dhcp.lease_time,
-        leases: Writer::new(opened),
-    })))
+    let leases = Writer::new(opened);
+    let addresses = AddressPool::new(subnets, dhcp.lease_time, leases);
+    Ok(DhcpRole::Authoritative(Box::new(addresses)))
 }
 
 #[cfg(test)]
@@ -136,7 +150,7 @@ mod tests {
 
     use netroot_net::Mac;
 
-    use super::super::interface::tests::interface;
+    use super::super::interface::tests::{interface, with_addresses};
     use super::*;
     use crate::cli::tests::serve;
     use crate::serve::counters::Counters;
@@ -214,6 +228,41 @@ mod tests {
             error.contains("eth0's network 10.0.0.0/24, whose prefix has 24 bits, not 25"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_range_is_set_aside_while_no_network_of_the_interface_has_it() {
+        let addresses = opened(&[
+            "--dhcp",
+            "10.0.0.5-10.0.0.9",
+            "--dhcp",
+            "10.88.0.100-10.88.0.200/24",
+        ]);
+        let ends = [5, 9].map(|last| Ipv4Addr::new(10, 0, 0, last)).into();
+        let servers = || -> Vec<String> {
+            let subnets = addresses.subnets();
+            subnets
+                .iter()
+                .map(|subnet| subnet.server.to_string())
+                .collect()
+        };
+        assert_eq!(addresses.follow(&with_addresses(&["10.0.0.5"])), []);
+        assert_eq!(servers(), ["10.0.0.5", "10.0.0.5"]);
+        assert_eq!(addresses.without_network(), None);
+
+        let elsewhere = with_addresses(&["192.168.1.1"]);
+        assert_eq!(addresses.follow(&elsewhere), [ends]);
+        assert_eq!(addresses.follow(&elsewhere), [], "told once");
+        assert_eq!(servers(), ["192.168.1.1"]);
+        assert_eq!(addresses.without_network(), Some(ends));
+
+        assert_eq!(addresses.follow(&with_addresses(&["10.0.0.2"])), []);
+        assert_eq!(servers(), ["10.0.0.2", "10.0.0.2"]);
+        let subnets = &mut addresses.subnets();
+        let now = Duration::from_secs(1);
+        let offered = subnets[0].pool.offer(Mac([2, 0, 0, 0, 0, 1]), None, now);
+        assert_ne!(offered, Some(Ipv4Addr::new(10, 0, 0, 5)), "its own, lately");
+        assert!(!subnets[0].behind_relays && subnets[1].behind_relays);
     }
 
     #[test]

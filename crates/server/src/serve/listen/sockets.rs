@@ -2,14 +2,14 @@
 //! program that holds it.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
 
 use netroot_sys::arrival::ArrivalSocket;
 use netroot_sys::packet::{PacketError, PacketSocket};
-use netroot_sys::router_solicitation::{SolicitationError, SolicitationSocket};
+use netroot_sys::router_solicitation::SolicitationSocket;
 use netroot_sys::udp::{self, BindError, Binding};
 
-use crate::serve::listen::interface::Interface;
+use crate::serve::listen::interface::{Device, Interface};
 use crate::serve::listen::port_owner::{self, Owner, Transport};
 
 /// DHCP's server port.
@@ -18,6 +18,13 @@ const DHCP: u16 = netroot_proto::dhcp::SERVER_PORT;
 const BINL: u16 = netroot_proto::dhcp::BINL_PORT;
 /// TFTP's port.
 const TFTP: u16 = netroot_proto::tftp::PORT;
+/// The portmapper's port.
+const PMAP: u16 = 111;
+/// What to do where HTTP's port is taken.
+const HTTP_REMEDY: &str = "choose another port with --http-port";
+/// What to do where NFS's port is taken.
+pub(crate) const NFS_REMEDY: &str = "let machines mount that one (--nfsroot ADDR:/PATH), or choose another port with \
+                                     --nfs-port (the kernel's own NFS server has no process: systemctl stop nfs-server)";
 
 /// Why a socket cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -70,49 +77,106 @@ fn held_by(owner: Option<&Owner>) -> String {
 /// The bound sockets.
 #[derive(Debug)]
 pub(crate) struct Sockets {
+    /// Those of the interface itself, whatever its addresses.
+    pub(crate) device: DeviceSockets,
+    /// HTTP, on each of the interface's addresses.
+    pub(crate) http: Vec<TcpListener>,
+}
+
+/// The sockets that belong to an interface and not to an address of it.
+#[derive(Debug)]
+pub(crate) struct DeviceSockets {
     /// UDP 67.
     pub(crate) dhcp: ArrivalSocket,
     /// UDP 4011.
     pub(crate) binl: ArrivalSocket,
     /// UDP 69.
     pub(crate) tftp: ArrivalSocket,
-    /// HTTP, on each of the interface's addresses.
-    pub(crate) http: Vec<TcpListener>,
     /// Whole frames: DHCP answers to machines without an address, and the probe for other servers.
     pub(crate) frames: PacketSocket,
     /// ARP, for the addresses that are given out; `None` on an interface that has no hardware address.
     pub(crate) arp: Option<PacketSocket>,
-    /// iPXE's IPv6 router solicitations; an error if the interface has no IPv6.
-    pub(crate) solicitations: Result<SolicitationSocket, SolicitationError>,
+    /// iPXE's IPv6 router solicitations; why not if the interface has no IPv6.
+    pub(crate) solicitations: Result<SolicitationSocket, String>,
 }
 
 impl Sockets {
     /// Binds everything but NFS on `interface`.
     pub(crate) fn bind(interface: &Interface, http_port: u16) -> Result<Self, SocketError> {
+        Ok(Self {
+            device: DeviceSockets::bind(interface.device())?,
+            http: listen_on(interface, http_port, HTTP_REMEDY)?,
+        })
+    }
+}
+
+impl DeviceSockets {
+    /// Binds them.
+    pub(crate) fn bind(device: Device<'_>) -> Result<Self, SocketError> {
         let dhcp_remedy = "let netroot be the only DHCP program on this interface (a libvirt network's dnsmasq: virsh net-destroy)";
         Ok(Self {
-            dhcp: arrivals(interface, DHCP, dhcp_remedy)?,
-            binl: arrivals(interface, BINL, "let it answer for another interface only")?,
-            tftp: arrivals(interface, TFTP, "let it answer for another interface only")?,
-            http: listen_on(interface, http_port, "choose another port with --http-port")?,
-            frames: PacketSocket::for_dhcp_client(interface.index)?,
-            arp: (interface.has_frames && interface.mac.is_unicast())
-                .then(|| PacketSocket::for_arp(interface.index))
+            dhcp: arrivals(device, DHCP, dhcp_remedy)?,
+            binl: arrivals(device, BINL, "let it answer for another interface only")?,
+            tftp: arrivals(device, TFTP, "let it answer for another interface only")?,
+            frames: PacketSocket::for_dhcp_client(device.index)?,
+            arp: (device.has_arp)
+                .then(|| PacketSocket::for_arp(device.index))
                 .transpose()?,
-            solicitations: SolicitationSocket::open(&interface.name, interface.index),
+            solicitations: SolicitationSocket::open(device.name, device.index)
+                .map_err(|error| error.to_string()),
+        })
+    }
+}
+
+/// What is listened on at one address, by number.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ListenPorts {
+    /// HTTP's.
+    pub(crate) http: u16,
+    /// That of NFS and MOUNT, unless another server exports every root.
+    pub(crate) nfs: Option<u16>,
+    /// Whether the portmapper's port is bound, too.
+    pub(crate) portmapper: bool,
+}
+
+/// What is listened on at one address.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    /// HTTP.
+    pub(crate) http: TcpListener,
+    /// NFS and MOUNT.
+    pub(crate) nfs: Option<TcpListener>,
+    /// The portmapper; not if another program has it.
+    pub(crate) portmapper: Option<(TcpListener, UdpSocket)>,
+}
+
+impl Listening {
+    /// Binds everything at `address`.
+    pub(crate) fn bind(address: IpAddr, ports: ListenPorts) -> Result<Self, SocketError> {
+        let at = |port: u16| SocketAddr::new(address, port);
+        let portmapper = || {
+            let tcp = TcpListener::bind(at(PMAP)).ok()?;
+            Some((tcp, UdpSocket::bind(at(PMAP)).ok()?))
+        };
+        Ok(Self {
+            http: listen(at(ports.http), HTTP_REMEDY)?,
+            nfs: (ports.nfs)
+                .map(|port| listen(at(port), NFS_REMEDY))
+                .transpose()?,
+            portmapper: ports.portmapper.then(portmapper).flatten(),
         })
     }
 }
 
 /// A UDP socket on every IPv4 address of one interface, broadcasts included.
 fn arrivals(
-    interface: &Interface,
+    device: Device<'_>,
     port: u16,
     remedy: &'static str,
 ) -> Result<ArrivalSocket, SocketError> {
     let binding = Binding {
         address: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port),
-        interface: Some(&interface.name),
+        interface: Some(device.name),
     };
     let socket = udp::open(binding).map_err(|error| {
         match explain(error.io_error(), Transport::Udp, port, remedy) {

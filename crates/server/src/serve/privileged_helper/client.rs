@@ -2,6 +2,7 @@
 
 use std::io;
 use std::marker::PhantomData;
+use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -12,8 +13,10 @@ use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use tokio::sync::Mutex;
 
-use super::channel;
-use super::request::{Outcome, Reply, Request, RootRequest};
+use super::answer::Done;
+use super::request::{NetworkRequest, Outcome, Reply, Request, RootRequest};
+use super::{channel, passed_sockets};
+use crate::serve::listen::sockets::{DeviceSockets, Listening};
 
 /// How long a helper may take to start.
 const START: Timespec = Timespec {
@@ -121,15 +124,6 @@ struct State {
     number: u16,
 }
 
-/// What a helper has done.
-#[derive(Debug)]
-pub(super) struct Done {
-    #[expect(dead_code, reason = "nothing optional is sent yet")]
-    pub(super) present: u8,
-    pub(super) text: String,
-    pub(super) files: std::vec::IntoIter<OwnedFd>,
-}
-
 impl<R: Request> Client<R> {
     pub(super) async fn ask(&self, request: R) -> Result<Done, HelperError> {
         let mut state = self.state.lock().await;
@@ -167,6 +161,32 @@ async fn answer_to(number: u16, socket: &UnixDatagram) -> Result<Done, HelperErr
     }
 }
 
+impl Client<NetworkRequest> {
+    /// New sockets for an interface (its number in `Settings::networks`). The old ones have to be closed, unless the
+    /// interface was made anew.
+    ///
+    /// # Errors
+    /// [`HelperError`].
+    pub(crate) async fn device(&self, listener: u16) -> Result<DeviceSockets, HelperError> {
+        let done = self.ask(NetworkRequest::Device { listener }).await?;
+        passed_sockets::device_sockets(done).ok_or(HelperError::Nonsense)
+    }
+
+    /// New listeners at an address of an interface (its number in `Settings::networks`).
+    ///
+    /// # Errors
+    /// [`HelperError`].
+    pub(crate) async fn listen(
+        &self,
+        listener: u16,
+        address: Ipv4Addr,
+    ) -> Result<Listening, HelperError> {
+        let request = NetworkRequest::Listen { listener, address };
+        let done = self.ask(request).await?;
+        passed_sockets::listening(done).ok_or(HelperError::Nonsense)
+    }
+}
+
 impl Client<RootRequest> {
     /// The directory of an image (its number in `Settings::images`) as it is at its path now, with the mounts below it:
     /// a descriptor (`O_PATH`) of a mount of its own, below which the confined server may read. It stays readable until
@@ -195,7 +215,8 @@ impl Client<RootRequest> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::helper_end::{Answer, answer_until_closed};
+    use super::super::answer::Answer;
+    use super::super::helper_end::answer_until_closed;
     use super::*;
 
     #[tokio::test]

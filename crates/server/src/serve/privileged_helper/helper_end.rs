@@ -10,46 +10,9 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::{Pid, set_parent_process_death_signal};
 
+use super::answer::Answer;
 use super::channel::{self, MOST_FILES};
 use super::request::{LENGTH, Outcome, Reply, Request};
-
-/// What a helper answers.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) outcome: Outcome,
-    pub(super) present: u8,
-    pub(super) text: String,
-    pub(super) files: Vec<OwnedFd>,
-}
-
-impl Answer {
-    /// Done, with these descriptors.
-    pub(super) fn done(files: Vec<OwnedFd>) -> Self {
-        Self {
-            outcome: Outcome::Done,
-            present: 0,
-            text: String::new(),
-            files,
-        }
-    }
-
-    /// Not done.
-    pub(super) fn failed(why: impl Into<String>) -> Self {
-        Self {
-            outcome: Outcome::Failed,
-            text: why.into(),
-            ..Self::done(Vec::new())
-        }
-    }
-
-    /// Not done, now or later.
-    pub(super) fn impossible(why: impl Into<String>) -> Self {
-        Self {
-            outcome: Outcome::Impossible,
-            ..Self::failed(why)
-        }
-    }
-}
 
 /// Ends with `server`, and not before: what stops a server is sent to all processes of its terminal or its unit.
 pub(super) fn live_with(server: Pid) -> Result<(), Errno> {

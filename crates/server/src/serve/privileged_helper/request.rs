@@ -1,5 +1,6 @@
 //! What can be asked of a helper, and how it answers, as bytes. Pure.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use netroot_limits::Rate;
@@ -78,6 +79,58 @@ impl Request for RootRequest {
     }
 }
 
+/// What the helper for the network does. Interfaces are named by their number in `Settings::networks`; each is the one
+/// of the start, under whatever name it has now, or else the one that has its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NetworkRequest {
+    /// Make the sockets of the interface itself.
+    Device {
+        /// The interface.
+        listener: u16,
+    },
+    /// Listen at one of its addresses.
+    Listen {
+        /// The interface.
+        listener: u16,
+        /// The address. Another one is refused.
+        address: Ipv4Addr,
+    },
+}
+
+impl Request for NetworkRequest {
+    const RATE: Rate = Rate {
+        burst: 256,
+        every: Duration::from_secs(1),
+    };
+
+    fn encode(self) -> [u8; LENGTH] {
+        let (kind, listener, address) = match self {
+            Self::Device { listener } => (1, listener, Ipv4Addr::UNSPECIFIED),
+            Self::Listen { listener, address } => (2, listener, address),
+        };
+        let [high, low] = listener.to_be_bytes();
+        let [a, b, c, d] = address.octets();
+        [kind, 0, high, low, a, b, c, d]
+    }
+
+    fn decode(bytes: [u8; LENGTH]) -> Option<Self> {
+        let [kind, 0, high, low, a, b, c, d] = bytes else {
+            return None;
+        };
+        let listener = u16::from_be_bytes([high, low]);
+        let address = Ipv4Addr::new(a, b, c, d);
+        match kind {
+            1 if address.is_unspecified() => Some(Self::Device { listener }),
+            2 => Some(Self::Listen { listener, address }),
+            _ => None,
+        }
+    }
+
+    fn patience(self) -> Duration {
+        USUAL
+    }
+}
+
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -150,6 +203,20 @@ mod tests {
     }
 
     #[test]
+    fn requests_to_the_network_are_read_as_they_were_written() {
+        let address = Ipv4Addr::new(10, 0, 0, 1);
+        for request in [
+            NetworkRequest::Device { listener: 0x102 },
+            NetworkRequest::Listen {
+                listener: 7,
+                address,
+            },
+        ] {
+            assert_eq!(NetworkRequest::decode(request.encode()), Some(request));
+        }
+    }
+
+    #[test]
     fn a_text_that_is_too_long_is_cut() {
         let reply = Reply {
             number: 0x102,
@@ -168,6 +235,9 @@ mod tests {
         #[test]
         fn any_bytes_are_a_request_that_is_written_the_same_or_none(bytes: [u8; LENGTH]) {
             if let Some(request) = RootRequest::decode(bytes) {
+                prop_assert_eq!(request.encode(), bytes);
+            }
+            if let Some(request) = NetworkRequest::decode(bytes) {
                 prop_assert_eq!(request.encode(), bytes);
             }
         }

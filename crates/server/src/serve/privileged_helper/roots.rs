@@ -8,7 +8,7 @@ use std::os::fd::BorrowedFd;
 use rustix::io::Errno;
 use rustix::thread::CapabilitySet;
 
-use super::helper_end::Answer;
+use super::answer::Answer;
 use super::mount_area::MountArea;
 use super::request::RootRequest;
 use crate::confinement;

@@ -43,7 +43,7 @@ pub(super) async fn send(
         }
     };
     let content = ReadAhead::new(artifact.content, Arc::clone(&service.reads), peer);
-    let mut transfer = match Transfer::start(request, content, &service.limits, service.now()) {
+    let mut transfer = match Transfer::start(request, content, &service.limits(), service.now()) {
         Ok(transfer) => transfer,
         Err(refusal) => {
             Counters::count(&service.counters.tftp_refused);

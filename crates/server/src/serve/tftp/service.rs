@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use netroot_net::Prefix;
 use netroot_proto::tftp::negotiate::Limits;
 use netroot_proto::tftp::packet::Packet;
 
@@ -12,7 +11,8 @@ use super::slots::Slots;
 use crate::serve::artifacts::{ArtifactStore, FileReads};
 use crate::serve::counters::Counters;
 use crate::serve::events::{Ignored, Machine, Timeline};
-use crate::serve::listen::interface::Interface;
+use crate::serve::listen::allowed::LiveAllowed;
+use crate::serve::listen::live_interface::LiveInterface;
 
 /// Concurrent transfers: firmware has one at a time, a classroom many. A transfer that nobody has acknowledged yet
 /// lives for milliseconds, so that their pool is small.
@@ -32,14 +32,10 @@ pub(crate) struct Service {
     pub(super) artifacts: Arc<ArtifactStore>,
     /// Reads their files.
     pub(super) reads: Arc<FileReads>,
-    /// The interface's name.
-    pub(super) interface: String,
-    /// Its networks.
-    pub(super) networks: Vec<Prefix>,
-    /// The other networks that may ask (`--allow`).
-    pub(super) allowed: Vec<Prefix>,
-    /// The largest options that are granted, from the interface's MTU.
-    pub(super) limits: Limits,
+    /// The interface.
+    pub(super) interface: Arc<LiveInterface>,
+    /// From where machines may ask.
+    pub(super) allowed: Arc<LiveAllowed>,
     /// Where events are logged.
     pub(super) timeline: Timeline,
     /// What is counted.
@@ -57,8 +53,8 @@ pub(crate) struct Shared {
     pub(crate) artifacts: Arc<ArtifactStore>,
     /// Reads their files.
     pub(crate) reads: Arc<FileReads>,
-    /// The networks beside the interface's own that may ask (`--allow`).
-    pub(crate) allowed: Vec<Prefix>,
+    /// From where machines may ask.
+    pub(crate) allowed: Arc<LiveAllowed>,
     /// Where events are logged.
     pub(crate) timeline: Timeline,
     /// What is counted.
@@ -66,20 +62,23 @@ pub(crate) struct Shared {
 }
 
 impl Service {
-    /// A service on `interface`, which grants what fits its MTU.
-    pub(crate) fn new(shared: Shared, interface: &Interface) -> Self {
+    /// A service on `interface`.
+    pub(crate) fn new(shared: Shared, interface: Arc<LiveInterface>) -> Self {
         Self {
             artifacts: shared.artifacts,
             reads: shared.reads,
-            interface: interface.name.clone(),
-            networks: interface.networks().collect(),
+            interface,
             allowed: shared.allowed,
-            limits: Limits::for_mtu(interface.mtu),
             timeline: shared.timeline,
             counters: shared.counters,
             slots: Slots::new(TRANSFERS),
             started: Instant::now(),
         }
+    }
+
+    /// The largest options that are granted: what fits the interface's MTU.
+    pub(super) fn limits(&self) -> Limits {
+        Limits::for_mtu(self.interface.last().mtu)
     }
 
     /// The transfers' time.

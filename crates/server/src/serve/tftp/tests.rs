@@ -12,6 +12,7 @@ use crate::serve::artifacts::store;
 use crate::serve::artifacts::{Content, FileKind, FileReads};
 use crate::serve::events::{Format, Timeline};
 use crate::serve::listen::interface::tests::with_addresses;
+use crate::serve::listen::live_interface::LiveInterface;
 use crate::serve::machines::Machines;
 
 const WAIT: Duration = Duration::from_secs(60);
@@ -51,11 +52,11 @@ fn rig_on(own: &str, counters: &Arc<Counters>, things: &[(&str, Vec<u8>)]) -> Ri
     let shared = Shared {
         artifacts: Arc::new(artifacts),
         reads: FileReads::new(),
-        allowed: Vec::new(),
+        allowed: Arc::default(),
         timeline,
         counters: Arc::clone(&counters),
     };
-    let service = Service::new(shared, &with_addresses(&[own]));
+    let service = Service::new(shared, Arc::new(LiveInterface::new(with_addresses(&[own]))));
     // Before the first request: a datagram that is already queued has no packet information.
     let socket = ArrivalSocket::new(socket).unwrap();
     std::thread::spawn(move || {

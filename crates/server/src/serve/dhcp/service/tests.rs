@@ -1,6 +1,5 @@
 //! Datagrams in, replies out, without sockets: [`Service::answer`] and what it changes.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use netroot_proto::dhcp::code;
@@ -47,15 +46,14 @@ fn service(role: DhcpRole) -> Service {
     let counters = Arc::new(Counters::default());
     let machines = Arc::new(Machines::new());
     Service {
-        interface: interface(),
+        interface: Arc::new(LiveInterface::new(interface())),
         artifacts: store_of(Catalog::new(vec![with_loader("debian")], Vec::new()).unwrap()),
         http_port: 8069,
         role,
-        allowed: Allowed {
+        allowed: Arc::new(LiveAllowed::new(Allowed {
             mount: vec![Prefix::clamped(SERVER, 24)],
             load: Vec::new(),
-        },
-        frames: None,
+        })),
         timeline: Timeline::new(Format::Text, Arc::clone(&counters), machines),
         counters,
         clock: Clock::start(),
@@ -71,18 +69,16 @@ fn role(state: &std::path::Path) -> DhcpRole {
     for binding in opened.bindings() {
         pool.restore(binding);
     }
-    DhcpRole::Authoritative(Box::new(AddressPool {
-        subnets: Mutex::new(vec![Subnet {
-            server: SERVER,
-            network: Prefix::clamped(SERVER, 24),
-            behind_relays: false,
-            options: SubnetOptions::new(time),
-            pool,
-            relay: None,
-        }]),
-        lease_time: time,
-        leases: Writer::new(opened),
-    }))
+    let subnets = vec![Subnet {
+        server: SERVER,
+        network: Prefix::clamped(SERVER, 24),
+        behind_relays: false,
+        options: SubnetOptions::new(time),
+        pool,
+        relay: None,
+    }];
+    let addresses = AddressPool::new(subnets, time, Writer::new(opened));
+    DhcpRole::Authoritative(Box::new(addresses))
 }
 
 fn arrival() -> Arrival {
@@ -139,7 +135,10 @@ fn leases(service: &Service) -> Vec<(Ipv4Addr, Mac)> {
 fn sent(service: &Arc<Service>, datagram: &[u8]) -> Reply {
     let (send, receive) = std::sync::mpsc::channel();
     let reply = service.answer(datagram, arrival(), 67).unwrap();
-    service.send_when_durable(reply, move |_, reply| send.send(reply.clone()).unwrap());
+    service.send_when_durable(reply, move |_, reply| {
+        send.send(reply.clone()).unwrap();
+        Ok(Sent::Yes)
+    });
     receive.recv_timeout(Duration::from_secs(60)).unwrap()
 }
 
@@ -307,12 +306,16 @@ fn two_machines_have_the_roots_of_two_images() {
 
 #[test]
 fn a_proxy_answers_with_the_address_that_the_client_can_reach() {
-    let mut service = Service {
-        interface: with_addresses(&["10.0.0.1", "192.168.5.1"]),
+    let interface = with_addresses(&["10.0.0.1", "192.168.5.1"]);
+    let allowed = Allowed {
+        mount: interface.networks().collect(),
+        load: Vec::new(),
+    };
+    let service = Service {
+        interface: Arc::new(LiveInterface::new(interface)),
+        allowed: Arc::new(LiveAllowed::new(allowed)),
         ..service(DhcpRole::Proxy)
     };
-    let networks = service.interface.networks();
-    service.allowed.mount = networks.collect();
     let offer = service.answer(&init_discover(MAC), arrival(), 67).unwrap();
     assert_eq!(offer.source, SERVER);
     let second = Ipv4Addr::new(192, 168, 5, 1);

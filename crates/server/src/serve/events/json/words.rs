@@ -9,6 +9,7 @@ use netroot_proto::tftp::name::NameError;
 use crate::serve::artifacts::FileKind;
 use crate::serve::events::event::{Event, Fetch};
 use crate::serve::events::ignored::{Ignored, ReportRefusal};
+use crate::serve::events::interface_change::Lack;
 use crate::serve::url_path::PathError;
 
 /// What happened, in one word: one for each kind of event.
@@ -18,6 +19,7 @@ pub(in crate::serve::events) fn kind(event: &Event) -> &'static str {
         Event::InitrdNote { .. } => "initrd-note",
         Event::InitrdBuilt { .. } => "initrd-built",
         Event::InitrdCached { .. } => "initrd-cached",
+        Event::InterfaceChanged { .. } => "interface-changed",
         Event::LeasesRecovered { .. } => "leases-recovered",
         Event::Warning(_) => "warning",
         Event::Ready(_) => "ready",
@@ -77,6 +79,7 @@ pub(super) fn ignored(ignored: &Ignored) -> &'static str {
             Reason::NoAddress => "no-address",
             Reason::NotAllowed { .. } => "not-allowed",
             Reason::RelayElsewhere { .. } => "relay-elsewhere",
+            Reason::RangeElsewhere { .. } => "range-elsewhere",
             Reason::RouterUnknown(_) => "router-unknown",
             Reason::Port(_) => "wrong-port",
         },
@@ -153,4 +156,14 @@ pub(super) fn platform(platform: Platform) -> String {
         Platform::Unknown(number) => return format!("unknown-{number}"),
     };
     word.to_owned()
+}
+
+/// Why an interface cannot be served.
+pub(in crate::serve::events) fn lack(lack: Lack) -> &'static str {
+    match lack {
+        Lack::Gone => "gone",
+        Lack::Down => "down",
+        Lack::NoAddress => "no-address",
+        Lack::NotTheAddress(_) => "not-the-address",
+    }
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use netroot_net::Prefix;
+use netroot_net::{Mac, Prefix};
 use netroot_nfs_export::{CallRefusal, Refusal as MountRefusal};
 use netroot_proto::dhcp::MessageType;
 use netroot_proto::pxe::arch::Platform;
@@ -186,6 +186,15 @@ pub(super) fn warnings() -> Vec<Warning> {
         Warning::NotConfined {
             layer: Layer::Landlock,
         },
+        Warning::RangeElsewhere {
+            interface: "eth0".to_owned(),
+            first: ADDRESS.into(),
+            last: ADDRESS.into(),
+        },
+        Warning::NotFollowed {
+            interface: "eth0".to_owned(),
+            error: "UDP port 67 is taken".to_owned(),
+        },
         Warning::RangeExhausted {
             first: ADDRESS.into(),
             last: ADDRESS.into(),
@@ -254,6 +263,10 @@ fn ignored() -> Vec<Ignored> {
             relay: ADDRESS,
             link: ADDRESS,
         },
+        Reason::RangeElsewhere {
+            first: ADDRESS,
+            last: ADDRESS,
+        },
         Reason::RouterUnknown(Prefix::clamped(ADDRESS, 24)),
         Reason::Port(69),
     ];
@@ -305,6 +318,13 @@ pub(super) fn image(name: &str) -> ReadyImage {
     }
 }
 
+fn interface_changed(change: InterfaceChange) -> Event {
+    Event::InterfaceChanged {
+        interface: "eth0".to_owned(),
+        change,
+    }
+}
+
 pub(super) fn listener(range: Option<(IpAddr, IpAddr)>) -> ReadyListener {
     ReadyListener {
         interface: "eth0".to_owned(),
@@ -340,6 +360,21 @@ pub(super) fn samples() -> Vec<Event> {
             took: Duration::from_millis(3210),
         },
         Event::InitrdCached { bytes: 8_154_321 },
+        interface_changed(InterfaceChange::Lost(Lack::Gone)),
+        interface_changed(InterfaceChange::Lost(Lack::Down)),
+        interface_changed(InterfaceChange::Lost(Lack::NoAddress)),
+        interface_changed(InterfaceChange::Lost(Lack::NotTheAddress(address))),
+        interface_changed(InterfaceChange::Back {
+            addresses: vec![Prefix::clamped(ADDRESS, 24)],
+        }),
+        interface_changed(InterfaceChange::Differs(Differences {
+            renamed_from: Some("eth1".to_owned()),
+            made_anew: true,
+            removed: vec![Prefix::clamped(ADDRESS, 16)],
+            added: vec![Prefix::clamped(ADDRESS, 24)],
+            mac: Some(Mac([2, 0, 0, 0, 0, 1])),
+            mtu: Some(9000),
+        })),
         Event::LeasesRecovered {
             file: "/var/lib/netroot/leases-eth0.redb".into(),
         },
@@ -393,6 +428,7 @@ fn is_sampled(event: &Event) -> bool {
         | Event::InitrdNote { .. }
         | Event::InitrdBuilt { .. }
         | Event::InitrdCached { .. }
+        | Event::InterfaceChanged { .. }
         | Event::LeasesRecovered { .. }
         | Event::Ready(_)
         | Event::Stopped { .. }
@@ -428,6 +464,8 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::Submounts(_)
             | Warning::NoFileHandles
             | Warning::NoIpv6 { .. }
+            | Warning::RangeElsewhere { .. }
+            | Warning::NotFollowed { .. }
             | Warning::RangeExhausted { .. } => true,
         },
         Event::Ignored(ignored) => match ignored {

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use netroot_net::{Mac, Prefix};
-use nix::ifaddrs::getifaddrs;
-use nix::net::if_::InterfaceFlags;
+use netroot_net::Mac;
 
+use super::device::Device;
 use super::own_address::{self, OwnAddress, listed};
 use super::served::Interface;
 
@@ -22,14 +21,14 @@ pub(crate) struct Wanted<'a> {
 /// An interface of this machine, usable or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Candidate {
-    name: String,
-    index: u32,
-    up: bool,
-    loopback: bool,
-    mac: Option<Mac>,
-    addresses: Vec<OwnAddress>,
-    has_frames: bool,
-    mtu: u16,
+    pub(super) name: String,
+    pub(super) index: u32,
+    pub(super) up: bool,
+    pub(super) loopback: bool,
+    pub(super) mac: Option<Mac>,
+    pub(super) addresses: Vec<OwnAddress>,
+    pub(super) has_frames: bool,
+    pub(super) mtu: u16,
 }
 
 impl fmt::Display for Candidate {
@@ -145,103 +144,13 @@ fn labelled(candidate: &Candidate) -> String {
     }
 }
 
-/// An address as the kernel lists it.
-#[derive(Debug, Clone, Default)]
-struct Listed<'a> {
-    /// The interface's name, or the label of an alias.
-    name: &'a str,
-    address: Option<Ipv4Addr>,
-    netmask: Option<Ipv4Addr>,
-    /// The other end of a point-to-point link, or the broadcast address: there is one field for both.
-    other: Option<Ipv4Addr>,
-}
-
-/// One address of an interface; `None` for another family's.
-fn own_address(listed: &Listed<'_>) -> Option<OwnAddress> {
-    let address = listed.address?;
-    let length = listed
-        .netmask
-        .map_or(32, |mask| mask.to_bits().leading_ones());
-    let length = u8::try_from(length).unwrap_or(32);
-    // A peer has the whole address as its network, and nothing broadcasts to a network of one address.
-    let peer = listed
-        .other
-        .filter(|other| length == 32 && *other != address && !other.is_unspecified());
-    Some(OwnAddress {
-        address,
-        network: Prefix::clamped(peer.unwrap_or(address), length),
-        label: listed.name.contains(':').then(|| listed.name.to_owned()),
-    })
-}
-
-/// Every interface of this machine, in the kernel's order.
-pub(crate) fn list() -> Result<Vec<Candidate>, InterfaceError> {
-    let mut found: Vec<Candidate> = Vec::new();
-    for entry in getifaddrs().map_err(|errno| InterfaceError::List(errno.into()))? {
-        // An address with a label of its own is listed as `eth0:1`; no interface has such a name.
-        let (name, _) = entry
-            .interface_name
-            .split_once(':')
-            .unwrap_or((&entry.interface_name, ""));
-        let position = found.iter().position(|seen| seen.name == name);
-        let position = position.unwrap_or_else(|| {
-            found.push(Candidate {
-                index: nix::net::if_::if_nametoindex(name).unwrap_or(0),
-                up: entry.flags.contains(InterfaceFlags::IFF_UP),
-                loopback: entry.flags.contains(InterfaceFlags::IFF_LOOPBACK),
-                mac: None,
-                addresses: Vec::new(),
-                has_frames: read_has_frames(name),
-                mtu: read_mtu(name),
-                name: name.to_owned(),
-            });
-            found.len() - 1
-        });
-        let Some(candidate) = found.get_mut(position) else {
-            continue;
-        };
-        if let Some(link) = entry.address.as_ref().and_then(|a| a.as_link_addr()) {
-            candidate.mac = link.addr().map(Mac);
-        }
-        // IPv4 only: an interface without it cannot be served.
-        let ipv4 = |address: Option<&nix::sys::socket::SockaddrStorage>| {
-            address?
-                .as_sockaddr_in()
-                .map(nix::sys::socket::SockaddrIn::ip)
-        };
-        let listed = Listed {
-            name: &entry.interface_name,
-            address: ipv4(entry.address.as_ref()),
-            netmask: ipv4(entry.netmask.as_ref()),
-            other: ipv4(entry.destination.as_ref()).or(ipv4(entry.broadcast.as_ref())),
-        };
-        candidate.addresses.extend(own_address(&listed));
-    }
-    // A label without its interface's name: nothing can be bound to it.
-    found.retain(|candidate| candidate.index != 0);
-    Ok(found)
-}
-
-/// By the hardware type (`ARPHRD_ETHER`, `ARPHRD_LOOPBACK`); true where the kernel does not say.
-fn read_has_frames(name: &str) -> bool {
-    let text = std::fs::read_to_string(format!("/sys/class/net/{name}/type")).unwrap_or_default();
-    matches!(text.trim(), "1" | "772" | "")
-}
-
-/// 1500 where the kernel does not say: Ethernet's.
-fn read_mtu(name: &str) -> u16 {
-    let text = std::fs::read_to_string(format!("/sys/class/net/{name}/mtu")).unwrap_or_default();
-    let mtu: u32 = text.trim().parse().unwrap_or(1500);
-    u16::try_from(mtu).unwrap_or(u16::MAX)
-}
-
 /// The interface that is wanted, or else the only one that could serve. Its first address is the one that is wanted, or
 /// else the one that most machines can reach.
 pub(crate) fn choose(
     wanted: Wanted<'_>,
     candidates: Vec<Candidate>,
 ) -> Result<Interface, InterfaceError> {
-    let mut chosen = match (wanted.interface, wanted.address) {
+    let chosen = match (wanted.interface, wanted.address) {
         (Some(name), _) => named(name, candidates)?,
         (None, Some(address)) => with_address(address, candidates)?,
         (None, None) => only_usable(candidates)?,
@@ -257,23 +166,44 @@ pub(crate) fn choose(
     {
         return Err(InterfaceError::AddressElsewhere { address, chosen });
     }
-    own_address::sort(&mut chosen.addresses, |own| match wanted.address {
+    Ok(chosen.into_interface(|own| match wanted.address {
         Some(address) => own.address == address,
         None => own.label.is_some() && own.label.as_deref() == wanted.interface,
-    });
-    Ok(Interface {
-        name: chosen.name,
-        index: chosen.index,
-        mac: chosen.mac.unwrap_or(Mac([0; 6])),
-        addresses: chosen.addresses,
-        has_frames: chosen.has_frames,
-        mtu: chosen.mtu,
-    })
+    }))
 }
 
 impl Candidate {
-    fn has(&self, address: Ipv4Addr) -> bool {
+    /// Whether an address is one of its own.
+    pub(crate) fn has(&self, address: Ipv4Addr) -> bool {
         self.addresses.iter().any(|own| own.address == address)
+    }
+
+    /// As its sockets need it.
+    pub(crate) fn device(&self) -> Device<'_> {
+        Device {
+            name: &self.name,
+            index: self.index,
+            has_arp: self.has_frames && self.mac().is_unicast(),
+        }
+    }
+
+    fn mac(&self) -> Mac {
+        self.mac.unwrap_or(Mac([0; 6]))
+    }
+
+    /// To be served. The address that is wanted comes first.
+    pub(super) fn into_interface(self, is_wanted: impl Fn(&OwnAddress) -> bool) -> Interface {
+        let mac = self.mac();
+        let mut addresses = self.addresses;
+        own_address::sort(&mut addresses, is_wanted);
+        Interface {
+            name: self.name,
+            index: self.index,
+            mac,
+            addresses,
+            has_frames: self.has_frames,
+            mtu: self.mtu,
+        }
     }
 }
 
@@ -330,6 +260,8 @@ fn only_usable(candidates: Vec<Candidate>) -> Result<Candidate, InterfaceError> 
 
 #[cfg(test)]
 pub(super) mod tests {
+    use netroot_net::Prefix;
+
     use super::*;
 
     pub(crate) fn own(address: &str) -> OwnAddress {
@@ -480,34 +412,5 @@ pub(super) mod tests {
             elsewhere.starts_with("10.9.0.1 is not an address of eth1 (10.0.0.1/24); "),
             "{elsewhere}"
         );
-    }
-
-    #[test]
-    fn a_peer_is_told_from_a_broadcast_address() {
-        let network = |netmask: [u8; 4], other: Option<[u8; 4]>| {
-            let listed = Listed {
-                name: "eth0",
-                address: Some(Ipv4Addr::new(10, 0, 0, 1)),
-                netmask: Some(netmask.into()),
-                other: other.map(Into::into),
-            };
-            own_address(&listed).unwrap().network.to_string()
-        };
-        let (all, some) = ([255; 4], [255, 255, 255, 0]);
-        assert_eq!(network(some, Some([10, 0, 0, 255])), "10.0.0.1/24");
-        assert_eq!(network(some, None), "10.0.0.1/24");
-        assert_eq!(network(all, Some([10, 0, 0, 2])), "10.0.0.2/32");
-        assert_eq!(network(all, Some([10, 0, 0, 1])), "10.0.0.1/32");
-        assert_eq!(network(all, None), "10.0.0.1/32");
-    }
-
-    #[test]
-    fn this_machine_has_a_loopback_with_its_address() {
-        let lo = list()
-            .unwrap()
-            .into_iter()
-            .find(|candidate| candidate.name == "lo")
-            .unwrap();
-        assert!(lo.loopback);
     }
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use netroot_net::{Mac, Prefix};
 
+use super::device::Device;
 use super::own_address::{OwnAddress, listed};
 
 /// An interface that is up and has an IPv4 address: what `netroot serve` answers on.
@@ -111,6 +112,17 @@ impl Interface {
     pub(crate) fn others(&self, one: IpAddr) -> Vec<Prefix> {
         let all = self.addresses.iter().map(OwnAddress::prefix);
         all.filter(|own| own.address() != one).collect()
+    }
+}
+
+impl Interface {
+    /// As its sockets need it.
+    pub(crate) fn device(&self) -> Device<'_> {
+        Device {
+            name: &self.name,
+            index: self.index,
+            has_arp: self.has_frames && self.mac.is_unicast(),
+        }
     }
 }
 

@@ -68,9 +68,7 @@ pub(super) fn subnets(
         let mut options = SubnetOptions::new(dhcp.lease_time);
         options.routers = network.router.into_iter().collect();
         options.dns.clone_from(&dns);
-        // The kernel's default needs no option, and some clients treat 1500 as a change.
-        let mtu = Some(interface.mtu).filter(|mtu| *mtu != 1500 && *mtu >= 576);
-        options.mtu = mtu.filter(|_| !network.behind_relays);
+        options.mtu = mtu_option(interface).filter(|_| !network.behind_relays);
         Ok(Subnet {
             server: network.server,
             network: network.network,
@@ -128,6 +126,24 @@ fn network_of(range: &RangeSettings, interface: &Interface) -> Result<Network, D
         ranges: vec![(first, last)],
         router,
     })
+}
+
+/// The lowest and the highest address of a network's ranges.
+pub(crate) type Ends = (Ipv4Addr, Ipv4Addr);
+
+/// Those of a network.
+pub(super) fn ends(subnet: &Subnet) -> Ends {
+    let mut ends = (Ipv4Addr::BROADCAST, Ipv4Addr::UNSPECIFIED);
+    for (first, last) in subnet.pool.ranges() {
+        ends = (ends.0.min(first), ends.1.max(last));
+    }
+    ends
+}
+
+/// The MTU that machines on the interface are told. The kernel's default needs no option, and some clients treat 1500 as
+/// a change.
+pub(super) fn mtu_option(interface: &Interface) -> Option<u16> {
+    Some(interface.mtu).filter(|mtu| *mtu != 1500 && *mtu >= 576)
 }
 
 fn ipv4(address: IpAddr) -> Option<Ipv4Addr> {

@@ -1,0 +1,294 @@
+//! The kernel's interfaces and addresses by rtnetlink(7): listed, and told when they change.
+//!
+//! A listing needs no new socket and no file: the confined server can make neither.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use netroot_net::{Mac, Prefix};
+use netroot_proto::netlink::{
+    DONE, DUMP, ERROR, Message, REQUEST, Request, attributes, error_number, messages, u16_at,
+    u32_at,
+};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
+
+use super::candidate::{Candidate, InterfaceError};
+use super::own_address::OwnAddress;
+
+// include/uapi/linux/rtnetlink.h, if_link.h, if_addr.h, if.h
+const RTM_NEWLINK: u16 = 16;
+const RTM_GETLINK: u16 = 18;
+const RTM_NEWADDR: u16 = 20;
+const RTM_GETADDR: u16 = 22;
+const RTMGRP_LINK: u32 = 0x1;
+const RTMGRP_IPV4_IFADDR: u32 = 0x10;
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const IFA_LABEL: u16 = 3;
+const ARPHRD_ETHER: u16 = 1;
+const ARPHRD_LOOPBACK: u16 = 772;
+const IFF_UP: u32 = 0x1;
+const IFF_LOOPBACK: u32 = 0x8;
+const AF_INET: u8 = 2;
+const AF_UNSPEC: u8 = 0;
+
+/// How long the kernel may take to answer; it does at once.
+const ANSWER: Timespec = Timespec {
+    tv_sec: 5,
+    tv_nsec: 0,
+};
+/// A datagram of a listing has 32 KiB at most.
+const DATAGRAM: usize = 32 << 10;
+/// How many notifications are read before anything else happens.
+const MOST_NOTIFICATIONS: usize = 1024;
+
+/// A socket on which interfaces are listed.
+#[derive(Debug)]
+pub(crate) struct RouteSocket(OwnedFd);
+
+/// A socket on which the kernel tells of every change of an interface or an IPv4 address.
+#[derive(Debug)]
+pub(crate) struct ChangeSocket(OwnedFd);
+
+impl RouteSocket {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn open() -> io::Result<Self> {
+        bound(0).map(Self)
+    }
+
+    /// Every interface of this machine with its IPv4 addresses, in the kernel's order.
+    ///
+    /// # Errors
+    /// The kernel's, or `TimedOut`.
+    pub(crate) fn list(&self) -> io::Result<Vec<Candidate>> {
+        let mut found = Vec::new();
+        self.dump(RTM_GETLINK, &[0; 16], |message| found.extend(link(message)))?;
+        // struct ifaddrmsg: family, prefix length, flags, scope, index.
+        let family = [AF_INET, 0, 0, 0, 0, 0, 0, 0];
+        self.dump(RTM_GETADDR, &family, |message| {
+            if let Some((index, own)) = address(message)
+                && let Some(of) = found.iter_mut().find(|link| link.index == index)
+            {
+                of.addresses.push(own);
+            }
+        })?;
+        Ok(found)
+    }
+
+    fn dump(&self, kind: u16, fixed: &[u8], mut each: impl FnMut(&Message<'_>)) -> io::Result<()> {
+        // A rest of an answer that was given up.
+        while rustix::net::recv(&self.0, &mut [0; 64][..], RecvFlags::DONTWAIT).is_ok() {}
+        let request = Request::new(kind, REQUEST | DUMP, u32::from(kind), fixed).finish();
+        rustix::net::send(&self.0, &request, SendFlags::empty())?;
+        let mut buffer = vec![0; DATAGRAM];
+        loop {
+            if poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&ANSWER))? == 0 {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            let length = match rustix::net::recv(&self.0, &mut buffer[..], RecvFlags::DONTWAIT) {
+                Ok((length, _)) => length,
+                Err(Errno::AGAIN | Errno::INTR) => continue,
+                Err(errno) => return Err(errno.into()),
+            };
+            for message in messages(buffer.get(..length).unwrap_or_default()) {
+                match message.kind {
+                    DONE => return Ok(()),
+                    ERROR => {
+                        let number = error_number(message.body).unwrap_or(0).saturating_neg();
+                        return Err(io::Error::from_raw_os_error(number));
+                    }
+                    _ => each(&message),
+                }
+            }
+        }
+    }
+}
+
+impl ChangeSocket {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn open() -> io::Result<Self> {
+        bound(RTMGRP_LINK | RTMGRP_IPV4_IFADDR).map(Self)
+    }
+
+    /// Reads what has been told; `WouldBlock` if that is nothing. What it is does not matter: the interfaces are listed
+    /// anew, which also mends an overrun.
+    ///
+    /// # Errors
+    /// `WouldBlock`.
+    pub(crate) fn changed(&self) -> io::Result<()> {
+        let mut any = false;
+        for _ in 0..MOST_NOTIFICATIONS {
+            // The rest of a notification is dropped.
+            match rustix::net::recv(&self.0, &mut [0; 64][..], RecvFlags::DONTWAIT) {
+                Ok(_) | Err(Errno::NOBUFS) => any = true,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) if any => break,
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// A second descriptor of the socket, for an event loop that wants to own what it polls.
+    ///
+    /// # Errors
+    /// The kernel's, when the process is out of descriptors.
+    pub(crate) fn try_clone_for_polling(&self) -> io::Result<std::net::UdpSocket> {
+        Ok(self.0.try_clone()?.into())
+    }
+}
+
+impl AsFd for ChangeSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Every interface of this machine, in the kernel's order.
+pub(crate) fn list() -> Result<Vec<Candidate>, InterfaceError> {
+    let listed = RouteSocket::open().and_then(|socket| socket.list());
+    listed.map_err(InterfaceError::List)
+}
+
+fn bound(groups: u32) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    // `NETLINK_ROUTE` is protocol 0, which rustix expresses as none.
+    let socket = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+    let _ = sockopt::set_socket_recv_buffer_size(&socket, 1 << 20);
+    rustix::net::bind(&socket, &SocketAddrNetlink::new(0, groups))?;
+    Ok(socket)
+}
+
+/// `struct ifinfomsg` (family, padding, type, index, flags, change) and its attributes.
+fn link(message: &Message<'_>) -> Option<Candidate> {
+    let body = message.body;
+    if message.kind != RTM_NEWLINK || body.first() != Some(&AF_UNSPEC) {
+        return None;
+    }
+    let flags = u32_at(body, 8)?;
+    let mut link = Candidate {
+        name: String::new(),
+        index: u32_at(body, 4)?,
+        up: flags & IFF_UP != 0,
+        loopback: flags & IFF_LOOPBACK != 0,
+        mac: None,
+        addresses: Vec::new(),
+        has_frames: matches!(u16_at(body, 2)?, ARPHRD_ETHER | ARPHRD_LOOPBACK),
+        mtu: 1500,
+    };
+    for (attribute, value) in attributes(body.get(16..)?) {
+        match attribute {
+            IFLA_IFNAME => link.name = text(value),
+            // Of a longer one, as InfiniBand has, the beginning.
+            IFLA_ADDRESS => link.mac = value.first_chunk().copied().map(Mac),
+            IFLA_MTU => {
+                let mtu = u32_at(value, 0).unwrap_or(1500);
+                link.mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
+            }
+            _ => {}
+        }
+    }
+    Some(link)
+}
+
+/// `struct ifaddrmsg` and its attributes: an interface's index and one of its addresses.
+fn address(message: &Message<'_>) -> Option<(u32, OwnAddress)> {
+    let (&[family, length, ..], body) = (message.body.first_chunk::<8>()?, message.body);
+    if message.kind != RTM_NEWADDR || family != AF_INET {
+        return None;
+    }
+    let (mut local, mut prefix, mut label) = (None, None, None);
+    for (attribute, value) in attributes(body.get(8..)?) {
+        let address = || value.first_chunk::<4>().copied().map(Ipv4Addr::from);
+        match attribute {
+            IFA_LOCAL => local = address(),
+            IFA_ADDRESS => prefix = address(),
+            IFA_LABEL => label = Some(text(value)),
+            _ => {}
+        }
+    }
+    // On a point-to-point link `IFA_ADDRESS` is the peer's.
+    let own = local.or(prefix)?;
+    let own = OwnAddress {
+        address: own,
+        network: Prefix::clamped(prefix.unwrap_or(own), length),
+        label: label.filter(|label| label.contains(':')),
+    };
+    Some((u32_at(body, 4)?, own))
+}
+
+fn text(value: &[u8]) -> String {
+    let text = value.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new_address(local: [u8; 4], prefix: [u8; 4], length: u8, label: &str) -> Vec<u8> {
+        let fixed = [AF_INET, length, 0, 0, 7, 0, 0, 0];
+        Request::new(RTM_NEWADDR, 0, 0, &fixed)
+            .attribute(IFA_ADDRESS, &prefix)
+            .attribute(IFA_LOCAL, &local)
+            .attribute(IFA_LABEL, label.as_bytes())
+            .finish()
+    }
+
+    fn read(bytes: &[u8]) -> (u32, OwnAddress) {
+        address(&messages(bytes).next().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_peer_and_a_label_are_read() {
+        let own = [10, 0, 0, 1];
+        let (index, plain) = read(&new_address(own, own, 24, "eth0\0"));
+        assert_eq!((index, plain.label.as_deref()), (7, None));
+        assert_eq!(plain.network.to_string(), "10.0.0.1/24");
+        let (_, alias) = read(&new_address(own, own, 24, "eth0:1\0"));
+        assert_eq!(alias.label.as_deref(), Some("eth0:1"));
+        let (_, peer) = read(&new_address(own, [10, 0, 0, 2], 32, "ppp0\0"));
+        assert_eq!(peer.network.to_string(), "10.0.0.2/32");
+        assert_eq!(peer.address, Ipv4Addr::from(own));
+    }
+
+    #[test]
+    fn a_link_is_read_and_a_ports_message_of_a_bridge_is_not() {
+        let mut fixed = [0; 16];
+        fixed[4] = 7;
+        fixed[8] = 0x3;
+        let with = |fixed: &[u8]| {
+            Request::new(RTM_NEWLINK, 0, 0, fixed)
+                .attribute(IFLA_IFNAME, b"ib0\0")
+                .attribute(IFLA_ADDRESS, &[9; 20])
+                .attribute(IFLA_MTU, &65520_u32.to_ne_bytes())
+                .finish()
+        };
+        let bytes = with(&fixed);
+        let found = link(&messages(&bytes).next().unwrap()).unwrap();
+        assert_eq!((found.name.as_str(), found.index), ("ib0", 7));
+        assert_eq!((found.mtu, found.mac), (65520, Some(Mac([9; 6]))));
+        assert!(found.up && !found.loopback);
+        fixed[0] = 7;
+        assert!(link(&messages(&with(&fixed)).next().unwrap()).is_none());
+    }
+
+    #[test]
+    fn this_machine_has_a_loopback() {
+        let found = RouteSocket::open().unwrap().list().unwrap();
+        assert!(found.iter().any(|one| one.loopback && one.name == "lo"));
+    }
+}

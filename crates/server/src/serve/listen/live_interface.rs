@@ -1,0 +1,71 @@
+//! A served interface as it is at the moment.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::interface::Interface;
+
+/// What the tasks of an interface answer by. It is replaced as a whole, by whoever follows the interface.
+#[derive(Debug)]
+pub(crate) struct LiveInterface(watch::Sender<Now>);
+
+#[derive(Debug, Clone)]
+struct Now {
+    interface: Arc<Interface>,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Served,
+    /// It is changing.
+    Unsettled,
+    Missing,
+}
+
+impl LiveInterface {
+    /// It is served.
+    pub(crate) fn new(interface: Interface) -> Self {
+        Self(watch::Sender::new(Now {
+            interface: Arc::new(interface),
+            state: State::Served,
+        }))
+    }
+
+    /// The interface, if it can be served: nobody is answered with an address that it no longer has.
+    pub(crate) fn served(&self) -> Option<Arc<Interface>> {
+        let now = self.0.borrow();
+        (now.state == State::Served).then(|| Arc::clone(&now.interface))
+    }
+
+    /// The interface as it was when it was served last.
+    pub(crate) fn last(&self) -> Arc<Interface> {
+        Arc::clone(&self.0.borrow().interface)
+    }
+
+    /// Waits while it is changing. What arrives meanwhile is answered afterwards.
+    pub(crate) async fn settled(&self) {
+        let mut changes = self.0.subscribe();
+        // The sender is this value itself.
+        let _ = changes.wait_for(|now| now.state != State::Unsettled).await;
+    }
+
+    /// It is served from now on, as this.
+    pub(crate) fn set(&self, interface: Interface) {
+        self.0.send_replace(Now {
+            interface: Arc::new(interface),
+            state: State::Served,
+        });
+    }
+
+    /// It is changing: nobody is answered until [`LiveInterface::set`] or [`LiveInterface::missing`].
+    pub(crate) fn unsettle(&self) {
+        self.0.send_modify(|now| now.state = State::Unsettled);
+    }
+
+    /// It is not served until it is set again, and what arrives is dropped.
+    pub(crate) fn missing(&self) {
+        self.0.send_modify(|now| now.state = State::Missing);
+    }
+}
