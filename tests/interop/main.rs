@@ -2,6 +2,7 @@
 
 mod clients;
 mod file_systems;
+mod firmware;
 #[allow(
     dead_code,
     clippy::unwrap_used,
@@ -15,6 +16,8 @@ mod lan;
 mod lifecycle;
 mod malformed_packets;
 mod packet_socket;
+mod relay;
+mod several_addresses;
 mod several_images;
 #[path = "../../crates/nfs-export/tests/support/mod.rs"]
 mod support;

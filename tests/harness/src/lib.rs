@@ -27,6 +27,7 @@ pub mod paths;
 pub use accel::Accel;
 pub use net::{Bridge, Loss, Net, Tap};
 pub use nic::{Cable, Nic, Rom};
+pub use peer::dhcp_relay::RelayedNetwork;
 pub use peer::dnsmasq::Dnsmasq;
 pub use peer::ganesha::{Clients, Ganesha};
 pub use peer::netroot::{Event, NetrootServe};

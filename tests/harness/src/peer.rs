@@ -1,5 +1,6 @@
 //! The servers that a boot needs or meets.
 
+pub(crate) mod dhcp_relay;
 pub(crate) mod dnsmasq;
 pub(crate) mod ganesha;
 pub(crate) mod netroot;

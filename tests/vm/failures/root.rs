@@ -12,7 +12,7 @@ use crate::lan::{Lan, SERVER, STATIC, own_export};
 fn an_export_that_refuses_this_machine_is_explained() -> Result<()> {
     let lan = Lan::new("refused")?;
     let root = TinyRoot::make()?;
-    let _server = lan.serve(root.path(), &["--allow", "10.77.0.9"])?;
+    let _server = lan.serve(root.path(), &["--allow-only", "10.77.0.9"])?;
     let mut vm = lan.boot(&format!("{} {STATIC}", own_export(root.path())?))?;
     assert_fails_with(&mut vm, "but not to this machine's address 10.77.0.50")
 }

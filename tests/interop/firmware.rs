@@ -1,0 +1,83 @@
+//! A machine's firmware, as far as DHCP goes: DISCOVER, REQUEST, and what it is answered.
+
+use std::net::{Ipv4Addr, UdpSocket};
+
+use anyhow::{Context, Result, ensure};
+use netroot_harness::Net;
+use netroot_net::Mac;
+use netroot_proto::dhcp::emit::{Draft, LONGEST};
+use netroot_proto::dhcp::header::{BROADCAST_FLAG, Header};
+use netroot_proto::dhcp::options::Message;
+use netroot_proto::dhcp::{CLIENT_PORT, MessageType, SERVER_PORT, code};
+
+use crate::lan::TIMEOUT;
+
+/// Its hardware address.
+pub(crate) const MACHINE: Mac = Mac([2, 0, 0, 0, 0x10, 1]);
+
+/// What UEFI firmware broadcasts on the network of `machine`.
+pub(crate) fn message(kind: MessageType, options: &[(u8, &[u8])]) -> Vec<u8> {
+    let mut draft = Draft::new(Header {
+        flags: BROADCAST_FLAG,
+        ..Header::of_client(MACHINE, 0x1000 + u32::from(u8::from(kind)))
+    });
+    draft.push(code::MESSAGE_TYPE, &[kind.into()]);
+    draft.push(code::VENDOR_CLASS, b"PXEClient:Arch:00007:UNDI:003016");
+    draft.push(code::CLIENT_ARCH, &7_u16.to_be_bytes());
+    let wanted = [code::SUBNET_MASK, code::ROUTERS, code::BOOT_FILE_NAME];
+    draft.push(code::PARAMETER_REQUEST_LIST, &wanted);
+    for (code, value) in options {
+        draft.push(*code, value);
+    }
+    draft.emit(LONGEST).bytes
+}
+
+/// Broadcasts a message from the network of `machine`.
+pub(crate) fn say(machine: &Net, message: &[u8]) -> Result<()> {
+    machine.within(|| {
+        let socket = socket()?;
+        socket.send_to(message, (Ipv4Addr::BROADCAST, SERVER_PORT))?;
+        Ok(())
+    })
+}
+
+/// The same, and the first answer that comes.
+pub(crate) fn ask(machine: &Net, message: &[u8]) -> Result<Message> {
+    machine.within(|| {
+        let socket = socket()?;
+        socket.send_to(message, (Ipv4Addr::BROADCAST, SERVER_PORT))?;
+        let mut buffer = [0; 2000];
+        let (length, _) = socket.recv_from(&mut buffer).context("no answer")?;
+        Ok(Message::read(buffer.get(..length).unwrap_or_default())?)
+    })
+}
+
+fn socket() -> Result<UdpSocket> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, CLIENT_PORT))?;
+    socket.set_broadcast(true)?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
+    Ok(socket)
+}
+
+/// Gets a lease: the acknowledgement.
+pub(crate) fn lease(machine: &Net, options: &[(u8, &[u8])]) -> Result<Message> {
+    let offer = ask(machine, &message(MessageType::Discover, options))?;
+    ensure!(offer.kind() == Some(MessageType::Offer), "{offer:?}");
+    let (server, address) = (server_id(&offer)?.octets(), offer.header.your_ip.octets());
+    let chosen = [
+        (code::SERVER_ID, &server[..]),
+        (code::REQUESTED_ADDRESS, &address[..]),
+    ];
+    let ack = ask(machine, &message(MessageType::Request, &chosen))?;
+    ensure!(ack.kind() == Some(MessageType::Ack), "{ack:?}");
+    ensure!(ack.header.your_ip == offer.header.your_ip, "{ack:?}");
+    Ok(ack)
+}
+
+/// Option 54.
+pub(crate) fn server_id(message: &Message) -> Result<Ipv4Addr> {
+    message
+        .options
+        .address(code::SERVER_ID)
+        .context("no server identifier")
+}
