@@ -19,6 +19,7 @@ pub(crate) mod node;
 mod part;
 mod places;
 pub(crate) mod root_dir;
+pub(crate) mod sorted_entries;
 pub(crate) mod status;
 pub(crate) mod submounts;
 
@@ -136,11 +137,12 @@ impl Tree {
     }
 
     /// The verifier of directory cookies (RFC 1813 §3.3.16). A file system with handles keeps its cookies valid when
-    /// the directory changes, as nfsd relies on too; elsewhere a changed directory is listed again.
+    /// the directory changes, as nfsd relies on too, and cookies that are made of names stay valid; elsewhere a changed
+    /// directory is listed again.
     pub(crate) fn cookie_verifier(&self, node: &Node, directory: &Stat) -> [u8; 8] {
         match self.part(node.shown().part).files.scheme {
-            HandleScheme::Kernel => self.main().fsid.to_be_bytes(),
-            HandleScheme::Inodes | HandleScheme::Paths => {
+            HandleScheme::Kernel | HandleScheme::Paths => self.main().fsid.to_be_bytes(),
+            HandleScheme::Inodes => {
                 let seconds = directory.st_mtime.to_be_bytes();
                 let nanoseconds = directory.st_mtime_nsec.to_be_bytes();
                 let mut mixed = seconds;
@@ -215,7 +217,14 @@ impl Tree {
             FileId::MountPoint { inode } => {
                 return Ok(Node::mount_point(shown(Some(*inode)), files.root.stat()));
             }
-            FileId::Kernel(handle) => (files.open_by_handle(handle, OFlags::PATH)?, None),
+            FileId::Kernel(handle) => match files.open_by_handle(handle, OFlags::PATH) {
+                // Landlock: see `name_index`.
+                Err(Errno::STALE) if files.is_layered() => {
+                    let number = files.handle_id(handle);
+                    (part.names.find(files, number, handle)?, None)
+                }
+                opened => (opened?, None),
+            },
             FileId::Place(id) => {
                 let found = part.places.open(files, id)?;
                 name = Some((found.parent, found.name));

@@ -4,22 +4,25 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
 
-use super::machine::Seen;
+use super::machine::{Seen, Vague};
 use super::real::{Content, Facts, Kind, Real, Tree};
 
 /// How many differences are told.
 const MOST: usize = 12;
 
 /// The differences between what is there and what a client sees; `empty` are the folders that are
-/// not shown, `made_up` those that the server's kernel makes up.
+/// not shown, and what is `vague` is left out.
 pub(super) fn with_real(
     real: &Tree<Real>,
     seen: &Tree<Seen>,
     empty: &[&str],
-    made_up: &[&str],
+    vague: Vague,
 ) -> Vec<String> {
     let mut found = paths(real, "the root", seen, "the export");
-    let mut clients = Identities::default();
+    let mut clients = Identities {
+        names_are_files: vague.links,
+        ..Identities::default()
+    };
     for (path, here, there) in both(real, seen) {
         if empty.iter().any(|name| name.as_bytes() == path) {
             let is_empty = there.facts.kind == Kind::Folder && there.names.is_empty();
@@ -28,7 +31,7 @@ pub(super) fn with_real(
             }
             continue;
         }
-        let is_made_up = made_up.iter().any(|name| name.as_bytes() == path);
+        let is_made_up = vague.made_up.iter().any(|name| name.as_bytes() == path);
         if is_made_up {
             // They all have the inode number 2.
             continue;
@@ -107,6 +110,8 @@ type Numbers = (u64, u64);
 /// each of them.
 #[derive(Default)]
 struct Identities {
+    /// Each name of a file counts as a file.
+    names_are_files: bool,
     /// The server's mount, device and inode, with the client's numbers and its handle.
     client: HashMap<(u64, u64, u64), (Numbers, Vec<u8>)>,
     /// The other way round, to the device and inode.
@@ -126,10 +131,12 @@ impl Identities {
                 self.differences.push(format!("/{path}: {what}: {other}"));
             }
         };
-        check(
-            "another name of the same file has other numbers, or another handle",
-            other(&mut self.client, here.identity, (numbers, handle.clone())),
-        );
+        if !self.names_are_files {
+            check(
+                "another name of the same file has other numbers, or another handle",
+                other(&mut self.client, here.identity, (numbers, handle.clone())),
+            );
+        }
         check(
             "another file has the same inode number",
             other(&mut self.server, numbers, (device, inode)),

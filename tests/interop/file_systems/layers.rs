@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{FileSystem, PLAIN, SMALL, prove};
+use super::{FileSystem, PLAIN, SMALL, Vague, prove};
 
 /// Docker's, and Podman's as root: all layers are on one file system.
 const OVERLAY: FileSystem = FileSystem {
@@ -13,9 +13,16 @@ const OVERLAY: FileSystem = FileSystem {
     ..PLAIN
 };
 
-/// What was changed through an overlay: copied up, a whiteout, an opaque folder, another name, a new file.
-macro_rules! changed {
-    ($mount:literal) => {
+/// fuse-overlayfs counts the names of a file that it has seen so far, and once such a file is changed by one of them, the
+/// content of the others depends on that too.
+const FUSE: Vague = Vague {
+    made_up: &[],
+    links: true,
+};
+
+/// What was changed through an overlay: copied up, a whiteout, an opaque folder, a new file.
+macro_rules! files_changed {
+    ($mount:expr) => {
         concat!(
             $mount,
             "
@@ -23,9 +30,19 @@ macro_rules! changed {
             chown 7:7 root/home; touch -d 2020-02-02T02:02:02.222222222 root/usr/bin/wall
             rm root/many/file-0100; rm -r root/opt/names/sub
             rm -r root/var/mail; mkdir root/var/mail; echo new > root/var/mail/new
-            ln root/usr/lib/linked-1 root/usr/lib/another-name
-            echo changed > root/usr/lib/linked-2
-            mv root/many/file-0200 root/etc/moved; echo new > root/many/new"
+            mv root/many/file-0200 root/etc/moved; echo new > root/many/new
+            "
+        )
+    };
+}
+
+/// The same, another name, and a file with two names copied up, of which one keeps the old content.
+macro_rules! changed {
+    ($mount:expr) => {
+        concat!(
+            files_changed!($mount),
+            "ln root/usr/lib/linked-1 root/usr/lib/another-name
+            echo changed > root/usr/lib/linked-2"
         )
     };
 }
@@ -115,5 +132,57 @@ fn overlayfs_over_a_compressed_image() -> Result<()> {
         ),
         sparse: SMALL,
         ..PLAIN
+    })
+}
+
+#[test]
+fn overlayfs_with_an_index_and_handles_of_its_own() -> Result<()> {
+    prove(&FileSystem {
+        name: "overlayfs, nfs_export",
+        after: changed!(
+            "mount -t overlay overlay root \
+             -o lowerdir=disk/second:disk/lower,upperdir=disk/upper,workdir=disk/work,index=on,nfs_export=on"
+        ),
+        ..OVERLAY
+    })
+}
+
+/// Mounts it, makes the changes, and mounts it anew: only then does it tell their times as they are.
+macro_rules! fuse_overlayfs {
+    ($before:literal) => {
+        concat!(
+            files_changed!(concat!(
+                $before,
+                "
+                fuse() {
+                    fuse-overlayfs root -o \
+                    lowerdir=disk/second:disk/lower,upperdir=disk/upper,workdir=disk/work,allow_other
+                }
+                fuse"
+            )),
+            "umount root; fuse"
+        )
+    };
+}
+
+#[test]
+fn fuse_overlayfs() -> Result<()> {
+    prove(&FileSystem {
+        name: "fuse-overlayfs",
+        after: fuse_overlayfs!(""),
+        vague: FUSE,
+        ..OVERLAY
+    })
+}
+
+#[test]
+fn fuse_overlayfs_of_a_container_without_root() -> Result<()> {
+    prove(&FileSystem {
+        name: "fuse-overlayfs, subuids",
+        after: fuse_overlayfs!(
+            "chown -h -R 100000:100000 disk/lower disk/second disk/upper disk/work"
+        ),
+        vague: FUSE,
+        ..OVERLAY
     })
 }

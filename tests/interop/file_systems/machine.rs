@@ -36,11 +36,31 @@ pub(super) struct Seen {
     pub(super) names: BTreeSet<Vec<u8>>,
 }
 
+/// What a file system tells differently each time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Vague {
+    /// The times of these folders, which are empty.
+    pub(super) made_up: &'static [&'static str],
+    /// How many names a file has; each is a file to clients.
+    pub(super) links: bool,
+}
+
+impl Vague {
+    /// What can be compared.
+    pub(super) fn without(self, path: &[u8], facts: &mut Facts) {
+        if self.made_up.iter().any(|name| name.as_bytes() == path) {
+            facts.modified = (0, 0);
+        }
+        if self.links {
+            facts.links = 0;
+        }
+    }
+}
+
 /// A client, and how often it was told to try again later.
 pub(super) struct Machine {
     client: Client,
-    /// Folders whose times are made up anew whenever one asks.
-    made_up: &'static [&'static str],
+    vague: Vague,
     pub(super) delays: usize,
 }
 
@@ -63,22 +83,22 @@ struct Folder {
 
 impl Machine {
     /// Mounts the root from this address. To be used in the clients' network.
-    pub(super) fn mount(from: Ipv4Addr, made_up: &'static [&'static str]) -> Result<Self> {
+    pub(super) fn mount(from: Ipv4Addr, vague: Vague) -> Result<Self> {
         let root = root_handle_over(connect(from, NFS)?, "/");
         let client = Client::over(connect(from, NFS)?, root, 0, 0, &[]);
         Ok(Self {
             client,
-            made_up,
+            vague,
             delays: 0,
         })
     }
 
     /// A machine that mounted before: it only has handles.
-    pub(super) fn with_handles(from: Ipv4Addr, made_up: &'static [&'static str]) -> Result<Self> {
+    pub(super) fn with_handles(from: Ipv4Addr, vague: Vague) -> Result<Self> {
         let client = Client::over(connect(from, NFS)?, nfs_fh3::default(), 0, 0, &[]);
         Ok(Self {
             client,
-            made_up,
+            vague,
             delays: 0,
         })
     }
@@ -376,9 +396,7 @@ impl Machine {
     /// The attributes, without the content.
     fn facts(&self, path: &[u8], attributes: &fattr3) -> Facts {
         let mut facts = facts(attributes);
-        if self.made_up.iter().any(|name| name.as_bytes() == path) {
-            facts.modified = (0, 0);
-        }
+        self.vague.without(path, &mut facts);
         facts
     }
 }

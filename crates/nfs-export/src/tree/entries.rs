@@ -4,10 +4,10 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{FileType, Stat};
 
-use crate::tree::Tree;
 use crate::tree::file_system::EntryNumbers;
 use crate::tree::node::Node;
 use crate::tree::part::Part;
+use crate::tree::{HandleScheme, Tree};
 
 /// The numbers of the entries of a directory.
 pub(crate) struct Entries<'a> {
@@ -20,6 +20,13 @@ pub(crate) struct Entries<'a> {
 }
 
 impl Entries<'_> {
+    /// A hash of an entry's name, if the file system's own order of the entries does not last.
+    pub(crate) fn order(&self) -> Option<impl Fn(&[u8]) -> u64> {
+        let (files, directory) = (&self.part.files, self.directory.st_ino);
+        (files.scheme == HandleScheme::Paths)
+            .then_some(move |name: &[u8]| files.path_id(directory, name))
+    }
+
     /// The number of an entry. `..` of the root is the root.
     pub(crate) fn of(&self, inode: u64, kind: FileType, name: &[u8]) -> u64 {
         if name == b".."

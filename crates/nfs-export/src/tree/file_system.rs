@@ -11,7 +11,7 @@
 //! | empty directories in a btrfs snapshot, where there was a subvolume | hash of the path |
 //! | of overlayfs with handles, whose layers may have the same inode numbers | hash of the kernel's handle |
 //! | of overlayfs without handles, FUSE, vfat: directories, and files with one name | hash of the path |
-//! | … with several names | hash of inode number and time of birth |
+//! | … with several names, but for FUSE, which may not know them all | hash of inode number and time of birth |
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -32,6 +32,7 @@ pub(crate) struct FileSystem {
     pub(super) signer: HandleSigner,
     numbers: Numbers,
     listing: Listing,
+    links: bool,
     /// Inode numbers are shown as they are.
     plain: bool,
     root_id: u64,
@@ -89,6 +90,7 @@ impl FileSystem {
             signer,
             numbers,
             listing: kind.listing,
+            links: kind.links,
             plain,
             root_id: 0,
         };
@@ -120,6 +122,17 @@ impl FileSystem {
     /// Whether files are known by their paths.
     pub(super) fn by_paths(&self) -> bool {
         self.numbers == Numbers::Paths
+    }
+
+    /// Whether a file is known by all of its names.
+    pub(super) fn has_several_names(&self, stat: &Stat) -> bool {
+        let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        self.links && !directory && stat.st_nlink > 1
+    }
+
+    /// Whether files are known by handles that are those of the layers below.
+    pub(super) fn is_layered(&self) -> bool {
+        self.numbers == Numbers::Handles
     }
 
     /// The number of an open file; not where files are known by their paths.
@@ -156,7 +169,7 @@ impl FileSystem {
         self.signer.number(b'i', inode, &[])
     }
 
-    fn handle_id(&self, handle: &kernel::KernelHandle) -> u64 {
+    pub(super) fn handle_id(&self, handle: &kernel::KernelHandle) -> u64 {
         self.signer.number(b'h', 0, handle.bytes())
     }
 
@@ -170,12 +183,15 @@ impl FileSystem {
     }
 
     /// The number of `name` in `directory` (or of `directory` itself, for an empty name) as a file that is known by its
-    /// path and has several; `None` for a directory.
+    /// path and has several; `None` for a directory, and where names are not counted.
     pub(super) fn link_number(
         &self,
         directory: BorrowedFd<'_>,
         name: &[u8],
     ) -> Result<Option<LinkNumber>, Errno> {
+        if !self.links {
+            return Ok(None);
+        }
         let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::EMPTY_PATH | AtFlags::NO_AUTOMOUNT;
         let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
         let stat = rustix::fs::statx(directory, name, flags, wanted)?;

@@ -14,6 +14,9 @@ pub(crate) struct Kind {
     pub(crate) inodes: bool,
     /// What a listed entry tells of the file's inode number.
     pub(crate) listing: Listing,
+    /// It tells how many names a file has. fuse-overlayfs counts those that it has seen; other programs behind FUSE have
+    /// inode numbers that do not last, so that a file's names cannot be brought together.
+    pub(crate) links: bool,
     /// Its files are made of files on several file systems.
     pub(crate) layered: bool,
     /// It shows a state of the kernel, not files.
@@ -41,6 +44,7 @@ impl Kind {
             handles: true,
             inodes: true,
             listing,
+            links: true,
             layered: false,
             pseudo: None,
         };
@@ -54,7 +58,10 @@ impl Kind {
             // ramfs, ISO 9660, UDF.
             0x8584_58f6 | 0x9660 | 0x1501_3346 => disk(Listing::Unreliable),
             // Handles work while the kernel has the inode in its cache, unless the program behind it keeps it for ever.
-            FUSE => Self::by_path(false),
+            FUSE => Self {
+                links: false,
+                ..Self::by_path(false)
+            },
             // With `nfs_export=on` its handles are those of the layers.
             OVERLAY => Self {
                 handles: true,
@@ -82,6 +89,7 @@ impl Kind {
             handles,
             inodes: false,
             listing: Listing::Unreliable,
+            links: true,
             layered: false,
             pseudo: None,
         }
@@ -128,9 +136,9 @@ mod tests {
         let ext4 = Kind::of(0xef53);
         assert!(ext4.handles && ext4.inodes && ext4.listing == Listing::Inodes);
         let fuse = Kind::of(FUSE);
-        assert!(!fuse.handles && !fuse.inodes && !fuse.layered);
+        assert!(!fuse.handles && !fuse.inodes && !fuse.links && !fuse.layered);
         let overlay = Kind::of(OVERLAY);
-        assert!(overlay.handles && !overlay.inodes && overlay.layered);
+        assert!(overlay.handles && !overlay.inodes && overlay.links && overlay.layered);
         // A file system that nobody thought of: its handles are tried, and its inode numbers not relied on.
         let unknown = Kind::of(0x1234_5678);
         assert!(unknown.handles && !unknown.inodes && unknown.pseudo.is_none());

@@ -4,6 +4,8 @@
 //! that running machines still read. Landlock allows a file for a folder that it is in, and refuses those (but not
 //! directories, which the kernel always connects to the root). The first one makes the server walk the root once and
 //! note which file is in which directory; what moves later costs another walk. Other connections are put off meanwhile.
+//!
+//! overlayfs opens a directory by its handle in a layer, where Landlock allows nothing: for it, directories are noted too.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,7 +36,7 @@ pub(super) struct NameIndex {
 struct Locations {
     /// The numbers of directories and their paths below the root.
     directories: Vec<(u64, Box<[u8]>)>,
-    /// The number of each regular file with the position of its directory, in order.
+    /// The number of each regular file, and each directory of an overlay, with the position of its directory, in order.
     files: Vec<(u64, u32)>,
 }
 
@@ -120,17 +122,19 @@ impl Locations {
             // Errors are ignored: what follows in this directory is not found, everything else is.
             let _ = for_each_entry(directory.as_fd(), |inode, kind, name| {
                 let is_file = kind == FileType::RegularFile;
+                let is_directory = kind == FileType::Directory;
                 let below = path.len() + name.len();
-                if !is_file && (kind != FileType::Directory || below >= MAX_PATH) {
+                if !is_file && (!is_directory || below >= MAX_PATH) {
                     return true;
                 }
                 let entry = numbers.of(inode, kind, name).id;
                 if entry == number && found.is_none() {
                     found = opened(&directory, name, handle);
                 }
-                if is_file && walked.files.len() < MAX_FILES {
+                if (is_file || files.is_layered()) && walked.files.len() < MAX_FILES {
                     walked.files.push((entry, position));
-                } else if !is_file && walked.directories.len() < MAX_DIRECTORIES {
+                }
+                if is_directory && walked.directories.len() < MAX_DIRECTORIES {
                     let below = match &*path {
                         [] => name.into(),
                         path => [path, name].join(&b'/').into_boxed_slice(),

@@ -94,7 +94,7 @@ impl Places {
         (parent, name): (u64, &[u8]),
     ) -> Result<PlaceId, Errno> {
         let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-        let several = !directory && stat.st_nlink > 1;
+        let several = files.has_several_names(stat);
         let (number, generation) = match files.by_paths() {
             false => (files.file_id(file, stat), generation(file)?),
             true if several => {

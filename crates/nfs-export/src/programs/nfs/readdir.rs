@@ -1,7 +1,8 @@
 //! READDIR and READDIRPLUS.
 //!
-//! A cookie is the kernel's offset of the next entry (`d_off`), which stays valid across restarts and connections. So
-//! no state is kept: each call opens the directory, seeks, and reads on.
+//! A cookie is the kernel's offset of the next entry (`d_off`), which stays valid across restarts and connections; where
+//! it does not, it is made of the name (`tree/sorted_entries.rs`). So no state is kept: each call opens the directory,
+//! seeks, and reads on.
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,7 +12,7 @@ use nfs3_types::nfs3::{
     post_op_attr, post_op_fh3,
 };
 use nfs3_types::xdr_codec::Opaque;
-use rustix::fs::{RawDir, RawDirEntry, SeekFrom};
+use rustix::fs::{RawDir, SeekFrom};
 use rustix::io::Errno;
 
 use crate::programs::nfs::permissions::{Permission, may};
@@ -22,6 +23,7 @@ use crate::tree::entries::Entries;
 use crate::tree::handle::Handle;
 use crate::tree::node::{Node, is_directory};
 use crate::tree::root_dir::open_directory;
+use crate::tree::sorted_entries::{self, SortedEntry};
 use crate::tree::status;
 
 /// The longest listing in a reply, in bytes, whatever the client asks for.
@@ -184,57 +186,128 @@ fn results(
         return empty_list(arguments.cookie, out);
     };
     let descriptor = open_directory(open.reference()).map_err(status::from_errno)?;
-    seek(&descriptor, arguments.cookie)?;
     let numbers = directory
         .tree
         .entry_numbers(&directory.node, &directory.stat, &descriptor);
 
-    let mut buffer = vec![MaybeUninit::uninit(); BUFFER];
-    let mut entries = RawDir::new(descriptor.as_fd(), &mut buffer);
-    let (mut names, mut any) = (0, false);
-    let complete = loop {
-        let entry = match entries.next() {
-            None => break true,
-            Some(Ok(entry)) => entry,
-            // The directory is being removed.
-            Some(Err(Errno::NOENT)) => return Err(nfsstat3::NFS3ERR_STALE),
-            Some(Err(errno)) => return Err(status::from_errno(errno)),
-        };
-        if directory
-            .tree
-            .hides_entry(&directory.node, entry.file_name().to_bytes())
-        {
-            continue;
+    let mut list = List {
+        request,
+        directory,
+        write,
+        start,
+        total,
+        most_names: arguments.names,
+        names: 0,
+        any: false,
+    };
+    let complete = match numbers.order() {
+        None => list.in_own_order(&numbers, &descriptor, arguments.cookie, out)?,
+        Some(hash) => {
+            let room = total.min(arguments.names);
+            let sorted = sorted_entries::after(descriptor.as_fd(), arguments.cookie, room, hash)
+                .map_err(status::from_errno)?;
+            list.in_sorted_order(&numbers, &sorted, out)?
         }
-        let before = out.len();
-        let entry = named(&numbers, &entry);
-        names += 8 + 4 + entry.name.len().next_multiple_of(4) + 8;
-        if names > arguments.names && any {
-            break false;
-        }
-        out.pack(&true);
-        write(request, directory, entry, out);
-        if out.len() - start + TAIL > total {
-            out.truncate(before);
-            if any {
-                break false;
-            }
-            return Err(nfsstat3::NFS3ERR_TOOSMALL);
-        }
-        any = true;
     };
     out.pack(&false);
     out.pack(&complete);
     Ok(())
 }
 
-/// An entry as clients see it.
-fn named<'a>(numbers: &Entries<'_>, entry: &'a RawDirEntry<'_>) -> entry3<'a> {
-    let name = entry.file_name().to_bytes();
-    entry3 {
-        fileid: numbers.of(entry.ino(), entry.file_type(), name),
-        name: filename3(Opaque::borrowed(name)),
-        cookie: entry.next_entry_cookie(),
+/// A listing in the making.
+struct List<'a, W> {
+    request: &'a Request<'a>,
+    directory: &'a ResolvedFile<'a>,
+    write: W,
+    /// Where the results start.
+    start: usize,
+    /// The most bytes of results.
+    total: usize,
+    /// The most bytes of numbers, names and cookies, and those so far.
+    most_names: usize,
+    names: usize,
+    any: bool,
+}
+
+impl<W> List<'_, W>
+where
+    W: Fn(&Request<'_>, &ResolvedFile<'_>, entry3<'_>, &mut ReplyBuffer),
+{
+    /// Returns whether the directory has no more entries.
+    fn in_own_order(
+        &mut self,
+        numbers: &Entries<'_>,
+        descriptor: &OwnedFd,
+        cookie: u64,
+        out: &mut ReplyBuffer,
+    ) -> Result<bool, nfsstat3> {
+        seek(descriptor, cookie)?;
+        let mut buffer = vec![MaybeUninit::uninit(); BUFFER];
+        let mut entries = RawDir::new(descriptor.as_fd(), &mut buffer);
+        loop {
+            let entry = match entries.next() {
+                None => return Ok(true),
+                Some(Ok(entry)) => entry,
+                // The directory is being removed.
+                Some(Err(Errno::NOENT)) => return Err(nfsstat3::NFS3ERR_STALE),
+                Some(Err(errno)) => return Err(status::from_errno(errno)),
+            };
+            let name = entry.file_name().to_bytes();
+            let number = || numbers.of(entry.ino(), entry.file_type(), name);
+            if !self.add(name, entry.next_entry_cookie(), number, out)? {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn in_sorted_order(
+        &mut self,
+        numbers: &Entries<'_>,
+        (entries, more): &(Vec<SortedEntry>, bool),
+        out: &mut ReplyBuffer,
+    ) -> Result<bool, nfsstat3> {
+        for entry in entries {
+            let number = || numbers.of(entry.inode, entry.kind(), &entry.name);
+            if !self.add(&entry.name, entry.cookie, number, out)? {
+                return Ok(false);
+            }
+        }
+        Ok(!more)
+    }
+
+    /// Adds an entry unless it is hidden; returns whether there was room.
+    fn add(
+        &mut self,
+        name: &[u8],
+        cookie: u64,
+        number: impl FnOnce() -> u64,
+        out: &mut ReplyBuffer,
+    ) -> Result<bool, nfsstat3> {
+        let directory = self.directory;
+        if directory.tree.hides_entry(&directory.node, name) {
+            return Ok(true);
+        }
+        self.names += 8 + 4 + name.len().next_multiple_of(4) + 8;
+        if self.names > self.most_names && self.any {
+            return Ok(false);
+        }
+        let before = out.len();
+        out.pack(&true);
+        let entry = entry3 {
+            fileid: number(),
+            name: filename3(Opaque::borrowed(name)),
+            cookie,
+        };
+        (self.write)(self.request, directory, entry, out);
+        if out.len() - self.start + TAIL > self.total {
+            out.truncate(before);
+            if self.any {
+                return Ok(false);
+            }
+            return Err(nfsstat3::NFS3ERR_TOOSMALL);
+        }
+        self.any = true;
+        Ok(true)
     }
 }
 
