@@ -27,8 +27,8 @@ pub struct ExportOptions {
     pub hidden: HiddenPaths,
     /// What becomes of file systems that are mounted below it.
     pub submounts: Submounts,
-    /// Where it is in this process's mount namespace, if it is opened in a copy of its mounts elsewhere. What is mounted
-    /// below it is read from there.
+    /// Where it is in this process's mount namespace: what is mounted below it is read from there. It matters only if it
+    /// is opened in a copy of its mounts elsewhere.
     pub original: Option<PathBuf>,
 }
 

@@ -131,10 +131,12 @@ impl Parts {
             unserved,
         } = below;
         let submounts = place.submounts;
-        let is_seen = |directory: &OwnedFd| match place.original {
-            None => mounts::id_of(directory.as_fd()) == Some(mount.id),
-            // Its copy has another id.
-            Some(_) => is_mount_root(directory.as_fd()),
+        // In a copy of the mounts they have other ids.
+        let is_copy = mounts::id_of(public.as_fd()) != Some(self.mounted.top);
+        let known = self.all.iter().any(|part| part.path.as_bytes() == path);
+        let is_seen = |directory: &OwnedFd| match is_copy {
+            false => mounts::id_of(directory.as_fd()) == Some(mount.id),
+            true => !known && is_mount_root(directory.as_fd()),
         };
         let why_not = match unserved {
             None if submounts == Submounts::LeaveOut => Some(Unserved::LeftOut),

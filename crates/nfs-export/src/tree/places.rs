@@ -142,8 +142,10 @@ impl Places {
                 return self.find(files, id).map_err(|_| Errno::STALE);
             }
             if state.begun == state.done {
+                // The walk may have come by since the last look.
                 if state.is_too_soon() {
-                    return Err(Errno::AGAIN);
+                    drop(state);
+                    return self.find(files, id).map_err(|_| Errno::AGAIN);
                 }
                 state.begun = state.begun.wrapping_add(1);
                 drop(state);
@@ -397,4 +399,103 @@ fn verified(
         name: name.into(),
     })
     .ok_or(Errno::STALE)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    /// As a server that has looked up these files identifies them.
+    fn identified(files: &FileSystem, root: &Path, path: &str) -> PlaceId {
+        let places = Places::default();
+        let mut parent = files.root_id();
+        let mut id = None;
+        for (at, name) in path.split('/').enumerate() {
+            let below: Vec<_> = path.split('/').take(at + 1).collect();
+            let file = fs::File::open(root.join(below.join("/"))).unwrap();
+            let stat = rustix::fs::fstat(&file).unwrap();
+            let found = places
+                .identify(files, file.as_fd(), &stat, (parent, name.as_bytes()))
+                .unwrap();
+            parent = found.file;
+            id = Some(found);
+        }
+        id.unwrap()
+    }
+
+    #[test]
+    fn one_walk_answers_everybody() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for number in 0..20 {
+            let below = root.join(format!("a/{number}"));
+            fs::create_dir_all(&below).unwrap();
+            fs::write(below.join("file"), "").unwrap();
+            fs::write(below.join("linked"), "").unwrap();
+            for name in ["link", "other"] {
+                let link = root.join(format!("a/{name}{number}"));
+                fs::hard_link(below.join("linked"), link).unwrap();
+            }
+            fs::write(below.join("moved"), "").unwrap();
+            fs::write(below.join("deleted"), "").unwrap();
+        }
+        let files = Arc::new(FileSystem::for_test(root));
+        let id = |name: &str, number| identified(&files, root, &format!("a/{number}/{name}"));
+        let ids = |name: &str| (0..20).map(|number| id(name, number)).collect::<Vec<_>>();
+        let here = [ids("file"), ids("linked")].concat();
+        let (moved, deleted) = (ids("moved"), ids("deleted"));
+        for number in 0..20 {
+            let below = root.join(format!("a/{number}"));
+            fs::rename(below.join("moved"), root.join(format!("elsewhere{number}"))).unwrap();
+            fs::remove_file(below.join("deleted")).unwrap();
+            // The name that it was identified by.
+            fs::remove_file(below.join("linked")).unwrap();
+        }
+        let places = Arc::new(Places::default());
+        // All of them ask before the walk begins.
+        for id in moved.iter().chain(&deleted) {
+            places.lock().want(id.file);
+        }
+        std::thread::scope(|scope| {
+            for part in [&here, &moved, &deleted] {
+                let (places, files, deleted) = (&places, &files, &deleted);
+                scope.spawn(move || {
+                    for id in part {
+                        let found = places.open(files, id).map(drop);
+                        let is_deleted = deleted.contains(id);
+                        assert_eq!(
+                            found,
+                            if is_deleted {
+                                Err(Errno::STALE)
+                            } else {
+                                Ok(())
+                            }
+                        );
+                    }
+                });
+            }
+        });
+        let state = places.lock();
+        assert_eq!((state.begun, state.done), (1, 1));
+    }
+
+    #[test]
+    fn what_is_asked_for_too_soon_after_a_walk_is_put_off() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        let files = Arc::new(FileSystem::for_test(folder.path()));
+        let id = identified(&files, folder.path(), "file");
+        fs::remove_file(folder.path().join("file")).unwrap();
+        let places = Arc::new(Places::default());
+        assert_eq!(places.open(&files, &id).unwrap_err(), Errno::STALE);
+        assert_eq!(places.open(&files, &id).unwrap_err(), Errno::STALE);
+        let other = PlaceId { file: 1, ..id };
+        assert_eq!(places.open(&files, &other).unwrap_err(), Errno::AGAIN);
+        places.lock().last_walk = None;
+        assert_eq!(places.open(&files, &other).unwrap_err(), Errno::STALE);
+        assert_eq!(places.lock().done, 2);
+    }
 }

@@ -112,7 +112,8 @@ pub(crate) fn prepare(
             key: key.clone(),
             hidden,
             submounts,
-            original: None,
+            // What takes its place is opened in a copy of its mounts.
+            original: Some(directory.clone()),
         };
         let export = Export::open(&directory, options)?;
         let below = Submounted::of(&directory, export.mounts_below());
