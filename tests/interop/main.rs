@@ -21,3 +21,4 @@ mod several_addresses;
 mod several_images;
 #[path = "../../crates/nfs-export/tests/support/mod.rs"]
 mod support;
+mod world;

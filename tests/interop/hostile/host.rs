@@ -125,6 +125,82 @@ fn every_thread_of_the_server_is_an_unprivileged_user_with_one_capability() -> R
     assert_confined(&server, false)
 }
 
+/// The processes that a process has started, by name.
+fn children(pid: impl std::fmt::Display) -> Result<Vec<(String, String)>> {
+    let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    let named = listed.split_whitespace().map(|child| {
+        let name = fs::read_to_string(format!("/proc/{child}/comm"))?;
+        Ok((name.trim().to_owned(), child.to_owned()))
+    });
+    named.collect()
+}
+
+#[test]
+fn the_helpers_have_one_socket_each_and_little_more_than_they_need_and_end_with_the_server()
+-> Result<()> {
+    let root = TinyRoot::without_init()?;
+    for service in [false, true] {
+        let net = network(&format!("hostile-host-helpers-{service}"))?;
+        let mut server = if service {
+            serve_as_a_service(&net, &root.path().display().to_string())?
+        } else {
+            let initrd = net.logs().join("initrd.img").display().to_string();
+            let arguments = ["--interface", "br0", "--no-probe", "--initrd", &initrd];
+            NetrootServe::start(&net, root.path(), &arguments)?.into_program()
+        };
+        let helpers = children(server.pid()?)?;
+        ensure!(helpers.len() >= 2, "{helpers:?}");
+        for (name, pid) in &helpers {
+            let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+            let field = |field: &str| {
+                let line = status.lines().find_map(|line| line.strip_prefix(field));
+                line.unwrap_or_default().trim().to_owned()
+            };
+            let held = u64::from_str_radix(&field("CapEff:"), 16)?;
+            let (bind, raw, admin) = (1 << 10, 1 << 13, 1 << 12);
+            if name == "netroot-network" {
+                ensure!(held == bind | raw, "{name}: {status}");
+                ensure!(field("Seccomp:") == "2", "{name}: {status}");
+                ensure!(
+                    !field("Uid:").split_whitespace().any(|id| id == "0"),
+                    "{status}"
+                );
+            } else {
+                ensure!(held & (bind | raw | admin) == 0, "{name}: {status}");
+            }
+            ensure!(field("NoNewPrivs:") == "1", "{name}: {status}");
+            ensure!(field("Threads:") == "1", "{name}: {status}");
+            let mut sockets = 0;
+            for fd in fs::read_dir(format!("/proc/{pid}/fd"))? {
+                let target = fs::read_link(fd?.path())?.display().to_string();
+                sockets += u32::from(target.starts_with("socket:"));
+                ensure!(
+                    !target.contains("leases") && !target.contains("export.key"),
+                    "{target}"
+                );
+            }
+            ensure!(sockets == 1, "{name}: {sockets} sockets");
+        }
+        // Even if it is killed.
+        server.kill()?;
+        for (name, pid) in helpers {
+            let deadline = Instant::now() + TIMEOUT;
+            // The process number may be another process's by then.
+            let is_there = || {
+                fs::read_to_string(format!("/proc/{pid}/comm"))
+                    .is_ok_and(|comm| comm.trim() == name)
+                    && !fs::read_to_string(format!("/proc/{pid}/status"))
+                        .is_ok_and(|status| status.contains("State:\tZ"))
+            };
+            while is_there() {
+                ensure!(Instant::now() < deadline, "{name} is still there");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn a_break_in_can_write_to_the_state_and_the_cache_and_nothing_else() -> Result<()> {
     let net = network("hostile-host-break-in")?;

@@ -46,6 +46,8 @@ impl LiveInterface {
 
     /// Waits while it is changing. What arrives meanwhile is answered afterwards.
     pub(crate) async fn settled(&self) {
+        // What the kernel has told of it by now is noticed first.
+        tokio::task::yield_now().await;
         let mut changes = self.0.subscribe();
         // The sender is this value itself.
         let _ = changes.wait_for(|now| now.state != State::Unsettled).await;

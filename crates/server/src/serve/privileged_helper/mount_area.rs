@@ -32,41 +32,49 @@ pub(super) struct MountArea {
     folder: OwnedFd,
     /// Its namespace.
     inside: OwnedFd,
-    /// The namespace of the host, with the root directory that this process has there.
-    outside: OwnedFd,
-    outside_root: OwnedFd,
+    /// The namespace of the host.
+    outside: Outside,
     /// The names of what is attached, the oldest first.
     attached: VecDeque<String>,
     next: u64,
 }
 
 impl MountArea {
-    /// Makes the place. Afterwards this process is in the host's namespace, in its root directory.
+    /// Makes the place. Afterwards this process is where it was before.
     ///
     /// # Errors
-    /// `PERM` without `CAP_SYS_ADMIN`. The process may be anywhere then, and should not go on to look up paths.
+    /// `PERM` without `CAP_SYS_ADMIN`.
     pub(super) fn new() -> Result<Self, Errno> {
-        let outside_root = open_directory("/")?;
-        let outside = namespace()?;
+        let outside = Outside {
+            namespace: namespace()?,
+            root: open_directory("/")?,
+            working: open_directory(".")?,
+        };
         unshare(CloneFlags::CLONE_NEWNS).map_err(errno)?;
+        let made = Self::make();
+        outside.enter()?;
+        let (folder, inside) = made?;
+        Ok(Self {
+            folder,
+            inside,
+            outside,
+            attached: VecDeque::new(),
+            next: 0,
+        })
+    }
+
+    /// In a namespace of its own: its only folder, and the namespace.
+    fn make() -> Result<(OwnedFd, OwnedFd), Errno> {
         let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         rustix::mount::mount_change("/", private)?;
         let inside = namespace()?;
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-        rustix::mount::mount("netroot", FIRST_PLACE, "tmpfs", flags, c"mode=700,size=64k")?;
+        let options = c"mode=700,size=64k";
+        rustix::mount::mount("netroot", FIRST_PLACE, "tmpfs", flags, options)?;
         rustix::process::chdir(FIRST_PLACE)?;
         rustix::process::pivot_root(".", ".")?;
         rustix::mount::unmount(".", UnmountFlags::DETACH)?;
-        let area = Self {
-            folder: open_directory("/")?,
-            inside,
-            outside,
-            outside_root,
-            attached: VecDeque::new(),
-            next: 0,
-        };
-        area.leave()?;
-        Ok(area)
+        Ok((open_directory("/")?, inside))
     }
 
     /// The folder in which everything is attached.
@@ -99,19 +107,30 @@ impl MountArea {
                 let _ = rustix::fs::rmdir(&path);
             }
         }
-        self.leave()?;
+        self.outside.enter()?;
         moved.map(|()| tree)
     }
 
     fn enter(&self) -> Result<(), Errno> {
         setns(&self.inside, CloneFlags::CLONE_NEWNS).map_err(errno)
     }
+}
 
-    /// A namespace is entered at its own root directory: back to this process's.
-    fn leave(&self) -> Result<(), Errno> {
-        setns(&self.outside, CloneFlags::CLONE_NEWNS).map_err(errno)?;
-        rustix::process::fchdir(&self.outside_root)?;
-        rustix::process::chroot(".")
+/// Where this process is when it is not in the area: roots may be configured by relative paths.
+#[derive(Debug)]
+struct Outside {
+    namespace: OwnedFd,
+    root: OwnedFd,
+    working: OwnedFd,
+}
+
+impl Outside {
+    /// A namespace is entered at its own root directory: back to what this process had.
+    fn enter(&self) -> Result<(), Errno> {
+        setns(&self.namespace, CloneFlags::CLONE_NEWNS).map_err(errno)?;
+        rustix::process::fchdir(&self.root)?;
+        rustix::process::chroot(".")?;
+        rustix::process::fchdir(&self.working)
     }
 }
 

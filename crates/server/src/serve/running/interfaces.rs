@@ -140,9 +140,14 @@ impl Interfaces {
                     continue;
                 }
             }
-            self.unsettle_changed();
-            tokio::time::sleep(SETTLE).await;
-            let _ = self.following.changes.changed();
+            let end = tokio::time::Instant::now() + SETTLE;
+            loop {
+                self.unsettle_changed();
+                tokio::select! {
+                    () = arrivals::next(&waiting, || changes.changed()) => {}
+                    () = tokio::time::sleep_until(end) => break,
+                }
+            }
             self.look().await;
         }
     }

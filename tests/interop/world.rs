@@ -1,0 +1,3 @@
+//! The world changes while we serve.
+
+mod network;
