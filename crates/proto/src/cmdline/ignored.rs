@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::other_initrds;
+use super::other_initrds::{self, Concern};
 
 /// A parameter that belongs to this init and that it does not follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,15 +13,6 @@ pub struct Ignored {
     pub why: Cow<'static, str>,
     /// What would have been different if it had been followed, where that may be why a boot fails.
     pub concern: Option<Concern>,
-}
-
-/// What a parameter is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Concern {
-    /// Which NIC is used, and its address.
-    Network,
-    /// Where the root is, and what is started in it.
-    Root,
 }
 
 impl Ignored {

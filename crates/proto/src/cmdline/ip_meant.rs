@@ -1,8 +1,8 @@
 //! What an `ip=` with a common mistake was meant to say: a prefix in the address, a field too many or too few, a NIC or a
 //! method in another's place, commas for colons. The fields are told apart by their shape.
 
-use super::ip::names_method;
 use super::ip_fields::{Field, could_be_device, could_select_nic, split};
+use super::method::names_method;
 use super::selector::NicSelector;
 use crate::address::dotted_quad;
 

@@ -3,7 +3,14 @@
 
 use std::borrow::Cow;
 
-use super::ignored::Concern;
+/// What a parameter is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Concern {
+    /// Which NIC is used, and its address.
+    Network,
+    /// Where the root is, and what is started in it.
+    Root,
+}
 
 /// What a parameter would have told another initrd.
 struct Rule {

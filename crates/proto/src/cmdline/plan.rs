@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::fstab::Fstab;
-use super::ignored::{Concern, Ignored, why_granted, why_not};
+use super::ignored::{Ignored, why_granted, why_not};
 use super::modules::ModuleOrders;
 use super::network::NetworkPlan;
+use super::other_initrds::Concern;
 use super::overlay::Overlay;
 use super::program::{GuixParameters, InitProgram};
 use super::report::ReportUrl;
