@@ -1,10 +1,13 @@
 //! NICs that the command line calls by udev's names or by their addresses: the init finds them without udev, and the root
 //! finds them under the name.
 
-use anyhow::Result;
-use netroot_harness::{Nic, TinyRoot, VmBuilder};
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 
-use crate::lan::{Facts, Lan, MACHINE, TIMEOUT, own_export};
+use anyhow::{Context, Result, ensure};
+use netroot_harness::{Nic, TinyRoot, VmBuilder, paths};
+
+use crate::lan::{Facts, Lan, MACHINE, TIMEOUT, make_initrd, own_export, write};
 
 /// The address of the card on a network where nothing answers.
 const ELSEWHERE: &str = "52:54:00:77:00:03";
@@ -101,4 +104,116 @@ fn bootif_as_a_device_is_the_card_of_that_address() -> Result<()> {
     vm.wait_for("netroot: lan: lease 10.77.0.", "its lease", TIMEOUT)?;
     Facts::of(&vm)?.assert_read_only_nfs();
     Ok(())
+}
+
+/// Cards in all places that QEMU has for them, but for those that need a later version of it (virtual functions) and for
+/// the machine's own: on the root bus with two functions and with the firmware's number, in root ports' slots, two
+/// functions in one, behind a switch, behind bridges, behind an expander bus, at USB controllers with and without a hub.
+const EVERYWHERE: &str = "\
+    -device e1000,romfile=,addr=5.0,multifunction=on -device virtio-net-pci,romfile=,addr=5.1 \
+    -device pcie-root-port,id=r1,slot=5,chassis=1 -device e1000e,romfile=,bus=r1 \
+    -device pcie-root-port,id=r2,slot=192,chassis=2 \
+    -device e1000e,romfile=,bus=r2,addr=0.0,multifunction=on -device e1000e,romfile=,bus=r2,addr=0.1 \
+    -device pcie-root-port,id=r3,slot=6,chassis=3 -device virtio-net-pci,romfile=,bus=r3 \
+    -device pcie-root-port,id=r4,slot=7,chassis=4 -device x3130-upstream,id=up,bus=r4 \
+    -device xio3130-downstream,id=d1,bus=up,chassis=11,slot=21 -device e1000e,romfile=,bus=d1 \
+    -device pcie-root-port,id=r5,slot=8,chassis=5 -device pcie-pci-bridge,id=pb,bus=r5 \
+    -device e1000,romfile=,bus=pb,addr=3 -device pci-bridge,id=b1,chassis_nr=9,bus=pb,addr=4,shpc=off \
+    -device e1000,romfile=,bus=b1,addr=1 \
+    -device e1000,romfile=,bus=b1,addr=2.0,multifunction=on -device e1000,romfile=,bus=b1,addr=2.1 \
+    -device pxb-pcie,id=px,bus_nr=128,bus=pcie.0 -device pcie-root-port,id=r6,slot=9,chassis=6,bus=px \
+    -device e1000e,romfile=,bus=r6 \
+    -device qemu-xhci,id=x -netdev user,id=u1 -device usb-net,netdev=u1,bus=x.0,port=1 \
+    -device usb-hub,bus=x.0,port=2 -netdev user,id=u2 -device usb-net,netdev=u2,bus=x.0,port=2.3";
+const CARDS: usize = 16;
+
+/// What Debian's udev makes of each card. `called` is for the kernel's log.
+const ASK_UDEV: &str = r#"#!/bin/sh
+mount -t sysfs sysfs /sys 2> /dev/null
+mount -t proc proc /proc 2> /dev/null
+echo on > /proc/sys/kernel/printk_devkmsg
+export NET_NAMING_SCHEME=v252
+for card in /sys/class/net/*; do
+    [ -e "$card/device" ] || continue
+    names=$(udevadm test-builtin net_id "$card" 2> /dev/null | sed -n 's/^ID_NET_NAME_[A-Z]*=//p' | sort | tr '\n' ' ')
+    echo "<1>asked: ${card##*/} $names" > /dev/kmsg
+done
+echo "<1>asked: done" > /dev/kmsg
+while :; do sleep 1000; done
+"#;
+
+/// The names behind `mark`, by card, each card's names sorted.
+fn by_card(console: &str, mark: &str) -> BTreeMap<String, Vec<String>> {
+    let mut all = BTreeMap::new();
+    for line in console.lines() {
+        let Some((before, names)) = line.split_once(mark) else {
+            continue;
+        };
+        let mut names: Vec<String> = names.split_whitespace().map(str::to_owned).collect();
+        let card = match before.strip_suffix(": ").and_then(|b| b.rsplit(' ').next()) {
+            Some(card) => card.to_owned(),
+            None => names.remove(0),
+        };
+        names.sort();
+        all.insert(card, names);
+    }
+    all
+}
+
+fn assert_called_as_by_udev(name: &str, hardware: &str) -> Result<()> {
+    let lan = Lan::new(name)?;
+    let layer = lan.net.logs().join("layer");
+    let script = layer.join("etc/ask-udev");
+    write(&script, ASK_UDEV)?;
+    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755))?;
+    let root = lan.debian_root_below(&layer)?;
+    let _server = lan.serve(&root, &[])?;
+    let initrd = make_initrd(
+        "topologies",
+        "virtio_net,e1000,e1000e,xhci_pci,cdc_ether,rndis_host",
+    )?;
+    let command_line = format!(
+        "{} ip={}:dhcp net.naming_scheme=v252 rd.debug rd.break=pre-mount rd.overlay init=/etc/ask-udev",
+        own_export(&root)?,
+        MACHINE.replace(':', "-")
+    );
+    let (_, kernel) = paths::debian_kernel()?;
+    let mut vm = lan
+        .machine()
+        .nic(Nic::model("virtio-net-pci,addr=0x13", &lan.tap, MACHINE))
+        .hardware(hardware)
+        .kernel(&kernel, &initrd, &command_line)
+        .start()?;
+    vm.wait_for("stopped before the mount (", "the stop", TIMEOUT)?;
+    let called = |console: &str| by_card(console, "called by udev: ");
+    let deadline = std::time::Instant::now() + TIMEOUT;
+    while called(&vm.console().text()).len() < CARDS {
+        let seen = called(&vm.console().text());
+        ensure!(
+            std::time::Instant::now() < deadline,
+            "some cards do not appear: {seen:?}"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    vm.wait_for("netroot> ", "the prompt", TIMEOUT)?;
+    vm.type_in("retry\n")?;
+    vm.wait_for("asked: done", "udev's answers", TIMEOUT)?;
+    let console = vm.console().text();
+    let (ours, udevs) = (called(&console), by_card(&console, "asked: "));
+    for (card, names) in &ours {
+        let udevs = udevs.get(card).with_context(|| card.clone())?;
+        assert_eq!(names, udevs, "{card}: udev's are on the right");
+    }
+    Ok(())
+}
+
+#[test]
+fn cards_everywhere_are_called_as_the_roots_udev_calls_them() -> Result<()> {
+    assert_called_as_by_udev("udev-everywhere", EVERYWHERE)
+}
+
+#[test]
+fn with_native_hotplug_cards_are_called_as_the_roots_udev_calls_them() -> Result<()> {
+    let native = "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off";
+    assert_called_as_by_udev("udev-native", &format!("{native} {EVERYWHERE}"))
 }

@@ -306,6 +306,8 @@ impl Nics {
                 .virtual_links
                 .apply_name_and_address(&mut link, &udev_names);
             self.keep_udev_names(link.index, udev_names);
+            let names = self.udev_names_of(link.index).join(" ");
+            debug!("{}: called by udev: {names}", link.name);
             match driver(&link.name) {
                 Some(driver) => info!("{}: driver {driver}", link.name),
                 None => debug!("{}: no driver of its own", link.name),

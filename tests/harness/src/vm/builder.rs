@@ -42,6 +42,7 @@ pub struct VmBuilder<'net> {
     may_panic: bool,
     clock: Option<String>,
     uuid: Option<String>,
+    hardware: Vec<String>,
 }
 
 impl<'net> VmBuilder<'net> {
@@ -63,6 +64,7 @@ impl<'net> VmBuilder<'net> {
             may_panic: false,
             clock: None,
             uuid: None,
+            hardware: Vec::new(),
         }
     }
 
@@ -141,6 +143,14 @@ impl<'net> VmBuilder<'net> {
         self
     }
 
+    /// Adds other hardware, in QEMU's words (`-device pcie-root-port,…`): buses come before the cards on them.
+    #[must_use]
+    pub fn hardware(mut self, arguments: &str) -> Self {
+        let words = arguments.split_ascii_whitespace();
+        self.hardware.extend(words.map(str::to_owned));
+        self
+    }
+
     /// Sets the machine's UUID.
     #[must_use]
     pub fn uuid(mut self, uuid: &str) -> Self {
@@ -205,6 +215,7 @@ impl<'net> VmBuilder<'net> {
                 argv.extend(["-fw_cfg".into(), setting]);
             }
         }
+        argv.extend(self.hardware.iter().cloned());
         for (index, nic) in self.nics.iter().enumerate() {
             argv.extend(nic.arguments(index));
         }
