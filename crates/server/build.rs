@@ -46,12 +46,13 @@ const ARCHITECTURES: [Architecture; 2] = [
 ];
 
 /// The sources of the init, relative to the workspace.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "crates/init",
     "crates/kmod",
     "crates/net",
     "crates/printable",
     "crates/proto",
+    "crates/spelling",
     "crates/sys",
     "Cargo.toml",
     "Cargo.lock",

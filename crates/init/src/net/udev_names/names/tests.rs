@@ -1,7 +1,7 @@
 use super::*;
 
 /// What was read from sysfs in virtual machines, with the names that udev gave there.
-const TOPOLOGIES: [(&str, &str); 12] = [
+const TOPOLOGIES: [(&str, &str); 14] = [
     ("pc", include_str!("../topologies/pc.txt")),
     ("q35", include_str!("../topologies/q35.txt")),
     ("usb", include_str!("../topologies/usb.txt")),
@@ -10,6 +10,8 @@ const TOPOLOGIES: [(&str, &str); 12] = [
     ("bridge", include_str!("../topologies/bridge.txt")),
     ("pxb", include_str!("../topologies/pxb.txt")),
     ("pxbpc", include_str!("../topologies/pxbpc.txt")),
+    ("slotbridge", include_str!("../topologies/slotbridge.txt")),
+    ("usbslot", include_str!("../topologies/usbslot.txt")),
     ("smbios", include_str!("../topologies/smbios.txt")),
     ("cards", include_str!("../topologies/cards.txt")),
     ("sriov", include_str!("../topologies/sriov.txt")),
