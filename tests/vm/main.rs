@@ -18,6 +18,7 @@ mod modules;
 mod network_managers;
 mod nfs_versions;
 mod proxy;
+mod relay;
 mod reports;
 mod rescue;
 mod rpc_peer;
