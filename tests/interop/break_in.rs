@@ -175,6 +175,7 @@ fn settings(state: &Path, cache: &Path, root: &Path) -> Settings {
         ipxe: None,
         state: state.to_owned(),
         cache: cache.to_owned(),
+        control: None,
         json: false,
     }
 }

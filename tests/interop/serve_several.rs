@@ -67,6 +67,7 @@ fn main() -> Result<()> {
         ipxe: None,
         cache: state.join("cache"),
         state,
+        control: None,
         json: true,
     })
 }

@@ -1,3 +1,4 @@
 //! The world changes while we serve.
 
 mod network;
+mod root;

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
@@ -97,6 +97,19 @@ impl RootTree {
                 source: errno.into(),
             }),
         }
+    }
+
+    /// Reads below an open directory (`O_PATH` will do); `path` is what it is called in messages.
+    pub fn of_directory(directory: OwnedFd, path: &Path) -> RootTree {
+        RootTree {
+            fd: directory,
+            path: path.to_owned(),
+        }
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     /// The directory that was passed to [`RootTree::open`].

@@ -10,6 +10,7 @@ use netroot_nfs_export::HidePattern;
 use netroot_proto::address::{self, AddressError};
 
 use crate::initrd_command::InitrdArgs;
+use crate::reload_command::ReloadArgs;
 
 /// Boots diskless machines from a directory with a root file system.
 #[derive(Debug, Parser)]
@@ -24,6 +25,7 @@ const EXAMPLES: &str = "\
 Examples:
   netroot serve /srv/debian                                beside an existing DHCP server (ProxyDHCP)
   netroot serve /srv/debian --dhcp 10.0.0.100-10.0.0.200   without another DHCP server
+  netroot reload                                           after an upgrade: take it over now
   netroot initrd --root /srv/debian -o initrd.img          only the initrd
   netroot check-kernel /boot/config-6.1.0-50-amd64         can this kernel boot from NFS?
   netroot explain 'root=/dev/nfs ip=dhcp'                  what would the init do with this?";
@@ -33,6 +35,8 @@ Examples:
 pub(crate) enum Command {
     /// Boot machines over the network with this directory as their root.
     Serve(Box<ServeArgs>),
+    /// Have the running server look at its roots and boot loaders now, and wait until it is done.
+    Reload(ReloadArgs),
     /// Build the initrd for a root, as a file.
     Initrd(InitrdArgs),
     /// Check whether a kernel has everything that an NFS root needs, built in or as a module.
@@ -215,6 +219,10 @@ pub(crate) struct ServeArgs {
     /// The directory for initrds that were built. It becomes the serving user's.
     #[arg(long, value_name = "DIR", default_value = "/var/cache/netroot")]
     pub(crate) cache: PathBuf,
+
+    /// The Unix socket for `netroot reload` [default: /run/netroot/control, or control in the state directory].
+    #[arg(long, value_name = "PATH")]
+    pub(crate) control: Option<PathBuf>,
 
     /// Log one JSON object per event instead of text (documented in EVENTS.md).
     #[arg(long)]

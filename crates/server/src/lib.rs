@@ -9,12 +9,14 @@ mod catalog;
 mod check_kernel;
 mod cli;
 mod confinement;
+mod control_socket;
 mod embedded_init;
 mod explain;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod initrd_command;
 mod json;
+mod reload_command;
 mod serve;
 mod settings;
 
@@ -59,6 +61,7 @@ pub fn confine(settings: &Settings) -> anyhow::Result<()> {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(args) => serve(&Settings::from(*args)).map(|()| ExitCode::SUCCESS),
+        Command::Reload(args) => reload_command::run(&args),
         Command::Initrd(args) => initrd_command::run(&args).map(|()| ExitCode::SUCCESS),
         Command::CheckKernel(args) => check_kernel::run(&args.file, args.json),
         Command::Explain(args) => explain::run(&args.command_line, args.json),

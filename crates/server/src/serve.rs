@@ -14,6 +14,7 @@
 
 mod artifacts;
 mod clock;
+mod control;
 mod counters;
 mod dhcp;
 mod error;
@@ -22,6 +23,7 @@ mod http;
 mod initrd;
 mod ipv6_router;
 mod listen;
+mod looks;
 mod machines;
 mod nfs;
 mod open_image;
@@ -29,6 +31,7 @@ mod privileged_helper;
 mod privileges;
 mod report_tokens;
 mod reports;
+mod root_watch;
 mod running;
 mod service_manager;
 mod status;
@@ -60,6 +63,7 @@ use self::listen::{Listener, interface, role};
 use self::machines::Machines;
 use self::open_image::OpenImage;
 use self::report_tokens::ReportTokens;
+use self::root_watch::FollowedRoots;
 use self::running::{Following, Parts};
 use self::service_manager::ServiceManager;
 use self::status::Status;
@@ -117,7 +121,8 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     let folders =
         privileges::prepare_folders(settings, identity, |warning| warn(&timeline, warning));
     // The helper processes, before this one has sockets.
-    let (roots, area) = privileged_helper::start_roots(settings, identity)?;
+    let (root_helper, area) = privileged_helper::start_roots(settings)?;
+    let file_helper = privileged_helper::start_files(settings, identity)?;
     let followed = |(network, interface): &(NetworkSettings, Interface)| {
         Followed::new(wanted(network), interface)
     };
@@ -173,6 +178,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         folder.transpose()?,
         Arc::clone(&tokens),
     );
+    let mut followed_roots = FollowedRoots::new(settings.ipxe.clone(), settings.cache.clone());
     for ((open, build), image) in images.into_iter().zip(builds).zip(catalog.images()) {
         let initrd = build.finish(|event| timeline.server(event))?;
         let files = BootFiles {
@@ -180,12 +186,26 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
             initrd,
         };
         artifacts.put_image(image.tagged(files.tag()), files);
+        let (tree, directory) = (open.root(), open.root().path().to_owned());
+        let options = export
+            .as_ref()
+            .and_then(|export| export.options(&directory));
+        followed_roots.add(tree, options.cloned(), |number, root| {
+            open.followed(number, root)
+        });
     }
     for (image, folder) in catalog.images().zip(firmware) {
         artifacts.put_firmware(&image.name, folder);
     }
     add_loaders(&artifacts, loaders, &timeline);
 
+    let control = match control::bind(settings.control.as_deref(), &settings.state) {
+        Ok(control) => Some(control),
+        Err(warning) => {
+            warn(&timeline, warning);
+            None
+        }
+    };
     let service_manager = ServiceManager::connect()?;
 
     // What was made since as root, such as the export's key, becomes the serving user's too.
@@ -193,8 +213,10 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     // From here on nothing is needed but to read the roots, and to write to netroot's own folders.
     let mut kept = privileges::to_serve(settings, identity, folders);
     // They have no other path in this mount namespace.
-    kept.read
-        .extend(area.map(|area| format!("/proc/self/fd/{}", area.as_raw_fd()).into()));
+    // The descriptor has to be open until then.
+    let in_area = area.as_ref();
+    let in_area = in_area.map(|area| format!("/proc/self/fd/{}", area.as_raw_fd()).into());
+    kept.read.extend(in_area);
     kept.read
         .extend(export.iter().flat_map(nfs::Prepared::mounted));
     for layer in confinement::confine(&kept)? {
@@ -219,7 +241,10 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         status,
         tokens,
         service_manager,
-        roots,
+        root_helper,
+        file_helper,
+        followed_roots,
+        control,
         network,
         following,
         allowed,

@@ -38,6 +38,8 @@ pub struct Settings {
     pub state: PathBuf,
     /// The folder where built initrds are kept.
     pub cache: PathBuf,
+    /// The Unix socket for commands; `None` for the usual place.
+    pub control: Option<PathBuf>,
     /// Whether events are printed as JSON.
     pub json: bool,
 }
@@ -196,6 +198,7 @@ impl From<ServeArgs> for Settings {
             ipxe: args.ipxe,
             state: args.state,
             cache: args.cache,
+            control: args.control,
             json: args.json,
         }
     }

@@ -21,9 +21,9 @@ use rustix::process::{Gid, Uid};
 
 use super::identity::{self, Identity};
 
-/// How the names of netroot's own files and folders begin: the export's key, leases, initrds, and what is being
-/// written.
-const OURS: [&str; 4] = ["export.key", "leases", "initrd-", ".tmp"];
+/// How the names of netroot's own files and folders begin: the export's key, leases, initrds, what is being
+/// written, and the socket for commands.
+const OURS: [&str; 5] = ["export.key", "leases", "initrd-", ".tmp", "control"];
 
 /// What became of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

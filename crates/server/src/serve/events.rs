@@ -6,6 +6,7 @@
 //! * [`timeline`]: one line per event, on standard output ([`writer`]); [`repeats`] and
 //!   [`line_limits`] keep floods out of it.
 
+mod change;
 mod event;
 mod ignored;
 mod interface_change;
@@ -17,6 +18,7 @@ mod timeline;
 mod warning;
 mod writer;
 
+pub(crate) use change::{Age, Change};
 pub(crate) use event::{
     Event, Fetch, Machine, Ready, ReadyImage, ReadyListener, ReadyRange, StopCause, Transport,
 };

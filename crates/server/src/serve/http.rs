@@ -281,6 +281,7 @@ async fn answer(request: &Request<Incoming>, ends: &Ends, site: &Site) -> Answer
     let identify = || KnownMachine {
         mac: site.timeline.machines().at(peer),
     };
+    site.artifacts.freshen(&name).await;
     let artifact = match site.artifacts.find(&name, &ends.arrived(), identify) {
         Found::Artifact(artifact) => Some(*artifact),
         Found::InFolder(file) => {

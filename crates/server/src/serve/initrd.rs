@@ -9,6 +9,7 @@ mod child;
 mod fingerprint;
 mod request;
 
+use std::cell::RefCell;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ use crate::confinement::identity::Identity;
 use crate::serve::artifacts::Content;
 use crate::serve::events::Event;
 use child::Child;
-use fingerprint::fingerprint;
+pub(crate) use fingerprint::fingerprint;
 pub(crate) use request::InitrdRequest;
 
 /// How many initrds are kept: those of several kernels and module lists.
@@ -85,19 +86,59 @@ pub(crate) enum InitrdBuild {
     },
 }
 
+/// An initrd to be built.
+#[derive(Debug)]
+pub(crate) struct NewInitrd<'a> {
+    /// The root's directory.
+    pub(crate) root: &'a Path,
+    /// The kernel, as `--kernel` names it; `None` for the one that the child finds.
+    pub(crate) kernel: Option<&'a str>,
+    /// `--modules`.
+    pub(crate) modules: &'a str,
+    /// `--init`.
+    pub(crate) init: Option<&'a Path>,
+    /// The fingerprint under which it is kept.
+    pub(crate) fingerprint: u64,
+}
+
 /// Finds the initrd in `cache`, or starts to build it, as `identity` if this process is root.
 pub(crate) fn start(
     request: &InitrdRequest<'_>,
     cache: &Path,
     identity: Option<Identity>,
 ) -> Result<InitrdBuild, InitrdError> {
-    let usable = fs::create_dir_all(cache).is_ok();
-    let keep = usable.then(|| cache.join(format!("initrd-{:016x}.img", fingerprint(request))));
-    if let Some(kept) = &keep
-        && let Ok(content) = open_built(kept)
-    {
+    let fingerprint = fingerprint(request);
+    if let Some(content) = kept(cache, fingerprint) {
         return Ok(InitrdBuild::Kept(content));
     }
+    let new = NewInitrd {
+        root: request.root.path(),
+        // The version alone may be that of several files.
+        kernel: Some(&request.kernel.path),
+        modules: request.modules,
+        init: request.init,
+        fingerprint,
+    };
+    build(&new, cache, identity)
+}
+
+/// The initrd with this fingerprint, if it was built already.
+pub(crate) fn kept(cache: &Path, fingerprint: u64) -> Option<Content> {
+    open_built(&name_in(cache, fingerprint)).ok()
+}
+
+fn name_in(cache: &Path, fingerprint: u64) -> PathBuf {
+    cache.join(format!("initrd-{fingerprint:016x}.img"))
+}
+
+/// Starts to build an initrd, as `identity` if this process is root.
+pub(crate) fn build(
+    request: &NewInitrd<'_>,
+    cache: &Path,
+    identity: Option<Identity>,
+) -> Result<InitrdBuild, InitrdError> {
+    let usable = fs::create_dir_all(cache).is_ok();
+    let keep = usable.then(|| name_in(cache, request.fingerprint));
     let mut name = tempfile::Builder::new();
     name.prefix("initrd-").suffix(".part");
     let scratch = match &keep {
@@ -110,18 +151,13 @@ pub(crate) fn start(
     command
         .arg("initrd")
         .arg("--root")
-        .arg(request.root.path())
-        .args([
-            "--kernel",
-            // The version alone may be that of several files.
-            &request.kernel.path,
-            "--modules",
-            request.modules,
-            "--level",
-            LEVEL,
-        ])
+        .arg(request.root)
+        .args(["--modules", request.modules, "--level", LEVEL])
         .arg("-o")
         .arg(scratch.path().join(WRITTEN));
+    if let Some(kernel) = request.kernel {
+        command.arg("--kernel").arg(kernel);
+    }
     if let Some(init) = request.init {
         command.arg("--init").arg(init);
     }
@@ -150,6 +186,17 @@ impl InitrdBuild {
             source,
         })?;
         Ok(Self::Given(content))
+    }
+
+    /// Waits for the initrd. Returns what its builder noted with it.
+    pub(crate) fn finish_quietly(self) -> Result<(Content, Vec<String>), InitrdError> {
+        let notes = RefCell::new(Vec::new());
+        let content = self.finish(|event| {
+            if let Event::InitrdNote { note } = event {
+                notes.borrow_mut().push(note);
+            }
+        })?;
+        Ok((content, notes.into_inner()))
     }
 
     /// Waits for the initrd, and logs the result.

@@ -47,6 +47,8 @@ pub(crate) struct Prepared {
     allowed: AddressList,
     /// The file systems below the exported directories.
     mounted: Vec<PathBuf>,
+    /// How each directory is exported.
+    options: Vec<(PathBuf, ExportOptions)>,
 }
 
 impl Prepared {
@@ -59,6 +61,13 @@ impl Prepared {
     /// process, which Landlock does not know to be below the directory.
     pub(crate) fn mounted(&self) -> Vec<PathBuf> {
         self.mounted.clone()
+    }
+
+    /// How a directory is exported, to export what takes its place.
+    pub(crate) fn options(&self, directory: &Path) -> Option<&ExportOptions> {
+        let mut all = self.options.iter();
+        let own = all.find(|(exported, _)| exported == directory);
+        own.map(|(_, options)| options)
     }
 }
 
@@ -95,7 +104,7 @@ pub(crate) fn prepare(
     }
     raise_open_file_limit();
     let allowed = AddressList::networks(allowed.mount.iter().copied());
-    let mut exports = Vec::new();
+    let (mut exports, mut all_options) = (Vec::new(), Vec::new());
     let mut mounted = Vec::new();
     for (directory, exported) in directories {
         let Exported {
@@ -115,13 +124,14 @@ pub(crate) fn prepare(
             // What takes its place is opened in a copy of its mounts.
             original: Some(directory.clone()),
         };
-        let export = Export::open(&directory, options)?;
+        let export = Export::open(&directory, options.clone())?;
         let below = Submounted::of(&directory, export.mounts_below());
         mounted.extend(below.served.iter().map(|path| directory.join(path)));
         if !export.mounts_below().is_empty() {
             timeline.server(Event::Warning(Warning::Submounts(below)));
         }
         exports.push(export);
+        all_options.push((directory, options));
     }
     let by_inode = |export: &Export| export.handles() != HandleScheme::Kernel;
     if exports.iter().any(by_inode) {
@@ -132,6 +142,7 @@ pub(crate) fn prepare(
         sockets,
         allowed,
         mounted,
+        options: all_options,
     }))
 }
 

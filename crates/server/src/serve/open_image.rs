@@ -12,6 +12,8 @@ use crate::serve::artifacts::Content;
 use crate::serve::error::ServeError;
 use crate::serve::events::{Event, Timeline};
 use crate::serve::initrd::{self, InitrdBuild, InitrdError, InitrdRequest};
+use crate::serve::root_watch::FollowedImage;
+use crate::serve::root_watch::facts::{Facts, look};
 use crate::settings::ImageSettings;
 
 /// An image whose directory is open.
@@ -19,8 +21,10 @@ use crate::settings::ImageSettings;
 pub(crate) struct OpenImage<'a> {
     settings: &'a ImageSettings,
     name: String,
-    root: RootTree,
+    root: Arc<RootTree>,
     kernel: Kernel,
+    /// What was there then.
+    facts: Facts,
 }
 
 impl<'a> OpenImage<'a> {
@@ -42,11 +46,13 @@ impl<'a> OpenImage<'a> {
                 path: root.host_path(&kernel.path),
             });
         }
+        let facts = look(&root, settings);
         Ok(Self {
             settings,
             name,
-            root,
+            root: Arc::new(root),
             kernel,
+            facts,
         })
     }
 
@@ -88,6 +94,22 @@ impl<'a> OpenImage<'a> {
             Some(part) => whole.part(part.offset, part.length),
             None => whole,
         })
+    }
+
+    /// The root's directory.
+    pub(crate) fn root(&self) -> Arc<RootTree> {
+        Arc::clone(&self.root)
+    }
+
+    /// To follow it while it is served; `number` is its place in the settings, `root` its root's in a list.
+    pub(crate) fn followed(self, number: u16, root: usize) -> FollowedImage {
+        FollowedImage {
+            number,
+            name: self.name,
+            settings: self.settings.clone(),
+            root,
+            served: self.facts,
+        }
     }
 
     /// Opens the initrd, or starts to build it.

@@ -1,13 +1,14 @@
-//! The privileged helpers: two small processes that do what the confined server no longer can, when the world around it
+//! The privileged helpers: small processes that do what the confined server no longer can, when the world around it
 //! changes.
 //!
 //! | helper | does | keeps |
 //! |---|---|---|
 //! | [`start_network`] | makes sockets anew for a served interface | binding ports below 1024 and opening packet sockets, as the unprivileged user |
-//! | [`start_roots`] | opens an image's directory anew, has its initrd built | the rights that the server was started with, but for the network's |
+//! | [`start_roots`] | opens an image's directory anew | reaching directories, and mounts |
+//! | [`start_files`] | has an image's initrd built, opens boot loaders anew | the rights that the server was started with, but for the network's and for mounts |
 //!
 //! They are copies of this process from before it opened its sockets. Each has one end of a socket pair and reads
-//! requests of ten bytes from it, which name things by their number in the settings of the start: the server can neither
+//! requests of fourteen bytes from it, which name things by their number in the settings of the start: the server can neither
 //! give them a path, nor make them do something often ([`Request::RATE`]). Descriptors come back through the same socket.
 //! A helper ends with the server.
 //!
@@ -16,12 +17,13 @@
 //! channel            messages with descriptors
 //! helper_end         a helper's loop; client: the server's side
 //! network            the helper for the network; passed_sockets: its answers
-//! roots, mount_area  the helper for roots
+//! roots, mount_area  the helper for roots; files: the one for files
 //! ```
 
 mod answer;
 mod channel;
 mod client;
+mod files;
 mod helper_end;
 mod mount_area;
 mod network;
@@ -35,9 +37,10 @@ use netroot_sys::helper_process::{self, HelperProcessError};
 use rustix::io::Errno;
 
 pub(crate) use self::client::{Client, Helper, HelperError};
+use self::files::Files;
 use self::network::Network;
 use self::request::Request;
-pub(crate) use self::request::{NetworkRequest, RootRequest};
+pub(crate) use self::request::{FileRequest, NetworkRequest, RootRequest};
 use self::roots::Roots;
 use crate::confinement::identity::Identity;
 use crate::serve::listen::interface::Followed;
@@ -66,10 +69,9 @@ pub(crate) enum StartError {
 /// [`StartError`]. Call it while there is one thread.
 pub(crate) fn start_roots(
     settings: &Settings,
-    identity: Option<Identity>,
 ) -> Result<(Helper<RootRequest>, Option<OwnedFd>), StartError> {
     let helper = start(|socket| {
-        let mut roots = Roots::prepare(settings, identity);
+        let mut roots = Roots::prepare(settings);
         helper_end::introduce(&socket, roots.area());
         helper_end::answer_until_closed(&socket, |request| roots.answer(request));
     })?;
@@ -91,6 +93,23 @@ pub(crate) fn start_network(
             helper_end::introduce(&socket, None);
             helper_end::answer_until_closed(&socket, |request| network.answer(request));
         }
+    })?;
+    helper.introduction().map_err(StartError::First)?;
+    Ok(helper)
+}
+
+/// Starts the helper for files; initrds are built as `identity`.
+///
+/// # Errors
+/// [`StartError`]. Call it while there is one thread.
+pub(crate) fn start_files(
+    settings: &Settings,
+    identity: Option<Identity>,
+) -> Result<Helper<FileRequest>, StartError> {
+    let helper = start(|socket| {
+        let files = Files::prepare(settings, identity);
+        helper_end::introduce(&socket, None);
+        helper_end::answer_until_closed(&socket, |request| files.answer(request));
     })?;
     helper.introduction().map_err(StartError::First)?;
     Ok(helper)

@@ -164,11 +164,9 @@ pub(crate) fn to_serve(
     identity: Option<Identity>,
     folders: Vec<PathBuf>,
 ) -> Confinement {
-    let exported = settings
-        .images
-        .iter()
-        .filter(|image| image.nfsroot.is_none());
-    let roots = exported.map(|image| image.directory.clone());
+    // Kernels and modules are looked at in those that another server exports, too.
+    let roots = settings.images.iter();
+    let roots = roots.map(|image| image.directory.clone());
     let also = ALSO_READ.iter().map(PathBuf::from);
     Confinement {
         identity,

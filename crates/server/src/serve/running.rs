@@ -12,16 +12,19 @@ pub(crate) use self::interfaces::Following;
 use self::interfaces::{Common, Interfaces};
 use crate::serve::artifacts::{ArtifactStore, FileReads};
 use crate::serve::clock::Clock;
+use crate::serve::control::{self, Control};
 use crate::serve::counters::Counters;
 use crate::serve::error::ServeError;
 use crate::serve::events::{Event, Timeline};
 use crate::serve::http;
 use crate::serve::listen::Listener;
 use crate::serve::listen::allowed::{Allowed, LiveAllowed};
+use crate::serve::looks::Looks;
 use crate::serve::nfs::{self, Prepared};
-use crate::serve::privileged_helper::{Helper, NetworkRequest, RootRequest};
+use crate::serve::privileged_helper::{FileRequest, Helper, NetworkRequest, RootRequest};
 use crate::serve::report_tokens::ReportTokens;
 use crate::serve::reports::Reports;
+use crate::serve::root_watch::{FollowedRoots, RootWatch, World};
 use crate::serve::service_manager::ServiceManager;
 use crate::serve::status::Status;
 
@@ -49,7 +52,13 @@ pub(crate) struct Parts {
     /// Who waits for the server to be ready.
     pub(crate) service_manager: ServiceManager,
     /// The helper process for roots.
-    pub(crate) roots: Helper<RootRequest>,
+    pub(crate) root_helper: Helper<RootRequest>,
+    /// The helper process for files.
+    pub(crate) file_helper: Helper<FileRequest>,
+    /// The roots, and what is made from them.
+    pub(crate) followed_roots: FollowedRoots,
+    /// The socket for commands.
+    pub(crate) control: Option<Control>,
     /// The helper process for the network.
     pub(crate) network: Helper<NetworkRequest>,
 }
@@ -69,7 +78,10 @@ pub(crate) fn until_stopped(
         status,
         tokens,
         service_manager,
-        roots,
+        root_helper,
+        file_helper,
+        followed_roots,
+        control,
         network,
         allowed,
         following,
@@ -102,9 +114,29 @@ pub(crate) fn until_stopped(
         service_manager.ready();
     };
     let ended = runtime.block_on(async {
-        // It lives as long as this end is open.
-        let _roots = roots.into_client()?;
         let mut tasks = JoinSet::new();
+        let (looks, asked) = Looks::new();
+        let world = World {
+            artifacts: Arc::clone(&site.artifacts),
+            nfs: nfs.clone(),
+            timeline: timeline.clone(),
+            root_helper: root_helper.into_client()?,
+            file_helper: Arc::new(file_helper.into_client()?),
+        };
+        if let Some(nfs) = &nfs {
+            let (places, looks) = (followed_roots.places(), looks.clone());
+            nfs.before_mounts(move || {
+                if !places.are_as_seen() {
+                    looks.before_mount();
+                }
+            });
+        }
+        if let Some(control) = control {
+            tasks.spawn(control::run(control, looks.clone()));
+        }
+        site.artifacts.keep_fresh(looks);
+        let watch = RootWatch::new(world, followed_roots, asked);
+        tasks.spawn(watch.run(signal(SignalKind::hangup())?));
         let common = Common {
             site,
             http_port,

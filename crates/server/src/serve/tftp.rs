@@ -95,14 +95,7 @@ fn take(
             return Some(Packet::error(ErrorCode::AccessViolation, "No such name"));
         }
     };
-    let arrived = ArrivedAt {
-        interface: &interface.name,
-        server: arrival.local.into(),
-    };
-    let identify = || KnownMachine {
-        mac: service.timeline.machines().at(peer),
-    };
-    let found = service.artifacts.find(&name, &arrived, identify);
+    let found = look_up(&name, &interface.name, arrival, service);
     if matches!(found, Found::Nothing) {
         return Some(service.not_found(machine, name));
     }
@@ -120,7 +113,9 @@ fn take(
     };
     let (service, socket) = (Arc::clone(service), Arc::clone(socket));
     tokio::spawn(async move {
-        let artifact = match found {
+        service.artifacts.freshen(&name).await;
+        // What is there now: it may have been exchanged.
+        let artifact = match look_up(&name, &interface.name, arrival, &service) {
             Found::Artifact(artifact) => Some(*artifact),
             Found::InFolder(file) => {
                 let opened = service.reads.run(peer, move || file.open()).await;
@@ -136,6 +131,21 @@ fn take(
         }
     });
     None
+}
+
+/// What has this name for who asks.
+fn look_up(name: &str, interface: &str, arrival: Arrival, service: &Service) -> Found {
+    let arrived = ArrivedAt {
+        interface,
+        server: arrival.local.into(),
+    };
+    let identify = || KnownMachine {
+        mac: service
+            .timeline
+            .machines()
+            .at(IpAddr::from(*arrival.from.ip())),
+    };
+    service.artifacts.find(name, &arrived, identify)
 }
 
 /// Sends an ERROR from port 69. The client asks again if it is lost.

@@ -78,6 +78,17 @@ impl Content {
         }
     }
 
+    /// Its file, for another process.
+    ///
+    /// # Errors
+    /// The system's; `Unsupported` for what is not a whole file.
+    pub(crate) fn descriptor(&self) -> io::Result<OwnedFd> {
+        match self {
+            Self::File { file, start: 0, .. } => Ok(file.try_clone()?.into()),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// Tells it from other contents: a file by its inode and time, without reading it.
     pub(super) fn identify(&self, hash: &mut impl Hasher) {
         match self {

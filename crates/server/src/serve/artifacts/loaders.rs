@@ -88,53 +88,73 @@ pub(crate) struct Loaders {
     pub(crate) missing: Vec<MissingLoader>,
 }
 
-/// Looks for every loader in `folder`, or where packages install them.
-pub(crate) fn find(folder: Option<&Path>) -> Loaders {
-    let folders: Vec<PathBuf> = match folder {
+/// The name of every loader, and the paths that its file may have in `folder`, or where packages install them.
+pub(crate) fn paths(folder: Option<&Path>) -> Vec<(&'static str, Vec<PathBuf>)> {
+    let folders = folders(folder);
+    let all = LOADERS
+        .iter()
+        .flat_map(|line| [Some(line.first), line.second]);
+    all.flatten()
+        .map(|(name, files)| {
+            let paths = folders
+                .iter()
+                .flat_map(|folder| files.iter().map(move |file| folder.join(file)));
+            (name, paths.collect())
+        })
+        .collect()
+}
+
+fn folders(folder: Option<&Path>) -> Vec<PathBuf> {
+    match folder {
         Some(folder) => vec![folder.to_owned()],
         None => FOLDERS.iter().map(PathBuf::from).collect(),
-    };
-    let mut loaders = Loaders::default();
-    let mut put = |(name, files): (&'static str, &[&str])| {
-        let content = folders
-            .iter()
-            .flat_map(|folder| files.iter().map(move |file| folder.join(file)))
-            .find_map(|path| Content::open(&path).ok())?;
-        loaders.files.push((name, content));
-        Some(name.to_owned())
-    };
-    let (mut found, mut missing) = (Vec::new(), Vec::new());
-    for line in &LOADERS {
-        let (first, second) = (put(line.first), line.second.and_then(&mut put));
-        match (first, second, line.serves) {
-            (Some(first), second, _) => {
-                found.push(Loader {
-                    platform: line.platform,
-                    first,
-                    second,
-                });
-            }
-            // The second loader is better than none.
-            (None, Some(only), _) => {
-                found.push(Loader {
-                    platform: line.platform,
-                    first: only,
-                    second: None,
-                });
-            }
-            (None, None, Some(serves)) => {
-                missing.push(MissingLoader {
-                    loader: line.first.0,
-                    machines: serves,
-                    searched: folders.clone(),
-                });
-            }
-            (None, None, None) => {}
-        }
     }
-    loaders.by_platform = found;
-    loaders.missing = missing;
-    loaders
+}
+
+/// What firmware loads, by platform, where the loaders with these names are there.
+pub(crate) fn by_platform(names: &[&str]) -> Vec<Loader> {
+    let has = |name: &str| names.contains(&name).then(|| name.to_owned());
+    let loaders = LOADERS.iter().filter_map(|line| {
+        let first = has(line.first.0);
+        let second = line.second.and_then(|(name, _)| has(name));
+        let platform = line.platform;
+        // The second loader is better than none.
+        let (first, second) = match first {
+            Some(first) => (first, second),
+            None => (second?, None),
+        };
+        Some(Loader {
+            platform,
+            first,
+            second,
+        })
+    });
+    loaders.collect()
+}
+
+/// Looks for every loader in `folder`, or where packages install them.
+pub(crate) fn find(folder: Option<&Path>) -> Loaders {
+    let found = paths(folder).into_iter().filter_map(|(name, paths)| {
+        let content = paths.iter().find_map(|path| Content::open(path).ok())?;
+        Some((name, content))
+    });
+    let files: Vec<_> = found.collect();
+    let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
+    let by_platform = by_platform(&names);
+    let missing = LOADERS.iter().filter_map(|line| {
+        let found = by_platform.iter().any(|one| one.platform == line.platform);
+        let machines = line.serves.filter(|_| !found)?;
+        Some(MissingLoader {
+            loader: line.first.0,
+            machines,
+            searched: folders(folder),
+        })
+    });
+    Loaders {
+        missing: missing.collect(),
+        by_platform,
+        files,
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,9 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use netroot_proto::pxe::arch::Platform;
+use netroot_proto::pxe::inputs::Loader;
+
 use super::artifact::{Artifact, FileKind, plain};
 use super::content::Content;
 use super::folder::Folder;
@@ -79,6 +82,23 @@ impl Served {
     /// Adds a loader, or one in its place.
     pub(super) fn put(&mut self, name: &str, artifact: Artifact) {
         self.loaders.insert(name.to_owned(), artifact);
+    }
+
+    /// What firmware loads from now on, beside the Raspberry Pi's own.
+    pub(super) fn set_loaders(&mut self, by_platform: &[Loader]) {
+        let mut catalog = Arc::clone(&self.catalog);
+        for image in self.catalog.images() {
+            let own = image
+                .loaders
+                .iter()
+                .filter(|one| one.platform == Platform::RaspberryPi);
+            let loaders = by_platform.iter().chain(own).cloned().collect();
+            catalog = Arc::new(catalog.with(Image {
+                loaders,
+                ..image.clone()
+            }));
+        }
+        self.catalog = catalog;
     }
 
     /// Serves this image from now on, in the place of the one with its name.

@@ -4,18 +4,20 @@
 //! folder, and those for a Raspberry Pi in the root. Nothing else is served, and nothing can be written.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
 use hyper::body::Bytes;
 use netroot_net::Mac;
+use netroot_proto::pxe::inputs::Loader;
 
 use super::artifact::{Artifact, FileKind, content_type, plain};
 use super::content::Content;
 use super::folder::Folder;
 use super::served::{BootFiles, Served};
 use super::{raspberry_pi, script};
-use crate::catalog::{ArrivedAt, Catalog, Image, KnownMachine};
+use crate::catalog::{ArrivedAt, Catalog, Image, KnownMachine, file_of_image};
+use crate::serve::looks::Looks;
 use crate::serve::report_tokens::ReportTokens;
 
 /// What a name may stand for.
@@ -65,6 +67,8 @@ pub(crate) struct ArtifactStore {
     http_port: u16,
     folder: Option<Arc<Folder>>,
     tokens: Arc<ReportTokens>,
+    /// Whom to ask to look at the roots.
+    looks: OnceLock<Looks>,
 }
 
 impl ArtifactStore {
@@ -80,6 +84,21 @@ impl ArtifactStore {
             http_port,
             folder: folder.map(Arc::new),
             tokens,
+            looks: OnceLock::new(),
+        }
+    }
+
+    /// From now on the roots are looked at before something is handed out that is made from them.
+    pub(crate) fn keep_fresh(&self, looks: Looks) {
+        let _ = self.looks.set(looks);
+    }
+
+    /// Waits until it has been looked whether `name` is still what it was, if that may change.
+    pub(crate) async fn freshen(&self, name: &str) {
+        if let Some(looks) = self.looks.get()
+            && changes_with_root(name)
+        {
+            looks.before_boot().await;
         }
     }
 
@@ -118,6 +137,16 @@ impl ArtifactStore {
         self.change(|served| served.put(name, plain(name, content, kind)));
     }
 
+    /// Puts these loaders in the place of those with their names. `by_platform` is what firmware loads from now on.
+    pub(crate) fn put_loaders(&self, files: Vec<(&str, Content)>, by_platform: &[Loader]) {
+        self.change(|served| {
+            for (name, content) in files {
+                served.put(name, plain(name, content, FileKind::Loader));
+            }
+            served.set_loaders(by_platform);
+        });
+    }
+
     /// The names that are always there, for the status page.
     pub(crate) fn names(&self) -> Vec<String> {
         self.served().names()
@@ -150,11 +179,7 @@ impl ArtifactStore {
             }
             _ => {}
         }
-        let mac = name
-            .strip_prefix("boot/")
-            .and_then(|rest| rest.strip_suffix(".ipxe"))
-            .and_then(|mac| mac.parse().ok());
-        if let Some(mac) = mac {
+        if let Some(mac) = script_machine(name) {
             let machine = KnownMachine { mac: Some(mac) };
             return found(self.script(catalog, &machine, &identify(), arrived, script::boot));
         }
@@ -225,6 +250,21 @@ impl ArtifactStore {
         let script = write(image, server, machine.mac, report.as_deref());
         text(script, machine.mac)
     }
+}
+
+/// Scripts, and the newest kernel and initrd. What a script names by a tag does not change.
+fn changes_with_root(name: &str) -> bool {
+    let script = name == script::GENERIC
+        || script_machine(name).is_some()
+        || script::pxelinux_machine(name).is_some()
+        || name.rsplit('/').next() == Some(raspberry_pi::COMMAND_LINE);
+    script || file_of_image(name).is_some_and(|file| file.tag.is_empty())
+}
+
+/// The machine that a name is the script of.
+fn script_machine(name: &str) -> Option<Mac> {
+    let mac = name.strip_prefix("boot/")?.strip_suffix(".ipxe")?;
+    mac.parse().ok()
 }
 
 fn text(script: String, machine: Option<Mac>) -> Artifact {

@@ -9,6 +9,7 @@ use netroot_net::{Mac, Prefix};
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::Answer;
 
+use super::change::Change;
 use super::ignored::Ignored;
 use super::interface_change::InterfaceChange;
 use super::warning::Warning;
@@ -68,6 +69,8 @@ pub(crate) enum Event {
         /// How it changed.
         change: InterfaceChange,
     },
+    /// What is served has changed.
+    Change(Change),
     /// The leases are written again.
     LeasesRecovered {
         /// The file.

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::confinement::Layer;
 
+use super::change::Change;
 use super::event::{Event, Fetch, Ready, ReadyRange, StopCause, Transport};
 use super::ignored::Ignored;
 use super::interface_change::{InterfaceChange, Lack};
@@ -95,6 +96,7 @@ fn add_fields(fields: &mut Fields, event: &Event) {
             add_interface_change(fields, change);
         }
         Event::LeasesRecovered { file } => fields.add("path", file.to_string_lossy()),
+        Event::Change(change) => add_change(fields, change),
         Event::Warning(warning) => add_warning(fields, warning),
         Event::Ready(ready) => add_ready(fields, ready),
         Event::Stopped {
@@ -308,6 +310,32 @@ fn add_interface_change(fields: &mut Fields, change: &InterfaceChange) {
     }
 }
 
+fn add_change(fields: &mut Fields, change: &Change) {
+    match change {
+        Change::RootReplaced { root } | Change::RootReleased { root } => {
+            fields.add("path", root.to_string_lossy());
+        }
+        Change::KernelFound {
+            image,
+            linux,
+            served,
+            age,
+            modules_gone,
+        } => {
+            fields.add("image", image.as_str());
+            fields.add("linux", linux.as_str());
+            fields.add("served", served.as_str());
+            fields.add("age", words::age(*age));
+            fields.add("modules_gone", *modules_gone);
+        }
+        Change::NewBoots { image, linux } => {
+            fields.add("image", image.as_str());
+            fields.add("linux", linux.as_str());
+        }
+        Change::LoaderReplaced { loader } => fields.add("loader", loader.as_str()),
+    }
+}
+
 fn add_warning(fields: &mut Fields, warning: &Warning) {
     match warning {
         Warning::StateFolder { folder, error } => {
@@ -378,6 +406,36 @@ fn add_warning(fields: &mut Fields, warning: &Warning) {
         Warning::ExportKey { file, error } => {
             fields.add("warning", "export-key");
             fields.add("path", file.to_string_lossy());
+            fields.add("error", error.as_str());
+        }
+        Warning::RootGone { root } => {
+            fields.add("warning", "root-gone");
+            fields.add("path", root.to_string_lossy());
+        }
+        Warning::RootNotFollowed { root, error } => {
+            fields.add("warning", "root-not-followed");
+            fields.add("path", root.to_string_lossy());
+            fields.add("error", error.as_str());
+        }
+        Warning::KernelKept {
+            image,
+            linux,
+            modules_gone,
+            error,
+        } => {
+            fields.add("warning", "kernel-kept");
+            fields.add("image", image.as_str());
+            fields.add("linux", linux.as_str());
+            fields.add("modules_gone", *modules_gone);
+            fields.add("error", error.as_str());
+        }
+        Warning::LoadersKept { error } => {
+            fields.add("warning", "loaders-kept");
+            fields.add("error", error.as_str());
+        }
+        Warning::NoControl { path, error } => {
+            fields.add("warning", "no-control");
+            fields.add("path", path.to_string_lossy());
             fields.add("error", error.as_str());
         }
         Warning::PrivateKeys { root, files } => {

@@ -11,6 +11,7 @@ use netroot_net::Prefix;
 use netroot_nfs_export::{CallRefusal, Refusal as MountRefusal};
 use netroot_proto::pxe::decide::{Answer, BootFile, Reason};
 
+use super::change::{Age, Change};
 use super::event::{
     Event, Fetch, Ready, ReadyImage, ReadyListener, ReadyRange, StopCause, Transport,
 };
@@ -31,6 +32,46 @@ pub(super) fn line(time: &str, machine: Option<&str>, event: &Event, sentence: &
 
 /// The most characters of a sentence, or of a string in JSON, about a machine: longer than any that is meant well.
 const LONGEST: usize = 1000;
+
+impl Display for Change {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RootReplaced { root } => write!(
+                f,
+                "{} was replaced: machines that boot get the new one, those that run keep the old one",
+                root.display()
+            ),
+            Self::RootReleased { root } => write!(
+                f,
+                "no machine uses the {} any more that was replaced; it is closed",
+                root.display()
+            ),
+            Self::KernelFound {
+                image,
+                linux,
+                served,
+                age,
+                modules_gone,
+            } => {
+                match age {
+                    Age::Newer => write!(f, "{image}: kernel {linux} is newer")?,
+                    Age::Older => write!(f, "{image}: kernel {linux} is in the place of {served}")?,
+                    Age::Same => write!(f, "{image}: kernel {linux} or its modules were changed")?,
+                }
+                if *modules_gone {
+                    write!(f, ", and the modules of {served} are gone")?;
+                }
+                f.write_str(": building its initrd")
+            }
+            Self::NewBoots { image, linux } => {
+                write!(f, "{image}: new boots get Linux {linux}")
+            }
+            Self::LoaderReplaced { loader } => {
+                write!(f, "{loader} was replaced: machines load the new one")
+            }
+        }
+    }
+}
 
 /// Cuts text about a machine to its most characters.
 pub(super) fn cut(text: &mut String) {
@@ -60,6 +101,7 @@ impl Display for Event {
             }
             Self::Warning(warning) => write!(f, "warning: {warning}"),
             Self::InterfaceChanged { interface, change } => write!(f, "{interface}{change}"),
+            Self::Change(change) => change.fmt(f),
             Self::LeasesRecovered { file } => {
                 write!(f, "the leases are written to {} again", file.display())
             }
@@ -341,6 +383,38 @@ impl Display for Warning {
                 "{} could not be written ({error}): machines lose their root when netroot restarts; \
                  name a writable folder with --state DIR",
                 file.display()
+            ),
+            Self::RootGone { root } => write!(
+                f,
+                "there is no directory {} any more; machines keep the one that was there",
+                root.display()
+            ),
+            Self::RootNotFollowed { root, error } => write!(
+                f,
+                "{} was replaced, and machines keep the old one: {error}",
+                root.display()
+            ),
+            Self::KernelKept {
+                image,
+                linux,
+                modules_gone,
+                error,
+            } => {
+                write!(f, "{image}: new boots still get Linux {linux}")?;
+                if *modules_gone {
+                    f.write_str(", whose modules are no longer in the root")?;
+                }
+                write!(f, ": {error}")
+            }
+            Self::LoadersKept { error } => write!(
+                f,
+                "a boot loader was replaced, and machines keep the old one: {error}"
+            ),
+            Self::NoControl { path, error } => write!(
+                f,
+                "netroot reload does not work: cannot make the socket {}: {error}; name another with --control \
+                 (kill -HUP does the same)",
+                path.display()
             ),
             Self::PrivateKeys { root, files } => write!(
                 f,

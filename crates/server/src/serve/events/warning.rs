@@ -112,6 +112,41 @@ pub(crate) enum Warning {
     Submounts(Submounted),
     /// The file system of the root has no file handles.
     NoFileHandles,
+    /// Nothing is at a root's path any more.
+    RootGone {
+        /// The path.
+        root: PathBuf,
+    },
+    /// What took a root's place cannot be read.
+    RootNotFollowed {
+        /// The path.
+        root: PathBuf,
+        /// Why.
+        error: String,
+    },
+    /// What a root has now cannot be booted.
+    KernelKept {
+        /// The image's name.
+        image: String,
+        /// The version of the kernel that is served.
+        linux: String,
+        /// Whether that one's modules are no longer in the root.
+        modules_gone: bool,
+        /// Why it stays.
+        error: String,
+    },
+    /// A boot loader's file was exchanged, and the new one cannot be read.
+    LoadersKept {
+        /// Why.
+        error: String,
+    },
+    /// `netroot reload` cannot reach the server.
+    NoControl {
+        /// Where its socket was to be.
+        path: PathBuf,
+        /// The system's error.
+        error: String,
+    },
     /// The interface has no IPv6, so iPXE's router solicitations cannot be answered.
     NoIpv6 {
         /// The interface.

@@ -15,7 +15,7 @@ const DEPTH: usize = 12;
 /// A number that changes when the initrd would: this program (it carries the init and the lists), the choice,
 /// and the names, sizes and times of the root's modules and firmware. Contents are not read: that would take
 /// longer than packing them.
-pub(super) fn fingerprint(request: &InitrdRequest<'_>) -> u64 {
+pub(crate) fn fingerprint(request: &InitrdRequest<'_>) -> u64 {
     let mut hash = DefaultHasher::new();
     for text in [request.kernel.version.as_str(), request.modules] {
         hash.write(text.as_bytes());

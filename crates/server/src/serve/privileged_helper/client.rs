@@ -14,7 +14,7 @@ use tokio::net::UnixDatagram;
 use tokio::sync::Mutex;
 
 use super::answer::Done;
-use super::request::{NetworkRequest, Outcome, Reply, Request, RootRequest};
+use super::request::{FileRequest, NetworkRequest, Outcome, Reply, Request, RootRequest};
 use super::{channel, passed_sockets};
 use crate::serve::listen::sockets::{DeviceSockets, Listening};
 
@@ -194,22 +194,37 @@ impl Client<RootRequest> {
     ///
     /// # Errors
     /// [`HelperError::Impossible`]: this server cannot follow a root that was replaced, and has to be started again.
-    #[cfg_attr(not(test), expect(dead_code, reason = "roots are not followed yet"))]
     pub(crate) async fn root(&self, image: u16) -> Result<OwnedFd, HelperError> {
         let mut done = self.ask(RootRequest::Root { image }).await?;
         done.files.next().ok_or(HelperError::Nonsense)
     }
+}
 
-    /// The initrd of an image (its number in `Settings::images`), built for the kernel that its directory has now unless
-    /// it is in the cache; with a line for each thing that its builder noted.
+impl Client<FileRequest> {
+    /// The initrd of an image (its number in `Settings::images`): the one that is given, or one that is built for what is
+    /// at the image's path now and kept under this fingerprint; with a line for each thing that its builder noted.
     ///
     /// # Errors
     /// [`HelperError`]: above all, it could not be built.
-    #[cfg_attr(not(test), expect(dead_code, reason = "initrds are not followed yet"))]
-    pub(crate) async fn initrd(&self, image: u16) -> Result<(OwnedFd, Vec<String>), HelperError> {
-        let mut done = self.ask(RootRequest::Initrd { image }).await?;
+    pub(crate) async fn initrd(
+        &self,
+        image: u16,
+        fingerprint: u64,
+    ) -> Result<(OwnedFd, Vec<String>), HelperError> {
+        let request = FileRequest::Initrd { image, fingerprint };
+        let mut done = self.ask(request).await?;
         let file = done.files.next().ok_or(HelperError::Nonsense)?;
         Ok((file, done.text.lines().map(str::to_owned).collect()))
+    }
+
+    /// The boot loaders that are installed now, each with the name that machines ask for.
+    ///
+    /// # Errors
+    /// [`HelperError`].
+    pub(crate) async fn loaders(&self) -> Result<Vec<(String, OwnedFd)>, HelperError> {
+        let done = self.ask(FileRequest::Loaders).await?;
+        let names = done.text.lines().map(str::to_owned);
+        Ok(names.zip(done.files).collect())
     }
 }
 
@@ -227,7 +242,7 @@ mod tests {
             answer_until_closed(&there, |request| {
                 left -= 1;
                 match (request, left) {
-                    (RootRequest::Root { image: 3 }, _) => {
+                    (RootRequest::Root { image: 3 }, 1) => {
                         Answer::done(vec![there.try_clone().unwrap()])
                     }
                     _ => Answer::impossible("not here"),
@@ -236,7 +251,7 @@ mod tests {
         });
         let client = Helper::<RootRequest>::new(here).into_client().unwrap();
         client.root(3).await.unwrap();
-        let refused = client.initrd(3).await.unwrap_err();
+        let refused = client.root(3).await.unwrap_err();
         assert!(
             matches!(refused, HelperError::Impossible { .. }),
             "{refused}"

@@ -110,7 +110,7 @@ mod tests {
             });
             asked
         });
-        for nonsense in [&[1][..], &[0; 10], &[9; 10], &[1; 11], &[0; 5000]] {
+        for nonsense in [&[1][..], &[0; 14], &[9; 14], &[1; 15], &[0; 5000]] {
             let refused = ask(&here, nonsense);
             assert_eq!(refused.outcome, Outcome::Failed);
             assert!(refused.text.contains("does not know"), "{refused:?}");

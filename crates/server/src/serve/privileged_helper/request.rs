@@ -8,7 +8,7 @@ use netroot_limits::Rate;
 use super::channel::MOST_BYTES;
 
 /// The length of a request, in bytes.
-pub(super) const LENGTH: usize = 8;
+pub(super) const LENGTH: usize = 12;
 /// How long an initrd may take to build, and a little: a slow machine takes minutes.
 const INITRD: Duration = Duration::from_secs(16 * 60);
 /// How long anything else may take: the disk that a root is on may be asleep.
@@ -37,11 +37,20 @@ pub(crate) enum RootRequest {
         /// The image.
         image: u16,
     },
-    /// Find the image's initrd, or have it built.
+}
+
+/// What the helper for files does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileRequest {
+    /// Build the initrd of what is at the image's path now, or open the one that is given (`--initrd`).
     Initrd {
         /// The image.
         image: u16,
+        /// The fingerprint under which a built one is kept.
+        fingerprint: u64,
     },
+    /// Open the boot loaders.
+    Loaders,
 }
 
 impl Request for RootRequest {
@@ -51,30 +60,44 @@ impl Request for RootRequest {
     };
 
     fn encode(self) -> [u8; LENGTH] {
-        let (kind, image) = match self {
-            Self::Root { image } => (1, image),
-            Self::Initrd { image } => (2, image),
-        };
-        let [high, low] = image.to_be_bytes();
-        [kind, 0, high, low, 0, 0, 0, 0]
+        let Self::Root { image } = self;
+        request(1, image, 0)
     }
 
     fn decode(bytes: [u8; LENGTH]) -> Option<Self> {
-        let [kind, 0, high, low, 0, 0, 0, 0] = bytes else {
-            return None;
-        };
-        let image = u16::from_be_bytes([high, low]);
-        match kind {
-            1 => Some(Self::Root { image }),
-            2 => Some(Self::Initrd { image }),
+        match parts(bytes) {
+            (1, image, 0) => Some(Self::Root { image }),
+            _ => None,
+        }
+    }
+
+    fn patience(self) -> Duration {
+        USUAL
+    }
+}
+
+impl Request for FileRequest {
+    const RATE: Rate = RootRequest::RATE;
+
+    fn encode(self) -> [u8; LENGTH] {
+        match self {
+            Self::Initrd { image, fingerprint } => request(2, image, fingerprint),
+            Self::Loaders => request(3, 0, 0),
+        }
+    }
+
+    fn decode(bytes: [u8; LENGTH]) -> Option<Self> {
+        match parts(bytes) {
+            (2, image, fingerprint) => Some(Self::Initrd { image, fingerprint }),
+            (3, 0, 0) => Some(Self::Loaders),
             _ => None,
         }
     }
 
     fn patience(self) -> Duration {
         match self {
-            Self::Root { .. } => USUAL,
             Self::Initrd { .. } => INITRD,
+            Self::Loaders => USUAL,
         }
     }
 }
@@ -108,17 +131,12 @@ impl Request for NetworkRequest {
             Self::Device { listener } => (1, listener, Ipv4Addr::UNSPECIFIED),
             Self::Listen { listener, address } => (2, listener, address),
         };
-        let [high, low] = listener.to_be_bytes();
-        let [a, b, c, d] = address.octets();
-        [kind, 0, high, low, a, b, c, d]
+        request(kind, listener, u64::from(address.to_bits()))
     }
 
     fn decode(bytes: [u8; LENGTH]) -> Option<Self> {
-        let [kind, 0, high, low, a, b, c, d] = bytes else {
-            return None;
-        };
-        let listener = u16::from_be_bytes([high, low]);
-        let address = Ipv4Addr::new(a, b, c, d);
+        let (kind, listener, address) = parts(bytes);
+        let address = Ipv4Addr::from_bits(u32::try_from(address).ok()?);
         match kind {
             1 if address.is_unspecified() => Some(Self::Device { listener }),
             2 => Some(Self::Listen { listener, address }),
@@ -129,6 +147,29 @@ impl Request for NetworkRequest {
     fn patience(self) -> Duration {
         USUAL
     }
+}
+
+fn request(kind: u16, image: u16, number: u64) -> [u8; LENGTH] {
+    let mut bytes = [0; LENGTH];
+    let all = [
+        &kind.to_be_bytes()[..],
+        &image.to_be_bytes(),
+        &number.to_be_bytes(),
+    ];
+    for (place, byte) in bytes.iter_mut().zip(all.into_iter().flatten()) {
+        *place = *byte;
+    }
+    bytes
+}
+
+/// The kind, the image and the number of a request.
+fn parts(bytes: [u8; LENGTH]) -> (u16, u16, u64) {
+    let [kind, kind_low, image, image_low, number @ ..] = bytes;
+    (
+        u16::from_be_bytes([kind, kind_low]),
+        u16::from_be_bytes([image, image_low]),
+        u64::from_be_bytes(number),
+    )
 }
 
 /// How a request ended.
@@ -194,11 +235,15 @@ mod tests {
 
     #[test]
     fn requests_are_read_as_they_were_written() {
-        for request in [
-            RootRequest::Root { image: 0x102 },
-            RootRequest::Initrd { image: 7 },
-        ] {
-            assert_eq!(RootRequest::decode(request.encode()), Some(request));
+        let root = RootRequest::Root { image: 0x102 };
+        assert_eq!(RootRequest::decode(root.encode()), Some(root));
+        let initrd = FileRequest::Initrd {
+            image: 7,
+            fingerprint: 0x0102_0304_0506_0708,
+        };
+        for request in [initrd, FileRequest::Loaders] {
+            assert_eq!(FileRequest::decode(request.encode()), Some(request));
+            assert_eq!(RootRequest::decode(request.encode()), None);
         }
     }
 
@@ -238,6 +283,9 @@ mod tests {
                 prop_assert_eq!(request.encode(), bytes);
             }
             if let Some(request) = NetworkRequest::decode(bytes) {
+                prop_assert_eq!(request.encode(), bytes);
+            }
+            if let Some(request) = FileRequest::decode(bytes) {
                 prop_assert_eq!(request.encode(), bytes);
             }
         }

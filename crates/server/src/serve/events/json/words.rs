@@ -7,6 +7,7 @@ use netroot_proto::pxe::decide::{Answer, Reason};
 use netroot_proto::tftp::name::NameError;
 
 use crate::serve::artifacts::FileKind;
+use crate::serve::events::change::{Age, Change};
 use crate::serve::events::event::{Event, Fetch};
 use crate::serve::events::ignored::{Ignored, ReportRefusal};
 use crate::serve::events::interface_change::Lack;
@@ -20,6 +21,11 @@ pub(in crate::serve::events) fn kind(event: &Event) -> &'static str {
         Event::InitrdBuilt { .. } => "initrd-built",
         Event::InitrdCached { .. } => "initrd-cached",
         Event::InterfaceChanged { .. } => "interface-changed",
+        Event::Change(Change::RootReplaced { .. }) => "root-replaced",
+        Event::Change(Change::RootReleased { .. }) => "root-released",
+        Event::Change(Change::KernelFound { .. }) => "kernel-found",
+        Event::Change(Change::NewBoots { .. }) => "new-boots",
+        Event::Change(Change::LoaderReplaced { .. }) => "loader-replaced",
         Event::LeasesRecovered { .. } => "leases-recovered",
         Event::Warning(_) => "warning",
         Event::Ready(_) => "ready",
@@ -121,6 +127,15 @@ pub(super) fn ignored(ignored: &Ignored) -> &'static str {
         },
         Ignored::NfsTooManyConnections => "too-many-connections",
         Ignored::NfsOutOfThreads => "out-of-threads",
+    }
+}
+
+/// A kernel's version beside the one that is served.
+pub(super) fn age(age: Age) -> &'static str {
+    match age {
+        Age::Newer => "newer",
+        Age::Older => "older",
+        Age::Same => "same",
     }
 }
 

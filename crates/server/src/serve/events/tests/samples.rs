@@ -165,6 +165,24 @@ pub(super) fn warnings() -> Vec<Warning> {
             root: "/srv/debian".into(),
             files: vec!["/etc/shadow".to_owned(), "/etc/shadow-".to_owned()],
         },
+        Warning::RootGone {
+            root: "/srv/debian".into(),
+        },
+        Warning::RootNotFollowed {
+            root: "/srv/debian".into(),
+            error: error(),
+        },
+        Warning::KernelKept {
+            image: "debian".to_owned(),
+            linux: "6.1.0-50-amd64".to_owned(),
+            modules_gone: true,
+            error: error(),
+        },
+        Warning::LoadersKept { error: error() },
+        Warning::NoControl {
+            path: "/run/netroot/control".into(),
+            error: error(),
+        },
         Warning::OwnRoot,
         Warning::Submounts(Submounted {
             root: "/srv/debian".into(),
@@ -343,6 +361,33 @@ pub(super) fn listener(range: Option<(IpAddr, IpAddr)>) -> ReadyListener {
     }
 }
 
+fn changes() -> Vec<Change> {
+    let (image, root) = (|| "debian".to_owned(), || "/srv/debian".into());
+    let linux = || "6.1.0-51-amd64".to_owned();
+    let mut changes: Vec<Change> = [Age::Newer, Age::Older, Age::Same]
+        .into_iter()
+        .map(|age| Change::KernelFound {
+            image: image(),
+            linux: linux(),
+            served: "6.1.0-50-amd64".to_owned(),
+            age,
+            modules_gone: age == Age::Newer,
+        })
+        .collect();
+    changes.extend([
+        Change::RootReplaced { root: root() },
+        Change::RootReleased { root: root() },
+        Change::NewBoots {
+            image: image(),
+            linux: linux(),
+        },
+        Change::LoaderReplaced {
+            loader: "snponly.efi".to_owned(),
+        },
+    ]);
+    changes
+}
+
 /// At least one event of every variant. A new variant does not compile in [`is_sampled`]: give it a sample here.
 pub(super) fn samples() -> Vec<Event> {
     let (address, path) = (ADDRESS.into(), || "/debian".to_owned());
@@ -415,6 +460,7 @@ pub(super) fn samples() -> Vec<Event> {
     ];
     let answers = answers().into_iter();
     all.extend(answers.map(|(client, answer)| Event::DhcpAnswer { client, answer }));
+    all.extend(changes().into_iter().map(Event::Change));
     all.extend(fetches());
     all.extend(warnings().into_iter().map(Event::Warning));
     all.extend(ignored().into_iter().map(Event::Ignored));
@@ -444,6 +490,13 @@ fn is_sampled(event: &Event) -> bool {
         | Event::Unmounted { .. }
         | Event::Booted { .. }
         | Event::BootFailed { .. } => true,
+        Event::Change(change) => match change {
+            Change::RootReplaced { .. }
+            | Change::RootReleased { .. }
+            | Change::KernelFound { .. }
+            | Change::NewBoots { .. }
+            | Change::LoaderReplaced { .. } => true,
+        },
         Event::Warning(warning) => match warning {
             Warning::StateFolder { .. }
             | Warning::NotOurFolder { .. }
@@ -466,6 +519,11 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::NoIpv6 { .. }
             | Warning::RangeElsewhere { .. }
             | Warning::NotFollowed { .. }
+            | Warning::RootGone { .. }
+            | Warning::RootNotFollowed { .. }
+            | Warning::KernelKept { .. }
+            | Warning::LoadersKept { .. }
+            | Warning::NoControl { .. }
             | Warning::RangeExhausted { .. } => true,
         },
         Event::Ignored(ignored) => match ignored {

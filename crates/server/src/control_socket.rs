@@ -1,0 +1,16 @@
+//! Where the running server listens for `netroot reload`: the paths that both sides know.
+
+use std::path::{Path, PathBuf};
+
+/// The usual place.
+const USUAL: &str = "/run/netroot/control";
+/// Its name in the state folder, where another server has the usual place, or it cannot be made.
+const IN_STATE: &str = "control";
+
+/// Where the socket is, or may be, the likelier place first. `given` is `--control`, `state` is `--state`.
+pub(crate) fn places(given: Option<&Path>, state: &Path) -> Vec<PathBuf> {
+    match given {
+        Some(given) => vec![given.to_owned()],
+        None => vec![PathBuf::from(USUAL), state.join(IN_STATE)],
+    }
+}

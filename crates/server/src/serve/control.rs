@@ -1,0 +1,191 @@
+//! The server's Unix socket for commands: HTTP, and one JSON object a line.
+//!
+//! `POST /reload` looks at everything now, and answers with a line for each thing that happens, as it happens:
+//! `{"text":…,"warning":…}`; the last is `{"done":true,"changes":…}`. The socket is made before privileges are given up. Root
+//! may connect, and who started the server.
+
+use std::convert::Infallible;
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http_body_util::{Either, Full};
+use hyper::body::{Body, Bytes, Frame, Incoming};
+use hyper::header::{self, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::control_socket;
+use crate::serve::events::Warning;
+use crate::serve::looks::{Looks, Told};
+
+/// Concurrent commands.
+const COMMANDS: usize = 8;
+/// How long the header of a request may take.
+const HEADER_TIME: Duration = Duration::from_secs(10);
+
+/// The socket, and who may use it.
+#[derive(Debug)]
+pub(crate) struct Control {
+    socket: UnixListener,
+    /// Beside root.
+    owner: u32,
+}
+
+/// Makes the socket at `given` (`--control`), or where it usually is.
+///
+/// # Errors
+/// A warning: the server serves without it.
+pub(crate) fn bind(given: Option<&Path>, state: &Path) -> Result<Control, Warning> {
+    let mut failed = None;
+    for path in control_socket::places(given, state) {
+        match bind_at(&path) {
+            Ok(socket) => {
+                let owner = rustix::process::geteuid().as_raw();
+                return Ok(Control { socket, owner });
+            }
+            Err(error) => failed = Some(no_control(path, &error)),
+        }
+    }
+    Err(failed.unwrap_or_else(|| no_control(PathBuf::new(), &io::ErrorKind::NotFound.into())))
+}
+
+fn no_control(path: PathBuf, error: &io::Error) -> Warning {
+    let error = error.to_string();
+    Warning::NoControl { path, error }
+}
+
+fn bind_at(path: &Path) -> io::Result<UnixListener> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+        std::fs::create_dir(folder)?;
+    }
+    // Left by a server that has ended; its name is not given up, since it may not change anything there any more.
+    if let Err(error) = UnixStream::connect(path) {
+        if error.kind() == io::ErrorKind::ConnectionRefused {
+            std::fs::remove_file(path)?;
+        }
+    } else {
+        return Err(io::ErrorKind::AddrInUse.into());
+    }
+    let socket = UnixListener::bind(path)?;
+    // Until then others may connect, and are not answered: see `run`.
+    std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    Ok(socket)
+}
+
+/// Answers commands until the runtime ends.
+///
+/// # Errors
+/// Only when the socket cannot be used at all.
+pub(crate) async fn run(control: Control, looks: Looks) -> io::Result<()> {
+    control.socket.set_nonblocking(true)?;
+    let socket = tokio::net::UnixListener::from_std(control.socket)?;
+    let commands = Arc::new(Semaphore::new(COMMANDS));
+    loop {
+        let Ok(slot) = Arc::clone(&commands).acquire_owned().await else {
+            return Ok(());
+        };
+        let Ok((stream, _)) = socket.accept().await else {
+            // Most likely out of file descriptors.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let peer = stream.peer_cred().map(|peer| peer.uid());
+        if peer.is_ok_and(|uid| uid == 0 || uid == control.owner) {
+            let looks = looks.clone();
+            tokio::spawn(async move {
+                let _slot = slot;
+                let service = service_fn(|request: Request<Incoming>| {
+                    let answer = answer(&request, &looks);
+                    async move { Ok::<_, Infallible>(answer) }
+                });
+                // The command has gone, which is its own affair.
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(HEADER_TIME)
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+            });
+        }
+    }
+}
+
+type Answer = Response<Either<Lines, Full<Bytes>>>;
+
+fn answer(request: &Request<Incoming>, looks: &Looks) -> Answer {
+    match (request.method(), request.uri().path()) {
+        (&Method::POST, "/reload") => match looks.reload() {
+            Some(told) => Response::new(Either::Left(Lines(told))),
+            None => refused(StatusCode::SERVICE_UNAVAILABLE, "too many ask already"),
+        },
+        (_, "/reload") => refused(StatusCode::METHOD_NOT_ALLOWED, "only POST"),
+        _ => refused(StatusCode::NOT_FOUND, "there is only /reload"),
+    }
+}
+
+fn refused(status: StatusCode, why: &str) -> Answer {
+    let line = json!({ "error": why }).to_string() + "\n";
+    let mut answer = Response::new(Either::Right(Full::new(Bytes::from(line))));
+    *answer.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, json);
+    answer
+}
+
+/// What is told, a line each, until it is done.
+#[derive(Debug)]
+struct Lines(mpsc::UnboundedReceiver<Told>);
+
+impl Body for Lines {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(context).map(|told| {
+            let line = match told? {
+                Told::Line { text, is_warning } => json!({ "text": text, "warning": is_warning }),
+                Told::Done { changes } => json!({ "done": true, "changes": changes }),
+            };
+            Some(Ok(Frame::data(Bytes::from(line.to_string() + "\n"))))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_that_was_left_is_replaced_and_one_in_use_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("made/control");
+        let first = bind_at(&path).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(bind_at(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(first);
+        // Another test's child has all descriptors until it is another program.
+        let again = (0..1000).find_map(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            bind_at(&path).ok()
+        });
+        again.unwrap();
+        // What is no socket stays.
+        let file = folder.path().join("file");
+        std::fs::write(&file, "somebody's").unwrap();
+        bind_at(&file).unwrap_err();
+        assert_eq!(std::fs::read(&file).unwrap(), b"somebody's");
+    }
+}

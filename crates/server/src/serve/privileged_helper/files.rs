@@ -1,0 +1,115 @@
+//! The helper for files: it has initrds built, and opens those that are given and the boot loaders anew.
+//!
+//! It keeps the user that the server was started as. No filter of system calls: the child that builds an initrd would
+//! inherit it, and confines itself further. It looks at no root itself: which kernel an initrd is for, the child finds out
+//! by the same rules as the server, which compares the root before and after.
+
+use std::os::fd::OwnedFd;
+
+use rustix::thread::CapabilitySet;
+
+use super::answer::Answer;
+use super::request::FileRequest;
+use crate::catalog::InitrdSource;
+use crate::confinement;
+use crate::confinement::identity::Identity;
+use crate::serve::artifacts::{Content, loaders};
+use crate::serve::initrd::{self, InitrdBuild, InitrdError, NewInitrd};
+use crate::settings::{ImageSettings, Settings};
+
+/// Reading any file; writing initrds to the cache of another user and giving that user a folder there; the child's
+/// becoming that user, and its end.
+const KEPT: CapabilitySet = CapabilitySet::DAC_READ_SEARCH
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::CHOWN)
+    .union(CapabilitySet::SETUID)
+    .union(CapabilitySet::SETGID)
+    .union(CapabilitySet::SETPCAP)
+    .union(CapabilitySet::KILL);
+
+/// What the helper for files has.
+#[derive(Debug)]
+pub(super) struct Files<'a> {
+    settings: &'a Settings,
+    /// The user that initrds are built as.
+    identity: Option<Identity>,
+    /// Whether this process has given up what it does not need.
+    is_limited: bool,
+}
+
+impl<'a> Files<'a> {
+    /// In the new process.
+    pub(super) fn prepare(settings: &'a Settings, identity: Option<Identity>) -> Self {
+        let _ = rustix::thread::set_name(c"netroot-files");
+        Self {
+            settings,
+            identity,
+            is_limited: confinement::limit_helper(KEPT).is_ok(),
+        }
+    }
+
+    /// Does what it is asked for.
+    pub(super) fn answer(&self, request: FileRequest) -> Answer {
+        if !self.is_limited {
+            return Answer::impossible("the helper process could not give up its privileges");
+        }
+        match request {
+            FileRequest::Initrd { image, fingerprint } => {
+                match self.settings.images.get(usize::from(image)) {
+                    Some(image) => self.initrd(image, fingerprint),
+                    None => Answer::failed("there is no such image"),
+                }
+            }
+            FileRequest::Loaders => self.loaders(),
+        }
+    }
+
+    fn initrd(&self, image: &ImageSettings, fingerprint: u64) -> Answer {
+        match self.build(image, fingerprint) {
+            Ok((content, notes)) => match content.descriptor() {
+                Ok(file) => Answer {
+                    text: notes.join("\n"),
+                    ..Answer::done(vec![file])
+                },
+                Err(error) => Answer::failed(error.to_string()),
+            },
+            Err(error) => {
+                let cause = std::error::Error::source(&error);
+                let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+                Answer::failed(format!("{error}{cause}"))
+            }
+        }
+    }
+
+    fn build(
+        &self,
+        image: &ImageSettings,
+        fingerprint: u64,
+    ) -> Result<(Content, Vec<String>), InitrdError> {
+        let (modules, init) = match &image.initrd {
+            InitrdSource::File(path) => return InitrdBuild::given(path)?.finish_quietly(),
+            InitrdSource::Build { modules, init } => (modules, init),
+        };
+        let new = NewInitrd {
+            root: &image.directory,
+            kernel: image.kernel.as_deref(),
+            modules,
+            init: init.as_deref(),
+            fingerprint,
+        };
+        initrd::build(&new, &self.settings.cache, self.identity)?.finish_quietly()
+    }
+
+    fn loaders(&self) -> Answer {
+        let found = loaders::find(self.settings.ipxe.as_deref()).files;
+        let opened = found.into_iter().filter_map(|(name, content)| {
+            let file = content.descriptor().ok()?;
+            Some((name, file))
+        });
+        let (names, files): (Vec<&str>, Vec<OwnedFd>) = opened.unzip();
+        Answer {
+            text: names.join("\n"),
+            ..Answer::done(files)
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! A root's directory: the one that is served, and the one that is at its path.
+
+use std::fs;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use netroot_initramfs::RootTree;
+use netroot_nfs_export::{Export, ExportOptions, ReplacedExport};
+
+use super::facts::Place;
+use super::world::World;
+use crate::serve::artifacts::{Folder, raspberry_pi};
+use crate::serve::privileged_helper::HelperError;
+
+/// How long an export that was replaced is kept without a call. A machine that runs from it makes one at least when somebody
+/// uses it; it may sleep over a weekend.
+const UNUSED: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The same if its directory has been deleted: there is nothing left but what machines have open.
+const UNUSED_DELETED: Duration = Duration::from_secs(10 * 60);
+
+/// The directories that have been looked at, for who only compares.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Places(Arc<Mutex<Seen>>);
+
+/// Paths with what was there.
+type Seen = Vec<(PathBuf, Option<Place>)>;
+
+impl Places {
+    /// Whether each path leads to the directory that it led to at the last look.
+    pub(crate) fn are_as_seen(&self) -> bool {
+        let places = self.lock().clone();
+        let mut places = places.iter();
+        places.all(|(path, seen)| Place::at(path).ok() == *seen)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, path: &Path, place: Option<Place>) {
+        let mut places = self.lock();
+        match places.iter_mut().find(|(known, _)| known == path) {
+            Some((_, known)) => *known = place,
+            None => places.push((path.to_owned(), place)),
+        }
+    }
+}
+
+/// A root that is served.
+#[derive(Debug)]
+pub(crate) struct Root {
+    directory: PathBuf,
+    /// The number in the settings of an image that has it.
+    image: u16,
+    /// The names of all that have it.
+    names: Vec<String>,
+    tree: Arc<RootTree>,
+    export: Option<ExportOptions>,
+    places: Places,
+    /// What was at the path when nothing could be done about it.
+    done_with: Option<Option<Place>>,
+}
+
+/// What has become of a root's path.
+#[derive(Debug)]
+pub(super) enum RootChange {
+    None,
+    Replaced,
+    Gone,
+    NotFollowed(String),
+}
+
+impl Root {
+    /// The root that is open as `tree`, of the image `name` with the number `image` in the settings.
+    pub(super) fn new(
+        tree: Arc<RootTree>,
+        image: u16,
+        name: String,
+        export: Option<ExportOptions>,
+        places: Places,
+    ) -> Self {
+        let directory = tree.path().to_owned();
+        places.note(&directory, Place::of(tree.directory()));
+        Self {
+            directory,
+            image,
+            names: vec![name],
+            tree,
+            export,
+            places,
+            done_with: None,
+        }
+    }
+
+    /// Another image has the same root.
+    pub(super) fn also_of(&mut self, name: &str) {
+        self.names.push(name.to_owned());
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The directory that is served.
+    pub(super) fn tree(&self) -> Arc<RootTree> {
+        Arc::clone(&self.tree)
+    }
+
+    /// A directory that could not be followed is tried again.
+    pub(super) fn forget_failures(&mut self) {
+        self.done_with = None;
+    }
+
+    pub(super) fn has_name_of(&self, replaced: &ReplacedExport) -> bool {
+        let options = self.export.as_ref();
+        options.is_some_and(|options| options.names.first() == replaced.names.first())
+    }
+
+    /// Compares what is at the path with what is served, and serves that from now on if it is another directory.
+    pub(super) async fn look(&mut self, world: &World) -> RootChange {
+        let path = self.directory.clone();
+        let tree = self.tree();
+        let looked = tokio::task::spawn_blocking(move || {
+            // Of a directory that was deleted there is none: another one may have its number by now.
+            (Place::at(&path), Place::of(tree.directory()))
+        });
+        let Ok((there, served)) = looked.await else {
+            return RootChange::None;
+        };
+        let there = match there {
+            Ok(there) => Some(there),
+            Err(error) if is_absence(&error) => None,
+            // A file system that does not answer is no other one.
+            Err(_) => return RootChange::None,
+        };
+        if there.is_some() && there == served {
+            self.done_with = None;
+            self.places.note(&self.directory, there);
+            return RootChange::None;
+        }
+        if self.done_with == Some(there) {
+            return RootChange::None;
+        }
+        self.done_with = Some(there);
+        let change = match there {
+            None => RootChange::Gone,
+            Some(_) => match self.follow(world).await {
+                Ok(()) => RootChange::Replaced,
+                Err(why) => RootChange::NotFollowed(why),
+            },
+        };
+        self.places.note(&self.directory, there);
+        change
+    }
+
+    async fn follow(&mut self, world: &World) -> Result<(), String> {
+        let opened = world.root_helper.root(self.image).await;
+        let opened = opened.map_err(|error: HelperError| error.to_string())?;
+        let tree = RootTree::of_directory(opened, &self.directory);
+        let (options, names) = (self.export.clone(), self.names.clone());
+        let directory = self.directory.clone();
+        let (nfs, artifacts) = (world.nfs.clone(), Arc::clone(&world.artifacts));
+        let followed = tokio::task::spawn_blocking(move || -> Result<RootTree, String> {
+            let path = PathBuf::from(format!("/proc/self/fd/{}", tree.directory().as_raw_fd()));
+            if let (Some(nfs), Some(options)) = (nfs, options) {
+                let hidden = options.hidden.clone();
+                let options = ExportOptions {
+                    original: Some(directory),
+                    ..options
+                };
+                let export = Export::open(&path, options).map_err(|error| with_causes(&error))?;
+                nfs.replace(export).map_err(|error| with_causes(&error))?;
+                // Where the directory is in the helper's area of mounts.
+                let real = fs::read_link(&path).unwrap_or_else(|_| path.clone());
+                for name in names {
+                    let images = [(real.as_path(), &hidden)].into_iter();
+                    let folder = raspberry_pi::of_root(&path).map(|it: Folder| it.hiding(images));
+                    artifacts.put_firmware(&name, folder);
+                }
+            }
+            Ok(tree)
+        });
+        let tree = followed.await.map_err(|error| error.to_string())??;
+        self.tree = Arc::new(tree);
+        self.done_with = None;
+        Ok(())
+    }
+}
+
+/// Whether an export that was replaced may be closed.
+pub(super) fn is_unused(replaced: &ReplacedExport) -> bool {
+    let longest = match replaced.deleted {
+        true => UNUSED_DELETED,
+        false => UNUSED,
+    };
+    replaced.idle >= longest
+}
+
+fn is_absence(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,22 @@
+//! What following the roots acts on.
+
+use std::sync::Arc;
+
+use crate::serve::artifacts::ArtifactStore;
+use crate::serve::events::Timeline;
+use crate::serve::privileged_helper::{Client, FileRequest, RootRequest};
+
+/// What is needed to follow the roots.
+#[derive(Debug)]
+pub(crate) struct World {
+    /// What machines fetch.
+    pub(crate) artifacts: Arc<ArtifactStore>,
+    /// The export, if it is ours.
+    pub(crate) nfs: Option<Arc<netroot_nfs_export::Server>>,
+    /// Where changes are logged.
+    pub(crate) timeline: Timeline,
+    /// Opens directories.
+    pub(crate) root_helper: Client<RootRequest>,
+    /// Builds initrds, and opens files.
+    pub(crate) file_helper: Arc<Client<FileRequest>>,
+}
