@@ -447,7 +447,8 @@ fn files_on_fuse_are_found_after_the_kernel_has_forgotten_them_and_after_a_resta
         let running = serve_with(vec![Export::open(&merged, options()).unwrap()]);
         let mut client = Client::root(running.server.address());
         let before = all_numbers(&mut client);
-        assert_distinct(&before, &[&["/usr/1", "/usr/link"]]);
+        // The program behind it knows only those names of a file that it has seen: each is a file.
+        assert_distinct(&before, &[]);
         let files: Vec<_> = (0..20)
             .map(|number| client.find(&format!("usr/{number}")))
             .collect();
