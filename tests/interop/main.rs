@@ -1,5 +1,6 @@
 //! Our server with other clients, and with malformed packets.
 
+mod cases;
 mod clients;
 mod file_systems;
 mod firmware;
