@@ -5,6 +5,7 @@
 //! What takes a machine, or a whole tree of files, is shown by another test, and the row fails if that is not there.
 
 mod addresses;
+mod changes;
 mod client;
 mod files;
 mod firmware;
@@ -18,10 +19,11 @@ use row::Row;
 
 #[test]
 fn every_case_is_as_expected() -> Result<()> {
-    let groups: [fn() -> Result<Vec<Row>>; 5] = [
+    let groups: [fn() -> Result<Vec<Row>>; 6] = [
         firmware::rows,
         files::rows,
         addresses::rows,
+        changes::rows,
         kernels::rows,
         client::rows,
     ];

@@ -1,16 +1,16 @@
 //! Addresses: several of one interface, those behind a relay, those in use.
 
-use std::net::{TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use netroot_proto::dhcp::code;
 use netroot_proto::dhcp::options::Message;
+use netroot_proto::dhcp::{MessageType, code};
 use nfs3_client::MountClient;
 use nfs3_types::mount::dirpath;
 use nfs3_types::xdr_codec::Opaque;
 
-use super::lab::{Answer, DHCP, Lab, SERVER, TIMEOUT, capture, text};
+use super::lab::{Answer, DHCP, Lab, SERVER, TIMEOUT, discover, text};
 use super::row::Row;
 use crate::support::{Stream, now};
 
@@ -29,17 +29,11 @@ pub(super) fn rows() -> Result<Vec<Row>> {
     rows.push(Row::new(
         S12,
         "the first address of the range belongs to a machine that never asked",
-        "offered 10.77.9.101",
+        "10.77.9.101 is acknowledged",
         in_use(),
     ));
     rows.extend(relay()?);
     Ok(rows)
-}
-
-/// A DISCOVER of UEFI x64.
-fn discover() -> Result<Vec<u8>> {
-    let packets = capture(include_str!("../../captures/class-without-93.hex"))?;
-    packets.into_iter().nth(3).context("a packet")
 }
 
 /// The office's address first, the boot network's second, or as an alias with a label.
@@ -107,15 +101,39 @@ fn in_use() -> Result<String> {
     lab.client.shell("ip addr add 10.77.9.100/24 dev eth0")?;
     lab.serve(&["--dhcp", "10.77.9.100-10.77.9.101"])?;
     let discover = discover()?;
-    // The first one may have to wait until the address was asked for.
+    // An offer may be on its way while the address is still asked for; what counts is what is acknowledged.
     for _ in 0..60 {
-        match lab.ask(&discover)? {
-            Answer::Reply(reply) => return Ok(format!("offered {}", reply.message.header.your_ip)),
-            Answer::Told(_) => std::thread::sleep(Duration::from_secs(1)),
-            Answer::Silence => break,
+        let Answer::Reply(offer) = lab.ask(&discover)? else {
+            continue;
+        };
+        let address = offer.message.header.your_ip;
+        if let Answer::Reply(reply) = lab.ask(&request(&discover, address)?)?
+            && reply.message.kind() == Some(MessageType::Ack)
+        {
+            return Ok(format!("{} is acknowledged", reply.message.header.your_ip));
         }
     }
-    Ok("no offer".to_owned())
+    Ok("nothing is acknowledged".to_owned())
+}
+
+/// The REQUEST of a client that sent this DISCOVER.
+fn request(discover: &[u8], address: Ipv4Addr) -> Result<Vec<u8>> {
+    let mut message = discover.to_vec();
+    let end = message.iter().rposition(|byte| *byte == code::END);
+    message.truncate(end.context("an end")?);
+    let kind = message
+        .windows(3)
+        .position(|option| option == [code::MESSAGE_TYPE, 1, 1]);
+    let kind = kind.context("a message type")?;
+    *message.get_mut(kind + 2).context("a message type")? = MessageType::Request.into();
+    // A transaction of its own, so that a late offer is not taken for the answer.
+    *message.get_mut(4).context("a transaction")? ^= 0x80;
+    message.extend([code::REQUESTED_ADDRESS, 4]);
+    message.extend(address.octets());
+    message.extend([code::SERVER_ID, 4]);
+    message.extend(SERVER.octets());
+    message.push(code::END);
+    Ok(message)
 }
 
 /// Machines in 10.88.0.0/24, behind the relay 10.88.0.1, which is the client.

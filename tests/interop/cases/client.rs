@@ -106,7 +106,7 @@ struct Shown {
     test: &'static str,
 }
 
-const SHOWN: [Shown; 8] = [
+const SHOWN: [Shown; 18] = [
     Shown {
         case: C01,
         expected: "a fixed address for a NIC named by its MAC goes to that NIC",
@@ -133,9 +133,59 @@ const SHOWN: [Shown; 8] = [
         test: "tests/vm/udev_names.rs bootif_as_a_device_is_the_card_of_that_address",
     },
     Shown {
+        case: ("C26", "LTSP's and FOG's habit"),
+        expected: "a fstab of a disk: its lines are masked, and the machine is not in emergency mode",
+        test: "tests/vm/unfit_roots.rs lines_for_disks_are_masked_in_the_overlay_and_warned_of_without_one",
+    },
+    Shown {
+        case: ("C26", "LTSP's and FOG's habit"),
+        expected: "a Debian root copied from a disk reaches its login",
+        test: "tests/vm/unfit_roots.rs a_debian_root_copied_from_a_disk_reaches_its_login",
+    },
+    Shown {
+        case: ("C27", "openmediavault#569"),
+        expected: "an export for Kerberos alone is told with its cure",
+        test: "tests/vm/unfit_roots.rs an_export_for_kerberos_alone_is_told_in_both_versions",
+    },
+    Shown {
+        case: ("C28", "ltsp#141, openzfs/zfs#5351"),
+        expected: "nested exports are seen through an overlay",
+        test: "tests/vm/unfit_roots.rs file_systems_of_the_server_below_the_root_are_seen_through_the_overlay",
+    },
+    Shown {
+        case: ("C29", "dracut#2508, dracut#1010"),
+        expected: "a root without /dev, /proc, /sys, /run: told before the switch",
+        test: "tests/vm/unfit_roots.rs each_fault_of_a_root_is_told_until_the_last_is_mended",
+    },
+    Shown {
+        case: ("C29", "dracut#2508, dracut#1010"),
+        expected: "the same under an overlay: they are made",
+        test: "tests/vm/unfit_roots.rs directories_that_a_root_lacks_are_made_in_the_overlay",
+    },
+    Shown {
+        case: C30,
+        expected: "a live image's folder is told with its cure",
+        test: "tests/vm/unfit_roots.rs each_fault_of_a_root_is_told_until_the_last_is_mended",
+    },
+    Shown {
+        case: ("C32", "xcat-core#6805, realtek-r8125-dkms#51"),
+        expected: "NIC drivers are included wherever they lie",
+        test: "crates/initramfs/tests/initrd/out_of_tree.rs a_nic_driver_is_included_wherever_it_lies",
+    },
+    Shown {
+        case: ("C33", "ltsp#141, rear#158"),
+        expected: "an export that squashes root is warned of with the cure",
+        test: "tests/vm/unfit_roots.rs a_root_that_squashes_root_is_told_with_the_cure",
+    },
+    Shown {
         case: ("C35", "nixpkgs#445803"),
         expected: "a kernel without modules gets an image without modules",
         test: "crates/initramfs/tests/initrd/kernels.rs a_kernel_without_module_support_needs_no_modules",
+    },
+    Shown {
+        case: ("C36", "rescatux#130"),
+        expected: "a parameter that was passed over and explains the failure is part of its sentence",
+        test: "crates/init/src/failure.rs what_the_init_passed_over_is_part_of_the_sentence",
     },
     Shown {
         case: GUIX,

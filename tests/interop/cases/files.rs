@@ -12,11 +12,78 @@ const S04: (&str, &str) = (
     "raspberrypi/rpi-eeprom#74, raspberrypi/firmware#1700",
 );
 
+/// Whole trees, before and after a restart with the kernel's caches dropped.
+const TREES: [((&str, &str), &str, &str); 10] = [
+    (
+        S08,
+        "file systems below the root are parts of it",
+        "tests/interop/file_systems/mounts.rs file_systems_of_their_own_for_parts_of_the_root",
+    ),
+    (
+        S08,
+        "a chroot in use: /proc, /sys, /dev and /run of the server are not shown",
+        "tests/interop/file_systems/mounts.rs a_chroot_in_use",
+    ),
+    (
+        S08,
+        "btrfs subvolumes within each other, and snapshots",
+        "tests/interop/file_systems/mounts.rs btrfs_with_subvolumes_within_each_other_and_snapshots",
+    ),
+    (
+        S08,
+        "btrfs subvolumes mounted in another",
+        "tests/interop/file_systems/mounts.rs btrfs_with_subvolumes_mounted_in_another",
+    ),
+    (
+        S09,
+        "overlayfs, all layers on one file system",
+        "tests/interop/file_systems/layers.rs overlayfs_of_one_file_system",
+    ),
+    (
+        S09,
+        "overlayfs, layers on several file systems",
+        "tests/interop/file_systems/layers.rs overlayfs_of_several_file_systems",
+    ),
+    (
+        S09,
+        "the same with xino",
+        "tests/interop/file_systems/layers.rs overlayfs_of_several_file_systems_with_xino",
+    ),
+    (
+        S09,
+        "overlayfs of a live system",
+        "tests/interop/file_systems/layers.rs overlayfs_of_a_live_system",
+    ),
+    (
+        S09,
+        "FUSE that the kernel forgets",
+        "tests/interop/nfs_submounts.rs files_on_fuse_are_found_after_the_kernel_has_forgotten_them_and_after_a_restart",
+    ),
+    (
+        S09,
+        "files of an overlay after a restart, hard links too",
+        "tests/interop/nfs_submounts.rs files_of_an_overlay_have_numbers_of_their_own_and_are_found_after_a_restart",
+    ),
+];
+const S08: (&str, &str) = (
+    "S08",
+    "ltsp/ltsp#105, #347, #43, #152, openzfsonosx/zfs#769, nfs-ganesha/nfs-ganesha#703, #1177",
+);
+const S09: (&str, &str) = ("S09", "moby/moby#43299, nfs-ganesha/nfs-ganesha#511");
+
 pub(super) fn rows() -> Result<Vec<Row>> {
     let mut lab = Lab::new("files")?;
     lab.serve(&[])?;
     let after = |wanted: &str, last: Last| lab.client.within(|| next_file(wanted, last));
-    Ok(vec![
+    let trees = TREES.map(|(case, what, test)| {
+        Row::shown_by(
+            case,
+            what,
+            "the tree as the server has it, before and after",
+            test,
+        )
+    });
+    let transfers = [
         Row::new(
             S04,
             "another file from the same port, the last ACK of the one before not sent",
@@ -35,7 +102,8 @@ pub(super) fn rows() -> Result<Vec<Row>> {
             "the other file's options",
             after("snponly.efi", Last::Sent),
         ),
-    ])
+    ];
+    Ok(transfers.into_iter().chain(trees).collect())
 }
 
 /// How the first transfer ends.

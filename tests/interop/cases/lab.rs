@@ -149,6 +149,11 @@ impl Lab {
 
     /// Sends a client's message as a broadcast, and returns what comes of it.
     pub(super) fn ask(&self, message: &[u8]) -> Result<Answer> {
+        self.ask_for(message, TIMEOUT)
+    }
+
+    /// The same, with the time that the client waits before it asks again.
+    pub(super) fn ask_for(&self, message: &[u8], patience: Duration) -> Result<Answer> {
         let known = self.lines()?.len();
         let mac = message.get(28..34).context("a hardware address")?;
         let mac = match Mac(mac.try_into()?) {
@@ -158,12 +163,12 @@ impl Lab {
         };
         let frame = frame::broadcast((mac, Ipv4Addr::UNSPECIFIED), message);
         self.socket.send(&frame)?;
-        self.answer(message, known)
+        self.answer(message, known, patience)
     }
 
     /// What came of a message that was sent when the log had `known` lines.
-    fn answer(&self, message: &[u8], known: usize) -> Result<Answer> {
-        let end = Instant::now() + TIMEOUT;
+    fn answer(&self, message: &[u8], known: usize, patience: Duration) -> Result<Answer> {
+        let end = Instant::now() + patience;
         while Instant::now() < end {
             if let Some(reply) = self.reply_to(message)? {
                 return Ok(Answer::Reply(Box::new(reply)));
@@ -184,14 +189,25 @@ impl Lab {
             if let Some(sent) = frame::from_server(frame)
                 && sent.message.get(4..8) == message.get(4..8)
             {
+                // The reader is an Ethernet client's.
+                let mut ethernet = sent.message.to_vec();
+                if let Some(kind) = ethernet.get_mut(1..3) {
+                    kind.copy_from_slice(&[1, 6]);
+                }
                 return Ok(Some(Reply {
-                    message: Message::read(sent.message)?,
+                    message: Message::read(&ethernet)?,
                     bytes: sent.message.to_vec(),
                 }));
             }
         }
         Ok(None)
     }
+}
+
+/// A DISCOVER of UEFI x64.
+pub(super) fn discover() -> Result<Vec<u8>> {
+    let packets = capture(include_str!("../../captures/class-without-93.hex"))?;
+    packets.into_iter().nth(3).context("a packet")
 }
 
 /// A text of an event, by its JSON pointer (RFC 6901); empty if it has none.
