@@ -25,6 +25,10 @@
 //! | there is no init | the root … has no /sbin/init, … | [`root`] |
 //! | the init is for another processor | … is for aarch64 and this machine is x86_64 | [`root`] |
 //! | the init is not a program, or its loader is missing | … is neither a program nor a script; … is run by … | [`root`] |
+//! | the export is for Kerberos alone | … exports … to clients with Kerberos (sec=krb5) only | `unfit_roots.rs` |
+//! | a live image, a link to nothing, another file system | … has no /sbin/init, …: it is the folder of a live image | `unfit_roots.rs` |
+//! | /dev, /proc, /sys or /run is missing | cannot switch to the root …: it has no /dev … to mount on | `unfit_roots.rs` |
+//! | the root is mounted noexec | cannot switch to the root …: it is mounted noexec | `unfit_roots.rs` |
 
 mod network;
 mod root;

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use netroot_harness::{Ganesha, TinyRoot, paths};
+use netroot_harness::{Clients, Ganesha, TinyRoot, paths};
 
 use crate::failures::assert_fails_with;
 use crate::lan::{Facts, Lan, SERVER, STATIC, TIMEOUT, own_export, write};
@@ -80,6 +80,18 @@ fn each_fault_of_a_root_is_told_until_the_last_is_mended() -> Result<()> {
     }
     Facts::of(&vm)?.assert_read_only_nfs();
     Ok(())
+}
+
+#[test]
+fn what_version_4_mounts_is_looked_at_as_well() -> Result<()> {
+    let lan = Lan::new("unfit-live-4")?;
+    let root = TinyRoot::without_init()?;
+    write(&root.path().join("LiveOS/squashfs.img"), "hsqs")?;
+    let _ganesha = Ganesha::start(&lan.net, root.path(), "/srv/root", &Clients::All)?;
+    let mut vm = lan.boot(&format!("{} ro", nfsroot(",vers=4.2")))?;
+    let sentence =
+        "it is the folder of a live image (Fedora): LiveOS/squashfs.img is the root; unpack it";
+    assert_fails_with(&mut vm, sentence)
 }
 
 #[test]

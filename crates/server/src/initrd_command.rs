@@ -19,6 +19,7 @@ use crate::confinement::identity::Identity;
 use crate::confinement::seccomp::Work;
 use crate::confinement::{Confinement, confine, limits};
 use crate::embedded_init;
+use crate::live_folder;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -114,6 +115,7 @@ fn to_build(args: &InitrdArgs) -> Confinement {
 
 fn build_initrd(args: &InitrdArgs) -> Result<()> {
     let root = RootTree::open(&args.root)?;
+    live_folder::refuse(&root, &args.root)?;
     let kernel = choose_kernel(&root, args.kernel.as_deref())?;
     let contents = match &args.contents {
         Some(file) => Contents::read(file)?,

@@ -16,6 +16,7 @@ mod explain;
 pub mod fuzzing;
 mod initrd_command;
 mod json;
+mod live_folder;
 mod reload_command;
 mod serve;
 mod settings;

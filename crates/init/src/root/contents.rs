@@ -5,68 +5,10 @@
 
 use std::fmt;
 
+use netroot_proto::root::RootImage;
+
 /// The longest list of entries that is looked through.
 const MAX_ENTRIES: usize = 64;
-
-/// Where live images and installers keep their root, in their folder as it is on the medium.
-///
-/// From casper(7), live-boot(7), dracut's dmsquash-live, archiso, miso (Manjaro), and what the media of these
-/// distributions hold.
-const IMAGES: [(&str, &str); 24] = [
-    ("casper/filesystem.squashfs", "Ubuntu"),
-    ("casper/minimal.squashfs", "Ubuntu"),
-    ("casper/ubuntu-server-minimal.squashfs", "Ubuntu"),
-    ("casper/base.squashfs", "Ubuntu"),
-    ("live/filesystem.squashfs", "Debian"),
-    ("LiveOS/squashfs.img", "Fedora"),
-    ("LiveOS/rootfs.img", "Fedora"),
-    ("images/install.img", "Fedora"),
-    ("arch/x86_64/airootfs.sfs", "Arch Linux"),
-    ("arch/x86_64/airootfs.erofs", "Arch Linux"),
-    ("arch/aarch64/airootfs.sfs", "Arch Linux"),
-    ("manjaro/x86_64/rootfs.sfs", "Manjaro"),
-    ("sysresccd/x86_64/airootfs.sfs", "SystemRescue"),
-    ("antiX/linuxfs", "antiX"),
-    ("KNOPPIX/KNOPPIX", "Knoppix"),
-    ("slax/01-core.sb", "Slax"),
-    ("porteus/base/001-core.xzm", "Porteus"),
-    ("nix-store.squashfs", "NixOS"),
-    ("image.squashfs", "Gentoo"),
-    ("pve-base.squashfs", "Proxmox"),
-    ("boot/modloop-lts", "Alpine Linux"),
-    ("install.amd/vmlinuz", "Debian"),
-    ("SYSTEM", "LibreELEC"),
-    ("dists", "Debian"),
-];
-/// Of [`IMAGES`]: media that install a system, and hold none that could be exported.
-const INSTALLERS: [&str; 4] = [
-    "images/install.img",
-    "boot/modloop-lts",
-    "install.amd/vmlinuz",
-    "dists",
-];
-/// The ends of names of images, and how each is opened.
-const ENDS: [(&str, How); 9] = [
-    (".squashfs", How::Squashfs),
-    (".sfs", How::Squashfs),
-    (".erofs", How::Erofs),
-    (".iso", How::Iso),
-    (".img", How::Disk),
-    (".raw", How::Disk),
-    (".qcow2", How::Disk),
-    (".tar", How::Archive),
-    (".tar.gz", How::Archive),
-];
-
-/// How the root gets out of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum How {
-    Squashfs,
-    Erofs,
-    Iso,
-    Disk,
-    Archive,
-}
 
 /// A directory's entries, links resolved within the root.
 pub(crate) trait Contents {
@@ -83,15 +25,8 @@ pub(crate) trait Contents {
 pub(crate) enum Instead {
     /// Nothing.
     Empty,
-    /// A file in it holds the root.
-    Image {
-        path: String,
-        /// The distribution whose folder this is.
-        of: Option<&'static str>,
-        how: How,
-    },
-    /// What installs a distribution.
-    Installer(&'static str),
+    /// A file in it holds the root, or installs one.
+    Image(RootImage),
     /// A directory in it looks like a root.
     Below(String),
     /// The init is a link to something that is not there.
@@ -105,17 +40,7 @@ impl Instead {
     pub(crate) fn advice(&self) -> String {
         match self {
             Self::Empty => "export the directory that holds the root; if a file system is to be mounted there on the server, mount it and export again".to_owned(),
-            Self::Image { path, how, .. } => {
-                let how = match how {
-                    How::Squashfs => format!("unpack it (unsquashfs -d DIR {path})"),
-                    How::Erofs => format!("unpack it (fsck.erofs --extract=DIR {path})"),
-                    How::Iso => "mount it on the server, unpack the image of the root that it holds".to_owned(),
-                    How::Disk => "mount its file system on the server (losetup -P, mount)".to_owned(),
-                    How::Archive => format!("unpack it (tar -xpf {path} -C DIR)"),
-                };
-                format!("{how} and export that directory")
-            }
-            Self::Installer(_) => "install it to a directory and export that".to_owned(),
+            Self::Image(image) => format!("{} and export that directory", image.advice()),
             Self::Below(directory) => format!("add /{directory} to the path, or export that directory"),
             Self::Dangling { .. } => "complete the root with what the link leads to, or name another program with init=".to_owned(),
             Self::Apart(_) => "mount by version 4 (vers=4.2), or export them as a part of it (crossmnt of Linux)".to_owned(),
@@ -127,14 +52,7 @@ impl fmt::Display for Instead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("it is empty"),
-            Self::Image { path, of, .. } => match of {
-                Some(of) => write!(
-                    f,
-                    "it is the folder of a live image ({of}): {path} is the root"
-                ),
-                None => write!(f, "it holds an image, {path}"),
-            },
-            Self::Installer(of) => write!(f, "it is an installation medium ({of})"),
+            Self::Image(image) => write!(f, "{image}"),
             Self::Below(directory) => {
                 write!(f, "but the directory {directory} in it looks like a root")
             }
@@ -162,23 +80,8 @@ pub(crate) fn look(contents: &mut impl Contents, programs: &[String]) -> Option<
             return Some(Instead::Dangling { link, target });
         }
     }
-    if let Some((path, of)) = IMAGES.iter().find(|(path, _)| contents.has(path)) {
-        if INSTALLERS.contains(path) {
-            return Some(Instead::Installer(of));
-        }
-        let how = how(path).unwrap_or(How::Squashfs);
-        let how = match *path {
-            // A file system in a file; LiveOS/squashfs.img is a squashfs by any name.
-            "LiveOS/rootfs.img" => How::Disk,
-            _ if how == How::Disk => How::Squashfs,
-            _ => how,
-        };
-        let path = (*path).to_owned();
-        return Some(Instead::Image {
-            path,
-            of: Some(of),
-            how,
-        });
+    if let Some(image) = RootImage::in_live_folder(|path| contents.has(path)) {
+        return Some(Instead::Image(image));
     }
     let names = names.unwrap_or_default();
     let root = names.iter().take(MAX_ENTRIES).find(|name| {
@@ -189,21 +92,8 @@ pub(crate) fn look(contents: &mut impl Contents, programs: &[String]) -> Option<
     if let Some(root) = root {
         return Some(Instead::Below(root.clone()));
     }
-    names.into_iter().find_map(|path| {
-        let how = how(&path)?;
-        Some(Instead::Image {
-            path,
-            of: None,
-            how,
-        })
-    })
-}
-
-fn how(path: &str) -> Option<How> {
-    let mut known = ENDS.iter();
-    known
-        .find(|(end, _)| path.ends_with(end))
-        .map(|(_, how)| *how)
+    let mut images = names.iter().filter_map(|name| RootImage::named(name));
+    images.next().map(Instead::Image)
 }
 
 #[cfg(test)]
@@ -247,38 +137,13 @@ mod tests {
     }
 
     #[test]
-    fn live_images_are_known_by_where_they_keep_their_root() {
+    fn a_live_image_and_an_image_file_are_told_with_what_to_export() {
         assert_eq!(
             said(&[("casper/filesystem.squashfs", ""), (".disk/info", "")]),
             "it is the folder of a live image (Ubuntu): casper/filesystem.squashfs is the root; \
              unpack it (unsquashfs -d DIR casper/filesystem.squashfs) and export that directory"
         );
-        for (path, how) in [
-            ("live/filesystem.squashfs", "unsquashfs"),
-            ("LiveOS/squashfs.img", "unsquashfs"),
-            ("LiveOS/rootfs.img", "losetup"),
-            ("arch/x86_64/airootfs.sfs", "unsquashfs"),
-            ("arch/x86_64/airootfs.erofs", "fsck.erofs"),
-            ("antiX/linuxfs", "unsquashfs"),
-            ("SYSTEM", "unsquashfs"),
-        ] {
-            let said = said(&[(path, "")]);
-            assert!(
-                said.contains(&format!(": {path} is the root; ")) && said.contains(how),
-                "{said}"
-            );
-        }
-        assert!(
-            said(&[("images/install.img", "")])
-                .starts_with("it is an installation medium (Fedora)")
-        );
-    }
-
-    #[test]
-    fn images_are_known_by_their_names() {
         assert!(said(&[("debian.iso", "")]).starts_with("it holds an image, debian.iso; mount it"));
-        assert!(said(&[("root.squashfs", "")]).contains("unsquashfs -d DIR root.squashfs"));
-        assert!(said(&[("rootfs.tar.gz", "")]).contains("tar -xpf rootfs.tar.gz"));
         assert_eq!(said(&[("readme", "")]), "");
     }
 

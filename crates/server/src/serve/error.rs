@@ -8,6 +8,7 @@ use netroot_initramfs::{KernelError, RootTreeError};
 use crate::catalog::CatalogError;
 use crate::confinement::ConfinementError;
 use crate::confinement::identity::IdentityError;
+use crate::live_folder::LiveFolder;
 use crate::serve::artifacts::FolderError;
 use crate::serve::dhcp::rogue_dhcp::AlreadyServed;
 use crate::serve::initrd::InitrdError;
@@ -51,6 +52,9 @@ pub(crate) enum ServeError {
     /// Its files cannot be used.
     #[error(transparent)]
     Root(#[from] RootTreeError),
+    /// It is a live image's folder.
+    #[error(transparent)]
+    LiveFolder(#[from] LiveFolder),
     /// It has no usable kernel.
     #[error(transparent)]
     Kernel(#[from] KernelError),

@@ -8,6 +8,7 @@ use netroot_proto::pxe::inputs::Loader;
 
 use crate::catalog::{Image, InitrdSource, KernelFile, RootLocation, name_of_directory};
 use crate::confinement::identity::Identity;
+use crate::live_folder;
 use crate::serve::artifacts::Content;
 use crate::serve::error::ServeError;
 use crate::serve::events::{Event, Timeline};
@@ -40,6 +41,9 @@ impl<'a> OpenImage<'a> {
             }
         };
         let root = RootTree::open(&settings.directory)?;
+        if matches!(settings.initrd, InitrdSource::Build { .. }) {
+            live_folder::refuse(&root, &settings.directory)?;
+        }
         let kernel = choose_kernel(&root, settings.kernel.as_deref())?;
         if settings.hidden.hide(&kernel.path) {
             return Err(ServeError::HiddenKernel {
