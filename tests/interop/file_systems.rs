@@ -42,6 +42,10 @@ struct FileSystem {
     empty: &'static [&'static str],
     vague: Vague,
     sparse: u64,
+    /// More arguments of `netroot serve`.
+    arguments: &'static [&'static str],
+    /// Where the tree is that clients are to see.
+    real: &'static str,
 }
 
 /// A root that is one folder, filled after `before`.
@@ -57,9 +61,16 @@ const PLAIN: FileSystem = FileSystem {
         links: false,
     },
     sparse: LARGE,
+    arguments: &[],
+    real: "root",
 };
 
 fn prove(system: &FileSystem) -> Result<()> {
+    prove_with(system).map(drop)
+}
+
+/// The same; the server serves on.
+fn prove_with(system: &FileSystem) -> Result<Lab> {
     let mut lab = Lab::new(system.name)?;
     lab.shell(system.before)?;
     for folder in system.filled {
@@ -69,9 +80,9 @@ fn prove(system: &FileSystem) -> Result<()> {
         plant::second_layer(&lab.path(folder))?;
     }
     lab.shell(system.after)?;
-    lab.serve()?;
+    lab.serve(system.arguments)?;
     let (first, before) = walk(&lab, system, Look::Closely)?;
-    let mut real = real::read(&lab.path("root"), system.empty)?;
+    let mut real = real::read(&lab.path(system.real), system.empty)?;
     for (path, real) in &mut real {
         system.vague.without(path, &mut real.facts);
     }
@@ -86,7 +97,7 @@ fn prove(system: &FileSystem) -> Result<()> {
     let forgotten = walk_again(&lab, system, &first)?;
 
     // Machines that were running use what they have, at once and in any order.
-    lab.serve()?;
+    lab.serve(system.arguments)?;
     lab.forget_inodes()?;
     let two = || {
         std::thread::scope(|scope| {
@@ -100,7 +111,7 @@ fn prove(system: &FileSystem) -> Result<()> {
     };
     let delays = lab.clients.within(two).context("after a restart")?;
     let restarted = walk_again(&lab, system, &first)?;
-    lab.serve()?;
+    lab.serve(system.arguments)?;
     let again = lab
         .clients
         .within(|| use_handles(4, Order::Names))
@@ -110,7 +121,7 @@ fn prove(system: &FileSystem) -> Result<()> {
         first.len(),
         [before, forgotten, delays + restarted + again],
     );
-    Ok(())
+    Ok(lab)
 }
 
 /// Walks as a new client; returns how often the server asked for patience.

@@ -27,5 +27,6 @@ mod server_restart;
 mod several_dhcp_servers;
 mod shutdown;
 mod slow_networks;
+mod submounts;
 mod udev_names;
 mod unfit_roots;

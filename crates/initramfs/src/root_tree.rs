@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
+use rustix::mount::OpenTreeFlags;
 
 /// How often a lookup is repeated after `EAGAIN`, which a concurrent rename in the root causes.
 const ATTEMPTS: usize = 16;
@@ -19,6 +20,10 @@ const ATTEMPTS: usize = 16;
 #[derive(Debug)]
 pub struct RootTree {
     fd: OwnedFd,
+    /// A copy of the mount, which ends when this is closed.
+    _copy: Option<OwnedFd>,
+    /// Further limits of lookups.
+    resolve: ResolveFlags,
     path: PathBuf,
 }
 
@@ -66,13 +71,15 @@ pub enum RootTreeError {
 }
 
 impl RootTreeError {
-    /// Whether the file does not exist, rather than being unreadable.
+    /// Whether the file does not exist in this view of the root, rather than being unreadable.
     pub fn is_absent(&self) -> bool {
         match self {
             RootTreeError::OpenRoot { source, .. } | RootTreeError::Open { source, .. } => {
                 matches!(
                     source.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                    io::ErrorKind::NotFound
+                        | io::ErrorKind::NotADirectory
+                        | io::ErrorKind::CrossesDevices
                 )
             }
             _ => false,
@@ -90,6 +97,8 @@ impl RootTree {
         match rustix::fs::open(path, flags, Mode::empty()) {
             Ok(fd) => Ok(RootTree {
                 fd,
+                _copy: None,
+                resolve: ResolveFlags::empty(),
                 path: path.to_owned(),
             }),
             Err(errno) => Err(RootTreeError::OpenRoot {
@@ -103,6 +112,8 @@ impl RootTree {
     pub fn of_directory(directory: OwnedFd, path: &Path) -> RootTree {
         RootTree {
             fd: directory,
+            _copy: None,
+            resolve: ResolveFlags::empty(),
             path: path.to_owned(),
         }
     }
@@ -110,6 +121,32 @@ impl RootTree {
     /// The directory.
     pub fn directory(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+
+    /// The same without the file systems that are mounted below it, as machines see it that are not served them: what a
+    /// mount covers, or without `CAP_SYS_ADMIN` nothing in its place.
+    #[must_use]
+    pub fn without_mounts(self) -> RootTree {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE
+            | OpenTreeFlags::OPEN_TREE_CLOEXEC
+            | OpenTreeFlags::AT_EMPTY_PATH;
+        let copy = rustix::mount::open_tree(&self.fd, c"", flags);
+        let opened = copy.and_then(|copy| {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let fd = rustix::fs::openat(&copy, c".", flags, Mode::empty())?;
+            Ok((fd, copy))
+        });
+        match opened {
+            Ok((fd, copy)) => RootTree {
+                fd,
+                _copy: Some(copy),
+                ..self
+            },
+            Err(_) => RootTree {
+                resolve: ResolveFlags::NO_XDEV,
+                ..self
+            },
+        }
     }
 
     /// The directory that was passed to [`RootTree::open`].
@@ -231,7 +268,7 @@ impl RootTree {
     fn resolve(&self, inside: &str, flags: OFlags) -> Result<OwnedFd, RootTreeError> {
         let path = inside.trim_start_matches('/');
         let path = if path.is_empty() { "." } else { path };
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | self.resolve;
         let mut attempts = 0;
         loop {
             let flags = flags | OFlags::CLOEXEC;

@@ -57,12 +57,13 @@ impl Lab {
     }
 
     /// Starts the server, after `kill -9` of the one that runs, on the same state.
-    pub(super) fn serve(&mut self) -> Result<()> {
+    pub(super) fn serve(&mut self, more: &[&str]) -> Result<()> {
         if let Some(mut server) = self.server.take() {
             server.program().kill()?;
         }
         let initrd = self.net.logs().join("initrd.img").display().to_string();
-        let arguments = ["--interface", "br0", "--no-probe", "--initrd", &initrd];
+        let mut arguments = vec!["--interface", "br0", "--no-probe", "--initrd", &initrd];
+        arguments.extend(more);
         let root = format!("{PLACE}/root");
         self.server = Some(NetrootServe::start(
             &self.net,
@@ -70,6 +71,12 @@ impl Lab {
             &arguments,
         )?);
         Ok(())
+    }
+
+    /// What the server said, as text for people.
+    pub(super) fn said(&self) -> Vec<String> {
+        let events = self.server.iter().flat_map(NetrootServe::events);
+        events.map(|(_, event)| event.text).collect()
     }
 
     /// Makes the host's kernel forget every inode and name that nobody uses, as memory pressure does.

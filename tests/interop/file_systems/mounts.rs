@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{FileSystem, PLAIN, Vague, prove};
+use super::{FileSystem, PLAIN, Vague, prove, prove_with};
 
 #[test]
 fn btrfs_with_subvolumes_within_each_other_and_snapshots() -> Result<()> {
@@ -43,21 +43,57 @@ fn btrfs_with_subvolumes_mounted_in_another() -> Result<()> {
     })
 }
 
+/// File systems of their own for parts of the root, within each other too; a folder from elsewhere, and one that is there
+/// twice.
+const PARTS: FileSystem = FileSystem {
+    before: "mkdir root/usr root/boot root/var root/srv root/opt
+        image usr 300M; mkfs.ext4 -q usr.img; on usr root/usr
+        image boot 400M; mkfs.xfs -q boot.img; on boot root/boot
+        image var 300M; mkfs.btrfs -q var.img; on var root/var
+        mkdir root/usr/local root/var/lib; btrfs -q subvolume create root/var/lib/machines
+        mount -t tmpfs local root/usr/local",
+    after: "echo local > root/usr/local/file; mkdir -p elsewhere/deep; echo bound > elsewhere/deep/file
+        mount --bind elsewhere root/srv; mkdir root/opt/twice; mount --bind root/usr/lib root/opt/twice
+        echo inside > root/var/lib/machines/file",
+    ..PLAIN
+};
+
 #[test]
 fn file_systems_of_their_own_for_parts_of_the_root() -> Result<()> {
     prove(&FileSystem {
         name: "usr, boot, var mounted",
-        before: "mkdir root/usr root/boot root/var root/srv root/opt
-            image usr 300M; mkfs.ext4 -q usr.img; on usr root/usr
-            image boot 400M; mkfs.xfs -q boot.img; on boot root/boot
-            image var 300M; mkfs.btrfs -q var.img; on var root/var
-            mkdir root/usr/local root/var/lib; btrfs -q subvolume create root/var/lib/machines
-            mount -t tmpfs local root/usr/local",
-        after: "echo local > root/usr/local/file; mkdir -p elsewhere/deep; echo bound > elsewhere/deep/file
-            mount --bind elsewhere root/srv; mkdir root/opt/twice; mount --bind root/usr/lib root/opt/twice
-            echo inside > root/var/lib/machines/file",
-        ..PLAIN
+        ..PARTS
     })
+}
+
+/// Each has an `fsid` of its own then, and clients mount it on its own.
+#[test]
+fn file_systems_of_their_own_for_machines_without_an_overlay() -> Result<()> {
+    prove(&FileSystem {
+        name: "the same, no overlay",
+        arguments: &["--no-overlay"],
+        ..PARTS
+    })
+}
+
+#[test]
+fn without_the_file_systems_below_it_the_root_is_what_they_cover_and_so_is_its_kernel() -> Result<()>
+{
+    let lab = prove_with(&FileSystem {
+        name: "the same, left out",
+        before: "mkdir view",
+        after: "mount -t tmpfs boot root/boot; mount -t tmpfs usr root/usr; mkdir root/usr/here
+            mount --bind root view",
+        arguments: &["--no-submounts"],
+        real: "view",
+        ..PLAIN
+    })?;
+    let said = lab.said().join("\n");
+    assert!(
+        said.contains("none is served; boot, usr not served (left out)"),
+        "{said}"
+    );
+    Ok(())
 }
 
 #[test]

@@ -41,6 +41,11 @@ impl<'a> OpenImage<'a> {
             }
         };
         let root = RootTree::open(&settings.directory)?;
+        // Kernel and modules are those that machines will see.
+        let root = match settings.submounts || settings.nfsroot.is_some() {
+            true => root,
+            false => root.without_mounts(),
+        };
         if matches!(settings.initrd, InitrdSource::Build { .. }) {
             live_folder::refuse(&root, &settings.directory)?;
         }

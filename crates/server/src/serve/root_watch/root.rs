@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use netroot_initramfs::RootTree;
-use netroot_nfs_export::{Export, ExportOptions, ReplacedExport};
+use netroot_nfs_export::{Export, ExportOptions, ReplacedExport, Submounts};
 
 use super::facts::Place;
 use super::world::World;
@@ -165,7 +165,9 @@ impl Root {
         let (nfs, artifacts) = (world.nfs.clone(), Arc::clone(&world.artifacts));
         let followed = tokio::task::spawn_blocking(move || -> Result<RootTree, String> {
             let path = PathBuf::from(format!("/proc/self/fd/{}", tree.directory().as_raw_fd()));
+            let mut leave_out = false;
             if let (Some(nfs), Some(options)) = (nfs, options) {
+                leave_out = options.submounts == Submounts::LeaveOut;
                 let hidden = options.hidden.clone();
                 let options = ExportOptions {
                     original: Some(directory),
@@ -181,7 +183,10 @@ impl Root {
                     artifacts.put_firmware(&name, folder);
                 }
             }
-            Ok(tree)
+            Ok(match leave_out {
+                true => tree.without_mounts(),
+                false => tree,
+            })
         });
         let tree = followed.await.map_err(|error| error.to_string())??;
         self.tree = Arc::new(tree);
