@@ -173,12 +173,17 @@ fn initrd() -> Result<&'static PathBuf> {
 
 /// An initrd for the Debian kernel with these modules, stored as `name` among the logs.
 pub(crate) fn make_initrd(name: &str, modules: &str) -> Result<PathBuf> {
+    make_initrd_of(&paths::debian_root(), name, modules)
+}
+
+/// The same for the kernel of another root.
+pub(crate) fn make_initrd_of(root: &Path, name: &str, modules: &str) -> Result<PathBuf> {
     let folder = paths::target().join("netroot-logs");
     std::fs::create_dir_all(&folder)?;
     let image = folder.join(format!("{name}.img"));
     let done = Command::new(paths::netroot()?)
         .args(["initrd", "--root"])
-        .arg(paths::debian_root())
+        .arg(root)
         .args(["--modules", modules, "-o"])
         .arg(&image)
         .output()
