@@ -1,12 +1,22 @@
-//! What changes while the server runs: its address, its interface.
+//! What changes while the server runs: its address, its interface, the root and its kernel.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use netroot_proto::dhcp::code;
 
-use super::lab::{Answer, Lab, discover};
+use super::lab::{Answer, LINUX, Lab, SERVER, discover};
 use super::row::Row;
+use crate::fixture::bzimage;
+use crate::support::{Client, connect, root_handle};
+
+/// The kernel after an upgrade.
+const NEWER: &str = "6.1.0-51-amd64";
+const S14: (&str, &str) = (
+    "S14",
+    "netbootxyz/netboot.xyz#1822, xcat2/xcat-core#6014, clustervision/trinity#509",
+);
 
 const S07: (&str, &str) = ("S07", "openwrt/openwrt#9564, openwrt/openwrt#9618");
 
@@ -39,6 +49,18 @@ pub(super) fn rows() -> Result<Vec<Row>> {
             "the server's interface goes down and up",
             "offers from 10.77.9.1; the script is served there",
             changed("down-and-up", "ip link set br0 down; ip link set br0 up", "10.77.9.1"),
+        ),
+        Row::new(
+            S14,
+            "the root's kernel is upgraded, and the old one removed",
+            "6.1.0-51-amd64 is served",
+            upgraded(),
+        ),
+        Row::new(
+            S14,
+            "the root is moved aside, another takes its place, and the old one is deleted",
+            "6.1.0-51-amd64 is served; /sbin/init is in what machines mount",
+            replaced(),
         ),
     ])
 }
@@ -80,4 +102,57 @@ fn changed(name: &str, commands: &str, address: &str) -> Result<String> {
         true => format!("offers from {from}; the script is served there"),
         false => format!("offers from {from}, and {script}"),
     })
+}
+
+/// Puts a kernel with its modules into a folder of the lab.
+fn install(lab: &Lab, root: &str, version: &str) -> Result<()> {
+    lab.file(&format!("{root}/lib/modules/{version}/modules.dep"), b"")?;
+    lab.file(&format!("{root}/boot/vmlinuz-{version}"), &bzimage(version))
+}
+
+/// The version of the kernel that machines are given.
+fn served(lab: &Lab) -> Result<String> {
+    let url = format!("http://{SERVER}:8069/vmlinuz");
+    let kernel = lab
+        .client
+        .run(&["sh", "-c", &format!("curl -sS --fail {url} | tr -d '\\0'")])?;
+    let version = [NEWER, LINUX]
+        .into_iter()
+        .find(|version| kernel.contains(version));
+    Ok(format!("{} is served", version.unwrap_or("neither")))
+}
+
+fn upgraded() -> Result<String> {
+    let mut lab = Lab::new("kernel-upgraded")?;
+    lab.serve(&[])?;
+    install(&lab, "root", NEWER)?;
+    let root = lab.folder.path().join("root");
+    std::fs::remove_file(root.join(format!("boot/vmlinuz-{LINUX}")))?;
+    std::fs::remove_dir_all(root.join(format!("lib/modules/{LINUX}")))?;
+    lab.event("new-boots")?;
+    served(&lab)
+}
+
+fn replaced() -> Result<String> {
+    let mut lab = Lab::new("root-replaced")?;
+    lab.serve(&[])?;
+    install(&lab, "new", NEWER)?;
+    lab.file("new/sbin/init", b"#!/bin/sh\n")?;
+    let folder = lab.folder.path();
+    std::fs::rename(folder.join("root"), folder.join("old"))?;
+    std::fs::rename(folder.join("new"), folder.join("root"))?;
+    std::fs::remove_dir_all(folder.join("old"))?;
+    lab.event("root-replaced")?;
+    lab.event("new-boots")?;
+    let server = SocketAddr::from((SERVER, 2049));
+    let init = lab.client.within(|| {
+        let root = root_handle(server, "/root");
+        let mut client = Client::over(connect(server), root, 0, 0, &[]);
+        let folder = client.root.clone();
+        let folder = client.lookup_in(&folder, b"sbin");
+        let found = folder.and_then(|folder| client.lookup_in(&folder.object, b"init"));
+        Ok(found.map(|_| "/sbin/init is in what machines mount".to_owned()))
+    })?;
+    let init = init.unwrap_or_else(|status| format!("no /sbin/init: {status:?}"));
+    Ok(format!("{}; {init}", served(&lab)?))
 }
