@@ -155,6 +155,14 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     let allowed = listeners.iter().map(|one| (&one.role, &one.interface));
     let allowed = Allowed::new(&settings.allow, allowed);
     let export = nfs::prepare(settings, &catalog, &listeners, &allowed, key, &timeline)?;
+    if export.is_some() {
+        for (first, last, _) in listeners.iter().flat_map(|one| one.role.ranges()) {
+            if !allowed.mounts(first) || !allowed.mounts(last) {
+                let (first, last) = (first.into(), last.into());
+                warn(&timeline, Warning::RangeNotAllowed { first, last });
+            }
+        }
+    }
 
     // Child processes build the initrds; meanwhile other DHCP servers are looked for.
     let mut builds = Vec::new();
@@ -163,6 +171,10 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     }
     for listener in &mut listeners {
         let others = look_for_others(listener, clock, &timeline, &counters)?;
+        if export.is_some() {
+            let warnings = rogue_dhcp::refused(&others, &listener.interface, &allowed);
+            warnings.for_each(|warning| warn(&timeline, warning));
+        }
         if !network_named(&listener.settings) {
             for leased in others.iter().filter_map(|other| other.offers) {
                 listener.interface = listener.interface.clone().known_to(leased);

@@ -16,6 +16,7 @@ use netroot_sys::packet::PacketSocket;
 
 use crate::serve::dhcp::frame::{self, End};
 use crate::serve::events::Warning;
+use crate::serve::listen::allowed::Allowed;
 use crate::serve::listen::interface::Interface;
 
 /// When DISCOVERs are sent, in seconds after the start, and as which client: a plain one, or UEFI x64 firmware, since
@@ -186,6 +187,23 @@ pub(crate) fn judge(
     Ok(warnings)
 }
 
+/// The servers whose machines would be refused the root: what they are offered here would be of no use.
+pub(crate) fn refused(
+    others: &[OtherServer],
+    interface: &Interface,
+    allowed: &Allowed,
+) -> impl Iterator<Item = Warning> {
+    others.iter().filter_map(|other| {
+        let offers = other.offers.filter(|offers| !allowed.mounts(*offers))?;
+        Some(Warning::LeasesNotAllowed {
+            server: other.server.into(),
+            offers: offers.into(),
+            interface: interface.name.clone(),
+            networks: interface.networks_listed(),
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,6 +271,22 @@ mod tests {
         assert_eq!(warnings.len(), 2);
         assert!(warnings[0].to_string().contains("option 60"));
         assert!(warnings[1].to_string().contains("pxelinux.0"));
+    }
+
+    #[test]
+    fn a_server_whose_machines_may_not_mount_is_told_of_with_the_network_to_allow() {
+        let allowed = |networks: &[&str]| Allowed {
+            mount: networks.iter().map(|it| it.parse().unwrap()).collect(),
+            load: Vec::new(),
+        };
+        let warnings = |networks: &[&str]| -> Vec<String> {
+            let (others, interface, allowed) = ([router()], interface(), allowed(networks));
+            let all = refused(&others, &interface, &allowed);
+            all.map(|warning| warning.to_string()).collect()
+        };
+        assert_eq!(warnings(&["10.0.0.0/24"]), [""; 0]);
+        let told = warnings(&["10.1.0.0/24"]);
+        assert!(told[0].ends_with("--allow 10.0.0.0/24"), "{told:?}");
     }
 
     #[test]

@@ -372,6 +372,22 @@ fn add_warning(fields: &mut Fields, warning: &Warning) {
             fields.add("server", server.to_string());
             fields.add("file", file.as_str());
         }
+        Warning::LeasesNotAllowed {
+            server,
+            offers,
+            interface,
+            networks: _,
+        } => {
+            fields.add("warning", "leases-not-allowed");
+            fields.add("server", server.to_string());
+            fields.add("address", offers.to_string());
+            fields.add("interface", interface.as_str());
+        }
+        Warning::RangeNotAllowed { first, last } => {
+            fields.add("warning", "range-not-allowed");
+            fields.add("first", first.to_string());
+            fields.add("last", last.to_string());
+        }
         Warning::OtherProxy { server } => {
             fields.add("warning", "other-proxy");
             fields.add("server", server.to_string());

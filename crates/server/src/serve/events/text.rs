@@ -350,6 +350,24 @@ impl Display for Warning {
                 "{server} names a boot file of its own, {file}: iPXE takes that rather than ours; remove it from \
                  its configuration"
             ),
+            Self::LeasesNotAllowed {
+                server,
+                offers,
+                interface,
+                networks,
+            } => write!(
+                f,
+                "{server} gives addresses such as {offers}, in none of {interface}'s networks ({networks}), and machines \
+                 there may not mount the root: give {interface} an address in that network, or allow it, for example: \
+                 --allow {}",
+                example_network(*offers)
+            ),
+            Self::RangeNotAllowed { first, last } => write!(
+                f,
+                "machines with addresses of the range {first}-{last} may not mount the root: name their network, too, \
+                 for example: --allow-only {}",
+                example_network(*first)
+            ),
             Self::OtherProxy { server } => write!(
                 f,
                 "{server} is a boot server on this network too: machines take the answer that comes first"

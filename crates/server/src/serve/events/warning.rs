@@ -52,6 +52,24 @@ pub(crate) enum Warning {
         /// The file.
         file: String,
     },
+    /// A DHCP server gives addresses in a network whose machines may not mount.
+    LeasesNotAllowed {
+        /// The DHCP server.
+        server: IpAddr,
+        /// An address that it offers.
+        offers: IpAddr,
+        /// The interface.
+        interface: String,
+        /// The interface's networks.
+        networks: String,
+    },
+    /// The machines that this server gives addresses to may not mount.
+    RangeNotAllowed {
+        /// The range's first address.
+        first: IpAddr,
+        /// Its last.
+        last: IpAddr,
+    },
     /// Another ProxyDHCP server answers.
     OtherProxy {
         /// The other one.

@@ -138,6 +138,16 @@ pub(super) fn warnings() -> Vec<Warning> {
             server,
             file: "pxelinux.0".to_owned(),
         },
+        Warning::LeasesNotAllowed {
+            server,
+            offers: server,
+            interface: "eth0".to_owned(),
+            networks: "10.1.0.0/24".to_owned(),
+        },
+        Warning::RangeNotAllowed {
+            first: server,
+            last: server,
+        },
         Warning::OtherProxy { server },
         Warning::MissingLoader {
             loader: "snponly.efi",
@@ -505,6 +515,8 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::TwoDhcpServers { .. }
             | Warning::ClaimsBoot { .. }
             | Warning::NamesFile { .. }
+            | Warning::LeasesNotAllowed { .. }
+            | Warning::RangeNotAllowed { .. }
             | Warning::OtherProxy { .. }
             | Warning::MissingLoader { .. }
             | Warning::LeasesUnreadable { .. }
