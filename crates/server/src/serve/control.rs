@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -68,13 +68,16 @@ fn bind_at(path: &Path) -> io::Result<UnixListener> {
     if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
         std::fs::create_dir(folder)?;
     }
-    // Left by a server that has ended; its name is not given up, since it may not change anything there any more.
-    if let Err(error) = UnixStream::connect(path) {
-        if error.kind() == io::ErrorKind::ConnectionRefused {
-            std::fs::remove_file(path)?;
+    // One that a server has left is removed: that one could not, confined as it was. Nothing else is.
+    let there = std::fs::symlink_metadata(path);
+    if there.is_ok_and(|there| there.file_type().is_socket()) {
+        match UnixStream::connect(path) {
+            Ok(_) => return Err(io::ErrorKind::AddrInUse.into()),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                std::fs::remove_file(path)?;
+            }
+            Err(_) => {}
         }
-    } else {
-        return Err(io::ErrorKind::AddrInUse.into());
     }
     let socket = UnixListener::bind(path)?;
     // Until then others may connect, and are not answered: see `run`.

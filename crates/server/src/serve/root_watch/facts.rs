@@ -92,7 +92,7 @@ pub(crate) struct FoundKernel {
 pub(crate) struct Facts {
     /// The kernel that machines would be told to boot, or why there is none.
     pub(crate) kernel: Result<FoundKernel, String>,
-    /// The version of a newer kernel that was passed over, because it has no modules.
+    /// The version of a newer kernel that was passed over, because it has no modules, or no `modules.dep` yet.
     pub(super) without_modules: Option<String>,
     /// The file of `--initrd`, or of `--init`.
     pub(super) given: Option<Stamp>,
@@ -133,7 +133,8 @@ pub(crate) fn has_lost_modules(root: &RootTree, found: &FoundKernel) -> bool {
 fn newer_without_modules(root: &RootTree, chosen: &Kernel) -> Option<String> {
     chosen.modules.as_ref()?;
     let newest = find_kernels(root).ok()?.into_iter().next()?;
-    (newest.version != chosen.version && newest.modules.is_none()).then_some(newest.version)
+    let is_passed_over = newest.version != chosen.version && modules_dep(root, &newest).is_none();
+    is_passed_over.then_some(newest.version)
 }
 
 fn modules_dep(root: &RootTree, kernel: &Kernel) -> Option<Stamp> {
