@@ -6,6 +6,7 @@
 //! name → Artifact → transfer                 artifacts, initrd; tftp, http, url_path, status
 //! how a boot went → report                   reports, report_tokens
 //! directory → export                         nfs
+//! what changes outside → served as it is     running::interfaces; privileged_helper
 //! everything that happens → Event            events, machines, counters, clock; service_manager
 //! ```
 //!

@@ -58,7 +58,14 @@ impl fmt::Display for InterfaceChange {
         match self {
             Self::Lost(lack) => write!(f, " {lack}"),
             Self::Back { addresses } => write!(f, " is back: serving {}", listed(addresses)),
-            Self::Differs(differences) => write!(f, ": {differences}: serving there as it is now"),
+            Self::Differs(differences) => {
+                let then = match (differences.added.as_slice(), differences.removed.as_slice()) {
+                    ([], []) => "serving on",
+                    ([], _) => "not serving there any more",
+                    _ => "serving there now",
+                };
+                write!(f, ": {differences}: {then}")
+            }
         }
     }
 }

@@ -191,9 +191,9 @@ mod tests {
                 eth0(&["10.1.0.1"]),
             ]),
             [
-                "eth0: address 10.0.0.1/24 became 10.0.0.2/24: serving there as it is now",
-                "eth0: address 10.1.0.1/24 added: serving there as it is now",
-                "eth0: address 10.0.0.2/24 removed: serving there as it is now",
+                "eth0: address 10.0.0.1/24 became 10.0.0.2/24: serving there now",
+                "eth0: address 10.1.0.1/24 added: serving there now",
+                "eth0: address 10.0.0.2/24 removed: not serving there any more",
             ]
         );
     }
@@ -218,7 +218,7 @@ mod tests {
         );
         assert_eq!(
             told(&[back()]),
-            ["eth0: it was deleted and made again: serving there as it is now"]
+            ["eth0: it was deleted and made again: serving on"]
         );
     }
 
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(
             told(&[renamed, gone]),
             [
-                "lan0: it was eth0 before: serving there as it is now",
+                "lan0: it was eth0 before: serving on",
                 "lan0 is gone: not serving there until it is back",
             ]
         );
@@ -247,9 +247,7 @@ mod tests {
         };
         assert_eq!(
             told(&[vec![changed]]),
-            [
-                "eth0: its MAC address is 02:00:00:00:00:09, its MTU is 9000: serving there as it is now"
-            ]
+            ["eth0: its MAC address is 02:00:00:00:00:09, its MTU is 9000: serving on"]
         );
     }
 
