@@ -251,7 +251,7 @@ fn another_network_is_answered_only_if_it_is_allowed() -> Result<()> {
             // The interface's own networks always may.
             fetch(client(81))
         })?;
-        let said = events(&lab, "ignored", "its address is not on a network of br0");
+        let said = events(&lab, "ignored", "is not on a network of br0");
         ensure!(said.is_empty() == allow.is_some(), "{said:?}");
     }
     Ok(())
