@@ -98,7 +98,7 @@ fn without_the_file_systems_below_it_the_root_is_what_they_cover_and_so_is_its_k
 
 #[test]
 fn a_chroot_in_use() -> Result<()> {
-    prove(&FileSystem {
+    let lab = prove_with(&FileSystem {
         name: "chroot in use",
         before: "image disk 300M; mkfs.ext4 -q disk.img; on disk root",
         after:
@@ -106,5 +106,17 @@ fn a_chroot_in_use() -> Result<()> {
             mount --rbind /dev root/dev; mount -t tmpfs run root/run; echo secret > root/run/secret",
         empty: &["proc", "sys", "dev", "run"],
         ..PLAIN
-    })
+    })?;
+    let said = lab.said().join("\n");
+    // Whether /dev is the kernel's or a tmpfs depends on the machine; what is mounted below it goes without saying.
+    for told in [
+        "none is served; proc, sys",
+        "dev",
+        "run",
+        "(of a running system)",
+    ] {
+        assert!(said.contains(told), "{told}: {said}");
+    }
+    assert!(!said.contains("dev/"), "{said}");
+    Ok(())
 }

@@ -130,12 +130,12 @@ pub(crate) fn prepare(
         if !export.mounts_below().is_empty() {
             timeline.server(Event::Warning(Warning::Submounts(below)));
         }
+        if export.handles() != HandleScheme::Kernel {
+            let root = directory.clone();
+            timeline.server(Event::Warning(Warning::NoFileHandles { root }));
+        }
         exports.push(export);
         all_options.push((directory, options));
-    }
-    let by_inode = |export: &Export| export.handles() != HandleScheme::Kernel;
-    if exports.iter().any(by_inode) {
-        timeline.server(Event::Warning(Warning::NoFileHandles));
     }
     Ok(Some(Prepared {
         exports,

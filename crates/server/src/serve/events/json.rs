@@ -475,7 +475,10 @@ fn add_warning(fields: &mut Fields, warning: &Warning) {
             let unserved = unserved.map(|(why, unserved)| (why.clone(), paths(unserved)));
             fields.add("unserved", unserved.collect::<Value>());
         }
-        Warning::NoFileHandles => fields.add("warning", "no-file-handles"),
+        Warning::NoFileHandles { root } => {
+            fields.add("warning", "no-file-handles");
+            fields.add("root", root.to_string_lossy());
+        }
         Warning::NoIpv6 { interface, error } => {
             fields.add("warning", "no-ipv6");
             fields.add("interface", interface.as_str());

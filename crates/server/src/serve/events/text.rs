@@ -467,9 +467,11 @@ impl Display for Warning {
                 }
                 Ok(())
             }
-            Self::NoFileHandles => f.write_str(
-                "this file system has no file handles: after a restart of netroot the first access of a running \
-                 machine walks the whole root",
+            Self::NoFileHandles { root } => write!(
+                f,
+                "a file system of {} has no file handles that last: after a restart of netroot the first access of a \
+                 running machine takes a walk through all of its folders",
+                root.display()
             ),
             Self::NoIpv6 { interface, error } => write!(
                 f,

@@ -128,8 +128,11 @@ pub(crate) enum Warning {
     OwnRoot,
     /// File systems are mounted below the root.
     Submounts(Submounted),
-    /// The file system of the root has no file handles.
-    NoFileHandles,
+    /// A file system of the root has no file handles that last.
+    NoFileHandles {
+        /// The root's directory.
+        root: PathBuf,
+    },
     /// Nothing is at a root's path any more.
     RootGone {
         /// The path.
@@ -223,7 +226,7 @@ pub(crate) struct Submounted {
     pub(crate) root: PathBuf,
     /// Those that machines see.
     pub(crate) served: Vec<String>,
-    /// Those that they do not see, by the reason.
+    /// Those that they do not see, by the reason; without what is mounted below them.
     pub(crate) unserved: Vec<(String, Vec<String>)>,
 }
 
@@ -235,12 +238,23 @@ impl Submounted {
             served: Vec::new(),
             unserved: Vec::new(),
         };
+        // One may cover another.
+        let is_below = |path: &str, other: &str| {
+            let rest = path.strip_prefix(other);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         for mount in below {
             let path = mount.path.clone();
             let Some(why) = &mount.unserved else {
-                all.served.push(path);
+                if !all.served.contains(&path) {
+                    all.served.push(path);
+                }
                 continue;
             };
+            let mut told = all.unserved.iter().flat_map(|(_, paths)| paths);
+            if told.any(|other| is_below(&path, other)) {
+                continue;
+            }
             let why = why.to_string();
             match all.unserved.iter_mut().find(|(other, _)| *other == why) {
                 Some((_, paths)) => paths.push(path),

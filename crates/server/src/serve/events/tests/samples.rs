@@ -202,7 +202,9 @@ pub(super) fn warnings() -> Vec<Warning> {
                 vec!["proc".to_owned()],
             )],
         }),
-        Warning::NoFileHandles,
+        Warning::NoFileHandles {
+            root: "/srv/debian".into(),
+        },
         Warning::NoIpv6 {
             interface: interface(),
             error: error(),
@@ -527,7 +529,7 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::PasswordHashes { .. }
             | Warning::OwnRoot
             | Warning::Submounts(_)
-            | Warning::NoFileHandles
+            | Warning::NoFileHandles { .. }
             | Warning::NoIpv6 { .. }
             | Warning::RangeElsewhere { .. }
             | Warning::NotFollowed { .. }
