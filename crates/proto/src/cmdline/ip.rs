@@ -6,8 +6,9 @@ use netroot_net::{Mac, Prefix};
 
 use super::ip_fields::{self, ClientIdentifier, FIELD_EMPTY, Field};
 use super::ip_meant::{self, Meant};
-use super::method::{METHODS, Method, Spelling, names_method, spelled};
+use super::method::{METHODS, Method, Spelling, could_be_method, names_method, spelled};
 use super::selector::NicSelector;
+use crate::address::AddressError;
 use crate::reading::Origin;
 use crate::reading::Reading;
 
@@ -105,6 +106,11 @@ impl IpRequest {
     }
 
     fn read_as_written(value: &str, origin: Origin, reading: &mut Reading<'_>) -> Self {
+        if ip_fields::is_ipv6(value) {
+            let outcome = "no address is taken from it";
+            reading.complain(0, AddressError::Ipv6.to_string(), value, outcome);
+            return Self::bare(Method::Unreadable, origin);
+        }
         let mut fields = ip_fields::split(value);
         ip_fields::join_link_address(value, &mut fields);
         match fields.as_slice() {
@@ -141,8 +147,13 @@ impl IpRequest {
                 None if ip_fields::is_unspecified(field) => Method::Any,
                 None => Method::Unreadable,
             };
-        } else {
+        } else if could_be_method(field.text) {
             request.read_method(field, reading);
+        } else {
+            // Something with an address or a NIC in it is not every NIC's DHCP.
+            let outcome = "no address is taken from it";
+            reading.complain(0, METHODS, field.text, outcome);
+            request.method = Method::Unreadable;
         }
         request
     }

@@ -1,6 +1,6 @@
 //! The fields of `ip=`, one by one.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use netroot_net::Mac;
 
@@ -120,6 +120,14 @@ pub(super) fn host_name(
     }
     let domain = domain.filter(|domain| !domain.is_empty());
     Some((host.to_owned(), domain.map(str::to_owned)))
+}
+
+/// Whether the whole value is an IPv6 address, with or without brackets and a prefix.
+pub(super) fn is_ipv6(value: &str) -> bool {
+    let address = value.split('/').next().unwrap_or_default();
+    let bare = address.strip_prefix('[').and_then(|a| a.strip_suffix(']'));
+    let has_digit = address.bytes().any(|b| b.is_ascii_hexdigit());
+    has_digit && bare.unwrap_or(address).parse::<Ipv6Addr>().is_ok()
 }
 
 /// Whether a first field is a NIC's name rather than a misspelt address.

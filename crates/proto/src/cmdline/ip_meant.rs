@@ -2,7 +2,7 @@
 //! method in another's place, commas for colons. The fields are told apart by their shape.
 
 use super::ip_fields::{Field, could_be_device, could_select_nic, split};
-use super::method::names_method;
+use super::method::{is_misspelt, names_method};
 use super::selector::NicSelector;
 use crate::address::dotted_quad;
 
@@ -66,7 +66,12 @@ fn with_colons(value: &str) -> Option<Meant> {
 }
 
 fn corrected(fields: &[Field<'_>]) -> Option<Meant> {
-    let shapes: Vec<Shape> = fields.iter().map(|field| shape(field.text)).collect();
+    let mut shapes: Vec<Shape> = fields.iter().map(|field| shape(field.text)).collect();
+    if let ([only], [shape @ Shape::Other]) = (fields, shapes.as_mut_slice())
+        && is_numbered_name(only.text)
+    {
+        *shape = Shape::Nic;
+    }
     if let [Shape::Nic | Shape::Other, Shape::Method, ..] = shapes.as_slice()
         && fields.first().is_some_and(|f| could_select_nic(f.text))
     {
@@ -256,6 +261,13 @@ pub(super) fn is_device(text: &str) -> bool {
     shape(text) == Shape::Nic
 }
 
+/// Whether a word alone is the name of a NIC, such as `lan0`, rather than a misspelt method.
+fn is_numbered_name(text: &str) -> bool {
+    let letters = text.trim_end_matches(|c: char| c.is_ascii_digit());
+    let named = letters.len() >= 2 && letters.bytes().all(|b| b.is_ascii_lowercase());
+    named && letters.len() < text.len() && could_be_device(text) && !is_misspelt(text)
+}
+
 /// Whether a word is what kernels and udev call a NIC: no host is likely to have such a name.
 fn is_usual_name(text: &str) -> bool {
     let after = |prefix: &str| text.strip_prefix(prefix);
@@ -376,6 +388,7 @@ mod tests {
             ("dhcp:lan0", "lan0:dhcp", "dhcp"),
             (":::::dhcp:eth0", "eth0:dhcp", "dhcp"),
             ("dhcp:52-54-00-12-34-56", "52-54-00-12-34-56:dhcp", "dhcp"),
+            ("lan0", "lan0:dhcp", "lan0"),
             ("eth0", "eth0:dhcp", "eth0"),
             (
                 "[192.0.2.10]/24:192.0.2.254",
@@ -434,6 +447,9 @@ mod tests {
             "192.0.2.10/24:192.0.2.1:192.0.2.2:192.0.2.3:192.0.2.4",
             "dchp",
             "eth0:dchp",
+            "dhcp5",
+            "[2001:db8::9]/64",
+            "eth0=dhcp",
             "255.255.255.0",
             "24",
         ] {

@@ -24,7 +24,8 @@ pub enum NicSelector {
 impl NicSelector {
     /// Reads a field; `None` if it is neither a name nor an address.
     pub(super) fn read(text: &str) -> Option<Self> {
-        if text == "BOOTIF" {
+        // anaconda writes it in small letters.
+        if text.eq_ignore_ascii_case("BOOTIF") {
             return Some(Self::BootLink);
         }
         // Twelve hexadecimal digits in a row are a name.
@@ -89,6 +90,7 @@ mod tests {
                 Some(NicSelector::Name("525400123456".into())),
             ),
             ("BOOTIF", Some(NicSelector::BootLink)),
+            ("bootif", Some(NicSelector::BootLink)),
             (
                 "enP10000p1s0f0np0",
                 Some(NicSelector::Name("enP10000p1s0f0np0".into())),

@@ -131,7 +131,15 @@ impl NfsTarget {
             }
         }
         let position = |rest: &str| text.len() - rest.len();
-        let (server, after) = split_server(rest);
+        let missing = without_colon(rest);
+        if let Some((server, path)) = missing {
+            let expected = format!("{server}:{path}");
+            reading.complain(position(rest), expected, rest, "taken as that");
+        }
+        let (server, after) = match missing {
+            Some((server, path)) => (Some(server), path),
+            None => split_server(rest),
+        };
         if let Some(server) = server {
             let bare = server.strip_prefix("//").unwrap_or(server);
             let at = position(rest) + (server.len() - bare.len());
@@ -199,6 +207,18 @@ fn split_server_list(text: &str) -> Option<(&str, &str)> {
         let rest = text.get(list.len() + 1..).unwrap_or_default();
         (list, rest)
     })
+}
+
+/// `10.0.0.1/path`, in which the colon was forgotten, or `10.0.0.1/24:/path`.
+fn without_colon(text: &str) -> Option<(&str, &str)> {
+    let (server, path) = text.split_at_checked(text.find('/')?)?;
+    read_address(server).ok()?;
+    let after_prefix = path.split_once(":/").and_then(|(prefix, _)| {
+        let digits = prefix.strip_prefix('/')?;
+        let length = digits.parse::<u8>().is_ok();
+        length.then(|| path.get(prefix.len() + 1..)).flatten()
+    });
+    Some((server, after_prefix.unwrap_or(path)))
 }
 
 /// Cuts off `server:`, or an address alone. `nfs://server/path` too.

@@ -318,3 +318,14 @@ fn a_common_mistake_is_put_right_and_named_with_the_usual_form() {
     assert_eq!(request.device, Some(NicSelector::Name("eth1".into())));
     assert_eq!((request.method, complaints.len()), (Method::Any, 1));
 }
+
+#[test]
+fn what_is_neither_a_method_nor_an_address_is_not_dhcp_for_every_nic() {
+    for value in ["[2001:db8::9]/64", "2001:db8::9/64", "eth0=dhcp", "a b"] {
+        let (request, complaints) = read(value);
+        assert_eq!(request.method, Method::Unreadable, "{value}");
+        assert_eq!(complaints.len(), 1, "{value}: {complaints:?}");
+    }
+    assert_eq!(read("dhpc").0.method, Method::Any);
+    assert_eq!(good("dhcp,1,a/b=c d").method, Method::Dhcp);
+}

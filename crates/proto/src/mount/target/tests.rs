@@ -246,6 +246,19 @@ fn what_looks_like_an_option_behind_a_path_is_one_or_is_named() {
         (Url, "a:/r:/t", "/r:/t", ""),
         (Url, "10.0.0.1:/a b", "/a b", ""),
         (
+            Url,
+            "nfs:10.0.0.1/r,ro",
+            "/r",
+            "4 10.0.0.1:/r,ro for 10.0.0.1/r,ro",
+        ),
+        (Nfsroot, "10.0.0.1/r", "/r", "0 10.0.0.1:/r for 10.0.0.1/r"),
+        (
+            Url,
+            "10.0.0.1/24:/r",
+            "/r",
+            "0 10.0.0.1:/r for 10.0.0.1/24:/r",
+        ),
+        (
             Nfsroot,
             "10.0.0.1:/r:vers=3",
             "/r",
