@@ -65,6 +65,6 @@ pub use open_file_limit::raise_open_file_limit;
 pub use server::{Listeners, Server, StartError};
 pub use tree::HandleScheme;
 pub use tree::handle_key::{HandleKey, KeyError};
-pub use tree::mounts::{MountBelow, Unserved};
+pub use tree::mounts::{MountBelow, Unserved, left_out_below};
 pub use tree::root_dir::{MountView, RootDirError};
 pub use tree::submounts::Submounts;

@@ -238,6 +238,16 @@ impl Server {
         Ok(self.shared.state.exports.replace(export)?)
     }
 
+    /// Whether the export with this first name would show other file systems below its directory if it were opened now
+    /// ([`Export::mounts_have_changed`]).
+    #[must_use]
+    pub fn mounts_have_changed(&self, name: &str) -> bool {
+        let exports = self.shared.state.exports.now();
+        let mut named = exports.iter();
+        let named = named.find(|export| export.names().first().is_some_and(|first| first == name));
+        named.is_some_and(Export::mounts_have_changed)
+    }
+
     /// The exports that were replaced and not released yet; at most eight.
     #[must_use]
     pub fn replaced(&self) -> Vec<ReplacedExport> {

@@ -1,11 +1,14 @@
 //! Which file systems are mounted below a directory, and which of them belong to the root that it holds.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use rustix::fs::{AtFlags, StatxFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxFlags};
 
 /// A file system that is mounted below an exported directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,6 +203,34 @@ pub(super) fn below(mounts: &[Mount], root: &[u8], top: u64) -> Vec<Below> {
         }
     }
     found
+}
+
+/// The paths of what is mounted below a directory and is not part of the root in it, below the directory: a copy of its
+/// mounts should have what they cover instead, as an export of the directory itself has. Each comes before those that are
+/// mounted in it.
+///
+/// # Errors
+/// The mount table of this process cannot be read.
+pub fn left_out_below(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let open = rustix::fs::open(directory, flags, Mode::empty())?;
+    let (Some(top), path) = (id_of(open.as_fd()), path_of(open.as_fd())?) else {
+        return Ok(Vec::new());
+    };
+    let file = |path: &[u8]| {
+        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+        let found = rustix::fs::statat(&open, path, flags);
+        found.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::Directory)
+    };
+    let found = below(&read()?, &path, top).into_iter();
+    let left_out = found.filter(|below| match &below.unserved {
+        // It goes with the other one.
+        Some(Unserved::Below) => false,
+        Some(_) => true,
+        None => file(&below.path),
+    });
+    let paths = left_out.map(|below| PathBuf::from(OsString::from_vec(below.path)));
+    Ok(paths.collect())
 }
 
 fn decide(kind: &str, path: &[u8]) -> Option<Unserved> {

@@ -57,7 +57,7 @@ pub(super) struct Parts {
 pub(super) struct Mounted {
     path: Vec<u8>,
     top: u64,
-    /// The ids and paths of mounts.
+    /// The ids and paths of the mounts that belong to the root.
     found: Vec<(u64, Vec<u8>)>,
 }
 
@@ -263,7 +263,8 @@ impl Parts {
 impl Mounted {
     fn below(table: &[Mount], path: Vec<u8>, top: u64) -> Self {
         let found = mounts::below(table, &path, top);
-        let found = found.into_iter().map(|below| (below.mount.id, below.path));
+        let found = found.into_iter().filter(|below| below.unserved.is_none());
+        let found = found.map(|below| (below.mount.id, below.path));
         Self {
             found: found.collect(),
             path,

@@ -348,8 +348,9 @@ impl RootWatch {
         };
         let change = root.look(&self.world).await;
         let directory = root.directory().to_owned();
+        let below = root.take_below();
         match change {
-            RootChange::None => {}
+            RootChange::None | RootChange::Mounts => {}
             RootChange::Replaced => {
                 self.say(Event::Change(Change::RootReplaced { root: directory }))
             }
@@ -358,6 +359,9 @@ impl RootWatch {
                 let root = directory;
                 self.say(Event::Warning(Warning::RootNotFollowed { root, error }));
             }
+        }
+        if let Some(below) = below {
+            self.say(Event::Warning(Warning::Submounts(below)));
         }
     }
 

@@ -231,6 +231,11 @@ pub(crate) struct Submounted {
 }
 
 impl Submounted {
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.served.is_empty() && self.unserved.is_empty()
+    }
+
     /// Groups them by the reason.
     pub(crate) fn of(root: &Path, below: &[MountBelow]) -> Self {
         let mut all = Self {

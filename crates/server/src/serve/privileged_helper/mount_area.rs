@@ -82,12 +82,13 @@ impl MountArea {
         self.folder.as_fd()
     }
 
-    /// Attaches a copy of the mount that `directory` is in, from there down, with the mounts below it. Returns its root
-    /// (`O_PATH`).
+    /// Attaches a copy of the mount that `directory` is in, from there down, with the mounts below it that are part of the
+    /// root. Returns its root (`O_PATH`).
     pub(super) fn attach(&mut self, directory: &Path) -> Result<OwnedFd, Errno> {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE
             | OpenTreeFlags::OPEN_TREE_CLOEXEC
             | OpenTreeFlags::AT_RECURSIVE;
+        let left_out = netroot_nfs_export::left_out_below(directory).unwrap_or_default();
         let tree = rustix::mount::open_tree(CWD, directory, flags)?;
         let name = self.next.to_string();
         self.next += 1;
@@ -95,8 +96,19 @@ impl MountArea {
         self.enter()?;
         let to = self.folder.as_fd();
         let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-        let moved = rustix::mount::move_mount(&tree, "", to, &name, flags);
+        // What is unmounted here stays mounted there, where mounts are shared.
+        let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        let path = Path::new("/").join(&name);
+        let moved = rustix::mount::move_mount(&tree, "", to, &name, flags)
+            .and_then(|()| rustix::mount::mount_change(&path, private));
         if moved.is_ok() {
+            for below in left_out {
+                // The kernel's file systems are left in the copy at worst: an export shows them empty.
+                let _ = rustix::mount::unmount(
+                    path.join(below),
+                    UnmountFlags::DETACH | UnmountFlags::NOFOLLOW,
+                );
+            }
             self.attached.push_back(name.clone());
             if self.attached.len() > KEPT
                 && let Some(oldest) = self.attached.pop_front()

@@ -13,6 +13,7 @@ use netroot_nfs_export::{Export, ExportOptions, ReplacedExport, Submounts};
 use super::facts::Place;
 use super::world::World;
 use crate::serve::artifacts::{Folder, raspberry_pi};
+use crate::serve::events::Submounted;
 use crate::serve::privileged_helper::HelperError;
 
 /// How long an export that was replaced is kept without a call. A machine that runs from it makes one at least when somebody
@@ -62,6 +63,10 @@ pub(crate) struct Root {
     places: Places,
     /// What was at the path when nothing could be done about it.
     done_with: Option<Option<Place>>,
+    /// Somebody asked: what is mounted below it is compared, too.
+    asked: bool,
+    /// What was mounted below it when it was opened anew.
+    below: Option<Submounted>,
 }
 
 /// What has become of a root's path.
@@ -69,6 +74,8 @@ pub(crate) struct Root {
 pub(super) enum RootChange {
     None,
     Replaced,
+    /// What is mounted below it.
+    Mounts,
     Gone,
     NotFollowed(String),
 }
@@ -92,6 +99,8 @@ impl Root {
             export,
             places,
             done_with: None,
+            asked: false,
+            below: None,
         }
     }
 
@@ -109,9 +118,25 @@ impl Root {
         Arc::clone(&self.tree)
     }
 
-    /// A directory that could not be followed is tried again.
+    /// A directory that could not be followed is tried again, and what is mounted below it is looked at.
     pub(super) fn forget_failures(&mut self) {
         self.done_with = None;
+        self.asked = true;
+    }
+
+    /// The file systems below it, once after it was opened anew, if there are any or were.
+    pub(super) fn take_below(&mut self) -> Option<Submounted> {
+        self.below.take()
+    }
+
+    /// Whether the file systems below it are others than those that are served.
+    async fn mounts_have_changed(&self, world: &World) -> bool {
+        let name = self.export.as_ref().and_then(|export| export.names.first());
+        let (Some(nfs), Some(name)) = (world.nfs.clone(), name.cloned()) else {
+            return false;
+        };
+        let looked = tokio::task::spawn_blocking(move || nfs.mounts_have_changed(&name));
+        looked.await.unwrap_or(false)
     }
 
     pub(super) fn has_name_of(&self, replaced: &ReplacedExport) -> bool {
@@ -136,10 +161,17 @@ impl Root {
             // A file system that does not answer is no other one.
             Err(_) => return RootChange::None,
         };
+        let asked = std::mem::take(&mut self.asked);
         if there.is_some() && there == served {
             self.done_with = None;
             self.places.note(&self.directory, there);
-            return RootChange::None;
+            if !asked || !self.mounts_have_changed(world).await {
+                return RootChange::None;
+            }
+            return match self.follow(world, true).await {
+                Ok(()) => RootChange::Mounts,
+                Err(why) => RootChange::NotFollowed(why),
+            };
         }
         if self.done_with == Some(there) {
             return RootChange::None;
@@ -147,7 +179,7 @@ impl Root {
         self.done_with = Some(there);
         let change = match there {
             None => RootChange::Gone,
-            Some(_) => match self.follow(world).await {
+            Some(_) => match self.follow(world, false).await {
                 Ok(()) => RootChange::Replaced,
                 Err(why) => RootChange::NotFollowed(why),
             },
@@ -156,24 +188,29 @@ impl Root {
         change
     }
 
-    async fn follow(&mut self, world: &World) -> Result<(), String> {
+    /// Opens it anew and serves it; `mounts` if only what is mounted below it has changed.
+    async fn follow(&mut self, world: &World, mounts: bool) -> Result<(), String> {
         let opened = world.root_helper.root(self.image).await;
         let opened = opened.map_err(|error: HelperError| error.to_string())?;
         let tree = RootTree::of_directory(opened, &self.directory);
         let (options, names) = (self.export.clone(), self.names.clone());
         let directory = self.directory.clone();
         let (nfs, artifacts) = (world.nfs.clone(), Arc::clone(&world.artifacts));
-        let followed = tokio::task::spawn_blocking(move || -> Result<RootTree, String> {
+        let followed = tokio::task::spawn_blocking(move || -> Result<_, String> {
+            let mut below = None;
             let path = PathBuf::from(format!("/proc/self/fd/{}", tree.directory().as_raw_fd()));
             let mut leave_out = false;
             if let (Some(nfs), Some(options)) = (nfs, options) {
                 leave_out = options.submounts == Submounts::LeaveOut;
                 let hidden = options.hidden.clone();
                 let options = ExportOptions {
-                    original: Some(directory),
+                    original: Some(directory.clone()),
                     ..options
                 };
                 let export = Export::open(&path, options).map_err(|error| with_causes(&error))?;
+                let found = Submounted::of(&directory, export.mounts_below());
+                // None is worth a line only if there were some.
+                below = Some(found).filter(|found| mounts || !found.is_empty());
                 nfs.replace(export).map_err(|error| with_causes(&error))?;
                 // Where the directory is in the helper's area of mounts.
                 let real = fs::read_link(&path).unwrap_or_else(|_| path.clone());
@@ -183,12 +220,14 @@ impl Root {
                     artifacts.put_firmware(&name, folder);
                 }
             }
-            Ok(match leave_out {
+            let tree = match leave_out {
                 true => tree.without_mounts(),
                 false => tree,
-            })
+            };
+            Ok((tree, below))
         });
-        let tree = followed.await.map_err(|error| error.to_string())??;
+        let (tree, below) = followed.await.map_err(|error| error.to_string())??;
+        self.below = below;
         self.tree = Arc::new(tree);
         self.done_with = None;
         Ok(())
