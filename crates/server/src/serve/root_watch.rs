@@ -9,36 +9,35 @@
 //! A root's directory is exchanged at once: a rename is whole. A kernel is exchanged once the root is quiet and its initrd
 //! is built beside the old one. Until then, and where that fails, everything stays as it was, and one line says why.
 
+mod boot_files;
 pub(crate) mod facts;
+mod followed;
 mod loader_files;
 mod root;
 mod settling;
 mod world;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use netroot_initramfs::{Kernel, RootTree, compare_versions};
-use netroot_nfs_export::ExportOptions;
+use netroot_initramfs::compare_versions;
 use netroot_printable::Printable;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 
-use self::facts::{Facts, FoundKernel, has_lost_modules, look};
+use self::boot_files::{Kept, built_initrd, kept_initrd, open_kernel};
+use self::facts::{Facts, has_lost_modules, look};
 use self::loader_files::LoaderFiles;
 use self::root::{Root, RootChange};
 use self::settling::{Obstacle, Settling, Step};
 use crate::catalog::{InitrdSource, KernelFile};
 use crate::serve::artifacts::{BootFiles, Content};
 use crate::serve::events::{Age, Change, Event, Warning};
-use crate::serve::initrd::{self, InitrdRequest};
 use crate::serve::looks::{LookRequest, Told};
-use crate::serve::privileged_helper::{Client, FileRequest};
-use crate::settings::ImageSettings;
 
-pub(crate) use self::root::Places;
+pub(crate) use self::followed::{FollowedImage, FollowedRoots};
 pub(crate) use self::world::World;
 
 /// How often the roots are looked at.
@@ -51,74 +50,6 @@ const FRESH: Duration = Duration::from_millis(100);
 const REPLACED: Duration = Duration::from_secs(60);
 /// How many machines wait for an exchange.
 const WAITING: usize = 1024;
-
-/// An image that is followed.
-#[derive(Debug)]
-pub(crate) struct FollowedImage {
-    /// Its number in the settings.
-    pub(crate) number: u16,
-    /// Its name.
-    pub(crate) name: String,
-    /// As it is configured.
-    pub(crate) settings: ImageSettings,
-    /// The root, by its place in [`RootWatch::roots`].
-    pub(crate) root: usize,
-    /// What was found when what is served was made.
-    pub(crate) served: Facts,
-}
-
-/// What is to be followed, as the server starts.
-#[derive(Debug)]
-pub(crate) struct FollowedRoots {
-    roots: Vec<Root>,
-    images: Vec<FollowedImage>,
-    /// `--ipxe`.
-    loaders: Option<PathBuf>,
-    cache: PathBuf,
-    places: Places,
-}
-
-impl FollowedRoots {
-    /// Nothing but the boot loaders in the folder `loaders` (`--ipxe`); initrds are kept in `cache`.
-    pub(crate) fn new(loaders: Option<PathBuf>, cache: PathBuf) -> Self {
-        Self {
-            roots: Vec::new(),
-            images: Vec::new(),
-            loaders,
-            cache,
-            places: Places::default(),
-        }
-    }
-
-    /// The next image of the settings, whose root in `tree` is exported with `options`, if at all.
-    pub(crate) fn add(
-        &mut self,
-        tree: Arc<RootTree>,
-        options: Option<ExportOptions>,
-        image: impl FnOnce(u16, usize) -> FollowedImage,
-    ) {
-        let number = u16::try_from(self.images.len()).unwrap_or(u16::MAX);
-        let mut roots = self.roots.iter();
-        let root = roots.position(|root| root.directory() == tree.path());
-        let root = root.unwrap_or(self.roots.len());
-        let image = image(number, root);
-        match self.roots.get_mut(root) {
-            Some(root) => root.also_of(&image.name),
-            None => {
-                let name = image.name.clone();
-                let places = self.places.clone();
-                self.roots
-                    .push(Root::new(tree, number, name, options, places));
-            }
-        }
-        self.images.push(image);
-    }
-
-    /// The directories, for who only compares.
-    pub(crate) fn places(&self) -> Places {
-        self.places.clone()
-    }
-}
 
 /// The task that follows the roots.
 #[derive(Debug)]
@@ -149,11 +80,17 @@ struct Image {
     building: Option<Facts>,
 }
 
-struct Waiting(Box<dyn FnOnce() + Send + Sync>);
+struct Waiting {
+    /// Until what cannot work any more has been exchanged.
+    settled: bool,
+    done: Box<dyn FnOnce() + Send + Sync>,
+}
 
 impl std::fmt::Debug for Waiting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Waiting")
+        f.debug_struct("Waiting")
+            .field("settled", &self.settled)
+            .finish_non_exhaustive()
     }
 }
 
@@ -223,7 +160,7 @@ impl RootWatch {
                     due = true;
                 }
                 _ = hangup.recv() => {
-                    self.forget_failures();
+                    self.reload();
                     due = true;
                 }
                 () = tokio::time::sleep(pause.saturating_sub(looked.elapsed())) => due = true,
@@ -248,29 +185,27 @@ impl RootWatch {
     /// Whether it has to be looked at, however lately that was done.
     fn take(&mut self, asked: LookRequest) -> bool {
         match asked {
-            LookRequest::Look {
-                settled: false,
-                done,
-            } => {
-                // Who mounts has seen that another directory is there.
-                self.waiting.push(Waiting(done));
-                true
-            }
-            LookRequest::Look { done, .. } => {
+            LookRequest::Look { settled, done } => {
                 if self.waiting.len() < WAITING {
-                    self.waiting.push(Waiting(done));
+                    self.waiting.push(Waiting { settled, done });
                 }
-                false
+                // Who mounts has seen that another directory is there.
+                !settled
             }
             LookRequest::Reload(told) => {
-                self.forget_failures();
                 self.changes = 0;
                 self.reloads.push(told);
-                for image in 0..self.images.len() {
-                    self.start_build(image);
-                }
+                self.reload();
                 true
             }
+        }
+    }
+
+    /// Everything is tried again, and initrds are made anew if more has changed than is looked at.
+    fn reload(&mut self) {
+        self.forget_failures();
+        for image in 0..self.images.len() {
+            self.start_build(image);
         }
     }
 
@@ -297,10 +232,13 @@ impl RootWatch {
     }
 
     fn answer(&mut self) {
-        if !self.is_broken() {
-            for Waiting(done) in self.waiting.drain(..) {
-                done();
-            }
+        let is_broken = self.is_broken();
+        let (waiting, answered) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|waiting| waiting.settled && is_broken);
+        self.waiting = waiting;
+        for Waiting { done, .. } in answered {
+            done();
         }
         if self.is_settled() {
             let changes = self.changes;
@@ -553,40 +491,6 @@ impl RootWatch {
     }
 }
 
-/// Whether an initrd is in the cache.
-enum Kept {
-    Found(Content),
-    /// It would have this fingerprint.
-    Absent(u64),
-}
-
-fn kept_initrd(root: &RootTree, kernel: &Kernel, settings: &ImageSettings, cache: &Path) -> Kept {
-    let InitrdSource::Build { modules, init } = &settings.initrd else {
-        return Kept::Absent(0);
-    };
-    let fingerprint = initrd::fingerprint(&InitrdRequest {
-        root,
-        kernel,
-        modules,
-        init: init.as_deref(),
-    });
-    match initrd::kept(cache, fingerprint) {
-        Some(content) => Kept::Found(content),
-        None => Kept::Absent(fingerprint),
-    }
-}
-
-async fn built_initrd(
-    helper: &Client<FileRequest>,
-    image: u16,
-    fingerprint: u64,
-) -> Result<(Content, Vec<String>), String> {
-    let built = helper.initrd(image, fingerprint).await;
-    let (file, notes) = built.map_err(|error| error.to_string())?;
-    let content = Content::from_regular(file.into()).map_err(|error| error.to_string())?;
-    Ok((content, notes))
-}
-
 fn kept(image: &Image, error: String) -> Event {
     Event::Warning(Warning::KernelKept {
         image: image.followed.name.clone(),
@@ -619,16 +523,5 @@ fn found(image: &Image, facts: &Facts) -> Option<Change> {
         served,
         age,
         modules_gone: image.modules_gone,
-    })
-}
-
-/// Opens the kernel's file; of a unified kernel image, the kernel.
-pub(crate) fn open_kernel(root: &RootTree, found: &FoundKernel) -> Result<Content, String> {
-    let file = root.open_file(&found.kernel.path);
-    let file = file.map_err(|error| error.to_string())?;
-    let whole = Content::from_regular(file).map_err(|error| error.to_string())?;
-    Ok(match found.kernel.part {
-        Some(part) => whole.part(part.offset, part.length),
-        None => whole,
     })
 }

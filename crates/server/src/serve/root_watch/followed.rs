@@ -1,0 +1,79 @@
+//! What is to be followed, as it is known when the server starts.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use netroot_initramfs::RootTree;
+use netroot_nfs_export::ExportOptions;
+
+use super::facts::Facts;
+use super::root::{Places, Root};
+use crate::settings::ImageSettings;
+
+/// An image that is followed.
+#[derive(Debug)]
+pub(crate) struct FollowedImage {
+    /// Its number in the settings.
+    pub(crate) number: u16,
+    /// Its name.
+    pub(crate) name: String,
+    /// As it is configured.
+    pub(crate) settings: ImageSettings,
+    /// The root, by its place in [`RootWatch::roots`].
+    pub(crate) root: usize,
+    /// What was found when what is served was made.
+    pub(crate) served: Facts,
+}
+
+/// What is to be followed, as the server starts.
+#[derive(Debug)]
+pub(crate) struct FollowedRoots {
+    pub(super) roots: Vec<Root>,
+    pub(super) images: Vec<FollowedImage>,
+    /// `--ipxe`.
+    pub(super) loaders: Option<PathBuf>,
+    pub(super) cache: PathBuf,
+    places: Places,
+}
+
+impl FollowedRoots {
+    /// Nothing but the boot loaders in the folder `loaders` (`--ipxe`); initrds are kept in `cache`.
+    pub(crate) fn new(loaders: Option<PathBuf>, cache: PathBuf) -> Self {
+        Self {
+            roots: Vec::new(),
+            images: Vec::new(),
+            loaders,
+            cache,
+            places: Places::default(),
+        }
+    }
+
+    /// The next image of the settings, whose root in `tree` is exported with `options`, if at all.
+    pub(crate) fn add(
+        &mut self,
+        tree: Arc<RootTree>,
+        options: Option<ExportOptions>,
+        image: impl FnOnce(u16, usize) -> FollowedImage,
+    ) {
+        let number = u16::try_from(self.images.len()).unwrap_or(u16::MAX);
+        let mut roots = self.roots.iter();
+        let root = roots.position(|root| root.directory() == tree.path());
+        let root = root.unwrap_or(self.roots.len());
+        let image = image(number, root);
+        match self.roots.get_mut(root) {
+            Some(root) => root.also_of(&image.name),
+            None => {
+                let name = image.name.clone();
+                let places = self.places.clone();
+                self.roots
+                    .push(Root::new(tree, number, name, options, places));
+            }
+        }
+        self.images.push(image);
+    }
+
+    /// The directories, for who only compares.
+    pub(crate) fn places(&self) -> Places {
+        self.places.clone()
+    }
+}
