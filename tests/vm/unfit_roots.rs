@@ -126,6 +126,29 @@ fn directories_that_a_root_lacks_are_made_in_the_overlay() -> Result<()> {
 }
 
 #[test]
+fn directories_that_a_root_lacks_are_made_on_a_server_that_may_be_written_to() -> Result<()> {
+    let lan = Lan::new("unfit-writable")?;
+    let root = TinyRoot::make()?;
+    let path = root.path();
+    for name in ["dev", "proc", "run", "sys"] {
+        std::fs::remove_dir(path.join(name))?;
+    }
+    let _ganesha = Ganesha::start_changed(&lan.net, path, "/srv/root", |text| {
+        text.replace("Access_Type = RO", "Access_Type = RW")
+    })?;
+    let vm = lan.boot(&format!("{} rw", nfsroot("")))?;
+    assert_eq!(Facts::of(&vm)?.all("write"), "succeeded: by the machine");
+    let console = vm.console().text();
+    assert!(
+        console.contains("netroot: made /dev, /sys, /run, /proc on the server"),
+        "{console}"
+    );
+    assert!(!console.contains("squash"), "{console}");
+    assert!(path.join("dev").is_dir() && path.join("run").is_dir());
+    Ok(())
+}
+
+#[test]
 fn a_root_that_is_mounted_noexec_is_told_before_the_switch() -> Result<()> {
     let lan = Lan::new("unfit-noexec")?;
     let root = TinyRoot::make()?;
@@ -212,6 +235,16 @@ fn a_root_that_squashes_root_is_told_with_the_cure() -> Result<()> {
     let _ganesha = Ganesha::start_changed(&lan.net, root.path(), "/srv/root", |text| {
         text.replace("Squash = No_Root_Squash", "Squash = Root_Squash")
     })?;
+    let init = root.path().join("sbin/init");
+    let of = |mode| std::fs::set_permissions(&init, PermissionsExt::from_mode(mode));
+    of(0o700)?;
+    let mut vm = lan.boot(&format!("{} ro", nfsroot("")))?;
+    assert_fails_with(
+        &mut vm,
+        "/sbin/init of the root 10.77.0.1:/srv/root may not be executed by root, says the server",
+    )?;
+    drop(vm);
+    of(0o755)?;
     let vm = lan.boot(&format!("{} ro", nfsroot("")))?;
     Facts::of(&vm)?.assert_read_only_nfs();
     let console = vm.console().text();

@@ -56,6 +56,8 @@ pub(crate) enum NotExecutable {
     NoInterpreter(String),
     /// Its interpreter is in `/usr`, and the root does not have the link at its top.
     NoLink(String),
+    /// The server does not let root execute it.
+    Refused,
 }
 
 impl NotExecutable {
@@ -68,6 +70,9 @@ impl NotExecutable {
             Self::NotAProgram => "repair it, or choose another program with init=".into(),
             Self::NoInterpreter(_) => {
                 "complete the root, or choose another program with init=".into()
+            }
+            Self::Refused => {
+                "make it executable for everybody, or export this root with no_root_squash".into()
             }
             Self::NoLink(path) => {
                 let top = path.split('/').find(|name| !name.is_empty());
@@ -96,6 +101,9 @@ impl fmt::Display for NotExecutable {
             Self::NoInterpreter(path) => {
                 write!(f, "is run by {path}, which the root does not have")
             }
+            Self::Refused => f.write_str(
+                "may not be executed by root, says the server, which may map uid 0 to nobody",
+            ),
             Self::NoLink(path) => {
                 write!(f, "is run by {path}, which the root has as /usr{path} only")
             }

@@ -7,6 +7,8 @@ use std::fmt;
 
 use netroot_proto::root::RootImage;
 
+use crate::root::squash::CURE;
+
 /// The longest list of entries that is looked through.
 const MAX_ENTRIES: usize = 64;
 
@@ -25,6 +27,8 @@ pub(crate) trait Contents {
 pub(crate) enum Instead {
     /// Nothing.
     Empty,
+    /// The server does not let root look into it.
+    Refused,
     /// A file in it holds the root, or installs one.
     Image(RootImage),
     /// A directory in it looks like a root.
@@ -40,6 +44,7 @@ impl Instead {
     pub(crate) fn advice(&self) -> String {
         match self {
             Self::Empty => "export the directory that holds the root; if a file system is to be mounted there on the server, mount it and export again".to_owned(),
+            Self::Refused => CURE.to_owned(),
             Self::Image(image) => format!("{} and export that directory", image.advice()),
             Self::Below(directory) => format!("add /{directory} to the path, or export that directory"),
             Self::Dangling { .. } => "complete the root with what the link leads to, or name another program with init=".to_owned(),
@@ -52,6 +57,9 @@ impl fmt::Display for Instead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("it is empty"),
+            Self::Refused => f.write_str(
+                "its server does not let root look for it, since it maps uid 0 to nobody",
+            ),
             Self::Image(image) => write!(f, "{image}"),
             Self::Below(directory) => {
                 write!(f, "but the directory {directory} in it looks like a root")

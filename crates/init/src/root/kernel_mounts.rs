@@ -85,7 +85,7 @@ pub(crate) fn make_directories(layered: bool) -> Result<(), NoDirectories> {
         } else {
             "on the server"
         };
-        info!("made {} {place}: the root lacks it", made.join(", "));
+        info!("made {} {place}: the root lacks them", made.join(", "));
     }
     if failed.is_empty() {
         return Ok(());

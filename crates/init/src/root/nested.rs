@@ -16,7 +16,9 @@ use crate::console::{debug, warn};
 use crate::root::in_root;
 
 /// The directories whose entries are looked at, besides those that are found to be another file system.
-const LOOKED_AT: [&str; 8] = ["/", "/usr", "/var", "/home", "/opt", "/srv", "/nix", "/gnu"];
+const LOOKED_AT: [&str; 9] = [
+    "/", "/usr", "/var", "/var/lib", "/home", "/opt", "/srv", "/nix", "/gnu",
+];
 /// The most file systems that are looked for.
 const MAX: usize = 64;
 

@@ -68,7 +68,10 @@ pub(crate) fn choose(
     let programs = candidates(plan);
     let known = known.map(str::to_owned);
     let Some(init) = known.or_else(|| mounted::first_program(&programs)) else {
-        let instead = contents::look(&mut MountedContents, &programs);
+        let instead = match mounted::refused(&programs) {
+            true => Some(Instead::Refused),
+            false => contents::look(&mut MountedContents, &programs),
+        };
         return Err(none(instead.as_ref()).into());
     };
     let program = &plan.program.value;

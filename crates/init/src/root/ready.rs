@@ -45,13 +45,13 @@ pub(crate) enum Unfit {
 /// Makes the mounted root ready for the switch. Returns the program to run.
 pub(crate) fn make_ready(plan: &BootPlan, root: &Mounted) -> Result<String, Unfit> {
     let layered = plan.overlay.value != Overlay::Off;
-    let program = programs::choose(plan, &root.name, root.init.as_deref())?;
     let flags = rustix::fs::statvfs(ROOT).map_or(StatVfsMountFlags::empty(), |s| s.f_flag);
     if flags.contains(StatVfsMountFlags::NOEXEC) {
         return Err(Unfit::NoExec {
             root: root.name.clone(),
         });
     }
+    let program = programs::choose(plan, &root.name, root.init.as_deref())?;
     if flags.contains(StatVfsMountFlags::NOSUID) {
         warn!("the root is mounted nosuid: sudo, su and the like do not work in it");
     }

@@ -19,6 +19,10 @@ const PRIVATE: [&str; 4] = ["/etc/shadow", "/root", "/etc/gshadow", "/etc/sudoer
 /// Read permission for others.
 const OTHERS_READ: u32 = 0o004;
 
+/// What to do about a server that maps uid 0 to nobody.
+pub(super) const CURE: &str =
+    "export this root with no_root_squash (NFS-Ganesha: Squash = No_Root_Squash)";
+
 /// What the server keeps from root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kept {
@@ -33,7 +37,7 @@ impl fmt::Display for Kept {
         match self {
             Self::Reading(path) => write!(
                 f,
-                "its server does not let root read {path}: it maps uid 0 to nobody; export this root with no_root_squash (NFS-Ganesha: Squash = No_Root_Squash)"
+                "its server does not let root read {path}: it maps uid 0 to nobody; {CURE}"
             ),
             Self::Writing => f.write_str(
                 "it is mounted read-write, and its server lets root write nothing; export it read-write and with no_root_squash, or boot with rd.overlay",
@@ -53,16 +57,24 @@ pub(crate) fn warn_of_squash(name: &str, target: &str, access: Access) {
 }
 
 fn kept(root: BorrowedFd<'_>, access: Access) -> Option<Kept> {
-    let private = PRIVATE.iter().copied().find_map(|path| {
-        let file = in_root::open(root, path, OFlags::PATH).ok()?;
-        let status = rustix::fs::fstat(&file).ok()?;
-        let only_root = status.st_uid == 0 && status.st_mode & OTHERS_READ == 0;
-        only_root.then_some((path, file))
-    });
-    if let Some((path, file)) = private
-        && refuses(file.as_fd(), rustix::fs::Access::READ_OK)
-    {
-        return Some(Kept::Reading(path));
+    for path in PRIVATE {
+        let refused = match in_root::open(root, path, OFlags::PATH) {
+            Ok(file) => {
+                let only_root = rustix::fs::fstat(&file)
+                    .is_ok_and(|s| s.st_uid == 0 && s.st_mode & OTHERS_READ == 0);
+                if !only_root {
+                    continue;
+                }
+                refuses(file.as_fd(), rustix::fs::Access::READ_OK)
+            }
+            // Not even a directory on the way may be entered.
+            Err(errno) if errno == Errno::ACCESS => true,
+            Err(_) => continue,
+        };
+        if refused {
+            return Some(Kept::Reading(path));
+        }
+        break;
     }
     let writing = access == Access::ReadWrite && refuses(root, rustix::fs::Access::WRITE_OK);
     writing.then_some(Kept::Writing)
@@ -70,7 +82,7 @@ fn kept(root: BorrowedFd<'_>, access: Access) -> Option<Kept> {
 
 /// Whether access is refused by permission. An open directory or file is named by its path below /proc, which
 /// access(2) follows to what is open.
-fn refuses(file: BorrowedFd<'_>, access: rustix::fs::Access) -> bool {
+pub(super) fn refuses(file: BorrowedFd<'_>, access: rustix::fs::Access) -> bool {
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     rustix::fs::access(path.as_str(), access) == Err(Errno::ACCESS)
 }

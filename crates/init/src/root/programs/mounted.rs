@@ -5,11 +5,13 @@ use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{FileType, OFlags};
+use rustix::io::Errno;
 
 use crate::diagnosis::{HEAD, Kind, NotExecutable, kind};
 use crate::root::contents::Contents;
 use crate::root::in_root;
 use crate::root::mount_point::ROOT;
+use crate::root::squash;
 
 /// The longest chain of interpreters checked; the kernel allows five (`exec_binprm`).
 const MAX_INTERPRETERS: usize = 5;
@@ -29,10 +31,26 @@ pub(super) fn is_there(path: &str) -> bool {
     in_root::directory(ROOT).is_ok_and(|root| is_file(root.as_fd(), path, 0))
 }
 
+/// Whether the server does not let root look for one of `programs`.
+pub(super) fn refused(programs: &[String]) -> bool {
+    in_root::directory(ROOT).is_ok_and(|root| {
+        let mut programs = programs.iter();
+        programs.any(|program| {
+            in_root::open(root.as_fd(), program, OFlags::PATH).err() == Some(Errno::ACCESS)
+        })
+    })
+}
+
 /// Why the kernel would refuse to run a program of the mounted root, if that is certain. Checked before the switch,
 /// which cannot be undone.
 pub(super) fn check_program(program: &str) -> Option<NotExecutable> {
     let root = in_root::directory(ROOT).ok()?;
+    // The server's answer counts, whatever the file's permissions are.
+    if let Ok(file) = in_root::open(root.as_fd(), program, OFlags::PATH)
+        && squash::refuses(file.as_fd(), rustix::fs::Access::EXEC_OK)
+    {
+        return Some(NotExecutable::Refused);
+    }
     let mut path = program.to_owned();
     // A script is run by an interpreter, which is run by its loader.
     for _ in 0..MAX_INTERPRETERS {
