@@ -16,7 +16,7 @@ use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{self, Answer, Decision, Destination, Noted, Reason, Reply};
 use netroot_proto::pxe::inputs::{self, BootOptions, Role};
 use netroot_proto::pxe::strategy::Strategy;
-use netroot_proto::pxe::subnet;
+use netroot_proto::pxe::subnet::{self, Subnet};
 use netroot_sys::arrival::{Arrival, ArrivalSocket};
 use netroot_sys::packet::PacketSocket;
 use tokio::net::UdpSocket;
@@ -168,7 +168,7 @@ impl Service {
         let client = Client::of(&request);
         let relayed = self.timeline.machines().relayed();
         relayed.learn(&request, *arrival.from.ip(), Instant::now());
-        let subnet = match self.select(&request, arrival, port) {
+        let subnet = match self.select(&interface, &request, arrival, port) {
             Ok(subnet) => subnet,
             Err(reason) => {
                 self.ignore(mac, client, reason);
@@ -226,6 +226,7 @@ impl Service {
     /// Which of the networks in which this server gives addresses a request is for; `None` for a proxy's.
     fn select(
         &self,
+        interface: &Interface,
         request: &Request,
         arrival: Arrival,
         port: u16,
@@ -238,6 +239,9 @@ impl Service {
                     return Err(Reason::RangeElsewhere { first, last });
                 }
                 let mut subnets = addresses.subnets();
+                if is_for_another_server(interface, &subnets, request) {
+                    return Err(Reason::ForAnotherServer(request.server_id));
+                }
                 let source = *arrival.from.ip();
                 match subnet::select(request, source, &mut subnets, self.clock.now()) {
                     // Another server gives addresses there, or else nobody would have allowed it.
@@ -507,6 +511,19 @@ fn allowed_for<'a>(
             (!learnt).then_some(&allowed.load)
         }
     }
+}
+
+/// Whether a client on the link renews an address, or boots with one, that another server gave it: it is in a network
+/// of the interface in which this server gives none. A refusal would take it away.
+fn is_for_another_server(interface: &Interface, subnets: &[Subnet], request: &Request) -> bool {
+    let own = Some(request.header.client_ip).filter(|own| !own.is_unspecified());
+    let renews = request.kind == MessageType::Request && request.server_id.is_none();
+    let own = own.or(request.requested_address);
+    let own = own.filter(|_| renews && request.relay.is_none());
+    own.is_some_and(|own| {
+        let here = interface.network_of(&[own]).is_some();
+        here && !subnets.iter().any(|subnet| subnet.network.contains(own))
+    })
 }
 
 /// The address by which the client reaches the server, with its network.

@@ -9,7 +9,6 @@ use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::inputs::{Loader, SubnetOptions};
 use netroot_proto::pxe::probe::Probe;
-use netroot_proto::pxe::subnet::Subnet;
 
 use super::*;
 use crate::catalog::tests::{by_mac, image};
@@ -131,15 +130,21 @@ fn leases(service: &Service) -> Vec<(Ipv4Addr, Mac)> {
     leases.map(|lease| (lease.address, lease.mac)).collect()
 }
 
-/// The answer to a datagram, once it may be sent.
+/// The answer to a datagram, once it is sent and logged.
 fn sent(service: &Arc<Service>, datagram: &[u8]) -> Reply {
     let (send, receive) = std::sync::mpsc::channel();
+    let idle = Arc::strong_count(service);
     let reply = service.answer(datagram, arrival(), 67).unwrap();
     service.send_when_durable(reply, move |_, reply| {
         send.send(reply.clone()).unwrap();
         Ok(Sent::Yes)
     });
-    receive.recv_timeout(Duration::from_secs(60)).unwrap()
+    let reply = receive.recv_timeout(Duration::from_secs(60)).unwrap();
+    // The writer's thread logs it a moment later.
+    while Arc::strong_count(service) > idle {
+        std::thread::yield_now();
+    }
+    reply
 }
 
 #[test]
@@ -393,4 +398,30 @@ fn a_port_of_infiniband_is_answered_by_broadcast_in_both_roles() {
             assert!(matches!(offer.answer, Answer::ProxyOffered { .. }));
         }
     }
+}
+
+#[test]
+fn an_address_of_the_interfaces_other_network_is_another_servers_matter() {
+    let state = tempfile::tempdir().unwrap();
+    let service = Service {
+        interface: Arc::new(LiveInterface::new(with_addresses(&[
+            "10.0.0.1",
+            "192.168.5.1",
+        ]))),
+        ..service(role(state.path()))
+    };
+    let boots_with = |address: [u8; 4]| {
+        let mut draft = Draft::new(Header::of_client(MAC, 9));
+        draft.push(code::MESSAGE_TYPE, &[MessageType::Request.into()]);
+        draft.push(code::REQUESTED_ADDRESS, &address);
+        service.answer(&draft.emit(LONGEST).bytes, arrival(), 67)
+    };
+    // Before, it was refused, though another server had given it.
+    assert_eq!(boots_with([192, 168, 5, 77]), None);
+    let refused = boots_with([10, 9, 9, 9]).unwrap();
+    assert!(matches!(refused.answer, Answer::Refused { .. }));
+    assert!(matches!(
+        boots_with([10, 0, 0, 150]).unwrap().answer,
+        Answer::Acknowledged { .. }
+    ));
 }
