@@ -186,3 +186,18 @@ fn fuse_overlayfs_of_a_container_without_root() -> Result<()> {
         ..OVERLAY
     })
 }
+
+#[test]
+fn overlayfs_of_images_alone() -> Result<()> {
+    prove(&FileSystem {
+        name: "overlayfs, read-only",
+        before: "mkdir source second",
+        filled: &["source"],
+        layered: &["second"],
+        after: "mksquashfs source image.img -quiet -no-progress; on image lower
+             mksquashfs second layer.img -quiet -no-progress; on layer layer
+             mount -t overlay overlay root -o lowerdir=layer:lower",
+        sparse: SMALL,
+        ..PLAIN
+    })
+}
