@@ -83,12 +83,14 @@ impl MountArea {
     }
 
     /// Attaches a copy of the mount that `directory` is in, from there down, with the mounts below it that are part of the
-    /// root. Returns its root (`O_PATH`).
-    pub(super) fn attach(&mut self, directory: &Path) -> Result<OwnedFd, Errno> {
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE
-            | OpenTreeFlags::OPEN_TREE_CLOEXEC
-            | OpenTreeFlags::AT_RECURSIVE;
-        let left_out = netroot_nfs_export::left_out_below(directory).unwrap_or_default();
+    /// root if `submounts`. Returns its root (`O_PATH`).
+    pub(super) fn attach(&mut self, directory: &Path, submounts: bool) -> Result<OwnedFd, Errno> {
+        let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        flags.set(OpenTreeFlags::AT_RECURSIVE, submounts);
+        let left_out = match submounts {
+            true => netroot_nfs_export::left_out_below(directory).unwrap_or_default(),
+            false => Vec::new(),
+        };
         let tree = rustix::mount::open_tree(CWD, directory, flags)?;
         let name = self.next.to_string();
         self.next += 1;
@@ -198,13 +200,13 @@ mod tests {
                 send.send(here.folder().try_clone_to_owned().unwrap())
                     .unwrap();
                 has_looked.recv().unwrap();
-                send.send(here.attach(root).unwrap()).unwrap();
+                send.send(here.attach(root, true).unwrap()).unwrap();
                 fs::rename(root, old).unwrap();
                 fill("second");
-                send.send(here.attach(root).unwrap()).unwrap();
+                send.send(here.attach(root, true).unwrap()).unwrap();
                 has_looked.recv().unwrap();
                 for _ in 0..KEPT + 1 {
-                    here.attach(root).unwrap();
+                    here.attach(root, true).unwrap();
                 }
                 assert_eq!(here.attached.len(), KEPT);
                 let names = Path::new("/proc/self/fd").join(here.folder.as_raw_fd().to_string());

@@ -59,7 +59,7 @@ fn root(area: &mut Result<MountArea, Errno>, image: &ImageSettings) -> Answer {
             ));
         }
     };
-    match area.attach(&image.directory) {
+    match area.attach(&image.directory, image.submounts) {
         Ok(root) => Answer::done(vec![root]),
         Err(errno) => Answer::failed(format!(
             "cannot open {} anew: {errno}",
