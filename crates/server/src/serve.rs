@@ -241,7 +241,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     let status = Status::new(shown.collect());
     let following = Following {
         routes,
-        changes,
+        changes: Arc::new(changes),
         allow: settings.allow.clone(),
         exports: export.as_ref().map(nfs::Prepared::allowed),
     };

@@ -44,7 +44,7 @@ pub(crate) struct Following {
     /// Where interfaces are listed.
     pub(crate) routes: RouteSocket,
     /// Where the kernel tells of changes.
-    pub(crate) changes: ChangeSocket,
+    pub(crate) changes: Arc<ChangeSocket>,
     /// Who may mount and load, as configured.
     pub(crate) allow: Allow,
     /// Who may mount, as the exports know it.
@@ -107,7 +107,9 @@ impl Interfaces {
             tasks: JoinSet::new(),
         };
         for (number, listener) in (0..).zip(listeners) {
-            let served = all.common.serve(number, listener, &mut all.tasks)?;
+            let served =
+                all.common
+                    .serve(number, listener, &all.following.changes, &mut all.tasks)?;
             all.served.push(served);
         }
         Ok(all)
@@ -212,6 +214,7 @@ impl Common {
         &self,
         number: u16,
         listener: Listener,
+        changes: &Arc<ChangeSocket>,
         tasks: &mut JoinSet<io::Result<()>>,
     ) -> io::Result<Served> {
         let Listener {
@@ -222,7 +225,8 @@ impl Common {
             ..
         } = listener;
         let site = &self.site;
-        let live = Arc::new(LiveInterface::new(interface.clone()));
+        let changes = Arc::clone(changes);
+        let live = Arc::new(LiveInterface::followed(interface.clone(), changes));
         let shared = tftp::Shared {
             artifacts: Arc::clone(&site.artifacts),
             reads: Arc::clone(&site.reads),

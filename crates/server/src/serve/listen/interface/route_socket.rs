@@ -142,6 +142,12 @@ impl ChangeSocket {
         Ok(())
     }
 
+    /// Whether it has told of something that has not been read.
+    pub(crate) fn has_more(&self) -> bool {
+        let mut waiting = [PollFd::new(&self.0, PollFlags::IN)];
+        poll(&mut waiting, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    }
+
     /// A second descriptor of the socket, for an event loop that wants to own what it polls.
     ///
     /// # Errors
