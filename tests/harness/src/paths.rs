@@ -12,7 +12,9 @@ pub fn workspace() -> PathBuf {
 
 /// The directory for what survives `cargo clean`, such as the Debian root. Git ignores it.
 pub fn cache() -> PathBuf {
-    workspace().join(".cache")
+    let cache = workspace().join(".cache");
+    // It may be a link to another work tree's, and NFS-Ganesha exports no path with a link in it.
+    cache.canonicalize().unwrap_or(cache)
 }
 
 /// Cargo's output folder.
