@@ -324,7 +324,8 @@ impl RootWatch {
             return;
         };
         image.modules_gone = modules_gone;
-        if image.building.is_some() {
+        let root = self.roots.get(image.followed.root);
+        if image.building.is_some() || !root.is_some_and(Root::is_at_its_path) {
             return;
         }
         let served = &image.followed.served;
@@ -353,7 +354,10 @@ impl RootWatch {
     /// Finds or builds the initrd of what is served already, in which more may have changed than is looked at.
     fn start_build(&mut self, number: usize) {
         let image = self.images.get(number);
-        let idle = image.filter(|image| image.building.is_none());
+        let idle = image.filter(|image| {
+            let root = self.roots.get(image.followed.root);
+            image.building.is_none() && root.is_some_and(Root::is_at_its_path)
+        });
         if let Some(facts) = idle.map(|image| image.followed.served.clone()) {
             self.start_build_for(number, facts);
         }

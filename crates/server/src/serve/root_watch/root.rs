@@ -139,6 +139,11 @@ impl Root {
         looked.await.unwrap_or(false)
     }
 
+    /// Whether what is served is at its path. An initrd is built from what is there.
+    pub(super) fn is_at_its_path(&self) -> bool {
+        self.done_with.is_none()
+    }
+
     pub(super) fn has_name_of(&self, replaced: &ReplacedExport) -> bool {
         let options = self.export.as_ref();
         options.is_some_and(|options| options.names.first() == replaced.names.first())
