@@ -103,6 +103,24 @@ pub(crate) fn recognise(uses: &[&str]) -> Recognised {
     found.map_or(Recognised::Nothing, |(kind, _)| *kind)
 }
 
+/// What a module that depends on these others drives, where they are for one kind of network device alone.
+pub(crate) fn other_network(needs: &[String]) -> Option<&'static str> {
+    const LIBRARIES: [(&str, &[&str]); 5] = [
+        ("wireless", &["cfg80211", "mac80211", "lib80211", "rtllib"]),
+        ("a modem's", &["wwan", "usb_wwan", "cdc_wdm"]),
+        ("a CAN bus's", &["can_dev"]),
+        ("a serial line's", &["ppp_generic", "hdlc"]),
+        (
+            "a low-power radio's",
+            &["mac802154", "ieee802154", "bluetooth"],
+        ),
+    ];
+    let mut libraries = LIBRARIES.iter();
+    let is_needed = |names: &[&str]| needs.iter().any(|need| names.contains(&need.as_str()));
+    let (what, _) = libraries.find(|(_, names)| is_needed(names))?;
+    Some(what)
+}
+
 /// Whether an alias is that of a device, rather than of a protocol, a file system or a kind of virtual link.
 pub(crate) fn is_of_device(alias: &str) -> bool {
     const BUSES: [&str; 17] = [
@@ -165,6 +183,20 @@ mod tests {
         ] {
             assert_eq!(recognise(&uses), expected, "{uses:?}");
         }
+    }
+
+    #[test]
+    fn a_library_tells_what_its_drivers_drive() {
+        let needs = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        assert_eq!(
+            other_network(&needs(&["rtllib", "lib80211"])),
+            Some("wireless")
+        );
+        assert_eq!(
+            other_network(&needs(&["usbnet", "cdc_wdm"])),
+            Some("a modem's")
+        );
+        assert_eq!(other_network(&needs(&["usbnet", "mii"])), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use netroot_kmod::{module_name, module_stem};
 
 use crate::contents::ModuleSet;
 use crate::decompress::decompress;
-use crate::driver_kind::{DriverKind, Recognised, recognise};
+use crate::driver_kind::{DriverKind, Recognised, other_network, recognise};
 use crate::kernel::Kernel;
 use crate::modinfo;
 use crate::module_index::index::{Index, Module};
@@ -168,7 +168,13 @@ impl<'a> ModuleTree<'a> {
         let file = decompress(file, MAX_MODULE_SIZE).map_err(|error| unusable(&error))?;
         let recognised = match by_path {
             true => Recognised::Nothing,
-            false => recognise(&modinfo::used_symbols(&file)),
+            false => match recognise(&modinfo::used_symbols(&file)) {
+                Recognised::Driver(kind) => match other_network(&module.needs) {
+                    Some(what) => Recognised::OtherNetwork(what),
+                    None => Recognised::Driver(kind),
+                },
+                other => other,
+            },
         };
         match recognised {
             Recognised::Driver(kind) if kinds.contains(&kind) => {}
