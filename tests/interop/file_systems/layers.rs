@@ -143,6 +143,11 @@ fn overlayfs_with_an_index_and_handles_of_its_own() -> Result<()> {
             "mount -t overlay overlay root \
              -o lowerdir=disk/second:disk/lower,upperdir=disk/upper,workdir=disk/work,index=on,nfs_export=on"
         ),
+        // The kernel counts the index as a name of what was copied up, if that was opened by its handle first.
+        vague: Vague {
+            made_up: &[],
+            links: true,
+        },
         ..OVERLAY
     })
 }
