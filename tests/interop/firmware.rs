@@ -1,8 +1,9 @@
 //! A machine's firmware, as far as DHCP goes: DISCOVER, REQUEST, and what it is answered.
 
 use std::net::{Ipv4Addr, UdpSocket};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use netroot_harness::Net;
 use netroot_net::Mac;
 use netroot_proto::dhcp::emit::{Draft, LONGEST};
@@ -11,6 +12,9 @@ use netroot_proto::dhcp::options::Message;
 use netroot_proto::dhcp::{CLIENT_PORT, MessageType, SERVER_PORT, code};
 
 use crate::lan::TIMEOUT;
+
+/// How long it waits before it asks again.
+const REPEAT: Duration = Duration::from_secs(2);
 
 /// Its hardware address.
 pub(crate) const MACHINE: Mac = Mac([2, 0, 0, 0, 0x10, 1]);
@@ -41,14 +45,24 @@ pub(crate) fn say(machine: &Net, message: &[u8]) -> Result<()> {
     })
 }
 
-/// The same, and the first answer that comes.
+/// The same, again and again as firmware does, and the first answer to it.
 pub(crate) fn ask(machine: &Net, message: &[u8]) -> Result<Message> {
+    let asked = Message::read(message)?.header.transaction;
     machine.within(|| {
         let socket = socket()?;
-        socket.send_to(message, (Ipv4Addr::BROADCAST, SERVER_PORT))?;
+        socket.set_read_timeout(Some(REPEAT))?;
         let mut buffer = [0; 2000];
-        let (length, _) = socket.recv_from(&mut buffer).context("no answer")?;
-        Ok(Message::read(buffer.get(..length).unwrap_or_default())?)
+        let began = Instant::now();
+        while began.elapsed() < TIMEOUT {
+            socket.send_to(message, (Ipv4Addr::BROADCAST, SERVER_PORT))?;
+            while let Ok((length, _)) = socket.recv_from(&mut buffer) {
+                let answer = Message::read(buffer.get(..length).unwrap_or_default())?;
+                if answer.header.transaction == asked {
+                    return Ok(answer);
+                }
+            }
+        }
+        bail!("no answer within {TIMEOUT:?}")
     })
 }
 
