@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use crate::export::Export;
 use crate::tree::handle::Handle;
 
-/// The most replaced exports that are kept; each holds open files. When there are more, the one that has been without a
-/// call for the longest time goes.
+/// The most replaced exports of a name that are kept; each holds open files. When there are more, the one that has been
+/// without a call for the longest time goes.
 const MAX_REPLACED: usize = 8;
 
 /// Exports with distinct names and handles. A value does not change: a call uses the same one from its start to its end.
@@ -79,7 +79,8 @@ impl Exports {
     /// The same with `export` in the place of the one with its first name, or beside all others if none has it.
     fn with(&self, export: Export) -> Result<Self, Conflict> {
         let id = export.tree().export_id();
-        let first = export.names().first();
+        let first = export.names().first().cloned();
+        let first = first.as_ref();
         let mut current = self.current.clone();
         // A directory that is back in its place has the handles that it had.
         let mut replaced = self.replaced.clone();
@@ -96,12 +97,10 @@ impl Exports {
             }
             None => current.push(export),
         }
-        if replaced.len() > MAX_REPLACED {
-            let idlest = replaced
-                .iter()
-                .enumerate()
-                .max_by_key(|(_, old)| old.idle());
-            if let Some((at, _)) = idlest {
+        let of_name = |(_, old): &(usize, &Arc<Replaced>)| old.export.names().first() == first;
+        if replaced.iter().enumerate().filter(of_name).count() > MAX_REPLACED {
+            let own = replaced.iter().enumerate().filter(of_name);
+            if let Some((at, _)) = own.max_by_key(|(_, old)| old.idle()) {
                 replaced.remove(at);
             }
         }

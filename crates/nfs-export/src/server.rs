@@ -248,7 +248,7 @@ impl Server {
         named.is_some_and(Export::mounts_have_changed)
     }
 
-    /// The exports that were replaced and not released yet; at most eight.
+    /// The exports that were replaced and not released yet; at most eight of each first name.
     #[must_use]
     pub fn replaced(&self) -> Vec<ReplacedExport> {
         self.shared.state.exports.replaced()

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use netroot_nfs_export::Export;
+use netroot_nfs_export::{Export, ExportOptions};
 use nfs3_types::nfs3::nfsstat3;
 use support::{Client, options, root_handle, serve};
 
@@ -105,6 +105,18 @@ fn only_a_few_replaced_directories_are_kept() {
         running.server.replace(open(&directory(number))).unwrap();
     }
     assert_eq!(running.server.replaced().len(), 8);
+    // Those of another name are not at their cost.
+    let other = |number| {
+        let named = ExportOptions {
+            names: vec!["/other".to_owned()],
+            ..options()
+        };
+        Export::open(&directory(number), named).unwrap()
+    };
+    for number in 20..23 {
+        running.server.replace(other(number)).unwrap();
+    }
+    assert_eq!(running.server.replaced().len(), 8 + 2);
 }
 
 #[test]

@@ -190,7 +190,7 @@ impl Client<NetworkRequest> {
 impl Client<RootRequest> {
     /// The directory of an image (its number in `Settings::images`) as it is at its path now, with the mounts below it:
     /// a descriptor (`O_PATH`) of a mount of its own, below which the confined server may read. It stays readable until
-    /// eight others have been opened.
+    /// eight others of the same image have been opened.
     ///
     /// # Errors
     /// [`HelperError::Impossible`]: this server cannot follow a root that was replaced, and has to be started again.

@@ -20,7 +20,7 @@ use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
 };
 
-/// How many mounts are kept. More than one of a root: transfers and mounts of the one before go on.
+/// How many mounts of each root are kept. More than one: transfers and mounts of the one before go on.
 const KEPT: usize = 8;
 /// Where the area is mounted before it is the only thing in its namespace: a directory that is always there.
 const FIRST_PLACE: &str = "/proc";
@@ -34,8 +34,8 @@ pub(super) struct MountArea {
     inside: OwnedFd,
     /// The namespace of the host.
     outside: Outside,
-    /// The names of what is attached, the oldest first.
-    attached: VecDeque<String>,
+    /// Whose each attached mount is, and its name, the oldest first.
+    attached: VecDeque<(u16, String)>,
     next: u64,
 }
 
@@ -83,8 +83,13 @@ impl MountArea {
     }
 
     /// Attaches a copy of the mount that `directory` is in, from there down, with the mounts below it that are part of the
-    /// root if `submounts`. Returns its root (`O_PATH`).
-    pub(super) fn attach(&mut self, directory: &Path, submounts: bool) -> Result<OwnedFd, Errno> {
+    /// root if `submounts`. Returns its root (`O_PATH`). The oldest of more than [`KEPT`] of the same `owner` goes.
+    pub(super) fn attach(
+        &mut self,
+        owner: u16,
+        directory: &Path,
+        submounts: bool,
+    ) -> Result<OwnedFd, Errno> {
         let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
         flags.set(OpenTreeFlags::AT_RECURSIVE, submounts);
         let left_out = match submounts {
@@ -111,10 +116,8 @@ impl MountArea {
                     UnmountFlags::DETACH | UnmountFlags::NOFOLLOW,
                 );
             }
-            self.attached.push_back(name.clone());
-            if self.attached.len() > KEPT
-                && let Some(oldest) = self.attached.pop_front()
-            {
+            self.attached.push_back((owner, name));
+            if let Some(oldest) = self.surplus(owner) {
                 // Files of it that are open stay open.
                 let path = Path::new("/").join(&oldest);
                 let _ = rustix::mount::unmount(&path, UnmountFlags::DETACH);
@@ -123,6 +126,16 @@ impl MountArea {
         }
         self.outside.enter()?;
         moved.map(|()| tree)
+    }
+
+    /// Forgets the oldest of an owner's if there are too many.
+    fn surplus(&mut self, owner: u16) -> Option<String> {
+        let is_own = |(of, _): &&(u16, String)| *of == owner;
+        if self.attached.iter().filter(is_own).count() <= KEPT {
+            return None;
+        }
+        let oldest = self.attached.iter().position(|(of, _)| *of == owner)?;
+        self.attached.remove(oldest).map(|(_, name)| name)
     }
 
     fn enter(&self) -> Result<(), Errno> {
@@ -200,17 +213,19 @@ mod tests {
                 send.send(here.folder().try_clone_to_owned().unwrap())
                     .unwrap();
                 has_looked.recv().unwrap();
-                send.send(here.attach(root, true).unwrap()).unwrap();
+                send.send(here.attach(0, root, true).unwrap()).unwrap();
                 fs::rename(root, old).unwrap();
                 fill("second");
-                send.send(here.attach(root, true).unwrap()).unwrap();
-                has_looked.recv().unwrap();
+                let second = here.attach(0, root, true).unwrap();
+                // However often another image's root is replaced.
                 for _ in 0..KEPT + 1 {
-                    here.attach(root, true).unwrap();
+                    here.attach(1, root, true).unwrap();
                 }
-                assert_eq!(here.attached.len(), KEPT);
+                send.send(second).unwrap();
+                has_looked.recv().unwrap();
+                assert_eq!(here.attached.len(), 2 + KEPT);
                 let names = Path::new("/proc/self/fd").join(here.folder.as_raw_fd().to_string());
-                assert_eq!(fs::read_dir(names).unwrap().count(), KEPT);
+                assert_eq!(fs::read_dir(names).unwrap().count(), 2 + KEPT);
             });
             scope.spawn(move || {
                 let area = attached.recv().unwrap();

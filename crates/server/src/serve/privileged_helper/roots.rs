@@ -42,15 +42,15 @@ impl<'a> Roots<'a> {
 
     /// Does what it is asked for.
     pub(super) fn answer(&mut self, request: RootRequest) -> Answer {
-        let RootRequest::Root { image } = request;
-        let Some(image) = self.settings.images.get(usize::from(image)) else {
+        let RootRequest::Root { image: number } = request;
+        let Some(image) = self.settings.images.get(usize::from(number)) else {
             return Answer::failed("there is no such image");
         };
-        root(&mut self.area, image)
+        root(&mut self.area, number, image)
     }
 }
 
-fn root(area: &mut Result<MountArea, Errno>, image: &ImageSettings) -> Answer {
+fn root(area: &mut Result<MountArea, Errno>, number: u16, image: &ImageSettings) -> Answer {
     let area = match area {
         Ok(area) => area,
         Err(errno) => {
@@ -59,7 +59,7 @@ fn root(area: &mut Result<MountArea, Errno>, image: &ImageSettings) -> Answer {
             ));
         }
     };
-    match area.attach(&image.directory, image.submounts) {
+    match area.attach(number, &image.directory, image.submounts) {
         Ok(root) => Answer::done(vec![root]),
         Err(errno) => Answer::failed(format!(
             "cannot open {} anew: {errno}",
