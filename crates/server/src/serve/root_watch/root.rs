@@ -61,6 +61,9 @@ pub(crate) struct Root {
     tree: Arc<RootTree>,
     export: Option<ExportOptions>,
     places: Places,
+    /// The directory that is served, on a file system that gives its directories no link (some on FUSE do not), so that
+    /// it looks deleted.
+    linkless: Option<Place>,
     /// What was at the path when nothing could be done about it.
     done_with: Option<Option<Place>>,
     /// Somebody asked: what is mounted below it is compared, too.
@@ -98,6 +101,7 @@ impl Root {
             tree,
             export,
             places,
+            linkless: None,
             done_with: None,
             asked: false,
             below: None,
@@ -160,6 +164,7 @@ impl Root {
         let Ok((there, served)) = looked.await else {
             return RootChange::None;
         };
+        let served = served.or(self.linkless);
         let there = match there {
             Ok(there) => Some(there),
             Err(error) if is_absence(&error) => None,
@@ -184,8 +189,11 @@ impl Root {
         self.done_with = Some(there);
         let change = match there {
             None => RootChange::Gone,
-            Some(_) => match self.follow(world, false).await {
-                Ok(()) => RootChange::Replaced,
+            Some(now) => match self.follow(world, false).await {
+                Ok(()) => {
+                    self.linkless = linkless(&self.tree, Some(now));
+                    RootChange::Replaced
+                }
                 Err(why) => RootChange::NotFollowed(why),
             },
         };
@@ -239,6 +247,11 @@ impl Root {
     }
 }
 
+/// What was `there` when a directory was opened as `tree`, if that looks deleted since: a moment ago it was not.
+fn linkless(tree: &RootTree, there: Option<Place>) -> Option<Place> {
+    there.filter(|_| Place::of(tree.directory()).is_none())
+}
+
 /// Whether an export that was replaced may be closed.
 pub(super) fn is_unused(replaced: &ReplacedExport) -> bool {
     let longest = match replaced.deleted {
@@ -263,4 +276,22 @@ fn with_causes(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_looks_deleted_when_it_is_opened_is_known_by_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("root");
+        fs::create_dir(&directory).unwrap();
+        let tree = RootTree::open(&directory).unwrap();
+        let there = Place::at(&directory).ok();
+        assert_eq!(linkless(&tree, there), None);
+        fs::remove_dir(&directory).unwrap();
+        assert_eq!(linkless(&tree, there), there);
+        assert_eq!(linkless(&tree, None), None);
+    }
 }
