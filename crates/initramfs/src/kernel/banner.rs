@@ -3,9 +3,12 @@
 //! `linux_banner` (init/version.c) begins with "Linux version 6.6.51+rpt-rpi-v8 (". The kernel is uncompressed, gzip, or a
 //! program that unpacks itself (drivers/firmware/efi/libstub/zboot-header.S).
 
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
+use std::sync::{Mutex, PoisonError};
 
 use super::header::HEADER_LENGTH;
 use super::version::is_version;
@@ -24,6 +27,24 @@ const XZ_MEMORY_LIMIT: u64 = 128 << 20;
 /// The largest window of zstd, as a power of two.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
+/// How many kernels are remembered with their versions.
+const MOST_KNOWN: usize = 64;
+
+/// The kernels that were read, the newest last: a server looks at its roots every few seconds, and unpacking one takes a
+/// second on a small machine.
+static KNOWN: Mutex<VecDeque<(Identity, Option<String>)>> = Mutex::new(VecDeque::new());
+
+/// Tells a kernel from what was at its place before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    /// Seconds and nanoseconds of the last change.
+    changed: (i64, i64),
+    part: Range<u64>,
+}
+
 /// The version that the kernel in `part` of the file at `path`, in bytes, prints when it starts; `None` where it cannot be
 /// read. `start` is its first bytes.
 pub(super) fn version(
@@ -32,7 +53,35 @@ pub(super) fn version(
     part: Range<u64>,
     start: &[u8],
 ) -> Option<String> {
-    let mut file = root.open_file(path).ok()?;
+    let file = root.open_file(path).ok()?;
+    let identity = Identity::of(&file, &part).ok()?;
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, version)) = known().iter().find(|(known, _)| *known == identity) {
+        return version.clone();
+    }
+    let version = read(file, &part, start);
+    let mut known = known();
+    if known.len() >= MOST_KNOWN {
+        known.pop_front();
+    }
+    known.push_back((identity, version.clone()));
+    version
+}
+
+impl Identity {
+    fn of(file: &File, part: &Range<u64>) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            part: part.clone(),
+        })
+    }
+}
+
+fn read(mut file: File, part: &Range<u64>, start: &[u8]) -> Option<String> {
     let (payload, format) = match zboot(start) {
         Some(zboot) => (zboot.payload, zboot.format),
         None => (
@@ -122,7 +171,30 @@ fn first_version(text: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    #[test]
+    fn a_kernel_is_read_once_until_it_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("Image");
+        let root = RootTree::open(folder.path()).unwrap();
+        let read = || version(&root, "/Image", 0..u64::MAX, b"");
+        fs::write(&path, "Linux version 6.1.0 (a@b) #1").unwrap();
+        let is_known = || {
+            let identity = Identity::of(&File::open(&path).unwrap(), &(0..u64::MAX)).unwrap();
+            let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+            known.iter().any(|(known, _)| *known == identity)
+        };
+        assert!(!is_known());
+        assert_eq!(read().as_deref(), Some("6.1.0"));
+        assert!(is_known());
+        assert_eq!(read().as_deref(), Some("6.1.0"));
+        fs::write(&path, "Linux version 6.12.0 (a@b) #1").unwrap();
+        assert!(!is_known());
+        assert_eq!(read().as_deref(), Some("6.12.0"));
+    }
 
     #[test]
     fn the_version_is_found_wherever_it_is_cut() {
