@@ -4,6 +4,8 @@
 
 #[path = "../../../crates/init/src/root/nfs/compound.rs"]
 mod compound;
+#[path = "../../../crates/init/src/root/nfs/flavour.rs"]
+mod flavour;
 
 use nfs3_types::xdr_codec::Unpack;
 
