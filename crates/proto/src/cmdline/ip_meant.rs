@@ -227,6 +227,8 @@ fn shape(text: &str) -> Shape {
         // No host has an address that begins with 255.
         let wrong_mask = quad.octets().first() == Some(&255);
         return match (mask, mask.and_then(read_mask)) {
+            // As in the kernel; boot loaders write it for whatever they do not know, a mask as well.
+            (None, _) if quad.is_unspecified() => Shape::Empty,
             (Some(_), None) => Shape::Other,
             _ if wrong_mask => Shape::Other,
             (_, mask) => Shape::Address(quad.to_string(), mask),
@@ -432,6 +434,9 @@ mod tests {
             "192.0.2.10",
             "192.0.2.10:192.0.2.1",
             "192.0.2.10:::24",
+            "192.0.2.10::192.0.2.254:0.0.0.0::eth0:off",
+            "192.0.2.10:0.0.0.0:192.0.2.254:255.255.255.0:0.0.0.0:eth0:off",
+            ":::0.0.0.0::eth0:dhcp",
             ":192.0.2.1",
             "::::::off",
             ":::::eth0:dhcp",
