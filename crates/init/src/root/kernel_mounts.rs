@@ -17,7 +17,8 @@ use crate::root::mount_point::ROOT;
 
 /// The mounts, in the order in which they move: the path of an open file is below /proc.
 const MOVED: [&str; 4] = ["/dev", "/sys", "/run", "/proc"];
-/// The programs of systemd, which cannot do without any of them. Others of its age and older do without /run.
+/// The programs of systemd, which cannot do without any of them. Nothing does without /dev, but BusyBox and others do
+/// without the rest.
 const SYSTEMD: [&str; 2] = ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"];
 
 /// Directories that the root lacks.
@@ -35,6 +36,11 @@ pub(crate) struct NoDirectories {
 }
 
 impl NoDirectories {
+    /// Whether the root's init cannot go on. What has always done without a directory still does.
+    fn stops(&self, systemd: bool) -> bool {
+        systemd || self.paths.contains(&"/dev")
+    }
+
     /// What to do about it.
     pub(crate) fn advice(&self) -> String {
         let names: Vec<&str> = self
@@ -48,7 +54,8 @@ impl NoDirectories {
         } else {
             "make"
         };
-        format!("{first} them in the exported directory (mkdir {names}), or boot with rd.overlay")
+        let them = if self.paths.len() == 1 { "it" } else { "them" };
+        format!("{first} {them} in the exported directory (mkdir {names}), or boot with rd.overlay")
     }
 }
 
@@ -68,10 +75,6 @@ pub(crate) fn make_directories(layered: bool) -> Result<(), NoDirectories> {
     {
         match make(root, path, layered) {
             Ok(()) => made.push(path),
-            Err(errno) if path == "/run" && !SYSTEMD.iter().any(|p| is_there(root, p)) => warn!(
-                "the root has no directory /run, and it cannot be made ({}): make it in the exported directory, or boot with rd.overlay",
-                io::Error::from(errno)
-            ),
             Err(errno) => {
                 occupied |= errno == Errno::EXIST;
                 source = errno;
@@ -90,11 +93,16 @@ pub(crate) fn make_directories(layered: bool) -> Result<(), NoDirectories> {
     if failed.is_empty() {
         return Ok(());
     }
-    Err(NoDirectories {
+    let missing = NoDirectories {
         paths: failed,
         occupied,
         source: source.into(),
-    })
+    };
+    if missing.stops(SYSTEMD.iter().any(|path| is_there(root, path))) {
+        return Err(missing);
+    }
+    warn!("the root: {missing}; {}", missing.advice());
+    Ok(())
 }
 
 fn is_directory(root: BorrowedFd<'_>, path: &str) -> bool {
@@ -182,6 +190,7 @@ mod tests {
             "it has no /dev, /proc to mount on, and none can be made: Read-only file system (os error 30); \
              make them in the exported directory (mkdir dev proc), or boot with rd.overlay"
         );
+        assert!(missing.stops(false));
         missing.occupied = true;
         assert!(
             missing
@@ -189,5 +198,9 @@ mod tests {
                 .ends_with("what has that name there is no directory")
         );
         assert!(missing.advice().starts_with("remove it and make them"));
+        missing.paths = vec!["/sys"];
+        missing.occupied = false;
+        assert!(missing.advice().starts_with("make it in the exported"));
+        assert!(missing.stops(true) && !missing.stops(false), "BusyBox");
     }
 }
