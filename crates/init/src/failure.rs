@@ -109,6 +109,12 @@ impl Failure {
         sentence
     }
 
+    /// Whether another attempt follows whatever `panic=` says. After a reboot a server with a reservation would grant the
+    /// same address again, and the count of conflicts, which ends them, would be lost.
+    pub(crate) fn is_tried_again(&self) -> bool {
+        matches!(self, Self::Lease(LeaseError::InUse { .. }))
+    }
+
     /// What parameters could have changed it.
     fn concern(&self) -> Option<Concern> {
         match self {
@@ -229,6 +235,20 @@ mod tests {
         })
         .to_string();
         assert!(text.contains("no DHCP server answered on eth0"), "{text}");
+    }
+
+    #[test]
+    fn a_late_conflict_does_not_reboot_the_machine() {
+        let in_use = LeaseError::InUse {
+            address: std::net::Ipv4Addr::new(10, 0, 0, 9),
+            owner: netroot_net::Mac([2, 0, 0, 0, 0, 9]),
+        };
+        assert!(Failure::Lease(in_use).is_tried_again());
+        let no_carrier = LeaseError::NoCarrier {
+            interfaces: "eth0".into(),
+            waited: Duration::from_secs(9),
+        };
+        assert!(!Failure::Lease(no_carrier).is_tried_again());
     }
 
     #[test]

@@ -36,7 +36,7 @@ use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use netroot_proto::cmdline::{BootPlan, Stage};
+use netroot_proto::cmdline::{AfterFailure, BootPlan, Stage};
 
 use crate::clock::{Moment, Seconds};
 use crate::console::{debug, error, info, warn};
@@ -92,11 +92,7 @@ fn run(arguments: Vec<OsString>) -> ! {
     let mut machine = loop {
         match prepare(started, &arguments) {
             Ok(machine) => break machine,
-            Err(failure) => failed(
-                &failure,
-                netroot_proto::cmdline::AfterFailure::TryAgain,
-                &mut failures,
-            ),
+            Err(failure) => failed(&failure, AfterFailure::TryAgain, &mut failures),
         }
     };
     loop {
@@ -104,7 +100,11 @@ fn run(arguments: Vec<OsString>) -> ! {
         let Err(mut failure) = boot::boot(&mut machine);
         let lasted = Moment::now().since(began);
         let since_start = Moment::now().since(machine.started);
-        let after = timeouts::after_failure(&machine.plan, since_start);
+        let after = if failure.is_tried_again() {
+            AfterFailure::TryAgain
+        } else {
+            timeouts::after_failure(&machine.plan, since_start)
+        };
         if matches!(failure, Failure::Changed) {
             continue;
         }
@@ -121,7 +121,7 @@ fn run(arguments: Vec<OsString>) -> ! {
     }
 }
 
-fn failed(failure: &Failure, after: netroot_proto::cmdline::AfterFailure, failures: &mut Failures) {
+fn failed(failure: &Failure, after: AfterFailure, failures: &mut Failures) {
     error!("boot failed: {failure}");
     let next = policy::next(after, failures.add(Duration::ZERO));
     policy::follow(next, false, &mut || false);
