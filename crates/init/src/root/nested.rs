@@ -9,9 +9,12 @@
 //! the path of the init leads through. A listing with attributes (READDIRPLUS) tells all mount points of a directory.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, Dir, FileType, OFlags, StatxAttributes, StatxFlags};
 
+use crate::channel::channel;
 use crate::console::{debug, warn};
 use crate::root::in_root;
 
@@ -22,11 +25,34 @@ const LOOKED_AT: [&str; 9] = [
 /// The most file systems that are looked for.
 const MAX: usize = 64;
 
+/// How long all of them may take to be mounted. One may be on another server (a referral), which need not answer; the kernel
+/// then waits for minutes.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
 /// The paths within the root mounted at `lower` that are file systems of their own, outer ones first. They are mounted
 /// afterwards.
 pub(crate) fn find(lower: &str, programs: &[String]) -> Vec<String> {
+    let (sender, receiver) = channel();
+    let (place, wanted) = (lower.to_owned(), programs.to_vec());
+    let work = move || {
+        mount_all(&place, &wanted);
+        sender.send(());
+    };
+    let started = thread::Builder::new().name("nested".to_owned()).spawn(work);
+    if started.is_err() || receiver.recv_timeout(TIMEOUT).is_err() {
+        warn!(
+            "file systems of the server below the root are not all mounted after {} s; below the overlay the others are empty",
+            TIMEOUT.as_secs()
+        );
+    }
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    mounted_below(&table, lower)
+}
+
+/// Has the kernel mount them.
+fn mount_all(lower: &str, programs: &[String]) {
     let Ok(root) = in_root::directory(lower) else {
-        return Vec::new();
+        return;
     };
     let mut looked_at: Vec<String> = LOOKED_AT.map(str::to_owned).to_vec();
     let mut next = 0;
@@ -44,8 +70,6 @@ pub(crate) fn find(lower: &str, programs: &[String]) -> Vec<String> {
             break;
         }
     }
-    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    mounted_below(&table, lower)
 }
 
 /// The mount points of other file systems of the server in a directory, mounted.
