@@ -27,8 +27,13 @@ pub(super) fn of_kerberos_service(service: u32) -> u32 {
     }
 }
 
-/// Names of flavours, as `sec=` of exports(5) and nfs(5) has them. Without any flavour, `another flavour`.
+/// Names of flavours, as `sec=` of exports(5) and nfs(5) has them, for a refusal of AUTH_SYS. Without any flavour, `another
+/// security flavour`.
 pub(super) fn names(flavours: &[u32]) -> String {
+    // Linux's server refuses a client without TLS so (`check_nfsd_access`, `fs/nfsd/export.c`).
+    if flavours.contains(&SYS) {
+        return "TLS (xprtsec=)".to_owned();
+    }
     let name = |flavour: &u32| match flavour {
         &RPCSEC_GSS => "gss".to_owned(),
         &TLS => "tls".to_owned(),
@@ -72,6 +77,7 @@ mod tests {
             assert!(!none_is_usable(flavours), "{flavours:?}");
         }
         assert_eq!(names(&[]), "another security flavour");
+        assert_eq!(names(&[1]), "TLS (xprtsec=)");
         assert_eq!(names(&[of_kerberos_service(2)]), "Kerberos (sec=krb5i)");
     }
 }
