@@ -1,0 +1,140 @@
+//! From a change that counts to what machines boot: the initrd is found or built, then the kernel and the initrd are served.
+
+use std::sync::Arc;
+
+use super::RootWatch;
+use super::boot_files::{Kept, built_initrd, kept_initrd, open_kernel};
+use super::facts::Facts;
+use super::image::{Built, kept};
+use super::root::Root;
+use super::settling::Settling;
+use crate::catalog::KernelFile;
+use crate::serve::artifacts::{BootFiles, Content};
+use crate::serve::events::{Change, Event};
+
+impl RootWatch {
+    /// Finds or builds the initrd of what is served already, in which more may have changed than is looked at.
+    pub(super) fn start_build(&mut self, number: usize) {
+        let image = self.images.get(number);
+        let idle = image.filter(|image| {
+            let root = self.roots.get(image.followed.root);
+            image.building.is_none() && root.is_some_and(Root::is_at_its_path)
+        });
+        if let Some(facts) = idle.map(|image| image.followed.served.clone()) {
+            self.start_build_for(number, facts);
+        }
+    }
+
+    pub(super) fn start_build_for(&mut self, number: usize, facts: Facts) {
+        let Some(image) = self.images.get_mut(number) else {
+            return;
+        };
+        let (Some(root), Ok(found)) = (self.roots.get(image.followed.root), &facts.kernel) else {
+            return;
+        };
+        image.building = Some(facts.clone());
+        let (tree, kernel) = (root.tree(), found.kernel.clone());
+        let (helper, done) = (Arc::clone(&self.world.file_helper), self.building.clone());
+        let (settings, cache) = (image.followed.settings.clone(), self.cache.clone());
+        let in_settings = image.followed.number;
+        tokio::spawn(async move {
+            let look = move || kept_initrd(&tree, &kernel, &settings, &cache);
+            let initrd = match tokio::task::spawn_blocking(look).await {
+                Ok(Kept::Found(content)) => Ok((content, Vec::new())),
+                Ok(Kept::Absent(fingerprint)) => {
+                    built_initrd(&helper, in_settings, fingerprint).await
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            let _ = done.send(Built {
+                image: number,
+                facts,
+                initrd,
+            });
+        });
+    }
+
+    /// Serves what was built, unless the root has changed meanwhile.
+    pub(super) async fn take_built(&mut self, built: Built) {
+        let Built {
+            image: number,
+            facts,
+            initrd,
+        } = built;
+        let now = self.facts(number).await;
+        let Some(image) = self.images.get_mut(number) else {
+            return;
+        };
+        image.building = None;
+        if now.is_none_or(|(now, _)| now != facts) {
+            return;
+        }
+        let exchanged = match initrd {
+            Ok((initrd, notes)) => self.exchange(number, &facts, initrd, &notes).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = exchanged
+            && let Some(image) = self.images.get_mut(number)
+        {
+            image.settling.done_with(facts);
+            let kept = kept(image, error);
+            self.say(kept);
+        }
+    }
+
+    async fn exchange(
+        &mut self,
+        number: usize,
+        facts: &Facts,
+        initrd: Content,
+        notes: &[String],
+    ) -> Result<(), String> {
+        let (Some(image), Ok(found)) = (self.images.get(number), &facts.kernel) else {
+            return Ok(());
+        };
+        let Some(root) = self.roots.get(image.followed.root) else {
+            return Ok(());
+        };
+        let (tree, found, name) = (root.tree(), found.clone(), image.followed.name.clone());
+        let path = tree.host_path(&found.kernel.path);
+        let opened = {
+            let found = found.clone();
+            tokio::task::spawn_blocking(move || open_kernel(&tree, &found)).await
+        };
+        let kernel = opened.map_err(|error| error.to_string())??;
+        let files = BootFiles { kernel, initrd };
+        let tag = files.tag();
+        let catalog = self.world.artifacts.catalog();
+        let Some(before) = catalog.images().find(|one| one.name == name) else {
+            return Ok(());
+        };
+        let mut new = before.tagged(tag);
+        if new.tag == before.tag {
+            // The same kernel and the same initrd.
+            self.serve_facts(number, facts);
+            return Ok(());
+        }
+        let linux = found.kernel.version.clone();
+        new.kernel = KernelFile {
+            version: linux.clone(),
+            path,
+            start: found.kernel.start.clone(),
+        };
+        self.world.artifacts.put_image(new, files);
+        self.serve_facts(number, facts);
+        for note in notes {
+            let note = note.clone();
+            self.say(Event::InitrdNote { note });
+        }
+        self.say(Event::Change(Change::NewBoots { image: name, linux }));
+        Ok(())
+    }
+
+    fn serve_facts(&mut self, number: usize, facts: &Facts) {
+        if let Some(image) = self.images.get_mut(number) {
+            image.followed.served = facts.clone();
+            image.settling = Settling::default();
+            image.modules_gone = false;
+        }
+    }
+}
