@@ -82,6 +82,9 @@ const NO_DISKS: [&str; 5] = ["/dev/zram", "/dev/ram", "/dev/shm", "/dev/fuse", "
 /// Options by which the boot does not depend on a line, or only once the network is up.
 const OPTIONAL: [&str; 4] = ["noauto", "nofail", "_netdev", "x-systemd.automount"];
 
+/// How deep mounts that need one another are followed: nobody has more, and each round compares every line with every other.
+const MOST_ROUNDS: usize = 8;
+
 /// An fstab without the lines that need a disk, and without one for `/` that is not this root's. `None` if it has none.
 pub(super) fn fstab(text: &[u8], root: RootKind) -> Option<Masked> {
     let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
@@ -91,7 +94,7 @@ pub(super) fn fstab(text: &[u8], root: RootKind) -> Option<Masked> {
         .map(|entry| entry.as_ref().is_some_and(|e| e.is_unfit(root)))
         .collect();
     // What lies below a masked mount point is not there either: the source of a bind, a swap file, an image.
-    loop {
+    for _ in 0..MOST_ROUNDS {
         let gone: Vec<&str> = of(&entries, &masked)
             .map(|entry| entry.place.as_str())
             .filter(|place| place.starts_with('/') && *place != "/")

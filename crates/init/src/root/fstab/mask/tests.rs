@@ -192,6 +192,14 @@ tmpfs /data/tmp tmpfs defaults 0 0
 }
 
 #[test]
+fn a_chain_of_mounts_is_followed_only_so_far() {
+    let binds = (1..2_000).rev();
+    let binds = binds.map(|n| format!("/{n} /{} none bind\n", n + 1));
+    let text = binds.collect::<String>() + "UUID=1 /1 ext4\n";
+    assert_eq!(masked(&text).len(), 1 + MOST_ROUNDS);
+}
+
+#[test]
 fn the_grammar_is_that_of_mount() {
     assert_eq!(
         masked("  \tUUID=\"1-1\"   /mnt/a\\040b\text4"),
