@@ -28,10 +28,14 @@ pub(crate) struct ReloadArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) control: Option<PathBuf>,
 
-    /// The directory that the server was given with --state.
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/netroot")]
-    pub(crate) state: PathBuf,
+    /// The directory that the server was given with --state; the server of this one is asked first [default:
+    /// /var/lib/netroot].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
 }
+
+/// The server's default.
+const STATE: &str = "/var/lib/netroot";
 
 const EXAMPLES: &str = "\
 The server follows its roots by itself, within seconds: a new kernel once it is whole, a directory that was
@@ -53,8 +57,7 @@ enum Line {
 /// # Errors
 /// No server listens there, or it ends.
 pub(crate) fn run(args: &ReloadArgs) -> Result<ExitCode> {
-    let places = control_socket::places(args.control.as_deref(), &args.state);
-    let mut stream = connect(&places)?;
+    let mut stream = connect(&places(args))?;
     stream.write_all(REQUEST).context("cannot ask the server")?;
     stream.set_read_timeout(Some(SILENCE))?;
     let mut lines = BufReader::new(stream);
@@ -81,6 +84,18 @@ pub(crate) fn run(args: &ReloadArgs) -> Result<ExitCode> {
             Line::Error { error } => bail!("the server refuses: {}", Printable(&error)),
         }
     }
+}
+
+/// Where to look for the server's socket, one after the other.
+fn places(args: &ReloadArgs) -> Vec<PathBuf> {
+    let state = args.state.as_deref();
+    let mut places =
+        control_socket::places(args.control.as_deref(), state.unwrap_or(Path::new(STATE)));
+    // Another server may have the usual place, and its state elsewhere.
+    if state.is_some() {
+        places.reverse();
+    }
+    places
 }
 
 fn connect(places: &[PathBuf]) -> Result<UnixStream> {
@@ -122,5 +137,27 @@ fn next_line(lines: &mut impl BufRead) -> Result<String> {
             }
             Err(error) => return Err(error).context("cannot read the server's answer"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_whose_state_is_named_is_asked_before_the_one_at_the_usual_place() {
+        let of = |control: Option<&str>, state: Option<&str>| {
+            places(&ReloadArgs {
+                control: control.map(PathBuf::from),
+                state: state.map(PathBuf::from),
+            })
+        };
+        let usual = Path::new("/run/netroot/control");
+        assert_eq!(
+            of(None, None),
+            [usual, Path::new("/var/lib/netroot/control")]
+        );
+        assert_eq!(of(None, Some("/b")), [Path::new("/b/control"), usual]);
+        assert_eq!(of(Some("/c"), Some("/b")), [Path::new("/c")]);
     }
 }
