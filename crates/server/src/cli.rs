@@ -220,7 +220,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "DIR", default_value = "/var/cache/netroot")]
     pub(crate) cache: PathBuf,
 
-    /// The Unix socket for `netroot reload` [default: /run/netroot/control, or control in the state directory].
+    /// The Unix socket for `netroot reload` [default: /run/netroot-server/control, or control in the state directory].
     #[arg(long, value_name = "PATH")]
     pub(crate) control: Option<PathBuf>,
 

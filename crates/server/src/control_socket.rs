@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-/// The usual place.
-const USUAL: &str = "/run/netroot/control";
+/// The usual place. `/run/netroot` is the init's: on a server that itself runs from a network root it holds a mount that is
+/// read-only, and systemd hands everything in a unit's `RuntimeDirectory=` over to the unit's user.
+const USUAL: &str = "/run/netroot-server/control";
 /// Its name in the state folder, where another server has the usual place, or it cannot be made.
 const IN_STATE: &str = "control";
 

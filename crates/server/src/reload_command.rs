@@ -24,7 +24,7 @@ const REQUEST: &[u8] = b"POST /reload HTTP/1.0\r\nHost: netroot\r\nContent-Lengt
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ReloadArgs {
-    /// The server's socket [default: /run/netroot/control, or control in the directory of --state].
+    /// The server's socket [default: /run/netroot-server/control, or control in the directory of --state].
     #[arg(long, value_name = "PATH")]
     pub(crate) control: Option<PathBuf>,
 
@@ -152,7 +152,7 @@ mod tests {
                 state: state.map(PathBuf::from),
             })
         };
-        let usual = Path::new("/run/netroot/control");
+        let usual = Path::new("/run/netroot-server/control");
         assert_eq!(
             of(None, None),
             [usual, Path::new("/var/lib/netroot/control")]

@@ -32,7 +32,7 @@ impl Message {
     }
 
     /// The same, whatever hardware it is about.
-    pub(super) fn of_any_hardware(datagram: &[u8]) -> Result<Message, HeaderError> {
+    pub fn of_any_hardware(datagram: &[u8]) -> Result<Message, HeaderError> {
         Ok(Message::after(Header::of_any_hardware(datagram)?, datagram))
     }
 

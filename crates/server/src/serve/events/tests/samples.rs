@@ -190,7 +190,7 @@ pub(super) fn warnings() -> Vec<Warning> {
         },
         Warning::LoadersKept { error: error() },
         Warning::NoControl {
-            path: "/run/netroot/control".into(),
+            path: "/run/netroot-server/control".into(),
             error: error(),
         },
         Warning::OwnRoot,
