@@ -1,6 +1,8 @@
 //! Asking that the roots be looked at: by who hands something out that is made from them, and by an administrator.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -52,15 +54,73 @@ impl fmt::Debug for LookRequest {
     }
 }
 
+/// How many looks are over. One that hangs, on a disk that does not answer, is waited for once and not by every machine.
+#[derive(Debug, Default)]
+struct Progress {
+    over: AtomicU64,
+    /// The number of the look that somebody has waited for in vain.
+    hangs: AtomicU64,
+}
+
+impl Progress {
+    /// The number of the next look that is over, from 1.
+    fn next(&self) -> u64 {
+        self.over.load(Ordering::Relaxed) + 1
+    }
+
+    fn hangs(&self) -> bool {
+        self.hangs.load(Ordering::Relaxed) == self.next()
+    }
+
+    /// Somebody has waited long enough, since the look `next` was awaited.
+    fn waited_in_vain(&self, next: u64) {
+        if self.next() == next {
+            self.hangs.store(next, Ordering::Relaxed);
+        }
+    }
+}
+
 /// The asking side. Where nobody looks, nothing is waited for.
 #[derive(Debug, Clone)]
-pub(crate) struct Looks(mpsc::Sender<LookRequest>);
+pub(crate) struct Looks {
+    requests: mpsc::Sender<LookRequest>,
+    progress: Arc<Progress>,
+}
+
+/// The side that looks.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    requests: mpsc::Receiver<LookRequest>,
+    progress: Arc<Progress>,
+}
+
+impl Asked {
+    /// The next request; `None` once nobody can ask any more.
+    pub(crate) async fn next(&mut self) -> Option<LookRequest> {
+        self.requests.recv().await
+    }
+
+    /// A request that waits already.
+    pub(crate) fn waiting(&mut self) -> Option<LookRequest> {
+        self.requests.try_recv().ok()
+    }
+
+    /// A look is over.
+    pub(crate) fn has_looked(&self) {
+        self.progress.over.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 impl Looks {
     /// Both sides.
-    pub(crate) fn new() -> (Self, mpsc::Receiver<LookRequest>) {
-        let (asking, asked) = mpsc::channel(WAITING);
-        (Self(asking), asked)
+    pub(crate) fn new() -> (Self, Asked) {
+        let (requests, asked) = mpsc::channel(WAITING);
+        let progress = Arc::<Progress>::default();
+        let asked = Asked {
+            requests: asked,
+            progress: Arc::clone(&progress),
+        };
+        (Self { requests, progress }, asked)
     }
 
     /// Before something is handed out that is made from a root.
@@ -73,8 +133,12 @@ impl Looks {
                 let _ = done.send(());
             }),
         };
-        if self.0.try_send(request).is_ok() {
-            let _ = tokio::time::timeout(SETTLED_WITHIN, waits).await;
+        let next = self.progress.next();
+        if !self.progress.hangs()
+            && self.requests.try_send(request).is_ok()
+            && tokio::time::timeout(SETTLED_WITHIN, waits).await.is_err()
+        {
+            self.progress.waited_in_vain(next);
         }
     }
 
@@ -88,15 +152,50 @@ impl Looks {
                 let _ = done.send(());
             }),
         };
-        if self.0.try_send(request).is_ok() {
-            let _ = waits.recv_timeout(LOOKED_WITHIN);
+        let next = self.progress.next();
+        if !self.progress.hangs()
+            && self.requests.try_send(request).is_ok()
+            && waits.recv_timeout(LOOKED_WITHIN).is_err()
+        {
+            self.progress.waited_in_vain(next);
         }
     }
 
     /// Looks at everything; `None` if too many ask already.
     pub(crate) fn reload(&self) -> Option<mpsc::UnboundedReceiver<Told>> {
         let (told, heard) = mpsc::unbounded_channel();
-        self.0.try_send(LookRequest::Reload(told)).ok()?;
+        let request = LookRequest::Reload(told);
+        self.requests.try_send(request).ok()?;
         Some(heard)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_hangs_is_waited_for_once() {
+        let (looks, mut asked) = Looks::new();
+        let waited = async |looks: &Looks| {
+            let began = tokio::time::Instant::now();
+            looks.before_boot().await;
+            began.elapsed()
+        };
+        assert_eq!(waited(&looks).await, SETTLED_WITHIN);
+        assert_eq!(waited(&looks).await, Duration::ZERO);
+        // It is over: the next is waited for again.
+        asked.has_looked();
+        assert_eq!(waited(&looks).await, SETTLED_WITHIN);
+        asked.has_looked();
+        // One that goes on while others are over does not hang.
+        let goes_on = async {
+            tokio::time::sleep(SETTLED_WITHIN / 2).await;
+            asked.has_looked();
+        };
+        let (first, ()) = tokio::join!(waited(&looks), goes_on);
+        assert_eq!(first, SETTLED_WITHIN);
+        assert_eq!(waited(&looks).await, SETTLED_WITHIN);
+        assert!(asked.waiting().is_some());
     }
 }

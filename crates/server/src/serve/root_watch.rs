@@ -35,7 +35,7 @@ use self::loader_files::LoaderFiles;
 use self::root::{Root, RootChange};
 use self::settling::{Obstacle, Settling, Step};
 use crate::serve::events::{Change, Event, Warning};
-use crate::serve::looks::LookRequest;
+use crate::serve::looks::{Asked, LookRequest};
 
 pub(crate) use self::followed::{FollowedImage, FollowedRoots};
 pub(crate) use self::world::World;
@@ -58,7 +58,7 @@ pub(crate) struct RootWatch {
     loaders: LoaderFiles,
     /// Where initrds are kept.
     cache: PathBuf,
-    asked: mpsc::Receiver<LookRequest>,
+    asked: Asked,
     built: mpsc::UnboundedReceiver<Built>,
     building: mpsc::UnboundedSender<Built>,
     askers: Askers,
@@ -66,11 +66,7 @@ pub(crate) struct RootWatch {
 
 impl RootWatch {
     /// Follows all this from now on, and at once for who asks.
-    pub(crate) fn new(
-        world: World,
-        followed: FollowedRoots,
-        asked: mpsc::Receiver<LookRequest>,
-    ) -> Self {
+    pub(crate) fn new(world: World, followed: FollowedRoots, asked: Asked) -> Self {
         let FollowedRoots {
             roots,
             images,
@@ -109,7 +105,7 @@ impl RootWatch {
             };
             let mut due = false;
             tokio::select! {
-                asked = self.asked.recv() => match asked {
+                asked = self.asked.next() => match asked {
                     Some(asked) => due |= self.take(asked),
                     // Nobody can ask any more: the server ends.
                     None => return Ok(()),
@@ -128,11 +124,12 @@ impl RootWatch {
                 // Many machines ask at once, and each is told what was found after it asked.
                 tokio::time::sleep(FRESH.saturating_sub(looked.elapsed())).await;
             }
-            while let Ok(asked) = self.asked.try_recv() {
+            while let Some(asked) = self.asked.waiting() {
                 self.take(asked);
             }
             looked = Instant::now();
             self.look().await;
+            self.asked.has_looked();
             if replaced.elapsed() >= REPLACED {
                 replaced = Instant::now();
                 self.release_replaced();
