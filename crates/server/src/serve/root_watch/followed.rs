@@ -19,7 +19,7 @@ pub(crate) struct FollowedImage {
     pub(crate) name: String,
     /// As it is configured.
     pub(crate) settings: ImageSettings,
-    /// The root, by its place in [`RootWatch::roots`].
+    /// The root, by its place among those that are followed.
     pub(crate) root: usize,
     /// What was found when what is served was made.
     pub(crate) served: Facts,
