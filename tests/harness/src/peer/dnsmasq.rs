@@ -8,6 +8,18 @@ use crate::net::Net;
 use crate::program::Program;
 use crate::transcript::Transcript;
 
+/// dnsmasq as a child that logs to its standard error, without DNS and without the host's configuration.
+pub(super) const FOREGROUND: [&str; 8] = [
+    "dnsmasq",
+    "--keep-in-foreground",
+    "--conf-file=/dev/null",
+    "--port=0",
+    "--log-dhcp",
+    "--log-facility=-",
+    "--user=root",
+    "--pid-file=/run/dnsmasq.pid",
+];
+
 /// A running dnsmasq that only does DHCP: no DNS, no TFTP, no configuration file.
 #[derive(Debug)]
 pub struct Dnsmasq {
@@ -29,15 +41,8 @@ impl Dnsmasq {
     ) -> Result<Self> {
         let interface = format!("--interface={interface}");
         let range = format!("--dhcp-range={first},{last},255.255.255.0,1h");
-        let mut argv = vec![
-            "dnsmasq",
-            "--keep-in-foreground",
-            "--conf-file=/dev/null",
-            "--port=0",
-            "--log-dhcp",
-            "--log-facility=-",
-            "--user=root",
-            "--pid-file=/run/dnsmasq.pid",
+        let mut argv = FOREGROUND.to_vec();
+        argv.extend([
             "--dhcp-leasefile=/run/dnsmasq.leases",
             "--dhcp-authoritative",
             // Pinging for three seconds before an offer tests nothing.
@@ -45,7 +50,7 @@ impl Dnsmasq {
             "--bind-interfaces",
             &interface,
             &range,
-        ];
+        ]);
         argv.extend(more);
         let program = net.spawn(&argv)?;
         program.stderr().wait_for(
