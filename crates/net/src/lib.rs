@@ -1,6 +1,7 @@
 //! The address types that all crates of netroot share.
 //!
-//! * [`Mac`]: the hardware address of an Ethernet NIC.
+//! * [`Mac`]: the hardware address of an Ethernet NIC; [`MacPrefix`]: the first octets of some.
+//! * [`Uuid`]: a machine's UUID.
 //! * [`Prefix`]: an address with its prefix length, `10.0.0.7/24`; also a network.
 //! * [`Route`]: a network and its next hop.
 //! * [`ArpEntry`]: a neighbour's entry in the kernel's ARP table.
@@ -17,10 +18,12 @@ mod mac;
 mod prefix;
 mod route;
 mod unspecified;
+mod uuid;
 
 pub use arp_table::ArpEntry;
 pub use host::{Endpoint, Host};
-pub use mac::{Mac, NotAMac};
+pub use mac::{Mac, MacPrefix, NotAMac, NotAMacPrefix};
 pub use prefix::{NotAPrefix, Prefix, PrefixTooLong};
 pub use route::Route;
 pub use unspecified::unspecified;
+pub use uuid::{NotAUuid, Uuid};

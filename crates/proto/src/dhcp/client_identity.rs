@@ -3,7 +3,7 @@
 
 use std::net::Ipv4Addr;
 
-use netroot_net::Mac;
+use netroot_net::{Mac, Uuid};
 
 use super::INIT_VENDOR_CLASS;
 
@@ -51,23 +51,11 @@ impl Default for ClientIdentity {
 }
 
 /// What the kernel writes for a UUID (`/sys/class/dmi/id/product_uuid`), in the order in
-/// which firmware sends it: as stored in SMBIOS, where the first three fields have their
-/// least byte first (SMBIOS 2.6, §7.2.1). On boards with an older SMBIOS the kernel writes
+/// which firmware sends it. On boards with an older SMBIOS the kernel writes
 /// the bytes as stored, and this swaps three fields: so does iPXE there.
 pub fn uuid_as_firmware_sends_it(text: &str) -> Option<[u8; 16]> {
-    let text = text.trim();
-    let digits: String = text.chars().filter(|c| *c != '-').collect();
-    if text.len() != 36 || digits.len() != 32 {
-        return None;
-    }
-    let number = u128::from_str_radix(&digits, 16).ok()?;
-    // Nobody's, or never written.
-    if number == 0 || number == u128::MAX {
-        return None;
-    }
-    let [a, b, c, d, e, f, g, h, rest @ ..] = number.to_be_bytes();
-    let [i, j, k, l, m, n, o, p] = rest;
-    Some([d, c, b, a, f, e, h, g, i, j, k, l, m, n, o, p])
+    let uuid: Uuid = text.trim().parse().ok()?;
+    Some(uuid.to_firmware())
 }
 
 impl ClientIdentity {
