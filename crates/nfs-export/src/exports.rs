@@ -12,6 +12,8 @@ use crate::tree::handle::Handle;
 /// The most replaced exports of a name that are kept; each holds open files. When there are more, the one that has been
 /// without a call for the longest time goes.
 const MAX_REPLACED: usize = 8;
+/// The most of all names together.
+const MAX_ALL_REPLACED: usize = 64;
 
 /// Exports with distinct names and handles. A value does not change: a call uses the same one from its start to its end.
 #[derive(Debug, Default)]
@@ -40,7 +42,8 @@ pub(crate) enum Conflict {
     Handles(String, String),
 }
 
-/// An export that was replaced ([`Server::replace`](crate::Server::replace)), and is served to clients that mounted it before.
+/// An export that was replaced or taken away ([`Server::exchange`](crate::Server::exchange)), and is served to clients that
+/// mounted it before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplacedExport {
     /// Its names.
@@ -76,32 +79,31 @@ impl Exports {
         Ok(Self { current, replaced })
     }
 
-    /// The same with `export` in the place of the one with its first name, or beside all others if none has it.
-    fn with(&self, export: Export) -> Result<Self, Conflict> {
-        let id = export.tree().export_id();
-        let first = export.names().first().cloned();
-        let first = first.as_ref();
+    /// The same with each of `put` in the place of the one with its first name, or beside all others if none has it, and
+    /// without those that have one of the first names `removed`.
+    fn with(&self, put: Vec<Export>, removed: &[String]) -> Result<Self, Conflict> {
         let mut current = self.current.clone();
-        // A directory that is back in its place has the handles that it had.
         let mut replaced = self.replaced.clone();
-        replaced.retain(|old| old.export.tree().export_id() != id);
-        let before = current.iter().position(|old| old.names().first() == first);
-        let export = Arc::new(export);
-        match before.and_then(|at| current.get_mut(at)) {
-            Some(place) => {
-                let old = std::mem::replace(place, export);
-                if old.tree().export_id() != id {
-                    old.tree().keep_few_files_open();
-                    replaced.push(Arc::new(Replaced::new(old)));
-                }
-            }
-            None => current.push(export),
+        let is_removed =
+            |old: &Arc<Export>| old.names().first().is_some_and(|own| removed.contains(own));
+        for old in current.extract_if(.., |old| is_removed(old)) {
+            keep(&mut replaced, old);
         }
-        let of_name = |(_, old): &(usize, &Arc<Replaced>)| old.export.names().first() == first;
-        if replaced.iter().enumerate().filter(of_name).count() > MAX_REPLACED {
-            let own = replaced.iter().enumerate().filter(of_name);
-            if let Some((at, _)) = own.max_by_key(|(_, old)| old.idle()) {
-                replaced.remove(at);
+        for export in put {
+            let id = export.tree().export_id();
+            // A directory that is back in its place has the handles that it had.
+            replaced.retain(|old| old.export.tree().export_id() != id);
+            let first = export.names().first();
+            let before = current.iter().position(|old| old.names().first() == first);
+            let export = Arc::new(export);
+            match before.and_then(|at| current.get_mut(at)) {
+                Some(place) => {
+                    let old = std::mem::replace(place, export);
+                    if old.tree().export_id() != id {
+                        keep(&mut replaced, old);
+                    }
+                }
+                None => current.push(export),
             }
         }
         Self::checked(current, replaced)
@@ -119,9 +121,12 @@ impl Exports {
         self.current.iter().map(AsRef::as_ref)
     }
 
-    /// Whether this client may mount any export.
+    /// Whether this client may use any export.
     pub(crate) fn allow(&self, client: IpAddr) -> bool {
-        self.iter().any(|export| export.allows(client))
+        let replaced = self.replaced.iter().map(|old| &*old.export);
+        self.iter()
+            .chain(replaced)
+            .any(|export| export.allows(client))
     }
 
     /// The export that a handle claims to belong to; the signature is not checked.
@@ -145,6 +150,32 @@ impl Exports {
             })
             .max_by_key(|(length, _, _)| *length)
             .map(|(_, export, below)| (export, below))
+    }
+}
+
+/// Keeps an export for who has mounted it. Of too many of its name, or altogether, the one that was used least lately goes.
+fn keep(replaced: &mut Vec<Arc<Replaced>>, old: Arc<Export>) {
+    let first = old.names().first().cloned();
+    let id = old.tree().export_id();
+    old.tree().keep_few_files_open();
+    replaced.retain(|other| other.export.tree().export_id() != id);
+    replaced.push(Arc::new(Replaced::new(old)));
+    let of_name = |old: &Replaced| old.export.names().first() == first.as_ref();
+    forget_idlest(replaced, MAX_REPLACED, of_name);
+    forget_idlest(replaced, MAX_ALL_REPLACED, |_| true);
+}
+
+fn forget_idlest(
+    replaced: &mut Vec<Arc<Replaced>>,
+    most: usize,
+    counts: impl Fn(&Replaced) -> bool,
+) {
+    let counted = || replaced.iter().enumerate().filter(|(_, old)| counts(old));
+    if counted().count() <= most {
+        return;
+    }
+    if let Some((at, _)) = counted().max_by_key(|(_, old)| old.idle()) {
+        replaced.remove(at);
     }
 }
 
@@ -182,10 +213,11 @@ impl ServedExports {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts `export` in the place of the one with its first name, or adds it.
-    pub(crate) fn replace(&self, export: Export) -> Result<(), Conflict> {
+    /// Puts each of `put` in the place of the one with its first name, or adds it, and takes away those with the first names
+    /// `removed`: all at once, or nothing.
+    pub(crate) fn exchange(&self, put: Vec<Export>, removed: &[String]) -> Result<(), Conflict> {
         let mut served = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        *served = Arc::new(served.with(export)?);
+        *served = Arc::new(served.with(put, removed)?);
         Ok(())
     }
 

@@ -235,7 +235,16 @@ impl Server {
     /// # Errors
     /// [`StartError::SameName`] and [`StartError::SameRoot`]; nothing is changed then.
     pub fn replace(&self, export: Export) -> Result<(), StartError> {
-        Ok(self.shared.state.exports.replace(export)?)
+        self.exchange(vec![export], &[])
+    }
+
+    /// Exports each of `put` as [`Server::replace`] does, and takes away the exports that have one of the first names
+    /// `removed`, all at once. Who mounted those keeps them; nobody mounts them any more.
+    ///
+    /// # Errors
+    /// [`StartError::SameName`] and [`StartError::SameRoot`]; nothing is changed then.
+    pub fn exchange(&self, put: Vec<Export>, removed: &[String]) -> Result<(), StartError> {
+        Ok(self.shared.state.exports.exchange(put, removed)?)
     }
 
     /// Whether the export with this first name would show other file systems below its directory if it were opened now
@@ -248,7 +257,7 @@ impl Server {
         named.is_some_and(Export::mounts_have_changed)
     }
 
-    /// The exports that were replaced and not released yet; at most eight of each first name.
+    /// The exports that were replaced or taken away and not released yet; at most eight of each first name, and 64.
     #[must_use]
     pub fn replaced(&self) -> Vec<ReplacedExport> {
         self.shared.state.exports.replaced()

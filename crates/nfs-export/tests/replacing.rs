@@ -4,18 +4,22 @@
 mod support;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use netroot_nfs_export::{Export, ExportOptions};
+use nfs3_types::mount::dirpath;
 use nfs3_types::nfs3::nfsstat3;
-use support::{Client, options, root_handle, serve};
+use nfs3_types::xdr_codec::Opaque;
+use support::{Client, connect, mount_client, now, options, root_handle, serve, serve_with};
 
 with_and_without_capabilities!(
     a_mount_gets_the_new_directory_and_old_handles_the_old_one,
     a_directory_that_comes_back_has_its_handles_back,
-    what_is_released_is_stale
+    what_is_released_is_stale,
+    exports_come_and_go_while_clients_keep_what_they_have_mounted
 );
 
 /// Two directories with a file `who` each.
@@ -28,6 +32,15 @@ fn two() -> (tempfile::TempDir, [std::path::PathBuf; 2]) {
         directory
     });
     (parent, both)
+}
+
+fn at(address: SocketAddr, path: &str) -> Client {
+    Client::over(connect(address), root_handle(address, path), 0, 0, &[])
+}
+
+fn mounts(address: SocketAddr, path: &str) -> bool {
+    let path = dirpath(Opaque::borrowed(path.as_bytes()));
+    now(mount_client(address).mnt(path)).is_ok()
 }
 
 fn open(directory: &Path) -> Export {
@@ -90,6 +103,47 @@ fn what_is_released_is_stale() {
         nfsstat3::NFS3ERR_STALE
     );
     assert!(running.server.replaced().is_empty());
+}
+
+fn exports_come_and_go_while_clients_keep_what_they_have_mounted() {
+    let (_parent, [old, new]) = two();
+    let running = serve_with(Vec::new());
+    let address = running.server.address();
+    let named = |directory: &Path, names: &[&str]| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        Export::open(directory, ExportOptions { names, ..options() }).unwrap()
+    };
+    let exchange = |put, removed: &[&str]| {
+        let removed: Vec<String> = removed.iter().map(|name| (*name).to_owned()).collect();
+        running.server.exchange(put, &removed)
+    };
+    exchange(vec![named(&old, &["/a"])], &[]).unwrap();
+    let mut first = at(address, "/a");
+    // Whole, or not at all.
+    let both = vec![named(&new, &["/b"]), named(&new, &["/c", "/b"])];
+    exchange(both, &["/a"]).unwrap_err();
+    root_handle(address, "/a");
+    exchange(vec![named(&new, &["/b"])], &["/a"]).unwrap();
+    let mut second = at(address, "/b");
+    assert_eq!(
+        (who(&mut first), who(&mut second)),
+        ("old".into(), "new".into())
+    );
+    assert!(!mounts(address, "/a") && mounts(address, "/b"));
+    assert_eq!(running.server.replaced()[0].names, ["/a"]);
+    // One that comes back is the same to who has kept it, whatever else it is called.
+    exchange(vec![named(&old, &["/a", "/also"])], &["/b"]).unwrap();
+    assert_eq!(root_handle(address, "/also"), first.root);
+    assert_eq!(
+        (who(&mut first), who(&mut second)),
+        ("old".into(), "new".into())
+    );
+    exchange(Vec::new(), &["/a", "/unknown"]).unwrap();
+    assert_eq!(running.server.replaced().len(), 2);
+    assert_eq!(
+        (who(&mut first), who(&mut second)),
+        ("old".into(), "new".into())
+    );
 }
 
 #[test]
