@@ -11,6 +11,7 @@ use netroot_proto::dhcp::exchange::{Action, Exchange};
 use netroot_proto::dhcp::frame::from_client;
 use netroot_proto::dhcp::offers::Score;
 use netroot_proto::dhcp::options::Message;
+use netroot_proto::dhcp::request::Request;
 use netroot_proto::pxe::strategy::Strategy;
 
 use super::captures::{self, Capture, INIT_OF_UUID, IPXE_OF_UUID, OVMF_OF_UUID, PLAIN_DISCOVER};
@@ -90,4 +91,13 @@ fn firmware_init_and_system_of_one_machine_share_one_lease() {
     let addresses: BTreeSet<Ipv4Addr> = asked.iter().map(offered).collect();
     assert_eq!(addresses.len(), 1, "{addresses:?}");
     assert_eq!(pool.offers().count(), 1);
+}
+
+#[test]
+fn ipxe_tells_which_nic_it_boots_from_and_firmware_does_not() {
+    let nic = |capture: Capture| Request::read(&capture.bytes()).unwrap().nic();
+    let virtio = "1af4:1000".parse().ok();
+    assert_eq!(nic(captures::IPXE_DISCOVER), virtio);
+    assert_eq!(nic(captures::IPXE_REQUEST), virtio);
+    assert_eq!(nic(captures::OVMF_DISCOVER), None);
 }

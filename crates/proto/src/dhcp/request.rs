@@ -3,6 +3,7 @@
 
 use std::net::Ipv4Addr;
 
+use netroot_net::PciId;
 use thiserror::Error;
 
 use super::emit::{LONGEST, SAFE_LENGTH};
@@ -77,6 +78,8 @@ pub enum RequestError {
 
 /// PXE's boot item within option 43 (PXE 2.1 §2.2.3).
 const BOOT_ITEM: u8 = 71;
+/// iPXE's bus ID within option 175 (`DHCP_EB_BUS_ID`, include/ipxe/dhcp.h).
+const IPXE_BUS_ID: u8 = 177;
 
 impl Request {
     /// Reads a UDP payload that came to port 67 or 4011.
@@ -134,6 +137,13 @@ impl Request {
     /// True when the client wants `code`, or gave no list.
     pub fn wants(&self, code: u8) -> bool {
         self.wanted.is_empty() || self.wanted.contains(&code)
+    }
+
+    /// The NIC that iPXE boots from, if it is on the PCI bus: what `${netX/busid}` is in its scripts. Whichever of its drivers
+    /// it uses, its own ones or the firmware's (undionly.kpxe, snponly.efi), every request has it.
+    pub fn nic(&self) -> Option<PciId> {
+        let features = self.ipxe_features.as_ref()?;
+        features.bytes(IPXE_BUS_ID).and_then(PciId::from_bus_id)
     }
 
     /// True for iPXE, by its user class or its own options.
