@@ -14,7 +14,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use netroot::{
-    Allow, HiddenPaths, ImageSettings, InitrdSource, Mode, NetworkSettings, Settings, confine,
+    Allow, CatalogSettings, HiddenPaths, ImageSettings, ImageSource, InitrdSource, Mode,
+    NetworkSettings, Origin, RootSettings, Settings, confine,
 };
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
@@ -155,18 +156,22 @@ fn settings(state: &Path, cache: &Path, root: &Path) -> Settings {
             mode: Mode::Proxy,
             probe: false,
         }],
-        images: vec![ImageSettings {
+        catalog: CatalogSettings::of_one(ImageSettings {
             name: None,
-            directory: root.to_owned(),
-            nfsroot: None,
-            kernel: None,
-            initrd: InitrdSource::File(root.to_owned()),
+            title: None,
+            source: ImageSource::Root(RootSettings {
+                directory: root.to_owned(),
+                nfsroot: None,
+                kernel: None,
+                initrd: InitrdSource::File(root.to_owned()),
+                overlay: true,
+                hidden: HiddenPaths::default(),
+                submounts: true,
+                generations: false,
+            }),
             append: None,
-            overlay: true,
-            hidden: HiddenPaths::default(),
-            submounts: true,
-        }],
-        rules: Vec::new(),
+            origin: Origin::CommandLine,
+        }),
         http_port: 0,
         nfs_port: 0,
         portmapper: false,

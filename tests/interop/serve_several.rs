@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use netroot::{
-    Allow, DhcpSettings, HiddenPaths, ImageSettings, InitrdSource, Mode, NetworkSettings,
-    RangeSettings, Rule, Settings, serve,
+    Allow, CatalogSettings, Choice, DhcpSettings, HiddenPaths, ImageSettings, ImageSource,
+    InitrdSource, MenuSettings, Mode, NetworkSettings, Origin, RangeSettings, RootSettings, Rule,
+    Settings, serve,
 };
 
 fn main() -> Result<()> {
@@ -20,14 +21,19 @@ fn main() -> Result<()> {
     let initrd = PathBuf::from(next()?);
     let image = |name: &str, directory: String| ImageSettings {
         name: Some(name.to_owned()),
-        directory: PathBuf::from(directory),
-        nfsroot: None,
-        kernel: None,
-        initrd: InitrdSource::File(initrd.clone()),
+        title: None,
+        source: ImageSource::Root(RootSettings {
+            directory: PathBuf::from(directory),
+            nfsroot: None,
+            kernel: None,
+            initrd: InitrdSource::File(initrd.clone()),
+            hidden: HiddenPaths::default(),
+            submounts: true,
+            overlay: true,
+            generations: false,
+        }),
         append: None,
-        hidden: HiddenPaths::default(),
-        submounts: true,
-        overlay: true,
+        origin: Origin::CommandLine,
     };
     let images = vec![image("first", next()?), image("second", next()?)];
     let network = |interface: &str, mode| NetworkSettings {
@@ -53,12 +59,17 @@ fn main() -> Result<()> {
             network("br0", Mode::Dhcp(dhcp)),
             network("br1", Mode::Proxy),
         ],
-        images,
-        rules: vec![Rule {
-            mac: Some(next()?.parse()?),
-            interface: None,
-            image: "second".to_owned(),
-        }],
+        catalog: CatalogSettings {
+            images,
+            machines: Vec::new(),
+            rules: vec![Rule {
+                macs: vec![next()?.parse()?],
+                choice: Some(Choice::Image("second".to_owned())),
+                ..Rule::default()
+            }],
+            default: None,
+            menu: MenuSettings::default(),
+        },
         http_port: 8069,
         nfs_port: 2049,
         portmapper: false,

@@ -9,12 +9,12 @@ mod rule;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub use image::InitrdSource;
 pub(crate) use image::{
     INITRD, Image, ImageFile, KernelFile, RootLocation, file_of_image, name_of_directory,
 };
-pub use rule::Rule;
 pub(crate) use rule::{ArrivedAt, KnownMachine};
+
+use crate::settings::{Choice, Rule};
 
 /// The images, and who boots which.
 #[derive(Debug)]
@@ -63,16 +63,21 @@ impl Catalog {
             }
         }
         let find = |rule: Rule| {
-            let image = images.iter().find(|image| image.name == rule.image);
-            match image {
+            let Some(Choice::Image(name)) = &rule.choice else {
+                return None;
+            };
+            Some(match images.iter().find(|image| image.name == *name) {
                 Some(image) => Ok((rule, Arc::clone(image))),
                 None => Err(CatalogError::Unknown {
                     known: images.iter().map(|image| image.name.clone()).collect(),
-                    name: rule.image,
+                    name: name.clone(),
                 }),
-            }
+            })
         };
-        let rules = rules.into_iter().map(find).collect::<Result<_, _>>()?;
+        let rules = rules
+            .into_iter()
+            .filter_map(find)
+            .collect::<Result<_, _>>()?;
         Ok(Self {
             images,
             rules,
@@ -84,7 +89,7 @@ impl Catalog {
     pub(crate) fn assign(&self, machine: &KnownMachine, arrived: &ArrivedAt<'_>) -> &Image {
         self.rules
             .iter()
-            .find(|(rule, _)| rule.matches(machine, arrived))
+            .find(|(rule, _)| rule::matches(rule, machine, arrived))
             .map_or(&self.default, |(_, image)| image)
     }
 

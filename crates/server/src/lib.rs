@@ -26,10 +26,11 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use netroot_printable::Printable;
 
-pub use catalog::{InitrdSource, Rule};
 pub use netroot_nfs_export::{HiddenPaths, HidePattern};
 pub use settings::{
-    Allow, DhcpSettings, ImageSettings, Mode, NetworkSettings, RangeSettings, Settings,
+    Allow, CatalogSettings, Choice, DhcpSettings, ImageSettings, ImageSource, InitrdSource,
+    Location, MachineSettings, MenuSettings, Mode, NetworkSettings, Origin, RangeSettings,
+    RootSettings, Rule, Settings,
 };
 
 use cli::{Cli, Command};

@@ -83,15 +83,15 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     let timeline = Timeline::new(format, Arc::clone(&counters), Arc::new(Machines::new()));
 
     // The images.
-    let images = settings.images.iter().map(OpenImage::open);
+    let images = settings.catalog.images.iter().map(OpenImage::open);
     let images = images.collect::<Result<Vec<_>, _>>()?;
     let hidden = || {
-        let images = settings.images.iter();
-        images.map(|image| (image.directory.as_path(), &image.hidden))
+        let roots = settings.catalog.roots();
+        roots.map(|(_, root)| (root.directory.as_path(), &root.hidden))
     };
-    let firmware = settings.images.iter().map(|image| {
-        let exported = image.nfsroot.is_none();
-        let folder = exported.then(|| raspberry_pi::of_root(&image.directory));
+    let firmware = settings.catalog.roots().map(|(_, root)| {
+        let exported = root.nfsroot.is_none();
+        let folder = exported.then(|| raspberry_pi::of_root(&root.directory));
         folder.flatten().map(|folder| folder.hiding(hidden()))
     });
     let firmware: Vec<Option<Folder>> = firmware.collect();
@@ -104,7 +104,10 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         }
         open.image(settings.nfs_port, Arc::from(loaders))
     });
-    let catalog = Arc::new(Catalog::new(catalog.collect(), settings.rules.clone())?);
+    let catalog = Arc::new(Catalog::new(
+        catalog.collect(),
+        settings.catalog.rules.clone(),
+    )?);
 
     // Everything that another program may have already: capabilities, ports, the network's addresses.
     // Followed from before they are listed, so that no change is missed.
@@ -127,7 +130,10 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     let followed = |(network, interface): &(NetworkSettings, Interface)| {
         Followed::new(wanted(network), interface)
     };
-    let own_exports = settings.images.iter().any(|image| image.nfsroot.is_none());
+    let own_exports = settings
+        .catalog
+        .roots()
+        .any(|(_, root)| root.nfsroot.is_none());
     let ports = ListenPorts {
         http: settings.http_port,
         nfs: own_exports.then_some(settings.nfs_port),

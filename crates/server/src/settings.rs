@@ -3,6 +3,8 @@
 //! Nothing here looks at this machine: whether an interface exists or a directory holds a kernel is found out when
 //! the server starts.
 
+mod catalog;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +12,10 @@ use std::time::Duration;
 use netroot_net::Prefix;
 use netroot_nfs_export::{HiddenPaths, HidePattern};
 
-use crate::catalog::{InitrdSource, Rule};
+pub use self::catalog::{
+    CatalogSettings, Choice, ImageSettings, ImageSource, InitrdSource, Location, MachineSettings,
+    MenuSettings, Origin, RootSettings, Rule,
+};
 use crate::cli::{AddressRange, ServeArgs};
 
 /// Everything that can be configured.
@@ -18,10 +23,8 @@ use crate::cli::{AddressRange, ServeArgs};
 pub struct Settings {
     /// The interfaces to serve, each with its mode.
     pub networks: Vec<NetworkSettings>,
-    /// The images, at least one. The first is the default.
-    pub images: Vec<ImageSettings>,
-    /// Which machine boots which image; the first rule that matches decides.
-    pub rules: Vec<Rule>,
+    /// Which machine boots what. This may change while the server runs.
+    pub catalog: CatalogSettings,
     /// The HTTP server's TCP port.
     pub http_port: u16,
     /// The TCP port of NFS and MOUNT.
@@ -119,29 +122,6 @@ pub struct DhcpSettings {
     pub anyway: bool,
 }
 
-/// One image, before its directory is opened.
-#[derive(Debug, Clone)]
-pub struct ImageSettings {
-    /// Its name in URLs and as an export; `None` for the directory's.
-    pub name: Option<String>,
-    /// The directory with its kernel and modules, and with its root unless that is elsewhere.
-    pub directory: PathBuf,
-    /// The export elsewhere that machines mount instead of the directory: `ADDR:/PATH[,OPTIONS]`.
-    pub nfsroot: Option<String>,
-    /// The kernel's version, or its path in the root; `None` for the newest.
-    pub kernel: Option<String>,
-    /// Where its initrd comes from.
-    pub initrd: InitrdSource,
-    /// Added at the end of the kernel's command line.
-    pub append: Option<String>,
-    /// Whether the root is made writable by a tmpfs over it.
-    pub overlay: bool,
-    /// What is not shown of the directory, over NFS, TFTP or HTTP. Images of one directory share what they hide.
-    pub hidden: HiddenPaths,
-    /// Whether file systems that are mounted below the directory are served.
-    pub submounts: bool,
-}
-
 impl From<ServeArgs> for Settings {
     /// One directory on one interface is one image and one network.
     fn from(args: ServeArgs) -> Self {
@@ -175,18 +155,22 @@ impl From<ServeArgs> for Settings {
                 mode,
                 probe: !args.no_probe,
             }],
-            images: vec![ImageSettings {
+            catalog: CatalogSettings::of_one(ImageSettings {
                 name: None,
-                directory: args.dir,
-                nfsroot: args.nfsroot,
-                kernel: args.kernel,
-                initrd,
+                title: None,
+                source: ImageSource::Root(RootSettings {
+                    directory: args.dir,
+                    nfsroot: args.nfsroot,
+                    kernel: args.kernel,
+                    initrd,
+                    overlay: !args.no_overlay,
+                    hidden: hidden(args.hide, args.hide_secrets),
+                    submounts: !args.no_submounts,
+                    generations: false,
+                }),
                 append: args.append,
-                overlay: !args.no_overlay,
-                hidden: hidden(args.hide, args.hide_secrets),
-                submounts: !args.no_submounts,
-            }],
-            rules: Vec::new(),
+                origin: Origin::CommandLine,
+            }),
             http_port: args.http_port,
             nfs_port: args.nfs_port,
             portmapper: args.portmapper,
@@ -217,11 +201,12 @@ mod tests {
     #[test]
     fn one_directory_is_one_image_on_one_network() {
         let settings = Settings::from(serve(&["/srv/debian", "--append", "quiet"]).unwrap());
-        let [image] = settings.images.as_slice() else {
+        let [image] = settings.catalog.images.as_slice() else {
             panic!("{settings:?}")
         };
-        assert_eq!(image.directory, PathBuf::from("/srv/debian"));
-        assert!(image.overlay && image.append.as_deref() == Some("quiet"));
+        let root = image.source.root().unwrap();
+        assert_eq!(root.directory, PathBuf::from("/srv/debian"));
+        assert!(root.overlay && image.append.as_deref() == Some("quiet"));
         let [network] = settings.networks.as_slice() else {
             panic!("{settings:?}")
         };
@@ -232,13 +217,17 @@ mod tests {
     #[test]
     fn what_is_hidden_is_given_and_the_usual_secrets() {
         let settings = |arguments: &[&str]| Settings::from(serve(arguments).unwrap());
-        let hides = |settings: &Settings, path: &str| settings.images[0].hidden.hide(path);
+        let hidden = |settings: &Settings| {
+            let (_, root) = settings.catalog.roots().next().unwrap();
+            root.hidden.clone()
+        };
+        let hides = |settings: &Settings, path: &str| hidden(settings).hide(path);
         let given = settings(&["/srv", "--hide", "/a*", "--hide", "/b/"]);
         assert!(hides(&given, "/abc/x") && hides(&given, "/b/y"));
         assert!(!hides(&given, "/etc/ssh/ssh_host_rsa_key"));
         let both = settings(&["/srv", "--hide-secrets", "--hide", "/etc/shadow"]);
         assert!(hides(&both, "/etc/ssh/ssh_host_rsa_key") && hides(&both, "/etc/shadow"));
-        assert!(settings(&["/srv"]).images[0].hidden.is_empty());
+        assert!(hidden(&settings(&["/srv"])).is_empty());
         let error = serve(&["/srv", "--hide", "id_rsa"])
             .unwrap_err()
             .to_string();

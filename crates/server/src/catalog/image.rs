@@ -11,6 +11,8 @@ use netroot_nfs_export::HiddenPaths;
 use netroot_proto::cmdline::{BootPlan, Rescue};
 use netroot_proto::pxe::inputs::Loader;
 
+use crate::settings::InitrdSource;
+
 /// The initrd's `initrd=` name in the kernel's command line, which the kernel's EFI stub looks for.
 pub(crate) const INITRD: &str = "initrd.img";
 
@@ -120,20 +122,6 @@ pub(crate) fn file_of_image(name: &str) -> Option<NamedFile<'_>> {
 
 fn is_tag(tag: &str) -> bool {
     !tag.is_empty() && tag.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// Where an image's initrd comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InitrdSource {
-    /// A file.
-    File(PathBuf),
-    /// It is built for the image's kernel.
-    Build {
-        /// The modules in it, as `netroot initrd --modules` takes them.
-        modules: String,
-        /// The program that is its `/init`; `None` for the one that netroot carries.
-        init: Option<PathBuf>,
-    },
 }
 
 impl Image {

@@ -4,16 +4,7 @@ use std::net::IpAddr;
 
 use netroot_net::Mac;
 
-/// A rule: machines for which every condition holds boot this image. Without any condition it is for all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
-    /// The machine's hardware address.
-    pub mac: Option<Mac>,
-    /// The name of the interface on which it reaches the server.
-    pub interface: Option<String>,
-    /// The image's name.
-    pub image: String,
-}
+use crate::settings::Rule;
 
 /// What is known of a machine when it asks for something.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,17 +22,11 @@ pub(crate) struct ArrivedAt<'a> {
     pub(crate) server: IpAddr,
 }
 
-impl Rule {
-    /// Whether every condition holds.
-    pub(super) fn matches(&self, machine: &KnownMachine, arrived: &ArrivedAt<'_>) -> bool {
-        let Self {
-            mac,
-            interface,
-            image: _,
-        } = self;
-        mac.is_none_or(|mac| machine.mac == Some(mac))
-            && interface
-                .as_deref()
-                .is_none_or(|name| arrived.interface == name)
-    }
+/// Whether every condition holds.
+pub(super) fn matches(rule: &Rule, machine: &KnownMachine, arrived: &ArrivedAt<'_>) -> bool {
+    let by_mac = |mac| rule.macs.iter().any(|prefix| prefix.contains(mac));
+    let mac = rule.macs.is_empty() || machine.mac.is_some_and(by_mac);
+    let mut interfaces = rule.interfaces.iter();
+    let interface = rule.interfaces.is_empty() || interfaces.any(|it| it == arrived.interface);
+    mac && interface
 }

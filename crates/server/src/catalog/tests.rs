@@ -5,6 +5,7 @@ use netroot_net::Mac;
 use netroot_nfs_export::HiddenPaths;
 
 use super::*;
+use crate::settings::InitrdSource;
 
 pub(crate) const ETH0: ArrivedAt<'_> = ArrivedAt {
     interface: "eth0",
@@ -53,9 +54,9 @@ pub(crate) fn machine(last: u8) -> KnownMachine {
 
 pub(crate) fn by_mac(last: u8, image: &str) -> Rule {
     Rule {
-        mac: machine(last).mac,
-        interface: None,
-        image: image.to_owned(),
+        macs: machine(last).mac.into_iter().map(Into::into).collect(),
+        choice: Some(Choice::Image(image.to_owned())),
+        ..Rule::default()
     }
 }
 
@@ -74,9 +75,9 @@ fn a_machine_boots_the_image_of_its_address_and_every_other_machine_the_first_im
 #[test]
 fn an_interface_has_an_image_of_its_own_unless_an_earlier_rule_matches() {
     let lab = Rule {
-        mac: None,
-        interface: Some("eth1".to_owned()),
-        image: "lab".to_owned(),
+        interfaces: vec!["eth1".to_owned()],
+        choice: Some(Choice::Image("lab".to_owned())),
+        ..Rule::default()
     };
     let images = vec![image("debian"), image("lab")];
     let catalog = Catalog::new(images, vec![by_mac(1, "debian"), lab]).unwrap();
@@ -90,7 +91,7 @@ fn an_interface_has_an_image_of_its_own_unless_an_earlier_rule_matches() {
 #[test]
 fn every_condition_of_a_rule_has_to_hold() {
     let both = Rule {
-        interface: Some("eth1".to_owned()),
+        interfaces: vec!["eth1".to_owned()],
         ..by_mac(1, "lab")
     };
     let catalog = Catalog::new(vec![image("debian"), image("lab")], vec![both]).unwrap();

@@ -49,6 +49,14 @@ pub(crate) enum ServeError {
         /// The system's error.
         source: io::Error,
     },
+    /// An image that is no root.
+    #[error(
+        "cannot serve the image of {origin}: only images with a root directory are served so far"
+    )]
+    ImageKind {
+        /// Where it is configured.
+        origin: String,
+    },
     /// Its files cannot be used.
     #[error(transparent)]
     Root(#[from] RootTreeError),

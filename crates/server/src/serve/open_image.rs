@@ -6,7 +6,7 @@ use std::sync::Arc;
 use netroot_initramfs::{Kernel, RootTree, choose_kernel};
 use netroot_proto::pxe::inputs::Loader;
 
-use crate::catalog::{Image, InitrdSource, KernelFile, RootLocation, name_of_directory};
+use crate::catalog::{Image, KernelFile, RootLocation, name_of_directory};
 use crate::confinement::identity::Identity;
 use crate::live_folder;
 use crate::serve::artifacts::Content;
@@ -15,12 +15,13 @@ use crate::serve::events::{Event, Timeline};
 use crate::serve::initrd::{self, InitrdBuild, InitrdError, InitrdRequest};
 use crate::serve::root_watch::FollowedImage;
 use crate::serve::root_watch::facts::{Facts, look};
-use crate::settings::ImageSettings;
+use crate::settings::{ImageSettings, InitrdSource, RootSettings};
 
 /// An image whose directory is open.
 #[derive(Debug)]
 pub(crate) struct OpenImage<'a> {
     settings: &'a ImageSettings,
+    root_settings: &'a RootSettings,
     name: String,
     root: Arc<RootTree>,
     kernel: Kernel,
@@ -31,33 +32,39 @@ pub(crate) struct OpenImage<'a> {
 impl<'a> OpenImage<'a> {
     /// Opens the directory and chooses the kernel.
     pub(crate) fn open(settings: &'a ImageSettings) -> Result<Self, ServeError> {
+        let Some(root_settings) = settings.source.root() else {
+            return Err(ServeError::ImageKind {
+                origin: settings.origin.to_string(),
+            });
+        };
         let name = match &settings.name {
             Some(name) => name.clone(),
-            None => {
-                name_of_directory(&settings.directory).map_err(|source| ServeError::Directory {
-                    dir: settings.directory.clone(),
+            None => name_of_directory(&root_settings.directory).map_err(|source| {
+                ServeError::Directory {
+                    dir: root_settings.directory.clone(),
                     source,
-                })?
-            }
+                }
+            })?,
         };
-        let root = RootTree::open(&settings.directory)?;
+        let root = RootTree::open(&root_settings.directory)?;
         // Kernel and modules are those that machines will see.
-        let root = match settings.submounts || settings.nfsroot.is_some() {
+        let root = match root_settings.submounts || root_settings.nfsroot.is_some() {
             true => root,
             false => root.without_mounts(),
         };
-        if matches!(settings.initrd, InitrdSource::Build { .. }) {
-            live_folder::refuse(&root, &settings.directory)?;
+        if matches!(root_settings.initrd, InitrdSource::Build { .. }) {
+            live_folder::refuse(&root, &root_settings.directory)?;
         }
-        let kernel = choose_kernel(&root, settings.kernel.as_deref())?;
-        if settings.hidden.hide(&kernel.path) {
+        let kernel = choose_kernel(&root, root_settings.kernel.as_deref())?;
+        if root_settings.hidden.hide(&kernel.path) {
             return Err(ServeError::HiddenKernel {
                 path: root.host_path(&kernel.path),
             });
         }
-        let facts = look(&root, settings);
+        let facts = look(&root, root_settings);
         Ok(Self {
             settings,
+            root_settings,
             name,
             root: Arc::new(root),
             kernel,
@@ -67,13 +74,13 @@ impl<'a> OpenImage<'a> {
 
     /// What machines boot; `nfs_port` is the port of the export.
     pub(crate) fn image(&self, nfs_port: u16, loaders: Arc<[Loader]>) -> Image {
-        let root = match &self.settings.nfsroot {
+        let root = match &self.root_settings.nfsroot {
             Some(nfsroot) => RootLocation::Elsewhere(nfsroot.clone()),
             None => RootLocation::Own {
-                directory: self.settings.directory.clone(),
+                directory: self.root_settings.directory.clone(),
                 port: nfs_port,
-                hidden: self.settings.hidden.clone(),
-                submounts: self.settings.submounts,
+                hidden: self.root_settings.hidden.clone(),
+                submounts: self.root_settings.submounts,
             },
         };
         Image {
@@ -84,9 +91,9 @@ impl<'a> OpenImage<'a> {
                 path: self.root.host_path(&self.kernel.path),
                 start: self.kernel.start.clone(),
             },
-            initrd: self.settings.initrd.clone(),
+            initrd: self.root_settings.initrd.clone(),
             loaders,
-            overlay: self.settings.overlay,
+            overlay: self.root_settings.overlay,
             append: self.settings.append.clone(),
             tag: String::new(),
         }
@@ -115,7 +122,7 @@ impl<'a> OpenImage<'a> {
         FollowedImage {
             number,
             name: self.name,
-            settings: self.settings.clone(),
+            settings: self.root_settings.clone(),
             root,
             served: self.facts,
         }

@@ -165,8 +165,8 @@ pub(crate) fn to_serve(
     folders: Vec<PathBuf>,
 ) -> Confinement {
     // Kernels and modules are looked at in those that another server exports, too.
-    let roots = settings.images.iter();
-    let roots = roots.map(|image| image.directory.clone());
+    let roots = settings.catalog.roots();
+    let roots = roots.map(|(_, root)| root.directory.clone());
     let also = ALSO_READ.iter().map(PathBuf::from);
     Confinement {
         identity,

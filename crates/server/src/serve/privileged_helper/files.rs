@@ -10,12 +10,11 @@ use rustix::thread::CapabilitySet;
 
 use super::answer::Answer;
 use super::request::FileRequest;
-use crate::catalog::InitrdSource;
 use crate::confinement;
 use crate::confinement::identity::Identity;
 use crate::serve::artifacts::{Content, loaders};
 use crate::serve::initrd::{self, InitrdBuild, InitrdError, NewInitrd};
-use crate::settings::{ImageSettings, Settings};
+use crate::settings::{InitrdSource, RootSettings, Settings};
 
 /// Reading any file; writing initrds to the cache of another user and giving that user a folder there; the child's
 /// becoming that user, and its end.
@@ -55,8 +54,9 @@ impl<'a> Files<'a> {
         }
         match request {
             FileRequest::Initrd { image, fingerprint } => {
-                match self.settings.images.get(usize::from(image)) {
-                    Some(image) => self.initrd(image, fingerprint),
+                let image = self.settings.catalog.images.get(usize::from(image));
+                match image.and_then(|image| image.source.root()) {
+                    Some(root) => self.initrd(root, fingerprint),
                     None => Answer::failed("there is no such image"),
                 }
             }
@@ -64,8 +64,8 @@ impl<'a> Files<'a> {
         }
     }
 
-    fn initrd(&self, image: &ImageSettings, fingerprint: u64) -> Answer {
-        match self.build(image, fingerprint) {
+    fn initrd(&self, root: &RootSettings, fingerprint: u64) -> Answer {
+        match self.build(root, fingerprint) {
             Ok((content, notes)) => match content.descriptor() {
                 Ok(file) => Answer {
                     text: notes.join("\n"),
@@ -83,16 +83,16 @@ impl<'a> Files<'a> {
 
     fn build(
         &self,
-        image: &ImageSettings,
+        root: &RootSettings,
         fingerprint: u64,
     ) -> Result<(Content, Vec<String>), InitrdError> {
-        let (modules, init) = match &image.initrd {
+        let (modules, init) = match &root.initrd {
             InitrdSource::File(path) => return InitrdBuild::given(path)?.finish_quietly(),
             InitrdSource::Build { modules, init } => (modules, init),
         };
         let new = NewInitrd {
-            root: &image.directory,
-            kernel: image.kernel.as_deref(),
+            root: &root.directory,
+            kernel: root.kernel.as_deref(),
             modules,
             init: init.as_deref(),
             fingerprint,

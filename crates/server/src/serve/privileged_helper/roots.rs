@@ -9,7 +9,7 @@ use super::answer::Answer;
 use super::mount_area::MountArea;
 use super::request::RootRequest;
 use crate::confinement;
-use crate::settings::{ImageSettings, Settings};
+use crate::settings::{RootSettings, Settings};
 
 /// Reaching any directory, as the server does, and mounts.
 const KEPT: CapabilitySet = CapabilitySet::DAC_READ_SEARCH
@@ -43,14 +43,15 @@ impl<'a> Roots<'a> {
     /// Does what it is asked for.
     pub(super) fn answer(&mut self, request: RootRequest) -> Answer {
         let RootRequest::Root { image: number } = request;
-        let Some(image) = self.settings.images.get(usize::from(number)) else {
+        let image = self.settings.catalog.images.get(usize::from(number));
+        let Some(settings) = image.and_then(|image| image.source.root()) else {
             return Answer::failed("there is no such image");
         };
-        root(&mut self.area, number, image)
+        root(&mut self.area, number, settings)
     }
 }
 
-fn root(area: &mut Result<MountArea, Errno>, number: u16, image: &ImageSettings) -> Answer {
+fn root(area: &mut Result<MountArea, Errno>, number: u16, settings: &RootSettings) -> Answer {
     let area = match area {
         Ok(area) => area,
         Err(errno) => {
@@ -59,11 +60,11 @@ fn root(area: &mut Result<MountArea, Errno>, number: u16, image: &ImageSettings)
             ));
         }
     };
-    match area.attach(number, &image.directory, image.submounts) {
+    match area.attach(number, &settings.directory, settings.submounts) {
         Ok(root) => Answer::done(vec![root]),
         Err(errno) => Answer::failed(format!(
             "cannot open {} anew: {errno}",
-            image.directory.display()
+            settings.directory.display()
         )),
     }
 }

@@ -5,11 +5,10 @@ use std::path::Path;
 use netroot_initramfs::{Kernel, RootTree};
 
 use super::facts::FoundKernel;
-use crate::catalog::InitrdSource;
 use crate::serve::artifacts::Content;
 use crate::serve::initrd::{self, InitrdRequest};
 use crate::serve::privileged_helper::{Client, FileRequest};
-use crate::settings::ImageSettings;
+use crate::settings::{InitrdSource, RootSettings};
 
 /// Whether an initrd is in the cache.
 pub(super) enum Kept {
@@ -22,7 +21,7 @@ pub(super) enum Kept {
 pub(super) fn kept_initrd(
     root: &RootTree,
     kernel: &Kernel,
-    settings: &ImageSettings,
+    settings: &RootSettings,
     cache: &Path,
 ) -> Kept {
     let InitrdSource::Build { modules, init } = &settings.initrd else {

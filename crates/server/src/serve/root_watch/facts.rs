@@ -13,8 +13,7 @@ use std::path::Path;
 
 use netroot_initramfs::{Kernel, RootTree, choose_kernel, find_kernels};
 
-use crate::catalog::InitrdSource;
-use crate::settings::ImageSettings;
+use crate::settings::{InitrdSource, RootSettings};
 
 /// Tells a file from what had its name before, without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +98,7 @@ pub(crate) struct Facts {
 }
 
 /// Looks at a root.
-pub(crate) fn look(root: &RootTree, settings: &ImageSettings) -> Facts {
+pub(crate) fn look(root: &RootTree, settings: &RootSettings) -> Facts {
     let kernel = choose_kernel(root, settings.kernel.as_deref());
     let kernel = kernel.map_err(|error| error.to_string());
     let kernel = kernel.and_then(|kernel| match settings.hidden.hide(&kernel.path) {

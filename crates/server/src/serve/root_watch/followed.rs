@@ -8,7 +8,7 @@ use netroot_nfs_export::ExportOptions;
 
 use super::facts::Facts;
 use super::root::{Places, Root};
-use crate::settings::ImageSettings;
+use crate::settings::RootSettings;
 
 /// An image that is followed.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct FollowedImage {
     /// Its name.
     pub(crate) name: String,
     /// As it is configured.
-    pub(crate) settings: ImageSettings,
+    pub(crate) settings: RootSettings,
     /// The root, by its place among those that are followed.
     pub(crate) root: usize,
     /// What was found when what is served was made.

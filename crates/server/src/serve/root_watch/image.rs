@@ -5,9 +5,9 @@ use netroot_initramfs::compare_versions;
 use super::facts::Facts;
 use super::followed::FollowedImage;
 use super::settling::Settling;
-use crate::catalog::InitrdSource;
 use crate::serve::artifacts::Content;
 use crate::serve::events::{Age, Change, Event, Warning};
+use crate::settings::InitrdSource;
 
 /// An image that is followed.
 #[derive(Debug)]

@@ -154,7 +154,7 @@ mod tests {
 
     use super::super::facts::{self, look};
     use super::*;
-    use crate::settings::{ImageSettings, Settings};
+    use crate::settings::{RootSettings, Settings};
 
     /// A kernel's header alone (Documentation/arch/x86/boot.rst).
     fn put_kernel(root: &Path, version: &str) {
@@ -182,10 +182,10 @@ mod tests {
         fs::write(modules(root, version).join("modules.dep"), "").unwrap();
     }
 
-    fn settings(root: &Path) -> ImageSettings {
+    fn settings(root: &Path) -> RootSettings {
         let root = root.to_str().unwrap();
         let settings = Settings::from(crate::cli::tests::serve(&[root]).unwrap());
-        settings.images.into_iter().next().unwrap()
+        settings.catalog.roots().next().unwrap().1.clone()
     }
 
     /// A root with one whole kernel, and a watch over it.

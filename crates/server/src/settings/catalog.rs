@@ -1,0 +1,244 @@
+//! Which machine boots what: the part of the settings that may change while the server runs.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use netroot_net::{Mac, MacPrefix, Prefix, Uuid};
+use netroot_nfs_export::HiddenPaths;
+use netroot_proto::pxe::arch::Platform;
+
+/// The images, and who boots which.
+#[derive(Debug, Clone)]
+pub struct CatalogSettings {
+    /// The images, at least one.
+    pub images: Vec<ImageSettings>,
+    /// The machines that are known by name.
+    pub machines: Vec<MachineSettings>,
+    /// For the other machines, and those without a choice of their own; the first that matches decides.
+    pub rules: Vec<Rule>,
+    /// For machines that no rule is for; `None` for the first image.
+    pub default: Option<Choice>,
+    /// The menu.
+    pub menu: MenuSettings,
+}
+
+impl CatalogSettings {
+    /// One image, which every machine boots.
+    #[must_use]
+    pub fn of_one(image: ImageSettings) -> Self {
+        Self {
+            images: vec![image],
+            machines: Vec::new(),
+            rules: Vec::new(),
+            default: None,
+            menu: MenuSettings::default(),
+        }
+    }
+
+    /// The images that have a root directory, with their places among all.
+    pub(crate) fn roots(&self) -> impl Iterator<Item = (usize, &RootSettings)> {
+        let numbered = self.images.iter().enumerate();
+        numbered.filter_map(|(number, image)| Some((number, image.source.root()?)))
+    }
+}
+
+/// Where something was configured, for messages.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// On the command line.
+    #[default]
+    CommandLine,
+    /// In a file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CommandLine => f.write_str("the command line"),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+        }
+    }
+}
+
+/// One image, before its files are opened.
+#[derive(Debug, Clone)]
+pub struct ImageSettings {
+    /// Its name in URLs and as an export; `None` for the root directory's.
+    pub name: Option<String>,
+    /// What the menu shows; `None` for its name.
+    pub title: Option<String>,
+    /// What is booted.
+    pub source: ImageSource,
+    /// Added at the end of the kernel's command line; `${mac}` and the like stand for what the machine has.
+    pub append: Option<String>,
+    /// Where it was configured.
+    pub origin: Origin,
+}
+
+/// What an image boots.
+#[derive(Debug, Clone)]
+pub enum ImageSource {
+    /// A root file system, with the kernel that is in it.
+    Root(RootSettings),
+    /// Any kernel.
+    Kernel {
+        /// Its file.
+        kernel: PathBuf,
+        /// Its initrds, in the order in which they are unpacked.
+        initrds: Vec<PathBuf>,
+    },
+    /// An EFI program.
+    Efi(PathBuf),
+    /// The image of a disk.
+    Disk(Location),
+    /// The image of an optical disc.
+    Iso(Location),
+    /// The machine's own disk.
+    LocalDisk,
+}
+
+impl ImageSource {
+    /// The root, if it is one.
+    pub fn root(&self) -> Option<&RootSettings> {
+        match self {
+            Self::Root(root) => Some(root),
+            _ => None,
+        }
+    }
+}
+
+/// Where an image's bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A file of this machine, served over HTTP.
+    File(PathBuf),
+    /// Elsewhere: what iPXE can open, such as `http://`, `iscsi:` or `aoe:`.
+    Url(String),
+}
+
+/// A root file system.
+#[derive(Debug, Clone)]
+pub struct RootSettings {
+    /// The directory with its kernel and modules, and with its root unless that is elsewhere.
+    pub directory: PathBuf,
+    /// The export elsewhere that machines mount instead of the directory: `ADDR:/PATH[,OPTIONS]`.
+    pub nfsroot: Option<String>,
+    /// The kernel's version, or its path in the root; `None` for the newest.
+    pub kernel: Option<String>,
+    /// Where its initrd comes from.
+    pub initrd: InitrdSource,
+    /// Whether the root is made writable by a tmpfs over it.
+    pub overlay: bool,
+    /// What is not shown of the directory, over NFS, TFTP or HTTP. Images of one directory share what they hide.
+    pub hidden: HiddenPaths,
+    /// Whether file systems that are mounted below the directory are served.
+    pub submounts: bool,
+    /// Whether each generation of a store system (Guix, NixOS) is an image of its own, too.
+    pub generations: bool,
+}
+
+/// Where an image's initrd comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InitrdSource {
+    /// A file.
+    File(PathBuf),
+    /// It is built for the image's kernel.
+    Build {
+        /// The modules in it, as `netroot initrd --modules` takes them.
+        modules: String,
+        /// The program that is its `/init`; `None` for the one that netroot carries.
+        init: Option<PathBuf>,
+    },
+}
+
+/// What a machine is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice {
+    /// The image of this name.
+    Image(String),
+    /// The menu, in which somebody at its console chooses.
+    Menu,
+    /// Nothing yet: it asks again until it is adopted.
+    Wait,
+    /// Nothing: it goes on to its next boot device.
+    Refuse,
+}
+
+/// A machine that is known by name. It is this one if one of its identities is the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineSettings {
+    /// Its host name.
+    pub name: String,
+    /// Its NICs' hardware addresses.
+    pub macs: Vec<Mac>,
+    /// Its UUID.
+    pub uuid: Option<Uuid>,
+    /// The serial number of its SMBIOS.
+    pub serial: Option<String>,
+    /// DHCP's option 61, type and value.
+    pub client_id: Option<Vec<u8>>,
+    /// The address that is kept for it.
+    pub address: Option<Ipv4Addr>,
+    /// What it boots; `None` for what the rules say.
+    pub choice: Option<Choice>,
+    /// Added to the kernel's command line behind the image's.
+    pub append: Option<String>,
+    /// Where it was configured.
+    pub origin: Origin,
+}
+
+/// A rule: machines for which every condition holds are given this. Without any condition it is for all. Of several
+/// values in one condition one has to hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// The beginnings of hardware addresses.
+    pub macs: Vec<MacPrefix>,
+    /// The names of the interfaces on which it may reach the server.
+    pub interfaces: Vec<String>,
+    /// The networks that its address may be in.
+    pub subnets: Vec<Prefix>,
+    /// Its firmware, by option 93.
+    pub platforms: Vec<Platform>,
+    /// The beginnings of DHCP's option 60.
+    pub vendor_classes: Vec<String>,
+    /// The relay's circuit IDs (option 82.1).
+    pub circuits: Vec<Vec<u8>>,
+    /// What it is given; `None` to leave that to the next rules.
+    pub choice: Option<Choice>,
+    /// Added to the kernel's command line behind the image's and before the machine's.
+    pub append: Option<String>,
+    /// Where it was configured.
+    pub origin: Origin,
+}
+
+/// The menu in which somebody at a machine's console chooses what it boots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MenuSettings {
+    /// Its first line.
+    pub title: Option<String>,
+    /// How long it waits for a key before it boots the default; `None` for ever.
+    pub timeout: Option<Duration>,
+    /// The images in it, in this order; empty for all.
+    pub images: Vec<String>,
+    /// The image that is chosen where nobody chooses; `None` for the first.
+    pub default: Option<String>,
+}
+
+impl Default for MenuSettings {
+    fn default() -> Self {
+        Self {
+            title: None,
+            timeout: Some(Duration::from_secs(10)),
+            images: Vec::new(),
+            default: None,
+        }
+    }
+}
