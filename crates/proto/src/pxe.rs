@@ -3,6 +3,7 @@
 //! * [`arch`]: client architectures as data.
 //! * [`client`]: the kind of client: plain DHCP, PXE or HTTP firmware, iPXE.
 //! * [`inputs`]: the other inputs of a decision: what the machine boots, and the server's role.
+//! * [`cures`]: what to change in another DHCP server, by product.
 //! * [`decide`]: turns a request into a [`decide::Decision`].
 //! * [`probe`]: detects other DHCP servers on the network, and what they offer to firmware.
 //! * [`router_solicitation`]: saves iPXE a 16 s wait for an IPv6 router.
@@ -57,6 +58,7 @@
 pub mod arch;
 pub mod client;
 mod context;
+pub mod cures;
 pub mod decide;
 mod decision;
 pub mod inputs;

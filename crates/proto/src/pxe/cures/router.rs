@@ -1,0 +1,207 @@
+//! Routers, and servers with pages or a shell: the names of commands and fields are theirs.
+
+use super::problem::{Netroot, Problem, Step, act, run, shown};
+use crate::pxe::arch::Platform;
+
+/// The sections `dnsmasq`, `boot` and `dhcp` of `/etc/config/dhcp` (OpenWrt's `dnsmasq.init`).
+pub(super) fn openwrt(problem: &Problem, netroot: &Netroot<'_>) -> Vec<Step> {
+    let apply = || run("uci commit dhcp; service dnsmasq restart");
+    match problem {
+        Problem::ClaimsBoot { class } => vec![
+            run("uci show dhcp | grep dhcp_option    (which section has it: lan here)"),
+            run(format!(
+                "uci del_list dhcp.lan.dhcp_option='60,{}'",
+                shown(class)
+            )),
+            run("grep -n pxe-service /etc/dnsmasq.conf    (remove those lines)"),
+            apply(),
+        ],
+        Problem::NamesFile { .. } => vec![
+            run("uci show dhcp | grep -e =boot -e dhcp_boot -e \"'6[67],\""),
+            run("while uci -q delete dhcp.@boot[0]; do :; done"),
+            run("uci -q delete dhcp.@dnsmasq[0].dhcp_boot"),
+            apply(),
+        ],
+        Problem::SecondServer => vec![run("uci set dhcp.lan.ignore='1'"), apply()],
+        Problem::SecondProxy => Vec::new(),
+        Problem::NoAddress => vec![
+            run(
+                "uci set dhcp.lan.start='100'; uci set dhcp.lan.limit='150'; uci -q delete dhcp.lan.ignore",
+            ),
+            apply(),
+        ],
+        Problem::ProxyNotHeard => {
+            let lines = super::config_file::dnsmasq(problem, netroot);
+            let lines = lines.iter().filter_map(|step| match step {
+                Step::Add(line) => Some(line.as_str()),
+                _ => None,
+            });
+            let lines: Vec<&str> = lines.collect();
+            vec![
+                run(format!(
+                    "cat >>/etc/dnsmasq.conf <<'END'\n{}\nEND",
+                    lines.join("\n")
+                )),
+                run("service dnsmasq restart"),
+            ]
+        }
+    }
+}
+
+/// The page's section "Network Booting", and "Additional BOOTP/DHCP Options" below "Other DHCP Options".
+pub(super) fn pfsense(problem: &Problem) -> Vec<Step> {
+    let save = || act("Save; Apply Changes");
+    match problem {
+        Problem::ClaimsBoot { .. } => vec![
+            act("Additional BOOTP/DHCP Options: delete the row with the number 60"),
+            save(),
+        ],
+        Problem::NamesFile { .. } => vec![
+            act(
+                "Network Booting: clear Enable Network Booting, or empty Default BIOS File Name, UEFI 32 bit File Name, UEFI 64 bit File Name and ARM 64 bit File Name",
+            ),
+            act("TFTP: empty TFTP Server"),
+            act("Additional BOOTP/DHCP Options: delete the rows with the numbers 66 and 67"),
+            save(),
+        ],
+        Problem::SecondServer => vec![act("clear Enable DHCP server on LAN interface"), save()],
+        Problem::NoAddress => vec![
+            act("tick Enable DHCP server on LAN interface, and widen Address Pool Range"),
+            act("Deny unknown clients: Allow all clients"),
+            save(),
+        ],
+        // Its file names do not tell iPXE from the firmware that loaded it: iPXE would load itself for ever.
+        Problem::SecondProxy | Problem::ProxyNotHeard => Vec::new(),
+    }
+}
+
+/// The page of ISC's server; those of Kea and of dnsmasq are named where they differ.
+pub(super) fn opnsense(problem: &Problem, netroot: &Netroot<'_>) -> Vec<Step> {
+    let save = || act("Save");
+    match problem {
+        Problem::ClaimsBoot { .. } => vec![
+            act("Additional Options: delete the row with the number 60"),
+            act(
+                "with dnsmasq: Services > Dnsmasq DNS & DHCP > DHCP options: delete vendor-class [60]",
+            ),
+            save(),
+        ],
+        Problem::NamesFile { .. } => vec![
+            act("Network booting: clear Enable network booting, or empty the file names"),
+            act("TFTP server: empty Set TFTP hostname and Set Bootfile"),
+            act(
+                "with Kea: Services > Kea DHCP > Kea DHCPv4 > Subnets: empty Next server, TFTP server and TFTP bootfile name",
+            ),
+            act(
+                "with dnsmasq: Services > Dnsmasq DNS & DHCP > DHCP options: delete those of the type Boot",
+            ),
+            save(),
+        ],
+        Problem::SecondServer => vec![act("clear Enable DHCP server on the LAN interface"), save()],
+        Problem::NoAddress => vec![
+            act("tick Enable DHCP server on the LAN interface, and widen Range"),
+            act("clear Deny unknown clients"),
+            save(),
+        ],
+        Problem::SecondProxy => Vec::new(),
+        Problem::ProxyNotHeard => {
+            let named = |platform| {
+                let loader = netroot.loaders.iter().find(|one| one.platform == platform);
+                loader.map_or("", |one| one.first.as_str())
+            };
+            vec![
+                act("Network booting: tick Enable network booting"),
+                act(format!("Set next-server IP: {}", netroot.address)),
+                act(format!(
+                    "Set default bios filename: {}",
+                    named(Platform::Bios)
+                )),
+                act(format!(
+                    "Set x64 UEFI/EBC (64-bit) filename: {}",
+                    named(Platform::EfiX64)
+                )),
+                act(format!("Set iPXE boot filename: {}", netroot.script())),
+                save(),
+            ]
+        }
+    }
+}
+
+/// `/ip dhcp-server` of RouterOS.
+pub(super) fn mikrotik(problem: &Problem) -> Vec<Step> {
+    match problem {
+        Problem::ClaimsBoot { .. } => vec![
+            run("/ip dhcp-server option print where code=60"),
+            run("/ip dhcp-server option remove [find code=60]"),
+        ],
+        Problem::NamesFile { .. } => vec![
+            run("/ip dhcp-server network set [find] !boot-file-name !next-server"),
+            run("/ip dhcp-server option remove [find code=66]"),
+            run("/ip dhcp-server option remove [find code=67]"),
+        ],
+        Problem::SecondServer => vec![run(
+            "/ip dhcp-server disable [find interface=bridge]    (the interface to this network)",
+        )],
+        Problem::NoAddress => vec![
+            run("/ip dhcp-server print    (is one enabled on this network?)"),
+            run("/ip pool print    (is the range of its address-pool long enough?)"),
+        ],
+        Problem::SecondProxy | Problem::ProxyNotHeard => Vec::new(),
+    }
+}
+
+/// The network's page in UniFi Network.
+pub(super) fn unifi(problem: &Problem) -> Vec<Step> {
+    let apply = || act("Apply Changes");
+    match problem {
+        Problem::ClaimsBoot { .. } => vec![
+            act("Custom DHCP Options: delete the option with the code 60"),
+            apply(),
+        ],
+        Problem::NamesFile { .. } => vec![
+            act("clear Network Boot and TFTP Server"),
+            act("Custom DHCP Options: delete those with the codes 66 and 67"),
+            apply(),
+        ],
+        Problem::SecondServer => vec![act("DHCP Mode: None"), apply()],
+        Problem::NoAddress => vec![act("DHCP Mode: DHCP Server; widen DHCP Range"), apply()],
+        Problem::SecondProxy | Problem::ProxyNotHeard => Vec::new(),
+    }
+}
+
+/// The module DhcpServer, and wdsutil of Windows Deployment Services, which sets option 60 where both run on one machine.
+pub(super) fn windows_server(problem: &Problem) -> Vec<Step> {
+    match problem {
+        Problem::ClaimsBoot { .. } => vec![
+            run("Get-DhcpServerv4Scope | Remove-DhcpServerv4OptionValue -OptionId 60"),
+            run("Remove-DhcpServerv4OptionValue -OptionId 60"),
+            run(
+                "wdsutil /Set-Server /DhcpOption60:No    (where Windows Deployment Services is installed)",
+            ),
+        ],
+        Problem::NamesFile { .. } => vec![
+            run("Get-DhcpServerv4Scope | Remove-DhcpServerv4OptionValue -OptionId 66,67"),
+            run("Remove-DhcpServerv4OptionValue -OptionId 66,67"),
+        ],
+        Problem::SecondServer => vec![run(
+            "Set-DhcpServerv4Scope -ScopeId 10.0.0.0 -State Inactive    (this network)",
+        )],
+        Problem::SecondProxy => vec![run("wdsutil /Set-Server /AnswerClients:None")],
+        Problem::NoAddress => vec![run(
+            "Get-DhcpServerv4ScopeStatistics    (is an address of this network's scope free, and the scope active?)",
+        )],
+        Problem::ProxyNotHeard => Vec::new(),
+    }
+}
+
+/// It sends no boot options, and cannot be told to.
+pub(super) fn fritzbox(problem: &Problem) -> Vec<Step> {
+    match problem {
+        Problem::SecondServer => vec![act("clear Enable DHCP server; Apply")],
+        Problem::NoAddress => vec![act("tick Enable DHCP server, and widen its range; Apply")],
+        Problem::ClaimsBoot { .. }
+        | Problem::NamesFile { .. }
+        | Problem::SecondProxy
+        | Problem::ProxyNotHeard => Vec::new(),
+    }
+}
