@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub(crate) use image::{
-    INITRD, Image, ImageFile, KernelFile, RootLocation, file_of_image, name_of_directory,
+    Image, ImageFile, ImageKind, KernelFile, RootImage, RootLocation, export_path, file_of_image,
+    name_of_directory,
 };
 pub(crate) use rule::{ArrivedAt, KnownMachine};
 
@@ -123,9 +124,9 @@ impl Catalog {
         }
     }
 
-    /// The paths under which an image is exported.
+    /// The paths under which an image's root is exported.
     pub(crate) fn export_paths(&self, image: &Image) -> Vec<String> {
-        let mut paths = vec![image.export_path()];
+        let mut paths = vec![export_path(&image.name)];
         if self.only().is_some() {
             paths.push("/".to_owned());
         }

@@ -173,8 +173,8 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
 
     // Child processes build the initrds; meanwhile other DHCP servers are looked for.
     let mut builds = Vec::new();
-    for (open, image) in images.iter().zip(catalog.images()) {
-        builds.push(open.start_initrd(image, &settings.cache, identity, &timeline)?);
+    for open in &images {
+        builds.push(open.start_initrd(&settings.cache, identity, &timeline)?);
     }
     for listener in &mut listeners {
         let others = look_for_others(listener, clock, &timeline, &counters)?;
@@ -200,10 +200,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     let mut followed_roots = FollowedRoots::new(settings.ipxe.clone(), settings.cache.clone());
     for ((open, build), image) in images.into_iter().zip(builds).zip(catalog.images()) {
         let initrd = build.finish(|event| timeline.server(event))?;
-        let files = BootFiles {
-            kernel: open.kernel(image)?,
-            initrd,
-        };
+        let files = BootFiles::of_root(open.kernel()?, initrd);
         artifacts.put_image(image.tagged(files.tag()), files);
         let (tree, directory) = (open.root(), open.root().path().to_owned());
         let options = export

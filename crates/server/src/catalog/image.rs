@@ -1,8 +1,10 @@
 //! What one machine boots.
 
-use std::fmt::Write;
+mod command_line;
+mod file_name;
+
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,34 +13,64 @@ use netroot_nfs_export::HiddenPaths;
 use netroot_proto::cmdline::{BootPlan, Rescue};
 use netroot_proto::pxe::inputs::Loader;
 
-use crate::settings::InitrdSource;
+pub(crate) use self::file_name::{ImageFile, file_of_image};
+use crate::settings::{InitrdSource, Location};
 
-/// The initrd's `initrd=` name in the kernel's command line, which the kernel's EFI stub looks for.
-pub(crate) const INITRD: &str = "initrd.img";
-
-/// The kernel's short name.
-const KERNEL: &str = "vmlinuz";
-
-/// Something to boot: a root, and the kernel and initrd that mount it.
+/// Something to boot.
 #[derive(Debug, Clone)]
 pub(crate) struct Image {
     /// Its name: in URLs, as an NFS path, and for people.
     pub(crate) name: String,
-    /// Where its root is.
-    pub(crate) root: RootLocation,
-    /// Its kernel.
-    pub(crate) kernel: KernelFile,
-    /// Tells this kernel and this initrd from those that had the image's name before, in hexadecimal digits; empty where
-    /// names go without.
-    pub(crate) tag: String,
-    /// Where its initrd comes from.
-    pub(crate) initrd: InitrdSource,
+    /// What a menu shows; `None` for its name.
+    pub(crate) title: Option<String>,
     /// What firmware loads before it, by platform.
     pub(crate) loaders: Arc<[Loader]>,
-    /// Whether the root is made writable by a tmpfs over it (`rd.overlay`).
-    pub(crate) overlay: bool,
     /// Added at the end of the command line, where it overrides what comes before.
     pub(crate) append: Option<String>,
+    /// Tells its files from those that had the image's name before, in hexadecimal digits; empty where names go without.
+    pub(crate) tag: String,
+    /// What it is.
+    pub(crate) kind: ImageKind,
+}
+
+/// What an image is, which decides how a loader starts it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(dead_code, reason = "settings know roots only, so far")]
+pub(crate) enum ImageKind {
+    /// A root with the kernel and the initrd that mount it.
+    Root(RootImage),
+    /// A kernel and initrds, without a root of ours.
+    Kernel(KernelImage),
+    /// An EFI program.
+    Efi(PathBuf),
+    /// The image of a disk.
+    Disk(Location),
+    /// The image of a CD or DVD.
+    Iso(Location),
+    /// The machine's own disk.
+    LocalDisk,
+}
+
+/// A root, and the kernel and initrd that mount it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RootImage {
+    /// Where it is.
+    pub(crate) location: RootLocation,
+    /// Its kernel.
+    pub(crate) kernel: KernelFile,
+    /// Where its initrd comes from.
+    pub(crate) initrd: InitrdSource,
+    /// Whether the root is made writable by a tmpfs over it (`rd.overlay`).
+    pub(crate) overlay: bool,
+}
+
+/// A kernel as it is, with its initrds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KernelImage {
+    /// Its file.
+    pub(crate) kernel: PathBuf,
+    /// The files of its initrds, in the order in which they are unpacked.
+    pub(crate) initrds: Vec<PathBuf>,
 }
 
 /// Where a root is.
@@ -46,6 +78,8 @@ pub(crate) struct Image {
 pub(crate) enum RootLocation {
     /// A directory of this machine, exported by netroot at the address that the machine reached.
     Own {
+        /// The path under which it is exported.
+        path: String,
         /// The directory.
         directory: PathBuf,
         /// The TCP port of NFS and MOUNT.
@@ -70,67 +104,40 @@ pub(crate) struct KernelFile {
     pub(crate) start: Option<String>,
 }
 
-/// One of the files that a script names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ImageFile {
-    /// The kernel.
-    Kernel,
-    /// The initrd.
-    Initrd,
-}
-
-impl ImageFile {
-    /// Its name below the image's, and alone if there is only one image.
-    pub(crate) const fn short_name(self) -> &'static str {
+impl ImageKind {
+    /// As a word, as the configuration file has it.
+    pub(crate) const fn word(&self) -> &'static str {
         match self {
-            Self::Kernel => KERNEL,
-            Self::Initrd => INITRD,
+            Self::Root(_) => "root",
+            Self::Kernel(_) => "kernel",
+            Self::Efi(_) => "efi",
+            Self::Disk(_) => "disk",
+            Self::Iso(_) => "iso",
+            Self::LocalDisk => "local-disk",
         }
     }
 }
 
-/// What a name over TFTP and HTTP says of an image's file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NamedFile<'a> {
-    /// The image's name; `None` for the only image.
-    pub(crate) image: Option<&'a str>,
-    /// Which file.
-    pub(crate) file: ImageFile,
-    /// The tag; empty for the newest.
-    pub(crate) tag: &'a str,
-}
-
-/// Reads `images/<name>/vmlinuz`, `images/<name>/vmlinuz-<tag>` and `vmlinuz`, and the same for the initrd.
-pub(crate) fn file_of_image(name: &str) -> Option<NamedFile<'_>> {
-    let (image, file) = match name.strip_prefix("images/") {
-        Some(rest) => rest
-            .split_once('/')
-            .map(|(image, file)| (Some(image), file))?,
-        None => (None, name),
-    };
-    [ImageFile::Kernel, ImageFile::Initrd]
-        .into_iter()
-        .find_map(|one| {
-            let tag = match file.strip_prefix(one.short_name())? {
-                "" => "",
-                rest => rest.strip_prefix('-').filter(|tag| is_tag(tag))?,
-            };
-            let file = one;
-            Some(NamedFile { image, file, tag })
-        })
-}
-
-fn is_tag(tag: &str) -> bool {
-    !tag.is_empty() && tag.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
 impl Image {
-    /// The path under which netroot exports its root.
-    pub(crate) fn export_path(&self) -> String {
-        format!("/{}", self.name)
+    /// What people choose it by.
+    pub(crate) fn title(&self) -> &str {
+        self.title.as_deref().unwrap_or(&self.name)
     }
 
-    /// The same with names of its own for its kernel and initrd.
+    /// The version of its kernel, where that is known.
+    pub(crate) fn linux(&self) -> Option<&str> {
+        self.root().map(|root| root.kernel.version.as_str())
+    }
+
+    /// What it is, if it has a root.
+    pub(crate) fn root(&self) -> Option<&RootImage> {
+        match &self.kind {
+            ImageKind::Root(root) => Some(root),
+            _ => None,
+        }
+    }
+
+    /// The same with names of its own for its files.
     pub(crate) fn tagged(&self, tag: String) -> Self {
         Self {
             tag,
@@ -138,37 +145,48 @@ impl Image {
         }
     }
 
-    /// The kernel's name over TFTP and HTTP, for this image's scripts.
-    pub(crate) fn kernel_name(&self) -> String {
+    /// The name of one of its files over TFTP and HTTP, for this image's scripts.
+    pub(crate) fn file_name(&self, file: ImageFile) -> String {
         match self.tag.as_str() {
-            "" => self.newest(ImageFile::Kernel),
-            tag => format!("images/{}/{KERNEL}-{tag}", self.name),
-        }
-    }
-
-    /// The same for the initrd.
-    pub(crate) fn initrd_name(&self) -> String {
-        match self.tag.as_str() {
-            "" => self.newest(ImageFile::Initrd),
-            tag => format!("images/{}/{INITRD}-{tag}", self.name),
+            "" => self.newest(file),
+            tag => format!("{}-{tag}", self.newest(file)),
         }
     }
 
     /// The name under which the newest is found, whatever the image's tag is by then.
     pub(crate) fn newest(&self, file: ImageFile) -> String {
-        format!("images/{}/{}", self.name, file.short_name())
+        format!("images/{}/{file}", self.name)
     }
 
-    /// The root as `nfsroot=` and DHCP's option 17 name it, for a machine that reaches the server at `server`.
-    pub(crate) fn nfsroot(&self, server: IpAddr) -> String {
-        match &self.root {
+    /// What its files are, in the order in which a loader fetches them.
+    pub(crate) fn files(&self) -> Vec<ImageFile> {
+        match &self.kind {
+            ImageKind::Root(_) => vec![ImageFile::Kernel, ImageFile::INITRD],
+            ImageKind::Kernel(KernelImage { initrds, .. }) => {
+                let initrds = (0..)
+                    .zip(initrds)
+                    .map(|(number, _)| ImageFile::Initrd(number));
+                [ImageFile::Kernel].into_iter().chain(initrds).collect()
+            }
+            ImageKind::Efi(_) => vec![ImageFile::Program],
+            ImageKind::Disk(Location::File(_)) => vec![ImageFile::Disk],
+            ImageKind::Iso(Location::File(_)) => vec![ImageFile::Iso],
+            ImageKind::Disk(Location::Url(_)) | ImageKind::Iso(Location::Url(_)) => Vec::new(),
+            ImageKind::LocalDisk => Vec::new(),
+        }
+    }
+
+    /// The root as `nfsroot=` and DHCP's option 17 name it, for a machine that reaches the server at `server`; `None`
+    /// without one.
+    pub(crate) fn nfsroot(&self, server: IpAddr) -> Option<String> {
+        Some(match &self.root()?.location {
             // Both ports, so that no machine asks a portmapper, which may not exist.
-            RootLocation::Own { port, .. } => {
-                let (server, path) = (Host::Address(server).in_url(), self.export_path());
+            RootLocation::Own { port, path, .. } => {
+                let server = Host::Address(server).in_url();
                 format!("{server}:{path},vers=3,proto=tcp,port={port},mountport={port},nolock")
             }
             RootLocation::Elsewhere(nfsroot) => nfsroot.clone(),
-        }
+        })
     }
 
     /// Whether somebody at the console may get a shell before the root's own login.
@@ -176,42 +194,11 @@ impl Image {
         let plan = BootPlan::parse(self.append.as_deref().unwrap_or_default());
         plan.rescue.value != Rescue::Never
     }
+}
 
-    /// The kernel's command line in an iPXE script: [`Image::arguments`] of the NIC that iPXE booted from.
-    pub(crate) fn command_line(&self, server: SocketAddr, report: Option<&str>) -> String {
-        let arguments = self.arguments(server, Some("${netX/mac:hexhyp}"), report);
-        format!("initrd={INITRD} {arguments}")
-    }
-
-    /// The kernel's command line, for a machine that reaches the HTTP server at `server`. `nic` is the MAC, as
-    /// `52-54-00-12-34-56`, of the NIC that it boots from, so that the init uses the same one; `report` is the path of
-    /// its boot reports, if it may send any.
-    pub(crate) fn arguments(
-        &self,
-        server: SocketAddr,
-        nic: Option<&str>,
-        report: Option<&str>,
-    ) -> String {
-        let nfsroot = self.nfsroot(server.ip());
-        let mut line = format!("root=/dev/nfs nfsroot={nfsroot} ip=dhcp");
-        if let Some(nic) = nic {
-            let _ = write!(line, " BOOTIF=01-{nic}");
-        }
-        line += " ro";
-        if self.overlay {
-            line += " rd.overlay";
-        }
-        // Only netroot's init reads it: it reports there how the boot went.
-        if let Some(report) = report {
-            let _ = write!(line, " netroot.report=http://{server}{report}");
-        }
-        // What is appended overrides the system's own start.
-        for more in [&self.kernel.start, &self.append].into_iter().flatten() {
-            line += " ";
-            line += more;
-        }
-        line
-    }
+/// The path under which netroot exports the root of an image with this name.
+pub(crate) fn export_path(name: &str) -> String {
+    format!("/{name}")
 }
 
 /// Whether a URL, an NFS path and a command line can carry this as an image's name.
@@ -241,62 +228,7 @@ pub(crate) fn name_of_directory(directory: &Path) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, Ipv6Addr};
-
-    use super::super::tests::image;
     use super::*;
-
-    const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 8069);
-
-    #[test]
-    fn the_command_line_is_the_one_that_the_init_and_other_initrds_read() {
-        assert_eq!(
-            image("bookworm").command_line(SERVER, Some("/report/52-54-00-12-34-56/0123")),
-            "initrd=initrd.img root=/dev/nfs \
-             nfsroot=10.0.0.1:/bookworm,vers=3,proto=tcp,port=2049,mountport=2049,nolock \
-             ip=dhcp BOOTIF=01-${netX/mac:hexhyp} ro rd.overlay \
-             netroot.report=http://10.0.0.1:8069/report/52-54-00-12-34-56/0123"
-        );
-    }
-
-    #[test]
-    fn an_ipv6_address_is_in_brackets_in_urls_and_in_nfsroot() {
-        let server = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into();
-        let line = image("bookworm").command_line(SocketAddr::new(server, 8069), Some("/report/x"));
-        for part in [
-            " nfsroot=[2001:db8::1]:/bookworm,vers=3,",
-            " netroot.report=http://[2001:db8::1]:8069/report/x",
-        ] {
-            assert!(line.contains(part), "{line}");
-        }
-    }
-
-    #[test]
-    fn what_is_appended_comes_last_and_an_export_elsewhere_is_handed_out_word_for_word() {
-        let elsewhere = Image {
-            root: RootLocation::Elsewhere("192.0.2.9:/srv/debian,vers=3".to_owned()),
-            overlay: false,
-            append: Some("console=ttyS0 quiet".to_owned()),
-            ..image("bookworm")
-        };
-        assert_eq!(
-            elsewhere.command_line(SERVER, None),
-            "initrd=initrd.img root=/dev/nfs nfsroot=192.0.2.9:/srv/debian,vers=3 \
-             ip=dhcp BOOTIF=01-${netX/mac:hexhyp} ro console=ttyS0 quiet"
-        );
-    }
-
-    #[test]
-    fn a_system_with_a_start_of_its_own_is_started_unless_something_else_is_appended() {
-        let mut guix = image("guix");
-        guix.kernel.start = Some("gnu.system=/s gnu.load=/s/boot".to_owned());
-        guix.append = Some("init=/bin/sh".to_owned());
-        let line = guix.command_line(SERVER, None);
-        assert!(
-            line.ends_with(" ro rd.overlay gnu.system=/s gnu.load=/s/boot init=/bin/sh"),
-            "{line}"
-        );
-    }
 
     #[test]
     fn an_image_is_named_after_its_directory_as_far_as_a_command_line_can_carry_it() {

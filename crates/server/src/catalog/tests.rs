@@ -19,7 +19,18 @@ const ETH1: ArrivedAt<'_> = ArrivedAt {
 pub(crate) fn image(name: &str) -> Image {
     Image {
         name: name.to_owned(),
-        root: RootLocation::Own {
+        title: None,
+        loaders: Arc::from([]),
+        append: None,
+        tag: String::new(),
+        kind: ImageKind::Root(root_image(name)),
+    }
+}
+
+pub(crate) fn root_image(name: &str) -> RootImage {
+    RootImage {
+        location: RootLocation::Own {
+            path: export_path(name),
             directory: PathBuf::from("/srv").join(name),
             port: 2049,
             hidden: HiddenPaths::default(),
@@ -30,14 +41,11 @@ pub(crate) fn image(name: &str) -> Image {
             path: PathBuf::from("/srv").join(name).join("boot/vmlinuz-6.1.0"),
             start: None,
         },
-        tag: String::new(),
         initrd: InitrdSource::Build {
             modules: "netboot".to_owned(),
             init: None,
         },
-        loaders: Arc::from([]),
         overlay: true,
-        append: None,
     }
 }
 
@@ -68,7 +76,10 @@ fn a_machine_boots_the_image_of_its_address_and_every_other_machine_the_first_im
     assert_eq!(boots(&machine(1)), "debian");
     assert_eq!(boots(&machine(2)), "fedora");
     assert_eq!(boots(&KnownMachine::default()), "debian");
-    let root = catalog.assign(&machine(2), &ETH1).nfsroot(ETH1.server);
+    let root = catalog
+        .assign(&machine(2), &ETH1)
+        .nfsroot(ETH1.server)
+        .unwrap();
     assert!(root.starts_with("10.1.0.1:/fedora,vers=3"), "{root}");
 }
 

@@ -161,12 +161,15 @@ struct Exported {
 fn exported(catalog: &Catalog) -> BTreeMap<PathBuf, Exported> {
     let mut directories: BTreeMap<PathBuf, Exported> = BTreeMap::new();
     for image in catalog.images() {
+        let Some(root) = image.root() else {
+            continue;
+        };
         if let RootLocation::Own {
             directory,
             hidden,
             submounts,
             ..
-        } = &image.root
+        } = &root.location
         {
             let exported = directories.entry(directory.clone()).or_insert(Exported {
                 names: Vec::new(),
@@ -176,7 +179,7 @@ fn exported(catalog: &Catalog) -> BTreeMap<PathBuf, Exported> {
             exported.submounts = match exported.submounts {
                 _ if !submounts => Submounts::LeaveOut,
                 // An overlay shows the directories of another fsid empty.
-                Submounts::OwnFsid if image.overlay => Submounts::OneFsid,
+                Submounts::OwnFsid if root.overlay => Submounts::OneFsid,
                 other => other,
             };
             exported.names.extend(catalog.export_paths(image));
@@ -307,17 +310,20 @@ fn machine(client: SocketAddr) -> Machine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::Image;
-    use crate::catalog::tests::image;
+    use crate::catalog::tests::{image, root_image};
+    use crate::catalog::{Image, ImageKind, RootImage};
 
     #[test]
     fn images_of_one_directory_are_one_export_with_the_names_of_all() {
         let quiet = Image {
-            root: image("debian").root,
+            kind: image("debian").kind,
             ..image("debian-quiet")
         };
         let elsewhere = Image {
-            root: RootLocation::Elsewhere("192.0.2.9:/srv/debian".to_owned()),
+            kind: ImageKind::Root(RootImage {
+                location: RootLocation::Elsewhere("192.0.2.9:/srv/debian".to_owned()),
+                ..root_image("elsewhere")
+            }),
             ..image("elsewhere")
         };
         let images = vec![image("debian"), image("fedora"), quiet, elsewhere];

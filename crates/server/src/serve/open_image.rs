@@ -6,7 +6,9 @@ use std::sync::Arc;
 use netroot_initramfs::{Kernel, RootTree, choose_kernel};
 use netroot_proto::pxe::inputs::Loader;
 
-use crate::catalog::{Image, KernelFile, RootLocation, name_of_directory};
+use crate::catalog::{
+    Image, ImageKind, KernelFile, RootImage, RootLocation, export_path, name_of_directory,
+};
 use crate::confinement::identity::Identity;
 use crate::live_folder;
 use crate::serve::artifacts::Content;
@@ -74,9 +76,10 @@ impl<'a> OpenImage<'a> {
 
     /// What machines boot; `nfs_port` is the port of the export.
     pub(crate) fn image(&self, nfs_port: u16, loaders: Arc<[Loader]>) -> Image {
-        let root = match &self.root_settings.nfsroot {
+        let location = match &self.root_settings.nfsroot {
             Some(nfsroot) => RootLocation::Elsewhere(nfsroot.clone()),
             None => RootLocation::Own {
+                path: export_path(&self.name),
                 directory: self.root_settings.directory.clone(),
                 port: nfs_port,
                 hidden: self.root_settings.hidden.clone(),
@@ -85,25 +88,28 @@ impl<'a> OpenImage<'a> {
         };
         Image {
             name: self.name.clone(),
-            root,
-            kernel: KernelFile {
-                version: self.kernel.version.clone(),
-                path: self.root.host_path(&self.kernel.path),
-                start: self.kernel.start.clone(),
-            },
-            initrd: self.root_settings.initrd.clone(),
+            title: self.settings.title.clone(),
             loaders,
-            overlay: self.root_settings.overlay,
             append: self.settings.append.clone(),
             tag: String::new(),
+            kind: ImageKind::Root(RootImage {
+                location,
+                kernel: KernelFile {
+                    version: self.kernel.version.clone(),
+                    path: self.root.host_path(&self.kernel.path),
+                    start: self.kernel.start.clone(),
+                },
+                initrd: self.root_settings.initrd.clone(),
+                overlay: self.root_settings.overlay,
+            }),
         }
     }
 
     /// Opens the kernel's file; of a unified kernel image, the kernel.
-    pub(crate) fn kernel(&self, image: &Image) -> Result<Content, ServeError> {
+    pub(crate) fn kernel(&self) -> Result<Content, ServeError> {
         let file = self.root.open_file(&self.kernel.path)?;
         let whole = Content::from_regular(file).map_err(|source| ServeError::KernelFile {
-            path: image.kernel.path.clone(),
+            path: self.root.host_path(&self.kernel.path),
             source,
         })?;
         Ok(match self.kernel.part {
@@ -131,12 +137,11 @@ impl<'a> OpenImage<'a> {
     /// Opens the initrd, or starts to build it.
     pub(crate) fn start_initrd(
         &self,
-        image: &Image,
         cache: &Path,
         identity: Option<Identity>,
         timeline: &Timeline,
     ) -> Result<InitrdBuild, InitrdError> {
-        let (modules, init) = match &image.initrd {
+        let (modules, init) = match &self.root_settings.initrd {
             InitrdSource::File(path) => return InitrdBuild::given(path),
             InitrdSource::Build { modules, init } => (modules, init),
         };

@@ -47,8 +47,9 @@ struct Json<'a> {
 #[derive(Serialize)]
 struct JsonImage<'a> {
     name: &'a str,
-    kernel: &'a str,
-    root: &'a str,
+    kind: &'static str,
+    kernel: Option<&'a str>,
+    root: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -110,7 +111,8 @@ impl Status {
         let server = server.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let image = |image: &Image| ReadyImage {
             name: image.name.clone(),
-            linux: image.kernel.version.clone(),
+            kind: image.kind.word(),
+            linux: image.linux().map(str::to_owned),
             root: image.nfsroot(server),
         };
         catalog.images().map(image).collect()
@@ -135,15 +137,15 @@ impl Status {
         let all = self.images(&artifacts.catalog());
         let images = all.iter();
         let images: Vec<_> = images
-            .map(|image| format!("{} with Linux {}", image.name, Printable(&image.linux)))
+            .map(|image| Printable(&image.to_string()).to_string())
             .collect();
         page += &images.join(", ");
         page += "\n\n";
         for listener in &self.listeners() {
             let _ = writeln!(page, "{} on {}", listener.mode(), listener.place());
         }
-        for image in &all {
-            let _ = writeln!(page, "root {}", Printable(&image.root));
+        for root in all.iter().filter_map(|image| image.root.as_ref()) {
+            let _ = writeln!(page, "root {}", Printable(root));
         }
         let _ = write!(
             page,
@@ -173,8 +175,9 @@ impl Status {
         let all = self.images(&artifacts.catalog());
         let images = all.iter().map(|image| JsonImage {
             name: &image.name,
-            kernel: &image.linux,
-            root: &image.root,
+            kind: image.kind,
+            kernel: image.linux.as_deref(),
+            root: image.root.as_deref(),
         });
         let images: Vec<_> = images.collect();
         let now = self.listeners();
@@ -188,9 +191,15 @@ impl Status {
         let json = Json {
             version: env!("CARGO_PKG_VERSION"),
             image: images.first().map_or("", |image| image.name),
-            kernel: images.first().map_or("", |image| image.kernel),
+            kernel: images
+                .first()
+                .and_then(|image| image.kernel)
+                .unwrap_or_default(),
             mode: first.map(ReadyListener::mode).unwrap_or_default(),
-            root: images.first().map_or("", |image| image.root),
+            root: images
+                .first()
+                .and_then(|image| image.root)
+                .unwrap_or_default(),
             interface: first.map(ReadyListener::place).unwrap_or_default(),
             images,
             listeners,

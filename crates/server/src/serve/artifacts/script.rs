@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use netroot_net::Mac;
 
-use crate::catalog::{INITRD, Image};
+use crate::catalog::{Image, ImageFile};
 
 /// The script that iPXE requests from the folder of its own binary.
 pub(crate) const AUTOEXEC: &str = "autoexec.ipxe";
@@ -23,11 +23,15 @@ pub(crate) fn boot(
     mac: Option<Mac>,
     report: Option<&str>,
 ) -> String {
-    let Image { name, kernel, .. } = image;
-    let linux = &kernel.version;
+    let name = &image.name;
+    let linux = image.linux().unwrap_or_default();
     let again = again(image.offers_shell());
+    let initrd_name = ImageFile::INITRD;
     let line = image.command_line(server, report);
-    let (kernel, initrd) = (image.kernel_name(), image.initrd_name());
+    let (kernel, initrd) = (
+        image.file_name(ImageFile::Kernel),
+        image.file_name(ImageFile::INITRD),
+    );
     let whom = mac.map_or_else(|| "any machine".to_owned(), |mac| mac.to_string());
     let mut script = format!("#!ipxe\n# netroot: {whom} boots {name} with Linux {linux}\n");
     // A failed attempt may have left a partial image (iPXE's word for a loaded file): each attempt starts without any.
@@ -38,7 +42,7 @@ pub(crate) fn boot(
 echo netroot: {name}, Linux {linux}, from {server}
 imgfree
 kernel http://{server}/{kernel} {line} || goto no_kernel
-initrd --name {INITRD} http://{server}/{initrd} || goto no_initrd
+initrd --name {initrd_name} http://{server}/{initrd} || goto no_initrd
 boot || goto no_boot
 
 :no_kernel
@@ -69,9 +73,12 @@ pub(crate) fn pxelinux(
     mac: Option<Mac>,
     report: Option<&str>,
 ) -> String {
-    let Image { name, kernel, .. } = image;
-    let linux = &kernel.version;
-    let (kernel, initrd) = (image.kernel_name(), image.initrd_name());
+    let (name, title) = (&image.name, image.title());
+    let linux = image.linux().unwrap_or_default();
+    let (kernel, initrd) = (
+        image.file_name(ImageFile::Kernel),
+        image.file_name(ImageFile::INITRD),
+    );
     let whom = mac.map_or_else(|| "any machine".to_owned(), |mac| mac.to_string());
     let nic = mac.map(Mac::hyphenated);
     let line = image.arguments(server, nic.as_deref(), report);
@@ -83,7 +90,7 @@ default {name}
 prompt 0
 
 label {name}
-\tmenu label netroot: {name}, Linux {linux}
+\tmenu label netroot: {title}, Linux {linux}
 \tkernel /{kernel}
 \tinitrd /{initrd}
 \tappend {line}

@@ -41,19 +41,28 @@ pub(super) struct Served {
 
 /// What a machine boots after its loader: made for one another.
 #[derive(Debug, Clone)]
-pub(crate) struct BootFiles {
-    /// The kernel.
-    pub(crate) kernel: Content,
-    /// The initrd for it.
-    pub(crate) initrd: Content,
-}
+pub(crate) struct BootFiles(Vec<(ImageFile, Content)>);
 
 impl BootFiles {
+    /// A root's kernel, and the initrd for it.
+    pub(crate) fn of_root(kernel: Content, initrd: Content) -> Self {
+        Self(vec![
+            (ImageFile::Kernel, kernel),
+            (ImageFile::INITRD, initrd),
+        ])
+    }
+
+    fn get(&self, file: ImageFile) -> Option<&Content> {
+        let mut files = self.0.iter();
+        files.find_map(|(name, content)| (*name == file).then_some(content))
+    }
+
     /// A tag for names: the same for the same files, also after a restart.
     pub(crate) fn tag(&self) -> String {
         let mut hash = DefaultHasher::new();
-        self.kernel.identify(&mut hash);
-        self.initrd.identify(&mut hash);
+        for (_, content) in &self.0 {
+            content.identify(&mut hash);
+        }
         let [a, b, c, d, ..] = hash.finish().to_be_bytes();
         format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
     }
@@ -150,9 +159,12 @@ impl Served {
             }
             _ => newest,
         };
+        let content = files.get(named.file)?.clone();
         Some(match named.file {
-            ImageFile::Kernel => plain(name, files.kernel.clone(), FileKind::Kernel),
-            ImageFile::Initrd => plain(name, files.initrd.clone(), FileKind::Initrd),
+            ImageFile::Kernel => plain(name, content, FileKind::Kernel),
+            ImageFile::Initrd(_) => plain(name, content, FileKind::Initrd),
+            // Its type depends on the name, which may have a tag.
+            file => plain(&file.to_string(), content, FileKind::Other),
         })
     }
 
@@ -168,10 +180,10 @@ impl Served {
             if !self.boots.contains_key(&image.name) {
                 continue;
             }
-            for file in [ImageFile::Kernel, ImageFile::Initrd] {
+            for file in image.files() {
                 names.push(image.newest(file));
                 if self.catalog.only().is_some() {
-                    names.push(file.short_name().to_owned());
+                    names.push(file.to_string());
                 }
             }
         }
@@ -189,10 +201,7 @@ mod tests {
 
     fn files(text: &str) -> BootFiles {
         let content = |what: &str| Content::Memory(Bytes::from(format!("{what} {text}")));
-        BootFiles {
-            kernel: content("kernel"),
-            initrd: content("initrd"),
-        }
+        BootFiles::of_root(content("kernel"), content("initrd"))
     }
 
     fn read(served: &Served, name: &str) -> Option<String> {
@@ -217,9 +226,9 @@ mod tests {
         served.put_image(old.clone(), files("old"), start);
         served.put_image(new.clone(), files("new"), start);
         for (image, text) in [(&old, "old"), (&new, "new")] {
-            let kernel = read(&served, &image.kernel_name());
+            let kernel = read(&served, &image.file_name(ImageFile::Kernel));
             assert_eq!(kernel.unwrap(), format!("kernel {text}"));
-            let initrd = read(&served, &image.initrd_name());
+            let initrd = read(&served, &image.file_name(ImageFile::INITRD));
             assert_eq!(initrd.unwrap(), format!("initrd {text}"));
         }
         for name in [
@@ -232,11 +241,17 @@ mod tests {
         assert_eq!(served.names().len(), 4);
         // A loader that goes on trying with an old script boots in the end.
         served.forget(start + EARLIER);
-        assert_eq!(read(&served, &old.initrd_name()).unwrap(), "initrd new");
+        assert_eq!(
+            read(&served, &old.file_name(ImageFile::INITRD)).unwrap(),
+            "initrd new"
+        );
         // What comes back is not its own predecessor.
         served.put_image(old.clone(), files("old"), start);
         served.put_image(new.clone(), files("newer"), start);
-        assert_eq!(read(&served, &new.kernel_name()).unwrap(), "kernel newer");
+        assert_eq!(
+            read(&served, &new.file_name(ImageFile::Kernel)).unwrap(),
+            "kernel newer"
+        );
         for name in ["images/fedora/vmlinuz", "images/debian/other", "vmlinuz-0x"] {
             assert!(served.find(name).is_none(), "{name}");
         }

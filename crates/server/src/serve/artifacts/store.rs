@@ -468,10 +468,7 @@ pub(crate) mod tests {
         let artifacts = ArtifactStore::new(Arc::new(catalog), 8069, None, tokens());
         let content = |name: &str| Content::Memory(Bytes::copy_from_slice(name.as_bytes()));
         for name in ["debian", "fedora"] {
-            let files = BootFiles {
-                kernel: content(name),
-                initrd: content("initrd"),
-            };
+            let files = BootFiles::of_root(content(name), content("initrd"));
             artifacts.put_image(image(name), files);
         }
         let script = |last: u8| {
@@ -502,10 +499,7 @@ pub(crate) mod tests {
     fn the_only_image_has_short_names_too() {
         let artifacts = store();
         let content = || Content::Memory(Bytes::from_static(b"bytes"));
-        let files = BootFiles {
-            kernel: content(),
-            initrd: content(),
-        };
+        let files = BootFiles::of_root(content(), content());
         artifacts.put_image(image("debian"), files);
         for name in ["vmlinuz", "images/debian/vmlinuz"] {
             assert_eq!(

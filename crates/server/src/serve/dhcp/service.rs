@@ -412,7 +412,7 @@ impl Service {
             http_port: self.http_port,
             script_path: SCRIPT_PATH,
             loaders: &image.loaders,
-            root_path: Some(root_path.as_bytes()),
+            root_path: root_path.as_deref().map(str::as_bytes),
             allowed: allowed_for(&allowed, request, arrival, image),
         };
         let (Some(subnet), DhcpRole::Authoritative(addresses)) = (subnet, &self.role) else {
@@ -503,9 +503,9 @@ fn allowed_for<'a>(
     arrival: Arrival,
     image: &Image,
 ) -> Option<&'a [Prefix]> {
-    match &image.root {
-        RootLocation::Own { .. } => Some(&allowed.mount),
-        RootLocation::Elsewhere(_) => {
+    match image.root().map(|root| &root.location) {
+        Some(RootLocation::Own { .. }) => Some(&allowed.mount),
+        Some(RootLocation::Elsewhere(_)) | None => {
             let by_itself = request.header.relay_ip == *arrival.from.ip();
             let learnt = request.relay.is_some() && by_itself;
             (!learnt).then_some(&allowed.load)

@@ -181,10 +181,12 @@ pub(crate) struct Ready {
 pub(crate) struct ReadyImage {
     /// Its name.
     pub(crate) name: String,
-    /// The version of its kernel.
-    pub(crate) linux: String,
-    /// Its root, as `nfsroot=` has it.
-    pub(crate) root: String,
+    /// What it is, as a word.
+    pub(crate) kind: &'static str,
+    /// The version of its kernel, where that is known.
+    pub(crate) linux: Option<String>,
+    /// Its root, as `nfsroot=` has it, if it has one.
+    pub(crate) root: Option<String>,
 }
 
 /// An interface that is served.

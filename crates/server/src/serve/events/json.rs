@@ -162,8 +162,9 @@ fn add_ready(fields: &mut Fields, ready: &Ready) {
     let images = ready.images.iter().map(|image| {
         json!({
             "name": Printable(&image.name).to_string(),
-            "linux": Printable(&image.linux).to_string(),
-            "root": Printable(&image.root).to_string(),
+            "kind": image.kind,
+            "linux": image.linux.as_ref().map(|linux| Printable(linux).to_string()),
+            "root": image.root.as_ref().map(|root| Printable(root).to_string()),
         })
     });
     fields.add("images", images.collect::<Value>());

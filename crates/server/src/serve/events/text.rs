@@ -248,12 +248,21 @@ fn write_stopped(
     }
 }
 
+impl Display for ReadyImage {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self {
+            name, kind, linux, ..
+        } = self;
+        match linux {
+            Some(linux) => write!(f, "{name} with Linux {linux}"),
+            None => write!(f, "{name} ({kind})"),
+        }
+    }
+}
+
 impl Display for Ready {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let names = self.images.iter().map(|image| {
-            let ReadyImage { name, linux, .. } = image;
-            format!("{name} with Linux {linux}")
-        });
+        let names = self.images.iter().map(ToString::to_string);
         let listeners = self.listeners.iter().map(|listener| {
             let ReadyListener {
                 address, http_port, ..
@@ -262,17 +271,15 @@ impl Display for Ready {
             let http = SocketAddr::new(*address, *http_port);
             format!("{place}: {mode}, TFTP, http://{http}/")
         });
-        let roots = self.images.iter().map(|image| image.root.as_str());
+        let roots = self.images.iter().filter_map(|image| image.root.as_deref());
         let names: Vec<String> = names.collect();
         let listeners: Vec<String> = listeners.collect();
         let roots: Vec<&str> = roots.collect();
-        write!(
-            f,
-            "{} on {}, root {}",
-            names.join(" and "),
-            listeners.join("; "),
-            roots.join(" and ")
-        )
+        write!(f, "{} on {}", names.join(" and "), listeners.join("; "))?;
+        match roots.as_slice() {
+            [] => Ok(()),
+            roots => write!(f, ", root {}", roots.join(" and ")),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::facts::Facts;
 use super::image::{Built, kept};
 use super::root::Root;
 use super::settling::Settling;
-use crate::catalog::KernelFile;
+use crate::catalog::{ImageKind, KernelFile};
 use crate::serve::artifacts::{BootFiles, Content};
 use crate::serve::events::{Change, Event};
 
@@ -102,7 +102,7 @@ impl RootWatch {
             tokio::task::spawn_blocking(move || open_kernel(&tree, &found)).await
         };
         let kernel = opened.map_err(|error| error.to_string())??;
-        let files = BootFiles { kernel, initrd };
+        let files = BootFiles::of_root(kernel, initrd);
         let tag = files.tag();
         let catalog = self.world.artifacts.catalog();
         let Some(before) = catalog.images().find(|one| one.name == name) else {
@@ -115,11 +115,13 @@ impl RootWatch {
             return Ok(());
         }
         let linux = found.kernel.version.clone();
-        new.kernel = KernelFile {
-            version: linux.clone(),
-            path,
-            start: found.kernel.start.clone(),
-        };
+        if let ImageKind::Root(root) = &mut new.kind {
+            root.kernel = KernelFile {
+                version: linux.clone(),
+                path,
+                start: found.kernel.start.clone(),
+            };
+        }
         self.world.artifacts.put_image(new, files);
         self.serve_facts(number, facts);
         for note in notes {

@@ -343,8 +343,9 @@ fn ignored() -> Vec<Ignored> {
 pub(super) fn image(name: &str) -> ReadyImage {
     ReadyImage {
         name: name.to_owned(),
-        linux: "6.1.0".to_owned(),
-        root: format!("10.0.0.1:/{name},vers=3"),
+        kind: "root",
+        linux: Some("6.1.0".to_owned()),
+        root: Some(format!("10.0.0.1:/{name},vers=3")),
     }
 }
 

@@ -1,0 +1,137 @@
+//! The names of an image's files over TFTP and HTTP.
+
+use std::fmt::{self, Display, Formatter};
+
+/// One of the files that a script names. Displayed as its name below the image's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum ImageFile {
+    /// The kernel.
+    Kernel,
+    /// An initrd, counted from 0.
+    Initrd(u8),
+    /// The EFI program.
+    Program,
+    /// The disk's image.
+    Disk,
+    /// The CD's image.
+    Iso,
+}
+
+impl ImageFile {
+    /// The first initrd, or the only one.
+    pub(crate) const INITRD: Self = Self::Initrd(0);
+
+    /// The file with this name.
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "vmlinuz" => Self::Kernel,
+            "initrd.img" => Self::INITRD,
+            "program.efi" => Self::Program,
+            "disk.img" => Self::Disk,
+            "cd.iso" => Self::Iso,
+            _ => {
+                let number = name.strip_prefix("initrd")?.strip_suffix(".img")?;
+                let number: u8 = number.parse().ok()?;
+                let file = Self::Initrd(number.checked_sub(1)?);
+                return (file.to_string() == name).then_some(file);
+            }
+        })
+    }
+}
+
+impl Display for ImageFile {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match *self {
+            Self::Kernel => "vmlinuz",
+            Self::INITRD => "initrd.img",
+            Self::Initrd(number) => return write!(f, "initrd{}.img", u16::from(number) + 1),
+            Self::Program => "program.efi",
+            Self::Disk => "disk.img",
+            Self::Iso => "cd.iso",
+        })
+    }
+}
+
+/// What a name over TFTP and HTTP says of an image's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NamedFile<'a> {
+    /// The image's name; `None` for the only image.
+    pub(crate) image: Option<&'a str>,
+    /// Which file.
+    pub(crate) file: ImageFile,
+    /// The tag; empty for the newest.
+    pub(crate) tag: &'a str,
+}
+
+/// Reads `images/<name>/vmlinuz`, `images/<name>/vmlinuz-<tag>` and `vmlinuz`, and the same for the other files.
+pub(crate) fn file_of_image(name: &str) -> Option<NamedFile<'_>> {
+    let (image, file) = match name.strip_prefix("images/") {
+        Some(rest) => rest
+            .split_once('/')
+            .map(|(image, file)| (Some(image), file))?,
+        None => (None, name),
+    };
+    let (file, tag) = match file.split_once('-') {
+        Some((file, tag)) => (file, Some(tag).filter(|tag| is_tag(tag))?),
+        None => (file, ""),
+    };
+    let file = ImageFile::named(file)?;
+    Some(NamedFile { image, file, tag })
+}
+
+fn is_tag(tag: &str) -> bool {
+    !tag.is_empty() && tag.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_says_which_file_of_which_image_it_is() {
+        for (name, expected) in [
+            (
+                "images/debian/vmlinuz",
+                Some((Some("debian"), ImageFile::Kernel, "")),
+            ),
+            (
+                "images/debian/vmlinuz-0a",
+                Some((Some("debian"), ImageFile::Kernel, "0a")),
+            ),
+            ("vmlinuz", Some((None, ImageFile::Kernel, ""))),
+            (
+                "images/a/initrd.img-0b",
+                Some((Some("a"), ImageFile::INITRD, "0b")),
+            ),
+            (
+                "images/a/initrd2.img",
+                Some((Some("a"), ImageFile::Initrd(1), "")),
+            ),
+            ("images/a/initrd256.img", None),
+            ("images/a/initrd1.img", None),
+            ("images/a/initrd0.img", None),
+            ("images/a/initrd+2.img", None),
+            ("images/a/initrd02.img", None),
+            (
+                "images/a/program.efi-ff",
+                Some((Some("a"), ImageFile::Program, "ff")),
+            ),
+            ("images/a/disk.img", Some((Some("a"), ImageFile::Disk, ""))),
+            ("images/a/cd.iso", Some((Some("a"), ImageFile::Iso, ""))),
+            ("images/a/b/cd.iso", None),
+            ("vmlinuz-", None),
+            ("vmlinuz-0x", None),
+            ("images/vmlinuz", None),
+        ] {
+            let found = file_of_image(name);
+            let found = found.map(|found| (found.image, found.file, found.tag));
+            assert_eq!(found, expected, "{name}");
+        }
+        for number in 0..=u8::MAX {
+            let file = ImageFile::Initrd(number);
+            let name = file.to_string();
+            let read = file_of_image(&name).map(|found| found.file);
+            assert_eq!(read, (number < u8::MAX).then_some(file), "{name}");
+        }
+    }
+}
