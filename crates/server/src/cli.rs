@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use netroot_net::Prefix;
 use netroot_nfs_export::HidePattern;
 use netroot_proto::address::{self, AddressError};
@@ -91,6 +91,10 @@ Examples:
       netroot adds only what to boot (ProxyDHCP).
   netroot serve /srv/debian --interface eth1 --dhcp 10.0.0.100-10.0.0.200
       On a network of its own: netroot gives the addresses too.
+  netroot serve /srv/debian --isolated eth1 --nat
+      On a second card: a network of its own, from which machines reach the outside.
+  netroot serve /srv/debian --interface eth0 --isolated eth1
+      Two networks at once, each with its own way.
   netroot serve /srv/debian --dhcp 10.0.0.100-10.0.0.200 --dhcp 10.88.0.100-10.88.0.200/24
       The same, and for machines behind a relay in the network 10.88.0.0/24.
   netroot serve /srv/debian --allow 10.88.0.0/24
@@ -107,13 +111,23 @@ the user netroot, or as an unused number where there is no such user.";
 /// The arguments of `netroot serve`; all but the directory have a default.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = SERVE_EXAMPLES)]
+#[command(group = ArgGroup::new("gives-addresses").args(["dhcp", "isolated"]).multiple(true))]
 pub(crate) struct ServeArgs {
     /// The directory of the root file system, with its kernel and modules where its distribution has them.
     pub(crate) dir: PathBuf,
 
     /// The interface to serve, with all of its addresses, or the label of one of them, such as eth0:1 [default: the only one that is up with an IPv4 address].
+    /// May be given several times; --dhcp and --address are for the first.
     #[arg(long, value_name = "IF")]
-    pub(crate) interface: Option<String>,
+    pub(crate) interface: Vec<String>,
+
+    /// Serve this interface as a network of its own, with addresses from netroot: of NETWORK [default: the network of the address that the interface has, else a free one in 10.77.0.0/16]. The interface needs no address and may be down. Nothing is forwarded to or from it, but for --nat. May be given several times; without --interface no other one is served.
+    #[arg(long, value_name = "IF[=NETWORK]")]
+    pub(crate) isolated: Vec<IsolatedInterface>,
+
+    /// With --isolated: let its machines reach the networks behind the other interfaces, under this server's address (masquerading); nothing there reaches them. Undone when netroot ends.
+    #[arg(long, requires = "isolated")]
+    pub(crate) nat: bool,
 
     /// The address of the interface by which machines know this server, unless they are in another one's network [default: the first one, or beside another DHCP server the one in the network of its leases].
     #[arg(long, value_name = "ADDR")]
@@ -135,12 +149,12 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "ADDR", requires = "dhcp", value_parser = host)]
     pub(crate) router: Option<IpAddr>,
 
-    /// With --dhcp: a name server to announce; may be given several times.
-    #[arg(long, value_name = "ADDR", requires = "dhcp", value_parser = host)]
+    /// With --dhcp or --isolated: a name server to announce; may be given several times [default: none; with --nat this server's own].
+    #[arg(long, value_name = "ADDR", requires = "gives-addresses", value_parser = host)]
     pub(crate) dns: Vec<IpAddr>,
 
-    /// With --dhcp: the lease time, in seconds.
-    #[arg(long, value_name = "SECONDS", requires = "dhcp", default_value_t = 3600,
+    /// With --dhcp or --isolated: the lease time, in seconds.
+    #[arg(long, value_name = "SECONDS", requires = "gives-addresses", default_value_t = 3600,
           value_parser = clap::value_parser!(u32).range(60..))]
     pub(crate) lease_time: u32,
 
@@ -242,6 +256,42 @@ pub(crate) struct AddressRange {
     pub(crate) router: Option<Ipv4Addr>,
 }
 
+/// An interface that is served as a network of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IsolatedInterface {
+    /// Its name.
+    pub(crate) interface: String,
+    /// The network, or the server's address there with the length of its prefix.
+    pub(crate) subnet: Option<Prefix>,
+}
+
+impl FromStr for IsolatedInterface {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let (interface, subnet) = match text.split_once('=') {
+            Some((interface, subnet)) => (interface, Some(isolated_subnet(subnet)?)),
+            None => (text, None),
+        };
+        if interface.is_empty() || interface.contains(':') {
+            return Err(ValueError::NotAnInterface);
+        }
+        Ok(Self {
+            interface: interface.to_owned(),
+            subnet,
+        })
+    }
+}
+
+/// A network with room for machines, or an address in it.
+fn isolated_subnet(text: &str) -> Result<Prefix, ValueError> {
+    let subnet = network(text)?;
+    if !(16..=29).contains(&subnet.length()) {
+        return Err(ValueError::IsolatedLength(subnet.length()));
+    }
+    Ok(subnet)
+}
+
 /// Why an option's value is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ValueError {
@@ -280,6 +330,12 @@ pub(crate) enum ValueError {
     /// Not `A/N`.
     #[error("expected a network such as 10.0.0.0/24, or one address")]
     NotANetwork,
+    /// Before `=NETWORK`.
+    #[error("expected an interface and perhaps its network, such as eth1 or eth1=10.20.0.0/24")]
+    NotAnInterface,
+    /// Too many addresses, or too few.
+    #[error("expected a network whose prefix has 16 to 29 bits, such as 10.20.0.0/24, not /{0}")]
+    IsolatedLength(u8),
     /// It would end the script's line.
     #[error("a command line cannot have control characters")]
     ControlCharacter,

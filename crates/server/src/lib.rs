@@ -29,8 +29,8 @@ use netroot_printable::Printable;
 pub use netroot_nfs_export::{HiddenPaths, HidePattern};
 pub use settings::{
     Allow, CatalogSettings, Choice, DhcpSettings, ImageSettings, ImageSource, InitrdSource,
-    Location, MachineSettings, MenuSettings, Mode, NetworkSettings, Origin, RangeSettings,
-    RootSettings, Rule, Settings,
+    IsolatedSettings, Location, MachineSettings, MenuSettings, Mode, NetworkSettings, Origin,
+    RangeSettings, RootSettings, Rule, Settings,
 };
 
 use cli::{Cli, Command};

@@ -144,7 +144,14 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     let clock = Clock::start();
     let mut listeners = Vec::new();
     for (network, interface) in networks {
-        let role = role::open(&network.mode, &settings.state, &interface, clock, &timeline)?;
+        let role = role::open(
+            &network.mode,
+            &settings.state,
+            &interface,
+            &[],
+            clock,
+            &timeline,
+        )?;
         let sockets = Sockets::bind(&interface, settings.http_port)?;
         if let (DhcpRole::Authoritative(addresses), Some(_)) = (&role, &sockets.device.arp) {
             addresses.probe();
@@ -332,7 +339,7 @@ fn look_for_others(
         source,
     })?;
     let anyway = match &settings.mode {
-        Mode::Proxy => false,
+        Mode::Proxy | Mode::Isolated(_) => false,
         Mode::Dhcp(dhcp) => dhcp.anyway,
     };
     let gives_addresses = role.gives_addresses_on_link();

@@ -91,6 +91,26 @@ pub enum Mode {
     Proxy,
     /// netroot.
     Dhcp(DhcpSettings),
+    /// netroot, in a network that only this interface has, apart from the host's other networks.
+    Isolated(IsolatedSettings),
+}
+
+/// A network of its own: its interface needs no address.
+#[derive(Debug, Clone)]
+pub struct IsolatedSettings {
+    /// The network, of 16 to 29 bits, or the server's address with the length of its prefix: in `10.20.0.0/24` the server is
+    /// 10.20.0.1. `None` for the network of the address that the interface has, or else for one that is free.
+    pub subnet: Option<Prefix>,
+    /// The ranges that are given, in the network; none for all of it.
+    pub ranges: Vec<RangeSettings>,
+    /// The default gateway; `None` for the server if `nat`, else for none.
+    pub router: Option<IpAddr>,
+    /// The name servers; none for the host's own if `nat`, else for none.
+    pub dns: Vec<IpAddr>,
+    /// How long an address is lent.
+    pub lease_time: Duration,
+    /// Whether its machines reach the networks behind the host's other interfaces, under the host's address.
+    pub nat: bool,
 }
 
 /// Addresses that are given, all in one network.
@@ -123,7 +143,7 @@ pub struct DhcpSettings {
 }
 
 impl From<ServeArgs> for Settings {
-    /// One directory on one interface is one image and one network.
+    /// One directory is one image, each interface a network.
     fn from(args: ServeArgs) -> Self {
         let range = |range: &AddressRange| RangeSettings {
             first: range.first,
@@ -131,16 +151,45 @@ impl From<ServeArgs> for Settings {
             length: range.length,
             router: range.router,
         };
+        let lease_time = Duration::from_secs(u64::from(args.lease_time));
         let mode = match args.dhcp.as_slice() {
             [] => Mode::Proxy,
             ranges => Mode::Dhcp(DhcpSettings {
                 ranges: ranges.iter().map(range).collect(),
                 router: args.router,
-                dns: args.dns,
-                lease_time: Duration::from_secs(u64::from(args.lease_time)),
+                dns: args.dns.clone(),
+                lease_time,
                 anyway: args.dhcp_anyway,
             }),
         };
+        let network = |interface, address, mode| NetworkSettings {
+            interface,
+            address,
+            mode,
+            probe: !args.no_probe,
+        };
+        let mut networks = Vec::new();
+        // Where only isolated networks are asked for, no other is touched.
+        let only_isolated = !args.isolated.is_empty()
+            && args.interface.is_empty()
+            && args.dhcp.is_empty()
+            && args.address.is_none();
+        if !only_isolated {
+            let mut named = args.interface.into_iter();
+            networks.push(network(named.next(), args.address, mode));
+            networks.extend(named.map(|name| network(Some(name), None, Mode::Proxy)));
+        }
+        for isolated in args.isolated {
+            let mode = Mode::Isolated(IsolatedSettings {
+                subnet: isolated.subnet,
+                ranges: Vec::new(),
+                router: None,
+                dns: args.dns.clone(),
+                lease_time,
+                nat: args.nat,
+            });
+            networks.push(network(Some(isolated.interface), None, mode));
+        }
         let initrd = match args.initrd {
             Some(file) => InitrdSource::File(file),
             None => InitrdSource::Build {
@@ -149,12 +198,7 @@ impl From<ServeArgs> for Settings {
             },
         };
         Self {
-            networks: vec![NetworkSettings {
-                interface: args.interface,
-                address: args.address,
-                mode,
-                probe: !args.no_probe,
-            }],
+            networks,
             catalog: CatalogSettings::of_one(ImageSettings {
                 name: None,
                 title: None,
@@ -247,5 +291,55 @@ mod tests {
         };
         assert_eq!(dhcp.ranges[0].last, Ipv4Addr::new(10, 0, 0, 9));
         assert_eq!(dhcp.lease_time, Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn each_interface_has_its_own_way() {
+        let networks = |arguments: &[&str]| -> Vec<String> {
+            let all = [&["/srv"], arguments].concat();
+            let networks = Settings::from(serve(&all).unwrap()).networks;
+            let shown = |network: &NetworkSettings| {
+                let way = match &network.mode {
+                    Mode::Proxy => "proxy".to_owned(),
+                    Mode::Dhcp(dhcp) => format!("dhcp {}", dhcp.ranges[0].first),
+                    Mode::Isolated(isolated) => {
+                        let subnet = isolated.subnet.map(|subnet| subnet.to_string());
+                        format!("isolated {subnet:?} {}", isolated.nat)
+                    }
+                };
+                format!("{}: {way}", network.interface.as_deref().unwrap_or("-"))
+            };
+            networks.iter().map(shown).collect()
+        };
+        assert_eq!(
+            networks(&["--isolated", "eth1"]),
+            ["eth1: isolated None false"]
+        );
+        let all = [
+            "--interface",
+            "eth0",
+            "--interface",
+            "eth2",
+            "--dhcp",
+            "10.0.0.5-10.0.0.9",
+        ];
+        let isolated = [
+            "--isolated",
+            "eth1=10.20.0.0/24",
+            "--isolated",
+            "eth3",
+            "--nat",
+        ];
+        assert_eq!(
+            networks(&[&all[..], &isolated].concat()),
+            [
+                "eth0: dhcp 10.0.0.5",
+                "eth2: proxy",
+                "eth1: isolated Some(\"10.20.0.0/24\") true",
+                "eth3: isolated None true",
+            ]
+        );
+        let unnamed = networks(&["--dhcp", "10.0.0.5-10.0.0.9", "--isolated", "eth1"]);
+        assert_eq!(unnamed, ["-: dhcp 10.0.0.5", "eth1: isolated None false"]);
     }
 }

@@ -3,6 +3,7 @@
 
 mod error;
 mod followed;
+mod isolated;
 mod ranges;
 
 use std::net::Ipv4Addr;
@@ -112,17 +113,23 @@ impl DhcpRole {
 }
 
 /// Takes the role that is configured for `interface`; an authoritative server reads its leases from the folder
-/// `state`.
+/// `state`. `name_servers` are the host's, for an isolated network.
 pub(crate) fn open(
     mode: &Mode,
     state: &Path,
     interface: &Interface,
+    name_servers: &[Ipv4Addr],
     clock: Clock,
     timeline: &Timeline,
 ) -> Result<DhcpRole, DhcpRoleError> {
+    let own;
     let dhcp = match mode {
         Mode::Proxy => return Ok(DhcpRole::Proxy),
         Mode::Dhcp(dhcp) => dhcp,
+        Mode::Isolated(isolated) => {
+            own = isolated::dhcp(isolated, interface, name_servers)?;
+            &own
+        }
     };
     let mut subnets = subnets(dhcp, interface)?;
     let opened = LeaseFile::open(state, &interface.name, dhcp.lease_time, clock.moment())?;
@@ -172,6 +179,7 @@ mod tests {
             &settings.networks[0].mode,
             &settings.state,
             &interface(),
+            &[],
             Clock::start(),
             &timeline,
         )

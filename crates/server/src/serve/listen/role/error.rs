@@ -65,6 +65,19 @@ pub(crate) enum DhcpRoleError {
         /// The networks of the ranges.
         networks: String,
     },
+    /// An isolated network is to be another one than the interface's.
+    #[error(
+        "{interface} is not in the network {subnet} that --isolated names, but has an address of its own ({networks}); \
+         leave ={subnet} out to serve that, or remove the address: ip address flush dev {interface}"
+    )]
+    NotIsolated {
+        /// The interface.
+        interface: String,
+        /// As configured.
+        subnet: Prefix,
+        /// The interface's networks.
+        networks: String,
+    },
     /// The file of leases must be left alone.
     #[error(transparent)]
     Leases(#[from] OpenError),
