@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::address_list::AddressList;
 use crate::hidden_paths::HiddenPaths;
@@ -72,7 +73,7 @@ pub enum ExportError {
 pub struct Export {
     names: Vec<String>,
     allowed: AddressList,
-    tree: Tree,
+    tree: Arc<Tree>,
 }
 
 impl Export {
@@ -83,16 +84,7 @@ impl Export {
     /// # Errors
     /// [`ExportError`], which names the directory.
     pub fn open(path: &Path, options: ExportOptions) -> Result<Self, ExportError> {
-        let invalid =
-            |name: &&String| !name.starts_with('/') || name.split('/').any(|part| part == "..");
-        if let Some(name) = options.names.iter().find(invalid) {
-            let name = name.clone();
-            return Err(ExportError::Name { name });
-        }
-        let Some(first) = options.names.first() else {
-            let name = String::new();
-            return Err(ExportError::Name { name });
-        };
+        let first = check(&options.names)?;
         let place = Place {
             path,
             original: options.original.as_deref(),
@@ -109,7 +101,17 @@ impl Export {
         Ok(Self {
             names: options.names,
             allowed: options.allowed,
-            tree,
+            tree: Arc::new(tree),
+        })
+    }
+
+    /// The same files with the same handles by other names.
+    pub(crate) fn renamed(&self, names: Vec<String>) -> Result<Self, ExportError> {
+        check(&names)?;
+        Ok(Self {
+            names,
+            allowed: self.allowed.clone(),
+            tree: Arc::clone(&self.tree),
         })
     }
 
@@ -156,4 +158,17 @@ impl Export {
     pub(crate) fn tree(&self) -> &Tree {
         &self.tree
     }
+}
+
+/// The first of the names, if all are fit to be mounted.
+fn check(names: &[String]) -> Result<&str, ExportError> {
+    let invalid =
+        |name: &&String| !name.starts_with('/') || name.split('/').any(|part| part == "..");
+    if let Some(name) = names.iter().find(invalid) {
+        let name = name.clone();
+        return Err(ExportError::Name { name });
+    }
+    names.first().map(String::as_str).ok_or(ExportError::Name {
+        name: String::new(),
+    })
 }

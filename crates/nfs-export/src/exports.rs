@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use crate::export::Export;
+use crate::export::{Export, ExportError};
 use crate::tree::handle::Handle;
 
 /// The most replaced exports of a name that are kept; each holds open files. When there are more, the one that has been
@@ -31,6 +31,33 @@ struct Replaced {
     since: Instant,
     /// When a handle of it was last used, in seconds after `since`.
     used: AtomicU64,
+}
+
+/// What is to be exported from now on ([`Server::exchange`](crate::Server::exchange)), in this order: a name may be taken
+/// away from one and given to another.
+#[derive(Debug, Default)]
+pub struct Exchange {
+    /// The exports that are taken away, by their first names. Who has mounted them keeps them.
+    pub removed: Vec<String>,
+    /// All names that an export has from now on, by its first name until now. Its handles stay.
+    pub renamed: Vec<(String, Vec<String>)>,
+    /// Each takes the place of the one with its first name, or comes beside the others. Who has mounted that one keeps it.
+    pub put: Vec<Export>,
+}
+
+/// Why a set of exports cannot be exchanged.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExchangeError {
+    #[error("two exports contradict each other")]
+    Conflict(Conflict),
+    #[error(transparent)]
+    Name(#[from] ExportError),
+}
+
+impl From<Conflict> for ExchangeError {
+    fn from(conflict: Conflict) -> Self {
+        Self::Conflict(conflict)
+    }
 }
 
 /// Why a set of exports cannot be served.
@@ -79,15 +106,26 @@ impl Exports {
         Ok(Self { current, replaced })
     }
 
-    /// The same with each of `put` in the place of the one with its first name, or beside all others if none has it, and
-    /// without those that have one of the first names `removed`.
-    fn with(&self, put: Vec<Export>, removed: &[String]) -> Result<Self, Conflict> {
+    /// The same after this exchange.
+    fn with(&self, exchange: Exchange) -> Result<Self, ExchangeError> {
+        let Exchange {
+            put,
+            renamed,
+            removed,
+        } = exchange;
         let mut current = self.current.clone();
         let mut replaced = self.replaced.clone();
         let is_removed =
             |old: &Arc<Export>| old.names().first().is_some_and(|own| removed.contains(own));
         for old in current.extract_if(.., |old| is_removed(old)) {
             keep(&mut replaced, old);
+        }
+        for (first, names) in renamed {
+            let mut named = current.iter_mut();
+            let export = named.find(|export| export.names().first() == Some(&first));
+            if let Some(export) = export {
+                *export = Arc::new(export.renamed(names)?);
+            }
         }
         for export in put {
             let id = export.tree().export_id();
@@ -106,7 +144,7 @@ impl Exports {
                 None => current.push(export),
             }
         }
-        Self::checked(current, replaced)
+        Ok(Self::checked(current, replaced)?)
     }
 
     fn without(&self, id: u32) -> Self {
@@ -213,11 +251,10 @@ impl ServedExports {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts each of `put` in the place of the one with its first name, or adds it, and takes away those with the first names
-    /// `removed`: all at once, or nothing.
-    pub(crate) fn exchange(&self, put: Vec<Export>, removed: &[String]) -> Result<(), Conflict> {
+    /// All at once, or nothing.
+    pub(crate) fn exchange(&self, exchange: Exchange) -> Result<(), ExchangeError> {
         let mut served = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        *served = Arc::new(served.with(put, removed)?);
+        *served = Arc::new(served.with(exchange)?);
         Ok(())
     }
 

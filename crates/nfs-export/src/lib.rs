@@ -59,7 +59,7 @@ pub use address_list::AddressList;
 pub use counters::Counts;
 pub use event::{CallRefusal, Event, Refusal};
 pub use export::{Export, ExportError, ExportOptions};
-pub use exports::ReplacedExport;
+pub use exports::{Exchange, ReplacedExport};
 pub use hidden_paths::{HiddenPaths, HidePattern, HidePatternError};
 pub use open_file_limit::raise_open_file_limit;
 pub use server::{Listeners, Server, StartError};

@@ -17,8 +17,8 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 
 use crate::counters::{Counts, count};
 use crate::event::Event;
-use crate::export::Export;
-use crate::exports::{Conflict, Exports, ReplacedExport};
+use crate::export::{Export, ExportError};
+use crate::exports::{Conflict, Exchange, ExchangeError, Exports, ReplacedExport};
 use crate::programs::{self, Outcome};
 use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::server_state::{Ports, ServerState};
@@ -119,6 +119,9 @@ pub enum StartError {
         /// The first name of the other.
         second: String,
     },
+    /// An export cannot have a name.
+    #[error(transparent)]
+    Name(ExportError),
     /// A socket cannot be used.
     #[error("cannot set up the sockets of the export")]
     Socket(#[source] io::Error),
@@ -235,16 +238,22 @@ impl Server {
     /// # Errors
     /// [`StartError::SameName`] and [`StartError::SameRoot`]; nothing is changed then.
     pub fn replace(&self, export: Export) -> Result<(), StartError> {
-        self.exchange(vec![export], &[])
+        self.exchange(Exchange {
+            put: vec![export],
+            ..Exchange::default()
+        })
     }
 
-    /// Exports each of `put` as [`Server::replace`] does, and takes away the exports that have one of the first names
-    /// `removed`, all at once. Who mounted those keeps them; nobody mounts them any more.
+    /// Takes exports away, renames them and adds others, all at once.
     ///
     /// # Errors
-    /// [`StartError::SameName`] and [`StartError::SameRoot`]; nothing is changed then.
-    pub fn exchange(&self, put: Vec<Export>, removed: &[String]) -> Result<(), StartError> {
-        Ok(self.shared.state.exports.exchange(put, removed)?)
+    /// [`StartError::SameName`], [`StartError::SameRoot`] and [`StartError::Name`]; nothing is changed then.
+    pub fn exchange(&self, exchange: Exchange) -> Result<(), StartError> {
+        let exchanged = self.shared.state.exports.exchange(exchange);
+        exchanged.map_err(|error| match error {
+            ExchangeError::Conflict(conflict) => conflict.into(),
+            ExchangeError::Name(error) => StartError::Name(error),
+        })
     }
 
     /// Whether the export with this first name would show other file systems below its directory if it were opened now

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use netroot_nfs_export::{Export, ExportOptions};
+use netroot_nfs_export::{Exchange, Export, ExportOptions};
 use nfs3_types::mount::dirpath;
 use nfs3_types::nfs3::nfsstat3;
 use nfs3_types::xdr_codec::Opaque;
@@ -114,8 +114,12 @@ fn exports_come_and_go_while_clients_keep_what_they_have_mounted() {
         Export::open(directory, ExportOptions { names, ..options() }).unwrap()
     };
     let exchange = |put, removed: &[&str]| {
-        let removed: Vec<String> = removed.iter().map(|name| (*name).to_owned()).collect();
-        running.server.exchange(put, &removed)
+        let removed = removed.iter().map(|name| (*name).to_owned()).collect();
+        running.server.exchange(Exchange {
+            put,
+            removed,
+            ..Exchange::default()
+        })
     };
     exchange(vec![named(&old, &["/a"])], &[]).unwrap();
     let mut first = at(address, "/a");
@@ -138,7 +142,18 @@ fn exports_come_and_go_while_clients_keep_what_they_have_mounted() {
         (who(&mut first), who(&mut second)),
         ("old".into(), "new".into())
     );
-    exchange(Vec::new(), &["/a", "/unknown"]).unwrap();
+    // Other names for the same tree.
+    let renamed = vec![("/a".to_owned(), vec!["/other".to_owned()])];
+    running
+        .server
+        .exchange(Exchange {
+            renamed,
+            ..Exchange::default()
+        })
+        .unwrap();
+    assert_eq!(root_handle(address, "/other"), first.root);
+    assert!(!mounts(address, "/a"));
+    exchange(Vec::new(), &["/other", "/unknown"]).unwrap();
     assert_eq!(running.server.replaced().len(), 2);
     assert_eq!(
         (who(&mut first), who(&mut second)),
