@@ -182,5 +182,7 @@ fn settings(state: &Path, cache: &Path, root: &Path) -> Settings {
         cache: cache.to_owned(),
         control: None,
         json: false,
+        roots: Vec::new(),
+        config: None,
     }
 }

@@ -80,5 +80,7 @@ fn main() -> Result<()> {
         state,
         control: None,
         json: true,
+        roots: Vec::new(),
+        config: None,
     })
 }

@@ -28,9 +28,9 @@ use netroot_printable::Printable;
 
 pub use netroot_nfs_export::{HiddenPaths, HidePattern};
 pub use settings::{
-    Allow, CatalogSettings, Choice, DhcpSettings, ImageSettings, ImageSource, InitrdSource,
-    IsolatedSettings, Location, MachineSettings, MenuSettings, Mode, NetworkSettings, Origin,
-    RangeSettings, RootSettings, Rule, Settings,
+    Allow, CatalogSettings, Choice, ConfigPlace, DhcpSettings, ImageSettings, ImageSource,
+    InitrdSource, IsolatedSettings, Location, MachineSettings, MenuSettings, Mode, NetworkSettings,
+    Origin, RangeSettings, RootSettings, Rule, Settings,
 };
 
 use cli::{Cli, Command};

@@ -15,6 +15,7 @@
 
 mod artifacts;
 mod clock;
+mod configuration;
 mod control;
 mod counters;
 mod dhcp;
@@ -205,7 +206,8 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         Arc::clone(&tokens),
     );
     let mut followed_roots = FollowedRoots::new(settings.ipxe.clone(), settings.cache.clone());
-    for ((open, build), image) in images.into_iter().zip(builds).zip(catalog.images()) {
+    let opened = (0..).zip(images).zip(builds).zip(catalog.images());
+    for (((number, open), build), image) in opened {
         let initrd = build.finish(|event| timeline.server(event))?;
         let files = BootFiles::of_root(open.kernel()?, initrd);
         artifacts.put_image(image.tagged(files.tag()), files);
@@ -213,7 +215,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         let options = export
             .as_ref()
             .and_then(|export| export.options(&directory));
-        followed_roots.add(tree, options.cloned(), |number, root| {
+        followed_roots.add(tree, options.cloned(), number, |number, root| {
             open.followed(number, root)
         });
     }

@@ -45,6 +45,20 @@ pub struct Settings {
     pub control: Option<PathBuf>,
     /// Whether events are printed as JSON.
     pub json: bool,
+    /// The folders in which the directories of images that are added while the server runs may be, beside those that are
+    /// served from the start. A server that may mount (`CAP_SYS_ADMIN`) takes them from anywhere.
+    pub roots: Vec<PathBuf>,
+    /// Where the configuration was read from and is followed; `None` for the command line alone.
+    pub config: Option<ConfigPlace>,
+}
+
+/// Where a configuration is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigPlace {
+    /// The main file.
+    pub file: PathBuf,
+    /// The folder of the drop-ins, `*.toml`, which are read in the order of their names.
+    pub drop_ins: PathBuf,
 }
 
 /// Who may mount the roots. The networks of the served interfaces may use TFTP in any case.
@@ -228,6 +242,8 @@ impl From<ServeArgs> for Settings {
             cache: args.cache,
             control: args.control,
             json: args.json,
+            roots: Vec::new(),
+            config: None,
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::serve::artifacts::Content;
 use crate::serve::error::ServeError;
 use crate::serve::events::{Event, Timeline};
 use crate::serve::initrd::{self, InitrdBuild, InitrdError, InitrdRequest};
+use crate::serve::privileged_helper::ImageNumber;
 use crate::serve::root_watch::FollowedImage;
 use crate::serve::root_watch::facts::{Facts, look};
 use crate::settings::{ImageSettings, InitrdSource, RootSettings};
@@ -124,7 +125,7 @@ impl<'a> OpenImage<'a> {
     }
 
     /// To follow it while it is served; `number` is its place in the settings, `root` its root's in a list.
-    pub(crate) fn followed(self, number: u16, root: usize) -> FollowedImage {
+    pub(crate) fn followed(self, number: ImageNumber, root: usize) -> FollowedImage {
         FollowedImage {
             number,
             name: self.name,

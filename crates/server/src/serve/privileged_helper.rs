@@ -4,13 +4,13 @@
 //! | helper | does | keeps |
 //! |---|---|---|
 //! | [`start_network`] | makes sockets anew for a served interface | binding ports below 1024 and opening packet sockets, as the unprivileged user |
-//! | [`start_roots`] | opens an image's directory anew | reaching directories, and mounts |
-//! | [`start_files`] | has an image's initrd built, opens boot loaders anew | the rights that the server was started with, but for the network's and for mounts |
+//! | [`start_roots`] | opens an image's directory | reaching directories, and mounts |
+//! | [`start_files`] | has an image's initrd built, opens its other files and boot loaders, reads the configuration | the rights that the server was started with, but for the network's and for mounts |
 //!
 //! They are copies of this process from before it opened its sockets. Each has one end of a socket pair and reads
-//! requests of fourteen bytes from it, which name things by their number in the settings of the start: the server can neither
-//! give them a path, nor make them do something often ([`Request::RATE`]). Descriptors come back through the same socket.
-//! A helper ends with the server.
+//! requests of twenty-two bytes from it, which name things by their number in the settings of the start, or in the
+//! configuration that the helper has read itself since: the server can neither give them a path, nor make them do something
+//! often ([`Request::RATE`]). Descriptors come back through the same socket. A helper ends with the server.
 //!
 //! ```text
 //! request, answer    what can be asked, as bytes, and what comes back
@@ -18,11 +18,13 @@
 //! helper_end         a helper's loop; client: the server's side
 //! network            the helper for the network; passed_sockets: its answers
 //! roots, mount_area  the helper for roots; files: the one for files
+//! configurations     the configurations that images are numbered in
 //! ```
 
 mod answer;
 mod channel;
 mod client;
+mod configurations;
 mod files;
 mod helper_end;
 mod mount_area;
@@ -40,7 +42,7 @@ pub(crate) use self::client::{Client, Helper, HelperError};
 use self::files::Files;
 use self::network::Network;
 use self::request::Request;
-pub(crate) use self::request::{FileRequest, NetworkRequest, RootRequest};
+pub(crate) use self::request::{FileRequest, ImageNumber, NetworkRequest, RootRequest};
 use self::roots::Roots;
 use crate::confinement::identity::Identity;
 use crate::serve::listen::interface::Followed;
@@ -107,7 +109,7 @@ pub(crate) fn start_files(
     identity: Option<Identity>,
 ) -> Result<Helper<FileRequest>, StartError> {
     let helper = start(|socket| {
-        let files = Files::prepare(settings, identity);
+        let mut files = Files::prepare(settings, identity);
         helper_end::introduce(&socket, None);
         helper_end::answer_until_closed(&socket, |request| files.answer(request));
     })?;

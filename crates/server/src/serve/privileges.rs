@@ -171,7 +171,10 @@ pub(crate) fn to_serve(
     Confinement {
         identity,
         capabilities: CapabilitySet::DAC_READ_SEARCH,
-        read: roots.chain(settings.tftp_dir.clone()).chain(also).collect(),
+        read: (roots.chain(settings.roots.clone()))
+            .chain(settings.tftp_dir.clone())
+            .chain(also)
+            .collect(),
         write: folders,
         work: Work::Serving,
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use netroot_net::{Mac, MacPrefix, Prefix, Uuid};
@@ -10,7 +10,7 @@ use netroot_nfs_export::HiddenPaths;
 use netroot_proto::pxe::arch::Platform;
 
 /// The images, and who boots which.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogSettings {
     /// The images, at least one.
     pub images: Vec<ImageSettings>,
@@ -69,7 +69,7 @@ impl fmt::Display for Origin {
 }
 
 /// One image, before its files are opened.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageSettings {
     /// Its name in URLs and as an export; `None` for the root directory's.
     pub name: Option<String>,
@@ -84,7 +84,7 @@ pub struct ImageSettings {
 }
 
 /// What an image boots.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageSource {
     /// A root file system, with the kernel that is in it.
     Root(RootSettings),
@@ -106,6 +106,23 @@ pub enum ImageSource {
 }
 
 impl ImageSource {
+    /// The files of this machine that it is made of, if it is no root: of a kernel, that first.
+    pub(crate) fn files(&self) -> Vec<&Path> {
+        match self {
+            Self::Kernel { kernel, initrds } => {
+                let initrds = initrds.iter().map(PathBuf::as_path);
+                [kernel.as_path()].into_iter().chain(initrds).collect()
+            }
+            Self::Efi(file)
+            | Self::Disk(Location::File(file))
+            | Self::Iso(Location::File(file)) => {
+                vec![file]
+            }
+            Self::Disk(Location::Url(_)) | Self::Iso(Location::Url(_)) => Vec::new(),
+            Self::Root(_) | Self::LocalDisk => Vec::new(),
+        }
+    }
+
     /// The root, if it is one.
     pub fn root(&self) -> Option<&RootSettings> {
         match self {
@@ -125,7 +142,7 @@ pub enum Location {
 }
 
 /// A root file system.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootSettings {
     /// The directory with its kernel and modules, and with its root unless that is elsewhere.
     pub directory: PathBuf,

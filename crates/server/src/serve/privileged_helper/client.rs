@@ -14,7 +14,9 @@ use tokio::net::UnixDatagram;
 use tokio::sync::Mutex;
 
 use super::answer::Done;
-use super::request::{FileRequest, NetworkRequest, Outcome, Reply, Request, RootRequest};
+use super::request::{
+    FileRequest, ImageNumber, NetworkRequest, Outcome, Reply, Request, RootRequest,
+};
 use super::{channel, passed_sockets};
 use crate::serve::listen::sockets::{DeviceSockets, Listening};
 
@@ -187,34 +189,63 @@ impl Client<NetworkRequest> {
     }
 }
 
+#[allow(dead_code, reason = "what follows the configuration is still to come")]
 impl Client<RootRequest> {
-    /// The directory of an image (its number in `Settings::images`) as it is at its path now, with the mounts below it:
-    /// a descriptor (`O_PATH`) of a mount of its own, below which the confined server may read. It stays readable until
-    /// eight others of the same image have been opened.
+    /// The directory of an image as it is at its path now, with the mounts below it: a descriptor (`O_PATH`) of a mount of
+    /// its own, below which the confined server may read. It stays readable until eight others of the same path have been
+    /// opened.
     ///
     /// # Errors
     /// [`HelperError::Impossible`]: this server cannot follow a root that was replaced, and has to be started again.
-    pub(crate) async fn root(&self, image: u16) -> Result<OwnedFd, HelperError> {
+    pub(crate) async fn root(&self, image: ImageNumber) -> Result<OwnedFd, HelperError> {
         let mut done = self.ask(RootRequest::Root { image }).await?;
         done.files.next().ok_or(HelperError::Nonsense)
     }
+
+    /// Has it read the configuration with this digest; `served` is the one that is served.
+    ///
+    /// # Errors
+    /// [`HelperError::Failed`]: among others, it has changed again.
+    pub(crate) async fn configuration(&self, digest: u64, served: u64) -> Result<(), HelperError> {
+        let request = RootRequest::Configuration { digest, served };
+        self.ask(request).await.map(|_| ())
+    }
 }
 
+#[allow(dead_code, reason = "what follows the configuration is still to come")]
 impl Client<FileRequest> {
-    /// The initrd of an image (its number in `Settings::images`): the one that is given, or one that is built for what is
-    /// at the image's path now and kept under this fingerprint; with a line for each thing that its builder noted.
+    /// The initrd of an image: the one that is given, or one that is built for what is at the image's path now and kept
+    /// under this fingerprint; with a line for each thing that its builder noted.
     ///
     /// # Errors
     /// [`HelperError`]: above all, it could not be built.
     pub(crate) async fn initrd(
         &self,
-        image: u16,
+        image: ImageNumber,
         fingerprint: u64,
     ) -> Result<(OwnedFd, Vec<String>), HelperError> {
         let request = FileRequest::Initrd { image, fingerprint };
         let mut done = self.ask(request).await?;
         let file = done.files.next().ok_or(HelperError::Nonsense)?;
         Ok((file, done.text.lines().map(str::to_owned).collect()))
+    }
+
+    /// A file with the configuration as it is now (`Snapshot`); `served` is the one that is served.
+    ///
+    /// # Errors
+    /// [`HelperError`].
+    pub(crate) async fn configuration(&self, served: u64) -> Result<OwnedFd, HelperError> {
+        let mut done = self.ask(FileRequest::Configuration { served }).await?;
+        done.files.next().ok_or(HelperError::Nonsense)
+    }
+
+    /// One of the files that an image is made of, by its place in `ImageSource::files`.
+    ///
+    /// # Errors
+    /// [`HelperError`].
+    pub(crate) async fn file(&self, image: ImageNumber, file: u16) -> Result<OwnedFd, HelperError> {
+        let mut done = self.ask(FileRequest::File { image, file }).await?;
+        done.files.next().ok_or(HelperError::Nonsense)
     }
 
     /// The boot loaders that are installed now, each with the name that machines ask for.
@@ -234,6 +265,11 @@ mod tests {
     use super::super::helper_end::answer_until_closed;
     use super::*;
 
+    const THIRD: ImageNumber = ImageNumber {
+        configuration: 0,
+        image: 3,
+    };
+
     #[tokio::test]
     async fn answers_and_the_end_of_a_helper_are_seen() {
         let (here, there) = channel::pair().unwrap();
@@ -242,7 +278,7 @@ mod tests {
             answer_until_closed(&there, |request| {
                 left -= 1;
                 match (request, left) {
-                    (RootRequest::Root { image: 3 }, 1) => {
+                    (RootRequest::Root { image: THIRD }, 1) => {
                         Answer::done(vec![there.try_clone().unwrap()])
                     }
                     _ => Answer::impossible("not here"),
@@ -250,8 +286,8 @@ mod tests {
             });
         });
         let client = Helper::<RootRequest>::new(here).into_client().unwrap();
-        client.root(3).await.unwrap();
-        let refused = client.root(3).await.unwrap_err();
+        client.root(THIRD).await.unwrap();
+        let refused = client.root(THIRD).await.unwrap_err();
         assert!(
             matches!(refused, HelperError::Impossible { .. }),
             "{refused}"
@@ -262,7 +298,7 @@ mod tests {
         let (here, there) = channel::pair().unwrap();
         drop(there);
         let client = Helper::<RootRequest>::new(here).into_client().unwrap();
-        let ended = client.root(3).await.unwrap_err();
+        let ended = client.root(THIRD).await.unwrap_err();
         assert!(matches!(ended, HelperError::Ended), "{ended}");
     }
 }

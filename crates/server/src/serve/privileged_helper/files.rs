@@ -1,4 +1,5 @@
-//! The helper for files: it has initrds built, and opens those that are given and the boot loaders anew.
+//! The helper for files: it has initrds built, opens those that are given, the other files of images and the boot loaders, and
+//! reads the configuration.
 //!
 //! It keeps the user that the server was started as. No filter of system calls: the child that builds an initrd would
 //! inherit it, and confines itself further. It looks at no root itself: which kernel an initrd is for, the child finds out
@@ -9,7 +10,8 @@ use std::os::fd::OwnedFd;
 use rustix::thread::CapabilitySet;
 
 use super::answer::Answer;
-use super::request::FileRequest;
+use super::configurations::Configurations;
+use super::request::{FileRequest, ImageNumber};
 use crate::confinement;
 use crate::confinement::identity::Identity;
 use crate::serve::artifacts::{Content, loaders};
@@ -30,6 +32,7 @@ const KEPT: CapabilitySet = CapabilitySet::DAC_READ_SEARCH
 #[derive(Debug)]
 pub(super) struct Files<'a> {
     settings: &'a Settings,
+    configurations: Configurations<'a>,
     /// The user that initrds are built as.
     identity: Option<Identity>,
     /// Whether this process has given up what it does not need.
@@ -42,25 +45,51 @@ impl<'a> Files<'a> {
         let _ = rustix::thread::set_name(c"netroot-files");
         Self {
             settings,
+            configurations: Configurations::new(settings),
             identity,
             is_limited: confinement::limit_helper(KEPT).is_ok(),
         }
     }
 
     /// Does what it is asked for.
-    pub(super) fn answer(&self, request: FileRequest) -> Answer {
+    pub(super) fn answer(&mut self, request: FileRequest) -> Answer {
         if !self.is_limited {
             return Answer::impossible("the helper process could not give up its privileges");
         }
         match request {
             FileRequest::Initrd { image, fingerprint } => {
-                let image = self.settings.catalog.images.get(usize::from(image));
+                let image = self.configurations.image(image);
                 match image.and_then(|image| image.source.root()) {
                     Some(root) => self.initrd(root, fingerprint),
                     None => Answer::failed("there is no such image"),
                 }
             }
             FileRequest::Loaders => self.loaders(),
+            FileRequest::Configuration { served } => self.configuration(served),
+            FileRequest::File { image, file } => self.file(image, file),
+        }
+    }
+
+    fn configuration(&mut self, served: u64) -> Answer {
+        match self.configurations.read(served) {
+            Ok(snapshot) => match snapshot.to_file() {
+                Ok(file) => Answer::done(vec![file]),
+                Err(errno) => Answer::failed(format!("cannot pass the configuration on: {errno}")),
+            },
+            Err(why) => Answer::failed(why),
+        }
+    }
+
+    fn file(&self, image: ImageNumber, file: u16) -> Answer {
+        let files = self.configurations.image(image);
+        let files = files.map(|image| image.source.files()).unwrap_or_default();
+        let Some(path) = files.get(usize::from(file)) else {
+            return Answer::failed("there is no such file");
+        };
+        let opened = Content::open(path).and_then(|content| content.descriptor());
+        match opened {
+            Ok(file) => Answer::done(vec![file]),
+            Err(error) => Answer::failed(format!("cannot open {}: {error}", path.display())),
         }
     }
 

@@ -11,7 +11,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sched::{CloneFlags, setns, unshare};
 use rustix::fs::{CWD, Mode, OFlags};
@@ -20,6 +20,8 @@ use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
 };
 
+/// How many mounts of all roots are kept.
+const ALL_KEPT: usize = 1024;
 /// How many mounts of each root are kept. More than one: transfers and mounts of the one before go on.
 const KEPT: usize = 8;
 /// Where the area is mounted before it is the only thing in its namespace: a directory that is always there.
@@ -35,7 +37,7 @@ pub(super) struct MountArea {
     /// The namespace of the host.
     outside: Outside,
     /// Whose each attached mount is, and its name, the oldest first.
-    attached: VecDeque<(u16, String)>,
+    attached: VecDeque<(PathBuf, String)>,
     next: u64,
 }
 
@@ -83,13 +85,8 @@ impl MountArea {
     }
 
     /// Attaches a copy of the mount that `directory` is in, from there down, with the mounts below it that are part of the
-    /// root if `submounts`. Returns its root (`O_PATH`). The oldest of more than [`KEPT`] of the same `owner` goes.
-    pub(super) fn attach(
-        &mut self,
-        owner: u16,
-        directory: &Path,
-        submounts: bool,
-    ) -> Result<OwnedFd, Errno> {
+    /// root if `submounts`. Returns its root (`O_PATH`). The oldest of more than [`KEPT`] of the same directory goes.
+    pub(super) fn attach(&mut self, directory: &Path, submounts: bool) -> Result<OwnedFd, Errno> {
         let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
         flags.set(OpenTreeFlags::AT_RECURSIVE, submounts);
         let left_out = match submounts {
@@ -116,8 +113,8 @@ impl MountArea {
                     UnmountFlags::DETACH | UnmountFlags::NOFOLLOW,
                 );
             }
-            self.attached.push_back((owner, name));
-            if let Some(oldest) = self.surplus(owner) {
+            self.attached.push_back((directory.to_owned(), name));
+            if let Some(oldest) = self.surplus(directory) {
                 // Files of it that are open stay open.
                 let path = Path::new("/").join(&oldest);
                 let _ = rustix::mount::unmount(&path, UnmountFlags::DETACH);
@@ -128,13 +125,16 @@ impl MountArea {
         moved.map(|()| tree)
     }
 
-    /// Forgets the oldest of an owner's if there are too many.
-    fn surplus(&mut self, owner: u16) -> Option<String> {
-        let is_own = |(of, _): &&(u16, String)| *of == owner;
-        if self.attached.iter().filter(is_own).count() <= KEPT {
+    /// Forgets the oldest of a directory's if there are too many, or the oldest of all.
+    fn surplus(&mut self, directory: &Path) -> Option<String> {
+        let is_own = |(of, _): &&(PathBuf, String)| of == directory;
+        let oldest = if self.attached.iter().filter(is_own).count() > KEPT {
+            self.attached.iter().position(|(of, _)| of == directory)?
+        } else if self.attached.len() > ALL_KEPT {
+            0
+        } else {
             return None;
-        }
-        let oldest = self.attached.iter().position(|(of, _)| *of == owner)?;
+        };
         self.attached.remove(oldest).map(|(_, name)| name)
     }
 
@@ -179,7 +179,6 @@ fn errno(errno: nix::Error) -> Errno {
 mod tests {
     use std::fs;
     use std::os::fd::AsRawFd;
-    use std::path::PathBuf;
 
     use super::*;
     use crate::confinement;
@@ -213,13 +212,15 @@ mod tests {
                 send.send(here.folder().try_clone_to_owned().unwrap())
                     .unwrap();
                 has_looked.recv().unwrap();
-                send.send(here.attach(0, root, true).unwrap()).unwrap();
+                send.send(here.attach(root, true).unwrap()).unwrap();
                 fs::rename(root, old).unwrap();
                 fill("second");
-                let second = here.attach(0, root, true).unwrap();
-                // However often another image's root is replaced.
+                let second = here.attach(root, true).unwrap();
+                // However often another root is replaced.
+                let other = root.with_file_name("other");
+                fs::create_dir(&other).unwrap();
                 for _ in 0..KEPT + 1 {
-                    here.attach(1, root, true).unwrap();
+                    here.attach(&other, true).unwrap();
                 }
                 send.send(second).unwrap();
                 has_looked.recv().unwrap();

@@ -8,7 +8,7 @@ use netroot_limits::Rate;
 use super::channel::MOST_BYTES;
 
 /// The length of a request, in bytes.
-pub(super) const LENGTH: usize = 12;
+pub(super) const LENGTH: usize = 20;
 /// How long an initrd may take to build, and a little: a slow machine takes minutes.
 const INITRD: Duration = Duration::from_secs(16 * 60);
 /// How long anything else may take: the disk that a root is on may be asleep.
@@ -29,14 +29,31 @@ pub(crate) trait Request: Copy {
     fn patience(self) -> Duration;
 }
 
-/// What the helper for roots does. Images are named by their number in `Settings::images`.
+/// What the helper for roots does. Images are named by their number in a configuration, which is named by its digest: 0 for
+/// that of the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RootRequest {
     /// Open the image's directory anew, so that the confined server can read what is below it.
     Root {
         /// The image.
-        image: u16,
+        image: ImageNumber,
     },
+    /// Read the configuration, if it has this digest, so that images of it can be named.
+    Configuration {
+        /// Which one.
+        digest: u64,
+        /// The one that is served, of which images can still be named afterwards.
+        served: u64,
+    },
+}
+
+/// An image in a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ImageNumber {
+    /// The digest of the configuration; 0 for that of the start.
+    pub(crate) configuration: u64,
+    /// Its number there.
+    pub(crate) image: u16,
 }
 
 /// What the helper for files does.
@@ -45,28 +62,46 @@ pub(crate) enum FileRequest {
     /// Build the initrd of what is at the image's path now, or open the one that is given (`--initrd`).
     Initrd {
         /// The image.
-        image: u16,
+        image: ImageNumber,
         /// The fingerprint under which a built one is kept.
         fingerprint: u64,
     },
     /// Open the boot loaders.
     Loaders,
+    /// Read the configuration. Images of it can be named afterwards, and of the one that is served.
+    Configuration {
+        /// The digest of that one.
+        served: u64,
+    },
+    /// Open one of the files that an image is made of.
+    File {
+        /// The image.
+        image: ImageNumber,
+        /// Which one.
+        file: u16,
+    },
 }
 
 impl Request for RootRequest {
     const RATE: Rate = Rate {
-        burst: 32,
-        every: Duration::from_secs(5),
+        burst: 128,
+        every: Duration::from_secs(2),
     };
 
     fn encode(self) -> [u8; LENGTH] {
-        let Self::Root { image } = self;
-        request(1, image, 0)
+        match self {
+            Self::Root { image } => request(1, image, 0),
+            Self::Configuration { digest, served } => request(4, ImageNumber::none(served), digest),
+        }
     }
 
     fn decode(bytes: [u8; LENGTH]) -> Option<Self> {
         match parts(bytes) {
             (1, image, 0) => Some(Self::Root { image }),
+            (4, of, digest) if of.image == 0 => Some(Self::Configuration {
+                digest,
+                served: of.configuration,
+            }),
             _ => None,
         }
     }
@@ -82,14 +117,24 @@ impl Request for FileRequest {
     fn encode(self) -> [u8; LENGTH] {
         match self {
             Self::Initrd { image, fingerprint } => request(2, image, fingerprint),
-            Self::Loaders => request(3, 0, 0),
+            Self::Loaders => request(3, ImageNumber::none(0), 0),
+            Self::Configuration { served } => request(5, ImageNumber::none(served), 0),
+            Self::File { image, file } => request(6, image, u64::from(file)),
         }
     }
 
     fn decode(bytes: [u8; LENGTH]) -> Option<Self> {
+        let nothing = ImageNumber::none(0);
         match parts(bytes) {
             (2, image, fingerprint) => Some(Self::Initrd { image, fingerprint }),
-            (3, 0, 0) => Some(Self::Loaders),
+            (3, image, 0) if image == nothing => Some(Self::Loaders),
+            (5, of, 0) if of.image == 0 => Some(Self::Configuration {
+                served: of.configuration,
+            }),
+            (6, image, file) => Some(Self::File {
+                image,
+                file: u16::try_from(file).ok()?,
+            }),
             _ => None,
         }
     }
@@ -97,7 +142,25 @@ impl Request for FileRequest {
     fn patience(self) -> Duration {
         match self {
             Self::Initrd { .. } => INITRD,
-            Self::Loaders => USUAL,
+            _ => USUAL,
+        }
+    }
+}
+
+impl ImageNumber {
+    /// An image of the start's configuration.
+    pub(crate) fn at_start(image: u16) -> Self {
+        Self {
+            configuration: 0,
+            image,
+        }
+    }
+
+    /// A configuration alone.
+    fn none(configuration: u64) -> Self {
+        Self {
+            configuration,
+            image: 0,
         }
     }
 }
@@ -131,13 +194,19 @@ impl Request for NetworkRequest {
             Self::Device { listener } => (1, listener, Ipv4Addr::UNSPECIFIED),
             Self::Listen { listener, address } => (2, listener, address),
         };
-        request(kind, listener, u64::from(address.to_bits()))
+        request(
+            kind,
+            ImageNumber::at_start(listener),
+            u64::from(address.to_bits()),
+        )
     }
 
     fn decode(bytes: [u8; LENGTH]) -> Option<Self> {
-        let (kind, listener, address) = parts(bytes);
+        let (kind, number, address) = parts(bytes);
         let address = Ipv4Addr::from_bits(u32::try_from(address).ok()?);
+        let listener = number.image;
         match kind {
+            _ if number.configuration != 0 => None,
             1 if address.is_unspecified() => Some(Self::Device { listener }),
             2 => Some(Self::Listen { listener, address }),
             _ => None,
@@ -149,11 +218,12 @@ impl Request for NetworkRequest {
     }
 }
 
-fn request(kind: u16, image: u16, number: u64) -> [u8; LENGTH] {
+fn request(kind: u16, image: ImageNumber, number: u64) -> [u8; LENGTH] {
     let mut bytes = [0; LENGTH];
     let all = [
         &kind.to_be_bytes()[..],
-        &image.to_be_bytes(),
+        &image.image.to_be_bytes(),
+        &image.configuration.to_be_bytes(),
         &number.to_be_bytes(),
     ];
     for (place, byte) in bytes.iter_mut().zip(all.into_iter().flatten()) {
@@ -163,13 +233,14 @@ fn request(kind: u16, image: u16, number: u64) -> [u8; LENGTH] {
 }
 
 /// The kind, the image and the number of a request.
-fn parts(bytes: [u8; LENGTH]) -> (u16, u16, u64) {
-    let [kind, kind_low, image, image_low, number @ ..] = bytes;
-    (
-        u16::from_be_bytes([kind, kind_low]),
-        u16::from_be_bytes([image, image_low]),
-        u64::from_be_bytes(number),
-    )
+fn parts(bytes: [u8; LENGTH]) -> (u16, ImageNumber, u64) {
+    let [a, b, c, d, configuration @ .., e, f, g, h, i, j, k, l] = bytes;
+    let image = ImageNumber {
+        configuration: u64::from_be_bytes(configuration),
+        image: u16::from_be_bytes([c, d]),
+    };
+    let number = u64::from_be_bytes([e, f, g, h, i, j, k, l]);
+    (u16::from_be_bytes([a, b]), image, number)
 }
 
 /// How a request ended.
@@ -235,13 +306,24 @@ mod tests {
 
     #[test]
     fn requests_are_read_as_they_were_written() {
-        let root = RootRequest::Root { image: 0x102 };
-        assert_eq!(RootRequest::decode(root.encode()), Some(root));
+        let image = ImageNumber {
+            configuration: 0x1112_1314_1516_1718,
+            image: 0x102,
+        };
+        let (digest, served) = (image.configuration, 7);
+        for request in [
+            RootRequest::Root { image },
+            RootRequest::Configuration { digest, served },
+        ] {
+            assert_eq!(RootRequest::decode(request.encode()), Some(request));
+        }
         let initrd = FileRequest::Initrd {
-            image: 7,
+            image,
             fingerprint: 0x0102_0304_0506_0708,
         };
-        for request in [initrd, FileRequest::Loaders] {
+        let configuration = FileRequest::Configuration { served: digest };
+        let file = FileRequest::File { image, file: 3 };
+        for request in [initrd, FileRequest::Loaders, configuration, file] {
             assert_eq!(FileRequest::decode(request.encode()), Some(request));
             assert_eq!(RootRequest::decode(request.encode()), None);
         }

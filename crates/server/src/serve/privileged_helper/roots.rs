@@ -6,6 +6,7 @@ use rustix::io::Errno;
 use rustix::thread::CapabilitySet;
 
 use super::answer::Answer;
+use super::configurations::Configurations;
 use super::mount_area::MountArea;
 use super::request::RootRequest;
 use crate::confinement;
@@ -19,7 +20,7 @@ const KEPT: CapabilitySet = CapabilitySet::DAC_READ_SEARCH
 /// What the helper for roots has.
 #[derive(Debug)]
 pub(super) struct Roots<'a> {
-    settings: &'a Settings,
+    configurations: Configurations<'a>,
     /// Where roots are attached, or why nowhere.
     area: Result<MountArea, Errno>,
 }
@@ -30,7 +31,7 @@ impl<'a> Roots<'a> {
         let _ = rustix::thread::set_name(c"netroot-roots");
         let limited = confinement::limit_helper(KEPT);
         Self {
-            settings,
+            configurations: Configurations::new(settings),
             area: limited.and_then(|()| MountArea::new()),
         }
     }
@@ -42,16 +43,26 @@ impl<'a> Roots<'a> {
 
     /// Does what it is asked for.
     pub(super) fn answer(&mut self, request: RootRequest) -> Answer {
-        let RootRequest::Root { image: number } = request;
-        let image = self.settings.catalog.images.get(usize::from(number));
-        let Some(settings) = image.and_then(|image| image.source.root()) else {
-            return Answer::failed("there is no such image");
-        };
-        root(&mut self.area, number, settings)
+        match request {
+            RootRequest::Root { image } => {
+                let image = self.configurations.image(image);
+                match image.and_then(|image| image.source.root()) {
+                    Some(settings) => root(&mut self.area, settings),
+                    None => Answer::failed("there is no such image"),
+                }
+            }
+            RootRequest::Configuration { digest, served } => {
+                match self.configurations.read(served) {
+                    Ok(snapshot) if snapshot.digest() == digest => Answer::done(Vec::new()),
+                    Ok(_) => Answer::failed("the configuration has changed again"),
+                    Err(why) => Answer::failed(why),
+                }
+            }
+        }
     }
 }
 
-fn root(area: &mut Result<MountArea, Errno>, number: u16, settings: &RootSettings) -> Answer {
+fn root(area: &mut Result<MountArea, Errno>, settings: &RootSettings) -> Answer {
     let area = match area {
         Ok(area) => area,
         Err(errno) => {
@@ -60,10 +71,10 @@ fn root(area: &mut Result<MountArea, Errno>, number: u16, settings: &RootSetting
             ));
         }
     };
-    match area.attach(number, &settings.directory, settings.submounts) {
+    match area.attach(&settings.directory, settings.submounts) {
         Ok(root) => Answer::done(vec![root]),
         Err(errno) => Answer::failed(format!(
-            "cannot open {} anew: {errno}",
+            "cannot open {}: {errno}",
             settings.directory.display()
         )),
     }

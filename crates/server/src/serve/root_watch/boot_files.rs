@@ -7,7 +7,7 @@ use netroot_initramfs::{Kernel, RootTree};
 use super::facts::FoundKernel;
 use crate::serve::artifacts::Content;
 use crate::serve::initrd::{self, InitrdRequest};
-use crate::serve::privileged_helper::{Client, FileRequest};
+use crate::serve::privileged_helper::{Client, FileRequest, ImageNumber};
 use crate::settings::{InitrdSource, RootSettings};
 
 /// Whether an initrd is in the cache.
@@ -42,7 +42,7 @@ pub(super) fn kept_initrd(
 /// Has it built. Returns what its builder noted with it.
 pub(super) async fn built_initrd(
     helper: &Client<FileRequest>,
-    image: u16,
+    image: ImageNumber,
     fingerprint: u64,
 ) -> Result<(Content, Vec<String>), String> {
     let built = helper.initrd(image, fingerprint).await;

@@ -8,13 +8,14 @@ use netroot_nfs_export::ExportOptions;
 
 use super::facts::Facts;
 use super::root::{Places, Root};
+use crate::serve::privileged_helper::ImageNumber;
 use crate::settings::RootSettings;
 
 /// An image that is followed.
 #[derive(Debug)]
 pub(crate) struct FollowedImage {
-    /// Its number in the settings.
-    pub(crate) number: u16,
+    /// Its number in the configuration that is served.
+    pub(crate) number: ImageNumber,
     /// Its name.
     pub(crate) name: String,
     /// As it is configured.
@@ -48,14 +49,15 @@ impl FollowedRoots {
         }
     }
 
-    /// The next image of the settings, whose root in `tree` is exported with `options`, if at all.
+    /// The image with this number in the settings, whose root in `tree` is exported with `options`, if at all.
     pub(crate) fn add(
         &mut self,
         tree: Arc<RootTree>,
         options: Option<ExportOptions>,
-        image: impl FnOnce(u16, usize) -> FollowedImage,
+        number: u16,
+        image: impl FnOnce(ImageNumber, usize) -> FollowedImage,
     ) {
-        let number = u16::try_from(self.images.len()).unwrap_or(u16::MAX);
+        let number = ImageNumber::at_start(number);
         let mut roots = self.roots.iter();
         let root = roots.position(|root| root.directory() == tree.path());
         let root = root.unwrap_or(self.roots.len());

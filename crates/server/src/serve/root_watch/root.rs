@@ -14,7 +14,7 @@ use super::facts::Place;
 use super::world::World;
 use crate::serve::artifacts::{Folder, raspberry_pi};
 use crate::serve::events::Submounted;
-use crate::serve::privileged_helper::HelperError;
+use crate::serve::privileged_helper::{HelperError, ImageNumber};
 
 /// How long an export that was replaced is kept without a call. A machine that runs from it makes one at least when somebody
 /// uses it; it may sleep over a weekend.
@@ -54,8 +54,8 @@ impl Places {
 #[derive(Debug)]
 pub(crate) struct Root {
     directory: PathBuf,
-    /// The number in the settings of an image that has it.
-    image: u16,
+    /// The number of an image that has it.
+    image: ImageNumber,
     /// The names of all that have it.
     names: Vec<String>,
     tree: Arc<RootTree>,
@@ -84,10 +84,10 @@ pub(super) enum RootChange {
 }
 
 impl Root {
-    /// The root that is open as `tree`, of the image `name` with the number `image` in the settings.
+    /// The root that is open as `tree`, of the image `name` with the number `image`.
     pub(super) fn new(
         tree: Arc<RootTree>,
-        image: u16,
+        image: ImageNumber,
         name: String,
         export: Option<ExportOptions>,
         places: Places,

@@ -1,0 +1,53 @@
+//! The configurations in which a helper finds the images that it is asked for: that of the start, and those that it has read
+//! since.
+
+use super::request::ImageNumber;
+use crate::serve::configuration::{self, Snapshot};
+use crate::settings::{ImageSettings, Settings};
+
+/// That of the start, the one that is served, and one that may take its place.
+#[derive(Debug)]
+pub(super) struct Configurations<'a> {
+    start: &'a Settings,
+    /// With their digests.
+    read: Vec<(u64, Vec<ImageSettings>)>,
+}
+
+impl<'a> Configurations<'a> {
+    pub(super) fn new(start: &'a Settings) -> Self {
+        Self {
+            start,
+            read: Vec::new(),
+        }
+    }
+
+    /// An image, if there is such a one.
+    pub(super) fn image(&self, number: ImageNumber) -> Option<&ImageSettings> {
+        let images = match number.configuration {
+            0 => &self.start.catalog.images,
+            digest => {
+                let mut read = self.read.iter();
+                read.find_map(|(known, images)| (*known == digest).then_some(images))?
+            }
+        };
+        images.get(usize::from(number.image))
+    }
+
+    /// Reads the configuration as it is now. Its images can be named from now on, and those of the configuration `served`.
+    ///
+    /// # Errors
+    /// Why it cannot be read. One that is wrong has no images, and is none.
+    pub(super) fn read(&mut self, served: u64) -> Result<Snapshot, String> {
+        let place = self.start.config.as_ref();
+        let place = place.ok_or("this server has no configuration to read")?;
+        let snapshot = Snapshot::read(place).map_err(|error| error.to_string())?;
+        let digest = snapshot.digest();
+        self.read.retain(|(known, _)| *known == served);
+        if digest != served
+            && let Ok(settings) = configuration::settings(&snapshot, self.start)
+        {
+            self.read.push((digest, settings.catalog.images));
+        }
+        Ok(snapshot)
+    }
+}
