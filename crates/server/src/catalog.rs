@@ -3,57 +3,65 @@
 //! [`Catalog::assign`] is asked for the script, the loader, DHCP's option 17, the export and the report alike, so
 //! that all of them agree.
 
+#[allow(dead_code)]
+mod assigned;
+mod error;
 mod image;
+#[allow(dead_code)]
+mod known_machine;
+#[allow(dead_code)]
+mod machine;
 mod rule;
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-pub(crate) use image::{
+use netroot_proto::pxe::inputs::Loader;
+
+pub(crate) use self::assigned::{Assigned, Boots, Why};
+pub(crate) use self::error::CatalogError;
+pub(crate) use self::image::{
     Image, ImageFile, ImageKind, KernelFile, RootImage, RootLocation, export_path, file_of_image,
     name_of_directory,
 };
-pub(crate) use rule::{ArrivedAt, KnownMachine};
-
-use crate::settings::{Choice, Rule};
+pub(crate) use self::known_machine::{ArrivedAt, KnownMachine};
+use self::machine::NamedMachines;
+use crate::settings::{Choice, MachineSettings, Rule};
 
 /// The images, and who boots which.
 #[derive(Debug)]
 pub(crate) struct Catalog {
     images: Vec<Arc<Image>>,
-    rules: Vec<(Rule, Arc<Image>)>,
-    default: Arc<Image>,
+    machines: Arc<NamedMachines>,
+    rules: Arc<[Rule]>,
+    default: Choice,
 }
 
-/// The images or rules contradict each other.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum CatalogError {
-    /// Nothing to boot.
-    #[error("no image is configured; give at least one directory to serve")]
-    Empty,
-    /// A name that a URL or an NFS path cannot carry.
-    #[error(
-        "the image name {0:?} cannot be used in a URL; use letters, digits, dots, hyphens and underscores"
-    )]
-    Name(String),
-    /// Two images of one name.
-    #[error("two images have the name {0}; give each its own")]
-    SameName(String),
-    /// A rule for an image that does not exist.
-    #[error("a rule names the image {name}, which does not exist; the images are {}", known.join(", "))]
-    Unknown {
-        /// The name in the rule.
-        name: String,
-        /// The names that exist.
-        known: Vec<String>,
-    },
+/// What was decided beside the configuration, for one machine. The first that is there counts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Orders<'a> {
+    /// The image that was ordered for one boot.
+    pub(crate) once: Option<&'a str>,
+    /// The image that was ordered until another order.
+    pub(crate) image: Option<&'a str>,
+    /// Whether that is the one from before, since what was ordered then failed to boot.
+    pub(crate) after_failure: bool,
+    /// The image that the web hook named.
+    pub(crate) hook: Option<&'a str>,
 }
 
 impl Catalog {
-    /// The first image is the default: what every machine boots that no rule is for.
-    pub(crate) fn new(images: Vec<Image>, rules: Vec<Rule>) -> Result<Self, CatalogError> {
+    /// `default` is for the machines that no rule is for: without one, the first image.
+    pub(crate) fn new(
+        images: Vec<Image>,
+        machines: Vec<MachineSettings>,
+        rules: Vec<Rule>,
+        default: Option<Choice>,
+    ) -> Result<Self, CatalogError> {
         let images: Vec<Arc<Image>> = images.into_iter().map(Arc::new).collect();
-        let default = Arc::clone(images.first().ok_or(CatalogError::Empty)?);
+        let first = images.first().ok_or(CatalogError::Empty)?;
+        let first = Choice::Image(first.name.clone());
         let mut names = BTreeSet::new();
         for image in &images {
             if !image::is_name(&image.name) {
@@ -63,35 +71,127 @@ impl Catalog {
                 return Err(CatalogError::SameName(image.name.clone()));
             }
         }
-        let find = |rule: Rule| {
-            let Some(Choice::Image(name)) = &rule.choice else {
-                return None;
-            };
-            Some(match images.iter().find(|image| image.name == *name) {
-                Some(image) => Ok((rule, Arc::clone(image))),
-                None => Err(CatalogError::Unknown {
-                    known: images.iter().map(|image| image.name.clone()).collect(),
+        let exists = |choice: Option<&Choice>, by: &dyn Fn() -> String| match choice {
+            Some(Choice::Image(name)) if !names.contains(name.as_str()) => {
+                Err(CatalogError::Unknown {
+                    by: by(),
                     name: name.clone(),
-                }),
-            })
+                    known: images.iter().map(|image| image.name.clone()).collect(),
+                })
+            }
+            _ => Ok(()),
         };
-        let rules = rules
-            .into_iter()
-            .filter_map(find)
-            .collect::<Result<_, _>>()?;
+        exists(default.as_ref(), &|| "the default".to_owned())?;
+        for machine in &machines {
+            let by = || format!("{}: the machine {}", machine.origin, machine.name);
+            exists(machine.choice.as_ref(), &by)?;
+        }
+        for rule in &rules {
+            exists(rule.choice.as_ref(), &|| format!("{}: a rule", rule.origin))?;
+        }
         Ok(Self {
+            machines: Arc::new(NamedMachines::new(machines)?),
+            rules: Arc::from(rules),
+            default: default.unwrap_or(first),
             images,
-            rules,
-            default,
         })
     }
 
-    /// What a machine boots that reached the server there: the image of the first rule that matches, else the default.
-    pub(crate) fn assign(&self, machine: &KnownMachine, arrived: &ArrivedAt<'_>) -> &Image {
-        self.rules
-            .iter()
-            .find(|(rule, _)| rule::matches(rule, machine, arrived))
-            .map_or(&self.default, |(_, image)| image)
+    /// What a machine does that reached the server there, by the configuration alone.
+    pub(crate) fn assign(&self, machine: &KnownMachine, arrived: &ArrivedAt<'_>) -> Assigned<'_> {
+        self.assign_with(machine, arrived, Orders::default())
+    }
+
+    /// What a machine does that reached the server there: what was ordered for it, else what the web hook said, else
+    /// what its own entry says, else the first rule that matches and says something, else the default. An order for an
+    /// image that does not exist any more is none.
+    ///
+    /// What the rules on the way to that add to the command line is added in their order, and then what the machine's
+    /// entry adds: what comes later overrides what comes before. A machine whose entry or order says what it boots gets
+    /// nothing from rules.
+    pub(crate) fn assign_with(
+        &self,
+        machine: &KnownMachine,
+        arrived: &ArrivedAt<'_>,
+        orders: Orders<'_>,
+    ) -> Assigned<'_> {
+        let entry = self.machines.find(machine);
+        let named = |name: &str| self.image(name).map(Boots::Image);
+        let once = || Some((named(orders.once?)?, Why::Once));
+        let ordered = || {
+            let why = match orders.after_failure {
+                true => Why::AfterFailure,
+                false => Why::Ordered,
+            };
+            Some((named(orders.image?)?, why))
+        };
+        let hook = || Some((named(orders.hook?)?, Why::Hook));
+        let own = || {
+            let machine = entry?;
+            Some((self.boots(machine.choice.as_ref()?)?, Why::Machine(machine)))
+        };
+        let mut append: Vec<&str> = Vec::new();
+        let decided = once().or_else(ordered).or_else(hook).or_else(own);
+        let (boots, why) = decided.unwrap_or_else(|| {
+            let for_it = self.rules.iter();
+            for rule in for_it.filter(|rule| rule::matches(rule, machine, arrived)) {
+                append.extend(rule.append.as_deref());
+                let choice = rule.choice.as_ref();
+                if let Some(boots) = choice.and_then(|choice| self.boots(choice)) {
+                    return (boots, Why::Rule(&rule.origin));
+                }
+            }
+            // Its image exists: that was looked at when this catalog was made.
+            (
+                self.boots(&self.default).unwrap_or(Boots::Wait),
+                Why::Default,
+            )
+        });
+        append.extend(entry.and_then(|machine| machine.append.as_deref()));
+        Assigned {
+            boots,
+            machine: entry,
+            append: (!append.is_empty()).then(|| append.join(" ")),
+            why,
+        }
+    }
+
+    /// `None` for an image that does not exist.
+    fn boots(&self, choice: &Choice) -> Option<Boots<'_>> {
+        Some(match choice {
+            Choice::Image(name) => Boots::Image(self.image(name)?),
+            Choice::Menu => Boots::Menu,
+            Choice::Wait => Boots::Wait,
+            Choice::Refuse => Boots::Refuse,
+        })
+    }
+
+    /// The image with this name.
+    pub(crate) fn image(&self, name: &str) -> Option<&Image> {
+        self.images().find(|image| image.name == name)
+    }
+
+    /// What firmware loads before it does what it is assigned, or asks what that is.
+    pub(crate) fn loaders(&self, assigned: &Assigned<'_>) -> &[Loader] {
+        let image = match assigned.boots {
+            Boots::Image(image) => self.image(&image.name),
+            Boots::Menu | Boots::Wait => self.images().next(),
+            Boots::Refuse => None,
+        };
+        image.map(|image| &*image.loaders).unwrap_or_default()
+    }
+
+    /// The machines that are configured.
+    #[allow(dead_code)]
+    pub(crate) fn machines(&self) -> &[MachineSettings] {
+        self.machines.all()
+    }
+
+    #[allow(dead_code)]
+    /// The addresses that are kept for one machine each.
+    pub(crate) fn reserved(&self) -> impl Iterator<Item = Ipv4Addr> {
+        let machines = self.machines().iter();
+        machines.filter_map(|machine| machine.address)
     }
 
     /// Every image.
@@ -114,13 +214,11 @@ impl Catalog {
             true => Arc::clone(&new),
             false => Arc::clone(old),
         };
-        let rules = self.rules.iter();
         Self {
             images: self.images.iter().map(exchanged).collect(),
-            rules: rules
-                .map(|(rule, old)| (rule.clone(), exchanged(old)))
-                .collect(),
-            default: exchanged(&self.default),
+            machines: Arc::clone(&self.machines),
+            rules: Arc::clone(&self.rules),
+            default: self.default.clone(),
         }
     }
 

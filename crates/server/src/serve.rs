@@ -107,7 +107,9 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     });
     let catalog = Arc::new(Catalog::new(
         catalog.collect(),
+        settings.catalog.machines.clone(),
         settings.catalog.rules.clone(),
+        settings.catalog.default.clone(),
     )?);
 
     // Everything that another program may have already: capabilities, ports, the network's addresses.

@@ -1,32 +1,44 @@
-//! Which machine boots which image.
+//! Whether a rule is for a machine.
 
 use std::net::IpAddr;
 
-use netroot_net::Mac;
-
+use super::known_machine::{ArrivedAt, KnownMachine};
 use crate::settings::Rule;
 
-/// What is known of a machine when it asks for something.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct KnownMachine {
-    /// Its hardware address, where the request or the neighbour table names it.
-    pub(crate) mac: Option<Mac>,
-}
-
-/// Where a machine reached the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ArrivedAt<'a> {
-    /// The interface's name.
-    pub(crate) interface: &'a str,
-    /// The server's address there, which everything that the machine is handed out has in it.
-    pub(crate) server: IpAddr,
-}
-
-/// Whether every condition holds.
+/// Whether every condition holds. What is not known of a machine fulfils no condition.
 pub(super) fn matches(rule: &Rule, machine: &KnownMachine, arrived: &ArrivedAt<'_>) -> bool {
-    let by_mac = |mac| rule.macs.iter().any(|prefix| prefix.contains(mac));
-    let mac = rule.macs.is_empty() || machine.mac.is_some_and(by_mac);
-    let mut interfaces = rule.interfaces.iter();
-    let interface = rule.interfaces.is_empty() || interfaces.any(|it| it == arrived.interface);
-    mac && interface
+    let Rule {
+        macs,
+        interfaces,
+        subnets,
+        platforms,
+        vendor_classes,
+        circuits,
+        choice: _,
+        append: _,
+        origin: _,
+    } = rule;
+    let mac = |mac| macs.iter().any(|prefix| prefix.contains(mac));
+    let class = |class: &Vec<u8>| {
+        let mut beginnings = vendor_classes.iter();
+        beginnings.any(|beginning| class.starts_with(beginning.as_bytes()))
+    };
+    let network = network_of(machine, arrived);
+    (macs.is_empty() || machine.mac.is_some_and(mac))
+        && (interfaces.is_empty() || interfaces.iter().any(|name| name == arrived.interface))
+        && (subnets.is_empty() || subnets.iter().any(|subnet| subnet.contains(network)))
+        && (platforms.is_empty() || machine.platform.is_some_and(|it| platforms.contains(&it)))
+        && (vendor_classes.is_empty() || machine.vendor_class.as_ref().is_some_and(class))
+        && (circuits.is_empty()
+            || machine
+                .circuit
+                .as_ref()
+                .is_some_and(|it| circuits.contains(it)))
+}
+
+/// An address in the machine's network: its own, or what the relay says that is in its network. A machine without either
+/// has no address yet, and is in the network of the address by which it reached the server.
+fn network_of(machine: &KnownMachine, arrived: &ArrivedAt<'_>) -> IpAddr {
+    let relay = machine.link.map(IpAddr::from);
+    machine.address.or(relay).unwrap_or(arrived.server)
 }

@@ -51,13 +51,11 @@ pub(crate) fn root_image(name: &str) -> RootImage {
 
 /// A catalog of one image.
 pub(crate) fn one(name: &str) -> Catalog {
-    Catalog::new(vec![image(name)], Vec::new()).unwrap()
+    with_rules(vec![image(name)], Vec::new())
 }
 
 pub(crate) fn machine(last: u8) -> KnownMachine {
-    KnownMachine {
-        mac: Some(Mac([2, 0, 0, 0, 0, last])),
-    }
+    KnownMachine::with_mac(Some(Mac([2, 0, 0, 0, 0, last])))
 }
 
 pub(crate) fn by_mac(last: u8, image: &str) -> Rule {
@@ -68,18 +66,27 @@ pub(crate) fn by_mac(last: u8, image: &str) -> Rule {
     }
 }
 
+/// A catalog without machines.
+pub(crate) fn with_rules(images: Vec<Image>, rules: Vec<Rule>) -> Catalog {
+    Catalog::new(images, Vec::new(), rules, None).unwrap()
+}
+
+/// The name of the image that the configuration gives to a machine.
+fn boots(catalog: &Catalog, machine: &KnownMachine, arrived: &ArrivedAt<'_>) -> String {
+    let image = catalog.assign(machine, arrived).image();
+    image.map_or_else(String::new, |image| image.name.clone())
+}
+
 #[test]
 fn a_machine_boots_the_image_of_its_address_and_every_other_machine_the_first_image() {
     let images = vec![image("debian"), image("fedora")];
-    let catalog = Catalog::new(images, vec![by_mac(2, "fedora")]).unwrap();
-    let boots = |machine: &KnownMachine| catalog.assign(machine, &ETH0).name.as_str();
+    let catalog = with_rules(images, vec![by_mac(2, "fedora")]);
+    let boots = |machine: &KnownMachine| boots(&catalog, machine, &ETH0);
     assert_eq!(boots(&machine(1)), "debian");
     assert_eq!(boots(&machine(2)), "fedora");
     assert_eq!(boots(&KnownMachine::default()), "debian");
-    let root = catalog
-        .assign(&machine(2), &ETH1)
-        .nfsroot(ETH1.server)
-        .unwrap();
+    let assigned = catalog.assign(&machine(2), &ETH1);
+    let root = assigned.image().unwrap().nfsroot(ETH1.server).unwrap();
     assert!(root.starts_with("10.1.0.1:/fedora,vers=3"), "{root}");
 }
 
@@ -91,8 +98,8 @@ fn an_interface_has_an_image_of_its_own_unless_an_earlier_rule_matches() {
         ..Rule::default()
     };
     let images = vec![image("debian"), image("lab")];
-    let catalog = Catalog::new(images, vec![by_mac(1, "debian"), lab]).unwrap();
-    let boots = |machine: &KnownMachine, arrived| catalog.assign(machine, &arrived).name.as_str();
+    let catalog = with_rules(images, vec![by_mac(1, "debian"), lab]);
+    let boots = |machine: &KnownMachine, arrived| boots(&catalog, machine, &arrived);
     assert_eq!(boots(&machine(1), ETH1), "debian");
     assert_eq!(boots(&machine(2), ETH1), "lab");
     assert_eq!(boots(&machine(2), ETH0), "debian");
@@ -105,10 +112,10 @@ fn every_condition_of_a_rule_has_to_hold() {
         interfaces: vec!["eth1".to_owned()],
         ..by_mac(1, "lab")
     };
-    let catalog = Catalog::new(vec![image("debian"), image("lab")], vec![both]).unwrap();
-    assert_eq!(catalog.assign(&machine(1), &ETH1).name, "lab");
-    assert_eq!(catalog.assign(&machine(1), &ETH0).name, "debian");
-    assert_eq!(catalog.assign(&machine(2), &ETH1).name, "debian");
+    let catalog = with_rules(vec![image("debian"), image("lab")], vec![both]);
+    assert_eq!(boots(&catalog, &machine(1), &ETH1), "lab");
+    assert_eq!(boots(&catalog, &machine(1), &ETH0), "debian");
+    assert_eq!(boots(&catalog, &machine(2), &ETH1), "debian");
 }
 
 #[test]
@@ -116,15 +123,17 @@ fn only_a_single_image_has_the_short_names() {
     let single = one("debian");
     let debian = single.images().next().unwrap();
     assert_eq!(single.export_paths(debian), ["/debian", "/"]);
-    let two = Catalog::new(vec![image("debian"), image("lab")], Vec::new()).unwrap();
+    let two = with_rules(vec![image("debian"), image("lab")], Vec::new());
     let paths: Vec<_> = two.images().map(|image| two.export_paths(image)).collect();
     assert_eq!(paths, [["/debian"], ["/lab"]]);
 }
 
 #[test]
 fn contradictions_are_refused_by_name() {
-    let refused =
-        |images: &[&str], rules| Catalog::new(images.iter().map(|i| image(i)).collect(), rules);
+    let refused = |images: &[&str], rules| {
+        let images = images.iter().map(|name| image(name)).collect();
+        Catalog::new(images, Vec::new(), rules, None)
+    };
     let text = |result: Result<Catalog, CatalogError>| result.unwrap_err().to_string();
     assert_eq!(refused(&[], Vec::new()).unwrap_err(), CatalogError::Empty);
     assert!(text(refused(&["a", "a"], Vec::new())).starts_with("two images have the name a"));
@@ -134,6 +143,6 @@ fn contradictions_are_refused_by_name() {
     let unknown = text(refused(&["a", "b"], vec![by_mac(1, "c")]));
     assert_eq!(
         unknown,
-        "a rule names the image c, which does not exist; the images are a, b"
+        "the command line: a rule names the image c, which does not exist; the images are a, b"
     );
 }

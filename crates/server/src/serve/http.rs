@@ -82,9 +82,10 @@ pub(crate) struct Site {
 impl Site {
     /// The name of the image that a machine boots.
     fn image_of(&self, mac: Mac, ends: &Ends) -> String {
-        let machine = KnownMachine { mac: Some(mac) };
+        let machine = KnownMachine::with_mac(Some(mac));
         let catalog = self.artifacts.catalog();
-        catalog.assign(&machine, &ends.arrived()).name.clone()
+        let image = catalog.assign(&machine, &ends.arrived()).image();
+        image.map(|image| image.name.clone()).unwrap_or_default()
     }
 
     fn counted(&self) -> BTreeMap<&'static str, u64> {
@@ -278,9 +279,7 @@ async fn answer(request: &Request<Incoming>, ends: &Ends, site: &Site) -> Answer
             return answer;
         }
     };
-    let identify = || KnownMachine {
-        mac: site.timeline.machines().at(peer),
-    };
+    let identify = || KnownMachine::with_mac(site.timeline.machines().at(peer));
     site.artifacts.freshen(&name).await;
     let artifact = match site.artifacts.find(&name, &ends.arrived(), identify) {
         Found::Artifact(artifact) => Some(*artifact),

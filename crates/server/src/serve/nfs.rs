@@ -310,7 +310,7 @@ fn machine(client: SocketAddr) -> Machine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::tests::{image, root_image};
+    use crate::catalog::tests::{image, root_image, with_rules};
     use crate::catalog::{Image, ImageKind, RootImage};
 
     #[test]
@@ -327,7 +327,7 @@ mod tests {
             ..image("elsewhere")
         };
         let images = vec![image("debian"), image("fedora"), quiet, elsewhere];
-        let exported = exported(&Catalog::new(images, Vec::new()).unwrap());
+        let exported = exported(&with_rules(images, Vec::new()));
         let names: Vec<_> = exported
             .into_values()
             .map(|exported| exported.names)

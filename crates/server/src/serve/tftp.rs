@@ -139,11 +139,9 @@ fn look_up(name: &str, interface: &str, arrival: Arrival, service: &Service) -> 
         interface,
         server: arrival.local.into(),
     };
-    let identify = || KnownMachine {
-        mac: service
-            .timeline
-            .machines()
-            .at(IpAddr::from(*arrival.from.ip())),
+    let identify = || {
+        let machines = service.timeline.machines();
+        KnownMachine::with_mac(machines.at(IpAddr::from(*arrival.from.ip())))
     };
     service.artifacts.find(name, &arrived, identify)
 }

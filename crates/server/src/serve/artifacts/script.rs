@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use netroot_net::Mac;
 
-use crate::catalog::{Image, ImageFile};
+use crate::catalog::{Assigned, Boots, Image, ImageFile};
 
 /// The script that iPXE requests from the folder of its own binary.
 pub(crate) const AUTOEXEC: &str = "autoexec.ipxe";
@@ -63,6 +63,16 @@ goto start
 "
     );
     script
+}
+
+/// The script of a machine that boots no image.
+pub(crate) fn no_image(assigned: &Assigned<'_>) -> String {
+    let what = match assigned.boots {
+        Boots::Refuse => "this server does not boot this machine",
+        _ => "nothing is chosen for this machine yet",
+    };
+    let why = &assigned.why;
+    format!("#!ipxe\necho netroot: {what} ({why})\nexit 1\n")
 }
 
 /// What [`boot`] does, as a configuration in PXELINUX's syntax, for U-Boot and Petitboot. Absolute paths are of the

@@ -180,7 +180,7 @@ impl ArtifactStore {
             _ => {}
         }
         if let Some(mac) = script_machine(name) {
-            let machine = KnownMachine { mac: Some(mac) };
+            let machine = KnownMachine::with_mac(Some(mac));
             return found(self.script(catalog, &machine, &identify(), arrived, script::boot));
         }
         self.find_file(&served, name, arrived, identify)
@@ -211,18 +211,16 @@ impl ArtifactStore {
         let mut otherwise = None;
         if config.is_some() || is_command_line || !served.firmware.is_empty() {
             let asks = identify();
-            let machine = KnownMachine {
-                mac: config.flatten().or(prefix).or(asks.mac),
-            };
+            let machine = KnownMachine::with_mac(config.flatten().or(prefix).or(asks.mac));
             let catalog = &served.catalog;
-            let image = catalog.assign(&machine, arrived);
+            let image = catalog.assign(&machine, arrived).image();
             if config.is_some() {
                 otherwise = Some(self.script(catalog, &machine, &asks, arrived, script::pxelinux));
             } else if is_command_line {
                 // Not the root's own, which names the card that it was made for.
                 otherwise =
                     Some(self.script(catalog, &machine, &asks, arrived, script::command_line));
-            } else if let Some(folder) = served.firmware.get(&image.name) {
+            } else if let Some(folder) = image.and_then(|image| served.firmware.get(&image.name)) {
                 places.push((Arc::clone(folder), plain.to_owned()));
             }
         }
@@ -245,9 +243,13 @@ impl ArtifactStore {
         write: fn(&Image, SocketAddr, Option<Mac>, Option<&str>) -> String,
     ) -> Artifact {
         let server = SocketAddr::new(arrived.server, self.http_port);
-        let image = catalog.assign(machine, arrived);
+        let assigned = catalog.assign(machine, arrived);
+        let Some(image) = assigned.image() else {
+            return text(script::no_image(&assigned), machine.mac);
+        };
+        let image = assigned.with_append(image);
         let report = machine.mac.and_then(|mac| self.tokens.issue(mac, asks.mac));
-        let script = write(image, server, machine.mac, report.as_deref());
+        let script = write(&image, server, machine.mac, report.as_deref());
         text(script, machine.mac)
     }
 }
@@ -285,7 +287,7 @@ pub(crate) mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::catalog::tests::{ETH0, by_mac, image, machine, one};
+    use crate::catalog::tests::{ETH0, by_mac, image, machine, one, with_rules};
 
     fn tokens() -> Arc<ReportTokens> {
         Arc::new(ReportTokens::new([0; 16]))
@@ -362,7 +364,7 @@ pub(crate) mod tests {
     fn a_configuration_for_pxelinux_is_made_for_the_machine_unless_the_folder_has_one() {
         let name = "pxelinux.cfg/01-02-00-00-00-00-02";
         let images = || vec![image("debian"), image("fedora")];
-        let catalog = || Arc::new(Catalog::new(images(), vec![by_mac(2, "fedora")]).unwrap());
+        let catalog = || Arc::new(with_rules(images(), vec![by_mac(2, "fedora")]));
         let config = |store: &ArtifactStore, name: &str, asks| {
             let found = artifact(store.find(name, &ETH0, || asks)).unwrap();
             assert_eq!(found.kind, FileKind::Script, "{name}");
@@ -464,7 +466,7 @@ pub(crate) mod tests {
     #[test]
     fn two_machines_have_scripts_for_two_images_and_nothing_has_a_short_name() {
         let images = vec![image("debian"), image("fedora")];
-        let catalog = Catalog::new(images, vec![by_mac(2, "fedora")]).unwrap();
+        let catalog = with_rules(images, vec![by_mac(2, "fedora")]);
         let artifacts = ArtifactStore::new(Arc::new(catalog), 8069, None, tokens());
         let content = |name: &str| Content::Memory(Bytes::copy_from_slice(name.as_bytes()));
         for name in ["debian", "fedora"] {

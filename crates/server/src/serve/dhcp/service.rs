@@ -397,21 +397,20 @@ impl Service {
             port,
             source: arrival.from,
         };
-        let machine = KnownMachine {
-            mac: Some(request.header.mac),
-        };
+        let machine = KnownMachine::with_mac(Some(request.header.mac));
         let arrived = ArrivedAt {
             interface: &interface.name,
             server: address.into(),
         };
         let catalog = self.artifacts.catalog();
-        let image = catalog.assign(&machine, &arrived);
-        let root_path = image.nfsroot(address.into());
+        let assigned = catalog.assign(&machine, &arrived);
+        let image = assigned.image();
+        let root_path = image.and_then(|image| image.nfsroot(address.into()));
         let allowed = self.allowed.now();
         let boots = BootOptions {
             http_port: self.http_port,
             script_path: SCRIPT_PATH,
-            loaders: &image.loaders,
+            loaders: catalog.loaders(&assigned),
             root_path: root_path.as_deref().map(str::as_bytes),
             allowed: allowed_for(&allowed, request, arrival, image),
         };
@@ -501,9 +500,9 @@ fn allowed_for<'a>(
     allowed: &'a Allowed,
     request: &Request,
     arrival: Arrival,
-    image: &Image,
+    image: Option<&Image>,
 ) -> Option<&'a [Prefix]> {
-    match image.root().map(|root| &root.location) {
+    match image.and_then(Image::root).map(|root| &root.location) {
         Some(RootLocation::Own { .. }) => Some(&allowed.mount),
         Some(RootLocation::Elsewhere(_)) | None => {
             let by_itself = request.header.relay_ip == *arrival.from.ip();

@@ -11,7 +11,7 @@ use netroot_proto::pxe::inputs::{Loader, SubnetOptions};
 use netroot_proto::pxe::probe::Probe;
 
 use super::*;
-use crate::catalog::tests::{by_mac, image};
+use crate::catalog::tests::{by_mac, image, with_rules};
 use crate::catalog::{Catalog, Image};
 use crate::serve::events::Format;
 use crate::serve::listen::interface::tests::{interface, with_addresses};
@@ -46,7 +46,7 @@ fn service(role: DhcpRole) -> Service {
     let machines = Arc::new(Machines::new());
     Service {
         interface: Arc::new(LiveInterface::new(interface())),
-        artifacts: store_of(Catalog::new(vec![with_loader("debian")], Vec::new()).unwrap()),
+        artifacts: store_of(with_rules(vec![with_loader("debian")], Vec::new())),
         http_port: 8069,
         role,
         allowed: Arc::new(LiveAllowed::new(Allowed {
@@ -293,7 +293,7 @@ fn init_discover(mac: Mac) -> Vec<u8> {
 #[test]
 fn two_machines_have_the_roots_of_two_images() {
     let images = vec![with_loader("debian"), with_loader("fedora")];
-    let catalog = Catalog::new(images, vec![by_mac(2, "fedora")]).unwrap();
+    let catalog = with_rules(images, vec![by_mac(2, "fedora")]);
     let service = Service {
         artifacts: store_of(catalog),
         ..service(DhcpRole::Proxy)

@@ -1,0 +1,97 @@
+//! What a machine is assigned, and why.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::image::Image;
+use crate::settings::{MachineSettings, Origin};
+
+/// What a machine boots.
+#[derive(Debug, Clone)]
+pub(crate) struct Assigned<'a> {
+    /// What it does.
+    pub(crate) boots: Boots<'a>,
+    /// The machine that it is, if one is configured.
+    pub(crate) machine: Option<&'a MachineSettings>,
+    /// What is added after the image's own, first the rule's and then the machine's, so that the most particular one
+    /// overrides the others.
+    pub(crate) append: Option<String>,
+    /// Why.
+    pub(crate) why: Why<'a>,
+}
+
+/// What a machine does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Boots<'a> {
+    /// It boots this.
+    Image(&'a Image),
+    /// It asks who sits in front of it.
+    Menu,
+    /// It asks again and again, until it is told what to boot.
+    Wait,
+    /// It does not boot from this server.
+    Refuse,
+}
+
+/// Why a machine does what it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why<'a> {
+    /// An order for one boot.
+    Once,
+    /// An order until another one.
+    Ordered,
+    /// What was ordered failed to boot.
+    AfterFailure,
+    /// The web hook said so.
+    Hook,
+    /// The machine's own entry.
+    Machine(&'a MachineSettings),
+    /// A rule.
+    Rule(&'a Origin),
+    /// Nothing else is for it.
+    Default,
+}
+
+impl<'a> Assigned<'a> {
+    /// The image that it boots, if any.
+    pub(crate) fn image(&self) -> Option<&'a Image> {
+        match self.boots {
+            Boots::Image(image) => Some(image),
+            Boots::Menu | Boots::Wait | Boots::Refuse => None,
+        }
+    }
+
+    /// `image` with everything that is added to this machine's command line.
+    pub(crate) fn with_append<'b>(&self, image: &'b Image) -> Cow<'b, Image> {
+        let Some(more) = &self.append else {
+            return Cow::Borrowed(image);
+        };
+        let append = match &image.append {
+            Some(own) => format!("{own} {more}"),
+            None => more.clone(),
+        };
+        Cow::Owned(Image {
+            append: Some(append),
+            ..image.clone()
+        })
+    }
+
+    /// The name that the machine has.
+    pub(crate) fn host_name(&self) -> Option<&'a str> {
+        self.machine.map(|machine| machine.name.as_str())
+    }
+}
+
+impl fmt::Display for Why<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Once => f.write_str("ordered for one boot"),
+            Self::Ordered => f.write_str("ordered"),
+            Self::AfterFailure => f.write_str("what was ordered failed to boot"),
+            Self::Hook => f.write_str("the web hook"),
+            Self::Machine(machine) => write!(f, "machine {} ({})", machine.name, machine.origin),
+            Self::Rule(origin) => write!(f, "the rule at {origin}"),
+            Self::Default => f.write_str("the default"),
+        }
+    }
+}
