@@ -62,7 +62,7 @@ pub use export::{Export, ExportError, ExportOptions};
 pub use exports::{Exchange, ReplacedExport};
 pub use hidden_paths::{HiddenPaths, HidePattern, HidePatternError};
 pub use open_file_limit::raise_open_file_limit;
-pub use server::{Listeners, Server, StartError};
+pub use server::{ConnectionUse, Listeners, Server, StartError};
 pub use tree::HandleScheme;
 pub use tree::handle_key::{HandleKey, KeyError};
 pub use tree::mounts::{MountBelow, Unserved, left_out_below};

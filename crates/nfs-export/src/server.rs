@@ -139,6 +139,19 @@ impl From<Conflict> for StartError {
     }
 }
 
+/// What a client has done on a connection that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionUse {
+    /// The connection's number, which no other one ever has.
+    pub id: u64,
+    /// The client's address.
+    pub client: IpAddr,
+    /// Calls that used a file or mounted a root.
+    pub calls: u64,
+    /// Bytes of replies.
+    pub bytes: u64,
+}
+
 /// A running server. It stops when it is dropped.
 #[derive(Debug)]
 pub struct Server {
@@ -230,6 +243,22 @@ impl Server {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.shared.state.counters.read()
+    }
+
+    /// The connections that are open, in no order.
+    #[must_use]
+    pub fn connections(&self) -> Vec<ConnectionUse> {
+        let connections = self.shared.connections();
+        let open = connections.open.iter().map(|(id, open)| {
+            let (calls, bytes) = open.connection.amounts();
+            ConnectionUse {
+                id: *id,
+                client: open.client,
+                calls,
+                bytes,
+            }
+        });
+        open.collect()
     }
 
     /// Exports `export` from now on, in the place of the one that has its first name, or beside the others. Clients that

@@ -48,6 +48,21 @@ fn a_thread_that_panics_frees_its_connection() {
 }
 
 #[test]
+fn what_a_client_does_is_counted_for_its_connection() {
+    let root = tempfile::tempdir().unwrap();
+    let running = serve(root.path());
+    let mut client = mount_client(running.server.address());
+    let path = dirpath(Opaque::borrowed(b"/image"));
+    now(client.mnt(path)).unwrap();
+    let used = || running.server.connections().pop();
+    wait_until(|| used().is_some_and(|used| used.calls == 1));
+    let used = used().unwrap();
+    assert!(used.client.is_loopback() && used.bytes > 40, "{used:?}");
+    drop(client);
+    wait_until(|| running.server.connections().is_empty());
+}
+
+#[test]
 fn a_datagram_from_an_address_that_is_not_allowed_is_not_answered() {
     let root = tempfile::tempdir().unwrap();
     let start = |allowed: &str| {

@@ -45,6 +45,10 @@ pub(super) struct Connection {
     /// When a call last used a file or mounted a root, in milliseconds after `opened`.
     last_use: AtomicU64,
     used: AtomicBool,
+    /// Calls that used a file or mounted a root.
+    calls: AtomicU64,
+    /// Bytes of replies.
+    bytes: AtomicU64,
     /// When the replies that are being sent were begun, in milliseconds after `opened`; 0 for none.
     sending_since: AtomicU64,
 }
@@ -66,6 +70,8 @@ impl Connection {
             opened: Instant::now(),
             last_use: AtomicU64::new(0),
             used: AtomicBool::new(false),
+            calls: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
             sending_since: AtomicU64::new(0),
         })
     }
@@ -86,6 +92,12 @@ impl Connection {
         !self.used.load(Ordering::Relaxed)
     }
 
+    /// How many calls used a file or mounted a root, and how many bytes were sent in replies.
+    pub(super) fn amounts(&self) -> (u64, u64) {
+        let [calls, bytes] = [&self.calls, &self.bytes].map(|it| it.load(Ordering::Relaxed));
+        (calls, bytes)
+    }
+
     /// How long its client has been taking to read the replies that are being sent.
     pub(super) fn stalled(&self) -> Duration {
         match self.sending_since.load(Ordering::Relaxed) {
@@ -99,13 +111,15 @@ impl Connection {
         u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn note_use(&self) {
+    fn note_use(&self, calls: u64) {
+        self.calls.fetch_add(calls, Ordering::Relaxed);
         self.last_use.store(self.age(), Ordering::Relaxed);
         self.used.store(true, Ordering::Relaxed);
     }
 
     fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
         let begun = self.age();
+        let all = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let seconds = u64::try_from(bytes.len() / MIN_RATE).unwrap_or(u64::MAX);
         let allowed = WRITE_TIMEOUT.saturating_add(Duration::from_secs(seconds));
         self.sending_since.store(begun.max(1), Ordering::Relaxed);
@@ -121,6 +135,7 @@ impl Connection {
             }
         }
         self.sending_since.store(0, Ordering::Relaxed);
+        self.bytes.fetch_add(all, Ordering::Relaxed);
         Ok(())
     }
 
@@ -211,7 +226,7 @@ fn answer_all(
     reader: &mut RecordReader,
     out: &mut ReplyBuffer,
 ) -> Result<u32, Closed> {
-    let (mut answered, mut used) = (0, false);
+    let (mut answered, mut used) = (0, 0);
     loop {
         let message = match reader.next() {
             Ok(Some(message)) => message,
@@ -227,7 +242,7 @@ fn answer_all(
             Outcome::Replied { useful } => {
                 out.end_record(record);
                 answered += 1;
-                used |= useful;
+                used += u64::from(useful);
             }
             Outcome::Ignored => out.truncate(record),
             Outcome::WouldBlock => {
@@ -236,15 +251,15 @@ fn answer_all(
                 flush(connection, out)?;
                 answer_blocking(state, pool, connection, client, message, out)?;
                 answered += 1;
-                used = true;
+                used += 1;
             }
         }
         if out.is_full() {
             flush(connection, out)?;
         }
     }
-    if used {
-        connection.note_use();
+    if used > 0 {
+        connection.note_use(used);
     }
     flush(connection, out)?;
     Ok(answered)
