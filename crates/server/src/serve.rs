@@ -8,12 +8,14 @@
 //! directory → export                         nfs
 //! what changes outside → served as it is     running::interfaces; privileged_helper
 //! everything that happens → Event            events, machines, counters, clock; service_manager
+//! Event → what happened to each machine      history
 //! ```
 //!
 //! What a machine boots is [`crate::catalog`]'s. [`run`] is the sequence: everything that can be refused is refused
 //! before anything is served; privileges are given up in between, while there is one thread.
 
 mod artifacts;
+mod boot_summary;
 mod clock;
 mod configuration;
 mod control;
@@ -21,6 +23,7 @@ mod counters;
 mod dhcp;
 mod error;
 mod events;
+mod history;
 mod http;
 mod initrd;
 mod ipv6_router;
@@ -54,6 +57,7 @@ use self::dhcp::address_probe::AddressProbe;
 use self::dhcp::rogue_dhcp;
 pub(crate) use self::error::ServeError;
 use self::events::{Event, Format, Timeline, Warning};
+use self::history::History;
 use self::listen::allowed::Allowed;
 use self::listen::interface::{
     ChangeSocket, Followed, Interface, InterfaceError, RouteSocket, Wanted,
@@ -82,6 +86,8 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         Format::Text
     };
     let timeline = Timeline::new(format, Arc::clone(&counters), Arc::new(Machines::new()));
+    let history = Arc::new(History::new());
+    timeline.observed_by(Arc::<History>::clone(&history));
 
     // The images.
     let images = settings.catalog.images.iter().map(OpenImage::open);
@@ -188,6 +194,9 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     }
     for listener in &mut listeners {
         let others = look_for_others(listener, clock, &timeline, &counters)?;
+        for other in &others {
+            history.found(&listener.interface.name, other);
+        }
         if export.is_some() {
             let warnings = rogue_dhcp::refused(&others, &listener.interface, &allowed);
             warnings.for_each(|warning| warn(&timeline, warning));
@@ -263,6 +272,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         listeners,
         export,
         artifacts,
+        history,
         http_port: settings.http_port,
         clock,
         status,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::serve::events::Event;
 
 /// The most bytes of a sentence, and of a name.
-pub(super) const SENTENCE: usize = 600;
+pub(crate) const SENTENCE: usize = 600;
 const NAME: usize = 64;
 /// The most failures of a boot; the init sends no more.
 const FAILURES: usize = 16;
@@ -46,7 +46,7 @@ pub(crate) struct BootSummary {
 
 impl BootSummary {
     /// What the report is about.
-    pub(super) fn event(&self) -> Event {
+    pub(crate) fn event(&self) -> Event {
         if self.booted {
             let took = self.reported_ms.saturating_sub(self.init_started_ms);
             Event::Booted {
@@ -64,14 +64,14 @@ impl BootSummary {
     }
 
     /// What is kept once its failures have been logged.
-    pub(super) fn shortened(mut self) -> Self {
+    pub(crate) fn shortened(mut self) -> Self {
         let left_out = self.failures.len().saturating_sub(KEPT_FAILURES);
         self.failures.drain(..left_out);
         self
     }
 
     /// Its length as JSON, in bytes, if nothing is escaped.
-    pub(super) fn length(&self) -> usize {
+    pub(crate) fn length(&self) -> usize {
         let texts = [&self.text, &self.kernel, &self.boot_id];
         let texts = texts.into_iter().chain(&self.failures).map(String::len);
         let steps = self.steps.iter().map(|step| step.name.len() + JSON_STEP);
@@ -80,7 +80,7 @@ impl BootSummary {
 
     /// The failures that were not logged yet: those after the first `logged` ones. The last attempt of a failed boot
     /// is what the report is about ([`Self::event`]), and not among them.
-    pub(super) fn late_failures(&self, logged: u64) -> Vec<Event> {
+    pub(crate) fn late_failures(&self, logged: u64) -> Vec<Event> {
         let kept = u64::try_from(self.failures.len()).unwrap_or(u64::MAX);
         let first = self.failed_attempts.saturating_sub(kept);
         let last = self.failed_attempts - u64::from(!self.booted && self.failed_attempts > 0);
@@ -99,13 +99,13 @@ impl BootSummary {
 /// A step of a boot, in milliseconds since the kernel started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Part {
-    pub(super) name: String,
-    pub(super) begin_ms: u64,
-    pub(super) end_ms: u64,
+    pub(crate) name: String,
+    pub(crate) begin_ms: u64,
+    pub(crate) end_ms: u64,
 }
 
 /// Reads a report; `None` if it states neither success nor failure.
-pub(super) fn read(body: &[u8]) -> Option<BootSummary> {
+pub(crate) fn read(body: &[u8]) -> Option<BootSummary> {
     let report: Value = serde_json::from_slice(body).ok()?;
     let init_started_ms = number(&report, "init_started_ms");
     let reported_ms = number(&report, "reported_ms");

@@ -3,6 +3,7 @@
 //! * [`event`]: an [`Event`] is a kind with its fields; [`warning`], [`ignored`] and [`interface_change`] are groups of them.
 //! * [`text`]: an event for people, the only place that makes sentences.
 //! * [`json`]: an event for programs, as `EVENTS.md` documents it.
+//! * [`observer`]: who is told of every event beside the log.
 //! * [`timeline`]: one line per event, on standard output ([`writer`]); [`repeats`] and
 //!   [`line_limits`] keep floods out of it.
 
@@ -12,6 +13,7 @@ mod ignored;
 mod interface_change;
 mod json;
 mod line_limits;
+mod observer;
 mod repeats;
 mod text;
 mod timeline;
@@ -24,6 +26,8 @@ pub(crate) use event::{
 };
 pub(crate) use ignored::{Ignored, ReportRefusal};
 pub(crate) use interface_change::{Differences, InterfaceChange, Lack};
+pub(crate) use json::describe;
+pub(crate) use observer::{Fetching, Observer, Whom};
 pub(crate) use timeline::{Format, Timeline};
 pub(crate) use warning::{Submounted, Warning};
 

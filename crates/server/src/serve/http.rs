@@ -36,6 +36,7 @@ use crate::catalog::{ArrivedAt, KnownMachine};
 use crate::serve::artifacts::{Artifact, ArtifactStore, FileReads, Found};
 use crate::serve::counters::Counters;
 use crate::serve::events::{Ignored, Machine, Timeline};
+use crate::serve::history::History;
 use crate::serve::listen::interface::Interface;
 use crate::serve::listen::live_interface::LiveInterface;
 use crate::serve::nfs;
@@ -71,6 +72,8 @@ pub(crate) struct Site {
     pub(crate) counters: Arc<Counters>,
     /// The export, which has counters of its own.
     pub(crate) nfs: Option<Arc<netroot_nfs_export::Server>>,
+    /// What happened to each machine.
+    pub(crate) history: Arc<History>,
     /// The machines' boot reports.
     pub(crate) reports: Reports,
     /// `/` and `/status` as they were last made, and what is held of them.
@@ -331,6 +334,10 @@ fn deliver(
         }
     };
     Counters::count(&site.counters.http_answered);
+    let machine = Machine::Address(peer);
+    let fetching = site
+        .timeline
+        .fetching(machine, artifact.machine, artifact.kind);
     let body = if head {
         // hyper sends only the headers for HEAD; the length below is that of the GET.
         Either::Right(http_body_util::Full::default())
@@ -343,13 +350,14 @@ fn deliver(
             client: peer,
             reading: None,
             log: Some(TransferLog {
-                machine: Machine::Address(peer),
+                machine,
                 script_of: artifact.machine,
                 kind: artifact.kind,
                 name,
                 length: end - start,
                 began: Instant::now(),
                 timeline: site.timeline.clone(),
+                _fetching: fetching,
             }),
         })
     };

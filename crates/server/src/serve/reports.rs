@@ -6,8 +6,6 @@
 //! told under the sender's IP address where nothing shows whose that is. It is limited in size and in number, unknown
 //! members are ignored, and what is kept of it is bounded.
 
-mod boot_summary;
-
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,8 +17,9 @@ use hyper::{Request, StatusCode};
 use netroot_net::Mac;
 use serde::Serialize;
 
-use self::boot_summary::{BootSummary, read};
+use crate::serve::boot_summary::{BootSummary, read};
 use crate::serve::events::{Ignored, Machine, ReportRefusal, Timeline};
+use crate::serve::history::History;
 use crate::serve::report_tokens::{ReportTokens, TokenError};
 
 /// The longest report, in bytes; the init's have 2 to 30 kB.
@@ -40,6 +39,7 @@ const KEPT_BYTES: usize = 256 << 10;
 #[derive(Debug)]
 pub(crate) struct Reports {
     tokens: Arc<ReportTokens>,
+    history: Arc<History>,
     kept: Mutex<HashMap<Machine, Kept>>,
 }
 
@@ -81,10 +81,11 @@ fn status(refusal: ReportRefusal) -> StatusCode {
 }
 
 impl Reports {
-    /// No report yet; they are accepted with `tokens`.
-    pub(crate) fn new(tokens: Arc<ReportTokens>) -> Self {
+    /// No report yet; they are accepted with `tokens`, and are a part of `history`.
+    pub(crate) fn new(tokens: Arc<ReportTokens>, history: Arc<History>) -> Self {
         Self {
             tokens,
+            history,
             kept: Mutex::default(),
         }
     }
@@ -145,6 +146,7 @@ impl Reports {
             timeline.machine(machine, failure);
         }
         timeline.machine(machine, summary.event());
+        self.history.reported(machine, &summary);
         self.keep(machine, image_of(mac), summary);
         Ok(())
     }

@@ -16,6 +16,7 @@ use crate::serve::control::{self, Control};
 use crate::serve::counters::Counters;
 use crate::serve::error::ServeError;
 use crate::serve::events::{Event, Timeline};
+use crate::serve::history::{History, watch};
 use crate::serve::http;
 use crate::serve::listen::Listener;
 use crate::serve::listen::allowed::{Allowed, LiveAllowed};
@@ -37,6 +38,8 @@ pub(crate) struct Parts {
     pub(crate) export: Option<Prepared>,
     /// What machines fetch.
     pub(crate) artifacts: ArtifactStore,
+    /// What happened to each machine.
+    pub(crate) history: Arc<History>,
     /// The HTTP server's port.
     pub(crate) http_port: u16,
     /// The clock by which the leases were read.
@@ -73,6 +76,7 @@ pub(crate) fn until_stopped(
         listeners,
         export,
         artifacts,
+        history,
         http_port,
         clock,
         status,
@@ -98,7 +102,8 @@ pub(crate) fn until_stopped(
         timeline: timeline.clone(),
         counters: Arc::clone(counters),
         nfs: nfs.clone(),
-        reports: Reports::new(tokens),
+        reports: Reports::new(tokens, Arc::clone(&history)),
+        history: Arc::clone(&history),
         pages: http::Pages::default(),
         limits: Arc::default(),
     });
@@ -148,6 +153,11 @@ pub(crate) fn until_stopped(
         let interfaces = Interfaces::start(listeners, following, network, common)?;
         dhcp.extend(interfaces.dhcp());
         tasks.spawn(interfaces.follow());
+        let watched = watch::run(history, nfs.clone(), timeline.clone());
+        tasks.spawn(async {
+            watched.await;
+            Ok(())
+        });
         let reported = timeline.clone().report_left_out();
         tasks.spawn(async {
             reported.await;

@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use netroot_net::{Mac, Prefix};
+use netroot_net::{Mac, Prefix, Uuid};
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::dhcp::{CLIENT_PORT, MessageType, SERVER_PORT};
 use netroot_proto::pxe::client::Client;
@@ -30,6 +30,7 @@ use crate::serve::dhcp::address_probe::AddressProbe;
 use crate::serve::dhcp::frame::{self, End};
 use crate::serve::dhcp::other_networks::OtherNetworks;
 use crate::serve::events::{Event, Ignored, Machine, Timeline, Warning};
+use crate::serve::history::History;
 use crate::serve::listen::allowed::{Allowed, LiveAllowed};
 use crate::serve::listen::arrivals;
 use crate::serve::listen::interface::Interface;
@@ -59,6 +60,8 @@ pub(crate) struct Service {
     pub(crate) allowed: Arc<LiveAllowed>,
     /// Where events are logged.
     pub(crate) timeline: Timeline,
+    /// What happened to each machine.
+    pub(crate) history: Arc<History>,
     /// The counters.
     pub(crate) counters: Arc<Counters>,
     /// The clock.
@@ -166,6 +169,11 @@ impl Service {
         };
         let mac = request.header.mac;
         let client = Client::of(&request);
+        if client != Client::Plain
+            && let Some(uuid) = uuid(&request)
+        {
+            self.history.identified(mac, uuid);
+        }
         let relayed = self.timeline.machines().relayed();
         relayed.learn(&request, *arrival.from.ip(), Instant::now());
         let subnet = match self.select(&interface, &request, arrival, port) {
@@ -216,7 +224,11 @@ impl Service {
         Counters::count(&self.counters.dhcp_ignored);
         match reason {
             // Every laptop on an office's network: counted, not logged.
-            Reason::NotNetworkBoot | Reason::ForAnotherServer(_) => {}
+            Reason::NotNetworkBoot => {}
+            Reason::ForAnotherServer(_) => {
+                let took = Event::Ignored(Ignored::Dhcp { client, reason });
+                self.timeline.unlogged(Machine::Mac(mac), &took);
+            }
             _ => self
                 .timeline
                 .ignored(Machine::Mac(mac), Ignored::Dhcp { client, reason }),
@@ -523,6 +535,14 @@ fn is_for_another_server(interface: &Interface, subnets: &[Subnet], request: &Re
         let here = interface.network_of(&[own]).is_some();
         here && !subnets.iter().any(|subnet| subnet.network.contains(own))
     })
+}
+
+/// The machine's UUID, as option 97 has it (RFC 4578 §2.3): a zero byte, and 16 more.
+fn uuid(request: &Request) -> Option<Uuid> {
+    match request.uuid.as_deref()?.split_first()? {
+        (0, sent) => Uuid::from_firmware(sent.try_into().ok()?),
+        _ => None,
+    }
 }
 
 /// The address by which the client reaches the server, with its network.

@@ -158,6 +158,15 @@ pub(crate) enum Event {
         /// The attempt was reported late, with a later one: it could not be reported at the time.
         late: bool,
     },
+    /// Nothing more is heard of a machine that was booting.
+    BootStopped {
+        /// How far it came.
+        stage: &'static str,
+        /// Why it stopped, in a word.
+        cause: &'static str,
+        /// Why, and what can be done.
+        sentence: String,
+    },
     /// A request was not answered.
     Ignored(Ignored),
     /// Lines were left out, because the machine caused too many; without a machine: several did.

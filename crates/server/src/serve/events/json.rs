@@ -36,6 +36,33 @@ pub(super) fn line(time: &str, machine: Option<&str>, event: &Event, text: &str)
     crate::json::to_string(&members).ok()
 }
 
+/// An event without its time and its machine.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Described {
+    /// The kind.
+    pub(crate) kind: &'static str,
+    /// The fields of the kind.
+    pub(crate) fields: Vec<(&'static str, Value)>,
+    /// The sentence.
+    pub(crate) text: String,
+}
+
+/// What an event about a machine is, in the words of `EVENTS.md`.
+pub(crate) fn describe(event: &Event) -> Described {
+    let mut fields = Fields {
+        are_cut: true,
+        members: Vec::new(),
+    };
+    add_fields(&mut fields, event);
+    let mut sentence = Printable(&event.to_string()).to_string();
+    text::cut(&mut sentence);
+    Described {
+        kind: words::kind(event),
+        fields: fields.members,
+        text: sentence,
+    }
+}
+
 /// The members of an object, in the order in which they are written.
 #[derive(Debug)]
 struct Fields {
@@ -152,6 +179,10 @@ fn add_fields(fields: &mut Fields, event: &Event) {
             fields.add("attempt", *attempt);
             fields.add("failure", failure.as_str());
             fields.add("late", *late);
+        }
+        Event::BootStopped { stage, cause, .. } => {
+            fields.add("stage", *stage);
+            fields.add("cause", *cause);
         }
         Event::Ignored(ignored) => add_ignored(fields, ignored),
         Event::LinesLeftOut { lines } => fields.add("lines", *lines),

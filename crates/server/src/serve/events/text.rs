@@ -166,6 +166,7 @@ impl Display for Event {
                 failure,
                 late: false,
             } => write!(f, "boot failed: {failure} (attempt {attempt})"),
+            Self::BootStopped { sentence, .. } => write!(f, "boot stopped: {sentence}"),
             Self::Ignored(ignored) => write!(f, "not answered: {ignored}"),
             Self::LinesLeftOut { lines: 1 } => f.write_str("1 line left out: there were too many"),
             Self::LinesLeftOut { lines } => {

@@ -3,7 +3,7 @@
 //! A machine is named by its hardware address where that is certain (DHCP, the kernel's neighbour table), else by its
 //! IP address.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Zoned;
@@ -14,6 +14,7 @@ use netroot_proto::pxe::strategy::Progress;
 use super::event::{Event, Fetch, Machine};
 use super::ignored::Ignored;
 use super::line_limits::{LineLimits, Source};
+use super::observer::{Fetching, Observer, Whom};
 use super::repeats::Repeats;
 use super::writer::{About, Output, Writer};
 use super::{json, text};
@@ -45,6 +46,7 @@ struct Shared {
     repeats: Mutex<Repeats>,
     limits: Mutex<LineLimits>,
     started: Instant,
+    observer: OnceLock<Arc<dyn Observer>>,
 }
 
 /// How often lines that were left out are reported.
@@ -66,6 +68,7 @@ impl Timeline {
                 repeats: Mutex::default(),
                 limits: Mutex::new(LineLimits::new()),
                 started: Instant::now(),
+                observer: OnceLock::new(),
             }),
         }
     }
@@ -78,38 +81,84 @@ impl Timeline {
         self.shared.output.start_writer()
     }
 
+    /// From now on everything that happens is told to `observer`, too. Only the first one is.
+    pub(crate) fn observed_by(&self, observer: Arc<dyn Observer>) {
+        let _ = self.shared.observer.set(observer);
+    }
+
+    fn observe(&self, whom: Option<Whom>, event: &Event) {
+        if let Some(observer) = self.shared.observer.get() {
+            observer.happened(whom, event);
+        }
+    }
+
     /// Logs an event of the server itself.
     pub(crate) fn server(&self, event: Event) {
+        self.observe(None, &event);
         self.write(None, &event);
+    }
+
+    /// Tells the observer of what is too frequent for the log.
+    pub(crate) fn unlogged(&self, machine: Machine, event: &Event) {
+        self.observe(Some(Whom::new(self.known(machine), machine)), event);
+    }
+
+    /// A machine is sent a file, until what this returns is dropped. `script_of` is the machine that a script is for.
+    pub(crate) fn fetching(
+        &self,
+        sender: Machine,
+        script_of: Option<Mac>,
+        kind: FileKind,
+    ) -> Fetching {
+        let Some(observer) = self.shared.observer.get() else {
+            return Fetching { observer: None };
+        };
+        let machine = self.known(sender);
+        let machine = self
+            .booting(machine, script_of)
+            .map_or(machine, Machine::Mac);
+        observer.fetch_began(machine, kind);
+        Fetching {
+            observer: Some((Arc::clone(observer), machine)),
+        }
     }
 
     /// Logs an event of a machine, unless it has caused too many.
     pub(crate) fn machine(&self, machine: Machine, event: Event) {
-        self.limited(machine, self.known(machine), &event);
+        let known = self.known(machine);
+        self.observe(Some(Whom::new(known, machine)), &event);
+        self.limited(machine, known, &event);
     }
 
     /// Logs that a machine has fetched a file, which is also how far its boot has come. `script_of` is the machine that
     /// a script is for.
     pub(crate) fn fetched(&self, sender: Machine, script_of: Option<Mac>, fetch: Fetch) {
         let machine = self.known(sender);
-        let machines = self.machines();
-        let booting = match machine {
-            Machine::Mac(mac) => Some(mac),
-            // Behind a router, where the neighbour table shows nobody: only a machine that was offered its script just
-            // now may have come for it.
-            Machine::Address(_) => {
-                script_of.filter(|mac| machines.awaits_script(*mac, Instant::now()))
-            }
-        };
+        let booting = self.booting(machine, script_of);
         let progress = match fetch.kind {
             FileKind::Loader => Some(Progress::Loaded),
             FileKind::Script | FileKind::Kernel | FileKind::Initrd => Some(Progress::Booted),
             FileKind::Other => None,
         };
         if let Some((mac, progress)) = booting.zip(progress) {
-            machines.progressed(mac, progress);
+            self.machines().progressed(mac, progress);
         }
-        self.limited(sender, machine, &Event::Fetched(fetch));
+        let event = Event::Fetched(fetch);
+        let whom = Whom::new(booting.map_or(machine, Machine::Mac), sender);
+        self.observe(Some(whom), &event);
+        self.limited(sender, machine, &event);
+    }
+
+    /// The machine that fetches a file.
+    fn booting(&self, machine: Machine, script_of: Option<Mac>) -> Option<Mac> {
+        match machine {
+            Machine::Mac(mac) => Some(mac),
+            // Behind a router, where the neighbour table shows nobody: only a machine that was offered its script just
+            // now may have come for it.
+            Machine::Address(_) => {
+                script_of.filter(|mac| self.machines().awaits_script(*mac, Instant::now()))
+            }
+        }
     }
 
     /// Logs a request that is not answered: once a minute for each machine and reason, so that a flood fills a
@@ -117,8 +166,10 @@ impl Timeline {
     pub(crate) fn ignored(&self, machine: Machine, ignored: Ignored) {
         let sentence = ignored.to_string();
         let is_new = lock(&self.shared.repeats).is_new(machine, &sentence, Instant::now());
+        let (known, event) = (self.known(machine), Event::Ignored(ignored));
+        self.observe(Some(Whom::new(known, machine)), &event);
         if is_new {
-            self.machine(machine, Event::Ignored(ignored));
+            self.limited(machine, known, &event);
         }
     }
 

@@ -26,6 +26,7 @@ fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
         FileKind::Kernel,
     );
     let counters = Arc::new(Counters::default());
+    let history = Arc::new(History::new());
     let site = Site {
         reads: FileReads::new(),
         artifacts: Arc::new(artifacts),
@@ -44,7 +45,8 @@ fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
         ),
         counters: Arc::clone(&counters),
         nfs: None,
-        reports: Reports::new(Arc::new(ReportTokens::new([0; 16]))),
+        history: Arc::clone(&history),
+        reports: Reports::new(Arc::new(ReportTokens::new([0; 16])), history),
         pages: Pages::default(),
         limits: Arc::default(),
     };

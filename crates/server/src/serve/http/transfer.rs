@@ -11,7 +11,7 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 use netroot_net::Mac;
 
 use crate::serve::artifacts::{Content, FileKind, FileReads};
-use crate::serve::events::{Event, Fetch, Machine, StopCause, Timeline, Transport};
+use crate::serve::events::{Event, Fetch, Fetching, Machine, StopCause, Timeline, Transport};
 
 /// A read that waits for a disk.
 type Reading = Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>;
@@ -50,6 +50,8 @@ pub(super) struct TransferLog {
     pub(super) began: Instant,
     /// Where it is logged.
     pub(super) timeline: Timeline,
+    /// That it goes on.
+    pub(super) _fetching: Fetching,
 }
 
 impl TransferLog {

@@ -5,8 +5,8 @@ use http_body_util::Full;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::boot_summary::SENTENCE;
 use super::*;
+use crate::serve::boot_summary::SENTENCE;
 use crate::serve::counters::Counters;
 use crate::serve::events::Format;
 use crate::serve::machines::Machines;
@@ -33,7 +33,7 @@ fn tokens() -> Arc<ReportTokens> {
 }
 
 fn reports() -> Reports {
-    Reports::new(tokens())
+    Reports::new(tokens(), Arc::new(History::new()))
 }
 
 /// Where a machine's script says that it reports.

@@ -241,6 +241,7 @@ impl Common {
             role,
             allowed: Arc::clone(&self.allowed),
             timeline: site.timeline.clone(),
+            history: Arc::clone(&site.history),
             counters: Arc::clone(&site.counters),
             clock: self.clock,
             seen: dhcp::Seen::default(),

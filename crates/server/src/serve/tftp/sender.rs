@@ -42,6 +42,7 @@ pub(super) async fn send(
             return;
         }
     };
+    let _fetching = service.timeline.fetching(machine, script_of, kind);
     let content = ReadAhead::new(artifact.content, Arc::clone(&service.reads), peer);
     let mut transfer = match Transfer::start(request, content, &service.limits(), service.now()) {
         Ok(transfer) => transfer,

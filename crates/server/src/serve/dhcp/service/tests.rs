@@ -54,6 +54,7 @@ fn service(role: DhcpRole) -> Service {
             load: Vec::new(),
         })),
         timeline: Timeline::new(Format::Text, Arc::clone(&counters), machines),
+        history: Arc::new(History::new()),
         counters,
         clock: Clock::start(),
         seen: Seen::default(),

@@ -50,6 +50,7 @@ pub(in crate::serve::events) fn kind(event: &Event) -> &'static str {
         Event::Unmounted { .. } => "unmount",
         Event::Booted { .. } => "booted",
         Event::BootFailed { .. } => "boot-failed",
+        Event::BootStopped { .. } => "boot-stopped",
         Event::Ignored(_) => "ignored",
         Event::LinesLeftOut { .. } => "lines-left-out",
     }

@@ -460,6 +460,11 @@ pub(super) fn samples() -> Vec<Event> {
             failed_attempts: 2,
             linux: linux(),
         },
+        Event::BootStopped {
+            stage: "kernel",
+            cause: "initrd-not-asked",
+            sentence: "the kernel was loaded and the initrd never".to_owned(),
+        },
         Event::BootFailed {
             attempt: 1,
             failure: "no carrier".to_owned(),
@@ -502,7 +507,8 @@ fn is_sampled(event: &Event) -> bool {
         | Event::Mounted { .. }
         | Event::Unmounted { .. }
         | Event::Booted { .. }
-        | Event::BootFailed { .. } => true,
+        | Event::BootFailed { .. }
+        | Event::BootStopped { .. } => true,
         Event::Change(change) => match change {
             Change::RootReplaced { .. }
             | Change::RootReleased { .. }

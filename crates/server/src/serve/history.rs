@@ -1,0 +1,280 @@
+//! What happened to each machine: made from the events, at one place.
+//!
+//! ```text
+//! Event, NFS activity → record::apply → Boot { steps, stage, outcome }     one machine; table holds all of them
+//! a boot's silence → judge → CauseOfDeath                                  watch, every few seconds
+//! Boot → view::MachineHistory → JSON                                       the API, the page, `status`, `bundle`
+//! ```
+//!
+//! A machine has one hardware address and shows itself as its firmware, as iPXE and as its system: one boot goes through all of
+//! them. What is kept is bounded in machines, boots, steps and bytes.
+
+mod boot;
+mod cause;
+mod judge;
+mod record;
+mod stage;
+mod step;
+mod table;
+mod view;
+pub(crate) mod watch;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use netroot_net::{Mac, Uuid};
+use netroot_proto::pxe::client::Client;
+use netroot_proto::pxe::probe::OtherServer;
+use tokio::sync::broadcast;
+
+use self::judge::{Verdict, judge};
+use self::record::{Changed, Record};
+use self::table::Table;
+pub(crate) use self::view::MachineHistory;
+use crate::serve::artifacts::FileKind;
+use crate::serve::boot_summary::BootSummary;
+use crate::serve::clock::{Clock, Moment};
+use crate::serve::events::{Event, Ignored, Machine, Observer, Whom};
+
+/// How many changes a slow subscriber may be behind before it is told that it missed some.
+const CHANGES: usize = 256;
+/// The most other DHCP servers.
+const OTHERS: usize = 16;
+
+/// What happened to each machine.
+#[derive(Debug)]
+pub(crate) struct History {
+    clock: Clock,
+    kept: Mutex<Kept>,
+    changes: broadcast::Sender<Mac>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    machines: Table,
+    /// The other DHCP servers, by interface.
+    others: Vec<(String, OtherServer)>,
+}
+
+/// A boot that has stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Death {
+    /// Whose.
+    pub(crate) mac: Mac,
+    /// For the log.
+    pub(crate) event: Event,
+}
+
+impl History {
+    /// Nothing happened yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            clock: Clock::start(),
+            kept: Mutex::default(),
+            changes: broadcast::channel(CHANGES).0,
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The machines that change from now on. Who is too slow misses some ([`broadcast::error::RecvError::Lagged`]) and should
+    /// ask for all of them.
+    #[allow(dead_code, reason = "of the API")]
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Mac> {
+        self.changes.subscribe()
+    }
+
+    /// One machine.
+    #[allow(dead_code, reason = "of the API")]
+    pub(crate) fn machine(&self, mac: Mac) -> Option<MachineHistory> {
+        let now = self.clock.moment();
+        let kept = self.kept();
+        let record = kept.machines.get(mac)?;
+        Some(kept.view(mac, record, now))
+    }
+
+    /// All of them, the one that was heard of last first.
+    #[allow(dead_code, reason = "of the API")]
+    pub(crate) fn machines(&self) -> Vec<MachineHistory> {
+        let now = self.clock.moment();
+        let kept = self.kept();
+        let mut all: Vec<_> = kept.machines.all().collect();
+        all.sort_by_key(|(mac, record)| (std::cmp::Reverse(record.heard.now), *mac));
+        let views = all.into_iter();
+        views
+            .map(|(mac, record)| kept.view(mac, record, now))
+            .collect()
+    }
+
+    /// Another DHCP server was found.
+    pub(crate) fn found(&self, interface: &str, other: &OtherServer) {
+        let mut kept = self.kept();
+        let known = |(there, known): &(String, OtherServer)| {
+            there == interface && known.server == other.server
+        };
+        kept.others.retain(|one| !known(one));
+        if kept.others.len() < OTHERS {
+            kept.others.push((interface.to_owned(), other.clone()));
+        }
+    }
+
+    /// A machine's firmware says its UUID.
+    pub(crate) fn identified(&self, mac: Mac, uuid: Uuid) {
+        let now = self.clock.moment();
+        let mut kept = self.kept();
+        let set = |record: &mut Record| record.uuid = Some(uuid);
+        kept.machines.change(mac, now, false, set);
+    }
+
+    /// The init's report, once it is in the log.
+    pub(crate) fn reported(&self, machine: Machine, summary: &BootSummary) {
+        self.change(machine, false, |record| {
+            record.reported(summary);
+            Changed {
+                shown: true,
+                ..Changed::default()
+            }
+        });
+    }
+
+    /// A machine's script was made.
+    #[allow(dead_code, reason = "the catalog's choice is not known here yet")]
+    pub(crate) fn assigned(&self, machine: Machine, image: &str, why: &str, reports: bool) {
+        self.change(machine, false, |record| {
+            record.assigned(image, why, reports);
+            Changed {
+                shown: true,
+                ..Changed::default()
+            }
+        });
+    }
+
+    /// A machine was sent so much by NFS since the last time.
+    pub(crate) fn used_nfs(&self, machine: Machine, calls: u64, bytes: u64) {
+        let now = self.clock.moment();
+        self.change(machine, false, |record| record.used_nfs(calls, bytes, now));
+    }
+
+    /// The boots that have been silent for too long: they have stopped, and why.
+    pub(crate) fn take_deaths(&self) -> Vec<Death> {
+        let now = self.clock.now();
+        let mut kept = self.kept();
+        let Kept {
+            machines, others, ..
+        } = &mut *kept;
+        let others: Vec<OtherServer> = others.iter().map(|(_, other)| other.clone()).collect();
+        let mut deaths = Vec::new();
+        for (mac, record) in machines.all_mut() {
+            let is_sent = record.fetching > 0;
+            let Some(boot) = record.boots.back_mut().filter(|_| !is_sent) else {
+                continue;
+            };
+            match judge(boot, &others, now) {
+                Verdict::Wait => continue,
+                Verdict::HandedOver => boot.handed_over(now),
+                Verdict::Dead(cause) => {
+                    if !boot.told {
+                        boot.told = true;
+                        let event = Event::BootStopped {
+                            stage: boot.stage.name(),
+                            cause: cause.kind(),
+                            sentence: cause.to_string(),
+                        };
+                        deaths.push(Death { mac, event });
+                    }
+                    boot.stopped(cause, now);
+                }
+            }
+            let _ = self.changes.send(mac);
+        }
+        deaths
+    }
+
+    fn change(&self, machine: Machine, new: bool, change: impl FnOnce(&mut Record) -> Changed) {
+        let now = self.clock.moment();
+        let mut kept = self.kept();
+        let mac = match machine {
+            Machine::Mac(mac) => Some(mac),
+            Machine::Address(address) => kept.machines.at(address),
+        };
+        let Some(mac) = mac else {
+            return;
+        };
+        let changed = kept.machines.change(mac, now, new, change);
+        drop(kept);
+        if changed.is_some_and(|changed| changed.shown) {
+            // Nobody may be subscribed.
+            let _ = self.changes.send(mac);
+        }
+    }
+}
+
+impl Kept {
+    fn view(&self, mac: Mac, record: &Record, now: Moment) -> MachineHistory {
+        let others = self
+            .machines
+            .all()
+            .filter(|(other, of)| *other != mac && of.uuid.is_some() && of.uuid == record.uuid);
+        let mut others: Vec<Mac> = others.map(|(other, _)| other).collect();
+        others.sort();
+        MachineHistory::new(mac, record, others, now)
+    }
+}
+
+impl Observer for History {
+    fn happened(&self, whom: Option<Whom>, event: &Event) {
+        let Some(Whom { machine, address }) = whom else {
+            return;
+        };
+        if matches!(
+            event,
+            Event::BootStopped { .. } | Event::LinesLeftOut { .. }
+        ) {
+            return;
+        }
+        let now = self.clock.moment();
+        if let (Machine::Mac(mac), Some(address)) = (machine, address)
+            && matches!(event, Event::Fetched(_))
+        {
+            self.kept().machines.seen_at(address, mac);
+        }
+        // Of the laptops on an office's network nothing is remembered.
+        let new = match event {
+            Event::Ignored(Ignored::Dhcp { client, .. })
+            | Event::DhcpDiscover { client }
+            | Event::DhcpAnswer { client, .. } => *client != Client::Plain,
+            Event::Ignored(_)
+            | Event::DhcpRelease { .. }
+            | Event::DhcpDecline { .. }
+            | Event::AddressInUse { .. }
+            | Event::Unmounted { .. } => false,
+            _ => true,
+        };
+        self.change(machine, new, |record| {
+            if let Some(address) = address {
+                record.has_address(address);
+            }
+            record.apply(event, now)
+        });
+    }
+
+    fn fetch_began(&self, machine: Machine, kind: FileKind) {
+        let now = self.clock.moment();
+        self.change(machine, false, |record| {
+            record.fetch_began(kind, now);
+            Changed::default()
+        });
+    }
+
+    fn fetch_ended(&self, machine: Machine) {
+        let now = self.clock.moment();
+        self.change(machine, false, |record| {
+            record.fetch_ended(now);
+            Changed::default()
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

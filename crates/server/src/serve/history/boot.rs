@@ -1,0 +1,137 @@
+//! One boot of a machine, as values.
+
+use std::time::Duration;
+
+use netroot_proto::pxe::client::Client;
+
+use super::cause::CauseOfDeath;
+use super::stage::Stage;
+use crate::serve::boot_summary::BootSummary;
+use crate::serve::clock::Moment;
+use crate::serve::events::Event;
+
+/// What became of a boot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It goes on.
+    Booting,
+    /// The machine runs.
+    Running,
+    /// What it was given reports nothing and needs nothing more from here.
+    HandedOver,
+    /// The init reported that it failed: its sentence.
+    Failed(String),
+    /// Nothing more was heard of it.
+    Stopped(Box<CauseOfDeath>),
+}
+
+impl Outcome {
+    /// Every name, for programs.
+    #[allow(dead_code, reason = "of the metrics")]
+    pub(crate) const NAMES: [&'static str; 5] =
+        ["booting", "running", "handed-over", "failed", "stopped"];
+
+    /// Its name for programs.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Booting => "booting",
+            Self::Running => "running",
+            Self::HandedOver => "handed-over",
+            Self::Failed(_) => "failed",
+            Self::Stopped(_) => "stopped",
+        }
+    }
+}
+
+/// Something that happened in a boot, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// After the boot's start.
+    pub(crate) at: Duration,
+    /// The last time, if it happened more than once.
+    pub(crate) last: Duration,
+    /// How often it happened.
+    pub(crate) count: u32,
+    /// What.
+    pub(crate) event: Event,
+}
+
+/// What a machine reads of its root.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct NfsUse {
+    /// NFS calls that used a file.
+    pub(crate) calls: u64,
+    /// Bytes of replies.
+    pub(crate) bytes: u64,
+}
+
+/// From a machine's first request to what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Boot {
+    /// Which one it is of the machine's, since the server started, from 1.
+    pub(crate) number: u64,
+    /// When it began.
+    pub(crate) started: Moment,
+    /// When the machine was last heard of in it, on the server's clock.
+    pub(crate) heard: Duration,
+    /// How far it has come.
+    pub(crate) stage: Stage,
+    /// When each stage was reached, after the start, in the order in which they were.
+    pub(crate) reached: Vec<(Stage, Duration)>,
+    /// What became of it.
+    pub(crate) outcome: Outcome,
+    /// When that was known, after the start.
+    pub(crate) ended: Option<Duration>,
+    /// What happened.
+    pub(crate) steps: Vec<Step>,
+    /// How many steps there was no room for.
+    pub(crate) left_out: u32,
+    /// The firmware that asked first.
+    pub(crate) firmware: Option<Client>,
+    /// The image, and why it is this one.
+    pub(crate) image: Option<(String, String)>,
+    /// Its script has the address for the init's report.
+    pub(crate) reports: bool,
+    /// The init's last report.
+    pub(crate) report: Option<BootSummary>,
+    /// What it reads.
+    pub(crate) nfs: NfsUse,
+    /// It has asked for what its firmware loads.
+    pub(crate) asked: bool,
+    /// Its cause of death has been logged.
+    pub(crate) told: bool,
+}
+
+impl Boot {
+    /// One that begins now.
+    pub(crate) fn new(number: u64, now: Moment) -> Self {
+        Self {
+            number,
+            started: now,
+            heard: now.now,
+            stage: Stage::Discover,
+            reached: vec![(Stage::Discover, Duration::ZERO)],
+            outcome: Outcome::Booting,
+            ended: None,
+            steps: Vec::new(),
+            left_out: 0,
+            firmware: None,
+            image: None,
+            reports: false,
+            report: None,
+            nfs: NfsUse::default(),
+            asked: false,
+            told: false,
+        }
+    }
+
+    /// The time since its start.
+    pub(crate) fn elapsed(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.started.now)
+    }
+
+    /// The events of its steps.
+    pub(crate) fn events(&self) -> impl Iterator<Item = &Event> {
+        self.steps.iter().map(|step| &step.event)
+    }
+}

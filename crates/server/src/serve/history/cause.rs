@@ -1,0 +1,150 @@
+//! Why a boot stopped, as a value with its sentence.
+
+mod text;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use super::stage::Stage;
+use crate::serve::artifacts::FileKind;
+
+/// Why a boot stopped. Its text is one sentence with the cure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CauseOfDeath {
+    /// The machine's request was not answered.
+    NotAnswered {
+        /// Why.
+        reason: String,
+    },
+    /// It got an address, but nothing to load.
+    NothingToLoad {
+        /// Why.
+        reason: String,
+    },
+    /// A server that gives addresses says that it is a boot server, too (option 60).
+    OtherClaimsBoot {
+        /// The server.
+        server: IpAddr,
+        /// What the machine was offered from here.
+        loader: String,
+    },
+    /// Another ProxyDHCP server answers.
+    OtherProxy {
+        /// The server.
+        server: IpAddr,
+        /// What the machine was offered from here.
+        loader: String,
+    },
+    /// A server that gives addresses names a boot file.
+    OtherNamesFile {
+        /// The server.
+        server: IpAddr,
+        /// The file.
+        file: String,
+        /// How far the boot had come.
+        stage: Stage,
+    },
+    /// No DHCP server gave it an address.
+    NoAddress,
+    /// UEFI HTTP boot was offered a URL and did not ask for it.
+    HttpNotAsked {
+        /// The URL.
+        url: String,
+    },
+    /// Firmware did not ask for the loader.
+    LoaderNotAsked {
+        /// Its name.
+        loader: String,
+    },
+    /// A transfer stopped halfway.
+    TransferStopped {
+        /// What was transferred.
+        kind: FileKind,
+        /// Its name.
+        name: String,
+        /// So many bytes had been sent.
+        sent: u64,
+        /// Of so many.
+        bytes: u64,
+        /// By TFTP.
+        tftp: bool,
+    },
+    /// A file that is served could not be read.
+    Unreadable {
+        /// Its name.
+        name: String,
+        /// The system's error.
+        error: String,
+    },
+    /// Firmware loaded the loader more than once and did not start it.
+    LoaderRefused {
+        /// Its name.
+        loader: String,
+        /// How often.
+        times: u32,
+        /// Of UEFI.
+        uefi: bool,
+    },
+    /// The loader was loaded, and iPXE did not ask for anything.
+    LoaderSilent {
+        /// Its name.
+        loader: String,
+        /// Of UEFI.
+        uefi: bool,
+    },
+    /// iPXE asked for an address, and not for its script.
+    ScriptNotAsked {
+        /// The server whose address it took.
+        address_from: Option<Ipv4Addr>,
+    },
+    /// The script was fetched, the kernel was not.
+    KernelNotAsked,
+    /// The kernel was loaded, the initrd was not.
+    InitrdNotAsked,
+    /// Kernel and initrd were loaded, and nothing was heard from the init.
+    InitSilent {
+        /// The image.
+        image: Option<String>,
+        /// Its script has the address for a report.
+        reports: bool,
+    },
+    /// The init asked for an address, and has not mounted.
+    InitStopped,
+    /// The mount was refused.
+    MountRefused {
+        /// Why.
+        reason: String,
+    },
+    /// The root was mounted, and then nothing was read.
+    SilentAfterMount {
+        /// For so long.
+        silent: Duration,
+    },
+}
+
+impl CauseOfDeath {
+    /// Its name for programs.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::NotAnswered { .. } => "not-answered",
+            Self::NothingToLoad { .. } => "nothing-to-load",
+            Self::OtherClaimsBoot { .. } => "other-claims-boot",
+            Self::OtherProxy { .. } => "other-proxy",
+            Self::OtherNamesFile { .. } => "other-names-file",
+            Self::NoAddress => "no-address",
+            Self::HttpNotAsked { .. } => "http-not-asked",
+            Self::LoaderNotAsked { .. } => "loader-not-asked",
+            Self::TransferStopped { .. } => "transfer-stopped",
+            Self::Unreadable { .. } => "unreadable",
+            Self::LoaderRefused { .. } => "loader-refused",
+            Self::LoaderSilent { .. } => "loader-silent",
+            Self::ScriptNotAsked { .. } => "script-not-asked",
+            Self::KernelNotAsked => "kernel-not-asked",
+            Self::InitrdNotAsked => "initrd-not-asked",
+            Self::InitSilent { .. } => "init-silent",
+            Self::InitStopped => "init-stopped",
+            Self::MountRefused { .. } => "mount-refused",
+            Self::SilentAfterMount { .. } => "silent-after-mount",
+        }
+    }
+}

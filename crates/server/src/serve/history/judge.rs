@@ -1,0 +1,312 @@
+//! Why a boot stopped: from what happened in it, from the other DHCP servers, and from how long it has been silent. Pure.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use netroot_proto::pxe::arch::Platform;
+use netroot_proto::pxe::client::Client;
+use netroot_proto::pxe::decide::{Answer, BootFile, Reason};
+use netroot_proto::pxe::probe::OtherServer;
+
+use super::boot::{Boot, Outcome};
+use super::cause::CauseOfDeath;
+use super::stage::Stage;
+use crate::serve::artifacts::FileKind;
+use crate::serve::events::{Event, Fetch, Ignored, StopCause};
+
+/// What follows from a boot's silence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It may go on.
+    Wait,
+    /// What it was given needs nothing more from here.
+    HandedOver,
+    /// It is dead.
+    Dead(CauseOfDeath),
+}
+
+/// How long a boot may be silent at a stage: without a request, and without a file being sent to it.
+pub(super) const fn patience(stage: Stage) -> Duration {
+    let seconds = match stage {
+        // UEFI repeats its request after 4, 8 and 16 s.
+        Stage::Discover | Stage::Offer => 30,
+        // iPXE brings the link up again, which takes 30 s where a switch has spanning tree.
+        Stage::Loader => 60,
+        Stage::Ipxe | Stage::Script | Stage::Kernel => 45,
+        // A server with much memory and many disks, and a switch with spanning tree.
+        Stage::Initrd => 180,
+        Stage::Init => 120,
+        Stage::Mount | Stage::Reads | Stage::Running => 300,
+    };
+    Duration::from_secs(seconds)
+}
+
+/// What follows from the silence of a boot, at `now` on the server's clock.
+pub(super) fn judge(boot: &Boot, others: &[OtherServer], now: Duration) -> Verdict {
+    let silent = now.saturating_sub(boot.heard);
+    if boot.outcome != Outcome::Booting || silent < patience(boot.stage) {
+        return Verdict::Wait;
+    }
+    let cause = match boot.stage {
+        Stage::Discover => unanswered(boot, others),
+        Stage::Offer => after_offer(boot, others),
+        Stage::Loader => after_loader(boot),
+        Stage::Ipxe => after_ipxe(boot, others),
+        Stage::Script if expects_nothing(boot) => return Verdict::HandedOver,
+        Stage::Script => stopped_transfer(boot).unwrap_or(CauseOfDeath::KernelNotAsked),
+        Stage::Kernel if loads_no_initrd(boot) => return Verdict::HandedOver,
+        Stage::Kernel => stopped_transfer(boot).unwrap_or(CauseOfDeath::InitrdNotAsked),
+        Stage::Initrd | Stage::Init if mount_refused(boot).is_some() => {
+            mount_refused(boot).unwrap_or(CauseOfDeath::InitStopped)
+        }
+        Stage::Initrd if hands_over(boot) => return Verdict::HandedOver,
+        Stage::Initrd => CauseOfDeath::InitSilent {
+            image: boot.image.as_ref().map(|(image, _)| image.clone()),
+            reports: boot.reports,
+        },
+        Stage::Init => CauseOfDeath::InitStopped,
+        Stage::Mount | Stage::Reads => CauseOfDeath::SilentAfterMount { silent },
+        Stage::Running => return Verdict::Wait,
+    };
+    Verdict::Dead(cause)
+}
+
+fn expects_nothing(_boot: &Boot) -> bool {
+    false
+}
+
+fn loads_no_initrd(_boot: &Boot) -> bool {
+    false
+}
+
+fn hands_over(_boot: &Boot) -> bool {
+    false
+}
+
+/// Asked, and was not told what to load.
+fn unanswered(boot: &Boot, others: &[OtherServer]) -> CauseOfDeath {
+    let answered = boot.events().find_map(|event| match event {
+        Event::DhcpAnswer { answer, .. } => match answer {
+            Answer::Offered { loader, .. } | Answer::Acknowledged { loader, .. } => match loader {
+                BootFile::NoLoader(platform) => Some(Reason::NoLoader(*platform).to_string()),
+                BootFile::NoArchitecture => Some(Reason::NoArchitecture.to_string()),
+                _ => None,
+            },
+            Answer::Refused { address, why } => Some(why.sentence(*address)),
+            _ => None,
+        },
+        _ => None,
+    });
+    if let Some(reason) = answered {
+        return CauseOfDeath::NothingToLoad { reason };
+    }
+    let reason = boot.events().find_map(|event| match event {
+        Event::Ignored(ignored @ Ignored::Dhcp { reason, .. })
+            if !matches!(reason, Reason::ForAnotherServer(_)) =>
+        {
+            Some(ignored.to_string())
+        }
+        Event::Ignored(ignored @ Ignored::DhcpSend { .. }) => Some(ignored.to_string()),
+        _ => None,
+    });
+    if let Some(reason) = reason {
+        return CauseOfDeath::NotAnswered { reason };
+    }
+    if let Some(server) = claims_boot(others) {
+        return CauseOfDeath::OtherClaimsBoot {
+            server,
+            loader: String::new(),
+        };
+    }
+    CauseOfDeath::NoAddress
+}
+
+fn after_offer(boot: &Boot, others: &[OtherServer]) -> CauseOfDeath {
+    if let Some(stopped) = stopped_transfer(boot) {
+        return stopped;
+    }
+    let loader = offered(boot).unwrap_or_default();
+    if matches!(boot.firmware, Some(Client::Http(_))) && !boot.asked {
+        return CauseOfDeath::HttpNotAsked { url: loader };
+    }
+    let proxied = boot.events().any(|event| {
+        matches!(
+            event,
+            Event::DhcpAnswer {
+                answer: Answer::ProxyOffered { .. } | Answer::ProxyAcknowledged { .. },
+                ..
+            }
+        )
+    });
+    if !proxied {
+        return CauseOfDeath::LoaderNotAsked { loader };
+    }
+    if let Some(server) = claims_boot(others) {
+        return CauseOfDeath::OtherClaimsBoot { server, loader };
+    }
+    if let Some(other) = others.iter().find(|other| other.offers.is_none()) {
+        let server = other.server.into();
+        return CauseOfDeath::OtherProxy { server, loader };
+    }
+    if let Some((server, file)) = names_file(others) {
+        let stage = boot.stage;
+        return CauseOfDeath::OtherNamesFile {
+            server,
+            file,
+            stage,
+        };
+    }
+    if address_from(boot).is_none() && !others.iter().any(OtherServer::is_dhcp_server) {
+        return CauseOfDeath::NoAddress;
+    }
+    CauseOfDeath::LoaderNotAsked { loader }
+}
+
+fn after_loader(boot: &Boot) -> CauseOfDeath {
+    let uefi = match boot.firmware {
+        Some(
+            Client::Pxe(platform) | Client::Http(platform) | Client::IpxeWithoutHttp(platform),
+        ) => is_uefi(platform),
+        _ => false,
+    };
+    let mut fetched = boot.steps.iter().filter_map(|step| match &step.event {
+        Event::Fetched(Fetch {
+            kind: FileKind::Loader,
+            name,
+            ..
+        }) => Some((name.clone(), step.count)),
+        _ => None,
+    });
+    let (loader, times) = fetched.next_back().unwrap_or_default();
+    if let Some(stopped) = stopped_transfer(boot) {
+        return stopped;
+    }
+    match times {
+        0 | 1 => CauseOfDeath::LoaderSilent { loader, uefi },
+        _ => CauseOfDeath::LoaderRefused {
+            loader,
+            times,
+            uefi,
+        },
+    }
+}
+
+fn after_ipxe(boot: &Boot, others: &[OtherServer]) -> CauseOfDeath {
+    if let Some(stopped) = stopped_transfer(boot) {
+        return stopped;
+    }
+    match names_file(others) {
+        Some((server, file)) => CauseOfDeath::OtherNamesFile {
+            server,
+            file,
+            stage: boot.stage,
+        },
+        None => CauseOfDeath::ScriptNotAsked {
+            address_from: address_from(boot),
+        },
+    }
+}
+
+/// The transfer that stopped last, unless the same file was sent whole after it.
+fn stopped_transfer(boot: &Boot) -> Option<CauseOfDeath> {
+    let mut stopped = None;
+    let mut steps: Vec<_> = boot.steps.iter().collect();
+    steps.sort_by_key(|step| step.last);
+    for step in steps {
+        match &step.event {
+            Event::FetchStopped {
+                kind,
+                name,
+                sent,
+                bytes,
+                why,
+            } => {
+                stopped = match why {
+                    // Firmware that wanted the length alone.
+                    StopCause::TftpError { .. } if *sent == 0 => stopped,
+                    StopCause::TftpUnreadable { error } => Some(CauseOfDeath::Unreadable {
+                        name: name.clone(),
+                        error: error.clone(),
+                    }),
+                    _ => Some(CauseOfDeath::TransferStopped {
+                        kind: *kind,
+                        name: name.clone(),
+                        sent: *sent,
+                        bytes: *bytes,
+                        tftp: !matches!(why, StopCause::HttpClosed),
+                    }),
+                };
+            }
+            Event::Fetched(_) => stopped = None,
+            _ => {}
+        }
+    }
+    stopped
+}
+
+fn mount_refused(boot: &Boot) -> Option<CauseOfDeath> {
+    boot.events().find_map(|event| match event {
+        Event::Ignored(refused @ (Ignored::Mount { .. } | Ignored::NfsCall { .. })) => {
+            Some(CauseOfDeath::MountRefused {
+                reason: refused.to_string(),
+            })
+        }
+        _ => None,
+    })
+}
+
+/// What firmware was told to load, last.
+fn offered(boot: &Boot) -> Option<String> {
+    let named = boot.events().filter_map(|event| match event {
+        Event::DhcpAnswer { answer, .. } => match answer {
+            Answer::ProxyOffered { loader } | Answer::ProxyAcknowledged { loader } => Some(loader),
+            Answer::Offered {
+                loader: BootFile::Named(loader),
+                ..
+            }
+            | Answer::Acknowledged {
+                loader: BootFile::Named(loader),
+                ..
+            } => Some(loader),
+            _ => None,
+        },
+        _ => None,
+    });
+    named.last().cloned()
+}
+
+/// The other server whose address the machine took, as its own request says.
+fn address_from(boot: &Boot) -> Option<Ipv4Addr> {
+    let servers = boot.events().filter_map(|event| match event {
+        Event::Ignored(Ignored::Dhcp {
+            reason: Reason::ForAnotherServer(server),
+            ..
+        }) => *server,
+        _ => None,
+    });
+    servers.last()
+}
+
+fn claims_boot(others: &[OtherServer]) -> Option<IpAddr> {
+    let mut claim = others.iter();
+    let claim = claim.find(|other| other.claims_boot && other.offers.is_some());
+    claim.map(|other| other.server.into())
+}
+
+fn names_file(others: &[OtherServer]) -> Option<(IpAddr, String)> {
+    others.iter().find_map(|other| {
+        let file = other.boot_file.as_ref().filter(|file| !file.is_empty())?;
+        other.offers?;
+        Some((
+            other.server.into(),
+            String::from_utf8_lossy(file).into_owned(),
+        ))
+    })
+}
+
+const fn is_uefi(platform: Platform) -> bool {
+    !matches!(
+        platform,
+        Platform::Bios | Platform::RaspberryPi | Platform::Unknown(_)
+    )
+}

@@ -1,0 +1,350 @@
+//! What is known of one machine, and how an event changes it. Pure: (state, event, time) → state.
+
+use std::collections::VecDeque;
+use std::mem::size_of;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use netroot_net::Uuid;
+use netroot_proto::pxe::client::Client;
+use netroot_proto::pxe::decide::{Answer, Reason};
+
+use super::boot::{Boot, Outcome, Step};
+use super::cause::CauseOfDeath;
+use super::stage::Stage;
+use super::step;
+use crate::serve::artifacts::FileKind;
+use crate::serve::boot_summary::BootSummary;
+use crate::serve::clock::Moment;
+use crate::serve::events::{Event, Ignored};
+
+/// How many boots are kept of a machine, the last ones.
+const BOOTS: usize = 4;
+/// How many steps of a boot. One that goes well has 12 to 20; a Raspberry Pi asks for dozens of files.
+const STEPS: usize = 64;
+/// How many of them may be requests that were not answered.
+const UNANSWERED: usize = 16;
+/// How many addresses of a machine.
+const ADDRESSES: usize = 4;
+/// Firmware that has been told what to load and asks again after this long starts anew: its own retries end before.
+const FIRMWARE_GAP: Duration = Duration::from_secs(70);
+/// The same for iPXE, whose `dhcp` is repeated by scripts.
+const IPXE_GAP: Duration = Duration::from_secs(120);
+/// After so many NFS calls, a machine whose init does not report runs; and one whose report did not come.
+const CALLS_OF_RUNNING: u64 = 200;
+const CALLS_WITHOUT_REPORT: u64 = 5000;
+
+/// What is known of one machine.
+#[derive(Debug, Clone)]
+pub(super) struct Record {
+    /// Its addresses, the last one first.
+    pub(super) addresses: VecDeque<IpAddr>,
+    /// Its UUID, as its firmware says.
+    pub(super) uuid: Option<Uuid>,
+    /// When it was heard of first, and last.
+    pub(super) first: Moment,
+    pub(super) heard: Moment,
+    /// It has received what it was sent: not only a name in somebody's packet.
+    pub(super) proven: bool,
+    /// How many files are being sent to it.
+    pub(super) fetching: u32,
+    /// Its boots, the last one at the end.
+    pub(super) boots: VecDeque<Boot>,
+    /// How many there were.
+    pub(super) count: u64,
+}
+
+/// What an event did to a record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Changed {
+    /// A stage was reached, after so long: the time since the one before.
+    pub(super) reached: Option<(Stage, Duration)>,
+    /// The boot has ended well or been reported as failed.
+    pub(super) ended: bool,
+    /// There is something to show.
+    pub(super) shown: bool,
+}
+
+impl Record {
+    /// Of a machine that is heard of for the first time.
+    pub(super) fn new(now: Moment) -> Self {
+        Self {
+            addresses: VecDeque::new(),
+            uuid: None,
+            first: now,
+            heard: now,
+            proven: false,
+            fetching: 0,
+            boots: VecDeque::new(),
+            count: 0,
+        }
+    }
+
+    /// The boot that goes on, or the last one.
+    pub(super) fn last(&self) -> Option<&Boot> {
+        self.boots.back()
+    }
+
+    /// An event of this machine.
+    pub(super) fn apply(&mut self, event: &Event, now: Moment) -> Changed {
+        self.heard = now;
+        if let Event::DhcpAnswer {
+            answer: Answer::Acknowledged { address, .. },
+            ..
+        } = event
+        {
+            self.has_address((*address).into());
+        }
+        self.proven |= is_proof(event);
+        let stage = step::stage(event);
+        let begins = match self.last() {
+            Some(last) => begins_another(last, event, stage, now.now),
+            None => begins_first(event, stage),
+        };
+        if begins {
+            self.begin(now);
+        }
+        let Some(boot) = self.boots.back_mut() else {
+            return Changed::default();
+        };
+        // A machine that runs asks for its address again, and mounts more. The boot is over.
+        let is_over = matches!(boot.outcome, Outcome::Running | Outcome::HandedOver);
+        let is_plain = step::client(event) == Some(Client::Plain);
+        if is_over || (is_plain && boot.stage < Stage::Kernel) {
+            return Changed::default();
+        }
+        boot.heard = now.now;
+        if boot.firmware.is_none() {
+            let is_firmware =
+                |client: &Client| !matches!(client, Client::Plain | Client::Init | Client::Ipxe(_));
+            boot.firmware = step::client(event).filter(is_firmware);
+        }
+        boot.add(event, now.now);
+        let mut changed = Changed {
+            shown: true,
+            ..Changed::default()
+        };
+        let outcome = match event {
+            Event::Booted { .. } => Some(Outcome::Running),
+            Event::BootFailed { failure, .. } => Some(Outcome::Failed(failure.clone())),
+            _ => None,
+        };
+        if let Some(stage) = stage {
+            // It was slow, and not dead; or it tries again.
+            if !matches!(boot.outcome, Outcome::Booting) {
+                boot.outcome = Outcome::Booting;
+                boot.ended = None;
+            }
+            changed.reached = boot.reach(stage, now.now);
+        }
+        if let Some(outcome) = outcome {
+            boot.end(outcome, now.now);
+            changed.ended = true;
+        }
+        changed
+    }
+
+    /// The init's report, after the event that it is in the log.
+    pub(super) fn reported(&mut self, summary: &BootSummary) {
+        if let Some(boot) = self.boots.back_mut() {
+            boot.report = Some(summary.clone());
+        }
+    }
+
+    /// What its script was made from.
+    pub(super) fn assigned(&mut self, image: &str, why: &str, reports: bool) {
+        if let Some(boot) = self.boots.back_mut() {
+            boot.image = Some((image.to_owned(), why.to_owned()));
+            boot.reports = reports;
+        }
+    }
+
+    /// It has this address.
+    pub(super) fn has_address(&mut self, address: IpAddr) {
+        self.addresses.retain(|known| *known != address);
+        self.addresses.push_front(address);
+        self.addresses.truncate(ADDRESSES);
+    }
+
+    /// It was sent so much by NFS since it was asked last.
+    pub(super) fn used_nfs(&mut self, calls: u64, bytes: u64, now: Moment) -> Changed {
+        self.heard = now;
+        self.proven = true;
+        let Some(boot) = self.boots.back_mut() else {
+            return Changed::default();
+        };
+        boot.nfs.calls = boot.nfs.calls.saturating_add(calls);
+        boot.nfs.bytes = boot.nfs.bytes.saturating_add(bytes);
+        if matches!(boot.outcome, Outcome::Running | Outcome::HandedOver) {
+            return Changed::default();
+        }
+        boot.heard = now.now;
+        // Before it mounts, the init asks what it may mount.
+        if boot.stage < Stage::Mount {
+            return Changed::default();
+        }
+        let mut changed = Changed {
+            shown: true,
+            ..Changed::default()
+        };
+        changed.reached = boot.reach(Stage::Reads, now.now);
+        let enough = match boot.reports {
+            true => CALLS_WITHOUT_REPORT,
+            false => CALLS_OF_RUNNING,
+        };
+        if boot.nfs.calls >= enough {
+            changed.reached = boot.reach(Stage::Running, now.now);
+            boot.end(Outcome::Running, now.now);
+            changed.ended = true;
+        }
+        changed
+    }
+
+    /// A file is being sent to it from now on.
+    pub(super) fn fetch_began(&mut self, kind: FileKind, now: Moment) {
+        self.fetching = self.fetching.saturating_add(1);
+        self.heard = now;
+        if let Some(boot) = self.boots.back_mut() {
+            boot.heard = now.now;
+            boot.asked |= kind == FileKind::Loader;
+        }
+    }
+
+    /// It is no longer sent.
+    pub(super) fn fetch_ended(&mut self, now: Moment) {
+        self.fetching = self.fetching.saturating_sub(1);
+        if let Some(boot) = self.boots.back_mut() {
+            boot.heard = now.now;
+        }
+    }
+
+    fn begin(&mut self, now: Moment) {
+        self.count += 1;
+        if self.boots.len() >= BOOTS {
+            self.boots.pop_front();
+        }
+        self.boots.push_back(Boot::new(self.count, now));
+    }
+
+    /// What it takes, in bytes.
+    pub(super) fn size(&mut self) -> usize {
+        let boots = self.boots.iter_mut().map(Boot::size);
+        size_of::<Self>() + boots.sum::<usize>()
+    }
+
+    /// Forgets its first boot, if it has another one. False if there is none to forget.
+    pub(super) fn forget_a_boot(&mut self) -> bool {
+        self.boots.len() > 1 && self.boots.pop_front().is_some()
+    }
+}
+
+impl Boot {
+    /// Adds a step, or counts it.
+    fn add(&mut self, event: &Event, now: Duration) {
+        let at = self.elapsed(now);
+        let kept = step::bounded(event);
+        let mut steps = self.steps.iter_mut();
+        if let Some(before) = steps.find(|before| step::is_repeated(&before.event, &kept)) {
+            before.count = before.count.saturating_add(1);
+            before.last = at;
+            before.event = kept;
+            return;
+        }
+        let unanswered = |event: &Event| matches!(event, Event::Ignored(_));
+        let full = self.steps.len() >= STEPS
+            || (unanswered(event)
+                && self.events().filter(|step| unanswered(step)).count() >= UNANSWERED);
+        if full {
+            self.left_out = self.left_out.saturating_add(1);
+            return;
+        }
+        self.steps.push(Step {
+            at,
+            last: at,
+            count: 1,
+            event: kept,
+        });
+    }
+
+    /// It has come so far. The stage and the time since the one before, if it had not.
+    fn reach(&mut self, stage: Stage, now: Duration) -> Option<(Stage, Duration)> {
+        if stage <= self.stage {
+            return None;
+        }
+        let at = self.elapsed(now);
+        let before = self.reached.last().map_or(Duration::ZERO, |(_, at)| *at);
+        self.stage = stage;
+        self.reached.push((stage, at));
+        Some((stage, at.saturating_sub(before)))
+    }
+
+    fn end(&mut self, outcome: Outcome, now: Duration) {
+        self.outcome = outcome;
+        self.ended = Some(self.elapsed(now));
+    }
+
+    /// Nothing more was heard of it.
+    pub(super) fn stopped(&mut self, cause: CauseOfDeath, now: Duration) {
+        self.end(Outcome::Stopped(Box::new(cause)), now);
+    }
+
+    /// What it was given needs nothing more from here.
+    pub(super) fn handed_over(&mut self, now: Duration) {
+        self.end(Outcome::HandedOver, now);
+    }
+
+    fn size(&mut self) -> usize {
+        let steps = self.steps.iter_mut().map(step::size).sum::<usize>();
+        let report = self.report.as_ref().map_or(0, BootSummary::length);
+        size_of::<Self>() + steps + report + 256
+    }
+}
+
+/// Whether an event of a machine that has not booted before begins its first boot. What laptops send does not.
+fn begins_first(event: &Event, stage: Option<Stage>) -> bool {
+    match event {
+        Event::Ignored(Ignored::Dhcp { client, reason }) => {
+            *client != Client::Plain && !is_request_elsewhere(*reason)
+        }
+        _ => stage.is_some(),
+    }
+}
+
+/// Whether an event begins another boot than `last`.
+fn begins_another(last: &Boot, event: &Event, stage: Option<Stage>, now: Duration) -> bool {
+    let runs = matches!(last.outcome, Outcome::Running | Outcome::HandedOver);
+    let is_over = !matches!(last.outcome, Outcome::Booting);
+    let gap = now.saturating_sub(last.heard);
+    match event {
+        Event::Ignored(Ignored::Dhcp { reason, .. }) if is_request_elsewhere(*reason) => false,
+        Event::DhcpDiscover { client } | Event::Ignored(Ignored::Dhcp { client, .. }) => {
+            match client {
+                Client::Plain => false,
+                // Of a kernel that was not loaded from here. One that loads again after a failure asks again.
+                Client::Init => runs || (last.stage < Stage::Script && gap > FIRMWARE_GAP),
+                Client::Ipxe(_) => is_over || last.stage >= Stage::Script || gap > IPXE_GAP,
+                // A loader that firmware does not start is loaded again, or from elsewhere.
+                _ => is_over || last.stage > Stage::Loader || gap > FIRMWARE_GAP,
+            }
+        }
+        Event::Fetched(_) => runs && stage.is_some(),
+        _ => false,
+    }
+}
+
+/// Whether it is the second half of an exchange with another server.
+fn is_request_elsewhere(reason: Reason) -> bool {
+    matches!(reason, Reason::ForAnotherServer(_))
+}
+
+/// Whether only a machine that receives what it is sent can cause this.
+fn is_proof(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Fetched(_)
+            | Event::Mounted { .. }
+            | Event::Booted { .. }
+            | Event::BootFailed { .. }
+            | Event::Ignored(Ignored::Mount { .. } | Ignored::HttpUnknown { .. })
+    )
+}

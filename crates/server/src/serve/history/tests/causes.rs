@@ -1,0 +1,264 @@
+//! Each cause of death, from made-up events.
+
+use std::net::Ipv4Addr;
+
+use super::*;
+use crate::serve::events::StopCause;
+use netroot_nfs_export::Refusal;
+use netroot_proto::pxe::decide::Reason;
+
+const OTHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
+
+fn router() -> OtherServer {
+    OtherServer {
+        server: OTHER,
+        offers: Some(Ipv4Addr::new(10, 0, 0, 77)),
+        claims_boot: false,
+        boot_file: None,
+        root_path: None,
+    }
+}
+
+/// What is said of a boot in which this happened, once its stage's patience is over.
+fn verdict(events: &[Event], others: &[OtherServer]) -> Verdict {
+    let record = after(events);
+    let boot = record.last().unwrap();
+    let end = boot.heard + patience(boot.stage);
+    let before = end - Duration::from_millis(1);
+    assert_eq!(judge(boot, others, before), Verdict::Wait, "{events:?}");
+    judge(boot, others, end)
+}
+
+fn cause(events: &[Event], others: &[OtherServer]) -> CauseOfDeath {
+    match verdict(events, others) {
+        Verdict::Dead(cause) => cause,
+        other => panic!("{other:?} of {events:?}"),
+    }
+}
+
+fn ignored(reason: Reason) -> Event {
+    Event::Ignored(Ignored::Dhcp {
+        client: UEFI,
+        reason,
+    })
+}
+
+fn stopped(why: StopCause, sent: u64) -> Event {
+    Event::FetchStopped {
+        kind: FileKind::Loader,
+        name: "snponly.efi".to_owned(),
+        sent,
+        bytes: 1000,
+        why,
+    }
+}
+
+fn offer() -> [Event; 2] {
+    [asks(UEFI), offered(UEFI, "snponly.efi")]
+}
+
+fn and(first: &[Event], more: &[Event]) -> Vec<Event> {
+    [first, more].concat()
+}
+
+#[test]
+fn each_end_has_its_cause() {
+    let option_60 = OtherServer {
+        claims_boot: true,
+        ..router()
+    };
+    let file = OtherServer {
+        boot_file: Some(b"pxelinux.0".to_vec()),
+        ..router()
+    };
+    let proxy = OtherServer {
+        offers: None,
+        claims_boot: true,
+        ..router()
+    };
+    let http = Client::Http(Platform::EfiX64);
+    let url = "http://10.0.0.1:8069/snponly.efi";
+    let took = ignored(Reason::ForAnotherServer(Some(OTHER)));
+    let ipxe = [
+        asks(IPXE),
+        offered(IPXE, "http://10.0.0.1:8069/boot/x.ipxe"),
+    ];
+    let refused = Event::Ignored(Ignored::Mount {
+        client: [10, 0, 0, 7].into(),
+        path: "/debian".to_owned(),
+        why: Refusal::Address,
+    });
+    let timeout = || stopped(StopCause::TftpTimeout, 512);
+    for (events, others, kind, words) in [
+        (
+            vec![ignored(Reason::NoLoader(Platform::EfiArm64))],
+            vec![router()],
+            "not-answered",
+            "no boot loader for UEFI arm64",
+        ),
+        (
+            offer().to_vec(),
+            vec![option_60.clone()],
+            "other-claims-boot",
+            "stopped after OFFER of snponly.efi: 10.0.0.254 also sent option 60",
+        ),
+        (
+            offer().to_vec(),
+            vec![router(), proxy],
+            "other-proxy",
+            "10.0.0.254 is a boot server too",
+        ),
+        (
+            offer().to_vec(),
+            vec![file.clone()],
+            "other-names-file",
+            "names the boot file pxelinux.0",
+        ),
+        (offer().to_vec(), vec![], "no-address", "--dhcp FIRST-LAST"),
+        (
+            offer().to_vec(),
+            vec![router()],
+            "loader-not-asked",
+            "UDP ports 69 and 4011",
+        ),
+        (
+            vec![asks(http), offered(http, url)],
+            vec![router()],
+            "http-not-asked",
+            "refuses http://",
+        ),
+        (
+            and(&offer(), &[timeout()]),
+            vec![router()],
+            "transfer-stopped",
+            "at byte 512 of 1000 (TFTP)",
+        ),
+        (
+            and(&offer(), &[loader()]),
+            vec![router()],
+            "loader-silent",
+            "Secure Boot",
+        ),
+        (
+            and(&offer(), &[loader(), loader()]),
+            vec![router()],
+            "loader-refused",
+            "snponly.efi was sent 2 times and never started",
+        ),
+        (
+            vec![asks(BIOS), offered(BIOS, "undionly.kpxe"), loader()],
+            vec![router()],
+            "loader-silent",
+            "spanning tree",
+        ),
+        (
+            and(&and(&offer(), &[loader()]), &ipxe),
+            vec![file],
+            "other-names-file",
+            "iPXE never asked for its script",
+        ),
+        (
+            and(&ipxe, &[took]),
+            vec![router()],
+            "script-not-asked",
+            "iPXE took the address of 10.0.0.254",
+        ),
+        (
+            ipxe.to_vec(),
+            vec![],
+            "script-not-asked",
+            "no DHCP server gave it an address",
+        ),
+        (vec![script()], vec![], "kernel-not-asked", "firewall"),
+        (
+            vec![script(), kernel()],
+            vec![],
+            "initrd-not-asked",
+            "memory",
+        ),
+        (
+            vec![script(), kernel(), initrd()],
+            vec![],
+            "init-silent",
+            "append console=ttyS0",
+        ),
+        (
+            vec![script(), kernel(), initrd(), asks(INIT)],
+            vec![],
+            "init-stopped",
+            "TCP port 2049",
+        ),
+        (
+            vec![script(), kernel(), initrd(), asks(INIT), refused],
+            vec![],
+            "mount-refused",
+            "",
+        ),
+        (
+            vec![script(), kernel(), initrd(), mounted()],
+            vec![],
+            "silent-after-mount",
+            "nothing was read for 5 min",
+        ),
+    ] {
+        let cause = cause(&events, &others);
+        assert_eq!(cause.kind(), kind, "{events:?}");
+        assert!(cause.to_string().contains(words), "{cause}");
+    }
+}
+
+#[test]
+fn an_init_that_reports_names_its_cause_itself() {
+    let record = after(&[
+        script(),
+        kernel(),
+        initrd(),
+        failed("no driver for the NIC"),
+    ]);
+    let machine = MachineHistory::new(MAC, &record, Vec::new(), at(10));
+    let cause = machine.boots[0].cause.clone().unwrap();
+    assert_eq!(cause.kind, "reported");
+    assert_eq!(cause.text, "no driver for the NIC");
+    assert_eq!(machine.state, "failed");
+}
+
+#[test]
+fn a_size_that_was_only_asked_for_is_no_failed_transfer() {
+    let aborted = StopCause::TftpError {
+        code: 8,
+        message: "User aborted".to_owned(),
+    };
+    let events = and(&offer(), &[stopped(aborted, 0)]);
+    assert_eq!(cause(&events, &[router()]).kind(), "loader-not-asked");
+    // What was sent whole after all did not stop.
+    let events = and(&offer(), &[stopped(StopCause::TftpTimeout, 512), loader()]);
+    assert_eq!(cause(&events, &[router()]).kind(), "loader-silent");
+}
+
+#[test]
+fn a_machine_that_runs_or_is_being_sent_a_file_is_not_dead() {
+    let mut record = after(&whole_boot());
+    let boot = record.boots.pop_back().unwrap();
+    assert_eq!(judge(&boot, &[], at(1_000_000).now), Verdict::Wait);
+
+    let history = History::new();
+    let whom = Some(Whom {
+        machine: Machine::Mac(MAC),
+        address: None,
+    });
+    history.happened(whom, &asks(UEFI));
+    history.fetch_began(Machine::Mac(MAC), FileKind::Loader);
+    let silence = |history: &History| {
+        let mut kept = history.kept();
+        for (_, record) in kept.machines.all_mut() {
+            record.boots[0].heard = Duration::ZERO;
+        }
+    };
+    silence(&history);
+    assert_eq!(history.take_deaths(), []);
+    history.fetch_ended(Machine::Mac(MAC));
+    assert_eq!(history.take_deaths(), []);
+    silence(&history);
+    assert_eq!(history.take_deaths().len(), 1);
+    assert_eq!(history.take_deaths(), [], "told once");
+}
