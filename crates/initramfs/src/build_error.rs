@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use netroot_net::PciId;
+
 use crate::architecture::Architecture;
 use crate::decompress::DecompressError;
 use crate::local_nics::LocalNicsError;
@@ -97,6 +99,17 @@ pub enum BuildError {
         nic: String,
         /// The device's modalias.
         device: String,
+        /// The kernel's version.
+        version: String,
+    },
+    /// The root's kernel has no driver for a NIC that is asked for by its numbers.
+    #[error(
+        "kernel {version} has no driver for the network card {nic} among the modules of `netboot`; give it all of them \
+         (--modules netboot), or name its driver"
+    )]
+    NoNicDriver {
+        /// The card.
+        nic: PciId,
         /// The kernel's version.
         version: String,
     },

@@ -11,6 +11,9 @@ use crate::driver_kind::DriverKind;
 /// The built-in file.
 const BUILT_IN: &str = include_str!("../../../initrd/contents.toml");
 
+/// The set of modules for every wired NIC.
+pub(crate) const NETBOOT: &str = "netboot";
+
 /// What goes into an initrd; `initrd/contents.toml` explains each part.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -91,7 +94,10 @@ pub struct ModuleSet {
     pub optional: Vec<String>,
     /// Patterns of paths in the module tree, without `.ko` and the compression suffix.
     pub paths: Vec<String>,
-    /// Patterns of paths to be excluded from `paths` and `drivers`.
+    /// Patterns of paths of the drivers of PHYs: like `paths`, but the initrd for one NIC contains them only if its driver
+    /// needs a PHY's.
+    pub phys: Vec<String>,
+    /// Patterns of paths to be excluded from `paths`, `phys` and `drivers`.
     pub except: Vec<String>,
     /// Kinds of drivers that are included wherever they lie, if they did not come with the kernel.
     pub drivers: Vec<DriverKind>,
@@ -100,10 +106,23 @@ pub struct ModuleSet {
 }
 
 impl ModuleSet {
-    /// Whether `stem` (such as `kernel/drivers/net/dummy`) matches [`ModuleSet::paths`] and is not excluded.
+    /// Whether `stem` (such as `kernel/drivers/net/dummy`) matches [`ModuleSet::paths`] or [`ModuleSet::phys`] and is not
+    /// excluded.
     pub(crate) fn matches_path(&self, stem: &str) -> bool {
         let matches = |pattern: &String| path_matches(pattern, stem);
-        self.paths.iter().any(matches) && !self.excludes(stem)
+        (self.paths.iter().any(matches) && !self.excludes(stem)) || self.matches_phy(stem)
+    }
+
+    /// Whether `stem` matches [`ModuleSet::phys`] and is not excluded.
+    pub(crate) fn matches_phy(&self, stem: &str) -> bool {
+        let matches = |pattern: &String| path_matches(pattern, stem);
+        self.phys.iter().any(matches) && !self.excludes(stem)
+    }
+
+    /// Whether the kernel's own module `name` at `stem` is in the set, wherever that lists it.
+    pub(crate) fn has(&self, name: &str, stem: &str) -> bool {
+        let named = |list: &[String]| list.iter().any(|one| module_name(one) == name);
+        named(&self.modules) || named(&self.optional) || self.matches_path(stem)
     }
 
     /// Whether `stem` matches [`ModuleSet::except`].
@@ -131,6 +150,8 @@ pub struct Companions {
     pub post: Vec<String>,
     /// Modules that are included as well.
     pub also: Vec<String>,
+    /// The drivers of the only PHYs that a NIC's driver is used with; all, if it is empty.
+    pub phys: Vec<String>,
 }
 
 /// Which firmware is left out.

@@ -103,6 +103,19 @@ pub(crate) fn recognise(uses: &[&str]) -> Recognised {
     found.map_or(Recognised::Nothing, |(kind, _)| *kind)
 }
 
+/// Whether a module that uses these symbols leaves PHYs to the kernel's library for them.
+pub(crate) fn uses_phylib(uses: &[&str]) -> bool {
+    const SIGNS: [&str; 5] = [
+        "phy_attach",
+        "phy_connect",
+        "phylink_",
+        "mdiobus_",
+        "__mdiobus_register",
+    ];
+    uses.iter()
+        .any(|used| SIGNS.iter().any(|sign| used.starts_with(sign)))
+}
+
 /// What a module that depends on these others drives, where they are for one kind of network device alone.
 pub(crate) fn other_network(needs: &[String]) -> Option<&'static str> {
     const LIBRARIES: [(&str, &[&str]); 5] = [

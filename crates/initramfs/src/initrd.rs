@@ -22,16 +22,15 @@ use crate::contents::Contents;
 use crate::cpio::Archive;
 use crate::decompress::decompress;
 use crate::firmware;
+use crate::index_files::{read_index, read_order};
 use crate::kernel::Kernel;
 use crate::modinfo;
-use crate::module_index::index::{Closure, Index, IndexTexts};
+use crate::module_index::index::{Closure, Index};
 use crate::module_index::write::softdeps_of;
 use crate::module_selection::{ModuleSelection, select};
 use crate::out_of_tree::{MAX_MODULE_SIZE, ModuleTree, WhyLeftOut, refused_version};
 use crate::root_tree::RootTree;
 
-/// The size limit of a file of the module index, in bytes; `modules.alias` of a distribution has 1.5 MiB.
-const MAX_INDEX_SIZE: u64 = 32 << 20;
 /// The size limit of an additional file, in bytes.
 const MAX_EXTRA_FILE_SIZE: u64 = 256 << 20;
 
@@ -168,9 +167,9 @@ fn archive_modules<W: Write>(
         version: request.kernel.version.clone(),
         source,
     };
-    let index = Index::parse(&read_index(request, tree)?).map_err(damaged)?;
+    let index = read_index(request.root, request.kernel, tree)?;
     let (modules, contents) = (request.modules, request.contents);
-    let order = read_text(request, tree, "modules.order")?.unwrap_or_default();
+    let order = read_order(request.root, tree)?;
     let places = ModuleTree::new(request.root, tree, request.kernel, &index, &order);
     let selection = select(modules, contents, &places, request.sys)?;
     let closure = index
@@ -291,38 +290,6 @@ fn companions<'a>(contents: &'a Contents, module: &str) -> Vec<&'a str> {
         .flat_map(|with| with.pre.iter().chain(&with.post).chain(&with.also))
         .map(String::as_str)
         .collect()
-}
-
-fn read_index(request: &BuildRequest<'_>, tree: &str) -> Result<IndexTexts, BuildError> {
-    let text = |name: &str| read_text(request, tree, name);
-    let Some(dep) = text("modules.dep")? else {
-        return Err(BuildError::NoIndex {
-            place: request.root.host_path(tree),
-            root: request.root.path().to_owned(),
-            version: request.kernel.version.clone(),
-        });
-    };
-    Ok(IndexTexts {
-        dep,
-        alias: text("modules.alias")?.unwrap_or_default(),
-        softdep: text("modules.softdep")?.unwrap_or_default(),
-        weakdep: text("modules.weakdep")?.unwrap_or_default(),
-        builtin: text("modules.builtin")?.unwrap_or_default(),
-        builtin_modinfo: text("modules.builtin.modinfo")?.unwrap_or_default(),
-    })
-}
-
-/// A file of the module tree; `None` if there is none.
-fn read_text(
-    request: &BuildRequest<'_>,
-    tree: &str,
-    name: &str,
-) -> Result<Option<String>, BuildError> {
-    match request.root.read(&format!("{tree}/{name}"), MAX_INDEX_SIZE) {
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-        Err(error) if error.is_absent() => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn check_init(request: &BuildRequest<'_>) -> Result<(), BuildError> {

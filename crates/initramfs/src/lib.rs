@@ -25,6 +25,7 @@ mod firmware;
 mod fixture;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod index_files;
 mod initrd;
 mod kernel;
 mod little_endian;
@@ -32,6 +33,7 @@ mod local_nics;
 mod modinfo;
 mod module_index;
 mod module_selection;
+mod nic_drivers;
 mod out_of_tree;
 mod root_tree;
 
@@ -49,5 +51,6 @@ pub use kernel::{
 pub use local_nics::LocalNicsError;
 pub use module_index::index::IndexError;
 pub use module_selection::ModuleSelection;
+pub use nic_drivers::{NicDriver, NicDrivers};
 pub use out_of_tree::WhyLeftOut;
 pub use root_tree::{RootTree, RootTreeError};

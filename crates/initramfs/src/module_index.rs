@@ -6,5 +6,6 @@
 mod alias;
 pub(crate) mod index;
 mod parse;
+pub(crate) mod pci;
 mod suggestion;
 pub(crate) mod write;

@@ -4,25 +4,47 @@ use std::convert::Infallible;
 use std::path::Path;
 use std::str::FromStr;
 
+use netroot_kmod::module_name;
+use netroot_net::PciId;
+
 use crate::build_error::BuildError;
-use crate::contents::{Contents, ModuleSet};
+use crate::contents::{Contents, ModuleSet, NETBOOT};
+use crate::driver_kind::DriverKind;
 use crate::kernel::Kernel;
 use crate::local_nics;
 use crate::module_index::index::{Index, Resolved};
+use crate::nic_drivers::drivers_of;
 use crate::out_of_tree::{ModuleTree, WhyLeftOut};
 
 /// The NICs of the machine that builds the initrd.
 const THIS_MACHINE: &str = "this-machine";
+/// Precedes the numbers of a network card: `pci:8086:10d3`.
+const PCI: &str = "pci:";
 
-/// Which modules an initrd contains besides the sets that are in every initrd: names of sets, modules and aliases, or
-/// `this-machine`, in any combination.
+/// Which modules an initrd contains besides the sets that are in every initrd: names of sets, modules and aliases,
+/// network cards by their numbers (`pci:8086:10d3`), or `this-machine`, in any combination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleSelection(Vec<String>);
 
 impl Default for ModuleSelection {
     /// The set `netboot`.
     fn default() -> ModuleSelection {
-        ModuleSelection(vec!["netboot".to_owned()])
+        ModuleSelection(vec![NETBOOT.to_owned()])
+    }
+}
+
+impl ModuleSelection {
+    /// The same for one network card instead of every one; `None` if this selection is not for every one, so that
+    /// something else was asked for.
+    #[must_use]
+    pub fn for_nic(&self, nic: PciId) -> Option<Self> {
+        let items = self.0.iter();
+        let one = |item: &String| match item.as_str() {
+            NETBOOT => format!("{PCI}{nic}"),
+            _ => item.clone(),
+        };
+        let is_for_all = self.0.iter().any(|item| item == NETBOOT);
+        is_for_all.then(|| Self(items.map(one).collect()))
     }
 }
 
@@ -76,6 +98,11 @@ pub(crate) fn select(
             add_set(&mut selection, item, set, tree)?;
         } else if item == THIS_MACHINE {
             add_local_nics(&mut selection, index, kernel, sys)?;
+        } else if let Some(nic) = nic(item) {
+            let found = drivers_of(nic, contents, tree)?;
+            add_phys(&mut selection, &found.names, contents, tree);
+            selection.names.extend(found.names);
+            selection.left_out.extend(found.left_out);
         } else {
             match index.resolve(item) {
                 Resolved::Modules(names) | Resolved::BuiltIn(names) => {
@@ -94,6 +121,53 @@ pub(crate) fn select(
         }
     }
     Ok(selection)
+}
+
+/// A network card by its numbers.
+fn nic(item: &str) -> Option<PciId> {
+    item.strip_prefix(PCI)?.parse().ok()
+}
+
+/// Adds the drivers of the PHYs that a NIC with these drivers may have: no module depends on them, since the kernel
+/// requests a PHY's driver when it has found the PHY.
+fn add_phys(
+    selection: &mut SelectedModules,
+    drivers: &[String],
+    contents: &Contents,
+    tree: &ModuleTree<'_>,
+) {
+    let with = |driver: &&String| {
+        let mut with = contents.companions.iter();
+        with.find(|with| module_name(&with.module) == **driver && !with.phys.is_empty())
+    };
+    let (known, open): (Vec<&String>, Vec<&String>) =
+        drivers.iter().partition(|driver| with(driver).is_some());
+    let only = known.iter().filter_map(with).flat_map(|with| &with.phys);
+    for name in only {
+        if let Resolved::Modules(names) | Resolved::BuiltIn(names) = tree.index.resolve(name) {
+            selection.names.extend(names);
+        }
+    }
+    let Some(set) = contents.sets.get(NETBOOT) else {
+        return;
+    };
+    if !open.iter().any(|driver| tree.uses_phylib(driver)) {
+        return;
+    }
+    let index = tree.index;
+    let files = index.modules().map(|(name, module)| (name, module.stem()));
+    for (name, stem) in files.chain(index.built_in()) {
+        if set.matches_phy(stem) {
+            selection.names.push(name.to_owned());
+        }
+    }
+    let found = tree.find(&ModuleSet {
+        drivers: vec![DriverKind::Phy],
+        // The kernel's own drivers of PHYs have their place.
+        look_into: Vec::new(),
+        ..set.clone()
+    });
+    selection.names.extend(found.names);
 }
 
 fn add_set(

@@ -10,7 +10,7 @@ use netroot_kmod::{module_name, module_stem};
 
 use crate::contents::ModuleSet;
 use crate::decompress::decompress;
-use crate::driver_kind::{DriverKind, Recognised, other_network, recognise};
+use crate::driver_kind::{DriverKind, Recognised, other_network, recognise, uses_phylib};
 use crate::kernel::Kernel;
 use crate::modinfo;
 use crate::module_index::index::{Index, Module};
@@ -23,6 +23,9 @@ const MOST_READ: usize = 500;
 /// The most names that are looked at in the folders of such modules, and the deepest folder.
 const MOST_NAMES: usize = 20_000;
 const DEEPEST: usize = 12;
+
+/// The library for PHYs, and what is between it and some drivers.
+const PHYLIB: [&str; 2] = ["libphy", "phylink"];
 
 /// Why a module is not in an initrd, although it is in a set or may have been meant to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,12 +76,12 @@ pub(crate) struct ModuleTree<'a> {
     own: BTreeSet<&'a str>,
 }
 
-/// What was found for a set.
+/// What was found for a set, or for a network card.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
     /// Names of modules.
     pub(crate) names: Vec<String>,
-    /// Paths below the module tree.
+    /// Paths below the module tree, or names.
     pub(crate) left_out: Vec<(String, WhyLeftOut)>,
 }
 
@@ -108,6 +111,51 @@ impl<'a> ModuleTree<'a> {
         self.own.contains(stem)
     }
 
+    /// Whether the place of a module tells what it drives.
+    pub(crate) fn is_placed_by_kernel(&self, set: &ModuleSet, module: &Module) -> bool {
+        self.is_own(module.stem()) && !set.looks_into(module.stem())
+    }
+
+    /// Whether `set` has this module, which is for a network card.
+    pub(crate) fn drives_a_nic(
+        &self,
+        set: &ModuleSet,
+        name: &str,
+        module: &Module,
+    ) -> Result<bool, WhyLeftOut> {
+        let stem = module.stem();
+        if self.is_placed_by_kernel(set, module) {
+            return Ok(set.has(name, stem));
+        }
+        let as_own = as_in_the_kernel(stem);
+        let drives = self.look_at(module, set.matches_path(&as_own), &[DriverKind::Nic])?;
+        match drives && set.excludes(&as_own) {
+            true => Err(WhyLeftOut::Excluded),
+            false => Ok(drives),
+        }
+    }
+
+    /// Whether a driver leaves its PHYs to the kernel's library for them (phylib), which has a driver for each.
+    pub(crate) fn uses_phylib(&self, driver: &str) -> bool {
+        let Ok(with) = self.index.closure([driver.to_owned()], |_| Vec::new()) else {
+            return false;
+        };
+        if PHYLIB.iter().any(|library| with.modules.contains(*library)) {
+            return true;
+        }
+        // It may be built into the kernel: then only the symbols that are used of it tell.
+        let modules = with
+            .modules
+            .iter()
+            .filter_map(|name| self.index.module(name));
+        modules.into_iter().any(|module| {
+            let path = format!("{}/{}", self.path, module.path);
+            let file = self.root.read(&path, MAX_MODULE_SIZE).ok();
+            let file = file.and_then(|file| decompress(file, MAX_MODULE_SIZE).ok());
+            file.is_some_and(|file| uses_phylib(&modinfo::used_symbols(&file)))
+        })
+    }
+
     /// The modules that `set` asks for by what they drive.
     pub(crate) fn find(&self, set: &ModuleSet) -> Found {
         let mut found = Found::default();
@@ -119,7 +167,7 @@ impl<'a> ModuleTree<'a> {
         for (name, module) in self.index.modules() {
             let stem = module.stem();
             let looked_into = set.looks_into(stem);
-            if (self.is_own(stem) && !looked_into) || !drivers.contains(name) {
+            if self.is_placed_by_kernel(set, module) || !drivers.contains(name) {
                 continue;
             }
             // OFED and others keep the kernel's folders below their own.

@@ -29,6 +29,9 @@ Examples:
       For virtual machines: NFS, the overlay, virtio_net and what they need.
   netroot initrd --root /srv/debian --modules this-machine,r8152 -o initrd.img
       For the NICs of this machine, and one more driver.
+  netroot initrd --root /srv/debian --modules pci:8086:10d3 -o initrd.img
+      For one network card, by its numbers as lspci -n prints them: its driver, its PHYs' drivers and its firmware, as
+      `netroot serve` makes it for the card that iPXE boots from.
 
 The same root, init and options give the same initrd, bit for bit; SOURCE_DATE_EPOCH is honoured.";
 
@@ -44,7 +47,8 @@ pub(crate) struct InitrdArgs {
     #[arg(long, value_name = "VERSION|PATH")]
     pub(crate) kernel: Option<String>,
 
-    /// `netboot` (all wired NICs), `this-machine`, names such as `virtio_net,e1000e`, or any combination.
+    /// `netboot` (all wired NICs), `this-machine`, a card such as `pci:8086:10d3`, names such as `virtio_net,e1000e`, or any
+    /// combination.
     #[arg(long, value_name = "LIST", default_value = "netboot")]
     pub(crate) modules: String,
 

@@ -13,5 +13,6 @@ mod fixture;
 mod kernels;
 mod laid_out;
 mod odd_kernels;
+mod one_nic;
 mod out_of_tree;
 mod reproducible;
