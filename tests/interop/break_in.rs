@@ -181,6 +181,7 @@ fn settings(state: &Path, cache: &Path, root: &Path) -> Settings {
         state: state.to_owned(),
         cache: cache.to_owned(),
         control: None,
+        api: netroot::ApiSettings::default(),
         json: false,
         roots: Vec::new(),
         config: None,

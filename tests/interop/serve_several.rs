@@ -79,6 +79,7 @@ fn main() -> Result<()> {
         cache: state.join("cache"),
         state,
         control: None,
+        api: netroot::ApiSettings::default(),
         json: true,
         roots: Vec::new(),
         config: None,

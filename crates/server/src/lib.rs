@@ -26,6 +26,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use netroot_printable::Printable;
 
+pub use self::settings::{
+    ApiSettings, HookSettings, HookUrl, HookUrlError, TcpApiSettings, TlsSettings,
+};
 pub use netroot_nfs_export::{HiddenPaths, HidePattern};
 pub use settings::{
     Allow, CatalogSettings, Choice, ConfigPlace, DhcpSettings, ImageSettings, ImageSource,

@@ -3,6 +3,7 @@
 //! Nothing here looks at this machine: whether an interface exists or a directory holds a kernel is found out when
 //! the server starts.
 
+mod api;
 mod catalog;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,6 +13,9 @@ use std::time::Duration;
 use netroot_net::Prefix;
 use netroot_nfs_export::{HiddenPaths, HidePattern};
 
+pub use self::api::{
+    ApiSettings, HookSettings, HookUrl, HookUrlError, TcpApiSettings, TlsSettings,
+};
 pub use self::catalog::{
     CatalogSettings, Choice, ImageSettings, ImageSource, InitrdSource, Location, MachineSettings,
     MenuSettings, Origin, RootSettings, Rule,
@@ -43,6 +47,8 @@ pub struct Settings {
     pub cache: PathBuf,
     /// The Unix socket for commands; `None` for the usual place.
     pub control: Option<PathBuf>,
+    /// The API over TCP, and the web hook.
+    pub api: ApiSettings,
     /// Whether events are printed as JSON.
     pub json: bool,
     /// The folders in which the directories of images that are added while the server runs may be, beside those that are
@@ -241,6 +247,7 @@ impl From<ServeArgs> for Settings {
             state: args.state,
             cache: args.cache,
             control: args.control,
+            api: ApiSettings::default(),
             json: args.json,
             roots: Vec::new(),
             config: None,
