@@ -19,7 +19,7 @@ use netroot_proto::dhcp::{BINL_PORT, SERVER_PORT};
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Decision, decide};
 use netroot_proto::pxe::inputs::{Role, SubnetOptions};
-use netroot_proto::pxe::probe::Probe;
+use netroot_proto::pxe::probe::{Asker, Probe};
 use netroot_proto::pxe::strategy::{Strategy as BootStrategy, Style};
 use netroot_proto::sntp;
 use netroot_proto::tftp::name;
@@ -92,7 +92,7 @@ fn survive(datagram: &[u8]) {
     let probe = Probe {
         mac: Mac([2, 0, 0, 0, 0, 1]),
         transaction: 1,
-        architecture: Some(7),
+        asker: Asker::Firmware(7),
     };
     assert_eq!(probe.answer(datagram, ip(9), &[]), None);
     let Ok(request) = Request::read(datagram) else {
@@ -362,7 +362,7 @@ fn a_probe_finds_the_other_server_and_its_boot_options() {
     let probe = Probe {
         mac: Mac([0x02, 0, 0, 0, 0, 0x77]),
         transaction: 99,
-        architecture: Some(7),
+        asker: Asker::Firmware(7),
     };
     let discover = Request::read(&probe.discover()).unwrap();
     assert_eq!(Client::of(&discover).to_string(), "UEFI x64 PXE");
@@ -411,7 +411,7 @@ fn a_probe_finds_the_other_server_and_its_boot_options() {
     );
 
     let plain = Probe {
-        architecture: None,
+        asker: Asker::Plain,
         ..probe
     };
     let discover = Request::read(&plain.discover()).unwrap();

@@ -5,6 +5,8 @@
 //! * [`inputs`]: the other inputs of a decision: what the machine boots, and the server's role.
 //! * [`cures`]: what to change in another DHCP server, by product.
 //! * [`decide`]: turns a request into a [`decide::Decision`].
+//! * [`offer`]: what another server offers, as firmware reads it.
+//! * [`predict`]: what firmware does with the offers that were seen.
 //! * [`probe`]: detects other DHCP servers on the network, and what they offer to firmware.
 //! * [`router_solicitation`]: saves iPXE a 16 s wait for an IPv6 router.
 //! * [`subnet`]: which of the server's networks a request is for.
@@ -62,6 +64,8 @@ pub mod cures;
 pub mod decide;
 mod decision;
 pub mod inputs;
+pub mod offer;
+pub mod predict;
 pub mod probe;
 mod reply;
 pub mod router_solicitation;

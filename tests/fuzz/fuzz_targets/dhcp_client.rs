@@ -14,7 +14,8 @@ use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::offers::Score;
 use netroot_proto::dhcp::renew::Renewer;
 use netroot_proto::mount::NfsTarget;
-use netroot_proto::pxe::probe::Probe;
+use netroot_proto::pxe::predict::{BootServer, predict};
+use netroot_proto::pxe::probe::{Asker, Probe};
 
 const MAC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 const SERVER_MAC: Mac = Mac([0x52, 0x54, 0, 1, 1, 1]);
@@ -65,12 +66,24 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     };
     for piece in pieces(input) {
         let _ = Lease::read(piece);
-        let probe = Probe {
-            mac: MAC,
-            transaction: 7,
-            architecture: None,
-        };
-        let _ = probe.answer(&answering(piece, &probe.discover()), SERVER, &[]);
+        for asker in [Asker::Plain, Asker::Firmware(7), Asker::Firmware(16), Asker::Ipxe(0)] {
+            let probe = Probe {
+                mac: MAC,
+                transaction: 7,
+                asker,
+            };
+            let answer = answering(piece, &probe.discover());
+            let _ = probe.answer(&answer, SERVER, &[]);
+            let Some(offer) = probe.offer(&answer, SERVER) else {
+                continue;
+            };
+            let heard = BootServer {
+                asked: SERVER,
+                item: None,
+                answer: Some(offer.clone()),
+            };
+            let _ = predict(asker, &[offer], &[heard]);
+        }
         for _ in 0..64 {
             match exchange.poll(now, &score) {
                 Some(Action::Send(sent)) => {

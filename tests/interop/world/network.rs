@@ -8,7 +8,7 @@ use netroot_harness::{Net, NetrootServe, TinyRoot};
 use netroot_net::Mac;
 use netroot_proto::dhcp::options::Message;
 use netroot_proto::dhcp::{MessageType, code, frame};
-use netroot_proto::pxe::probe::Probe;
+use netroot_proto::pxe::probe::{Asker, Probe};
 use netroot_sys::packet::PacketSocket;
 
 use crate::support;
@@ -98,7 +98,7 @@ impl Lab {
         let probe = Probe {
             mac,
             transaction: self.asked,
-            architecture: Some(7),
+            asker: Asker::Firmware(7),
         };
         let discover = frame::broadcast((mac, Ipv4Addr::UNSPECIFIED), &probe.discover());
         let end = Instant::now() + TIMEOUT;

@@ -32,7 +32,7 @@ pub enum Client {
 }
 
 /// The transaction number that every Raspberry Pi ROM uses for every boot.
-const RASPBERRY_TRANSACTION: u32 = 0x26f3_0339;
+pub(super) const RASPBERRY_TRANSACTION: u32 = 0x26f3_0339;
 /// MAC prefixes of Raspberry Pi Ltd.
 const RASPBERRY_PREFIXES: [[u8; 3]; 7] = [
     [0xb8, 0x27, 0xeb],

@@ -2,18 +2,84 @@
 //!
 //! A probe is a DISCOVER sent from port 68 to 255.255.255.255:67 for a machine that does not
 //! exist, with the broadcast flag set so that every answer is received. It takes no lease:
-//! it never sends a REQUEST, so the servers release the offered addresses when their offers
-//! expire.
+//! it never sends a REQUEST to a server that gives addresses, so the servers release the
+//! offered addresses when their offers expire.
 
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use netroot_net::Mac;
 
-use super::arch::ARCHITECTURES;
+use super::arch::{ARCHITECTURES, Platform};
+use super::client::RASPBERRY_TRANSACTION;
+use super::offer::Offer;
 use crate::dhcp::emit::{Draft, LONGEST};
 use crate::dhcp::header::{BROADCAST_FLAG, Header};
 use crate::dhcp::options::Message;
-use crate::dhcp::{MessageType, PARAMETER_REQUEST_LIST, code, is_host_address};
+use crate::dhcp::{INIT_VENDOR_CLASS, MessageType, PARAMETER_REQUEST_LIST, code};
+
+/// What a Raspberry Pi's ROM says in option 97, after the kind's zero byte (a Pi 4).
+const RASPBERRY_UUID: &[u8] = b"RPi4\x15\x31\x03\x00\x3c\xda\x66\x72\x4d\xda\x66\x00";
+/// 43.71: the boot item that a client chose from a menu.
+const BOOT_ITEM: u8 = 71;
+/// What iPXE says of itself in option 175: its version, and the features PXE, HTTP, DNS, TFTP, bzImage
+/// and menus (`features.h`).
+const IPXE_FEATURES: &[u8] =
+    b"\xeb\x03\x01\x00\x00\x21\x01\x01\x13\x01\x01\x17\x01\x01\x15\x01\x01\x18\x01\x01\x27\x01\x01";
+
+/// Who a DISCOVER pretends to be from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Asker {
+    /// An operating system.
+    Plain,
+    /// netroot's init.
+    Init,
+    /// PXE firmware of this architecture (option 93), or HTTP boot where the number stands for that.
+    Firmware(u16),
+    /// iPXE on this architecture.
+    Ipxe(u16),
+    /// The boot ROM of a Raspberry Pi.
+    RaspberryPi,
+}
+
+impl Asker {
+    /// Option 93.
+    pub fn architecture(self) -> Option<u16> {
+        match self {
+            Self::Plain | Self::Init => None,
+            Self::Firmware(number) | Self::Ipxe(number) => Some(number),
+            Self::RaspberryPi => Some(0),
+        }
+    }
+
+    /// Whether its option 60 is `HTTPClient`.
+    pub fn is_http(self) -> bool {
+        let Self::Firmware(number) = self else {
+            return false;
+        };
+        let mut lines = ARCHITECTURES.iter();
+        lines.any(|line| line.number == number && line.http)
+    }
+
+    /// The platform of its architecture.
+    pub fn platform(self) -> Option<Platform> {
+        Platform::of(self.architecture().as_slice())
+    }
+}
+
+impl fmt::Display for Asker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let platform = || self.platform().unwrap_or(Platform::Bios);
+        match self {
+            Self::Plain => f.write_str("operating system"),
+            Self::Init => f.write_str("netroot's init"),
+            Self::Firmware(_) if self.is_http() => write!(f, "{} HTTP boot", platform()),
+            Self::Firmware(_) => write!(f, "{} PXE", platform()),
+            Self::Ipxe(_) => write!(f, "iPXE ({})", platform()),
+            Self::RaspberryPi => f.write_str("Raspberry Pi ROM"),
+        }
+    }
+}
 
 /// A DISCOVER, and the values that identify its answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +89,8 @@ pub struct Probe {
     pub mac: Mac,
     /// Random; distinguishes the answers to this probe from those to an earlier one.
     pub transaction: u32,
-    /// Send the request as firmware of this architecture (option 93); `None` for a plain client.
-    pub architecture: Option<u16>,
+    /// Who the request pretends to be from.
+    pub asker: Asker,
 }
 
 /// A server that answered.
@@ -50,15 +116,58 @@ impl OtherServer {
     }
 }
 
+impl From<Offer> for OtherServer {
+    fn from(offer: Offer) -> Self {
+        Self {
+            server: offer.server,
+            offers: offer.address,
+            claims_boot: offer.is_pxe() || offer.is_http(),
+            boot_file: offer.file,
+            root_path: offer.root_path,
+        }
+    }
+}
+
 impl Probe {
+    /// The transaction: a Raspberry Pi's is always the same.
+    pub fn transaction(&self) -> u32 {
+        match self.asker {
+            Asker::RaspberryPi => RASPBERRY_TRANSACTION,
+            _ => self.transaction,
+        }
+    }
+
     /// The UDP payload of the DISCOVER. Repeat it after one, two and four seconds: some
     /// servers ping an address for three seconds before they offer it.
     pub fn discover(&self) -> Vec<u8> {
         let mut draft = Draft::new(Header {
             flags: BROADCAST_FLAG,
-            ..Header::of_client(self.mac, self.transaction)
+            ..Header::of_client(self.mac, self.transaction())
         });
         draft.push(code::MESSAGE_TYPE, &[MessageType::Discover.into()]);
+        self.push_identity(&mut draft);
+        draft.emit(LONGEST).bytes
+    }
+
+    /// The UDP payload of the request that PXE firmware sends to a boot server's port 4011, for `item` of its menu if
+    /// there is one. `own` is the address that the answer is to be sent to. Not for a server that gave an address.
+    pub fn boot_request(&self, own: Ipv4Addr, item: Option<u16>) -> Vec<u8> {
+        let mut draft = Draft::new(Header {
+            client_ip: own,
+            ..Header::of_client(self.mac, self.transaction())
+        });
+        draft.push(code::MESSAGE_TYPE, &[MessageType::Request.into()]);
+        self.push_identity(&mut draft);
+        if let Some(item) = item {
+            let [high, low] = item.to_be_bytes();
+            let vendor = [BOOT_ITEM, 4, high, low, 0, 0, code::END];
+            draft.push(code::VENDOR_SPECIFIC, &vendor);
+        }
+        draft.emit(LONGEST).bytes
+    }
+
+    /// What tells a server who asks.
+    fn push_identity(&self, draft: &mut Draft) {
         let wanted = [
             PARAMETER_REQUEST_LIST,
             &[
@@ -66,27 +175,51 @@ impl Probe {
                 code::VENDOR_CLASS,
                 code::TFTP_SERVER_NAME,
                 code::BOOT_FILE_NAME,
+                code::IPXE,
             ],
         ];
         draft.push(code::PARAMETER_REQUEST_LIST, &wanted.concat());
         draft.push(code::MAX_MESSAGE_SIZE, &1500u16.to_be_bytes());
-        if let Some(architecture) = self.architecture {
-            let http = ARCHITECTURES
-                .iter()
-                .any(|line| line.number == architecture && line.http);
-            let kind = if http { "HTTPClient" } else { "PXEClient" };
-            // The format that servers match: class, architecture, UNDI version.
-            draft.push(
-                code::VENDOR_CLASS,
-                format!("{kind}:Arch:{architecture:05}:UNDI:003001").as_bytes(),
-            );
-            draft.push(code::CLIENT_ARCH, &architecture.to_be_bytes());
-            draft.push(code::CLIENT_NDI, &[1, 3, 1]);
-            let mut uuid = vec![0; 11];
-            uuid.extend_from_slice(&self.mac.0);
-            draft.push(code::CLIENT_UUID, &uuid);
+        if self.asker == Asker::Init {
+            draft.push(code::VENDOR_CLASS, INIT_VENDOR_CLASS);
         }
-        draft.emit(LONGEST).bytes
+        let Some(architecture) = self.asker.architecture() else {
+            return;
+        };
+        let kind = match self.asker.is_http() {
+            true => "HTTPClient",
+            false => "PXEClient",
+        };
+        // The format that servers match: class, architecture, UNDI version.
+        draft.push(
+            code::VENDOR_CLASS,
+            format!("{kind}:Arch:{architecture:05}:UNDI:003001").as_bytes(),
+        );
+        draft.push(code::CLIENT_ARCH, &architecture.to_be_bytes());
+        draft.push(code::CLIENT_NDI, &[1, 3, 1]);
+        let mut uuid = vec![0];
+        match self.asker {
+            Asker::RaspberryPi => uuid.extend_from_slice(RASPBERRY_UUID),
+            _ => {
+                uuid.extend_from_slice(&[0; 10]);
+                uuid.extend_from_slice(&self.mac.0);
+            }
+        }
+        draft.push(code::CLIENT_UUID, &uuid);
+        if let Asker::Ipxe(_) = self.asker {
+            // Not length-prefixed, as iPXE sends it.
+            draft.push(code::USER_CLASS, b"iPXE");
+            draft.push(code::IPXE, IPXE_FEATURES);
+        }
+    }
+
+    /// Decodes a datagram received from `source`. `None` if it does not answer this probe.
+    pub fn offer(&self, datagram: &[u8], source: Ipv4Addr) -> Option<Offer> {
+        let message = Message::read(datagram).ok()?;
+        if !message.header.answers(self.mac, self.transaction()) {
+            return None;
+        }
+        Offer::read(&message, source)
     }
 
     /// Decodes a datagram received on port 68 from `source`. `None` if it does not answer
@@ -97,33 +230,10 @@ impl Probe {
         source: Ipv4Addr,
         own: &[Ipv4Addr],
     ) -> Option<OtherServer> {
-        let message = Message::read(datagram).ok()?;
-        let header = &message.header;
-        if !header.answers(self.mac, self.transaction) {
+        let offer = self.offer(datagram, source)?;
+        if own.contains(&offer.server) || own.contains(&source) {
             return None;
         }
-        // BOOTP servers send no message type; even a NAK to a DISCOVER reveals a server.
-        if !matches!(
-            message.kind(),
-            None | Some(MessageType::Offer | MessageType::Ack | MessageType::Nak)
-        ) {
-            return None;
-        }
-        let server = message
-            .options
-            .address(code::SERVER_ID)
-            .filter(|id| is_host_address(*id))
-            .unwrap_or(source);
-        if own.contains(&server) || own.contains(&source) {
-            return None;
-        }
-        let class = message.options.text(code::VENDOR_CLASS).unwrap_or_default();
-        Some(OtherServer {
-            server,
-            offers: Some(header.your_ip).filter(|address| is_host_address(*address)),
-            claims_boot: class.starts_with(b"PXEClient") || class.starts_with(b"HTTPClient"),
-            boot_file: message.boot_file().map(<[u8]>::to_vec),
-            root_path: message.options.text(code::ROOT_PATH).map(<[u8]>::to_vec),
-        })
+        Some(offer.into())
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use netroot_net::Mac;
 
 use netroot_proto::dhcp::{CLIENT_PORT, SERVER_PORT};
-use netroot_proto::pxe::probe::{OtherServer, Probe};
+use netroot_proto::pxe::probe::{Asker, OtherServer, Probe};
 use netroot_sys::packet::PacketSocket;
 
 use crate::serve::dhcp::frame::{self, End};
@@ -21,7 +21,11 @@ use crate::serve::listen::interface::Interface;
 
 /// When DISCOVERs are sent, in seconds after the start, and as which client: a plain one, or UEFI x64 firmware, since
 /// a server claims to know PXE only to PXE clients.
-const PROBES: [(u64, Option<u16>); 3] = [(0, None), (1, Some(7)), (2, None)];
+const PROBES: [(u64, Asker); 3] = [
+    (0, Asker::Plain),
+    (1, Asker::Firmware(7)),
+    (2, Asker::Plain),
+];
 /// How long answers are awaited: some servers ping an address for three seconds before they offer it.
 const TIMEOUT: Duration = Duration::from_millis(4500);
 /// How long further answers are awaited after the first one. The answer to the probe as firmware has to be among them.
@@ -40,13 +44,12 @@ pub(crate) fn find_others(
     frames: &PacketSocket,
     mut meanwhile: impl FnMut(),
 ) -> io::Result<Vec<OtherServer>> {
-    let probe = |architecture| Probe {
+    let probe = |asker| Probe {
         mac: stand_in(interface.mac),
         transaction: random(),
-        architecture,
+        asker,
     };
-    let probes =
-        PROBES.map(|(second, architecture)| (Duration::from_secs(second), probe(architecture)));
+    let probes = PROBES.map(|(second, asker)| (Duration::from_secs(second), probe(asker)));
     let began = Instant::now();
     let mut end = began + TIMEOUT;
     let mut sent = 0;

@@ -8,7 +8,7 @@ use netroot_proto::dhcp::header::Header;
 use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::inputs::{Loader, SubnetOptions};
-use netroot_proto::pxe::probe::Probe;
+use netroot_proto::pxe::probe::{Asker, Probe};
 
 use super::*;
 use crate::catalog::tests::{by_mac, image, with_rules};
@@ -96,7 +96,7 @@ fn discover(architecture: Option<u16>) -> Vec<u8> {
     Probe {
         mac: MAC,
         transaction: 0x1234_5678,
-        architecture,
+        asker: architecture.map_or(Asker::Plain, Asker::Firmware),
     }
     .discover()
 }
@@ -219,7 +219,7 @@ fn firmware_is_answered(service: &Service, transaction: u32) -> Vec<u8> {
     let discover = Probe {
         mac: MAC,
         transaction,
-        architecture: Some(7),
+        asker: Asker::Firmware(7),
     }
     .discover();
     let reply = service.answer(&discover, arrival(), 67).unwrap();
