@@ -23,7 +23,7 @@ pub(crate) use self::assigned::{Assigned, Boots, Why};
 pub(crate) use self::error::CatalogError;
 pub(crate) use self::image::{
     Image, ImageFile, ImageKind, KernelFile, RootImage, RootLocation, export_path, file_of_image,
-    name_of_directory,
+    is_name, name_of_directory,
 };
 pub(crate) use self::known_machine::{ArrivedAt, KnownMachine};
 use self::machine::NamedMachines;

@@ -1,16 +1,18 @@
 //! The command line of `netroot`, with examples.
 
+mod serve_settings;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use netroot_net::Prefix;
 use netroot_nfs_export::HidePattern;
-use netroot_proto::address::{self, AddressError};
 
 use crate::initrd_command::InitrdArgs;
+use crate::option_value::{AddressRange, IsolatedInterface, host, network, nfsroot, one_line};
 use crate::reload_command::ReloadArgs;
+use crate::settings;
 
 /// Boots diskless machines from a directory with a root file system.
 #[derive(Debug, Parser)]
@@ -25,6 +27,7 @@ const EXAMPLES: &str = "\
 Examples:
   netroot serve /srv/debian                                beside an existing DHCP server (ProxyDHCP)
   netroot serve /srv/debian --dhcp 10.0.0.100-10.0.0.200   without another DHCP server
+  netroot serve                                            what /etc/netroot/netroot.toml says
   netroot reload                                           after an upgrade: take it over now
   netroot initrd --root /srv/debian -o initrd.img          only the initrd
   netroot check-kernel /boot/config-6.1.0-50-amd64         can this kernel boot from NFS?
@@ -39,10 +42,33 @@ pub(crate) enum Command {
     Reload(ReloadArgs),
     /// Build the initrd for a root, as a file.
     Initrd(InitrdArgs),
+    /// Check the configuration, and show what each machine in it would boot.
+    CheckConfig(CheckConfigArgs),
     /// Check whether a kernel has everything that an NFS root needs, built in or as a module.
     CheckKernel(CheckKernelArgs),
     /// Explain what the init would do with a kernel command line, and where each value comes from.
     Explain(ExplainArgs),
+}
+
+const CHECK_CONFIG_EXAMPLES: &str = "\
+Examples:
+  netroot check-config
+  netroot check-config --config /srv/lab/netroot.toml
+
+Reads the file and the *.toml files of conf.d beside it, as `netroot serve` does; a running server is not asked.
+Exits with 1 if anything is wrong, and names the file, the line and what was expected.";
+
+/// The arguments of `netroot check-config`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = CHECK_CONFIG_EXAMPLES)]
+pub(crate) struct CheckConfigArgs {
+    /// The main file.
+    #[arg(long, value_name = "FILE", default_value = settings::CONFIG)]
+    pub(crate) config: PathBuf,
+
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 const CHECK_KERNEL_EXAMPLES: &str = "\
@@ -108,13 +134,51 @@ Ports: UDP 67 and 4011 (DHCP, PXE), UDP 69 (TFTP), TCP 8069 (HTTP), TCP 2049 (NF
 netroot never writes to the directory, and no machine can write through it. Started as root, it serves as
 the user netroot, or as an unused number where there is no such user.";
 
-/// The arguments of `netroot serve`; all but the directory have a default.
+/// What the configuration says where no directory is given.
+const OF_A_DIRECTORY: [&str; 29] = [
+    "interface",
+    "isolated",
+    "nat",
+    "address",
+    "dhcp",
+    "dhcp_anyway",
+    "no_probe",
+    "router",
+    "dns",
+    "lease_time",
+    "kernel",
+    "modules",
+    "init",
+    "initrd",
+    "append",
+    "no_overlay",
+    "nfsroot",
+    "allow",
+    "allow_only",
+    "hide",
+    "hide_secrets",
+    "no_submounts",
+    "http_port",
+    "nfs_port",
+    "portmapper",
+    "tftp_dir",
+    "ipxe",
+    "state",
+    "cache",
+];
+
+/// The arguments of `netroot serve`; all have a default, the directory in the configuration.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = SERVE_EXAMPLES)]
 #[command(group = ArgGroup::new("gives-addresses").args(["dhcp", "isolated"]).multiple(true))]
+#[command(group = ArgGroup::new("of-a-directory").args(OF_A_DIRECTORY).multiple(true).requires("dir"))]
 pub(crate) struct ServeArgs {
-    /// The directory of the root file system, with its kernel and modules where its distribution has them.
-    pub(crate) dir: PathBuf,
+    /// The directory of the root file system, with its kernel and modules where its distribution has them [default: what the configuration says].
+    pub(crate) dir: Option<PathBuf>,
+
+    /// Serve what this file and the *.toml files of conf.d beside it say [default without a directory: /etc/netroot/netroot.toml].
+    #[arg(long, value_name = "FILE", conflicts_with = "dir")]
+    pub(crate) config: Option<PathBuf>,
 
     /// The interface to serve, with all of its addresses, or the label of one of them, such as eth0:1 [default: the only one that is up with an IPv4 address].
     /// May be given several times; --dhcp and --address are for the first.
@@ -154,8 +218,8 @@ pub(crate) struct ServeArgs {
     pub(crate) dns: Vec<IpAddr>,
 
     /// With --dhcp or --isolated: the lease time, in seconds.
-    #[arg(long, value_name = "SECONDS", requires = "gives-addresses", default_value_t = 3600,
-          value_parser = clap::value_parser!(u32).range(60..))]
+    #[arg(long, value_name = "SECONDS", requires = "gives-addresses", default_value_t = settings::LEASE_TIME,
+          value_parser = clap::value_parser!(u32).range(i64::from(settings::SHORTEST_LEASE)..))]
     pub(crate) lease_time: u32,
 
     /// The kernel to boot: a version, or a file by its path in the root [default: the newest that has modules].
@@ -163,7 +227,7 @@ pub(crate) struct ServeArgs {
     pub(crate) kernel: Option<String>,
 
     /// The modules in the initrd: `netboot` (all wired NICs), `this-machine`, or a list such as `virtio_net,e1000e`.
-    #[arg(long, value_name = "LIST", default_value = "netboot")]
+    #[arg(long, value_name = "LIST", default_value = settings::MODULES)]
     pub(crate) modules: String,
 
     /// The program that becomes /init in the initrd [default: the one built into netroot].
@@ -207,11 +271,11 @@ pub(crate) struct ServeArgs {
     pub(crate) no_submounts: bool,
 
     /// The port of the HTTP server.
-    #[arg(long, value_name = "PORT", default_value_t = 8069)]
+    #[arg(long, value_name = "PORT", default_value_t = settings::HTTP_PORT)]
     pub(crate) http_port: u16,
 
     /// The port of the NFS server.
-    #[arg(long, value_name = "PORT", default_value_t = 2049)]
+    #[arg(long, value_name = "PORT", default_value_t = settings::NFS_PORT)]
     pub(crate) nfs_port: u16,
 
     /// Also answer as portmapper on port 111 (for clients that are not given the ports).
@@ -227,11 +291,11 @@ pub(crate) struct ServeArgs {
     pub(crate) ipxe: Option<PathBuf>,
 
     /// The directory for persistent state: the key of NFS handles, and the leases. It becomes the serving user's.
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/netroot")]
+    #[arg(long, value_name = "DIR", default_value = settings::STATE)]
     pub(crate) state: PathBuf,
 
     /// The directory for initrds that were built. It becomes the serving user's.
-    #[arg(long, value_name = "DIR", default_value = "/var/cache/netroot")]
+    #[arg(long, value_name = "DIR", default_value = settings::CACHE)]
     pub(crate) cache: PathBuf,
 
     /// The Unix socket for `netroot reload` [default: /run/netroot-server/control, or control in the state directory].
@@ -243,204 +307,12 @@ pub(crate) struct ServeArgs {
     pub(crate) json: bool,
 }
 
-/// Two addresses of DHCPv4, the first not higher than the second, and what goes with them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct AddressRange {
-    /// The lowest address.
-    pub(crate) first: Ipv4Addr,
-    /// The highest address.
-    pub(crate) last: Ipv4Addr,
-    /// The length of their network's prefix.
-    pub(crate) length: Option<u8>,
-    /// The router there.
-    pub(crate) router: Option<Ipv4Addr>,
-}
-
-/// An interface that is served as a network of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct IsolatedInterface {
-    /// Its name.
-    pub(crate) interface: String,
-    /// The network, or the server's address there with the length of its prefix.
-    pub(crate) subnet: Option<Prefix>,
-}
-
-impl FromStr for IsolatedInterface {
-    type Err = ValueError;
-
-    fn from_str(text: &str) -> Result<Self, ValueError> {
-        let (interface, subnet) = match text.split_once('=') {
-            Some((interface, subnet)) => (interface, Some(isolated_subnet(subnet)?)),
-            None => (text, None),
-        };
-        if interface.is_empty() || interface.contains(':') {
-            return Err(ValueError::NotAnInterface);
-        }
-        Ok(Self {
-            interface: interface.to_owned(),
-            subnet,
-        })
-    }
-}
-
-/// A network with room for machines, or an address in it.
-fn isolated_subnet(text: &str) -> Result<Prefix, ValueError> {
-    let subnet = network(text)?;
-    if !(16..=29).contains(&subnet.length()) {
-        return Err(ValueError::IsolatedLength(subnet.length()));
-    }
-    Ok(subnet)
-}
-
-/// Why an option's value is invalid.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ValueError {
-    /// Not `A-B`.
-    #[error("expected two addresses such as 10.0.0.100-10.0.0.200")]
-    NotARange,
-    /// `B-A`.
-    #[error("the range ends before it begins: {first} is above {last}")]
-    Backwards {
-        /// The first address as written.
-        first: Ipv4Addr,
-        /// The second.
-        last: Ipv4Addr,
-    },
-    /// Behind the slash.
-    #[error(
-        "expected the length of a prefix or a netmask behind the slash, such as /24 or /255.255.255.0, not /{0}"
-    )]
-    NotALength(String),
-    /// The range is not in one network.
-    #[error("{first} and {last} are not in one network with a prefix of {length} bits")]
-    NotOneNetwork {
-        /// The first address as written.
-        first: Ipv4Addr,
-        /// The second.
-        last: Ipv4Addr,
-        /// The length as written.
-        length: u8,
-    },
-    /// Behind the comma.
-    #[error("expected a router behind the comma, such as ,router=10.88.0.1, not ,{0}")]
-    NotARouter(String),
-    /// Not an address that can be used.
-    #[error("expected {0}")]
-    Address(#[from] AddressError),
-    /// Not `A/N`.
-    #[error("expected a network such as 10.0.0.0/24, or one address")]
-    NotANetwork,
-    /// Before `=NETWORK`.
-    #[error("expected an interface and perhaps its network, such as eth1 or eth1=10.20.0.0/24")]
-    NotAnInterface,
-    /// Too many addresses, or too few.
-    #[error("expected a network whose prefix has 16 to 29 bits, such as 10.20.0.0/24, not /{0}")]
-    IsolatedLength(u8),
-    /// It would end the script's line.
-    #[error("a command line cannot have control characters")]
-    ControlCharacter,
-    /// Not `ADDR:/PATH`.
-    #[error(
-        "expected an address, a colon and an absolute path, such as 10.0.0.5:/srv/debian,vers=3"
-    )]
-    NotAnExport,
-}
-
-impl FromStr for AddressRange {
-    type Err = ValueError;
-
-    fn from_str(text: &str) -> Result<Self, ValueError> {
-        let (range, router) = match text.split_once(',') {
-            Some((range, more)) => (range, Some(range_router(more)?)),
-            None => (text, None),
-        };
-        let (range, length) = match range.split_once('/') {
-            Some((range, length)) => (range, Some(prefix_length(length)?)),
-            None => (range, None),
-        };
-        let (first, last) = range.split_once('-').ok_or(ValueError::NotARange)?;
-        let first: Ipv4Addr = first.trim().parse().map_err(|_| ValueError::NotARange)?;
-        let last: Ipv4Addr = last.trim().parse().map_err(|_| ValueError::NotARange)?;
-        if first > last {
-            return Err(ValueError::Backwards { first, last });
-        }
-        if let Some(length) = length.filter(|it| !Prefix::clamped(first, *it).contains(last)) {
-            return Err(ValueError::NotOneNetwork {
-                first,
-                last,
-                length,
-            });
-        }
-        Ok(Self {
-            first,
-            last,
-            length,
-            router,
-        })
-    }
-}
-
-/// `24` or `255.255.255.0`.
-fn prefix_length(text: &str) -> Result<u8, ValueError> {
-    let text = text.trim();
-    let wrong = || ValueError::NotALength(text.to_owned());
-    let length = match text.parse::<Ipv4Addr>() {
-        Ok(netmask) => {
-            let bits = netmask.to_bits();
-            let length = bits.leading_ones();
-            let is_mask = length + bits.trailing_zeros() >= 32;
-            is_mask
-                .then_some(length)
-                .and_then(|it| u8::try_from(it).ok())
-        }
-        Err(_) => text.parse().ok(),
-    };
-    length
-        .filter(|length| (1..=32).contains(length))
-        .ok_or_else(wrong)
-}
-
-/// `router=10.88.0.1`.
-fn range_router(text: &str) -> Result<Ipv4Addr, ValueError> {
-    let address = text.trim().strip_prefix("router=");
-    let address = address.and_then(|address| address.trim().parse().ok());
-    address
-        .filter(|address| netroot_proto::dhcp::is_host_address(*address))
-        .ok_or_else(|| ValueError::NotARouter(text.to_owned()))
-}
-
-fn host(text: &str) -> Result<IpAddr, ValueError> {
-    Ok(address::read_host_address(text)?.ok_or(AddressError::NotAHost)?)
-}
-
-fn network(text: &str) -> Result<Prefix, ValueError> {
-    let network: Prefix = text.parse().map_err(|_| ValueError::NotANetwork)?;
-    address::supported(network.address())?;
-    Ok(network)
-}
-
-fn one_line(text: &str) -> Result<String, ValueError> {
-    if text.chars().any(char::is_control) {
-        return Err(ValueError::ControlCharacter);
-    }
-    Ok(text.trim().to_owned())
-}
-
-fn nfsroot(text: &str) -> Result<String, ValueError> {
-    let (server, path) = text.split_once(":/").ok_or(ValueError::NotAnExport)?;
-    let odd = |text: &str| text.chars().any(|c| c.is_control() || c.is_whitespace());
-    match address::read_host_address(server) {
-        Ok(Some(_)) if !odd(path) => Ok(text.to_owned()),
-        Err(AddressError::Ipv6) => Err(AddressError::Ipv6.into()),
-        _ => Err(ValueError::NotAnExport),
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::option_value::ValueError;
 
     pub(crate) fn serve(arguments: &[&str]) -> Result<ServeArgs, clap::Error> {
         let all = ["netroot", "serve"].iter().chain(arguments);
@@ -461,7 +333,29 @@ pub(crate) mod tests {
         assert_eq!((args.http_port, args.nfs_port), (8069, 2049));
         assert_eq!(args.modules, "netboot");
         assert!(args.dhcp.is_empty() && !args.no_overlay && !args.json);
-        assert!(serve(&[]).is_err());
+    }
+
+    #[test]
+    fn without_a_directory_the_configuration_says_everything_else() {
+        let args = serve(&["--json", "--control", "/run/x"]).unwrap();
+        assert!(args.dir.is_none() && args.config.is_none());
+        assert!(
+            serve(&["--config", "/srv/netroot.toml"])
+                .unwrap()
+                .config
+                .is_some()
+        );
+        assert!(serve(&["/srv/debian", "--config", "/srv/netroot.toml"]).is_err());
+        let own = ["help", "version", "dir", "config", "control", "json"];
+        let serve_command = Cli::command();
+        let serve_command = serve_command.find_subcommand("serve").unwrap();
+        for argument in serve_command.get_arguments() {
+            let name = argument.get_id().as_str();
+            let of_a_directory = OF_A_DIRECTORY.contains(&name);
+            assert!(of_a_directory != own.contains(&name), "{name}");
+        }
+        let error = serve(&["--append", "quiet"]).unwrap_err().to_string();
+        assert!(error.contains("<DIR>"), "{error}");
     }
 
     #[test]

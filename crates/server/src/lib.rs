@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 mod catalog;
+mod check_config;
 mod check_kernel;
 mod cli;
+mod config;
 mod confinement;
 mod control_socket;
 mod embedded_init;
@@ -17,8 +19,10 @@ pub mod fuzzing;
 mod initrd_command;
 mod json;
 mod live_folder;
+mod option_value;
 mod reload_command;
 mod serve;
+mod serve_command;
 mod settings;
 
 use std::process::ExitCode;
@@ -65,7 +69,8 @@ pub fn confine(settings: &Settings) -> anyhow::Result<()> {
 #[must_use]
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Serve(args) => serve(&Settings::from(*args)).map(|()| ExitCode::SUCCESS),
+        Command::Serve(args) => serve_command::run(*args).map(|()| ExitCode::SUCCESS),
+        Command::CheckConfig(args) => check_config::run(&args),
         Command::Reload(args) => reload_command::run(&args),
         Command::Initrd(args) => initrd_command::run(&args).map(|()| ExitCode::SUCCESS),
         Command::CheckKernel(args) => check_kernel::run(&args.file, args.json),

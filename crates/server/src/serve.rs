@@ -17,7 +17,7 @@
 mod artifacts;
 mod boot_summary;
 mod clock;
-mod configuration;
+pub(crate) mod configuration;
 mod control;
 mod counters;
 mod dhcp;

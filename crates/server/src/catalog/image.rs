@@ -202,7 +202,7 @@ pub(crate) fn export_path(name: &str) -> String {
 }
 
 /// Whether a URL, an NFS path and a command line can carry this as an image's name.
-pub(super) fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     // Nothing but dots would be a way up.
     name.chars().all(in_name) && !name.chars().all(|c| c == '.')
 }

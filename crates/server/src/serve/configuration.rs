@@ -10,12 +10,22 @@
 mod snapshot;
 
 pub(crate) use self::snapshot::Snapshot;
+use crate::config::{self, Mistakes};
 use crate::settings::Settings;
 
 /// What the files say, on top of what was given at the `start`.
 ///
 /// # Errors
 /// Each mistake with its file and line.
-pub(crate) fn settings(_snapshot: &Snapshot, _start: &Settings) -> Result<Settings, String> {
-    Err("configuration files are not read so far".to_owned())
+pub(crate) fn settings(snapshot: &Snapshot, start: &Settings) -> Result<Settings, Mistakes> {
+    let Some(place) = &start.config else {
+        return Ok(start.clone());
+    };
+    let read = config::parse(place, &snapshot.files)?;
+    Ok(Settings {
+        // Given on the command line, where it was.
+        json: start.json,
+        control: start.control.clone(),
+        ..read
+    })
 }

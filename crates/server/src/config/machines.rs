@@ -1,0 +1,191 @@
+//! `[machine.NAME]`, `[[rule]]`, `default` and `[menu]`: who boots which image.
+
+use std::time::Duration;
+
+use netroot_net::{Mac, MacPrefix, Prefix, Uuid};
+use netroot_proto::pxe::arch::Platform;
+use netroot_spelling::nearest;
+
+use super::references::Places;
+use super::section::Section;
+use crate::option_value::{network, one_line};
+use crate::settings::{CatalogSettings, Choice, MachineSettings, MenuSettings, Rule};
+
+/// The firmware that a rule can name.
+const PLATFORMS: [(&str, Platform); 10] = [
+    ("bios", Platform::Bios),
+    ("efi-ia32", Platform::EfiIa32),
+    ("efi-x64", Platform::EfiX64),
+    ("efi-arm32", Platform::EfiArm32),
+    ("efi-arm64", Platform::EfiArm64),
+    ("efi-riscv32", Platform::EfiRiscv32),
+    ("efi-riscv64", Platform::EfiRiscv64),
+    ("efi-loongarch32", Platform::EfiLoongarch32),
+    ("efi-loongarch64", Platform::EfiLoongarch64),
+    ("raspberry-pi", Platform::RaspberryPi),
+];
+
+/// The machines of a file, in its order.
+pub(super) fn read_machines(whole: &mut Section<'_>) -> Vec<MachineSettings> {
+    let machines = whole.named("machine").into_iter();
+    machines
+        .map(|(name, section)| read_machine(name, section))
+        .collect()
+}
+
+fn read_machine(name: String, mut machine: Section<'_>) -> MachineSettings {
+    let mut identities = ["mac", "uuid", "serial", "client-id"].into_iter();
+    if !identities.any(|key| machine.has(key)) {
+        machine.mistake("nothing identifies it: expected one of mac, uuid, serial, client-id");
+    }
+    if !is_host_name(&name) {
+        machine.mistake(
+            "a machine's name is its host name: use letters, digits, hyphens and dots, 63 at most between dots",
+        );
+    }
+    let settings = MachineSettings {
+        macs: machine.list("mac", "a hardware address", |text| text.parse::<Mac>()),
+        uuid: machine.parsed("uuid", "a UUID", |text| text.parse::<Uuid>()),
+        serial: machine.text("serial"),
+        client_id: machine.parsed("client-id", "a client identifier", |text| bytes(&text)),
+        address: machine.parsed("address", "an address", |text| address(&text)),
+        choice: machine.parsed("boot", "an image", choice),
+        append: machine.parsed("append", "a command line", |text| one_line(&text)),
+        origin: machine.origin(),
+        name,
+    };
+    machine.finish();
+    settings
+}
+
+/// RFC 1123 §2.1.
+fn is_host_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        let bytes = label.as_bytes();
+        edge(bytes.first())
+            && edge(bytes.last())
+            && bytes.len() <= 63
+            && bytes
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || *b == b'-')
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
+/// The rules of a file, in its order.
+pub(super) fn read_rules(whole: &mut Section<'_>) -> Vec<Rule> {
+    whole.tables("rule").into_iter().map(read_rule).collect()
+}
+
+fn read_rule(mut rule: Section<'_>) -> Rule {
+    if !rule.has("boot") && !rule.has("append") {
+        rule.mistake("changes nothing: expected boot or append");
+    }
+    let settings = Rule {
+        macs: rule.list("mac", "a hardware address", |text| {
+            text.parse::<MacPrefix>()
+        }),
+        interfaces: rule.list("interface", "an interface", Ok::<_, String>),
+        subnets: rule.list("subnet", "a network", |text| subnet(&text)),
+        platforms: rule.list("arch", "an architecture", |text| platform(&text)),
+        vendor_classes: rule.list("vendor-class", "a vendor class", Ok::<_, String>),
+        circuits: rule.list("circuit", "a circuit ID", |text| bytes(&text)),
+        choice: rule.parsed("boot", "an image", choice),
+        append: rule.parsed("append", "a command line", |text| one_line(&text)),
+        origin: rule.origin(),
+    };
+    rule.finish();
+    settings
+}
+
+/// `default = "IMAGE"`.
+pub(super) fn read_default(
+    whole: &mut Section<'_>,
+    catalog: &mut CatalogSettings,
+    places: &mut Places,
+) {
+    if let Some(place) = whole.place_of("default") {
+        places.default = place;
+    }
+    catalog.default = whole.parsed("default", "an image", choice);
+}
+
+/// `[menu]`.
+pub(super) fn read_menu(whole: &mut Section<'_>, settings: &mut MenuSettings, places: &mut Places) {
+    let Some(mut menu) = whole.table("menu") else {
+        return;
+    };
+    if let Some(place) = menu.place_of("images") {
+        places.menu_images = place;
+    }
+    if let Some(place) = menu.place_of("default") {
+        places.menu_default = place;
+    }
+    settings.title = menu.text("title");
+    if menu.has("timeout") {
+        settings.timeout = menu.time_or_never("timeout").unwrap_or(settings.timeout);
+    }
+    settings.images = menu.list("images", "an image", Ok::<_, String>);
+    settings.default = menu.text("default");
+    // iPXE counts milliseconds in 32 bits.
+    if settings
+        .timeout
+        .is_some_and(|time| time > Duration::from_secs(24 * 3600))
+    {
+        menu.mistake("the timeout has to be a day at most; \"never\" waits for ever");
+    }
+    menu.finish();
+}
+
+fn choice(text: String) -> Result<Choice, String> {
+    match text.as_str() {
+        "" => Err("expected an image's name, or menu, wait or refuse".to_owned()),
+        "menu" => Ok(Choice::Menu),
+        "wait" => Ok(Choice::Wait),
+        "refuse" => Ok(Choice::Refuse),
+        _ => Ok(Choice::Image(text)),
+    }
+}
+
+fn platform(text: &str) -> Result<Platform, String> {
+    let found = PLATFORMS.iter().find(|(name, _)| *name == text);
+    found.map(|(_, platform)| *platform).ok_or_else(|| {
+        let names = || PLATFORMS.iter().map(|(name, _)| *name);
+        match nearest(text, names()) {
+            Some(near) => format!("no architecture is called so; did you mean {near}?"),
+            None => {
+                let known: Vec<&str> = names().collect();
+                format!("expected one of {}", known.join(", "))
+            }
+        }
+    })
+}
+
+fn subnet(text: &str) -> Result<Prefix, String> {
+    let given = network(text).map_err(|error| error.to_string())?;
+    match given.network() == given {
+        true => Ok(given),
+        false => Err(format!("expected a network such as {}", given.network())),
+    }
+}
+
+fn address(text: &str) -> Result<std::net::Ipv4Addr, String> {
+    let address = text.parse().ok();
+    address
+        .filter(|address| netroot_proto::dhcp::is_host_address(*address))
+        .ok_or_else(|| "expected an IPv4 address of a host".to_owned())
+}
+
+/// Bytes in hexadecimal digits with colons between them, as `01:52:54:00:12:34:56`, or a text as it is.
+fn bytes(text: &str) -> Result<Vec<u8>, String> {
+    if text.is_empty() || text.len() > 3 * 255 {
+        return Err("expected 1 to 255 bytes".to_owned());
+    }
+    let pairs = text.split(':').map(|pair| {
+        let is_pair = pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit());
+        is_pair.then(|| u8::from_str_radix(pair, 16).ok()).flatten()
+    });
+    let hexadecimal: Option<Vec<u8>> = pairs.collect();
+    Ok(hexadecimal.unwrap_or_else(|| text.as_bytes().to_vec()))
+}

@@ -1,0 +1,204 @@
+//! Values as they are written, on the command line and in files.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::str::FromStr;
+
+use netroot_net::Prefix;
+use netroot_proto::address::{self, AddressError};
+
+/// Two addresses of DHCPv4, the first not higher than the second, and what goes with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AddressRange {
+    /// The lowest address.
+    pub(crate) first: Ipv4Addr,
+    /// The highest address.
+    pub(crate) last: Ipv4Addr,
+    /// The length of their network's prefix.
+    pub(crate) length: Option<u8>,
+    /// The router there.
+    pub(crate) router: Option<Ipv4Addr>,
+}
+
+/// An interface that is served as a network of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IsolatedInterface {
+    /// Its name.
+    pub(crate) interface: String,
+    /// The network, or the server's address there with the length of its prefix.
+    pub(crate) subnet: Option<Prefix>,
+}
+
+impl FromStr for IsolatedInterface {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let (interface, subnet) = match text.split_once('=') {
+            Some((interface, subnet)) => (interface, Some(isolated_subnet(subnet)?)),
+            None => (text, None),
+        };
+        if interface.is_empty() || interface.contains(':') {
+            return Err(ValueError::NotAnInterface);
+        }
+        Ok(Self {
+            interface: interface.to_owned(),
+            subnet,
+        })
+    }
+}
+
+/// A network with room for machines, or an address in it.
+pub(crate) fn isolated_subnet(text: &str) -> Result<Prefix, ValueError> {
+    let subnet = network(text)?;
+    if !(16..=29).contains(&subnet.length()) {
+        return Err(ValueError::IsolatedLength(subnet.length()));
+    }
+    Ok(subnet)
+}
+
+/// Why an option's value is invalid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ValueError {
+    /// Not `A-B`.
+    #[error("expected two addresses such as 10.0.0.100-10.0.0.200")]
+    NotARange,
+    /// `B-A`.
+    #[error("the range ends before it begins: {first} is above {last}")]
+    Backwards {
+        /// The first address as written.
+        first: Ipv4Addr,
+        /// The second.
+        last: Ipv4Addr,
+    },
+    /// Behind the slash.
+    #[error(
+        "expected the length of a prefix or a netmask behind the slash, such as /24 or /255.255.255.0, not /{0}"
+    )]
+    NotALength(String),
+    /// The range is not in one network.
+    #[error("{first} and {last} are not in one network with a prefix of {length} bits")]
+    NotOneNetwork {
+        /// The first address as written.
+        first: Ipv4Addr,
+        /// The second.
+        last: Ipv4Addr,
+        /// The length as written.
+        length: u8,
+    },
+    /// Behind the comma.
+    #[error("expected a router behind the comma, such as ,router=10.88.0.1, not ,{0}")]
+    NotARouter(String),
+    /// Not an address that can be used.
+    #[error("expected {0}")]
+    Address(#[from] AddressError),
+    /// Not `A/N`.
+    #[error("expected a network such as 10.0.0.0/24, or one address")]
+    NotANetwork,
+    /// Before `=NETWORK`.
+    #[error("expected an interface and perhaps its network, such as eth1 or eth1=10.20.0.0/24")]
+    NotAnInterface,
+    /// Too many addresses, or too few.
+    #[error("expected a network whose prefix has 16 to 29 bits, such as 10.20.0.0/24, not /{0}")]
+    IsolatedLength(u8),
+    /// It would end the script's line.
+    #[error("a command line cannot have control characters")]
+    ControlCharacter,
+    /// Not `ADDR:/PATH`.
+    #[error(
+        "expected an address, a colon and an absolute path, such as 10.0.0.5:/srv/debian,vers=3"
+    )]
+    NotAnExport,
+}
+
+impl FromStr for AddressRange {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let (range, router) = match text.split_once(',') {
+            Some((range, more)) => (range, Some(range_router(more)?)),
+            None => (text, None),
+        };
+        let (range, length) = match range.split_once('/') {
+            Some((range, length)) => (range, Some(prefix_length(length)?)),
+            None => (range, None),
+        };
+        let (first, last) = range.split_once('-').ok_or(ValueError::NotARange)?;
+        let first: Ipv4Addr = first.trim().parse().map_err(|_| ValueError::NotARange)?;
+        let last: Ipv4Addr = last.trim().parse().map_err(|_| ValueError::NotARange)?;
+        if first > last {
+            return Err(ValueError::Backwards { first, last });
+        }
+        if let Some(length) = length.filter(|it| !Prefix::clamped(first, *it).contains(last)) {
+            return Err(ValueError::NotOneNetwork {
+                first,
+                last,
+                length,
+            });
+        }
+        Ok(Self {
+            first,
+            last,
+            length,
+            router,
+        })
+    }
+}
+
+/// `24` or `255.255.255.0`.
+fn prefix_length(text: &str) -> Result<u8, ValueError> {
+    let text = text.trim();
+    let wrong = || ValueError::NotALength(text.to_owned());
+    let length = match text.parse::<Ipv4Addr>() {
+        Ok(netmask) => {
+            let bits = netmask.to_bits();
+            let length = bits.leading_ones();
+            let is_mask = length + bits.trailing_zeros() >= 32;
+            is_mask
+                .then_some(length)
+                .and_then(|it| u8::try_from(it).ok())
+        }
+        Err(_) => text.parse().ok(),
+    };
+    length
+        .filter(|length| (1..=32).contains(length))
+        .ok_or_else(wrong)
+}
+
+/// `router=10.88.0.1`.
+fn range_router(text: &str) -> Result<Ipv4Addr, ValueError> {
+    let address = text.trim().strip_prefix("router=");
+    let address = address.and_then(|address| address.trim().parse().ok());
+    address
+        .filter(|address| netroot_proto::dhcp::is_host_address(*address))
+        .ok_or_else(|| ValueError::NotARouter(text.to_owned()))
+}
+
+/// The address of a host.
+pub(crate) fn host(text: &str) -> Result<IpAddr, ValueError> {
+    Ok(address::read_host_address(text)?.ok_or(AddressError::NotAHost)?)
+}
+
+/// A network, or one address.
+pub(crate) fn network(text: &str) -> Result<Prefix, ValueError> {
+    let network: Prefix = text.parse().map_err(|_| ValueError::NotANetwork)?;
+    address::supported(network.address())?;
+    Ok(network)
+}
+
+/// A text without control characters.
+pub(crate) fn one_line(text: &str) -> Result<String, ValueError> {
+    if text.chars().any(char::is_control) {
+        return Err(ValueError::ControlCharacter);
+    }
+    Ok(text.trim().to_owned())
+}
+
+/// An export on another server.
+pub(crate) fn nfsroot(text: &str) -> Result<String, ValueError> {
+    let (server, path) = text.split_once(":/").ok_or(ValueError::NotAnExport)?;
+    let odd = |text: &str| text.chars().any(|c| c.is_control() || c.is_whitespace());
+    match address::read_host_address(server) {
+        Ok(Some(_)) if !odd(path) => Ok(text.to_owned()),
+        Err(AddressError::Ipv6) => Err(AddressError::Ipv6.into()),
+        _ => Err(ValueError::NotAnExport),
+    }
+}

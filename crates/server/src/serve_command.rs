@@ -1,0 +1,47 @@
+//! `netroot serve`: the settings, from the command line or from files, and then the server.
+
+use anyhow::{Context, Result, bail};
+use netroot_printable::Printable;
+
+use crate::cli::ServeArgs;
+use crate::config;
+use crate::serve::configuration::Snapshot;
+use crate::settings::{CONFIG, ConfigPlace, Settings};
+
+/// Serves until SIGTERM or SIGINT.
+pub(crate) fn run(args: ServeArgs) -> Result<()> {
+    let settings = match args.dir {
+        Some(_) => Settings::from(args),
+        None => configured(args)?,
+    };
+    crate::serve::run(&settings)?;
+    Ok(())
+}
+
+/// What the files say. `--json` and `--control` are the caller's own affair.
+fn configured(args: ServeArgs) -> Result<Settings> {
+    let is_named = args.config.is_some();
+    let file = args.config.unwrap_or_else(|| CONFIG.into());
+    let place = ConfigPlace::of_file(file);
+    let snapshot = Snapshot::read(&place)?;
+    if snapshot.files.is_empty() {
+        let file = place.file.display();
+        if is_named {
+            bail!("cannot serve: there is no file {file}");
+        }
+        bail!(
+            "cannot serve: no directory is given, and there is no configuration {file}; name the directory of a root, such as `netroot serve /srv/debian`, or write that file"
+        );
+    }
+    let (mut settings, left_out) = config::parse_to_start(&place, &snapshot.files)
+        .context("the configuration is not valid")?;
+    for mistake in left_out {
+        eprintln!(
+            "netroot: {}; started without this drop-in",
+            Printable(&mistake.to_string())
+        );
+    }
+    settings.json |= args.json;
+    settings.control = args.control.or(settings.control);
+    Ok(settings)
+}
