@@ -3,8 +3,10 @@
 //! [`Catalog::assign`] is asked for the script, the loader, DHCP's option 17, the export and the report alike, so
 //! that all of them agree.
 
+pub(crate) mod append;
 #[allow(dead_code)]
 mod assigned;
+mod command_line;
 mod error;
 mod image;
 #[allow(dead_code)]
@@ -20,14 +22,15 @@ use std::sync::Arc;
 use netroot_proto::pxe::inputs::Loader;
 
 pub(crate) use self::assigned::{Assigned, Boots, Why};
+pub(crate) use self::command_line::Recipient;
 pub(crate) use self::error::CatalogError;
 pub(crate) use self::image::{
-    Image, ImageFile, ImageKind, KernelFile, RootImage, RootLocation, export_path, file_of_image,
-    is_name, name_of_directory,
+    Image, ImageFile, ImageKind, KernelFile, KernelImage, RootImage, RootLocation, export_path,
+    file_of_image, is_name, name_of_directory,
 };
 pub(crate) use self::known_machine::{ArrivedAt, KnownMachine};
 use self::machine::NamedMachines;
-use crate::settings::{Choice, MachineSettings, Rule};
+use crate::settings::{Choice, MachineSettings, MenuSettings, Rule};
 
 /// The images, and who boots which.
 #[derive(Debug)]
@@ -36,6 +39,7 @@ pub(crate) struct Catalog {
     machines: Arc<NamedMachines>,
     rules: Arc<[Rule]>,
     default: Choice,
+    menu: MenuSettings,
 }
 
 /// What was decided beside the configuration, for one machine. The first that is there counts.
@@ -58,6 +62,7 @@ impl Catalog {
         machines: Vec<MachineSettings>,
         rules: Vec<Rule>,
         default: Option<Choice>,
+        menu: MenuSettings,
     ) -> Result<Self, CatalogError> {
         let images: Vec<Arc<Image>> = images.into_iter().map(Arc::new).collect();
         let first = images.first().ok_or(CatalogError::Empty)?;
@@ -70,6 +75,9 @@ impl Catalog {
             if !names.insert(image.name.as_str()) {
                 return Err(CatalogError::SameName(image.name.clone()));
             }
+            check_append(image.append.as_deref(), || {
+                format!("the image {}", image.name)
+            })?;
         }
         let exists = |choice: Option<&Choice>, by: &dyn Fn() -> String| match choice {
             Some(Choice::Image(name)) if !names.contains(name.as_str()) => {
@@ -85,15 +93,23 @@ impl Catalog {
         for machine in &machines {
             let by = || format!("{}: the machine {}", machine.origin, machine.name);
             exists(machine.choice.as_ref(), &by)?;
+            check_append(machine.append.as_deref(), by)?;
         }
         for rule in &rules {
-            exists(rule.choice.as_ref(), &|| format!("{}: a rule", rule.origin))?;
+            let by = || format!("{}: a rule", rule.origin);
+            exists(rule.choice.as_ref(), &by)?;
+            check_append(rule.append.as_deref(), by)?;
+        }
+        for name in menu.images.iter().chain(&menu.default) {
+            let choice = Choice::Image(name.clone());
+            exists(Some(&choice), &|| "the menu".to_owned())?;
         }
         Ok(Self {
             machines: Arc::new(NamedMachines::new(machines)?),
             rules: Arc::from(rules),
             default: default.unwrap_or(first),
             images,
+            menu,
         })
     }
 
@@ -219,7 +235,20 @@ impl Catalog {
             machines: Arc::clone(&self.machines),
             rules: Arc::clone(&self.rules),
             default: self.default.clone(),
+            menu: self.menu.clone(),
         }
+    }
+
+    /// The menu.
+    pub(crate) fn menu(&self) -> &MenuSettings {
+        &self.menu
+    }
+
+    /// The images in the menu, in its order.
+    pub(crate) fn in_menu(&self) -> impl Iterator<Item = &Image> {
+        let named = self.menu.images.iter().filter_map(|name| self.image(name));
+        let all = self.images().filter(|_| self.menu.images.is_empty());
+        named.chain(all)
     }
 
     /// The paths under which an image's root is exported.
@@ -230,6 +259,11 @@ impl Catalog {
         }
         paths
     }
+}
+
+fn check_append(text: Option<&str>, by: impl FnOnce() -> String) -> Result<(), CatalogError> {
+    let checked = text.map_or(Ok(()), append::check);
+    checked.map_err(|source| CatalogError::Append { by: by(), source })
 }
 
 #[cfg(test)]

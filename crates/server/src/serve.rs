@@ -116,6 +116,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         settings.catalog.machines.clone(),
         settings.catalog.rules.clone(),
         settings.catalog.default.clone(),
+        settings.catalog.menu.clone(),
     )?);
 
     // Everything that another program may have already: capabilities, ports, the network's addresses.

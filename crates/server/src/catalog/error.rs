@@ -1,5 +1,6 @@
 //! Why a catalog cannot be.
 
+use super::append::AppendError;
 use crate::settings::Origin;
 
 /// The images, machines or rules contradict each other.
@@ -25,6 +26,14 @@ pub(crate) enum CatalogError {
         name: String,
         /// The names that exist.
         known: Vec<String>,
+    },
+    /// What is added to a command line cannot be.
+    #[error("{by} cannot append that to the command line: {source}")]
+    Append {
+        /// Who would.
+        by: String,
+        /// Why not.
+        source: AppendError,
     },
     /// A machine whose name is no host name.
     #[error("{origin}: the machine name {name:?} is no host name; use letters, digits and hyphens")]

@@ -5,7 +5,7 @@ use netroot_net::Mac;
 use netroot_nfs_export::HiddenPaths;
 
 use super::*;
-use crate::settings::InitrdSource;
+use crate::settings::{InitrdSource, MenuSettings};
 
 pub(crate) const ETH0: ArrivedAt<'_> = ArrivedAt {
     interface: "eth0",
@@ -68,7 +68,7 @@ pub(crate) fn by_mac(last: u8, image: &str) -> Rule {
 
 /// A catalog without machines.
 pub(crate) fn with_rules(images: Vec<Image>, rules: Vec<Rule>) -> Catalog {
-    Catalog::new(images, Vec::new(), rules, None).unwrap()
+    Catalog::new(images, Vec::new(), rules, None, MenuSettings::default()).unwrap()
 }
 
 /// The name of the image that the configuration gives to a machine.
@@ -132,7 +132,7 @@ fn only_a_single_image_has_the_short_names() {
 fn contradictions_are_refused_by_name() {
     let refused = |images: &[&str], rules| {
         let images = images.iter().map(|name| image(name)).collect();
-        Catalog::new(images, Vec::new(), rules, None)
+        Catalog::new(images, Vec::new(), rules, None, MenuSettings::default())
     };
     let text = |result: Result<Catalog, CatalogError>| result.unwrap_err().to_string();
     assert_eq!(refused(&[], Vec::new()).unwrap_err(), CatalogError::Empty);

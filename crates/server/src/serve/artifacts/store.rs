@@ -14,9 +14,13 @@ use netroot_proto::pxe::inputs::Loader;
 use super::artifact::{Artifact, FileKind, content_type, plain};
 use super::content::Content;
 use super::folder::Folder;
+use super::script::Menu;
 use super::served::{BootFiles, Served};
 use super::{raspberry_pi, script};
-use crate::catalog::{ArrivedAt, Catalog, Image, KnownMachine, file_of_image};
+use crate::catalog::append::Values;
+use crate::catalog::{
+    ArrivedAt, Assigned, Boots, Catalog, Image, KnownMachine, Recipient, file_of_image,
+};
 use crate::serve::looks::Looks;
 use crate::serve::report_tokens::ReportTokens;
 
@@ -175,13 +179,30 @@ impl ArtifactStore {
             }
             script::GENERIC => {
                 let asks = identify();
-                return found(self.script(catalog, &asks, &asks, arrived, script::boot));
+                let asking = Asking {
+                    machine: &asks,
+                    asks: &asks,
+                    arrived,
+                };
+                return found(self.script(catalog, &asking));
             }
             _ => {}
         }
-        if let Some(mac) = script_machine(name) {
+        if let Some((mac, chosen)) = script_machine(name) {
             let machine = KnownMachine::with_mac(Some(mac));
-            return found(self.script(catalog, &machine, &identify(), arrived, script::boot));
+            let asks = identify();
+            let asking = Asking {
+                machine: &machine,
+                asks: &asks,
+                arrived,
+            };
+            return match chosen {
+                None => found(self.script(catalog, &asking)),
+                Some(image) => {
+                    let script = self.chosen_script(catalog, &asking, image);
+                    script.map_or(Found::Nothing, found)
+                }
+            };
         }
         self.find_file(&served, name, arrived, identify)
     }
@@ -214,12 +235,16 @@ impl ArtifactStore {
             let machine = KnownMachine::with_mac(config.flatten().or(prefix).or(asks.mac));
             let catalog = &served.catalog;
             let image = catalog.assign(&machine, arrived).image();
+            let asking = Asking {
+                machine: &machine,
+                asks: &asks,
+                arrived,
+            };
             if config.is_some() {
-                otherwise = Some(self.script(catalog, &machine, &asks, arrived, script::pxelinux));
+                otherwise = Some(self.pxelinux(catalog, &asking));
             } else if is_command_line {
                 // Not the root's own, which names the card that it was made for.
-                otherwise =
-                    Some(self.script(catalog, &machine, &asks, arrived, script::command_line));
+                otherwise = self.command_line(catalog, &asking);
             } else if let Some(folder) = image.and_then(|image| served.firmware.get(&image.name)) {
                 places.push((Arc::clone(folder), plain.to_owned()));
             }
@@ -232,25 +257,127 @@ impl ArtifactStore {
     }
 }
 
+/// Whose script is asked for, and by whom.
+#[derive(Debug, Clone, Copy)]
+struct Asking<'a> {
+    machine: &'a KnownMachine,
+    asks: &'a KnownMachine,
+    arrived: &'a ArrivedAt<'a>,
+}
+
 impl ArtifactStore {
-    /// The script of `machine`, for `asks`, in the syntax of `write`.
-    fn script(
+    /// iPXE's script.
+    fn script(&self, catalog: &Catalog, asking: &Asking<'_>) -> Artifact {
+        let server = self.server(asking);
+        let assigned = catalog.assign(asking.machine, asking.arrived);
+        let (mac, why) = (asking.machine.mac, assigned.why.to_string());
+        let script = match assigned.boots {
+            Boots::Image(image) => {
+                let image = assigned.with_append(image);
+                self.with_recipient(asking, &assigned, |to| script::boot(&image, to))
+            }
+            Boots::Menu => {
+                let shell = catalog.images().all(Image::offers_shell);
+                script::menu::ipxe(&menu(catalog), server, mac, shell)
+            }
+            Boots::Wait => script::wait(server, mac, &why),
+            Boots::Refuse => script::refuse(server, mac, &why),
+        };
+        text(script, mac)
+    }
+
+    /// The script for an image that was chosen in the menu. Nothing else can be chosen, and by no other machine.
+    fn chosen_script(
         &self,
         catalog: &Catalog,
-        machine: &KnownMachine,
-        asks: &KnownMachine,
-        arrived: &ArrivedAt<'_>,
-        write: fn(&Image, SocketAddr, Option<Mac>, Option<&str>) -> String,
-    ) -> Artifact {
-        let server = SocketAddr::new(arrived.server, self.http_port);
-        let assigned = catalog.assign(machine, arrived);
-        let Some(image) = assigned.image() else {
-            return text(script::no_image(&assigned), machine.mac);
+        asking: &Asking<'_>,
+        chosen: &str,
+    ) -> Option<Artifact> {
+        let assigned = catalog.assign(asking.machine, asking.arrived);
+        let mut images = catalog.in_menu();
+        let image = match assigned.boots {
+            Boots::Menu => images.find(|image| image.name == chosen)?,
+            _ => return None,
         };
         let image = assigned.with_append(image);
+        let script = self.with_recipient(asking, &assigned, |to| script::boot(&image, to));
+        Some(text(script, asking.machine.mac))
+    }
+
+    /// The same in PXELINUX's syntax.
+    fn pxelinux(&self, catalog: &Catalog, asking: &Asking<'_>) -> Artifact {
+        let assigned = catalog.assign(asking.machine, asking.arrived);
+        let (mac, why) = (asking.machine.mac, assigned.why.to_string());
+        let config = match assigned.boots {
+            Boots::Image(image) => {
+                let image = assigned.with_append(image);
+                self.with_recipient(asking, &assigned, |to| script::pxelinux(&image, to))
+            }
+            Boots::Menu => {
+                let images: Vec<_> = catalog
+                    .in_menu()
+                    .map(|image| assigned.with_append(image))
+                    .collect();
+                let menu = Menu {
+                    images: images.iter().map(AsRef::as_ref).collect(),
+                    ..menu(catalog)
+                };
+                self.with_recipient(asking, &assigned, |to| script::pxelinux_menu(&menu, to))
+            }
+            Boots::Wait => {
+                script::pxelinux_nothing(mac, "waits until it is told what it boots", &why)
+            }
+            Boots::Refuse => script::pxelinux_nothing(mac, "is not booted by this server", &why),
+        };
+        text(config, mac)
+    }
+
+    /// The command line alone, if the machine boots something that has one.
+    fn command_line(&self, catalog: &Catalog, asking: &Asking<'_>) -> Option<Artifact> {
+        let assigned = catalog.assign(asking.machine, asking.arrived);
+        let image = assigned.with_append(assigned.image()?);
+        let line = self.with_recipient(asking, &assigned, |to| script::command_line(&image, to))?;
+        Some(text(line, asking.machine.mac))
+    }
+
+    fn server(&self, asking: &Asking<'_>) -> SocketAddr {
+        SocketAddr::new(asking.arrived.server, self.http_port)
+    }
+
+    /// What is known of the machine, for what is made for it.
+    fn with_recipient<R>(
+        &self,
+        asking: &Asking<'_>,
+        assigned: &Assigned<'_>,
+        make: impl FnOnce(&Recipient<'_>) -> R,
+    ) -> R {
+        let Asking { machine, asks, .. } = asking;
         let report = machine.mac.and_then(|mac| self.tokens.issue(mac, asks.mac));
-        let script = write(&image, server, machine.mac, report.as_deref());
-        text(script, machine.mac)
+        make(&Recipient {
+            server: self.server(asking),
+            report: report.as_deref(),
+            values: Values {
+                name: assigned.host_name(),
+                mac: machine.mac,
+                ip: machine.address,
+                uuid: machine.uuid,
+                serial: machine.serial.as_deref(),
+                asset: machine.asset.as_deref(),
+                manufacturer: machine.manufacturer.as_deref(),
+                product: machine.product.as_deref(),
+                ..Values::default()
+            },
+        })
+    }
+}
+
+fn menu(catalog: &Catalog) -> Menu<'_> {
+    let settings = catalog.menu();
+    Menu {
+        title: settings.title.as_deref(),
+        timeout: settings.timeout,
+        images: catalog.in_menu().collect(),
+        default: settings.default.as_deref(),
     }
 }
 
@@ -263,10 +390,13 @@ fn changes_with_root(name: &str) -> bool {
     script || file_of_image(name).is_some_and(|file| file.tag.is_empty())
 }
 
-/// The machine that a name is the script of.
-fn script_machine(name: &str) -> Option<Mac> {
+/// The machine that a name is the script of, and the image that was chosen for it in the menu.
+fn script_machine(name: &str) -> Option<(Mac, Option<&str>)> {
+    if let Some((mac, image)) = script::menu::chosen(name) {
+        return Some((mac, Some(image)));
+    }
     let mac = name.strip_prefix("boot/")?.strip_suffix(".ipxe")?;
-    mac.parse().ok()
+    Some((mac.parse().ok()?, None))
 }
 
 fn text(script: String, machine: Option<Mac>) -> Artifact {
