@@ -1,7 +1,7 @@
 //! `netroot serve`: from [`Settings`] to machines that boot.
 //!
 //! ```text
-//! interface → Listener                       listen: interface, role, leases, sockets
+//! interface → Listener                       listen: interface, role, leases, sockets; isolation
 //! datagram → Request → Decision → bytes      dhcp: service, rogue_dhcp, frame; ipv6_router
 //! name → Artifact → transfer                 artifacts, initrd; tftp, http, url_path, status
 //! how a boot went → report                   reports, report_tokens
@@ -27,6 +27,7 @@ mod history;
 mod http;
 mod initrd;
 mod ipv6_router;
+mod isolation;
 mod listen;
 mod looks;
 mod machines;
@@ -123,10 +124,26 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     // Followed from before they are listed, so that no change is missed.
     let changes = ChangeSocket::open().map_err(InterfaceError::List)?;
     let routes = RouteSocket::open().map_err(InterfaceError::List)?;
+    // Dropped last: until then the isolated networks are there.
+    let isolation = isolation::start(settings)?;
+    for one in isolation.iter().flat_map(|it| it.blocked.iter().cloned()) {
+        let (interface, by, cure) = (one.interface, one.by, one.cure);
+        warn(
+            &timeline,
+            Warning::ForwardingBlocked {
+                interface,
+                by,
+                cure,
+            },
+        );
+    }
     let interfaces = interface::list()?;
     let choose = |network: &NetworkSettings| {
-        interface::choose(wanted(network), interfaces.clone())
-            .map(|interface| (network.clone(), interface))
+        let mut candidates = interfaces.clone();
+        if network.interface.is_none() {
+            candidates.retain(|one| !is_isolated(settings, one.name()));
+        }
+        interface::choose(wanted(network), candidates).map(|interface| (network.clone(), interface))
     };
     let networks = settings.networks.iter().map(choose);
     let networks = networks.collect::<Result<Vec<_>, _>>()?;
@@ -158,7 +175,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
             &network.mode,
             &settings.state,
             &interface,
-            &[],
+            &isolation::name_servers(),
             clock,
             &timeline,
         )?;
@@ -301,6 +318,13 @@ pub(crate) fn confine(settings: &Settings) -> Result<(), ServeError> {
 
 fn warn(timeline: &Timeline, warning: Warning) {
     timeline.server(Event::Warning(warning));
+}
+
+/// Whether an interface has a network of its own.
+fn is_isolated(settings: &Settings, interface: &str) -> bool {
+    settings.networks.iter().any(|network| {
+        matches!(network.mode, Mode::Isolated(_)) && network.interface.as_deref() == Some(interface)
+    })
 }
 
 /// Which interface the configuration asks for.

@@ -12,6 +12,7 @@ use crate::live_folder::LiveFolder;
 use crate::serve::artifacts::FolderError;
 use crate::serve::dhcp::rogue_dhcp::AlreadyServed;
 use crate::serve::initrd::InitrdError;
+use crate::serve::isolation::IsolationError;
 use crate::serve::listen::interface::InterfaceError;
 use crate::serve::listen::role::DhcpRoleError;
 use crate::serve::listen::sockets::SocketError;
@@ -89,6 +90,9 @@ pub(crate) enum ServeError {
     /// The interface.
     #[error(transparent)]
     Interface(#[from] InterfaceError),
+    /// The isolated networks.
+    #[error(transparent)]
+    Isolation(#[from] IsolationError),
     /// A port.
     #[error(transparent)]
     Socket(#[from] SocketError),

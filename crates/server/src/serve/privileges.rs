@@ -115,6 +115,31 @@ pub(crate) fn check() -> Result<(), PrivilegeError> {
     }
 }
 
+/// Checks that this process may make isolated networks.
+///
+/// # Errors
+/// Names the capability.
+pub(crate) fn check_isolation() -> Result<(), PrivilegeError> {
+    let held = capabilities(None)
+        .map_err(PrivilegeError::Unknown)?
+        .effective;
+    if held.contains(CapabilitySet::NET_ADMIN) {
+        return Ok(());
+    }
+    let name = "CAP_NET_ADMIN";
+    let missing = Missing(vec![(
+        name,
+        "isolated networks (their addresses, firewall and NAT)",
+    )]);
+    match rustix::process::geteuid().is_root() {
+        true => Err(PrivilegeError::Withheld {
+            cure: container::cure(container::find(), &[name]),
+            missing,
+        }),
+        false => Err(PrivilegeError::Missing { missing }),
+    }
+}
+
 fn missing(held: CapabilitySet, root: bool) -> Vec<(&'static str, &'static str)> {
     let more: &[_] = if root { &TO_STOP_BEING_ROOT } else { &[] };
     let needed = TO_START.iter().chain(more);

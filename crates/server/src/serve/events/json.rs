@@ -391,6 +391,16 @@ fn add_warning(fields: &mut Fields, warning: &Warning) {
             fields.add("warning", "no-dhcp-server");
             fields.add("interface", interface.as_str());
         }
+        Warning::ForwardingBlocked {
+            interface,
+            by,
+            cure,
+        } => {
+            fields.add("warning", "forwarding-blocked");
+            fields.add("interface", interface.as_str());
+            fields.add("by", by.as_str());
+            fields.add("cure", cure.join(" && "));
+        }
         Warning::TwoDhcpServers { server } => {
             fields.add("warning", "two-dhcp-servers");
             fields.add("server", server.to_string());

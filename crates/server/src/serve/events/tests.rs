@@ -236,7 +236,7 @@ fn sentences_say_what_happened() {
         fetches()[0].to_string(),
         "TFTP snponly.efi: 174 kB in 0.01 s (blocks of 1468 bytes, windows of 4, 2 blocks repeated)"
     );
-    let missing = warnings()[8].to_string();
+    let missing = warnings()[9].to_string();
     assert!(
         missing
             .starts_with("UEFI machines cannot boot: iPXE's snponly.efi is not in /usr/lib/ipxe, ")

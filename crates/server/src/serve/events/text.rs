@@ -344,6 +344,15 @@ impl Display for Warning {
                 "no DHCP server answers on {interface}, so machines get no address and do not boot; \
                  let netroot give them: --dhcp FIRST-LAST"
             ),
+            Self::ForwardingBlocked {
+                interface,
+                by,
+                cure,
+            } => write!(
+                f,
+                "{by} drops what machines on {interface} send to the outside (--nat); let it pass: {}",
+                cure.join(" && ")
+            ),
             Self::TwoDhcpServers { server } => write!(
                 f,
                 "{server} gives addresses on this network too: machines take the first offer, and some will not boot"

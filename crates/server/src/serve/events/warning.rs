@@ -35,6 +35,15 @@ pub(crate) enum Warning {
         /// The interface.
         interface: String,
     },
+    /// Another firewall of this host drops what an isolated network with NAT sends outside.
+    ForwardingBlocked {
+        /// The network's interface.
+        interface: String,
+        /// Whose firewall, and its chain.
+        by: String,
+        /// The commands that let it pass.
+        cure: Vec<String>,
+    },
     /// Another DHCP server answers, and `--dhcp-anyway` was given.
     TwoDhcpServers {
         /// The other one.

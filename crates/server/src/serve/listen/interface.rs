@@ -25,6 +25,16 @@ pub(crate) mod tests {
         choose(Wanted::default(), vec![candidate("eth0", &["10.0.0.1"])]).unwrap()
     }
 
+    /// Interfaces with these names and addresses, numbered from 1.
+    pub(crate) fn candidates(all: &[(&str, &[&str])]) -> Vec<Candidate> {
+        let numbered = (1..).zip(all);
+        let made = numbered.map(|(index, (name, addresses))| Candidate {
+            index,
+            ..candidate(name, addresses)
+        });
+        made.collect()
+    }
+
     /// An interface with these addresses, all /24.
     pub(crate) fn with_addresses(addresses: &[&str]) -> Interface {
         Interface {

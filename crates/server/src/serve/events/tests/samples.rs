@@ -132,6 +132,11 @@ pub(super) fn warnings() -> Vec<Warning> {
         Warning::NoDhcpServer {
             interface: interface(),
         },
+        Warning::ForwardingBlocked {
+            interface: interface(),
+            by: "Docker (chain FORWARD in the table ip filter)".to_owned(),
+            cure: vec!["iptables -I DOCKER-USER -i eth0 -j ACCEPT".to_owned()],
+        },
         Warning::TwoDhcpServers { server },
         Warning::ClaimsBoot { server },
         Warning::NamesFile {
@@ -521,6 +526,7 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::NotOurFolder { .. }
             | Warning::NotConfined { .. }
             | Warning::NoDhcpServer { .. }
+            | Warning::ForwardingBlocked { .. }
             | Warning::TwoDhcpServers { .. }
             | Warning::ClaimsBoot { .. }
             | Warning::NamesFile { .. }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use netroot_net::Mac;
+use netroot_net::{Mac, Prefix};
 
 use super::device::Device;
 use super::own_address::{self, OwnAddress, listed};
@@ -29,6 +29,10 @@ pub(crate) struct Candidate {
     pub(super) addresses: Vec<OwnAddress>,
     pub(super) has_frames: bool,
     pub(super) mtu: u16,
+    /// Whether a cable with something live at the other end is plugged in.
+    pub(super) carrier: bool,
+    /// The index of the bridge or bond that it is a port of.
+    pub(super) controller: Option<u32>,
 }
 
 impl fmt::Display for Candidate {
@@ -67,7 +71,7 @@ pub(crate) enum InterfaceError {
         /// The interface that exists.
         interface: String,
         /// Its addresses.
-        known: Candidate,
+        known: Box<Candidate>,
     },
     /// `--address` is another machine's.
     #[error(
@@ -86,7 +90,7 @@ pub(crate) enum InterfaceError {
         /// As given.
         address: Ipv4Addr,
         /// The interface that is served.
-        chosen: Candidate,
+        chosen: Box<Candidate>,
     },
     /// It is administratively down.
     #[error("the interface {name} is down; bring it up: ip link set {name} up")]
@@ -164,6 +168,7 @@ pub(crate) fn choose(
     if let Some(address) = wanted.address
         && !chosen.has(address)
     {
+        let chosen = Box::new(chosen);
         return Err(InterfaceError::AddressElsewhere { address, chosen });
     }
     Ok(chosen.into_interface(|own| match wanted.address {
@@ -176,6 +181,52 @@ impl Candidate {
     /// Whether an address is one of its own.
     pub(crate) fn has(&self, address: Ipv4Addr) -> bool {
         self.addresses.iter().any(|own| own.address == address)
+    }
+
+    /// The kernel's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The kernel's index.
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Whether it is administratively up.
+    pub(crate) fn is_up(&self) -> bool {
+        self.up
+    }
+
+    /// Whether it is this machine's loopback.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.loopback
+    }
+
+    /// Whether a cable with something live at the other end is plugged in.
+    pub(crate) fn has_carrier(&self) -> bool {
+        self.carrier
+    }
+
+    /// The index of the bridge or bond that it is a port of.
+    pub(crate) fn controller(&self) -> Option<u32> {
+        self.controller
+    }
+
+    /// Its networks, those of link-local addresses aside, each with the own address there.
+    pub(crate) fn networks(&self) -> impl Iterator<Item = Prefix> {
+        let own = self.addresses.iter();
+        own.filter(|own| !own.address.is_link_local())
+            .map(|own| own.network)
+    }
+
+    /// The addresses that were set with this label, or with this number as who set them (`IFA_PROTO`).
+    pub(crate) fn set_by(&self, label: &str, setter: u8) -> impl Iterator<Item = Prefix> {
+        let ours = move |own: &&OwnAddress| match own.setter.filter(|setter| *setter != 0) {
+            Some(by) => by == setter,
+            None => own.label.as_deref() == Some(label),
+        };
+        self.addresses.iter().filter(ours).map(OwnAddress::prefix)
     }
 
     /// As its sockets need it.
@@ -225,7 +276,7 @@ fn named(name: &str, candidates: Vec<Candidate>) -> Result<Candidate, InterfaceE
         return Err(InterfaceError::UnknownLabel {
             label: name.to_owned(),
             interface: found.name.clone(),
-            known: found,
+            known: Box::new(found),
         });
     }
     Ok(found)
@@ -260,8 +311,6 @@ fn only_usable(candidates: Vec<Candidate>) -> Result<Candidate, InterfaceError> 
 
 #[cfg(test)]
 pub(super) mod tests {
-    use netroot_net::Prefix;
-
     use super::*;
 
     pub(crate) fn own(address: &str) -> OwnAddress {
@@ -274,6 +323,7 @@ pub(super) mod tests {
             address,
             network: Prefix::clamped(address, 24),
             label: label.map(str::to_owned),
+            setter: None,
         }
     }
 
@@ -287,6 +337,8 @@ pub(super) mod tests {
             addresses: addresses.iter().map(|address| own(address)).collect(),
             has_frames: true,
             mtu: 1500,
+            carrier: true,
+            controller: None,
         }
     }
 

@@ -14,6 +14,8 @@ pub(super) struct OwnAddress {
     pub(super) network: Prefix,
     /// The label of an alias, such as `eth0:1`.
     pub(super) label: Option<String>,
+    /// The number by which the program that set it marked it (`IFA_PROTO`, Linux 5.18).
+    pub(super) setter: Option<u8>,
 }
 
 /// What machines are more likely to reach comes first.
@@ -82,6 +84,7 @@ mod tests {
             address: address.parse().unwrap(),
             network: network.parse().unwrap(),
             label: None,
+            setter: None,
         }
     }
 

@@ -26,16 +26,27 @@ const RTM_NEWADDR: u16 = 20;
 const RTM_GETADDR: u16 = 22;
 const RTMGRP_LINK: u32 = 0x1;
 const RTMGRP_IPV4_IFADDR: u32 = 0x10;
+/// `RTNLGRP_IPV4_NETCONF`, as a bit: forwarding was switched.
+const RTMGRP_IPV4_NETCONF: u32 = 1 << 23;
+const RTM_NEWROUTE: u16 = 24;
+const RTM_GETROUTE: u16 = 26;
+const RT_TABLE_LOCAL: u8 = 255;
+const RTN_UNICAST: u8 = 1;
+const RTA_DST: u16 = 1;
+const RTA_OIF: u16 = 4;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
+const IFLA_MASTER: u16 = 10;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_LABEL: u16 = 3;
+const IFA_PROTO: u16 = 11;
 const ARPHRD_ETHER: u16 = 1;
 const ARPHRD_LOOPBACK: u16 = 772;
 const IFF_UP: u32 = 0x1;
 const IFF_LOOPBACK: u32 = 0x8;
+const IFF_LOWER_UP: u32 = 0x10000;
 const AF_INET: u8 = 2;
 const AF_UNSPEC: u8 = 0;
 
@@ -85,11 +96,65 @@ impl RouteSocket {
         Ok(found)
     }
 
-    fn dump(&self, kind: u16, fixed: &[u8], mut each: impl FnMut(&Message<'_>)) -> io::Result<()> {
-        // A rest of an answer that was given up.
+    /// The networks that this machine reaches by IPv4, each with the index of its interface; `0.0.0.0/0` is the default
+    /// route. In the kernel's order, those of every table but the local one.
+    ///
+    /// # Errors
+    /// The kernel's, or `TimedOut`.
+    pub(crate) fn routes(&self) -> io::Result<Vec<(Prefix, u32)>> {
+        let mut found = Vec::new();
+        // struct rtmsg: family, lengths, TOS, table, protocol, scope, type, flags.
+        let family = [AF_INET, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        self.dump(RTM_GETROUTE, &family, |message| {
+            found.extend(route(message))
+        })?;
+        Ok(found)
+    }
+
+    /// Has the kernel do what one message asks for, which wants to be acknowledged.
+    ///
+    /// # Errors
+    /// The kernel's, or `TimedOut`.
+    pub(crate) fn change(&self, message: &[u8]) -> io::Result<()> {
+        self.forget();
+        rustix::net::send(&self.0, message, SendFlags::empty())?;
+        let mut done = Err(io::ErrorKind::TimedOut.into());
+        self.receive(|message| match message.kind {
+            ERROR => {
+                done = refused(message).map_or(Ok(()), Err);
+                true
+            }
+            _ => false,
+        })?;
+        done
+    }
+
+    /// Drops the rest of an answer that was given up.
+    fn forget(&self) {
         while rustix::net::recv(&self.0, &mut [0; 64][..], RecvFlags::DONTWAIT).is_ok() {}
+    }
+
+    fn dump(&self, kind: u16, fixed: &[u8], mut each: impl FnMut(&Message<'_>)) -> io::Result<()> {
+        self.forget();
         let request = Request::new(kind, REQUEST | DUMP, u32::from(kind), fixed).finish();
         rustix::net::send(&self.0, &request, SendFlags::empty())?;
+        let mut failed = None;
+        self.receive(|message| {
+            match message.kind {
+                DONE => return true,
+                ERROR => {
+                    failed = refused(message);
+                    return true;
+                }
+                _ => each(message),
+            }
+            false
+        })?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Receives messages until `is_last` says so.
+    fn receive(&self, mut is_last: impl FnMut(&Message<'_>) -> bool) -> io::Result<()> {
         let mut buffer = vec![0; DATAGRAM];
         loop {
             if poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&ANSWER))? == 0 {
@@ -101,17 +166,18 @@ impl RouteSocket {
                 Err(errno) => return Err(errno.into()),
             };
             for message in messages(buffer.get(..length).unwrap_or_default()) {
-                match message.kind {
-                    DONE => return Ok(()),
-                    ERROR => {
-                        let number = error_number(message.body).unwrap_or(0).saturating_neg();
-                        return Err(io::Error::from_raw_os_error(number));
-                    }
-                    _ => each(&message),
+                if is_last(&message) {
+                    return Ok(());
                 }
             }
         }
     }
+}
+
+/// The error of an [`ERROR`] message; `None` for an acknowledgement.
+fn refused(message: &Message<'_>) -> Option<io::Error> {
+    let number = error_number(message.body).unwrap_or(0).saturating_neg();
+    (number != 0).then(|| io::Error::from_raw_os_error(number))
 }
 
 impl ChangeSocket {
@@ -121,6 +187,14 @@ impl ChangeSocket {
     /// The kernel's.
     pub(crate) fn open() -> io::Result<Self> {
         bound(RTMGRP_LINK | RTMGRP_IPV4_IFADDR).map(Self)
+    }
+
+    /// Opens one that tells of forwarding being switched, too.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn open_with_forwarding() -> io::Result<Self> {
+        bound(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_NETCONF).map(Self)
     }
 
     /// Reads what has been told; `WouldBlock` if that is nothing. What it is does not matter: the interfaces are listed
@@ -194,10 +268,13 @@ fn link(message: &Message<'_>) -> Option<Candidate> {
         addresses: Vec::new(),
         has_frames: matches!(u16_at(body, 2)?, ARPHRD_ETHER | ARPHRD_LOOPBACK),
         mtu: 1500,
+        carrier: flags & IFF_LOWER_UP != 0,
+        controller: None,
     };
     for (attribute, value) in attributes(body.get(16..)?) {
         match attribute {
             IFLA_IFNAME => link.name = text(value),
+            IFLA_MASTER => link.controller = u32_at(value, 0),
             // Of a longer one, as InfiniBand has, the beginning.
             IFLA_ADDRESS => link.mac = value.first_chunk().copied().map(Mac),
             IFLA_MTU => {
@@ -216,13 +293,14 @@ fn address(message: &Message<'_>) -> Option<(u32, OwnAddress)> {
     if message.kind != RTM_NEWADDR || family != AF_INET {
         return None;
     }
-    let (mut local, mut prefix, mut label) = (None, None, None);
+    let (mut local, mut prefix, mut label, mut setter) = (None, None, None, None);
     for (attribute, value) in attributes(body.get(8..)?) {
         let address = || value.first_chunk::<4>().copied().map(Ipv4Addr::from);
         match attribute {
             IFA_LOCAL => local = address(),
             IFA_ADDRESS => prefix = address(),
             IFA_LABEL => label = Some(text(value)),
+            IFA_PROTO => setter = value.first().copied(),
             _ => {}
         }
     }
@@ -232,8 +310,28 @@ fn address(message: &Message<'_>) -> Option<(u32, OwnAddress)> {
         address: own,
         network: Prefix::clamped(prefix.unwrap_or(own), length),
         label: label.filter(|label| label.contains(':')),
+        setter,
     };
     Some((u32_at(body, 4)?, own))
+}
+
+/// `struct rtmsg` and its attributes: a network and the interface behind which it is.
+fn route(message: &Message<'_>) -> Option<(Prefix, u32)> {
+    let body = message.body;
+    let &[family, length, _, _, table, _, _, kind] = body.first_chunk::<8>()?;
+    let counts = message.kind == RTM_NEWROUTE && family == AF_INET && kind == RTN_UNICAST;
+    if !counts || table == RT_TABLE_LOCAL {
+        return None;
+    }
+    let (mut network, mut interface) = (Ipv4Addr::UNSPECIFIED, None);
+    for (attribute, value) in attributes(body.get(12..)?) {
+        match attribute {
+            RTA_DST => network = value.first_chunk::<4>().copied()?.into(),
+            RTA_OIF => interface = u32_at(value, 0),
+            _ => {}
+        }
+    }
+    Some((Prefix::clamped(network, length), interface.unwrap_or(0)))
 }
 
 fn text(value: &[u8]) -> String {
@@ -290,6 +388,25 @@ mod tests {
         assert!(found.up && !found.loopback);
         fixed[0] = 7;
         assert!(link(&messages(&with(&fixed)).next().unwrap()).is_none());
+    }
+
+    #[test]
+    fn routes_are_read_but_for_the_local_table_and_for_what_is_no_network() {
+        let with = |table: u8, kind: u8, length: u8| {
+            let fixed = [AF_INET, length, 0, 0, table, 3, 0, kind, 0, 0, 0, 0];
+            let request = Request::new(RTM_NEWROUTE, 0, 0, &fixed);
+            let request = match length {
+                0 => request,
+                _ => request.attribute(RTA_DST, &[10, 20, 0, 0]),
+            };
+            let bytes = request.attribute(RTA_OIF, &7_u32.to_ne_bytes()).finish();
+            route(&messages(&bytes).next().unwrap()).map(|(to, index)| (to.to_string(), index))
+        };
+        assert_eq!(with(254, 1, 16), Some(("10.20.0.0/16".to_owned(), 7)));
+        assert_eq!(with(100, 1, 0), Some(("0.0.0.0/0".to_owned(), 7)));
+        assert_eq!(with(RT_TABLE_LOCAL, 1, 32), None);
+        // A blackhole is nobody's network.
+        assert_eq!(with(254, 6, 16), None);
     }
 
     #[test]
