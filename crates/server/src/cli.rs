@@ -2,6 +2,7 @@
 
 mod serve_settings;
 
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
@@ -32,6 +33,20 @@ Examples:
   netroot initrd --root /srv/debian -o initrd.img          only the initrd
   netroot check-kernel /boot/config-6.1.0-50-amd64         can this kernel boot from NFS?
   netroot explain 'root=/dev/nfs ip=dhcp'                  what would the init do with this?";
+
+impl Cli {
+    /// The command line of this process. `-- ""` at its end is no directory: the variable of a unit that is not set.
+    pub(crate) fn of_process() -> Self {
+        let mut arguments: Vec<OsString> = std::env::args_os().collect();
+        if let [.., end, last] = arguments.as_slice()
+            && end == "--"
+            && last.is_empty()
+        {
+            arguments.truncate(arguments.len() - 2);
+        }
+        Self::parse_from(arguments)
+    }
+}
 
 /// The tools in this binary.
 #[derive(Debug, Subcommand)]

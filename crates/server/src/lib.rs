@@ -27,7 +27,7 @@ mod settings;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use netroot_printable::Printable;
 
 pub use self::settings::{
@@ -68,7 +68,7 @@ pub fn confine(settings: &Settings) -> anyhow::Result<()> {
 /// The program `netroot`: does what the command line of this process asks for.
 #[must_use]
 pub fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let done = match Cli::of_process().command {
         Command::Serve(args) => serve_command::run(*args).map(|()| ExitCode::SUCCESS),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Reload(args) => reload_command::run(&args),

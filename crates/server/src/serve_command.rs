@@ -1,16 +1,18 @@
 //! `netroot serve`: the settings, from the command line or from files, and then the server.
 
 use anyhow::{Context, Result, bail};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
 use netroot_printable::Printable;
 
-use crate::cli::ServeArgs;
+use crate::cli::{Cli, ServeArgs};
 use crate::config;
 use crate::serve::configuration::Snapshot;
 use crate::settings::{CONFIG, ConfigPlace, Settings};
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn run(args: ServeArgs) -> Result<()> {
-    let settings = match args.dir {
+    let settings = match &args.dir {
         Some(_) => Settings::from(args),
         None => configured(args)?,
     };
@@ -29,9 +31,15 @@ fn configured(args: ServeArgs) -> Result<Settings> {
         if is_named {
             bail!("cannot serve: there is no file {file}");
         }
-        bail!(
-            "cannot serve: no directory is given, and there is no configuration {file}; name the directory of a root, such as `netroot serve /srv/debian`, or write that file"
-        );
+        // As a mistake of the command line, which a service manager does not try again.
+        Cli::command()
+            .error(
+                ErrorKind::MissingRequiredArgument,
+                format!(
+                    "no directory is given, and there is no configuration {file}; name the directory of a root, such as `netroot serve /srv/debian`, or write that file"
+                ),
+            )
+            .exit();
     }
     let (mut settings, left_out) = config::parse_to_start(&place, &snapshot.files)
         .context("the configuration is not valid")?;

@@ -15,6 +15,7 @@ use crate::run::{output, run};
 const UNIT: &str = include_str!("netroot.service");
 const USER: &str = include_str!("sysusers.conf");
 const CONFIGURATION: &str = include_str!("netroot.conf");
+const EXAMPLE: &str = include_str!("../../../server/examples/netroot.toml");
 const COPYRIGHT: &str = include_str!("copyright");
 
 /// Where each shell looks for completions: what `manual` writes, and the file in the package.
@@ -43,6 +44,8 @@ pub(super) fn lay_out(tree: &Path, manual: &Path, release: &Release) -> Result<(
         write(&tree.join(place), std::fs::read(manual.join(generated))?)?;
     }
     write(&doc.join("copyright"), copyright()?)?;
+    write(&doc.join("examples/netroot.toml"), EXAMPLE)?;
+    make_folder(&tree.join("etc/netroot/conf.d"))?;
     compressed(
         &doc.join("changelog.Debian"),
         release.changelog()?.as_bytes(),
