@@ -120,10 +120,17 @@ impl Exports {
         for old in current.extract_if(.., |old| is_removed(old)) {
             keep(&mut replaced, old);
         }
-        for (first, names) in renamed {
-            let mut named = current.iter_mut();
-            let export = named.find(|export| export.names().first() == Some(&first));
-            if let Some(export) = export {
+        // Two may take each other's names.
+        let place = |first: &String| {
+            let mut named = current.iter();
+            named.position(|export| export.names().first() == Some(first))
+        };
+        let renamed: Vec<_> = renamed
+            .into_iter()
+            .map(|(first, names)| (place(&first), names))
+            .collect();
+        for (place, names) in renamed {
+            if let Some(export) = place.and_then(|place| current.get_mut(place)) {
                 *export = Arc::new(export.renamed(names)?);
             }
         }

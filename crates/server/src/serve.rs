@@ -37,6 +37,7 @@ mod privileged_helper;
 mod privileges;
 mod report_tokens;
 mod reports;
+mod root_facts;
 mod root_watch;
 mod running;
 mod service_manager;
@@ -47,7 +48,6 @@ mod url_path;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
-use netroot_proto::pxe::inputs::Loader;
 use netroot_proto::pxe::probe::OtherServer;
 
 use self::artifacts::loaders::{self, Loaders};
@@ -70,7 +70,7 @@ use self::listen::{Listener, interface, role};
 use self::machines::Machines;
 use self::open_image::OpenImage;
 use self::report_tokens::ReportTokens;
-use self::root_watch::FollowedRoots;
+use self::root_watch::{Configured, FollowedImage, FollowedRoots};
 use self::running::{Following, Parts};
 use self::service_manager::ServiceManager;
 use self::status::Status;
@@ -104,9 +104,9 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     });
     let firmware: Vec<Option<Folder>> = firmware.collect();
     let mut loaders = loaders::find(settings.ipxe.as_deref());
-    let by_platform: Arc<[Loader]> = Arc::from(std::mem::take(&mut loaders.by_platform));
+    let by_platform = std::mem::take(&mut loaders.by_platform);
     let catalog = images.iter().zip(&firmware).map(|(open, firmware)| {
-        let mut loaders = by_platform.to_vec();
+        let mut loaders = by_platform.clone();
         if firmware.is_some() || settings.tftp_dir.is_some() {
             loaders.push(raspberry_pi::loader());
         }
@@ -157,13 +157,9 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     let followed = |(network, interface): &(NetworkSettings, Interface)| {
         Followed::new(wanted(network), interface)
     };
-    let own_exports = settings
-        .catalog
-        .roots()
-        .any(|(_, root)| root.nfsroot.is_none());
     let ports = ListenPorts {
         http: settings.http_port,
-        nfs: own_exports.then_some(settings.nfs_port),
+        nfs: nfs::exports_own(settings).then_some(settings.nfs_port),
         portmapper: settings.portmapper,
     };
     let helped = networks.iter().map(followed).collect();
@@ -245,12 +241,26 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
             .as_ref()
             .and_then(|export| export.options(&directory));
         followed_roots.add(tree, options.cloned(), number, |number, root| {
-            open.followed(number, root)
+            FollowedImage {
+                number,
+                name: image.name.clone(),
+                settings: open.settings().clone(),
+                root,
+                served: open.facts(),
+            }
         });
+    }
+    if let Some(place) = &settings.config {
+        let exports = export.as_ref().map(nfs::Prepared::all_options);
+        let terms = export.as_ref().map(nfs::Prepared::terms);
+        let exports = exports.unwrap_or_default();
+        let configured = Configured::new(settings, place, &catalog, exports, terms);
+        followed_roots.follow_configuration(configured);
     }
     for (image, folder) in catalog.images().zip(firmware) {
         artifacts.put_firmware(&image.name, folder);
     }
+    artifacts.put_loaders(Vec::new(), &by_platform);
     add_loaders(&artifacts, loaders, &timeline);
 
     let control = match control::bind(settings.control.as_deref(), &settings.state) {

@@ -19,7 +19,7 @@ pub(crate) use artifact::{Artifact, FileKind};
 pub(crate) use content::Content;
 pub(crate) use file_reads::FileReads;
 pub(crate) use folder::{Folder, FolderError};
-pub(crate) use served::BootFiles;
+pub(crate) use served::{BootFiles, Exchange};
 #[cfg(test)]
 pub(crate) use store::tests::store;
 pub(crate) use store::{ArtifactStore, Found};

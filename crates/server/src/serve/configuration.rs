@@ -1,17 +1,49 @@
 //! The configuration's files, which other programs change while the server runs.
 //!
 //! ```text
-//! snapshot   the text of all files at one moment, and its digest
+//! stamps       whether the files have changed
+//! snapshot     the text of all files at one moment, and its digest
+//! comparison   what that changes of what machines boot
 //! ```
 //!
 //! The confined server cannot read them: they may hold secrets, and a server that was taken over must not name directories.
 //! So the helpers read them, each for itself, and the server names images by their numbers in what has a certain digest.
 
+mod comparison;
 mod snapshot;
+mod stamps;
 
+pub(crate) use self::comparison::Comparison;
 pub(crate) use self::snapshot::Snapshot;
+pub(crate) use self::stamps::{Stamps, Watched};
 use crate::config::{self, Mistakes};
-use crate::settings::Settings;
+use crate::settings::{CatalogSettings, MenuSettings, Settings};
+
+/// The tables that say something else than at the `start`, where a server is what it was then.
+pub(crate) fn takes_restart(start: &Settings, now: &Settings) -> Vec<&'static str> {
+    let text = |value: &dyn std::fmt::Debug| format!("{value:?}");
+    let mut tables = Vec::new();
+    if text(&start.networks) != text(&now.networks) {
+        tables.push("[[network]]");
+    }
+    let rest = |settings: &Settings| {
+        text(&Settings {
+            networks: Vec::new(),
+            catalog: CatalogSettings {
+                images: Vec::new(),
+                machines: Vec::new(),
+                rules: Vec::new(),
+                default: None,
+                menu: MenuSettings::default(),
+            },
+            ..settings.clone()
+        })
+    };
+    if rest(start) != rest(now) {
+        tables.push("[server]");
+    }
+    tables
+}
 
 /// What the files say, on top of what was given at the `start`.
 ///

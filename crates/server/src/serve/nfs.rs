@@ -1,20 +1,23 @@
 //! The roots: each image's directory, read-only, over NFSv3, with the key that lets handles outlive a restart.
 
+mod exported;
 mod secrets;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use netroot_initramfs::RootTree;
 use netroot_nfs_export::{
     AddressList, Counts, Event as NfsEvent, Export, ExportError, ExportOptions, HandleKey,
-    HandleScheme, HiddenPaths, KeyError, Listeners as NfsListeners, Server, StartError, Submounts,
-    raise_open_file_limit,
+    HandleScheme, KeyError, Listeners as NfsListeners, Server, StartError, raise_open_file_limit,
 };
 
-use crate::catalog::{Catalog, RootLocation};
+pub(crate) use self::exported::{Step, Terms, exported};
+use crate::catalog::Catalog;
 use crate::serve::events::{Event, Ignored, Machine, Submounted, Timeline, Warning};
 use crate::serve::listen::Listener;
 use crate::serve::listen::allowed::Allowed;
@@ -44,7 +47,7 @@ pub(crate) enum NfsError {
 pub(crate) struct Prepared {
     exports: Vec<Export>,
     sockets: NfsListeners,
-    allowed: AddressList,
+    terms: Terms,
     /// The file systems below the exported directories.
     mounted: Vec<PathBuf>,
     /// How each directory is exported.
@@ -54,7 +57,12 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Who may mount them, which can be changed.
     pub(crate) fn allowed(&self) -> AddressList {
-        self.allowed.clone()
+        self.terms.allowed()
+    }
+
+    /// What all exports have in common.
+    pub(crate) fn terms(&self) -> Terms {
+        self.terms.clone()
     }
 
     /// Where the file systems are that are served below the exported directories. Each has a mount of its own in this
@@ -63,12 +71,23 @@ impl Prepared {
         self.mounted.clone()
     }
 
+    /// How each directory is exported.
+    pub(crate) fn all_options(&self) -> Vec<(PathBuf, ExportOptions)> {
+        self.options.clone()
+    }
+
     /// How a directory is exported, to export what takes its place.
     pub(crate) fn options(&self, directory: &Path) -> Option<&ExportOptions> {
         let mut all = self.options.iter();
         let own = all.find(|(exported, _)| exported == directory);
         own.map(|(_, options)| options)
     }
+}
+
+/// Whether netroot exports a root itself, or may have to.
+pub(crate) fn exports_own(settings: &Settings) -> bool {
+    let mut roots = settings.catalog.roots();
+    settings.config.is_some() || roots.any(|(_, root)| root.nfsroot.is_none())
 }
 
 /// Opens the directories that netroot exports itself, and binds the sockets; `key` signs the handles. `None` if every root is elsewhere.
@@ -80,8 +99,8 @@ pub(crate) fn prepare(
     key: HandleKey,
     timeline: &Timeline,
 ) -> Result<Option<Prepared>, NfsError> {
-    let directories = exported(catalog);
-    if directories.is_empty() {
+    // Whoever follows a configuration may have to export what is added to it.
+    if !exports_own(settings) {
         return Ok(None);
     }
     let interfaces = || listeners.iter().map(|listener| &listener.interface);
@@ -104,90 +123,56 @@ pub(crate) fn prepare(
     }
     raise_open_file_limit();
     let allowed = AddressList::networks(allowed.mount.iter().copied());
-    let (mut exports, mut all_options) = (Vec::new(), Vec::new());
-    let mut mounted = Vec::new();
-    for (directory, exported) in directories {
-        let Exported {
-            names,
-            hidden,
-            submounts,
-        } = exported;
-        for warning in secrets::warnings(&directory, &hidden) {
+    let terms = Terms::new(allowed, key);
+    let (mut exports, mut mounted) = (Vec::new(), Vec::new());
+    let options = exported(catalog, &terms);
+    for (directory, options) in &options {
+        for warning in secrets::warnings(directory, &options.hidden) {
             timeline.server(Event::Warning(warning));
         }
-        let options = ExportOptions {
-            names,
-            allowed: allowed.clone(),
-            key: key.clone(),
-            hidden,
-            submounts,
-            // What takes its place is opened in a copy of its mounts.
-            original: Some(directory.clone()),
-        };
-        let export = Export::open(&directory, options.clone())?;
-        let below = Submounted::of(&directory, export.mounts_below());
+        let export = Export::open(directory, options.clone())?;
+        let below = Submounted::of(directory, export.mounts_below());
         mounted.extend(below.served.iter().map(|path| directory.join(path)));
-        if !export.mounts_below().is_empty() {
-            timeline.server(Event::Warning(Warning::Submounts(below)));
-        }
-        if export.handles() != HandleScheme::Kernel {
-            let root = directory.clone();
-            timeline.server(Event::Warning(Warning::NoFileHandles { root }));
+        for warning in of_file_systems(directory, &export, below) {
+            timeline.server(Event::Warning(warning));
         }
         exports.push(export);
-        all_options.push((directory, options));
     }
     Ok(Some(Prepared {
         exports,
         sockets,
-        allowed,
+        terms,
         mounted,
-        options: all_options,
+        options,
     }))
 }
 
-/// How a directory is exported.
-#[derive(Debug)]
-struct Exported {
-    /// The names of the images that have it as their root.
-    names: Vec<String>,
-    /// What any of them hides: they have one export.
-    hidden: HiddenPaths,
-    /// The file systems below it: left out if any image leaves them out.
-    submounts: Submounts,
+/// Opens a root while the server runs, for [`Server::exchange`]. Returns what an administrator should know of it, too.
+///
+/// # Errors
+/// It cannot be exported.
+pub(crate) fn open(
+    root: &RootTree,
+    options: ExportOptions,
+) -> Result<(Export, Vec<Warning>), ExportError> {
+    let mut warnings = secrets::warnings_in(root, &options.hidden);
+    let path = PathBuf::from(format!("/proc/self/fd/{}", root.directory().as_raw_fd()));
+    let export = Export::open(&path, options)?;
+    let below = Submounted::of(root.path(), export.mounts_below());
+    warnings.extend(of_file_systems(root.path(), &export, below));
+    Ok((export, warnings))
 }
 
-/// Each directory that is exported.
-fn exported(catalog: &Catalog) -> BTreeMap<PathBuf, Exported> {
-    let mut directories: BTreeMap<PathBuf, Exported> = BTreeMap::new();
-    for image in catalog.images() {
-        let Some(root) = image.root() else {
-            continue;
-        };
-        if let RootLocation::Own {
-            directory,
-            hidden,
-            submounts,
-            ..
-        } = &root.location
-        {
-            let exported = directories.entry(directory.clone()).or_insert(Exported {
-                names: Vec::new(),
-                hidden: HiddenPaths::default(),
-                submounts: Submounts::OwnFsid,
-            });
-            exported.submounts = match exported.submounts {
-                _ if !submounts => Submounts::LeaveOut,
-                // An overlay shows the directories of another fsid empty.
-                Submounts::OwnFsid if root.overlay => Submounts::OneFsid,
-                other => other,
-            };
-            exported.names.extend(catalog.export_paths(image));
-            let all = exported.hidden.patterns().iter().chain(hidden.patterns());
-            exported.hidden = HiddenPaths::new(all.cloned());
-        }
+fn of_file_systems(directory: &Path, export: &Export, below: Submounted) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    if !export.mounts_below().is_empty() {
+        warnings.push(Warning::Submounts(below));
     }
-    directories
+    if export.handles() != HandleScheme::Kernel {
+        let root = directory.to_owned();
+        warnings.push(Warning::NoFileHandles { root });
+    }
+    warnings
 }
 
 /// The key, created at the first start. If it cannot be stored, one for this run; if it cannot be read, an error, since
@@ -310,30 +295,6 @@ fn machine(client: SocketAddr) -> Machine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::tests::{image, root_image, with_rules};
-    use crate::catalog::{Image, ImageKind, RootImage};
-
-    #[test]
-    fn images_of_one_directory_are_one_export_with_the_names_of_all() {
-        let quiet = Image {
-            kind: image("debian").kind,
-            ..image("debian-quiet")
-        };
-        let elsewhere = Image {
-            kind: ImageKind::Root(RootImage {
-                location: RootLocation::Elsewhere("192.0.2.9:/srv/debian".to_owned()),
-                ..root_image("elsewhere")
-            }),
-            ..image("elsewhere")
-        };
-        let images = vec![image("debian"), image("fedora"), quiet, elsewhere];
-        let exported = exported(&with_rules(images, Vec::new()));
-        let names: Vec<_> = exported
-            .into_values()
-            .map(|exported| exported.names)
-            .collect();
-        assert_eq!(names, [vec!["/debian", "/debian-quiet"], vec!["/fedora"]]);
-    }
 
     #[test]
     fn the_mount_of_the_kernel_after_the_inits_is_not_logged_again() {

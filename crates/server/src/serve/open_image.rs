@@ -15,9 +15,7 @@ use crate::serve::artifacts::Content;
 use crate::serve::error::ServeError;
 use crate::serve::events::{Event, Timeline};
 use crate::serve::initrd::{self, InitrdBuild, InitrdError, InitrdRequest};
-use crate::serve::privileged_helper::ImageNumber;
-use crate::serve::root_watch::FollowedImage;
-use crate::serve::root_watch::facts::{Facts, look};
+use crate::serve::root_facts::{Facts, look};
 use crate::settings::{ImageSettings, InitrdSource, RootSettings};
 
 /// An image whose directory is open.
@@ -50,6 +48,16 @@ impl<'a> OpenImage<'a> {
             })?,
         };
         let root = RootTree::open(&root_settings.directory)?;
+        Self::in_tree(settings, root_settings, name, root)
+    }
+
+    /// The same of a directory that is open already.
+    pub(crate) fn in_tree(
+        settings: &'a ImageSettings,
+        root_settings: &'a RootSettings,
+        name: String,
+        root: RootTree,
+    ) -> Result<Self, ServeError> {
         // Kernel and modules are those that machines will see.
         let root = match root_settings.submounts || root_settings.nfsroot.is_some() {
             true => root,
@@ -119,20 +127,24 @@ impl<'a> OpenImage<'a> {
         })
     }
 
+    /// The kernel that was chosen.
+    pub(crate) fn chosen(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// What was found when it was opened.
+    pub(crate) fn facts(&self) -> Facts {
+        self.facts.clone()
+    }
+
     /// The root's directory.
     pub(crate) fn root(&self) -> Arc<RootTree> {
         Arc::clone(&self.root)
     }
 
-    /// To follow it while it is served; `number` is its place in the settings, `root` its root's in a list.
-    pub(crate) fn followed(self, number: ImageNumber, root: usize) -> FollowedImage {
-        FollowedImage {
-            number,
-            name: self.name,
-            settings: self.root_settings.clone(),
-            root,
-            served: self.facts,
-        }
+    /// How its root is configured.
+    pub(crate) fn settings(&self) -> &RootSettings {
+        self.root_settings
     }
 
     /// Opens the initrd, or starts to build it.

@@ -2,21 +2,27 @@
 //! loaders.
 //!
 //! ```text
-//! root → Facts → Step        facts (looking), settling (deciding; pure)
+//! root → Facts → Step        serve::root_facts (looking), settling (deciding; pure)
 //! Step → what is served      exchange, root: the helper opens and builds, the store and the export are given the result
 //! who asks → is answered     askers
+//! configuration → Outcome    configured, reconfigure (when its files count), prepare (the helpers read, open and build)
+//! Outcome → what is served   apply: all at once, or nothing
 //! ```
 //!
 //! A root's directory is exchanged at once: a rename is whole. A kernel is exchanged once the root is quiet and its initrd
 //! is built beside the old one. Until then, and where that fails, everything stays as it was, and one line says why.
 
+mod apply;
 mod askers;
 mod boot_files;
+mod configured;
 mod exchange;
-pub(crate) mod facts;
 mod followed;
 mod image;
 mod loader_files;
+mod open_root;
+mod prepare;
+mod reconfigure;
 mod root;
 mod settling;
 mod world;
@@ -29,18 +35,20 @@ use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 
 use self::askers::Askers;
-use self::facts::{Facts, has_lost_modules, look};
+pub(crate) use self::configured::Configured;
 use self::image::{Built, Image, found, kept};
 use self::loader_files::LoaderFiles;
-use self::root::{Root, RootChange};
-use self::settling::{Obstacle, Settling, Step};
+use self::prepare::Outcome;
+use self::root::{Places, Root, RootChange};
+use self::settling::{Obstacle, Step};
 use crate::serve::events::{Change, Event, Warning};
 use crate::serve::looks::{Asked, LookRequest};
+use crate::serve::root_facts::{Facts, has_lost_modules, look};
 
 pub(crate) use self::followed::{FollowedImage, FollowedRoots};
 pub(crate) use self::world::World;
 
-/// How often the roots are looked at.
+/// How often the roots and the configuration are looked at.
 const EVERY: Duration = Duration::from_secs(4);
 /// How often while something has just changed.
 const SOON: Duration = Duration::from_millis(500);
@@ -55,12 +63,19 @@ pub(crate) struct RootWatch {
     world: World,
     roots: Vec<Root>,
     images: Vec<Image>,
+    /// The id of the next image.
+    next: u64,
+    places: Places,
+    /// The configuration, if there is one to follow.
+    configured: Option<Configured>,
     loaders: LoaderFiles,
     /// Where initrds are kept.
     cache: PathBuf,
     asked: Asked,
     built: mpsc::UnboundedReceiver<Built>,
     building: mpsc::UnboundedSender<Built>,
+    prepared: mpsc::UnboundedReceiver<Outcome>,
+    preparing: mpsc::UnboundedSender<Outcome>,
     askers: Askers,
 }
 
@@ -72,19 +87,24 @@ impl RootWatch {
             images,
             loaders,
             cache,
-            ..
+            places,
+            configured,
         } = followed;
         let (building, built) = mpsc::unbounded_channel();
-        let image = |followed| Image {
-            followed,
-            settling: Settling::default(),
-            modules_gone: false,
-            building: None,
-        };
+        let (preparing, prepared) = mpsc::unbounded_channel();
+        let images: Vec<Image> = (0..)
+            .zip(images)
+            .map(|(id, followed)| Image::new(id, followed))
+            .collect();
         Self {
             world,
             roots,
-            images: images.into_iter().map(image).collect(),
+            next: u64::try_from(images.len()).unwrap_or(u64::MAX),
+            images,
+            places,
+            configured,
+            prepared,
+            preparing,
             loaders: LoaderFiles::new(loaders),
             cache,
             asked,
@@ -112,6 +132,10 @@ impl RootWatch {
                 },
                 Some(built) = self.built.recv() => {
                     self.take_built(built).await;
+                    due = true;
+                }
+                Some(outcome) = self.prepared.recv() => {
+                    self.take_prepared(outcome).await;
                     due = true;
                 }
                 _ = hangup.recv() => {
@@ -157,6 +181,9 @@ impl RootWatch {
     /// Everything is tried again, and initrds are made anew if more has changed than is looked at.
     fn reload(&mut self) {
         self.forget_failures();
+        if let Some(configured) = &mut self.configured {
+            configured.ask();
+        }
         for image in 0..self.images.len() {
             self.start_build(image);
         }
@@ -174,14 +201,19 @@ impl RootWatch {
 
     fn is_settled(&self) -> bool {
         let unsettled = |image: &Image| image.settling.is_unsettled() || image.building.is_some();
-        !self.images.iter().any(unsettled) && self.loaders.is_settled()
+        let configured = self.configured.as_ref();
+        !self.images.iter().any(unsettled)
+            && self.loaders.is_settled()
+            && configured.is_none_or(Configured::is_settled)
     }
 
-    /// Whether what is served cannot work, and is about to be exchanged.
+    /// Whether what is served cannot work or is not what is configured, and is about to be exchanged.
     fn is_broken(&self) -> bool {
-        self.images.iter().any(|image| {
-            image.modules_gone && (image.settling.is_unsettled() || image.building.is_some())
-        })
+        let configured = self.configured.as_ref();
+        configured.is_some_and(Configured::is_about_to_change)
+            || self.images.iter().any(|image| {
+                image.modules_gone && (image.settling.is_unsettled() || image.building.is_some())
+            })
     }
 
     fn say(&mut self, event: Event) {
@@ -190,6 +222,7 @@ impl RootWatch {
     }
 
     async fn look(&mut self) {
+        self.look_at_configuration().await;
         for number in 0..self.roots.len() {
             self.look_at_root(number).await;
         }

@@ -125,7 +125,7 @@ pub(crate) fn until_stopped(
             artifacts: Arc::clone(&site.artifacts),
             nfs: nfs.clone(),
             timeline: timeline.clone(),
-            root_helper: root_helper.into_client()?,
+            root_helper: Arc::new(root_helper.into_client()?),
             file_helper: Arc::new(file_helper.into_client()?),
         };
         if let Some(nfs) = &nfs {

@@ -88,6 +88,14 @@ impl Folder {
         Self { hidden, ..self }
     }
 
+    /// The same folder, which hides nothing.
+    pub(super) fn again(&self) -> io::Result<Self> {
+        Ok(Self {
+            folder: self.folder.try_clone()?,
+            hidden: Vec::new(),
+        })
+    }
+
     /// A folder in this one, from which nothing leads out of it again. No link is followed on the way.
     pub(super) fn inside(&self, path: &str) -> io::Result<Self> {
         let mut folder = self.folder.try_clone()?;

@@ -3,8 +3,10 @@
 //! The ROM loads no boot loader of netroot's but the maker's: `bootcode.bin` (up to the Pi 3), `start4.elf` (Pi 4),
 //! `config.txt`, `cmdline.txt`, and what they name. It looks first in a folder of its own.
 
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
+use netroot_initramfs::RootTree;
 use netroot_net::Mac;
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::inputs::Loader;
@@ -32,6 +34,12 @@ pub(crate) fn of_root(directory: &Path) -> Option<Folder> {
     let firmware = Folder::open_path(directory).ok()?.inside(FOLDER).ok()?;
     let has = FILES.iter().any(|file| firmware.open(file).is_ok());
     has.then_some(firmware)
+}
+
+/// The same of a root that is open.
+pub(crate) fn of_open_root(root: &RootTree) -> Option<Folder> {
+    let path = format!("/proc/self/fd/{}", root.directory().as_raw_fd());
+    of_root(Path::new(&path))
 }
 
 /// A name without the folder of one machine: its serial number (`0f69016b/`), or its MAC (`dc-a6-32-01-02-03/`, with

@@ -6,7 +6,7 @@
 //! newest; so is a tag that is not known any more: iPXE never fetches its script again, however often it fails, and the
 //! newest pair boots. The tag is in the name and not in a table of who fetched what, since a machine may have several addresses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ use netroot_proto::pxe::inputs::Loader;
 use super::artifact::{Artifact, FileKind, plain};
 use super::content::Content;
 use super::folder::Folder;
+use super::raspberry_pi;
 use crate::catalog::{Catalog, Image, ImageFile, file_of_image};
 
 /// How long a kernel and an initrd are served after newer ones took their place. A Raspberry Pi with 100 Mbit/s takes a
@@ -35,6 +36,10 @@ pub(super) struct Served {
     /// By the image's name.
     boots: BTreeMap<String, BootFiles>,
     earlier: Vec<Earlier>,
+    /// What firmware loads, beside the Raspberry Pi's own.
+    by_platform: Arc<[Loader]>,
+    /// `--tftp-dir`.
+    pub(super) folder: Option<Arc<Folder>>,
     /// The `/boot/firmware` of roots with files for a Raspberry Pi, by the image's name.
     pub(super) firmware: BTreeMap<String, Arc<Folder>>,
 }
@@ -68,6 +73,19 @@ impl BootFiles {
     }
 }
 
+/// What is served from now on, all at once.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    /// Which machine boots what.
+    pub(crate) catalog: Catalog,
+    /// The files of its images that are new or have changed, by their names; the others keep theirs.
+    pub(crate) boots: Vec<(String, BootFiles)>,
+    /// The same with the folders for a Raspberry Pi.
+    pub(crate) firmware: Vec<(String, Option<Folder>)>,
+    /// The folder of `--tftp-dir`, as [`super::ArtifactStore::folder_hiding`] makes it; `None` to leave it as it is.
+    pub(crate) folder: Option<Folder>,
+}
+
 #[derive(Debug, Clone)]
 struct Earlier {
     image: String,
@@ -84,6 +102,8 @@ impl Served {
             loaders: BTreeMap::new(),
             boots: BTreeMap::new(),
             earlier: Vec::new(),
+            by_platform: Arc::from([]),
+            folder: None,
             firmware: BTreeMap::new(),
         }
     }
@@ -95,6 +115,7 @@ impl Served {
 
     /// What firmware loads from now on, beside the Raspberry Pi's own.
     pub(super) fn set_loaders(&mut self, by_platform: &[Loader]) {
+        self.by_platform = Arc::from(by_platform);
         let mut catalog = Arc::clone(&self.catalog);
         for image in self.catalog.images() {
             let own = image
@@ -119,17 +140,72 @@ impl Served {
         self.catalog = Arc::new(self.catalog.with(image));
         let before = self.boots.insert(name.clone(), files);
         if let Some(files) = before.filter(|_| changed) {
-            self.earlier.insert(
-                0,
-                Earlier {
-                    image: name,
-                    tag,
-                    files,
-                    replaced: now,
-                },
-            );
+            self.keep_for_a_while(name, tag, files, now);
         }
         self.forget(now);
+    }
+
+    fn keep_for_a_while(&mut self, image: String, tag: String, files: BootFiles, now: Instant) {
+        let earlier = Earlier {
+            image,
+            tag,
+            files,
+            replaced: now,
+        };
+        self.earlier.insert(0, earlier);
+    }
+
+    /// Serves this from now on, in the place of all that was configured.
+    pub(super) fn exchange(&mut self, exchange: Exchange, now: Instant) {
+        let Exchange {
+            catalog,
+            boots,
+            firmware,
+            folder,
+        } = exchange;
+        let before = std::mem::replace(&mut self.catalog, Arc::new(catalog));
+        let names: BTreeSet<String> = self.catalog.images().map(|one| one.name.clone()).collect();
+        let (kept, mut gone) = std::mem::take(&mut self.boots)
+            .into_iter()
+            .partition::<BTreeMap<_, _>, _>(|(name, _)| names.contains(name));
+        self.boots = kept;
+        for (name, files) in boots {
+            let is_same = |one: &Image| {
+                let old = before.images().find(|old| old.name == one.name);
+                old.is_some_and(|old| old.tag == one.tag)
+            };
+            let mut new = self.catalog.images();
+            let same = new.find(|one| one.name == name).is_some_and(is_same);
+            let old = self.boots.insert(name.clone(), files);
+            gone.extend(old.filter(|_| !same).map(|old| (name, old)));
+        }
+        for (name, files) in gone {
+            let mut old = before.images();
+            let tag = old.find(|old| old.name == name).map(|old| old.tag.clone());
+            self.keep_for_a_while(name, tag.unwrap_or_default(), files, now);
+        }
+        for (name, folder) in firmware {
+            self.put_firmware(&name, folder);
+        }
+        self.firmware.retain(|name, _| names.contains(name));
+        self.folder = folder.map(Arc::new).or_else(|| self.folder.take());
+        self.forget(now);
+    }
+
+    /// What an image is given as [`Image::loaders`]; `firmware` if its root has files for a Raspberry Pi.
+    pub(super) fn loaders(&self, firmware: bool) -> Arc<[Loader]> {
+        let mut loaders = self.by_platform.to_vec();
+        if firmware || self.folder.is_some() {
+            loaders.push(raspberry_pi::loader());
+        }
+        Arc::from(loaders)
+    }
+
+    pub(super) fn put_firmware(&mut self, image: &str, folder: Option<Folder>) {
+        match folder {
+            Some(folder) => self.firmware.insert(image.to_owned(), Arc::new(folder)),
+            None => self.firmware.remove(image),
+        };
     }
 
     /// Closes the files that were replaced long ago.
@@ -150,14 +226,15 @@ impl Served {
             // The only image has short names too.
             None => self.catalog.only()?.name.as_str(),
         };
-        let newest = self.boots.get(image)?;
+        // None of an image that was removed.
+        let newest = self.boots.get(image);
         let earlier = self.earlier.iter();
         let mut earlier = earlier.filter(|one| one.image == image && one.tag == named.tag);
         let files = match earlier.next() {
             Some(earlier) if !named.tag.is_empty() && !self.is_current(image, named.tag) => {
                 &earlier.files
             }
-            _ => newest,
+            _ => newest?,
         };
         let content = files.get(named.file)?.clone();
         Some(match named.file {
@@ -197,7 +274,7 @@ mod tests {
     use hyper::body::Bytes;
 
     use super::*;
-    use crate::catalog::tests::{image, one};
+    use crate::catalog::tests::{image, one, with_rules};
 
     fn files(text: &str) -> BootFiles {
         let content = |what: &str| Content::Memory(Bytes::from(format!("{what} {text}")));
@@ -255,6 +332,55 @@ mod tests {
         for name in ["images/fedora/vmlinuz", "images/debian/other", "vmlinuz-0x"] {
             assert!(served.find(name).is_none(), "{name}");
         }
+    }
+
+    #[test]
+    fn the_configuration_is_exchanged_as_a_whole() {
+        let catalog = |names: &[(&str, &str)]| {
+            let images = names
+                .iter()
+                .map(|(name, tag)| image(name).tagged((*tag).to_owned()));
+            with_rules(images.collect(), Vec::new())
+        };
+        let mut served = Served::new(Arc::new(catalog(&[("debian", "0a"), ("fedora", "0f")])));
+        let now = Instant::now();
+        let exchange = |served: &mut Served, catalog, boots: &[(&str, &str)]| {
+            let boots = boots
+                .iter()
+                .map(|(name, text)| ((*name).to_owned(), files(text)));
+            let exchange = Exchange {
+                catalog,
+                boots: boots.collect(),
+                firmware: Vec::new(),
+                folder: None,
+            };
+            served.exchange(exchange, now);
+        };
+        let first = catalog(&[("debian", "0a"), ("fedora", "0f")]);
+        exchange(
+            &mut served,
+            first,
+            &[("debian", "old"), ("fedora", "fedora")],
+        );
+        // One goes, one changes, one comes; a script that was fetched before names what it named.
+        let second = catalog(&[("debian", "0b"), ("lab", "01")]);
+        exchange(&mut served, second, &[("debian", "new"), ("lab", "lab")]);
+        for (name, text) in [
+            ("images/debian/vmlinuz", Some("kernel new")),
+            ("images/debian/vmlinuz-0a", Some("kernel old")),
+            ("images/fedora/vmlinuz", None),
+            ("images/fedora/vmlinuz-0f", Some("kernel fedora")),
+            ("images/lab/initrd.img", Some("initrd lab")),
+        ] {
+            assert_eq!(read(&served, name).as_deref(), text, "{name}");
+        }
+        assert_eq!(served.names().len(), 4);
+        served.forget(now + EARLIER);
+        assert_eq!(read(&served, "images/fedora/vmlinuz-0f"), None);
+        // What is not prepared anew stays.
+        let third = catalog(&[("debian", "0b")]);
+        exchange(&mut served, third, &[]);
+        assert_eq!(read(&served, "vmlinuz").unwrap(), "kernel new");
     }
 
     #[test]

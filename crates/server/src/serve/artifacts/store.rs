@@ -3,19 +3,22 @@
 //! First a virtual name space: loaders, scripts, kernel, initrd. Then, only with `--tftp-dir`, the files of a
 //! folder, and those for a Raspberry Pi in the root. Nothing else is served, and nothing can be written.
 
+use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
 use hyper::body::Bytes;
 use netroot_net::Mac;
+use netroot_nfs_export::HiddenPaths;
 use netroot_proto::pxe::inputs::Loader;
 
 use super::artifact::{Artifact, FileKind, content_type, plain};
 use super::content::Content;
 use super::folder::Folder;
 use super::script::Menu;
-use super::served::{BootFiles, Served};
+use super::served::{BootFiles, Exchange, Served};
 use super::{raspberry_pi, script};
 use crate::catalog::append::Values;
 use crate::catalog::{
@@ -69,7 +72,6 @@ pub(crate) struct ArtifactStore {
     /// Read once for each request, and exchanged as a whole.
     served: RwLock<Arc<Served>>,
     http_port: u16,
-    folder: Option<Arc<Folder>>,
     tokens: Arc<ReportTokens>,
     /// Whom to ask to look at the roots.
     looks: OnceLock<Looks>,
@@ -83,10 +85,11 @@ impl ArtifactStore {
         folder: Option<Folder>,
         tokens: Arc<ReportTokens>,
     ) -> Self {
+        let mut served = Served::new(catalog);
+        served.folder = folder.map(Arc::new);
         Self {
-            served: RwLock::new(Arc::new(Served::new(catalog))),
+            served: RwLock::new(Arc::new(served)),
             http_port,
-            folder: folder.map(Arc::new),
             tokens,
             looks: OnceLock::new(),
         }
@@ -128,12 +131,30 @@ impl ArtifactStore {
 
     /// Serves the files for a Raspberry Pi that an image's root has.
     pub(crate) fn put_firmware(&self, image: &str, folder: Option<Folder>) {
-        self.change(|served| {
-            match folder {
-                Some(folder) => served.firmware.insert(image.to_owned(), Arc::new(folder)),
-                None => served.firmware.remove(image),
-            };
-        });
+        self.change(|served| served.put_firmware(image, folder));
+    }
+
+    /// Serves this from now on, in the place of all that was configured.
+    pub(crate) fn exchange(&self, exchange: Exchange) {
+        self.change(|served| served.exchange(exchange, Instant::now()));
+    }
+
+    /// What an image is given as [`Image::loaders`]; `firmware` if its root has files for a Raspberry Pi.
+    pub(crate) fn loaders(&self, firmware: bool) -> Arc<[Loader]> {
+        self.served().loaders(firmware)
+    }
+
+    /// The folder of `--tftp-dir`, which hides what these images hide of their directories.
+    ///
+    /// # Errors
+    /// There is no descriptor left.
+    pub(crate) fn folder_hiding<'a>(
+        &self,
+        images: impl Iterator<Item = (&'a Path, &'a HiddenPaths)>,
+    ) -> io::Result<Option<Folder>> {
+        let folder = self.served().folder.clone();
+        let again = folder.map(|folder| folder.again());
+        Ok(again.transpose()?.map(|folder| folder.hiding(images)))
     }
 
     /// Adds a loader under its name, or puts it in another one's place.
@@ -223,7 +244,7 @@ impl ArtifactStore {
 
         // Firmware asks for what is beside its loader under the loader's own folder.
         let mut places = Vec::new();
-        if let Some(folder) = &self.folder {
+        if let Some(folder) = &served.folder {
             places.push((Arc::clone(folder), name.to_owned()));
             if prefixed.is_some() {
                 places.push((Arc::clone(folder), plain.to_owned()));
@@ -411,10 +432,8 @@ fn text(script: String, machine: Option<Mac>) -> Artifact {
 #[cfg(test)]
 pub(crate) mod tests {
     use std::fs;
-    use std::io;
     use std::net::Ipv4Addr;
     use std::os::unix::fs::PermissionsExt;
-    use std::path::Path;
 
     use super::*;
     use crate::catalog::tests::{ETH0, by_mac, image, machine, one, with_rules};

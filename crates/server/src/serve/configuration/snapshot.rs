@@ -50,7 +50,6 @@ pub(crate) enum SnapshotError {
     },
 }
 
-#[allow(dead_code, reason = "what follows the configuration is still to come")]
 impl Snapshot {
     /// Reads them. What is not there is not configured; what is there and cannot be read is an error.
     ///

@@ -40,6 +40,23 @@ pub(crate) enum Change {
         /// The name that machines load it by.
         loader: String,
     },
+    /// The configuration has an image that was not there before.
+    ImageAdded {
+        /// Its name.
+        image: String,
+    },
+    /// An image is configured in another way.
+    ImageChanged {
+        /// Its name.
+        image: String,
+    },
+    /// The configuration no longer has an image.
+    ImageRemoved {
+        /// Its name.
+        image: String,
+    },
+    /// Other machines, rules, menu or default are configured.
+    AssignmentsChanged,
 }
 
 /// A kernel's version beside the one that is served.

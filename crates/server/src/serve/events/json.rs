@@ -365,6 +365,10 @@ fn add_change(fields: &mut Fields, change: &Change) {
             fields.add("linux", linux.as_str());
         }
         Change::LoaderReplaced { loader } => fields.add("loader", loader.as_str()),
+        Change::ImageAdded { image }
+        | Change::ImageChanged { image }
+        | Change::ImageRemoved { image } => fields.add("image", image.as_str()),
+        Change::AssignmentsChanged => {}
     }
 }
 
@@ -465,6 +469,18 @@ fn add_warning(fields: &mut Fields, warning: &Warning) {
             fields.add("warning", "export-key");
             fields.add("path", file.to_string_lossy());
             fields.add("error", error.as_str());
+        }
+        Warning::ConfigurationKept { error } => {
+            fields.add("warning", "configuration-kept");
+            fields.add("error", error.as_str());
+        }
+        Warning::DropInLeftOut { error } => {
+            fields.add("warning", "drop-in-left-out");
+            fields.add("error", error.as_str());
+        }
+        Warning::TakesRestart { what } => {
+            fields.add("warning", "takes-restart");
+            fields.add("what", what.as_slice());
         }
         Warning::RootGone { root } => {
             fields.add("warning", "root-gone");

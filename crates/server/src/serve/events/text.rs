@@ -69,6 +69,18 @@ impl Display for Change {
             Self::LoaderReplaced { loader } => {
                 write!(f, "{loader} was replaced: machines load the new one")
             }
+            Self::ImageAdded { image } => write!(f, "the image {image} was added"),
+            Self::ImageChanged { image } => write!(
+                f,
+                "the image {image} was changed: machines that boot get it as it is now"
+            ),
+            Self::ImageRemoved { image } => write!(
+                f,
+                "the image {image} was removed: no machine boots it any more, those that run keep their root"
+            ),
+            Self::AssignmentsChanged => {
+                f.write_str("other machines, rules or defaults are configured from now on")
+            }
         }
     }
 }
@@ -418,6 +430,16 @@ impl Display for Warning {
                 "{} could not be written ({error}): machines lose their root when netroot restarts; \
                  name a writable folder with --state DIR",
                 file.display()
+            ),
+            Self::ConfigurationKept { error } => write!(
+                f,
+                "the configuration has changed and cannot be served, all stays as it was: {error}"
+            ),
+            Self::DropInLeftOut { error } => write!(f, "started without a drop-in: {error}"),
+            Self::TakesRestart { what } => write!(
+                f,
+                "{} of the configuration changed, which takes a restart of netroot",
+                what.join(" and ")
             ),
             Self::RootGone { root } => write!(
                 f,

@@ -170,6 +170,22 @@ pub(crate) enum Warning {
         /// Why.
         error: String,
     },
+    /// The configuration has changed, and cannot be served as it is now.
+    ConfigurationKept {
+        /// Why, with file and line.
+        error: String,
+    },
+    /// The server starts without a drop-in that is wrong.
+    #[allow(dead_code, reason = "files are not read so far")]
+    DropInLeftOut {
+        /// Why, with file and line.
+        error: String,
+    },
+    /// The configuration has changed where the server is what it was when it started.
+    TakesRestart {
+        /// The tables of the configuration.
+        what: Vec<&'static str>,
+    },
     /// `netroot reload` cannot reach the server.
     NoControl {
         /// Where its socket was to be.

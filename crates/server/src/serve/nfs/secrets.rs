@@ -27,9 +27,15 @@ pub(super) fn warnings(directory: &Path, hidden: &HiddenPaths) -> Vec<Warning> {
     if std::fs::canonicalize(directory).is_ok_and(|path| path == Path::new("/")) {
         warnings.push(Warning::OwnRoot);
     }
-    let Ok(root) = RootTree::open(directory) else {
-        return warnings;
-    };
+    if let Ok(root) = RootTree::open(directory) {
+        warnings.extend(warnings_in(&root, hidden));
+    }
+    warnings
+}
+
+/// The same of a root that is open.
+pub(super) fn warnings_in(root: &RootTree, hidden: &HiddenPaths) -> Vec<Warning> {
+    let mut warnings = Vec::new();
     let keys: Vec<String> = root
         .names_in(SSH)
         .unwrap_or_default()
@@ -47,7 +53,7 @@ pub(super) fn warnings(directory: &Path, hidden: &HiddenPaths) -> Vec<Warning> {
         .filter(|path| !hidden.hide(path) && has_hashes(path))
         .map(str::to_owned)
         .collect();
-    let root = directory.to_owned();
+    let root = root.path().to_owned();
     if !keys.is_empty() {
         warnings.push(Warning::PrivateKeys {
             root: root.clone(),

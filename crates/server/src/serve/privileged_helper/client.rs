@@ -189,7 +189,6 @@ impl Client<NetworkRequest> {
     }
 }
 
-#[allow(dead_code, reason = "what follows the configuration is still to come")]
 impl Client<RootRequest> {
     /// The directory of an image as it is at its path now, with the mounts below it: a descriptor (`O_PATH`) of a mount of
     /// its own, below which the confined server may read. It stays readable until eight others of the same path have been
@@ -212,7 +211,6 @@ impl Client<RootRequest> {
     }
 }
 
-#[allow(dead_code, reason = "what follows the configuration is still to come")]
 impl Client<FileRequest> {
     /// The initrd of an image: the one that is given, or one that is built for what is at the image's path now and kept
     /// under this fingerprint; with a line for each thing that its builder noted.
@@ -239,6 +237,7 @@ impl Client<FileRequest> {
         done.files.next().ok_or(HelperError::Nonsense)
     }
 
+    #[allow(dead_code, reason = "images that are no roots are still to come")]
     /// One of the files that an image is made of, by its place in `ImageSource::files`.
     ///
     /// # Errors

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use netroot_initramfs::{Kernel, RootTree};
 
-use super::facts::FoundKernel;
 use crate::serve::artifacts::Content;
 use crate::serve::initrd::{self, InitrdRequest};
 use crate::serve::privileged_helper::{Client, FileRequest, ImageNumber};
+use crate::serve::root_facts::FoundKernel;
 use crate::settings::{InitrdSource, RootSettings};
 
 /// Whether an initrd is in the cache.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::RootWatch;
 use super::boot_files::{Kept, built_initrd, kept_initrd, open_kernel};
-use super::facts::Facts;
 use super::image::{Built, kept};
 use super::root::Root;
 use super::settling::Settling;
 use crate::catalog::{ImageKind, KernelFile};
 use crate::serve::artifacts::{BootFiles, Content};
 use crate::serve::events::{Change, Event};
+use crate::serve::root_facts::Facts;
 
 impl RootWatch {
     /// Finds or builds the initrd of what is served already, in which more may have changed than is looked at.
@@ -36,7 +36,7 @@ impl RootWatch {
         let (tree, kernel) = (root.tree(), found.kernel.clone());
         let (helper, done) = (Arc::clone(&self.world.file_helper), self.building.clone());
         let (settings, cache) = (image.followed.settings.clone(), self.cache.clone());
-        let in_settings = image.followed.number;
+        let (id, in_settings) = (image.id, image.followed.number);
         tokio::spawn(async move {
             let look = move || kept_initrd(&tree, &kernel, &settings, &cache);
             let initrd = match tokio::task::spawn_blocking(look).await {
@@ -47,7 +47,7 @@ impl RootWatch {
                 Err(error) => Err(error.to_string()),
             };
             let _ = done.send(Built {
-                image: number,
+                image: id,
                 facts,
                 initrd,
             });
@@ -57,10 +57,14 @@ impl RootWatch {
     /// Serves what was built, unless the root has changed meanwhile.
     pub(super) async fn take_built(&mut self, built: Built) {
         let Built {
-            image: number,
+            image: id,
             facts,
             initrd,
         } = built;
+        // It may be configured in another way by now, or not at all.
+        let Some(number) = self.images.iter().position(|image| image.id == id) else {
+            return;
+        };
         let now = self.facts(number).await;
         let Some(image) = self.images.get_mut(number) else {
             return;

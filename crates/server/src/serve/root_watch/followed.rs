@@ -6,9 +6,10 @@ use std::sync::Arc;
 use netroot_initramfs::RootTree;
 use netroot_nfs_export::ExportOptions;
 
-use super::facts::Facts;
+use super::configured::Configured;
 use super::root::{Places, Root};
 use crate::serve::privileged_helper::ImageNumber;
+use crate::serve::root_facts::Facts;
 use crate::settings::RootSettings;
 
 /// An image that is followed.
@@ -34,7 +35,8 @@ pub(crate) struct FollowedRoots {
     /// `--ipxe`.
     pub(super) loaders: Option<PathBuf>,
     pub(super) cache: PathBuf,
-    places: Places,
+    pub(super) places: Places,
+    pub(super) configured: Option<Configured>,
 }
 
 impl FollowedRoots {
@@ -46,7 +48,13 @@ impl FollowedRoots {
             loaders,
             cache,
             places: Places::default(),
+            configured: None,
         }
+    }
+
+    /// The configuration is followed, too.
+    pub(crate) fn follow_configuration(&mut self, configured: Configured) {
+        self.configured = Some(configured);
     }
 
     /// The image with this number in the settings, whose root in `tree` is exported with `options`, if at all.

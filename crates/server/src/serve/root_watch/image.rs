@@ -2,16 +2,18 @@
 
 use netroot_initramfs::compare_versions;
 
-use super::facts::Facts;
 use super::followed::FollowedImage;
 use super::settling::Settling;
 use crate::serve::artifacts::Content;
 use crate::serve::events::{Age, Change, Event, Warning};
+use crate::serve::root_facts::Facts;
 use crate::settings::InitrdSource;
 
 /// An image that is followed.
 #[derive(Debug)]
 pub(super) struct Image {
+    /// Tells it from all others, and from what has had its name.
+    pub(super) id: u64,
     pub(super) followed: FollowedImage,
     pub(super) settling: Settling,
     /// The modules of the kernel that is served are no longer in the root.
@@ -20,11 +22,24 @@ pub(super) struct Image {
     pub(super) building: Option<Facts>,
 }
 
+impl Image {
+    /// One that is served as it was found.
+    pub(super) fn new(id: u64, followed: FollowedImage) -> Self {
+        Self {
+            id,
+            followed,
+            settling: Settling::default(),
+            modules_gone: false,
+            building: None,
+        }
+    }
+}
+
 /// The end of a build.
 #[derive(Debug)]
 pub(super) struct Built {
-    /// The image's place in the list.
-    pub(super) image: usize,
+    /// The image's id.
+    pub(super) image: u64,
     pub(super) facts: Facts,
     pub(super) initrd: Result<(Content, Vec<String>), String>,
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::facts::Stamp;
 use super::settling::{Counts, Quiet};
 use super::world::World;
 use crate::serve::artifacts::{Content, loaders};
 use crate::serve::events::{Change, Event, Warning};
+use crate::serve::root_facts::Stamp;
 
 type Stamps = BTreeMap<&'static str, Stamp>;
 

@@ -10,11 +10,12 @@ use std::time::Duration;
 use netroot_initramfs::RootTree;
 use netroot_nfs_export::{Export, ExportOptions, ReplacedExport, Submounts};
 
-use super::facts::Place;
+use super::open_root::{open_root, with_causes};
 use super::world::World;
 use crate::serve::artifacts::{Folder, raspberry_pi};
 use crate::serve::events::Submounted;
-use crate::serve::privileged_helper::{HelperError, ImageNumber};
+use crate::serve::privileged_helper::ImageNumber;
+use crate::serve::root_facts::Place;
 
 /// How long an export that was replaced is kept without a call. A machine that runs from it makes one at least when somebody
 /// uses it; it may sleep over a weekend.
@@ -39,6 +40,12 @@ impl Places {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets all but these.
+    pub(super) fn keep(&self, paths: &[&Path]) {
+        self.lock()
+            .retain(|(path, _)| paths.contains(&path.as_path()));
     }
 
     fn note(&self, path: &Path, place: Option<Place>) {
@@ -105,6 +112,21 @@ impl Root {
             done_with: None,
             asked: false,
             below: None,
+        }
+    }
+
+    /// It is that of an image in another configuration.
+    pub(super) fn reconfigured(
+        self,
+        image: ImageNumber,
+        name: String,
+        export: Option<ExportOptions>,
+    ) -> Self {
+        Self {
+            image,
+            names: vec![name],
+            export,
+            ..self
         }
     }
 
@@ -203,9 +225,7 @@ impl Root {
 
     /// Opens it anew and serves it; `mounts` if only what is mounted below it has changed.
     async fn follow(&mut self, world: &World, mounts: bool) -> Result<(), String> {
-        let opened = world.root_helper.root(self.image).await;
-        let opened = opened.map_err(|error: HelperError| error.to_string())?;
-        let tree = RootTree::of_directory(opened, &self.directory);
+        let tree = open_root(&world.root_helper, self.image, &self.directory).await?;
         let (options, names) = (self.export.clone(), self.names.clone());
         let directory = self.directory.clone();
         let (nfs, artifacts) = (world.nfs.clone(), Arc::clone(&world.artifacts));
@@ -266,16 +286,6 @@ fn is_absence(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
     )
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::facts::Facts;
+use crate::serve::root_facts::Facts;
 
 /// How long nothing may have changed before a change counts. `cp` of a kernel and `depmod` change something at least
 /// every second.
@@ -43,6 +43,17 @@ impl<T> Default for Quiet<T> {
 impl<T: Clone + PartialEq> Quiet<T> {
     /// Of a look that found `now`, while `served` is served.
     pub(super) fn counts(&mut self, served: &T, now: &T, at: Instant) -> Counts {
+        self.counts_after(QUIET, served, now, at)
+    }
+
+    /// The same, where this long without a change is enough.
+    pub(super) fn counts_after(
+        &mut self,
+        quiet: Duration,
+        served: &T,
+        now: &T,
+        at: Instant,
+    ) -> Counts {
         if now == served {
             *self = Self::default();
             return Counts::NoChange;
@@ -58,7 +69,7 @@ impl<T: Clone + PartialEq> Quiet<T> {
                 return Counts::NotYet;
             }
         };
-        if at.saturating_duration_since(since) < QUIET {
+        if at.saturating_duration_since(since) < quiet {
             return Counts::NotYet;
         }
         self.last = None;
@@ -152,8 +163,8 @@ mod tests {
     use netroot_initramfs::RootTree;
     use proptest::prelude::*;
 
-    use super::super::facts::{self, look};
     use super::*;
+    use crate::serve::root_facts::{self, look};
     use crate::settings::{RootSettings, Settings};
 
     /// A kernel's header alone (Documentation/arch/x86/boot.rst).
@@ -292,9 +303,9 @@ mod tests {
         );
         let tree = RootTree::open(&root).unwrap();
         let served = watched.served.kernel.as_ref().unwrap();
-        assert!(!facts::has_lost_modules(&tree, served));
+        assert!(!root_facts::has_lost_modules(&tree, served));
         fs::remove_dir_all(modules(&root, "6.1.0-50")).unwrap();
-        assert!(facts::has_lost_modules(&tree, served));
+        assert!(root_facts::has_lost_modules(&tree, served));
     }
 
     proptest! {

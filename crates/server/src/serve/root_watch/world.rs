@@ -7,7 +7,7 @@ use crate::serve::events::Timeline;
 use crate::serve::privileged_helper::{Client, FileRequest, RootRequest};
 
 /// What is needed to follow the roots.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct World {
     /// What machines fetch.
     pub(crate) artifacts: Arc<ArtifactStore>,
@@ -16,7 +16,7 @@ pub(crate) struct World {
     /// Where changes are logged.
     pub(crate) timeline: Timeline,
     /// Opens directories.
-    pub(crate) root_helper: Client<RootRequest>,
+    pub(crate) root_helper: Arc<Client<RootRequest>>,
     /// Builds initrds, and opens files.
     pub(crate) file_helper: Arc<Client<FileRequest>>,
 }

@@ -183,6 +183,15 @@ pub(super) fn warnings() -> Vec<Warning> {
         Warning::RootGone {
             root: "/srv/debian".into(),
         },
+        Warning::ConfigurationKept {
+            error: "/etc/netroot/conf.d/lab.toml:3: expected a value".to_owned(),
+        },
+        Warning::DropInLeftOut {
+            error: "/etc/netroot/conf.d/lab.toml:3: expected a value".to_owned(),
+        },
+        Warning::TakesRestart {
+            what: vec!["[[network]]", "[server]"],
+        },
         Warning::RootNotFollowed {
             root: "/srv/debian".into(),
             error: error(),
@@ -402,6 +411,10 @@ fn changes() -> Vec<Change> {
         Change::LoaderReplaced {
             loader: "snponly.efi".to_owned(),
         },
+        Change::ImageAdded { image: image() },
+        Change::ImageChanged { image: image() },
+        Change::ImageRemoved { image: image() },
+        Change::AssignmentsChanged,
     ]);
     changes
 }
@@ -519,7 +532,11 @@ fn is_sampled(event: &Event) -> bool {
             | Change::RootReleased { .. }
             | Change::KernelFound { .. }
             | Change::NewBoots { .. }
-            | Change::LoaderReplaced { .. } => true,
+            | Change::LoaderReplaced { .. }
+            | Change::ImageAdded { .. }
+            | Change::ImageChanged { .. }
+            | Change::ImageRemoved { .. }
+            | Change::AssignmentsChanged => true,
         },
         Event::Warning(warning) => match warning {
             Warning::StateFolder { .. }
@@ -550,6 +567,9 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::RootNotFollowed { .. }
             | Warning::KernelKept { .. }
             | Warning::LoadersKept { .. }
+            | Warning::ConfigurationKept { .. }
+            | Warning::DropInLeftOut { .. }
+            | Warning::TakesRestart { .. }
             | Warning::NoControl { .. }
             | Warning::RangeExhausted { .. } => true,
         },

@@ -81,9 +81,9 @@ pub(crate) struct FoundKernel {
     /// As the finder describes it.
     pub(crate) kernel: Kernel,
     /// Its file.
-    pub(super) file: Option<Stamp>,
+    pub(crate) file: Option<Stamp>,
     /// `modules.dep` of its modules, which `depmod` writes last; `None` while there is none.
-    pub(super) modules_dep: Option<Stamp>,
+    pub(crate) modules_dep: Option<Stamp>,
 }
 
 /// What is there now.
@@ -92,9 +92,9 @@ pub(crate) struct Facts {
     /// The kernel that machines would be told to boot, or why there is none.
     pub(crate) kernel: Result<FoundKernel, String>,
     /// The version of a newer kernel that was passed over, because it has no modules, or no `modules.dep` yet.
-    pub(super) without_modules: Option<String>,
+    pub(crate) without_modules: Option<String>,
     /// The file of `--initrd`, or of `--init`.
-    pub(super) given: Option<Stamp>,
+    pub(crate) given: Option<Stamp>,
 }
 
 /// Looks at a root.

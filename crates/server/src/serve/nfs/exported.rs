@@ -1,0 +1,198 @@
+//! Which directories are exported, and how, for what machines boot; and what has to be done where that changes. Pure.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use netroot_nfs_export::{AddressList, ExportOptions, HandleKey, HiddenPaths, Submounts};
+
+use crate::catalog::{Catalog, RootLocation};
+
+/// What all exports have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    allowed: AddressList,
+    key: HandleKey,
+}
+
+impl Terms {
+    pub(super) fn new(allowed: AddressList, key: HandleKey) -> Self {
+        Self { allowed, key }
+    }
+
+    pub(super) fn allowed(&self) -> AddressList {
+        self.allowed.clone()
+    }
+}
+
+/// What has to be done to export other directories, or in another way.
+#[derive(Debug, Default)]
+pub(crate) struct Step {
+    /// The exports that are taken away, by their first names.
+    pub(crate) removed: Vec<String>,
+    /// Those that have other names, by their first name until now.
+    pub(crate) renamed: Vec<(String, Vec<String>)>,
+    /// The directories that are opened, since they were not exported or show something else.
+    pub(crate) open: Vec<(PathBuf, ExportOptions)>,
+    /// All that are exported then.
+    pub(crate) all: Vec<(PathBuf, ExportOptions)>,
+}
+
+impl Step {
+    /// From `served` to `wanted`.
+    pub(crate) fn between(
+        served: &[(PathBuf, ExportOptions)],
+        mut wanted: Vec<(PathBuf, ExportOptions)>,
+    ) -> Self {
+        let mut step = Self::default();
+        let first = |options: &ExportOptions| options.names.first().cloned().unwrap_or_default();
+        for (directory, before) in served {
+            if !wanted.iter().any(|(wanted, _)| wanted == directory) {
+                step.removed.push(first(before));
+            }
+        }
+        for (directory, options) in &mut wanted {
+            let before = served.iter().find(|(served, _)| served == directory);
+            let Some((_, before)) = before else {
+                step.open.push((directory.clone(), options.clone()));
+                continue;
+            };
+            // Handles depend on the first name.
+            let own = first(before);
+            options.names.sort_by_key(|name| *name != own);
+            if before.hidden != options.hidden || before.submounts != options.submounts {
+                if first(options) != own {
+                    step.removed.push(own);
+                }
+                step.open.push((directory.clone(), options.clone()));
+            } else if before.names != options.names {
+                step.renamed.push((own, options.names.clone()));
+            }
+        }
+        step.all = wanted;
+        step
+    }
+}
+
+/// Each directory that is exported.
+pub(crate) fn exported(catalog: &Catalog, terms: &Terms) -> Vec<(PathBuf, ExportOptions)> {
+    let mut directories: BTreeMap<PathBuf, ExportOptions> = BTreeMap::new();
+    for image in catalog.images() {
+        let Some(root) = image.root() else {
+            continue;
+        };
+        if let RootLocation::Own {
+            directory,
+            hidden,
+            submounts,
+            ..
+        } = &root.location
+        {
+            let exported = directories.entry(directory.clone());
+            let exported = exported.or_insert_with(|| ExportOptions {
+                names: Vec::new(),
+                allowed: terms.allowed.clone(),
+                key: terms.key.clone(),
+                hidden: HiddenPaths::default(),
+                submounts: Submounts::OwnFsid,
+                // What takes its place is opened in a copy of its mounts.
+                original: Some(directory.clone()),
+            });
+            // Images of one directory have one export: it leaves the file systems below out if one of them does, and
+            // hides what any of them hides.
+            exported.submounts = match exported.submounts {
+                _ if !submounts => Submounts::LeaveOut,
+                // An overlay shows the directories of another fsid empty.
+                Submounts::OwnFsid if root.overlay => Submounts::OneFsid,
+                other => other,
+            };
+            exported.names.extend(catalog.export_paths(image));
+            let all = exported.hidden.patterns().iter().chain(hidden.patterns());
+            exported.hidden = HiddenPaths::new(all.cloned());
+        }
+    }
+    directories.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::tests::{image, root_image, with_rules};
+    use crate::catalog::{Image, ImageKind, RootImage};
+
+    fn terms() -> Terms {
+        Terms::new(AddressList::networks([]), HandleKey::from_bytes([0; 16]))
+    }
+
+    fn of(images: Vec<Image>) -> Vec<(PathBuf, ExportOptions)> {
+        exported(&with_rules(images, Vec::new()), &terms())
+    }
+
+    /// An image with the root of another one.
+    fn also(name: &str, of: &str) -> Image {
+        Image {
+            kind: image(of).kind,
+            ..image(name)
+        }
+    }
+
+    fn hiding(name: &str, hidden: &str) -> Image {
+        let mut image = image(name);
+        if let ImageKind::Root(RootImage {
+            location: RootLocation::Own { hidden: all, .. },
+            ..
+        }) = &mut image.kind
+        {
+            *all = HiddenPaths::new([hidden.parse().unwrap()]);
+        }
+        image
+    }
+
+    #[test]
+    fn images_of_one_directory_are_one_export_with_the_names_of_all() {
+        let elsewhere = Image {
+            kind: ImageKind::Root(RootImage {
+                location: RootLocation::Elsewhere("192.0.2.9:/srv/debian".to_owned()),
+                ..root_image("elsewhere")
+            }),
+            ..image("elsewhere")
+        };
+        let quiet = also("debian-quiet", "debian");
+        let exported = of(vec![image("debian"), image("fedora"), quiet, elsewhere]);
+        let names: Vec<_> = exported
+            .into_iter()
+            .map(|(_, exported)| exported.names)
+            .collect();
+        assert_eq!(names, [vec!["/debian", "/debian-quiet"], vec!["/fedora"]]);
+    }
+
+    #[test]
+    fn only_what_shows_something_else_is_opened_again() {
+        let opened = |step: &Step| -> Vec<String> {
+            let open = step.open.iter();
+            open.map(|(_, options)| options.names.concat()).collect()
+        };
+        let one = of(vec![image("debian")]);
+        // The only image is `/` as well.
+        let two = of(vec![image("debian"), image("fedora")]);
+        let step = Step::between(&one, two.clone());
+        assert_eq!(opened(&step), ["/fedora"]);
+        assert_eq!(step.renamed, [("/debian".into(), vec!["/debian".into()])]);
+        assert!(step.removed.is_empty() && step.all.len() == 2);
+        let step = Step::between(&two, one);
+        assert_eq!(step.removed, ["/fedora"]);
+        assert!(step.open.is_empty());
+        // Handles are those of the name that was the first.
+        let shared = of(vec![also("a", "debian"), image("debian"), image("fedora")]);
+        let step = Step::between(&two, shared.clone());
+        let both = vec!["/debian".to_owned(), "/a".to_owned()];
+        assert_eq!(step.renamed, [("/debian".to_owned(), both.clone())]);
+        assert_eq!(step.all[0].1.names, both);
+        // It goes, and what machines that run have stays.
+        let step = Step::between(&step.all, of(vec![also("a", "debian"), image("fedora")]));
+        assert_eq!(step.renamed, [("/debian".into(), vec!["/a".into()])]);
+        let hiding = of(vec![hiding("debian", "/etc/shadow"), image("fedora")]);
+        let step = Step::between(&two, hiding);
+        assert_eq!(opened(&step), ["/debian"]);
+        assert!(step.removed.is_empty() && step.renamed.is_empty());
+    }
+}

@@ -1,0 +1,58 @@
+//! Opening a root's directory while the server is confined.
+
+use std::io;
+use std::path::Path;
+
+use netroot_initramfs::{RootTree, RootTreeError};
+
+use crate::serve::privileged_helper::{Client, HelperError, ImageNumber, RootRequest};
+
+/// Opens the directory of an image: by the helper that attaches a copy of its mounts where this process may read, or, where
+/// none can mount, by its path.
+///
+/// # Errors
+/// Why it cannot be opened, and what to do.
+pub(super) async fn open_root(
+    helper: &Client<RootRequest>,
+    image: ImageNumber,
+    directory: &Path,
+) -> Result<RootTree, String> {
+    match helper.root(image).await {
+        Ok(opened) => Ok(RootTree::of_directory(opened, directory)),
+        Err(HelperError::Impossible { .. }) => {
+            let directory = directory.to_owned();
+            let opened = tokio::task::spawn_blocking(move || by_path(&directory)).await;
+            opened.map_err(|error| error.to_string())?
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn by_path(directory: &Path) -> Result<RootTree, String> {
+    let tree = RootTree::open(directory).map_err(|error| with_causes(&error))?;
+    match tree.names_in("/") {
+        Ok(_) => Ok(tree),
+        // Landlock, since this process may pass over permissions.
+        Err(RootTreeError::Open { source, .. } | RootTreeError::Read { source, .. })
+            if source.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            Err(format!(
+                "cannot read {}: without CAP_SYS_ADMIN netroot reads only what was there and named when it started; \
+             restart it, or name a folder that all roots are in as `roots` in [server] and restart it once",
+                directory.display()
+            ))
+        }
+        Err(error) => Err(with_causes(&error)),
+    }
+}
+
+/// An error in one line.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}

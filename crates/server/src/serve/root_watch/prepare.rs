@@ -1,0 +1,269 @@
+//! From the configuration's files to everything that serving what they say takes: read, opened and built beside what is
+//! served, which does not notice.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use netroot_initramfs::RootTree;
+
+use super::boot_files::{Kept, built_initrd, kept_initrd};
+use super::configured::Read;
+use super::open_root::{open_root, with_causes};
+use super::world::World;
+use crate::catalog::Image;
+use crate::config::Mistakes;
+use crate::serve::artifacts::{BootFiles, Content, raspberry_pi};
+use crate::serve::configuration::{self, Comparison, Snapshot, Watched};
+use crate::serve::events::Event;
+use crate::serve::open_image::OpenImage;
+use crate::serve::privileged_helper::{HelperError, ImageNumber};
+use crate::serve::root_facts::Facts;
+use crate::settings::{
+    CatalogSettings, ConfigPlace, ImageSettings, InitrdSource, RootSettings, Settings,
+};
+
+/// How many mistakes of a configuration are told; `netroot check-config` tells all.
+const SHOWN: usize = 3;
+
+/// What is to be prepared.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) world: World,
+    /// Where initrds are kept.
+    pub(super) cache: PathBuf,
+    pub(super) start: Arc<Settings>,
+    pub(super) place: ConfigPlace,
+    /// What is served, and the digest of the files that say so.
+    pub(super) served: CatalogSettings,
+    pub(super) digest: u64,
+    /// The files that have been looked at for long enough; `None` for any.
+    pub(super) known: Option<Watched>,
+    /// Set while an initrd is built.
+    pub(super) builds: Arc<AtomicBool>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// There are files that have not been looked at.
+    Unknown(Watched),
+    /// They changed while they were read.
+    Again {
+        /// What they were before that.
+        digest: u64,
+        why: String,
+    },
+    /// What they say is served.
+    Same(Read),
+    /// It cannot be served.
+    Wrong {
+        /// `None` if they cannot be read.
+        read: Option<Read>,
+        error: String,
+    },
+    /// It can be.
+    Ready(Box<Ready>),
+}
+
+/// Everything that serving a configuration takes.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) read: Read,
+    pub(super) catalog: CatalogSettings,
+    pub(super) comparison: Comparison,
+    /// What takes a restart.
+    pub(super) restart: Vec<&'static str>,
+    /// The images that are new or have changed.
+    pub(super) images: Vec<ReadyImage>,
+}
+
+/// An image that can be served.
+#[derive(Debug)]
+pub(super) struct ReadyImage {
+    pub(super) image: Image,
+    pub(super) files: BootFiles,
+    /// Its root, if it has one.
+    pub(super) root: Option<ReadyRoot>,
+}
+
+/// A root that is open.
+#[derive(Debug)]
+pub(super) struct ReadyRoot {
+    pub(super) tree: Arc<RootTree>,
+    pub(super) settings: RootSettings,
+    pub(super) facts: Facts,
+}
+
+/// Prepares what the files say now.
+pub(super) async fn prepare(job: Job) -> Outcome {
+    let Job {
+        world,
+        start,
+        place,
+        served,
+        digest: before,
+        known,
+        ..
+    } = &job;
+    let file = match world.file_helper.configuration(*before).await {
+        Ok(file) => file,
+        Err(error) => return wrong(None, error.to_string()),
+    };
+    let snapshot = match Snapshot::of_file(file) {
+        Ok(snapshot) => snapshot,
+        Err(error) => return wrong(None, error.to_string()),
+    };
+    let read = Read {
+        watched: Watched::with(place, &snapshot),
+        digest: snapshot.digest(),
+    };
+    if known
+        .as_ref()
+        .is_some_and(|known| !known.has_all_of(&read.watched))
+    {
+        return Outcome::Unknown(read.watched);
+    }
+    if read.digest == *before {
+        return Outcome::Same(read);
+    }
+    let settings = match configuration::settings(&snapshot, start) {
+        Ok(settings) => settings,
+        Err(mistakes) => return wrong(Some(read), in_one_line(&mistakes)),
+    };
+    let digest = read.digest;
+    match world.root_helper.configuration(digest, *before).await {
+        Ok(()) => {}
+        Err(HelperError::Failed { why }) => return Outcome::Again { digest, why },
+        Err(error) => return wrong(Some(read), error.to_string()),
+    }
+    let catalog = settings.catalog.clone();
+    let comparison = Comparison::between(served, &catalog);
+    let mut images = Vec::new();
+    for (place, settings) in (0..).zip(&catalog.images) {
+        let name = settings.name.clone().unwrap_or_default();
+        if !comparison.opens(&name) {
+            continue;
+        }
+        let number = ImageNumber {
+            configuration: digest,
+            image: place,
+        };
+        match job.image(number, &name, settings).await {
+            Ok(image) => images.push(image),
+            Err(error) => {
+                let origin = &settings.origin;
+                return wrong(Some(read), format!("{origin}: the image {name}: {error}"));
+            }
+        }
+    }
+    Outcome::Ready(Box::new(Ready {
+        read,
+        catalog,
+        comparison,
+        restart: configuration::takes_restart(start, &settings),
+        images,
+    }))
+}
+
+/// The first mistakes: one causes others.
+fn in_one_line(Mistakes(all): &Mistakes) -> String {
+    let shown: Vec<String> = all.iter().take(SHOWN).map(ToString::to_string).collect();
+    let mut line = shown.join("; ");
+    if all.len() > SHOWN {
+        line += &format!("; and {} more (netroot check-config)", all.len() - SHOWN);
+    }
+    line
+}
+
+fn wrong(read: Option<Read>, error: String) -> Outcome {
+    Outcome::Wrong { read, error }
+}
+
+/// A root's directory, and what was found in it.
+struct Opened {
+    image: Image,
+    kernel: Content,
+    initrd: Kept,
+    linux: String,
+    root: ReadyRoot,
+}
+
+impl Job {
+    async fn image(
+        &self,
+        number: ImageNumber,
+        name: &str,
+        settings: &ImageSettings,
+    ) -> Result<ReadyImage, String> {
+        let Some(root) = settings.source.root() else {
+            return Err("only images with a root directory are served so far".to_owned());
+        };
+        let opened = self.open(number, name, settings, root).await?;
+        let initrd = match opened.initrd {
+            Kept::Found(initrd) => initrd,
+            Kept::Absent(fingerprint) => {
+                let builds = match &root.initrd {
+                    InitrdSource::Build { modules, .. } => Some(modules.clone()),
+                    InitrdSource::File(_) => None,
+                };
+                if let Some(modules) = builds {
+                    self.builds.store(true, Ordering::Relaxed);
+                    let linux = opened.linux;
+                    let event = Event::InitrdBuilding { linux, modules };
+                    self.world.timeline.server(event);
+                }
+                let built = built_initrd(&self.world.file_helper, number, fingerprint).await;
+                self.builds.store(false, Ordering::Relaxed);
+                let (initrd, notes) = built?;
+                for note in notes {
+                    self.world.timeline.server(Event::InitrdNote { note });
+                }
+                initrd
+            }
+        };
+        let files = BootFiles::of_root(opened.kernel, initrd);
+        Ok(ReadyImage {
+            image: opened.image.tagged(files.tag()),
+            files,
+            root: Some(opened.root),
+        })
+    }
+
+    /// Opens the directory and its kernel, and looks for the initrd.
+    async fn open(
+        &self,
+        number: ImageNumber,
+        name: &str,
+        settings: &ImageSettings,
+        root: &RootSettings,
+    ) -> Result<Opened, String> {
+        let tree = open_root(&self.world.root_helper, number, &root.directory).await?;
+        let (name, settings, root) = (name.to_owned(), settings.clone(), root.clone());
+        let (cache, nfs_port) = (self.cache.clone(), self.start.nfs_port);
+        let artifacts = Arc::clone(&self.world.artifacts);
+        let opened = tokio::task::spawn_blocking(move || {
+            let exported = root.nfsroot.is_none();
+            let firmware = exported && raspberry_pi::of_open_root(&tree).is_some();
+            let open = OpenImage::in_tree(&settings, &root, name, tree)?;
+            let image = open.image(nfs_port, artifacts.loaders(firmware));
+            let (tree, kernel) = (open.root(), open.kernel()?);
+            let initrd = kept_initrd(&tree, open.chosen(), &root, &cache);
+            let linux = open.chosen().version.clone();
+            let facts = open.facts();
+            Ok(Opened {
+                image,
+                kernel,
+                initrd,
+                linux,
+                root: ReadyRoot {
+                    tree,
+                    settings: root.clone(),
+                    facts,
+                },
+            })
+        });
+        let opened = opened.await.map_err(|error| error.to_string())?;
+        opened.map_err(|error: crate::serve::error::ServeError| with_causes(&error))
+    }
+}

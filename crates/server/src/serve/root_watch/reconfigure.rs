@@ -1,0 +1,134 @@
+//! Follows the configuration's files, and serves what was prepared.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use super::RootWatch;
+use super::configured::{MOST_ATTEMPTS, Preparing, QUIET};
+use super::prepare::{Job, Outcome, prepare};
+use super::settling::Counts;
+use crate::serve::configuration::Comparison;
+use crate::serve::events::{Change, Event, Warning};
+
+impl RootWatch {
+    /// Looks whether the files have changed, and has what counts prepared.
+    pub(super) async fn look_at_configuration(&mut self) {
+        let Some(configured) = &self.configured else {
+            return;
+        };
+        let watched = configured.watched.clone();
+        let looked = tokio::task::spawn_blocking(move || watched.look()).await;
+        let (Some(configured), Ok(stamps)) = (&mut self.configured, looked) else {
+            return;
+        };
+        if configured.preparing.is_some() {
+            return;
+        }
+        let counts =
+            configured
+                .quiet
+                .counts_after(QUIET, &configured.served, &stamps, Instant::now());
+        let asked = std::mem::take(&mut configured.asked);
+        if !asked && counts != Counts::Now {
+            return;
+        }
+        let builds = Arc::<AtomicBool>::default();
+        let job = Job {
+            world: self.world.clone(),
+            cache: self.cache.clone(),
+            start: Arc::clone(&configured.start),
+            place: configured.place.clone(),
+            served: configured.catalog.clone(),
+            digest: configured.digest,
+            known: (!asked).then(|| configured.watched.clone()),
+            builds: Arc::clone(&builds),
+        };
+        configured.preparing = Some(Preparing {
+            stamps,
+            asked,
+            builds,
+        });
+        let done = self.preparing.clone();
+        tokio::spawn(async move {
+            let _ = done.send(prepare(job).await);
+        });
+    }
+
+    /// Serves what was prepared.
+    pub(super) async fn take_prepared(&mut self, outcome: Outcome) {
+        let Some(configured) = &mut self.configured else {
+            return;
+        };
+        let Some(Preparing { stamps, asked, .. }) = configured.preparing.take() else {
+            return;
+        };
+        let (digest, error) = match outcome {
+            Outcome::Unknown(watched) => {
+                configured.watched = watched;
+                return;
+            }
+            Outcome::Again { why, .. } if configured.attempts < MOST_ATTEMPTS => {
+                configured.attempts += 1;
+                configured.asked = asked;
+                let _ = why;
+                return;
+            }
+            Outcome::Again { digest, why } => (digest, why),
+            Outcome::Same(read) => {
+                configured.is_as_served(read, stamps);
+                return;
+            }
+            Outcome::Wrong { read, error } => {
+                let digest = read.as_ref().map_or(0, |read| read.digest);
+                if let Some(read) = read {
+                    configured.watched = read.watched;
+                }
+                (digest, error)
+            }
+            Outcome::Ready(ready) => {
+                let (read, restart) = (ready.read.clone(), ready.restart.clone());
+                match self.apply(*ready).await {
+                    Ok(events) => {
+                        let Some(configured) = &mut self.configured else {
+                            return;
+                        };
+                        configured.is_as_served(read, stamps);
+                        let tell = restart != configured.restart && !restart.is_empty();
+                        configured.restart.clone_from(&restart);
+                        for event in events {
+                            self.say(event);
+                        }
+                        if tell {
+                            self.say(Event::Warning(Warning::TakesRestart { what: restart }));
+                        }
+                        return;
+                    }
+                    Err(error) => (read.digest, error),
+                }
+            }
+        };
+        let Some(configured) = &mut self.configured else {
+            return;
+        };
+        if !configured.is_told(digest, stamps) {
+            self.say(Event::Warning(Warning::ConfigurationKept { error }));
+        }
+    }
+}
+
+/// What is told of a change of what machines boot.
+pub(super) fn told(comparison: &Comparison) -> Vec<Event> {
+    let changes = (comparison.added.iter())
+        .map(|image| Change::ImageAdded {
+            image: image.clone(),
+        })
+        .chain(comparison.changed.iter().map(|image| Change::ImageChanged {
+            image: image.clone(),
+        }))
+        .chain(comparison.removed.iter().map(|image| Change::ImageRemoved {
+            image: image.clone(),
+        }))
+        .chain(comparison.assignments.then_some(Change::AssignmentsChanged));
+    changes.map(Event::Change).collect()
+}
