@@ -55,7 +55,7 @@ use self::artifacts::{ArtifactStore, BootFiles, FileKind, Folder, raspberry_pi};
 use self::clock::Clock;
 use self::counters::Counters;
 use self::dhcp::address_probe::AddressProbe;
-use self::dhcp::rogue_dhcp;
+use self::dhcp::rogue_dhcp::{self, Gives};
 pub(crate) use self::error::ServeError;
 use self::events::{Event, Format, Timeline, Warning};
 use self::history::History;
@@ -207,7 +207,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         builds.push(open.start_initrd(&settings.cache, identity, &timeline)?);
     }
     for listener in &mut listeners {
-        let others = look_for_others(listener, clock, &timeline, &counters)?;
+        let others = look_for_others(listener, settings.http_port, clock, &timeline, &counters)?;
         for other in &others {
             history.found(&listener.interface.name, other);
         }
@@ -354,6 +354,7 @@ fn network_named(network: &NetworkSettings) -> bool {
 /// Looks for other DHCP servers, and returns them. Meanwhile the first addresses are probed.
 fn look_for_others(
     listener: &Listener,
+    http_port: u16,
     clock: Clock,
     timeline: &Timeline,
     counters: &Counters,
@@ -387,12 +388,13 @@ fn look_for_others(
         interface: interface.name.clone(),
         source,
     })?;
-    let anyway = match &settings.mode {
-        Mode::Proxy | Mode::Isolated(_) => false,
-        Mode::Dhcp(dhcp) => dhcp.anyway,
+    let gives = match &settings.mode {
+        _ if !role.gives_addresses_on_link() => Gives::Nothing,
+        Mode::Dhcp(dhcp) if dhcp.anyway => Gives::AddressesAnyway,
+        Mode::Isolated(_) => Gives::Isolated,
+        Mode::Proxy | Mode::Dhcp(_) => Gives::Addresses,
     };
-    let gives_addresses = role.gives_addresses_on_link();
-    for warning in rogue_dhcp::judge(&others, interface, gives_addresses, anyway)? {
+    for warning in rogue_dhcp::judge(&others, interface, http_port, gives)? {
         timeline.server(Event::Warning(warning));
     }
     Ok(others)

@@ -103,6 +103,8 @@ pub struct OtherServer {
     /// True if it claims to support PXE or HTTP boot (option 60). If it offers an address as
     /// well, UEFI firmware waits for *its* port 4011, and a proxy has no chance.
     pub claims_boot: bool,
+    /// Option 60 where it claims that, such as `PXEClient`.
+    pub class: Option<Vec<u8>>,
     /// The boot file that it offers; iPXE prefers it to a proxy's.
     pub boot_file: Option<Vec<u8>>,
     /// Option 17.
@@ -118,10 +120,12 @@ impl OtherServer {
 
 impl From<Offer> for OtherServer {
     fn from(offer: Offer) -> Self {
+        let claims_boot = offer.is_pxe() || offer.is_http();
         Self {
             server: offer.server,
             offers: offer.address,
-            claims_boot: offer.is_pxe() || offer.is_http(),
+            claims_boot,
+            class: offer.class.filter(|_| claims_boot),
             boot_file: offer.file,
             root_path: offer.root_path,
         }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use netroot_net::Mac;
 
 use netroot_proto::dhcp::{CLIENT_PORT, SERVER_PORT};
+use netroot_proto::pxe::cures::{self, Cure, Netroot, Problem, Product};
 use netroot_proto::pxe::probe::{Asker, OtherServer, Probe};
 use netroot_sys::packet::PacketSocket;
 
@@ -110,6 +111,7 @@ fn remember(others: &mut Vec<OtherServer>, answer: OtherServer) {
     {
         known.offers = known.offers.or(answer.offers);
         known.claims_boot |= answer.claims_boot;
+        known.class = known.class.take().or(answer.class);
         known.boot_file = known.boot_file.take().or(answer.boot_file);
         known.root_path = known.root_path.take().or(answer.root_path);
     } else if others.len() < MOST_SERVERS {
@@ -134,57 +136,113 @@ fn random() -> u32 {
     u32::from_le_bytes([a, b, c, d])
 }
 
+/// Which addresses this server gives on a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gives {
+    /// None: it is a proxy.
+    Nothing,
+    /// Those of `--dhcp`.
+    Addresses,
+    /// The same, beside another server (`--dhcp-anyway`).
+    AddressesAnyway,
+    /// Those of an isolated network.
+    Isolated,
+}
+
 /// Another DHCP server answers.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "another DHCP server, {server}, answers on {interface} (it offers {offers}): two would give one address to two \
-     machines; leave --dhcp out, and netroot adds the boot part to its answers, or switch it off, or use \
-     --dhcp-anyway"
+    "another DHCP server, {server}, answers on {interface} (it offers {offers}): {}",
+    why(*gives)
 )]
 pub(crate) struct AlreadyServed {
     server: IpAddr,
     offers: IpAddr,
     interface: String,
+    gives: Gives,
 }
 
-/// What follows from the servers that answered. `gives_addresses` is `--dhcp`, `anyway` is `--dhcp-anyway`.
+fn why(gives: Gives) -> &'static str {
+    match gives {
+        Gives::Isolated => {
+            "it is not a network of its own, and two would give one address to two machines; switch that server off, or \
+             serve the interface without --isolated"
+        }
+        _ => {
+            "two would give one address to two machines; leave --dhcp out, and netroot adds the boot part to its answers, \
+             or switch it off, or use --dhcp-anyway"
+        }
+    }
+}
+
+/// Those whose cures are told at start; `netroot check` shows the others'.
+const PRODUCTS: [Product; 4] = [
+    Product::Dnsmasq,
+    Product::Kea,
+    Product::IscDhcpd,
+    Product::OpenWrt,
+];
+
+/// What follows from the servers that answered.
 ///
 /// # Errors
 /// This server would give addresses beside another one.
 pub(crate) fn judge(
     others: &[OtherServer],
     interface: &Interface,
-    gives_addresses: bool,
-    anyway: bool,
+    http_port: u16,
+    gives: Gives,
 ) -> Result<Vec<Warning>, AlreadyServed> {
     let mut warnings = Vec::new();
     let named = interface.name.clone();
-    if !gives_addresses && !others.iter().any(OtherServer::is_dhcp_server) {
+    if gives == Gives::Nothing && !others.iter().any(OtherServer::is_dhcp_server) {
         warnings.push(Warning::NoDhcpServer {
             interface: named.clone(),
         });
     }
+    let cures = |problem: Problem| -> Vec<Cure> {
+        let netroot = Netroot {
+            address: interface.address_for([]).0,
+            http_port,
+            loaders: &[],
+        };
+        let all = PRODUCTS.iter();
+        all.filter_map(|product| cures::cure(*product, &problem, &netroot))
+            .collect()
+    };
+    let shown = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
     for other in others {
         let server = IpAddr::from(other.server);
-        match other.offers {
-            Some(offers) if gives_addresses && !anyway => {
+        match (other.offers, gives) {
+            (Some(offers), Gives::Addresses | Gives::Isolated) => {
                 return Err(AlreadyServed {
                     server,
                     offers: offers.into(),
                     interface: named,
+                    gives,
                 });
             }
-            Some(_) if gives_addresses => warnings.push(Warning::TwoDhcpServers { server }),
-            Some(_) => {
+            (Some(_), Gives::AddressesAnyway) => {
+                warnings.push(Warning::TwoDhcpServers { server });
+            }
+            (Some(_), Gives::Nothing) => {
                 if other.claims_boot {
-                    warnings.push(Warning::ClaimsBoot { server });
+                    let class = other.class.clone().unwrap_or_default();
+                    warnings.push(Warning::ClaimsBoot {
+                        server,
+                        class: shown(&class),
+                        cures: cures(Problem::ClaimsBoot { class }),
+                    });
                 }
                 if let Some(file) = other.boot_file.as_ref().filter(|file| !file.is_empty()) {
-                    let file = String::from_utf8_lossy(file).into_owned();
-                    warnings.push(Warning::NamesFile { server, file });
+                    warnings.push(Warning::NamesFile {
+                        server,
+                        file: shown(file),
+                        cures: cures(Problem::NamesFile { file: file.clone() }),
+                    });
                 }
             }
-            None => warnings.push(Warning::OtherProxy { server }),
+            (None, _) => warnings.push(Warning::OtherProxy { server }),
         }
     }
     Ok(warnings)
@@ -219,6 +277,7 @@ mod tests {
             server: OTHER,
             offers: Some(Ipv4Addr::new(10, 0, 0, 77)),
             claims_boot: false,
+            class: None,
             boot_file: None,
             root_path: None,
         }
@@ -226,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_second_dhcp_server_is_an_error_that_names_it_and_three_remedies() {
-        let error = judge(&[router()], &interface(), true, false)
+        let error = judge(&[router()], &interface(), 8069, Gives::Addresses)
             .unwrap_err()
             .to_string();
         assert!(
@@ -237,7 +296,7 @@ mod tests {
             error.contains("leave --dhcp out") && error.contains("--dhcp-anyway"),
             "{error}"
         );
-        let warnings = judge(&[router()], &interface(), true, true).unwrap();
+        let warnings = judge(&[router()], &interface(), 8069, Gives::AddressesAnyway).unwrap();
         assert_eq!(
             warnings,
             [Warning::TwoDhcpServers {
@@ -248,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_proxy_without_a_dhcp_server_gets_a_warning_that_names_the_option_dhcp() {
-        let warnings = judge(&[], &interface(), false, false).unwrap();
+        let warnings = judge(&[], &interface(), 8069, Gives::Nothing).unwrap();
         assert_eq!(warnings.len(), 1);
         assert!(warnings[0].to_string().contains("--dhcp FIRST-LAST"));
         // Another proxy gives no addresses either.
@@ -257,23 +316,51 @@ mod tests {
             claims_boot: true,
             ..router()
         };
-        let warnings = judge(&[proxy], &interface(), false, false).unwrap();
+        let warnings = judge(&[proxy], &interface(), 8069, Gives::Nothing).unwrap();
         assert_eq!(warnings.len(), 2);
-        assert_eq!(judge(&[], &interface(), true, false).unwrap(), []);
+        assert_eq!(
+            judge(&[], &interface(), 8069, Gives::Addresses).unwrap(),
+            []
+        );
     }
 
     #[test]
     fn a_dhcp_server_that_overrides_a_proxys_answer_is_reported_at_start() {
-        assert_eq!(judge(&[router()], &interface(), false, false).unwrap(), []);
+        assert_eq!(
+            judge(&[router()], &interface(), 8069, Gives::Nothing).unwrap(),
+            []
+        );
         let overriding = OtherServer {
             claims_boot: true,
+            class: Some(b"PXEClient".to_vec()),
             boot_file: Some(b"pxelinux.0".to_vec()),
             ..router()
         };
-        let warnings = judge(&[overriding], &interface(), false, false).unwrap();
+        let warnings = judge(&[overriding], &interface(), 8069, Gives::Nothing).unwrap();
         assert_eq!(warnings.len(), 2);
-        assert!(warnings[0].to_string().contains("option 60"));
-        assert!(warnings[1].to_string().contains("pxelinux.0"));
+        let told: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        for line in [
+            "10.0.0.254 gives addresses",
+            "option 60 is PXEClient",
+            "dnsmasq: remove dhcp-option=60,PXEClient",
+            "Kea: remove { \"name\": \"vendor-class-identifier\", \"data\": \"PXEClient\" }",
+            "ISC dhcpd: remove option vendor-class-identifier \"PXEClient\";",
+            "OpenWrt: ",
+        ] {
+            assert!(told[0].contains(line), "{line}: {}", told[0]);
+        }
+        assert!(told[1].contains("dhcp-boot=pxelinux.0"), "{}", told[1]);
+    }
+
+    #[test]
+    fn an_isolated_network_has_no_other_dhcp_server() {
+        let error = judge(&[router()], &interface(), 8069, Gives::Isolated).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.ends_with("or serve the interface without --isolated"),
+            "{text}"
+        );
+        assert_eq!(judge(&[], &interface(), 8069, Gives::Isolated).unwrap(), []);
     }
 
     #[test]

@@ -409,11 +409,20 @@ fn add_warning(fields: &mut Fields, warning: &Warning) {
             fields.add("warning", "two-dhcp-servers");
             fields.add("server", server.to_string());
         }
-        Warning::ClaimsBoot { server } => {
+        Warning::ClaimsBoot {
+            server,
+            class,
+            cures: _,
+        } => {
             fields.add("warning", "dhcp-claims-boot");
             fields.add("server", server.to_string());
+            fields.add("class", class.as_str());
         }
-        Warning::NamesFile { server, file } => {
+        Warning::NamesFile {
+            server,
+            file,
+            cures: _,
+        } => {
             fields.add("warning", "dhcp-names-file");
             fields.add("server", server.to_string());
             fields.add("file", file.as_str());

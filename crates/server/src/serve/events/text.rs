@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use netroot_net::Prefix;
 use netroot_nfs_export::{CallRefusal, Refusal as MountRefusal};
+use netroot_proto::pxe::cures::{Cure, Step};
 use netroot_proto::pxe::decide::{Answer, BootFile, Reason};
 
 use super::change::{Age, Change};
@@ -91,6 +92,20 @@ pub(super) fn cut(text: &mut String) {
         text.truncate(end);
         text.push('…');
     }
+}
+
+/// What to change in products, on one line.
+fn listed(cures: &[Cure]) -> String {
+    let of = |cure: &Cure| {
+        let steps = cure.steps.iter().map(|step| match step {
+            Step::Do(text) => text.clone(),
+            other => format!("{} {}", other.word(), other.text()),
+        });
+        let steps: Vec<String> = steps.collect();
+        format!("{}: {}", cure.product, steps.join(", "))
+    };
+    let all: Vec<String> = cures.iter().map(of).collect();
+    all.join("; ")
 }
 
 /// The sentence of an event, without its time and its machine. It may hold what a machine sent: see [`Printable`](netroot_printable::Printable).
@@ -369,15 +384,25 @@ impl Display for Warning {
                 f,
                 "{server} gives addresses on this network too: machines take the first offer, and some will not boot"
             ),
-            Self::ClaimsBoot { server } => write!(
+            Self::ClaimsBoot {
+                server,
+                class,
+                cures,
+            } => write!(
                 f,
-                "{server} gives addresses and claims to be a boot server (option 60): UEFI machines will wait for \
-                 its port 4011 and not boot from here; remove option 60 from its configuration"
+                "{server} gives addresses and claims to be a boot server (option 60 is {class}): UEFI machines will wait \
+                 for its port 4011 and not boot from here; remove option 60 from its configuration: {}",
+                listed(cures)
             ),
-            Self::NamesFile { server, file } => write!(
+            Self::NamesFile {
+                server,
+                file,
+                cures,
+            } => write!(
                 f,
                 "{server} names a boot file of its own, {file}: iPXE takes that rather than ours; remove it from \
-                 its configuration"
+                 its configuration: {}",
+                listed(cures)
             ),
             Self::LeasesNotAllowed {
                 server,

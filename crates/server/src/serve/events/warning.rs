@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use netroot_nfs_export::MountBelow;
+use netroot_proto::pxe::cures::Cure;
 
 use crate::confinement::Layer;
 use crate::serve::artifacts::loaders::MissingLoader;
@@ -53,6 +54,10 @@ pub(crate) enum Warning {
     ClaimsBoot {
         /// The DHCP server.
         server: IpAddr,
+        /// Option 60.
+        class: String,
+        /// What to change, by product.
+        cures: Vec<Cure>,
     },
     /// A DHCP server names a boot file: iPXE prefers it to a proxy's.
     NamesFile {
@@ -60,6 +65,8 @@ pub(crate) enum Warning {
         server: IpAddr,
         /// The file.
         file: String,
+        /// What to change, by product.
+        cures: Vec<Cure>,
     },
     /// A DHCP server gives addresses in a network whose machines may not mount.
     LeasesNotAllowed {

@@ -138,10 +138,15 @@ pub(super) fn warnings() -> Vec<Warning> {
             cure: vec!["iptables -I DOCKER-USER -i eth0 -j ACCEPT".to_owned()],
         },
         Warning::TwoDhcpServers { server },
-        Warning::ClaimsBoot { server },
+        Warning::ClaimsBoot {
+            server,
+            class: "PXEClient".to_owned(),
+            cures: Vec::new(),
+        },
         Warning::NamesFile {
             server,
             file: "pxelinux.0".to_owned(),
+            cures: Vec::new(),
         },
         Warning::LeasesNotAllowed {
             server,

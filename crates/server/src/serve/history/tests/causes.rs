@@ -14,6 +14,7 @@ fn router() -> OtherServer {
         server: OTHER,
         offers: Some(Ipv4Addr::new(10, 0, 0, 77)),
         claims_boot: false,
+        class: None,
         boot_file: None,
         root_path: None,
     }

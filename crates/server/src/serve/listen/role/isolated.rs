@@ -27,7 +27,7 @@ pub(super) fn dhcp(
         });
     };
     let ranges = match isolated.ranges.as_slice() {
-        [] => vec![whole(network)],
+        [] => vec![whole(network, own)],
         named => named.to_vec(),
     };
     let router = isolated.nat.then_some(IpAddr::V4(own));
@@ -44,13 +44,15 @@ pub(super) fn dhcp(
     })
 }
 
-/// Every address that machines can have in a network, or as many as a pool has at most.
-fn whole(network: Prefix) -> RangeSettings {
+/// Every address that machines can have in a network, or as many as a pool has at most; those behind `own` if that is the
+/// first.
+fn whole(network: Prefix, own: Ipv4Addr) -> RangeSettings {
     let ends = |address: IpAddr| match address {
         IpAddr::V4(address) => address.to_bits(),
         IpAddr::V6(_) => 0,
     };
     let first = ends(network.network().address()).saturating_add(1);
+    let first = first.saturating_add(u32::from(first == own.to_bits()));
     let broadcast = network.broadcast().map_or(first, Ipv4Addr::to_bits);
     let last = broadcast.saturating_sub(1);
     RangeSettings {
@@ -84,7 +86,7 @@ mod tests {
         let interface = with_addresses(&["10.20.0.1"]);
         let resolver = [Ipv4Addr::new(9, 9, 9, 9)];
         let alone = dhcp(&isolated(None, false), &interface, &resolver).unwrap();
-        assert_eq!(alone.ranges[0].first, Ipv4Addr::new(10, 20, 0, 1));
+        assert_eq!(alone.ranges[0].first, Ipv4Addr::new(10, 20, 0, 2));
         assert_eq!(alone.ranges[0].last, Ipv4Addr::new(10, 20, 0, 254));
         assert!(alone.router.is_none() && alone.dns.is_empty());
         let nat = dhcp(&isolated(Some("10.20.0.0/24"), true), &interface, &resolver).unwrap();
@@ -94,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_large_network_is_given_as_far_as_a_pool_reaches() {
-        let range = whole("10.0.0.0/8".parse().unwrap());
+        let range = whole("10.0.0.0/8".parse().unwrap(), Ipv4Addr::new(10, 9, 9, 9));
         assert_eq!(range.first, Ipv4Addr::new(10, 0, 0, 1));
         assert_eq!(range.last, Ipv4Addr::new(10, 1, 0, 0));
     }
