@@ -30,6 +30,7 @@ pub(crate) use self::image::{
 };
 pub(crate) use self::known_machine::{ArrivedAt, KnownMachine};
 use self::machine::NamedMachines;
+pub(crate) use self::machine::is_host_name;
 use crate::settings::{Choice, MachineSettings, MenuSettings, Rule};
 
 /// The images, and who boots which.
@@ -114,6 +115,7 @@ impl Catalog {
     }
 
     /// What a machine does that reached the server there, by the configuration alone.
+    #[allow(dead_code)]
     pub(crate) fn assign(&self, machine: &KnownMachine, arrived: &ArrivedAt<'_>) -> Assigned<'_> {
         self.assign_with(machine, arrived, Orders::default())
     }
@@ -180,6 +182,11 @@ impl Catalog {
             Choice::Wait => Boots::Wait,
             Choice::Refuse => Boots::Refuse,
         })
+    }
+
+    /// The entry of a machine.
+    pub(crate) fn machine(&self, machine: &KnownMachine) -> Option<&MachineSettings> {
+        self.machines.find(machine)
     }
 
     /// The image with this name.

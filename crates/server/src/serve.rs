@@ -40,6 +40,7 @@ mod reports;
 mod root_facts;
 mod root_watch;
 mod running;
+mod script_fetch;
 mod service_manager;
 mod status;
 mod tftp;
@@ -67,7 +68,7 @@ use self::listen::live_interface::LiveInterface;
 use self::listen::role::DhcpRole;
 use self::listen::sockets::{ListenPorts, Sockets};
 use self::listen::{Listener, interface, role};
-use self::machines::Machines;
+use self::machines::{FileError, Machines};
 use self::open_image::OpenImage;
 use self::report_tokens::ReportTokens;
 use self::root_watch::{Configured, FollowedImage, FollowedRoots};
@@ -86,7 +87,8 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     } else {
         Format::Text
     };
-    let timeline = Timeline::new(format, Arc::clone(&counters), Arc::new(Machines::new()));
+    let machines = Arc::new(Machines::new());
+    let timeline = Timeline::new(format, Arc::clone(&counters), Arc::clone(&machines));
     let history = Arc::new(History::new());
     timeline.observed_by(Arc::<History>::clone(&history));
 
@@ -151,6 +153,10 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     let identity = identity::choose()?;
     let folders =
         privileges::prepare_folders(settings, identity, |warning| warn(&timeline, warning));
+    if let Some(FileError { file, source }) = machines.open_assignments(&settings.state) {
+        let error = source.to_string();
+        warn(&timeline, Warning::AssignmentsUnreadable { file, error });
+    }
     // The helper processes, before this one has sockets.
     let (root_helper, area) = privileged_helper::start_roots(settings)?;
     let file_helper = privileged_helper::start_files(settings, identity)?;
@@ -229,7 +235,8 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         settings.http_port,
         folder.transpose()?,
         Arc::clone(&tokens),
-    );
+    )
+    .of_machines(Arc::clone(&machines));
     let mut followed_roots = FollowedRoots::new(settings.ipxe.clone(), settings.cache.clone());
     let opened = (0..).zip(images).zip(builds).zip(catalog.images());
     for (((number, open), build), image) in opened {

@@ -82,6 +82,17 @@ impl<'a> Assigned<'a> {
     }
 }
 
+impl fmt::Display for Boots<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Image(image) => &image.name,
+            Self::Menu => "menu",
+            Self::Wait => "wait",
+            Self::Refuse => "refuse",
+        })
+    }
+}
+
 impl fmt::Display for Why<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

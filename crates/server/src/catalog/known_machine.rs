@@ -21,8 +21,8 @@ pub(crate) struct KnownMachine {
     pub(crate) manufacturer: Option<String>,
     /// Its model (`${product}`).
     pub(crate) product: Option<String>,
-    /// DHCP's client identifier (option 61), with its type.
-    pub(crate) client_id: Option<Vec<u8>>,
+    /// DHCP's client identifiers (option 61), with their types: firmware, loader and system have different ones.
+    pub(crate) client_ids: Vec<Vec<u8>>,
     /// What its firmware is (option 93).
     pub(crate) platform: Option<Platform>,
     /// DHCP's vendor class (option 60).

@@ -92,7 +92,10 @@ impl NamedMachines {
         let by_mac = || self.by_mac.get(known.mac.as_ref()?);
         let by_uuid = || self.by_uuid.get(known.uuid.as_ref()?);
         let by_serial = || self.by_serial.get(known.serial.as_ref()?);
-        let by_client_id = || self.by_client_id.get(known.client_id.as_ref()?);
+        let by_client_id = || {
+            let mut ids = known.client_ids.iter();
+            ids.find_map(|id| self.by_client_id.get(id))
+        };
         let number = by_mac()
             .or_else(by_uuid)
             .or_else(by_serial)
@@ -114,7 +117,7 @@ fn put<K: Eq + Hash>(map: &mut HashMap<K, usize>, key: K, number: usize) -> Resu
 }
 
 /// Whether it is a host name (RFC 1123 §2.1), with or without a domain.
-fn is_host_name(name: &str) -> bool {
+pub(crate) fn is_host_name(name: &str) -> bool {
     let is_label = |label: &str| {
         let inner = |c: char| c.is_ascii_alphanumeric() || c == '-';
         (1..=63).contains(&label.len())

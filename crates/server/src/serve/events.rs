@@ -1,6 +1,6 @@
 //! What happened, as values, and the timeline that shows it.
 //!
-//! * [`event`]: an [`Event`] is a kind with its fields; [`warning`], [`ignored`] and [`interface_change`] are groups of them.
+//! * [`event`]: an [`Event`] is a kind with its fields; [`warning`], [`ignored`], [`decided`] and [`interface_change`] are groups of them.
 //! * [`text`]: an event for people, the only place that makes sentences.
 //! * [`json`]: an event for programs, as `EVENTS.md` documents it.
 //! * [`observer`]: who is told of every event beside the log.
@@ -8,6 +8,7 @@
 //!   [`line_limits`] keep floods out of it.
 
 mod change;
+mod decided;
 mod event;
 mod ignored;
 mod interface_change;
@@ -21,6 +22,7 @@ mod warning;
 mod writer;
 
 pub(crate) use change::{Age, Change};
+pub(crate) use decided::Decided;
 pub(crate) use event::{
     Event, Fetch, Machine, Ready, ReadyImage, ReadyListener, ReadyRange, StopCause, Transport,
 };

@@ -32,7 +32,7 @@ use self::byte_range::Part;
 use self::connection_limits::{Admission, ConnectionLimits, ConnectionSlot};
 pub(crate) use self::pages::Pages;
 use self::transfer::{Transfer, TransferLog};
-use crate::catalog::{ArrivedAt, KnownMachine};
+use crate::catalog::ArrivedAt;
 use crate::serve::artifacts::{Artifact, ArtifactStore, FileReads, Found};
 use crate::serve::counters::Counters;
 use crate::serve::events::{Ignored, Machine, Timeline};
@@ -42,6 +42,7 @@ use crate::serve::listen::live_interface::LiveInterface;
 use crate::serve::nfs;
 use crate::serve::report_tokens;
 use crate::serve::reports::Reports;
+use crate::serve::script_fetch;
 use crate::serve::status::Status;
 use crate::serve::url_path;
 
@@ -85,9 +86,10 @@ pub(crate) struct Site {
 impl Site {
     /// The name of the image that a machine boots.
     fn image_of(&self, mac: Mac, ends: &Ends) -> String {
-        let machine = KnownMachine::with_mac(Some(mac));
+        let machine = self.timeline.machines().known(Some(mac));
         let catalog = self.artifacts.catalog();
-        let image = catalog.assign(&machine, &ends.arrived()).image();
+        let assigned = self.artifacts.assign(&catalog, &machine, &ends.arrived());
+        let image = assigned.image();
         image.map(|image| image.name.clone()).unwrap_or_default()
     }
 
@@ -282,8 +284,13 @@ async fn answer(request: &Request<Incoming>, ends: &Ends, site: &Site) -> Answer
             return answer;
         }
     };
-    let identify = || KnownMachine::with_mac(site.timeline.machines().at(peer));
+    let machines = site.timeline.machines();
     site.artifacts.freshen(&name).await;
+    if !head {
+        let query = request.uri().query();
+        script_fetch::begins(&site.artifacts, &site.timeline, &name, query, peer).await;
+    }
+    let identify = || machines.known_at(peer);
     let artifact = match site.artifacts.find(&name, &ends.arrived(), identify) {
         Found::Artifact(artifact) => Some(*artifact),
         Found::InFolder(file) => {

@@ -4,19 +4,32 @@
 //! an IP address has is believed from two sources only: this server's own acknowledgement, and the kernel's neighbour
 //! table. What a machine says of itself (a DHCP message's ciaddr, the name of a script) names nobody: anybody can say it.
 
+#[allow(dead_code)]
+mod assignments;
+mod facts;
 mod neighbours;
+mod query;
 mod relayed;
+mod unknown;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use netroot_net::Mac;
+use netroot_proto::dhcp::request::Request;
+use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::strategy::{Progress, Strategies, Strategy};
 
+use self::assignments::Assignments;
+pub(crate) use self::assignments::{Asks, Assigned, FileError, WentBack};
+use self::facts::Facts;
+use self::facts::Heard;
 use self::neighbours::Neighbours;
 use self::relayed::RelayedMachines;
+use crate::catalog::{Catalog, KnownMachine};
 
 /// How many machines are remembered: four /24 networks.
 const KNOWN: usize = 1024;
@@ -33,6 +46,20 @@ pub(crate) struct Machines {
     /// When each machine was offered its script that has not fetched it yet.
     script_offered: Mutex<HashMap<Mac, Instant>>,
     relayed: RelayedMachines,
+    facts: Facts,
+    assignments: OnceLock<Assignments>,
+}
+
+/// A machine that tried to boot and is none of the configuration's.
+#[derive(Debug, Clone)]
+#[allow(dead_code)]
+pub(crate) struct Unknown {
+    /// Its hardware address.
+    pub(crate) mac: Mac,
+    /// What is known of it.
+    pub(crate) heard: Heard,
+    /// The lines that put it into the configuration.
+    pub(crate) adopt: String,
 }
 
 /// An address that this server has acknowledged.
@@ -51,7 +78,80 @@ impl Machines {
             strategies: Mutex::new(Strategies::new(KNOWN)),
             script_offered: Mutex::default(),
             relayed: RelayedMachines::default(),
+            facts: Facts::default(),
+            assignments: OnceLock::new(),
         }
+    }
+
+    /// Reads what was assigned to machines before a restart, from the folder of the server's state.
+    pub(crate) fn open_assignments(&self, state: &Path) -> Option<FileError> {
+        let (assignments, error) = Assignments::open(state);
+        let _ = self.assignments.set(assignments);
+        error
+    }
+
+    /// What is assigned to machines while the server runs.
+    pub(crate) fn assignments(&self) -> &Assignments {
+        self.assignments.get_or_init(Assignments::default)
+    }
+
+    /// What is known of the machine with this hardware address.
+    pub(crate) fn known(&self, mac: Option<Mac>) -> KnownMachine {
+        mac.map(|mac| self.facts.of(mac)).unwrap_or_default()
+    }
+
+    /// What is known of the machine that has this address.
+    pub(crate) fn known_at(&self, address: IpAddr) -> KnownMachine {
+        KnownMachine {
+            address: Some(address),
+            ..self.known(self.at(address))
+        }
+    }
+
+    /// Remembers what a DHCP request says, and returns all that is known of its machine.
+    pub(crate) fn hear(&self, request: &Request, client: Client, interface: &str) -> KnownMachine {
+        self.facts.learn(request, client, interface, Instant::now())
+    }
+
+    /// Remembers what the machine itself says in the query of its script's URL.
+    pub(crate) fn hear_query(&self, mac: Mac, query: &str) {
+        self.facts
+            .learn_said(mac, query::read(query), Instant::now());
+    }
+
+    /// Whether who asks for the script of `mac` is that machine: by the address that it asks from, or where that is
+    /// nobody's, because that machine was offered its script just now.
+    pub(crate) fn is_itself(&self, mac: Mac, asks: Option<Mac>, now: Instant) -> bool {
+        match asks {
+            Some(asks) => asks == mac,
+            None => self.awaits_script(mac, now),
+        }
+    }
+
+    /// The configuration has the machine, or not.
+    pub(crate) fn is_configured(&self, mac: Mac, is_configured: bool) {
+        self.facts.is_configured(mac, is_configured);
+    }
+
+    /// The line that adopts a machine, if it is to be told for the first time.
+    pub(crate) fn tell_unknown(&self, mac: Mac) -> Option<String> {
+        let heard = self.facts.tell(mac)?;
+        Some(unknown::line(mac, heard.host_name.as_deref()))
+    }
+
+    /// The machines that tried to boot and are none of the configuration's, in the order of their hardware addresses,
+    /// each with what adopts it.
+    #[allow(dead_code)]
+    pub(crate) fn unknown(&self, catalog: &Catalog) -> Vec<Unknown> {
+        let all = self.facts.all().into_iter();
+        let unknown =
+            all.filter(|(_, heard)| heard.boots && catalog.machine(&heard.known).is_none());
+        let unknown = unknown.map(|(mac, heard)| Unknown {
+            mac,
+            adopt: unknown::table(mac, &heard),
+            heard,
+        });
+        unknown.collect()
     }
 
     /// This server has acknowledged `address` to the machine, for `time`. Nobody else may call this: until then, or

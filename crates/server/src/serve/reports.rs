@@ -18,9 +18,11 @@ use netroot_net::Mac;
 use serde::Serialize;
 
 use crate::serve::boot_summary::{BootSummary, read};
-use crate::serve::events::{Ignored, Machine, ReportRefusal, Timeline};
+use crate::serve::events::{Decided, Event, Ignored, Machine, ReportRefusal, Timeline};
 use crate::serve::history::History;
+use crate::serve::machines::WentBack;
 use crate::serve::report_tokens::{ReportTokens, TokenError};
+use crate::serve::script_fetch;
 
 /// The longest report, in bytes; the init's have 2 to 30 kB.
 pub(super) const BODY: usize = 64 << 10;
@@ -147,6 +149,9 @@ impl Reports {
         }
         timeline.machine(machine, summary.event());
         self.history.reported(machine, &summary);
+        if let Machine::Mac(mac) = machine {
+            judge(mac, &summary, timeline).await;
+        }
         self.keep(machine, image_of(mac), summary);
         Ok(())
     }
@@ -216,6 +221,25 @@ impl Reports {
         };
         self.last().into_iter().map(line).collect()
     }
+}
+
+/// What a report means for what is assigned to its machine.
+async fn judge(mac: Mac, summary: &BootSummary, timeline: &Timeline) {
+    let assignments = timeline.machines().assignments();
+    if summary.booted {
+        if assignments.booted(mac) {
+            script_fetch::save(timeline).await;
+        }
+        return;
+    }
+    let attempts = summary.failed_attempts.max(1);
+    let Some(WentBack { failed, to: next }) = assignments.failed(mac, &summary.boot_id, attempts)
+    else {
+        return;
+    };
+    script_fetch::save(timeline).await;
+    let decided = Decided::WentBack { failed, next };
+    timeline.machine(Machine::Mac(mac), Event::Decided(decided));
 }
 
 /// For `tests/fuzz`: what is logged and shown of a report.

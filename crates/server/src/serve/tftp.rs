@@ -23,11 +23,12 @@ use tokio::net::UdpSocket;
 use self::admission::Refusal;
 use self::service::REQUEST;
 pub(crate) use self::service::{Service, Shared};
-use crate::catalog::{ArrivedAt, KnownMachine};
+use crate::catalog::ArrivedAt;
 use crate::serve::artifacts::Found;
 use crate::serve::counters::Counters;
 use crate::serve::events::{Ignored, Machine};
 use crate::serve::listen::arrivals;
+use crate::serve::script_fetch;
 
 /// Reads requests until the runtime ends.
 ///
@@ -114,6 +115,7 @@ fn take(
     let (service, socket) = (Arc::clone(service), Arc::clone(socket));
     tokio::spawn(async move {
         service.artifacts.freshen(&name).await;
+        script_fetch::begins(&service.artifacts, &service.timeline, &name, None, peer).await;
         // What is there now: it may have been exchanged.
         let artifact = match look_up(&name, &interface.name, arrival, &service) {
             Found::Artifact(artifact) => Some(*artifact),
@@ -139,10 +141,8 @@ fn look_up(name: &str, interface: &str, arrival: Arrival, service: &Service) -> 
         interface,
         server: arrival.local.into(),
     };
-    let identify = || {
-        let machines = service.timeline.machines();
-        KnownMachine::with_mac(machines.at(IpAddr::from(*arrival.from.ip())))
-    };
+    let machines = service.timeline.machines();
+    let identify = || machines.known_at(IpAddr::from(*arrival.from.ip()));
     service.artifacts.find(name, &arrived, identify)
 }
 

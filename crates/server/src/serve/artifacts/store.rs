@@ -22,9 +22,10 @@ use super::served::{BootFiles, Exchange, Served};
 use super::{raspberry_pi, script};
 use crate::catalog::append::Values;
 use crate::catalog::{
-    ArrivedAt, Assigned, Boots, Catalog, Image, KnownMachine, Recipient, file_of_image,
+    ArrivedAt, Assigned, Boots, Catalog, Image, KnownMachine, Orders, Recipient, file_of_image,
 };
 use crate::serve::looks::Looks;
+use crate::serve::machines::{self, Asks, Machines};
 use crate::serve::report_tokens::ReportTokens;
 
 /// What a name may stand for.
@@ -73,6 +74,7 @@ pub(crate) struct ArtifactStore {
     served: RwLock<Arc<Served>>,
     http_port: u16,
     tokens: Arc<ReportTokens>,
+    machines: Arc<Machines>,
     /// Whom to ask to look at the roots.
     looks: OnceLock<Looks>,
 }
@@ -91,8 +93,14 @@ impl ArtifactStore {
             served: RwLock::new(Arc::new(served)),
             http_port,
             tokens,
+            machines: Arc::new(Machines::new()),
             looks: OnceLock::new(),
         }
+    }
+
+    /// The same for the machines of which these are known.
+    pub(crate) fn of_machines(self, machines: Arc<Machines>) -> Self {
+        Self { machines, ..self }
     }
 
     /// From now on the roots are looked at before something is handed out that is made from them.
@@ -106,6 +114,43 @@ impl ArtifactStore {
             && changes_with_root(name)
         {
             looks.before_boot().await;
+        }
+    }
+
+    /// What a machine does, for an answer that takes nothing of what is assigned to it.
+    pub(crate) fn assign<'a>(
+        &self,
+        catalog: &'a Catalog,
+        machine: &KnownMachine,
+        arrived: &ArrivedAt<'_>,
+    ) -> Assigned<'a> {
+        let ordered = self.machines.assignments().expected(machine.mac);
+        catalog.assign_with(machine, arrived, orders(&ordered))
+    }
+
+    /// The same, for the script that somebody fetches.
+    fn assign_in_script<'a>(&self, catalog: &'a Catalog, asking: &Asking<'_>) -> Assigned<'a> {
+        let Asking {
+            machine,
+            asks,
+            arrived,
+        } = asking;
+        let who = match asks.mac {
+            Some(mac) if machine.mac != Some(mac) => Asks::Another,
+            _ => Asks::Itself,
+        };
+        let ordered = self.machines.assignments().in_script(machine.mac, who);
+        catalog.assign_with(machine, arrived, orders(&ordered))
+    }
+
+    /// The machine whose script `name` is, for who asks.
+    pub(crate) fn machine_of_script(&self, name: &str, asks: Option<Mac>) -> Option<Mac> {
+        let (prefix, plain) = raspberry_pi::without_prefix(name).unwrap_or((None, name));
+        match script::pxelinux_machine(name) {
+            Some(named) => named.or(asks),
+            None if name == script::GENERIC => asks,
+            None if plain == raspberry_pi::COMMAND_LINE => prefix.or(asks),
+            None => script_machine(name).map(|(mac, _)| mac),
         }
     }
 
@@ -210,7 +255,7 @@ impl ArtifactStore {
             _ => {}
         }
         if let Some((mac, chosen)) = script_machine(name) {
-            let machine = KnownMachine::with_mac(Some(mac));
+            let machine = self.machines.known(Some(mac));
             let asks = identify();
             let asking = Asking {
                 machine: &machine,
@@ -253,9 +298,10 @@ impl ArtifactStore {
         let mut otherwise = None;
         if config.is_some() || is_command_line || !served.firmware.is_empty() {
             let asks = identify();
-            let machine = KnownMachine::with_mac(config.flatten().or(prefix).or(asks.mac));
+            let machine = config.flatten().or(prefix).or(asks.mac);
+            let machine = self.machines.known(machine);
             let catalog = &served.catalog;
-            let image = catalog.assign(&machine, arrived).image();
+            let image = self.assign(catalog, &machine, arrived).image();
             let asking = Asking {
                 machine: &machine,
                 asks: &asks,
@@ -290,7 +336,7 @@ impl ArtifactStore {
     /// iPXE's script.
     fn script(&self, catalog: &Catalog, asking: &Asking<'_>) -> Artifact {
         let server = self.server(asking);
-        let assigned = catalog.assign(asking.machine, asking.arrived);
+        let assigned = self.assign_in_script(catalog, asking);
         let (mac, why) = (asking.machine.mac, assigned.why.to_string());
         let script = match assigned.boots {
             Boots::Image(image) => {
@@ -314,7 +360,7 @@ impl ArtifactStore {
         asking: &Asking<'_>,
         chosen: &str,
     ) -> Option<Artifact> {
-        let assigned = catalog.assign(asking.machine, asking.arrived);
+        let assigned = self.assign_in_script(catalog, asking);
         let mut images = catalog.in_menu();
         let image = match assigned.boots {
             Boots::Menu => images.find(|image| image.name == chosen)?,
@@ -327,7 +373,7 @@ impl ArtifactStore {
 
     /// The same in PXELINUX's syntax.
     fn pxelinux(&self, catalog: &Catalog, asking: &Asking<'_>) -> Artifact {
-        let assigned = catalog.assign(asking.machine, asking.arrived);
+        let assigned = self.assign_in_script(catalog, asking);
         let (mac, why) = (asking.machine.mac, assigned.why.to_string());
         let config = match assigned.boots {
             Boots::Image(image) => {
@@ -355,7 +401,7 @@ impl ArtifactStore {
 
     /// The command line alone, if the machine boots something that has one.
     fn command_line(&self, catalog: &Catalog, asking: &Asking<'_>) -> Option<Artifact> {
-        let assigned = catalog.assign(asking.machine, asking.arrived);
+        let assigned = self.assign_in_script(catalog, asking);
         let image = assigned.with_append(assigned.image()?);
         let line = self.with_recipient(asking, &assigned, |to| script::command_line(&image, to))?;
         Some(text(line, asking.machine.mac))
@@ -389,6 +435,15 @@ impl ArtifactStore {
                 ..Values::default()
             },
         })
+    }
+}
+
+fn orders(ordered: &machines::Assigned) -> Orders<'_> {
+    Orders {
+        once: ordered.once.as_deref(),
+        image: ordered.image.as_deref(),
+        after_failure: ordered.after_failure,
+        hook: None,
     }
 }
 

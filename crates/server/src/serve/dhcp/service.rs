@@ -22,14 +22,14 @@ use netroot_sys::packet::PacketSocket;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 
-use crate::catalog::{ArrivedAt, Image, KnownMachine, RootLocation};
+use crate::catalog::{ArrivedAt, Assigned, Catalog, Image, KnownMachine, RootLocation};
 use crate::serve::artifacts::ArtifactStore;
 use crate::serve::clock::Clock;
 use crate::serve::counters::Counters;
 use crate::serve::dhcp::address_probe::AddressProbe;
 use crate::serve::dhcp::frame::{self, End};
 use crate::serve::dhcp::other_networks::OtherNetworks;
-use crate::serve::events::{Event, Ignored, Machine, Timeline, Warning};
+use crate::serve::events::{Decided, Event, Ignored, Machine, Timeline, Warning};
 use crate::serve::history::History;
 use crate::serve::listen::allowed::{Allowed, LiveAllowed};
 use crate::serve::listen::arrivals;
@@ -183,7 +183,18 @@ impl Service {
                 return None;
             }
         };
-        match self.decide(&interface, &request, client, arrival, port, subnet) {
+        let machines = self.timeline.machines();
+        if request.kind == MessageType::Discover {
+            machines.assignments().asks_dhcp(mac, client);
+        }
+        let asked = Asked {
+            machine: machines.hear(&request, client, &interface.name),
+            request: &request,
+            client,
+            arrival,
+            port,
+        };
+        match self.decide(&interface, &asked, subnet) {
             Decision::Reply(reply) => {
                 if request.kind == MessageType::Discover {
                     let asked = Event::DhcpDiscover { client };
@@ -365,15 +376,15 @@ impl Service {
         }
     }
 
-    fn decide(
-        &self,
-        interface: &Interface,
-        request: &Request,
-        client: Client,
-        arrival: Arrival,
-        port: u16,
-        subnet: Option<usize>,
-    ) -> Decision {
+    fn decide(&self, interface: &Interface, asked: &Asked<'_>, subnet: Option<usize>) -> Decision {
+        let Asked {
+            request,
+            machine,
+            client,
+            arrival,
+            port,
+        } = asked;
+        let (client, arrival, port) = (*client, *arrival, *port);
         let now = self.clock.now();
         // iPXE asks within the boot of the firmware that loaded it: not a new attempt.
         let strategy = match client {
@@ -409,13 +420,13 @@ impl Service {
             port,
             source: arrival.from,
         };
-        let machine = KnownMachine::with_mac(Some(request.header.mac));
         let arrived = ArrivedAt {
             interface: &interface.name,
             server: address.into(),
         };
         let catalog = self.artifacts.catalog();
-        let assigned = catalog.assign(&machine, &arrived);
+        let assigned = self.artifacts.assign(&catalog, machine, &arrived);
+        self.tell_unknown(asked, &catalog, &assigned);
         let image = assigned.image();
         let root_path = image.and_then(|image| image.nfsroot(address.into()));
         let allowed = self.allowed.now();
@@ -441,6 +452,26 @@ impl Service {
         addresses.leases.note(subnet.pool.take_changes(), now);
         self.seen.offered.notify_one();
         decision
+    }
+
+    /// Remembers whether a machine is in the configuration, and logs one that is not and asks to boot: once, and only where
+    /// that makes a difference to somebody.
+    fn tell_unknown(&self, asked: &Asked<'_>, catalog: &Catalog, assigned: &Assigned<'_>) {
+        if asked.client.platform().is_none() {
+            return;
+        }
+        let (machines, mac) = (self.timeline.machines(), asked.request.header.mac);
+        machines.is_configured(mac, assigned.machine.is_some());
+        let boots_as_all = assigned.image().is_some() && catalog.machines().is_empty();
+        if assigned.machine.is_some() || boots_as_all {
+            return;
+        }
+        if let Some(adopt) = machines.tell_unknown(mac) {
+            let given = assigned.boots.to_string();
+            let decided = Decided::Unknown { given, adopt };
+            self.timeline
+                .machine(Machine::Mac(mac), Event::Decided(decided));
+        }
     }
 
     /// Sends an answer, if the server still has the address that it comes from.
@@ -495,6 +526,16 @@ impl Service {
         }
         Ok(Sent::Yes)
     }
+}
+
+/// A request, and who sent it.
+struct Asked<'a> {
+    request: &'a Request,
+    /// All that is known of the machine.
+    machine: KnownMachine,
+    client: Client,
+    arrival: Arrival,
+    port: u16,
 }
 
 /// What became of an answer.

@@ -10,6 +10,7 @@ use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::Answer;
 
 use super::change::Change;
+use super::decided::Decided;
 use super::ignored::Ignored;
 use super::interface_change::InterfaceChange;
 use super::warning::Warning;
@@ -167,6 +168,8 @@ pub(crate) enum Event {
         /// Why, and what can be done.
         sentence: String,
     },
+    /// Something was decided about a machine.
+    Decided(Decided),
     /// A request was not answered.
     Ignored(Ignored),
     /// Lines were left out, because the machine caused too many; without a machine: several did.

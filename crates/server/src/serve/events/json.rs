@@ -16,11 +16,12 @@ use serde_json::{Value, json};
 use crate::confinement::Layer;
 
 use super::change::Change;
+use super::decided::Decided;
 use super::event::{Event, Fetch, Ready, ReadyRange, StopCause, Transport};
 use super::ignored::Ignored;
 use super::interface_change::{InterfaceChange, Lack};
 use super::text;
-use super::warning::Warning;
+use super::warning::{NotKept, Warning};
 
 /// One line: `time`, `kind` and `machine`, then the fields of the kind, then `text`.
 pub(super) fn line(time: &str, machine: Option<&str>, event: &Event, text: &str) -> Option<String> {
@@ -184,8 +185,24 @@ fn add_fields(fields: &mut Fields, event: &Event) {
             fields.add("stage", *stage);
             fields.add("cause", *cause);
         }
+        Event::Decided(decided) => add_decided(fields, decided),
         Event::Ignored(ignored) => add_ignored(fields, ignored),
         Event::LinesLeftOut { lines } => fields.add("lines", *lines),
+    }
+}
+
+fn add_decided(fields: &mut Fields, decided: &Decided) {
+    match decided {
+        Decided::Unknown { given, adopt } => {
+            fields.add("given", given.as_str());
+            fields.add("adopt", adopt.as_str());
+        }
+        Decided::BootsOnce { image } => fields.add("image", image.as_str()),
+        Decided::WentBack { failed, next } => {
+            fields.add("failed", failed.as_str());
+            fields.add("next", next.as_deref());
+        }
+        Decided::KeptAddressInUse { address } => fields.add("address", address.to_string()),
     }
 }
 
@@ -459,6 +476,27 @@ fn add_warning(fields: &mut Fields, warning: &Warning) {
                 .iter()
                 .map(|folder| Printable(&folder.to_string_lossy()).to_string());
             fields.add("searched", searched.collect::<Value>());
+        }
+        Warning::AssignmentsUnreadable { file, error } => {
+            fields.add("warning", "assignments-unreadable");
+            fields.add("path", file.to_string_lossy());
+            fields.add("error", error.as_str());
+        }
+        Warning::AssignmentsUnwritable { file, error } => {
+            fields.add("warning", "assignments-unwritable");
+            fields.add("path", file.to_string_lossy());
+            fields.add("error", error.as_str());
+        }
+        Warning::AddressNotKept { name, address, why } => {
+            fields.add("warning", "address-not-kept");
+            fields.add("name", name.as_str());
+            fields.add("address", address.to_string());
+            let why = match why {
+                NotKept::Proxy => "proxy",
+                NotKept::Elsewhere => "elsewhere",
+                NotKept::Taken => "taken",
+            };
+            fields.add("why", why);
         }
         Warning::LeasesUnreadable { file, error } => {
             fields.add("warning", "leases-unreadable");

@@ -17,7 +17,7 @@ use super::event::{
     Event, Fetch, Ready, ReadyImage, ReadyListener, ReadyRange, StopCause, Transport,
 };
 use super::ignored::{Ignored, ReportRefusal};
-use super::warning::{Submounted, Warning};
+use super::warning::{NotKept, Submounted, Warning};
 use crate::confinement::Layer;
 use crate::serve::counters;
 
@@ -194,6 +194,7 @@ impl Display for Event {
                 late: false,
             } => write!(f, "boot failed: {failure} (attempt {attempt})"),
             Self::BootStopped { sentence, .. } => write!(f, "boot stopped: {sentence}"),
+            Self::Decided(decided) => decided.fmt(f),
             Self::Ignored(ignored) => write!(f, "not answered: {ignored}"),
             Self::LinesLeftOut { lines: 1 } => f.write_str("1 line left out: there were too many"),
             Self::LinesLeftOut { lines } => {
@@ -436,6 +437,32 @@ impl Display for Warning {
                  Fedora: dnf install ipxe-bootimgs-x86; Arch: pacman -S ipxe) or name its folder with --ipxe",
                 list(searched)
             ),
+            Self::AssignmentsUnreadable { file, error } => write!(
+                f,
+                "what is assigned to machines in {} could not be read ({error}): it is set aside, and they boot what the \
+                 configuration says",
+                file.display()
+            ),
+            Self::AssignmentsUnwritable { file, error } => write!(
+                f,
+                "what is assigned to machines cannot be written to {} ({error}): a restart forgets it",
+                file.display()
+            ),
+            Self::AddressNotKept { name, address, why } => {
+                write!(f, "{address} is not kept for the machine {name}: ")?;
+                f.write_str(match why {
+                    NotKept::Proxy => {
+                        "another server gives addresses; keep it there, or let netroot give them: --dhcp FIRST-LAST"
+                    }
+                    NotKept::Elsewhere => {
+                        "it is in no network in which this server gives addresses; add a range of its network, or \
+                         correct the address"
+                    }
+                    NotKept::Taken => {
+                        "it is this server's, a router's, or no host's; give the machine another one"
+                    }
+                })
+            }
             Self::LeasesUnreadable { file, error } => write!(
                 f,
                 "the leases in {} could not be read ({error}): an address may be given twice",

@@ -196,6 +196,11 @@ impl Timeline {
         &self.shared.machines
     }
 
+    /// The same, for another thread.
+    pub(crate) fn machines_handle(&self) -> Arc<Machines> {
+        Arc::clone(&self.shared.machines)
+    }
+
     fn known(&self, machine: Machine) -> Machine {
         match machine {
             Machine::Mac(_) => machine,

@@ -114,6 +114,30 @@ pub(crate) enum Warning {
         /// The system's error.
         error: String,
     },
+    /// What is assigned to machines could not be read.
+    AssignmentsUnreadable {
+        /// The file.
+        file: PathBuf,
+        /// The system's error.
+        error: String,
+    },
+    /// What is assigned to machines could not be written.
+    AssignmentsUnwritable {
+        /// The file.
+        file: PathBuf,
+        /// The system's error.
+        error: String,
+    },
+    /// An address cannot be kept for a machine.
+    #[allow(dead_code)]
+    AddressNotKept {
+        /// The machine's name.
+        name: String,
+        /// The address.
+        address: IpAddr,
+        /// Why.
+        why: NotKept,
+    },
     /// Port 111 could not be bound.
     NoPortmapper {
         /// The export's error.
@@ -234,6 +258,18 @@ pub(crate) enum Warning {
         /// How many are used by other machines, or said to be.
         set_aside: usize,
     },
+}
+
+/// Why an address cannot be kept for a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code)]
+pub(crate) enum NotKept {
+    /// Another server gives addresses.
+    Proxy,
+    /// It is in no network in which this server gives addresses.
+    Elsewhere,
+    /// It is this server's, a router's, or no host's.
+    Taken,
 }
 
 impl From<MissingLoader> for Warning {

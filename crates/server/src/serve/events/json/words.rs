@@ -8,6 +8,7 @@ use netroot_proto::tftp::name::NameError;
 
 use crate::serve::artifacts::FileKind;
 use crate::serve::events::change::{Age, Change};
+use crate::serve::events::decided::Decided;
 use crate::serve::events::event::{Event, Fetch};
 use crate::serve::events::ignored::{Ignored, ReportRefusal};
 use crate::serve::events::interface_change::Lack;
@@ -55,6 +56,10 @@ pub(in crate::serve::events) fn kind(event: &Event) -> &'static str {
         Event::Booted { .. } => "booted",
         Event::BootFailed { .. } => "boot-failed",
         Event::BootStopped { .. } => "boot-stopped",
+        Event::Decided(Decided::Unknown { .. }) => "unknown-machine",
+        Event::Decided(Decided::BootsOnce { .. }) => "boots-once",
+        Event::Decided(Decided::WentBack { .. }) => "went-back",
+        Event::Decided(Decided::KeptAddressInUse { .. }) => "kept-address-in-use",
         Event::Ignored(_) => "ignored",
         Event::LinesLeftOut { .. } => "lines-left-out",
     }

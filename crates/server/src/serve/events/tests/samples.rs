@@ -13,6 +13,7 @@ use netroot_proto::tftp::name::NameError;
 
 use crate::confinement::Layer;
 use crate::serve::artifacts::FileKind;
+use crate::serve::events::warning::NotKept;
 use crate::serve::events::*;
 use crate::serve::url_path::PathError;
 
@@ -163,6 +164,19 @@ pub(super) fn warnings() -> Vec<Warning> {
             loader: "snponly.efi",
             machines: "UEFI machines",
             searched: vec!["/usr/lib/ipxe".into(), "/usr/share/ipxe".into()],
+        },
+        Warning::AssignmentsUnreadable {
+            file: "/var/lib/netroot/assignments.json".into(),
+            error: error(),
+        },
+        Warning::AssignmentsUnwritable {
+            file: "/var/lib/netroot/assignments.json".into(),
+            error: error(),
+        },
+        Warning::AddressNotKept {
+            name: "pc1".to_owned(),
+            address: ADDRESS.into(),
+            why: NotKept::Proxy,
         },
         Warning::LeasesUnreadable {
             file: "/var/lib/netroot/leases-eth0.redb.unreadable".into(),
@@ -498,6 +512,18 @@ pub(super) fn samples() -> Vec<Event> {
             failure: "no carrier".to_owned(),
             late: true,
         },
+        Event::Decided(Decided::Unknown {
+            given: "debian".to_owned(),
+            adopt: "[machine.pc-525400123456] mac = \"52:54:00:12:34:56\"".to_owned(),
+        }),
+        Event::Decided(Decided::BootsOnce {
+            image: "rescue".to_owned(),
+        }),
+        Event::Decided(Decided::WentBack {
+            failed: "new".to_owned(),
+            next: Some("debian".to_owned()),
+        }),
+        Event::Decided(Decided::KeptAddressInUse { address }),
     ];
     let answers = answers().into_iter();
     all.extend(answers.map(|(client, answer)| Event::DhcpAnswer { client, answer }));
@@ -532,6 +558,12 @@ fn is_sampled(event: &Event) -> bool {
         | Event::Booted { .. }
         | Event::BootFailed { .. }
         | Event::BootStopped { .. } => true,
+        Event::Decided(decided) => match decided {
+            Decided::Unknown { .. }
+            | Decided::BootsOnce { .. }
+            | Decided::WentBack { .. }
+            | Decided::KeptAddressInUse { .. } => true,
+        },
         Event::Change(change) => match change {
             Change::RootReplaced { .. }
             | Change::RootReleased { .. }
@@ -556,6 +588,9 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::RangeNotAllowed { .. }
             | Warning::OtherProxy { .. }
             | Warning::MissingLoader { .. }
+            | Warning::AssignmentsUnreadable { .. }
+            | Warning::AssignmentsUnwritable { .. }
+            | Warning::AddressNotKept { .. }
             | Warning::LeasesUnreadable { .. }
             | Warning::LeasesUnwritable { .. }
             | Warning::NoPortmapper { .. }

@@ -1,0 +1,60 @@
+//! What was decided about a machine, as values.
+
+use std::fmt::{self, Display, Formatter};
+use std::net::IpAddr;
+
+/// What was decided about a machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Decided {
+    /// It is not in the configuration.
+    Unknown {
+        /// What it is given: an image's name, or a word.
+        given: String,
+        /// What would put it there.
+        adopt: String,
+    },
+    /// It fetched its script, and boots an image for once.
+    BootsOnce {
+        /// The image.
+        image: String,
+    },
+    /// What was assigned to it failed to boot.
+    WentBack {
+        /// The image that failed.
+        failed: String,
+        /// The assigned one that it boots next; `None` for what the configuration says.
+        next: Option<String>,
+    },
+    #[allow(dead_code)]
+    /// Another machine has the address that is kept for it, so it was given another one.
+    KeptAddressInUse {
+        /// The address.
+        address: IpAddr,
+    },
+}
+
+impl Display for Decided {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { given, adopt } => {
+                write!(
+                    f,
+                    "not in the configuration, gets {given}; to adopt it: {adopt}"
+                )
+            }
+            Self::BootsOnce { image } => write!(f, "boots {image}, this once"),
+            Self::WentBack { failed, next } => match next {
+                Some(next) => write!(f, "{failed} failed to boot: back to {next}"),
+                None => write!(
+                    f,
+                    "{failed} failed to boot: back to what the configuration says"
+                ),
+            },
+            Self::KeptAddressInUse { address } => write!(
+                f,
+                "{address} is kept for it, but another machine uses it: it gets that at a boot after the other has \
+                 given it up"
+            ),
+        }
+    }
+}

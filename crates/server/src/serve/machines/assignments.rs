@@ -1,0 +1,246 @@
+//! What is assigned to machines while the server runs: an image until another one is assigned, or for one boot.
+//!
+//! An image for one boot is taken when the machine itself fetches its script, exactly once: the file that keeps it no
+//! longer has it before the script is handed out, so that no restart boots it twice. Until that boot ends, the machine
+//! gets the same answer however often it fetches its script: it ends when its firmware asks DHCP again, or the init
+//! reports that it failed. iPXE asks DHCP within the boot of the firmware that loaded it; where iPXE is the firmware,
+//! its own question counts.
+//!
+//! An assigned image is on trial until the init has reported that it runs. After [`FAILED_ATTEMPTS`] failed attempts
+//! that the init reports of it, in one boot or several, the machine goes back to what it booted before. A boot of which
+//! nothing is heard is no failure: its machine may have been turned off.
+
+mod assignment;
+mod file;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use netroot_net::Mac;
+use netroot_proto::pxe::client::Client;
+
+use self::assignment::Trial;
+pub(crate) use self::assignment::{Assigned, Assignment};
+use self::file::AssignmentsFile;
+pub(crate) use self::file::FileError;
+
+/// How many reported attempts have to fail until a machine goes back to the image before.
+pub(crate) const FAILED_ATTEMPTS: u64 = 3;
+/// The most machines to which something is assigned.
+const MOST: usize = 4096;
+
+/// What is assigned to machines.
+#[derive(Debug, Default)]
+pub(crate) struct Assignments {
+    all: Mutex<BTreeMap<Mac, Assignment>>,
+    file: Option<AssignmentsFile>,
+}
+
+/// Who asks what a machine boots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asks {
+    /// The machine, or who may be it.
+    Itself,
+    /// Somebody else.
+    Another,
+}
+
+/// What a report changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WentBack {
+    /// The image that failed.
+    pub(crate) failed: String,
+    /// The assigned one that comes next; `None` for what the configuration says.
+    pub(crate) to: Option<String>,
+}
+
+/// Nothing more can be assigned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "images are assigned to {MOST} machines already; clear some of them, or write machines into the configuration"
+)]
+pub(crate) struct TooMany;
+
+impl Assignments {
+    /// Those in the folder for the server's state. What cannot be read is said, and set aside.
+    pub(crate) fn open(state: &Path) -> (Self, Option<FileError>) {
+        let (file, all, error) = AssignmentsFile::open(state);
+        let assignments = Self {
+            all: Mutex::new(all),
+            file: Some(file),
+        };
+        (assignments, error)
+    }
+
+    /// The machine boots `image` next time, and only then. [`Self::save`] makes it last.
+    ///
+    /// # Errors
+    /// [`TooMany`].
+    pub(crate) fn set_once(&self, mac: Mac, image: &str) -> Result<(), TooMany> {
+        self.change(mac, |assignment| {
+            assignment.once = Some(image.to_owned());
+            // The next fetch is a new boot, whether or not firmware asks before it.
+            assignment.boot.once = None;
+        })
+    }
+
+    /// The machine boots `image` from now on. [`Self::save`] makes it last.
+    ///
+    /// # Errors
+    /// [`TooMany`].
+    pub(crate) fn assign(&self, mac: Mac, image: &str) -> Result<(), TooMany> {
+        self.change(mac, |assignment| {
+            let before = assignment.image.replace(image.to_owned());
+            if before.as_deref() == Some(image) {
+                return;
+            }
+            // What is on trial itself is nothing to go back to.
+            let before = match assignment.trial.take() {
+                Some(trial) => trial.before,
+                None => before,
+            };
+            assignment.trial = Some(Trial {
+                before,
+                ..Trial::default()
+            });
+            assignment.failed = None;
+        })
+    }
+
+    /// The machine boots what the configuration says. False if nothing else was assigned. [`Self::save`] makes it last.
+    pub(crate) fn clear(&self, mac: Mac) -> bool {
+        self.all().remove(&mac).is_some()
+    }
+
+    /// What is assigned to each machine.
+    pub(crate) fn list(&self) -> Vec<(Mac, Assignment)> {
+        let all = self.all();
+        all.iter().map(|(mac, it)| (*mac, it.clone())).collect()
+    }
+
+    /// What is assigned to this machine, for an answer that takes nothing: what it will boot if it has not fetched its
+    /// script yet, and what it boots.
+    pub(crate) fn expected(&self, mac: Option<Mac>) -> Assigned {
+        let all = self.all();
+        let assignment = mac.and_then(|mac| all.get(&mac));
+        assignment.map_or_else(Assigned::default, |it| {
+            it.assigned(it.boot.once.as_ref().or(it.once.as_ref()))
+        })
+    }
+
+    /// The same for the script that somebody fetches.
+    pub(crate) fn in_script(&self, mac: Option<Mac>, asks: Asks) -> Assigned {
+        let all = self.all();
+        let assignment = mac.and_then(|mac| all.get(&mac));
+        assignment.map_or_else(Assigned::default, |it| {
+            let once = it.boot.once.as_ref();
+            it.assigned(once.filter(|_| asks == Asks::Itself))
+        })
+    }
+
+    /// The machine itself fetches its script: a boot begins, or goes on. Returns the image that it takes for once; then
+    /// [`Self::save`] has to end before the script is handed out.
+    pub(crate) fn fetches_script(&self, mac: Mac) -> Option<String> {
+        let mut all = self.all();
+        let assignment = all.get_mut(&mac)?;
+        assignment.boot.image.clone_from(&assignment.image);
+        if assignment.boot.once.is_some() {
+            return None;
+        }
+        let has_firmware = std::mem::take(&mut assignment.boot.firmware_asked);
+        let once = assignment.once.take()?;
+        assignment.boot.once = Some(once.clone());
+        assignment.boot.has_firmware = has_firmware;
+        Some(once)
+    }
+
+    /// The machine sent a DISCOVER: if its firmware did, the boot before has ended.
+    pub(crate) fn asks_dhcp(&self, mac: Mac, client: Client) {
+        let mut all = self.all();
+        let Some(Assignment { boot, .. }) = all.get_mut(&mac) else {
+            return;
+        };
+        let ends = match client {
+            Client::Plain | Client::Init => return,
+            Client::Ipxe(_) => !boot.has_firmware,
+            _ => {
+                boot.firmware_asked = true;
+                true
+            }
+        };
+        if ends {
+            boot.once = None;
+            boot.has_firmware = false;
+        }
+    }
+
+    /// The machine's init reported that it runs. True if that ended a trial, and [`Self::save`] makes it last.
+    pub(crate) fn booted(&self, mac: Mac) -> bool {
+        let mut all = self.all();
+        let Some(assignment) = all.get_mut(&mac) else {
+            return false;
+        };
+        let on_trial = assignment.boot.once.is_none() && assignment.boot.image == assignment.image;
+        on_trial && assignment.trial.take().is_some()
+    }
+
+    /// The machine's init reported that this many attempts of this boot failed. Returns what changed, and then
+    /// [`Self::save`] makes it last.
+    pub(crate) fn failed(&self, mac: Mac, boot_id: &str, attempts: u64) -> Option<WentBack> {
+        let mut all = self.all();
+        let assignment = all.get_mut(&mac)?;
+        if let Some(failed) = assignment.boot.once.take() {
+            return Some(WentBack {
+                failed,
+                to: assignment.image.clone(),
+            });
+        }
+        if assignment.boot.image != assignment.image {
+            return None;
+        }
+        let trial = assignment.trial.as_mut()?;
+        if trial.counted.0 != boot_id || boot_id.is_empty() {
+            trial.failed_before = trial.failed_before.saturating_add(trial.counted.1);
+            trial.counted = (boot_id.to_owned(), 0);
+        }
+        trial.counted.1 = trial.counted.1.max(attempts);
+        if trial.failed_before.saturating_add(trial.counted.1) < FAILED_ATTEMPTS {
+            return None;
+        }
+        let before = assignment.trial.take().and_then(|trial| trial.before);
+        let failed = std::mem::replace(&mut assignment.image, before)?;
+        assignment.failed = Some(failed.clone());
+        Some(WentBack {
+            failed,
+            to: assignment.image.clone(),
+        })
+    }
+
+    /// Writes the file, so that a restart changes nothing. It waits for the disk: call it where that may be.
+    ///
+    /// # Errors
+    /// The system's; what was assigned is in force all the same, until the server ends.
+    pub(crate) fn save(&self) -> Result<(), FileError> {
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        file.write(|| self.all().clone())
+    }
+
+    fn change(&self, mac: Mac, change: impl FnOnce(&mut Assignment)) -> Result<(), TooMany> {
+        let mut all = self.all();
+        if all.len() >= MOST && !all.contains_key(&mac) {
+            return Err(TooMany);
+        }
+        change(all.entry(mac).or_default());
+        Ok(())
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<Mac, Assignment>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

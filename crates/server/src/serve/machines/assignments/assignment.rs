@@ -1,0 +1,80 @@
+//! What is assigned to one machine, and its boot that goes on.
+
+use serde::{Deserialize, Serialize};
+
+/// What is assigned to one machine. What is on the disk is all but the boot that goes on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Assignment {
+    /// The image of its next boot alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) once: Option<String>,
+    /// The image of every boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) image: Option<String>,
+    /// Set until it is known that this one boots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) trial: Option<Trial>,
+    /// The image that failed to boot, where the machine went back to the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) failed: Option<String>,
+    #[serde(skip)]
+    pub(super) boot: Boot,
+}
+
+/// An image of which nobody knows yet whether it boots.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Trial {
+    /// What was assigned before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) before: Option<String>,
+    /// The failed attempts of earlier boots.
+    #[serde(skip)]
+    pub(super) failed_before: u64,
+    /// The boot whose failed attempts are counted, and how many.
+    #[serde(skip)]
+    pub(super) counted: (String, u64),
+}
+
+/// A boot that goes on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Boot {
+    /// The image that it took for once.
+    pub(super) once: Option<String>,
+    /// The assigned image that the script had which it fetched.
+    pub(super) image: Option<String>,
+    /// Whether other firmware than iPXE asked DHCP before the script was fetched.
+    pub(super) has_firmware: bool,
+    /// Whether its firmware asked DHCP since the last script was fetched.
+    pub(super) firmware_asked: bool,
+}
+
+/// What is assigned, for one answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Assigned {
+    /// The image of this boot alone.
+    pub(crate) once: Option<String>,
+    /// The image of every boot.
+    pub(crate) image: Option<String>,
+    /// Whether another one failed before.
+    pub(crate) after_failure: bool,
+}
+
+impl Assignment {
+    pub(super) fn assigned(&self, once: Option<&String>) -> Assigned {
+        Assigned {
+            once: once.cloned(),
+            image: self.image.clone(),
+            after_failure: self.failed.is_some(),
+        }
+    }
+
+    /// The image that the boot which goes on took for once.
+    pub(crate) fn takes(&self) -> Option<&str> {
+        self.boot.once.as_deref()
+    }
+
+    /// Whether nobody knows yet whether the assigned image boots.
+    pub(crate) fn is_on_trial(&self) -> bool {
+        self.trial.is_some()
+    }
+}

@@ -1,0 +1,105 @@
+//! What is assigned to machines, on the disk: `assignments.json` in the state folder, with mode 0600.
+//!
+//! It is exchanged as a whole: written beside itself, made durable, and renamed.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use netroot_net::Mac;
+use rustix::fs::OFlags;
+
+use super::assignment::Assignment;
+
+/// The longest file that is read, in bytes; that of every machine is shorter.
+const LONGEST: u64 = 16 << 20;
+
+/// The file.
+#[derive(Debug)]
+pub(super) struct AssignmentsFile {
+    path: PathBuf,
+    /// Held while it is written.
+    writing: Mutex<()>,
+}
+
+/// The file could not be read, or not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", file.display())]
+pub(crate) struct FileError {
+    /// Where it is.
+    pub(crate) file: PathBuf,
+    /// The system's error.
+    pub(crate) source: io::Error,
+}
+
+type All = BTreeMap<Mac, Assignment>;
+
+impl AssignmentsFile {
+    pub(super) fn open(state: &Path) -> (Self, All, Option<FileError>) {
+        let path = state.join("assignments.json");
+        let read = read(&path);
+        let (all, error) = match read {
+            Ok(all) => (all, None),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => (All::new(), None),
+            Err(source) => {
+                // Without that, the next order would overwrite it.
+                let aside = path.with_extension("json.unreadable");
+                let file = fs::rename(&path, &aside).map_or(path.clone(), |()| aside);
+                (All::new(), Some(FileError { file, source }))
+            }
+        };
+        let file = Self {
+            path,
+            writing: Mutex::new(()),
+        };
+        (file, all, error)
+    }
+
+    /// Writes what `all` returns. It is called once nobody else writes, so that the last one has the newest.
+    pub(super) fn write(&self, all: impl FnOnce() -> All) -> Result<(), FileError> {
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        write(&self.path, &all()).map_err(|source| FileError {
+            file: self.path.clone(),
+            source,
+        })
+    }
+}
+
+fn read(path: &Path) -> io::Result<All> {
+    let mut options = OpenOptions::new();
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let file = options
+        .read(true)
+        .custom_flags(flags.cast_signed())
+        .open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.len() > LONGEST {
+        return Err(io::Error::other("not a file of assignments"));
+    }
+    let by_text: BTreeMap<String, Assignment> = serde_json::from_reader(io::BufReader::new(file))?;
+    let machine = |(mac, assignment): (String, Assignment)| {
+        let mac = mac.parse::<Mac>().map_err(io::Error::other)?;
+        Ok((mac, assignment))
+    };
+    by_text.into_iter().map(machine).collect()
+}
+
+fn write(path: &Path, all: &All) -> io::Result<()> {
+    let by_text = all.iter().map(|(mac, it)| (mac.to_string(), it));
+    let by_text: BTreeMap<String, &Assignment> = by_text.collect();
+    let mut text = serde_json::to_vec_pretty(&by_text)?;
+    text.push(b'\n');
+    let new = path.with_extension("json.new");
+    let mut options = OpenOptions::new();
+    let flags = OFlags::NOFOLLOW.bits().cast_signed();
+    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.custom_flags(flags).open(&new)?;
+    file.write_all(&text)?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}

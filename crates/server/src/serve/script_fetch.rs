@@ -1,0 +1,47 @@
+//! What begins when a machine fetches its script: over TFTP and HTTP alike, before the script is made.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use crate::serve::artifacts::ArtifactStore;
+use crate::serve::events::{Decided, Event, Machine, Timeline, Warning};
+use crate::serve::machines::FileError;
+
+/// Remembers what the machine says of itself in the query, and takes what is assigned to it for one boot. Only the
+/// machine itself does either. An order that is taken is gone from the disk when this ends.
+pub(crate) async fn begins(
+    artifacts: &ArtifactStore,
+    timeline: &Timeline,
+    name: &str,
+    query: Option<&str>,
+    peer: IpAddr,
+) {
+    let machines = timeline.machines();
+    let asks = machines.at(peer);
+    let Some(mac) = artifacts.machine_of_script(name, asks) else {
+        return;
+    };
+    if !machines.is_itself(mac, asks, Instant::now()) {
+        return;
+    }
+    if let Some(query) = query {
+        machines.hear_query(mac, query);
+    }
+    let Some(image) = machines.assignments().fetches_script(mac) else {
+        return;
+    };
+    save(timeline).await;
+    let decided = Decided::BootsOnce { image };
+    timeline.machine(Machine::Mac(mac), Event::Decided(decided));
+}
+
+/// Writes what is assigned to machines, where waiting for the disk holds nothing up.
+pub(crate) async fn save(timeline: &Timeline) {
+    let machines = timeline.machines_handle();
+    let saved = tokio::task::spawn_blocking(move || machines.assignments().save());
+    if let Ok(Err(FileError { file, source })) = saved.await {
+        let error = source.to_string();
+        let warning = Warning::AssignmentsUnwritable { file, error };
+        timeline.server(Event::Warning(warning));
+    }
+}
