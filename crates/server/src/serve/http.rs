@@ -10,6 +10,7 @@
 mod activity;
 mod byte_range;
 mod connection_limits;
+mod direct;
 mod pages;
 mod transfer;
 
@@ -30,6 +31,7 @@ use netroot_net::Mac;
 use self::activity::{Activity, Recorded};
 use self::byte_range::Part;
 use self::connection_limits::{Admission, ConnectionLimits, ConnectionSlot};
+use self::direct::{DirectStream, Parts};
 pub(crate) use self::pages::Pages;
 use self::transfer::{Transfer, TransferLog};
 use crate::catalog::ArrivedAt;
@@ -156,7 +158,7 @@ pub(crate) async fn run(
         let Some(slot) = admit(&site, ends.peer, &activity).await else {
             continue;
         };
-        let stream = Recorded::new(stream, activity);
+        let stream = Recorded::new(DirectStream::new(stream), activity);
         let site = Arc::clone(&site);
         tokio::spawn(async move { serve(stream, slot, &ends, &site).await });
     }
@@ -186,15 +188,15 @@ async fn admit(site: &Site, peer: IpAddr, activity: &Arc<Activity>) -> Option<Co
 
 /// One connection, from its first byte to its last.
 async fn serve(stream: Recorded, slot: ConnectionSlot, ends: &Ends, site: &Arc<Site>) {
-    let activity = stream.activity();
+    let (activity, parts) = (stream.activity(), stream.parts());
     let service = service_fn(|request: Request<Incoming>| {
         activity.requested();
-        let site = Arc::clone(site);
+        let (site, parts) = (Arc::clone(site), Arc::clone(&parts));
         async move {
             let response = if is_report(&request) {
                 take_report(request, ends, &site).await
             } else {
-                answer(&request, ends, &site).await
+                answer(&request, ends, &parts, &site).await
             };
             Ok::<_, std::convert::Infallible>(response)
         }
@@ -232,7 +234,12 @@ async fn take_report(request: Request<Incoming>, ends: &Ends, site: &Site) -> An
 
 type Answer = Response<Either<Transfer, http_body_util::Full<Bytes>>>;
 
-async fn answer(request: &Request<Incoming>, ends: &Ends, site: &Site) -> Answer {
+async fn answer(
+    request: &Request<Incoming>,
+    ends: &Ends,
+    parts: &Arc<Parts>,
+    site: &Site,
+) -> Answer {
     let head = match *request.method() {
         Method::GET => false,
         Method::HEAD => true,
@@ -310,7 +317,7 @@ async fn answer(request: &Request<Incoming>, ends: &Ends, site: &Site) -> Answer
         .headers()
         .get(header::RANGE)
         .and_then(|value| value.to_str().ok());
-    deliver(artifact, name, wanted, head, peer, site)
+    deliver(artifact, name, wanted, head, peer, parts, site)
 }
 
 /// The answer with the file, or with the part of it that was asked for.
@@ -320,6 +327,7 @@ fn deliver(
     wanted: Option<&str>,
     head: bool,
     peer: IpAddr,
+    parts: &Arc<Parts>,
     site: &Site,
 ) -> Answer {
     let length = artifact.content.length();
@@ -356,6 +364,7 @@ fn deliver(
             reads: Arc::clone(&site.reads),
             client: peer,
             reading: None,
+            parts: Arc::clone(parts),
             log: Some(TransferLog {
                 machine,
                 script_of: artifact.machine,

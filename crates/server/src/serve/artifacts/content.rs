@@ -12,6 +12,10 @@ use hyper::body::Bytes;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::ReadWriteFlags;
 
+/// How far apart bytes are whose presence in memory is asked for: Linux's smallest read-ahead (`VM_READAHEAD_PAGES` is
+/// 128 KiB, halved where memory is short).
+const PROBED: usize = 32 << 10;
+
 /// Bytes in memory or in a file that stays open: a transfer sees one version from its start to its end.
 #[derive(Debug, Clone)]
 pub(crate) enum Content {
@@ -142,6 +146,33 @@ impl Content {
             Ok(length) => Some(Ok(length)),
             Err(_) => None,
         }
+    }
+
+    /// The file with the part of it from `offset` on that is in memory: its position, and its length of `most` bytes at
+    /// most. `None` for what is no file, and where a disk may have to be waited for.
+    pub(crate) fn in_memory(&self, offset: u64, most: usize) -> Option<(&Arc<File>, u64, usize)> {
+        let Self::File {
+            file,
+            start,
+            length,
+        } = self
+        else {
+            return None;
+        };
+        let left = usize::try_from(length.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let wanted = most.min(left);
+        let at = start.saturating_add(offset);
+        // One byte of each read-ahead window, and the last one: pages come and go in rows.
+        let last = wanted.checked_sub(1)?;
+        let absent = (0..wanted).step_by(PROBED).chain([last]).find(|probe| {
+            let mut byte = [0];
+            let position = at.saturating_add(u64::try_from(*probe).unwrap_or(u64::MAX));
+            let mut parts = [IoSliceMut::new(&mut byte)];
+            let read = rustix::io::preadv2(file, &mut parts, position, ReadWriteFlags::NOWAIT);
+            read != Ok(1)
+        });
+        let length = absent.unwrap_or(wanted);
+        (length > 0).then_some((file, at, length))
     }
 
     /// Fills `buffer` from `offset`, or up to the end; returns how many bytes were read. It may wait for a disk.

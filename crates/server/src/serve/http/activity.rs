@@ -8,7 +8,8 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+
+use super::direct::{DirectStream, Parts};
 
 /// How long a client may take less than [`LEAST`]: firmware erases flash or decompresses while a transfer waits.
 pub(super) const WINDOW: Duration = Duration::from_secs(60);
@@ -107,7 +108,7 @@ impl Activity {
 
 /// A stream whose activity is recorded.
 pub(super) struct Recorded {
-    stream: TcpStream,
+    stream: DirectStream,
     activity: Arc<Activity>,
 }
 
@@ -118,8 +119,13 @@ impl Recorded {
     }
 
     /// Records what is written to `stream`.
-    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
+    pub(super) fn new(stream: DirectStream, activity: Arc<Activity>) -> Self {
         Self { stream, activity }
+    }
+
+    /// Where bodies hand over the parts of files that the kernel sends.
+    pub(super) fn parts(&self) -> Arc<Parts> {
+        self.stream.parts()
     }
 }
 
@@ -163,7 +169,6 @@ impl AsyncWrite for Recorded {
         Poll::Ready(Ok(written))
     }
 
-    // Without it hyper would copy every answer into one buffer.
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
     }

@@ -15,7 +15,19 @@ use crate::serve::machines::Machines;
 use crate::serve::report_tokens::ReportTokens;
 
 fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
+    site_of(content, None)
+}
+
+/// With the file `/big`.
+fn site_with(big: Content) -> (SocketAddr, Arc<Counters>) {
+    site_of(b"", Some(big))
+}
+
+fn site_of(content: &[u8], big: Option<Content>) -> (SocketAddr, Arc<Counters>) {
     let artifacts = store();
+    if let Some(big) = big {
+        artifacts.put("big", big, FileKind::Other);
+    }
     let bytes = Bytes::copy_from_slice(content);
     artifacts.put("snponly.efi", Content::Memory(bytes), FileKind::Loader);
     let mut file = tempfile::tempfile().unwrap();
@@ -267,4 +279,49 @@ fn no_browser_takes_what_machines_say_for_a_page() {
         assert!(head.contains("x-content-type-options: nosniff"), "{head}");
         assert!(!head.contains("text/html"), "{head}");
     }
+}
+
+#[test]
+fn a_file_arrives_as_it_is_however_it_is_asked_for() {
+    let content: Vec<u8> = (0..375_000_u32).flat_map(u32::to_be_bytes).collect();
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&content).unwrap();
+    let (address, _) = site_with(Content::from_regular(file).unwrap());
+    let (_, whole) = ask(address, "GET", "/big", "");
+    assert!(whole == content);
+    for (first, last) in [
+        (0, 0),
+        (1, 262_144),
+        (262_143, 900_000),
+        (1_499_999, 1_499_999),
+    ] {
+        let range = format!("Range: bytes={first}-{last}\r\n");
+        let (_, part) = ask(address, "GET", "/big", &range);
+        assert!(part == content[first..=last], "{first}-{last}");
+    }
+    // Several on one connection, of which the client asks before it has read.
+    let request = |more: &str| format!("GET /big HTTP/1.1\r\nHost: x\r\n{more}\r\n");
+    let both = request("Range: bytes=5-700000\r\n") + &request("Connection: close\r\n");
+    let (_, answers) = exchange(address, &both);
+    assert!(answers.starts_with(&content[5..=700_000]));
+    assert!(answers.ends_with(&content));
+}
+
+#[test]
+fn a_file_that_becomes_shorter_ends_the_connection_and_nothing_else_is_sent() {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&vec![7; 8 << 20]).unwrap();
+    let shorter = file.try_clone().unwrap();
+    let (address, _) = site_with(Content::from_regular(file).unwrap());
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .write_all(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    let mut first = [0; 1000];
+    stream.read_exact(&mut first).unwrap();
+    shorter.set_len(1 << 20).unwrap();
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    assert!(rest.len() < 8 << 20);
+    assert!(rest.iter().rev().take(1000).all(|byte| *byte == 7));
 }

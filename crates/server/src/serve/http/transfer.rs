@@ -10,6 +10,7 @@ use std::time::Instant;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use netroot_net::Mac;
 
+use super::direct::{PART, Parts};
 use crate::serve::artifacts::{Content, FileKind, FileReads};
 use crate::serve::events::{Event, Fetch, Fetching, Machine, StopCause, Timeline, Transport};
 
@@ -26,6 +27,8 @@ pub(super) struct Transfer {
     pub(super) client: IpAddr,
     /// The read that it waits for.
     pub(super) reading: Option<Reading>,
+    /// Where parts of the file are handed over that the kernel sends.
+    pub(super) parts: Arc<Parts>,
     /// The position of the next byte.
     pub(super) position: u64,
     /// The position after the last byte.
@@ -132,6 +135,11 @@ impl Transfer {
         let mut reading = match self.reading.take() {
             Some(reading) => reading,
             None => {
+                if let Some((file, position, length)) =
+                    self.content.in_memory(self.position, most.min(PART))
+                {
+                    return Poll::Ready(self.parts.put(file, position, length));
+                }
                 let now = self
                     .reads
                     .read_now(self.client, &self.content, self.position, 0, most);
