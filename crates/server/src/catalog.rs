@@ -3,7 +3,6 @@
 //! [`Catalog::assign`] is asked for the script, the loader, DHCP's option 17, the export and the report alike, so
 //! that all of them agree.
 
-pub(crate) mod append;
 #[allow(dead_code)]
 mod assigned;
 mod command_line;
@@ -31,6 +30,7 @@ pub(crate) use self::image::{
 pub(crate) use self::known_machine::{ArrivedAt, KnownMachine};
 use self::machine::NamedMachines;
 pub(crate) use self::machine::is_host_name;
+use crate::append;
 use crate::settings::{Choice, MachineSettings, MenuSettings, Rule};
 
 /// The images, and who boots which.
@@ -270,7 +270,7 @@ impl Catalog {
 
 fn check_append(text: Option<&str>, by: impl FnOnce() -> String) -> Result<(), CatalogError> {
     let checked = text.map_or(Ok(()), append::check);
-    checked.map_err(|source| CatalogError::Append { by: by(), source })
+    checked.map_err(|error| CatalogError::Append { by: by(), error })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use netroot_net::Prefix;
 use netroot_nfs_export::HidePattern;
 
 use crate::initrd_command::InitrdArgs;
-use crate::option_value::{AddressRange, IsolatedInterface, host, network, nfsroot, one_line};
+use crate::option_value::{AddressRange, IsolatedInterface, appended, host, network, nfsroot};
 use crate::reload_command::ReloadArgs;
 use crate::settings;
 
@@ -254,7 +254,7 @@ pub(crate) struct ServeArgs {
     pub(crate) initrd: Option<PathBuf>,
 
     /// Append this to the kernel's command line, for example 'console=ttyS0 quiet'.
-    #[arg(long, value_name = "CMDLINE", value_parser = one_line)]
+    #[arg(long, value_name = "CMDLINE", value_parser = appended)]
     pub(crate) append: Option<String>,
 
     /// Do not enable the tmpfs overlay that makes the read-only root writable.

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod append;
 mod catalog;
 mod check_config;
 mod check_kernel;

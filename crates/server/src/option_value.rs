@@ -6,6 +6,8 @@ use std::str::FromStr;
 use netroot_net::Prefix;
 use netroot_proto::address::{self, AddressError};
 
+use crate::append::{self, AppendError};
+
 /// Two addresses of DHCPv4, the first not higher than the second, and what goes with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AddressRange {
@@ -58,6 +60,9 @@ pub(crate) fn isolated_subnet(text: &str) -> Result<Prefix, ValueError> {
 /// Why an option's value is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ValueError {
+    /// What cannot be added to a command line.
+    #[error(transparent)]
+    Append(#[from] AppendError),
     /// Not `A-B`.
     #[error("expected two addresses such as 10.0.0.100-10.0.0.200")]
     NotARange,
@@ -190,6 +195,13 @@ pub(crate) fn one_line(text: &str) -> Result<String, ValueError> {
         return Err(ValueError::ControlCharacter);
     }
     Ok(text.trim().to_owned())
+}
+
+/// What is added to the kernel's command line, with its variables.
+pub(crate) fn appended(text: &str) -> Result<String, ValueError> {
+    let text = one_line(text)?;
+    append::check(&text)?;
+    Ok(text)
 }
 
 /// An export on another server.

@@ -32,7 +32,9 @@ mod listen;
 mod looks;
 mod machines;
 mod nfs;
+mod open_files;
 mod open_image;
+mod opened;
 mod privileged_helper;
 mod privileges;
 mod report_tokens;
@@ -69,7 +71,7 @@ use self::listen::role::DhcpRole;
 use self::listen::sockets::{ListenPorts, Sockets};
 use self::listen::{Listener, interface, role};
 use self::machines::{FileError, Machines};
-use self::open_image::OpenImage;
+use self::opened::Opened;
 use self::report_tokens::ReportTokens;
 use self::root_watch::{Configured, FollowedImage, FollowedRoots};
 use self::running::{Following, Parts};
@@ -93,26 +95,27 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     timeline.observed_by(Arc::<History>::clone(&history));
 
     // The images.
-    let images = settings.catalog.images.iter().map(OpenImage::open);
+    let images = settings.catalog.images.iter().map(Opened::open);
     let images = images.collect::<Result<Vec<_>, _>>()?;
     let hidden = || {
         let roots = settings.catalog.roots();
         roots.map(|(_, root)| (root.directory.as_path(), &root.hidden))
     };
-    let firmware = settings.catalog.roots().map(|(_, root)| {
-        let exported = root.nfsroot.is_none();
-        let folder = exported.then(|| raspberry_pi::of_root(&root.directory));
-        folder.flatten().map(|folder| folder.hiding(hidden()))
+    let firmware = settings.catalog.images.iter().map(|image| {
+        let root = image.source.root().filter(|root| root.nfsroot.is_none())?;
+        let folder = raspberry_pi::of_root(&root.directory)?;
+        Some(folder.hiding(hidden()))
     });
     let firmware: Vec<Option<Folder>> = firmware.collect();
     let mut loaders = loaders::find(settings.ipxe.as_deref());
     let by_platform = std::mem::take(&mut loaders.by_platform);
-    let catalog = images.iter().zip(&firmware).map(|(open, firmware)| {
+    let all = settings.catalog.images.iter().zip(&images).zip(&firmware);
+    let catalog = all.map(|((image, open), firmware)| {
         let mut loaders = by_platform.clone();
         if firmware.is_some() || settings.tftp_dir.is_some() {
             loaders.push(raspberry_pi::loader());
         }
-        open.image(settings.nfs_port, Arc::from(loaders))
+        open.image(image, settings.nfs_port, Arc::from(loaders))
     });
     let catalog = Arc::new(Catalog::new(
         catalog.collect(),
@@ -210,7 +213,10 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     // Child processes build the initrds; meanwhile other DHCP servers are looked for.
     let mut builds = Vec::new();
     for open in &images {
-        builds.push(open.start_initrd(&settings.cache, identity, &timeline)?);
+        builds.push(match open {
+            Opened::Root(open) => Some(open.start_initrd(&settings.cache, identity, &timeline)?),
+            Opened::Files(_) => None,
+        });
     }
     for listener in &mut listeners {
         let others = look_for_others(listener, settings.http_port, clock, &timeline, &counters)?;
@@ -240,6 +246,14 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     let mut followed_roots = FollowedRoots::new(settings.ipxe.clone(), settings.cache.clone());
     let opened = (0..).zip(images).zip(builds).zip(catalog.images());
     for (((number, open), build), image) in opened {
+        let (open, build) = match (open, build) {
+            (Opened::Root(open), Some(build)) => (open, build),
+            (Opened::Files(files), _) => {
+                artifacts.put_image(image.tagged(files.tag()), files);
+                continue;
+            }
+            (Opened::Root(_), None) => continue,
+        };
         let initrd = build.finish(|event| timeline.server(event))?;
         let files = BootFiles::of_root(open.kernel()?, initrd);
         artifacts.put_image(image.tagged(files.tag()), files);

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use super::append::{self, Expanded, Values};
 use super::image::{Image, ImageFile, ImageKind, RootImage};
+use crate::append::{self, Expanded, Values};
 
 /// Who boots an image, as far as its command line depends on it.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! Why a catalog cannot be.
 
-use super::append::AppendError;
+use crate::append::AppendError;
 use crate::settings::Origin;
 
 /// The images, machines or rules contradict each other.
@@ -28,12 +28,12 @@ pub(crate) enum CatalogError {
         known: Vec<String>,
     },
     /// What is added to a command line cannot be.
-    #[error("{by} cannot append that to the command line: {source}")]
+    #[error("{by} cannot append that to the command line: {error}")]
     Append {
         /// Who would.
         by: String,
         /// Why not.
-        source: AppendError,
+        error: AppendError,
     },
     /// A machine whose name is no host name.
     #[error("{origin}: the machine name {name:?} is no host name; use letters, digits and hyphens")]

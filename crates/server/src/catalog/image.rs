@@ -34,7 +34,6 @@ pub(crate) struct Image {
 
 /// What an image is, which decides how a loader starts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "only roots are opened, so far"))]
 pub(crate) enum ImageKind {
     /// A root with the kernel and the initrd that mount it.
     Root(RootImage),
@@ -202,12 +201,12 @@ pub(crate) fn export_path(name: &str) -> String {
 
 /// Whether a URL, an NFS path and a command line can carry this as an image's name.
 pub(crate) fn is_name(name: &str) -> bool {
-    // Nothing but dots would be a way up.
-    name.chars().all(in_name) && !name.chars().all(|c| c == '.')
+    // Nothing but dots would be a way up, and what starts with a hyphen an option of iPXE's.
+    name.chars().all(in_name) && !name.chars().all(|c| c == '.') && !name.starts_with('-')
 }
 
 fn in_name(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@')
 }
 
 /// The name of an image that is configured without one: its directory's, as far as a name can carry it.

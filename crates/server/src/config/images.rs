@@ -2,7 +2,7 @@
 
 use super::section::Section;
 use crate::catalog::is_name;
-use crate::option_value::{nfsroot, one_line};
+use crate::option_value::{appended, nfsroot};
 use crate::settings::{
     self, ImageSettings, ImageSource, InitrdSource, Location, RootSettings, hidden,
 };
@@ -83,7 +83,7 @@ fn read_image(name: String, mut image: Section<'_>) -> Option<ImageSettings> {
         name: Some(name),
         title: image.text("title"),
         source,
-        append: image.parsed("append", "a command line", |text| one_line(&text)),
+        append: image.parsed("append", "a command line", |text| appended(&text)),
         origin: image.origin(),
     });
     image.finish();

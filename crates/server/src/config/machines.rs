@@ -8,7 +8,7 @@ use netroot_spelling::nearest;
 
 use super::references::Places;
 use super::section::Section;
-use crate::option_value::{network, one_line};
+use crate::option_value::{appended, network};
 use crate::settings::{CatalogSettings, Choice, MachineSettings, MenuSettings, Rule};
 
 /// The firmware that a rule can name.
@@ -50,7 +50,7 @@ fn read_machine(name: String, mut machine: Section<'_>) -> MachineSettings {
         client_id: machine.parsed("client-id", "a client identifier", |text| bytes(&text)),
         address: machine.parsed("address", "an address", |text| address(&text)),
         choice: machine.parsed("boot", "an image", choice),
-        append: machine.parsed("append", "a command line", |text| one_line(&text)),
+        append: machine.parsed("append", "a command line", |text| appended(&text)),
         origin: machine.origin(),
         name,
     };
@@ -92,7 +92,7 @@ fn read_rule(mut rule: Section<'_>) -> Rule {
         vendor_classes: rule.list("vendor-class", "a vendor class", Ok::<_, String>),
         circuits: rule.list("circuit", "a circuit ID", |text| bytes(&text)),
         choice: rule.parsed("boot", "an image", choice),
-        append: rule.parsed("append", "a command line", |text| one_line(&text)),
+        append: rule.parsed("append", "a command line", |text| appended(&text)),
         origin: rule.origin(),
     };
     rule.finish();

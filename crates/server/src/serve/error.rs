@@ -17,9 +17,11 @@ use crate::serve::listen::interface::InterfaceError;
 use crate::serve::listen::role::DhcpRoleError;
 use crate::serve::listen::sockets::SocketError;
 use crate::serve::nfs::NfsError;
+use crate::serve::open_files::OpenFilesError;
 use crate::serve::privileged_helper::StartError;
 use crate::serve::privileges::PrivilegeError;
 use crate::serve::service_manager::ServiceManagerError;
+use crate::settings::Origin;
 
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -50,13 +52,15 @@ pub(crate) enum ServeError {
         /// The system's error.
         source: io::Error,
     },
-    /// An image that is no root.
-    #[error(
-        "cannot serve the image of {origin}: only images with a root directory are served so far"
-    )]
-    ImageKind {
+    /// The files of an image that is no root.
+    #[error("{origin}: the image {name}: {error}")]
+    Files {
         /// Where it is configured.
-        origin: String,
+        origin: Origin,
+        /// Its name.
+        name: String,
+        /// Why not.
+        error: OpenFilesError,
     },
     /// Its files cannot be used.
     #[error(transparent)]

@@ -32,12 +32,10 @@ pub(crate) struct OpenImage<'a> {
 
 impl<'a> OpenImage<'a> {
     /// Opens the directory and chooses the kernel.
-    pub(crate) fn open(settings: &'a ImageSettings) -> Result<Self, ServeError> {
-        let Some(root_settings) = settings.source.root() else {
-            return Err(ServeError::ImageKind {
-                origin: settings.origin.to_string(),
-            });
-        };
+    pub(crate) fn open(
+        settings: &'a ImageSettings,
+        root_settings: &'a RootSettings,
+    ) -> Result<Self, ServeError> {
         let name = match &settings.name {
             Some(name) => name.clone(),
             None => name_of_directory(&root_settings.directory).map_err(|source| {

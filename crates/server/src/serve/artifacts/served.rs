@@ -57,6 +57,17 @@ impl BootFiles {
         ])
     }
 
+    /// An image's files, in the order of [`Image::files`].
+    pub(crate) fn new(files: Vec<(ImageFile, Content)>) -> Self {
+        Self(files)
+    }
+
+    /// What they are.
+    #[cfg(test)]
+    pub(crate) fn names(&self) -> Vec<ImageFile> {
+        self.0.iter().map(|(file, _)| *file).collect()
+    }
+
     fn get(&self, file: ImageFile) -> Option<&Content> {
         let mut files = self.0.iter();
         files.find_map(|(name, content)| (*name == file).then_some(content))
@@ -67,6 +78,9 @@ impl BootFiles {
         let mut hash = DefaultHasher::new();
         for (_, content) in &self.0 {
             content.identify(&mut hash);
+        }
+        if self.0.is_empty() {
+            return String::new();
         }
         let [a, b, c, d, ..] = hash.finish().to_be_bytes();
         format!("{:08x}", u32::from_be_bytes([a, b, c, d]))

@@ -20,7 +20,7 @@ use super::folder::Folder;
 use super::script::Menu;
 use super::served::{BootFiles, Exchange, Served};
 use super::{raspberry_pi, script};
-use crate::catalog::append::Values;
+use crate::append::Values;
 use crate::catalog::{
     ArrivedAt, Assigned, Boots, Catalog, Image, KnownMachine, Orders, Recipient, file_of_image,
 };

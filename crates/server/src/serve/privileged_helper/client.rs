@@ -237,7 +237,6 @@ impl Client<FileRequest> {
         done.files.next().ok_or(HelperError::Nonsense)
     }
 
-    #[allow(dead_code, reason = "images that are no roots are still to come")]
     /// One of the files that an image is made of, by its place in `ImageSource::files`.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use crate::config::Mistakes;
 use crate::serve::artifacts::{BootFiles, Content, raspberry_pi};
 use crate::serve::configuration::{self, Comparison, Snapshot, Watched};
 use crate::serve::events::Event;
+use crate::serve::open_files::{self, OpenFilesError};
 use crate::serve::open_image::OpenImage;
 use crate::serve::privileged_helper::{HelperError, ImageNumber};
 use crate::serve::root_facts::Facts;
@@ -197,7 +198,7 @@ impl Job {
         settings: &ImageSettings,
     ) -> Result<ReadyImage, String> {
         let Some(root) = settings.source.root() else {
-            return Err("only images with a root directory are served so far".to_owned());
+            return self.files(number, settings).await;
         };
         let opened = self.open(number, name, settings, root).await?;
         let initrd = match opened.initrd {
@@ -227,6 +228,34 @@ impl Job {
             image: opened.image.tagged(files.tag()),
             files,
             root: Some(opened.root),
+        })
+    }
+
+    /// Opens the files of an image that is no root.
+    async fn files(
+        &self,
+        number: ImageNumber,
+        settings: &ImageSettings,
+    ) -> Result<ReadyImage, String> {
+        let mut opened = Vec::new();
+        for (place, _) in (0..).zip(settings.source.files()) {
+            let file = self.world.file_helper.file(number, place).await;
+            let file = file.map_err(|error| error.to_string())?;
+            let content = Content::from_regular(file.into()).map_err(|error| error.to_string())?;
+            opened.push(content);
+        }
+        let settings = settings.clone();
+        let checked = tokio::task::spawn_blocking(move || {
+            let files = open_files::checked(&settings, opened)?;
+            Ok((settings, files))
+        });
+        let checked = checked.await.map_err(|error| error.to_string())?;
+        let (settings, files) = checked.map_err(|error: OpenFilesError| error.to_string())?;
+        let image = open_files::image(&settings, self.world.artifacts.loaders(false));
+        Ok(ReadyImage {
+            image: image.tagged(files.tag()),
+            files,
+            root: None,
         })
     }
 

@@ -140,7 +140,7 @@ fn program(image: &Image, to: &Recipient<'_>) -> String {
     let (name, server) = (&image.name, to.server);
     let arguments = image.arguments(
         &Recipient {
-            values: crate::catalog::append::Values {
+            values: crate::append::Values {
                 by_ipxe: true,
                 ..to.values
             },

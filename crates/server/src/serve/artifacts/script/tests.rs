@@ -2,7 +2,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::*;
-use crate::catalog::append::Values;
+use crate::append::Values;
 use crate::catalog::tests::image;
 use crate::catalog::{ImageFile, KernelImage};
 use crate::settings::Location;
