@@ -33,6 +33,16 @@ const FRAGMENTS: [(&str, &str); 2] = [
     ),
 ];
 
+/// Why the kernel whose configuration is at `path` cannot boot from NFS; none if it can.
+///
+/// # Errors
+/// The file cannot be read, or is not a kernel configuration.
+pub(crate) fn reasons(path: &Path) -> anyhow::Result<Vec<String>> {
+    let config = KernelConfig::read(path)
+        .with_context(|| format!("checking the kernel configuration {}", path.display()))?;
+    Ok(KernelCheck::new(&config, &fragment::parse_all(&FRAGMENTS)?).reasons)
+}
+
 /// Checks the kernel configuration at `path` and prints the report on standard output, as
 /// one JSON object with `json`.
 ///

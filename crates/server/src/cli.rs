@@ -10,6 +10,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use netroot_net::Prefix;
 use netroot_nfs_export::HidePattern;
 
+use crate::check::CheckArgs;
 use crate::initrd_command::InitrdArgs;
 use crate::option_value::{AddressRange, IsolatedInterface, appended, host, network, nfsroot};
 use crate::reload_command::ReloadArgs;
@@ -31,6 +32,7 @@ Examples:
   netroot serve                                            what /etc/netroot/netroot.toml says
   netroot reload                                           after an upgrade: take it over now
   netroot initrd --root /srv/debian -o initrd.img          only the initrd
+  netroot check eth0 /srv/debian                           before anything boots: will it?
   netroot check-kernel /boot/config-6.1.0-50-amd64         can this kernel boot from NFS?
   netroot explain 'root=/dev/nfs ip=dhcp'                  what would the init do with this?";
 
@@ -57,6 +59,8 @@ pub(crate) enum Command {
     Reload(ReloadArgs),
     /// Build the initrd for a root, as a file.
     Initrd(InitrdArgs),
+    /// Check whether machines will boot here: who answers on the network, what each firmware will do, and this host.
+    Check(CheckArgs),
     /// Check the configuration, and show what each machine in it would boot.
     CheckConfig(CheckConfigArgs),
     /// Check whether a kernel has everything that an NFS root needs, built in or as a module.

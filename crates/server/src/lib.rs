@@ -7,6 +7,7 @@
 
 mod append;
 mod catalog;
+mod check;
 mod check_config;
 mod check_kernel;
 mod cli;
@@ -74,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Reload(args) => reload_command::run(&args),
         Command::Initrd(args) => initrd_command::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Check(args) => check::run(&args),
         Command::CheckKernel(args) => check_kernel::run(&args.file, args.json),
         Command::Explain(args) => explain::run(&args.command_line, args.json),
     };

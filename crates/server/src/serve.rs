@@ -14,21 +14,21 @@
 //! What a machine boots is [`crate::catalog`]'s. [`run`] is the sequence: everything that can be refused is refused
 //! before anything is served; privileges are given up in between, while there is one thread.
 
-mod artifacts;
+pub(crate) mod artifacts;
 mod boot_summary;
 mod clock;
 pub(crate) mod configuration;
 mod control;
 mod counters;
-mod dhcp;
+pub(crate) mod dhcp;
 mod error;
-mod events;
+pub(crate) mod events;
 mod history;
 mod http;
 mod initrd;
 mod ipv6_router;
 mod isolation;
-mod listen;
+pub(crate) mod listen;
 mod looks;
 mod machines;
 mod nfs;
@@ -36,7 +36,7 @@ mod open_files;
 mod open_image;
 mod opened;
 mod privileged_helper;
-mod privileges;
+pub(crate) mod privileges;
 mod report_tokens;
 mod reports;
 mod root_facts;

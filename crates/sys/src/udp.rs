@@ -64,6 +64,19 @@ impl BindError {
 /// # Errors
 /// [`BindError`], which says which step failed.
 pub fn open(binding: Binding<'_>) -> Result<UdpSocket, BindError> {
+    open_with(binding, false)
+}
+
+/// The same beside other programs that allow it (`SO_REUSEADDR`): each gets a copy of a broadcast. For port 68, which
+/// the host's own DHCP client may have.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_shared(binding: Binding<'_>) -> Result<UdpSocket, BindError> {
+    open_with(binding, true)
+}
+
+fn open_with(binding: Binding<'_>, shared: bool) -> Result<UdpSocket, BindError> {
     let io_error = |errno: nix::Error| io::Error::from(errno);
     let fd = socket(
         AddressFamily::Inet,
@@ -74,6 +87,10 @@ pub fn open(binding: Binding<'_>) -> Result<UdpSocket, BindError> {
     .map_err(|errno| BindError::Socket(io_error(errno)))?;
     setsockopt(&fd, sockopt::Broadcast, &true)
         .map_err(|errno| BindError::Socket(io_error(errno)))?;
+    if shared {
+        setsockopt(&fd, sockopt::ReuseAddr, &true)
+            .map_err(|errno| BindError::Socket(io_error(errno)))?;
+    }
     if let Some(interface) = binding.interface {
         setsockopt(&fd, sockopt::BindToDevice, &interface.into()).map_err(|errno| {
             BindError::Interface {

@@ -51,7 +51,7 @@ pub(super) struct KernelCheck {
     /// Whether everything essential is set.
     pub(super) boots: bool,
     /// Why it does not boot: `NFS_V3 is missing: …`.
-    reasons: Vec<String>,
+    pub(super) reasons: Vec<String>,
     parts: Vec<Part>,
 }
 

@@ -56,6 +56,14 @@ pub(crate) fn choose() -> Result<Option<Identity>, IdentityError> {
     find(&users, &groups).map(Some)
 }
 
+/// Whether there is a user `netroot`.
+pub(crate) fn has_name() -> bool {
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    users
+        .lines()
+        .any(|line| line.split(':').next() == Some(NAME))
+}
+
 /// Nobody to become.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IdentityError {

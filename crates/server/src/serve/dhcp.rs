@@ -5,7 +5,7 @@
 //! Ethernet frame, for machines without an address.
 
 pub(crate) mod address_probe;
-mod frame;
+pub(crate) mod frame;
 mod other_networks;
 pub(crate) mod rogue_dhcp;
 pub(crate) mod service;

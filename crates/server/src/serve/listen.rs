@@ -9,7 +9,7 @@ pub(crate) mod arrivals;
 pub(crate) mod interface;
 pub(crate) mod leases;
 pub(crate) mod live_interface;
-mod port_owner;
+pub(crate) mod port_owner;
 pub(crate) mod role;
 pub(crate) mod sockets;
 

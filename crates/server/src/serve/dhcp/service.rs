@@ -41,7 +41,7 @@ use crate::serve::listen::role::DhcpRole;
 /// The longest datagram that is read, in bytes: an Ethernet frame's. Clients send 300 to 600.
 const DATAGRAM: usize = 1500;
 /// The name of a machine's script over HTTP and TFTP.
-const SCRIPT_PATH: &str = "boot/{mac}.ipxe";
+pub(crate) const SCRIPT_PATH: &str = "boot/{mac}.ipxe";
 /// How long it is not repeated that the range is exhausted.
 const EXHAUSTION_TOLD_FOR: Duration = Duration::from_secs(3600);
 

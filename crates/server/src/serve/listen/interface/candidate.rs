@@ -229,6 +229,13 @@ impl Candidate {
         self.addresses.iter().filter(ours).map(OwnAddress::prefix)
     }
 
+    /// Whether it has an address in a network.
+    pub(crate) fn is_in(&self, network: Prefix) -> bool {
+        self.addresses
+            .iter()
+            .any(|own| network.contains(own.address))
+    }
+
     /// As its sockets need it.
     pub(crate) fn device(&self) -> Device<'_> {
         Device {

@@ -1,0 +1,182 @@
+//! The images: kernel, modules, initrd, and the boot loaders for them.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use netroot_initramfs::{RootTree, choose_kernel};
+
+use crate::check::finding::Finding;
+use crate::check::subject::Subject;
+use crate::check_kernel;
+use crate::live_folder;
+use crate::serve::artifacts::loaders;
+use crate::serve::events::Warning;
+use crate::settings::{ImageSettings, InitrdSource, RootSettings};
+
+/// How long an initrd may take, at the fastest level of compression.
+const BUILD: Duration = Duration::from_secs(120);
+
+/// iPXE's binaries.
+pub(super) fn loaders(subject: &Subject) -> Vec<Finding> {
+    let found = loaders::find(subject.ipxe.as_deref());
+    let names: Vec<&str> = found.files.iter().map(|(name, _)| *name).collect();
+    let mut findings = Vec::new();
+    if !names.is_empty() {
+        findings.push(Finding::ok("loader", format!("found {}", names.join(", "))));
+    }
+    findings.extend(found.missing.into_iter().map(|missing| {
+        let text = Warning::from(missing).to_string();
+        Finding::problem("loader", text)
+    }));
+    findings
+}
+
+/// One image.
+pub(super) fn look(image: &ImageSettings, progress: impl Fn(&str)) -> Vec<Finding> {
+    if let Some(root) = image.source.root() {
+        return match look_at_root(root, progress) {
+            Ok(findings) => findings,
+            Err(finding) => vec![*finding],
+        };
+    }
+    let files = image.source.files().into_iter();
+    files
+        .map(|file| match std::fs::File::open(file) {
+            Ok(_) => Finding::ok("image", file.display().to_string()),
+            Err(error) => {
+                Finding::problem("image", format!("cannot read {}: {error}", file.display()))
+            }
+        })
+        .collect()
+}
+
+fn look_at_root(
+    root: &RootSettings,
+    progress: impl Fn(&str),
+) -> Result<Vec<Finding>, Box<Finding>> {
+    let problem = |about, text: String| Box::new(Finding::problem(about, text));
+    let directory = &root.directory;
+    let tree = RootTree::open(directory).map_err(|error| problem("root", error.to_string()))?;
+    let tree = match root.submounts || root.nfsroot.is_some() {
+        true => tree,
+        false => tree.without_mounts(),
+    };
+    if matches!(root.initrd, InitrdSource::Build { .. }) {
+        live_folder::refuse(&tree, directory)
+            .map_err(|error| problem("root", error.to_string()))?;
+    }
+    let kernel = choose_kernel(&tree, root.kernel.as_deref())
+        .map_err(|error| problem("kernel", error.to_string()))?;
+    let mut findings = Vec::new();
+    let path = tree.host_path(&kernel.path);
+    if root.hidden.hide(&kernel.path) {
+        let text = format!("the kernel {} is hidden from machines", path.display());
+        findings.push(
+            Finding::problem("kernel", text).cured_by("leave it out of what is hidden (--hide)"),
+        );
+    }
+    findings.push(Finding::ok(
+        "kernel",
+        format!(
+            "{}: Linux {} ({})",
+            directory.display(),
+            kernel.version,
+            path.display()
+        ),
+    ));
+    let configuration = format!("/boot/config-{}", kernel.version);
+    findings.push(match tree.open_file(&configuration) {
+        Err(_) => Finding::note(
+            "kernel",
+            format!("{configuration} is not in the root: whether this kernel can boot from NFS is not known"),
+        ),
+        Ok(_) => match check_kernel::reasons(&tree.host_path(&configuration)) {
+            Ok(reasons) if reasons.is_empty() => {
+                Finding::ok("kernel", format!("Linux {} can boot from NFS", kernel.version))
+            }
+            Ok(reasons) => Finding::problem(
+                "kernel",
+                format!("Linux {} cannot boot from NFS: {}", kernel.version, reasons.join("; ")),
+            ),
+            Err(error) => Finding::warning("kernel", format!("{error:#}")),
+        },
+    });
+    if let InitrdSource::Build { modules, init } = &root.initrd {
+        progress("building the initrd, to see whether that works");
+        findings.push(build(
+            directory,
+            root.kernel.as_deref(),
+            modules,
+            init.as_deref(),
+        ));
+    } else if let InitrdSource::File(file) = &root.initrd {
+        findings.push(match std::fs::File::open(file) {
+            Ok(_) => Finding::ok("initrd", file.display().to_string()),
+            Err(error) => {
+                Finding::problem("initrd", format!("cannot read {}: {error}", file.display()))
+            }
+        });
+    }
+    Ok(findings)
+}
+
+/// Has this program build the initrd, confined as always, and throws it away.
+fn build(directory: &Path, kernel: Option<&str>, modules: &str, init: Option<&Path>) -> Finding {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("initrd").arg("--root").arg(directory);
+    command.args([
+        "--modules",
+        modules,
+        "--level",
+        "1",
+        "--output",
+        "/dev/null",
+    ]);
+    if let Some(kernel) = kernel {
+        command.args(["--kernel", kernel]);
+    }
+    if let Some(init) = init {
+        command.arg("--init").arg(init);
+    }
+    let output = tempfile::tempfile().and_then(|said| {
+        let stderr = said.try_clone()?;
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(stderr);
+        Ok((command.spawn()?, said))
+    });
+    let (mut child, said) = match output {
+        Ok(started) => started,
+        Err(error) => return Finding::warning("initrd", format!("cannot be tried: {error}")),
+    };
+    let end = Instant::now() + BUILD;
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if Instant::now() < end => std::thread::sleep(Duration::from_millis(20)),
+            _ => {
+                let _ = child.kill();
+                let _ = child.wait();
+                let text = format!("the initrd is not built after {} s", BUILD.as_secs());
+                return Finding::warning("initrd", text);
+            }
+        }
+    };
+    let said = last_line(said);
+    match status.success() {
+        true => Finding::ok("initrd", format!("can be built ({modules})")),
+        false => Finding::problem("initrd", said.trim_start_matches("netroot: ").to_owned()),
+    }
+}
+
+fn last_line(mut said: std::fs::File) -> String {
+    use std::io::{Read as _, Seek as _, SeekFrom};
+    let mut text = String::new();
+    let _ = said.seek(SeekFrom::Start(0));
+    let _ = said.take(64 << 10).read_to_string(&mut text);
+    let mut lines = text.lines().map(str::trim);
+    let last = lines.rfind(|line| !line.is_empty());
+    last.unwrap_or("it cannot be built").to_owned()
+}
