@@ -25,32 +25,18 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use netroot_printable::Printable;
 use netroot_proto::pxe::cures::Product;
-use netroot_sys::packet::PacketError;
 
 pub(crate) use self::arguments::CheckArgs;
 use self::finding::{Finding, Level};
 use self::forecast::Planned;
 use self::report::{Heard, Report};
 use self::subject::Subject;
+use self::survey::SurveyError;
 use crate::config;
 use crate::serve::artifacts::loaders;
 use crate::serve::configuration::Snapshot;
 use crate::serve::listen::interface::{self, Interface, Wanted};
 use crate::settings::{CONFIG, ConfigPlace};
-
-/// Why nothing could be asked.
-#[derive(Debug, thiserror::Error)]
-enum SurveyError {
-    /// The packet socket: no `CAP_NET_RAW`, or the interface is gone.
-    #[error("cannot ask on the network: {0}")]
-    Socket(#[from] PacketError),
-    /// Sending.
-    #[error("cannot send on the interface: {0}")]
-    Send(#[source] io::Error),
-    /// Receiving.
-    #[error("cannot receive on the interface: {0}")]
-    Receive(#[source] io::Error),
-}
 
 /// Checks, and prints what was found on standard output.
 ///
@@ -150,6 +136,7 @@ fn listen(
         loaders: loaders::find(subject.ipxe.as_deref()).by_platform,
         http_port: subject.http_port,
         range: subject.range,
+        image: subject.image_name(),
     };
     progress("looking for the files that machines would load");
     let forecasts = forecast::forecast(&survey, interface, &planned, files::look);

@@ -28,6 +28,8 @@ pub(super) struct Planned {
     pub(super) http_port: u16,
     /// The range that it gives addresses from; `None` as a proxy.
     pub(super) range: Option<(Ipv4Addr, Ipv4Addr)>,
+    /// The name of its first image.
+    pub(super) image: Option<String>,
 }
 
 /// Whose boot it is in the end.
@@ -206,11 +208,14 @@ fn would_offer(probe: &Probe, interface: &Interface, planned: &Planned) -> Resul
         port: SERVER_PORT,
         source: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, CLIENT_PORT),
     };
+    // Its init is told of the root only where there is one.
+    let root = planned.image.as_ref();
+    let root = root.map(|image| format!("{address}:/{image}"));
     let boots = BootOptions {
         http_port: planned.http_port,
         script_path: SCRIPT_PATH,
         loaders: &planned.loaders,
-        root_path: None,
+        root_path: root.as_deref().map(str::as_bytes),
         allowed: None,
     };
     let options = SubnetOptions::new(Duration::from_secs(3600));

@@ -281,8 +281,10 @@ fn fmt_machine(f: &mut Formatter<'_>, forecast: &Forecast) -> fmt::Result {
     if let Some(screen) = forecast.first.screen {
         writeln!(f, "  {indent:COLUMN$}it shows \"{screen}\"")?;
     }
+    // Who is no firmware is answered by whoever gives addresses.
+    let boots = !matches!(forecast.first.asker, Asker::Plain | Asker::Init);
     if let Some(unanswered) = &forecast.unanswered
-        && !matches!(forecast.verdict, Verdict::Served)
+        && boots
     {
         writeln!(f, "  {indent:COLUMN$}netroot does not answer: {unanswered}")?;
     }

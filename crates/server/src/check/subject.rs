@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use super::arguments::CheckArgs;
+use crate::catalog::name_of_directory;
 use crate::settings::{
     ImageSettings, ImageSource, InitrdSource, Mode, NetworkSettings, Origin, RootSettings, Settings,
 };
@@ -73,6 +74,15 @@ fn words(words: &[String]) -> Result<(Option<String>, Option<PathBuf>), SubjectE
 }
 
 impl Subject {
+    /// The name of the first image that has a root.
+    pub(super) fn image_name(&self) -> Option<String> {
+        let mut images = self.images.iter();
+        images.find_map(|image| match &image.name {
+            Some(name) => Some(name.clone()),
+            None => name_of_directory(&image.source.root()?.directory).ok(),
+        })
+    }
+
     /// Of the command line alone.
     pub(super) fn of_arguments(args: &CheckArgs) -> Result<Self, SubjectError> {
         let (interface, directory) = words(&args.what)?;

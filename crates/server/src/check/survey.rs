@@ -12,10 +12,9 @@ use netroot_proto::dhcp::{BINL_PORT, CLIENT_PORT, SERVER_PORT};
 use netroot_proto::pxe::offer::Offer;
 use netroot_proto::pxe::predict::{BootRequest, BootServer, boot_requests};
 use netroot_proto::pxe::probe::{Asker, Probe};
-use netroot_sys::packet::PacketSocket;
+use netroot_sys::packet::{PacketError, PacketSocket};
 use netroot_sys::udp;
 
-use super::SurveyError;
 use crate::serve::dhcp::frame::{self, End};
 use crate::serve::listen::interface::Interface;
 
@@ -47,6 +46,20 @@ const MOST_OFFERS: usize = 16;
 const MOST_REQUESTS: usize = 8;
 /// How often the sockets are polled.
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// Why nothing could be asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SurveyError {
+    /// The packet socket: no `CAP_NET_RAW`, or the interface is gone.
+    #[error("cannot ask on the network: {0}")]
+    Socket(#[from] PacketError),
+    /// Sending.
+    #[error("cannot send on the interface: {0}")]
+    Send(#[source] io::Error),
+    /// Receiving.
+    #[error("cannot receive on the interface: {0}")]
+    Receive(#[source] io::Error),
+}
 
 /// What one asker was answered.
 #[derive(Debug, Clone)]

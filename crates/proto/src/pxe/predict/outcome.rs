@@ -138,7 +138,7 @@ impl fmt::Display for Outcome {
         match self {
             Self::NoAddress(Silence::All) => f.write_str("gets no address: nobody answers"),
             Self::NoAddress(Silence::NoAddress) => {
-                f.write_str("gets no address: boot servers answer, and no DHCP server")
+                f.write_str("gets no address: boot servers answer, but no DHCP server does")
             }
             Self::NothingToBoot { address_from, .. } => {
                 write!(

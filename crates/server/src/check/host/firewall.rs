@@ -6,37 +6,17 @@
 
 mod iptables;
 mod nft;
+mod packet;
 
 use std::process::{Command, Stdio};
 
 use netroot_proto::dhcp::{BINL_PORT, SERVER_PORT};
 use netroot_proto::tftp;
 
+use self::packet::{Fate, Packet};
 use crate::check::finding::Finding;
 use crate::check::subject::Subject;
 use crate::serve::listen::interface::Interface;
-
-/// What becomes of a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It arrives.
-    Accepted,
-    /// It is dropped or rejected.
-    Dropped,
-    /// Rules decide that are not understood here.
-    Unknown,
-}
-
-/// A new packet from a machine.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Packet<'a> {
-    /// Where it arrives.
-    pub(super) interface: &'a str,
-    /// UDP or TCP, in the words of both programs.
-    pub(super) protocol: &'static str,
-    /// Its destination port.
-    pub(super) port: u16,
-}
 
 /// Who manages the rules, and so has to be asked to change them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

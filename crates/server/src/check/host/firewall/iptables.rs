@@ -1,6 +1,6 @@
 //! The rules of iptables' older kernel part, as `iptables-legacy -S` prints them.
 
-use super::{Fate, Packet};
+use super::packet::{Fate, Packet};
 
 /// How deep chains may call each other.
 const DEPTH: usize = 16;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Fate, Packet};
+use super::packet::{Fate, Packet};
 
 /// How deep chains may call each other.
 const DEPTH: usize = 16;
