@@ -12,7 +12,9 @@ mod firmware;
 )]
 #[path = "../../crates/initramfs/src/fixture.rs"]
 mod fixture;
+mod foreign_dhcp;
 mod hostile;
+mod isolated;
 mod lan;
 mod lifecycle;
 mod malformed_packets;

@@ -29,6 +29,7 @@ pub use net::{Bridge, Loss, Net, Tap};
 pub use nic::{Cable, Nic, Rom};
 pub use peer::dhcp_relay::RelayedNetwork;
 pub use peer::dnsmasq::Dnsmasq;
+pub use peer::foreign_dhcp::{BootPart, ForeignDhcp, IscServer};
 pub use peer::ganesha::{Clients, Ganesha};
 pub use peer::netroot::{Event, NetrootServe};
 pub use program::{Finished, Program};

@@ -2,5 +2,6 @@
 
 pub(crate) mod dhcp_relay;
 pub(crate) mod dnsmasq;
+pub(crate) mod foreign_dhcp;
 pub(crate) mod ganesha;
 pub(crate) mod netroot;

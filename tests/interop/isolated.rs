@@ -1,0 +1,297 @@
+//! An isolated network beside the house's: what its machines reach, what reaches them, and that everything is as before
+//! when the server has ended, however it did.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use netroot_harness::{BootPart, ForeignDhcp, IscServer, Net, NetrootServe, Program, TinyRoot};
+
+use crate::lan::TIMEOUT;
+
+const HOUSE: Ipv4Addr = Ipv4Addr::new(192, 168, 7, 1);
+const SERVER_IN_HOUSE: Ipv4Addr = Ipv4Addr::new(192, 168, 7, 5);
+const OFFICE: Ipv4Addr = Ipv4Addr::new(192, 168, 8, 1);
+const MACHINE: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 66);
+/// How long a connection that is not to be is waited for.
+const NEVER: Duration = Duration::from_secs(3);
+
+/// A server between the house, with the way to everywhere else, an office, and a machine in the bridge `lab`.
+struct Site {
+    server: Net,
+    house: Net,
+    office: Net,
+    machine: Net,
+    root: TinyRoot,
+    initrd: String,
+}
+
+impl Site {
+    fn new(name: &str) -> Result<Self> {
+        let server = Net::new(name)?;
+        let lab = server.plain_bridge("lab")?;
+        let machine = Net::new(&format!("{name}-machine"))?;
+        server.cable(&lab, &machine, "eth0", &format!("{MACHINE}/24"))?;
+        machine.shell("ip route add default via 10.77.0.1")?;
+        server.shell("ip link set lab down")?;
+        let beside = |which: &str, address: Ipv4Addr, device: &str, near: &str| -> Result<Net> {
+            let net = Net::new(&format!("{name}-{which}"))?;
+            let bridge = net.bridge("br0", &format!("{address}/24"))?;
+            net.cable(&bridge, &server, device, near)?;
+            Ok(net)
+        };
+        let house = beside("house", HOUSE, "eth0", &format!("{SERVER_IN_HOUSE}/24"))?;
+        let office = beside("office", OFFICE, "eth2", "192.168.8.5/24")?;
+        server.shell(&format!("ip route add default via {HOUSE}"))?;
+        // Both would use the server as a router, if it were one.
+        house.shell(&format!(
+            "ip route add 10.77.0.0/24 via {SERVER_IN_HOUSE}; ip route add 192.168.8.0/24 via {SERVER_IN_HOUSE}"
+        ))?;
+        office.shell("ip route add default via 192.168.8.5")?;
+        let root = TinyRoot::make()?;
+        let initrd = root.path().join("initrd");
+        std::fs::write(&initrd, "never loaded")?;
+        let initrd = initrd.display().to_string();
+        Ok(Self {
+            server,
+            house,
+            office,
+            machine,
+            root,
+            initrd,
+        })
+    }
+
+    fn serve(&self, more: &[&str]) -> Result<NetrootServe> {
+        let arguments = [&["--isolated", "lab", "--initrd", &self.initrd], more].concat();
+        NetrootServe::start(&self.server, self.root.path(), &arguments)
+    }
+
+    /// What is to be as it was: links, addresses, forwarding, tables.
+    fn state(&self) -> Result<String> {
+        self.server.shell(
+            "ip -o link show | sed 's/ qlen .*//; s/ state [A-Z]*//; s/mode .*//'
+             ip -4 -o addr show
+             for device in all eth0 eth2 lab; do cat /proc/sys/net/ipv4/conf/$device/forwarding; done
+             nft list ruleset",
+        )
+    }
+
+    /// Waits until everything is as it was.
+    fn await_state(&self, before: &str) -> Result<()> {
+        let end = Instant::now() + TIMEOUT;
+        loop {
+            let now = self.state()?;
+            if now == before {
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < end,
+                "not as before:\n{now}\nbefore:\n{before}"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// The address that a connection from one network to an address in another one comes from; `None` if there is none.
+fn connect(from: &Net, to: &Net, address: Ipv4Addr) -> Result<Option<SocketAddr>> {
+    let listener = to.within(|| Ok(TcpListener::bind((address, 7777))?))?;
+    listener.set_nonblocking(true)?;
+    let wanted = SocketAddr::from((address, 7777));
+    let Ok(mut stream) = from.within(|| Ok(TcpStream::connect_timeout(&wanted, NEVER)?)) else {
+        return Ok(None);
+    };
+    listener.set_nonblocking(false)?;
+    let (mut accepted, peer) = listener.accept()?;
+    stream.write_all(b"both ways")?;
+    drop(stream);
+    let mut text = String::new();
+    accepted.read_to_string(&mut text)?;
+    ensure!(text == "both ways");
+    Ok(Some(peer))
+}
+
+#[test]
+fn machines_reach_the_outside_and_nothing_reaches_them_or_passes_beside_them() -> Result<()> {
+    let site = Site::new("isolated-nat")?;
+    let before = site.state()?;
+    let mut server = site.serve(&["--nat"])?;
+    for (to, address) in [(&site.house, HOUSE), (&site.office, OFFICE)] {
+        let peer = connect(&site.machine, to, address)?.context("no way outside")?;
+        let own = [SERVER_IN_HOUSE, Ipv4Addr::new(192, 168, 8, 5)];
+        ensure!(own.iter().any(|own| peer.ip() == *own), "{peer}");
+    }
+    ensure!(
+        connect(&site.house, &site.machine, MACHINE)?.is_none(),
+        "a way in"
+    );
+    // The server forwards for the machines alone, although its interfaces forward now.
+    ensure!(
+        connect(&site.house, &site.office, OFFICE)?.is_none(),
+        "a way beside them"
+    );
+    ensure!(
+        connect(&site.office, &site.house, HOUSE)?.is_none(),
+        "a way beside them"
+    );
+    ensure!(
+        site.server
+            .shell("cat /proc/sys/net/ipv4/ip_forward")?
+            .trim()
+            == "0"
+    );
+    server.terminate()?;
+    let after = site.state()?;
+    ensure!(
+        after == before,
+        "not as before:\n{after}\nbefore:\n{before}"
+    );
+    Ok(())
+}
+
+#[test]
+fn without_nat_nothing_leaves_even_where_the_host_forwards() -> Result<()> {
+    let site = Site::new("isolated-alone")?;
+    site.server
+        .shell("echo 1 > /proc/sys/net/ipv4/ip_forward")?;
+    let before = site.state()?;
+    let mut server = site.serve(&[])?;
+    site.house.shell("true")?;
+    ensure!(
+        connect(&site.machine, &site.house, HOUSE)?.is_none(),
+        "a way outside"
+    );
+    ensure!(
+        connect(&site.house, &site.machine, MACHINE)?.is_none(),
+        "a way in"
+    );
+    ensure!(
+        connect(&site.house, &site.office, OFFICE)?.is_some(),
+        "the host's own way"
+    );
+    server.terminate()?;
+    ensure!(site.state()? == before);
+    Ok(())
+}
+
+#[test]
+fn a_killed_server_leaves_nothing_behind() -> Result<()> {
+    let site = Site::new("isolated-killed")?;
+    let before = site.state()?;
+    let mut server = site.serve(&["--nat"])?;
+    server.program().kill()?;
+    site.await_state(&before)?;
+
+    // With the process that would have undone it: the next start does.
+    let mut server = site.serve(&["--nat"])?;
+    site.server.shell("pkill -KILL -x netroot-isolate")?;
+    server.program().kill()?;
+    let left = site.state()?;
+    ensure!(left.contains("10.77.0.1/24"), "{left}");
+    let mut server = site.serve(&["--nat"])?;
+    ensure!(connect(&site.machine, &site.house, HOUSE)?.is_some());
+    server.terminate()?;
+    let after = site.state()?;
+    ensure!(
+        after == before,
+        "not as before:\n{after}\nbefore:\n{before}"
+    );
+    Ok(())
+}
+
+#[test]
+fn what_somebody_else_has_changed_since_stays() -> Result<()> {
+    let site = Site::new("isolated-changed")?;
+    let mut server = site.serve(&["--nat"])?;
+    site.server.shell(
+        "echo 1 > /proc/sys/net/ipv4/ip_forward
+         ip addr add 10.99.0.1/24 dev lab",
+    )?;
+    server.terminate()?;
+    let after = site.state()?;
+    ensure!(
+        after.contains("10.99.0.1/24") && !after.contains("10.77.0.1"),
+        "{after}"
+    );
+    ensure!(
+        site.server
+            .shell("cat /proc/sys/net/ipv4/conf/eth0/forwarding")?
+            .trim()
+            == "1"
+    );
+    ensure!(site.server.shell("ip -o link show lab")?.contains(",UP"));
+    Ok(())
+}
+
+/// How a server that does not start ends.
+fn refusal(site: &Site, arguments: &[&str]) -> Result<String> {
+    let arguments = [&["--initrd", &site.initrd], arguments].concat();
+    let server = NetrootServe::start_unready(&site.server, site.root.path(), &arguments)?;
+    let mut program: Program = server.into_program();
+    let ended = program.wait(TIMEOUT)?;
+    ensure!(!ended.status.success());
+    Ok(ended.stderr)
+}
+
+#[test]
+fn the_house_a_network_in_use_and_another_dhcp_servers_network_are_refused() -> Result<()> {
+    let site = Site::new("isolated-refused")?;
+    let before = site.state()?;
+    let house = refusal(&site, &["--isolated", "eth0"])?;
+    ensure!(
+        house.contains("eth0 leads to this machine's default route"),
+        "{house}"
+    );
+    let taken = refusal(&site, &["--isolated", "lab=192.168.8.0/24"])?;
+    ensure!(
+        taken.contains("overlaps 192.168.8.0/24, which is behind eth2"),
+        "{taken}"
+    );
+    let addresses = ("10.77.0.100", "10.77.0.149", "10.77.0.66");
+    let kea = IscServer::Kea;
+    let _kea = ForeignDhcp::start(kea, &site.machine, "eth0", addresses, BootPart::Nothing)?;
+    let other = refusal(&site, &["--isolated", "lab"])?;
+    ensure!(
+        other.contains("another DHCP server, 10.77.0.66, answers on lab")
+            && other.contains("it is not a network of its own"),
+        "{other}"
+    );
+    let after = site.state()?;
+    ensure!(
+        after == before,
+        "not as before:\n{after}\nbefore:\n{before}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_firewall_in_the_way_is_told_of_until_it_lets_the_network_pass() -> Result<()> {
+    let site = Site::new("isolated-firewall")?;
+    site.server.shell(
+        "nft 'add table ip filter
+              add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }
+              add chain ip filter DOCKER-USER
+              add rule ip filter FORWARD jump DOCKER-USER'",
+    )?;
+    let told = |server: &NetrootServe| server.output().contains("drops what machines on lab send");
+    let mut server = site.serve(&["--nat"])?;
+    ensure!(
+        told(&server)
+            && server
+                .output()
+                .contains("iptables -I DOCKER-USER -i lab -j ACCEPT")
+    );
+    ensure!(connect(&site.machine, &site.house, HOUSE)?.is_none());
+    server.terminate()?;
+    // What those commands do.
+    site.server.shell(
+        "nft 'insert rule ip filter DOCKER-USER iifname lab accept
+              insert rule ip filter DOCKER-USER oifname lab ct state established,related accept'",
+    )?;
+    let server = site.serve(&["--nat"])?;
+    ensure!(!told(&server));
+    ensure!(connect(&site.machine, &site.house, HOUSE)?.is_some());
+    Ok(())
+}
