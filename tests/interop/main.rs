@@ -20,6 +20,7 @@ mod lifecycle;
 mod malformed_packets;
 mod packet_socket;
 mod relay;
+mod seeing;
 mod several_addresses;
 mod several_images;
 #[path = "../../crates/nfs-export/tests/support/mod.rs"]

@@ -3,11 +3,19 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+    ($($(#[doc = $doc:expr])* $name:ident),+ $(,)?) => {
         /// The counters since the server started.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         #[non_exhaustive]
-        pub struct Counts { $($(#[$doc])* pub $name: u64),+ }
+        pub struct Counts { $($(#[doc = $doc])* pub $name: u64),+ }
+
+        impl Counts {
+            /// Every counter: its name, what it counts, and how many. `connections_open` alone can become less.
+            #[must_use]
+            pub fn explained(&self) -> Vec<(&'static str, &'static str, u64)> {
+                vec![$((stringify!($name), concat!($($doc),*).trim_ascii(), self.$name)),+]
+            }
+        }
 
         #[derive(Debug, Default)]
         pub(crate) struct Counters { $(pub(crate) $name: AtomicU64),+ }

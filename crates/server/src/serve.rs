@@ -31,6 +31,7 @@ mod isolation;
 pub(crate) mod listen;
 mod looks;
 mod machines;
+mod metrics;
 mod nfs;
 mod open_files;
 mod open_image;

@@ -15,7 +15,7 @@ pub(crate) mod script;
 mod served;
 mod store;
 
-pub(crate) use artifact::{Artifact, FileKind};
+pub(crate) use artifact::{Artifact, Chosen, FileKind, Follows};
 pub(crate) use content::Content;
 pub(crate) use file_reads::FileReads;
 pub(crate) use folder::{Folder, FolderError};

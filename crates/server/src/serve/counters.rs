@@ -5,17 +5,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($($(#[doc = $doc:expr])* $name:ident,)*) => {
         /// Counters that only grow, shared by every part of the server.
         #[derive(Debug, Default)]
         pub(crate) struct Counters {
-            $($(#[$doc])* pub(crate) $name: AtomicU64,)*
+            $($(#[doc = $doc])* pub(crate) $name: AtomicU64,)*
         }
 
         /// The counters at one moment in time.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
         pub(crate) struct Snapshot {
-            $($(#[$doc])* pub(crate) $name: u64,)*
+            $($(#[doc = $doc])* pub(crate) $name: u64,)*
         }
 
         impl Counters {
@@ -29,6 +29,11 @@ macro_rules! counters {
             /// Every counter with its name.
             pub(crate) fn list(&self) -> Vec<(&'static str, u64)> {
                 vec![$((stringify!($name), self.$name),)*]
+            }
+
+            /// Every counter with its name and what it counts.
+            pub(crate) fn explained(&self) -> Vec<(&'static str, &'static str, u64)> {
+                vec![$((stringify!($name), concat!($($doc),*).trim_ascii(), self.$name),)*]
             }
         }
     };

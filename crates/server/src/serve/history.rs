@@ -16,6 +16,7 @@ mod record;
 mod stage;
 mod step;
 mod table;
+mod totals;
 mod view;
 pub(crate) mod watch;
 
@@ -26,14 +27,18 @@ use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::probe::OtherServer;
 use tokio::sync::broadcast;
 
+use self::boot::Outcome;
 use self::judge::{Verdict, judge};
 use self::record::{Changed, Record};
 use self::table::Table;
+use self::totals::Totals;
 pub(crate) use self::view::MachineHistory;
+use self::view::SEEN;
 use crate::serve::artifacts::FileKind;
 use crate::serve::boot_summary::BootSummary;
 use crate::serve::clock::{Clock, Moment};
 use crate::serve::events::{Event, Ignored, Machine, Observer, Whom};
+use crate::serve::metrics::Boots;
 
 /// How many changes a slow subscriber may be behind before it is told that it missed some.
 const CHANGES: usize = 256;
@@ -51,6 +56,9 @@ pub(crate) struct History {
 #[derive(Debug, Default)]
 struct Kept {
     machines: Table,
+    totals: Totals,
+    /// How many files are being sent, to whomever.
+    transfers: usize,
     /// The other DHCP servers, by interface.
     others: Vec<(String, OtherServer)>,
 }
@@ -107,6 +115,37 @@ impl History {
             .collect()
     }
 
+    /// What became of all boots, for the metrics.
+    pub(crate) fn boots(&self) -> Boots {
+        let kept = self.kept();
+        let Totals {
+            boots,
+            causes,
+            durations,
+            stages,
+        } = kept.totals.clone();
+        let mut states = Outcome::NAMES.map(|state| (state, 0)).to_vec();
+        states.push((SEEN, 0));
+        for (_, record) in kept.machines.all() {
+            let state = record.last().map_or(SEEN, |last| last.outcome.name());
+            if let Some((_, machines)) = states.iter_mut().find(|(name, _)| *name == state) {
+                *machines += 1;
+            }
+        }
+        let ended = boots.into_iter();
+        let stages = stages.into_iter();
+        Boots {
+            ended: ended
+                .map(|((image, outcome), boots)| (image, outcome, boots))
+                .collect(),
+            causes: causes.into_iter().collect(),
+            durations,
+            stages: stages.map(|(stage, times)| (stage.name(), times)).collect(),
+            machines: states,
+            transfers: kept.transfers,
+        }
+    }
+
     /// Another DHCP server was found.
     pub(crate) fn found(&self, interface: &str, other: &OtherServer) {
         let mut kept = self.kept();
@@ -138,18 +177,6 @@ impl History {
         });
     }
 
-    /// A machine's script was made.
-    #[allow(dead_code, reason = "the catalog's choice is not known here yet")]
-    pub(crate) fn assigned(&self, machine: Machine, image: &str, why: &str, reports: bool) {
-        self.change(machine, false, |record| {
-            record.assigned(image, why, reports);
-            Changed {
-                shown: true,
-                ..Changed::default()
-            }
-        });
-    }
-
     /// A machine was sent so much by NFS since the last time.
     pub(crate) fn used_nfs(&self, machine: Machine, calls: u64, bytes: u64) {
         let now = self.clock.moment();
@@ -161,7 +188,10 @@ impl History {
         let now = self.clock.now();
         let mut kept = self.kept();
         let Kept {
-            machines, others, ..
+            machines,
+            others,
+            totals,
+            ..
         } = &mut *kept;
         let others: Vec<OtherServer> = others.iter().map(|(_, other)| other.clone()).collect();
         let mut deaths = Vec::new();
@@ -172,7 +202,10 @@ impl History {
             };
             match judge(boot, &others, now) {
                 Verdict::Wait => continue,
-                Verdict::HandedOver => boot.handed_over(now),
+                Verdict::HandedOver => {
+                    boot.handed_over(now);
+                    totals.ended(boot.image_name(), boot.outcome.name());
+                }
                 Verdict::Dead(cause) => {
                     if !boot.told {
                         boot.told = true;
@@ -182,6 +215,8 @@ impl History {
                             sentence: cause.to_string(),
                         };
                         deaths.push(Death { mac, event });
+                        totals.stopped(cause.kind());
+                        totals.ended(boot.image_name(), "stopped");
                     }
                     boot.stopped(cause, now);
                 }
@@ -201,7 +236,24 @@ impl History {
         let Some(mac) = mac else {
             return;
         };
-        let changed = kept.machines.change(mac, now, new, change);
+        let mut ended = None;
+        let changed = kept.machines.change(mac, now, new, |record| {
+            let changed = change(record);
+            if let Some(boot) = record.last().filter(|_| changed.ended) {
+                let image = boot.image_name().map(str::to_owned);
+                ended = Some((image, boot.outcome.name(), boot.ended));
+            }
+            changed
+        });
+        if let Some((stage, time)) = changed.and_then(|changed| changed.reached) {
+            kept.totals.reached(stage, time);
+        }
+        if let Some((image, outcome, took)) = ended {
+            kept.totals.ended(image.as_deref(), outcome);
+            if let Some(took) = took.filter(|_| outcome == "running") {
+                kept.totals.ran(took);
+            }
+        }
         drop(kept);
         if changed.is_some_and(|changed| changed.shown) {
             // Nobody may be subscribed.
@@ -260,6 +312,7 @@ impl Observer for History {
     }
 
     fn fetch_began(&self, machine: Machine, kind: FileKind) {
+        self.kept().transfers += 1;
         let now = self.clock.moment();
         self.change(machine, false, |record| {
             record.fetch_began(kind, now);
@@ -268,6 +321,9 @@ impl Observer for History {
     }
 
     fn fetch_ended(&self, machine: Machine) {
+        let mut kept = self.kept();
+        kept.transfers = kept.transfers.saturating_sub(1);
+        drop(kept);
         let now = self.clock.moment();
         self.change(machine, false, |record| {
             record.fetch_ended(now);

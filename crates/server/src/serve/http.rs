@@ -17,7 +17,7 @@ mod transfer;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use http_body_util::Either;
@@ -37,10 +37,12 @@ use self::transfer::{Transfer, TransferLog};
 use crate::catalog::ArrivedAt;
 use crate::serve::artifacts::{Artifact, ArtifactStore, FileReads, Found};
 use crate::serve::counters::Counters;
+use crate::serve::dhcp::service as dhcp;
 use crate::serve::events::{Ignored, Machine, Timeline};
 use crate::serve::history::History;
 use crate::serve::listen::interface::Interface;
 use crate::serve::listen::live_interface::LiveInterface;
+use crate::serve::metrics::{self, Counter, Metrics};
 use crate::serve::nfs;
 use crate::serve::report_tokens;
 use crate::serve::reports::Reports;
@@ -77,6 +79,8 @@ pub(crate) struct Site {
     pub(crate) nfs: Option<Arc<netroot_nfs_export::Server>>,
     /// What happened to each machine.
     pub(crate) history: Arc<History>,
+    /// DHCP on each interface.
+    pub(crate) dhcp: Mutex<Vec<Weak<dhcp::Service>>>,
     /// The machines' boot reports.
     pub(crate) reports: Reports,
     /// `/` and `/status` as they were last made, and what is held of them.
@@ -93,6 +97,48 @@ impl Site {
         let assigned = self.artifacts.assign(&catalog, &machine, &ends.arrived());
         let image = assigned.image();
         image.map(|image| image.name.clone()).unwrap_or_default()
+    }
+
+    /// What Prometheus reads.
+    fn metrics(&self) -> Metrics {
+        let mut metrics = Metrics {
+            uptime: self.status.started.elapsed(),
+            boots: self.history.boots(),
+            ..Metrics::default()
+        };
+        let own = self.counters.snapshot().explained().into_iter();
+        let own = own.map(|(name, help, count)| Counter {
+            name: name.to_owned(),
+            help,
+            count,
+        });
+        metrics.counters.extend(own);
+        if let Some(nfs) = &self.nfs {
+            for (name, help, count) in nfs.counts().explained() {
+                match name {
+                    "connections_open" => metrics.nfs_connections = Some(count),
+                    _ => metrics.counters.push(Counter {
+                        name: format!("nfs_{name}"),
+                        help,
+                        count,
+                    }),
+                }
+            }
+        }
+        let catalog = self.artifacts.catalog();
+        let images = catalog.images();
+        metrics.images = images
+            .map(|image| {
+                (
+                    image.name.clone(),
+                    image.linux().unwrap_or_default().to_owned(),
+                )
+            })
+            .collect();
+        let services = self.dhcp.lock().unwrap_or_else(PoisonError::into_inner);
+        let services = services.iter().filter_map(Weak::upgrade);
+        metrics.ranges = services.flat_map(|service| service.used()).collect();
+        metrics
     }
 
     fn counted(&self) -> BTreeMap<&'static str, u64> {
@@ -279,6 +325,16 @@ async fn answer(
             );
             return json;
         }
+        "/metrics" => {
+            let page_of = || site.metrics().page();
+            let Some(text) = site.pages.metrics(peer, page_of) else {
+                return busy(site);
+            };
+            let mut answer = page(StatusCode::OK, text);
+            let kind = HeaderValue::from_static(metrics::CONTENT_TYPE);
+            answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+            return answer;
+        }
         _ => {}
     }
     let name = match url_path::name(request.uri().path()) {
@@ -371,6 +427,7 @@ fn deliver(
                 kind: artifact.kind,
                 name,
                 length: end - start,
+                chosen: artifact.chosen,
                 began: Instant::now(),
                 timeline: site.timeline.clone(),
                 _fetching: fetching,

@@ -3,7 +3,7 @@
 mod interfaces;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -104,6 +104,7 @@ pub(crate) fn until_stopped(
         nfs: nfs.clone(),
         reports: Reports::new(tokens, Arc::clone(&history)),
         history: Arc::clone(&history),
+        dhcp: Mutex::default(),
         pages: http::Pages::default(),
         limits: Arc::default(),
     });

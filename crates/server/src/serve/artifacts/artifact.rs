@@ -1,5 +1,7 @@
 //! What has a name over TFTP and HTTP.
 
+use std::sync::Arc;
+
 use netroot_net::Mac;
 
 use super::content::Content;
@@ -15,6 +17,51 @@ pub(crate) struct Artifact {
     pub(crate) kind: FileKind,
     /// The machine whose script it is. Anybody may fetch it: this says nothing about who does.
     pub(crate) machine: Option<Mac>,
+    /// What a script boots.
+    pub(crate) chosen: Option<Arc<Chosen>>,
+}
+
+impl Artifact {
+    /// Whether it is a script whose command line names where the init reports to.
+    pub(super) fn names_report(&self) -> bool {
+        match &self.content {
+            Content::Memory(bytes) => {
+                let name = b" netroot.report=";
+                bytes.windows(name.len()).any(|part| part == name)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What a script makes a machine boot, and why that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Chosen {
+    /// The image's name; `None` if the machine is to ask, to wait, or to boot nothing.
+    pub(crate) image: Option<String>,
+    /// Why.
+    pub(crate) why: String,
+    /// What is heard of the machine afterwards, if all goes well.
+    pub(crate) follows: Follows,
+}
+
+/// What is heard of a machine that runs its script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Follows {
+    /// It asks again, once somebody has chosen.
+    Script,
+    /// Nothing, or files in an order of their own.
+    Nothing,
+    /// It fetches a kernel, and initrds if it has any; what these do is their own affair.
+    Kernel {
+        /// It has initrds.
+        initrd: bool,
+    },
+    /// It fetches kernel and initrd, and mounts its root.
+    Root {
+        /// Its command line names where to report to.
+        reports: bool,
+    },
 }
 
 /// What a file is to a boot.
@@ -39,6 +86,7 @@ pub(super) fn plain(name: &str, content: Content, kind: FileKind) -> Artifact {
         content_type: content_type(name),
         kind,
         machine: None,
+        chosen: None,
     }
 }
 

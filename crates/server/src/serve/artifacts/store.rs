@@ -14,7 +14,7 @@ use netroot_net::Mac;
 use netroot_nfs_export::HiddenPaths;
 use netroot_proto::pxe::inputs::Loader;
 
-use super::artifact::{Artifact, FileKind, content_type, plain};
+use super::artifact::{Artifact, Chosen, FileKind, Follows, content_type, plain};
 use super::content::Content;
 use super::folder::Folder;
 use super::script::Menu;
@@ -22,7 +22,8 @@ use super::served::{BootFiles, Exchange, Served};
 use super::{raspberry_pi, script};
 use crate::append::Values;
 use crate::catalog::{
-    ArrivedAt, Assigned, Boots, Catalog, Image, KnownMachine, Orders, Recipient, file_of_image,
+    ArrivedAt, Assigned, Boots, Catalog, Image, ImageKind, KnownMachine, Orders, Recipient,
+    file_of_image,
 };
 use crate::serve::looks::Looks;
 use crate::serve::machines::{self, Asks, Machines};
@@ -63,6 +64,7 @@ impl FolderFile {
             content_type: content_type(name),
             kind: FileKind::Other,
             machine: None,
+            chosen: None,
         })
     }
 }
@@ -350,7 +352,7 @@ impl ArtifactStore {
             Boots::Wait => script::wait(server, mac, &why),
             Boots::Refuse => script::refuse(server, mac, &why),
         };
-        text(script, mac)
+        chosen(assigned.boots, why, text(script, mac))
     }
 
     /// The script for an image that was chosen in the menu. Nothing else can be chosen, and by no other machine.
@@ -368,7 +370,9 @@ impl ArtifactStore {
         };
         let image = assigned.with_append(image);
         let script = self.with_recipient(asking, &assigned, |to| script::boot(&image, to));
-        Some(text(script, asking.machine.mac))
+        let why = "chosen in the menu".to_owned();
+        let script = text(script, asking.machine.mac);
+        Some(self::chosen(Boots::Image(&image), why, script))
     }
 
     /// The same in PXELINUX's syntax.
@@ -396,7 +400,7 @@ impl ArtifactStore {
             }
             Boots::Refuse => script::pxelinux_nothing(mac, "is not booted by this server", &why),
         };
-        text(config, mac)
+        chosen(assigned.boots, why, text(config, mac))
     }
 
     /// The command line alone, if the machine boots something that has one.
@@ -404,7 +408,8 @@ impl ArtifactStore {
         let assigned = self.assign_in_script(catalog, asking);
         let image = assigned.with_append(assigned.image()?);
         let line = self.with_recipient(asking, &assigned, |to| script::command_line(&image, to))?;
-        Some(text(line, asking.machine.mac))
+        let line = text(line, asking.machine.mac);
+        Some(chosen(assigned.boots, assigned.why.to_string(), line))
     }
 
     fn server(&self, asking: &Asking<'_>) -> SocketAddr {
@@ -447,6 +452,34 @@ fn orders(ordered: &machines::Assigned) -> Orders<'_> {
     }
 }
 
+/// A script with what the machine boots by it, and what is heard of the machine then.
+fn chosen(boots: Boots<'_>, why: String, script: Artifact) -> Artifact {
+    let (image, follows) = match boots {
+        Boots::Menu | Boots::Wait => (None, Follows::Script),
+        Boots::Refuse => (None, Follows::Nothing),
+        Boots::Image(image) => {
+            let follows = match &image.kind {
+                ImageKind::Root(_) => Follows::Root {
+                    reports: script.names_report(),
+                },
+                ImageKind::Kernel(kernel) => Follows::Kernel {
+                    initrd: !kernel.initrds.is_empty(),
+                },
+                _ => Follows::Nothing,
+            };
+            (Some(image.name.clone()), follows)
+        }
+    };
+    Artifact {
+        chosen: Some(Arc::new(Chosen {
+            image,
+            why,
+            follows,
+        })),
+        ..script
+    }
+}
+
 fn menu(catalog: &Catalog) -> Menu<'_> {
     let settings = catalog.menu();
     Menu {
@@ -481,6 +514,7 @@ fn text(script: String, machine: Option<Mac>) -> Artifact {
         content_type: "text/plain; charset=utf-8",
         kind: FileKind::Script,
         machine,
+        chosen: None,
     }
 }
 

@@ -37,6 +37,7 @@ use crate::serve::listen::interface::Interface;
 use crate::serve::listen::leases::Put;
 use crate::serve::listen::live_interface::LiveInterface;
 use crate::serve::listen::role::DhcpRole;
+use crate::serve::metrics::RangeUse;
 
 /// The longest datagram that is read, in bytes: an Ethernet frame's. Clients send 300 to 600.
 const DATAGRAM: usize = 1500;
@@ -229,6 +230,11 @@ impl Service {
                 None
             }
         }
+    }
+
+    /// How many addresses of each network are used.
+    pub(crate) fn used(&self) -> Vec<RangeUse> {
+        self.role.used(self.clock.now())
     }
 
     fn ignore(&self, mac: Mac, client: Client, reason: Reason) {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use netroot_net::{Mac, Prefix};
@@ -14,7 +15,7 @@ use super::decided::Decided;
 use super::ignored::Ignored;
 use super::interface_change::InterfaceChange;
 use super::warning::Warning;
-use crate::serve::artifacts::FileKind;
+use crate::serve::artifacts::{Chosen, FileKind};
 
 /// The machine that an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -242,6 +243,8 @@ pub(crate) struct Fetch {
     pub(crate) took: Duration,
     /// How it was sent.
     pub(crate) by: Transport,
+    /// What it boots, if it is a script.
+    pub(crate) chosen: Option<Arc<Chosen>>,
 }
 
 /// How a file was sent.

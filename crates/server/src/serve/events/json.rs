@@ -298,6 +298,10 @@ fn add_fetch(fields: &mut Fields, fetch: &Fetch) {
         fields.add("windowsize", window);
         fields.add("blocks_repeated", repeated);
     }
+    if let Some(chosen) = &fetch.chosen {
+        fields.add("image", chosen.image.clone());
+        fields.add("why", chosen.why.as_str());
+    }
 }
 
 fn stop_protocol(why: &StopCause) -> &'static str {

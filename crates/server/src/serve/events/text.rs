@@ -19,6 +19,7 @@ use super::event::{
 use super::ignored::{Ignored, ReportRefusal};
 use super::warning::{NotKept, Submounted, Warning};
 use crate::confinement::Layer;
+use crate::serve::artifacts::Chosen;
 use crate::serve::counters;
 
 /// One line: `19:54:51 52:54:00:77:00:01 UEFI x64 PXE: offered 10.77.0.101, loads snponly.efi`.
@@ -235,7 +236,7 @@ impl Display for Fetch {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (name, size, seconds) = (&self.name, size(self.bytes), self.took.as_secs_f64());
         match self.by {
-            Transport::Http => write!(f, "HTTP {name}: {size} in {seconds:.2} s"),
+            Transport::Http => write!(f, "HTTP {name}: {size} in {seconds:.2} s")?,
             Transport::Tftp {
                 block_size,
                 window,
@@ -248,8 +249,19 @@ impl Display for Fetch {
                 if repeated > 0 {
                     write!(f, ", {repeated} blocks repeated")?;
                 }
-                f.write_str(")")
+                f.write_str(")")?;
             }
+        }
+        match self.chosen.as_deref() {
+            Some(Chosen {
+                image: Some(image),
+                why,
+                ..
+            }) => write!(f, "; boots {image} ({why})"),
+            Some(Chosen {
+                image: None, why, ..
+            }) => write!(f, "; boots no image ({why})"),
+            None => Ok(()),
         }
     }
 }

@@ -289,6 +289,7 @@ mod tests {
             bytes: 1,
             took: Duration::ZERO,
             by: Transport::Http,
+            chosen: None,
         };
         timeline.fetched(Machine::Address(address), Some(MAC), fetch);
     }

@@ -1,11 +1,13 @@
 //! One boot of a machine, as values.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use netroot_proto::pxe::client::Client;
 
 use super::cause::CauseOfDeath;
 use super::stage::Stage;
+use crate::serve::artifacts::{Chosen, Follows};
 use crate::serve::boot_summary::BootSummary;
 use crate::serve::clock::Moment;
 use crate::serve::events::Event;
@@ -27,7 +29,6 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// Every name, for programs.
-    #[allow(dead_code, reason = "of the metrics")]
     pub(crate) const NAMES: [&'static str; 5] =
         ["booting", "running", "handed-over", "failed", "stopped"];
 
@@ -88,10 +89,8 @@ pub(crate) struct Boot {
     pub(crate) left_out: u32,
     /// The firmware that asked first.
     pub(crate) firmware: Option<Client>,
-    /// The image, and why it is this one.
-    pub(crate) image: Option<(String, String)>,
-    /// Its script has the address for the init's report.
-    pub(crate) reports: bool,
+    /// What its script boots.
+    pub(crate) chosen: Option<Arc<Chosen>>,
     /// The init's last report.
     pub(crate) report: Option<BootSummary>,
     /// What it reads.
@@ -116,8 +115,7 @@ impl Boot {
             steps: Vec::new(),
             left_out: 0,
             firmware: None,
-            image: None,
-            reports: false,
+            chosen: None,
             report: None,
             nfs: NfsUse::default(),
             asked: false,
@@ -128,6 +126,19 @@ impl Boot {
     /// The time since its start.
     pub(crate) fn elapsed(&self, now: Duration) -> Duration {
         now.saturating_sub(self.started.now)
+    }
+
+    /// The image's name.
+    pub(crate) fn image_name(&self) -> Option<&str> {
+        self.chosen.as_ref()?.image.as_deref()
+    }
+
+    /// What is heard of it after its script, if all goes well; a script of an earlier server boots a root.
+    pub(crate) fn follows(&self) -> Follows {
+        let unknown = Follows::Root { reports: false };
+        self.chosen
+            .as_ref()
+            .map_or(unknown, |chosen| chosen.follows)
     }
 
     /// The events of its steps.

@@ -11,7 +11,7 @@ use netroot_proto::pxe::probe::OtherServer;
 use super::boot::{Boot, Outcome};
 use super::cause::CauseOfDeath;
 use super::stage::Stage;
-use crate::serve::artifacts::FileKind;
+use crate::serve::artifacts::{FileKind, Follows};
 use crate::serve::events::{Event, Fetch, Ignored, StopCause};
 
 /// What follows from a boot's silence.
@@ -47,40 +47,32 @@ pub(super) fn judge(boot: &Boot, others: &[OtherServer], now: Duration) -> Verdi
     if boot.outcome != Outcome::Booting || silent < patience(boot.stage) {
         return Verdict::Wait;
     }
+    let follows = boot.follows();
     let cause = match boot.stage {
         Stage::Discover => unanswered(boot, others),
         Stage::Offer => after_offer(boot, others),
         Stage::Loader => after_loader(boot),
         Stage::Ipxe => after_ipxe(boot, others),
-        Stage::Script if expects_nothing(boot) => return Verdict::HandedOver,
+        Stage::Script if follows == Follows::Script => return Verdict::Wait,
+        Stage::Script if follows == Follows::Nothing => return Verdict::HandedOver,
         Stage::Script => stopped_transfer(boot).unwrap_or(CauseOfDeath::KernelNotAsked),
-        Stage::Kernel if loads_no_initrd(boot) => return Verdict::HandedOver,
+        Stage::Kernel if follows == (Follows::Kernel { initrd: false }) => {
+            return Verdict::HandedOver;
+        }
         Stage::Kernel => stopped_transfer(boot).unwrap_or(CauseOfDeath::InitrdNotAsked),
         Stage::Initrd | Stage::Init if mount_refused(boot).is_some() => {
             mount_refused(boot).unwrap_or(CauseOfDeath::InitStopped)
         }
-        Stage::Initrd if hands_over(boot) => return Verdict::HandedOver,
+        Stage::Initrd if matches!(follows, Follows::Kernel { .. }) => return Verdict::HandedOver,
         Stage::Initrd => CauseOfDeath::InitSilent {
-            image: boot.image.as_ref().map(|(image, _)| image.clone()),
-            reports: boot.reports,
+            image: boot.image_name().map(str::to_owned),
+            reports: follows == Follows::Root { reports: true },
         },
         Stage::Init => CauseOfDeath::InitStopped,
         Stage::Mount | Stage::Reads => CauseOfDeath::SilentAfterMount { silent },
         Stage::Running => return Verdict::Wait,
     };
     Verdict::Dead(cause)
-}
-
-fn expects_nothing(_boot: &Boot) -> bool {
-    false
-}
-
-fn loads_no_initrd(_boot: &Boot) -> bool {
-    false
-}
-
-fn hands_over(_boot: &Boot) -> bool {
-    false
 }
 
 /// Asked, and was not told what to load.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::mem::size_of;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use netroot_net::Uuid;
@@ -13,10 +14,10 @@ use super::boot::{Boot, Outcome, Step};
 use super::cause::CauseOfDeath;
 use super::stage::Stage;
 use super::step;
-use crate::serve::artifacts::FileKind;
+use crate::serve::artifacts::{FileKind, Follows};
 use crate::serve::boot_summary::BootSummary;
 use crate::serve::clock::Moment;
-use crate::serve::events::{Event, Ignored};
+use crate::serve::events::{Event, Fetch, Ignored};
 
 /// How many boots are kept of a machine, the last ones.
 const BOOTS: usize = 4;
@@ -119,6 +120,13 @@ impl Record {
                 |client: &Client| !matches!(client, Client::Plain | Client::Init | Client::Ipxe(_));
             boot.firmware = step::client(event).filter(is_firmware);
         }
+        if let Event::Fetched(Fetch {
+            chosen: Some(chosen),
+            ..
+        }) = event
+        {
+            boot.chosen = Some(Arc::clone(chosen));
+        }
         boot.add(event, now.now);
         let mut changed = Changed {
             shown: true,
@@ -151,14 +159,6 @@ impl Record {
         }
     }
 
-    /// What its script was made from.
-    pub(super) fn assigned(&mut self, image: &str, why: &str, reports: bool) {
-        if let Some(boot) = self.boots.back_mut() {
-            boot.image = Some((image.to_owned(), why.to_owned()));
-            boot.reports = reports;
-        }
-    }
-
     /// It has this address.
     pub(super) fn has_address(&mut self, address: IpAddr) {
         self.addresses.retain(|known| *known != address);
@@ -188,9 +188,9 @@ impl Record {
             ..Changed::default()
         };
         changed.reached = boot.reach(Stage::Reads, now.now);
-        let enough = match boot.reports {
-            true => CALLS_WITHOUT_REPORT,
-            false => CALLS_OF_RUNNING,
+        let enough = match boot.follows() {
+            Follows::Root { reports: true } => CALLS_WITHOUT_REPORT,
+            _ => CALLS_OF_RUNNING,
         };
         if boot.nfs.calls >= enough {
             changed.reached = boot.reach(Stage::Running, now.now);

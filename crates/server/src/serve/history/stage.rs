@@ -28,22 +28,6 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    /// Every stage, the first one first.
-    #[allow(dead_code, reason = "of the metrics")]
-    pub(crate) const ALL: [Self; 11] = [
-        Self::Discover,
-        Self::Offer,
-        Self::Loader,
-        Self::Ipxe,
-        Self::Script,
-        Self::Kernel,
-        Self::Initrd,
-        Self::Init,
-        Self::Mount,
-        Self::Reads,
-        Self::Running,
-    ];
-
     /// Its name for programs.
     pub(crate) const fn name(self) -> &'static str {
         match self {

@@ -52,6 +52,7 @@ fn fetched(kind: FileKind, name: &str) -> Event {
         bytes: 1000,
         took: Duration::from_millis(10),
         by: Transport::Http,
+        chosen: None,
     })
 }
 

@@ -14,6 +14,9 @@ use crate::serve::boot_summary::BootSummary;
 use crate::serve::clock::Moment;
 use crate::serve::events::describe;
 
+/// The state of a machine that has not booted from here.
+pub(super) const SEEN: &str = "seen";
+
 /// What happened to a machine.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct MachineHistory {
@@ -116,11 +119,7 @@ impl MachineHistory {
     /// As it is `now`.
     pub(super) fn new(mac: Mac, record: &Record, others: Vec<Mac>, now: Moment) -> Self {
         let last = record.last();
-        let image = record
-            .boots
-            .iter()
-            .rev()
-            .find_map(|boot| boot.image.as_ref());
+        let image = record.boots.iter().rev().find_map(Boot::image_name);
         Self {
             mac: mac.to_string(),
             uuid: record.uuid.map(|uuid| uuid.to_string()),
@@ -129,8 +128,8 @@ impl MachineHistory {
             firmware: last
                 .and_then(|last| last.firmware)
                 .map(|client: Client| client.to_string()),
-            image: image.map(|(image, _)| image.clone()),
-            state: last.map_or("seen", |last| last.outcome.name()),
+            image: image.map(str::to_owned),
+            state: last.map_or(SEEN, |last| last.outcome.name()),
             stage: last.map(|last| last.stage.name()),
             first_seen: utc(record.first.wall),
             last_seen: utc(record.heard.wall),
@@ -153,7 +152,8 @@ impl BootHistory {
             stage: stage.name(),
             at: seconds(*at),
         });
-        let (image, why) = boot.image.clone().unzip();
+        let image = boot.image_name().map(str::to_owned);
+        let why = boot.chosen.as_ref().map(|chosen| chosen.why.clone());
         Self {
             number: boot.number,
             started: utc(boot.started.wall),

@@ -38,11 +38,12 @@ impl Page {
     }
 }
 
-/// `/` and `/status`, and what is held of them and of bodies.
+/// `/`, `/status` and `/metrics`, and what is held of them and of bodies.
 #[derive(Debug)]
 pub(crate) struct Pages {
     text: Page,
     json: Page,
+    metrics: Page,
     held: Arc<ByteBudget>,
     bodies: Arc<ByteBudget>,
 }
@@ -52,6 +53,7 @@ impl Default for Pages {
         Self {
             text: Page::default(),
             json: Page::default(),
+            metrics: Page::default(),
             held: ByteBudget::new(HELD_EACH, HELD),
             bodies: ByteBudget::new(BODIES_EACH, BODIES),
         }
@@ -67,6 +69,11 @@ impl Pages {
     /// `/status`, likewise.
     pub(super) fn json(&self, client: IpAddr, make: impl FnOnce() -> String) -> Option<Bytes> {
         self.charged(client, self.json.get(Instant::now(), make))
+    }
+
+    /// `/metrics`, likewise.
+    pub(super) fn metrics(&self, client: IpAddr, make: impl FnOnce() -> String) -> Option<Bytes> {
+        self.charged(client, self.metrics.get(Instant::now(), make))
     }
 
     /// Charges a body, as long as it may be, to `client` until the charge is dropped.

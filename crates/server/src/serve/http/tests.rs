@@ -58,6 +58,7 @@ fn site_of(content: &[u8], big: Option<Content>) -> (SocketAddr, Arc<Counters>) 
         counters: Arc::clone(&counters),
         nfs: None,
         history: Arc::clone(&history),
+        dhcp: Mutex::default(),
         reports: Reports::new(Arc::new(ReportTokens::new([0; 16])), history),
         pages: Pages::default(),
         limits: Arc::default(),

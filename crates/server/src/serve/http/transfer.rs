@@ -11,7 +11,7 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 use netroot_net::Mac;
 
 use super::direct::{PART, Parts};
-use crate::serve::artifacts::{Content, FileKind, FileReads};
+use crate::serve::artifacts::{Chosen, Content, FileKind, FileReads};
 use crate::serve::events::{Event, Fetch, Fetching, Machine, StopCause, Timeline, Transport};
 
 /// A read that waits for a disk.
@@ -49,6 +49,8 @@ pub(super) struct TransferLog {
     pub(super) name: String,
     /// How many bytes were asked for.
     pub(super) length: u64,
+    /// What it boots, if it is a script.
+    pub(super) chosen: Option<Arc<Chosen>>,
     /// When the answer began.
     pub(super) began: Instant,
     /// Where it is logged.
@@ -65,6 +67,7 @@ impl TransferLog {
             bytes: self.length,
             took: self.began.elapsed(),
             by: Transport::Http,
+            chosen: self.chosen,
         };
         self.timeline.fetched(self.machine, self.script_of, fetch);
     }

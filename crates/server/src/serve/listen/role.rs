@@ -20,6 +20,7 @@ use super::interface::Interface;
 use super::leases::{LeaseFile, Writer};
 use crate::serve::clock::Clock;
 use crate::serve::events::{Event, Timeline, Warning};
+use crate::serve::metrics::RangeUse;
 use crate::settings::Mode;
 
 /// The DHCP role on an interface.
@@ -101,6 +102,27 @@ impl DhcpRole {
         all.into_iter()
     }
 
+    /// How many addresses of each network are used at `now`, on the server's clock.
+    pub(crate) fn used(&self, now: Duration) -> Vec<RangeUse> {
+        let Self::Authoritative(addresses) = self else {
+            return Vec::new();
+        };
+        let subnets = addresses.subnets();
+        let used = subnets.iter().map(|subnet| {
+            let pool = &subnet.pool;
+            let rows = pool.ranges();
+            let rows = rows.map(|(first, last)| (format!("{first}-{last}"), span(first, last)));
+            let (names, counts): (Vec<_>, Vec<_>) = rows.unzip();
+            RangeUse {
+                range: names.join(","),
+                leased: pool.leased(now),
+                set_aside: pool.set_aside(),
+                addresses: counts.into_iter().sum(),
+            }
+        });
+        used.collect()
+    }
+
     /// The networks behind relays in which this server gives addresses.
     pub(crate) fn networks_behind_relays(&self) -> Vec<Prefix> {
         let Self::Authoritative(addresses) = self else {
@@ -110,6 +132,14 @@ impl DhcpRole {
         let relayed = subnets.iter().filter(|subnet| subnet.behind_relays);
         relayed.map(|subnet| subnet.network).collect()
     }
+}
+
+/// How many addresses there are from `first` to `last`.
+fn span(first: Ipv4Addr, last: Ipv4Addr) -> usize {
+    let span = last.to_bits().saturating_sub(first.to_bits());
+    usize::try_from(span)
+        .unwrap_or(usize::MAX)
+        .saturating_add(1)
 }
 
 /// Takes the role that is configured for `interface`; an authoritative server reads its leases from the folder

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use netroot_nfs_export::{AddressList, Listeners};
@@ -247,6 +247,10 @@ impl Common {
             seen: dhcp::Seen::default(),
         });
         dhcp.start()?;
+        let services = site.dhcp.lock();
+        let mut services = services.unwrap_or_else(PoisonError::into_inner);
+        services.push(Arc::downgrade(&dhcp));
+        drop(services);
         let mut served = Served {
             number,
             followed,

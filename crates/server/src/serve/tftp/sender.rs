@@ -30,7 +30,7 @@ pub(super) async fn send(
     let began = Instant::now();
     let peer = IpAddr::from(*arrival.from.ip());
     let machine = Machine::Address(peer);
-    let (kind, script_of) = (artifact.kind, artifact.machine);
+    let (kind, script_of, chosen) = (artifact.kind, artifact.machine, artifact.chosen);
     let socket = match open(arrival.local, arrival.from) {
         Ok(socket) => socket,
         Err(error) => {
@@ -67,6 +67,7 @@ pub(super) async fn send(
                     window: agreed.window,
                     repeated: transfer.blocks_retransmitted(),
                 },
+                chosen,
             };
             service.timeline.fetched(machine, script_of, fetch);
             return;

@@ -1,6 +1,7 @@
 //! At least one event of every variant, with every choice of fields.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use netroot_net::{Mac, Prefix};
@@ -12,7 +13,7 @@ use netroot_proto::pxe::decide::{Answer, BootFile, Reason, Refusal};
 use netroot_proto::tftp::name::NameError;
 
 use crate::confinement::Layer;
-use crate::serve::artifacts::FileKind;
+use crate::serve::artifacts::{Chosen, FileKind, Follows};
 use crate::serve::events::warning::NotKept;
 use crate::serve::events::*;
 use crate::serve::url_path::PathError;
@@ -96,9 +97,22 @@ pub(super) fn fetches() -> Vec<Event> {
                 bytes: 174_080,
                 took: Duration::from_millis(12),
                 by,
+                chosen: None,
             }));
         }
     }
+    events.push(Event::Fetched(Fetch {
+        kind: FileKind::Script,
+        name: "boot/52-54-00-12-34-56.ipxe".to_owned(),
+        bytes: 1000,
+        took: Duration::from_millis(1),
+        by: Transport::Http,
+        chosen: Some(Arc::new(Chosen {
+            image: Some("debian".to_owned()),
+            why: "the default".to_owned(),
+            follows: Follows::Root { reports: true },
+        })),
+    }));
     for why in [
         StopCause::TftpError {
             code: 0,

@@ -1,8 +1,10 @@
 //! Each cause of death, from made-up events.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use super::*;
+use crate::serve::artifacts::{Chosen, Follows};
 use crate::serve::events::StopCause;
 use netroot_nfs_export::Refusal;
 use netroot_proto::pxe::decide::Reason;
@@ -205,6 +207,50 @@ fn each_end_has_its_cause() {
         let cause = cause(&events, &others);
         assert_eq!(cause.kind(), kind, "{events:?}");
         assert!(cause.to_string().contains(words), "{cause}");
+    }
+}
+
+#[test]
+fn what_reports_nothing_is_handed_over_and_a_menu_is_waited_for() {
+    let chosen = |image: Option<&str>, follows| {
+        let Event::Fetched(fetch) = script() else {
+            panic!("a script is fetched")
+        };
+        Event::Fetched(Fetch {
+            chosen: Some(Arc::new(Chosen {
+                image: image.map(str::to_owned),
+                why: "the default".to_owned(),
+                follows,
+            })),
+            ..fetch
+        })
+    };
+    let bare = Follows::Kernel { initrd: true };
+    for (follows, more, expected) in [
+        (Follows::Nothing, vec![], Verdict::HandedOver),
+        (Follows::Script, vec![], Verdict::Wait),
+        (bare, vec![kernel(), initrd()], Verdict::HandedOver),
+        (
+            Follows::Kernel { initrd: false },
+            vec![kernel()],
+            Verdict::HandedOver,
+        ),
+        (
+            bare,
+            vec![kernel()],
+            Verdict::Dead(CauseOfDeath::InitrdNotAsked),
+        ),
+        (
+            Follows::Root { reports: true },
+            vec![kernel(), initrd()],
+            Verdict::Dead(CauseOfDeath::InitSilent {
+                image: Some("memtest".to_owned()),
+                reports: true,
+            }),
+        ),
+    ] {
+        let events = and(&[chosen(Some("memtest"), follows)], &more);
+        assert_eq!(verdict(&events, &[]), expected, "{follows:?}");
     }
 }
 
