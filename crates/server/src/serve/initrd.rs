@@ -14,8 +14,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use netroot_initramfs::ModuleSelection;
+use netroot_net::PciId;
 use rustix::fs::{Mode, OFlags};
 
 use crate::confinement::folders;
@@ -23,11 +25,15 @@ use crate::confinement::identity::Identity;
 use crate::serve::artifacts::Content;
 use crate::serve::events::Event;
 use child::Child;
-pub(crate) use fingerprint::fingerprint;
+pub(crate) use fingerprint::{fingerprint, of_drivers};
 pub(crate) use request::InitrdRequest;
 
-/// How many initrds are kept: those of several kernels and module lists.
+/// How many initrds for every network card are kept: those of several kernels and module lists.
 const KEPT: usize = 8;
+/// How many for one network card are kept, and how many bytes of them: few sites have cards with more different drivers. Most
+/// have 1.5 MiB, those with much firmware twenty times as much.
+const KEPT_OF_NICS: usize = 64;
+const KEPT_OF_NICS_BYTES: u64 = 256 << 20;
 /// The initrd's name while it is built.
 const WRITTEN: &str = "initrd.img";
 /// The age at which an unfinished initrd counts as abandoned.
@@ -86,6 +92,25 @@ pub(crate) enum InitrdBuild {
     },
 }
 
+/// Which network cards an initrd is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// All that the image's modules are for.
+    EveryNic,
+    /// One.
+    OneNic,
+}
+
+impl Scope {
+    /// What the files that are kept are called: this, the fingerprint, and `.img`.
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::EveryNic => "initrd-",
+            Self::OneNic => "nic-",
+        }
+    }
+}
+
 /// An initrd to be built.
 #[derive(Debug)]
 pub(crate) struct NewInitrd<'a> {
@@ -99,6 +124,14 @@ pub(crate) struct NewInitrd<'a> {
     pub(crate) init: Option<&'a Path>,
     /// The fingerprint under which it is kept.
     pub(crate) fingerprint: u64,
+    /// Which network cards it is for.
+    pub(crate) scope: Scope,
+}
+
+/// `--modules` for one network card, if it was for every one.
+pub(crate) fn modules_for_nic(modules: &str, nic: PciId) -> Option<String> {
+    let all: ModuleSelection = modules.parse().ok()?;
+    all.for_nic(nic).map(|one| one.to_string())
 }
 
 /// Finds the initrd in `cache`, or starts to build it, as `identity` if this process is root.
@@ -108,7 +141,7 @@ pub(crate) fn start(
     identity: Option<Identity>,
 ) -> Result<InitrdBuild, InitrdError> {
     let fingerprint = fingerprint(request);
-    if let Some(content) = kept(cache, fingerprint) {
+    if let Some(content) = kept(cache, Scope::EveryNic, fingerprint) {
         return Ok(InitrdBuild::Kept(content));
     }
     let new = NewInitrd {
@@ -118,17 +151,19 @@ pub(crate) fn start(
         modules: request.modules,
         init: request.init,
         fingerprint,
+        scope: Scope::EveryNic,
     };
     build(&new, cache, identity)
 }
 
 /// The initrd with this fingerprint, if it was built already.
-pub(crate) fn kept(cache: &Path, fingerprint: u64) -> Option<Content> {
-    open_built(&name_in(cache, fingerprint)).ok()
+pub(crate) fn kept(cache: &Path, scope: Scope, fingerprint: u64) -> Option<Content> {
+    open_built(&name_in(cache, scope, fingerprint)).ok()
 }
 
-fn name_in(cache: &Path, fingerprint: u64) -> PathBuf {
-    cache.join(format!("initrd-{fingerprint:016x}.img"))
+fn name_in(cache: &Path, scope: Scope, fingerprint: u64) -> PathBuf {
+    let prefix = scope.prefix();
+    cache.join(format!("{prefix}{fingerprint:016x}.img"))
 }
 
 /// Starts to build an initrd, as `identity` if this process is root.
@@ -138,7 +173,7 @@ pub(crate) fn build(
     identity: Option<Identity>,
 ) -> Result<InitrdBuild, InitrdError> {
     let usable = fs::create_dir_all(cache).is_ok();
-    let keep = usable.then(|| name_in(cache, request.fingerprint));
+    let keep = usable.then(|| name_in(cache, request.scope, request.fingerprint));
     let mut name = tempfile::Builder::new();
     name.prefix("initrd-").suffix(".part");
     let scratch = match &keep {
@@ -273,19 +308,24 @@ fn forget_oldest(newest: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
-    let (mut initrds, mut parts) = (Vec::new(), Vec::new());
+    let (mut initrds, mut of_nics, mut parts) = (Vec::new(), Vec::new(), Vec::new());
     for entry in entries.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let Ok(modified) = entry.metadata().and_then(|metadata| metadata.modified()) else {
+        let Ok(metadata) = entry.metadata() else {
             continue;
         };
-        match name
-            .strip_prefix("initrd-")
-            .and_then(|rest| rest.rsplit_once('.'))
-        {
-            Some((_, "img")) => initrds.push((modified, entry.path())),
-            Some((_, "part")) => parts.push((modified, entry.path())),
+        let Ok(modified) = metadata.modified() else {
+            continue;
+        };
+        let (list, end) = match name.rsplit_once('.') {
+            Some((name, end)) if name.starts_with(Scope::OneNic.prefix()) => (&mut of_nics, end),
+            Some((name, end)) if name.starts_with(Scope::EveryNic.prefix()) => (&mut initrds, end),
+            _ => continue,
+        };
+        match end {
+            "img" => list.push((modified, metadata.len(), entry.path())),
+            "part" => parts.push((modified, entry.path())),
             _ => {}
         }
     }
@@ -295,16 +335,28 @@ fn forget_oldest(newest: &Path) {
             let _ = fs::remove_dir_all(path);
         }
     }
-    initrds.sort();
-    let surplus = initrds.len().saturating_sub(KEPT);
-    for (_, path) in initrds
-        .iter()
-        .take(surplus)
-        .filter(|(_, path)| path != newest)
-    {
+    let surplus =
+        surplus(initrds, KEPT, u64::MAX).chain(surplus(of_nics, KEPT_OF_NICS, KEPT_OF_NICS_BYTES));
+    for path in surplus.filter(|path| path != newest) {
         // An initrd that cannot be removed only costs disk space.
         let _ = fs::remove_file(path);
     }
+}
+
+/// The oldest of these files (with their times and sizes), so that at most `most` with as many `bytes` are left.
+fn surplus(
+    mut files: Vec<(SystemTime, u64, PathBuf)>,
+    most: usize,
+    bytes: u64,
+) -> impl Iterator<Item = PathBuf> {
+    files.sort();
+    let (mut number, mut total) = (0, 0_u64);
+    let newest_first = files.into_iter().rev();
+    newest_first.filter_map(move |(_, size, path)| {
+        number += 1;
+        total = total.saturating_add(size);
+        (number > most || total > bytes).then_some(path)
+    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use netroot_initramfs::RootTree;
+use netroot_initramfs::{NicDriver, RootTree};
 
 use super::request::InitrdRequest;
 
@@ -36,6 +36,14 @@ pub(crate) fn fingerprint(request: &InitrdRequest<'_>) -> u64 {
     for folder in firmware.chain(["/lib/firmware"]) {
         add_tree(&mut hash, request.root, folder, DEPTH);
     }
+    hash.finish()
+}
+
+/// The same for the initrd for network cards with these drivers, from the fingerprint of the one for every card.
+pub(crate) fn of_drivers(of_all: u64, drivers: &NicDriver) -> u64 {
+    let mut hash = DefaultHasher::new();
+    hash.write_u64(of_all);
+    hash.write(drivers.as_str().as_bytes());
     hash.finish()
 }
 

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use netroot_net::PciId;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
@@ -226,6 +227,25 @@ impl Client<FileRequest> {
         let mut done = self.ask(request).await?;
         let file = done.files.next().ok_or(HelperError::Nonsense)?;
         Ok((file, done.text.lines().map(str::to_owned).collect()))
+    }
+
+    /// The initrd for one network card, built for what is at the image's path now and kept under this fingerprint.
+    ///
+    /// # Errors
+    /// [`HelperError`]: above all, it could not be built.
+    pub(crate) async fn nic_initrd(
+        &self,
+        image: ImageNumber,
+        fingerprint: u64,
+        nic: PciId,
+    ) -> Result<OwnedFd, HelperError> {
+        let request = FileRequest::NicInitrd {
+            image,
+            fingerprint,
+            nic,
+        };
+        let mut done = self.ask(request).await?;
+        done.files.next().ok_or(HelperError::Nonsense)
     }
 
     /// A file with the configuration as it is now (`Snapshot`); `served` is the one that is served.

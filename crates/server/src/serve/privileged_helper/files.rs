@@ -7,6 +7,7 @@
 
 use std::os::fd::OwnedFd;
 
+use netroot_net::PciId;
 use rustix::thread::CapabilitySet;
 
 use super::answer::Answer;
@@ -15,7 +16,7 @@ use super::request::{FileRequest, ImageNumber};
 use crate::confinement;
 use crate::confinement::identity::Identity;
 use crate::serve::artifacts::{Content, loaders};
-use crate::serve::initrd::{self, InitrdBuild, InitrdError, NewInitrd};
+use crate::serve::initrd::{self, InitrdBuild, InitrdError, NewInitrd, Scope};
 use crate::settings::{InitrdSource, RootSettings, Settings};
 
 /// Reading any file; writing initrds to the cache of another user and giving that user a folder there; the child's
@@ -60,7 +61,18 @@ impl<'a> Files<'a> {
             FileRequest::Initrd { image, fingerprint } => {
                 let image = self.configurations.image(image);
                 match image.and_then(|image| image.source.root()) {
-                    Some(root) => self.initrd(root, fingerprint),
+                    Some(root) => passed_on(self.build(root, fingerprint)),
+                    None => Answer::failed("there is no such image"),
+                }
+            }
+            FileRequest::NicInitrd {
+                image,
+                fingerprint,
+                nic,
+            } => {
+                let image = self.configurations.image(image);
+                match image.and_then(|image| image.source.root()) {
+                    Some(root) => self.nic_initrd(root, fingerprint, nic),
                     None => Answer::failed("there is no such image"),
                 }
             }
@@ -93,21 +105,23 @@ impl<'a> Files<'a> {
         }
     }
 
-    fn initrd(&self, root: &RootSettings, fingerprint: u64) -> Answer {
-        match self.build(root, fingerprint) {
-            Ok((content, notes)) => match content.descriptor() {
-                Ok(file) => Answer {
-                    text: notes.join("\n"),
-                    ..Answer::done(vec![file])
-                },
-                Err(error) => Answer::failed(error.to_string()),
-            },
-            Err(error) => {
-                let cause = std::error::Error::source(&error);
-                let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-                Answer::failed(format!("{error}{cause}"))
-            }
-        }
+    fn nic_initrd(&self, root: &RootSettings, fingerprint: u64, nic: PciId) -> Answer {
+        let InitrdSource::Build { modules, init } = &root.initrd else {
+            return Answer::failed("the image's initrd is given, and for every network card");
+        };
+        let Some(modules) = initrd::modules_for_nic(modules, nic) else {
+            return Answer::failed("the image's initrd is not for every network card");
+        };
+        let new = NewInitrd {
+            root: &root.directory,
+            kernel: root.kernel.as_deref(),
+            modules: &modules,
+            init: init.as_deref(),
+            fingerprint,
+            scope: Scope::OneNic,
+        };
+        let build = initrd::build(&new, &self.settings.cache, self.identity);
+        passed_on(build.and_then(InitrdBuild::finish_quietly))
     }
 
     fn build(
@@ -125,6 +139,7 @@ impl<'a> Files<'a> {
             modules,
             init: init.as_deref(),
             fingerprint,
+            scope: Scope::EveryNic,
         };
         initrd::build(&new, &self.settings.cache, self.identity)?.finish_quietly()
     }
@@ -139,6 +154,24 @@ impl<'a> Files<'a> {
         Answer {
             text: names.join("\n"),
             ..Answer::done(files)
+        }
+    }
+}
+
+/// An initrd, with what its builder noted, or why there is none.
+fn passed_on(built: Result<(Content, Vec<String>), InitrdError>) -> Answer {
+    match built {
+        Ok((content, notes)) => match content.descriptor() {
+            Ok(file) => Answer {
+                text: notes.join("\n"),
+                ..Answer::done(vec![file])
+            },
+            Err(error) => Answer::failed(error.to_string()),
+        },
+        Err(error) => {
+            let cause = std::error::Error::source(&error);
+            let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+            Answer::failed(format!("{error}{cause}"))
         }
     }
 }

@@ -4,11 +4,12 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use netroot_limits::Rate;
+use netroot_net::PciId;
 
 use super::channel::MOST_BYTES;
 
 /// The length of a request, in bytes.
-pub(super) const LENGTH: usize = 20;
+pub(super) const LENGTH: usize = 24;
 /// How long an initrd may take to build, and a little: a slow machine takes minutes.
 const INITRD: Duration = Duration::from_secs(16 * 60);
 /// How long anything else may take: the disk that a root is on may be asleep.
@@ -66,6 +67,15 @@ pub(crate) enum FileRequest {
         /// The fingerprint under which a built one is kept.
         fingerprint: u64,
     },
+    /// Build the initrd for one network card of what is at the image's path now.
+    NicInitrd {
+        /// The image.
+        image: ImageNumber,
+        /// The fingerprint under which it is kept.
+        fingerprint: u64,
+        /// The card.
+        nic: PciId,
+    },
     /// Open the boot loaders.
     Loaders,
     /// Read the configuration. Images of it can be named afterwards, and of the one that is served.
@@ -97,8 +107,8 @@ impl Request for RootRequest {
 
     fn decode(bytes: [u8; LENGTH]) -> Option<Self> {
         match parts(bytes) {
-            (1, image, 0) => Some(Self::Root { image }),
-            (4, of, digest) if of.image == 0 => Some(Self::Configuration {
+            (1, image, 0, 0) => Some(Self::Root { image }),
+            (4, of, digest, 0) if of.image == 0 => Some(Self::Configuration {
                 digest,
                 served: of.configuration,
             }),
@@ -117,6 +127,11 @@ impl Request for FileRequest {
     fn encode(self) -> [u8; LENGTH] {
         match self {
             Self::Initrd { image, fingerprint } => request(2, image, fingerprint),
+            Self::NicInitrd {
+                image,
+                fingerprint,
+                nic,
+            } => request_for_nic(7, image, fingerprint, nic),
             Self::Loaders => request(3, ImageNumber::none(0), 0),
             Self::Configuration { served } => request(5, ImageNumber::none(served), 0),
             Self::File { image, file } => request(6, image, u64::from(file)),
@@ -126,14 +141,19 @@ impl Request for FileRequest {
     fn decode(bytes: [u8; LENGTH]) -> Option<Self> {
         let nothing = ImageNumber::none(0);
         match parts(bytes) {
-            (2, image, fingerprint) => Some(Self::Initrd { image, fingerprint }),
-            (3, image, 0) if image == nothing => Some(Self::Loaders),
-            (5, of, 0) if of.image == 0 => Some(Self::Configuration {
+            (2, image, fingerprint, 0) => Some(Self::Initrd { image, fingerprint }),
+            (3, image, 0, 0) if image == nothing => Some(Self::Loaders),
+            (5, of, 0, 0) if of.image == 0 => Some(Self::Configuration {
                 served: of.configuration,
             }),
-            (6, image, file) => Some(Self::File {
+            (6, image, file, 0) => Some(Self::File {
                 image,
                 file: u16::try_from(file).ok()?,
+            }),
+            (7, image, fingerprint, nic) => Some(Self::NicInitrd {
+                image,
+                fingerprint,
+                nic: nic_of(nic),
             }),
             _ => None,
         }
@@ -141,7 +161,7 @@ impl Request for FileRequest {
 
     fn patience(self) -> Duration {
         match self {
-            Self::Initrd { .. } => INITRD,
+            Self::Initrd { .. } | Self::NicInitrd { .. } => INITRD,
             _ => USUAL,
         }
     }
@@ -202,11 +222,11 @@ impl Request for NetworkRequest {
     }
 
     fn decode(bytes: [u8; LENGTH]) -> Option<Self> {
-        let (kind, number, address) = parts(bytes);
+        let (kind, number, address, nothing) = parts(bytes);
         let address = Ipv4Addr::from_bits(u32::try_from(address).ok()?);
         let listener = number.image;
         match kind {
-            _ if number.configuration != 0 => None,
+            _ if number.configuration != 0 || nothing != 0 => None,
             1 if address.is_unspecified() => Some(Self::Device { listener }),
             2 => Some(Self::Listen { listener, address }),
             _ => None,
@@ -219,12 +239,19 @@ impl Request for NetworkRequest {
 }
 
 fn request(kind: u16, image: ImageNumber, number: u64) -> [u8; LENGTH] {
+    let nothing = nic_of(0);
+    request_for_nic(kind, image, number, nothing)
+}
+
+fn request_for_nic(kind: u16, image: ImageNumber, number: u64, nic: PciId) -> [u8; LENGTH] {
     let mut bytes = [0; LENGTH];
     let all = [
         &kind.to_be_bytes()[..],
         &image.image.to_be_bytes(),
         &image.configuration.to_be_bytes(),
         &number.to_be_bytes(),
+        &nic.vendor.to_be_bytes(),
+        &nic.device.to_be_bytes(),
     ];
     for (place, byte) in bytes.iter_mut().zip(all.into_iter().flatten()) {
         *place = *byte;
@@ -232,15 +259,43 @@ fn request(kind: u16, image: ImageNumber, number: u64) -> [u8; LENGTH] {
     bytes
 }
 
-/// The kind, the image and the number of a request.
-fn parts(bytes: [u8; LENGTH]) -> (u16, ImageNumber, u64) {
-    let [a, b, c, d, configuration @ .., e, f, g, h, i, j, k, l] = bytes;
+/// A network card, as one number.
+fn nic_of(number: u32) -> PciId {
+    let [a, b, c, d] = number.to_be_bytes();
+    PciId {
+        vendor: u16::from_be_bytes([a, b]),
+        device: u16::from_be_bytes([c, d]),
+    }
+}
+
+/// The kind, the image, the number and the network card of a request.
+fn parts(bytes: [u8; LENGTH]) -> (u16, ImageNumber, u64, u32) {
+    let [
+        a,
+        b,
+        c,
+        d,
+        configuration @ ..,
+        e,
+        f,
+        g,
+        h,
+        i,
+        j,
+        k,
+        l,
+        m,
+        n,
+        o,
+        p,
+    ] = bytes;
     let image = ImageNumber {
         configuration: u64::from_be_bytes(configuration),
         image: u16::from_be_bytes([c, d]),
     };
     let number = u64::from_be_bytes([e, f, g, h, i, j, k, l]);
-    (u16::from_be_bytes([a, b]), image, number)
+    let nic = u32::from_be_bytes([m, n, o, p]);
+    (u16::from_be_bytes([a, b]), image, number, nic)
 }
 
 /// How a request ended.

@@ -5,7 +5,7 @@ use std::path::Path;
 use netroot_initramfs::{Kernel, RootTree};
 
 use crate::serve::artifacts::Content;
-use crate::serve::initrd::{self, InitrdRequest};
+use crate::serve::initrd::{self, InitrdRequest, Scope};
 use crate::serve::privileged_helper::{Client, FileRequest, ImageNumber};
 use crate::serve::root_facts::FoundKernel;
 use crate::settings::{InitrdSource, RootSettings};
@@ -33,7 +33,7 @@ pub(super) fn kept_initrd(
         modules,
         init: init.as_deref(),
     });
-    match initrd::kept(cache, fingerprint) {
+    match initrd::kept(cache, Scope::EveryNic, fingerprint) {
         Some(content) => Kept::Found(content),
         None => Kept::Absent(fingerprint),
     }
