@@ -43,8 +43,14 @@ impl ModuleSelection {
             NETBOOT => format!("{PCI}{nic}"),
             _ => item.clone(),
         };
-        let is_for_all = self.0.iter().any(|item| item == NETBOOT);
-        is_for_all.then(|| Self(items.map(one).collect()))
+        self.is_for_every_nic()
+            .then(|| Self(items.map(one).collect()))
+    }
+
+    /// Whether it has the set for every wired NIC.
+    #[must_use]
+    pub fn is_for_every_nic(&self) -> bool {
+        self.0.iter().any(|item| item == NETBOOT)
     }
 }
 

@@ -1,12 +1,14 @@
 //! What one machine boots.
 
 mod file_name;
+mod one_nic;
 
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use netroot_initramfs::NicDriver;
 use netroot_net::Host;
 use netroot_nfs_export::HiddenPaths;
 use netroot_proto::cmdline::{BootPlan, Rescue};
@@ -30,6 +32,8 @@ pub(crate) struct Image {
     pub(crate) tag: String,
     /// What it is.
     pub(crate) kind: ImageKind,
+    /// The drivers of the network card that its initrd is for, in the script of a machine; `None` for every card.
+    pub(crate) nic: Option<NicDriver>,
 }
 
 /// What an image is, which decides how a loader starts it.
@@ -145,9 +149,16 @@ impl Image {
 
     /// The name of one of its files over TFTP and HTTP, for this image's scripts.
     pub(crate) fn file_name(&self, file: ImageFile) -> String {
+        let name = match (file, &self.nic) {
+            (ImageFile::INITRD, Some(drivers)) => {
+                let initrd = file_name::initrd_name(drivers.as_str());
+                format!("images/{}/{initrd}", self.name)
+            }
+            _ => self.newest(file),
+        };
         match self.tag.as_str() {
-            "" => self.newest(file),
-            tag => format!("{}-{tag}", self.newest(file)),
+            "" => name,
+            tag => format!("{name}-{tag}"),
         }
     }
 

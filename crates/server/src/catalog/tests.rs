@@ -24,6 +24,7 @@ pub(crate) fn image(name: &str) -> Image {
         append: None,
         tag: String::new(),
         kind: ImageKind::Root(root_image(name)),
+        nic: None,
     }
 }
 

@@ -10,6 +10,7 @@ mod content;
 mod file_reads;
 mod folder;
 pub(crate) mod loaders;
+mod nic_initrds;
 pub(crate) mod raspberry_pi;
 pub(crate) mod script;
 mod served;
@@ -19,6 +20,7 @@ pub(crate) use artifact::{Artifact, Chosen, FileKind, Follows};
 pub(crate) use content::Content;
 pub(crate) use file_reads::FileReads;
 pub(crate) use folder::{Folder, FolderError};
+pub(crate) use nic_initrds::{NicInitrd, NicInitrds};
 pub(crate) use served::{BootFiles, Exchange};
 #[cfg(test)]
 pub(crate) use store::tests::store;

@@ -354,6 +354,8 @@ async fn answer(
         script_fetch::begins(&site.artifacts, &site.timeline, &name, query, peer).await;
     }
     let identify = || machines.known_at(peer);
+    let arrived = ends.arrived();
+    site.artifacts.prepare_nic(&name, &arrived, identify).await;
     let artifact = match site.artifacts.find(&name, &ends.arrived(), identify) {
         Found::Artifact(artifact) => Some(*artifact),
         Found::InFolder(file) => {

@@ -66,6 +66,7 @@ pub(crate) fn image(settings: &ImageSettings, loaders: Arc<[Loader]>) -> Image {
         append: settings.append.clone(),
         tag: String::new(),
         kind,
+        nic: None,
     }
 }
 

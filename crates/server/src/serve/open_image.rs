@@ -109,6 +109,7 @@ impl<'a> OpenImage<'a> {
                 initrd: self.root_settings.initrd.clone(),
                 overlay: self.root_settings.overlay,
             }),
+            nic: None,
         }
     }
 

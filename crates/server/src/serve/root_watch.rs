@@ -7,6 +7,7 @@
 //! who asks → is answered     askers
 //! configuration → Outcome    configured, reconfigure (when its files count), prepare (the helpers read, open and build)
 //! Outcome → what is served   apply: all at once, or nothing
+//! who asks → is answered     askers; nic, nic_queue, nic_build (the initrd for the asking machine's network card)
 //! ```
 //!
 //! A root's directory is exchanged at once: a rename is whole. A kernel is exchanged once the root is quiet and its initrd
@@ -20,6 +21,9 @@ mod exchange;
 mod followed;
 mod image;
 mod loader_files;
+mod nic;
+mod nic_build;
+mod nic_queue;
 mod open_root;
 mod prepare;
 mod reconfigure;
@@ -38,6 +42,8 @@ use self::askers::Askers;
 pub(crate) use self::configured::Configured;
 use self::image::{Built, Image, found, kept};
 use self::loader_files::LoaderFiles;
+use self::nic_build::NicBuilt;
+use self::nic_queue::NicQueue;
 use self::prepare::Outcome;
 use self::root::{Places, Root, RootChange};
 use self::settling::{Obstacle, Step};
@@ -76,6 +82,10 @@ pub(crate) struct RootWatch {
     building: mpsc::UnboundedSender<Built>,
     prepared: mpsc::UnboundedReceiver<Outcome>,
     preparing: mpsc::UnboundedSender<Outcome>,
+    /// The initrds for one network card that are to be made.
+    nics: NicQueue,
+    built_nics: mpsc::UnboundedReceiver<NicBuilt>,
+    building_nics: mpsc::UnboundedSender<NicBuilt>,
     askers: Askers,
 }
 
@@ -96,6 +106,7 @@ impl RootWatch {
             .zip(images)
             .map(|(id, followed)| Image::new(id, followed))
             .collect();
+        let (building_nics, built_nics) = mpsc::unbounded_channel();
         Self {
             world,
             roots,
@@ -110,6 +121,9 @@ impl RootWatch {
             asked,
             built,
             building,
+            nics: NicQueue::default(),
+            built_nics,
+            building_nics,
             askers: Askers::default(),
         }
     }
@@ -126,6 +140,10 @@ impl RootWatch {
             let mut due = false;
             tokio::select! {
                 asked = self.asked.next() => match asked {
+                    Some(LookRequest::Nic(request)) => {
+                        self.take_nic(request);
+                        continue;
+                    }
                     Some(asked) => due |= self.take(asked),
                     // Nobody can ask any more: the server ends.
                     None => return Ok(()),
@@ -137,6 +155,10 @@ impl RootWatch {
                 Some(outcome) = self.prepared.recv() => {
                     self.take_prepared(outcome).await;
                     due = true;
+                }
+                Some(built) = self.built_nics.recv() => {
+                    self.take_nic_built(built).await;
+                    continue;
                 }
                 _ = hangup.recv() => {
                     self.reload();
@@ -169,6 +191,10 @@ impl RootWatch {
                 self.askers.wait(settled, done);
                 // Who mounts has seen that another directory is there.
                 !settled
+            }
+            LookRequest::Nic(request) => {
+                self.take_nic(request);
+                false
             }
             LookRequest::Reload(told) => {
                 self.askers.reload(told);

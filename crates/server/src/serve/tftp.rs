@@ -116,6 +116,7 @@ fn take(
     tokio::spawn(async move {
         service.artifacts.freshen(&name).await;
         script_fetch::begins(&service.artifacts, &service.timeline, &name, None, peer).await;
+        prepare_nic(&name, &interface.name, arrival, &service).await;
         // What is there now: it may have been exchanged.
         let artifact = match look_up(&name, &interface.name, arrival, &service) {
             Found::Artifact(artifact) => Some(*artifact),
@@ -144,6 +145,18 @@ fn look_up(name: &str, interface: &str, arrival: Arrival, service: &Service) -> 
     let machines = service.timeline.machines();
     let identify = || machines.known_at(IpAddr::from(*arrival.from.ip()));
     service.artifacts.find(name, &arrived, identify)
+}
+
+/// Before a script is looked up.
+async fn prepare_nic(name: &str, interface: &str, arrival: Arrival, service: &Service) {
+    let arrived = ArrivedAt {
+        interface,
+        server: arrival.local.into(),
+    };
+    let machines = service.timeline.machines();
+    let identify = || machines.known_at(IpAddr::from(*arrival.from.ip()));
+    let artifacts = &service.artifacts;
+    artifacts.prepare_nic(name, &arrived, identify).await;
 }
 
 /// Sends an ERROR from port 69. The client asks again if it is lost.

@@ -59,11 +59,14 @@ pub(crate) struct NamedFile<'a> {
     pub(crate) image: Option<&'a str>,
     /// Which file.
     pub(crate) file: ImageFile,
+    /// The drivers of the network card that this initrd is for; `None` for every card, and for other files.
+    pub(crate) nic: Option<&'a str>,
     /// The tag; empty for the newest.
     pub(crate) tag: &'a str,
 }
 
-/// Reads `images/<name>/vmlinuz`, `images/<name>/vmlinuz-<tag>` and `vmlinuz`, and the same for the other files.
+/// Reads `images/<name>/vmlinuz`, `images/<name>/vmlinuz-<tag>` and `vmlinuz`, and the same for the other files, among them
+/// `initrd-<drivers>.img`.
 pub(crate) fn file_of_image(name: &str) -> Option<NamedFile<'_>> {
     let (image, file) = match name.strip_prefix("images/") {
         Some(rest) => rest
@@ -71,13 +74,44 @@ pub(crate) fn file_of_image(name: &str) -> Option<NamedFile<'_>> {
             .map(|(image, file)| (Some(image), file))?,
         None => (None, name),
     };
-    let (file, tag) = match file.split_once('-') {
-        Some((file, tag)) => (file, Some(tag).filter(|tag| is_tag(tag))?),
-        None => (file, ""),
+    let (file, nic, tag) = match (drivers_in(file), file.split_once('-')) {
+        (Some((drivers, tag)), _) => (ImageFile::INITRD, Some(drivers), tag),
+        (None, Some((file, tag))) => (ImageFile::named(file)?, None, Some(tag)),
+        (None, None) => (ImageFile::named(file)?, None, None),
     };
-    let file = ImageFile::named(file)?;
-    Some(NamedFile { image, file, tag })
+    let tag = match tag {
+        Some(tag) => Some(tag).filter(|tag| is_tag(tag))?,
+        None => "",
+    };
+    Some(NamedFile {
+        image,
+        file,
+        nic,
+        tag,
+    })
 }
+
+/// The name below its image's of the initrd for network cards with these drivers.
+pub(super) fn initrd_name(drivers: &str) -> String {
+    format!("{STEM}-{drivers}{END}")
+}
+
+/// What [`initrd_name`] and a tag make: the drivers, and the tag if there is one.
+fn drivers_in(name: &str) -> Option<(&str, Option<&str>)> {
+    let rest = name.strip_prefix(STEM)?.strip_prefix('-')?;
+    let (drivers, after) = rest.split_once(END)?;
+    let is_usual = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
+    let is_one = !drivers.is_empty() && drivers.bytes().all(is_usual);
+    let tag = match after {
+        "" => None,
+        after => Some(after.strip_prefix('-')?),
+    };
+    is_one.then_some((drivers, tag))
+}
+
+/// The name of the initrd for every card in two parts.
+const STEM: &str = "initrd";
+const END: &str = ".img";
 
 fn is_tag(tag: &str) -> bool {
     !tag.is_empty() && tag.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -133,5 +167,33 @@ mod tests {
             let read = file_of_image(&name).map(|found| found.file);
             assert_eq!(read, (number < u8::MAX).then_some(file), "{name}");
         }
+    }
+
+    #[test]
+    fn the_initrd_for_one_card_has_a_name_of_its_own() {
+        assert_eq!(ImageFile::INITRD.to_string(), format!("{STEM}{END}"));
+        for (name, expected) in [
+            ("initrd-e1000e.img", Some(("e1000e", ""))),
+            ("initrd-e1000e.img-0a", Some(("e1000e", "0a"))),
+            (
+                "initrd-8139cp-8139too.img-0a1b",
+                Some(("8139cp-8139too", "0a1b")),
+            ),
+            ("initrd-.img", None),
+            ("initrd-e1000e.img-", None),
+            ("initrd-e1000e.img-x", None),
+            ("initrd-e1000e", None),
+            ("initrd-E1000e.img", None),
+            ("initrd-a.b.img", None),
+        ] {
+            let name = format!("images/debian/{name}");
+            let found = file_of_image(&name);
+            let found = found.map(|found| {
+                assert_eq!(found.file, ImageFile::INITRD);
+                (found.nic.unwrap(), found.tag)
+            });
+            assert_eq!(found, expected, "{name}");
+        }
+        assert_eq!(file_of_image("initrd.img").unwrap().nic, None);
     }
 }

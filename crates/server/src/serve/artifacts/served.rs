@@ -17,6 +17,7 @@ use netroot_proto::pxe::inputs::Loader;
 use super::artifact::{Artifact, FileKind, plain};
 use super::content::Content;
 use super::folder::Folder;
+use super::nic_initrds::NicInitrds;
 use super::raspberry_pi;
 use crate::catalog::{Catalog, Image, ImageFile, file_of_image};
 
@@ -46,40 +47,47 @@ pub(super) struct Served {
 
 /// What a machine boots after its loader: made for one another.
 #[derive(Debug, Clone)]
-pub(crate) struct BootFiles(Vec<(ImageFile, Content)>);
+pub(crate) struct BootFiles {
+    files: Vec<(ImageFile, Content)>,
+    /// The initrds for one network card, for the same kernel.
+    nics: Arc<NicInitrds>,
+}
 
 impl BootFiles {
     /// A root's kernel, and the initrd for it.
     pub(crate) fn of_root(kernel: Content, initrd: Content) -> Self {
-        Self(vec![
-            (ImageFile::Kernel, kernel),
-            (ImageFile::INITRD, initrd),
-        ])
+        Self {
+            files: vec![(ImageFile::Kernel, kernel), (ImageFile::INITRD, initrd)],
+            nics: Arc::default(),
+        }
     }
 
     /// An image's files, in the order of [`Image::files`].
     pub(crate) fn new(files: Vec<(ImageFile, Content)>) -> Self {
-        Self(files)
+        Self {
+            files,
+            nics: Arc::default(),
+        }
     }
 
     /// What they are.
     #[cfg(test)]
     pub(crate) fn names(&self) -> Vec<ImageFile> {
-        self.0.iter().map(|(file, _)| *file).collect()
+        self.files.iter().map(|(file, _)| *file).collect()
     }
 
     fn get(&self, file: ImageFile) -> Option<&Content> {
-        let mut files = self.0.iter();
+        let mut files = self.files.iter();
         files.find_map(|(name, content)| (*name == file).then_some(content))
     }
 
     /// A tag for names: the same for the same files, also after a restart.
     pub(crate) fn tag(&self) -> String {
         let mut hash = DefaultHasher::new();
-        for (_, content) in &self.0 {
+        for (_, content) in &self.files {
             content.identify(&mut hash);
         }
-        if self.0.is_empty() {
+        if self.files.is_empty() {
             return String::new();
         }
         let [a, b, c, d, ..] = hash.finish().to_be_bytes();
@@ -250,7 +258,14 @@ impl Served {
             }
             _ => newest?,
         };
-        let content = files.get(named.file)?.clone();
+        // One that is not open any more has the place of the one for every card.
+        let of_nic = named
+            .nic
+            .and_then(|drivers| files.nics.get(drivers, Instant::now()));
+        let content = match of_nic {
+            Some(content) => content,
+            None => files.get(named.file)?.clone(),
+        };
         Some(match named.file {
             ImageFile::Kernel => plain(name, content, FileKind::Kernel),
             ImageFile::Initrd(_) => plain(name, content, FileKind::Initrd),
@@ -259,7 +274,13 @@ impl Served {
         })
     }
 
-    fn is_current(&self, image: &str, tag: &str) -> bool {
+    /// The initrds for one network card that go with an image as it is now.
+    pub(super) fn nics(&self, image: &str) -> Option<&Arc<NicInitrds>> {
+        self.boots.get(image).map(|files| &files.nics)
+    }
+
+    /// Whether an image is as it is served now.
+    pub(super) fn is_current(&self, image: &str, tag: &str) -> bool {
         let mut images = self.catalog.images();
         images.any(|one| one.name == image && one.tag == tag)
     }

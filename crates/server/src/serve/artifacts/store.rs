@@ -3,6 +3,8 @@
 //! First a virtual name space: loaders, scripts, kernel, initrd. Then, only with `--tftp-dir`, the files of a
 //! folder, and those for a Raspberry Pi in the root. Nothing else is served, and nothing can be written.
 
+mod nic;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -342,7 +344,7 @@ impl ArtifactStore {
         let (mac, why) = (asking.machine.mac, assigned.why.to_string());
         let script = match assigned.boots {
             Boots::Image(image) => {
-                let image = assigned.with_append(image);
+                let image = self.for_nic(assigned.with_append(image), asking.machine.nic);
                 self.with_recipient(asking, &assigned, |to| script::boot(&image, to))
             }
             Boots::Menu => {
@@ -368,7 +370,7 @@ impl ArtifactStore {
             Boots::Menu => images.find(|image| image.name == chosen)?,
             _ => return None,
         };
-        let image = assigned.with_append(image);
+        let image = self.for_nic(assigned.with_append(image), asking.machine.nic);
         let script = self.with_recipient(asking, &assigned, |to| script::boot(&image, to));
         let why = "chosen in the menu".to_owned();
         let script = text(script, asking.machine.mac);

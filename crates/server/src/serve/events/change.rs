@@ -1,6 +1,7 @@
 //! What is served has changed, because the world around the server has.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A change of what machines get.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,17 @@ pub(crate) enum Change {
         image: String,
         /// The kernel's version.
         linux: String,
+    },
+    /// The initrd for one network card is built.
+    NicInitrd {
+        /// The image's name.
+        image: String,
+        /// The card's drivers.
+        drivers: String,
+        /// Its length.
+        bytes: u64,
+        /// How long it took.
+        took: Duration,
     },
     /// A boot loader's file was exchanged.
     LoaderReplaced {

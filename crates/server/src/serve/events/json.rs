@@ -385,6 +385,17 @@ fn add_change(fields: &mut Fields, change: &Change) {
             fields.add("image", image.as_str());
             fields.add("linux", linux.as_str());
         }
+        Change::NicInitrd {
+            image,
+            drivers,
+            bytes,
+            took,
+        } => {
+            fields.add("image", image.as_str());
+            fields.add("drivers", drivers.as_str());
+            fields.add("bytes", *bytes);
+            fields.add_seconds(*took);
+        }
         Change::LoaderReplaced { loader } => fields.add("loader", loader.as_str()),
         Change::ImageAdded { image }
         | Change::ImageChanged { image }
@@ -552,6 +563,12 @@ fn add_warning(fields: &mut Fields, warning: &Warning) {
             fields.add("image", image.as_str());
             fields.add("linux", linux.as_str());
             fields.add("modules_gone", *modules_gone);
+            fields.add("error", error.as_str());
+        }
+        Warning::NoNicInitrd { image, nic, error } => {
+            fields.add("warning", "no-nic-initrd");
+            fields.add("image", image.as_str());
+            fields.add("nic", nic.as_str());
             fields.add("error", error.as_str());
         }
         Warning::LoadersKept { error } => {

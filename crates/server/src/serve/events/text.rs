@@ -68,6 +68,18 @@ impl Display for Change {
             Self::NewBoots { image, linux } => {
                 write!(f, "{image}: new boots get Linux {linux}")
             }
+            Self::NicInitrd {
+                image,
+                drivers,
+                bytes,
+                took,
+            } => {
+                let (size, seconds) = (size(*bytes), took.as_secs_f64());
+                write!(
+                    f,
+                    "{image}: initrd for network cards of {drivers}: {size}, built in {seconds:.1} s"
+                )
+            }
             Self::LoaderReplaced { loader } => {
                 write!(f, "{loader} was replaced: machines load the new one")
             }
@@ -527,6 +539,10 @@ impl Display for Warning {
                 }
                 write!(f, ": {error}")
             }
+            Self::NoNicInitrd { image, nic, error } => write!(
+                f,
+                "{image}: machines with the network card {nic} load the initrd for every card: {error}"
+            ),
             Self::LoadersKept { error } => write!(
                 f,
                 "a boot loader was replaced, and machines keep the old one: {error}"

@@ -196,6 +196,15 @@ pub(crate) enum Warning {
         /// Why it stays.
         error: String,
     },
+    /// The initrd for one network card cannot be made.
+    NoNicInitrd {
+        /// The image's name.
+        image: String,
+        /// The card, by its numbers.
+        nic: String,
+        /// Why.
+        error: String,
+    },
     /// A boot loader's file was exchanged, and the new one cannot be read.
     LoadersKept {
         /// Why.

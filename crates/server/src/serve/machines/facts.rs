@@ -98,7 +98,10 @@ impl Facts {
         }
         let uuid = request.uuid.as_deref().and_then(uuid);
         known.uuid = uuid.or(known.uuid);
-        known.nic = request.nic().or(known.nic);
+        // iPXE always says which NIC it is, if that is on the PCI bus.
+        if request.is_ipxe() {
+            known.nic = request.nic();
+        }
         // A system's client that renews asks the server itself.
         if let Some(relay) = request.relay {
             known.link = Some(relay.link);

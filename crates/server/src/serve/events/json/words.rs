@@ -26,6 +26,7 @@ pub(in crate::serve::events) fn kind(event: &Event) -> &'static str {
         Event::Change(Change::RootReleased { .. }) => "root-released",
         Event::Change(Change::KernelFound { .. }) => "kernel-found",
         Event::Change(Change::NewBoots { .. }) => "new-boots",
+        Event::Change(Change::NicInitrd { .. }) => "nic-initrd",
         Event::Change(Change::LoaderReplaced { .. }) => "loader-replaced",
         Event::Change(Change::ImageAdded { .. }) => "image-added",
         Event::Change(Change::ImageChanged { .. }) => "image-changed",

@@ -235,6 +235,11 @@ pub(super) fn warnings() -> Vec<Warning> {
             modules_gone: true,
             error: error(),
         },
+        Warning::NoNicInitrd {
+            image: "debian".to_owned(),
+            nic: "8086:10d3".to_owned(),
+            error: error(),
+        },
         Warning::LoadersKept { error: error() },
         Warning::NoControl {
             path: "/run/netroot-server/control".into(),
@@ -441,6 +446,12 @@ fn changes() -> Vec<Change> {
             image: image(),
             linux: linux(),
         },
+        Change::NicInitrd {
+            image: image(),
+            drivers: "e1000e".to_owned(),
+            bytes: 1_576_151,
+            took: Duration::from_millis(500),
+        },
         Change::LoaderReplaced {
             loader: "snponly.efi".to_owned(),
         },
@@ -580,6 +591,7 @@ fn is_sampled(event: &Event) -> bool {
         },
         Event::Change(change) => match change {
             Change::RootReplaced { .. }
+            | Change::NicInitrd { .. }
             | Change::RootReleased { .. }
             | Change::KernelFound { .. }
             | Change::NewBoots { .. }
@@ -620,6 +632,7 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::RootGone { .. }
             | Warning::RootNotFollowed { .. }
             | Warning::KernelKept { .. }
+            | Warning::NoNicInitrd { .. }
             | Warning::LoadersKept { .. }
             | Warning::ConfigurationKept { .. }
             | Warning::DropInLeftOut { .. }
