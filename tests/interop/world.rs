@@ -1,4 +1,5 @@
 //! The world changes while we serve.
 
+mod configuration;
 mod network;
 mod root;

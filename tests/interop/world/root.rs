@@ -14,9 +14,9 @@ use crate::fixture::bzimage;
 use crate::lan::{HTTP, TIMEOUT};
 use crate::support::{Client, Stream, connect, root_handle};
 
-const OLD: &str = "6.1.0-50-amd64";
-const NEW: &str = "6.1.0-51-amd64";
-const NFS: &str = "10.77.0.1:2049";
+pub(super) const OLD: &str = "6.1.0-50-amd64";
+pub(super) const NEW: &str = "6.1.0-51-amd64";
+pub(super) const NFS: &str = "10.77.0.1:2049";
 
 /// Dropped in this order: the users of a network before the network.
 struct World {
@@ -140,7 +140,7 @@ impl World {
     }
 }
 
-fn put_kernel(root: &Path, version: &str) -> Result<()> {
+pub(super) fn put_kernel(root: &Path, version: &str) -> Result<()> {
     fs::create_dir_all(root.join("boot"))?;
     Ok(fs::write(kernel(root, version), bzimage(version))?)
 }
@@ -153,18 +153,18 @@ fn modules(root: &Path, version: &str) -> PathBuf {
     root.join("lib/modules").join(version)
 }
 
-fn put_modules(root: &Path, version: &str) -> Result<()> {
+pub(super) fn put_modules(root: &Path, version: &str) -> Result<()> {
     fs::create_dir_all(modules(root, version))?;
     Ok(fs::write(modules(root, version).join("modules.dep"), "")?)
 }
 
-fn open_to_all(root: &Path) -> Result<()> {
+pub(super) fn open_to_all(root: &Path) -> Result<()> {
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     Ok(fs::set_permissions(root, mode)?)
 }
 
 #[allow(clippy::unwrap_used, reason = "the client is the export's tests'")]
-fn who(client: &mut Client) -> String {
+pub(super) fn who(client: &mut Client) -> String {
     let file = client.find("who");
     String::from_utf8_lossy(&client.read(&file, 0, 100).unwrap().0).into_owned()
 }

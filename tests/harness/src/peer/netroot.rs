@@ -53,6 +53,22 @@ impl NetrootServe {
         Ok(server)
     }
 
+    /// Serves what the configuration `file` says, which has to have a state folder of its own, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it is not built or does not become ready.
+    pub fn start_configured(net: &Net, file: &Path, arguments: &[&str]) -> Result<Self> {
+        let netroot = paths::netroot()?.display().to_string();
+        let file = file.display().to_string();
+        let mut argv = vec![netroot.as_str(), "serve", "--json", "--config", &file];
+        argv.extend(arguments);
+        let server = Self {
+            program: net.spawn(&argv)?,
+        };
+        server.wait_for_kind("ready", READY_TIMEOUT)?;
+        Ok(server)
+    }
+
     /// As [`NetrootServe::start`], without waiting.
     ///
     /// # Errors

@@ -57,6 +57,10 @@ impl Askers {
                 Change::RootReplaced { .. }
                     | Change::NewBoots { .. }
                     | Change::LoaderReplaced { .. }
+                    | Change::ImageAdded { .. }
+                    | Change::ImageChanged { .. }
+                    | Change::ImageRemoved { .. }
+                    | Change::AssignmentsChanged
             )
         );
         self.changes += usize::from(is_change);

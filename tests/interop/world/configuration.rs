@@ -1,0 +1,421 @@
+//! The configuration changes: other services add drop-ins and take them away. No restart, and all of it or nothing.
+
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use netroot_harness::{Event, Finished, Net, NetrootServe};
+use nfs3_client::{MountClient, Nfs3Client};
+use nfs3_types::mount::dirpath;
+use nfs3_types::rpc::{auth_unix, opaque_auth};
+use nfs3_types::xdr_codec::Opaque;
+
+use super::root::{NEW, NFS, OLD, open_to_all, put_kernel, put_modules, who};
+use crate::lan::{HTTP, TIMEOUT};
+use crate::support::{Client, Stream, connect, now, root_handle};
+
+/// A machine that a drop-in names, and one that none does.
+const NAMED: &str = "52-54-00-77-00-01";
+const OTHER: &str = "52-54-00-77-00-99";
+
+/// Dropped in this order: the users of a network before the network.
+struct Site {
+    server: NetrootServe,
+    client: Net,
+    _net: Net,
+    folder: tempfile::TempDir,
+}
+
+impl Site {
+    /// Serves the image `debian`, and follows the drop-ins beside its file.
+    fn new(name: &str) -> Result<Self> {
+        Self::with(name, "", &[], |_| Ok(()))
+    }
+
+    /// With more in `[server]`, with something that is there before it starts, through another program.
+    fn with(
+        name: &str,
+        server: &str,
+        arguments: &[&str],
+        before: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let net = Net::new(name)?;
+        let bridge = net.bridge("br0", "10.77.0.1/24")?;
+        let client = Net::new(&format!("{name}-client"))?;
+        net.cable(&bridge, &client, "eth0", "10.77.0.66/24")?;
+        // The unprivileged server looks for what is at these paths.
+        open_to_all(folder.path())?;
+        for folder in [folder.path().join("ipxe"), folder.path().join("etc/conf.d")] {
+            fs::create_dir_all(folder)?;
+        }
+        for loader in ["undionly.kpxe", "snponly.efi"] {
+            fs::write(folder.path().join("ipxe").join(loader), "a loader")?;
+        }
+        fs::write(folder.path().join("initrd.img"), "an initrd")?;
+        put_root(folder.path(), "debian", OLD)?;
+        let path = folder.path().display();
+        let main = format!(
+            "[server]\nstate = \"{path}/state\"\ncache = \"{path}/cache\"\nipxe = \"{path}/ipxe\"\n\
+             control = \"{path}/control\"\n{server}\n\
+             [[network]]\ninterface = \"br0\"\nprobe = false\n\n{}",
+            image(folder.path(), "debian", "")
+        );
+        let file = folder.path().join("etc/netroot.toml");
+        fs::write(&file, main)?;
+        // It may hold secrets.
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        fs::set_permissions(folder.path().join("etc"), mode)?;
+        before(folder.path())?;
+        let server = NetrootServe::start_configured(&net, &file, arguments)?;
+        Ok(Self {
+            server,
+            client,
+            _net: net,
+            folder,
+        })
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn drop_in(&self, name: &str) -> PathBuf {
+        drop_in(self.path(), name)
+    }
+
+    /// Writes a drop-in under another name and gives it its own then, as a careful service does.
+    fn add(&self, name: &str, text: &str) -> Result<()> {
+        let part = self.path().join("etc/conf.d").join(format!(".{name}.part"));
+        fs::write(&part, text)?;
+        Ok(fs::rename(part, self.drop_in(name))?)
+    }
+
+    /// A drop-in with an image, and a rule that gives it to a machine.
+    fn lab(&self, more: &str) -> String {
+        let mac = NAMED.replace('-', ":");
+        let image = image(self.path(), "lab", more);
+        format!("{image}\n[[rule]]\nmac = \"{mac}\"\nboot = \"lab\"\n")
+    }
+
+    fn get(&self, path: &str) -> Result<String> {
+        let url = format!("{HTTP}/{path}");
+        self.client
+            .run(&["curl", "-sS", "--fail", "--max-time", "60", &url])
+    }
+
+    fn script(&self, machine: &str) -> Result<String> {
+        self.get(&format!("boot/{machine}.ipxe"))
+    }
+
+    /// Fetches a machine's script until it has these words.
+    fn wait_for(&self, machine: &str, words: &str) -> Result<String> {
+        let mut last = String::new();
+        for _ in 0..TIMEOUT.as_secs() {
+            last = self.script(machine)?;
+            if last.contains(words) {
+                return Ok(last);
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        anyhow::bail!("no script with {words:?}; the last one:\n{last}")
+    }
+
+    fn mount(&self, path: &str) -> Result<Client> {
+        let server: SocketAddr = NFS.parse()?;
+        self.client.within(|| {
+            let credential = opaque_auth::auth_unix(&auth_unix::default());
+            let stream = Stream(connect(server));
+            Ok(Client {
+                nfs: Nfs3Client::new_with_auth(stream, credential, opaque_auth::default()),
+                root: root_handle(server, path),
+            })
+        })
+    }
+
+    fn mounts(&self, path: &str) -> Result<bool> {
+        let server: SocketAddr = NFS.parse()?;
+        self.client.within(|| {
+            let mut client = MountClient::new(Stream(connect(server)));
+            let path = dirpath(Opaque::borrowed(path.as_bytes()));
+            Ok(now(client.mnt(path)).is_ok())
+        })
+    }
+
+    /// The events of this kind so far.
+    fn of_kind(&self, kind: &str) -> Vec<Event> {
+        let events = self.server.events().into_iter().map(|(_, event)| event);
+        events.filter(|event| event.kind == kind).collect()
+    }
+
+    /// Waits for this many warnings that the configuration was not taken over, and returns the last.
+    fn refused(&self, count: usize) -> Result<String> {
+        let mut refused = Vec::new();
+        for _ in 0..TIMEOUT.as_secs() {
+            let warnings = self.of_kind("warning").into_iter();
+            refused = warnings
+                .filter(|event| event.text.contains("cannot be served, all stays as it was"))
+                .collect();
+            if refused.len() >= count {
+                break;
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        ensure!(refused.len() == count, "{count} of {refused:?}");
+        Ok(refused.pop().context("a warning")?.text)
+    }
+
+    fn reload(&self) -> Result<Finished> {
+        let netroot = netroot_harness::paths::netroot()?.display().to_string();
+        let control = self.path().join("control").display().to_string();
+        self.client
+            .run_for(&[&netroot, "reload", "--control", &control], TIMEOUT)
+    }
+}
+
+fn drop_in(folder: &Path, name: &str) -> PathBuf {
+    folder.join("etc/conf.d").join(format!("{name}.toml"))
+}
+
+/// A root with one kernel, and a file that says whose it is.
+fn put_root(folder: &Path, name: &str, kernel: &str) -> Result<()> {
+    let root = folder.join(name);
+    put_kernel(&root, kernel)?;
+    put_modules(&root, kernel)?;
+    fs::write(root.join("who"), name)?;
+    open_to_all(&root)
+}
+
+/// The table of an image with its root and a given initrd.
+fn image(folder: &Path, name: &str, more: &str) -> String {
+    let path = folder.display();
+    format!("[image.{name}]\nroot = \"{path}/{name}\"\ninitrd = \"{path}/initrd.img\"\n{more}\n")
+}
+
+#[test]
+fn a_drop_in_that_comes_is_what_the_next_machine_boots_and_one_that_goes_stays_with_who_runs()
+-> Result<()> {
+    let site = Site::new("drop-in")?;
+    ensure!(site.mounts("/debian")? && site.mounts("/")?);
+    let mut debian = site.mount("/debian")?;
+    put_root(site.path(), "lab", NEW)?;
+    site.add("lab", &site.lab(""))?;
+    let script = site.wait_for(NAMED, "/lab,")?;
+    ensure!(script.contains(&format!("Linux {NEW}")), "{script}");
+    let kernel = script.lines().find_map(|line| line.strip_prefix("kernel "));
+    let kernel = kernel.and_then(|line| line.split(' ').next()?.strip_prefix(HTTP));
+    let kernel = kernel.context("the kernel's URL")?.trim_start_matches('/');
+    ensure!(site.get(kernel)?.contains(NEW));
+    ensure!(site.script(OTHER)?.contains("/debian,"));
+    let mut lab = site.mount("/lab")?;
+    assert_eq!(
+        (who(&mut lab), who(&mut debian)),
+        ("lab".into(), "debian".into())
+    );
+    // Of two images none is the root of all.
+    ensure!(!site.mounts("/")?);
+    let added = site.of_kind("image-added");
+    assert_eq!(added.len(), 1, "{added:?}");
+    assert_eq!(added[0].text, "the image lab was added");
+
+    fs::remove_file(site.drop_in("lab"))?;
+    site.wait_for(NAMED, "/debian,")?;
+    ensure!(!site.mounts("/lab")? && site.mounts("/")?);
+    ensure!(site.get("images/lab/vmlinuz").is_err());
+    assert_eq!(
+        (who(&mut lab), who(&mut debian)),
+        ("lab".into(), "debian".into())
+    );
+    assert_eq!(site.of_kind("image-removed").len(), 1);
+    // It comes back to who has kept it.
+    site.add("lab", &site.lab(""))?;
+    site.wait_for(NAMED, "/lab,")?;
+    assert_eq!(site.mount("/lab")?.root, lab.root);
+    ensure!(site.of_kind("warning").is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_drop_in_with_a_mistake_changes_nothing_and_is_told_once_with_its_line() -> Result<()> {
+    let site = Site::new("drop-in-wrong")?;
+    put_root(site.path(), "lab", NEW)?;
+    let unchanged = |site: &Site| -> Result<()> {
+        ensure!(site.script(NAMED)?.contains("/debian,"));
+        ensure!(!site.mounts("/lab")? && site.mounts("/")?);
+        Ok(())
+    };
+    site.add("lab", &site.lab("overlai = true"))?;
+    let why = site.refused(1)?;
+    ensure!(
+        why.contains("conf.d/lab.toml:4: ") && why.contains("overlay"),
+        "{why}"
+    );
+    unchanged(&site)?;
+    // A directory that is not there, beside a drop-in in which nothing is wrong.
+    put_root(site.path(), "other", OLD)?;
+    site.add("other", &image(site.path(), "other", ""))?;
+    let lab = site.path().join("lab");
+    fs::rename(&lab, site.path().join("aside"))?;
+    site.add("lab", &site.lab(""))?;
+    let why = site.refused(2)?;
+    ensure!(why.contains("conf.d/lab.toml:1: the image lab: "), "{why}");
+    unchanged(&site)?;
+    ensure!(!site.mounts("/other")?);
+    // One that is a root without a kernel.
+    fs::rename(site.path().join("aside"), &lab)?;
+    fs::remove_dir_all(lab.join("boot"))?;
+    let done = site.reload()?;
+    ensure!(
+        !done.status.success() && done.stdout.contains("kernel"),
+        "{done:?}"
+    );
+    unchanged(&site)?;
+    // It is mended where nothing is looked at; and not half of it was taken over until now.
+    put_kernel(&lab, NEW)?;
+    let done = site.reload()?;
+    ensure!(done.status.success(), "{done:?}");
+    ensure!(done.stdout.contains("the image lab was added"), "{done:?}");
+    ensure!(
+        done.stdout.contains("the image other was added"),
+        "{done:?}"
+    );
+    ensure!(site.script(NAMED)?.contains("/lab,"));
+    assert_eq!(who(&mut site.mount("/other")?), "other");
+    Ok(())
+}
+
+#[test]
+fn a_drop_in_that_is_half_written_is_not_taken_for_a_whole_one() -> Result<()> {
+    let site = Site::new("drop-in-half")?;
+    put_root(site.path(), "lab", NEW)?;
+    let whole = site.lab("");
+    let (first, second) = whole.split_at(whole.len() / 2);
+    let mut file = fs::File::create(site.drop_in("lab"))?;
+    file.write_all(first.as_bytes())?;
+    ensure!(site.script(NAMED)?.contains("/debian,"));
+    file.write_all(second.as_bytes())?;
+    site.wait_for(NAMED, "/lab,")?;
+    assert_eq!(site.of_kind("image-added").len(), 1);
+    Ok(())
+}
+
+#[test]
+fn an_image_that_is_changed_is_what_the_next_machine_boots() -> Result<()> {
+    let site = Site::new("drop-in-changed")?;
+    put_root(site.path(), "lab", NEW)?;
+    site.add("lab", &site.lab(""))?;
+    site.wait_for(NAMED, "/lab,")?;
+    let mut before = site.mount("/lab")?;
+    site.add("lab", &site.lab("append = \"systemd.unit=exam.target\""))?;
+    site.wait_for(NAMED, "systemd.unit=exam.target")?;
+    put_kernel(&site.path().join("lab"), OLD)?;
+    put_modules(&site.path().join("lab"), OLD)?;
+    site.add(
+        "lab",
+        &site.lab(&format!("kernel = \"{OLD}\"\nhide = [\"/who\"]")),
+    )?;
+    let script = site.wait_for(NAMED, &format!("Linux {OLD}"))?;
+    ensure!(!script.contains("exam.target"), "{script}");
+    // What is hidden now is hidden from who runs, too.
+    let root = before.root.clone();
+    before.lookup_in(&root, b"who").unwrap_err();
+    assert_eq!(site.of_kind("image-changed").len(), 2);
+    // Another directory under the same name: who runs keeps the one before.
+    put_root(site.path(), "elsewhere", NEW)?;
+    let elsewhere = site.lab("").replace("/lab\"", "/elsewhere\"");
+    site.add("lab", &elsewhere)?;
+    site.wait_for(NAMED, &format!("Linux {NEW}"))?;
+    let mut after = site.mount("/lab")?;
+    assert_eq!(who(&mut after), "elsewhere");
+    ensure!(after.root != before.root);
+    before
+        .attributes(&root)
+        .map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    Ok(())
+}
+
+#[test]
+fn ten_drop_ins_that_are_written_at_once_are_all_served() -> Result<()> {
+    let site = Site::new("drop-in-ten")?;
+    let names: Vec<String> = (0..10).map(|number| format!("lab{number}")).collect();
+    for name in &names {
+        put_root(site.path(), name, NEW)?;
+    }
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..)
+            .zip(&names)
+            .map(|(number, name)| {
+                let site = &site;
+                scope.spawn(move || {
+                    let image = image(site.path(), name, "");
+                    let rule = format!(
+                        "[[rule]]\nmac = \"52:54:00:88:00:0{number}\"\nboot = \"{name}\"\n"
+                    );
+                    // In place, as any editor does.
+                    fs::write(site.drop_in(name), image + &rule)
+                })
+            })
+            .collect();
+        for writer in writers {
+            writer.join().map_err(|_| anyhow::anyhow!("a writer"))??;
+        }
+        anyhow::Ok(())
+    })?;
+    for (number, name) in names.iter().enumerate() {
+        site.wait_for(&format!("52-54-00-88-00-0{number}"), &format!("/{name},"))?;
+        assert_eq!(who(&mut site.mount(&format!("/{name}"))?), *name);
+    }
+    assert_eq!(site.of_kind("image-added").len(), 10);
+    // And all are gone at once.
+    for name in &names {
+        fs::remove_file(site.drop_in(name))?;
+    }
+    let done = site.reload()?;
+    ensure!(done.status.success(), "{done:?}");
+    assert_eq!(site.of_kind("image-removed").len(), 10);
+    ensure!(site.mounts("/")? && !site.mounts("/lab3")?);
+    Ok(())
+}
+
+#[test]
+fn a_broken_drop_in_does_not_keep_the_server_from_starting() -> Result<()> {
+    let site = Site::with("drop-in-start", "", &[], |folder| {
+        put_root(folder, "lab", NEW)?;
+        fs::write(drop_in(folder, "bad"), "[image.bad]\nroot = \n")?;
+        // Nothing is wrong in this one but that its directory is not there.
+        let gone = image(folder, "gone", "") + "[[rule]]\nmac = \"52:54:00\"\nboot = \"gone\"\n";
+        fs::write(drop_in(folder, "gone"), gone)?;
+        Ok(fs::write(drop_in(folder, "lab"), image(folder, "lab", ""))?)
+    })?;
+    ensure!(site.script(NAMED)?.contains("/debian,"));
+    assert_eq!(who(&mut site.mount("/lab")?), "lab");
+    let warnings = site.of_kind("warning");
+    for words in ["conf.d/bad.toml:2: ", "conf.d/gone.toml:1: "] {
+        let told = warnings.iter().filter(|event| event.text.contains(words));
+        let told: Vec<_> = told.collect();
+        ensure!(told.len() == 1, "{words}: {warnings:?}");
+        ensure!(told[0].text.contains("started without"), "{told:?}");
+    }
+    // Mended, all of it is served.
+    put_root(site.path(), "gone", NEW)?;
+    fs::remove_file(site.drop_in("bad"))?;
+    site.wait_for(NAMED, "/gone,")?;
+    Ok(())
+}
+
+#[test]
+fn what_takes_a_restart_is_told_and_the_rest_is_taken_over() -> Result<()> {
+    let site = Site::new("drop-in-restart")?;
+    let file = site.path().join("etc/netroot.toml");
+    let text = fs::read_to_string(&file)?;
+    let text = text.replace("[server]\n", "[server]\nhttp-port = 8070\n");
+    fs::write(&file, text + "append = \"quiet\"\n")?;
+    site.wait_for(NAMED, " quiet")?;
+    let warnings = site.of_kind("warning");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    ensure!(warnings[0].text.contains("[server]"), "{warnings:?}");
+    Ok(())
+}
