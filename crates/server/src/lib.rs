@@ -49,7 +49,7 @@ use cli::{Cli, Command};
 /// # Errors
 /// What cannot be served, in one sentence with its cause and what to do about it.
 pub fn serve(settings: &Settings) -> anyhow::Result<()> {
-    Ok(serve::run(settings)?)
+    Ok(serve::run(settings, Vec::new())?)
 }
 
 /// The command line of `netroot`, from which the manual pages and the shells' completions are made.

@@ -28,6 +28,7 @@ mod http;
 mod initrd;
 mod ipv6_router;
 mod isolation;
+mod left_out;
 pub(crate) mod listen;
 mod looks;
 mod machines;
@@ -63,6 +64,7 @@ use self::dhcp::rogue_dhcp::{self, Gives};
 pub(crate) use self::error::ServeError;
 use self::events::{Event, Format, Timeline, Warning};
 use self::history::History;
+use self::left_out::about;
 use self::listen::allowed::Allowed;
 use self::listen::interface::{
     ChangeSocket, Followed, Interface, InterfaceError, RouteSocket, Wanted,
@@ -82,8 +84,27 @@ use crate::catalog::Catalog;
 use crate::confinement::{self, identity};
 use crate::settings::{Mode, NetworkSettings, Settings};
 
-/// Serves until SIGTERM or SIGINT.
-pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
+/// Serves until SIGTERM or SIGINT. `left_out` is why drop-ins have been left out of the settings, a line each; one whose
+/// image cannot be served is left out here.
+pub(crate) fn run(settings: &Settings, left_out: Vec<String>) -> Result<(), ServeError> {
+    let mut is_whole = left_out.is_empty();
+    let mut untold = left_out;
+    let mut settings = settings.clone();
+    loop {
+        let Err(error) = serve(&settings, std::mem::take(&mut untold), is_whole) else {
+            return Ok(());
+        };
+        // Nothing has been served so far: everything that was opened is closed again.
+        match left_out::without_drop_in(&settings, &error) {
+            Some(left) => settings = left,
+            None => return Err(error),
+        }
+        is_whole = false;
+        untold.push(left_out::in_one_line(&error));
+    }
+}
+
+fn serve(settings: &Settings, left_out: Vec<String>, is_whole: bool) -> Result<(), ServeError> {
     let counters = Arc::new(Counters::default());
     let format = if settings.json {
         Format::Json
@@ -95,8 +116,13 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     let history = Arc::new(History::new());
     timeline.observed_by(Arc::<History>::clone(&history));
 
+    for error in left_out {
+        warn(&timeline, Warning::DropInLeftOut { error });
+    }
+
     // The images.
-    let images = settings.catalog.images.iter().map(Opened::open);
+    let images = settings.catalog.images.iter();
+    let images = images.map(|image| about(image, Opened::open(image)));
     let images = images.collect::<Result<Vec<_>, _>>()?;
     let hidden = || {
         let roots = settings.catalog.roots();
@@ -213,9 +239,12 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
 
     // Child processes build the initrds; meanwhile other DHCP servers are looked for.
     let mut builds = Vec::new();
-    for open in &images {
+    for (open, image) in images.iter().zip(&settings.catalog.images) {
         builds.push(match open {
-            Opened::Root(open) => Some(open.start_initrd(&settings.cache, identity, &timeline)?),
+            Opened::Root(open) => {
+                let started = open.start_initrd(&settings.cache, identity, &timeline);
+                Some(about(image, started)?)
+            }
             Opened::Files(_) => None,
         });
     }
@@ -245,8 +274,12 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
     )
     .of_machines(Arc::clone(&machines));
     let mut followed_roots = FollowedRoots::new(settings.ipxe.clone(), settings.cache.clone());
-    let opened = (0..).zip(images).zip(builds).zip(catalog.images());
-    for (((number, open), build), image) in opened {
+    let configured = settings.catalog.images.iter();
+    let opened = (0..)
+        .zip(images)
+        .zip(builds)
+        .zip(catalog.images().zip(configured));
+    for (((number, open), build), (image, settings)) in opened {
         let (open, build) = match (open, build) {
             (Opened::Root(open), Some(build)) => (open, build),
             (Opened::Files(files), _) => {
@@ -255,8 +288,8 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
             }
             (Opened::Root(_), None) => continue,
         };
-        let initrd = build.finish(|event| timeline.server(event))?;
-        let files = BootFiles::of_root(open.kernel()?, initrd);
+        let initrd = about(settings, build.finish(|event| timeline.server(event)))?;
+        let files = BootFiles::of_root(about(settings, open.kernel())?, initrd);
         artifacts.put_image(image.tagged(files.tag()), files);
         let (tree, directory) = (open.root(), open.root().path().to_owned());
         let options = export
@@ -276,7 +309,11 @@ pub(crate) fn run(settings: &Settings) -> Result<(), ServeError> {
         let exports = export.as_ref().map(nfs::Prepared::all_options);
         let terms = export.as_ref().map(nfs::Prepared::terms);
         let exports = exports.unwrap_or_default();
-        let configured = Configured::new(settings, place, &catalog, exports, terms);
+        let mut configured = Configured::new(settings, place, &catalog, exports, terms);
+        if !is_whole {
+            // They have been told, and are looked at again once something changes.
+            configured.is_as_told();
+        }
         followed_roots.follow_configuration(configured);
     }
     for (image, folder) in catalog.images().zip(firmware) {

@@ -3,7 +3,6 @@
 use anyhow::{Context, Result, bail};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use netroot_printable::Printable;
 
 use crate::cli::{Cli, ServeArgs};
 use crate::config;
@@ -12,16 +11,17 @@ use crate::settings::{CONFIG, ConfigPlace, Settings};
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn run(args: ServeArgs) -> Result<()> {
-    let settings = match &args.dir {
-        Some(_) => Settings::from(args),
+    let (settings, left_out) = match &args.dir {
+        Some(_) => (Settings::from(args), Vec::new()),
         None => configured(args)?,
     };
-    crate::serve::run(&settings)?;
+    crate::serve::run(&settings, left_out)?;
     Ok(())
 }
 
-/// What the files say. `--json` and `--control` are the caller's own affair.
-fn configured(args: ServeArgs) -> Result<Settings> {
+/// What the files say, and what is wrong with drop-ins that are left out. `--json` and `--control` are the caller's own
+/// affair.
+fn configured(args: ServeArgs) -> Result<(Settings, Vec<String>)> {
     let is_named = args.config.is_some();
     let file = args.config.unwrap_or_else(|| CONFIG.into());
     let place = ConfigPlace::of_file(file);
@@ -43,13 +43,8 @@ fn configured(args: ServeArgs) -> Result<Settings> {
     }
     let (mut settings, left_out) = config::parse_to_start(&place, &snapshot.files)
         .context("the configuration is not valid")?;
-    for mistake in left_out {
-        eprintln!(
-            "netroot: {}; started without this drop-in",
-            Printable(&mistake.to_string())
-        );
-    }
     settings.json |= args.json;
     settings.control = args.control.or(settings.control);
-    Ok(settings)
+    let left_out = left_out.iter().map(ToString::to_string).collect();
+    Ok((settings, left_out))
 }

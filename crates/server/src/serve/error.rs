@@ -26,6 +26,16 @@ use crate::settings::Origin;
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
+    /// An image that is configured in a file.
+    #[error("{origin}: the image {name}")]
+    OfImage {
+        /// Where.
+        origin: Origin,
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        source: Box<ServeError>,
+    },
     /// The images contradict each other.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -53,15 +63,8 @@ pub(crate) enum ServeError {
         source: io::Error,
     },
     /// The files of an image that is no root.
-    #[error("{origin}: the image {name}: {error}")]
-    Files {
-        /// Where it is configured.
-        origin: Origin,
-        /// Its name.
-        name: String,
-        /// Why not.
-        error: OpenFilesError,
-    },
+    #[error(transparent)]
+    Files(#[from] OpenFilesError),
     /// Its files cannot be used.
     #[error(transparent)]
     Root(#[from] RootTreeError),

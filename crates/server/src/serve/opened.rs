@@ -25,14 +25,7 @@ impl<'a> Opened<'a> {
     pub(crate) fn open(settings: &'a ImageSettings) -> Result<Self, ServeError> {
         Ok(match &settings.source {
             ImageSource::Root(root) => Self::Root(Box::new(OpenImage::open(settings, root)?)),
-            _ => {
-                let files = open_files::open(settings);
-                Self::Files(files.map_err(|error| ServeError::Files {
-                    origin: settings.origin.clone(),
-                    name: settings.name.clone().unwrap_or_default(),
-                    error,
-                })?)
-            }
+            _ => Self::Files(open_files::open(settings)?),
         })
     }
 

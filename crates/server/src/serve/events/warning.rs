@@ -216,7 +216,6 @@ pub(crate) enum Warning {
         error: String,
     },
     /// The server starts without a drop-in that is wrong.
-    #[allow(dead_code, reason = "files are not read so far")]
     DropInLeftOut {
         /// Why, with file and line.
         error: String,

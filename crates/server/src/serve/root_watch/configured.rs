@@ -98,6 +98,11 @@ impl Configured {
         }
     }
 
+    /// What is wrong in the files as they are has been told.
+    pub(crate) fn is_as_told(&mut self) {
+        self.asked = false;
+    }
+
     /// Everything is read at the next look.
     pub(super) fn ask(&mut self) {
         self.asked = true;
