@@ -6,5 +6,6 @@ mod contestant;
 mod initramfs_tools;
 mod machine;
 mod memory;
+pub(crate) mod serve;
 mod spread;
 mod steps;

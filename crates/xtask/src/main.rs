@@ -98,6 +98,8 @@ enum Task {
 enum Bench {
     /// Time and memory from the kernel's "Run /init" to the root's init, compared with initramfs-tools' boot=nfs.
     Boot(bench::boot::Options),
+    /// TFTP, HTTP and DHCP, and 200 machines at once, compared with dnsmasq, atftpd, tftpd-hpa, rs-tftpd, nginx and Kea.
+    Serve(bench::serve::Options),
 }
 
 fn main() -> ExitCode {
@@ -134,6 +136,7 @@ fn run(task: Task) -> Result<()> {
             Ok(())
         }
         Task::Bench(Bench::Boot(options)) => bench::boot::run_bench(options),
+        Task::Bench(Bench::Serve(options)) => bench::serve::run_bench(&options),
         Task::Initrd { modules, output } => {
             setup::run()?;
             build::netroot()?;

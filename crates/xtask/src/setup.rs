@@ -3,6 +3,7 @@
 //! It announces each step with its reason, installs only what is missing, and never
 //! asks. Without root it does what it can and prints the commands for the rest.
 
+pub(crate) mod bench_tools;
 mod cargo_tools;
 mod debian_root;
 mod install_step;
@@ -33,6 +34,21 @@ pub(crate) fn run_for_tests() -> Result<()> {
         steps.push(Box::new(step));
     }
     if let Some(step) = layer::missing() {
+        steps.push(Box::new(step));
+    }
+    take(steps)
+}
+
+/// The same as [`run`], and the peers of `cargo xtask bench serve`.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_for_bench_serve() -> Result<()> {
+    let mut steps = missing()?;
+    if let Some(step) = packages::missing_for_bench_serve()? {
+        steps.push(Box::new(step));
+    }
+    if let Some(step) = bench_tools::missing() {
         steps.push(Box::new(step));
     }
     take(steps)

@@ -14,6 +14,8 @@ const LIST: &str = include_str!("../../packages.toml");
 #[derive(Debug, Deserialize)]
 struct List {
     package: Vec<Package>,
+    /// The peers of `cargo xtask bench serve` alone.
+    bench_serve: Vec<Package>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -30,6 +32,11 @@ pub(super) struct Packages(Vec<Package>);
 
 pub(super) fn missing() -> Result<Option<Packages>> {
     installable(missing_under(Path::new("/"))?)
+}
+
+/// The packages missing of those that `cargo xtask bench serve` needs besides.
+pub(super) fn missing_for_bench_serve() -> Result<Option<Packages>> {
+    installable(absent(list()?.bench_serve, Path::new("/")))
 }
 
 /// Only the package with this name, if it is missing.
@@ -55,14 +62,18 @@ fn installable(missing: Packages) -> Result<Option<Packages>> {
 }
 
 fn missing_under(top: &Path) -> Result<Packages> {
-    let list: List = toml::from_str(LIST).context("read crates/xtask/packages.toml")?;
+    Ok(absent(list()?.package, top))
+}
+
+fn list() -> Result<List> {
+    toml::from_str(LIST).context("read crates/xtask/packages.toml")
+}
+
+fn absent(packages: Vec<Package>, top: &Path) -> Packages {
     let is_there = |file: &String| top.join(file.trim_start_matches('/')).exists();
-    Ok(Packages(
-        list.package
-            .into_iter()
-            .filter(|package| !package.provides.iter().any(is_there))
-            .collect(),
-    ))
+    let packages = packages.into_iter();
+    let absent = packages.filter(|package| !package.provides.iter().any(is_there));
+    Packages(absent.collect())
 }
 
 impl Packages {

@@ -1,0 +1,98 @@
+//! Two networks with a cable between them: the servers' and the clients', and what is served.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use netroot_harness::{Net, TinyRoot, paths};
+
+/// The servers' address.
+pub(super) const SERVER: &str = "10.91.0.1";
+/// The clients' first address.
+pub(super) const CLIENT: &str = "10.91.250.1";
+/// The interface at the servers' end.
+pub(super) const INTERFACE: &str = "br0";
+/// The interface at the clients' end.
+pub(super) const CLIENTS: &str = "eth0";
+
+/// A file that is served.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Served {
+    /// Its name over TFTP and HTTP.
+    pub(super) name: &'static str,
+    /// Its length.
+    pub(super) mib: u64,
+}
+
+/// For one block at a time.
+pub(super) const SMALL: Served = Served { name: "8M", mib: 8 };
+/// A second file for each machine.
+pub(super) const INITRD: Served = Served {
+    name: "10M",
+    mib: 10,
+};
+/// For everything else.
+pub(super) const LARGE: Served = Served {
+    name: "64M",
+    mib: 64,
+};
+
+/// Where it is measured.
+pub(super) struct Arena {
+    pub(super) servers: Net,
+    pub(super) clients: Net,
+    pub(super) root: TinyRoot,
+    folder: PathBuf,
+}
+
+impl Arena {
+    /// # Errors
+    /// When the networks or the files cannot be made.
+    pub(super) fn make() -> Result<Self> {
+        let servers = Net::new("bench-serve-servers")?;
+        let clients = Net::new("bench-serve-clients")?;
+        let bridge = servers.bridge(INTERFACE, &format!("{SERVER}/16"))?;
+        servers.cable(&bridge, &clients, CLIENTS, &format!("{CLIENT}/16"))?;
+        // Everybody may read it: the servers become users without rights.
+        let folder = PathBuf::from("/var/tmp/netroot-bench-serve");
+        fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+        for file in [SMALL, INITRD, LARGE] {
+            write(&folder.join(file.name), file.mib)?;
+        }
+        Ok(Self {
+            servers,
+            clients,
+            root: TinyRoot::make()?,
+            folder,
+        })
+    }
+
+    /// The folder with the files.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// An empty file, for what wants an initrd.
+    pub(super) fn initrd(&self) -> Result<PathBuf> {
+        let path = paths::cache().join("bench-initrd.img");
+        fs::write(&path, vec![0; 9 << 20])?;
+        Ok(path)
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Numbers, so that a block that is sent twice or left out is seen.
+fn write(path: &Path, mib: u64) -> Result<()> {
+    let mut file = std::io::BufWriter::new(fs::File::create(path)?);
+    for number in 0..mib << 18 {
+        let number = u32::try_from(number).unwrap_or_default();
+        file.write_all(&number.to_be_bytes())?;
+    }
+    Ok(file.flush()?)
+}

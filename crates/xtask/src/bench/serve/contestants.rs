@@ -1,0 +1,202 @@
+//! The servers, each as people run it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use netroot_harness::{Net, Program, paths};
+
+use super::arena::{Arena, INTERFACE, SERVER};
+use crate::setup::bench_tools;
+
+/// How long a server may take to start.
+const STARTING: Duration = Duration::from_secs(60);
+/// The ticks in which the kernel counts processor time (`USER_HZ`).
+const TICKS: f64 = 100.0;
+
+/// A server that runs.
+pub(super) struct Contestant {
+    pub(super) program: Program,
+}
+
+/// What a program has cost so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cost {
+    /// Seconds of processor time.
+    pub(super) processor: f64,
+    /// The most memory that was resident, in MiB.
+    pub(super) mib: f64,
+}
+
+/// A way to start a server.
+pub(super) type Start = fn(&Arena) -> Result<Contestant>;
+
+/// netroot, giving addresses, with the files beside its image.
+pub(super) fn netroot(arena: &Arena) -> Result<Contestant> {
+    let (root, initrd) = (arena.root.path(), arena.initrd()?);
+    let program = paths::target().join("release/netroot");
+    let text = |path: &std::path::Path| path.display().to_string();
+    let program = arena.servers.spawn(&[
+        &text(&program),
+        "serve",
+        &text(root),
+        "--interface",
+        INTERFACE,
+        "--dhcp",
+        "10.91.0.10-10.91.199.255",
+        "--no-probe",
+        "--initrd",
+        &text(&initrd),
+        "--tftp-dir",
+        &text(arena.folder()),
+        "--state",
+        "/run/netroot-bench",
+        "--cache",
+        "/run/netroot-bench-cache",
+    ])?;
+    program.wait_for("ready", "netroot", STARTING)?;
+    Ok(Contestant { program })
+}
+
+/// dnsmasq for TFTP and DHCP, without its ping of addresses, which is not what is measured.
+pub(super) fn dnsmasq(arena: &Arena) -> Result<Contestant> {
+    let program = arena.servers.spawn(&[
+        "dnsmasq",
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--port=0",
+        "--log-facility=-",
+        "--user=root",
+        "--pid-file=/run/dnsmasq.pid",
+        "--dhcp-leasefile=/run/dnsmasq.leases",
+        "--dhcp-authoritative",
+        "--no-ping",
+        "--quiet-dhcp",
+        "--dhcp-lease-max=100000",
+        "--dhcp-range=10.91.0.10,10.91.199.255,255.255.0.0,1h",
+        &format!("--interface={INTERFACE}"),
+        "--enable-tftp",
+        &format!("--tftp-root={}", arena.folder().display()),
+    ])?;
+    program.stderr().wait_for("started", "dnsmasq", STARTING)?;
+    Ok(Contestant { program })
+}
+
+/// atftpd, single-threaded as it is by default.
+pub(super) fn atftpd(arena: &Arena) -> Result<Contestant> {
+    let folder = arena.folder().display().to_string();
+    let program = arena.servers.spawn(&[
+        "atftpd",
+        "--daemon",
+        "--no-fork",
+        "--user=root.root",
+        "--logfile=/dev/null",
+        &folder,
+    ])?;
+    listening(&arena.servers, "udp", 69)?;
+    Ok(Contestant { program })
+}
+
+/// tftpd-hpa.
+pub(super) fn tftpd_hpa(arena: &Arena) -> Result<Contestant> {
+    let program = bench_tools::folder().join("usr/sbin/in.tftpd");
+    let folder = arena.folder().display().to_string();
+    let program = arena.servers.spawn(&[
+        &program.display().to_string(),
+        "--foreground",
+        "--user=root",
+        "--secure",
+        &folder,
+    ])?;
+    listening(&arena.servers, "udp", 69)?;
+    Ok(Contestant { program })
+}
+
+/// rs-tftpd (crate tftpd), which the set-up builds.
+pub(super) fn rs_tftpd(arena: &Arena) -> Result<Contestant> {
+    let folder = arena.folder().display().to_string();
+    let program = bench_tools::folder().join("bin/tftpd");
+    let program = arena.servers.spawn(&[
+        &program.display().to_string(),
+        "--ip-address",
+        SERVER,
+        "--port",
+        "69",
+        "--directory",
+        &folder,
+        "--read-only",
+    ])?;
+    listening(&arena.servers, "udp", 69)?;
+    Ok(Contestant { program })
+}
+
+/// nginx with one worker, as netroot has one thread for the network.
+pub(super) fn nginx(arena: &Arena) -> Result<Contestant> {
+    let configuration = format!(
+        "daemon off; master_process off; pid /run/nginx.pid; error_log /dev/null;
+events {{ worker_connections 2048; }}
+http {{ access_log off; sendfile on; tcp_nopush on; client_body_temp_path /run/nginx-body; proxy_temp_path /run/nginx-proxy;
+fastcgi_temp_path /run/nginx-fastcgi; uwsgi_temp_path /run/nginx-uwsgi; scgi_temp_path /run/nginx-scgi;
+server {{ listen 8069; root {}; }} }}",
+        arena.folder().display()
+    );
+    let path = arena.servers.path("/run/nginx.conf");
+    std::fs::write(&path, configuration).with_context(|| format!("write {}", path.display()))?;
+    let program = arena.servers.spawn(&["nginx", "-c", "/run/nginx.conf"])?;
+    listening(&arena.servers, "tcp", 8069)?;
+    Ok(Contestant { program })
+}
+
+/// Kea, with its leases in memory and without logging each.
+pub(super) fn kea(arena: &Arena) -> Result<Contestant> {
+    let configuration = format!(
+        "{{\"Dhcp4\": {{\"interfaces-config\": {{\"interfaces\": [\"{INTERFACE}\"]}},
+\"lease-database\": {{\"type\": \"memfile\", \"persist\": true, \"name\": \"/run/kea/leases.csv\"}},
+\"valid-lifetime\": 3600, \"multi-threading\": {{\"enable-multi-threading\": false}},
+\"subnet4\": [{{\"subnet\": \"10.91.0.0/16\", \"pools\": [{{\"pool\": \"10.91.0.10 - 10.91.199.255\"}}]}}],
+\"loggers\": [{{\"name\": \"kea-dhcp4\", \"severity\": \"ERROR\", \"output_options\": [{{\"output\": \"stdout\"}}]}}]}}}}"
+    );
+    arena
+        .servers
+        .shell("mkdir -p /run/kea /run/lock/kea; rm -f /run/kea/*")?;
+    let path = arena.servers.path("/run/kea/kea.json");
+    std::fs::write(&path, configuration).with_context(|| format!("write {}", path.display()))?;
+    let program = arena.servers.spawn(&[
+        "env",
+        "KEA_LOCKFILE_DIR=/run/kea",
+        "KEA_PIDFILE_DIR=/run/kea",
+        "kea-dhcp4",
+        "-c",
+        "/run/kea/kea.json",
+    ])?;
+    listening(&arena.servers, "udp", 67)?;
+    Ok(Contestant { program })
+}
+
+/// Waits until somebody listens.
+fn listening(net: &Net, protocol: &str, port: u16) -> Result<()> {
+    let flag = if protocol == "udp" { "-lnu" } else { "-lnt" };
+    net.shell(&format!(
+        "for i in $(seq 600); do ss {flag} | grep -q ':{port} ' && exit 0; sleep 0.1; done; echo nobody listens on port {port}; exit 1"
+    ))?;
+    Ok(())
+}
+
+impl Contestant {
+    /// What it has cost so far, with the helper processes and children that it has waited for.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(super) fn cost(&self) -> Result<Cost> {
+        let pid = self.program.pid()?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        // Behind the name, which may hold anything: proc(5), fields 14 to 17.
+        let (_, fields) = stat.rsplit_once(')').context("a name in /proc/PID/stat")?;
+        let ticks = fields.split_whitespace().skip(11).take(4);
+        let ticks: f64 = ticks.filter_map(|field| field.parse::<f64>().ok()).sum();
+        let mib = self.program.peak_resident_kib()?;
+        Ok(Cost {
+            processor: ticks / TICKS,
+            mib: f64::from(u32::try_from(mib).unwrap_or(u32::MAX)) / 1024.0,
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! HTTP: 64 MiB again and again, over one connection and over 64.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::arena::{Arena, LARGE, SERVER};
+use super::contestants::{self, Start};
+use super::table::{self, Better, Row};
+use crate::bench::spread::Spread;
+
+const SERVERS: [(&str, Start); 2] = [
+    ("netroot", contestants::netroot),
+    ("nginx", contestants::nginx),
+];
+const CONNECTIONS: [u32; 2] = [1, 64];
+/// How long each is measured, in seconds.
+const SECONDS: u32 = 5;
+
+pub(super) fn race(arena: &Arena, rounds: u32) -> Result<()> {
+    let empty = |what: &str| -> Vec<Row> {
+        let row = |connections: &u32| Row {
+            name: format!("{connections} {what}"),
+            cells: SERVERS
+                .iter()
+                .map(|(name, _)| (*name, Spread::default()))
+                .collect(),
+        };
+        CONNECTIONS.iter().map(row).collect()
+    };
+    let (mut rates, mut costs) = (empty("connections"), empty("connections"));
+    for round in 1..=rounds {
+        println!("HTTP, round {round} of {rounds}");
+        for (server, (_, start)) in SERVERS.iter().enumerate() {
+            let contestant = start(arena)?;
+            for (row, connections) in CONNECTIONS.iter().enumerate() {
+                let before = contestant.cost()?.processor;
+                let bytes = load(arena, *connections)?;
+                let processor = contestant.cost()?.processor - before;
+                let gib = bytes / f64::from(1 << 30);
+                let add = |rows: &mut [Row], number| {
+                    let cell = rows.get_mut(row).and_then(|row| row.cells.get_mut(server));
+                    if let Some((_, cell)) = cell {
+                        cell.add(number);
+                    }
+                };
+                add(&mut rates, gib / f64::from(SECONDS));
+                add(&mut costs, processor / gib);
+            }
+        }
+    }
+    table::print("HTTP, 64 MiB", "GiB/s", Better::More, &rates);
+    table::print("HTTP, processor time", "s per GiB", Better::Less, &costs);
+    Ok(())
+}
+
+/// With wrk. How many bytes arrived.
+fn load(arena: &Arena, connections: u32) -> Result<f64> {
+    let (connections, seconds) = (connections.to_string(), SECONDS.to_string());
+    let url = format!("http://{SERVER}:8069/{}", LARGE.name);
+    let said = arena.clients.run_for(
+        &[
+            "wrk",
+            "-t1",
+            "-c",
+            &connections,
+            "-d",
+            &seconds,
+            "--timeout",
+            "30",
+            &url,
+        ],
+        Duration::from_secs(120),
+    )?;
+    ensure!(said.status.success(), "wrk: {}{}", said.stdout, said.stderr);
+    // "  123 requests in 5.01s, 7.69GB read", in powers of 1024.
+    let read = said.stdout.lines().find_map(|line| {
+        let (_, read) = line.split_once(", ")?;
+        bytes(read.strip_suffix(" read")?)
+    });
+    read.with_context(|| format!("no number of bytes in what wrk says: {}", said.stdout))
+}
+
+fn bytes(text: &str) -> Option<f64> {
+    let units = [("GB", 30), ("MB", 20), ("KB", 10), ("B", 0)];
+    units.iter().find_map(|(unit, shift)| {
+        let number: f64 = text.strip_suffix(unit)?.parse().ok()?;
+        Some(number * f64::from(1_u32 << shift))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrks_units_are_powers_of_1024() {
+        assert_eq!(bytes("1.50GB"), Some(1.5 * 1024.0 * 1024.0 * 1024.0));
+        assert_eq!(bytes("12.00KB"), Some(12.0 * 1024.0));
+        assert_eq!(bytes("7B"), Some(7.0));
+        assert_eq!(bytes("x"), None);
+    }
+}

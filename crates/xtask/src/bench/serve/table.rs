@@ -1,0 +1,80 @@
+//! A table of medians and of ratios to the best peer.
+
+use crate::bench::spread::Spread;
+
+/// A row: what was measured, and each server's numbers.
+pub(super) struct Row {
+    pub(super) name: String,
+    /// With the server's name. No numbers: it cannot do this.
+    pub(super) cells: Vec<(&'static str, Spread)>,
+}
+
+/// What is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Better {
+    /// More of it.
+    More,
+    /// Less of it.
+    Less,
+}
+
+/// Prints the rows as Markdown. The first server of each row is netroot; the last column has how many times better than
+/// the best of the others it is.
+pub(super) fn print(title: &str, unit: &str, better: Better, rows: &[Row]) {
+    println!("\n{title} ({unit}, medians)\n");
+    let Some(first) = rows.first() else {
+        return;
+    };
+    let names: Vec<&str> = first.cells.iter().map(|(name, _)| *name).collect();
+    println!("| | {} | ratio |", names.join(" | "));
+    println!("|---|{}---|", "---|".repeat(names.len()));
+    for row in rows {
+        let medians: Vec<Option<f64>> = row.cells.iter().map(|(_, it)| it.median()).collect();
+        let shown = medians.iter().map(|median| match median {
+            Some(median) => shown(*median),
+            None => "-".to_owned(),
+        });
+        let shown: Vec<String> = shown.collect();
+        let ratio = ratio(&medians, better);
+        let ratio = ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
+        println!("| {} | {} | {ratio} |", row.name, shown.join(" | "));
+    }
+    for row in rows {
+        for (name, numbers) in &row.cells {
+            println!("  {:<28} {name:<12} {numbers}", row.name);
+        }
+    }
+}
+
+fn shown(number: f64) -> String {
+    match number {
+        0.0..10.0 => format!("{number:.2}"),
+        10.0..100.0 => format!("{number:.1}"),
+        _ => format!("{number:.0}"),
+    }
+}
+
+/// How many times better the first is than the best of the others.
+fn ratio(medians: &[Option<f64>], better: Better) -> Option<f64> {
+    let (own, others) = medians.split_first()?;
+    let own = (*own)?;
+    let others = others.iter().flatten().copied();
+    match better {
+        Better::More => Some(own / others.reduce(f64::max)?),
+        Better::Less => Some(others.reduce(f64::min)? / own),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ratio_is_to_the_best_peer_and_above_one_where_netroot_is_better() {
+        let medians = [Some(3.0), Some(1.0), None, Some(2.0)];
+        assert_eq!(ratio(&medians, Better::More), Some(1.5));
+        assert_eq!(ratio(&medians, Better::Less), Some(1.0 / 3.0));
+        assert_eq!(ratio(&[Some(3.0), None], Better::More), None);
+        assert_eq!(ratio(&[None, Some(1.0)], Better::More), None);
+    }
+}
