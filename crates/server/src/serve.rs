@@ -36,7 +36,7 @@ mod metrics;
 mod nfs;
 mod open_files;
 mod open_image;
-mod opened;
+pub(crate) mod opened;
 mod privileged_helper;
 pub(crate) mod privileges;
 mod report_tokens;

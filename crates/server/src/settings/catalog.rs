@@ -189,6 +189,17 @@ pub enum Choice {
     Refuse,
 }
 
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Image(name) => name,
+            Self::Menu => "menu",
+            Self::Wait => "wait",
+            Self::Refuse => "refuse",
+        })
+    }
+}
+
 /// A machine that is known by name. It is this one if one of its identities is the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MachineSettings {
