@@ -12,6 +12,7 @@ mod inform_and_bootp;
 mod init_alone;
 mod installed;
 mod ipv6_router;
+mod isolated;
 mod lan;
 mod links;
 mod modules;

@@ -2,13 +2,15 @@
 //! the switch of root, one `facts: ` line each, and powers it off.
 //!
 //! With `facts.stay` on the command line it stays up instead: every second it drops the
-//! kernel's caches, reads a file from the root again and counts.
+//! kernel's caches, reads a file from the root again and counts. With `facts.reach=ADDRESS:PORT` it prints what that
+//! server says.
 //!
 //! It has no dependencies, and reads the kernel's state from files only.
 
 #![forbid(unsafe_code)]
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -102,6 +104,10 @@ fn main() {
         say("owner", &format!("{path} {owner}"));
     }
     run_as_a_user();
+    let mut words = command_line.split_whitespace();
+    if let Some(server) = words.find_map(|word| word.strip_prefix("facts.reach=")) {
+        say("reach", &reach(server));
+    }
     say("end", "");
     // While the machine stays up, the kernel and the renewer log at their own levels.
     let _ = std::fs::write(CONSOLE_LEVEL, shown);
@@ -109,6 +115,18 @@ fn main() {
         stay();
     }
     switch_off();
+}
+
+/// What a server (`ADDRESS:PORT`) says to whoever connects.
+fn reach(server: &str) -> String {
+    let said = || {
+        let server: SocketAddr = server.parse().map_err(|error| format!("{error}"))?;
+        let stream = TcpStream::connect_timeout(&server, Duration::from_secs(60));
+        let mut said = String::new();
+        let read = stream.and_then(|mut stream| stream.read_to_string(&mut said));
+        read.map(|_| said).map_err(|error| error.to_string())
+    };
+    said().unwrap_or_else(|error: String| format!("failed: {error}"))
 }
 
 /// Runs this program as a user other than root, to whom more checks apply.

@@ -24,7 +24,8 @@ mod writer;
 pub(crate) use change::{Age, Change};
 pub(crate) use decided::Decided;
 pub(crate) use event::{
-    Event, Fetch, Machine, Ready, ReadyImage, ReadyListener, ReadyRange, StopCause, Transport,
+    Event, Fetch, Isolated, Machine, Ready, ReadyImage, ReadyListener, ReadyRange, StopCause,
+    Transport,
 };
 pub(crate) use ignored::{Ignored, ReportRefusal};
 pub(crate) use interface_change::{Differences, InterfaceChange, Lack};

@@ -87,6 +87,7 @@ impl Status {
             prefix: own.length(),
             others: interface.others(own.address()),
             ranges: ranges.collect(),
+            isolated: role.isolated(),
             http_port,
         }
     }
@@ -228,6 +229,7 @@ mod tests {
             prefix: 24,
             others: vec![Prefix::clamped(Ipv4Addr::new(10, 0, 0, 1), 24)],
             ranges: Vec::new(),
+            isolated: None,
             http_port: 8069,
         };
         let status = Status::new(vec![listener]);

@@ -215,8 +215,19 @@ pub(crate) struct ReadyListener {
     pub(crate) others: Vec<Prefix>,
     /// The addresses that this server gives; none on a proxy.
     pub(crate) ranges: Vec<ReadyRange>,
+    /// Whether the network is isolated.
+    pub(crate) isolated: Option<Isolated>,
     /// The TCP port of HTTP.
     pub(crate) http_port: u16,
+}
+
+/// An isolated network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Isolated {
+    /// Its machines reach this server alone.
+    Alone,
+    /// They reach the outside, under this server's address.
+    WithNat,
 }
 
 /// Addresses that this server gives.

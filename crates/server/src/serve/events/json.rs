@@ -17,7 +17,7 @@ use crate::confinement::Layer;
 
 use super::change::Change;
 use super::decided::Decided;
-use super::event::{Event, Fetch, Ready, ReadyRange, StopCause, Transport};
+use super::event::{Event, Fetch, Isolated, Ready, ReadyRange, StopCause, Transport};
 use super::ignored::Ignored;
 use super::interface_change::{InterfaceChange, Lack};
 use super::text;
@@ -225,6 +225,8 @@ fn add_ready(fields: &mut Fields, ready: &Ready) {
             "first": listener.ranges.first().map(|range| range.first.to_string()),
             "last": listener.ranges.first().map(|range| range.last.to_string()),
             "ranges": ranges(&listener.ranges),
+            "isolated": listener.isolated.is_some(),
+            "nat": listener.isolated == Some(Isolated::WithNat),
             "http_port": listener.http_port,
         })
     });

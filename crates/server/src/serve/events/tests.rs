@@ -171,6 +171,7 @@ fn the_ready_event_has_every_image_and_every_interface() {
     assert_eq!(two["images"][1]["name"], "alpine");
     assert_eq!(two["images"][1]["root"], "10.0.0.1:/alpine,vers=3");
     assert_eq!(two["listeners"][0]["first"], Value::Null);
+    assert_eq!(two["listeners"][0]["isolated"], false);
     assert_eq!(two["listeners"][1]["first"], "10.1.0.100");
     assert_eq!(two["listeners"][1]["last"], "10.1.0.200");
 }

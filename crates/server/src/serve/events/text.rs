@@ -14,7 +14,7 @@ use netroot_proto::pxe::decide::{Answer, BootFile, Reason};
 
 use super::change::{Age, Change};
 use super::event::{
-    Event, Fetch, Ready, ReadyImage, ReadyListener, ReadyRange, StopCause, Transport,
+    Event, Fetch, Isolated, Ready, ReadyImage, ReadyListener, ReadyRange, StopCause, Transport,
 };
 use super::ignored::{Ignored, ReportRefusal};
 use super::warning::{NotKept, Submounted, Warning};
@@ -346,8 +346,17 @@ impl ReadyListener {
         place + ")"
     }
 
-    /// `DHCP 10.0.0.100-10.0.0.200` or `ProxyDHCP`. On an interface with ranges behind relays alone, it is both.
+    /// `DHCP 10.0.0.100-10.0.0.200`, `isolated with NAT, DHCP 10.77.0.2-10.77.0.254` or `ProxyDHCP`. On an interface with ranges behind relays alone, it is both.
     pub(crate) fn mode(&self) -> String {
+        let apart = match self.isolated {
+            None => "",
+            Some(Isolated::Alone) => "isolated, ",
+            Some(Isolated::WithNat) => "isolated with NAT, ",
+        };
+        format!("{apart}{}", self.gives())
+    }
+
+    fn gives(&self) -> String {
         let here = self.ranges.iter().any(|range| range.relayed.is_none());
         let listed = |relayed: bool| {
             let ranges = self.ranges.iter();

@@ -48,6 +48,7 @@ fn site_of(content: &[u8], big: Option<Content>) -> (SocketAddr, Arc<Counters>) 
             prefix: 8,
             others: Vec::new(),
             ranges: Vec::new(),
+            isolated: None,
             http_port: 8069,
         }]),
         timeline: Timeline::new(

@@ -19,7 +19,7 @@ use self::ranges::{ends, subnets};
 use super::interface::Interface;
 use super::leases::{LeaseFile, Writer};
 use crate::serve::clock::Clock;
-use crate::serve::events::{Event, Timeline, Warning};
+use crate::serve::events::{Event, Isolated, Timeline, Warning};
 use crate::serve::metrics::RangeUse;
 use crate::settings::Mode;
 
@@ -45,6 +45,8 @@ pub(crate) struct AddressPool {
     pub(crate) lease_time: Duration,
     /// Their way to the disk.
     pub(crate) leases: Writer,
+    /// Whether the interface's network is isolated.
+    isolated: Option<Isolated>,
 }
 
 impl AddressPool {
@@ -56,6 +58,7 @@ impl AddressPool {
             set_aside: Mutex::default(),
             lease_time,
             leases,
+            isolated: None,
         }
     }
 
@@ -86,6 +89,14 @@ impl DhcpRole {
         match self {
             Self::Proxy => false,
             Self::Authoritative(addresses) => addresses.on_link().is_some(),
+        }
+    }
+
+    /// Whether the interface's network is isolated.
+    pub(crate) fn isolated(&self) -> Option<Isolated> {
+        match self {
+            Self::Proxy => None,
+            Self::Authoritative(addresses) => addresses.isolated,
         }
     }
 
@@ -177,7 +188,13 @@ pub(crate) fn open(
         timeline.server(Event::Warning(Warning::LeasesUnwritable { file, error }));
     }
     let leases = Writer::new(opened);
-    let addresses = AddressPool::new(subnets, dhcp.lease_time, leases);
+    let mut addresses = AddressPool::new(subnets, dhcp.lease_time, leases);
+    if let Mode::Isolated(isolated) = mode {
+        addresses.isolated = Some(match isolated.nat {
+            true => Isolated::WithNat,
+            false => Isolated::Alone,
+        });
+    }
     Ok(DhcpRole::Authoritative(Box::new(addresses)))
 }
 

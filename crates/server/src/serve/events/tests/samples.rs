@@ -422,6 +422,7 @@ pub(super) fn listener(range: Option<(IpAddr, IpAddr)>) -> ReadyListener {
             })
             .into_iter()
             .collect(),
+        isolated: None,
         http_port: 8069,
     }
 }
