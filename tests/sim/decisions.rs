@@ -47,6 +47,8 @@ pub(crate) fn boots() -> BootOptions<'static> {
         loaders: &*LOADERS,
         root_path: None,
         allowed: None,
+        host_name: None,
+        refused: false,
     }
 }
 

@@ -43,6 +43,8 @@ fn proxy_answers(kind: MessageType, class: &[u8], root: Option<&[u8]>) -> Decisi
         loaders: &[],
         root_path: root,
         allowed: None,
+        host_name: None,
+        refused: false,
     };
     let arrival = Arrival {
         interface: "lan".into(),

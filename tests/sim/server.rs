@@ -130,6 +130,8 @@ impl Server {
             loaders: &[loader],
             root_path: own_root.or(self.root.as_deref()),
             allowed: None,
+            host_name: None,
+            refused: false,
         };
         let arrival = Arrival {
             interface: "lan".into(),

@@ -31,6 +31,8 @@
 //!     loaders: &loaders,
 //!     root_path: None,
 //!     allowed: None,
+//!     host_name: None,
+//!     refused: false,
 //! };
 //! let options = SubnetOptions::new(Duration::from_secs(3600));
 //! let arrival = Arrival {

@@ -15,9 +15,9 @@ mod machine;
 mod rule;
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use netroot_proto::dhcp::pool::Kept;
 use netroot_proto::pxe::inputs::Loader;
 
 pub(crate) use self::assigned::{Assigned, Boots, Why};
@@ -205,16 +205,24 @@ impl Catalog {
     }
 
     /// The machines that are configured.
-    #[allow(dead_code)]
     pub(crate) fn machines(&self) -> &[MachineSettings] {
         self.machines.all()
     }
 
-    #[allow(dead_code)]
     /// The addresses that are kept for one machine each.
-    pub(crate) fn reserved(&self) -> impl Iterator<Item = Ipv4Addr> {
-        let machines = self.machines().iter();
-        machines.filter_map(|machine| machine.address)
+    pub(crate) fn kept(&self) -> Vec<Kept> {
+        let kept = self.machines().iter().filter_map(|machine| {
+            Some(Kept {
+                address: machine.address?,
+                macs: machine.macs.clone(),
+            })
+        });
+        kept.collect()
+    }
+
+    /// Whether the machines of both are the same.
+    pub(crate) fn has_machines_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.machines, &other.machines)
     }
 
     /// Every image.

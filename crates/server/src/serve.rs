@@ -60,6 +60,7 @@ use self::artifacts::{ArtifactStore, BootFiles, FileKind, Folder, raspberry_pi};
 use self::clock::Clock;
 use self::counters::Counters;
 use self::dhcp::address_probe::AddressProbe;
+use self::dhcp::kept_addresses;
 use self::dhcp::rogue_dhcp::{self, Gives};
 pub(crate) use self::error::ServeError;
 use self::events::{Event, Format, Timeline, Warning};
@@ -208,6 +209,7 @@ fn serve(settings: &Settings, left_out: Vec<String>, is_whole: bool) -> Result<(
             &settings.state,
             &interface,
             &isolation::name_servers(),
+            &catalog.kept(),
             clock,
             &timeline,
         )?;
@@ -222,6 +224,10 @@ fn serve(settings: &Settings, left_out: Vec<String>, is_whole: bool) -> Result<(
             role,
             sockets,
         });
+    }
+    let roles = listeners.iter().map(|listener| &listener.role);
+    for warning in kept_addresses::warnings(&catalog, roles) {
+        warn(&timeline, warning);
     }
     let key = nfs::key(&settings.state, &timeline)?;
     let tokens = Arc::new(ReportTokens::new(key.derive(b"netroot.report")));

@@ -36,6 +36,8 @@ fn boots() -> BootOptions<'static> {
         loaders: &*LOADERS,
         root_path: Some(b"10.0.0.1:/debian,vers=3"),
         allowed: None,
+        host_name: None,
+        refused: false,
     }
 }
 

@@ -21,6 +21,7 @@
 
 mod arp;
 mod choice;
+mod kept;
 mod offered;
 mod probes;
 mod range;
@@ -32,6 +33,8 @@ use std::time::Duration;
 
 use netroot_net::Mac;
 
+pub use self::kept::Kept;
+use self::kept::KeptAddresses;
 use self::offered::Offered;
 use self::probes::Probes;
 use self::range::Range;
@@ -52,7 +55,7 @@ pub struct Pool {
     stock: Vec<Ipv4Addr>,
     fill_at: Duration,
     full_until: Duration,
-    reserved: HashMap<Mac, Ipv4Addr>,
+    kept: KeptAddresses,
     excluded: Vec<Ipv4Addr>,
     /// Addresses whose lease is not as [`Pool::take_changes`] last told it.
     changed: HashSet<Ipv4Addr>,
@@ -115,7 +118,7 @@ impl Pool {
             stock: Vec::new(),
             fill_at: Duration::ZERO,
             full_until: Duration::ZERO,
-            reserved: HashMap::new(),
+            kept: KeptAddresses::default(),
             excluded,
             changed: HashSet::new(),
         })
@@ -124,7 +127,7 @@ impl Pool {
     /// From now on, these are not given: the server has them itself.
     pub fn exclude(&mut self, addresses: impl IntoIterator<Item = Ipv4Addr>) {
         for address in addresses {
-            if self.range.contains(address) && !self.excluded.contains(&address) {
+            if !self.excluded.contains(&address) {
                 self.excluded.push(address);
             }
         }
@@ -135,9 +138,28 @@ impl Pool {
         self.probes.get_or_insert_default();
     }
 
-    /// Keeps `address` for `mac`, always. It may lie outside the range.
-    pub fn reserve(&mut self, mac: Mac, address: Ipv4Addr) {
-        self.reserved.insert(mac, address);
+    /// From now on, each of these is given to its machine alone, and no other address is kept. They may lie outside the
+    /// range.
+    pub fn keep(&mut self, kept: &[Kept]) {
+        let leases = &self.leases;
+        self.kept
+            .set(kept, |address| leases.get(&address).map(|lease| lease.mac));
+    }
+
+    /// The machine that asks by `mac` is the one for which `address` is kept, whatever it was known by. `None`: none is
+    /// kept for it.
+    pub fn claim(&mut self, mac: Mac, address: Option<Ipv4Addr>) {
+        self.kept.claim(mac, address);
+    }
+
+    /// The address that is kept for a machine.
+    pub fn kept_for(&self, mac: Mac) -> Option<Ipv4Addr> {
+        self.kept.of(mac)
+    }
+
+    /// Whether the server gives this address to nobody: it has it itself, or a router has.
+    pub fn excludes(&self, address: Ipv4Addr) -> bool {
+        self.excluded.contains(&address)
     }
 
     /// Finds an address for a DISCOVER and holds it for two minutes, unless another machine
@@ -167,25 +189,49 @@ impl Pool {
         time: Duration,
         now: Duration,
     ) -> Result<(), Denial> {
-        if let Some(reserved) = self.reserved.get(&mac) {
-            if *reserved != address {
-                return Err(Denial::HasAnother(*reserved));
-            }
-        } else {
-            if !self.covers(address) {
-                return Err(Denial::OutOfRange);
-            }
-            if !self.may_have(mac, address, now) {
-                return Err(Denial::InUse);
-            }
-            let own = self.by_mac.get(&mac).copied().filter(|own| *own != address);
-            if let Some(own) = own.filter(|own| self.machine_at(*own, now) == Some(mac)) {
-                return Err(Denial::HasAnother(own));
-            }
-            if !self.may_change_owner(mac, address, now) {
-                self.probe(address, now);
-                return Err(Denial::InUse);
-            }
+        let kept = self.kept.of(mac);
+        let is_kept = kept == Some(address);
+        let is_offered = self.offered.to(mac, now) == Some(address);
+        let kept = kept.filter(|kept| !is_kept && !is_offered && self.is_ready(mac, *kept, now));
+        if let Some(kept) = kept {
+            return Err(Denial::HasAnother(kept));
+        }
+        if !self.covers(address) {
+            return Err(Denial::OutOfRange);
+        }
+        if !self.may_have(mac, address, now) {
+            return Err(Denial::InUse);
+        }
+        let own = self.by_mac.get(&mac).copied().filter(|own| *own != address);
+        let holds = |own: &Ipv4Addr| {
+            self.machine_at(*own, now) == Some(mac) && self.may_have(mac, *own, now)
+        };
+        if let Some(own) = own.filter(holds).filter(|_| !is_kept) {
+            return Err(Denial::HasAnother(own));
+        }
+        if !self.may_change_owner(mac, address, now) {
+            self.probe(address, now);
+            return Err(Denial::InUse);
+        }
+        self.bind(Binding {
+            address,
+            mac,
+            expires: now + time,
+        });
+        Ok(())
+    }
+
+    /// Grants the address that a machine has for longer, for `time`: also one that it would not get any more, since it is
+    /// kept for another machine by now, or in no range (RFC 2131 §4.3.2: a client that renews has an address, and uses it).
+    pub fn renew(
+        &mut self,
+        mac: Mac,
+        address: Ipv4Addr,
+        time: Duration,
+        now: Duration,
+    ) -> Result<(), Denial> {
+        if self.machine_at(address, now) != Some(mac) || self.excludes(address) {
+            return self.take(mac, address, time, now);
         }
         self.bind(Binding {
             address,
@@ -317,16 +363,14 @@ impl Pool {
 
     /// True when `address` is one that this pool assigns.
     pub fn covers(&self, address: Ipv4Addr) -> bool {
-        self.range.contains(address) && !self.excluded.contains(&address)
+        let is_given = self.range.contains(address) || self.kept.contains(address);
+        is_given && !self.excludes(address)
     }
 
-    /// In the range, not reserved for another machine, not leased to one, and not used by one.
+    /// One that is given, not kept for another machine, not leased to one, and not used by one.
     fn may_have(&self, mac: Mac, address: Ipv4Addr, now: Duration) -> bool {
         self.covers(address)
-            && !self
-                .reserved
-                .iter()
-                .any(|(owner, kept)| *kept == address && *owner != mac)
+            && !self.kept.is_anothers(address, mac)
             && self
                 .machine_at(address, now)
                 .is_none_or(|owner| owner == mac)
@@ -340,6 +384,11 @@ impl Pool {
     fn may_be_offered(&self, mac: Mac, address: Ipv4Addr, now: Duration) -> bool {
         let declined = matches!(self.aside(address, now), Some(Cause::DeclinedBy(_)));
         !declined && self.may_have(mac, address, now)
+    }
+
+    /// The same for an address that is kept for this machine, and no other one had it that may still use it.
+    fn is_ready(&self, mac: Mac, kept: Ipv4Addr, now: Duration) -> bool {
+        self.may_be_offered(mac, kept, now) && self.may_change_owner(mac, kept, now)
     }
 
     /// Why the address is set aside. Where addresses are probed, it is until a probe was silent.
@@ -385,5 +434,7 @@ impl Pool {
     }
 }
 
+#[cfg(test)]
+mod kept_tests;
 #[cfg(test)]
 mod tests;

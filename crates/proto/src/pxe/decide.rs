@@ -75,6 +75,9 @@ impl Context<'_> {
                 Reason::NotNetworkBoot
             });
         }
+        if self.boots.refused {
+            return Err(Reason::NotNetworkBoot);
+        }
         if self.client == Client::Plain {
             return Err(Reason::NoArchitecture);
         }
@@ -309,7 +312,12 @@ impl Context<'_> {
         if !self.is_in_network(address) {
             return self.refuse(address, Refusal::OtherNetwork);
         }
-        match pool.take(mac, address, options.lease_time, now) {
+        let time = options.lease_time;
+        let granted = match request.requested_address {
+            Some(_) => pool.take(mac, address, time, now),
+            None => pool.renew(mac, address, time, now),
+        };
+        match granted {
             Ok(()) => self.grant(MessageType::Ack, options, Grant::Lease(address)),
             // The only server on the network knows that the client may not use the address;
             // without a NAK the client would retry for a minute.

@@ -24,6 +24,10 @@ pub struct BootOptions<'a> {
     pub root_path: Option<&'a [u8]>,
     /// The networks whose machines may mount the root and load files; `None`: nobody knows, or everybody may.
     pub allowed: Option<&'a [Prefix]>,
+    /// Option 12, where this server gives addresses: the name that the machine has in the configuration.
+    pub host_name: Option<&'a str>,
+    /// The machine does not boot from this server: a proxy is silent, and an address comes without a boot file.
+    pub refused: bool,
 }
 
 /// The boot loaders of a platform, by the names under which TFTP and HTTP serve them.
@@ -138,6 +142,8 @@ mod tests {
                 loaders: &[],
                 root_path: None,
                 allowed: None,
+                host_name: None,
+                refused: false,
             };
             boots.url(server.parse().unwrap(), "x")
         };

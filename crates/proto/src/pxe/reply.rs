@@ -65,6 +65,9 @@ impl Boot {
             ..
         } = context;
         let mac = request.header.mac;
+        if boots.refused {
+            return Ok(None);
+        }
         Ok(Some(match *client {
             Client::Plain | Client::Init => return Ok(None),
             Client::Ipxe(_) => {
@@ -357,6 +360,9 @@ fn push_extras(draft: &mut Draft, context: &Context<'_>, options: &SubnetOptions
             value.extend_from_slice(&gateway.octets());
         }
         draft.push(code::CLASSLESS_ROUTES, &value);
+    }
+    if let Some(name) = context.boots.host_name.filter(|_| wants(code::HOST_NAME)) {
+        draft.push(code::HOST_NAME, name.as_bytes());
     }
     draft.push_addresses(code::NAME_SERVERS, &options.dns);
     if let Some(domain) = &options.domain {

@@ -86,6 +86,13 @@ pub fn select(
     };
     let requested = request.requested_address;
     if request.kind == MessageType::Discover {
+        let keeps = |number: &&usize| {
+            let subnet = subnets.get(**number);
+            subnet.is_some_and(|subnet| subnet.pool.kept_for(mac).is_some())
+        };
+        if let Some(number) = here.iter().find(keeps) {
+            return Ok(Some(*number));
+        }
         for number in &here {
             let known = subnets
                 .get(*number)

@@ -42,7 +42,7 @@ impl Image {
         let url = report.map(|path| format!("http://{server}{path}"));
         let ours = match (&self.kind, self.nfsroot(server.ip())) {
             (ImageKind::Root(root), Some(nfsroot)) => {
-                Some(root.arguments(&nfsroot, nic, url.as_deref()))
+                Some(root.arguments(&nfsroot, to.values.name, nic, url.as_deref()))
             }
             _ => None,
         };
@@ -67,8 +67,19 @@ impl Image {
 }
 
 impl RootImage {
-    fn arguments(&self, nfsroot: &str, nic: Option<&str>, report: Option<&str>) -> String {
-        let mut line = format!("root=/dev/nfs nfsroot={nfsroot} ip=dhcp");
+    fn arguments(
+        &self,
+        nfsroot: &str,
+        name: Option<&str>,
+        nic: Option<&str>,
+        report: Option<&str>,
+    ) -> String {
+        let mut line = format!("root=/dev/nfs nfsroot={nfsroot} ip=");
+        if let Some(name) = name {
+            // The fifth field is the host name (the kernel's nfsroot.rst).
+            let _ = write!(line, "::::{name}::");
+        }
+        line += "dhcp";
         if let Some(nic) = nic {
             let _ = write!(line, " BOOTIF=01-{nic}");
         }

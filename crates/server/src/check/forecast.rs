@@ -217,6 +217,8 @@ fn would_offer(probe: &Probe, interface: &Interface, planned: &Planned) -> Resul
         loaders: &planned.loaders,
         root_path: root.as_deref().map(str::as_bytes),
         allowed: None,
+        host_name: None,
+        refused: false,
     };
     let options = SubnetOptions::new(Duration::from_secs(3600));
     let mut pool = match planned.range {

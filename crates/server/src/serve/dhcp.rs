@@ -6,6 +6,7 @@
 
 pub(crate) mod address_probe;
 pub(crate) mod frame;
+pub(crate) mod kept_addresses;
 mod other_networks;
 pub(crate) mod rogue_dhcp;
 pub(crate) mod service;

@@ -32,7 +32,7 @@ pub(crate) use interface_change::{Differences, InterfaceChange, Lack};
 pub(crate) use json::describe;
 pub(crate) use observer::{Fetching, Observer, Whom};
 pub(crate) use timeline::{Format, Timeline};
-pub(crate) use warning::{Submounted, Warning};
+pub(crate) use warning::{NotKept, Submounted, Warning};
 
 #[cfg(test)]
 mod tests;

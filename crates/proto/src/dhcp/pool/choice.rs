@@ -38,8 +38,12 @@ impl Pool {
         requested: Option<Ipv4Addr>,
         now: Duration,
     ) -> Option<Ipv4Addr> {
-        if let Some(reserved) = self.reserved.get(&mac) {
-            return Some(*reserved);
+        if let Some(kept) = self.kept.of(mac) {
+            if self.is_ready(mac, kept, now) {
+                return Some(kept);
+            }
+            // Whether another machine still uses it is known when this one boots next.
+            self.probe(kept, now);
         }
         let known = [self.by_mac.get(&mac).copied(), self.offered.to(mac, now)];
         let usable = |address: &Ipv4Addr| self.may_be_offered(mac, *address, now);

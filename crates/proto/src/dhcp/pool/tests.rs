@@ -70,7 +70,10 @@ fn the_address_that_expired_first_is_reused_first() {
 #[test]
 fn excluded_and_reserved_addresses_are_not_assigned_to_others() {
     let mut pool = Pool::new(ip(1), ip(3), vec![ip(1)]).unwrap();
-    pool.reserve(mac(7), ip(2));
+    pool.keep(&[Kept {
+        address: ip(2),
+        macs: vec![mac(7)],
+    }]);
     assert_eq!(pool.offer(mac(1), Some(ip(1)), START), Some(ip(3)));
     assert_eq!(pool.take(mac(1), ip(3), HOUR, START), Ok(()));
     assert_eq!(pool.offer(mac(2), Some(ip(2)), START), None);

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use netroot_net::{Mac, Prefix, Uuid};
@@ -22,12 +22,13 @@ use netroot_sys::packet::PacketSocket;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 
-use crate::catalog::{ArrivedAt, Assigned, Catalog, Image, KnownMachine, RootLocation};
+use crate::catalog::{ArrivedAt, Assigned, Boots, Catalog, Image, KnownMachine, RootLocation};
 use crate::serve::artifacts::ArtifactStore;
 use crate::serve::clock::Clock;
 use crate::serve::counters::Counters;
 use crate::serve::dhcp::address_probe::AddressProbe;
 use crate::serve::dhcp::frame::{self, End};
+use crate::serve::dhcp::kept_addresses::{self, KeptFor};
 use crate::serve::dhcp::other_networks::OtherNetworks;
 use crate::serve::events::{Decided, Event, Ignored, Machine, Timeline, Warning};
 use crate::serve::history::History;
@@ -79,6 +80,13 @@ pub(crate) struct Seen {
     other_networks: OtherNetworks,
     /// When it was told of each network that its addresses are exhausted.
     exhausted: Mutex<HashMap<Ipv4Addr, Duration>>,
+    kept_for: Mutex<KeptFor>,
+}
+
+impl Seen {
+    fn kept_for(&self) -> MutexGuard<'_, KeptFor> {
+        self.kept_for.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Probes the addresses that are given out next, until the runtime ends. A proxy gives none.
@@ -175,21 +183,22 @@ impl Service {
         {
             self.history.identified(mac, uuid);
         }
-        let relayed = self.timeline.machines().relayed();
+        let machines = self.timeline.machines();
+        let relayed = machines.relayed();
         relayed.learn(&request, *arrival.from.ip(), Instant::now());
-        let subnet = match self.select(&interface, &request, arrival, port) {
+        let machine = machines.hear(&request, client, &interface.name);
+        let subnet = match self.select(&interface, &request, &machine, arrival, port) {
             Ok(subnet) => subnet,
             Err(reason) => {
                 self.ignore(mac, client, reason);
                 return None;
             }
         };
-        let machines = self.timeline.machines();
         if request.kind == MessageType::Discover {
             machines.assignments().asks_dhcp(mac, client);
         }
         let asked = Asked {
-            machine: machines.hear(&request, client, &interface.name),
+            machine,
             request: &request,
             client,
             arrival,
@@ -257,6 +266,7 @@ impl Service {
         &self,
         interface: &Interface,
         request: &Request,
+        machine: &KnownMachine,
         arrival: Arrival,
         port: u16,
     ) -> Result<Option<usize>, Reason> {
@@ -267,7 +277,10 @@ impl Service {
                 {
                     return Err(Reason::RangeElsewhere { first, last });
                 }
+                let catalog = self.artifacts.catalog();
+                self.seen.kept_for().follow(&catalog, addresses);
                 let mut subnets = addresses.subnets();
+                kept_addresses::claim(&mut subnets, &catalog, request.header.mac, machine);
                 if is_for_another_server(interface, &subnets, request) {
                     return Err(Reason::ForAnotherServer(request.server_id));
                 }
@@ -442,6 +455,8 @@ impl Service {
             loaders: catalog.loaders(&assigned),
             root_path: root_path.as_deref().map(str::as_bytes),
             allowed: allowed_for(&allowed, request, arrival, image),
+            host_name: assigned.host_name(),
+            refused: matches!(assigned.boots, Boots::Refuse),
         };
         let (Some(subnet), DhcpRole::Authoritative(addresses)) = (subnet, &self.role) else {
             return decide::decide(request, &here, &boots, Role::Proxy, strategy, now);
@@ -456,6 +471,7 @@ impl Service {
         };
         let decision = decide::decide(request, &here, &boots, role, strategy, now);
         addresses.leases.note(subnet.pool.take_changes(), now);
+        self.tell_kept(asked, &decision, subnet.pool.kept_for(request.header.mac));
         self.seen.offered.notify_one();
         decision
     }
@@ -477,6 +493,20 @@ impl Service {
             let decided = Decided::Unknown { given, adopt };
             self.timeline
                 .machine(Machine::Mac(mac), Event::Decided(decided));
+        }
+    }
+
+    /// Logs that a machine is offered another address than the one that is kept for it.
+    fn tell_kept(&self, asked: &Asked<'_>, decision: &Decision, kept: Option<Ipv4Addr>) {
+        let (Some(kept), Decision::Reply(reply)) = (kept, decision) else {
+            return;
+        };
+        if matches!(reply.answer, Answer::Offered { address, .. } if address != kept) {
+            let machine = Machine::Mac(asked.request.header.mac);
+            let decided = Decided::KeptAddressInUse {
+                address: kept.into(),
+            };
+            self.timeline.machine(machine, Event::Decided(decided));
         }
     }
 

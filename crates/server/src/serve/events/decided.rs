@@ -25,7 +25,6 @@ pub(crate) enum Decided {
         /// The assigned one that it boots next; `None` for what the configuration says.
         next: Option<String>,
     },
-    #[allow(dead_code)]
     /// Another machine has the address that is kept for it, so it was given another one.
     KeptAddressInUse {
         /// The address.

@@ -129,7 +129,6 @@ pub(crate) enum Warning {
         error: String,
     },
     /// An address cannot be kept for a machine.
-    #[allow(dead_code)]
     AddressNotKept {
         /// The machine's name.
         name: String,
@@ -270,7 +269,6 @@ pub(crate) enum Warning {
 
 /// Why an address cannot be kept for a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code)]
 pub(crate) enum NotKept {
     /// Another server gives addresses.
     Proxy,

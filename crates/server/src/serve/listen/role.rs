@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use netroot_net::Prefix;
+use netroot_proto::dhcp::pool::Kept;
 use netroot_proto::pxe::subnet::Subnet;
 
 pub(crate) use self::error::DhcpRoleError;
@@ -65,6 +66,12 @@ impl AddressPool {
     /// The networks, for this thread alone.
     pub(crate) fn subnets(&self) -> MutexGuard<'_, Vec<Subnet>> {
         self.subnets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on, each of these addresses is given to its machine alone.
+    pub(crate) fn keep(&self, kept: &[Kept]) {
+        keep(&mut self.subnets(), kept);
+        keep(&mut self.set_aside(), kept);
     }
 
     /// From now on, addresses are probed before they are given out: those that ARP reaches.
@@ -153,13 +160,26 @@ fn span(first: Ipv4Addr, last: Ipv4Addr) -> usize {
         .saturating_add(1)
 }
 
+/// Each network keeps those that are in it.
+fn keep(subnets: &mut [Subnet], kept: &[Kept]) {
+    for subnet in subnets {
+        let here = kept
+            .iter()
+            .filter(|one| subnet.network.contains(one.address));
+        let here: Vec<Kept> = here.cloned().collect();
+        subnet.pool.keep(&here);
+    }
+}
+
 /// Takes the role that is configured for `interface`; an authoritative server reads its leases from the folder
-/// `state`. `name_servers` are the host's, for an isolated network.
+/// `state`. `name_servers` are the host's, for an isolated network; `kept` are the
+/// addresses that are kept for machines.
 pub(crate) fn open(
     mode: &Mode,
     state: &Path,
     interface: &Interface,
     name_servers: &[Ipv4Addr],
+    kept: &[Kept],
     clock: Clock,
     timeline: &Timeline,
 ) -> Result<DhcpRole, DhcpRoleError> {
@@ -174,6 +194,7 @@ pub(crate) fn open(
     };
     let mut subnets = subnets(dhcp, interface)?;
     let opened = LeaseFile::open(state, &interface.name, dhcp.lease_time, clock.moment())?;
+    keep(&mut subnets, kept);
     for binding in opened.bindings() {
         for subnet in &mut subnets {
             subnet.pool.restore(binding);
@@ -226,6 +247,7 @@ mod tests {
             &settings.networks[0].mode,
             &settings.state,
             &interface(),
+            &[],
             &[],
             Clock::start(),
             &timeline,

@@ -14,7 +14,6 @@ use netroot_proto::tftp::name::NameError;
 
 use crate::confinement::Layer;
 use crate::serve::artifacts::{Chosen, FileKind, Follows};
-use crate::serve::events::warning::NotKept;
 use crate::serve::events::*;
 use crate::serve::url_path::PathError;
 

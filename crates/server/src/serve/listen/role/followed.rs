@@ -57,7 +57,7 @@ impl AddressPool {
         set_aside.first().filter(|_| !served).map(ends)
     }
 
-    fn set_aside(&self) -> MutexGuard<'_, Vec<Subnet>> {
+    pub(super) fn set_aside(&self) -> MutexGuard<'_, Vec<Subnet>> {
         let set_aside = self.set_aside.lock();
         set_aside.unwrap_or_else(PoisonError::into_inner)
     }
