@@ -1,6 +1,7 @@
 //! Diskless virtual machines, from the firmware to the root's init.
 
 mod debian_server;
+mod drop_in;
 mod failures;
 mod firmware;
 mod guix;

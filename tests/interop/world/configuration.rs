@@ -35,11 +35,11 @@ impl Site {
         Self::with(name, "", &[], |_| Ok(()))
     }
 
-    /// With more in `[server]`, with something that is there before it starts, through another program.
+    /// With more in `[server]`, started by another program, with something that is there before.
     fn with(
         name: &str,
         server: &str,
-        arguments: &[&str],
+        by: &[&str],
         before: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
@@ -70,7 +70,7 @@ impl Site {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         fs::set_permissions(folder.path().join("etc"), mode)?;
         before(folder.path())?;
-        let server = NetrootServe::start_configured(&net, &file, arguments)?;
+        let server = NetrootServe::start_configured(&net, &file, by)?;
         Ok(Self {
             server,
             client,
@@ -403,6 +403,38 @@ fn a_broken_drop_in_does_not_keep_the_server_from_starting() -> Result<()> {
     put_root(site.path(), "gone", NEW)?;
     fs::remove_file(site.drop_in("bad"))?;
     site.wait_for(NAMED, "/gone,")?;
+    Ok(())
+}
+
+#[test]
+fn without_the_right_to_mount_what_is_below_the_named_folders_is_served() -> Result<()> {
+    let roots = tempfile::tempdir()?;
+    open_to_all(roots.path())?;
+    let named = format!("roots = [\"{}\"]", roots.path().display());
+    // As root in a container is, and a unit of systemd's.
+    let by = ["setpriv", "--bounding-set", "-sys_admin", "--"];
+    let site = Site::with("drop-in-roots", &named, &by, |_| Ok(()))?;
+    put_root(roots.path(), "lab", NEW)?;
+    let initrd = site.path().join("initrd.img").display().to_string();
+    let image = |name: &str, folder: &Path| {
+        let root = folder.join(name).display().to_string();
+        format!("[image.{name}]\nroot = \"{root}\"\ninitrd = \"{initrd}\"\n")
+    };
+    site.add("lab", &image("lab", roots.path()))?;
+    site.server.wait_for_kind("image-added", TIMEOUT)?;
+    assert_eq!(who(&mut site.mount("/lab")?), "lab");
+    ensure!(site.get("images/lab/vmlinuz")?.contains(NEW));
+    // It follows a root that is replaced there, too.
+    fs::rename(roots.path().join("lab"), roots.path().join("old"))?;
+    put_root(roots.path(), "lab", OLD)?;
+    fs::write(roots.path().join("lab/who"), "another")?;
+    assert_eq!(who(&mut site.mount("/lab")?), "another");
+    // Elsewhere takes a restart, or that folder's name.
+    put_root(site.path(), "other", NEW)?;
+    site.add("other", &image("other", site.path()))?;
+    let why = site.refused(1)?;
+    ensure!(why.contains("`roots` in [server]"), "{why}");
+    ensure!(!site.mounts("/other")? && site.mounts("/lab")?);
     Ok(())
 }
 

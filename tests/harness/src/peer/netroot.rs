@@ -54,16 +54,16 @@ impl NetrootServe {
     }
 
     /// Serves what the configuration `file` says, which has to have a state folder of its own, and waits until it is ready.
+    /// It is started by the program `by`, if there is one.
     ///
     /// # Errors
     /// When it is not built or does not become ready.
-    pub fn start_configured(net: &Net, file: &Path, arguments: &[&str]) -> Result<Self> {
+    pub fn start_configured(net: &Net, file: &Path, by: &[&str]) -> Result<Self> {
         let netroot = paths::netroot()?.display().to_string();
         let file = file.display().to_string();
-        let mut argv = vec![netroot.as_str(), "serve", "--json", "--config", &file];
-        argv.extend(arguments);
+        let serve = [netroot.as_str(), "serve", "--json", "--config", &file];
         let server = Self {
-            program: net.spawn(&argv)?,
+            program: net.spawn(&[by, &serve].concat())?,
         };
         server.wait_for_kind("ready", READY_TIMEOUT)?;
         Ok(server)

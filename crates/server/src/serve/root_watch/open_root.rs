@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use netroot_initramfs::{RootTree, RootTreeError};
+use netroot_initramfs::RootTree;
 
 use crate::serve::privileged_helper::{Client, HelperError, ImageNumber, RootRequest};
 
@@ -29,21 +29,28 @@ pub(super) async fn open_root(
 }
 
 fn by_path(directory: &Path) -> Result<RootTree, String> {
-    let tree = RootTree::open(directory).map_err(|error| with_causes(&error))?;
-    match tree.names_in("/") {
-        Ok(_) => Ok(tree),
-        // Landlock, since this process may pass over permissions.
-        Err(RootTreeError::Open { source, .. } | RootTreeError::Read { source, .. })
-            if source.kind() == io::ErrorKind::PermissionDenied =>
-        {
-            Err(format!(
-                "cannot read {}: without CAP_SYS_ADMIN netroot reads only what was there and named when it started; \
-             restart it, or name a folder that all roots are in as `roots` in [server] and restart it once",
+    let opened = RootTree::open(directory).and_then(|tree| tree.names_in("/").map(|_| tree));
+    opened.map_err(|error| {
+        let mut cause = std::error::Error::source(&error);
+        let is_denied = loop {
+            let Some(inner) = cause else {
+                break false;
+            };
+            if let Some(inner) = inner.downcast_ref::<io::Error>() {
+                break inner.kind() == io::ErrorKind::PermissionDenied;
+            }
+            cause = inner.source();
+        };
+        match is_denied {
+            // Landlock, since this process may pass over permissions.
+            true => format!(
+                "cannot read {}: without CAP_SYS_ADMIN netroot reads only what was named when it started; restart it, or \
+                 name a folder that all roots are in as `roots` in [server] and restart it once",
                 directory.display()
-            ))
+            ),
+            false => with_causes(&error),
         }
-        Err(error) => Err(with_causes(&error)),
-    }
+    })
 }
 
 /// An error in one line.
