@@ -29,7 +29,7 @@ pub(crate) use self::image::{
 };
 pub(crate) use self::known_machine::{ArrivedAt, KnownMachine};
 use self::machine::NamedMachines;
-pub(crate) use self::machine::is_host_name;
+pub(crate) use self::machine::{is_host_name, machine_errors};
 use crate::append;
 use crate::settings::{Choice, MachineSettings, MenuSettings, Rule};
 
@@ -105,8 +105,9 @@ impl Catalog {
             let choice = Choice::Image(name.clone());
             exists(Some(&choice), &|| "the menu".to_owned())?;
         }
+        let machines = NamedMachines::new(machines);
         Ok(Self {
-            machines: Arc::new(NamedMachines::new(machines)?),
+            machines: Arc::new(machines.map_err(|error| CatalogError::Machine(Box::new(error)))?),
             rules: Arc::from(rules),
             default: default.unwrap_or(first),
             images,

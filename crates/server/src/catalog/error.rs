@@ -35,43 +35,40 @@ pub(crate) enum CatalogError {
         /// Why not.
         error: AppendError,
     },
-    /// A machine whose name is no host name.
-    #[error("{origin}: the machine name {name:?} is no host name; use letters, digits and hyphens")]
-    HostName {
-        /// The name.
-        name: String,
-        /// Where.
-        origin: Origin,
-    },
-    /// A machine without anything to tell it by.
-    #[error(
-        "{origin}: nothing identifies the machine {name}; give it a mac, uuid, serial or client-id"
-    )]
-    Nameless {
-        /// Its name.
-        name: String,
-        /// Where.
-        origin: Origin,
-    },
-    /// Two machines of one identity.
+    /// A machine that cannot be.
     #[error("{0}")]
-    SameMachine(Box<SameMachine>),
+    Machine(Box<MachineError>),
 }
 
-/// Two machines of one identity.
+/// A machine that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{origin}: the machine {name} has {what}, which the machine {other} at {other_origin} has too"
-)]
-pub(crate) struct SameMachine {
-    /// What both have.
-    pub(super) what: String,
-    /// The machine's name.
-    pub(super) name: String,
-    /// Where.
-    pub(super) origin: Origin,
-    /// The other one's.
-    pub(super) other: String,
-    /// Where that is.
-    pub(super) other_origin: Origin,
+#[error("{origin}: the machine {name}: {problem}")]
+pub(crate) struct MachineError {
+    /// Its name.
+    pub(crate) name: String,
+    /// Where it is configured.
+    pub(crate) origin: Origin,
+    /// What is wrong with it.
+    pub(crate) problem: MachineProblem,
+}
+
+/// What is wrong with a machine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum MachineProblem {
+    /// Its name is no host name.
+    #[error(
+        "its name is its host name: use letters, digits, hyphens and dots, and 63 at most between two dots"
+    )]
+    HostName,
+    /// Nothing to tell it by.
+    #[error("nothing identifies it: expected one of mac, uuid, serial, client-id")]
+    Unidentified,
+    /// Another one has it too.
+    #[error("{what} is that of the machine at {other} already")]
+    Same {
+        /// What both have.
+        what: String,
+        /// Where the other one is.
+        other: Origin,
+    },
 }

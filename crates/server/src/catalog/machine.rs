@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use netroot_net::{Mac, Uuid};
 
-use super::error::{CatalogError, SameMachine};
+use super::error::{MachineError, MachineProblem};
 use super::known_machine::KnownMachine;
 use crate::settings::MachineSettings;
 
@@ -21,18 +21,24 @@ pub(super) struct NamedMachines {
 
 impl NamedMachines {
     /// # Errors
-    /// A machine that nothing identifies, a name that is no host name, and what two machines have.
-    pub(super) fn new(machines: Vec<MachineSettings>) -> Result<Self, CatalogError> {
-        let mut named = Self::default();
-        let mut names = HashMap::new();
-        let mut addresses = HashMap::new();
-        for (number, machine) in machines.iter().enumerate() {
-            if !is_host_name(&machine.name) {
-                return Err(CatalogError::HostName {
-                    name: machine.name.clone(),
-                    origin: machine.origin.clone(),
-                });
+    /// The first machine that cannot be.
+    pub(super) fn new(machines: Vec<MachineSettings>) -> Result<Self, MachineError> {
+        let (mut named, errors) = Self::read(&machines);
+        match errors.into_iter().next() {
+            Some(error) => Err(error),
+            None => {
+                named.all = machines;
+                Ok(named)
             }
+        }
+    }
+
+    /// The machines by what they are known by, and what is wrong with some.
+    fn read(machines: &[MachineSettings]) -> (Self, Vec<MachineError>) {
+        let mut named = Self::default();
+        let (mut names, mut addresses) = (HashMap::new(), HashMap::new());
+        let mut errors = Vec::new();
+        for (number, machine) in machines.iter().enumerate() {
             let MachineSettings {
                 name,
                 macs,
@@ -42,49 +48,55 @@ impl NamedMachines {
                 address,
                 ..
             } = machine;
+            let mut problems = Vec::new();
+            if !is_host_name(name) {
+                problems.push(MachineProblem::HostName);
+            }
             let identified =
                 !macs.is_empty() || uuid.is_some() || serial.is_some() || client_id.is_some();
             if !identified {
-                return Err(CatalogError::Nameless {
-                    name: name.clone(),
-                    origin: machine.origin.clone(),
-                });
+                problems.push(MachineProblem::Unidentified);
             }
-            let same = |what: String, other: usize| {
-                let other = machines.get(other).unwrap_or(machine);
-                CatalogError::SameMachine(Box::new(SameMachine {
+            let mut same = |what: String, other: Option<usize>| {
+                let other = other.and_then(|other| machines.get(other));
+                problems.extend(other.map(|other| MachineProblem::Same {
                     what,
-                    name: name.clone(),
-                    origin: machine.origin.clone(),
-                    other: other.name.clone(),
-                    other_origin: other.origin.clone(),
-                }))
+                    other: other.origin.clone(),
+                }));
             };
-            put(&mut names, name.to_ascii_lowercase(), number)
-                .map_err(|other| same("the name".to_owned(), other))?;
+            let lower = name.to_ascii_lowercase();
+            same(format!("its name {name}"), put(&mut names, lower, number));
             for mac in macs {
-                put(&mut named.by_mac, *mac, number)
-                    .map_err(|other| same(format!("the hardware address {mac}"), other))?;
+                same(
+                    format!("its mac {mac}"),
+                    put(&mut named.by_mac, *mac, number),
+                );
             }
             if let Some(uuid) = uuid {
-                put(&mut named.by_uuid, *uuid, number)
-                    .map_err(|other| same(format!("the UUID {uuid}"), other))?;
+                same(
+                    format!("its uuid {uuid}"),
+                    put(&mut named.by_uuid, *uuid, number),
+                );
             }
             if let Some(serial) = serial {
-                put(&mut named.by_serial, serial.clone(), number)
-                    .map_err(|other| same(format!("the serial number {serial}"), other))?;
+                let at = put(&mut named.by_serial, serial.clone(), number);
+                same(format!("its serial {serial}"), at);
             }
             if let Some(id) = client_id {
-                put(&mut named.by_client_id, id.clone(), number)
-                    .map_err(|other| same("the client identifier".to_owned(), other))?;
+                let at = put(&mut named.by_client_id, id.clone(), number);
+                same("its client-id".to_owned(), at);
             }
             if let Some(address) = address {
-                put(&mut addresses, *address, number)
-                    .map_err(|other| same(format!("the address {address}"), other))?;
+                let at = put(&mut addresses, *address, number);
+                same(format!("its address {address}"), at);
             }
+            errors.extend(problems.into_iter().map(|problem| MachineError {
+                name: name.clone(),
+                origin: machine.origin.clone(),
+                problem,
+            }));
         }
-        named.all = machines;
-        Ok(named)
+        (named, errors)
     }
 
     /// The machine that this one is: by its hardware address, else its UUID, its serial number, its client identifier.
@@ -108,12 +120,15 @@ impl NamedMachines {
     }
 }
 
-/// Adds it, unless it is there already: then where.
-fn put<K: Eq + Hash>(map: &mut HashMap<K, usize>, key: K, number: usize) -> Result<(), usize> {
-    match map.insert(key, number) {
-        Some(other) if other != number => Err(other),
-        _ => Ok(()),
-    }
+/// Everything that is wrong with these machines.
+pub(crate) fn machine_errors(machines: &[MachineSettings]) -> Vec<MachineError> {
+    NamedMachines::read(machines).1
+}
+
+/// Adds it, unless another one has it already: then which.
+fn put<K: Eq + Hash>(map: &mut HashMap<K, usize>, key: K, number: usize) -> Option<usize> {
+    let first = *map.entry(key).or_insert(number);
+    (first != number).then_some(first)
 }
 
 /// Whether it is a host name (RFC 1123 §2.1), with or without a domain.

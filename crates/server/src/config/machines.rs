@@ -34,15 +34,6 @@ pub(super) fn read_machines(whole: &mut Section<'_>) -> Vec<MachineSettings> {
 }
 
 fn read_machine(name: String, mut machine: Section<'_>) -> MachineSettings {
-    let mut identities = ["mac", "uuid", "serial", "client-id"].into_iter();
-    if !identities.any(|key| machine.has(key)) {
-        machine.mistake("nothing identifies it: expected one of mac, uuid, serial, client-id");
-    }
-    if !is_host_name(&name) {
-        machine.mistake(
-            "a machine's name is its host name: use letters, digits, hyphens and dots, 63 at most between dots",
-        );
-    }
     let settings = MachineSettings {
         macs: machine.list("mac", "a hardware address", |text| text.parse::<Mac>()),
         uuid: machine.parsed("uuid", "a UUID", |text| text.parse::<Uuid>()),
@@ -56,21 +47,6 @@ fn read_machine(name: String, mut machine: Section<'_>) -> MachineSettings {
     };
     machine.finish();
     settings
-}
-
-/// RFC 1123 §2.1.
-fn is_host_name(name: &str) -> bool {
-    let is_label = |label: &str| {
-        let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-        let bytes = label.as_bytes();
-        edge(bytes.first())
-            && edge(bytes.last())
-            && bytes.len() <= 63
-            && bytes
-                .iter()
-                .all(|b| b.is_ascii_alphanumeric() || *b == b'-')
-    };
-    name.len() <= 253 && name.split('.').all(is_label)
 }
 
 /// The rules of a file, in its order.

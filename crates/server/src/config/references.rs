@@ -1,13 +1,12 @@
 //! What contradicts across the files: names that do not exist, and what there is twice.
 
 use std::collections::HashMap;
-use std::fmt::Display;
-use std::hash::Hash;
 
 use netroot_spelling::nearest;
 
 use super::mistake::Mistake;
 use super::source::SourceFile;
+use crate::catalog::machine_errors;
 use crate::settings::{CatalogSettings, Choice, ConfigPlace, Origin};
 
 /// Where the main file has what is not in a table of its own.
@@ -81,10 +80,11 @@ impl<'a> Check<'a> {
             let text = "no image is configured; add one, such as [image.debian] with root = \"/srv/debian\"";
             self.mistake(main, String::new(), text.to_owned());
         }
-        let mut names = Once::default();
+        let mut names = HashMap::new();
         for image in &catalog.images {
             let name = image.name.as_deref().unwrap_or_default();
-            if let Some(first) = names.also_at(name, &image.origin) {
+            let first = *names.entry(name).or_insert(&image.origin);
+            if *first != image.origin {
                 let text =
                     format!("the image {name} is at {first} already; give each its own name");
                 self.mistake(&image.origin, format!("image.{name}"), text);
@@ -93,33 +93,9 @@ impl<'a> Check<'a> {
     }
 
     fn machines(&mut self) {
-        let (mut names, mut macs, mut uuids) = (Once::default(), Once::default(), Once::default());
-        let (mut serials, mut ids, mut addresses) =
-            (Once::default(), Once::default(), Once::default());
-        for machine in &self.catalog.machines {
-            let at = &machine.origin;
-            let mut twice = Vec::new();
-            twice.extend(names.twice("name", &machine.name, at));
-            for mac in &machine.macs {
-                twice.extend(macs.twice("mac", mac, at));
-            }
-            twice.extend(
-                machine
-                    .uuid
-                    .as_ref()
-                    .and_then(|it| uuids.twice("uuid", it, at)),
-            );
-            let serial = machine.serial.as_ref();
-            twice.extend(serial.and_then(|it| serials.twice("serial", it, at)));
-            let id = machine.client_id.as_ref();
-            if let Some(first) = id.and_then(|it| ids.also_at(it, at)) {
-                twice.push(format!("its client-id is that of the machine at {first}"));
-            }
-            let address = machine.address.as_ref();
-            twice.extend(address.and_then(|it| addresses.twice("address", it, at)));
-            for text in twice {
-                self.mistake(at, format!("machine.{}", machine.name), text);
-            }
+        for error in machine_errors(&self.catalog.machines) {
+            let about = format!("machine.{}", error.name);
+            self.mistake(&error.origin, about, error.problem.to_string());
         }
     }
 
@@ -181,35 +157,5 @@ impl<'a> Check<'a> {
             }
         };
         self.mistake(origin, about.to_owned(), text);
-    }
-}
-
-/// What may be there once.
-struct Once<'a, T: ?Sized>(HashMap<&'a T, &'a Origin>);
-
-impl<T: ?Sized> Default for Once<'_, T> {
-    fn default() -> Self {
-        Self(HashMap::new())
-    }
-}
-
-impl<'a, T: Eq + Hash + ?Sized> Once<'a, T> {
-    /// Where it was seen before.
-    fn also_at(&mut self, value: &'a T, origin: &'a Origin) -> Option<&'a Origin> {
-        if let Some(first) = self.0.get(value) {
-            return Some(first);
-        }
-        self.0.insert(value, origin);
-        None
-    }
-
-    fn twice(&mut self, key: &str, value: &'a T, origin: &'a Origin) -> Option<String>
-    where
-        T: Display,
-    {
-        let first = self.also_at(value, origin)?;
-        Some(format!(
-            "its {key} {value} is that of the machine at {first}"
-        ))
     }
 }

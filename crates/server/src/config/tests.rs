@@ -280,7 +280,7 @@ fn names_that_do_not_exist_are_told_with_the_nearest() {
         ),
         (
             "[machine.\"a_b\"]\nserial = \"1\"\n",
-            "1: machine.a_b: a machine's name is its host name",
+            "1: machine.a_b: its name is its host name",
         ),
         (
             "[[network]]\nmode = \"dhcp\"\n",
