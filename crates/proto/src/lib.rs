@@ -5,6 +5,7 @@
 //! The `init` and the server both use these modules:
 //!
 //! * [`address`]: addresses and hosts as people write them.
+//! * [`boot_report`]: what the server looks for in the init's report.
 //! * [`cmdline`]: the kernel command line, read once into a [`cmdline::BootPlan`].
 //! * [`mount`]: NFS targets and mount options.
 //! * [`netlink`]: messages to and from the kernel about its interfaces.
@@ -19,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod boot_report;
 pub mod cmdline;
 pub mod dhcp;
 pub mod dns;

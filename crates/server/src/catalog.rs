@@ -24,8 +24,8 @@ pub(crate) use self::assigned::{Assigned, Boots, Why};
 pub(crate) use self::command_line::Recipient;
 pub(crate) use self::error::CatalogError;
 pub(crate) use self::image::{
-    Image, ImageFile, ImageKind, KernelFile, KernelImage, RootImage, RootLocation, export_path,
-    file_of_image, is_name, name_of_directory,
+    Image, ImageFile, ImageKind, KernelFile, KernelImage, NamedFile, RootImage, RootLocation,
+    export_path, file_of_image, is_name, name_of_directory,
 };
 pub(crate) use self::known_machine::{ArrivedAt, KnownMachine};
 use self::machine::NamedMachines;

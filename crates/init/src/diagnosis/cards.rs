@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use netroot_proto::boot_report::NO_DRIVER;
+
 use crate::modules::Loader;
 
 /// A network card on the PCI bus without a driver.
@@ -49,9 +51,7 @@ pub(crate) fn no_nic_advice(devices: &[UnclaimedCard]) -> String {
         .collect();
     if !absent.is_empty() {
         let absent = absent.join(" and ");
-        return format!(
-            "the initrd has no driver for PCI device {absent}: build it with netroot initrd --modules netboot"
-        );
+        return format!("{NO_DRIVER} {absent}: build it with netroot initrd --modules netboot");
     }
     match devices.first() {
         Some(UnclaimedCard { id, modules, .. }) => {

@@ -14,7 +14,7 @@ use netroot_nfs_export::HiddenPaths;
 use netroot_proto::cmdline::{BootPlan, Rescue};
 use netroot_proto::pxe::inputs::Loader;
 
-pub(crate) use self::file_name::{ImageFile, file_of_image};
+pub(crate) use self::file_name::{ImageFile, NamedFile, file_of_image};
 use crate::settings::{InitrdSource, Location};
 
 /// Something to boot.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use netroot_printable::Printable;
+use netroot_proto::boot_report::NO_DRIVER;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -61,6 +62,11 @@ impl BootSummary {
                 late: false,
             }
         }
+    }
+
+    /// Whether the initrd lacked the driver of a network card.
+    pub(crate) fn lacks_driver(&self) -> bool {
+        self.failures.iter().any(|one| one.contains(NO_DRIVER))
     }
 
     /// What is kept once its failures have been logged.

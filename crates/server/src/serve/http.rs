@@ -364,6 +364,9 @@ async fn answer(
         }
         Found::Nothing => None,
     };
+    if !head {
+        script_fetch::fetches(&site.artifacts, &site.timeline, &name, peer);
+    }
     let Some(artifact) = artifact else {
         Counters::count(&site.counters.http_unknown_names);
         let answer = page(StatusCode::NOT_FOUND, format!("{name}: no such file\n"));

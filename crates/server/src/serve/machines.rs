@@ -8,6 +8,7 @@
 mod assignments;
 mod facts;
 mod neighbours;
+mod nic_trust;
 mod query;
 mod relayed;
 mod unknown;
@@ -28,6 +29,7 @@ pub(crate) use self::assignments::{Asks, Assigned, FileError, WentBack};
 use self::facts::Facts;
 use self::facts::Heard;
 use self::neighbours::Neighbours;
+use self::nic_trust::NicTrust;
 use self::relayed::RelayedMachines;
 use crate::catalog::{Catalog, KnownMachine};
 
@@ -48,6 +50,7 @@ pub(crate) struct Machines {
     relayed: RelayedMachines,
     facts: Facts,
     assignments: OnceLock<Assignments>,
+    nic_trust: NicTrust,
 }
 
 /// A machine that tried to boot and is none of the configuration's.
@@ -80,6 +83,7 @@ impl Machines {
             relayed: RelayedMachines::default(),
             facts: Facts::default(),
             assignments: OnceLock::new(),
+            nic_trust: NicTrust::default(),
         }
     }
 
@@ -93,6 +97,11 @@ impl Machines {
     /// What is assigned to machines while the server runs.
     pub(crate) fn assignments(&self) -> &Assignments {
         self.assignments.get_or_init(Assignments::default)
+    }
+
+    /// Which machines boot with the initrd for their network card.
+    pub(crate) fn nic_trust(&self) -> &NicTrust {
+        &self.nic_trust
     }
 
     /// What is known of the machine with this hardware address.

@@ -225,6 +225,12 @@ impl Reports {
 
 /// What a report means for what is assigned to its machine.
 async fn judge(mac: Mac, summary: &BootSummary, timeline: &Timeline) {
+    let trust = timeline.machines().nic_trust();
+    if let Some(drivers) = trust.reported(mac, summary.lacks_driver()) {
+        let reported = true;
+        let decided = Decided::EveryNic { drivers, reported };
+        timeline.machine(Machine::Mac(mac), Event::Decided(decided));
+    }
     let assignments = timeline.machines().assignments();
     if summary.booted {
         if assignments.booted(mac) {

@@ -27,12 +27,30 @@ pub(crate) async fn begins(
     if let Some(query) = query {
         machines.hear_query(mac, query);
     }
+    if let Some(drivers) = machines.nic_trust().boots(mac, Instant::now()) {
+        let decided = Decided::EveryNic {
+            drivers,
+            reported: false,
+        };
+        timeline.machine(Machine::Mac(mac), Event::Decided(decided));
+    }
     let Some(image) = machines.assignments().fetches_script(mac) else {
         return;
     };
     save(timeline).await;
     let decided = Decided::BootsOnce { image };
     timeline.machine(Machine::Mac(mac), Event::Decided(decided));
+}
+
+/// A machine fetches a file: if that is an initrd of netroot's own, it is to report how it boots.
+pub(crate) fn fetches(artifacts: &ArtifactStore, timeline: &Timeline, name: &str, peer: IpAddr) {
+    let machines = timeline.machines();
+    if let Some(initrd) = artifacts.reporting_initrd(name)
+        && let Some(mac) = machines.at(peer)
+    {
+        let trust = machines.nic_trust();
+        trust.loads(mac, initrd.tag, initrd.nic, Instant::now());
+    }
 }
 
 /// Writes what is assigned to machines, where waiting for the disk holds nothing up.

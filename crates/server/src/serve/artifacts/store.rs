@@ -344,7 +344,7 @@ impl ArtifactStore {
         let (mac, why) = (asking.machine.mac, assigned.why.to_string());
         let script = match assigned.boots {
             Boots::Image(image) => {
-                let image = self.for_nic(assigned.with_append(image), asking.machine.nic);
+                let image = self.for_nic(assigned.with_append(image), asking.machine);
                 self.with_recipient(asking, &assigned, |to| script::boot(&image, to))
             }
             Boots::Menu => {
@@ -370,7 +370,7 @@ impl ArtifactStore {
             Boots::Menu => images.find(|image| image.name == chosen)?,
             _ => return None,
         };
-        let image = self.for_nic(assigned.with_append(image), asking.machine.nic);
+        let image = self.for_nic(assigned.with_append(image), asking.machine);
         let script = self.with_recipient(asking, &assigned, |to| script::boot(&image, to));
         let why = "chosen in the menu".to_owned();
         let script = text(script, asking.machine.mac);

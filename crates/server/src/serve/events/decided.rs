@@ -25,6 +25,13 @@ pub(crate) enum Decided {
         /// The assigned one that it boots next; `None` for what the configuration says.
         next: Option<String>,
     },
+    /// It boots with the initrd for every network card from now on.
+    EveryNic {
+        /// The drivers of the card that it had one for.
+        drivers: String,
+        /// It reported that a driver was missing; else it was not heard of.
+        reported: bool,
+    },
     /// Another machine has the address that is kept for it, so it was given another one.
     KeptAddressInUse {
         /// The address.
@@ -49,6 +56,16 @@ impl Display for Decided {
                     "{failed} failed to boot: back to what the configuration says"
                 ),
             },
+            Self::EveryNic { drivers, reported } => {
+                let why = match reported {
+                    true => "reports that a driver is missing",
+                    false => "did not report, twice",
+                };
+                write!(
+                    f,
+                    "boots with the initrd for every network card from now on: with the one for {drivers} it {why}"
+                )
+            }
             Self::KeptAddressInUse { address } => write!(
                 f,
                 "{address} is kept for it, but another machine uses it: it gets that at a boot after the other has \

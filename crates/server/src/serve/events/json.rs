@@ -198,6 +198,10 @@ fn add_decided(fields: &mut Fields, decided: &Decided) {
             fields.add("adopt", adopt.as_str());
         }
         Decided::BootsOnce { image } => fields.add("image", image.as_str()),
+        Decided::EveryNic { drivers, reported } => {
+            fields.add("drivers", drivers.as_str());
+            fields.add("reported", *reported);
+        }
         Decided::WentBack { failed, next } => {
             fields.add("failed", failed.as_str());
             fields.add("next", next.as_deref());

@@ -264,13 +264,15 @@ chain --replace {own} || goto again
 pub(crate) fn autoexec(server: SocketAddr, shell: bool) -> String {
     let again = again(shell);
     let own = own_script(server, None);
+    // It may have sent no DHCP message that says so: it takes over the lease of the firmware that loaded it.
+    let who = "busid=${netX/busid:hexhyp}&uuid=${uuid}&serial=${serial:uristring}";
     // Replaced, not called: when the machine's own script ends, so does this one.
     format!(
         "\
 #!ipxe
 :start
 isset ${{netX/ip}} || dhcp || goto no_address
-chain --replace {own} || goto no_script
+chain --replace {own}?{who} || goto no_script
 
 :no_address
 echo netroot: no DHCP server gave this machine an address

@@ -60,6 +60,7 @@ pub(in crate::serve::events) fn kind(event: &Event) -> &'static str {
         Event::Decided(Decided::Unknown { .. }) => "unknown-machine",
         Event::Decided(Decided::BootsOnce { .. }) => "boots-once",
         Event::Decided(Decided::WentBack { .. }) => "went-back",
+        Event::Decided(Decided::EveryNic { .. }) => "every-nic",
         Event::Decided(Decided::KeptAddressInUse { .. }) => "kept-address-in-use",
         Event::Ignored(_) => "ignored",
         Event::LinesLeftOut { .. } => "lines-left-out",

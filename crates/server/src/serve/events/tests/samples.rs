@@ -544,6 +544,10 @@ pub(super) fn samples() -> Vec<Event> {
         Event::Decided(Decided::BootsOnce {
             image: "rescue".to_owned(),
         }),
+        Event::Decided(Decided::EveryNic {
+            drivers: "e1000e".to_owned(),
+            reported: true,
+        }),
         Event::Decided(Decided::WentBack {
             failed: "new".to_owned(),
             next: Some("debian".to_owned()),
@@ -587,6 +591,7 @@ fn is_sampled(event: &Event) -> bool {
             Decided::Unknown { .. }
             | Decided::BootsOnce { .. }
             | Decided::WentBack { .. }
+            | Decided::EveryNic { .. }
             | Decided::KeptAddressInUse { .. } => true,
         },
         Event::Change(change) => match change {
