@@ -16,6 +16,8 @@
 
 pub(crate) mod artifacts;
 mod boot_summary;
+#[allow(dead_code, reason = "the API serves it")]
+mod bundle;
 mod clock;
 pub(crate) mod configuration;
 mod control;

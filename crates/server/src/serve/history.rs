@@ -11,6 +11,7 @@
 
 mod boot;
 mod cause;
+mod datagram;
 mod judge;
 mod record;
 mod stage;
@@ -20,7 +21,7 @@ mod totals;
 mod view;
 pub(crate) mod watch;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use netroot_net::{Mac, Uuid};
 use netroot_proto::pxe::client::Client;
@@ -28,13 +29,15 @@ use netroot_proto::pxe::probe::OtherServer;
 use tokio::sync::broadcast;
 
 use self::boot::Outcome;
+pub(crate) use self::datagram::{Datagram, Inputs, Way};
 use self::judge::{Verdict, judge};
 use self::record::{Changed, Record};
 use self::table::Table;
 use self::totals::Totals;
 pub(crate) use self::view::MachineHistory;
 use self::view::SEEN;
-use crate::serve::artifacts::FileKind;
+pub(crate) use self::view::utc;
+use crate::serve::artifacts::{Chosen, FileKind};
 use crate::serve::boot_summary::BootSummary;
 use crate::serve::clock::{Clock, Moment};
 use crate::serve::events::{Event, Ignored, Machine, Observer, Whom};
@@ -156,6 +159,43 @@ impl History {
         if kept.others.len() < OTHERS {
             kept.others.push((interface.to_owned(), other.clone()));
         }
+    }
+
+    /// A DHCP message of a machine that boots came (`boots`), or an answer to one that is known was sent.
+    pub(crate) fn datagram(&self, mac: Mac, boots: bool, way: Way, payload: &[u8]) {
+        let at = self.clock.moment();
+        let mut kept = self.kept();
+        kept.machines.change(mac, at, boots, |record| {
+            record.keep(Datagram {
+                at,
+                way,
+                payload: payload.to_vec(),
+            });
+        });
+    }
+
+    /// What the answer to a machine's last message depended on.
+    pub(crate) fn decided(&self, mac: Mac, inputs: Inputs) {
+        let now = self.clock.moment();
+        let mut kept = self.kept();
+        let set = |record: &mut Record| record.decided(inputs);
+        kept.machines.change(mac, now, false, set);
+    }
+
+    /// The DHCP messages of a machine's last boot, and the script that it was handed out.
+    pub(crate) fn last_boot(&self, mac: Mac) -> (Vec<Datagram>, Option<Arc<Chosen>>) {
+        let kept = self.kept();
+        let Some(record) = kept.machines.get(mac) else {
+            return (Vec::new(), None);
+        };
+        let datagrams = record.datagrams_of_last_boot().cloned().collect();
+        let chosen = record.last().and_then(|last| last.chosen.clone());
+        (datagrams, chosen)
+    }
+
+    /// The other DHCP servers that were found, with the interface.
+    pub(crate) fn other_servers(&self) -> Vec<(String, OtherServer)> {
+        self.kept().others.clone()
     }
 
     /// A machine's firmware says its UUID.

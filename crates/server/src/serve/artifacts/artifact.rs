@@ -24,12 +24,14 @@ pub(crate) struct Artifact {
 impl Artifact {
     /// Whether it is a script whose command line names where the init reports to.
     pub(super) fn names_report(&self) -> bool {
+        self.text().contains(" netroot.report=")
+    }
+
+    /// What was made for a machine, as text.
+    pub(super) fn text(&self) -> String {
         match &self.content {
-            Content::Memory(bytes) => {
-                let name = b" netroot.report=";
-                bytes.windows(name.len()).any(|part| part == name)
-            }
-            _ => false,
+            Content::Memory(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            _ => String::new(),
         }
     }
 }
@@ -43,6 +45,8 @@ pub(crate) struct Chosen {
     pub(crate) why: String,
     /// What is heard of the machine afterwards, if all goes well.
     pub(crate) follows: Follows,
+    /// The script itself.
+    pub(crate) script: String,
 }
 
 /// What is heard of a machine that runs its script.

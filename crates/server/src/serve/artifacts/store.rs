@@ -477,6 +477,7 @@ fn chosen(boots: Boots<'_>, why: String, script: Artifact) -> Artifact {
             image,
             why,
             follows,
+            script: script.text(),
         })),
         ..script
     }

@@ -31,7 +31,7 @@ use crate::serve::dhcp::frame::{self, End};
 use crate::serve::dhcp::kept_addresses::{self, KeptFor};
 use crate::serve::dhcp::other_networks::OtherNetworks;
 use crate::serve::events::{Decided, Event, Ignored, Machine, Timeline, Warning};
-use crate::serve::history::History;
+use crate::serve::history::{History, Inputs, Way};
 use crate::serve::listen::allowed::{Allowed, LiveAllowed};
 use crate::serve::listen::arrivals;
 use crate::serve::listen::interface::Interface;
@@ -183,6 +183,14 @@ impl Service {
         {
             self.history.identified(mac, uuid);
         }
+        let way = Way::In {
+            interface: interface.name.clone(),
+            from: arrival.from,
+            port,
+            inputs: None,
+        };
+        let boots = client != Client::Plain;
+        self.history.datagram(mac, boots, way, datagram);
         let machines = self.timeline.machines();
         let relayed = machines.relayed();
         relayed.learn(&request, *arrival.from.ip(), Instant::now());
@@ -378,6 +386,11 @@ impl Service {
     fn log_answer(&self, reply: &Reply) {
         Counters::count(&self.counters.dhcp_answered);
         let (mac, client) = (reply.machine, reply.client);
+        let way = Way::Out {
+            from: reply.source,
+            to: reply.destination.socket_address(),
+        };
+        self.history.datagram(mac, false, way, &reply.packet);
         let answered = Event::DhcpAnswer {
             client,
             answer: reply.answer.clone(),
@@ -458,13 +471,32 @@ impl Service {
             host_name: assigned.host_name(),
             refused: matches!(assigned.boots, Boots::Refuse),
         };
+        let loader = boots.loaders.iter();
+        let mut loader = loader.filter(|loader| Some(loader.platform) == client.platform());
+        let loader = loader.next();
+        let inputs = |gives| Inputs {
+            server: address,
+            network,
+            behind_relays: here.behind_relays,
+            http_port: self.http_port,
+            root_path: root_path.clone(),
+            loader: loader.cloned(),
+            strategy,
+            host_name: assigned.host_name().map(str::to_owned),
+            refused: boots.refused,
+            gives,
+        };
         let (Some(subnet), DhcpRole::Authoritative(addresses)) = (subnet, &self.role) else {
+            self.history.decided(request.header.mac, inputs(None));
             return decide::decide(request, &here, &boots, Role::Proxy, strategy, now);
         };
         let options = match subnet.options_for(request) {
             Ok(options) => options,
             Err(reason) => return Decision::Ignore(reason),
         };
+        let ranges = subnet.pool.ranges().collect();
+        let gives = Some((options.clone(), ranges));
+        self.history.decided(request.header.mac, inputs(gives));
         let role = Role::Authoritative {
             options: &options,
             pool: &mut subnet.pool,

@@ -12,6 +12,7 @@ use netroot_proto::pxe::decide::{Answer, Reason};
 
 use super::boot::{Boot, Outcome, Step};
 use super::cause::CauseOfDeath;
+use super::datagram::{Datagram, Inputs, Way};
 use super::stage::Stage;
 use super::step;
 use crate::serve::artifacts::{FileKind, Follows};
@@ -31,6 +32,11 @@ const ADDRESSES: usize = 4;
 const FIRMWARE_GAP: Duration = Duration::from_secs(70);
 /// The same for iPXE, whose `dhcp` is repeated by scripts.
 const IPXE_GAP: Duration = Duration::from_secs(120);
+/// How many DHCP messages are kept of a machine, and how many bytes of them: a boot has some 20 of 300 to 600 bytes.
+const DATAGRAMS: usize = 48;
+const DATAGRAM_BYTES: usize = 32 << 10;
+/// A boot's first message comes so long before its first event.
+const BEFORE_BOOT: Duration = Duration::from_secs(2);
 /// After so many NFS calls, a machine whose init does not report runs; and one whose report did not come.
 const CALLS_OF_RUNNING: u64 = 200;
 const CALLS_WITHOUT_REPORT: u64 = 5000;
@@ -49,6 +55,8 @@ pub(super) struct Record {
     pub(super) proven: bool,
     /// How many files are being sent to it.
     pub(super) fetching: u32,
+    /// Its last DHCP messages, the last one at the end.
+    pub(super) datagrams: VecDeque<Datagram>,
     /// Its boots, the last one at the end.
     pub(super) boots: VecDeque<Boot>,
     /// How many there were.
@@ -76,6 +84,7 @@ impl Record {
             heard: now,
             proven: false,
             fetching: 0,
+            datagrams: VecDeque::new(),
             boots: VecDeque::new(),
             count: 0,
         }
@@ -218,6 +227,34 @@ impl Record {
         }
     }
 
+    /// A DHCP message of it, or an answer.
+    pub(super) fn keep(&mut self, datagram: Datagram) {
+        self.datagrams.push_back(datagram);
+        let bytes = |kept: &VecDeque<Datagram>| kept.iter().map(Datagram::size).sum::<usize>();
+        while self.datagrams.len() > DATAGRAMS || bytes(&self.datagrams) > DATAGRAM_BYTES {
+            self.datagrams.pop_front();
+        }
+    }
+
+    /// What the answer to its last message depended on.
+    pub(super) fn decided(&mut self, depended_on: Inputs) {
+        if let Some(Datagram {
+            way: Way::In { inputs, .. },
+            ..
+        }) = self.datagrams.back_mut()
+        {
+            *inputs = Some(Box::new(depended_on));
+        }
+    }
+
+    /// The messages of its last boot.
+    pub(super) fn datagrams_of_last_boot(&self) -> impl Iterator<Item = &Datagram> {
+        let since = self.last().map_or(Duration::ZERO, |last| last.started.now);
+        let since = since.saturating_sub(BEFORE_BOOT);
+        let datagrams = self.datagrams.iter();
+        datagrams.filter(move |datagram| datagram.at.now >= since)
+    }
+
     fn begin(&mut self, now: Moment) {
         self.count += 1;
         if self.boots.len() >= BOOTS {
@@ -229,7 +266,8 @@ impl Record {
     /// What it takes, in bytes.
     pub(super) fn size(&mut self) -> usize {
         let boots = self.boots.iter_mut().map(Boot::size);
-        size_of::<Self>() + boots.sum::<usize>()
+        let datagrams = self.datagrams.iter().map(Datagram::size);
+        size_of::<Self>() + boots.sum::<usize>() + datagrams.sum::<usize>()
     }
 
     /// Forgets its first boot, if it has another one. False if there is none to forget.
@@ -296,7 +334,8 @@ impl Boot {
     fn size(&mut self) -> usize {
         let steps = self.steps.iter_mut().map(step::size).sum::<usize>();
         let report = self.report.as_ref().map_or(0, BootSummary::length);
-        size_of::<Self>() + steps + report + 256
+        let script = self.chosen.as_ref().map_or(0, |it| it.script.len());
+        size_of::<Self>() + steps + report + script + 256
     }
 }
 

@@ -3,7 +3,7 @@
 //! Anybody can send a DISCOVER in the name of any machine. Such a stranger has a place among strangers until it has received
 //! something that it was sent; then it cannot be pushed out by strangers any more.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
 use netroot_net::Mac;
@@ -14,8 +14,8 @@ use crate::serve::clock::Moment;
 /// How many machines are remembered that have received what they were sent, and how many others.
 const PROVEN: usize = 1024;
 const STRANGERS: usize = 256;
-/// What all of them may take, in bytes. A machine with four boots takes some 20 kB.
-const BYTES: usize = 16 << 20;
+/// What all of them may take, in bytes. A machine with four boots takes some 20 kB, and its messages 10.
+const BYTES: usize = 24 << 20;
 /// How many addresses without a hardware address are remembered as a machine's.
 const ADDRESSES: usize = 1024;
 
@@ -102,10 +102,23 @@ impl Table {
         true
     }
 
-    /// Takes something away from another machine than `mac`: strangers, then earlier boots, then machines, the oldest first.
+    /// Takes something away from another machine than `mac`: strangers, then messages, then earlier
+    /// boots, then machines, the oldest first.
     /// False if there is nothing to take.
     fn shrink(&mut self, mac: Mac) -> bool {
         if self.forget_oldest(false, Some(mac)) {
+            return true;
+        }
+        let with_datagrams = self
+            .machines
+            .iter_mut()
+            .filter(|(other, entry)| **other != mac && !entry.record.datagrams.is_empty())
+            .min_by_key(|(_, entry)| entry.record.heard.now);
+        if let Some((_, entry)) = with_datagrams {
+            entry.record.datagrams = VecDeque::new();
+            let bytes = entry.record.size();
+            self.bytes = self.bytes.saturating_sub(entry.bytes) + bytes;
+            entry.bytes = bytes;
             return true;
         }
         let with_more = self

@@ -216,7 +216,7 @@ pub(super) fn seconds(time: Duration) -> f64 {
 }
 
 /// `2026-11-26T01:34:58.123Z`.
-pub(super) fn utc(since_1970: Duration) -> String {
+pub(crate) fn utc(since_1970: Duration) -> String {
     let time = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX);
     jiff::Timestamp::from_millisecond(time)
         .map(|time| format!("{time:.3}"))

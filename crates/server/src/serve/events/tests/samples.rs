@@ -110,6 +110,7 @@ pub(super) fn fetches() -> Vec<Event> {
             image: Some("debian".to_owned()),
             why: "the default".to_owned(),
             follows: Follows::Root { reports: true },
+            script: String::new(),
         })),
     }));
     for why in [

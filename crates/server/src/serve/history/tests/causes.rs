@@ -221,6 +221,7 @@ fn what_reports_nothing_is_handed_over_and_a_menu_is_waited_for() {
                 image: image.map(str::to_owned),
                 why: "the default".to_owned(),
                 follows,
+                script: String::new(),
             })),
             ..fetch
         })

@@ -47,7 +47,7 @@ fn machines_that_do_everything_to_be_large_stay_below_the_bound() {
     let kept = history.kept();
     assert!(kept.machines.len() <= 1025 + 256, "{}", kept.machines.len());
     assert!(
-        kept.machines.bytes() <= 16 << 20,
+        kept.machines.bytes() <= 24 << 20,
         "{}",
         kept.machines.bytes()
     );
