@@ -187,6 +187,9 @@ fn a_killed_server_leaves_nothing_behind() -> Result<()> {
     // With the process that would have undone it: the next start does.
     let mut server = site.serve(&["--nat"])?;
     site.server.shell("pkill -KILL -x netroot-isolate")?;
+    server
+        .output()
+        .wait_for("isolation-ended", "the warning", TIMEOUT)?;
     server.program().kill()?;
     let left = site.state()?;
     ensure!(left.contains("10.77.0.1/24"), "{left}");

@@ -381,6 +381,11 @@ fn serve(settings: &Settings, left_out: Vec<String>, is_whole: bool) -> Result<(
         following,
         allowed,
     };
+    if let Some(isolation) = &isolation {
+        let timeline = timeline.clone();
+        let ended = move || warn(&timeline, Warning::IsolationEnded);
+        isolation.watch(ended).map_err(ServeError::Runtime)?;
+    }
     running::until_stopped(parts, &timeline, &counters)
 }
 

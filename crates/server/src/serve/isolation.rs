@@ -18,8 +18,10 @@ mod nftables;
 mod note;
 mod subnet;
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use netroot_sys::helper_process::{self, HelperProcessError};
@@ -98,7 +100,9 @@ enum Introduction {
 /// The isolated networks, as long as this exists.
 #[derive(Debug)]
 pub(crate) struct Isolation {
-    socket: OwnedFd,
+    socket: Arc<OwnedFd>,
+    /// Whether the server ends.
+    ending: Arc<AtomicBool>,
     /// The firewalls that are in the way.
     pub(crate) blocked: Vec<Blocked>,
 }
@@ -150,7 +154,8 @@ pub(crate) fn start(settings: &Settings) -> Result<Option<Isolation>, IsolationE
     let said = buffer.get(..length).unwrap_or_default();
     match serde_json::from_slice(said) {
         Ok(Introduction::Ready(blocked)) => Ok(Some(Isolation {
-            socket: ours,
+            socket: Arc::new(ours),
+            ending: Arc::default(),
             blocked,
         })),
         Ok(Introduction::Refused(why)) => Err(IsolationError::Refused(why)),
@@ -185,10 +190,35 @@ fn introduce(socket: &OwnedFd, introduction: &Introduction) {
     let _ = rustix::net::sendmsg(socket, &parts, &mut none, SendFlags::NOSIGNAL);
 }
 
+impl Isolation {
+    /// Calls `ended` if the helper process ends before the server does, which it should not: nothing keeps the networks
+    /// apart then.
+    ///
+    /// # Errors
+    /// There is no thread.
+    pub(crate) fn watch(&self, ended: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let (socket, ending) = (Arc::clone(&self.socket), Arc::clone(&self.ending));
+        let watch = move || {
+            let gone = loop {
+                match poll(&mut [PollFd::new(&*socket, PollFlags::IN)], None) {
+                    Err(Errno::INTR) => {}
+                    done => break done.is_ok(),
+                }
+            };
+            if gone && !ending.load(Ordering::Acquire) {
+                ended();
+            }
+        };
+        let thread = std::thread::Builder::new().name("isolation".to_owned());
+        thread.stack_size(64 * 1024).spawn(watch).map(|_| ())
+    }
+}
+
 impl Drop for Isolation {
     /// Waits until everything is given back: who starts netroot again finds nothing of this.
     fn drop(&mut self) {
-        let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
-        let _ = poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&END));
+        self.ending.store(true, Ordering::Release);
+        let _ = rustix::net::shutdown(&*self.socket, Shutdown::Write);
+        let _ = poll(&mut [PollFd::new(&*self.socket, PollFlags::IN)], Some(&END));
     }
 }

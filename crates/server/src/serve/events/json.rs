@@ -433,6 +433,7 @@ fn add_warning(fields: &mut Fields, warning: &Warning) {
             fields.add("warning", "no-dhcp-server");
             fields.add("interface", interface.as_str());
         }
+        Warning::IsolationEnded => fields.add("warning", "isolation-ended"),
         Warning::ForwardingBlocked {
             interface,
             by,

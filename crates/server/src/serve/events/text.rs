@@ -405,6 +405,10 @@ impl Display for Warning {
                 "no DHCP server answers on {interface}, so machines get no address and do not boot; \
                  let netroot give them: --dhcp FIRST-LAST"
             ),
+            Self::IsolationEnded => f.write_str(
+                "the helper process for isolated networks has ended: nothing keeps them apart from the other networks, \
+                 and NAT does not work; start netroot again",
+            ),
             Self::ForwardingBlocked {
                 interface,
                 by,

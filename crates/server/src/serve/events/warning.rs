@@ -36,6 +36,8 @@ pub(crate) enum Warning {
         /// The interface.
         interface: String,
     },
+    /// Nothing keeps the isolated networks apart any more.
+    IsolationEnded,
     /// Another firewall of this host drops what an isolated network with NAT sends outside.
     ForwardingBlocked {
         /// The network's interface.

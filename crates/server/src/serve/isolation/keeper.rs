@@ -105,7 +105,8 @@ impl Keeper {
         let folder = note::folder(&settings.state);
         let first = wanted.first().map_or("", |one| one.interface.as_str());
         let mut file = note::open_own(&folder, first)?;
-        let mut abandoned = note::open_abandoned(&folder);
+        let mut others = note::others(&folder, first);
+        others.check(wanted.iter().map(|one| one.interface.as_str()))?;
         confinement::confine(&Confinement {
             identity,
             capabilities: CapabilitySet::NET_ADMIN,
@@ -120,7 +121,7 @@ impl Keeper {
         let netfilter = Netfilter::open();
         let netfilter = netfilter.map_err(|source| KeeperError::Tables { interfaces, source })?;
         let boot = note::this_boot();
-        for old in abandoned.iter_mut().chain([&mut file]) {
+        for old in others.abandoned.iter_mut().chain([&mut file]) {
             if let Some(note) = old.read(&boot) {
                 give_back(&routes, &netfilter, &note);
             }

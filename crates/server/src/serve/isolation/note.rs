@@ -103,12 +103,53 @@ pub(super) fn open_own(folder: &Path, interface: &str) -> Result<NoteFile, NoteE
     Ok(NoteFile(opened))
 }
 
-/// Those of other servers that nobody has any more.
-pub(super) fn open_abandoned(folder: &Path) -> Vec<NoteFile> {
+/// The notes of other servers.
+#[derive(Debug, Default)]
+pub(super) struct Others {
+    /// Those that nobody has any more.
+    pub(super) abandoned: Vec<NoteFile>,
+    /// The interfaces of servers that run.
+    busy: Vec<String>,
+}
+
+/// Finds those of other servers. One's own is to be open by then.
+pub(super) fn others(folder: &Path, own: &str) -> Others {
+    let boot = this_boot();
+    let mut others = Others::default();
     let files = fs::read_dir(folder).into_iter().flatten().flatten();
-    let opened = files.filter_map(|entry| open(&entry.path(), false).ok());
-    let free = opened.filter(|file| lock(file).unwrap_or(false));
-    free.map(NoteFile).collect()
+    for entry in files.filter(|entry| entry.file_name() != own) {
+        let Ok(file) = open(&entry.path(), false) else {
+            continue;
+        };
+        let free = lock(&file).unwrap_or(false);
+        let mut file = NoteFile(file);
+        match free {
+            true => others.abandoned.push(file),
+            false => {
+                let networks = file.read(&boot).map(|note| note.networks);
+                let names = networks.into_iter().flatten().map(|one| one.name);
+                others.busy.extend(names);
+            }
+        }
+    }
+    others
+}
+
+impl Others {
+    /// Whether a server that runs has one of these interfaces.
+    ///
+    /// # Errors
+    /// [`NoteError::Busy`].
+    pub(super) fn check<'a>(
+        &self,
+        mut interfaces: impl Iterator<Item = &'a str>,
+    ) -> Result<(), NoteError> {
+        let taken = interfaces.find(|name| self.busy.iter().any(|busy| busy == name));
+        match taken.map(str::to_owned) {
+            Some(interface) => Err(NoteError::Busy { interface }),
+            None => Ok(()),
+        }
+    }
 }
 
 fn open(file: &Path, create: bool) -> io::Result<File> {
@@ -180,9 +221,16 @@ mod tests {
         own.write(&Note::default()).unwrap();
         own.write(&note).unwrap();
         assert_eq!(own.read("another start"), None);
-        assert!(open_abandoned(folder.path()).is_empty(), "it is locked");
+        // Another server's second interface is not to be taken from it either.
+        let others_of = |own: &str| others(folder.path(), own);
+        let running = others_of("eth2");
+        assert!(running.abandoned.is_empty(), "it is locked");
+        let busy = running.check(["eth2", "eth1"].into_iter()).unwrap_err();
+        assert!(busy.to_string().starts_with("eth1 is served"), "{busy}");
+        running.check(["eth2"].into_iter()).unwrap();
+        assert!(others_of("eth1").check(["eth1"].into_iter()).is_ok());
         drop(own);
-        let mut abandoned = open_abandoned(folder.path());
+        let mut abandoned = others_of("eth2").abandoned;
         assert_eq!(abandoned[0].read(&this_boot()), Some(note));
         abandoned[0].clear().unwrap();
         assert_eq!(abandoned[0].read(&this_boot()), None);

@@ -245,6 +245,7 @@ pub(super) fn warnings() -> Vec<Warning> {
             path: "/run/netroot-server/control".into(),
             error: error(),
         },
+        Warning::IsolationEnded,
         Warning::OwnRoot,
         Warning::Submounts(Submounted {
             root: "/srv/debian".into(),
@@ -612,6 +613,7 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::NotOurFolder { .. }
             | Warning::NotConfined { .. }
             | Warning::NoDhcpServer { .. }
+            | Warning::IsolationEnded
             | Warning::ForwardingBlocked { .. }
             | Warning::TwoDhcpServers { .. }
             | Warning::ClaimsBoot { .. }
