@@ -7,6 +7,7 @@
 
 mod advice;
 mod banner;
+mod generations;
 mod header;
 mod pe;
 mod places;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use crate::architecture::Architecture;
 use crate::root_tree::{RootTree, RootTreeError};
 
+pub use generations::{Generation, generations};
 pub use version::compare_versions;
 
 use advice::how_to_install;

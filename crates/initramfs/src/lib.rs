@@ -46,7 +46,8 @@ pub use decompress::DecompressError;
 pub use driver_kind::DriverKind;
 pub use initrd::{BuildRequest, BuildSummary, Compression, CompressionOptions, build};
 pub use kernel::{
-    FilePart, Kernel, KernelError, Skipped, choose_kernel, compare_versions, find_kernels,
+    FilePart, Generation, Kernel, KernelError, Skipped, choose_kernel, compare_versions,
+    find_kernels, generations,
 };
 pub use local_nics::LocalNicsError;
 pub use module_index::index::IndexError;

@@ -259,6 +259,12 @@ impl RootTree {
         target.into_string().ok()
     }
 
+    /// When the symbolic link `inside` was made, in seconds since 1970; `None` if nothing is there.
+    pub fn link_modified(&self, inside: &str) -> Option<i64> {
+        let link = self.resolve(inside, OFlags::PATH | OFlags::NOFOLLOW).ok()?;
+        Some(rustix::fs::fstat(link).ok()?.st_mtime)
+    }
+
     /// Whether `inside` is a directory.
     pub fn has_directory(&self, inside: &str) -> bool {
         self.resolve(inside, OFlags::PATH | OFlags::DIRECTORY)

@@ -233,10 +233,11 @@ impl Catalog {
 
     /// The only image, which has short names beside its own.
     pub(crate) fn only(&self) -> Option<&Image> {
-        match self.images.as_slice() {
-            [only] => Some(only),
-            _ => None,
-        }
+        // The generations of its root are images of it.
+        let is_generation = |image: &&Arc<Image>| image.name.contains('@');
+        let mut images = self.images.iter().filter(|image| !is_generation(image));
+        let only = images.next();
+        only.filter(|_| images.next().is_none()).map(AsRef::as_ref)
     }
 
     /// The same with `image` in the place of the one with its name, if there is one.

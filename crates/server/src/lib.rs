@@ -18,6 +18,7 @@ mod embedded_init;
 mod explain;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod generations;
 mod initrd_command;
 mod json;
 mod live_folder;

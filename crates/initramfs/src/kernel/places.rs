@@ -34,7 +34,7 @@ const FOLDERS: [&str; 9] = [
     "/",
 ];
 /// The profiles of NixOS and Guix System, whose `system` is the current generation.
-const PROFILES: [&str; 2] = ["/nix/var/nix/profiles", "/var/guix/profiles"];
+pub(super) const PROFILES: [&str; 2] = ["/nix/var/nix/profiles", "/var/guix/profiles"];
 /// A root that was copied from a running system may have kept this one; a store alone has neither.
 const BOOTED: &str = "/run/current-system";
 /// Where systems without a profile are.

@@ -17,6 +17,7 @@ pub(crate) use self::comparison::Comparison;
 pub(crate) use self::snapshot::Snapshot;
 pub(crate) use self::stamps::{Stamps, Watched};
 use crate::config::{self, Mistakes};
+use crate::generations;
 use crate::settings::{CatalogSettings, MenuSettings, Settings};
 
 /// The tables that say something else than at the `start`, where a server is what it was then.
@@ -53,7 +54,8 @@ pub(crate) fn settings(snapshot: &Snapshot, start: &Settings) -> Result<Settings
     let Some(place) = &start.config else {
         return Ok(start.clone());
     };
-    let read = config::parse(place, &snapshot.files)?;
+    let mut read = config::parse(place, &snapshot.files)?;
+    generations::add_known(&mut read.catalog, &start.catalog);
     Ok(Settings {
         // Given on the command line, where it was.
         json: start.json,
