@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use netroot_harness::{Net, NetrootServe, TinyRoot};
+use netroot_harness::{Bridge, Net, NetrootServe, TinyRoot};
 
 /// The server's address.
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
@@ -18,6 +18,7 @@ pub(crate) struct Lan {
     pub(crate) server: NetrootServe,
     pub(crate) client: Net,
     pub(crate) root: TinyRoot,
+    pub(crate) bridge: Bridge,
     pub(crate) net: Net,
 }
 
@@ -40,6 +41,7 @@ impl Lan {
             server,
             client,
             root,
+            bridge,
             net,
         })
     }
