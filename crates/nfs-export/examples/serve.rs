@@ -23,6 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             hidden: HiddenPaths::default(),
             submounts: Submounts::default(),
             original: None,
+            handles_of: None,
             key: HandleKey::load_or_create(Path::new("/tmp/netroot-example.key"))?,
         },
     )?;

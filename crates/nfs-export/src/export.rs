@@ -17,7 +17,7 @@ use crate::tree::{HandleScheme, Tree, TreeError};
 #[derive(Debug, Clone)]
 pub struct ExportOptions {
     /// The paths that clients mount it by, such as `/debian` and `/`. Each starts with `/`. Handles remain valid as
-    /// long as the first name stays the same.
+    /// long as the first name stays the same, or `handles_of`.
     pub names: Vec<String>,
     /// The clients that may mount it.
     pub allowed: AddressList,
@@ -28,6 +28,8 @@ pub struct ExportOptions {
     pub hidden: HiddenPaths,
     /// What becomes of file systems that are mounted below it.
     pub submounts: Submounts,
+    /// The name that its handles are made with, where they have to outlive its first one; `None` for that.
+    pub handles_of: Option<String>,
     /// Where it is in this process's mount namespace: what is mounted below it is read from there. It matters only if it
     /// is opened in a copy of its mounts elsewhere.
     pub original: Option<PathBuf>,
@@ -85,12 +87,13 @@ impl Export {
     /// [`ExportError`], which names the directory.
     pub fn open(path: &Path, options: ExportOptions) -> Result<Self, ExportError> {
         let first = check(&options.names)?;
+        let name = options.handles_of.as_deref().unwrap_or(first);
         let place = Place {
             path,
             original: options.original.as_deref(),
             submounts: options.submounts,
         };
-        let tree = Tree::open(&place, first, &options.key, &options.hidden).map_err(|error| {
+        let tree = Tree::open(&place, name, &options.key, &options.hidden).map_err(|error| {
             let path = path.to_owned();
             match error {
                 TreeError::Root(source) => ExportError::Root { path, source },

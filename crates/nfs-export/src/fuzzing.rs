@@ -33,6 +33,7 @@ impl Session {
             hidden: HiddenPaths::default(),
             submounts: Submounts::default(),
             original: None,
+            handles_of: None,
         };
         let exports = Exports::new(vec![Export::open(root, options).ok()?]).ok()?;
         let ports = Ports {

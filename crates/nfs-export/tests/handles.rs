@@ -248,6 +248,7 @@ fn a_handle_of_one_export_is_refused_by_another() {
                 hidden: netroot_nfs_export::HiddenPaths::default(),
                 submounts: netroot_nfs_export::Submounts::default(),
                 original: None,
+                handles_of: None,
             },
         )
         .unwrap()

@@ -153,6 +153,14 @@ fn exports_come_and_go_while_clients_keep_what_they_have_mounted() {
         .unwrap();
     assert_eq!(root_handle(address, "/other"), first.root);
     assert!(!mounts(address, "/a"));
+    // And a server that starts with these names, and is told whose handles they were.
+    let options = ExportOptions {
+        names: vec!["/other".to_owned()],
+        handles_of: Some("/a".to_owned()),
+        ..options()
+    };
+    let again = serve_with(vec![Export::open(&old, options).unwrap()]);
+    assert_eq!(root_handle(again.server.address(), "/other"), first.root);
     exchange(Vec::new(), &["/other", "/unknown"]).unwrap();
     assert_eq!(running.server.replaced().len(), 2);
     assert_eq!(

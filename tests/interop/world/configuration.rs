@@ -25,7 +25,7 @@ const OTHER: &str = "52-54-00-77-00-99";
 struct Site {
     server: NetrootServe,
     client: Net,
-    _net: Net,
+    net: Net,
     folder: tempfile::TempDir,
 }
 
@@ -74,7 +74,7 @@ impl Site {
         Ok(Self {
             server,
             client,
-            _net: net,
+            net,
             folder,
         })
     }
@@ -334,6 +334,26 @@ fn an_image_that_is_changed_is_what_the_next_machine_boots() -> Result<()> {
     before
         .attributes(&root)
         .map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    Ok(())
+}
+
+#[test]
+fn who_runs_keeps_the_root_of_an_image_that_is_renamed_over_a_restart() -> Result<()> {
+    let mut site = Site::new("image-renamed")?;
+    let mut before = site.mount("/debian")?;
+    let file = site.path().join("etc/netroot.toml");
+    let text = fs::read_to_string(&file)?;
+    fs::write(&file, text.replace("[image.debian]", "[image.bookworm]"))?;
+    site.wait_for(NAMED, "/bookworm,")?;
+    assert_eq!(who(&mut before), "debian");
+    assert_eq!(site.mount("/bookworm")?.root, before.root);
+    ensure!(site.server.terminate()?.status.success());
+    site.server = NetrootServe::start_configured(&site.net, &file, &[])?;
+    let mut after = site.mount("/bookworm")?;
+    assert_eq!(
+        (who(&mut after), after.root),
+        ("debian".into(), before.root)
+    );
     Ok(())
 }
 

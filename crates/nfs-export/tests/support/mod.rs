@@ -83,6 +83,7 @@ pub fn options() -> ExportOptions {
         hidden: HiddenPaths::default(),
         submounts: Submounts::default(),
         original: None,
+        handles_of: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The roots: each image's directory, read-only, over NFSv3, with the key that lets handles outlive a restart.
 
 mod exported;
+mod handle_names;
 mod secrets;
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,6 +18,7 @@ use netroot_nfs_export::{
 };
 
 pub(crate) use self::exported::{Step, Terms, exported};
+use self::handle_names::HandleNames;
 use crate::catalog::Catalog;
 use crate::serve::events::{Event, Ignored, Machine, Submounted, Timeline, Warning};
 use crate::serve::listen::Listener;
@@ -123,9 +125,10 @@ pub(crate) fn prepare(
     }
     raise_open_file_limit();
     let allowed = AddressList::networks(allowed.mount.iter().copied());
-    let terms = Terms::new(allowed, key);
+    let terms = Terms::new(allowed, key, HandleNames::load(&settings.state));
     let (mut exports, mut mounted) = (Vec::new(), Vec::new());
-    let options = exported(catalog, &terms);
+    let mut options = exported(catalog, &terms);
+    terms.name_handles(&mut options);
     for (directory, options) in &options {
         for warning in secrets::warnings(directory, &options.hidden) {
             timeline.server(Event::Warning(warning));

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use netroot_nfs_export::{AddressList, ExportOptions, HandleKey, HiddenPaths, Submounts};
 
+use super::handle_names::HandleNames;
 use crate::catalog::{Catalog, RootLocation};
 
 /// What all exports have in common.
@@ -12,11 +14,22 @@ use crate::catalog::{Catalog, RootLocation};
 pub(crate) struct Terms {
     allowed: AddressList,
     key: HandleKey,
+    handle_names: Arc<Mutex<HandleNames>>,
 }
 
 impl Terms {
-    pub(super) fn new(allowed: AddressList, key: HandleKey) -> Self {
-        Self { allowed, key }
+    pub(super) fn new(allowed: AddressList, key: HandleKey, handle_names: HandleNames) -> Self {
+        Self {
+            allowed,
+            key,
+            handle_names: Arc::new(Mutex::new(handle_names)),
+        }
+    }
+
+    /// Gives each export the name that its directory's handles are made with.
+    pub(crate) fn name_handles(&self, exports: &mut [(PathBuf, ExportOptions)]) {
+        let names = self.handle_names.lock();
+        names.unwrap_or_else(PoisonError::into_inner).name(exports);
     }
 
     pub(super) fn allowed(&self) -> AddressList {
@@ -56,7 +69,7 @@ impl Step {
                 step.open.push((directory.clone(), options.clone()));
                 continue;
             };
-            // Handles depend on the first name.
+            // By which it is found.
             let own = first(before);
             options.names.sort_by_key(|name| *name != own);
             if before.hidden != options.hidden || before.submounts != options.submounts {
@@ -96,6 +109,7 @@ pub(crate) fn exported(catalog: &Catalog, terms: &Terms) -> Vec<(PathBuf, Export
                 submounts: Submounts::OwnFsid,
                 // What takes its place is opened in a copy of its mounts.
                 original: Some(directory.clone()),
+                handles_of: None,
             });
             // Images of one directory have one export: it leaves the file systems below out if one of them does, and
             // hides what any of them hides.
@@ -120,7 +134,12 @@ mod tests {
     use crate::catalog::{Image, ImageKind, RootImage};
 
     fn terms() -> Terms {
-        Terms::new(AddressList::networks([]), HandleKey::from_bytes([0; 16]))
+        let names = HandleNames::default();
+        Terms::new(
+            AddressList::networks([]),
+            HandleKey::from_bytes([0; 16]),
+            names,
+        )
     }
 
     fn of(images: Vec<Image>) -> Vec<(PathBuf, ExportOptions)> {
@@ -181,7 +200,7 @@ mod tests {
         let step = Step::between(&two, one);
         assert_eq!(step.removed, ["/fedora"]);
         assert!(step.open.is_empty());
-        // Handles are those of the name that was the first.
+        // The first name stays where it can.
         let shared = of(vec![also("a", "debian"), image("debian"), image("fedora")]);
         let step = Step::between(&two, shared.clone());
         let both = vec!["/debian".to_owned(), "/a".to_owned()];

@@ -105,7 +105,11 @@ impl RootWatch {
             return Step::default();
         };
         let terms = configured.terms.as_ref();
-        let wanted = terms.map(|terms| nfs::exported(catalog, terms));
+        let wanted = terms.map(|terms| {
+            let mut wanted = nfs::exported(catalog, terms);
+            terms.name_handles(&mut wanted);
+            wanted
+        });
         Step::between(&configured.exports, wanted.unwrap_or_default())
     }
 
