@@ -9,6 +9,7 @@ mod harness_checks;
 mod hostile_dhcp;
 mod hostile_nfs;
 mod identity;
+mod images;
 mod inform_and_bootp;
 mod init_alone;
 mod installed;

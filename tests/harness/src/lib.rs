@@ -22,6 +22,7 @@ mod switch;
 mod transcript;
 mod vm;
 
+pub mod media;
 pub mod paths;
 
 pub use accel::Accel;

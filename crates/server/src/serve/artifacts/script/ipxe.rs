@@ -252,7 +252,7 @@ pub(crate) fn wait(server: SocketAddr, mac: Option<Mac>, why: &str) -> String {
 #!ipxe
 :start
 echo netroot: {whom} waits until {server} is told what it boots: {why}
-echo netroot: adopt it there with [machine.NAME] mac = \"{adopt}\", image = \"IMAGE\" in a file of /etc/netroot/conf.d
+echo netroot: adopt it there with [machine.NAME] mac = \"{adopt}\", boot = \"IMAGE\" in a file of /etc/netroot/conf.d
 :again
 sleep 10 ||
 chain --replace {own} || goto again

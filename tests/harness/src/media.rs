@@ -1,0 +1,13 @@
+//! The smallest media that a firmware boots: each prints a line on the console and stops there.
+
+mod archive;
+mod bios;
+mod efi;
+mod fat;
+mod iso;
+
+pub use archive::archive;
+pub use bios::disk;
+pub use efi::program;
+pub use fat::volume;
+pub use iso::iso;
