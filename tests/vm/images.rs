@@ -137,7 +137,8 @@ fn a_bios_is_told_that_it_cannot_start_an_efi_program() -> Result<()> {
     let config = format!("[image.tool]\nefi = \"{}\"\n", program.display());
     let server = site.serve("tool", &config)?;
     let vm = site.bios("")?;
-    vm.wait_for("set its firmware to UEFI", "the explanation", TIMEOUT)?;
+    let why = "netroot: tool is an EFI program, and this machine was started by its BIOS";
+    vm.wait_for(why, "the explanation", TIMEOUT)?;
     // It asks again, and may have been assigned another image by then.
     let scripts = || {
         let events = server.events();

@@ -34,7 +34,7 @@ use self::connection_limits::{Admission, ConnectionLimits, ConnectionSlot};
 use self::direct::{DirectStream, Parts};
 pub(crate) use self::pages::Pages;
 use self::transfer::{Transfer, TransferLog};
-use crate::catalog::ArrivedAt;
+use crate::catalog::{ArrivedAt, ImageFile, file_of_image};
 use crate::serve::artifacts::{Artifact, ArtifactStore, FileReads, Found};
 use crate::serve::counters::Counters;
 use crate::serve::dhcp::service as dhcp;
@@ -50,6 +50,8 @@ use crate::serve::script_fetch;
 use crate::serve::status::Status;
 use crate::serve::url_path;
 
+/// How far the beginning of a disk goes, in bytes: the boot sector, or a CD's first descriptor.
+const DISK_START: u64 = 16 * 2048;
 /// How long a request's header may take.
 const HEADER_TIME: Duration = Duration::from_secs(10);
 /// The longest request header, in bytes: the smallest limit that hyper allows. Firmware sends a few hundred. As many
@@ -414,6 +416,7 @@ fn deliver(
     let fetching = site
         .timeline
         .fetching(machine, artifact.machine, artifact.kind);
+    let logged = !is_later_read(&name, start);
     let body = if head {
         // hyper sends only the headers for HEAD; the length below is that of the GET.
         Either::Right(http_body_util::Full::default())
@@ -426,7 +429,7 @@ fn deliver(
             client: peer,
             reading: None,
             parts: Arc::clone(parts),
-            log: Some(TransferLog {
+            log: logged.then(|| TransferLog {
                 machine,
                 script_of: artifact.machine,
                 kind: artifact.kind,
@@ -453,6 +456,13 @@ fn deliver(
         insert(&mut answer, header::CONTENT_RANGE, &slice);
     }
     answer
+}
+
+/// Whether it is a read of a disk behind what tells firmware where it boots from: a system makes thousands, a block each,
+/// and the first have been logged.
+fn is_later_read(name: &str, start: u64) -> bool {
+    let file = file_of_image(name).map(|named| named.file);
+    matches!(file, Some(ImageFile::Disk | ImageFile::Iso)) && start > DISK_START
 }
 
 fn insert(answer: &mut Answer, name: header::HeaderName, value: &str) {

@@ -3,7 +3,7 @@
 //! A machine fetches its script, then the kernel, then the initrd; in between they may be exchanged for newer ones. So a
 //! script names the kernel and the initrd that it was made with by a tag (`images/debian/vmlinuz-<tag>`), and these are
 //! served for a while longer ([`EARLIER`]). A name without a tag, for people and for menus made by hand, is always the
-//! newest; so is a tag that is not known any more: iPXE never fetches its script again, however often it fails, and the
+//! newest; so is a tag that is not known any more: a loader may go on trying with its old script, and the
 //! newest pair boots. The tag is in the name and not in a table of who fetched what, since a machine may have several addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
