@@ -1,6 +1,7 @@
 //! Our server with other clients, and with malformed packets.
 
 mod cases;
+mod check;
 mod clients;
 mod file_systems;
 mod firmware;

@@ -224,7 +224,9 @@ pub(super) fn troubles(
         );
         troubles.push(trouble(Level::Problem, text, Problem::SecondServer));
     }
-    for server in others().filter(|server| !server.is_dhcp() && !server.files.is_empty()) {
+    // With a menu it names its file later.
+    let boots = |server: &&Server| !server.files.is_empty() || !server.classes.is_empty();
+    for server in others().filter(|server| !server.is_dhcp()).filter(boots) {
         let text = format!(
             "{} is a boot server beside netroot (ProxyDHCP): machines take the answer that comes first",
             server.name()

@@ -1,0 +1,331 @@
+//! `netroot check` on networks with other servers: who is heard, what is foretold, and what is to be done.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use netroot_harness::{Bridge, Dnsmasq, Net, NetrootServe, TinyRoot, paths};
+use serde_json::Value;
+
+/// The longest that a check may take. No test asserts a duration.
+const TIMEOUT: Duration = Duration::from_secs(180);
+const HOST: &str = "10.77.0.1";
+const ROUTER: &str = "10.77.0.254";
+
+/// This host, and a router beside it. Dropped in this order: the users of a network before the network.
+struct Lab {
+    router: Net,
+    bridge: Bridge,
+    net: Net,
+}
+
+impl Lab {
+    fn new(name: &str) -> Result<Self> {
+        let net = Net::new(name)?;
+        let bridge = net.bridge("br0", &format!("{HOST}/24"))?;
+        let router = Net::new(&format!("{name}-router"))?;
+        net.cable(&bridge, &router, "lan", &format!("{ROUTER}/24"))?;
+        Ok(Self {
+            router,
+            bridge,
+            net,
+        })
+    }
+
+    /// dnsmasq on the router, which gives addresses.
+    fn dnsmasq(&self, more: &[&str]) -> Result<Dnsmasq> {
+        Dnsmasq::start(&self.router, "lan", "10.77.0.100", "10.77.0.199", more)
+    }
+
+    fn check(&self, arguments: &[&str]) -> Result<Checked> {
+        let netroot = paths::netroot()?.display().to_string();
+        let mut argv = vec![netroot.as_str(), "check", "br0", "--json"];
+        argv.extend(arguments);
+        let done = self.net.run_for(&argv, TIMEOUT)?;
+        let said = serde_json::from_str(&done.stdout);
+        let said = said.with_context(|| format!("{}{}", done.stdout, done.stderr))?;
+        Ok(Checked {
+            said,
+            fine: done.status.success(),
+        })
+    }
+}
+
+/// What a check said.
+struct Checked {
+    said: Value,
+    fine: bool,
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    let list = value.get(key).and_then(Value::as_array);
+    list.map(Vec::as_slice).unwrap_or_default()
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+impl Checked {
+    /// What a machine does: the outcome, the server, and whose boot it is in the end.
+    fn machine(&self, name: &str) -> Option<(&str, &str, &str)> {
+        let mut machines = list(&self.said, "machines").iter();
+        let found = machines.find(|one| text(one, "machine") == name)?;
+        Some((
+            text(found, "outcome"),
+            text(found, "server"),
+            text(found, "boots"),
+        ))
+    }
+
+    fn assert_machine(&self, name: &str, outcome: &str, server: &str, boots: &str) {
+        let expected = Some((outcome, server, boots));
+        assert_eq!(self.machine(name), expected, "{name}: {:#}", self.said);
+    }
+
+    /// A member of what is said about a server.
+    fn server(&self, address: &str, member: &str) -> Option<bool> {
+        let mut servers = list(&self.said, "servers").iter();
+        let found = servers.find(|one| text(one, "address") == address)?;
+        found.get(member)?.as_bool()
+    }
+
+    /// What is wrong on the network, as words.
+    fn troubles(&self) -> Vec<&str> {
+        let all = list(&self.said, "network").iter();
+        all.map(|one| text(one, "about")).collect()
+    }
+
+    /// The lines of the cures of the first trouble.
+    fn cure(&self) -> String {
+        let troubles = list(&self.said, "network");
+        let cures = troubles.iter().take(1).flat_map(|one| list(one, "cures"));
+        let steps = cures.flat_map(|cure| list(cure, "steps"));
+        let lines = steps.filter_map(|step| step.get(1)?.as_str());
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// The findings about this host of a kind and a level.
+    fn host(&self, about: &str, level: &str) -> Vec<&str> {
+        let all = list(&self.said, "host").iter();
+        let these = all.filter(|one| text(one, "about") == about && text(one, "level") == level);
+        these.map(|one| text(one, "text")).collect()
+    }
+}
+
+const FIRMWARE: [&str; 5] = [
+    "bios-pxe",
+    "uefi-x64-pxe",
+    "uefi-x64-http-boot",
+    "ipxe-bios",
+    "ipxe-uefi-x64",
+];
+
+#[test]
+fn beside_a_router_that_knows_nothing_everything_boots_from_netroot_and_no_lease_is_taken()
+-> Result<()> {
+    let lab = Lab::new("check-router")?;
+    let dnsmasq = lab.dnsmasq(&["--dhcp-option=3,10.77.0.254"])?;
+    let checked = lab.check(&[])?;
+    assert_eq!(checked.server(ROUTER, "dhcp"), Some(true));
+    assert_eq!(checked.server(ROUTER, "netroot"), Some(false));
+    for machine in FIRMWARE {
+        checked.assert_machine(machine, "loads", HOST, "netroot");
+    }
+    checked.assert_machine("operating-system", "address", ROUTER, "address");
+    assert!(checked.troubles().is_empty(), "{:#}", checked.said);
+    let log = dnsmasq.log();
+    assert!(log.contains("DHCPOFFER"), "{}", log.text());
+    assert!(!log.contains("DHCPREQUEST"), "{}", log.text());
+    assert!(checked.fine, "{:#}", checked.said);
+    Ok(())
+}
+
+#[test]
+fn a_router_with_a_file_of_its_own_is_named_with_the_line_to_remove() -> Result<()> {
+    let lab = Lab::new("check-file")?;
+    let _dnsmasq = lab.dnsmasq(&["--dhcp-boot=pxelinux.0"])?;
+    let checked = lab.check(&["--product", "dnsmasq"])?;
+    assert_eq!(checked.troubles(), ["names-file"]);
+    let cure = checked.cure();
+    assert!(cure.starts_with("dhcp-boot=pxelinux.0"), "{cure}");
+    // UEFI prefers the proxy; the iPXE that it loads does not.
+    checked.assert_machine("uefi-x64-pxe", "loads", HOST, "other");
+    // Nobody serves the file there.
+    checked.assert_machine("ipxe-bios", "loads", ROUTER, "fails");
+    assert!(!checked.fine);
+    Ok(())
+}
+
+#[test]
+fn a_router_with_option_60_is_named_with_what_machines_show() -> Result<()> {
+    let lab = Lab::new("check-option-60")?;
+    let _dnsmasq = lab.dnsmasq(&["--dhcp-option-force=60,PXEClient"])?;
+    let checked = lab.check(&["--product", "openwrt"])?;
+    assert_eq!(checked.troubles(), ["claims-boot"]);
+    assert_eq!(checked.server(ROUTER, "port-4011"), Some(false));
+    let cure = checked.cure();
+    assert!(cure.contains("dhcp_option='60,PXEClient'"), "{cure}");
+    for machine in ["bios-pxe", "uefi-x64-pxe"] {
+        checked.assert_machine(machine, "boot-server-silent", ROUTER, "fails");
+    }
+    checked.assert_machine("ipxe-uefi-x64", "nothing-to-boot", ROUTER, "fails");
+    Ok(())
+}
+
+#[test]
+fn another_proxy_with_a_menu_is_followed_to_its_file() -> Result<()> {
+    let lab = Lab::new("check-proxy")?;
+    let _dnsmasq = lab.dnsmasq(&[])?;
+    let other = Net::new("check-proxy-other")?;
+    lab.net
+        .cable(&lab.bridge, &other, "other", "10.77.0.9/24")?;
+    let files = lab.net.logs().join("tftp");
+    std::fs::create_dir_all(&files)?;
+    std::fs::write(files.join("undionly.0"), "a loader")?;
+    let root = format!("--tftp-root={}", files.display());
+    let proxy = other.spawn(&[
+        "dnsmasq",
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--port=0",
+        "--log-dhcp",
+        "--log-facility=-",
+        "--user=root",
+        "--pid-file=/run/dnsmasq.pid",
+        "--interface=other",
+        "--bind-interfaces",
+        "--dhcp-range=10.77.0.0,proxy",
+        "--pxe-service=x86PC,Boot,undionly",
+        "--enable-tftp",
+        &root,
+    ])?;
+    proxy
+        .stderr()
+        .wait_for("DHCP, sockets bound", "dnsmasq's sockets", TIMEOUT)?;
+    let checked = lab.check(&["--product", "dnsmasq"])?;
+    assert_eq!(checked.troubles(), ["second-proxy"], "{:#}", checked.said);
+    assert_eq!(checked.server("10.77.0.9", "dhcp"), Some(false));
+    assert_eq!(checked.server("10.77.0.9", "port-4011"), Some(true));
+    // It answers BIOS machines only.
+    let server = checked.machine("uefi-x64-pxe").map(|(_, server, _)| server);
+    assert_eq!(server, Some(HOST));
+    Ok(())
+}
+
+#[test]
+fn the_netroot_of_this_host_and_one_elsewhere_are_heard() -> Result<()> {
+    let lab = Lab::new("check-netroot")?;
+    let _dnsmasq = lab.dnsmasq(&[])?;
+    let root = TinyRoot::make()?;
+    let here = ["--interface", "br0", "--modules", "virtio_net"];
+    let _here = NetrootServe::start(&lab.net, root.path(), &here)?;
+    let checked = lab.check(&[])?;
+    for member in ["netroot", "here"] {
+        assert_eq!(checked.server(HOST, member), Some(true), "{member}");
+    }
+    for machine in FIRMWARE {
+        checked.assert_machine(machine, "loads", HOST, "netroot");
+    }
+    checked.assert_machine("netroot-s-init", "root", HOST, "netroot");
+    assert!(checked.troubles().is_empty(), "{:#}", checked.said);
+    let notes = checked.host("port", "note");
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.contains("serves on this host already")),
+        "{notes:?}"
+    );
+    assert!(checked.fine, "{:#}", checked.said);
+
+    let elsewhere = Net::new("check-netroot-elsewhere")?;
+    lab.net
+        .cable(&lab.bridge, &elsewhere, "eth0", "10.77.0.7/24")?;
+    let there = [
+        "--interface",
+        "eth0",
+        "--modules",
+        "virtio_net",
+        "--no-probe",
+    ];
+    let _there = NetrootServe::start(&elsewhere, root.path(), &there)?;
+    let checked = lab.check(&[])?;
+    assert_eq!(checked.server("10.77.0.7", "netroot"), Some(true));
+    assert_eq!(checked.server("10.77.0.7", "here"), Some(false));
+    assert_eq!(checked.troubles(), ["second-proxy"]);
+    Ok(())
+}
+
+#[test]
+fn without_a_dhcp_server_the_range_to_give_is_told() -> Result<()> {
+    let lab = Lab::new("check-nobody")?;
+    let checked = lab.check(&[])?;
+    assert_eq!(checked.troubles(), ["no-address"]);
+    for machine in FIRMWARE {
+        checked.assert_machine(machine, "no-address", "", "fails");
+    }
+    let line = &checked.said["network"][0]["cure"][0];
+    assert_eq!(
+        line,
+        "netroot serve DIR --interface br0 --dhcp 10.77.0.100-10.77.0.200"
+    );
+    assert!(!checked.fine);
+    // With that range.
+    let checked = lab.check(&["--dhcp", "10.77.0.100-10.77.0.200"])?;
+    for machine in FIRMWARE {
+        checked.assert_machine(machine, "loads", HOST, "netroot");
+    }
+    assert!(checked.fine, "{:#}", checked.said);
+    Ok(())
+}
+
+#[test]
+fn a_taken_port_a_firewall_and_a_root_without_a_kernel_are_found() -> Result<()> {
+    let lab = Lab::new("check-host")?;
+    let _dnsmasq = lab.dnsmasq(&[])?;
+    let root = TinyRoot::make()?;
+    let fine = lab.check(&[&root.path().display().to_string()])?;
+    assert!(fine.fine, "{:#}", fine.said);
+    assert_eq!(fine.host("initrd", "ok").len(), 1, "{:#}", fine.said);
+
+    let tftpd = lab.net.spawn(&[
+        "dnsmasq",
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--port=0",
+        "--log-facility=-",
+        "--user=root",
+        "--pid-file=/run/tftpd.pid",
+        "--enable-tftp",
+        "--interface=br0",
+    ])?;
+    tftpd.stderr().wait_for("TFTP", "dnsmasq's TFTP", TIMEOUT)?;
+    lab.net.shell(
+        "nft add table inet filter
+         nft 'add chain inet filter input { type filter hook input priority 0; policy drop; }'
+         nft add rule inet filter input ct state established,related accept
+         nft add rule inet filter input udp dport { 67, 68, 69 } accept
+         nft add rule inet filter input icmp type echo-request accept",
+    )?;
+    let empty = lab.net.logs().join("empty");
+    std::fs::create_dir_all(&empty)?;
+    let checked = lab.check(&[&empty.display().to_string()])?;
+    let [port] = &checked.host("port", "problem")[..] else {
+        panic!("{:#}", checked.said)
+    };
+    assert!(
+        port.starts_with("UDP port 69 (TFTP) is taken by dnsmasq (process "),
+        "{port}"
+    );
+    assert_eq!(
+        checked.host("firewall", "problem"),
+        ["the firewall drops what machines send to UDP 4011, TCP 8069, TCP 2049"]
+    );
+    assert_eq!(
+        checked.host("kernel", "problem").len(),
+        1,
+        "{:#}",
+        checked.said
+    );
+    assert!(!checked.fine);
+    Ok(())
+}
