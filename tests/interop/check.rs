@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use netroot_harness::{Bridge, Dnsmasq, Net, NetrootServe, TinyRoot, paths};
+use netroot_harness::{
+    BootPart, Bridge, Dnsmasq, ForeignDhcp, IscServer, Net, NetrootServe, TinyRoot, paths,
+};
 use serde_json::Value;
 
 /// The longest that a check may take. No test asserts a duration.
@@ -328,4 +330,53 @@ fn a_taken_port_a_firewall_and_a_root_without_a_kernel_are_found() -> Result<()>
     );
     assert!(!checked.fine);
     Ok(())
+}
+
+/// Kea or ISC dhcpd on the router, in each of three ways.
+fn beside(server: IscServer, product: &str, [file, class]: [&str; 2]) -> Result<()> {
+    let parts = [BootPart::Nothing, BootPart::OwnFile, BootPart::Option60];
+    for part in parts {
+        let lab = Lab::new(&format!("check-{product}-{part:?}"))?;
+        let addresses = ("10.77.0.100", "10.77.0.199", ROUTER);
+        let foreign = ForeignDhcp::start(server, &lab.router, "lan", addresses, part)?;
+        let checked = lab.check(&["--product", product])?;
+        let trouble = match part {
+            BootPart::Nothing => None,
+            BootPart::OwnFile => Some(("names-file", file)),
+            BootPart::Option60 => Some(("claims-boot", class)),
+        };
+        let about: Vec<&str> = trouble.iter().map(|(about, _)| *about).collect();
+        assert_eq!(checked.troubles(), about, "{part:?}: {:#}", checked.said);
+        if let Some((_, line)) = trouble {
+            assert!(checked.cure().contains(line), "{}", checked.cure());
+        }
+        let outcome = checked.machine("ipxe-uefi-x64").map(|(.., boots)| boots);
+        let boots = if trouble.is_none() {
+            "netroot"
+        } else {
+            "fails"
+        };
+        assert_eq!(outcome, Some(boots), "{part:?}: {:#}", checked.said);
+        assert!(!foreign.has_acknowledged(), "a lease was taken");
+        assert_eq!(checked.fine, trouble.is_none());
+    }
+    Ok(())
+}
+
+#[test]
+fn kea_is_heard_and_mended_by_its_own_lines() -> Result<()> {
+    let lines = [
+        "\"boot-file-name\": \"elsewhere.efi\"",
+        "\"name\": \"vendor-class-identifier\", \"data\": \"PXEClient\"",
+    ];
+    beside(IscServer::Kea, "kea", lines)
+}
+
+#[test]
+fn isc_dhcpd_is_heard_and_mended_by_its_own_lines() -> Result<()> {
+    let lines = [
+        "filename \"elsewhere.efi\";",
+        "option vendor-class-identifier \"PXEClient\";",
+    ];
+    beside(IscServer::Dhcpd, "isc-dhcpd", lines)
 }

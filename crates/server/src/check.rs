@@ -35,7 +35,7 @@ use self::survey::SurveyError;
 use crate::config;
 use crate::serve::artifacts::loaders;
 use crate::serve::configuration::Snapshot;
-use crate::serve::listen::interface::{self, Interface, Wanted};
+use crate::serve::listen::interface::{self, Interface, InterfaceError, Wanted};
 use crate::settings::{CONFIG, ConfigPlace};
 
 /// Checks, and prints what was found on standard output.
@@ -95,11 +95,24 @@ fn check(subject: &Subject, product: Option<Product>, offline: bool) -> Report {
     };
     let interface = match interface::choose(wanted, all.clone()) {
         Ok(interface) => Some(interface),
+        Err(InterfaceError::NoAddress { name }) if subject.isolated => {
+            let text =
+                format!("{name} has no address yet: netroot gives it one, as a network of its own");
+            findings.push(Finding::note("interface", text));
+            None
+        }
         Err(error) => {
             findings.push(Finding::problem("interface", error.to_string()));
             None
         }
     };
+    if !subject.others.is_empty() {
+        let text = format!(
+            "the configuration has other interfaces, which are checked by their names: netroot check {}",
+            subject.others.join(", netroot check ")
+        );
+        findings.push(Finding::note("interface", text));
+    }
     let heard = match &interface {
         Some(interface) if interface.has_frames && !offline => {
             match listen(subject, interface, product, &mut findings) {
@@ -135,7 +148,10 @@ fn listen(
     let planned = Planned {
         loaders: loaders::find(subject.ipxe.as_deref()).by_platform,
         http_port: subject.http_port,
-        range: subject.range,
+        range: subject.range.or_else(|| match subject.isolated {
+            true => network::hosts(interface),
+            false => None,
+        }),
         image: subject.image_name(),
     };
     progress("looking for the files that machines would load");

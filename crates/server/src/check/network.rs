@@ -269,6 +269,17 @@ pub(super) fn listed(askers: &[Asker]) -> String {
     }
 }
 
+/// All addresses of the interface's first network, for one that is a network of its own.
+pub(super) fn hosts(interface: &Interface) -> Option<(Ipv4Addr, Ipv4Addr)> {
+    let network = interface.first();
+    let std::net::IpAddr::V4(base) = network.network().address() else {
+        return None;
+    };
+    let last = base.to_bits() | u32::MAX.checked_shr(network.length().into())?;
+    let (first, last) = (base.to_bits().checked_add(1)?, last.checked_sub(1)?);
+    (first < last).then(|| (Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(last)))
+}
+
 /// A hundred addresses of the interface's first network, for a command.
 fn example_range(interface: &Interface) -> String {
     let network = interface.first();

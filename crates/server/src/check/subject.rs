@@ -16,6 +16,10 @@ pub(super) struct Subject {
     pub(super) interface: Option<String>,
     /// The range that netroot would give addresses from; `None` as a proxy.
     pub(super) range: Option<(Ipv4Addr, Ipv4Addr)>,
+    /// Whether the interface is to be a network of its own, which netroot gives an address.
+    pub(super) isolated: bool,
+    /// The other interfaces of the configuration.
+    pub(super) others: Vec<String>,
     /// The images.
     pub(super) images: Vec<ImageSettings>,
     /// The HTTP server's TCP port.
@@ -108,6 +112,8 @@ impl Subject {
         Ok(Self {
             interface,
             range: args.dhcp.map(|range| (range.first, range.last)),
+            isolated: false,
+            others: Vec::new(),
             images: directory.map(image).into_iter().collect(),
             http_port: args.http_port,
             nfs_port: Some(args.nfs_port),
@@ -139,6 +145,12 @@ impl Subject {
             Some(Mode::Isolated(isolated)) => isolated.ranges.as_slice(),
             Some(Mode::Proxy) | None => &[],
         };
+        let interface = network.and_then(|network| network.interface.clone());
+        let others = settings.networks.iter();
+        let others = others.filter_map(|network| network.interface.clone());
+        let others = others
+            .filter(|name| Some(name) != interface.as_ref())
+            .collect();
         // One behind a relay is not for this interface's machines.
         let here = ranges.iter().find(|range| range.length.is_none());
         let exported = |image: &ImageSettings| {
@@ -148,8 +160,10 @@ impl Subject {
         let mut images = settings.catalog.images;
         images.extend(given.images);
         Ok(Self {
-            interface: network.and_then(|network| network.interface.clone()),
+            interface,
             range: here.map(|range| (range.first, range.last)),
+            isolated: matches!(network.map(|it| &it.mode), Some(Mode::Isolated(_))),
+            others,
             nfs_port: images.iter().any(exported).then_some(settings.nfs_port),
             images,
             http_port: settings.http_port,
