@@ -298,3 +298,45 @@ fn a_firewall_in_the_way_is_told_of_until_it_lets_the_network_pass() -> Result<(
     ensure!(connect(&site.machine, &site.house, HOUSE)?.is_some());
     Ok(())
 }
+
+#[test]
+fn a_server_that_was_never_root_needs_one_more_capability() -> Result<()> {
+    let site = Site::new("isolated-unit")?;
+    // As the packaged unit has it, with its ProtectKernelTunables=.
+    site.server.shell("mount -o bind,ro /proc/sys /proc/sys")?;
+    let before = site.state()?;
+    let folder = site.server.logs().join("unit");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder)?;
+    let own = folder.display().to_string();
+    let netroot = netroot_harness::paths::netroot()?.display().to_string();
+    site.server.shell(&format!(
+        "mkdir {own}/state {own}/cache; chown 60123:60123 {own}/state {own}/cache"
+    ))?;
+    let root = site.root.path().display();
+    let start = |capabilities: &str| -> Result<Program> {
+        let capabilities = format!("+net_bind_service,+net_raw,+dac_read_search{capabilities}");
+        let options = format!(
+            "exec setpriv --reuid 60123 --regid 60123 --clear-groups --inh-caps {capabilities} \
+             --ambient-caps {capabilities} {netroot} serve {root} --isolated lab --nat --json \
+             --initrd {} --state {own}/state --cache {own}/cache",
+            site.initrd
+        );
+        site.server.spawn(&["sh", "-c", &options])
+    };
+    let refused = start("")?.wait(TIMEOUT)?;
+    ensure!(
+        refused.stderr.contains("isolated networks"),
+        "{}",
+        refused.stderr
+    );
+    let mut server = start(",+net_admin")?;
+    server.wait_for("\"kind\":\"ready\"", "the server's readiness", TIMEOUT)?;
+    ensure!(
+        connect(&site.machine, &site.house, HOUSE)?.is_some(),
+        "no way outside"
+    );
+    server.kill()?;
+    site.await_state(&before)?;
+    Ok(())
+}
