@@ -107,6 +107,9 @@ fn every_url_in_a_script_is_absolute_and_every_jump_has_its_label() {
             "${netX/mac:hexhyp}",
             "${netX/mac}",
             "${netX/ip}",
+            "${netX/busid:hexhyp}",
+            "${uuid}",
+            "${serial:uristring}",
             "${platform}",
             "${chosen}",
         ];
