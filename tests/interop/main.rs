@@ -19,6 +19,7 @@ mod isolated;
 mod lan;
 mod lifecycle;
 mod malformed_packets;
+mod nic_initrd;
 mod packet_socket;
 mod relay;
 mod seeing;

@@ -21,6 +21,7 @@ mod links;
 mod modules;
 mod network_managers;
 mod nfs_versions;
+mod nic_initrd;
 mod proxy;
 mod relay;
 mod reports;

@@ -1,0 +1,153 @@
+//! The initrd for the network card that iPXE boots from: what scripts name, and what is in it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use netroot_harness::{Net, NetrootServe, TinyRoot};
+
+use crate::lan::TIMEOUT;
+
+/// Dropped in this order: who uses a network before the network.
+struct Served {
+    server: NetrootServe,
+    client: Net,
+    _root: TinyRoot,
+    net: Net,
+    mac: String,
+}
+
+impl Served {
+    /// Serves a tiny root with Debian's kernel by default options, with a cache of its own.
+    fn new(name: &str, more: &[&str]) -> Result<Self> {
+        let net = Net::new(name)?;
+        let bridge = net.bridge("br0", "10.77.0.1/24")?;
+        let client = Net::new(&format!("{name}-client"))?;
+        net.cable(&bridge, &client, "eth0", "10.77.0.66/24")?;
+        let mac = client.shell("cat /sys/class/net/eth0/address")?;
+        let mac = mac.trim().replace(':', "-");
+        let root = TinyRoot::without_init()?;
+        let mut arguments = vec!["--interface", "br0"];
+        arguments.extend(more);
+        let server = NetrootServe::start(&net, root.path(), &arguments)?;
+        Ok(Self {
+            server,
+            client,
+            _root: root,
+            net,
+            mac,
+        })
+    }
+
+    fn get(&self, path: &str, more: &[&str]) -> Result<String> {
+        let url = format!("http://10.77.0.1:8069/{path}");
+        let mut argv = vec!["curl", "-sS", "--fail", "--max-time", "60"];
+        argv.extend(more);
+        argv.push(&url);
+        self.client.run(&argv)
+    }
+
+    /// The initrd in the machine's script, as its iPXE asks for it with this bus ID.
+    fn initrd(&self, bus_id: &str) -> Result<String> {
+        let script = self.get(&format!("boot/{}.ipxe?busid={bus_id}", self.mac), &[])?;
+        let mut words = script.split_whitespace();
+        let url = words
+            .find(|word| word.contains("/initrd"))
+            .context("no initrd")?;
+        let (_, path) = url.split_once(":8069/").context("no path")?;
+        Ok(path.to_owned())
+    }
+
+    /// The same, once that for these drivers is made.
+    fn initrd_for(&self, bus_id: &str, drivers: &str) -> Result<String> {
+        let began = Instant::now();
+        while began.elapsed() < TIMEOUT {
+            let path = self.initrd(bus_id)?;
+            if path.contains(&format!("/initrd-{drivers}.img-")) {
+                return Ok(path);
+            }
+        }
+        bail!("no initrd for {drivers}: {:#?}", self.server.events())
+    }
+
+    /// The modules in an initrd, by their file names.
+    fn modules(&self, path: &str) -> Result<BTreeSet<String>> {
+        let file = self.net.logs().join("initrd");
+        let to = file.display().to_string();
+        self.get(path, &["-o", &to])?;
+        let archive = zstd::decode_all(fs::File::open(&file)?)?;
+        let names = archive.split(|byte| *byte == 0);
+        let names = names.filter_map(|name| str::from_utf8(name).ok());
+        // The header of an entry precedes its name.
+        let names = names.filter_map(|name| name.split_once("lib/modules/"));
+        let modules = names.filter_map(|(_, path)| path.rsplit('/').next()?.strip_suffix(".ko"));
+        Ok(modules.map(str::to_owned).collect())
+    }
+}
+
+#[test]
+fn each_card_gets_its_drivers_and_what_is_not_known_gets_all() -> Result<()> {
+    let served = Served::new("nic-initrd", &[])?;
+    let cards = [
+        ("01-80-86-10-d3", "e1000e", &["e1000e"][..]),
+        ("01:10:ec:81:68", "r8169", &["r8169", "realtek", "libphy"]),
+        (
+            "011af41041",
+            "virtio_net-virtio_pci",
+            &["virtio_net", "virtio_pci"],
+        ),
+    ];
+    for (bus_id, drivers, modules) in cards {
+        let path = served.initrd_for(bus_id, drivers)?;
+        let found = served.modules(&path)?;
+        for module in modules.iter().chain(&["nfs", "overlay", "sunrpc"]) {
+            ensure!(found.contains(*module), "no {module} in {path}: {found:?}");
+        }
+        let others = cards.iter().flat_map(|(_, _, modules)| *modules);
+        for other in others.filter(|other| !modules.contains(other)) {
+            ensure!(!found.contains(*other), "{other} in {path}: {found:?}");
+        }
+        // Another card of the same drivers has nothing made.
+        let same = served.initrd(bus_id)?;
+        ensure!(same == path, "{same}");
+    }
+    // e1000e drives this one, too.
+    let path = served.initrd("01-80-86-15-0c")?;
+    ensure!(path.contains("/initrd-e1000e.img-"), "{path}");
+    // No driver, a card on another bus, and nothing that is a bus ID.
+    for bus_id in ["01-12-34-56-78", "0a-0b-da-81-53", "", "${netX/busid}"] {
+        let escaped = bus_id.replace(['{', '}', '$'], "%24");
+        let path = served.initrd(&escaped)?;
+        let all = path.contains("/initrd.img-") || path.contains("/initrd-e1000e.img-");
+        ensure!(all, "{bus_id}: {path}");
+    }
+    let path = served.initrd("01-12-34-56-78")?;
+    ensure!(path.contains("/initrd.img-"), "{path}");
+    let all = served.modules(&path)?;
+    ensure!(
+        all.contains("e1000e") && all.contains("virtio_net"),
+        "{all:?}"
+    );
+    let built = |(_, event): &(_, netroot_harness::Event)| event.kind == "nic-initrd";
+    let events = served.server.events();
+    ensure!(events.iter().filter(|one| built(one)).count() <= cards.len());
+    Ok(())
+}
+
+#[test]
+fn a_bond_takes_every_driver_and_so_does_who_is_not_the_machine() -> Result<()> {
+    let bonded = Served::new("nic-initrd-bond", &["--append", "bond=bond0:eth0,eth1"])?;
+    for _ in 0..3 {
+        let path = bonded.initrd("01-80-86-10-d3")?;
+        ensure!(path.contains("/initrd.img-"), "{path}");
+    }
+    drop(bonded);
+    let served = Served::new("nic-initrd-other", &[])?;
+    served.initrd_for("01-80-86-10-d3", "e1000e")?;
+    // In another machine's name.
+    let other = "boot/02-00-00-00-00-99.ipxe?busid=01-80-86-10-d3";
+    let script = served.get(other, &[])?;
+    ensure!(script.contains("/initrd.img-"), "{script}");
+    Ok(())
+}
