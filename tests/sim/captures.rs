@@ -174,7 +174,7 @@ fn every_capture_is_answered_as_expected() {
         let path = entry.unwrap().path();
         if path
             .extension()
-            .is_none_or(|extension| extension == "expected")
+            .is_none_or(|extension| extension == "expected" || extension == "bundle")
         {
             continue;
         }

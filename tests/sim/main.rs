@@ -10,6 +10,7 @@
 //! * [`exchange`]: our init's exchange by itself, without a network.
 //! * [`hostile_dhcp`]: our init with servers that send invalid options.
 //! * [`inform`]: our init with a static address, completed by DHCPINFORM.
+//! * [`bundles`]: the messages of a boot that somebody reported.
 //! * [`captures`], [`pcap`], [`firmware`]: real firmware's packets, and our [`decisions`] about them.
 //! * [`requests`], [`proxy`]: our answers to other requests, as the DHCP server and beside one.
 //! * [`identity`]: our init and the firmware of its machine.
@@ -25,6 +26,8 @@
 )]
 
 // `cfg(test)` lets clippy accept unwrap in these modules.
+#[cfg(test)]
+mod bundles;
 #[cfg(test)]
 mod captures;
 #[cfg(test)]

@@ -109,11 +109,20 @@ impl Bundle {
         let mut text = String::new();
         for mut line in lines {
             redact(&mut line);
-            text += &crate::json::to_string(&line).unwrap_or_default();
+            text += &with_part_first(line);
             text.push('\n');
         }
         text
     }
+}
+
+/// A line of JSON that says first which part it is.
+fn with_part_first(mut line: Value) -> String {
+    let part = line.as_object_mut().and_then(|line| line.remove("part"));
+    let part = part.unwrap_or_default();
+    let rest = crate::json::to_string(&line).unwrap_or_default();
+    let rest = rest.strip_prefix('{').unwrap_or("}");
+    format!("{{\"part\":{part},{rest}")
 }
 
 /// The machine on one line, and each of its boots on another one.

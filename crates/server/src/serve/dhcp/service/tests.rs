@@ -11,14 +11,18 @@ use netroot_proto::pxe::inputs::{Loader, SubnetOptions};
 use netroot_proto::pxe::probe::{Asker, Probe};
 
 use super::*;
+use crate::catalog::KnownMachine;
 use crate::catalog::tests::{by_mac, image, with_rules};
 use crate::catalog::{Catalog, Image};
-use crate::serve::events::Format;
+use crate::serve::artifacts::{FileKind, Found};
+use crate::serve::bundle::Bundle;
+use crate::serve::events::{Fetch, Format, Transport};
 use crate::serve::listen::interface::tests::{interface, with_addresses};
 use crate::serve::listen::leases::{LeaseFile, Writer};
 use crate::serve::listen::role::AddressPool;
 use crate::serve::machines::Machines;
 use crate::serve::report_tokens::ReportTokens;
+use crate::serve::status::Status;
 
 const MAC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -425,4 +429,78 @@ fn an_address_of_the_interfaces_other_network_is_another_servers_matter() {
         boots_with([10, 0, 0, 150]).unwrap().answer,
         Answer::Acknowledged { .. }
     ));
+}
+
+/// If set, the test writes its bundles for `tests/sim/bundles.rs` first.
+const WRITE: &str = "NETROOT_WRITE_EXPECTED";
+
+#[test]
+fn a_bundle_has_the_messages_of_the_last_boot_and_no_token() {
+    let state = tempfile::tempdir().unwrap();
+    for (name, role) in [("proxy", DhcpRole::Proxy), ("dhcp", role(state.path()))] {
+        let service = Arc::new(service(role));
+        let history = Arc::<History>::clone(&service.history);
+        service.timeline.observed_by(history);
+        service.start().unwrap();
+        let offer = sent(&service, &discover(Some(7)));
+        if let Answer::Offered { address, .. } = offer.answer {
+            sent(&service, &request(address, SERVER));
+        }
+        let script = format!("boot/{}.ipxe", MAC.hyphenated());
+        let arrived = ArrivedAt {
+            interface: "eth0",
+            server: SERVER.into(),
+        };
+        let found = service
+            .artifacts
+            .find(&script, &arrived, || KnownMachine::with_mac(Some(MAC)));
+        let Found::Artifact(script) = found else {
+            panic!("{found:?}")
+        };
+        assert!(script.chosen.as_ref().unwrap().script.contains("/report/"));
+        let fetch = Fetch {
+            kind: FileKind::Script,
+            name: "boot".to_owned(),
+            bytes: 1,
+            took: Duration::ZERO,
+            by: Transport::Http,
+            chosen: script.chosen,
+        };
+        let machine = Machine::Mac(MAC);
+        service.timeline.fetched(machine, Some(MAC), fetch);
+        let status = Status::new(Vec::new());
+        let bundle = Bundle::of(MAC, &service.history, &status, &service.artifacts);
+        let bundle = bundle.unwrap().into_text();
+        if std::env::var_os(WRITE).is_some() {
+            let captures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/captures");
+            std::fs::write(format!("{captures}/{name}.bundle"), &bundle).unwrap();
+        }
+        for part in [
+            "bundle", "host", "image", "machine", "boot", "datagram", "script",
+        ] {
+            let line = format!("{{\"part\":\"{part}\"");
+            assert!(bundle.contains(&line), "{part}: {bundle}");
+        }
+        let hex: String = offer
+            .packet
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert!(bundle.contains(&hex), "{bundle}");
+        let path = format!("/report/{}/", MAC.hyphenated());
+        assert_eq!(
+            bundle.matches(&path).count(),
+            bundle.matches(&format!("{path}(left out)")).count()
+        );
+        assert!(bundle.contains(&path), "{bundle}");
+    }
+    assert!(
+        Bundle::of(
+            Mac([2, 0, 0, 0, 0, 9]),
+            &History::new(),
+            &Status::new(Vec::new()),
+            &service(DhcpRole::Proxy).artifacts
+        )
+        .is_none()
+    );
 }
