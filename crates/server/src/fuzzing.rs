@@ -12,6 +12,11 @@ pub fn report(body: &[u8]) {
     serve::fuzz_report(body);
 }
 
+/// The query of a machine's script.
+pub fn machine_query(query: &str) {
+    serve::fuzz_machine_query(query);
+}
+
 /// The path of a request, and its `Range` header for a file of `length` bytes.
 pub fn http(path: &str, range: &str, length: u64) {
     serve::fuzz_http(path, range, length);

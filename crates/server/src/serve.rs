@@ -484,4 +484,7 @@ fn add_loaders(artifacts: &ArtifactStore, loaders: Loaders, timeline: &Timeline)
 
 /// For `tests/fuzz`.
 #[cfg(fuzzing)]
-pub(crate) use self::{http::fuzz as fuzz_http, reports::fuzz as fuzz_report};
+pub(crate) use self::{
+    http::fuzz as fuzz_http, machines::fuzz_query as fuzz_machine_query,
+    reports::fuzz as fuzz_report,
+};

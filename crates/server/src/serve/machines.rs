@@ -271,6 +271,10 @@ impl Machines {
     }
 }
 
+/// For `tests/fuzz`.
+#[cfg(fuzzing)]
+pub(crate) use self::query::fuzz as fuzz_query;
+
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;

@@ -44,6 +44,10 @@ use crate::serve::metrics::RangeUse;
 const DATAGRAM: usize = 1500;
 /// The name of a machine's script over HTTP and TFTP.
 pub(crate) const SCRIPT_PATH: &str = "boot/{mac}.ipxe";
+/// The same where the configuration has machines. iPXE expands it (`fetch_next_server_and_filename` in usr/autoboot.c, since
+/// 2011); its DHCP requests have the UUID and the NIC. With the longest address and port, 112 bytes of at most 127.
+const ASKING_SCRIPT_PATH: &str =
+    "boot/{mac}.ipxe?serial=${serial:uristring}&product=${product:uristring}";
 /// How long it is not repeated that the range is exhausted.
 const EXHAUSTION_TOLD_FOR: Duration = Duration::from_secs(3600);
 
@@ -464,7 +468,10 @@ impl Service {
         let allowed = self.allowed.now();
         let boots = BootOptions {
             http_port: self.http_port,
-            script_path: SCRIPT_PATH,
+            script_path: match catalog.machines() {
+                [] => SCRIPT_PATH,
+                _ => ASKING_SCRIPT_PATH,
+            },
             loaders: catalog.loaders(&assigned),
             root_path: root_path.as_deref().map(str::as_bytes),
             allowed: allowed_for(&allowed, request, arrival, image),

@@ -32,6 +32,10 @@ fn url(server: SocketAddr, image: &Image, file: ImageFile) -> String {
     format!("http://{server}/{}", image.file_name(file))
 }
 
+/// What iPXE says of the machine in the query of its script's URL (`serve::machines`'s `query` reads it).
+const QUERY: &str = "?uuid=${uuid}&serial=${serial:uristring}&asset=${asset:uristring}\
+    &manufacturer=${manufacturer:uristring}&product=${product:uristring}&busid=${netX/busid}";
+
 /// The URL of a machine's own script. `None` is whoever runs it.
 pub(super) fn own_script(server: SocketAddr, mac: Option<Mac>) -> String {
     match mac {
@@ -246,13 +250,13 @@ pub(crate) fn wait(server: SocketAddr, mac: Option<Mac>, why: &str) -> String {
         Some(mac) => (mac.to_string(), mac.to_string()),
         None => ("this machine".to_owned(), "${netX/mac}".to_owned()),
     };
-    let (own, why) = (own_script(server, mac), words(why));
+    let (own, why) = (own_script(server, mac) + QUERY, words(why));
     format!(
         "\
 #!ipxe
 :start
 echo netroot: {whom} waits until {server} is told what it boots: {why}
-echo netroot: adopt it there with [machine.NAME] mac = \"{adopt}\", boot = \"IMAGE\" in a file of /etc/netroot/conf.d
+echo netroot: adopt it there with machine.NAME = {{ mac = \"{adopt}\", boot = \"IMAGE\" }} in a file of /etc/netroot/conf.d
 :again
 sleep 10 ||
 chain --replace {own} || goto again
@@ -263,16 +267,15 @@ chain --replace {own} || goto again
 /// The script that iPXE runs before any other: it fetches the machine's own. `shell`: it may offer iPXE's shell.
 pub(crate) fn autoexec(server: SocketAddr, shell: bool) -> String {
     let again = again(shell);
-    let own = own_script(server, None);
-    // It may have sent no DHCP message that says so: it takes over the lease of the firmware that loaded it.
-    let who = "busid=${netX/busid:hexhyp}&uuid=${uuid}&serial=${serial:uristring}";
+    // iPXE may have sent no DHCP message that says who it is: it takes over the lease of the firmware that loaded it.
+    let own = own_script(server, None) + QUERY;
     // Replaced, not called: when the machine's own script ends, so does this one.
     format!(
         "\
 #!ipxe
 :start
 isset ${{netX/ip}} || dhcp || goto no_address
-chain --replace {own}?{who} || goto no_script
+chain --replace {own} || goto no_script
 
 :no_address
 echo netroot: no DHCP server gave this machine an address

@@ -112,6 +112,12 @@ fn every_url_in_a_script_is_absolute_and_every_jump_has_its_label() {
             "${serial:uristring}",
             "${platform}",
             "${chosen}",
+            "${uuid}",
+            "${serial:uristring}",
+            "${asset:uristring}",
+            "${manufacturer:uristring}",
+            "${product:uristring}",
+            "${netX/busid}",
         ];
         for (position, _) in script.match_indices("${") {
             assert!(
@@ -295,8 +301,11 @@ fn the_menu_has_each_image_and_chooses_the_default_after_its_time() {
 fn who_waits_asks_again_and_is_told_how_it_is_adopted() {
     let script = wait(SERVER, Some(MAC), "the default");
     assert!(script.contains("mac = \"52:54:00:12:34:56\""), "{script}");
-    let asks = "\n:again\nsleep 10 ||\nchain --replace http://10.0.0.1:8069/boot/52-54-00-12-34-56.ipxe || goto again\n";
-    assert!(script.ends_with(asks), "{script}");
+    let asks = "\n:again\nsleep 10 ||\nchain --replace http://10.0.0.1:8069/boot/52-54-00-12-34-56.ipxe?uuid=${uuid}&serial=";
+    assert!(
+        script.contains(asks) && script.ends_with(" || goto again\n"),
+        "{script}"
+    );
     let script = refuse(SERVER, Some(MAC), "the rule at lab.toml:3");
     assert!(
         script.contains("does not boot 52:54:00:12:34:56: the rule at lab.toml:3\n"),
