@@ -18,6 +18,7 @@ mod hostile;
 mod isolated;
 mod lan;
 mod lifecycle;
+mod machines;
 mod malformed_packets;
 mod nic_initrd;
 mod packet_socket;

@@ -21,9 +21,16 @@ use rustix::process::{Gid, Uid};
 
 use super::identity::{self, Identity};
 
-/// How the names of netroot's own files and folders begin: the export's key, leases, initrds, what is being
-/// written, and the socket for commands.
-const OURS: [&str; 5] = ["export.key", "leases", "initrd-", ".tmp", "control"];
+/// How the names of netroot's own files and folders begin: the export's key, leases, what is assigned to machines, initrds,
+/// what is being written, and the socket for commands.
+const OURS: [&str; 6] = [
+    "export.key",
+    "leases",
+    "assignments",
+    "initrd-",
+    ".tmp",
+    "control",
+];
 
 /// What became of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
