@@ -245,7 +245,8 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "VERSION|PATH")]
     pub(crate) kernel: Option<String>,
 
-    /// The modules in the initrd: `netboot` (all wired NICs), `this-machine`, or a list such as `virtio_net,e1000e`.
+    /// The modules in the initrd: `netboot` (all wired NICs; a machine whose iPXE tells its own loads one for that), `this-machine`, a
+    /// card such as `pci:8086:10d3`, or a list such as `virtio_net,e1000e`.
     #[arg(long, value_name = "LIST", default_value = settings::MODULES)]
     pub(crate) modules: String,
 
