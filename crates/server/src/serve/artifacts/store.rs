@@ -705,6 +705,43 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn only_who_is_shown_the_menu_chooses_and_only_what_is_in_it() {
+        use crate::settings::{Choice, MenuSettings};
+
+        let menu = MenuSettings {
+            images: vec!["debian".to_owned(), "lab".to_owned()],
+            ..MenuSettings::default()
+        };
+        let images = ["debian", "lab", "private"].map(image).to_vec();
+        let rules = vec![by_mac(2, "private")];
+        let default = Some(Choice::Menu);
+        let catalog = Catalog::new(images, Vec::new(), rules, default, menu).unwrap();
+        let store = ArtifactStore::new(Arc::new(catalog), 8069, None, tokens());
+        let script = |name: &str| {
+            let found = find(&store, name)?;
+            Some(String::from_utf8(bytes(&found)).unwrap())
+        };
+        let shown = script("boot/02-00-00-00-00-01.ipxe").unwrap();
+        assert!(
+            shown.contains("\nitem -- lab lab, Linux 6.1.0\n"),
+            "{shown}"
+        );
+        assert!(!shown.contains("private"), "{shown}");
+        let chosen = script("boot/02-00-00-00-00-01/lab.ipxe").unwrap();
+        assert!(chosen.contains("/images/lab/vmlinuz"), "{chosen}");
+        for name in [
+            "boot/02-00-00-00-00-01/private.ipxe",
+            "boot/02-00-00-00-00-01/absent.ipxe",
+            "boot/02-00-00-00-00-02/lab.ipxe",
+            "boot/02-00-00-00-00-02/private.ipxe",
+        ] {
+            assert!(script(name).is_none(), "{name}");
+        }
+        let own = script("boot/02-00-00-00-00-02.ipxe").unwrap();
+        assert!(own.contains("/images/private/vmlinuz"), "{own}");
+    }
+
+    #[test]
     fn two_machines_have_scripts_for_two_images_and_nothing_has_a_short_name() {
         let images = vec![image("debian"), image("fedora")];
         let catalog = with_rules(images, vec![by_mac(2, "fedora")]);

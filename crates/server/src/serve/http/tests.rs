@@ -327,3 +327,17 @@ fn a_file_that_becomes_shorter_ends_the_connection_and_nothing_else_is_sent() {
     assert!(rest.len() < 8 << 20);
     assert!(rest.iter().rev().take(1000).all(|byte| *byte == 7));
 }
+
+#[test]
+fn of_a_disk_only_the_first_blocks_are_logged() {
+    for (name, start, later) in [
+        ("images/dos/disk.img-0a", 0, false),
+        ("images/dos/disk.img-0a", 1 << 20, true),
+        ("images/cd/cd.iso", 16 * 2048, false),
+        ("images/cd/cd.iso", 17 * 2048, true),
+        ("images/debian/vmlinuz", 1 << 20, false),
+        ("big", 1 << 20, false),
+    ] {
+        assert_eq!(is_later_read(name, start), later, "{name} {start}");
+    }
+}
