@@ -1,5 +1,6 @@
 //! Our server with other clients, and with malformed packets.
 
+mod api;
 mod cases;
 mod check;
 mod clients;
@@ -22,6 +23,7 @@ mod machines;
 mod malformed_packets;
 mod nic_initrd;
 mod packet_socket;
+mod page;
 mod relay;
 mod seeing;
 mod several_addresses;

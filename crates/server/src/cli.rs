@@ -12,9 +12,12 @@ use netroot_nfs_export::HidePattern;
 
 use crate::check::CheckArgs;
 use crate::initrd_command::InitrdArgs;
+use crate::machines_command::{ImagesArgs, MachinesArgs};
 use crate::option_value::{AddressRange, IsolatedInterface, appended, host, network, nfsroot};
+use crate::order_command::{ASSIGN_EXAMPLES, BOOT_ONCE_EXAMPLES, OrderArgs};
 use crate::reload_command::ReloadArgs;
 use crate::settings;
+use crate::status_command::StatusArgs;
 
 /// Boots diskless machines from a directory with a root file system.
 #[derive(Debug, Parser)]
@@ -30,6 +33,8 @@ Examples:
   netroot serve /srv/debian                                beside an existing DHCP server (ProxyDHCP)
   netroot serve /srv/debian --dhcp 10.0.0.100-10.0.0.200   without another DHCP server
   netroot serve                                            what /etc/netroot/netroot.toml says
+  netroot status --watch                                   the machines, as they boot
+  netroot boot-once lab-1 rescue                           another image, next time only
   netroot reload                                           after an upgrade: take it over now
   netroot initrd --root /srv/debian -o initrd.img          only the initrd
   netroot check eth0 /srv/debian                           before anything boots: will it?
@@ -55,6 +60,18 @@ impl Cli {
 pub(crate) enum Command {
     /// Boot machines over the network with this directory as their root.
     Serve(Box<ServeArgs>),
+    /// Show the running server: interfaces, images, and machines with how far they have come.
+    Status(StatusArgs),
+    /// List the machines that the running server has heard of, or everything that happened to one.
+    Machines(MachinesArgs),
+    /// List the images of the running server.
+    Images(ImagesArgs),
+    /// Have a machine boot another image, next time only.
+    #[command(after_help = BOOT_ONCE_EXAMPLES)]
+    BootOnce(OrderArgs),
+    /// Have a machine boot an image from now on.
+    #[command(after_help = ASSIGN_EXAMPLES)]
+    Assign(OrderArgs),
     /// Have the running server look at its roots and boot loaders now, and wait until it is done.
     Reload(ReloadArgs),
     /// Build the initrd for a root, as a file.

@@ -27,6 +27,7 @@ use ::landlock::RulesetError;
 use rustix::io::Errno;
 use rustix::thread::CapabilitySet;
 
+use self::landlock::Tcp;
 use identity::Identity;
 use seccomp::Work;
 
@@ -91,7 +92,12 @@ pub(crate) fn confine(kept: &Confinement) -> Result<Vec<Layer>, ConfinementError
     }
     privileges::give_up(kept.identity, kept.capabilities).map_err(ConfinementError::Privileges)?;
     let mut lacking = Vec::new();
-    if !landlock::restrict(&kept.read, &kept.write, kept.work == Work::OpeningSockets)? {
+    let tcp = match kept.work {
+        Work::OpeningSockets => Tcp::Listen,
+        Work::AskingHook { port } => Tcp::Connect(port),
+        Work::Serving | Work::BuildingInitrd => Tcp::Neither,
+    };
+    if !landlock::restrict(&kept.read, &kept.write, tcp)? {
         lacking.push(Layer::Landlock);
     }
     if seccomp::restrict(kept.work).is_err() {
@@ -103,5 +109,5 @@ pub(crate) fn confine(kept: &Confinement) -> Result<Vec<Layer>, ConfinementError
 /// For tests: Landlock alone.
 #[cfg(test)]
 pub(crate) fn restrict_files(read: &[PathBuf], write: &[PathBuf]) -> Result<bool, RulesetError> {
-    landlock::restrict(read, write, false)
+    landlock::restrict(read, write, Tcp::Neither)
 }

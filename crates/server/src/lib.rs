@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod append;
+mod ask_server;
 mod catalog;
 mod check;
 mod check_config;
@@ -19,14 +20,20 @@ mod explain;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod generations;
+mod http_client;
+mod http_url;
 mod initrd_command;
 mod json;
 mod live_folder;
+mod machines_command;
 mod option_value;
+mod order_command;
 mod reload_command;
 mod serve;
 mod serve_command;
 mod settings;
+mod status_command;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -36,6 +43,7 @@ use netroot_printable::Printable;
 pub use self::settings::{
     ApiSettings, HookSettings, HookUrl, HookUrlError, TcpApiSettings, TlsSettings,
 };
+pub use http_url::HttpUrlError;
 pub use netroot_nfs_export::{HiddenPaths, HidePattern};
 pub use settings::{
     Allow, CatalogSettings, Choice, ConfigPlace, DhcpSettings, ImageSettings, ImageSource,
@@ -74,6 +82,11 @@ pub fn main() -> ExitCode {
     let done = match Cli::of_process().command {
         Command::Serve(args) => serve_command::run(*args).map(|()| ExitCode::SUCCESS),
         Command::CheckConfig(args) => check_config::run(&args),
+        Command::Status(args) => status_command::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Machines(args) => machines_command::machines(&args).map(|()| ExitCode::SUCCESS),
+        Command::Images(args) => machines_command::images(&args).map(|()| ExitCode::SUCCESS),
+        Command::BootOnce(args) => order_command::boot_once(&args).map(|()| ExitCode::SUCCESS),
+        Command::Assign(args) => order_command::assign(&args).map(|()| ExitCode::SUCCESS),
         Command::Reload(args) => reload_command::run(&args),
         Command::Initrd(args) => initrd_command::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Check(args) => check::run(&args),

@@ -5,6 +5,7 @@
 //! datagram → Request → Decision → bytes      dhcp: service, rogue_dhcp, frame; ipv6_router
 //! name → Artifact → transfer                 artifacts, initrd; tftp, http, url_path, status
 //! how a boot went → report                   reports, report_tokens
+//! what programs, people and pages ask        api, control
 //! directory → export                         nfs
 //! what changes outside → served as it is     running::interfaces; privileged_helper
 //! everything that happens → Event            events, machines, counters, clock; service_manager
@@ -14,9 +15,9 @@
 //! What a machine boots is [`crate::catalog`]'s. [`run`] is the sequence: everything that can be refused is refused
 //! before anything is served; privileges are given up in between, while there is one thread.
 
+mod api;
 pub(crate) mod artifacts;
 mod boot_summary;
-#[allow(dead_code, reason = "the API serves it")]
 mod bundle;
 mod clock;
 pub(crate) mod configuration;
@@ -26,6 +27,7 @@ pub(crate) mod dhcp;
 mod error;
 pub(crate) mod events;
 mod history;
+mod hook;
 mod http;
 mod initrd;
 mod ipv6_router;
@@ -57,6 +59,7 @@ use std::sync::Arc;
 
 use netroot_proto::pxe::probe::OtherServer;
 
+use self::api::tcp::TcpApi;
 use self::artifacts::loaders::{self, Loaders};
 use self::artifacts::{ArtifactStore, BootFiles, FileKind, Folder, raspberry_pi};
 use self::clock::Clock;
@@ -204,6 +207,10 @@ fn serve(settings: &Settings, left_out: Vec<String>, is_whole: bool) -> Result<(
     };
     let helped = networks.iter().map(followed).collect();
     let network = privileged_helper::start_network(helped, ports, identity)?;
+    let hook = match &settings.api.hook {
+        Some(hook) => Some((hook.clone(), privileged_helper::start_hook(hook, identity)?)),
+        None => None,
+    };
     let clock = Clock::start();
     let mut listeners = Vec::new();
     for (network, interface) in networks {
@@ -338,6 +345,11 @@ fn serve(settings: &Settings, left_out: Vec<String>, is_whole: bool) -> Result<(
             None
         }
     };
+    let tcp_api = settings.api.tcp.as_ref().map(TcpApi::open).transpose()?;
+    if let Some(tcp) = settings.api.tcp.as_ref().filter(|it| TcpApi::is_plain(it)) {
+        let listen = tcp.listen.to_string();
+        warn(&timeline, Warning::ApiPlain { listen });
+    }
     let service_manager = ServiceManager::connect()?;
 
     // What was made since as root, such as the export's key, becomes the serving user's too.
@@ -349,6 +361,8 @@ fn serve(settings: &Settings, left_out: Vec<String>, is_whole: bool) -> Result<(
     let in_area = area.as_ref();
     let in_area = in_area.map(|area| format!("/proc/self/fd/{}", area.as_raw_fd()).into());
     kept.read.extend(in_area);
+    let tcp = settings.api.tcp.iter();
+    kept.read.extend(tcp.flat_map(TcpApi::files));
     kept.read
         .extend(export.iter().flat_map(nfs::Prepared::mounted));
     for layer in confinement::confine(&kept)? {
@@ -378,6 +392,9 @@ fn serve(settings: &Settings, left_out: Vec<String>, is_whole: bool) -> Result<(
         file_helper,
         followed_roots,
         control,
+        hook,
+        tcp_api,
+        hosts: settings.api.hosts.clone(),
         network,
         following,
         allowed,

@@ -12,13 +12,24 @@
 use std::path::Path;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    ABI, Access, AccessFs, AccessNet, BitFlags, NetPort, Ruleset, RulesetAttr, RulesetCreatedAttr,
     RulesetError, RulesetStatus, Scope, make_bitflags, path_beneath_rules,
 };
 
 /// The newest version whose rights are understood here; an older kernel restricts what it can (best effort). Version 2
 /// (Debian 12) knows files; 3 truncation, 4 TCP, 5 ioctls of devices, 6 signals and abstract sockets.
 const NEWEST: ABI = ABI::V7;
+
+/// What may be done with TCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tcp {
+    /// Neither ports nor connections.
+    Neither,
+    /// Ports.
+    Listen,
+    /// Connections to this port.
+    Connect(u16),
+}
 
 /// To read a file or list a folder; not to execute it.
 const READ: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
@@ -29,19 +40,23 @@ const WRITE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
 });
 
 /// Leaves this thread, and those that it starts, `read` and `write` (folders with all that is below them, or files), no
-/// signal and no abstract socket of another process, and no TCP connection, or port unless it `listens`. Paths that do
-/// not exist are skipped.
+/// signal and no abstract socket of another process, and of TCP what `tcp` says. Paths that do not exist are skipped.
 ///
 /// Returns whether the kernel has Landlock.
 pub(super) fn restrict(
     read: &[impl AsRef<Path>],
     write: &[impl AsRef<Path>],
-    listens: bool,
+    tcp: Tcp,
 ) -> Result<bool, RulesetError> {
-    let network = match listens {
-        true => AccessNet::ConnectTcp.into(),
-        false => AccessNet::BindTcp | AccessNet::ConnectTcp,
+    let network = match tcp {
+        Tcp::Listen => AccessNet::ConnectTcp.into(),
+        Tcp::Neither | Tcp::Connect(_) => AccessNet::BindTcp | AccessNet::ConnectTcp,
     };
+    let port = match tcp {
+        Tcp::Connect(port) => Some(port),
+        Tcp::Neither | Tcp::Listen => None,
+    };
+    let port = port.map(|port| Ok::<_, RulesetError>(NetPort::new(port, AccessNet::ConnectTcp)));
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(NEWEST))?
         .handle_access(network)?
@@ -49,6 +64,7 @@ pub(super) fn restrict(
         .create()?
         .add_rules(path_beneath_rules(read, READ))?
         .add_rules(path_beneath_rules(write, WRITE))?
+        .add_rules(port)?
         .restrict_self()?;
     Ok(status.ruleset != RulesetStatus::NotEnforced)
 }
@@ -68,7 +84,7 @@ mod tests {
             fs::write(folder.join("file"), "text").unwrap();
         }
         std::thread::spawn(move || {
-            if !restrict(&[&read, Path::new("/nonexistent")], &[&write], false).unwrap() {
+            if !restrict(&[&read, Path::new("/nonexistent")], &[&write], Tcp::Neither).unwrap() {
                 return;
             }
             fs::read(read.join("file")).unwrap();

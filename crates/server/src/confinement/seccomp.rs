@@ -16,6 +16,11 @@ pub(crate) enum Work {
     BuildingInitrd,
     /// It opens sockets for the process that serves.
     OpeningSockets,
+    /// It asks the web hook, at this TCP port.
+    AskingHook {
+        /// The port.
+        port: u16,
+    },
 }
 
 /// Memory and threads. See [`rules`] for those with conditions.
@@ -156,6 +161,7 @@ const AF_INET: u64 = 2;
 const AF_INET6: u64 = 10;
 const AF_NETLINK: u64 = 16;
 const AF_PACKET: u64 = 17;
+const SOCK_STREAM: u64 = 1;
 const SOCK_DGRAM: u64 = 2;
 /// The bits of a socket's type beside `SOCK_CLOEXEC` and `SOCK_NONBLOCK`.
 const SOCK_TYPE: u64 = 0xf;
@@ -235,6 +241,14 @@ fn rules(work: Work, architecture: TargetArch) -> Vec<Value> {
             only("socket", vec![equal(0, family)]);
         }
     }
+    if matches!(work, Work::AskingHook { .. }) {
+        for family in [AF_INET, AF_INET6] {
+            only(
+                "socket",
+                vec![equal(0, family), masked(1, SOCK_TYPE, SOCK_STREAM)],
+            );
+        }
+    }
     for request in [FIONBIO, FIONREAD, TCGETS] {
         only("ioctl", vec![equal(1, request)]);
     }
@@ -268,7 +282,12 @@ mod tests {
     fn every_name_is_known_on_every_architecture() {
         for architecture in ["x86_64", "aarch64"] {
             let architecture = TargetArch::try_from(architecture).unwrap();
-            for work in [Work::Serving, Work::BuildingInitrd, Work::OpeningSockets] {
+            for work in [
+                Work::Serving,
+                Work::BuildingInitrd,
+                Work::OpeningSockets,
+                Work::AskingHook { port: 80 },
+            ] {
                 let filter = json!({ "all": {
                     "mismatch_action": { "errno": 38 }, "match_action": "allow",
                     "filter": rules(work, architecture),

@@ -1,37 +1,24 @@
-//! The server's Unix socket for commands: HTTP, and one JSON object a line.
+//! The server's Unix socket, where the subcommands of netroot find the API.
 //!
-//! `POST /reload` looks at everything now, and answers with a line for each thing that happens, as it happens:
-//! `{"text":…,"warning":…}`; the last is `{"done":true,"changes":…}`. The socket is made before privileges are given up. Root
-//! may connect, and who started the server.
+//! It is made before privileges are given up. Root may connect, and who started the server.
 
-use std::convert::Infallible;
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http_body_util::{Either, Full};
-use hyper::body::{Body, Bytes, Frame, Incoming};
-use hyper::header::{self, HeaderValue};
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use serde_json::json;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 
 use crate::control_socket;
+use crate::serve::api::connection;
+use crate::serve::api::{Api, Caller};
 use crate::serve::events::Warning;
-use crate::serve::looks::{Looks, Told};
 
-/// Concurrent commands.
-const COMMANDS: usize = 8;
-/// How long the header of a request may take.
-const HEADER_TIME: Duration = Duration::from_secs(10);
+/// Concurrent commands: also those that watch.
+const COMMANDS: usize = 24;
 
 /// The socket, and who may use it.
 #[derive(Debug)]
@@ -89,7 +76,7 @@ fn bind_at(path: &Path) -> io::Result<UnixListener> {
 ///
 /// # Errors
 /// Only when the socket cannot be used at all.
-pub(crate) async fn run(control: Control, looks: Looks) -> io::Result<()> {
+pub(crate) async fn run(control: Control, api: Arc<Api>) -> io::Result<()> {
     control.socket.set_nonblocking(true)?;
     let socket = tokio::net::UnixListener::from_std(control.socket)?;
     let commands = Arc::new(Semaphore::new(COMMANDS));
@@ -104,65 +91,12 @@ pub(crate) async fn run(control: Control, looks: Looks) -> io::Result<()> {
         };
         let peer = stream.peer_cred().map(|peer| peer.uid());
         if peer.is_ok_and(|uid| uid == 0 || uid == control.owner) {
-            let looks = looks.clone();
+            let api = Arc::clone(&api);
             tokio::spawn(async move {
                 let _slot = slot;
-                let service = service_fn(|request: Request<Incoming>| {
-                    let answer = answer(&request, &looks);
-                    async move { Ok::<_, Infallible>(answer) }
-                });
-                // The command has gone, which is its own affair.
-                let _ = hyper::server::conn::http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEADER_TIME)
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await;
+                connection::serve(stream, &api, |_| Ok(Caller::LOCAL)).await;
             });
         }
-    }
-}
-
-type Answer = Response<Either<Lines, Full<Bytes>>>;
-
-fn answer(request: &Request<Incoming>, looks: &Looks) -> Answer {
-    match (request.method(), request.uri().path()) {
-        (&Method::POST, "/reload") => match looks.reload() {
-            Some(told) => Response::new(Either::Left(Lines(told))),
-            None => refused(StatusCode::SERVICE_UNAVAILABLE, "too many ask already"),
-        },
-        (_, "/reload") => refused(StatusCode::METHOD_NOT_ALLOWED, "only POST"),
-        _ => refused(StatusCode::NOT_FOUND, "there is only /reload"),
-    }
-}
-
-fn refused(status: StatusCode, why: &str) -> Answer {
-    let line = json!({ "error": why }).to_string() + "\n";
-    let mut answer = Response::new(Either::Right(Full::new(Bytes::from(line))));
-    *answer.status_mut() = status;
-    let json = HeaderValue::from_static("application/json");
-    answer.headers_mut().insert(header::CONTENT_TYPE, json);
-    answer
-}
-
-/// What is told, a line each, until it is done.
-#[derive(Debug)]
-struct Lines(mpsc::UnboundedReceiver<Told>);
-
-impl Body for Lines {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(context).map(|told| {
-            let line = match told? {
-                Told::Line { text, is_warning } => json!({ "text": text, "warning": is_warning }),
-                Told::Done { changes } => json!({ "done": true, "changes": changes }),
-            };
-            Some(Ok(Frame::data(Bytes::from(line.to_string() + "\n"))))
-        })
     }
 }
 

@@ -9,6 +9,7 @@ use crate::catalog::CatalogError;
 use crate::confinement::ConfinementError;
 use crate::confinement::identity::IdentityError;
 use crate::live_folder::LiveFolder;
+use crate::serve::api::tcp::TcpApiError;
 use crate::serve::artifacts::FolderError;
 use crate::serve::dhcp::rogue_dhcp::AlreadyServed;
 use crate::serve::initrd::InitrdError;
@@ -18,7 +19,7 @@ use crate::serve::listen::role::DhcpRoleError;
 use crate::serve::listen::sockets::SocketError;
 use crate::serve::nfs::NfsError;
 use crate::serve::open_files::OpenFilesError;
-use crate::serve::privileged_helper::StartError;
+use crate::serve::privileged_helper::{HookStartError, StartError};
 use crate::serve::privileges::PrivilegeError;
 use crate::serve::service_manager::ServiceManagerError;
 use crate::settings::Origin;
@@ -45,6 +46,12 @@ pub(crate) enum ServeError {
     /// systemd waits for this server, and cannot be told that it is ready.
     #[error(transparent)]
     ServiceManager(#[from] ServiceManagerError),
+    /// The web hook cannot be asked.
+    #[error(transparent)]
+    Hook(#[from] HookStartError),
+    /// The API over TCP cannot be served.
+    #[error(transparent)]
+    Api(#[from] TcpApiError),
     /// No helper process.
     #[error(transparent)]
     Helper(#[from] StartError),

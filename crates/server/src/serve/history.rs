@@ -16,9 +16,11 @@ mod judge;
 mod record;
 mod stage;
 mod step;
+mod summary;
 mod table;
 mod totals;
 mod view;
+mod warnings;
 pub(crate) mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,11 +34,14 @@ use self::boot::Outcome;
 pub(crate) use self::datagram::{Datagram, Inputs, Way};
 use self::judge::{Verdict, judge};
 use self::record::{Changed, Record};
+pub(crate) use self::summary::MachineSummary;
 use self::table::Table;
 use self::totals::Totals;
 pub(crate) use self::view::MachineHistory;
 use self::view::SEEN;
 pub(crate) use self::view::utc;
+pub(crate) use self::warnings::ShownWarning;
+use self::warnings::Warnings;
 use crate::serve::artifacts::{Chosen, FileKind};
 use crate::serve::boot_summary::BootSummary;
 use crate::serve::clock::{Clock, Moment};
@@ -54,6 +59,7 @@ pub(crate) struct History {
     clock: Clock,
     kept: Mutex<Kept>,
     changes: broadcast::Sender<Mac>,
+    warnings: Warnings,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +88,7 @@ impl History {
             clock: Clock::start(),
             kept: Mutex::default(),
             changes: broadcast::channel(CHANGES).0,
+            warnings: Warnings::default(),
         }
     }
 
@@ -91,13 +98,11 @@ impl History {
 
     /// The machines that change from now on. Who is too slow misses some ([`broadcast::error::RecvError::Lagged`]) and should
     /// ask for all of them.
-    #[allow(dead_code, reason = "of the API")]
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Mac> {
         self.changes.subscribe()
     }
 
     /// One machine.
-    #[allow(dead_code, reason = "of the API")]
     pub(crate) fn machine(&self, mac: Mac) -> Option<MachineHistory> {
         let now = self.clock.moment();
         let kept = self.kept();
@@ -147,6 +152,36 @@ impl History {
             machines: states,
             transfers: kept.transfers,
         }
+    }
+
+    /// One machine in short.
+    pub(crate) fn summary(&self, mac: Mac) -> Option<MachineSummary> {
+        let now = self.clock.moment();
+        let kept = self.kept();
+        let record = kept.machines.get(mac)?;
+        Some(MachineSummary::new(mac, record, now))
+    }
+
+    /// All of them in short, the one that was heard of last first.
+    pub(crate) fn summaries(&self) -> Vec<MachineSummary> {
+        let now = self.clock.moment();
+        let kept = self.kept();
+        let mut all: Vec<_> = kept.machines.all().collect();
+        all.sort_by_key(|(mac, record)| (std::cmp::Reverse(record.heard.now), *mac));
+        let all = all.into_iter();
+        all.map(|(mac, record)| MachineSummary::new(mac, record, now))
+            .collect()
+    }
+
+    /// What is shown of a machine has changed, though nothing happened to it: those who follow it are told.
+    pub(crate) fn touch(&self, mac: Mac) {
+        // Nobody may be subscribed.
+        let _ = self.changes.send(mac);
+    }
+
+    /// What the server has warned of lately, the last one at the end.
+    pub(crate) fn warnings(&self) -> Vec<ShownWarning> {
+        self.warnings.shown()
     }
 
     /// Another DHCP server was found.
@@ -316,6 +351,10 @@ impl Kept {
 
 impl Observer for History {
     fn happened(&self, whom: Option<Whom>, event: &Event) {
+        if let Event::Warning(warning) = event {
+            let now = self.clock.moment();
+            self.warnings.add(view::utc(now.wall), warning.to_string());
+        }
         let Some(Whom { machine, address }) = whom else {
             return;
         };

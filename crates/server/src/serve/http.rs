@@ -35,11 +35,13 @@ use self::direct::{DirectStream, Parts};
 pub(crate) use self::pages::Pages;
 use self::transfer::{Transfer, TransferLog};
 use crate::catalog::{ArrivedAt, ImageFile, file_of_image};
+use crate::serve::api::{self, Api, ApiBody, Caller, is_api};
 use crate::serve::artifacts::{Artifact, ArtifactStore, FileReads, Found};
 use crate::serve::counters::Counters;
 use crate::serve::dhcp::service as dhcp;
 use crate::serve::events::{Ignored, Machine, Timeline};
 use crate::serve::history::History;
+use crate::serve::hook::Hook;
 use crate::serve::listen::interface::Interface;
 use crate::serve::listen::live_interface::LiveInterface;
 use crate::serve::metrics::{self, Counter, Metrics};
@@ -79,6 +81,10 @@ pub(crate) struct Site {
     pub(crate) counters: Arc<Counters>,
     /// The export, which has counters of its own.
     pub(crate) nfs: Option<Arc<netroot_nfs_export::Server>>,
+    /// What programs and the page ask for.
+    pub(crate) api: Arc<Api>,
+    /// Who says what a machine boots, before the configuration.
+    pub(crate) hook: Option<Arc<Hook>>,
     /// What happened to each machine.
     pub(crate) history: Arc<History>,
     /// DHCP on each interface.
@@ -239,10 +245,18 @@ async fn serve(stream: Recorded, slot: ConnectionSlot, ends: &Ends, site: &Arc<S
     let (activity, parts) = (stream.activity(), stream.parts());
     let service = service_fn(|request: Request<Incoming>| {
         activity.requested();
-        let (site, parts) = (Arc::clone(site), Arc::clone(&parts));
+        let (site, parts, activity) = (Arc::clone(site), Arc::clone(&parts), &activity);
         async move {
             let response = if is_report(&request) {
                 take_report(request, ends, &site).await
+            } else if is_api(request.uri().path()) {
+                let answer = site.api.answer(request, Caller::Anybody(ends.peer)).await;
+                if matches!(answer.body(), ApiBody::Events(_)) {
+                    activity.streams();
+                }
+                charged(answer, ends.peer, &site)
+            } else if wants_page(&request) {
+                site.api.page(&request).map(Either::Right)
             } else {
                 answer(&request, ends, &parts, &site).await
             };
@@ -280,7 +294,27 @@ async fn take_report(request: Request<Incoming>, ends: &Ends, site: &Site) -> An
     page(status, text)
 }
 
-type Answer = Response<Either<Transfer, http_body_util::Full<Bytes>>>;
+/// Whether a browser asks for the page.
+fn wants_page<B>(request: &Request<B>) -> bool {
+    request.uri().path() == "/"
+        && matches!(*request.method(), Method::GET | Method::HEAD)
+        && api::page::is_wanted(request.headers())
+}
+
+/// The API's answer, whose bytes are charged to the client until it has them.
+fn charged(answer: api::Answer, client: IpAddr, site: &Site) -> Answer {
+    let (head, body) = answer.into_parts();
+    let body = match body {
+        ApiBody::Whole(bytes) => match site.pages.charged(client, bytes) {
+            Some(bytes) => ApiBody::Whole(bytes),
+            None => return busy(site),
+        },
+        other => other,
+    };
+    Response::from_parts(head, Either::Right(body))
+}
+
+type Answer = Response<Either<Transfer, ApiBody>>;
 
 async fn answer(
     request: &Request<Incoming>,
@@ -353,7 +387,17 @@ async fn answer(
     site.artifacts.freshen(&name).await;
     if !head {
         let query = request.uri().query();
-        script_fetch::begins(&site.artifacts, &site.timeline, &name, query, peer).await;
+        let arrived = ends.arrived();
+        script_fetch::begins(
+            &site.artifacts,
+            &site.timeline,
+            site.hook.as_deref(),
+            &name,
+            query,
+            &arrived,
+            peer,
+        )
+        .await;
     }
     let identify = || machines.known_at(peer);
     let arrived = ends.arrived();
@@ -419,7 +463,7 @@ fn deliver(
     let logged = !is_later_read(&name, start);
     let body = if head {
         // hyper sends only the headers for HEAD; the length below is that of the GET.
-        Either::Right(http_body_util::Full::default())
+        Either::Right(ApiBody::Whole(Bytes::new()))
     } else {
         Either::Left(Transfer {
             position: start,
@@ -482,7 +526,7 @@ fn busy(site: &Site) -> Answer {
 }
 
 fn page(status: StatusCode, text: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Either::Right(http_body_util::Full::new(text.into())));
+    let mut answer = Response::new(Either::Right(ApiBody::Whole(text.into())));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");

@@ -7,6 +7,7 @@
 #[allow(dead_code)]
 mod assignments;
 mod facts;
+mod hook_words;
 mod neighbours;
 mod nic_trust;
 mod query;
@@ -28,6 +29,7 @@ use self::assignments::Assignments;
 pub(crate) use self::assignments::{Asks, Assigned, FileError, WentBack};
 use self::facts::Facts;
 use self::facts::Heard;
+use self::hook_words::HookWords;
 use self::neighbours::Neighbours;
 use self::nic_trust::NicTrust;
 use self::relayed::RelayedMachines;
@@ -51,6 +53,7 @@ pub(crate) struct Machines {
     facts: Facts,
     assignments: OnceLock<Assignments>,
     nic_trust: NicTrust,
+    hook_words: HookWords,
 }
 
 /// A machine that tried to boot and is none of the configuration's.
@@ -84,6 +87,7 @@ impl Machines {
             facts: Facts::default(),
             assignments: OnceLock::new(),
             nic_trust: NicTrust::default(),
+            hook_words: HookWords::default(),
         }
     }
 
@@ -102,6 +106,11 @@ impl Machines {
     /// Which machines boot with the initrd for their network card.
     pub(crate) fn nic_trust(&self) -> &NicTrust {
         &self.nic_trust
+    }
+
+    /// What the web hook said of machines.
+    pub(crate) fn hook_words(&self) -> &HookWords {
+        &self.hook_words
     }
 
     /// What is known of the machine with this hardware address.

@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | [`start_network`] | makes sockets anew for a served interface | binding ports below 1024 and opening packet sockets, as the unprivileged user |
 //! | [`start_roots`] | opens an image's directory | reaching directories, and mounts |
+//! | [`start_hook`] | asks the web hook, if there is one | connecting to its port, as the unprivileged user |
 //! | [`start_files`] | has an image's initrd built, opens its other files and boot loaders, reads the configuration | the rights that the server was started with, but for the network's and for mounts |
 //!
 //! They are copies of this process from before it opened its sockets. Each has one end of a socket pair and reads
@@ -27,20 +28,21 @@ mod client;
 mod configurations;
 mod files;
 mod helper_end;
+mod hook;
 mod mount_area;
 mod network;
 mod passed_sockets;
+mod process;
 mod request;
 mod roots;
 
 use std::os::fd::OwnedFd;
 
-use netroot_sys::helper_process::{self, HelperProcessError};
-use rustix::io::Errno;
-
 pub(crate) use self::client::{Client, Helper, HelperError};
 use self::files::Files;
+pub(crate) use self::hook::{HookHelper, HookSocket, HookStartError, start as start_hook};
 use self::network::Network;
+pub(crate) use self::process::StartError;
 use self::request::Request;
 pub(crate) use self::request::{FileRequest, ImageNumber, NetworkRequest, RootRequest};
 use self::roots::Roots;
@@ -48,20 +50,6 @@ use crate::confinement::identity::Identity;
 use crate::serve::listen::interface::Followed;
 use crate::serve::listen::sockets::ListenPorts;
 use crate::settings::Settings;
-
-/// A helper cannot be started.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
-    /// No process.
-    #[error(transparent)]
-    Process(#[from] HelperProcessError),
-    /// No socket pair.
-    #[error("cannot make the socket pair of a helper process")]
-    Socket(#[source] Errno),
-    /// It ended, or does not answer.
-    #[error("the helper process did not start")]
-    First(#[source] HelperError),
-}
 
 /// Starts the helper for roots. With it comes the folder below which the confined server will be able to read what
 /// [`RootRequest::Root`] opens; without one (no `CAP_SYS_ADMIN`), that request is answered with
@@ -118,13 +106,5 @@ pub(crate) fn start_files(
 }
 
 fn start<R: Request>(work: impl FnOnce(OwnedFd)) -> Result<Helper<R>, StartError> {
-    let (ours, theirs) = channel::pair().map_err(StartError::Socket)?;
-    let server = rustix::process::getpid();
-    helper_process::start(theirs, |socket| {
-        // A helper without the rules that it lives by does not serve.
-        if helper_end::live_with(server).is_ok() {
-            work(socket);
-        }
-    })?;
-    Ok(Helper::new(ours))
+    Ok(Helper::new(process::start(work)?))
 }

@@ -10,6 +10,8 @@ use tokio::task::JoinSet;
 
 pub(crate) use self::interfaces::Following;
 use self::interfaces::{Common, Interfaces};
+use crate::serve::api::tcp::TcpApi;
+use crate::serve::api::{Api, Sources};
 use crate::serve::artifacts::{ArtifactStore, FileReads};
 use crate::serve::clock::Clock;
 use crate::serve::control::{self, Control};
@@ -17,17 +19,21 @@ use crate::serve::counters::Counters;
 use crate::serve::error::ServeError;
 use crate::serve::events::{Event, Timeline};
 use crate::serve::history::{History, watch};
+use crate::serve::hook::Hook;
 use crate::serve::http;
 use crate::serve::listen::Listener;
 use crate::serve::listen::allowed::{Allowed, LiveAllowed};
 use crate::serve::looks::Looks;
 use crate::serve::nfs::{self, Prepared};
-use crate::serve::privileged_helper::{FileRequest, Helper, NetworkRequest, RootRequest};
+use crate::serve::privileged_helper::{
+    FileRequest, Helper, HookHelper, NetworkRequest, RootRequest,
+};
 use crate::serve::report_tokens::ReportTokens;
 use crate::serve::reports::Reports;
 use crate::serve::root_watch::{FollowedRoots, RootWatch, World};
 use crate::serve::service_manager::ServiceManager;
 use crate::serve::status::Status;
+use crate::settings::HookSettings;
 
 /// Everything that serving needs, ready: nothing after this can be refused.
 #[derive(Debug)]
@@ -62,6 +68,11 @@ pub(crate) struct Parts {
     pub(crate) followed_roots: FollowedRoots,
     /// The socket for commands.
     pub(crate) control: Option<Control>,
+    /// The helper process that asks the web hook, if there is one.
+    pub(crate) hook: Option<(HookSettings, HookHelper)>,
+    /// The API over TCP, and the names by which it is reached.
+    pub(crate) tcp_api: Option<TcpApi>,
+    pub(crate) hosts: Vec<String>,
     /// The helper process for the network.
     pub(crate) network: Helper<NetworkRequest>,
 }
@@ -86,6 +97,9 @@ pub(crate) fn until_stopped(
         file_helper,
         followed_roots,
         control,
+        hook,
+        tcp_api,
+        hosts,
         network,
         allowed,
         following,
@@ -95,8 +109,30 @@ pub(crate) fn until_stopped(
         .map(|export| nfs::start(export, timeline.clone()))
         .transpose()?
         .map(Arc::new);
+    let artifacts = Arc::new(artifacts);
+    let (looks, asked) = Looks::new();
+    let sources = Sources {
+        artifacts: Arc::clone(&artifacts),
+        timeline: timeline.clone(),
+        status: status.clone(),
+        history: Arc::clone(&history),
+        counters: Arc::clone(counters),
+        nfs: nfs.clone(),
+        looks: looks.clone(),
+    };
+    let api = Api::new(sources, &hosts);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(ServeError::Runtime)?;
+    let hook = hook.map(|(HookSettings { url, deadline, .. }, helper)| {
+        let _within = runtime.enter();
+        Hook::start(helper, url, deadline)
+    });
     let site = Arc::new(http::Site {
-        artifacts: Arc::new(artifacts),
+        hook: hook.transpose().map_err(ServeError::Runtime)?,
+        artifacts,
+        api: Arc::clone(&api),
         reads: FileReads::new(),
         status: status.clone(),
         timeline: timeline.clone(),
@@ -109,10 +145,6 @@ pub(crate) fn until_stopped(
         limits: Arc::default(),
     });
 
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(ServeError::Runtime)?;
     let mut dhcp = Vec::new();
     let ready_now = status.ready(&site.artifacts.catalog());
     let ready = || {
@@ -121,7 +153,6 @@ pub(crate) fn until_stopped(
     };
     let ended = runtime.block_on(async {
         let mut tasks = JoinSet::new();
-        let (looks, asked) = Looks::new();
         let world = World {
             artifacts: Arc::clone(&site.artifacts),
             nfs: nfs.clone(),
@@ -138,7 +169,10 @@ pub(crate) fn until_stopped(
             });
         }
         if let Some(control) = control {
-            tasks.spawn(control::run(control, looks.clone()));
+            tasks.spawn(control::run(control, Arc::clone(&api)));
+        }
+        if let Some(tcp_api) = tcp_api {
+            tasks.spawn(tcp_api.run(api, timeline.clone()));
         }
         site.artifacts.keep_fresh(looks);
         let watch = RootWatch::new(world, followed_roots, asked);

@@ -3,8 +3,12 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
+use netroot_net::Mac;
+
+use crate::catalog::{ArrivedAt, KnownMachine};
 use crate::serve::artifacts::ArtifactStore;
 use crate::serve::events::{Decided, Event, Machine, Timeline, Warning};
+use crate::serve::hook::{Hook, HookFailure};
 use crate::serve::machines::FileError;
 
 /// Remembers what the machine says of itself in the query, and takes what is assigned to it for one boot. Only the
@@ -12,8 +16,10 @@ use crate::serve::machines::FileError;
 pub(crate) async fn begins(
     artifacts: &ArtifactStore,
     timeline: &Timeline,
+    hook: Option<&Hook>,
     name: &str,
     query: Option<&str>,
+    arrived: &ArrivedAt<'_>,
     peer: IpAddr,
 ) {
     let machines = timeline.machines();
@@ -34,6 +40,9 @@ pub(crate) async fn begins(
         };
         timeline.machine(Machine::Mac(mac), Event::Decided(decided));
     }
+    if let Some(hook) = hook {
+        ask(hook, artifacts, timeline, mac, arrived, peer).await;
+    }
     let Some(image) = machines.assignments().fetches_script(mac) else {
         return;
     };
@@ -50,6 +59,45 @@ pub(crate) fn fetches(artifacts: &ArtifactStore, timeline: &Timeline, name: &str
     {
         let trust = machines.nic_trust();
         trust.loads(mac, initrd.tag, initrd.nic, Instant::now());
+    }
+}
+
+/// Asks the web hook, unless something is ordered for the machine.
+async fn ask(
+    hook: &Hook,
+    artifacts: &ArtifactStore,
+    timeline: &Timeline,
+    mac: Mac,
+    arrived: &ArrivedAt<'_>,
+    peer: IpAddr,
+) {
+    let machines = timeline.machines();
+    let order = machines.assignments().expected(Some(mac));
+    let words = machines.hook_words();
+    if order.once.is_some() || order.image.is_some() || words.is_fresh(mac, Instant::now()) {
+        return;
+    }
+    let machine = KnownMachine {
+        mac: Some(mac),
+        address: Some(peer),
+        ..machines.known(Some(mac))
+    };
+    let catalog = artifacts.catalog();
+    let images: Vec<&str> = catalog.images().map(|image| image.name.as_str()).collect();
+    let (word, failure) = hook.ask(&machine, arrived, &images).await;
+    words.set(mac, word, Instant::now());
+    if let Some(HookFailure {
+        url,
+        error,
+        left_alone,
+    }) = failure
+    {
+        let warning = Warning::Hook {
+            url,
+            error,
+            left_alone,
+        };
+        timeline.server(Event::Warning(warning));
     }
 }
 

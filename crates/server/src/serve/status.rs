@@ -93,7 +93,7 @@ impl Status {
     }
 
     /// What is served now.
-    fn listeners(&self) -> Vec<ReadyListener> {
+    pub(crate) fn listeners(&self) -> Vec<ReadyListener> {
         let listeners = self.listeners.read();
         listeners.unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -115,7 +115,20 @@ fn take(
     let (service, socket) = (Arc::clone(service), Arc::clone(socket));
     tokio::spawn(async move {
         service.artifacts.freshen(&name).await;
-        script_fetch::begins(&service.artifacts, &service.timeline, &name, None, peer).await;
+        let arrived = ArrivedAt {
+            interface: &interface.name,
+            server: arrival.local.into(),
+        };
+        script_fetch::begins(
+            &service.artifacts,
+            &service.timeline,
+            service.hook.as_deref(),
+            &name,
+            None,
+            &arrived,
+            peer,
+        )
+        .await;
         prepare_nic(&name, &interface.name, arrival, &service).await;
         // What is there now: it may have been exchanged.
         let artifact = match look_up(&name, &interface.name, arrival, &service) {

@@ -107,6 +107,10 @@ impl ArtifactStore {
         Self { machines, ..self }
     }
 
+    fn hook_word(&self, machine: &KnownMachine) -> Option<String> {
+        self.machines.hook_words().of(machine.mac?)
+    }
+
     /// From now on the roots are looked at before something is handed out that is made from them.
     pub(crate) fn keep_fresh(&self, looks: Looks) {
         let _ = self.looks.set(looks);
@@ -129,7 +133,8 @@ impl ArtifactStore {
         arrived: &ArrivedAt<'_>,
     ) -> Assigned<'a> {
         let ordered = self.machines.assignments().expected(machine.mac);
-        catalog.assign_with(machine, arrived, orders(&ordered))
+        let word = self.hook_word(machine);
+        catalog.assign_with(machine, arrived, orders(&ordered, word.as_deref()))
     }
 
     /// The same, for the script that somebody fetches.
@@ -144,7 +149,8 @@ impl ArtifactStore {
             _ => Asks::Itself,
         };
         let ordered = self.machines.assignments().in_script(machine.mac, who);
-        catalog.assign_with(machine, arrived, orders(&ordered))
+        let word = self.hook_word(machine);
+        catalog.assign_with(machine, arrived, orders(&ordered, word.as_deref()))
     }
 
     /// The machine whose script `name` is, for who asks.
@@ -445,12 +451,12 @@ impl ArtifactStore {
     }
 }
 
-fn orders(ordered: &machines::Assigned) -> Orders<'_> {
+fn orders<'a>(ordered: &'a machines::Assigned, hook: Option<&'a str>) -> Orders<'a> {
     Orders {
         once: ordered.once.as_deref(),
         image: ordered.image.as_deref(),
         after_failure: ordered.after_failure,
-        hook: None,
+        hook,
     }
 }
 

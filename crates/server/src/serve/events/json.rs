@@ -587,6 +587,24 @@ fn add_warning(fields: &mut Fields, warning: &Warning) {
             fields.add("path", path.to_string_lossy());
             fields.add("error", error.as_str());
         }
+        Warning::ApiCertificate { error } => {
+            fields.add("warning", "api-certificate");
+            fields.add("error", error.as_str());
+        }
+        Warning::Hook {
+            url,
+            error,
+            left_alone,
+        } => {
+            fields.add("warning", "hook");
+            fields.add("url", url.as_str());
+            fields.add("error", error.as_str());
+            fields.add("left_alone", left_alone.map(|time| time.as_secs()));
+        }
+        Warning::ApiPlain { listen } => {
+            fields.add("warning", "api-plain");
+            fields.add("listen", listen.as_str());
+        }
         Warning::PrivateKeys { root, files } => {
             fields.add("warning", "private-keys");
             add_files(fields, root, files);

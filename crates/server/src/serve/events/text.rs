@@ -562,9 +562,28 @@ impl Display for Warning {
             ),
             Self::NoControl { path, error } => write!(
                 f,
-                "netroot reload does not work: cannot make the socket {}: {error}; name another with --control \
-                 (kill -HUP does the same)",
+                "netroot status, reload and the other commands do not work: cannot make the socket {}: {error}; name another with --control \
+                 (kill -HUP reloads)",
                 path.display()
+            ),
+            Self::ApiCertificate { error } => {
+                write!(f, "the API keeps the certificate that it had: {error}")
+            }
+            Self::Hook {
+                url,
+                error,
+                left_alone,
+            } => {
+                write!(f, "the web hook {url} does not say what a machine boots: {error}; the rules decide")?;
+                match left_alone {
+                    Some(time) => write!(f, ", and it is not asked for {} s", time.as_secs()),
+                    None => Ok(()),
+                }
+            }
+            Self::ApiPlain { listen } => write!(
+                f,
+                "the API at {listen} is not encrypted, and whoever sees a token may order what machines boot: give it a \
+                 certificate and key in [api], or listen at 127.0.0.1"
             ),
             Self::PrivateKeys { root, files } => write!(
                 f,

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use netroot_nfs_export::MountBelow;
 use netroot_proto::pxe::cures::Cure;
@@ -232,6 +233,25 @@ pub(crate) enum Warning {
         path: PathBuf,
         /// The system's error.
         error: String,
+    },
+    /// The certificate of the API was changed, and cannot be used: the old one stays.
+    ApiCertificate {
+        /// Why.
+        error: String,
+    },
+    /// The web hook did not say what a machine boots.
+    Hook {
+        /// Which one.
+        url: String,
+        /// What went wrong.
+        error: String,
+        /// How long it is not asked.
+        left_alone: Option<Duration>,
+    },
+    /// The API's tokens cross the network in plain text.
+    ApiPlain {
+        /// Where it listens.
+        listen: String,
     },
     /// The interface has no IPv6, so iPXE's router solicitations cannot be answered.
     NoIpv6 {

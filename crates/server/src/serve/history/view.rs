@@ -174,7 +174,7 @@ impl BootHistory {
 }
 
 impl Cause {
-    fn new(outcome: &Outcome) -> Option<Self> {
+    pub(super) fn new(outcome: &Outcome) -> Option<Self> {
         match outcome {
             Outcome::Failed(sentence) => Some(Self {
                 kind: "reported",

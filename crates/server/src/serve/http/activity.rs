@@ -27,6 +27,8 @@ pub(super) struct Activity {
     requests: AtomicU64,
     /// Bytes that the kernel has taken for the client.
     written: AtomicU64,
+    /// It is sent what happens, as it happens.
+    streams: AtomicBool,
     aborted: AtomicBool,
 }
 
@@ -38,9 +40,10 @@ pub(super) struct Done {
 }
 
 impl Done {
-    /// Whether a window that began with `before` and ends now is one of a client that makes progress.
-    fn progress_since(self, before: Self) -> bool {
-        self.requests != before.requests || self.written.wrapping_sub(before.written) >= LEAST
+    /// Whether a window that began with `before` and ends now is one of a client that makes progress: that takes `least`
+    /// bytes.
+    fn progress_since(self, before: Self, least: u64) -> bool {
+        self.requests != before.requests || self.written.wrapping_sub(before.written) >= least
     }
 }
 
@@ -52,8 +55,15 @@ impl Activity {
             last: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             written: AtomicU64::new(0),
+            streams: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
         }
+    }
+
+    /// From now on it is sent what happens, as it happens: little for hours, and a heartbeat. It is idle between, and
+    /// makes room for a machine that needs its place.
+    pub(super) fn streams(&self) {
+        self.streams.store(true, Ordering::Relaxed);
     }
 
     /// A request has arrived.
@@ -90,7 +100,11 @@ impl Activity {
         loop {
             tokio::time::sleep(WINDOW).await;
             let done = self.done();
-            if !done.progress_since(before) {
+            let least = match self.streams.load(Ordering::Relaxed) {
+                true => 1,
+                false => LEAST,
+            };
+            if !done.progress_since(before, least) {
                 self.abort();
                 return;
             }
@@ -189,10 +203,10 @@ mod tests {
     #[test]
     fn a_window_counts_if_something_was_asked_for_or_enough_was_taken() {
         let done = |requests, written| Done { requests, written };
-        assert!(done(1, 0).progress_since(done(0, 0)));
-        assert!(!done(1, LEAST - 1).progress_since(done(1, 0)));
-        assert!(done(1, LEAST).progress_since(done(1, 0)));
-        assert!(!done(1, LEAST).progress_since(done(1, LEAST)));
+        assert!(done(1, 0).progress_since(done(0, 0), LEAST));
+        assert!(!done(1, LEAST - 1).progress_since(done(1, 0), LEAST));
+        assert!(done(1, LEAST).progress_since(done(1, 0), LEAST));
+        assert!(!done(1, LEAST).progress_since(done(1, LEAST), LEAST));
     }
 
     #[tokio::test(start_paused = true)]

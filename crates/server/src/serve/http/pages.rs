@@ -1,49 +1,30 @@
 //! The pages that the server makes of its own state: made for all who ask within a moment, and charged to each.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use hyper::body::Bytes;
 use netroot_limits::{ByteBudget, Charge};
 
+use crate::serve::api::Fresh;
 use crate::serve::reports::BODY;
 
-/// How long a page is shown as it was made. No more than four a second are made, however many ask.
-const FRESH: Duration = Duration::from_millis(250);
-/// Bytes of pages that are held for one client, and for all. A page has at most some 500 kB ([`crate::serve::reports`]).
-const HELD_EACH: usize = 1 << 20;
+/// Bytes of pages that are held for one client, and for all. A page has at most some 500 kB ([`crate::serve::reports`]), and
+/// the list of all machines that are remembered some 700.
+const HELD_EACH: usize = 2 << 20;
 const HELD: usize = 8 << 20;
 /// The same for the bodies of requests: two reports of one client, which is more than a machine sends at once, and 64 in
 /// all.
 const BODIES_EACH: usize = 2 * BODY;
 const BODIES: usize = 64 * BODY;
 
-/// A page that is made anew when it is asked for and no longer fresh.
-#[derive(Debug, Default)]
-struct Page(Mutex<Option<(Instant, Bytes)>>);
-
-impl Page {
-    /// The page, by `make` if the last one is not fresh.
-    fn get(&self, now: Instant, make: impl FnOnce() -> String) -> Bytes {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((made, page)) = &*last
-            && now.duration_since(*made) < FRESH
-        {
-            return page.clone();
-        }
-        let page = Bytes::from(make());
-        *last = Some((now, page.clone()));
-        page
-    }
-}
-
 /// `/`, `/status` and `/metrics`, and what is held of them and of bodies.
 #[derive(Debug)]
 pub(crate) struct Pages {
-    text: Page,
-    json: Page,
-    metrics: Page,
+    text: Fresh,
+    json: Fresh,
+    metrics: Fresh,
     held: Arc<ByteBudget>,
     bodies: Arc<ByteBudget>,
 }
@@ -51,9 +32,9 @@ pub(crate) struct Pages {
 impl Default for Pages {
     fn default() -> Self {
         Self {
-            text: Page::default(),
-            json: Page::default(),
-            metrics: Page::default(),
+            text: Fresh::default(),
+            json: Fresh::default(),
+            metrics: Fresh::default(),
             held: ByteBudget::new(HELD_EACH, HELD),
             bodies: ByteBudget::new(BODIES_EACH, BODIES),
         }
@@ -83,7 +64,7 @@ impl Pages {
 
     /// The same bytes, charged until the last of them is with the kernel: a slow reader holds a page that nobody else
     /// reads any more.
-    fn charged(&self, client: IpAddr, bytes: Bytes) -> Option<Bytes> {
+    pub(super) fn charged(&self, client: IpAddr, bytes: Bytes) -> Option<Bytes> {
         let charge = self.held.charge(client, bytes.len())?;
         Some(Bytes::from_owner(Charged {
             bytes,
@@ -109,19 +90,6 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-
-    #[test]
-    fn a_page_is_made_once_for_all_who_ask_within_a_moment() {
-        let page = Page::default();
-        let start = Instant::now();
-        let made = |after, text: &str| {
-            let now = start + Duration::from_millis(after);
-            page.get(now, || text.to_owned())
-        };
-        assert_eq!(made(0, "first"), "first");
-        assert_eq!(made(249, "second"), "first");
-        assert_eq!(made(250, "third"), "third");
-    }
 
     #[test]
     fn a_page_is_charged_until_its_last_copy_is_gone() {

@@ -7,10 +7,12 @@ use super::connection_limits::CONNECTIONS_EACH;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::*;
+use crate::serve::api::Sources;
 use crate::serve::artifacts::store;
 use crate::serve::artifacts::{Content, FileKind};
 use crate::serve::events::{Format, ReadyListener};
 use crate::serve::listen::interface::tests::interface;
+use crate::serve::looks::Looks;
 use crate::serve::machines::Machines;
 use crate::serve::report_tokens::ReportTokens;
 
@@ -39,23 +41,37 @@ fn site_of(content: &[u8], big: Option<Content>) -> (SocketAddr, Arc<Counters>) 
     );
     let counters = Arc::new(Counters::default());
     let history = Arc::new(History::new());
+    let artifacts = Arc::new(artifacts);
+    let status = Status::new(vec![ReadyListener {
+        interface: "eth0".to_owned(),
+        address: Ipv4Addr::LOCALHOST.into(),
+        prefix: 8,
+        others: Vec::new(),
+        ranges: Vec::new(),
+        isolated: None,
+        http_port: 8069,
+    }]);
+    let timeline = Timeline::new(
+        Format::Text,
+        Arc::clone(&counters),
+        Arc::new(Machines::new()),
+    );
+    let sources = Sources {
+        artifacts: Arc::clone(&artifacts),
+        timeline: timeline.clone(),
+        status: status.clone(),
+        history: Arc::clone(&history),
+        counters: Arc::clone(&counters),
+        nfs: None,
+        looks: Looks::new().0,
+    };
     let site = Site {
         reads: FileReads::new(),
-        artifacts: Arc::new(artifacts),
-        status: Status::new(vec![ReadyListener {
-            interface: "eth0".to_owned(),
-            address: Ipv4Addr::LOCALHOST.into(),
-            prefix: 8,
-            others: Vec::new(),
-            ranges: Vec::new(),
-            isolated: None,
-            http_port: 8069,
-        }]),
-        timeline: Timeline::new(
-            Format::Text,
-            Arc::clone(&counters),
-            Arc::new(Machines::new()),
-        ),
+        artifacts,
+        api: Api::new(sources, &[]),
+        hook: None,
+        status,
+        timeline,
         counters: Arc::clone(&counters),
         nfs: None,
         history: Arc::clone(&history),

@@ -20,8 +20,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use netroot_net::Mac;
 use netroot_proto::pxe::client::Client;
 
-use self::assignment::Trial;
 pub(crate) use self::assignment::{Assigned, Assignment};
+use self::assignment::{Boot, Trial};
 use self::file::AssignmentsFile;
 pub(crate) use self::file::FileError;
 
@@ -111,6 +111,40 @@ impl Assignments {
     /// The machine boots what the configuration says. False if nothing else was assigned. [`Self::save`] makes it last.
     pub(crate) fn clear(&self, mac: Mac) -> bool {
         self.all().remove(&mac).is_some()
+    }
+
+    /// The machine boots nothing else for once. [`Self::save`] makes it last.
+    pub(crate) fn clear_once(&self, mac: Mac) {
+        self.take_away(mac, |assignment| assignment.once = None);
+    }
+
+    /// The machine boots what the configuration says, once its order for one boot is used up. [`Self::save`] makes it
+    /// last.
+    pub(crate) fn clear_image(&self, mac: Mac) {
+        self.take_away(mac, |assignment| {
+            assignment.image = None;
+            assignment.trial = None;
+            assignment.failed = None;
+        });
+    }
+
+    fn take_away(&self, mac: Mac, change: impl FnOnce(&mut Assignment)) {
+        let mut all = self.all();
+        if let Some(assignment) = all.get_mut(&mac) {
+            change(assignment);
+            let nothing = Assignment {
+                boot: Boot::default(),
+                ..assignment.clone()
+            };
+            if nothing == Assignment::default() && assignment.boot.once.is_none() {
+                all.remove(&mac);
+            }
+        }
+    }
+
+    /// What is assigned to a machine.
+    pub(crate) fn of(&self, mac: Mac) -> Assignment {
+        self.all().get(&mac).cloned().unwrap_or_default()
     }
 
     /// What is assigned to each machine.

@@ -69,6 +69,19 @@ impl From<Errno> for HelperError {
     }
 }
 
+/// Waits until the helper at the other end is ready, and returns what it sends with that.
+pub(super) fn introduction(socket: &OwnedFd) -> Result<Option<OwnedFd>, HelperError> {
+    let mut waiting = [PollFd::new(socket, PollFlags::IN)];
+    if poll(&mut waiting, Some(&START))? == 0 {
+        return Err(HelperError::Silent {
+            waited: Duration::from_secs(START.tv_sec.unsigned_abs()),
+        });
+    }
+    let message = channel::receive(socket, RecvFlags::empty())?;
+    let message = message.ok_or(HelperError::Ended)?;
+    Ok(message.files.into_iter().next())
+}
+
 /// A helper process, as it is started.
 #[derive(Debug)]
 pub(crate) struct Helper<R> {
@@ -86,15 +99,7 @@ impl<R: Request> Helper<R> {
 
     /// Waits until it is ready, and returns what it sends with that.
     pub(super) fn introduction(&self) -> Result<Option<OwnedFd>, HelperError> {
-        let mut waiting = [PollFd::new(&self.socket, PollFlags::IN)];
-        if poll(&mut waiting, Some(&START))? == 0 {
-            return Err(HelperError::Silent {
-                waited: Duration::from_secs(START.tv_sec.unsigned_abs()),
-            });
-        }
-        let message = channel::receive(&self.socket, RecvFlags::empty())?;
-        let message = message.ok_or(HelperError::Ended)?;
-        Ok(message.files.into_iter().next())
+        introduction(&self.socket)
     }
 
     /// To ask it from tasks. Call it within the runtime.

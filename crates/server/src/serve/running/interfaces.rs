@@ -232,6 +232,7 @@ impl Common {
             reads: Arc::clone(&site.reads),
             allowed: Arc::clone(&self.allowed),
             timeline: site.timeline.clone(),
+            hook: site.hook.clone(),
             counters: Arc::clone(&site.counters),
         };
         let dhcp = Arc::new(dhcp::Service {

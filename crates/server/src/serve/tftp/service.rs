@@ -11,6 +11,7 @@ use super::slots::Slots;
 use crate::serve::artifacts::{ArtifactStore, FileReads};
 use crate::serve::counters::Counters;
 use crate::serve::events::{Ignored, Machine, Timeline};
+use crate::serve::hook::Hook;
 use crate::serve::listen::allowed::LiveAllowed;
 use crate::serve::listen::live_interface::LiveInterface;
 
@@ -38,6 +39,8 @@ pub(crate) struct Service {
     pub(super) allowed: Arc<LiveAllowed>,
     /// Where events are logged.
     pub(super) timeline: Timeline,
+    /// Who says what a machine boots, before the configuration.
+    pub(super) hook: Option<Arc<Hook>>,
     /// What is counted.
     pub(super) counters: Arc<Counters>,
     /// The running transfers.
@@ -57,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) allowed: Arc<LiveAllowed>,
     /// Where events are logged.
     pub(crate) timeline: Timeline,
+    /// Who says what a machine boots, before the configuration.
+    pub(crate) hook: Option<Arc<Hook>>,
     /// What is counted.
     pub(crate) counters: Arc<Counters>,
 }
@@ -70,6 +75,7 @@ impl Service {
             interface,
             allowed: shared.allowed,
             timeline: shared.timeline,
+            hook: shared.hook,
             counters: shared.counters,
             slots: Slots::new(TRANSFERS),
             started: Instant::now(),

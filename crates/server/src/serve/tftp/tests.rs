@@ -54,6 +54,7 @@ fn rig_on(own: &str, counters: &Arc<Counters>, things: &[(&str, Vec<u8>)]) -> Ri
         reads: FileReads::new(),
         allowed: Arc::default(),
         timeline,
+        hook: None,
         counters: Arc::clone(&counters),
     };
     let service = Service::new(shared, Arc::new(LiveInterface::new(with_addresses(&[own]))));

@@ -246,6 +246,15 @@ pub(super) fn warnings() -> Vec<Warning> {
             error: error(),
         },
         Warning::IsolationEnded,
+        Warning::ApiCertificate { error: error() },
+        Warning::Hook {
+            url: "http://127.0.0.1:9000/assign".to_owned(),
+            error: error(),
+            left_alone: Some(Duration::from_secs(10)),
+        },
+        Warning::ApiPlain {
+            listen: "0.0.0.0:8070".to_owned(),
+        },
         Warning::OwnRoot,
         Warning::Submounts(Submounted {
             root: "/srv/debian".into(),
@@ -646,6 +655,9 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::DropInLeftOut { .. }
             | Warning::TakesRestart { .. }
             | Warning::NoControl { .. }
+            | Warning::ApiCertificate { .. }
+            | Warning::ApiPlain { .. }
+            | Warning::Hook { .. }
             | Warning::RangeExhausted { .. } => true,
         },
         Event::Ignored(ignored) => match ignored {

@@ -1,0 +1,124 @@
+//! What the server answers, as far as the subcommands print it (`API.md`). Unknown members are ignored: the server may be newer.
+
+use serde::Deserialize;
+
+/// `/status`.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Status {
+    pub(crate) version: String,
+    pub(crate) host: String,
+    pub(crate) uptime_seconds: u64,
+    pub(crate) interfaces: Vec<Interface>,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// An interface that is served.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Interface {
+    pub(crate) interface: String,
+    pub(crate) address: String,
+    pub(crate) mode: String,
+}
+
+/// What the server has warned of.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Warning {
+    pub(crate) text: String,
+}
+
+/// `/images`.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Images {
+    pub(crate) images: Vec<Image>,
+}
+
+/// An image.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Image {
+    pub(crate) name: String,
+    pub(crate) title: String,
+    pub(crate) kind: String,
+    pub(crate) kernel: Option<String>,
+    pub(crate) source: Option<String>,
+}
+
+/// `/machines`.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Machines {
+    pub(crate) machines: Vec<Machine>,
+}
+
+/// A machine in short.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Machine {
+    pub(crate) mac: String,
+    pub(crate) name: Option<String>,
+    #[serde(default)]
+    pub(crate) order: Option<Order>,
+    pub(crate) addresses: Vec<String>,
+    pub(crate) firmware: Option<String>,
+    pub(crate) image: Option<String>,
+    pub(crate) state: String,
+    pub(crate) stage: Option<String>,
+    pub(crate) cause: Option<Cause>,
+    pub(crate) last_seen_seconds: f64,
+}
+
+/// What a machine is ordered to boot.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Order {
+    pub(crate) once: Option<String>,
+    pub(crate) image: Option<String>,
+}
+
+/// Why a boot failed or stopped.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Cause {
+    pub(crate) text: String,
+}
+
+/// `/machines/MACHINE`.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct History {
+    pub(crate) mac: String,
+    pub(crate) name: Option<String>,
+    #[serde(default)]
+    pub(crate) order: Option<Order>,
+    pub(crate) uuid: Option<String>,
+    pub(crate) other_macs: Vec<String>,
+    pub(crate) addresses: Vec<String>,
+    pub(crate) firmware: Option<String>,
+    pub(crate) last_seen_seconds: f64,
+    pub(crate) boots: Vec<Boot>,
+}
+
+/// A boot.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Boot {
+    pub(crate) number: u64,
+    pub(crate) started: String,
+    pub(crate) seconds: f64,
+    pub(crate) outcome: String,
+    pub(crate) image: Option<String>,
+    pub(crate) why: Option<String>,
+    pub(crate) cause: Option<Cause>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) steps_left_out: u32,
+    pub(crate) nfs_bytes: u64,
+}
+
+/// What happened in it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Step {
+    pub(crate) at: f64,
+    pub(crate) count: u32,
+    pub(crate) text: String,
+}
+
+/// The answer to an order.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Ordered {
+    pub(crate) mac: String,
+    pub(crate) name: Option<String>,
+    pub(crate) order: Order,
+}

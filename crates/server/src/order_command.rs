@@ -1,0 +1,123 @@
+//! `netroot boot-once` and `netroot assign`: what a machine boots, by order.
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+
+use crate::ask_server::ServerArgs;
+use crate::ask_server::answers::Ordered;
+use crate::machines_command::{orders, path_of};
+use crate::terminal::shown;
+
+/// The arguments of `netroot boot-once` and `netroot assign`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OrderArgs {
+    /// The machine: its hardware address, its address, or its name in the configuration.
+    #[arg(value_name = "MACHINE")]
+    pub(crate) machine: String,
+
+    /// The image: one of those that netroot images lists.
+    #[arg(value_name = "IMAGE", required_unless_present = "clear")]
+    pub(crate) image: Option<String>,
+
+    /// Take the order back: the configuration decides again.
+    #[arg(long, conflicts_with = "image")]
+    pub(crate) clear: bool,
+
+    /// Print the server's JSON (API.md) instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+pub(crate) const BOOT_ONCE_EXAMPLES: &str = "\
+The order is taken when the machine fetches its script, exactly once; it is lost if the server ends before.
+
+Examples:
+  netroot boot-once 52:54:00:12:34:56 rescue    the next boot only
+  netroot boot-once lab-1 --clear               not after all";
+
+pub(crate) const ASSIGN_EXAMPLES: &str = "\
+The order holds until another one, also after the server was started again. It comes before the configuration: an image that
+belongs to a machine for good is written there ([machine.NAME] image = ...).
+
+Examples:
+  netroot assign 52:54:00:12:34:56 debian-13
+  netroot assign lab-1 --clear                  the configuration decides again";
+
+/// `netroot boot-once`.
+///
+/// # Errors
+/// What the server refuses.
+pub(crate) fn boot_once(args: &OrderArgs) -> Result<()> {
+    order(args, "/boot-once", "POST")
+}
+
+/// `netroot assign`.
+///
+/// # Errors
+/// What the server refuses.
+pub(crate) fn assign(args: &OrderArgs) -> Result<()> {
+    order(args, "/image", "PUT")
+}
+
+fn order(args: &OrderArgs, what: &str, method: &str) -> Result<()> {
+    let path = path_of(&args.machine) + what;
+    let body = args
+        .image
+        .as_ref()
+        .map(|image| json!({ "image": image }).to_string());
+    let method = match body {
+        Some(_) => method,
+        None => "DELETE",
+    };
+    if args.json {
+        let answer: serde_json::Value = args.server.json(method, &path, body.as_deref())?;
+        println!("{}", crate::json::to_string(&answer)?);
+        return Ok(());
+    }
+    let ordered: Ordered = args.server.json(method, &path, body.as_deref())?;
+    println!("{}", said(&ordered));
+    Ok(())
+}
+
+fn said(ordered: &Ordered) -> String {
+    let machine = match &ordered.name {
+        Some(name) => format!("{} ({})", shown(name), shown(&ordered.mac)),
+        None => shown(&ordered.mac),
+    };
+    let orders = orders(&ordered.order);
+    match orders.is_empty() {
+        true => format!("{machine} boots what the configuration says"),
+        false => format!("{machine} {}", orders.join(", and ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ask_server::answers::Order;
+
+    #[test]
+    fn an_order_is_said_in_a_sentence() {
+        let mut ordered = Ordered {
+            mac: "02:00:00:00:00:01".to_owned(),
+            name: Some("lab-1".to_owned()),
+            order: Order::default(),
+        };
+        assert_eq!(
+            said(&ordered),
+            "lab-1 (02:00:00:00:00:01) boots what the configuration says"
+        );
+        ordered.order = Order {
+            once: Some("rescue".to_owned()),
+            image: Some("debian".to_owned()),
+        };
+        assert_eq!(
+            said(&ordered),
+            "lab-1 (02:00:00:00:00:01) boots rescue next time only, and is assigned debian"
+        );
+    }
+}

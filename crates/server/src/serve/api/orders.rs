@@ -1,0 +1,126 @@
+//! What a machine boots, by order.
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Limited};
+use hyper::StatusCode;
+use hyper::body::Body;
+use netroot_net::Mac;
+use serde::{Deserialize, Serialize};
+
+use super::machine_name::find;
+use super::route::Action;
+use super::sources::Sources;
+use crate::catalog::Image;
+use crate::serve::script_fetch;
+
+/// The longest body of a request, in bytes, and how long it may take.
+const BODY: usize = 4096;
+const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// For how long an order is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// For the next boot.
+    Once,
+    /// Until another one.
+    UntilAnother,
+}
+
+/// What a machine is ordered to boot.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct ShownOrder {
+    once: Option<String>,
+    image: Option<String>,
+}
+
+/// `{"image": "debian"}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    image: String,
+}
+
+/// What is ordered for a machine.
+pub(super) fn shown(sources: &Sources, mac: Mac) -> ShownOrder {
+    let assignment = sources.timeline.machines().assignments().of(mac);
+    ShownOrder {
+        once: assignment.once,
+        image: assignment.image,
+    }
+}
+
+/// Puts an order in place, or takes it away: for which machine, or why not. It is on the disk when this ends.
+pub(super) async fn take<B>(
+    sources: &Sources,
+    name: &str,
+    kind: Kind,
+    action: Action,
+    body: B,
+) -> Result<Mac, (StatusCode, String)>
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mac = find(name, sources).map_err(|it| (StatusCode::NOT_FOUND, it.to_string()))?;
+    let image = match action {
+        Action::Set => {
+            let order = read(body).await;
+            let image = order.map_err(|why| (StatusCode::BAD_REQUEST, why))?.image;
+            if let Some(why) = unknown(&image, sources) {
+                return Err((StatusCode::UNPROCESSABLE_ENTITY, why));
+            }
+            Some(image)
+        }
+        Action::Clear | Action::Read => None,
+    };
+    let assignments = sources.timeline.machines().assignments();
+    let done = match (kind, &image) {
+        (Kind::Once, Some(image)) => assignments.set_once(mac, image),
+        (Kind::UntilAnother, Some(image)) => assignments.assign(mac, image),
+        (Kind::Once, None) => {
+            assignments.clear_once(mac);
+            Ok(())
+        }
+        (Kind::UntilAnother, None) => {
+            assignments.clear_image(mac);
+            Ok(())
+        }
+    };
+    done.map_err(|many| (StatusCode::INSUFFICIENT_STORAGE, many.to_string()))?;
+    script_fetch::save(&sources.timeline).await;
+    Ok(mac)
+}
+
+/// Why an image cannot be ordered.
+fn unknown(image: &str, sources: &Sources) -> Option<String> {
+    let catalog = sources.artifacts.catalog();
+    if catalog.image(image).is_some() {
+        return None;
+    }
+    let names = catalog.images().map(|image: &Image| image.name.as_str());
+    let names: Vec<&str> = names.collect();
+    Some(
+        match netroot_spelling::nearest(image, names.iter().copied()) {
+            Some(nearest) => format!("there is no image {image}; did you mean {nearest}?"),
+            None => format!(
+                "there is no image {image}; the images are {}",
+                names.join(", ")
+            ),
+        },
+    )
+}
+
+async fn read<B>(body: B) -> Result<Order, String>
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let body = Limited::new(body, BODY).collect();
+    let body = tokio::time::timeout(BODY_TIME, body).await;
+    let Ok(Ok(body)) = body else {
+        return Err(format!("expected a body of at most {BODY} bytes"));
+    };
+    let expected = "expected a body such as {\"image\": \"debian\"}";
+    serde_json::from_slice(&body.to_bytes()).map_err(|error| format!("{expected}: {error}"))
+}

@@ -1,0 +1,309 @@
+//! `netroot status`: one screen about the running server.
+
+use std::io::{BufRead, ErrorKind, IsTerminal, Write, stdout};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::ask_server::ServerArgs;
+use crate::ask_server::answers::{Images, Machine, Machines, Status};
+use crate::machines_command::{image_list, list, print_json};
+use crate::terminal::{Colours, Tone, columns, shown, span};
+
+/// The arguments of `netroot status`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct StatusArgs {
+    /// Show changes as they happen, until Ctrl-C. Without a terminal: a line for each.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) watch: bool,
+
+    /// Print the server's JSON (API.md) instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  netroot status            interfaces, images, machines with how far they have come, and warnings
+  netroot status --watch    the same, as it changes
+  netroot status --server https://bootserver:8070 --token-file ~/.netroot-token";
+
+/// How often a screen is drawn at least: ages grow.
+const REDRAW: Duration = Duration::from_secs(1);
+/// How long the server may say nothing: it sends a heartbeat every 15 s.
+const SILENCE: Duration = Duration::from_secs(45);
+/// How long a lost server is looked for, again and again.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// What is shown.
+#[derive(Debug)]
+struct Shown {
+    status: Status,
+    images: Images,
+    machines: Vec<Machine>,
+    /// When that was so.
+    at: Instant,
+}
+
+/// Prints the status.
+///
+/// # Errors
+/// What the server refuses.
+pub(crate) fn run(args: &StatusArgs) -> Result<()> {
+    if args.json {
+        return print_json(&args.server, "/status");
+    }
+    if !args.watch {
+        let shown = load(&args.server)?;
+        for line in screen(&shown, Colours::of_stdout()) {
+            println!("{line}");
+        }
+        return Ok(());
+    }
+    let mut was_there = false;
+    loop {
+        match watch(&args.server, &mut was_there) {
+            // Nobody reads any more.
+            Err(error) if is_broken_pipe(&error) => return Ok(()),
+            Err(error) if !was_there => return Err(error),
+            // The server is started again, perhaps.
+            Err(error) => eprintln!("netroot: {}", shown(&format!("{error:#}"))),
+            Ok(()) => {}
+        }
+        std::thread::sleep(AGAIN);
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+fn load(server: &ServerArgs) -> Result<Shown> {
+    let machines: Machines = server.json("GET", "/machines", None)?;
+    Ok(Shown {
+        status: server.json("GET", "/status", None)?,
+        images: server.json("GET", "/images", None)?,
+        machines: machines.machines,
+        at: Instant::now(),
+    })
+}
+
+/// Shows what changes until the server's stream ends.
+fn watch(server: &ServerArgs, was_there: &mut bool) -> Result<()> {
+    let mut events = server.ask("GET", "/events", None, REDRAW)?;
+    let lines = events.lines();
+    let mut now = load(server)?;
+    *was_there = true;
+    let (terminal, colours) = (stdout().is_terminal(), Colours::of_stdout());
+    if !terminal {
+        for line in screen(&now, colours) {
+            writeln!(stdout(), "{line}")?;
+        }
+    }
+    let (mut heard, mut drawn) = (Instant::now(), None::<Instant>);
+    let mut line = Vec::new();
+    let mut event = String::new();
+    loop {
+        if terminal && drawn.is_none_or(|drawn| drawn.elapsed() >= REDRAW) {
+            draw(&now, colours)?;
+            drawn = Some(Instant::now());
+        }
+        match lines.read_until(b'\n', &mut line) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                if heard.elapsed() > SILENCE {
+                    bail!(
+                        "the server has said nothing for {} s",
+                        heard.elapsed().as_secs()
+                    );
+                }
+                continue;
+            }
+            Err(error) => return Err(error).context("cannot read the server's events"),
+        }
+        heard = Instant::now();
+        let text = String::from_utf8_lossy(&std::mem::take(&mut line)).into_owned();
+        if let Some(name) = text.strip_prefix("event: ") {
+            event = name.trim_end().to_owned();
+        }
+        let Some(data) = text.strip_prefix("data: ") else {
+            continue;
+        };
+        match event.as_str() {
+            "machine" => {
+                let machine: Machine = serde_json::from_str(data).context(
+                    "the server does not tell as this netroot expects; are both of one version?",
+                )?;
+                if !terminal {
+                    for line in list(std::slice::from_ref(&machine), colours) {
+                        writeln!(stdout(), "{line}")?;
+                    }
+                }
+                now.take(machine);
+            }
+            "resync" => now = load(server)?,
+            _ => {}
+        }
+        drawn = None;
+    }
+}
+
+impl Shown {
+    /// A machine has changed.
+    fn take(&mut self, machine: Machine) {
+        // The others' ages are of when they were told.
+        let passed = self.at.elapsed().as_secs_f64();
+        for other in &mut self.machines {
+            other.last_seen_seconds += passed;
+        }
+        self.status.uptime_seconds += self.at.elapsed().as_secs();
+        self.at = Instant::now();
+        self.machines.retain(|other| other.mac != machine.mac);
+        self.machines.insert(0, machine);
+    }
+
+    fn aged(&self) -> Vec<Machine> {
+        let passed = self.at.elapsed().as_secs_f64();
+        let mut machines = self.machines.clone();
+        for machine in &mut machines {
+            machine.last_seen_seconds += passed;
+        }
+        machines
+    }
+}
+
+fn screen(shown_now: &Shown, colours: Colours) -> Vec<String> {
+    let Shown { status, images, .. } = shown_now;
+    let uptime = f64::from(u32::try_from(status.uptime_seconds).unwrap_or(u32::MAX));
+    let mut lines = vec![format!(
+        "netroot {} on {}, up {}",
+        shown(&status.version),
+        shown(&status.host),
+        span(uptime + shown_now.at.elapsed().as_secs_f64().floor()).replace(".0", "")
+    )];
+    let interfaces = status.interfaces.iter().map(|one| {
+        vec![
+            (Tone::Plain, shown(&one.interface)),
+            (Tone::Plain, shown(&one.address)),
+            (Tone::Soft, shown(&one.mode)),
+        ]
+    });
+    lines.push(String::new());
+    lines.extend(columns(&interfaces.collect::<Vec<_>>(), colours));
+    lines.push(String::new());
+    lines.extend(image_list(&images.images, colours));
+    lines.push(String::new());
+    let machines = shown_now.aged();
+    match machines.is_empty() {
+        true => lines.push("  no machine has asked to boot yet".to_owned()),
+        false => lines.extend(list(&machines, colours)),
+    }
+    if !status.warnings.is_empty() {
+        lines.push(String::new());
+    }
+    for warning in &status.warnings {
+        let text = format!("warning: {}", shown(&warning.text));
+        lines.push(colours.paint(Tone::Warning, &text));
+    }
+    lines
+}
+
+/// Draws over what is on the screen, without flicker.
+fn draw(shown_now: &Shown, colours: Colours) -> Result<()> {
+    let size = rustix::termios::tcgetwinsize(stdout());
+    let (rows, width) = size.map_or((24, 80), |size| (size.ws_row.max(4), size.ws_col.max(20)));
+    let (rows, width) = (usize::from(rows), usize::from(width));
+    let lines = screen(shown_now, colours);
+    let more = lines.len().saturating_sub(rows - 1);
+    let mut text = String::from("\x1b[H");
+    for line in lines.iter().take(rows - 1 - usize::from(more > 0)) {
+        text += &cut(line, width);
+        text += "\x1b[K\n";
+    }
+    if more > 0 {
+        text += &format!("  … {} more lines\x1b[K\n", more + 1);
+    }
+    text += "\x1b[J";
+    let mut out = stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// The first `width` characters, with the colours between them.
+fn cut(line: &str, width: usize) -> String {
+    let mut cut = String::new();
+    let mut left = width;
+    let mut in_colour = false;
+    for c in line.chars() {
+        if c == '\x1b' {
+            in_colour = true;
+        }
+        if in_colour {
+            cut.push(c);
+            in_colour = c != 'm';
+        } else if left > 0 {
+            cut.push(c);
+            left -= 1;
+        }
+    }
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_cut_to_the_screen_and_ends_its_colours() {
+        assert_eq!(cut("\x1b[31mabc\x1b[0mdef", 2), "\x1b[31mab\x1b[0m");
+        assert_eq!(cut("abc", 80), "abc");
+    }
+
+    #[test]
+    fn the_screen_has_everything_and_a_changed_machine_comes_first() {
+        let machine = |mac: &str, seconds: f64| -> Machine {
+            serde_json::from_value(serde_json::json!({
+                "mac": mac, "name": null, "addresses": [], "firmware": null, "image": "debian",
+                "state": "booting", "stage": "kernel", "cause": null, "last_seen_seconds": seconds,
+            }))
+            .unwrap()
+        };
+        let status = serde_json::json!({
+            "version": "0.1.0", "host": "boot", "uptime_seconds": 7200,
+            "interfaces": [{ "interface": "eth0", "address": "10.0.0.1/24", "mode": "ProxyDHCP" }],
+            "warnings": [{ "text": "careful" }],
+        });
+        let images = serde_json::json!({ "images": [
+            { "name": "debian", "title": "debian", "kind": "root", "kernel": "6.1", "source": null },
+        ]});
+        let mut now = Shown {
+            status: serde_json::from_value(status).unwrap(),
+            images: serde_json::from_value(images).unwrap(),
+            machines: vec![machine("02:00:00:00:00:01", 30.0)],
+            at: Instant::now(),
+        };
+        now.take(machine("02:00:00:00:00:02", 0.0));
+        assert_eq!(
+            screen(&now, Colours::NONE),
+            [
+                "netroot 0.1.0 on boot, up 2 h",
+                "",
+                "  eth0  10.0.0.1/24  ProxyDHCP",
+                "",
+                "  debian  root  6.1",
+                "",
+                "  02:00:00:00:00:02  debian  booting (kernel)  now",
+                "  02:00:00:00:00:01  debian  booting (kernel)  30 s ago",
+                "",
+                "warning: careful",
+            ]
+        );
+    }
+}

@@ -1,0 +1,139 @@
+//! How the subcommands that show the server's state write: columns, ages, and colours where a person reads.
+
+use std::io::{IsTerminal, stdout};
+
+use netroot_printable::Printable;
+
+/// Whether colours are used: on a terminal, unless NO_COLOR is set (no-color.org) or it can show none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Colours(bool);
+
+/// What a text says, for its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// Nothing in particular.
+    Plain,
+    /// All is well.
+    Good,
+    /// Something goes on.
+    Busy,
+    /// Something is wrong.
+    Bad,
+    /// Something may be wrong.
+    Warning,
+    /// Beside the point.
+    Soft,
+}
+
+impl Colours {
+    /// As the environment has it.
+    pub(crate) fn of_stdout() -> Self {
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        Self(stdout().is_terminal() && !no_color && !dumb)
+    }
+
+    /// None.
+    #[cfg(test)]
+    pub(crate) const NONE: Self = Self(false);
+
+    /// `text` in the colour of `tone`.
+    pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
+        let code = match tone {
+            Tone::Plain => return text.to_owned(),
+            _ if !self.0 => return text.to_owned(),
+            Tone::Good => "32",
+            Tone::Busy => "36",
+            Tone::Bad => "31",
+            Tone::Warning => "33",
+            Tone::Soft => "2",
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}
+
+/// Text from the network, harmless on a terminal.
+pub(crate) fn shown(text: &str) -> String {
+    Printable(text).to_string()
+}
+
+/// `3 min`, from seconds.
+pub(crate) fn span(seconds: f64) -> String {
+    match seconds {
+        short if short < 10.0 => format!("{short:.1} s"),
+        short if short < 100.0 => format!("{short:.0} s"),
+        minutes if minutes < 5400.0 => format!("{:.0} min", minutes / 60.0),
+        hours if hours < 129_600.0 => format!("{:.0} h", hours / 3600.0),
+        days => format!("{:.0} d", days / 86_400.0),
+    }
+}
+
+/// How long ago, from seconds.
+pub(crate) fn ago(seconds: f64) -> String {
+    match seconds {
+        now if now < 2.0 => "now".to_owned(),
+        seconds => format!("{} ago", span(seconds.floor()).replace(".0", "")),
+    }
+}
+
+/// Rows with their columns aligned, two spaces between them and in front.
+pub(crate) fn columns(rows: &[Vec<(Tone, String)>], colours: Colours) -> Vec<String> {
+    let count = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|(_, text)| text.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..count).map(|it| width(it).unwrap_or_default()).collect();
+    let line = |row: &Vec<(Tone, String)>| {
+        let mut line = String::new();
+        let last = row.iter().rposition(|(_, text)| !text.is_empty());
+        for ((at, (tone, text)), width) in row.iter().enumerate().zip(&widths) {
+            if *width == 0 || last.is_none_or(|last| at > last) {
+                continue;
+            }
+            line.push_str("  ");
+            line.push_str(&colours.paint(*tone, text));
+            if last != Some(at) {
+                let missing = width.saturating_sub(text.chars().count());
+                line.push_str(&" ".repeat(missing));
+            }
+        }
+        line
+    };
+    rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_empty_ones_left_out() {
+        let row = |cells: [&str; 3]| {
+            let cells = cells.map(|text| (Tone::Bad, text.to_owned()));
+            cells.to_vec()
+        };
+        let rows = [row(["a", "", "long"]), row(["über", "", ""])];
+        assert_eq!(columns(&rows, Colours::NONE), ["  a     long", "  über"]);
+        let painted = columns(&rows, Colours(true));
+        assert_eq!(painted[0], "  \x1b[31ma\x1b[0m     \x1b[31mlong\x1b[0m");
+    }
+
+    #[test]
+    fn times_are_as_exact_as_they_are_short() {
+        for (seconds, text) in [
+            (0.0, "0.0 s"),
+            (9.96, "10.0 s"),
+            (42.4, "42 s"),
+            (600.0, "10 min"),
+            (7200.0, "2 h"),
+            (1_000_000.0, "12 d"),
+        ] {
+            assert_eq!(span(seconds), text);
+        }
+        assert_eq!(
+            (ago(1.9), ago(5.7)),
+            ("now".to_owned(), "5 s ago".to_owned())
+        );
+    }
+}
