@@ -228,7 +228,7 @@ fn the_netroot_of_this_host_and_one_elsewhere_are_heard() -> Result<()> {
     for machine in FIRMWARE {
         checked.assert_machine(machine, "loads", HOST, "netroot");
     }
-    checked.assert_machine("netroot-s-init", "root", HOST, "netroot");
+    checked.assert_machine("init", "root", HOST, "netroot");
     assert!(checked.troubles().is_empty(), "{:#}", checked.said);
     let notes = checked.host("port", "note");
     assert!(

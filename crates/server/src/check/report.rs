@@ -94,6 +94,9 @@ fn server(server: &Server) -> Value {
 
 /// A kind of machine as a word: `uefi-x64-pxe`.
 fn word(asker: &Asker) -> String {
+    if *asker == Asker::Init {
+        return "init".to_owned();
+    }
     let text = asker.to_string().to_lowercase();
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
