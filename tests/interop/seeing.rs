@@ -221,3 +221,45 @@ fn a_dhcp_server_with_option_60_is_named_when_a_machine_stops_after_the_offer() 
     ensure!(told.contains(names), "{told}");
     Ok(())
 }
+
+#[test]
+fn a_bundle_of_a_machine_has_its_boot_and_no_secrets() -> Result<()> {
+    let lan = Lan::new("bundle")?;
+    let client = Client::new(&lan.net, &lan.bridge, "bundle-client", 11)?;
+    client.asks(UEFI, 7, &[])?;
+    client.fetches("snponly.efi")?;
+    client.fetches_script()?;
+    client.fetches("vmlinuz")?;
+    let netroot = netroot_harness::paths::netroot()?.display().to_string();
+    let state = lan.net.logs().join("state").display().to_string();
+    let mac = client.mac.to_string();
+    let argv = [&netroot, "bundle", &mac, "--state", &state, "-o", "-"];
+    let bundle = lan.net.run(&argv)?;
+    let lines = bundle.lines().map(serde_json::from_str::<Value>);
+    let lines = lines.collect::<Result<Vec<_>, _>>()?;
+    let parts = |name: &str| -> Vec<&Value> {
+        let named = |line: &&Value| line.get("part").is_some_and(|part| part == name);
+        lines.iter().filter(named).collect()
+    };
+    for part in [
+        "bundle",
+        "host",
+        "interface",
+        "image",
+        "machine",
+        "boot",
+        "script",
+    ] {
+        ensure!(parts(part).len() == 1, "{part}: {bundle}");
+    }
+    ensure!(parts("datagram").len() >= 2, "{bundle}");
+    let files = parts("file");
+    let sums = files
+        .iter()
+        .filter(|file| file.get("sha256").is_some_and(Value::is_string));
+    ensure!(sums.count() == 2, "loader and kernel: {bundle}");
+    let left_out = format!("/report/{}/(left out)", client.mac.hyphenated());
+    ensure!(bundle.contains(&left_out), "{bundle}");
+    ensure!(bundle.matches("/report/").count() == bundle.matches(&left_out).count());
+    Ok(())
+}

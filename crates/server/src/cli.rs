@@ -10,6 +10,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use netroot_net::Prefix;
 use netroot_nfs_export::HidePattern;
 
+use crate::bundle_command::BundleArgs;
 use crate::check::CheckArgs;
 use crate::initrd_command::InitrdArgs;
 use crate::machines_command::{ImagesArgs, MachinesArgs};
@@ -72,6 +73,8 @@ pub(crate) enum Command {
     /// Have a machine boot an image from now on.
     #[command(after_help = ASSIGN_EXAMPLES)]
     Assign(OrderArgs),
+    /// Write everything about a machine's last boot into one file, for a bug report.
+    Bundle(BundleArgs),
     /// Have the running server look at its roots and boot loaders now, and wait until it is done.
     Reload(ReloadArgs),
     /// Build the initrd for a root, as a file.

@@ -7,6 +7,7 @@
 
 mod append;
 mod ask_server;
+mod bundle_command;
 mod catalog;
 mod check;
 mod check_config;
@@ -87,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Images(args) => machines_command::images(&args).map(|()| ExitCode::SUCCESS),
         Command::BootOnce(args) => order_command::boot_once(&args).map(|()| ExitCode::SUCCESS),
         Command::Assign(args) => order_command::assign(&args).map(|()| ExitCode::SUCCESS),
+        Command::Bundle(args) => bundle_command::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Reload(args) => reload_command::run(&args),
         Command::Initrd(args) => initrd_command::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Check(args) => check::run(&args),

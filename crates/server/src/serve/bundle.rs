@@ -81,6 +81,11 @@ impl Bundle {
                 .map(|(interface, other)| other_server(interface, other)),
         );
         let files = loaded(&machine, artifacts);
+        lines.extend(history.warnings().iter().map(|warning| {
+            let mut line = json!({ "part": "warning" });
+            merge(&mut line, warning);
+            line
+        }));
         lines.extend(machine_lines(machine));
         lines.extend(datagrams.iter().map(datagram));
         if let Some(chosen) = chosen {
@@ -148,6 +153,12 @@ fn machine_lines(machine: MachineHistory) -> Vec<Value> {
 fn part(name: &str, members: Map<String, Value>) -> Value {
     let named = [("part".to_owned(), name.into())];
     Value::Object(named.into_iter().chain(members).collect())
+}
+
+fn merge(line: &mut Value, more: &impl serde::Serialize) {
+    if let (Value::Object(line), Ok(Value::Object(more))) = (line, serde_json::to_value(more)) {
+        line.extend(more);
+    }
 }
 
 fn host() -> Value {
