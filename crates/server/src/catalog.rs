@@ -3,14 +3,12 @@
 //! [`Catalog::assign`] is asked for the script, the loader, DHCP's option 17, the export and the report alike, so
 //! that all of them agree.
 
-#[allow(dead_code)]
 mod assigned;
 mod command_line;
 mod error;
 mod image;
 #[allow(dead_code)]
 mod known_machine;
-#[allow(dead_code)]
 mod machine;
 mod rule;
 
@@ -116,7 +114,6 @@ impl Catalog {
     }
 
     /// What a machine does that reached the server there, by the configuration alone.
-    #[allow(dead_code)]
     pub(crate) fn assign(&self, machine: &KnownMachine, arrived: &ArrivedAt<'_>) -> Assigned<'_> {
         self.assign_with(machine, arrived, Orders::default())
     }
