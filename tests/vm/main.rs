@@ -18,6 +18,7 @@ mod ipv6_router;
 mod isolated;
 mod lan;
 mod links;
+mod machines;
 mod modules;
 mod network_managers;
 mod nfs_versions;

@@ -7,7 +7,6 @@ mod assigned;
 mod command_line;
 mod error;
 mod image;
-#[allow(dead_code)]
 mod known_machine;
 mod machine;
 mod rule;

@@ -230,6 +230,15 @@ fn timeline(machine: &History, colours: Colours) -> String {
     for order in machine.order.as_ref().map(orders).unwrap_or_default() {
         line(Tone::Busy, &order);
     }
+    if let Some(adopt) = &machine.adopt {
+        line(
+            Tone::Soft,
+            "not in the configuration; a drop-in in conf.d with these lines adopts it:",
+        );
+        for one in adopt.lines() {
+            line(Tone::Plain, &format!("    {}", shown(one)));
+        }
+    }
     for boot in &machine.boots {
         text += "\n";
         text += &one_boot(boot, colours);

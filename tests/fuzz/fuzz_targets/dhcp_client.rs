@@ -66,7 +66,12 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     };
     for piece in pieces(input) {
         let _ = Lease::read(piece);
-        for asker in [Asker::Plain, Asker::Firmware(7), Asker::Firmware(16), Asker::Ipxe(0)] {
+        for asker in [
+            Asker::Plain,
+            Asker::Firmware(7),
+            Asker::Firmware(16),
+            Asker::Ipxe(0),
+        ] {
             let probe = Probe {
                 mac: MAC,
                 transaction: 7,

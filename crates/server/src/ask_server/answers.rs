@@ -84,6 +84,8 @@ pub(crate) struct History {
     pub(crate) name: Option<String>,
     #[serde(default)]
     pub(crate) order: Option<Order>,
+    #[serde(default)]
+    pub(crate) adopt: Option<String>,
     pub(crate) uuid: Option<String>,
     pub(crate) other_macs: Vec<String>,
     pub(crate) addresses: Vec<String>,

@@ -37,16 +37,6 @@ pub(crate) struct KnownMachine {
     pub(crate) nic: Option<PciId>,
 }
 
-impl KnownMachine {
-    /// A machine of which only the hardware address is known, if that is.
-    pub(crate) fn with_mac(mac: Option<Mac>) -> Self {
-        Self {
-            mac,
-            ..Self::default()
-        }
-    }
-}
-
 /// Where a machine reached the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ArrivedAt<'a> {

@@ -56,7 +56,10 @@ pub(crate) fn one(name: &str) -> Catalog {
 }
 
 pub(crate) fn machine(last: u8) -> KnownMachine {
-    KnownMachine::with_mac(Some(Mac([2, 0, 0, 0, 0, last])))
+    KnownMachine {
+        mac: Some(Mac([2, 0, 0, 0, 0, last])),
+        ..KnownMachine::default()
+    }
 }
 
 pub(crate) fn by_mac(last: u8, image: &str) -> Rule {

@@ -96,6 +96,9 @@ struct ShownMachine<M> {
     /// What it boots next, for who may know.
     #[serde(skip_serializing_if = "Option::is_none")]
     order: Option<orders::ShownOrder>,
+    /// What would put it into the configuration, for who may know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adopt: Option<String>,
     #[serde(flatten)]
     machine: M,
 }
@@ -270,11 +273,19 @@ impl Api {
     }
 
     fn shown<M: Serialize>(&self, mac: Mac, machine: M, may_order: bool) -> ShownMachine<M> {
+        let adopt = may_order.then(|| self.adopt(mac)).flatten();
         ShownMachine {
+            adopt,
             name: self.name_of(mac),
             order: may_order.then(|| orders::shown(&self.sources, mac)),
             machine,
         }
+    }
+
+    /// The lines that put a machine into the configuration that is not in it.
+    fn adopt(&self, mac: Mac) -> Option<String> {
+        let catalog = self.sources.artifacts.catalog();
+        self.sources.timeline.machines().adopt(mac, &catalog)
     }
 
     /// The name that a machine is configured with.

@@ -110,19 +110,6 @@ impl History {
         Some(kept.view(mac, record, now))
     }
 
-    /// All of them, the one that was heard of last first.
-    #[allow(dead_code, reason = "of the API")]
-    pub(crate) fn machines(&self) -> Vec<MachineHistory> {
-        let now = self.clock.moment();
-        let kept = self.kept();
-        let mut all: Vec<_> = kept.machines.all().collect();
-        all.sort_by_key(|(mac, record)| (std::cmp::Reverse(record.heard.now), *mac));
-        let views = all.into_iter();
-        views
-            .map(|(mac, record)| kept.view(mac, record, now))
-            .collect()
-    }
-
     /// What became of all boots, for the metrics.
     pub(crate) fn boots(&self) -> Boots {
         let kept = self.kept();

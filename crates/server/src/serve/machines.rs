@@ -4,7 +4,6 @@
 //! an IP address has is believed from two sources only: this server's own acknowledgement, and the kernel's neighbour
 //! table. What a machine says of itself (a DHCP message's ciaddr, the name of a script) names nobody: anybody can say it.
 
-#[allow(dead_code)]
 mod assignments;
 mod facts;
 mod hook_words;
@@ -28,7 +27,6 @@ use netroot_proto::pxe::strategy::{Progress, Strategies, Strategy};
 use self::assignments::Assignments;
 pub(crate) use self::assignments::{Asks, Assigned, FileError, WentBack};
 use self::facts::Facts;
-use self::facts::Heard;
 use self::hook_words::HookWords;
 use self::neighbours::Neighbours;
 use self::nic_trust::NicTrust;
@@ -54,18 +52,6 @@ pub(crate) struct Machines {
     assignments: OnceLock<Assignments>,
     nic_trust: NicTrust,
     hook_words: HookWords,
-}
-
-/// A machine that tried to boot and is none of the configuration's.
-#[derive(Debug, Clone)]
-#[allow(dead_code)]
-pub(crate) struct Unknown {
-    /// Its hardware address.
-    pub(crate) mac: Mac,
-    /// What is known of it.
-    pub(crate) heard: Heard,
-    /// The lines that put it into the configuration.
-    pub(crate) adopt: String,
 }
 
 /// An address that this server has acknowledged.
@@ -157,19 +143,11 @@ impl Machines {
         Some(unknown::line(mac, heard.host_name.as_deref()))
     }
 
-    /// The machines that tried to boot and are none of the configuration's, in the order of their hardware addresses,
-    /// each with what adopts it.
-    #[allow(dead_code)]
-    pub(crate) fn unknown(&self, catalog: &Catalog) -> Vec<Unknown> {
-        let all = self.facts.all().into_iter();
-        let unknown =
-            all.filter(|(_, heard)| heard.boots && catalog.machine(&heard.known).is_none());
-        let unknown = unknown.map(|(mac, heard)| Unknown {
-            mac,
-            adopt: unknown::table(mac, &heard),
-            heard,
-        });
-        unknown.collect()
+    /// What puts a machine into the configuration that tried to boot and is not in it.
+    pub(crate) fn adopt(&self, mac: Mac, catalog: &Catalog) -> Option<String> {
+        let heard = self.facts.heard(mac)?;
+        let is_unknown = heard.boots && catalog.machine(&heard.known).is_none();
+        is_unknown.then(|| unknown::table(mac, &heard))
     }
 
     /// This server has acknowledged `address` to the machine, for `time`. Nobody else may call this: until then, or

@@ -108,11 +108,6 @@ impl Assignments {
         })
     }
 
-    /// The machine boots what the configuration says. False if nothing else was assigned. [`Self::save`] makes it last.
-    pub(crate) fn clear(&self, mac: Mac) -> bool {
-        self.all().remove(&mac).is_some()
-    }
-
     /// The machine boots nothing else for once. [`Self::save`] makes it last.
     pub(crate) fn clear_once(&self, mac: Mac) {
         self.take_away(mac, |assignment| assignment.once = None);
@@ -145,12 +140,6 @@ impl Assignments {
     /// What is assigned to a machine.
     pub(crate) fn of(&self, mac: Mac) -> Assignment {
         self.all().get(&mac).cloned().unwrap_or_default()
-    }
-
-    /// What is assigned to each machine.
-    pub(crate) fn list(&self) -> Vec<(Mac, Assignment)> {
-        let all = self.all();
-        all.iter().map(|(mac, it)| (*mac, it.clone())).collect()
     }
 
     /// What is assigned to this machine, for an answer that takes nothing: what it will boot if it has not fetched its

@@ -173,13 +173,9 @@ impl Facts {
         (!told).then(|| heard.clone())
     }
 
-    /// Every machine that is remembered.
-    pub(super) fn all(&self) -> Vec<(Mac, Heard)> {
-        let machines = self.machines();
-        let all = machines.iter().map(|(mac, heard)| (*mac, heard.clone()));
-        let mut all: Vec<_> = all.collect();
-        all.sort_by_key(|(mac, _)| *mac);
-        all
+    /// What is remembered of a machine.
+    pub(super) fn heard(&self, mac: Mac) -> Option<Heard> {
+        self.machines().get(&mac).cloned()
     }
 
     fn machines(&self) -> MutexGuard<'_, HashMap<Mac, Heard>> {

@@ -67,14 +67,4 @@ impl Assignment {
             after_failure: self.failed.is_some(),
         }
     }
-
-    /// The image that the boot which goes on took for once.
-    pub(crate) fn takes(&self) -> Option<&str> {
-        self.boot.once.as_deref()
-    }
-
-    /// Whether nobody knows yet whether the assigned image boots.
-    pub(crate) fn is_on_trial(&self) -> bool {
-        self.trial.is_some()
-    }
 }
