@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::catalog::{ArrivedAt, Assigned, Catalog, ImageKind, KnownMachine};
 use crate::cli::CheckConfigArgs;
 use crate::config::{self, Mistake, Mistakes};
+use crate::generations;
 use crate::json;
 use crate::serve::configuration::Snapshot;
 use crate::serve::opened::Opened;
@@ -92,7 +93,10 @@ struct FoundRule {
 
 fn check(place: &ConfigPlace, snapshot: &Snapshot) -> Checked {
     let settings = match config::parse(place, &snapshot.files) {
-        Ok(settings) => settings,
+        Ok(mut settings) => {
+            generations::add(&mut settings.catalog);
+            settings
+        }
         Err(Mistakes(mistakes)) => {
             return Checked {
                 mistakes: mistakes.into_iter().map(FoundMistake::from).collect(),

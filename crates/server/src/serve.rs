@@ -299,6 +299,7 @@ fn serve(settings: &Settings, left_out: Vec<String>, is_whole: bool) -> Result<(
         let (open, build) = match (open, build) {
             (Opened::Root(open), Some(build)) => (open, build),
             (Opened::Files(files), _) => {
+                followed_roots.add_files(number, settings.clone(), &files);
                 artifacts.put_image(image.tagged(files.tag()), files);
                 continue;
             }

@@ -303,6 +303,53 @@ fn a_drop_in_that_is_half_written_is_not_taken_for_a_whole_one() -> Result<()> {
 }
 
 #[test]
+fn a_kernel_that_is_written_anew_is_what_the_next_machine_boots() -> Result<()> {
+    let site = Site::new("kernel-replaced")?;
+    let (kernel, part) = (site.path().join("rescue"), site.path().join("part"));
+    fs::write(&kernel, "the first kernel")?;
+    let mac = NAMED.replace('-', ":");
+    let image = format!(
+        "[image.rescue]\nkernel-file = \"{}\"\n[[rule]]\nmac = \"{mac}\"\nboot = \"rescue\"\n",
+        kernel.display()
+    );
+    site.add("rescue", &image)?;
+    let name = |script: &str| {
+        let line = script.lines().find_map(|line| line.strip_prefix("kernel "));
+        let url = line.and_then(|line| line.split(' ').next()?.strip_prefix(HTTP));
+        let name = url.map(|url| url.trim_start_matches('/').to_owned());
+        name.context("the kernel's URL")
+    };
+    let first = name(&site.wait_for(NAMED, "images/rescue/vmlinuz-")?)?;
+    assert_eq!(site.get(&first)?, "the first kernel");
+    fs::write(&part, "the second kernel")?;
+    fs::rename(&part, &kernel)?;
+    let done = site.reload()?;
+    ensure!(done.status.success(), "{done:?}");
+    ensure!(
+        done.stdout.contains("the image rescue was changed"),
+        "{done:?}"
+    );
+    let second = name(&site.script(NAMED)?)?;
+    ensure!(first != second);
+    assert_eq!(site.get(&second)?, "the second kernel");
+    // One that cannot be booted: machines keep what they have.
+    fs::write(&part, "")?;
+    fs::rename(&part, &kernel)?;
+    let done = site.reload()?;
+    ensure!(
+        !done.status.success() && done.stdout.contains("it is empty"),
+        "{done:?}"
+    );
+    assert_eq!(name(&site.script(NAMED)?)?, second);
+    assert_eq!(site.get(&second)?, "the second kernel");
+    // And one that is removed.
+    fs::remove_file(&kernel)?;
+    ensure!(site.reload()?.status.success());
+    assert_eq!(site.get(&second)?, "the second kernel");
+    Ok(())
+}
+
+#[test]
 fn an_image_that_is_changed_is_what_the_next_machine_boots() -> Result<()> {
     let site = Site::new("drop-in-changed")?;
     put_root(site.path(), "lab", NEW)?;

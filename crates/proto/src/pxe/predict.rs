@@ -1,7 +1,7 @@
 //! What firmware will do with the offers that were seen, before any machine boots.
 //!
-//! Each firmware has rules of its own for choosing among offers, in files of their own: [`efi`] (EDK2's PXE),
-//! [`http_boot`] (EDK2's HTTP boot), [`ipxe`], [`rom`] (PXE 2.1 ROMs of BIOS machines, the Raspberry Pi's).
+//! Each firmware has rules of its own for choosing among offers, in files of their own: `efi` (EDK2's PXE),
+//! `http_boot` (EDK2's HTTP boot), `ipxe`, `rom` (PXE 2.1 ROMs of BIOS machines, the Raspberry Pi's).
 //! `tests/vm/check.rs` holds the predictions against what real firmware does.
 
 mod efi;

@@ -35,6 +35,11 @@ impl Stamp {
         }
     }
 
+    /// Of an open file.
+    pub(crate) fn of_file(file: &fs::File) -> Option<Self> {
+        file.metadata().ok().map(|metadata| Self::of(&metadata))
+    }
+
     /// Of a regular file of this machine; `None` without one.
     pub(crate) fn of_path(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;

@@ -20,6 +20,7 @@ mod configured;
 mod exchange;
 mod followed;
 mod image;
+mod image_files;
 mod loader_files;
 mod nic;
 mod nic_build;
@@ -41,6 +42,7 @@ use tokio::sync::mpsc;
 use self::askers::Askers;
 pub(crate) use self::configured::Configured;
 use self::image::{Built, Image, found, kept};
+use self::image_files::FollowedFiles;
 use self::loader_files::LoaderFiles;
 use self::nic_build::NicBuilt;
 use self::nic_queue::NicQueue;
@@ -69,6 +71,8 @@ pub(crate) struct RootWatch {
     world: World,
     roots: Vec<Root>,
     images: Vec<Image>,
+    /// The images without a root.
+    files: Vec<FollowedFiles>,
     /// The id of the next image.
     next: u64,
     places: Places,
@@ -95,6 +99,7 @@ impl RootWatch {
         let FollowedRoots {
             roots,
             images,
+            files,
             loaders,
             cache,
             places,
@@ -112,6 +117,7 @@ impl RootWatch {
             roots,
             next: u64::try_from(images.len()).unwrap_or(u64::MAX),
             images,
+            files,
             places,
             configured,
             prepared,
@@ -222,6 +228,9 @@ impl RootWatch {
         for root in &mut self.roots {
             root.forget_failures();
         }
+        for files in &mut self.files {
+            files.forget_failures();
+        }
         self.loaders.forget_failures();
     }
 
@@ -229,6 +238,7 @@ impl RootWatch {
         let unsettled = |image: &Image| image.settling.is_unsettled() || image.building.is_some();
         let configured = self.configured.as_ref();
         !self.images.iter().any(unsettled)
+            && self.files.iter().all(FollowedFiles::is_settled)
             && self.loaders.is_settled()
             && configured.is_none_or(Configured::is_settled)
     }
@@ -255,7 +265,10 @@ impl RootWatch {
         for number in 0..self.images.len() {
             self.look_at_image(number).await;
         }
-        let changes = self.loaders.look(&self.world).await;
+        let mut changes = self.loaders.look(&self.world).await;
+        for files in &mut self.files {
+            changes.extend(files.look(&self.world).await);
+        }
         for change in changes {
             self.say(change);
         }

@@ -12,6 +12,8 @@ use hyper::body::Bytes;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::ReadWriteFlags;
 
+use crate::serve::root_facts::Stamp;
+
 /// How far apart bytes are whose presence in memory is asked for: Linux's smallest read-ahead (`VM_READAHEAD_PAGES` is
 /// 128 KiB, halved where memory is short).
 const PROBED: usize = 32 << 10;
@@ -90,6 +92,14 @@ impl Content {
         match self {
             Self::File { file, start: 0, .. } => Ok(file.try_clone()?.into()),
             _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Tells its file from others; `None` for what is in memory.
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        match self {
+            Self::Memory(_) => None,
+            Self::File { file, .. } => Stamp::of_file(file),
         }
     }
 

@@ -20,6 +20,7 @@ use super::folder::Folder;
 use super::nic_initrds::NicInitrds;
 use super::raspberry_pi;
 use crate::catalog::{Catalog, Image, ImageFile, file_of_image};
+use crate::serve::root_facts::Stamp;
 
 /// How long a kernel and an initrd are served after newer ones took their place. A Raspberry Pi with 100 Mbit/s takes a
 /// few seconds to load them; a machine behind a slow link, or whose loader waits for somebody at a menu, takes minutes.
@@ -79,6 +80,12 @@ impl BootFiles {
     fn get(&self, file: ImageFile) -> Option<&Content> {
         let mut files = self.files.iter();
         files.find_map(|(name, content)| (*name == file).then_some(content))
+    }
+
+    /// What each file was when it was opened, in their order.
+    pub(crate) fn stamps(&self) -> Vec<Option<Stamp>> {
+        let contents = self.files.iter().map(|(_, content)| content);
+        contents.map(Content::stamp).collect()
     }
 
     /// A tag for names: the same for the same files, also after a restart.

@@ -578,6 +578,11 @@ fn add_warning(fields: &mut Fields, warning: &Warning) {
             fields.add("nic", nic.as_str());
             fields.add("error", error.as_str());
         }
+        Warning::ImageKept { image, error } => {
+            fields.add("warning", "image-kept");
+            fields.add("image", image.as_str());
+            fields.add("error", error.as_str());
+        }
         Warning::LoadersKept { error } => {
             fields.add("warning", "loaders-kept");
             fields.add("error", error.as_str());

@@ -556,6 +556,10 @@ impl Display for Warning {
                 f,
                 "{image}: machines with the network card {nic} load the initrd for every card: {error}"
             ),
+            Self::ImageKept { image, error } => write!(
+                f,
+                "a file of the image {image} was replaced, and machines keep the old one: {error}"
+            ),
             Self::LoadersKept { error } => write!(
                 f,
                 "a boot loader was replaced, and machines keep the old one: {error}"

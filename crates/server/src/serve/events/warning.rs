@@ -212,6 +212,13 @@ pub(crate) enum Warning {
         /// Why.
         error: String,
     },
+    /// The files of an image without a root were exchanged, and the new ones cannot be served.
+    ImageKept {
+        /// The image's name.
+        image: String,
+        /// Why.
+        error: String,
+    },
     /// The configuration has changed, and cannot be served as it is now.
     ConfigurationKept {
         /// Why, with file and line.

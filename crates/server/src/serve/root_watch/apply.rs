@@ -14,6 +14,7 @@ use netroot_nfs_export::{ExportOptions, HiddenPaths};
 use super::RootWatch;
 use super::followed::FollowedImage;
 use super::image::Image as Followed;
+use super::image_files::FollowedFiles;
 use super::open_root::{open_root, with_causes};
 use super::prepare::{Ready, ReadyImage};
 use super::reconfigure::told;
@@ -231,6 +232,36 @@ impl RootWatch {
         }
         let directories: Vec<&Path> = self.roots.iter().map(Root::directory).collect();
         self.places.keep(&directories);
+        self.follow_files(configuration, settings, prepared);
+    }
+
+    /// Follows the images without a root.
+    fn follow_files(
+        &mut self,
+        configuration: u64,
+        settings: &CatalogSettings,
+        prepared: &[ReadyImage],
+    ) {
+        let mut old = std::mem::take(&mut self.files);
+        for (place, settings) in (0..).zip(&settings.images) {
+            if settings.source.root().is_some() {
+                continue;
+            }
+            let number = ImageNumber {
+                configuration,
+                image: place,
+            };
+            let name = settings.name.as_deref().unwrap_or_default();
+            let mut ready = prepared.iter();
+            let files = match ready.find(|ready| ready.image.name == name) {
+                Some(ready) => FollowedFiles::new(number, settings.clone(), &ready.files),
+                None => match old.iter().position(|old| old.name() == name) {
+                    Some(known) => old.swap_remove(known).renumbered(number),
+                    None => continue,
+                },
+            };
+            self.files.push(files);
+        }
     }
 }
 

@@ -7,10 +7,12 @@ use netroot_initramfs::RootTree;
 use netroot_nfs_export::ExportOptions;
 
 use super::configured::Configured;
+use super::image_files::FollowedFiles;
 use super::root::{Places, Root};
+use crate::serve::artifacts::BootFiles;
 use crate::serve::privileged_helper::ImageNumber;
 use crate::serve::root_facts::Facts;
-use crate::settings::RootSettings;
+use crate::settings::{ImageSettings, RootSettings};
 
 /// An image that is followed.
 #[derive(Debug)]
@@ -32,6 +34,7 @@ pub(crate) struct FollowedImage {
 pub(crate) struct FollowedRoots {
     pub(super) roots: Vec<Root>,
     pub(super) images: Vec<FollowedImage>,
+    pub(super) files: Vec<FollowedFiles>,
     /// `--ipxe`.
     pub(super) loaders: Option<PathBuf>,
     pub(super) cache: PathBuf,
@@ -45,6 +48,7 @@ impl FollowedRoots {
         Self {
             roots: Vec::new(),
             images: Vec::new(),
+            files: Vec::new(),
             loaders,
             cache,
             places: Places::default(),
@@ -80,6 +84,12 @@ impl FollowedRoots {
             }
         }
         self.images.push(image);
+    }
+
+    /// The image with this number in the settings, which has no root.
+    pub(crate) fn add_files(&mut self, number: u16, settings: ImageSettings, files: &BootFiles) {
+        let number = ImageNumber::at_start(number);
+        self.files.push(FollowedFiles::new(number, settings, files));
     }
 
     /// The directories, for who only compares.

@@ -9,6 +9,7 @@ use netroot_initramfs::RootTree;
 
 use super::boot_files::{Kept, built_initrd, kept_initrd};
 use super::configured::Read;
+use super::image_files;
 use super::open_root::{open_root, with_causes};
 use super::world::World;
 use crate::catalog::Image;
@@ -16,7 +17,6 @@ use crate::config::Mistakes;
 use crate::serve::artifacts::{BootFiles, Content, raspberry_pi};
 use crate::serve::configuration::{self, Comparison, Snapshot, Watched};
 use crate::serve::events::Event;
-use crate::serve::open_files::{self, OpenFilesError};
 use crate::serve::open_image::OpenImage;
 use crate::serve::privileged_helper::{HelperError, ImageNumber};
 use crate::serve::root_facts::Facts;
@@ -237,23 +237,9 @@ impl Job {
         number: ImageNumber,
         settings: &ImageSettings,
     ) -> Result<ReadyImage, String> {
-        let mut opened = Vec::new();
-        for (place, _) in (0..).zip(settings.source.files()) {
-            let file = self.world.file_helper.file(number, place).await;
-            let file = file.map_err(|error| error.to_string())?;
-            let content = Content::from_regular(file.into()).map_err(|error| error.to_string())?;
-            opened.push(content);
-        }
-        let settings = settings.clone();
-        let checked = tokio::task::spawn_blocking(move || {
-            let files = open_files::checked(&settings, opened)?;
-            Ok((settings, files))
-        });
-        let checked = checked.await.map_err(|error| error.to_string())?;
-        let (settings, files) = checked.map_err(|error: OpenFilesError| error.to_string())?;
-        let image = open_files::image(&settings, self.world.artifacts.loaders(false));
+        let (image, files) = image_files::open(&self.world, number, settings).await?;
         Ok(ReadyImage {
-            image: image.tagged(files.tag()),
+            image,
             files,
             root: None,
         })

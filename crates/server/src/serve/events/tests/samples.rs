@@ -240,6 +240,10 @@ pub(super) fn warnings() -> Vec<Warning> {
             nic: "8086:10d3".to_owned(),
             error: error(),
         },
+        Warning::ImageKept {
+            image: "rescue".to_owned(),
+            error: error(),
+        },
         Warning::LoadersKept { error: error() },
         Warning::NoControl {
             path: "/run/netroot-server/control".into(),
@@ -650,6 +654,7 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::RootNotFollowed { .. }
             | Warning::KernelKept { .. }
             | Warning::NoNicInitrd { .. }
+            | Warning::ImageKept { .. }
             | Warning::LoadersKept { .. }
             | Warning::ConfigurationKept { .. }
             | Warning::DropInLeftOut { .. }
