@@ -206,7 +206,7 @@ fn every_example_of_the_documentation_works() -> Result<()> {
         }
         run += 1;
     }
-    assert_eq!(run, 10, "examples");
+    assert_eq!(run, 11, "examples");
     Ok(())
 }
 

@@ -338,7 +338,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "DIR", default_value = settings::CACHE)]
     pub(crate) cache: PathBuf,
 
-    /// The Unix socket for `netroot reload` [default: /run/netroot-server/control, or control in the state directory].
+    /// The Unix socket for `netroot status`, `reload` and the other commands [default: /run/netroot-server/control, or control in the state directory].
     #[arg(long, value_name = "PATH")]
     pub(crate) control: Option<PathBuf>,
 

@@ -194,10 +194,16 @@ impl Connection {
     /// # Errors
     /// The system's; `InvalidData` for an answer that is no HTTP.
     pub(crate) fn request(mut self, request: &Request<'_>) -> io::Result<Answer> {
-        self.0.write_all(request.head().as_bytes())?;
-        self.0
-            .write_all(request.body.unwrap_or_default().as_bytes())?;
-        self.0.flush()?;
+        let whole = request.head() + request.body.unwrap_or_default();
+        match self
+            .0
+            .write_all(whole.as_bytes())
+            .and_then(|()| self.0.flush())
+        {
+            // Whoever does not need all of it may have answered and closed already.
+            Err(error) if is_closed(&error) => {}
+            sent => sent?,
+        }
         let mut reader = BufReader::new(self.0);
         let mut head = Vec::new();
         loop {
@@ -216,6 +222,13 @@ impl Connection {
             body: reader.take(head.length.unwrap_or(u64::MAX)),
         })
     }
+}
+
+fn is_closed(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
+    )
 }
 
 /// A request.

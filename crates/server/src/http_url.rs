@@ -107,6 +107,12 @@ impl HttpUrl {
         }
     }
 
+    /// Scheme, host and port: what nobody has to keep to himself.
+    pub(crate) fn origin(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.place())
+    }
+
     /// Host and port, as the header `Host` has them.
     pub(crate) fn place(&self) -> String {
         let Self { host, port, .. } = self;
@@ -119,8 +125,7 @@ impl HttpUrl {
 
 impl fmt::Display for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "https" } else { "http" };
-        write!(f, "{scheme}://{}{}", self.place(), self.path)
+        write!(f, "{}{}", self.origin(), self.path)
     }
 }
 

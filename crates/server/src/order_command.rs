@@ -33,7 +33,8 @@ pub(crate) struct OrderArgs {
 }
 
 pub(crate) const BOOT_ONCE_EXAMPLES: &str = "\
-The order is taken when the machine fetches its script, exactly once; it is lost if the server ends before.
+The order is taken when the machine fetches its script, exactly once; it is kept until then, also over a restart
+of the server.
 
 Examples:
   netroot boot-once 52:54:00:12:34:56 rescue    the next boot only
@@ -41,7 +42,8 @@ Examples:
 
 pub(crate) const ASSIGN_EXAMPLES: &str = "\
 The order holds until another one, also after the server was started again. It comes before the configuration: an image that
-belongs to a machine for good is written there ([machine.NAME] image = ...).
+belongs to a machine for good is written there ([machine.NAME] boot = \"IMAGE\"). It is given up after three boots in a row that
+the machine's init reports as failed.
 
 Examples:
   netroot assign 52:54:00:12:34:56 debian-13

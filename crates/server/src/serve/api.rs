@@ -83,7 +83,8 @@ impl Caller {
 pub(crate) struct Api {
     sources: Sources,
     names: OwnNames,
-    streams: Arc<Streams>,
+    /// Those of whoever may order, and of others: strangers do not lock an administrator out.
+    streams: [Arc<Streams>; 2],
     /// `/machines` and `/status`, for those who may order and for others.
     machines: [Fresh; 2],
     statuses: [Fresh; 2],
@@ -138,7 +139,7 @@ impl Api {
         Arc::new(Self {
             sources,
             names: OwnNames::new(hosts),
-            streams: Arc::default(),
+            streams: Default::default(),
             machines: Default::default(),
             statuses: Default::default(),
         })
@@ -232,7 +233,11 @@ impl Api {
             uptime_seconds: status.started.elapsed().as_secs(),
             interfaces: interfaces.collect(),
             machines,
-            warnings: history.warnings(),
+            // They may have words of the configuration in them, which are nobody else's affair.
+            warnings: match may_order {
+                true => history.warnings(),
+                false => Vec::new(),
+            },
             counters: counters.chain(nfs.unwrap_or_default()).collect(),
             may_order,
         }
@@ -320,7 +325,13 @@ impl Api {
         if head {
             return whole(StatusCode::OK, KIND, "");
         }
-        let place: Option<StreamPlace> = Streams::place(&self.streams, caller.address());
+        let [anybody, administrators] = &self.streams;
+        let streams = if caller.may_order() {
+            administrators
+        } else {
+            anybody
+        };
+        let place: Option<StreamPlace> = Streams::place(streams, caller.address());
         let Some(place) = place else {
             let why = "too many follow the machines already; close a page, or ask for /machines now and then";
             return try_again(why);

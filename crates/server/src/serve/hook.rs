@@ -49,6 +49,9 @@ struct Word {
     image: Option<String>,
 }
 
+/// The longest question, in bytes: what fits into a message to the helper.
+const LONGEST: usize = 3800;
+
 /// Why there is no word.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HookError {
@@ -58,6 +61,9 @@ pub(crate) enum HookError {
     /// What the helper says.
     #[error("{0}")]
     Failed(String),
+    /// It was not asked, which is not its fault.
+    #[error("cannot ask it: {0}")]
+    NotAsked(String),
     /// The answer is none.
     #[error("expected an answer such as {{\"image\": \"debian\"}}: {0}")]
     Answer(String),
@@ -145,13 +151,17 @@ impl Hook {
         if !lock(&self.breaker).may_ask(self.started.elapsed()) {
             return (None, None);
         }
-        let facts = facts(machine, arrived, images);
-        let answer = self.exchange(&facts).await;
+        let mut asked = facts(machine, arrived, images);
+        if asked.len() > LONGEST {
+            // A hook that needs the names has them by the API.
+            asked = facts(machine, arrived, &[]);
+        }
+        let answer = self.exchange(&asked).await;
         let word = answer.and_then(|text| read(&text, images));
         // A wrong name is the hook's mistake and not its silence: it costs the next boot nothing.
         let works = matches!(
             word,
-            Ok(_) | Err(HookError::Image { .. } | HookError::Answer(_))
+            Ok(_) | Err(HookError::Image { .. } | HookError::Answer(_) | HookError::NotAsked(_))
         );
         let now = self.started.elapsed();
         let mut breaker = lock(&self.breaker);
@@ -164,7 +174,8 @@ impl Hook {
             Err(error) => {
                 let tells = left_alone.is_some() || breaker.may_tell(now);
                 let failure = HookFailure {
-                    url: self.url.to_string(),
+                    // Not its path and query, which may hold a secret.
+                    url: self.url.0.origin(),
                     error: error.to_string(),
                     left_alone,
                 };
@@ -182,7 +193,7 @@ impl Hook {
             Ok(()) => tokio::time::timeout(self.deadline, answer).await,
             Err(error) => {
                 lock(&self.waiting).remove(&number);
-                return Err(HookError::Failed(error));
+                return Err(HookError::NotAsked(error));
             }
         };
         lock(&self.waiting).remove(&number);

@@ -6,6 +6,9 @@ use netroot_net::Mac;
 
 use super::sources::Sources;
 
+/// The longest name for which one that was meant is looked for, in bytes: that takes time, and anybody may ask.
+const LONGEST: usize = 40;
+
 /// No machine is meant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UnknownMachine {
@@ -66,10 +69,14 @@ pub(super) fn find(name: &str, sources: &Sources) -> Result<Mac, UnknownMachine>
         let mac = seen.or_else(|| machine.macs.first().copied());
         return mac.ok_or_else(|| UnknownMachine::NoMac(machine.name.clone()));
     }
-    let seen: Vec<String> = all()
-        .into_iter()
-        .map(|one| one.address.to_string())
-        .collect();
+    if name.len() > LONGEST {
+        return Err(UnknownMachine::Name {
+            name: name.to_owned(),
+            nearest: None,
+        });
+    }
+    let seen = all().into_iter().map(|one| one.address.to_string());
+    let seen: Vec<String> = seen.collect();
     let names = configured.iter().map(|machine| machine.name.as_str());
     let names = names.chain(seen.iter().map(String::as_str));
     Err(UnknownMachine::Name {

@@ -169,7 +169,8 @@ impl Tokens {
 }
 
 impl State {
-    /// Takes a changed file over. One that is wrong changes nothing; one that is gone takes the tokens with it.
+    /// Takes a changed file over. One that cannot be used takes the tokens with it: the old ones may have been changed
+    /// because somebody else has them.
     fn refresh(&mut self, path: &Path) {
         let now = Instant::now();
         if now.duration_since(self.looked) < LOOK_EVERY {
@@ -182,12 +183,7 @@ impl State {
         }
         match read(path) {
             Ok(tokens) => self.tokens = tokens,
-            Err(TokenFileError::Read { source, .. })
-                if source.kind() == io::ErrorKind::NotFound =>
-            {
-                self.tokens.clear();
-            }
-            Err(_) => {}
+            Err(_) => self.tokens.clear(),
         }
         self.seen = seen;
     }
@@ -332,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_file_is_taken_over_and_a_wrong_one_is_not() {
+    fn a_changed_file_is_taken_over_and_one_that_cannot_be_used_has_no_token() {
         let file = file(TOKEN, 0o600);
         let tokens = Tokens::open(file.path()).unwrap();
         let look = || {
@@ -346,7 +342,7 @@ mod tests {
                 .is_ok()
         };
         fs::write(file.path(), "short").unwrap();
-        assert!(allowed(TOKEN));
+        assert!(!allowed(TOKEN) && !allowed("short"));
         fs::write(file.path(), "a-new-token-0123456").unwrap();
         assert!(!allowed(TOKEN) && allowed("a-new-token-0123456"));
         fs::remove_file(file.path()).unwrap();

@@ -6,14 +6,14 @@ use serde_json::Value;
 const LEFT_OUT: &str = "(left out)";
 /// Words that a parameter with a secret has in its name: `rd.iscsi.password=`, `netroot.token=`.
 const SECRET: [&str; 8] = [
-    "password",
-    "passwd",
-    "passphrase",
+    "pass",
     "secret",
     "token",
     "key",
     "credential",
     "chap",
+    "psk",
+    "auth",
 ];
 /// What a value with spaces is in.
 const QUOTES: [char; 2] = ['"', '\''];
@@ -88,17 +88,28 @@ fn after_value<'a>(words: &'a str, name: &str) -> Option<&'a str> {
     inside.get(end..)
 }
 
-/// `http://user:password@host/` without the part before the host.
+/// `http://user:password@host/`, and `netroot=iscsi:user:password@host:…`, without the part before the host, wherever
+/// such a part is in the word.
 fn without_user(word: &str) -> String {
-    let Some((before, rest)) = word.split_once("://") else {
+    let mut parts: Vec<&str> = word.split('@').collect();
+    let Some(last) = parts.pop().filter(|_| !parts.is_empty()) else {
         return word.to_owned();
     };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    match authority.rsplit_once('@') {
-        Some((_, host)) => format!("{before}://{LEFT_OUT}@{host}{path}"),
-        None => word.to_owned(),
+    let mut clean = String::new();
+    for part in parts {
+        // The user begins behind a scheme, or a parameter's name; a password has a colon before it.
+        let scheme = part.rfind("://").map(|at| at + 3);
+        let start = scheme.or_else(|| part.rfind('=').map(|at| at + 1));
+        let (before, user) = part.split_at(start.unwrap_or(0));
+        clean += before;
+        clean += if scheme.is_some() || user.contains(':') {
+            LEFT_OUT
+        } else {
+            user
+        };
+        clean.push('@');
     }
+    clean + last
 }
 
 /// `…/report/52-54-00-12-34-56/TOKEN` without the token.
@@ -137,6 +148,14 @@ mod tests {
                 "systemd.pull=https://(left out)@example.org/root.tar",
             ),
             ("luks.key=/dev/sda1:file", "luks.key=(left out)"),
+            (
+                "cifspass=hunter2 wifi.psk=abcdef netroot=iscsi:joe:s3cret@10.0.0.9::::iqn.x",
+                "cifspass=(left out) wifi.psk=(left out) netroot=(left out)@10.0.0.9::::iqn.x",
+            ),
+            (
+                "a=http://u:p@h/x,http://v:q@i/y guix@42",
+                "a=http://(left out)@h/x,http://(left out)@i/y guix@42",
+            ),
             (
                 "kernel http://10.0.0.1:8069/images/debian/vmlinuz root=/dev/nfs\n\tinitrd x\n",
                 "kernel http://10.0.0.1:8069/images/debian/vmlinuz root=/dev/nfs\n\tinitrd x\n",

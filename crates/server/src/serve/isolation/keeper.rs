@@ -105,7 +105,7 @@ impl Keeper {
         let folder = note::folder(&settings.state);
         let first = wanted.first().map_or("", |one| one.interface.as_str());
         let mut file = note::open_own(&folder, first)?;
-        let mut others = note::others(&folder, first);
+        let mut others = note::others(&folder, &note::file_name(first));
         others.check(wanted.iter().map(|one| one.interface.as_str()))?;
         confinement::confine(&Confinement {
             identity,
@@ -122,10 +122,11 @@ impl Keeper {
         let netfilter = netfilter.map_err(|source| KeeperError::Tables { interfaces, source })?;
         let boot = note::this_boot();
         for old in others.abandoned.iter_mut().chain([&mut file]) {
+            // Not one of another network namespace, whose next server gives back what is in it.
             if let Some(note) = old.read(&boot) {
                 give_back(&routes, &netfilter, &note);
+                let _ = old.clear();
             }
-            let _ = old.clear();
         }
         let candidates = routes.list().map_err(KeeperError::List)?;
         let routed = routes.routes().map_err(KeeperError::List)?;

@@ -18,7 +18,8 @@ const ANSWER: Timespec = Timespec {
 };
 const DATAGRAM: usize = 64 << 10;
 
-/// A table that it makes is removed by the kernel when it is closed, where that is possible (Linux 5.12).
+/// The tables stay when it is closed, not owned by it (`NFT_TABLE_F_OWNER`): the kernel would remove them with the process
+/// and leave the switches that forward, so that everybody would be forwarded.
 #[derive(Debug)]
 pub(super) struct Netfilter(OwnedFd);
 
@@ -41,17 +42,7 @@ impl Netfilter {
     /// # Errors
     /// The kernel's.
     pub(super) fn make(&self, tables: &[Table]) -> io::Result<()> {
-        match self.commit(&create(tables, true)) {
-            Err(error)
-                if matches!(
-                    Errno::from_io_error(&error),
-                    Some(Errno::INVAL | Errno::OPNOTSUPP)
-                ) =>
-            {
-                self.commit(&create(tables, false))
-            }
-            done => done,
-        }
+        self.commit(&create(tables))
     }
 
     /// Removes the table of an interface, if there is one.

@@ -6,7 +6,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 const OF_ROOT: &str = "/run/netroot-isolated";
 const IN_STATE: &str = "isolated";
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
+const NAMESPACE: &str = "/proc/self/ns/net";
 /// How long a server that has just ended may take to give everything back.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);
@@ -65,10 +66,20 @@ pub(super) enum NoteError {
     },
 }
 
-/// The start that this machine runs since.
+/// The start that this machine runs since, and the network namespace: in another one, the same names are other interfaces.
 pub(super) fn this_boot() -> String {
     let id = fs::read_to_string(BOOT).unwrap_or_default();
-    id.trim().to_owned()
+    format!("{} {}", id.trim(), namespace())
+}
+
+/// The number of the network namespace.
+fn namespace() -> u64 {
+    fs::metadata(NAMESPACE).map_or(0, |it| it.ino())
+}
+
+/// The name of a server's file, after its first isolated interface.
+pub(super) fn file_name(interface: &str) -> String {
+    format!("{interface}@{}", namespace())
 }
 
 /// The folder of all notes.
@@ -81,7 +92,7 @@ pub(super) fn folder(state: &Path) -> PathBuf {
 
 /// Opens this server's own, when nobody else has it any more.
 pub(super) fn open_own(folder: &Path, interface: &str) -> Result<NoteFile, NoteError> {
-    let file = folder.join(interface);
+    let file = folder.join(file_name(interface));
     let failed = |source| NoteError::File {
         file: file.clone(),
         source,
@@ -222,7 +233,7 @@ mod tests {
         own.write(&note).unwrap();
         assert_eq!(own.read("another start"), None);
         // Another server's second interface is not to be taken from it either.
-        let others_of = |own: &str| others(folder.path(), own);
+        let others_of = |own: &str| others(folder.path(), &file_name(own));
         let running = others_of("eth2");
         assert!(running.abandoned.is_empty(), "it is locked");
         let busy = running.check(["eth2", "eth1"].into_iter()).unwrap_err();

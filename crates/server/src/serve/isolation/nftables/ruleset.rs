@@ -151,7 +151,7 @@ mod tests {
             nat: true,
             guarded: Vec::new(),
         };
-        let (bytes, _) = create(&[table], true);
+        let (bytes, _) = create(&[table]);
         let mut ruleset = Ruleset::default();
         messages(&bytes).for_each(|message| ruleset.read(&message));
         let [forward, postrouting] = ruleset.chains.as_slice() else {

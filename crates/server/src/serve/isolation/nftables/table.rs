@@ -16,7 +16,6 @@ const NEW_CHAIN: u16 = NF_TABLES | 3;
 const NEW_RULE: u16 = NF_TABLES | 6;
 /// `NFPROTO_INET`: IPv4 and IPv6.
 const INET: u8 = 1;
-const OWNED: u32 = 2;
 const HOOK_FORWARD: u32 = 2;
 const HOOK_POSTROUTING: u32 = 4;
 const POLICY_ACCEPT: u32 = 1;
@@ -73,17 +72,13 @@ impl Table {
 /// One message of a batch: its type, flags and attributes.
 struct Part(u16, u16, Vec<Vec<u8>>);
 
-/// Makes the tables, or makes them anew. `owned`: the kernel removes them with the socket that this is sent by (Linux
-/// 5.12). The number says how many answers follow.
-pub(crate) fn create(tables: &[Table], owned: bool) -> (Vec<u8>, usize) {
+/// Makes the tables, or makes them anew. The number says how many answers follow.
+pub(crate) fn create(tables: &[Table]) -> (Vec<u8>, usize) {
     let mut parts = Vec::new();
     for table in tables {
         let name = terminated(&Table::name(&table.interface));
         parts.extend(removal(&name));
-        let flags = number(2, OWNED);
-        let flags = owned.then_some(flags).into_iter();
-        let new = [attribute(1, &name)].into_iter().chain(flags);
-        parts.push(Part(NEW_TABLE, CREATE, new.collect()));
+        parts.push(Part(NEW_TABLE, CREATE, vec![attribute(1, &name)]));
         let forward = ("forward", "filter", HOOK_FORWARD, PRIORITY_FILTER);
         parts.extend(chain(&name, forward, &table.forward()));
         if table.nat {
@@ -167,22 +162,20 @@ mod tests {
 
     #[test]
     fn a_table_is_removed_and_made_in_one_batch() {
-        let (bytes, answers) = create(&[table(false)], true);
+        let (bytes, answers) = create(&[table(false)]);
         assert_eq!(kinds(&bytes), [16, 0, 2, 0, 3, 6, 6, 17]);
         assert_eq!(answers, 6);
         let made = messages(&bytes).nth(3).unwrap();
         let found: Vec<_> = attributes(&made.body[4..]).collect();
         assert_eq!(found[0], (1, &b"netroot-eth1\0"[..]));
-        assert_eq!(found[1], (2, &[0, 0, 0, 2][..]));
-        let (unowned, _) = create(&[table(false)], false);
-        let made = messages(&unowned).nth(3).unwrap();
-        assert_eq!(attributes(&made.body[4..]).count(), 1);
+        // No flags: see the socket.
+        assert_eq!(found.len(), 1);
         assert_eq!(kinds(&delete("eth1").0), [16, 0, 2, 17]);
     }
 
     #[test]
     fn only_nat_has_a_chain_that_masquerades() {
-        let (bytes, _) = create(&[table(true)], true);
+        let (bytes, _) = create(&[table(true)]);
         let chains = messages(&bytes).filter(|one| one.kind == NEW_CHAIN).count();
         let rules = messages(&bytes).filter(|one| one.kind == NEW_RULE).count();
         assert_eq!((chains, rules), (2, 8));
