@@ -182,6 +182,15 @@ fn listening(net: &Net, protocol: &str, port: u16) -> Result<()> {
 }
 
 impl Contestant {
+    /// Ends it, so that the next one has its ports.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub(super) fn stop(mut self) -> Result<()> {
+        self.program.terminate(STARTING)?;
+        Ok(())
+    }
+
     /// What it has cost so far, with the helper processes and children that it has waited for.
     ///
     /// # Errors

@@ -55,6 +55,7 @@ pub(super) fn race(arena: &Arena) -> Result<()> {
             kept_up = kept_up.max(each_second);
         }
         best.push((name, kept_up));
+        contestant.stop()?;
     }
     println!();
     let own = best.first().map_or(0.0, |(_, own)| *own);

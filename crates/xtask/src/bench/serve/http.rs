@@ -47,6 +47,7 @@ pub(super) fn race(arena: &Arena, rounds: u32) -> Result<()> {
                 add(&mut rates, gib / f64::from(SECONDS));
                 add(&mut costs, processor / gib);
             }
+            contestant.stop()?;
         }
     }
     table::print("HTTP, 64 MiB", "GiB/s", Better::More, &rates);

@@ -54,6 +54,7 @@ pub(super) fn race(arena: &Arena, rounds: u32) -> Result<()> {
                     cell.add(number);
                 }
             }
+            contestant.stop()?;
         }
     }
     for (row, (.., better)) in rows.into_iter().zip(ROWS) {

@@ -58,7 +58,7 @@ pub(super) fn race(arena: &Arena, rounds: u32) -> Result<()> {
                     None => println!("  {name} did not finish {block} x {window}"),
                 }
             }
-            drop(contestant);
+            contestant.stop()?;
         }
     }
     table::print("TFTP, one client", "MB/s", Better::More, &rows);
