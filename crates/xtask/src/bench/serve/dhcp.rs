@@ -97,8 +97,9 @@ fn outcome(text: &str) -> Option<Outcome> {
     let begun = number(section("DISCOVER-OFFER")?, "sent packets:")?;
     let done = number(section("REQUEST-ACK")?, "received packets:")?;
     let delays = text.lines().filter_map(|line| {
-        let mut times = line.split_whitespace().filter(|word| word.contains('.'));
-        let (sent, received) = (seconds(times.next()?)?, seconds(times.next()?)?);
+        let times = line.strip_prefix("sent / received: ")?;
+        let (sent, received) = times.split_once(" / ")?;
+        let (sent, received): (f64, f64) = (sent.parse().ok()?, received.parse().ok()?);
         Some((received - sent) * 1000.0)
     });
     let mut delays: Vec<f64> = delays
@@ -110,10 +111,31 @@ fn outcome(text: &str) -> Option<Outcome> {
     Some(Outcome { begun, done, p99 })
 }
 
-/// The seconds of a time such as `2026-Nov-26 12:00:01.123456`, of which this is the last word.
-fn seconds(word: &str) -> Option<f64> {
-    let mut parts = word.split(':');
-    let (hours, minutes, seconds) = (parts.next()?, parts.next()?, parts.next()?);
-    let [hours, minutes] = [hours, minutes].map(|part| part.parse::<f64>().ok());
-    Some(hours? * 3600.0 + minutes? * 60.0 + seconds.parse::<f64>().ok()?)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_perfdhcp_says_is_read() {
+        let text = "***Statistics for: DISCOVER-OFFER***
+sent packets: 1250
+received packets: 1250
+***Statistics for: REQUEST-ACK***
+sent packets: 1250
+received packets: 1248
+***Timestamps for packets: DISCOVER-OFFER***
+sent / received: 000004.868331 / 000004.910331
+sent / received: 000004.864240 / 000004.866240
+";
+        let expected = Outcome {
+            begun: 1250.0,
+            done: 1248.0,
+            p99: 2.0,
+        };
+        let Some(read) = outcome(text) else {
+            panic!("not read")
+        };
+        assert_eq!((read.begun, read.done), (expected.begun, expected.done));
+        assert!((read.p99 - expected.p99).abs() < 0.001, "{read:?}");
+    }
 }
