@@ -70,11 +70,11 @@ pub(super) fn race(arena: &Arena) -> Result<()> {
 
 fn exchange(arena: &Arena, rate: u32) -> Result<Outcome> {
     let (rate, seconds) = (rate.to_string(), SECONDS.to_string());
-    // Its exit status is 3 when some were lost.
+    // The last answers are waited for, for a second (in microseconds). Its exit status is 3 when some were lost.
     let said = arena.clients.run_for(
         &[
-            "perfdhcp", "-4", "-l", CLIENT, "-r", &rate, "-p", &seconds, "-R", "45000", "-W", "1",
-            "-x", "t", SERVER,
+            "perfdhcp", "-4", "-l", CLIENT, "-r", &rate, "-p", &seconds, "-R", "45000", "-W",
+            "1000000", "-x", "t", SERVER,
         ],
         Duration::from_secs(120),
     )?;
