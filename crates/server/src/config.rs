@@ -18,7 +18,7 @@ mod source;
 
 use std::path::PathBuf;
 
-use crate::settings::{CatalogSettings, ConfigPlace, MenuSettings, Settings};
+use crate::settings::{CatalogSettings, ConfigPlace, Settings};
 
 pub(crate) use self::mistake::{Mistake, Mistakes};
 
@@ -76,13 +76,7 @@ fn sources(place: &ConfigPlace, texts: &Texts) -> Vec<SourceFile> {
 
 fn parse_files(place: &ConfigPlace, files: &[SourceFile]) -> Result<Settings, Mistakes> {
     let mut settings = server::defaults();
-    let mut catalog = CatalogSettings {
-        images: Vec::new(),
-        machines: Vec::new(),
-        rules: Vec::new(),
-        default: None,
-        menu: MenuSettings::default(),
-    };
+    let mut catalog = CatalogSettings::default();
     let mut mistakes = Vec::new();
     let mut places = references::Places::of(place);
     for file in files {

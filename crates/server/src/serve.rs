@@ -37,6 +37,7 @@ pub(crate) mod listen;
 mod looks;
 mod machines;
 mod metrics;
+mod netlink;
 mod nfs;
 mod open_files;
 mod open_image;

@@ -1,7 +1,24 @@
-//! Why a catalog cannot be.
+//! Why a catalog cannot be, and that an image is not in it.
 
 use crate::append::AppendError;
 use crate::settings::Origin;
+
+/// The sentence for an image that does not exist, with the one that was probably meant, or else those that exist.
+pub(crate) fn no_such_image<'a>(
+    name: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> String {
+    match netroot_spelling::nearest(name, known.clone()) {
+        Some(nearest) => format!("there is no image {name}; did you mean {nearest}?"),
+        None => {
+            let all: Vec<&str> = known.collect();
+            format!(
+                "there is no image {name}; the images are {}",
+                all.join(", ")
+            )
+        }
+    }
+}
 
 /// The images, machines or rules contradict each other.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

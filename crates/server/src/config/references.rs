@@ -2,11 +2,9 @@
 
 use std::collections::HashMap;
 
-use netroot_spelling::nearest;
-
 use super::mistake::Mistake;
 use super::source::SourceFile;
-use crate::catalog::machine_errors;
+use crate::catalog::{machine_errors, no_such_image};
 use crate::settings::{CatalogSettings, Choice, ConfigPlace, Origin};
 
 /// Where the main file has what is not in a table of its own.
@@ -146,16 +144,7 @@ impl<'a> Check<'a> {
         if known().any(|it| it == name) || name.split_once('@').is_some_and(generation_of) {
             return;
         }
-        let text = match nearest(name, known()) {
-            Some(near) => format!("there is no image {name}; did you mean {near}?"),
-            None => {
-                let all: Vec<&str> = known().collect();
-                format!(
-                    "there is no image {name}; the images are {}",
-                    all.join(", ")
-                )
-            }
-        };
+        let text = no_such_image(name, known());
         self.mistake(origin, about.to_owned(), text);
     }
 }

@@ -8,8 +8,7 @@ use super::section::{Section, absolute};
 use crate::option_value::{AddressRange, host, isolated_subnet, network};
 use crate::settings::{
     self, Allow, ApiSettings, CatalogSettings, DhcpSettings, HookSettings, HookUrl,
-    IsolatedSettings, MenuSettings, Mode, NetworkSettings, RangeSettings, Settings, TcpApiSettings,
-    TlsSettings,
+    IsolatedSettings, Mode, NetworkSettings, RangeSettings, Settings, TcpApiSettings, TlsSettings,
 };
 
 /// The keys of the main file alone.
@@ -24,13 +23,7 @@ pub(super) fn defaults() -> Settings {
             mode: Mode::Proxy,
             probe: true,
         }],
-        catalog: CatalogSettings {
-            images: Vec::new(),
-            machines: Vec::new(),
-            rules: Vec::new(),
-            default: None,
-            menu: MenuSettings::default(),
-        },
+        catalog: CatalogSettings::default(),
         http_port: settings::HTTP_PORT,
         nfs_port: settings::NFS_PORT,
         portmapper: false,

@@ -18,7 +18,7 @@ pub(crate) use self::snapshot::Snapshot;
 pub(crate) use self::stamps::{Stamps, Watched};
 use crate::config::{self, Mistakes};
 use crate::generations;
-use crate::settings::{CatalogSettings, MenuSettings, Settings};
+use crate::settings::{CatalogSettings, Settings};
 
 /// The tables that say something else than at the `start`, where a server is what it was then.
 pub(crate) fn takes_restart(start: &Settings, now: &Settings) -> Vec<&'static str> {
@@ -30,13 +30,7 @@ pub(crate) fn takes_restart(start: &Settings, now: &Settings) -> Vec<&'static st
     let rest = |settings: &Settings| {
         text(&Settings {
             networks: Vec::new(),
-            catalog: CatalogSettings {
-                images: Vec::new(),
-                machines: Vec::new(),
-                rules: Vec::new(),
-                default: None,
-                menu: MenuSettings::default(),
-            },
+            catalog: CatalogSettings::default(),
             ..settings.clone()
         })
     };

@@ -10,7 +10,7 @@ use netroot_nfs_export::HiddenPaths;
 use netroot_proto::pxe::arch::Platform;
 
 /// The images, and who boots which.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CatalogSettings {
     /// The images, at least one.
     pub images: Vec<ImageSettings>,
@@ -30,10 +30,7 @@ impl CatalogSettings {
     pub fn of_one(image: ImageSettings) -> Self {
         Self {
             images: vec![image],
-            machines: Vec::new(),
-            rules: Vec::new(),
-            default: None,
-            menu: MenuSettings::default(),
+            ..Self::default()
         }
     }
 

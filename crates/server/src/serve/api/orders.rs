@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::machine_name::find;
 use super::route::Action;
 use super::sources::Sources;
-use crate::catalog::Image;
+use crate::catalog::no_such_image;
 use crate::serve::script_fetch;
 
 /// The longest body of a request, in bytes, and how long it may take.
@@ -98,17 +98,9 @@ fn unknown(image: &str, sources: &Sources) -> Option<String> {
     if catalog.image(image).is_some() {
         return None;
     }
-    let names = catalog.images().map(|image: &Image| image.name.as_str());
+    let names = catalog.images().map(|image| image.name.as_str());
     let names: Vec<&str> = names.collect();
-    Some(
-        match netroot_spelling::nearest(image, names.iter().copied()) {
-            Some(nearest) => format!("there is no image {image}; did you mean {nearest}?"),
-            None => format!(
-                "there is no image {image}; the images are {}",
-                names.join(", ")
-            ),
-        },
-    )
+    Some(no_such_image(image, names.into_iter()))
 }
 
 async fn read<B>(body: B) -> Result<Order, String>

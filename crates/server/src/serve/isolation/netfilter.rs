@@ -3,13 +3,13 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use netroot_proto::netlink::{DONE, ERROR, Message, error_number, messages};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
-use rustix::net::netlink::{self, SocketAddrNetlink};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use netroot_proto::netlink::{DONE, ERROR, Message};
+use rustix::event::Timespec;
+use rustix::net::netlink::{NETFILTER, SocketAddrNetlink};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use super::nftables::{Ruleset, Table, create, delete, list_chains, list_rules};
+use crate::serve::netlink::{self, refused};
 
 /// How long the kernel may take: it may load modules first.
 const ANSWER: Timespec = Timespec {
@@ -30,7 +30,7 @@ impl Netfilter {
     /// The kernel's: it has no netfilter.
     pub(super) fn open() -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let protocol = Some(netlink::NETFILTER);
+        let protocol = Some(NETFILTER);
         let socket =
             rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, protocol)?;
         rustix::net::bind(&socket, &SocketAddrNetlink::new(0, 0))?;
@@ -86,35 +86,10 @@ impl Netfilter {
     }
 
     fn send(&self, bytes: &[u8]) -> io::Result<()> {
-        // The rest of an answer that was given up.
-        while rustix::net::recv(&self.0, &mut [0; 64][..], RecvFlags::DONTWAIT).is_ok() {}
-        rustix::net::send(&self.0, bytes, SendFlags::empty())?;
-        Ok(())
+        netlink::send(&self.0, bytes)
     }
 
-    /// Receives messages until `is_last` says so, or fails.
-    fn receive(&self, mut is_last: impl FnMut(&Message<'_>) -> io::Result<bool>) -> io::Result<()> {
-        let mut buffer = vec![0; DATAGRAM];
-        loop {
-            if poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&ANSWER))? == 0 {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            let length = match rustix::net::recv(&self.0, &mut buffer[..], RecvFlags::DONTWAIT) {
-                Ok((length, _)) => length,
-                Err(Errno::AGAIN | Errno::INTR) => continue,
-                Err(errno) => return Err(errno.into()),
-            };
-            for message in messages(buffer.get(..length).unwrap_or_default()) {
-                if is_last(&message)? {
-                    return Ok(());
-                }
-            }
-        }
+    fn receive(&self, is_last: impl FnMut(&Message<'_>) -> io::Result<bool>) -> io::Result<()> {
+        netlink::receive(&self.0, &ANSWER, DATAGRAM, is_last)
     }
-}
-
-/// The error of an [`ERROR`] message; `None` for an acknowledgement.
-fn refused(message: &Message<'_>) -> Option<io::Error> {
-    let number = error_number(message.body).unwrap_or(0).saturating_neg();
-    (number != 0).then(|| io::Error::from_raw_os_error(number))
 }

@@ -8,16 +8,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use netroot_net::{Mac, Prefix};
 use netroot_proto::netlink::{
-    DONE, DUMP, ERROR, Message, REQUEST, Request, attributes, error_number, messages, u16_at,
-    u32_at,
+    DONE, DUMP, ERROR, Message, REQUEST, Request, attributes, u16_at, u32_at,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, sockopt};
 
 use super::candidate::{Candidate, InterfaceError};
 use super::own_address::OwnAddress;
+use crate::serve::netlink::{self, refused};
 
 // include/uapi/linux/rtnetlink.h, if_link.h, if_addr.h, if.h
 const RTM_NEWLINK: u16 = 16;
@@ -116,8 +116,7 @@ impl RouteSocket {
     /// # Errors
     /// The kernel's, or `TimedOut`.
     pub(crate) fn change(&self, message: &[u8]) -> io::Result<()> {
-        self.forget();
-        rustix::net::send(&self.0, message, SendFlags::empty())?;
+        netlink::send(&self.0, message)?;
         let mut done = Err(io::ErrorKind::TimedOut.into());
         self.receive(|message| match message.kind {
             ERROR => {
@@ -129,15 +128,9 @@ impl RouteSocket {
         done
     }
 
-    /// Drops the rest of an answer that was given up.
-    fn forget(&self) {
-        while rustix::net::recv(&self.0, &mut [0; 64][..], RecvFlags::DONTWAIT).is_ok() {}
-    }
-
     fn dump(&self, kind: u16, fixed: &[u8], mut each: impl FnMut(&Message<'_>)) -> io::Result<()> {
-        self.forget();
         let request = Request::new(kind, REQUEST | DUMP, u32::from(kind), fixed).finish();
-        rustix::net::send(&self.0, &request, SendFlags::empty())?;
+        netlink::send(&self.0, &request)?;
         let mut failed = None;
         self.receive(|message| {
             match message.kind {
@@ -155,29 +148,8 @@ impl RouteSocket {
 
     /// Receives messages until `is_last` says so.
     fn receive(&self, mut is_last: impl FnMut(&Message<'_>) -> bool) -> io::Result<()> {
-        let mut buffer = vec![0; DATAGRAM];
-        loop {
-            if poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&ANSWER))? == 0 {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            let length = match rustix::net::recv(&self.0, &mut buffer[..], RecvFlags::DONTWAIT) {
-                Ok((length, _)) => length,
-                Err(Errno::AGAIN | Errno::INTR) => continue,
-                Err(errno) => return Err(errno.into()),
-            };
-            for message in messages(buffer.get(..length).unwrap_or_default()) {
-                if is_last(&message) {
-                    return Ok(());
-                }
-            }
-        }
+        netlink::receive(&self.0, &ANSWER, DATAGRAM, |message| Ok(is_last(message)))
     }
-}
-
-/// The error of an [`ERROR`] message; `None` for an acknowledgement.
-fn refused(message: &Message<'_>) -> Option<io::Error> {
-    let number = error_number(message.body).unwrap_or(0).saturating_neg();
-    (number != 0).then(|| io::Error::from_raw_os_error(number))
 }
 
 impl ChangeSocket {
@@ -341,6 +313,8 @@ fn text(value: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use netroot_proto::netlink::messages;
+
     use super::*;
 
     fn new_address(local: [u8; 4], prefix: [u8; 4], length: u8, label: &str) -> Vec<u8> {
