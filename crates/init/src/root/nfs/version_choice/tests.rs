@@ -39,9 +39,11 @@ fn server(answer: impl Fn(Call) -> Then + Send + 'static) -> Server {
     let port = Some(listener.local_addr().unwrap().port());
     thread::spawn(move || {
         let mut stalled = Vec::new();
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
+        loop {
+            let (mut stream, _) = listener.accept().unwrap();
             if matches!(converse(&mut stream, &answer), Then::Die) {
+                // Before the connection ends: who sees that end must find nobody listening.
+                drop(listener);
                 return;
             }
             stalled.push(stream);
