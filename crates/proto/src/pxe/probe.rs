@@ -4,6 +4,9 @@
 //! exist, with the broadcast flag set so that every answer is received. It takes no lease:
 //! it never sends a REQUEST to a server that gives addresses, so the servers release the
 //! offered addresses when their offers expire.
+//!
+//! Every probe carries the client identifier `00`, `netroot-probe`, MAC (option 61, RFC 2132 9.14: type 0 is no
+//! hardware address), by which another netroot tells it from a machine: [`is_probe`].
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -16,16 +19,29 @@ use super::offer::Offer;
 use crate::dhcp::emit::{Draft, LONGEST};
 use crate::dhcp::header::{BROADCAST_FLAG, Header};
 use crate::dhcp::options::Message;
+use crate::dhcp::request::Request;
 use crate::dhcp::{INIT_VENDOR_CLASS, MessageType, PARAMETER_REQUEST_LIST, code};
 
 /// What a Raspberry Pi's ROM says in option 97, after the kind's zero byte (a Pi 4).
 const RASPBERRY_UUID: &[u8] = b"RPi4\x15\x31\x03\x00\x3c\xda\x66\x72\x4d\xda\x66\x00";
+/// How option 61 of every probe begins; the six bytes of its MAC follow, as servers keep one lease for each identifier.
+const CLIENT_ID: &[u8] = b"\0netroot-probe";
 /// 43.71: the boot item that a client chose from a menu.
 const BOOT_ITEM: u8 = 71;
 /// What iPXE says of itself in option 175: its version, and the features PXE, HTTP, DNS, TFTP, bzImage
 /// and menus (`features.h`).
 const IPXE_FEATURES: &[u8] =
     b"\xeb\x03\x01\x00\x00\x21\x01\x01\x13\x01\x01\x17\x01\x01\x15\x01\x01\x18\x01\x01\x27\x01\x01";
+
+/// Whether a message is a [`Probe`], of this netroot or of another one, and there is no machine behind it.
+///
+/// It is answered like any other. Anybody can send the same, and is then missing in lists of machines; nothing else may
+/// depend on it.
+pub fn is_probe(request: &Request) -> bool {
+    let id = request.client_id.as_deref();
+    let mac = id.and_then(|id| id.strip_prefix(CLIENT_ID));
+    mac == Some(request.header.mac.0.as_slice())
+}
 
 /// Who a DISCOVER pretends to be from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -184,6 +200,7 @@ impl Probe {
         ];
         draft.push(code::PARAMETER_REQUEST_LIST, &wanted.concat());
         draft.push(code::MAX_MESSAGE_SIZE, &1500u16.to_be_bytes());
+        draft.push(code::CLIENT_ID, &[CLIENT_ID, &self.mac.0].concat());
         if self.asker == Asker::Init {
             draft.push(code::VENDOR_CLASS, INIT_VENDOR_CLASS);
         }
@@ -239,5 +256,39 @@ impl Probe {
             return None;
         }
         Some(offer.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ASKERS: [Asker; 5] = [
+        Asker::Plain,
+        Asker::Init,
+        Asker::Firmware(7),
+        Asker::Ipxe(0),
+        Asker::RaspberryPi,
+    ];
+
+    #[test]
+    fn every_probe_is_known_as_one_and_no_other_machine_is() {
+        for asker in ASKERS {
+            let probe = Probe {
+                mac: Mac([2, 0, 0, 0, 0, 9]),
+                transaction: 7,
+                asker,
+            };
+            let own = Ipv4Addr::new(10, 0, 0, 2);
+            for sent in [probe.discover(), probe.boot_request(own, Some(1))] {
+                let mut request = Request::read(&sent).unwrap();
+                assert!(request.defects.is_empty(), "{asker}: {:?}", request.defects);
+                assert!(is_probe(&request), "{asker}");
+                request.header.mac = Mac([2, 0, 0, 0, 0, 8]);
+                assert!(!is_probe(&request), "{asker}");
+                request.client_id = None;
+                assert!(!is_probe(&request), "{asker}");
+            }
+        }
     }
 }
