@@ -34,7 +34,7 @@ use self::subject::Subject;
 use self::survey::SurveyError;
 use crate::config;
 use crate::serve::artifacts::loaders;
-use crate::serve::configuration::Snapshot;
+use crate::serve::config_files::Snapshot;
 use crate::serve::listen::interface::{self, Interface, InterfaceError, Wanted};
 use crate::settings::{CONFIG, ConfigPlace};
 

@@ -16,7 +16,7 @@ use crate::cli::CheckConfigArgs;
 use crate::config::{self, Mistake, Mistakes};
 use crate::generations;
 use crate::json;
-use crate::serve::configuration::Snapshot;
+use crate::serve::config_files::Snapshot;
 use crate::serve::opened::Opened;
 use crate::settings::{
     ConfigPlace, ImageSettings, MachineSettings, NetworkSettings, Origin, Settings,

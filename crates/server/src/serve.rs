@@ -20,7 +20,7 @@ pub(crate) mod artifacts;
 mod boot_summary;
 mod bundle;
 mod clock;
-pub(crate) mod configuration;
+pub(crate) mod config_files;
 mod control;
 mod counters;
 pub(crate) mod dhcp;

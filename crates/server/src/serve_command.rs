@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 
 use crate::cli::{Cli, ServeArgs};
 use crate::config;
-use crate::serve::configuration::Snapshot;
+use crate::serve::config_files::Snapshot;
 use crate::settings::{CONFIG, ConfigPlace, Settings};
 
 /// Serves until SIGTERM or SIGINT.

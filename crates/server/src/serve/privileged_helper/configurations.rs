@@ -2,7 +2,7 @@
 //! since.
 
 use super::request::ImageNumber;
-use crate::serve::configuration::{self, Snapshot};
+use crate::serve::config_files::{self, Snapshot};
 use crate::settings::{ImageSettings, Settings};
 
 /// That of the start, the one that is served, and one that may take its place.
@@ -44,7 +44,7 @@ impl<'a> Configurations<'a> {
         let digest = snapshot.digest();
         self.read.retain(|(known, _)| *known == served);
         if digest != served
-            && let Ok(settings) = configuration::settings(&snapshot, self.start)
+            && let Ok(settings) = config_files::settings(&snapshot, self.start)
         {
             self.read.push((digest, settings.catalog.images));
         }

@@ -13,7 +13,7 @@ use netroot_nfs_export::ExportOptions;
 
 use super::settling::Quiet;
 use crate::catalog::Catalog;
-use crate::serve::configuration::{Stamps, Watched};
+use crate::serve::config_files::{Stamps, Watched};
 use crate::serve::nfs::Terms;
 use crate::settings::{CatalogSettings, ConfigPlace, Settings};
 

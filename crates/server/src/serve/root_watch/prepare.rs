@@ -15,7 +15,7 @@ use super::world::World;
 use crate::catalog::Image;
 use crate::config::Mistakes;
 use crate::serve::artifacts::{BootFiles, Content, raspberry_pi};
-use crate::serve::configuration::{self, Comparison, Snapshot, Watched};
+use crate::serve::config_files::{self, Comparison, Snapshot, Watched};
 use crate::serve::events::Event;
 use crate::serve::open_image::OpenImage;
 use crate::serve::privileged_helper::{HelperError, ImageNumber};
@@ -128,7 +128,7 @@ pub(super) async fn prepare(job: Job) -> Outcome {
     if read.digest == *before {
         return Outcome::Same(read);
     }
-    let settings = match configuration::settings(&snapshot, start) {
+    let settings = match config_files::settings(&snapshot, start) {
         Ok(settings) => settings,
         Err(mistakes) => return wrong(Some(read), in_one_line(&mistakes)),
     };
@@ -162,7 +162,7 @@ pub(super) async fn prepare(job: Job) -> Outcome {
         read,
         catalog,
         comparison,
-        restart: configuration::takes_restart(start, &settings),
+        restart: config_files::takes_restart(start, &settings),
         images,
     }))
 }

@@ -8,7 +8,7 @@ use super::RootWatch;
 use super::configured::{MOST_ATTEMPTS, Preparing, QUIET};
 use super::prepare::{Job, Outcome, prepare};
 use super::settling::Counts;
-use crate::serve::configuration::Comparison;
+use crate::serve::config_files::Comparison;
 use crate::serve::events::{Change, Event, Warning};
 
 impl RootWatch {
