@@ -39,8 +39,6 @@ mod machines;
 mod metrics;
 mod netlink;
 mod nfs;
-mod open_files;
-mod open_image;
 pub(crate) mod opened;
 mod privileged_helper;
 pub(crate) mod privileges;

@@ -1,14 +1,10 @@
 //! Why `netroot serve` did not start, or stopped: the error of each part, with its own sentence.
 
 use std::io;
-use std::path::PathBuf;
-
-use netroot_initramfs::{KernelError, RootTreeError};
 
 use crate::catalog::CatalogError;
 use crate::confinement::ConfinementError;
 use crate::confinement::identity::IdentityError;
-use crate::live_folder::LiveFolder;
 use crate::serve::api::tcp::TcpApiError;
 use crate::serve::artifacts::FolderError;
 use crate::serve::dhcp::rogue_dhcp::AlreadyServed;
@@ -18,7 +14,8 @@ use crate::serve::listen::interface::InterfaceError;
 use crate::serve::listen::role::DhcpRoleError;
 use crate::serve::listen::sockets::SocketError;
 use crate::serve::nfs::NfsError;
-use crate::serve::open_files::OpenFilesError;
+use crate::serve::opened::OpenError;
+use crate::serve::opened::root::OpenRootError;
 use crate::serve::privileged_helper::{HookStartError, StartError};
 use crate::serve::privileges::PrivilegeError;
 use crate::serve::service_manager::ServiceManagerError;
@@ -61,43 +58,12 @@ pub(crate) enum ServeError {
     /// Privileges cannot be given up.
     #[error(transparent)]
     Confinement(#[from] ConfinementError),
-    /// The directory cannot be used.
-    #[error("{} cannot be served", dir.display())]
-    Directory {
-        /// As given.
-        dir: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// The files of an image that is no root.
+    /// An image that cannot be used.
     #[error(transparent)]
-    Files(#[from] OpenFilesError),
-    /// Its files cannot be used.
+    Opened(#[from] OpenError),
+    /// A root's kernel that cannot be used.
     #[error(transparent)]
-    Root(#[from] RootTreeError),
-    /// It is a live image's folder.
-    #[error(transparent)]
-    LiveFolder(#[from] LiveFolder),
-    /// It has no usable kernel.
-    #[error(transparent)]
-    Kernel(#[from] KernelError),
-    /// What is hidden is not served over TFTP and HTTP either.
-    #[error(
-        "the kernel {} is hidden (--hide), and machines need it; choose another with --kernel, or hide less",
-        path.display()
-    )]
-    HiddenKernel {
-        /// Where it is.
-        path: PathBuf,
-    },
-    /// The kernel's file cannot be served.
-    #[error("the kernel {} cannot be served", path.display())]
-    KernelFile {
-        /// Where it is.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
+    OpenRoot(#[from] OpenRootError),
     /// The initrd.
     #[error(transparent)]
     Image(#[from] InitrdError),

@@ -8,7 +8,7 @@ use super::world::World;
 use crate::catalog::Image;
 use crate::serve::artifacts::{BootFiles, Content};
 use crate::serve::events::{Change, Event, Warning};
-use crate::serve::open_files::{self, OpenFilesError};
+use crate::serve::opened::files::{self, OpenFilesError};
 use crate::serve::privileged_helper::ImageNumber;
 use crate::serve::root_facts::Stamp;
 use crate::settings::ImageSettings;
@@ -99,8 +99,8 @@ pub(super) async fn open(
     }
     let (settings, artifacts) = (settings.clone(), Arc::clone(&world.artifacts));
     let checked = tokio::task::spawn_blocking(move || {
-        let files = open_files::checked(&settings, opened)?;
-        let image = open_files::image(&settings, artifacts.loaders(false));
+        let files = files::checked(&settings, opened)?;
+        let image = files::image(&settings, artifacts.loaders(false));
         Ok((image.tagged(files.tag()), files))
     });
     let checked = checked.await.map_err(|error| error.to_string())?;

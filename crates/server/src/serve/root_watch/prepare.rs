@@ -17,7 +17,7 @@ use crate::config::Mistakes;
 use crate::serve::artifacts::{BootFiles, Content, raspberry_pi};
 use crate::serve::config_files::{self, Comparison, Snapshot, Watched};
 use crate::serve::events::Event;
-use crate::serve::open_image::OpenImage;
+use crate::serve::opened::root::{OpenRoot, OpenRootError};
 use crate::serve::privileged_helper::{HelperError, ImageNumber};
 use crate::serve::root_facts::Facts;
 use crate::settings::{
@@ -260,7 +260,7 @@ impl Job {
         let opened = tokio::task::spawn_blocking(move || {
             let exported = root.nfsroot.is_none();
             let firmware = exported && raspberry_pi::of_open_root(&tree).is_some();
-            let open = OpenImage::in_tree(&settings, &root, name, tree)?;
+            let open = OpenRoot::in_tree(&settings, &root, name, tree)?;
             let image = open.image(nfs_port, artifacts.loaders(firmware));
             let (tree, kernel) = (open.root(), open.kernel()?);
             let initrd = kept_initrd(&tree, open.chosen(), &root, &cache);
@@ -279,6 +279,6 @@ impl Job {
             })
         });
         let opened = opened.await.map_err(|error| error.to_string())?;
-        opened.map_err(|error: crate::serve::error::ServeError| with_causes(&error))
+        opened.map_err(|error: OpenRootError| with_causes(&error))
     }
 }

@@ -1,26 +1,65 @@
 //! A configured image with its directory open, its kernel chosen, and its initrd given or being built.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use netroot_initramfs::{Kernel, RootTree, choose_kernel};
+use netroot_initramfs::{Kernel, KernelError, RootTree, RootTreeError, choose_kernel};
 use netroot_proto::pxe::inputs::Loader;
 
 use crate::catalog::{
     Image, ImageKind, KernelFile, RootImage, RootLocation, export_path, name_of_directory,
 };
 use crate::confinement::identity::Identity;
-use crate::live_folder;
+use crate::live_folder::{self, LiveFolder};
 use crate::serve::artifacts::Content;
-use crate::serve::error::ServeError;
 use crate::serve::events::{Event, Timeline};
 use crate::serve::initrd::{self, InitrdBuild, InitrdError, InitrdRequest};
 use crate::serve::root_facts::{Facts, look};
 use crate::settings::{ImageSettings, InitrdSource, RootSettings};
 
-/// An image whose directory is open.
+/// A root cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenRootError {
+    /// The directory cannot be used.
+    #[error("{} cannot be served", dir.display())]
+    Directory {
+        /// As given.
+        dir: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// Its files cannot be used.
+    #[error(transparent)]
+    Root(#[from] RootTreeError),
+    /// It is a live image's folder.
+    #[error(transparent)]
+    LiveFolder(#[from] LiveFolder),
+    /// It has no usable kernel.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// What is hidden is not served over TFTP and HTTP either.
+    #[error(
+        "the kernel {} is hidden (--hide), and machines need it; choose another with --kernel, or hide less",
+        path.display()
+    )]
+    HiddenKernel {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// The kernel's file cannot be served.
+    #[error("the kernel {} cannot be served", path.display())]
+    KernelFile {
+        /// Where it is.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+}
+
+/// A root whose directory is open.
 #[derive(Debug)]
-pub(crate) struct OpenImage<'a> {
+pub(crate) struct OpenRoot<'a> {
     settings: &'a ImageSettings,
     root_settings: &'a RootSettings,
     name: String,
@@ -30,16 +69,16 @@ pub(crate) struct OpenImage<'a> {
     facts: Facts,
 }
 
-impl<'a> OpenImage<'a> {
+impl<'a> OpenRoot<'a> {
     /// Opens the directory and chooses the kernel.
     pub(crate) fn open(
         settings: &'a ImageSettings,
         root_settings: &'a RootSettings,
-    ) -> Result<Self, ServeError> {
+    ) -> Result<Self, OpenRootError> {
         let name = match &settings.name {
             Some(name) => name.clone(),
             None => name_of_directory(&root_settings.directory).map_err(|source| {
-                ServeError::Directory {
+                OpenRootError::Directory {
                     dir: root_settings.directory.clone(),
                     source,
                 }
@@ -55,7 +94,7 @@ impl<'a> OpenImage<'a> {
         root_settings: &'a RootSettings,
         name: String,
         root: RootTree,
-    ) -> Result<Self, ServeError> {
+    ) -> Result<Self, OpenRootError> {
         // Kernel and modules are those that machines will see.
         let root = match root_settings.submounts || root_settings.nfsroot.is_some() {
             true => root,
@@ -66,7 +105,7 @@ impl<'a> OpenImage<'a> {
         }
         let kernel = choose_kernel(&root, root_settings.kernel.as_deref())?;
         if root_settings.hidden.hide(&kernel.path) {
-            return Err(ServeError::HiddenKernel {
+            return Err(OpenRootError::HiddenKernel {
                 path: root.host_path(&kernel.path),
             });
         }
@@ -114,9 +153,9 @@ impl<'a> OpenImage<'a> {
     }
 
     /// Opens the kernel's file; of a unified kernel image, the kernel.
-    pub(crate) fn kernel(&self) -> Result<Content, ServeError> {
+    pub(crate) fn kernel(&self) -> Result<Content, OpenRootError> {
         let file = self.root.open_file(&self.kernel.path)?;
-        let whole = Content::from_regular(file).map_err(|source| ServeError::KernelFile {
+        let whole = Content::from_regular(file).map_err(|source| OpenRootError::KernelFile {
             path: self.root.host_path(&self.kernel.path),
             source,
         })?;
