@@ -4,8 +4,8 @@
 //! interface → Listener                       listen: interface, role, leases, sockets; isolation
 //! datagram → Request → Decision → bytes      dhcp: service, rogue_dhcp, frame; ipv6_router
 //! name → Artifact → transfer                 artifacts, initrd; tftp, http, url_path, status
-//! how a boot went → report                   reports, report_tokens
-//! what programs, people and pages ask        api, control
+//! how a boot went → report                   reports, report_summary, report_tokens
+//! what programs, people and pages ask        api
 //! directory → export                         nfs
 //! what changes outside → served as it is     running::interfaces; privileged_helper
 //! everything that happens → Event            events, machines, counters, clock; service_manager
@@ -17,11 +17,9 @@
 
 mod api;
 pub(crate) mod artifacts;
-mod boot_summary;
 mod bundle;
 mod clock;
 pub(crate) mod config_files;
-mod control;
 mod counters;
 pub(crate) mod dhcp;
 mod error;
@@ -34,7 +32,7 @@ mod ipv6_router;
 mod isolation;
 mod left_out;
 pub(crate) mod listen;
-mod looks;
+mod look_requests;
 mod machines;
 mod metrics;
 mod netlink;
@@ -42,6 +40,7 @@ mod nfs;
 pub(crate) mod opened;
 mod privileged_helper;
 pub(crate) mod privileges;
+mod report_summary;
 mod report_tokens;
 mod reports;
 mod root_facts;
@@ -58,6 +57,7 @@ use std::sync::Arc;
 
 use netroot_proto::pxe::probe::OtherServer;
 
+use self::api::socket;
 use self::api::tcp::TcpApi;
 use self::artifacts::loaders::{self, Loaders};
 use self::artifacts::{ArtifactStore, BootFiles, FileKind, Folder, raspberry_pi};
@@ -338,7 +338,7 @@ fn serve(settings: &Settings, left_out: Vec<String>, is_whole: bool) -> Result<(
     artifacts.put_loaders(Vec::new(), &by_platform);
     add_loaders(&artifacts, loaders, &timeline);
 
-    let control = match control::bind(settings.control.as_deref(), &settings.state) {
+    let control = match socket::bind(settings.control.as_deref(), &settings.state) {
         Ok(control) => Some(control),
         Err(warning) => {
             warn(&timeline, warning);

@@ -1,7 +1,7 @@
 //! The API: what the server knows and what it can be told, as JSON over HTTP (`crates/server/API.md`).
 //!
 //! ```text
-//! the Unix socket (control)         everything: root, and who started the server
+//! the Unix socket (socket)          everything: root, and who started the server
 //! TCP with a token (tcp)            everything
 //! the boot server's port (http)     what the page shows, without what machines will boot
 //!
@@ -12,7 +12,7 @@
 //! for TCP.
 
 mod body;
-pub(crate) mod connection;
+mod connection;
 mod events;
 mod fresh;
 mod machine_name;
@@ -20,6 +20,7 @@ mod orders;
 mod origin;
 pub(crate) mod page;
 mod route;
+pub(crate) mod socket;
 mod sources;
 pub(crate) mod tcp;
 mod tls;

@@ -43,10 +43,10 @@ pub(crate) use self::view::utc;
 pub(crate) use self::warnings::ShownWarning;
 use self::warnings::Warnings;
 use crate::serve::artifacts::{Chosen, FileKind};
-use crate::serve::boot_summary::BootSummary;
 use crate::serve::clock::{Clock, Moment};
 use crate::serve::events::{Event, Ignored, Machine, Observer, Whom};
 use crate::serve::metrics::Boots;
+use crate::serve::report_summary::BootSummary;
 
 /// How many changes a slow subscriber may be behind before it is told that it missed some.
 const CHANGES: usize = 256;

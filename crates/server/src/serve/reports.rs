@@ -17,10 +17,10 @@ use hyper::{Request, StatusCode};
 use netroot_net::Mac;
 use serde::Serialize;
 
-use crate::serve::boot_summary::{BootSummary, read};
 use crate::serve::events::{Decided, Event, Ignored, Machine, ReportRefusal, Timeline};
 use crate::serve::history::History;
 use crate::serve::machines::WentBack;
+use crate::serve::report_summary::{BootSummary, read};
 use crate::serve::report_tokens::{ReportTokens, TokenError};
 use crate::serve::script_fetch;
 

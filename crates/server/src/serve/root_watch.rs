@@ -50,7 +50,7 @@ use self::prepare::Outcome;
 use self::root::{Places, Root, RootChange};
 use self::settling::{Obstacle, Step};
 use crate::serve::events::{Change, Event, Warning};
-use crate::serve::looks::{Asked, LookRequest};
+use crate::serve::look_requests::{Asked, LookRequest};
 use crate::serve::root_facts::{Facts, has_lost_modules, look};
 
 pub(crate) use self::followed::{FollowedImage, FollowedRoots};

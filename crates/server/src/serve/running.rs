@@ -10,11 +10,11 @@ use tokio::task::JoinSet;
 
 pub(crate) use self::interfaces::Following;
 use self::interfaces::{Common, Interfaces};
+use crate::serve::api::socket::{self, Control};
 use crate::serve::api::tcp::TcpApi;
 use crate::serve::api::{Api, Sources};
 use crate::serve::artifacts::{ArtifactStore, FileReads};
 use crate::serve::clock::Clock;
-use crate::serve::control::{self, Control};
 use crate::serve::counters::Counters;
 use crate::serve::error::ServeError;
 use crate::serve::events::{Event, Timeline};
@@ -23,7 +23,7 @@ use crate::serve::hook::Hook;
 use crate::serve::http;
 use crate::serve::listen::Listener;
 use crate::serve::listen::allowed::{Allowed, LiveAllowed};
-use crate::serve::looks::Looks;
+use crate::serve::look_requests::Looks;
 use crate::serve::nfs::{self, Prepared};
 use crate::serve::privileged_helper::{
     FileRequest, Helper, HookHelper, NetworkRequest, RootRequest,
@@ -169,7 +169,7 @@ pub(crate) fn until_stopped(
             });
         }
         if let Some(control) = control {
-            tasks.spawn(control::run(control, Arc::clone(&api)));
+            tasks.spawn(socket::run(control, Arc::clone(&api)));
         }
         if let Some(tcp_api) = tcp_api {
             tasks.spawn(tcp_api.run(api, timeline.clone()));

@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::events::EventStream;
-use crate::serve::looks::Told;
+use crate::serve::look_requests::Told;
 
 /// The body of an answer.
 #[derive(Debug)]

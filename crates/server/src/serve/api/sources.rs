@@ -6,7 +6,7 @@ use crate::serve::artifacts::ArtifactStore;
 use crate::serve::counters::Counters;
 use crate::serve::events::Timeline;
 use crate::serve::history::History;
-use crate::serve::looks::Looks;
+use crate::serve::look_requests::Looks;
 use crate::serve::status::Status;
 
 /// What the API is made from.

@@ -10,7 +10,7 @@ use crate::serve::events::{
     Event, Format, Machine, Observer, ReadyListener, Timeline, Warning, Whom,
 };
 use crate::serve::history::History;
-use crate::serve::looks::Looks;
+use crate::serve::look_requests::Looks;
 use crate::serve::machines::Machines;
 use crate::serve::status::Status;
 use netroot_proto::pxe::arch::Platform;

@@ -27,7 +27,7 @@ use crate::catalog::{
     ArrivedAt, Assigned, Boots, Catalog, Image, ImageKind, KnownMachine, Orders, Recipient,
     file_of_image,
 };
-use crate::serve::looks::Looks;
+use crate::serve::look_requests::Looks;
 use crate::serve::machines::{self, Asks, Machines};
 use crate::serve::report_tokens::ReportTokens;
 

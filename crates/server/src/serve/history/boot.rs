@@ -8,9 +8,9 @@ use netroot_proto::pxe::client::Client;
 use super::cause::CauseOfDeath;
 use super::stage::Stage;
 use crate::serve::artifacts::{Chosen, Follows};
-use crate::serve::boot_summary::BootSummary;
 use crate::serve::clock::Moment;
 use crate::serve::events::Event;
+use crate::serve::report_summary::BootSummary;
 
 /// What became of a boot.
 #[derive(Debug, Clone, PartialEq, Eq)]

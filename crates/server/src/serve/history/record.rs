@@ -16,9 +16,9 @@ use super::datagram::{Datagram, Inputs, Way};
 use super::stage::Stage;
 use super::step;
 use crate::serve::artifacts::{FileKind, Follows};
-use crate::serve::boot_summary::BootSummary;
 use crate::serve::clock::Moment;
 use crate::serve::events::{Event, Fetch, Ignored};
+use crate::serve::report_summary::BootSummary;
 
 /// How many boots are kept of a machine, the last ones.
 const BOOTS: usize = 4;

@@ -10,9 +10,9 @@ use serde_json::{Map, Value};
 use super::boot::{Boot, Outcome, Step};
 use super::cause::CauseOfDeath;
 use super::record::Record;
-use crate::serve::boot_summary::BootSummary;
 use crate::serve::clock::Moment;
 use crate::serve::events::describe;
+use crate::serve::report_summary::BootSummary;
 
 /// The state of a machine that has not booted from here.
 pub(super) const SEEN: &str = "seen";

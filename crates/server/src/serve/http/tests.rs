@@ -12,7 +12,7 @@ use crate::serve::artifacts::store;
 use crate::serve::artifacts::{Content, FileKind};
 use crate::serve::events::{Format, ReadyListener};
 use crate::serve::listen::interface::tests::interface;
-use crate::serve::looks::Looks;
+use crate::serve::look_requests::Looks;
 use crate::serve::machines::Machines;
 use crate::serve::report_tokens::ReportTokens;
 

@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::serve::boot_summary::SENTENCE;
 use crate::serve::counters::Counters;
 use crate::serve::events::Format;
 use crate::serve::machines::Machines;
+use crate::serve::report_summary::SENTENCE;
 use crate::serve::report_tokens::ReportTokens;
 
 const MAC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);

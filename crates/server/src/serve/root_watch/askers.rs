@@ -6,7 +6,7 @@ use netroot_printable::Printable;
 use tokio::sync::mpsc;
 
 use crate::serve::events::{Change, Event};
-use crate::serve::looks::Told;
+use crate::serve::look_requests::Told;
 
 /// How many machines wait for an exchange.
 const WAITING: usize = 1024;

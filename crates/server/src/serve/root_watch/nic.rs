@@ -10,7 +10,7 @@ use super::RootWatch;
 use super::nic_build::{Job, Made, NicBuilt, make};
 use super::root::Root;
 use crate::serve::events::{Change, Event, Warning};
-use crate::serve::looks::NicRequest;
+use crate::serve::look_requests::NicRequest;
 
 impl RootWatch {
     /// A machine wants one.

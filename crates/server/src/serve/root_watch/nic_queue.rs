@@ -8,7 +8,7 @@ use netroot_limits::{Rate, RateLimiter};
 use netroot_net::PciId;
 use tokio::sync::oneshot;
 
-use crate::serve::looks::NicRequest;
+use crate::serve::look_requests::NicRequest;
 
 /// How many cards wait. More are for machines that take the initrd for every card.
 const WAITING: usize = 32;
