@@ -10,15 +10,15 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use netroot_net::Prefix;
 use netroot_nfs_export::HidePattern;
 
-use crate::bundle_command::BundleArgs;
 use crate::check::CheckArgs;
+use crate::client::bundle::BundleArgs;
+use crate::client::machines::{ImagesArgs, MachinesArgs};
+use crate::client::order::{ASSIGN_EXAMPLES, BOOT_ONCE_EXAMPLES, OrderArgs};
+use crate::client::reload::ReloadArgs;
+use crate::client::status::StatusArgs;
 use crate::initrd_command::InitrdArgs;
-use crate::machines_command::{ImagesArgs, MachinesArgs};
 use crate::option_value::{AddressRange, IsolatedInterface, appended, host, network, nfsroot};
-use crate::order_command::{ASSIGN_EXAMPLES, BOOT_ONCE_EXAMPLES, OrderArgs};
-use crate::reload_command::ReloadArgs;
 use crate::settings;
-use crate::status_command::StatusArgs;
 
 /// Boots diskless machines from a directory with a root file system.
 #[derive(Debug, Parser)]

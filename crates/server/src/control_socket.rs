@@ -1,4 +1,4 @@
-//! Where the running server listens for `netroot reload`: the paths that both sides know.
+//! Where the running server listens for the subcommands that ask it: the paths that both sides know.
 
 use std::path::{Path, PathBuf};
 

@@ -6,13 +6,12 @@
 #![forbid(unsafe_code)]
 
 mod append;
-mod ask_server;
-mod bundle_command;
 mod catalog;
 mod check;
 mod check_config;
 mod check_kernel;
 mod cli;
+mod client;
 mod config;
 mod confinement;
 mod control_socket;
@@ -26,15 +25,10 @@ mod http_url;
 mod initrd_command;
 mod json;
 mod live_folder;
-mod machines_command;
 mod option_value;
-mod order_command;
-mod reload_command;
 mod serve;
 mod serve_command;
 mod settings;
-mod status_command;
-mod terminal;
 
 use std::process::ExitCode;
 
@@ -83,13 +77,13 @@ pub fn main() -> ExitCode {
     let done = match Cli::of_process().command {
         Command::Serve(args) => serve_command::run(*args).map(|()| ExitCode::SUCCESS),
         Command::CheckConfig(args) => check_config::run(&args),
-        Command::Status(args) => status_command::run(&args).map(|()| ExitCode::SUCCESS),
-        Command::Machines(args) => machines_command::machines(&args).map(|()| ExitCode::SUCCESS),
-        Command::Images(args) => machines_command::images(&args).map(|()| ExitCode::SUCCESS),
-        Command::BootOnce(args) => order_command::boot_once(&args).map(|()| ExitCode::SUCCESS),
-        Command::Assign(args) => order_command::assign(&args).map(|()| ExitCode::SUCCESS),
-        Command::Bundle(args) => bundle_command::run(&args).map(|()| ExitCode::SUCCESS),
-        Command::Reload(args) => reload_command::run(&args),
+        Command::Status(args) => client::status::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Machines(args) => client::machines::machines(&args).map(|()| ExitCode::SUCCESS),
+        Command::Images(args) => client::machines::images(&args).map(|()| ExitCode::SUCCESS),
+        Command::BootOnce(args) => client::order::boot_once(&args).map(|()| ExitCode::SUCCESS),
+        Command::Assign(args) => client::order::assign(&args).map(|()| ExitCode::SUCCESS),
+        Command::Bundle(args) => client::bundle::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Reload(args) => client::reload::run(&args),
         Command::Initrd(args) => initrd_command::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Check(args) => check::run(&args),
         Command::CheckKernel(args) => check_kernel::run(&args.file, args.json),

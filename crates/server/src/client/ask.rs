@@ -1,7 +1,5 @@
 //! How the subcommands reach a running server: through its Unix socket, or over TCP with a token.
 
-pub(crate) mod answers;
-
 use std::fs;
 use std::io::{BufRead, ErrorKind};
 use std::path::{Path, PathBuf};

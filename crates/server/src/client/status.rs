@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::ask_server::ServerArgs;
-use crate::ask_server::answers::{Images, Machine, Machines, Status};
-use crate::machines_command::{image_list, list, print_json};
-use crate::terminal::{Colours, Tone, columns, shown, span};
+use crate::client::answers::{Images, Machine, Machines, Status};
+use crate::client::ask::ServerArgs;
+use crate::client::machines::{image_list, list, print_json};
+use crate::client::terminal::{Colours, Tone, columns, shown, span};
 
 /// The arguments of `netroot status`.
 #[derive(Debug, Clone, Args)]

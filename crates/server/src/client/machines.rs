@@ -5,9 +5,9 @@ use std::fmt::Write;
 use anyhow::Result;
 use clap::Args;
 
-use crate::ask_server::ServerArgs;
-use crate::ask_server::answers::{Boot, History, Image, Images, Machine, Machines, Order};
-use crate::terminal::{Colours, Tone, ago, columns, shown, span};
+use crate::client::answers::{Boot, History, Image, Images, Machine, Machines, Order};
+use crate::client::ask::ServerArgs;
+use crate::client::terminal::{Colours, Tone, ago, columns, shown, span};
 
 /// The arguments of `netroot machines`.
 #[derive(Debug, Clone, Args)]

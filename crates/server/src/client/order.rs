@@ -4,10 +4,10 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use crate::ask_server::ServerArgs;
-use crate::ask_server::answers::Ordered;
-use crate::machines_command::{orders, path_of};
-use crate::terminal::shown;
+use crate::client::answers::Ordered;
+use crate::client::ask::ServerArgs;
+use crate::client::machines::{orders, path_of};
+use crate::client::terminal::shown;
 
 /// The arguments of `netroot boot-once` and `netroot assign`.
 #[derive(Debug, Clone, Args)]
@@ -100,7 +100,7 @@ fn said(ordered: &Ordered) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ask_server::answers::Order;
+    use crate::client::answers::Order;
 
     #[test]
     fn an_order_is_said_in_a_sentence() {

@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::Value;
 
-use crate::ask_server::ServerArgs;
-use crate::machines_command::path_of;
+use crate::client::ask::ServerArgs;
+use crate::client::machines::path_of;
 
 /// The longest bundle, in bytes.
 const MOST: u64 = 16 << 20;

@@ -8,7 +8,7 @@ use clap::Args;
 use netroot_printable::Printable;
 use serde::Deserialize;
 
-use crate::ask_server::{ServerArgs, next_line};
+use crate::client::ask::{ServerArgs, next_line};
 
 /// How long a silent server is waited for: a slow machine builds an initrd in minutes.
 const PATIENCE: Duration = Duration::from_secs(20 * 60);

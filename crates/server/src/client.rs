@@ -1,0 +1,17 @@
+//! The subcommands that ask a running server, through its API.
+//!
+//! ```text
+//! arguments → ask (Unix socket or TCP) → answers (JSON) → what is printed (terminal)
+//! machines    netroot machines, netroot images       order     netroot boot-once, netroot assign
+//! status      netroot status                         reload    netroot reload
+//! bundle      netroot bundle
+//! ```
+
+pub(crate) mod answers;
+pub(crate) mod ask;
+pub(crate) mod bundle;
+pub(crate) mod machines;
+pub(crate) mod order;
+pub(crate) mod reload;
+pub(crate) mod status;
+mod terminal;
