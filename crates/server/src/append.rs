@@ -44,10 +44,7 @@ pub(crate) struct Values<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AppendError {
     /// A variable that does not exist.
-    #[error(
-        "${{{name}}} stands for nothing{}; known are {}",
-        nearest(name), Variable::NAMES.map(|(name, _)| format!("${{{name}}}")).join(", ")
-    )]
+    #[error("${{{name}}} stands for nothing; {}", meant(name))]
     Unknown {
         /// Its name.
         name: String,
@@ -59,7 +56,9 @@ pub(crate) enum AppendError {
         rest: String,
     },
     /// `$${`.
-    #[error("a command line cannot have ${{ in it, which iPXE would expand")]
+    #[error(
+        "a command line cannot have $${{ in it, which iPXE would expand; write ${{mac}} for what the machine has, without a second $"
+    )]
     Brace,
     /// A line break or another control character.
     #[error("a command line cannot have the character {0:?} in it")]
@@ -71,12 +70,14 @@ pub(crate) enum AppendError {
     Separator(String),
 }
 
-fn nearest(name: &str) -> String {
-    let known = Variable::NAMES.iter().map(|(name, _)| *name);
-    let nearest = netroot_spelling::nearest(name, known);
-    nearest.map_or_else(String::new, |nearest| {
-        format!("; did you mean ${{{nearest}}}?")
-    })
+fn meant(name: &str) -> String {
+    let written = |name: &str| format!("${{{name}}}");
+    let known = Variable::NAMES.map(|(name, _)| written(name));
+    netroot_spelling::did_you_mean(
+        &written(name),
+        known.iter().map(String::as_str),
+        "known are",
+    )
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -347,7 +348,10 @@ mod tests {
                 "a=${hostname}",
                 "${hostname} stands for nothing; known are ${mac}, ",
             ),
-            ("a=${nane}", "; did you mean ${name}?; known are "),
+            (
+                "a=${nane}",
+                "${nane} stands for nothing; did you mean ${name}?",
+            ),
             ("a=${netX/mac}", "${netX/mac} stands for nothing"),
             ("a=${", "has no }; write $$ for a $"),
             ("a=$${mac}", "which iPXE would expand"),

@@ -19,7 +19,7 @@ use netroot_proto::pxe::inputs::Loader;
 
 pub(crate) use self::assigned::{Assigned, Boots, Why};
 pub(crate) use self::command_line::Recipient;
-pub(crate) use self::error::{CatalogError, no_such_image};
+pub(crate) use self::error::{CatalogError, no_such_choice, no_such_image};
 pub(crate) use self::image::{
     Image, ImageFile, ImageKind, KernelFile, KernelImage, NamedFile, RootImage, RootLocation,
     export_path, file_of_image, is_name, name_of_directory,
@@ -81,8 +81,7 @@ impl Catalog {
             Some(Choice::Image(name)) if !names.contains(name.as_str()) => {
                 Err(CatalogError::Unknown {
                     by: by(),
-                    name: name.clone(),
-                    known: images.iter().map(|image| image.name.clone()).collect(),
+                    missing: no_such_choice(name, names.iter().copied()),
                 })
             }
             _ => Ok(()),

@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use netroot_printable::Printable;
 use serde::Serialize;
 
-use crate::catalog::{ArrivedAt, Assigned, Catalog, ImageKind, KnownMachine};
+use crate::catalog::{ArrivedAt, Assigned, Catalog, KnownMachine};
 use crate::cli::CheckConfigArgs;
 use crate::config::{self, Mistake, Mistakes};
 use crate::generations;
@@ -64,7 +64,9 @@ struct FoundMistake {
 #[derive(Debug, Serialize)]
 struct FoundImage {
     name: String,
-    what: String,
+    kind: &'static str,
+    /// The version of a root's kernel.
+    kernel: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -166,14 +168,8 @@ fn cannot_open(
 fn found(settings: &Settings, catalog: &Catalog, mistakes: Vec<Mistake>) -> Checked {
     let images = catalog.images().map(|image| FoundImage {
         name: image.name.clone(),
-        what: match &image.kind {
-            ImageKind::Root(root) => format!("root with Linux {}", root.kernel.version),
-            ImageKind::Kernel(_) => "kernel".to_owned(),
-            ImageKind::Efi(_) => "EFI program".to_owned(),
-            ImageKind::Disk(_) => "disk".to_owned(),
-            ImageKind::Iso(_) => "optical disc".to_owned(),
-            ImageKind::LocalDisk => "the machine's own disk".to_owned(),
-        },
+        kind: image.kind.word(),
+        kernel: image.linux().map(str::to_owned),
     });
     let machines = settings.catalog.machines.iter();
     let machines = machines.map(|machine| found_machine(machine, &settings.networks, catalog));
@@ -283,7 +279,10 @@ impl Checked {
         };
         let _ = writeln!(text, "{}{drop_ins}: valid\n\nimages:", place.file.display());
         for image in &self.images {
-            let _ = writeln!(text, "  {:<16} {}", image.name, Printable(&image.what));
+            let kernel = image.kernel.as_ref().map(|it| format!(", Linux {it}"));
+            let kernel = kernel.unwrap_or_default();
+            let (name, kind) = (&image.name, image.kind);
+            let _ = writeln!(text, "  {name:<16} {kind}{}", Printable(&kernel));
         }
         if !self.machines.is_empty() {
             text += "\nmachines:\n";
@@ -365,7 +364,7 @@ boot = "local"
         let checked = checked(folder, main);
         assert_eq!(
             shown(folder, &checked),
-            "/srv/netroot.toml: valid\n\nimages:\n  local            the machine's own disk\n  rescue           kernel\n\n\
+            "/srv/netroot.toml: valid\n\nimages:\n  local            local-disk\n  rescue           kernel\n\n\
              machines:\n  a                02:00:00:00:00:01: rescue (machine a (/srv/netroot.toml:10)), with quiet\n  \
              b                serial 17 on eth0: wait (the default)\n  \
              b                serial 17 on eth1: local (the rule at /srv/netroot.toml:16)\n\n\

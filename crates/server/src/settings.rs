@@ -16,6 +16,7 @@ use netroot_nfs_export::{HiddenPaths, HidePattern};
 pub use self::api::{
     ApiSettings, HookSettings, HookUrl, HookUrlError, TcpApiSettings, TlsSettings,
 };
+pub(crate) use self::catalog::Kind;
 pub use self::catalog::{
     CatalogSettings, Choice, ImageSettings, ImageSource, InitrdSource, Location, MachineSettings,
     MenuSettings, Origin, RootSettings, Rule,

@@ -1,23 +1,34 @@
 //! Why a catalog cannot be, and that an image is not in it.
 
+use netroot_spelling::did_you_mean;
+
 use crate::append::AppendError;
-use crate::settings::Origin;
+use crate::settings::{Choice, Origin};
 
 /// The sentence for an image that does not exist, with the one that was probably meant, or else those that exist.
 pub(crate) fn no_such_image<'a>(
     name: &str,
     known: impl Iterator<Item = &'a str> + Clone,
 ) -> String {
-    match netroot_spelling::nearest(name, known.clone()) {
-        Some(nearest) => format!("there is no image {name}; did you mean {nearest}?"),
-        None => {
-            let all: Vec<&str> = known.collect();
-            format!(
-                "there is no image {name}; the images are {}",
-                all.join(", ")
-            )
-        }
+    if Choice::WORDS.contains(&name) {
+        let all: Vec<&str> = known.collect();
+        let all = all.join(", ");
+        return format!(
+            "{name} is not an image, but a word of the configuration; the images are {all}"
+        );
     }
+    let meant = did_you_mean(name, known, "the images are");
+    format!("there is no image {name}; {meant}")
+}
+
+/// The same where `menu`, `wait` and `refuse` can be meant, too.
+pub(crate) fn no_such_choice<'a>(
+    name: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> String {
+    let known = known.chain(Choice::WORDS);
+    let meant = did_you_mean(name, known, "expected one of");
+    format!("there is no image {name}; {meant}")
 }
 
 /// The images, machines or rules contradict each other.
@@ -35,14 +46,12 @@ pub(crate) enum CatalogError {
     #[error("two images have the name {0}; give each its own")]
     SameName(String),
     /// The default, a machine or a rule names an image that does not exist.
-    #[error("{by} names the image {name}, which does not exist; the images are {}", known.join(", "))]
+    #[error("{by}: {missing}")]
     Unknown {
         /// Who names it.
         by: String,
-        /// The name.
-        name: String,
-        /// The names that exist.
-        known: Vec<String>,
+        /// That it does not exist.
+        missing: String,
     },
     /// What is added to a command line cannot be.
     #[error("{by} cannot append that to the command line: {error}")]

@@ -15,7 +15,7 @@ use netroot_proto::cmdline::{BootPlan, Rescue};
 use netroot_proto::pxe::inputs::Loader;
 
 pub(crate) use self::file_name::{ImageFile, NamedFile, file_of_image};
-use crate::settings::{InitrdSource, Location};
+use crate::settings::{InitrdSource, Kind, Location};
 
 /// Something to boot.
 #[derive(Debug, Clone)]
@@ -107,16 +107,17 @@ pub(crate) struct KernelFile {
 }
 
 impl ImageKind {
-    /// As a word, as the configuration file has it.
+    /// What kind that is, as a word.
     pub(crate) const fn word(&self) -> &'static str {
-        match self {
-            Self::Root(_) => "root",
-            Self::Kernel(_) => "kernel",
-            Self::Efi(_) => "efi",
-            Self::Disk(_) => "disk",
-            Self::Iso(_) => "iso",
-            Self::LocalDisk => "local-disk",
-        }
+        let kind = match self {
+            Self::Root(_) => Kind::Root,
+            Self::Kernel(_) => Kind::Kernel,
+            Self::Efi(_) => Kind::Efi,
+            Self::Disk(_) => Kind::Disk,
+            Self::Iso(_) => Kind::Iso,
+            Self::LocalDisk => Kind::LocalDisk,
+        };
+        kind.word()
     }
 }
 

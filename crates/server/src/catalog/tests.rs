@@ -147,6 +147,6 @@ fn contradictions_are_refused_by_name() {
     let unknown = text(refused(&["a", "b"], vec![by_mac(1, "c")]));
     assert_eq!(
         unknown,
-        "the command line: a rule names the image c, which does not exist; the images are a, b"
+        "the command line: a rule: there is no image c; expected one of a, b, menu, wait, refuse"
     );
 }

@@ -4,11 +4,9 @@ use super::section::Section;
 use crate::catalog::is_name;
 use crate::option_value::{appended, nfsroot};
 use crate::settings::{
-    self, ImageSettings, ImageSource, InitrdSource, Location, RootSettings, hidden,
+    self, Choice, ImageSettings, ImageSource, InitrdSource, Kind, Location, RootSettings, hidden,
 };
 
-/// The keys that say what kind an image is.
-const KINDS: [&str; 6] = ["root", "kernel-file", "efi", "disk", "iso", "local-disk"];
 /// What only a root has.
 const OF_ROOT: [&str; 10] = [
     "nfsroot",
@@ -23,9 +21,6 @@ const OF_ROOT: [&str; 10] = [
     "generations",
 ];
 
-/// Words that mean something else where an image's name is expected.
-pub(super) const RESERVED: [&str; 3] = ["menu", "wait", "refuse"];
-
 /// The images of a file, in its order.
 pub(super) fn read(whole: &mut Section<'_>) -> Vec<ImageSettings> {
     let images = whole.named("image").into_iter();
@@ -35,7 +30,7 @@ pub(super) fn read(whole: &mut Section<'_>) -> Vec<ImageSettings> {
 }
 
 fn read_image(name: String, mut image: Section<'_>) -> Option<ImageSettings> {
-    if RESERVED.contains(&name.as_str()) {
+    if Choice::WORDS.contains(&name.as_str()) {
         image.mistake(format!(
             "no image can have the name {name}, which means something else"
         ));
@@ -45,7 +40,8 @@ fn read_image(name: String, mut image: Section<'_>) -> Option<ImageSettings> {
             "an image's name is part of URLs: use letters, digits, dots, hyphens and underscores",
         );
     }
-    let given: Vec<&str> = KINDS.into_iter().filter(|kind| image.has(kind)).collect();
+    let kinds = Kind::ALL.map(Kind::key);
+    let given: Vec<&str> = kinds.into_iter().filter(|kind| image.has(kind)).collect();
     let source = match given.as_slice() {
         ["root"] => read_root(&mut image).map(ImageSource::Root),
         ["kernel-file"] => read_kernel(&mut image),
@@ -59,8 +55,10 @@ fn read_image(name: String, mut image: Section<'_>) -> Option<ImageSettings> {
             Some(ImageSource::LocalDisk)
         }
         [] => {
-            let kinds = KINDS.join(", ");
-            image.mistake(format!("says not what to boot: expected one of {kinds}"));
+            let kinds = kinds.join(", ");
+            image.mistake(format!(
+                "does not say what to boot: expected one of {kinds}"
+            ));
             None
         }
         several => {
@@ -71,7 +69,7 @@ fn read_image(name: String, mut image: Section<'_>) -> Option<ImageSettings> {
     };
     // The other keys of one that is of no kind, or of two, are not what is wrong with it.
     if given.len() != 1 {
-        let others = KINDS.iter().chain(&OF_ROOT).chain(&["initrds"]);
+        let others = kinds.iter().chain(&OF_ROOT).chain(&["initrds"]);
         others.for_each(|key| image.pass_over(key));
     } else if given != ["root"] {
         image.refuse(&OF_ROOT, "is for images with a root");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use netroot_net::{Mac, MacPrefix, Prefix, Uuid};
 use netroot_proto::pxe::arch::Platform;
-use netroot_spelling::nearest;
+use netroot_spelling::did_you_mean;
 
 use super::references::Places;
 use super::section::Section;
@@ -117,24 +117,16 @@ pub(super) fn read_menu(whole: &mut Section<'_>, settings: &mut MenuSettings, pl
 fn choice(text: String) -> Result<Choice, String> {
     match text.as_str() {
         "" => Err("expected an image's name, or menu, wait or refuse".to_owned()),
-        "menu" => Ok(Choice::Menu),
-        "wait" => Ok(Choice::Wait),
-        "refuse" => Ok(Choice::Refuse),
-        _ => Ok(Choice::Image(text)),
+        word => Ok(Choice::of_word(word)),
     }
 }
 
 fn platform(text: &str) -> Result<Platform, String> {
     let found = PLATFORMS.iter().find(|(name, _)| *name == text);
     found.map(|(_, platform)| *platform).ok_or_else(|| {
-        let names = || PLATFORMS.iter().map(|(name, _)| *name);
-        match nearest(text, names()) {
-            Some(near) => format!("no architecture is called so; did you mean {near}?"),
-            None => {
-                let known: Vec<&str> = names().collect();
-                format!("expected one of {}", known.join(", "))
-            }
-        }
+        let names = PLATFORMS.iter().map(|(name, _)| *name);
+        let meant = did_you_mean(text, names, "expected one of");
+        format!("no architecture is called so; {meant}")
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::mistake::Mistake;
 use super::source::SourceFile;
-use crate::catalog::{machine_errors, no_such_image};
+use crate::catalog::{machine_errors, no_such_choice, no_such_image};
 use crate::settings::{CatalogSettings, Choice, ConfigPlace, Origin};
 
 /// Where the main file has what is not in a table of its own.
@@ -121,18 +121,27 @@ impl<'a> Check<'a> {
     }
 
     fn choice(&mut self, choice: Option<&Choice>, origin: &Origin, about: &str) {
-        if let Some(Choice::Image(name)) = choice {
-            self.image(name, origin, about);
+        if let Some(Choice::Image(name)) = choice
+            && !self.has_image(name)
+        {
+            let text = no_such_choice(name, self.names());
+            self.mistake(origin, about.to_owned(), text);
         }
     }
 
     fn image(&mut self, name: &str, origin: &Origin, about: &str) {
-        let known = || {
-            self.catalog
-                .images
-                .iter()
-                .filter_map(|it| it.name.as_deref())
-        };
+        if !self.has_image(name) {
+            let text = no_such_image(name, self.names());
+            self.mistake(origin, about.to_owned(), text);
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
+        let images = self.catalog.images.iter();
+        images.filter_map(|it| it.name.as_deref())
+    }
+
+    fn has_image(&self, name: &str) -> bool {
         // Which generations there are is seen when the root is opened.
         let generation_of = |(image, _): (&str, &str)| {
             let mut images = self.catalog.images.iter();
@@ -141,10 +150,6 @@ impl<'a> Check<'a> {
                 has && it.name.as_deref() == Some(image)
             })
         };
-        if known().any(|it| it == name) || name.split_once('@').is_some_and(generation_of) {
-            return;
-        }
-        let text = no_such_image(name, known());
-        self.mistake(origin, about.to_owned(), text);
+        self.names().any(|it| it == name) || name.split_once('@').is_some_and(generation_of)
     }
 }

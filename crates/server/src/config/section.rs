@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use netroot_spelling::nearest;
+use netroot_spelling::did_you_mean;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -353,17 +353,13 @@ impl<'a> Section<'a> {
 
     /// Complains of every key that nobody asked for.
     pub(super) fn finish(self) {
+        let mut known = self.known;
+        known.sort_unstable();
+        known.dedup();
         for key in self.table.keys() {
             let name: &str = key.get_ref();
-            let text = match nearest(name, self.known.iter().copied()) {
-                Some(near) => format!("unknown; did you mean {near}?"),
-                None => {
-                    let mut known = self.known.clone();
-                    known.sort_unstable();
-                    known.dedup();
-                    format!("unknown; expected one of {}", known.join(", "))
-                }
-            };
+            let meant = did_you_mean(name, known.iter().copied(), "expected one of");
+            let text = format!("unknown; {meant}");
             let about = joined(&self.about, name);
             self.reading.mistake(about, &key.span(), text);
         }

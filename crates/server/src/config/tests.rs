@@ -203,7 +203,7 @@ fn an_image_is_of_one_kind_and_has_what_belongs_to_it() {
     for (image, why) in [
         (
             "title = \"x\"",
-            "image.a: says not what to boot: expected one of root, kernel-file, efi",
+            "image.a: does not say what to boot: expected one of root, kernel-file, efi",
         ),
         (
             "root = \"/a\"\nefi = \"/b\"",

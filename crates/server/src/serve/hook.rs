@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use self::breaker::{Breaker, State};
-use crate::catalog::{ArrivedAt, KnownMachine};
+use crate::catalog::{ArrivedAt, KnownMachine, no_such_image};
 use crate::serve::privileged_helper::{HookHelper, HookSocket};
 use crate::settings::HookUrl;
 
@@ -68,19 +68,8 @@ pub(crate) enum HookError {
     #[error("expected an answer such as {{\"image\": \"debian\"}}: {0}")]
     Answer(String),
     /// It names what is not there.
-    #[error("it names the image {image:?}, which does not exist{}", meant(.nearest.as_deref()))]
-    Image {
-        /// The name.
-        image: String,
-        /// What was meant, perhaps.
-        nearest: Option<String>,
-    },
-}
-
-fn meant(nearest: Option<&str>) -> String {
-    nearest
-        .map(|nearest| format!("; did it mean {nearest}?"))
-        .unwrap_or_default()
+    #[error("{0}")]
+    Image(String),
 }
 
 /// What is to be logged.
@@ -161,7 +150,7 @@ impl Hook {
         // A wrong name is the hook's mistake and not its silence: it costs the next boot nothing.
         let works = matches!(
             word,
-            Ok(_) | Err(HookError::Image { .. } | HookError::Answer(_) | HookError::NotAsked(_))
+            Ok(_) | Err(HookError::Image(_) | HookError::Answer(_) | HookError::NotAsked(_))
         );
         let now = self.started.elapsed();
         let mut breaker = lock(&self.breaker);
@@ -237,10 +226,10 @@ fn read(text: &str, images: &[&str]) -> Result<Option<String>, HookError> {
     let word: Word =
         serde_json::from_str(text).map_err(|error| HookError::Answer(error.to_string()))?;
     match word.image {
-        Some(image) if !images.contains(&image.as_str()) => Err(HookError::Image {
-            nearest: netroot_spelling::nearest(&image, images.iter().copied()).map(str::to_owned),
-            image,
-        }),
+        Some(image) if !images.contains(&image.as_str()) => Err(HookError::Image(no_such_image(
+            &image,
+            images.iter().copied(),
+        ))),
         image => Ok(image),
     }
 }
@@ -268,7 +257,7 @@ mod tests {
             (r#"{"image":5}"#, "expected an answer such as"),
             (
                 r#"{"image":"debina"}"#,
-                "it names the image \"debina\", which does not exist; did it mean debian?",
+                "there is no image debina; did you mean debian?",
             ),
         ] {
             let error = read(text).unwrap_err();

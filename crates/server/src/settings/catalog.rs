@@ -102,6 +102,56 @@ pub enum ImageSource {
     LocalDisk,
 }
 
+/// What kind an image is. Its words are those of the configuration, the commands, the log and the API alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A root file system with its kernel.
+    Root,
+    /// A kernel with its initrds.
+    Kernel,
+    /// An EFI program.
+    Efi,
+    /// The image of a disk.
+    Disk,
+    /// The image of an optical disc.
+    Iso,
+    /// The machine's own disk.
+    LocalDisk,
+}
+
+impl Kind {
+    /// Every kind.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Root,
+        Self::Kernel,
+        Self::Efi,
+        Self::Disk,
+        Self::Iso,
+        Self::LocalDisk,
+    ];
+
+    /// As a word.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Kernel => "kernel",
+            Self::Efi => "efi",
+            Self::Disk => "disk",
+            Self::Iso => "iso",
+            Self::LocalDisk => "local-disk",
+        }
+    }
+
+    /// The key of an image in the configuration that makes it one of these. It is the word, but that `kernel` is which
+    /// kernel of a root.
+    pub(crate) const fn key(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel-file",
+            other => other.word(),
+        }
+    }
+}
+
 impl ImageSource {
     /// The files of this machine that it is made of, if it is no root: of a kernel, that first.
     pub(crate) fn files(&self) -> Vec<&Path> {
@@ -186,6 +236,22 @@ pub enum Choice {
     Refuse,
 }
 
+impl Choice {
+    /// The words that mean something else where an image's name is expected. No image has one of these names.
+    pub const WORDS: [&str; 3] = ["menu", "wait", "refuse"];
+
+    /// As it is written.
+    #[must_use]
+    pub fn of_word(word: &str) -> Self {
+        match word {
+            "menu" => Self::Menu,
+            "wait" => Self::Wait,
+            "refuse" => Self::Refuse,
+            image => Self::Image(image.to_owned()),
+        }
+    }
+}
+
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -265,5 +331,37 @@ impl Default for MenuSettings {
             images: Vec::new(),
             default: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documents_name_every_kind_of_image() {
+        let words = Kind::ALL
+            .map(|kind| format!("`{}`", kind.word()))
+            .join(", ");
+        let keys = Kind::ALL.map(Kind::key).join(", ");
+        let api = include_str!("../../API.md").replace(" or ", ", ");
+        assert!(api.contains(&words), "{words}");
+        let events = include_str!("../../EVENTS.md");
+        assert!(events.contains(&words), "{words}");
+        let example = include_str!("../../examples/netroot.toml");
+        assert!(example.contains(&format!("one of: {keys}.")), "{keys}");
+    }
+
+    #[test]
+    fn what_is_no_image_is_written_as_it_is_read() {
+        for word in Choice::WORDS {
+            let choice = Choice::of_word(word);
+            assert!(!matches!(choice, Choice::Image(_)), "{word}");
+            assert_eq!(choice.to_string(), word);
+        }
+        assert_eq!(
+            Choice::of_word("debian"),
+            Choice::Image("debian".to_owned())
+        );
     }
 }

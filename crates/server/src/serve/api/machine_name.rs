@@ -8,17 +8,20 @@ use super::sources::Sources;
 
 /// The longest name for which one that was meant is looked for, in bytes: that takes time, and anybody may ask.
 const LONGEST: usize = 40;
+/// How machines are named.
+const NAMED_BY: &str =
+    "a machine is named by its hardware address, its address, or its name in the configuration";
 
 /// No machine is meant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UnknownMachine {
     /// It is not configured, and nothing was heard of it.
-    #[error("there is no machine {name}{}", meant(.nearest.as_deref()))]
+    #[error("there is no machine {name}; {meant}")]
     Name {
         /// The name.
         name: String,
-        /// What was meant, perhaps.
-        nearest: Option<String>,
+        /// What was meant, perhaps, or how machines are named.
+        meant: String,
     },
     /// Nothing was heard from this address.
     #[error("no machine has the address {0}, as far as this server has heard")]
@@ -28,15 +31,6 @@ pub(crate) enum UnknownMachine {
         "the machine {0} is configured without a hardware address (mac), and it has to be named by one"
     )]
     NoMac(String),
-}
-
-fn meant(nearest: Option<&str>) -> String {
-    match nearest {
-        Some(nearest) => format!("; did you mean {nearest}?"),
-        None => {
-            "; a machine is named by its hardware address, its address, or its name in the configuration".to_owned()
-        }
-    }
 }
 
 /// The machine with this hardware address, IP address or configured name.
@@ -72,15 +66,16 @@ pub(super) fn find(name: &str, sources: &Sources) -> Result<Mac, UnknownMachine>
     if name.len() > LONGEST {
         return Err(UnknownMachine::Name {
             name: name.to_owned(),
-            nearest: None,
+            meant: NAMED_BY.to_owned(),
         });
     }
     let seen = all().into_iter().map(|one| one.address.to_string());
     let seen: Vec<String> = seen.collect();
     let names = configured.iter().map(|machine| machine.name.as_str());
     let names = names.chain(seen.iter().map(String::as_str));
+    let nearest = netroot_spelling::nearest(name, names);
     Err(UnknownMachine::Name {
-        nearest: netroot_spelling::nearest(name, names).map(str::to_owned),
+        meant: nearest.map_or_else(|| NAMED_BY.to_owned(), |it| format!("did you mean {it}?")),
         name: name.to_owned(),
     })
 }
