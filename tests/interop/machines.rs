@@ -86,7 +86,7 @@ impl Site {
         fs::write(path.join("kernel"), "the bytes of a kernel")?;
         fs::write(path.join("initrd"), "the bytes of an initrd")?;
         fs::create_dir(path.join("state"))?;
-        fs::write(path.join("state/assignments.json"), orders)?;
+        fs::write(path.join("state/orders.json"), orders)?;
         let file = path.join("netroot.toml");
         fs::write(&file, configuration(path, &roots))?;
         let server = NetrootServe::start_configured(&net, &file, &[])?;
@@ -456,7 +456,7 @@ fn one_boot_is_taken_once_by_its_machine_in_a_race_of_two_and_across_a_restart()
     assert_eq!(image(&script(own, "10.77.0.1", A, "")?), "first");
     site.restart()?;
     assert_eq!(image(&script(&site.near[0], "10.77.0.1", A, "")?), "first");
-    let kept = fs::read_to_string(site.folder.path().join("state/assignments.json"))?;
+    let kept = fs::read_to_string(site.folder.path().join("state/orders.json"))?;
     assert!(!kept.contains("once"), "{kept}");
     Ok(())
 }

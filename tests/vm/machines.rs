@@ -29,7 +29,7 @@ fn a_machine_has_its_name_and_its_address_in_its_root_and_boots_an_image_once() 
         image("lab", lab.path()),
     );
     let orders = format!("{{\"{MACHINE}\": {{\"once\": \"lab\"}}}}");
-    write(&state.join("assignments.json"), &orders)?;
+    write(&state.join("orders.json"), &orders)?;
     let file = lan.net.logs().join("etc/netroot.toml");
     write(&file, &config)?;
     let server = NetrootServe::start_configured(&lan.net, &file, &[])?;

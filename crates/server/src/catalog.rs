@@ -42,7 +42,7 @@ pub(crate) struct Catalog {
 
 /// What was decided beside the configuration, for one machine. The first that is there counts.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Orders<'a> {
+pub(crate) struct Overrides<'a> {
     /// The image that was ordered for one boot.
     pub(crate) once: Option<&'a str>,
     /// The image that was ordered until another order.
@@ -113,7 +113,7 @@ impl Catalog {
 
     /// What a machine does that reached the server there, by the configuration alone.
     pub(crate) fn assign(&self, machine: &KnownMachine, arrived: &ArrivedAt<'_>) -> Assigned<'_> {
-        self.assign_with(machine, arrived, Orders::default())
+        self.assign_with(machine, arrived, Overrides::default())
     }
 
     /// What a machine does that reached the server there: what was ordered for it, else what the web hook said, else
@@ -127,19 +127,19 @@ impl Catalog {
         &self,
         machine: &KnownMachine,
         arrived: &ArrivedAt<'_>,
-        orders: Orders<'_>,
+        over: Overrides<'_>,
     ) -> Assigned<'_> {
         let entry = self.machines.find(machine);
         let named = |name: &str| self.image(name).map(Boots::Image);
-        let once = || Some((named(orders.once?)?, Why::Once));
+        let once = || Some((named(over.once?)?, Why::Once));
         let ordered = || {
-            let why = match orders.after_failure {
+            let why = match over.after_failure {
                 true => Why::AfterFailure,
                 false => Why::Ordered,
             };
-            Some((named(orders.image?)?, why))
+            Some((named(over.image?)?, why))
         };
-        let hook = || Some((named(orders.hook?)?, Why::Hook));
+        let hook = || Some((named(over.hook?)?, Why::Hook));
         let own = || {
             let machine = entry?;
             Some((self.boots(machine.choice.as_ref()?)?, Why::Machine(machine)))

@@ -189,9 +189,9 @@ fn serve(settings: &Settings, left_out: Vec<String>, is_whole: bool) -> Result<(
     let identity = identity::choose()?;
     let folders =
         privileges::prepare_folders(settings, identity, |warning| warn(&timeline, warning));
-    if let Some(FileError { file, source }) = machines.open_assignments(&settings.state) {
+    if let Some(FileError { file, source }) = machines.open_orders(&settings.state) {
         let error = source.to_string();
-        warn(&timeline, Warning::AssignmentsUnreadable { file, error });
+        warn(&timeline, Warning::OrdersUnreadable { file, error });
     }
     // The helper processes, before this one has sockets.
     let (root_helper, area) = privileged_helper::start_roots(settings)?;

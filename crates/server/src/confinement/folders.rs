@@ -21,12 +21,12 @@ use rustix::process::{Gid, Uid};
 
 use super::identity::{self, Identity};
 
-/// How the names of netroot's own files and folders begin: the export's key, leases, what is assigned to machines, initrds,
+/// How the names of netroot's own files and folders begin: the export's key, leases, orders, initrds,
 /// what is being written, and the socket for commands.
 const OURS: [&str; 6] = [
     "export.key",
     "leases",
-    "assignments",
+    "orders",
     "initrd-",
     ".tmp",
     "control",

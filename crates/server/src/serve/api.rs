@@ -177,7 +177,7 @@ impl Api {
                 let kind = orders::Kind::Once;
                 self.order(&name, kind, action, request.into_body()).await
             }
-            (Resource::AssignedImage(name), action) => {
+            (Resource::OrderedImage(name), action) => {
                 let kind = orders::Kind::UntilAnother;
                 self.order(&name, kind, action, request.into_body()).await
             }

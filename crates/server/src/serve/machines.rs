@@ -1,14 +1,24 @@
-//! Which hardware address belongs to which IP address, and how far each machine has booted.
+//! What the server knows of each machine: which hardware address belongs to which IP address, how far it has booted, what
+//! it says of itself, and what it is ordered to boot.
+//!
+//! ```text
+//! neighbours, relayed   which hardware address has an IP address, beside this server's own acknowledgements
+//! facts, query          what a machine says of itself: in DHCP, and in the query of its script's name
+//! nic_trust             whether it boots with the initrd for its network card
+//! orders                `boot-once` and `assign`
+//! hook_words            the web hook's last word
+//! unknown               which machines no entry of the configuration is for
+//! ```
 //!
 //! A machine appears with its hardware address (DHCP) or with its IP address (TFTP, HTTP, NFS). Which hardware address
 //! an IP address has is believed from two sources only: this server's own acknowledgement, and the kernel's neighbour
 //! table. What a machine says of itself (a DHCP message's ciaddr, the name of a script) names nobody: anybody can say it.
 
-mod assignments;
 mod facts;
 mod hook_words;
 mod neighbours;
 mod nic_trust;
+mod orders;
 mod query;
 mod relayed;
 mod unknown;
@@ -24,12 +34,12 @@ use netroot_proto::dhcp::request::Request;
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::strategy::{Progress, Strategies, Strategy};
 
-use self::assignments::Assignments;
-pub(crate) use self::assignments::{Asks, Assigned, FileError, WentBack};
 use self::facts::Facts;
 use self::hook_words::HookWords;
 use self::neighbours::Neighbours;
 use self::nic_trust::NicTrust;
+use self::orders::Orders;
+pub(crate) use self::orders::{Asks, FileError, Ordered, WentBack};
 use self::relayed::RelayedMachines;
 use crate::catalog::{Catalog, KnownMachine};
 
@@ -49,7 +59,7 @@ pub(crate) struct Machines {
     script_offered: Mutex<HashMap<Mac, Instant>>,
     relayed: RelayedMachines,
     facts: Facts,
-    assignments: OnceLock<Assignments>,
+    orders: OnceLock<Orders>,
     nic_trust: NicTrust,
     hook_words: HookWords,
 }
@@ -71,22 +81,22 @@ impl Machines {
             script_offered: Mutex::default(),
             relayed: RelayedMachines::default(),
             facts: Facts::default(),
-            assignments: OnceLock::new(),
+            orders: OnceLock::new(),
             nic_trust: NicTrust::default(),
             hook_words: HookWords::default(),
         }
     }
 
-    /// Reads what was assigned to machines before a restart, from the folder of the server's state.
-    pub(crate) fn open_assignments(&self, state: &Path) -> Option<FileError> {
-        let (assignments, error) = Assignments::open(state);
-        let _ = self.assignments.set(assignments);
+    /// Reads the orders from before a restart, from the folder of the server's state.
+    pub(crate) fn open_orders(&self, state: &Path) -> Option<FileError> {
+        let (orders, error) = Orders::open(state);
+        let _ = self.orders.set(orders);
         error
     }
 
-    /// What is assigned to machines while the server runs.
-    pub(crate) fn assignments(&self) -> &Assignments {
-        self.assignments.get_or_init(Assignments::default)
+    /// What machines are ordered to boot while the server runs.
+    pub(crate) fn orders(&self) -> &Orders {
+        self.orders.get_or_init(Orders::default)
     }
 
     /// Which machines boot with the initrd for their network card.

@@ -223,7 +223,7 @@ impl Reports {
     }
 }
 
-/// What a report means for what is assigned to its machine.
+/// What a report means for its machine's order.
 async fn judge(mac: Mac, summary: &BootSummary, timeline: &Timeline) {
     let trust = timeline.machines().nic_trust();
     if let Some(drivers) = trust.reported(mac, summary.lacks_driver()) {
@@ -231,16 +231,15 @@ async fn judge(mac: Mac, summary: &BootSummary, timeline: &Timeline) {
         let decided = Decided::EveryNic { drivers, reported };
         timeline.machine(Machine::Mac(mac), Event::Decided(decided));
     }
-    let assignments = timeline.machines().assignments();
+    let orders = timeline.machines().orders();
     if summary.booted {
-        if assignments.booted(mac) {
+        if orders.booted(mac) {
             script_fetch::save(timeline).await;
         }
         return;
     }
     let attempts = summary.failed_attempts.max(1);
-    let Some(WentBack { failed, to: next }) = assignments.failed(mac, &summary.boot_id, attempts)
-    else {
+    let Some(WentBack { failed, to: next }) = orders.failed(mac, &summary.boot_id, attempts) else {
         return;
     };
     script_fetch::save(timeline).await;

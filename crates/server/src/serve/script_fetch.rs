@@ -11,7 +11,7 @@ use crate::serve::events::{Decided, Event, Machine, Timeline, Warning};
 use crate::serve::hook::{Hook, HookFailure};
 use crate::serve::machines::FileError;
 
-/// Remembers what the machine says of itself in the query, and takes what is assigned to it for one boot. Only the
+/// Remembers what the machine says of itself in the query, and takes its order for one boot. Only the
 /// machine itself does either. An order that is taken is gone from the disk when this ends.
 pub(crate) async fn begins(
     artifacts: &ArtifactStore,
@@ -43,7 +43,7 @@ pub(crate) async fn begins(
     if let Some(hook) = hook {
         ask(hook, artifacts, timeline, mac, arrived, peer).await;
     }
-    let Some(image) = machines.assignments().fetches_script(mac) else {
+    let Some(image) = machines.orders().fetches_script(mac) else {
         return;
     };
     save(timeline).await;
@@ -72,7 +72,7 @@ async fn ask(
     peer: IpAddr,
 ) {
     let machines = timeline.machines();
-    let order = machines.assignments().expected(Some(mac));
+    let order = machines.orders().expected(Some(mac));
     let words = machines.hook_words();
     if order.once.is_some() || order.image.is_some() || words.is_fresh(mac, Instant::now()) {
         return;
@@ -101,13 +101,13 @@ async fn ask(
     }
 }
 
-/// Writes what is assigned to machines, where waiting for the disk holds nothing up.
+/// Writes the orders, where waiting for the disk holds nothing up.
 pub(crate) async fn save(timeline: &Timeline) {
     let machines = timeline.machines_handle();
-    let saved = tokio::task::spawn_blocking(move || machines.assignments().save());
+    let saved = tokio::task::spawn_blocking(move || machines.orders().save());
     if let Ok(Err(FileError { file, source })) = saved.await {
         let error = source.to_string();
-        let warning = Warning::AssignmentsUnwritable { file, error };
+        let warning = Warning::OrdersUnwritable { file, error };
         timeline.server(Event::Warning(warning));
     }
 }

@@ -43,10 +43,10 @@ struct Order {
 
 /// What is ordered for a machine.
 pub(super) fn shown(sources: &Sources, mac: Mac) -> ShownOrder {
-    let assignment = sources.timeline.machines().assignments().of(mac);
+    let order = sources.timeline.machines().orders().of(mac);
     ShownOrder {
-        once: assignment.once,
-        image: assignment.image,
+        once: order.once,
+        image: order.image,
     }
 }
 
@@ -74,16 +74,16 @@ where
         }
         Action::Clear | Action::Read => None,
     };
-    let assignments = sources.timeline.machines().assignments();
+    let orders = sources.timeline.machines().orders();
     let done = match (kind, &image) {
-        (Kind::Once, Some(image)) => assignments.set_once(mac, image),
-        (Kind::UntilAnother, Some(image)) => assignments.assign(mac, image),
+        (Kind::Once, Some(image)) => orders.set_once(mac, image),
+        (Kind::UntilAnother, Some(image)) => orders.set_image(mac, image),
         (Kind::Once, None) => {
-            assignments.clear_once(mac);
+            orders.clear_once(mac);
             Ok(())
         }
         (Kind::UntilAnother, None) => {
-            assignments.clear_image(mac);
+            orders.clear_image(mac);
             Ok(())
         }
     };

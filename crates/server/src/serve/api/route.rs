@@ -19,7 +19,7 @@ pub(crate) enum Resource {
     /// `/machines/MACHINE/boot-once`: the image for its next boot.
     BootOnce(String),
     /// `/machines/MACHINE/image`: the image until another one is assigned.
-    AssignedImage(String),
+    OrderedImage(String),
     /// `/machines/MACHINE/bundle`: everything about its last boot.
     Bundle(String),
     /// `/events`: what changes, as it changes.
@@ -67,7 +67,7 @@ impl Resource {
             ["reload"] => Self::Reload,
             ["machines", machine] => Self::Machine(decoded(machine)?),
             ["machines", machine, "boot-once"] => Self::BootOnce(decoded(machine)?),
-            ["machines", machine, "image"] => Self::AssignedImage(decoded(machine)?),
+            ["machines", machine, "image"] => Self::OrderedImage(decoded(machine)?),
             ["machines", machine, "bundle"] => Self::Bundle(decoded(machine)?),
             _ => return None,
         })
@@ -81,7 +81,7 @@ impl Resource {
                 &[("POST", Set), ("PUT", Set), ("DELETE", Clear)],
                 "POST, PUT, DELETE",
             ),
-            Self::AssignedImage(_) => (&[("PUT", Set), ("DELETE", Clear)], "PUT, DELETE"),
+            Self::OrderedImage(_) => (&[("PUT", Set), ("DELETE", Clear)], "PUT, DELETE"),
             Self::Reload => (&[("POST", Set)], "POST"),
             Self::Status
             | Self::Images
@@ -96,7 +96,7 @@ impl Resource {
     pub(crate) fn is_public(&self) -> bool {
         match self {
             Self::Status | Self::Images | Self::Machines | Self::Machine(_) | Self::Events => true,
-            Self::BootOnce(_) | Self::AssignedImage(_) | Self::Bundle(_) | Self::Reload => false,
+            Self::BootOnce(_) | Self::OrderedImage(_) | Self::Bundle(_) | Self::Reload => false,
         }
     }
 }
@@ -181,7 +181,7 @@ mod tests {
             (
                 "PUT",
                 "/machines/lab-1/image",
-                Resource::AssignedImage("lab-1".to_owned()),
+                Resource::OrderedImage("lab-1".to_owned()),
                 Action::Set,
             ),
             (

@@ -24,7 +24,7 @@ use super::served::{BootFiles, Exchange, Served};
 use super::{raspberry_pi, script};
 use crate::append::Values;
 use crate::catalog::{
-    ArrivedAt, Assigned, Boots, Catalog, Image, ImageKind, KnownMachine, Orders, Recipient,
+    ArrivedAt, Assigned, Boots, Catalog, Image, ImageKind, KnownMachine, Overrides, Recipient,
     file_of_image,
 };
 use crate::serve::look_requests::Looks;
@@ -125,16 +125,16 @@ impl ArtifactStore {
         }
     }
 
-    /// What a machine does, for an answer that takes nothing of what is assigned to it.
+    /// What a machine does, for an answer that does not use up its order.
     pub(crate) fn assign<'a>(
         &self,
         catalog: &'a Catalog,
         machine: &KnownMachine,
         arrived: &ArrivedAt<'_>,
     ) -> Assigned<'a> {
-        let ordered = self.machines.assignments().expected(machine.mac);
+        let ordered = self.machines.orders().expected(machine.mac);
         let word = self.hook_word(machine);
-        catalog.assign_with(machine, arrived, orders(&ordered, word.as_deref()))
+        catalog.assign_with(machine, arrived, overrides(&ordered, word.as_deref()))
     }
 
     /// The same, for the script that somebody fetches.
@@ -148,9 +148,9 @@ impl ArtifactStore {
             Some(mac) if machine.mac != Some(mac) => Asks::Another,
             _ => Asks::Itself,
         };
-        let ordered = self.machines.assignments().in_script(machine.mac, who);
+        let ordered = self.machines.orders().in_script(machine.mac, who);
         let word = self.hook_word(machine);
-        catalog.assign_with(machine, arrived, orders(&ordered, word.as_deref()))
+        catalog.assign_with(machine, arrived, overrides(&ordered, word.as_deref()))
     }
 
     /// The machine whose script `name` is, for who asks.
@@ -451,8 +451,8 @@ impl ArtifactStore {
     }
 }
 
-fn orders<'a>(ordered: &'a machines::Assigned, hook: Option<&'a str>) -> Orders<'a> {
-    Orders {
+fn overrides<'a>(ordered: &'a machines::Ordered, hook: Option<&'a str>) -> Overrides<'a> {
+    Overrides {
         once: ordered.once.as_deref(),
         image: ordered.image.as_deref(),
         after_failure: ordered.after_failure,

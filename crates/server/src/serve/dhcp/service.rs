@@ -207,7 +207,7 @@ impl Service {
             }
         };
         if request.kind == MessageType::Discover {
-            machines.assignments().asks_dhcp(mac, client);
+            machines.orders().asks_dhcp(mac, client);
         }
         let asked = Asked {
             machine,

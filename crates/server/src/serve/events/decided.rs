@@ -18,11 +18,11 @@ pub(crate) enum Decided {
         /// The image.
         image: String,
     },
-    /// What was assigned to it failed to boot.
+    /// What it was ordered to boot failed.
     WentBack {
         /// The image that failed.
         failed: String,
-        /// The assigned one that it boots next; `None` for what the configuration says.
+        /// The ordered one that it boots next; `None` for what the configuration says.
         next: Option<String>,
     },
     /// It boots with the initrd for every network card from now on.

@@ -499,13 +499,13 @@ fn add_warning(fields: &mut Fields, warning: &Warning) {
                 .map(|folder| Printable(&folder.to_string_lossy()).to_string());
             fields.add("searched", searched.collect::<Value>());
         }
-        Warning::AssignmentsUnreadable { file, error } => {
-            fields.add("warning", "assignments-unreadable");
+        Warning::OrdersUnreadable { file, error } => {
+            fields.add("warning", "orders-unreadable");
             fields.add("path", file.to_string_lossy());
             fields.add("error", error.as_str());
         }
-        Warning::AssignmentsUnwritable { file, error } => {
-            fields.add("warning", "assignments-unwritable");
+        Warning::OrdersUnwritable { file, error } => {
+            fields.add("warning", "orders-unwritable");
             fields.add("path", file.to_string_lossy());
             fields.add("error", error.as_str());
         }

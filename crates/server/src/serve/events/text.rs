@@ -474,15 +474,15 @@ impl Display for Warning {
                  Fedora: dnf install ipxe-bootimgs-x86; Arch: pacman -S ipxe) or name its folder with --ipxe",
                 list(searched)
             ),
-            Self::AssignmentsUnreadable { file, error } => write!(
+            Self::OrdersUnreadable { file, error } => write!(
                 f,
-                "what is assigned to machines in {} could not be read ({error}): it is set aside, and they boot what the \
-                 configuration says",
+                "the orders in {} (boot-once, assign) could not be read ({error}): they are set aside, and machines boot what \
+                 the configuration says",
                 file.display()
             ),
-            Self::AssignmentsUnwritable { file, error } => write!(
+            Self::OrdersUnwritable { file, error } => write!(
                 f,
-                "what is assigned to machines cannot be written to {} ({error}): a restart forgets it",
+                "the orders (boot-once, assign) cannot be written to {} ({error}): a restart forgets them",
                 file.display()
             ),
             Self::AddressNotKept { name, address, why } => {

@@ -117,15 +117,15 @@ pub(crate) enum Warning {
         /// The system's error.
         error: String,
     },
-    /// What is assigned to machines could not be read.
-    AssignmentsUnreadable {
+    /// The orders could not be read.
+    OrdersUnreadable {
         /// The file.
         file: PathBuf,
         /// The system's error.
         error: String,
     },
-    /// What is assigned to machines could not be written.
-    AssignmentsUnwritable {
+    /// The orders could not be written.
+    OrdersUnwritable {
         /// The file.
         file: PathBuf,
         /// The system's error.

@@ -179,12 +179,12 @@ pub(super) fn warnings() -> Vec<Warning> {
             machines: "UEFI machines",
             searched: vec!["/usr/lib/ipxe".into(), "/usr/share/ipxe".into()],
         },
-        Warning::AssignmentsUnreadable {
-            file: "/var/lib/netroot/assignments.json".into(),
+        Warning::OrdersUnreadable {
+            file: "/var/lib/netroot/orders.json".into(),
             error: error(),
         },
-        Warning::AssignmentsUnwritable {
-            file: "/var/lib/netroot/assignments.json".into(),
+        Warning::OrdersUnwritable {
+            file: "/var/lib/netroot/orders.json".into(),
             error: error(),
         },
         Warning::AddressNotKept {
@@ -635,8 +635,8 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::RangeNotAllowed { .. }
             | Warning::OtherProxy { .. }
             | Warning::MissingLoader { .. }
-            | Warning::AssignmentsUnreadable { .. }
-            | Warning::AssignmentsUnwritable { .. }
+            | Warning::OrdersUnreadable { .. }
+            | Warning::OrdersUnwritable { .. }
             | Warning::AddressNotKept { .. }
             | Warning::LeasesUnreadable { .. }
             | Warning::LeasesUnwritable { .. }

@@ -1,4 +1,5 @@
-//! What is assigned to machines while the server runs: an image until another one is assigned, or for one boot.
+//! Orders: what machines are told to boot while the server runs, by `netroot boot-once` (for one boot), `netroot assign`
+//! (until another order), or the API.
 //!
 //! An image for one boot is taken when the machine itself fetches its script, exactly once: the file that keeps it no
 //! longer has it before the script is handed out, so that no restart boots it twice. Until that boot ends, the machine
@@ -6,12 +7,12 @@
 //! reports that it failed. iPXE asks DHCP within the boot of the firmware that loaded it; where iPXE is the firmware,
 //! its own question counts.
 //!
-//! An assigned image is on trial until the init has reported that it runs. After [`FAILED_ATTEMPTS`] failed attempts
+//! An image that was ordered until another order is on trial until the init has reported that it runs. After [`FAILED_ATTEMPTS`] failed attempts
 //! that the init reports of it, in one boot or several, the machine goes back to what it booted before. A boot of which
 //! nothing is heard is no failure: its machine may have been turned off.
 
-mod assignment;
 mod file;
+mod order;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,21 +21,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use netroot_net::Mac;
 use netroot_proto::pxe::client::Client;
 
-pub(crate) use self::assignment::{Assigned, Assignment};
-use self::assignment::{Boot, Trial};
-use self::file::AssignmentsFile;
 pub(crate) use self::file::FileError;
+use self::file::OrdersFile;
+use self::order::{Boot, Trial};
+pub(crate) use self::order::{Order, Ordered};
 
 /// How many reported attempts have to fail until a machine goes back to the image before.
 pub(crate) const FAILED_ATTEMPTS: u64 = 3;
-/// The most machines to which something is assigned.
+/// The most machines that have an order.
 const MOST: usize = 4096;
 
-/// What is assigned to machines.
+/// The orders of all machines.
 #[derive(Debug, Default)]
-pub(crate) struct Assignments {
-    all: Mutex<BTreeMap<Mac, Assignment>>,
-    file: Option<AssignmentsFile>,
+pub(crate) struct Orders {
+    all: Mutex<BTreeMap<Mac, Order>>,
+    file: Option<OrdersFile>,
 }
 
 /// Who asks what a machine boots.
@@ -51,26 +52,26 @@ pub(crate) enum Asks {
 pub(crate) struct WentBack {
     /// The image that failed.
     pub(crate) failed: String,
-    /// The assigned one that comes next; `None` for what the configuration says.
+    /// The ordered one that comes next; `None` for what the configuration says.
     pub(crate) to: Option<String>,
 }
 
-/// Nothing more can be assigned.
+/// There are too many orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "images are assigned to {MOST} machines already; clear some of them, or write machines into the configuration"
 )]
 pub(crate) struct TooMany;
 
-impl Assignments {
+impl Orders {
     /// Those in the folder for the server's state. What cannot be read is said, and set aside.
     pub(crate) fn open(state: &Path) -> (Self, Option<FileError>) {
-        let (file, all, error) = AssignmentsFile::open(state);
-        let assignments = Self {
+        let (file, all, error) = OrdersFile::open(state);
+        let orders = Self {
             all: Mutex::new(all),
             file: Some(file),
         };
-        (assignments, error)
+        (orders, error)
     }
 
     /// The machine boots `image` next time, and only then. [`Self::save`] makes it last.
@@ -78,10 +79,10 @@ impl Assignments {
     /// # Errors
     /// [`TooMany`].
     pub(crate) fn set_once(&self, mac: Mac, image: &str) -> Result<(), TooMany> {
-        self.change(mac, |assignment| {
-            assignment.once = Some(image.to_owned());
+        self.change(mac, |order| {
+            order.once = Some(image.to_owned());
             // The next fetch is a new boot, whether or not firmware asks before it.
-            assignment.boot.once = None;
+            order.boot.once = None;
         })
     }
 
@@ -89,76 +90,76 @@ impl Assignments {
     ///
     /// # Errors
     /// [`TooMany`].
-    pub(crate) fn assign(&self, mac: Mac, image: &str) -> Result<(), TooMany> {
-        self.change(mac, |assignment| {
-            let before = assignment.image.replace(image.to_owned());
+    pub(crate) fn set_image(&self, mac: Mac, image: &str) -> Result<(), TooMany> {
+        self.change(mac, |order| {
+            let before = order.image.replace(image.to_owned());
             if before.as_deref() == Some(image) {
                 return;
             }
             // What is on trial itself is nothing to go back to.
-            let before = match assignment.trial.take() {
+            let before = match order.trial.take() {
                 Some(trial) => trial.before,
                 None => before,
             };
-            assignment.trial = Some(Trial {
+            order.trial = Some(Trial {
                 before,
                 ..Trial::default()
             });
-            assignment.failed = None;
+            order.failed = None;
         })
     }
 
     /// The machine boots nothing else for once. [`Self::save`] makes it last.
     pub(crate) fn clear_once(&self, mac: Mac) {
-        self.take_away(mac, |assignment| assignment.once = None);
+        self.take_away(mac, |order| order.once = None);
     }
 
     /// The machine boots what the configuration says, once its order for one boot is used up. [`Self::save`] makes it
     /// last.
     pub(crate) fn clear_image(&self, mac: Mac) {
-        self.take_away(mac, |assignment| {
-            assignment.image = None;
-            assignment.trial = None;
-            assignment.failed = None;
+        self.take_away(mac, |order| {
+            order.image = None;
+            order.trial = None;
+            order.failed = None;
         });
     }
 
-    fn take_away(&self, mac: Mac, change: impl FnOnce(&mut Assignment)) {
+    fn take_away(&self, mac: Mac, change: impl FnOnce(&mut Order)) {
         let mut all = self.all();
-        if let Some(assignment) = all.get_mut(&mac) {
-            change(assignment);
-            let nothing = Assignment {
+        if let Some(order) = all.get_mut(&mac) {
+            change(order);
+            let nothing = Order {
                 boot: Boot::default(),
-                ..assignment.clone()
+                ..order.clone()
             };
-            if nothing == Assignment::default() && assignment.boot.once.is_none() {
+            if nothing == Order::default() && order.boot.once.is_none() {
                 all.remove(&mac);
             }
         }
     }
 
-    /// What is assigned to a machine.
-    pub(crate) fn of(&self, mac: Mac) -> Assignment {
+    /// The order for a machine.
+    pub(crate) fn of(&self, mac: Mac) -> Order {
         self.all().get(&mac).cloned().unwrap_or_default()
     }
 
-    /// What is assigned to this machine, for an answer that takes nothing: what it will boot if it has not fetched its
+    /// What this machine is ordered to boot, for an answer that takes nothing: what it will boot if it has not fetched its
     /// script yet, and what it boots.
-    pub(crate) fn expected(&self, mac: Option<Mac>) -> Assigned {
+    pub(crate) fn expected(&self, mac: Option<Mac>) -> Ordered {
         let all = self.all();
-        let assignment = mac.and_then(|mac| all.get(&mac));
-        assignment.map_or_else(Assigned::default, |it| {
-            it.assigned(it.boot.once.as_ref().or(it.once.as_ref()))
+        let order = mac.and_then(|mac| all.get(&mac));
+        order.map_or_else(Ordered::default, |it| {
+            it.ordered(it.boot.once.as_ref().or(it.once.as_ref()))
         })
     }
 
     /// The same for the script that somebody fetches.
-    pub(crate) fn in_script(&self, mac: Option<Mac>, asks: Asks) -> Assigned {
+    pub(crate) fn in_script(&self, mac: Option<Mac>, asks: Asks) -> Ordered {
         let all = self.all();
-        let assignment = mac.and_then(|mac| all.get(&mac));
-        assignment.map_or_else(Assigned::default, |it| {
+        let order = mac.and_then(|mac| all.get(&mac));
+        order.map_or_else(Ordered::default, |it| {
             let once = it.boot.once.as_ref();
-            it.assigned(once.filter(|_| asks == Asks::Itself))
+            it.ordered(once.filter(|_| asks == Asks::Itself))
         })
     }
 
@@ -166,22 +167,22 @@ impl Assignments {
     /// [`Self::save`] has to end before the script is handed out.
     pub(crate) fn fetches_script(&self, mac: Mac) -> Option<String> {
         let mut all = self.all();
-        let assignment = all.get_mut(&mac)?;
-        assignment.boot.image.clone_from(&assignment.image);
-        if assignment.boot.once.is_some() {
+        let order = all.get_mut(&mac)?;
+        order.boot.image.clone_from(&order.image);
+        if order.boot.once.is_some() {
             return None;
         }
-        let has_firmware = std::mem::take(&mut assignment.boot.firmware_asked);
-        let once = assignment.once.take()?;
-        assignment.boot.once = Some(once.clone());
-        assignment.boot.has_firmware = has_firmware;
+        let has_firmware = std::mem::take(&mut order.boot.firmware_asked);
+        let once = order.once.take()?;
+        order.boot.once = Some(once.clone());
+        order.boot.has_firmware = has_firmware;
         Some(once)
     }
 
     /// The machine sent a DISCOVER: if its firmware did, the boot before has ended.
     pub(crate) fn asks_dhcp(&self, mac: Mac, client: Client) {
         let mut all = self.all();
-        let Some(Assignment { boot, .. }) = all.get_mut(&mac) else {
+        let Some(Order { boot, .. }) = all.get_mut(&mac) else {
             return;
         };
         let ends = match client {
@@ -201,28 +202,28 @@ impl Assignments {
     /// The machine's init reported that it runs. True if that ended a trial, and [`Self::save`] makes it last.
     pub(crate) fn booted(&self, mac: Mac) -> bool {
         let mut all = self.all();
-        let Some(assignment) = all.get_mut(&mac) else {
+        let Some(order) = all.get_mut(&mac) else {
             return false;
         };
-        let on_trial = assignment.boot.once.is_none() && assignment.boot.image == assignment.image;
-        on_trial && assignment.trial.take().is_some()
+        let on_trial = order.boot.once.is_none() && order.boot.image == order.image;
+        on_trial && order.trial.take().is_some()
     }
 
     /// The machine's init reported that this many attempts of this boot failed. Returns what changed, and then
     /// [`Self::save`] makes it last.
     pub(crate) fn failed(&self, mac: Mac, boot_id: &str, attempts: u64) -> Option<WentBack> {
         let mut all = self.all();
-        let assignment = all.get_mut(&mac)?;
-        if let Some(failed) = assignment.boot.once.take() {
+        let order = all.get_mut(&mac)?;
+        if let Some(failed) = order.boot.once.take() {
             return Some(WentBack {
                 failed,
-                to: assignment.image.clone(),
+                to: order.image.clone(),
             });
         }
-        if assignment.boot.image != assignment.image {
+        if order.boot.image != order.image {
             return None;
         }
-        let trial = assignment.trial.as_mut()?;
+        let trial = order.trial.as_mut()?;
         if trial.counted.0 != boot_id || boot_id.is_empty() {
             trial.failed_before = trial.failed_before.saturating_add(trial.counted.1);
             trial.counted = (boot_id.to_owned(), 0);
@@ -231,19 +232,19 @@ impl Assignments {
         if trial.failed_before.saturating_add(trial.counted.1) < FAILED_ATTEMPTS {
             return None;
         }
-        let before = assignment.trial.take().and_then(|trial| trial.before);
-        let failed = std::mem::replace(&mut assignment.image, before)?;
-        assignment.failed = Some(failed.clone());
+        let before = order.trial.take().and_then(|trial| trial.before);
+        let failed = std::mem::replace(&mut order.image, before)?;
+        order.failed = Some(failed.clone());
         Some(WentBack {
             failed,
-            to: assignment.image.clone(),
+            to: order.image.clone(),
         })
     }
 
     /// Writes the file, so that a restart changes nothing. It waits for the disk: call it where that may be.
     ///
     /// # Errors
-    /// The system's; what was assigned is in force all the same, until the server ends.
+    /// The system's; the order is in force all the same, until the server ends.
     pub(crate) fn save(&self) -> Result<(), FileError> {
         let Some(file) = &self.file else {
             return Ok(());
@@ -251,7 +252,7 @@ impl Assignments {
         file.write(|| self.all().clone())
     }
 
-    fn change(&self, mac: Mac, change: impl FnOnce(&mut Assignment)) -> Result<(), TooMany> {
+    fn change(&self, mac: Mac, change: impl FnOnce(&mut Order)) -> Result<(), TooMany> {
         let mut all = self.all();
         if all.len() >= MOST && !all.contains_key(&mac) {
             return Err(TooMany);
@@ -260,7 +261,7 @@ impl Assignments {
         Ok(())
     }
 
-    fn all(&self) -> MutexGuard<'_, BTreeMap<Mac, Assignment>> {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<Mac, Order>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! What is assigned to machines, on the disk: `assignments.json` in the state folder, with mode 0600.
+//! The orders on the disk: `orders.json` in the state folder, with mode 0600.
 //!
 //! It is exchanged as a whole: written beside itself, made durable, and renamed.
 
@@ -12,14 +12,14 @@ use std::sync::{Mutex, PoisonError};
 use netroot_net::Mac;
 use rustix::fs::OFlags;
 
-use super::assignment::Assignment;
+use super::order::Order;
 
 /// The longest file that is read, in bytes; that of every machine is shorter.
 const LONGEST: u64 = 16 << 20;
 
 /// The file.
 #[derive(Debug)]
-pub(super) struct AssignmentsFile {
+pub(super) struct OrdersFile {
     path: PathBuf,
     /// Held while it is written.
     writing: Mutex<()>,
@@ -35,11 +35,11 @@ pub(crate) struct FileError {
     pub(crate) source: io::Error,
 }
 
-type All = BTreeMap<Mac, Assignment>;
+type All = BTreeMap<Mac, Order>;
 
-impl AssignmentsFile {
+impl OrdersFile {
     pub(super) fn open(state: &Path) -> (Self, All, Option<FileError>) {
-        let path = state.join("assignments.json");
+        let path = state.join("orders.json");
         let read = read(&path);
         let (all, error) = match read {
             Ok(all) => (all, None),
@@ -77,19 +77,19 @@ fn read(path: &Path) -> io::Result<All> {
         .open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() || metadata.len() > LONGEST {
-        return Err(io::Error::other("not a file of assignments"));
+        return Err(io::Error::other("not a file of orders"));
     }
-    let by_text: BTreeMap<String, Assignment> = serde_json::from_reader(io::BufReader::new(file))?;
-    let machine = |(mac, assignment): (String, Assignment)| {
+    let by_text: BTreeMap<String, Order> = serde_json::from_reader(io::BufReader::new(file))?;
+    let machine = |(mac, order): (String, Order)| {
         let mac = mac.parse::<Mac>().map_err(io::Error::other)?;
-        Ok((mac, assignment))
+        Ok((mac, order))
     };
     by_text.into_iter().map(machine).collect()
 }
 
 fn write(path: &Path, all: &All) -> io::Result<()> {
     let by_text = all.iter().map(|(mac, it)| (mac.to_string(), it));
-    let by_text: BTreeMap<String, &Assignment> = by_text.collect();
+    let by_text: BTreeMap<String, &Order> = by_text.collect();
     let mut text = serde_json::to_vec_pretty(&by_text)?;
     text.push(b'\n');
     let new = path.with_extension("json.new");

@@ -1,10 +1,10 @@
-//! What is assigned to one machine, and its boot that goes on.
+//! The order for one machine, and its boot that goes on.
 
 use serde::{Deserialize, Serialize};
 
-/// What is assigned to one machine. What is on the disk is all but the boot that goes on.
+/// The order for one machine. What is on the disk is all but the boot that goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Assignment {
+pub(crate) struct Order {
     /// The image of its next boot alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) once: Option<String>,
@@ -24,7 +24,7 @@ pub(crate) struct Assignment {
 /// An image of which nobody knows yet whether it boots.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Trial {
-    /// What was assigned before.
+    /// What was ordered before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) before: Option<String>,
     /// The failed attempts of earlier boots.
@@ -40,7 +40,7 @@ pub(super) struct Trial {
 pub(super) struct Boot {
     /// The image that it took for once.
     pub(super) once: Option<String>,
-    /// The assigned image that the script had which it fetched.
+    /// The ordered image that the script had which it fetched.
     pub(super) image: Option<String>,
     /// Whether other firmware than iPXE asked DHCP before the script was fetched.
     pub(super) has_firmware: bool,
@@ -48,9 +48,9 @@ pub(super) struct Boot {
     pub(super) firmware_asked: bool,
 }
 
-/// What is assigned, for one answer.
+/// What is ordered, for one answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Assigned {
+pub(crate) struct Ordered {
     /// The image of this boot alone.
     pub(crate) once: Option<String>,
     /// The image of every boot.
@@ -59,9 +59,9 @@ pub(crate) struct Assigned {
     pub(crate) after_failure: bool,
 }
 
-impl Assignment {
-    pub(super) fn assigned(&self, once: Option<&String>) -> Assigned {
-        Assigned {
+impl Order {
+    pub(super) fn ordered(&self, once: Option<&String>) -> Ordered {
+        Ordered {
             once: once.cloned(),
             image: self.image.clone(),
             after_failure: self.failed.is_some(),

@@ -1,0 +1,219 @@
+use std::sync::Arc;
+use std::thread;
+
+use netroot_proto::pxe::arch::Platform;
+use proptest::prelude::*;
+
+use super::*;
+
+const A: Mac = Mac([2, 0, 0, 0, 0, 1]);
+const B: Mac = Mac([2, 0, 0, 0, 0, 2]);
+const FIRMWARE: Client = Client::Pxe(Platform::EfiX64);
+const IPXE: Client = Client::Ipxe(Platform::EfiX64);
+
+/// The image for one boot in the script that the machine itself fetches now.
+fn fetch(orders: &Orders, mac: Mac) -> Option<String> {
+    orders.fetches_script(mac);
+    orders.in_script(Some(mac), Asks::Itself).once
+}
+
+fn once() -> Orders {
+    let orders = Orders::default();
+    orders.set_once(A, "rescue").unwrap();
+    orders
+}
+
+#[test]
+fn an_image_for_one_boot_is_taken_by_the_machine_itself_and_no_other() {
+    let orders = once();
+    assert_eq!(orders.in_script(Some(A), Asks::Another).once, None);
+    assert_eq!(fetch(&orders, B), None);
+    let expected = |mac| orders.expected(Some(mac)).once;
+    assert_eq!(expected(A).as_deref(), Some("rescue"), "before it is taken");
+    assert_eq!(fetch(&orders, A).as_deref(), Some("rescue"));
+    assert_eq!(
+        expected(A).as_deref(),
+        Some("rescue"),
+        "its init asks DHCP too"
+    );
+    assert_eq!(orders.in_script(Some(A), Asks::Another).once, None);
+    assert_eq!(orders.in_script(None, Asks::Itself), Ordered::default());
+}
+
+#[test]
+fn within_one_boot_the_answer_is_the_same_and_the_next_boot_has_another() {
+    let orders = once();
+    for client in [FIRMWARE, FIRMWARE, IPXE] {
+        orders.asks_dhcp(A, client);
+    }
+    for _ in 0..3 {
+        assert_eq!(fetch(&orders, A).as_deref(), Some("rescue"));
+        // Some scripts configure the NIC again before they try again; the init and the root's system ask, too.
+        for client in [IPXE, Client::Init, Client::Plain] {
+            orders.asks_dhcp(A, client);
+        }
+    }
+    orders.asks_dhcp(A, FIRMWARE);
+    assert_eq!(fetch(&orders, A), None);
+    // Where iPXE is the firmware, its question begins a boot.
+    orders.set_once(A, "rescue").unwrap();
+    orders.asks_dhcp(A, IPXE);
+    assert!(fetch(&orders, A).is_some() && fetch(&orders, A).is_some());
+    orders.asks_dhcp(A, IPXE);
+    assert_eq!(fetch(&orders, A), None);
+    // An order during a boot is for the next one.
+    orders.set_once(A, "rescue").unwrap();
+    assert!(fetch(&orders, A).is_some());
+    orders.set_once(A, "memtest").unwrap();
+    assert_eq!(fetch(&orders, A).as_deref(), Some("memtest"));
+}
+
+#[test]
+fn of_many_fetches_at_once_one_takes_it_and_all_get_it() {
+    for _ in 0..50 {
+        let orders = Arc::new(once());
+        let fetches = (0..8).map(|number| {
+            let orders = Arc::clone(&orders);
+            thread::spawn(move || {
+                let mac = if number % 2 == 0 { A } else { B };
+                let taken = orders.fetches_script(mac);
+                (mac, taken, orders.in_script(Some(mac), Asks::Itself).once)
+            })
+        });
+        let fetches: Vec<_> = fetches.collect();
+        let fetches = fetches.into_iter().map(|thread| thread.join().unwrap());
+        let fetches: Vec<_> = fetches.collect();
+        assert_eq!(
+            fetches
+                .iter()
+                .filter(|(_, taken, _)| taken.is_some())
+                .count(),
+            1
+        );
+        for (mac, _, once) in fetches {
+            assert_eq!(once.is_some(), mac == A);
+        }
+    }
+}
+
+#[test]
+fn a_restart_neither_forgets_an_order_nor_boots_it_twice() {
+    let state = tempfile::tempdir().unwrap();
+    let open = || {
+        let (orders, error) = Orders::open(state.path());
+        assert!(error.is_none(), "{error:?}");
+        orders
+    };
+    let before = open();
+    before.set_once(A, "rescue").unwrap();
+    before.set_image(B, "debian").unwrap();
+    before.save().unwrap();
+    let after = open();
+    assert_eq!(fetch(&after, A).as_deref(), Some("rescue"));
+    after.save().unwrap();
+    let last = open();
+    assert_eq!(fetch(&last, A), None);
+    assert_eq!(last.expected(Some(B)).image.as_deref(), Some("debian"));
+    last.clear_image(B);
+    last.clear_once(B);
+    assert_eq!(last.of(B), Order::default());
+    last.save().unwrap();
+    assert!(open().expected(Some(B)).image.is_none());
+
+    std::fs::write(state.path().join("orders.json"), "{\"x\": {}}").unwrap();
+    let (empty, error) = Orders::open(state.path());
+    assert!(empty.all().is_empty() && error.is_some());
+    assert!(state.path().join("orders.json.unreadable").exists());
+}
+
+#[test]
+fn a_machine_goes_back_after_three_failed_attempts_of_what_was_ordered() {
+    let orders = Orders::default();
+    orders.set_image(A, "old").unwrap();
+    orders.fetches_script(A);
+    assert!(orders.booted(A) && !orders.booted(A));
+    // What it still runs, or fails to, is not what is ordered now.
+    orders.set_image(A, "new").unwrap();
+    assert_eq!(orders.failed(A, "boot 1", 9), None);
+    assert!(!orders.booted(A));
+    orders.fetches_script(A);
+    assert_eq!(orders.failed(A, "boot 2", 1), None);
+    assert_eq!(orders.failed(A, "boot 2", 1), None, "the same again");
+    assert_eq!(orders.failed(A, "boot 2", 2), None);
+    let back = orders.failed(A, "boot 3", 1).unwrap();
+    assert_eq!(
+        (back.failed.as_str(), back.to.as_deref()),
+        ("new", Some("old"))
+    );
+    let ordered = orders.expected(Some(A));
+    assert!(ordered.after_failure && ordered.image.as_deref() == Some("old"));
+    // What is known to boot is not given up.
+    orders.fetches_script(A);
+    assert_eq!(orders.failed(A, "boot 4", 100), None);
+
+    // Without one before, the configuration decides.
+    orders.set_image(B, "new").unwrap();
+    orders.fetches_script(B);
+    let back = orders.failed(B, "boot 1", 3).unwrap();
+    assert_eq!((back.to, orders.expected(Some(B)).image), (None, None));
+}
+
+#[test]
+fn an_image_on_trial_is_nothing_to_go_back_to() {
+    let orders = Orders::default();
+    for image in ["one", "two", "two"] {
+        orders.set_image(A, image).unwrap();
+    }
+    orders.fetches_script(A);
+    let back = orders.failed(A, "boot", 3).unwrap();
+    assert_eq!((back.failed.as_str(), back.to), ("two", None));
+}
+
+#[test]
+fn what_fails_in_its_one_boot_is_over() {
+    let orders = once();
+    orders.set_image(A, "debian").unwrap();
+    assert!(fetch(&orders, A).is_some());
+    let back = orders.failed(A, "boot", 1).unwrap();
+    assert_eq!(back.to.as_deref(), Some("debian"));
+    assert_eq!(fetch(&orders, A), None);
+    assert!(orders.of(A).trial.is_none() || orders.booted(A));
+}
+
+#[test]
+fn the_number_of_machines_is_bounded() {
+    let orders = Orders::default();
+    let all = (0..MOST + 10).map(|number| {
+        let [.., c, d] = number.to_be_bytes();
+        orders.set_once(Mac([2, 0, 0, 0, c, d]), "any")
+    });
+    assert_eq!(all.filter(|set| *set == Err(TooMany)).count(), 10);
+}
+
+proptest! {
+    /// Whatever happens in whatever order, an order is taken at most once, and by its machine.
+    #[test]
+    fn no_order_is_taken_twice(steps in proptest::collection::vec(0..7_u8, 0..60)) {
+        let orders = Orders::default();
+        let (mut ordered, mut taken) = (0, 0);
+        for step in steps {
+            match step {
+                0 => {
+                    if orders.all().values().all(|it| it.once.is_none()) {
+                        ordered += 1;
+                    }
+                    orders.set_once(A, "rescue").unwrap();
+                }
+                1 => taken += usize::from(orders.fetches_script(A).is_some()),
+                2 => assert!(orders.fetches_script(B).is_none()),
+                3 => orders.asks_dhcp(A, FIRMWARE),
+                4 => orders.asks_dhcp(A, IPXE),
+                5 => orders.asks_dhcp(A, Client::Init),
+                _ => {
+                    let _ = orders.failed(A, "boot", 1);
+                }
+            }
+            prop_assert!(taken <= ordered);
+        }
+    }
+}
