@@ -8,6 +8,7 @@ use netroot_net::Prefix;
 use super::client::Client;
 use super::context::Context;
 use super::inputs::{Arrival, BootOptions, Role, SubnetOptions};
+use super::probe::is_probe;
 use super::reply::{self, Boot, Grant, NoLoader};
 use super::strategy::Strategy;
 use crate::dhcp::pool::{Denial, Pool};
@@ -422,6 +423,7 @@ impl Context<'_> {
             source: self.arrival.address,
             packet: emitted.bytes,
             machine: self.request.header.mac,
+            to_probe: is_probe(self.request),
             client: self.client,
             answer,
             left_out: emitted.left_out,

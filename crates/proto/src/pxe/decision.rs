@@ -45,6 +45,8 @@ pub struct Reply {
     pub packet: Vec<u8>,
     /// The machine that it answers.
     pub machine: Mac,
+    /// Whether there is no machine: it answers a [probe](super::probe::is_probe).
+    pub to_probe: bool,
     /// The kind of client.
     pub client: Client,
     /// Its contents, for the log.

@@ -312,7 +312,8 @@ impl Api {
             let machine: Option<MachineSummary> = history.summary(mac);
             machine.map(|machine| to_json(&self.shown(mac, machine, may_order)))
         } else {
-            let machine: Option<MachineHistory> = history.machine(mac);
+            let listeners = self.sources.status.listeners();
+            let machine: Option<MachineHistory> = history.machine(mac, &listeners);
             machine.map(|machine| to_json(&self.shown(mac, machine, may_order)))
         };
         match shown {

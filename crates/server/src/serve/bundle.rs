@@ -7,7 +7,7 @@
 mod digest;
 mod redaction;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::time::SystemTime;
 
 use netroot_net::Mac;
@@ -41,7 +41,8 @@ impl Bundle {
         status: &Status,
         artifacts: &ArtifactStore,
     ) -> Option<Self> {
-        let machine = history.machine(mac)?;
+        let ready = status.ready(&artifacts.catalog());
+        let machine = history.machine(mac, &ready.listeners)?;
         let (datagrams, chosen) = history.last_boot(mac);
         let mut lines = vec![
             json!({
@@ -54,7 +55,6 @@ impl Bundle {
             }),
             host(),
         ];
-        let ready = status.ready(&artifacts.catalog());
         lines.extend(ready.listeners.iter().map(|listener| {
             json!({
                 "part": "interface",
@@ -64,6 +64,8 @@ impl Bundle {
                 "http_port": listener.http_port,
             })
         }));
+        // As machines on the first interface mount it.
+        let server = ready.listeners.first().map(|first| first.address);
         for image in artifacts.catalog().images() {
             lines.push(json!({
                 "part": "image",
@@ -71,7 +73,7 @@ impl Bundle {
                 "kind": image.kind.word(),
                 "linux": image.linux(),
                 "append": image.append,
-                "root": image.nfsroot(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+                "root": server.and_then(|server| image.nfsroot(server)),
             }));
         }
         let others = history.other_servers();
@@ -91,7 +93,7 @@ impl Bundle {
         if let Some(chosen) = chosen {
             lines.push(json!({
                 "part": "script",
-                "image": chosen.image,
+                "image": chosen.image(),
                 "why": chosen.why,
                 "text": chosen.script,
             }));

@@ -1,12 +1,14 @@
 //! DHCP, beside another server or as the only one.
 //!
 //! [`address_probe`]: which addresses are in use before they are given out. [`other_networks`]: how many answers leave
-//! this one. [`service`]: datagram → request → decision → bytes. [`rogue_dhcp`]: who else answers. [`frame`]: UDP in an
+//! this one. [`service`]: datagram → request → decision → bytes. [`rogue_dhcp`]: who else answers, at the
+//! start; [`overhear`]: the same later. [`frame`]: UDP in an
 //! Ethernet frame, for machines without an address.
 
 pub(crate) mod address_probe;
 pub(crate) mod frame;
 pub(crate) mod kept_addresses;
 mod other_networks;
+pub(crate) mod overhear;
 pub(crate) mod rogue_dhcp;
 pub(crate) mod service;

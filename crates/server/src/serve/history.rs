@@ -11,6 +11,7 @@
 
 mod boot;
 mod cause;
+mod cures;
 mod datagram;
 mod judge;
 mod record;
@@ -44,7 +45,7 @@ pub(crate) use self::warnings::ShownWarning;
 use self::warnings::Warnings;
 use crate::serve::artifacts::{Chosen, FileKind};
 use crate::serve::clock::{Clock, Moment};
-use crate::serve::events::{Event, Ignored, Machine, Observer, Whom};
+use crate::serve::events::{Event, Ignored, Machine, Observer, ReadyListener, Whom};
 use crate::serve::metrics::Boots;
 use crate::serve::report_summary::BootSummary;
 
@@ -52,6 +53,8 @@ use crate::serve::report_summary::BootSummary;
 const CHANGES: usize = 256;
 /// The most other DHCP servers.
 const OTHERS: usize = 16;
+/// The most bytes of a text of theirs.
+const OTHERS_TEXT: usize = 128;
 
 /// What happened to each machine.
 #[derive(Debug)]
@@ -102,12 +105,12 @@ impl History {
         self.changes.subscribe()
     }
 
-    /// One machine.
-    pub(crate) fn machine(&self, mac: Mac) -> Option<MachineHistory> {
+    /// One machine; `listeners` are the interfaces that are served, of which cures speak.
+    pub(crate) fn machine(&self, mac: Mac, listeners: &[ReadyListener]) -> Option<MachineHistory> {
         let now = self.clock.moment();
         let kept = self.kept();
         let record = kept.machines.get(mac)?;
-        Some(kept.view(mac, record, now))
+        Some(kept.view(mac, record, listeners, now))
     }
 
     /// What became of all boots, for the metrics.
@@ -173,13 +176,24 @@ impl History {
 
     /// Another DHCP server was found.
     pub(crate) fn found(&self, interface: &str, other: &OtherServer) {
+        self.kept().learn(interface, other.clone(), true);
+    }
+
+    /// Another server was heard while it answered a machine.
+    pub(crate) fn overheard(&self, interface: &str, mac: Mac, mut other: OtherServer) {
+        let texts = [&mut other.class, &mut other.boot_file, &mut other.root_path];
+        for text in texts.into_iter().flatten() {
+            text.truncate(OTHERS_TEXT);
+        }
+        let now = self.clock.moment();
         let mut kept = self.kept();
-        let known = |(there, known): &(String, OtherServer)| {
-            there == interface && known.server == other.server
-        };
-        kept.others.retain(|one| !known(one));
-        if kept.others.len() < OTHERS {
-            kept.others.push((interface.to_owned(), other.clone()));
+        let offer = |record: &mut Record| record.overheard(other.clone(), now);
+        let is_new = kept.machines.change(mac, now, false, offer).flatten();
+        kept.learn(interface, other, is_new.is_some());
+        drop(kept);
+        if is_new == Some(true) {
+            // Nobody may be subscribed.
+            let _ = self.changes.send(mac);
         }
     }
 
@@ -325,14 +339,35 @@ impl History {
 }
 
 impl Kept {
-    fn view(&self, mac: Mac, record: &Record, now: Moment) -> MachineHistory {
+    /// Another server answers. What it answered a client that does not boot says only that it gives addresses.
+    fn learn(&mut self, interface: &str, other: OtherServer, to_firmware: bool) {
+        let is_it = |(there, known): &&mut (String, OtherServer)| {
+            there == interface && known.server == other.server
+        };
+        if let Some((_, known)) = self.others.iter_mut().find(is_it) {
+            match to_firmware {
+                true => *known = other,
+                false => known.offers = other.offers.or(known.offers),
+            }
+        } else if self.others.len() < OTHERS {
+            self.others.push((interface.to_owned(), other));
+        }
+    }
+
+    fn view(
+        &self,
+        mac: Mac,
+        record: &Record,
+        listeners: &[ReadyListener],
+        now: Moment,
+    ) -> MachineHistory {
         let others = self
             .machines
             .all()
             .filter(|(other, of)| *other != mac && of.uuid.is_some() && of.uuid == record.uuid);
         let mut others: Vec<Mac> = others.map(|(other, _)| other).collect();
         others.sort();
-        MachineHistory::new(mac, record, others, now)
+        MachineHistory::new(mac, record, others, listeners, now)
     }
 }
 

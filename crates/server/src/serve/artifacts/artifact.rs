@@ -5,6 +5,7 @@ use std::sync::Arc;
 use netroot_net::Mac;
 
 use super::content::Content;
+use crate::settings::Choice;
 
 /// What a name stands for.
 #[derive(Debug, Clone)]
@@ -39,14 +40,24 @@ impl Artifact {
 /// What a script makes a machine boot, and why that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Chosen {
-    /// The image's name; `None` if the machine is to ask, to wait, or to boot nothing.
-    pub(crate) image: Option<String>,
+    /// The image, or what the machine does without one.
+    pub(crate) choice: Choice,
     /// Why.
     pub(crate) why: String,
     /// What is heard of the machine afterwards, if all goes well.
     pub(crate) follows: Follows,
     /// The script itself.
     pub(crate) script: String,
+}
+
+impl Chosen {
+    /// The image's name; `None` if the machine is to ask, to wait, or to boot nothing.
+    pub(crate) fn image(&self) -> Option<&str> {
+        match &self.choice {
+            Choice::Image(name) => Some(name),
+            Choice::Menu | Choice::Wait | Choice::Refuse => None,
+        }
+    }
 }
 
 /// What is heard of a machine that runs its script.

@@ -30,6 +30,7 @@ use crate::catalog::{
 use crate::serve::look_requests::Looks;
 use crate::serve::machines::{self, Asks, Machines};
 use crate::serve::report_tokens::ReportTokens;
+use crate::settings::Choice;
 
 /// What a name may stand for.
 #[derive(Debug, Clone)]
@@ -462,9 +463,10 @@ fn overrides<'a>(ordered: &'a machines::Ordered, hook: Option<&'a str>) -> Overr
 
 /// A script with what the machine boots by it, and what is heard of the machine then.
 fn chosen(boots: Boots<'_>, why: String, script: Artifact) -> Artifact {
-    let (image, follows) = match boots {
-        Boots::Menu | Boots::Wait => (None, Follows::Script),
-        Boots::Refuse => (None, Follows::Nothing),
+    let (choice, follows) = match boots {
+        Boots::Menu => (Choice::Menu, Follows::Script),
+        Boots::Wait => (Choice::Wait, Follows::Script),
+        Boots::Refuse => (Choice::Refuse, Follows::Nothing),
         Boots::Image(image) => {
             let follows = match &image.kind {
                 ImageKind::Root(_) => Follows::Root {
@@ -475,12 +477,12 @@ fn chosen(boots: Boots<'_>, why: String, script: Artifact) -> Artifact {
                 },
                 _ => Follows::Nothing,
             };
-            (Some(image.name.clone()), follows)
+            (Choice::Image(image.name.clone()), follows)
         }
     };
     Artifact {
         chosen: Some(Arc::new(Chosen {
-            image,
+            choice,
             why,
             follows,
             script: script.text(),

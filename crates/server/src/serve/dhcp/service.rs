@@ -15,6 +15,7 @@ use netroot_proto::dhcp::{CLIENT_PORT, MessageType, SERVER_PORT};
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{self, Answer, Decision, Destination, Noted, Reason, Reply};
 use netroot_proto::pxe::inputs::{self, BootOptions, Role};
+use netroot_proto::pxe::probe::is_probe;
 use netroot_proto::pxe::strategy::Strategy;
 use netroot_proto::pxe::subnet::{self, Subnet};
 use netroot_sys::arrival::{Arrival, ArrivalSocket};
@@ -182,19 +183,11 @@ impl Service {
         };
         let mac = request.header.mac;
         let client = Client::of(&request);
-        if client != Client::Plain
-            && let Some(uuid) = uuid(&request)
-        {
-            self.history.identified(mac, uuid);
+        // Of a probe nothing is remembered or logged: there is no machine.
+        let is_probe = is_probe(&request);
+        if !is_probe {
+            self.remember(&interface, &request, client, (arrival, port), datagram);
         }
-        let way = Way::In {
-            interface: interface.name.clone(),
-            from: arrival.from,
-            port,
-            inputs: None,
-        };
-        let boots = client != Client::Plain;
-        self.history.datagram(mac, boots, way, datagram);
         let machines = self.timeline.machines();
         let relayed = machines.relayed();
         relayed.learn(&request, *arrival.from.ip(), Instant::now());
@@ -202,7 +195,7 @@ impl Service {
         let subnet = match self.select(&interface, &request, &machine, arrival, port) {
             Ok(subnet) => subnet,
             Err(reason) => {
-                self.ignore(mac, client, reason);
+                self.ignore(mac, client, reason, is_probe);
                 return None;
             }
         };
@@ -218,7 +211,7 @@ impl Service {
         };
         match self.decide(&interface, &asked, subnet) {
             Decision::Reply(reply) => {
-                if request.kind == MessageType::Discover {
+                if request.kind == MessageType::Discover && !is_probe {
                     let asked = Event::DhcpDiscover { client };
                     self.timeline.machine(Machine::Mac(mac), asked);
                 }
@@ -247,7 +240,7 @@ impl Service {
                 None
             }
             Decision::Ignore(reason) => {
-                self.ignore(mac, client, reason);
+                self.ignore(mac, client, reason, is_probe);
                 None
             }
         }
@@ -258,9 +251,33 @@ impl Service {
         self.role.used(self.clock.now())
     }
 
-    fn ignore(&self, mac: Mac, client: Client, reason: Reason) {
+    /// What a machine sent is in its history.
+    fn remember(
+        &self,
+        interface: &Interface,
+        request: &Request,
+        client: Client,
+        (arrival, port): (Arrival, u16),
+        datagram: &[u8],
+    ) {
+        let mac = request.header.mac;
+        let boots = client != Client::Plain;
+        if boots && let Some(uuid) = uuid(request) {
+            self.history.identified(mac, uuid);
+        }
+        let way = Way::In {
+            interface: interface.name.clone(),
+            from: arrival.from,
+            port,
+            inputs: None,
+        };
+        self.history.datagram(mac, boots, way, datagram);
+    }
+
+    fn ignore(&self, mac: Mac, client: Client, reason: Reason, is_probe: bool) {
         Counters::count(&self.counters.dhcp_ignored);
         match reason {
+            _ if is_probe => {}
             // Every laptop on an office's network: counted, not logged.
             Reason::NotNetworkBoot => {}
             Reason::ForAnotherServer(_) => {
@@ -390,16 +407,18 @@ impl Service {
     fn log_answer(&self, reply: &Reply) {
         Counters::count(&self.counters.dhcp_answered);
         let (mac, client) = (reply.machine, reply.client);
-        let way = Way::Out {
-            from: reply.source,
-            to: reply.destination.socket_address(),
-        };
-        self.history.datagram(mac, false, way, &reply.packet);
-        let answered = Event::DhcpAnswer {
-            client,
-            answer: reply.answer.clone(),
-        };
-        self.timeline.machine(Machine::Mac(mac), answered);
+        if !reply.to_probe {
+            let way = Way::Out {
+                from: reply.source,
+                to: reply.destination.socket_address(),
+            };
+            self.history.datagram(mac, false, way, &reply.packet);
+            let answered = Event::DhcpAnswer {
+                client,
+                answer: reply.answer.clone(),
+            };
+            self.timeline.machine(Machine::Mac(mac), answered);
+        }
         if matches!(client, Client::Ipxe(_)) {
             let machines = self.timeline.machines();
             machines.script_offered(mac, Instant::now());
@@ -463,6 +482,7 @@ impl Service {
         let catalog = self.artifacts.catalog();
         let assigned = self.artifacts.assign(&catalog, machine, &arrived);
         self.tell_unknown(asked, &catalog, &assigned);
+        self.tell_refused(asked, &assigned);
         let image = assigned.image();
         let root_path = image.and_then(|image| image.nfsroot(address.into()));
         let allowed = self.allowed.now();
@@ -515,10 +535,23 @@ impl Service {
         decision
     }
 
+    /// Tells that a machine asks to boot that boots nothing from here.
+    fn tell_refused(&self, asked: &Asked<'_>, assigned: &Assigned<'_>) {
+        let is_firmware = asked.client.platform().is_some() && !is_probe(asked.request);
+        if is_firmware && matches!(assigned.boots, Boots::Refuse) {
+            let decided = Decided::Refused {
+                client: asked.client,
+                why: assigned.why.to_string(),
+            };
+            let machine = Machine::Mac(asked.request.header.mac);
+            self.timeline.seldom(machine, Event::Decided(decided));
+        }
+    }
+
     /// Remembers whether a machine is in the configuration, and logs one that is not and asks to boot: once, and only where
     /// that makes a difference to somebody.
     fn tell_unknown(&self, asked: &Asked<'_>, catalog: &Catalog, assigned: &Assigned<'_>) {
-        if asked.client.platform().is_none() {
+        if asked.client.platform().is_none() || is_probe(asked.request) {
             return;
         }
         let (machines, mac) = (self.timeline.machines(), asked.request.header.mac);

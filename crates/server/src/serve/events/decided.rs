@@ -3,6 +3,8 @@
 use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
 
+use netroot_proto::pxe::client::Client;
+
 /// What was decided about a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decided {
@@ -12,6 +14,13 @@ pub(crate) enum Decided {
         given: String,
         /// What would put it there.
         adopt: String,
+    },
+    /// It asks to boot, and boots nothing from here.
+    Refused {
+        /// What kind of client asks.
+        client: Client,
+        /// What refuses it.
+        why: String,
     },
     /// It fetched its script, and boots an image for once.
     BootsOnce {
@@ -47,6 +56,9 @@ impl Display for Decided {
                     f,
                     "not in the configuration, gets {given}; to adopt it: {adopt}"
                 )
+            }
+            Self::Refused { client, why } => {
+                write!(f, "{client}: boots no image: {why} refuses it")
             }
             Self::BootsOnce { image } => write!(f, "boots {image}, this once"),
             Self::WentBack { failed, next } => match next {

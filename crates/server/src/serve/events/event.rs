@@ -9,6 +9,7 @@ use std::time::Duration;
 use netroot_net::{Mac, Prefix};
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::Answer;
+use netroot_proto::pxe::probe::OtherServer;
 
 use super::change::Change;
 use super::decided::Decided;
@@ -102,6 +103,8 @@ pub(crate) enum Event {
         /// What it was answered.
         answer: Answer,
     },
+    /// Another server was overheard as it answered a machine.
+    OtherOffered(OtherServer),
     /// A machine gave its address back.
     DhcpRelease {
         /// The address.

@@ -10,6 +10,7 @@ use netroot_net::Prefix;
 use netroot_printable::Printable;
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, BootFile, Reason, Refusal};
+use netroot_proto::pxe::probe::OtherServer;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
@@ -142,6 +143,7 @@ fn add_fields(fields: &mut Fields, event: &Event) {
             fields.add_client(*client);
             add_answer(fields, answer);
         }
+        Event::OtherOffered(other) => add_other_offer(fields, other),
         Event::DhcpRelease { address }
         | Event::DhcpDecline { address }
         | Event::AddressInUse { address } => {
@@ -191,11 +193,26 @@ fn add_fields(fields: &mut Fields, event: &Event) {
     }
 }
 
+fn add_other_offer(fields: &mut Fields, other: &OtherServer) {
+    let text = |bytes: &Option<Vec<u8>>| {
+        let bytes = bytes.as_ref();
+        bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    };
+    fields.add("server", other.server.to_string());
+    fields.add("address", other.offers.map(|address| address.to_string()));
+    fields.add("class", text(&other.class));
+    fields.add("file", text(&other.boot_file));
+}
+
 fn add_decided(fields: &mut Fields, decided: &Decided) {
     match decided {
         Decided::Unknown { given, adopt } => {
             fields.add("given", given.as_str());
             fields.add("adopt", adopt.as_str());
+        }
+        Decided::Refused { client, why } => {
+            fields.add_client(*client);
+            fields.add("why", why.as_str());
         }
         Decided::BootsOnce { image } => fields.add("image", image.as_str()),
         Decided::EveryNic { drivers, reported } => {
@@ -305,7 +322,7 @@ fn add_fetch(fields: &mut Fields, fetch: &Fetch) {
         fields.add("blocks_repeated", repeated);
     }
     if let Some(chosen) = &fetch.chosen {
-        fields.add("image", chosen.image.clone());
+        fields.add("image", chosen.image());
         fields.add("why", chosen.why.as_str());
     }
 }

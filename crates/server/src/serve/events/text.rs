@@ -11,6 +11,7 @@ use netroot_net::Prefix;
 use netroot_nfs_export::{CallRefusal, Refusal as MountRefusal};
 use netroot_proto::pxe::cures::{Cure, Step};
 use netroot_proto::pxe::decide::{Answer, BootFile, Reason};
+use netroot_proto::pxe::probe::OtherServer;
 
 use super::change::{Age, Change};
 use super::event::{
@@ -21,6 +22,7 @@ use super::warning::{NotKept, Submounted, Warning};
 use crate::confinement::Layer;
 use crate::serve::artifacts::Chosen;
 use crate::serve::counters;
+use crate::settings::Choice;
 
 /// One line: `19:54:51 52:54:00:77:00:01 UEFI x64 PXE: offered 10.77.0.101, loads snponly.efi`.
 pub(super) fn line(time: &str, machine: Option<&str>, event: &Event, sentence: &str) -> String {
@@ -160,6 +162,7 @@ impl Display for Event {
                 write!(f, "{client}: ")?;
                 write_answer(f, answer)
             }
+            Self::OtherOffered(other) => write_other_offer(f, other),
             Self::DhcpRelease { address } => write!(f, "gave {address} back"),
             Self::DhcpDecline { address } => write!(
                 f,
@@ -235,6 +238,26 @@ fn write_answer(f: &mut Formatter<'_>, answer: &Answer) -> fmt::Result {
     }
 }
 
+fn write_other_offer(f: &mut Formatter<'_>, other: &OtherServer) -> fmt::Result {
+    match other.offers {
+        Some(address) => write!(f, "{} offers it {address}", other.server)?,
+        None => write!(
+            f,
+            "{} is a boot server (ProxyDHCP), and answers it",
+            other.server
+        )?,
+    }
+    if let Some(class) = &other.class {
+        write!(f, ", option 60 is {}", String::from_utf8_lossy(class))?;
+    }
+    match &other.boot_file {
+        Some(file) if !file.is_empty() => {
+            write!(f, ", boot file {}", String::from_utf8_lossy(file))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn loads(loader: &BootFile) -> String {
     match loader {
         BootFile::None => String::new(),
@@ -265,14 +288,12 @@ impl Display for Fetch {
             }
         }
         match self.chosen.as_deref() {
-            Some(Chosen {
-                image: Some(image),
-                why,
-                ..
-            }) => write!(f, "; boots {image} ({why})"),
-            Some(Chosen {
-                image: None, why, ..
-            }) => write!(f, "; boots no image ({why})"),
+            Some(Chosen { choice, why, .. }) => match choice {
+                Choice::Image(image) => write!(f, "; boots {image} ({why})"),
+                Choice::Menu => write!(f, "; is shown the menu ({why})"),
+                Choice::Wait => write!(f, "; waits until it is told what to boot ({why})"),
+                Choice::Refuse => write!(f, "; boots no image: {why} refuses it"),
+            },
             None => Ok(()),
         }
     }

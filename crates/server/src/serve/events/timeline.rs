@@ -164,9 +164,14 @@ impl Timeline {
     /// Logs a request that is not answered: once a minute for each machine and reason, so that a flood fills a
     /// counter and not a screen.
     pub(crate) fn ignored(&self, machine: Machine, ignored: Ignored) {
-        let sentence = ignored.to_string();
+        self.seldom(machine, Event::Ignored(ignored));
+    }
+
+    /// Logs what a machine may cause again and again: once a minute for each sentence.
+    pub(crate) fn seldom(&self, machine: Machine, event: Event) {
+        let sentence = event.to_string();
         let is_new = lock(&self.shared.repeats).is_new(machine, &sentence, Instant::now());
-        let (known, event) = (self.known(machine), Event::Ignored(ignored));
+        let known = self.known(machine);
         self.observe(Some(Whom::new(known, machine)), &event);
         if is_new {
             self.limited(machine, known, &event);

@@ -21,6 +21,12 @@ pub(crate) enum Outcome {
     Running,
     /// What it was given reports nothing and needs nothing more from here.
     HandedOver,
+    /// It is not to boot from here; what says so.
+    Refused(String),
+    /// It waits until it is told what to boot; what says so.
+    Waiting(String),
+    /// It was shown the menu; what says so.
+    Menu(String),
     /// The init reported that it failed: its sentence.
     Failed(String),
     /// Nothing more was heard of it.
@@ -29,8 +35,16 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// Every name, for programs.
-    pub(crate) const NAMES: [&'static str; 5] =
-        ["booting", "running", "handed-over", "failed", "stopped"];
+    pub(crate) const NAMES: [&'static str; 8] = [
+        "booting",
+        "running",
+        "handed-over",
+        "refused",
+        "waiting",
+        "menu",
+        "failed",
+        "stopped",
+    ];
 
     /// Its name for programs.
     pub(crate) const fn name(&self) -> &'static str {
@@ -38,9 +52,33 @@ impl Outcome {
             Self::Booting => "booting",
             Self::Running => "running",
             Self::HandedOver => "handed-over",
+            Self::Refused(_) => "refused",
+            Self::Waiting(_) => "waiting",
+            Self::Menu(_) => "menu",
             Self::Failed(_) => "failed",
             Self::Stopped(_) => "stopped",
         }
+    }
+
+    /// One sentence about a machine that boots no image, and is not to.
+    pub(crate) fn note(&self) -> Option<String> {
+        match self {
+            Self::Refused(why) => Some(format!("boots no image: {why} refuses it")),
+            Self::Waiting(why) => Some(format!(
+                "waits until it is told what to boot: {why} says so"
+            )),
+            Self::Menu(why) => Some(format!("was shown the menu: {why} says so")),
+            Self::Booting
+            | Self::Running
+            | Self::HandedOver
+            | Self::Failed(_)
+            | Self::Stopped(_) => None,
+        }
+    }
+
+    /// Whether the machine does what it is configured to do, without an image.
+    pub(super) const fn is_without_image(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Waiting(_) | Self::Menu(_))
     }
 }
 
@@ -130,7 +168,7 @@ impl Boot {
 
     /// The image's name.
     pub(crate) fn image_name(&self) -> Option<&str> {
-        self.chosen.as_ref()?.image.as_deref()
+        self.chosen.as_ref()?.image()
     }
 
     /// What is heard of it after its script, if all goes well; a script of an earlier server boots a root.

@@ -5,6 +5,8 @@ mod text;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use netroot_proto::pxe::cures::Problem;
+
 use super::stage::Stage;
 use crate::serve::artifacts::FileKind;
 
@@ -25,6 +27,8 @@ pub(crate) enum CauseOfDeath {
     OtherClaimsBoot {
         /// The server.
         server: IpAddr,
+        /// Option 60, such as `PXEClient`.
+        class: Vec<u8>,
         /// What the machine was offered from here.
         loader: String,
     },
@@ -40,9 +44,23 @@ pub(crate) enum CauseOfDeath {
         /// The server.
         server: IpAddr,
         /// The file.
-        file: String,
+        file: Vec<u8>,
         /// How far the boot had come.
         stage: Stage,
+    },
+    /// It was offered an address from here, and took another server's.
+    OtherServerChosen {
+        /// The server.
+        server: IpAddr,
+        /// What the machine was offered from here.
+        loader: String,
+    },
+    /// It was offered an address from here, and did not take it.
+    OfferNotTaken {
+        /// The address.
+        address: Ipv4Addr,
+        /// Another server that offers addresses.
+        other: Option<IpAddr>,
     },
     /// No DHCP server gave it an address.
     NoAddress,
@@ -94,8 +112,8 @@ pub(crate) enum CauseOfDeath {
     },
     /// iPXE asked for an address, and not for its script.
     ScriptNotAsked {
-        /// The server whose address it took.
-        address_from: Option<Ipv4Addr>,
+        /// Its address.
+        address: IpxeAddress,
     },
     /// The script was fetched, the kernel was not.
     KernelNotAsked,
@@ -122,7 +140,39 @@ pub(crate) enum CauseOfDeath {
     },
 }
 
+/// Where iPXE has its address from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IpxeAddress {
+    /// From this server.
+    Here,
+    /// From another one, as its own request says.
+    From(IpAddr),
+    /// Another server offers addresses; whether it took one is not known.
+    OfferedBy(IpAddr),
+    /// Nobody else was heard.
+    Nowhere,
+}
+
 impl CauseOfDeath {
+    /// The other server that is to blame, and what is wrong with it.
+    pub(super) fn problem(&self) -> Option<(Option<IpAddr>, Problem)> {
+        Some(match self {
+            Self::OtherClaimsBoot { server, class, .. } => {
+                let class = class.clone();
+                (Some(*server), Problem::ClaimsBoot { class })
+            }
+            Self::OtherNamesFile { server, file, .. } => {
+                let file = file.clone();
+                (Some(*server), Problem::NamesFile { file })
+            }
+            Self::OtherProxy { server, .. } => (Some(*server), Problem::SecondProxy),
+            Self::OtherServerChosen { server, .. } => (Some(*server), Problem::SecondServer),
+            Self::OfferNotTaken { other, .. } => (Some((*other)?), Problem::SecondServer),
+            Self::NoAddress => (None, Problem::NoAddress),
+            _ => return None,
+        })
+    }
+
     /// Its name for programs.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
@@ -131,6 +181,8 @@ impl CauseOfDeath {
             Self::OtherClaimsBoot { .. } => "other-claims-boot",
             Self::OtherProxy { .. } => "other-proxy",
             Self::OtherNamesFile { .. } => "other-names-file",
+            Self::OtherServerChosen { .. } => "other-server-chosen",
+            Self::OfferNotTaken { .. } => "offer-not-taken",
             Self::NoAddress => "no-address",
             Self::HttpNotAsked { .. } => "http-not-asked",
             Self::LoaderNotAsked { .. } => "loader-not-asked",

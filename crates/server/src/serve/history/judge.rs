@@ -9,7 +9,7 @@ use netroot_proto::pxe::decide::{Answer, BootFile, Reason};
 use netroot_proto::pxe::probe::OtherServer;
 
 use super::boot::{Boot, Outcome};
-use super::cause::CauseOfDeath;
+use super::cause::{CauseOfDeath, IpxeAddress};
 use super::stage::Stage;
 use crate::serve::artifacts::{FileKind, Follows};
 use crate::serve::events::{Event, Fetch, Ignored, StopCause};
@@ -47,6 +47,16 @@ pub(super) fn judge(boot: &Boot, others: &[OtherServer], now: Duration) -> Verdi
     if boot.outcome != Outcome::Booting || silent < patience(boot.stage) {
         return Verdict::Wait;
     }
+    // Those that answered this machine are better evidence than those that answered somebody at some time.
+    let overheard = boot.events().filter_map(|event| match event {
+        Event::OtherOffered(other) => Some(other.clone()),
+        _ => None,
+    });
+    let overheard: Vec<OtherServer> = overheard.collect();
+    let known = |other: &&OtherServer| overheard.iter().any(|it| it.server == other.server);
+    let far = others.iter().filter(|other| !known(other)).cloned();
+    let others: Vec<OtherServer> = overheard.iter().cloned().chain(far).collect();
+    let others = others.as_slice();
     let follows = boot.follows();
     let cause = match boot.stage {
         Stage::Discover => unanswered(boot, others),
@@ -104,9 +114,17 @@ fn unanswered(boot: &Boot, others: &[OtherServer]) -> CauseOfDeath {
     if let Some(reason) = reason {
         return CauseOfDeath::NotAnswered { reason };
     }
-    if let Some(server) = claims_boot(others) {
+    if let Some(untaken) = not_taken(boot, others) {
+        return untaken;
+    }
+    if has_address(boot) {
+        let reason = "this server has nothing for it".to_owned();
+        return CauseOfDeath::NothingToLoad { reason };
+    }
+    if let Some((server, class)) = claims_boot(others) {
         return CauseOfDeath::OtherClaimsBoot {
             server,
+            class,
             loader: String::new(),
         };
     }
@@ -131,10 +149,15 @@ fn after_offer(boot: &Boot, others: &[OtherServer]) -> CauseOfDeath {
         )
     });
     if !proxied {
-        return CauseOfDeath::LoaderNotAsked { loader };
+        let untaken = not_taken(boot, others);
+        return untaken.unwrap_or(CauseOfDeath::LoaderNotAsked { loader });
     }
-    if let Some(server) = claims_boot(others) {
-        return CauseOfDeath::OtherClaimsBoot { server, loader };
+    if let Some((server, class)) = claims_boot(others) {
+        return CauseOfDeath::OtherClaimsBoot {
+            server,
+            class,
+            loader,
+        };
     }
     if let Some(other) = others.iter().find(|other| other.offers.is_none()) {
         let server = other.server.into();
@@ -193,10 +216,59 @@ fn after_ipxe(boot: &Boot, others: &[OtherServer]) -> CauseOfDeath {
             file,
             stage: boot.stage,
         },
-        None => CauseOfDeath::ScriptNotAsked {
-            address_from: address_from(boot),
-        },
+        None => {
+            let from = address_from(boot).map(|server| IpxeAddress::From(server.into()));
+            let here = has_address(boot).then_some(IpxeAddress::Here);
+            let offered = gives_addresses(others).map(IpxeAddress::OfferedBy);
+            CauseOfDeath::ScriptNotAsked {
+                address: here.or(from).or(offered).unwrap_or(IpxeAddress::Nowhere),
+            }
+        }
     }
+}
+
+/// An address was offered from here, and the machine did not ask for it.
+fn not_taken(boot: &Boot, others: &[OtherServer]) -> Option<CauseOfDeath> {
+    let address = boot.events().find_map(|event| match event {
+        Event::DhcpAnswer {
+            answer: Answer::Offered { address, .. },
+            ..
+        } => Some(*address),
+        _ => None,
+    })?;
+    if has_address(boot) {
+        return None;
+    }
+    Some(match address_from(boot) {
+        Some(server) => CauseOfDeath::OtherServerChosen {
+            server: server.into(),
+            loader: offered(boot).unwrap_or_default(),
+        },
+        None => CauseOfDeath::OfferNotTaken {
+            address,
+            other: gives_addresses(others),
+        },
+    })
+}
+
+/// Whether it has an address from here.
+fn has_address(boot: &Boot) -> bool {
+    boot.events().any(|event| {
+        matches!(
+            event,
+            Event::DhcpAnswer {
+                answer: Answer::Acknowledged { .. } | Answer::Informed { .. },
+                ..
+            }
+        )
+    })
+}
+
+/// Another server that offers addresses.
+fn gives_addresses(others: &[OtherServer]) -> Option<IpAddr> {
+    let mut others = others.iter();
+    let other = others.find(|other| other.is_dhcp_server());
+    other.map(|other| other.server.into())
 }
 
 /// The transfer that stopped last, unless the same file was sent whole after it.
@@ -279,20 +351,18 @@ fn address_from(boot: &Boot) -> Option<Ipv4Addr> {
     servers.last()
 }
 
-fn claims_boot(others: &[OtherServer]) -> Option<IpAddr> {
+fn claims_boot(others: &[OtherServer]) -> Option<(IpAddr, Vec<u8>)> {
     let mut claim = others.iter();
-    let claim = claim.find(|other| other.claims_boot && other.offers.is_some());
-    claim.map(|other| other.server.into())
+    let claim = claim.find(|other| other.claims_boot && other.offers.is_some())?;
+    let class = claim.class.clone().unwrap_or_else(|| b"PXEClient".to_vec());
+    Some((claim.server.into(), class))
 }
 
-fn names_file(others: &[OtherServer]) -> Option<(IpAddr, String)> {
+fn names_file(others: &[OtherServer]) -> Option<(IpAddr, Vec<u8>)> {
     others.iter().find_map(|other| {
         let file = other.boot_file.as_ref().filter(|file| !file.is_empty())?;
         other.offers?;
-        Some((
-            other.server.into(),
-            String::from_utf8_lossy(file).into_owned(),
-        ))
+        Some((other.server.into(), file.clone()))
     })
 }
 

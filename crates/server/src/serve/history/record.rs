@@ -9,6 +9,7 @@ use std::time::Duration;
 use netroot_net::Uuid;
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, Reason};
+use netroot_proto::pxe::probe::OtherServer;
 
 use super::boot::{Boot, Outcome, Step};
 use super::cause::CauseOfDeath;
@@ -17,8 +18,9 @@ use super::stage::Stage;
 use super::step;
 use crate::serve::artifacts::{FileKind, Follows};
 use crate::serve::clock::Moment;
-use crate::serve::events::{Event, Fetch, Ignored};
+use crate::serve::events::{Decided, Event, Fetch, Ignored};
 use crate::serve::report_summary::BootSummary;
+use crate::settings::Choice;
 
 /// How many boots are kept of a machine, the last ones.
 const BOOTS: usize = 4;
@@ -26,6 +28,8 @@ const BOOTS: usize = 4;
 const STEPS: usize = 64;
 /// How many of them may be requests that were not answered.
 const UNANSWERED: usize = 16;
+/// How many of them may be answers of other servers.
+const OVERHEARD: usize = 4;
 /// How many addresses of a machine.
 const ADDRESSES: usize = 4;
 /// Firmware that has been told what to load and asks again after this long starts anew: its own retries end before.
@@ -141,24 +145,34 @@ impl Record {
             shown: true,
             ..Changed::default()
         };
-        let outcome = match event {
-            Event::Booted { .. } => Some(Outcome::Running),
-            Event::BootFailed { failure, .. } => Some(Outcome::Failed(failure.clone())),
-            _ => None,
-        };
         if let Some(stage) = stage {
-            // It was slow, and not dead; or it tries again.
-            if !matches!(boot.outcome, Outcome::Booting) {
+            // It was slow, and not dead; or it tries again; or it may boot by now.
+            let goes_on = match boot.outcome.is_without_image() {
+                true => stage > boot.stage || boots_image(event),
+                false => true,
+            };
+            if goes_on && boot.outcome != Outcome::Booting {
                 boot.outcome = Outcome::Booting;
                 boot.ended = None;
             }
             changed.reached = boot.reach(stage, now.now);
         }
-        if let Some(outcome) = outcome {
+        if let Some(outcome) = outcome(event).filter(|it| *it != boot.outcome) {
             boot.end(outcome, now.now);
             changed.ended = true;
         }
         changed
+    }
+
+    /// Another server answered it: whether that is new; `None` if it is not booting.
+    pub(super) fn overheard(&mut self, other: OtherServer, now: Moment) -> Option<bool> {
+        let boot = self
+            .boots
+            .back_mut()
+            .filter(|boot| boot.stage < Stage::Kernel)?;
+        let steps = boot.steps.len();
+        boot.add(&Event::OtherOffered(other), now.now);
+        Some(boot.steps.len() > steps)
     }
 
     /// The init's report, after the event that it is in the log.
@@ -289,9 +303,12 @@ impl Boot {
             return;
         }
         let unanswered = |event: &Event| matches!(event, Event::Ignored(_));
-        let full = self.steps.len() >= STEPS
-            || (unanswered(event)
-                && self.events().filter(|step| unanswered(step)).count() >= UNANSWERED);
+        let overheard = |event: &Event| matches!(event, Event::OtherOffered(_));
+        let has = |kind: &dyn Fn(&Event) -> bool, most| {
+            kind(event) && self.events().filter(|step| kind(step)).count() >= most
+        };
+        let full =
+            self.steps.len() >= STEPS || has(&unanswered, UNANSWERED) || has(&overheard, OVERHEARD);
         if full {
             self.left_out = self.left_out.saturating_add(1);
             return;
@@ -339,6 +356,36 @@ impl Boot {
     }
 }
 
+/// What became of a boot by this event.
+fn outcome(event: &Event) -> Option<Outcome> {
+    Some(match event {
+        Event::Booted { .. } => Outcome::Running,
+        Event::BootFailed { failure, .. } => Outcome::Failed(failure.clone()),
+        Event::Decided(Decided::Refused { why, .. }) => Outcome::Refused(why.clone()),
+        Event::Fetched(Fetch {
+            chosen: Some(chosen),
+            ..
+        }) => {
+            let why = chosen.why.clone();
+            match chosen.choice {
+                Choice::Image(_) => return None,
+                Choice::Menu => Outcome::Menu(why),
+                Choice::Wait => Outcome::Waiting(why),
+                Choice::Refuse => Outcome::Refused(why),
+            }
+        }
+        _ => return None,
+    })
+}
+
+/// Whether a script of an image was fetched.
+fn boots_image(event: &Event) -> bool {
+    let Event::Fetched(Fetch { chosen, .. }) = event else {
+        return false;
+    };
+    chosen.as_ref().is_some_and(|it| it.image().is_some())
+}
+
 /// Whether an event of a machine that has not booted before begins its first boot. What laptops send does not.
 fn begins_first(event: &Event, stage: Option<Stage>) -> bool {
     match event {
@@ -352,11 +399,13 @@ fn begins_first(event: &Event, stage: Option<Stage>) -> bool {
 /// Whether an event begins another boot than `last`.
 fn begins_another(last: &Boot, event: &Event, stage: Option<Stage>, now: Duration) -> bool {
     let runs = matches!(last.outcome, Outcome::Running | Outcome::HandedOver);
-    let is_over = !matches!(last.outcome, Outcome::Booting);
+    let is_over = !matches!(last.outcome, Outcome::Booting) && !last.outcome.is_without_image();
     let gap = now.saturating_sub(last.heard);
     match event {
         Event::Ignored(Ignored::Dhcp { reason, .. }) if is_request_elsewhere(*reason) => false,
-        Event::DhcpDiscover { client } | Event::Ignored(Ignored::Dhcp { client, .. }) => {
+        Event::DhcpDiscover { client }
+        | Event::Ignored(Ignored::Dhcp { client, .. })
+        | Event::Decided(Decided::Refused { client, .. }) => {
             match client {
                 Client::Plain => false,
                 // Of a kernel that was not loaded from here. One that loads again after a failure asks again.

@@ -4,11 +4,12 @@ use std::mem::size_of;
 
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, BootFile};
+use netroot_proto::pxe::probe::OtherServer;
 
 use super::boot::Step;
 use super::stage::Stage;
 use crate::serve::artifacts::{FileKind, script};
-use crate::serve::events::{Event, Fetch, Ignored, StopCause};
+use crate::serve::events::{Decided, Event, Fetch, Ignored, StopCause};
 
 /// The most bytes that are kept of a string.
 const TEXT: usize = 300;
@@ -19,6 +20,10 @@ pub(super) fn stage(event: &Event) -> Option<Stage> {
         Event::DhcpDiscover { client } => match client {
             Client::Plain => None,
             Client::Init => Some(Stage::Init),
+            Client::Ipxe(_) => Some(Stage::Ipxe),
+            _ => Some(Stage::Discover),
+        },
+        Event::Decided(Decided::Refused { client, .. }) => match client {
             Client::Ipxe(_) => Some(Stage::Ipxe),
             _ => Some(Stage::Discover),
         },
@@ -61,7 +66,8 @@ pub(super) fn client(event: &Event) -> Option<Client> {
     match event {
         Event::DhcpDiscover { client }
         | Event::DhcpAnswer { client, .. }
-        | Event::Ignored(Ignored::Dhcp { client, .. }) => Some(*client),
+        | Event::Ignored(Ignored::Dhcp { client, .. })
+        | Event::Decided(Decided::Refused { client, .. }) => Some(*client),
         _ => None,
     }
 }
@@ -80,6 +86,10 @@ pub(super) fn is_repeated(before: &Event, event: &Event) -> bool {
             },
             Event::FetchStopped { name, why, .. },
         ) => before == name && why_before == why,
+        // The last one counts: its address may be another, and what it says was mended perhaps.
+        (Event::OtherOffered(before), Event::OtherOffered(now)) => {
+            before.server == now.server && before.offers.is_some() == now.offers.is_some()
+        }
         _ => before == event,
     }
 }
@@ -104,7 +114,21 @@ pub(super) fn bounded(event: &Event) -> Event {
 /// What a step takes, in bytes.
 pub(super) fn size(step: &mut Step) -> usize {
     let texts = texts(&mut step.event);
-    size_of::<Step>() + texts.iter().map(|text| text.capacity()).sum::<usize>()
+    let length = texts.iter().map(|text| text.capacity()).sum::<usize>();
+    let other = match &step.event {
+        Event::OtherOffered(OtherServer {
+            class,
+            boot_file,
+            root_path,
+            ..
+        }) => [class, boot_file, root_path]
+            .into_iter()
+            .flatten()
+            .map(Vec::capacity)
+            .sum(),
+        _ => 0,
+    };
+    size_of::<Step>() + length + other
 }
 
 /// The strings of an event about a machine: what anybody on the network may have made long.
@@ -128,6 +152,7 @@ fn texts(event: &mut Event) -> Vec<&mut String> {
                 },
             ..
         } => vec![loader],
+        Event::Decided(Decided::Refused { why, .. }) => vec![why],
         Event::Fetched(fetch) => vec![&mut fetch.name],
         Event::FetchStopped { name, why, .. } => match why {
             StopCause::TftpError { message, .. } => vec![name, message],

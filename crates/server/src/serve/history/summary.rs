@@ -32,6 +32,8 @@ pub(crate) struct MachineSummary {
     pub(crate) seconds: Option<f64>,
     /// Why it failed or stopped.
     pub(crate) cause: Option<Cause>,
+    /// What is said of one that is refused, waits, or was shown the menu.
+    pub(crate) note: Option<String>,
     /// When it was heard of last, UTC.
     pub(crate) last_seen: String,
     /// The same as seconds before now.
@@ -56,7 +58,8 @@ impl MachineSummary {
             stage: last.map(|last| last.stage.name()),
             started: last.map(|last| utc(last.started.wall)),
             seconds: took.map(seconds),
-            cause: last.and_then(|last| Cause::new(&last.outcome)),
+            cause: last.and_then(|last| Cause::new(&last.outcome, &[])),
+            note: last.and_then(|last| last.outcome.note()),
             last_seen: utc(record.heard.wall),
             last_seen_seconds: seconds(now.now.saturating_sub(record.heard.now)),
             boot_count: record.count,

@@ -2,6 +2,7 @@
 
 mod causes;
 mod floods;
+mod states;
 
 use std::time::Duration;
 
@@ -220,7 +221,7 @@ fn the_json_has_what_api_md_documents() {
     }
     history.identified(MAC, "00112233-4455-6677-8899-aabbccddeeff".parse().unwrap());
     assert_eq!(changes.try_recv().unwrap(), MAC);
-    let machine = history.machine(MAC).unwrap();
+    let machine = history.machine(MAC, &[]).unwrap();
     assert_eq!(history.summaries()[0].address.to_string(), machine.mac);
     let json = serde_json::to_value(&machine).unwrap();
     assert_eq!(json["state"], "running");

@@ -8,10 +8,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::boot::{Boot, Outcome, Step};
-use super::cause::CauseOfDeath;
+use super::cures::{self, ShownCure};
 use super::record::Record;
 use crate::serve::clock::Moment;
-use crate::serve::events::describe;
+use crate::serve::events::{ReadyListener, describe};
 use crate::serve::report_summary::BootSummary;
 
 /// The state of a machine that has not booted from here.
@@ -67,6 +67,8 @@ pub(crate) struct BootHistory {
     pub(crate) why: Option<String>,
     /// The sentence of a boot that failed or stopped.
     pub(crate) cause: Option<Cause>,
+    /// The sentence of a machine that is refused, waits, or was shown the menu.
+    pub(crate) note: Option<String>,
     /// When each stage was reached, in seconds after the start.
     pub(crate) stages: Vec<ReachedStage>,
     /// What happened.
@@ -87,6 +89,9 @@ pub(crate) struct Cause {
     pub(crate) kind: &'static str,
     /// One sentence.
     pub(crate) text: String,
+    /// What to change in the server that is to blame, by product.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cures: Vec<ShownCure>,
 }
 
 /// A stage that was reached.
@@ -117,7 +122,13 @@ pub(crate) struct StepHistory {
 
 impl MachineHistory {
     /// As it is `now`.
-    pub(super) fn new(mac: Mac, record: &Record, others: Vec<Mac>, now: Moment) -> Self {
+    pub(super) fn new(
+        mac: Mac,
+        record: &Record,
+        others: Vec<Mac>,
+        listeners: &[ReadyListener],
+        now: Moment,
+    ) -> Self {
         let last = record.last();
         let image = record.boots.iter().rev().find_map(Boot::image_name);
         Self {
@@ -139,14 +150,14 @@ impl MachineHistory {
             boots: record
                 .boots
                 .iter()
-                .map(|boot| BootHistory::new(boot, now))
+                .map(|boot| BootHistory::new(boot, listeners, now))
                 .collect(),
         }
     }
 }
 
 impl BootHistory {
-    fn new(boot: &Boot, now: Moment) -> Self {
+    fn new(boot: &Boot, listeners: &[ReadyListener], now: Moment) -> Self {
         let steps = boot.steps.iter().map(StepHistory::new);
         let reached = boot.reached.iter().map(|(stage, at)| ReachedStage {
             stage: stage.name(),
@@ -162,7 +173,8 @@ impl BootHistory {
             stage: boot.stage.name(),
             image,
             why,
-            cause: Cause::new(&boot.outcome),
+            cause: Cause::new(&boot.outcome, listeners),
+            note: boot.outcome.note(),
             stages: reached.collect(),
             steps: steps.collect(),
             steps_left_out: boot.left_out,
@@ -174,21 +186,28 @@ impl BootHistory {
 }
 
 impl Cause {
-    pub(super) fn new(outcome: &Outcome) -> Option<Self> {
+    /// With the cures, if there are interfaces that they are for.
+    pub(super) fn new(outcome: &Outcome, listeners: &[ReadyListener]) -> Option<Self> {
         match outcome {
             Outcome::Failed(sentence) => Some(Self {
                 kind: "reported",
                 text: sentence.clone(),
+                cures: Vec::new(),
             }),
-            Outcome::Stopped(cause) => Some(Self::of(cause)),
-            Outcome::Booting | Outcome::Running | Outcome::HandedOver => None,
-        }
-    }
-
-    fn of(cause: &CauseOfDeath) -> Self {
-        Self {
-            kind: cause.kind(),
-            text: cause.to_string(),
+            Outcome::Stopped(cause) => Some(Self {
+                kind: cause.kind(),
+                text: cause.to_string(),
+                cures: match listeners.is_empty() {
+                    true => Vec::new(),
+                    false => cures::of(cause, listeners),
+                },
+            }),
+            Outcome::Booting
+            | Outcome::Running
+            | Outcome::HandedOver
+            | Outcome::Refused(_)
+            | Outcome::Waiting(_)
+            | Outcome::Menu(_) => None,
         }
     }
 }

@@ -17,7 +17,7 @@ use tokio::net::UdpSocket;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::serve::clock::Clock;
-use crate::serve::dhcp::service as dhcp;
+use crate::serve::dhcp::{overhear, service as dhcp};
 use crate::serve::events::{Event, Lack, ReadyListener, Timeline, Warning};
 use crate::serve::ipv6_router;
 use crate::serve::listen::allowed::{Allowed, LiveAllowed};
@@ -409,13 +409,17 @@ impl Served {
         timeline: &Timeline,
         tasks: &mut JoinSet<io::Result<()>>,
     ) {
-        let frames = Some(Arc::new(sockets.frames));
+        let frames = Arc::new(sockets.frames);
+        let history = Arc::clone(&self.dhcp.history);
+        let overhears = overhear::run(Arc::clone(&frames), Arc::clone(&self.live), history);
+        let frames = Some(frames);
         let dhcp = || Arc::clone(&self.dhcp);
         let main = dhcp::run(sockets.dhcp, frames.clone(), SERVER_PORT, dhcp());
         let mut handles = vec![
             tasks.spawn(main),
             tasks.spawn(dhcp::run(sockets.binl, frames, BINL_PORT, dhcp())),
             tasks.spawn(dhcp::probe_addresses(sockets.arp, dhcp())),
+            tasks.spawn(overhears),
             tasks.spawn(tftp::run(sockets.tftp, Arc::clone(&self.tftp))),
         ];
         if let Ok(socket) = sockets.solicitations {

@@ -96,13 +96,42 @@ fn arrival() -> Arrival {
     }
 }
 
-fn discover(architecture: Option<u16>) -> Vec<u8> {
+fn probe(architecture: Option<u16>) -> Vec<u8> {
     Probe {
         mac: MAC,
         transaction: 0x1234_5678,
         asker: architecture.map_or(Asker::Plain, Asker::Firmware),
     }
     .discover()
+}
+
+/// What a machine sends: a probe, under another name.
+fn discover(architecture: Option<u16>) -> Vec<u8> {
+    let mut sent = probe(architecture);
+    let name = b"netroot-probe";
+    let at = sent.windows(name.len()).position(|it| it == name).unwrap();
+    sent[at..at + name.len()].copy_from_slice(b"not-a-probe-1");
+    sent
+}
+
+#[test]
+fn a_probe_is_answered_and_not_remembered_and_hides_no_machine_with_its_address() {
+    for role in [Some(tempfile::tempdir().unwrap()), None] {
+        let role = role.as_ref().map(|state| self::role(state.path()));
+        let service = Arc::new(service(role.unwrap_or(DhcpRole::Proxy)));
+        let history = Arc::<History>::clone(&service.history);
+        service.timeline.observed_by(history);
+        service.start().unwrap();
+        sent(&service, &probe(Some(7)));
+        assert_eq!(service.history.summaries(), []);
+        sent(&service, &discover(Some(7)));
+        let machine = service.history.machine(MAC, &[]).unwrap();
+        assert_eq!(machine.stage, Some("offer"));
+        sent(&service, &probe(Some(7)));
+        let after = service.history.machine(MAC, &[]).unwrap();
+        assert_eq!(after.boots[0].steps, machine.boots[0].steps);
+        assert_eq!(service.history.last_boot(MAC).0.len(), 2);
+    }
 }
 
 fn request(address: Ipv4Addr, server: Ipv4Addr) -> Vec<u8> {

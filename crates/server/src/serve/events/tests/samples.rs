@@ -10,12 +10,14 @@ use netroot_proto::dhcp::MessageType;
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, BootFile, Reason, Refusal};
+use netroot_proto::pxe::probe::OtherServer;
 use netroot_proto::tftp::name::NameError;
 
 use crate::confinement::Layer;
 use crate::serve::artifacts::{Chosen, FileKind, Follows};
 use crate::serve::events::*;
 use crate::serve::url_path::PathError;
+use crate::settings::Choice;
 
 pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 101);
 pub(super) const FIRMWARE: Client = Client::Pxe(Platform::EfiX64);
@@ -107,7 +109,7 @@ pub(super) fn fetches() -> Vec<Event> {
         took: Duration::from_millis(1),
         by: Transport::Http,
         chosen: Some(Arc::new(Chosen {
-            image: Some("debian".to_owned()),
+            choice: Choice::Image("debian".to_owned()),
             why: "the default".to_owned(),
             follows: Follows::Root { reports: true },
             script: String::new(),
@@ -556,6 +558,18 @@ pub(super) fn samples() -> Vec<Event> {
             given: "debian".to_owned(),
             adopt: "[machine.pc-525400123456] mac = \"52:54:00:12:34:56\"".to_owned(),
         }),
+        Event::Decided(Decided::Refused {
+            client: FIRMWARE,
+            why: "the default".to_owned(),
+        }),
+        Event::OtherOffered(OtherServer {
+            server: ADDRESS,
+            offers: Some(ADDRESS),
+            claims_boot: true,
+            class: Some(b"PXEClient".to_vec()),
+            boot_file: Some(b"pxelinux.0".to_vec()),
+            root_path: None,
+        }),
         Event::Decided(Decided::BootsOnce {
             image: "rescue".to_owned(),
         }),
@@ -592,6 +606,7 @@ fn is_sampled(event: &Event) -> bool {
         | Event::LinesLeftOut { .. }
         | Event::DhcpDiscover { .. }
         | Event::DhcpAnswer { .. }
+        | Event::OtherOffered(_)
         | Event::DhcpRelease { .. }
         | Event::DhcpDecline { .. }
         | Event::AddressInUse { .. }
@@ -604,6 +619,7 @@ fn is_sampled(event: &Event) -> bool {
         | Event::BootStopped { .. } => true,
         Event::Decided(decided) => match decided {
             Decided::Unknown { .. }
+            | Decided::Refused { .. }
             | Decided::BootsOnce { .. }
             | Decided::WentBack { .. }
             | Decided::EveryNic { .. }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::CauseOfDeath;
+use super::{CauseOfDeath, IpxeAddress};
 use crate::serve::artifacts::FileKind;
 use crate::serve::history::stage::Stage;
 
@@ -15,7 +15,7 @@ impl Display for CauseOfDeath {
             Self::NothingToLoad { reason } => {
                 write!(f, "it got an address, and nothing to load: {reason}")
             }
-            Self::OtherClaimsBoot { server, loader } => {
+            Self::OtherClaimsBoot { server, loader, .. } => {
                 f.write_str("stopped after OFFER")?;
                 if !loader.is_empty() {
                     write!(f, " of {loader}")?;
@@ -37,13 +37,39 @@ impl Display for CauseOfDeath {
                 stage: Stage::Ipxe,
             } => write!(
                 f,
-                "iPXE never asked for its script: {server} names the boot file {file}, and iPXE takes that one; remove the \
-                 file name (option 67, filename) from the DHCP server at {server}"
+                "iPXE never asked for its script: {server} names the boot file {}, and iPXE takes that one; remove the \
+                 file name (option 67, filename) from the DHCP server at {server}",
+                String::from_utf8_lossy(file)
             ),
             Self::OtherNamesFile { server, file, .. } => write!(
                 f,
-                "stopped after OFFER: {server} names the boot file {file}, and some firmware takes that one; remove the file \
-                 name (option 67, filename) from the DHCP server at {server}"
+                "stopped after OFFER: {server} names the boot file {}, and some firmware takes that one; remove the file \
+                 name (option 67, filename) from the DHCP server at {server}",
+                String::from_utf8_lossy(file)
+            ),
+            Self::OtherServerChosen { server, loader } => {
+                f.write_str("stopped after OFFER")?;
+                if !loader.is_empty() {
+                    write!(f, " of {loader}")?;
+                }
+                write!(
+                    f,
+                    ": it took the address of {server}, another DHCP server of this network; stop that one, or leave --dhcp \
+                     out here, and netroot adds the boot part to its answers"
+                )
+            }
+            Self::OfferNotTaken {
+                address,
+                other: Some(other),
+            } => write!(
+                f,
+                "stopped after OFFER of {address}: it never asked for that address; {other} offers addresses in this \
+                 network, too: stop that one, or leave --dhcp out here, and netroot adds the boot part to its answers"
+            ),
+            Self::OfferNotTaken { address, .. } => write!(
+                f,
+                "stopped after OFFER of {address}: it never asked for that address; does a switch (DHCP snooping) or a \
+                 firewall drop the answers of this server, or was the machine switched off?"
             ),
             Self::NoAddress => f.write_str(
                 "stopped after OFFER: no DHCP server gave it an address; start the network's DHCP server, or let netroot \
@@ -112,13 +138,28 @@ impl Display for CauseOfDeath {
                  was not ready (spanning tree: make the port an edge port); boot twice more: another loader is offered then"
             ),
             Self::ScriptNotAsked {
-                address_from: Some(server),
+                address: IpxeAddress::From(server),
             } => write!(
                 f,
                 "iPXE took the address of {server} and never asked for its script: the offer from here came later than the \
                  2 s that iPXE waits, or a firewall drops TCP to this server's HTTP port"
             ),
-            Self::ScriptNotAsked { address_from: None } => f.write_str(
+            Self::ScriptNotAsked {
+                address: IpxeAddress::Here,
+            } => f.write_str(
+                "iPXE has an address and never asked for its script: does a firewall drop TCP to this server's HTTP port, or \
+                 does somebody sit at iPXE's prompt?",
+            ),
+            Self::ScriptNotAsked {
+                address: IpxeAddress::OfferedBy(server),
+            } => write!(
+                f,
+                "iPXE asked for an address, which {server} offers, and never for its script: it did not take the address, or \
+                 a firewall drops TCP to this server's HTTP port"
+            ),
+            Self::ScriptNotAsked {
+                address: IpxeAddress::Nowhere,
+            } => f.write_str(
                 "iPXE asked for an address and never for its script: no DHCP server gave it an address, or a firewall drops \
                  TCP to this server's HTTP port",
             ),

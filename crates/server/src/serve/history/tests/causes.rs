@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::*;
 use crate::serve::artifacts::{Chosen, Follows};
 use crate::serve::events::StopCause;
+use crate::settings::Choice;
 use netroot_nfs_export::Refusal;
-use netroot_proto::pxe::decide::Reason;
+use netroot_proto::pxe::decide::{BootFile, Reason};
 
 const OTHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
 
@@ -54,6 +55,23 @@ fn stopped(why: StopCause, sent: u64) -> Event {
         bytes: 1000,
         why,
     }
+}
+
+/// An address with what to load, from here.
+fn given(client: Client) -> Event {
+    let answer = Answer::Offered {
+        address: [10, 0, 0, 7].into(),
+        loader: BootFile::Named("snponly.efi".to_owned()),
+    };
+    Event::DhcpAnswer { client, answer }
+}
+
+fn acknowledged(client: Client) -> Event {
+    let answer = Answer::Acknowledged {
+        address: [10, 0, 0, 7].into(),
+        loader: BootFile::Named("snponly.efi".to_owned()),
+    };
+    Event::DhcpAnswer { client, answer }
 }
 
 fn offer() -> [Event; 2] {
@@ -161,7 +179,7 @@ fn each_end_has_its_cause() {
             "iPXE never asked for its script",
         ),
         (
-            and(&ipxe, &[took]),
+            and(&ipxe, std::slice::from_ref(&took)),
             vec![router()],
             "script-not-asked",
             "iPXE took the address of 10.0.0.254",
@@ -171,6 +189,55 @@ fn each_end_has_its_cause() {
             vec![],
             "script-not-asked",
             "no DHCP server gave it an address",
+        ),
+        (
+            and(&ipxe, &[acknowledged(IPXE)]),
+            vec![],
+            "script-not-asked",
+            "iPXE has an address and never asked",
+        ),
+        (
+            ipxe.to_vec(),
+            vec![router()],
+            "script-not-asked",
+            "which 10.0.0.254 offers",
+        ),
+        (
+            vec![asks(UEFI), given(UEFI)],
+            vec![],
+            "offer-not-taken",
+            "stopped after OFFER of 10.0.0.7: it never asked",
+        ),
+        (
+            vec![asks(UEFI), given(UEFI), Event::OtherOffered(router())],
+            vec![],
+            "offer-not-taken",
+            "10.0.0.254 offers addresses in this network, too",
+        ),
+        (
+            vec![asks(UEFI), given(UEFI), took.clone()],
+            vec![],
+            "other-server-chosen",
+            "it took the address of 10.0.0.254",
+        ),
+        (
+            vec![asks(UEFI), given(UEFI), acknowledged(UEFI)],
+            vec![],
+            "loader-not-asked",
+            "snponly.efi",
+        ),
+        (
+            and(&offer(), &[Event::OtherOffered(option_60.clone())]),
+            vec![],
+            "other-claims-boot",
+            "10.0.0.254 also sent option 60",
+        ),
+        (
+            // It was mended since the start.
+            and(&offer(), &[Event::OtherOffered(router())]),
+            vec![option_60.clone()],
+            "loader-not-asked",
+            "",
         ),
         (vec![script()], vec![], "kernel-not-asked", "firewall"),
         (
@@ -218,7 +285,7 @@ fn what_reports_nothing_is_handed_over_and_a_menu_is_waited_for() {
         };
         Event::Fetched(Fetch {
             chosen: Some(Arc::new(Chosen {
-                image: image.map(str::to_owned),
+                choice: image.map_or(Choice::Menu, |name| Choice::Image(name.to_owned())),
                 why: "the default".to_owned(),
                 follows,
                 script: String::new(),
@@ -256,6 +323,33 @@ fn what_reports_nothing_is_handed_over_and_a_menu_is_waited_for() {
 }
 
 #[test]
+fn other_servers_answers_are_few_steps_and_none_of_a_stranger() {
+    let history = History::new();
+    let whom = Some(Whom {
+        machine: Machine::Mac(MAC),
+        address: None,
+    });
+    let numbered = |number: u8| OtherServer {
+        server: Ipv4Addr::new(10, 0, 0, number),
+        boot_file: Some(vec![b'x'; 4000]),
+        ..router()
+    };
+    history.overheard("eth0", MAC, router());
+    assert!(history.machine(MAC, &[]).is_none());
+    history.happened(whom, &asks(UEFI));
+    for number in 0..100 {
+        history.overheard("eth0", MAC, numbered(number));
+        history.overheard("eth0", MAC, numbered(number));
+    }
+    let machine = history.machine(MAC, &[]).unwrap();
+    let steps = &machine.boots[0].steps;
+    let kinds: Vec<_> = steps.iter().map(|step| (step.kind, step.count)).collect();
+    assert_eq!(kinds[..2], [("dhcp-discover", 1), ("other-offer", 2)]);
+    assert_eq!((steps.len(), history.other_servers().len()), (5, OTHERS));
+    assert!(steps[1].text.len() < 300, "{}", steps[1].text);
+}
+
+#[test]
 fn an_init_that_reports_names_its_cause_itself() {
     let record = after(&[
         script(),
@@ -263,7 +357,7 @@ fn an_init_that_reports_names_its_cause_itself() {
         initrd(),
         failed("no driver for the NIC"),
     ]);
-    let machine = MachineHistory::new(MAC, &record, Vec::new(), at(10));
+    let machine = MachineHistory::new(MAC, &record, Vec::new(), &[], at(10));
     let cause = machine.boots[0].cause.clone().unwrap();
     assert_eq!(cause.kind, "reported");
     assert_eq!(cause.text, "no driver for the NIC");

@@ -20,7 +20,7 @@ fn ten_thousand_invented_machines_stay_below_a_bound_and_hide_no_real_one() {
         history.happened(whom(invented), &asks(UEFI));
         history.happened(whom(invented), &offered(UEFI, &"x".repeat(5000)));
     }
-    let machine = history.machine(MAC).unwrap();
+    let machine = history.machine(MAC, &[]).unwrap();
     assert_eq!(machine.boots[0].steps.len(), 11);
     assert!(history.kept().machines.len() <= 257);
     assert!(history.kept().machines.bytes() < 1 << 20);
