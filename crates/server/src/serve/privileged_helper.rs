@@ -3,10 +3,10 @@
 //!
 //! | helper | does | keeps |
 //! |---|---|---|
-//! | [`start_network`] | makes sockets anew for a served interface | binding ports below 1024 and opening packet sockets, as the unprivileged user |
-//! | [`start_roots`] | opens an image's directory | reaching directories, and mounts |
-//! | [`start_hook`] | asks the web hook, if there is one | connecting to its port, as the unprivileged user |
-//! | [`start_files`] | has an image's initrd built, opens its other files and boot loaders, reads the configuration | the rights that the server was started with, but for the network's and for mounts |
+//! | network | makes sockets anew for a served interface | binding ports below 1024 and opening packet sockets, as the unprivileged user |
+//! | roots | opens an image's directory | reaching directories, and mounts |
+//! | hook | asks the web hook, if there is one | connecting to its port, as the unprivileged user |
+//! | files | has an image's initrd built, opens its other files and boot loaders, reads the configuration | the rights that the server was started with, but for the network's and for mounts |
 //!
 //! They are copies of this process from before it opened its sockets. Each has one end of a socket pair and reads
 //! requests of 24 bytes from it, which name things by their number in the settings of the start, or in the
@@ -40,7 +40,8 @@ use std::os::fd::OwnedFd;
 
 pub(crate) use self::client::{Client, Helper, HelperError};
 use self::files::Files;
-pub(crate) use self::hook::{HookHelper, HookSocket, HookStartError, start as start_hook};
+use self::hook::start as start_hook;
+pub(crate) use self::hook::{HookHelper, HookSocket, HookStartError};
 use self::network::Network;
 pub(crate) use self::process::StartError;
 use self::request::Request;
@@ -49,7 +50,51 @@ use self::roots::Roots;
 use crate::confinement::identity::Identity;
 use crate::serve::listen::interface::Followed;
 use crate::serve::listen::sockets::ListenPorts;
-use crate::settings::Settings;
+use crate::settings::{HookSettings, Settings};
+
+/// All helpers of a server.
+#[derive(Debug)]
+pub(crate) struct Helpers {
+    /// For roots.
+    pub(crate) roots: Helper<RootRequest>,
+    /// The folder below which the confined server will be able to read what the helper for roots opens.
+    pub(crate) area: Option<OwnedFd>,
+    /// For files.
+    pub(crate) files: Helper<FileRequest>,
+    /// For the network.
+    pub(crate) network: Helper<NetworkRequest>,
+    /// For the web hook, if there is one.
+    pub(crate) hook: Option<(HookSettings, HookHelper)>,
+}
+
+impl Helpers {
+    /// Starts them. `interfaces` are those that will be served, with these ports.
+    ///
+    /// # Errors
+    /// [`StartError`] and [`HookStartError`]. Call it while there is one thread, and before this process has sockets.
+    pub(crate) fn start<E>(
+        settings: &Settings,
+        interfaces: Vec<Followed>,
+        ports: ListenPorts,
+        identity: Option<Identity>,
+    ) -> Result<Self, E>
+    where
+        E: From<StartError> + From<HookStartError>,
+    {
+        let (roots, area) = start_roots(settings)?;
+        let files = start_files(settings, identity)?;
+        let network = start_network(interfaces, ports, identity)?;
+        let hook = settings.api.hook.as_ref();
+        let hook = hook.map(|hook| Ok::<_, E>((hook.clone(), start_hook(hook, identity)?)));
+        Ok(Self {
+            roots,
+            area,
+            files,
+            network,
+            hook: hook.transpose()?,
+        })
+    }
+}
 
 /// Starts the helper for roots. With it comes the folder below which the confined server will be able to read what
 /// [`RootRequest::Root`] opens; without one (no `CAP_SYS_ADMIN`), that request is answered with
@@ -57,9 +102,7 @@ use crate::settings::Settings;
 ///
 /// # Errors
 /// [`StartError`]. Call it while there is one thread.
-pub(crate) fn start_roots(
-    settings: &Settings,
-) -> Result<(Helper<RootRequest>, Option<OwnedFd>), StartError> {
+fn start_roots(settings: &Settings) -> Result<(Helper<RootRequest>, Option<OwnedFd>), StartError> {
     let helper = start(|socket| {
         let mut roots = Roots::prepare(settings);
         helper_end::introduce(&socket, roots.area());
@@ -73,7 +116,7 @@ pub(crate) fn start_roots(
 ///
 /// # Errors
 /// [`StartError`]. Call it while there is one thread.
-pub(crate) fn start_network(
+fn start_network(
     interfaces: Vec<Followed>,
     ports: ListenPorts,
     identity: Option<Identity>,
@@ -92,7 +135,7 @@ pub(crate) fn start_network(
 ///
 /// # Errors
 /// [`StartError`]. Call it while there is one thread.
-pub(crate) fn start_files(
+fn start_files(
     settings: &Settings,
     identity: Option<Identity>,
 ) -> Result<Helper<FileRequest>, StartError> {

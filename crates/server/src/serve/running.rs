@@ -25,9 +25,7 @@ use crate::serve::listen::Listener;
 use crate::serve::listen::allowed::{Allowed, LiveAllowed};
 use crate::serve::look_requests::Looks;
 use crate::serve::nfs::{self, Prepared};
-use crate::serve::privileged_helper::{
-    FileRequest, Helper, HookHelper, NetworkRequest, RootRequest,
-};
+use crate::serve::privileged_helper::Helpers;
 use crate::serve::report_tokens::ReportTokens;
 use crate::serve::reports::Reports;
 use crate::serve::root_watch::{FollowedRoots, RootWatch, World};
@@ -60,21 +58,15 @@ pub(crate) struct Parts {
     pub(crate) following: Following,
     /// Who waits for the server to be ready.
     pub(crate) service_manager: ServiceManager,
-    /// The helper process for roots.
-    pub(crate) root_helper: Helper<RootRequest>,
-    /// The helper process for files.
-    pub(crate) file_helper: Helper<FileRequest>,
+    /// The helper processes.
+    pub(crate) helpers: Helpers,
     /// The roots, and what is made from them.
     pub(crate) followed_roots: FollowedRoots,
     /// The socket for commands.
     pub(crate) control: Option<Control>,
-    /// The helper process that asks the web hook, if there is one.
-    pub(crate) hook: Option<(HookSettings, HookHelper)>,
     /// The API over TCP, and the names by which it is reached.
     pub(crate) tcp_api: Option<TcpApi>,
     pub(crate) hosts: Vec<String>,
-    /// The helper process for the network.
-    pub(crate) network: Helper<NetworkRequest>,
 }
 
 /// Serves until SIGTERM or SIGINT, on one thread and those of the export.
@@ -93,14 +85,11 @@ pub(crate) fn until_stopped(
         status,
         tokens,
         service_manager,
-        root_helper,
-        file_helper,
+        helpers,
         followed_roots,
         control,
-        hook,
         tcp_api,
         hosts,
-        network,
         allowed,
         following,
     } = parts;
@@ -125,10 +114,12 @@ pub(crate) fn until_stopped(
         .enable_all()
         .build()
         .map_err(ServeError::Runtime)?;
-    let hook = hook.map(|(HookSettings { url, deadline, .. }, helper)| {
-        let _within = runtime.enter();
-        Hook::start(helper, url, deadline)
-    });
+    let hook = helpers
+        .hook
+        .map(|(HookSettings { url, deadline, .. }, helper)| {
+            let _within = runtime.enter();
+            Hook::start(helper, url, deadline)
+        });
     let site = Arc::new(http::Site {
         hook: hook.transpose().map_err(ServeError::Runtime)?,
         artifacts,
@@ -157,8 +148,8 @@ pub(crate) fn until_stopped(
             artifacts: Arc::clone(&site.artifacts),
             nfs: nfs.clone(),
             timeline: timeline.clone(),
-            root_helper: Arc::new(root_helper.into_client()?),
-            file_helper: Arc::new(file_helper.into_client()?),
+            root_helper: Arc::new(helpers.roots.into_client()?),
+            file_helper: Arc::new(helpers.files.into_client()?),
         };
         if let Some(nfs) = &nfs {
             let (places, looks) = (followed_roots.places(), looks.clone());
@@ -184,7 +175,7 @@ pub(crate) fn until_stopped(
             clock,
             status: status.clone(),
         };
-        let network = network.into_client()?;
+        let network = helpers.network.into_client()?;
         let interfaces = Interfaces::start(listeners, following, network, common)?;
         dhcp.extend(interfaces.dhcp());
         tasks.spawn(interfaces.follow());

@@ -16,6 +16,7 @@ use super::ignored::Ignored;
 use super::line_limits::{LineLimits, Source};
 use super::observer::{Fetching, Observer, Whom};
 use super::repeats::Repeats;
+use super::warning::Warning;
 use super::writer::{About, Output, Writer};
 use super::{json, text};
 use crate::serve::artifacts::FileKind;
@@ -96,6 +97,11 @@ impl Timeline {
     pub(crate) fn server(&self, event: Event) {
         self.observe(None, &event);
         self.write(None, &event);
+    }
+
+    /// Logs a warning of the server itself.
+    pub(crate) fn warn(&self, warning: Warning) {
+        self.server(Event::Warning(warning));
     }
 
     /// Tells the observer of what is too frequent for the log.

@@ -1,0 +1,160 @@
+//! The images: opened before anything is served, and put where machines fetch from once their initrds are there.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use netroot_nfs_export::HiddenPaths;
+
+use super::left_out::about;
+use crate::catalog::Catalog;
+use crate::confinement::identity::Identity;
+use crate::serve::artifacts::loaders::{self, Loaders};
+use crate::serve::artifacts::{ArtifactStore, BootFiles, FileKind, Folder, raspberry_pi};
+use crate::serve::error::ServeError;
+use crate::serve::events::Timeline;
+use crate::serve::initrd::InitrdBuild;
+use crate::serve::nfs::Prepared;
+use crate::serve::opened::Opened;
+use crate::serve::root_watch::{FollowedImage, FollowedRoots};
+use crate::settings::Settings;
+
+/// The images that are configured, with their files open.
+pub(super) struct Images<'a> {
+    settings: &'a Settings,
+    /// Each, in the order of the settings, with its root's files for a Raspberry Pi.
+    all: Vec<(Opened<'a>, Option<Folder>)>,
+    loaders: Loaders,
+}
+
+/// The initrds that child processes build, for the images that are roots.
+pub(super) struct Builds(Vec<Option<InitrdBuild>>);
+
+impl<'a> Images<'a> {
+    /// Opens them.
+    pub(super) fn open(settings: &'a Settings) -> Result<Self, ServeError> {
+        let images = settings.catalog.images.iter();
+        let opened = images.map(|image| about(image, Opened::open(image)));
+        let opened = opened.collect::<Result<Vec<_>, _>>()?;
+        let firmware = settings.catalog.images.iter().map(|image| {
+            let root = image.source.root().filter(|root| root.nfsroot.is_none())?;
+            let folder = raspberry_pi::of_root(&root.directory)?;
+            Some(folder.hiding(hidden(settings)))
+        });
+        Ok(Self {
+            settings,
+            all: opened.into_iter().zip(firmware).collect(),
+            loaders: loaders::find(settings.ipxe.as_deref()),
+        })
+    }
+
+    /// What machines may boot, and which of them boots what.
+    pub(super) fn catalog(&self) -> Result<Catalog, ServeError> {
+        let Settings {
+            catalog: settings,
+            nfs_port,
+            tftp_dir,
+            ..
+        } = self.settings;
+        let images = self.all.iter().zip(&settings.images);
+        let images = images.map(|((opened, firmware), image)| {
+            let mut loaders = self.loaders.by_platform.clone();
+            if firmware.is_some() || tftp_dir.is_some() {
+                loaders.push(raspberry_pi::loader());
+            }
+            opened.image(image, *nfs_port, Arc::from(loaders))
+        });
+        Ok(Catalog::new(
+            images.collect(),
+            settings.machines.clone(),
+            settings.rules.clone(),
+            settings.default.clone(),
+            settings.menu.clone(),
+        )?)
+    }
+
+    /// Has their initrds built, by child processes.
+    pub(super) fn start_builds(
+        &self,
+        identity: Option<Identity>,
+        timeline: &Timeline,
+    ) -> Result<Builds, ServeError> {
+        let images = self.all.iter().zip(&self.settings.catalog.images);
+        let builds = images.map(|((opened, _), image)| match opened {
+            Opened::Root(root) => {
+                let started = root.start_initrd(&self.settings.cache, identity, timeline);
+                about(image, started).map(Some)
+            }
+            Opened::Files(_) => Ok(None),
+        });
+        Ok(Builds(builds.collect::<Result<_, ServeError>>()?))
+    }
+
+    /// Waits for the initrds, and puts all that machines fetch into `artifacts`. Returns what is to be followed of it.
+    pub(super) fn serve(
+        self,
+        builds: Builds,
+        catalog: &Catalog,
+        export: Option<&Prepared>,
+        artifacts: &ArtifactStore,
+        timeline: &Timeline,
+    ) -> Result<FollowedRoots, ServeError> {
+        let settings = self.settings;
+        let mut followed = FollowedRoots::new(settings.ipxe.clone(), settings.cache.clone());
+        let configured = settings.catalog.images.iter().zip(catalog.images());
+        let images = self.all.into_iter().zip(builds.0).zip(configured);
+        let mut firmware = Vec::new();
+        for (number, (((opened, folder), build), (settings, image))) in (0..).zip(images) {
+            firmware.push((image, folder));
+            let (open, build) = match (opened, build) {
+                (Opened::Root(open), Some(build)) => (open, build),
+                (Opened::Files(files), _) => {
+                    followed.add_files(number, settings.clone(), &files);
+                    artifacts.put_image(image.tagged(files.tag()), files);
+                    continue;
+                }
+                (Opened::Root(_), None) => continue,
+            };
+            let initrd = about(settings, build.finish(|event| timeline.server(event)))?;
+            let files = BootFiles::of_root(about(settings, open.kernel())?, initrd);
+            artifacts.put_image(image.tagged(files.tag()), files);
+            let (tree, directory) = (open.root(), open.root().path().to_owned());
+            let options = export.and_then(|export| export.options(&directory));
+            followed.add(tree, options.cloned(), number, |number, root| {
+                FollowedImage {
+                    number,
+                    name: image.name.clone(),
+                    settings: open.settings().clone(),
+                    root,
+                    served: open.facts(),
+                }
+            });
+        }
+        for (image, folder) in firmware {
+            artifacts.put_firmware(&image.name, folder);
+        }
+        put_loaders(artifacts, self.loaders, timeline);
+        Ok(followed)
+    }
+}
+
+fn put_loaders(artifacts: &ArtifactStore, loaders: Loaders, timeline: &Timeline) {
+    artifacts.put_loaders(Vec::new(), &loaders.by_platform);
+    for (name, content) in loaders.files {
+        artifacts.put(name, content, FileKind::Loader);
+    }
+    for missing in loaders.missing {
+        timeline.warn(missing.into());
+    }
+}
+
+/// `--tftp-dir`, without what the images hide.
+pub(super) fn tftp_dir(settings: &Settings) -> Result<Option<Folder>, ServeError> {
+    let folder = settings.tftp_dir.as_deref().map(Folder::open_path);
+    let folder = folder.transpose()?;
+    Ok(folder.map(|folder| folder.hiding(hidden(settings))))
+}
+
+fn hidden(settings: &Settings) -> impl Iterator<Item = (&Path, &HiddenPaths)> {
+    let roots = settings.catalog.roots();
+    roots.map(|(_, root)| (root.directory.as_path(), &root.hidden))
+}
