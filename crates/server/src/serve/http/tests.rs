@@ -1,20 +1,23 @@
 //! The server over loopback, with requests written out in full.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Mutex;
+
+use hyper::body::Bytes;
 
 use super::connection_limits::CONNECTIONS_EACH;
-use std::net::{Ipv4Addr, SocketAddr};
-
 use super::*;
-use crate::serve::api::Sources;
-use crate::serve::artifacts::store;
-use crate::serve::artifacts::{Content, FileKind};
-use crate::serve::events::{Format, ReadyListener};
+use crate::serve::api::{Api, Sources};
+use crate::serve::artifacts::{Content, FileKind, FileReads, store};
+use crate::serve::events::{Format, ReadyListener, Timeline};
+use crate::serve::history::History;
 use crate::serve::listen::interface::tests::interface;
 use crate::serve::look_requests::Looks;
 use crate::serve::machines::Machines;
 use crate::serve::report_tokens::ReportTokens;
+use crate::serve::reports::Reports;
+use crate::serve::status::Status;
 
 fn site(content: &[u8]) -> (SocketAddr, Arc<Counters>) {
     site_of(content, None)
@@ -342,18 +345,4 @@ fn a_file_that_becomes_shorter_ends_the_connection_and_nothing_else_is_sent() {
     let _ = stream.read_to_end(&mut rest);
     assert!(rest.len() < 8 << 20);
     assert!(rest.iter().rev().take(1000).all(|byte| *byte == 7));
-}
-
-#[test]
-fn of_a_disk_only_the_first_blocks_are_logged() {
-    for (name, start, later) in [
-        ("images/dos/disk.img-0a", 0, false),
-        ("images/dos/disk.img-0a", 1 << 20, true),
-        ("images/cd/cd.iso", 16 * 2048, false),
-        ("images/cd/cd.iso", 17 * 2048, true),
-        ("images/debian/vmlinuz", 1 << 20, false),
-        ("big", 1 << 20, false),
-    ] {
-        assert_eq!(is_later_read(name, start), later, "{name} {start}");
-    }
 }
