@@ -263,6 +263,14 @@ impl<S: Source> Transfer<S> {
         self.rate_since = (now, self.bytes_acknowledged());
     }
 
+    /// Ends the transfer with an ERROR, unless the client has all of it: what it was promised cannot be given.
+    pub fn fail(&mut self, why: io::ErrorKind) {
+        if self.outcome.is_none() {
+            self.outcome = Some(Outcome::ReadFailed(why));
+            self.final_error = Some(unreadable());
+        }
+    }
+
     /// Ends the transfer without another datagram: its client asks for something else from the same port, or another
     /// client needs its place.
     pub fn stop(&mut self) {

@@ -17,9 +17,10 @@ use netroot_proto::pxe::strategy::Style;
 use serde_json::{Map, Value, json};
 
 use self::redaction::redact;
-use crate::catalog::{ArrivedAt, KnownMachine};
+use crate::catalog::ArrivedAt;
 use crate::serve::artifacts::{ArtifactStore, Content, Found};
 use crate::serve::history::{Datagram, History, Inputs, MachineHistory, Way, utc};
+use crate::serve::machines::Asker;
 use crate::serve::status::Status;
 
 /// The version of the format: parts and members may be added without a new one.
@@ -281,13 +282,12 @@ fn loaded(machine: &MachineHistory, artifacts: &ArtifactStore) -> Vec<(String, C
         interface: "",
         server: Ipv4Addr::UNSPECIFIED.into(),
     };
-    let found =
-        names.filter_map(
-            |name| match artifacts.find(name, &arrived, KnownMachine::default) {
-                Found::Artifact(artifact) => Some((name.to_owned(), artifact.content)),
-                Found::InFolder(_) | Found::Nothing => None,
-            },
-        );
+    let found = names.filter_map(
+        |name| match artifacts.find(name, &arrived, Asker::default) {
+            Found::Artifact(artifact) => Some((name.to_owned(), artifact.content)),
+            Found::InFolder(_) | Found::Nothing => None,
+        },
+    );
     found.collect()
 }
 

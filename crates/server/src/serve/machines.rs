@@ -7,18 +7,21 @@
 //! nic_trust             whether it boots with the initrd for its network card
 //! orders                `boot-once` and `assign`
 //! hook_words            the web hook's last word
+//! peer                  who asks for a file, and what shows that it is a machine itself
 //! unknown               which machines no entry of the configuration is for
 //! ```
 //!
 //! A machine appears with its hardware address (DHCP) or with its IP address (TFTP, HTTP, NFS). Which hardware address
 //! an IP address has is believed from two sources only: this server's own acknowledgement, and the kernel's neighbour
 //! table. What a machine says of itself (a DHCP message's ciaddr, the name of a script) names nobody: anybody can say it.
+//! Nor does the source of a datagram: [`Peer`] is who asks, and what shows that it is a machine itself.
 
 mod facts;
 mod hook_words;
 mod neighbours;
 mod nic_trust;
 mod orders;
+mod peer;
 mod query;
 mod relayed;
 mod unknown;
@@ -40,6 +43,7 @@ use self::neighbours::Neighbours;
 use self::nic_trust::NicTrust;
 use self::orders::Orders;
 pub(crate) use self::orders::{Asks, FileError, Ordered, WentBack};
+pub(crate) use self::peer::{Asker, Peer};
 use self::relayed::RelayedMachines;
 use crate::catalog::{Catalog, KnownMachine};
 
@@ -114,11 +118,14 @@ impl Machines {
         mac.map(|mac| self.facts.of(mac)).unwrap_or_default()
     }
 
-    /// What is known of the machine that has this address.
-    pub(crate) fn known_at(&self, address: IpAddr) -> KnownMachine {
-        KnownMachine {
-            address: Some(address),
-            ..self.known(self.at(address))
+    /// Who asks from there.
+    pub(crate) fn asker(&self, peer: &Peer) -> Asker {
+        Asker {
+            machine: KnownMachine {
+                address: Some(peer.address),
+                ..self.known(self.at(peer.address))
+            },
+            peer: Some(*peer),
         }
     }
 
@@ -133,12 +140,39 @@ impl Machines {
             .learn_said(mac, query::read(query), Instant::now());
     }
 
-    /// Whether who asks for the script of `mac` is that machine: by the address that it asks from, or where that is
-    /// nobody's, because that machine was offered its script just now.
-    pub(crate) fn is_itself(&self, mac: Mac, asks: Option<Mac>, now: Instant) -> bool {
-        match asks {
-            Some(asks) => asks == mac,
-            None => self.awaits_script(mac, now),
+    /// Whether who asks from there is the machine `mac`, as far as its address can tell: on the link because the NIC that
+    /// answers for the address is the machine's, whatever was acknowledged; from elsewhere because the address was
+    /// acknowledged to it, or it was offered its script just now and no relay told of another machine with that address.
+    pub(crate) fn is_itself(&self, mac: Mac, peer: &Peer, now: Instant) -> bool {
+        let leased = self.leased(peer.address);
+        if leased.is_some_and(|leased| leased != mac) {
+            return false;
+        }
+        if let Some(nic) = self.nic_at(peer.address) {
+            return nic == mac;
+        }
+        if peer.on_link {
+            return false;
+        }
+        if leased.is_some() {
+            return true;
+        }
+        let relayed = match peer.address {
+            IpAddr::V4(address) => self.relayed.of(address, now),
+            IpAddr::V6(_) => None,
+        };
+        relayed.is_none_or(|relayed| relayed == mac) && self.awaits_script(mac, now)
+    }
+
+    /// What somebody who asks may know of what is ordered for the machine `mac`.
+    pub(crate) fn asks(&self, mac: Option<Mac>, peer: Option<&Peer>) -> Asks {
+        let itself = mac
+            .zip(peer)
+            .filter(|(mac, peer)| self.is_itself(*mac, peer, Instant::now()));
+        match itself {
+            Some((_, peer)) if peer.answers => Asks::Itself,
+            Some(_) => Asks::MaybeItself,
+            None => Asks::Another,
         }
     }
 
@@ -190,12 +224,16 @@ impl Machines {
 
     /// The machine that has this address: as acknowledged, or else as the kernel's neighbour table has it.
     pub(crate) fn at(&self, address: IpAddr) -> Option<Mac> {
+        self.leased(address).or_else(|| self.nic_at(address))
+    }
+
+    /// The machine to which this address is acknowledged.
+    fn leased(&self, address: IpAddr) -> Option<Mac> {
         let now = Instant::now();
         let lease = self.leases().get(&address).copied();
-        if let Some(lease) = lease.filter(|lease| lease.until > now) {
-            return Some(lease.mac);
-        }
-        self.nic_at(address)
+        lease
+            .filter(|lease| lease.until > now)
+            .map(|lease| lease.mac)
     }
 
     /// The NIC that answers for this address, as the kernel's neighbour table has it, whatever machine it was
@@ -323,6 +361,79 @@ mod tests {
         assert_eq!(machines.at(address), None);
         machines.learn(address, MAC, Duration::ZERO);
         assert_eq!(machines.at(address), None);
+    }
+
+    fn peer(last: u8, on_link: bool) -> Peer {
+        Peer {
+            address: Ipv4Addr::new(192, 0, 2, last).into(),
+            on_link,
+            answers: true,
+        }
+    }
+
+    #[test]
+    fn on_the_link_a_machine_is_itself_by_the_nic_that_answers_for_its_address() {
+        let other = Mac([2, 0, 0, 0, 0, 1]);
+        let entry = |last: u8, mac| format!("192.0.2.{last} 0x1 0x2 {mac} * br0\n");
+        let machines = Machines {
+            neighbours: Mutex::new(Neighbours::of_text(
+                &[entry(7, MAC), entry(8, other)].concat(),
+            )),
+            ..Machines::new()
+        };
+        let is_itself = |mac, last| machines.is_itself(mac, &peer(last, true), Instant::now());
+        assert!(is_itself(MAC, 7) && is_itself(other, 8) && !is_itself(MAC, 8));
+        // Its lease alone is not enough: another one may have taken the address over.
+        machines.learn(peer(8, true).address, MAC, Duration::MAX);
+        assert!(!is_itself(MAC, 8) && !is_itself(other, 8));
+        machines.learn(peer(9, true).address, MAC, Duration::MAX);
+        machines.script_offered(MAC, Instant::now());
+        assert!(!is_itself(MAC, 9), "no NIC answers for it");
+    }
+
+    #[test]
+    fn behind_a_router_a_machine_is_itself_by_its_lease_or_while_it_awaits_its_script() {
+        let (machines, now) = (Machines::new(), Instant::now());
+        let is_itself = |last| machines.is_itself(MAC, &peer(last, false), now);
+        assert!(!is_itself(77));
+        machines.learn(peer(77, false).address, MAC, Duration::MAX);
+        assert!(is_itself(77) && !is_itself(78));
+        machines.script_offered(MAC, now);
+        assert!(is_itself(78));
+        // A relay told that this is another machine's.
+        machines.learn(
+            peer(79, false).address,
+            Mac([2, 0, 0, 0, 0, 1]),
+            Duration::MAX,
+        );
+        assert!(!is_itself(79));
+        machines
+            .relayed
+            .learn(&relayed::tests::request(9), relayed::tests::RELAY, now);
+        let of_relay = Peer {
+            address: Ipv4Addr::new(10, 9, 0, 9).into(),
+            ..peer(0, false)
+        };
+        assert!(!machines.is_itself(MAC, &of_relay, now));
+        let relayed = Mac([2, 0, 0, 0, 0, 9]);
+        machines.script_offered(relayed, now);
+        assert!(machines.is_itself(relayed, &of_relay, now));
+    }
+
+    #[test]
+    fn who_has_not_answered_yet_may_have_invented_its_address() {
+        let machines = Machines::new();
+        machines.learn(peer(77, false).address, MAC, Duration::MAX);
+        let asks = |answers| {
+            let peer = Peer {
+                answers,
+                ..peer(77, false)
+            };
+            machines.asks(Some(MAC), Some(&peer))
+        };
+        assert_eq!((asks(true), asks(false)), (Asks::Itself, Asks::MaybeItself));
+        assert_eq!(machines.asks(Some(MAC), None), Asks::Another);
+        assert_eq!(machines.asks(None, Some(&peer(77, false))), Asks::Another);
     }
 
     #[test]

@@ -234,7 +234,8 @@ async fn judge(mac: Mac, summary: &BootSummary, timeline: &Timeline) {
     let orders = timeline.machines().orders();
     if summary.booted {
         if orders.booted(mac) {
-            script_fetch::save(timeline).await;
+            // It is in the log.
+            let _ = script_fetch::save(timeline).await;
         }
         return;
     }
@@ -242,7 +243,7 @@ async fn judge(mac: Mac, summary: &BootSummary, timeline: &Timeline) {
     let Some(WentBack { failed, to: next }) = orders.failed(mac, &summary.boot_id, attempts) else {
         return;
     };
-    script_fetch::save(timeline).await;
+    let _ = script_fetch::save(timeline).await;
     let decided = Decided::WentBack { failed, next };
     timeline.machine(Machine::Mac(mac), Event::Decided(decided));
 }

@@ -28,6 +28,8 @@ use crate::serve::artifacts::Found;
 use crate::serve::counters::Counters;
 use crate::serve::events::{Ignored, Machine};
 use crate::serve::listen::arrivals;
+use crate::serve::listen::interface::Interface;
+use crate::serve::machines::Peer;
 use crate::serve::script_fetch;
 
 /// Reads requests until the runtime ends.
@@ -96,7 +98,7 @@ fn take(
             return Some(Packet::error(ErrorCode::AccessViolation, "No such name"));
         }
     };
-    let found = look_up(&name, &interface.name, arrival, service);
+    let found = look_up(&name, &interface, arrival, service);
     if matches!(found, Found::Nothing) {
         return Some(service.not_found(machine, name));
     }
@@ -113,25 +115,23 @@ fn take(
         }
     };
     let (service, socket) = (Arc::clone(service), Arc::clone(socket));
+    let asks = asks(&interface, peer);
     tokio::spawn(async move {
         service.artifacts.freshen(&name).await;
         let arrived = ArrivedAt {
             interface: &interface.name,
             server: arrival.local.into(),
         };
-        script_fetch::begins(
-            &service.artifacts,
-            &service.timeline,
-            service.hook.as_deref(),
-            &name,
-            None,
-            &arrived,
-            peer,
-        )
-        .await;
-        prepare_nic(&name, &interface.name, arrival, &service).await;
+        let fetch = script_fetch::Fetch {
+            artifacts: &service.artifacts,
+            timeline: &service.timeline,
+            hook: service.hook.as_deref(),
+            peer: &asks,
+        };
+        let boots = script_fetch::before_ack(fetch, &name, &arrived).await;
+        prepare_nic(&name, &interface, arrival, &service).await;
         // What is there now: it may have been exchanged.
-        let artifact = match look_up(&name, &interface.name, arrival, &service) {
+        let artifact = match look_up(&name, &interface, arrival, &service) {
             Found::Artifact(artifact) => Some(*artifact),
             Found::InFolder(file) => {
                 let opened = service.reads.run(peer, move || file.open()).await;
@@ -141,7 +141,13 @@ fn take(
         };
         match artifact {
             Some(artifact) => {
-                sender::send(&request, name, artifact, arrival, &slot, &service).await
+                let file = sender::File {
+                    name,
+                    artifact,
+                    boots,
+                    asks,
+                };
+                sender::send(&request, file, arrival, &slot, &service).await
             }
             None => answer(&socket, arrival, &service.not_found(machine, name)),
         }
@@ -149,25 +155,34 @@ fn take(
     None
 }
 
+/// Who asks. Nothing that was sent has come back yet.
+fn asks(interface: &Interface, address: IpAddr) -> Peer {
+    Peer {
+        address,
+        on_link: interface.is_on_link(address),
+        answers: false,
+    }
+}
+
 /// What has this name for who asks.
-fn look_up(name: &str, interface: &str, arrival: Arrival, service: &Service) -> Found {
+fn look_up(name: &str, interface: &Interface, arrival: Arrival, service: &Service) -> Found {
     let arrived = ArrivedAt {
-        interface,
+        interface: &interface.name,
         server: arrival.local.into(),
     };
     let machines = service.timeline.machines();
-    let identify = || machines.known_at(IpAddr::from(*arrival.from.ip()));
+    let identify = || machines.asker(&asks(interface, (*arrival.from.ip()).into()));
     service.artifacts.find(name, &arrived, identify)
 }
 
 /// Before a script is looked up.
-async fn prepare_nic(name: &str, interface: &str, arrival: Arrival, service: &Service) {
+async fn prepare_nic(name: &str, interface: &Interface, arrival: Arrival, service: &Service) {
     let arrived = ArrivedAt {
-        interface,
+        interface: &interface.name,
         server: arrival.local.into(),
     };
     let machines = service.timeline.machines();
-    let identify = || machines.known_at(IpAddr::from(*arrival.from.ip()));
+    let identify = || machines.asker(&asks(interface, (*arrival.from.ip()).into()));
     let artifacts = &service.artifacts;
     artifacts.prepare_nic(name, &arrived, identify).await;
 }

@@ -75,6 +75,8 @@ where
         Action::Clear | Action::Read => None,
     };
     let orders = sources.timeline.machines().orders();
+    let _alone = orders.alone().await;
+    let before = orders.before(mac);
     let done = match (kind, &image) {
         (Kind::Once, Some(image)) => orders.set_once(mac, image),
         (Kind::UntilAnother, Some(image)) => orders.set_image(mac, image),
@@ -88,7 +90,13 @@ where
         }
     };
     done.map_err(|many| (StatusCode::INSUFFICIENT_STORAGE, many.to_string()))?;
-    script_fetch::save(&sources.timeline).await;
+    if let Err(error) = script_fetch::save(&sources.timeline).await {
+        orders.restore(mac, before);
+        let why = format!(
+            "cannot write {error}; make room there, or see who may write to it; nothing is changed"
+        );
+        return Err((StatusCode::INSUFFICIENT_STORAGE, why));
+    }
     Ok(mac)
 }
 

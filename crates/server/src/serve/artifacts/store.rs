@@ -14,6 +14,7 @@ use std::time::Instant;
 use hyper::body::Bytes;
 use netroot_net::Mac;
 use netroot_nfs_export::HiddenPaths;
+use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::inputs::Loader;
 
 use super::artifact::{Artifact, Chosen, FileKind, Follows, content_type, plain};
@@ -28,7 +29,7 @@ use crate::catalog::{
     file_of_image,
 };
 use crate::serve::look_requests::Looks;
-use crate::serve::machines::{self, Asks, Machines};
+use crate::serve::machines::{self, Asker, Asks, Machines};
 use crate::serve::report_tokens::ReportTokens;
 use crate::settings::Choice;
 
@@ -138,20 +139,43 @@ impl ArtifactStore {
         catalog.assign_with(machine, arrived, overrides(&ordered, word.as_deref()))
     }
 
-    /// The same, for the script that somebody fetches.
+    /// The same for the answer to a DHCP message of this client.
+    pub(crate) fn assign_by_dhcp<'a>(
+        &self,
+        catalog: &'a Catalog,
+        machine: &KnownMachine,
+        arrived: &ArrivedAt<'_>,
+        client: Client,
+    ) -> Assigned<'a> {
+        let ordered = self.machines.orders().expected_by(machine.mac, client);
+        let word = self.hook_word(machine);
+        catalog.assign_with(machine, arrived, overrides(&ordered, word.as_deref()))
+    }
+
+    /// The same, for the script that somebody fetches: who is not the machine itself gets what it would boot without orders.
     fn assign_in_script<'a>(&self, catalog: &'a Catalog, asking: &Asking<'_>) -> Assigned<'a> {
         let Asking {
             machine,
             asks,
             arrived,
         } = asking;
-        let who = match asks.mac {
-            Some(mac) if machine.mac != Some(mac) => Asks::Another,
-            _ => Asks::Itself,
-        };
+        let who = self.machines.asks(machine.mac, asks.peer.as_ref());
         let ordered = self.machines.orders().in_script(machine.mac, who);
         let word = self.hook_word(machine);
         catalog.assign_with(machine, arrived, overrides(&ordered, word.as_deref()))
+    }
+
+    /// The same for files that are loaded before a script.
+    fn assign_to_asker<'a>(&self, catalog: &'a Catalog, asking: &Asking<'_>) -> Assigned<'a> {
+        let Asking {
+            machine,
+            asks,
+            arrived,
+        } = asking;
+        match self.machines.asks(machine.mac, asks.peer.as_ref()) {
+            Asks::Another => self.assign_in_script(catalog, asking),
+            Asks::Itself | Asks::MaybeItself => self.assign(catalog, machine, arrived),
+        }
     }
 
     /// The machine whose script `name` is, for who asks.
@@ -239,7 +263,7 @@ impl ArtifactStore {
         &self,
         name: &str,
         arrived: &ArrivedAt<'_>,
-        identify: impl FnOnce() -> KnownMachine,
+        identify: impl FnOnce() -> Asker,
     ) -> Found {
         let found = |artifact| Found::Artifact(Box::new(artifact));
         let served = self.served();
@@ -257,7 +281,7 @@ impl ArtifactStore {
             script::GENERIC => {
                 let asks = identify();
                 let asking = Asking {
-                    machine: &asks,
+                    machine: &asks.machine,
                     asks: &asks,
                     arrived,
                 };
@@ -291,7 +315,7 @@ impl ArtifactStore {
         served: &Served,
         name: &str,
         arrived: &ArrivedAt<'_>,
-        identify: impl FnOnce() -> KnownMachine,
+        identify: impl FnOnce() -> Asker,
     ) -> Found {
         let prefixed = raspberry_pi::without_prefix(name);
         let (prefix, plain) = prefixed.unwrap_or((None, name));
@@ -309,15 +333,15 @@ impl ArtifactStore {
         let mut otherwise = None;
         if config.is_some() || is_command_line || !served.firmware.is_empty() {
             let asks = identify();
-            let machine = config.flatten().or(prefix).or(asks.mac);
+            let machine = config.flatten().or(prefix).or(asks.machine.mac);
             let machine = self.machines.known(machine);
             let catalog = &served.catalog;
-            let image = self.assign(catalog, &machine, arrived).image();
             let asking = Asking {
                 machine: &machine,
                 asks: &asks,
                 arrived,
             };
+            let image = self.assign_to_asker(catalog, &asking).image();
             if config.is_some() {
                 otherwise = Some(self.pxelinux(catalog, &asking));
             } else if is_command_line {
@@ -339,7 +363,7 @@ impl ArtifactStore {
 #[derive(Debug, Clone, Copy)]
 struct Asking<'a> {
     machine: &'a KnownMachine,
-    asks: &'a KnownMachine,
+    asks: &'a Asker,
     arrived: &'a ArrivedAt<'a>,
 }
 
@@ -433,7 +457,9 @@ impl ArtifactStore {
         make: impl FnOnce(&Recipient<'_>) -> R,
     ) -> R {
         let Asking { machine, asks, .. } = asking;
-        let report = machine.mac.and_then(|mac| self.tokens.issue(mac, asks.mac));
+        let report = machine
+            .mac
+            .and_then(|mac| self.tokens.issue(mac, asks.machine.mac));
         make(&Recipient {
             server: self.server(asking),
             report: report.as_deref(),
@@ -556,7 +582,15 @@ pub(crate) mod tests {
 
     /// What a machine that is not known by its address finds at eth0.
     fn find(store: &ArtifactStore, name: &str) -> Option<Artifact> {
-        artifact(store.find(name, &ETH0, KnownMachine::default))
+        artifact(store.find(name, &ETH0, Asker::default))
+    }
+
+    /// Who is known by its address.
+    fn known(machine: KnownMachine) -> Asker {
+        Asker {
+            machine,
+            peer: None,
+        }
     }
 
     fn bytes(artifact: &Artifact) -> Vec<u8> {
@@ -580,7 +614,7 @@ pub(crate) mod tests {
             server: Ipv4Addr::new(192, 0, 2, 7).into(),
             ..ETH0
         };
-        let elsewhere = artifacts.find("boot.ipxe", &other, KnownMachine::default);
+        let elsewhere = artifacts.find("boot.ipxe", &other, Asker::default);
         let elsewhere = artifact(elsewhere).unwrap();
         let text = String::from_utf8(bytes(&elsewhere)).unwrap();
         assert!(text.contains("nfsroot=192.0.2.7:/debian"), "{text}");
@@ -592,7 +626,7 @@ pub(crate) mod tests {
             (KnownMachine::default(), true),
         ] {
             let name = "boot/02-00-00-00-00-56.ipxe";
-            let found = artifact(artifacts.find(name, &ETH0, || asks)).unwrap();
+            let found = artifact(artifacts.find(name, &ETH0, || known(asks))).unwrap();
             let text = String::from_utf8(bytes(&found)).unwrap();
             let path = " netroot.report=http://10.0.0.1:8069/report/02-00-00-00-00-56/";
             assert_eq!(text.contains(path), reports, "{text}");
@@ -610,12 +644,59 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_is_ordered_for_a_machine_is_in_its_own_script_alone() {
+        use crate::serve::machines::Peer;
+
+        let machines = Arc::new(Machines::new());
+        let images = vec![image("debian"), image("lab"), image("rescue")];
+        let catalog = Arc::new(with_rules(images, Vec::new()));
+        let store = ArtifactStore::new(catalog, 8069, None, tokens()).of_machines(machines.clone());
+        let mac = Mac([2, 0, 0, 0, 0, 0x56]);
+        // Behind a router, where its lease tells who it is.
+        let own = Peer {
+            address: Ipv4Addr::new(192, 0, 2, 77).into(),
+            on_link: false,
+            answers: true,
+        };
+        let other = Peer {
+            address: Ipv4Addr::new(192, 0, 2, 78).into(),
+            ..own
+        };
+        let unheard = Peer {
+            answers: false,
+            ..own
+        };
+        machines.learn(own.address, mac, std::time::Duration::MAX);
+        let boots = |peer: Option<Peer>| {
+            let asker = || Asker {
+                machine: KnownMachine::default(),
+                peer,
+            };
+            let found = artifact(store.find("boot/02-00-00-00-00-56.ipxe", &ETH0, asker));
+            found.unwrap().chosen.unwrap().image().unwrap().to_owned()
+        };
+        machines.orders().set_image(mac, "lab").unwrap();
+        machines.orders().set_once(mac, "rescue").unwrap();
+        assert_eq!(boots(Some(unheard)), "rescue", "it is taken with the ACK");
+        assert_eq!(boots(Some(own)), "lab", "not taken yet");
+        machines.orders().fetches_script(mac);
+        for (peer, image) in [
+            (Some(own), "rescue"),
+            (Some(unheard), "rescue"),
+            (Some(other), "debian"),
+            (None, "debian"),
+        ] {
+            assert_eq!(boots(peer), image, "{peer:?}");
+        }
+    }
+
+    #[test]
     fn a_configuration_for_pxelinux_is_made_for_the_machine_unless_the_folder_has_one() {
         let name = "pxelinux.cfg/01-02-00-00-00-00-02";
         let images = || vec![image("debian"), image("fedora")];
         let catalog = || Arc::new(with_rules(images(), vec![by_mac(2, "fedora")]));
         let config = |store: &ArtifactStore, name: &str, asks| {
-            let found = artifact(store.find(name, &ETH0, || asks)).unwrap();
+            let found = artifact(store.find(name, &ETH0, || known(asks))).unwrap();
             assert_eq!(found.kind, FileKind::Script, "{name}");
             String::from_utf8(bytes(&found)).unwrap()
         };
@@ -647,7 +728,7 @@ pub(crate) mod tests {
         }
         let folder = Folder::open_path(folder.path()).unwrap();
         let store = ArtifactStore::new(catalog(), 8069, Some(folder), tokens());
-        let found = artifact(store.find("pxelinux.cfg/default", &ETH0, || machine(2)));
+        let found = artifact(store.find("pxelinux.cfg/default", &ETH0, || known(machine(2))));
         assert_eq!(bytes(&found.unwrap()), b"own");
         assert!(config(&store, name, machine(2)).contains("/images/fedora/"));
     }
@@ -771,7 +852,7 @@ pub(crate) mod tests {
             assert!(script.contains(&root), "{script}");
         }
         // Without a name in the URL, the ARP table may identify the machine.
-        let known = artifacts.find("boot.ipxe", &ETH0, || machine(2));
+        let known = artifacts.find("boot.ipxe", &ETH0, || known(machine(2)));
         let known = artifact(known).unwrap();
         let known = String::from_utf8(bytes(&known)).unwrap();
         assert!(known.contains("/images/fedora/vmlinuz"), "{known}");

@@ -199,7 +199,8 @@ impl Service {
                 return None;
             }
         };
-        if request.kind == MessageType::Discover {
+        // Where this server gives the address, its acknowledgement says so.
+        if request.kind == MessageType::Discover && subnet.is_none() {
             machines.orders().asks_dhcp(mac, client);
         }
         let asked = Asked {
@@ -428,6 +429,7 @@ impl Service {
         {
             let machines = self.timeline.machines();
             machines.learn((*address).into(), mac, role.lease_time);
+            machines.orders().asks_dhcp(mac, client);
         }
     }
 
@@ -480,7 +482,8 @@ impl Service {
             server: address.into(),
         };
         let catalog = self.artifacts.catalog();
-        let assigned = self.artifacts.assign(&catalog, machine, &arrived);
+        let artifacts = &self.artifacts;
+        let assigned = artifacts.assign_by_dhcp(&catalog, machine, &arrived, client);
         self.tell_unknown(asked, &catalog, &assigned);
         self.tell_refused(asked, &assigned);
         let image = assigned.image();

@@ -503,7 +503,8 @@ impl Display for Warning {
             ),
             Self::OrdersUnwritable { file, error } => write!(
                 f,
-                "the orders (boot-once, assign) cannot be written to {} ({error}): a restart forgets them",
+                "the orders (boot-once, assign) cannot be written to {} ({error}): until they can be, none is accepted, and \
+                 one for one boot is not taken; make room there, or see who may write to it",
                 file.display()
             ),
             Self::AddressNotKept { name, address, why } => {

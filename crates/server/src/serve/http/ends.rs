@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::catalog::ArrivedAt;
 use crate::serve::listen::interface::Interface;
+use crate::serve::machines::Peer;
 
 /// Who talks on a connection, and where it arrived.
 #[derive(Debug)]
@@ -15,6 +16,15 @@ pub(super) struct Ends {
 }
 
 impl Ends {
+    /// Who asks. Its handshake has shown that it has the address.
+    pub(super) fn peer(&self) -> Peer {
+        Peer {
+            address: self.peer,
+            on_link: self.interface.is_on_link(self.peer),
+            answers: true,
+        }
+    }
+
     /// For what depends on it.
     pub(super) fn arrived(&self) -> ArrivedAt<'_> {
         ArrivedAt {

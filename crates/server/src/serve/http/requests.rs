@@ -148,22 +148,18 @@ async fn answer(
         }
     };
     let machines = site.timeline.machines();
+    let asks = ends.peer();
     site.artifacts.freshen(&name).await;
     if !head {
-        let query = request.uri().query();
-        let arrived = ends.arrived();
-        script_fetch::begins(
-            &site.artifacts,
-            &site.timeline,
-            site.hook.as_deref(),
-            &name,
-            query,
-            &arrived,
-            peer,
-        )
-        .await;
+        let fetch = script_fetch::Fetch {
+            artifacts: &site.artifacts,
+            timeline: &site.timeline,
+            hook: site.hook.as_deref(),
+            peer: &asks,
+        };
+        script_fetch::by_http(fetch, &name, request.uri().query(), &ends.arrived()).await;
     }
-    let identify = || machines.known_at(peer);
+    let identify = || machines.asker(&asks);
     let arrived = ends.arrived();
     site.artifacts.prepare_nic(&name, &arrived, identify).await;
     let artifact = match site.artifacts.find(&name, &ends.arrived(), identify) {
@@ -174,8 +170,8 @@ async fn answer(
         }
         Found::Nothing => None,
     };
-    if !head {
-        script_fetch::fetches(&site.artifacts, &site.timeline, &name, peer);
+    if !head && let Some(kind) = artifact.as_ref().map(|artifact| artifact.kind) {
+        script_fetch::fetches(&site.artifacts, &site.timeline, &name, kind, &asks);
     }
     let Some(artifact) = artifact else {
         Counters::count(&site.counters.http_unknown_names);

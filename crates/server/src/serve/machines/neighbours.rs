@@ -47,6 +47,19 @@ impl Neighbours {
         }
     }
 
+    /// Those of a table with these lines.
+    #[cfg(test)]
+    pub(super) fn of_text(lines: &str) -> Self {
+        use std::io::Write;
+        let mut table = tempfile::tempfile().unwrap();
+        write!(table, "IP address\n{lines}").unwrap();
+        Self {
+            table: Some(table),
+            saved: SAVED,
+            ..Self::default()
+        }
+    }
+
     /// The hardware address of a neighbour that has answered.
     pub(super) fn at(&mut self, address: Ipv4Addr, now: Instant) -> Option<Mac> {
         self.look(address, now, |neighbours| {

@@ -2,10 +2,13 @@
 //! (until another order), or the API.
 //!
 //! An image for one boot is taken when the machine itself fetches its script, exactly once: the file that keeps it no
-//! longer has it before the script is handed out, so that no restart boots it twice. Until that boot ends, the machine
-//! gets the same answer however often it fetches its script: it ends when its firmware asks DHCP again, or the init
-//! reports that it failed. iPXE asks DHCP within the boot of the firmware that loaded it; where iPXE is the firmware,
-//! its own question counts.
+//! longer has it before the script is handed out (over TFTP before it is sent behind the first ACK), so that no restart
+//! boots it twice. Where the file cannot be written, the order is not taken, and waits.
+//!
+//! Until that boot ends, the machine gets the same answer however often it fetches its script: it ends when the init
+//! reports that it failed, or with what the machine itself fetches after its firmware asked DHCP again: its loader, or
+//! its script where it does not load one from here. A DHCP message alone ends nothing: anybody can send it. iPXE asks DHCP
+//! within the boot of the firmware that loaded it; where iPXE is the firmware, its own question counts.
 //!
 //! An image that was ordered until another order is on trial until the init has reported that it runs. After [`FAILED_ATTEMPTS`] failed attempts
 //! that the init reports of it, in one boot or several, the machine goes back to what it booted before. A boot of which
@@ -36,13 +39,17 @@ const MOST: usize = 4096;
 pub(crate) struct Orders {
     all: Mutex<BTreeMap<Mac, Order>>,
     file: Option<OrdersFile>,
+    /// Held from a change until it is on the disk, by those who undo it where it cannot be.
+    writing: tokio::sync::Mutex<()>,
 }
 
 /// Who asks what a machine boots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asks {
-    /// The machine, or who may be it.
+    /// The machine.
     Itself,
+    /// The machine, unless its address is invented: what it is sent is not handed out before it has answered.
+    MaybeItself,
     /// Somebody else.
     Another,
 }
@@ -70,6 +77,7 @@ impl Orders {
         let orders = Self {
             all: Mutex::new(all),
             file: Some(file),
+            writing: tokio::sync::Mutex::default(),
         };
         (orders, error)
     }
@@ -81,6 +89,7 @@ impl Orders {
     pub(crate) fn set_once(&self, mac: Mac, image: &str) -> Result<(), TooMany> {
         self.change(mac, |order| {
             order.once = Some(image.to_owned());
+            order.unwritable = false;
             // The next fetch is a new boot, whether or not firmware asks before it.
             order.boot.once = None;
         })
@@ -111,7 +120,10 @@ impl Orders {
 
     /// The machine boots nothing else for once. [`Self::save`] makes it last.
     pub(crate) fn clear_once(&self, mac: Mac) {
-        self.take_away(mac, |order| order.once = None);
+        self.take_away(mac, |order| {
+            order.once = None;
+            order.unwritable = false;
+        });
     }
 
     /// The machine boots what the configuration says, once its order for one boot is used up. [`Self::save`] makes it
@@ -138,6 +150,11 @@ impl Orders {
         }
     }
 
+    /// The order for a machine, to be restored; `None` if there is none.
+    pub(crate) fn before(&self, mac: Mac) -> Option<Order> {
+        self.all().get(&mac).cloned()
+    }
+
     /// The order for a machine.
     pub(crate) fn of(&self, mac: Mac) -> Order {
         self.all().get(&mac).cloned().unwrap_or_default()
@@ -146,57 +163,119 @@ impl Orders {
     /// What this machine is ordered to boot, for an answer that takes nothing: what it will boot if it has not fetched its
     /// script yet, and what it boots.
     pub(crate) fn expected(&self, mac: Option<Mac>) -> Ordered {
-        let all = self.all();
-        let order = mac.and_then(|mac| all.get(&mac));
-        order.map_or_else(Ordered::default, |it| {
-            it.ordered(it.boot.once.as_ref().or(it.once.as_ref()))
+        self.view(mac, |it| match it.boot.is_over() {
+            true => it.once.as_ref(),
+            false => it.boot.once.as_ref().or(it.once.as_ref()),
         })
     }
 
-    /// The same for the script that somebody fetches.
+    /// The same for a DHCP message of this client: firmware asks for the boot that begins.
+    pub(crate) fn expected_by(&self, mac: Option<Mac>, client: Client) -> Ordered {
+        match client {
+            Client::Plain | Client::Init | Client::Ipxe(_) => self.expected(mac),
+            _ => self.view(mac, |it| it.once.as_ref()),
+        }
+    }
+
+    /// The same for the script that somebody fetches. Nobody else is told what a machine is to boot.
     pub(crate) fn in_script(&self, mac: Option<Mac>, asks: Asks) -> Ordered {
+        match asks {
+            Asks::Itself => self.view(mac, |it| it.boot.once.as_ref()),
+            Asks::MaybeItself => self.view(mac, |it| {
+                let goes_on = it.boot.once.as_ref().filter(|_| !it.boot.is_over());
+                goes_on.or(it.once.as_ref().filter(|_| !it.unwritable))
+            }),
+            Asks::Another => Ordered::default(),
+        }
+    }
+
+    fn view(&self, mac: Option<Mac>, once: impl FnOnce(&Order) -> Option<&String>) -> Ordered {
         let all = self.all();
         let order = mac.and_then(|mac| all.get(&mac));
-        order.map_or_else(Ordered::default, |it| {
-            let once = it.boot.once.as_ref();
-            it.ordered(once.filter(|_| asks == Asks::Itself))
-        })
+        order.map_or_else(Ordered::default, |it| it.ordered(once(it)))
+    }
+
+    /// Whether a machine has an order, or a boot with one goes on.
+    pub(crate) fn has(&self, mac: Mac) -> bool {
+        self.all().contains_key(&mac)
+    }
+
+    /// Waits until nobody else changes something that may have to be undone, and keeps others from it.
+    pub(crate) async fn alone(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.writing.lock().await
     }
 
     /// The machine itself fetches its script: a boot begins, or goes on. Returns the image that it takes for once; then
-    /// [`Self::save`] has to end before the script is handed out.
+    /// [`Self::save`] has to end before the script is handed out, or [`Self::put_back`] if that fails. Call it
+    /// [`Self::alone`].
     pub(crate) fn fetches_script(&self, mac: Mac) -> Option<String> {
         let mut all = self.all();
         let order = all.get_mut(&mac)?;
-        order.boot.image.clone_from(&order.image);
-        if order.boot.once.is_some() {
+        let (boot, unwritable) = (&mut order.boot, order.unwritable);
+        boot.image.clone_from(&order.image);
+        if boot.is_over() {
+            boot.once = None;
+        }
+        let firmware_asked = std::mem::take(&mut boot.firmware_asked);
+        boot.ipxe_asked = false;
+        if boot.once.is_some() {
+            // Somebody asked in its name; or it has another loader than before, and the next time that counts.
+            boot.has_loader &= !firmware_asked;
             return None;
         }
-        let has_firmware = std::mem::take(&mut order.boot.firmware_asked);
-        let once = order.once.take()?;
-        order.boot.once = Some(once.clone());
-        order.boot.has_firmware = has_firmware;
+        boot.has_firmware = firmware_asked;
+        let once = order.once.take_if(|_| !unwritable)?;
+        boot.once = Some(once.clone());
         Some(once)
     }
 
-    /// The machine sent a DISCOVER: if its firmware did, the boot before has ended.
+    /// What a machine has just taken cannot be taken off the disk: it is still ordered, and not given to anybody until the
+    /// file can be written again ([`Self::is_unwritable`]).
+    pub(crate) fn put_back(&self, mac: Mac) {
+        if let Some(order) = self.all().get_mut(&mac) {
+            let taken = order.boot.once.take();
+            order.once = order.once.take().or(taken);
+            order.unwritable = true;
+        }
+    }
+
+    /// Whether an order of this machine could not be taken off the disk.
+    pub(crate) fn is_unwritable(&self, mac: Mac) -> bool {
+        self.all().get(&mac).is_some_and(|it| it.unwritable)
+    }
+
+    /// Undoes an order that could not be written: this was before it.
+    pub(crate) fn restore(&self, mac: Mac, before: Option<Order>) {
+        let mut all = self.all();
+        match before {
+            Some(before) => all.insert(mac, before),
+            None => all.remove(&mac),
+        };
+    }
+
+    /// Firmware asked DHCP in the machine's name. Alone it ends no boot.
     pub(crate) fn asks_dhcp(&self, mac: Mac, client: Client) {
         let mut all = self.all();
         let Some(Order { boot, .. }) = all.get_mut(&mac) else {
             return;
         };
-        let ends = match client {
-            Client::Plain | Client::Init => return,
-            Client::Ipxe(_) => !boot.has_firmware,
-            _ => {
-                boot.firmware_asked = true;
-                true
-            }
-        };
-        if ends {
-            boot.once = None;
-            boot.has_firmware = false;
+        match client {
+            Client::Plain | Client::Init => {}
+            Client::Ipxe(_) => boot.ipxe_asked = true,
+            _ => boot.firmware_asked = true,
         }
+    }
+
+    /// The machine itself fetches its loader: if its firmware asked DHCP before, the boot before has ended.
+    pub(crate) fn fetches_loader(&self, mac: Mac) {
+        let mut all = self.all();
+        let Some(Order { boot, .. }) = all.get_mut(&mac) else {
+            return;
+        };
+        if boot.firmware_asked {
+            boot.once = None;
+        }
+        boot.has_loader = true;
     }
 
     /// The machine's init reported that it runs. True if that ended a trial, and [`Self::save`] makes it last.
@@ -244,12 +323,16 @@ impl Orders {
     /// Writes the file, so that a restart changes nothing. It waits for the disk: call it where that may be.
     ///
     /// # Errors
-    /// The system's; the order is in force all the same, until the server ends.
+    /// The system's; the order is in force all the same, until the server ends or who gave it undoes it.
     pub(crate) fn save(&self) -> Result<(), FileError> {
         let Some(file) = &self.file else {
             return Ok(());
         };
-        file.write(|| self.all().clone())
+        file.write(|| self.all().clone())?;
+        for order in self.all().values_mut() {
+            order.unwritable = false;
+        }
+        Ok(())
     }
 
     fn change(&self, mac: Mac, change: impl FnOnce(&mut Order)) -> Result<(), TooMany> {

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use netroot_net::Mac;
 use netroot_proto::dhcp::MessageType;
 use netroot_proto::dhcp::request::Request;
 
@@ -25,6 +26,7 @@ pub(crate) struct RelayedMachines {
 #[derive(Debug, Clone, Copy)]
 struct Heard {
     relay: Ipv4Addr,
+    mac: Mac,
     at: Instant,
 }
 
@@ -50,18 +52,29 @@ impl RelayedMachines {
                 make_room(&mut addresses);
             }
         }
-        addresses.insert(address, Heard { relay, at: now });
+        let mac = request.header.mac;
+        let heard = Heard {
+            relay,
+            mac,
+            at: now,
+        };
+        addresses.insert(address, heard);
     }
 
     /// Whether a machine with this address came by a relay within the last hour.
     pub(crate) fn has(&self, address: Ipv4Addr, now: Instant) -> bool {
+        self.of(address, now).is_some()
+    }
+
+    /// The machine that asked for this address by a relay within the last hour.
+    pub(super) fn of(&self, address: Ipv4Addr, now: Instant) -> Option<Mac> {
         let addresses = self
             .addresses
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        addresses
-            .get(&address)
-            .is_some_and(|heard| is_recent(heard.at, now))
+        let heard = addresses.get(&address);
+        let heard = heard.filter(|heard| is_recent(heard.at, now));
+        heard.map(|heard| heard.mac)
     }
 }
 
@@ -83,18 +96,17 @@ fn is_recent(then: Instant, now: Instant) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use netroot_net::Mac;
+pub(super) mod tests {
     use netroot_proto::dhcp::code;
     use netroot_proto::dhcp::emit::{Draft, LONGEST};
     use netroot_proto::dhcp::header::Header;
 
     use super::*;
 
-    const RELAY: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
+    pub(in super::super) const RELAY: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
 
     /// A request for 10.9.0.`host` by the relay.
-    fn request(host: u8) -> Request {
+    pub(in super::super) fn request(host: u8) -> Request {
         let mut header = Header::of_client(Mac([2, 0, 0, 0, 0, host]), 7);
         header.relay_ip = RELAY;
         let mut draft = Draft::new(header);
@@ -114,6 +126,7 @@ mod tests {
         assert!(!relayed.has(address(7), start));
         relayed.learn(&request(7), RELAY, start);
         assert!(relayed.has(address(7), start) && !relayed.has(address(8), start));
+        assert_eq!(relayed.of(address(7), start), Some(Mac([2, 0, 0, 0, 0, 7])));
         assert!(!relayed.has(address(7), start + REMEMBERED));
     }
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use netroot_net::Mac;
 use netroot_proto::tftp::packet::ReadRequest;
 use netroot_proto::tftp::transfer::{Outcome, Transfer};
 use netroot_sys::arrival::Arrival;
@@ -17,16 +18,33 @@ use super::slots::Slot;
 use crate::serve::artifacts::Artifact;
 use crate::serve::counters::Counters;
 use crate::serve::events::{Event, Fetch, Ignored, Machine, StopCause, Transport};
+use crate::serve::machines::Peer;
+use crate::serve::script_fetch;
+
+/// What is sent.
+pub(super) struct File {
+    pub(super) name: String,
+    pub(super) artifact: Artifact,
+    /// The machine whose boot begins with it, unless the address is invented from which it was asked for.
+    pub(super) boots: Option<Mac>,
+    /// Who asks.
+    pub(super) asks: Peer,
+}
 
 /// One transfer from its first datagram to its last, and the event at its end.
 pub(super) async fn send(
     request: &ReadRequest,
-    name: String,
-    artifact: Artifact,
+    file: File,
     arrival: Arrival,
     slot: &Slot,
     service: &Service,
 ) {
+    let File {
+        name,
+        artifact,
+        boots,
+        asks,
+    } = file;
     let began = Instant::now();
     let peer = IpAddr::from(*arrival.from.ip());
     let machine = Machine::Address(peer);
@@ -42,7 +60,6 @@ pub(super) async fn send(
             return;
         }
     };
-    let _fetching = service.timeline.fetching(machine, script_of, kind);
     let content = ReadAhead::new(artifact.content, Arc::clone(&service.reads), peer);
     let mut transfer = match Transfer::start(request, content, &service.limits(), service.now()) {
         Ok(transfer) => transfer,
@@ -52,7 +69,22 @@ pub(super) async fn send(
             return;
         }
     };
-    let outcome = drive(&mut transfer, &socket, slot, service).await;
+    let mut fetching = None;
+    let heard = async || {
+        let timeline = &service.timeline;
+        fetching = Some(timeline.fetching(machine, script_of, kind));
+        let asks = Peer {
+            answers: true,
+            ..asks
+        };
+        script_fetch::fetches(&service.artifacts, timeline, &name, kind, &asks);
+        match boots {
+            Some(mac) => script_fetch::begins(timeline, mac).await.is_ok(),
+            None => true,
+        }
+    };
+    let outcome = drive(&mut transfer, &socket, slot, service, heard).await;
+    drop(fetching);
     let agreed = transfer.agreement();
     let why = match outcome {
         Outcome::Complete | Outcome::LastAckMissing => {
@@ -91,13 +123,16 @@ pub(super) async fn send(
     service.timeline.machine(machine, stopped);
 }
 
-/// Feeds a transfer with datagrams, with what was read and with time, and sends its datagrams.
+/// Feeds a transfer with datagrams, with what was read and with time, and sends its datagrams. Nothing is sent behind the
+/// first ACK before `heard` has ended; and nothing at all if that is false.
 async fn drive(
     transfer: &mut Transfer<ReadAhead>,
     socket: &UdpSocket,
     slot: &Slot,
     service: &Service,
+    heard: impl AsyncFnOnce() -> bool,
 ) -> Outcome {
+    let mut heard = Some(heard);
     let mut datagram = Vec::new();
     let mut received = [0; REQUEST + 1];
     let mut reading: Option<Reading> = None;
@@ -129,6 +164,13 @@ async fn drive(
                     transfer.handle(received.get(..length).unwrap_or_default(), now);
                     if transfer.heard() && transfer.progress_at() == now && slot.progressed(now).is_err() {
                         transfer.stop();
+                    }
+                    if transfer.heard() && let Some(heard) = heard.take() {
+                        match heard().await {
+                            // The disk may have been waited for.
+                            true => transfer.source_ready(service.now()),
+                            false => transfer.fail(io::ErrorKind::StorageFull),
+                        }
                     }
                 }
                 // The client's port is closed: its timer, not a busy loop, decides when to give up.

@@ -10,6 +10,7 @@ use super::{ArtifactStore, script_machine};
 use crate::catalog::{ArrivedAt, Boots, Image, ImageFile, KnownMachine, NamedFile, file_of_image};
 use crate::serve::artifacts::nic_initrds::{NicInitrd, NicInitrds};
 use crate::serve::artifacts::script;
+use crate::serve::machines::Asker;
 use crate::settings::InitrdSource;
 
 impl ArtifactStore {
@@ -19,11 +20,11 @@ impl ArtifactStore {
         &self,
         name: &str,
         arrived: &ArrivedAt<'_>,
-        identify: impl FnOnce() -> KnownMachine,
+        identify: impl FnOnce() -> Asker,
     ) {
         let (machine, chosen) = match script_machine(name) {
             Some((mac, chosen)) => (self.machines.known(Some(mac)), chosen),
-            None if name == script::GENERIC => (identify(), None),
+            None if name == script::GENERIC => (identify().machine, None),
             None => return,
         };
         if let (Some(looks), Some(nic)) = (self.looks.get(), machine.nic)
@@ -135,7 +136,7 @@ mod tests {
     }
 
     fn read(store: &ArtifactStore, name: &str) -> String {
-        let Found::Artifact(artifact) = store.find(name, &ETH0, KnownMachine::default) else {
+        let Found::Artifact(artifact) = store.find(name, &ETH0, Asker::default) else {
             panic!("no {name}");
         };
         let Content::Memory(bytes) = artifact.content else {

@@ -480,10 +480,15 @@ fn a_bundle_has_the_messages_of_the_last_boot_and_no_token() {
             interface: "eth0",
             server: SERVER.into(),
         };
-        let found = service.artifacts.find(&script, &arrived, || KnownMachine {
-            mac: Some(MAC),
-            ..KnownMachine::default()
-        });
+        let found = service
+            .artifacts
+            .find(&script, &arrived, || crate::serve::machines::Asker {
+                machine: KnownMachine {
+                    mac: Some(MAC),
+                    ..KnownMachine::default()
+                },
+                peer: None,
+            });
         let Found::Artifact(script) = found else {
             panic!("{found:?}")
         };

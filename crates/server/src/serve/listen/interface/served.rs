@@ -73,6 +73,14 @@ impl Interface {
         found
     }
 
+    /// Whether an address is in one of its networks.
+    pub(crate) fn is_on_link(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(address) => self.network_of(&[address]).is_some(),
+            IpAddr::V6(_) => false,
+        }
+    }
+
     /// The address by which a client knows the server: the one in the network of the first of `clues` that is in any
     /// of its networks, else its first. Clues are addresses that the client uses or asks for.
     pub(crate) fn address_for(

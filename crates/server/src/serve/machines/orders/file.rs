@@ -21,8 +21,8 @@ const LONGEST: u64 = 16 << 20;
 #[derive(Debug)]
 pub(super) struct OrdersFile {
     path: PathBuf,
-    /// Held while it is written.
-    writing: Mutex<()>,
+    /// Held while it is written: whether it failed the last time.
+    writing: Mutex<bool>,
 }
 
 /// The file could not be read, or not be written.
@@ -33,6 +33,8 @@ pub(crate) struct FileError {
     pub(crate) file: PathBuf,
     /// The system's error.
     pub(crate) source: io::Error,
+    /// Whether it worked until now.
+    pub(crate) is_first: bool,
 }
 
 type All = BTreeMap<Mac, Order>;
@@ -48,22 +50,30 @@ impl OrdersFile {
                 // Without that, the next order would overwrite it.
                 let aside = path.with_extension("json.unreadable");
                 let file = fs::rename(&path, &aside).map_or(path.clone(), |()| aside);
-                (All::new(), Some(FileError { file, source }))
+                let error = FileError {
+                    file,
+                    source,
+                    is_first: true,
+                };
+                (All::new(), Some(error))
             }
         };
         let file = Self {
             path,
-            writing: Mutex::new(()),
+            writing: Mutex::new(false),
         };
         (file, all, error)
     }
 
     /// Writes what `all` returns. It is called once nobody else writes, so that the last one has the newest.
     pub(super) fn write(&self, all: impl FnOnce() -> All) -> Result<(), FileError> {
-        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        write(&self.path, &all()).map_err(|source| FileError {
+        let mut failing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = write(&self.path, &all());
+        let is_first = !std::mem::replace(&mut *failing, written.is_err());
+        written.map_err(|source| FileError {
             file: self.path.clone(),
             source,
+            is_first,
         })
     }
 }

@@ -19,6 +19,9 @@ pub(crate) struct Order {
     pub(crate) failed: Option<String>,
     #[serde(skip)]
     pub(super) boot: Boot,
+    /// `once` could not be taken off the disk.
+    #[serde(skip)]
+    pub(super) unwritable: bool,
 }
 
 /// An image of which nobody knows yet whether it boots.
@@ -44,8 +47,21 @@ pub(super) struct Boot {
     pub(super) image: Option<String>,
     /// Whether other firmware than iPXE asked DHCP before the script was fetched.
     pub(super) has_firmware: bool,
-    /// Whether its firmware asked DHCP since the last script was fetched.
+    /// Whether the machine itself has fetched its loader from here.
+    pub(super) has_loader: bool,
+    /// Whether its firmware asked DHCP since the last script was fetched, or somebody in its name.
     pub(super) firmware_asked: bool,
+    /// The same of iPXE.
+    pub(super) ipxe_asked: bool,
+}
+
+impl Boot {
+    /// Whether it has ended if the machine itself fetches its script now.
+    pub(super) fn is_over(&self) -> bool {
+        // Firmware that starts again loads its loader again, which ends the boot.
+        let by_firmware = self.firmware_asked && !self.has_loader;
+        by_firmware || (self.ipxe_asked && !self.has_firmware)
+    }
 }
 
 /// What is ordered, for one answer.

@@ -36,7 +36,8 @@ fn an_image_for_one_boot_is_taken_by_the_machine_itself_and_no_other() {
         Some("rescue"),
         "its init asks DHCP too"
     );
-    assert_eq!(orders.in_script(Some(A), Asks::Another).once, None);
+    let another = orders.in_script(Some(A), Asks::Another);
+    assert_eq!(another, Ordered::default());
     assert_eq!(orders.in_script(None, Asks::Itself), Ordered::default());
 }
 
@@ -66,6 +67,75 @@ fn within_one_boot_the_answer_is_the_same_and_the_next_boot_has_another() {
     assert!(fetch(&orders, A).is_some());
     orders.set_once(A, "memtest").unwrap();
     assert_eq!(fetch(&orders, A).as_deref(), Some("memtest"));
+}
+
+#[test]
+fn a_dhcp_message_in_its_name_does_not_end_a_boot() {
+    let orders = once();
+    // Its firmware loads a loader from here, as in every boot.
+    let boots = || {
+        orders.asks_dhcp(A, FIRMWARE);
+        orders.fetches_loader(A);
+        orders.asks_dhcp(A, IPXE);
+        fetch(&orders, A)
+    };
+    assert_eq!(boots().as_deref(), Some("rescue"));
+    // Somebody else's. Its loader tries again.
+    orders.asks_dhcp(A, FIRMWARE);
+    let expected = || orders.expected(Some(A)).once;
+    assert_eq!(expected().as_deref(), Some("rescue"));
+    let by_firmware = orders.expected_by(Some(A), FIRMWARE);
+    assert_eq!(by_firmware.once, None, "who asks begins a boot");
+    assert_eq!(fetch(&orders, A).as_deref(), Some("rescue"));
+    assert_eq!(boots(), None);
+    // What is loaded from elsewhere from now on is not waited for twice.
+    orders.set_once(A, "rescue").unwrap();
+    assert!(boots().is_some());
+    let elsewhere = || {
+        orders.asks_dhcp(A, FIRMWARE);
+        fetch(&orders, A)
+    };
+    assert!(elsewhere().is_some());
+    assert_eq!(elsewhere(), None);
+}
+
+#[test]
+fn an_order_that_cannot_be_taken_off_the_disk_is_not_taken_and_waits() {
+    let state = tempfile::tempdir().unwrap();
+    let (orders, _) = Orders::open(state.path());
+    orders.set_once(A, "rescue").unwrap();
+    orders.save().unwrap();
+    let may_be = || orders.in_script(Some(A), Asks::MaybeItself).once;
+    assert_eq!(may_be().as_deref(), Some("rescue"));
+    // Its new file cannot be made.
+    let new = state.path().join("orders.json.new");
+    std::fs::create_dir(&new).unwrap();
+    for is_first in [true, false] {
+        let taken = orders.fetches_script(A);
+        assert_eq!(taken.is_some(), is_first);
+        let failed = orders.save().unwrap_err();
+        assert_eq!(failed.is_first, is_first, "told once");
+        orders.put_back(A);
+        assert_eq!((may_be(), fetch(&orders, A)), (None, None));
+    }
+    assert!(orders.is_unwritable(A));
+    std::fs::remove_dir(&new).unwrap();
+    orders.save().unwrap();
+    assert!(!orders.is_unwritable(A));
+    assert_eq!(fetch(&orders, A).as_deref(), Some("rescue"));
+}
+
+#[test]
+fn an_order_that_cannot_be_written_is_undone() {
+    let orders = once();
+    let before = orders.before(A);
+    orders.set_once(A, "memtest").unwrap();
+    orders.restore(A, before);
+    assert_eq!(orders.of(A).once.as_deref(), Some("rescue"));
+    let before = orders.before(B);
+    orders.set_image(B, "debian").unwrap();
+    orders.restore(B, before);
+    assert!(!orders.has(B));
 }
 
 #[test]
@@ -193,7 +263,7 @@ fn the_number_of_machines_is_bounded() {
 proptest! {
     /// Whatever happens in whatever order, an order is taken at most once, and by its machine.
     #[test]
-    fn no_order_is_taken_twice(steps in proptest::collection::vec(0..7_u8, 0..60)) {
+    fn no_order_is_taken_twice(steps in proptest::collection::vec(0..9_u8, 0..60)) {
         let orders = Orders::default();
         let (mut ordered, mut taken) = (0, 0);
         for step in steps {
@@ -209,6 +279,13 @@ proptest! {
                 3 => orders.asks_dhcp(A, FIRMWARE),
                 4 => orders.asks_dhcp(A, IPXE),
                 5 => orders.asks_dhcp(A, Client::Init),
+                6 => orders.fetches_loader(A),
+                7 => {
+                    // Nobody saw it: the script was not handed out.
+                    if orders.fetches_script(A).is_some() {
+                        orders.put_back(A);
+                    }
+                }
                 _ => {
                     let _ = orders.failed(A, "boot", 1);
                 }
