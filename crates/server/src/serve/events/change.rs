@@ -1,7 +1,11 @@
 //! What is served has changed, because the world around the server has.
 
+use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 use std::time::Duration;
+
+use super::fields::Fields;
+use super::wording::size;
 
 /// A change of what machines get.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,4 +84,135 @@ pub(crate) enum Age {
     Older,
     /// It is the same version: the file or the modules are others.
     Same,
+}
+
+impl Display for Change {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RootReplaced { root } => write!(
+                f,
+                "{} was replaced: machines that boot get the new one, those that run keep the old one",
+                root.display()
+            ),
+            Self::RootReleased { root } => write!(
+                f,
+                "no machine uses the {} any more that was replaced; it is closed",
+                root.display()
+            ),
+            Self::KernelFound {
+                image,
+                linux,
+                served,
+                age,
+                modules_gone,
+            } => {
+                match age {
+                    Age::Newer => write!(f, "{image}: kernel {linux} is newer")?,
+                    Age::Older => write!(f, "{image}: kernel {linux} is in the place of {served}")?,
+                    Age::Same => write!(f, "{image}: kernel {linux} or its modules were changed")?,
+                }
+                if *modules_gone {
+                    write!(f, ", and the modules of {served} are gone")?;
+                }
+                f.write_str(": building its initrd")
+            }
+            Self::NewBoots { image, linux } => {
+                write!(f, "{image}: new boots get Linux {linux}")
+            }
+            Self::NicInitrd {
+                image,
+                drivers,
+                bytes,
+                took,
+            } => {
+                let (size, seconds) = (size(*bytes), took.as_secs_f64());
+                write!(
+                    f,
+                    "{image}: initrd for network cards of {drivers}: {size}, built in {seconds:.1} s"
+                )
+            }
+            Self::LoaderReplaced { loader } => {
+                write!(f, "{loader} was replaced: machines load the new one")
+            }
+            Self::ImageAdded { image } => write!(f, "the image {image} was added"),
+            Self::ImageChanged { image } => write!(
+                f,
+                "the image {image} was changed: machines that boot get it as it is now"
+            ),
+            Self::ImageRemoved { image } => write!(
+                f,
+                "the image {image} was removed: no machine boots it any more, those that run keep their root"
+            ),
+            Self::AssignmentsChanged => {
+                f.write_str("other machines, rules or defaults are configured from now on")
+            }
+        }
+    }
+}
+
+/// The kind of a change.
+pub(super) fn kind(change: &Change) -> &'static str {
+    match change {
+        Change::RootReplaced { .. } => "root-replaced",
+        Change::RootReleased { .. } => "root-released",
+        Change::KernelFound { .. } => "kernel-found",
+        Change::NewBoots { .. } => "new-boots",
+        Change::NicInitrd { .. } => "nic-initrd",
+        Change::LoaderReplaced { .. } => "loader-replaced",
+        Change::ImageAdded { .. } => "image-added",
+        Change::ImageChanged { .. } => "image-changed",
+        Change::ImageRemoved { .. } => "image-removed",
+        Change::AssignmentsChanged => "assignments-changed",
+    }
+}
+
+/// The fields of a change.
+pub(super) fn add_fields(fields: &mut Fields, change: &Change) {
+    match change {
+        Change::RootReplaced { root } | Change::RootReleased { root } => {
+            fields.add("path", root.to_string_lossy());
+        }
+        Change::KernelFound {
+            image,
+            linux,
+            served,
+            age,
+            modules_gone,
+        } => {
+            fields.add("image", image.as_str());
+            fields.add("linux", linux.as_str());
+            fields.add("served", served.as_str());
+            fields.add("age", age_word(*age));
+            fields.add("modules_gone", *modules_gone);
+        }
+        Change::NewBoots { image, linux } => {
+            fields.add("image", image.as_str());
+            fields.add("linux", linux.as_str());
+        }
+        Change::NicInitrd {
+            image,
+            drivers,
+            bytes,
+            took,
+        } => {
+            fields.add("image", image.as_str());
+            fields.add("drivers", drivers.as_str());
+            fields.add("bytes", *bytes);
+            fields.add_seconds(*took);
+        }
+        Change::LoaderReplaced { loader } => fields.add("loader", loader.as_str()),
+        Change::ImageAdded { image }
+        | Change::ImageChanged { image }
+        | Change::ImageRemoved { image } => fields.add("image", image.as_str()),
+        Change::AssignmentsChanged => {}
+    }
+}
+
+/// A kernel's version beside the one that is served.
+fn age_word(age: Age) -> &'static str {
+    match age {
+        Age::Newer => "newer",
+        Age::Older => "older",
+        Age::Same => "same",
+    }
 }

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use netroot_proto::pxe::client::Client;
 
+use super::fields::Fields;
+
 /// What was decided about a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decided {
@@ -84,5 +86,41 @@ impl Display for Decided {
                  given it up"
             ),
         }
+    }
+}
+
+/// The kind of a decision.
+pub(super) fn kind(decided: &Decided) -> &'static str {
+    match decided {
+        Decided::Unknown { .. } => "unknown-machine",
+        Decided::Refused { .. } => "refused",
+        Decided::BootsOnce { .. } => "boots-once",
+        Decided::WentBack { .. } => "went-back",
+        Decided::EveryNic { .. } => "every-nic",
+        Decided::KeptAddressInUse { .. } => "kept-address-in-use",
+    }
+}
+
+/// The fields of a decision.
+pub(super) fn add_fields(fields: &mut Fields, decided: &Decided) {
+    match decided {
+        Decided::Unknown { given, adopt } => {
+            fields.add("given", given.as_str());
+            fields.add("adopt", adopt.as_str());
+        }
+        Decided::Refused { client, why } => {
+            fields.add_client(*client);
+            fields.add("why", why.as_str());
+        }
+        Decided::BootsOnce { image } => fields.add("image", image.as_str()),
+        Decided::EveryNic { drivers, reported } => {
+            fields.add("drivers", drivers.as_str());
+            fields.add("reported", *reported);
+        }
+        Decided::WentBack { failed, next } => {
+            fields.add("failed", failed.as_str());
+            fields.add("next", next.as_deref());
+        }
+        Decided::KeptAddressInUse { address } => fields.add("address", address.to_string()),
     }
 }

@@ -3,20 +3,21 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use netroot_net::{Mac, Prefix};
+use netroot_net::Mac;
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::Answer;
 use netroot_proto::pxe::probe::OtherServer;
 
 use super::change::Change;
 use super::decided::Decided;
+use super::fetch::{Fetch, StopCause};
 use super::ignored::Ignored;
 use super::interface_change::InterfaceChange;
+use super::ready::Ready;
 use super::warning::Warning;
-use crate::serve::artifacts::{Chosen, FileKind};
+use crate::serve::artifacts::FileKind;
 
 /// The machine that an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -181,119 +182,4 @@ pub(crate) enum Event {
         /// How many.
         lines: u64,
     },
-}
-
-/// What is served, once machines may boot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ready {
-    /// The images.
-    pub(crate) images: Vec<ReadyImage>,
-    /// The interfaces.
-    pub(crate) listeners: Vec<ReadyListener>,
-}
-
-/// An image that machines can boot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ReadyImage {
-    /// Its name.
-    pub(crate) name: String,
-    /// What it is, as a word.
-    pub(crate) kind: &'static str,
-    /// The version of its kernel, where that is known.
-    pub(crate) linux: Option<String>,
-    /// Its root, as `nfsroot=` has it, if it has one.
-    pub(crate) root: Option<String>,
-}
-
-/// An interface that is served.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ReadyListener {
-    /// Its name.
-    pub(crate) interface: String,
-    /// The server's address on it.
-    pub(crate) address: IpAddr,
-    /// The length of its network's prefix, in bits.
-    pub(crate) prefix: u8,
-    /// The interface's other addresses.
-    pub(crate) others: Vec<Prefix>,
-    /// The addresses that this server gives; none on a proxy.
-    pub(crate) ranges: Vec<ReadyRange>,
-    /// Whether the network is isolated.
-    pub(crate) isolated: Option<Isolated>,
-    /// The TCP port of HTTP.
-    pub(crate) http_port: u16,
-}
-
-/// An isolated network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Isolated {
-    /// Its machines reach this server alone.
-    Alone,
-    /// They reach the outside, under this server's address.
-    WithNat,
-}
-
-/// Addresses that this server gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ReadyRange {
-    /// The first one.
-    pub(crate) first: IpAddr,
-    /// The last one.
-    pub(crate) last: IpAddr,
-    /// Behind a relay, the length of their network's prefix, in bits.
-    pub(crate) relayed: Option<u8>,
-}
-
-/// A file that was sent to its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fetch {
-    /// What the file is to a boot.
-    pub(crate) kind: FileKind,
-    /// Its name.
-    pub(crate) name: String,
-    /// How many bytes were sent.
-    pub(crate) bytes: u64,
-    /// From the request to the last byte.
-    pub(crate) took: Duration,
-    /// How it was sent.
-    pub(crate) by: Transport,
-    /// What it boots, if it is a script.
-    pub(crate) chosen: Option<Arc<Chosen>>,
-}
-
-/// How a file was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Transport {
-    /// TFTP.
-    Tftp {
-        /// The block size agreed on, in bytes (RFC 2348).
-        block_size: u16,
-        /// The window size agreed on, in blocks (RFC 7440).
-        window: u16,
-        /// How many blocks were sent more than once.
-        repeated: u64,
-    },
-    /// HTTP.
-    Http,
-}
-
-/// Why a transfer ended early.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum StopCause {
-    /// The TFTP client sent an ERROR (RFC 1350 §5).
-    TftpError {
-        /// Its code.
-        code: u16,
-        /// Its message.
-        message: String,
-    },
-    /// The TFTP client no longer answered.
-    TftpTimeout,
-    /// The file could not be read.
-    TftpUnreadable {
-        /// The system's error.
-        error: String,
-    },
-    /// The HTTP connection was closed.
-    HttpClosed,
 }

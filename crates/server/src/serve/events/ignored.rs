@@ -1,5 +1,8 @@
 //! Requests that are not answered, and why.
 
+pub(super) mod json;
+mod text;
+
 use std::net::IpAddr;
 
 use netroot_net::Mac;

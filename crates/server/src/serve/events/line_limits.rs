@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use netroot_limits::{LeftOut, Rate, RateLimiter};
 
-use super::event::{Event, Machine, StopCause};
+use super::event::{Event, Machine};
+use super::fetch::StopCause;
 use super::ignored::Ignored;
 
 /// Lines of one source. A machine that boots causes 12 to 20; a Raspberry Pi, which asks for dozens of files that do

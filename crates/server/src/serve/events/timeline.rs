@@ -11,12 +11,14 @@ use netroot_net::Mac;
 use netroot_printable::Printable;
 use netroot_proto::pxe::strategy::Progress;
 
-use super::event::{Event, Fetch, Machine};
+use super::event::{Event, Machine};
+use super::fetch::Fetch;
 use super::ignored::Ignored;
 use super::line_limits::{LineLimits, Source};
 use super::observer::{Fetching, Observer, Whom};
 use super::repeats::Repeats;
 use super::warning::Warning;
+use super::wording::cut;
 use super::writer::{About, Output, Writer};
 use super::{json, text};
 use crate::serve::artifacts::FileKind;
@@ -246,7 +248,7 @@ impl Timeline {
         let machine = machine.as_deref();
         let mut sentence = Printable(&event.to_string()).to_string();
         if about == About::Machine {
-            text::cut(&mut sentence);
+            cut(&mut sentence);
         }
         let now = Zoned::now();
         let line = match self.shared.format {
@@ -273,7 +275,7 @@ mod tests {
     use netroot_proto::pxe::strategy::{Strategy, Style};
 
     use super::*;
-    use crate::serve::events::event::Transport;
+    use crate::serve::events::fetch::Transport;
 
     const MAC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
     const OTHER: Mac = Mac([2, 0, 0, 0, 0, 1]);

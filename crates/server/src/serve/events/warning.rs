@@ -1,5 +1,8 @@
 //! What will not work, or not well, as the server sees it when it starts or later.
 
+pub(super) mod json;
+mod text;
+
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
