@@ -144,7 +144,10 @@ fn foretold(lan: &Lan, root: &Path) -> Result<Value> {
     let root = root.display().to_string();
     let argv = [netroot.as_str(), "check", "br0", &root, "--json"];
     let done = lan.net.run_for(&argv, TIMEOUT)?;
-    serde_json::from_str(&done.stdout).with_context(|| format!("{}{}", done.stdout, done.stderr))
+    let said: Value = serde_json::from_str(&done.stdout)
+        .with_context(|| format!("{}{}", done.stdout, done.stderr))?;
+    let interface = said.pointer("/interfaces/0").cloned();
+    interface.with_context(|| format!("no interface in {said:#}"))
 }
 
 fn list<'a>(value: &'a Value, key: &str) -> Result<&'a Vec<Value>> {

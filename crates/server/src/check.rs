@@ -1,6 +1,6 @@
-//! `netroot check [IF] [DIR]`: will machines boot here?
+//! `netroot check [IF …] [DIR]`: will machines boot here?
 //!
-//! [`survey`]: who answers what, by DISCOVERs in the name of every firmware. [`forecast`]: what each machine will do, with
+//! [`section`]: one interface of those that are looked at, all at the same time. [`survey`]: who answers what, by DISCOVERs in the name of every firmware. [`forecast`]: what each machine will do, with
 //! what a netroot of this host would add. [`network`]: what is wrong with the other servers, and how that is mended.
 //! [`host`]: ports, firewall, interface, loaders, images, privileges and folders of this host. [`report`]: all of it, for
 //! people and as JSON.
@@ -14,29 +14,32 @@ mod finding;
 mod forecast;
 mod host;
 mod network;
+mod progress;
 mod report;
+mod section;
 mod subject;
 mod survey;
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use netroot_printable::Printable;
 use netroot_proto::pxe::cures::Product;
 
 pub(crate) use self::arguments::CheckArgs;
 use self::finding::{Finding, Level};
-use self::forecast::Planned;
-use self::report::{Heard, Report};
-use self::subject::Subject;
-use self::survey::SurveyError;
+use self::progress::progress;
+use self::report::Report;
+use self::section::Section;
+use self::subject::{Network, Subject};
 use crate::config;
-use crate::serve::artifacts::loaders;
 use crate::serve::config_files::Snapshot;
-use crate::serve::listen::interface::{self, Interface, InterfaceError, Wanted};
+use crate::serve::listen::interface::{self, InterfaceError, Wanted};
 use crate::settings::{CONFIG, ConfigPlace};
+
+/// How many interfaces are looked at where none is named and several could serve.
+const MOST_USABLE: usize = 8;
 
 /// Checks, and prints what was found on standard output.
 ///
@@ -78,95 +81,48 @@ fn subject(args: &CheckArgs) -> anyhow::Result<Subject> {
     Ok(given.configured(settings)?)
 }
 
-/// Tells a person who waits what is done.
-fn progress(what: &str) {
-    let mut stderr = io::stderr();
-    if stderr.is_terminal() {
-        let _ = writeln!(stderr, "netroot: {} …", Printable(what));
-    }
-}
-
 fn check(subject: &Subject, product: Option<Product>, offline: bool) -> Report {
-    let mut findings = Vec::new();
     let all = interface::list().unwrap_or_default();
-    let wanted = Wanted {
-        interface: subject.interface.as_deref(),
-        address: None,
+    let choose = |network: &Network| {
+        let wanted = Wanted {
+            interface: network.interface.as_deref(),
+            address: network.address,
+        };
+        interface::choose(wanted, all.clone())
     };
-    let interface = match interface::choose(wanted, all.clone()) {
-        Ok(interface) => Some(interface),
-        Err(InterfaceError::NoAddress { name }) if subject.isolated => {
-            let text =
-                format!("{name} has no address yet: netroot gives it one, as a network of its own");
-            findings.push(Finding::note("interface", text));
-            None
-        }
-        Err(error) => {
-            findings.push(Finding::problem("interface", error.to_string()));
-            None
-        }
-    };
-    if !subject.others.is_empty() {
-        let text = format!(
-            "the configuration has other interfaces, which are checked by their names: netroot check {}",
-            subject.others.join(", netroot check ")
-        );
-        findings.push(Finding::note("interface", text));
-    }
-    let heard = match &interface {
-        Some(interface) if interface.has_frames && !offline => {
-            match listen(subject, interface, product, &mut findings) {
-                Ok(heard) => Some(heard),
-                Err(error) => {
-                    findings.push(Finding::problem("network", error.to_string()));
-                    None
+    let mut host = Vec::new();
+    let mut sections = Vec::new();
+    for network in &subject.networks {
+        match choose(network) {
+            // Serving would end with this error; all of them are looked at, as one of them will be chosen.
+            Err(InterfaceError::Several { usable }) => {
+                let names = usable
+                    .iter()
+                    .take(MOST_USABLE)
+                    .map(|one| one.name().to_owned());
+                for name in names {
+                    let one = Network {
+                        interface: Some(name),
+                        ..network.clone()
+                    };
+                    sections.push(Section::new(&one, choose(&one)));
                 }
+                let error = InterfaceError::Several { usable };
+                host.push(Finding::problem("interface", error.to_string()));
             }
+            chosen => sections.push(Section::new(network, chosen)),
         }
-        _ => None,
-    };
-    findings.extend(host::look(subject, interface.as_ref(), &all, progress));
-    Report {
-        interface: interface.map(|interface| interface.to_string()),
-        heard,
-        findings,
     }
-}
-
-fn listen(
-    subject: &Subject,
-    interface: &Interface,
-    product: Option<Product>,
-    findings: &mut Vec<Finding>,
-) -> Result<Heard, SurveyError> {
+    // Ports are bound for a moment to see whether they are free: one after the other, and before anybody listens.
     let server_here = host::ports::dhcp_server_here();
-    let survey = survey::survey(interface, server_here, progress)?;
-    if let Some(why) = &survey.deaf {
-        let text = format!("servers on this host were not heard: {why}");
-        findings.push(Finding::note("network", text));
+    for section in &mut sections {
+        section.look(subject, &all);
     }
-    let planned = Planned {
-        loaders: loaders::find(subject.ipxe.as_deref()).by_platform,
-        http_port: subject.http_port,
-        range: subject.range.or_else(|| match subject.isolated {
-            true => network::hosts(interface),
-            false => None,
-        }),
-        image: subject.image_name(),
-    };
-    progress("looking for the files that machines would load");
-    let forecasts = forecast::forecast(&survey, interface, &planned, files::look);
-    let mut netroots = forecasts.netroots.clone();
-    netroots.sort_unstable();
-    let servers = network::servers(&survey, interface, &netroots);
-    let wanted = network::Wanted {
-        product,
-        planned: &planned,
-    };
-    let troubles = network::troubles(&servers, &forecasts, interface, wanted);
-    Ok(Heard {
-        servers,
-        forecasts,
-        troubles,
-    })
+    std::thread::scope(|scope| {
+        for section in sections.iter_mut().filter(|_| !offline) {
+            scope.spawn(move || section.listen(subject, product, server_here));
+        }
+        host.extend(host::look(subject, progress));
+    });
+    Report { sections, host }
 }

@@ -11,9 +11,11 @@ const EXAMPLES: &str = "\
 Examples:
   netroot check
       On the only interface that is up: who answers, and what each firmware will do. Where there is an
-      /etc/netroot/netroot.toml, that is what is checked.
+      /etc/netroot/netroot.toml, that is what is checked, on all of its interfaces.
   netroot check eth1 /srv/debian
       The same on eth1, and whether this root can be served: its kernel, modules and initrd.
+  netroot check eth0 eth1
+      On both, at the same time.
   netroot check eth1 /srv/debian --dhcp 10.0.0.100-10.0.0.200
       If netroot is to give the addresses.
   netroot check --product openwrt
@@ -26,9 +28,13 @@ already, here or elsewhere, is among those that are heard. Exits with 1 if somet
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CheckArgs {
-    /// The interface [default: the only one that is up with an IPv4 address], and the directory of a root; a directory has a slash.
-    #[arg(value_name = "IF|DIR", num_args = 0..=2)]
+    /// The interfaces [default: those of the configuration, or the only one that is up with an IPv4 address], and the directory of a root; a directory has a slash.
+    #[arg(value_name = "IF|DIR")]
     pub(super) what: Vec<String>,
+
+    /// An interface, as in netroot serve; may be given several times.
+    #[arg(long, value_name = "IF")]
+    pub(super) interface: Vec<String>,
 
     /// Check what this configuration and its drop-ins say [default: /etc/netroot/netroot.toml if there is one and no directory is given].
     #[arg(long, value_name = "FILE")]

@@ -1,230 +1,145 @@
 //! Everything that was found, for people and as JSON.
 
+mod json;
+
 use std::fmt::{self, Display, Formatter};
 
 use netroot_printable::Printable;
-use netroot_proto::pxe::predict::{Outcome, Prediction};
 use netroot_proto::pxe::probe::Asker;
-use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::files::FileState;
 use super::finding::{Finding, Level};
-use super::forecast::{Forecast, Forecasts, Verdict};
-use super::network::{Server, Trouble, level, listed};
-
-/// What was heard on the interface.
-#[derive(Debug)]
-pub(super) struct Heard {
-    /// The servers.
-    pub(super) servers: Vec<Server>,
-    /// What machines will do.
-    pub(super) forecasts: Forecasts,
-    /// What is wrong.
-    pub(super) troubles: Vec<Trouble>,
-}
+use super::forecast::Forecast;
+use super::network::{Server, level, listed};
+use super::section::{Heard, Section};
 
 /// The whole check.
 #[derive(Debug)]
 pub(super) struct Report {
-    /// The interface, with its addresses; `None` if none could be chosen.
-    pub(super) interface: Option<String>,
-    /// What was heard; `None` if nothing could be asked.
-    pub(super) heard: Option<Heard>,
-    /// This host.
-    pub(super) findings: Vec<Finding>,
+    /// By interface.
+    pub(super) sections: Vec<Section>,
+    /// What all interfaces share.
+    pub(super) host: Vec<Finding>,
 }
 
 impl Report {
-    fn all(&self) -> impl Iterator<Item = Level> {
-        let heard = self.heard.iter();
-        let troubles = heard.flat_map(|heard| heard.troubles.iter().map(|one| one.finding.level));
-        let heard = self.heard.iter();
-        let machines = heard.flat_map(|heard| heard.forecasts.all.iter().map(level));
-        let host = self.findings.iter().map(|finding| finding.level);
-        troubles.chain(machines).chain(host)
-    }
-
-    /// How many of a level there are.
+    /// How many things of a level stand in the way.
     pub(super) fn count(&self, of: Level) -> usize {
-        self.all().filter(|level| *level == of).count()
+        let sections = self.sections.iter();
+        let host = self.host.iter().filter(|finding| finding.level == of);
+        host.count() + sections.map(|one| self.count_in(one, of)).sum::<usize>()
     }
 
-    /// One JSON object.
-    pub(super) fn json(&self) -> Value {
-        let heard = self.heard.as_ref();
-        let servers = heard.map(|it| it.servers.iter().map(server).collect::<Vec<_>>());
-        let machines = heard.map(|it| {
-            let all = it.forecasts.all.iter();
-            all.map(machine).collect::<Vec<_>>()
-        });
-        let network = heard.map(|it| it.troubles.iter().map(trouble).collect::<Vec<_>>());
-        json!({
-            "interface": self.interface,
-            "servers": servers,
-            "machines": machines,
-            "network": network,
-            "host": self.findings,
-            "problems": self.count(Level::Problem),
-            "warnings": self.count(Level::Warning),
-        })
+    /// The same of one interface.
+    fn count_in(&self, section: &Section, of: Level) -> usize {
+        let loaders = self.host.iter().filter(|one| one.about == "loader");
+        section.count(of, loaders.map(|one| one.level).max())
     }
 }
 
-fn server(server: &Server) -> Value {
-    let files: Vec<Value> = server
-        .files
-        .iter()
-        .map(|(file, askers)| json!({"file": file, "for": askers.iter().map(word).collect::<Vec<_>>()}))
-        .collect();
-    let class = server.classes.first();
-    let class = class.map(|(_, class)| String::from_utf8_lossy(class).into_owned());
-    json!({
-        "address": server.address,
-        "here": server.here,
-        "netroot": server.netroot,
-        "dhcp": server.is_dhcp(),
-        "offers": server.offered,
-        "option-60": class,
-        "files": files,
-        "answers": server.askers.iter().map(word).collect::<Vec<_>>(),
-        "port-4011": server.port_4011,
-    })
-}
-
-/// A kind of machine as a word: `uefi-x64-pxe`.
-fn word(asker: &Asker) -> String {
-    if *asker == Asker::Init {
-        return "init".to_owned();
-    }
-    let text = asker.to_string().to_lowercase();
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
-    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
-    words.join("-")
-}
-
-fn prediction(prediction: &Prediction) -> Value {
-    let (from, file) = match &prediction.outcome {
-        Outcome::Loads { from, file, .. } => (*from, Some(file)),
-        Outcome::NoFileServer { file, .. } => (None, Some(file)),
-        _ => (None, None),
-    };
-    json!({
-        "machine": word(&prediction.asker),
-        "outcome": prediction.outcome.word(),
-        "server": prediction.outcome.server(),
-        "file": file,
-        "from": from,
-        "text": prediction.outcome.to_string(),
-        "screen": prediction.screen,
-    })
-}
-
-fn machine(forecast: &Forecast) -> Value {
-    let mut value = prediction(&forecast.first);
-    let (boots, by) = match forecast.verdict {
-        Verdict::Netroot(by) => ("netroot", Some(by)),
-        Verdict::Other(by) => ("other", Some(by)),
-        Verdict::Served => ("address", None),
-        Verdict::Fails => ("fails", None),
-    };
-    if let Some(object) = value.as_object_mut() {
-        object.insert("boots".to_owned(), json!(boots));
-        object.insert("by".to_owned(), json!(by));
-        object.insert("level".to_owned(), json!(level(forecast)));
-        object.insert("file-state".to_owned(), json!(forecast.file));
-        object.insert(
-            "not-answered-because".to_owned(),
-            json!(forecast.unanswered),
-        );
-        object.insert(
-            "then".to_owned(),
-            json!(forecast.then.as_ref().map(prediction)),
-        );
-    }
-    value
-}
-
-fn trouble(trouble: &Trouble) -> Value {
-    #[derive(Serialize)]
-    struct Steps<'a> {
-        product: &'static str,
-        place: &'static str,
-        steps: Vec<(&'static str, &'a str)>,
-    }
-    let cures = trouble.cures.iter().map(|cure| Steps {
-        product: cure.product.word(),
-        place: cure.product.place(),
-        steps: cure
-            .steps
-            .iter()
-            .map(|step| (step.word(), step.text()))
-            .collect(),
-    });
-    json!({
-        "level": trouble.finding.level,
-        "about": trouble.problem.word(),
-        "text": trouble.finding.text,
-        "cure": trouble.finding.cure,
-        "cures": cures.collect::<Vec<_>>(),
-    })
-}
-
-/// The column of what machines do.
+/// The columns of what machines do, of what was looked at, and of lines that belong to it.
 const COLUMN: usize = 24;
+const LEVEL: usize = 9;
+const ABOUT: usize = 13;
 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if let Some(heard) = &self.heard {
-            let interface = self.interface.as_deref().unwrap_or("the network");
-            writeln!(f, "Who answers on {interface}:")?;
-            if heard.servers.is_empty() {
-                writeln!(f, "  nobody")?;
+        for section in &self.sections {
+            let title = section.title();
+            if let Some(heard) = &section.heard {
+                fmt_heard(f, &title, heard)?;
             }
-            for server in &heard.servers {
-                fmt_server(f, server)?;
+            let name = section.name().unwrap_or("the network");
+            writeln!(f, "This host, for {name}:")?;
+            for finding in &section.findings {
+                fmt_finding(f, finding)?;
             }
-            let with = match heard.forecasts.heard_own {
-                true => "beside the netroot of this host, which was heard",
-                false => "if this host runs netroot serve",
-            };
-            writeln!(f, "\nWhat machines do, {with}:")?;
-            for forecast in &heard.forecasts.all {
-                fmt_machine(f, forecast)?;
-            }
-        }
-        writeln!(f, "\nThis host:")?;
-        for finding in &self.findings {
-            fmt_finding(f, finding)?;
-        }
-        if let Some(heard) = &self.heard
-            && !heard.troubles.is_empty()
-        {
-            writeln!(f, "\nThe network:")?;
-            for trouble in &heard.troubles {
-                fmt_finding(f, &trouble.finding)?;
-                for cure in &trouble.cures {
-                    for line in cure.to_string().lines() {
-                        writeln!(f, "           {line}")?;
+            writeln!(f)?;
+            if let Some(heard) = &section.heard
+                && !heard.troubles.is_empty()
+            {
+                writeln!(f, "The network of {name}:")?;
+                for trouble in &heard.troubles {
+                    fmt_finding(f, &trouble.finding)?;
+                    for cure in &trouble.cures {
+                        for line in cure.to_string().lines() {
+                            writeln!(f, "  {:LEVEL$}{line}", "")?;
+                        }
                     }
                 }
+                writeln!(f)?;
             }
         }
-        let [problems, warnings] = [Level::Problem, Level::Warning].map(|it| self.count(it));
-        let many = |number: usize, word: &str| match number {
-            1 => format!("1 {word}"),
-            _ => format!("{number} {word}s"),
-        };
-        match (problems, warnings) {
-            (0, 0) => writeln!(f, "\nNothing stands in the way."),
-            _ => writeln!(
-                f,
-                "\n{}, {}.",
-                many(problems, "problem"),
-                many(warnings, "warning")
-            ),
+        writeln!(f, "This host, for every interface:")?;
+        for finding in &self.host {
+            fmt_finding(f, finding)?;
         }
+        writeln!(f)?;
+        if let [_, _, ..] = self.sections.as_slice() {
+            for section in &self.sections {
+                let counts = [Level::Problem, Level::Warning].map(|it| self.count_in(section, it));
+                let name = section.name().unwrap_or("the network");
+                writeln!(f, "{name}: {}", summary(counts, section.machines()))?;
+            }
+            let of = |level| self.host.iter().filter(|one| one.level == level).count();
+            let counts = [Level::Problem, Level::Warning].map(of);
+            writeln!(f, "this host: {}", summary(counts, None))?;
+        }
+        let machines = match self.sections.as_slice() {
+            [only] => only.machines(),
+            _ => None,
+        };
+        let counts = [Level::Problem, Level::Warning].map(|it| self.count(it));
+        let text = summary(counts, machines);
+        let in_all = match self.sections.len() {
+            0 | 1 => "",
+            _ => "In all: ",
+        };
+        writeln!(f, "{in_all}{text}.")
     }
+}
+
+/// `1 problem, 2 warnings; 5 of 10 kinds of machines would not boot`.
+fn summary([problems, warnings]: [usize; 2], machines: Option<(usize, usize)>) -> String {
+    let many = |number: usize, word: &str| match number {
+        1 => format!("1 {word}"),
+        _ => format!("{number} {word}s"),
+    };
+    let mut text = match (problems, warnings) {
+        (0, 0) => "nothing stands in the way".to_owned(),
+        _ => format!(
+            "{}, {}",
+            many(problems, "problem"),
+            many(warnings, "warning")
+        ),
+    };
+    if let Some((all, fails)) = machines
+        && fails > 0
+    {
+        text.push_str(&format!(
+            "; {fails} of {all} kinds of machines would not boot"
+        ));
+    }
+    text
+}
+
+fn fmt_heard(f: &mut Formatter<'_>, title: &str, heard: &Heard) -> fmt::Result {
+    writeln!(f, "Who answers on {title}:")?;
+    if heard.servers.is_empty() {
+        writeln!(f, "  nobody")?;
+    }
+    for server in &heard.servers {
+        fmt_server(f, server)?;
+    }
+    let with = match heard.forecasts.heard_own {
+        true => "beside the netroot of this host, which was heard",
+        false => "if this host runs netroot serve",
+    };
+    writeln!(f, "\nWhat machines do there, {with}:")?;
+    for forecast in &heard.forecasts.all {
+        fmt_machine(f, forecast)?;
+    }
+    writeln!(f)
 }
 
 fn fmt_server(f: &mut Formatter<'_>, server: &Server) -> fmt::Result {
@@ -294,11 +209,13 @@ fn fmt_machine(f: &mut Formatter<'_>, forecast: &Forecast) -> fmt::Result {
     Ok(())
 }
 
+/// The level, what was looked at, and what was found; below it what mends it.
 fn fmt_finding(f: &mut Formatter<'_>, finding: &Finding) -> fmt::Result {
-    let word = finding.level.word();
-    writeln!(f, "  {word:<9}{}", Printable(&finding.text))?;
+    let (word, about) = (finding.level.word(), finding.about);
+    let text = Printable(&finding.text);
+    writeln!(f, "  {word:<LEVEL$}{about:<ABOUT$}{text}")?;
     for line in &finding.cure {
-        writeln!(f, "           {}", Printable(line))?;
+        writeln!(f, "  {:LEVEL$}{}", "", Printable(line))?;
     }
     Ok(())
 }

@@ -9,17 +9,24 @@ use crate::settings::{
     ImageSettings, ImageSource, InitrdSource, Mode, NetworkSettings, Origin, RootSettings, Settings,
 };
 
-/// What would be served, and how.
-#[derive(Debug, Clone)]
-pub(super) struct Subject {
+/// A network that would be served.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Network {
     /// The interface; `None` for the only one that is up with an address.
     pub(super) interface: Option<String>,
+    /// The address by which machines are to know the server.
+    pub(super) address: Option<Ipv4Addr>,
     /// The range that netroot would give addresses from; `None` as a proxy.
     pub(super) range: Option<(Ipv4Addr, Ipv4Addr)>,
     /// Whether the interface is to be a network of its own, which netroot gives an address.
     pub(super) isolated: bool,
-    /// The other interfaces of the configuration.
-    pub(super) others: Vec<String>,
+}
+
+/// What would be served, and how.
+#[derive(Debug, Clone)]
+pub(super) struct Subject {
+    /// The networks, at least one.
+    pub(super) networks: Vec<Network>,
     /// The images.
     pub(super) images: Vec<ImageSettings>,
     /// The HTTP server's TCP port.
@@ -39,9 +46,9 @@ pub(super) struct Subject {
 /// The words of the command line contradict each other.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SubjectError {
-    /// Two of one kind.
+    /// Two directories.
     #[error(
-        "expected at most one interface and one directory, not {first} and {second}; a directory has a slash, such as ./{second}"
+        "expected interfaces and at most one directory, not {first} and {second}; a directory has a slash, an interface has none"
     )]
     Two {
         /// The first.
@@ -59,22 +66,46 @@ pub(super) enum SubjectError {
     },
 }
 
-/// The interface and the directory among the words: a directory has a slash.
-fn words(words: &[String]) -> Result<(Option<String>, Option<PathBuf>), SubjectError> {
-    let (mut interface, mut directory) = (None, None);
+/// The interfaces and the directory among the words: a directory has a slash.
+fn words(words: &[String]) -> Result<(Vec<String>, Option<PathBuf>), SubjectError> {
+    let (mut interfaces, mut directory) = (Vec::new(), None::<&String>);
     for word in words {
-        let place = match word.contains('/') || word == "." || word == ".." {
-            true => &mut directory,
-            false => &mut interface,
-        };
-        if let Some(first) = place.replace(word.clone()) {
+        if !(word.contains('/') || word == "." || word == "..") {
+            interfaces.push(word.clone());
+        } else if let Some(first) = directory.replace(word) {
             return Err(SubjectError::Two {
-                first,
+                first: first.clone(),
                 second: word.clone(),
             });
         }
     }
-    Ok((interface, directory.map(PathBuf::from)))
+    Ok((interfaces, directory.map(PathBuf::from)))
+}
+
+impl Network {
+    fn named(interface: String, range: Option<(Ipv4Addr, Ipv4Addr)>) -> Self {
+        Self {
+            interface: Some(interface),
+            range,
+            ..Self::default()
+        }
+    }
+
+    fn configured(network: &NetworkSettings) -> Self {
+        let ranges = match &network.mode {
+            Mode::Dhcp(dhcp) => dhcp.ranges.as_slice(),
+            Mode::Isolated(isolated) => isolated.ranges.as_slice(),
+            Mode::Proxy => &[],
+        };
+        // One behind a relay is not for this interface's machines.
+        let here = ranges.iter().find(|range| range.length.is_none());
+        Self {
+            interface: network.interface.clone(),
+            address: network.address,
+            range: here.map(|range| (range.first, range.last)),
+            isolated: matches!(network.mode, Mode::Isolated(_)),
+        }
+    }
 }
 
 impl Subject {
@@ -89,7 +120,22 @@ impl Subject {
 
     /// Of the command line alone.
     pub(super) fn of_arguments(args: &CheckArgs) -> Result<Self, SubjectError> {
-        let (interface, directory) = words(&args.what)?;
+        let (mut interfaces, directory) = words(&args.what)?;
+        interfaces.extend(args.interface.iter().cloned());
+        let range = args.dhcp.map(|range| (range.first, range.last));
+        let mut networks: Vec<Network> = Vec::new();
+        for interface in interfaces {
+            let network = Network::named(interface, range);
+            if !networks.contains(&network) {
+                networks.push(network);
+            }
+        }
+        if networks.is_empty() {
+            networks.push(Network {
+                range,
+                ..Network::default()
+            });
+        }
         let image = |directory| ImageSettings {
             name: None,
             title: None,
@@ -110,10 +156,7 @@ impl Subject {
             origin: Origin::CommandLine,
         };
         Ok(Self {
-            interface,
-            range: args.dhcp.map(|range| (range.first, range.last)),
-            isolated: false,
-            others: Vec::new(),
+            networks,
             images: directory.map(image).into_iter().collect(),
             http_port: args.http_port,
             nfs_port: Some(args.nfs_port),
@@ -124,35 +167,32 @@ impl Subject {
         })
     }
 
-    /// The same interface and directory in a configuration.
+    /// The same interfaces and directory in a configuration; all of its interfaces if none is named.
     pub(super) fn configured(self, settings: Settings) -> Result<Self, SubjectError> {
         let given = self;
-        let named = |network: &&NetworkSettings| {
-            given.interface.is_none() || network.interface == given.interface
-        };
-        let network = settings.networks.iter().find(named);
-        if network.is_none()
-            && let Some(interface) = given.interface
-        {
-            let known = settings.networks.iter();
-            return Err(SubjectError::NotConfigured {
-                interface,
-                known: known.filter_map(|it| it.interface.clone()).collect(),
-            });
+        let all: Vec<Network> = settings.networks.iter().map(Network::configured).collect();
+        let mut networks = Vec::new();
+        for wanted in given.networks.iter().filter_map(|it| it.interface.as_ref()) {
+            let known = all.iter().filter_map(|it| it.interface.as_ref());
+            let mut found = all
+                .iter()
+                .filter(|it| it.interface.as_ref() == Some(wanted));
+            networks.push(
+                found
+                    .next()
+                    .cloned()
+                    .ok_or_else(|| SubjectError::NotConfigured {
+                        interface: wanted.clone(),
+                        known: known.cloned().collect(),
+                    })?,
+            );
         }
-        let ranges = match network.map(|network| &network.mode) {
-            Some(Mode::Dhcp(dhcp)) => dhcp.ranges.as_slice(),
-            Some(Mode::Isolated(isolated)) => isolated.ranges.as_slice(),
-            Some(Mode::Proxy) | None => &[],
-        };
-        let interface = network.and_then(|network| network.interface.clone());
-        let others = settings.networks.iter();
-        let others = others.filter_map(|network| network.interface.clone());
-        let others = others
-            .filter(|name| Some(name) != interface.as_ref())
-            .collect();
-        // One behind a relay is not for this interface's machines.
-        let here = ranges.iter().find(|range| range.length.is_none());
+        if networks.is_empty() {
+            networks = all;
+        }
+        if networks.is_empty() {
+            networks.push(Network::default());
+        }
         let exported = |image: &ImageSettings| {
             let root = image.source.root();
             root.is_some_and(|root| root.nfsroot.is_none())
@@ -160,10 +200,7 @@ impl Subject {
         let mut images = settings.catalog.images;
         images.extend(given.images);
         Ok(Self {
-            interface,
-            range: here.map(|range| (range.first, range.last)),
-            isolated: matches!(network.map(|it| &it.mode), Some(Mode::Isolated(_))),
-            others,
+            networks,
             nfs_port: images.iter().any(exported).then_some(settings.nfs_port),
             images,
             http_port: settings.http_port,
@@ -185,11 +222,12 @@ mod tests {
             let all: Vec<String> = text.iter().map(|word| (*word).to_owned()).collect();
             words(&all)
         };
-        let both = (Some("eth0".to_owned()), Some(PathBuf::from("/srv/debian")));
+        let both = (vec!["eth0".to_owned()], Some(PathBuf::from("/srv/debian")));
         assert_eq!(read(&["eth0", "/srv/debian"]).unwrap(), both);
         assert_eq!(read(&["/srv/debian", "eth0"]).unwrap(), both);
         assert_eq!(read(&["."]).unwrap().1, Some(PathBuf::from(".")));
-        let error = read(&["eth0", "debian"]).unwrap_err().to_string();
-        assert!(error.ends_with("such as ./debian"), "{error}");
+        assert_eq!(read(&["eth0", "./debian", "eth1"]).unwrap().0.len(), 2);
+        let error = read(&["./a", "eth0", "./b"]).unwrap_err().to_string();
+        assert!(error.contains("not ./a and ./b"), "{error}");
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! No REQUEST goes to a server that gave an address, so that no lease is taken.
 
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::time::{Duration, Instant};
@@ -15,7 +14,7 @@ use netroot_proto::pxe::probe::{Asker, Probe};
 use netroot_sys::packet::{PacketError, PacketSocket};
 use netroot_sys::udp;
 
-use crate::serve::dhcp::frame::{self, End};
+use crate::serve::dhcp::{frame, probing};
 use crate::serve::listen::interface::Interface;
 
 /// In whose name is asked.
@@ -97,15 +96,10 @@ pub(super) fn survey(
     progress: impl Fn(&str),
 ) -> Result<Survey, SurveyError> {
     let frames = PacketSocket::for_dhcp_client(interface.index)?;
-    let mac = invented();
     let mut asked: Vec<Asked> = ASKERS
         .into_iter()
         .map(|asker| Asked {
-            probe: Probe {
-                mac,
-                transaction: random(),
-                asker,
-            },
+            probe: probing::probe(interface, asker),
             answers: Answers {
                 asker,
                 offers: Vec::new(),
@@ -130,7 +124,7 @@ pub(super) fn survey(
     ask_boot_servers(interface, &mut asked);
     Ok(Survey {
         answers: asked.into_iter().map(|one| one.answers).collect(),
-        mac,
+        mac: probing::machine(interface),
         deaf,
     })
 }
@@ -212,25 +206,14 @@ fn send(
     own: Option<&UdpSocket>,
     probe: &Probe,
 ) -> Result<(), SurveyError> {
-    let from = End {
-        mac: interface.mac,
-        address: Ipv4Addr::UNSPECIFIED,
-        port: CLIENT_PORT,
-    };
-    let to = End {
-        mac: Mac::BROADCAST,
-        address: Ipv4Addr::BROADCAST,
-        port: SERVER_PORT,
-    };
-    let discover = probe.discover();
-    if let Some(socket) = own {
+    let sent = match own {
         // Servers elsewhere receive this one, too.
-        let sent = socket.send_to(&discover, (Ipv4Addr::BROADCAST, SERVER_PORT));
-        return sent.map(drop).map_err(SurveyError::Send);
-    }
-    let frame = frame::encode(from, to, &discover)
-        .ok_or_else(|| SurveyError::Send(io::ErrorKind::InvalidInput.into()))?;
-    frames.send(&frame).map_err(SurveyError::Send)
+        Some(socket) => socket
+            .send_to(&probe.discover(), (Ipv4Addr::BROADCAST, SERVER_PORT))
+            .map(drop),
+        None => probing::send(interface, frames, probe),
+    };
+    sent.map_err(SurveyError::Send)
 }
 
 /// Port 68 of this host beside its DHCP client, for the answers of servers of its own.
@@ -312,17 +295,6 @@ fn answered(asked: &mut [Asked], pending: &Pending, payload: &[u8]) -> bool {
     true
 }
 
-/// A random hardware address that is nobody's: locally administered (IEEE 802, second digit 2).
-fn invented() -> Mac {
-    let [a, b, c, d, e, ..] = RandomState::new().hash_one(1).to_le_bytes();
-    Mac([0x02, a, b, c, d, e])
-}
-
-fn random() -> u32 {
-    let [a, b, c, d, ..] = RandomState::new().hash_one(0).to_le_bytes();
-    u32::from_le_bytes([a, b, c, d])
-}
-
 #[cfg(test)]
 mod tests {
     use netroot_proto::dhcp::header::Header;
@@ -366,11 +338,5 @@ mod tests {
         assert!(all[0].answers.offers.is_empty() && !has_address(&all[0]));
         assert_eq!(all[1].answers.offers.len(), 2);
         assert!(has_address(&all[1]));
-    }
-
-    #[test]
-    fn the_machine_is_nobodys() {
-        let mac = invented();
-        assert!(mac.is_unicast() && mac.0[0] == 2);
     }
 }

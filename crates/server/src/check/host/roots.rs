@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use netroot_initramfs::{RootTree, choose_kernel};
 
+use crate::catalog::name_of_directory;
 use crate::check::finding::Finding;
 use crate::check::subject::Subject;
 use crate::check_kernel;
@@ -32,8 +33,22 @@ pub(super) fn loaders(subject: &Subject) -> Vec<Finding> {
     findings
 }
 
-/// One image.
+/// One image, by its name.
 pub(super) fn look(image: &ImageSettings, progress: impl Fn(&str)) -> Vec<Finding> {
+    let mut findings = look_at(image, progress);
+    let name = match (&image.name, image.source.root()) {
+        (Some(name), _) => Some(name.clone()),
+        (None, root) => root.and_then(|root| name_of_directory(&root.directory).ok()),
+    };
+    for finding in &mut findings {
+        if let Some(name) = &name {
+            finding.text = format!("{name}: {}", finding.text);
+        }
+    }
+    findings
+}
+
+fn look_at(image: &ImageSettings, progress: impl Fn(&str)) -> Vec<Finding> {
     if let Some(root) = image.source.root() {
         return match look_at_root(root, progress) {
             Ok(findings) => findings,
@@ -78,12 +93,7 @@ fn look_at_root(
     }
     findings.push(Finding::ok(
         "kernel",
-        format!(
-            "{}: Linux {} ({})",
-            directory.display(),
-            kernel.version,
-            path.display()
-        ),
+        format!("Linux {} ({})", kernel.version, path.display()),
     ));
     let configuration = format!("/boot/config-{}", kernel.version);
     findings.push(match tree.open_file(&configuration) {

@@ -3,19 +3,16 @@
 //! Two DHCP servers that do not know of each other give one address to two machines; a proxy without a DHCP server
 //! beside it boots no machine. Both are detected by probes before the first machine asks.
 
-use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use netroot_net::Mac;
-
-use netroot_proto::dhcp::{CLIENT_PORT, SERVER_PORT};
+use netroot_proto::dhcp::CLIENT_PORT;
 use netroot_proto::pxe::cures::{self, Cure, Netroot, Problem, Product};
-use netroot_proto::pxe::probe::{Asker, OtherServer, Probe};
+use netroot_proto::pxe::probe::{Asker, OtherServer};
 use netroot_sys::packet::PacketSocket;
 
-use crate::serve::dhcp::frame::{self, End};
+use crate::serve::dhcp::{frame, probing};
 use crate::serve::events::Warning;
 use crate::serve::listen::allowed::Allowed;
 use crate::serve::listen::interface::Interface;
@@ -45,12 +42,13 @@ pub(crate) fn find_others(
     frames: &PacketSocket,
     mut meanwhile: impl FnMut(),
 ) -> io::Result<Vec<OtherServer>> {
-    let probe = |asker| Probe {
-        mac: stand_in(interface.mac),
-        transaction: random(),
-        asker,
+    let probe = |(second, asker)| {
+        (
+            Duration::from_secs(second),
+            probing::probe(interface, asker),
+        )
     };
-    let probes = PROBES.map(|(second, asker)| (Duration::from_secs(second), probe(asker)));
+    let probes = PROBES.map(probe);
     let began = Instant::now();
     let mut end = began + TIMEOUT;
     let mut sent = 0;
@@ -60,7 +58,7 @@ pub(crate) fn find_others(
         while let Some((at, probe)) = probes.get(sent)
             && began.elapsed() >= *at
         {
-            send(interface, frames, probe)?;
+            probing::send(interface, frames, probe)?;
             sent += 1;
         }
         let Some(length) = frames.receive(&mut buffer)? else {
@@ -88,21 +86,6 @@ pub(crate) fn find_others(
     Ok(others)
 }
 
-fn send(interface: &Interface, frames: &PacketSocket, probe: &Probe) -> io::Result<()> {
-    let from = End {
-        mac: interface.mac,
-        address: Ipv4Addr::UNSPECIFIED,
-        port: CLIENT_PORT,
-    };
-    let to = End {
-        mac: Mac::BROADCAST,
-        address: Ipv4Addr::BROADCAST,
-        port: SERVER_PORT,
-    };
-    let frame = frame::encode(from, to, &probe.discover()).ok_or(io::ErrorKind::InvalidInput)?;
-    frames.send(&frame)
-}
-
 /// Merges the answers of one server into one.
 fn remember(others: &mut Vec<OtherServer>, answer: OtherServer) {
     if let Some(known) = others
@@ -117,23 +100,6 @@ fn remember(others: &mut Vec<OtherServer>, answer: OtherServer) {
     } else if others.len() < MOST_SERVERS {
         others.push(answer);
     }
-}
-
-/// The hardware address of a machine that does not exist: the interface's, made locally administered, or changed if it
-/// is that already. Always the same, so that servers reserve only one address for it.
-fn stand_in(mac: Mac) -> Mac {
-    let [_, b, c, d, e, f] = mac.0;
-    let stand_in = Mac([0x02, b, c, d, e, f]);
-    if stand_in == mac {
-        Mac([0x06, b, c, d, e, f])
-    } else {
-        stand_in
-    }
-}
-
-fn random() -> u32 {
-    let [a, b, c, d, ..] = RandomState::new().hash_one(0).to_le_bytes();
-    u32::from_le_bytes([a, b, c, d])
 }
 
 /// Which addresses this server gives on a network.
@@ -267,6 +233,8 @@ pub(crate) fn refused(
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
     use crate::serve::listen::interface::tests::interface;
 
@@ -403,13 +371,5 @@ mod tests {
             );
         }
         assert_eq!(others.len(), MOST_SERVERS);
-    }
-
-    #[test]
-    fn the_probes_hardware_address_is_never_the_interfaces_own() {
-        let physical = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
-        assert_eq!(stand_in(physical), Mac([0x02, 0x54, 0, 0x12, 0x34, 0x56]));
-        assert_ne!(stand_in(stand_in(physical)), stand_in(physical));
-        assert!(stand_in(physical).is_unicast());
     }
 }
