@@ -16,7 +16,7 @@ use netroot_proto::pxe::strategy::Strategy;
 
 use super::files::FileState;
 use super::survey::Survey;
-use crate::serve::dhcp::service::SCRIPT_PATH;
+use crate::serve::dhcp::script_path::SCRIPT_PATH;
 use crate::serve::listen::interface::Interface;
 
 /// The netroot that this host runs, or would.

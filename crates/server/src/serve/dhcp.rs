@@ -12,4 +12,5 @@ mod other_networks;
 pub(crate) mod overhear;
 pub(crate) mod probing;
 pub(crate) mod rogue_dhcp;
+pub(crate) mod script_path;
 pub(crate) mod service;

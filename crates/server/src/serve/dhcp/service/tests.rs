@@ -1,22 +1,28 @@
 //! Datagrams in, replies out, without sockets: [`Service::answer`] and what it changes.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
+use netroot_net::{Mac, Prefix};
 use netroot_proto::dhcp::code;
 use netroot_proto::dhcp::emit::{Draft, LONGEST};
 use netroot_proto::dhcp::header::Header;
 use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::pxe::arch::Platform;
+use netroot_proto::pxe::decide::{Answer, Destination};
 use netroot_proto::pxe::inputs::{Loader, SubnetOptions};
 use netroot_proto::pxe::probe::{Asker, Probe};
+use netroot_proto::pxe::subnet::Subnet;
 
+use super::sending::Sent;
 use super::*;
 use crate::catalog::KnownMachine;
 use crate::catalog::tests::{by_mac, image, with_rules};
-use crate::catalog::{Catalog, Image};
+use crate::catalog::{ArrivedAt, Catalog, Image};
 use crate::serve::artifacts::{FileKind, Found};
 use crate::serve::bundle::Bundle;
 use crate::serve::events::{Fetch, Format, Transport};
+use crate::serve::listen::allowed::Allowed;
 use crate::serve::listen::interface::tests::{interface, with_addresses};
 use crate::serve::listen::leases::{LeaseFile, Writer};
 use crate::serve::listen::role::AddressPool;
