@@ -1,0 +1,18 @@
+//! What the services of all interfaces have in common.
+
+use std::sync::Arc;
+
+use crate::serve::clock::Clock;
+use crate::serve::http;
+use crate::serve::listen::allowed::LiveAllowed;
+use crate::serve::status::Status;
+
+/// What the services of all interfaces have in common.
+#[derive(Debug, Clone)]
+pub(in crate::serve::running) struct Common {
+    pub(in crate::serve::running) site: Arc<http::Site>,
+    pub(in crate::serve::running) http_port: u16,
+    pub(in crate::serve::running) allowed: Arc<LiveAllowed>,
+    pub(in crate::serve::running) clock: Clock,
+    pub(in crate::serve::running) status: Status,
+}
