@@ -114,6 +114,23 @@ pub fn build(request: &BuildRequest<'_>, output: impl Write) -> Result<BuildSumm
     Ok(summary)
 }
 
+/// Looks whether the initrd can be built, as far as that is seen without reading every module.
+///
+/// # Errors
+/// See [`BuildError`]: the init, the kernel, and the selection of modules.
+pub fn check(request: &BuildRequest<'_>) -> Result<(), BuildError> {
+    check_init(request)?;
+    let (_, tree) = check_kernel(request)?;
+    let Some(tree) = tree else {
+        return Ok(());
+    };
+    let index = read_index(request.root, request.kernel, tree)?;
+    let order = read_order(request.root, tree)?;
+    let places = ModuleTree::new(request.root, tree, request.kernel, &index, &order);
+    select(request.modules, request.contents, &places, request.sys)?;
+    Ok(())
+}
+
 /// Archives what `contents` lists, and the init.
 fn archive_contents<W: Write>(
     archive: &mut Archive<W>,

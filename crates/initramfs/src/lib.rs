@@ -44,7 +44,7 @@ pub use contents::{
 };
 pub use decompress::DecompressError;
 pub use driver_kind::DriverKind;
-pub use initrd::{BuildRequest, BuildSummary, Compression, CompressionOptions, build};
+pub use initrd::{BuildRequest, BuildSummary, Compression, CompressionOptions, build, check};
 pub use kernel::{
     FilePart, Generation, Kernel, KernelError, Skipped, choose_kernel, compare_versions,
     find_kernels, generations,

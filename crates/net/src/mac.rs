@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// An Ethernet address. Displayed as `52:54:00:12:34:56`; parsed from that form and from
-/// `52-54-00-12-34-56`, in upper or lower case.
+/// An Ethernet address. Displayed as `52:54:00:12:34:56`; parsed from that form and from `52-54-00-12-34-56`,
+/// `5254.0012.3456` and `525400123456`, in upper or lower case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac(pub [u8; 6]);
 
@@ -42,6 +42,11 @@ pub struct MacPrefix {
 pub struct NotAMacPrefix;
 
 impl MacPrefix {
+    /// Whether every address that begins with `other` begins with this.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.length <= other.length && self.contains(Mac(other.octets))
+    }
+
     /// Whether the address begins so.
     pub fn contains(&self, mac: Mac) -> bool {
         let own = self.octets.iter().take(self.length);
@@ -73,6 +78,9 @@ impl FromStr for MacPrefix {
     type Err = NotAMacPrefix;
 
     fn from_str(text: &str) -> Result<Self, NotAMacPrefix> {
+        if let Ok(whole) = text.parse::<Mac>() {
+            return Ok(whole.into());
+        }
         let given = text.strip_suffix([':', '-', '*']).unwrap_or(text);
         let given = given.strip_suffix([':', '-']).unwrap_or(given);
         let length = given.split([':', '-']).count();
@@ -94,17 +102,29 @@ impl FromStr for Mac {
     type Err = NotAMac;
 
     fn from_str(text: &str) -> Result<Self, NotAMac> {
+        // Digits between two separators: two, or as switches print them four, or all of them.
+        let (separators, digits): (&[char], usize) = match text.len() {
+            12 => (&[], 12),
+            14 => (&['.'], 4),
+            _ => (&[':', '-'], 2),
+        };
         let mut mac = [0; 6];
-        let mut parts = text.split([':', '-']);
-        for byte in &mut mac {
-            // `from_str_radix` on its own accepts "+2".
-            let part = parts
-                .next()
-                .filter(|part| part.len() == 2 && !part.starts_with('+'))
-                .ok_or(NotAMac)?;
-            *byte = u8::from_str_radix(part, 16).map_err(|_| NotAMac)?;
+        let mut octets = mac.iter_mut();
+        for part in text.split(separators) {
+            if part.len() != digits {
+                return Err(NotAMac);
+            }
+            for pair in part.as_bytes().chunks(2) {
+                // `from_str_radix` on its own accepts "+2".
+                let pair = std::str::from_utf8(pair).map_err(|_| NotAMac)?;
+                if pair.starts_with('+') {
+                    return Err(NotAMac);
+                }
+                let octet = u8::from_str_radix(pair, 16).map_err(|_| NotAMac)?;
+                *octets.next().ok_or(NotAMac)? = octet;
+            }
         }
-        match parts.next() {
+        match octets.next() {
             None => Ok(Mac(mac)),
             Some(_) => Err(NotAMac),
         }
@@ -134,9 +154,17 @@ mod tests {
     }
 
     #[test]
-    fn only_colons_and_hyphens_separate_the_octets() {
+    fn every_usual_notation_is_read() {
         assert_eq!("52:54:00:12:34:56".parse(), Ok(MAC));
         assert_eq!("52-54-00-12-34-56".parse(), Ok(MAC));
+        for text in ["5254.0012.3456", "525400123456"] {
+            assert_eq!(text.parse(), Ok(MAC), "{text}");
+            assert_eq!(text.parse(), Ok(MacPrefix::from(MAC)), "{text}");
+        }
+        let upper = Mac([0x02, 0xab, 0xcd, 0xef, 0, 1]);
+        for text in ["02-AB-CD-EF-00-01", "02AB.CDEF.0001", "02:aB:Cd:eF:00:01"] {
+            assert_eq!(text.parse(), Ok(upper), "{text}");
+        }
         assert_eq!(MAC.hyphenated().parse(), Ok(MAC));
         assert_eq!(MAC.to_string().parse(), Ok(MAC));
         for wrong in [
@@ -146,6 +174,13 @@ mod tests {
             "5:54:00:12:34:56",
             "+2:54:00:12:34:56",
             "52:54:00:12:34:5x",
+            "52:54.00:12:34:56",
+            "5254.0012.345",
+            "5254.001234.56",
+            "5254:0012:3456",
+            "52540012345",
+            "52540012345é",
+            "+25400123456",
         ] {
             assert_eq!(wrong.parse::<Mac>(), Err(NotAMac), "{wrong}");
         }

@@ -103,7 +103,7 @@ impl Catalog {
         }
         let machines = NamedMachines::new(machines);
         Ok(Self {
-            machines: Arc::new(machines.map_err(|error| CatalogError::Machine(Box::new(error)))?),
+            machines: Arc::new(machines.map_err(CatalogError::Machine)?),
             rules: Arc::from(rules),
             default: default.unwrap_or(first),
             images,

@@ -1,26 +1,25 @@
 //! `netroot check-config`: what is wrong in the configuration, and what each machine in it would boot.
 //!
-//! Beside what the files say by themselves it opens what they name: directories, kernels, images.
+//! Beside what the files say by themselves it looks at what they name: directories, kernels, modules, certificates, interfaces
+//! ([`crate::serve::preflight`]).
 
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use netroot_printable::Printable;
 use serde::Serialize;
 
 use crate::catalog::{ArrivedAt, Assigned, Catalog, KnownMachine};
 use crate::cli::CheckConfigArgs;
-use crate::config::{self, Mistake, Mistakes};
+use crate::config::{self, Mistake, Parsed};
+use crate::confinement::identity;
 use crate::generations;
 use crate::json;
 use crate::serve::config_files::Snapshot;
-use crate::serve::opened::Opened;
-use crate::settings::{
-    ConfigPlace, ImageSettings, MachineSettings, NetworkSettings, Origin, Settings,
-};
+use crate::serve::preflight::{Host, Preflight};
+use crate::settings::{ConfigPlace, MachineSettings, NetworkSettings, Rule, Settings};
 
 /// Exits with 1 if there is a mistake.
 pub(crate) fn run(args: &CheckConfigArgs) -> Result<ExitCode> {
@@ -29,7 +28,8 @@ pub(crate) fn run(args: &CheckConfigArgs) -> Result<ExitCode> {
     if snapshot.files.is_empty() {
         bail!("there is no configuration {}", place.file.display());
     }
-    let checked = check(&place, &snapshot);
+    let host = Host::this().context("cannot list the network interfaces")?;
+    let checked = check(&place, &snapshot, Some(&host), true);
     match args.json {
         true => println!("{}", json::to_string(&checked)?),
         false => print!("{}", checked.text(&place, snapshot.files.len())),
@@ -43,7 +43,10 @@ pub(crate) fn run(args: &CheckConfigArgs) -> Result<ExitCode> {
 /// What was found.
 #[derive(Debug, Default, Serialize)]
 struct Checked {
+    /// What cannot be served: with any of them, nothing is.
     mistakes: Vec<FoundMistake>,
+    /// What is served, and does not do what it seems to be for.
+    warnings: Vec<FoundMistake>,
     images: Vec<FoundImage>,
     machines: Vec<FoundMachine>,
     rules: Vec<FoundRule>,
@@ -90,29 +93,45 @@ struct FoundChoice {
 #[derive(Debug, Serialize)]
 struct FoundRule {
     origin: String,
+    /// All of them have to hold; none for every machine.
+    conditions: Vec<String>,
     boots: Option<String>,
 }
 
-fn check(place: &ConfigPlace, snapshot: &Snapshot) -> Checked {
-    let settings = match config::parse(place, &snapshot.files) {
-        Ok(mut settings) => {
-            generations::add(&mut settings.catalog);
-            settings
-        }
-        Err(Mistakes(mistakes)) => {
-            return Checked {
-                mistakes: mistakes.into_iter().map(FoundMistake::from).collect(),
-                ..Checked::default()
-            };
-        }
+/// What is found; `host` is where it is to be served, and `builds` says whether initrds are looked at, too.
+fn check(place: &ConfigPlace, snapshot: &Snapshot, host: Option<&Host>, builds: bool) -> Checked {
+    let Parsed {
+        mut settings,
+        mut mistakes,
+        mut doubts,
+        places,
+    } = config::read(place, &snapshot.files);
+    generations::add(&mut settings.catalog);
+    let mut preflight = Preflight::new(&settings, &places);
+    let opened = preflight.files();
+    if builds {
+        // A server that may not start at all says so itself.
+        preflight.initrds(&opened, identity::choose().ok().flatten());
+    }
+    preflight.hook();
+    if let Some(host) = host {
+        preflight.networks(host);
+    }
+    let images = opened.into_iter().map(|(_, image)| image).collect();
+    let (more_mistakes, more_doubts) = (preflight.mistakes, preflight.doubts);
+    mistakes.extend(more_mistakes);
+    doubts.extend(more_doubts);
+    places.sort(&mut mistakes);
+    places.sort(&mut doubts);
+    // The generations of a root are images of one table, and wrong in the same way.
+    mistakes.dedup();
+    let mut checked = Checked {
+        mistakes: mistakes.into_iter().map(FoundMistake::from).collect(),
+        warnings: doubts.into_iter().map(FoundMistake::from).collect(),
+        ..Checked::default()
     };
-    let mut mistakes = Vec::new();
-    let mut images = Vec::new();
-    for image in &settings.catalog.images {
-        match Opened::open(image) {
-            Ok(opened) => images.push(opened.image(image, settings.nfs_port, Arc::from([]))),
-            Err(error) => mistakes.push(cannot_open(image, place, &error)),
-        }
+    if !checked.mistakes.is_empty() {
+        return checked;
     }
     let catalog = Catalog::new(
         images,
@@ -122,73 +141,60 @@ fn check(place: &ConfigPlace, snapshot: &Snapshot) -> Checked {
         settings.catalog.menu.clone(),
     );
     match catalog {
-        Ok(catalog) => found(&settings, &catalog, mistakes),
-        Err(error) => {
-            // Names of images that cannot be opened are missed, which is said already.
-            if mistakes.is_empty() {
-                mistakes.push(Mistake {
-                    path: place.file.clone(),
-                    line: 1,
-                    about: String::new(),
-                    text: error.to_string(),
-                });
-            }
-            Checked {
-                mistakes: mistakes.into_iter().map(FoundMistake::from).collect(),
-                ..Checked::default()
-            }
-        }
+        Ok(catalog) => checked.boots(&settings, &catalog),
+        Err(error) => checked.mistakes.push(FoundMistake::from(Mistake {
+            path: place.file.clone(),
+            line: 1,
+            about: String::new(),
+            text: error.to_string(),
+        })),
+    }
+    checked
+}
+
+impl Checked {
+    /// Who boots what.
+    fn boots(&mut self, settings: &Settings, catalog: &Catalog) {
+        let images = catalog.images().map(|image| FoundImage {
+            name: image.name.clone(),
+            kind: image.kind.word(),
+            kernel: image.linux().map(str::to_owned),
+        });
+        self.images = images.collect();
+        let machines = settings.catalog.machines.iter();
+        let machines = machines.map(|machine| found_machine(machine, &settings.networks, catalog));
+        self.machines = machines.collect();
+        let rules = settings.catalog.rules.iter().map(|rule| FoundRule {
+            origin: rule.origin.to_string(),
+            conditions: conditions(rule),
+            boots: rule.choice.as_ref().map(ToString::to_string),
+        });
+        self.rules = rules.collect();
+        let nobody = catalog.assign(&KnownMachine::default(), &arrived(""));
+        self.default = match &settings.catalog.default {
+            Some(choice) => choice.to_string(),
+            None => nobody.boots.to_string(),
+        };
     }
 }
 
-fn cannot_open(
-    image: &ImageSettings,
-    place: &ConfigPlace,
-    error: &dyn std::error::Error,
-) -> Mistake {
-    let (path, line) = match &image.origin {
-        Origin::File { path, line } => (path.clone(), *line),
-        Origin::CommandLine => (place.file.clone(), 1),
-    };
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        let _ = write!(text, ": {deeper}");
-        cause = deeper.source();
+/// What a rule asks for, as it is written; empty for all machines.
+fn conditions(rule: &Rule) -> Vec<String> {
+    fn one<T: ToString>(key: &str, values: &[T]) -> Option<String> {
+        let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+        (!values.is_empty()).then(|| format!("{key} {}", values.join(" or ")))
     }
-    let name = image.name.as_deref().unwrap_or_default();
-    Mistake {
-        path,
-        line,
-        about: format!("image.{name}"),
-        text,
-    }
-}
-
-fn found(settings: &Settings, catalog: &Catalog, mistakes: Vec<Mistake>) -> Checked {
-    let images = catalog.images().map(|image| FoundImage {
-        name: image.name.clone(),
-        kind: image.kind.word(),
-        kernel: image.linux().map(str::to_owned),
-    });
-    let machines = settings.catalog.machines.iter();
-    let machines = machines.map(|machine| found_machine(machine, &settings.networks, catalog));
-    let rules = settings.catalog.rules.iter().map(|rule| FoundRule {
-        origin: rule.origin.to_string(),
-        boots: rule.choice.as_ref().map(ToString::to_string),
-    });
-    let nobody = catalog.assign(&KnownMachine::default(), &arrived(""));
-    let default = match &settings.catalog.default {
-        Some(choice) => choice.to_string(),
-        None => nobody.boots.to_string(),
-    };
-    Checked {
-        mistakes: mistakes.into_iter().map(FoundMistake::from).collect(),
-        images: images.collect(),
-        machines: machines.collect(),
-        rules: rules.collect(),
-        default,
-    }
+    let circuits = rule.circuits.iter().map(|id| String::from_utf8_lossy(id));
+    let circuits: Vec<_> = circuits.collect();
+    let conditions = [
+        one("mac", &rule.macs),
+        one("interface", &rule.interfaces),
+        one("subnet", &rule.subnets),
+        one("arch", &rule.platforms),
+        one("vendor-class", &rule.vendor_classes),
+        one("circuit", &circuits),
+    ];
+    conditions.into_iter().flatten().collect()
 }
 
 /// The server's address there does not matter to who boots what.
@@ -269,6 +275,9 @@ impl Checked {
         for mistake in &self.mistakes {
             let _ = writeln!(text, "{}", mistake.shown);
         }
+        for warning in &self.warnings {
+            let _ = writeln!(text, "warning: {}", warning.shown);
+        }
         if !self.mistakes.is_empty() {
             return text;
         }
@@ -308,8 +317,13 @@ impl Checked {
         }
         text += "\nother machines:\n";
         for rule in &self.rules {
-            let boots = rule.boots.as_deref().unwrap_or("see the next rules");
-            let _ = writeln!(text, "  the rule at {}: {boots}", rule.origin);
+            let boots = rule.boots.as_deref().unwrap_or("what the next rules say");
+            let whom = match rule.conditions.as_slice() {
+                [] => "all".to_owned(),
+                conditions => conditions.join(", "),
+            };
+            let (whom, origin) = (Printable(&whom), &rule.origin);
+            let _ = writeln!(text, "  {whom}: {boots} (the rule at {origin})");
         }
         let _ = writeln!(text, "  else: {}", self.default);
         text
@@ -328,7 +342,7 @@ mod tests {
         let place = ConfigPlace::of_file(folder.join("netroot.toml"));
         let text = main.replace("/srv", &folder.display().to_string());
         fs::write(&place.file, text).unwrap();
-        check(&place, &Snapshot::read(&place).unwrap())
+        check(&place, &Snapshot::read(&place).unwrap(), None, false)
     }
 
     fn shown(folder: &Path, checked: &Checked) -> String {
@@ -368,7 +382,7 @@ boot = "local"
              machines:\n  a                02:00:00:00:00:01: rescue (machine a (/srv/netroot.toml:10)), with quiet\n  \
              b                serial 17 on eth0: wait (the default)\n  \
              b                serial 17 on eth1: local (the rule at /srv/netroot.toml:16)\n\n\
-             other machines:\n  the rule at /srv/netroot.toml:16: local\n  else: wait\n"
+             other machines:\n  interface eth1: local (the rule at /srv/netroot.toml:16)\n  else: wait\n"
         );
     }
 
@@ -384,11 +398,11 @@ boot = "local"
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 2, "{text}");
         assert!(
-            lines[0].starts_with("/srv/netroot.toml:1: image.a: "),
+            lines[0].starts_with("/srv/netroot.toml:2: image.a.root: "),
             "{text}"
         );
         assert!(
-            lines[1].starts_with("/srv/netroot.toml:3: image.b: "),
+            lines[1].starts_with("/srv/netroot.toml:4: image.b.kernel-file: "),
             "{text}"
         );
         assert!(text.matches("No such file").count() == 2, "{text}");

@@ -5,6 +5,7 @@ mod serve_settings;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use netroot_net::Prefix;
@@ -17,7 +18,9 @@ use crate::client::order::{ASSIGN_EXAMPLES, BOOT_ONCE_EXAMPLES, OrderArgs};
 use crate::client::reload::ReloadArgs;
 use crate::client::status::StatusArgs;
 use crate::initrd_command::InitrdArgs;
-use crate::option_value::{AddressRange, IsolatedInterface, appended, host, network, nfsroot};
+use crate::option_value::{
+    AddressRange, IsolatedInterface, appended, host, lease_time, network, nfsroot,
+};
 use crate::settings;
 
 /// Boots diskless machines from a directory with a root file system.
@@ -256,10 +259,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "ADDR", requires = "gives-addresses", value_parser = host)]
     pub(crate) dns: Vec<IpAddr>,
 
-    /// With --dhcp or --isolated: the lease time, in seconds.
-    #[arg(long, value_name = "SECONDS", requires = "gives-addresses", default_value_t = settings::LEASE_TIME,
-          value_parser = clap::value_parser!(u32).range(i64::from(settings::SHORTEST_LEASE)..))]
-    pub(crate) lease_time: u32,
+    /// With --dhcp or --isolated: how long an address is lent: seconds, or a time such as 10m, 12h or 1d.
+    #[arg(long, value_name = "TIME", requires = "gives-addresses", default_value = "1h",
+          value_parser = lease_time)]
+    pub(crate) lease_time: Duration,
 
     /// The kernel to boot: a version, or a file by its path in the root [default: the newest that has modules].
     #[arg(long, value_name = "VERSION|PATH")]
@@ -466,6 +469,31 @@ pub(crate) mod tests {
             "1.1.1.1",
         ]);
         assert_eq!(args.unwrap().dns.len(), 2);
+    }
+
+    #[test]
+    fn a_lease_time_is_written_as_in_the_file() {
+        let dhcp = ["/srv", "--dhcp", "10.0.0.2-10.0.0.9", "--lease-time"];
+        let with = |time: &str| serve(&[&dhcp[..], &[time]].concat());
+        for (time, seconds) in [
+            ("90", 90),
+            ("90s", 90),
+            ("10m", 600),
+            ("1h", 3600),
+            ("1d", 86400),
+        ] {
+            assert_eq!(with(time).unwrap().lease_time, Duration::from_secs(seconds));
+        }
+        for (time, why) in [
+            ("59", "expected a time from 1m to 366d"),
+            ("never", "a number with a unit such as \"300ms\""),
+            ("1w", "\"12h\" or \"1d\""),
+            ("+5m", "expected seconds"),
+        ] {
+            let error = with(time).unwrap_err().to_string();
+            assert!(error.contains(why), "{time}: {error}");
+        }
+        assert_eq!(serve(&dhcp[..3]).unwrap().lease_time, settings::LEASE_TIME);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use netroot_initramfs::{
     Architecture, BuildRequest, BuildSummary, CompressionOptions, Contents, Kernel,
-    ModuleSelection, RootTree, build, choose_kernel,
+    ModuleSelection, RootTree, build, check, choose_kernel,
 };
 use netroot_printable::Printable;
 
@@ -73,6 +73,10 @@ pub(crate) struct InitrdArgs {
     /// Build as this unprivileged user, as the server's child does.
     #[arg(long = "as", hide = true, value_name = "UID:GID")]
     pub(crate) identity: Option<Identity>,
+
+    /// Write nothing: only look whether the initrd can be built, as `netroot check-config` does.
+    #[arg(long, hide = true)]
+    pub(crate) only_check: bool,
 
     /// List the modules and the firmware in the initrd, and the firmware that the root lacks.
     #[arg(short, long)]
@@ -149,6 +153,9 @@ fn build_initrd(args: &InitrdArgs) -> Result<()> {
         },
         sys: Path::new("/sys"),
     };
+    if args.only_check {
+        return Ok(check(&request)?);
+    }
     let built = write_initrd(&args.output, &request)?;
     print_summary(&args.output, &built, args.verbose);
     Ok(())
@@ -371,6 +378,7 @@ mod tests {
             level: 1,
             output: output.clone(),
             identity: None,
+            only_check: false,
             verbose: false,
         };
         let error = build_initrd(&args).unwrap_err().to_string();

@@ -7,6 +7,7 @@
 
 mod append;
 mod catalog;
+mod causes;
 mod check;
 mod check_config;
 mod check_kernel;

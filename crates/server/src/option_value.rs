@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
+use std::time::Duration;
 
 use netroot_net::Prefix;
 use netroot_proto::address::{self, AddressError};
@@ -51,6 +52,9 @@ impl FromStr for IsolatedInterface {
 /// A network with room for machines, or an address in it.
 pub(crate) fn isolated_subnet(text: &str) -> Result<Prefix, ValueError> {
     let subnet = network(text)?;
+    if !text.contains('/') {
+        return Err(ValueError::NoLength(subnet.address()));
+    }
     if !(16..=29).contains(&subnet.length()) {
         return Err(ValueError::IsolatedLength(subnet.length()));
     }
@@ -98,12 +102,28 @@ pub(crate) enum ValueError {
     /// Not `A/N`.
     #[error("expected a network such as 10.0.0.0/24, or one address")]
     NotANetwork,
+    /// A network's address alone.
+    #[error("expected the length of the network's prefix behind {0}, such as {0}/24")]
+    NoLength(IpAddr),
     /// Before `=NETWORK`.
     #[error("expected an interface and perhaps its network, such as eth1 or eth1=10.20.0.0/24")]
     NotAnInterface,
     /// Too many addresses, or too few.
     #[error("expected a network whose prefix has 16 to 29 bits, such as 10.20.0.0/24, not /{0}")]
     IsolatedLength(u8),
+    /// Not a time.
+    #[error(
+        "expected seconds, or a number with a unit such as \"300ms\", \"90s\", \"10m\", \"12h\" or \"1d\""
+    )]
+    NotATime,
+    /// A time that cannot be meant.
+    #[error("expected a time from {} to {}", written(*.shortest), written(*.longest))]
+    TimeOutside {
+        /// The shortest that can.
+        shortest: Duration,
+        /// The longest.
+        longest: Duration,
+    },
     /// It would end the script's line.
     #[error("a command line cannot have control characters")]
     ControlCharacter,
@@ -177,6 +197,63 @@ fn range_router(text: &str) -> Result<Ipv4Addr, ValueError> {
         .ok_or_else(|| ValueError::NotARouter(text.to_owned()))
 }
 
+/// A time from `shortest` to `longest`: `90` seconds, `300ms`, `90s`, `10m`, `12h` or `1d`.
+pub(crate) fn time(
+    text: &str,
+    (shortest, longest): (Duration, Duration),
+) -> Result<Duration, ValueError> {
+    let text = text.trim();
+    let with_unit = UNITS
+        .iter()
+        .find_map(|(unit, length)| Some((text.strip_suffix(unit)?, *length)));
+    let (number, unit) = with_unit.unwrap_or((text, 1000));
+    let number = number.trim_end();
+    let digits = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
+    let number = number.parse::<u64>().ok().filter(|_| digits);
+    let number = number.ok_or(ValueError::NotATime)?;
+    let time = Duration::from_millis(number.saturating_mul(unit));
+    match (shortest..=longest).contains(&time) {
+        true => Ok(time),
+        false => Err(ValueError::TimeOutside { shortest, longest }),
+    }
+}
+
+/// Units of time in milliseconds, the one with the longest name first.
+const UNITS: [(&str, u64); 5] = [
+    ("ms", 1),
+    ("s", 1000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+];
+
+/// A time as [`time`] reads it, in the largest unit in which it is a whole number.
+pub(crate) fn written(time: Duration) -> String {
+    let milliseconds = time.as_millis();
+    let whole = |(_, length): &&(&str, u64)| milliseconds.is_multiple_of(u128::from(*length));
+    let (unit, length) = UNITS.iter().rev().find(whole).unwrap_or(&("ms", 1));
+    format!("{}{unit}", milliseconds / u128::from(*length))
+}
+
+/// How long an address is lent.
+pub(crate) fn lease_time(text: &str) -> Result<Duration, ValueError> {
+    time(text, LEASE_TIMES)
+}
+
+/// From a minute, below which clients do nothing but renew, to a year, beyond which nobody means it.
+pub(crate) const LEASE_TIMES: (Duration, Duration) = (
+    Duration::from_secs(60),
+    Duration::from_secs(366 * 24 * 3600),
+);
+
+/// The IPv4 address of a host.
+pub(crate) fn ipv4_host(text: &str) -> Result<Ipv4Addr, ValueError> {
+    match host(text)? {
+        IpAddr::V4(address) if netroot_proto::dhcp::is_host_address(address) => Ok(address),
+        _ => Err(AddressError::NotAHost.into()),
+    }
+}
+
 /// The address of a host.
 pub(crate) fn host(text: &str) -> Result<IpAddr, ValueError> {
     Ok(address::read_host_address(text)?.ok_or(AddressError::NotAHost)?)
@@ -185,7 +262,12 @@ pub(crate) fn host(text: &str) -> Result<IpAddr, ValueError> {
 /// A network, or one address.
 pub(crate) fn network(text: &str) -> Result<Prefix, ValueError> {
     let network: Prefix = text.parse().map_err(|_| ValueError::NotANetwork)?;
-    address::supported(network.address())?;
+    let address = address::supported(network.address())?;
+    // No host has it: a network is meant.
+    let is_network = matches!(address, IpAddr::V4(address) if address.octets().ends_with(&[0]));
+    if is_network && !text.contains('/') {
+        return Err(ValueError::NoLength(address));
+    }
     Ok(network)
 }
 

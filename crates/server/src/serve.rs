@@ -37,6 +37,7 @@ mod metrics;
 mod netlink;
 mod nfs;
 pub(crate) mod opened;
+pub(crate) mod preflight;
 mod privileged_helper;
 pub(crate) mod privileges;
 mod report_summary;
@@ -52,7 +53,7 @@ mod status;
 mod tftp;
 mod url_path;
 
-pub(crate) use self::start::{confine, run};
+pub(crate) use self::start::{confine, run, without_file};
 
 /// For `tests/fuzz`.
 #[cfg(fuzzing)]

@@ -5,8 +5,10 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 
 use crate::cli::{Cli, ServeArgs};
-use crate::config;
+use crate::config::{self, Mistake, Mistakes, Parsed, Places};
 use crate::serve::config_files::Snapshot;
+use crate::serve::preflight::Preflight;
+use crate::serve::without_file;
 use crate::settings::{CONFIG, ConfigPlace, Settings};
 
 /// Serves until SIGTERM or SIGINT.
@@ -17,6 +19,33 @@ pub(crate) fn run(args: ServeArgs) -> Result<()> {
     };
     crate::serve::run(&settings, left_out)?;
     Ok(())
+}
+
+/// What can be served of it on this machine: drop-ins that name what is not there are left out, and told.
+///
+/// # Errors
+/// Such mistakes in the main file.
+fn without_mistakes(mut settings: Settings, places: &Places) -> Result<(Settings, Vec<Mistake>)> {
+    let mut left_out = Vec::new();
+    loop {
+        let mut preflight = Preflight::new(&settings, places);
+        preflight.files();
+        let mut mistakes = preflight.mistakes;
+        if mistakes.is_empty() {
+            return Ok((settings, left_out));
+        }
+        places.sort(&mut mistakes);
+        let mut paths: Vec<_> = mistakes.iter().map(|mistake| &mistake.path).collect();
+        paths.dedup();
+        let left = paths
+            .into_iter()
+            .try_fold(settings.clone(), |left, path| without_file(&left, path));
+        let Some(left) = left else {
+            return Err(Mistakes(mistakes)).context("the configuration cannot be served");
+        };
+        settings = left;
+        left_out.extend(mistakes);
+    }
 }
 
 /// What the files say, and what is wrong with drop-ins that are left out. `--json` and `--control` are the caller's own
@@ -41,8 +70,15 @@ fn configured(args: ServeArgs) -> Result<(Settings, Vec<String>)> {
             )
             .exit();
     }
-    let (mut settings, left_out) = config::parse_to_start(&place, &snapshot.files)
+    let (
+        Parsed {
+            settings, places, ..
+        },
+        mut left_out,
+    ) = config::parse_to_start(&place, &snapshot.files)
         .context("the configuration is not valid")?;
+    let (mut settings, mistakes) = without_mistakes(settings, &places)?;
+    left_out.extend(mistakes);
     settings.json |= args.json;
     settings.control = args.control.or(settings.control);
     let left_out = left_out.iter().map(ToString::to_string).collect();

@@ -89,10 +89,36 @@ pub(crate) const STATE: &str = "/var/lib/netroot";
 pub(crate) const CACHE: &str = "/var/cache/netroot";
 /// The modules in the initrd where none are configured.
 pub(crate) const MODULES: &str = "netboot";
-/// How long an address is lent where nothing is configured, in seconds.
-pub(crate) const LEASE_TIME: u32 = 3600;
-/// The shortest lease, in seconds.
-pub(crate) const SHORTEST_LEASE: u32 = 60;
+/// How long an address is lent where nothing is configured.
+pub(crate) const LEASE_TIME: Duration = Duration::from_secs(3600);
+
+impl Default for Settings {
+    /// What is served where nothing is said: the only interface, beside another DHCP server.
+    fn default() -> Self {
+        Self {
+            networks: vec![NetworkSettings {
+                interface: None,
+                address: None,
+                mode: Mode::Proxy,
+                probe: true,
+            }],
+            catalog: CatalogSettings::default(),
+            http_port: HTTP_PORT,
+            nfs_port: NFS_PORT,
+            portmapper: false,
+            allow: Allow::default(),
+            tftp_dir: None,
+            ipxe: None,
+            state: STATE.into(),
+            cache: CACHE.into(),
+            control: None,
+            api: ApiSettings::default(),
+            json: false,
+            roots: Vec::new(),
+            config: None,
+        }
+    }
+}
 
 /// Who may mount the roots. The networks of the served interfaces may use TFTP in any case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +155,26 @@ pub struct NetworkSettings {
     pub mode: Mode,
     /// Whether to look for other DHCP servers at start.
     pub probe: bool,
+}
+
+/// The networks whose interface another one before has, too, and which that is, by their places.
+pub(crate) fn doubled(networks: &[NetworkSettings]) -> Vec<(usize, usize)> {
+    // Of a label, the interface that it is on.
+    let device = |network: &NetworkSettings| {
+        let name = network.interface.as_deref()?;
+        Some(name.split(':').next().unwrap_or(name).to_owned())
+    };
+    let devices: Vec<Option<String>> = networks.iter().map(device).collect();
+    let named = devices
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| name.is_some());
+    named
+        .filter_map(|(number, name)| {
+            let first = devices.iter().position(|other| other == name)?;
+            (first < number).then_some((number, first))
+        })
+        .collect()
 }
 
 /// Who gives addresses on a network.

@@ -92,9 +92,21 @@ pub(crate) enum MachineProblem {
     /// Another one has it too.
     #[error("{what} is that of the machine at {other} already")]
     Same {
+        /// The key that says so; `None` for the name.
+        key: Option<&'static str>,
         /// What both have.
         what: String,
         /// Where the other one is.
         other: Origin,
     },
+}
+
+impl MachineProblem {
+    /// The key in the configuration that is wrong; `None` for the machine as a whole.
+    pub(crate) fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::HostName | Self::Unidentified => None,
+            Self::Same { key, .. } => *key,
+        }
+    }
 }

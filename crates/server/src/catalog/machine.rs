@@ -22,10 +22,10 @@ pub(super) struct NamedMachines {
 impl NamedMachines {
     /// # Errors
     /// The first machine that cannot be.
-    pub(super) fn new(machines: Vec<MachineSettings>) -> Result<Self, MachineError> {
+    pub(super) fn new(machines: Vec<MachineSettings>) -> Result<Self, Box<MachineError>> {
         let (mut named, errors) = Self::read(&machines);
         match errors.into_iter().next() {
-            Some(error) => Err(error),
+            Some(error) => Err(Box::new(error)),
             None => {
                 named.all = machines;
                 Ok(named)
@@ -57,38 +57,36 @@ impl NamedMachines {
             if !identified {
                 problems.push(MachineProblem::Unidentified);
             }
-            let mut same = |what: String, other: Option<usize>| {
+            let mut same = |key, what: String, other: Option<usize>| {
                 let other = other.and_then(|other| machines.get(other));
                 problems.extend(other.map(|other| MachineProblem::Same {
+                    key,
                     what,
                     other: other.origin.clone(),
                 }));
             };
             let lower = name.to_ascii_lowercase();
-            same(format!("its name {name}"), put(&mut names, lower, number));
+            let at = put(&mut names, lower, number);
+            same(None, format!("its name {name}"), at);
             for mac in macs {
-                same(
-                    format!("its mac {mac}"),
-                    put(&mut named.by_mac, *mac, number),
-                );
+                let at = put(&mut named.by_mac, *mac, number);
+                same(Some("mac"), format!("its mac {mac}"), at);
             }
             if let Some(uuid) = uuid {
-                same(
-                    format!("its uuid {uuid}"),
-                    put(&mut named.by_uuid, *uuid, number),
-                );
+                let at = put(&mut named.by_uuid, *uuid, number);
+                same(Some("uuid"), format!("its uuid {uuid}"), at);
             }
             if let Some(serial) = serial {
                 let at = put(&mut named.by_serial, serial.clone(), number);
-                same(format!("its serial {serial}"), at);
+                same(Some("serial"), format!("its serial {serial}"), at);
             }
             if let Some(id) = client_id {
                 let at = put(&mut named.by_client_id, id.clone(), number);
-                same("its client-id".to_owned(), at);
+                same(Some("client-id"), "its client-id".to_owned(), at);
             }
             if let Some(address) = address {
                 let at = put(&mut addresses, *address, number);
-                same(format!("its address {address}"), at);
+                same(Some("address"), format!("its address {address}"), at);
             }
             errors.extend(problems.into_iter().map(|problem| MachineError {
                 name: name.clone(),

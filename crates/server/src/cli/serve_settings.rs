@@ -1,7 +1,5 @@
 //! What the command line of `netroot serve` configures.
 
-use std::time::Duration;
-
 use super::ServeArgs;
 use crate::settings::{
     Allow, ApiSettings, CatalogSettings, DhcpSettings, ImageSettings, ImageSource, InitrdSource,
@@ -11,7 +9,7 @@ use crate::settings::{
 impl From<ServeArgs> for Settings {
     /// One directory is one image, each interface a network.
     fn from(args: ServeArgs) -> Self {
-        let lease_time = Duration::from_secs(u64::from(args.lease_time));
+        let lease_time = args.lease_time;
         let mode = match args.dhcp.as_slice() {
             [] => Mode::Proxy,
             ranges => Mode::Dhcp(DhcpSettings {
@@ -100,6 +98,7 @@ impl From<ServeArgs> for Settings {
 mod tests {
     use std::net::Ipv4Addr;
     use std::path::PathBuf;
+    use std::time::Duration;
 
     use super::*;
     use crate::cli::tests::serve;

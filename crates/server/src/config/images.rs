@@ -4,7 +4,8 @@ use super::section::Section;
 use crate::catalog::is_name;
 use crate::option_value::{appended, nfsroot};
 use crate::settings::{
-    self, Choice, ImageSettings, ImageSource, InitrdSource, Kind, Location, RootSettings, hidden,
+    self, Choice, ImageSettings, ImageSource, InitrdSource, Kind, Location, Origin, RootSettings,
+    hidden,
 };
 
 /// What only a root has.
@@ -21,11 +22,30 @@ const OF_ROOT: [&str; 10] = [
     "generations",
 ];
 
+/// An image as it is written.
+#[derive(Debug)]
+pub(super) struct NamedImage {
+    pub(super) name: String,
+    pub(super) origin: Origin,
+    /// What it is, unless that is wrong.
+    pub(super) settings: Option<ImageSettings>,
+}
+
+impl NamedImage {
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 /// The images of a file, in its order.
-pub(super) fn read(whole: &mut Section<'_>) -> Vec<ImageSettings> {
+pub(super) fn read(whole: &mut Section<'_>) -> Vec<NamedImage> {
     let images = whole.named("image").into_iter();
     images
-        .filter_map(|(name, section)| read_image(name, section))
+        .map(|(name, section)| NamedImage {
+            origin: section.origin(),
+            settings: read_image(name.clone(), section),
+            name,
+        })
         .collect()
 }
 

@@ -6,9 +6,8 @@ use netroot_net::{Mac, MacPrefix, Prefix, Uuid};
 use netroot_proto::pxe::arch::Platform;
 use netroot_spelling::did_you_mean;
 
-use super::references::Places;
-use super::section::Section;
-use crate::option_value::{appended, network};
+use super::section::{Section, some_text};
+use crate::option_value::{appended, ipv4_host, network};
 use crate::settings::{CatalogSettings, Choice, MachineSettings, MenuSettings, Rule};
 
 /// The firmware that a rule can name.
@@ -39,7 +38,7 @@ fn read_machine(name: String, mut machine: Section<'_>) -> MachineSettings {
         uuid: machine.parsed("uuid", "a UUID", |text| text.parse::<Uuid>()),
         serial: machine.text("serial"),
         client_id: machine.parsed("client-id", "a client identifier", |text| bytes(&text)),
-        address: machine.parsed("address", "an address", |text| address(&text)),
+        address: machine.parsed("address", "an address", |text| ipv4_host(&text)),
         choice: machine.parsed("boot", "an image", choice),
         append: machine.parsed("append", "a command line", |text| appended(&text)),
         origin: machine.origin(),
@@ -48,6 +47,16 @@ fn read_machine(name: String, mut machine: Section<'_>) -> MachineSettings {
     machine.finish();
     settings
 }
+
+/// What a rule can ask for.
+const CONDITIONS: [&str; 6] = [
+    "mac",
+    "interface",
+    "subnet",
+    "arch",
+    "vendor-class",
+    "circuit",
+];
 
 /// The rules of a file, in its order.
 pub(super) fn read_rules(whole: &mut Section<'_>) -> Vec<Rule> {
@@ -58,14 +67,21 @@ fn read_rule(mut rule: Section<'_>) -> Rule {
     if !rule.has("boot") && !rule.has("append") {
         rule.mistake("changes nothing: expected boot or append");
     }
+    for condition in CONDITIONS {
+        if rule.is_empty_list(condition) {
+            let why =
+                "an empty list holds for no machine; leave the key out if the rule is for all";
+            rule.mistake_of(condition, why);
+        }
+    }
     let settings = Rule {
         macs: rule.list("mac", "a hardware address", |text| {
             text.parse::<MacPrefix>()
         }),
-        interfaces: rule.list("interface", "an interface", Ok::<_, String>),
+        interfaces: rule.list("interface", "an interface", some_text),
         subnets: rule.list("subnet", "a network", |text| subnet(&text)),
         platforms: rule.list("arch", "an architecture", |text| platform(&text)),
-        vendor_classes: rule.list("vendor-class", "a vendor class", Ok::<_, String>),
+        vendor_classes: rule.list("vendor-class", "a vendor class", some_text),
         circuits: rule.list("circuit", "a circuit ID", |text| bytes(&text)),
         choice: rule.parsed("boot", "an image", choice),
         append: rule.parsed("append", "a command line", |text| appended(&text)),
@@ -76,41 +92,25 @@ fn read_rule(mut rule: Section<'_>) -> Rule {
 }
 
 /// `default = "IMAGE"`.
-pub(super) fn read_default(
-    whole: &mut Section<'_>,
-    catalog: &mut CatalogSettings,
-    places: &mut Places,
-) {
-    if let Some(place) = whole.place_of("default") {
-        places.default = place;
-    }
+pub(super) fn read_default(whole: &mut Section<'_>, catalog: &mut CatalogSettings) {
     catalog.default = whole.parsed("default", "an image", choice);
 }
 
+/// How long the menu may wait. iPXE takes 0 for ever, and counts milliseconds in 32 bits.
+const TIMEOUTS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(24 * 3600));
+
 /// `[menu]`.
-pub(super) fn read_menu(whole: &mut Section<'_>, settings: &mut MenuSettings, places: &mut Places) {
+pub(super) fn read_menu(whole: &mut Section<'_>, settings: &mut MenuSettings) {
     let Some(mut menu) = whole.table("menu") else {
         return;
     };
-    if let Some(place) = menu.place_of("images") {
-        places.menu_images = place;
-    }
-    if let Some(place) = menu.place_of("default") {
-        places.menu_default = place;
-    }
     settings.title = menu.text("title");
     if menu.has("timeout") {
-        settings.timeout = menu.time_or_never("timeout").unwrap_or(settings.timeout);
+        let timeout = menu.time_or_never("timeout", TIMEOUTS, "\"10s\"");
+        settings.timeout = timeout.unwrap_or(settings.timeout);
     }
-    settings.images = menu.list("images", "an image", Ok::<_, String>);
+    settings.images = menu.list("images", "an image", some_text);
     settings.default = menu.text("default");
-    // iPXE counts milliseconds in 32 bits.
-    if settings
-        .timeout
-        .is_some_and(|time| time > Duration::from_secs(24 * 3600))
-    {
-        menu.mistake("the timeout has to be a day at most; \"never\" waits for ever");
-    }
     menu.finish();
 }
 
@@ -132,17 +132,15 @@ fn platform(text: &str) -> Result<Platform, String> {
 
 fn subnet(text: &str) -> Result<Prefix, String> {
     let given = network(text).map_err(|error| error.to_string())?;
+    if !text.contains('/') {
+        return Err(format!(
+            "expected the length of the network's prefix behind {text}, such as {text}/24, or {text}/32 for this address alone"
+        ));
+    }
     match given.network() == given {
         true => Ok(given),
         false => Err(format!("expected a network such as {}", given.network())),
     }
-}
-
-fn address(text: &str) -> Result<std::net::Ipv4Addr, String> {
-    let address = text.parse().ok();
-    address
-        .filter(|address| netroot_proto::dhcp::is_host_address(*address))
-        .ok_or_else(|| "expected an IPv4 address of a host".to_owned())
 }
 
 /// Bytes in hexadecimal digits with colons between them, as `01:52:54:00:12:34:56`, or a text as it is.

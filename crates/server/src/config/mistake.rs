@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use netroot_printable::Printable;
 
+use crate::settings::Origin;
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mistake {
@@ -16,6 +18,21 @@ pub(crate) struct Mistake {
     pub(crate) about: String,
     /// What is wrong, and what was expected.
     pub(crate) text: String,
+}
+
+impl Mistake {
+    /// One at a place of a file; `None` for the command line, which is refused by itself.
+    pub(crate) fn at(origin: &Origin, about: String, text: impl Into<String>) -> Option<Self> {
+        match origin {
+            Origin::CommandLine => None,
+            Origin::File { path, line } => Some(Self {
+                path: path.clone(),
+                line: *line,
+                about,
+                text: text.into(),
+            }),
+        }
+    }
 }
 
 impl fmt::Display for Mistake {

@@ -1,91 +1,55 @@
-//! What contradicts across the files: names that do not exist, and what there is twice.
+//! Names that do not exist, and what there is twice, across the files.
 
 use std::collections::HashMap;
 
-use super::mistake::Mistake;
-use super::source::SourceFile;
+use super::findings::Findings;
+use super::images::NamedImage;
 use crate::catalog::{machine_errors, no_such_choice, no_such_image};
-use crate::settings::{CatalogSettings, Choice, ConfigPlace, Origin};
+use crate::settings::{CatalogSettings, Choice};
 
-/// Where the main file has what is not in a table of its own.
-#[derive(Debug)]
-pub(super) struct Places {
-    pub(super) default: Origin,
-    pub(super) menu_images: Origin,
-    pub(super) menu_default: Origin,
-}
-
-impl Places {
-    /// At the beginning of the main file, until they are found.
-    pub(super) fn of(place: &ConfigPlace) -> Self {
-        let main = || Origin::File {
-            path: place.file.clone(),
-            line: 1,
-        };
-        Self {
-            default: main(),
-            menu_images: main(),
-            menu_default: main(),
-        }
-    }
-}
-
-/// All such mistakes, in the order of the files.
+/// Tells all such mistakes. `names` are those of every image that is written, also of one that is wrong; `None` if they are
+/// not known, since a file could not be read.
 pub(super) fn check(
     catalog: &CatalogSettings,
-    places: &Places,
-    files: &[SourceFile],
-) -> Vec<Mistake> {
+    names: Option<&[NamedImage]>,
+    findings: &mut Findings<'_>,
+) {
     let mut check = Check {
         catalog,
-        mistakes: Vec::new(),
+        names,
+        findings,
     };
-    check.images(&places.default);
+    check.images();
     check.machines();
-    check.choices(places);
-    let order = |mistake: &Mistake| {
-        let mut paths = files.iter().map(|file| &file.path);
-        paths.position(|path| *path == mistake.path)
-    };
-    check
-        .mistakes
-        .sort_by_key(|mistake| (order(mistake), mistake.line));
-    check.mistakes
+    check.choices();
+    check.menu();
 }
 
-struct Check<'a> {
+struct Check<'a, 'b, 'c> {
     catalog: &'a CatalogSettings,
-    mistakes: Vec<Mistake>,
+    names: Option<&'a [NamedImage]>,
+    findings: &'b mut Findings<'c>,
 }
 
-impl<'a> Check<'a> {
-    fn mistake(&mut self, origin: &Origin, about: String, text: String) {
-        // Nothing here comes from the command line.
-        let Origin::File { path, line } = origin.clone() else {
+impl Check<'_, '_, '_> {
+    fn images(&mut self) {
+        let Some(images) = self.names else {
             return;
         };
-        self.mistakes.push(Mistake {
-            path,
-            line,
-            about,
-            text,
-        });
-    }
-
-    fn images(&mut self, main: &Origin) {
-        let catalog = self.catalog;
-        if catalog.images.is_empty() {
+        if images.is_empty() {
             let text = "no image is configured; add one, such as [image.debian] with root = \"/srv/debian\"";
-            self.mistake(main, String::new(), text.to_owned());
+            let main = self.findings.places.of_main(&[]);
+            self.findings.mistake(&main, String::new(), text);
         }
         let mut names = HashMap::new();
-        for image in &catalog.images {
-            let name = image.name.as_deref().unwrap_or_default();
+        for image in images {
+            let name = image.name.as_str();
             let first = *names.entry(name).or_insert(&image.origin);
             if *first != image.origin {
                 let text =
                     format!("the image {name} is at {first} already; give each its own name");
-                self.mistake(&image.origin, format!("image.{name}"), text);
+                let about = format!("image.{name}");
+                self.findings.mistake(&image.origin, about, text);
             }
         }
     }
@@ -93,63 +57,90 @@ impl<'a> Check<'a> {
     fn machines(&mut self) {
         for error in machine_errors(&self.catalog.machines) {
             let about = format!("machine.{}", error.name);
-            self.mistake(&error.origin, about, error.problem.to_string());
-        }
-    }
-
-    fn choices(&mut self, places: &Places) {
-        let catalog = self.catalog;
-        for machine in &catalog.machines {
-            let about = format!("machine.{}.boot", machine.name);
-            self.choice(machine.choice.as_ref(), &machine.origin, &about);
-        }
-        for rule in &catalog.rules {
-            self.choice(rule.choice.as_ref(), &rule.origin, "rule.boot");
-        }
-        self.choice(catalog.default.as_ref(), &places.default, "default");
-        for name in &catalog.menu.images {
-            self.image(name, &places.menu_images, "menu.images");
-        }
-        if let Some(name) = &catalog.menu.default {
-            let place = &places.menu_default;
-            self.image(name, place, "menu.default");
-            if !catalog.menu.images.is_empty() && !catalog.menu.images.contains(name) {
-                let text = format!("the image {name} is not among the menu's images");
-                self.mistake(place, "menu.default".to_owned(), text);
+            let text = error.problem.to_string();
+            match error.problem.key() {
+                Some(key) => self.findings.of_key(&error.origin, &about, key, text),
+                None => self.findings.mistake(&error.origin, about, text),
             }
         }
     }
 
-    fn choice(&mut self, choice: Option<&Choice>, origin: &Origin, about: &str) {
-        if let Some(Choice::Image(name)) = choice
-            && !self.has_image(name)
-        {
-            let text = no_such_choice(name, self.names());
-            self.mistake(origin, about.to_owned(), text);
+    fn choices(&mut self) {
+        let catalog = self.catalog;
+        for machine in &catalog.machines {
+            if let Some(text) = self.wrong_choice(machine.choice.as_ref()) {
+                let about = format!("machine.{}", machine.name);
+                self.findings.of_key(&machine.origin, &about, "boot", text);
+            }
+        }
+        for rule in &catalog.rules {
+            if let Some(text) = self.wrong_choice(rule.choice.as_ref()) {
+                self.findings.of_key(&rule.origin, "rule", "boot", text);
+            }
+        }
+        if let Some(text) = self.wrong_choice(catalog.default.as_ref()) {
+            self.of_main(&["default"], text);
         }
     }
 
-    fn image(&mut self, name: &str, origin: &Origin, about: &str) {
-        if !self.has_image(name) {
-            let text = no_such_image(name, self.names());
-            self.mistake(origin, about.to_owned(), text);
+    fn menu(&mut self) {
+        let menu = &self.catalog.menu;
+        for (number, name) in menu.images.iter().enumerate() {
+            if let Some(text) = self.wrong_image(name) {
+                self.of_main(&["menu", "images"], text);
+            }
+            let before = menu.images.iter().take(number);
+            if before.filter(|one| *one == name).count() == 1 {
+                let text = format!("{name} is in the menu twice; name it once");
+                self.of_main(&["menu", "images"], text);
+            }
         }
-    }
-
-    fn names(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
-        let images = self.catalog.images.iter();
-        images.filter_map(|it| it.name.as_deref())
-    }
-
-    fn has_image(&self, name: &str) -> bool {
-        // Which generations there are is seen when the root is opened.
-        let generation_of = |(image, _): (&str, &str)| {
-            let mut images = self.catalog.images.iter();
-            images.any(|it| {
-                let has = it.source.root().is_some_and(|root| root.generations);
-                has && it.name.as_deref() == Some(image)
-            })
+        let Some(default) = &menu.default else {
+            return;
         };
-        self.names().any(|it| it == name) || name.split_once('@').is_some_and(generation_of)
+        if let Some(text) = self.wrong_image(default) {
+            self.of_main(&["menu", "default"], text);
+        } else if !menu.images.is_empty() && !menu.images.contains(default) {
+            let text = format!("{default} is not in the menu; add it to images");
+            self.of_main(&["menu", "default"], text);
+        }
+    }
+
+    fn of_main(&mut self, keys: &[&str], text: String) {
+        let place = self.findings.places.of_main(keys);
+        self.findings.mistake(&place, keys.join("."), text);
+    }
+
+    fn wrong_choice(&self, choice: Option<&Choice>) -> Option<String> {
+        let names = self.names?;
+        match choice {
+            Some(Choice::Image(name)) if !has(names, name) => {
+                Some(no_such_choice(name, names.iter().map(NamedImage::name)))
+            }
+            _ => None,
+        }
+    }
+
+    fn wrong_image(&self, name: &str) -> Option<String> {
+        let names = self.names?;
+        let wrong = || no_such_image(name, names.iter().map(NamedImage::name));
+        (!has(names, name)).then(wrong)
+    }
+}
+
+/// Which generations a root has is seen when it is opened.
+fn has(images: &[NamedImage], name: &str) -> bool {
+    let generation_of = |(image, number): (&str, &str)| {
+        let has = |one: &NamedImage| one.name == image && one.may_have_generations();
+        number.parse::<u32>().is_ok() && images.iter().any(has)
+    };
+    images.iter().any(|image| image.name == name) || name.split_once('@').is_some_and(generation_of)
+}
+
+impl NamedImage {
+    fn may_have_generations(&self) -> bool {
+        let root = self.settings.as_ref().map(|image| image.source.root());
+        // Of one that is wrong it is not known.
+        root.is_none_or(|root| root.is_some_and(|root| root.generations))
     }
 }

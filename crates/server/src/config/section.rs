@@ -1,24 +1,56 @@
 //! One table of a file: its values by type, with a mistake for each that is not what is expected.
 
-use std::borrow::Cow;
-use std::cell::RefCell;
-use std::ops::Range;
-use std::path::PathBuf;
-use std::time::Duration;
+mod values;
 
-use netroot_spelling::did_you_mean;
-use toml::Spanned;
+use std::cell::{Cell, RefCell};
+use std::ops::Range;
+
+use netroot_spelling::{did_you_mean, nearest};
 use toml::de::{DeTable, DeValue};
 
+pub(super) use self::values::{absolute, some_text};
+use super::example;
 use super::mistake::Mistake;
+use super::places::Lines;
 use super::source::SourceFile;
 use crate::settings::Origin;
+
+/// What other programs call what a key here is for.
+const SYNONYMS: [(&str, &str); 14] = [
+    ("image", "boot"),
+    ("ip", "address"),
+    ("hw-address", "mac"),
+    ("hardware-address", "mac"),
+    ("gateway", "router"),
+    ("nameserver", "dns"),
+    ("nameservers", "dns"),
+    ("cmdline", "append"),
+    ("command-line", "append"),
+    ("options", "append"),
+    ("path", "root"),
+    ("directory", "root"),
+    ("initrd", "initrds"),
+    ("nic", "interface"),
+];
 
 /// A file that is being read, and what is wrong in it so far.
 #[derive(Debug)]
 pub(super) struct Reading<'a> {
     file: &'a SourceFile,
     mistakes: RefCell<Vec<Mistake>>,
+    lines: RefCell<Lines>,
+    is_toml: Cell<bool>,
+}
+
+/// What there is to say of a file that was read.
+#[derive(Debug)]
+pub(super) struct Read {
+    /// What is wrong in it.
+    pub(super) mistakes: Vec<Mistake>,
+    /// The lines of its keys.
+    pub(super) lines: Lines,
+    /// Whether it was read: what is not TOML is not.
+    pub(super) is_toml: bool,
 }
 
 impl<'a> Reading<'a> {
@@ -26,10 +58,12 @@ impl<'a> Reading<'a> {
         Self {
             file,
             mistakes: RefCell::default(),
+            lines: RefCell::default(),
+            is_toml: Cell::new(true),
         }
     }
 
-    /// The whole file as a table. What is not TOML is a mistake, and the rest is read.
+    /// The whole file as a table; an empty one, and a mistake, for what is not TOML.
     pub(super) fn whole(&'a self) -> Section<'a> {
         let (table, errors) = DeTable::parse_recoverable(&self.file.text);
         for error in &errors {
@@ -40,15 +74,26 @@ impl<'a> Reading<'a> {
                 format!("not TOML: {}", error.message()),
             );
         }
+        self.is_toml.set(errors.is_empty());
+        let table = match errors.is_empty() {
+            true => table.into_inner(),
+            false => DeTable::new(),
+        };
+        self.section(String::new(), 0..0, table)
+    }
+
+    fn section(&'a self, about: String, span: Range<usize>, table: DeTable<'a>) -> Section<'a> {
+        let own = self.file.line(span.start);
+        let mut lines = self.lines.borrow_mut();
+        for key in table.keys() {
+            let line = self.file.line(key.span().start);
+            lines.insert((own, key.get_ref().to_string()), line);
+        }
         Section {
             reading: self,
-            about: String::new(),
-            span: 0..0,
-            table: if errors.is_empty() {
-                table.into_inner()
-            } else {
-                DeTable::new()
-            },
+            about,
+            span,
+            table,
             known: Vec::new(),
         }
     }
@@ -69,10 +114,12 @@ impl<'a> Reading<'a> {
         }
     }
 
-    pub(super) fn finish(self) -> Vec<Mistake> {
-        let mut mistakes = self.mistakes.into_inner();
-        mistakes.sort_by_key(|mistake| mistake.line);
-        mistakes
+    pub(super) fn finish(self) -> Read {
+        Read {
+            mistakes: self.mistakes.into_inner(),
+            lines: self.lines.into_inner(),
+            is_toml: self.is_toml.get(),
+        }
     }
 }
 
@@ -100,22 +147,35 @@ impl<'a> Section<'a> {
         self.reading.origin(&self.span)
     }
 
-    /// Where a key is, if it is there.
-    pub(super) fn place_of(&self, key: &str) -> Option<Origin> {
-        let (key, _) = self.table.get_key_value(key)?;
-        Some(self.reading.origin(&key.span()))
-    }
-
     /// A mistake of the whole table.
     pub(super) fn mistake(&self, text: impl Into<String>) {
         self.reading
             .mistake(self.about.clone(), &self.span, text.into());
     }
 
+    /// A mistake of a key.
+    pub(super) fn mistake_of(&self, key: &str, text: impl Into<String>) {
+        let lines = self.reading.lines.borrow();
+        let own = self.reading.file.line(self.span.start);
+        let line = lines.get(&(own, key.to_owned()));
+        self.reading.mistakes.borrow_mut().push(Mistake {
+            path: self.reading.file.path.clone(),
+            line: *line.unwrap_or(&own),
+            about: joined(&self.about, key),
+            text: text.into(),
+        });
+    }
+
     /// Whether the key is there.
     pub(super) fn has(&mut self, key: &'static str) -> bool {
         self.known.push(key);
         self.table.contains_key(key)
+    }
+
+    /// Whether the key is there and has a list without any value.
+    pub(super) fn is_empty_list(&self, key: &str) -> bool {
+        let value = self.table.get(key).map(|value| value.get_ref());
+        matches!(value, Some(DeValue::Array(values)) if values.is_empty())
     }
 
     /// A known key that is not read.
@@ -149,142 +209,15 @@ impl<'a> Section<'a> {
     }
 
     fn wrong(&self, given: &Given<'_>, expected: &str) {
-        let found = shown(&given.value);
+        let found = values::shown(&given.value);
         let text = format!("expected {expected}, not {found}");
         self.reading.mistake(given.about.clone(), &given.span, text);
-    }
-
-    /// `true` or `false`.
-    pub(super) fn boolean(&mut self, key: &'static str) -> Option<bool> {
-        let given = self.take(key)?;
-        let value = given.value.as_bool();
-        if value.is_none() {
-            self.wrong(&given, "true or false");
-        }
-        value
-    }
-
-    /// A whole number between the limits.
-    pub(super) fn number(&mut self, key: &'static str, limits: Range<u64>) -> Option<u64> {
-        let given = self.take(key)?;
-        let value = integer(&given.value).filter(|value| limits.contains(value));
-        if value.is_none() {
-            let last = limits.end.saturating_sub(1);
-            self.wrong(&given, &format!("a number from {} to {last}", limits.start));
-        }
-        value
-    }
-
-    /// A TCP port.
-    pub(super) fn port(&mut self, key: &'static str) -> Option<u16> {
-        let number = self.number(key, 1..65536)?;
-        u16::try_from(number).ok()
-    }
-
-    /// Seconds as a number, or a text such as `10m`.
-    pub(super) fn time(&mut self, key: &'static str) -> Option<Duration> {
-        let given = self.take(key)?;
-        let time = match &given.value {
-            DeValue::String(text) => time(text),
-            other => integer(other).map(Duration::from_secs),
-        };
-        // A year, beyond which nobody means it.
-        let time = time.filter(|time| *time <= Duration::from_secs(366 * 24 * 3600));
-        if time.is_none() {
-            let expected =
-                "seconds, or a time such as \"300ms\", \"90s\", \"10m\", \"12h\" or \"1d\"";
-            self.wrong(&given, expected);
-        }
-        time
-    }
-
-    /// The same, or `"never"`.
-    pub(super) fn time_or_never(&mut self, key: &'static str) -> Option<Option<Duration>> {
-        let never = self.table.get(key)?.get_ref().as_str() == Some("never");
-        if never {
-            self.take(key);
-            return Some(None);
-        }
-        self.time(key).map(Some)
-    }
-
-    /// A text of one line.
-    pub(super) fn text(&mut self, key: &'static str) -> Option<String> {
-        self.parsed(key, "a text", Ok::<_, String>)
-    }
-
-    /// An absolute path.
-    pub(super) fn path(&mut self, key: &'static str) -> Option<PathBuf> {
-        self.parsed(key, "a path", |text| absolute(&text))
-    }
-
-    /// A text that means something: `parse` says what is wrong with it.
-    pub(super) fn parsed<T, E: ToString>(
-        &mut self,
-        key: &'static str,
-        expected: &str,
-        parse: impl Fn(String) -> Result<T, E>,
-    ) -> Option<T> {
-        let given = self.take(key)?;
-        let DeValue::String(text) = &given.value else {
-            self.wrong(&given, &format!("{expected} in quotes"));
-            return None;
-        };
-        self.parse(&given, text, &parse)
-    }
-
-    /// One such text, or several in a list.
-    pub(super) fn list<T, E: ToString>(
-        &mut self,
-        key: &'static str,
-        expected: &str,
-        parse: impl Fn(String) -> Result<T, E>,
-    ) -> Vec<T> {
-        let Some(mut given) = self.take(key) else {
-            return Vec::new();
-        };
-        let values = match std::mem::replace(&mut given.value, DeValue::Boolean(false)) {
-            DeValue::Array(values) => values.into_iter().collect(),
-            one => vec![Spanned::new(given.span.clone(), one)],
-        };
-        let mut list = Vec::new();
-        for value in values {
-            let one = Given {
-                about: given.about.clone(),
-                span: value.span(),
-                value: value.into_inner(),
-            };
-            match &one.value {
-                DeValue::String(text) => list.extend(self.parse(&one, text, &parse)),
-                _ => self.wrong(&one, &format!("{expected} in quotes, or a list of them")),
-            }
-        }
-        list
-    }
-
-    fn parse<T, E: ToString>(
-        &self,
-        given: &Given<'_>,
-        text: &str,
-        parse: &impl Fn(String) -> Result<T, E>,
-    ) -> Option<T> {
-        if text.chars().any(char::is_control) {
-            self.wrong(given, "a text of one line without control characters");
-            return None;
-        }
-        let parsed = parse(text.to_owned()).map_err(|error| error.to_string());
-        parsed
-            .map_err(|error| {
-                let text = format!("{error}; found \"{text}\"");
-                self.reading.mistake(given.about.clone(), &given.span, text);
-            })
-            .ok()
     }
 
     /// A table.
     pub(super) fn table(&mut self, key: &'static str) -> Option<Section<'a>> {
         let given = self.take(key)?;
-        self.section(given)
+        self.section(given, &format!("a table, under the line [{key}]"))
     }
 
     /// The tables of a list (`[[key]]`), in their order.
@@ -295,18 +228,27 @@ impl<'a> Section<'a> {
         match std::mem::replace(&mut given.value, DeValue::Boolean(false)) {
             DeValue::Array(values) => {
                 let sections = values.into_iter().filter_map(|value| {
-                    self.section(Given {
+                    let one = Given {
                         about: given.about.clone(),
                         span: value.span(),
                         value: value.into_inner(),
-                    })
+                    };
+                    self.section(one, &format!("a table under the line [[{key}]]"))
                 });
                 sections.collect()
             }
             other => {
                 given.value = other;
-                let expected = format!("tables with two brackets each, [[{key}]]");
-                self.wrong(&given, &expected);
+                let text = match &given.value {
+                    DeValue::Table(_) => format!(
+                        "there can be several, so each has two brackets: write [[{key}]], not [{key}]"
+                    ),
+                    other => format!(
+                        "expected a table under the line [[{key}]], not {}",
+                        values::shown(other)
+                    ),
+                };
+                self.reading.mistake(given.about, &given.span, text);
                 Vec::new()
             }
         }
@@ -318,8 +260,9 @@ impl<'a> Section<'a> {
             return Vec::new();
         };
         let about = given.about.clone();
+        let expected = format!("a table with a name, under a line such as [{key}.NAME]");
         let DeValue::Table(table) = given.value else {
-            self.wrong(&given, &format!("tables with a name each, [{key}.NAME]"));
+            self.wrong(&given, &expected);
             return Vec::new();
         };
         let mut all: Vec<_> = table
@@ -330,25 +273,20 @@ impl<'a> Section<'a> {
                     span: name.span(),
                     value: value.into_inner(),
                 };
-                Some((name.into_inner().into_owned(), self.section(given)?))
+                let name = name.into_inner().into_owned();
+                Some((name, self.section(given, &expected)?))
             })
             .collect();
         all.sort_by_key(|(_, section)| section.span.start);
         all
     }
 
-    fn section(&self, given: Given<'a>) -> Option<Section<'a>> {
+    fn section(&self, given: Given<'a>, expected: &str) -> Option<Section<'a>> {
         let DeValue::Table(table) = given.value else {
-            self.wrong(&given, "a table");
+            self.wrong(&given, expected);
             return None;
         };
-        Some(Section {
-            reading: self.reading,
-            about: given.about,
-            span: given.span,
-            table,
-            known: Vec::new(),
-        })
+        Some(self.reading.section(given.about, given.span, table))
     }
 
     /// Complains of every key that nobody asked for.
@@ -356,13 +294,28 @@ impl<'a> Section<'a> {
         let mut known = self.known;
         known.sort_unstable();
         known.dedup();
+        #[cfg(test)]
+        super::tests::every_key::asked(&self.about, &known);
         for key in self.table.keys() {
             let name: &str = key.get_ref();
-            let meant = did_you_mean(name, known.iter().copied(), "expected one of");
-            let text = format!("unknown; {meant}");
+            let text = format!("unknown; {}", meant(name, &known));
             let about = joined(&self.about, name);
             self.reading.mistake(about, &key.span(), text);
         }
+    }
+}
+
+/// What an unknown key was meant to be.
+fn meant(name: &str, known: &[&'static str]) -> String {
+    let lower = name.to_ascii_lowercase().replace('_', "-");
+    let mut synonyms = SYNONYMS.iter().filter(|(other, _)| *other == lower);
+    if let Some((_, own)) = synonyms.find(|(_, own)| known.contains(own)) {
+        return format!("did you mean {own}?");
+    }
+    let tables = example::tables_with(&lower);
+    match tables.is_empty() || nearest(name, known.iter().copied()).is_some() {
+        true => did_you_mean(name, known.iter().copied(), "expected one of"),
+        false => format!("it belongs to {}", tables.join(" or ")),
     }
 }
 
@@ -370,51 +323,5 @@ fn joined(about: &str, key: &str) -> String {
     match about {
         "" => key.to_owned(),
         about => format!("{about}.{key}"),
-    }
-}
-
-fn integer(value: &DeValue<'_>) -> Option<u64> {
-    let integer = value.as_integer()?;
-    u64::from_str_radix(integer.as_str(), integer.radix()).ok()
-}
-
-/// `90`, `300ms`, `90s`, `10m`, `12h` or `1d`.
-fn time(text: &str) -> Option<Duration> {
-    // The unit with the longest name first.
-    let units = [
-        ("ms", 1),
-        ("s", 1000),
-        ("m", 60_000),
-        ("h", 3_600_000),
-        ("d", 86_400_000),
-    ];
-    let with_unit = units
-        .iter()
-        .find_map(|(unit, length)| Some((text.strip_suffix(unit)?, *length)));
-    let (number, unit) = with_unit.unwrap_or((text, 1000));
-    let milliseconds = number.trim().parse::<u64>().ok()?.checked_mul(unit)?;
-    Some(Duration::from_millis(milliseconds))
-}
-
-/// A path from the root directory on.
-pub(super) fn absolute(text: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text);
-    match path.is_absolute() {
-        true => Ok(path),
-        false => Err("expected a path from the root directory on, such as /srv/debian".to_owned()),
-    }
-}
-
-/// A value as it may be shown in a sentence.
-fn shown(value: &DeValue<'_>) -> Cow<'static, str> {
-    match value {
-        DeValue::String(text) => format!("\"{text}\"").into(),
-        DeValue::Integer(number) => number.as_str().to_owned().into(),
-        DeValue::Float(number) => number.as_str().to_owned().into(),
-        DeValue::Boolean(true) => "true".into(),
-        DeValue::Boolean(false) => "false".into(),
-        DeValue::Datetime(_) => "a date".into(),
-        DeValue::Array(_) => "a list".into(),
-        DeValue::Table(_) => "a table".into(),
     }
 }

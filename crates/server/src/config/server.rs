@@ -1,53 +1,31 @@
 //! What is fixed while the server runs: `[server]`, `[[network]]`, `[api]` and `[hook]`.
 
-use std::net::Ipv4Addr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::section::{Section, absolute};
-use crate::option_value::{AddressRange, host, isolated_subnet, network};
+use crate::catalog::is_host_name;
+use crate::option_value::{AddressRange, LEASE_TIMES, host, ipv4_host, isolated_subnet, network};
 use crate::settings::{
-    self, Allow, ApiSettings, CatalogSettings, DhcpSettings, HookSettings, HookUrl,
-    IsolatedSettings, Mode, NetworkSettings, RangeSettings, Settings, TcpApiSettings, TlsSettings,
+    self, Allow, ApiSettings, DhcpSettings, HookSettings, HookUrl, IsolatedSettings, Mode,
+    NetworkSettings, Origin, RangeSettings, Settings, TcpApiSettings, TlsSettings,
 };
+
+/// How long a hook may take. Firmware and iPXE give up on a server that is silent for some ten seconds.
+const DEADLINES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(5));
 
 /// The keys of the main file alone.
 pub(super) const KEYS: [&str; 6] = ["server", "network", "api", "hook", "default", "menu"];
 
-/// What is served where a file says nothing: the only interface, beside another DHCP server.
-pub(super) fn defaults() -> Settings {
-    Settings {
-        networks: vec![NetworkSettings {
-            interface: None,
-            address: None,
-            mode: Mode::Proxy,
-            probe: true,
-        }],
-        catalog: CatalogSettings::default(),
-        http_port: settings::HTTP_PORT,
-        nfs_port: settings::NFS_PORT,
-        portmapper: false,
-        allow: Allow::default(),
-        tftp_dir: None,
-        ipxe: None,
-        state: PathBuf::from(settings::STATE),
-        cache: PathBuf::from(settings::CACHE),
-        control: None,
-        json: false,
-        roots: Vec::new(),
-        config: None,
-        api: ApiSettings::default(),
-    }
-}
-
-/// Reads all of them.
-pub(super) fn read(whole: &mut Section<'_>, settings: &mut Settings) {
+/// Reads all of them. Returns where each network is.
+pub(super) fn read(whole: &mut Section<'_>, settings: &mut Settings) -> Vec<Origin> {
     if let Some(server) = whole.table("server") {
         read_server(server, settings);
     }
-    let networks = whole.tables("network");
+    let networks = whole.tables("network").into_iter();
+    let networks = networks.map(|network| (network.origin(), read_network(network)));
+    let (places, networks): (Vec<_>, Vec<_>) = networks.unzip();
     if !networks.is_empty() {
-        settings.networks = networks.into_iter().map(read_network).collect();
+        settings.networks = networks;
     }
     if let Some(api) = whole.table("api") {
         read_api(api, &mut settings.api);
@@ -55,10 +33,14 @@ pub(super) fn read(whole: &mut Section<'_>, settings: &mut Settings) {
     if let Some(hook) = whole.table("hook") {
         settings.api.hook = read_hook(hook);
     }
+    places
 }
 
 fn read_api(mut api: Section<'_>, settings: &mut ApiSettings) {
-    settings.hosts = api.list("hosts", "a host name", Ok::<_, String>);
+    settings.hosts = api.list("hosts", "a host name", |text| match is_host_name(&text) {
+        true => Ok(text),
+        false => Err("expected a host name such as boot.example.org, without a scheme or a port"),
+    });
     for (one, other) in [
         ("listen", "token-file"),
         ("token-file", "listen"),
@@ -67,7 +49,7 @@ fn read_api(mut api: Section<'_>, settings: &mut ApiSettings) {
         ("certificate", "listen"),
     ] {
         if api.has(one) && !api.has(other) {
-            api.mistake(format!("{one} needs {other}"));
+            api.mistake_of(one, format!("needs {other}"));
         }
     }
     let listen = api.parsed("listen", "an address with a port", |text| {
@@ -94,7 +76,8 @@ fn read_hook(mut hook: Section<'_>) -> Option<HookSettings> {
     }
     let url = hook.parsed("url", "a URL", |text| text.parse::<HookUrl>());
     let ca = hook.path("ca");
-    let deadline = hook.time("deadline").unwrap_or(HookSettings::DEADLINE);
+    let deadline = hook.time("deadline", DEADLINES, "\"300ms\"");
+    let deadline = deadline.unwrap_or(HookSettings::DEADLINE);
     hook.finish();
     Some(HookSettings {
         url: url?,
@@ -110,7 +93,8 @@ fn read_server(mut server: Section<'_>, settings: &mut Settings) {
     let also = server.list("allow", "a network", |text| network(&text));
     if server.has("allow-only") {
         if !also.is_empty() {
-            server.mistake("allow-only excludes allow: who is not named there may not mount");
+            let why = "excludes allow, which is there, too: name all networks in one of them";
+            server.mistake_of("allow-only", why);
         }
         let only = server.list("allow-only", "a network", |text| network(&text));
         settings.allow = Allow::Only(only);
@@ -159,16 +143,12 @@ fn read_network(mut network: Section<'_>) -> NetworkSettings {
     };
     let settings = NetworkSettings {
         interface: network.text("interface"),
-        address: network.parsed("address", "an address", |text| address(&text)),
+        address: network.parsed("address", "an address", |text| ipv4_host(&text)),
         mode,
         probe: network.boolean("probe").unwrap_or(true),
     };
     network.finish();
     settings
-}
-
-fn address(text: &str) -> Result<Ipv4Addr, &'static str> {
-    text.parse().map_err(|_| "expected an IPv4 address")
 }
 
 fn read_dhcp(network: &mut Section<'_>) -> DhcpSettings {
@@ -204,11 +184,6 @@ fn ranges(network: &mut Section<'_>) -> Vec<RangeSettings> {
 }
 
 fn lease_time(network: &mut Section<'_>) -> Duration {
-    let shortest = Duration::from_secs(settings::SHORTEST_LEASE.into());
-    let time = network.time("lease-time");
-    if time.is_some_and(|time| time < shortest) {
-        let shortest = shortest.as_secs();
-        network.mistake(format!("lease-time has to be {shortest} s at least"));
-    }
-    time.unwrap_or(Duration::from_secs(settings::LEASE_TIME.into()))
+    let time = network.time("lease-time", LEASE_TIMES, "\"12h\"");
+    time.unwrap_or(settings::LEASE_TIME)
 }

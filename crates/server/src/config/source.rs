@@ -11,12 +11,24 @@ pub(super) struct SourceFile {
     pub(super) text: String,
     /// Whether it is a drop-in, which may add images, machines and rules alone.
     pub(super) is_drop_in: bool,
+    /// Where each line ends.
+    ends: Vec<usize>,
 }
 
 impl SourceFile {
+    pub(super) fn new(path: PathBuf, text: String, is_drop_in: bool) -> Self {
+        let bytes = text.bytes().enumerate();
+        let ends = bytes.filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at);
+        Self {
+            path,
+            ends: ends.collect(),
+            text,
+            is_drop_in,
+        }
+    }
+
     /// The line, counted from 1, in which a byte is.
     pub(super) fn line(&self, offset: usize) -> usize {
-        let before = self.text.as_bytes().iter().take(offset);
-        1 + before.filter(|byte| **byte == b'\n').count()
+        1 + self.ends.partition_point(|end| *end < offset)
     }
 }

@@ -3,10 +3,9 @@ use std::time::Duration;
 
 use netroot_proto::pxe::arch::Platform;
 
+use super::example::EXAMPLE;
 use super::*;
 use crate::settings::{Choice, ImageSource, InitrdSource, Location, Mode, Origin};
-
-const EXAMPLE: &str = include_str!("../../examples/netroot.toml");
 
 fn place() -> ConfigPlace {
     ConfigPlace::of_file("/etc/netroot/netroot.toml".into())
@@ -192,7 +191,7 @@ fn every_mistake_is_told_at_once_each_with_its_line() {
     let text = "[image.a]\nroot = \"srv\"\noverlay = \"yes\"\n\n[[rule]]\narch = \"efi-x46\"\nboot = \"a\"\n";
     assert_eq!(
         mistakes(text, &[]),
-        "netroot.toml:2: image.a.root: expected a path from the root directory on, such as /srv/debian; found \"srv\"\n\
+        "netroot.toml:2: image.a.root: expected a whole path, which begins with /, such as /srv/debian (none is relative to this file); found \"srv\"\n\
          netroot.toml:3: image.a.overlay: expected true or false, not \"yes\"\n\
          netroot.toml:6: rule.arch: no architecture is called so; did you mean efi-x64?; found \"efi-x46\""
     );
@@ -264,11 +263,15 @@ fn names_that_do_not_exist_are_told_with_the_nearest() {
         ),
         (
             "[machine.a]\nserial = \"1\"\nboot = \"fedora\"\n",
-            "1: machine.a.boot: there is no image fedora",
+            "3: machine.a.boot: there is no image fedora; expected one of debian, menu, wait, refuse",
         ),
         (
             "[[rule]]\nboot = \"debian@7\"\n",
-            "1: rule.boot: there is no image debian@7; did you mean debian?",
+            "2: rule.boot: there is no image debian@7; did you mean debian?",
+        ),
+        (
+            "default = \"menue\"\n",
+            "1: default: there is no image menue; did you mean menu?",
         ),
         (
             "[[rule]]\nmac = \"02\"\n",
@@ -296,11 +299,11 @@ fn names_that_do_not_exist_are_told_with_the_nearest() {
         ),
         (
             "[network]\nmode = \"proxy\"\n",
-            "1: network: expected tables with two brackets each, [[network]]",
+            "1: network: there can be several, so each has two brackets: write [[network]], not [network]",
         ),
         (
             "[api]\nlisten = \"127.0.0.1:8070\"\n",
-            "1: api: listen needs token-file",
+            "2: api.listen: needs token-file",
         ),
     ] {
         let found = mistakes(&format!("{text}{ONE}"), &[]);
@@ -322,8 +325,8 @@ fn what_is_there_twice_is_told_with_its_first_place() {
         [machine.b]\nmac = \"02:00:00:00:00:01\"\naddress = \"10.0.0.1\"\n";
     let found = mistakes(&format!("{ONE}{machines}"), &[]);
     for why in [
-        "netroot.toml:6: machine.b: its mac 02:00:00:00:00:01 is that of the machine at netroot.toml:3",
-        "netroot.toml:6: machine.b: its address 10.0.0.1 is that of the machine at netroot.toml:3",
+        "netroot.toml:7: machine.b.mac: its mac 02:00:00:00:00:01 is that of the machine at netroot.toml:3",
+        "netroot.toml:8: machine.b.address: its address 10.0.0.1 is that of the machine at netroot.toml:3",
     ] {
         assert!(found.contains(why), "{found}");
     }
@@ -368,7 +371,7 @@ fn a_server_starts_without_the_drop_ins_that_are_wrong() {
     let of_it = ("b.toml", "[[rule]]\nboot = \"lab\"\n");
     let fine = ("c.toml", "[image.c]\nroot = \"/c\"\n");
     let all = texts(ONE, &[wrong, of_it, fine]);
-    let (settings, left_out) = parse_to_start(&place(), &all).unwrap();
+    let (Parsed { settings, .. }, left_out) = parse_to_start(&place(), &all).unwrap();
     assert_eq!(settings.catalog.images.len(), 2);
     assert!(settings.catalog.rules.is_empty());
     let left_out: Vec<_> = left_out
@@ -378,4 +381,206 @@ fn a_server_starts_without_the_drop_ins_that_are_wrong() {
     assert_eq!(left_out, ["a.toml", "a.toml", "b.toml"]);
     let main = parse_to_start(&place(), &texts("x = 1", &[fine])).unwrap_err();
     assert!(main.to_string().contains("x: unknown"), "{main}");
+}
+
+/// What the sections of a reading have asked for, on this thread.
+pub(super) mod every_key {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    thread_local! {
+        static ASKED: RefCell<BTreeSet<(String, &'static str)>> = RefCell::default();
+    }
+
+    /// `about` is a table such as `image.debian`.
+    pub(in crate::config) fn asked(about: &str, keys: &[&'static str]) {
+        let kind = about.split('.').next().unwrap_or_default();
+        let keys = keys.iter().map(|key| (kind.to_owned(), *key));
+        ASKED.with_borrow_mut(|asked| asked.extend(keys));
+    }
+
+    #[test]
+    fn every_key_that_is_read_stands_in_the_example_and_every_one_of_it_is_read() {
+        let read = |text: &str| super::parse(&super::place(), &super::texts(text, &[]));
+        read(super::EXAMPLE).unwrap();
+        // Which of two that exclude each other is read depends on which is there.
+        read("[server]\nallow-only = [\"10.0.0.0/24\"]\n[image.a]\nlocal-disk = true\n").unwrap();
+        let asked = ASKED.take();
+        let written: BTreeSet<(String, &str)> = super::example::keys()
+            .map(|(table, key)| {
+                let table = table.unwrap_or_default();
+                let kind = table.trim_matches(['[', ']']).split('.').next();
+                (kind.unwrap_or_default().to_owned(), key)
+            })
+            .collect();
+        let tables = [
+            "server", "network", "image", "machine", "rule", "menu", "api", "hook",
+        ];
+        let is_key = |(kind, key): &&(String, &str)| !(kind.is_empty() && tables.contains(key));
+        let asked: BTreeSet<_> = asked.iter().filter(is_key).cloned().collect();
+        assert_eq!(asked, written);
+    }
+}
+
+#[test]
+fn a_key_that_is_another_tables_is_told_where_it_belongs() {
+    for (text, why) in [
+        (
+            "[server]\nlease-time = \"1h\"\n",
+            "2: server.lease-time: unknown; it belongs to [[network]]",
+        ),
+        (
+            "[[network]]\nhttp-port = 80\n",
+            "2: network.http-port: unknown; it belongs to [server]",
+        ),
+        (
+            "[machine.a]\nserial = \"1\"\nimage = \"debian\"\n",
+            "3: machine.a.image: unknown; did you mean boot?",
+        ),
+        (
+            "[[rule]]\nip = \"10.0.0.0/8\"\nboot = \"debian\"\n",
+            "2: rule.ip: unknown; expected one of append, arch,",
+        ),
+        (
+            "[menu]\nTimeout = 5\n",
+            "2: menu.Timeout: unknown; did you mean timeout?",
+        ),
+        (
+            "[image.x]\nlocal-disk = true\ninterface = \"eth0\"\n",
+            "3: image.x.interface: unknown; it belongs to [[network]] or [[rule]]",
+        ),
+    ] {
+        let found = mistakes(&format!("{text}{ONE}"), &[]);
+        assert!(found.contains(&format!("netroot.toml:{why}")), "{found}");
+    }
+}
+
+#[test]
+fn times_are_told_with_their_limits_and_an_example() {
+    for (text, why) in [
+        (
+            "[menu]\ntimeout = 0\n",
+            "2: menu.timeout: expected a time from \"1s\" to \"1d\", such as \"10s\", or \"never\", not 0",
+        ),
+        (
+            "[menu]\ntimeout = \"30d\"\n",
+            "such as \"10s\", or \"never\", not \"30d\"",
+        ),
+        (
+            "[[network]]\nmode = \"dhcp\"\nrange = \"10.0.0.5-10.0.0.9\"\nlease-time = 5\n",
+            "4: network.lease-time: expected a time from \"1m\" to \"366d\", such as \"12h\", not 5",
+        ),
+        (
+            "[hook]\nurl = \"http://127.0.0.1/\"\ndeadline = \"1h\"\n",
+            "3: hook.deadline: expected a time from \"10ms\" to \"5s\", such as \"300ms\", not \"1h\"",
+        ),
+    ] {
+        let found = mistakes(&format!("{text}{ONE}"), &[]);
+        assert!(found.contains(why), "{found}");
+    }
+}
+
+#[test]
+fn networks_that_cannot_be_served_together_are_told() {
+    for (text, why) in [
+        (
+            "[[network]]\ninterface = \"eth0\"\n[[network]]\ninterface = \"eth0:1\"\nmode = \"proxy\"\n",
+            "4: network.interface: eth0:1 is served by the [[network]] at netroot.toml:1 already",
+        ),
+        (
+            "[[network]]\ninterface = \"eth0\"\n[[network]]\nmode = \"proxy\"\n",
+            "3: network: needs an interface where there are several networks",
+        ),
+        (
+            "[server]\nhttp-port = 2049\n",
+            "1: server.nfs-port: server.http-port has the port 2049 already",
+        ),
+        (
+            "[[network]]\ninterface = \"eth0\"\nmode = \"isolated\"\nsubnet = \"10.20.0.0\"\n",
+            "4: network.subnet: expected the length of the network's prefix behind 10.20.0.0, such as 10.20.0.0/24",
+        ),
+    ] {
+        let found = mistakes(&format!("{text}{ONE}"), &[]);
+        assert!(found.contains(&format!("netroot.toml:{why}")), "{found}");
+    }
+    let beside =
+        "[[network]]\nmode = \"proxy\"\n[[network]]\ninterface = \"eth1\"\nmode = \"isolated\"\n";
+    read(&format!("{beside}{ONE}")).unwrap();
+}
+
+#[test]
+fn what_can_never_do_anything_is_doubted_and_served() {
+    let doubts = |text: &str| -> Vec<String> {
+        let parsed = super::read(&place(), &texts(&format!("{text}{ONE}"), &[]));
+        assert_eq!(parsed.mistakes, [], "{text}");
+        let shown = parsed.doubts.iter().map(ToString::to_string);
+        shown
+            .map(|text| text.replace("/etc/netroot/", ""))
+            .collect()
+    };
+    let all = "[[rule]]\nboot = \"debian\"\n[[rule]]\nmac = \"02\"\nboot = \"wait\"\n";
+    assert_eq!(
+        doubts(all),
+        [
+            "netroot.toml:3: rule: no machine comes to this rule: the one at netroot.toml:1, which has no condition and so is for every machine, decides before; move that one behind this one"
+        ]
+    );
+    for (earlier, later, is_covered) in [
+        ("mac = \"02\"", "mac = \"02:00:01\"", true),
+        ("mac = \"02:00:01\"", "mac = \"02\"", false),
+        (
+            "mac = [\"02\", \"04\"]",
+            "mac = \"04\"\narch = \"bios\"",
+            true,
+        ),
+        ("mac = \"02\"\narch = \"bios\"", "mac = \"02\"", false),
+        ("subnet = \"10.0.0.0/8\"", "subnet = \"10.1.0.0/16\"", true),
+        ("subnet = \"10.1.0.0/16\"", "subnet = \"10.0.0.0/8\"", false),
+        (
+            "vendor-class = \"PXE\"",
+            "vendor-class = \"PXEClient\"",
+            true,
+        ),
+        ("circuit = \"a\"", "circuit = \"a\"", true),
+        ("circuit = \"a\"", "circuit = \"b\"", false),
+    ] {
+        let text =
+            format!("[[rule]]\n{earlier}\nboot = \"wait\"\n[[rule]]\n{later}\nboot = \"debian\"\n");
+        assert_eq!(!doubts(&text).is_empty(), is_covered, "{text}");
+    }
+    // One that only adds to the command line decides nothing.
+    let adds = "[[rule]]\nappend = \"quiet\"\n[[rule]]\nboot = \"debian\"\n";
+    assert!(doubts(adds).is_empty());
+    let elsewhere =
+        "[[network]]\ninterface = \"eth0\"\n[[rule]]\ninterface = \"eht0\"\nboot = \"wait\"\n";
+    assert_eq!(
+        doubts(elsewhere),
+        [
+            "netroot.toml:4: rule.interface: eht0 is not served by any [[network]]; did you mean eth0?"
+        ]
+    );
+}
+
+#[test]
+fn an_unknown_name_is_told_together_with_everything_else() {
+    let found = mistakes(
+        "default = \"nothing\"\n[image.lab]\nrot = \"/srv\"\n[menu]\nimages = [\"lab\", \"lab\"]\n[[rule]]\nmac = []\nboot = \"labb\"\n",
+        &[("x.toml", "a = b")],
+    );
+    // What is in a file that is not TOML is not known, so no name is missed.
+    let kinds: Vec<&str> = found.lines().collect();
+    assert_eq!(kinds.len(), 5, "{found}");
+    let found = mistakes(
+        "default = \"nothing\"\n[image.lab]\nrot = \"/srv\"\n[menu]\nimages = [\"lab\", \"lab\"]\n[[rule]]\nmac = []\nboot = \"labb\"\n",
+        &[],
+    );
+    assert_eq!(
+        found,
+        "netroot.toml:1: default: there is no image nothing; expected one of lab, menu, wait, refuse\n\
+         netroot.toml:2: image.lab: does not say what to boot: expected one of root, kernel-file, efi, disk, iso, local-disk\n\
+         netroot.toml:3: image.lab.rot: unknown; did you mean root?\n\
+         netroot.toml:5: menu.images: lab is in the menu twice; name it once\n\
+         netroot.toml:7: rule.mac: an empty list holds for no machine; leave the key out if the rule is for all\n\
+         netroot.toml:8: rule.boot: there is no image labb; did you mean lab?"
+    );
 }

@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use netroot_initramfs::ModuleSelection;
@@ -166,6 +166,58 @@ fn name_in(cache: &Path, scope: Scope, fingerprint: u64) -> PathBuf {
     cache.join(format!("{prefix}{fingerprint:016x}.img"))
 }
 
+/// Has a child look whether an initrd can be built, which takes no time to speak of.
+///
+/// # Errors
+/// Why not.
+pub(crate) fn check(
+    request: &InitrdRequest<'_>,
+    identity: Option<Identity>,
+) -> Result<(), InitrdError> {
+    let mut command = child_for(request.root.path(), request.modules, request.init, identity);
+    command.arg("--kernel").arg(&request.kernel.path);
+    command.args(["--only-check", "-o", "/dev/null"]);
+    let child = command.spawn().map_err(InitrdError::Start)?;
+    let finished = Child::new(child).finish(Instant::now() + DEADLINE);
+    let (status, said) = finished.map_err(InitrdError::Wait)?;
+    succeeded(status, &said)
+}
+
+/// `netroot initrd`, as `identity` if this process is root.
+fn child_for(
+    root: &Path,
+    modules: &str,
+    init: Option<&Path>,
+    identity: Option<Identity>,
+) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("initrd").arg("--root").arg(root);
+    command.args(["--modules", modules, "--level", LEVEL]);
+    if let Some(init) = init {
+        command.arg("--init").arg(init);
+    }
+    if let Some(identity) = identity {
+        command.arg("--as").arg(identity.to_string());
+    }
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn succeeded(status: ExitStatus, said: &str) -> Result<(), InitrdError> {
+    if status.success() {
+        return Ok(());
+    }
+    // A child that a limit ends says nothing.
+    let said = match said.trim() {
+        "" => format!("`netroot initrd` ended with {status}"),
+        said => said.to_owned(),
+    };
+    Err(InitrdError::Failed { said })
+}
+
 /// Starts to build an initrd, as `identity` if this process is root.
 pub(crate) fn build(
     request: &NewInitrd<'_>,
@@ -182,29 +234,12 @@ pub(crate) fn build(
     };
     let scratch = scratch.map_err(InitrdError::Folder)?;
     folders::give(scratch.path(), identity).map_err(InitrdError::Folder)?;
-    let mut command = Command::new("/proc/self/exe");
-    command
-        .arg("initrd")
-        .arg("--root")
-        .arg(request.root)
-        .args(["--modules", request.modules, "--level", LEVEL])
-        .arg("-o")
-        .arg(scratch.path().join(WRITTEN));
+    let mut command = child_for(request.root, request.modules, request.init, identity);
+    command.arg("-o").arg(scratch.path().join(WRITTEN));
     if let Some(kernel) = request.kernel {
         command.arg("--kernel").arg(kernel);
     }
-    if let Some(init) = request.init {
-        command.arg("--init").arg(init);
-    }
-    if let Some(identity) = identity {
-        command.arg("--as").arg(identity.to_string());
-    }
-    let child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(InitrdError::Start)?;
+    let child = command.spawn().map_err(InitrdError::Start)?;
     Ok(InitrdBuild::Running {
         child: Child::new(child),
         scratch,
@@ -252,14 +287,7 @@ impl InitrdBuild {
             } => (child, scratch, keep, began),
         };
         let (status, said) = child.finish(began + DEADLINE).map_err(InitrdError::Wait)?;
-        if !status.success() {
-            // A child that a limit ends says nothing.
-            let said = match said.trim() {
-                "" => format!("`netroot initrd` ended with {status}"),
-                _ => said,
-            };
-            return Err(InitrdError::Failed { said });
-        }
+        succeeded(status, &said)?;
         let written = scratch.path().join(WRITTEN);
         let content = open_built(&written).map_err(|source| InitrdError::Open {
             path: written.clone(),

@@ -19,11 +19,13 @@ mod note;
 mod subnet;
 
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use netroot_net::Prefix;
 use netroot_sys::helper_process::{self, HelperProcessError};
 use nix::sys::signal::{SigSet, Signal};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -38,6 +40,7 @@ use self::keeper::Keeper;
 pub(crate) use self::name_servers::of_this_machine as name_servers;
 use self::subnet::Wanted;
 use crate::confinement::identity::{self, IdentityError};
+use crate::serve::listen::interface::Candidate;
 use crate::serve::privileges::{self, PrivilegeError};
 use crate::settings::{Mode, NetworkSettings, Settings};
 
@@ -58,9 +61,6 @@ pub(crate) enum IsolationError {
     /// In the settings.
     #[error("an isolated network needs the name of its interface")]
     Unnamed,
-    /// In the settings.
-    #[error("{0} is to be served twice; name it once")]
-    Twice(String),
     /// A capability is missing.
     #[error(transparent)]
     Privileges(#[from] PrivilegeError),
@@ -107,6 +107,29 @@ pub(crate) struct Isolation {
     pub(crate) blocked: Vec<Blocked>,
 }
 
+/// The interfaces as they will be once the isolated networks are there; `routes` are this machine's, each with the index
+/// of its interface.
+///
+/// # Errors
+/// Why one cannot be, in a sentence.
+pub(crate) fn planned(
+    network: &NetworkSettings,
+    candidates: &[Candidate],
+    routes: &[(Prefix, u32)],
+) -> Result<Vec<Candidate>, String> {
+    let one = wanted(network).transpose().map_err(|it| it.to_string())?;
+    let one: Vec<Wanted> = one.into_iter().collect();
+    let planned = subnet::plan(&one, candidates, routes).map_err(|it| it.to_string())?;
+    let changed = |candidate: &Candidate| {
+        let plan = planned.iter().find(|one| one.name == candidate.name());
+        match plan.map(|plan| (plan.address.address(), plan.address.length())) {
+            Some((IpAddr::V4(address), length)) => candidate.clone().with_address(address, length),
+            _ => candidate.clone(),
+        }
+    };
+    Ok(candidates.iter().map(changed).collect())
+}
+
 /// Makes the isolated networks; `None` if there are to be none.
 ///
 /// # Errors
@@ -116,13 +139,6 @@ pub(crate) fn start(settings: &Settings) -> Result<Option<Isolation>, IsolationE
     let wanted = wanted.collect::<Result<Vec<_>, _>>()?;
     if wanted.is_empty() {
         return Ok(None);
-    }
-    for one in &wanted {
-        let named = settings.networks.iter();
-        let named = named.filter(|network| network.interface.as_deref() == Some(&one.interface));
-        if named.count() > 1 {
-            return Err(IsolationError::Twice(one.interface.clone()));
-        }
     }
     privileges::check()?;
     privileges::check_isolation()?;

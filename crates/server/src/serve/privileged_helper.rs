@@ -41,7 +41,7 @@ use std::os::fd::OwnedFd;
 pub(crate) use self::client::{Client, Helper, HelperError};
 use self::files::Files;
 use self::hook::start as start_hook;
-pub(crate) use self::hook::{HookHelper, HookSocket, HookStartError};
+pub(crate) use self::hook::{HookHelper, HookSocket, HookStartError, reach as reach_hook};
 use self::network::Network;
 pub(crate) use self::process::StartError;
 use self::request::Request;

@@ -14,6 +14,9 @@ use std::sync::Arc;
 
 pub(crate) use self::confine::confine;
 use self::images::Images;
+pub(super) use self::interfaces::choose_one as choose_interface;
+pub(crate) use self::left_out::without_file;
+use crate::causes::with_causes;
 use crate::confinement::identity;
 use crate::serve::api::socket;
 use crate::serve::api::tcp::TcpApi;
@@ -56,7 +59,7 @@ pub(crate) fn run(settings: &Settings, left_out: Vec<String>) -> Result<(), Serv
             None => return Err(error),
         }
         is_whole = false;
-        untold.push(left_out::in_one_line(&error));
+        untold.push(with_causes(&error));
     }
 }
 

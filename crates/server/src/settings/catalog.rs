@@ -153,6 +153,18 @@ impl Kind {
 }
 
 impl ImageSource {
+    /// Its kind.
+    pub(crate) const fn kind(&self) -> Kind {
+        match self {
+            Self::Root(_) => Kind::Root,
+            Self::Kernel { .. } => Kind::Kernel,
+            Self::Efi(_) => Kind::Efi,
+            Self::Disk(_) => Kind::Disk,
+            Self::Iso(_) => Kind::Iso,
+            Self::LocalDisk => Kind::LocalDisk,
+        }
+    }
+
     /// The files of this machine that it is made of, if it is no root: of a kernel, that first.
     pub(crate) fn files(&self) -> Vec<&Path> {
         match self {

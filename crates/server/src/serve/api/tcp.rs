@@ -98,6 +98,22 @@ impl TcpApi {
         })
     }
 
+    /// What is wrong with the files, each with its key in `[api]`.
+    pub(crate) fn wrong_files(settings: &TcpApiSettings) -> Vec<(&'static str, TcpApiError)> {
+        let token = Tokens::open(&settings.token_file).err();
+        let token = token.map(|error| ("token-file", error.into()));
+        let pair = settings.tls.as_ref();
+        let pair = pair.and_then(|files| Some((files, Certificate::open(files).err()?)));
+        let pair = pair.map(|(files, error)| {
+            let key = match error.path() == Some(&files.key) {
+                true => "key",
+                false => "certificate",
+            };
+            (key, error.into())
+        });
+        token.into_iter().chain(pair).collect()
+    }
+
     /// What the confined server has to be able to read, so that changed files are taken over: the folders of the files,
     /// since those are replaced rather than written to. Not a folder such as `/etc`, in which much else is: there it is the
     /// file as it is.

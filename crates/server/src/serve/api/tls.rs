@@ -55,6 +55,16 @@ pub(crate) enum TlsError {
     },
 }
 
+impl TlsError {
+    /// The file that is wrong by itself.
+    pub(super) fn path(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Read { path, .. } | Self::Pem { path, .. } => Some(path),
+            Self::Pair { .. } => None,
+        }
+    }
+}
+
 /// A certificate with its key, as it is now.
 #[derive(Debug)]
 pub(crate) struct Certificate {

@@ -9,6 +9,7 @@ use netroot_proto::pxe::subnet::Subnet;
 use crate::catalog::{Catalog, KnownMachine};
 use crate::serve::events::{NotKept, Warning};
 use crate::serve::listen::role::{AddressPool, DhcpRole};
+use crate::settings::MachineSettings;
 
 /// The machines whose addresses are kept now.
 #[derive(Debug, Default)]
@@ -47,18 +48,27 @@ pub(crate) fn warnings<'a>(
     });
     let subnets: Vec<_> = roles.map(|addresses| addresses.subnets()).collect();
     let subnets: Vec<&Subnet> = subnets.iter().flat_map(|subnets| subnets.iter()).collect();
-    let machines = catalog.machines().iter().filter_map(|machine| {
-        let address = machine.address?;
-        Some(Warning::AddressNotKept {
-            name: machine.name.clone(),
-            address: address.into(),
-            why: not_kept(address, &subnets)?,
-        })
+    let machines = not_kept(catalog.machines(), &subnets);
+    let warnings = machines.map(|(machine, address, why)| Warning::AddressNotKept {
+        name: machine.name.clone(),
+        address: address.into(),
+        why,
     });
-    machines.collect()
+    warnings.collect()
 }
 
-fn not_kept(address: Ipv4Addr, subnets: &[&Subnet]) -> Option<NotKept> {
+/// The machines whose addresses cannot be kept where these are the networks in which addresses are given.
+pub(crate) fn not_kept<'a>(
+    machines: &'a [MachineSettings],
+    subnets: &'a [&'a Subnet],
+) -> impl Iterator<Item = (&'a MachineSettings, Ipv4Addr, NotKept)> {
+    machines.iter().filter_map(|machine| {
+        let address = machine.address?;
+        Some((machine, address, why_not(address, subnets)?))
+    })
+}
+
+fn why_not(address: Ipv4Addr, subnets: &[&Subnet]) -> Option<NotKept> {
     if subnets.is_empty() {
         return Some(NotKept::Proxy);
     }

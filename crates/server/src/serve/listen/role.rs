@@ -22,7 +22,7 @@ use super::leases::{LeaseFile, Writer};
 use crate::serve::clock::Clock;
 use crate::serve::events::{Event, Isolated, Timeline, Warning};
 use crate::serve::metrics::RangeUse;
-use crate::settings::Mode;
+use crate::settings::{DhcpSettings, Mode};
 
 /// The DHCP role on an interface.
 #[derive(Debug)]
@@ -171,6 +171,25 @@ fn keep(subnets: &mut [Subnet], kept: &[Kept]) {
     }
 }
 
+/// What is given there, and the networks in which; `None` for a proxy. `name_servers` are the host's, for an isolated
+/// network.
+///
+/// # Errors
+/// What contradicts the interface's addresses.
+pub(crate) fn networks(
+    mode: &Mode,
+    interface: &Interface,
+    name_servers: &[Ipv4Addr],
+) -> Result<Option<(DhcpSettings, Vec<Subnet>)>, DhcpRoleError> {
+    let dhcp = match mode {
+        Mode::Proxy => return Ok(None),
+        Mode::Dhcp(dhcp) => dhcp.clone(),
+        Mode::Isolated(isolated) => isolated::dhcp(isolated, interface, name_servers)?,
+    };
+    let subnets = subnets(&dhcp, interface)?;
+    Ok(Some((dhcp, subnets)))
+}
+
 /// Takes the role that is configured for `interface`; an authoritative server reads its leases from the folder
 /// `state`. `name_servers` are the host's, for an isolated network; `kept` are the
 /// addresses that are kept for machines.
@@ -183,16 +202,9 @@ pub(crate) fn open(
     clock: Clock,
     timeline: &Timeline,
 ) -> Result<DhcpRole, DhcpRoleError> {
-    let own;
-    let dhcp = match mode {
-        Mode::Proxy => return Ok(DhcpRole::Proxy),
-        Mode::Dhcp(dhcp) => dhcp,
-        Mode::Isolated(isolated) => {
-            own = isolated::dhcp(isolated, interface, name_servers)?;
-            &own
-        }
+    let Some((dhcp, mut subnets)) = networks(mode, interface, name_servers)? else {
+        return Ok(DhcpRole::Proxy);
     };
-    let mut subnets = subnets(dhcp, interface)?;
     let opened = LeaseFile::open(state, &interface.name, dhcp.lease_time, clock.moment())?;
     keep(&mut subnets, kept);
     for binding in opened.bindings() {

@@ -180,9 +180,36 @@ impl<'a> OpenRoot<'a> {
         Arc::clone(&self.root)
     }
 
+    /// The image.
+    pub(crate) fn image_settings(&self) -> &'a ImageSettings {
+        self.settings
+    }
+
     /// How its root is configured.
     pub(crate) fn settings(&self) -> &RootSettings {
         self.root_settings
+    }
+
+    /// Looks whether there can be an initrd.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn check_initrd(&self, identity: Option<Identity>) -> Result<(), InitrdError> {
+        match &self.root_settings.initrd {
+            InitrdSource::File(path) => InitrdBuild::given(path).map(drop),
+            InitrdSource::Build { modules, init } => {
+                initrd::check(&self.request(modules, init.as_deref()), identity)
+            }
+        }
+    }
+
+    fn request<'b>(&'b self, modules: &'b str, init: Option<&'b Path>) -> InitrdRequest<'b> {
+        InitrdRequest {
+            root: &self.root,
+            kernel: &self.kernel,
+            modules,
+            init,
+        }
     }
 
     /// Opens the initrd, or starts to build it.
@@ -196,12 +223,7 @@ impl<'a> OpenRoot<'a> {
             InitrdSource::File(path) => return InitrdBuild::given(path),
             InitrdSource::Build { modules, init } => (modules, init),
         };
-        let request = InitrdRequest {
-            root: &self.root,
-            kernel: &self.kernel,
-            modules,
-            init: init.as_deref(),
-        };
+        let request = self.request(modules, init.as_deref());
         let build = initrd::start(&request, cache, identity)?;
         if matches!(build, InitrdBuild::Running { .. }) {
             timeline.server(Event::InitrdBuilding {

@@ -36,13 +36,13 @@ const ANSWER: u64 = 2048;
 pub(crate) enum HookStartError {
     /// Nobody knows its address.
     #[error(
-        "cannot find the address of the web hook's host {host}: {source}; name it by its address in [hook] url, or start netroot once names can be looked up"
+        "cannot find the address of the web hook's host {host}: {error}; name it by its address in [hook] url, or start netroot once names can be looked up"
     )]
     Address {
         /// The host.
         host: String,
         /// Why.
-        source: io::Error,
+        error: io::Error,
     },
     /// Nobody vouches for it.
     #[error("cannot ask the web hook by https")]
@@ -60,6 +60,23 @@ pub(crate) struct HookHelper(OwnedFd);
 #[derive(Debug)]
 pub(crate) struct HookSocket(UnixDatagram);
 
+/// What it takes to reach the hook: its addresses, and who vouches for it.
+type Reached = (Vec<SocketAddr>, Option<Arc<ClientConfig>>);
+
+/// Looks up where the hook is, and reads who vouches for it.
+///
+/// # Errors
+/// [`HookStartError`].
+pub(crate) fn reach(settings: &HookSettings) -> Result<Reached, HookStartError> {
+    let url = &settings.url.0;
+    let addresses = url.addresses().map_err(|error| HookStartError::Address {
+        host: url.host.clone(),
+        error,
+    })?;
+    let tls = url.tls.then(|| tls(settings.ca.as_deref())).transpose()?;
+    Ok((addresses, tls))
+}
+
 /// Starts it.
 ///
 /// # Errors
@@ -68,18 +85,15 @@ pub(crate) fn start(
     settings: &HookSettings,
     identity: Option<Identity>,
 ) -> Result<HookHelper, HookStartError> {
-    let url = &settings.url.0;
-    let addresses = url.addresses().map_err(|source| HookStartError::Address {
-        host: url.host.clone(),
-        source,
-    })?;
-    let tls = url.tls.then(|| tls(settings.ca.as_deref())).transpose()?;
+    let (addresses, tls) = reach(settings)?;
     let confined = Confinement {
         identity,
         capabilities: CapabilitySet::empty(),
         read: Vec::new(),
         write: Vec::new(),
-        work: Work::AskingHook { port: url.port },
+        work: Work::AskingHook {
+            port: settings.url.0.port,
+        },
     };
     let helper = process::start(|socket| {
         if confinement::confine(&confined).is_ok() {

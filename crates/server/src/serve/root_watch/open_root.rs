@@ -5,6 +5,7 @@ use std::path::Path;
 
 use netroot_initramfs::RootTree;
 
+use crate::causes::with_causes;
 use crate::serve::privileged_helper::{Client, HelperError, ImageNumber, RootRequest};
 
 /// Opens the directory of an image: by the helper that attaches a copy of its mounts where this process may read, or, where
@@ -51,15 +52,4 @@ fn by_path(directory: &Path) -> Result<RootTree, String> {
             false => with_causes(&error),
         }
     })
-}
-
-/// An error in one line.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
 }

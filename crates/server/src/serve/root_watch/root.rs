@@ -10,8 +10,9 @@ use std::time::Duration;
 use netroot_initramfs::RootTree;
 use netroot_nfs_export::{Export, ExportOptions, ReplacedExport, Submounts};
 
-use super::open_root::{open_root, with_causes};
+use super::open_root::open_root;
 use super::world::World;
+use crate::causes::with_causes;
 use crate::serve::artifacts::{Folder, raspberry_pi};
 use crate::serve::events::Submounted;
 use crate::serve::privileged_helper::ImageNumber;

@@ -13,7 +13,9 @@ use crate::serve::events::{Timeline, Warning};
 use crate::serve::isolation;
 use crate::serve::listen::Listener;
 use crate::serve::listen::allowed::Allowed;
-use crate::serve::listen::interface::{self, Followed, Interface, Wanted};
+use crate::serve::listen::interface::{
+    self, Candidate, Followed, Interface, InterfaceError, Wanted,
+};
 use crate::serve::listen::live_interface::LiveInterface;
 use crate::serve::listen::role::{self, DhcpRole};
 use crate::serve::listen::sockets::Sockets;
@@ -26,13 +28,22 @@ pub(super) type Network<'a> = (&'a NetworkSettings, Interface);
 pub(super) fn choose(settings: &Settings) -> Result<Vec<Network<'_>>, ServeError> {
     let interfaces = interface::list()?;
     let networks = settings.networks.iter().map(|network| {
-        let mut candidates = interfaces.clone();
-        if network.interface.is_none() {
-            candidates.retain(|one| !is_isolated(settings, one.name()));
-        }
-        Ok((network, interface::choose(wanted(network), candidates)?))
+        let chosen = choose_one(network, settings, interfaces.clone());
+        Ok((network, chosen?))
     });
     networks.collect()
+}
+
+/// Chooses the interface of one of the networks.
+pub(in crate::serve) fn choose_one(
+    network: &NetworkSettings,
+    settings: &Settings,
+    mut candidates: Vec<Candidate>,
+) -> Result<Interface, InterfaceError> {
+    if network.interface.is_none() {
+        candidates.retain(|one| !is_isolated(settings, one.name()));
+    }
+    interface::choose(wanted(network), candidates)
 }
 
 /// What is followed of an interface.

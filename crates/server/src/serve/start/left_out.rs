@@ -30,6 +30,11 @@ pub(super) fn without_drop_in(settings: &Settings, error: &ServeError) -> Option
     else {
         return None;
     };
+    without_file(settings, path)
+}
+
+/// The settings without a drop-in. `None` if it is none, or nothing would be left to serve.
+pub(crate) fn without_file(settings: &Settings, path: &Path) -> Option<Settings> {
     let is_drop_in = settings
         .config
         .as_ref()
@@ -63,22 +68,12 @@ fn leave_out(settings: &mut Settings, path: &Path) {
     catalog.menu.default = catalog.menu.default.take().filter(is_left);
 }
 
-/// An error with its causes, in one line.
-pub(super) fn in_one_line(error: &ServeError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::causes::with_causes;
     use crate::config;
     use crate::settings::ConfigPlace;
 
@@ -107,7 +102,7 @@ mod tests {
             (None, 1)
         );
         assert!(without_drop_in(&settings, &error(0)).is_none());
-        let told = in_one_line(&error(1));
+        let told = with_causes(&error(1));
         assert!(
             told.starts_with("/etc/netroot/conf.d/lab.toml:1: the image lab: "),
             "{told}"

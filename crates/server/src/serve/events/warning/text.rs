@@ -119,19 +119,7 @@ impl Display for Warning {
                 file.display()
             ),
             Self::AddressNotKept { name, address, why } => {
-                write!(f, "{address} is not kept for the machine {name}: ")?;
-                f.write_str(match why {
-                    NotKept::Proxy => {
-                        "another server gives addresses; keep it there, or let netroot give them: --dhcp FIRST-LAST"
-                    }
-                    NotKept::Elsewhere => {
-                        "it is in no network in which this server gives addresses; add a range of its network, or \
-                         correct the address"
-                    }
-                    NotKept::Taken => {
-                        "it is this server's, a router's, or no host's; give the machine another one"
-                    }
-                })
+                write!(f, "{address} is not kept for the machine {name}: {why}")
             }
             Self::LeasesUnreadable { file, error } => write!(
                 f,
@@ -305,4 +293,21 @@ fn listed(cures: &[Cure]) -> String {
     };
     let all: Vec<String> = cures.iter().map(of).collect();
     all.join("; ")
+}
+
+impl Display for NotKept {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Proxy => {
+                "another server gives addresses; keep it there, or let netroot give them: --dhcp FIRST-LAST"
+            }
+            Self::Elsewhere => {
+                "it is in no network in which this server gives addresses; add a range of its network, or correct the \
+                 address"
+            }
+            Self::Taken => {
+                "it is this server's, a router's, or no host's; give the machine another one"
+            }
+        })
+    }
 }

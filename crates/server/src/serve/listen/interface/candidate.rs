@@ -183,6 +183,20 @@ impl Candidate {
         self.addresses.iter().any(|own| own.address == address)
     }
 
+    /// The same once it has this address, too, and is up: as an isolated network.
+    pub(crate) fn with_address(mut self, address: Ipv4Addr, length: u8) -> Self {
+        self.up = true;
+        if !self.has(address) {
+            self.addresses.push(OwnAddress {
+                address,
+                network: Prefix::clamped(address, length),
+                label: None,
+                setter: None,
+            });
+        }
+        self
+    }
+
     /// The kernel's name.
     pub(crate) fn name(&self) -> &str {
         &self.name

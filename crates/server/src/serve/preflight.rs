@@ -1,0 +1,194 @@
+//! What on this machine keeps a configuration from being served, found without changing anything: directories, files and
+//! interfaces that are not what it says. `netroot serve` refuses what is found here before it does anything, and
+//! `netroot check-config` tells all of it.
+
+mod networks;
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use netroot_initramfs::RootTree;
+use netroot_net::Prefix;
+
+use crate::catalog::Image;
+use crate::causes::with_causes;
+use crate::config::{Mistake, Places};
+use crate::confinement::identity::Identity;
+use crate::serve::api::tcp::TcpApi;
+use crate::serve::artifacts::Folder;
+use crate::serve::isolation;
+use crate::serve::listen::interface::{Candidate, RouteSocket};
+use crate::serve::opened::Opened;
+use crate::serve::privileged_helper::reach_hook;
+use crate::settings::{ImageSettings, ImageSource, InitrdSource, Settings};
+
+/// This machine's networks.
+#[derive(Debug, Default)]
+pub(crate) struct Host {
+    /// Its interfaces.
+    pub(crate) interfaces: Vec<Candidate>,
+    /// Where its routes lead, each with the index of the interface.
+    pub(crate) routes: Vec<(Prefix, u32)>,
+    /// Its name servers.
+    pub(crate) name_servers: Vec<Ipv4Addr>,
+}
+
+impl Host {
+    /// This one.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn this() -> std::io::Result<Self> {
+        let socket = RouteSocket::open()?;
+        Ok(Self {
+            interfaces: socket.list()?,
+            routes: socket.routes()?,
+            name_servers: isolation::name_servers(),
+        })
+    }
+}
+
+/// A configuration that is looked at.
+#[derive(Debug)]
+pub(crate) struct Preflight<'a> {
+    settings: &'a Settings,
+    places: &'a Places,
+    /// What cannot be served.
+    pub(crate) mistakes: Vec<Mistake>,
+    /// What is served, and does not do what it seems to be for.
+    pub(crate) doubts: Vec<Mistake>,
+}
+
+impl<'a> Preflight<'a> {
+    /// Nothing is looked at yet.
+    pub(crate) fn new(settings: &'a Settings, places: &'a Places) -> Self {
+        Self {
+            settings,
+            places,
+            mistakes: Vec::new(),
+            doubts: Vec::new(),
+        }
+    }
+
+    /// Everything that has to be there: the images' files and directories, and those of the other tables.
+    pub(crate) fn files(&mut self) -> Vec<(Opened<'a>, Image)> {
+        self.folders();
+        self.api();
+        let mut opened = Vec::new();
+        for image in &self.settings.catalog.images {
+            self.generations(image);
+            match Opened::open(image) {
+                Ok(open) => {
+                    let found = open.image(image, self.settings.nfs_port, Arc::from([]));
+                    opened.push((open, found));
+                }
+                Err(error) => {
+                    self.mistake_of_image(image, image.source.kind().key(), with_causes(&error));
+                }
+            }
+        }
+        opened
+    }
+
+    /// Whether the initrds can be built, as `identity` if this process is root.
+    pub(crate) fn initrds(&mut self, opened: &[(Opened<'a>, Image)], identity: Option<Identity>) {
+        for (open, _) in opened {
+            let Opened::Root(root) = open else {
+                continue;
+            };
+            if let Err(error) = root.check_initrd(identity) {
+                let image = root.image_settings();
+                let key = match &root.settings().initrd {
+                    InitrdSource::File(_) => "initrd",
+                    InitrdSource::Build { init: Some(_), .. }
+                        if with_causes(&error).contains("init ") =>
+                    {
+                        "init"
+                    }
+                    InitrdSource::Build { .. } => "modules",
+                };
+                self.mistake_of_image(image, key, with_causes(&error));
+            }
+        }
+    }
+
+    /// Whether the hook can be asked.
+    pub(crate) fn hook(&mut self) {
+        if let Some(hook) = &self.settings.api.hook
+            && let Err(error) = reach_hook(hook)
+        {
+            let key = match hook.ca {
+                Some(_) => "ca",
+                None => "url",
+            };
+            self.mistake_of_main(&["hook", key], with_causes(&error));
+        }
+    }
+
+    fn folders(&mut self) {
+        if let Some(folder) = &self.settings.tftp_dir
+            && let Err(error) = Folder::open_path(folder)
+        {
+            self.mistake_of_main(&["server", "tftp-dir"], with_causes(&error));
+        }
+        let ipxe = self.settings.ipxe.iter().map(|folder| ("ipxe", folder));
+        let roots = self.settings.roots.iter().map(|folder| ("roots", folder));
+        for (key, folder) in ipxe.chain(roots).filter(|(_, folder)| !folder.is_dir()) {
+            let place = self.places.of_main(&["server", key]);
+            let text = format!("there is no folder {}", folder.display());
+            let doubt = Mistake::at(&place, format!("server.{key}"), text);
+            self.doubts.extend(doubt);
+        }
+    }
+
+    fn api(&mut self) {
+        let tcp = self.settings.api.tcp.iter();
+        for (key, error) in tcp.flat_map(TcpApi::wrong_files) {
+            self.mistake_of_main(&["api", key], with_causes(&error));
+        }
+    }
+
+    /// Those of a root that has none.
+    fn generations(&mut self, image: &ImageSettings) {
+        let ImageSource::Root(root) = &image.source else {
+            return;
+        };
+        if !root.generations {
+            return;
+        }
+        let text = if root.kernel.is_some() {
+            "a kernel is named, so no generation is an image of its own; leave one of the two out"
+                .to_owned()
+        } else {
+            let Ok(tree) = RootTree::open(&root.directory) else {
+                return;
+            };
+            if !netroot_initramfs::generations(&tree).is_empty() {
+                return;
+            }
+            let directory = root.directory.display();
+            format!(
+                "{directory} has no generations, as the roots of Guix System and NixOS have them (system-1-link and the like in /var/guix/profiles or /nix/var/nix/profiles)"
+            )
+        };
+        let place = self.places.key(&image.origin, "generations");
+        let about = format!("image.{}.generations", name(image));
+        self.doubts.extend(Mistake::at(&place, about, text));
+    }
+
+    fn mistake_of_image(&mut self, image: &ImageSettings, key: &str, text: String) {
+        let place = self.places.key(&image.origin, key);
+        let about = format!("image.{}.{key}", name(image));
+        self.mistakes.extend(Mistake::at(&place, about, text));
+    }
+
+    fn mistake_of_main(&mut self, keys: &[&str], text: String) {
+        let place = self.places.of_main(keys);
+        self.mistakes
+            .extend(Mistake::at(&place, keys.join("."), text));
+    }
+}
+
+fn name(image: &ImageSettings) -> &str {
+    image.name.as_deref().unwrap_or_default()
+}

@@ -1,0 +1,74 @@
+//! The interfaces, and what is given on them.
+
+use netroot_proto::pxe::subnet::Subnet;
+
+use super::{Host, Preflight};
+use crate::causes::with_causes;
+use crate::config::Mistake;
+use crate::serve::dhcp::kept_addresses;
+use crate::serve::isolation;
+use crate::serve::listen::role;
+use crate::serve::start::choose_interface;
+use crate::settings::{Mode, NetworkSettings, Settings};
+
+impl Preflight<'_> {
+    /// Whether the interfaces can be served, what is given there, and whether machines can have the addresses that are kept
+    /// for them.
+    pub(crate) fn networks(&mut self, host: &Host) {
+        let mut given: Vec<Subnet> = Vec::new();
+        let mut all_known = true;
+        let settings = self.settings;
+        for (number, network) in settings.networks.iter().enumerate() {
+            match found(network, settings, host) {
+                Ok(subnets) => given.extend(subnets),
+                Err((key, text)) => {
+                    all_known = false;
+                    let place = self.places.network(number);
+                    let place = self.places.key(&place, key);
+                    let about = format!("network.{key}");
+                    self.mistakes.extend(Mistake::at(&place, about, text));
+                }
+            }
+        }
+        if !all_known {
+            return;
+        }
+        let given: Vec<&Subnet> = given.iter().collect();
+        for (machine, _, why) in kept_addresses::not_kept(&settings.catalog.machines, &given) {
+            let place = self.places.key(&machine.origin, "address");
+            let about = format!("machine.{}.address", machine.name);
+            let doubt = Mistake::at(&place, about, format!("is not kept for it: {why}"));
+            self.doubts.extend(doubt);
+        }
+    }
+}
+
+/// The networks in which addresses are given, or the key that is wrong and why.
+fn found(
+    network: &NetworkSettings,
+    settings: &Settings,
+    host: &Host,
+) -> Result<Vec<Subnet>, (&'static str, String)> {
+    let mut candidates = host.interfaces.clone();
+    if let Mode::Isolated(_) = network.mode {
+        let planned = isolation::planned(network, &candidates, &host.routes);
+        candidates = planned.map_err(|why| ("interface", why))?;
+    }
+    let interface = choose_interface(network, settings, candidates).map_err(|error| {
+        let key = match network.address.is_some() && network.interface.is_none() {
+            true => "address",
+            false => "interface",
+        };
+        (key, with_causes(&error))
+    })?;
+    let networks = role::networks(&network.mode, &interface, &host.name_servers);
+    let networks = networks.map_err(|error| {
+        let key = match (&error, &network.mode) {
+            (role::DhcpRoleError::Router { .. }, _) => "router",
+            (role::DhcpRoleError::NotIsolated { .. }, _) => "subnet",
+            _ => "range",
+        };
+        (key, with_causes(&error))
+    })?;
+    Ok(networks.map(|(_, subnets)| subnets).unwrap_or_default())
+}
