@@ -19,6 +19,7 @@ mod references;
 mod section;
 mod server;
 mod source;
+mod values;
 
 use std::path::PathBuf;
 

@@ -460,7 +460,7 @@ fn a_broken_drop_in_does_not_keep_the_server_from_starting() -> Result<()> {
     ensure!(site.script(NAMED)?.contains("/debian,"));
     assert_eq!(who(&mut site.mount("/lab")?), "lab");
     let warnings = site.of_kind("warning");
-    for words in ["conf.d/bad.toml:2: ", "conf.d/gone.toml:1: "] {
+    for words in ["conf.d/bad.toml:2: ", "conf.d/gone.toml:2: "] {
         let told = warnings.iter().filter(|event| event.text.contains(words));
         let told: Vec<_> = told.collect();
         ensure!(told.len() == 1, "{words}: {warnings:?}");

@@ -35,3 +35,26 @@ fn heading(line: &str) -> String {
         None => line.to_owned(),
     }
 }
+
+/// What the tables of the files that a test reads are asked for, on its thread.
+#[cfg(test)]
+pub(super) mod asked {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    thread_local! {
+        static ASKED: RefCell<BTreeSet<(String, &'static str)>> = RefCell::default();
+    }
+
+    /// A table such as `image.debian` was asked for these.
+    pub(in crate::config) fn add(about: &str, keys: &[&'static str]) {
+        let kind = about.split('.').next().unwrap_or_default();
+        let keys = keys.iter().map(|key| (kind.to_owned(), *key));
+        ASKED.with_borrow_mut(|asked| asked.extend(keys));
+    }
+
+    /// Everything so far, by the kind of table.
+    pub(in crate::config) fn all() -> BTreeSet<(String, &'static str)> {
+        ASKED.take()
+    }
+}

@@ -1,6 +1,7 @@
 //! `[image.NAME]`: what can be booted.
 
 use super::section::Section;
+use super::values::absolute;
 use crate::catalog::is_name;
 use crate::option_value::{appended, nfsroot};
 use crate::settings::{
@@ -145,7 +146,7 @@ fn read_root(image: &mut Section<'_>) -> Option<RootSettings> {
 
 fn read_kernel(image: &mut Section<'_>) -> Option<ImageSource> {
     let kernel = image.path("kernel-file");
-    let initrds = image.list("initrds", "a path", |text| super::section::absolute(&text));
+    let initrds = image.list("initrds", "a path", |text| absolute(&text));
     Some(ImageSource::Kernel {
         kernel: kernel?,
         initrds,

@@ -6,7 +6,8 @@ use netroot_net::{Mac, MacPrefix, Prefix, Uuid};
 use netroot_proto::pxe::arch::Platform;
 use netroot_spelling::did_you_mean;
 
-use super::section::{Section, some_text};
+use super::section::Section;
+use super::values::some_text;
 use crate::option_value::{appended, ipv4_host, network};
 use crate::settings::{CatalogSettings, Choice, MachineSettings, MenuSettings, Rule};
 

@@ -1,6 +1,6 @@
 //! One table of a file: its values by type, with a mistake for each that is not what is expected.
 
-mod values;
+mod typed;
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -8,11 +8,11 @@ use std::ops::Range;
 use netroot_spelling::{did_you_mean, nearest};
 use toml::de::{DeTable, DeValue};
 
-pub(super) use self::values::{absolute, some_text};
 use super::example;
 use super::mistake::Mistake;
 use super::places::Lines;
 use super::source::SourceFile;
+use super::values::shown;
 use crate::settings::Origin;
 
 /// What other programs call what a key here is for.
@@ -209,7 +209,7 @@ impl<'a> Section<'a> {
     }
 
     fn wrong(&self, given: &Given<'_>, expected: &str) {
-        let found = values::shown(&given.value);
+        let found = shown(&given.value);
         let text = format!("expected {expected}, not {found}");
         self.reading.mistake(given.about.clone(), &given.span, text);
     }
@@ -245,7 +245,7 @@ impl<'a> Section<'a> {
                     ),
                     other => format!(
                         "expected a table under the line [[{key}]], not {}",
-                        values::shown(other)
+                        shown(other)
                     ),
                 };
                 self.reading.mistake(given.about, &given.span, text);
@@ -295,7 +295,7 @@ impl<'a> Section<'a> {
         known.sort_unstable();
         known.dedup();
         #[cfg(test)]
-        super::tests::every_key::asked(&self.about, &known);
+        example::asked::add(&self.about, &known);
         for key in self.table.keys() {
             let name: &str = key.get_ref();
             let text = format!("unknown; {}", meant(name, &known));

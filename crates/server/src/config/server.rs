@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::section::{Section, absolute};
+use super::section::Section;
+use super::values::absolute;
 use crate::catalog::is_host_name;
 use crate::option_value::{AddressRange, LEASE_TIMES, host, ipv4_host, isolated_subnet, network};
 use crate::settings::{

@@ -1,6 +1,5 @@
 //! The values of a table, by type.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::super::values::{absolute, integer, some_text};
 use super::{Given, Section};
 use crate::option_value::{self, ValueError, written};
 
@@ -156,43 +156,5 @@ impl Section<'_> {
                 self.reading.mistake(given.about.clone(), &given.span, text);
             })
             .ok()
-    }
-}
-
-fn integer(value: &DeValue<'_>) -> Option<u64> {
-    let integer = value.as_integer()?;
-    u64::from_str_radix(integer.as_str(), integer.radix()).ok()
-}
-
-/// A text that says something.
-pub(in super::super) fn some_text(text: String) -> Result<String, &'static str> {
-    match text.trim().is_empty() {
-        true => Err("expected a text that is not empty"),
-        false => Ok(text),
-    }
-}
-
-/// A path from the root directory on.
-pub(in super::super) fn absolute(text: &str) -> Result<PathBuf, &'static str> {
-    let path = PathBuf::from(text);
-    match path.is_absolute() {
-        true => Ok(path),
-        false => Err(
-            "expected a whole path, which begins with /, such as /srv/debian (none is relative to this file)",
-        ),
-    }
-}
-
-/// A value as it may be shown in a sentence.
-pub(super) fn shown(value: &DeValue<'_>) -> Cow<'static, str> {
-    match value {
-        DeValue::String(text) => format!("\"{text}\"").into(),
-        DeValue::Integer(number) => number.as_str().to_owned().into(),
-        DeValue::Float(number) => number.as_str().to_owned().into(),
-        DeValue::Boolean(true) => "true".into(),
-        DeValue::Boolean(false) => "false".into(),
-        DeValue::Datetime(_) => "a date".into(),
-        DeValue::Array(_) => "a list".into(),
-        DeValue::Table(_) => "a table".into(),
     }
 }
