@@ -21,6 +21,9 @@ mod lan;
 mod lifecycle;
 mod machines;
 mod malformed_packets;
+mod nfs_against_ganesha;
+#[path = "../nfs_compared/compared.rs"]
+mod nfs_compared;
 mod nic_initrd;
 mod packet_socket;
 mod page;

@@ -21,6 +21,9 @@ mod links;
 mod machines;
 mod modules;
 mod network_managers;
+mod nfs_against_nfsd;
+#[path = "../nfs_compared/compared.rs"]
+mod nfs_compared;
 mod nfs_versions;
 mod nic_initrd;
 mod proxy;

@@ -8,7 +8,8 @@ use crate::address_list::AddressList;
 use crate::export::{Export, ExportOptions};
 use crate::exports::Exports;
 use crate::hidden_paths::HiddenPaths;
-use crate::programs::{self, Outcome, procedure::IoMode};
+use crate::programs::procedure::{Ends, IoMode};
+use crate::programs::{self, Outcome};
 use crate::rpc::record::RecordReader;
 use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::server_state::{Ports, ServerState};
@@ -16,6 +17,11 @@ use crate::tree::handle_key::HandleKey;
 use crate::tree::submounts::Submounts;
 
 const CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 700);
+const ENDS: Ends = Ends {
+    client: CLIENT,
+    server: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    protocol: nfs3_types::portmap::IPPROTO_TCP,
+};
 
 /// An export as one client sees it.
 pub struct Session {
@@ -71,7 +77,7 @@ impl Session {
     /// The reply to one message; empty if there is none.
     pub fn answer(&self, message: &[u8]) -> Vec<u8> {
         let mut out = ReplyBuffer::new(&self.state.replies, CLIENT.ip());
-        match programs::answer(&self.state, CLIENT, message, &mut out, IoMode::Blocking) {
+        match programs::answer(&self.state, ENDS, message, &mut out, IoMode::Blocking) {
             Outcome::Replied { .. } => out.as_bytes().to_vec(),
             Outcome::Ignored | Outcome::WouldBlock => Vec::new(),
         }

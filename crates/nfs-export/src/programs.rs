@@ -7,7 +7,6 @@ mod portmap;
 pub(crate) mod procedure;
 
 use std::cell::Cell;
-use std::net::SocketAddr;
 
 use crate::counters::count;
 use crate::event::{CallRefusal, Event};
@@ -15,7 +14,7 @@ use crate::rpc::message::{self as rpc, Call, Denial, Message, Reason, Unavailabl
 use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::server_state::ServerState;
 use nfs::request::Request;
-use procedure::{IoMode, ProcedureError};
+use procedure::{Ends, IoMode, ProcedureError};
 
 /// What was done with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +34,7 @@ pub(crate) enum Outcome {
 /// forged: no reply is longer than its call.
 pub(crate) fn answer_datagram(
     state: &ServerState,
-    client: SocketAddr,
+    ends: Ends,
     message: &[u8],
     out: &mut ReplyBuffer,
 ) -> Outcome {
@@ -44,23 +43,23 @@ pub(crate) fn answer_datagram(
         nfs3_types::portmap::PROGRAM => Some(Unavailable::Procedure),
         _ => Some(Unavailable::Program),
     };
-    answer_unless(state, client, message, out, IoMode::NonBlocking, refused)
+    answer_unless(state, ends, message, out, IoMode::NonBlocking, refused)
 }
 
 /// Answers one message of a connection.
 pub(crate) fn answer(
     state: &ServerState,
-    client: SocketAddr,
+    ends: Ends,
     message: &[u8],
     out: &mut ReplyBuffer,
     io_mode: IoMode,
 ) -> Outcome {
-    answer_unless(state, client, message, out, io_mode, |_| None)
+    answer_unless(state, ends, message, out, io_mode, |_| None)
 }
 
 fn answer_unless(
     state: &ServerState,
-    client: SocketAddr,
+    ends: Ends,
     message: &[u8],
     out: &mut ReplyBuffer,
     io_mode: IoMode,
@@ -79,14 +78,14 @@ fn answer_unless(
             count(&state.counters.denied);
             rpc::denied(out, xid, why);
             if why == Denial::Credential {
-                let why = CallRefusal::Credential;
+                let (client, why) = (ends.client, CallRefusal::Credential);
                 state.report(Event::CallRefused { client, why });
             }
             Outcome::Replied { useful: false }
         }
         Message::Call(call) => match refused(&call) {
             Some(why) => unavailable(state, &call, out, why),
-            None => dispatch(state, client, &call, out, io_mode),
+            None => dispatch(state, ends, &call, out, io_mode),
         },
     };
     match outcome {
@@ -98,20 +97,21 @@ fn answer_unless(
 
 fn dispatch(
     state: &ServerState,
-    client: SocketAddr,
+    ends: Ends,
     call: &Call<'_>,
     out: &mut ReplyBuffer,
     io_mode: IoMode,
 ) -> Outcome {
-    let only = match call.program {
-        nfs3_types::nfs3::PROGRAM => nfs3_types::nfs3::VERSION,
-        nfsacl::PROGRAM => nfsacl::VERSION,
-        nfs3_types::mount::PROGRAM => nfs3_types::mount::VERSION,
-        nfs3_types::portmap::PROGRAM => nfs3_types::portmap::VERSION,
+    let client = ends.client;
+    let (low, high) = match call.program {
+        nfs3_types::nfs3::PROGRAM => (nfs3_types::nfs3::VERSION, nfs3_types::nfs3::VERSION),
+        nfsacl::PROGRAM => (nfsacl::VERSION, nfsacl::VERSION),
+        nfs3_types::mount::PROGRAM => mount::VERSIONS,
+        nfs3_types::portmap::PROGRAM => portmap::VERSIONS,
         _ => return unavailable(state, call, out, Unavailable::Program),
     };
-    if call.version != only {
-        return unavailable(state, call, out, Unavailable::Version { only });
+    if !(low..=high).contains(&call.version) {
+        return unavailable(state, call, out, Unavailable::Version { low, high });
     }
     // MOUNT and the portmapper answer everyone: a client that is not allowed gets its reason from MOUNT.
     let exports = state.exports.now();
@@ -134,13 +134,12 @@ fn dispatch(
         useful: Cell::new(false),
     };
     let (procedure, arguments) = (call.procedure, call.arguments);
+    let of_version = (call.version, procedure);
     let result = match call.program {
         nfs3_types::nfs3::PROGRAM => nfs::answer(&request, procedure, arguments, out),
         nfsacl::PROGRAM => nfsacl::answer(&request, procedure, arguments, out),
-        nfs3_types::mount::PROGRAM => {
-            mount::answer(&request, client, call.procedure, call.arguments, out)
-        }
-        _ => portmap::answer(&state.ports, call.procedure, call.arguments, out),
+        nfs3_types::mount::PROGRAM => mount::answer(&request, client, of_version, arguments, out),
+        _ => portmap::answer(&state.ports, ends, of_version, arguments, out),
     };
     match result {
         Ok(()) => {

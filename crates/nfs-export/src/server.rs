@@ -19,6 +19,7 @@ use crate::counters::{Counts, count};
 use crate::event::Event;
 use crate::export::{Export, ExportError};
 use crate::exports::{Conflict, Exchange, ExchangeError, Exports, ReplacedExport};
+use crate::programs::procedure::Ends;
 use crate::programs::{self, Outcome};
 use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::server_state::{Ports, ServerState};
@@ -433,7 +434,15 @@ impl Shared {
         }
         let mut out = ReplyBuffer::new(&self.state.replies, client.ip());
         let message = message.get(..length).unwrap_or_default();
-        let outcome = programs::answer_datagram(&self.state, client, message, &mut out);
+        let Ok(here) = socket.local_addr() else {
+            return;
+        };
+        let ends = Ends {
+            client,
+            server: here.ip(),
+            protocol: nfs3_types::portmap::IPPROTO_UDP,
+        };
+        let outcome = programs::answer_datagram(&self.state, ends, message, &mut out);
         if matches!(outcome, Outcome::Replied { .. }) {
             let _ = socket.send_to(out.as_bytes(), client);
         }

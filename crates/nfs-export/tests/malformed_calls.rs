@@ -115,9 +115,13 @@ fn files_have_no_access_lists_and_none_can_be_set() {
     assert_eq!(results[..8], [0, 0, 0, 0, 0, 0, 0, 1]);
     let lists = [&[0, 0, 0, 15][..], &[0; 16]].concat();
     assert_eq!(results[8 + 84..], lists);
+    // Without the two lists.
+    let short = exchange(address, &record(&call(100_227, 3, 2, &arguments)));
+    assert_eq!(accept_status(&short), 4);
+    arguments.extend([0; 16]);
     let set = exchange(address, &record(&call(100_227, 3, 2, &arguments)));
-    // NFS3ERR_ROFS, and no attributes.
-    assert_eq!(set[28..], [0, 0, 0, 30, 0, 0, 0, 0]);
+    // NFS3ERR_ROFS, and the file's attributes.
+    assert_eq!(set[28..36], [0, 0, 0, 30, 0, 0, 0, 1]);
     let garbage = exchange(address, &record(&call(100_227, 3, 1, b"\0\0\0\xff")));
     assert_eq!(accept_status(&garbage), 4);
 }

@@ -1,4 +1,5 @@
-//! MOUNT v3 (RFC 1813 appendix I): from a path to the handle of a root.
+//! MOUNT v3 (RFC 1813 appendix I): from a path to the handle of a root. And v1 and v2 (RFC 1094 appendix A), by which
+//! `showmount` of BSD and macOS asks; they mount NFSv2, which there is none of here.
 
 use std::net::SocketAddr;
 
@@ -25,6 +26,14 @@ const DUMP: u32 = 2;
 const UMNT: u32 = 3;
 const UMNTALL: u32 = 4;
 const EXPORT: u32 = 5;
+/// Of v1 and v2: the same as EXPORT.
+const EXPORTALL: u32 = 6;
+
+/// The versions that are answered.
+pub(super) const VERSIONS: (u32, u32) = (1, nfs3_types::mount::VERSION);
+
+/// `NFSERR_ACCES` of NFSv2 (RFC 1094 §2.3.1).
+const NO_VERSION_2: u32 = 13;
 
 /// The bytes of the `false` that ends a list.
 const END_OF_LIST: usize = 4;
@@ -35,13 +44,17 @@ const FLAVOURS: [u32; 2] = [1, 0];
 pub(super) fn answer(
     request: &Request<'_>,
     client: SocketAddr,
-    procedure: u32,
+    (version, procedure): (u32, u32),
     mut arguments: Decoder<'_>,
     out: &mut ReplyBuffer,
 ) -> Result<(), ProcedureError> {
     let state = request.state;
     match procedure {
         NULL => {}
+        MNT if version < nfs3_types::mount::VERSION => {
+            arguments.opaque(MNTPATHLEN)?;
+            out.pack(&NO_VERSION_2);
+        }
         MNT => mnt(request, client, arguments.opaque(MNTPATHLEN)?, out),
         DUMP => dump(state, client, out),
         UMNT => {
@@ -54,6 +67,7 @@ pub(super) fn answer(
             state.mounts.remove_all(client.ip());
         }
         EXPORT => exports(state, out),
+        EXPORTALL if version < nfs3_types::mount::VERSION => exports(state, out),
         _ => return Err(ProcedureError::NoSuchProcedure),
     }
     Ok(())

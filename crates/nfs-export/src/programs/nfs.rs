@@ -60,7 +60,11 @@ pub(super) fn answer(
         18 => fsstat(request, arguments.handle()?, out),
         19 => fsinfo(request, arguments.handle()?, out),
         20 => pathconf(request, arguments.handle()?, out),
-        21 => commit(request, arguments.handle()?, out),
+        21 => {
+            let handle = arguments.handle()?;
+            let (_offset, _count) = (arguments.u64()?, arguments.u32()?);
+            commit(request, handle, out);
+        }
         _ => read_only::refuse(request, procedure, arguments, out)?,
     }
     Ok(())
@@ -109,10 +113,16 @@ fn find(
     if !may(&request.credentials, Permission::Execute, &directory.stat) {
         return Err(nfsstat3::NFS3ERR_ACCES);
     }
-    name::check(name).inspect_err(|_| count(&request.state.counters.bad_names))?;
-    let (handle, stat) = directory
-        .tree
-        .lookup(&directory.node, &directory.stat, name)?;
+    let (handle, stat) = match name {
+        b"." => (directory.handle, directory.stat),
+        b".." => directory.tree.parent(&directory.node, &directory.stat)?,
+        name => {
+            name::check(name).inspect_err(|_| count(&request.state.counters.bad_names))?;
+            directory
+                .tree
+                .lookup(&directory.node, &directory.stat, name)?
+        }
+    };
     Ok(LOOKUP3resok {
         object: handle.to_xdr(),
         obj_attributes: Nfs3Option::Some(directory.tree.attributes(&stat)),

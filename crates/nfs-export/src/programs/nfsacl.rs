@@ -42,8 +42,22 @@ pub(super) fn answer(
             }
         }
         2 => {
-            let status = request.resolve(arguments.handle()?).err();
-            fail(out, status.unwrap_or(nfsstat3::NFS3ERR_ROFS));
+            let handle = arguments.handle()?;
+            let _mask = arguments.u32()?;
+            for _list in 0..2 {
+                let (_entries, listed) = (arguments.u32()?, arguments.u32()?);
+                for _ in 0..listed {
+                    let (_tag, _id, _permissions) =
+                        (arguments.u32()?, arguments.u32()?, arguments.u32()?);
+                }
+            }
+            match request.resolve(handle) {
+                Ok(file) => {
+                    out.pack(&nfsstat3::NFS3ERR_ROFS);
+                    out.pack(&file.attributes());
+                }
+                Err(status) => fail(out, status),
+            }
         }
         _ => return Err(ProcedureError::NoSuchProcedure),
     }

@@ -1,6 +1,18 @@
 //! What all procedures have in common.
 
+use std::net::{IpAddr, SocketAddr};
+
 use crate::rpc::decode::Malformed;
+
+/// The two ends of a conversation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ends {
+    pub(crate) client: SocketAddr,
+    /// The address of this server that the client has called.
+    pub(crate) server: IpAddr,
+    /// `IPPROTO_TCP` or `IPPROTO_UDP`.
+    pub(crate) protocol: u32,
+}
 
 /// Whether a call may wait for a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -106,9 +106,10 @@ fn head(decoder: &mut Decoder<'_>) -> Result<Head, Malformed> {
 pub(crate) enum Unavailable {
     /// No such program on this port.
     Program,
-    /// The program exists in this version only.
+    /// The program exists in the versions from `low` to `high` only.
     Version {
-        only: u32,
+        low: u32,
+        high: u32,
     },
     Procedure,
     /// The arguments do not decode.
@@ -124,10 +125,7 @@ pub(crate) fn begin_success(out: &mut ReplyBuffer, xid: u32) {
 pub(crate) fn unavailable(out: &mut ReplyBuffer, xid: u32, why: Unavailable) {
     let status = match why {
         Unavailable::Program => accept_stat_data::PROG_UNAVAIL,
-        Unavailable::Version { only } => accept_stat_data::PROG_MISMATCH {
-            low: only,
-            high: only,
-        },
+        Unavailable::Version { low, high } => accept_stat_data::PROG_MISMATCH { low, high },
         Unavailable::Procedure => accept_stat_data::PROC_UNAVAIL,
         Unavailable::GarbageArguments => accept_stat_data::GARBAGE_ARGS,
     };

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::counters::count;
-use crate::programs::procedure::IoMode;
+use crate::programs::procedure::{Ends, IoMode};
 use crate::programs::{self, Outcome};
 use crate::rpc::record::RecordReader;
 use crate::rpc::reply_buffer::ReplyBuffer;
@@ -161,6 +161,14 @@ pub(super) fn serve(
     client: SocketAddr,
     relieve: &dyn Fn(),
 ) {
+    let Ok(here) = connection.stream.local_addr() else {
+        return connection.close();
+    };
+    let ends = Ends {
+        client,
+        server: here.ip(),
+        protocol: nfs3_types::portmap::IPPROTO_TCP,
+    };
     let mut reader = RecordReader::new(state.replies.budget(), client.ip());
     let mut out = ReplyBuffer::new(&state.replies, client.ip());
     let (mut called, mut record_since) = (false, None);
@@ -190,7 +198,7 @@ pub(super) fn serve(
             Err(_) => break,
         }
         let refused = state.replies.refused();
-        match answer_all(state, pool, connection, client, &mut reader, &mut out) {
+        match answer_all(state, pool, connection, ends, &mut reader, &mut out) {
             Ok(0) => {}
             Ok(_) => (called, record_since) = (true, None),
             Err(Closed) => break,
@@ -222,7 +230,7 @@ fn answer_all(
     state: &Arc<ServerState>,
     pool: &ThreadPool,
     connection: &Arc<Connection>,
-    client: SocketAddr,
+    ends: Ends,
     reader: &mut RecordReader,
     out: &mut ReplyBuffer,
 ) -> Result<u32, Closed> {
@@ -238,7 +246,7 @@ fn answer_all(
             }
         };
         let record = out.begin_record();
-        match programs::answer(state, client, message, out, IoMode::NonBlocking) {
+        match programs::answer(state, ends, message, out, IoMode::NonBlocking) {
             Outcome::Replied { useful } => {
                 out.end_record(record);
                 answered += 1;
@@ -249,7 +257,7 @@ fn answer_all(
                 out.truncate(record);
                 // Finished replies must not wait for the disk too.
                 flush(connection, out)?;
-                answer_blocking(state, pool, connection, client, message, out)?;
+                answer_blocking(state, pool, connection, ends, message, out)?;
                 answered += 1;
                 used += 1;
             }
@@ -308,19 +316,19 @@ fn answer_blocking(
     state: &Arc<ServerState>,
     pool: &ThreadPool,
     connection: &Arc<Connection>,
-    client: SocketAddr,
+    ends: Ends,
     message: &[u8],
     out: &mut ReplyBuffer,
 ) -> Result<(), Closed> {
     count(&state.counters.slow_reads);
     let Some(mut blocked) = Blocked::new(connection) else {
-        answer_on_this_thread(state, client, message, out);
+        answer_on_this_thread(state, ends, message, out);
         return flush(connection, out);
     };
     let (state, message) = (Arc::clone(state), message.to_vec());
     let job = move || {
-        let mut out = ReplyBuffer::new(&state.replies, client.ip());
-        answer_on_this_thread(&state, client, &message, &mut out);
+        let mut out = ReplyBuffer::new(&state.replies, ends.client.ip());
+        answer_on_this_thread(&state, ends, &message, &mut out);
         blocked.answered = blocked.connection.send(out.as_bytes()).is_ok();
     };
     if let Err(job) = pool.run(Box::new(job)) {
@@ -329,14 +337,9 @@ fn answer_blocking(
     Ok(())
 }
 
-fn answer_on_this_thread(
-    state: &ServerState,
-    client: SocketAddr,
-    message: &[u8],
-    out: &mut ReplyBuffer,
-) {
+fn answer_on_this_thread(state: &ServerState, ends: Ends, message: &[u8], out: &mut ReplyBuffer) {
     let record = out.begin_record();
-    match programs::answer(state, client, message, out, IoMode::Blocking) {
+    match programs::answer(state, ends, message, out, IoMode::Blocking) {
         Outcome::Replied { .. } => out.end_record(record),
         Outcome::Ignored | Outcome::WouldBlock => out.truncate(record),
     }

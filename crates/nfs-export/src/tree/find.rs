@@ -9,10 +9,11 @@ use nfs3_types::nfs3::nfsstat3;
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
-use crate::tree::handle::{FileId, Handle};
+use crate::tree::file_system::{FileSystem, generation};
+use crate::tree::handle::{FileId, Handle, PlaceId};
 use crate::tree::listing::for_each_entry;
 use crate::tree::node::{KnownName, Node, OpenFile, Shown, is_directory};
-use crate::tree::root_dir::{open_directory, open_entry};
+use crate::tree::root_dir::{open_above, open_directory, open_entry};
 use crate::tree::{HandleScheme, Tree, name, status};
 
 /// A file found by name.
@@ -26,16 +27,91 @@ pub(crate) struct Found {
 impl Tree {
     /// The handle of the root, or of a directory below it for clients that mount only that.
     pub(crate) fn mount(&self, below: &[u8]) -> Result<Handle, nfsstat3> {
+        let found = self.walk(below)?;
+        if !is_directory(&found.stat) {
+            return Err(nfsstat3::NFS3ERR_NOTDIR);
+        }
+        Ok(found.handle)
+    }
+
+    /// The file at a path below the root of the tree.
+    fn walk(&self, below: &[u8]) -> Result<Found, nfsstat3> {
         let mut found = self.root_of_part(0).map_err(status::from_errno)?;
         for part in below.split(|byte| *byte == b'/') {
             if !part.is_empty() && part != b"." {
                 found = self.find(&found.node, &found.stat, part)?;
             }
         }
-        if !is_directory(&found.stat) {
-            return Err(nfsstat3::NFS3ERR_NOTDIR);
+        Ok(found)
+    }
+
+    /// What `..` in a directory leads to: never above the root, where it is the root.
+    pub(crate) fn parent(&self, directory: &Node, stat: &Stat) -> Result<(Handle, Stat), nfsstat3> {
+        let position = directory.shown().part;
+        let part = self.part(position);
+        if stat.st_ino == part.files.root_id() {
+            let above = part.path.rsplit_once('/').map_or("", |(above, _)| above);
+            let found = self.walk(above.as_bytes())?;
+            return Ok((found.handle, found.stat));
         }
-        Ok(found.handle)
+        let Node::Open(open) = directory else {
+            return Err(nfsstat3::NFS3ERR_ACCES);
+        };
+        self.above(position, open).map_err(status::from_errno)
+    }
+
+    /// The directory above one that is not the root of its file system.
+    fn above(&self, position: usize, directory: &OpenFile) -> Result<(Handle, Stat), Errno> {
+        let part = self.part(position);
+        let files = &part.files;
+        let (id, stat) = match directory.name() {
+            Some(known) => {
+                let id = FileId::Place(PlaceId {
+                    file: known.parent,
+                    generation: 0,
+                    parent: 0,
+                });
+                (id, self.open_id(position, part, &id)?.stat()?)
+            }
+            None => {
+                let above = open_above(directory.reference())?;
+                // It may have been moved out of the root a moment ago.
+                if !files.root.contains(above.as_fd())? {
+                    return Err(Errno::STALE);
+                }
+                let stat = rustix::fs::fstat(&above)?;
+                let (id, number) = self.identity(files, &above, &stat)?;
+                let shown = Shown {
+                    part: position,
+                    fsid: part.fsid,
+                    number: Some(number),
+                };
+                (id, shown.apply(stat))
+            }
+        };
+        let handle = files.signer.sign(&id).ok_or(Errno::OVERFLOW)?;
+        Ok((handle, stat))
+    }
+
+    /// What identifies a directory that is not known by its path, and its number.
+    fn identity(
+        &self,
+        files: &FileSystem,
+        directory: &OwnedFd,
+        stat: &Stat,
+    ) -> Result<(FileId, u64), Errno> {
+        if files.scheme == HandleScheme::Kernel {
+            let (handle, _) = kernel::of(directory)
+                .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+            let number = files.id_by_handle(&handle, stat);
+            return Ok((FileId::Kernel(handle), number));
+        }
+        let id = PlaceId {
+            file: files.file_id(directory.as_fd(), stat),
+            generation: generation(directory.as_fd())?,
+            parent: 0,
+        };
+        Ok((FileId::Place(id), id.file))
     }
 
     fn root_of_part(&self, position: usize) -> Result<Found, Errno> {

@@ -99,6 +99,14 @@ impl Handle {
         }
     }
 
+    /// Whether it looks like a handle of this program. One that does but is not valid belonged to a tree that is not
+    /// exported any more: it is stale.
+    pub(crate) fn has_known_layout(&self) -> bool {
+        let layout = self.as_bytes().first();
+        matches!(layout, Some(&(KERNEL | PLACE | MOUNT_POINT)))
+            && usize::from(self.length) > HEADER + SIGNATURE
+    }
+
     /// The export that the handle claims to belong to; not trusted before [`HandleSigner::verify`].
     pub(crate) fn claimed_export(&self) -> Option<u32> {
         let bytes = self.as_bytes().get(2..HEADER)?;

@@ -7,8 +7,8 @@ pub(crate) const NAME_MAX: usize = 255;
 
 /// Checks that `name` can only be an entry of the directory it is looked up in.
 ///
-/// RFC 1813 §3.2 allows NFS3ERR_ACCES for names that a server does not accept. `.` and `..` are such names here: Linux
-/// never looks them up, and a server that refuses them cannot be led above its root.
+/// RFC 1813 §3.2 allows NFS3ERR_ACCES for names that a server does not accept. `.` and `..` are such names here: what they
+/// mean to LOOKUP is not left to the kernel ([`Tree::parent`](crate::tree::Tree::parent)).
 pub(crate) fn check(name: &[u8]) -> Result<&[u8], nfsstat3> {
     match name {
         b"" | b"." | b".." => Err(nfsstat3::NFS3ERR_ACCES),

@@ -184,6 +184,12 @@ pub(crate) fn open_entry(directory: BorrowedFd<'_>, path: &[u8]) -> Result<Owned
     rustix::fs::openat2(directory, path, REFERENCE, Mode::empty(), STRICT)
 }
 
+/// Opens what `..` of a directory leads to, wherever that is.
+pub(super) fn open_above(directory: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(directory, c"..", flags, Mode::empty())
+}
+
 /// Opens a directory for listing. Only its owner and root may use `O_NOATIME`.
 pub(crate) fn open_directory(directory: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -58,12 +58,11 @@ pub(super) fn access(credentials: &Credentials, file: &Stat, asked: u32) -> u32 
                 granted |= ACCESS3_LOOKUP;
             }
         }
-        FileType::RegularFile => {
+        FileType::RegularFile | FileType::Symlink => {
             if may(credentials, Permission::Execute, file) {
                 granted |= ACCESS3_EXECUTE;
             }
         }
-        FileType::Symlink => {}
         // A device, FIFO or socket on a read-only file system can still be opened for writing: nothing changes on the
         // server when a client writes to its /dev/null. Without this bit it could not open it.
         _ => {

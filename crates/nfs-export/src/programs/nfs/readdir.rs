@@ -112,10 +112,7 @@ fn details(
     name: &[u8],
 ) -> (post_op_attr, post_op_fh3) {
     // Without execute permission LOOKUP is refused, and READDIRPLUS must not get around that.
-    if name == b"."
-        || name == b".."
-        || !may(&request.credentials, Permission::Execute, &directory.stat)
-    {
+    if !may(&request.credentials, Permission::Execute, &directory.stat) {
         return (Nfs3Option::None, Nfs3Option::None);
     }
     let export = directory.tree;
@@ -124,7 +121,11 @@ fn details(
         let found = export.find(node, stat, name).ok()?;
         Some((found.handle, found.stat))
     };
-    let found = export.lookup_known(node, stat, name).or_else(find);
+    let found = match name {
+        b"." => Some((directory.handle, *stat)),
+        b".." => export.parent(node, stat).ok(),
+        name => export.lookup_known(node, stat, name).or_else(find),
+    };
     match found {
         Some((handle, stat)) => (
             Nfs3Option::Some(export.attributes(&stat)),

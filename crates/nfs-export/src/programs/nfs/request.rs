@@ -45,6 +45,10 @@ impl Request<'_> {
     /// The file that a handle refers to, if this client may see it.
     pub(crate) fn resolve(&self, handle: Handle) -> Result<ResolvedFile<'_>, nfsstat3> {
         let counters = &self.state.counters;
+        if !handle.has_known_layout() {
+            count(&counters.bad_handles);
+            return Err(nfsstat3::NFS3ERR_BADHANDLE);
+        }
         let export = self.exports.by_handle(&handle).ok_or_else(|| {
             count(&counters.bad_handles);
             nfsstat3::NFS3ERR_STALE
