@@ -9,7 +9,9 @@
 //! | [`handle`] | file handles that outlive a path (`name_to_handle_at`, `open_by_handle_at`) | the export |
 //! | [`helper_process`] | a second process of this program (`fork` without `exec`) | the server's privileged helpers |
 //! | [`arrival`] | which interface and address a datagram arrived on | the server |
+//! | [`datagrams`] | several datagrams in one call | the server: TFTP |
 //! | [`pages`] | large buffers that are returned to the kernel when dropped | the export |
+//! | `readable` | sockets that the runtime waits for, with the feature `tokio` | the server: TFTP, DHCP |
 //! | [`router_solicitation`] | router solicitations (ICMPv6) of one interface | the server: iPXE waits for a router |
 //! | [`tap`] | tap devices as files of frames | the tests' switch |
 //! | [`tcp`] | a cap on TCP's retransmission timeout | the export, the server |
@@ -18,10 +20,13 @@
 #![allow(unsafe_code)]
 
 pub mod arrival;
+pub mod datagrams;
 pub mod handle;
 pub mod helper_process;
 pub mod packet;
 pub mod pages;
+#[cfg(feature = "tokio")]
+pub mod readable;
 pub mod router_solicitation;
 mod socket_option;
 pub mod tap;

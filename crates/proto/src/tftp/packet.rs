@@ -157,8 +157,7 @@ impl<'a> Packet<'a> {
             // With an empty name: this server refuses every write.
             Packet::Write => put(&[0, 2, 0, b'o', b'c', b't', b'e', b't', 0]),
             Packet::Data { block, payload } => {
-                put(&DATA.to_be_bytes());
-                put(&block.to_be_bytes());
+                put(&Packet::data_header(*block));
                 put(payload);
             }
             Packet::Ack { block } => {
@@ -176,6 +175,12 @@ impl<'a> Packet<'a> {
                 put(&option_bytes(options));
             }
         }
+    }
+
+    /// What comes before the data of a block.
+    pub(super) fn data_header(block: u16) -> [u8; 4] {
+        let ([one, two], [three, four]) = (DATA.to_be_bytes(), block.to_be_bytes());
+        [one, two, three, four]
     }
 
     /// An ERROR from this server.

@@ -41,6 +41,8 @@ const RATE_INTERVAL: Duration = Duration::from_secs(60);
 /// The slowest rate, in bytes for each interval. 256 bytes per second is a quarter of what a serial line of 9600 baud
 /// carries, and one block of 512 bytes for each round trip over a link with round trips of 2 s.
 const LEAST_BYTES: u64 = 256 * 60;
+/// A block's header in bytes.
+const DATA_HEADER: usize = 4;
 /// How much of an ERROR's text is kept, in characters.
 const MAX_MESSAGE: usize = 120;
 
@@ -216,37 +218,52 @@ impl<S: Source> Transfer<S> {
 
     /// Writes the next datagram to send into `datagram`; false if there is nothing to send now.
     pub fn poll_transmit(&mut self, datagram: &mut Vec<u8>) -> bool {
-        if let Some(final_error) = self.final_error.take() {
-            final_error.encode_into(datagram);
-            return true;
-        }
-        if self.outcome.is_some() {
-            return false;
-        }
-        if let Phase::Options { sent } = &mut self.phase {
-            if std::mem::replace(sent, true) {
-                return false;
+        self.poll_transmit_run(0, datagram).is_some()
+    }
+
+    /// Writes what is to be sent now into `datagrams`, one datagram behind the other, and returns how long each of them is; the
+    /// last one may be shorter. At most `most` bytes, but one datagram in any case; never more datagrams than the window has.
+    /// `None` if there is nothing to send now.
+    pub fn poll_transmit_run(&mut self, most: usize, datagrams: &mut Vec<u8>) -> Option<usize> {
+        datagrams.clear();
+        if self.outcome.is_none() {
+            if let Phase::Options { sent } = &mut self.phase {
+                if std::mem::replace(sent, true) {
+                    return None;
+                }
+                // Clones a few short strings, once per transfer.
+                Packet::OptionAck(self.agreed.answer.clone()).encode_into(datagrams);
+                return Some(datagrams.len());
             }
-            // Clones a few short strings, once per transfer.
-            Packet::OptionAck(self.agreed.answer.clone()).encode_into(datagram);
-            return true;
+            self.write_blocks(most, datagrams);
         }
-        if self.next > self.burst_end {
-            return false;
+        if !datagrams.is_empty() {
+            return Some(DATA_HEADER + usize::from(self.agreed.block_size));
         }
-        if let Err(error) = self.write_block(datagram) {
-            if error.kind() == io::ErrorKind::WouldBlock {
-                self.waiting_for_source = true;
-                return false;
+        self.final_error.take()?.encode_into(datagrams);
+        Some(datagrams.len())
+    }
+
+    fn write_blocks(&mut self, most: usize, datagrams: &mut Vec<u8>) {
+        let each = DATA_HEADER + usize::from(self.agreed.block_size);
+        while self.next <= self.burst_end
+            && (datagrams.is_empty() || datagrams.len() + each <= most)
+        {
+            let before = datagrams.len();
+            if let Err(error) = self.write_block(datagrams) {
+                datagrams.truncate(before);
+                if error.kind() == io::ErrorKind::WouldBlock {
+                    self.waiting_for_source = true;
+                } else {
+                    self.outcome = Some(Outcome::ReadFailed(error.kind()));
+                    self.final_error = Some(unreadable());
+                }
+                return;
             }
-            self.outcome = Some(Outcome::ReadFailed(error.kind()));
-            unreadable().encode_into(datagram);
-            return true;
+            self.waiting_for_source = false;
+            self.highest = self.highest.max(self.next);
+            self.next += 1;
         }
-        self.waiting_for_source = false;
-        self.highest = self.highest.max(self.next);
-        self.next += 1;
-        true
     }
 
     /// What it reads from. Call [`Transfer::source_ready`] once a read that would have blocked has been done.
@@ -285,18 +302,15 @@ impl<S: Source> Transfer<S> {
         self.outcome.get_or_insert(outcome);
     }
 
-    fn write_block(&mut self, datagram: &mut Vec<u8>) -> io::Result<()> {
+    /// Appends the next block's datagram.
+    fn write_block(&mut self, datagrams: &mut Vec<u8>) -> io::Result<()> {
         let block_size = u64::from(self.agreed.block_size);
         let offset = (self.next - 1) * block_size;
         let length = block_size.min(self.size.saturating_sub(offset));
-        Packet::Data {
-            block: low_word(self.next),
-            payload: &[],
-        }
-        .encode_into(datagram);
-        let head = datagram.len();
-        datagram.resize(head + usize::try_from(length).unwrap_or(0), 0);
-        match datagram.get_mut(head..) {
+        datagrams.extend_from_slice(&Packet::data_header(low_word(self.next)));
+        let head = datagrams.len();
+        datagrams.resize(head + usize::try_from(length).unwrap_or(0), 0);
+        match datagrams.get_mut(head..) {
             Some(payload) if !payload.is_empty() => self.source.read_at(offset, payload),
             _ => Ok(()),
         }

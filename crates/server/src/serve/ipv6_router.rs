@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use netroot_net::Mac;
 use netroot_proto::pxe::router_solicitation::{advertisement, solicitor};
+use netroot_sys::readable;
 use netroot_sys::router_solicitation::SolicitationSocket;
-use tokio::net::UdpSocket;
 
 use crate::serve::events::{Ignored, Machine, Timeline};
 use crate::serve::listen::arrivals;
@@ -30,7 +30,7 @@ pub(crate) async fn run(
     interface: Arc<LiveInterface>,
     timeline: Timeline,
 ) -> io::Result<()> {
-    let waiting = UdpSocket::from_std(socket.try_clone_for_polling()?)?;
+    let waiting = readable::udp(socket.try_clone_for_polling()?)?;
     let mut buffer = [0; MESSAGE];
     loop {
         let received = arrivals::next(&waiting, || socket.receive(&mut buffer)).await;

@@ -2,9 +2,11 @@
 //!
 //! One task per transfer, each with a socket of its own, bound to the address that the request came to: firmware
 //! drops an answer from another address. [`admission`] decides who may ask and how many transfers run, [`slots`] stops
-//! those that make room, the [`ArtifactStore`](super::artifacts::ArtifactStore) knows the names, and [`sender`] sends a file, which [`read_ahead`] reads.
+//! those that make room, the [`ArtifactStore`](super::artifacts::ArtifactStore) knows the names, [`sender`] sends a file, which [`read_ahead`]
+//! reads, over its [`link`].
 
 mod admission;
+mod link;
 mod read_ahead;
 mod sender;
 mod service;
@@ -18,7 +20,7 @@ use std::time::Instant;
 use netroot_proto::tftp::name;
 use netroot_proto::tftp::packet::{ErrorCode, Packet};
 use netroot_sys::arrival::{Arrival, ArrivalSocket};
-use tokio::net::UdpSocket;
+use netroot_sys::readable;
 
 use self::admission::Refusal;
 use self::service::REQUEST;
@@ -37,7 +39,7 @@ use crate::serve::script_fetch;
 /// # Errors
 /// Only when the socket cannot be waited for at all.
 pub(crate) async fn run(socket: ArrivalSocket, service: Arc<Service>) -> io::Result<()> {
-    let waiting = UdpSocket::from_std(socket.try_clone_for_polling()?)?;
+    let waiting = readable::udp(socket.try_clone_for_polling()?)?;
     let socket = Arc::new(socket);
     let mut buffer = [0; REQUEST + 1];
     loop {

@@ -8,6 +8,7 @@ mod http;
 mod storm;
 mod table;
 mod tftp;
+mod tftp_client;
 
 use anyhow::Result;
 
@@ -24,6 +25,9 @@ pub(crate) struct Options {
     /// Only these: tftp, http, dhcp, storm. May be given several times.
     #[arg(long, value_name = "PART")]
     only: Vec<Part>,
+    /// Measure target/release/netroot as it is.
+    #[arg(long)]
+    no_build: bool,
 }
 
 /// A part of the bench.
@@ -45,7 +49,9 @@ enum Part {
 /// When something cannot be built, or a server does not serve.
 pub(crate) fn run_bench(options: &Options) -> Result<()> {
     setup::run_for_bench_serve()?;
-    build::bench()?;
+    if !options.no_build {
+        build::bench()?;
+    }
     needs_root("this makes network namespaces", "bench serve")?;
     let arena = Arena::make()?;
     let rounds = options.rounds;

@@ -10,7 +10,7 @@ use netroot_proto::dhcp::conflict::{self, Claim};
 use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::pxe::subnet::Subnet;
 use netroot_sys::packet::PacketSocket;
-use tokio::net::UdpSocket;
+use netroot_sys::readable;
 use tokio::sync::Notify;
 
 use crate::serve::clock::Clock;
@@ -47,7 +47,7 @@ impl AddressProbe<'_> {
     /// # Errors
     /// Only when the socket cannot be waited for at all.
     pub(crate) async fn run(&self, socket: PacketSocket, offered: &Notify) -> io::Result<()> {
-        let waiting = UdpSocket::from_std(socket.try_clone_for_polling()?)?;
+        let waiting = readable::udp(socket.try_clone_for_polling()?)?;
         loop {
             let until_next = self.send(&socket);
             tokio::select! {

@@ -26,7 +26,7 @@ use netroot_proto::pxe::decide::{Decision, Noted, Reason, Reply};
 use netroot_proto::pxe::probe::is_probe;
 use netroot_sys::arrival::{Arrival, ArrivalSocket};
 use netroot_sys::packet::PacketSocket;
-use tokio::net::UdpSocket;
+use netroot_sys::readable;
 use tokio::sync::Notify;
 
 use crate::catalog::KnownMachine;
@@ -122,7 +122,7 @@ pub(crate) async fn run(
     port: u16,
     service: Arc<Service>,
 ) -> io::Result<()> {
-    let waiting = UdpSocket::from_std(socket.try_clone_for_polling()?)?;
+    let waiting = readable::udp(socket.try_clone_for_polling()?)?;
     let socket = Arc::new(socket);
     let mut buffer = [0; DATAGRAM];
     loop {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use netroot_nfs_export::AddressList;
-use tokio::net::UdpSocket;
+use netroot_sys::readable;
 use tokio::task::JoinSet;
 
 pub(super) use self::common::Common;
@@ -96,7 +96,7 @@ impl Interfaces {
     /// A task's.
     pub(super) async fn follow(mut self) -> io::Result<()> {
         let waiting = self.following.changes.try_clone_for_polling()?;
-        let waiting = UdpSocket::from_std(waiting)?;
+        let waiting = readable::udp(waiting)?;
         loop {
             let changes = &self.following.changes;
             let again = self.served.iter().any(|served| served.failed.is_some());

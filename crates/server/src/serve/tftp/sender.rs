@@ -1,7 +1,8 @@
 //! Sending one file to one client.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,10 +11,10 @@ use netroot_proto::tftp::packet::ReadRequest;
 use netroot_proto::tftp::transfer::{Outcome, Transfer};
 use netroot_sys::arrival::Arrival;
 use netroot_sys::udp::{self, Binding};
-use tokio::net::UdpSocket;
 
+use super::link::Link;
 use super::read_ahead::{ReadAhead, Reading};
-use super::service::{REQUEST, Service};
+use super::service::Service;
 use super::slots::Slot;
 use crate::serve::artifacts::Artifact;
 use crate::serve::counters::Counters;
@@ -49,8 +50,8 @@ pub(super) async fn send(
     let peer = IpAddr::from(*arrival.from.ip());
     let machine = Machine::Address(peer);
     let (kind, script_of, chosen) = (artifact.kind, artifact.machine, artifact.chosen);
-    let socket = match open(arrival.local, arrival.from) {
-        Ok(socket) => socket,
+    let mut link = match open(arrival.local, arrival.from).and_then(Link::new) {
+        Ok(link) => link,
         Err(error) => {
             Counters::count(&service.counters.tftp_refused);
             let error = error.to_string();
@@ -65,7 +66,8 @@ pub(super) async fn send(
         Ok(transfer) => transfer,
         Err(refusal) => {
             Counters::count(&service.counters.tftp_refused);
-            let _ = socket.send(&refusal.encode()).await;
+            let refusal = refusal.encode();
+            link.send(&refusal, refusal.len()).await;
             return;
         }
     };
@@ -83,7 +85,7 @@ pub(super) async fn send(
             None => true,
         }
     };
-    let outcome = drive(&mut transfer, &socket, slot, service, heard).await;
+    let outcome = drive(&mut transfer, &mut link, slot, service, heard).await;
     drop(fetching);
     let agreed = transfer.agreement();
     let why = match outcome {
@@ -127,41 +129,41 @@ pub(super) async fn send(
 /// first ACK before `heard` has ended; and nothing at all if that is false.
 async fn drive(
     transfer: &mut Transfer<ReadAhead>,
-    socket: &UdpSocket,
+    link: &mut Link,
     slot: &Slot,
     service: &Service,
     heard: impl AsyncFnOnce() -> bool,
 ) -> Outcome {
     let mut heard = Some(heard);
-    let mut datagram = Vec::new();
-    let mut received = [0; REQUEST + 1];
     let mut reading: Option<Reading> = None;
+    let mut stopped = pin!(slot.stopped());
+    let mut alarm = pin!(tokio::time::sleep(Duration::ZERO));
     loop {
-        while transfer.poll_transmit(&mut datagram) {
-            // A datagram that cannot be sent (a full queue, an ICMP error for the last one) counts as lost on the
-            // network, and is repeated.
-            let _ = socket.send(&datagram).await;
-        }
+        transmit(transfer, link, service).await;
         if let Some(outcome) = transfer.outcome() {
             return outcome.clone();
         }
         if reading.is_none() {
             reading = transfer.source_mut().start_reading();
         }
-        let wait = transfer
-            .poll_timeout()
-            .unwrap_or_default()
-            .saturating_sub(service.now());
+        // Every ACK moves the time on, and almost none of these times comes: an alarm that rings too early is set again, which
+        // costs less than to set one for each block.
+        let due = service.at(transfer.poll_timeout().unwrap_or_default());
+        if alarm.is_elapsed() || due < alarm.deadline().into_std() {
+            alarm.as_mut().reset(due.into());
+        }
         tokio::select! {
-            () = slot.stopped() => transfer.stop(),
+            () = &mut stopped => transfer.stop(),
             read = next(&mut reading) => {
                 transfer.source_mut().finish_reading(read);
                 transfer.source_ready(service.now());
             }
-            arrived = tokio::time::timeout(wait, socket.recv(&mut received)) => match arrived {
-                Ok(Ok(length)) => {
+            arrived = link.receive() => match arrived {
+                Ok(datagrams) => {
                     let now = service.now();
-                    transfer.handle(received.get(..length).unwrap_or_default(), now);
+                    for datagram in datagrams.into_iter().flatten() {
+                        transfer.handle(datagram, now);
+                    }
                     if transfer.heard() && transfer.progress_at() == now && slot.progressed(now).is_err() {
                         transfer.stop();
                     }
@@ -174,10 +176,31 @@ async fn drive(
                     }
                 }
                 // The client's port is closed: its timer, not a busy loop, decides when to give up.
-                Ok(Err(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
-                Err(_) => transfer.handle_timeout(service.now()),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             },
+            () = &mut alarm => transfer.handle_timeout(service.now()),
         }
+    }
+}
+
+/// Sends what is to be sent now, a window in as few system calls as it takes.
+async fn transmit(transfer: &mut Transfer<ReadAhead>, link: &mut Link, service: &Service) {
+    loop {
+        let unsent = {
+            let mut datagrams = service.datagrams();
+            let Some(each) = transfer.poll_transmit_run(link.longest_run(), &mut datagrams) else {
+                return;
+            };
+            match link.send_now(&datagrams, each) {
+                Ok(()) => continue,
+                Err(from) => {
+                    let unsent = datagrams.get(from..).unwrap_or_default();
+                    (unsent.to_vec(), each)
+                }
+            }
+        };
+        let (unsent, each) = unsent;
+        link.send(&unsent, each).await;
     }
 }
 
@@ -200,5 +223,5 @@ fn open(local: Ipv4Addr, client: SocketAddrV4) -> io::Result<UdpSocket> {
     })
     .map_err(|error| io::Error::from(error.io_error().kind()))?;
     socket.connect(client)?;
-    UdpSocket::from_std(socket)
+    Ok(socket)
 }

@@ -1,6 +1,6 @@
 //! What every transfer of an interface shares.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use netroot_proto::tftp::negotiate::Limits;
@@ -47,6 +47,7 @@ pub(crate) struct Service {
     pub(super) slots: Arc<Slots>,
     /// When the transfers' clock started.
     pub(super) started: Instant,
+    datagrams: Mutex<Vec<u8>>,
 }
 
 /// What a service has in common with the server's other parts.
@@ -79,6 +80,7 @@ impl Service {
             counters: shared.counters,
             slots: Slots::new(TRANSFERS),
             started: Instant::now(),
+            datagrams: Mutex::default(),
         }
     }
 
@@ -90,6 +92,18 @@ impl Service {
     /// The transfers' time.
     pub(super) fn now(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// The moment of the clock that is this time of the transfers.
+    pub(super) fn at(&self, time: Duration) -> Instant {
+        self.started + time
+    }
+
+    /// Where each transfer in turn writes the datagrams that it sends at once: 64 KiB for all of them.
+    pub(super) fn datagrams(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.datagrams
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts and logs a name that is not served; the answer to it.

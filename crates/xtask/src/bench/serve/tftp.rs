@@ -1,16 +1,18 @@
 //! TFTP: one client, with the block sizes and windows that firmware and loaders ask for.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 
 use super::arena::{Arena, LARGE, SERVER, SMALL, Served};
 use super::contestants::{self, Start};
 use super::table::{self, Better, Row};
+use super::tftp_client::{self, Wanted};
 use crate::bench::spread::Spread;
 
 /// Bytes of a block, and blocks of a window.
-const ROWS: [(u32, u32, Served); 6] = [
+const ROWS: [(u16, u16, Served); 6] = [
     (512, 1, SMALL),
     (1468, 1, SMALL),
     (1468, 4, LARGE),
@@ -32,66 +34,67 @@ const SERVERS: [(&str, Start, bool); 5] = [
 const LONGEST: Duration = Duration::from_secs(60);
 
 pub(super) fn race(arena: &Arena, rounds: u32) -> Result<()> {
-    let mut rows: Vec<Row> = ROWS
-        .iter()
-        .map(|(block, window, _)| Row {
+    let empty = || -> Vec<Row> {
+        let row = |(block, window, _): &(u16, u16, Served)| Row {
             name: format!("{block} x {window}"),
             cells: SERVERS
                 .iter()
                 .map(|(name, ..)| (*name, Spread::default()))
                 .collect(),
-        })
-        .collect();
+        };
+        ROWS.iter().map(row).collect()
+    };
+    let (mut rates, mut costs) = (empty(), empty());
+    let mut smaller = BTreeSet::new();
     for round in 1..=rounds {
         println!("TFTP, round {round} of {rounds}");
         for (server, (name, start, windows)) in SERVERS.iter().enumerate() {
             let contestant = start(arena)?;
-            for (row, (block, window, file)) in rows.iter_mut().zip(ROWS) {
+            for (row, (block, window, file)) in ROWS.into_iter().enumerate() {
                 if window > 1 && !windows {
                     continue;
                 }
-                let Some((_, cell)) = row.cells.get_mut(server) else {
-                    continue;
+                let wanted = Wanted {
+                    name: file.name,
+                    length: file.mib << 20,
+                    block,
+                    window,
                 };
-                match fetch(arena, block, window, file)? {
-                    Some(seconds) => cell.add(megabytes(file) / seconds),
-                    None => println!("  {name} did not finish {block} x {window}"),
+                let before = contestant.cost()?.processor;
+                let fetched = arena
+                    .clients
+                    .within(|| tftp_client::fetch(SERVER.parse()?, wanted, LONGEST));
+                let processor = contestant.cost()?.processor - before;
+                let add = |rows: &mut [Row], number| {
+                    let cell = rows.get_mut(row).and_then(|row| row.cells.get_mut(server));
+                    if let Some((_, cell)) = cell {
+                        cell.add(number);
+                    }
+                };
+                let mib = f64::from(u32::try_from(file.mib)?);
+                match fetched {
+                    Ok(fetched) => {
+                        add(&mut rates, mib * 1.048_576 / fetched.took.as_secs_f64());
+                        add(&mut costs, processor * 1000.0 / mib);
+                        if fetched.block != block {
+                            smaller.insert((*name, block, fetched.block));
+                        }
+                    }
+                    Err(error) => println!("  {name} did not finish {block} x {window}: {error:#}"),
                 }
             }
             contestant.stop()?;
         }
     }
-    table::print("TFTP, one client", "MB/s", Better::More, &rows);
-    Ok(())
-}
-
-/// With atftp. The time in seconds; `None` if it did not arrive.
-fn fetch(arena: &Arena, block: u32, window: u32, file: Served) -> Result<Option<f64>> {
-    // Timed where it runs: who waits for it looks only now and then.
-    let fetch = format!(
-        "TIMEFORMAT=%3R; time timeout 60 atftp --option 'blksize {block}' --option 'windowsize {window}' --get \
-         --remote-file {} --local-file /run/fetched {SERVER} 2>/dev/null",
-        file.name
+    table::print("TFTP, one client", "MB/s", Better::More, &rates);
+    table::print(
+        "TFTP, processor time of the server",
+        "ms per MiB",
+        Better::Less,
+        &costs,
     );
-    let fetched = arena
-        .clients
-        .run_for(&["bash", "-c", &fetch], LONGEST * 2)?;
-    let seconds = fetched
-        .stderr
-        .lines()
-        .last()
-        .and_then(|line| line.trim().parse::<f64>().ok());
-    let seconds = seconds.with_context(|| format!("no time in {:?}", fetched.stderr))?;
-    let length = std::fs::metadata(arena.clients.path("/run/fetched")).map(|it| it.len());
-    let is_whole = length.is_ok_and(|length| length == file.mib << 20);
-    arena.clients.run(&["rm", "-f", "/run/fetched"])?;
-    if !fetched.status.success() || !is_whole {
-        return Ok(None);
+    for (name, asked, granted) in smaller {
+        println!("{name} granted blocks of {granted} bytes where {asked} were asked for");
     }
-    ensure!(seconds > 0.0, "a transfer in no time");
-    Ok(Some(seconds))
-}
-
-fn megabytes(file: Served) -> f64 {
-    f64::from(u32::try_from(file.mib).unwrap_or_default()) * 1.048_576
+    Ok(())
 }

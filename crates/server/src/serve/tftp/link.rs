@@ -1,0 +1,108 @@
+//! The socket of one transfer.
+//!
+//! In lockstep a block costs three system calls: waiting, receiving the ACK, sending the block. The runtime's own socket makes
+//! two more of it: it receives again to learn that nothing else has come, which [`datagrams::receive_two`] tells by the way; and
+//! it waits for room to send as well, so that the kernel wakes it for every block that has left.
+
+use std::io;
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use netroot_sys::{datagrams, readable};
+use tokio::io::unix::AsyncFd;
+
+use super::service::REQUEST;
+
+/// The pause where the kernel has no room for a datagram: what a slow link takes for a dozen blocks.
+const NO_ROOM: Duration = Duration::from_millis(1);
+/// How many pauses until a datagram counts as lost on the network.
+const PAUSES: u32 = 100;
+
+/// A transfer's socket, connected to its client.
+pub(super) struct Link {
+    socket: AsyncFd<UdpSocket>,
+    received: [[u8; REQUEST + 1]; 2],
+    /// The kernel does not take several datagrams at once on this path.
+    one_by_one: bool,
+}
+
+impl Link {
+    /// # Errors
+    /// When the runtime cannot wait for it.
+    pub(super) fn new(socket: UdpSocket) -> io::Result<Self> {
+        Ok(Self {
+            socket: readable::udp(socket)?,
+            received: [[0; REQUEST + 1]; 2],
+            one_by_one: false,
+        })
+    }
+
+    /// How many bytes [`Link::send_now`] sends in one call.
+    pub(super) fn longest_run(&self) -> usize {
+        if self.one_by_one {
+            0
+        } else {
+            datagrams::LONGEST_RUN
+        }
+    }
+
+    /// Sends datagrams of `each` bytes, the last one as long as what is left. One that cannot be sent (an ICMP error for the
+    /// last one) counts as lost on the network, and is repeated.
+    ///
+    /// # Errors
+    /// The kernel has no room: the position from which on they are left.
+    pub(super) fn send_now(&mut self, datagrams: &[u8], each: usize) -> Result<(), usize> {
+        let length = u16::try_from(each).unwrap_or(u16::MAX);
+        let send = |bytes: &[u8]| datagrams::send_run(self.socket.get_ref(), bytes, length);
+        if datagrams.len() > each && !self.one_by_one {
+            match send(datagrams) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(0),
+                Err(error) if datagrams::cannot_cut(&error) => self.one_by_one = true,
+                Ok(()) | Err(_) => return Ok(()),
+            }
+        }
+        for (number, datagram) in datagrams.chunks(each.max(1)).enumerate() {
+            let sent = send(datagram);
+            if sent.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+                return Err(number * each);
+            }
+        }
+        Ok(())
+    }
+
+    /// The same, and waits for room.
+    pub(super) async fn send(&mut self, datagrams: &[u8], each: usize) {
+        let mut left = datagrams;
+        for _ in 0..PAUSES {
+            match self.send_now(left, each) {
+                Ok(()) => return,
+                Err(from) => left = left.get(from..).unwrap_or_default(),
+            }
+            tokio::time::sleep(NO_ROOM).await;
+        }
+    }
+
+    /// Waits for a datagram; the one behind it, if it has come by then. Longer ones are cut off behind the longest request.
+    ///
+    /// # Errors
+    /// The socket's: an ICMP error for what was sent.
+    pub(super) async fn receive(&mut self) -> io::Result<[Option<&[u8]>; 2]> {
+        let [first, second] = &mut self.received;
+        // Whoever sends without end takes no more than his turn.
+        tokio::task::coop::consume_budget().await;
+        let (one, other) = loop {
+            let mut ready = self.socket.readable().await?;
+            match datagrams::receive_two(ready.get_inner(), first, second) {
+                Ok((one, other)) => {
+                    if other.is_none() {
+                        ready.clear_ready();
+                    }
+                    break (one, other);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
+                Err(error) => return Err(error),
+            }
+        };
+        Ok([first.get(..one), other.and_then(|it| second.get(..it))])
+    }
+}
