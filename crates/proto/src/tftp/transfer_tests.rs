@@ -317,6 +317,38 @@ fn the_oack_is_retransmitted_after_the_clients_own_timeout() {
 }
 
 #[test]
+fn a_window_is_written_in_one_run_of_equal_datagrams() {
+    let mut t = start(512 * 5 + 3, &[("windowsize", "4")]);
+    let mut run = Vec::new();
+    assert!(t.poll_transmit_run(10_000, &mut run).is_some());
+    assert_eq!(Packet::decode(&run).unwrap(), {
+        Packet::OptionAck(vec![("windowsize".into(), "4".into())])
+    });
+    assert_eq!(t.poll_transmit_run(10_000, &mut run), None);
+    let mut runs = |block, most| {
+        t.handle(&ack(block), SECOND);
+        let mut runs = Vec::new();
+        while let Some(each) = t.poll_transmit_run(most, &mut run) {
+            assert_eq!(each, 516);
+            let datagrams = run.chunks(each).map(|datagram| {
+                let Packet::Data { block, payload } = Packet::decode(datagram).unwrap() else {
+                    panic!("no data")
+                };
+                (block, payload.len())
+            });
+            runs.push(datagrams.collect::<Vec<_>>());
+        }
+        runs
+    };
+    let whole = [(1, 512), (2, 512), (3, 512), (4, 512)];
+    assert_eq!(runs(0, 10_000), [whole]);
+    // As many as fit, and one in any case.
+    assert_eq!(runs(4, 516 + 515), [[(5, 512)], [(6, 3)]]);
+    assert_eq!(runs(6, 0), Vec::<Vec<_>>::new());
+    assert_eq!(t.outcome(), Some(&Outcome::Complete));
+}
+
+#[test]
 fn a_missing_last_ack_counts_as_success() {
     let mut t = start(600, &[]);
     sent(&mut t);

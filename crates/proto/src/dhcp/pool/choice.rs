@@ -12,6 +12,8 @@ use super::Pool;
 pub(super) const RECYCLE_AFTER: Duration = Duration::from_secs(10);
 /// How many addresses are looked at before the best one so far is good enough.
 const ENOUGH: usize = 512;
+/// The same where that is one that no machine ever had: a better one has been probed, and those that have are looked at first.
+const ENOUGH_OF_NEW: usize = 8;
 /// How long a range without a free address is not searched again.
 const FULL_FOR: Duration = Duration::from_secs(1);
 
@@ -79,7 +81,12 @@ impl Pool {
         let looked_at = stock.chain(self.range.iter_for(mac)).enumerate();
         let mut best: Option<(Rank, Ipv4Addr)> = None;
         for (step, address) in looked_at {
-            if step >= self.stock.len() + ENOUGH && best.is_some() {
+            let enough = match best {
+                None => usize::MAX,
+                Some((Rank::NotProbed, _)) => self.stock.len() + ENOUGH_OF_NEW,
+                Some(_) => self.stock.len() + ENOUGH,
+            };
+            if step >= enough {
                 break;
             }
             let Some(rank) = self.rank(mac, address, now) else {

@@ -10,7 +10,7 @@ use netroot_proto::dhcp::options::Message;
 use netroot_proto::dhcp::{CLIENT_PORT, MessageType};
 use netroot_proto::pxe::offer::Offer;
 use netroot_sys::packet::PacketSocket;
-use tokio::net::UdpSocket;
+use netroot_sys::readable;
 
 use crate::serve::dhcp::frame;
 use crate::serve::history::History;
@@ -30,7 +30,7 @@ pub(crate) async fn run(
     live: Arc<LiveInterface>,
     history: Arc<History>,
 ) -> io::Result<()> {
-    let waiting = UdpSocket::from_std(frames.try_clone_for_polling()?)?;
+    let waiting = readable::udp(frames.try_clone_for_polling()?)?;
     let mut buffer = [0; FRAME];
     loop {
         let receive = || {

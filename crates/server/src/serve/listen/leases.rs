@@ -2,7 +2,7 @@
 //! power failure gives no machine's address to another one.
 //!
 //! An acknowledgement is sent once a transaction with its lease is durable ([`writer`]); all that wait share one
-//! transaction. What waits and what is durable is [`queue`]'s, the database [`store`]'s (redb), its place in the state
+//! transaction, which is written at once where the disk is idle ([`pace`]). What waits and what is durable is [`queue`]'s, the database [`store`]'s (redb), its place in the state
 //! folder [`file`]'s, and the times of a lease on the disk and in memory [`lease`]'s.
 //!
 //! An interface has a file of its own, so that servers on two interfaces are independent of each other. All names begin
@@ -20,6 +20,7 @@
 
 mod file;
 mod lease;
+mod pace;
 mod queue;
 mod store;
 mod writer;

@@ -18,6 +18,8 @@ use crate::catalog::KnownMachine;
 
 /// How many machines are remembered.
 const KNOWN: usize = 1024;
+/// How many of them make room at once.
+const MADE_ROOM_FOR: usize = 32;
 /// The most client identifiers of one machine: its firmware's, its loader's, its init's and its system's.
 const CLIENT_IDS: usize = 4;
 /// The longest option that is remembered, in bytes.
@@ -185,10 +187,14 @@ impl Facts {
 
 fn entry(machines: &mut HashMap<Mac, Heard>, mac: Mac, now: Instant) -> &mut Heard {
     if machines.len() >= KNOWN && !machines.contains_key(&mac) {
-        let first = machines.iter();
-        let first = first.min_by_key(|(_, heard)| (heard.is_configured, heard.at));
-        if let Some(first) = first.map(|(mac, _)| *mac) {
-            machines.remove(&first);
+        // Several, so that not every machine of a flood looks at all that are remembered.
+        let key = |(mac, heard): (&Mac, &Heard)| (heard.is_configured, heard.at, *mac);
+        let mut all: Vec<_> = machines.iter().map(key).collect();
+        all.sort_unstable();
+        let least = all.first().map(|(is_configured, ..)| *is_configured);
+        let equal = all.iter().take_while(|(it, ..)| Some(*it) == least);
+        for (.., first) in equal.take(MADE_ROOM_FOR) {
+            machines.remove(first);
         }
     }
     machines.entry(mac).or_insert_with(|| Heard::new(now))

@@ -1,6 +1,5 @@
 //! Machines in other networks, whose DHCP requests a relay passed on.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::{Mutex, PoisonError};
@@ -15,8 +14,8 @@ const KNOWN: usize = 1024;
 /// How long a machine may take from its DHCP request to its last file: an hour, a short lease.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 
-/// The addresses of the machines that came by a relay. Bounded: the relay with the most machines loses the one that was
-/// heard of longest ago, so that a host that claims to be a relay keeps no other relay's machines out.
+/// The addresses of the machines that came by a relay. Bounded: the relay with the most machines loses those that
+/// were heard of longest ago, so that a host that claims to be a relay keeps no other relay's machines out.
 #[derive(Debug, Default)]
 pub(crate) struct RelayedMachines {
     addresses: Mutex<HashMap<Ipv4Addr, Heard>>,
@@ -78,16 +77,21 @@ impl RelayedMachines {
     }
 }
 
+/// For several machines, so that not every one of a flood looks at all that are remembered.
 fn make_room(addresses: &mut HashMap<Ipv4Addr, Heard>) {
     let mut machines: HashMap<Ipv4Addr, usize> = HashMap::new();
     for heard in addresses.values() {
         *machines.entry(heard.relay).or_default() += 1;
     }
-    let first = addresses
-        .iter()
-        .max_by_key(|(_, heard)| (machines.get(&heard.relay), Reverse(heard.at)));
-    if let Some(address) = first.map(|(address, _)| *address) {
-        addresses.remove(&address);
+    let most = machines.iter().max_by_key(|(_, machines)| **machines);
+    let Some((relay, machines)) = most else {
+        return;
+    };
+    let of_it = addresses.iter().filter(|(_, heard)| heard.relay == *relay);
+    let mut of_it: Vec<_> = of_it.map(|(address, heard)| (heard.at, *address)).collect();
+    of_it.sort_unstable();
+    for (_, address) in of_it.iter().take((machines / 16).max(1)) {
+        addresses.remove(address);
     }
 }
 

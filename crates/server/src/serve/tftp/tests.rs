@@ -168,6 +168,43 @@ fn a_file_arrives_complete_from_the_address_that_was_asked() {
 }
 
 #[test]
+fn a_window_arrives_whole_and_in_order() {
+    let loader: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[1]).collect();
+    let rig = rig(&[("ipxe.efi", loader.clone())]);
+    let client = client();
+    // 44 blocks of 1468 bytes are as much as one call sends; the second time there is more than that.
+    for window in [16, 64] {
+        let options = [("blksize", "1468"), ("windowsize", &window.to_string())];
+        let request = request("ipxe.efi", &options);
+        client.send_to(&request, ("127.0.0.1", rig.port)).unwrap();
+        let from = receive(&client).1;
+        let (mut content, mut block) = (Vec::new(), 0);
+        loop {
+            let ack = Packet::Ack { block }.encode();
+            client.send_to(&ack, from).unwrap();
+            let left = (loader.len() - content.len()) / 1468 + 1;
+            for _ in 0..left.min(window) {
+                let (datagram, _) = receive(&client);
+                block += 1;
+                match Packet::decode(&datagram).unwrap() {
+                    Packet::Data { block: it, payload } if it == block => {
+                        content.extend_from_slice(payload);
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            if content.len() == loader.len() {
+                break;
+            }
+        }
+        assert_eq!(content, loader);
+        let ack = Packet::Ack { block }.encode();
+        client.send_to(&ack, from).unwrap();
+    }
+    wait_for(&rig.counters.tftp_transfers, 2);
+}
+
+#[test]
 fn a_script_is_made_with_the_address_that_was_asked() {
     let rig = rig(&[]);
     let script = fetch(

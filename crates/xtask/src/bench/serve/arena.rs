@@ -1,7 +1,7 @@
 //! Two networks with a cable between them: the servers' and the clients', and what is served.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -73,6 +73,17 @@ impl Arena {
         &self.folder
     }
 
+    /// An empty folder on a disk for the leases of the server that starts now. In memory it would cost nothing to make them
+    /// durable, as netroot does before it acknowledges one; dnsmasq and Kea leave theirs to the kernel to write.
+    pub(super) fn leases(&self) -> Result<PathBuf> {
+        let folder = self.folder.with_extension("leases");
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => fs::create_dir(&folder)?,
+        }
+        Ok(folder)
+    }
+
     /// An empty file, for what wants an initrd.
     pub(super) fn initrd(&self) -> Result<PathBuf> {
         let path = paths::cache().join("bench-initrd.img");
@@ -84,6 +95,7 @@ impl Arena {
 impl Drop for Arena {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
+        let _ = fs::remove_dir_all(self.folder.with_extension("leases"));
     }
 }
 

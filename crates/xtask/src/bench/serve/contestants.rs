@@ -49,7 +49,7 @@ pub(super) fn netroot(arena: &Arena) -> Result<Contestant> {
         "--tftp-dir",
         &text(arena.folder()),
         "--state",
-        "/run/netroot-bench",
+        &text(&arena.leases()?.join("netroot")),
         "--cache",
         "/run/netroot-bench-cache",
     ])?;
@@ -59,6 +59,7 @@ pub(super) fn netroot(arena: &Arena) -> Result<Contestant> {
 
 /// dnsmasq for TFTP and DHCP, without its ping of addresses, which is not what is measured.
 pub(super) fn dnsmasq(arena: &Arena) -> Result<Contestant> {
+    let leases = arena.leases()?.join("dnsmasq.leases");
     let program = arena.servers.spawn(&[
         "dnsmasq",
         "--keep-in-foreground",
@@ -67,7 +68,7 @@ pub(super) fn dnsmasq(arena: &Arena) -> Result<Contestant> {
         "--log-facility=-",
         "--user=root",
         "--pid-file=/run/dnsmasq.pid",
-        "--dhcp-leasefile=/run/dnsmasq.leases",
+        &format!("--dhcp-leasefile={}", leases.display()),
         "--dhcp-authoritative",
         "--no-ping",
         "--quiet-dhcp",
@@ -146,11 +147,13 @@ server {{ listen 8069; root {}; }} }}",
     Ok(Contestant { program })
 }
 
-/// Kea, with its leases in memory and without logging each.
+/// Kea, with its leases in memory and in a file, as it is by default, and without logging each.
 pub(super) fn kea(arena: &Arena) -> Result<Contestant> {
+    let leases = arena.leases()?.join("kea-leases4.csv");
+    let leases = leases.display();
     let configuration = format!(
         "{{\"Dhcp4\": {{\"interfaces-config\": {{\"interfaces\": [\"{INTERFACE}\"]}},
-\"lease-database\": {{\"type\": \"memfile\", \"persist\": true, \"name\": \"/run/kea/leases.csv\"}},
+\"lease-database\": {{\"type\": \"memfile\", \"persist\": true, \"name\": \"{leases}\"}},
 \"valid-lifetime\": 3600, \"multi-threading\": {{\"enable-multi-threading\": false}},
 \"subnet4\": [{{\"subnet\": \"10.91.0.0/16\", \"pools\": [{{\"pool\": \"10.91.0.10 - 10.91.199.255\"}}]}}],
 \"loggers\": [{{\"name\": \"kea-dhcp4\", \"severity\": \"ERROR\", \"output_options\": [{{\"output\": \"stdout\"}}]}}]}}}}"

@@ -16,6 +16,7 @@ use netroot_proto::dhcp::pool::Binding;
 
 use super::file::{LeaseFile, Opened};
 use super::lease::{self, Lease};
+use super::pace::Pace;
 use super::queue::{Group, Queue, Wait};
 use super::store::StoreError;
 use crate::serve::clock::{Clock, Moment};
@@ -23,10 +24,6 @@ use crate::serve::counters::Counters;
 use crate::serve::events::{Event, Timeline, Warning};
 use crate::serve::listen::arrivals;
 
-/// How long the first reply waits for others, so that machines that start together are one transaction.
-const GATHER: Duration = Duration::from_millis(5);
-/// The least time from one transaction to the next: ten in a second, whatever the network asks.
-const BETWEEN: Duration = Duration::from_millis(100);
 /// How long a change waits that no reply waits for: a released address, for example.
 const LAZY: Duration = Duration::from_secs(2);
 /// How long a transaction may take before replies no longer wait for the disk, and before a reply is too late for its
@@ -261,17 +258,16 @@ impl Shared {
 
 impl State {
     /// When the next transaction is due. `None`: when something changes.
-    fn due(&self, now: Instant, last: Option<Instant>, broken: bool) -> Option<Instant> {
+    fn due(&self, now: Instant, pace: &Pace, broken: Option<Instant>) -> Option<Instant> {
         if self.stopping {
             return Some(now);
         }
-        if broken {
-            return last.map(|last| last + RETRY);
+        if let Some(tried) = broken {
+            return Some(tried + RETRY);
         }
-        let asked = self.waiting_since.map(|since| since + GATHER);
         let changed = self.changed_since.map(|since| since + LAZY);
-        let first = asked.into_iter().chain(changed).min()?;
-        Some(last.map_or(first, |last| first.max(last + BETWEEN)))
+        let first = self.waiting_since.into_iter().chain(changed).min()?;
+        Some(pace.next().map_or(first, |next| first.max(next)))
     }
 }
 
@@ -286,9 +282,9 @@ pub(super) struct Thread<D> {
     written_at: Moment,
     /// The times on the disk are another clock's.
     outdated: bool,
-    /// The file cannot be written to: it has to be replaced.
-    broken: bool,
-    last: Option<Instant>,
+    /// The file cannot be written to: it has to be replaced. When that was tried last.
+    broken: Option<Instant>,
+    pace: Pace,
 }
 
 impl<D: Disk> Thread<D> {
@@ -312,8 +308,8 @@ impl<D: Disk> Thread<D> {
             timeline: timeline.clone(),
             counters: Arc::clone(counters),
             outdated,
-            broken,
-            last: broken.then(Instant::now),
+            broken: broken.then(Instant::now),
+            pace: Pace::default(),
         }
     }
 
@@ -342,11 +338,11 @@ impl<D: Disk> Thread<D> {
         loop {
             let moment = self.clock.moment();
             self.outdated |= lease::stepped(self.written_at, moment) && !state.queue.is_empty();
-            if self.outdated && !self.broken {
+            if self.outdated && self.broken.is_none() {
                 state.changed_since.get_or_insert_with(Instant::now);
             }
             let now = Instant::now();
-            let pause = match state.due(now, self.last, self.broken) {
+            let pause = match state.due(now, &self.pace, self.broken) {
                 Some(due) if due <= now => {
                     return !state.stopping
                         || self.outdated
@@ -363,15 +359,16 @@ impl<D: Disk> Thread<D> {
 
     fn write(&mut self) {
         let moment = self.clock.moment();
-        let all = self.outdated || self.broken;
+        let all = self.outdated || self.broken.is_some();
         let mut state = self.shared.lock();
         let group = state.queue.take(all);
         (state.waiting_since, state.changed_since) = (None, None);
         let stopping = state.stopping;
-        self.last = Some(Instant::now());
-        state.writing_since = self.last;
+        let began = Instant::now();
+        state.writing_since = Some(began);
         drop(state);
         let written = self.write_group(&group, moment);
+        self.pace.done(began, began.elapsed());
 
         let mut state = self.shared.lock();
         state.writing_since = None;
@@ -385,7 +382,7 @@ impl<D: Disk> Thread<D> {
             state.queue = Queue::new([]);
         }
         drop(state);
-        self.broken = written.is_err();
+        self.broken = written.is_err().then_some(began);
         match written {
             Ok(()) if was_failing => {
                 let file = self.shared.file.clone();
@@ -397,9 +394,9 @@ impl<D: Disk> Thread<D> {
             }
             _ => {}
         }
-        if self.broken && stopping {
+        if self.broken.is_some() && stopping {
             self.outdated = false;
-        } else if !self.broken && all {
+        } else if self.broken.is_none() && all {
             (self.written_at, self.outdated) = (moment, false);
         }
         for waiting in group.waiting {
@@ -414,7 +411,7 @@ impl<D: Disk> Thread<D> {
         let stored = |lease: &Option<Lease>| lease.map(|lease| lease.stored(moment));
         let changes = group.changes.iter();
         let changes = changes.map(|(address, lease)| (*address, stored(lease)));
-        if self.broken {
+        if self.broken.is_some() {
             let leases = changes.filter_map(|(address, lease)| Some((address, lease?)));
             self.disk.replace(&leases.collect::<Vec<_>>())?;
         } else if group.changes.is_empty() {
