@@ -49,9 +49,6 @@ struct Word {
     image: Option<String>,
 }
 
-/// The longest question, in bytes: what fits into a message to the helper.
-const LONGEST: usize = 3800;
-
 /// Why there is no word.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HookError {
@@ -141,7 +138,7 @@ impl Hook {
             return (None, None);
         }
         let mut asked = facts(machine, arrived, images);
-        if asked.len() > LONGEST {
+        if asked.len() > HookSocket::LONGEST {
             // A hook that needs the names has them by the API.
             asked = facts(machine, arrived, &[]);
         }

@@ -195,15 +195,18 @@ impl HookHelper {
 }
 
 impl HookSocket {
+    /// The longest question, in bytes: a message to the helper, less the number of the question.
+    pub(crate) const LONGEST: usize = MOST_BYTES - size_of::<u16>();
+
     /// Asks about a machine, of which `facts` are known.
     ///
     /// # Errors
     /// Why not.
     pub(crate) fn send(&self, number: u16, facts: &str) -> Result<(), String> {
-        let bytes = [&number.to_be_bytes()[..], facts.as_bytes()].concat();
-        if bytes.len() > MOST_BYTES {
+        if facts.len() > Self::LONGEST {
             return Err("too much is known of the machine".to_owned());
         }
+        let bytes = [&number.to_be_bytes()[..], facts.as_bytes()].concat();
         channel::send(&self.0, &bytes, &[], SendFlags::DONTWAIT).map_err(|errno| match errno {
             Errno::AGAIN => "too many machines are asked about at once".to_owned(),
             errno => HelperError::from(errno).to_string(),
