@@ -195,26 +195,7 @@ fn another_proxy_with_a_menu_is_followed_to_its_file() -> Result<()> {
     let files = lab.net.logs().join("tftp");
     std::fs::create_dir_all(&files)?;
     std::fs::write(files.join("undionly.0"), "a loader")?;
-    let root = format!("--tftp-root={}", files.display());
-    let proxy = other.spawn(&[
-        "dnsmasq",
-        "--keep-in-foreground",
-        "--conf-file=/dev/null",
-        "--port=0",
-        "--log-dhcp",
-        "--log-facility=-",
-        "--user=root",
-        "--pid-file=/run/dnsmasq.pid",
-        "--interface=other",
-        "--bind-interfaces",
-        "--dhcp-range=10.77.0.0,proxy",
-        "--pxe-service=x86PC,Boot,undionly",
-        "--enable-tftp",
-        &root,
-    ])?;
-    proxy
-        .stderr()
-        .wait_for("DHCP, sockets bound", "dnsmasq's sockets", TIMEOUT)?;
+    let _proxy = Dnsmasq::proxy(&other, "other", &files, &["x86PC,Boot,undionly"])?;
     let checked = lab.check(&["--product", "dnsmasq"])?;
     assert_eq!(checked.troubles(), ["second-proxy"], "{:#}", checked.said);
     assert_eq!(checked.server("10.77.0.9", "dhcp"), Some(false));

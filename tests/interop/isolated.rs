@@ -3,47 +3,42 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use netroot_harness::{BootPart, ForeignDhcp, IscServer, Net, NetrootServe, Program, TinyRoot};
+use netroot_harness::{
+    BootPart, ForeignDhcp, IscServer, IsolatedLab, KeptState, Net, NetrootServe, Program, TinyRoot,
+};
 
 use crate::lan::TIMEOUT;
 
-const HOUSE: Ipv4Addr = Ipv4Addr::new(192, 168, 7, 1);
-const SERVER_IN_HOUSE: Ipv4Addr = Ipv4Addr::new(192, 168, 7, 5);
+const HOUSE: Ipv4Addr = IsolatedLab::HOUSE;
+const SERVER_IN_HOUSE: Ipv4Addr = IsolatedLab::SERVER;
 const OFFICE: Ipv4Addr = Ipv4Addr::new(192, 168, 8, 1);
 const MACHINE: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 66);
 /// How long a connection that is not to be is waited for.
 const NEVER: Duration = Duration::from_secs(3);
 
-/// A server between the house, with the way to everywhere else, an office, and a machine in the bridge `lab`.
+/// The server also leads to an office, and a machine is in the bridge `lab`. Dropped in this order: who uses a network
+/// before the network.
 struct Site {
-    server: Net,
-    house: Net,
     office: Net,
     machine: Net,
+    nets: IsolatedLab,
     root: TinyRoot,
     initrd: String,
 }
 
 impl Site {
     fn new(name: &str) -> Result<Self> {
-        let server = Net::new(name)?;
-        let lab = server.plain_bridge("lab")?;
+        let nets = IsolatedLab::new(name)?;
+        let IsolatedLab { house, lab, server } = &nets;
         let machine = Net::new(&format!("{name}-machine"))?;
-        server.cable(&lab, &machine, "eth0", &format!("{MACHINE}/24"))?;
+        server.cable(lab, &machine, "eth0", &format!("{MACHINE}/24"))?;
         machine.shell("ip route add default via 10.77.0.1")?;
-        server.shell("ip link set lab down")?;
-        let beside = |which: &str, address: Ipv4Addr, device: &str, near: &str| -> Result<Net> {
-            let net = Net::new(&format!("{name}-{which}"))?;
-            let bridge = net.bridge("br0", &format!("{address}/24"))?;
-            net.cable(&bridge, &server, device, near)?;
-            Ok(net)
-        };
-        let house = beside("house", HOUSE, "eth0", &format!("{SERVER_IN_HOUSE}/24"))?;
-        let office = beside("office", OFFICE, "eth2", "192.168.8.5/24")?;
-        server.shell(&format!("ip route add default via {HOUSE}"))?;
+        let office = Net::new(&format!("{name}-office"))?;
+        let bridge = office.bridge("br0", &format!("{OFFICE}/24"))?;
+        office.cable(&bridge, server, "eth2", "192.168.8.5/24")?;
         // Both would use the server as a router, if it were one.
         house.shell(&format!(
             "ip route add 10.77.0.0/24 via {SERVER_IN_HOUSE}; ip route add 192.168.8.0/24 via {SERVER_IN_HOUSE}"
@@ -54,10 +49,9 @@ impl Site {
         std::fs::write(&initrd, "never loaded")?;
         let initrd = initrd.display().to_string();
         Ok(Self {
-            server,
-            house,
             office,
             machine,
+            nets,
             root,
             initrd,
         })
@@ -65,35 +59,21 @@ impl Site {
 
     fn serve(&self, more: &[&str]) -> Result<NetrootServe> {
         let arguments = [&["--isolated", "lab", "--initrd", &self.initrd], more].concat();
-        NetrootServe::start(&self.server, self.root.path(), &arguments)
+        NetrootServe::start(&self.nets.server, self.root.path(), &arguments)
     }
 
     /// What is to be as it was: links, addresses, forwarding, tables.
-    fn state(&self) -> Result<String> {
-        self.server.shell(
-            "ip -o link show | sed 's/ qlen .*//; s/ state [A-Z]*//; s/mode .*//'
-             ip -4 -o addr show
-             for device in all eth0 eth2 lab; do cat /proc/sys/net/ipv4/conf/$device/forwarding; done
-             nft list ruleset",
-        )
-    }
-
-    /// Waits until everything is as it was.
-    fn await_state(&self, before: &str) -> Result<()> {
-        let end = Instant::now() + TIMEOUT;
-        loop {
-            let now = self.state()?;
-            if now == before {
-                return Ok(());
-            }
-            ensure!(
-                Instant::now() < end,
-                "not as before:\n{now}\nbefore:\n{before}"
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
+    fn state(&self) -> Result<KeptState<'_>> {
+        KeptState::of(&self.nets.server, STATE)
     }
 }
+
+/// How links, addresses, forwarding and tables are printed.
+const STATE: &str = "\
+ip -o link show | sed 's/ qlen .*//; s/ state [A-Z]*//; s/mode .*//'
+ip -4 -o addr show
+for device in all house eth2 lab; do cat /proc/sys/net/ipv4/conf/$device/forwarding; done
+nft list ruleset";
 
 /// The address that a connection from one network to an address in another one comes from; `None` if there is none.
 fn connect(from: &Net, to: &Net, address: Ipv4Addr) -> Result<Option<SocketAddr>> {
@@ -118,62 +98,58 @@ fn machines_reach_the_outside_and_nothing_reaches_them_or_passes_beside_them() -
     let site = Site::new("isolated-nat")?;
     let before = site.state()?;
     let mut server = site.serve(&["--nat"])?;
-    for (to, address) in [(&site.house, HOUSE), (&site.office, OFFICE)] {
+    for (to, address) in [(&site.nets.house, HOUSE), (&site.office, OFFICE)] {
         let peer = connect(&site.machine, to, address)?.context("no way outside")?;
         let own = [SERVER_IN_HOUSE, Ipv4Addr::new(192, 168, 8, 5)];
         ensure!(own.iter().any(|own| peer.ip() == *own), "{peer}");
     }
     ensure!(
-        connect(&site.house, &site.machine, MACHINE)?.is_none(),
+        connect(&site.nets.house, &site.machine, MACHINE)?.is_none(),
         "a way in"
     );
     // The server forwards for the machines alone, although its interfaces forward now.
     ensure!(
-        connect(&site.house, &site.office, OFFICE)?.is_none(),
+        connect(&site.nets.house, &site.office, OFFICE)?.is_none(),
         "a way beside them"
     );
     ensure!(
-        connect(&site.office, &site.house, HOUSE)?.is_none(),
+        connect(&site.office, &site.nets.house, HOUSE)?.is_none(),
         "a way beside them"
     );
     ensure!(
-        site.server
+        site.nets
+            .server
             .shell("cat /proc/sys/net/ipv4/ip_forward")?
             .trim()
             == "0"
     );
     server.terminate()?;
-    let after = site.state()?;
-    ensure!(
-        after == before,
-        "not as before:\n{after}\nbefore:\n{before}"
-    );
-    Ok(())
+    before.ensure()
 }
 
 #[test]
 fn without_nat_nothing_leaves_even_where_the_host_forwards() -> Result<()> {
     let site = Site::new("isolated-alone")?;
-    site.server
+    site.nets
+        .server
         .shell("echo 1 > /proc/sys/net/ipv4/ip_forward")?;
     let before = site.state()?;
     let mut server = site.serve(&[])?;
-    site.house.shell("true")?;
+    site.nets.house.shell("true")?;
     ensure!(
-        connect(&site.machine, &site.house, HOUSE)?.is_none(),
+        connect(&site.machine, &site.nets.house, HOUSE)?.is_none(),
         "a way outside"
     );
     ensure!(
-        connect(&site.house, &site.machine, MACHINE)?.is_none(),
+        connect(&site.nets.house, &site.machine, MACHINE)?.is_none(),
         "a way in"
     );
     ensure!(
-        connect(&site.house, &site.office, OFFICE)?.is_some(),
+        connect(&site.nets.house, &site.office, OFFICE)?.is_some(),
         "the host's own way"
     );
     server.terminate()?;
-    ensure!(site.state()? == before);
-    Ok(())
+    before.ensure()
 }
 
 #[test]
@@ -182,56 +158,57 @@ fn a_killed_server_leaves_nothing_behind() -> Result<()> {
     let before = site.state()?;
     let mut server = site.serve(&["--nat"])?;
     server.program().kill()?;
-    site.await_state(&before)?;
+    before.wait(TIMEOUT)?;
 
     // With the process that would have undone it: the next start does.
     let mut server = site.serve(&["--nat"])?;
-    site.server.shell("pkill -KILL -x netroot-isolate")?;
+    site.nets.server.shell("pkill -KILL -x netroot-isolate")?;
     server
         .output()
         .wait_for("isolation-ended", "the warning", TIMEOUT)?;
     server.program().kill()?;
-    let left = site.state()?;
+    let left = site.nets.server.shell(STATE)?;
     ensure!(left.contains("10.77.0.1/24"), "{left}");
     let mut server = site.serve(&["--nat"])?;
-    ensure!(connect(&site.machine, &site.house, HOUSE)?.is_some());
+    ensure!(connect(&site.machine, &site.nets.house, HOUSE)?.is_some());
     server.terminate()?;
-    let after = site.state()?;
-    ensure!(
-        after == before,
-        "not as before:\n{after}\nbefore:\n{before}"
-    );
-    Ok(())
+    before.ensure()
 }
 
 #[test]
 fn what_somebody_else_has_changed_since_stays() -> Result<()> {
     let site = Site::new("isolated-changed")?;
     let mut server = site.serve(&["--nat"])?;
-    site.server.shell(
+    site.nets.server.shell(
         "echo 1 > /proc/sys/net/ipv4/ip_forward
          ip addr add 10.99.0.1/24 dev lab",
     )?;
     server.terminate()?;
-    let after = site.state()?;
+    let after = site.nets.server.shell(STATE)?;
     ensure!(
         after.contains("10.99.0.1/24") && !after.contains("10.77.0.1"),
         "{after}"
     );
     ensure!(
-        site.server
-            .shell("cat /proc/sys/net/ipv4/conf/eth0/forwarding")?
+        site.nets
+            .server
+            .shell("cat /proc/sys/net/ipv4/conf/house/forwarding")?
             .trim()
             == "1"
     );
-    ensure!(site.server.shell("ip -o link show lab")?.contains(",UP"));
+    ensure!(
+        site.nets
+            .server
+            .shell("ip -o link show lab")?
+            .contains(",UP")
+    );
     Ok(())
 }
 
 /// How a server that does not start ends.
 fn refusal(site: &Site, arguments: &[&str]) -> Result<String> {
     let arguments = [&["--initrd", &site.initrd], arguments].concat();
-    let server = NetrootServe::start_unready(&site.server, site.root.path(), &arguments)?;
+    let server = NetrootServe::start_unready(&site.nets.server, site.root.path(), &arguments)?;
     let mut program: Program = server.into_program();
     let ended = program.wait(TIMEOUT)?;
     ensure!(!ended.status.success());
@@ -242,9 +219,9 @@ fn refusal(site: &Site, arguments: &[&str]) -> Result<String> {
 fn the_house_a_network_in_use_and_another_dhcp_servers_network_are_refused() -> Result<()> {
     let site = Site::new("isolated-refused")?;
     let before = site.state()?;
-    let house = refusal(&site, &["--isolated", "eth0"])?;
+    let house = refusal(&site, &["--isolated", "house"])?;
     ensure!(
-        house.contains("eth0 leads to this machine's default route"),
+        house.contains("house leads to this machine's default route"),
         "{house}"
     );
     let taken = refusal(&site, &["--isolated", "lab=192.168.8.0/24"])?;
@@ -261,18 +238,13 @@ fn the_house_a_network_in_use_and_another_dhcp_servers_network_are_refused() -> 
             && other.contains("it is not a network of its own"),
         "{other}"
     );
-    let after = site.state()?;
-    ensure!(
-        after == before,
-        "not as before:\n{after}\nbefore:\n{before}"
-    );
-    Ok(())
+    before.ensure()
 }
 
 #[test]
 fn a_firewall_in_the_way_is_told_of_until_it_lets_the_network_pass() -> Result<()> {
     let site = Site::new("isolated-firewall")?;
-    site.server.shell(
+    site.nets.server.shell(
         "nft 'add table ip filter
               add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }
               add chain ip filter DOCKER-USER
@@ -286,16 +258,16 @@ fn a_firewall_in_the_way_is_told_of_until_it_lets_the_network_pass() -> Result<(
                 .output()
                 .contains("iptables -I DOCKER-USER -i lab -j ACCEPT")
     );
-    ensure!(connect(&site.machine, &site.house, HOUSE)?.is_none());
+    ensure!(connect(&site.machine, &site.nets.house, HOUSE)?.is_none());
     server.terminate()?;
     // What those commands do.
-    site.server.shell(
+    site.nets.server.shell(
         "nft 'insert rule ip filter DOCKER-USER iifname lab accept
               insert rule ip filter DOCKER-USER oifname lab ct state established,related accept'",
     )?;
     let server = site.serve(&["--nat"])?;
     ensure!(!told(&server));
-    ensure!(connect(&site.machine, &site.house, HOUSE)?.is_some());
+    ensure!(connect(&site.machine, &site.nets.house, HOUSE)?.is_some());
     Ok(())
 }
 
@@ -303,14 +275,16 @@ fn a_firewall_in_the_way_is_told_of_until_it_lets_the_network_pass() -> Result<(
 fn a_server_that_was_never_root_needs_one_more_capability() -> Result<()> {
     let site = Site::new("isolated-unit")?;
     // As the packaged unit has it, with its ProtectKernelTunables=.
-    site.server.shell("mount -o bind,ro /proc/sys /proc/sys")?;
+    site.nets
+        .server
+        .shell("mount -o bind,ro /proc/sys /proc/sys")?;
     let before = site.state()?;
-    let folder = site.server.logs().join("unit");
+    let folder = site.nets.server.logs().join("unit");
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder)?;
     let own = folder.display().to_string();
     let netroot = netroot_harness::paths::netroot()?.display().to_string();
-    site.server.shell(&format!(
+    site.nets.server.shell(&format!(
         "mkdir {own}/state {own}/cache; chown 60123:60123 {own}/state {own}/cache"
     ))?;
     let root = site.root.path().display();
@@ -322,7 +296,7 @@ fn a_server_that_was_never_root_needs_one_more_capability() -> Result<()> {
              --initrd {} --state {own}/state --cache {own}/cache",
             site.initrd
         );
-        site.server.spawn(&["sh", "-c", &options])
+        site.nets.server.spawn(&["sh", "-c", &options])
     };
     let refused = start("")?.wait(TIMEOUT)?;
     ensure!(
@@ -333,10 +307,9 @@ fn a_server_that_was_never_root_needs_one_more_capability() -> Result<()> {
     let mut server = start(",+net_admin")?;
     server.wait_for("\"kind\":\"ready\"", "the server's readiness", TIMEOUT)?;
     ensure!(
-        connect(&site.machine, &site.house, HOUSE)?.is_some(),
+        connect(&site.machine, &site.nets.house, HOUSE)?.is_some(),
         "no way outside"
     );
     server.kill()?;
-    site.await_state(&before)?;
-    Ok(())
+    before.wait(TIMEOUT)
 }

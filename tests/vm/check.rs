@@ -7,9 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use netroot_harness::{
-    Dnsmasq, Firmware, Net, NetrootServe, Nic, Program, Rom, TinyRoot, Vm, paths,
-};
+use netroot_harness::{Dnsmasq, Firmware, Net, NetrootServe, Nic, Rom, TinyRoot, Vm, paths};
 use serde_json::Value;
 
 use crate::lan::{Lan, MACHINE, SERVER, TIMEOUT};
@@ -67,18 +65,17 @@ const HTTP: Kind = Kind {
 /// The other servers of a network.
 struct Others {
     dnsmasq: Dnsmasq,
-    proxy: Option<Program>,
+    proxy: Option<Dnsmasq>,
     _nets: Vec<Net>,
 }
 
 impl Others {
     /// Whether a machine fetched the other server's file; the check has asked for it from this host's address.
     fn sent(&self) -> bool {
-        let logs = [
-            Some(self.dnsmasq.log()),
-            self.proxy.as_ref().map(Program::stderr),
-        ];
-        let mut logs = logs.into_iter().flatten();
+        let mut logs = [Some(&self.dnsmasq), self.proxy.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(Dnsmasq::log);
         let to_machine = |line: &str| {
             let to = line.split_once(&format!("/{OTHER} to ")).map(|(_, to)| to);
             to.is_some_and(|to| to.trim() != SERVER)
@@ -87,12 +84,8 @@ impl Others {
     }
 }
 
-/// The lines of a proxy beside netroot.
-const PROXY: [&str; 3] = [
-    "--dhcp-range=10.77.0.0,proxy",
-    "--pxe-service=x86PC,Other,other",
-    "--pxe-service=x86-64_EFI,Other,other.0",
-];
+/// What a proxy beside netroot has machines load.
+const PROXY: [&str; 2] = ["x86PC,Other,other", "x86-64_EFI,Other,other.0"];
 
 fn others(lan: &Lan, name: &str, options: &[&str], with_proxy: bool) -> Result<Others> {
     let files = lan.net.logs().join("tftp");
@@ -110,25 +103,7 @@ fn others(lan: &Lan, name: &str, options: &[&str], with_proxy: bool) -> Result<O
     if with_proxy {
         let net = Net::new(&format!("{name}-proxy"))?;
         lan.net.cable(&lan.bridge, &net, "other", "10.77.0.9/24")?;
-        let mut argv = vec![
-            "dnsmasq",
-            "--keep-in-foreground",
-            "--conf-file=/dev/null",
-            "--port=0",
-            "--log-dhcp",
-            "--log-facility=-",
-            "--user=root",
-            "--pid-file=/run/dnsmasq.pid",
-            "--interface=other",
-            "--bind-interfaces",
-        ];
-        argv.extend(PROXY);
-        argv.extend(tftp);
-        let started = net.spawn(&argv)?;
-        started
-            .stderr()
-            .wait_for("DHCP, sockets bound", "dnsmasq's sockets", TIMEOUT)?;
-        proxy = Some(started);
+        proxy = Some(Dnsmasq::proxy(&net, "other", &files, &PROXY)?);
         nets.push(net);
     }
     Ok(Others {

@@ -3,43 +3,33 @@
 use std::io::Write;
 use std::net::TcpListener;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use netroot_harness::{
-    Dnsmasq, Firmware, KERNEL_PARAMETERS, Net, NetrootServe, Nic, Rom, Tap, TinyRoot, Vm, VmBuilder,
+    Dnsmasq, Firmware, IsolatedLab, KERNEL_PARAMETERS, KeptState, NetrootServe, Nic, Rom, Tap,
+    TinyRoot, Vm, VmBuilder,
 };
 
 use crate::lan::{Facts, MACHINE, TIMEOUT};
 
-const HOUSE: &str = "192.168.7.1";
 const OUTSIDE: &str = "192.168.7.1:7777";
-const SERVER_IN_HOUSE: &str = "192.168.7.5";
 /// A machine in the house.
 const IN_HOUSE: &str = "52:54:00:77:00:02";
 
 /// Dropped in this order: who uses a network before the network.
 struct Site {
     lab: Tap,
-    house: Net,
-    server: Net,
+    nets: IsolatedLab,
     root: TinyRoot,
 }
 
 impl Site {
     fn new(name: &str) -> Result<Self> {
-        let server = Net::new(name)?;
-        let lab = server.plain_bridge("lab")?;
-        let lab = server.tap("machine", &lab)?;
-        server.shell("ip link set lab down")?;
-        let house_bridge = server.bridge("house", &format!("{SERVER_IN_HOUSE}/24"))?;
-        let house = Net::new(&format!("{name}-house"))?;
-        server.cable(&house_bridge, &house, "lan", &format!("{HOUSE}/24"))?;
-        server.shell(&format!("ip route add default via {HOUSE}"))?;
+        let nets = IsolatedLab::new(name)?;
         Ok(Self {
-            lab,
-            house,
-            server,
+            lab: nets.server.tap("machine", &nets.lab)?,
+            nets,
             root: TinyRoot::make()?,
         })
     }
@@ -49,16 +39,17 @@ impl Site {
         let mut arguments = vec!["--isolated", "lab", "--modules", "virtio_net"];
         arguments.extend(["--append", &append]);
         arguments.extend(more);
-        NetrootServe::start(&self.server, self.root.path(), &arguments)
+        NetrootServe::start(&self.nets.server, self.root.path(), &arguments)
     }
 
     fn machine(&self) -> VmBuilder<'_> {
-        VmBuilder::new(&self.server, "console")
+        VmBuilder::new(&self.nets.server, "console")
     }
 
     /// What is to be as it was.
-    fn state(&self) -> Result<String> {
-        self.server.shell(
+    fn state(&self) -> Result<KeptState<'_>> {
+        KeptState::of(
+            &self.nets.server,
             "ip -o link show lab | grep -o '<.*UP.*>' || true
              ip -4 -o addr show
              for device in all house lab; do cat /proc/sys/net/ipv4/conf/$device/forwarding; done
@@ -68,7 +59,7 @@ impl Site {
 
     /// Tells everybody who connects in the house from where. Ends with the sender that it returns.
     fn answer_outside<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        let listener = self.house.within(|| Ok(TcpListener::bind(OUTSIDE)?))?;
+        let listener = self.nets.house.within(|| Ok(TcpListener::bind(OUTSIDE)?))?;
         listener.set_nonblocking(true)?;
         let (done, end) = mpsc::channel::<()>();
         std::thread::scope(|scope| {
@@ -95,7 +86,8 @@ fn boots(
 ) -> Result<()> {
     let site = Site::new(name)?;
     let before = site.state()?;
-    let mut server = site.serve(&["--nat", "--dns", HOUSE])?;
+    let house = IsolatedLab::HOUSE.to_string();
+    let mut server = site.serve(&["--nat", "--dns", &house])?;
     site.answer_outside(|| {
         let vm = machine(site.machine(), Nic::virtio(&site.lab, MACHINE)).start()?;
         let facts = Facts::of(&vm)?;
@@ -103,11 +95,11 @@ fn boots(
         let reached = facts.all("reach");
         // Under the server's address.
         ensure!(
-            reached == format!("welcome from {SERVER_IN_HOUSE}"),
+            reached == format!("welcome from {}", IsolatedLab::SERVER),
             "{reached}"
         );
         ensure!(
-            facts.all("resolv.conf").contains(HOUSE),
+            facts.all("resolv.conf").contains(&house),
             "{}",
             facts.all("resolv.conf")
         );
@@ -120,12 +112,7 @@ fn boots(
         Ok(())
     })?;
     server.terminate()?;
-    let after = site.state()?;
-    ensure!(
-        after == before,
-        "not as before:\n{after}\nbefore:\n{before}"
-    );
-    Ok(())
+    before.ensure()
 }
 
 #[test]
@@ -164,31 +151,20 @@ fn a_server_that_is_killed_takes_the_way_outside_with_it() -> Result<()> {
         TIMEOUT,
     )?;
     server.program().kill()?;
-    let end = Instant::now() + TIMEOUT;
-    loop {
-        let now = site.state()?;
-        if now == before {
-            return Ok(());
-        }
-        ensure!(
-            Instant::now() < end,
-            "not as before:\n{now}\nbefore:\n{before}"
-        );
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    before.wait(TIMEOUT)
 }
 
 #[test]
 fn two_interfaces_at_once_have_each_its_own_way() -> Result<()> {
     let site = Site::new("isolated-two")?;
     let range = ("192.168.7.100", "192.168.7.149");
-    let router = Dnsmasq::start(&site.house, "lan", range.0, range.1, &[])?;
+    let router = Dnsmasq::start(&site.nets.house, "lan", range.0, range.1, &[])?;
     let server = site.serve(&["--interface", "house"])?;
     let house = netroot_harness::Bridge("house".to_owned());
-    let in_house = site.server.tap("second", &house)?;
+    let in_house = site.nets.server.tap("second", &house)?;
     let start = |tap: &Tap, mac: &str, console: &str| -> Result<Vm> {
         let nic = Nic::virtio(tap, mac).with_rom(Rom::Ipxe);
-        VmBuilder::new(&site.server, console).nic(nic).start()
+        VmBuilder::new(&site.nets.server, console).nic(nic).start()
     };
     let (lab, house) = (
         start(&site.lab, MACHINE, "lab")?,

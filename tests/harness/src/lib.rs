@@ -12,6 +12,8 @@
 #![forbid(unsafe_code)]
 
 mod accel;
+mod isolated_lab;
+mod kept_state;
 mod net;
 mod nic;
 mod peer;
@@ -26,6 +28,8 @@ pub mod media;
 pub mod paths;
 
 pub use accel::Accel;
+pub use isolated_lab::IsolatedLab;
+pub use kept_state::KeptState;
 pub use net::{Bridge, Loss, Net, Tap};
 pub use nic::{Cable, Nic, Rom};
 pub use peer::dhcp_relay::RelayedNetwork;

@@ -1,5 +1,6 @@
 //! dnsmasq as another DHCP server.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -20,7 +21,13 @@ pub(super) const FOREGROUND: [&str; 8] = [
     "--pid-file=/run/dnsmasq.pid",
 ];
 
-/// A running dnsmasq that only does DHCP: no DNS, no TFTP, no configuration file.
+/// The arguments with which dnsmasq serves the files of a folder by TFTP.
+fn tftp(files: &Path) -> [String; 2] {
+    let root = format!("--tftp-root={}", files.display());
+    ["--enable-tftp".to_owned(), root]
+}
+
+/// A running dnsmasq that does DHCP: no DNS, no configuration file, and TFTP only where it is told.
 #[derive(Debug)]
 pub struct Dnsmasq {
     program: Program,
@@ -52,7 +59,27 @@ impl Dnsmasq {
             &range,
         ]);
         argv.extend(more);
-        let program = net.spawn(&argv)?;
+        Self::spawn(net, &argv)
+    }
+
+    /// A proxy beside another DHCP server, which gives no addresses and serves `files` by TFTP; `services` are the
+    /// values of `--pxe-service`. It is in 10.77.0.0/24.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn proxy(net: &Net, interface: &str, files: &Path, services: &[&str]) -> Result<Self> {
+        let mut argv: Vec<String> = FOREGROUND.iter().map(ToString::to_string).collect();
+        argv.push(format!("--interface={interface}"));
+        argv.push("--bind-interfaces".to_owned());
+        argv.push("--dhcp-range=10.77.0.0,proxy".to_owned());
+        argv.extend(services.iter().map(|it| format!("--pxe-service={it}")));
+        argv.extend(tftp(files));
+        let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+        Self::spawn(net, &argv)
+    }
+
+    fn spawn(net: &Net, argv: &[&str]) -> Result<Self> {
+        let program = net.spawn(argv)?;
         program.stderr().wait_for(
             "DHCP, sockets bound",
             "dnsmasq's sockets",
