@@ -177,6 +177,7 @@ struct Asks<'a> {
     mac: Mac,
     class: &'a [u8],
     uuid: Option<&'a str>,
+    ipxe: bool,
     client_id: &'a [u8],
     kind: MessageType,
     requested: Option<Ipv4Addr>,
@@ -189,6 +190,7 @@ impl Asks<'_> {
             mac,
             class: b"PXEClient:Arch:00007:UNDI:003001",
             uuid: None,
+            ipxe: false,
             client_id: &[],
             kind: MessageType::Discover,
             requested: None,
@@ -210,6 +212,9 @@ impl Asks<'_> {
         if let Some(uuid) = self.uuid {
             let uuid: Uuid = uuid.parse()?;
             draft.push(code::CLIENT_UUID, &[&[0], &uuid.to_firmware()[..]].concat());
+        }
+        if self.ipxe {
+            draft.push(code::USER_CLASS, b"iPXE");
         }
         if !self.client_id.is_empty() {
             draft.push(code::CLIENT_ID, self.client_id);
@@ -610,5 +615,46 @@ fn what_cannot_be_written_is_refused_and_not_taken() -> Result<()> {
         .iter()
         .filter(|event| event.text.contains("orders.json"));
     assert_eq!(told.count(), 1, "once");
+    Ok(())
+}
+
+/// Before, the last DHCP message in its name decided which machine it is.
+#[test]
+fn what_a_machine_boots_is_not_changed_by_what_is_claimed_in_its_name() -> Result<()> {
+    let site = Site::new("machines-claimed", "{}")?;
+    let [liar, own] = &site.near;
+    let says = |uuid: &'static str, ipxe: bool| Asks {
+        uuid: Some(uuid),
+        ipxe,
+        ..Asks::firmware(B)
+    };
+    let other = "1b4e28ba-2fa1-11d2-883f-000000000000";
+    let offer = says(UUID, true).answered(own, None)?;
+    let url = text(&offer, code::BOOT_FILE_NAME);
+    ensure!(url.contains("?dhcp="), "{url}");
+    // As iPXE expands it.
+    let url = url
+        .replace("${serial:uristring}", "")
+        .replace("${product:uristring}", "");
+    let forge = || -> Result<()> {
+        for ipxe in [false, true] {
+            says(other, ipxe).answered(liar, None)?;
+        }
+        Ok(())
+    };
+    forge()?;
+    assert_eq!(image(&curl(own, &url)?), "second");
+    forge()?;
+    // Its script repeats itself.
+    assert_eq!(image(&script(own, "10.77.0.1", B, "")?), "second");
+    assert_eq!(image(&curl(own, &url)?), "second");
+    // Nobody else confirms it.
+    let forged = says(other, true).answered(liar, None)?;
+    let forged = text(&forged, code::BOOT_FILE_NAME);
+    let forged = forged
+        .replace("${serial:uristring}", "")
+        .replace("${product:uristring}", "");
+    curl(liar, &forged)?;
+    assert_eq!(image(&script(own, "10.77.0.1", B, "")?), "second");
     Ok(())
 }

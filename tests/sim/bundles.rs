@@ -74,7 +74,8 @@ fn replay(line: &Value, pool: &mut Option<Pool>) -> Decision {
     };
     let boots = BootOptions {
         http_port: inputs["http_port"].as_u64().unwrap() as u16,
-        script_path: "boot/{mac}.ipxe",
+        // Before, it was always the same.
+        script_path: inputs["script_path"].as_str().unwrap_or("boot/{mac}.ipxe"),
         loaders: &loaders,
         root_path: inputs["root_path"].as_str().map(str::as_bytes),
         allowed: None,

@@ -241,6 +241,7 @@ fn decided_by(inputs: &Inputs) -> Value {
         "network": inputs.network.to_string(),
         "behind_relays": inputs.behind_relays,
         "http_port": inputs.http_port,
+        "script_path": inputs.script_path,
         "root_path": inputs.root_path,
         "loader": loader,
         "other_style": inputs.strategy.style == Style::Other,

@@ -129,8 +129,14 @@ impl Machines {
         }
     }
 
-    /// Remembers what a DHCP request says, and returns all that is known of its machine.
-    pub(crate) fn hear(&self, request: &Request, client: Client, interface: &str) -> KnownMachine {
+    /// Remembers what a DHCP request says, and returns all that is known of its machine; of iPXE's with the number by which
+    /// the script's URL confirms it.
+    pub(crate) fn hear(
+        &self,
+        request: &Request,
+        client: Client,
+        interface: &str,
+    ) -> (KnownMachine, Option<u32>) {
         self.facts.learn(request, client, interface, Instant::now())
     }
 
@@ -190,7 +196,8 @@ impl Machines {
     /// What puts a machine into the configuration that tried to boot and is not in it.
     pub(crate) fn adopt(&self, mac: Mac, catalog: &Catalog) -> Option<String> {
         let heard = self.facts.heard(mac)?;
-        let is_unknown = heard.boots && catalog.machine(&heard.known).is_none();
+        let is_unknown =
+            heard.boots && catalog.machine(&heard.known(mac, Instant::now())).is_none();
         is_unknown.then(|| unknown::table(mac, &heard))
     }
 

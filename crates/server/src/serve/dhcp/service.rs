@@ -187,7 +187,7 @@ impl Service {
         let machines = self.timeline.machines();
         let relayed = machines.relayed();
         relayed.learn(&request, *arrival.from.ip(), Instant::now());
-        let machine = machines.hear(&request, client, &interface.name);
+        let (machine, claim) = machines.hear(&request, client, &interface.name);
         let subnet = match self.select(&interface, &request, &machine, arrival, port) {
             Ok(subnet) => subnet,
             Err(reason) => {
@@ -201,6 +201,7 @@ impl Service {
         }
         let asked = Asked {
             machine,
+            claim,
             request: &request,
             client,
             arrival,
@@ -277,6 +278,8 @@ struct Asked<'a> {
     request: &'a Request,
     /// All that is known of the machine.
     machine: KnownMachine,
+    /// The number of what it says, if it is iPXE's.
+    claim: Option<u32>,
     client: Client,
     arrival: Arrival,
     port: u16,

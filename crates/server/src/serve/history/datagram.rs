@@ -54,6 +54,8 @@ pub(crate) struct Inputs {
     pub(crate) behind_relays: bool,
     /// The HTTP server's port.
     pub(crate) http_port: u16,
+    /// The name of the machine's script, with `{mac}` in it.
+    pub(crate) script_path: String,
     /// The root, as in option 17.
     pub(crate) root_path: Option<String>,
     /// The loader for the client's platform.

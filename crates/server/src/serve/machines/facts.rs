@@ -1,19 +1,25 @@
 //! What machines have said of themselves, by hardware address: so that what a machine is known by in one message is
 //! known in the next. Firmware, loader, init and the root's system say different things, and a file's request nothing.
 //!
-//! Anybody can send a DHCP message in a machine's name, so these facts choose what a machine boots, and are no proof of
-//! who it is.
+//! Anybody can send a DHCP message in a machine's name, so what it says is a claim, kept apart from what the machine itself
+//! said when it fetched its script. The URL of the script that DHCP names to iPXE has a number of the claim in it: the
+//! machine that fetches it by that URL has itself sent the message, and from then on that counts, whatever else is claimed.
+//! These facts choose what a machine boots, and are no proof of who it is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::net::Ipv4Addr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use netroot_net::{Mac, Uuid};
+use netroot_net::{Mac, PciId, Uuid};
 use netroot_proto::dhcp::MessageType;
 use netroot_proto::dhcp::options::Options;
 use netroot_proto::dhcp::request::Request;
+use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::client::Client;
 
+use super::query::Said;
 use crate::catalog::KnownMachine;
 
 /// How many machines are remembered.
@@ -26,19 +32,44 @@ const CLIENT_IDS: usize = 4;
 const OPTION: usize = 255;
 /// The relay's circuit in option 82 (RFC 3046).
 const CIRCUIT: u8 = 1;
+/// How many claims of iPXE in one machine's name are remembered until it fetches its script.
+const CLAIMS: usize = 8;
+/// How long a claim counts that the machine has confirmed, whatever else is claimed: a boot. Its next one confirms again.
+const CONFIRMED: Duration = Duration::from_secs(600);
 
 /// What machines have said. Bounded: a new one takes the place of the one that is in no configuration and was heard of
 /// longest ago, and only then of one that is.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     machines: Mutex<HashMap<Mac, Heard>>,
+    /// Its key is this process's own: nobody makes another claim with the same number.
+    numbers: RandomState,
+}
+
+/// What a DHCP message says in a machine's name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Claim {
+    uuid: Option<Uuid>,
+    nic: Option<PciId>,
+    platform: Option<Platform>,
+    vendor_class: Option<Vec<u8>>,
+    link: Option<Ipv4Addr>,
+    circuit: Option<Vec<u8>>,
 }
 
 /// A machine, and when it was heard of.
 #[derive(Debug, Clone)]
 pub(crate) struct Heard {
-    /// What it said.
-    pub(crate) known: KnownMachine,
+    /// The last claim.
+    claimed: Claim,
+    /// Those of iPXE with their numbers, the last one first.
+    claims: VecDeque<(u32, Claim)>,
+    /// The one by whose URL the machine itself fetched its script, and when.
+    confirmed: Option<(Claim, Instant)>,
+    /// What the machine itself said in queries.
+    pub(super) said: KnownMachine,
+    /// Its client identifiers.
+    client_ids: Vec<Vec<u8>>,
     /// The host name that it asked for.
     pub(crate) host_name: Option<String>,
     /// The interface.
@@ -54,13 +85,50 @@ pub(crate) struct Heard {
 impl Heard {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            known: KnownMachine::default(),
+            claimed: Claim::default(),
+            claims: VecDeque::new(),
+            confirmed: None,
+            said: KnownMachine::default(),
+            client_ids: Vec::new(),
             host_name: None,
             interface: String::new(),
             at: now,
             boots: false,
             is_configured: false,
             told: false,
+        }
+    }
+
+    /// What is known of it: what it said itself counts more than what was claimed.
+    pub(super) fn known(&self, mac: Mac, now: Instant) -> KnownMachine {
+        let confirmed = self.confirmed.as_ref();
+        let confirmed = confirmed.filter(|(_, at)| now.saturating_duration_since(*at) < CONFIRMED);
+        let claim = confirmed.map_or(&self.claimed, |(claim, _)| claim);
+        self.merged(mac, claim, &self.said)
+    }
+
+    /// What is known of it with what the message says that was heard last.
+    fn as_claimed(&self, mac: Mac) -> KnownMachine {
+        let said = KnownMachine {
+            uuid: None,
+            nic: None,
+            ..self.said.clone()
+        };
+        self.merged(mac, &self.claimed, &said)
+    }
+
+    fn merged(&self, mac: Mac, claim: &Claim, said: &KnownMachine) -> KnownMachine {
+        let claim = claim.clone();
+        KnownMachine {
+            mac: Some(mac),
+            uuid: said.uuid.or(claim.uuid),
+            nic: said.nic.or(claim.nic),
+            client_ids: self.client_ids.clone(),
+            platform: claim.platform,
+            vendor_class: claim.vendor_class,
+            link: claim.link,
+            circuit: claim.circuit,
+            ..said.clone()
         }
     }
 }
@@ -70,33 +138,35 @@ impl Facts {
     pub(super) fn of(&self, mac: Mac) -> KnownMachine {
         let machines = self.machines();
         let heard = machines.get(&mac);
-        let known = heard.map(|heard| heard.known.clone()).unwrap_or_default();
-        KnownMachine {
-            mac: Some(mac),
-            ..known
-        }
+        heard.map_or_else(
+            || KnownMachine {
+                mac: Some(mac),
+                ..KnownMachine::default()
+            },
+            |heard| heard.known(mac, Instant::now()),
+        )
     }
 
-    /// Remembers what a request says, and returns all that is known of its machine.
+    /// Remembers what a request says, and returns all that is known of its machine, with the claim's number if it is
+    /// iPXE's.
     pub(super) fn learn(
         &self,
         request: &Request,
         client: Client,
         interface: &str,
         now: Instant,
-    ) -> KnownMachine {
+    ) -> (KnownMachine, Option<u32>) {
         let mac = request.header.mac;
         let mut machines = self.machines();
         let heard = entry(&mut machines, mac, now);
         heard.at = now;
         interface.clone_into(&mut heard.interface);
-        let known = &mut heard.known;
-        known.mac = Some(mac);
+        let known = &mut heard.claimed;
         let short = |option: &Option<Vec<u8>>| option.clone().filter(|it| it.len() <= OPTION);
         if let Some(id) = short(&request.client_id) {
-            known.client_ids.retain(|known| *known != id);
-            known.client_ids.insert(0, id);
-            known.client_ids.truncate(CLIENT_IDS);
+            heard.client_ids.retain(|known| *known != id);
+            heard.client_ids.insert(0, id);
+            heard.client_ids.truncate(CLIENT_IDS);
         }
         let uuid = request.uuid.as_deref().and_then(uuid);
         known.uuid = uuid.or(known.uuid);
@@ -126,11 +196,21 @@ impl Facts {
         if let Some(name) = name.filter(|name| crate::catalog::is_host_name(name)) {
             heard.host_name = Some(name.into_owned());
         }
-        known.clone()
+        let number = request.is_ipxe().then(|| {
+            // Its text, since not all of it can be hashed.
+            let number = self.numbers.hash_one(format!("{:?}", heard.claimed));
+            let number = u32::try_from(number & u64::from(u32::MAX)).unwrap_or_default();
+            heard.claims.retain(|(known, _)| *known != number);
+            heard.claims.push_front((number, heard.claimed.clone()));
+            heard.claims.truncate(CLAIMS);
+            number
+        });
+        (heard.as_claimed(mac), number)
     }
 
     /// Remembers what the machine itself said in a query.
-    pub(super) fn learn_said(&self, mac: Mac, said: KnownMachine, now: Instant) {
+    pub(super) fn learn_said(&self, mac: Mac, said: Said, now: Instant) {
+        let Said { machine, claim } = said;
         let KnownMachine {
             uuid,
             serial,
@@ -139,13 +219,23 @@ impl Facts {
             product,
             nic,
             ..
-        } = said;
+        } = machine;
         let mut machines = self.machines();
         let heard = entry(&mut machines, mac, now);
         heard.at = now;
-        let known = &mut heard.known;
-        known.uuid = uuid.or(known.uuid);
-        known.nic = nic.or(known.nic);
+        let claim = heard
+            .claims
+            .iter()
+            .find(|(number, _)| Some(*number) == claim);
+        let known = &mut heard.said;
+        if let Some((_, claim)) = claim {
+            // It has the UUID and the card of this boot in it, or says that there is none.
+            heard.confirmed = Some((claim.clone(), now));
+            (known.uuid, known.nic) = (uuid, nic);
+        } else {
+            known.uuid = uuid.or(known.uuid);
+            known.nic = nic.or(known.nic);
+        }
         let texts = [
             (&mut known.serial, serial),
             (&mut known.asset, asset),
@@ -206,4 +296,105 @@ fn uuid(option: &[u8]) -> Option<Uuid> {
         return None;
     };
     Uuid::from_firmware(uuid.try_into().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use netroot_proto::dhcp::code;
+    use netroot_proto::dhcp::emit::{Draft, LONGEST};
+    use netroot_proto::dhcp::header::Header;
+
+    use super::super::query;
+    use super::*;
+
+    const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
+    const OWN: [u8; 16] = [1; 16];
+    const FORGED: [u8; 16] = [2; 16];
+
+    /// A DISCOVER with this UUID and vendor class; iPXE's says which NIC it has.
+    fn discover(uuid: [u8; 16], class: &str, device: Option<u8>) -> Request {
+        let mut draft = Draft::new(Header::of_client(MAC, 7));
+        draft.push(code::MESSAGE_TYPE, &[MessageType::Discover.into()]);
+        draft.push(code::CLIENT_UUID, &[&[0], &uuid[..]].concat());
+        draft.push(code::CLIENT_ARCH, &7_u16.to_be_bytes());
+        draft.push(code::VENDOR_CLASS, class.as_bytes());
+        if let Some(device) = device {
+            let features = [0xb1, 5, 1, 0x80, 0x86, 0x10, device];
+            draft.push(code::IPXE, &features);
+        }
+        Request::read(&draft.emit(LONGEST).bytes).unwrap()
+    }
+
+    fn hear(facts: &Facts, request: &Request) -> (KnownMachine, Option<u32>) {
+        facts.learn(request, Client::of(request), "eth0", Instant::now())
+    }
+
+    fn fetches(facts: &Facts, query: &str) {
+        facts.learn_said(MAC, query::read(query), Instant::now());
+    }
+
+    #[test]
+    fn what_a_machine_confirms_counts_whatever_is_claimed_before_and_after() {
+        let facts = Facts::default();
+        let own = discover(OWN, "PXEClient:Arch:00007:UNDI:003010", Some(0x0e));
+        let forged = [
+            discover(FORGED, "PXEClient:Arch:00000", None),
+            discover(FORGED, "PXEClient:Arch:00007", Some(0xd3)),
+        ];
+        let (answered, number) = hear(&facts, &own);
+        assert_eq!(answered.uuid, Uuid::from_firmware(OWN));
+        for forged in &forged {
+            let (answered, other) = hear(&facts, forged);
+            assert_eq!(answered.uuid, Uuid::from_firmware(FORGED), "who asks so");
+            assert_ne!(other, number);
+        }
+        // Nobody has confirmed anything yet.
+        assert_eq!(facts.of(MAC).uuid, Uuid::from_firmware(FORGED));
+        fetches(
+            &facts,
+            &format!("serial=&product=&dhcp={:08x}", number.unwrap()),
+        );
+        for again in &forged {
+            let known = facts.of(MAC);
+            assert_eq!(known.uuid, Uuid::from_firmware(OWN));
+            assert_eq!(known.nic.unwrap().to_string(), "8086:100e");
+            assert_eq!(known.platform, Some(Platform::EfiX64));
+            let class = known.vendor_class.unwrap();
+            assert_eq!(class, b"PXEClient:Arch:00007:UNDI:003010");
+            hear(&facts, again);
+        }
+        // By a number that was given to nobody: its script repeats itself, or it was asked very often.
+        for query in ["dhcp=00000000", "product="] {
+            fetches(&facts, query);
+            assert_eq!(facts.of(MAC).uuid, Uuid::from_firmware(OWN));
+        }
+    }
+
+    #[test]
+    fn what_a_machine_says_itself_counts_more_than_what_is_claimed() {
+        let facts = Facts::default();
+        let text = Uuid::from_firmware(OWN).unwrap().to_string();
+        fetches(
+            &facts,
+            &format!("uuid={text}&busid=01:80:86:10:0e&serial=MXL1"),
+        );
+        hear(&facts, &discover(FORGED, "PXEClient", Some(0xd3)));
+        let known = facts.of(MAC);
+        assert_eq!(known.uuid, Uuid::from_firmware(OWN));
+        assert_eq!(known.nic.unwrap().to_string(), "8086:100e");
+        assert_eq!(known.serial.as_deref(), Some("MXL1"));
+        // Its next boot, from another card, of which the query says nothing.
+        let (_, number) = hear(&facts, &discover(OWN, "PXEClient", Some(0xd3)));
+        fetches(&facts, &format!("dhcp={:08x}", number.unwrap()));
+        assert_eq!(facts.of(MAC).nic.unwrap().to_string(), "8086:10d3");
+    }
+
+    #[test]
+    fn the_claims_in_a_machines_name_are_bounded() {
+        let facts = Facts::default();
+        for device in 0..=255 {
+            hear(&facts, &discover(FORGED, "PXEClient", Some(device)));
+        }
+        assert_eq!(facts.heard(MAC).unwrap().claims.len(), CLAIMS);
+    }
 }

@@ -1,7 +1,7 @@
 //! What a loader says of its machine in the query of its script's URL. Pure.
 //!
 //! `?uuid=${uuid}&serial=${serial:uristring}&busid=${netX/busid}`: iPXE replaces what is in braces, also in a file name
-//! that it has from DHCP (autoboot.c). What a machine does not have is empty, and an older loader may leave a `${…}` as it
+//! that it has from DHCP (autoboot.c), where `dhcp=` says by which message ([`super::facts`]). What a machine does not have is empty, and an older loader may leave a `${…}` as it
 //! is: both say nothing.
 
 use netroot_net::{PciId, Uuid};
@@ -35,12 +35,22 @@ const PLACEHOLDERS: [&str; 16] = [
     "unknown",
 ];
 
+/// What a query says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// Of the machine.
+    pub(crate) machine: KnownMachine,
+    /// The number of the DHCP message's claim that named the URL.
+    pub(crate) claim: Option<u32>,
+}
+
 /// What the query says of the machine; nothing of it is known to be true.
-pub(crate) fn read(query: &str) -> KnownMachine {
-    let mut said = KnownMachine::default();
+pub(crate) fn read(query: &str) -> Said {
+    let mut all = Said::default();
     if query.len() > LONGEST {
-        return said;
+        return all;
     }
+    let said = &mut all.machine;
     for member in query.split('&').take(MEMBERS) {
         let Some((name, value)) = member.split_once('=') else {
             continue;
@@ -55,10 +65,11 @@ pub(crate) fn read(query: &str) -> KnownMachine {
             "manufacturer" => said.manufacturer = Some(value),
             "product" => said.product = Some(value),
             "busid" => said.nic = PciId::from_bus_id_text(&value),
+            "dhcp" => all.claim = u32::from_str_radix(&value, 16).ok(),
             _ => {}
         }
     }
-    said
+    all
 }
 
 fn names_one(value: &str) -> bool {
@@ -92,7 +103,7 @@ fn decoded(value: &str) -> Option<String> {
 /// For `tests/fuzz`.
 #[cfg(fuzzing)]
 pub(crate) fn fuzz(query: &str) {
-    let said = read(query);
+    let said = read(query).machine;
     let texts = [said.serial, said.asset, said.manufacturer, said.product];
     for text in texts.into_iter().flatten() {
         assert!(!text.is_empty() && text.len() <= VALUE + 1 && !text.contains(char::is_control));
@@ -109,8 +120,10 @@ mod tests {
     fn what_ipxe_says_is_read() {
         let said = read(
             "uuid=1b4e28ba-2fa1-11d2-883f-0016d3cca427&serial=MXL%2012%263&busid=01:80:86:10:0e\
-             &manufacturer=Dell%20Inc.&product=OptiPlex&asset=&color=red",
+             &manufacturer=Dell%20Inc.&product=OptiPlex&asset=&color=red&dhcp=00ff0a0b",
         );
+        assert_eq!(said.claim, Some(0x00ff_0a0b));
+        let said = said.machine;
         assert_eq!(said.serial.as_deref(), Some("MXL 12&3"));
         assert_eq!(said.manufacturer.as_deref(), Some("Dell Inc."));
         assert_eq!(said.product.as_deref(), Some("OptiPlex"));
@@ -134,17 +147,19 @@ mod tests {
             "serial=%c3%a4",
             "uuid=00000000-0000-0000-0000-000000000000",
             "busid=02:80:86:10:0e",
+            "dhcp=",
+            "dhcp=100000000",
         ] {
-            assert_eq!(read(query), KnownMachine::default(), "{query}");
+            assert_eq!(read(query), Said::default(), "{query}");
         }
         let long = format!("serial={}", "x".repeat(2 * VALUE));
-        assert_eq!(read(&long).serial, None);
+        assert_eq!(read(&long).machine.serial, None);
     }
 
     proptest! {
         #[test]
-        fn whatever_is_sent_is_read_as_printable_text(query in "((serial|uuid|busid|product)=|&|%[0-9a-f]{2}|\\PC){0,80}") {
-            let said = read(&query);
+        fn whatever_is_sent_is_read_as_printable_text(query in "((serial|uuid|busid|product|dhcp)=|&|%[0-9a-f]{2}|\\PC){0,80}") {
+            let said = read(&query).machine;
             for text in [said.serial, said.product].into_iter().flatten() {
                 prop_assert!(text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && !text.is_empty());
             }

@@ -1,5 +1,7 @@
 //! Machines that no entry of the configuration is for, and what would put them there. Pure.
 
+use std::time::Instant;
+
 use netroot_net::Mac;
 use netroot_printable::Printable;
 
@@ -12,7 +14,7 @@ pub(super) fn line(mac: Mac, host_name: Option<&str>) -> String {
 
 /// The same as a table with what is known of the machine, to be put into any file of the configuration.
 pub(super) fn table(mac: Mac, heard: &Heard) -> String {
-    let known = &heard.known;
+    let known = &heard.known(mac, Instant::now());
     let texts = [
         ("", &known.manufacturer),
         ("", &known.product),
@@ -45,8 +47,6 @@ fn name(mac: Mac, host_name: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::catalog::KnownMachine;
 
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn what_is_known_of_it_is_a_comment_of_one_line() {
         let mut heard = Heard::new(Instant::now());
-        heard.known = KnownMachine {
+        heard.said = KnownMachine {
             product: Some("OptiPlex\n[machine.evil]".to_owned()),
             serial: Some("MXL1".to_owned()),
             ..KnownMachine::default()

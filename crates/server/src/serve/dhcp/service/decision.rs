@@ -15,7 +15,7 @@ use netroot_sys::arrival::Arrival;
 use super::{Asked, Service};
 use crate::catalog::{ArrivedAt, Boots, Image, KnownMachine, RootLocation};
 use crate::serve::dhcp::kept_addresses;
-use crate::serve::dhcp::script_path::{ASKING_SCRIPT_PATH, SCRIPT_PATH};
+use crate::serve::dhcp::script_path;
 use crate::serve::history::Inputs;
 use crate::serve::listen::allowed::Allowed;
 use crate::serve::listen::interface::Interface;
@@ -69,6 +69,7 @@ impl Service {
         let Asked {
             request,
             machine,
+            claim,
             client,
             arrival,
             port,
@@ -121,12 +122,10 @@ impl Service {
         let image = assigned.image();
         let root_path = image.and_then(|image| image.nfsroot(address.into()));
         let allowed = self.allowed.now();
+        let script_path = script_path::asking(*claim, !catalog.machines().is_empty());
         let boots = BootOptions {
             http_port: self.http_port,
-            script_path: match catalog.machines() {
-                [] => SCRIPT_PATH,
-                _ => ASKING_SCRIPT_PATH,
-            },
+            script_path: &script_path,
             loaders: catalog.loaders(&assigned),
             root_path: root_path.as_deref().map(str::as_bytes),
             allowed: allowed_for(&allowed, request, arrival, image),
@@ -141,6 +140,7 @@ impl Service {
             network,
             behind_relays: here.behind_relays,
             http_port: self.http_port,
+            script_path: script_path.clone(),
             root_path: root_path.clone(),
             loader: loader.cloned(),
             strategy,
