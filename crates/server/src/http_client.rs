@@ -31,12 +31,12 @@ const AUTHORITIES: [&str; 4] = [
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AuthorityError {
     /// The file cannot be read.
-    #[error("cannot read the certificates of authorities in {}: {source}", path.display())]
+    #[error("cannot read the certificates of authorities in {}: {error}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        error: io::Error,
     },
     /// There are none.
     #[error("{} has no certificate: expected a PEM file with -----BEGIN CERTIFICATE-----", .0.display())]
@@ -60,9 +60,9 @@ pub(crate) fn tls(file: Option<&Path>) -> Result<Arc<ClientConfig>, AuthorityErr
     let path = file
         .or_else(usual)
         .ok_or(AuthorityError::Nowhere(AUTHORITIES[0]))?;
-    let pem = fs::read(path).map_err(|source| AuthorityError::Read {
+    let pem = fs::read(path).map_err(|error| AuthorityError::Read {
         path: path.to_owned(),
-        source,
+        error,
     })?;
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).flatten());

@@ -183,7 +183,7 @@ pub(crate) async fn save(timeline: &Timeline) -> Result<(), FileError> {
         return Ok(());
     };
     if failed.is_first {
-        let (file, error) = (failed.file.clone(), failed.source.to_string());
+        let (file, error) = (failed.file.clone(), failed.error.to_string());
         let warning = Warning::OrdersUnwritable { file, error };
         timeline.server(Event::Warning(warning));
     }

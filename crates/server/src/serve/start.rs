@@ -98,8 +98,8 @@ fn serve(settings: &Settings, left_out: Vec<String>, is_whole: bool) -> Result<(
     privileges::check()?;
     let identity = identity::choose()?;
     let folders = privileges::prepare_folders(settings, identity, |warning| timeline.warn(warning));
-    if let Some(FileError { file, source, .. }) = machines.open_orders(&settings.state) {
-        let error = source.to_string();
+    if let Some(FileError { file, error, .. }) = machines.open_orders(&settings.state) {
+        let error = error.to_string();
         timeline.warn(Warning::OrdersUnreadable { file, error });
     }
     let ports = ListenPorts {

@@ -27,13 +27,13 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 pub(crate) enum TcpApiError {
     /// The address.
     #[error(
-        "cannot listen for the API at {address}: {source}; choose another listen in [api], or end the program that has it (ss -ltnp)"
+        "cannot listen for the API at {address}: {error}; choose another listen in [api], or end the program that has it (ss -ltnp)"
     )]
     Bind {
         /// The address.
         address: SocketAddr,
         /// Why.
-        source: io::Error,
+        error: io::Error,
     },
     /// The tokens.
     #[error(transparent)]
@@ -86,9 +86,9 @@ impl TcpApi {
     pub(crate) fn open(settings: &TcpApiSettings) -> Result<Self, TcpApiError> {
         let tokens = Tokens::open(&settings.token_file)?;
         let certificate = settings.tls.as_ref().map(Certificate::open).transpose()?;
-        let bind = |source| TcpApiError::Bind {
+        let bind = |error| TcpApiError::Bind {
             address: settings.listen,
-            source,
+            error,
         };
         let listener = TcpListener::bind(settings.listen).map_err(bind)?;
         Ok(Self {

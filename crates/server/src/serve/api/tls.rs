@@ -24,14 +24,14 @@ const SETTLED: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsError {
     /// A file cannot be read.
-    #[error("cannot read the {what} {}: {source}", path.display())]
+    #[error("cannot read the {what} {}: {error}", path.display())]
     Read {
         /// Certificate or key.
         what: &'static str,
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        error: io::Error,
     },
     /// A file is no PEM, or has none of what it should have.
     #[error("{} has no {what}: expected a PEM file with -----BEGIN {header}-----", path.display())]
@@ -44,14 +44,14 @@ pub(crate) enum TlsError {
         path: PathBuf,
     },
     /// They do not belong together, or are of a kind that is not supported.
-    #[error("cannot use the certificate {} with the key {}: {source}; give the certificate that was made for this key, with those of its authorities behind it", certificate.display(), key.display())]
+    #[error("cannot use the certificate {} with the key {}: {error}; give the certificate that was made for this key, with those of its authorities behind it", certificate.display(), key.display())]
     Pair {
         /// The certificate.
         certificate: PathBuf,
         /// The key.
         key: PathBuf,
         /// Why.
-        source: rustls::Error,
+        error: rustls::Error,
     },
 }
 
@@ -145,10 +145,10 @@ fn is_settled(seen: &Seen, now: SystemTime) -> bool {
 
 fn read(files: &TlsSettings) -> Result<Arc<ServerConfig>, TlsError> {
     let read = |path: &Path, what| {
-        fs::read(path).map_err(|source| TlsError::Read {
+        fs::read(path).map_err(|error| TlsError::Read {
             what,
             path: path.to_owned(),
-            source,
+            error,
         })
     };
     let no = |path: &Path, what, header| TlsError::Pem {
@@ -164,10 +164,10 @@ fn read(files: &TlsSettings) -> Result<Arc<ServerConfig>, TlsError> {
     let pem = read(&files.key, "key")?;
     let key = PrivateKeyDer::from_pem_slice(&pem)
         .map_err(|_| no(&files.key, "private key", "PRIVATE KEY"))?;
-    let pair = |source| TlsError::Pair {
+    let pair = |error| TlsError::Pair {
         certificate: files.certificate.clone(),
         key: files.key.clone(),
-        source,
+        error,
     };
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&TLS13])

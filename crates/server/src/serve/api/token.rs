@@ -35,12 +35,12 @@ const CLIENTS: usize = 1024;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TokenFileError {
     /// It cannot be read.
-    #[error("cannot read the token file {}: {source}; make one: umask 077; openssl rand -base64 32 > {}", path.display(), path.display())]
+    #[error("cannot read the token file {}: {error}; make one: umask 077; openssl rand -base64 32 > {}", path.display(), path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        error: io::Error,
     },
     /// Others may read it.
     #[error("the token file {} may be read by every user of this machine (mode {mode:o}): chmod 600 {}", path.display(), path.display())]
@@ -197,9 +197,9 @@ fn are_equal(a: &[u8], b: &[u8]) -> bool {
 }
 
 fn read(path: &Path) -> Result<Vec<String>, TokenFileError> {
-    let failed = |source| TokenFileError::Read {
+    let failed = |error| TokenFileError::Read {
         path: path.to_owned(),
-        source,
+        error,
     };
     let mode = fs::metadata(path).map_err(failed)?.mode() & 0o777;
     if mode & 0o007 != 0 {

@@ -30,12 +30,18 @@ pub(crate) struct Snapshot {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SnapshotError {
     /// One of them, or the folder.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {error}{}", path.display(), remedy(error))]
     Read {
         /// Its path.
         path: PathBuf,
         /// The system's error.
-        source: io::Error,
+        error: io::Error,
+    },
+    /// One that is no text.
+    #[error("{} is no text in UTF-8; save it as UTF-8 (some editors save UTF-16)", path.display())]
+    NotText {
+        /// Its path.
+        path: PathBuf,
     },
     /// There is too much of it.
     #[error(
@@ -50,6 +56,13 @@ pub(crate) enum SnapshotError {
     },
 }
 
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "; run this as root, or let your user read it",
+        _ => "",
+    }
+}
+
 impl Snapshot {
     /// Reads them. What is not there is not configured; what is there and cannot be read is an error.
     ///
@@ -60,9 +73,12 @@ impl Snapshot {
         let mut left = LONGEST;
         let paths = [place.file.clone()].into_iter().chain(drop_ins(place)?);
         for path in paths {
-            let text = read(&path, left).map_err(|source| SnapshotError::Read {
-                path: path.clone(),
-                source,
+            let text = read(&path, left).map_err(|error| match error.kind() {
+                io::ErrorKind::InvalidData => SnapshotError::NotText { path: path.clone() },
+                _ => SnapshotError::Read {
+                    path: path.clone(),
+                    error,
+                },
             })?;
             let Some(text) = text else {
                 continue;
@@ -139,9 +155,9 @@ impl Snapshot {
 /// The paths of the drop-ins. An editor's hidden files are none.
 fn drop_ins(place: &ConfigPlace) -> Result<Vec<PathBuf>, SnapshotError> {
     let folder = &place.drop_ins;
-    let failed = |source| SnapshotError::Read {
+    let failed = |error| SnapshotError::Read {
         path: folder.clone(),
-        source,
+        error,
     };
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -230,7 +246,8 @@ mod tests {
         );
         fs::remove_dir(place.drop_ins.join("a.toml")).unwrap();
         fs::write(place.drop_ins.join("a.toml"), [0xff]).unwrap();
-        Snapshot::read(&place).unwrap_err();
+        let error = Snapshot::read(&place).unwrap_err().to_string();
+        assert!(error.contains("a.toml is no text in UTF-8"), "{error}");
         fs::write(place.drop_ins.join("a.toml"), vec![b'#'; LONGEST + 1]).unwrap();
         let error = Snapshot::read(&place).unwrap_err().to_string();
         assert!(error.contains("too long"), "{error}");

@@ -141,11 +141,11 @@ impl Display for Change {
             ),
             Self::ImageRemoved { image } => write!(
                 f,
-                "the image {image} was removed: no machine boots it any more, those that run keep their root"
+                "the image {image} was removed: no machine boots it any more, those that run go on"
             ),
-            Self::AssignmentsChanged => {
-                f.write_str("other machines, rules or defaults are configured from now on")
-            }
+            Self::AssignmentsChanged => f.write_str(
+                "what machines boot has changed: machines, rules, the menu or the default",
+            ),
         }
     }
 }

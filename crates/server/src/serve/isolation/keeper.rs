@@ -52,32 +52,32 @@ pub(super) enum KeeperError {
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// An interface.
-    #[error("cannot give {interface} the address {address}: {source}")]
+    #[error("cannot give {interface} the address {address}: {error}")]
     Address {
         /// Which one.
         interface: String,
         /// Its address.
         address: Prefix,
         /// The system's error.
-        source: io::Error,
+        error: io::Error,
     },
     /// The firewall.
     #[error(
-        "cannot keep {interfaces} apart from the other networks (nf_tables; it takes Linux 5.2 with CONFIG_NF_TABLES_INET): {source}"
+        "cannot keep {interfaces} apart from the other networks (nf_tables; it takes Linux 5.2 with CONFIG_NF_TABLES_INET): {error}"
     )]
     Tables {
         /// The interfaces.
         interfaces: String,
         /// The system's error.
-        source: io::Error,
+        error: io::Error,
     },
     /// Forwarding.
-    #[error("cannot have {interface} forward, which --nat needs: {source}")]
+    #[error("cannot have {interface} forward, which --nat needs: {error}")]
     Forwarding {
         /// Which one.
         interface: String,
         /// The system's error.
-        source: io::Error,
+        error: io::Error,
     },
 }
 
@@ -119,7 +119,7 @@ impl Keeper {
         let interfaces: Vec<_> = wanted.iter().map(|one| one.interface.clone()).collect();
         let interfaces = interfaces.join(", ");
         let netfilter = Netfilter::open();
-        let netfilter = netfilter.map_err(|source| KeeperError::Tables { interfaces, source })?;
+        let netfilter = netfilter.map_err(|error| KeeperError::Tables { interfaces, error })?;
         let boot = note::this_boot();
         for old in others.abandoned.iter_mut().chain([&mut file]) {
             // Not one of another network namespace, whose next server gives back what is in it.
@@ -265,18 +265,18 @@ impl Keeper {
         let tables: Vec<Table> = self.networks.iter().map(|one| self.table(one)).collect();
         if tables != self.tables {
             let made = self.netfilter.make(&tables);
-            made.map_err(|source| KeeperError::Tables {
+            made.map_err(|error| KeeperError::Tables {
                 interfaces: self.names().join(", "),
-                source,
+                error,
             })?;
             self.tables = tables;
         }
         for one in switched {
             let which = (one.name(), one.index());
             let done = links::set_forwarding(&self.routes, which, true);
-            done.map_err(|source| KeeperError::Forwarding {
+            done.map_err(|error| KeeperError::Forwarding {
                 interface: one.name().to_owned(),
-                source,
+                error,
             })?;
         }
         Ok(())
@@ -330,10 +330,10 @@ fn configure(routes: &RouteSocket, network: &Planned) -> Result<(), KeeperError>
         }
         Ok(())
     };
-    add().map_err(|source| KeeperError::Address {
+    add().map_err(|error| KeeperError::Address {
         interface: network.name.clone(),
         address: network.address,
-        source,
+        error,
     })
 }
 

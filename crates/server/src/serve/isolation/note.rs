@@ -51,12 +51,12 @@ pub(super) struct NoteFile(File);
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoteError {
     /// The file system's.
-    #[error("cannot write {}, where what has to be undone is noted: {source}", file.display())]
+    #[error("cannot write {}, where what has to be undone is noted: {error}", file.display())]
     File {
         /// Which one.
         file: PathBuf,
         /// The system's error.
-        source: io::Error,
+        error: io::Error,
     },
     /// Somebody has the lock.
     #[error("{interface} is served as an isolated network by another netroot; stop that one first")]
@@ -93,9 +93,9 @@ pub(super) fn folder(state: &Path) -> PathBuf {
 /// Opens this server's own, when nobody else has it any more.
 pub(super) fn open_own(folder: &Path, interface: &str) -> Result<NoteFile, NoteError> {
     let file = folder.join(file_name(interface));
-    let failed = |source| NoteError::File {
+    let failed = |error| NoteError::File {
         file: file.clone(),
-        source,
+        error,
     };
     let mut made = DirBuilder::new();
     made.recursive(true)

@@ -25,8 +25,8 @@ use crate::settings::{
     CatalogSettings, ConfigPlace, ImageSettings, InitrdSource, RootSettings, Settings,
 };
 
-/// How many mistakes of a configuration are told; `netroot check-config` tells all.
-const SHOWN: usize = 3;
+/// How many mistakes of a configuration are told, a line each; `netroot check-config` tells all.
+const SHOWN: usize = 12;
 
 /// What is to be prepared.
 #[derive(Debug)]
@@ -62,7 +62,8 @@ pub(super) enum Outcome {
     Wrong {
         /// `None` if they cannot be read.
         read: Option<Read>,
-        error: String,
+        /// Each mistake.
+        errors: Vec<String>,
     },
     /// It can be.
     Ready(Box<Ready>),
@@ -131,7 +132,12 @@ pub(super) async fn prepare(job: Job) -> Outcome {
     }
     let settings = match config_files::settings(&snapshot, start) {
         Ok(settings) => settings,
-        Err(mistakes) => return wrong(Some(read), in_one_line(&mistakes)),
+        Err(mistakes) => {
+            return Outcome::Wrong {
+                errors: told(&mistakes),
+                read: Some(read),
+            };
+        }
     };
     let digest = read.digest;
     match world.root_helper.configuration(digest, *before).await {
@@ -169,17 +175,21 @@ pub(super) async fn prepare(job: Job) -> Outcome {
 }
 
 /// The first mistakes: one causes others.
-fn in_one_line(Mistakes(all): &Mistakes) -> String {
-    let shown: Vec<String> = all.iter().take(SHOWN).map(ToString::to_string).collect();
-    let mut line = shown.join("; ");
-    if all.len() > SHOWN {
-        line += &format!("; and {} more (netroot check-config)", all.len() - SHOWN);
+fn told(Mistakes(all): &Mistakes) -> Vec<String> {
+    let mut told: Vec<String> = all.iter().take(SHOWN).map(ToString::to_string).collect();
+    if let Some(more) = all.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        told.push(format!(
+            "{more} more mistakes; netroot check-config names all"
+        ));
     }
-    line
+    told
 }
 
 fn wrong(read: Option<Read>, error: String) -> Outcome {
-    Outcome::Wrong { read, error }
+    Outcome::Wrong {
+        read,
+        errors: vec![error],
+    }
 }
 
 /// A root's directory, and what was found in it.

@@ -63,7 +63,7 @@ impl RootWatch {
         let Some(Preparing { stamps, asked, .. }) = configured.preparing.take() else {
             return;
         };
-        let (digest, error) = match outcome {
+        let (digest, errors) = match outcome {
             Outcome::Unknown(watched) => {
                 configured.watched = watched;
                 return;
@@ -74,17 +74,17 @@ impl RootWatch {
                 let _ = why;
                 return;
             }
-            Outcome::Again { digest, why } => (digest, why),
+            Outcome::Again { digest, why } => (digest, vec![why]),
             Outcome::Same(read) => {
                 configured.is_as_served(read, stamps);
                 return;
             }
-            Outcome::Wrong { read, error } => {
+            Outcome::Wrong { read, errors } => {
                 let digest = read.as_ref().map_or(0, |read| read.digest);
                 if let Some(read) = read {
                     configured.watched = read.watched;
                 }
-                (digest, error)
+                (digest, errors)
             }
             Outcome::Ready(ready) => {
                 let (read, restart) = (ready.read.clone(), ready.restart.clone());
@@ -104,7 +104,7 @@ impl RootWatch {
                         }
                         return;
                     }
-                    Err(error) => (read.digest, error),
+                    Err(error) => (read.digest, vec![error]),
                 }
             }
         };
@@ -112,7 +112,9 @@ impl RootWatch {
             return;
         };
         if !configured.is_told(digest, stamps) {
-            self.say(Event::Warning(Warning::ConfigurationKept { error }));
+            for error in errors {
+                self.say(Event::Warning(Warning::ConfigurationKept { error }));
+            }
         }
     }
 }

@@ -143,7 +143,7 @@ impl Display for Warning {
             ),
             Self::ConfigurationKept { error } => write!(
                 f,
-                "the configuration has changed and cannot be served, all stays as it was: {error}"
+                "the configuration cannot be served, all stays as it was: {error}"
             ),
             Self::DropInLeftOut { error } => write!(f, "started without a drop-in: {error}"),
             Self::TakesRestart { what } => write!(

@@ -27,12 +27,12 @@ pub(super) struct OrdersFile {
 
 /// The file could not be read, or not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {source}", file.display())]
+#[error("{}: {error}", file.display())]
 pub(crate) struct FileError {
     /// Where it is.
     pub(crate) file: PathBuf,
     /// The system's error.
-    pub(crate) source: io::Error,
+    pub(crate) error: io::Error,
     /// Whether it worked until now.
     pub(crate) is_first: bool,
 }
@@ -45,14 +45,14 @@ impl OrdersFile {
         let read = read(&path);
         let (all, error) = match read {
             Ok(all) => (all, None),
-            Err(source) if source.kind() == io::ErrorKind::NotFound => (All::new(), None),
-            Err(source) => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (All::new(), None),
+            Err(error) => {
                 // Without that, the next order would overwrite it.
                 let aside = path.with_extension("json.unreadable");
                 let file = fs::rename(&path, &aside).map_or(path.clone(), |()| aside);
                 let error = FileError {
                     file,
-                    source,
+                    error,
                     is_first: true,
                 };
                 (All::new(), Some(error))
@@ -70,9 +70,9 @@ impl OrdersFile {
         let mut failing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let written = write(&self.path, &all());
         let is_first = !std::mem::replace(&mut *failing, written.is_err());
-        written.map_err(|source| FileError {
+        written.map_err(|error| FileError {
             file: self.path.clone(),
-            source,
+            error,
             is_first,
         })
     }
