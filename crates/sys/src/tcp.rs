@@ -7,7 +7,7 @@
 //! `tcp_thin_linear_timeouts` there made no difference (measured, 30 % loss each way).
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 use rustix::net::sockopt;
@@ -60,10 +60,24 @@ pub fn bound_unsent(socket: impl AsFd, bytes: u32) -> io::Result<()> {
     unsafe { socket_option::set(socket.as_fd(), libc::IPPROTO_TCP, option, &bytes) }
 }
 
+/// How many bytes of a connection the kernel holds that its client has not acknowledged (`SIOCOUTQ`, tcp(7)): those that
+/// it has not sent yet, and those on their way.
+///
+/// # Errors
+/// The kernel's: `ENOTTY` for what is no socket, `EINVAL` for one that listens.
+pub fn unacknowledged(socket: impl AsFd) -> io::Result<u32> {
+    let mut bytes: libc::c_int = 0;
+    let socket = socket.as_fd().as_raw_fd();
+    // SAFETY: SIOCOUTQ, which is TIOCOUTQ, writes one `int`, into `bytes`.
+    match unsafe { libc::ioctl(socket, libc::TIOCOUTQ, &raw mut bytes) } {
+        0 => Ok(u32::try_from(bytes).unwrap_or(0)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, TcpStream};
-    use std::os::fd::AsRawFd;
 
     use super::*;
 
@@ -128,6 +142,9 @@ mod tests {
         let result = unsafe { libc::ioctl(accepted.as_raw_fd(), 0x894b, &raw mut unsent) };
         assert_eq!(result, 0);
         assert!(unsent <= 256 << 10, "{unsent} of {taken} bytes");
+        let unacknowledged = unacknowledged(&accepted).unwrap();
+        assert!(usize::try_from(unacknowledged).unwrap() <= taken);
+        assert!(unacknowledged >= u32::try_from(unsent).unwrap());
         drop(client);
     }
 

@@ -172,6 +172,8 @@ const PR_SET_VMA: u64 = 0x5356_4d41;
 const FIONBIO: u64 = 0x5421;
 const FIONREAD: u64 = 0x541b;
 const TCGETS: u64 = 0x5401;
+/// How much of a connection its client has not acknowledged.
+const SIOCOUTQ: u64 = 0x5411;
 
 /// The filter cannot be made or is refused.
 #[derive(Debug, thiserror::Error)]
@@ -249,7 +251,7 @@ fn rules(work: Work, architecture: TargetArch) -> Vec<Value> {
             );
         }
     }
-    for request in [FIONBIO, FIONREAD, TCGETS] {
+    for request in [FIONBIO, FIONREAD, SIOCOUTQ, TCGETS] {
         only("ioctl", vec![equal(1, request)]);
     }
     if work == Work::Serving {

@@ -4,7 +4,7 @@
 //! a boot report's.
 //!
 //! A client that reads slowly or not at all costs little: the number of connections is limited, in total and per client,
-//! and each holds at most two chunks of a file, and hyper's buffers; whole pages and bodies are charged to a budget; what
+//! and each holds at most two chunks of a file, and hyper's buffers; what waits in the kernel is limited too; whole pages and bodies are charged to a budget; what
 //! transfers next to nothing for a minute is closed.
 
 mod activity;
@@ -18,6 +18,7 @@ mod reply;
 mod requests;
 mod site;
 mod transfer;
+mod unsent;
 
 use std::io;
 use std::net::{IpAddr, TcpListener};
@@ -29,12 +30,14 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use self::activity::{Activity, Recorded};
+use self::activity::Activity;
 use self::connection_limits::{Admission, ConnectionLimits, ConnectionSlot};
 use self::direct::DirectStream;
 use self::ends::Ends;
 pub(crate) use self::pages::Pages;
 pub(crate) use self::site::Site;
+use self::unsent::Bound;
+pub(crate) use self::unsent::Unsent;
 use crate::serve::counters::Counters;
 use crate::serve::listen::live_interface::LiveInterface;
 
@@ -43,8 +46,6 @@ const HEADER_TIME: Duration = Duration::from_secs(10);
 /// The longest request header, in bytes: the smallest limit that hyper allows. Firmware sends a few hundred. As many
 /// are read ahead of requests that follow one another without waiting.
 const HEADER_BYTES: usize = 8192;
-/// What the kernel holds for a client besides, of what it has not sent yet: four chunks of a file.
-const UNSENT_BYTES: u32 = 128 << 10;
 /// How often a client without a connection looks for room, where nobody makes any.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -59,7 +60,9 @@ pub(crate) async fn run(
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     netroot_sys::tcp::cap_retransmission(&listener)?;
-    netroot_sys::tcp::bound_unsent(&listener, UNSENT_BYTES)?;
+    netroot_sys::tcp::bound_unsent(&listener, unsent::LITTLE)?;
+    // What is written is all that there is to write for now: nothing is gained by waiting for more.
+    rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     loop {
         let Ok((stream, peer)) = listener.accept().await else {
@@ -79,7 +82,8 @@ pub(crate) async fn run(
         let Some(slot) = admit(&site, ends.peer, &activity).await else {
             continue;
         };
-        let stream = Recorded::new(DirectStream::new(stream), activity);
+        let bound = Bound::new(&site.unsent, ends.peer);
+        let stream = DirectStream::new(stream, activity, bound);
         let site = Arc::clone(&site);
         tokio::spawn(async move { serve(stream, slot, &ends, &site).await });
     }
@@ -108,8 +112,9 @@ async fn admit(site: &Site, peer: IpAddr, activity: &Arc<Activity>) -> Option<Co
 }
 
 /// One connection, from its first byte to its last.
-async fn serve(stream: Recorded, slot: ConnectionSlot, ends: &Ends, site: &Arc<Site>) {
-    let (activity, parts) = (stream.activity(), stream.parts());
+async fn serve(stream: DirectStream, slot: ConnectionSlot, ends: &Ends, site: &Arc<Site>) {
+    let (activity, parts, socket) = (stream.activity(), stream.parts(), stream.socket());
+    let unacknowledged = || netroot_sys::tcp::unacknowledged(&socket).map_or(0, u64::from);
     let service = service_fn(|request: Request<Incoming>| {
         activity.requested();
         let (site, parts, activity) = (Arc::clone(site), Arc::clone(&parts), &activity);
@@ -130,7 +135,7 @@ async fn serve(stream: Recorded, slot: ConnectionSlot, ends: &Ends, site: &Arc<S
                 Counters::count(&site.counters.http_broken_connections);
             }
         }
-        () = activity.too_slow() => Counters::count(&site.counters.http_broken_connections),
+        () = activity.too_slow(unacknowledged) => Counters::count(&site.counters.http_broken_connections),
         () = slot.closing() => {}
     }
 }

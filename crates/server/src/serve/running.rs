@@ -112,6 +112,8 @@ pub(crate) fn until_stopped(
     let api = Api::new(sources, &hosts);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        // A connection's turn sends up to a MiB of a file: new packets are looked for after a few, not after 61.
+        .event_interval(8)
         .build()
         .map_err(ServeError::Runtime)?;
     let hook = helpers
@@ -134,6 +136,7 @@ pub(crate) fn until_stopped(
         dhcp: Mutex::default(),
         pages: http::Pages::default(),
         limits: Arc::default(),
+        unsent: http::Unsent::default(),
     });
 
     let mut dhcp = Vec::new();

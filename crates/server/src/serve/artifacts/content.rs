@@ -14,9 +14,9 @@ use rustix::io::ReadWriteFlags;
 
 use crate::serve::root_facts::Stamp;
 
-/// How far apart bytes are whose presence in memory is asked for: Linux's smallest read-ahead (`VM_READAHEAD_PAGES` is
-/// 128 KiB, halved where memory is short).
-const PROBED: usize = 32 << 10;
+/// How far apart bytes are whose presence in memory is asked for: files are read ahead in rows of as many
+/// (`VM_READAHEAD_PAGES`), and leave memory in such (`SWAP_CLUSTER_MAX`, 32 pages).
+const PROBED: usize = 128 << 10;
 
 /// Bytes in memory or in a file that stays open: a transfer sees one version from its start to its end.
 #[derive(Debug, Clone)]
@@ -172,7 +172,7 @@ impl Content {
         let left = usize::try_from(length.saturating_sub(offset)).unwrap_or(usize::MAX);
         let wanted = most.min(left);
         let at = start.saturating_add(offset);
-        // One byte of each read-ahead window, and the last one: pages come and go in rows.
+        // One byte of each row, and the last one.
         let last = wanted.checked_sub(1)?;
         let absent = (0..wanted).step_by(PROBED).chain([last]).find(|probe| {
             let mut byte = [0];

@@ -1,15 +1,7 @@
 //! What a connection does: how much its client takes, and how long it has taken nothing.
 
-use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
-
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-use super::direct::{DirectStream, Parts};
 
 /// How long a client may take less than [`LEAST`]: firmware erases flash or decompresses while a transfer waits.
 pub(super) const WINDOW: Duration = Duration::from_secs(60);
@@ -17,6 +9,11 @@ pub(super) const WINDOW: Duration = Duration::from_secs(60);
 /// 10 Mbit/s link among thirty machines is twenty times as much, and at this rate nobody waits for an initrd (an hour).
 /// A pause of most of the window is made up for in its rest.
 const LEAST: u64 = 128 << 10;
+/// How often it is looked at what a client has taken of what the kernel holds for it, which may be all that happens for a
+/// while. More often than [`super::connection_limits::STALE`].
+const LOOK: Duration = Duration::from_secs(5);
+/// The looks of a window.
+const LOOKS: u64 = WINDOW.as_secs() / LOOK.as_secs();
 
 /// What a connection has done so far.
 #[derive(Debug)]
@@ -36,14 +33,15 @@ pub(super) struct Activity {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Done {
     requests: u64,
-    written: u64,
+    /// Bytes that the client has acknowledged.
+    taken: u64,
 }
 
 impl Done {
     /// Whether a window that began with `before` and ends now is one of a client that makes progress: that takes `least`
     /// bytes.
     fn progress_since(self, before: Self, least: u64) -> bool {
-        self.requests != before.requests || self.written.wrapping_sub(before.written) >= least
+        self.requests != before.requests || self.taken.wrapping_sub(before.taken) >= least
     }
 }
 
@@ -72,7 +70,8 @@ impl Activity {
         self.touch();
     }
 
-    fn wrote(&self, bytes: usize) {
+    /// The kernel has taken bytes for the client.
+    pub(super) fn wrote(&self, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.written.fetch_add(bytes, Ordering::Relaxed);
         self.touch();
@@ -89,120 +88,58 @@ impl Activity {
         now.duration_since(self.opened).saturating_sub(last)
     }
 
+    /// Whether what waits in the kernel for this client is to be thrown away.
+    pub(super) fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::Relaxed)
+    }
+
     /// What waits in the kernel for this client is thrown away when the connection is closed.
     pub(super) fn abort(&self) {
         self.aborted.store(true, Ordering::Relaxed);
     }
 
-    /// Returns when the client has been too slow for too long.
-    pub(super) async fn too_slow(&self) {
-        let mut before = self.done();
+    /// Returns when the client has been too slow for too long. `unacknowledged` says how many bytes the kernel holds for it.
+    pub(super) async fn too_slow(&self, unacknowledged: impl Fn() -> u64) {
+        let done = || Done {
+            requests: self.requests.load(Ordering::Relaxed),
+            taken: self
+                .written
+                .load(Ordering::Relaxed)
+                .saturating_sub(unacknowledged()),
+        };
+        let mut before = done();
+        let mut last = before;
         loop {
-            tokio::time::sleep(WINDOW).await;
-            let done = self.done();
+            for _ in 0..LOOKS {
+                tokio::time::sleep(LOOK).await;
+                let now = done();
+                if now.taken != last.taken {
+                    self.touch();
+                }
+                last = now;
+            }
             let least = match self.streams.load(Ordering::Relaxed) {
                 true => 1,
                 false => LEAST,
             };
-            if !done.progress_since(before, least) {
+            if !last.progress_since(before, least) {
                 self.abort();
                 return;
             }
-            before = done;
+            before = last;
         }
-    }
-
-    fn done(&self) -> Done {
-        Done {
-            requests: self.requests.load(Ordering::Relaxed),
-            written: self.written.load(Ordering::Relaxed),
-        }
-    }
-}
-
-/// A stream whose activity is recorded.
-pub(super) struct Recorded {
-    stream: DirectStream,
-    activity: Arc<Activity>,
-}
-
-impl Recorded {
-    /// What it has done so far.
-    pub(super) fn activity(&self) -> Arc<Activity> {
-        Arc::clone(&self.activity)
-    }
-
-    /// Records what is written to `stream`.
-    pub(super) fn new(stream: DirectStream, activity: Arc<Activity>) -> Self {
-        Self { stream, activity }
-    }
-
-    /// Where bodies hand over the parts of files that the kernel sends.
-    pub(super) fn parts(&self) -> Arc<Parts> {
-        self.stream.parts()
-    }
-}
-
-impl Drop for Recorded {
-    fn drop(&mut self) {
-        if self.activity.aborted.load(Ordering::Relaxed) {
-            // A client that reads nothing would otherwise keep its share of the kernel's memory for minutes.
-            let _ = self.stream.set_zero_linger();
-        }
-    }
-}
-
-impl AsyncRead for Recorded {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Recorded {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
-        self.activity.wrote(written);
-        Poll::Ready(Ok(written))
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, slices))?;
-        self.activity.wrote(written);
-        Poll::Ready(Ok(written))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
     fn a_window_counts_if_something_was_asked_for_or_enough_was_taken() {
-        let done = |requests, written| Done { requests, written };
+        let done = |requests, taken| Done { requests, taken };
         assert!(done(1, 0).progress_since(done(0, 0), LEAST));
         assert!(!done(1, LEAST - 1).progress_since(done(1, 0), LEAST));
         assert!(done(1, LEAST).progress_since(done(1, 0), LEAST));
@@ -226,9 +163,23 @@ mod tests {
             }
         });
         let began = tokio::time::Instant::now();
-        activity.too_slow().await;
+        activity.too_slow(|| 0).await;
         // The clock of the test: three windows, of which the last was slow.
         assert_eq!(began.elapsed().as_secs() / WINDOW.as_secs(), 3);
         assert!(activity.aborted.load(Ordering::Relaxed));
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_what_the_kernel_holds_is_not_idle_and_one_that_takes_none_of_it_is()
+     {
+        let activity = Activity::new(Instant::now());
+        activity.wrote(4 << 20);
+        let (began, held) = (tokio::time::Instant::now(), 4_u64 << 20);
+        // 20 kB/s, for two windows and a half.
+        let slowly = || {
+            let seconds = began.elapsed().as_secs().min(150);
+            held.saturating_sub(seconds * 20_000)
+        };
+        activity.too_slow(slowly).await;
+        assert_eq!(began.elapsed().as_secs() / WINDOW.as_secs(), 4);
     }
 }

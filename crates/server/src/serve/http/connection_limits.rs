@@ -20,7 +20,7 @@ const CONNECTIONS: usize = 256;
 pub(super) const CONNECTIONS_EACH: usize = 16;
 /// How long a connection has to be idle to make room for one that would not get any otherwise. A machine that was reset
 /// leaves such ones behind, and a transfer that moves is never stopped for another of the same client.
-const STALE: Duration = Duration::from_secs(10);
+pub(super) const STALE: Duration = Duration::from_secs(10);
 
 /// The open connections.
 #[derive(Debug, Default)]

@@ -64,6 +64,7 @@ pub(super) fn deliver(
         Either::Left(Transfer {
             position: start,
             end,
+            length: end - start,
             content: artifact.content,
             reads: Arc::clone(&site.reads),
             client: peer,

@@ -16,8 +16,14 @@ use hyper::body::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::activity::Activity;
+use super::unsent::Bound;
+
 /// The most that is handed over at a time, in bytes.
-pub(super) const PART: usize = 256 << 10;
+pub(super) const PART: usize = 1 << 20;
+
+/// How much of files a connection is sent before it is the next one's turn, in bytes.
+const TURN: usize = 1 << 20;
 
 /// Stands for a part of a file. Never read: it takes no memory.
 static STAND_IN: [u8; PART] = [0; PART];
@@ -37,14 +43,31 @@ struct Part {
     position: u64,
     /// How many bytes are left, at least one.
     left: usize,
+    /// How many more are left of the answer, which are not handed over yet.
+    behind: u64,
+}
+
+impl Part {
+    /// What is left of the answer.
+    fn all_left(&self) -> u64 {
+        let left = u64::try_from(self.left).unwrap_or(u64::MAX);
+        left.saturating_add(self.behind)
+    }
 }
 
 impl Parts {
-    /// Hands over `length` bytes of a file from `position` on, [`PART`] at most. What is returned stands for them.
+    /// Hands over `length` bytes of a file from `position` on, [`PART`] at most, of an answer of which `left` bytes are left.
+    /// What is returned stands for them.
     ///
     /// # Errors
     /// What was handed over before is not sent.
-    pub(super) fn put(&self, file: &Arc<File>, position: u64, length: usize) -> io::Result<Bytes> {
+    pub(super) fn put(
+        &self,
+        file: &Arc<File>,
+        position: u64,
+        length: usize,
+        left: u64,
+    ) -> io::Result<Bytes> {
         let stands_in = STAND_IN.get(..length).unwrap_or(&STAND_IN);
         let mut parts = self.lock();
         if parts.len() >= WAITING {
@@ -54,6 +77,7 @@ impl Parts {
             file: Arc::clone(file),
             position,
             left: stands_in.len(),
+            behind: left.saturating_sub(u64::try_from(length).unwrap_or(left)),
         });
         Ok(Bytes::from_static(stands_in))
     }
@@ -71,17 +95,29 @@ fn stands_in(bytes: &[u8]) -> bool {
 /// A connection on which the kernel sends files.
 #[derive(Debug)]
 pub(super) struct DirectStream {
-    stream: TcpStream,
+    socket: Arc<TcpStream>,
+    activity: Arc<Activity>,
     parts: Arc<Parts>,
+    bound: Bound,
+    /// What was sent of files since it was another's turn.
+    turn: usize,
 }
 
 impl DirectStream {
-    /// Over `stream`.
-    pub(super) fn new(stream: TcpStream) -> Self {
+    /// Over `socket`, as `activity`.
+    pub(super) fn new(socket: TcpStream, activity: Arc<Activity>, bound: Bound) -> Self {
         Self {
-            stream,
+            socket: Arc::new(socket),
+            activity,
             parts: Arc::default(),
+            bound,
+            turn: 0,
         }
+    }
+
+    /// What it does.
+    pub(super) fn activity(&self) -> Arc<Activity> {
+        Arc::clone(&self.activity)
     }
 
     /// Where bodies hand over their parts.
@@ -89,26 +125,37 @@ impl DirectStream {
         Arc::clone(&self.parts)
     }
 
-    /// What waits in the kernel is thrown away when the connection is closed.
-    pub(super) fn set_zero_linger(&self) -> io::Result<()> {
-        self.stream.set_zero_linger()
+    /// Its socket.
+    pub(super) fn socket(&self) -> Arc<TcpStream> {
+        Arc::clone(&self.socket)
     }
 
     /// Sends of the first part, of which `left` bytes are asked for.
-    fn poll_send(&self, context: &mut Context<'_>, left: usize) -> Poll<io::Result<usize>> {
+    fn poll_send(&mut self, context: &mut Context<'_>, left: usize) -> Poll<io::Result<usize>> {
+        if self.turn >= TURN {
+            self.turn = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         loop {
-            ready!(self.stream.poll_write_ready(context))?;
+            if self.socket.poll_write_ready(context)?.is_pending() {
+                self.turn = 0;
+                return Poll::Pending;
+            }
             let mut parts = self.parts.lock();
             let Some(part) = parts.front_mut().filter(|part| part.left == left) else {
                 return Poll::Ready(Err(io::Error::other("no part of a file is to be sent")));
             };
-            let sent = self.stream.try_io(Interest::WRITABLE, || {
-                let (file, position) = (&part.file, &mut part.position);
+            let of_answer = part.all_left();
+            let most = self.bound.most(&self.socket, of_answer);
+            let most = usize::try_from(most).map_or(part.left, |most| most.min(part.left));
+            let sent = self.socket.try_io(Interest::WRITABLE, || {
+                let position = Some(&mut part.position);
                 Ok(rustix::fs::sendfile(
-                    &self.stream,
-                    file,
-                    Some(position),
-                    part.left,
+                    &self.socket,
+                    &part.file,
+                    position,
+                    most,
                 )?)
             });
             match sent {
@@ -116,10 +163,32 @@ impl DirectStream {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
                 Ok(sent) => {
                     part.left = part.left.saturating_sub(sent);
+                    self.bound.sent(&self.socket, sent, part.all_left());
                     if part.left == 0 {
                         parts.pop_front();
                     }
+                    self.turn = self.turn.saturating_add(sent);
+                    self.activity.wrote(sent);
                     return Poll::Ready(Ok(sent));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// Writes bytes by `write`, as soon as the kernel takes some.
+    fn poll_bytes(
+        &self,
+        context: &mut Context<'_>,
+        write: impl Fn(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.socket.poll_write_ready(context))?;
+            match write(&self.socket) {
+                Ok(written) => {
+                    self.activity.wrote(written);
+                    return Poll::Ready(Ok(written));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
@@ -128,13 +197,33 @@ impl DirectStream {
     }
 }
 
+impl Drop for DirectStream {
+    fn drop(&mut self) {
+        // A client that reads nothing would otherwise keep its share of the kernel's memory for minutes. Where more than
+        // anybody's waits, the answer is not complete.
+        if self.activity.is_aborted() || self.bound.is_raised() {
+            let _ = self.socket.set_zero_linger();
+        }
+    }
+}
+
 impl AsyncRead for DirectStream {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        loop {
+            ready!(self.socket.poll_read_ready(context))?;
+            match self.socket.try_read(buffer.initialize_unfilled()) {
+                Ok(length) => {
+                    buffer.advance(length);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
     }
 }
 
@@ -147,7 +236,7 @@ impl AsyncWrite for DirectStream {
         if stands_in(bytes) {
             return self.poll_send(context, bytes.len());
         }
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        self.poll_bytes(context, |socket| socket.try_write(bytes))
     }
 
     fn poll_write_vectored(
@@ -161,7 +250,7 @@ impl AsyncWrite for DirectStream {
         }
         let end = slices.iter().position(|slice| stands_in(slice));
         let before = end.and_then(|end| slices.get(..end)).unwrap_or(slices);
-        Pin::new(&mut self.stream).poll_write_vectored(context, before)
+        self.poll_bytes(context, |socket| socket.try_write_vectored(before))
     }
 
     // hyper copies every answer into one buffer without it.
@@ -169,11 +258,12 @@ impl AsyncWrite for DirectStream {
         true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let ended = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write);
+        Poll::Ready(Ok(ended?))
     }
 }

@@ -8,6 +8,7 @@ use netroot_net::Mac;
 use super::connection_limits::ConnectionLimits;
 use super::ends::Ends;
 use super::pages::Pages;
+use super::unsent::Unsent;
 use crate::serve::api::Api;
 use crate::serve::artifacts::{ArtifactStore, FileReads};
 use crate::serve::counters::Counters;
@@ -49,6 +50,8 @@ pub(crate) struct Site {
     pub(crate) pages: Pages,
     /// The limits on connections, for all listeners together.
     pub(crate) limits: Arc<ConnectionLimits>,
+    /// What the kernel may hold of files.
+    pub(crate) unsent: Unsent,
 }
 
 impl Site {

@@ -82,6 +82,7 @@ fn site_of(content: &[u8], big: Option<Content>) -> (SocketAddr, Arc<Counters>) 
         reports: Reports::new(Arc::new(ReportTokens::new([0; 16])), history),
         pages: Pages::default(),
         limits: Arc::default(),
+        unsent: Unsent::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -345,4 +346,17 @@ fn a_file_that_becomes_shorter_ends_the_connection_and_nothing_else_is_sent() {
     let _ = stream.read_to_end(&mut rest);
     assert!(rest.len() < 8 << 20);
     assert!(rest.iter().rev().take(1000).all(|byte| *byte == 7));
+}
+
+#[test]
+fn a_long_file_arrives_as_it_is_and_so_does_what_follows_on_its_connection() {
+    let content: Vec<u8> = (0..6_u32 << 20).flat_map(u32::to_be_bytes).collect();
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&content).unwrap();
+    let (address, _) = site_with(Content::from_regular(file).unwrap());
+    let request = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\n{more}\r\n");
+    let both = request("/big", "") + &request("/vmlinuz", "Connection: close\r\n");
+    let (_, answers) = exchange(address, &both);
+    assert!(answers.starts_with(&content));
+    assert!(answers.ends_with(&vec![5; 300_000]));
 }

@@ -14,6 +14,9 @@ use super::direct::{PART, Parts};
 use crate::serve::artifacts::{Chosen, Content, FileKind, FileReads};
 use crate::serve::events::{Event, Fetch, Fetching, Machine, StopCause, Timeline, Transport};
 
+/// What is as many bytes at most is copied into the packet that has the answer's header.
+const SMALL: u64 = 8 << 10;
+
 /// A read that waits for a disk.
 type Reading = Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>;
 
@@ -33,6 +36,8 @@ pub(super) struct Transfer {
     pub(super) position: u64,
     /// The position after the last byte.
     pub(super) end: u64,
+    /// How many bytes it has.
+    pub(super) length: u64,
     /// What is logged at the end.
     pub(super) log: Option<TransferLog>,
 }
@@ -138,10 +143,12 @@ impl Transfer {
         let mut reading = match self.reading.take() {
             Some(reading) => reading,
             None => {
-                if let Some((file, position, length)) =
-                    self.content.in_memory(self.position, most.min(PART))
+                if let Some((file, position, length)) = self
+                    .content
+                    .in_memory(self.position, most.min(PART))
+                    .filter(|_| self.length > SMALL)
                 {
-                    return Poll::Ready(self.parts.put(file, position, length));
+                    return Poll::Ready(self.parts.put(file, position, length, left));
                 }
                 let now = self
                     .reads

@@ -1,0 +1,193 @@
+//! How much the kernel holds of a file that it has not sent yet.
+//!
+//! Little is enough for any rate, but it is asked for often then: at 128 KiB every 64, and each time the server's thread
+//! wakes up, which is most of what fast transfers cost. A client that takes files fast is given as much as a socket's buffer
+//! holds, as long as there is some of a budget left: a part of what the kernel allows TCP in all, so that clients that stop
+//! reading cannot use it up. The end of a file is not part of it: that is given to the kernel when little else waits there.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use netroot_limits::{ByteBudget, Charge};
+use netroot_sys::tcp::bound_unsent;
+use tokio::net::TcpStream;
+
+/// What the kernel holds for any client.
+pub(super) const LITTLE: u32 = 128 << 10;
+/// What it holds for one that takes files fast: what `net.ipv4.tcp_wmem` allows by default.
+const MUCH: u32 = 4 << 20;
+/// A client is fast that takes [`SAMPLE`] bytes in this time: 4 MiB/s.
+const FAST: Duration = Duration::from_millis(250);
+const SAMPLE: usize = 1 << 20;
+/// What is left of a file at least, for it to be worth while.
+const WORTH: u64 = 2 << 20;
+
+/// The most for all clients together, and for each of them by how many it is divided.
+const ALL: u64 = 256 << 20;
+const CLIENTS: usize = 4;
+/// The part of the memory that it is at most. The kernel economizes when TCP has a sixteenth (`tcp_mem`, tcp(7)).
+const OF_MEMORY: u64 = 32;
+
+/// What the kernel may hold for fast clients.
+#[derive(Debug)]
+pub(crate) struct Unsent(Arc<ByteBudget>);
+
+impl Default for Unsent {
+    fn default() -> Self {
+        let all = (memory() / OF_MEMORY).min(ALL);
+        let all = usize::try_from(all).unwrap_or(0);
+        Self(ByteBudget::new(all / CLIENTS, all))
+    }
+}
+
+/// This machine's, in bytes.
+fn memory() -> u64 {
+    let system = rustix::system::sysinfo();
+    // As wide as the machine's words are.
+    #[allow(clippy::useless_conversion)]
+    let units = u64::from(system.totalram);
+    units.saturating_mul(u64::from(system.mem_unit))
+}
+
+/// What the kernel holds of one connection's files.
+#[derive(Debug)]
+pub(super) struct Bound {
+    budget: Arc<ByteBudget>,
+    client: IpAddr,
+    /// It holds [`MUCH`], or has not sent all of it yet.
+    charge: Option<Charge>,
+    /// When the sample began, and what was taken since.
+    since: Instant,
+    taken: usize,
+}
+
+impl Bound {
+    /// [`LITTLE`], as the listener's connections begin with.
+    pub(super) fn new(unsent: &Unsent, client: IpAddr) -> Self {
+        Self {
+            budget: Arc::clone(&unsent.0),
+            client,
+            charge: None,
+            since: Instant::now(),
+            taken: 0,
+        }
+    }
+
+    /// Whether the kernel may hold more of a file than of any client's.
+    pub(super) fn is_raised(&self) -> bool {
+        self.charge.is_some()
+    }
+
+    /// How much of a file may be given to the kernel now, of which `left` bytes are left.
+    pub(super) fn most(&mut self, socket: &TcpStream, left: u64) -> u64 {
+        if self.charge.is_none() {
+            return left;
+        }
+        let before_end = left.saturating_sub(u64::from(LITTLE));
+        if before_end > 0 {
+            return before_end;
+        }
+        // The kernel takes this when no more than that waits before it, which takes a moment: no time is counted then.
+        let _ = bound_unsent(socket, LITTLE);
+        left
+    }
+
+    /// The kernel has taken `sent` bytes of a file, of which `left` bytes are left now.
+    pub(super) fn sent(&mut self, socket: &TcpStream, sent: usize, left: u64) {
+        if left == 0 {
+            self.charge = None;
+        }
+        self.taken = self.taken.saturating_add(sent);
+        if self.taken < SAMPLE {
+            return;
+        }
+        let now = Instant::now();
+        let fast = now.duration_since(self.since) <= FAST;
+        (self.since, self.taken) = (now, 0);
+        if !fast || self.charge.is_some() || left < WORTH {
+            return;
+        }
+        let bytes = usize::try_from(MUCH).unwrap_or(usize::MAX);
+        let charge = self.budget.charge(self.client, bytes);
+        if charge.is_some() && bound_unsent(socket, MUCH).is_ok() {
+            self.charge = charge;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    /// A connection's end, and the other, which is not to be closed.
+    async fn connection() -> (TcpStream, TcpStream) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await;
+        (listener.accept().await.unwrap().0, client.unwrap())
+    }
+
+    fn bound(unsent: &Unsent, host: u8) -> Bound {
+        let mut bound = Bound::new(unsent, Ipv4Addr::new(10, 0, 0, host).into());
+        // However slow this machine is.
+        bound.since = Instant::now() + Duration::from_secs(3600);
+        bound
+    }
+
+    #[tokio::test]
+    async fn a_fast_client_has_more_until_the_end_of_its_file_is_with_the_kernel() {
+        let (socket, _client) = connection().await;
+        let unsent = Unsent(ByteBudget::new(8 << 20, 64 << 20));
+        let mut bound = bound(&unsent, 1);
+        assert_eq!(bound.most(&socket, 64 << 20), 64 << 20);
+        bound.sent(&socket, SAMPLE - 1, 63 << 20);
+        assert!(!bound.is_raised());
+        bound.sent(&socket, 1, 63 << 20);
+        assert!(bound.is_raised());
+        assert_eq!(unsent.0.charged(), 4 << 20);
+        let little = u64::from(LITTLE);
+        assert_eq!(bound.most(&socket, 1 << 20), (1 << 20) - little);
+        // The end, which waits until the rest is sent.
+        assert_eq!(bound.most(&socket, little), little);
+        bound.sent(&socket, 1000, little - 1000);
+        assert!(bound.is_raised());
+        bound.sent(&socket, SAMPLE, 0);
+        assert!(!bound.is_raised());
+        assert_eq!(unsent.0.charged(), 0);
+    }
+
+    #[tokio::test]
+    async fn slow_clients_short_files_and_those_beyond_the_budget_have_little() {
+        let (socket, _client) = connection().await;
+        let unsent = Unsent(ByteBudget::new(4 << 20, 8 << 20));
+        let mut slow = bound(&unsent, 1);
+        slow.since = Instant::now().checked_sub(2 * FAST).unwrap();
+        slow.sent(&socket, SAMPLE, 63 << 20);
+        assert!(!slow.is_raised());
+        let mut short = bound(&unsent, 1);
+        short.sent(&socket, SAMPLE, WORTH - 1);
+        assert!(!short.is_raised());
+        // Two of one client, and then others.
+        let raised = [1, 1, 2, 3].map(|host| {
+            let mut bound = bound(&unsent, host);
+            bound.sent(&socket, SAMPLE, 63 << 20);
+            bound
+        });
+        assert_eq!(
+            raised.each_ref().map(Bound::is_raised),
+            [true, false, true, false]
+        );
+        drop(raised);
+        assert_eq!(unsent.0.charged(), 0);
+    }
+
+    #[test]
+    fn a_machine_with_little_memory_gives_little_of_it() {
+        let Unsent(budget) = Unsent::default();
+        let one: IpAddr = Ipv4Addr::LOCALHOST.into();
+        let all = usize::try_from(memory() / OF_MEMORY).unwrap();
+        assert!(budget.charge(one, all).is_none());
+    }
+}
