@@ -269,6 +269,24 @@ fn the_menu_boots_its_default_after_its_time() -> Result<()> {
 }
 
 #[test]
+fn the_menu_has_the_machines_own_image_and_boots_it_after_its_time() -> Result<()> {
+    let site = Site::new("menu-own")?;
+    let config = format!(
+        "[menu]\ntitle = \"Which one?\"\ntimeout = \"5s\"\nimages = [\"local\"]\ndefault = \"local\"\n\
+         [[rule]]\nboot = \"menu\"\n\
+         [[rule]]\nmac = \"{MACHINE}\"\nboot = \"kernel\"\n\
+         [image.local]\ntitle = \"The disk in here\"\nlocal-disk = true\n{}",
+        site.kernel()?
+    );
+    let _server = site.serve("wait", &config)?;
+    let vm = site.bios("")?;
+    for line in ["A kernel, alone (this machine's own)", "The disk in here"] {
+        vm.wait_for(line, "a line of the menu", TIMEOUT)?;
+    }
+    assert_kernel_booted(&vm)
+}
+
+#[test]
 fn the_menu_boots_what_is_chosen() -> Result<()> {
     let site = Site::new("menu-chosen")?;
     let config = format!(

@@ -162,11 +162,32 @@ impl Catalog {
             )
         });
         append.extend(entry.and_then(|machine| machine.append.as_deref()));
+        let own = match boots {
+            Boots::Menu => self.without_menu(machine, arrived),
+            _ => None,
+        };
         Assigned {
             boots,
+            own,
             machine: entry,
             append: (!append.is_empty()).then(|| append.join(" ")),
             why,
+        }
+    }
+
+    /// The image that a machine would boot by the configuration if nothing in it said that it asks in the menu.
+    fn without_menu(&self, machine: &KnownMachine, arrived: &ArrivedAt<'_>) -> Option<&Image> {
+        let entry = self.machines.find(machine);
+        let rules = self.rules.iter();
+        let rules = rules.filter(|rule| rule::matches(rule, machine, arrived));
+        let all = entry
+            .and_then(|machine| machine.choice.as_ref())
+            .into_iter();
+        let all = all.chain(rules.filter_map(|rule| rule.choice.as_ref()));
+        let mut all = all.chain([&self.default]);
+        match all.find(|choice| !matches!(choice, Choice::Menu))? {
+            Choice::Image(name) => self.image(name),
+            _ => None,
         }
     }
 
@@ -256,11 +277,18 @@ impl Catalog {
         &self.menu
     }
 
-    /// The images in the menu, in its order.
-    pub(crate) fn in_menu(&self) -> impl Iterator<Item = &Image> {
+    /// The images in the menu that a machine gets, in its order: before those of all machines its own, unless that is
+    /// among them.
+    pub(crate) fn in_menu_of<'a>(&'a self, assigned: &Assigned<'a>) -> Vec<&'a Image> {
         let named = self.menu.images.iter().filter_map(|name| self.image(name));
         let all = self.images().filter(|_| self.menu.images.is_empty());
-        named.chain(all)
+        let mut images: Vec<&Image> = named.chain(all).collect();
+        if let Some(own) = assigned.own
+            && !images.iter().any(|image| image.name == own.name)
+        {
+            images.insert(0, own);
+        }
+        images
     }
 
     /// The paths under which an image's root is exported.

@@ -11,6 +11,8 @@ use crate::settings::{MachineSettings, Origin};
 pub(crate) struct Assigned<'a> {
     /// What it does.
     pub(crate) boots: Boots<'a>,
+    /// With [`Boots::Menu`]: what it would boot without the menu, if that is an image.
+    pub(crate) own: Option<&'a Image>,
     /// The machine that it is, if one is configured.
     pub(crate) machine: Option<&'a MachineSettings>,
     /// What is added after the image's own, first the rule's and then the machine's, so that the most particular one

@@ -123,6 +123,49 @@ fn every_condition_of_a_rule_has_to_hold() {
 }
 
 #[test]
+fn in_the_menu_a_machine_finds_what_it_would_boot_without_it() {
+    let rule = |choice| Rule {
+        choice: Some(choice),
+        ..Rule::default()
+    };
+    let menu = MenuSettings {
+        images: vec!["lab".to_owned()],
+        ..MenuSettings::default()
+    };
+    let catalog = |rules, default| {
+        let images = ["debian", "lab"].map(image).into();
+        Catalog::new(images, Vec::new(), rules, Some(default), menu.clone()).unwrap()
+    };
+    let names = |catalog: &Catalog| {
+        let assigned = catalog.assign(&machine(1), &ETH0);
+        let images = catalog.in_menu_of(&assigned).into_iter();
+        let own = assigned.own.map(|own| own.name.clone());
+        (
+            own,
+            images.map(|image| image.name.clone()).collect::<Vec<_>>(),
+        )
+    };
+    let of = |own: Option<&str>, all: &[&str]| {
+        let all = all
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>();
+        (own.map(str::to_owned), all)
+    };
+    let debian = || Choice::Image("debian".to_owned());
+    let asks = catalog(vec![rule(Choice::Menu)], debian());
+    assert_eq!(names(&asks), of(Some("debian"), &["debian", "lab"]));
+    let asks = catalog(vec![rule(Choice::Menu), by_mac(1, "lab")], debian());
+    assert_eq!(names(&asks), of(Some("lab"), &["lab"]));
+    let asks = catalog(Vec::new(), Choice::Menu);
+    assert_eq!(names(&asks), of(None, &["lab"]));
+    let waits = catalog(vec![rule(Choice::Menu), rule(Choice::Wait)], debian());
+    assert_eq!(names(&waits), of(None, &["lab"]));
+    let boots = catalog(Vec::new(), debian());
+    assert_eq!(names(&boots), of(None, &["lab"]));
+}
+
+#[test]
 fn only_a_single_image_has_the_short_names() {
     let single = one("debian");
     let debian = single.images().next().unwrap();

@@ -19,17 +19,24 @@ pub(crate) struct Menu<'a> {
     pub(crate) timeout: Option<Duration>,
     /// The images, in this order.
     pub(crate) images: Vec<&'a Image>,
-    /// The name of the one that is chosen where nobody chooses; `None` for the first.
+    /// The name of the one that the machine would boot without a menu, if any: it is marked, and chosen where nobody
+    /// chooses.
+    pub(crate) own: Option<&'a str>,
+    /// The name of the one that is chosen by machines without one of their own where nobody chooses; `None` for the first.
     pub(crate) default: Option<&'a str>,
 }
 
 impl Menu<'_> {
     /// What somebody chooses by.
-    pub(super) fn line(image: &Image) -> String {
+    pub(super) fn line(&self, image: &Image) -> String {
         let title = words(image.title());
-        match (&image.title, image.linux()) {
+        let line = match (&image.title, image.linux()) {
             (None, Some(linux)) => format!("{title}, Linux {}", words(linux)),
             _ => title,
+        };
+        match self.own == Some(image.name.as_str()) {
+            true => format!("{line} (this machine's own)"),
+            false => line,
         }
     }
 
@@ -40,7 +47,7 @@ impl Menu<'_> {
 
     pub(super) fn default(&self) -> Option<&str> {
         let first = self.images.first().map(|image| image.name.as_str());
-        self.default.or(first)
+        self.own.or(self.default).or(first)
     }
 }
 
@@ -61,7 +68,7 @@ pub(crate) fn ipxe(menu: &Menu<'_>, server: SocketAddr, mac: Option<Mac>, shell:
     let chosen = chosen_path(&own, "${chosen}");
     let mut script = format!("#!ipxe\n:start\nmenu -- {}\n", menu.title(server));
     for image in &menu.images {
-        let _ = writeln!(script, "item -- {} {}", image.name, Menu::line(image));
+        let _ = writeln!(script, "item -- {} {}", image.name, menu.line(image));
     }
     let mut choose = "choose".to_owned();
     // Once somebody is there, nothing is chosen for them.

@@ -60,6 +60,7 @@ fn menu(images: &[Image]) -> Menu<'_> {
         title: Some("Lab ${a} || b"),
         timeout: Some(Duration::from_millis(2500)),
         images: images.iter().collect(),
+        own: None,
         default: Some("disk"),
     }
 }
@@ -284,6 +285,19 @@ fn the_menu_has_each_image_and_chooses_the_default_after_its_time() {
         script.contains("/boot/${netX/mac:hexhyp}/${chosen}.ipxe"),
         "{script}"
     );
+    let with_own = Menu {
+        own: Some("guix@42"),
+        ..menu(&images)
+    };
+    let script = menu::ipxe(&with_own, SERVER, None, false);
+    for line in [
+        "\nitem -- guix@42 guix@42, Linux 6.1.0 (this machine's own)\n",
+        "\nchoose --timeout 2500 --default guix@42 chosen ||",
+    ] {
+        assert!(script.contains(line), "{line}: {script}");
+    }
+    let config = pxelinux_menu(&with_own, &to(Some(MAC), None));
+    assert!(config.contains("\ndefault guix@42\n"), "{config}");
     let config = pxelinux_menu(&menu(&images), &to(Some(MAC), None));
     assert!(
         config.starts_with(

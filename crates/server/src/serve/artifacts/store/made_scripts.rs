@@ -35,7 +35,7 @@ impl ArtifactStore {
             }
             Boots::Menu => {
                 let shell = catalog.images().all(Image::offers_shell);
-                script::menu::ipxe(&menu(catalog), server, mac, shell)
+                script::menu::ipxe(&menu(catalog, &assigned), server, mac, shell)
             }
             Boots::Wait => script::wait(server, mac, &why),
             Boots::Refuse => script::refuse(server, mac, &why),
@@ -51,7 +51,7 @@ impl ArtifactStore {
         chosen: &str,
     ) -> Option<Artifact> {
         let assigned = self.assign_in_script(catalog, asking);
-        let mut images = catalog.in_menu();
+        let mut images = catalog.in_menu_of(&assigned).into_iter();
         let image = match assigned.boots {
             Boots::Menu => images.find(|image| image.name == chosen)?,
             _ => return None,
@@ -73,13 +73,12 @@ impl ArtifactStore {
                 self.with_recipient(asking, &assigned, |to| script::pxelinux(&image, to))
             }
             Boots::Menu => {
-                let images: Vec<_> = catalog
-                    .in_menu()
-                    .map(|image| assigned.with_append(image))
-                    .collect();
+                let menu = menu(catalog, &assigned);
+                let images = menu.images.iter();
+                let images: Vec<_> = images.map(|image| assigned.with_append(image)).collect();
                 let menu = Menu {
                     images: images.iter().map(AsRef::as_ref).collect(),
-                    ..menu(catalog)
+                    ..menu
                 };
                 self.with_recipient(asking, &assigned, |to| script::pxelinux_menu(&menu, to))
             }
@@ -163,12 +162,13 @@ fn chosen(boots: Boots<'_>, why: String, script: Artifact) -> Artifact {
     }
 }
 
-fn menu(catalog: &Catalog) -> Menu<'_> {
+fn menu<'a>(catalog: &'a Catalog, assigned: &Assigned<'a>) -> Menu<'a> {
     let settings = catalog.menu();
     Menu {
         title: settings.title.as_deref(),
         timeout: settings.timeout,
-        images: catalog.in_menu().collect(),
+        images: catalog.in_menu_of(assigned),
+        own: assigned.own.map(|image| image.name.as_str()),
         default: settings.default.as_deref(),
     }
 }

@@ -47,7 +47,7 @@ impl ArtifactStore {
         let image = match (&assigned.boots, chosen) {
             (Boots::Image(image), None) => *image,
             (Boots::Menu, Some(chosen)) => {
-                let mut images = served.catalog.in_menu();
+                let mut images = served.catalog.in_menu_of(&assigned).into_iter();
                 images.find(|image| image.name == chosen)?
             }
             _ => return None,
