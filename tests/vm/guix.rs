@@ -1,9 +1,9 @@
 //! Guix System from our export: store, generations, a boot script that Guile runs.
 
 use anyhow::{Context, Result};
-use netroot_harness::{GuixRoot, Nic, Rom, Vm};
+use netroot_harness::{GuixRoot, KERNEL_PARAMETERS, NetrootServe, Nic, Rom, Vm, paths};
 
-use crate::lan::{Lan, MACHINE, SERVER, TIMEOUT};
+use crate::lan::{Lan, MACHINE, RANGE, SERVER, TIMEOUT, write};
 
 /// What the root's first service reported of a kind, one per line.
 fn reported(vm: &Vm, kind: &str) -> String {
@@ -76,4 +76,37 @@ fn guix_without_guile_among_its_packages_boots_as_guix_itself_spells_the_paramet
          gnu.load={system}/boot fsck.mode=skip fsck.repair=preen rootdelay=1 rd.overlay"
     ))?;
     assert_booted(&vm, 1, &GuixRoot::guile())
+}
+
+#[test]
+fn guix_goes_back_to_an_older_generation_for_one_boot() -> Result<()> {
+    let lan = Lan::new("guix-older")?;
+    let root = GuixRoot::make()?;
+    let state = lan.net.logs().join("state");
+    let config = format!(
+        "default = \"guix\"\n[server]\nstate = \"{}\"\ncache = \"{}\"\n\
+         [[network]]\ninterface = \"br0\"\nmode = \"dhcp\"\nrange = \"{RANGE}\"\n\
+         [image.guix]\nroot = \"{}\"\nmodules = \"virtio_net\"\ngenerations = true\nappend = \"{KERNEL_PARAMETERS}\"\n",
+        state.display(),
+        paths::target().join("netroot-initrds").display(),
+        root.path().display(),
+    );
+    let orders = format!("{{\"{MACHINE}\": {{\"once\": \"guix@1\"}}}}");
+    write(&state.join("orders.json"), &orders)?;
+    let file = lan.net.logs().join("etc/netroot.toml");
+    write(&file, &config)?;
+    let server = NetrootServe::start_configured(&lan.net, &file, &[])?;
+    let nic = Nic::virtio(&lan.tap, MACHINE).with_rom(Rom::Ipxe);
+    let vm = lan.machine().nic(nic).start()?;
+    assert_booted(&vm, 1, &GuixRoot::guile())?;
+    let taken = server.events().into_iter();
+    assert_eq!(
+        taken
+            .filter(|(_, event)| event.kind == "boots-once")
+            .count(),
+        1
+    );
+    let kept = std::fs::read_to_string(state.join("orders.json"))?;
+    assert!(!kept.contains("once"), "{kept}");
+    Ok(())
 }

@@ -294,7 +294,8 @@ impl Catalog {
     /// The paths under which an image's root is exported.
     pub(crate) fn export_paths(&self, image: &Image) -> Vec<String> {
         let mut paths = vec![export_path(&image.name)];
-        if self.only().is_some() {
+        // A generation of the only image is another export.
+        if self.only().is_some_and(|only| only.name == image.name) {
             paths.push("/".to_owned());
         }
         paths

@@ -173,6 +173,12 @@ fn only_a_single_image_has_the_short_names() {
     let two = with_rules(vec![image("debian"), image("lab")], Vec::new());
     let paths: Vec<_> = two.images().map(|image| two.export_paths(image)).collect();
     assert_eq!(paths, [["/debian"], ["/lab"]]);
+    let generations = with_rules(vec![image("guix"), image("guix@42")], Vec::new());
+    let paths = generations
+        .images()
+        .map(|image| generations.export_paths(image));
+    let paths: Vec<Vec<String>> = paths.collect();
+    assert_eq!(paths, [vec!["/guix", "/"], vec!["/guix@42"]]);
 }
 
 #[test]
