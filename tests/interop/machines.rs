@@ -423,23 +423,36 @@ fn strangers_get_the_default_a_menu_nothing_yet_or_nothing_at_all() -> Result<()
     assert_eq!(machines.len(), told.len(), "each once: {told:?}");
     let refused = told.iter().find(|event| event.text.contains("gets refuse"));
     let refused = &refused.context("the one that is refused")?.text;
-    let line = "machine.pc-020000000377.mac = \"02:00:00:00:03:77\"";
-    assert!(refused.ends_with(line), "{refused}");
-    // The line is what it says.
+    let file = site.folder.path().join("netroot.toml");
+    assert!(
+        refused.contains(&format!("at the end of {} adopt it", file.display())),
+        "{refused}"
+    );
+    // The lines are what they are said to be, at the end of the file and as a drop-in.
+    let adopting = |kind: u8| -> Result<String> {
+        let mac = Some(stranger(kind).to_string());
+        let mut all = site.server.events().into_iter().map(|(_, event)| event);
+        let event = all.find(|it| it.kind == "unknown-machine" && it.machine == mac);
+        let event = event.with_context(|| format!("stranger {kind}"))?;
+        event.adopt.context("the lines")
+    };
     let folder = site.folder.path().join("conf.d");
     fs::create_dir(&folder)?;
-    fs::write(folder.join("adopted.toml"), format!("{line}\n"))?;
+    fs::write(folder.join("adopted.toml"), adopting(3)?)?;
+    let before = fs::read_to_string(&file)?;
+    fs::write(&file, before + &adopting(1)?)?;
     let netroot = netroot_harness::paths::netroot()?.display().to_string();
-    let file = site
-        .folder
-        .path()
-        .join("netroot.toml")
-        .display()
-        .to_string();
+    let file = file.display().to_string();
     let checked = site
         .net
         .run(&[&netroot, "check-config", "--config", &file])?;
-    assert!(checked.contains("pc-020000000377"), "{checked}");
+    for name in ["pc-020000000377", "pc-020000000177"] {
+        let line = checked.lines().find(|line| line.contains(name));
+        assert!(
+            line.is_some_and(|it| it.contains(": first (machine")),
+            "{checked}"
+        );
+    }
     Ok(())
 }
 

@@ -27,6 +27,7 @@ pub(crate) use self::image::{
 pub(crate) use self::known_machine::{ArrivedAt, KnownMachine};
 use self::machine::NamedMachines;
 pub(crate) use self::machine::{is_host_name, machine_errors};
+pub(crate) use self::rule::conditions;
 use crate::append;
 use crate::settings::{Choice, MachineSettings, MenuSettings, Rule};
 
@@ -152,7 +153,7 @@ impl Catalog {
                 append.extend(rule.append.as_deref());
                 let choice = rule.choice.as_ref();
                 if let Some(boots) = choice.and_then(|choice| self.boots(choice)) {
-                    return (boots, Why::Rule(&rule.origin));
+                    return (boots, Why::Rule(rule));
                 }
             }
             // Its image exists: that was looked at when this catalog was made.
@@ -270,6 +271,11 @@ impl Catalog {
             default: self.default.clone(),
             menu: self.menu.clone(),
         }
+    }
+
+    /// What the machines do that nothing else is for.
+    pub(crate) fn default(&self) -> &Choice {
+        &self.default
     }
 
     /// The menu.

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use netroot_printable::Printable;
 use serde::Serialize;
 
-use crate::catalog::{ArrivedAt, Assigned, Catalog, KnownMachine};
+use crate::catalog::{ArrivedAt, Assigned, Catalog, KnownMachine, conditions};
 use crate::cli::CheckConfigArgs;
 use crate::config::{self, Mistake, Parsed};
 use crate::confinement::identity;
@@ -19,7 +19,7 @@ use crate::generations;
 use crate::json;
 use crate::serve::config_files::Snapshot;
 use crate::serve::preflight::{Host, Preflight};
-use crate::settings::{ConfigPlace, MachineSettings, NetworkSettings, Rule, Settings};
+use crate::settings::{ConfigPlace, MachineSettings, NetworkSettings, Settings};
 
 /// Exits with 1 if there is a mistake.
 pub(crate) fn run(args: &CheckConfigArgs) -> Result<ExitCode> {
@@ -176,25 +176,6 @@ impl Checked {
             None => nobody.boots.to_string(),
         };
     }
-}
-
-/// What a rule asks for, as it is written; empty for all machines.
-fn conditions(rule: &Rule) -> Vec<String> {
-    fn one<T: ToString>(key: &str, values: &[T]) -> Option<String> {
-        let values: Vec<String> = values.iter().map(ToString::to_string).collect();
-        (!values.is_empty()).then(|| format!("{key} {}", values.join(" or ")))
-    }
-    let circuits = rule.circuits.iter().map(|id| String::from_utf8_lossy(id));
-    let circuits: Vec<_> = circuits.collect();
-    let conditions = [
-        one("mac", &rule.macs),
-        one("interface", &rule.interfaces),
-        one("subnet", &rule.subnets),
-        one("arch", &rule.platforms),
-        one("vendor-class", &rule.vendor_classes),
-        one("circuit", &circuits),
-    ];
-    conditions.into_iter().flatten().collect()
 }
 
 /// The server's address there does not matter to who boots what.
@@ -381,7 +362,7 @@ boot = "local"
             "/srv/netroot.toml: valid\n\nimages:\n  local            local-disk\n  rescue           kernel\n\n\
              machines:\n  a                02:00:00:00:00:01: rescue (machine a (/srv/netroot.toml:10)), with quiet\n  \
              b                serial 17 on eth0: wait (the default)\n  \
-             b                serial 17 on eth1: local (the rule at /srv/netroot.toml:16)\n\n\
+             b                serial 17 on eth1: local (the rule at /srv/netroot.toml:16 for interface eth1)\n\n\
              other machines:\n  interface eth1: local (the rule at /srv/netroot.toml:16)\n  else: wait\n"
         );
     }

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::image::Image;
-use crate::settings::{MachineSettings, Origin};
+use super::rule;
+use crate::settings::{MachineSettings, Rule};
 
 /// What a machine boots.
 #[derive(Debug, Clone)]
@@ -49,7 +50,7 @@ pub(crate) enum Why<'a> {
     /// The machine's own entry.
     Machine(&'a MachineSettings),
     /// A rule.
-    Rule(&'a Origin),
+    Rule(&'a Rule),
     /// Nothing else is for it.
     Default,
 }
@@ -103,7 +104,7 @@ impl fmt::Display for Why<'_> {
             Self::AfterFailure => f.write_str("what was ordered failed to boot"),
             Self::Hook => f.write_str("the web hook"),
             Self::Machine(machine) => write!(f, "machine {} ({})", machine.name, machine.origin),
-            Self::Rule(origin) => write!(f, "the rule at {origin}"),
+            Self::Rule(rule) => rule::write(f, rule),
             Self::Default => f.write_str("the default"),
         }
     }

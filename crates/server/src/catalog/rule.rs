@@ -1,5 +1,6 @@
-//! Whether a rule is for a machine.
+//! Whether a rule is for a machine, and how it is called.
 
+use std::fmt::{self, Display};
 use std::net::IpAddr;
 
 use super::known_machine::{ArrivedAt, KnownMachine};
@@ -34,6 +35,34 @@ pub(super) fn matches(rule: &Rule, machine: &KnownMachine, arrived: &ArrivedAt<'
                 .circuit
                 .as_ref()
                 .is_some_and(|it| circuits.contains(it)))
+}
+
+/// `the rule at FILE:LINE for arch UEFI arm64, interface eth1`.
+pub(super) fn write(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
+    let conditions = conditions(rule);
+    write!(f, "the rule at {}", rule.origin)?;
+    match conditions.is_empty() {
+        true => Ok(()),
+        false => write!(f, " for {}", conditions.join(", ")),
+    }
+}
+
+/// What a rule asks for, as it is written; empty for all machines.
+pub(crate) fn conditions(rule: &Rule) -> Vec<String> {
+    fn listed<T: Display>(name: &str, values: impl Iterator<Item = T>) -> Option<String> {
+        let values: Vec<String> = values.map(|value| value.to_string()).collect();
+        (!values.is_empty()).then(|| format!("{name} {}", values.join(" or ")))
+    }
+    let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+    let conditions = [
+        listed("mac", rule.macs.iter()),
+        listed("interface", rule.interfaces.iter()),
+        listed("subnet", rule.subnets.iter()),
+        listed("arch", rule.platforms.iter()),
+        listed("vendor-class", rule.vendor_classes.iter()),
+        listed("circuit", rule.circuits.iter().map(text)),
+    ];
+    conditions.into_iter().flatten().collect()
 }
 
 /// An address in the machine's network: its own, or what the relay says that is in its network. A machine without either

@@ -10,6 +10,8 @@ pub(crate) struct Status {
     pub(crate) uptime_seconds: u64,
     pub(crate) interfaces: Vec<Interface>,
     pub(crate) warnings: Vec<Warning>,
+    #[serde(default)]
+    pub(crate) configuration: Option<String>,
 }
 
 /// An interface that is served.
@@ -23,13 +25,18 @@ pub(crate) struct Interface {
 /// What the server has warned of.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Warning {
+    pub(crate) time: String,
     pub(crate) text: String,
+    pub(crate) count: u64,
 }
 
 /// `/images`.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Images {
     pub(crate) images: Vec<Image>,
+    /// An image's name, or what machines do that nothing else is for.
+    #[serde(default)]
+    pub(crate) default: String,
 }
 
 /// An image.
@@ -51,17 +58,30 @@ pub(crate) struct Machines {
 /// A machine in short.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Machine {
-    pub(crate) mac: String,
+    pub(crate) mac: Option<String>,
     pub(crate) name: Option<String>,
     #[serde(default)]
     pub(crate) order: Option<Order>,
+    #[serde(default)]
+    pub(crate) configured: Option<Configured>,
+    #[serde(default)]
+    pub(crate) adopt: Option<String>,
     pub(crate) addresses: Vec<String>,
     pub(crate) firmware: Option<String>,
     pub(crate) image: Option<String>,
     pub(crate) state: String,
     pub(crate) stage: Option<String>,
     pub(crate) cause: Option<Cause>,
-    pub(crate) last_seen_seconds: f64,
+    #[serde(default)]
+    pub(crate) note: Option<String>,
+    pub(crate) last_seen_seconds: Option<f64>,
+}
+
+impl Machine {
+    /// So many seconds have passed.
+    pub(crate) fn age(&mut self, seconds: f64) {
+        self.last_seen_seconds = self.last_seen_seconds.map(|age| age + seconds);
+    }
 }
 
 /// What a machine is ordered to boot.
@@ -71,9 +91,33 @@ pub(crate) struct Order {
     pub(crate) image: Option<String>,
 }
 
+/// What the configuration gives a machine.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Configured {
+    pub(crate) address: Option<String>,
+    pub(crate) boot: Option<String>,
+}
+
 /// Why a boot failed or stopped.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Cause {
+    pub(crate) text: String,
+    #[serde(default)]
+    pub(crate) cures: Vec<Cure>,
+}
+
+/// What to change in a product.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Cure {
+    pub(crate) product: String,
+    pub(crate) place: String,
+    pub(crate) steps: Vec<CureStep>,
+}
+
+/// One step of it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct CureStep {
+    pub(crate) action: String,
     pub(crate) text: String,
 }
 
@@ -85,12 +129,14 @@ pub(crate) struct History {
     #[serde(default)]
     pub(crate) order: Option<Order>,
     #[serde(default)]
+    pub(crate) configured: Option<Configured>,
+    #[serde(default)]
     pub(crate) adopt: Option<String>,
     pub(crate) uuid: Option<String>,
     pub(crate) other_macs: Vec<String>,
     pub(crate) addresses: Vec<String>,
     pub(crate) firmware: Option<String>,
-    pub(crate) last_seen_seconds: f64,
+    pub(crate) last_seen_seconds: Option<f64>,
     pub(crate) boots: Vec<Boot>,
 }
 
@@ -104,6 +150,8 @@ pub(crate) struct Boot {
     pub(crate) image: Option<String>,
     pub(crate) why: Option<String>,
     pub(crate) cause: Option<Cause>,
+    #[serde(default)]
+    pub(crate) note: Option<String>,
     pub(crate) steps: Vec<Step>,
     pub(crate) steps_left_out: u32,
     pub(crate) nfs_bytes: u64,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use netroot_printable::Printable;
+use rustls::CertificateError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -82,13 +83,14 @@ impl ServerArgs {
             body,
         };
         let mut answer = connection.request(&request).map_err(|error| {
-            let hint = match (&self.server, error.kind()) {
-                (Some(url), ErrorKind::InvalidData) if !url.tls => {
-                    " (if it has a certificate: https://)"
-                }
-                _ => "",
+            let cure = match &self.server {
+                Some(url) => cure(&error, url, self.ca.as_deref()),
+                None => None,
             };
-            anyhow!(error).context(format!("cannot ask the server{hint}"))
+            match cure {
+                Some(cure) => anyhow!("cannot ask the server at {host}: {cure}"),
+                None => anyhow!(error).context("cannot ask the server"),
+            }
         })?;
         if answer.is_success() {
             return Ok(answer);
@@ -177,6 +179,51 @@ fn elsewhere(url: &HttpUrl, ca: Option<&Path>, limit: Limit) -> Result<Connectio
         .with_context(|| format!("cannot connect to {}", url.place()))
 }
 
+/// What is wrong between a client and a server that is reached, and what to do.
+fn cure(error: &std::io::Error, url: &HttpUrl, ca: Option<&Path>) -> Option<String> {
+    if !url.tls {
+        let is_tls = error.kind() == ErrorKind::InvalidData;
+        return is_tls.then(|| {
+            format!(
+                "what it answers is no HTTP; if its [api] has a certificate: https://{}",
+                url.place()
+            )
+        });
+    }
+    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    let rustls::Error::InvalidCertificate(wrong) = error else {
+        return matches!(error, rustls::Error::InvalidMessage(_)).then(|| {
+            format!(
+                "it does not speak TLS; without a certificate in its [api] it is http://{}",
+                url.place()
+            )
+        });
+    };
+    let host = &url.host;
+    Some(match (wrong, ca) {
+        (CertificateError::UnknownIssuer | CertificateError::BadSignature, Some(ca)) => format!(
+            "its certificate is not the one in {}, and that authority did not sign it; name the server's own, or its authority's: \
+             --ca FILE",
+            ca.display()
+        ),
+        (CertificateError::UnknownIssuer | CertificateError::BadSignature, None) => {
+            "its certificate is of an authority that this host does not know; name the server's certificate, or its authority's: \
+             --ca FILE"
+                .to_owned()
+        }
+        (
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            _,
+        ) => format!(
+            "its certificate is not for {host}; ask it by a name or an address that is in its certificate (subjectAltName)"
+        ),
+        (CertificateError::Expired | CertificateError::ExpiredContext { .. }, _) => {
+            "its certificate has expired, or the clock of this host is wrong; renew it".to_owned()
+        }
+        _ => return None,
+    })
+}
+
 fn why_not(place: &Path, error: &std::io::Error) -> String {
     match error.kind() {
         ErrorKind::NotFound => format!("there is no {}", place.display()),
@@ -232,6 +279,25 @@ mod tests {
         );
         assert_eq!(of(None, Some("/b")), [Path::new("/b/control"), usual]);
         assert_eq!(of(Some("/c"), Some("/b")), [Path::new("/c")]);
+    }
+
+    #[test]
+    fn a_connection_that_fails_comes_with_what_to_do() {
+        use rustls::{CertificateError, Error, InvalidMessage};
+        let of = |url: &str, error: Error, ca: Option<&str>| {
+            let error = std::io::Error::new(ErrorKind::InvalidData, error);
+            cure(&error, &url.parse().unwrap(), ca.map(Path::new)).unwrap_or_default()
+        };
+        let wrong = |error| Error::InvalidCertificate(error);
+        let plain = Error::InvalidMessage(InvalidMessage::InvalidContentType);
+        let https = "https://boot:8070";
+        assert!(of(https, plain.clone(), None).ends_with("http://boot:8070"));
+        assert!(of("http://boot:8070", plain, None).ends_with("https://boot:8070"));
+        let unknown = || wrong(CertificateError::UnknownIssuer);
+        assert!(of(https, unknown(), None).ends_with("--ca FILE"));
+        assert!(of(https, unknown(), Some("/etc/own.pem")).contains("/etc/own.pem"));
+        let name = wrong(CertificateError::NotValidForName);
+        assert!(of(https, name, None).contains("not for boot"));
     }
 
     #[test]

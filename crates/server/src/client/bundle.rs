@@ -1,12 +1,12 @@
 //! `netroot bundle`: everything about one machine's last boot in one file, for a bug report.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::Value;
 
@@ -30,6 +30,10 @@ pub(crate) struct BundleArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
+    /// Write over the file if there is one.
+    #[arg(long)]
+    pub(crate) force: bool,
+
     #[command(flatten)]
     pub(crate) server: ServerArgs,
 }
@@ -48,6 +52,13 @@ Examples:
 /// # Errors
 /// What the server refuses, and the file's.
 pub(crate) fn run(args: &BundleArgs) -> Result<()> {
+    let named = args
+        .output
+        .as_deref()
+        .filter(|file| file.as_os_str() != "-");
+    if let Some(file) = named.filter(|file| !args.force && file.exists()) {
+        bail!("{}", Exists(file));
+    }
     let path = format!("{}/bundle", path_of(&args.machine));
     let mut answer = args.server.ask("GET", &path, None, PATIENCE)?;
     let text = answer
@@ -64,14 +75,28 @@ pub(crate) fn run(args: &BundleArgs) -> Result<()> {
     };
     let mut options = OpenOptions::new();
     // Not for every user of this host: it tells much of the network.
-    let opened = options.write(true).create(true).truncate(true).mode(0o600);
-    opened
-        .open(&file)
+    let options = options.write(true).mode(0o600);
+    let options = match args.force {
+        true => options.create(true).truncate(true),
+        false => options.create_new(true),
+    };
+    let written = options.open(&file);
+    if let Err(error) = &written
+        && error.kind() == ErrorKind::AlreadyExists
+    {
+        bail!("{}", Exists(&file));
+    }
+    written
         .and_then(|mut open| open.write_all(text.as_bytes()))
         .with_context(|| format!("cannot write {}", file.display()))?;
     println!("{}: {} lines", file.display(), text.lines().count());
     Ok(())
 }
+
+/// Why nothing was written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}: it exists already; name another file with -o, or write over it with --force", .0.display())]
+struct Exists<'a>(&'a Path);
 
 /// `netroot-52-54-00-12-34-56.bundle`.
 fn name(bundle: &str) -> String {

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use anyhow::Result;
 use clap::Args;
 
-use crate::client::answers::{Boot, History, Image, Images, Machine, Machines, Order};
+use crate::client::answers::{Boot, History, Image, Images, Machine, Machines, Order, Status};
 use crate::client::ask::ServerArgs;
-use crate::client::terminal::{Colours, Tone, ago, columns, shown, span};
+use crate::client::terminal::{Colours, Line, Tone, ago, columns, print, shown, span};
 
 /// The arguments of `netroot machines`.
 #[derive(Debug, Clone, Args)]
@@ -56,22 +56,23 @@ pub(crate) fn machines(args: &MachinesArgs) -> Result<()> {
         return print_json(&args.server, &path);
     }
     let colours = Colours::of_stdout();
-    match &args.machine {
-        Some(_) => print!(
-            "{}",
-            timeline(&args.server.json("GET", &path, None)?, colours)
-        ),
+    let status: Status = args.server.json("GET", "/status", None)?;
+    let file = status.configuration.as_deref();
+    let lines = match &args.machine {
+        Some(_) => timeline(&args.server.json("GET", &path, None)?, file),
         None => {
             let all: Machines = args.server.json("GET", &path, None)?;
-            if all.machines.is_empty() {
-                println!("no machine has asked to boot since the server started");
-            }
-            for line in list(&all.machines, colours) {
-                println!("{line}");
+            match all.machines.is_empty() {
+                true => vec![Line::words(
+                    0,
+                    Tone::Plain,
+                    "no machine has asked to boot since the server started",
+                )],
+                false => list(&all.machines, file, colours),
             }
         }
-    }
-    Ok(())
+    };
+    Ok(print(&lines, colours)?)
 }
 
 /// Prints the images.
@@ -83,10 +84,8 @@ pub(crate) fn images(args: &ImagesArgs) -> Result<()> {
         return print_json(&args.server, "/images");
     }
     let all: Images = args.server.json("GET", "/images", None)?;
-    for line in image_list(&all.images, Colours::of_stdout()) {
-        println!("{line}");
-    }
-    Ok(())
+    let colours = Colours::of_stdout();
+    Ok(print(&image_list(&all, colours), colours)?)
 }
 
 /// Prints the server's answer as it is.
@@ -110,11 +109,16 @@ pub(crate) fn path_of(machine: &str) -> String {
     path
 }
 
-pub(crate) fn image_list(images: &[Image], colours: Colours) -> Vec<String> {
+pub(crate) fn image_list(images: &Images, colours: Colours) -> Vec<Line> {
+    let is_default = |image: &Image| image.name == images.default;
     let row = |image: &Image| {
         let title = match image.title == image.name {
             true => String::new(),
             false => shown(&image.title),
+        };
+        let default = match is_default(image) {
+            true => "default",
+            false => "",
         };
         vec![
             (Tone::Plain, shown(&image.name)),
@@ -128,62 +132,86 @@ pub(crate) fn image_list(images: &[Image], colours: Colours) -> Vec<String> {
                 Tone::Soft,
                 image.source.as_deref().map(shown).unwrap_or_default(),
             ),
+            (Tone::Good, default.to_owned()),
         ]
     };
-    columns(&images.iter().map(row).collect::<Vec<_>>(), colours)
+    let rows = columns(&images.images.iter().map(row).collect::<Vec<_>>(), colours);
+    let mut lines: Vec<Line> = rows.into_iter().map(Line::Row).collect();
+    if !images.images.iter().any(is_default) && !images.default.is_empty() {
+        let other = format!(
+            "machines that nothing else is for: {}",
+            shown(&images.default)
+        );
+        lines.push(Line::words(2, Tone::Soft, other));
+    }
+    lines
 }
 
-/// One line for each machine, and below it why it stopped and what it boots next.
-pub(crate) fn list(machines: &[Machine], colours: Colours) -> Vec<String> {
+/// One line for each machine, and below it why it stopped and what it boots next. `file` is the configuration's.
+pub(crate) fn list(machines: &[Machine], file: Option<&str>, colours: Colours) -> Vec<Line> {
+    let of = |text: &Option<String>| text.as_deref().map(shown).unwrap_or_default();
     let row = |machine: &Machine| {
         let (tone, state) = state(machine);
-        vec![
-            (
-                Tone::Plain,
-                shown(machine.name.as_deref().unwrap_or(&machine.mac)),
-            ),
-            (
-                Tone::Soft,
-                machine
-                    .name
-                    .as_ref()
-                    .map(|_| shown(&machine.mac))
-                    .unwrap_or_default(),
-            ),
-            (
-                Tone::Plain,
+        let configured = machine.configured.as_ref();
+        // Of one that did not come yet, what it will have.
+        let (address, image) = match (machine.state.as_str(), configured) {
+            (UNSEEN, Some(configured)) => (of(&configured.address), of(&configured.boot)),
+            _ => (
                 machine
                     .addresses
                     .first()
                     .map(|it| shown(it))
                     .unwrap_or_default(),
+                of(&machine.image),
             ),
-            (
-                Tone::Plain,
-                machine.image.as_deref().map(shown).unwrap_or_default(),
-            ),
+        };
+        let (name, mac) = match &machine.name {
+            Some(name) => (shown(name), of(&machine.mac)),
+            None => (of(&machine.mac), String::new()),
+        };
+        vec![
+            (Tone::Plain, name),
+            (Tone::Soft, mac),
+            (Tone::Plain, address),
+            (Tone::Plain, image),
             (tone, state),
-            (Tone::Soft, ago(machine.last_seen_seconds)),
             (
                 Tone::Soft,
-                machine.firmware.as_deref().map(shown).unwrap_or_default(),
+                machine.last_seen_seconds.map(ago).unwrap_or_default(),
             ),
+            (Tone::Soft, of(&machine.firmware)),
         ]
     };
     let rows: Vec<_> = machines.iter().map(row).collect();
     let mut lines = Vec::new();
     for (machine, line) in machines.iter().zip(columns(&rows, colours)) {
-        lines.push(line);
+        lines.push(Line::Row(line));
         if let Some(cause) = &machine.cause {
-            lines.push(format!(
-                "      {}",
-                colours.paint(Tone::Bad, &shown(&cause.text))
-            ));
+            lines.push(Line::words(6, Tone::Bad, shown(&cause.text)));
+        }
+        if let Some(note) = &machine.note {
+            lines.push(Line::words(6, Tone::Plain, shown(note)));
         }
         let ordered = machine.order.as_ref().map(orders).unwrap_or_default();
-        let ordered = ordered.into_iter().map(|it| format!("      {it}"));
-        lines.extend(ordered);
+        lines.extend(ordered.into_iter().map(|it| Line::words(6, Tone::Busy, it)));
+        lines.extend(adopting(machine.adopt.as_deref(), file));
     }
+    lines
+}
+
+/// The lines that adopt a machine.
+fn adopting(adopt: Option<&str>, file: Option<&str>) -> Vec<Line> {
+    let Some(adopt) = adopt else {
+        return Vec::new();
+    };
+    let file = file.map_or_else(|| "the configuration".to_owned(), shown);
+    let what = format!("not in the configuration; these lines at the end of {file} adopt it:");
+    let mut lines = vec![Line::words(6, Tone::Soft, what)];
+    lines.extend(
+        adopt
+            .lines()
+            .map(|line| Line::Row(format!("        {}", shown(line)))),
+    );
     lines
 }
 
@@ -196,30 +224,50 @@ pub(crate) fn orders(order: &Order) -> Vec<String> {
     once.into_iter().chain(image).collect()
 }
 
-fn state(machine: &Machine) -> (Tone, String) {
-    let tone = match machine.state.as_str() {
+/// The state of a machine that was not heard of.
+const UNSEEN: &str = "unseen";
+
+fn tone_of(state: &str) -> Tone {
+    match state {
         "running" | "handed-over" => Tone::Good,
-        "booting" => Tone::Busy,
+        "booting" | "waiting" | "menu" => Tone::Busy,
         "failed" | "stopped" => Tone::Bad,
         _ => Tone::Soft,
-    };
-    let stage = machine.stage.as_deref().filter(|_| tone != Tone::Good);
-    let text = match stage {
-        Some(stage) => format!("{} ({})", shown(&machine.state), shown(stage)),
-        None => shown(&machine.state),
+    }
+}
+
+/// The state in words.
+fn words(state: &str) -> String {
+    match state {
+        "handed-over" => "handed over".to_owned(),
+        "menu" => "in the menu".to_owned(),
+        UNSEEN => "not heard of yet".to_owned(),
+        other => shown(other),
+    }
+}
+
+fn state(machine: &Machine) -> (Tone, String) {
+    let tone = tone_of(&machine.state);
+    let on_its_way = matches!(machine.state.as_str(), "booting" | "failed" | "stopped");
+    let text = match machine.stage.as_deref().filter(|_| on_its_way) {
+        Some(stage) => format!("{} ({})", words(&machine.state), shown(stage)),
+        None => words(&machine.state),
     };
     (tone, text)
 }
 
-/// What happened to a machine.
-fn timeline(machine: &History, colours: Colours) -> String {
+/// What happened to a machine. `file` is the configuration's.
+fn timeline(machine: &History, file: Option<&str>) -> Vec<Line> {
     let mut facts = vec![shown(&machine.mac)];
     facts.extend(machine.name.as_deref().map(shown));
     facts.extend(machine.addresses.iter().map(|it| shown(it)));
     facts.extend(machine.firmware.as_deref().map(shown));
-    facts.push(format!("last seen {}", ago(machine.last_seen_seconds)));
-    let mut text = facts.join(", ") + "\n";
-    let mut line = |tone, line: &str| text += &(colours.paint(tone, line) + "\n");
+    facts.push(match machine.last_seen_seconds {
+        Some(seconds) => format!("last seen {}", ago(seconds)),
+        None => words(UNSEEN),
+    });
+    let mut lines = vec![Line::words(0, Tone::Plain, facts.join(", "))];
+    let mut line = |tone, line: &str| lines.push(Line::words(0, tone, line));
     if let Some(uuid) = &machine.uuid {
         line(Tone::Soft, &format!("UUID {}", shown(uuid)));
     }
@@ -227,70 +275,84 @@ fn timeline(machine: &History, colours: Colours) -> String {
         let others: Vec<String> = machine.other_macs.iter().map(|it| shown(it)).collect();
         line(Tone::Soft, &format!("other NICs: {}", others.join(", ")));
     }
+    let configured = machine.configured.clone().unwrap_or_default();
+    if let Some(address) = &configured.address {
+        line(Tone::Soft, &format!("{} is kept for it", shown(address)));
+    }
+    if let Some(boot) = &configured.boot {
+        line(
+            Tone::Soft,
+            &format!("its entry says: boot = \"{}\"", shown(boot)),
+        );
+    }
     for order in machine.order.as_ref().map(orders).unwrap_or_default() {
         line(Tone::Busy, &order);
     }
-    if let Some(adopt) = &machine.adopt {
-        line(
-            Tone::Soft,
-            "not in the configuration; a drop-in in conf.d with these lines adopts it:",
-        );
-        for one in adopt.lines() {
-            line(Tone::Plain, &format!("    {}", shown(one)));
-        }
-    }
+    lines.extend(adopting(machine.adopt.as_deref(), file));
     for boot in &machine.boots {
-        text += "\n";
-        text += &one_boot(boot, colours);
+        lines.push(Line::EMPTY);
+        lines.extend(one_boot(boot));
     }
-    text
+    lines
 }
 
-fn one_boot(boot: &Boot, colours: Colours) -> String {
-    let tone = match boot.outcome.as_str() {
-        "running" | "handed-over" => Tone::Good,
-        "booting" => Tone::Busy,
-        _ => Tone::Bad,
-    };
+fn one_boot(boot: &Boot) -> Vec<Line> {
     let image = match (&boot.image, &boot.why) {
         (Some(image), Some(why)) => format!(", {} ({})", shown(image), shown(why)),
         (Some(image), None) => format!(", {}", shown(image)),
         (None, _) => String::new(),
     };
-    let outcome = colours.paint(tone, &shown(&boot.outcome));
-    let mut text = format!(
-        "boot {} at {}{image}: {outcome} after {}\n",
-        boot.number,
-        local(&boot.started),
-        span(boot.seconds)
-    );
+    let mut lines = vec![Line::words(
+        0,
+        tone_of(&boot.outcome),
+        format!(
+            "boot {} at {}{image}: {} after {}",
+            boot.number,
+            local(&boot.started),
+            words(&boot.outcome),
+            span(boot.seconds)
+        ),
+    )];
+    let mut soft = |text: String| lines.push(Line::Row(text));
     for step in &boot.steps {
         let times = match step.count {
             0 | 1 => String::new(),
             count => format!(" ({count} times)"),
         };
-        // Writing to a `String` cannot fail.
-        let _ = writeln!(text, "{:>9.1} s  {}{times}", step.at, shown(&step.text));
+        soft(format!("{:>9.1} s  {}{times}", step.at, shown(&step.text)));
     }
     if boot.steps_left_out > 0 {
-        let _ = writeln!(
-            text,
+        soft(format!(
             "           {} more steps are not kept",
             boot.steps_left_out
-        );
+        ));
     }
     if boot.nfs_bytes > 0 {
         let megabytes = boot.nfs_bytes / 1_000_000;
-        let _ = writeln!(text, "           has read {megabytes} MB of its root");
+        soft(format!("           has read {megabytes} MB of its root"));
+    }
+    if let Some(note) = &boot.note {
+        lines.push(Line::words(2, Tone::Plain, shown(note)));
     }
     if let Some(cause) = &boot.cause {
-        let _ = writeln!(text, "  {}", colours.paint(Tone::Bad, &shown(&cause.text)));
+        lines.push(Line::words(2, Tone::Bad, shown(&cause.text)));
+        for cure in &cause.cures {
+            let product = format!("{} ({})", shown(&cure.product), shown(&cure.place));
+            lines.push(Line::words(4, Tone::Plain, product));
+            for step in &cure.steps {
+                let action = match step.action.as_str() {
+                    "do" => String::new(),
+                    action => format!("{:<8}", shown(action)),
+                };
+                lines.push(Line::Row(format!("      {action}{}", shown(&step.text))));
+            }
+        }
     }
-    text
+    lines
 }
 
 /// A UTC time as the clock here shows it.
-fn local(utc: &str) -> String {
+pub(crate) fn local(utc: &str) -> String {
     match utc.parse::<jiff::Timestamp>() {
         Ok(time) => time
             .to_zoned(jiff::tz::TimeZone::system())
@@ -304,26 +366,36 @@ fn local(utc: &str) -> String {
 mod tests {
     use super::*;
 
-    fn machine(state: &str, cause: Option<&str>) -> Machine {
-        let json = serde_json::json!({
+    fn machine(state: &str, more: serde_json::Value) -> Machine {
+        let mut json = serde_json::json!({
             "mac": "52:54:00:12:34:56", "name": null, "addresses": ["10.0.0.7"],
             "firmware": "UEFI x64 PXE", "image": "debian", "state": state, "stage": "kernel",
-            "cause": cause.map(|text| serde_json::json!({ "kind": "x", "text": text })),
-            "last_seen_seconds": 12.3, "order": { "once": "rescue", "image": null },
+            "cause": null, "last_seen_seconds": 12.3, "order": { "once": "rescue", "image": null },
             "something": "new",
         });
+        for (name, value) in more.as_object().unwrap() {
+            json[name] = value.clone();
+        }
         serde_json::from_value(json).unwrap()
+    }
+
+    /// The lines, without colours.
+    fn text(lines: &[Line]) -> Vec<String> {
+        let lines = lines.iter();
+        lines
+            .flat_map(|line| line.text(None, Colours::NONE))
+            .collect()
     }
 
     #[test]
     fn a_list_has_a_line_for_each_machine_and_what_stopped_it() {
+        let cause = serde_json::json!({ "kind": "x", "text": "nothing was heard\u{1b}[2J of it" });
         let machines = [
-            machine("stopped", Some("nothing was heard\u{1b}[2J of it")),
-            machine("running", None),
+            machine("stopped", serde_json::json!({ "cause": cause })),
+            machine("running", serde_json::json!({})),
         ];
-        let lines = list(&machines, Colours::NONE);
         assert_eq!(
-            lines,
+            text(&list(&machines, None, Colours::NONE)),
             [
                 "  52:54:00:12:34:56  10.0.0.7  debian  stopped (kernel)  12 s ago  UEFI x64 PXE",
                 "      nothing was heard\\u{1b}[2J of it",
@@ -335,26 +407,93 @@ mod tests {
     }
 
     #[test]
+    fn a_list_says_who_boots_nothing_who_is_unknown_and_who_is_awaited() {
+        let no_order = serde_json::json!({ "once": null, "image": null });
+        let machines = [
+            machine(
+                "refused",
+                serde_json::json!({
+                    "order": no_order, "image": null, "stage": "discover",
+                    "note": "boots no image: the default refuses it",
+                    "adopt": "[machine.pc1]\nmac = \"52:54:00:12:34:56\"\n",
+                }),
+            ),
+            machine(
+                "unseen",
+                serde_json::json!({
+                    "mac": null, "name": "lab-2", "addresses": [], "firmware": null, "image": null, "stage": null,
+                    "last_seen_seconds": null, "configured": { "address": "10.0.0.9", "boot": "menu" },
+                    "order": no_order,
+                }),
+            ),
+        ];
+        assert_eq!(
+            text(&list(
+                &machines,
+                Some("/etc/netroot/netroot.toml"),
+                Colours::NONE
+            )),
+            [
+                "  52:54:00:12:34:56  10.0.0.7        refused           12 s ago  UEFI x64 PXE",
+                "      boots no image: the default refuses it",
+                "      not in the configuration; these lines at the end of /etc/netroot/netroot.toml adopt it:",
+                "        [machine.pc1]",
+                "        mac = \"52:54:00:12:34:56\"",
+                "  lab-2              10.0.0.9  menu  not heard of yet",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_default_is_marked_among_the_images() {
+        let images = |default: &str| -> Images {
+            let json = serde_json::json!({ "default": default, "images": [
+                { "name": "debian", "title": "debian", "kind": "root", "kernel": "6.1", "source": null },
+                { "name": "disk", "title": "Own disk", "kind": "local-disk", "kernel": null, "source": null },
+            ]});
+            serde_json::from_value(json).unwrap()
+        };
+        assert_eq!(
+            text(&image_list(&images("debian"), Colours::NONE)),
+            [
+                "  debian            root        6.1  default",
+                "  disk    Own disk  local-disk",
+            ]
+        );
+        let menu = text(&image_list(&images("menu"), Colours::NONE));
+        assert_eq!(menu[2], "  machines that nothing else is for: menu");
+    }
+
+    #[test]
     fn a_timeline_has_every_step_of_every_boot() {
         let json = serde_json::json!({
             "mac": "52:54:00:12:34:56", "name": "lab-1", "uuid": null, "other_macs": [],
             "addresses": ["10.0.0.7"], "firmware": "BIOS PXE", "last_seen_seconds": 100.0,
+            "configured": { "address": "10.0.0.7", "boot": null },
             "boots": [{
                 "number": 3, "started": "x", "seconds": 24.06, "outcome": "failed",
-                "image": "debian", "why": "the default", "cause": { "text": "no root" },
+                "image": "debian", "why": "the default",
+                "cause": { "text": "no root", "cures": [{ "product": "dnsmasq", "place": "/etc/dnsmasq.conf",
+                    "steps": [{ "action": "remove", "text": "dhcp-option=60,PXEClient" }] }] },
                 "steps": [{ "at": 0.0, "count": 2, "text": "asks for an address" }],
                 "steps_left_out": 1, "nfs_bytes": 2_500_000,
             }],
         });
-        let text = timeline(&serde_json::from_value(json).unwrap(), Colours::NONE);
+        let lines = timeline(&serde_json::from_value(json).unwrap(), None);
         assert_eq!(
-            text,
-            "52:54:00:12:34:56, lab-1, 10.0.0.7, BIOS PXE, last seen 2 min ago\n\n\
-             boot 3 at x, debian (the default): failed after 24 s\n\
-             \u{20}     0.0 s  asks for an address (2 times)\n\
-             \u{20}          1 more steps are not kept\n\
-             \u{20}          has read 2 MB of its root\n\
-             \u{20} no root\n"
+            text(&lines),
+            [
+                "52:54:00:12:34:56, lab-1, 10.0.0.7, BIOS PXE, last seen 2 min ago",
+                "10.0.0.7 is kept for it",
+                "",
+                "boot 3 at x, debian (the default): failed after 24 s",
+                "      0.0 s  asks for an address (2 times)",
+                "           1 more steps are not kept",
+                "           has read 2 MB of its root",
+                "  no root",
+                "    dnsmasq (/etc/dnsmasq.conf)",
+                "      remove  dhcp-option=60,PXEClient",
+            ]
         );
     }
 

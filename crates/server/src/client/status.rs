@@ -8,8 +8,8 @@ use clap::Args;
 
 use crate::client::answers::{Images, Machine, Machines, Status};
 use crate::client::ask::ServerArgs;
-use crate::client::machines::{image_list, list, print_json};
-use crate::client::terminal::{Colours, Tone, columns, shown, span};
+use crate::client::machines::{image_list, list, local, print_json};
+use crate::client::terminal::{Colours, Line, Tone, columns, print, shown, span};
 
 /// The arguments of `netroot status`.
 #[derive(Debug, Clone, Args)]
@@ -59,11 +59,8 @@ pub(crate) fn run(args: &StatusArgs) -> Result<()> {
         return print_json(&args.server, "/status");
     }
     if !args.watch {
-        let shown = load(&args.server)?;
-        for line in screen(&shown, Colours::of_stdout()) {
-            println!("{line}");
-        }
-        return Ok(());
+        let (shown, colours) = (load(&args.server)?, Colours::of_stdout());
+        return Ok(print(&screen(&shown, colours), colours)?);
     }
     let mut was_there = false;
     loop {
@@ -102,9 +99,7 @@ fn watch(server: &ServerArgs, was_there: &mut bool) -> Result<()> {
     *was_there = true;
     let (terminal, colours) = (stdout().is_terminal(), Colours::of_stdout());
     if !terminal {
-        for line in screen(&now, colours) {
-            writeln!(stdout(), "{line}")?;
-        }
+        print(&screen(&now, colours), colours)?;
     }
     let (mut heard, mut drawn) = (Instant::now(), None::<Instant>);
     let mut line = Vec::new();
@@ -142,9 +137,11 @@ fn watch(server: &ServerArgs, was_there: &mut bool) -> Result<()> {
                     "the server does not tell as this netroot expects; are both of one version?",
                 )?;
                 if !terminal {
-                    for line in list(std::slice::from_ref(&machine), colours) {
-                        writeln!(stdout(), "{line}")?;
-                    }
+                    let file = now.status.configuration.as_deref();
+                    print(
+                        &list(std::slice::from_ref(&machine), file, colours),
+                        colours,
+                    )?;
                 }
                 now.take(machine);
             }
@@ -161,7 +158,7 @@ impl Shown {
         // The others' ages are of when they were told.
         let passed = self.at.elapsed().as_secs_f64();
         for other in &mut self.machines {
-            other.last_seen_seconds += passed;
+            other.age(passed);
         }
         self.status.uptime_seconds += self.at.elapsed().as_secs();
         self.at = Instant::now();
@@ -173,21 +170,21 @@ impl Shown {
         let passed = self.at.elapsed().as_secs_f64();
         let mut machines = self.machines.clone();
         for machine in &mut machines {
-            machine.last_seen_seconds += passed;
+            machine.age(passed);
         }
         machines
     }
 }
 
-fn screen(shown_now: &Shown, colours: Colours) -> Vec<String> {
+fn screen(shown_now: &Shown, colours: Colours) -> Vec<Line> {
     let Shown { status, images, .. } = shown_now;
     let uptime = f64::from(u32::try_from(status.uptime_seconds).unwrap_or(u32::MAX));
-    let mut lines = vec![format!(
+    let title = format!(
         "netroot {} on {}, up {}",
         shown(&status.version),
         shown(&status.host),
         span(uptime + shown_now.at.elapsed().as_secs_f64().floor()).replace(".0", "")
-    )];
+    );
     let interfaces = status.interfaces.iter().map(|one| {
         vec![
             (Tone::Plain, shown(&one.interface)),
@@ -195,22 +192,32 @@ fn screen(shown_now: &Shown, colours: Colours) -> Vec<String> {
             (Tone::Soft, shown(&one.mode)),
         ]
     });
-    lines.push(String::new());
-    lines.extend(columns(&interfaces.collect::<Vec<_>>(), colours));
-    lines.push(String::new());
-    lines.extend(image_list(&images.images, colours));
-    lines.push(String::new());
+    let mut lines = vec![Line::Row(title), Line::EMPTY];
+    let interfaces = columns(&interfaces.collect::<Vec<_>>(), colours);
+    lines.extend(interfaces.into_iter().map(Line::Row));
+    lines.push(Line::EMPTY);
+    lines.extend(image_list(images, colours));
+    lines.push(Line::EMPTY);
     let machines = shown_now.aged();
     match machines.is_empty() {
-        true => lines.push("  no machine has asked to boot yet".to_owned()),
-        false => lines.extend(list(&machines, colours)),
+        true => lines.push(Line::words(
+            2,
+            Tone::Plain,
+            "no machine has asked to boot yet",
+        )),
+        false => lines.extend(list(&machines, status.configuration.as_deref(), colours)),
     }
     if !status.warnings.is_empty() {
-        lines.push(String::new());
+        lines.push(Line::EMPTY);
     }
     for warning in &status.warnings {
-        let text = format!("warning: {}", shown(&warning.text));
-        lines.push(colours.paint(Tone::Warning, &text));
+        let times = match warning.count {
+            0 | 1 => String::new(),
+            count => format!(", {count} times"),
+        };
+        let when = local(&warning.time);
+        let text = format!("warning ({when}{times}): {}", shown(&warning.text));
+        lines.push(Line::words(0, Tone::Warning, text));
     }
     lines
 }
@@ -220,7 +227,10 @@ fn draw(shown_now: &Shown, colours: Colours) -> Result<()> {
     let size = rustix::termios::tcgetwinsize(stdout());
     let (rows, width) = size.map_or((24, 80), |size| (size.ws_row.max(4), size.ws_col.max(20)));
     let (rows, width) = (usize::from(rows), usize::from(width));
-    let lines = screen(shown_now, colours);
+    let lines = screen(shown_now, colours).into_iter();
+    let lines: Vec<String> = lines
+        .flat_map(|line| line.text(Some(width), colours))
+        .collect();
     let more = lines.len().saturating_sub(rows - 1);
     let mut text = String::from("\x1b[H");
     for line in lines.iter().take(rows - 1 - usize::from(more > 0)) {
@@ -278,9 +288,9 @@ mod tests {
         let status = serde_json::json!({
             "version": "0.1.0", "host": "boot", "uptime_seconds": 7200,
             "interfaces": [{ "interface": "eth0", "address": "10.0.0.1/24", "mode": "ProxyDHCP" }],
-            "warnings": [{ "text": "careful" }],
+            "warnings": [{ "time": "x", "text": "careful", "count": 3 }],
         });
-        let images = serde_json::json!({ "images": [
+        let images = serde_json::json!({ "default": "debian", "images": [
             { "name": "debian", "title": "debian", "kind": "root", "kernel": "6.1", "source": null },
         ]});
         let mut now = Shown {
@@ -290,19 +300,21 @@ mod tests {
             at: Instant::now(),
         };
         now.take(machine("02:00:00:00:00:02", 0.0));
+        let lines = screen(&now, Colours::NONE);
+        let lines = lines.iter().flat_map(|line| line.text(None, Colours::NONE));
         assert_eq!(
-            screen(&now, Colours::NONE),
+            lines.collect::<Vec<_>>(),
             [
                 "netroot 0.1.0 on boot, up 2 h",
                 "",
                 "  eth0  10.0.0.1/24  ProxyDHCP",
                 "",
-                "  debian  root  6.1",
+                "  debian  root  6.1  default",
                 "",
                 "  02:00:00:00:00:02  debian  booting (kernel)  now",
                 "  02:00:00:00:00:01  debian  booting (kernel)  30 s ago",
                 "",
-                "warning: careful",
+                "warning (x, 3 times): careful",
             ]
         );
     }

@@ -1,6 +1,6 @@
 //! How the subcommands that show the server's state write: columns, ages, and colours where a person reads.
 
-use std::io::{IsTerminal, stdout};
+use std::io::{IsTerminal, Write, stdout};
 
 use netroot_printable::Printable;
 
@@ -50,6 +50,89 @@ impl Colours {
         };
         format!("\x1b[{code}m{text}\x1b[0m")
     }
+}
+
+/// A line of a screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// As it is: a row of columns, or what is to be copied.
+    Row(String),
+    /// Words, which go on below one another where there is no room.
+    Words(usize, Tone, String),
+}
+
+impl Line {
+    /// An empty one.
+    pub(crate) const EMPTY: Self = Self::Row(String::new());
+
+    /// Words with so many spaces before them.
+    pub(crate) fn words(indent: usize, tone: Tone, text: impl Into<String>) -> Self {
+        Self::Words(indent, tone, text.into())
+    }
+
+    /// As text, in lines of at most `width` characters where that is known; a row may be longer.
+    pub(crate) fn text(&self, width: Option<usize>, colours: Colours) -> Vec<String> {
+        match self {
+            Self::Row(row) => vec![row.clone()],
+            Self::Words(indent, tone, text) => {
+                let room = width.map_or(usize::MAX, |width| width.saturating_sub(*indent));
+                let lines = wrapped(text, room.max(ROOM)).into_iter();
+                let space = " ".repeat(*indent);
+                lines
+                    .map(|line| format!("{space}{}", colours.paint(*tone, &line)))
+                    .collect()
+            }
+        }
+    }
+}
+
+/// The room that words have at least, in characters.
+const ROOM: usize = 12;
+
+/// Words in lines of at most `width` characters. One that is longer is cut in pieces.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut length = 0;
+    for word in text.split(' ') {
+        let mut rest: Vec<char> = word.chars().collect();
+        if length > 0 && length + 1 + rest.len() > width {
+            lines.push(std::mem::take(&mut line));
+            length = 0;
+        }
+        if length > 0 {
+            line.push(' ');
+            length += 1;
+        }
+        while rest.len() > width {
+            let after = rest.split_off(width);
+            lines.push(rest.into_iter().collect());
+            rest = after;
+        }
+        length += rest.len();
+        line.extend(rest);
+    }
+    lines.push(line);
+    lines
+}
+
+/// How wide the terminal is that is written to, in characters; `None` if it is none.
+pub(crate) fn width() -> Option<usize> {
+    if !stdout().is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|width| *width > 0)
+}
+
+/// Prints lines, as wide as the terminal.
+pub(crate) fn print(lines: &[Line], colours: Colours) -> std::io::Result<()> {
+    let width = width();
+    let mut out = stdout().lock();
+    for line in lines.iter().flat_map(|line| line.text(width, colours)) {
+        writeln!(out, "{line}")?;
+    }
+    out.flush()
 }
 
 /// Text from the network, harmless on a terminal.
@@ -117,6 +200,31 @@ mod tests {
         assert_eq!(columns(&rows, Colours::NONE), ["  a     long", "  über"]);
         let painted = columns(&rows, Colours(true));
         assert_eq!(painted[0], "  \x1b[31ma\x1b[0m     \x1b[31mlong\x1b[0m");
+    }
+
+    #[test]
+    fn words_go_on_in_the_next_line_and_nothing_is_lost() {
+        let line = Line::words(
+            2,
+            Tone::Bad,
+            "the kernel was loaded and 0123456789abcdefghij",
+        );
+        assert_eq!(
+            line.text(Some(16), Colours::NONE),
+            [
+                "  the kernel was",
+                "  loaded and",
+                "  0123456789abcd",
+                "  efghij"
+            ]
+        );
+        assert_eq!(line.text(None, Colours::NONE).len(), 1);
+        assert_eq!(
+            line.text(Some(1), Colours(true))[0],
+            "  \x1b[31mthe kernel\x1b[0m"
+        );
+        assert_eq!(wrapped("", 5), [""]);
+        assert_eq!(wrapped("ä ö ü", 3), ["ä ö", "ü"]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod connection;
 mod events;
 mod fresh;
 mod machine_name;
+mod machines;
 mod orders;
 mod origin;
 pub(crate) mod page;
@@ -49,7 +50,7 @@ use self::route::{Action, Resource, RouteError, route};
 pub(crate) use self::sources::Sources;
 use crate::catalog::Image;
 use crate::serve::bundle::Bundle;
-use crate::serve::history::{MachineHistory, MachineSummary, ShownWarning};
+use crate::serve::history::ShownWarning;
 use crate::serve::nfs;
 
 /// How long a client waits before it tries again, in seconds.
@@ -92,20 +93,6 @@ pub(crate) struct Api {
 }
 
 #[derive(Serialize)]
-struct ShownMachine<M> {
-    /// The name that it is configured with.
-    name: Option<String>,
-    /// What it boots next, for who may know.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    order: Option<orders::ShownOrder>,
-    /// What would put it into the configuration, for who may know.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    adopt: Option<String>,
-    #[serde(flatten)]
-    machine: M,
-}
-
-#[derive(Serialize)]
 struct ShownStatus {
     version: &'static str,
     host: String,
@@ -113,6 +100,9 @@ struct ShownStatus {
     interfaces: Vec<ShownInterface>,
     machines: BTreeMap<&'static str, usize>,
     warnings: Vec<ShownWarning>,
+    /// The configuration's file, for who may know; `None` without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    configuration: Option<String>,
     counters: BTreeMap<&'static str, u64>,
     /// Whether who asks may say what machines boot.
     may_order: bool,
@@ -210,6 +200,7 @@ impl Api {
 
     fn shown_status(&self, may_order: bool) -> ShownStatus {
         let Sources {
+            artifacts,
             status,
             history,
             counters,
@@ -239,6 +230,10 @@ impl Api {
                 true => history.warnings(),
                 false => Vec::new(),
             },
+            configuration: match artifacts.place() {
+                Some(place) if may_order => Some(place.file.display().to_string()),
+                _ => None,
+            },
             counters: counters.chain(nfs.unwrap_or_default()).collect(),
             may_order,
         }
@@ -261,44 +256,15 @@ impl Api {
             })
         };
         let images: Vec<_> = catalog.images().map(shown).collect();
-        answer_with(&json!({ "images": images }))
+        answer_with(&json!({ "images": images, "default": catalog.default().to_string() }))
     }
 
     fn all_machines(&self, caller: Caller) -> Answer {
         let [anybody, administrator] = &self.machines;
         let may_order = caller.may_order();
         let fresh = if may_order { administrator } else { anybody };
-        let made = fresh.get(Instant::now(), || {
-            let machines = self.sources.history.summaries().into_iter();
-            let machines: Vec<_> = machines
-                .map(|machine| self.shown(machine.address, machine, may_order))
-                .collect();
-            to_json(&json!({ "machines": machines }))
-        });
+        let made = fresh.get(Instant::now(), || machines::all(&self.sources, may_order));
         whole(StatusCode::OK, "application/json", made)
-    }
-
-    fn shown<M: Serialize>(&self, mac: Mac, machine: M, may_order: bool) -> ShownMachine<M> {
-        let adopt = may_order.then(|| self.adopt(mac)).flatten();
-        ShownMachine {
-            adopt,
-            name: self.name_of(mac),
-            order: may_order.then(|| orders::shown(&self.sources, mac)),
-            machine,
-        }
-    }
-
-    /// The lines that put a machine into the configuration that is not in it.
-    fn adopt(&self, mac: Mac) -> Option<String> {
-        let catalog = self.sources.artifacts.catalog();
-        self.sources.timeline.machines().adopt(mac, &catalog)
-    }
-
-    /// The name that a machine is configured with.
-    fn name_of(&self, mac: Mac) -> Option<String> {
-        let known = self.sources.timeline.machines().known(Some(mac));
-        let catalog = self.sources.artifacts.catalog();
-        catalog.machine(&known).map(|machine| machine.name.clone())
     }
 
     fn machine(&self, name: &str, summary: bool, caller: Caller) -> Answer {
@@ -306,15 +272,10 @@ impl Api {
             Ok(mac) => mac,
             Err(unknown) => return refused(StatusCode::NOT_FOUND, &unknown.to_string()),
         };
-        let history = &self.sources.history;
         let may_order = caller.may_order();
-        let shown = if summary {
-            let machine: Option<MachineSummary> = history.summary(mac);
-            machine.map(|machine| to_json(&self.shown(mac, machine, may_order)))
-        } else {
-            let listeners = self.sources.status.listeners();
-            let machine: Option<MachineHistory> = history.machine(mac, &listeners);
-            machine.map(|machine| to_json(&self.shown(mac, machine, may_order)))
+        let shown = match summary {
+            true => machines::summary(&self.sources, mac, may_order),
+            false => machines::one(&self.sources, mac, may_order),
         };
         match shown {
             Some(shown) => whole(StatusCode::OK, "application/json", shown),
@@ -340,12 +301,8 @@ impl Api {
         };
         let (api, may_order) = (Arc::clone(self), caller.may_order());
         let stream = EventStream::new(place, self.sources.history.subscribe(), move |mac| {
-            let machine = api.sources.history.summary(mac)?;
-            Some(
-                to_json(&api.shown(mac, machine, may_order))
-                    .trim_end()
-                    .to_owned(),
-            )
+            let machine = machines::summary(&api.sources, mac, may_order)?;
+            Some(machine.trim_end().to_owned())
         });
         with_body(StatusCode::OK, KIND, ApiBody::Events(Box::new(stream)))
     }
@@ -396,7 +353,7 @@ impl Api {
             fresh.forget();
         }
         self.sources.history.touch(mac);
-        let name = self.name_of(mac);
+        let name = machines::name_of(&self.sources, mac);
         let order = orders::shown(&self.sources, mac);
         answer_with(&json!({ "mac": mac.to_string(), "name": name, "order": order }))
     }

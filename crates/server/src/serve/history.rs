@@ -40,6 +40,7 @@ use self::table::Table;
 use self::totals::Totals;
 pub(crate) use self::view::MachineHistory;
 use self::view::SEEN;
+pub(crate) use self::view::UNSEEN;
 pub(crate) use self::view::utc;
 pub(crate) use self::warnings::ShownWarning;
 use self::warnings::Warnings;
@@ -373,9 +374,8 @@ impl Kept {
 
 impl Observer for History {
     fn happened(&self, whom: Option<Whom>, event: &Event) {
-        if let Event::Warning(warning) = event {
-            let now = self.clock.moment();
-            self.warnings.add(view::utc(now.wall), warning.to_string());
+        if whom.is_none() {
+            self.warnings.take(event, self.clock.moment());
         }
         let Some(Whom { machine, address }) = whom else {
             return;

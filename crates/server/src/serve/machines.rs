@@ -187,18 +187,23 @@ impl Machines {
         self.facts.is_configured(mac, is_configured);
     }
 
-    /// The line that adopts a machine, if it is to be told for the first time.
-    pub(crate) fn tell_unknown(&self, mac: Mac) -> Option<String> {
+    /// The lines that adopt a machine which boots `image`, if it is to be told for the first time.
+    pub(crate) fn tell_unknown(
+        &self,
+        mac: Mac,
+        image: Option<&str>,
+        catalog: &Catalog,
+    ) -> Option<String> {
         let heard = self.facts.tell(mac)?;
-        Some(unknown::line(mac, heard.host_name.as_deref()))
+        Some(unknown::table(mac, &heard, image, catalog))
     }
 
-    /// What puts a machine into the configuration that tried to boot and is not in it.
-    pub(crate) fn adopt(&self, mac: Mac, catalog: &Catalog) -> Option<String> {
+    /// What puts a machine into the configuration that tried to boot, `image` perhaps, and is not in it.
+    pub(crate) fn adopt(&self, mac: Mac, image: Option<&str>, catalog: &Catalog) -> Option<String> {
         let heard = self.facts.heard(mac)?;
         let is_unknown =
             heard.boots && catalog.machine(&heard.known(mac, Instant::now())).is_none();
-        is_unknown.then(|| unknown::table(mac, &heard))
+        is_unknown.then(|| unknown::table(mac, &heard, image, catalog))
     }
 
     /// This server has acknowledged `address` to the machine, for `time`. Nobody else may call this: until then, or

@@ -138,7 +138,9 @@ fn serve(settings: &Settings, left_out: Vec<String>, is_whole: bool) -> Result<(
     let folder = images::tftp_dir(settings)?;
     let tokens_given = Arc::clone(&tokens);
     let artifacts = ArtifactStore::new(Arc::clone(&catalog), http_port, folder, tokens_given);
-    let artifacts = artifacts.of_machines(machines);
+    let artifacts = artifacts
+        .of_machines(machines)
+        .configured_at(settings.config.clone());
     let mut followed_roots =
         images.serve(builds, &catalog, export.as_ref(), &artifacts, &timeline)?;
     if let Some(place) = &settings.config {

@@ -31,6 +31,9 @@ pub struct Event {
     /// The sentence for people.
     #[serde(default)]
     pub text: String,
+    /// The lines that would adopt an unknown machine.
+    #[serde(default)]
+    pub adopt: Option<String>,
 }
 
 /// Making an initrd for every card compresses a few MiB; a debug build is slow at that.

@@ -106,6 +106,12 @@ fn unknown(image: &str, sources: &Sources) -> Option<String> {
     if catalog.image(image).is_some() {
         return None;
     }
+    if ["menu", "wait", "refuse"].contains(&image) {
+        return Some(format!(
+            "{image} is no image, and only an image can be ordered; a machine does that by its entry in the configuration: boot = \
+             \"{image}\""
+        ));
+    }
     let names = catalog.images().map(|image| image.name.as_str());
     let names: Vec<&str> = names.collect();
     Some(no_such_image(image, names.into_iter()))

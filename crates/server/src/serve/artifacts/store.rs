@@ -27,6 +27,7 @@ use crate::catalog::{ArrivedAt, Catalog, Image, file_of_image};
 use crate::serve::look_requests::Looks;
 use crate::serve::machines::{Asker, Machines};
 use crate::serve::report_tokens::ReportTokens;
+use crate::settings::ConfigPlace;
 
 /// What a name may stand for.
 #[derive(Debug, Clone)]
@@ -78,6 +79,8 @@ pub(crate) struct ArtifactStore {
     machines: Arc<Machines>,
     /// Whom to ask to look at the roots.
     looks: OnceLock<Looks>,
+    /// Where the configuration is, if it is in files.
+    place: Option<ConfigPlace>,
 }
 
 impl ArtifactStore {
@@ -96,12 +99,23 @@ impl ArtifactStore {
             tokens,
             machines: Arc::new(Machines::new()),
             looks: OnceLock::new(),
+            place: None,
         }
     }
 
     /// The same for the machines of which these are known.
     pub(crate) fn of_machines(self, machines: Arc<Machines>) -> Self {
         Self { machines, ..self }
+    }
+
+    /// The same with its configuration in these files.
+    pub(crate) fn configured_at(self, place: Option<ConfigPlace>) -> Self {
+        Self { place, ..self }
+    }
+
+    /// Where the configuration is, if it is in files.
+    pub(crate) fn place(&self) -> Option<&ConfigPlace> {
+        self.place.as_ref()
     }
 
     /// From now on the roots are looked at before something is handed out that is made from them.

@@ -71,6 +71,8 @@ pub(crate) enum Change {
         /// Its name.
         image: String,
     },
+    /// The configuration is served as it is in its files, which it was not.
+    ConfigurationServed,
     /// Other machines, rules, menu or default are configured.
     AssignmentsChanged,
 }
@@ -146,6 +148,9 @@ impl Display for Change {
             Self::AssignmentsChanged => f.write_str(
                 "what machines boot has changed: machines, rules, the menu or the default",
             ),
+            Self::ConfigurationServed => {
+                f.write_str("the configuration is served as it is in its files again")
+            }
         }
     }
 }
@@ -162,6 +167,7 @@ pub(super) fn kind(change: &Change) -> &'static str {
         Change::ImageAdded { .. } => "image-added",
         Change::ImageChanged { .. } => "image-changed",
         Change::ImageRemoved { .. } => "image-removed",
+        Change::ConfigurationServed => "configuration-served",
         Change::AssignmentsChanged => "assignments-changed",
     }
 }
@@ -204,7 +210,7 @@ pub(super) fn add_fields(fields: &mut Fields, change: &Change) {
         Change::ImageAdded { image }
         | Change::ImageChanged { image }
         | Change::ImageRemoved { image } => fields.add("image", image.as_str()),
-        Change::AssignmentsChanged => {}
+        Change::AssignmentsChanged | Change::ConfigurationServed => {}
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use netroot_proto::pxe::client::Client;
 
@@ -14,8 +15,10 @@ pub(crate) enum Decided {
     Unknown {
         /// What it is given: an image's name, or a word.
         given: String,
-        /// What would put it there.
+        /// The lines that put it there.
         adopt: String,
+        /// The file to which they are appended.
+        file: PathBuf,
     },
     /// It asks to boot, and boots nothing from here.
     Refused {
@@ -53,10 +56,11 @@ pub(crate) enum Decided {
 impl Display for Decided {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown { given, adopt } => {
+            Self::Unknown { given, file, .. } => {
                 write!(
                     f,
-                    "not in the configuration, gets {given}; to adopt it: {adopt}"
+                    "not in the configuration, gets {given}; these lines at the end of {} adopt it:",
+                    file.display()
                 )
             }
             Self::Refused { client, why } => {
@@ -104,9 +108,10 @@ pub(super) fn kind(decided: &Decided) -> &'static str {
 /// The fields of a decision.
 pub(super) fn add_fields(fields: &mut Fields, decided: &Decided) {
     match decided {
-        Decided::Unknown { given, adopt } => {
+        Decided::Unknown { given, adopt, file } => {
             fields.add("given", given.as_str());
-            fields.add("adopt", adopt.as_str());
+            fields.add_lines("adopt", adopt);
+            fields.add("path", file.to_string_lossy());
         }
         Decided::Refused { client, why } => {
             fields.add_client(*client);

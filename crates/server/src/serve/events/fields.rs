@@ -48,6 +48,11 @@ impl Fields {
         self.members.push((name, value));
     }
 
+    /// Lines of this server's own making, in which text of machines is escaped already.
+    pub(super) fn add_lines(&mut self, name: &'static str, lines: &str) {
+        self.members.push((name, lines.into()));
+    }
+
     /// Seconds, to the millisecond.
     pub(super) fn add_seconds(&mut self, time: Duration) {
         self.add("seconds", (time.as_secs_f64() * 1000.0).round() / 1000.0);

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use super::decided::Decided;
 use super::event::Event;
 use super::wording::{size, tenths};
 use super::{answer, fetch};
@@ -15,6 +16,15 @@ pub(super) fn line(time: &str, machine: Option<&str>, event: &Event, sentence: &
         (_, Some(machine)) => format!("{time} {machine} {sentence}"),
         (_, None) => format!("{time} {sentence}"),
     }
+}
+
+/// Lines of their own after the one of an event, to be copied.
+pub(super) fn more_lines(event: &Event) -> impl Iterator<Item = &str> {
+    let adopt = match event {
+        Event::Decided(Decided::Unknown { adopt, .. }) => adopt.as_str(),
+        _ => "",
+    };
+    adopt.lines()
 }
 
 /// The sentence of an event, without its time and its machine. It may hold what a machine sent: see [`Printable`](netroot_printable::Printable).

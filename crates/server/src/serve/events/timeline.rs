@@ -254,7 +254,12 @@ impl Timeline {
         let line = match self.shared.format {
             Format::Text => {
                 let time = now.strftime("%H:%M:%S").to_string();
-                Some(text::line(&time, machine, event, &sentence))
+                let mut line = text::line(&time, machine, event, &sentence);
+                for more in text::more_lines(event) {
+                    line.push('\n');
+                    line += &Printable(more).to_string();
+                }
+                Some(line)
             }
             Format::Json => {
                 let time = format!("{:.3}", now.timestamp());

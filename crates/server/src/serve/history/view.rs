@@ -16,6 +16,8 @@ use crate::serve::report_summary::BootSummary;
 
 /// The state of a machine that has not booted from here.
 pub(super) const SEEN: &str = "seen";
+/// The state of a machine that is expected, and has not been heard of.
+pub(crate) const UNSEEN: &str = "unseen";
 
 /// What happened to a machine.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -155,6 +155,15 @@ impl Orders {
         self.all().get(&mac).cloned()
     }
 
+    /// The machines for which something is ordered.
+    pub(crate) fn machines(&self) -> Vec<Mac> {
+        let all = self.all();
+        let ordered = all
+            .iter()
+            .filter(|(_, order)| order.once.is_some() || order.image.is_some());
+        ordered.map(|(mac, _)| *mac).collect()
+    }
+
     /// The order for a machine.
     pub(crate) fn of(&self, mac: Mac) -> Order {
         self.all().get(&mac).cloned().unwrap_or_default()

@@ -6,14 +6,14 @@ use netroot_net::Mac;
 use netroot_printable::Printable;
 
 use super::facts::Heard;
+use crate::catalog::Catalog;
 
-/// The line that adopts a machine, for a file of its own in `conf.d`: `machine.pc1.mac = "52:54:00:12:34:56"`.
-pub(super) fn line(mac: Mac, host_name: Option<&str>) -> String {
-    format!("machine.{}.mac = \"{mac}\"", name(mac, host_name))
-}
+/// How many images beside the one that it would boot are named.
+const OTHERS: usize = 4;
 
-/// The same as a table with what is known of the machine, to be put into any file of the configuration.
-pub(super) fn table(mac: Mac, heard: &Heard) -> String {
+/// The lines that adopt a machine: a table, to be put at the end of any file of the configuration. It boots `image`, or the first image
+/// if that is none.
+pub(super) fn table(mac: Mac, heard: &Heard, image: Option<&str>, catalog: &Catalog) -> String {
     let known = &heard.known(mac, Instant::now());
     let texts = [
         ("", &known.manufacturer),
@@ -31,14 +31,32 @@ pub(super) fn table(mac: Mac, heard: &Heard) -> String {
         // A line break would end the comment.
         table += &format!("# {}\n", Printable(&facts.join(", ")));
     }
-    let name = name(mac, heard.host_name.as_deref());
-    table + &format!("[machine.{name}]\nmac = \"{mac}\"\n")
+    let name = name(mac, heard.host_name.as_deref(), catalog);
+    table += &format!("[machine.{name}]\nmac = \"{mac}\"\n");
+    table + &boot(image, catalog)
+}
+
+/// `boot = "debian"  # or "rescue", "menu"`.
+fn boot(image: Option<&str>, catalog: &Catalog) -> String {
+    let image = image.and_then(|name| catalog.image(name));
+    let Some(image) = image.or_else(|| catalog.images().next()) else {
+        return String::new();
+    };
+    let others = catalog.images().filter(|other| other.name != image.name);
+    let others = others.take(OTHERS).map(|other| other.name.as_str());
+    let others = others.chain(["menu"]);
+    let others: Vec<String> = others.map(|name| format!("\"{name}\"")).collect();
+    format!("boot = \"{}\"  # or {}\n", image.name, others.join(", "))
 }
 
 /// The name that it asks for, without its domain, else one that no other machine has.
-fn name(mac: Mac, host_name: Option<&str>) -> String {
+fn name(mac: Mac, host_name: Option<&str>, catalog: &Catalog) -> String {
     let asked = host_name.and_then(|name| name.split('.').next());
-    let asked = asked.filter(|name| !name.is_empty() && *name != "localhost");
+    let is_taken = |name: &str| {
+        let mut machines = catalog.machines().iter();
+        machines.any(|machine| machine.name.eq_ignore_ascii_case(name))
+    };
+    let asked = asked.filter(|name| !name.is_empty() && *name != "localhost" && !is_taken(name));
     asked.map_or_else(
         || format!("pc-{}", mac.hyphenated().replace('-', "")),
         str::to_ascii_lowercase,
@@ -49,34 +67,39 @@ fn name(mac: Mac, host_name: Option<&str>) -> String {
 mod tests {
     use super::*;
     use crate::catalog::KnownMachine;
+    use crate::catalog::tests::one;
 
     const MAC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 
+    fn heard(name: Option<&str>) -> Heard {
+        let mut heard = Heard::new(Instant::now());
+        heard.host_name = name.map(str::to_owned);
+        heard
+    }
+
     #[test]
     fn a_machine_is_adopted_by_its_hardware_address() {
-        let line = |name| line(MAC, name);
-        assert_eq!(
-            line(None),
-            "machine.pc-525400123456.mac = \"52:54:00:12:34:56\""
-        );
-        assert_eq!(
-            line(Some("Lab7.example.org")),
-            "machine.lab7.mac = \"52:54:00:12:34:56\""
-        );
-        assert_eq!(line(Some("localhost")), line(None));
+        let table = |name: Option<&str>| table(MAC, &heard(name), Some("gone"), &one("debian"));
+        let own = "[machine.pc-525400123456]\nmac = \"52:54:00:12:34:56\"\nboot = \"debian\"  # or \"menu\"\n";
+        assert_eq!(table(None), own);
+        assert_eq!(table(Some("localhost")), own);
+        assert!(table(Some("Lab7.example.org")).starts_with("[machine.lab7]\n"));
     }
 
     #[test]
     fn what_is_known_of_it_is_a_comment_of_one_line() {
-        let mut heard = Heard::new(Instant::now());
+        let mut heard = heard(None);
         heard.said = KnownMachine {
             product: Some("OptiPlex\n[machine.evil]".to_owned()),
             serial: Some("MXL1".to_owned()),
             ..KnownMachine::default()
         };
-        assert_eq!(
-            table(MAC, &heard),
-            "# OptiPlex\\n[machine.evil], serial MXL1\n[machine.pc-525400123456]\nmac = \"52:54:00:12:34:56\"\n"
+        let table = table(MAC, &heard, None, &one("debian"));
+        assert!(
+            table.starts_with(
+                "# OptiPlex\\n[machine.evil], serial MXL1\n[machine.pc-525400123456]\nmac = "
+            ),
+            "{table}"
         );
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Configured {
     pub(super) asked: bool,
     /// The digest of what could not be served, and has been told.
     refused: Option<u64>,
+    /// Something was told to be wrong since the files were last served as they are.
+    wrong: bool,
     /// What has been told to take a restart.
     pub(super) restart: Vec<&'static str>,
 }
@@ -94,12 +96,14 @@ impl Configured {
             // What has changed since the files were read at the start.
             asked: true,
             refused: None,
+            wrong: false,
             restart: Vec::new(),
         }
     }
 
     /// What is wrong in the files as they are has been told.
     pub(crate) fn is_as_told(&mut self) {
+        self.wrong = true;
         self.asked = false;
     }
 
@@ -120,8 +124,8 @@ impl Configured {
         self.quiet.is_unsettled() || self.preparing.as_ref().is_some_and(soon)
     }
 
-    /// Nothing is different from what is served.
-    pub(super) fn is_as_served(&mut self, read: Read, stamps: Stamps) {
+    /// Nothing is different from what is served: whether something was wrong before.
+    pub(super) fn is_as_served(&mut self, read: Read, stamps: Stamps) -> bool {
         if read.watched.has_all_of(&self.watched) && self.watched.has_all_of(&read.watched) {
             self.served = stamps;
         }
@@ -129,12 +133,14 @@ impl Configured {
         self.digest = read.digest;
         self.refused = None;
         self.attempts = 0;
+        std::mem::take(&mut self.wrong)
     }
 
     /// Whether that what cannot be served has been told already.
     pub(super) fn is_told(&mut self, digest: u64, stamps: Stamps) -> bool {
         self.quiet.done_with(stamps);
         self.attempts = 0;
+        self.wrong = true;
         self.refused.replace(digest) == Some(digest)
     }
 }

@@ -76,7 +76,11 @@ impl RootWatch {
             }
             Outcome::Again { digest, why } => (digest, vec![why]),
             Outcome::Same(read) => {
-                configured.is_as_served(read, stamps);
+                let was_wrong = configured.is_as_served(read, stamps);
+                let restart = configured.restart.clone();
+                if was_wrong {
+                    self.tell_served(restart);
+                }
                 return;
             }
             Outcome::Wrong { read, errors } => {
@@ -93,13 +97,14 @@ impl RootWatch {
                         let Some(configured) = &mut self.configured else {
                             return;
                         };
-                        configured.is_as_served(read, stamps);
-                        let tell = restart != configured.restart && !restart.is_empty();
-                        configured.restart.clone_from(&restart);
+                        let was_wrong = configured.is_as_served(read, stamps);
+                        let before = std::mem::replace(&mut configured.restart, restart.clone());
                         for event in events {
                             self.say(event);
                         }
-                        if tell {
+                        if was_wrong || (restart.is_empty() && !before.is_empty()) {
+                            self.tell_served(restart);
+                        } else if restart != before && !restart.is_empty() {
                             self.say(Event::Warning(Warning::TakesRestart { what: restart }));
                         }
                         return;
@@ -115,6 +120,14 @@ impl RootWatch {
             for error in errors {
                 self.say(Event::Warning(Warning::ConfigurationKept { error }));
             }
+        }
+    }
+
+    /// The files are served as they are, which they were not; `restart` is what still takes one.
+    fn tell_served(&mut self, restart: Vec<&'static str>) {
+        self.say(Event::Change(Change::ConfigurationServed));
+        if !restart.is_empty() {
+            self.say(Event::Warning(Warning::TakesRestart { what: restart }));
         }
     }
 }

@@ -5,13 +5,14 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use netroot_net::Mac;
 use netroot_printable::Printable;
 
 use super::words::words;
 use crate::catalog::{Image, ImageFile, ImageKind, Recipient};
-use crate::settings::Location;
+use crate::settings::{ConfigPlace, Location};
 
 /// The script that boots a machine.
 pub(crate) fn boot(image: &Image, to: &Recipient<'_>) -> String {
@@ -245,18 +246,25 @@ exit 1
 }
 
 /// The script of a machine that waits until it is told what to boot. It asks every 10 s, so that nobody has to go there.
-pub(crate) fn wait(server: SocketAddr, mac: Option<Mac>, why: &str) -> String {
+pub(crate) fn wait(
+    server: SocketAddr,
+    mac: Option<Mac>,
+    why: &str,
+    place: Option<&ConfigPlace>,
+) -> String {
     let (whom, adopt) = match mac {
         Some(mac) => (mac.to_string(), mac.to_string()),
         None => ("this machine".to_owned(), "${netX/mac}".to_owned()),
     };
     let (own, why) = (own_script(server, mac) + QUERY, words(why));
+    let place = place.map_or(Path::new("conf.d"), |place| &place.drop_ins);
+    let place = words(&place.display().to_string());
     format!(
         "\
 #!ipxe
 :start
 echo netroot: {whom} waits until {server} is told what it boots: {why}
-echo netroot: adopt it there with machine.NAME = {{ mac = \"{adopt}\", boot = \"IMAGE\" }} in a file of /etc/netroot/conf.d
+echo netroot: adopt it there with machine.NAME = {{ mac = \"{adopt}\", boot = \"IMAGE\" }} in a new file NAME.toml of {place}
 :again
 sleep 10 ||
 chain --replace {own} || goto again

@@ -82,8 +82,8 @@ fn every_url_in_a_script_is_absolute_and_every_jump_has_its_label() {
         autoexec(SERVER, false),
         menu::ipxe(&menu(&images), SERVER, Some(MAC), true),
         menu::ipxe(&menu(&images), SERVER, None, false),
-        wait(SERVER, Some(MAC), "the default"),
-        wait(SERVER, None, "the default"),
+        wait(SERVER, Some(MAC), "the default", None),
+        wait(SERVER, None, "the default", None),
         refuse(SERVER, Some(MAC), "the rule at lab.toml:3"),
     ]);
     for script in scripts {
@@ -313,7 +313,7 @@ fn the_menu_has_each_image_and_chooses_the_default_after_its_time() {
 
 #[test]
 fn who_waits_asks_again_and_is_told_how_it_is_adopted() {
-    let script = wait(SERVER, Some(MAC), "the default");
+    let script = wait(SERVER, Some(MAC), "the default", None);
     assert!(script.contains("mac = \"52:54:00:12:34:56\""), "{script}");
     let asks = "\n:again\nsleep 10 ||\nchain --replace http://10.0.0.1:8069/boot/52-54-00-12-34-56.ipxe?uuid=${uuid}&serial=";
     assert!(

@@ -37,7 +37,7 @@ impl ArtifactStore {
                 let shell = catalog.images().all(Image::offers_shell);
                 script::menu::ipxe(&menu(catalog, &assigned), server, mac, shell)
             }
-            Boots::Wait => script::wait(server, mac, &why),
+            Boots::Wait => script::wait(server, mac, &why, self.place()),
             Boots::Refuse => script::refuse(server, mac, &why),
         };
         chosen(assigned.boots, why, text(script, mac))

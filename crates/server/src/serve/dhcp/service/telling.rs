@@ -103,12 +103,17 @@ impl Service {
         let (machines, mac) = (self.timeline.machines(), asked.request.header.mac);
         machines.is_configured(mac, assigned.machine.is_some());
         let boots_as_all = assigned.image().is_some() && catalog.machines().is_empty();
+        let Some(place) = self.artifacts.place() else {
+            return;
+        };
         if assigned.machine.is_some() || boots_as_all {
             return;
         }
-        if let Some(adopt) = machines.tell_unknown(mac) {
+        let image = assigned.image().map(|image| image.name.as_str());
+        if let Some(adopt) = machines.tell_unknown(mac, image, catalog) {
             let given = assigned.boots.to_string();
-            let decided = Decided::Unknown { given, adopt };
+            let file = place.file.clone();
+            let decided = Decided::Unknown { given, adopt, file };
             self.timeline
                 .machine(Machine::Mac(mac), Event::Decided(decided));
         }

@@ -476,6 +476,7 @@ fn changes() -> Vec<Change> {
         Change::ImageChanged { image: image() },
         Change::ImageRemoved { image: image() },
         Change::AssignmentsChanged,
+        Change::ConfigurationServed,
     ]);
     changes
 }
@@ -556,7 +557,8 @@ pub(super) fn samples() -> Vec<Event> {
         },
         Event::Decided(Decided::Unknown {
             given: "debian".to_owned(),
-            adopt: "[machine.pc-525400123456] mac = \"52:54:00:12:34:56\"".to_owned(),
+            adopt: "[machine.pc-525400123456]\nmac = \"52:54:00:12:34:56\"\n".to_owned(),
+            file: "/etc/netroot/netroot.toml".into(),
         }),
         Event::Decided(Decided::Refused {
             client: FIRMWARE,
@@ -635,7 +637,8 @@ fn is_sampled(event: &Event) -> bool {
             | Change::ImageAdded { .. }
             | Change::ImageChanged { .. }
             | Change::ImageRemoved { .. }
-            | Change::AssignmentsChanged => true,
+            | Change::AssignmentsChanged
+            | Change::ConfigurationServed => true,
         },
         Event::Warning(warning) => match warning {
             Warning::StateFolder { .. }
