@@ -6,6 +6,7 @@ mod contestants;
 mod dhcp;
 mod http;
 mod storm;
+mod storm_client;
 mod table;
 mod tftp;
 mod tftp_client;

@@ -16,6 +16,9 @@ pub(super) const INTERFACE: &str = "br0";
 /// The interface at the clients' end.
 pub(super) const CLIENTS: &str = "eth0";
 
+/// How many clients there are besides.
+pub(super) const ROOMS: u32 = 4;
+
 /// A file that is served.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Served {
@@ -42,6 +45,8 @@ pub(super) const LARGE: Served = Served {
 pub(super) struct Arena {
     pub(super) servers: Net,
     pub(super) clients: Net,
+    /// More clients, each with an address of its own: netroot bounds the connections of one.
+    pub(super) rooms: Vec<Net>,
     pub(super) root: TinyRoot,
     folder: PathBuf,
 }
@@ -54,6 +59,13 @@ impl Arena {
         let clients = Net::new("bench-serve-clients")?;
         let bridge = servers.bridge(INTERFACE, &format!("{SERVER}/16"))?;
         servers.cable(&bridge, &clients, CLIENTS, &format!("{CLIENT}/16"))?;
+        let mut rooms = Vec::new();
+        for room in 1..=ROOMS {
+            let net = Net::new(&format!("bench-serve-room-{room}"))?;
+            let address = format!("10.91.250.{}/16", room + 1);
+            servers.cable(&bridge, &net, &format!("room{room}"), &address)?;
+            rooms.push(net);
+        }
         // Everybody may read it: the servers become users without rights.
         let folder = PathBuf::from("/var/tmp/netroot-bench-serve");
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
@@ -63,6 +75,7 @@ impl Arena {
         Ok(Self {
             servers,
             clients,
+            rooms,
             root: TinyRoot::make()?,
             folder,
         })

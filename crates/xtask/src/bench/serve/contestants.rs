@@ -23,7 +23,8 @@ pub(super) struct Contestant {
 pub(super) struct Cost {
     /// Seconds of processor time.
     pub(super) processor: f64,
-    /// The most memory that was resident, in MiB.
+    /// The memory that is resident, and the most that ever was, in MiB.
+    pub(super) resident: f64,
     pub(super) mib: f64,
 }
 
@@ -205,10 +206,11 @@ impl Contestant {
         let (_, fields) = stat.rsplit_once(')').context("a name in /proc/PID/stat")?;
         let ticks = fields.split_whitespace().skip(11).take(4);
         let ticks: f64 = ticks.filter_map(|field| field.parse::<f64>().ok()).sum();
-        let mib = self.program.peak_resident_kib()?;
+        let mib = |kib: u64| f64::from(u32::try_from(kib).unwrap_or(u32::MAX)) / 1024.0;
         Ok(Cost {
             processor: ticks / TICKS,
-            mib: f64::from(u32::try_from(mib).unwrap_or(u32::MAX)) / 1024.0,
+            resident: mib(self.program.resident_kib()?),
+            mib: mib(self.program.peak_resident_kib()?),
         })
     }
 }

@@ -1,10 +1,11 @@
-//! HTTP: 64 MiB again and again, over one connection and over 64.
+//! HTTP: 64 MiB again and again, over one connection, and over 64 of four clients.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use netroot_harness::Finished;
 
-use super::arena::{Arena, LARGE, SERVER};
+use super::arena::{Arena, LARGE, ROOMS, SERVER};
 use super::contestants::{self, Start};
 use super::table::{self, Better, Row};
 use crate::bench::spread::Spread;
@@ -55,24 +56,38 @@ pub(super) fn race(arena: &Arena, rounds: u32) -> Result<()> {
     Ok(())
 }
 
-/// With wrk. How many bytes arrived.
+/// With wrk. How many bytes arrived, of all clients together.
 fn load(arena: &Arena, connections: u32) -> Result<f64> {
-    let (connections, seconds) = (connections.to_string(), SECONDS.to_string());
+    let (clients, each): (&[_], _) = match connections {
+        1 => (std::slice::from_ref(&arena.clients), 1),
+        many => (&arena.rooms, many / ROOMS),
+    };
+    let (each, seconds) = (each.to_string(), SECONDS.to_string());
     let url = format!("http://{SERVER}:8069/{}", LARGE.name);
-    let said = arena.clients.run_for(
-        &[
-            "wrk",
-            "-t1",
-            "-c",
-            &connections,
-            "-d",
-            &seconds,
-            "--timeout",
-            "30",
-            &url,
-        ],
-        Duration::from_secs(120),
-    )?;
+    let wrk = [
+        "wrk",
+        "-t1",
+        "-c",
+        &each,
+        "-d",
+        &seconds,
+        "--timeout",
+        "30",
+        &url,
+    ];
+    let running: Vec<_> = clients
+        .iter()
+        .map(|client| client.spawn(&wrk))
+        .collect::<Result<_>>()?;
+    let mut bytes = 0.0;
+    for mut wrk in running {
+        bytes += arrived(&wrk.wait(Duration::from_secs(120))?)?;
+    }
+    Ok(bytes)
+}
+
+/// How many bytes wrk says that arrived.
+fn arrived(said: &Finished) -> Result<f64> {
     ensure!(said.status.success(), "wrk: {}{}", said.stdout, said.stderr);
     // "  123 requests in 5.01s, 7.69GB read", in powers of 1024.
     let read = said.stdout.lines().find_map(|line| {

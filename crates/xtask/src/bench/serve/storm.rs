@@ -1,11 +1,13 @@
 //! 200 machines that load a kernel and an initrd at once, each from its own address.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use super::arena::{Arena, CLIENTS, INITRD, SERVER, SMALL};
 use super::contestants::{self, Start};
+use super::storm_client;
 use super::table::{self, Better, Row};
 use crate::bench::spread::Spread;
 
@@ -14,16 +16,19 @@ const SERVERS: [(&str, Start); 2] = [
     ("nginx", contestants::nginx),
 ];
 const MACHINES: u32 = 200;
+/// The address of the first one.
+const FIRST: Ipv4Addr = Ipv4Addr::new(10, 91, 251, 1);
 
-const ROWS: [(&str, &str, Better); 4] = [
+const ROWS: [(&str, &str, Better); 5] = [
     ("the last machine has both", "s", Better::Less),
     (
         "fairness: the first one's time by the last one's",
         "of 1",
         Better::More,
     ),
-    ("processor time", "s", Better::Less),
-    ("memory at most, for each machine", "MiB", Better::Less),
+    ("processor time for each machine", "ms", Better::Less),
+    ("memory for each machine", "KiB", Better::Less),
+    ("memory at most", "MiB", Better::Less),
 ];
 
 pub(super) fn race(arena: &Arena, rounds: u32) -> Result<()> {
@@ -42,13 +47,19 @@ pub(super) fn race(arena: &Arena, rounds: u32) -> Result<()> {
         println!("{MACHINES} machines, round {round} of {rounds}");
         for (server, (_, start)) in SERVERS.iter().enumerate() {
             let contestant = start(arena)?;
-            let before = contestant.cost()?.processor;
+            let before = contestant.cost()?;
             let times = load(arena)?;
             let cost = contestant.cost()?;
             let first = times.iter().copied().fold(f64::INFINITY, f64::min);
             let last = times.iter().copied().fold(0.0, f64::max);
-            let mib = cost.mib / f64::from(MACHINES);
-            let numbers = [last, first / last, cost.processor - before, mib];
+            let each = |cost: f64| cost / f64::from(MACHINES);
+            let numbers = [
+                last,
+                first / last,
+                each((cost.processor - before.processor) * 1000.0),
+                each((cost.mib - before.resident) * 1024.0),
+                cost.mib,
+            ];
             for (row, number) in rows.iter_mut().zip(numbers) {
                 if let Some((_, cell)) = row.cells.get_mut(server) {
                     cell.add(number);
@@ -70,32 +81,10 @@ pub(super) fn race(arena: &Arena, rounds: u32) -> Result<()> {
 
 /// How long each machine took for both, in seconds.
 fn load(arena: &Arena) -> Result<Vec<f64>> {
-    let (kernel, initrd) = (SMALL.name, INITRD.name);
-    let script = format!(
-        "rm -rf /run/storm; mkdir /run/storm
-for i in $(seq {MACHINES}); do
-    curl -sSf --interface 10.91.251.$i -o /dev/null -o /dev/null -w '%{{time_total}}\\n' \
-        http://{SERVER}:8069/{kernel} http://{SERVER}:8069/{initrd} > /run/storm/$i &
-done
-wait
-for i in $(seq {MACHINES}); do tr '\\n' ' ' < /run/storm/$i; echo; done"
-    );
-    let said = arena
+    let server = SocketAddrV4::new(SERVER.parse()?, 8069);
+    let files = [SMALL, INITRD].map(|file| (file.name, file.mib << 20));
+    let took = arena
         .clients
-        .run_for(&["sh", "-c", &script], Duration::from_secs(600))?;
-    let times = said.stdout.lines().map(|line| -> Result<f64> {
-        let both: Vec<f64> = line
-            .split_whitespace()
-            .filter_map(|it| it.parse().ok())
-            .collect();
-        ensure!(
-            both.len() == 2,
-            "a machine did not load both: {}",
-            said.stderr
-        );
-        Ok(both.iter().sum())
-    });
-    let times: Vec<f64> = times.collect::<Result<_>>()?;
-    ensure!(!times.is_empty(), "no machine loaded anything");
-    Ok(times)
+        .within(|| storm_client::load(server, FIRST, MACHINES, &files))?;
+    Ok(took.iter().map(Duration::as_secs_f64).collect())
 }
