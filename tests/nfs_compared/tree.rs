@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use netroot_harness::{Net, paths};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, XattrFlags};
 
 /// The names in the folder `many`.
 pub(crate) const MANY: usize = 500;
@@ -88,7 +88,60 @@ fn plant(root: &Path) -> Result<()> {
         time(&at(name), seconds, nanoseconds)?;
     }
     sparse(&at("sparse"))?;
+    access_lists(root)?;
     folders(root)
+}
+
+/// A POSIX access list: tag, permissions and id of each entry (`include/uapi/linux/posix_acl_xattr.h`).
+fn list(path: &Path, which: &str, entries: &[(u16, u16, u32)]) -> Result<()> {
+    let mut bytes = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in entries {
+        bytes.extend(
+            [tag, permissions]
+                .into_iter()
+                .flat_map(|half| half.to_le_bytes()),
+        );
+        bytes.extend(id.to_le_bytes());
+    }
+    let name = format!("system.posix_acl_{which}");
+    rustix::fs::setxattr(path, &*name, &bytes, XattrFlags::empty()).context("set an access list")
+}
+
+fn access_lists(root: &Path) -> Result<()> {
+    let none = u32::MAX;
+    let file = root.join("listed");
+    fs::write(&file, "listed")?;
+    own(&file, 70, 0o640)?;
+    let entries = [
+        (1, 6, none),
+        (2, 4, 1001),
+        (2, 0, 1002),
+        (4, 4, none),
+        (8, 6, 7),
+        (16, 4, none),
+        (32, 0, none),
+    ];
+    list(&file, "access", &entries)?;
+    let folder = root.join("listed-folder");
+    fs::create_dir(&folder)?;
+    list(
+        &folder,
+        "default",
+        &[(1, 7, none), (4, 5, none), (32, 0, none)],
+    )?;
+    list(
+        &folder,
+        "access",
+        &[
+            (1, 7, none),
+            (2, 5, 1001),
+            (4, 0, none),
+            (16, 5, none),
+            (32, 0, none),
+        ],
+    )?;
+    fs::write(folder.join("file"), "inherits the default list")?;
+    Ok(())
 }
 
 fn folders(root: &Path) -> Result<()> {

@@ -18,7 +18,7 @@
 //! # What it guarantees
 //!
 //! - **Faithful.** Modes with setuid and sticky bits, owners, device numbers, hard links, times in nanoseconds; a
-//!   stable file system id; permissions by mode for every uid, everything for uid 0.
+//!   stable file system id; permissions by mode and POSIX ACL for every uid, everything for uid 0.
 //! - **Never stale.** Handles depend on no state of the server. They survive its restarts and reboots
 //!   ([`HandleScheme`]) as long as the [`HandleKey`] is kept.
 //! - **Whole.** File systems that are mounted below the root are parts of it ([`Submounts`], nfsd's `crossmnt`), and so are
@@ -33,7 +33,7 @@
 //!
 //! # What it does not do
 //!
-//! Writing, locking (clients mount with `nolock`), NFSv2 and v4, NFS over UDP, Kerberos, POSIX ACLs. A file (not a
+//! Writing, locking (clients mount with `nolock`), NFSv2 and v4, NFS over UDP, Kerberos. A file (not a
 //! directory) that is moved out of the root within its file system can still be read by clients that have its handle,
 //! as with nfsd. Hidden files are recognised by path: another hard link of one, under a name that is not hidden, is shown.
 

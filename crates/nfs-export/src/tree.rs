@@ -1,5 +1,6 @@
 //! The exported directory tree: from handles to files, and never to one outside.
 
+pub(crate) mod access_list;
 pub(crate) mod attributes;
 mod content;
 pub(crate) mod entries;

@@ -100,7 +100,7 @@ fn unknown_programs_versions_and_procedures_are_answered_as_the_rfc_says() {
 }
 
 #[test]
-fn files_have_no_access_lists_and_none_can_be_set() {
+fn a_file_without_an_access_list_has_that_of_its_mode_and_none_can_be_set() {
     let root = tempfile::tempdir().unwrap();
     let running = serve(root.path());
     let address = running.server.address();
@@ -110,11 +110,22 @@ fn files_have_no_access_lists_and_none_can_be_set() {
     15u32.pack(&mut arguments).unwrap();
     let reply = exchange(address, &record(&call(100_227, 3, 1, &arguments)));
     assert_eq!(accept_status(&reply), 0);
-    // The status, attributes of 84 bytes, the requested mask, and two empty lists.
+    // The status, attributes of 84 bytes, the requested mask, owner, group, mask and others, and an empty list.
     let results = &reply[28..];
     assert_eq!(results[..8], [0, 0, 0, 0, 0, 0, 0, 1]);
-    let lists = [&[0, 0, 0, 15][..], &[0; 16]].concat();
-    assert_eq!(results[8 + 84..], lists);
+    let words: Vec<u32> = results[8 + 84..]
+        .chunks(4)
+        .map(|word| u32::from_be_bytes(word.try_into().unwrap()))
+        .collect();
+    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(root.path()).unwrap());
+    let [owner, group, others] = [(mode >> 6) & 7, (mode >> 3) & 7, mode & 7];
+    let list = [
+        [1, 0, owner],
+        [4, 0, group],
+        [0x10, 0, group],
+        [0x20, 0, others],
+    ];
+    assert_eq!(words, [&[15, 4, 4][..], &list.concat(), &[0, 0]].concat());
     // Without the two lists.
     let short = exchange(address, &record(&call(100_227, 3, 2, &arguments)));
     assert_eq!(accept_status(&short), 4);

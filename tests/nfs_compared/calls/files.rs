@@ -65,6 +65,21 @@ pub(super) const FILES: &str = "
     FSINFO h:plain uid:1000
     PATHCONF h:.
     PATHCONF h:plain uid:1000
+    ACCESS h:listed w:63 uid:70
+    ACCESS h:listed w:63 uid:1001
+    ACCESS h:listed w:63 uid:1002
+    ACCESS h:listed w:63 uid:1003
+    ACCESS h:listed w:63 uid:1003/7
+    ACCESS h:listed w:63 uid:1003/8/70
+    ACCESS h:listed w:63 uid:1002/70
+    ACCESS h:listed-folder w:63 uid:1001
+    ACCESS h:listed-folder w:63 uid:1002
+    GETACL h:listed w:15
+    GETACL h:listed w:2
+    GETACL h:listed w:5
+    GETACL h:listed-folder w:15
+    GETACL h:listed-folder w:4
+    GETACL h:listed-folder/file w:15
     GETACL h:plain w:15
     GETACL h:folder w:15
     GETACL h:plain w:1
@@ -107,6 +122,8 @@ pub(super) const LOOKUPS: &str = "
     LOOKUP h:list-only s:file uid:1000
     LOOKUP h:search-only s:file uid:1000
     LOOKUP h:. s:lost+found
+    LOOKUP h:listed-folder s:file uid:1001
+    LOOKUP h:listed-folder s:file uid:1002
 ";
 
 pub(super) const CONTENTS: &str = "
@@ -147,6 +164,9 @@ pub(super) const CONTENTS: &str = "
     READ h:group q:0 w:10 uid:1000/8/9/7
     READ h:group q:0 w:10 uid:1000
     READ h:group q:0 w:10 auth:0
+    READ h:listed q:0 w:10 uid:1001
+    READ h:listed q:0 w:10 uid:1002
+    READ h:listed q:0 w:10 uid:1003/7
     READ h:folder q:0 w:10
     READ h:link q:0 w:10
     READ h:fifo q:0 w:10

@@ -99,7 +99,29 @@ pub(super) const TABLE: &[Difference] = &[
     ),
     // Access lists.
     differs(
-        ["nfsd", "GETACL *", "acl", "0:", "4:*"],
-        "a list of the mode's classes, or none: clients drop the former (`nfs3_get_acl` in `fs/nfs/nfs3acl.c`)",
+        ["Ganesha", "GETACL *", "acl", "*", "0:"],
+        "Debian's Ganesha does not read POSIX access lists; nfsd does, as ours",
+    ),
+    differs(
+        ["Ganesha", "GETACL *", "default", "*", "0:"],
+        "Debian's Ganesha does not read POSIX access lists; nfsd does, as ours",
+    ),
+    differs(
+        ["Ganesha", "ACCESS h:listed*", "access", "*", "*"],
+        "Debian's Ganesha does not read POSIX access lists; nfsd does, as ours",
+    ),
+    differs(
+        ["Ganesha", "READ h:listed *", "status", "OK", "ACCES"],
+        "Debian's Ganesha does not read POSIX access lists; nfsd does, as ours",
+    ),
+    differs(
+        [
+            "Ganesha",
+            "LOOKUP h:listed-folder *",
+            "status",
+            "OK",
+            "ACCES",
+        ],
+        "Debian's Ganesha does not read POSIX access lists; nfsd does, as ours",
     ),
 ];

@@ -22,7 +22,7 @@ use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::tree::handle::Handle;
 use crate::tree::node::{Node, is_directory};
 use crate::tree::{name, status};
-use permissions::{Permission, may};
+use permissions::{Permission, Permissions};
 use read::READ_SIZE;
 use request::{Request, ResolvedFile};
 
@@ -110,7 +110,7 @@ fn find(
     if !is_directory(&directory.stat) {
         return Err(nfsstat3::NFS3ERR_NOTDIR);
     }
-    if !may(&request.credentials, Permission::Execute, &directory.stat) {
+    if !Permissions::new(&request.credentials, directory).may(Permission::Execute) {
         return Err(nfsstat3::NFS3ERR_ACCES);
     }
     let (handle, stat) = match name {
@@ -134,7 +134,7 @@ fn access(request: &Request<'_>, handle: Handle, asked: u32, out: &mut ReplyBuff
     let result: ACCESS3res = match request.resolve(handle) {
         Ok(file) => Nfs3Result::Ok(ACCESS3resok {
             obj_attributes: file.attributes(),
-            access: permissions::access(&request.credentials, &file.stat, asked),
+            access: permissions::access(&Permissions::new(&request.credentials, &file), asked),
         }),
         Err(status) => Nfs3Result::Err((status, ACCESS3resfail::default())),
     };

@@ -86,6 +86,7 @@ const FILES: &[&str] = &[
     "ftruncate",
     "getcwd",
     "getdents64",
+    "getxattr",
     "linkat",
     "lseek",
     "mkdirat",

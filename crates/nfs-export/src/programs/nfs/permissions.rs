@@ -1,14 +1,15 @@
-//! What a file's mode lets a user do.
+//! What a file's mode and its access list let a user do.
 //!
-//! uid 0 reads everything, because a machine whose root this is could not boot otherwise. POSIX access lists of the
-//! server's file system are ignored: the mode decides.
+//! uid 0 reads everything, because a machine whose root this is could not boot otherwise.
 
 use nfs3_types::nfs3::{
     ACCESS3_DELETE, ACCESS3_EXECUTE, ACCESS3_EXTEND, ACCESS3_LOOKUP, ACCESS3_MODIFY, ACCESS3_READ,
 };
 use rustix::fs::{FileType, Stat};
 
+use crate::programs::nfs::request::ResolvedFile;
 use crate::rpc::credentials::Credentials;
+use crate::tree::access_list::{self, AccessList, Which};
 use crate::tree::node::is_directory;
 
 /// The permission bits of a mode.
@@ -19,54 +20,85 @@ pub(super) enum Permission {
     Execute = 1,
 }
 
-/// Whether the file's mode grants `permission`. Only the first matching class counts, as always on Unix.
-pub(super) fn may(credentials: &Credentials, permission: Permission, file: &Stat) -> bool {
-    if credentials.uid() == 0 {
-        // CAP_DAC_OVERRIDE does not make a file executable that has no x bit at all.
-        return permission != Permission::Execute
-            || file.st_mode & 0o111 != 0
-            || is_directory(file);
-    }
-    let class = if credentials.uid() == file.st_uid {
-        6
-    } else if credentials.in_group(file.st_gid) {
-        3
-    } else {
-        0
-    };
-    (file.st_mode >> class) & (permission as u32) != 0
+/// A user and a file.
+pub(super) struct Permissions<'a> {
+    credentials: &'a Credentials,
+    file: &'a Stat,
+    /// An access list that decides instead of the mode. One that cannot be read grants nothing.
+    list: Option<AccessList>,
 }
 
-/// Whether READ is permitted. The client checks on open, while the server sees single READs. So, as in the kernel's
-/// nfsd, the owner may go on reading a file that was opened before its mode changed, and a program with execute
-/// permission may be read, since executing it means reading it over NFS.
-pub(super) fn may_read_content(credentials: &Credentials, file: &Stat) -> bool {
-    credentials.uid() == file.st_uid
-        || may(credentials, Permission::Read, file)
-        || may(credentials, Permission::Execute, file)
+impl<'a> Permissions<'a> {
+    pub(super) fn new(credentials: &'a Credentials, file: &'a ResolvedFile<'_>) -> Self {
+        let (user, stat) = (credentials.uid(), &file.stat);
+        let by_mode = user == 0 || user == stat.st_uid || !access_list::may_matter(stat.st_mode);
+        let list = match by_mode {
+            true => None,
+            false => AccessList::of(&file.node, Which::Access)
+                .unwrap_or_else(|_| Some(AccessList(Vec::new()))),
+        };
+        Self {
+            credentials,
+            file: stat,
+            list,
+        }
+    }
+
+    /// Whether `permission` is granted. Only the first matching class counts, as always on Unix.
+    pub(super) fn may(&self, permission: Permission) -> bool {
+        let (credentials, file) = (self.credentials, self.file);
+        if credentials.uid() == 0 {
+            // CAP_DAC_OVERRIDE does not make a file executable that has no x bit at all.
+            return permission != Permission::Execute
+                || file.st_mode & 0o111 != 0
+                || is_directory(file);
+        }
+        if let Some(list) = &self.list {
+            let in_group = |group| credentials.in_group(group);
+            return list.grants(permission as u32, credentials.uid(), file.st_gid, in_group);
+        }
+        let class = if credentials.uid() == file.st_uid {
+            6
+        } else if credentials.in_group(file.st_gid) {
+            3
+        } else {
+            0
+        };
+        (file.st_mode >> class) & (permission as u32) != 0
+    }
+
+    /// Whether READ is permitted. The client checks on open, while the server sees single READs. So, as in the kernel's
+    /// nfsd, the owner may go on reading a file that was opened before its mode changed, and a program with execute
+    /// permission may be read, since executing it means reading it over NFS.
+    pub(super) fn may_read_content(&self) -> bool {
+        self.credentials.uid() == self.file.st_uid
+            || self.may(Permission::Read)
+            || self.may(Permission::Execute)
+    }
 }
 
 /// Those ACCESS bits (RFC 1813 §3.3.4) of `asked` that are granted on a file of a read-only file system.
-pub(super) fn access(credentials: &Credentials, file: &Stat, asked: u32) -> u32 {
+pub(super) fn access(user: &Permissions<'_>, asked: u32) -> u32 {
+    let may = |permission| user.may(permission);
     let mut granted = 0;
-    if may(credentials, Permission::Read, file) {
+    if may(Permission::Read) {
         granted |= ACCESS3_READ;
     }
-    match FileType::from_raw_mode(file.st_mode) {
+    match FileType::from_raw_mode(user.file.st_mode) {
         FileType::Directory => {
-            if may(credentials, Permission::Execute, file) {
+            if may(Permission::Execute) {
                 granted |= ACCESS3_LOOKUP;
             }
         }
         FileType::RegularFile | FileType::Symlink => {
-            if may(credentials, Permission::Execute, file) {
+            if may(Permission::Execute) {
                 granted |= ACCESS3_EXECUTE;
             }
         }
         // A device, FIFO or socket on a read-only file system can still be opened for writing: nothing changes on the
         // server when a client writes to its /dev/null. Without this bit it could not open it.
         _ => {
-            if may(credentials, Permission::Write, file) {
+            if may(Permission::Write) {
                 granted |= ACCESS3_MODIFY | ACCESS3_EXTEND;
             }
         }
@@ -85,6 +117,26 @@ mod tests {
         let mut stat = rustix::fs::fstat(directory).unwrap();
         (stat.st_mode, stat.st_uid, stat.st_gid) = (mode, uid, gid);
         stat
+    }
+
+    fn by_mode<'a>(credentials: &'a Credentials, file: &'a Stat) -> Permissions<'a> {
+        Permissions {
+            credentials,
+            file,
+            list: None,
+        }
+    }
+
+    fn access(credentials: &Credentials, file: &Stat, asked: u32) -> u32 {
+        super::access(&by_mode(credentials, file), asked)
+    }
+
+    fn may(credentials: &Credentials, permission: Permission, file: &Stat) -> bool {
+        by_mode(credentials, file).may(permission)
+    }
+
+    fn may_read_content(credentials: &Credentials, file: &Stat) -> bool {
+        by_mode(credentials, file).may_read_content()
     }
 
     fn user(uid: u32, gid: u32, groups: &[u32]) -> Credentials {

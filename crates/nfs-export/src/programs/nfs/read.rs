@@ -9,7 +9,7 @@ use nfs3_types::xdr_codec::Pack;
 use rustix::fs::FileType;
 use rustix::io::{Errno, ReadWriteFlags};
 
-use crate::programs::nfs::permissions::may_read_content;
+use crate::programs::nfs::permissions::Permissions;
 use crate::programs::nfs::request::{Request, ResolvedFile};
 use crate::programs::procedure::{IoMode, ProcedureError};
 use crate::rpc::decode::{Decoder, Malformed};
@@ -126,7 +126,7 @@ fn open<'a>(request: &Request<'_>, file: &'a ResolvedFile<'_>) -> Result<Borrowe
         // A FIFO, device or link has no content on the server.
         _ => return Err(nfsstat3::NFS3ERR_INVAL),
     };
-    if !may_read_content(&request.credentials, &file.stat) {
+    if !Permissions::new(&request.credentials, file).may_read_content() {
         return Err(nfsstat3::NFS3ERR_ACCES);
     }
     file.tree

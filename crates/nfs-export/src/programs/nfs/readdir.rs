@@ -15,7 +15,7 @@ use nfs3_types::xdr_codec::Opaque;
 use rustix::fs::{RawDir, SeekFrom};
 use rustix::io::Errno;
 
-use crate::programs::nfs::permissions::{Permission, may};
+use crate::programs::nfs::permissions::{Permission, Permissions};
 use crate::programs::nfs::request::{Request, ResolvedFile};
 use crate::rpc::decode::{Decoder, Malformed};
 use crate::rpc::reply_buffer::ReplyBuffer;
@@ -112,7 +112,7 @@ fn details(
     name: &[u8],
 ) -> (post_op_attr, post_op_fh3) {
     // Without execute permission LOOKUP is refused, and READDIRPLUS must not get around that.
-    if !may(&request.credentials, Permission::Execute, &directory.stat) {
+    if !Permissions::new(&request.credentials, directory).may(Permission::Execute) {
         return (Nfs3Option::None, Nfs3Option::None);
     }
     let export = directory.tree;
@@ -166,7 +166,7 @@ fn results(
     if !is_directory(&directory.stat) {
         return Err(nfsstat3::NFS3ERR_NOTDIR);
     }
-    if !may(&request.credentials, Permission::Read, &directory.stat) {
+    if !Permissions::new(&request.credentials, directory).may(Permission::Read) {
         return Err(nfsstat3::NFS3ERR_ACCES);
     }
     let verifier = directory
