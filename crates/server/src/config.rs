@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! file → tables → values            section: each with its line; every mistake names what was expected
-//! values → Settings                 server, images, machines
+//! values → Settings                 server, images, machines, rules, menu
 //! Settings → what contradicts       references: names that do not exist, or twice; contradictions
 //! ```
 //!
@@ -13,9 +13,11 @@ mod example;
 mod findings;
 mod images;
 mod machines;
+mod menu;
 mod mistake;
 mod places;
 mod references;
+mod rules;
 mod section;
 mod server;
 mod source;
@@ -125,14 +127,14 @@ fn read_files(place: &ConfigPlace, files: &[SourceFile]) -> Parsed {
         let mut whole = reading.whole();
         images.extend(images::read(&mut whole));
         catalog.machines.extend(machines::read_machines(&mut whole));
-        catalog.rules.extend(machines::read_rules(&mut whole));
+        catalog.rules.extend(rules::read_rules(&mut whole));
         if file.is_drop_in {
             let why = "belongs to the main file; a drop-in adds images, machines and rules";
             whole.refuse(&server::KEYS, why);
         } else {
             places.networks = server::read(&mut whole, &mut settings);
-            machines::read_default(&mut whole, &mut catalog);
-            machines::read_menu(&mut whole, &mut catalog.menu);
+            rules::read_default(&mut whole, &mut catalog);
+            menu::read_menu(&mut whole, &mut catalog.menu);
         }
         whole.finish();
         let read = reading.finish();

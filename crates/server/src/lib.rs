@@ -7,7 +7,6 @@
 
 mod append;
 mod catalog;
-mod causes;
 mod check;
 mod check_config;
 mod check_kernel;
@@ -17,6 +16,7 @@ mod config;
 mod confinement;
 mod control_socket;
 mod embedded_init;
+mod error_chain;
 mod explain;
 #[cfg(fuzzing)]
 pub mod fuzzing;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use toml::de::DeValue;
 
+use crate::settings::Choice;
+
 pub(super) fn integer(value: &DeValue<'_>) -> Option<u64> {
     let integer = value.as_integer()?;
     u64::from_str_radix(integer.as_str(), integer.radix()).ok()
@@ -41,4 +43,25 @@ pub(super) fn shown(value: &DeValue<'_>) -> Cow<'static, str> {
         DeValue::Array(_) => "a list".into(),
         DeValue::Table(_) => "a table".into(),
     }
+}
+
+/// What a machine is given, as a word.
+pub(super) fn choice(text: String) -> Result<Choice, String> {
+    match text.as_str() {
+        "" => Err("expected an image's name, or menu, wait or refuse".to_owned()),
+        word => Ok(Choice::of_word(word)),
+    }
+}
+
+/// Bytes in hexadecimal digits with colons between them, as `01:52:54:00:12:34:56`, or a text as it is.
+pub(super) fn bytes(text: &str) -> Result<Vec<u8>, String> {
+    if text.is_empty() || text.len() > 3 * 255 {
+        return Err("expected 1 to 255 bytes".to_owned());
+    }
+    let pairs = text.split(':').map(|pair| {
+        let is_pair = pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit());
+        is_pair.then(|| u8::from_str_radix(pair, 16).ok()).flatten()
+    });
+    let hexadecimal: Option<Vec<u8>> = pairs.collect();
+    Ok(hexadecimal.unwrap_or_else(|| text.as_bytes().to_vec()))
 }

@@ -11,9 +11,9 @@ use netroot_initramfs::RootTree;
 use netroot_net::Prefix;
 
 use crate::catalog::Image;
-use crate::causes::with_causes;
 use crate::config::{Mistake, Places};
 use crate::confinement::identity::Identity;
+use crate::error_chain::with_causes;
 use crate::serve::api::tcp::TcpApi;
 use crate::serve::artifacts::Folder;
 use crate::serve::isolation;

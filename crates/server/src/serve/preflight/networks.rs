@@ -3,8 +3,8 @@
 use netroot_proto::pxe::subnet::Subnet;
 
 use super::{Host, Preflight};
-use crate::causes::with_causes;
 use crate::config::Mistake;
+use crate::error_chain::with_causes;
 use crate::serve::dhcp::kept_addresses;
 use crate::serve::isolation;
 use crate::serve::listen::role;

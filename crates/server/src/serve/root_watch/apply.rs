@@ -20,7 +20,7 @@ use super::prepare::{Ready, ReadyImage};
 use super::reconfigure::told;
 use super::root::Root;
 use crate::catalog::{Catalog, Image, RootLocation};
-use crate::causes::with_causes;
+use crate::error_chain::with_causes;
 use crate::serve::artifacts::{Exchange, Folder, raspberry_pi};
 use crate::serve::events::{Event, Warning};
 use crate::serve::nfs::{self, Step};

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use netroot_initramfs::RootTree;
 
-use crate::causes::with_causes;
+use crate::error_chain::with_causes;
 use crate::serve::privileged_helper::{Client, HelperError, ImageNumber, RootRequest};
 
 /// Opens the directory of an image: by the helper that attaches a copy of its mounts where this process may read, or, where

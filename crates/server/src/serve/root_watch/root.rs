@@ -12,7 +12,7 @@ use netroot_nfs_export::{Export, ExportOptions, ReplacedExport, Submounts};
 
 use super::open_root::open_root;
 use super::world::World;
-use crate::causes::with_causes;
+use crate::error_chain::with_causes;
 use crate::serve::artifacts::{Folder, raspberry_pi};
 use crate::serve::events::Submounted;
 use crate::serve::privileged_helper::ImageNumber;

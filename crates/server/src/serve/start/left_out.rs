@@ -73,8 +73,8 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::causes::with_causes;
     use crate::config;
+    use crate::error_chain::with_causes;
     use crate::settings::ConfigPlace;
 
     #[test]
