@@ -3,6 +3,7 @@
 mod bench_network;
 pub(crate) mod boot;
 mod contestant;
+mod dnsmasq;
 mod initramfs_tools;
 mod machine;
 mod memory;

@@ -1,9 +1,9 @@
 //! The network of one boot: a bridge, dnsmasq, NFS-Ganesha and the machine's cable.
 
-use std::time::Duration;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use netroot_harness::{Bridge, Clients, Ganesha, Net, Program, Tap, TinyRoot};
+
+use super::dnsmasq;
 
 /// The DHCP and NFS server.
 pub(super) const SERVER: &str = "10.90.0.1";
@@ -46,27 +46,12 @@ impl BenchNetwork {
 }
 
 fn start_dnsmasq(net: &Net, bridge: &Bridge, behaviour: Dnsmasq) -> Result<Program> {
-    let interface = format!("--interface={}", bridge.0);
-    let mut argv = vec![
-        "dnsmasq",
-        "--keep-in-foreground",
-        "--conf-file=/dev/null",
-        "--port=0",
-        "--log-facility=-",
-        "--user=root",
-        "--pid-file=/run/dnsmasq.pid",
+    let mut more = vec![
         "--dhcp-leasefile=/run/dnsmasq.leases",
-        "--dhcp-authoritative",
         "--dhcp-range=10.90.0.100,10.90.0.200,255.255.255.0,1h",
-        &interface,
     ];
     if behaviour == Dnsmasq::AnswersAtOnce {
-        argv.push("--no-ping");
+        more.push("--no-ping");
     }
-    let program = net.spawn(&argv)?;
-    program
-        .stderr()
-        .wait_for("started", "dnsmasq starting", Duration::from_secs(20))
-        .context("the DHCP server of the bench")?;
-    Ok(program)
+    dnsmasq::start(net, &bridge.0, &more)
 }

@@ -64,7 +64,7 @@ pub(crate) fn run_bench(options: &Options) -> Result<()> {
         http::race(&arena, rounds)?;
     }
     if wanted(Part::Dhcp) {
-        dhcp::race(&arena)?;
+        dhcp::race(&arena, rounds)?;
     }
     if wanted(Part::Storm) {
         storm::race(&arena, rounds)?;

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use netroot_harness::{Net, Program, paths};
 
 use super::arena::{Arena, INTERFACE, SERVER};
+use crate::bench::dnsmasq;
 use crate::setup::bench_tools;
 
 /// How long a server may take to start.
@@ -61,25 +62,19 @@ pub(super) fn netroot(arena: &Arena) -> Result<Contestant> {
 /// dnsmasq for TFTP and DHCP, without its ping of addresses, which is not what is measured.
 pub(super) fn dnsmasq(arena: &Arena) -> Result<Contestant> {
     let leases = arena.leases()?.join("dnsmasq.leases");
-    let program = arena.servers.spawn(&[
-        "dnsmasq",
-        "--keep-in-foreground",
-        "--conf-file=/dev/null",
-        "--port=0",
-        "--log-facility=-",
-        "--user=root",
-        "--pid-file=/run/dnsmasq.pid",
-        &format!("--dhcp-leasefile={}", leases.display()),
-        "--dhcp-authoritative",
-        "--no-ping",
-        "--quiet-dhcp",
-        "--dhcp-lease-max=100000",
-        "--dhcp-range=10.91.0.10,10.91.199.255,255.255.0.0,1h",
-        &format!("--interface={INTERFACE}"),
-        "--enable-tftp",
-        &format!("--tftp-root={}", arena.folder().display()),
-    ])?;
-    program.stderr().wait_for("started", "dnsmasq", STARTING)?;
+    let program = dnsmasq::start(
+        &arena.servers,
+        INTERFACE,
+        &[
+            &format!("--dhcp-leasefile={}", leases.display()),
+            "--no-ping",
+            "--quiet-dhcp",
+            "--dhcp-lease-max=100000",
+            "--dhcp-range=10.91.0.10,10.91.199.255,255.255.0.0,1h",
+            "--enable-tftp",
+            &format!("--tftp-root={}", arena.folder().display()),
+        ],
+    )?;
     Ok(Contestant { program })
 }
 

@@ -1,0 +1,34 @@
+//! dnsmasq as both benches run it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use netroot_harness::{Net, Program};
+
+/// How long it may take to start.
+const STARTING: Duration = Duration::from_secs(60);
+
+/// Starts it on an interface as the only DHCP server, without DNS and without this host's configuration; `more` are its
+/// further arguments, among them `--dhcp-range`.
+///
+/// # Errors
+/// When it does not start.
+pub(super) fn start(net: &Net, interface: &str, more: &[&str]) -> Result<Program> {
+    let interface = format!("--interface={interface}");
+    let mut argv = vec![
+        "dnsmasq",
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--port=0",
+        "--log-facility=-",
+        "--user=root",
+        "--pid-file=/run/dnsmasq.pid",
+        "--dhcp-authoritative",
+        &interface,
+    ];
+    argv.extend(more);
+    let program = net.spawn(&argv)?;
+    let started = program.stderr().wait_for("started", "dnsmasq", STARTING);
+    started.context("the bench's dnsmasq")?;
+    Ok(program)
+}
