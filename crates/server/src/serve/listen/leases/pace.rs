@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 /// The time between two transactions once the credit is used up: ten in a second, whatever the network asks.
-pub(super) const BETWEEN: Duration = Duration::from_millis(100);
+const BETWEEN: Duration = Duration::from_millis(100);
 /// How many transactions may come sooner than that; one more each [`BETWEEN`]. Some 800 MB of writes.
 const CREDIT: u32 = 20_000;
 /// The least pause, where a disk takes no time.
