@@ -69,7 +69,8 @@ pub fn receive_two(
             socket.as_fd().as_raw_fd(),
             messages.as_mut_ptr(),
             2,
-            libc::MSG_DONTWAIT,
+            // Of another type in musl's headers than in glibc's.
+            libc::MSG_DONTWAIT as _,
             std::ptr::null_mut(),
         )
     };
