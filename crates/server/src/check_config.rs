@@ -26,7 +26,10 @@ pub(crate) fn run(args: &CheckConfigArgs) -> Result<ExitCode> {
     let place = ConfigPlace::of_file(args.config.clone());
     let snapshot = Snapshot::read(&place)?;
     if snapshot.files.is_empty() {
-        bail!("there is no configuration {}", place.file.display());
+        bail!(
+            "there is no configuration {}; write it, or name another with --config",
+            place.file.display()
+        );
     }
     let host = Host::this().context("cannot list the network interfaces")?;
     let checked = check(&place, &snapshot, Some(&host), true);

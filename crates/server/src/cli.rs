@@ -62,7 +62,7 @@ impl Cli {
 /// The tools in this binary.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Boot machines over the network with this directory as their root.
+    /// Boot machines over the network, with a directory as their root or as the configuration says.
     Serve(Box<ServeArgs>),
     /// Show the running server: interfaces, images, and machines with how far they have come.
     Status(StatusArgs),
@@ -78,7 +78,7 @@ pub(crate) enum Command {
     Assign(OrderArgs),
     /// Write everything about a machine's last boot into one file, for a bug report.
     Bundle(BundleArgs),
-    /// Have the running server look at its roots and boot loaders now, and wait until it is done.
+    /// Have the running server look at its configuration, roots and boot loaders now, and wait until it is done.
     Reload(ReloadArgs),
     /// Build the initrd for a root, as a file.
     Initrd(InitrdArgs),

@@ -21,6 +21,7 @@ mod rules;
 mod section;
 mod server;
 mod source;
+mod syntax;
 mod values;
 
 use std::path::PathBuf;
@@ -149,6 +150,12 @@ fn read_files(place: &ConfigPlace, files: &[SourceFile]) -> Parsed {
     // What is in a file that could not be read would be missed by those that name it.
     let names = all_toml.then_some(images.as_slice());
     references::check(&settings.catalog, names, &mut findings);
+    // Where a table of images has another name, that is what is wrong.
+    let may_be_image =
+        |mistake: &Mistake| !mistake.about.contains('.') || mistake.about.starts_with("image");
+    if images.is_empty() && all_toml && !mistakes.iter().any(may_be_image) {
+        references::no_image(&mut findings);
+    }
     contradictions::check(&settings, &mut findings);
     mistakes.extend(findings.mistakes);
     let mut doubts = findings.doubts;

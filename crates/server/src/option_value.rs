@@ -138,7 +138,11 @@ impl FromStr for AddressRange {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let (range, router) = match text.split_once(',') {
+        // Two addresses with a comma between them are no range with a router.
+        let (range, router) = match text
+            .split_once(',')
+            .filter(|(range, _)| range.contains('-'))
+        {
             Some((range, more)) => (range, Some(range_router(more)?)),
             None => (text, None),
         };

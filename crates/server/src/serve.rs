@@ -53,6 +53,7 @@ mod status;
 mod tftp;
 mod url_path;
 
+pub(crate) use self::error::ServeError;
 pub(crate) use self::start::{confine, run, without_file};
 
 /// For `tests/fuzz`.

@@ -8,17 +8,40 @@ use crate::cli::{Cli, ServeArgs};
 use crate::config::{self, Mistake, Mistakes, Parsed, Places};
 use crate::serve::config_files::Snapshot;
 use crate::serve::preflight::Preflight;
-use crate::serve::without_file;
-use crate::settings::{CONFIG, ConfigPlace, Settings};
+use crate::serve::{ServeError, without_file};
+use crate::settings::{CONFIG, ConfigPlace, Settings, doubled};
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn run(args: ServeArgs) -> Result<()> {
+    // Which network the range is for is not said.
+    let is_ambiguous =
+        !args.isolated.is_empty() && !args.dhcp.is_empty() && args.interface.is_empty();
     let (settings, left_out) = match &args.dir {
-        Some(_) => (Settings::from(args), Vec::new()),
+        Some(_) => (given(args)?, Vec::new()),
         None => configured(args)?,
     };
-    crate::serve::run(&settings, left_out)?;
-    Ok(())
+    crate::serve::run(&settings, left_out).map_err(|error| match error {
+        ServeError::Interface(_) | ServeError::Role(_) if is_ambiguous => {
+            anyhow::Error::from(error).context(
+                "--dhcp is for the interface beside the isolated ones, which give their own addresses: leave --dhcp out, or name that interface with --interface",
+            )
+        }
+        error => error.into(),
+    })
+}
+
+/// What the command line says.
+fn given(args: ServeArgs) -> Result<Settings> {
+    let settings = Settings::from(args);
+    if let Some((number, _)) = doubled(&settings.networks).first() {
+        let network = settings.networks.get(*number);
+        let name = network.and_then(|network| network.interface.as_deref());
+        bail!(
+            "{} is to be served twice; name it once",
+            name.unwrap_or_default()
+        );
+    }
+    Ok(settings)
 }
 
 /// What can be served of it on this machine: drop-ins that name what is not there are left out, and told.

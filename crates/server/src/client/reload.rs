@@ -24,8 +24,8 @@ pub(crate) struct ReloadArgs {
 }
 
 const EXAMPLES: &str = "\
-The server follows its roots by itself, within seconds: a new kernel once it is whole, a directory that was
-replaced, boot loaders. This looks at once, tries again what failed, and waits until it is done.
+The server follows its configuration and its roots by itself, within seconds: a drop-in that comes or goes, a new kernel
+once it is whole, a directory that was replaced, boot loaders. This looks at once, tries again what failed, and waits until it is done.
 
 Exits with 1 if something could not be taken over; the server goes on with what it had.";
 

@@ -49,6 +49,15 @@ impl Places {
         }
     }
 
+    /// Whether a table has this key.
+    pub(super) fn has(&self, table: &Origin, key: &str) -> bool {
+        let Origin::File { path, line } = table else {
+            return false;
+        };
+        let lines = self.lines.get(path);
+        lines.is_some_and(|lines| lines.contains_key(&(*line, key.to_owned())))
+    }
+
     /// Where a key of the main file is, which is in no table or in one that is there once.
     pub(crate) fn of_main(&self, keys: &[&str]) -> Origin {
         let beginning = Origin::File {

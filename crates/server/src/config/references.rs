@@ -4,8 +4,11 @@ use std::collections::HashMap;
 
 use super::findings::Findings;
 use super::images::NamedImage;
-use crate::catalog::{machine_errors, no_such_choice, no_such_image};
+use crate::catalog::{MachineProblem, machine_errors, no_such_choice, no_such_image};
 use crate::settings::{CatalogSettings, Choice};
+
+/// What identifies a machine.
+const IDENTITIES: [&str; 4] = ["mac", "uuid", "serial", "client-id"];
 
 /// Tells all such mistakes. `names` are those of every image that is written, also of one that is wrong; `None` if they are
 /// not known, since a file could not be read.
@@ -25,6 +28,14 @@ pub(super) fn check(
     check.menu();
 }
 
+/// Tells that there is nothing to boot.
+pub(super) fn no_image(findings: &mut Findings<'_>) {
+    let text =
+        "no image is configured; add one, such as [image.debian] with root = \"/srv/debian\"";
+    let main = findings.places.of_main(&[]);
+    findings.mistake(&main, String::new(), text);
+}
+
 struct Check<'a, 'b, 'c> {
     catalog: &'a CatalogSettings,
     names: Option<&'a [NamedImage]>,
@@ -36,11 +47,6 @@ impl Check<'_, '_, '_> {
         let Some(images) = self.names else {
             return;
         };
-        if images.is_empty() {
-            let text = "no image is configured; add one, such as [image.debian] with root = \"/srv/debian\"";
-            let main = self.findings.places.of_main(&[]);
-            self.findings.mistake(&main, String::new(), text);
-        }
         let mut names = HashMap::new();
         for image in images {
             let name = image.name.as_str();
@@ -56,6 +62,11 @@ impl Check<'_, '_, '_> {
 
     fn machines(&mut self) {
         for error in machine_errors(&self.catalog.machines) {
+            // One that is identified by something wrong is told so already.
+            let is_written = |key: &&str| self.findings.places.has(&error.origin, key);
+            if error.problem == MachineProblem::Unidentified && IDENTITIES.iter().any(is_written) {
+                continue;
+            }
             let about = format!("machine.{}", error.name);
             let text = error.problem.to_string();
             match error.problem.key() {

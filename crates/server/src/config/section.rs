@@ -12,6 +12,7 @@ use super::example;
 use super::mistake::Mistake;
 use super::places::Lines;
 use super::source::SourceFile;
+use super::syntax::{self, Syntax};
 use super::values::shown;
 use crate::settings::Origin;
 
@@ -66,13 +67,12 @@ impl<'a> Reading<'a> {
     /// The whole file as a table; an empty one, and a mistake, for what is not TOML.
     pub(super) fn whole(&'a self) -> Section<'a> {
         let (table, errors) = DeTable::parse_recoverable(&self.file.text);
-        for error in &errors {
-            let span = error.span().unwrap_or_default();
-            self.mistake(
-                String::new(),
-                &span,
-                format!("not TOML: {}", error.message()),
-            );
+        let mistakes = errors.iter().map(|error| Syntax {
+            at: error.span().unwrap_or_default(),
+            message: error.message(),
+        });
+        for (span, text) in syntax::mistakes(&self.file.text, mistakes) {
+            self.mistake(String::new(), &span, text);
         }
         self.is_toml.set(errors.is_empty());
         let table = match errors.is_empty() {

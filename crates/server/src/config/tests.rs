@@ -185,6 +185,13 @@ fn an_empty_configuration_says_what_is_missing() {
         "netroot.toml:1: no image is configured; add one, such as [image.debian] with root = \"/srv/debian\""
     );
     assert!(mistakes("a = ", &[]).starts_with("netroot.toml:1: not TOML: "));
+    // A table with another name is what is wrong, and no more.
+    for text in [
+        "[imgae.debian]\nroot = \"/srv\"\n",
+        "[image]\nroot = \"/srv\"\n",
+    ] {
+        assert_eq!(mistakes(text, &[]).lines().count(), 1, "{text}");
+    }
 }
 
 #[test]
@@ -564,5 +571,79 @@ fn an_unknown_name_is_told_together_with_everything_else() {
          netroot.toml:5: menu.images: lab is in the menu twice; name it once\n\
          netroot.toml:7: rule.mac: an empty list holds for no machine; leave the key out if the rule is for all\n\
          netroot.toml:8: rule.boot: there is no image labb; did you mean lab?"
+    );
+}
+
+#[test]
+fn what_newcomers_write_is_answered_with_what_to_write() {
+    for (text, expected) in [
+        (
+            "[imgae.debian]\nroot = \"/srv/debian\"\n",
+            "1: imgae: unknown; did you mean image?",
+        ),
+        (
+            "[image]\nroot = \"/srv/debian\"\n",
+            "2: image.root: expected a table with a name, under a line such as [image.NAME], not \"/srv/debian\"",
+        ),
+        (
+            "[image.d]\nroot = /srv/debian\n",
+            "2: not TOML: a text is in quotes, such as root = \"/srv/debian\"; found root = /srv/debian",
+        ),
+        (
+            "[image.d]\nroot = \u{201c}/srv/debian\u{201d}\n",
+            "2: not TOML: quotes are the straight ones, \" and \"; found root = \u{201c}/srv/debian\u{201d}",
+        ),
+        (
+            "image: debian\n",
+            "1: not TOML: expected a line such as root = \"/srv/debian\" or [image.debian]; found image: debian",
+        ),
+        (
+            "[image.d]\nroot = \"debian\"\n",
+            "2: image.d.root: expected a whole path, which begins with /, such as /srv/debian (none is relative to this file); found \"debian\"",
+        ),
+        (
+            "[image.d]\nlocal-disk = true\ntitle = \"a\tb\"\n",
+            "3: image.d.title: expected a text of one line, and there is a tab in it",
+        ),
+        (
+            "[image.d]\nlocal-disk = true\n[machine.a]\nmac = \"aa:bb:cc\"\n",
+            "4: machine.a.mac: expected an Ethernet address such as 52:54:00:12:34:56; found \"aa:bb:cc\"",
+        ),
+        (
+            "[image.d]\nlocal-disk = true\n[machine.a]\nserial = \"1\"\naddress = \"fd00::7\"\n",
+            "5: machine.a.address: expected an IPv4 address (IPv6 is not supported); found \"fd00::7\"",
+        ),
+        (
+            "[image.d]\nlocal-disk = true\n[[network]]\nmode = \"dhcp\"\nrange = \"10.0.0.1,10.0.0.9\"\n",
+            "5: network.range: expected two addresses such as 10.0.0.100-10.0.0.200; found \"10.0.0.1,10.0.0.9\"",
+        ),
+        (
+            "[image.d]\nlocal-disk = true\nlocal-disk = true\n",
+            "3: local-disk is there already in this table; leave one of the two out",
+        ),
+        (
+            "[image.d]\nlocal-disk = true\n[image.d]\nlocal-disk = true\ntitle = \"x\"\n",
+            "3: [image.d] is there already: a table stands once; write its keys under the first one, or give it another name",
+        ),
+    ] {
+        assert_eq!(
+            mistakes(text, &[]),
+            format!("netroot.toml:{expected}"),
+            "{text}"
+        );
+    }
+    // A file of Windows, with a byte order mark and its line ends, is read, and its lines are counted.
+    let windows = "\u{feff}[image.d]\r\n\tlocal-disk = true\r\n[server]\r\njson = 1\r\n";
+    assert_eq!(
+        mistakes(windows, &[]),
+        "netroot.toml:4: server.json: expected true or false, not 1"
+    );
+    let macs = "[image.d]\nlocal-disk = true\n[machine.a]\nmac = [\"AA-BB-CC-DD-EE-02\", \"aabb.ccdd.ee06\", \"aabbccddee0a\"]\n";
+    assert_eq!(read(macs).unwrap().catalog.machines[0].macs.len(), 3);
+    let many = "a b\n".repeat(50);
+    let found = mistakes(&many, &[]);
+    assert!(
+        found.lines().count() == 4 && found.ends_with("; more of the file is no TOML, too"),
+        "{found}"
     );
 }

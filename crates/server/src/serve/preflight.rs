@@ -20,7 +20,7 @@ use crate::serve::isolation;
 use crate::serve::listen::interface::{Candidate, RouteSocket};
 use crate::serve::opened::Opened;
 use crate::serve::privileged_helper::reach_hook;
-use crate::settings::{ImageSettings, ImageSource, InitrdSource, Settings};
+use crate::settings::{ImageSettings, ImageSource, InitrdSource, Origin, Settings};
 
 /// This machine's networks.
 #[derive(Debug, Default)]
@@ -179,14 +179,38 @@ impl<'a> Preflight<'a> {
     fn mistake_of_image(&mut self, image: &ImageSettings, key: &str, text: String) {
         let place = self.places.key(&image.origin, key);
         let about = format!("image.{}.{key}", name(image));
-        self.mistakes.extend(Mistake::at(&place, about, text));
+        self.mistake(&place, about, &text);
     }
 
     fn mistake_of_main(&mut self, keys: &[&str], text: String) {
         let place = self.places.of_main(keys);
-        self.mistakes
-            .extend(Mistake::at(&place, keys.join("."), text));
+        self.mistake(&place, keys.join("."), &text);
     }
+
+    fn mistake(&mut self, place: &Origin, about: String, text: &str) {
+        let text = with_keys(text);
+        self.mistakes.extend(Mistake::at(place, about, text));
+    }
+}
+
+/// What errors call by its option, and a file by its key.
+const OPTIONS: [(&str, &str); 10] = [
+    ("--dhcp ", "range "),
+    ("--isolated names", "subnet names"),
+    ("--isolated", "mode = \"isolated\""),
+    ("--interface ", "interface "),
+    ("--address", "address"),
+    ("--kernel", "kernel"),
+    ("--hide", "hide"),
+    ("--init ", "init "),
+    ("--modules ", "modules "),
+    ("--tftp-dir", "tftp-dir"),
+];
+
+/// An error as somebody reads it who has written a file.
+fn with_keys(text: &str) -> String {
+    let replaced = |text: String, (option, key): &(&str, &str)| text.replace(option, key);
+    OPTIONS.iter().fold(text.to_owned(), replaced)
 }
 
 fn name(image: &ImageSettings) -> &str {

@@ -22,7 +22,7 @@ use crate::settings::{ImageSettings, InitrdSource, RootSettings};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenRootError {
     /// The directory cannot be used.
-    #[error("{} cannot be served", dir.display())]
+    #[error("cannot serve the directory {}", dir.display())]
     Directory {
         /// As given.
         dir: PathBuf,

@@ -26,7 +26,7 @@ impl Preflight<'_> {
                     let place = self.places.network(number);
                     let place = self.places.key(&place, key);
                     let about = format!("network.{key}");
-                    self.mistakes.extend(Mistake::at(&place, about, text));
+                    self.mistake(&place, about, &text);
                 }
             }
         }
