@@ -10,17 +10,18 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use netroot_harness::{Finished, Net, NetrootServe, TinyRoot, paths};
+use netroot_harness::{Bridge, Finished, Net, NetrootServe, TinyRoot, paths};
 use serde_json::Value;
 
 use crate::lan::{HTTP, TIMEOUT};
 
-const TOKEN: &str = "a-token-of-the-tests-0123456789";
+pub(crate) const TOKEN: &str = "a-token-of-the-tests-0123456789";
 
 /// Dropped in this order: the users of a network before the network.
 pub(crate) struct Served {
     pub(crate) server: NetrootServe,
     pub(crate) client: Net,
+    pub(crate) bridge: Bridge,
     pub(crate) net: Net,
     /// The client's hardware address; its name is lab-1.
     pub(crate) mac: String,
@@ -35,7 +36,7 @@ impl Served {
     }
 
     /// The tables are made in the folder, once there is the network.
-    fn prepared(
+    pub(crate) fn prepared(
         name: &str,
         tables: impl FnOnce(&Net, &std::path::Path) -> Result<String>,
     ) -> Result<Self> {
@@ -71,6 +72,7 @@ impl Served {
         Ok(Self {
             server,
             client,
+            bridge,
             net,
             mac,
             folder,

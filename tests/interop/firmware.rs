@@ -21,9 +21,14 @@ pub(crate) const MACHINE: Mac = Mac([2, 0, 0, 0, 0x10, 1]);
 
 /// What UEFI firmware broadcasts on the network of `machine`.
 pub(crate) fn message(kind: MessageType, options: &[(u8, &[u8])]) -> Vec<u8> {
+    message_of(MACHINE, kind, options)
+}
+
+/// The same of the machine with this hardware address.
+pub(crate) fn message_of(mac: Mac, kind: MessageType, options: &[(u8, &[u8])]) -> Vec<u8> {
     let mut draft = Draft::new(Header {
         flags: BROADCAST_FLAG,
-        ..Header::of_client(MACHINE, 0x1000 + u32::from(u8::from(kind)))
+        ..Header::of_client(mac, 0x1000 + u32::from(u8::from(kind)))
     });
     draft.push(code::MESSAGE_TYPE, &[kind.into()]);
     draft.push(code::VENDOR_CLASS, b"PXEClient:Arch:00007:UNDI:003016");

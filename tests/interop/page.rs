@@ -7,12 +7,18 @@
 
 mod browser;
 
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+
 use anyhow::{Context, Result, ensure};
-use netroot_harness::paths;
-use netroot_proto::dhcp::{MessageType, code};
+use netroot_harness::{Net, paths};
+use netroot_net::Mac;
+use netroot_proto::dhcp::emit::{Draft, LONGEST};
+use netroot_proto::dhcp::header::{BROADCAST_FLAG, Header};
+use netroot_proto::dhcp::{CLIENT_PORT, MessageType, SERVER_PORT, code};
 
 use self::browser::Browser;
-use crate::api::Served;
+use crate::api::{Served, TOKEN};
 use crate::firmware;
 use crate::lan::HTTP;
 
@@ -84,6 +90,11 @@ fn a_machine_that_boots_appears_and_changes_without_a_reload() -> Result<()> {
     });
     ensure!(foreign.is_none(), "{foreign:?}");
     ensure!(browser.errors.is_empty(), "{:?}", browser.errors);
+    pictures(&mut browser, &served, "")
+}
+
+/// Keeps pictures of the page as it is, and looks that nothing is wider than the screen.
+fn pictures(browser: &mut Browser, served: &Served, prefix: &str) -> Result<()> {
     let pictures = paths::target().join("netroot-page");
     std::fs::create_dir_all(&pictures)?;
     for (name, width, height) in [("desktop", 1200, 900), ("phone", 390, 844)] {
@@ -99,8 +110,153 @@ fn a_machine_that_boots_appears_and_changes_without_a_reload() -> Result<()> {
             let back = browser.value("getComputedStyle(document.body).backgroundColor")?;
             let is_dark = back.as_str().is_some_and(|it| it.starts_with("rgb(1"));
             ensure!(is_dark == (scheme == "dark"), "{scheme}: {back}");
-            browser.screenshot(&served.net, &pictures.join(format!("{name}-{scheme}.png")))?;
+            browser.screenshot(
+                &served.net,
+                &pictures.join(format!("{prefix}{name}-{scheme}.png")),
+            )?;
         }
     }
     Ok(())
+}
+
+const REFUSED: Mac = Mac([2, 0, 0, 0, 3, 7]);
+const ASKING: Mac = Mac([2, 0, 0, 0, 9, 7]);
+
+/// Another DHCP server offers a machine an address.
+fn other_offers(router: &Net, mac: Mac) -> Result<()> {
+    let mut draft = Draft::new(Header {
+        from_client: false,
+        flags: BROADCAST_FLAG,
+        your_ip: [10, 77, 0, 250].into(),
+        ..Header::of_client(mac, 7)
+    });
+    draft.push(code::MESSAGE_TYPE, &[MessageType::Offer.into()]);
+    draft.push(code::SERVER_ID, &[10, 77, 0, 2]);
+    let offer = draft.emit(LONGEST).bytes;
+    router.within(|| {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, SERVER_PORT))?;
+        socket.set_broadcast(true)?;
+        socket.send_to(&offer, (Ipv4Addr::BROADCAST, CLIENT_PORT))?;
+        Ok(())
+    })
+}
+
+#[test]
+fn an_administrator_sees_who_boots_nothing_and_why_and_copies_the_lines_that_adopt() -> Result<()> {
+    let served = Served::prepared("page-admin", |_, folder| {
+        let own = folder.join("api");
+        std::fs::create_dir(&own)?;
+        std::fs::write(own.join("token"), format!("{TOKEN}\n"))?;
+        std::fs::set_permissions(own.join("token"), std::fs::Permissions::from_mode(0o600))?;
+        Ok(format!(
+            "[machine.lab-2]\nmac = \"02:00:00:00:00:22\"\naddress = \"10.77.0.50\"\nboot = \"rescue\"\n\
+             [machine.cora]\nserial = \"MXL 1\"\n\
+             [[rule]]\nmac = \"02:00:00:00:01\"\nboot = \"menu\"\n\
+             [[rule]]\nmac = \"02:00:00:00:02\"\nboot = \"wait\"\n\
+             [[rule]]\nmac = \"02:00:00:00:03\"\nboot = \"refuse\"\n\
+             [api]\nlisten = \"10.77.0.1:8070\"\ntoken-file = \"{}/token\"",
+            own.display()
+        ))
+    })?;
+    let machine = |name: &str, mac: Option<Mac>, last: u8| -> Result<Net> {
+        let machine = Net::new(&format!("page-admin-{name}"))?;
+        let (nic, address) = (format!("eth{last}"), format!("10.77.0.{last}/24"));
+        served.net.cable(&served.bridge, &machine, &nic, &address)?;
+        if let Some(mac) = mac {
+            machine.shell(&format!("ip link set {nic} address {mac}"))?;
+        }
+        machine.shell(&format!("ip route replace default dev {nic}"))?;
+        Ok(machine)
+    };
+    let router = machine("router", None, 2)?;
+    let (menu, waits) = (Mac([2, 0, 0, 0, 1, 7]), Mac([2, 0, 0, 0, 2, 7]));
+    let discover = |mac| firmware::message_of(mac, MessageType::Discover, &[]);
+    let mut nets = Vec::new();
+    for (name, mac, last) in [("menu", menu, 61), ("waits", waits, 62)] {
+        let net = machine(name, Some(mac), last)?;
+        firmware::say(&net, &discover(mac))?;
+        let url = format!("{HTTP}/boot/{}.ipxe", mac.hyphenated());
+        net.run(&["curl", "-sS", "--fail", "--max-time", "60", &url])?;
+        nets.push(net);
+    }
+    firmware::say(&served.client, &discover(REFUSED))?;
+    // One that is offered an address by two servers, and takes neither.
+    firmware::say(&served.client, &discover(ASKING))?;
+
+    let mut browser = Browser::start(&served.net)?;
+    browser.look(1200, 900, "light")?;
+    browser.go("http://10.77.0.1:8070/")?;
+    browser.wait_for("!document.getElementById('unlock').hidden")?;
+    browser.value(&format!(
+        "document.getElementById('token').value = {TOKEN:?}; document.querySelector('#unlock button').click()"
+    ))?;
+    browser.wait_for("document.getElementById('live').dataset.state === 'live'")?;
+    let card = |id: &str| format!("document.getElementById('machine-{id}')");
+    let of = |mac: Mac| card(&mac.hyphenated().to_string());
+    for (card, text) in [
+        (of(menu), "in the menu"),
+        (of(menu), "was shown the menu: the rule at "),
+        (
+            of(waits),
+            "waits until it is told what to boot: the rule at ",
+        ),
+        (of(REFUSED), "boots no image: the rule at "),
+        (of(REFUSED), " for mac 02:00:00:00:03 refuses it"),
+        (of(REFUSED), "not in the configuration"),
+        (card("02-00-00-00-00-22"), "not heard of yet"),
+        (card("02-00-00-00-00-22"), "10.77.0.50"),
+        (card("02-00-00-00-00-22"), "rescue"),
+        (card("cora"), "not heard of yet"),
+    ] {
+        browser.wait_for(&format!("{card}?.innerText.includes({text:?})"))?;
+    }
+    browser.wait_for("[...document.querySelectorAll('#images li')].some(it => it.innerText.includes('default') && it.innerText.includes('debian'))")?;
+    // The lines are copied without anything that only https:// has.
+    let refused = of(REFUSED);
+    browser.value(&format!("{refused}.querySelector('summary').click()"))?;
+    browser.wait_for(&format!("!!{refused}.querySelector('.adopt pre')"))?;
+    browser.value(
+        "document.addEventListener('copy', () => window.copied = getSelection().toString())",
+    )?;
+    browser.click(&format!("{refused}.querySelector('.copy')"))?;
+    browser.wait_for(&format!("{refused}.innerText.includes('copied')"))?;
+    let copied = browser.value("window.copied")?;
+    let copied = copied.as_str().unwrap_or_default();
+    ensure!(
+        copied
+            .contains("[machine.pc-020000000307]\nmac = \"02:00:00:00:03:07\"\nboot = \"debian\""),
+        "{copied:?}"
+    );
+    let file = served.folder.path().join("netroot.toml");
+    browser.wait_for(&format!(
+        "{refused}.innerText.includes({:?})",
+        file.display().to_string()
+    ))?;
+    // What the other server offered is a step, and the cause of the end with what to change there.
+    other_offers(&router, ASKING)?;
+    let asking = of(ASKING);
+    browser.value(&format!("{asking}.querySelector('summary').click()"))?;
+    browser.wait_for(&format!(
+        "{asking}.innerText.includes('10.77.0.2 offers it 10.77.0.250')"
+    ))?;
+    browser.wait_for(&format!(
+        "{asking}.innerText.includes('10.77.0.2 offers addresses in this network, too')"
+    ))?;
+    browser.wait_for(&format!("!!{asking}.querySelector('.cures')"))?;
+    browser.value(&format!(
+        "{asking}.querySelector('.cures > summary').click()"
+    ))?;
+    browser.wait_for(&format!(
+        "{asking}.querySelector('.cures').innerText.includes('dnsmasq')"
+    ))?;
+    let foreign = browser.asked.iter().find(|url| {
+        !url.starts_with("http://10.77.0.1:8070/")
+            && !url.starts_with("data:")
+            && *url != "about:blank"
+    });
+    ensure!(foreign.is_none(), "{foreign:?}");
+    // It was asked without a token first.
+    browser.errors.retain(|error| !error.contains("401"));
+    ensure!(browser.errors.is_empty(), "{:?}", browser.errors);
+    pictures(&mut browser, &served, "administrator-")
 }

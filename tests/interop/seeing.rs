@@ -190,7 +190,7 @@ fn a_boot_that_stops_has_its_cause_at_each_stage() -> Result<()> {
     half.fetches_script()?;
     half.fetches("vmlinuz")?;
     for (client, cause) in [
-        (&offered, "loader-not-asked"),
+        (&offered, "offer-not-taken"),
         (&http, "http-not-asked"),
         (&ipxe, "script-not-asked"),
         (&scripted, "kernel-not-asked"),
@@ -219,6 +219,20 @@ fn a_dhcp_server_with_option_60_is_named_when_a_machine_stops_after_the_offer() 
     let told = server.output().text();
     let names = "stopped after OFFER of snponly.efi: 10.77.0.2 also sent option 60";
     ensure!(told.contains(names), "{told}");
+    // Its detail has the step that was overheard, and the line to change.
+    let netroot = netroot_harness::paths::netroot()?.display().to_string();
+    let state = net.logs().join("state").display().to_string();
+    let mac = client.mac.to_string();
+    let detail = net.run(&[&netroot, "machines", &mac, "--state", &state])?;
+    for part in [
+        "10.77.0.2 offers it 10.77.0.1",
+        "option 60 is PXEClient",
+        "dnsmasq (/etc/dnsmasq.conf",
+        "remove  dhcp-option=60,PXEClient",
+        "pfSense (",
+    ] {
+        ensure!(detail.contains(part), "{part}: {detail}");
+    }
     Ok(())
 }
 

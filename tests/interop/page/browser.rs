@@ -149,6 +149,14 @@ impl Browser {
         Ok(done["result"]["value"].clone())
     }
 
+    /// Clicks an element, as a person does.
+    pub(crate) fn click(&mut self, element: &str) -> Result<()> {
+        let parameters = json!({ "expression": format!("{element}.click()"), "userGesture": true });
+        let done = self.call("Runtime.evaluate", parameters)?;
+        ensure!(done.get("exceptionDetails").is_none(), "{element}: {done}");
+        Ok(())
+    }
+
     /// Waits until an expression is true.
     pub(crate) fn wait_for(&mut self, expression: &str) -> Result<()> {
         let end = Instant::now() + TIMEOUT;
