@@ -178,7 +178,7 @@ fn every_example_of_the_documentation_works() -> Result<()> {
             follows.wait_for("retry:", "the beginning of the events", TIMEOUT)?;
             served.script()?;
             let event = format!(
-                "data: {{\"name\":\"lab-1\",\"order\":{{\"once\":null,\"image\":null}},\"mac\":\"{}\"",
+                "data: {{\"name\":\"lab-1\",\"order\":{{\"once\":null,\"image\":null}},\"configured\":{{\"address\":null,\"boot\":null}},\"mac\":\"{}\"",
                 served.mac
             );
             follows.wait_for(&event, "the machine's event", TIMEOUT)?;
@@ -337,7 +337,7 @@ fn our_commands_show_and_order_what_the_api_does() -> Result<()> {
         "br0",
         "10.77.0.1/24",
         "debian",
-        "no machine has asked to boot yet",
+        "not heard of yet",
     ] {
         ensure!(status.contains(part), "{part}: {status}");
     }
@@ -346,9 +346,9 @@ fn our_commands_show_and_order_what_the_api_does() -> Result<()> {
     let control = served.control();
     let watch = [netroot.as_str(), "status", "--watch", "--control", &control];
     let mut watch = served.net.spawn(&watch)?;
-    watch.wait_for("no machine has asked", "the first screen", TIMEOUT)?;
+    watch.wait_for("not heard of yet", "the first screen", TIMEOUT)?;
     served.script()?;
-    watch.wait_for("lab-1", "the machine", TIMEOUT)?;
+    watch.wait_for("booting (script)", "the machine", TIMEOUT)?;
     watch.kill()?;
     let machines = served.printed(&["machines"])?;
     ensure!(

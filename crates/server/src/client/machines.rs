@@ -39,7 +39,7 @@ pub(crate) struct ImagesArgs {
 
 const MACHINES_EXAMPLES: &str = "\
 Examples:
-  netroot machines                          every machine that the running server has heard of
+  netroot machines                          every machine that was heard of, and those of the configuration that were not
   netroot machines 52:54:00:12:34:56        what happened to one, step by step, and why it stopped
   netroot machines lab-1 --json | jq .boots[-1].cause";
 

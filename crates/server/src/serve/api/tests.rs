@@ -99,6 +99,37 @@ async fn everybody_sees_the_machines_and_who_may_order_sees_their_orders() {
 }
 
 #[tokio::test]
+async fn a_machine_that_did_not_come_is_listed_with_its_order_for_who_may_know() {
+    let api = api();
+    asks(&api);
+    let mac = "52:54:00:99:99:99";
+    let path = format!("/api/v1/machines/{mac}/boot-once");
+    let order = r#"{"image":"debian"}"#;
+    let (status, _) = ask(&api, Caller::LOCAL, "POST", &path, order).await;
+    assert_eq!(status, 200);
+    let (_, all) = ask(&api, Caller::LOCAL, "GET", "/api/v1/machines", "").await;
+    let machine = &all["machines"][1];
+    assert_eq!(
+        (&machine["mac"], &machine["state"]),
+        (&mac.into(), &"unseen".into())
+    );
+    assert_eq!(machine["order"]["once"], "debian");
+    assert_eq!(machine["last_seen_seconds"], Value::Null);
+    let one = format!("/api/v1/machines/{mac}");
+    let (status, machine) = ask(&api, Caller::LOCAL, "GET", &one, "").await;
+    assert_eq!((status, &machine["boots"]), (200, &serde_json::json!([])));
+    // Strangers are not told of it.
+    let anybody = Caller::Anybody(PEER);
+    let (_, all) = ask(&api, anybody, "GET", "/api/v1/machines", "").await;
+    assert_eq!(all["machines"].as_array().unwrap().len(), 1);
+    assert_eq!(ask(&api, anybody, "GET", &one, "").await.0, 404);
+    let (status, said) = ask(&api, Caller::LOCAL, "POST", &path, r#"{"image":"menu"}"#).await;
+    let said = said["error"].as_str().unwrap_or_default();
+    assert_eq!(status, 422);
+    assert!(said.starts_with("menu is no image"), "{said}");
+}
+
+#[tokio::test]
 async fn what_is_not_there_or_not_allowed_is_said_in_one_sentence() {
     let api = api();
     asks(&api);

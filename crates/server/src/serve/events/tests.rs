@@ -202,6 +202,20 @@ fn what_a_machine_sent_is_harmless_on_a_terminal_in_either_format() {
 }
 
 #[test]
+fn the_lines_that_adopt_a_machine_are_lines_of_their_own() {
+    let adopt = "[machine.pc1]\nmac = \"52:54:00:12:34:56\"\nboot = \"debian\"  # or \"menu\"\n";
+    let unknown = Event::Decided(Decided::Unknown {
+        given: "menu".to_owned(),
+        adopt: adopt.to_owned(),
+        file: "/etc/netroot/netroot.toml".into(),
+    });
+    let lines: Vec<&str> = text::more_lines(&unknown).collect();
+    assert_eq!(lines.join("\n") + "\n", adopt);
+    assert_eq!(object(&unknown)["adopt"], adopt);
+    assert_eq!(text::more_lines(&fetches()[0]).count(), 0);
+}
+
+#[test]
 fn sentences_say_what_happened() {
     for (event, sentence) in [
         (answers()[0].clone(), "UEFI x64 PXE: loads snponly.efi"),
