@@ -21,6 +21,13 @@ impl Spread {
     }
 }
 
+/// The number that so many of 100 are at most.
+pub(super) fn percentile(numbers: &mut [f64], of_100: usize) -> Option<f64> {
+    numbers.sort_by(f64::total_cmp);
+    let last = numbers.len().checked_sub(1)?;
+    numbers.get(last * of_100 / 100).copied()
+}
+
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for number in &self.0 {

@@ -1,6 +1,6 @@
 //! How soon one transaction may follow another.
 //!
-//! A transaction waits until the disk is durable, and writes some 40 KiB for a lease of 22 bytes. So a disk is kept busy with
+//! A transaction waits until the disk is durable, and writes 16 KiB for a lease of 22 bytes. So a disk is kept busy with
 //! leases for half of its time at most, and a flood of invented machines, which lasts, writes no more than ten times in a second.
 //! A site that starts at once never gets there: its machines wait for the disk and nothing else.
 
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// The time between two transactions once the credit is used up: ten in a second, whatever the network asks.
 const BETWEEN: Duration = Duration::from_millis(100);
-/// How many transactions may come sooner than that; one more each [`BETWEEN`]. Some 800 MB of writes.
+/// How many transactions may come sooner than that; one more each [`BETWEEN`]. Some 330 MB of writes.
 const CREDIT: u32 = 20_000;
 /// The least pause, where a disk takes no time.
 const SHORTEST: Duration = Duration::from_millis(1);
