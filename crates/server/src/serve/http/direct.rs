@@ -163,7 +163,7 @@ impl DirectStream {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
                 Ok(sent) => {
                     part.left = part.left.saturating_sub(sent);
-                    self.bound.sent(&self.socket, sent, part.all_left());
+                    self.bound.sent(sent, part.all_left());
                     if part.left == 0 {
                         parts.pop_front();
                     }

@@ -17,9 +17,10 @@ use tokio::net::TcpStream;
 pub(super) const LITTLE: u32 = 128 << 10;
 /// What it holds for one that takes files fast: what `net.ipv4.tcp_wmem` allows by default.
 const MUCH: u32 = 4 << 20;
-/// A client is fast that takes [`SAMPLE`] bytes in this time: 4 MiB/s.
-const FAST: Duration = Duration::from_millis(250);
-const SAMPLE: usize = 1 << 20;
+/// A client is fast that takes [`SAMPLE`] bytes in this time: 4 MiB/s. It is more than what the kernel takes for a client
+/// that takes nothing.
+const FAST: Duration = Duration::from_millis(125);
+const SAMPLE: usize = 512 << 10;
 /// What is left of a file at least, for it to be worth while.
 const WORTH: u64 = 2 << 20;
 
@@ -60,6 +61,8 @@ pub(super) struct Bound {
     /// When the sample began, and what was taken since.
     since: Instant,
     taken: usize,
+    /// What the last sample said.
+    fast: bool,
 }
 
 impl Bound {
@@ -71,6 +74,7 @@ impl Bound {
             charge: None,
             since: Instant::now(),
             taken: 0,
+            fast: false,
         }
     }
 
@@ -82,37 +86,42 @@ impl Bound {
     /// How much of a file may be given to the kernel now, of which `left` bytes are left.
     pub(super) fn most(&mut self, socket: &TcpStream, left: u64) -> u64 {
         if self.charge.is_none() {
-            return left;
+            if self.taken == 0 {
+                self.since = Instant::now();
+            }
+            if !self.fast || left < WORTH || !self.raise(socket) {
+                return left;
+            }
         }
         let before_end = left.saturating_sub(u64::from(LITTLE));
         if before_end > 0 {
             return before_end;
         }
-        // The kernel takes this when no more than that waits before it, which takes a moment: no time is counted then.
+        // The kernel takes the end when no more than that waits before it.
         let _ = bound_unsent(socket, LITTLE);
         left
     }
 
     /// The kernel has taken `sent` bytes of a file, of which `left` bytes are left now.
-    pub(super) fn sent(&mut self, socket: &TcpStream, sent: usize, left: u64) {
+    pub(super) fn sent(&mut self, sent: usize, left: u64) {
         if left == 0 {
-            self.charge = None;
+            (self.charge, self.taken) = (None, 0);
+        } else if self.charge.is_none() {
+            self.taken = self.taken.saturating_add(sent);
+            if self.taken >= SAMPLE {
+                self.fast = self.since.elapsed() <= FAST;
+                self.taken = 0;
+            }
         }
-        self.taken = self.taken.saturating_add(sent);
-        if self.taken < SAMPLE {
-            return;
-        }
-        let now = Instant::now();
-        let fast = now.duration_since(self.since) <= FAST;
-        (self.since, self.taken) = (now, 0);
-        if !fast || self.charge.is_some() || left < WORTH {
-            return;
-        }
+    }
+
+    /// Whether there is something left of the budget. If not, it is asked again after another sample.
+    fn raise(&mut self, socket: &TcpStream) -> bool {
         let bytes = usize::try_from(MUCH).unwrap_or(usize::MAX);
         let charge = self.budget.charge(self.client, bytes);
-        if charge.is_some() && bound_unsent(socket, MUCH).is_ok() {
-            self.charge = charge;
-        }
+        self.fast = charge.is_some() && bound_unsent(socket, MUCH).is_ok();
+        self.charge = charge.filter(|_| self.fast);
+        self.fast
     }
 }
 
@@ -129,10 +138,14 @@ mod tests {
         (listener.accept().await.unwrap().0, client.unwrap())
     }
 
-    fn bound(unsent: &Unsent, host: u8) -> Bound {
+    /// Of which a client has taken a sample of a file of 64 MiB, fast, however slow this machine is.
+    fn sampled(unsent: &Unsent, socket: &TcpStream, host: u8) -> Bound {
         let mut bound = Bound::new(unsent, Ipv4Addr::new(10, 0, 0, host).into());
-        // However slow this machine is.
+        assert_eq!(bound.most(socket, 64 << 20), 64 << 20);
         bound.since = Instant::now() + Duration::from_secs(3600);
+        bound.sent(SAMPLE - 1, 63 << 20);
+        assert!(!bound.fast);
+        bound.sent(1, 63 << 20);
         bound
     }
 
@@ -140,47 +153,44 @@ mod tests {
     async fn a_fast_client_has_more_until_the_end_of_its_file_is_with_the_kernel() {
         let (socket, _client) = connection().await;
         let unsent = Unsent(ByteBudget::new(8 << 20, 64 << 20));
-        let mut bound = bound(&unsent, 1);
-        assert_eq!(bound.most(&socket, 64 << 20), 64 << 20);
-        bound.sent(&socket, SAMPLE - 1, 63 << 20);
-        assert!(!bound.is_raised());
-        bound.sent(&socket, 1, 63 << 20);
-        assert!(bound.is_raised());
-        assert_eq!(unsent.0.charged(), 4 << 20);
+        let mut bound = sampled(&unsent, &socket, 1);
         let little = u64::from(LITTLE);
-        assert_eq!(bound.most(&socket, 1 << 20), (1 << 20) - little);
-        // The end, which waits until the rest is sent.
-        assert_eq!(bound.most(&socket, little), little);
-        bound.sent(&socket, 1000, little - 1000);
-        assert!(bound.is_raised());
-        bound.sent(&socket, SAMPLE, 0);
-        assert!(!bound.is_raised());
-        assert_eq!(unsent.0.charged(), 0);
+        // And what it fetches next, from its beginning.
+        for left in [63 << 20, 9 << 20] {
+            assert!(!bound.is_raised());
+            assert_eq!(bound.most(&socket, left), left - little);
+            assert!(bound.is_raised());
+            assert_eq!(unsent.0.charged(), 4 << 20);
+            bound.sent(SAMPLE, little);
+            // The end, which waits until the rest is sent.
+            assert_eq!(bound.most(&socket, little), little);
+            bound.sent(1000, little - 1000);
+            assert_eq!(bound.most(&socket, little - 1000), little - 1000);
+            assert!(bound.is_raised());
+            bound.sent(SAMPLE, 0);
+            assert_eq!(unsent.0.charged(), 0);
+        }
     }
 
     #[tokio::test]
     async fn slow_clients_short_files_and_those_beyond_the_budget_have_little() {
         let (socket, _client) = connection().await;
         let unsent = Unsent(ByteBudget::new(4 << 20, 8 << 20));
-        let mut slow = bound(&unsent, 1);
-        slow.since = Instant::now().checked_sub(2 * FAST).unwrap();
-        slow.sent(&socket, SAMPLE, 63 << 20);
+        let mut slow = sampled(&unsent, &socket, 1);
+        slow.most(&socket, WORTH - 1);
         assert!(!slow.is_raised());
-        let mut short = bound(&unsent, 1);
-        short.sent(&socket, SAMPLE, WORTH - 1);
-        assert!(!short.is_raised());
+        slow.since = Instant::now().checked_sub(2 * FAST).unwrap();
+        slow.sent(SAMPLE, 62 << 20);
+        slow.most(&socket, 62 << 20);
+        assert!(!slow.is_raised());
         // Two of one client, and then others.
         let raised = [1, 1, 2, 3].map(|host| {
-            let mut bound = bound(&unsent, host);
-            bound.sent(&socket, SAMPLE, 63 << 20);
+            let mut bound = sampled(&unsent, &socket, host);
+            bound.most(&socket, 63 << 20);
             bound
         });
-        assert_eq!(
-            raised.each_ref().map(Bound::is_raised),
-            [true, false, true, false]
-        );
-        drop(raised);
-        assert_eq!(unsent.0.charged(), 0);
+        let raised = raised.each_ref().map(Bound::is_raised);
+        assert_eq!(raised, [true, false, true, false]);
     }
 
     #[test]
