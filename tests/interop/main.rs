@@ -3,6 +3,7 @@
 mod api;
 mod cases;
 mod check;
+mod check_config;
 mod clients;
 mod file_systems;
 mod firmware;
