@@ -6,6 +6,7 @@
 )]
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 use netroot_harness::{Bridge, Finished, Net, NetrootServe, TinyRoot, paths};
 use serde_json::Value;
 
+use crate::hostile::lab::connect_to;
 use crate::lan::{HTTP, TIMEOUT};
 
 pub(crate) const TOKEN: &str = "a-token-of-the-tests-0123456789";
@@ -687,7 +689,7 @@ fn over_tcp_with_a_token_and_tls_everything_is_as_on_the_socket() -> Result<()> 
     loop {
         let done = served.net.run_for(&argv, TIMEOUT)?;
         if done.status.success() && done.stdout.contains("\"machines\"") {
-            return Ok(());
+            break;
         }
         ensure!(
             Instant::now() < end,
@@ -695,4 +697,67 @@ fn over_tcp_with_a_token_and_tls_everything_is_as_on_the_socket() -> Result<()> 
         );
         std::thread::sleep(Duration::from_millis(500));
     }
+    // One that cannot be used lets nobody in, which is said, as is its end. A FIFO is not waited for.
+    let told = |what: &str| -> Result<()> {
+        let end = Instant::now() + TIMEOUT;
+        loop {
+            let all = served
+                .server
+                .events()
+                .into_iter()
+                .map(|(_, event)| event.text);
+            let all: Vec<String> = all.collect();
+            if all.iter().any(|text| text.contains(what)) {
+                return Ok(());
+            }
+            ensure!(Instant::now() < end, "{what}: {all:?}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    };
+    fs::rename(own.join("token"), own.join("kept"))?;
+    served
+        .net
+        .run(&["mkfifo", &own.join("token").display().to_string()])?;
+    told("lets nobody in until its token file can be used")?;
+    let done = served.net.run_for(&argv, TIMEOUT)?;
+    ensure!(done.stdout.contains("this needs a token"), "{done:?}");
+    fs::rename(own.join("kept"), own.join("token"))?;
+    told("the token file of the API can be used again")?;
+    let done = served.net.run_for(&argv, TIMEOUT)?;
+    ensure!(done.stdout.contains("\"machines\""), "{done:?}");
+    Ok(())
+}
+
+/// Before, four addresses held all connections for as long as they liked.
+#[test]
+fn who_holds_all_connections_keeps_nobody_out() -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let served = Served::prepared("api-held", |_, folder| {
+        fs::write(folder.join("token"), TOKEN)?;
+        fs::set_permissions(folder.join("token"), fs::Permissions::from_mode(0o600))?;
+        let at = folder.display();
+        Ok(format!(
+            "[api]\nlisten = \"10.77.0.1:8070\"\ntoken-file = \"{at}/token\""
+        ))
+    })?;
+    served
+        .client
+        .shell("for last in 71 72 73 74; do ip addr add 10.77.0.$last/24 dev eth0; done")?;
+    let held = served.client.within(|| {
+        let mut held = Vec::new();
+        for last in 71..=74 {
+            for _ in 0..16 {
+                let from = Ipv4Addr::new(10, 77, 0, last);
+                let to = SocketAddrV4::new(Ipv4Addr::new(10, 77, 0, 1), 8070);
+                held.push(connect_to(from, to)?);
+            }
+        }
+        Ok(held)
+    })?;
+    let bearer = format!("Authorization: Bearer {TOKEN}");
+    let (status, said) = served.curl(&["-H", &bearer, "http://10.77.0.1:8070/api/v1/machines"])?;
+    ensure!(status == 200, "{status} {said}");
+    drop(held);
+    Ok(())
 }

@@ -103,6 +103,11 @@ impl<Key: Eq + Hash> RateLimiter<Key> {
         true
     }
 
+    /// Whether the limit for all together is used up at `now`.
+    pub fn is_spent(&self, now: Duration) -> bool {
+        !self.total.has_token(self.total_rate, now)
+    }
+
     /// Whether `key` has exceeded its own limit at `now`.
     pub fn is_over(&self, key: &Key, now: Duration) -> bool {
         let bucket = self.keys.get(key);
@@ -175,6 +180,7 @@ mod tests {
         assert!(limiter.allows('b', start));
         assert!(limiter.allows('c', start));
         assert!(!limiter.allows('d', start), "the total");
+        assert!(limiter.is_spent(start) && !limiter.is_spent(start + TOTAL.every));
         let left_out = limiter.take_left_out(9, start);
         assert_eq!((left_out.keys, left_out.others), (vec![('a', 997)], 1));
     }

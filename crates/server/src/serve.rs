@@ -20,6 +20,7 @@ pub(crate) mod artifacts;
 mod bundle;
 mod clock;
 pub(crate) mod config_files;
+mod connection_limits;
 mod counters;
 pub(crate) mod dhcp;
 mod error;

@@ -120,6 +120,11 @@ pub(crate) fn udp(from: Ipv4Addr, port: u16) -> Result<UdpSocket> {
 
 /// A TCP connection from one of the client's addresses to a port of the server. To be used in `clients.within`.
 pub(crate) fn connect(from: Ipv4Addr, port: u16) -> Result<TcpStream> {
+    connect_to(from, SocketAddrV4::new(SERVER, port))
+}
+
+/// The same to any server.
+pub(crate) fn connect_to(from: Ipv4Addr, to: SocketAddrV4) -> Result<TcpStream> {
     use nix::sys::socket::{
         AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket, sockopt,
     };
@@ -136,11 +141,8 @@ pub(crate) fn connect(from: Ipv4Addr, port: u16) -> Result<TcpStream> {
         socket.as_raw_fd(),
         &SockaddrIn::from(SocketAddrV4::new(from, 0)),
     )?;
-    connect(
-        socket.as_raw_fd(),
-        &SockaddrIn::from(SocketAddrV4::new(SERVER, port)),
-    )
-    .with_context(|| format!("connect from {from} to port {port}"))?;
+    connect(socket.as_raw_fd(), &SockaddrIn::from(to))
+        .with_context(|| format!("connect from {from} to {to}"))?;
     let stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;

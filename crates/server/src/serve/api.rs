@@ -21,6 +21,7 @@ mod orders;
 mod origin;
 pub(crate) mod page;
 mod route;
+mod secret_file;
 pub(crate) mod socket;
 mod sources;
 pub(crate) mod tcp;

@@ -9,7 +9,6 @@
 
 mod activity;
 mod byte_range;
-mod connection_limits;
 mod delivery;
 mod direct;
 mod ends;
@@ -21,7 +20,7 @@ mod transfer;
 mod unsent;
 
 use std::io;
-use std::net::{IpAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,23 +30,30 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use self::activity::Activity;
-use self::connection_limits::{Admission, ConnectionLimits, ConnectionSlot};
 use self::direct::DirectStream;
 use self::ends::Ends;
 pub(crate) use self::pages::Pages;
 pub(crate) use self::site::Site;
 use self::unsent::Bound;
 pub(crate) use self::unsent::Unsent;
+use crate::serve::connection_limits::{ConnectionLimits, ConnectionSlot};
 use crate::serve::counters::Counters;
 use crate::serve::listen::live_interface::LiveInterface;
 
+/// Concurrent connections of all clients: a classroom of machines, each with a few.
+const CONNECTIONS: usize = 256;
+/// Concurrent connections of one address. EDK2 and iPXE use one or two; a room behind one router has this many in all.
+const CONNECTIONS_EACH: usize = 16;
 /// How long a request's header may take.
 const HEADER_TIME: Duration = Duration::from_secs(10);
 /// The longest request header, in bytes: the smallest limit that hyper allows. Firmware sends a few hundred. As many
 /// are read ahead of requests that follow one another without waiting.
 const HEADER_BYTES: usize = 8192;
-/// How often a client without a connection looks for room, where nobody makes any.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The limits for all listeners together.
+pub(crate) fn limits() -> Arc<ConnectionLimits> {
+    ConnectionLimits::new(CONNECTIONS, CONNECTIONS_EACH)
+}
 
 /// Accepts connections on an address of `interface` until the runtime ends.
 ///
@@ -79,35 +85,16 @@ pub(crate) async fn run(
             interface: interface.last(),
         };
         let activity = Arc::new(Activity::new(Instant::now()));
-        let Some(slot) = admit(&site, ends.peer, &activity).await else {
+        let over = || Counters::count(&site.counters.http_over_limit);
+        let busy = Arc::clone(&activity);
+        let slot = ConnectionLimits::admit(&site.limits, ends.peer, busy, over).await;
+        let Some(slot) = slot else {
             continue;
         };
         let bound = Bound::new(&site.unsent, ends.peer);
         let stream = DirectStream::new(stream, activity, bound);
         let site = Arc::clone(&site);
         tokio::spawn(async move { serve(stream, slot, &ends, &site).await });
-    }
-}
-
-/// A slot for a connection of `peer`. Where all are taken, a client without any waits here, and those behind it in the
-/// listener's queue: an error would end a boot, and their TCP asks again.
-async fn admit(site: &Site, peer: IpAddr, activity: &Arc<Activity>) -> Option<ConnectionSlot> {
-    loop {
-        match ConnectionLimits::take(&site.limits, peer, activity, Instant::now()) {
-            Admission::Admitted { slot, instead } => {
-                if instead {
-                    Counters::count(&site.counters.http_over_limit);
-                }
-                return Some(slot);
-            }
-            Admission::Refused => {
-                Counters::count(&site.counters.http_over_limit);
-                return None;
-            }
-            Admission::Full => {
-                let _ = tokio::time::timeout(LOOK_AGAIN, site.limits.room()).await;
-            }
-        }
     }
 }
 

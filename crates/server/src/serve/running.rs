@@ -135,7 +135,7 @@ pub(crate) fn until_stopped(
         history: Arc::clone(&history),
         dhcp: Mutex::default(),
         pages: http::Pages::default(),
-        limits: Arc::default(),
+        limits: http::limits(),
         unsent: http::Unsent::default(),
     });
 

@@ -1,24 +1,29 @@
 //! The API over TCP: only with a token, and by TLS if there is a certificate.
 
+use std::ffi::OsStr;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use hyper::HeaderMap;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::tls::{Certificate, TlsError};
-use super::token::{TokenFileError, Tokens};
+use super::token::{TokenFileError, Tokens, TokensChange};
 use super::{Api, Caller, connection};
-use crate::serve::events::{Event, Timeline, Warning};
+use crate::serve::connection_limits::{Busy, ConnectionLimits};
+use crate::serve::events::{Timeline, Warning};
 use crate::settings::TcpApiSettings;
 
 /// Connections in all, and of one client: browsers use six.
 const CONNECTIONS: usize = 64;
 const CONNECTIONS_EACH: usize = 16;
+/// How often the files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
@@ -51,30 +56,32 @@ pub(crate) struct TcpApi {
     certificate: Option<Certificate>,
 }
 
-/// The connections that there are, by client.
-type Open = Arc<Mutex<Vec<IpAddr>>>;
+/// When a connection was last asked something, in milliseconds since it was opened. A stranger's is idle from the start:
+/// who has many of them loses one for whoever has none.
+#[derive(Debug)]
+struct LastRequest {
+    opened: Instant,
+    after: AtomicU64,
+}
 
-/// One of them, until it is dropped.
-struct Slot(Open, IpAddr);
-
-impl Slot {
-    fn take(open: &Open, client: IpAddr) -> Option<Self> {
-        let mut all = open.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = all.iter().filter(|one| **one == client).count();
-        if all.len() >= CONNECTIONS || own >= CONNECTIONS_EACH {
-            return None;
+impl LastRequest {
+    fn new() -> Self {
+        Self {
+            opened: Instant::now(),
+            after: AtomicU64::new(0),
         }
-        all.push(client);
-        Some(Self(Arc::clone(open), client))
+    }
+
+    fn is_now(&self) {
+        let after = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.after.store(after, Ordering::Relaxed);
     }
 }
 
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = all.iter().position(|one| *one == self.1) {
-            all.swap_remove(at);
-        }
+impl Busy for LastRequest {
+    fn idle(&self, now: Instant) -> Duration {
+        let after = Duration::from_millis(self.after.load(Ordering::Relaxed));
+        now.duration_since(self.opened).saturating_sub(after)
     }
 }
 
@@ -115,17 +122,20 @@ impl TcpApi {
     }
 
     /// What the confined server has to be able to read, so that changed files are taken over: the folders of the files,
-    /// since those are replaced rather than written to. Not a folder such as `/etc`, in which much else is: there it is the
-    /// file as it is.
+    /// since those are replaced rather than written to. Not a folder in which there is anything else: there it is the file
+    /// as it is.
     pub(crate) fn files(settings: &TcpApiSettings) -> Vec<PathBuf> {
         let tls = settings.tls.iter().flat_map(Certificate::files);
         let real = std::fs::canonicalize(&settings.token_file).ok();
-        let files = tls.chain([settings.token_file.clone()]).chain(real);
-        let own = |file: PathBuf| match file.parent() {
-            Some(folder) if folder.components().count() > 2 => folder.to_owned(),
-            _ => file,
+        let files: Vec<PathBuf> = tls
+            .chain([settings.token_file.clone()])
+            .chain(real)
+            .collect();
+        let own = |file: &PathBuf| match file.parent() {
+            Some(folder) if holds_nothing_else(folder, &files) => folder.to_owned(),
+            _ => file.clone(),
         };
-        files.map(own).collect()
+        files.iter().map(own).collect()
     }
 
     /// Whether tokens and answers cross a network in plain text.
@@ -146,7 +156,13 @@ impl TcpApi {
         listener.set_nonblocking(true)?;
         netroot_sys::tcp::cap_retransmission(&listener)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let (tokens, open) = (Arc::new(tokens), Open::default());
+        let tokens = Arc::new(tokens);
+        let certificate = certificate.map(Arc::new);
+        let limits = ConnectionLimits::new(CONNECTIONS, CONNECTIONS_EACH);
+        let following = follow(Arc::clone(&tokens), certificate.clone(), timeline);
+        // It ends with this.
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(following);
         loop {
             let Ok((stream, peer)) = listener.accept().await else {
                 // Most likely out of file descriptors, which ending the server would not cure.
@@ -154,20 +170,68 @@ impl TcpApi {
                 continue;
             };
             let client = peer.ip().to_canonical();
-            let Some(slot) = Slot::take(&open, client) else {
+            let last = Arc::new(LastRequest::new());
+            let busy = Arc::<LastRequest>::clone(&last);
+            let slot = ConnectionLimits::admit(&limits, client, busy, || {}).await;
+            let Some(slot) = slot else {
                 continue;
             };
-            let wrong = |error: TlsError| {
-                let error = error.to_string();
-                timeline.server(Event::Warning(Warning::ApiCertificate { error }));
-            };
-            let config = certificate.as_ref().map(|files| files.config(wrong));
+            let config = certificate.as_ref().map(|files| files.config());
             let acceptor = config.map(TlsAcceptor::from);
             let (api, tokens) = (Arc::clone(&api), Arc::clone(&tokens));
             tokio::spawn(async move {
-                let _slot = slot;
-                answer(stream, client, acceptor, &api, &tokens).await;
+                tokio::select! {
+                    () = answer(stream, client, acceptor, &last, &api, &tokens) => {}
+                    () = slot.closing() => {}
+                }
             });
+        }
+    }
+}
+
+/// Whether a folder has these files alone, or what certbot keeps beside them (`live` and `archive`).
+fn holds_nothing_else(folder: &Path, files: &[PathBuf]) -> bool {
+    let Ok(mut entries) = std::fs::read_dir(folder) else {
+        return false;
+    };
+    entries.all(|entry| {
+        entry.is_ok_and(|entry| files.contains(&entry.path()) || is_certbots(&entry.file_name()))
+    })
+}
+
+/// `fullchain.pem`, `privkey1.pem`, `README`.
+fn is_certbots(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else {
+        return false;
+    };
+    let kind = name.strip_suffix(".pem");
+    let kind = kind.map(|name| name.trim_end_matches(|last: char| last.is_ascii_digit()));
+    name == "README" || matches!(kind, Some("cert" | "chain" | "fullchain" | "privkey"))
+}
+
+/// Takes changed files over, until the runtime ends.
+async fn follow(tokens: Arc<Tokens>, certificate: Option<Arc<Certificate>>, timeline: Timeline) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let (tokens, certificate) = (Arc::clone(&tokens), certificate.clone());
+        let look = move || {
+            let tokens = tokens.follow();
+            (tokens, certificate.and_then(|files| files.follow()))
+        };
+        let Ok((tokens, certificate)) = tokio::task::spawn_blocking(look).await else {
+            continue;
+        };
+        let tokens = tokens.map(|change| Warning::ApiTokens {
+            error: match change {
+                TokensChange::Refused(error) => Some(error.to_string()),
+                TokensChange::Accepted => None,
+            },
+        });
+        let certificate = certificate.map(|error| Warning::ApiCertificate {
+            error: error.to_string(),
+        });
+        for warning in tokens.into_iter().chain(certificate) {
+            timeline.warn(warning);
         }
     }
 }
@@ -176,10 +240,12 @@ async fn answer(
     stream: TcpStream,
     client: IpAddr,
     acceptor: Option<TlsAcceptor>,
+    last: &LastRequest,
     api: &Arc<Api>,
     tokens: &Tokens,
 ) {
     let admit = |headers: &HeaderMap| {
+        last.is_now();
         let checked = tokens.check(headers, client);
         checked.map(|()| Caller::Administrator(client))
     };
@@ -225,22 +291,42 @@ mod tests {
             "{files:?}"
         );
         assert!(files.contains(&"/etc/passwd".into()) && !files.contains(&"/etc".into()));
+        // Until now a folder was given with whatever else is in it.
+        fs::write(live.join("other.key"), "another's").unwrap();
+        fs::write(archive.join("privkey2.pem"), "the next one").unwrap();
+        let files = TcpApi::files(&settings);
+        assert!(!files.contains(&live) && files.contains(&live.join("key.pem")));
+        assert!(files.contains(&archive), "{files:?}");
         fs::remove_dir_all(&folder).unwrap();
     }
 
-    #[test]
-    fn a_client_has_sixteen_connections_and_all_have_sixty_four() {
-        let open = Open::default();
+    #[tokio::test]
+    async fn four_clients_with_all_connections_keep_no_other_one_out() {
+        let limits = ConnectionLimits::new(CONNECTIONS, CONNECTIONS_EACH);
         let of = |last: u8| IpAddr::from([10, 0, 0, last]);
-        let own: Vec<_> = (0..CONNECTIONS_EACH)
-            .map(|_| Slot::take(&open, of(1)))
-            .collect();
-        assert!(own.iter().all(Option::is_some) && Slot::take(&open, of(1)).is_none());
-        let others: Vec<_> = (2..)
-            .map_while(|last| Slot::take(&open, of(last)))
-            .collect();
-        assert_eq!(own.len() + others.len(), CONNECTIONS);
-        drop((own, others));
-        assert!(open.lock().unwrap().is_empty());
+        let open = |last: u8| {
+            let busy = Arc::new(LastRequest::new());
+            ConnectionLimits::admit(&limits, of(last), busy, || {})
+        };
+        let mut held = Vec::new();
+        for last in 1..=4 {
+            for _ in 0..CONNECTIONS_EACH {
+                held.push(open(last).await.unwrap());
+            }
+        }
+        assert!(open(1).await.is_none());
+        // Before, nobody else got one.
+        held.push(open(5).await.unwrap());
+        // One of the four makes room.
+        let closing = held.iter().map(|slot| Box::pin(slot.closing()));
+        let mut closing: Vec<_> = closing.collect();
+        std::future::poll_fn(|context| {
+            let mut all = closing.iter_mut();
+            match all.any(|one| one.as_mut().poll(context).is_ready()) {
+                true => std::task::Poll::Ready(()),
+                false => std::task::Poll::Pending,
+            }
+        })
+        .await;
     }
 }

@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use rustls::ServerConfig;
 use rustls::crypto::ring;
@@ -13,10 +12,9 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::TLS13;
 
+use super::secret_file::{SecretFile, Seen};
 use crate::settings::TlsSettings;
 
-/// How often the files are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// A certificate that is being written has time to become whole, and so has its key.
 const SETTLED: Duration = Duration::from_secs(2);
 
@@ -75,12 +73,11 @@ pub(crate) struct Certificate {
 #[derive(Debug)]
 struct State {
     config: Arc<ServerConfig>,
-    seen: Seen,
-    looked: Instant,
+    seen: Both,
 }
 
 /// What tells the files from those that were read.
-type Seen = [Option<(u64, u64, SystemTime)>; 2];
+type Both = [Option<Seen>; 2];
 
 impl Certificate {
     /// Reads the files.
@@ -93,7 +90,6 @@ impl Certificate {
             state: Mutex::new(State {
                 config: read(files)?,
                 seen,
-                looked: Instant::now(),
             }),
             files: files.clone(),
         })
@@ -106,38 +102,38 @@ impl Certificate {
         named.into_iter().chain(real)
     }
 
-    /// What a connection is made with. A certificate that was changed is taken over once it is whole; a wrong one changes nothing,
-    /// and its error is told once.
-    pub(crate) fn config(&self, wrong: impl FnOnce(TlsError)) -> Arc<ServerConfig> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        if now.duration_since(state.looked) >= LOOK_EVERY {
-            state.looked = now;
-            let seen = seen(&self.files);
-            if seen != state.seen && is_settled(&seen, SystemTime::now()) {
-                state.seen = seen;
-                match read(&self.files) {
-                    Ok(config) => state.config = config,
-                    Err(error) => wrong(error),
-                }
-            }
+    /// What a connection is made with.
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.state().config)
+    }
+
+    /// Takes a certificate over that was changed, once it is whole. A wrong one changes nothing, and its error is returned
+    /// once. It waits for the disk: call it where that may be.
+    pub(crate) fn follow(&self) -> Option<TlsError> {
+        let seen = seen(&self.files);
+        if seen == self.state().seen || !is_settled(&seen, SystemTime::now()) {
+            return None;
         }
-        Arc::clone(&state.config)
+        let read = read(&self.files);
+        let mut state = self.state();
+        state.seen = seen;
+        read.map(|config| state.config = config).err()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn seen(files: &TlsSettings) -> Seen {
-    [&files.certificate, &files.key].map(|path| {
-        let file = fs::metadata(path).ok()?;
-        Some((file.ino(), file.len(), file.modified().ok()?))
-    })
+fn seen(files: &TlsSettings) -> Both {
+    [&files.certificate, &files.key].map(|path| Seen::of(path))
 }
 
-fn is_settled(seen: &Seen, now: SystemTime) -> bool {
+fn is_settled(seen: &Both, now: SystemTime) -> bool {
     seen.iter().all(|file| match file {
         // A time to come is nothing to wait for.
-        Some((_, _, modified)) => now
-            .duration_since(*modified)
+        Some(seen) => now
+            .duration_since(seen.modified())
             .map_or(true, |age| age >= SETTLED),
         None => false,
     })
@@ -145,7 +141,8 @@ fn is_settled(seen: &Seen, now: SystemTime) -> bool {
 
 fn read(files: &TlsSettings) -> Result<Arc<ServerConfig>, TlsError> {
     let read = |path: &Path, what| {
-        fs::read(path).map_err(|error| TlsError::Read {
+        let read = SecretFile::read(path).map(|file| file.bytes);
+        read.map_err(|error| TlsError::Read {
             what,
             path: path.to_owned(),
             error,
@@ -228,12 +225,8 @@ mod tests {
         let (_folder, files) = files(CERTIFICATE, KEY);
         let certificate = Certificate::open(&files).unwrap();
         let look = || {
-            let mut state = certificate.state.lock().unwrap();
-            state.looked -= 2 * LOOK_EVERY;
-            drop(state);
-            let mut wrong = None;
-            let config = certificate.config(|error| wrong = Some(error.to_string()));
-            (config, wrong)
+            let wrong = certificate.follow().map(|error| error.to_string());
+            (certificate.config(), wrong)
         };
         let write = |path: &Path, text: &str, ago: Duration| {
             fs::write(path, text).unwrap();

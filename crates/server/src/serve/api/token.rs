@@ -1,24 +1,23 @@
 //! The tokens of the API over TCP.
 
-use std::fs;
+use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use hyper::HeaderMap;
 use hyper::header;
 use netroot_limits::{Rate, RateLimiter};
+
+use super::secret_file::{SecretFile, Seen};
 
 /// The shortest token, in characters: 96 bits in base64.
 const SHORTEST: usize = 16;
 /// The longest, and how many a file has at most.
 const LONGEST: usize = 256;
 const MOST: usize = 64;
-/// How often the file is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How often one client may be wrong, and all of them.
 const FAILURES_EACH: Rate = Rate {
     burst: 8,
@@ -30,6 +29,8 @@ const FAILURES: Rate = Rate {
 };
 /// Of how many clients failures are remembered.
 const CLIENTS: usize = 1024;
+/// How many clients that had a token are let in while others guess.
+const KNOWN: usize = 16;
 
 /// The file has no usable token.
 #[derive(Debug, thiserror::Error)]
@@ -90,8 +91,20 @@ pub(crate) struct Tokens {
 struct State {
     tokens: Vec<String>,
     seen: Option<Seen>,
-    looked: Instant,
+    /// Whether the file could not be used when it was read last.
+    refused: bool,
     failures: RateLimiter<IpAddr>,
+    /// The last clients that had a token.
+    known: VecDeque<IpAddr>,
+}
+
+/// What came of a token file that was changed.
+#[derive(Debug)]
+pub(crate) enum TokensChange {
+    /// It cannot be used, and there are no tokens.
+    Refused(TokenFileError),
+    /// It can be used again.
+    Accepted,
 }
 
 impl std::fmt::Debug for State {
@@ -100,29 +113,21 @@ impl std::fmt::Debug for State {
     }
 }
 
-/// What tells a file from the one that was read.
-type Seen = (u64, u64, Option<SystemTime>);
-
-fn seen(path: &Path) -> Option<Seen> {
-    let file = fs::metadata(path).ok()?;
-    Some((file.ino(), file.len(), file.modified().ok()))
-}
-
 impl Tokens {
     /// Reads the file.
     ///
     /// # Errors
     /// [`TokenFileError`].
     pub(crate) fn open(path: &Path) -> Result<Self, TokenFileError> {
-        let seen = seen(path);
-        let now = Instant::now();
+        let seen = Seen::of(path);
         Ok(Self {
-            started: now,
+            started: Instant::now(),
             state: Mutex::new(State {
                 tokens: read(path)?,
                 seen,
-                looked: now,
+                refused: false,
                 failures: RateLimiter::new(FAILURES_EACH, FAILURES, CLIENTS),
+                known: VecDeque::new(),
             }),
             path: path.to_owned(),
         })
@@ -135,8 +140,10 @@ impl Tokens {
     pub(crate) fn check(&self, headers: &HeaderMap, client: IpAddr) -> Result<(), Refusal> {
         let now = self.started.elapsed();
         let mut state = self.state();
-        state.refresh(&self.path);
-        if state.failures.is_over(&client, now) {
+        // Before anything is compared: a guess that is not looked at tells nothing. Who has a token is let in while others
+        // guess from many addresses.
+        let many = state.failures.is_spent(now) && !state.known.contains(&client);
+        if many || state.failures.is_over(&client, now) {
             return Err(Refusal::TooOften);
         }
         let given = headers.get(header::AUTHORIZATION);
@@ -155,6 +162,9 @@ impl Tokens {
             is_one |= are_equal(token.as_bytes(), given.as_bytes());
         }
         if is_one {
+            state.known.retain(|known| *known != client);
+            state.known.push_front(client);
+            state.known.truncate(KNOWN);
             return Ok(());
         }
         match state.failures.allows(client, now) {
@@ -163,29 +173,32 @@ impl Tokens {
         }
     }
 
+    /// Takes a changed file over. One that cannot be used takes the tokens with it: the old ones may have been changed
+    /// because somebody else has them. It waits for the disk: call it where that may be.
+    pub(crate) fn follow(&self) -> Option<TokensChange> {
+        let seen = Seen::of(&self.path);
+        if seen == self.state().seen {
+            return None;
+        }
+        let read = read(&self.path);
+        let mut state = self.state();
+        state.seen = seen;
+        state.known.clear();
+        let was_refused = std::mem::replace(&mut state.refused, read.is_err());
+        match read {
+            Ok(tokens) => {
+                state.tokens = tokens;
+                was_refused.then_some(TokensChange::Accepted)
+            }
+            Err(error) => {
+                state.tokens.clear();
+                Some(TokensChange::Refused(error))
+            }
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// Takes a changed file over. One that cannot be used takes the tokens with it: the old ones may have been changed
-    /// because somebody else has them.
-    fn refresh(&mut self, path: &Path) {
-        let now = Instant::now();
-        if now.duration_since(self.looked) < LOOK_EVERY {
-            return;
-        }
-        self.looked = now;
-        let seen = seen(path);
-        if seen == self.seen {
-            return;
-        }
-        match read(path) {
-            Ok(tokens) => self.tokens = tokens,
-            Err(_) => self.tokens.clear(),
-        }
-        self.seen = seen;
     }
 }
 
@@ -201,14 +214,14 @@ fn read(path: &Path) -> Result<Vec<String>, TokenFileError> {
         path: path.to_owned(),
         error,
     };
-    let mode = fs::metadata(path).map_err(failed)?.mode() & 0o777;
+    let SecretFile { mode, bytes } = SecretFile::read(path).map_err(failed)?;
     if mode & 0o007 != 0 {
         return Err(TokenFileError::Mode {
             path: path.to_owned(),
             mode,
         });
     }
-    let text = fs::read_to_string(path).map_err(failed)?;
+    let text = String::from_utf8_lossy(&bytes);
     let mut tokens = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let token = line.trim();
@@ -235,6 +248,7 @@ fn read(path: &Path) -> Result<Vec<String>, TokenFileError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use hyper::header::HeaderValue;
@@ -331,21 +345,51 @@ mod tests {
     fn a_changed_file_is_taken_over_and_one_that_cannot_be_used_has_no_token() {
         let file = file(TOKEN, 0o600);
         let tokens = Tokens::open(file.path()).unwrap();
-        let look = || {
-            let mut state = tokens.state();
-            state.looked -= 2 * LOOK_EVERY;
-        };
         let allowed = |token: &str| {
-            look();
-            tokens
-                .check(&bearer(&format!("Bearer {token}")), CLIENT)
-                .is_ok()
+            let token = bearer(&format!("Bearer {token}"));
+            tokens.check(&token, CLIENT).is_ok()
         };
+        assert!(tokens.follow().is_none());
         fs::write(file.path(), "short").unwrap();
+        let told = tokens.follow();
+        assert!(
+            matches!(
+                told,
+                Some(TokensChange::Refused(TokenFileError::Line { .. }))
+            ),
+            "{told:?}"
+        );
+        assert!(tokens.follow().is_none(), "told once");
         assert!(!allowed(TOKEN) && !allowed("short"));
         fs::write(file.path(), "a-new-token-0123456").unwrap();
+        assert!(matches!(tokens.follow(), Some(TokensChange::Accepted)));
         assert!(!allowed(TOKEN) && allowed("a-new-token-0123456"));
-        fs::remove_file(file.path()).unwrap();
+        // Everybody may read it, though nothing else has changed.
+        fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(
+            tokens.follow(),
+            Some(TokensChange::Refused(TokenFileError::Mode { .. }))
+        ));
         assert!(!allowed("a-new-token-0123456"));
+        fs::remove_file(file.path()).unwrap();
+        assert!(matches!(
+            tokens.follow(),
+            Some(TokensChange::Refused(TokenFileError::Read { .. }))
+        ));
+    }
+
+    #[test]
+    fn who_guesses_from_many_addresses_is_stopped_before_anything_is_compared() {
+        let file = file(TOKEN, 0o600);
+        let tokens = Tokens::open(file.path()).unwrap();
+        let right = bearer(&format!("Bearer {TOKEN}"));
+        assert_eq!(tokens.check(&right, CLIENT), Ok(()));
+        let of = |number: u32| IpAddr::from(std::net::Ipv4Addr::from_bits(0x0a00_0000 + number));
+        for number in 0..2000 {
+            let _ = tokens.check(&bearer("Bearer 0123456789abcdefGUESS"), of(number));
+        }
+        // Before, the right one was found out all the same.
+        assert_eq!(tokens.check(&right, of(3000)), Err(Refusal::TooOften));
+        assert_eq!(tokens.check(&right, CLIENT), Ok(()), "who had it before");
     }
 }

@@ -249,6 +249,11 @@ pub(crate) enum Warning {
         /// Why.
         error: String,
     },
+    /// The token file of the API was changed. It cannot be used, so that nobody is let in; or it can be again.
+    ApiTokens {
+        /// Why not; `None` if it can be used again.
+        error: Option<String>,
+    },
     /// The web hook did not say what a machine boots.
     Hook {
         /// Which one.

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::serve::connection_limits::Busy;
+
 /// How long a client may take less than [`LEAST`]: firmware erases flash or decompresses while a transfer waits.
 pub(super) const WINDOW: Duration = Duration::from_secs(60);
 /// What a client takes at least in a [`WINDOW`] in which it asks for nothing, in bytes: 2 kB/s. A share of a lossy
@@ -10,7 +12,7 @@ pub(super) const WINDOW: Duration = Duration::from_secs(60);
 /// A pause of most of the window is made up for in its rest.
 const LEAST: u64 = 128 << 10;
 /// How often it is looked at what a client has taken of what the kernel holds for it, which may be all that happens for a
-/// while. More often than [`super::connection_limits::STALE`].
+/// while. More often than `STALE` of `connection_limits`.
 const LOOK: Duration = Duration::from_secs(5);
 /// The looks of a window.
 const LOOKS: u64 = WINDOW.as_secs() / LOOK.as_secs();
@@ -82,20 +84,9 @@ impl Activity {
         self.last.store(now, Ordering::Relaxed);
     }
 
-    /// How long nothing has happened.
-    pub(super) fn idle(&self, now: Instant) -> Duration {
-        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
-        now.duration_since(self.opened).saturating_sub(last)
-    }
-
     /// Whether what waits in the kernel for this client is to be thrown away.
     pub(super) fn is_aborted(&self) -> bool {
         self.aborted.load(Ordering::Relaxed)
-    }
-
-    /// What waits in the kernel for this client is thrown away when the connection is closed.
-    pub(super) fn abort(&self) {
-        self.aborted.store(true, Ordering::Relaxed);
     }
 
     /// Returns when the client has been too slow for too long. `unacknowledged` says how many bytes the kernel holds for it.
@@ -128,6 +119,18 @@ impl Activity {
             }
             before = last;
         }
+    }
+}
+
+impl Busy for Activity {
+    fn idle(&self, now: Instant) -> Duration {
+        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
+        now.duration_since(self.opened).saturating_sub(last)
+    }
+
+    /// What waits in the kernel for this client is thrown away when the connection is closed.
+    fn abort(&self) {
+        self.aborted.store(true, Ordering::Relaxed);
     }
 }
 

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use netroot_net::Mac;
 
-use super::connection_limits::ConnectionLimits;
 use super::ends::Ends;
 use super::pages::Pages;
 use super::unsent::Unsent;
 use crate::serve::api::Api;
 use crate::serve::artifacts::{ArtifactStore, FileReads};
+use crate::serve::connection_limits::ConnectionLimits;
 use crate::serve::counters::Counters;
 use crate::serve::dhcp::service as dhcp;
 use crate::serve::events::Timeline;

@@ -6,7 +6,6 @@ use std::sync::Mutex;
 
 use hyper::body::Bytes;
 
-use super::connection_limits::CONNECTIONS_EACH;
 use super::*;
 use crate::serve::api::{Api, Sources};
 use crate::serve::artifacts::{Content, FileKind, FileReads, store};
@@ -81,7 +80,7 @@ fn site_of(content: &[u8], big: Option<Content>) -> (SocketAddr, Arc<Counters>) 
         dhcp: Mutex::default(),
         reports: Reports::new(Arc::new(ReportTokens::new([0; 16])), history),
         pages: Pages::default(),
-        limits: Arc::default(),
+        limits: limits(),
         unsent: Unsent::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -253,6 +253,10 @@ pub(super) fn warnings() -> Vec<Warning> {
         },
         Warning::IsolationEnded,
         Warning::ApiCertificate { error: error() },
+        Warning::ApiTokens {
+            error: Some(error()),
+        },
+        Warning::ApiTokens { error: None },
         Warning::Hook {
             url: "http://127.0.0.1:9000/assign".to_owned(),
             error: error(),
@@ -680,6 +684,7 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::TakesRestart { .. }
             | Warning::NoControl { .. }
             | Warning::ApiCertificate { .. }
+            | Warning::ApiTokens { .. }
             | Warning::ApiPlain { .. }
             | Warning::Hook { .. }
             | Warning::RangeExhausted { .. } => true,

@@ -196,6 +196,10 @@ pub(in crate::serve::events) fn add_fields(fields: &mut Fields, warning: &Warnin
             fields.add("warning", "api-certificate");
             fields.add("error", error.as_str());
         }
+        Warning::ApiTokens { error } => {
+            fields.add("warning", "api-tokens");
+            fields.add("error", error.as_deref());
+        }
         Warning::Hook {
             url,
             error,

@@ -194,6 +194,14 @@ impl Display for Warning {
             Self::ApiCertificate { error } => {
                 write!(f, "the API keeps the certificate that it had: {error}")
             }
+            Self::ApiTokens { error: Some(error) } => write!(
+                f,
+                "the API over TCP lets nobody in until its token file can be used: {error}; a file that was replaced can be read only in a \
+                 folder of its own, or after a restart"
+            ),
+            Self::ApiTokens { error: None } => {
+                f.write_str("the token file of the API can be used again")
+            }
             Self::Hook {
                 url,
                 error,

@@ -12,19 +12,28 @@ use std::time::{Duration, Instant};
 use netroot_limits::{OpenConnection, busiest};
 use tokio::sync::Notify;
 
-use super::activity::Activity;
-
-/// Concurrent connections of all clients: a classroom of machines, each with a few.
-const CONNECTIONS: usize = 256;
-/// Concurrent connections of one address. EDK2 and iPXE use one or two; a room behind one router has this many in all.
-pub(super) const CONNECTIONS_EACH: usize = 16;
 /// How long a connection has to be idle to make room for one that would not get any otherwise. A machine that was reset
 /// leaves such ones behind, and a transfer that moves is never stopped for another of the same client.
 pub(super) const STALE: Duration = Duration::from_secs(10);
 
+/// How long a client without a connection waits until it looks for room again, where nobody makes any.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What a connection does.
+pub(crate) trait Busy: std::fmt::Debug + Send + Sync {
+    /// How long nothing has happened on it.
+    fn idle(&self, now: Instant) -> Duration;
+
+    /// It makes room for another: what waits for its client is of no use any more.
+    fn abort(&self) {}
+}
+
 /// The open connections.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ConnectionLimits {
+    /// How many there may be, and how many of one address.
+    most: usize,
+    most_each: usize,
     open: Mutex<Open>,
     /// Told when there is room again.
     room: Notify,
@@ -39,12 +48,12 @@ struct Open {
 #[derive(Debug)]
 struct Connection {
     peer: IpAddr,
-    activity: Arc<Activity>,
+    activity: Arc<dyn Busy>,
     close: Arc<Notify>,
 }
 
 /// Whether one more connection is served.
-pub(super) enum Admission {
+enum Admission {
     /// It is; another one may have been told to close for it.
     Admitted {
         /// Its slot.
@@ -59,30 +68,64 @@ pub(super) enum Admission {
 }
 
 /// The slot of one connection, released when dropped.
-pub(super) struct ConnectionSlot {
+#[derive(Debug)]
+pub(crate) struct ConnectionSlot {
     limits: Arc<ConnectionLimits>,
     id: u64,
     close: Arc<Notify>,
 }
 
 impl ConnectionLimits {
-    /// A slot for one more connection of `peer`, if there is one or one can be made.
-    pub(super) fn take(
+    /// No connection is open. There may be `most` of them, and `each` of one address.
+    pub(crate) fn new(most: usize, each: usize) -> Arc<Self> {
+        Arc::new(Self {
+            most,
+            most_each: each,
+            open: Mutex::default(),
+            room: Notify::new(),
+        })
+    }
+
+    /// A slot for a connection of `peer`, if it may have one. Where all are taken, a client without any waits here, and
+    /// those behind it in the listener's queue: an error would end a boot, and their TCP asks again. `over` is called for
+    /// each connection that is refused, or closed for this one.
+    pub(crate) async fn admit(
         limits: &Arc<Self>,
         peer: IpAddr,
-        activity: &Arc<Activity>,
-        now: Instant,
-    ) -> Admission {
+        activity: Arc<dyn Busy>,
+        over: impl Fn(),
+    ) -> Option<ConnectionSlot> {
+        loop {
+            match Self::take(limits, peer, &activity, Instant::now()) {
+                Admission::Admitted { slot, instead } => {
+                    if instead {
+                        over();
+                    }
+                    return Some(slot);
+                }
+                Admission::Refused => {
+                    over();
+                    return None;
+                }
+                Admission::Full => {
+                    let _ = tokio::time::timeout(LOOK_AGAIN, limits.room()).await;
+                }
+            }
+        }
+    }
+
+    /// A slot for one more connection of `peer`, if there is one or one can be made.
+    fn take(limits: &Arc<Self>, peer: IpAddr, activity: &Arc<dyn Busy>, now: Instant) -> Admission {
         let mut open = limits.open();
         let own = open.connections.values().filter(|one| one.peer == peer);
         let own = own.count();
         let mut instead = None;
-        if own >= CONNECTIONS_EACH {
+        if own >= limits.most_each {
             instead = open.idlest(now, |of| of == peer);
             if instead.is_none() {
                 return Admission::Refused;
             }
-        } else if open.connections.len() >= CONNECTIONS {
+        } else if open.connections.len() >= limits.most {
             instead = busiest(open.idle(now), peer);
             if instead.is_none() && own == 0 {
                 instead = open.idlest(now, |_| true);
@@ -119,7 +162,7 @@ impl ConnectionLimits {
     }
 
     /// Waits until a connection has ended since the last call.
-    pub(super) async fn room(&self) {
+    async fn room(&self) {
         self.room.notified().await;
     }
 
@@ -149,7 +192,7 @@ impl Open {
 
 impl ConnectionSlot {
     /// Waits until the connection has to make room for another.
-    pub(super) async fn closing(&self) {
+    pub(crate) async fn closing(&self) {
         self.close.notified().await;
     }
 }
@@ -169,6 +212,18 @@ mod tests {
 
     use super::*;
 
+    const CONNECTIONS: usize = 256;
+    const CONNECTIONS_EACH: usize = 16;
+
+    #[derive(Debug)]
+    struct Silent(Instant);
+
+    impl Busy for Silent {
+        fn idle(&self, now: Instant) -> Duration {
+            now.duration_since(self.0)
+        }
+    }
+
     fn peer(host: u32) -> IpAddr {
         Ipv4Addr::from_bits(0x0a00_0000 + host).into()
     }
@@ -182,7 +237,7 @@ mod tests {
         fn new() -> Self {
             let start = Instant::now();
             Self {
-                limits: Arc::default(),
+                limits: ConnectionLimits::new(CONNECTIONS, CONNECTIONS_EACH),
                 start,
             }
         }
@@ -190,7 +245,7 @@ mod tests {
         /// One more connection, opened `after` seconds and idle from then on.
         fn open(&self, host: u32, after: u64) -> Admission {
             let now = self.start + Duration::from_secs(after);
-            let activity = Arc::new(Activity::new(now));
+            let activity: Arc<dyn Busy> = Arc::new(Silent(now));
             ConnectionLimits::take(&self.limits, peer(host), &activity, now)
         }
 
