@@ -25,6 +25,8 @@ mod malformed_packets;
 mod nfs_against_ganesha;
 #[path = "../nfs_compared/compared.rs"]
 mod nfs_compared;
+mod nfs_lab;
+mod nfs_large;
 mod nic_initrd;
 mod packet_socket;
 mod page;

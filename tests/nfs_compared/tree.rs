@@ -27,19 +27,25 @@ pub(crate) fn make_image(net: &Net, image: &str) -> Result<()> {
          mount -o loop {image} /run/tree"
     ))?;
     let place = net.path("/run/tree");
+    bootable(&place)?;
+    plant(&place)?;
+    net.shell("umount /run/tree")?;
+    Ok(())
+}
+
+/// What `netroot serve` asks of a root.
+pub(crate) fn bootable(root: &Path) -> Result<()> {
     let (version, kernel) = paths::debian_kernel()?;
     for folder in ["boot", "dev", "etc", "proc", "run", "sbin", "sys"] {
-        fs::create_dir(place.join(folder))?;
+        fs::create_dir(root.join(folder))?;
     }
     fs::copy(
         &kernel,
-        place.join("boot").join(format!("vmlinuz-{version}")),
+        root.join("boot").join(format!("vmlinuz-{version}")),
     )?;
-    let modules = place.join("lib/modules").join(version);
+    let modules = root.join("lib/modules").join(version);
     fs::create_dir_all(&modules)?;
     fs::write(modules.join("modules.dep"), "")?;
-    plant(&place)?;
-    net.shell("umount /run/tree")?;
     Ok(())
 }
 

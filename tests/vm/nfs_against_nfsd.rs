@@ -1,5 +1,5 @@
 //! Our export and Linux's nfsd on the same tree, call by call (`nfs_compared/compared.rs`); and what a machine sees that
-//! mounts our export, file by file.
+//! mounts our export, file by file, beside the same tree on a disk of its own.
 //!
 //! nfsd runs in a machine, since this test's own kernel may lack NFS. The tree is on a disk of the machine.
 
@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use anyhow::Result;
-use netroot_harness::{Net, NetrootServe, Nic, VmBuilder};
+use netroot_harness::{Net, NetrootServe, Nic, Tap, Vm, VmBuilder};
 
 use crate::lan::{Lan, TIMEOUT, own_export, write};
 use crate::nfs_compared::{ask, assert_equal, tree};
@@ -21,15 +21,20 @@ const EXPORTS: &str = "/mnt/root *(ro,no_subtree_check,no_root_squash)\n";
 /// Debian has the groups of a caller looked up on the server, where this one's users do not exist (`nfs.conf(5)`).
 const CONFIGURATION: &str = "[mountd]\nmanage-gids=n\n";
 
-/// What Debian's units start, in their order, but without systemd, which is slower.
-const START: &str = r#"#!/bin/sh
+/// Mounts the disk.
+const PRELUDE: &str = r#"#!/bin/sh
 set -eu
-tell() { echo "<1>server: $*" > /dev/kmsg; }
+tell() { echo "<1>$*" > /dev/kmsg; }
 trap 'tell "cannot start"; sleep 1000' EXIT
 mount -t tmpfs tmpfs /mnt
 mkdir /mnt/root
-modprobe -a virtio_blk ext4 nfsd
+modprobe -a virtio_blk ext4
 mount -o ro /dev/vda /mnt/root
+"#;
+
+/// What Debian's units start, in their order, but without systemd, which is slower.
+const START: &str = r#"
+modprobe nfsd
 mount -t nfsd nfsd /proc/fs/nfsd
 mkdir -p /run/rpcbind
 chown _rpc /run/rpcbind
@@ -37,7 +42,32 @@ rpcbind -w
 exportfs -r
 rpc.mountd
 rpc.nfsd 4
-tell "ready: $(cat /proc/fs/nfsd/versions)"
+tell "server: ready: $(cat /proc/fs/nfsd/versions)"
+while :; do sleep 1000; done
+"#;
+
+/// Everything that can be seen of a tree, on the disk and over NFS: type, mode, owner, size, links, inode number, blocks,
+/// times, targets, devices, contents, access lists. (Extended attributes are not in NFSv3.)
+const LOOK: &str = r#"
+mkdir /mnt/nfs
+mount -t nfs -o ro,vers=3,proto=tcp,nolock,port=2049,mountport=2049 10.77.0.2:/root /mnt/nfs
+look() (
+    cd "$1"
+    find . -xdev -printf '%P|%y|%m|%U|%G|%s|%n|%i|%b|%T@|%C@|%l\n' | LC_ALL=C sort
+    find . -xdev '(' -type b -o -type c ')' -exec stat -c '%n %t:%T' {} + | LC_ALL=C sort
+    find . -xdev -type f -size -64M -exec sha256sum {} + | LC_ALL=C sort
+    head -c 4096 sparse | sha256sum
+    tail -c 4096 sparse | sha256sum
+    dd if=sparse bs=4096 skip=1048575 count=3 2>&- | sha256sum
+    getfacl -R -P -n -p . | LC_ALL=C sort
+)
+look /mnt/root > /mnt/here
+look /mnt/nfs > /mnt/there
+tell "look: lines $(wc -l < /mnt/here)"
+tell "look: lines $(wc -l < /mnt/there)"
+diff /mnt/here /mnt/there | grep '^[<>]' | cut -c3- | cut -d'|' -f1 | LC_ALL=C sort | head -50 > /mnt/different || true
+while read -r name; do tell "look: differs $name"; done < /mnt/different
+tell "look: end"
 while :; do sleep 1000; done
 "#;
 
@@ -61,40 +91,91 @@ fn serve_tree(net: &Net, image: &str) -> Result<NetrootServe> {
     NetrootServe::start(net, Path::new("/run/root"), &arguments)
 }
 
+/// A machine that has the tree on a disk, and our export on the same network.
+struct Lab {
+    vm: Vm,
+    clients: Net,
+    _tap: Tap,
+    _boot: NetrootServe,
+    _ours: NetrootServe,
+    _other: Net,
+    _lan: Lan,
+}
+
+impl Lab {
+    /// `script` is the machine's init.
+    fn new(name: &str, script: &str) -> Result<Self> {
+        let lan = Lan::new(name)?;
+        let image = lan.net.logs().join("tree.img").display().to_string();
+        tree::make_image(&lan.net, &image)?;
+        let other = Net::new(&format!("{name}-ours"))?;
+        lan.net.cable(&lan.bridge, &other, "eth1", "10.77.0.2/24")?;
+        let clients = Net::new(&format!("{name}-clients"))?;
+        lan.net
+            .cable(&lan.bridge, &clients, "eth2", "10.77.0.3/24")?;
+        let ours = serve_tree(&other, &image)?;
+
+        let layer = lan.net.logs().join("layer");
+        write(&layer.join("etc/exports"), EXPORTS)?;
+        write(&layer.join("etc/nfs.conf"), CONFIGURATION)?;
+        let start = layer.join("etc/serve");
+        write(&start, &format!("{PRELUDE}{script}"))?;
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&start, mode)?;
+        let root = lan.debian_root_below(&layer)?;
+        let boot = lan.serve_beside(&root)?;
+        let tap = lan.net.tap("server", &lan.bridge)?;
+        let command_line = format!(
+            "{} ip={NFSD}:::255.255.255.0:server:eth0:off rd.overlay init=/etc/serve",
+            own_export(&root)?
+        );
+        let disk = format!("-drive file={image},format=raw,if=virtio,readonly=on");
+        let machine = VmBuilder::new(&lan.net, "server")
+            .nic(Nic::virtio(&tap, NFSD_MAC))
+            .hardware(&disk);
+        let vm = lan.boot_with(machine, &command_line)?;
+        Ok(Self {
+            vm,
+            clients,
+            _tap: tap,
+            _boot: boot,
+            _ours: ours,
+            _other: other,
+            _lan: lan,
+        })
+    }
+}
+
 #[test]
 fn every_answer_is_nfsds_but_for_the_differences_that_are_explained() -> Result<()> {
-    let lan = Lan::new("nfs-against-nfsd")?;
-    let image = lan.net.logs().join("tree.img").display().to_string();
-    tree::make_image(&lan.net, &image)?;
-    let other = Net::new("nfs-against-nfsd-ours")?;
-    lan.net.cable(&lan.bridge, &other, "eth1", "10.77.0.2/24")?;
-    let clients = Net::new("nfs-against-nfsd-clients")?;
-    lan.net
-        .cable(&lan.bridge, &clients, "eth2", "10.77.0.3/24")?;
-    let _ours = serve_tree(&other, &image)?;
-
-    let layer = lan.net.logs().join("layer");
-    write(&layer.join("etc/exports"), EXPORTS)?;
-    write(&layer.join("etc/nfs.conf"), CONFIGURATION)?;
-    let start = layer.join("etc/serve");
-    write(&start, START)?;
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&start, mode)?;
-    let root = lan.debian_root_below(&layer)?;
-    let _boot = lan.serve_beside(&root)?;
-    let tap = lan.net.tap("server", &lan.bridge)?;
-    let command_line = format!(
-        "{} ip={NFSD}:::255.255.255.0:server:eth0:off rd.overlay init=/etc/serve",
-        own_export(&root)?
-    );
-    let disk = format!("-drive file={image},format=raw,if=virtio,readonly=on");
-    let machine = VmBuilder::new(&lan.net, "server")
-        .nic(Nic::virtio(&tap, NFSD_MAC))
-        .hardware(&disk);
-    let vm = lan.boot_with(machine, &command_line)?;
-    vm.wait_for("server: ready", "the server at work", TIMEOUT)?;
-
-    let ours = clients.within(|| ask(OURS, "/root"))?;
-    let theirs = clients.within(|| ask(NFSD, "/mnt/root"))?;
+    let lab = Lab::new("nfs-against-nfsd", START)?;
+    lab.vm
+        .wait_for("server: ready", "the server at work", TIMEOUT)?;
+    let ours = lab.clients.within(|| ask(OURS, "/root"))?;
+    let theirs = lab.clients.within(|| ask(NFSD, "/mnt/root"))?;
     assert_equal("nfsd", &ours, &theirs)
+}
+
+#[test]
+fn a_machine_that_mounts_the_tree_sees_every_file_as_it_is() -> Result<()> {
+    let lab = Lab::new("nfs-seen", LOOK)?;
+    lab.vm
+        .wait_for("look: end", "the end of the comparison", TIMEOUT)?;
+    let console = lab.vm.console().text();
+    let told = |what: &str| -> Vec<String> {
+        let lines = console.lines();
+        let lines = lines.filter_map(|line| line.split_once(what));
+        lines.map(|(_, told)| told.trim().to_owned()).collect()
+    };
+    let counts = told("look: lines ");
+    println!("{counts:?}");
+    let lines: Vec<usize> = counts.iter().flat_map(|count| count.parse()).collect();
+    assert!(
+        matches!(*lines, [one, two] if one == two && one > 1000),
+        "{counts:?}"
+    );
+    // What NFSv3 cannot tell (RFC 1813 §2.6): times before 1970 and after 2106.
+    let different = told("look: differs ");
+    assert_eq!(different, ["after-2106", "after-2106", "past", "past"]);
+    Ok(())
 }

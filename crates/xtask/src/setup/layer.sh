@@ -12,14 +12,14 @@ mount -t overlay overlay \
 mount -t proc proc "$scratch/merged/proc"
 mount --bind /etc/resolv.conf "$scratch/merged/etc/resolv.conf"
 
-echo "root: adding NetworkManager, ifupdown, dhclient, dhcpcd, nfs-kernel-server and chrony"
+echo "root: adding NetworkManager, ifupdown, dhclient, dhcpcd, nfs-kernel-server, chrony and acl"
 printf '#!/bin/sh\nexit 101\n' > "$scratch/merged/usr/sbin/policy-rc.d"
 chmod 755 "$scratch/merged/usr/sbin/policy-rc.d"
 {
     chroot "$scratch/merged" apt-get update -q
     DEBIAN_FRONTEND=noninteractive chroot "$scratch/merged" apt-get install -q -y \
         --no-install-recommends network-manager ifupdown isc-dhcp-client dhcpcd \
-        nfs-kernel-server chrony
+        nfs-kernel-server chrony acl
     chroot "$scratch/merged" systemctl disable \
         chrony nfs-blkmap nfs-client.target nfs-server rpcbind.service rpcbind.socket
 } > "$scratch/log" 2>&1 || { tail -n 20 "$scratch/log"; exit 1; }
