@@ -1,5 +1,8 @@
 //! DHCP: whole exchanges (DISCOVER to ACK) at rising rates, from tens of thousands of machines.
 //!
+//! For a quiet machine: perfdhcp counts an answer as lost after a second, a file system that others write to makes nothing durable
+//! for as long now and then, and perfdhcp's two threads never sleep, so that on two processors everybody shares with them.
+//!
 //! perfdhcp is a relay that passes on their requests. No offer waits for a ping: netroot probes by ARP ahead of its offers,
 //! dnsmasq has `--no-ping`, and Kea pings no address by default. All have their leases on the same disk, and only netroot waits
 //! until it is durable before an ACK; how long that takes is said above the table, and is most of its p99.
@@ -109,10 +112,14 @@ pub(super) fn race(arena: &Arena, rounds: u32) -> Result<()> {
     println!();
     let own = kept_up.first().map_or(0.0, |(_, own)| *own);
     for (name, kept_up) in kept_up {
-        let ratio = own / kept_up;
-        println!(
-            "{name} keeps up {kept_up:.0} exchanges a second; netroot {ratio:.2} times as many"
-        );
+        if kept_up > 0.0 {
+            let ratio = own / kept_up;
+            println!(
+                "{name} keeps up {kept_up:.0} exchanges a second; netroot {ratio:.2} times as many"
+            );
+        } else {
+            println!("{name} keeps up none of these rates");
+        }
     }
     Ok(())
 }

@@ -4,7 +4,8 @@
 //! * With one block at a time nearly all is the kernel's: a program that does nothing but `recv` and `send` takes 5.3 µs of
 //!   processor time and 12 to 14 µs of time for a block of 512 bytes; one that waits in `epoll_wait` with a timeout 6.4 µs (without
 //!   one 5.7), netroot 8, rs-tftpd with a thread for each transfer 6.5. More than a tenth between two servers is the scheduler's
-//!   doing, and on a busy machine this row says nothing: look at the processor time.
+//!   doing. On a busy machine these rows are noise; `chrt -r 1 cargo xtask bench serve --only tftp --no-build` runs servers and
+//!   client before everything else, and its rounds are within a tenth of each other.
 //! * With windows the client is the limit: at 1468 x 64 netroot works for a fifth of the time.
 //! * Blocks larger than the interface's MTU are not granted, by netroot and by dnsmasq: their fragments are lost in firmware and
 //!   firewalls. So 8192 x 16 compares 1468 x 16 with what the others send in six fragments for each block.
