@@ -38,11 +38,22 @@ fn the_next_boot_uses_a_drop_in_and_keeps_it_when_it_is_removed() -> Result<()> 
         let nic = Nic::virtio(&lan.tap, MACHINE).with_rom(Rom::Ipxe);
         lan.machine().nic(nic).start()
     };
+    // One with a mistake changes nothing, and neither does what was added with it.
+    let wrong = folder.join("conf.d/wrong.toml");
+    write(&wrong, "[[rule]]\nboot = \"lba\"\n")?;
+    let everybody = "[[rule]]\nboot = \"lab\"\n";
+    write(&drop_in, &(image("lab", lab.path(), "") + everybody))?;
+    let told = server
+        .output()
+        .wait_for("configuration-kept", "the warning", TIMEOUT)?;
+    assert!(told.line.contains("wrong.toml"), "{}", told.line);
     let first = Facts::of(&machine()?)?;
     assert_eq!(first.all("witness"), "the root's own words");
 
+    std::fs::remove_file(&wrong)?;
     let rule = format!("[[rule]]\nmac = \"{MACHINE}\"\nboot = \"lab\"\n");
     write(&drop_in, &(image("lab", lab.path(), "facts.stay") + &rule))?;
+    server.wait_for_kind("image-added", TIMEOUT)?;
     let mut vm = machine()?;
     vm.wait_for(
         "facts: tick 2 the lab's own words",

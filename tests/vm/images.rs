@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use netroot_harness::{Firmware, KERNEL_PARAMETERS, NetrootServe, Nic, Rom, Vm, media, paths};
+use netroot_harness::{
+    Firmware, KERNEL_PARAMETERS, NetrootServe, Nic, Rom, Tap, TinyRoot, Vm, VmBuilder, media, paths,
+};
 
 use crate::lan::{Facts, Lan, MACHINE, RANGE, TIMEOUT, write};
 
@@ -317,5 +319,68 @@ fn a_machine_waits_until_a_drop_in_names_it() -> Result<()> {
         "the machine's name on its command line",
         TIMEOUT,
     )?;
+    Ok(())
+}
+
+#[test]
+fn three_machines_on_two_interfaces_boot_two_roots_and_a_kernel_at_once() -> Result<()> {
+    let site = Site::new("three-machines")?;
+    let net = &site.lan.net;
+    let second = net.bridge("br1", "10.78.0.1/24")?;
+    let (bob, eve) = ("52:54:00:77:00:02", "52:54:00:77:00:03");
+    let taps = [net.tap("bob", &site.lan.bridge)?, net.tap("eve", &second)?];
+    let roots = [TinyRoot::make()?, TinyRoot::make()?];
+    let [debian, lab] = &roots;
+    write(&lab.path().join("etc/witness"), "the lab's own words\n")?;
+    let root = |name: &str, root: &TinyRoot| {
+        let root = root.path().display();
+        format!(
+            "[image.{name}]\nroot = \"{root}\"\nmodules = \"virtio_net\"\nappend = \"{KERNEL_PARAMETERS}\"\n"
+        )
+    };
+    let config = format!(
+        "[[network]]\ninterface = \"br1\"\nmode = \"dhcp\"\nrange = \"10.78.0.100-10.78.0.199\"\n{}{}{}\
+         [machine.eve]\nmac = \"{eve}\"\nboot = \"kernel\"\n",
+        root("debian", debian),
+        root("lab", lab),
+        site.kernel()?
+    );
+    // Bob's for one boot: the other machine that fetches its script at the same time does not take it.
+    let orders = format!("{{\"{bob}\": {{\"once\": \"lab\"}}}}");
+    write(&net.logs().join("state/orders.json"), &orders)?;
+    let server = site.serve("debian", &config)?;
+    let start = |tap: &Tap, mac: &str, console: &str| -> Result<Vm> {
+        let nic = Nic::virtio(tap, mac).with_rom(Rom::Ipxe);
+        VmBuilder::new(net, console).nic(nic).start()
+    };
+    let [bobs, eves] = &taps;
+    let machines = [
+        start(&site.lan.tap, MACHINE, "ada")?,
+        start(bobs, bob, "bob")?,
+        start(eves, eve, "eve")?,
+    ];
+    let witnesses = [
+        "the root's own words",
+        "the lab's own words",
+        "from the second initrd",
+    ];
+    for (vm, witness) in machines.iter().zip(witnesses) {
+        assert_eq!(Facts::of(vm)?.all("witness"), witness);
+    }
+    let events = server.events();
+    let taken = events
+        .iter()
+        .filter(|(_, event)| event.kind == "boots-once");
+    let taken: Vec<_> = taken.map(|(_, event)| event.machine.as_deref()).collect();
+    assert_eq!(taken, [Some(bob)]);
+    let networks = |mac: &str| {
+        let acks = events.iter().filter(|(_, event)| event.kind == "dhcp-ack");
+        let mut of = acks.filter(|(_, event)| event.machine.as_deref() == Some(mac));
+        of.next()
+            .map(|(_, event)| event.text.clone())
+            .unwrap_or_default()
+    };
+    assert!(networks(bob).contains("10.77.0."), "{}", networks(bob));
+    assert!(networks(eve).contains("10.78.0."), "{}", networks(eve));
     Ok(())
 }

@@ -108,7 +108,7 @@ fn check(subject: &Subject, product: Option<Product>, offline: bool) -> Report {
                     sections.push(Section::new(&one, choose(&one)));
                 }
                 let error = InterfaceError::Several { usable };
-                host.push(Finding::problem("interface", error.to_string()));
+                host.push(Finding::failed("interface", &error));
             }
             chosen => sections.push(Section::new(network, chosen)),
         }

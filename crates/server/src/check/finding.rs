@@ -1,5 +1,7 @@
 //! What was found, and what to do about it.
 
+use std::error::Error;
+
 use serde::Serialize;
 
 /// How bad it is.
@@ -66,6 +68,17 @@ impl Finding {
 
     pub(super) fn problem(about: &'static str, text: impl Into<String>) -> Self {
         Self::new(Level::Problem, about, text)
+    }
+
+    /// A problem that an error tells of, with its causes.
+    pub(super) fn failed(about: &'static str, error: &dyn Error) -> Self {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        Self::problem(about, text)
     }
 
     /// The same with a line that mends it.

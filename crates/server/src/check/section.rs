@@ -52,7 +52,7 @@ impl Section {
                 None
             }
             Err(error) => {
-                findings.push(Finding::problem("interface", error.to_string()));
+                findings.push(Finding::failed("interface", &error));
                 None
             }
         };
@@ -115,7 +115,7 @@ impl Section {
             findings,
         ) {
             Ok(heard) => self.heard = Some(heard),
-            Err(error) => findings.push(Finding::problem("network", error.to_string())),
+            Err(error) => findings.push(Finding::failed("network", &error)),
         }
     }
 

@@ -50,13 +50,13 @@ const PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SurveyError {
     /// The packet socket: no `CAP_NET_RAW`, or the interface is gone.
-    #[error("cannot ask on the network: {0}")]
+    #[error("cannot ask on the network")]
     Socket(#[from] PacketError),
     /// Sending.
-    #[error("cannot send on the interface: {0}")]
+    #[error("cannot send on the interface")]
     Send(#[source] io::Error),
     /// Receiving.
-    #[error("cannot receive on the interface: {0}")]
+    #[error("cannot receive on the interface")]
     Receive(#[source] io::Error),
 }
 

@@ -207,6 +207,30 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
+    async fn a_machine_waits_for_its_cards_initrd_no_longer_than_it_should_and_no_longer_than_it_must()
+     {
+        let (looks, mut asked) = Looks::new();
+        let nic: PciId = "8086:10d3".parse().unwrap();
+        let began = tokio::time::Instant::now();
+        looks.nic_initrd("debian", nic).await;
+        assert_eq!(began.elapsed(), NIC_WITHIN);
+        // The request is not withdrawn: who boots next has it.
+        let Some(LookRequest::Nic(request)) = asked.waiting() else {
+            panic!("no request")
+        };
+        assert!(request.done.send(()).is_err());
+        let answers = async {
+            if let Some(LookRequest::Nic(request)) = asked.next().await {
+                tokio::time::sleep(NIC_WITHIN / 3).await;
+                drop(request.done);
+            }
+        };
+        let began = tokio::time::Instant::now();
+        tokio::join!(looks.nic_initrd("debian", nic), answers);
+        assert_eq!(began.elapsed(), NIC_WITHIN / 3);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_look_that_hangs_is_waited_for_once() {
         let (looks, mut asked) = Looks::new();
         let waited = async |looks: &Looks| {

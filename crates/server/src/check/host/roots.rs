@@ -1,5 +1,6 @@
 //! The images: kernel, modules, initrd, and the boot loaders for them.
 
+use std::error::Error;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -70,19 +71,18 @@ fn look_at_root(
     root: &RootSettings,
     progress: impl Fn(&str),
 ) -> Result<Vec<Finding>, Box<Finding>> {
-    let problem = |about, text: String| Box::new(Finding::problem(about, text));
+    let failed = |about, error: &dyn Error| Box::new(Finding::failed(about, error));
     let directory = &root.directory;
-    let tree = RootTree::open(directory).map_err(|error| problem("root", error.to_string()))?;
+    let tree = RootTree::open(directory).map_err(|error| failed("root", &error))?;
     let tree = match root.submounts || root.nfsroot.is_some() {
         true => tree,
         false => tree.without_mounts(),
     };
     if matches!(root.initrd, InitrdSource::Build { .. }) {
-        live_folder::refuse(&tree, directory)
-            .map_err(|error| problem("root", error.to_string()))?;
+        live_folder::refuse(&tree, directory).map_err(|error| failed("root", &error))?;
     }
-    let kernel = choose_kernel(&tree, root.kernel.as_deref())
-        .map_err(|error| problem("kernel", error.to_string()))?;
+    let kernel =
+        choose_kernel(&tree, root.kernel.as_deref()).map_err(|error| failed("kernel", &error))?;
     let mut findings = Vec::new();
     let path = tree.host_path(&kernel.path);
     if root.hidden.hide(&kernel.path) {

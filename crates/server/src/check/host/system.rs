@@ -15,7 +15,7 @@ const LITTLE_SPACE: u64 = 200 << 20;
 pub(super) fn privileges() -> Vec<Finding> {
     let mut findings = vec![match privileges::check() {
         Ok(()) => Finding::ok("privileges", "enough to serve"),
-        Err(error) => Finding::problem("privileges", error.to_string()),
+        Err(error) => Finding::failed("privileges", &error),
     }];
     findings.push(match identity::choose() {
         Ok(Some(identity)) if identity::has_name() => {
@@ -27,7 +27,7 @@ pub(super) fn privileges() -> Vec<Finding> {
         )
         .cured_by("useradd --system --home-dir /var/lib/netroot --shell /usr/sbin/nologin netroot"),
         Ok(None) => Finding::ok("user", "serves as this user"),
-        Err(error) => Finding::problem("user", error.to_string()),
+        Err(error) => Finding::failed("user", &error),
     });
     findings
 }

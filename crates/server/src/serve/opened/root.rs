@@ -212,6 +212,13 @@ impl<'a> OpenRoot<'a> {
         }
     }
 
+    /// Whether another image's initrd is the same, made from the same files.
+    pub(crate) fn has_initrd_of(&self, other: &Self) -> bool {
+        self.root.path() == other.root.path()
+            && self.kernel.path == other.kernel.path
+            && self.root_settings.initrd == other.root_settings.initrd
+    }
+
     /// Opens the initrd, or starts to build it.
     pub(crate) fn start_initrd(
         &self,

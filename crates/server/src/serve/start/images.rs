@@ -1,5 +1,6 @@
 //! The images: opened before anything is served, and put where machines fetch from once their initrds are there.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use super::left_out::about;
 use crate::catalog::Catalog;
 use crate::confinement::identity::Identity;
 use crate::serve::artifacts::loaders::{self, Loaders};
-use crate::serve::artifacts::{ArtifactStore, BootFiles, FileKind, Folder, raspberry_pi};
+use crate::serve::artifacts::{ArtifactStore, BootFiles, Content, FileKind, Folder, raspberry_pi};
 use crate::serve::error::ServeError;
 use crate::serve::events::Timeline;
 use crate::serve::initrd::InitrdBuild;
@@ -27,7 +28,15 @@ pub(super) struct Images<'a> {
 }
 
 /// The initrds that child processes build, for the images that are roots.
-pub(super) struct Builds(Vec<Option<InitrdBuild>>);
+pub(super) struct Builds(Vec<Option<Build>>);
+
+/// One of them.
+enum Build {
+    /// Of this image.
+    Own(InitrdBuild),
+    /// That of an earlier image, by its place.
+    SameAs(usize),
+}
 
 impl<'a> Images<'a> {
     /// Opens them.
@@ -79,12 +88,20 @@ impl<'a> Images<'a> {
         timeline: &Timeline,
     ) -> Result<Builds, ServeError> {
         let images = self.all.iter().zip(&self.settings.catalog.images);
-        let builds = images.map(|((opened, _), image)| match opened {
-            Opened::Root(root) => {
-                let started = root.start_initrd(&self.settings.cache, identity, timeline);
-                about(image, started).map(Some)
+        let builds = images.enumerate().map(|(place, ((opened, _), image))| {
+            let Opened::Root(root) = opened else {
+                return Ok(None);
+            };
+            // Images of one root that differ in what is appended, for example.
+            let mut earlier = self.all.iter().take(place);
+            let same = earlier.position(
+                |(other, _)| matches!(other, Opened::Root(other) if other.has_initrd_of(root)),
+            );
+            if let Some(same) = same {
+                return Ok(Some(Build::SameAs(same)));
             }
-            Opened::Files(_) => Ok(None),
+            let started = root.start_initrd(&self.settings.cache, identity, timeline);
+            Ok(Some(Build::Own(about(image, started)?)))
         });
         Ok(Builds(builds.collect::<Result<_, ServeError>>()?))
     }
@@ -103,6 +120,7 @@ impl<'a> Images<'a> {
         let configured = settings.catalog.images.iter().zip(catalog.images());
         let images = self.all.into_iter().zip(builds.0).zip(configured);
         let mut firmware = Vec::new();
+        let mut made: BTreeMap<usize, Content> = BTreeMap::new();
         for (number, (((opened, folder), build), (settings, image))) in (0..).zip(images) {
             firmware.push((image, folder));
             let (open, build) = match (opened, build) {
@@ -114,7 +132,15 @@ impl<'a> Images<'a> {
                 }
                 (Opened::Root(_), None) => continue,
             };
-            let initrd = about(settings, build.finish(|event| timeline.server(event)))?;
+            let place = usize::from(number);
+            let initrd = match build {
+                Build::Own(build) => about(settings, build.finish(|event| timeline.server(event)))?,
+                Build::SameAs(earlier) => match made.get(&earlier) {
+                    Some(initrd) => initrd.clone(),
+                    None => continue,
+                },
+            };
+            made.insert(place, initrd.clone());
             let files = BootFiles::of_root(about(settings, open.kernel())?, initrd);
             artifacts.put_image(image.tagged(files.tag()), files);
             let (tree, directory) = (open.root(), open.root().path().to_owned());
