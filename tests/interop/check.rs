@@ -510,3 +510,114 @@ fn all_networks_of_a_configuration_are_looked_at_before_and_while_it_is_served()
     );
     Ok(())
 }
+
+/// What stands in the way in each of many broken sites, looked at without asking on the network.
+#[test]
+fn each_answer_names_the_thing_its_holder_and_the_cure() -> Result<()> {
+    let lab = Lab::new("check-newcomer")?;
+    let netroot = paths::netroot()?.display().to_string();
+    let said = |more: &[&str]| -> Result<String> {
+        let argv = [&[netroot.as_str(), "check", "--offline"], more].concat();
+        Ok(lab.net.run_for(&argv, TIMEOUT)?.stdout)
+    };
+    let holds = |text: &str, lines: &[&str]| {
+        for line in lines {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+    };
+    // A DHCP server of this host on the same interface.
+    let here = Dnsmasq::start(&lab.net, "br0", "10.77.0.50", "10.77.0.60", &[])?;
+    holds(
+        &said(&["br0"])?,
+        &[
+            "UDP port 67 (DHCP) is taken by dnsmasq (process ",
+            "dnsmasq: interface= and bind-interfaces",
+            "1 problem, ",
+        ],
+    );
+    drop(here);
+    lab.net.shell("ip link set br0 mtu 1400")?;
+    holds(
+        &said(&["br0"])?,
+        &["packets of 1400 bytes only", "ip link set br0 mtu 1500"],
+    );
+    lab.net.shell(
+        "ip link set br0 mtu 1500
+         ip link add twin type bridge && ip addr add 10.77.0.2/24 dev twin && ip link set twin up
+         sysctl -qw net.ipv4.conf.all.rp_filter=1",
+    )?;
+    holds(
+        &said(&["br0"])?,
+        &[
+            "br0 and twin are in one network",
+            "rp_filter is strict",
+            "conf.br0.rp_filter=2",
+        ],
+    );
+    lab.net
+        .shell("ip link del twin; sysctl -qw net.ipv4.conf.all.rp_filter=0")?;
+    let empty = lab.net.logs().join("no-loaders");
+    std::fs::create_dir_all(&empty)?;
+    let empty = empty.display().to_string();
+    holds(
+        &said(&["br0", "--ipxe", &empty])?,
+        &[
+            "BIOS machines cannot boot: iPXE's undionly.kpxe is not in ",
+            "apt install ipxe",
+        ],
+    );
+    holds(
+        &said(&["br0", "./nowhere"])?,
+        &["cannot open the root directory ./nowhere: No such file or directory"],
+    );
+    holds(
+        &said(&["brO"])?,
+        &["there is no interface brO; this machine has lo"],
+    );
+    lab.net.shell("ip link set br0 down")?;
+    holds(
+        &said(&["br0"])?,
+        &["the interface br0 is down; bring it up: ip link set br0 up"],
+    );
+    lab.net.shell("ip link set br0 up; ip addr flush dev br0")?;
+    holds(
+        &said(&["br0"])?,
+        &["br0 has no IPv4 address; give it one, for example: ip address add"],
+    );
+    Ok(())
+}
+
+#[test]
+fn without_root_the_reason_is_told_for_each_thing_that_could_not_be_looked_at() -> Result<()> {
+    let lab = Lab::new("check-no-root")?;
+    let root = TinyRoot::make()?;
+    let path = root.path().display();
+    lab.net.shell(&format!(
+        "chmod 755 {path} && cd {path}/boot
+         for kernel in vmlinuz-*; do cp $kernel k && rm $kernel && mv k $kernel && chmod 600 $kernel; done"
+    ))?;
+    let netroot = paths::netroot()?.display().to_string();
+    let path = path.to_string();
+    let nobody = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+    ];
+    let argv = [&nobody[..], &[&netroot, "check", "br0", &path]].concat();
+    let done = lab.net.run_for(&argv, TIMEOUT)?;
+    for line in [
+        "cannot ask on the network: cannot open a packet socket: Operation not permitted",
+        "serving needs root, for ports 67 and 69",
+        ": Permission denied",
+    ] {
+        assert!(
+            done.stdout.contains(line),
+            "{line}: {}{}",
+            done.stdout,
+            done.stderr
+        );
+    }
+    assert!(!done.status.success());
+    Ok(())
+}
