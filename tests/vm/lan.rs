@@ -50,8 +50,17 @@ impl Lan {
 
     /// The same by default options: with an initrd for every NIC.
     pub(crate) fn serve_for_every_card(&self, root: &Path) -> Result<NetrootServe> {
-        let mut arguments = vec!["--interface", "br0", "--dhcp", RANGE];
-        arguments.extend(["--append", KERNEL_PARAMETERS]);
+        self.serve_appending_for_every_card(root, "")
+    }
+
+    /// The same, with additions to the machine's command line.
+    pub(crate) fn serve_appending_for_every_card(
+        &self,
+        root: &Path,
+        append: &str,
+    ) -> Result<NetrootServe> {
+        let append = format!("{KERNEL_PARAMETERS} {append}");
+        let arguments = ["--interface", "br0", "--dhcp", RANGE, "--append", &append];
         NetrootServe::start(&self.net, root, &arguments)
     }
 
