@@ -232,15 +232,16 @@ pub(crate) fn refused(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
     use crate::serve::listen::interface::tests::interface;
 
-    const OTHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
+    pub(crate) const OTHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
 
-    fn router() -> OtherServer {
+    /// A DHCP server that says nothing of booting.
+    pub(crate) fn router() -> OtherServer {
         OtherServer {
             server: OTHER,
             offers: Some(Ipv4Addr::new(10, 0, 0, 77)),

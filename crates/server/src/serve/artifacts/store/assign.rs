@@ -16,8 +16,7 @@ impl ArtifactStore {
         arrived: &ArrivedAt<'_>,
     ) -> Assigned<'a> {
         let ordered = self.machines.orders().expected(machine.mac);
-        let word = self.hook_word(machine);
-        catalog.assign_with(machine, arrived, overrides(&ordered, word.as_deref()))
+        self.assign_with(catalog, machine, arrived, &ordered)
     }
 
     /// The same for the answer to a DHCP message of this client.
@@ -29,8 +28,7 @@ impl ArtifactStore {
         client: Client,
     ) -> Assigned<'a> {
         let ordered = self.machines.orders().expected_by(machine.mac, client);
-        let word = self.hook_word(machine);
-        catalog.assign_with(machine, arrived, overrides(&ordered, word.as_deref()))
+        self.assign_with(catalog, machine, arrived, &ordered)
     }
 
     /// The same, for the script that somebody fetches: who is not the machine itself gets what it would boot without orders.
@@ -39,15 +37,9 @@ impl ArtifactStore {
         catalog: &'a Catalog,
         asking: &Asking<'_>,
     ) -> Assigned<'a> {
-        let Asking {
-            machine,
-            asks,
-            arrived,
-        } = asking;
-        let who = self.machines.asks(machine.mac, asks.peer.as_ref());
+        let (machine, who) = (asking.machine, self.who(asking));
         let ordered = self.machines.orders().in_script(machine.mac, who);
-        let word = self.hook_word(machine);
-        catalog.assign_with(machine, arrived, overrides(&ordered, word.as_deref()))
+        self.assign_with(catalog, machine, asking.arrived, &ordered)
     }
 
     /// The same for files that are loaded before a script.
@@ -56,19 +48,31 @@ impl ArtifactStore {
         catalog: &'a Catalog,
         asking: &Asking<'_>,
     ) -> Assigned<'a> {
-        let Asking {
-            machine,
-            asks,
-            arrived,
-        } = asking;
-        match self.machines.asks(machine.mac, asks.peer.as_ref()) {
+        match self.who(asking) {
             Asks::Another => self.assign_in_script(catalog, asking),
-            Asks::Itself | Asks::MaybeItself => self.assign(catalog, machine, arrived),
+            Asks::Itself | Asks::MaybeItself => {
+                self.assign(catalog, asking.machine, asking.arrived)
+            }
         }
     }
 
-    fn hook_word(&self, machine: &KnownMachine) -> Option<String> {
-        self.machines.hook_words().of(machine.mac?)
+    /// Whether it is the machine itself that asks.
+    fn who(&self, asking: &Asking<'_>) -> Asks {
+        let peer = asking.asks.peer.as_ref();
+        self.machines.asks(asking.machine.mac, peer)
+    }
+
+    fn assign_with<'a>(
+        &self,
+        catalog: &'a Catalog,
+        machine: &KnownMachine,
+        arrived: &ArrivedAt<'_>,
+        ordered: &machines::Ordered,
+    ) -> Assigned<'a> {
+        let word = machine
+            .mac
+            .and_then(|mac| self.machines.hook_words().of(mac));
+        catalog.assign_with(machine, arrived, overrides(ordered, word.as_deref()))
     }
 }
 

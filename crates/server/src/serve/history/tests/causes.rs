@@ -5,23 +5,11 @@ use std::sync::Arc;
 
 use super::*;
 use crate::serve::artifacts::{Chosen, Follows};
+use crate::serve::dhcp::rogue_dhcp::tests::{OTHER, router};
 use crate::serve::events::StopCause;
 use crate::settings::Choice;
 use netroot_nfs_export::Refusal;
 use netroot_proto::pxe::decide::{BootFile, Reason};
-
-const OTHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
-
-fn router() -> OtherServer {
-    OtherServer {
-        server: OTHER,
-        offers: Some(Ipv4Addr::new(10, 0, 0, 77)),
-        claims_boot: false,
-        class: None,
-        boot_file: None,
-        root_path: None,
-    }
-}
 
 /// What is said of a boot in which this happened, once its stage's patience is over.
 fn verdict(events: &[Event], others: &[OtherServer]) -> Verdict {
