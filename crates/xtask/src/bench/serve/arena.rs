@@ -69,8 +69,11 @@ impl Arena {
             servers.cable(&bridge, &net, &format!("room{room}"), &address)?;
             rooms.push(net);
         }
-        // Everybody may read it: the servers become users without rights.
-        let folder = PathBuf::from("/var/tmp/netroot-bench-serve");
+        // Everybody may read it: the servers become users without rights. Two benches have two.
+        let folder = PathBuf::from(format!(
+            "/var/tmp/netroot-bench-serve-{}",
+            std::process::id()
+        ));
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         for file in [SMALL, INITRD, LARGE] {
             write(&folder.join(file.name), file.mib)?;
