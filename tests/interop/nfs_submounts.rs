@@ -106,6 +106,17 @@ fn numbers(client: &mut Client, directory: &nfs_fh3, path: &str) -> Vec<(String,
             let above = client.list(&file, 4096).unwrap();
             let above = above.iter().find(|(_, name)| name == b"..");
             assert!(above.is_none_or(|(number, _)| *number == own), "{path}");
+            match client.lookup_in(&file, b"..") {
+                Ok(above) => {
+                    let above = client.attributes(&above.object).unwrap();
+                    assert_eq!(above.fileid, own, "{path}");
+                }
+                // Of a mount that is not served, only the number is known.
+                Err(status) => {
+                    assert_eq!(status, nfsstat3::NFS3ERR_ACCES);
+                    assert!(matches!(&*path, "/proc" | "/run"), "{path}");
+                }
+            }
             found.extend(numbers(client, &file, &path));
         }
     }
