@@ -1,10 +1,12 @@
 //! `netroot check-config` tells what `netroot serve` refuses: the same mistakes, without serving.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use netroot_harness::{Finished, Net, paths};
+use netroot_harness::{Finished, Net, NetrootServe, paths};
 use serde_json::Value;
 
 use crate::lan::TIMEOUT;
@@ -145,4 +147,32 @@ fn a_mistake_in_each_table_is_told_in_one_pass_with_what_never_takes_effect() ->
         "{checked:?}"
     );
     Ok(())
+}
+
+#[test]
+fn a_rule_that_no_machine_comes_to_is_told_while_serving_and_that_it_was_mended() -> Result<()> {
+    let net = Net::new("check-config-live")?;
+    net.bridge("br0", "10.77.0.1/24")?;
+    let folder = tempfile::tempdir()?;
+    // The unprivileged server looks for what is at its path.
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
+    let file = folder.path().join("netroot.toml");
+    let rule = "[[rule]]\nmac = \"02\"\nboot = \"wait\"\n";
+    let all = "[[rule]]\nboot = \"own\"\n";
+    fs::write(&file, config(folder.path(), &format!("{all}{rule}")))?;
+    let server = NetrootServe::start_configured(&net, &file, &[])?;
+    let wait = |kind: &str, words: &str| -> Result<()> {
+        for _ in 0..TIMEOUT.as_secs() {
+            let events = server.events().into_iter().map(|(_, event)| event);
+            let mut events = events.filter(|event| event.kind == kind);
+            if events.any(|event| event.text.contains(words)) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        anyhow::bail!("no {kind} with {words}: {}", server.output().text())
+    };
+    wait("warning", "this does nothing: ")?;
+    fs::write(&file, config(folder.path(), &format!("{rule}{all}")))?;
+    wait("configuration-served", "the configuration is served")
 }

@@ -40,20 +40,34 @@ pub(crate) fn takes_restart(start: &Settings, now: &Settings) -> Vec<&'static st
     tables
 }
 
+/// What the files say, on top of what was given at the `start`, and what of it cannot take effect, a sentence each.
+///
+/// # Errors
+/// Each mistake with its file and line.
+pub(crate) fn read(
+    snapshot: &Snapshot,
+    start: &Settings,
+) -> Result<(Settings, Vec<String>), Mistakes> {
+    let Some(place) = &start.config else {
+        return Ok((start.clone(), Vec::new()));
+    };
+    let parsed = config::read(place, &snapshot.files).whole()?;
+    let doubts = parsed.doubts.iter().map(ToString::to_string).collect();
+    let mut read = parsed.settings;
+    generations::add_known(&mut read.catalog, &start.catalog);
+    let settings = Settings {
+        // Given on the command line, where it was.
+        json: start.json,
+        control: start.control.clone(),
+        ..read
+    };
+    Ok((settings, doubts))
+}
+
 /// What the files say, on top of what was given at the `start`.
 ///
 /// # Errors
 /// Each mistake with its file and line.
 pub(crate) fn settings(snapshot: &Snapshot, start: &Settings) -> Result<Settings, Mistakes> {
-    let Some(place) = &start.config else {
-        return Ok(start.clone());
-    };
-    let mut read = config::parse(place, &snapshot.files)?;
-    generations::add_known(&mut read.catalog, &start.catalog);
-    Ok(Settings {
-        // Given on the command line, where it was.
-        json: start.json,
-        control: start.control.clone(),
-        ..read
-    })
+    read(snapshot, start).map(|(settings, _)| settings)
 }

@@ -227,6 +227,11 @@ pub(crate) enum Warning {
         /// Why, with file and line.
         error: String,
     },
+    /// Something that is configured does nothing.
+    WithoutEffect {
+        /// What, with file and line, and why.
+        error: String,
+    },
     /// The server starts without a drop-in that is wrong.
     DropInLeftOut {
         /// Why, with file and line.

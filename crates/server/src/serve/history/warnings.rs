@@ -91,7 +91,9 @@ impl Warnings {
 fn is_of_configuration(warning: &Warning) -> bool {
     matches!(
         warning,
-        Warning::ConfigurationKept { .. } | Warning::DropInLeftOut { .. }
+        Warning::ConfigurationKept { .. }
+            | Warning::WithoutEffect { .. }
+            | Warning::DropInLeftOut { .. }
     )
 }
 

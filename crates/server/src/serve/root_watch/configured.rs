@@ -47,6 +47,8 @@ pub(crate) struct Configured {
     refused: Option<u64>,
     /// Something was told to be wrong since the files were last served as they are.
     wrong: bool,
+    /// What has been told not to take effect.
+    pub(super) doubts: Vec<String>,
     /// What has been told to take a restart.
     pub(super) restart: Vec<&'static str>,
 }
@@ -97,6 +99,7 @@ impl Configured {
             asked: true,
             refused: None,
             wrong: false,
+            doubts: Vec::new(),
             restart: Vec::new(),
         }
     }

@@ -26,7 +26,7 @@ use crate::settings::{
 };
 
 /// How many mistakes of a configuration are told, a line each; `netroot check-config` tells all.
-const SHOWN: usize = 12;
+pub(super) const SHOWN: usize = 12;
 
 /// What is to be prepared.
 #[derive(Debug)]
@@ -75,6 +75,8 @@ pub(super) struct Ready {
     pub(super) read: Read,
     pub(super) catalog: CatalogSettings,
     pub(super) comparison: Comparison,
+    /// What of it cannot take effect.
+    pub(super) doubts: Vec<String>,
     /// What takes a restart.
     pub(super) restart: Vec<&'static str>,
     /// The images that are new or have changed.
@@ -130,8 +132,8 @@ pub(super) async fn prepare(job: Job) -> Outcome {
     if read.digest == *before {
         return Outcome::Same(read);
     }
-    let settings = match config_files::settings(&snapshot, start) {
-        Ok(settings) => settings,
+    let (settings, doubts) = match config_files::read(&snapshot, start) {
+        Ok(read) => read,
         Err(mistakes) => {
             return Outcome::Wrong {
                 errors: told(&mistakes),
@@ -169,6 +171,7 @@ pub(super) async fn prepare(job: Job) -> Outcome {
         read,
         catalog,
         comparison,
+        doubts,
         restart: config_files::takes_restart(start, &settings),
         images,
     }))

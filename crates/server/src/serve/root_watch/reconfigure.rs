@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::RootWatch;
 use super::configured::{MOST_ATTEMPTS, Preparing, QUIET};
-use super::prepare::{Job, Outcome, prepare};
+use super::prepare::{Job, Outcome, SHOWN, prepare};
 use super::settling::Counts;
 use crate::serve::config_files::Comparison;
 use crate::serve::events::{Change, Event, Warning};
@@ -92,6 +92,7 @@ impl RootWatch {
             }
             Outcome::Ready(ready) => {
                 let (read, restart) = (ready.read.clone(), ready.restart.clone());
+                let doubts = ready.doubts.clone();
                 match self.apply(*ready).await {
                     Ok(events) => {
                         let Some(configured) = &mut self.configured else {
@@ -99,13 +100,22 @@ impl RootWatch {
                         };
                         let was_wrong = configured.is_as_served(read, stamps);
                         let before = std::mem::replace(&mut configured.restart, restart.clone());
+                        let known = std::mem::replace(&mut configured.doubts, doubts.clone());
                         for event in events {
                             self.say(event);
                         }
+                        let is_mended = known.iter().any(|doubt| !doubts.contains(doubt));
+                        let was_wrong = was_wrong || is_mended;
                         if was_wrong || (restart.is_empty() && !before.is_empty()) {
                             self.tell_served(restart);
                         } else if restart != before && !restart.is_empty() {
                             self.say(Event::Warning(Warning::TakesRestart { what: restart }));
+                        }
+                        // What was mended takes the others off the list of warnings with it.
+                        let is_new = |doubt: &String| was_wrong || !known.contains(doubt);
+                        let new = doubts.into_iter().filter(is_new);
+                        for error in new.take(SHOWN) {
+                            self.say(Event::Warning(Warning::WithoutEffect { error }));
                         }
                         return;
                     }

@@ -221,6 +221,9 @@ pub(super) fn warnings() -> Vec<Warning> {
         Warning::ConfigurationKept {
             error: "/etc/netroot/conf.d/lab.toml:3: expected a value".to_owned(),
         },
+        Warning::WithoutEffect {
+            error: "/etc/netroot/netroot.toml:9: rule: no machine comes to this rule".to_owned(),
+        },
         Warning::DropInLeftOut {
             error: "/etc/netroot/conf.d/lab.toml:3: expected a value".to_owned(),
         },
@@ -680,6 +683,7 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::ImageKept { .. }
             | Warning::LoadersKept { .. }
             | Warning::ConfigurationKept { .. }
+            | Warning::WithoutEffect { .. }
             | Warning::DropInLeftOut { .. }
             | Warning::TakesRestart { .. }
             | Warning::NoControl { .. }

@@ -143,6 +143,10 @@ pub(in crate::serve::events) fn add_fields(fields: &mut Fields, warning: &Warnin
             fields.add("warning", "configuration-kept");
             fields.add("error", error.as_str());
         }
+        Warning::WithoutEffect { error } => {
+            fields.add("warning", "without-effect");
+            fields.add("error", error.as_str());
+        }
         Warning::DropInLeftOut { error } => {
             fields.add("warning", "drop-in-left-out");
             fields.add("error", error.as_str());

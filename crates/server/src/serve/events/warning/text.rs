@@ -145,6 +145,7 @@ impl Display for Warning {
                 f,
                 "the configuration cannot be served, all stays as it was: {error}"
             ),
+            Self::WithoutEffect { error } => write!(f, "this does nothing: {error}"),
             Self::DropInLeftOut { error } => write!(f, "started without a drop-in: {error}"),
             Self::TakesRestart { what } => write!(
                 f,
