@@ -166,7 +166,9 @@ fn a_killed_server_leaves_nothing_behind() -> Result<()> {
     server
         .output()
         .wait_for("isolation-ended", "the warning", TIMEOUT)?;
-    server.program().kill()?;
+    // Nobody follows the interfaces any more: it ends, and is started again.
+    let ended = server.program().wait(TIMEOUT)?;
+    ensure!(!ended.status.success(), "{ended:?}");
     let left = site.nets.server.shell(STATE)?;
     ensure!(left.contains("10.77.0.1/24"), "{left}");
     let mut server = site.serve(&["--nat"])?;

@@ -85,6 +85,11 @@ pub(crate) enum IsolationError {
     /// It has ended.
     #[error("the helper process for isolated networks has ended; this is a bug")]
     Ended,
+    /// It has ended while the server served.
+    #[error(
+        "the helper process for isolated networks has ended, so that nothing follows their interfaces any more, and nothing would give back what they took; start netroot again, which puts that in order"
+    )]
+    Alone,
     /// What it says.
     #[error("{0}")]
     Refused(String),
@@ -207,8 +212,10 @@ fn introduce(socket: &OwnedFd, introduction: &Introduction) {
 }
 
 impl Isolation {
-    /// Calls `ended` if the helper process ends before the server does, which it should not: nothing keeps the networks
-    /// apart then.
+    /// Calls `ended` if the helper process ends before the server does, which it should not. Its tables and switches stay:
+    /// the networks are as much apart as they were. But an interface that comes, or comes again, gets neither an address
+    /// nor rules, and the confined server can start no other helper. So the server has to end: whoever starts it again
+    /// makes everything anew, and machines that run wait for as long.
     ///
     /// # Errors
     /// There is no thread.

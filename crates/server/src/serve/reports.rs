@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes};
 use hyper::{Request, StatusCode};
+use netroot_limits::{Rate, RateLimiter};
 use netroot_net::Mac;
 use serde::Serialize;
 
@@ -28,10 +29,17 @@ use crate::serve::script_fetch;
 pub(super) const BODY: usize = 64 << 10;
 /// How long a report may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
-/// How many reports of one machine are accepted within how long. The init pauses for two seconds and longer between
-/// attempts, but a success may follow a failure at once when somebody types at its prompt.
-const MOST: u32 = 4;
-const WINDOW: Duration = Duration::from_secs(2);
+/// How many reports of one machine are accepted. The init pauses for two seconds and longer between attempts, but a
+/// success may follow a failure at once when somebody types at its prompt.
+const EACH: Rate = Rate {
+    burst: 4,
+    every: Duration::from_millis(500),
+};
+/// All together are limited by the connections that they come on.
+const ALL: Rate = Rate {
+    burst: u32::MAX,
+    every: Duration::ZERO,
+};
 /// How many machines' last reports are kept, and how many bytes of them in all. The init's have about 1 kB; `/status`
 /// has at most twice as many bytes, where every character has to be escaped.
 const KEPT: usize = 256;
@@ -43,6 +51,8 @@ pub(crate) struct Reports {
     tokens: Arc<ReportTokens>,
     history: Arc<History>,
     kept: Mutex<HashMap<Machine, Kept>>,
+    accepted: Mutex<RateLimiter<Machine>>,
+    started: Instant,
 }
 
 #[derive(Debug)]
@@ -51,8 +61,6 @@ struct Kept {
     /// The image that the machine boots.
     image: String,
     summary: BootSummary,
-    /// The window that the last report fell into: when it began, and how many reports it has.
-    window: (Instant, u32),
 }
 
 impl Kept {
@@ -89,6 +97,8 @@ impl Reports {
             tokens,
             history,
             kept: Mutex::default(),
+            accepted: Mutex::new(RateLimiter::new(EACH, ALL, KEPT)),
+            started: Instant::now(),
         }
     }
 
@@ -165,23 +175,23 @@ impl Reports {
     }
 
     fn reports_too_often(&self, machine: Machine) -> bool {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(&machine)
-            .is_some_and(|Kept { window, .. }| window.0.elapsed() < WINDOW && window.1 >= MOST)
+        let accepted = self.accepted.lock();
+        let accepted = accepted.unwrap_or_else(PoisonError::into_inner);
+        accepted.is_over(&machine, self.started.elapsed())
     }
 
     fn keep(&self, machine: Machine, image: String, summary: BootSummary) {
         let received = Instant::now();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = match kept.remove(&machine) {
-            Some(Kept { window, .. }) if window.0.elapsed() < WINDOW => (window.0, window.1 + 1),
-            _ => (received, 1),
-        };
+        kept.remove(&machine);
+        let accepted = self.accepted.lock();
+        let mut accepted = accepted.unwrap_or_else(PoisonError::into_inner);
+        accepted.allows(machine, self.started.elapsed());
+        drop(accepted);
         let report = Kept {
             received,
             image,
             summary: summary.shortened(),
-            window,
         };
         let mut length = report.length() + kept.values().map(Kept::length).sum::<usize>();
         while kept.len() >= KEPT || length > KEPT_BYTES {

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 pub(crate) use self::interfaces::Following;
@@ -21,6 +22,7 @@ use crate::serve::events::{Event, Timeline};
 use crate::serve::history::{History, watch};
 use crate::serve::hook::Hook;
 use crate::serve::http;
+use crate::serve::isolation::IsolationError;
 use crate::serve::listen::Listener;
 use crate::serve::listen::allowed::{Allowed, LiveAllowed};
 use crate::serve::look_requests::Looks;
@@ -67,6 +69,8 @@ pub(crate) struct Parts {
     /// The API over TCP, and the names by which it is reached.
     pub(crate) tcp_api: Option<TcpApi>,
     pub(crate) hosts: Vec<String>,
+    /// Told when what keeps the isolated networks has ended.
+    pub(crate) isolation_ended: Arc<Notify>,
 }
 
 /// Serves until SIGTERM or SIGINT, on one thread and those of the export.
@@ -92,6 +96,7 @@ pub(crate) fn until_stopped(
         hosts,
         allowed,
         following,
+        isolation_ended,
     } = parts;
     let writer = timeline.start_writer().map_err(ServeError::Runtime)?;
     let nfs = export
@@ -194,8 +199,9 @@ pub(crate) fn until_stopped(
         });
         // None of the tasks ends unless it fails.
         tokio::select! {
-            signal = stop_signal(ready) => signal,
-            Some(failed) = tasks.join_next() => failed.map_err(io::Error::other)?.map(|()| ""),
+            signal = stop_signal(ready) => signal.map(Some),
+            Some(failed) = tasks.join_next() => failed.map_err(io::Error::other)?.map(|()| Some("")),
+            () = isolation_ended.notified() => Ok(None),
         }
     });
     // With the runtime go its tasks, and with them every handle to the export but this one.
@@ -210,7 +216,7 @@ pub(crate) fn until_stopped(
         nfs.stop();
     }
     timeline.left_out();
-    if let Ok(signal) = &ended {
+    if let Ok(Some(signal)) = &ended {
         timeline.server(Event::Stopped {
             signal,
             uptime: status.started.elapsed(),
@@ -218,7 +224,11 @@ pub(crate) fn until_stopped(
         });
     }
     writer.finish();
-    ended.map(|_| ()).map_err(ServeError::Runtime)
+    match ended {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(IsolationError::Alone.into()),
+        Err(error) => Err(ServeError::Runtime(error)),
+    }
 }
 
 /// Waits for a signal to end by, and returns its name. `listening` is called once a signal would be noticed.

@@ -198,10 +198,15 @@ fn serve(settings: &Settings, left_out: Vec<String>, is_whole: bool) -> Result<(
         tcp_api,
         hosts: settings.api.hosts.clone(),
         allowed,
+        isolation_ended: Arc::default(),
     };
     if let Some(isolation) = &isolation {
         let timeline = timeline.clone();
-        let ended = move || timeline.warn(Warning::IsolationEnded);
+        let told = Arc::clone(&parts.isolation_ended);
+        let ended = move || {
+            timeline.warn(Warning::IsolationEnded);
+            told.notify_one();
+        };
         isolation.watch(ended).map_err(ServeError::Runtime)?;
     }
     running::until_stopped(parts, &timeline, &counters)

@@ -38,8 +38,8 @@ impl Display for Warning {
                  let netroot give them: --dhcp FIRST-LAST"
             ),
             Self::IsolationEnded => f.write_str(
-                "the helper process for isolated networks has ended: nothing keeps them apart from the other networks, \
-                 and NAT does not work; start netroot again",
+                "the helper process for isolated networks has ended, so this server ends, too; they stay apart as they were, and \
+                 the next start puts them in order",
             ),
             Self::ForwardingBlocked {
                 interface,
