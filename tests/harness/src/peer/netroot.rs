@@ -86,7 +86,10 @@ impl NetrootServe {
             .display()
             .to_string();
         let mut argv = vec![netroot.as_str(), "serve", &root, "--json"];
-        argv.extend(["--state", &state, "--cache", &cache]);
+        argv.extend(["--state", &state]);
+        if !arguments.contains(&"--cache") {
+            argv.extend(["--cache", &cache]);
+        }
         argv.extend(arguments);
         let program = net.spawn(&argv)?;
         Ok(Self { program })
