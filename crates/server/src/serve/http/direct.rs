@@ -179,14 +179,22 @@ impl DirectStream {
 
     /// Writes bytes by `write`, as soon as the kernel takes some.
     fn poll_bytes(
-        &self,
+        &mut self,
         context: &mut Context<'_>,
         write: impl Fn(&TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
+        // What is read from a disk: nobody tells whether it is the end of the answer.
+        let may_end = self.parts.lock().is_empty();
+        if may_end {
+            self.bound.before_bytes(&self.socket);
+        }
         loop {
             ready!(self.socket.poll_write_ready(context))?;
             match write(&self.socket) {
                 Ok(written) => {
+                    if may_end {
+                        self.bound.sent_bytes();
+                    }
                     self.activity.wrote(written);
                     return Poll::Ready(Ok(written));
                 }
@@ -200,7 +208,7 @@ impl DirectStream {
 impl Drop for DirectStream {
     fn drop(&mut self) {
         // A client that reads nothing would otherwise keep its share of the kernel's memory for minutes. Where more than
-        // anybody's waits, the answer is not complete.
+        // anybody's waits, the answer is not complete: its end is sent when no more than that is left.
         if self.activity.is_aborted() || self.bound.is_raised() {
             let _ = self.socket.set_zero_linger();
         }
@@ -265,5 +273,66 @@ impl AsyncWrite for DirectStream {
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         let ended = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write);
         Poll::Ready(Ok(ended?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::time::Instant;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpSocket;
+
+    use super::super::unsent::tests::{enough, sampled};
+    use super::*;
+
+    /// hyper's way to write an answer, whose last `read` bytes are not in the page cache, and to close the connection.
+    async fn send(mut stream: DirectStream, file: &Arc<File>, length: usize, read: usize) {
+        let direct = length - read;
+        let mut position = 0;
+        while position < direct {
+            let most = PART.min(direct - position);
+            let (from, left) = (position as u64, (length - position) as u64);
+            let part = stream.parts().put(file, from, most, left).unwrap();
+            stream.write_all(&part).await.unwrap();
+            position += most;
+        }
+        assert_eq!(stream.bound.is_raised(), read > 0);
+        stream.write_all(&vec![7; read]).await.unwrap();
+        assert!(!stream.bound.is_raised());
+        stream.shutdown().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_slow_client_has_the_whole_answer_whose_end_is_read_from_a_disk() {
+        const LENGTH: usize = 6 << 20;
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![7; LENGTH]).unwrap();
+        let file = Arc::new(file);
+        for read in [0, 1000, 64 << 10, 1 << 20] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let socket = TcpSocket::new_v4().unwrap();
+            // Nearly everything waits on the server's side.
+            socket.set_recv_buffer_size(4096).unwrap();
+            let client = socket.connect(listener.local_addr().unwrap()).await;
+            let (mut client, (server, _)) = (client.unwrap(), listener.accept().await.unwrap());
+            let bound = sampled(&enough(), &server, 1);
+            let activity = Arc::new(Activity::new(Instant::now()));
+            let stream = DirectStream::new(server, activity, bound);
+            let sending = tokio::spawn({
+                let file = Arc::clone(&file);
+                async move { send(stream, &file, LENGTH, read).await }
+            });
+            let (mut taken, mut buffer) = (0, vec![0; 16 << 10]);
+            loop {
+                match client.read(&mut buffer).await.unwrap() {
+                    0 => break,
+                    some => taken += some,
+                }
+            }
+            sending.await.unwrap();
+            assert_eq!(taken, LENGTH, "{read} bytes by a read");
+        }
     }
 }

@@ -115,6 +115,21 @@ impl Bound {
         }
     }
 
+    /// Bytes that are no part of a file are to be written, maybe the end of the answer: the kernel takes them when no more
+    /// than anybody's waits before them.
+    pub(super) fn before_bytes(&self, socket: &TcpStream) {
+        if self.is_raised() {
+            let _ = bound_unsent(socket, LITTLE);
+        }
+    }
+
+    /// The kernel has taken such bytes. A client that was fast has more again with the next part of its file.
+    pub(super) fn sent_bytes(&mut self) {
+        if self.charge.take().is_some() {
+            self.taken = 0;
+        }
+    }
+
     /// Whether there is something left of the budget. If not, it is asked again after another sample.
     fn raise(&mut self, socket: &TcpStream) -> bool {
         let bytes = usize::try_from(MUCH).unwrap_or(usize::MAX);
@@ -126,7 +141,7 @@ impl Bound {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
@@ -138,8 +153,13 @@ mod tests {
         (listener.accept().await.unwrap().0, client.unwrap())
     }
 
+    /// With enough for a client.
+    pub(in crate::serve::http) fn enough() -> Unsent {
+        Unsent(ByteBudget::new(8 << 20, 64 << 20))
+    }
+
     /// Of which a client has taken a sample of a file of 64 MiB, fast, however slow this machine is.
-    fn sampled(unsent: &Unsent, socket: &TcpStream, host: u8) -> Bound {
+    pub(in crate::serve::http) fn sampled(unsent: &Unsent, socket: &TcpStream, host: u8) -> Bound {
         let mut bound = Bound::new(unsent, Ipv4Addr::new(10, 0, 0, host).into());
         assert_eq!(bound.most(socket, 64 << 20), 64 << 20);
         bound.since = Instant::now() + Duration::from_secs(3600);
@@ -152,7 +172,7 @@ mod tests {
     #[tokio::test]
     async fn a_fast_client_has_more_until_the_end_of_its_file_is_with_the_kernel() {
         let (socket, _client) = connection().await;
-        let unsent = Unsent(ByteBudget::new(8 << 20, 64 << 20));
+        let unsent = enough();
         let mut bound = sampled(&unsent, &socket, 1);
         let little = u64::from(LITTLE);
         // And what it fetches next, from its beginning.
@@ -168,6 +188,23 @@ mod tests {
             assert_eq!(bound.most(&socket, little - 1000), little - 1000);
             assert!(bound.is_raised());
             bound.sent(SAMPLE, 0);
+            assert_eq!(unsent.0.charged(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_read_from_a_disk_ends_it_as_well_until_the_next_part() {
+        let (socket, _client) = connection().await;
+        let unsent = enough();
+        let mut bound = sampled(&unsent, &socket, 1);
+        for left in [63 << 20, 62 << 20] {
+            bound.most(&socket, left);
+            bound.sent(SAMPLE, left - 1);
+            bound.before_bytes(&socket);
+            // They wait until the rest is sent, which is charged until then.
+            assert!(bound.is_raised());
+            bound.sent_bytes();
+            assert!(!bound.is_raised());
             assert_eq!(unsent.0.charged(), 0);
         }
     }
