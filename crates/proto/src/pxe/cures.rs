@@ -76,7 +76,9 @@ impl Product {
             Self::IscDhcpd => "/etc/dhcp/dhcpd.conf",
             Self::OpenWrt => "in a shell on the router",
             Self::PfSense => "Services > DHCP Server > LAN",
-            Self::OpnSense => "Services > ISC DHCPv4 > [LAN]",
+            Self::OpnSense => {
+                "Services > ISC DHCPv4 > [LAN], Kea DHCP > Kea DHCPv4, or Dnsmasq DNS & DHCP"
+            }
             Self::MikroTik => "in a terminal of RouterOS",
             Self::UniFi => "Settings > Networks > (the network) > DHCP",
             Self::WindowsServer => "in PowerShell as an administrator",

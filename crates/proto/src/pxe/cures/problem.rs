@@ -20,6 +20,8 @@ pub enum Problem {
         /// The file.
         file: Vec<u8>,
     },
+    /// It gives addresses and tells iPXE to wait for no proxy (option 175.176, no-pxedhcp), without naming a file.
+    ForbidsProxy,
     /// It gives addresses beside another server that does.
     SecondServer,
     /// It answers as a proxy with a boot file, beside netroot.
@@ -37,6 +39,7 @@ impl Problem {
         match self {
             Self::ClaimsBoot { .. } => "claims-boot",
             Self::NamesFile { .. } => "names-file",
+            Self::ForbidsProxy => "forbids-proxy",
             Self::SecondServer => "second-server",
             Self::SecondProxy => "second-proxy",
             Self::NoAddress => "no-address",
@@ -66,7 +69,8 @@ impl Netroot<'_> {
 /// One step of a cure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Remove lines like this one.
+    /// Remove what is like this: several of it are separated by `, `, `…` stands for anything, and what follows four
+    /// spaces is a remark.
     Remove(String),
     /// Add this line.
     Add(String),
@@ -109,6 +113,11 @@ pub(super) fn run(line: impl Into<String>) -> Step {
 
 pub(super) fn act(line: impl Into<String>) -> Step {
     Step::Do(line.into())
+}
+
+/// A word of a POSIX shell. What a server sent comes into a command that is copied into a root's shell.
+pub(super) fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Text of another server, which may be any bytes, as it is shown.

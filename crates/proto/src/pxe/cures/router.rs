@@ -1,32 +1,47 @@
 //! Routers, and servers with pages or a shell: the names of commands and fields are theirs.
 
-use super::problem::{Netroot, Problem, Step, act, run, shown};
+use super::problem::{Netroot, Problem, Step, act, quoted, run, shown};
 use crate::pxe::arch::Platform;
 
 /// The sections `dnsmasq`, `boot` and `dhcp` of `/etc/config/dhcp` (OpenWrt's `dnsmasq.init`).
 pub(super) fn openwrt(problem: &Problem, netroot: &Netroot<'_>) -> Vec<Step> {
     let apply = || run("uci commit dhcp; service dnsmasq restart");
     match problem {
-        Problem::ClaimsBoot { class } => vec![
-            run("uci show dhcp | grep dhcp_option    (which section has it: lan here)"),
-            run(format!(
-                "uci del_list dhcp.lan.dhcp_option='60,{}'",
-                shown(class)
-            )),
-            run("grep -n pxe-service /etc/dnsmasq.conf    (remove those lines)"),
-            apply(),
-        ],
-        Problem::NamesFile { .. } => vec![
-            run("uci show dhcp | grep -e =boot -e dhcp_boot -e \"'6[67],\""),
-            run("while uci -q delete dhcp.@boot[0]; do :; done"),
-            run("uci -q delete dhcp.@dnsmasq[0].dhcp_boot"),
+        Problem::ClaimsBoot { class } => {
+            let option = quoted(&format!("60,{}", shown(class)));
+            vec![
+                run("uci show dhcp | grep dhcp_option    (which section has it: lan here)"),
+                run(format!(
+                    "uci -q del_list dhcp.lan.dhcp_option={option}; uci -q del_list dhcp.lan.dhcp_option_force={option}"
+                )),
+                run("sed -i '/^pxe-service/d; /^pxe-prompt/d' /etc/dnsmasq.conf"),
+                apply(),
+            ]
+        }
+        Problem::NamesFile { file } => {
+            let option = quoted(&format!("67,{}", shown(file)));
+            vec![
+                run("uci show dhcp | grep -e =boot -e dhcp_boot -e \"'6[67],\""),
+                run("while uci -q delete dhcp.@boot[0]; do :; done"),
+                run("uci -q delete dhcp.@dnsmasq[0].dhcp_boot"),
+                run(format!(
+                    "uci -q del_list dhcp.lan.dhcp_option={option}    (and those that begin with 66)"
+                )),
+                run("sed -i '/^dhcp-boot/d' /etc/dnsmasq.conf"),
+                apply(),
+            ]
+        }
+        Problem::ForbidsProxy => vec![
+            run("uci show dhcp | grep 175    (no-pxedhcp is encap:175,176,…)"),
+            run("sed -i '/encap:175, *176,/d' /etc/dnsmasq.conf"),
             apply(),
         ],
         Problem::SecondServer => vec![run("uci set dhcp.lan.ignore='1'"), apply()],
         Problem::SecondProxy => Vec::new(),
         Problem::NoAddress => vec![
             run(
-                "uci set dhcp.lan.start='100'; uci set dhcp.lan.limit='150'; uci -q delete dhcp.lan.ignore",
+                "uci set dhcp.lan.start='100'; uci set dhcp.lan.limit='150'; uci set dhcp.lan.dhcpv4='server'; uci -q delete \
+                 dhcp.lan.ignore",
             ),
             apply(),
         ],
@@ -54,11 +69,12 @@ pub(super) fn pfsense(problem: &Problem) -> Vec<Step> {
     match problem {
         Problem::ClaimsBoot { .. } => vec![
             act("Additional BOOTP/DHCP Options: delete the row with the number 60"),
+            act("Network Booting: empty UEFI HTTPBoot URL, with which option 60 is sent"),
             save(),
         ],
         Problem::NamesFile { .. } => vec![
             act(
-                "Network Booting: clear Enable Network Booting, or empty Default BIOS File Name, UEFI 32 bit File Name, UEFI 64 bit File Name and ARM 64 bit File Name",
+                "Network Booting: clear Enable Network Booting, or empty Default BIOS File Name, UEFI 32 bit File Name, UEFI 64 bit File Name, ARM 32 bit File Name, ARM 64 bit File Name and UEFI HTTPBoot URL",
             ),
             act("TFTP: empty TFTP Server"),
             act("Additional BOOTP/DHCP Options: delete the rows with the numbers 66 and 67"),
@@ -71,38 +87,43 @@ pub(super) fn pfsense(problem: &Problem) -> Vec<Step> {
             save(),
         ],
         // Its file names do not tell iPXE from the firmware that loaded it: iPXE would load itself for ever.
-        Problem::SecondProxy | Problem::ProxyNotHeard => Vec::new(),
+        Problem::ForbidsProxy | Problem::SecondProxy | Problem::ProxyNotHeard => Vec::new(),
     }
 }
 
-/// The page of ISC's server; those of Kea and of dnsmasq are named where they differ.
+/// The pages of its three servers: ISC's, Kea and dnsmasq.
 pub(super) fn opnsense(problem: &Problem, netroot: &Netroot<'_>) -> Vec<Step> {
-    let save = || act("Save");
+    let save = || act("Save, and Apply where there is such a button");
     match problem {
         Problem::ClaimsBoot { .. } => vec![
-            act("Additional Options: delete the row with the number 60"),
-            act(
-                "with dnsmasq: Services > Dnsmasq DNS & DHCP > DHCP options: delete vendor-class [60]",
-            ),
+            act("with ISC: Additional Options: delete the row with the number 60"),
+            act("with dnsmasq: DHCP options: delete vendor-class [60]"),
             save(),
         ],
         Problem::NamesFile { .. } => vec![
-            act("Network booting: clear Enable network booting, or empty the file names"),
-            act("TFTP server: empty Set TFTP hostname and Set Bootfile"),
+            act("with ISC: Network booting: clear Enable network booting, or empty the file names"),
+            act("with ISC: TFTP server: empty Set TFTP hostname and Set Bootfile"),
+            act("with Kea: Subnets: empty Next server, TFTP server and TFTP bootfile name"),
             act(
-                "with Kea: Services > Kea DHCP > Kea DHCPv4 > Subnets: empty Next server, TFTP server and TFTP bootfile name",
-            ),
-            act(
-                "with dnsmasq: Services > Dnsmasq DNS & DHCP > DHCP options: delete those of the type Boot",
+                "with dnsmasq: DHCP options: delete what is listed under Boot, and tftp-server [66] and bootfile-name [67]",
             ),
             save(),
         ],
-        Problem::SecondServer => vec![act("clear Enable DHCP server on the LAN interface"), save()],
+        Problem::SecondServer => vec![
+            act("with ISC: clear Enable DHCP server on the LAN interface"),
+            act("with Kea: Settings: clear the interface"),
+            act("with dnsmasq: DHCP ranges: delete that of this network"),
+            save(),
+        ],
         Problem::NoAddress => vec![
-            act("tick Enable DHCP server on the LAN interface, and widen Range"),
-            act("clear Deny unknown clients"),
+            act(
+                "with ISC: tick Enable DHCP server on the LAN interface, widen Range, and clear Deny unknown clients",
+            ),
+            act("with Kea: Settings: choose the interface; Subnets: widen Pools"),
+            act("with dnsmasq: DHCP ranges: widen that of this network, or add one"),
             save(),
         ],
+        Problem::ForbidsProxy => Vec::new(),
         Problem::SecondProxy => Vec::new(),
         Problem::ProxyNotHeard => {
             let named = |platform| {
@@ -110,7 +131,7 @@ pub(super) fn opnsense(problem: &Problem, netroot: &Netroot<'_>) -> Vec<Step> {
                 loader.map_or("", |one| one.first.as_str())
             };
             vec![
-                act("Network booting: tick Enable network booting"),
+                act("with ISC: Network booting: tick Enable network booting"),
                 act(format!("Set next-server IP: {}", netroot.address)),
                 act(format!(
                     "Set default bios filename: {}",
@@ -146,7 +167,7 @@ pub(super) fn mikrotik(problem: &Problem) -> Vec<Step> {
             run("/ip dhcp-server print    (is one enabled on this network?)"),
             run("/ip pool print    (is the range of its address-pool long enough?)"),
         ],
-        Problem::SecondProxy | Problem::ProxyNotHeard => Vec::new(),
+        Problem::ForbidsProxy | Problem::SecondProxy | Problem::ProxyNotHeard => Vec::new(),
     }
 }
 
@@ -165,7 +186,7 @@ pub(super) fn unifi(problem: &Problem) -> Vec<Step> {
         ],
         Problem::SecondServer => vec![act("DHCP Mode: None"), apply()],
         Problem::NoAddress => vec![act("DHCP Mode: DHCP Server; widen DHCP Range"), apply()],
-        Problem::SecondProxy | Problem::ProxyNotHeard => Vec::new(),
+        Problem::ForbidsProxy | Problem::SecondProxy | Problem::ProxyNotHeard => Vec::new(),
     }
 }
 
@@ -190,7 +211,7 @@ pub(super) fn windows_server(problem: &Problem) -> Vec<Step> {
         Problem::NoAddress => vec![run(
             "Get-DhcpServerv4ScopeStatistics    (is an address of this network's scope free, and the scope active?)",
         )],
-        Problem::ProxyNotHeard => Vec::new(),
+        Problem::ForbidsProxy | Problem::ProxyNotHeard => Vec::new(),
     }
 }
 
@@ -201,6 +222,7 @@ pub(super) fn fritzbox(problem: &Problem) -> Vec<Step> {
         Problem::NoAddress => vec![act("tick Enable DHCP server, and widen its range; Apply")],
         Problem::ClaimsBoot { .. }
         | Problem::NamesFile { .. }
+        | Problem::ForbidsProxy
         | Problem::SecondProxy
         | Problem::ProxyNotHeard => Vec::new(),
     }

@@ -43,10 +43,10 @@ fn dnsmasq_loses_option_60_by_these_lines() {
     assert_eq!(
         text(Product::Dnsmasq, &claims_boot()),
         "dnsmasq (/etc/dnsmasq.conf and /etc/dnsmasq.d/)
-  remove  dhcp-option=60,PXEClient    (or dhcp-option-force=…)
+  remove  dhcp-option=60,PXEClient, dhcp-option-force=60,PXEClient    (or dhcp-option=option:vendor-class,PXEClient, dhcp-option-force=option:vendor-class,PXEClient)
   remove  dhcp-option=vendor:PXEClient,…
   remove  pxe-service=…, pxe-prompt=…
-  run     systemctl restart dnsmasq"
+  run     dnsmasq --test && systemctl restart dnsmasq"
     );
 }
 
@@ -74,6 +74,9 @@ fn every_product_that_sends_boot_options_has_a_cure_for_them() {
         let cured: Vec<Product> = cures.iter().map(|cure| cure.product).collect();
         assert_eq!(cured, Product::ALL[..9], "{problem:?}");
     }
+    let forbids = cures(&Problem::ForbidsProxy, &netroot);
+    let cured: Vec<Product> = forbids.iter().map(|cure| cure.product).collect();
+    assert_eq!(cured, Product::ALL[..4]);
     for problem in [Problem::SecondServer, Problem::NoAddress] {
         assert_eq!(cures(&problem, &netroot).len(), Product::ALL.len());
     }
@@ -110,7 +113,15 @@ fn what_a_server_sent_cannot_write_to_the_terminal() {
     };
     let text = text(Product::Dnsmasq, &evil);
     assert!(
-        !text.contains('\x1b') && text.lines().count() == 4,
+        !text.contains('\x1b') && text.lines().count() == 5,
         "{text}"
     );
+}
+
+#[test]
+fn what_a_server_sent_is_one_word_in_a_command() {
+    let class = b"PXEClient'; reboot; '".to_vec();
+    let text = text(Product::OpenWrt, &Problem::ClaimsBoot { class });
+    let word = r#"dhcp_option='60,PXEClient'\''; reboot; '\'''"#;
+    assert!(text.contains(word), "{text}");
 }
