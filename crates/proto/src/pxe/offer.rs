@@ -210,11 +210,27 @@ impl Offer {
         self.next_server.or(named).unwrap_or(self.server)
     }
 
+    /// The host that the file is loaded from by TFTP or its URL's scheme; `None` without a file, and for a URL with a name.
+    pub fn loaded_from(&self) -> Option<Ipv4Addr> {
+        let file = self.file_text()?;
+        match file.split_once("://") {
+            Some(_) => url_host(&file)?.parse().ok(),
+            None => Some(self.file_server()),
+        }
+    }
+
     /// The file's name, as text.
     pub fn file_text(&self) -> Option<String> {
         let file = self.file.as_deref().filter(|file| !file.is_empty())?;
         Some(String::from_utf8_lossy(file).into_owned())
     }
+}
+
+/// The host of a URL, without its port.
+pub fn url_host(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let host = rest.split(['/', ':']).next()?;
+    (!host.is_empty()).then_some(host)
 }
 
 #[cfg(test)]
@@ -224,6 +240,7 @@ mod tests {
     use super::*;
     use crate::dhcp::emit::{Draft, LONGEST};
     use crate::dhcp::header::Header;
+    use crate::pxe::probe::OtherServer;
 
     const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
 
@@ -282,6 +299,25 @@ mod tests {
         assert_eq!(named(one, b"10.0.0.2"), one);
         assert_eq!(named(Ipv4Addr::UNSPECIFIED, b"10.0.0.2"), two);
         assert_eq!(named(Ipv4Addr::UNSPECIFIED, b"tftp.example"), SERVER);
+    }
+
+    #[test]
+    fn a_file_that_is_loaded_from_here_is_not_the_other_servers() {
+        let ours = Ipv4Addr::new(10, 0, 0, 1);
+        let named = |file: &'static [u8], next: Ipv4Addr| {
+            let offer = read(|draft| {
+                draft.header.next_server = next;
+                draft.push(code::MESSAGE_TYPE, &[2]);
+                draft.push(code::BOOT_FILE_NAME, file);
+            });
+            let other = OtherServer::of(offer.unwrap(), |it| it == ours);
+            other.boot_file.is_some()
+        };
+        assert!(!named(b"snponly.efi", ours));
+        assert!(!named(b"http://10.0.0.1:8069/autoexec.ipxe", SERVER));
+        assert!(named(b"pxelinux.0", SERVER));
+        assert!(named(b"http://10.0.0.9/menu.ipxe", ours));
+        assert!(named(b"http://boot.example/menu.ipxe", ours));
     }
 
     #[test]

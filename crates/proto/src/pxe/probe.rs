@@ -121,7 +121,7 @@ pub struct OtherServer {
     pub claims_boot: bool,
     /// Option 60 where it claims that, such as `PXEClient`.
     pub class: Option<Vec<u8>>,
-    /// The boot file that it offers; iPXE prefers it to a proxy's.
+    /// The boot file of its own that it offers; iPXE prefers it to a proxy's.
     pub boot_file: Option<Vec<u8>>,
     /// Option 17.
     pub root_path: Option<Vec<u8>>,
@@ -134,15 +134,18 @@ impl OtherServer {
     }
 }
 
-impl From<Offer> for OtherServer {
-    fn from(offer: Offer) -> Self {
+impl OtherServer {
+    /// The server of an offer that a machine with the addresses `own` hears. A file that is loaded from there is not one of
+    /// the other server's: its administrator names what this machine serves.
+    pub fn of(offer: Offer, own: impl Fn(Ipv4Addr) -> bool) -> Self {
         let claims_boot = offer.is_pxe() || offer.is_http();
+        let is_ours = offer.loaded_from().is_some_and(own);
         Self {
             server: offer.server,
             offers: offer.address,
             claims_boot,
             class: offer.class.filter(|_| claims_boot),
-            boot_file: offer.file,
+            boot_file: offer.file.filter(|_| !is_ours),
             root_path: offer.root_path,
         }
     }
@@ -255,7 +258,7 @@ impl Probe {
         if own.contains(&offer.server) || own.contains(&source) {
             return None;
         }
-        Some(offer.into())
+        Some(OtherServer::of(offer, |it| own.contains(&it)))
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) struct Forecast {
     pub(super) file: Option<FileState>,
     /// What iPXE does then, where the firmware loads it from a netroot.
     pub(super) then: Option<Prediction>,
-    /// Why the netroot of this host does not answer it.
+    /// Why the netroot of this host has nothing for it.
     pub(super) unanswered: Option<String>,
     /// How it ends.
     pub(super) verdict: Verdict,
@@ -123,6 +123,11 @@ pub(super) fn forecast(
                 Err(reason) => unanswered = Some(reason),
             }
         }
+        // Also while a netroot serves, and where it gives addresses, which come without a file then.
+        let names_file = |offer: &Offer| interface.has(offer.server) && offer.file.is_some();
+        if unanswered.is_none() && !offers.iter().any(names_file) {
+            unanswered = has_nothing(&probe, interface, planned);
+        }
         offered.push((answers, offers, unanswered));
     }
     let prediction = |asker: Asker| {
@@ -134,7 +139,7 @@ pub(super) fn forecast(
         let Some(first) = prediction(answers.asker) else {
             continue;
         };
-        let by_netroot = first.outcome.server().filter(|it| netroots.contains(it));
+        let by_netroot = netroot_of(&first, &netroots);
         let loads = matches!(first.outcome, Outcome::Loads { .. });
         let is_firmware = matches!(answers.asker, Asker::Firmware(_));
         // Which iPXE it is does not change what it does with offers.
@@ -169,6 +174,23 @@ pub(super) fn forecast(
     }
 }
 
+/// The netroot that sends what is loaded, or is told of it by another server. An iPXE that is to load a loader again would
+/// do so for ever.
+fn netroot_of(prediction: &Prediction, netroots: &[Ipv4Addr]) -> Option<Ipv4Addr> {
+    let outcome = &prediction.outcome;
+    let from = outcome.loaded_from().filter(|_| match outcome {
+        Outcome::Loads { file, .. } => is_for(prediction.asker, file),
+        _ => true,
+    });
+    let both = [outcome.server(), from];
+    both.into_iter().flatten().find(|it| netroots.contains(it))
+}
+
+/// Whether a machine that gets this file from a netroot goes on.
+pub(super) fn is_for(asker: Asker, file: &str) -> bool {
+    !matches!(asker, Asker::Ipxe(_)) || file.ends_with(".ipxe")
+}
+
 fn verdict(
     first: &Prediction,
     file: Option<&FileState>,
@@ -181,14 +203,23 @@ fn verdict(
     let last = then.unwrap_or(first);
     match &last.outcome {
         Outcome::Loads { server, .. } | Outcome::Root { server, .. } => {
-            match netroots.contains(server) {
-                true => Verdict::Netroot(*server),
-                false => Verdict::Other(*server),
+            match netroot_of(last, netroots) {
+                Some(netroot) => Verdict::Netroot(netroot),
+                None => Verdict::Other(*server),
             }
         }
         Outcome::Address { .. } => Verdict::Served,
         _ => Verdict::Fails,
     }
+}
+
+/// Why a netroot on this interface has nothing for a machine, whoever gives the address.
+fn has_nothing(probe: &Probe, interface: &Interface, planned: &Planned) -> Option<String> {
+    let proxy = Planned {
+        range: None,
+        ..planned.clone()
+    };
+    would_offer(probe, interface, &proxy).err()
 }
 
 /// What a netroot on this interface would offer, or why nothing.

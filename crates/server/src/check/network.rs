@@ -9,7 +9,7 @@ use netroot_proto::pxe::predict::Outcome;
 use netroot_proto::pxe::probe::Asker;
 
 use super::finding::{Finding, Level};
-use super::forecast::{Forecast, Forecasts, Planned, Verdict, answered};
+use super::forecast::{Forecast, Forecasts, Planned, Verdict, answered, is_for};
 use super::survey::Survey;
 use crate::serve::listen::interface::Interface;
 
@@ -30,6 +30,10 @@ pub(super) struct Server {
     pub(super) classes: Vec<(Asker, Vec<u8>)>,
     /// The files that it named, each with those whom it named it to.
     pub(super) files: Vec<(String, Vec<Asker>)>,
+    /// The first file of its own, which no netroot serves, with those whom it named it to.
+    own_file: Option<(String, Vec<Asker>)>,
+    /// Whether it tells iPXE to wait for no proxy.
+    no_proxy: bool,
     /// Whom it answered at all.
     pub(super) askers: Vec<Asker>,
     /// Whether its port 4011 answers, if it was asked.
@@ -67,6 +71,8 @@ pub(super) fn servers(
                     sample: offer.clone(),
                     classes: Vec::new(),
                     files: Vec::new(),
+                    own_file: None,
+                    no_proxy: false,
                     askers: Vec::new(),
                     port_4011: None,
                 });
@@ -88,7 +94,17 @@ pub(super) fn servers(
             if let Some(class) = &offer.class {
                 server.classes.push((answers.asker, class.clone()));
             }
+            server.no_proxy |= offer.no_proxy;
             if let Some(file) = offer.file_text() {
+                // Its administrator may name what a netroot serves.
+                let from = offer.loaded_from();
+                let ours = from.is_some_and(|it| interface.has(it) || netroots.contains(&it));
+                if is_boot(answers.asker) && !(ours && is_for(answers.asker, &file)) {
+                    let own = server.own_file.get_or_insert((file.clone(), Vec::new()));
+                    if own.0 == file {
+                        own.1.push(answers.asker);
+                    }
+                }
                 match server.files.iter_mut().find(|(known, _)| *known == file) {
                     Some((_, askers)) => askers.push(answers.asker),
                     None => server.files.push((file, vec![answers.asker])),
@@ -201,7 +217,7 @@ pub(super) fn troubles(
             let class = class.clone();
             troubles.push(trouble(Level::Problem, text, Problem::ClaimsBoot { class }));
         }
-        if let Some((file, askers)) = server.files.iter().find(|(_, askers)| boots_any(askers)) {
+        if let Some((file, askers)) = &server.own_file {
             let text = format!(
                 "{name} names a boot file of its own, {} (to {}): iPXE takes that rather than netroot's script, and \
                  BIOS machines may",
@@ -210,6 +226,12 @@ pub(super) fn troubles(
             );
             let file = file.clone().into_bytes();
             troubles.push(trouble(Level::Problem, text, Problem::NamesFile { file }));
+        } else if server.no_proxy && server.files.is_empty() {
+            let text = format!(
+                "{name} tells iPXE to wait for no proxy (option 175.176, no-pxedhcp), and names no file: iPXE does not \
+                 hear netroot"
+            );
+            troubles.push(trouble(Level::Problem, text, Problem::ForbidsProxy));
         }
     }
     let giving = dhcp.len() + usize::from(gives && !forecasts.heard_own);
@@ -251,9 +273,8 @@ pub(super) fn troubles(
     troubles
 }
 
-fn boots_any(askers: &[Asker]) -> bool {
-    let boots = |asker: &&Asker| !matches!(asker, Asker::Plain | Asker::Init);
-    askers.iter().any(|asker| boots(&asker))
+fn is_boot(asker: Asker) -> bool {
+    !matches!(asker, Asker::Plain | Asker::Init)
 }
 
 /// `UEFI x64 PXE, iPXE (BIOS)`; of many the number.

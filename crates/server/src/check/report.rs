@@ -204,7 +204,10 @@ fn fmt_machine(f: &mut Formatter<'_>, forecast: &Forecast) -> fmt::Result {
     if let Some(unanswered) = &forecast.unanswered
         && boots
     {
-        writeln!(f, "  {indent:COLUMN$}netroot does not answer: {unanswered}")?;
+        writeln!(
+            f,
+            "  {indent:COLUMN$}netroot has nothing for it: {unanswered}"
+        )?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::finding::{Finding, Level};
 use super::forecast::{self, Forecast, Forecasts, Planned, Verdict};
 use super::network::{self, Server, Trouble};
 use super::progress::progress;
-use super::subject::{Network, Subject};
+use super::subject::{Network, Subject, directory_hint};
 use super::survey::{self, SurveyError};
 use super::{files, host};
 use crate::serve::artifacts::loaders;
@@ -52,7 +52,13 @@ impl Section {
                 None
             }
             Err(error) => {
-                findings.push(Finding::failed("interface", &error));
+                let mut finding = Finding::failed("interface", &error);
+                if let InterfaceError::Unknown { name, .. } = &error {
+                    finding
+                        .text
+                        .push_str(&directory_hint(name).unwrap_or_default());
+                }
+                findings.push(finding);
                 None
             }
         };

@@ -1,7 +1,7 @@
 //! What is checked: the part of the settings that this host has to fit.
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::arguments::CheckArgs;
 use crate::catalog::name_of_directory;
@@ -57,13 +57,19 @@ pub(super) enum SubjectError {
         second: String,
     },
     /// The interface is not among those of the configuration.
-    #[error("the configuration does not serve {interface}; its interfaces are {}", known.join(", "))]
+    #[error("the configuration does not serve {interface}; its interfaces are {}{}", known.join(", "), directory_hint(interface).unwrap_or_default())]
     NotConfigured {
         /// As given.
         interface: String,
         /// Those that it names.
         known: Vec<String>,
     },
+}
+
+/// What is added to an error about an interface that does not exist, where a directory has that name.
+pub(super) fn directory_hint(interface: &str) -> Option<String> {
+    let is_directory = Path::new(interface).is_dir();
+    is_directory.then(|| format!("; for the directory of that name: ./{interface}"))
 }
 
 /// The interfaces and the directory among the words: a directory has a slash.

@@ -2,7 +2,7 @@
 //! from the server of the address or from a proxy beside it.
 
 use super::outcome::{Outcome, first_address, loads, no_address};
-use crate::pxe::offer::Offer;
+use crate::pxe::offer::{Offer, url_host};
 
 pub(super) fn predict(offers: &[&Offer]) -> Outcome {
     let Some(dhcp) = first_address(offers) else {
@@ -40,10 +40,9 @@ pub(super) fn predict(offers: &[&Offer]) -> Outcome {
 
 /// The host of an HTTP URL, without its port.
 fn host(url: &str) -> Option<&str> {
-    let (scheme, rest) = url.split_once("://")?;
-    let host = rest.split(['/', ':']).next().unwrap_or_default();
+    let (scheme, _) = url.split_once("://")?;
     let http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
-    (http && !host.is_empty()).then_some(host)
+    url_host(url).filter(|_| http)
 }
 
 fn is_address(host: &str) -> bool {

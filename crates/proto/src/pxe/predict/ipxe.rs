@@ -84,6 +84,10 @@ pub(super) fn predict(offers: &[&Offer], boot_servers: &[BootServer]) -> Outcome
             "port 4011 of the proxy {} does not name a file",
             offer.server
         ),
+        None if main.no_proxy => format!(
+            "{} tells it to wait for no proxy (option 175.176, no-pxedhcp), and names no file",
+            main.server
+        ),
         None => "no offer names a file".to_owned(),
     };
     Outcome::NothingToBoot {

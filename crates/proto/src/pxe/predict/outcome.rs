@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use netroot_printable::Printable;
 
-use crate::pxe::offer::Offer;
+use crate::pxe::offer::{Offer, url_host};
 use crate::pxe::probe::Asker;
 
 /// What a boot server answered on port 4011.
@@ -119,6 +119,14 @@ impl Outcome {
             | Self::NoFileServer { server, .. }
             | Self::Address { server, .. }
             | Self::Root { server, .. } => Some(*server),
+        }
+    }
+
+    /// The host that a file is loaded from; `None` for a URL with a name.
+    pub fn loaded_from(&self) -> Option<Ipv4Addr> {
+        match self {
+            Self::Loads { from, file, .. } => from.or_else(|| url_host(file)?.parse().ok()),
+            _ => None,
         }
     }
 

@@ -235,6 +235,12 @@ fn ipxe_that_is_told_so_waits_for_no_proxy() {
         ..naming(router(), "http://10.0.0.254/boot.ipxe")
     };
     assert_eq!(loaded(IPXE, &[only, proxy("x")], &[]).0, ROUTER);
+    let without_file = Offer {
+        no_proxy: true,
+        ..router()
+    };
+    let outcome = predict(IPXE, &[without_file, proxy("x")], &[]).outcome;
+    assert!(outcome.because().contains("no-pxedhcp"), "{outcome}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use netroot_proto::dhcp::options::Message;
 use netroot_proto::dhcp::{CLIENT_PORT, MessageType};
 use netroot_proto::pxe::offer::Offer;
+use netroot_proto::pxe::probe::OtherServer;
 use netroot_sys::packet::PacketSocket;
 use netroot_sys::readable;
 
@@ -62,7 +63,8 @@ fn heard(history: &History, interface: &Interface, from: Ipv4Addr, payload: &[u8
     if is_own || offer.kind != Some(MessageType::Offer) {
         return;
     }
-    history.overheard(&interface.name, message.header.mac, offer.into());
+    let other = OtherServer::of(offer, |it| interface.has(it));
+    history.overheard(&interface.name, message.header.mac, other);
 }
 
 #[cfg(test)]
