@@ -1,5 +1,7 @@
 //! `netroot check` on networks with other servers: who is heard, what is foretold, and what is to be done.
 
+mod cures;
+
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -210,6 +212,7 @@ fn another_proxy_with_a_menu_is_followed_to_its_file() -> Result<()> {
 fn the_netroot_of_this_host_and_one_elsewhere_are_heard() -> Result<()> {
     let lab = Lab::new("check-netroot")?;
     let _dnsmasq = lab.dnsmasq(&[])?;
+    let before = lab.check(&[])?;
     let root = TinyRoot::make()?;
     let here = ["--interface", "br0", "--modules", "virtio_net"];
     let _here = NetrootServe::start(&lab.net, root.path(), &here)?;
@@ -222,6 +225,13 @@ fn the_netroot_of_this_host_and_one_elsewhere_are_heard() -> Result<()> {
     }
     checked.assert_machine("init", "root", HOST, "netroot");
     assert!(checked.troubles().is_empty(), "{:#}", checked.said);
+    // What netroot has nothing for is as good as before it serves.
+    let levels = |checked: &Checked| -> Vec<String> {
+        let machines = list(&checked.said, "machines").iter();
+        let of = |one| format!("{}: {}", text(one, "machine"), text(one, "level"));
+        machines.map(of).collect()
+    };
+    assert_eq!(levels(&checked), levels(&before), "{:#}", checked.said);
     let notes = checked.host("port", "note");
     assert!(
         notes
@@ -573,6 +583,12 @@ fn each_answer_names_the_thing_its_holder_and_the_cure() -> Result<()> {
     holds(
         &said(&["brO"])?,
         &["there is no interface brO; this machine has lo"],
+    );
+    lab.net.shell("mkdir -p /run/debian")?;
+    let in_run = format!("cd /run; {netroot} check --offline debian || true");
+    holds(
+        &lab.net.shell(&in_run)?,
+        &["there is no interface debian", "of that name: ./debian"],
     );
     lab.net.shell("ip link set br0 down")?;
     holds(

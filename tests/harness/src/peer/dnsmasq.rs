@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::net::Net;
 use crate::program::Program;
@@ -62,6 +62,20 @@ impl Dnsmasq {
         Self::spawn(net, &argv)
     }
 
+    /// As a configuration file says, which is written for it.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn configured(net: &Net, config: &str) -> Result<Self> {
+        let path = net.logs().join("dnsmasq.conf");
+        std::fs::write(&path, config).with_context(|| format!("write {}", path.display()))?;
+        let file = format!("--conf-file={}", path.display());
+        let mut argv = FOREGROUND.to_vec();
+        argv.retain(|argument| !argument.starts_with("--conf-file"));
+        argv.extend([file.as_str(), "--dhcp-leasefile=/run/dnsmasq.leases"]);
+        Self::spawn(net, &argv)
+    }
+
     /// A proxy beside another DHCP server, which gives no addresses and serves `files` by TFTP; `services` are the
     /// values of `--pxe-service`. It is in 10.77.0.0/24.
     ///
@@ -86,6 +100,15 @@ impl Dnsmasq {
             Duration::from_secs(120),
         )?;
         Ok(Self { program })
+    }
+
+    /// Ends it, and waits for that: another one may then take its place.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn stop(mut self) -> Result<()> {
+        self.program.terminate(Duration::from_secs(60))?;
+        Ok(())
     }
 
     /// Its log, one line per message and option.

@@ -49,13 +49,24 @@ impl ForeignDhcp {
     ) -> Result<Self> {
         let (network, _) = first.rsplit_once('.').context("an IPv4 address")?;
         let subnet = format!("{network}.0");
+        let text = match server {
+            IscServer::Kea => kea(interface, &subnet, (first, last, router), boot),
+            IscServer::Dhcpd => dhcpd(&subnet, (first, last, router), boot),
+        };
+        Self::configured(server, net, interface, &text)
+    }
+
+    /// The same, as a configuration file says, which is written for it.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn configured(server: IscServer, net: &Net, interface: &str, config: &str) -> Result<Self> {
         let path = net.logs().join("foreign-dhcp.conf");
         let file = path.display().to_string();
         let leases = net.logs().join("foreign-dhcp.leases");
         let leases = leases.display().to_string();
-        let (text, argv, ready): (String, Vec<&str>, &str) = match server {
+        let (argv, ready): (Vec<&str>, &str) = match server {
             IscServer::Kea => (
-                kea(interface, &subnet, (first, last, router), boot),
                 // Its lock and process files go to the network's own /run.
                 vec![
                     "env",
@@ -72,16 +83,24 @@ impl ForeignDhcp {
                 let argv = vec![
                     "dhcpd", "-4", "-f", "-d", "--no-pid", "-cf", &file, "-lf", &leases, interface,
                 ];
-                let text = dhcpd(&subnet, (first, last, router), boot);
-                (text, argv, "Server starting service.")
+                (argv, "Server starting service.")
             }
         };
-        std::fs::write(&path, text).with_context(|| format!("write {file}"))?;
+        std::fs::write(&path, config).with_context(|| format!("write {file}"))?;
         let program = net.spawn(&argv)?;
         let started = Self { program, server };
         let deadline = Duration::from_secs(120);
         started.log().wait_for(ready, "the DHCP server", deadline)?;
         Ok(started)
+    }
+
+    /// Ends it, and waits for that: another one may then take its place.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn stop(mut self) -> Result<()> {
+        self.program.terminate(Duration::from_secs(60))?;
+        Ok(())
     }
 
     /// Its log.
