@@ -19,8 +19,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use netroot_net::Uuid;
-use netroot_proto::dhcp::MessageType;
 use netroot_proto::dhcp::request::Request;
+use netroot_proto::dhcp::{MessageType, SERVER_PORT};
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Decision, Noted, Reason, Reply};
 use netroot_proto::pxe::probe::is_probe;
@@ -179,8 +179,9 @@ impl Service {
         };
         let mac = request.header.mac;
         let client = Client::of(&request);
-        // Of a probe nothing is remembered or logged: there is no machine.
-        let is_probe = is_probe(&request);
+        // Of a probe nothing is remembered or logged: there is no machine. None asks for an address.
+        let is_probe =
+            is_probe(&request) && (request.kind == MessageType::Discover || port != SERVER_PORT);
         if !is_probe {
             self.remember(&interface, &request, client, (arrival, port), datagram);
         }

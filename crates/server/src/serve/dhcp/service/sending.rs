@@ -43,16 +43,19 @@ impl Service {
             }
             _ => None,
         };
-        let send = move || match send(&service, &reply) {
-            Ok(Sent::Yes) => service.log_answer(&reply),
-            Ok(Sent::OverRate) => Counters::count(&service.counters.dhcp_over_rate),
-            Err(error) => {
-                Counters::count(&service.counters.dhcp_send_failures);
-                let error = error.to_string();
-                let machine = Machine::Mac(reply.machine);
-                service
-                    .timeline
-                    .ignored(machine, Ignored::DhcpSend { error });
+        let send = move || {
+            service.learn(&reply);
+            match send(&service, &reply) {
+                Ok(Sent::Yes) => service.log_answer(&reply),
+                Ok(Sent::OverRate) => Counters::count(&service.counters.dhcp_over_rate),
+                Err(error) => {
+                    Counters::count(&service.counters.dhcp_send_failures);
+                    let error = error.to_string();
+                    let machine = Machine::Mac(reply.machine);
+                    service
+                        .timeline
+                        .ignored(machine, Ignored::DhcpSend { error });
+                }
             }
         };
         let Some((addresses, address)) = lease else {
@@ -64,10 +67,27 @@ impl Service {
         }
     }
 
+    /// What the machine's next questions are judged by. It is known before the answer leaves: they may come, and be answered
+    /// by another thread, before this one goes on. An answer that cannot be sent does no harm: the lease is the machine's.
+    fn learn(&self, reply: &Reply) {
+        let (mac, client) = (reply.machine, reply.client);
+        let machines = self.timeline.machines();
+        if matches!(client, Client::Ipxe(_)) {
+            machines.script_offered(mac, Instant::now());
+        }
+        if let (Answer::Acknowledged { address, .. }, DhcpRole::Authoritative(role)) =
+            (&reply.answer, &self.role)
+        {
+            machines.learn((*address).into(), mac, role.lease_time);
+            machines.orders().asks_dhcp(mac, client);
+        }
+    }
+
     fn log_answer(&self, reply: &Reply) {
         Counters::count(&self.counters.dhcp_answered);
         let (mac, client) = (reply.machine, reply.client);
-        if !reply.to_probe {
+        // A probe takes no lease.
+        if !reply.to_probe || matches!(reply.answer, Answer::Acknowledged { .. }) {
             let way = Way::Out {
                 from: reply.source,
                 to: reply.destination.socket_address(),
@@ -78,17 +98,6 @@ impl Service {
                 answer: reply.answer.clone(),
             };
             self.timeline.machine(Machine::Mac(mac), answered);
-        }
-        if matches!(client, Client::Ipxe(_)) {
-            let machines = self.timeline.machines();
-            machines.script_offered(mac, Instant::now());
-        }
-        if let (Answer::Acknowledged { address, .. }, DhcpRole::Authoritative(role)) =
-            (&reply.answer, &self.role)
-        {
-            let machines = self.timeline.machines();
-            machines.learn((*address).into(), mac, role.lease_time);
-            machines.orders().asks_dhcp(mac, client);
         }
     }
 

@@ -216,6 +216,57 @@ fn a_lease_is_offered_granted_and_written_and_its_machine_is_known_by_its_addres
 }
 
 #[test]
+fn a_machine_is_known_before_its_answer_leaves() {
+    let state = tempfile::tempdir().unwrap();
+    let service = Arc::new(service(role(state.path())));
+    service.start().unwrap();
+    let offer = sent(&service, &discover(Some(7)));
+    let Answer::Offered { address, .. } = offer.answer else {
+        panic!("{:?}", offer.answer)
+    };
+    let (send, receive) = std::sync::mpsc::channel();
+    let reply = service.answer(&request(address, SERVER), arrival(), 67);
+    // It asks for its loader as soon as the answer is there.
+    service.send_when_durable(reply.unwrap(), move |service, _| {
+        let known = service.timeline.machines().at(address.into());
+        send.send(known).unwrap();
+        Ok(Sent::Yes)
+    });
+    let known = receive.recv_timeout(Duration::from_secs(60)).unwrap();
+    assert_eq!(known, Some(MAC));
+}
+
+#[test]
+fn who_takes_a_lease_in_the_name_of_a_probe_is_seen() {
+    let state = tempfile::tempdir().unwrap();
+    let service = Arc::new(service(role(state.path())));
+    let history = Arc::<History>::clone(&service.history);
+    service.timeline.observed_by(history);
+    service.start().unwrap();
+    let offer = sent(&service, &probe(Some(7)));
+    let Answer::Offered { address, .. } = offer.answer else {
+        panic!("{:?}", offer.answer)
+    };
+    assert_eq!(service.history.summaries(), []);
+    // The same, as a REQUEST for the address.
+    let (mut request, kind) = (probe(Some(7)), [53, 1, 1]);
+    let at = request.windows(3).position(|it| it == kind).unwrap();
+    let asks = [
+        &[53, 1, 3, 50, 4],
+        &address.octets()[..],
+        &[54, 4],
+        &SERVER.octets(),
+    ]
+    .concat();
+    request.splice(at..at + 3, asks);
+    let ack = sent(&service, &request);
+    assert!(ack.to_probe && matches!(ack.answer, Answer::Acknowledged { .. }));
+    assert_eq!(leases(&service), [(address, MAC)]);
+    let machine = service.history.machine(MAC, &[]).unwrap();
+    assert_eq!(machine.addresses, [address.to_string()]);
+}
+
+#[test]
 fn offers_do_not_wait_for_the_disk_and_acknowledgements_do() {
     let state = tempfile::tempdir().unwrap();
     // The thread is not started: nothing is ever written.
