@@ -49,6 +49,11 @@ impl Warnings {
     }
 
     fn add(&self, warning: &Warning, now: Moment) {
+        if matches!(warning, Warning::ApiTokens { error: None }) {
+            let is_of_tokens = |one: &Kept| matches!(one.warning, Warning::ApiTokens { .. });
+            self.kept().retain(|one| !is_of_tokens(one));
+            return;
+        }
         let mut text = warning.to_string();
         if text.len() > LONGEST {
             let end = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end));
@@ -206,5 +211,10 @@ mod tests {
             at(42),
         );
         assert_eq!(texts(&warnings).len(), 1);
+        // A token file that can be used again is told as a warning as well.
+        for (error, expected) in [(Some("no such file".to_owned()), 2), (None, 1)] {
+            warnings.take(&Event::Warning(Warning::ApiTokens { error }), at(50));
+            assert_eq!(texts(&warnings).len(), expected);
+        }
     }
 }
