@@ -14,9 +14,10 @@ use rustix::io::ReadWriteFlags;
 
 use crate::serve::root_facts::Stamp;
 
-/// How far apart bytes are whose presence in memory is asked for: files are read ahead in rows of as many
-/// (`VM_READAHEAD_PAGES`), and leave memory in such (`SWAP_CLUSTER_MAX`, 32 pages).
-const PROBED: usize = 128 << 10;
+/// How far apart bytes are whose presence in memory is asked for: Linux's smallest read-ahead (`VM_READAHEAD_PAGES` is
+/// 128 KiB, halved where memory is short). What leaves memory leaves it by single pages, so that what is between may be
+/// missing: the less, the more seldom the one thread waits for a disk.
+const PROBED: usize = 32 << 10;
 
 /// Bytes in memory or in a file that stays open: a transfer sees one version from its start to its end.
 #[derive(Debug, Clone)]
