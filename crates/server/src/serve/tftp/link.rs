@@ -37,6 +37,12 @@ impl Link {
         })
     }
 
+    /// Nothing of a window has come through, so that it is repeated. It may be because the network card, or what is between a
+    /// virtual machine and it, cuts what it is given in a wrong way: from now on each datagram is sent by itself.
+    pub(super) fn lost(&mut self) {
+        self.one_by_one = true;
+    }
+
     /// How many bytes [`Link::send_now`] sends in one call.
     pub(super) fn longest_run(&self) -> usize {
         if self.one_by_one {
@@ -104,5 +110,32 @@ impl Link {
             }
         };
         Ok([first.get(..one), other.and_then(|it| second.get(..it))])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn after_a_loss_each_datagram_is_sent_by_itself() {
+        let [client, server] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        client.connect(server.local_addr().unwrap()).unwrap();
+        server.connect(client.local_addr().unwrap()).unwrap();
+        client
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .unwrap();
+        let mut link = Link::new(server).unwrap();
+        for is_lost in [false, true] {
+            if is_lost {
+                link.lost();
+                assert_eq!(link.longest_run(), 0);
+            }
+            link.send_now(&[7; 250], 100).unwrap();
+            assert_eq!(link.one_by_one, is_lost);
+            let mut buffer = [0; 300];
+            let lengths = [(); 3].map(|()| client.recv(&mut buffer).unwrap());
+            assert_eq!(lengths, [100, 100, 50]);
+        }
     }
 }

@@ -178,7 +178,13 @@ async fn drive(
                 // The client's port is closed: its timer, not a busy loop, decides when to give up.
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             },
-            () = &mut alarm => transfer.handle_timeout(service.now()),
+            () = &mut alarm => {
+                let repeated = transfer.blocks_retransmitted();
+                transfer.handle_timeout(service.now());
+                if transfer.blocks_retransmitted() > repeated {
+                    link.lost();
+                }
+            }
         }
     }
 }
