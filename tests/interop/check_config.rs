@@ -65,7 +65,7 @@ const WRONG: [(&str, &str, &str); 11] = [
     ),
     (
         "one port twice",
-        "[api]\nlisten = \"127.0.0.1:8069\"\ntoken-file = \"/nonexistent/tokens\"\n",
+        "[api]\nlisten = \"0.0.0.0:8069\"\ntoken-file = \"/nonexistent/tokens\"\n",
         "api.listen",
     ),
 ];

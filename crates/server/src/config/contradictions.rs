@@ -46,7 +46,10 @@ fn networks(networks: &[NetworkSettings], findings: &mut Findings<'_>) {
 }
 
 fn ports(settings: &Settings, findings: &mut Findings<'_>) {
-    let api = settings.api.tcp.as_ref().map(|tcp| tcp.listen.port());
+    // HTTP and NFS have the addresses of the networks. Whether one that is named is among them turns out when it is bound.
+    let api = settings.api.tcp.as_ref().map(|tcp| tcp.listen);
+    let api = api.filter(|listen| listen.ip().is_unspecified());
+    let api = api.map(|listen| listen.port());
     let all: [(&[&str], Option<u16>); 3] = [
         (&["server", "http-port"], Some(settings.http_port)),
         (&["server", "nfs-port"], Some(settings.nfs_port)),

@@ -485,6 +485,14 @@ fn networks_that_cannot_be_served_together_are_told() {
             "1: server.nfs-port: server.http-port has the port 2049 already",
         ),
         (
+            "[api]\nlisten = \"0.0.0.0:8069\"\ntoken-file = \"/etc/netroot/tokens\"\n",
+            "2: api.listen: server.http-port has the port 8069 already",
+        ),
+        (
+            "[api]\nlisten = \"[::]:2049\"\ntoken-file = \"/etc/netroot/tokens\"\n",
+            "2: api.listen: server.nfs-port has the port 2049 already",
+        ),
+        (
             "[[network]]\ninterface = \"eth0\"\nmode = \"isolated\"\nsubnet = \"10.20.0.0\"\n",
             "4: network.subnet: expected the length of the network's prefix behind 10.20.0.0, such as 10.20.0.0/24",
         ),
@@ -495,6 +503,9 @@ fn networks_that_cannot_be_served_together_are_told() {
     let beside =
         "[[network]]\nmode = \"proxy\"\n[[network]]\ninterface = \"eth1\"\nmode = \"isolated\"\n";
     read(&format!("{beside}{ONE}")).unwrap();
+    // It is not served there.
+    let local = "[api]\nlisten = \"127.0.0.1:8069\"\ntoken-file = \"/etc/netroot/tokens\"\n";
+    read(&format!("{local}{ONE}")).unwrap();
 }
 
 #[test]
