@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::TcpStream;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -44,8 +44,8 @@ fn assert_whole(what: &str, names: usize, listed: &[(u64, Vec<u8>)]) -> Result<(
     Ok(())
 }
 
-/// Makes, renames and removes other names until it is told to end.
-fn change(folder: &Path, ended: &AtomicBool) -> Result<usize> {
+/// Makes, renames and removes other names until it is told to end; counts how often.
+fn change(folder: &Path, ended: &AtomicBool, counted: &AtomicUsize) -> Result<()> {
     let mut changes = 0;
     while !ended.load(Ordering::Relaxed) {
         let other = |what: &str| folder.join(format!("other-{what}-{}", changes % 500));
@@ -55,10 +55,11 @@ fn change(folder: &Path, ended: &AtomicBool) -> Result<usize> {
             std::fs::remove_file(other("renamed"))?;
         }
         changes += 1;
+        counted.store(changes, Ordering::Relaxed);
         // The folder is locked by each change.
         std::thread::sleep(Duration::from_micros(300));
     }
-    Ok(changes)
+    Ok(())
 }
 
 fn list_all(folder: &str, names: usize) -> Result<()> {
@@ -99,13 +100,18 @@ fn a_folder_of_100_000_names_is_listed_whole_while_it_changes() -> Result<()> {
             std::fs::write(folder.join(name(number)), "")?;
         }
         lab.serve()?;
-        let ended = AtomicBool::new(false);
+        let (ended, changes) = (AtomicBool::new(false), AtomicUsize::new(0));
         std::thread::scope(|scope| {
-            let changer = scope.spawn(|| change(&folder, &ended));
+            let changer = scope.spawn(|| change(&folder, &ended, &changes));
+            while changes.load(Ordering::Relaxed) == 0 && !changer.is_finished() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             let listed = lab.clients.within(|| list_all("folder", names));
             ended.store(true, Ordering::Relaxed);
-            let changes = changer.join().map_err(|_| anyhow!("no changes"))??;
+            changer.join().map_err(|_| anyhow!("no changes"))??;
+            let changes = changes.load(Ordering::Relaxed);
             println!("{kind}: {changes} changes");
+            ensure!(changes > 0, "{kind}: nothing has changed");
             listed.context(kind)
         })?;
     }

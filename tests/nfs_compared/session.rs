@@ -1,10 +1,10 @@
 //! Connections to one server, on which the calls are made.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
@@ -14,8 +14,8 @@ use super::script::{Argument, Call, MOUNT, PORTMAP, opaque};
 
 /// A server that does not answer within this time does not answer.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The same over UDP, where nothing tells that it will not.
-const PATIENCE_OVER_UDP: Duration = Duration::from_secs(2);
+/// How soon a call over UDP is repeated, where it or its answer may be lost.
+const AGAIN: Duration = Duration::from_secs(2);
 const NFS_PORT: u16 = 2049;
 const PORTMAP_PORT: u16 = 111;
 /// The longest reply, in bytes.
@@ -159,19 +159,25 @@ impl Session {
     fn datagram(&self, port: u16, message: &[u8]) -> Result<Reply> {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         socket.connect((self.address, port))?;
-        socket.set_read_timeout(Some(PATIENCE_OVER_UDP))?;
-        socket.send(message)?;
+        socket.set_read_timeout(Some(AGAIN))?;
         let mut reply = vec![0; 65_536];
-        match socket.recv(&mut reply) {
-            Ok(length) => {
-                reply.truncate(length);
-                Ok(Reply::Bytes(reply))
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            // An error that has arrived meanwhile is the next call's.
+            let received = socket.send(message).and_then(|_| socket.recv(&mut reply));
+            match received {
+                Ok(length) => {
+                    reply.truncate(length);
+                    return Ok(Reply::Bytes(reply));
+                }
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                    return Ok(Reply::None("nothing listens"));
+                }
+                Err(error) if is_late(&error) => {}
+                Err(error) => return Err(error).context("a call over UDP"),
             }
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                Ok(Reply::None("nothing listens"))
-            }
-            Err(_) => Ok(Reply::None("no answer")),
         }
+        Ok(Reply::None("no answer"))
     }
 
     fn record(&mut self, port: u16, message: &[u8]) -> Result<Reply> {
@@ -184,12 +190,8 @@ impl Session {
                 self.connections.insert(port, stream);
                 Ok(Reply::Bytes(reply))
             }
-            Err(error) => match error.kind() {
-                std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => {
-                    Ok(Reply::None("no answer"))
-                }
-                _ => Ok(Reply::None("the connection is closed")),
-            },
+            Err(error) if is_late(&error) => Ok(Reply::None("no answer")),
+            Err(_) => Ok(Reply::None("the connection is closed")),
         }
     }
 
@@ -232,6 +234,11 @@ impl Session {
     }
 }
 
+/// Nothing has come for as long as was waited.
+fn is_late(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
 fn exchange(stream: &mut TcpStream, message: &[u8]) -> std::io::Result<Vec<u8>> {
     send(stream, message)?;
     receive(stream)
@@ -252,7 +259,7 @@ fn receive(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
         let start = reply.len();
         let end = start + usize::try_from(mark & !(1 << 31)).unwrap_or(usize::MAX);
         if end > LONGEST {
-            return Err(std::io::ErrorKind::InvalidData.into());
+            return Err(ErrorKind::InvalidData.into());
         }
         reply.resize(end, 0);
         stream.read_exact(reply.get_mut(start..).unwrap_or_default())?;
