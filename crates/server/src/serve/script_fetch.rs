@@ -3,7 +3,8 @@
 //! A source address can be invented, so that what changes something begins when the machine has answered: at once over
 //! HTTP ([`by_http`]), with the first ACK over TFTP ([`before_ack`], [`Begins`]).
 
-use std::time::Instant;
+use std::io;
+use std::time::{Duration, Instant};
 
 use netroot_net::Mac;
 
@@ -11,7 +12,15 @@ use crate::catalog::{ArrivedAt, KnownMachine};
 use crate::serve::artifacts::{ArtifactStore, FileKind};
 use crate::serve::events::{Decided, Event, Machine, Timeline, Warning};
 use crate::serve::hook::{Hook, HookFailure};
-use crate::serve::machines::{FileError, Peer};
+use crate::serve::machines::{Alone, FileError, Orders, Peer};
+
+/// How long a script or an order waits for the disk.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// When it waits no longer.
+pub(crate) fn deadline() -> tokio::time::Instant {
+    tokio::time::Instant::now() + PATIENCE
+}
 
 /// What is asked and told when a script is fetched.
 #[derive(Debug, Clone, Copy)]
@@ -52,9 +61,10 @@ pub(crate) async fn by_http(
         fetch.timeline.machines().hear_query(mac, query);
     }
     ask_hook(&fetch, mac, arrived).await;
-    write_again(fetch.timeline, mac).await;
+    let until = deadline();
+    write_again(fetch.timeline, mac, until).await;
     // Where it is not taken the machine boots what it does without.
-    let _ = begins(fetch.timeline, mac).await;
+    let _ = begins(fetch.timeline, mac, until).await;
 }
 
 /// The same over TFTP, where nothing is taken yet. Returns the machine for which something [`begins`] with the first ACK.
@@ -66,14 +76,18 @@ pub(crate) async fn before_ack(
     let mac = fetch.machine(name)?;
     ask_hook(&fetch, mac, arrived).await;
     // What is sent says already what is taken: it has to be known whether it can be.
-    write_again(fetch.timeline, mac).await;
+    write_again(fetch.timeline, mac, deadline()).await;
     Some(mac)
 }
 
 /// Tries whether an order can be taken that could not be.
-async fn write_again(timeline: &Timeline, mac: Mac) {
-    if timeline.machines().orders().is_unwritable(mac) {
-        let _ = save(timeline).await;
+async fn write_again(timeline: &Timeline, mac: Mac, until: tokio::time::Instant) {
+    let orders = timeline.machines().orders();
+    if orders.is_unwritable(mac)
+        && let Ok(alone) = orders.alone(until).await
+        && orders.is_unwritable(mac)
+    {
+        let _ = save_or_undo(timeline, alone, until, |_| ()).await;
     }
 }
 
@@ -81,8 +95,12 @@ async fn write_again(timeline: &Timeline, mac: Mac) {
 /// from the disk when this ends.
 ///
 /// # Errors
-/// It cannot be taken off the disk, which is logged, and is not taken.
-pub(crate) async fn begins(timeline: &Timeline, mac: Mac) -> Result<(), FileError> {
+/// It cannot be taken off the disk until then, which is logged, and is not taken.
+pub(crate) async fn begins(
+    timeline: &Timeline,
+    mac: Mac,
+    until: tokio::time::Instant,
+) -> Result<(), FileError> {
     let machines = timeline.machines();
     if let Some(drivers) = machines.nic_trust().boots(mac, Instant::now()) {
         let decided = Decided::EveryNic {
@@ -95,15 +113,16 @@ pub(crate) async fn begins(timeline: &Timeline, mac: Mac) -> Result<(), FileErro
     if !orders.has(mac) {
         return Ok(());
     }
+    if !orders.is_for_once(mac) {
+        orders.fetches_script(mac);
+        return Ok(());
+    }
     // Another fetch of the same script waits until the order is off the disk.
-    let _alone = orders.alone().await;
+    let alone = orders.alone(until).await?;
     let Some(image) = orders.fetches_script(mac) else {
         return Ok(());
     };
-    if let Err(error) = save(timeline).await {
-        orders.put_back(mac);
-        return Err(error);
-    }
+    save_or_undo(timeline, alone, until, move |orders| orders.put_back(mac)).await?;
     let decided = Decided::BootsOnce { image };
     timeline.machine(Machine::Mac(mac), Event::Decided(decided));
     Ok(())
@@ -179,13 +198,141 @@ async fn ask_hook(fetch: &Fetch<'_>, mac: Mac, arrived: &ArrivedAt<'_>) {
 pub(crate) async fn save(timeline: &Timeline) -> Result<(), FileError> {
     let machines = timeline.machines_handle();
     let saved = tokio::task::spawn_blocking(move || machines.orders().save());
-    let Ok(Err(failed)) = saved.await else {
-        return Ok(());
+    let failed = match saved.await {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(failed)) => failed,
+        // Its thread has panicked: nobody knows what is on the disk.
+        Err(ended) => timeline
+            .machines()
+            .orders()
+            .failure(io::Error::other(ended)),
     };
+    warn(timeline, &failed);
+    Err(failed)
+}
+
+fn warn(timeline: &Timeline, failed: &FileError) {
     if failed.is_first {
         let (file, error) = (failed.file.clone(), failed.error.to_string());
         let warning = Warning::OrdersUnwritable { file, error };
         timeline.server(Event::Warning(warning));
     }
-    Err(failed)
+}
+
+/// The same for a change that `undo` takes back where it cannot be written until then. A disk that does not answer may write
+/// it later all the same: then it is written again without the change, and nobody else is `alone` before that.
+///
+/// # Errors
+/// It could not be written, and is undone.
+pub(crate) async fn save_or_undo(
+    timeline: &Timeline,
+    alone: Alone,
+    until: tokio::time::Instant,
+    undo: impl Fn(&Orders) + Clone + Send + 'static,
+) -> Result<(), FileError> {
+    let (writer, undo_failed) = (timeline.clone(), undo.clone());
+    // It goes on if nobody waits for it any more.
+    let mut saving = tokio::spawn(async move {
+        let saved = save(&writer).await;
+        if saved.is_err() {
+            undo_failed(writer.machines().orders());
+        }
+        (saved, alone)
+    });
+    let orders = timeline.machines().orders();
+    match tokio::time::timeout_at(until, &mut saving).await {
+        Ok(Ok((saved, _alone))) => saved,
+        Ok(Err(ended)) => {
+            undo(orders);
+            Err(orders.failure(io::Error::other(ended)))
+        }
+        Err(_) => {
+            undo(orders);
+            let late = orders.late();
+            warn(timeline, &late);
+            let writer = timeline.clone();
+            tokio::spawn(async move {
+                let _alone = saving.await;
+                // It is in the log.
+                let _ = save(&writer).await;
+            });
+            Err(late)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::serve::counters::Counters;
+    use crate::serve::events::Format;
+    use crate::serve::machines::Machines;
+
+    const A: Mac = Mac([2, 0, 0, 0, 0, 1]);
+    const B: Mac = Mac([2, 0, 0, 0, 0, 2]);
+
+    fn timeline(state: &Path) -> Timeline {
+        let machines = Machines::new();
+        assert!(machines.open_orders(state).is_none());
+        machines.orders().set_once(A, "rescue").unwrap();
+        machines.orders().set_image(B, "debian").unwrap();
+        machines.orders().save().unwrap();
+        let counters = Arc::new(Counters::default());
+        Timeline::new(Format::Text, counters, Arc::new(machines))
+    }
+
+    /// What is ordered for one boot, as a restarted server reads it.
+    fn on_disk(state: &Path) -> Option<String> {
+        let machines = Machines::new();
+        assert!(machines.open_orders(state).is_none());
+        machines.orders().of(A).once
+    }
+
+    #[tokio::test]
+    async fn an_order_is_off_the_disk_before_the_boot_begins() {
+        let state = tempfile::tempdir().unwrap();
+        let timeline = timeline(state.path());
+        begins(&timeline, A, deadline()).await.unwrap();
+        assert_eq!(on_disk(state.path()), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_another_change_without_end_and_who_takes_nothing_not_at_all() {
+        let state = tempfile::tempdir().unwrap();
+        let timeline = timeline(state.path());
+        let orders = timeline.machines().orders();
+        let another = orders.alone(deadline()).await.unwrap();
+        begins(&timeline, B, deadline()).await.unwrap();
+        let late = begins(&timeline, A, deadline()).await.unwrap_err();
+        assert_eq!(late.error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(orders.of(A).once.as_deref(), Some("rescue"));
+        drop(another);
+        assert!(orders.alone(deadline()).await.is_ok());
+    }
+
+    #[tokio::test]
+    #[allow(clippy::await_holding_lock)]
+    async fn what_a_disk_writes_too_late_is_put_back_there() {
+        let state = tempfile::tempdir().unwrap();
+        let timeline = timeline(state.path());
+        let orders = timeline.machines().orders();
+        let hung = orders.hang();
+        let soon = tokio::time::Instant::now() + Duration::from_millis(50);
+        let late = begins(&timeline, A, soon).await.unwrap_err();
+        assert_eq!(late.error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(late.file, state.path().join("orders.json"));
+        assert_eq!(orders.of(A).once.as_deref(), Some("rescue"));
+        // Until it is written again nobody else takes anything.
+        assert!(orders.alone(soon).await.is_err());
+        drop(hung);
+        let later = tokio::time::Instant::now() + Duration::from_secs(60);
+        let alone = orders.alone(later).await.unwrap();
+        assert_eq!(on_disk(state.path()).as_deref(), Some("rescue"));
+        drop(alone);
+        begins(&timeline, A, later).await.unwrap();
+        assert_eq!(on_disk(state.path()), None);
+    }
 }

@@ -12,6 +12,7 @@ use super::machine_name::find;
 use super::route::Action;
 use super::sources::Sources;
 use crate::catalog::no_such_image;
+use crate::serve::machines::{FileError, Orders};
 use crate::serve::script_fetch;
 
 /// The longest body of a request, in bytes, and how long it may take.
@@ -75,7 +76,8 @@ where
         Action::Clear | Action::Read => None,
     };
     let orders = sources.timeline.machines().orders();
-    let _alone = orders.alone().await;
+    let until = script_fetch::deadline();
+    let alone = orders.alone(until).await.map_err(unwritable)?;
     let before = orders.before(mac);
     let done = match (kind, &image) {
         (Kind::Once, Some(image)) => orders.set_once(mac, image),
@@ -90,14 +92,17 @@ where
         }
     };
     done.map_err(|many| (StatusCode::INSUFFICIENT_STORAGE, many.to_string()))?;
-    if let Err(error) = script_fetch::save(&sources.timeline).await {
-        orders.restore(mac, before);
-        let why = format!(
-            "cannot write {error}; make room there, or see who may write to it; nothing is changed"
-        );
-        return Err((StatusCode::INSUFFICIENT_STORAGE, why));
-    }
+    let undo = move |orders: &Orders| orders.restore(mac, before.clone());
+    let saved = script_fetch::save_or_undo(&sources.timeline, alone, until, undo).await;
+    saved.map_err(unwritable)?;
     Ok(mac)
+}
+
+fn unwritable(error: FileError) -> (StatusCode, String) {
+    let why = format!(
+        "cannot write {error}; make room there, or see who may write to it; nothing is changed"
+    );
+    (StatusCode::INSUFFICIENT_STORAGE, why)
 }
 
 /// Why an image cannot be ordered.

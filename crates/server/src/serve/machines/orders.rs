@@ -18,8 +18,9 @@ mod file;
 mod order;
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use netroot_net::Mac;
 use netroot_proto::pxe::client::Client;
@@ -40,8 +41,11 @@ pub(crate) struct Orders {
     all: Mutex<BTreeMap<Mac, Order>>,
     file: Option<OrdersFile>,
     /// Held from a change until it is on the disk, by those who undo it where it cannot be.
-    writing: tokio::sync::Mutex<()>,
+    writing: Arc<tokio::sync::Mutex<()>>,
 }
+
+/// Nobody else changes something that may have to be undone.
+pub(crate) type Alone = tokio::sync::OwnedMutexGuard<()>;
 
 /// Who asks what a machine boots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +81,7 @@ impl Orders {
         let orders = Self {
             all: Mutex::new(all),
             file: Some(file),
-            writing: tokio::sync::Mutex::default(),
+            writing: Arc::default(),
         };
         (orders, error)
     }
@@ -209,14 +213,43 @@ impl Orders {
         self.all().contains_key(&mac)
     }
 
+    /// Whether the next fetch of the script may take an order for one boot, or one was taken that may not be off the disk yet.
+    pub(crate) fn is_for_once(&self, mac: Mac) -> bool {
+        let all = self.all();
+        let waits = |it: &Order| it.once.is_some() && !it.unwritable;
+        all.get(&mac)
+            .is_some_and(|it| waits(it) || it.boot.once.is_some())
+    }
+
     /// Waits until nobody else changes something that may have to be undone, and keeps others from it.
-    pub(crate) async fn alone(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.writing.lock().await
+    ///
+    /// # Errors
+    /// Another change does not get to the disk in time.
+    pub(crate) async fn alone(&self, until: tokio::time::Instant) -> Result<Alone, FileError> {
+        let alone = Arc::clone(&self.writing).lock_owned();
+        let alone = tokio::time::timeout_at(until, alone).await;
+        alone.map_err(|_| self.late())
+    }
+
+    /// The file is not written in time.
+    pub(crate) fn late(&self) -> FileError {
+        let error = "the disk does not answer";
+        self.failure(io::Error::new(io::ErrorKind::TimedOut, error))
+    }
+
+    /// The file is not written.
+    pub(crate) fn failure(&self, error: io::Error) -> FileError {
+        let file = self.file.as_ref().map(OrdersFile::path);
+        FileError {
+            file: file.map_or_else(PathBuf::new, Path::to_owned),
+            error,
+            is_first: true,
+        }
     }
 
     /// The machine itself fetches its script: a boot begins, or goes on. Returns the image that it takes for once; then
     /// [`Self::save`] has to end before the script is handed out, or [`Self::put_back`] if that fails. Call it
-    /// [`Self::alone`].
+    /// [`Self::alone`] if it [`Self::is_for_once`].
     pub(crate) fn fetches_script(&self, mac: Mac) -> Option<String> {
         let mut all = self.all();
         let order = all.get_mut(&mac)?;
@@ -355,6 +388,14 @@ impl Orders {
 
     fn all(&self) -> MutexGuard<'_, BTreeMap<Mac, Order>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+impl Orders {
+    /// The disk does not answer until this is dropped.
+    pub(crate) fn hang(&self) -> MutexGuard<'_, bool> {
+        self.file.as_ref().unwrap().hang()
     }
 }
 

@@ -81,7 +81,10 @@ pub(super) async fn send(
         };
         script_fetch::fetches(&service.artifacts, timeline, &name, kind, &asks);
         match boots {
-            Some(mac) => script_fetch::begins(timeline, mac).await.is_ok(),
+            Some(mac) => {
+                let until = script_fetch::deadline();
+                script_fetch::begins(timeline, mac, until).await.is_ok()
+            }
             None => true,
         }
     };

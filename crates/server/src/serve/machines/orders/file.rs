@@ -65,6 +65,15 @@ impl OrdersFile {
         (file, all, error)
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    #[cfg(test)]
+    pub(super) fn hang(&self) -> std::sync::MutexGuard<'_, bool> {
+        self.writing.lock().unwrap()
+    }
+
     /// Writes what `all` returns. It is called once nobody else writes, so that the last one has the newest.
     pub(super) fn write(&self, all: impl FnOnce() -> All) -> Result<(), FileError> {
         let mut failing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
