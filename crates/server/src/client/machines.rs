@@ -225,7 +225,7 @@ pub(crate) fn orders(order: &Order) -> Vec<String> {
 }
 
 /// The state of a machine that was not heard of.
-const UNSEEN: &str = "unseen";
+pub(super) const UNSEEN: &str = "unseen";
 
 fn tone_of(state: &str) -> Tone {
     match state {

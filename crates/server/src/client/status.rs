@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::client::answers::{Images, Machine, Machines, Status};
 use crate::client::ask::ServerArgs;
-use crate::client::machines::{image_list, list, local, print_json};
+use crate::client::machines::{UNSEEN, image_list, list, local, print_json};
 use crate::client::terminal::{Colours, Line, Tone, columns, print, shown, span};
 
 /// The arguments of `netroot status`.
@@ -162,7 +162,12 @@ impl Shown {
         }
         self.status.uptime_seconds += self.at.elapsed().as_secs();
         self.at = Instant::now();
-        self.machines.retain(|other| other.mac != machine.mac);
+        // What the configuration expects has no hardware address yet, or another one of the same machine.
+        let expected = |other: &Machine| {
+            other.state == UNSEEN && other.name.is_some() && other.name == machine.name
+        };
+        self.machines
+            .retain(|other| other.mac != machine.mac && !expected(other));
         self.machines.insert(0, machine);
     }
 
@@ -274,6 +279,39 @@ mod tests {
     fn a_line_is_cut_to_the_screen_and_ends_its_colours() {
         assert_eq!(cut("\x1b[31mabc\x1b[0mdef", 2), "\x1b[31mab\x1b[0m");
         assert_eq!(cut("abc", 80), "abc");
+    }
+
+    #[test]
+    fn an_expected_machine_that_comes_is_there_once() {
+        let machine = |mac: Option<&str>, name: &str, state: &str| -> Machine {
+            serde_json::from_value(serde_json::json!({
+                "mac": mac, "name": name, "addresses": [], "firmware": null, "image": "debian",
+                "state": state, "stage": null, "cause": null, "last_seen_seconds": null,
+            }))
+            .unwrap()
+        };
+        let status = serde_json::json!({
+            "version": "0.1.0", "host": "boot", "uptime_seconds": 1, "interfaces": [], "warnings": [],
+        });
+        let images = serde_json::json!({ "default": "debian", "images": [] });
+        let (first, second) = (Some("02:00:00:00:00:01"), Some("02:00:00:00:00:02"));
+        let mut now = Shown {
+            status: serde_json::from_value(status).unwrap(),
+            images: serde_json::from_value(images).unwrap(),
+            machines: vec![
+                machine(None, "relayed", UNSEEN),
+                machine(first, "two-ports", UNSEEN),
+                machine(None, "absent", UNSEEN),
+            ],
+            at: Instant::now(),
+        };
+        now.take(machine(second, "two-ports", "booting"));
+        now.take(machine(Some("02:00:00:00:00:03"), "relayed", "booting"));
+        let there = now.machines.iter().map(|one| one.name.as_deref().unwrap());
+        assert_eq!(
+            there.collect::<Vec<_>>(),
+            ["relayed", "two-ports", "absent"]
+        );
     }
 
     #[test]
