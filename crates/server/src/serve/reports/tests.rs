@@ -241,3 +241,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn reports_that_came_at_once_keep_no_place_for_ever() {
+    let reports = reports();
+    for _ in 0..10 {
+        reports.keep(Machine::Mac(MAC), "debian".to_owned(), after(1, "failed"));
+    }
+    let mut accepted = reports.accepted.lock().unwrap();
+    let left_out = accepted.take_left_out(9, Duration::ZERO);
+    assert_eq!((left_out.keys, left_out.others), (Vec::new(), 0));
+}
