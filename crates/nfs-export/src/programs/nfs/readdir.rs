@@ -4,6 +4,7 @@
 //! it does not, it is made of the name (`tree/sorted_entries.rs`). So no state is kept: each call opens the directory,
 //! seeks, and reads on.
 
+use std::cell::OnceCell;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -84,12 +85,20 @@ pub(super) fn readdir(request: &Request<'_>, arguments: Arguments, out: &mut Rep
 }
 
 pub(super) fn readdirplus(request: &Request<'_>, arguments: Arguments, out: &mut ReplyBuffer) {
+    // It takes an access list to tell, which is read once for all entries.
+    let may_search = OnceCell::new();
     list(
         request,
         &arguments,
         out,
         |request, directory, entry, out| {
-            let (name_attributes, name_handle) = details(request, directory, entry.name.as_ref());
+            // Without execute permission LOOKUP is refused, and READDIRPLUS must not get around that.
+            let (name_attributes, name_handle) = match *may_search.get_or_init(|| {
+                Permissions::new(&request.credentials, directory).may(Permission::Execute)
+            }) {
+                true => details(directory, entry.name.as_ref()),
+                false => (Nfs3Option::None, Nfs3Option::None),
+            };
             let fileid = match &name_attributes {
                 Nfs3Option::Some(attributes) => attributes.fileid,
                 Nfs3Option::None => entry.fileid,
@@ -106,15 +115,7 @@ pub(super) fn readdirplus(request: &Request<'_>, arguments: Arguments, out: &mut
 }
 
 /// What READDIRPLUS adds to READDIR. Both parts are optional: the client will ask for what is left out.
-fn details(
-    request: &Request<'_>,
-    directory: &ResolvedFile<'_>,
-    name: &[u8],
-) -> (post_op_attr, post_op_fh3) {
-    // Without execute permission LOOKUP is refused, and READDIRPLUS must not get around that.
-    if !Permissions::new(&request.credentials, directory).may(Permission::Execute) {
-        return (Nfs3Option::None, Nfs3Option::None);
-    }
+fn details(directory: &ResolvedFile<'_>, name: &[u8]) -> (post_op_attr, post_op_fh3) {
     let export = directory.tree;
     let (node, stat) = (&*directory.node, &directory.stat);
     let find = || {
