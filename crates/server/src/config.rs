@@ -156,7 +156,7 @@ fn read_files(place: &ConfigPlace, files: &[SourceFile]) -> Parsed {
     if images.is_empty() && all_toml && !mistakes.iter().any(may_be_image) {
         references::no_image(&mut findings);
     }
-    contradictions::check(&settings, &mut findings);
+    contradictions::check(&settings, mistakes.is_empty(), &mut findings);
     mistakes.extend(findings.mistakes);
     let mut doubts = findings.doubts;
     places.sort(&mut mistakes);

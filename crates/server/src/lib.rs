@@ -48,6 +48,7 @@ pub use settings::{
 };
 
 use cli::{Cli, Command};
+use config::Mistakes;
 
 /// Serves until SIGTERM or SIGINT. Confines the calling thread for good: call it from the only one.
 ///
@@ -91,8 +92,56 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args.command_line, args.json),
     };
     done.unwrap_or_else(|error| {
-        // The chain once, outermost first. It may name files of a root that is not the administrator's own.
-        eprintln!("netroot: {}", Printable(&format!("{error:#}")));
+        eprintln!("netroot: {}", shown(&error));
         ExitCode::FAILURE
     })
+}
+
+/// An error's chain once, outermost first; mistakes of a configuration on a line each. It may name files of a root that is
+/// not the administrator's own.
+fn shown(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for (number, cause) in error.chain().enumerate() {
+        let between = if number == 0 { "" } else { ": " };
+        match cause.downcast_ref::<Mistakes>() {
+            Some(Mistakes(mistakes)) if mistakes.len() > 1 => {
+                text += between.trim_end();
+                for mistake in mistakes {
+                    text += &format!("\n{}", Printable(&mistake.to_string()));
+                }
+            }
+            _ => text += &format!("{between}{}", Printable(&cause.to_string())),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+    use crate::config::Mistake;
+
+    #[test]
+    fn every_mistake_of_a_configuration_has_a_line() {
+        let mistake = |line, text: &str| Mistake {
+            path: "/etc/netroot/netroot.toml".into(),
+            line,
+            about: "machine.c".to_owned(),
+            text: text.to_owned(),
+        };
+        let said = |mistakes| {
+            let failed = Err::<(), _>(Mistakes(mistakes)).context("the configuration is not valid");
+            shown(&failed.unwrap_err())
+        };
+        assert_eq!(
+            said(vec![mistake(1, "a\nb")]),
+            "the configuration is not valid: /etc/netroot/netroot.toml:1: machine.c: a\\nb"
+        );
+        assert_eq!(
+            said(vec![mistake(1, "a"), mistake(7, "b")]),
+            "the configuration is not valid:\n/etc/netroot/netroot.toml:1: machine.c: a\n/etc/netroot/netroot.toml:7: machine.c: b"
+        );
+    }
 }

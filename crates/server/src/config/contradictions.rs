@@ -8,11 +8,14 @@ use netroot_spelling::did_you_mean;
 use super::findings::Findings;
 use crate::settings::{Mode, NetworkSettings, Rule, Settings, doubled};
 
-/// Tells all such mistakes.
-pub(super) fn check(settings: &Settings, findings: &mut Findings<'_>) {
+/// Tells all such mistakes. Unless everything `is_understood`, a rule may be without a condition that could not be read,
+/// and nothing is said of which machines it is for.
+pub(super) fn check(settings: &Settings, is_understood: bool, findings: &mut Findings<'_>) {
     networks(&settings.networks, findings);
     ports(settings, findings);
-    rules(settings, findings);
+    if is_understood {
+        rules(settings, findings);
+    }
 }
 
 fn networks(networks: &[NetworkSettings], findings: &mut Findings<'_>) {

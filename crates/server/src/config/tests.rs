@@ -548,6 +548,12 @@ fn what_can_never_do_anything_is_doubted_and_served() {
             format!("[[rule]]\n{earlier}\nboot = \"wait\"\n[[rule]]\n{later}\nboot = \"debian\"\n");
         assert_eq!(!doubts(&text).is_empty(), is_covered, "{text}");
     }
+    // Before, one whose only condition is misspelt was taken for one without.
+    let misspelt = format!(
+        "[[rule]]\narch = \"efi-x86\"\nboot = \"wait\"\n[[rule]]\nboot = \"debian\"\n{ONE}"
+    );
+    let parsed = super::read(&place(), &texts(&misspelt, &[]));
+    assert_eq!((parsed.mistakes.len(), parsed.doubts), (1, vec![]));
     // One that only adds to the command line decides nothing.
     let adds = "[[rule]]\nappend = \"quiet\"\n[[rule]]\nboot = \"debian\"\n";
     assert!(doubts(adds).is_empty());
