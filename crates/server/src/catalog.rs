@@ -176,6 +176,15 @@ impl Catalog {
         }
     }
 
+    /// Whether nothing in it forbids the shell to anybody: for a script that any machine may run.
+    pub(crate) fn offers_shell(&self) -> bool {
+        let images = self.images.iter().map(|image| &image.append);
+        let rules = self.rules.iter().map(|rule| &rule.append);
+        let machines = self.machines().iter().map(|machine| &machine.append);
+        let mut all = images.chain(rules).chain(machines);
+        all.all(|append| image::offers_shell(append.as_deref()))
+    }
+
     /// The image that a machine would boot by the configuration if nothing in it said that it asks in the menu.
     fn without_menu(&self, machine: &KnownMachine, arrived: &ArrivedAt<'_>) -> Option<&Image> {
         let entry = self.machines.find(machine);

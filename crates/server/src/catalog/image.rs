@@ -201,9 +201,13 @@ impl Image {
 
     /// Whether somebody at the console may get a shell before the root's own login.
     pub(crate) fn offers_shell(&self) -> bool {
-        let plan = BootPlan::parse(self.append.as_deref().unwrap_or_default());
-        plan.rescue.value != Rescue::Never
+        offers_shell(self.append.as_deref())
     }
+}
+
+/// Whether what is appended to a command line leaves somebody at the console a shell.
+pub(crate) fn offers_shell(append: Option<&str>) -> bool {
+    BootPlan::parse(append.unwrap_or_default()).rescue.value != Rescue::Never
 }
 
 /// The path under which netroot exports the root of an image with this name.

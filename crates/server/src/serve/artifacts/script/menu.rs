@@ -78,27 +78,27 @@ pub(crate) fn ipxe(menu: &Menu<'_>, server: SocketAddr, mac: Option<Mac>, shell:
     if let Some(default) = menu.default() {
         let _ = write!(choose, " --default {default}");
     }
-    if shell {
-        // No image has a name with a colon.
-        script += "item --gap --\nitem -- :shell iPXE's shell\n";
-    }
+    // No image has a name with a colon.
+    let (item, jump, start) = match shell {
+        true => (
+            "item --gap --\nitem -- :shell iPXE's shell\n",
+            "iseq ${chosen} :shell && goto shell ||\n",
+            "\n:shell\nshell ||\ngoto start\n",
+        ),
+        false => ("", "", ""),
+    };
     let _ = write!(
         script,
         "\
-{choose} chosen || goto again
-iseq ${{chosen}} :shell && goto shell ||
-chain --replace http://{server}/{chosen} || goto no_script
+{item}{choose} chosen || goto again
+{jump}chain --replace http://{server}/{chosen} || goto no_script
 
 :no_script
 echo netroot: http://{server}/{chosen} could not be loaded (the line above says why)
 :again
 sleep 3 ||
 chain --replace {} || goto start
-
-:shell
-shell ||
-goto start
-",
+{start}",
         own_script(server, mac)
     );
     script

@@ -9,7 +9,7 @@ use netroot_net::Mac;
 use super::ArtifactStore;
 use super::asking::Asking;
 use crate::append::Values;
-use crate::catalog::{ArrivedAt, Assigned, Boots, Catalog, Image, ImageKind, Recipient};
+use crate::catalog::{ArrivedAt, Assigned, Boots, Catalog, ImageKind, Recipient};
 use crate::serve::artifacts::artifact::{Artifact, Chosen, FileKind, Follows};
 use crate::serve::artifacts::content::Content;
 use crate::serve::artifacts::script::{self, Menu};
@@ -19,8 +19,7 @@ impl ArtifactStore {
     /// What iPXE loads of its own accord, before it is known what the machine boots.
     pub(super) fn autoexec(&self, catalog: &Catalog, arrived: &ArrivedAt<'_>) -> Artifact {
         let server = SocketAddr::new(arrived.server, self.http_port);
-        let shell = catalog.images().all(Image::offers_shell);
-        text(script::autoexec(server, shell), None)
+        text(script::autoexec(server, catalog.offers_shell()), None)
     }
 
     /// iPXE's script.
@@ -34,7 +33,8 @@ impl ArtifactStore {
                 self.with_recipient(asking, &assigned, |to| script::boot(&image, to))
             }
             Boots::Menu => {
-                let shell = catalog.images().all(Image::offers_shell);
+                let mut images = catalog.images();
+                let shell = images.all(|image| assigned.with_append(image).offers_shell());
                 script::menu::ipxe(&menu(catalog, &assigned), server, mac, shell)
             }
             Boots::Wait => script::wait(server, mac, &why, self.place()),

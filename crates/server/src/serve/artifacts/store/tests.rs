@@ -274,6 +274,52 @@ fn only_who_is_shown_the_menu_chooses_and_only_what_is_in_it() {
     assert!(own.contains("/images/private/vmlinuz"), "{own}");
 }
 
+/// Before, the menu offered iPXE's shell, which loads anything from anywhere, to every machine.
+#[test]
+fn a_machine_or_a_rule_without_a_shell_has_none_in_the_menu_either() {
+    use crate::settings::{Choice, MachineSettings, MenuSettings, Origin, Rule};
+
+    let append = Some("netroot.shell=0".to_owned());
+    let pupil = MachineSettings {
+        name: "pupil".to_owned(),
+        macs: machine(1).mac.into_iter().collect(),
+        uuid: None,
+        serial: None,
+        client_id: None,
+        address: None,
+        choice: None,
+        append: append.clone(),
+        origin: Origin::CommandLine,
+    };
+    let room = Rule {
+        append,
+        choice: None,
+        ..by_mac(2, "debian")
+    };
+    let store = |machines: Vec<MachineSettings>, rules: Vec<Rule>| {
+        let images = vec![image("debian")];
+        let default = Some(Choice::Menu);
+        let menu = MenuSettings::default();
+        let catalog = Catalog::new(images, machines, rules, default, menu).unwrap();
+        ArtifactStore::new(Arc::new(catalog), 8069, None, tokens())
+    };
+    let offers = |store: &ArtifactStore, name: &str| {
+        let found = find(store, name).unwrap();
+        String::from_utf8(bytes(&found)).unwrap().contains("shell")
+    };
+    let closed = store(vec![pupil], vec![room]);
+    for (name, offered) in [
+        ("boot/02-00-00-00-00-01.ipxe", false),
+        ("boot/02-00-00-00-00-02.ipxe", false),
+        ("boot/02-00-00-00-00-03.ipxe", true),
+        // Whoever runs it.
+        ("autoexec.ipxe", false),
+    ] {
+        assert_eq!(offers(&closed, name), offered, "{name}");
+    }
+    assert!(offers(&store(Vec::new(), Vec::new()), "autoexec.ipxe"));
+}
+
 #[test]
 fn two_machines_have_scripts_for_two_images_and_nothing_has_a_short_name() {
     let images = vec![image("debian"), image("fedora")];
