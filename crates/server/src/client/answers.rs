@@ -72,8 +72,6 @@ pub(crate) struct Machine {
     pub(crate) state: String,
     pub(crate) stage: Option<String>,
     pub(crate) cause: Option<Cause>,
-    #[serde(default)]
-    pub(crate) note: Option<String>,
     pub(crate) last_seen_seconds: Option<f64>,
 }
 

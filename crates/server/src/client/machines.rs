@@ -56,10 +56,12 @@ pub(crate) fn machines(args: &MachinesArgs) -> Result<()> {
         return print_json(&args.server, &path);
     }
     let colours = Colours::of_stdout();
-    let status: Status = args.server.json("GET", "/status", None)?;
-    let file = status.configuration.as_deref();
     let lines = match &args.machine {
-        Some(_) => timeline(&args.server.json("GET", &path, None)?, file),
+        Some(_) => {
+            let status: Status = args.server.json("GET", "/status", None)?;
+            let machine: History = args.server.json("GET", &path, None)?;
+            timeline(&machine, status.configuration.as_deref())
+        }
         None => {
             let all: Machines = args.server.json("GET", &path, None)?;
             match all.machines.is_empty() {
@@ -68,7 +70,7 @@ pub(crate) fn machines(args: &MachinesArgs) -> Result<()> {
                     Tone::Plain,
                     "no machine has asked to boot since the server started",
                 )],
-                false => list(&all.machines, file, colours),
+                false => list(&all.machines, colours),
             }
         }
     };
@@ -147,8 +149,23 @@ pub(crate) fn image_list(images: &Images, colours: Colours) -> Vec<Line> {
     lines
 }
 
-/// One line for each machine, and below it why it stopped and what it boots next. `file` is the configuration's.
-pub(crate) fn list(machines: &[Machine], file: Option<&str>, colours: Colours) -> Vec<Line> {
+/// A line for each machine, and below it why it stopped; at the end how the unknown ones are adopted.
+pub(crate) fn list(machines: &[Machine], colours: Colours) -> Vec<Line> {
+    let mut lines = rows(machines, colours);
+    if machines.iter().any(is_unknown) {
+        let how =
+            "unknown: not in the configuration; netroot machines MAC has the lines that adopt one";
+        lines.push(Line::words(2, Tone::Soft, how));
+    }
+    lines
+}
+
+fn is_unknown(machine: &Machine) -> bool {
+    machine.adopt.is_some()
+}
+
+/// A line for each machine, and below it why it stopped.
+pub(crate) fn rows(machines: &[Machine], colours: Colours) -> Vec<Line> {
     let of = |text: &Option<String>| text.as_deref().map(shown).unwrap_or_default();
     let row = |machine: &Machine| {
         let (tone, state) = state(machine);
@@ -180,6 +197,7 @@ pub(crate) fn list(machines: &[Machine], file: Option<&str>, colours: Colours) -
                 machine.last_seen_seconds.map(ago).unwrap_or_default(),
             ),
             (Tone::Soft, of(&machine.firmware)),
+            (Tone::Busy, remarks(machine)),
         ]
     };
     let rows: Vec<_> = machines.iter().map(row).collect();
@@ -189,14 +207,16 @@ pub(crate) fn list(machines: &[Machine], file: Option<&str>, colours: Colours) -
         if let Some(cause) = &machine.cause {
             lines.push(Line::words(6, Tone::Bad, shown(&cause.text)));
         }
-        if let Some(note) = &machine.note {
-            lines.push(Line::words(6, Tone::Plain, shown(note)));
-        }
-        let ordered = machine.order.as_ref().map(orders).unwrap_or_default();
-        lines.extend(ordered.into_iter().map(|it| Line::words(6, Tone::Busy, it)));
-        lines.extend(adopting(machine.adopt.as_deref(), file));
     }
     lines
+}
+
+/// That it is unknown, and what it is ordered to boot.
+fn remarks(machine: &Machine) -> String {
+    let unknown = is_unknown(machine).then(|| "unknown".to_owned());
+    let ordered = machine.order.as_ref().map(orders).unwrap_or_default();
+    let remarks: Vec<String> = unknown.into_iter().chain(ordered).collect();
+    remarks.join(", ")
 }
 
 /// The lines that adopt a machine.
@@ -395,21 +415,19 @@ mod tests {
             machine("running", serde_json::json!({})),
         ];
         assert_eq!(
-            text(&list(&machines, None, Colours::NONE)),
+            text(&list(&machines, Colours::NONE)),
             [
-                "  52:54:00:12:34:56  10.0.0.7  debian  stopped (kernel)  12 s ago  UEFI x64 PXE",
+                "  52:54:00:12:34:56  10.0.0.7  debian  stopped (kernel)  12 s ago  UEFI x64 PXE  boots rescue next time only",
                 "      nothing was heard\\u{1b}[2J of it",
-                "      boots rescue next time only",
-                "  52:54:00:12:34:56  10.0.0.7  debian  running           12 s ago  UEFI x64 PXE",
-                "      boots rescue next time only",
+                "  52:54:00:12:34:56  10.0.0.7  debian  running           12 s ago  UEFI x64 PXE  boots rescue next time only",
             ]
         );
     }
 
     #[test]
-    fn a_list_says_who_boots_nothing_who_is_unknown_and_who_is_awaited() {
+    fn a_list_says_who_is_unknown_and_who_is_awaited_and_how_one_is_adopted_is_said_once() {
         let no_order = serde_json::json!({ "once": null, "image": null });
-        let machines = [
+        let refused = || {
             machine(
                 "refused",
                 serde_json::json!({
@@ -417,7 +435,11 @@ mod tests {
                     "note": "boots no image: the default refuses it",
                     "adopt": "[machine.pc1]\nmac = \"52:54:00:12:34:56\"\n",
                 }),
-            ),
+            )
+        };
+        let machines = [
+            refused(),
+            refused(),
             machine(
                 "unseen",
                 serde_json::json!({
@@ -428,18 +450,23 @@ mod tests {
             ),
         ];
         assert_eq!(
-            text(&list(
-                &machines,
-                Some("/etc/netroot/netroot.toml"),
-                Colours::NONE
+            text(&list(&machines, Colours::NONE)),
+            [
+                "  52:54:00:12:34:56  10.0.0.7        refused           12 s ago  UEFI x64 PXE  unknown",
+                "  52:54:00:12:34:56  10.0.0.7        refused           12 s ago  UEFI x64 PXE  unknown",
+                "  lab-2              10.0.0.9  menu  not heard of yet",
+                "  unknown: not in the configuration; netroot machines MAC has the lines that adopt one",
+            ]
+        );
+        assert_eq!(
+            text(&adopting(
+                machines[0].adopt.as_deref(),
+                Some("/etc/netroot/netroot.toml")
             )),
             [
-                "  52:54:00:12:34:56  10.0.0.7        refused           12 s ago  UEFI x64 PXE",
-                "      boots no image: the default refuses it",
                 "      not in the configuration; these lines at the end of /etc/netroot/netroot.toml adopt it:",
                 "        [machine.pc1]",
                 "        mac = \"52:54:00:12:34:56\"",
-                "  lab-2              10.0.0.9  menu  not heard of yet",
             ]
         );
     }

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::client::answers::{Images, Machine, Machines, Status};
 use crate::client::ask::ServerArgs;
-use crate::client::machines::{UNSEEN, image_list, list, local, print_json};
+use crate::client::machines::{UNSEEN, image_list, list, local, print_json, rows};
 use crate::client::terminal::{Colours, Line, Tone, columns, print, shown, span};
 
 /// The arguments of `netroot status`.
@@ -137,11 +137,7 @@ fn watch(server: &ServerArgs, was_there: &mut bool) -> Result<()> {
                     "the server does not tell as this netroot expects; are both of one version?",
                 )?;
                 if !terminal {
-                    let file = now.status.configuration.as_deref();
-                    print(
-                        &list(std::slice::from_ref(&machine), file, colours),
-                        colours,
-                    )?;
+                    print(&rows(std::slice::from_ref(&machine), colours), colours)?;
                 }
                 now.take(machine);
             }
@@ -171,12 +167,15 @@ impl Shown {
         self.machines.insert(0, machine);
     }
 
+    /// As they are now: first those that stopped, then the one that was heard of last.
     fn aged(&self) -> Vec<Machine> {
         let passed = self.at.elapsed().as_secs_f64();
         let mut machines = self.machines.clone();
         for machine in &mut machines {
             machine.age(passed);
         }
+        // Where the screen ends before the list does, what stopped is what somebody has to see.
+        machines.sort_by_key(|machine| machine.cause.is_none());
         machines
     }
 }
@@ -210,7 +209,7 @@ fn screen(shown_now: &Shown, colours: Colours) -> Vec<Line> {
             Tone::Plain,
             "no machine has asked to boot yet",
         )),
-        false => lines.extend(list(&machines, status.configuration.as_deref(), colours)),
+        false => lines.extend(list(&machines, colours)),
     }
     if !status.warnings.is_empty() {
         lines.push(Line::EMPTY);
@@ -315,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn the_screen_has_everything_and_a_changed_machine_comes_first() {
+    fn the_screen_has_everything_and_what_stopped_and_then_what_changed_comes_first() {
         let machine = |mac: &str, seconds: f64| -> Machine {
             serde_json::from_value(serde_json::json!({
                 "mac": mac, "name": null, "addresses": [], "firmware": null, "image": "debian",
@@ -337,6 +336,9 @@ mod tests {
             machines: vec![machine("02:00:00:00:00:01", 30.0)],
             at: Instant::now(),
         };
+        let mut stopped = machine("02:00:00:00:00:03", 40.0);
+        stopped.cause = serde_json::from_value(serde_json::json!({ "text": "no root" })).unwrap();
+        now.machines.push(stopped);
         now.take(machine("02:00:00:00:00:02", 0.0));
         let lines = screen(&now, Colours::NONE);
         let lines = lines.iter().flat_map(|line| line.text(None, Colours::NONE));
@@ -349,6 +351,8 @@ mod tests {
                 "",
                 "  debian  root  6.1  default",
                 "",
+                "  02:00:00:00:00:03  debian  booting (kernel)  40 s ago",
+                "      no root",
                 "  02:00:00:00:00:02  debian  booting (kernel)  now",
                 "  02:00:00:00:00:01  debian  booting (kernel)  30 s ago",
                 "",
