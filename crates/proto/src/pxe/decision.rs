@@ -108,6 +108,29 @@ pub enum Answer {
     },
 }
 
+impl Answer {
+    /// The file name or the URL in it.
+    pub fn file_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::ProxyOffered { loader }
+            | Self::ProxyAcknowledged { loader }
+            | Self::Offered {
+                loader: BootFile::Named(loader),
+                ..
+            }
+            | Self::Acknowledged {
+                loader: BootFile::Named(loader),
+                ..
+            }
+            | Self::Informed {
+                loader: BootFile::Named(loader),
+                ..
+            } => Some(loader),
+            _ => None,
+        }
+    }
+}
+
 /// What a client that gets an address is to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BootFile {

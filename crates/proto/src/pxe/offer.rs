@@ -233,6 +233,11 @@ pub fn url_host(url: &str) -> Option<&str> {
     (!host.is_empty()).then_some(host)
 }
 
+/// A file's name or URL as it is shown: what a loader is to say of itself in a URL's query is long, and the same in all.
+pub fn without_query(file: &str) -> &str {
+    file.split_once('?').map_or(file, |(place, _)| place)
+}
+
 #[cfg(test)]
 mod tests {
     use netroot_net::Mac;

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use netroot_printable::Printable;
 use netroot_proto::pxe::cures::{Cure, Netroot, Problem, Product, cure, cures};
-use netroot_proto::pxe::offer::Offer;
+use netroot_proto::pxe::offer::{Offer, without_query};
 use netroot_proto::pxe::predict::Outcome;
 use netroot_proto::pxe::probe::Asker;
 
@@ -105,6 +105,7 @@ pub(super) fn servers(
                         own.1.push(answers.asker);
                     }
                 }
+                let file = without_query(&file).to_owned();
                 match server.files.iter_mut().find(|(known, _)| *known == file) {
                     Some((_, askers)) => askers.push(answers.asker),
                     None => server.files.push((file, vec![answers.asker])),

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use netroot_printable::Printable;
 
-use crate::pxe::offer::{Offer, url_host};
+use crate::pxe::offer::{Offer, url_host, without_query};
 use crate::pxe::probe::Asker;
 
 /// What a boot server answered on port 4011.
@@ -162,7 +162,7 @@ impl fmt::Display for Outcome {
                 file,
                 ..
             } => write!(f, "loads {} from {from} by TFTP", Printable(file)),
-            Self::Loads { file, .. } => write!(f, "loads {}", Printable(file)),
+            Self::Loads { file, .. } => write!(f, "loads {}", Printable(without_query(file))),
             Self::NoFileServer { server, file } => write!(
                 f,
                 "is to load {}, but {server} does not say from which server (next-server is 0.0.0.0)",

@@ -76,7 +76,11 @@ pub(super) fn client(event: &Event) -> Option<Client> {
 pub(super) fn is_repeated(before: &Event, event: &Event) -> bool {
     match (before, event) {
         (Event::Fetched(before), Event::Fetched(now)) => {
-            before.kind == now.kind && before.name == now.name
+            let chosen = |fetch: &Fetch| {
+                let chosen = fetch.chosen.as_deref();
+                chosen.map(|it| (it.choice.clone(), it.why.clone()))
+            };
+            before.kind == now.kind && before.name == now.name && chosen(before) == chosen(now)
         }
         (
             Event::FetchStopped {
@@ -134,24 +138,7 @@ pub(super) fn size(step: &mut Step) -> usize {
 /// The strings of an event about a machine: what anybody on the network may have made long.
 fn texts(event: &mut Event) -> Vec<&mut String> {
     match event {
-        Event::DhcpAnswer {
-            answer:
-                Answer::ProxyOffered { loader }
-                | Answer::ProxyAcknowledged { loader }
-                | Answer::Offered {
-                    loader: BootFile::Named(loader),
-                    ..
-                }
-                | Answer::Acknowledged {
-                    loader: BootFile::Named(loader),
-                    ..
-                }
-                | Answer::Informed {
-                    loader: BootFile::Named(loader),
-                    ..
-                },
-            ..
-        } => vec![loader],
+        Event::DhcpAnswer { answer, .. } => answer.file_mut().into_iter().collect(),
         Event::Decided(Decided::Refused { why, .. }) => vec![why],
         Event::Fetched(fetch) => vec![&mut fetch.name],
         Event::FetchStopped { name, why, .. } => match why {

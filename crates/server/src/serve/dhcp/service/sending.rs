@@ -8,6 +8,7 @@ use std::time::Instant;
 use netroot_proto::dhcp::{CLIENT_PORT, SERVER_PORT};
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, Destination, Reply};
+use netroot_proto::pxe::offer::without_query;
 use netroot_sys::arrival::{Arrival, ArrivalSocket};
 use netroot_sys::packet::PacketSocket;
 
@@ -93,10 +94,11 @@ impl Service {
                 to: reply.destination.socket_address(),
             };
             self.history.datagram(mac, false, way, &reply.packet);
-            let answered = Event::DhcpAnswer {
-                client,
-                answer: reply.answer.clone(),
-            };
+            let mut answer = reply.answer.clone();
+            if let Some(file) = answer.file_mut() {
+                *file = without_query(file).to_owned();
+            }
+            let answered = Event::DhcpAnswer { client, answer };
             self.timeline.machine(Machine::Mac(mac), answered);
         }
     }

@@ -45,6 +45,26 @@ fn state(events: &[Event]) -> (&'static str, Option<String>) {
     (boot.outcome.name(), boot.outcome.note())
 }
 
+/// Before, the second script took the place of the first one, and what the machine was handed was lost.
+#[test]
+fn another_choice_by_the_same_script_is_a_step_of_its_own() {
+    let exam = || {
+        chosen(
+            Choice::Image("exam".to_owned()),
+            Follows::Root { reports: true },
+        )
+    };
+    let wait = || chosen(Choice::Wait, Follows::Script);
+    let record = after(&[asks(IPXE), exam(), wait(), wait()]);
+    let steps = &record.last().unwrap().steps;
+    let steps: Vec<_> = steps.iter().map(|step| (&step.event, step.count)).collect();
+    assert_eq!(
+        steps,
+        [(&asks(IPXE), 1), (&exam(), 1), (&wait(), 2)],
+        "one for each choice"
+    );
+}
+
 #[test]
 fn a_machine_that_is_refused_did_not_die() {
     // Beside another DHCP server it is not answered; elsewhere it gets its address.
