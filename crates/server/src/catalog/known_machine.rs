@@ -29,7 +29,7 @@ pub(crate) struct KnownMachine {
     pub(crate) vendor_class: Option<Vec<u8>>,
     /// The address that it has.
     pub(crate) address: Option<IpAddr>,
-    /// The relay's circuit (option 82.1).
+    /// The circuit (option 82.1), by a relay or a switch.
     pub(crate) circuit: Option<Vec<u8>>,
     /// An address in its network, of which a relay told.
     pub(crate) link: Option<Ipv4Addr>,

@@ -312,7 +312,7 @@ pub struct Rule {
     pub platforms: Vec<Platform>,
     /// The beginnings of DHCP's option 60.
     pub vendor_classes: Vec<String>,
-    /// The relay's circuit IDs (option 82.1).
+    /// The circuit IDs of relays and switches (option 82.1).
     pub circuits: Vec<Vec<u8>>,
     /// What it is given; `None` to leave that to the next rules.
     pub choice: Option<Choice>,

@@ -30,7 +30,7 @@ const MADE_ROOM_FOR: usize = 32;
 const CLIENT_IDS: usize = 4;
 /// The longest option that is remembered, in bytes.
 const OPTION: usize = 255;
-/// The relay's circuit in option 82 (RFC 3046).
+/// The circuit in option 82 (RFC 3046): the port at which a relay, or a switch on the way, heard the machine.
 const CIRCUIT: u8 = 1;
 /// How many claims of iPXE in one machine's name are remembered until it fetches its script.
 const CLAIMS: usize = 8;
@@ -174,15 +174,16 @@ impl Facts {
         if request.is_ipxe() {
             known.nic = request.nic();
         }
-        // A system's client that renews asks the server itself.
-        if let Some(relay) = request.relay {
-            known.link = Some(relay.link);
-            let agent = request.relay_agent.as_deref().map(Options::read);
-            let circuit = agent.and_then(|agent| agent.bytes(CIRCUIT).map(<[u8]>::to_vec));
-            known.circuit = circuit.filter(|it| it.len() <= OPTION);
-        } else if request.kind == MessageType::Discover {
-            known.link = None;
-            known.circuit = None;
+        let agent = request.relay_agent.as_deref().map(Options::read);
+        let circuit = agent.and_then(|agent| agent.bytes(CIRCUIT).map(<[u8]>::to_vec));
+        let circuit = circuit.filter(|it| it.len() <= OPTION);
+        // A system's client that renews asks the server itself, past its relay and its switch.
+        if request.relay.is_some() || request.kind == MessageType::Discover {
+            known.link = request.relay.map(|relay| relay.link);
+            known.circuit = circuit;
+        } else if circuit.is_some() {
+            // A switch that looks into DHCP inserts it, and is no relay: giaddr stays 0.
+            known.circuit = circuit;
         }
         // The class of a system's client must not be in the place of its firmware's.
         if let Some(platform) = client.platform() {
@@ -323,6 +324,48 @@ mod tests {
             draft.push(code::IPXE, &features);
         }
         Request::read(&draft.emit(LONGEST).bytes).unwrap()
+    }
+
+    /// The message that a relay (`giaddr`) or a switch has passed on from this circuit.
+    fn by(kind: MessageType, relay: Ipv4Addr, circuit: Option<&str>) -> Request {
+        let mut header = Header::of_client(MAC, 7);
+        header.relay_ip = relay;
+        let mut draft = Draft::new(header);
+        draft.push(code::MESSAGE_TYPE, &[kind.into()]);
+        let agent = circuit.map(|circuit| {
+            let length = u8::try_from(circuit.len()).unwrap();
+            [&[CIRCUIT, length], circuit.as_bytes()].concat()
+        });
+        draft.relay_agent(agent.as_deref());
+        Request::read(&draft.emit(LONGEST).bytes).unwrap()
+    }
+
+    /// Before, option 82 was read only in what a relay passed on.
+    #[test]
+    fn a_circuit_is_known_by_a_relay_and_by_a_switch_that_is_none() {
+        const DIRECT: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+        const RELAY: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
+        let facts = Facts::default();
+        for (kind, relay, inserted, circuit) in [
+            (
+                MessageType::Discover,
+                DIRECT,
+                Some("eth0/3"),
+                Some("eth0/3"),
+            ),
+            // To port 4011, or a renewal: unicast, which switches leave alone.
+            (MessageType::Request, DIRECT, None, Some("eth0/3")),
+            (MessageType::Request, DIRECT, Some("eth0/4"), Some("eth0/4")),
+            // It is in another place now.
+            (MessageType::Discover, DIRECT, None, None),
+            (MessageType::Discover, RELAY, Some("eth0/5"), Some("eth0/5")),
+            (MessageType::Request, RELAY, None, None),
+        ] {
+            let (known, _) = hear(&facts, &by(kind, relay, inserted));
+            let heard = known.circuit.as_deref();
+            assert_eq!(heard, circuit.map(str::as_bytes), "{kind:?} {inserted:?}");
+            assert_eq!(known.link, (relay == RELAY).then_some(RELAY));
+        }
     }
 
     fn hear(facts: &Facts, request: &Request) -> (KnownMachine, Option<u32>) {
