@@ -251,7 +251,7 @@ fn summary(output: &Path, built: &BuildSummary) -> String {
     );
     if !built.missing_firmware.is_empty() {
         text.push_str(&format!(
-            " ({} that modules may ask for are not in the root; -v lists them)",
+            " ({} that modules may ask for are not in the root; netroot initrd -v lists them)",
             built.missing_firmware.len()
         ));
     }
@@ -288,7 +288,7 @@ fn notes(text: &mut String, title: &str, items: &[(String, impl std::fmt::Displa
         .checked_sub(MOST_IN_A_LINE)
         .filter(|more| *more > 0)
     {
-        text.push_str(&format!(" and {more} more (-v lists them)"));
+        text.push_str(&format!(" and {more} more (netroot initrd -v lists them)"));
     }
     text.push('\n');
 }
@@ -407,7 +407,7 @@ mod tests {
         assert_eq!(
             text,
             "i.img: 1.0 MiB for kernel 6.1: 1 modules, 0 firmware files \
-             (1 that modules may ask for are not in the root; -v lists them)\n"
+             (1 that modules may ask for are not in the root; netroot initrd -v lists them)\n"
         );
         let mut text = String::new();
         details(&mut text, &built);

@@ -22,6 +22,8 @@ const STATE: &str = "/var/lib/netroot";
 const PREFIX: &str = "/api/v1";
 /// How long a server is waited for that has an answer at hand.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The status of an answer to a token that is none of the server's.
+const UNAUTHORIZED: u16 = 401;
 /// The longest answer, in bytes.
 const MOST: u64 = 64 << 20;
 
@@ -96,6 +98,13 @@ impl ServerArgs {
             return Ok(answer);
         }
         let text = answer.text(MOST).unwrap_or_default();
+        if let (UNAUTHORIZED, Some(file)) = (answer.status, &self.token_file) {
+            let file = file.display();
+            bail!(
+                "the token in {file} is not one of the server's: its first line must be a line of the file that token-file in the \
+                 server's [api] names"
+            );
+        }
         match serde_json::from_str::<Refusal>(&text) {
             Ok(refusal) => bail!("{}", Printable(&refusal.error)),
             Err(_) => bail!(

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use crate::client::answers::Ordered;
+use crate::client::answers::{History, Ordered};
 use crate::client::ask::ServerArgs;
 use crate::client::machines::{orders, path_of};
 use crate::client::terminal::shown;
@@ -81,8 +81,24 @@ fn order(args: &OrderArgs, what: &str, method: &str) -> Result<()> {
         return Ok(());
     }
     let ordered: Ordered = args.server.json(method, &path, body.as_deref())?;
-    println!("{}", said(&ordered));
+    let mut said = said(&ordered);
+    if body.is_some() {
+        // It is ordered by now, whatever comes of this.
+        let machine = args.server.json("GET", &path_of(&ordered.mac), None);
+        said += machine.as_ref().map_or("", unheard);
+    }
+    println!("{said}");
     Ok(())
+}
+
+/// A mistyped address is a machine that never comes.
+fn unheard(machine: &History) -> &'static str {
+    match (machine.last_seen_seconds, &machine.configured) {
+        (None, None) => {
+            "; netroot has not heard of it yet, and it is not in the configuration: is the address right?"
+        }
+        _ => "",
+    }
 }
 
 fn said(ordered: &Ordered) -> String {
@@ -101,6 +117,20 @@ fn said(ordered: &Ordered) -> String {
 mod tests {
     use super::*;
     use crate::client::answers::Order;
+
+    #[test]
+    fn a_machine_that_is_neither_heard_of_nor_configured_may_be_mistyped() {
+        let of = |seconds: Option<f64>, configured: bool| {
+            let json = serde_json::json!({
+                "mac": "02:00:00:00:00:01", "name": null, "uuid": null, "other_macs": [], "addresses": [],
+                "firmware": null, "last_seen_seconds": seconds, "boots": [],
+                "configured": configured.then(|| json!({ "address": null, "boot": null })),
+            });
+            unheard(&serde_json::from_value(json).unwrap())
+        };
+        assert!(of(None, false).contains("has not heard of it yet"));
+        assert_eq!((of(Some(1.0), false), of(None, true)), ("", ""));
+    }
 
     #[test]
     fn an_order_is_said_in_a_sentence() {
