@@ -115,6 +115,37 @@ const OTHERS: &[(u16, &str)] = &[
 ];
 
 impl Platform {
+    /// All that have a name.
+    pub const NAMED: [Platform; 10] = [
+        Self::Bios,
+        Self::EfiIa32,
+        Self::EfiX64,
+        Self::EfiArm32,
+        Self::EfiArm64,
+        Self::EfiRiscv32,
+        Self::EfiRiscv64,
+        Self::EfiLoongarch32,
+        Self::EfiLoongarch64,
+        Self::RaspberryPi,
+    ];
+
+    /// Its name in the configuration and in JSON; `None` for a number that is not in the table.
+    pub const fn word(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Bios => "bios",
+            Self::EfiIa32 => "efi-ia32",
+            Self::EfiX64 => "efi-x64",
+            Self::EfiArm32 => "efi-arm32",
+            Self::EfiArm64 => "efi-arm64",
+            Self::EfiRiscv32 => "efi-riscv32",
+            Self::EfiRiscv64 => "efi-riscv64",
+            Self::EfiLoongarch32 => "efi-loongarch32",
+            Self::EfiLoongarch64 => "efi-loongarch64",
+            Self::RaspberryPi => "raspberry-pi",
+            Self::Unknown(_) => return None,
+        })
+    }
+
     /// The platform for a list from option 93: that of the first number in the table, else
     /// [`Platform::Unknown`] with the first number. `None` for an empty list.
     pub fn of(numbers: &[u16]) -> Option<Platform> {

@@ -37,7 +37,7 @@ pub(super) fn matches(rule: &Rule, machine: &KnownMachine, arrived: &ArrivedAt<'
                 .is_some_and(|it| circuits.contains(it)))
 }
 
-/// `the rule at FILE:LINE for arch UEFI arm64, interface eth1`.
+/// `the rule at FILE:LINE for arch efi-arm64, interface eth1`.
 pub(super) fn write(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
     let conditions = conditions(rule);
     write!(f, "the rule at {}", rule.origin)?;
@@ -58,7 +58,7 @@ pub(crate) fn conditions(rule: &Rule) -> Vec<String> {
         listed("mac", rule.macs.iter()),
         listed("interface", rule.interfaces.iter()),
         listed("subnet", rule.subnets.iter()),
-        listed("arch", rule.platforms.iter()),
+        listed("arch", rule.platforms.iter().filter_map(|it| it.word())),
         listed("vendor-class", rule.vendor_classes.iter()),
         listed("circuit", rule.circuits.iter().map(text)),
     ];

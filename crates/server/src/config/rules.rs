@@ -9,20 +9,6 @@ use super::values::{bytes, choice, some_text};
 use crate::option_value::{appended, network};
 use crate::settings::{CatalogSettings, Rule};
 
-/// The firmware that a rule can name.
-const PLATFORMS: [(&str, Platform); 10] = [
-    ("bios", Platform::Bios),
-    ("efi-ia32", Platform::EfiIa32),
-    ("efi-x64", Platform::EfiX64),
-    ("efi-arm32", Platform::EfiArm32),
-    ("efi-arm64", Platform::EfiArm64),
-    ("efi-riscv32", Platform::EfiRiscv32),
-    ("efi-riscv64", Platform::EfiRiscv64),
-    ("efi-loongarch32", Platform::EfiLoongarch32),
-    ("efi-loongarch64", Platform::EfiLoongarch64),
-    ("raspberry-pi", Platform::RaspberryPi),
-];
-
 /// What a rule can ask for.
 const CONDITIONS: [&str; 6] = [
     "mac",
@@ -72,9 +58,9 @@ pub(super) fn read_default(whole: &mut Section<'_>, catalog: &mut CatalogSetting
 }
 
 fn platform(text: &str) -> Result<Platform, String> {
-    let found = PLATFORMS.iter().find(|(name, _)| *name == text);
-    found.map(|(_, platform)| *platform).ok_or_else(|| {
-        let names = PLATFORMS.iter().map(|(name, _)| *name);
+    let mut all = Platform::NAMED.into_iter();
+    all.find(|it| it.word() == Some(text)).ok_or_else(|| {
+        let names = Platform::NAMED.into_iter().filter_map(Platform::word);
         let meant = did_you_mean(text, names, "expected one of");
         format!("no architecture is called so; {meant}")
     })

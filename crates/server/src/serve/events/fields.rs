@@ -91,18 +91,8 @@ fn client_word(client: Client) -> &'static str {
 
 /// What a client runs on.
 pub(super) fn platform_word(platform: Platform) -> String {
-    let word = match platform {
-        Platform::Bios => "bios",
-        Platform::EfiIa32 => "efi-ia32",
-        Platform::EfiX64 => "efi-x64",
-        Platform::EfiArm32 => "efi-arm32",
-        Platform::EfiArm64 => "efi-arm64",
-        Platform::EfiRiscv32 => "efi-riscv32",
-        Platform::EfiRiscv64 => "efi-riscv64",
-        Platform::EfiLoongarch32 => "efi-loongarch32",
-        Platform::EfiLoongarch64 => "efi-loongarch64",
-        Platform::RaspberryPi => "raspberry-pi",
-        Platform::Unknown(number) => return format!("unknown-{number}"),
-    };
-    word.to_owned()
+    match platform {
+        Platform::Unknown(number) => format!("unknown-{number}"),
+        known => known.word().unwrap_or_default().to_owned(),
+    }
 }
