@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use netroot_net::Mac;
 use netroot_nfs_export::HiddenPaths;
+use netroot_proto::pxe::arch::Platform;
 
 use super::*;
 use crate::settings::{InitrdSource, MenuSettings};
@@ -92,6 +93,57 @@ fn a_machine_boots_the_image_of_its_address_and_every_other_machine_the_first_im
     let assigned = catalog.assign(&machine(2), &ETH1);
     let root = assigned.image().unwrap().nfsroot(ETH1.server).unwrap();
     assert!(root.starts_with("10.1.0.1:/fedora,vers=3"), "{root}");
+}
+
+#[test]
+fn a_rule_holds_by_what_dhcp_says_of_a_machine() {
+    let conditions = [
+        Rule {
+            circuits: vec![b"eth0/3".to_vec()],
+            ..Rule::default()
+        },
+        Rule {
+            vendor_classes: vec!["PXEClient:Arch:00011".to_owned()],
+            ..Rule::default()
+        },
+        Rule {
+            subnets: vec!["10.9.0.0/24".parse().unwrap()],
+            ..Rule::default()
+        },
+        Rule {
+            platforms: vec![Platform::RaspberryPi, Platform::EfiArm64],
+            ..Rule::default()
+        },
+    ];
+    let said = [
+        KnownMachine {
+            circuit: Some(b"eth0/3".to_vec()),
+            ..machine(1)
+        },
+        KnownMachine {
+            vendor_class: Some(b"PXEClient:Arch:00011:UNDI:003000".to_vec()),
+            ..machine(1)
+        },
+        KnownMachine {
+            link: Some(Ipv4Addr::new(10, 9, 0, 1)),
+            ..machine(1)
+        },
+        KnownMachine {
+            platform: Some(Platform::EfiArm64),
+            ..machine(1)
+        },
+    ];
+    for (number, condition) in conditions.into_iter().enumerate() {
+        let lab = Rule {
+            choice: Some(Choice::Image("lab".to_owned())),
+            ..condition
+        };
+        let catalog = with_rules(vec![image("debian"), image("lab")], vec![lab]);
+        for (other, known) in said.iter().enumerate() {
+            let expected = if other == number { "lab" } else { "debian" };
+            assert_eq!(boots(&catalog, known, &ETH0), expected, "{known:?}");
+        }
+    }
 }
 
 #[test]
