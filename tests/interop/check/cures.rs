@@ -202,26 +202,28 @@ fn remove_from_json(value: &mut Value, pattern: &JsonPattern) {
     }
 }
 
-/// The steps that a check prints for its only trouble.
+/// The steps that a check prints.
 fn printed(checked: &Checked) -> Result<Vec<Step>> {
-    let [trouble] = list(&checked.said, "network") else {
-        bail!("not one trouble: {:#}", checked.said)
-    };
-    let [cure] = list(trouble, "cures") else {
-        bail!("not one cure: {trouble:#}")
-    };
     let word = |step: &Value, at: usize| Some(step.get(at)?.as_str()?.to_owned());
-    let steps = list(cure, "steps").iter();
-    let steps = steps.map(|step| Some((word(step, 0)?, word(step, 1)?)));
-    steps.collect::<Option<_>>().context("a word and a text")
+    let mut all = Vec::new();
+    for trouble in list(&checked.said, "network") {
+        let [cure] = list(trouble, "cures") else {
+            bail!("not one cure: {trouble:#}")
+        };
+        for step in list(cure, "steps") {
+            let step = word(step, 0).zip(word(step, 1));
+            all.push(step.context("a word and a text")?);
+        }
+    }
+    Ok(all)
 }
 
-/// The server has the trouble, gets the lines, and has it no more. `running` is whether it can be started before.
-fn cured_of(trouble: &str, product: Product, (config, running): (&str, bool)) -> Result<()> {
-    let lab = Lab::new(&format!("cures-{}-{trouble}", product.word()))?;
+/// The server has the troubles, gets the lines, and has none any more. `running` is whether it can be started before.
+fn cured_of(troubles: &[&str], product: Product, (config, running): (&str, bool)) -> Result<()> {
+    let lab = Lab::new(&format!("cures-{}", product.word()))?;
     let server = running.then(|| start(product, &lab, config)).transpose()?;
     let sick = lab.check(&["--product", product.word()])?;
-    assert_eq!(sick.troubles(), [trouble], "{config}: {:#}", sick.said);
+    assert_eq!(sick.troubles(), troubles, "{config}: {:#}", sick.said);
     assert!(!sick.fine);
     server.map_or(Ok(()), Running::stop)?;
     let steps = printed(&sick)?;
@@ -310,18 +312,28 @@ dhcp-option=3,10.77.0.254
 #[test]
 fn dnsmasq() -> Result<()> {
     let with = |more: &str| format!("{DNSMASQ}{more}");
-    let cured = |trouble: &str, config: &str| cured_of(trouble, Product::Dnsmasq, (config, true));
-    // Each alone makes it claim to be a boot server.
+    let cured =
+        |troubles: &[&str], config: &str| cured_of(troubles, Product::Dnsmasq, (config, true));
     let claims = "dhcp-option=60,PXEClient
 dhcp-option-force=tag:lan,option:vendor-class,\"PXEClient\"
 dhcp-option=vendor:PXEClient,6,2b
 ";
-    cured("claims-boot", &with(claims))?;
+    cured(&["claims-boot"], &with(claims))?;
+    // It sends the client's own class back.
+    let vendor = "dhcp-option=vendor:PXEClient,6,2b\n";
+    cured(&["claims-boot"], &with(vendor))?;
+    let http = "dhcp-match=set:http,option:client-arch,16
+dhcp-option-force=tag:http,60,HTTPClient
+dhcp-option-force=tag:!http,60,PXEClient
+dhcp-boot=tag:http,http://10.77.0.254/boot.efi
+";
+    let all = ["claims-boot", "claims-boot", "names-file"];
+    cured(&all, &with(http))?;
     let menu = "pxe-prompt=\"Boot\",1
 pxe-service=x86PC,\"Boot\",0
 pxe-service=X86-64_EFI,\"Boot\",0
 ";
-    cured("claims-boot", &with(menu))?;
+    cured(&["claims-boot"], &with(menu))?;
     let file = "dhcp-match=set:efi64,option:client-arch,7
 dhcp-boot=tag:efi64,efi/elsewhere.efi,,10.77.0.254
 dhcp-boot=pxelinux.0,router,10.77.0.254
@@ -329,16 +341,16 @@ dhcp-option=66,\"10.77.0.254\"
 dhcp-option=option:bootfile-name,pxelinux.0
 dhcp-option=encap:175, 176, 1b # no-proxydhcp
 ";
-    cured("names-file", &with(file))?;
+    cured(&["names-file"], &with(file))?;
     cured(
-        "forbids-proxy",
+        &["forbids-proxy"],
         &with("dhcp-option-force=encap:175,176,1b\n"),
     )?;
     let known = DNSMASQ.replace(
         "10.77.0.100,10.77.0.199,255.255.255.0,1h",
         "10.77.0.0,static",
     );
-    cured("no-address", &known)?;
+    cured(&["no-address"], &known)?;
     names_netroots_files(Product::Dnsmasq, DNSMASQ)
 }
 
@@ -362,7 +374,7 @@ fn kea_config(more: &str, options: &str, subnet: &str) -> String {
 
 #[test]
 fn kea() -> Result<()> {
-    let cured = |trouble: &str, config: &str| cured_of(trouble, Product::Kea, (config, true));
+    let cured = |troubles: &[&str], config: &str| cured_of(troubles, Product::Kea, (config, true));
     let claims = kea_config(
         r#""option-data": [ { "code": 60, "data": "PXEClient" } ],
   "client-classes": [ { "name": "pxe", "test": "substring(option[60].hex,0,9) == 'PXEClient'",
@@ -370,18 +382,18 @@ fn kea() -> Result<()> {
         r#", { "name": "vendor-class-identifier", "code": 60, "space": "dhcp4", "csv-format": true, "data": "PXEClient", "always-send": true }"#,
         "",
     );
-    cured("claims-boot", &claims)?;
+    cured(&["claims-boot"], &claims)?;
     let file = kea_config(
         r#""client-classes": [
     { "name": "efi64", "test": "option[93].hex == 0x0007", "next-server": "10.77.0.254", "boot-file-name": "efi/elsewhere.efi" } ],"#,
         r#", { "name": "boot-file-name", "data": "pxelinux.0" }, { "code": 66, "data": "10.77.0.254" }"#,
         r#""boot-file-name": "pxelinux.0", "next-server": "10.77.0.254", "server-hostname": "router","#,
     );
-    cured("names-file", &file)?;
+    cured(&["names-file"], &file)?;
     let mut nobody: Value = serde_json::from_str(&kea_config("", "", ""))?;
     let server = nobody.get_mut("Dhcp4").and_then(Value::as_object_mut);
     server.context("Dhcp4")?.remove("subnet4");
-    cured("no-address", &nobody.to_string())?;
+    cured(&["no-address"], &nobody.to_string())?;
     names_netroots_files(Product::Kea, &kea_config("", "", ""))
 }
 
@@ -403,7 +415,8 @@ subnet 10.77.0.0 netmask 255.255.255.0 {{
 
 #[test]
 fn isc_dhcpd() -> Result<()> {
-    let cured = |trouble: &str, config: &str| cured_of(trouble, Product::IscDhcpd, (config, true));
+    let cured =
+        |troubles: &[&str], config: &str| cured_of(troubles, Product::IscDhcpd, (config, true));
     let claims = dhcpd_config(
         r#"option space PXE;
 option PXE.discovery-control code 6 = unsigned integer 8;
@@ -415,7 +428,7 @@ class "pxeclients" {
 }"#,
         "option vendor-class-identifier \"PXEClient\";",
     );
-    cured("claims-boot", &claims)?;
+    cured(&["claims-boot"], &claims)?;
     let ipxe = "option space ipxe;
 option ipxe-encap-opts code 175 = encapsulate ipxe;
 option ipxe.no-pxedhcp code 176 = unsigned integer 8;";
@@ -432,15 +445,15 @@ option ipxe.no-pxedhcp code 176 = unsigned integer 8;";
     filename "pxelinux.0";
   }"#,
     );
-    cured("names-file", &file)?;
+    cured(&["names-file"], &file)?;
     let forbids = dhcpd_config(
         ipxe,
         "if exists user-class and option user-class = \"iPXE\" {\n    option ipxe.no-pxedhcp 1;\n  }",
     );
-    cured("forbids-proxy", &forbids)?;
+    cured(&["forbids-proxy"], &forbids)?;
     // Without the subnet it does not even start.
     let nobody = "authoritative;\nddns-update-style none;\nping-check off;\n";
     let config = (nobody, false);
-    cured_of("no-address", Product::IscDhcpd, config)?;
+    cured_of(&["no-address"], Product::IscDhcpd, config)?;
     names_netroots_files(Product::IscDhcpd, &dhcpd_config("", ""))
 }

@@ -205,17 +205,29 @@ pub(super) fn troubles(
             let boots = class.starts_with(b"PXEClient") || class.starts_with(b"HTTPClient");
             boots && *asker != Asker::Plain
         };
-        if let Some((_, class)) = server.classes.iter().find(pxe) {
+        let mut claims: Vec<&[u8]> = Vec::new();
+        for (_, class) in server.classes.iter().filter(pxe) {
+            let is_told = |told: &&[u8]| told.starts_with(b"HTTP") == class.starts_with(b"HTTP");
+            if !claims.iter().any(|told| is_told(told)) {
+                claims.push(class);
+            }
+        }
+        for class in claims {
+            let silent = match server.port_4011 {
+                Some(false) => ", which does not answer",
+                _ => "",
+            };
+            let follows = match class.starts_with(b"HTTP") {
+                true => "HTTP boot then takes the URL that it names before netroot's".to_owned(),
+                false => format!(
+                    "firmware then asks only its port 4011{silent}, and no other boot server"
+                ),
+            };
             let text = format!(
-                "{name} gives addresses and says that it is a boot server (option 60 is {}): firmware then asks only \
-                 its port 4011{}, and no other boot server",
+                "{name} gives addresses and says that it is a boot server (option 60 is {}): {follows}",
                 Printable(&String::from_utf8_lossy(class)),
-                match server.port_4011 {
-                    Some(false) => ", which does not answer",
-                    _ => "",
-                }
             );
-            let class = class.clone();
+            let class = class.to_vec();
             troubles.push(trouble(Level::Problem, text, Problem::ClaimsBoot { class }));
         }
         if let Some((file, askers)) = &server.own_file {

@@ -23,19 +23,22 @@ fn by_architecture<'a>(netroot: &'a Netroot<'_>) -> impl Iterator<Item = (u16, &
     })
 }
 
-/// dnsmasq(8). It sends option 60 itself where `pxe-service` makes it a PXE server, or where `dhcp-option=vendor:` gives
-/// options to that class.
+/// dnsmasq(8). It sends option 60 itself where `pxe-service` makes it a PXE server, and where `dhcp-option=vendor:` gives
+/// options to a class: then it is the client's own, `PXEClient:Arch:00007:UNDI:003001`.
 pub(super) fn dnsmasq(problem: &Problem, netroot: &Netroot<'_>) -> Vec<Step> {
     let restart = || run("dnsmasq --test && systemctl restart dnsmasq");
     match problem {
         Problem::ClaimsBoot { class } => {
             let class = shown(class);
+            let name = class.split(':').next().unwrap_or_default();
             vec![
                 remove(format!(
                     "dhcp-option=60,{class}, dhcp-option-force=60,{class}    (or dhcp-option=option:vendor-class,{class}, \
                      dhcp-option-force=option:vendor-class,{class})"
                 )),
-                remove(format!("dhcp-option=vendor:{class},…")),
+                remove(format!(
+                    "dhcp-option=vendor:{name},…, dhcp-option-force=vendor:{name},…"
+                )),
                 remove("pxe-service=…, pxe-prompt=…"),
                 restart(),
             ]

@@ -44,9 +44,19 @@ fn dnsmasq_loses_option_60_by_these_lines() {
         text(Product::Dnsmasq, &claims_boot()),
         "dnsmasq (/etc/dnsmasq.conf and /etc/dnsmasq.d/)
   remove  dhcp-option=60,PXEClient, dhcp-option-force=60,PXEClient    (or dhcp-option=option:vendor-class,PXEClient, dhcp-option-force=option:vendor-class,PXEClient)
-  remove  dhcp-option=vendor:PXEClient,…
+  remove  dhcp-option=vendor:PXEClient,…, dhcp-option-force=vendor:PXEClient,…
   remove  pxe-service=…, pxe-prompt=…
   run     dnsmasq --test && systemctl restart dnsmasq"
+    );
+}
+
+#[test]
+fn the_class_of_a_client_that_dnsmasq_sends_back_is_by_its_vendor_options() {
+    let class = b"PXEClient:Arch:00007:UNDI:003001".to_vec();
+    let text = text(Product::Dnsmasq, &Problem::ClaimsBoot { class });
+    assert!(
+        text.contains("remove  dhcp-option=vendor:PXEClient,…"),
+        "{text}"
     );
 }
 
