@@ -637,3 +637,100 @@ fn without_root_the_reason_is_told_for_each_thing_that_could_not_be_looked_at() 
     assert!(!done.status.success());
     Ok(())
 }
+
+/// What `netroot serve` refuses is a problem before it is tried, with the same words and options.
+#[test]
+fn what_serve_refuses_is_found_before() -> Result<()> {
+    let lab = Lab::new("check-refused")?;
+    let root = TinyRoot::make()?;
+    let (netroot, path) = (paths::netroot()?, root.path().display().to_string());
+    let netroot = netroot.display().to_string();
+    lab.net.shell(
+        "ip link add br2 type bridge
+         ip route add default via 10.77.0.254",
+    )?;
+    let said = |more: &[&str]| -> Result<(String, bool)> {
+        let argv = [&[netroot.as_str(), "check", "--offline"], more].concat();
+        let done = lab.net.run_for(&argv, TIMEOUT)?;
+        Ok((done.stdout + &done.stderr, done.status.success()))
+    };
+    let holds = |text: &str, lines: &[&str]| {
+        for line in lines {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+    };
+    // README's third line, on a card that is down: all of it could be served.
+    let isolated = [path.as_str(), "--isolated", "br2", "--nat"];
+    let (text, fine) = said(&isolated)?;
+    holds(
+        &text,
+        &[
+            "br2 has no address yet, or is down",
+            "free: UDP 67, UDP 69, UDP 4011, TCP 8069, TCP 2049",
+            "nf_tables answers, and no firewall drops what is forwarded (NAT)",
+        ],
+    );
+    assert!(fine, "{text}");
+
+    // Its ports are looked at though it has no address: a TFTP and an HTTP server have them.
+    let tftp = lab.net.logs().join("tftp");
+    std::fs::create_dir_all(&tftp)?;
+    let other = Dnsmasq::start(
+        &lab.net,
+        "br0",
+        "10.77.0.50",
+        "10.77.0.60",
+        &["--enable-tftp", &format!("--tftp-root={}", tftp.display())],
+    )?;
+    let (text, fine) = said(&isolated)?;
+    holds(&text, &["UDP port 67 (DHCP) is taken by dnsmasq"]);
+    assert!(!fine, "{text}");
+    drop(other);
+
+    let (text, fine) = said(&[&path, "--isolated", "br0"])?;
+    holds(&text, &["br0", "default route"]);
+    assert!(!fine && !text.contains("loads "), "{text}");
+    let (text, fine) = said(&["br0", &path, "--dhcp", "10.99.0.1-10.99.0.9"])?;
+    holds(
+        &text,
+        &[
+            "is in none of br0's networks",
+            "--dhcp 10.99.0.1-10.99.0.9/24",
+        ],
+    );
+    assert!(!fine);
+    lab.net.shell(
+        "nft add table ip mine
+         nft add chain ip mine fw '{ type filter hook forward priority 0; policy drop; }'",
+    )?;
+    let (text, _) = said(&isolated)?;
+    holds(
+        &text,
+        &[
+            "drops what machines on br2 send to the outside",
+            "nft insert rule ip mine fw iifname br2 accept",
+        ],
+    );
+
+    // The same in a file, in whose words the advice is.
+    let folder = lab.net.logs().join("etc");
+    std::fs::create_dir_all(&folder)?;
+    let file = folder.join("netroot.toml");
+    let config = format!(
+        "[api]\nlisten = \"127.0.0.1:8070\"\ntoken-file = \"/nowhere/tokens\"\n\
+         [[network]]\ninterface = \"br0\"\nmode = \"dhcp\"\nrange = \"10.99.0.1-10.99.0.9\"\n\
+         [image.tiny]\nroot = \"{path}\"\nmodules = \"virtio_net\"\n"
+    );
+    std::fs::write(&file, config)?;
+    let file = file.display().to_string();
+    let (text, fine) = said(&["--config", &file])?;
+    holds(
+        &text,
+        &[
+            "netroot.toml:3: api.token-file: ",
+            "range = \"10.99.0.1-10.99.0.9/24\"",
+        ],
+    );
+    assert!(!fine && !text.contains("--dhcp"), "{text}");
+    Ok(())
+}

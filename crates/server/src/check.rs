@@ -33,10 +33,13 @@ use self::progress::progress;
 use self::report::Report;
 use self::section::Section;
 use self::subject::{Network, Subject};
+use crate::advice::Advice;
 use crate::config;
 use crate::serve::config_files::Snapshot;
-use crate::serve::listen::interface::{self, InterfaceError, Wanted};
-use crate::settings::{CONFIG, ConfigPlace};
+use crate::serve::listen::interface::InterfaceError;
+use crate::serve::preflight::{self, Host};
+use crate::serve_options::once_each;
+use crate::settings::{CONFIG, ConfigPlace, Mode};
 
 /// How many interfaces are looked at where none is named and several could serve.
 const MOST_USABLE: usize = 8;
@@ -66,63 +69,63 @@ fn subject(args: &CheckArgs) -> anyhow::Result<Subject> {
     let given = Subject::of_arguments(args)?;
     let file = match &args.config {
         Some(file) => file.clone(),
-        None if given.images.is_empty() && args.dhcp.is_none() && Path::new(CONFIG).exists() => {
-            CONFIG.into()
+        None if is_bare(&given) && Path::new(CONFIG).exists() => CONFIG.into(),
+        None => {
+            once_each(&given.settings)?;
+            return Ok(given);
         }
-        None => return Ok(given),
     };
     let place = ConfigPlace::of_file(file);
     let snapshot = Snapshot::read(&place)?;
     if snapshot.files.is_empty() {
         anyhow::bail!("cannot check: there is no file {}", place.file.display());
     }
-    let settings =
-        config::parse(&place, &snapshot.files).context("the configuration is not valid")?;
-    Ok(given.configured(settings)?)
+    let parsed = config::read(&place, &snapshot.files).whole();
+    let parsed = parsed.context("the configuration is not valid")?;
+    Ok(given.configured(parsed)?)
+}
+
+/// Whether the command line says no more than which interfaces are meant.
+fn is_bare(given: &Subject) -> bool {
+    let networks = given.settings.networks.iter();
+    let mut modes = networks.map(|network| &network.mode);
+    given.settings.catalog.images.is_empty() && modes.all(|mode| matches!(mode, Mode::Proxy))
 }
 
 fn check(subject: &Subject, product: Option<Product>, offline: bool) -> Report {
-    let all = interface::list().unwrap_or_default();
-    let choose = |network: &Network| {
-        let wanted = Wanted {
-            interface: network.interface.as_deref(),
-            address: network.address,
-        };
-        interface::choose(wanted, all.clone())
+    let this = Host::this().unwrap_or_default();
+    let section = |network: &Network| {
+        let chosen = preflight::chosen(&network.0, &subject.settings, &this);
+        let given = preflight::given_on(&network.0, &subject.settings, &this);
+        Section::new(network, chosen, given)
     };
     let mut host = Vec::new();
     let mut sections = Vec::new();
     for network in &subject.networks {
-        match choose(network) {
+        match preflight::chosen(&network.0, &subject.settings, &this) {
             // Serving would end with this error; all of them are looked at, as one of them will be chosen.
             Err(InterfaceError::Several { usable }) => {
                 let names = usable
                     .iter()
                     .take(MOST_USABLE)
                     .map(|one| one.name().to_owned());
-                for name in names {
-                    let one = Network {
-                        interface: Some(name),
-                        ..network.clone()
-                    };
-                    sections.push(Section::new(&one, choose(&one)));
-                }
+                sections.extend(names.map(|name| section(&network.on(name))));
                 let error = InterfaceError::Several { usable };
                 host.push(Finding::failed("interface", &error));
             }
-            chosen => sections.push(Section::new(network, chosen)),
+            _ => sections.push(section(network)),
         }
     }
     // Ports are bound for a moment to see whether they are free: one after the other, and before anybody listens.
     let server_here = host::ports::dhcp_server_here();
     for section in &mut sections {
-        section.look(subject, &all);
+        section.look(subject, &this.interfaces);
     }
     std::thread::scope(|scope| {
         for section in sections.iter_mut().filter(|_| !offline) {
             scope.spawn(move || section.listen(subject, product, server_here));
         }
-        host.extend(host::look(subject, progress));
+        host.extend(host::look(subject, &this, offline, progress));
     });
-    Report { sections, host }
+    Report { sections, host }.told(Advice::of(&subject.settings))
 }

@@ -3,14 +3,12 @@
 mod serve_settings;
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::time::Duration;
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
-use netroot_net::Prefix;
-use netroot_nfs_export::HidePattern;
+use clap::error::ErrorKind;
+use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
 
+use crate::advice;
 use crate::check::CheckArgs;
 use crate::client::bundle::BundleArgs;
 use crate::client::machines::{ImagesArgs, MachinesArgs};
@@ -18,9 +16,7 @@ use crate::client::order::{ASSIGN_EXAMPLES, BOOT_ONCE_EXAMPLES, OrderArgs};
 use crate::client::reload::ReloadArgs;
 use crate::client::status::StatusArgs;
 use crate::initrd_command::InitrdArgs;
-use crate::option_value::{
-    AddressRange, IsolatedInterface, appended, host, lease_time, network, nfsroot,
-};
+use crate::serve_options::{OF_A_DIRECTORY, ServeOptions};
 use crate::settings;
 
 /// Boots diskless machines from a directory with a root file system.
@@ -55,8 +51,32 @@ impl Cli {
         {
             arguments.truncate(arguments.len() - 2);
         }
-        Self::parse_from(arguments)
+        Self::try_parse_from(&arguments).unwrap_or_else(|error| with_cure(error, &arguments).exit())
     }
+}
+
+/// The same error; where options of `netroot serve` lack their directory, with what they are in the configuration.
+fn with_cure(error: clap::Error, arguments: &[OsString]) -> clap::Error {
+    let is_serve = arguments.get(1).is_some_and(|word| word == "serve");
+    let lacks = error.kind() == ErrorKind::MissingRequiredArgument;
+    if !(is_serve && lacks && error.to_string().contains("<DIR>")) {
+        return error;
+    }
+    let options = arguments.iter().filter_map(|word| {
+        let option = word.to_str()?.strip_prefix("--")?;
+        let option = option.split('=').next()?;
+        Some((format!("--{option}"), advice::key_of(option)?))
+    });
+    let (options, keys): (Vec<_>, Vec<_>) = options.unzip();
+    let (options, keys) = (options.join(" and "), keys.join(" and "));
+    Cli::command().error(
+        error.kind(),
+        format!(
+            "{options} is for the root of one directory, and none is given; name it, such as `netroot serve /srv/debian`, \
+             or say it in the configuration that is served without one ({}): {keys}",
+            settings::CONFIG
+        ),
+    )
 }
 
 /// The tools in this binary.
@@ -83,7 +103,7 @@ pub(crate) enum Command {
     /// Build the initrd for a root, as a file.
     Initrd(InitrdArgs),
     /// Check whether machines will boot here: who answers on the network, what each firmware will do, and this host.
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
     /// Check the configuration, and show what each machine in it would boot.
     CheckConfig(CheckConfigArgs),
     /// Check whether a kernel has everything that an NFS root needs, built in or as a module.
@@ -176,43 +196,9 @@ Ports: UDP 67 and 4011 (DHCP, PXE), UDP 69 (TFTP), TCP 8069 (HTTP), TCP 2049 (NF
 netroot never writes to the directory, and no machine can write through it. Started as root, it serves as
 the user netroot, or as an unused number where there is no such user.";
 
-/// What the configuration says where no directory is given.
-const OF_A_DIRECTORY: [&str; 29] = [
-    "interface",
-    "isolated",
-    "nat",
-    "address",
-    "dhcp",
-    "dhcp_anyway",
-    "no_probe",
-    "router",
-    "dns",
-    "lease_time",
-    "kernel",
-    "modules",
-    "init",
-    "initrd",
-    "append",
-    "no_overlay",
-    "nfsroot",
-    "allow",
-    "allow_only",
-    "hide",
-    "hide_secrets",
-    "no_submounts",
-    "http_port",
-    "nfs_port",
-    "portmapper",
-    "tftp_dir",
-    "ipxe",
-    "state",
-    "cache",
-];
-
 /// The arguments of `netroot serve`; all have a default, the directory in the configuration.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = SERVE_EXAMPLES)]
-#[command(group = ArgGroup::new("gives-addresses").args(["dhcp", "isolated"]).multiple(true))]
 #[command(group = ArgGroup::new("of-a-directory").args(OF_A_DIRECTORY).multiple(true).requires("dir"))]
 pub(crate) struct ServeArgs {
     /// The directory of the root file system, with its kernel and modules where its distribution has them [default: what the configuration says].
@@ -222,124 +208,9 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "dir")]
     pub(crate) config: Option<PathBuf>,
 
-    /// The interface to serve, with all of its addresses, or the label of one of them, such as eth0:1 [default: the only one that is up with an IPv4 address].
-    /// May be given several times; --dhcp and --address are for the first.
-    #[arg(long, value_name = "IF")]
-    pub(crate) interface: Vec<String>,
-
-    /// Serve this interface as a network of its own, with addresses from netroot: of NETWORK [default: the network of the address that the interface has, else a free one in 10.77.0.0/16]. The interface needs no address and may be down. Nothing is forwarded to or from it, but for --nat. May be given several times; without --interface no other one is served.
-    #[arg(long, value_name = "IF[=NETWORK]")]
-    pub(crate) isolated: Vec<IsolatedInterface>,
-
-    /// With --isolated: let its machines reach the networks behind the other interfaces, under this server's address (masquerading); nothing there reaches them. Undone when netroot ends.
-    #[arg(long, requires = "isolated")]
-    pub(crate) nat: bool,
-
-    /// The address of the interface by which machines know this server, unless they are in another one's network [default: the first one, or beside another DHCP server the one in the network of its leases].
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) address: Option<Ipv4Addr>,
-
-    /// Give addresses from this range, as the network's only DHCP server [default: ProxyDHCP]. A range in none of the interface's networks is for machines behind a relay, and needs the length of its prefix (or its netmask); their router is the relay unless one is named. May be given several times.
-    #[arg(long, value_name = "A-B[/LENGTH][,router=ADDR]")]
-    pub(crate) dhcp: Vec<AddressRange>,
-
-    /// With --dhcp: give addresses even if another DHCP server answers on this network.
-    #[arg(long, requires = "dhcp")]
-    pub(crate) dhcp_anyway: bool,
-
-    /// Do not look for other DHCP servers at start (saves up to 5 seconds).
-    #[arg(long)]
-    pub(crate) no_probe: bool,
-
-    /// With --dhcp: the router to announce in its network [default: none].
-    #[arg(long, value_name = "ADDR", requires = "dhcp", value_parser = host)]
-    pub(crate) router: Option<IpAddr>,
-
-    /// With --dhcp or --isolated: a name server to announce; may be given several times [default: none; with --nat this server's own].
-    #[arg(long, value_name = "ADDR", requires = "gives-addresses", value_parser = host)]
-    pub(crate) dns: Vec<IpAddr>,
-
-    /// With --dhcp or --isolated: how long an address is lent: seconds, or a time such as 10m, 12h or 1d.
-    #[arg(long, value_name = "TIME", requires = "gives-addresses", default_value = "1h",
-          value_parser = lease_time)]
-    pub(crate) lease_time: Duration,
-
-    /// The kernel to boot: a version, or a file by its path in the root [default: the newest that has modules].
-    #[arg(long, value_name = "VERSION|PATH")]
-    pub(crate) kernel: Option<String>,
-
-    /// The modules in the initrd: `netboot` (all wired NICs; a machine whose iPXE tells its own loads one for that), `this-machine`, a
-    /// card such as `pci:8086:10d3`, or a list such as `virtio_net,e1000e`.
-    #[arg(long, value_name = "LIST", default_value = settings::MODULES)]
-    pub(crate) modules: String,
-
-    /// The program that becomes /init in the initrd [default: the one built into netroot].
-    #[arg(long, value_name = "FILE")]
-    pub(crate) init: Option<PathBuf>,
-
-    /// Use this initrd instead of building one.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["modules", "init"])]
-    pub(crate) initrd: Option<PathBuf>,
-
-    /// Append this to the kernel's command line, for example 'console=ttyS0 quiet'.
-    #[arg(long, value_name = "CMDLINE", value_parser = appended)]
-    pub(crate) append: Option<String>,
-
-    /// Do not enable the tmpfs overlay that makes the read-only root writable.
-    #[arg(long)]
-    pub(crate) no_overlay: bool,
-
-    /// Mount the root from this export on another server; netroot does not export it then.
-    #[arg(long, value_name = "ADDR:/PATH[,OPTS]", value_parser = nfsroot)]
-    pub(crate) nfsroot: Option<String>,
-
-    /// Allow this network to mount and to use TFTP, such as 10.88.0.0/24, beside the networks of the interface and of --dhcp; may be given several times.
-    #[arg(long, value_name = "NETWORK", value_parser = network)]
-    pub(crate) allow: Vec<Prefix>,
-
-    /// Allow only this network to mount, not the interface's unless they are named too; may be given several times.
-    #[arg(long, value_name = "NETWORK", value_parser = network, conflicts_with = "allow")]
-    pub(crate) allow_only: Vec<Prefix>,
-
-    /// Do not show machines the files that match, such as '/srv/**/*.key', and what is below them; may be given several times.
-    #[arg(long, value_name = "PATTERN", conflicts_with = "nfsroot")]
-    pub(crate) hide: Vec<HidePattern>,
-
-    /// Hide private keys (ssh host keys, /etc/ssl/private, VPN …), backups of /etc/shadow and other credentials of a machine; not /etc/shadow, which logins need.
-    #[arg(long, conflicts_with = "nfsroot")]
-    pub(crate) hide_secrets: bool,
-
-    /// Leave out the file systems that are mounted below the root (nfsd without crossmnt); what they cover is served.
-    #[arg(long, conflicts_with = "nfsroot")]
-    pub(crate) no_submounts: bool,
-
-    /// The port of the HTTP server.
-    #[arg(long, value_name = "PORT", default_value_t = settings::HTTP_PORT)]
-    pub(crate) http_port: u16,
-
-    /// The port of the NFS server.
-    #[arg(long, value_name = "PORT", default_value_t = settings::NFS_PORT)]
-    pub(crate) nfs_port: u16,
-
-    /// Also answer as portmapper on port 111 (for clients that are not given the ports).
-    #[arg(long, conflicts_with = "nfsroot")]
-    pub(crate) portmapper: bool,
-
-    /// Also serve the world-readable files of this directory over TFTP and HTTP; its folders need o+x.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) tftp_dir: Option<PathBuf>,
-
-    /// The directory of iPXE's binaries [default: where distributions install them].
-    #[arg(long, value_name = "DIR")]
-    pub(crate) ipxe: Option<PathBuf>,
-
-    /// The directory for persistent state: the key of NFS handles, and the leases. It becomes the serving user's.
-    #[arg(long, value_name = "DIR", default_value = settings::STATE)]
-    pub(crate) state: PathBuf,
-
-    /// The directory for initrds that were built. It becomes the serving user's.
-    #[arg(long, value_name = "DIR", default_value = settings::CACHE)]
-    pub(crate) cache: PathBuf,
+    /// What is served of it, and how.
+    #[command(flatten)]
+    pub(crate) options: ServeOptions,
 
     /// The Unix socket for `netroot status`, `reload` and the other commands [default: /run/netroot-server/control, or control in the state directory].
     #[arg(long, value_name = "PATH")]
@@ -352,10 +223,11 @@ pub(crate) struct ServeArgs {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use clap::CommandFactory;
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
 
     use super::*;
-    use crate::option_value::ValueError;
+    use crate::option_value::{AddressRange, ValueError};
 
     pub(crate) fn serve(arguments: &[&str]) -> Result<ServeArgs, clap::Error> {
         let all = ["netroot", "serve"].iter().chain(arguments);
@@ -373,9 +245,10 @@ pub(crate) mod tests {
     #[test]
     fn serve_needs_only_a_directory() {
         let args = serve(&["/srv/debian"]).unwrap();
-        assert_eq!((args.http_port, args.nfs_port), (8069, 2049));
-        assert_eq!(args.modules, "netboot");
-        assert!(args.dhcp.is_empty() && !args.no_overlay && !args.json);
+        let options = &args.options;
+        assert_eq!((options.http_port, options.nfs_port), (8069, 2049));
+        assert_eq!(options.modules, "netboot");
+        assert!(options.dhcp.is_empty() && !options.no_overlay && !args.json);
     }
 
     #[test]
@@ -399,6 +272,32 @@ pub(crate) mod tests {
         }
         let error = serve(&["--append", "quiet"]).unwrap_err().to_string();
         assert!(error.contains("<DIR>"), "{error}");
+    }
+
+    #[test]
+    fn options_without_a_directory_are_told_as_keys() {
+        let words = [
+            "netroot",
+            "serve",
+            "--state",
+            "/x",
+            "--nat",
+            "--isolated=lab",
+        ];
+        let error = Cli::try_parse_from(words).unwrap_err();
+        let words = words.map(OsString::from);
+        let told = with_cure(error, &words).to_string();
+        for part in [
+            "--state and --nat and --isolated",
+            "such as `netroot serve /srv/debian`",
+            "(/etc/netroot/netroot.toml): state in [server] and nat = true and mode = \"isolated\"",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        let words = ["netroot", "serve", "/srv/debian", "--nat"];
+        let error = Cli::try_parse_from(words).unwrap_err();
+        let told = with_cure(error, &words.map(OsString::from)).to_string();
+        assert!(told.contains("--isolated"), "{told}");
     }
 
     #[test]
@@ -452,7 +351,7 @@ pub(crate) mod tests {
             "--dhcp",
             "10.1.0.2-10.1.0.9/16",
         ];
-        assert_eq!(serve(&several).unwrap().dhcp.len(), 2);
+        assert_eq!(serve(&several).unwrap().options.dhcp.len(), 2);
     }
 
     #[test]
@@ -468,7 +367,7 @@ pub(crate) mod tests {
             "--dns",
             "1.1.1.1",
         ]);
-        assert_eq!(args.unwrap().dns.len(), 2);
+        assert_eq!(args.unwrap().options.dns.len(), 2);
     }
 
     #[test]
@@ -482,7 +381,10 @@ pub(crate) mod tests {
             ("1h", 3600),
             ("1d", 86400),
         ] {
-            assert_eq!(with(time).unwrap().lease_time, Duration::from_secs(seconds));
+            assert_eq!(
+                with(time).unwrap().options.lease_time,
+                Duration::from_secs(seconds)
+            );
         }
         for (time, why) in [
             ("59", "expected a time from 1m to 366d"),
@@ -493,7 +395,10 @@ pub(crate) mod tests {
             let error = with(time).unwrap_err().to_string();
             assert!(error.contains(why), "{time}: {error}");
         }
-        assert_eq!(serve(&dhcp[..3]).unwrap().lease_time, settings::LEASE_TIME);
+        assert_eq!(
+            serve(&dhcp[..3]).unwrap().options.lease_time,
+            settings::LEASE_TIME
+        );
     }
 
     #[test]

@@ -71,6 +71,7 @@ pub(crate) fn read(place: &ConfigPlace, texts: &Texts) -> Parsed {
 ///
 /// # Errors
 /// All mistakes in them, in the order of the files.
+#[cfg(test)]
 pub(crate) fn parse(place: &ConfigPlace, texts: &Texts) -> Result<Settings, Mistakes> {
     Ok(read(place, texts).whole()?.settings)
 }

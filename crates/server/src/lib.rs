@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod advice;
 mod append;
 mod catalog;
 mod check;
@@ -29,6 +30,7 @@ mod live_folder;
 mod option_value;
 mod serve;
 mod serve_command;
+mod serve_options;
 mod settings;
 
 use std::process::ExitCode;

@@ -1,46 +1,44 @@
 //! `netroot serve`: the settings, from the command line or from files, and then the server.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 
+use crate::advice::Advice;
 use crate::cli::{Cli, ServeArgs};
 use crate::config::{self, Mistake, Mistakes, Parsed, Places};
+use crate::error_chain::with_causes;
 use crate::serve::config_files::Snapshot;
 use crate::serve::preflight::Preflight;
 use crate::serve::{ServeError, without_file};
-use crate::settings::{CONFIG, ConfigPlace, Settings, doubled};
+use crate::serve_options::once_each;
+use crate::settings::{CONFIG, ConfigPlace, Settings};
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn run(args: ServeArgs) -> Result<()> {
     // Which network the range is for is not said.
+    let options = &args.options;
     let is_ambiguous =
-        !args.isolated.is_empty() && !args.dhcp.is_empty() && args.interface.is_empty();
+        !options.isolated.is_empty() && !options.dhcp.is_empty() && options.interface.is_empty();
     let (settings, left_out) = match &args.dir {
         Some(_) => (given(args)?, Vec::new()),
         None => configured(args)?,
     };
+    let advice = Advice::of(&settings);
     crate::serve::run(&settings, left_out).map_err(|error| match error {
         ServeError::Interface(_) | ServeError::Role(_) if is_ambiguous => {
             anyhow::Error::from(error).context(
                 "--dhcp is for the interface beside the isolated ones, which give their own addresses: leave --dhcp out, or name that interface with --interface",
             )
         }
-        error => error.into(),
+        error => anyhow!(advice.told(with_causes(&error)).into_owned()),
     })
 }
 
 /// What the command line says.
 fn given(args: ServeArgs) -> Result<Settings> {
     let settings = Settings::from(args);
-    if let Some((number, _)) = doubled(&settings.networks).first() {
-        let network = settings.networks.get(*number);
-        let name = network.and_then(|network| network.interface.as_deref());
-        bail!(
-            "{} is to be served twice; name it once",
-            name.unwrap_or_default()
-        );
-    }
+    once_each(&settings)?;
     Ok(settings)
 }
 

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use netroot_proto::pxe::cures::Product;
 
-use crate::option_value::AddressRange;
+use crate::serve_options::{OF_A_DIRECTORY, ServeOptions};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,76 +17,38 @@ Examples:
   netroot check eth0 eth1
       On both, at the same time.
   netroot check eth1 /srv/debian --dhcp 10.0.0.100-10.0.0.200
-      If netroot is to give the addresses.
+      If netroot is to give the addresses. Whatever `netroot serve` takes can be checked before.
+  netroot check /srv/debian --isolated eth1 --nat
+      A network of its own, which needs no address yet: whether this host can make it.
   netroot check --product openwrt
       With the lines to change for OpenWrt only.
 
 It asks in the name of a machine that does not exist, takes no lease and changes nothing. A netroot that serves
-already, here or elsewhere, is among those that are heard. Exits with 1 if something keeps machines from booting.";
+already, here or elsewhere, is among those that are heard. Exits with 1 if something keeps machines from booting, or
+keeps netroot serve from starting.
+
+--json prints one object: \"interfaces\", a list with \"interface\", \"mode\" (proxy, dhcp or isolated), \"servers\" that
+answer there, \"machines\" with the \"outcome\" of each firmware and whose boot it is (\"boots\": netroot, other, address
+or fails), \"network\" with what is wrong there and its \"cures\", and \"host\"; \"host\", what was looked at on this host:
+\"level\" (ok, note, warning or problem), \"about\", \"text\" and \"cure\"; and the numbers of \"problems\" and \"warnings\".
+servers, machines and network are null where nothing could be asked.";
 
 /// The arguments of `netroot check`; all have a default.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
+#[command(group = ArgGroup::new("of-a-directory").args(OF_A_DIRECTORY.into_iter().skip(1)).multiple(true).conflicts_with("config"))]
 pub(crate) struct CheckArgs {
     /// The interfaces [default: those of the configuration, or the only one that is up with an IPv4 address], and the directory of a root; a directory has a slash.
     #[arg(value_name = "IF|DIR")]
     pub(super) what: Vec<String>,
 
-    /// An interface, as in netroot serve; may be given several times.
-    #[arg(long, value_name = "IF")]
-    pub(super) interface: Vec<String>,
-
     /// Check what this configuration and its drop-ins say [default: /etc/netroot/netroot.toml if there is one and no directory is given].
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 
-    /// As if netroot gave addresses from this range [default: ProxyDHCP].
-    #[arg(long, value_name = "A-B", conflicts_with = "config")]
-    pub(super) dhcp: Option<AddressRange>,
-
-    /// The kernel to boot: a version, or a file by its path in the root [default: the newest that has modules].
-    #[arg(long, value_name = "VERSION|PATH", conflicts_with = "config")]
-    pub(super) kernel: Option<String>,
-
-    /// The port of the HTTP server.
-    #[arg(
-        long,
-        value_name = "PORT",
-        default_value_t = 8069,
-        conflicts_with = "config"
-    )]
-    pub(super) http_port: u16,
-
-    /// The port of the NFS server.
-    #[arg(
-        long,
-        value_name = "PORT",
-        default_value_t = 2049,
-        conflicts_with = "config"
-    )]
-    pub(super) nfs_port: u16,
-
-    /// The directory of iPXE's binaries [default: where distributions install them].
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
-    pub(super) ipxe: Option<PathBuf>,
-
-    /// The directory for persistent state.
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "/var/lib/netroot",
-        conflicts_with = "config"
-    )]
-    pub(super) state: PathBuf,
-
-    /// The directory for initrds that were built.
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "/var/cache/netroot",
-        conflicts_with = "config"
-    )]
-    pub(super) cache: PathBuf,
+    /// What would be served, as in netroot serve.
+    #[command(flatten)]
+    pub(super) options: ServeOptions,
 
     /// Send nothing: look at this host only.
     #[arg(long)]

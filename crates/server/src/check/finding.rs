@@ -4,6 +4,8 @@ use std::error::Error;
 
 use serde::Serialize;
 
+use crate::advice::Advice;
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -79,6 +81,14 @@ impl Finding {
             cause = error.source();
         }
         Self::problem(about, text)
+    }
+
+    /// The same, which names settings like this.
+    pub(super) fn told(mut self, advice: Advice) -> Self {
+        self.text = advice.told(self.text).into_owned();
+        let cure = self.cure.into_iter();
+        self.cure = cure.map(|line| advice.told(line).into_owned()).collect();
+        self
     }
 
     /// The same with a line that mends it.

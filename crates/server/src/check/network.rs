@@ -11,6 +11,7 @@ use netroot_proto::pxe::probe::Asker;
 use super::finding::{Finding, Level};
 use super::forecast::{Forecast, Forecasts, Planned, Verdict, answered, is_for};
 use super::survey::Survey;
+use crate::advice::Advice;
 use crate::serve::listen::interface::Interface;
 
 /// A server that was heard.
@@ -146,6 +147,8 @@ pub(super) struct Wanted<'a> {
     pub(super) product: Option<Product>,
     /// The netroot of this host.
     pub(super) planned: &'a Planned,
+    /// How settings are named.
+    pub(super) advice: Advice,
 }
 
 /// What is wrong.
@@ -187,16 +190,23 @@ pub(super) fn troubles(
             Level::Problem,
             format!(
                 "no DHCP server answers on {}: machines get no address, and nothing boots. Let netroot give addresses \
-                 (netroot serve DIR --dhcp FIRST-LAST), or mend the DHCP server",
+                 (--dhcp FIRST-LAST), or mend the DHCP server",
                 interface.name
             ),
             Problem::NoAddress,
         );
-        none.finding.cure = vec![format!(
-            "netroot serve DIR --interface {} --dhcp {}",
-            interface.name,
-            example_range(interface)
-        )];
+        let (name, range) = (&interface.name, example_range(interface));
+        none.finding.cure = match wanted.advice {
+            Advice::Options => vec![format!(
+                "netroot serve DIR --interface {name} --dhcp {range}"
+            )],
+            Advice::Keys => vec![
+                "[[network]]".to_owned(),
+                format!("interface = \"{name}\""),
+                "mode = \"dhcp\"".to_owned(),
+                format!("range = \"{range}\""),
+            ],
+        };
         troubles.push(none);
     }
     for server in others().filter(|server| server.is_dhcp()) {

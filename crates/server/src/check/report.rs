@@ -12,6 +12,7 @@ use super::finding::{Finding, Level};
 use super::forecast::Forecast;
 use super::network::{Server, level, listed};
 use super::section::{Heard, Section};
+use crate::advice::Advice;
 
 /// The whole check.
 #[derive(Debug)]
@@ -23,6 +24,19 @@ pub(super) struct Report {
 }
 
 impl Report {
+    /// The same, which names settings like this.
+    pub(super) fn told(self, advice: Advice) -> Self {
+        let told = |findings: Vec<Finding>| {
+            let findings = findings.into_iter();
+            findings.map(|one| one.told(advice)).collect()
+        };
+        let sections = self.sections.into_iter();
+        Self {
+            sections: sections.map(|one| one.told(advice)).collect(),
+            host: told(self.host),
+        }
+    }
+
     /// How many things of a level stand in the way.
     pub(super) fn count(&self, of: Level) -> usize {
         let sections = self.sections.iter();

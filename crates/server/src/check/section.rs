@@ -9,8 +9,10 @@ use super::progress::progress;
 use super::subject::{Network, Subject, directory_hint};
 use super::survey::{self, SurveyError};
 use super::{files, host};
+use crate::advice::Advice;
 use crate::serve::artifacts::loaders;
 use crate::serve::listen::interface::{Candidate, Interface, InterfaceError};
+use crate::serve::preflight::Given;
 
 /// What was heard on an interface.
 #[derive(Debug)]
@@ -28,8 +30,10 @@ pub(super) struct Heard {
 pub(super) struct Section {
     /// As it is to be served.
     network: Network,
-    /// `None` if it cannot be looked at.
+    /// `None` if nobody can be asked there.
     interface: Option<Interface>,
+    /// The same as it will be, where netroot brings it up.
+    planned: Option<Interface>,
     /// What was heard; `None` if nothing could be asked.
     pub(super) heard: Option<Heard>,
     /// What this host has for it.
@@ -37,21 +41,25 @@ pub(super) struct Section {
 }
 
 impl Section {
-    /// `chosen` is the interface, or why it cannot be served.
-    pub(super) fn new(network: &Network, chosen: Result<Interface, InterfaceError>) -> Self {
+    /// `chosen` is the interface as it is, or why it cannot be served so; `given` is what netroot would make of it.
+    pub(super) fn new(
+        network: &Network,
+        chosen: Result<Interface, InterfaceError>,
+        given: Result<Given, (&'static str, String)>,
+    ) -> Self {
         let mut findings = Vec::new();
-        let interface = match chosen {
-            Ok(interface) => Some(interface),
-            Err(InterfaceError::NoAddress { name } | InterfaceError::Down { name })
-                if network.isolated =>
-            {
+        let mut planned = None;
+        let interface = match (chosen, given) {
+            (Err(_), Ok(given)) => {
                 let text = format!(
-                    "{name} has no address yet, or is down: netroot brings it up and gives it one, as a network of its own"
+                    "{} has no address yet, or is down: netroot brings it up as a network of its own, with {}",
+                    given.interface.name, given.interface
                 );
                 findings.push(Finding::note("interface", text));
+                planned = Some(given.interface);
                 None
             }
-            Err(error) => {
+            (Err(error), Err(_)) if !network.is_isolated() => {
                 let mut finding = Finding::failed("interface", &error);
                 if let InterfaceError::Unknown { name, .. } = &error {
                     finding
@@ -61,10 +69,18 @@ impl Section {
                 findings.push(finding);
                 None
             }
+            (chosen, Err((key, text))) => {
+                let is_of_interface = matches!(key, "interface" | "address");
+                let about = if is_of_interface { "interface" } else { "dhcp" };
+                findings.push(Finding::problem(about, text));
+                chosen.ok().filter(|_| !is_of_interface)
+            }
+            (Ok(interface), Ok(_)) => Some(interface),
         };
         Self {
             network: network.clone(),
             interface,
+            planned,
             heard: None,
             findings,
         }
@@ -73,7 +89,7 @@ impl Section {
     /// The interface's name; `None` if none was named and none could be chosen.
     pub(super) fn name(&self) -> Option<&str> {
         let chosen = self.interface.as_ref().map(|it| it.name.as_str());
-        chosen.or(self.network.interface.as_deref())
+        chosen.or(self.network.interface())
     }
 
     /// The interface with its addresses: `eth0 (10.0.0.1/24)`.
@@ -86,7 +102,7 @@ impl Section {
 
     /// How its addresses are given, as in a configuration: `proxy`, `dhcp` or `isolated`.
     pub(super) fn mode(&self) -> &'static str {
-        match (self.network.isolated, self.network.range) {
+        match (self.network.is_isolated(), self.network.range()) {
             (true, _) => "isolated",
             (false, Some(_)) => "dhcp",
             (false, None) => "proxy",
@@ -97,6 +113,9 @@ impl Section {
     pub(super) fn look(&mut self, subject: &Subject, all: &[Candidate]) {
         if let Some(interface) = &self.interface {
             let found = host::look_at_interface(subject, interface, all);
+            self.findings.extend(found);
+        } else if let Some(interface) = &self.planned {
+            let found = host::look_at_planned(subject, interface);
             self.findings.extend(found);
         }
     }
@@ -123,6 +142,18 @@ impl Section {
             Ok(heard) => self.heard = Some(heard),
             Err(error) => findings.push(Finding::failed("network", &error)),
         }
+    }
+
+    /// The same, which names settings like this.
+    pub(super) fn told(mut self, advice: Advice) -> Self {
+        let findings = self.findings.into_iter();
+        self.findings = findings.map(|one| one.told(advice)).collect();
+        if let Some(heard) = &mut self.heard {
+            for trouble in &mut heard.troubles {
+                trouble.finding = trouble.finding.clone().told(advice);
+            }
+        }
+        self
     }
 
     /// How many things of a level stand in the way here: the causes, not each machine that they keep from booting. What
@@ -166,9 +197,9 @@ fn listen(
         findings.push(Finding::note("network", text));
     }
     let planned = Planned {
-        loaders: loaders::find(subject.ipxe.as_deref()).by_platform,
-        http_port: subject.http_port,
-        range: network.range.or_else(|| match network.isolated {
+        loaders: loaders::find(subject.settings.ipxe.as_deref()).by_platform,
+        http_port: subject.settings.http_port,
+        range: network.range().or_else(|| match network.is_isolated() {
             true => network::hosts(interface),
             false => None,
         }),
@@ -185,6 +216,7 @@ fn listen(
     let wanted = network::Wanted {
         product,
         planned: &planned,
+        advice: Advice::of(&subject.settings),
     };
     let troubles = network::troubles(&servers, &forecasts, interface, wanted);
     Ok(Heard {

@@ -5,42 +5,23 @@ use std::path::{Path, PathBuf};
 
 use super::arguments::CheckArgs;
 use crate::catalog::name_of_directory;
-use crate::settings::{
-    ImageSettings, ImageSource, InitrdSource, Mode, NetworkSettings, Origin, RootSettings, Settings,
-};
+use crate::config::{Mistake, Parsed, Places};
+use crate::serve::nfs;
+use crate::settings::{Mode, NetworkSettings, Settings};
 
 /// A network that would be served.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Network {
-    /// The interface; `None` for the only one that is up with an address.
-    pub(super) interface: Option<String>,
-    /// The address by which machines are to know the server.
-    pub(super) address: Option<Ipv4Addr>,
-    /// The range that netroot would give addresses from; `None` as a proxy.
-    pub(super) range: Option<(Ipv4Addr, Ipv4Addr)>,
-    /// Whether the interface is to be a network of its own, which netroot gives an address.
-    pub(super) isolated: bool,
-}
+#[derive(Debug, Clone)]
+pub(super) struct Network(pub(super) NetworkSettings);
 
 /// What would be served, and how.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Subject {
-    /// The networks, at least one.
+    /// The networks that are looked at, at least one.
     pub(super) networks: Vec<Network>,
-    /// The images.
-    pub(super) images: Vec<ImageSettings>,
-    /// The HTTP server's TCP port.
-    pub(super) http_port: u16,
-    /// The TCP port of NFS and MOUNT; `None` if nothing is exported.
-    pub(super) nfs_port: Option<u16>,
-    /// Whether port 111 is wanted.
-    pub(super) portmapper: bool,
-    /// The folder of iPXE's binaries.
-    pub(super) ipxe: Option<PathBuf>,
-    /// The state folder.
-    pub(super) state: PathBuf,
-    /// The cache folder.
-    pub(super) cache: PathBuf,
+    /// Everything that would be served.
+    pub(super) settings: Settings,
+    /// Where it is written, and what is doubtful there; `None` for the command line alone.
+    pub(super) written: Option<(Places, Vec<Mistake>)>,
 }
 
 /// The words of the command line contradict each other.
@@ -89,131 +70,105 @@ fn words(words: &[String]) -> Result<(Vec<String>, Option<PathBuf>), SubjectErro
 }
 
 impl Network {
-    fn named(interface: String, range: Option<(Ipv4Addr, Ipv4Addr)>) -> Self {
-        Self {
+    /// The same with an interface.
+    pub(super) fn on(&self, interface: String) -> Self {
+        Self(NetworkSettings {
             interface: Some(interface),
-            range,
-            ..Self::default()
-        }
+            ..self.0.clone()
+        })
     }
 
-    fn configured(network: &NetworkSettings) -> Self {
-        let ranges = match &network.mode {
+    /// The interface; `None` for the only one that is up with an address.
+    pub(super) fn interface(&self) -> Option<&str> {
+        self.0.interface.as_deref()
+    }
+
+    /// Whether the interface is to be a network of its own, which netroot gives an address.
+    pub(super) fn is_isolated(&self) -> bool {
+        matches!(self.0.mode, Mode::Isolated(_))
+    }
+
+    /// Whether it is one whose machines reach the outside.
+    pub(super) fn has_nat(&self) -> bool {
+        matches!(&self.0.mode, Mode::Isolated(isolated) if isolated.nat)
+    }
+
+    /// The range that netroot would give addresses from; `None` as a proxy.
+    pub(super) fn range(&self) -> Option<(Ipv4Addr, Ipv4Addr)> {
+        let ranges = match &self.0.mode {
             Mode::Dhcp(dhcp) => dhcp.ranges.as_slice(),
             Mode::Isolated(isolated) => isolated.ranges.as_slice(),
             Mode::Proxy => &[],
         };
         // One behind a relay is not for this interface's machines.
         let here = ranges.iter().find(|range| range.length.is_none());
-        Self {
-            interface: network.interface.clone(),
-            address: network.address,
-            range: here.map(|range| (range.first, range.last)),
-            isolated: matches!(network.mode, Mode::Isolated(_)),
-        }
+        here.map(|range| (range.first, range.last))
     }
 }
 
 impl Subject {
     /// The name of the first image that has a root.
     pub(super) fn image_name(&self) -> Option<String> {
-        let mut images = self.images.iter();
+        let mut images = self.settings.catalog.images.iter();
         images.find_map(|image| match &image.name {
             Some(name) => Some(name.clone()),
             None => name_of_directory(&image.source.root()?.directory).ok(),
         })
     }
 
-    /// Of the command line alone.
+    /// The TCP port of NFS and MOUNT; `None` if nothing is exported.
+    pub(super) fn nfs_port(&self) -> Option<u16> {
+        let settings = &self.settings;
+        // Without a directory: the one that will be served.
+        let exports = settings.catalog.images.is_empty() || nfs::exports_own(settings);
+        exports.then_some(settings.nfs_port)
+    }
+
+    /// Of the command line alone: what `netroot serve` would do with the same words.
     pub(super) fn of_arguments(args: &CheckArgs) -> Result<Self, SubjectError> {
         let (mut interfaces, directory) = words(&args.what)?;
-        interfaces.extend(args.interface.iter().cloned());
-        let range = args.dhcp.map(|range| (range.first, range.last));
-        let mut networks: Vec<Network> = Vec::new();
-        for interface in interfaces {
-            let network = Network::named(interface, range);
-            if !networks.contains(&network) {
-                networks.push(network);
+        let mut options = args.options.clone();
+        for interface in std::mem::take(&mut options.interface) {
+            if !interfaces.contains(&interface) {
+                interfaces.push(interface);
             }
         }
-        if networks.is_empty() {
-            networks.push(Network {
-                range,
-                ..Network::default()
-            });
-        }
-        let image = |directory| ImageSettings {
-            name: None,
-            title: None,
-            source: ImageSource::Root(RootSettings {
-                directory,
-                nfsroot: None,
-                kernel: args.kernel.clone(),
-                initrd: InitrdSource::Build {
-                    modules: "netboot".to_owned(),
-                    init: None,
-                },
-                overlay: true,
-                hidden: netroot_nfs_export::HiddenPaths::default(),
-                submounts: true,
-                generations: false,
-            }),
-            append: None,
-            origin: Origin::CommandLine,
-        };
+        options.interface = interfaces;
+        let settings = options.settings(directory);
         Ok(Self {
-            networks,
-            images: directory.map(image).into_iter().collect(),
-            http_port: args.http_port,
-            nfs_port: Some(args.nfs_port),
-            portmapper: false,
-            ipxe: args.ipxe.clone(),
-            state: args.state.clone(),
-            cache: args.cache.clone(),
+            networks: settings.networks.iter().cloned().map(Network).collect(),
+            settings,
+            written: None,
         })
     }
 
     /// The same interfaces and directory in a configuration; all of its interfaces if none is named.
-    pub(super) fn configured(self, settings: Settings) -> Result<Self, SubjectError> {
+    pub(super) fn configured(self, parsed: Parsed) -> Result<Self, SubjectError> {
         let given = self;
-        let all: Vec<Network> = settings.networks.iter().map(Network::configured).collect();
+        let mut settings = parsed.settings;
+        let all = || settings.networks.iter().cloned().map(Network);
         let mut networks = Vec::new();
-        for wanted in given.networks.iter().filter_map(|it| it.interface.as_ref()) {
-            let known = all.iter().filter_map(|it| it.interface.as_ref());
-            let mut found = all
-                .iter()
-                .filter(|it| it.interface.as_ref() == Some(wanted));
-            networks.push(
-                found
-                    .next()
-                    .cloned()
-                    .ok_or_else(|| SubjectError::NotConfigured {
-                        interface: wanted.clone(),
-                        known: known.cloned().collect(),
-                    })?,
-            );
+        for wanted in given.networks.iter().filter_map(Network::interface) {
+            let found = all().find(|it| it.interface() == Some(wanted));
+            networks.push(found.ok_or_else(|| {
+                let known = settings.networks.iter();
+                SubjectError::NotConfigured {
+                    interface: wanted.to_owned(),
+                    known: known.filter_map(|it| it.interface.clone()).collect(),
+                }
+            })?);
         }
         if networks.is_empty() {
-            networks = all;
+            networks = all().collect();
         }
-        if networks.is_empty() {
-            networks.push(Network::default());
-        }
-        let exported = |image: &ImageSettings| {
-            let root = image.source.root();
-            root.is_some_and(|root| root.nfsroot.is_none())
-        };
-        let mut images = settings.catalog.images;
-        images.extend(given.images);
+        settings
+            .catalog
+            .images
+            .extend(given.settings.catalog.images);
         Ok(Self {
             networks,
-            nfs_port: images.iter().any(exported).then_some(settings.nfs_port),
-            images,
-            http_port: settings.http_port,
-            portmapper: settings.portmapper,
-            ipxe: settings.ipxe,
-            state: settings.state,
-            cache: settings.cache,
+            settings,
+            written: Some((parsed.places, parsed.doubts)),
         })
     }
 }

@@ -1,95 +1,15 @@
 //! What the command line of `netroot serve` configures.
 
 use super::ServeArgs;
-use crate::settings::{
-    Allow, ApiSettings, CatalogSettings, DhcpSettings, ImageSettings, ImageSource, InitrdSource,
-    IsolatedSettings, Mode, NetworkSettings, Origin, RootSettings, Settings, hidden,
-};
+use crate::settings::Settings;
 
 impl From<ServeArgs> for Settings {
     /// One directory is one image, each interface a network.
     fn from(args: ServeArgs) -> Self {
-        let lease_time = args.lease_time;
-        let mode = match args.dhcp.as_slice() {
-            [] => Mode::Proxy,
-            ranges => Mode::Dhcp(DhcpSettings {
-                ranges: ranges.iter().copied().map(Into::into).collect(),
-                router: args.router,
-                dns: args.dns.clone(),
-                lease_time,
-                anyway: args.dhcp_anyway,
-            }),
-        };
-        let network = |interface, address, mode| NetworkSettings {
-            interface,
-            address,
-            mode,
-            probe: !args.no_probe,
-        };
-        let mut networks = Vec::new();
-        // Where only isolated networks are asked for, no other is touched.
-        let only_isolated = !args.isolated.is_empty()
-            && args.interface.is_empty()
-            && args.dhcp.is_empty()
-            && args.address.is_none();
-        if !only_isolated {
-            let mut named = args.interface.into_iter();
-            networks.push(network(named.next(), args.address, mode));
-            networks.extend(named.map(|name| network(Some(name), None, Mode::Proxy)));
-        }
-        for isolated in args.isolated {
-            let mode = Mode::Isolated(IsolatedSettings {
-                subnet: isolated.subnet,
-                ranges: Vec::new(),
-                router: None,
-                dns: args.dns.clone(),
-                lease_time,
-                nat: args.nat,
-            });
-            networks.push(network(Some(isolated.interface), None, mode));
-        }
-        let initrd = match args.initrd {
-            Some(file) => InitrdSource::File(file),
-            None => InitrdSource::Build {
-                modules: args.modules,
-                init: args.init,
-            },
-        };
         Self {
-            networks,
-            catalog: CatalogSettings::of_one(ImageSettings {
-                name: None,
-                title: None,
-                source: ImageSource::Root(RootSettings {
-                    // Who gives none is served what the configuration says.
-                    directory: args.dir.unwrap_or_default(),
-                    nfsroot: args.nfsroot,
-                    kernel: args.kernel,
-                    initrd,
-                    overlay: !args.no_overlay,
-                    hidden: hidden(args.hide, args.hide_secrets),
-                    submounts: !args.no_submounts,
-                    generations: false,
-                }),
-                append: args.append,
-                origin: Origin::CommandLine,
-            }),
-            http_port: args.http_port,
-            nfs_port: args.nfs_port,
-            portmapper: args.portmapper,
-            allow: match args.allow_only {
-                none if none.is_empty() => Allow::Also(args.allow),
-                only => Allow::Only(only),
-            },
-            tftp_dir: args.tftp_dir,
-            ipxe: args.ipxe,
-            state: args.state,
-            cache: args.cache,
             control: args.control,
-            api: ApiSettings::default(),
             json: args.json,
-            roots: Vec::new(),
-            config: None,
+            ..args.options.settings(args.dir)
         }
     }
 }
@@ -102,6 +22,7 @@ mod tests {
 
     use super::*;
     use crate::cli::tests::serve;
+    use crate::settings::{Mode, NetworkSettings};
 
     #[test]
     fn one_directory_is_one_image_on_one_network() {

@@ -44,6 +44,7 @@ pub(crate) use self::view::UNSEEN;
 pub(crate) use self::view::utc;
 pub(crate) use self::warnings::ShownWarning;
 use self::warnings::Warnings;
+use crate::advice::Advice;
 use crate::serve::artifacts::{Chosen, FileKind};
 use crate::serve::clock::{Clock, Moment};
 use crate::serve::events::{Event, Ignored, Machine, Observer, ReadyListener, Whom};
@@ -64,6 +65,7 @@ pub(crate) struct History {
     kept: Mutex<Kept>,
     changes: broadcast::Sender<Mac>,
     warnings: Warnings,
+    advice: Advice,
 }
 
 #[derive(Debug, Default)]
@@ -93,7 +95,13 @@ impl History {
             kept: Mutex::default(),
             changes: broadcast::channel(CHANGES).0,
             warnings: Warnings::default(),
+            advice: Advice::default(),
         }
+    }
+
+    /// The same, whose sentences name settings like this.
+    pub(crate) fn advising(self, advice: Advice) -> Self {
+        Self { advice, ..self }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -111,7 +119,7 @@ impl History {
         let now = self.clock.moment();
         let kept = self.kept();
         let record = kept.machines.get(mac)?;
-        Some(kept.view(mac, record, listeners, now))
+        Some(kept.view(mac, record, listeners, now).told(self.advice))
     }
 
     /// What became of all boots, for the metrics.
@@ -150,7 +158,7 @@ impl History {
         let now = self.clock.moment();
         let kept = self.kept();
         let record = kept.machines.get(mac)?;
-        Some(MachineSummary::new(mac, record, now))
+        Some(MachineSummary::new(mac, record, now).told(self.advice))
     }
 
     /// All of them in short, the one that was heard of last first.
@@ -160,7 +168,7 @@ impl History {
         let mut all: Vec<_> = kept.machines.all().collect();
         all.sort_by_key(|(mac, record)| (std::cmp::Reverse(record.heard.now), *mac));
         let all = all.into_iter();
-        all.map(|(mac, record)| MachineSummary::new(mac, record, now))
+        all.map(|(mac, record)| MachineSummary::new(mac, record, now).told(self.advice))
             .collect()
     }
 
@@ -172,7 +180,8 @@ impl History {
 
     /// What the server has warned of lately, the last one at the end.
     pub(crate) fn warnings(&self) -> Vec<ShownWarning> {
-        self.warnings.shown()
+        let warnings = self.warnings.shown().into_iter();
+        warnings.map(|one| one.told(self.advice)).collect()
     }
 
     /// Another DHCP server was found.

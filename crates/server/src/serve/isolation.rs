@@ -36,10 +36,12 @@ use rustix::net::{
 use serde::{Deserialize, Serialize};
 
 use self::firewall::Blocked;
-use self::keeper::Keeper;
+use self::keeper::{Keeper, KeeperError};
 pub(crate) use self::name_servers::of_this_machine as name_servers;
+use self::netfilter::Netfilter;
 use self::subnet::Wanted;
 use crate::confinement::identity::{self, IdentityError};
+use crate::error_chain::with_causes;
 use crate::serve::listen::interface::Candidate;
 use crate::serve::privileges::{self, PrivilegeError};
 use crate::settings::{Mode, NetworkSettings, Settings};
@@ -133,6 +135,30 @@ pub(crate) fn planned(
         }
     };
     Ok(candidates.iter().map(changed).collect())
+}
+
+/// Whether this machine can keep these interfaces apart, and the firewalls that are in the way of those that others are
+/// reached from (`nat`). Nothing is changed; nf_tables is only asked what there is.
+///
+/// # Errors
+/// What isolated networks need and is not there, in a sentence.
+pub(crate) fn look(networks: &[(&str, bool)]) -> Result<Vec<Blocked>, String> {
+    privileges::check_isolation().map_err(|error| with_causes(&error))?;
+    let ruleset = Netfilter::open().and_then(|netfilter| netfilter.ruleset());
+    let ruleset = ruleset.map_err(|error| {
+        let interfaces = networks.iter().map(|(interface, _)| *interface);
+        let interfaces = interfaces.collect::<Vec<_>>().join(", ");
+        KeeperError::Tables { interfaces, error }.to_string()
+    })?;
+    let mut blocked = Vec::new();
+    for (interface, _) in networks.iter().filter(|(_, nat)| *nat) {
+        links::can_forward(interface).map_err(|error| {
+            let interface = (*interface).to_owned();
+            KeeperError::Forwarding { interface, error }.to_string()
+        })?;
+        blocked.extend(firewall::blocked(&ruleset, interface));
+    }
+    Ok(blocked)
 }
 
 /// Makes the isolated networks; `None` if there are to be none.

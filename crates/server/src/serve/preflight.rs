@@ -4,12 +4,15 @@
 
 mod networks;
 
+pub(crate) use self::networks::{Given, chosen, given_on};
+
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use netroot_initramfs::RootTree;
 use netroot_net::Prefix;
 
+use crate::advice::Advice;
 use crate::catalog::Image;
 use crate::config::{Mistake, Places};
 use crate::confinement::identity::Identity;
@@ -72,11 +75,9 @@ impl<'a> Preflight<'a> {
 
     /// Everything that has to be there: the images' files and directories, and those of the other tables.
     pub(crate) fn files(&mut self) -> Vec<(Opened<'a>, Image)> {
-        self.folders();
-        self.api();
+        self.tables();
         let mut opened = Vec::new();
         for image in &self.settings.catalog.images {
-            self.generations(image);
             match Opened::open(image) {
                 Ok(open) => {
                     let found = open.image(image, self.settings.nfs_port, Arc::from([]));
@@ -88,6 +89,15 @@ impl<'a> Preflight<'a> {
             }
         }
         opened
+    }
+
+    /// Whether what the tables name is there, but for the images' own files.
+    pub(crate) fn tables(&mut self) {
+        self.folders();
+        self.api();
+        for image in &self.settings.catalog.images {
+            self.generations(image);
+        }
     }
 
     /// Whether the initrds can be built, as `identity` if this process is root.
@@ -188,29 +198,9 @@ impl<'a> Preflight<'a> {
     }
 
     fn mistake(&mut self, place: &Origin, about: String, text: &str) {
-        let text = with_keys(text);
+        let text = Advice::Keys.told(text);
         self.mistakes.extend(Mistake::at(place, about, text));
     }
-}
-
-/// What errors call by its option, and a file by its key.
-const OPTIONS: [(&str, &str); 10] = [
-    ("--dhcp ", "range "),
-    ("--isolated names", "subnet names"),
-    ("--isolated", "mode = \"isolated\""),
-    ("--interface ", "interface "),
-    ("--address", "address"),
-    ("--kernel", "kernel"),
-    ("--hide", "hide"),
-    ("--init ", "init "),
-    ("--modules ", "modules "),
-    ("--tftp-dir", "tftp-dir"),
-];
-
-/// An error as somebody reads it who has written a file.
-fn with_keys(text: &str) -> String {
-    let replaced = |text: String, (option, key): &(&str, &str)| text.replace(option, key);
-    OPTIONS.iter().fold(text.to_owned(), replaced)
 }
 
 fn name(image: &ImageSettings) -> &str {

@@ -16,6 +16,7 @@ pub(crate) use self::confine::confine;
 use self::images::Images;
 pub(super) use self::interfaces::choose_one as choose_interface;
 pub(crate) use self::left_out::without_file;
+use crate::advice::Advice;
 use crate::confinement::identity;
 use crate::error_chain::with_causes;
 use crate::serve::api::socket;
@@ -70,8 +71,10 @@ fn serve(settings: &Settings, left_out: Vec<String>, is_whole: bool) -> Result<(
         true => Format::Json,
         false => Format::Text,
     };
+    let advice = Advice::of(settings);
     let timeline = Timeline::new(format, Arc::clone(&counters), Arc::clone(&machines));
-    let history = Arc::new(History::new());
+    let timeline = timeline.advising(advice);
+    let history = Arc::new(History::new().advising(advice));
     timeline.observed_by(Arc::<History>::clone(&history));
     for error in left_out {
         timeline.warn(Warning::DropInLeftOut { error });

@@ -98,7 +98,7 @@ fn output(program: &str, arguments: &[&str]) -> Option<String> {
 
 /// Whether the interface's requests get in.
 pub(super) fn look(subject: &Subject, interface: &Interface) -> Vec<Finding> {
-    let tcp: Vec<u16> = [Some(subject.http_port), subject.nfs_port]
+    let tcp: Vec<u16> = [Some(subject.settings.http_port), subject.nfs_port()]
         .into_iter()
         .flatten()
         .collect();

@@ -1,11 +1,13 @@
 //! The ports that netroot listens on, and who has them.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::os::fd::OwnedFd;
 
 use netroot_proto::dhcp::{BINL_PORT, SERVER_PORT};
 use netroot_proto::tftp;
 use netroot_sys::udp::{self, Binding};
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 
 use crate::check::finding::Finding;
 use crate::check::subject::Subject;
@@ -55,19 +57,19 @@ fn needed(subject: &Subject) -> Vec<Needed> {
             "stop it, or let it serve other interfaces only",
         ),
         tcp(
-            subject.http_port,
+            subject.settings.http_port,
             "HTTP",
             "choose another: --http-port PORT",
         ),
     ];
-    if let Some(port) = subject.nfs_port {
+    if let Some(port) = subject.nfs_port() {
         all.push(tcp(
             port,
             "NFS",
             "choose another: --nfs-port PORT, or let machines mount that server: --nfsroot ADDR:/PATH (the kernel's own has no process: systemctl stop nfs-server)",
         ));
     }
-    if subject.portmapper {
+    if subject.settings.portmapper {
         all.push(tcp(
             PORTMAPPER,
             "the portmapper",
@@ -142,9 +144,28 @@ fn bind(transport: Transport, port: u16, interface: &Interface) -> io::Result<()
             let addresses = interface.distinct_addresses().into_iter();
             addresses
                 .map(|address: IpAddr| SocketAddr::new(address, port))
-                .try_for_each(|address| TcpListener::bind(address).map(drop))
+                .try_for_each(|address| bind_tcp(address).map(drop))
         }
     }
+}
+
+/// Also an address that the interface is to have, and has not yet.
+fn bind_tcp(address: SocketAddr) -> io::Result<OwnedFd> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let socket = net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    // Connections that have ended keep nobody from listening.
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    match address {
+        SocketAddr::V4(_) => sockopt::set_ip_freebind(&socket, true)?,
+        SocketAddr::V6(_) => sockopt::set_ipv6_freebind(&socket, true)?,
+    }
+    net::bind(&socket, &address)?;
+    // Until it listens, a port may be bound twice.
+    net::listen(&socket, 1)?;
+    Ok(socket)
 }
 
 fn bind_udp(port: u16, interface: &Interface) -> io::Result<UdpSocket> {

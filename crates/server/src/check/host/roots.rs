@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use netroot_initramfs::{RootTree, choose_kernel};
 
 use crate::catalog::name_of_directory;
-use crate::check::finding::Finding;
+use crate::check::finding::{Finding, Level};
 use crate::check::subject::Subject;
 use crate::check_kernel;
 use crate::live_folder;
 use crate::serve::artifacts::loaders;
 use crate::serve::events::Warning;
+use crate::serve::opened::Opened;
 use crate::settings::{ImageSettings, InitrdSource, RootSettings};
 
 /// How long an initrd may take, at the fastest level of compression.
@@ -21,7 +22,7 @@ const BUILD: Duration = Duration::from_secs(120);
 
 /// iPXE's binaries.
 pub(super) fn loaders(subject: &Subject) -> Vec<Finding> {
-    let found = loaders::find(subject.ipxe.as_deref());
+    let found = loaders::find(subject.settings.ipxe.as_deref());
     let names: Vec<&str> = found.files.iter().map(|(name, _)| *name).collect();
     let mut findings = Vec::new();
     if !names.is_empty() {
@@ -37,6 +38,11 @@ pub(super) fn loaders(subject: &Subject) -> Vec<Finding> {
 /// One image, by its name.
 pub(super) fn look(image: &ImageSettings, progress: impl Fn(&str)) -> Vec<Finding> {
     let mut findings = look_at(image, progress);
+    // What nothing before has found, and serving would end with.
+    let is_fine = findings.iter().all(|one| one.level < Level::Problem);
+    if let Some(error) = Opened::open(image).err().filter(|_| is_fine) {
+        findings.push(Finding::failed("image", &error));
+    }
     let name = match (&image.name, image.source.root()) {
         (Some(name), _) => Some(name.clone()),
         (None, root) => root.and_then(|root| name_of_directory(&root.directory).ok()),

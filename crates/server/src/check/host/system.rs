@@ -34,7 +34,10 @@ pub(super) fn privileges() -> Vec<Finding> {
 
 /// Whether state and cache can be written, and how much space is left.
 pub(super) fn folders(subject: &Subject) -> Vec<Finding> {
-    let all = [("state", &subject.state), ("cache", &subject.cache)];
+    let all = [
+        ("state", &subject.settings.state),
+        ("cache", &subject.settings.cache),
+    ];
     all.into_iter()
         .map(|(what, folder)| folder_finding(what, folder))
         .collect()

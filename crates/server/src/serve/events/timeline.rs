@@ -21,6 +21,7 @@ use super::warning::Warning;
 use super::wording::cut;
 use super::writer::{About, Output, Writer};
 use super::{json, text};
+use crate::advice::Advice;
 use crate::serve::artifacts::FileKind;
 use crate::serve::counters::Counters;
 use crate::serve::machines::Machines;
@@ -38,6 +39,7 @@ pub(crate) enum Format {
 #[derive(Debug, Clone)]
 pub(crate) struct Timeline {
     shared: Arc<Shared>,
+    advice: Advice,
 }
 
 #[derive(Debug)]
@@ -73,7 +75,13 @@ impl Timeline {
                 started: Instant::now(),
                 observer: OnceLock::new(),
             }),
+            advice: Advice::default(),
         }
+    }
+
+    /// The same, whose sentences name settings like this.
+    pub(crate) fn advising(self, advice: Advice) -> Self {
+        Self { advice, ..self }
     }
 
     /// From now on lines are queued for a thread of their own.
@@ -246,7 +254,7 @@ impl Timeline {
         let about = machine.map_or(About::Server, |_| About::Machine);
         let machine = machine.map(|machine| machine.to_string());
         let machine = machine.as_deref();
-        let mut sentence = Printable(&event.to_string()).to_string();
+        let mut sentence = Printable(&self.advice.told(event.to_string())).to_string();
         if about == About::Machine {
             cut(&mut sentence);
         }

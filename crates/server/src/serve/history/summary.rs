@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::boot::Boot;
 use super::record::Record;
 use super::view::{Cause, seconds, utc};
+use crate::advice::Advice;
 use crate::serve::clock::Moment;
 
 /// What a list shows of a machine.
@@ -64,5 +65,11 @@ impl MachineSummary {
             last_seen_seconds: seconds(now.now.saturating_sub(record.heard.now)),
             boot_count: record.count,
         }
+    }
+
+    /// The same, whose sentences name settings like this.
+    pub(super) fn told(mut self, advice: Advice) -> Self {
+        self.cause = self.cause.map(|cause| cause.told(advice));
+        self
     }
 }

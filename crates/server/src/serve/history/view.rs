@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::boot::{Boot, Outcome, Step};
 use super::cures::{self, ShownCure};
 use super::record::Record;
+use crate::advice::Advice;
 use crate::serve::clock::Moment;
 use crate::serve::events::{ReadyListener, describe};
 use crate::serve::report_summary::BootSummary;
@@ -158,6 +159,19 @@ impl MachineHistory {
     }
 }
 
+impl MachineHistory {
+    /// The same, whose sentences name settings like this.
+    pub(super) fn told(mut self, advice: Advice) -> Self {
+        for boot in &mut self.boots {
+            boot.cause = boot.cause.take().map(|cause| cause.told(advice));
+            for step in &mut boot.steps {
+                step.text = advice.told(&step.text).into_owned();
+            }
+        }
+        self
+    }
+}
+
 impl BootHistory {
     fn new(boot: &Boot, listeners: &[ReadyListener], now: Moment) -> Self {
         let steps = boot.steps.iter().map(StepHistory::new);
@@ -211,6 +225,14 @@ impl Cause {
             | Outcome::Waiting(_)
             | Outcome::Menu(_) => None,
         }
+    }
+}
+
+impl Cause {
+    /// The same, whose sentence names settings like this.
+    pub(super) fn told(mut self, advice: Advice) -> Self {
+        self.text = advice.told(self.text).into_owned();
+        self
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::view::utc;
+use crate::advice::Advice;
 use crate::serve::clock::Moment;
 use crate::serve::events::{Change, Event, InterfaceChange, Warning};
 
@@ -37,6 +38,14 @@ pub(crate) struct ShownWarning {
     text: String,
     /// How often.
     count: u32,
+}
+
+impl ShownWarning {
+    /// The same, whose sentence names settings like this.
+    pub(super) fn told(mut self, advice: Advice) -> Self {
+        self.text = advice.told(self.text).into_owned();
+        self
+    }
 }
 
 impl Warnings {

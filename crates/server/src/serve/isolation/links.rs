@@ -106,6 +106,14 @@ pub(super) fn forwards(interface: &str) -> Option<bool> {
     Some(text.trim() != "0")
 }
 
+/// Whether it has the switch at all: a kernel without IPv4 forwarding has none. Who has `CAP_NET_ADMIN` may switch it.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn can_forward(interface: &str) -> io::Result<()> {
+    fs::metadata(forwarding_file(interface)).map(|_| ())
+}
+
 /// Switches that.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ use crate::config::Mistake;
 use crate::error_chain::with_causes;
 use crate::serve::dhcp::kept_addresses;
 use crate::serve::isolation;
+use crate::serve::listen::interface::{Interface, InterfaceError};
 use crate::serve::listen::role;
 use crate::serve::start::choose_interface;
 use crate::settings::{Mode, NetworkSettings, Settings};
@@ -19,8 +20,8 @@ impl Preflight<'_> {
         let mut all_known = true;
         let settings = self.settings;
         for (number, network) in settings.networks.iter().enumerate() {
-            match found(network, settings, host) {
-                Ok(subnets) => given.extend(subnets),
+            match given_on(network, settings, host) {
+                Ok(found) => given.extend(found.subnets),
                 Err((key, text)) => {
                     all_known = false;
                     let place = self.places.network(number);
@@ -43,12 +44,36 @@ impl Preflight<'_> {
     }
 }
 
-/// The networks in which addresses are given, or the key that is wrong and why.
-fn found(
+/// The interface of a network as it is now.
+///
+/// # Errors
+/// There is none that could be served without being changed.
+pub(crate) fn chosen(
     network: &NetworkSettings,
     settings: &Settings,
     host: &Host,
-) -> Result<Vec<Subnet>, (&'static str, String)> {
+) -> Result<Interface, InterfaceError> {
+    choose_interface(network, settings, host.interfaces.clone())
+}
+
+/// A network as it will be served.
+#[derive(Debug)]
+pub(crate) struct Given {
+    /// Its interface; of an isolated one with the address that it will have.
+    pub(crate) interface: Interface,
+    /// The networks in which addresses are given.
+    pub(crate) subnets: Vec<Subnet>,
+}
+
+/// What will be served of a network.
+///
+/// # Errors
+/// The key that is wrong, and why.
+pub(crate) fn given_on(
+    network: &NetworkSettings,
+    settings: &Settings,
+    host: &Host,
+) -> Result<Given, (&'static str, String)> {
     let mut candidates = host.interfaces.clone();
     if let Mode::Isolated(_) = network.mode {
         let planned = isolation::planned(network, &candidates, &host.routes);
@@ -70,5 +95,6 @@ fn found(
         };
         (key, with_causes(&error))
     })?;
-    Ok(networks.map(|(_, subnets)| subnets).unwrap_or_default())
+    let subnets = networks.map(|(_, subnets)| subnets).unwrap_or_default();
+    Ok(Given { interface, subnets })
 }

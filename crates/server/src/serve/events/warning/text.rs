@@ -283,7 +283,7 @@ impl Display for Warning {
             } => write!(
                 f,
                 "every address of the range {first}-{last} is in use ({leased} leased, {set_aside} used without a \
-                 lease): new machines get none until a lease ends; make the range larger (--dhcp), or the leases \
+                 lease): new machines get none until a lease ends; make the range larger, or the leases \
                  shorter (--lease-time), or look for a machine that asks under many hardware addresses"
             ),
         }

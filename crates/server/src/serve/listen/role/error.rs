@@ -67,7 +67,7 @@ pub(crate) enum DhcpRoleError {
     },
     /// An isolated network is to be another one than the interface's.
     #[error(
-        "{interface} is not in the network {subnet} that --isolated names, but has an address of its own ({networks}); \
+        "{interface} is not in the network {subnet} (--isolated {interface}={subnet}), but has an address of its own ({networks}); \
          leave ={subnet} out to serve that, or remove the address: ip address flush dev {interface}"
     )]
     NotIsolated {

@@ -1,0 +1,119 @@
+//! The settings that the options are.
+
+use std::path::PathBuf;
+
+use super::ServeOptions;
+use crate::settings::{
+    Allow, ApiSettings, CatalogSettings, DhcpSettings, ImageSettings, ImageSource, InitrdSource,
+    IsolatedSettings, Mode, NetworkSettings, Origin, RootSettings, Settings, doubled, hidden,
+};
+
+/// An interface is named twice.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is to be served twice; name it once")]
+pub(crate) struct NamedTwice(String);
+
+/// Whether each interface is named once.
+///
+/// # Errors
+/// One that is not.
+pub(crate) fn once_each(settings: &Settings) -> Result<(), NamedTwice> {
+    let Some((number, _)) = doubled(&settings.networks).first().copied() else {
+        return Ok(());
+    };
+    let network = settings.networks.get(number);
+    let name = network.and_then(|network| network.interface.clone());
+    Err(NamedTwice(name.unwrap_or_default()))
+}
+
+impl ServeOptions {
+    /// The directory is one image, each interface a network. Without a directory there is no image.
+    pub(crate) fn settings(self, directory: Option<PathBuf>) -> Settings {
+        let args = self;
+        let lease_time = args.lease_time;
+        let mode = match args.dhcp.as_slice() {
+            [] => Mode::Proxy,
+            ranges => Mode::Dhcp(DhcpSettings {
+                ranges: ranges.iter().copied().map(Into::into).collect(),
+                router: args.router,
+                dns: args.dns.clone(),
+                lease_time,
+                anyway: args.dhcp_anyway,
+            }),
+        };
+        let network = |interface, address, mode| NetworkSettings {
+            interface,
+            address,
+            mode,
+            probe: !args.no_probe,
+        };
+        let mut networks = Vec::new();
+        // Where only isolated networks are asked for, no other is touched.
+        let only_isolated = !args.isolated.is_empty()
+            && args.interface.is_empty()
+            && args.dhcp.is_empty()
+            && args.address.is_none();
+        if !only_isolated {
+            let mut named = args.interface.into_iter();
+            networks.push(network(named.next(), args.address, mode));
+            networks.extend(named.map(|name| network(Some(name), None, Mode::Proxy)));
+        }
+        for isolated in args.isolated {
+            let mode = Mode::Isolated(IsolatedSettings {
+                subnet: isolated.subnet,
+                ranges: Vec::new(),
+                router: None,
+                dns: args.dns.clone(),
+                lease_time,
+                nat: args.nat,
+            });
+            networks.push(network(Some(isolated.interface), None, mode));
+        }
+        let initrd = match args.initrd {
+            Some(file) => InitrdSource::File(file),
+            None => InitrdSource::Build {
+                modules: args.modules,
+                init: args.init,
+            },
+        };
+        let hidden = hidden(args.hide, args.hide_secrets);
+        let image = |directory| {
+            CatalogSettings::of_one(ImageSettings {
+                name: None,
+                title: None,
+                source: ImageSource::Root(RootSettings {
+                    directory,
+                    nfsroot: args.nfsroot,
+                    kernel: args.kernel,
+                    initrd,
+                    overlay: !args.no_overlay,
+                    hidden,
+                    submounts: !args.no_submounts,
+                    generations: false,
+                }),
+                append: args.append,
+                origin: Origin::CommandLine,
+            })
+        };
+        Settings {
+            networks,
+            catalog: directory.map(image).unwrap_or_default(),
+            http_port: args.http_port,
+            nfs_port: args.nfs_port,
+            portmapper: args.portmapper,
+            allow: match args.allow_only {
+                none if none.is_empty() => Allow::Also(args.allow),
+                only => Allow::Only(only),
+            },
+            tftp_dir: args.tftp_dir,
+            ipxe: args.ipxe,
+            state: args.state,
+            cache: args.cache,
+            control: None,
+            api: ApiSettings::default(),
+            json: false,
+            roots: Vec::new(),
+            config: None,
+        }
+    }
+}
