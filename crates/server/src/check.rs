@@ -38,8 +38,7 @@ use crate::config;
 use crate::serve::config_files::Snapshot;
 use crate::serve::listen::interface::InterfaceError;
 use crate::serve::preflight::{self, Host};
-use crate::serve_options::once_each;
-use crate::settings::{CONFIG, ConfigPlace, Mode};
+use crate::settings::{CONFIG, ConfigPlace, Mode, once_each};
 
 /// How many interfaces are looked at where none is named and several could serve.
 const MOST_USABLE: usize = 8;

@@ -5,7 +5,7 @@ mod serve_settings;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue};
 use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
 
 use crate::advice;
@@ -58,8 +58,11 @@ impl Cli {
 /// The same error; where options of `netroot serve` lack their directory, with what they are in the configuration.
 fn with_cure(error: clap::Error, arguments: &[OsString]) -> clap::Error {
     let is_serve = arguments.get(1).is_some_and(|word| word == "serve");
-    let lacks = error.kind() == ErrorKind::MissingRequiredArgument;
-    if !(is_serve && lacks && error.to_string().contains("<DIR>")) {
+    let lacks = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::Strings(lacking)) => lacking.iter().any(|one| one == "<DIR>"),
+        _ => false,
+    };
+    if !(is_serve && lacks) {
         return error;
     }
     let options = arguments.iter().filter_map(|word| {

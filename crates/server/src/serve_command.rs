@@ -11,8 +11,7 @@ use crate::error_chain::with_causes;
 use crate::serve::config_files::Snapshot;
 use crate::serve::preflight::Preflight;
 use crate::serve::{ServeError, without_file};
-use crate::serve_options::once_each;
-use crate::settings::{CONFIG, ConfigPlace, Settings};
+use crate::settings::{CONFIG, ConfigPlace, Settings, once_each};
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn run(args: ServeArgs) -> Result<()> {

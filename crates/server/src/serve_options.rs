@@ -3,8 +3,6 @@
 
 mod settings_of;
 
-pub(crate) use self::settings_of::once_each;
-
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;

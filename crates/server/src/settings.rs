@@ -177,6 +177,24 @@ pub(crate) fn doubled(networks: &[NetworkSettings]) -> Vec<(usize, usize)> {
         .collect()
 }
 
+/// An interface is named twice.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is to be served twice; name it once")]
+pub(crate) struct NamedTwice(String);
+
+/// Whether each interface is named once.
+///
+/// # Errors
+/// One that is not.
+pub(crate) fn once_each(settings: &Settings) -> Result<(), NamedTwice> {
+    let Some((number, _)) = doubled(&settings.networks).first().copied() else {
+        return Ok(());
+    };
+    let network = settings.networks.get(number);
+    let name = network.and_then(|network| network.interface.clone());
+    Err(NamedTwice(name.unwrap_or_default()))
+}
+
 /// Who gives addresses on a network.
 #[derive(Debug, Clone)]
 pub enum Mode {

@@ -2,15 +2,14 @@
 //! interfaces that are not what it says. `netroot serve` refuses what is found here before it does anything, and
 //! `netroot check-config` tells all of it.
 
+mod given;
 mod networks;
 
-pub(crate) use self::networks::{Given, chosen, given_on};
+pub(crate) use self::given::{Given, Host, chosen, given_on};
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use netroot_initramfs::RootTree;
-use netroot_net::Prefix;
 
 use crate::advice::Advice;
 use crate::catalog::Image;
@@ -19,37 +18,9 @@ use crate::confinement::identity::Identity;
 use crate::error_chain::with_causes;
 use crate::serve::api::tcp::TcpApi;
 use crate::serve::artifacts::Folder;
-use crate::serve::isolation;
-use crate::serve::listen::interface::{Candidate, RouteSocket};
 use crate::serve::opened::Opened;
 use crate::serve::privileged_helper::reach_hook;
 use crate::settings::{ImageSettings, ImageSource, InitrdSource, Origin, Settings};
-
-/// This machine's networks.
-#[derive(Debug, Default)]
-pub(crate) struct Host {
-    /// Its interfaces.
-    pub(crate) interfaces: Vec<Candidate>,
-    /// Where its routes lead, each with the index of the interface.
-    pub(crate) routes: Vec<(Prefix, u32)>,
-    /// Its name servers.
-    pub(crate) name_servers: Vec<Ipv4Addr>,
-}
-
-impl Host {
-    /// This one.
-    ///
-    /// # Errors
-    /// The kernel's.
-    pub(crate) fn this() -> std::io::Result<Self> {
-        let socket = RouteSocket::open()?;
-        Ok(Self {
-            interfaces: socket.list()?,
-            routes: socket.routes()?,
-            name_servers: isolation::name_servers(),
-        })
-    }
-}
 
 /// A configuration that is looked at.
 #[derive(Debug)]

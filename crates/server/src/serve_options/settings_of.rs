@@ -5,26 +5,8 @@ use std::path::PathBuf;
 use super::ServeOptions;
 use crate::settings::{
     Allow, ApiSettings, CatalogSettings, DhcpSettings, ImageSettings, ImageSource, InitrdSource,
-    IsolatedSettings, Mode, NetworkSettings, Origin, RootSettings, Settings, doubled, hidden,
+    IsolatedSettings, Mode, NetworkSettings, Origin, RootSettings, Settings, hidden,
 };
-
-/// An interface is named twice.
-#[derive(Debug, thiserror::Error)]
-#[error("{0} is to be served twice; name it once")]
-pub(crate) struct NamedTwice(String);
-
-/// Whether each interface is named once.
-///
-/// # Errors
-/// One that is not.
-pub(crate) fn once_each(settings: &Settings) -> Result<(), NamedTwice> {
-    let Some((number, _)) = doubled(&settings.networks).first().copied() else {
-        return Ok(());
-    };
-    let network = settings.networks.get(number);
-    let name = network.and_then(|network| network.interface.clone());
-    Err(NamedTwice(name.unwrap_or_default()))
-}
 
 impl ServeOptions {
     /// The directory is one image, each interface a network. Without a directory there is no image.
