@@ -218,7 +218,7 @@ pub(super) fn troubles(
         let mut claims: Vec<&[u8]> = Vec::new();
         for (_, class) in server.classes.iter().filter(pxe) {
             let is_told = |told: &&[u8]| told.starts_with(b"HTTP") == class.starts_with(b"HTTP");
-            if !claims.iter().any(|told| is_told(told)) {
+            if !claims.iter().any(is_told) {
                 claims.push(class);
             }
         }
