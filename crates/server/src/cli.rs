@@ -71,11 +71,12 @@ fn with_cure(error: clap::Error, arguments: &[OsString]) -> clap::Error {
         Some((format!("--{option}"), advice::key_of(option)?))
     });
     let (options, keys): (Vec<_>, Vec<_>) = options.unzip();
+    let is_for = if options.len() == 1 { "is" } else { "are" };
     let (options, keys) = (options.join(" and "), keys.join(" and "));
     Cli::command().error(
         error.kind(),
         format!(
-            "{options} is for the root of one directory, and none is given; name it, such as `netroot serve /srv/debian`, \
+            "{options} {is_for} for the root of one directory, and none is given; name it, such as `netroot serve /srv/debian`, \
              or say it in the configuration that is served without one ({}): {keys}",
             settings::CONFIG
         ),

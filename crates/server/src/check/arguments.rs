@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args};
+use clap::Args;
 use netroot_proto::pxe::cures::Product;
 
 use crate::serve_options::{OF_A_DIRECTORY, ServeOptions};
@@ -36,14 +36,13 @@ servers, machines and network are null where nothing could be asked.";
 /// The arguments of `netroot check`; all have a default.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
-#[command(group = ArgGroup::new("of-a-directory").args(OF_A_DIRECTORY.into_iter().skip(1)).multiple(true).conflicts_with("config"))]
 pub(crate) struct CheckArgs {
     /// The interfaces [default: those of the configuration, or the only one that is up with an IPv4 address], and the directory of a root; a directory has a slash.
     #[arg(value_name = "IF|DIR")]
     pub(super) what: Vec<String>,
 
     /// Check what this configuration and its drop-ins say [default: /etc/netroot/netroot.toml if there is one and no directory is given].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = OF_A_DIRECTORY.into_iter().skip(1))]
     pub(super) config: Option<PathBuf>,
 
     /// What would be served, as in netroot serve.
