@@ -672,7 +672,7 @@ fn what_serve_refuses_is_found_before() -> Result<()> {
     );
     assert!(fine, "{text}");
 
-    // Its ports are looked at though it has no address: a TFTP and an HTTP server have them.
+    // Its ports are looked at though it has no address: a TFTP server has one of them on every interface.
     let tftp = lab.net.logs().join("tftp");
     std::fs::create_dir_all(&tftp)?;
     let other = Dnsmasq::start(
@@ -683,7 +683,7 @@ fn what_serve_refuses_is_found_before() -> Result<()> {
         &["--enable-tftp", &format!("--tftp-root={}", tftp.display())],
     )?;
     let (text, fine) = said(&isolated)?;
-    holds(&text, &["UDP port 67 (DHCP) is taken by dnsmasq"]);
+    holds(&text, &["UDP port 69 (TFTP) is taken by dnsmasq"]);
     assert!(!fine, "{text}");
     drop(other);
 
