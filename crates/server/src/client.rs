@@ -2,16 +2,19 @@
 //!
 //! ```text
 //! arguments → ask (Unix socket or TCP) → answers (JSON) → what is printed (terminal)
-//! machines    netroot machines, netroot images       order     netroot boot-once, netroot assign
-//! status      netroot status                         reload    netroot reload
-//! bundle      netroot bundle
+//! machines    netroot machines; timeline of one      order     netroot boot-once, netroot assign
+//! images      netroot images                         reload    netroot reload
+//! status      netroot status                         bundle    netroot bundle
 //! ```
 
 pub(crate) mod answers;
 pub(crate) mod ask;
 pub(crate) mod bundle;
+pub(crate) mod images;
 pub(crate) mod machines;
 pub(crate) mod order;
 pub(crate) mod reload;
 pub(crate) mod status;
 mod terminal;
+mod timeline;
+mod wording;

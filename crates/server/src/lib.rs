@@ -83,7 +83,7 @@ pub fn main() -> ExitCode {
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Status(args) => client::status::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Machines(args) => client::machines::machines(&args).map(|()| ExitCode::SUCCESS),
-        Command::Images(args) => client::machines::images(&args).map(|()| ExitCode::SUCCESS),
+        Command::Images(args) => client::images::images(&args).map(|()| ExitCode::SUCCESS),
         Command::BootOnce(args) => client::order::boot_once(&args).map(|()| ExitCode::SUCCESS),
         Command::Assign(args) => client::order::assign(&args).map(|()| ExitCode::SUCCESS),
         Command::Bundle(args) => client::bundle::run(&args).map(|()| ExitCode::SUCCESS),

@@ -1,5 +1,6 @@
 //! How the subcommands reach a running server: through its Unix socket, or over TCP with a token.
 
+use std::fmt::Write;
 use std::fs;
 use std::io::{BufRead, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -267,6 +268,27 @@ pub(crate) fn next_line(
     }
 }
 
+/// Prints the server's answer as it is.
+pub(crate) fn print_json(server: &ServerArgs, path: &str) -> Result<()> {
+    let value: serde_json::Value = server.json("GET", path, None)?;
+    println!("{}", crate::json::to_string(&value)?);
+    Ok(())
+}
+
+/// The path of a machine, however it is named.
+pub(crate) fn path_of(machine: &str) -> String {
+    let mut path = "/machines/".to_owned();
+    for byte in machine.bytes() {
+        match byte {
+            b':' | b'-' | b'.' | b'_' => path.push(char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() => path.push(char::from(byte)),
+            // Writing to a `String` cannot fail.
+            byte => drop(write!(path, "%{byte:02x}")),
+        }
+    }
+    path
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -332,5 +354,11 @@ mod tests {
                 .to_string()
                 .contains("has no token")
         );
+    }
+
+    #[test]
+    fn every_name_is_one_part_of_a_path() {
+        assert_eq!(path_of("52:54:00:12:34:56"), "/machines/52:54:00:12:34:56");
+        assert_eq!(path_of("a/b c"), "/machines/a%2fb%20c");
     }
 }

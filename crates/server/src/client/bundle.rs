@@ -10,8 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::Value;
 
-use crate::client::ask::ServerArgs;
-use crate::client::machines::path_of;
+use crate::client::ask::{ServerArgs, path_of};
 
 /// The longest bundle, in bytes.
 const MOST: u64 = 16 << 20;

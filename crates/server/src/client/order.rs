@@ -5,9 +5,9 @@ use clap::Args;
 use serde_json::json;
 
 use crate::client::answers::{History, Ordered};
-use crate::client::ask::ServerArgs;
-use crate::client::machines::{orders, path_of};
+use crate::client::ask::{ServerArgs, path_of};
 use crate::client::terminal::shown;
+use crate::client::wording::orders;
 
 /// The arguments of `netroot boot-once` and `netroot assign`.
 #[derive(Debug, Clone, Args)]

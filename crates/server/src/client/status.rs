@@ -7,9 +7,11 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::client::answers::{Images, Machine, Machines, Status};
-use crate::client::ask::ServerArgs;
-use crate::client::machines::{UNSEEN, image_list, list, local, print_json, rows};
-use crate::client::terminal::{Colours, Line, Tone, columns, print, shown, span};
+use crate::client::ask::{ServerArgs, print_json};
+use crate::client::images::image_list;
+use crate::client::machines::{list, rows};
+use crate::client::terminal::{Colours, Line, Tone, columns, local, print, shown, span};
+use crate::client::wording::UNSEEN;
 
 /// The arguments of `netroot status`.
 #[derive(Debug, Clone, Args)]

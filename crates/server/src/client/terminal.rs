@@ -186,6 +186,17 @@ pub(crate) fn columns(rows: &[Vec<(Tone, String)>], colours: Colours) -> Vec<Str
     rows.iter().map(line).collect()
 }
 
+/// A UTC time as the clock here shows it.
+pub(crate) fn local(utc: &str) -> String {
+    match utc.parse::<jiff::Timestamp>() {
+        Ok(time) => time
+            .to_zoned(jiff::tz::TimeZone::system())
+            .strftime("%Y-%m-%d %H:%M:%S")
+            .to_string(),
+        Err(_) => shown(utc),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

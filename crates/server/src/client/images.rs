@@ -1,0 +1,104 @@
+//! `netroot images`: the images that a running server has.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::client::answers::{Image, Images};
+use crate::client::ask::{ServerArgs, print_json};
+use crate::client::terminal::{Colours, Line, Tone, columns, print, shown};
+
+/// The arguments of `netroot images`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ImagesArgs {
+    /// Print the server's JSON (API.md) instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+/// Prints the images.
+///
+/// # Errors
+/// What the server refuses.
+pub(crate) fn images(args: &ImagesArgs) -> Result<()> {
+    if args.json {
+        return print_json(&args.server, "/images");
+    }
+    let all: Images = args.server.json("GET", "/images", None)?;
+    let colours = Colours::of_stdout();
+    Ok(print(&image_list(&all, colours), colours)?)
+}
+
+/// A line for each image.
+pub(crate) fn image_list(images: &Images, colours: Colours) -> Vec<Line> {
+    let is_default = |image: &Image| image.name == images.default;
+    let row = |image: &Image| {
+        let title = match image.title == image.name {
+            true => String::new(),
+            false => shown(&image.title),
+        };
+        let default = match is_default(image) {
+            true => "default",
+            false => "",
+        };
+        vec![
+            (Tone::Plain, shown(&image.name)),
+            (Tone::Plain, title),
+            (Tone::Soft, shown(&image.kind)),
+            (
+                Tone::Plain,
+                image.kernel.as_deref().map(shown).unwrap_or_default(),
+            ),
+            (
+                Tone::Soft,
+                image.source.as_deref().map(shown).unwrap_or_default(),
+            ),
+            (Tone::Good, default.to_owned()),
+        ]
+    };
+    let rows = columns(&images.images.iter().map(row).collect::<Vec<_>>(), colours);
+    let mut lines: Vec<Line> = rows.into_iter().map(Line::Row).collect();
+    if !images.images.iter().any(is_default) && !images.default.is_empty() {
+        let other = format!(
+            "machines that nothing else is for: {}",
+            shown(&images.default)
+        );
+        lines.push(Line::words(2, Tone::Soft, other));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lines, without colours.
+    fn text(lines: &[Line]) -> Vec<String> {
+        let lines = lines.iter();
+        lines
+            .flat_map(|line| line.text(None, Colours::NONE))
+            .collect()
+    }
+
+    #[test]
+    fn the_default_is_marked_among_the_images() {
+        let images = |default: &str| -> Images {
+            let json = serde_json::json!({ "default": default, "images": [
+                { "name": "debian", "title": "debian", "kind": "root", "kernel": "6.1", "source": null },
+                { "name": "disk", "title": "Own disk", "kind": "local-disk", "kernel": null, "source": null },
+            ]});
+            serde_json::from_value(json).unwrap()
+        };
+        assert_eq!(
+            text(&image_list(&images("debian"), Colours::NONE)),
+            [
+                "  debian            root        6.1  default",
+                "  disk    Own disk  local-disk",
+            ]
+        );
+        let menu = text(&image_list(&images("menu"), Colours::NONE));
+        assert_eq!(menu[2], "  machines that nothing else is for: menu");
+    }
+}
