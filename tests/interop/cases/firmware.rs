@@ -102,12 +102,15 @@ fn answers(lab: &Lab, packets: &str) -> Result<String> {
     Ok(answers.join(", "))
 }
 
-/// What a reply says to load.
+/// What a reply says to load. What iPXE is to add to the URL is shown by other tests.
 fn told(reply: &Reply) -> String {
     let options = &reply.message.options;
     let text = |code| options.text(code).map(String::from_utf8_lossy);
     let file = match (reply.message.boot_file(), text(code::PXELINUX_CONFIG)) {
-        (Some(file), _) => String::from_utf8_lossy(file).into_owned(),
+        (Some(file), _) => {
+            let file = String::from_utf8_lossy(file);
+            file.split('?').next().unwrap_or_default().to_owned()
+        }
         (None, Some(file)) => file.into_owned(),
         (None, None) => "an address alone".to_owned(),
     };
