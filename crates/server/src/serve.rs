@@ -1,13 +1,15 @@
 //! `netroot serve`: from [`Settings`] to machines that boot.
 //!
 //! ```text
+//! what cannot be served → why                preflight: for netroot serve, check and check-config
 //! interface → Listener                       listen: interface, role, leases, sockets; isolation
-//! datagram → Request → Decision → bytes      dhcp: service, rogue_dhcp, frame; ipv6_router
-//! name → Artifact → transfer                 artifacts, initrd; tftp, http, url_path, status
+//! datagram → Request → Decision → bytes      dhcp: service, rogue_dhcp, overhear, frame; ipv6_router
+//! name → Artifact → transfer                 artifacts, initrd; tftp, http, connection_limits, url_path, status
+//! a script is fetched → a boot begins        script_fetch, hook
 //! how a boot went → report                   reports, report_summary, report_tokens
-//! what programs, people and pages ask        api
-//! directory → export                         nfs
-//! what changes outside → served as it is     running::interfaces; privileged_helper
+//! what programs, people and pages ask        api, metrics, bundle
+//! directory → export                         opened, root_facts; nfs
+//! what changes outside → served as it is     config_files, root_watch, look_requests; running::interfaces; privileged_helper
 //! everything that happens → Event            events, machines, counters, clock; service_manager
 //! Event → what happened to each machine      history
 //! ```
