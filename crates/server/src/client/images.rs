@@ -73,14 +73,7 @@ pub(crate) fn image_list(images: &Images, colours: Colours) -> Vec<Line> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The lines, without colours.
-    fn text(lines: &[Line]) -> Vec<String> {
-        let lines = lines.iter();
-        lines
-            .flat_map(|line| line.text(None, Colours::NONE))
-            .collect()
-    }
+    use crate::client::terminal::tests::text;
 
     #[test]
     fn the_default_is_marked_among_the_images() {

@@ -149,6 +149,7 @@ fn state(machine: &Machine) -> (Tone, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::terminal::tests::text;
 
     fn machine(state: &str, more: serde_json::Value) -> Machine {
         let mut json = serde_json::json!({
@@ -161,14 +162,6 @@ mod tests {
             json[name] = value.clone();
         }
         serde_json::from_value(json).unwrap()
-    }
-
-    /// The lines, without colours.
-    fn text(lines: &[Line]) -> Vec<String> {
-        let lines = lines.iter();
-        lines
-            .flat_map(|line| line.text(None, Colours::NONE))
-            .collect()
     }
 
     #[test]

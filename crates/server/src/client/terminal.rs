@@ -198,8 +198,16 @@ pub(crate) fn local(utc: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// The lines, without colours.
+    pub(crate) fn text(lines: &[Line]) -> Vec<String> {
+        let lines = lines.iter();
+        lines
+            .flat_map(|line| line.text(None, Colours::NONE))
+            .collect()
+    }
 
     #[test]
     fn columns_are_aligned_and_empty_ones_left_out() {

@@ -118,15 +118,7 @@ fn adopting(adopt: Option<&str>, file: Option<&str>) -> Vec<Line> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::terminal::Colours;
-
-    /// The lines, without colours.
-    fn text(lines: &[Line]) -> Vec<String> {
-        let lines = lines.iter();
-        lines
-            .flat_map(|line| line.text(None, Colours::NONE))
-            .collect()
-    }
+    use crate::client::terminal::tests::text;
 
     #[test]
     fn a_timeline_has_every_step_of_every_boot() {
