@@ -36,6 +36,23 @@
 //! Writing, locking (clients mount with `nolock`), NFSv2 and v4, NFS over UDP, Kerberos. A file (not a
 //! directory) that is moved out of the root within its file system can still be read by clients that have its handle,
 //! as with nfsd. Hidden files are recognised by path: another hard link of one, under a name that is not hidden, is shown.
+//!
+//! # The record of calls
+//!
+//! [`Server::record_calls`] writes a line of words for each call of NFS, in the order in which they are answered:
+//!
+//! ```text
+//! SECONDS CLIENT UID PROCEDURE PATH ARGUMENTS
+//! 12.345 10.77.0.50 0 GETATTR /usr/bin/dash
+//! 12.346 10.77.0.50 0 LOOKUP /etc fstab               its name
+//! 12.346 10.77.0.50 0 ACCESS /etc 31                  the bits
+//! 12.347 10.77.0.50 0 READ /etc/fstab 0 131072        offset, count
+//! 12.348 10.77.0.50 0 READDIRPLUS /etc 0 8170 65536   cookie, (dircount,) count
+//! ```
+//!
+//! The seconds are those since the recording began. The path is the file's below the root, `/` for the root itself and `-` for
+//! a handle of which no path is known. Bytes other than printable ASCII, spaces and backslashes are three octal digits, as in
+//! `/proc/mounts`. `netroot serve` records to the file that the environment names as `NETROOT_NFS_CALLS`.
 
 #![forbid(unsafe_code)]
 

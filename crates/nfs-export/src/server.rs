@@ -7,6 +7,7 @@ mod shared;
 mod start_error;
 mod thread_pool;
 
+use std::fs::File;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -179,6 +180,12 @@ impl Server {
     /// [replace](Server::replace) an export whose directory has been replaced. Only the first one is used.
     pub fn before_mounts(&self, call: impl Fn() + Send + Sync + 'static) {
         self.shared.state.set_before_mount(Box::new(call));
+    }
+
+    /// Appends a line to `file` for each call of NFS that is answered from now on, for who wants to know what a machine asks
+    /// for ([the form](crate#the-record-of-calls)). It costs time and grows without a limit. Only the first file is used.
+    pub fn record_calls(&self, file: File) {
+        self.shared.state.record_calls(file);
     }
 
     /// Listens on these sockets, too, from now on.

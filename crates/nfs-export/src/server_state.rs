@@ -1,6 +1,8 @@
 //! What the connections and programs of a server share.
 
+use std::fs::File;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use crate::counters::Counters;
 use crate::event::Event;
@@ -16,6 +18,25 @@ pub(crate) struct Ports {
     pub(crate) portmap_udp: Option<u16>,
 }
 
+/// Where calls are recorded.
+#[derive(Debug)]
+pub(crate) struct RecordedCalls {
+    file: File,
+    began: Instant,
+}
+
+impl RecordedCalls {
+    /// Each write is a line.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// When the recording began.
+    pub(crate) fn began(&self) -> Instant {
+        self.began
+    }
+}
+
 /// The state that all connections share.
 pub(crate) struct ServerState {
     pub(crate) exports: ServedExports,
@@ -25,6 +46,7 @@ pub(crate) struct ServerState {
     pub(crate) mounts: MountTable,
     /// Called before a path is looked up for a client that may mount.
     before_mount: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    recorded_calls: OnceLock<RecordedCalls>,
     events: Box<dyn Fn(Event) + Send + Sync>,
 }
 
@@ -41,6 +63,7 @@ impl ServerState {
             replies: Arc::default(),
             mounts: MountTable::default(),
             before_mount: OnceLock::new(),
+            recorded_calls: OnceLock::new(),
             events,
         }
     }
@@ -54,6 +77,16 @@ impl ServerState {
         if let Some(call) = self.before_mount.get() {
             call();
         }
+    }
+
+    /// Only the first call has an effect.
+    pub(crate) fn record_calls(&self, file: File) {
+        let began = Instant::now();
+        let _ = self.recorded_calls.set(RecordedCalls { file, began });
+    }
+
+    pub(crate) fn recorded_calls(&self) -> Option<&RecordedCalls> {
+        self.recorded_calls.get()
     }
 
     pub(crate) fn report(&self, event: Event) {

@@ -273,6 +273,14 @@ impl Tree {
         }
     }
 
+    /// Where a file is below the root, as far as the kernel knows it.
+    pub(crate) fn path_of(&self, node: &Node) -> Option<String> {
+        match node {
+            Node::Open(open) => hidden::path_below(self.part(open.shown().part), open.reference()),
+            Node::MountPoint(..) => None,
+        }
+    }
+
     /// Drops the file of this handle from the cache.
     pub(crate) fn forget(&self, handle: &Handle) {
         self.cache.remove(handle);

@@ -4,6 +4,7 @@ mod permissions;
 mod read;
 mod read_only;
 mod readdir;
+mod recorded;
 pub(super) mod request;
 
 use nfs3_types::nfs3::{
@@ -42,6 +43,7 @@ pub(super) fn answer(
     mut arguments: Decoder<'_>,
     out: &mut ReplyBuffer,
 ) -> Result<(), ProcedureError> {
+    let recorded = arguments;
     match procedure {
         0 => {}
         1 => getattr(request, arguments.handle()?, out),
@@ -67,6 +69,7 @@ pub(super) fn answer(
         }
         _ => read_only::refuse(request, procedure, arguments, out)?,
     }
+    recorded::record(request, procedure, recorded);
     Ok(())
 }
 

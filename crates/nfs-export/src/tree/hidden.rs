@@ -127,8 +127,8 @@ fn path_of(file: BorrowedFd<'_>) -> Result<CString, Errno> {
     rustix::fs::readlink(link, Vec::new())
 }
 
-/// The path of a directory below the root, without a slash at its beginning.
-fn path_below(part: &Part, directory: BorrowedFd<'_>) -> Option<String> {
+/// The path below the root of a directory, or of a file that has been found by name, without a slash at its beginning.
+pub(super) fn path_below(part: &Part, directory: BorrowedFd<'_>) -> Option<String> {
     // In a private copy of the mount, the root is `/`.
     let above = path_of(part.files.root.directory()).ok()?;
     let path = path_of(directory).ok()?;

@@ -5,6 +5,7 @@ mod handle_names;
 mod secrets;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,16 @@ pub(crate) enum NfsError {
     /// The directory.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// The file of the calls.
+    #[error(
+        "cannot record calls in {path}: {source}; unset {RECORD}, or name a file that can be written"
+    )]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: std::io::Error,
+    },
     /// The threads.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -54,7 +65,12 @@ pub(crate) struct Prepared {
     mounted: Vec<PathBuf>,
     /// How each directory is exported.
     options: Vec<(PathBuf, ExportOptions)>,
+    /// Where calls are recorded ([`RECORD`]).
+    record: Option<File>,
 }
+
+/// The variable of the environment that names a file for [`Server::record_calls`]. For whoever measures a boot.
+const RECORD: &str = "NETROOT_NFS_CALLS";
 
 impl Prepared {
     /// Who may mount them, which can be changed.
@@ -141,12 +157,19 @@ pub(crate) fn prepare(
         }
         exports.push(export);
     }
+    let record = std::env::var_os(RECORD).map(|path| {
+        File::create(&path).map_err(|source| NfsError::Record {
+            path: path.into(),
+            source,
+        })
+    });
     Ok(Some(Prepared {
         exports,
         sockets,
         terms,
         mounted,
         options,
+        record: record.transpose()?,
     }))
 }
 
@@ -197,7 +220,10 @@ pub(crate) fn key(state: &Path, timeline: &Timeline) -> Result<HandleKey, NfsErr
 /// Serves from now on.
 pub(crate) fn start(prepared: Prepared, timeline: Timeline) -> Result<Server, NfsError> {
     let Prepared {
-        exports, sockets, ..
+        exports,
+        sockets,
+        record,
+        ..
     } = prepared;
     let recent = RecentMounts::default();
     let server = Server::start(exports, sockets, move |event| {
@@ -205,6 +231,9 @@ pub(crate) fn start(prepared: Prepared, timeline: Timeline) -> Result<Server, Nf
             log(&timeline, event);
         }
     })?;
+    if let Some(file) = record {
+        server.record_calls(file);
+    }
     Ok(server)
 }
 
