@@ -30,8 +30,8 @@ pub(crate) enum Outcome {
     WouldBlock,
 }
 
-/// Answers one datagram: NULL and GETPORT of the portmapper. Anything else is refused, since the sender's address may be
-/// forged: no reply is longer than its call.
+/// Answers one datagram: NULL, GETPORT and GETADDR of the portmapper. Anything else is refused, since the sender's address
+/// may be forged: no reply is longer than its call.
 pub(crate) fn answer_datagram(
     state: &ServerState,
     ends: Ends,
@@ -43,7 +43,19 @@ pub(crate) fn answer_datagram(
         nfs3_types::portmap::PROGRAM => Some(Unavailable::Procedure),
         _ => Some(Unavailable::Program),
     };
-    answer_unless(state, ends, message, out, IoMode::NonBlocking, refused)
+    let start = out.len();
+    let outcome = answer_unless(state, ends, message, out, IoMode::NonBlocking, refused);
+    if out.len().saturating_sub(start) <= message.len() {
+        return outcome;
+    }
+    out.truncate(start);
+    match rpc::parse(message) {
+        // GETADDR with empty strings about an address of IPv6. Those who ask name the address themselves, as libtirpc
+        // does; or they can ask by TCP.
+        Message::Call(call) => unavailable(state, &call, out, Unavailable::Procedure),
+        // The three words that show another version of RPC.
+        Message::Denied { .. } | Message::Ignore(_) => Outcome::Ignored,
+    }
 }
 
 /// Answers one message of a connection.
@@ -169,4 +181,81 @@ fn unavailable(
     });
     rpc::unavailable(out, call.xid, why);
     Outcome::Replied { useful: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::exports::Exports;
+    use crate::server_state::Ports;
+
+    const SERVER: &str = "2001:db8:1111:2222:3333:4444:5555:6666";
+    const RPCBIND: u32 = 100_000;
+    const GETADDR: u32 = 3;
+
+    fn state() -> ServerState {
+        let ports = Ports {
+            nfs: 2049,
+            portmap_tcp: Some(111),
+            portmap_udp: Some(111),
+        };
+        let exports = Exports::new(Vec::new()).ok().unwrap();
+        ServerState::new(exports, ports, Box::new(|_| ()))
+    }
+
+    fn ask(state: &ServerState, message: &[u8]) -> Vec<u8> {
+        let client: SocketAddr = "[2001:db8::7]:700".parse().unwrap();
+        let ends = Ends {
+            client,
+            server: SERVER.parse().unwrap(),
+            protocol: nfs3_types::portmap::IPPROTO_UDP,
+        };
+        let mut out = ReplyBuffer::new(&state.replies, client.ip());
+        match answer_datagram(state, ends, message, &mut out) {
+            Outcome::Replied { .. } => out.as_bytes().to_vec(),
+            Outcome::Ignored | Outcome::WouldBlock => Vec::new(),
+        }
+    }
+
+    fn bytes(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_be_bytes()).collect()
+    }
+
+    /// A call without credentials: of rpcbind itself, in version 4.
+    fn getaddr(address: &str) -> Vec<u8> {
+        let mut call = bytes(&[7, 0, 2, RPCBIND, 4, GETADDR, 0, 0, 0, 0, RPCBIND, 4]);
+        for text in ["udp6", address, ""] {
+            call.extend(u32::try_from(text.len()).unwrap().to_be_bytes());
+            call.extend(text.as_bytes());
+            call.resize(call.len().next_multiple_of(4), 0);
+        }
+        call
+    }
+
+    #[test]
+    fn no_datagram_is_answered_by_a_longer_one() {
+        let state = state();
+        // What libtirpc asks: it names the address of the portmapper that it asks.
+        let call = getaddr(&format!("{SERVER}.0.111"));
+        let reply = ask(&state, &call);
+        let address = format!("{SERVER}.0.111");
+        assert!(
+            reply
+                .windows(address.len())
+                .any(|part| part == address.as_bytes())
+        );
+        assert!(reply.len() <= call.len());
+        // Before, this was answered in 76 bytes to 64.
+        let call = getaddr("");
+        let accepted_procedure_unavailable = bytes(&[7, 1, 0, 0, 0, 3]);
+        assert_eq!(ask(&state, &call), accepted_procedure_unavailable);
+        // And this, RPC in version 3, in 24 to 12.
+        assert_eq!(ask(&state, &bytes(&[7, 0, 3])), Vec::<u8>::new());
+        for length in 0..=call.len() {
+            let part = call.get(..length).unwrap();
+            assert!(ask(&state, part).len() <= length, "{length}");
+        }
+    }
 }

@@ -31,7 +31,7 @@ const MAX_STRING: usize = 255;
 /// Who the programs of this server belong to (`r_owner`).
 const OWNER: &[u8] = b"superuser";
 
-/// Whether a procedure is answered over UDP too. DUMP is not: its reply is longer than the call.
+/// Whether a procedure is answered over UDP too, if its reply is no longer than the call. That of DUMP always is.
 pub(super) fn is_for_datagrams(procedure: u32) -> bool {
     matches!(procedure, NULL | GETPORT)
 }
