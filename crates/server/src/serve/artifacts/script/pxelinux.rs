@@ -10,6 +10,13 @@ use super::menu::Menu;
 use super::words::words;
 use crate::catalog::{Image, ImageFile, ImageKind, KernelImage, Recipient};
 
+/// What keeps PXELINUX from showing its prompt, where Shift or a default that cannot be loaded would: at it, a command line
+/// can be changed and any file loaded. Other loaders ignore these words (U-Boot says so).
+const NO_PROMPT: &str = "noescape 1\n";
+/// The same of what a prompt takes beside the labels: where it is the menu, it cannot be left out (with `noescape`, PXELINUX
+/// would boot the default at once).
+const LABELS_ONLY: &str = "allowoptions 0\nimplicit 0\n";
+
 /// What [`super::boot`] does, as a configuration. Without a MAC the loader adds `BOOTIF` itself (`ipappend 2`).
 pub(crate) fn pxelinux(image: &Image, to: &Recipient<'_>) -> String {
     let mac = to.values.mac;
@@ -20,6 +27,9 @@ pub(crate) fn pxelinux(image: &Image, to: &Recipient<'_>) -> String {
         .map(|version| format!(" with Linux {version}"));
     let with = with.unwrap_or_default();
     let mut config = format!("# netroot: {whom} boots {name}{with}\n");
+    if !image.offers_shell() {
+        config = config + NO_PROMPT + LABELS_ONLY;
+    }
     match label(image, to) {
         Ok(label) => {
             let _ = write!(config, "default {name}\nprompt 0\n\n{label}");
@@ -31,9 +41,13 @@ pub(crate) fn pxelinux(image: &Image, to: &Recipient<'_>) -> String {
     config
 }
 
-/// The menu as a configuration. What cannot be booted so is named in a comment.
-pub(crate) fn pxelinux_menu(menu: &Menu<'_>, to: &Recipient<'_>) -> String {
+/// The menu as a configuration. What cannot be booted so is named in a comment. `shell`: whoever chooses may change the
+/// command line, or load something else.
+pub(crate) fn pxelinux_menu(menu: &Menu<'_>, to: &Recipient<'_>, shell: bool) -> String {
     let mut config = format!("menu title {}\n", menu.title(to.server));
+    if !shell {
+        config += LABELS_ONLY;
+    }
     if let Some(default) = menu.default() {
         let _ = writeln!(config, "default {default}");
     }
@@ -53,10 +67,10 @@ pub(crate) fn pxelinux_menu(menu: &Menu<'_>, to: &Recipient<'_>) -> String {
     config
 }
 
-/// The configuration of a machine that boots nothing; `why` is what says so.
+/// The configuration of a machine that boots nothing; `why` is what says so. As in the scripts for that, there is no prompt.
 pub(crate) fn pxelinux_nothing(mac: Option<Mac>, what: &str, why: &str) -> String {
     let whom = mac.map_or_else(|| "this machine".to_owned(), |mac| mac.to_string());
-    format!("# netroot: {whom} {what}: {}\n", Printable(why))
+    format!("# netroot: {whom} {what}: {}\n{NO_PROMPT}", Printable(why))
 }
 
 /// One entry, or why there is none.

@@ -162,6 +162,29 @@ fn no_script_offers_a_shell_where_the_command_line_forbids_it() {
     assert!(script(true).contains("\nitem -- :shell ") && !script(false).contains("shell"));
 }
 
+/// Before, who held Shift at PXELINUX's console could change the command line whatever it said.
+#[test]
+fn pxelinux_has_no_prompt_where_the_command_line_forbids_the_shell() {
+    let to = to(Some(MAC), None);
+    let locked = Image {
+        append: Some("netroot.shell=0".to_owned()),
+        ..image("bookworm")
+    };
+    let config = pxelinux(&locked, &to);
+    let lock = "\nnoescape 1\nallowoptions 0\nimplicit 0\ndefault bookworm\nprompt 0\n";
+    assert!(config.contains(lock), "{config}");
+    assert!(!pxelinux(&image("bookworm"), &to).contains("noescape"));
+    // The menu is a prompt: it stays, for the labels.
+    let images = [locked];
+    let config = pxelinux_menu(&menu(&images), &to, false);
+    let lock = "\nallowoptions 0\nimplicit 0\ndefault disk\nprompt 1\n";
+    assert!(config.contains(lock), "{config}");
+    assert!(!config.contains("noescape"), "{config}");
+    assert!(!pxelinux_menu(&menu(&images), &to, true).contains("implicit"));
+    let config = pxelinux_nothing(Some(MAC), "is not booted by this server", "the default");
+    assert!(config.ends_with(": the default\nnoescape 1\n"), "{config}");
+}
+
 #[test]
 fn a_machine_is_named_in_its_script() {
     let script = boot(&image("bookworm"), &to(Some(MAC), None));
@@ -289,9 +312,9 @@ fn the_menu_has_each_image_and_chooses_the_default_after_its_time() {
     ] {
         assert!(script.contains(line), "{line}: {script}");
     }
-    let config = pxelinux_menu(&with_own, &to(Some(MAC), None));
+    let config = pxelinux_menu(&with_own, &to(Some(MAC), None), true);
     assert!(config.contains("\ndefault guix@42\n"), "{config}");
-    let config = pxelinux_menu(&menu(&images), &to(Some(MAC), None));
+    let config = pxelinux_menu(&menu(&images), &to(Some(MAC), None), true);
     assert!(
         config.starts_with(
             "menu title Lab {a} b\ndefault disk\nprompt 1\ntimeout 25\n\nlabel office\n"

@@ -33,8 +33,7 @@ impl ArtifactStore {
                 self.with_recipient(asking, &assigned, |to| script::boot(&image, to))
             }
             Boots::Menu => {
-                let mut images = catalog.images();
-                let shell = images.all(|image| assigned.with_append(image).offers_shell());
+                let shell = menu_offers_shell(catalog, &assigned);
                 script::menu::ipxe(&menu(catalog, &assigned), server, mac, shell)
             }
             Boots::Wait => script::wait(server, mac, &why, self.place()),
@@ -80,7 +79,9 @@ impl ArtifactStore {
                     images: images.iter().map(AsRef::as_ref).collect(),
                     ..menu
                 };
-                self.with_recipient(asking, &assigned, |to| script::pxelinux_menu(&menu, to))
+                let shell = menu_offers_shell(catalog, &assigned);
+                let menu = |to: &Recipient<'_>| script::pxelinux_menu(&menu, to, shell);
+                self.with_recipient(asking, &assigned, menu)
             }
             Boots::Wait => {
                 script::pxelinux_nothing(mac, "waits until it is told what it boots", &why)
@@ -160,6 +161,12 @@ fn chosen(boots: Boots<'_>, why: String, script: Artifact) -> Artifact {
         })),
         ..script
     }
+}
+
+/// Whether who sits before a menu may load what is not in it: where no image forbids a shell.
+fn menu_offers_shell(catalog: &Catalog, assigned: &Assigned<'_>) -> bool {
+    let mut images = catalog.images();
+    images.all(|image| assigned.with_append(image).offers_shell())
 }
 
 fn menu<'a>(catalog: &'a Catalog, assigned: &Assigned<'a>) -> Menu<'a> {

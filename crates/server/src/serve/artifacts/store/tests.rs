@@ -318,6 +318,11 @@ fn a_machine_or_a_rule_without_a_shell_has_none_in_the_menu_either() {
         assert_eq!(offers(&closed, name), offered, "{name}");
     }
     assert!(offers(&store(Vec::new(), Vec::new()), "autoexec.ipxe"));
+    for (number, locked) in [("01", true), ("02", true), ("03", false)] {
+        let name = format!("pxelinux.cfg/01-02-00-00-00-00-{number}");
+        let config = String::from_utf8(bytes(&find(&closed, &name).unwrap())).unwrap();
+        assert_eq!(config.contains("\nimplicit 0\n"), locked, "{config}");
+    }
 }
 
 #[test]
