@@ -248,8 +248,7 @@ async fn judge(mac: Mac, summary: &BootSummary, timeline: &Timeline) {
     let orders = timeline.machines().orders();
     if summary.booted {
         if orders.booted(mac) {
-            // It is in the log.
-            let _ = script_fetch::save(timeline).await;
+            save(timeline).await;
         }
         return;
     }
@@ -257,9 +256,14 @@ async fn judge(mac: Mac, summary: &BootSummary, timeline: &Timeline) {
     let Some(WentBack { failed, to: next }) = orders.failed(mac, &summary.boot_id, attempts) else {
         return;
     };
-    let _ = script_fetch::save(timeline).await;
+    save(timeline).await;
     let decided = Decided::WentBack { failed, next };
     timeline.machine(Machine::Mac(mac), Event::Decided(decided));
+}
+
+/// The report counts whether or not the disk answers: what fails is in the log.
+async fn save(timeline: &Timeline) {
+    let _ = script_fetch::save_until(timeline, script_fetch::deadline()).await;
 }
 
 /// For `tests/fuzz`: what is logged and shown of a report.

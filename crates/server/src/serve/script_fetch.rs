@@ -195,7 +195,7 @@ async fn ask_hook(fetch: &Fetch<'_>, mac: Mac, arrived: &ArrivedAt<'_>) {
 ///
 /// # Errors
 /// It could not be written.
-pub(crate) async fn save(timeline: &Timeline) -> Result<(), FileError> {
+async fn save(timeline: &Timeline) -> Result<(), FileError> {
     let machines = timeline.machines_handle();
     let saved = tokio::task::spawn_blocking(move || machines.orders().save());
     let failed = match saved.await {
@@ -209,6 +209,24 @@ pub(crate) async fn save(timeline: &Timeline) -> Result<(), FileError> {
     };
     warn(timeline, &failed);
     Err(failed)
+}
+
+/// The same for a change that stands even if it is not on the disk until then.
+///
+/// # Errors
+/// It could not be written until then, which is logged; a disk that answers later has it all the same.
+pub(crate) async fn save_until(
+    timeline: &Timeline,
+    until: tokio::time::Instant,
+) -> Result<(), FileError> {
+    match tokio::time::timeout_at(until, save(timeline)).await {
+        Ok(saved) => saved,
+        Err(_) => {
+            let late = timeline.machines().orders().late();
+            warn(timeline, &late);
+            Err(late)
+        }
+    }
 }
 
 fn warn(timeline: &Timeline, failed: &FileError) {
@@ -311,6 +329,24 @@ mod tests {
         assert_eq!(orders.of(A).once.as_deref(), Some("rescue"));
         drop(another);
         assert!(orders.alone(deadline()).await.is_ok());
+    }
+
+    #[tokio::test]
+    #[allow(clippy::await_holding_lock)]
+    async fn a_change_that_stands_is_not_waited_for_without_end() {
+        let state = tempfile::tempdir().unwrap();
+        let timeline = timeline(state.path());
+        let orders = timeline.machines().orders();
+        let hung = orders.hang();
+        orders.clear_once(A);
+        let soon = tokio::time::Instant::now() + Duration::from_millis(50);
+        let late = save_until(&timeline, soon).await.unwrap_err();
+        assert_eq!(late.error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(late.file, state.path().join("orders.json"));
+        assert_eq!(orders.of(A).once, None, "it stands");
+        drop(hung);
+        save_until(&timeline, deadline()).await.unwrap();
+        assert_eq!(on_disk(state.path()), None);
     }
 
     #[tokio::test]
