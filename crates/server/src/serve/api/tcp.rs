@@ -12,7 +12,7 @@ use hyper::HeaderMap;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::tls::{Certificate, TlsError};
+use super::tls::{Certificate, CertificateChange, TlsError};
 use super::token::{TokenFileError, Tokens, TokensChange};
 use super::{Api, Caller, connection};
 use crate::serve::connection_limits::{Busy, ConnectionLimits};
@@ -227,8 +227,11 @@ async fn follow(tokens: Arc<Tokens>, certificate: Option<Arc<Certificate>>, time
                 TokensChange::Accepted => None,
             },
         });
-        let certificate = certificate.map(|error| Warning::ApiCertificate {
-            error: error.to_string(),
+        let certificate = certificate.map(|change| Warning::ApiCertificate {
+            error: match change {
+                CertificateChange::Refused(error) => Some(error.to_string()),
+                CertificateChange::Accepted => None,
+            },
         });
         for warning in tokens.into_iter().chain(certificate) {
             timeline.warn(warning);

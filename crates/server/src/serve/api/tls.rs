@@ -63,6 +63,15 @@ impl TlsError {
     }
 }
 
+/// What a change of the files came to.
+#[derive(Debug)]
+pub(crate) enum CertificateChange {
+    /// They cannot be used, and the certificate before them stays.
+    Refused(TlsError),
+    /// They are used, after others that could not be.
+    Accepted,
+}
+
 /// A certificate with its key, as it is now.
 #[derive(Debug)]
 pub(crate) struct Certificate {
@@ -74,6 +83,8 @@ pub(crate) struct Certificate {
 struct State {
     config: Arc<ServerConfig>,
     seen: Both,
+    /// Whether what was read last cannot be used.
+    refused: bool,
 }
 
 /// What tells the files from those that were read.
@@ -90,6 +101,7 @@ impl Certificate {
             state: Mutex::new(State {
                 config: read(files)?,
                 seen,
+                refused: false,
             }),
             files: files.clone(),
         })
@@ -107,9 +119,9 @@ impl Certificate {
         Arc::clone(&self.state().config)
     }
 
-    /// Takes a certificate over that was changed, once it is whole. A wrong one changes nothing, and its error is returned
-    /// once. It waits for the disk: call it where that may be.
-    pub(crate) fn follow(&self) -> Option<TlsError> {
+    /// Takes a certificate over that was changed, once it is whole. A wrong one changes nothing; that, and its end, is
+    /// returned once. It waits for the disk: call it where that may be.
+    pub(crate) fn follow(&self) -> Option<CertificateChange> {
         let seen = seen(&self.files);
         if seen == self.state().seen || !is_settled(&seen, SystemTime::now()) {
             return None;
@@ -117,7 +129,14 @@ impl Certificate {
         let read = read(&self.files);
         let mut state = self.state();
         state.seen = seen;
-        read.map(|config| state.config = config).err()
+        let was_refused = std::mem::replace(&mut state.refused, read.is_err());
+        match read {
+            Ok(config) => {
+                state.config = config;
+                was_refused.then_some(CertificateChange::Accepted)
+            }
+            Err(error) => Some(CertificateChange::Refused(error)),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -225,8 +244,11 @@ mod tests {
         let (_folder, files) = files(CERTIFICATE, KEY);
         let certificate = Certificate::open(&files).unwrap();
         let look = || {
-            let wrong = certificate.follow().map(|error| error.to_string());
-            (certificate.config(), wrong)
+            let told = certificate.follow().map(|change| match change {
+                CertificateChange::Refused(error) => error.to_string(),
+                CertificateChange::Accepted => "accepted".to_owned(),
+            });
+            (certificate.config(), told)
         };
         let write = |path: &Path, text: &str, ago: Duration| {
             fs::write(path, text).unwrap();
@@ -247,7 +269,12 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &same) && wrong.is_some());
         assert_eq!(look().1, None, "told once");
         write(&files.key, KEY, 2 * long_ago);
-        let (new, wrong) = look();
-        assert!(!Arc::ptr_eq(&first, &new) && wrong.is_none());
+        let (new, told) = look();
+        assert!(!Arc::ptr_eq(&first, &new));
+        assert_eq!(told.as_deref(), Some("accepted"));
+        // Another one after a good one is nothing to tell.
+        write(&files.certificate, CERTIFICATE, 3 * long_ago);
+        let (newest, told) = look();
+        assert!(!Arc::ptr_eq(&new, &newest) && told.is_none());
     }
 }

@@ -249,10 +249,10 @@ pub(crate) enum Warning {
         /// The system's error.
         error: String,
     },
-    /// The certificate of the API was changed, and cannot be used: the old one stays.
+    /// The certificate of the API was changed. It cannot be used, so that the old one stays; or it can be again.
     ApiCertificate {
-        /// Why.
-        error: String,
+        /// Why not; `None` if the new one is used.
+        error: Option<String>,
     },
     /// The token file of the API was changed. It cannot be used, so that nobody is let in; or it can be again.
     ApiTokens {

@@ -58,10 +58,17 @@ impl Warnings {
     }
 
     fn add(&self, warning: &Warning, now: Moment) {
-        if matches!(warning, Warning::ApiTokens { error: None }) {
-            let is_of_tokens = |one: &Kept| matches!(one.warning, Warning::ApiTokens { .. });
-            self.kept().retain(|one| !is_of_tokens(one));
-            return;
+        // They are told as warnings, both that a file cannot be used and that it can be again.
+        if let Warning::ApiTokens { error } | Warning::ApiCertificate { error } = warning {
+            let of_this_file = std::mem::discriminant(warning);
+            let is_of_this_file = |one: &Kept| std::mem::discriminant(&one.warning) == of_this_file;
+            let told = error.as_ref().map(|_| warning.to_string());
+            // What was wrong with an earlier one is not what is wrong with this one.
+            self.kept()
+                .retain(|one| !is_of_this_file(one) || told.as_ref() == Some(&one.shown.text));
+            if told.is_none() {
+                return;
+            }
         }
         let mut text = warning.to_string();
         if text.len() > LONGEST {
@@ -220,9 +227,20 @@ mod tests {
             at(42),
         );
         assert_eq!(texts(&warnings).len(), 1);
-        // A token file that can be used again is told as a warning as well.
-        for (error, expected) in [(Some("no such file".to_owned()), 2), (None, 1)] {
-            warnings.take(&Event::Warning(Warning::ApiTokens { error }), at(50));
+        // A token file or a certificate that can be used again is told as a warning as well.
+        let wrong = || Some("no such file".to_owned());
+        let other = || Some("no key".to_owned());
+        for (tokens, certificate, expected) in [
+            (wrong(), wrong(), 3),
+            (other(), wrong(), 3),
+            (None, other(), 2),
+            (wrong(), None, 2),
+            (None, None, 1),
+        ] {
+            let warning = Warning::ApiTokens { error: tokens };
+            warnings.take(&Event::Warning(warning), at(50));
+            let warning = Warning::ApiCertificate { error: certificate };
+            warnings.take(&Event::Warning(warning), at(50));
             assert_eq!(texts(&warnings).len(), expected);
         }
     }

@@ -255,7 +255,10 @@ pub(super) fn warnings() -> Vec<Warning> {
             error: error(),
         },
         Warning::IsolationEnded,
-        Warning::ApiCertificate { error: error() },
+        Warning::ApiCertificate {
+            error: Some(error()),
+        },
+        Warning::ApiCertificate { error: None },
         Warning::ApiTokens {
             error: Some(error()),
         },

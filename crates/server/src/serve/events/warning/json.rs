@@ -198,7 +198,7 @@ pub(in crate::serve::events) fn add_fields(fields: &mut Fields, warning: &Warnin
         }
         Warning::ApiCertificate { error } => {
             fields.add("warning", "api-certificate");
-            fields.add("error", error.as_str());
+            fields.add("error", error.as_deref());
         }
         Warning::ApiTokens { error } => {
             fields.add("warning", "api-tokens");

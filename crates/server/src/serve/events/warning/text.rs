@@ -192,8 +192,11 @@ impl Display for Warning {
                  (kill -HUP reloads)",
                 path.display()
             ),
-            Self::ApiCertificate { error } => {
+            Self::ApiCertificate { error: Some(error) } => {
                 write!(f, "the API keeps the certificate that it had: {error}")
+            }
+            Self::ApiCertificate { error: None } => {
+                f.write_str("the API uses the certificate that is there now")
             }
             Self::ApiTokens { error: Some(error) } => write!(
                 f,
