@@ -13,6 +13,14 @@
 //! | Guix System | `<system>/kernel/bzImage` | `<system>/kernel/lib/modules/<version>` |
 //! | unpacked live images | `/live/vmlinuz`, `/casper/vmlinuz`, … | `/lib/modules/<version>` |
 
+mod boot_entries;
+mod kernel_names;
+mod systems;
+
+use self::boot_entries::{add_kernel_install, add_loader_entries};
+use self::kernel_names::{named_by_path, version_in_name};
+pub(super) use self::systems::PROFILES;
+use self::systems::{add_loose_packages, systems};
 use super::version::is_version;
 use crate::root_tree::{RootTree, RootTreeError};
 
@@ -33,15 +41,7 @@ const FOLDERS: [&str; 9] = [
     "/isolinux",
     "/",
 ];
-/// The profiles of NixOS and Guix System, whose `system` is the current generation.
-pub(super) const PROFILES: [&str; 2] = ["/nix/var/nix/profiles", "/var/guix/profiles"];
-/// A root that was copied from a running system may have kept this one; a store alone has neither.
-const BOOTED: &str = "/run/current-system";
-/// Where systems without a profile are.
-const STORES: [&str; 2] = ["/nix/store", "/gnu/store"];
-/// How many boot loader entries are read; a system has a handful.
-const MAX_ENTRIES: usize = 256;
-/// The size limit of an entry, in bytes.
+/// The size limit of a boot loader entry, or of the name of a package, in bytes.
 const MAX_ENTRY: u64 = 16 << 10;
 
 /// A path that may be a kernel's.
@@ -261,138 +261,9 @@ impl Places {
     }
 }
 
-/// The systems of NixOS and Guix System, with whether each is the current one. Only where no profile says which they
-/// are, the store is searched.
-fn systems(root: &RootTree) -> Vec<(String, bool)> {
-    let mut systems = Vec::new();
-    for profiles in PROFILES {
-        // The link is moved to another generation while machines boot, so what they are told names the generation, as
-        // Guix's own boot loader entries do.
-        let current = format!("{profiles}/system");
-        let current = match root.link_target(&current) {
-            Some(target) if target.starts_with('/') => target,
-            Some(target) if !target.contains('/') => format!("{profiles}/{target}"),
-            _ => current,
-        };
-        for name in names(root, profiles) {
-            let system = format!("{profiles}/{name}");
-            if name.starts_with("system-") && name.ends_with("-link") && system != current {
-                systems.push((system, false));
-            }
-        }
-        if root.has_directory(&current) {
-            systems.push((current, true));
-        }
-    }
-    if root.has_directory(BOOTED) {
-        systems.push((BOOTED.to_owned(), false));
-    }
-    // Nix and Guix as package managers of another distribution have stores, too.
-    if systems.is_empty() && !has_usual_init(root) {
-        for store in STORES {
-            let found = names(root, store).into_iter();
-            let found = found.filter(|name| is_system(name));
-            systems.extend(found.map(|name| (format!("{store}/{name}"), false)));
-        }
-    }
-    // A dangling profile is no system; the current generation is shown before its other name.
-    systems.retain(|(system, _)| root.has_directory(system));
-    systems.sort_by_key(|(_, current)| !current);
-    systems
-}
-
-fn has_usual_init(root: &RootTree) -> bool {
-    root.open_file("/sbin/init").is_ok()
-}
-
-/// Kernels and modules in a store without a system. Returns the directories of module trees.
-fn add_loose_packages(root: &RootTree, candidates: &mut Vec<Candidate>) -> Vec<String> {
-    let mut trees = Vec::new();
-    if has_usual_init(root) {
-        return trees;
-    }
-    for store in STORES {
-        for name in names(root, store) {
-            let tree = format!("{store}/{name}/lib/modules");
-            if name.contains("-linux-") {
-                candidates.push(Candidate {
-                    own_modules: Some(tree),
-                    ..Candidate::usual(format!("{store}/{name}/bzImage"), "")
-                });
-            } else if name.ends_with("kernel-modules") {
-                trees.push(tree);
-            }
-        }
-    }
-    trees
-}
-
-/// Whether a name in a store is a system's: `<hash>-nixos-system-<host>-<release>`, Guix's `<hash>-system`.
-fn is_system(name: &str) -> bool {
-    name.contains("-nixos-system-") || name.ends_with("-system")
-}
-
-/// Boot loader entries (UAPI.1, type 1): the value of `linux`, `efi` or `uki` is a path on the partition, which may be
-/// the root itself.
-fn add_loader_entries(root: &RootTree, partition: &str, candidates: &mut Vec<Candidate>) {
-    let folder = format!("{partition}/loader/entries");
-    let entries = names(root, &folder).into_iter();
-    for name in entries
-        .filter(|name| name.ends_with(".conf"))
-        .take(MAX_ENTRIES)
-    {
-        let Ok(text) = root.read(&format!("{folder}/{name}"), MAX_ENTRY) else {
-            continue;
-        };
-        let text = String::from_utf8_lossy(&text);
-        let value = |key: &str| {
-            let value = |line: &str| {
-                let rest = line.trim().strip_prefix(key)?;
-                rest.starts_with([' ', '\t'])
-                    .then(|| rest.trim().to_owned())
-            };
-            text.lines().find_map(value)
-        };
-        let Some(path) = ["linux", "uki", "efi"].into_iter().find_map(value) else {
-            continue;
-        };
-        let path = format!("/{}", path.trim_start_matches('/'));
-        let version = value("version").filter(|version| is_version(version));
-        let version = version.unwrap_or_default();
-        candidates.push(Candidate::usual(format!("{partition}{path}"), &version));
-        candidates.push(Candidate::usual(path, &version));
-    }
-}
-
-/// `<partition>/<token>/<version>/linux`, as kernel-install(8) lays it out: the token is the machine's ID or the
-/// distribution's name.
-fn add_kernel_install(root: &RootTree, partition: &str, candidates: &mut Vec<Candidate>) {
-    for token in names(root, partition) {
-        for version in names(root, &format!("{partition}/{token}")) {
-            if is_version(&version) {
-                let path = format!("{partition}/{token}/{version}/linux");
-                candidates.push(Candidate::usual(path, &version));
-            }
-        }
-    }
-}
-
 /// Whether a module tree has what `depmod` makes last: a kernel that was removed leaves some files behind.
 pub(super) fn has_index(root: &RootTree, tree: &str) -> bool {
     root.open_file(&format!("{tree}/modules.dep")).is_ok()
-}
-
-/// The version or flavour that a path shows; empty if it shows none.
-fn named_by_path(path: &str) -> &str {
-    let (folder, name) = path.rsplit_once('/').unwrap_or_default();
-    match version_in_name(name) {
-        Some(named) if !named.is_empty() => named,
-        // `/usr/lib/modules/<version>/vmlinuz`, `/boot/<token>/<version>/linux`.
-        _ => {
-            let folder = folder.rsplit('/').next();
-            folder.filter(|name| is_version(name)).unwrap_or("")
-        }
-    }
 }
 
 /// The names in a directory that need not be there; an unreadable one has none.
@@ -405,39 +276,4 @@ fn names_or_none(root: &RootTree, directory: &str) -> Result<Vec<String>, RootTr
         Err(error) if error.is_absent() => Ok(Vec::new()),
         other => other,
     }
-}
-
-/// Ends of names that are not kernels: backups of installkernel and of administrators, files of a package that is being
-/// installed, signatures.
-const NOT_KERNELS: [&str; 11] = [
-    ".old",
-    ".bak",
-    "~",
-    ".hmac",
-    ".sig",
-    ".p7b",
-    ".sha256",
-    ".dpkg-new",
-    ".dpkg-tmp",
-    ".rpmnew",
-    ".rpmsave",
-];
-
-/// The version after `vmlinuz-` and the like (empty for plain `vmlinuz`); `None` for other files.
-fn version_in_name(name: &str) -> Option<&str> {
-    if NOT_KERNELS.iter().any(|end| name.ends_with(end)) {
-        return None;
-    }
-    // A Raspberry Pi's are `kernel8.img`, `kernel_2712.img`: what they show is no version.
-    if name.starts_with("kernel") && name.ends_with(".img") {
-        return Some("");
-    }
-    [
-        "vmlinuz", "bzImage", "Image", "vmlinux", "kernel", "linux", "uImage", "zImage",
-    ]
-    .iter()
-    .find_map(|stem| match name.strip_prefix(stem)? {
-        "" | "64" | ".gz" | ".efi" => Some(""),
-        rest => rest.strip_prefix('-'),
-    })
 }

@@ -31,6 +31,7 @@
 //! smoltcp's wire formats are still used.
 
 mod action;
+mod question;
 
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
@@ -41,7 +42,7 @@ use netroot_net::Mac;
 pub use action::{Action, Bound};
 
 use super::client_identity::{ClientIdentity, Protocol};
-use super::client_message::{ClientMessage, Offered, seconds};
+use super::client_message::Offered;
 use super::frame;
 use super::lease::{Lease, LeaseError};
 use super::offers::{Offer, Offers, Score};
@@ -53,10 +54,6 @@ use super::{MessageType, code};
 /// How long a REQUEST may stay unanswered before other offers are looked for: the server
 /// that made the offer is gone.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
-/// With [`Protocol::Either`], BOOTP is asked as well from the DISCOVER of this number on: by
-/// then, after seven seconds, any DHCP server has answered, and one that knows both would
-/// give the machine two addresses.
-const BOOTP_FROM: u32 = 4;
 /// How long after the probe an address counts as free. RFC 5227 waits for seconds; a
 /// neighbour that is awake answers within a millisecond, and the REQUEST takes some of this
 /// time anyway.
@@ -392,51 +389,6 @@ impl Exchange {
         self.probe = None;
         self.message = Retransmission::starting(at);
         self.state = State::Selecting;
-    }
-
-    /// Sends the open question, if it is time.
-    fn transmit(&mut self, now: Duration) {
-        if !self.carrier || !self.message.is_due(now) {
-            return;
-        }
-        match &self.state {
-            State::Selecting => {
-                let first = *self.first_sent.get_or_insert(now);
-                // Relays and secondary servers may answer only a client that has been waiting for
-                // some time.
-                self.secs = seconds(now.saturating_sub(first));
-                let message = self.client_message();
-                let protocol = self.identity.protocol;
-                let late = self.message.sent() >= BOOTP_FROM;
-                let discover = (protocol != Protocol::Bootp).then(|| message.discover());
-                let bootp = protocol == Protocol::Bootp || protocol == Protocol::Either && late;
-                let bootp = bootp.then(|| message.bootp());
-                let frames: Vec<_> = discover
-                    .iter()
-                    .chain(&bootp)
-                    .map(|message| Action::Send(self.wrap(message)))
-                    .collect();
-                self.actions.extend(frames);
-            }
-            State::Requesting { offered, .. } => {
-                self.asked = self.wrap(&self.client_message().request(*offered));
-                self.actions.push_back(Action::Send(self.asked.clone()));
-            }
-            State::Granted(_) | State::Bound(_) => {}
-        }
-    }
-
-    fn client_message(&self) -> ClientMessage<'_> {
-        ClientMessage {
-            identity: &self.identity,
-            mac: self.mac,
-            transaction: self.transaction.number(),
-            secs: self.secs,
-        }
-    }
-
-    fn wrap(&self, message: &[u8]) -> Vec<u8> {
-        frame::broadcast((self.mac, Ipv4Addr::UNSPECIFIED), message)
     }
 }
 
