@@ -19,7 +19,7 @@ pub use flags::MountFlags;
 pub use options::{Access, NfsOption, NfsOptions, Version};
 pub use path_tokens::{MachineIdentity, path_has_tokens};
 pub(crate) use path_tokens::{Unfilled, fill_in};
-pub use request::{KnownPorts, MountParameter, MountRequest, mount_request};
+pub use request::{KnownPorts, MountParameter, MountRequest, cache_of_still_root, mount_request};
 pub(crate) use target::{Dialect, other_scheme};
 pub use target::{MOST_SERVERS, NfsTarget, TargetError};
 pub use versions::versions_to_try;

@@ -147,7 +147,7 @@ mod tests {
                 .command_line(&to(SERVER, Some("/report/52-54-00-12-34-56/0123")))
                 .line,
             "initrd=initrd.img root=/dev/nfs \
-             nfsroot=10.0.0.1:/bookworm,vers=3,proto=tcp,port=2049,mountport=2049,nolock \
+             nfsroot=10.0.0.1:/bookworm,vers=3,proto=tcp,port=2049,mountport=2049,nolock,nocto,acregmin=30 \
              ip=dhcp BOOTIF=01-${netX/mac:hexhyp} ro rd.overlay \
              netroot.report=http://10.0.0.1:8069/report/52-54-00-12-34-56/0123"
         );

@@ -12,6 +12,7 @@ use netroot_initramfs::NicDriver;
 use netroot_net::Host;
 use netroot_nfs_export::HiddenPaths;
 use netroot_proto::cmdline::{BootPlan, Rescue};
+use netroot_proto::mount::cache_of_still_root;
 use netroot_proto::pxe::inputs::Loader;
 
 pub(crate) use self::file_name::{ImageFile, NamedFile, file_of_image};
@@ -189,11 +190,19 @@ impl Image {
     /// The root as `nfsroot=` and DHCP's option 17 name it, for a machine that reaches the server at `server`; `None`
     /// without one.
     pub(crate) fn nfsroot(&self, server: IpAddr) -> Option<String> {
-        Some(match &self.root()?.location {
+        let root = self.root()?;
+        Some(match &root.location {
             // Both ports, so that no machine asks a portmapper, which may not exist.
             RootLocation::Own { port, path, .. } => {
                 let server = Host::Address(server).in_url();
-                format!("{server}:{path},vers=3,proto=tcp,port={port},mountport={port},nolock")
+                // What is below an overlay must not change, whatever initrd mounts it.
+                let cache = match root.overlay {
+                    true => format!(",{}", cache_of_still_root()),
+                    false => String::new(),
+                };
+                format!(
+                    "{server}:{path},vers=3,proto=tcp,port={port},mountport={port},nolock{cache}"
+                )
             }
             RootLocation::Elsewhere(nfsroot) => nfsroot.clone(),
         })

@@ -152,7 +152,13 @@ pub(crate) struct Boot {
     pub(crate) note: Option<String>,
     pub(crate) steps: Vec<Step>,
     pub(crate) steps_left_out: u32,
+    #[serde(default)]
+    pub(crate) nfs_calls: u64,
     pub(crate) nfs_bytes: u64,
+    #[serde(default)]
+    pub(crate) nfs_boot_calls: u64,
+    #[serde(default)]
+    pub(crate) nfs_boot_bytes: u64,
 }
 
 /// What happened in it.

@@ -75,9 +75,8 @@ fn one_boot(boot: &Boot) -> Vec<Line> {
             boot.steps_left_out
         ));
     }
-    if boot.nfs_bytes > 0 {
-        let megabytes = boot.nfs_bytes / 1_000_000;
-        soft(format!("           has read {megabytes} MB of its root"));
+    for line in read_of_root(boot) {
+        soft(format!("           {line}"));
     }
     if let Some(note) = &boot.note {
         lines.push(Line::words(2, Tone::Plain, shown(note)));
@@ -95,6 +94,29 @@ fn one_boot(boot: &Boot) -> Vec<Line> {
                 lines.push(Line::Row(format!("      {action}{}", shown(&step.text))));
             }
         }
+    }
+    lines
+}
+
+/// What a boot read of its root, and what the machine has read since.
+fn read_of_root(boot: &Boot) -> Vec<String> {
+    let amount = |bytes: u64, calls: u64| {
+        let megabytes = bytes / 1_000_000;
+        format!("{megabytes} MB of its root by {calls} NFS calls")
+    };
+    let mut lines = Vec::new();
+    if boot.nfs_boot_bytes > 0 {
+        let amount = amount(boot.nfs_boot_bytes, boot.nfs_boot_calls);
+        lines.push(format!("read {amount} until it had run for a minute"));
+    }
+    let bytes = boot.nfs_bytes.saturating_sub(boot.nfs_boot_bytes);
+    if bytes > 0 {
+        let calls = boot.nfs_calls.saturating_sub(boot.nfs_boot_calls);
+        let since = match boot.nfs_boot_bytes {
+            0 => "",
+            _ => " since",
+        };
+        lines.push(format!("has read {}{since}", amount(bytes, calls)));
     }
     lines
 }
@@ -132,7 +154,7 @@ mod tests {
                 "cause": { "text": "no root", "cures": [{ "product": "dnsmasq", "place": "/etc/dnsmasq.conf",
                     "steps": [{ "action": "remove", "text": "dhcp-option=60,PXEClient" }] }] },
                 "steps": [{ "at": 0.0, "count": 2, "text": "asks for an address" }],
-                "steps_left_out": 1, "nfs_bytes": 2_500_000,
+                "steps_left_out": 1, "nfs_calls": 180, "nfs_bytes": 2_500_000, "nfs_boot_calls": 150, "nfs_boot_bytes": 1_500_000,
             }],
         });
         let lines = timeline(&serde_json::from_value(json).unwrap(), None);
@@ -145,7 +167,8 @@ mod tests {
                 "boot 3 at x, debian (the default): failed after 24 s",
                 "      0.0 s  asks for an address (2 times)",
                 "           1 more steps are not kept",
-                "           has read 2 MB of its root",
+                "           read 1 MB of its root by 150 NFS calls until it had run for a minute",
+                "           has read 1 MB of its root by 30 NFS calls since",
                 "  no root",
                 "    dnsmasq (/etc/dnsmasq.conf)",
                 "      remove  dhcp-option=60,PXEClient",

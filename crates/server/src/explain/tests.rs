@@ -22,7 +22,7 @@ the root
   version   NFS 3 over TCP (nfsroot=...)
   access    read-only, below a tmpfs that holds all changes until power-off (rd.overlay)
   fstab     lines for disks in /etc/fstab and /etc/crypttab are masked, except nofail and noauto (default)
-  mount     10.0.0.1:/debian with ro,vers=3,proto=tcp,port=2049,mountvers=3,mountproto=tcp,mountport=2049,mountaddr=10.0.0.1,nolock,nocto,addr=10.0.0.1
+  mount     10.0.0.1:/debian with ro,vers=3,proto=tcp,port=2049,mountvers=3,mountproto=tcp,mountport=2049,mountaddr=10.0.0.1,nolock,nocto,acregmin=30,addr=10.0.0.1
 
 the start
   init      the first of /sbin/init, /etc/init, /bin/init, /bin/sh that exists (default)

@@ -111,21 +111,23 @@ fn each_version_has_its_own_mount_options() {
 }
 
 #[test]
-fn nocto_is_set_below_an_overlay_unless_configured() {
+fn attributes_are_cached_below_an_overlay_unless_configured() {
     let data = |more: &str| {
         let cmdline = format!("nfsroot=10.0.0.1:/r{more}");
         request(&cmdline, Version::V3, KnownPorts::default()).written()
     };
-    assert!(data(" rd.overlay").contains(",nolock,nocto,"));
+    assert!(data(" rd.overlay").contains(",nolock,nocto,acregmin=30,addr="));
     assert!(!data("").contains("nocto"));
     for own in ["cto", "noac", "actimeo=0", "acregmax=5"] {
         let options = data(&format!(",{own} rd.overlay"));
         assert!(
-            options.contains(own) && !options.contains("nocto"),
+            options.contains(own) && !options.contains("nocto") && !options.contains("acregmin"),
             "{options}"
         );
     }
     assert_eq!(data(",nocto rd.overlay").matches("nocto").count(), 1);
+    let written = format!(",{}", cache_of_still_root());
+    assert_eq!(data(&format!("{written} rd.overlay")), data(" rd.overlay"));
 }
 
 /// Every option that people write, what it becomes for the kernel with version 3 and with 4.2, and a word of the

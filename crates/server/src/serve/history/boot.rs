@@ -104,6 +104,14 @@ pub(crate) struct NfsUse {
     pub(crate) bytes: u64,
 }
 
+impl NfsUse {
+    /// So much more.
+    pub(super) fn add(&mut self, calls: u64, bytes: u64) {
+        self.calls = self.calls.saturating_add(calls);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+}
+
 /// From a machine's first request to what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Boot {
@@ -133,6 +141,8 @@ pub(crate) struct Boot {
     pub(crate) report: Option<BootSummary>,
     /// What it reads.
     pub(crate) nfs: NfsUse,
+    /// The part of it that belongs to the boot.
+    pub(crate) nfs_of_boot: NfsUse,
     /// It has asked for what its firmware loads.
     pub(crate) asked: bool,
     /// Its cause of death has been logged.
@@ -156,6 +166,7 @@ impl Boot {
             chosen: None,
             report: None,
             nfs: NfsUse::default(),
+            nfs_of_boot: NfsUse::default(),
             asked: false,
             told: false,
         }

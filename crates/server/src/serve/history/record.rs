@@ -44,6 +44,8 @@ const BEFORE_BOOT: Duration = Duration::from_secs(2);
 /// After so many NFS calls, a machine whose init does not report runs; and one whose report did not come.
 const CALLS_OF_RUNNING: u64 = 200;
 const CALLS_WITHOUT_REPORT: u64 = 5000;
+/// The init reports when it hands over; what the root's own init starts is read after that, for so long.
+const STARTS_SERVICES: Duration = Duration::from_secs(60);
 
 /// What is known of one machine.
 #[derive(Debug, Clone)]
@@ -196,8 +198,11 @@ impl Record {
         let Some(boot) = self.boots.back_mut() else {
             return Changed::default();
         };
-        boot.nfs.calls = boot.nfs.calls.saturating_add(calls);
-        boot.nfs.bytes = boot.nfs.bytes.saturating_add(bytes);
+        boot.nfs.add(calls, bytes);
+        let ran_at = boot.ended.filter(|_| boot.outcome == Outcome::Running);
+        if ran_at.is_none_or(|at| boot.elapsed(now.now) <= at.saturating_add(STARTS_SERVICES)) {
+            boot.nfs_of_boot.add(calls, bytes);
+        }
         if matches!(boot.outcome, Outcome::Running | Outcome::HandedOver) {
             return Changed::default();
         }

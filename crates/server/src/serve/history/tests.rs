@@ -206,6 +206,11 @@ fn a_machine_without_a_report_runs_once_it_reads() {
     assert!(changed.ended);
     assert_eq!(record.last().unwrap().outcome, Outcome::Running);
     assert_eq!(record.last().unwrap().nfs.calls, 550);
+    // What its services read while they start is the boot's; what it reads later is not.
+    record.used_nfs(100, 1000, at(72));
+    record.used_nfs(1, 10, at(73));
+    assert_eq!(record.last().unwrap().nfs_of_boot.calls, 650);
+    assert_eq!(record.last().unwrap().nfs.calls, 651);
 }
 
 #[test]

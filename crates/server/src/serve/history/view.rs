@@ -81,6 +81,9 @@ pub(crate) struct BootHistory {
     /// What it reads.
     pub(crate) nfs_calls: u64,
     pub(crate) nfs_bytes: u64,
+    /// The part of it until it had run for a minute.
+    pub(crate) nfs_boot_calls: u64,
+    pub(crate) nfs_boot_bytes: u64,
     /// What the init reported.
     pub(crate) report: Option<BootSummary>,
 }
@@ -196,6 +199,8 @@ impl BootHistory {
             steps_left_out: boot.left_out,
             nfs_calls: boot.nfs.calls,
             nfs_bytes: boot.nfs.bytes,
+            nfs_boot_calls: boot.nfs_of_boot.calls,
+            nfs_boot_bytes: boot.nfs_of_boot.bytes,
             report: boot.report.clone(),
         }
     }
