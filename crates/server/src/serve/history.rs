@@ -13,7 +13,9 @@ mod boot;
 mod cause;
 mod cures;
 mod datagram;
+mod deaths;
 mod judge;
+mod kept;
 mod record;
 mod stage;
 mod step;
@@ -33,10 +35,9 @@ use tokio::sync::broadcast;
 
 use self::boot::Outcome;
 pub(crate) use self::datagram::{Datagram, Inputs, Way};
-use self::judge::{Verdict, judge};
+use self::kept::Kept;
 use self::record::{Changed, Record};
 pub(crate) use self::summary::MachineSummary;
-use self::table::Table;
 use self::totals::Totals;
 pub(crate) use self::view::MachineHistory;
 use self::view::SEEN;
@@ -46,18 +47,13 @@ pub(crate) use self::warnings::ShownWarning;
 use self::warnings::Warnings;
 use crate::advice::Advice;
 use crate::serve::artifacts::{Chosen, FileKind};
-use crate::serve::clock::{Clock, Moment};
+use crate::serve::clock::Clock;
 use crate::serve::events::{Event, Ignored, Machine, Observer, ReadyListener, Whom};
 use crate::serve::metrics::Boots;
 use crate::serve::report_summary::BootSummary;
 
 /// How many changes a slow subscriber may be behind before it is told that it missed some.
 const CHANGES: usize = 256;
-/// The most other DHCP servers.
-const OTHERS: usize = 16;
-/// The most bytes of a text of theirs.
-const OTHERS_TEXT: usize = 128;
-
 /// What happened to each machine.
 #[derive(Debug)]
 pub(crate) struct History {
@@ -66,25 +62,6 @@ pub(crate) struct History {
     changes: broadcast::Sender<Mac>,
     warnings: Warnings,
     advice: Advice,
-}
-
-#[derive(Debug, Default)]
-struct Kept {
-    machines: Table,
-    totals: Totals,
-    /// How many files are being sent, to whomever.
-    transfers: usize,
-    /// The other DHCP servers, by interface.
-    others: Vec<(String, OtherServer)>,
-}
-
-/// A boot that has stopped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Death {
-    /// Whose.
-    pub(crate) mac: Mac,
-    /// For the log.
-    pub(crate) event: Event,
 }
 
 impl History {
@@ -193,7 +170,7 @@ impl History {
     pub(crate) fn overheard(&self, interface: &str, mac: Mac, mut other: OtherServer) {
         let texts = [&mut other.class, &mut other.boot_file, &mut other.root_path];
         for text in texts.into_iter().flatten() {
-            text.truncate(OTHERS_TEXT);
+            text.truncate(kept::OTHERS_TEXT);
         }
         let now = self.clock.moment();
         let mut kept = self.kept();
@@ -269,49 +246,6 @@ impl History {
         self.change(machine, false, |record| record.used_nfs(calls, bytes, now));
     }
 
-    /// The boots that have been silent for too long: they have stopped, and why.
-    pub(crate) fn take_deaths(&self) -> Vec<Death> {
-        let now = self.clock.now();
-        let mut kept = self.kept();
-        let Kept {
-            machines,
-            others,
-            totals,
-            ..
-        } = &mut *kept;
-        let others: Vec<OtherServer> = others.iter().map(|(_, other)| other.clone()).collect();
-        let mut deaths = Vec::new();
-        for (mac, record) in machines.all_mut() {
-            let is_sent = record.fetching > 0;
-            let Some(boot) = record.boots.back_mut().filter(|_| !is_sent) else {
-                continue;
-            };
-            match judge(boot, &others, now) {
-                Verdict::Wait => continue,
-                Verdict::HandedOver => {
-                    boot.handed_over(now);
-                    totals.ended(boot.image_name(), boot.outcome.name());
-                }
-                Verdict::Dead(cause) => {
-                    if !boot.told {
-                        boot.told = true;
-                        let event = Event::BootStopped {
-                            stage: boot.stage.name(),
-                            cause: cause.kind(),
-                            sentence: cause.to_string(),
-                        };
-                        deaths.push(Death { mac, event });
-                        totals.stopped(cause.kind());
-                        totals.ended(boot.image_name(), "stopped");
-                    }
-                    boot.stopped(cause, now);
-                }
-            }
-            let _ = self.changes.send(mac);
-        }
-        deaths
-    }
-
     fn change(&self, machine: Machine, new: bool, change: impl FnOnce(&mut Record) -> Changed) {
         let now = self.clock.moment();
         let mut kept = self.kept();
@@ -345,39 +279,6 @@ impl History {
             // Nobody may be subscribed.
             let _ = self.changes.send(mac);
         }
-    }
-}
-
-impl Kept {
-    /// Another server answers. What it answered a client that does not boot says only that it gives addresses.
-    fn learn(&mut self, interface: &str, other: OtherServer, to_firmware: bool) {
-        let is_it = |(there, known): &&mut (String, OtherServer)| {
-            there == interface && known.server == other.server
-        };
-        if let Some((_, known)) = self.others.iter_mut().find(is_it) {
-            match to_firmware {
-                true => *known = other,
-                false => known.offers = other.offers.or(known.offers),
-            }
-        } else if self.others.len() < OTHERS {
-            self.others.push((interface.to_owned(), other));
-        }
-    }
-
-    fn view(
-        &self,
-        mac: Mac,
-        record: &Record,
-        listeners: &[ReadyListener],
-        now: Moment,
-    ) -> MachineHistory {
-        let others = self
-            .machines
-            .all()
-            .filter(|(other, of)| *other != mac && of.uuid.is_some() && of.uuid == record.uuid);
-        let mut others: Vec<Mac> = others.map(|(other, _)| other).collect();
-        others.sort();
-        MachineHistory::new(mac, record, others, listeners, now)
     }
 }
 

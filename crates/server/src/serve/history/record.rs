@@ -1,5 +1,8 @@
 //! What is known of one machine, and how an event changes it. Pure: (state, event, time) → state.
 
+mod beginning;
+mod progress;
+
 use std::collections::VecDeque;
 use std::mem::size_of;
 use std::net::IpAddr;
@@ -8,11 +11,11 @@ use std::time::Duration;
 
 use netroot_net::Uuid;
 use netroot_proto::pxe::client::Client;
-use netroot_proto::pxe::decide::{Answer, Reason};
+use netroot_proto::pxe::decide::Answer;
 use netroot_proto::pxe::probe::OtherServer;
 
-use super::boot::{Boot, Outcome, Step};
-use super::cause::CauseOfDeath;
+use self::beginning::{begins_another, begins_first};
+use super::boot::{Boot, Outcome};
 use super::datagram::{Datagram, Inputs, Way};
 use super::stage::Stage;
 use super::step;
@@ -24,18 +27,8 @@ use crate::settings::Choice;
 
 /// How many boots are kept of a machine, the last ones.
 const BOOTS: usize = 4;
-/// How many steps of a boot. One that goes well has 12 to 20; a Raspberry Pi asks for dozens of files.
-const STEPS: usize = 64;
-/// How many of them may be requests that were not answered.
-const UNANSWERED: usize = 16;
-/// How many of them may be answers of other servers.
-const OVERHEARD: usize = 4;
 /// How many addresses of a machine.
 const ADDRESSES: usize = 4;
-/// Firmware that has been told what to load and asks again after this long starts anew: its own retries end before.
-const FIRMWARE_GAP: Duration = Duration::from_secs(70);
-/// The same for iPXE, whose `dhcp` is repeated by scripts.
-const IPXE_GAP: Duration = Duration::from_secs(120);
 /// How many DHCP messages are kept of a machine, and how many bytes of them: a boot has some 20 of 300 to 600 bytes.
 const DATAGRAMS: usize = 48;
 const DATAGRAM_BYTES: usize = 32 << 10;
@@ -295,72 +288,6 @@ impl Record {
     }
 }
 
-impl Boot {
-    /// Adds a step, or counts it.
-    fn add(&mut self, event: &Event, now: Duration) {
-        let at = self.elapsed(now);
-        let kept = step::bounded(event);
-        let mut steps = self.steps.iter_mut();
-        if let Some(before) = steps.find(|before| step::is_repeated(&before.event, &kept)) {
-            before.count = before.count.saturating_add(1);
-            before.last = at;
-            before.event = kept;
-            return;
-        }
-        let unanswered = |event: &Event| matches!(event, Event::Ignored(_));
-        let overheard = |event: &Event| matches!(event, Event::OtherOffered(_));
-        let has = |kind: &dyn Fn(&Event) -> bool, most| {
-            kind(event) && self.events().filter(|step| kind(step)).count() >= most
-        };
-        let full =
-            self.steps.len() >= STEPS || has(&unanswered, UNANSWERED) || has(&overheard, OVERHEARD);
-        if full {
-            self.left_out = self.left_out.saturating_add(1);
-            return;
-        }
-        self.steps.push(Step {
-            at,
-            last: at,
-            count: 1,
-            event: kept,
-        });
-    }
-
-    /// It has come so far. The stage and the time since the one before, if it had not.
-    fn reach(&mut self, stage: Stage, now: Duration) -> Option<(Stage, Duration)> {
-        if stage <= self.stage {
-            return None;
-        }
-        let at = self.elapsed(now);
-        let before = self.reached.last().map_or(Duration::ZERO, |(_, at)| *at);
-        self.stage = stage;
-        self.reached.push((stage, at));
-        Some((stage, at.saturating_sub(before)))
-    }
-
-    fn end(&mut self, outcome: Outcome, now: Duration) {
-        self.outcome = outcome;
-        self.ended = Some(self.elapsed(now));
-    }
-
-    /// Nothing more was heard of it.
-    pub(super) fn stopped(&mut self, cause: CauseOfDeath, now: Duration) {
-        self.end(Outcome::Stopped(Box::new(cause)), now);
-    }
-
-    /// What it was given needs nothing more from here.
-    pub(super) fn handed_over(&mut self, now: Duration) {
-        self.end(Outcome::HandedOver, now);
-    }
-
-    fn size(&mut self) -> usize {
-        let steps = self.steps.iter_mut().map(step::size).sum::<usize>();
-        let report = self.report.as_ref().map_or(0, BootSummary::length);
-        let script = self.chosen.as_ref().map_or(0, |it| it.script.len());
-        size_of::<Self>() + steps + report + script + 256
-    }
-}
-
 /// What became of a boot by this event.
 fn outcome(event: &Event) -> Option<Outcome> {
     Some(match event {
@@ -389,45 +316,6 @@ fn boots_image(event: &Event) -> bool {
         return false;
     };
     chosen.as_ref().is_some_and(|it| it.image().is_some())
-}
-
-/// Whether an event of a machine that has not booted before begins its first boot. What laptops send does not.
-fn begins_first(event: &Event, stage: Option<Stage>) -> bool {
-    match event {
-        Event::Ignored(Ignored::Dhcp { client, reason }) => {
-            *client != Client::Plain && !is_request_elsewhere(*reason)
-        }
-        _ => stage.is_some(),
-    }
-}
-
-/// Whether an event begins another boot than `last`.
-fn begins_another(last: &Boot, event: &Event, stage: Option<Stage>, now: Duration) -> bool {
-    let runs = matches!(last.outcome, Outcome::Running | Outcome::HandedOver);
-    let is_over = !matches!(last.outcome, Outcome::Booting) && !last.outcome.is_without_image();
-    let gap = now.saturating_sub(last.heard);
-    match event {
-        Event::Ignored(Ignored::Dhcp { reason, .. }) if is_request_elsewhere(*reason) => false,
-        Event::DhcpDiscover { client }
-        | Event::Ignored(Ignored::Dhcp { client, .. })
-        | Event::Decided(Decided::Refused { client, .. }) => {
-            match client {
-                Client::Plain => false,
-                // Of a kernel that was not loaded from here. One that loads again after a failure asks again.
-                Client::Init => runs || (last.stage < Stage::Script && gap > FIRMWARE_GAP),
-                Client::Ipxe(_) => is_over || last.stage >= Stage::Script || gap > IPXE_GAP,
-                // A loader that firmware does not start is loaded again, or from elsewhere.
-                _ => is_over || last.stage > Stage::Loader || gap > FIRMWARE_GAP,
-            }
-        }
-        Event::Fetched(_) => runs && stage.is_some(),
-        _ => false,
-    }
-}
-
-/// Whether it is the second half of an exchange with another server.
-fn is_request_elsewhere(reason: Reason) -> bool {
-    matches!(reason, Reason::ForAnotherServer(_))
 }
 
 /// Whether only a machine that receives what it is sent can cause this.

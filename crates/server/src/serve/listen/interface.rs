@@ -4,14 +4,18 @@
 //! [`Followed`]: what becomes of it. An interface is never changed.
 
 mod candidate;
+mod choose;
 mod device;
+mod error;
 mod followed;
 mod own_address;
 mod route_socket;
 mod served;
 
-pub(crate) use self::candidate::{Candidate, InterfaceError, Wanted, choose};
+pub(crate) use self::candidate::Candidate;
+pub(crate) use self::choose::{Wanted, choose};
 pub(crate) use self::device::Device;
+pub(crate) use self::error::InterfaceError;
 pub(crate) use self::followed::{Followed, Presence, back, change};
 pub(crate) use self::route_socket::{ChangeSocket, RouteSocket, list};
 pub(crate) use self::served::Interface;

@@ -15,7 +15,8 @@ use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, sockopt};
 
-use super::candidate::{Candidate, InterfaceError};
+use super::candidate::Candidate;
+use super::error::InterfaceError;
 use super::own_address::OwnAddress;
 use crate::serve::netlink::{self, refused};
 
